@@ -1,0 +1,102 @@
+//! [`Archives`], [`ArchiveReader`], [`ArchiveWriter`]: containers that hold several images.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use oci_spec::image::Digest;
+
+use crate::{
+    Descriptor, ImageDestination, ImageName, ImageSource, Platform, ReadOptions, Reference, Result,
+    WriteOptions,
+};
+
+/// The ability to hold several images in one container.
+#[async_trait]
+pub trait Archives: Send + Sync {
+    /// Opens and indexes a container. What the reference says beyond the container's place is not looked at.
+    async fn read(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ArchiveReader>>;
+
+    /// Begins to write a container.
+    ///
+    /// - Nothing changes that shows.
+    /// - `InvalidReference` when the reference names an image in it: names are given to each image.
+    async fn write(&self, at: &Reference, how: &WriteOptions) -> Result<Box<dyn ArchiveWriter>>;
+}
+
+/// A container of images, opened and indexed once.
+#[async_trait]
+pub trait ArchiveReader: fmt::Debug + Send + Sync {
+    /// The container.
+    fn reference(&self) -> &Reference;
+
+    /// Its images, in stored order.
+    ///
+    /// - Each entry's reference opens the same image in a new transport value, in another process too.
+    /// - Untagged images are there.
+    fn entries(&self) -> &[ArchiveEntry];
+
+    /// What is known of an image without reading its layers.
+    async fn details(&self, entry: &ArchiveEntry) -> Result<EntryDetails>;
+
+    /// Opens one of its images. The source may outlive the reader.
+    async fn open(&self, entry: &ArchiveEntry) -> Result<Box<dyn ImageSource>>;
+}
+
+/// One image of a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ArchiveEntry {
+    /// Its position, from 0: the `N` of `@N`.
+    pub index: usize,
+    /// A reference that opens it, whatever its names.
+    pub reference: Reference,
+    /// Its names.
+    pub names: Vec<ImageName>,
+    /// Its names as they stand in the container, also those that are no names.
+    pub raw_names: Vec<String>,
+    /// What is wrong with it without making it unreadable.
+    pub warnings: Vec<String>,
+}
+
+impl ArchiveEntry {
+    /// An entry without names and warnings.
+    pub fn new(index: usize, reference: Reference) -> Self {
+        Self { index, reference, names: Vec::new(), raw_names: Vec::new(), warnings: Vec::new() }
+    }
+}
+
+/// What is known of an image without reading its layers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EntryDetails {
+    /// The root, where one is stored; `None` where it would have to be made.
+    pub root: Option<Descriptor>,
+    /// The digest of the config; `None` for an index.
+    pub image_id: Option<Digest>,
+    /// What it runs on, one for each image in an index, attestations left out.
+    pub platforms: Vec<Platform>,
+    /// The size of its layers as stored, in bytes, of all its platforms that are present.
+    pub size: u64,
+}
+
+/// A container being written. Its images share blobs; they share no names.
+///
+/// - Dropped without [`finish`](Self::finish), it leaves what was there as it was.
+#[async_trait]
+pub trait ArchiveWriter: fmt::Debug + Send + Sync {
+    /// The container.
+    fn reference(&self) -> &Reference;
+
+    /// Opens a place for one more image. It borrows the writer, so no image can be open at `finish`. Several may be open
+    /// at once.
+    ///
+    /// - Images are kept in the order of their commits.
+    /// - A name that an earlier image has is taken over.
+    async fn image(&self, names: &[ImageName]) -> Result<Box<dyn ImageDestination + '_>>;
+
+    /// Writes the table of contents and puts the container in place. Where
+    /// [`shows`](crate::Accepts::shows) is `AtFinish`, nothing shows without it.
+    ///
+    /// - All or nothing, durably, also when its future is dropped.
+    async fn finish(self: Box<Self>) -> Result<()>;
+}

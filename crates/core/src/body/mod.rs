@@ -1,0 +1,166 @@
+//! [`Body`]: one blob on its way. Bytes have this one door: it hashes, counts, limits and copies them.
+
+mod chunks;
+mod copy;
+mod file_range;
+mod verify;
+
+use std::fmt;
+use std::io::Read;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::Stream;
+
+pub use chunks::Chunks;
+pub use file_range::{FileRange, RangeReader};
+pub use verify::{Expect, Stored};
+
+use crate::{Error, ErrorKind, Result};
+
+/// Bytes as they come over a network.
+pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>;
+
+type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+type OpenAt = dyn Fn(u64) -> BoxFuture<Result<ByteStream>> + Send + Sync;
+type Progress = Arc<dyn Fn(u64) + Send + Sync>;
+
+/// One blob on its way: where its bytes come from, and what they have to be.
+///
+/// Every door ([`bytes`](Self::bytes), [`into_stream`](Self::into_stream), [`chunks`](Self::chunks),
+/// [`copy_to_file`](Self::copy_to_file)) holds them to the expectation: at the end, digest and size; as soon as there
+/// are too many bytes, that. What has passed before an error was true of nothing and has to be thrown away.
+pub struct Body {
+    origin: Origin,
+    expect: Expect,
+    progress: Option<Progress>,
+}
+
+enum Origin {
+    Bytes(Bytes),
+    File(FileRange),
+    Reopen(Arc<OpenAt>),
+    Stream(ByteStream),
+    Reader(Box<dyn Read + Send>),
+}
+
+impl Body {
+    /// Bytes in memory.
+    pub fn from_bytes(bytes: impl Into<Bytes>) -> Self {
+        Self::of(Origin::Bytes(bytes.into()))
+    }
+
+    /// A part of an open file.
+    pub fn from_file(range: FileRange) -> Self {
+        Self::of(Origin::File(range))
+    }
+
+    /// Bytes that can be opened at any offset, and again.
+    pub fn from_fn<F, Fut>(open: F) -> Self
+    where
+        F: Fn(u64) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<ByteStream>> + Send + 'static,
+    {
+        Self::of(Origin::Reopen(Arc::new(move |at| Box::pin(open(at)))))
+    }
+
+    /// Bytes that pass once.
+    pub fn from_stream(stream: ByteStream) -> Self {
+        Self::of(Origin::Stream(stream))
+    }
+
+    /// Bytes that pass once, from blocking code. An [`Error`] that it wraps with [`Error::into_io`] comes out whole.
+    pub fn from_reader(reader: impl Read + Send + 'static) -> Self {
+        Self::of(Origin::Reader(Box::new(reader)))
+    }
+
+    fn of(origin: Origin) -> Self {
+        Self { origin, expect: Expect::default(), progress: None }
+    }
+
+    /// Holds the bytes to what is expected, in addition to what was expected before.
+    ///
+    /// # Errors
+    /// `Corrupt` when the two contradict each other.
+    pub fn expecting(mut self, expect: &Expect) -> Result<Self> {
+        self.expect = self.expect.and(expect)?;
+        Ok(self)
+    }
+
+    /// Calls a function with the number of bytes of each chunk that passed. It must return at once.
+    #[must_use]
+    pub fn on_progress(mut self, progress: impl Fn(u64) + Send + Sync + 'static) -> Self {
+        self.progress = Some(Arc::new(progress));
+        self
+    }
+
+    /// What the bytes have to be.
+    pub fn expected(&self) -> &Expect {
+        &self.expect
+    }
+
+    /// The number of bytes, where it is known before they have passed.
+    pub fn size(&self) -> Option<u64> {
+        match &self.origin {
+            Origin::Bytes(bytes) => Some(bytes.len() as u64),
+            Origin::File(range) => Some(range.len()),
+            _ => self.expect.size,
+        }
+    }
+
+    /// Whether the bytes pass only once: a retry has to ask the source again.
+    pub fn is_one_shot(&self) -> bool {
+        matches!(self.origin, Origin::Stream(_) | Origin::Reader(_))
+    }
+
+    /// The file range that this is, for those who can use it without its bytes passing here. Nothing has checked them.
+    pub fn file_range(&self) -> Option<&FileRange> {
+        match &self.origin {
+            Origin::File(range) => Some(range),
+            _ => None,
+        }
+    }
+
+    /// A second body of the same bytes, unless they pass only once.
+    pub fn try_clone(&self) -> Option<Self> {
+        let origin = match &self.origin {
+            Origin::Bytes(bytes) => Origin::Bytes(bytes.clone()),
+            Origin::File(range) => Origin::File(range.clone()),
+            Origin::Reopen(open) => Origin::Reopen(Arc::clone(open)),
+            Origin::Stream(_) | Origin::Reader(_) => return None,
+        };
+        Some(Self { origin, expect: self.expect.clone(), progress: self.progress.clone() })
+    }
+
+    /// Refuses a body that is known to be larger than a limit, before any byte has passed.
+    fn check_limit(&self, limit: u64) -> Result<()> {
+        match self.size() {
+            Some(size) if size > limit => Err(over(limit)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn over(limit: u64) -> Error {
+    Error::new(ErrorKind::LimitExceeded, format!("it has more than {limit} bytes"))
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let origin = match &self.origin {
+            Origin::Bytes(_) => "bytes",
+            Origin::File(_) => "file",
+            Origin::Reopen(_) => "reopen",
+            Origin::Stream(_) => "stream",
+            Origin::Reader(_) => "reader",
+        };
+        f.debug_struct("Body")
+            .field("origin", &origin)
+            .field("expect", &self.expect)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! [`Descriptor`]: the facts by which content is named, without loss.
+
+use std::collections::BTreeMap;
+
+use oci_spec::image::{Digest, MediaType};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{Error, ErrorKind, Platform, Result};
+
+/// A [content descriptor](https://github.com/opencontainers/image-spec/blob/main/descriptor.md), with every field that
+/// its JSON had.
+///
+/// A fact: digest and size are those of the content. What is only hoped for is an [`Expect`](crate::Expect).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Descriptor {
+    /// What the content is.
+    #[serde(default = "no_media_type")]
+    pub media_type: MediaType,
+    /// Its digest.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Where else it may be got.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub urls: Vec<String>,
+    /// Free facts.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// The content itself, base64; equal to the content where it is present.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<String>,
+    /// For a manifest in an index: what it runs on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Platform>,
+    /// For an artifact's manifest: its type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
+    /// Fields that this release does not know, as they stood.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+impl Descriptor {
+    /// A descriptor of the three facts that each has.
+    pub fn new(media_type: MediaType, digest: Digest, size: u64) -> Self {
+        Self {
+            media_type,
+            digest,
+            size,
+            urls: Vec::new(),
+            annotations: BTreeMap::new(),
+            data: None,
+            platform: None,
+            artifact_type: None,
+            other: Map::new(),
+        }
+    }
+
+    /// The value of an annotation.
+    pub fn annotation(&self, key: &str) -> Option<&str> {
+        self.annotations.get(key).map(String::as_str)
+    }
+
+    /// Whether it stands for an attestation that build tools put beside an image, and which is nothing to run
+    /// (annotation `vnd.docker.reference.type`).
+    pub fn is_attestation(&self) -> bool {
+        self.annotations.contains_key("vnd.docker.reference.type")
+    }
+
+    /// As `oci-spec`'s type. That type has no place for unknown fields; they are lost.
+    ///
+    /// # Errors
+    /// `Unsupported` for values that `oci-spec` cannot hold.
+    pub fn to_oci_spec(&self) -> Result<oci_spec::image::Descriptor> {
+        serde_json::to_value(self).and_then(serde_json::from_value).map_err(|error| {
+            Error::new(ErrorKind::Unsupported, "oci-spec cannot hold this descriptor")
+                .caused_by(error)
+        })
+    }
+}
+
+impl TryFrom<&oci_spec::image::Descriptor> for Descriptor {
+    type Error = Error;
+
+    fn try_from(from: &oci_spec::image::Descriptor) -> Result<Self> {
+        serde_json::to_value(from).and_then(serde_json::from_value).map_err(|error| {
+            Error::new(ErrorKind::Corrupt, "this oci-spec descriptor is malformed").caused_by(error)
+        })
+    }
+}
+
+fn no_media_type() -> MediaType {
+    MediaType::Other(String::new())
+}
+
+/// Takes `null`, which Go writes for an empty list, as empty.
+pub(crate) fn or_default<'de, D, T>(from: D) -> std::result::Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::<T>::deserialize(from)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_lost() {
+        let text = r#"{"mediaType":"application/vnd.docker.distribution.manifest.v2+json","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2,"urls":["u"],"annotations":{"a":"b"},"data":"e30=","platform":{"architecture":"amd64","os":"windows","os.version":"10.0","os.features":["win32k"],"features":["sse4"],"x":1},"artifactType":"t","new":{"z":1,"a":2}}"#;
+        let parsed: Descriptor = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&parsed).unwrap(), text);
+    }
+
+    #[test]
+    fn go_nulls_are_empty() {
+        let text = r#"{"mediaType":"m","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2,"urls":null,"annotations":null,"platform":null}"#;
+        let parsed: Descriptor = serde_json::from_str(text).unwrap();
+        assert!(parsed.urls.is_empty() && parsed.platform.is_none());
+    }
+
+    #[test]
+    fn to_oci_spec_and_back() {
+        let d = Descriptor::new(MediaType::ImageConfig, crate::sha256(b"{}"), 2);
+        assert_eq!(Descriptor::try_from(&d.to_oci_spec().unwrap()).unwrap(), d);
+    }
+}

@@ -1,0 +1,256 @@
+//! [`ImageDestination`]: one image being written.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use oci_spec::image::{Digest, MediaType};
+
+use crate::{Body, Descriptor, Expect, Manifest, Reference, Result, Stored};
+
+/// Writes one image. Nothing shows before [`commit`](Self::commit); dropping it abandons the image.
+///
+/// - After a drop, the place is as it was before. Blobs belong to the writer, not to the image: bytes of an abandoned
+///   image may stay, unreferenced, in a container that others are written to.
+/// - Drop waits for the last blocking step, then cleans up. It never publishes.
+#[async_trait]
+pub trait ImageDestination: fmt::Debug + Send + Sync {
+    /// Where the image will be. Its name may have come from the options.
+    fn reference(&self) -> &Reference;
+
+    /// What it can hold.
+    ///
+    /// - What it lists can be committed; what it does not is refused with `Unsupported`.
+    fn accepts(&self) -> &Accepts;
+
+    /// The blob, if it is here already.
+    ///
+    /// - Yes only for bytes that are whole and true to their digest.
+    /// - Changes nothing.
+    async fn has(&self, want: &Expect) -> Result<Option<Stored>>;
+
+    /// Gets the blob from a place nearby (a mount in a registry, a link on disk) without its bytes passing here.
+    ///
+    /// - `None` when it cannot; then nothing has changed.
+    async fn take_from(&self, want: &Expect, from: &Reference) -> Result<Option<Stored>> {
+        let _ = (want, from);
+        Ok(None)
+    }
+
+    /// Stores a blob.
+    ///
+    /// - An expectation, `expect`'s or the body's own, that does not hold fails the put and stores nothing.
+    /// - A body that fails midway fails the put with that cause.
+    /// - A dropped put leaves no trace.
+    async fn put_blob(&self, expect: Expect, body: Body) -> Result<Stored>;
+
+    /// Stores a manifest that an index refers to, or a referrer. Gives it no name.
+    async fn put_manifest(&self, manifest: &Manifest) -> Result<()>;
+
+    /// The ability to hold detached signatures.
+    fn signatures(&self) -> Option<&dyn PutSignatures> {
+        None
+    }
+
+    /// Shows the image under the names it was opened with; in a writer, records it for
+    /// [`finish`](crate::ArchiveWriter::finish).
+    ///
+    /// - Each name, durably, all at once or not at all, also when it fails or its future is dropped.
+    /// - What the root refers to and is not there must be in [`Commit::absent`]; else it is refused.
+    async fn commit(self: Box<Self>, what: Commit<'_>) -> Result<Committed>;
+}
+
+/// The ability to hold detached signatures.
+#[async_trait]
+pub trait PutSignatures: Send + Sync {
+    /// Keeps the signatures of a manifest; `None` means the root. They show with the commit.
+    async fn put_signatures(&self, of: Option<&Digest>, signatures: Vec<Bytes>) -> Result<()>;
+}
+
+/// What to show.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Commit<'a> {
+    /// The manifest or index that the names will stand for.
+    pub root: &'a Manifest,
+    /// Children that are knowingly left out.
+    pub absent: &'a [Descriptor],
+}
+
+impl<'a> Commit<'a> {
+    /// A root, of which nothing is left out.
+    pub fn new(root: &'a Manifest) -> Self {
+        Self { root, absent: &[] }
+    }
+
+    /// Names the children that are knowingly left out.
+    #[must_use]
+    pub fn without(mut self, absent: &'a [Descriptor]) -> Self {
+        self.absent = absent;
+        self
+    }
+
+    /// Whether a child is knowingly left out.
+    pub fn is_absent(&self, digest: &Digest) -> bool {
+        self.absent.iter().any(|absent| absent.digest == *digest)
+    }
+}
+
+/// What shows now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Committed {
+    /// The root as it is there; a transport that rebuilds manifests may have given it another digest.
+    pub descriptor: Descriptor,
+    /// References that open it, one for each name, at least one.
+    pub references: Vec<Reference>,
+}
+
+impl Committed {
+    /// What shows, and where.
+    pub fn new(descriptor: Descriptor, references: Vec<Reference>) -> Self {
+        Self { descriptor, references }
+    }
+}
+
+/// What a destination can hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Accepts {
+    /// Which manifests.
+    pub manifests: AcceptsManifests,
+    /// Which forms of layers.
+    pub layers: AcceptsLayers,
+    /// The form of layers that is best here, when the caller does not say.
+    pub prefers: Option<LayerForm>,
+    /// How many names an image may have.
+    pub names: AcceptsNames,
+    /// In which order blobs may come.
+    pub order: AcceptsOrder,
+    /// When images show.
+    pub shows: Shows,
+    /// Whether an index may lack children.
+    pub sparse: Sparse,
+    /// Whether artifacts can be held: manifests whose config is no image config.
+    pub artifacts: Artifacts,
+}
+
+impl Accepts {
+    /// Anything, in any order and any form, under many names, shown at commit.
+    pub fn anything() -> Self {
+        Self {
+            manifests: AcceptsManifests::Any,
+            layers: AcceptsLayers::Any,
+            prefers: None,
+            names: AcceptsNames::Many,
+            order: AcceptsOrder::Any,
+            shows: Shows::AtCommit,
+            sparse: Sparse::Accepted,
+            artifacts: Artifacts::Accepted,
+        }
+    }
+
+    /// Whether a manifest of a media type can be held.
+    pub fn takes(&self, media_type: &MediaType) -> bool {
+        match &self.manifests {
+            AcceptsManifests::Any => true,
+            AcceptsManifests::Only(types) => types.contains(media_type),
+        }
+    }
+
+    /// Whether indexes can be held.
+    pub fn takes_indexes(&self) -> bool {
+        match &self.manifests {
+            AcceptsManifests::Any => true,
+            AcceptsManifests::Only(types) => {
+                types.iter().any(|t| crate::is_index_type(t) == Some(true))
+            }
+        }
+    }
+}
+
+/// Which manifests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AcceptsManifests {
+    /// Of any type.
+    Any,
+    /// Of these types, the preferred first.
+    Only(Vec<MediaType>),
+}
+
+/// Which forms of layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AcceptsLayers {
+    /// Plain and compressed ones.
+    Any,
+    /// Plain tars.
+    PlainOnly,
+    /// Compressed ones.
+    CompressedOnly,
+}
+
+/// The form of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LayerForm {
+    /// A plain tar.
+    Plain,
+    /// gzip.
+    Gzip,
+    /// zstd.
+    Zstd,
+}
+
+/// How many names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AcceptsNames {
+    /// None: the place is the name.
+    None,
+    /// At most one.
+    One,
+    /// Any number.
+    Many,
+}
+
+/// In which order blobs may come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AcceptsOrder {
+    /// In any, concurrently.
+    Any,
+    /// One after the other, in the order of the plan, so that the same images give the same bytes.
+    AsPlanned,
+}
+
+/// When images show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Shows {
+    /// With their commit.
+    AtCommit,
+    /// All together, when the writer finishes.
+    AtFinish,
+}
+
+/// Whether an index may lack children.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Sparse {
+    /// It may; they are named in [`Commit::absent`].
+    Accepted,
+    /// It may not.
+    Refused,
+}
+
+/// Whether artifacts can be held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Artifacts {
+    /// They can.
+    Accepted,
+    /// They cannot.
+    Refused,
+}

@@ -1,0 +1,269 @@
+//! The one error type of every crate here.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+/// What went wrong, to match on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The image, manifest, blob or container is not there.
+    NotFound,
+    /// It is there already, and the mode says that it must not be.
+    AlreadyExists,
+    /// Several images fit what was asked for.
+    Ambiguous,
+    /// Bytes are not what they have to be: a wrong digest, a malformed document, a torn archive.
+    Corrupt,
+    /// Permission was refused.
+    Denied,
+    /// The text of a reference, name, platform or option is not well formed.
+    InvalidReference,
+    /// A document, ratio or depth is over its limit.
+    LimitExceeded,
+    /// The place or this release cannot do it.
+    Unsupported,
+    /// It cannot be reached now; later it may.
+    Unavailable,
+    /// The caller gave up.
+    Cancelled,
+    /// Anything else, I/O errors among them.
+    Unexpected,
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotFound => "not found",
+            Self::AlreadyExists => "already exists",
+            Self::Ambiguous => "ambiguous",
+            Self::Corrupt => "corrupt",
+            Self::Denied => "denied",
+            Self::InvalidReference => "invalid reference",
+            Self::LimitExceeded => "limit exceeded",
+            Self::Unsupported => "unsupported",
+            Self::Unavailable => "unavailable",
+            Self::Cancelled => "cancelled",
+            Self::Unexpected => "unexpected",
+        })
+    }
+}
+
+/// A failure: a [kind](ErrorKind) to match on, and what a person needs to read.
+///
+/// `Display` gives one line, without control characters: the contexts from the outermost in, the message, the
+/// cause, and the way out where there is one.
+///
+/// ```
+/// use transship_core::{Error, ErrorKind};
+/// let e = Error::new(ErrorKind::NotFound, "no image is named \"x:1\"")
+///     .hint("it holds y:1 and y:2")
+///     .context("docker-archive:a.tar");
+/// assert_eq!(e.to_string(), "docker-archive:a.tar: no image is named \"x:1\" (it holds y:1 and y:2)");
+/// ```
+pub struct Error(Box<Parts>);
+
+struct Parts {
+    kind: ErrorKind,
+    message: Cow<'static, str>,
+    contexts: Vec<String>,
+    hint: Option<String>,
+    retryable: bool,
+    cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// `std::result::Result` with our [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// An error of a kind; the message says what was found and what was expected.
+    pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self(Box::new(Parts {
+            kind,
+            message: message.into(),
+            contexts: Vec::new(),
+            hint: None,
+            retryable: kind == ErrorKind::Unavailable,
+            cause: None,
+        }))
+    }
+
+    /// An I/O error at a path. The kind follows from the error's own.
+    ///
+    /// An [`Error`] that travelled inside the `io::Error` is unpacked and keeps its kind.
+    pub fn io(doing: &str, path: impl AsRef<Path>, error: io::Error) -> Self {
+        match Self::unwrap_io(error) {
+            Ok(inner) => inner,
+            Err(error) => {
+                let message = format!("{doing} {}", path.as_ref().display());
+                let hint = (error.kind() == io::ErrorKind::StorageFull)
+                    .then(|| "make room there, or choose another place".to_owned());
+                let mut made = Self::new(kind_of(&error), message).caused_by(error);
+                made.0.hint = hint;
+                made
+            }
+        }
+    }
+
+    /// Gives back the [`Error`] inside an `io::Error` that [`into_io`](Self::into_io) made.
+    ///
+    /// # Errors
+    /// The `io::Error` itself, when it carries none.
+    pub fn unwrap_io(error: io::Error) -> std::result::Result<Self, io::Error> {
+        error.downcast::<Self>()
+    }
+
+    /// Wraps this error so that it can pass through `std::io::Read` and come out whole.
+    pub fn into_io(self) -> io::Error {
+        io::Error::other(self)
+    }
+
+    /// Says what was being done, to what: shown before everything said so far.
+    #[must_use]
+    pub fn context(mut self, context: impl fmt::Display) -> Self {
+        self.0.contexts.push(context.to_string());
+        self
+    }
+
+    /// Says the way out. The first hint stays.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint.get_or_insert(hint.into());
+        self
+    }
+
+    /// Keeps the error that led to this one; it is shown and is the [`source`](std::error::Error::source).
+    #[must_use]
+    pub fn caused_by(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.0.cause = Some(cause.into());
+        self
+    }
+
+    /// Says whether trying again may help.
+    #[must_use]
+    pub fn with_retryable(mut self, retryable: bool) -> Self {
+        self.0.retryable = retryable;
+        self
+    }
+
+    /// What to match on.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// Whether the same call may succeed later.
+    pub fn retryable(&self) -> bool {
+        self.0.retryable
+    }
+
+    /// The way out, if one is known.
+    pub fn way_out(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
+    /// The message alone, without contexts, cause and hint.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+}
+
+fn kind_of(error: &io::Error) -> ErrorKind {
+    match error.kind() {
+        io::ErrorKind::NotFound => ErrorKind::NotFound,
+        io::ErrorKind::AlreadyExists => ErrorKind::AlreadyExists,
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => ErrorKind::Denied,
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => ErrorKind::Corrupt,
+        _ => ErrorKind::Unexpected,
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for context in self.0.contexts.iter().rev() {
+            write!(f, "{}: ", Escaped(context))?;
+        }
+        write!(f, "{}", Escaped(&self.0.message))?;
+        if let Some(cause) = &self.0.cause {
+            write!(f, ": {}", Escaped(&cause.to_string()))?;
+        }
+        if let Some(hint) = &self.0.hint {
+            write!(f, " ({})", Escaped(hint))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {self}", self.0.kind)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.cause.as_deref().map(|cause| cause as _)
+    }
+}
+
+/// Text from outside, with control characters escaped, fit for one line of a terminal.
+///
+/// Directional formatting characters are escaped too: they would make a name read as another one.
+#[derive(Clone, Copy, Debug)]
+pub struct Escaped<'a>(pub &'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write;
+        for c in self.0.chars() {
+            let hidden = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+            if c.is_control() || hidden {
+                write!(f, "{}", c.escape_default())?;
+            } else {
+                f.write_char(c)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Adds what was being done to the error of a result.
+pub trait ResultExt<T> {
+    /// See [`Error::context`]; the text is made only for an error.
+    fn context<C: fmt::Display>(self, context: impl FnOnce() -> C) -> Result<T>;
+}
+
+impl<T> ResultExt<T> for Result<T> {
+    fn context<C: fmt::Display>(self, context: impl FnOnce() -> C) -> Result<T> {
+        self.map_err(|error| error.context(context()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_from_the_outside_in() {
+        let e = Error::new(ErrorKind::Corrupt, "bad\nbyte")
+            .context("layer 1")
+            .context("a.tar")
+            .hint("copy again");
+        assert_eq!(e.to_string(), "a.tar: layer 1: bad\\nbyte (copy again)");
+        assert_eq!(format!("{e:?}").lines().count(), 1);
+    }
+
+    #[test]
+    fn an_error_survives_a_trip_through_io() {
+        let e = Error::new(ErrorKind::Corrupt, "digest").into_io();
+        assert_eq!(Error::io("reading", "x", e).kind(), ErrorKind::Corrupt);
+        let full = Error::io("writing", "/p", io::Error::from(io::ErrorKind::StorageFull));
+        assert!(full.to_string().contains("/p") && full.way_out().is_some());
+    }
+
+    #[test]
+    fn text_from_outside_cannot_move_the_cursor() {
+        assert_eq!(Escaped("a\u{1b}[2Jb\u{202e}").to_string(), "a\\u{1b}[2Jb\\u{202e}");
+    }
+}

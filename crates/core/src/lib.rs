@@ -1,0 +1,61 @@
+//! The vocabulary and the traits of [transship](https://docs.rs/transship).
+//!
+//! | word | meaning | here |
+//! |---|---|---|
+//! | image | a manifest, its config and its layers | [`ImageSource`], [`ImageDestination`] |
+//! | index | a manifest that lists manifests, one per platform | [`Manifest`], [`IndexDocument`] |
+//! | blob | bytes with a digest: a config or a layer | [`Body`], [`Descriptor`] |
+//! | transport | a way to keep images | [`Transport`] |
+//! | reference | `scheme:locator`, where one image is | [`Reference`] |
+//! | container | a place that holds several images | [`Archives`] |
+//! | image name | the text an image is stored under in its container | [`ImageName`], [`DockerName`] |
+//!
+//! Whoever adds a transport implements [`Transport`], [`ImageSource`] and [`ImageDestination`], and
+//! [`Archives`] where a place holds several images. Each bullet in their docs is a promise that callers build on.
+//!
+//! Facts, hints and results are three types: a [`Descriptor`] is a fact, an [`Expect`] a hint, a [`Stored`] a result.
+//! Bytes have one door, [`Body`], which checks them.
+
+mod archive;
+mod blocking;
+mod body;
+mod descriptor;
+mod destination;
+mod digest;
+mod error;
+mod manifest;
+mod name;
+mod options;
+mod platform;
+mod reference;
+mod source;
+mod transport;
+mod transports;
+
+pub use archive::{ArchiveEntry, ArchiveReader, ArchiveWriter, Archives, EntryDetails};
+pub use blocking::{Cancel, cancelled, run_blocking};
+pub use body::{Body, ByteStream, Chunks, Expect, FileRange, RangeReader, Stored};
+pub use descriptor::Descriptor;
+pub use destination::{
+    Accepts, AcceptsLayers, AcceptsManifests, AcceptsNames, AcceptsOrder, Artifacts, Commit,
+    Committed, ImageDestination, LayerForm, PutSignatures, Shows, Sparse,
+};
+pub use digest::{EMPTY_JSON_DIGEST, Hasher, parse_digest, sha256};
+pub use error::{Error, ErrorKind, Escaped, Result, ResultExt};
+pub use manifest::{
+    CONFIG_LIMIT, Document, ImageDocument, IndexDocument, MANIFEST_LIMIT, Manifest, is_index_type,
+    media_types,
+};
+pub use name::{DockerName, ImageName};
+pub use options::{Notice, Observer, ReadOptions, Settings, WriteMode, WriteOptions, spool_folder};
+pub use platform::Platform;
+pub use reference::Reference;
+pub use source::{ImageSource, Referrers, Signatures};
+pub use transport::{Deletion, Transport};
+pub use transports::{Registration, Transports};
+
+pub use oci_spec;
+pub use oci_spec::image::{Digest, DigestAlgorithm, MediaType};
+
+#[doc(hidden)]
+pub use inventory;

@@ -1,0 +1,164 @@
+//! How to read and write: [`ReadOptions`], [`WriteOptions`], [`WriteMode`], and a transport's [`Settings`].
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::{Error, ErrorKind, ImageName, Result};
+
+/// What writing does with a container that is there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WriteMode {
+    /// It must not be there; else `AlreadyExists`.
+    Create,
+    /// It is replaced as a whole, at once, when the new one is complete.
+    Replace,
+    /// It is joined: its images stay, byte for byte.
+    Append,
+}
+
+/// Something worth telling that is neither a result nor an error.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Notice {
+    /// The work goes on, but the caller should know.
+    Warning(String),
+    /// A try failed and is made again.
+    Retrying {
+        /// What is being done again.
+        what: String,
+        /// Why the last try failed.
+        why: String,
+    },
+}
+
+/// Receives [`Notice`]s. It must return at once: it is called from the middle of the work.
+#[derive(Clone, Default)]
+pub struct Observer(Option<Arc<dyn Fn(Notice) + Send + Sync>>);
+
+impl Observer {
+    /// An observer that calls a function.
+    pub fn new(f: impl Fn(Notice) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(f)))
+    }
+
+    /// Tells it.
+    pub fn notify(&self, notice: Notice) {
+        if let Some(f) = &self.0 {
+            f(notice);
+        }
+    }
+
+    /// Tells it a [`Notice::Warning`].
+    pub fn warn(&self, text: impl Into<String>) {
+        self.notify(Notice::Warning(text.into()));
+    }
+}
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Observer(set)" } else { "Observer(none)" })
+    }
+}
+
+/// How to read.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct ReadOptions {
+    /// Hears warnings and retries.
+    pub observer: Observer,
+    /// The folder for unnamed temporary files: what comes from a pipe, or out of a compressed archive.
+    /// `None`: `$TMPDIR`, else `/var/tmp`.
+    pub spool: Option<PathBuf>,
+}
+
+/// How to write one image or a container.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct WriteOptions {
+    /// What to do with a container that is there already; `None`: as the transport does by default.
+    pub mode: Option<WriteMode>,
+    /// Names for the image, beside the one in the reference.
+    pub names: Vec<ImageName>,
+    /// Names for when neither the reference nor `names` gives one. A transport takes of these what it can hold.
+    pub fallback_names: Vec<ImageName>,
+    /// Hears warnings and retries.
+    pub observer: Observer,
+    /// As in [`ReadOptions::spool`].
+    pub spool: Option<PathBuf>,
+}
+
+/// The folder for unnamed temporary files: as given, else `$TMPDIR`, else `/var/tmp`.
+///
+/// Not `/tmp`: it is often in memory, and archives are large.
+pub fn spool_folder(given: Option<&PathBuf>) -> PathBuf {
+    given
+        .cloned()
+        .or_else(|| std::env::var_os("TMPDIR").map(PathBuf::from))
+        .unwrap_or_else(|| "/var/tmp".into())
+}
+
+/// Values for transports, as `scheme.key=value`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings(BTreeMap<String, String>);
+
+impl Settings {
+    /// No settings.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets `scheme.key` to a value; a later one wins.
+    #[must_use]
+    pub fn with(mut self, scheme: &str, key: &str, value: impl Into<String>) -> Self {
+        self.0.insert(format!("{scheme}.{key}"), value.into());
+        self
+    }
+
+    /// Takes a setting as it stands on a command line: `scheme.key=value`.
+    ///
+    /// # Errors
+    /// `InvalidReference` when it is not of that form.
+    pub fn set(&mut self, text: &str) -> Result<()> {
+        let parsed = text.split_once('=').filter(|(key, _)| {
+            key.split_once('.').is_some_and(|(s, k)| !s.is_empty() && !k.is_empty())
+        });
+        let Some((key, value)) = parsed else {
+            return Err(Error::new(
+                ErrorKind::InvalidReference,
+                format!("option {text:?} is not of the form scheme.key=value"),
+            ));
+        };
+        self.0.insert(key.to_owned(), value.to_owned());
+        Ok(())
+    }
+
+    /// The value of `scheme.key`.
+    pub fn get(&self, scheme: &str, key: &str) -> Option<&str> {
+        self.0.get(&format!("{scheme}.{key}")).map(String::as_str)
+    }
+
+    /// All of them, as `(scheme, key, value)`, sorted.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str, &str)> {
+        self.0
+            .iter()
+            .filter_map(|(name, value)| name.split_once('.').map(|(s, k)| (s, k, value.as_str())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_from_a_command_line() {
+        let mut settings = Settings::new();
+        settings.set("oci.shared-blob-dir=/x=y").unwrap();
+        assert_eq!(settings.get("oci", "shared-blob-dir"), Some("/x=y"));
+        for bad in ["oci", "oci.=", ".k=v", "k=v"] {
+            assert_eq!(settings.set(bad).unwrap_err().kind(), ErrorKind::InvalidReference, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! [`Platform`]: what an image runs on, and which images a machine can run.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{Error, ErrorKind, Result};
+
+/// What an image runs on, as in the descriptors of an
+/// [index](https://github.com/opencontainers/image-spec/blob/main/image-index.md).
+///
+/// Its text is `os/arch[/variant][:os.version]`.
+///
+/// ```
+/// use transship_core::Platform;
+/// let arm = Platform::parse("linux/aarch64")?;
+/// assert_eq!(arm.to_string(), "linux/arm64");
+/// # Ok::<(), transship_core::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Platform {
+    /// In the values of `GOARCH`.
+    #[serde(default)]
+    pub architecture: String,
+    /// In the values of `GOOS`.
+    #[serde(default)]
+    pub os: String,
+    /// The version of the operating system; Windows images need it.
+    #[serde(rename = "os.version", default, skip_serializing_if = "Option::is_none")]
+    pub os_version: Option<String>,
+    /// Features that the operating system must have.
+    #[serde(
+        rename = "os.features",
+        default,
+        deserialize_with = "crate::descriptor::or_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub os_features: Vec<String>,
+    /// The variant of the CPU, e.g. `v7`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+    /// Fields that this release does not know, as they stood.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+impl Platform {
+    /// A platform of an operating system and an architecture, as given.
+    pub fn new(os: impl Into<String>, architecture: impl Into<String>) -> Self {
+        Self {
+            architecture: architecture.into(),
+            os: os.into(),
+            os_version: None,
+            os_features: Vec::new(),
+            variant: None,
+            other: Map::new(),
+        }
+    }
+
+    /// Sets the variant.
+    #[must_use]
+    pub fn with_variant(mut self, variant: impl Into<String>) -> Self {
+        self.variant = Some(variant.into());
+        self
+    }
+
+    /// The machine this runs on, for container images: Linux on anything but Windows.
+    pub fn host() -> Self {
+        let os = if cfg!(windows) { "windows" } else { "linux" };
+        Self::new(os, std::env::consts::ARCH).normalized()
+    }
+
+    /// Parses `os/arch[/variant][:os.version]` and normalizes it.
+    ///
+    /// # Errors
+    /// `InvalidReference` when it is not of that form.
+    pub fn parse(text: &str) -> Result<Self> {
+        let bad = || {
+            Error::new(ErrorKind::InvalidReference, format!("{text:?} is not a platform"))
+                .hint("the form is os/arch[/variant][:os.version], as in linux/arm64")
+        };
+        let (path, version) = match text.split_once(':') {
+            Some((path, version)) => (path, Some(version)),
+            None => (text, None),
+        };
+        let parts: Vec<&str> = path.split('/').collect();
+        let ok = |part: &&str| {
+            !part.is_empty()
+                && part
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
+        };
+        if !(2..=3).contains(&parts.len()) || !parts.iter().all(ok) || version == Some("") {
+            return Err(bad());
+        }
+        let mut platform = Self::new(parts[0], parts[1]);
+        platform.variant = parts.get(2).map(|v| (*v).to_owned());
+        platform.os_version = version.map(str::to_owned);
+        Ok(platform.normalized())
+    }
+
+    /// With the one spelling that containerd uses: `aarch64` is `arm64`, `x86_64` is `amd64`, `arm` is `arm/v7`,
+    /// `arm64/v8` is `arm64`, `amd64/v1` is `amd64`, `macos` is `darwin`.
+    #[must_use]
+    pub fn normalized(mut self) -> Self {
+        self.os = self.os.to_ascii_lowercase();
+        if self.os == "macos" {
+            "darwin".clone_into(&mut self.os);
+        }
+        let variant = self.variant.take().map(|v| v.to_ascii_lowercase()).filter(|v| !v.is_empty());
+        let (architecture, variant) = normal_cpu(&self.architecture.to_ascii_lowercase(), variant);
+        self.architecture = architecture;
+        self.variant = variant;
+        self
+    }
+
+    /// How well an image for `image` fits this machine: 0 is exact, higher is worse, `None` does not run.
+    ///
+    /// A machine runs the lower variants of its own architecture (`amd64/v3` runs v2 and v1; `arm/v7` v6 and v5;
+    /// `arm64` runs `arm/v8` and lower).
+    pub fn fit(&self, image: &Self) -> Option<u32> {
+        let (machine, image) = (self.clone().normalized(), image.clone().normalized());
+        if machine.os != image.os {
+            return None;
+        }
+        if machine.os_version.is_some() && machine.os_version != image.os_version {
+            return None;
+        }
+        let (have, want) = (level(&machine), level(&image));
+        if machine.architecture == image.architecture {
+            if machine.variant == image.variant {
+                return Some(0);
+            }
+            return have?.checked_sub(want?);
+        }
+        let arm_on_arm64 = machine.architecture == "arm64" && image.architecture == "arm";
+        if arm_on_arm64 { 8_u32.checked_sub(want?).map(|worse| worse + 100) } else { None }
+    }
+
+    /// Whether it says nothing, as the platform `unknown/unknown` of attestations does.
+    pub fn is_unknown(&self) -> bool {
+        let nothing = |s: &str| s.is_empty() || s == "unknown";
+        nothing(&self.os) && nothing(&self.architecture)
+    }
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.os, self.architecture)?;
+        if let Some(variant) = self.variant.as_deref().filter(|v| !v.is_empty()) {
+            write!(f, "/{variant}")?;
+        }
+        if let Some(version) = &self.os_version {
+            write!(f, ":{version}")?;
+        }
+        Ok(())
+    }
+}
+
+fn normal_cpu(architecture: &str, variant: Option<String>) -> (String, Option<String>) {
+    let owned = |s: &str| s.to_owned();
+    match (architecture, variant.as_deref()) {
+        ("i386" | "i686", _) => (owned("386"), None),
+        ("x86_64" | "x86-64" | "amd64", None | Some("v1")) => (owned("amd64"), None),
+        ("x86_64" | "x86-64" | "amd64", _) => (owned("amd64"), variant),
+        ("aarch64" | "arm64", None | Some("8" | "v8" | "v8.0")) => (owned("arm64"), None),
+        ("aarch64" | "arm64", _) => (owned("arm64"), variant),
+        ("armel", _) => (owned("arm"), Some(owned("v6"))),
+        ("armhf", _) | ("arm", None | Some("7")) => (owned("arm"), Some(owned("v7"))),
+        ("arm", Some(v @ ("5" | "6" | "8"))) => (owned("arm"), Some(format!("v{v}"))),
+        _ => (owned(architecture), variant),
+    }
+}
+
+/// The variant as a number, where the variants of an architecture are ordered.
+fn level(platform: &Platform) -> Option<u32> {
+    let number = |v: &str| {
+        v.strip_prefix('v').and_then(|n| n.split('.').next()).and_then(|n| n.parse().ok())
+    };
+    match (platform.architecture.as_str(), platform.variant.as_deref()) {
+        ("amd64", None) => Some(1),
+        ("arm64", None) => Some(8),
+        ("amd64" | "arm" | "arm64", Some(variant)) => number(variant),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fit(machine: &str, image: &str) -> Option<u32> {
+        Platform::parse(machine).unwrap().fit(&Platform::parse(image).unwrap())
+    }
+
+    #[test]
+    fn normal_forms() {
+        for (text, normal) in [
+            ("linux/x86_64", "linux/amd64"),
+            ("linux/arm", "linux/arm/v7"),
+            ("linux/arm64/v8", "linux/arm64"),
+            ("Linux/ARM/6", "linux/arm/v6"),
+            ("windows/amd64:10.0.17763.1", "windows/amd64:10.0.17763.1"),
+        ] {
+            let platform = Platform::parse(text).unwrap();
+            assert_eq!(platform.to_string(), normal);
+            assert_eq!(Platform::parse(normal).unwrap(), platform);
+        }
+        for bad in ["linux", "linux/", "/amd64", "linux/a/b/c", "", "linux/amd64:", "linux/a b"] {
+            assert_eq!(
+                Platform::parse(bad).unwrap_err().kind(),
+                ErrorKind::InvalidReference,
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_machine_runs_what_is_lower() {
+        assert_eq!(fit("linux/amd64/v3", "linux/amd64/v3"), Some(0));
+        assert!(fit("linux/amd64/v3", "linux/amd64/v2") < fit("linux/amd64/v3", "linux/amd64"));
+        assert_eq!(fit("linux/amd64", "linux/amd64/v2"), None);
+        assert_eq!(fit("linux/arm/v6", "linux/arm/v7"), None);
+        assert!(fit("linux/arm64", "linux/arm/v7").is_some());
+        assert_eq!(fit("linux/arm64", "linux/amd64"), None);
+        assert_eq!(fit("linux/amd64", "windows/amd64"), None);
+        assert_eq!(fit("linux/s390x", "linux/s390x"), Some(0));
+    }
+}

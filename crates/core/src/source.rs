@@ -1,0 +1,62 @@
+//! [`ImageSource`]: one image being read.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use oci_spec::image::Digest;
+
+use crate::{Body, Descriptor, Manifest, Reference, Result};
+
+/// Reads one image or index. Methods may run concurrently; dropping it closes it.
+///
+/// - Reading changes nothing.
+/// - A source that was opened before a write still reads the old bytes or fails; it never mixes old and new.
+#[async_trait]
+pub trait ImageSource: fmt::Debug + Send + Sync {
+    /// The image's reference.
+    fn reference(&self) -> &Reference;
+
+    /// The manifest or index that the reference names. Its descriptor has what the container says of it: platform,
+    /// annotations.
+    ///
+    /// - Its bytes are as stored, and true to their digest.
+    async fn root(&self) -> Result<Manifest>;
+
+    /// A manifest that the root refers to, directly or through other indexes.
+    ///
+    /// - `NotFound`, naming it, if it is absent, as in a sparse index.
+    /// - `Corrupt` if its bytes are not what the descriptor says.
+    async fn manifest(&self, of: &Descriptor) -> Result<Manifest>;
+
+    /// A config or layer.
+    ///
+    /// - `NotFound`, naming it, before any byte.
+    /// - The [`Body`] holds the bytes to the descriptor's digest and size.
+    /// - It may be asked for again, concurrently, and dropped half read.
+    async fn blob(&self, of: &Descriptor) -> Result<Body>;
+
+    /// The ability to say which manifests are about this image.
+    fn referrers(&self) -> Option<&dyn Referrers> {
+        None
+    }
+
+    /// The ability to hold detached signatures.
+    fn signatures(&self) -> Option<&dyn Signatures> {
+        None
+    }
+}
+
+/// Manifests that are about an image: their `subject` is one of its manifests.
+#[async_trait]
+pub trait Referrers: Send + Sync {
+    /// The descriptors of manifests whose subject is `of`, in stored order.
+    async fn referrers(&self, of: &Digest) -> Result<Vec<Descriptor>>;
+}
+
+/// Detached signatures, as `dir:` keeps them.
+#[async_trait]
+pub trait Signatures: Send + Sync {
+    /// The signatures of a manifest, in stored order; `None` means the root.
+    async fn signatures(&self, of: Option<&Digest>) -> Result<Vec<Bytes>>;
+}

@@ -1,0 +1,66 @@
+//! [`Transport`]: a way to keep images.
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+use crate::{
+    Archives, ImageDestination, ImageSource, ReadOptions, Reference, Result, WriteMode,
+    WriteOptions,
+};
+
+/// A way to keep images. Configuration belongs to the value (see [`Registration`](crate::Registration)), not to each
+/// call.
+#[async_trait]
+pub trait Transport: fmt::Debug + Send + Sync + 'static {
+    /// What stands before the first colon of a reference.
+    fn scheme(&self) -> &'static str;
+
+    /// The grammar of a locator on one line, for help: `PATH[:NAME|:@INDEX|@DIGEST]`.
+    fn syntax(&self) -> &'static str;
+
+    /// What writing to a container that is there already means when the caller does not say.
+    fn default_mode(&self) -> WriteMode;
+
+    /// Checks and canonicalizes a locator.
+    ///
+    /// - It does no I/O and never panics.
+    /// - For every `r` that it returns, `parse(r.locator())` equals `r`.
+    /// - What cannot be expressed is refused with `InvalidReference` and the reason, never turned into something else.
+    fn parse(&self, locator: &str) -> Result<Reference>;
+
+    /// Opens one image for reading.
+    ///
+    /// - `NotFound` when the container or the image is not there; the error lists the names that are.
+    /// - `Ambiguous` when several images fit, or none is chosen of several.
+    async fn source(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ImageSource>>;
+
+    /// Opens a place for one image.
+    ///
+    /// - Nothing changes that shows.
+    /// - The image's names are fixed here: the one in the reference and those of the options. Names beyond what
+    ///   [`Accepts`](crate::Accepts) says are refused with `Unsupported`.
+    /// - `AlreadyExists` when the mode is [`Create`](WriteMode::Create) and the container is there.
+    async fn destination(
+        &self,
+        at: &Reference,
+        how: &WriteOptions,
+    ) -> Result<Box<dyn ImageDestination>>;
+
+    /// The ability to hold several images in one container.
+    fn archives(&self) -> Option<&dyn Archives> {
+        None
+    }
+
+    /// The ability to delete.
+    fn deletion(&self) -> Option<&dyn Deletion> {
+        None
+    }
+}
+
+/// The ability to delete images.
+#[async_trait]
+pub trait Deletion: Send + Sync {
+    /// Deletes that image and nothing else: its names go, blobs that others use stay.
+    async fn delete(&self, at: &Reference) -> Result<()>;
+}

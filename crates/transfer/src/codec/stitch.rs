@@ -1,0 +1,161 @@
+//! Compresses the blocks of a gzip member one by one, so that they can be joined.
+//!
+//! libdeflate is by far the fastest deflate encoder at the ratios wanted here, but it makes whole
+//! streams only: it can neither flush nor go on. A deflate stream is a row of deflate blocks, the
+//! last of which has its BFINAL bit set. So each of our blocks is compressed as a stream of its
+//! own, [scanned](super::deflate_scan) to find that bit, and
+//!
+//! - the bit is cleared, so that more blocks may follow, and
+//! - an empty stored block (RFC 1951 3.2.4) is added, which ends at a byte boundary.
+//!
+//! Blocks made so can be written one after the other; [`STREAM_END`] ends the stream. No block
+//! refers to data before it, because libdeflate has not seen any.
+//!
+//! The scan also proves, independently of libdeflate, that the block decodes to the right length.
+
+use std::io;
+
+use crc32fast::Hasher;
+use libdeflater::{CompressionLvl, Compressor};
+
+use super::bits::PADDING;
+use super::deflate_scan::Scanner;
+
+/// How many plain bytes are compressed as one block. Part of what determines the output.
+pub(super) const BLOCK_LEN: usize = 1 << 20;
+
+/// Ends a deflate stream at a byte boundary: a last, empty block with fixed codes
+/// (RFC 1951 3.2.6).
+pub(super) const STREAM_END: [u8; 2] = [0x03, 0x00];
+
+/// LEN and NLEN of an empty stored block; its three header bits and the padding come before.
+const EMPTY_STORED_BLOCK: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
+
+/// A part of the plain bytes, and what became of it.
+#[derive(Debug, Default)]
+pub(super) struct Block {
+    /// At most [`BLOCK_LEN`] bytes.
+    pub(super) plain: Vec<u8>,
+    /// The same as deflate blocks, none of them the last, that end at a byte boundary.
+    pub(super) packed: Vec<u8>,
+    /// The checksum of `plain`.
+    pub(super) crc: Hasher,
+}
+
+/// Compresses blocks at one level.
+pub(super) struct BlockEncoder {
+    compressor: Compressor,
+    scanner: Scanner,
+}
+
+impl BlockEncoder {
+    pub(super) fn new(level: CompressionLvl) -> Self {
+        Self { compressor: Compressor::new(level), scanner: Scanner::new() }
+    }
+
+    /// Makes `packed` and `crc` from `plain`.
+    ///
+    /// Fails only when libdeflate or the scanner is wrong.
+    pub(super) fn encode(&mut self, block: &mut Block) -> io::Result<()> {
+        block.crc = Hasher::new();
+        block.crc.update(&block.plain);
+        let bound = self.compressor.deflate_compress_bound(block.plain.len());
+        block.packed.resize(bound + PADDING, 0);
+        let len = self
+            .compressor
+            .deflate_compress(&block.plain, &mut block.packed[..bound])
+            .map_err(io::Error::other)?;
+        block.packed[len..len + PADDING].fill(0);
+        block.packed.truncate(len + PADDING);
+        self.open_end(block, len)
+    }
+
+    /// Turns the stream in the first `len` bytes of `packed` into one that can be continued.
+    fn open_end(&mut self, block: &mut Block, len: usize) -> io::Result<()> {
+        let scan = self.scanner.scan(&block.packed);
+        let scan = scan
+            .filter(|scan| scan.plain_len == block.plain.len() as u64)
+            .filter(|scan| scan.end.div_ceil(8) == len)
+            .ok_or_else(|| io::Error::other("the deflate encoder made a block that is not true"))?;
+        block.packed.truncate(len);
+        block.packed[scan.last_block / 8] &= !(1 << (scan.last_block % 8));
+        append_empty_stored_block(&mut block.packed, scan.end);
+        Ok(())
+    }
+}
+
+/// Adds an empty stored block to a stream that ends at bit `end`, in the last byte.
+fn append_empty_stored_block(stream: &mut Vec<u8>, end: usize) {
+    let used = end % 8;
+    if used != 0 {
+        // The header, three zero bits, may start in the byte that the stream ends in.
+        if let Some(last) = stream.last_mut() {
+            *last &= (1 << used) - 1;
+        }
+    }
+    if used == 0 || used > 5 {
+        stream.push(0);
+    }
+    stream.extend_from_slice(&EMPTY_STORED_BLOCK);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+
+    fn inflate(stream: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        flate2::bufread::DeflateDecoder::new(stream).read_to_end(&mut out).unwrap();
+        out
+    }
+
+    fn encode(plain: &[u8], level: i32) -> Block {
+        let mut encoder = BlockEncoder::new(CompressionLvl::new(level).unwrap());
+        let mut block = Block { plain: plain.to_vec(), ..Block::default() };
+        encoder.encode(&mut block).unwrap();
+        block
+    }
+
+    #[test]
+    fn blocks_join_to_one_stream_wherever_the_last_bit_falls() {
+        let mut stream = Vec::new();
+        let mut plain = Vec::new();
+        for n in 0..200_u32 {
+            let part = format!("{n} {} ", n * n).repeat(n as usize % 7);
+            stream.extend(encode(part.as_bytes(), 1 + n as i32 % 9).packed);
+            plain.extend(part.as_bytes());
+        }
+        stream.extend(STREAM_END);
+        assert_eq!(inflate(&stream), plain);
+    }
+
+    #[test]
+    fn the_empty_block_starts_at_any_bit() {
+        for used in 0..8 {
+            // Stored blocks' headers of three zero bits, or one fixed, empty block of ten bits.
+            let mut stream = vec![0x02, 0xfc];
+            // Ten bits are used; a row of empty fixed blocks moves the end on.
+            let mut end = 10;
+            let mut bits = 0b10_u64;
+            while end % 8 != used {
+                bits |= 0b10 << end;
+                end += 10;
+            }
+            stream.clear();
+            stream.extend_from_slice(&bits.to_le_bytes()[..end.div_ceil(8)]);
+            append_empty_stored_block(&mut stream, end);
+            stream.extend(STREAM_END);
+            assert_eq!(inflate(&stream), b"");
+        }
+    }
+
+    #[test]
+    fn a_block_that_decodes_to_another_length_is_refused() {
+        let mut encoder = BlockEncoder::new(CompressionLvl::new(1).unwrap());
+        let mut block = Block { plain: b"abc".to_vec(), ..Block::default() };
+        block.packed = vec![0x03, 0x00];
+        block.packed.resize(2 + PADDING, 0);
+        assert!(encoder.open_end(&mut block, 2).is_err());
+    }
+}

@@ -1,0 +1,113 @@
+//! zstd (RFC 8878), on the zstd crate.
+
+use std::fmt;
+use std::io::{self, BufReader, ErrorKind, Read};
+use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
+
+use ::zstd::stream::read::{Decoder, Encoder};
+
+use super::MAX_THREADS;
+use super::input::{Fuse, Input};
+
+/// The levels of [`ZstdEncoder`]. Those above 19 need too much memory.
+pub const ZSTD_LEVELS: RangeInclusive<i32> = 1..=19;
+
+/// The level to take where nobody says: zstd's own default.
+pub const DEFAULT_ZSTD_LEVEL: i32 = 3;
+
+/// The largest window a decoder allows, as a power of two: 128 MiB.
+const WINDOW_LOG_MAX: u32 = 27;
+
+/// How much compressed input is read at once.
+const INPUT_LEN: usize = 128 << 10;
+
+/// Compresses what it reads from `R` to one zstd frame, with a checksum of the content and without
+/// its size.
+///
+/// Dropped half way, it waits for what its threads are at, and they have ended then.
+pub struct ZstdEncoder<R: Read> {
+    encoder: Encoder<'static, BufReader<R>>,
+    fuse: Fuse,
+}
+
+impl<R: Read> ZstdEncoder<R> {
+    /// Compresses `input` at `level`, one of [`ZSTD_LEVELS`], on `threads` threads, though on
+    /// [`MAX_THREADS`] at most.
+    ///
+    /// Fails with [`InvalidInput`](ErrorKind::InvalidInput) for other levels.
+    pub fn new(input: R, level: i32, threads: NonZeroUsize) -> io::Result<Self> {
+        if !ZSTD_LEVELS.contains(&level) {
+            let message = format!("zstd level {level} is not one of {ZSTD_LEVELS:?}");
+            return Err(io::Error::new(ErrorKind::InvalidInput, message));
+        }
+        let mut encoder = Encoder::with_buffer(BufReader::with_capacity(INPUT_LEN, input), level)?;
+        encoder.include_checksum(true)?;
+        encoder.include_contentsize(false)?;
+        // Never 0, which compresses on the calling thread, to other bytes.
+        let threads = u32::try_from(threads.get().min(MAX_THREADS)).unwrap_or(1);
+        encoder.multithread(threads)?;
+        Ok(Self { encoder, fuse: Fuse::default() })
+    }
+}
+
+impl<R: Read> Read for ZstdEncoder<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.fuse.guard(|| retry(|| self.encoder.read(buf)))
+    }
+}
+
+impl<R: Read> fmt::Debug for ZstdEncoder<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ZstdEncoder").finish_non_exhaustive()
+    }
+}
+
+/// Reads the content of all zstd frames in `R`, one after the other; skippable frames are skipped.
+///
+/// Windows of more than 128 MiB are refused. Input without any frame counts as truncated.
+pub struct ZstdDecoder<R: Read> {
+    decoder: Decoder<'static, BufReader<Input<R>>>,
+    fuse: Fuse,
+}
+
+impl<R: Read> ZstdDecoder<R> {
+    /// Decodes `input`, from which nothing is read yet.
+    pub fn new(input: R) -> io::Result<Self> {
+        let input = BufReader::with_capacity(INPUT_LEN, Input::new(input));
+        let mut decoder = Decoder::with_buffer(input)?;
+        decoder.window_log_max(WINDOW_LOG_MAX)?;
+        Ok(Self { decoder, fuse: Fuse::default() })
+    }
+}
+
+impl<R: Read> Read for ZstdDecoder<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        let decoder = &mut self.decoder;
+        self.fuse.guard(|| match decoder.read(buf) {
+            Ok(0) if !decoder.get_ref().get_ref().started() => {
+                Err(io::Error::new(ErrorKind::UnexpectedEof, "no zstd frame"))
+            }
+            result => result.map_err(|error| decoder.get_ref().get_ref().judge(error)),
+        })
+    }
+}
+
+impl<R: Read> fmt::Debug for ZstdDecoder<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ZstdDecoder").finish_non_exhaustive()
+    }
+}
+
+/// Runs `read` again for as long as it is only interrupted.
+fn retry(mut read: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match read() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
