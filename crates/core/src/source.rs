@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use oci_spec::image::Digest;
 
-use crate::{Body, Descriptor, Manifest, Reference, Result};
+use crate::{Body, Descriptor, ImageName, Manifest, Reference, Result};
 
 /// Reads one image or index. Methods may run concurrently; dropping it closes it.
 ///
@@ -16,6 +16,13 @@ use crate::{Body, Descriptor, Manifest, Reference, Result};
 pub trait ImageSource: fmt::Debug + Send + Sync {
     /// The image's reference.
     fn reference(&self) -> &Reference;
+
+    /// The names that the image is stored under; none for untagged images and for places that keep no names.
+    ///
+    /// A copy to a place without a name keeps them.
+    fn names(&self) -> &[ImageName] {
+        &[]
+    }
 
     /// The manifest or index that the reference names. Its descriptor has what the container says of it: platform,
     /// annotations.
