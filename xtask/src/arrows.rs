@@ -1,0 +1,106 @@
+//! The arrows between the crates, as drawn in DESIGN.md: `cargo xtask ci` fails on any other.
+
+use serde_json::Value;
+
+use crate::sh::{self, Result};
+
+const CORE: &str = "transship-core";
+const LOCAL: &str = "transship-local";
+const ARCHIVE: &str = "transship-archive";
+const TRANSFER: &str = "transship-transfer";
+const DOCKER_ARCHIVE: &str = "transship-docker-archive";
+const OCI_LAYOUT: &str = "transship-oci-layout";
+const DIRECTORY: &str = "transship-directory";
+const REGISTRY: &str = "transship-registry";
+const CONFORMANCE: &str = "transship-conformance";
+const FACADE: &str = "transship";
+const CLI: &str = "transship-cli";
+
+/// Each package and what it may depend on. Transports never name each other; transfer never names a transport.
+const ARROWS: &[(&str, &[&str])] = &[
+    (CORE, &[]),
+    (LOCAL, &[CORE]),
+    (ARCHIVE, &[CORE, LOCAL]),
+    (DOCKER_ARCHIVE, &[CORE, LOCAL, ARCHIVE]),
+    (OCI_LAYOUT, &[CORE, LOCAL, ARCHIVE]),
+    (DIRECTORY, &[CORE, LOCAL]),
+    (REGISTRY, &[CORE]),
+    (TRANSFER, &[CORE]),
+    (CONFORMANCE, &[CORE]),
+    (FACADE, &[CORE, TRANSFER, DOCKER_ARCHIVE, OCI_LAYOUT, DIRECTORY, REGISTRY]),
+    (CLI, &[CORE, FACADE]),
+    ("transship-examples", &[CORE, FACADE, CLI]),
+    ("xtask", &[CORE, FACADE, CONFORMANCE]),
+];
+
+/// The complaints; none is good.
+pub(crate) fn check() -> Result<Vec<String>> {
+    complaints(&sh::metadata()?)
+}
+
+fn complaints(metadata: &Value) -> Result<Vec<String>> {
+    let packages = metadata["packages"].as_array().ok_or("cargo metadata lists no packages")?;
+    let mut found = Vec::new();
+    for package in packages {
+        let name = text(package, "name")?;
+        let Some((_, drawn)) = ARROWS.iter().find(|(known, _)| *known == name) else {
+            found.push(format!("{name}: no arrows are drawn for it (xtask/src/arrows.rs)"));
+            continue;
+        };
+        let dependencies = package["dependencies"].as_array();
+        for dependency in dependencies.into_iter().flatten() {
+            let to = text(dependency, "name")?;
+            let ours = dependency["path"].is_string();
+            let dev = dependency["kind"].as_str() == Some("dev");
+            let allowed = drawn.contains(&to) || (dev && (to == CONFORMANCE || to == name));
+            if ours && !allowed {
+                let kind = if dev { "dev-dependency" } else { "dependency" };
+                found.push(format!("{name} -> {to}: this {kind} is not drawn in DESIGN.md"));
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn text<'a>(of: &'a Value, field: &str) -> Result<&'a str> {
+    of[field].as_str().ok_or_else(|| format!("cargo metadata: no {field}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::complaints;
+
+    fn package(name: &str, dependencies: &[Value]) -> Value {
+        json!({ "packages": [{ "name": name, "dependencies": dependencies }] })
+    }
+
+    fn dependency(name: &str, kind: Option<&str>) -> Value {
+        json!({ "name": name, "kind": kind, "path": "/somewhere" })
+    }
+
+    #[test]
+    fn drawn_arrows_pass() {
+        let good = package("transship-archive", &[dependency("transship-local", None)]);
+        assert_eq!(complaints(&good).unwrap(), [""; 0]);
+        let foreign = package("transship-core", &[json!({ "name": "tar", "path": null })]);
+        assert_eq!(complaints(&foreign).unwrap(), [""; 0]);
+        let kit =
+            package("transship-directory", &[dependency("transship-conformance", Some("dev"))]);
+        assert_eq!(complaints(&kit).unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn others_fail() {
+        for bad in [
+            package("transship-transfer", &[dependency("transship-oci-layout", None)]),
+            package("transship-transfer", &[dependency("transship-oci-layout", Some("dev"))]),
+            package("transship-core", &[dependency("transship-local", Some("build"))]),
+            package("transship-directory", &[dependency("transship-conformance", None)]),
+            package("transship-unheard-of", &[]),
+        ] {
+            assert_eq!(complaints(&bad).unwrap().len(), 1, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! `cargo xtask bench`: ours, skopeo's and the primitives on one real image, side by side.
+//!
+//! The runs are interleaved and each figure is a median; what is written is removed before each run, and so is the
+//! cache that skopeo keeps. Timings never pass or fail anything.
+
+mod measure;
+mod rows;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use self::measure::{Figures, measure, medians};
+use self::rows::{Row, rows};
+use crate::args::Args;
+use crate::sh::{self, Result};
+
+pub(crate) fn run(args: &mut Args) -> Result<bool> {
+    let runs = args.value("--runs")?.unwrap_or_else(|| "5".to_owned());
+    let runs: usize = runs.parse().map_err(|e| format!("--runs {runs}: {e}"))?;
+    let image = args.value("--image")?;
+    let filter = args.value("--filter")?.unwrap_or_default();
+    args.finish()?;
+    let folder = sh::target()?.join("bench");
+    let image = match image {
+        Some(image) => fs::canonicalize(&image).map_err(|e| format!("{image}: {e}"))?,
+        None => base(&folder)?,
+    };
+    let transship = sh::transship()?;
+    let scratch = folder.join(format!("run-{}", std::process::id()));
+    fs::create_dir_all(&scratch).map_err(|e| format!("{}: {e}", scratch.display()))?;
+    let done = table(&transship, &image, &scratch, runs, &filter);
+    let removed = fs::remove_dir_all(&scratch);
+    done?;
+    removed.map_err(|e| format!("{}: {e}", scratch.display()))?;
+    Ok(true)
+}
+
+/// The image of a few hundred MB that is made once.
+fn base(folder: &Path) -> Result<PathBuf> {
+    let image = folder.join("base.tar");
+    if !image.exists() {
+        println!("making {} (once, a few minutes)", image.display());
+        let script = sh::root().join("xtask/bench/make-images");
+        let (made, _) = sh::watch(&mut sh::command(script, [folder]))?;
+        if !made {
+            return Err("the image to measure with could not be made".to_owned());
+        }
+    }
+    Ok(image)
+}
+
+fn table(transship: &Path, image: &Path, scratch: &Path, runs: usize, filter: &str) -> Result<()> {
+    let transship = transship.display().to_string();
+    let rows = rows(&transship, image, scratch)?;
+    println!("{}, {runs} runs, medians\n", image.display());
+    println!(
+        "{:<28} {:<24} {:>7} {:>7} {:>7} {:>9} {:>9} {:>9} {:>8}",
+        "work", "who", "wall s", "best s", "CPU s", "peak MiB", "writes MB", "result MB", "ours is"
+    );
+    for row in rows.iter().filter(|row| row.work.contains(filter)) {
+        print(row, &interleaved(row, runs)?);
+    }
+    Ok(())
+}
+
+/// One median for each way of doing the row's work.
+fn interleaved(row: &Row, runs: usize) -> Result<Vec<Figures>> {
+    let mut all = vec![Vec::new(); row.ways.len()];
+    // The first run warms the page cache and is not counted.
+    for run in 0..=runs {
+        for (way, figures) in row.ways.iter().zip(&mut all) {
+            let measured = measure(way, &row.makes)?;
+            if run > 0 {
+                figures.push(measured);
+            }
+        }
+    }
+    Ok(all.iter().map(|figures| medians(figures)).collect())
+}
+
+fn print(row: &Row, figures: &[Figures]) {
+    let ours = figures.first().map_or(0.0, |ours| ours.wall);
+    for (way, it) in row.ways.iter().zip(figures) {
+        let ratio = if way.compared { format!("{:.2}x", it.wall / ours) } else { String::new() };
+        println!(
+            "{:<28} {:<24} {:>7.3} {:>7.3} {:>7.2} {:>9.1} {:>9.1} {:>9.1} {ratio:>8}",
+            row.work, way.who, it.wall, it.best, it.cpu, it.peak, it.written, it.result
+        );
+    }
+}

@@ -1,0 +1,170 @@
+//! What is compared: the same work done by us, by skopeo, and its floor by `openssl` and `cp`.
+
+use std::path::{Path, PathBuf};
+
+use crate::sh::{self, Result};
+
+/// One piece of work.
+pub(super) struct Row {
+    pub(super) work: &'static str,
+    /// What is written, and removed before each run.
+    pub(super) makes: PathBuf,
+    /// Ours first.
+    pub(super) ways: Vec<Way>,
+}
+
+/// One way of doing it.
+pub(super) struct Way {
+    pub(super) who: &'static str,
+    pub(super) command: Vec<String>,
+    /// Does the whole work, so that a ratio means something.
+    pub(super) compared: bool,
+}
+
+/// The inputs and tools of all rows.
+struct Bench<'a> {
+    transship: &'a str,
+    /// The docker-archive.
+    plain: String,
+    /// The same as skopeo gzips it, in a layout and in an oci-archive; both under the name `base`.
+    layout: String,
+    archive: String,
+    scratch: &'a Path,
+}
+
+/// Makes the inputs in `scratch` and lists the work.
+pub(super) fn rows(transship: &str, image: &Path, scratch: &Path) -> Result<Vec<Row>> {
+    let at = |name: &str| scratch.join(name).display().to_string();
+    let bench = Bench {
+        transship,
+        plain: image.display().to_string(),
+        layout: at("in.oci"),
+        archive: at("in.oci.tar"),
+        scratch,
+    };
+    let layout = format!("oci:{}:base", bench.layout);
+    sh::stdout(&mut skopeo(&["copy", "-q", &format!("docker-archive:{}", bench.plain), &layout]))?;
+    let archive = format!("oci-archive:{}:base", bench.archive);
+    sh::stdout(&mut skopeo(&["copy", "-q", &layout, &archive]))?;
+    Ok(vec![
+        bench.plain_to_oci(),
+        bench.gzip_to_oci(),
+        bench.oci_to_docker_archive(),
+        bench.oci_to_archive(),
+        bench.archive_to_oci(),
+        bench.inspect(),
+    ])
+}
+
+impl Bench<'_> {
+    fn plain_to_oci(&self) -> Row {
+        let (makes, to) = self.makes("out.oci");
+        let (from, to) = (format!("docker-archive:{}", self.plain), format!("oci:{to}:base"));
+        let skopeo = ["copy", "-q", "--dest-oci-accept-uncompressed-layers", &from, &to];
+        let ways = vec![
+            self.ours(&["copy", "--quiet", "--compress", "keep", &from, &to]),
+            theirs(&skopeo),
+            hash(&self.plain),
+            write(&self.plain, &makes),
+        ];
+        Row { work: "docker-archive -> oci plain", makes, ways }
+    }
+
+    fn gzip_to_oci(&self) -> Row {
+        let (makes, to) = self.makes("out.oci");
+        let (from, to) = (format!("docker-archive:{}", self.plain), format!("oci:{to}:base"));
+        let ways = vec![
+            self.ours(&["copy", "--quiet", "--compress", "gzip", &from, &to]),
+            theirs(&["copy", "-q", &from, &to]),
+            hash(&self.plain),
+            write(&self.layout, &makes),
+        ];
+        Row { work: "docker-archive -> oci gzip", makes, ways }
+    }
+
+    fn oci_to_docker_archive(&self) -> Row {
+        let (makes, to) = self.makes("out.tar");
+        let (from, to) =
+            (format!("oci:{}:base", self.layout), format!("docker-archive:{to}:base:1"));
+        let ways = vec![
+            self.ours(&["copy", "--quiet", &from, &to]),
+            theirs(&["copy", "-q", &from, &to]),
+            hash(&self.plain),
+            write(&self.plain, &makes),
+        ];
+        Row { work: "oci gzip -> docker-archive", makes, ways }
+    }
+
+    fn oci_to_archive(&self) -> Row {
+        let (makes, to) = self.makes("out.oci.tar");
+        let (from, to) = (format!("oci:{}:base", self.layout), format!("oci-archive:{to}:base"));
+        let ways = vec![
+            self.ours(&["copy", "--quiet", &from, &to]),
+            theirs(&["copy", "-q", "--all", &from, &to]),
+            hash(&self.archive),
+            write(&self.archive, &makes),
+        ];
+        Row { work: "oci -> oci-archive", makes, ways }
+    }
+
+    fn archive_to_oci(&self) -> Row {
+        let (makes, to) = self.makes("out.oci");
+        let (from, to) = (format!("oci-archive:{}:base", self.archive), format!("oci:{to}:base"));
+        let ways = vec![
+            self.ours(&["copy", "--quiet", &from, &to]),
+            theirs(&["copy", "-q", "--all", &from, &to]),
+            hash(&self.archive),
+            write(&self.archive, &makes),
+        ];
+        Row { work: "oci-archive -> oci", makes, ways }
+    }
+
+    fn inspect(&self) -> Row {
+        let (makes, _) = self.makes("nothing");
+        let from = format!("oci-archive:{}:base", self.archive);
+        let ways = vec![self.ours(&["inspect", &from]), theirs(&["inspect", &from])];
+        Row { work: "inspect oci-archive", makes, ways }
+    }
+
+    fn makes(&self, name: &str) -> (PathBuf, String) {
+        let makes = self.scratch.join(name);
+        let text = makes.display().to_string();
+        (makes, text)
+    }
+
+    fn ours(&self, args: &[&str]) -> Way {
+        Way {
+            who: "transship",
+            command: words(&[&[self.transship], args].concat()),
+            compared: true,
+        }
+    }
+}
+
+fn theirs(args: &[&str]) -> Way {
+    let command = words(&[&["skopeo", "--insecure-policy"], args].concat());
+    Way { who: "skopeo", command, compared: true }
+}
+
+/// No verified copy is faster than hashing what is read, on one core.
+fn hash(file: &str) -> Way {
+    let command = words(&["openssl", "dgst", "-sha256", file]);
+    Way { who: "openssl dgst -sha256", command, compared: false }
+}
+
+/// Nor is a durable one faster than writing what is written.
+fn write(from: &str, to: &Path) -> Way {
+    let script = "cp -r \"$0\" \"$1\" && find \"$1\" -type f -exec sync {} +";
+    let command = words(&["sh", "-c", script, from, &to.display().to_string()]);
+    Way { who: "cp + fsync", command, compared: false }
+}
+
+fn skopeo(args: &[&str]) -> std::process::Command {
+    let mut skopeo = sh::command("skopeo", ["--insecure-policy"]);
+    skopeo.args(args);
+    skopeo
+}
+
+fn words(of: &[&str]) -> Vec<String> {
+    of.iter().map(|&word| word.to_owned()).collect()
+}

@@ -1,0 +1,44 @@
+//! `cargo xtask ci`: the checks that need no peers and run no tests.
+
+use crate::args::Args;
+use crate::counts::Counts;
+use crate::sh::{self, Result};
+use crate::{arrows, sizes};
+
+pub(crate) fn run(args: &mut Args) -> Result<bool> {
+    args.finish()?;
+    let counts = checks()?;
+    println!("{counts}");
+    Ok(counts.good())
+}
+
+/// Runs all of them, also after one failed.
+pub(crate) fn checks() -> Result<Counts> {
+    let mut counts = Counts::default();
+    counts += told("arrows between crates", &arrows::check()?);
+    counts += told("sizes of files", &sizes::check()?);
+    counts += cargo("formatting", &["fmt", "--all", "--check"])?;
+    counts += cargo(
+        "clippy",
+        &["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"],
+    )?;
+    counts += cargo("rustdoc", &["doc", "--quiet", "--no-deps", "--workspace"])?;
+    Ok(counts)
+}
+
+fn told(name: &str, complaints: &[String]) -> Counts {
+    for complaint in complaints {
+        println!("{complaint}");
+    }
+    line(name, complaints.is_empty())
+}
+
+fn cargo(name: &str, args: &[&str]) -> Result<Counts> {
+    let (passed, _) = sh::watch(sh::cargo(args).env("RUSTDOCFLAGS", "-Dwarnings"))?;
+    Ok(line(name, passed))
+}
+
+fn line(name: &str, passed: bool) -> Counts {
+    println!("{:<8} ci: {name}", if passed { "ok" } else { "FAILED" });
+    Counts::one(passed)
+}

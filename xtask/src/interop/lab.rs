@@ -1,0 +1,154 @@
+//! Where a run takes place: its folder, the command under test, the daemons, and images made by peers.
+
+use std::cell::{Cell, OnceCell};
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use super::daemon::Daemon;
+use super::images::Images;
+use super::samples;
+use crate::sh::{self, Result};
+
+/// What is made once, when the first check wants it; a failure is told to each that does.
+type Once<T> = OnceCell<Result<T>>;
+
+/// An archive and the images that its maker says are in it.
+#[derive(Clone, Debug)]
+pub(crate) struct Sample {
+    pub(crate) file: String,
+    pub(crate) images: Images,
+}
+
+pub(crate) struct Lab {
+    folder: PathBuf,
+    /// Holds sockets, whose paths must be short.
+    short: PathBuf,
+    transship: PathBuf,
+    serial: Cell<u32>,
+    docker: Once<Daemon>,
+    containerd: Once<Daemon>,
+    seven: Once<Sample>,
+    docker_save: Once<Sample>,
+    buildah: Once<Sample>,
+}
+
+impl Lab {
+    pub(crate) fn new() -> Result<Self> {
+        let transship = sh::transship()?;
+        let run = format!("{}", std::process::id());
+        let folder = sh::target()?.join("interop").join(&run);
+        // A socket's path holds at most 107 bytes, and dockerd adds 40 of its own.
+        let short = if folder.as_os_str().len() < 60 {
+            folder.clone()
+        } else {
+            std::env::temp_dir().join(format!("transship-{run}"))
+        };
+        for made in [&folder, &short] {
+            fs::create_dir_all(made).map_err(|e| format!("{}: {e}", made.display()))?;
+        }
+        Ok(Self {
+            folder,
+            short,
+            transship,
+            serial: Cell::new(0),
+            docker: Once::new(),
+            containerd: Once::new(),
+            seven: Once::new(),
+            docker_save: Once::new(),
+            buildah: Once::new(),
+        })
+    }
+
+    /// Ends the daemons and removes the folder; after a failure it is kept to look at.
+    pub(crate) fn finish(self, good: bool) {
+        let Self { folder, short, docker, containerd, .. } = self;
+        drop((docker, containerd));
+        if good {
+            let _ = fs::remove_dir_all(&folder);
+            let _ = fs::remove_dir_all(&short);
+        } else {
+            println!("interop: kept {}", folder.display());
+        }
+    }
+
+    /// A new empty folder.
+    pub(crate) fn folder(&self, what: &str) -> Result<String> {
+        let path = self.path(what);
+        fs::create_dir_all(&path).map_err(|e| format!("{path}: {e}"))?;
+        Ok(path)
+    }
+
+    /// A new path where nothing is.
+    pub(crate) fn path(&self, what: &str) -> String {
+        self.serial.set(self.serial.get() + 1);
+        self.folder.join(format!("{}-{what}", self.serial.get())).display().to_string()
+    }
+
+    /// The command under test.
+    pub(crate) fn transship(&self, args: &[&str]) -> Command {
+        sh::command(&self.transship, args)
+    }
+
+    /// Runs it; it must exit with 0.
+    pub(crate) fn run(&self, args: &[&str]) -> Result<String> {
+        sh::text(&mut self.transship(args))
+    }
+
+    /// Copies with it.
+    pub(crate) fn copy(&self, args: &[&str]) -> Result<()> {
+        self.run(&[&["copy", "--quiet"], args].concat()).map(drop)
+    }
+
+    pub(crate) fn docker(&self) -> Result<&Daemon> {
+        lazily(&self.docker, || self.short("d").and_then(|folder| Daemon::docker(&folder)))
+    }
+
+    pub(crate) fn containerd(&self) -> Result<&Daemon> {
+        lazily(&self.containerd, || self.short("c").and_then(|folder| Daemon::containerd(&folder)))
+    }
+
+    /// Seven small images that share layers, one with two tags, as `podman save -m` writes them.
+    pub(crate) fn seven(&self) -> Result<&Sample> {
+        lazily(&self.seven, || samples::podman_save_seven(self))
+    }
+
+    /// The same images, and one more without a name, as `docker save` writes them.
+    pub(crate) fn docker_save(&self) -> Result<&Sample> {
+        lazily(&self.docker_save, || samples::docker_save(self, self.seven()?))
+    }
+
+    /// One of them as `buildah push` writes it.
+    pub(crate) fn buildah(&self) -> Result<&Sample> {
+        self.seven()?;
+        lazily(&self.buildah, || samples::buildah_push(self))
+    }
+
+    /// podman and buildah's storage with the seven images, as options.
+    pub(crate) fn storage(&self) -> [String; 6] {
+        storage_at(&self.folder.join("storage").display().to_string())
+    }
+
+    fn short(&self, name: &str) -> Result<PathBuf> {
+        let folder = self.short.join(name);
+        fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+        Ok(folder)
+    }
+}
+
+/// The options of podman and buildah for a storage of their own.
+pub(crate) fn storage_at(folder: &str) -> [String; 6] {
+    let text = str::to_owned;
+    [
+        text("--storage-driver"),
+        text("vfs"),
+        text("--root"),
+        format!("{folder}/root"),
+        text("--runroot"),
+        format!("{folder}/run"),
+    ]
+}
+
+fn lazily<T>(cell: &Once<T>, make: impl FnOnce() -> Result<T>) -> Result<&T> {
+    cell.get_or_init(make).as_ref().map_err(Clone::clone)
+}

@@ -1,0 +1,56 @@
+//! `cargo xtask`: what decides whether a change is good, and what measures it.
+//!
+//! One file per subcommand. Nothing here is a library for others; it uses the `transship` command as people do, and
+//! the tools of other projects ("peers") to look at what it wrote.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that reports to people")]
+
+mod args;
+mod arrows;
+mod bench;
+mod ci;
+mod counts;
+mod interop;
+mod sh;
+mod sizes;
+mod test;
+
+use std::process::ExitCode;
+
+use crate::args::Args;
+
+const HELP: &str = "\
+cargo xtask test    [--require-peers]               everything that decides: ci, tests, doc tests, interop
+cargo xtask ci                                      arrows between crates, sizes of files, rustfmt, clippy, rustdoc
+cargo xtask interop [--require-peers] [--filter S]  real tools read what we write, and we read what they write
+cargo xtask bench   [--runs 5] [--image FILE] [--filter S]
+                                                    ours, skopeo and the primitives, side by side
+
+The peers are Debian packages: .ci/install-peers. A peer that is missing is skipped by name, and fails with
+--require-peers. --filter takes the checks whose name holds S. --image is a docker-archive with one image
+(default: made once with debootstrap, under target/bench). TRANSSHIP=FILE in the environment names another binary
+than the one that interop and bench build.";
+
+fn main() -> ExitCode {
+    let mut words = std::env::args().skip(1);
+    let command = words.next().unwrap_or_default();
+    let mut args = Args::new(words);
+    let done = match command.as_str() {
+        "test" => test::run(&mut args),
+        "ci" => ci::run(&mut args),
+        "interop" => interop::run(&mut args),
+        "bench" => bench::run(&mut args),
+        "" | "help" | "--help" | "-h" => {
+            println!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        other => Err(format!("there is no subcommand {other:?}\n\n{HELP}")),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(reason) => {
+            eprintln!("xtask: {reason}");
+            ExitCode::from(2)
+        }
+    }
+}

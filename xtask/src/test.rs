@@ -1,0 +1,57 @@
+//! `cargo xtask test`: everything that decides. The last line sums it.
+
+use std::process::Command;
+
+use crate::args::Args;
+use crate::ci;
+use crate::counts::Counts;
+use crate::interop::{self, Options};
+use crate::sh::{self, Result};
+
+pub(crate) fn run(args: &mut Args) -> Result<bool> {
+    let require_peers = args.flag("--require-peers");
+    args.finish()?;
+    let mut counts = ci::checks()?;
+    counts += runner(&mut tests())?;
+    counts += runner(&mut sh::cargo(["test", "--quiet", "--doc", "--workspace"]))?;
+    let interop = Options { require_peers, filter: String::new() };
+    counts += interop::checks(&interop).unwrap_or_else(|reason| {
+        println!("FAILED   interop: {reason}");
+        Counts::one(false)
+    });
+    println!("{counts}");
+    Ok(counts.good())
+}
+
+/// nextest where it is installed: it is faster, and one test that dies takes no other with it.
+fn tests() -> Command {
+    if sh::finish(&mut sh::cargo(["nextest", "--version"])).is_ok_and(|said| said.status.success())
+    {
+        sh::cargo([
+            "nextest",
+            "run",
+            "--workspace",
+            "--no-fail-fast",
+            "--no-tests=pass",
+            "--status-level=fail",
+        ])
+    } else {
+        sh::cargo([
+            "test",
+            "--quiet",
+            "--workspace",
+            "--no-fail-fast",
+            "--lib",
+            "--bins",
+            "--tests",
+            "--examples",
+        ])
+    }
+}
+
+fn runner(command: &mut Command) -> Result<Counts> {
+    let (succeeded, said) = sh::watch(command)?;
+    let counts = Counts::of_runner(succeeded, &said);
+    println!("{counts}: {}", sh::show(command));
+    Ok(counts)
+}
