@@ -61,11 +61,16 @@ impl Scanner {
     }
 
     /// Passes the symbols of a block; returns how many bytes they stand for.
+    ///
+    /// Each entry is looked up before the refill that follows, which does not touch the bits that
+    /// are there already, so that the processor need not wait for it. Of the 56 bits that a refill
+    /// leaves, literals take 11, a length 15 + 5 and a distance 15 + 13.
     fn skip_block(&self, bits: &mut BitReader<'_>) -> Option<u64> {
         let mut plain_len = 0;
+        bits.refill()?;
+        let mut entry = self.literals.at(bits.peek());
         loop {
             bits.refill()?;
-            let mut entry = self.literals.at(bits.peek());
             if entry.is_special() {
                 entry = self.literals.resolve(bits.peek());
                 if entry.is_special() {
@@ -73,7 +78,6 @@ impl Scanner {
                     return entry.is_end().then_some(plain_len);
                 }
             }
-            // At most 15 + 5 bits here and 15 + 13 for the distance: one refill is enough.
             let after_code = bits.peek() >> entry.skip();
             plain_len += u64::from(entry.base()) + (after_code & ((1 << entry.extra()) - 1));
             bits.skip(entry.skip() + entry.extra());
@@ -85,8 +89,10 @@ impl Scanner {
                         return None;
                     }
                 }
+                bits.refill()?;
                 bits.skip(distance.skip());
             }
+            entry = self.literals.at(bits.peek());
         }
     }
 
@@ -193,10 +199,13 @@ const LITERAL_MEANINGS: [Entry; 288] = {
     }
     meanings[256] = Entry::END_OF_BLOCK;
     let mut base = 3;
+    let mut extra = 0;
     symbol = 257;
     while symbol < 285 {
-        let extra = if symbol < 265 { 0 } else { (symbol - 261) / 4 };
-        meanings[symbol] = Entry::of_match(base, extra as u8);
+        if symbol >= 265 && symbol % 4 == 1 {
+            extra += 1;
+        }
+        meanings[symbol] = Entry::of_match(base, extra);
         base += 1 << extra;
         symbol += 1;
     }
@@ -235,7 +244,8 @@ mod tests {
         Scanner::new().scan(&stream)
     }
 
-    fn check(plain: &[u8], stream: Vec<u8>) {
+    fn check(plain: &[u8], level: u32) {
+        let stream = deflate(plain, level);
         let scan = scan_padded(stream.clone()).unwrap();
         assert_eq!(scan.plain_len, plain.len() as u64);
         assert_eq!(scan.end.div_ceil(8), stream.len());
@@ -259,12 +269,12 @@ mod tests {
     fn every_kind_of_block_is_passed() {
         let plain = words(300_000);
         for level in [0, 1, 6, 9] {
-            check(&plain, deflate(&plain, level));
+            check(&plain, level);
         }
         // Short enough for the fixed codes.
-        check(b"abcabcabcabcabc", deflate(b"abcabcabcabcabc", 6));
-        check(b"", deflate(b"", 6));
-        check(&[0; 100_000], deflate(&[0; 100_000], 6));
+        check(b"abcabcabcabcabc", 6);
+        check(b"", 6);
+        check(&vec![0; 100_000], 6);
     }
 
     #[test]
@@ -303,7 +313,7 @@ mod tests {
             bytes in prop::collection::vec(0_u8..20, 0..4000),
             level in 0_u32..10,
         ) {
-            check(&bytes, deflate(&bytes, level));
+            check(&bytes, level);
         }
     }
 }

@@ -83,10 +83,11 @@ impl Entry {
         self.0 & (Self::SPECIAL | Self::MATCH) == 0
     }
 
-    const fn with_code_len(self, len: u32) -> Self {
-        Self(self.0 + len)
+    fn with_code_len(self, len: u8) -> Self {
+        Self(self.0 + u32::from(len))
     }
 
+    #[expect(clippy::cast_possible_truncation, reason = "second tables have few thousand entries")]
     const fn link(start: usize) -> Self {
         Self((start as u32) << 16 | Self::SPECIAL | Self::LINK)
     }
@@ -135,16 +136,15 @@ impl<const N: usize> Table<N> {
             let code = next_code.get_mut(usize::from(len))?;
             let reversed = (*code).reverse_bits() >> (u32::BITS - u32::from(len));
             *code += 1;
-            self.insert(reversed as usize, usize::from(len), meaning);
+            self.insert(reversed as usize, len, meaning);
         }
         Some(())
     }
 
     /// Enters the code whose bits, in the order of the stream, are the lowest `len` of `code`.
-    fn insert(&mut self, code: usize, len: usize, meaning: Entry) {
-        // Lengths are at most 15, so that no bits are lost.
-        let entry =
-            if meaning == Entry::INVALID { meaning } else { meaning.with_code_len(len as u32) };
+    fn insert(&mut self, code: usize, len: u8, meaning: Entry) {
+        let entry = if meaning == Entry::INVALID { meaning } else { meaning.with_code_len(len) };
+        let len = usize::from(len);
         if len <= Self::BITS {
             self.first[code..].iter_mut().step_by(1 << len).for_each(|slot| *slot = entry);
             return;
@@ -181,12 +181,13 @@ impl<const N: usize> Table<N> {
 
     /// What the next bits stand for, the lowest first.
     #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "only the lowest bits matter")]
     pub(super) fn at(&self, bits: u64) -> Entry {
-        // The cast cuts off bits that do not matter.
         self.first[bits as usize % N]
     }
 
     /// As [`at`](Self::at), for codes of any length: what a special entry leads to.
+    #[expect(clippy::cast_possible_truncation, reason = "only the lowest 15 bits matter")]
     pub(super) fn resolve(&self, bits: u64) -> Entry {
         let entry = self.at(bits);
         let Some(start) = entry.link_start() else { return entry };

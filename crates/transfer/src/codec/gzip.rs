@@ -171,9 +171,8 @@ impl<R: Read> GzipDecoder<R> {
 impl<R: Read> Read for GzipDecoder<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let decoder = &mut self.decoder;
-        self.fuse.guard(|| {
-            decoder.read(buf).map_err(|error| decoder.get_ref().get_ref().judge(error))
-        })
+        self.fuse
+            .guard(|| decoder.read(buf).map_err(|error| decoder.get_ref().get_ref().judge(error)))
     }
 }
 

@@ -22,6 +22,8 @@ mod gzip;
 mod input;
 mod sniff;
 mod stitch;
+#[cfg(test)]
+mod tests;
 mod workers;
 mod zstd;
 

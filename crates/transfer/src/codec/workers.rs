@@ -109,3 +109,29 @@ impl Drop for Workers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dropping_ends_the_threads_and_leaves_waiting_blocks() {
+        let mut workers = Workers::new(CompressionLvl::best(), 2);
+        let block = || Block { plain: b"some text ".repeat(50_000), ..Block::default() };
+        let pending: Vec<Pending> = (0..50).map(|_| workers.submit(block()).unwrap()).collect();
+        assert_eq!(workers.threads.len(), 2);
+        let queue = Arc::downgrade(&workers.queue);
+        drop(workers);
+        // Each thread holds on to the queue.
+        assert!(queue.upgrade().is_none());
+        assert!(pending.into_iter().last().unwrap().wait().is_err());
+    }
+
+    #[test]
+    fn threads_start_as_blocks_come() {
+        let mut workers = Workers::new(CompressionLvl::fastest(), 3);
+        assert!(workers.threads.is_empty());
+        workers.submit(Block::default()).unwrap().wait().unwrap();
+        assert_eq!(workers.threads.len(), 1);
+    }
+}
