@@ -1,1 +1,19 @@
-//! transfer
+//! The engine of [transship](https://docs.rs/transship): [`Transfer`] copies images from where they are to where they
+//! should be. It names no transport; what a source and a destination can do decides what happens.
+//!
+//! The stages, each a module: *select* which images and platforms; *plan* which blobs move, change form or are there
+//! already; *execute* with bounded concurrency; *convert* the manifests; *commit* in order; *report*.
+
+pub mod codec;
+mod event;
+mod options;
+mod report;
+mod text;
+mod transfer;
+
+pub use event::{BlobId, Event, EventKind, Events, ImageId, TransferId};
+pub use options::{
+    Compress, Digests, Format, Images, Nondistributable, Platforms, TransferOptions,
+};
+pub use report::{BlobFate, ImageReport, Plan, PlannedBlob, PlannedImage, PlatformsReport, Report};
+pub use transfer::{Destination, Source, Transfer};

@@ -1,0 +1,132 @@
+//! [`TransferOptions`]: what a transfer is to do.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use transship_core::{ImageName, LayerForm, Platform, WriteMode};
+
+use crate::Events;
+
+/// What a transfer is to do, where that does not follow from its source and destination.
+///
+/// ```
+/// use transship_transfer::{Compress, TransferOptions};
+/// let mut options = TransferOptions::default();
+/// options.compress = Compress::Gzip(None);
+/// ```
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct TransferOptions {
+    /// Which images of a source.
+    pub images: Images,
+    /// Which platforms of an index.
+    pub platforms: Platforms,
+    /// Which form layers get.
+    pub compress: Compress,
+    /// Of which kind manifests are; `None`: as they are, where the destination can hold that.
+    pub format: Option<Format>,
+    /// Names for the image at the destination, beside the one in its reference. Only for a single image.
+    pub names: Vec<ImageName>,
+    /// What to do with a container that is there already; `None`: as the transport does by default.
+    pub mode: Option<WriteMode>,
+    /// Whether digests may change.
+    pub digests: Digests,
+    /// What to do about layers that are not to be distributed.
+    pub nondistributable: Nondistributable,
+    /// How many blobs may be on their way at once; `None`: twice the processors, at most 8.
+    pub jobs: Option<NonZeroUsize>,
+    /// Hears what happens.
+    pub observer: Events,
+    /// The folder for unnamed temporary files; `None`: `$TMPDIR`, else `/var/tmp`.
+    pub spool: Option<PathBuf>,
+}
+
+/// Which images of a source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Images {
+    /// The one that the reference names, or the only one.
+    #[default]
+    One,
+    /// All of the container, each under its own names.
+    All,
+}
+
+/// Which platforms of an index. An image that is not in an index is copied whatever it runs on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Platforms {
+    /// Every one that is present; those that are absent are reported. A destination that holds single images gets
+    /// that of this machine.
+    #[default]
+    Present,
+    /// Every one; one that is absent is `NotFound`.
+    All,
+    /// The one that fits this machine best.
+    Host,
+    /// For each of these the one that fits it best; one that nothing fits is `NotFound`.
+    Only(Vec<Platform>),
+}
+
+/// Which form layers get. Only known types of layers ever change form.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Compress {
+    /// As they are, unless the destination needs or prefers another form.
+    #[default]
+    Auto,
+    /// As they are. A destination that cannot hold them so is refused.
+    Keep,
+    /// Plain tars.
+    Plain,
+    /// gzip, with a level from 1 to 9. `None`: layers that are gzip already are kept; others get a level that is
+    /// about as fast as the disk.
+    Gzip(Option<u32>),
+    /// zstd, with a level from 1 to 22. `None`: 3.
+    Zstd(Option<i32>),
+}
+
+impl Compress {
+    /// The form that is asked for.
+    pub fn form(self) -> Option<LayerForm> {
+        match self {
+            Self::Auto | Self::Keep => None,
+            Self::Plain => Some(LayerForm::Plain),
+            Self::Gzip(_) => Some(LayerForm::Gzip),
+            Self::Zstd(_) => Some(LayerForm::Zstd),
+        }
+    }
+}
+
+/// A kind of manifests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Format {
+    /// Those of the OCI image specification.
+    Oci,
+    /// Those of docker, schema 2.
+    Docker,
+}
+
+/// Whether digests may change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Digests {
+    /// They change where something has to.
+    #[default]
+    MayChange,
+    /// What would change one fails with `Unsupported` before anything is written. A preference of the destination
+    /// gives way.
+    Preserve,
+}
+
+/// What to do about layers that are not to be distributed (OCI's `nondistributable` types, docker's `foreign` ones).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Nondistributable {
+    /// They stay in the manifest, and are neither read nor written.
+    #[default]
+    LeaveOut,
+    /// They are copied as others are.
+    Copy,
+}

@@ -1,0 +1,167 @@
+//! [`Transfer`]: the one call.
+
+use transship_core::{
+    ArchiveReader, ArchiveWriter, Error, ErrorKind, ImageDestination, ImageSource, Reference,
+    Result, Settings, Transports,
+};
+
+use crate::{Plan, Report, TransferOptions};
+
+/// Where images come from.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Source {
+    /// A place, opened by its transport.
+    Reference(Reference),
+    /// An image that is open.
+    Image(Box<dyn ImageSource>),
+    /// A container that is open.
+    Archive(Box<dyn ArchiveReader>),
+}
+
+/// Where images go.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Destination {
+    /// A place, opened by its transport.
+    Reference(Reference),
+    /// A place for one image, open, with its names fixed.
+    Image(Box<dyn ImageDestination>),
+    /// A container that is open. It is finished when all images are in it.
+    Archive(Box<dyn ArchiveWriter>),
+}
+
+/// Copies images. What source and destination can do decides what happens.
+///
+/// - Dropping the future of [`run`](Self::run) cancels it: what was at the destination stays as it was.
+/// - The first failure cancels the rest.
+/// - What need not change keeps its bytes and its digest.
+#[derive(Debug)]
+pub struct Transfer {
+    pub(crate) sources: Vec<Source>,
+    pub(crate) destination: Destination,
+    pub(crate) options: TransferOptions,
+    pub(crate) from: Option<Transports>,
+    pub(crate) to: Option<Transports>,
+}
+
+impl Transfer {
+    /// From one place to another.
+    pub fn new(source: impl Into<Source>, destination: impl Into<Destination>) -> Self {
+        Self::many([source.into()], destination)
+    }
+
+    /// From several places into one.
+    pub fn many(
+        sources: impl IntoIterator<Item = Source>,
+        destination: impl Into<Destination>,
+    ) -> Self {
+        Self {
+            sources: sources.into_iter().collect(),
+            destination: destination.into(),
+            options: TransferOptions::default(),
+            from: None,
+            to: None,
+        }
+    }
+
+    /// Sets the options.
+    #[must_use]
+    pub fn options(mut self, options: TransferOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Sets the transports that open sources. By default those that are linked, without settings.
+    #[must_use]
+    pub fn from_transports(mut self, transports: Transports) -> Self {
+        self.from = Some(transports);
+        self
+    }
+
+    /// Sets the transports that open destinations. By default those that are linked, without settings.
+    #[must_use]
+    pub fn to_transports(mut self, transports: Transports) -> Self {
+        self.to = Some(transports);
+        self
+    }
+
+    /// What [`run`](Self::run) would do. Nothing is written.
+    ///
+    /// # Errors
+    /// Those that `run` would give before it moves the first blob.
+    pub async fn plan(&self) -> Result<Plan> {
+        Err(Error::new(ErrorKind::Unsupported, "planning is being written"))
+    }
+
+    /// Does it.
+    ///
+    /// # Errors
+    /// `Ambiguous` when a source holds several images and none is chosen; `Unsupported` when the destination cannot
+    /// hold what is asked for; `Corrupt` when bytes are not what they have to be; those of the transports.
+    pub async fn run(self) -> Result<Report> {
+        Err(Error::new(ErrorKind::Unsupported, "running is being written"))
+    }
+
+    /// The transports for sources.
+    pub(crate) fn source_transports(&self) -> Result<Transports> {
+        linked_unless(self.from.as_ref())
+    }
+
+    /// The transports for destinations.
+    pub(crate) fn destination_transports(&self) -> Result<Transports> {
+        linked_unless(self.to.as_ref())
+    }
+}
+
+fn linked_unless(given: Option<&Transports>) -> Result<Transports> {
+    given.map_or_else(|| Transports::linked(&Settings::new()), |given| Ok(given.clone()))
+}
+
+impl From<Reference> for Source {
+    fn from(reference: Reference) -> Self {
+        Self::Reference(reference)
+    }
+}
+
+impl From<&Reference> for Source {
+    fn from(reference: &Reference) -> Self {
+        Self::Reference(reference.clone())
+    }
+}
+
+impl From<Box<dyn ImageSource>> for Source {
+    fn from(image: Box<dyn ImageSource>) -> Self {
+        Self::Image(image)
+    }
+}
+
+impl From<Box<dyn ArchiveReader>> for Source {
+    fn from(archive: Box<dyn ArchiveReader>) -> Self {
+        Self::Archive(archive)
+    }
+}
+
+impl From<Reference> for Destination {
+    fn from(reference: Reference) -> Self {
+        Self::Reference(reference)
+    }
+}
+
+impl From<&Reference> for Destination {
+    fn from(reference: &Reference) -> Self {
+        Self::Reference(reference.clone())
+    }
+}
+
+impl From<Box<dyn ImageDestination>> for Destination {
+    fn from(image: Box<dyn ImageDestination>) -> Self {
+        Self::Image(image)
+    }
+}
+
+impl From<Box<dyn ArchiveWriter>> for Destination {
+    fn from(archive: Box<dyn ArchiveWriter>) -> Self {
+        Self::Archive(archive)
+    }
+}
