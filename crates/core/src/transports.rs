@@ -25,6 +25,13 @@ impl Registration {
     ) -> Self {
         Self { scheme, options, build }
     }
+
+    /// Those of the crates that are linked, sorted by scheme.
+    pub fn linked() -> Vec<&'static Self> {
+        let mut found: Vec<_> = inventory::iter::<Self>().collect();
+        found.sort_by_key(|r| r.scheme);
+        found
+    }
 }
 
 inventory::collect!(Registration);
@@ -61,8 +68,7 @@ impl Transports {
     /// `Unexpected` when two crates claim one scheme; `InvalidReference` for a setting that no linked transport knows;
     /// what making a transport gives.
     pub fn linked(settings: &Settings) -> Result<Self> {
-        let mut found: Vec<&Registration> = inventory::iter::<Registration>().collect();
-        found.sort_by_key(|r| r.scheme);
+        let found = Registration::linked();
         if let Some(pair) = found.windows(2).find(|pair| pair[0].scheme == pair[1].scheme) {
             return Err(Error::new(
                 ErrorKind::Unexpected,
