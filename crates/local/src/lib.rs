@@ -1,1 +1,60 @@
-//! local
+//! What the transports that keep images on a disk share.
+//!
+//! Everything here blocks; callers are inside [`run_blocking`](transship_core::run_blocking).
+//!
+//! | to | there is |
+//! |---|---|
+//! | see what stands at a path before writing there | [`Target`] |
+//! | open what is read | [`open_regular`], [`Folder`] |
+//! | write a file that shows at once, whole | [`StagedFile`] |
+//! | write a folder that shows at once, whole | [`StagedFolder`], [`settle`] |
+//! | write or re-check a blob | [`write_body`], [`true_blob`] |
+//! | keep other processes out | [`Lock`] |
+//! | read a document of bounded size | [`read_document`], [`parse_json`] |
+//! | park bytes that come from a pipe | [`spool_file`] |
+//!
+//! # Staging
+//!
+//! New content is written to a name of ours, `.transship-<12 letters or digits>.tmp`, beside what it will replace, made
+//! durable, and renamed. While its writer lives, a staged file is held by an exclusive `flock`, and a staged folder by
+//! one on the file `lock` in it. Staging whose lock is free was left by a writer that was killed; the next writer to the
+//! same place removes it ([`clean_stale`]). Names that are not ours are never touched.
+//!
+//! A folder is published by `rename`, over an existing one by exchanging the two. Where that cannot be (a mount point, a
+//! lower layer of an overlay, a filesystem that cannot exchange, the working folder), the new content is staged inside
+//! the folder, and the commit is one rename to the name `.transship-swap`; see [`settle`] for what follows.
+//!
+//! # Locks on a layout
+//!
+//! This is a contract between processes and between releases. Locks are `flock`s (on Windows: `LockFileEx`), polled.
+//!
+//! 1. **The index lock**: exclusive, on the file `oci-layout`, which is never renamed once it is there. Whoever
+//!    changes `index.json` takes it, reads `index.json` again, changes his own entries, and renames the new one in place
+//!    before he gives it up. It is held for milliseconds, never while blobs are written.
+//! 2. **The content lock**: shared, on the folder `blobs`, from the first blob that a writer finds or puts to the end of
+//!    its commit. Whoever deletes blobs takes it exclusively, so that nobody's blob goes before its manifest shows.
+//! 3. Whoever needs both takes the content lock first.
+//! 4. Readers take none: `index.json` is replaced by rename, blobs never change.
+
+mod blob;
+mod folder;
+mod json;
+mod lock;
+mod spool;
+mod staged;
+mod staged_folder;
+mod stale;
+mod swap;
+mod sys;
+mod target;
+
+pub use blob::{sync_file, true_blob, write_body};
+pub use folder::Folder;
+pub use json::{parse_json, read_bounded, read_document};
+pub use lock::Lock;
+pub use spool::spool_file;
+pub use staged::{Publish, StagedFile, sync_folder};
+pub use staged_folder::StagedFolder;
+pub use stale::{clean_stale, is_ours};
+pub use swap::settle;
+pub use target::{Target, folder_of, open_regular};

@@ -1,0 +1,236 @@
+//! [`StagedFolder`]: a folder that shows at once, whole.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use transship_core::{Cancel, Error, ErrorKind, Result};
+
+use crate::stale::{LOCK, builder, remove_staged_folder};
+use crate::swap::{self, NEW, SWAP};
+use crate::target::{Target, folder_of};
+use crate::{Lock, Publish, clean_stale, settle, sync_folder, sys};
+
+/// A folder being filled under a name of its own; dropping it removes it.
+#[derive(Debug)]
+pub struct StagedFolder {
+    staging: Staging,
+    new: PathBuf,
+    target: PathBuf,
+    inside: bool,
+}
+
+impl StagedFolder {
+    /// An empty folder near `target`, for [`publish`](Self::publish). Symlinks at `target` are resolved. Removes stale
+    /// staging there, and completes an interrupted swap of `target`.
+    ///
+    /// # Errors
+    /// `Unsupported` when something that is no folder stands there; `Cancelled`; I/O errors.
+    pub fn beside(target: &Path, cancel: &Cancel) -> Result<Self> {
+        match Target::look_at(target)? {
+            Target::Absent(path) => Self::make(&nearest_folder(&path), path, false),
+            Target::Folder(path) => {
+                settle(&path, cancel)?;
+                Self::near(&path)
+            }
+            Target::File(path) | Target::Stream(path) => Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("{} is no folder, and is not replaced by one", path.display()),
+            )),
+        }
+    }
+
+    /// Where to put files.
+    pub fn path(&self) -> &Path {
+        &self.new
+    }
+
+    /// Where it will be published.
+    pub fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// Makes all of it durable and shows it at the target, whose mode and owner are kept. With
+    /// [`Create`](Publish::Create) an empty folder there is taken, too.
+    ///
+    /// # Errors
+    /// `AlreadyExists` when the target is there and must not be; `Cancelled`; I/O errors.
+    pub fn publish(self, how: Publish, cancel: &Cancel) -> Result<()> {
+        sync_tree(&self.new, cancel)?;
+        cancel.check()?;
+        if self.inside {
+            self.publish_inside(how, cancel)
+        } else {
+            self.publish_beside(how, cancel)
+        }
+    }
+
+    fn near(target: &Path) -> Result<Self> {
+        let target = target.canonicalize().map_err(|e| Error::io("looking at", target, e))?;
+        let fixed = target.parent().is_none()
+            || sys::is_mount_point(&target)
+            // Whoever works in it would find himself in a removed folder.
+            || std::env::current_dir().is_ok_and(|here| here.starts_with(&target));
+        if fixed {
+            return Self::make(&target.clone(), target, true);
+        }
+        match Self::make(&folder_of(&target), target.clone(), false) {
+            Err(e) if e.kind() == ErrorKind::Denied => Self::make(&target.clone(), target, true),
+            made => made,
+        }
+    }
+
+    fn make(folder: &Path, target: PathBuf, inside: bool) -> Result<Self> {
+        clean_stale(folder)?;
+        let staging = Staging::make(folder)?;
+        let new = staging.path.join(NEW);
+        fs::create_dir(&new).map_err(|e| Error::io("making", &new, e))?;
+        Ok(Self { staging, new, target, inside })
+    }
+
+    fn publish_beside(self, how: Publish, cancel: &Cancel) -> Result<()> {
+        let writing = |e| Error::io("writing", &self.target, e);
+        let folder = folder_of(&self.target);
+        fs::create_dir_all(&folder).map_err(writing)?;
+        adopt(&self.new, &self.target).map_err(writing)?;
+        let mut renamed = fs::rename(&self.new, &self.target);
+        if how == Publish::Replace && renamed.as_ref().is_err_and(is_taken) {
+            renamed = sys::exchange(&self.new, &self.target);
+        }
+        match renamed {
+            Ok(()) => sync_folder(&folder),
+            Err(e) if is_taken(&e) => Err(exists(&self.target)),
+            Err(e) if is_fixed(&e) && self.target.is_dir() => self.publish_inside(how, cancel),
+            Err(e) => Err(writing(e)),
+        }
+    }
+
+    fn publish_inside(mut self, how: Publish, cancel: &Cancel) -> Result<()> {
+        let swap = self.target.join(SWAP);
+        swap::write_list(&self.staging.path)?;
+        adopt(&self.staging.path, &self.target)
+            .map_err(|e| Error::io("writing", &self.staging.path, e))?;
+        // Between the look and the rename nobody else may publish; where there are no locks, that is unlikely enough.
+        let alone = match Lock::exclusive(&self.target, cancel) {
+            Err(e) if e.kind() == ErrorKind::Unsupported => None,
+            lock => Some(lock?),
+        };
+        loop {
+            settle(&self.target, cancel)?;
+            if how == Publish::Create && !swap::is_empty(&self.target)? {
+                return Err(exists(&self.target));
+            }
+            match fs::rename(&self.staging.path, &swap) {
+                Ok(()) => break,
+                Err(e) if is_taken(&e) => {}
+                Err(e) => return Err(Error::io("writing", &self.target, e)),
+            }
+        }
+        drop(alone);
+        // From here on it counts: it is completed now or later, not removed.
+        self.staging.keep = true;
+        sync_folder(&self.target)?;
+        swap::complete(&swap, &self.target)
+    }
+}
+
+/// A folder of ours whose lock is held; dropping it removes it.
+#[derive(Debug)]
+struct Staging {
+    path: PathBuf,
+    keep: bool,
+    _lock: File,
+}
+
+impl Staging {
+    fn make(folder: &Path) -> Result<Self> {
+        let failed = |e| Error::io("making a folder in", folder, e);
+        loop {
+            let path = builder()
+                .make_in(folder, sys::create_private_folder)
+                .map_err(failed)?
+                .into_temp_path()
+                .keep()
+                .map_err(|e| failed(e.error))?;
+            // A cleaner that sees it before its lock removes it; then another one is made.
+            let lock = match sys::create_new(&path.join(LOCK)) {
+                Ok(lock) => lock,
+                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                Err(e) => return Err(failed(e)),
+            };
+            match lock.try_lock() {
+                Err(fs::TryLockError::WouldBlock) => continue,
+                Ok(()) | Err(fs::TryLockError::Error(_)) => {}
+            }
+            if path.join(LOCK).exists() {
+                return Ok(Self { path, keep: false, _lock: lock });
+            }
+        }
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        if !self.keep {
+            // What cannot be removed now is stale for the next writer.
+            let _ = remove_staged_folder(&self.path);
+        }
+    }
+}
+
+/// The nearest folder above a path that is not there.
+fn nearest_folder(path: &Path) -> PathBuf {
+    let mut folder = folder_of(path);
+    while !folder.exists() && folder.parent().is_some() {
+        folder = folder_of(&folder);
+    }
+    folder
+}
+
+fn adopt(new: &Path, old: &Path) -> io::Result<()> {
+    match old.metadata() {
+        Ok(old) if old.is_dir() => sys::adopt(&File::open(new)?, &old),
+        _ => Ok(()),
+    }
+}
+
+/// Makes a tree durable: few files one by one, many by one sync of the filesystem, which costs a sixth.
+fn sync_tree(folder: &Path, cancel: &Cancel) -> Result<()> {
+    const FEW: usize = 64;
+    let syncing = |e| Error::io("syncing", folder, e);
+    let (mut files, mut folders) = (Vec::new(), vec![folder.to_owned()]);
+    let mut at = 0;
+    while let Some(folder) = folders.get(at).cloned() {
+        for entry in fs::read_dir(folder).map_err(syncing)? {
+            let entry = entry.map_err(syncing)?;
+            let kind = entry.file_type().map_err(syncing)?;
+            if kind.is_dir() { folders.push(entry.path()) } else { files.push(entry.path()) }
+        }
+        at += 1;
+    }
+    if files.len() > FEW
+        && sys::sync_filesystem(&File::open(folder).map_err(syncing)?).map_err(syncing)?
+    {
+        return Ok(());
+    }
+    for file in files {
+        cancel.check()?;
+        let syncing = |e| Error::io("syncing", &file, e);
+        File::open(&file).and_then(|opened| opened.sync_all()).map_err(syncing)?;
+    }
+    folders.iter().try_for_each(|folder| sync_folder(folder))
+}
+
+fn is_taken(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists)
+}
+
+/// Whether a folder cannot be renamed over or exchanged where it is.
+fn is_fixed(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ResourceBusy | io::ErrorKind::CrossesDevices)
+        || sys::unsupported(error)
+}
+
+fn exists(target: &Path) -> Error {
+    Error::new(ErrorKind::AlreadyExists, format!("{} is there already", target.display()))
+}

@@ -1,0 +1,197 @@
+//! Replacing what is in a folder that cannot be renamed over.
+//!
+//! The new content is staged inside the folder; the commit is one rename of the staging to `.transship-swap`. From then
+//! on the new content counts, wherever its parts are:
+//!
+//! ```text
+//! .transship-swap/lock      held by whoever completes the swap
+//! .transship-swap/list      a JSON list of the new content's names
+//! .transship-swap/new/..    what is not in its place yet
+//! ```
+//!
+//! Completing it removes what is not in the list, moves what is new to its place, and removes `.transship-swap`. Whoever
+//! is killed on the way leaves it to the next writer. Readers complete nothing; they look into `new` first
+//! ([`Folder`](crate::Folder)).
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+
+use transship_core::{Cancel, Error, ErrorKind, Result};
+
+use crate::stale::{LOCK, remove_staged_folder};
+use crate::{is_ours, parse_json, read_bounded, read_document, sync_folder, sys};
+
+/// The name of a swap that has been committed and is not complete.
+pub(crate) const SWAP: &str = ".transship-swap";
+/// The names of the new content.
+pub(crate) const LIST: &str = "list";
+/// What is not in its place yet.
+pub(crate) const NEW: &str = "new";
+
+/// A list of a million blobs fits.
+const LIST_LIMIT: u64 = 128 << 20;
+
+/// Completes a swap of a folder's content that a killed writer left, and waits for one that is being completed.
+///
+/// Writers call it before they look into an existing folder.
+///
+/// # Errors
+/// `Corrupt` when the swap is not one of ours; `Cancelled`; I/O errors.
+pub fn settle(folder: &Path, cancel: &Cancel) -> Result<()> {
+    let swap = folder.join(SWAP);
+    loop {
+        cancel.check()?;
+        match try_settle(&swap, folder)? {
+            Settled::Yes => return Ok(()),
+            Settled::Busy => std::thread::sleep(Duration::from_millis(5)),
+        }
+    }
+}
+
+/// Whether a folder holds nothing that counts as content.
+pub(crate) fn is_empty(folder: &Path) -> Result<bool> {
+    let listing = |e| Error::io("listing", folder, e);
+    for entry in fs::read_dir(folder).map_err(listing)? {
+        if !is_spared(entry.map_err(listing)?.file_name().to_str()) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether a name in a folder is no content: staging, a swap, or what `mkfs` puts at the root of a filesystem.
+pub(crate) fn is_spared(name: Option<&str>) -> bool {
+    name.is_some_and(|name| is_ours(name) || name == SWAP || name == "lost+found")
+}
+
+/// Writes the list of the new content into a staged folder.
+pub(crate) fn write_list(staging: &Path) -> Result<()> {
+    let path = staging.join(LIST);
+    let writing = |e| Error::io("writing", &path, e);
+    let names = names_of(&staging.join(NEW))?;
+    let mut file = File::create(&path).map_err(writing)?;
+    serde_json::to_writer(&mut file, &names).map_err(|e| writing(e.into()))?;
+    file.sync_all().map_err(writing)?;
+    sync_folder(staging)
+}
+
+/// Reads the list of a committed swap.
+pub(crate) fn read_list(file: &File, path: &Path) -> Result<BTreeSet<String>> {
+    checked_list(&read_bounded(file, path, LIST_LIMIT, "the list")?, path)
+}
+
+/// Puts the new content in its place. The caller holds the lock.
+pub(crate) fn complete(swap: &Path, folder: &Path) -> Result<()> {
+    let list = swap.join(LIST);
+    let names = checked_list(&read_document(&list, LIST_LIMIT, "the list")?, &list)?;
+    let new = swap.join(NEW);
+    if new.symlink_metadata().is_ok_and(|found| !found.is_dir()) {
+        return Err(not_ours(swap));
+    }
+    remove_old(folder, &names, &new)?;
+    for name in &names {
+        match fs::rename(new.join(name), folder.join(name)) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                return Err(Error::io("putting in place", folder.join(name), e));
+            }
+            // In its place already.
+            _ => {}
+        }
+    }
+    sync_folder(folder)?;
+    remove_staged_folder(swap).map_err(|e| Error::io("removing", swap, e))
+}
+
+enum Settled {
+    Yes,
+    Busy,
+}
+
+fn try_settle(swap: &Path, folder: &Path) -> Result<Settled> {
+    let failed = |e| Error::io("completing", swap, e);
+    match swap.symlink_metadata() {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Settled::Yes),
+        Err(e) => return Err(failed(e)),
+        Ok(found) if !found.is_dir() => return Err(not_ours(swap)),
+        Ok(_) => {}
+    }
+    let lock = swap.join(LOCK);
+    let file = match File::options().read(true).write(true).open(&lock) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            // The last step of a removal; if that goes on, it may be faster than we are.
+            return match fs::remove_dir(swap) {
+                Ok(()) => Ok(Settled::Yes),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Settled::Yes),
+                Err(e) => Err(failed(e)),
+            };
+        }
+        Err(e) => return Err(failed(e)),
+    };
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(fs::TryLockError::WouldBlock) => return Ok(Settled::Busy),
+        Err(fs::TryLockError::Error(e)) => return Err(failed(e)),
+    }
+    let ours = file.metadata().map_err(failed)?;
+    if !lock.metadata().is_ok_and(|current| sys::same_file(&ours, &current)) {
+        return Ok(Settled::Busy);
+    }
+    if swap.join(LIST).symlink_metadata().is_ok() {
+        complete(swap, folder)?;
+    } else {
+        remove_staged_folder(swap).map_err(failed)?;
+    }
+    Ok(Settled::Yes)
+}
+
+fn remove_old(folder: &Path, names: &BTreeSet<String>, new: &Path) -> Result<()> {
+    let listing = |e| Error::io("listing", folder, e);
+    for entry in fs::read_dir(folder).map_err(listing)? {
+        let entry = entry.map_err(listing)?;
+        let name = entry.file_name();
+        let stays = name.to_str().is_some_and(|name| {
+            is_spared(Some(name))
+                || (names.contains(name) && new.join(name).symlink_metadata().is_err())
+        });
+        if stays {
+            continue;
+        }
+        let path = entry.path();
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        let removed = if is_folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        removed.map_err(|e| Error::io("removing", &path, e))?;
+    }
+    Ok(())
+}
+
+fn names_of(folder: &Path) -> Result<BTreeSet<String>> {
+    let listing = |e| Error::io("listing", folder, e);
+    fs::read_dir(folder)
+        .map_err(listing)?
+        .map(|entry| {
+            entry.map_err(listing)?.file_name().into_string().map_err(|name| {
+                let message =
+                    format!("the file name {} is not UTF-8", PathBuf::from(name).display());
+                Error::new(ErrorKind::Unexpected, message)
+            })
+        })
+        .collect()
+}
+
+fn checked_list(bytes: &[u8], path: &Path) -> Result<BTreeSet<String>> {
+    let names: BTreeSet<String> = parse_json(bytes, &path.display().to_string())?;
+    let plain = |name: &String| {
+        let mut parts = Path::new(name).components();
+        matches!((parts.next(), parts.next()), (Some(Component::Normal(part)), None) if part == name.as_str())
+    };
+    if names.iter().all(plain) { Ok(names) } else { Err(not_ours(path)) }
+}
+
+fn not_ours(path: &Path) -> Error {
+    let message = format!("{} is not what an interrupted write leaves", path.display());
+    Error::new(ErrorKind::Corrupt, message).hint("remove it, if nobody knows what it is")
+}

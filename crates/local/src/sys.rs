@@ -1,0 +1,268 @@
+//! What differs between platforms, with a fallback for each.
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::path::Path;
+
+/// Opens for reading without waiting for the other end of a pipe.
+#[cfg(unix)]
+pub(crate) fn open_without_waiting(path: &Path) -> io::Result<File> {
+    use rustix::fs::{Mode, OFlags};
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
+}
+
+#[cfg(not(unix))]
+pub(crate) fn open_without_waiting(path: &Path) -> io::Result<File> {
+    File::open(path)
+}
+
+/// Renames, and fails if the new name is taken.
+pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    match rename_with(from, to, How::NoReplace) {
+        Err(e) if unsupported(&e) => {
+            // A link fails if the name is taken, too.
+            std::fs::hard_link(from, to)?;
+            std::fs::remove_file(from)
+        }
+        done => done,
+    }
+}
+
+/// Exchanges two folders.
+pub(crate) fn exchange(a: &Path, b: &Path) -> io::Result<()> {
+    rename_with(a, b, How::Exchange)
+}
+
+#[derive(Clone, Copy)]
+enum How {
+    NoReplace,
+    Exchange,
+}
+
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+fn rename_with(from: &Path, to: &Path, how: How) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags};
+    let flags = match how {
+        How::NoReplace => RenameFlags::NOREPLACE,
+        How::Exchange => RenameFlags::EXCHANGE,
+    };
+    Ok(rustix::fs::renameat_with(CWD, from, CWD, to, flags)?)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+fn rename_with(_: &Path, _: &Path, _: How) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Whether the filesystem or kernel does not know this kind of call.
+#[cfg(unix)]
+pub(crate) fn unsupported(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    error.kind() == io::ErrorKind::Unsupported
+        || [Errno::INVAL, Errno::NOSYS, Errno::OPNOTSUPP, Errno::NOTSUP]
+            .iter()
+            .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+#[cfg(not(unix))]
+pub(crate) fn unsupported(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Unsupported
+}
+
+/// Gives a file or folder the mode of another, and its owner where that is allowed.
+#[cfg(unix)]
+pub(crate) fn adopt(new: &File, old: &Metadata) -> io::Result<()> {
+    use rustix::fs::{Gid, Uid};
+    use std::os::unix::fs::MetadataExt;
+    let now = new.metadata()?;
+    if (now.uid(), now.gid()) != (old.uid(), old.gid()) {
+        let (uid, gid) = (Uid::from_raw(old.uid()), Gid::from_raw(old.gid()));
+        // Only root may give a file away; the group alone may be allowed.
+        if rustix::fs::fchown(new, Some(uid), Some(gid)).is_err() {
+            let _ = rustix::fs::fchown(new, None, Some(gid));
+        }
+    }
+    // After the owner: changing that clears bits.
+    new.set_permissions(old.permissions())
+}
+
+#[cfg(not(unix))]
+pub(crate) fn adopt(new: &File, old: &Metadata) -> io::Result<()> {
+    new.set_permissions(old.permissions())
+}
+
+/// Creates a file that must not be there, for reading and writing.
+pub(crate) fn create_new(path: &Path) -> io::Result<File> {
+    File::options().read(true).write(true).create_new(true).open(path)
+}
+
+/// Makes what a folder lists survive a power cut.
+#[cfg(unix)]
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    match File::open(folder)?.sync_all() {
+        // Some network and FUSE filesystems cannot; then there is nothing to be done.
+        Err(e) if unsupported(&e) => Ok(()),
+        done => done,
+    }
+}
+
+#[cfg(not(unix))]
+pub(crate) fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// Makes everything on the filesystem of a file survive; `false` where that cannot be asked for.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn sync_filesystem(of: &File) -> io::Result<bool> {
+    rustix::fs::syncfs(of)?;
+    Ok(true)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn sync_filesystem(_: &File) -> io::Result<bool> {
+    Ok(false)
+}
+
+/// Whether two descriptions are of one file.
+#[cfg(unix)]
+pub(crate) fn same_file(a: &Metadata, b: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    (a.dev(), a.ino()) == (b.dev(), b.ino())
+}
+
+#[cfg(not(unix))]
+pub(crate) fn same_file(a: &Metadata, b: &Metadata) -> bool {
+    // Open files cannot be replaced there.
+    a.created().ok() == b.created().ok()
+}
+
+/// Whether a folder is the root of a mount: it cannot be renamed.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn is_mount_point(folder: &Path) -> bool {
+    use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags};
+    rustix::fs::statx(CWD, folder, AtFlags::empty(), StatxFlags::BASIC_STATS).is_ok_and(|found| {
+        found.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT)
+            && found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT)
+    })
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn is_mount_point(_: &Path) -> bool {
+    false
+}
+
+/// Asks for the writing of a range to begin, so that the sync at the end has less to wait for.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn begin_write_back(file: &File, offset: u64, len: u64) {
+    // Linux starts writing what is dirty and drops what is clean. It is advice: failing it changes nothing.
+    let _ = rustix::fs::fadvise(
+        file,
+        offset,
+        std::num::NonZeroU64::new(len),
+        rustix::fs::Advice::DontNeed,
+    );
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn begin_write_back(_: &File, _: u64, _: u64) {}
+
+/// Makes a folder that only its owner can look into.
+#[cfg(unix)]
+pub(crate) fn create_private_folder(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().mode(0o700).create(path)
+}
+
+#[cfg(not(unix))]
+pub(crate) fn create_private_folder(path: &Path) -> io::Result<()> {
+    std::fs::create_dir(path)
+}
+
+/// An open folder; what is opened through it is in that folder, whatever its name stands for now.
+#[cfg(unix)]
+#[derive(Debug)]
+pub(crate) struct FolderHandle(File);
+
+#[cfg(unix)]
+impl FolderHandle {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        use rustix::fs::{CWD, OFlags};
+        Ok(Self(open_at(CWD, path.as_os_str(), OFlags::DIRECTORY)?))
+    }
+
+    /// A folder in it; not a symlink to one.
+    pub(crate) fn folder(&self, name: &str) -> io::Result<Self> {
+        use rustix::fs::OFlags;
+        Ok(Self(open_at(&self.0, name.as_ref(), OFlags::DIRECTORY | OFlags::NOFOLLOW)?))
+    }
+
+    /// A file in it; not a symlink to one. The caller looks whether it is a regular one.
+    pub(crate) fn file(&self, name: &str) -> io::Result<File> {
+        open_at(&self.0, name.as_ref(), rustix::fs::OFlags::NOFOLLOW)
+    }
+
+    pub(crate) fn metadata(&self) -> io::Result<Metadata> {
+        self.0.metadata()
+    }
+
+    /// What is in it.
+    pub(crate) fn names(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in rustix::fs::Dir::read_from(&self.0)? {
+            let entry = entry?;
+            let name = entry.file_name().to_str().map_err(|e| {
+                io::Error::new(io::ErrorKind::InvalidFilename, format!("a name is not UTF-8: {e}"))
+            })?;
+            if name != "." && name != ".." {
+                names.push(name.to_owned());
+            }
+        }
+        Ok(names)
+    }
+}
+
+#[cfg(unix)]
+fn open_at(
+    folder: impl std::os::fd::AsFd,
+    name: &std::ffi::OsStr,
+    flags: rustix::fs::OFlags,
+) -> io::Result<File> {
+    use rustix::fs::{Mode, OFlags};
+    let flags = flags | OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    Ok(rustix::fs::openat(folder, name, flags, Mode::empty())?.into())
+}
+
+/// Without handles: by path.
+#[cfg(not(unix))]
+#[derive(Debug)]
+pub(crate) struct FolderHandle(std::path::PathBuf);
+
+#[cfg(not(unix))]
+impl FolderHandle {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        path.metadata().map(|_| Self(path.to_owned()))
+    }
+
+    pub(crate) fn folder(&self, name: &str) -> io::Result<Self> {
+        Self::open(&self.0.join(name))
+    }
+
+    pub(crate) fn file(&self, name: &str) -> io::Result<File> {
+        File::open(self.0.join(name))
+    }
+
+    pub(crate) fn metadata(&self) -> io::Result<Metadata> {
+        self.0.metadata()
+    }
+
+    pub(crate) fn names(&self) -> io::Result<Vec<String>> {
+        std::fs::read_dir(&self.0)?
+            .map(|entry| {
+                entry?.file_name().into_string().map_err(|_| {
+                    io::Error::new(io::ErrorKind::InvalidFilename, "a name is not UTF-8")
+                })
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,101 @@
+//! [`Target`]: what stands at a path.
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use transship_core::{Error, ErrorKind, Result};
+
+use crate::sys;
+
+/// Symlinks that are followed in a row, as Linux does.
+const LINKS: usize = 40;
+
+/// What stands at a path, the last symlinks resolved. The paths are the resolved ones: to be renamed over, or opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Nothing; also where a symlink leads nowhere.
+    Absent(PathBuf),
+    /// A regular file.
+    File(PathBuf),
+    /// A folder.
+    Folder(PathBuf),
+    /// A pipe, socket or device: written in order, never renamed over.
+    Stream(PathBuf),
+}
+
+impl Target {
+    /// Looks. The answer may be outdated as soon as it is there.
+    ///
+    /// # Errors
+    /// I/O errors with the path, `Unexpected` for a loop of symlinks.
+    pub fn look_at(path: &Path) -> Result<Self> {
+        let mut at = path.to_owned();
+        for _ in 0..=LINKS {
+            let found = match at.symlink_metadata() {
+                Ok(found) => found,
+                Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Self::Absent(at)),
+                Err(e) => return Err(Error::io("looking at", path, e)),
+            };
+            if !found.is_symlink() {
+                return Ok(Self::of(&found, at));
+            }
+            let to = at.read_link().map_err(|e| Error::io("reading the link", &at, e))?;
+            at = folder_of(&at).join(to);
+        }
+        Err(Error::new(
+            ErrorKind::Unexpected,
+            format!("{}: more than {LINKS} symlinks in a row", path.display()),
+        ))
+    }
+
+    /// The resolved path.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Absent(path) | Self::File(path) | Self::Folder(path) | Self::Stream(path) => path,
+        }
+    }
+
+    fn of(found: &Metadata, path: PathBuf) -> Self {
+        if found.is_file() {
+            Self::File(path)
+        } else if found.is_dir() {
+            Self::Folder(path)
+        } else {
+            Self::Stream(path)
+        }
+    }
+}
+
+/// Opens a regular file for reading. It never waits, as opening a pipe would.
+///
+/// # Errors
+/// `NotFound` with the path; `Unsupported` for what is no regular file.
+pub fn open_regular(path: &Path) -> Result<File> {
+    let opening = |e| Error::io("opening", path, e);
+    // Looked at before: opening a device can have effects.
+    regular(&path.metadata().map_err(opening)?, path)?;
+    let file = sys::open_without_waiting(path).map_err(opening)?;
+    // And after: it may have been replaced in between.
+    regular(&file.metadata().map_err(opening)?, path)?;
+    Ok(file)
+}
+
+/// The folder that a path is in; `.` for a bare name.
+pub fn folder_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+pub(crate) fn regular(found: &Metadata, path: &Path) -> Result<()> {
+    if found.is_file() {
+        return Ok(());
+    }
+    let what = if found.is_dir() { "a folder" } else { "a pipe, socket or device" };
+    Err(Error::new(
+        ErrorKind::Unsupported,
+        format!("{} is {what}, a regular file is needed", path.display()),
+    ))
+}
