@@ -54,17 +54,12 @@ fn to_layout(lab: &Lab, checks: &mut Checks<'_>, source: &str, needs: &[Peer], s
             readers::skopeo_named(&format!("oci:{layout}"), &expected)?.must_be(&expected)
         });
     }
-    let name = format!("{source} -> oci (zstd): skopeo copy to docker-archive");
-    checks.check(&name, &with(Peer::Skopeo), || {
+    checks.check(&format!("{source} -> oci (zstd): podman pull"), needs, || {
         let layout = layout(lab, sample(lab)?, &["--compress", "zstd"])?;
         let expected = named(&sample(lab)?.images);
-        for name in expected.names() {
-            let file = lab.path("zstd.tar");
-            let (from, to) =
-                (format!("oci:{layout}:{name}"), format!("docker-archive:{file}:{name}"));
-            readers::skopeo_copy(&[], &from, &to)?;
-        }
-        readers::skopeo_named(&format!("oci:{layout}"), &expected)?.must_be(&expected)
+        let places: Vec<String> =
+            expected.names().iter().map(|name| format!("oci:{layout}:{name}")).collect();
+        readers::podman_pull(lab, &places)?.nameless().must_be(&expected.nameless())
     });
 }
 

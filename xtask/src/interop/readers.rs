@@ -11,13 +11,26 @@ use crate::sh::{self, Result};
 
 /// `podman load` into a storage of its own.
 pub(super) fn podman_load(lab: &Lab, file: &str) -> Result<Images> {
+    podman(lab, &[&["load", "-q", "-i", file]])
+}
+
+/// `podman pull` of each place into a storage of its own: layers are decompressed and their diff IDs checked.
+pub(super) fn podman_pull(lab: &Lab, places: &[String]) -> Result<Images> {
+    let pulls: Vec<[&str; 3]> = places.iter().map(|place| ["pull", "-q", place.as_str()]).collect();
+    podman(lab, &pulls.iter().map(<[&str; 3]>::as_slice).collect::<Vec<_>>())
+}
+
+/// What a new storage holds after these commands.
+fn podman(lab: &Lab, runs: &[&[&str]]) -> Result<Images> {
     let folder = lab.folder("podman")?;
     let podman = || {
         let mut podman = sh::command("podman", storage_at(&folder));
         podman.args(["--tmpdir", &format!("{folder}/tmp")]);
         podman
     };
-    sh::stdout(podman().args(["load", "-q", "-i", file]))?;
+    for run in runs {
+        sh::stdout(podman().args(*run))?;
+    }
     let images = podman_images(podman)?;
     remove(&folder)?;
     Ok(images)
