@@ -32,6 +32,14 @@ impl FileRange {
         Ok(Self::new(Arc::new(file), path, 0, len))
     }
 
+    /// The `len` bytes from `at` within it; what lies beyond its end is left out.
+    #[must_use]
+    pub fn part(&self, at: u64, len: u64) -> Self {
+        let at = at.min(self.len);
+        let len = len.min(self.len - at);
+        Self::new(Arc::clone(&self.file), Arc::clone(&self.path), self.offset + at, len)
+    }
+
     /// The file.
     pub fn file(&self) -> &File {
         &self.file

@@ -1,0 +1,265 @@
+//! [`TarIndex`]: what a tar holds and where, from one pass over its headers.
+
+mod header;
+mod pax;
+mod resolve;
+mod same;
+mod scan;
+mod window;
+
+use std::collections::HashMap;
+use std::collections::hash_map;
+use std::fmt;
+use std::sync::Arc;
+
+use transship_core::{Cancel, Error, ErrorKind, FileRange, Result};
+
+use crate::ArchiveFile;
+use header::Type;
+use scan::{End, Member};
+
+pub(crate) use header::has_true_checksum;
+pub(crate) use window::BLOCK;
+
+/// The most entries that an archive may have. An image takes about seven.
+pub const ENTRY_LIMIT: usize = 1_000_000;
+
+/// The most bytes that the names and link targets of an archive may have together.
+pub const NAMES_LIMIT: usize = 128 << 20;
+
+/// What a tar holds and where.
+///
+/// - Nothing of it is served that two readers could take differently: such an archive is `Corrupt`.
+/// - After it is made, entries are read by position, concurrently, without another look at the headers.
+pub struct TarIndex {
+    file: FileRange,
+    entries: Vec<Entry>,
+    by_name: HashMap<Arc<str>, usize>,
+    end: End,
+}
+
+/// One entry of a tar.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Entry {
+    /// Its name, cleaned: no `./`, no `//`, no `/` at the end.
+    pub name: Arc<str>,
+    /// What it is.
+    pub kind: EntryKind,
+    /// Where its header is, in bytes.
+    pub header: u64,
+}
+
+/// What an entry is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EntryKind {
+    /// A regular file.
+    File {
+        /// Where its bytes are.
+        offset: u64,
+        /// How many there are.
+        size: u64,
+    },
+    /// A folder.
+    Folder,
+    /// A symbolic link, with its target as it stands.
+    Symlink(Box<str>),
+    /// Another name for an entry, with that entry's name as it stands.
+    Hardlink(Box<str>),
+    /// Anything else, with the header's type byte.
+    Other(u8),
+}
+
+impl TarIndex {
+    /// Reads all headers of an archive, and no payloads but those of entries that share a name.
+    ///
+    /// # Errors
+    /// `Corrupt` with the offset for what is torn, malformed, leads outside the archive or is taken differently by different
+    /// readers; `LimitExceeded`; `Cancelled`; I/O errors.
+    pub fn read(archive: &ArchiveFile, cancel: &Cancel) -> Result<Self> {
+        Self::of(archive.range(), cancel)
+    }
+
+    /// Reads all headers of a tar that is a part of a file.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn of(file: &FileRange, cancel: &Cancel) -> Result<Self> {
+        let mut reading = Reading::new(file.clone(), cancel);
+        let end = scan::scan(file.clone(), cancel, |member| reading.take(&member))?;
+        reading.index.end = end;
+        reading.index.check_folders()?;
+        Ok(reading.index)
+    }
+
+    /// Its entries, in stored order. Entries with a name that is not UTF-8 are left out, as no document can name them.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The names of its entries, in stored order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().map(|entry| &*entry.name)
+    }
+
+    /// Whether there is an entry with a name, of whatever kind. The name is cleaned first; links are not followed.
+    pub fn contains(&self, name: &str) -> bool {
+        clean(name.as_bytes()).ok().flatten().is_some_and(|name| self.by_name.contains_key(&*name))
+    }
+
+    /// The bytes of a file, through symbolic and hard links.
+    ///
+    /// # Errors
+    /// `NotFound` naming the entry; `Corrupt` when links lead outside the archive, in a circle, through more than 40 others,
+    /// or to what is no file, and when the entry is missing in an archive without an end mark.
+    pub fn get(&self, name: &str) -> Result<FileRange> {
+        let entry = resolve::resolve(self, name)?;
+        match entry.kind {
+            EntryKind::File { offset, size } => Ok(self.range(offset, size)),
+            _ => Err(Error::new(
+                ErrorKind::Corrupt,
+                format!("{}, where a file is expected", Shown(entry)),
+            )),
+        }
+    }
+
+    /// Where the last entry ends, with its padding: the place for more entries.
+    pub fn end(&self) -> u64 {
+        self.end.at
+    }
+
+    fn range(&self, offset: u64, size: u64) -> FileRange {
+        self.file.part(offset, size)
+    }
+
+    fn at_name(&self, name: &str) -> Option<&Entry> {
+        self.by_name.get(name).map(|at| &self.entries[*at])
+    }
+
+    /// What is below a name makes that name a folder's; it can be nothing else.
+    fn check_folders(&self) -> Result<()> {
+        for entry in &self.entries {
+            let mut above = &*entry.name;
+            while let Some((parent, _)) = above.rsplit_once('/') {
+                above = parent;
+                match self.at_name(parent) {
+                    Some(Entry { kind: EntryKind::Folder, .. }) => break,
+                    None => {}
+                    Some(other) => {
+                        return Err(Error::new(
+                            ErrorKind::Corrupt,
+                            format!("{}, and {} lies below it", Shown(other), Shown(entry)),
+                        ));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for TarIndex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TarIndex")
+            .field("file", &self.file)
+            .field("entries", &self.entries.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// An entry as messages show it.
+struct Shown<'a>(&'a Entry);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.0.kind {
+            EntryKind::File { .. } => "a file",
+            EntryKind::Folder => "a folder",
+            EntryKind::Symlink(_) | EntryKind::Hardlink(_) => "a link",
+            EntryKind::Other(_) => "no file",
+        };
+        write!(f, "the entry {:?} at offset {} is {what}", self.0.name, self.0.header)
+    }
+}
+
+/// An index being made.
+struct Reading<'a> {
+    index: TarIndex,
+    names: usize,
+    cancel: &'a Cancel,
+}
+
+impl<'a> Reading<'a> {
+    fn new(file: FileRange, cancel: &'a Cancel) -> Self {
+        let end = End { at: 0, marked: false };
+        let index = TarIndex { file, entries: Vec::new(), by_name: HashMap::new(), end };
+        Self { index, names: 0, cancel }
+    }
+
+    fn take(&mut self, member: &Member) -> Result<()> {
+        let shown = || {
+            format!("entry {:?} at offset {}", String::from_utf8_lossy(&member.name), member.header)
+        };
+        self.names += member.name.len() + member.link.len();
+        if self.index.entries.len() >= ENTRY_LIMIT || self.names > NAMES_LIMIT {
+            return Err(Error::new(
+                ErrorKind::LimitExceeded,
+                format!(
+                    "{}: the archive has more than {ENTRY_LIMIT} entries, or more than {NAMES_LIMIT} bytes of names",
+                    shown()
+                ),
+            ));
+        }
+        let Some(name) = clean(&member.name).map_err(|e| e.context(shown()))? else {
+            return Ok(());
+        };
+        let entry = Entry { name: name.into(), kind: kind_of(member), header: member.header };
+        let at = self.index.entries.len();
+        match self.index.by_name.entry(Arc::clone(&entry.name)) {
+            hash_map::Entry::Vacant(free) => {
+                free.insert(at);
+            }
+            hash_map::Entry::Occupied(first) => {
+                let first = &self.index.entries[*first.get()];
+                same::check(&self.index.file, first, &entry, self.cancel)?;
+            }
+        }
+        self.index.entries.push(entry);
+        Ok(())
+    }
+}
+
+fn kind_of(member: &Member) -> EntryKind {
+    let target = || std::str::from_utf8(&member.link).ok().map(Box::from);
+    let kind = match member.kind {
+        Type::File => Some(EntryKind::File { offset: member.offset, size: member.size }),
+        Type::Folder => Some(EntryKind::Folder),
+        Type::Symlink => target().map(EntryKind::Symlink),
+        Type::Hardlink => target().map(EntryKind::Hardlink),
+        Type::Other(flag) => Some(EntryKind::Other(flag)),
+        Type::Pax(_) | Type::LongName | Type::LongLink => None,
+    };
+    // A link whose target is no text leads nowhere that a document can name.
+    kind.unwrap_or(EntryKind::Other(b'?'))
+}
+
+/// A name as documents give it: `./a//b/` is `a/b`. `None` for the root itself and for what is not UTF-8.
+///
+/// # Errors
+/// `Corrupt` for a name that leads outside the archive.
+pub(crate) fn clean(name: &[u8]) -> Result<Option<String>> {
+    let parts = || name.split(|b| *b == b'/');
+    if name.starts_with(b"/") || parts().any(|part| part == b"..") {
+        return Err(Error::new(ErrorKind::Corrupt, "its name leads outside the archive")
+            .hint("names in an archive of images are relative and have no \"..\""));
+    }
+    let mut cleaned = Vec::with_capacity(name.len());
+    for part in parts().filter(|part| !part.is_empty() && *part != b".") {
+        if !cleaned.is_empty() {
+            cleaned.push(b'/');
+        }
+        cleaned.extend_from_slice(part);
+    }
+    Ok(String::from_utf8(cleaned).ok().filter(|name| !name.is_empty()))
+}

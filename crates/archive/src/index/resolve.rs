@@ -1,0 +1,153 @@
+//! Follows links inside an archive, and never out of it.
+
+use transship_core::{Error, ErrorKind, Result};
+
+use super::{Entry, EntryKind, Shown, TarIndex, clean};
+
+/// The most links on the way to an entry, as in Linux.
+const LINK_LIMIT: usize = 40;
+
+/// The entry that a name leads to: never a link.
+///
+/// # Errors
+/// See [`TarIndex::get`].
+pub(super) fn resolve<'a>(index: &'a TarIndex, name: &str) -> Result<&'a Entry> {
+    let mut walk = Walk { index, asked: name, here: String::new(), ahead: Vec::new(), links: 0 };
+    walk.go_on(name, None)?;
+    walk.run()
+}
+
+struct Walk<'a, 'n> {
+    index: &'a TarIndex,
+    asked: &'n str,
+    /// The folder that has been reached, without links.
+    here: String,
+    /// The parts still to go, the next one last.
+    ahead: Vec<String>,
+    links: usize,
+}
+
+impl<'a> Walk<'a, '_> {
+    fn run(mut self) -> Result<&'a Entry> {
+        let mut last = None;
+        while let Some(part) = self.ahead.pop() {
+            last = self.step(&part)?;
+        }
+        last.ok_or_else(|| self.not_found())
+    }
+
+    /// Goes one part on. Gives the entry there, if there is one and it is no link.
+    fn step(&mut self, part: &str) -> Result<Option<&'a Entry>> {
+        if part == ".." {
+            if self.here.is_empty() {
+                return Err(self.leads_outside());
+            }
+            self.up();
+            return Ok(self.index.at_name(&self.here));
+        }
+        if !self.here.is_empty() {
+            self.here.push('/');
+        }
+        self.here.push_str(part);
+        let entry = self.index.at_name(&self.here);
+        match entry.map(|entry| (entry, &entry.kind)) {
+            Some((entry, EntryKind::Symlink(target))) => {
+                self.up();
+                self.go_on(target, Some(entry))?;
+                Ok(None)
+            }
+            Some((entry, EntryKind::Hardlink(target))) => self.other_name(entry, target).map(Some),
+            Some((entry, EntryKind::File { .. } | EntryKind::Other(_)))
+                if !self.ahead.is_empty() =>
+            {
+                Err(Error::new(
+                    ErrorKind::Corrupt,
+                    format!(
+                        "{}, and {:?} goes through it as if it were a folder",
+                        Shown(entry),
+                        self.asked
+                    ),
+                ))
+            }
+            _ => Ok(entry),
+        }
+    }
+
+    fn up(&mut self) {
+        self.here.truncate(self.here.rfind('/').unwrap_or(0));
+    }
+
+    /// Puts the parts of a path in front of those still to go.
+    fn go_on(&mut self, path: &str, link: Option<&Entry>) -> Result<()> {
+        if path.starts_with('/') {
+            return Err(self.leads_outside());
+        }
+        if let Some(link) = link {
+            self.links += 1;
+            if self.links > LINK_LIMIT {
+                return Err(Error::new(
+                    ErrorKind::Corrupt,
+                    format!(
+                        "the entry {:?} is reached through more than {LINK_LIMIT} links, the last one {:?} at offset {}: they may go in a circle",
+                        self.asked, link.name, link.header
+                    ),
+                ));
+            }
+        }
+        let parts = path.split('/').filter(|part| !part.is_empty() && *part != ".");
+        self.ahead.extend(parts.rev().map(str::to_owned));
+        Ok(())
+    }
+
+    /// The entry that a hard link is another name of: a file, directly or through other hard links.
+    fn other_name(&mut self, from: &'a Entry, target: &str) -> Result<&'a Entry> {
+        let (mut link, mut target) = (from, target.to_owned());
+        loop {
+            self.links += 1;
+            let name =
+                clean(target.as_bytes()).map_err(|_| self.leads_outside())?.unwrap_or_default();
+            let Some(entry) = self.index.at_name(&name) else {
+                return Err(Error::new(
+                    ErrorKind::Corrupt,
+                    format!("{} to {target:?}, which is not there", Shown(link)),
+                ));
+            };
+            match &entry.kind {
+                EntryKind::File { .. } if self.ahead.is_empty() => return Ok(entry),
+                EntryKind::Hardlink(next) if self.links <= LINK_LIMIT => {
+                    (link, target) = (entry, next.to_string());
+                }
+                _ => {
+                    return Err(Error::new(
+                        ErrorKind::Corrupt,
+                        format!("{} that leads to no file: {}", Shown(from), Shown(entry)),
+                    ));
+                }
+            }
+        }
+    }
+
+    fn leads_outside(&self) -> Error {
+        Error::new(
+            ErrorKind::Corrupt,
+            format!("the entry {:?} leads outside the archive", self.asked),
+        )
+    }
+
+    fn not_found(&self) -> Error {
+        let name = self.asked;
+        let through = if self.links > 0 && self.here != name {
+            format!(", which links lead to as {:?}", self.here)
+        } else {
+            String::new()
+        };
+        if self.index.end.marked {
+            return Error::new(
+                ErrorKind::NotFound,
+                format!("the archive has no entry {name:?}{through}"),
+            );
+        }
+        let message = format!("the archive has no entry {name:?}{through}, and no end mark");
+        Error::new(ErrorKind::Corrupt, message).hint("it was cut off when it was written or copied")
+    }
+}

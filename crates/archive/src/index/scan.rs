@@ -1,0 +1,239 @@
+//! One pass over the headers of a tar.
+
+use transship_core::{Cancel, Error, ErrorKind, Result};
+
+use super::header::{self, Parsed, Scope, Type};
+use super::pax::{self, Records};
+use super::window::{BLOCK, ReadAt, Window};
+
+/// The most bytes that an extension header's payload may have: names and times take a few hundred.
+const EXTENSION_LIMIT: u64 = 1 << 20;
+
+/// The most bytes that a name or a link's target may have, as in Linux's paths.
+const NAME_LIMIT: usize = 4096;
+
+/// How far behind the end of the archive another one is looked for: twice what `tar` pads to by default, and more.
+const AFTER_END: u64 = 64 << 10;
+
+/// A size from which a header's octal field cannot hold it.
+const BEYOND_OCTAL: u64 = 8 << 30;
+
+/// One entry as it stands in the archive.
+#[derive(Debug)]
+pub(crate) struct Member {
+    pub(crate) kind: Type,
+    pub(crate) name: Vec<u8>,
+    pub(crate) link: Vec<u8>,
+    /// Where its header is.
+    pub(crate) header: u64,
+    /// Where its payload is.
+    pub(crate) offset: u64,
+    pub(crate) size: u64,
+}
+
+/// How an archive ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct End {
+    /// Behind the last entry.
+    pub(crate) at: u64,
+    /// Whether blocks of zeros mark it. If not, the archive may have been cut off between two entries.
+    pub(crate) marked: bool,
+}
+
+/// What extension headers said of the entry to come.
+#[derive(Debug, Default)]
+struct Pending {
+    records: Option<Records>,
+    name: Option<Vec<u8>>,
+    link: Option<Vec<u8>>,
+}
+
+/// Reads all headers and gives each entry to a function.
+///
+/// # Errors
+/// `Corrupt` for what readers take differently and for a torn archive, `LimitExceeded`, `Cancelled`, those of the function.
+pub(crate) fn scan<S: ReadAt>(
+    source: S,
+    cancel: &Cancel,
+    mut each: impl FnMut(Member) -> Result<()>,
+) -> Result<End> {
+    let mut window = Window::new(source);
+    let mut pending = Pending::default();
+    let mut at = 0;
+    loop {
+        cancel.check()?;
+        let Some(block) = window.block(at)? else {
+            pending.must_be_empty(at)?;
+            return Ok(End { at, marked: false });
+        };
+        if is_zero(block) {
+            pending.must_be_empty(at)?;
+            check_end(&mut window, at)?;
+            return Ok(End { at, marked: true });
+        }
+        let parsed =
+            header::parse(block).map_err(|e| e.context(format!("the header at offset {at}")))?;
+        let next = match parsed.kind {
+            Type::Pax(_) | Type::LongName | Type::LongLink => pending
+                .take(&mut window, at, &parsed)
+                .map_err(|e| e.context(format!("the extension header at offset {at}")))?,
+            _ => {
+                let (member, next) =
+                    std::mem::take(&mut pending).apply(parsed, at, window.len())?;
+                each(member)?;
+                next
+            }
+        };
+        at = next;
+    }
+}
+
+impl Pending {
+    /// Reads an extension header's payload. Gives the position of the next header.
+    fn take<S: ReadAt>(&mut self, window: &mut Window<S>, at: u64, parsed: &Parsed) -> Result<u64> {
+        if parsed.size > EXTENSION_LIMIT {
+            return Err(limit(format!(
+                "it has {} bytes, more than the {EXTENSION_LIMIT} allowed",
+                parsed.size
+            )));
+        }
+        let next = end_of(at + BLOCK, parsed.size, window.len())?;
+        let len = usize::try_from(parsed.size).unwrap_or(usize::MAX);
+        let payload = window.bytes(at + BLOCK, len)?;
+        let first = match parsed.kind {
+            Type::Pax(Scope::All) => pax::parse(payload, Scope::All).map(|_| true)?,
+            Type::Pax(Scope::Next) => {
+                self.records.replace(pax::parse(payload, Scope::Next)?).is_none()
+            }
+            Type::LongLink => self.link.replace(long_text(payload)?).is_none(),
+            _ => self.name.replace(long_text(payload)?).is_none(),
+        };
+        if first {
+            return Ok(next);
+        }
+        Err(corrupt(
+            "it is the second of its type for one entry: some readers take the first, some the last",
+        ))
+    }
+
+    fn must_be_empty(&self, at: u64) -> Result<()> {
+        if self.records.is_none() && self.name.is_none() && self.link.is_none() {
+            return Ok(());
+        }
+        Err(corrupt(format!(
+            "it ends at offset {at}, before the entry that an extension header announces"
+        )))
+    }
+
+    /// The entry, and the position of the next header.
+    fn apply(self, parsed: Parsed, at: u64, file_len: u64) -> Result<(Member, u64)> {
+        let records = self.records.unwrap_or_default();
+        let name = one_of(self.name, records.path, "name").map(|long| long.unwrap_or(parsed.name));
+        let link =
+            one_of(self.link, records.link, "link target").map(|long| long.unwrap_or(parsed.link));
+        let (name, link) = name
+            .and_then(|name| Ok((name, link?)))
+            .map_err(|e| e.context(format!("the header at offset {at}")))?;
+        let shown = String::from_utf8_lossy(&name).into_owned();
+        let explain = |e: Error| e.context(format!("entry {shown:?} at offset {at}"));
+        if name.len() > NAME_LIMIT || link.len() > NAME_LIMIT {
+            return Err(limit(format!(
+                "the header at offset {at}: a name has more than {NAME_LIMIT} bytes"
+            )));
+        }
+        let size = one_size(parsed.size, records.size).map_err(explain)?;
+        let kind = true_kind(parsed.kind, &name, size).map_err(explain)?;
+        let offset = at + BLOCK;
+        let next = end_of(offset, size, file_len).map_err(explain)?;
+        Ok((Member { kind, name, link, header: at, offset, size }, next))
+    }
+}
+
+/// What follows the first block of zeros: blocks of zeros, or bytes that no reader takes for entries.
+fn check_end<S: ReadAt>(window: &mut Window<S>, end: u64) -> Result<()> {
+    let mut at = end + BLOCK;
+    while at < end + AFTER_END && at + BLOCK <= window.len() {
+        let Some(block) = window.block(at)? else { break };
+        if !is_zero(block) {
+            if header::has_true_checksum(block) {
+                return Err(corrupt(format!(
+                    "it ends at offset {end}, and another header follows at offset {at}: some readers stop, some go on"
+                ))
+                .hint("archives that were put behind each other have to be read one by one"));
+            }
+            break;
+        }
+        at += BLOCK;
+    }
+    Ok(())
+}
+
+fn is_zero(block: &[u8; BLOCK as usize]) -> bool {
+    block.iter().all(|b| *b == 0)
+}
+
+/// Where the next header is, behind a payload, which must be there with its padding.
+fn end_of(offset: u64, size: u64, file_len: u64) -> Result<u64> {
+    let end = size.checked_next_multiple_of(BLOCK).and_then(|padded| offset.checked_add(padded));
+    end.filter(|end| *end <= file_len).ok_or_else(|| {
+        corrupt(format!(
+            "the archive ends early: the entry's {size} bytes from offset {offset} go beyond its {file_len} bytes"
+        ))
+        .hint("it was cut off when it was written or copied")
+    })
+}
+
+/// A GNU long name: text, then NULs.
+fn long_text(payload: &[u8]) -> Result<Vec<u8>> {
+    let end = payload.iter().position(|b| *b == 0).unwrap_or(payload.len());
+    if end == 0 || payload[end..].iter().any(|b| *b != 0) {
+        return Err(corrupt(
+            "its text is empty or goes on behind a NUL, which readers take differently",
+        ));
+    }
+    Ok(payload[..end].to_owned())
+}
+
+fn one_of(gnu: Option<Vec<u8>>, pax: Option<Vec<u8>>, what: &str) -> Result<Option<Vec<u8>>> {
+    match (gnu, pax) {
+        (Some(gnu), Some(pax)) if gnu != pax => Err(corrupt(format!(
+            "it has two different long {what}s, one of GNU and one of PAX, and readers differ on which counts"
+        ))),
+        (gnu, pax) => Ok(gnu.or(pax)),
+    }
+}
+
+fn one_size(header: u64, pax: Option<u64>) -> Result<u64> {
+    match pax {
+        Some(pax) if pax != header && pax < BEYOND_OCTAL => Err(corrupt(format!(
+            "its header says {header} bytes and its PAX record {pax}, and readers differ on which counts"
+        ))),
+        pax => Ok(pax.unwrap_or(header)),
+    }
+}
+
+/// The kind that all readers see: old tars mark a folder by a slash, and only files and vendors' entries have payloads.
+fn true_kind(kind: Type, name: &[u8], size: u64) -> Result<Type> {
+    let kind = match kind {
+        Type::File if name.ends_with(b"/") => Type::Folder,
+        kind => kind,
+    };
+    match kind {
+        Type::Folder | Type::Symlink | Type::Hardlink | Type::Other(b'3' | b'4' | b'6')
+            if size != 0 =>
+        {
+            Err(corrupt(format!(
+                "it is no file and has {size} bytes: some readers skip them, some read them as headers"
+            )))
+        }
+        kind => Ok(kind),
+    }
+}
+
+fn corrupt(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+    Error::new(ErrorKind::Corrupt, message)
+}
+
+fn limit(message: String) -> Error {
+    Error::new(ErrorKind::LimitExceeded, message)
+}

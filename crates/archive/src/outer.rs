@@ -1,0 +1,171 @@
+//! The compression around a whole archive, known by its content.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use bzip2::read::MultiBzDecoder;
+use flate2::read::MultiGzDecoder;
+use liblzma::read::XzDecoder;
+use transship_core::{Cancel, Error, ErrorKind, Result};
+
+use crate::file::write_all_at;
+
+/// Decompressed bytes that are let pass whatever the ratio.
+pub const RATIO_FREE: u64 = 1 << 30;
+
+/// The most decompressed bytes for one compressed byte, beyond [`RATIO_FREE`]. Real archives stay below 20.
+pub const RATIO_LIMIT: u64 = 200;
+
+/// The largest zstd window, as a power of two: 128 MiB.
+const ZSTD_WINDOW_LOG: u32 = 27;
+
+/// The most memory that decoding xz may take, in bytes: what the highest preset needs, twice.
+const XZ_MEMORY: u64 = 136 << 20;
+
+/// How many bytes are decompressed between two looks at the cancel.
+const CHUNK: usize = 1 << 20;
+
+/// The compression around an archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outer {
+    /// None: a plain tar.
+    Plain,
+    /// gzip, of any number of members.
+    Gzip,
+    /// zstd, of any number of frames.
+    Zstd,
+    /// bzip2, of any number of streams.
+    Bzip2,
+    /// xz, of any number of streams.
+    Xz,
+}
+
+impl Outer {
+    /// Knows it by the first bytes; what is not compressed is taken for plain.
+    pub fn of(head: &[u8]) -> Self {
+        match head {
+            [0x1f, 0x8b, 8, ..] => Self::Gzip,
+            // The second is a skippable frame, which may stand first.
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::Zstd,
+            [b'B', b'Z', b'h', b'1'..=b'9', ..] => Self::Bzip2,
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Self::Xz,
+            _ => Self::Plain,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+            Self::Bzip2 => "bzip2",
+            Self::Xz => "xz",
+        }
+    }
+
+    fn decoder<'a, R: Read + 'a>(self, input: R) -> io::Result<Box<dyn Read + 'a>> {
+        Ok(match self {
+            Self::Plain => Box::new(input),
+            Self::Gzip => Box::new(MultiGzDecoder::new(input)),
+            Self::Zstd => {
+                let mut decoder = zstd::Decoder::new(input)?;
+                decoder.window_log_max(ZSTD_WINDOW_LOG)?;
+                Box::new(decoder)
+            }
+            Self::Bzip2 => Box::new(MultiBzDecoder::new(input)),
+            Self::Xz => {
+                let flags = liblzma::stream::CONCATENATED;
+                let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, flags)?;
+                Box::new(XzDecoder::new_stream(input, stream))
+            }
+        })
+    }
+}
+
+/// How far a stream may grow.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Growth {
+    pub(crate) free: u64,
+    pub(crate) ratio: u64,
+}
+
+impl Default for Growth {
+    fn default() -> Self {
+        Self { free: RATIO_FREE, ratio: RATIO_LIMIT }
+    }
+}
+
+/// Decompresses all of a stream into a file, from its start. Gives the number of bytes written.
+///
+/// # Errors
+/// `Corrupt` for a malformed or torn stream, `LimitExceeded` when it grows too much, `Cancelled`, I/O errors.
+pub(crate) fn spool(
+    outer: Outer,
+    input: impl Read,
+    from: &Path,
+    to: &File,
+    growth: Growth,
+    cancel: &Cancel,
+) -> Result<u64> {
+    let passed = std::cell::Cell::new(0);
+    let counted = Counted { input, passed: &passed };
+    let mut decoder = outer.decoder(counted).map_err(|e| read_error(outer, from, e))?;
+    let mut buffer = vec![0; CHUNK];
+    let mut written = 0;
+    loop {
+        cancel.check()?;
+        let n = match decoder.read(&mut buffer) {
+            Ok(0) => return Ok(written),
+            Ok(n) => n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(e) => return Err(read_error(outer, from, e)),
+        };
+        write_all_at(to, &buffer[..n], written).map_err(|e| {
+            Error::io("writing the temporary file for", from, e)
+                .hint("choose another folder with --tmpdir or $TMPDIR")
+        })?;
+        written += n as u64;
+        let allowed = passed.get().saturating_mul(growth.ratio).max(growth.free);
+        if outer != Outer::Plain && written > allowed {
+            return Err(Error::new(
+                ErrorKind::LimitExceeded,
+                format!(
+                    "its {} stream grows by more than {} times, to more than {allowed} bytes",
+                    outer.name(),
+                    growth.ratio
+                ),
+            )
+            .hint("if it is to be trusted, decompress it first"));
+        }
+    }
+}
+
+/// What the system says is the system's; the rest is what the decoder found in the stream.
+fn read_error(outer: Outer, from: &Path, error: io::Error) -> Error {
+    if outer == Outer::Plain || error.raw_os_error().is_some() {
+        return Error::io("reading", from, error);
+    }
+    match Error::unwrap_io(error) {
+        Ok(ours) => ours,
+        Err(e) => Error::new(
+            ErrorKind::Corrupt,
+            format!("its {} stream is malformed or was cut off", outer.name()),
+        )
+        .caused_by(e),
+    }
+}
+
+struct Counted<'a, R> {
+    input: R,
+    passed: &'a std::cell::Cell<u64>,
+}
+
+impl<R: Read> Read for Counted<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.input.read(buffer)?;
+        self.passed.set(self.passed.get() + n as u64);
+        Ok(n)
+    }
+}

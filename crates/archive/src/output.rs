@@ -1,0 +1,133 @@
+//! [`ArchiveOutput`]: where an archive is written, and how it shows.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use transship_core::{Cancel, Error, ErrorKind, FileRange, Result, WriteMode, spool_folder};
+use transship_local::{Publish, StagedFile, spool_file};
+
+use crate::open::STDIO;
+
+/// How many bytes are copied to a pipe between two looks at the cancel.
+const CHUNK: usize = 1 << 20;
+
+/// Where an archive is written. Nothing shows before [`publish`](Self::publish); dropped without it, it leaves no trace.
+#[derive(Debug)]
+pub struct ArchiveOutput {
+    file: Arc<File>,
+    path: PathBuf,
+    way: Way,
+}
+
+#[derive(Debug)]
+enum Way {
+    /// A file beside the target, which is renamed.
+    Staged(Box<StagedFile>, Publish),
+    /// An unnamed file, which is copied to a pipe, a device or the standard output.
+    Copied,
+}
+
+impl ArchiveOutput {
+    /// Begins an archive at a path; `-` is the standard output. `spool` is as in
+    /// [`WriteOptions`](transship_core::WriteOptions), and used for what is not a file.
+    ///
+    /// # Errors
+    /// `AlreadyExists` when there is a file and the mode is `Create`, `Unsupported` for folders and for `Append`, I/O errors.
+    pub fn begin(path: &Path, mode: WriteMode, spool: Option<&PathBuf>) -> Result<Self> {
+        let publish = match mode {
+            WriteMode::Create => Publish::Create,
+            WriteMode::Replace => Publish::Replace,
+            _ => {
+                return Err(Error::new(
+                    ErrorKind::Unsupported,
+                    format!("{}: archives cannot be joined in this release", path.display()),
+                )
+                .hint("copy its images and the new ones to a new archive"));
+            }
+        };
+        if path == Path::new(STDIO) {
+            return Self::copied(Path::new("the standard output"), spool);
+        }
+        match path.metadata() {
+            Ok(found) if found.is_dir() => Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("{} is a folder, an archive is a file", path.display()),
+            )),
+            Ok(found) if !found.is_file() => Self::copied(path, spool),
+            Ok(_) if publish == Publish::Create => Err(exists(path)),
+            Ok(_) => Self::staged(path, publish),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Self::staged(path, publish),
+            Err(e) => Err(Error::io("looking at", path, e)),
+        }
+    }
+
+    fn staged(path: &Path, publish: Publish) -> Result<Self> {
+        let staged = StagedFile::beside(path)?;
+        Ok(Self {
+            file: Arc::clone(staged.file()),
+            path: path.to_owned(),
+            way: Way::Staged(Box::new(staged), publish),
+        })
+    }
+
+    fn copied(path: &Path, spool: Option<&PathBuf>) -> Result<Self> {
+        let file = Arc::new(spool_file(&spool_folder(spool))?);
+        Ok(Self { file, path: path.to_owned(), way: Way::Copied })
+    }
+
+    /// The file to write to, open for reading and writing.
+    pub fn file(&self) -> &Arc<File> {
+        &self.file
+    }
+
+    /// Where the archive will be, for messages.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Shows the archive: durably and at once where it is a file, else by copying it out.
+    ///
+    /// # Errors
+    /// `AlreadyExists` when a file has come there since `begin` and the mode is `Create`; `Cancelled`; I/O errors.
+    pub fn publish(self, cancel: &Cancel) -> Result<()> {
+        cancel.check()?;
+        match self.way {
+            Way::Staged(staged, publish) => staged.publish(publish).map_err(|e| match e.kind() {
+                ErrorKind::AlreadyExists => exists(&self.path),
+                _ => e,
+            }),
+            Way::Copied => {
+                let all = FileRange::whole(
+                    self.file.try_clone().map_err(|e| Error::io("reading back", &self.path, e))?,
+                    self.path.as_path(),
+                )?;
+                copy_out(&all, &self.path, cancel)
+            }
+        }
+    }
+}
+
+fn exists(path: &Path) -> Error {
+    Error::new(ErrorKind::AlreadyExists, format!("{} is there already", path.display()))
+        .hint("--replace replaces it, once the new one is complete")
+}
+
+fn copy_out(all: &FileRange, path: &Path, cancel: &Cancel) -> Result<()> {
+    let writing = |e| Error::io("writing", path, e);
+    let mut out: Box<dyn Write> = if path == Path::new("the standard output") {
+        Box::new(io::stdout().lock())
+    } else {
+        Box::new(File::options().write(true).open(path).map_err(writing)?)
+    };
+    let mut buffer = vec![0; CHUNK];
+    let mut at = 0;
+    while at < all.len() {
+        cancel.check()?;
+        let n = all.read_at(at, &mut buffer)?;
+        out.write_all(&buffer[..n]).map_err(writing)?;
+        at += n as u64;
+    }
+    out.flush().map_err(writing)
+}

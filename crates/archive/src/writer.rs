@@ -1,0 +1,296 @@
+//! [`TarWriter`]: writes tars that are the same for the same content.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use tar::{EntryType, Header};
+use transship_core::{Chunks, Error, ErrorKind, FileRange, Result, Stored};
+
+use crate::ArchiveOutput;
+use crate::file::write_all_at;
+use crate::index::BLOCK;
+
+/// Small writes are gathered up to this many bytes.
+const GATHER: usize = 256 << 10;
+
+const FILE_MODE: u32 = 0o444;
+const FOLDER_MODE: u32 = 0o755;
+const LINK_MODE: u32 = 0o777;
+
+/// Writes a tar to a file, the same bytes for the same entries: times 0, owner 0 without a name, modes 0444, 0755 and
+/// 0777.
+///
+/// - The end of the file may hold what was rewound, until [`finish`](Self::finish).
+/// - After an error in a `put`, the tar is as before it.
+#[derive(Debug)]
+pub struct TarWriter {
+    file: Arc<File>,
+    path: Arc<Path>,
+    /// What is not in the file yet, from `flushed` on.
+    gathered: Vec<u8>,
+    flushed: u64,
+}
+
+/// What was put, and where its bytes are in the tar.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Put {
+    /// Digest and size.
+    pub stored: Stored,
+    /// Where its bytes begin.
+    pub offset: u64,
+}
+
+/// What becomes of a stream that has passed, when its digest and size are known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is kept under a name.
+    Keep(String),
+    /// It is taken out again: it is there already.
+    Rewind,
+}
+
+impl TarWriter {
+    /// Writes to an output, from its start.
+    pub fn new(output: &ArchiveOutput) -> Self {
+        Self::to_file(Arc::clone(output.file()), output.path())
+    }
+
+    /// Writes to a file that is open for reading and writing, from its start. The path is for messages.
+    pub fn to_file(file: Arc<File>, path: impl Into<Arc<Path>>) -> Self {
+        Self { file, path: path.into(), gathered: Vec::new(), flushed: 0 }
+    }
+
+    /// Where the next entry begins.
+    pub fn position(&self) -> u64 {
+        self.flushed + self.gathered.len() as u64
+    }
+
+    /// Puts a file.
+    ///
+    /// # Errors
+    /// `Unsupported` for a name that cannot be, I/O errors.
+    pub fn put_bytes(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
+        self.attempt(|this| {
+            this.header(EntryType::Regular, name, None, bytes.len() as u64)?;
+            this.append(bytes)?;
+            this.pad()
+        })
+    }
+
+    /// Puts a symbolic link.
+    ///
+    /// # Errors
+    /// As [`put_bytes`](Self::put_bytes).
+    pub fn put_symlink(&mut self, name: &str, target: &str) -> Result<()> {
+        self.attempt(|this| this.header(EntryType::Symlink, name, Some(target), 0))
+    }
+
+    /// Puts a folder. The name may end in a slash.
+    ///
+    /// # Errors
+    /// As [`put_bytes`](Self::put_bytes).
+    pub fn put_folder(&mut self, name: &str) -> Result<()> {
+        let name = format!("{}/", name.trim_end_matches('/'));
+        self.attempt(|this| this.header(EntryType::Directory, &name, None, 0))
+    }
+
+    /// Puts a file whose size, and perhaps name, is known only when its bytes have passed. They are written once; the header
+    /// is written in its place afterwards. `None` when the fate was to rewind it.
+    ///
+    /// # Errors
+    /// Those of the chunks and of the fate; `Unsupported` for a name of more than 100 bytes that does not fit in a plain
+    /// header; I/O errors.
+    pub fn put_stream(
+        &mut self,
+        mut chunks: Chunks,
+        fate: impl FnOnce(&Stored) -> Result<Fate>,
+    ) -> Result<Option<Put>> {
+        let start = self.position();
+        let put = self.attempt(|this| {
+            this.append(&[0; BLOCK as usize])?;
+            while let Some(chunk) = chunks.next()? {
+                this.append(chunk)?;
+            }
+            let stored = chunks.finish()?;
+            let Fate::Keep(name) = fate(&stored)? else { return Ok(None) };
+            this.pad()?;
+            let mut header = plain_header(EntryType::Regular, stored.size);
+            if !set_name(&mut header, &name)? {
+                return Err(bad_name(&name, "is too long"));
+            }
+            header.set_cksum();
+            this.patch(start, header.as_bytes())?;
+            Ok(Some(Put { stored, offset: start + BLOCK }))
+        })?;
+        if put.is_none() {
+            self.rewind(start);
+        }
+        Ok(put)
+    }
+
+    /// Bytes that were put, for reading. They may be rewound and overwritten later.
+    ///
+    /// # Errors
+    /// I/O errors.
+    pub fn range(&mut self, offset: u64, size: u64) -> Result<FileRange> {
+        self.flush()?;
+        Ok(FileRange::new(Arc::clone(&self.file), Arc::clone(&self.path), offset, size))
+    }
+
+    /// Takes out all that was put from a position on, which must be the beginning of an entry.
+    pub fn rewind(&mut self, to: u64) {
+        let kept = usize::try_from(to.saturating_sub(self.flushed)).unwrap_or(usize::MAX);
+        self.gathered.truncate(kept);
+        self.flushed = self.flushed.min(to);
+    }
+
+    /// Ends the tar. The file then has its bytes and no others.
+    ///
+    /// # Errors
+    /// I/O errors.
+    pub fn finish(mut self) -> Result<()> {
+        self.append(&[0; 2 * BLOCK as usize])?;
+        self.flush()?;
+        let len = self.position();
+        self.file.set_len(len).map_err(|e| Error::io("writing", &self.path, e))
+    }
+
+    /// Does it, or leaves the tar as before.
+    fn attempt<T>(&mut self, put: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let start = self.position();
+        put(self).inspect_err(|_| self.rewind(start))
+    }
+
+    /// Puts a header, and before it a PAX header with what does not fit.
+    fn header(&mut self, kind: EntryType, name: &str, link: Option<&str>, size: u64) -> Result<()> {
+        let mut records = Vec::new();
+        let mut header = plain_header(kind, size);
+        if !set_name(&mut header, name)? {
+            records.extend(record("path", name));
+        }
+        if let Some(link) = link
+            && !set_link(&mut header, link)?
+        {
+            records.extend(record("linkpath", link));
+        }
+        if !records.is_empty() {
+            let mut extension = plain_header(EntryType::XHeader, records.len() as u64);
+            set_name(&mut extension, "PaxHeaders/entry")?;
+            extension.set_cksum();
+            self.append(extension.as_bytes())?;
+            self.append(&records)?;
+            self.pad()?;
+        }
+        header.set_cksum();
+        self.append(header.as_bytes())
+    }
+
+    fn pad(&mut self) -> Result<()> {
+        let over = self.position() % BLOCK;
+        if over == 0 {
+            return Ok(());
+        }
+        let zeros = [0; BLOCK as usize];
+        // Less than a block.
+        self.append(&zeros[usize::try_from(over).unwrap_or(0)..])
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        if self.gathered.len() + bytes.len() <= GATHER {
+            self.gathered.extend_from_slice(bytes);
+            return Ok(());
+        }
+        self.flush()?;
+        write_all_at(&self.file, bytes, self.flushed).map_err(|e| self.failed(e))?;
+        self.flushed += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Writes over what is there already.
+    fn patch(&mut self, at: u64, bytes: &[u8]) -> Result<()> {
+        if let Some(from) = at.checked_sub(self.flushed).and_then(|n| usize::try_from(n).ok()) {
+            self.gathered[from..from + bytes.len()].copy_from_slice(bytes);
+            return Ok(());
+        }
+        // Appended in one piece, it is in the file in one piece.
+        write_all_at(&self.file, bytes, at).map_err(|e| self.failed(e))
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        write_all_at(&self.file, &self.gathered, self.flushed).map_err(|e| self.failed(e))?;
+        self.flushed += self.gathered.len() as u64;
+        self.gathered.clear();
+        Ok(())
+    }
+
+    fn failed(&self, error: std::io::Error) -> Error {
+        Error::io("writing", &self.path, error)
+    }
+}
+
+fn plain_header(kind: EntryType, size: u64) -> Header {
+    let mut header = Header::new_ustar();
+    header.set_entry_type(kind);
+    header.set_size(size);
+    header.set_mode(match kind {
+        EntryType::Directory => FOLDER_MODE,
+        EntryType::Symlink => LINK_MODE,
+        _ => FILE_MODE,
+    });
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header
+}
+
+/// Writes a name into a header; `false` when only a part of it fits.
+fn set_name(header: &mut Header, name: &str) -> Result<bool> {
+    let leads_out = name.starts_with('/') || name.split('/').any(|part| part == "..");
+    if name.is_empty() || name.contains('\0') || leads_out {
+        return Err(bad_name(name, "is no name for an entry of an archive"));
+    }
+    let bytes = name.as_bytes();
+    let Some(ustar) = header.as_ustar_mut() else { return Ok(false) };
+    if bytes.len() <= ustar.name.len() {
+        ustar.name[..bytes.len()].copy_from_slice(bytes);
+        return Ok(true);
+    }
+    let split = (1..=ustar.prefix.len().min(bytes.len() - 2))
+        .rev()
+        .find(|at| bytes[*at] == b'/' && bytes.len() - at - 1 <= ustar.name.len());
+    if let Some(at) = split {
+        ustar.prefix[..at].copy_from_slice(&bytes[..at]);
+        ustar.name[..bytes.len() - at - 1].copy_from_slice(&bytes[at + 1..]);
+        return Ok(true);
+    }
+    let fits = ustar.name.len();
+    ustar.name.copy_from_slice(&bytes[..fits]);
+    Ok(false)
+}
+
+/// Writes a link's target into a header; `false` when only a part of it fits.
+fn set_link(header: &mut Header, target: &str) -> Result<bool> {
+    if target.is_empty() || target.contains('\0') {
+        return Err(bad_name(target, "is no target for a link"));
+    }
+    let field = &mut header.as_old_mut().linkname;
+    let n = target.len().min(field.len());
+    field[..n].copy_from_slice(&target.as_bytes()[..n]);
+    Ok(n == target.len())
+}
+
+fn bad_name(name: &str, why: &str) -> Error {
+    Error::new(ErrorKind::Unsupported, format!("{name:?} {why}"))
+}
+
+/// A PAX record, whose length counts itself.
+fn record(key: &str, value: &str) -> Vec<u8> {
+    let rest = format!(" {key}={value}\n");
+    let mut len = rest.len() + 1;
+    while len.to_string().len() + rest.len() != len {
+        len = len.to_string().len() + rest.len();
+    }
+    format!("{len}{rest}").into_bytes()
+}
