@@ -6,10 +6,12 @@
 
 pub mod codec;
 mod event;
+mod layer;
 mod options;
 mod report;
 mod text;
 mod transfer;
+mod verify;
 
 pub use event::{BlobId, Event, EventKind, Events, ImageId, TransferId};
 pub use options::{
@@ -17,3 +19,4 @@ pub use options::{
 };
 pub use report::{BlobFate, ImageReport, Plan, PlannedBlob, PlannedImage, PlatformsReport, Report};
 pub use transfer::{Destination, Source, Transfer};
+pub use verify::{Checked, Findings, Problem, Verifier};

@@ -1,0 +1,89 @@
+//! The types of layers that are known, and so may change form.
+
+use transship_core::{LayerForm, MediaType, media_types};
+
+use crate::Format;
+
+/// What a media type says of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LayerType {
+    pub(crate) format: Format,
+    pub(crate) form: LayerForm,
+    pub(crate) distributable: bool,
+}
+
+const OCI: &str = "application/vnd.oci.image.layer.v1.tar";
+const OCI_GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+const OCI_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
+const OCI_FOREIGN: &str = "application/vnd.oci.image.layer.nondistributable.v1.tar";
+const OCI_FOREIGN_GZIP: &str = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip";
+const OCI_FOREIGN_ZSTD: &str = "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd";
+
+/// Docker has no zstd type for layers that are not to be distributed.
+const TABLE: [(&str, LayerType); 11] = [
+    (OCI, of(Format::Oci, LayerForm::Plain, true)),
+    (OCI_GZIP, of(Format::Oci, LayerForm::Gzip, true)),
+    (OCI_ZSTD, of(Format::Oci, LayerForm::Zstd, true)),
+    (OCI_FOREIGN, of(Format::Oci, LayerForm::Plain, false)),
+    (OCI_FOREIGN_GZIP, of(Format::Oci, LayerForm::Gzip, false)),
+    (OCI_FOREIGN_ZSTD, of(Format::Oci, LayerForm::Zstd, false)),
+    (media_types::DOCKER_LAYER, of(Format::Docker, LayerForm::Plain, true)),
+    (media_types::DOCKER_LAYER_GZIP, of(Format::Docker, LayerForm::Gzip, true)),
+    (media_types::DOCKER_LAYER_ZSTD, of(Format::Docker, LayerForm::Zstd, true)),
+    (media_types::DOCKER_FOREIGN_LAYER, of(Format::Docker, LayerForm::Plain, false)),
+    (media_types::DOCKER_FOREIGN_LAYER_GZIP, of(Format::Docker, LayerForm::Gzip, false)),
+];
+
+const fn of(format: Format, form: LayerForm, distributable: bool) -> LayerType {
+    LayerType { format, form, distributable }
+}
+
+impl LayerType {
+    /// What a media type means; `None` for types that are never changed: encrypted, in-toto, unknown ones.
+    pub(crate) fn of(media_type: &MediaType) -> Option<Self> {
+        TABLE.iter().find(|(name, _)| *name == media_type.as_ref()).map(|(_, found)| *found)
+    }
+
+    /// The media type that says this; `None` where there is none.
+    pub(crate) fn media_type(self) -> Option<MediaType> {
+        TABLE.iter().find(|(_, known)| *known == self).map(|(name, _)| MediaType::from(*name))
+    }
+}
+
+/// Whether an annotation describes the bytes of a layer, and is wrong once they change: the tables of contents of
+/// zstd:chunked and of eStargz.
+pub(crate) fn describes_bytes(annotation: &str) -> bool {
+    [
+        "io.github.containers.zstd-chunked.",
+        "containerd.io/snapshot/stargz/",
+        "io.containers.estargz.",
+    ]
+    .iter()
+    .any(|prefix| annotation.starts_with(prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_goes_both_ways() {
+        for (name, known) in TABLE {
+            assert_eq!(LayerType::of(&MediaType::from(name)), Some(known));
+            assert_eq!(known.media_type(), Some(MediaType::from(name)));
+        }
+        assert_eq!(of(Format::Docker, LayerForm::Zstd, false).media_type(), None);
+    }
+
+    #[test]
+    fn what_is_not_known_is_left_alone() {
+        for name in [
+            "application/vnd.oci.image.layer.v1.tar+gzip+encrypted",
+            "application/vnd.in-toto+json",
+            "application/vnd.oci.empty.v1+json",
+            "",
+        ] {
+            assert_eq!(LayerType::of(&MediaType::from(name)), None, "{name}");
+        }
+    }
+}
