@@ -4,6 +4,7 @@
 //! unix sockets. What we wrote is looked at by the peers and by `xtask/goldens/expect`, never by ourselves alone.
 
 mod checks;
+mod concurrent;
 mod daemon;
 mod directory;
 mod docker_archive;
@@ -47,6 +48,7 @@ pub(crate) fn checks(options: &Options) -> Result<Counts> {
     docker_archive::run(&lab, &mut checks);
     oci_archive::run(&lab, &mut checks);
     directory::run(&lab, &mut checks);
+    concurrent::run(&lab, &mut checks);
     let counts = checks.finish();
     lab.finish(counts.good());
     Ok(counts)

@@ -112,10 +112,15 @@ pub(super) fn skopeo_named(place: &str, expected: &Images) -> Result<Images> {
     Ok(images)
 }
 
+/// `umoci ls`.
+pub(super) fn umoci_list(layout: &str) -> Result<Vec<String>> {
+    let listed = sh::text(&mut sh::command("umoci", ["ls", "--layout", layout]))?;
+    Ok(listed.lines().map(str::to_owned).collect())
+}
+
 /// `umoci ls`, and `umoci unpack` of everything it lists: it checks digests and diff IDs.
 pub(super) fn umoci_unpack(lab: &Lab, layout: &str) -> Result<Vec<String>> {
-    let listed = sh::text(&mut sh::command("umoci", ["ls", "--layout", layout]))?;
-    let names: Vec<String> = listed.lines().map(str::to_owned).collect();
+    let names = umoci_list(layout)?;
     for name in &names {
         let bundle = lab.path("bundle");
         let image = format!("{layout}:{name}");
