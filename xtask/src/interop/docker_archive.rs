@@ -21,6 +21,18 @@ pub(super) fn run(lab: &Lab, checks: &mut Checks<'_>) {
         and_back(lab, checks, source, needs, sample);
         selectors(lab, checks, source, needs, sample);
     }
+    checks.check("the README's first command", &[Peer::Python, Peer::Umoci], || {
+        let hello = format!("{}/examples/data/hello.tar", crate::sh::root().display());
+        let layout = lab.path("hello");
+        lab.run(&[
+            "copy",
+            "--all-images",
+            &format!("docker-archive:{hello}"),
+            &format!("oci:{layout}"),
+        ])?;
+        readers::umoci_unpack(lab, &layout)?;
+        found("oci", &layout)?.must_be(&found("docker-archive", &hello)?)
+    });
 }
 
 /// The sample's images in a new layout.
