@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use transship_core::{Error, ErrorKind, Result};
 
@@ -12,7 +13,10 @@ use crate::sys::FolderHandle;
 use crate::target::regular;
 
 /// Tries to read one state of a folder that is being replaced all the time.
-const TRIES: usize = 16;
+const TRIES: usize = 50;
+
+/// More than a tick of the kernel's clock, by which files are stamped.
+const TICK: Duration = Duration::from_millis(10);
 
 /// An open folder. When another one takes its name, this one still reads the old files, or fails once they are removed.
 ///
@@ -21,6 +25,7 @@ const TRIES: usize = 16;
 pub struct Folder {
     path: PathBuf,
     handle: FolderHandle,
+    changed: Option<SystemTime>,
     swap: Option<Swap>,
 }
 
@@ -43,8 +48,10 @@ impl Folder {
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
         let handle = FolderHandle::open(path).map_err(opening)?;
+        // Before the look at the swap: see `read`.
+        let changed = changed(&handle, path)?;
         let swap = Swap::of(&handle, path)?;
-        Ok(Self { path: path.to_owned(), handle, swap })
+        Ok(Self { path: path.to_owned(), handle, changed, swap })
     }
 
     /// Opens a folder and reads several of its files as they are at one moment: `read` may be called again if the
@@ -55,11 +62,11 @@ impl Folder {
     pub fn read<T>(path: &Path, read: impl Fn(&Self) -> Result<T>) -> Result<(Self, T)> {
         for _ in 0..TRIES {
             let folder = Self::open(path)?;
-            let before = folder.state()?;
             let result = read(&folder);
-            if folder.state()? == before {
+            if folder.is_unchanged()? {
                 return result.map(|value| (folder, value));
             }
+            std::thread::sleep(TICK);
         }
         let message = format!("{} is being written again and again", path.display());
         Err(Error::new(ErrorKind::Unavailable, message))
@@ -110,12 +117,18 @@ impl Folder {
         }
     }
 
-    /// Something that differs after a swap: whether one is there, and when names in the folder changed last.
-    fn state(&self) -> Result<(bool, Option<std::time::SystemTime>)> {
-        let looking = |e| Error::io("looking at", &self.path, e);
-        let swap = Swap::of(&self.handle, &self.path)?.is_some();
-        Ok((swap, self.handle.metadata().map_err(looking)?.modified().ok()))
+    /// Whether no name in it has changed since it was opened: neither a commit nor a step of completing one.
+    fn is_unchanged(&self) -> Result<bool> {
+        let now = changed(&self.handle, &self.path)?;
+        // Two changes within a tick of the kernel's clock look like one.
+        let settled =
+            now.and_then(|at| at.elapsed().ok()).is_none_or(|since_then| since_then > TICK);
+        Ok(settled && now == self.changed)
     }
+}
+
+fn changed(folder: &FolderHandle, path: &Path) -> Result<Option<SystemTime>> {
+    Ok(folder.metadata().map_err(|e| Error::io("looking at", path, e))?.modified().ok())
 }
 
 impl Swap {

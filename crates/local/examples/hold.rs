@@ -1,0 +1,30 @@
+//! Holds something until it is killed: for the tests.
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::panic, reason = "a helper of tests")]
+
+use std::any::Any;
+use std::path::PathBuf;
+
+use transship_core::Cancel;
+use transship_local::{Lock, StagedFile, StagedFolder};
+
+fn main() {
+    let mut args = std::env::args_os().skip(1);
+    let what = args.next().unwrap();
+    let path = PathBuf::from(args.next().unwrap());
+    let cancel = Cancel::new();
+    let held: Box<dyn Any> = match what.to_str().unwrap() {
+        "staging" => Box::new(StagedFile::beside(&path).unwrap()),
+        "folder" => {
+            let folder = StagedFolder::beside(&path, &cancel).unwrap();
+            std::fs::write(folder.path().join("half"), "half").unwrap();
+            Box::new(folder)
+        }
+        "lock" => Box::new(Lock::exclusive(&path, &cancel).unwrap()),
+        other => panic!("{other}"),
+    };
+    println!("held");
+    loop {
+        std::thread::park();
+        std::hint::black_box(&held);
+    }
+}
