@@ -71,6 +71,12 @@ impl Scanner {
         let mut entry = self.literals.at(bits.peek());
         loop {
             bits.refill()?;
+            if entry.is_literals() {
+                plain_len += u64::from(entry.base());
+                bits.skip(entry.skip());
+                entry = self.literals.at(bits.peek());
+                continue;
+            }
             if entry.is_special() {
                 entry = self.literals.resolve(bits.peek());
                 if entry.is_special() {

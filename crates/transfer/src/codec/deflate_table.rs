@@ -79,7 +79,9 @@ impl Entry {
         self.0 & Self::END != 0
     }
 
-    const fn is_literals(self) -> bool {
+    /// One literal, or several, and no match after them.
+    #[inline]
+    pub(super) const fn is_literals(self) -> bool {
         self.0 & (Self::SPECIAL | Self::MATCH) == 0
     }
 

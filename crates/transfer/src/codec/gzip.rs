@@ -15,11 +15,14 @@ use super::input::{Fuse, Input};
 use super::stitch::{BLOCK_LEN, Block, STREAM_END};
 use super::workers::{Pending, Workers};
 
-/// The levels of [`GzipEncoder`], which are those of libdeflate; higher is smaller and slower.
+/// The levels of [`GzipEncoder`]; higher is smaller and slower.
 pub const GZIP_LEVELS: RangeInclusive<u32> = 1..=9;
 
-/// The level to take where nobody says.
-pub const DEFAULT_GZIP_LEVEL: u32 = 1;
+/// The level to take where nobody says: smaller files than those of level 1 by 1% for 8% more time.
+pub const DEFAULT_GZIP_LEVEL: u32 = 2;
+
+/// At level 2, one block in so many is compressed harder than the others, from the first on.
+const HARDER_EVERY: u64 = 4;
 
 /// RFC 1952 2.3: ID1, ID2, CM 8 (deflate), no flags, no time, no extra flags, OS 255 (unknown).
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
@@ -40,6 +43,9 @@ pub struct GzipEncoder<R> {
 
 struct State<R> {
     input: R,
+    level: u32,
+    /// How many blocks have been read.
+    blocks: u64,
     /// The end of the input has been seen.
     drained: bool,
     workers: Workers,
@@ -65,17 +71,16 @@ impl<R: Read> GzipEncoder<R> {
     ///
     /// Fails with [`InvalidInput`](ErrorKind::InvalidInput) for other levels.
     pub fn new(input: R, level: u32, threads: NonZeroUsize) -> io::Result<Self> {
-        let valid = GZIP_LEVELS.contains(&level).then_some(level);
-        let valid = valid.and_then(|level| CompressionLvl::new(i32::try_from(level).ok()?).ok());
-        let Some(valid) = valid else {
-            let message = format!("gzip level {level} is not one of {GZIP_LEVELS:?}");
-            return Err(io::Error::new(ErrorKind::InvalidInput, message));
-        };
+        if !GZIP_LEVELS.contains(&level) {
+            return Err(no_such_level(level));
+        }
         let threads = threads.get().min(MAX_THREADS);
         let state = State {
             input,
+            level,
+            blocks: 0,
             drained: false,
-            workers: Workers::new(valid, threads),
+            workers: Workers::new(threads),
             most_pending: threads + 2,
             pending: VecDeque::new(),
             output: HEADER.to_vec(),
@@ -132,16 +137,35 @@ impl<R: Read> State<R> {
 
     /// Reads one block, which is a full one unless it is the last, and has it compressed.
     fn read_block(&mut self) -> io::Result<()> {
-        let mut block = self.spare.pop().unwrap_or_default();
+        let level = block_level(self.level, self.blocks)?;
+        let mut block = self.spare.pop().unwrap_or_else(|| Block::new(level));
+        block.level = level;
         block.plain.clear();
         block.plain.reserve_exact(BLOCK_LEN);
         self.input.by_ref().take(BLOCK_LEN as u64).read_to_end(&mut block.plain)?;
+        self.blocks += 1;
         self.drained = block.plain.len() < BLOCK_LEN;
         if !block.plain.is_empty() {
             self.pending.push_back(self.workers.submit(block)?);
         }
         Ok(())
     }
+}
+
+/// The level of libdeflate for a block, counted from 0.
+///
+/// The levels are those of libdeflate but for 2. From its first to its second the step is large,
+/// 4% in size and 40% in time, and what most encoders make by default lies in between; so level 2
+/// takes both in turn.
+fn block_level(level: u32, block: u64) -> io::Result<CompressionLvl> {
+    let level = if level == 2 && !block.is_multiple_of(HARDER_EVERY) { 1 } else { level };
+    let valid = i32::try_from(level).ok().and_then(|level| CompressionLvl::new(level).ok());
+    valid.ok_or_else(|| no_such_level(level))
+}
+
+fn no_such_level(level: u32) -> io::Error {
+    let message = format!("gzip level {level} is not one of {GZIP_LEVELS:?}");
+    io::Error::new(ErrorKind::InvalidInput, message)
 }
 
 impl<R> fmt::Debug for GzipEncoder<R> {
@@ -179,5 +203,21 @@ impl<R: Read> Read for GzipDecoder<R> {
 impl<R> fmt::Debug for GzipDecoder<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GzipDecoder").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn level_2_takes_two_in_turn() {
+        let levels = |level| -> Vec<CompressionLvl> {
+            (0..6).map(|block| block_level(level, block).unwrap()).collect()
+        };
+        let [one, two, three] = [1, 2, 3].map(|level| CompressionLvl::new(level).unwrap());
+        assert_eq!(levels(1), [one; 6]);
+        assert_eq!(levels(2), [two, one, one, one, two, one]);
+        assert_eq!(levels(3), [three; 6]);
     }
 }

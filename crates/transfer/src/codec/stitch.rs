@@ -32,8 +32,10 @@ pub(super) const STREAM_END: [u8; 2] = [0x03, 0x00];
 const EMPTY_STORED_BLOCK: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
 /// A part of the plain bytes, and what became of it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Block {
+    /// How hard to compress.
+    pub(super) level: CompressionLvl,
     /// At most [`BLOCK_LEN`] bytes.
     pub(super) plain: Vec<u8>,
     /// The same as deflate blocks, none of them the last, that end at a byte boundary.
@@ -42,15 +44,23 @@ pub(super) struct Block {
     pub(super) crc: Hasher,
 }
 
-/// Compresses blocks at one level.
+impl Block {
+    /// A block without content.
+    pub(super) fn new(level: CompressionLvl) -> Self {
+        Self { level, plain: Vec::new(), packed: Vec::new(), crc: Hasher::new() }
+    }
+}
+
+/// Compresses blocks.
 pub(super) struct BlockEncoder {
-    compressor: Compressor,
+    /// One for each level that has been needed.
+    compressors: Vec<(CompressionLvl, Compressor)>,
     scanner: Scanner,
 }
 
 impl BlockEncoder {
-    pub(super) fn new(level: CompressionLvl) -> Self {
-        Self { compressor: Compressor::new(level), scanner: Scanner::new() }
+    pub(super) fn new() -> Self {
+        Self { compressors: Vec::new(), scanner: Scanner::new() }
     }
 
     /// Makes `packed` and `crc` from `plain`.
@@ -59,15 +69,24 @@ impl BlockEncoder {
     pub(super) fn encode(&mut self, block: &mut Block) -> io::Result<()> {
         block.crc = Hasher::new();
         block.crc.update(&block.plain);
-        let bound = self.compressor.deflate_compress_bound(block.plain.len());
+        let compressor = self.compressor(block.level);
+        let bound = compressor.deflate_compress_bound(block.plain.len());
         block.packed.resize(bound + PADDING, 0);
-        let len = self
-            .compressor
+        let len = compressor
             .deflate_compress(&block.plain, &mut block.packed[..bound])
             .map_err(io::Error::other)?;
         block.packed[len..len + PADDING].fill(0);
         block.packed.truncate(len + PADDING);
         self.open_end(block, len)
+    }
+
+    fn compressor(&mut self, level: CompressionLvl) -> &mut Compressor {
+        let known = self.compressors.iter().position(|(other, _)| *other == level);
+        let index = known.unwrap_or_else(|| {
+            self.compressors.push((level, Compressor::new(level)));
+            self.compressors.len() - 1
+        });
+        &mut self.compressors[index].1
     }
 
     /// Turns the stream in the first `len` bytes of `packed` into one that can be continued.
@@ -111,16 +130,16 @@ mod tests {
     }
 
     fn encode(plain: &[u8], level: i32) -> Block {
-        let mut encoder = BlockEncoder::new(CompressionLvl::new(level).unwrap());
-        let mut block = Block { plain: plain.to_vec(), ..Block::default() };
-        encoder.encode(&mut block).unwrap();
+        let level = CompressionLvl::new(level).unwrap();
+        let mut block = Block { plain: plain.to_vec(), ..Block::new(level) };
+        BlockEncoder::new().encode(&mut block).unwrap();
         block
     }
 
     #[test]
     fn blocks_join_to_one_stream_wherever_the_last_bit_falls() {
         let mut stream = Vec::new();
-        let mut plain = Vec::new();
+        let mut plain: Vec<u8> = Vec::new();
         for n in 0..200_i32 {
             let part = format!("{n} {} ", n * n).repeat(usize::try_from(n % 7).unwrap());
             stream.extend(encode(part.as_bytes(), 1 + n % 9).packed);
@@ -149,10 +168,9 @@ mod tests {
 
     #[test]
     fn a_block_that_decodes_to_another_length_is_refused() {
-        let mut encoder = BlockEncoder::new(CompressionLvl::new(1).unwrap());
-        let mut block = Block { plain: b"abc".to_vec(), ..Block::default() };
+        let mut block = Block { plain: b"abc".to_vec(), ..Block::new(CompressionLvl::fastest()) };
         block.packed = vec![0x03, 0x00];
         block.packed.resize(2 + PADDING, 0);
-        assert!(encoder.open_end(&mut block, 2).is_err());
+        assert!(BlockEncoder::new().open_end(&mut block, 2).is_err());
     }
 }

@@ -6,8 +6,6 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use libdeflater::CompressionLvl;
-
 use super::stitch::{Block, BlockEncoder};
 
 /// A block to compress, and where to send it then.
@@ -28,11 +26,10 @@ impl Pending {
     }
 }
 
-/// Threads that compress blocks at one level. They are started as blocks come, and have ended when
+/// Threads that compress blocks. They are started as blocks come, and have ended when
 /// this is dropped; blocks that are waiting then are not compressed any more.
 #[derive(Debug)]
 pub(super) struct Workers {
-    level: CompressionLvl,
     limit: usize,
     threads: Vec<JoinHandle<()>>,
     /// `None` only while this is dropped.
@@ -49,10 +46,10 @@ struct Queue {
 
 impl Workers {
     /// At most `limit` threads; none is started yet.
-    pub(super) fn new(level: CompressionLvl, limit: usize) -> Self {
+    pub(super) fn new(limit: usize) -> Self {
         let (sender, receiver) = channel();
         let queue = Queue { jobs: Mutex::new(receiver), stopped: AtomicBool::new(false) };
-        Self { level, limit, threads: Vec::new(), jobs: Some(sender), queue: Arc::new(queue) }
+        Self { limit, threads: Vec::new(), jobs: Some(sender), queue: Arc::new(queue) }
     }
 
     /// Has `block` compressed. Blocks are begun in the order they come in.
@@ -70,9 +67,8 @@ impl Workers {
 
     fn start_thread(&mut self) -> io::Result<()> {
         let queue = Arc::clone(&self.queue);
-        let level = self.level;
         let thread = thread::Builder::new().name("gzip".to_owned());
-        match thread.spawn(move || queue.work(level)) {
+        match thread.spawn(move || queue.work()) {
             Ok(thread) => self.threads.push(thread),
             // Fewer threads do the same work, unless there is none at all.
             Err(error) if self.threads.is_empty() => return Err(error),
@@ -83,8 +79,8 @@ impl Workers {
 }
 
 impl Queue {
-    fn work(&self, level: CompressionLvl) {
-        let mut encoder = BlockEncoder::new(level);
+    fn work(&self) {
+        let mut encoder = BlockEncoder::new();
         while let Some(Job { mut block, done }) = self.next() {
             let result = encoder.encode(&mut block).map(|()| block);
             // Nobody waits for it any more when the encoder is being dropped.
@@ -113,11 +109,13 @@ impl Drop for Workers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use libdeflater::CompressionLvl;
 
     #[test]
     fn dropping_ends_the_threads_and_leaves_waiting_blocks() {
-        let mut workers = Workers::new(CompressionLvl::best(), 2);
-        let block = || Block { plain: b"some text ".repeat(50_000), ..Block::default() };
+        let mut workers = Workers::new(2);
+        let plain = b"some text ".repeat(50_000);
+        let block = || Block { plain: plain.clone(), ..Block::new(CompressionLvl::best()) };
         let pending: Vec<Pending> = (0..50).map(|_| workers.submit(block()).unwrap()).collect();
         assert_eq!(workers.threads.len(), 2);
         let queue = Arc::downgrade(&workers.queue);
@@ -129,9 +127,9 @@ mod tests {
 
     #[test]
     fn threads_start_as_blocks_come() {
-        let mut workers = Workers::new(CompressionLvl::fastest(), 3);
+        let mut workers = Workers::new(3);
         assert!(workers.threads.is_empty());
-        workers.submit(Block::default()).unwrap().wait().unwrap();
+        workers.submit(Block::new(CompressionLvl::fastest())).unwrap().wait().unwrap();
         assert_eq!(workers.threads.len(), 1);
     }
 }
