@@ -1,8 +1,11 @@
 //! The documents of `docker save` archives.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 
 use bytes::Bytes;
+use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use transship_core::{Error, ErrorKind, Result};
 
@@ -12,28 +15,26 @@ pub const MANIFEST_NAME: &str = "manifest.json";
 /// The name of the document that older dockers read: names and their top layers.
 pub const REPOSITORIES_NAME: &str = "repositories";
 
-/// The most bytes that either of them may have: enough for a quarter of a million images.
+/// The most bytes that either of them may have: enough for some 20,000 images of many layers, or ten times as many of few.
 pub const MANIFEST_LIMIT: u64 = 64 << 20;
 
 /// One image in `manifest.json`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 #[non_exhaustive]
 pub struct SavedImage {
     /// The entry that has the config.
     pub config: String,
     /// The names; `null` for an image without.
-    #[serde(default)]
     pub repo_tags: Option<Vec<String>>,
-    /// The entries that have the layers, the lowest first.
-    #[serde(default)]
-    pub layers: Option<Vec<String>>,
+    /// The entries that have the layers, the lowest first. `null`, which Go writes for none, is read as none.
+    pub layers: Vec<String>,
 }
 
 impl SavedImage {
     /// An image with a config and layers, without a name.
     pub fn new(config: impl Into<String>, layers: Vec<String>) -> Self {
-        Self { config: config.into(), repo_tags: None, layers: Some(layers) }
+        Self { config: config.into(), repo_tags: None, layers }
     }
 
     /// Names it; no names make it `null`.
@@ -43,33 +44,26 @@ impl SavedImage {
         self
     }
 
+    /// The entries of its layers, the lowest first.
+    pub fn layer_names(&self) -> &[String] {
+        &self.layers
+    }
+
     /// Its names.
     pub fn names(&self) -> &[String] {
         self.repo_tags.as_deref().unwrap_or_default()
     }
-
-    /// The entries of its layers.
-    pub fn layer_names(&self) -> &[String] {
-        self.layers.as_deref().unwrap_or_default()
-    }
 }
 
-/// Reads `manifest.json`.
+/// Reads `manifest.json`. Fields that are not known are let pass.
 ///
 /// # Errors
-/// `Corrupt` with the image and field that is malformed.
+/// `Corrupt` with the image and the field: one that is missing, malformed, there twice, or written in other letters
+/// (`config`), which docker takes for the known one and other readers do not.
 pub fn parse_manifest(bytes: &[u8]) -> Result<Vec<SavedImage>> {
-    let images: Vec<SavedImage> = serde_json::from_slice(bytes)
-        .map_err(|e| Error::new(ErrorKind::Corrupt, "manifest.json is malformed").caused_by(e))?;
-    for (at, image) in images.iter().enumerate() {
-        if image.config.is_empty() {
-            return Err(Error::new(
-                ErrorKind::Corrupt,
-                format!("manifest.json is malformed: image {at} names no config"),
-            ));
-        }
-    }
-    Ok(images)
+    serde_json::from_slice(bytes).map(|Images(images)| images).map_err(|e| {
+        Error::new(ErrorKind::Corrupt, format!("{MANIFEST_NAME} is malformed")).caused_by(e)
+    })
 }
 
 /// Writes `manifest.json`, as docker does: compact, in the order given.
@@ -85,8 +79,9 @@ pub type Repositories = BTreeMap<String, BTreeMap<String, String>>;
 /// # Errors
 /// `Corrupt`.
 pub fn parse_repositories(bytes: &[u8]) -> Result<Repositories> {
-    serde_json::from_slice(bytes)
-        .map_err(|e| Error::new(ErrorKind::Corrupt, "repositories is malformed").caused_by(e))
+    serde_json::from_slice(bytes).map_err(|e| {
+        Error::new(ErrorKind::Corrupt, format!("{REPOSITORIES_NAME} is malformed")).caused_by(e)
+    })
 }
 
 /// Writes `repositories`, sorted.
@@ -97,4 +92,144 @@ pub fn repositories_bytes(repositories: &Repositories) -> Bytes {
 /// Strings, lists and maps of strings: writing them as JSON cannot fail.
 fn to_bytes(value: &impl Serialize) -> Bytes {
     serde_json::to_vec(value).unwrap_or_default().into()
+}
+
+/// The list, which says in errors which image is malformed.
+struct Images(Vec<SavedImage>);
+
+impl<'de> Deserialize<'de> for Images {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_seq(ImagesVisitor)
+    }
+}
+
+struct ImagesVisitor;
+
+impl<'de> Visitor<'de> for ImagesVisitor {
+    type Value = Images;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of images")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Images, A::Error> {
+        let mut images = Vec::new();
+        loop {
+            match list.next_element() {
+                Ok(Some(image)) => images.push(image),
+                Ok(None) => return Ok(Images(images)),
+                Err(e) => {
+                    return Err(de::Error::custom(format_args!("image {}: {e}", images.len())));
+                }
+            }
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for SavedImage {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(ImageVisitor)
+    }
+}
+
+struct ImageVisitor;
+
+impl<'de> Visitor<'de> for ImageVisitor {
+    type Value = SavedImage;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an image with Config, RepoTags and Layers")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<SavedImage, A::Error> {
+        let (mut config, mut repo_tags, mut layers) = (None::<String>, None, None);
+        while let Some(field) = fields.next_key::<Cow<'de, str>>()? {
+            let first = match &*field {
+                "Config" => config.replace(fields.next_value()?).is_none(),
+                "RepoTags" => repo_tags.replace(fields.next_value()?).is_none(),
+                "Layers" => layers.replace(fields.next_value::<Option<Vec<_>>>()?).is_none(),
+                other => {
+                    check_unknown(other)?;
+                    fields.next_value::<IgnoredAny>()?;
+                    true
+                }
+            };
+            if !first {
+                return Err(de::Error::custom(format_args!("there are two fields {field:?}")));
+            }
+        }
+        let config = config.filter(|config| !config.is_empty());
+        Ok(SavedImage {
+            config: config.ok_or_else(|| de::Error::missing_field("Config"))?,
+            repo_tags: repo_tags.unwrap_or_default(),
+            layers: layers.ok_or_else(|| de::Error::missing_field("Layers"))?.unwrap_or_default(),
+        })
+    }
+}
+
+/// Go's JSON takes a field in other letters for the one that is known, also with the long s and the Kelvin sign.
+fn check_unknown<E: de::Error>(field: &str) -> Result<(), E> {
+    let folded: String = field
+        .chars()
+        .map(|c| match c {
+            '\u{17f}' => 's',
+            '\u{212a}' => 'k',
+            c => c.to_ascii_lowercase(),
+        })
+        .collect();
+    if matches!(&*folded, "config" | "repotags" | "layers") {
+        return Err(de::Error::custom(format_args!(
+            "some readers take the field {field:?} for one that is written in other letters"
+        )));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_tools_write() {
+        let text = r#"[{"Config":"c.json","RepoTags":null,"Layers":["a.tar","b.tar"]},{"Config":"d","RepoTags":["x:1","y:2"],"Layers":[]}]"#;
+        let images = parse_manifest(text.as_bytes()).unwrap();
+        assert_eq!(images[0], SavedImage::new("c.json", vec!["a.tar".into(), "b.tar".into()]));
+        assert_eq!(images[1].names(), ["x:1", "y:2"]);
+        assert_eq!(manifest_bytes(&images), text);
+        let others = r#"[{"Layers":null,"Parent":"","Config":"c","LayerSources":{"sha256:x":{}}}]"#;
+        assert_eq!(parse_manifest(others.as_bytes()).unwrap(), [SavedImage::new("c", vec![])]);
+        assert!(parse_manifest(b" [] ").unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_malformed_says_where() {
+        let good = r#"{"Config":"c","Layers":[]}"#;
+        for (bad, says) in [
+            (r#"{"Layers":[]}"#, "Config"),
+            (r#"{"Config":"","Layers":[]}"#, "Config"),
+            (r#"{"Config":null,"Layers":[]}"#, "null"),
+            (r#"{"Config":"c"}"#, "Layers"),
+            (r#"{"Config":"c","Config":"d","Layers":[]}"#, "two fields"),
+            (r#"{"Config":"c","config":"d","Layers":[]}"#, "other letters"),
+            (r#"{"Config":"c","Layer\u017f":[],"Layers":[]}"#, "other letters"),
+            (r#"{"Config":"c","Layers":[1]}"#, "integer"),
+            (r#""c""#, "an image with"),
+        ] {
+            let error = parse_manifest(format!("[{good},{bad}]").as_bytes()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{bad}");
+            let text = error.to_string();
+            assert!(text.contains("image 1: ") && text.contains(says), "{text}");
+        }
+        for bad in ["", "{}", "null", "[{}", "[] []"] {
+            assert_eq!(parse_manifest(bad.as_bytes()).unwrap_err().kind(), ErrorKind::Corrupt);
+        }
+    }
+
+    #[test]
+    fn repositories_are_sorted() {
+        let text = r#"{"a":{"1":"x","2":"y"},"b":{"latest":"z"}}"#;
+        let read = parse_repositories(text.as_bytes()).unwrap();
+        assert_eq!(repositories_bytes(&read), text);
+        assert_eq!(parse_repositories(b"[]").unwrap_err().kind(), ErrorKind::Corrupt);
+    }
 }

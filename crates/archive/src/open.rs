@@ -8,7 +8,7 @@ use std::sync::Arc;
 use transship_core::{Cancel, Error, ErrorKind, FileRange, ReadOptions, Result, spool_folder};
 use transship_local::{open_regular, spool_file};
 
-use crate::index::{BLOCK, has_true_checksum};
+use crate::index::{BLOCK, BLOCK_LEN, has_true_checksum};
 use crate::outer::{self, Growth, Outer};
 
 /// The path that stands for the standard input or output.
@@ -83,7 +83,7 @@ impl ArchiveFile {
 
     fn of_file(file: File, path: &Path, how: &ReadOptions, cancel: &Cancel) -> Result<Self> {
         let range = FileRange::whole(file, path)?;
-        let mut head = [0; BLOCK as usize];
+        let mut head = [0; BLOCK_LEN];
         let n = range.read_at(0, &mut head)?;
         let outer = Outer::of(&head[..n]);
         if outer != Outer::Plain {
@@ -103,7 +103,7 @@ impl ArchiveFile {
         let file = spool_file(&spool_folder(how.spool.as_ref()))?;
         let len = outer::spool(outer, input, path, &file, Growth::default(), cancel)?;
         let range = FileRange::new(Arc::new(file), path, 0, len);
-        let mut head = [0; BLOCK as usize];
+        let mut head = [0; BLOCK_LEN];
         let n = range.read_at(0, &mut head)?;
         check_is_tar(
             &head[..n],
@@ -151,7 +151,7 @@ fn is_pipe(_found: &std::fs::Metadata) -> bool {
 
 /// Refuses what does not begin as a tar does, and says what it looks like.
 fn check_is_tar(head: &[u8], subject: &str) -> Result<()> {
-    let block = head.first_chunk::<{ BLOCK as usize }>();
+    let block = head.first_chunk::<BLOCK_LEN>();
     if block.is_some_and(|block| block.iter().all(|b| *b == 0) || has_true_checksum(block)) {
         return Ok(());
     }

@@ -25,8 +25,16 @@ pub struct ArchiveOutput {
 enum Way {
     /// A file beside the target, which is renamed.
     Staged(Box<StagedFile>, Publish),
-    /// An unnamed file, which is copied to a pipe, a device or the standard output.
-    Copied,
+    /// An unnamed file, which is copied out at the end.
+    Copied(Sink),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Sink {
+    /// The standard output.
+    Stdout,
+    /// A pipe or a device.
+    Path,
 }
 
 impl ArchiveOutput {
@@ -48,14 +56,14 @@ impl ArchiveOutput {
             }
         };
         if path == Path::new(STDIO) {
-            return Self::copied(Path::new("the standard output"), spool);
+            return Self::copied(Path::new("the standard output"), Sink::Stdout, spool);
         }
         match path.metadata() {
             Ok(found) if found.is_dir() => Err(Error::new(
                 ErrorKind::Unsupported,
                 format!("{} is a folder, an archive is a file", path.display()),
             )),
-            Ok(found) if !found.is_file() => Self::copied(path, spool),
+            Ok(found) if !found.is_file() => Self::copied(path, Sink::Path, spool),
             Ok(_) if publish == Publish::Create => Err(exists(path)),
             Ok(_) => Self::staged(path, publish),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Self::staged(path, publish),
@@ -72,9 +80,9 @@ impl ArchiveOutput {
         })
     }
 
-    fn copied(path: &Path, spool: Option<&PathBuf>) -> Result<Self> {
+    fn copied(path: &Path, sink: Sink, spool: Option<&PathBuf>) -> Result<Self> {
         let file = Arc::new(spool_file(&spool_folder(spool))?);
-        Ok(Self { file, path: path.to_owned(), way: Way::Copied })
+        Ok(Self { file, path: path.to_owned(), way: Way::Copied(sink) })
     }
 
     /// The file to write to, open for reading and writing.
@@ -98,12 +106,11 @@ impl ArchiveOutput {
                 ErrorKind::AlreadyExists => exists(&self.path),
                 _ => e,
             }),
-            Way::Copied => {
-                let all = FileRange::whole(
-                    self.file.try_clone().map_err(|e| Error::io("reading back", &self.path, e))?,
-                    self.path.as_path(),
-                )?;
-                copy_out(&all, &self.path, cancel)
+            Way::Copied(sink) => {
+                let reading = |e| Error::io("reading back", &self.path, e);
+                let len = self.file.metadata().map_err(reading)?.len();
+                let all = FileRange::new(self.file, self.path.as_path(), 0, len);
+                copy_out(&all, sink, &self.path, cancel)
             }
         }
     }
@@ -114,12 +121,11 @@ fn exists(path: &Path) -> Error {
         .hint("--replace replaces it, once the new one is complete")
 }
 
-fn copy_out(all: &FileRange, path: &Path, cancel: &Cancel) -> Result<()> {
+fn copy_out(all: &FileRange, sink: Sink, path: &Path, cancel: &Cancel) -> Result<()> {
     let writing = |e| Error::io("writing", path, e);
-    let mut out: Box<dyn Write> = if path == Path::new("the standard output") {
-        Box::new(io::stdout().lock())
-    } else {
-        Box::new(File::options().write(true).open(path).map_err(writing)?)
+    let mut out: Box<dyn Write> = match sink {
+        Sink::Stdout => Box::new(io::stdout().lock()),
+        Sink::Path => Box::new(File::options().write(true).open(path).map_err(writing)?),
     };
     let mut buffer = vec![0; CHUNK];
     let mut at = 0;

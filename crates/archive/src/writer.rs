@@ -1,5 +1,6 @@
 //! [`TarWriter`]: writes tars that are the same for the same content.
 
+use std::fmt;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use transship_core::{Chunks, Error, ErrorKind, FileRange, Result, Stored};
 
 use crate::ArchiveOutput;
 use crate::file::write_all_at;
-use crate::index::BLOCK;
+use crate::index::{BLOCK, BLOCK_LEN};
 
 /// Small writes are gathered up to this many bytes.
 const GATHER: usize = 256 << 10;
@@ -23,13 +24,21 @@ const LINK_MODE: u32 = 0o777;
 ///
 /// - The end of the file may hold what was rewound, until [`finish`](Self::finish).
 /// - After an error in a `put`, the tar is as before it.
-#[derive(Debug)]
 pub struct TarWriter {
     file: Arc<File>,
     path: Arc<Path>,
     /// What is not in the file yet, from `flushed` on.
     gathered: Vec<u8>,
     flushed: u64,
+}
+
+impl fmt::Debug for TarWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TarWriter")
+            .field("path", &self.path)
+            .field("position", &self.position())
+            .finish_non_exhaustive()
+    }
 }
 
 /// What was put, and where its bytes are in the tar.
@@ -109,7 +118,7 @@ impl TarWriter {
     ) -> Result<Option<Put>> {
         let start = self.position();
         let put = self.attempt(|this| {
-            this.append(&[0; BLOCK as usize])?;
+            this.append(&[0; BLOCK_LEN])?;
             while let Some(chunk) = chunks.next()? {
                 this.append(chunk)?;
             }
@@ -151,7 +160,7 @@ impl TarWriter {
     /// # Errors
     /// I/O errors.
     pub fn finish(mut self) -> Result<()> {
-        self.append(&[0; 2 * BLOCK as usize])?;
+        self.append(&[0; 2 * BLOCK_LEN])?;
         self.flush()?;
         let len = self.position();
         self.file.set_len(len).map_err(|e| Error::io("writing", &self.path, e))
@@ -192,7 +201,7 @@ impl TarWriter {
         if over == 0 {
             return Ok(());
         }
-        let zeros = [0; BLOCK as usize];
+        let zeros = [0; BLOCK_LEN];
         // Less than a block.
         self.append(&zeros[usize::try_from(over).unwrap_or(0)..])
     }

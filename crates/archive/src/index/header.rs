@@ -6,7 +6,7 @@
 use tar::Header;
 use transship_core::{Error, ErrorKind, Result};
 
-use super::window::BLOCK;
+use super::window::Block;
 
 /// What a header says of its entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,16 +51,14 @@ pub(crate) struct Parsed {
 ///
 /// # Errors
 /// `Corrupt` with the reason.
-pub(crate) fn parse(block: &[u8; BLOCK as usize]) -> Result<Parsed> {
+pub(crate) fn parse(block: &Block) -> Result<Parsed> {
     let header = Header::from_byte_slice(block);
     if !has_true_checksum(block) {
         return Err(corrupt("its checksum is wrong"));
     }
     let known = header.as_ustar().is_some() || header.as_gnu().is_some();
     let kind = kind_of(block[156], known)?;
-    if header.as_ustar().is_none() && block.starts_with_at(257, b"ustar\0") && block[345] != 0 {
-        return Err(corrupt("its version is unknown, and readers differ on what its name then is"));
-    }
+    check_prefix(block, header)?;
     let size = size_of(&header.as_old().size, kind)?;
     Ok(Parsed {
         kind,
@@ -70,18 +68,21 @@ pub(crate) fn parse(block: &[u8; BLOCK as usize]) -> Result<Parsed> {
     })
 }
 
-trait StartsWithAt {
-    fn starts_with_at(&self, at: usize, bytes: &[u8]) -> bool;
-}
-
-impl StartsWithAt for [u8; BLOCK as usize] {
-    fn starts_with_at(&self, at: usize, bytes: &[u8]) -> bool {
-        self[at..].starts_with(bytes)
+/// The part of a name that only some formats have: refused where readers disagree on the format.
+fn check_prefix(block: &Block, header: &Header) -> Result<()> {
+    let posix = &block[257..263] == b"ustar\0";
+    if posix && header.as_ustar().is_none() && block[345] != 0 {
+        return Err(corrupt("its version is unknown, and readers differ on what its name then is"));
     }
+    // The format of star has a shorter prefix.
+    if posix && &block[508..] == b"tar\0" && !block[345..345 + 131].contains(&0) {
+        return Err(corrupt("its name is too long for its format, and readers differ on it"));
+    }
+    Ok(())
 }
 
 /// Whether a block is a header: its checksum is that of its bytes.
-pub(crate) fn has_true_checksum(block: &[u8; BLOCK as usize]) -> bool {
+pub(crate) fn has_true_checksum(block: &Block) -> bool {
     let field = 148..156;
     let Ok(stored) = octal(&block[field.clone()]) else { return false };
     let others = || block.iter().enumerate().filter(|(i, _)| !field.contains(i)).map(|(_, b)| *b);

@@ -19,7 +19,7 @@ use header::Type;
 use scan::{End, Member};
 
 pub(crate) use header::has_true_checksum;
-pub(crate) use window::BLOCK;
+pub(crate) use window::{BLOCK, BLOCK_LEN};
 
 /// The most entries that an archive may have. An image takes about seven.
 pub const ENTRY_LIMIT: usize = 1_000_000;

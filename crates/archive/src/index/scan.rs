@@ -4,7 +4,7 @@ use transship_core::{Cancel, Error, ErrorKind, Result};
 
 use super::header::{self, Parsed, Scope, Type};
 use super::pax::{self, Records};
-use super::window::{BLOCK, ReadAt, Window};
+use super::window::{BLOCK, Block, ReadAt, Window};
 
 /// The most bytes that an extension header's payload may have: names and times take a few hundred.
 const EXTENSION_LIMIT: u64 = 1 << 20;
@@ -100,6 +100,11 @@ impl Pending {
         let next = end_of(at + BLOCK, parsed.size, window.len())?;
         let len = usize::try_from(parsed.size).unwrap_or(usize::MAX);
         let payload = window.bytes(at + BLOCK, len)?;
+        if parsed.kind == Type::Pax(Scope::All) && !self.is_empty() {
+            return Err(corrupt(
+                "it stands between another extension header and its entry, where some readers lose that one",
+            ));
+        }
         let first = match parsed.kind {
             Type::Pax(Scope::All) => pax::parse(payload, Scope::All).map(|_| true)?,
             Type::Pax(Scope::Next) => {
@@ -116,8 +121,12 @@ impl Pending {
         ))
     }
 
+    fn is_empty(&self) -> bool {
+        self.records.is_none() && self.name.is_none() && self.link.is_none()
+    }
+
     fn must_be_empty(&self, at: u64) -> Result<()> {
-        if self.records.is_none() && self.name.is_none() && self.link.is_none() {
+        if self.is_empty() {
             return Ok(());
         }
         Err(corrupt(format!(
@@ -168,7 +177,7 @@ fn check_end<S: ReadAt>(window: &mut Window<S>, end: u64) -> Result<()> {
     Ok(())
 }
 
-fn is_zero(block: &[u8; BLOCK as usize]) -> bool {
+fn is_zero(block: &Block) -> bool {
     block.iter().all(|b| *b == 0)
 }
 

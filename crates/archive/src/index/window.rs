@@ -4,6 +4,9 @@ use transship_core::{Error, ErrorKind, FileRange, Result};
 
 /// The size of a block of a tar, in bytes.
 pub(crate) const BLOCK: u64 = 512;
+pub(crate) const BLOCK_LEN: usize = 512;
+
+pub(crate) type Block = [u8; BLOCK_LEN];
 
 /// The first read at a new place: a header, and what small entries lie behind it.
 const SMALLEST: usize = 4 << 10;
@@ -60,7 +63,7 @@ impl<S: ReadAt> Window<S> {
     ///
     /// # Errors
     /// `Corrupt` when the file ends within the block.
-    pub(crate) fn block(&mut self, at: u64) -> Result<Option<&[u8; BLOCK as usize]>> {
+    pub(crate) fn block(&mut self, at: u64) -> Result<Option<&Block>> {
         let left = self.len().saturating_sub(at);
         if left == 0 {
             return Ok(None);
@@ -71,7 +74,7 @@ impl<S: ReadAt> Window<S> {
                 format!("it ends within the header at offset {at}: {left} of 512 bytes are there"),
             ));
         }
-        Ok(self.bytes(at, BLOCK as usize)?.first_chunk())
+        Ok(self.bytes(at, BLOCK_LEN)?.first_chunk())
     }
 
     /// Bytes from a position, all of which must be there.
