@@ -95,5 +95,13 @@ pub(crate) fn remove_staged_folder(path: &Path) -> io::Result<()> {
         }
     }
     fs::remove_file(path.join(LOCK))?;
-    fs::remove_dir(path)
+    // Without its lock it is anybody's: another writer may have removed it by now, or taken its name.
+    match fs::remove_dir(path) {
+        Err(e)
+            if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) =>
+        {
+            Ok(())
+        }
+        removed => removed,
+    }
 }

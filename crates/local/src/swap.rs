@@ -126,6 +126,8 @@ fn try_settle(swap: &Path, folder: &Path) -> Result<Settled> {
             return match fs::remove_dir(swap) {
                 Ok(()) => Ok(Settled::Yes),
                 Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Settled::Yes),
+                // The next swap has taken the name.
+                Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(Settled::Busy),
                 Err(e) => Err(failed(e)),
             };
         }
