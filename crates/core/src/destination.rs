@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use oci_spec::image::{Digest, MediaType};
 
-use crate::{Body, Descriptor, Expect, Manifest, Reference, Result, Stored};
+use crate::{Body, Descriptor, Expect, ImageName, Manifest, Reference, Result, Stored};
 
 /// Writes one image. Nothing shows before [`commit`](Self::commit); dropping it abandons the image.
 ///
@@ -17,6 +17,14 @@ use crate::{Body, Descriptor, Expect, Manifest, Reference, Result, Stored};
 pub trait ImageDestination: fmt::Debug + Send + Sync {
     /// Where the image will be. Its name may have come from the options.
     fn reference(&self) -> &Reference;
+
+    /// The names that the image will show under: those of the reference and the options that this place took.
+    ///
+    /// - They do not change.
+    /// - A fallback name that this place cannot hold is not among them. Nothing where the place is the name.
+    fn names(&self) -> &[ImageName] {
+        &[]
+    }
 
     /// What it can hold.
     ///
