@@ -1,1 +1,96 @@
-//! oci-layout
+//! `oci:` and `oci-archive:`: images in [OCI layouts](https://github.com/opencontainers/image-spec/blob/main/image-layout.md),
+//! in a folder or in a tar.
+//!
+//! # Grammar
+//!
+//! `oci:PATH[:NAME|:@INDEX|@DIGEST]`, and the same behind `oci-archive:`.
+//!
+//! - `PATH` ends at the first colon. A colon in it is written `\:`; a backslash before a colon or a backslash is an escape.
+//!   The colon of `C:\` and `C:/` is none. Nothing behind the colon is the same as no colon.
+//!   For `oci-archive:`, `-` is the standard input or output.
+//! - `NAME` is `component("/"component)*`, where a component is alphanumerics joined by one of `- . _ : @ +` or by `--`; or
+//!   a docker name.
+//! - `@INDEX` is the position of an entry in `index.json`, from 0; for reading only.
+//! - `@DIGEST` is `@sha256:` or `@sha512:` and all the digest's digits: a manifest or index anywhere below `index.json`;
+//!   for reading only. Behind a name, it belongs to the name.
+//! - With none of them, the layout must hold one image.
+//!
+//! # Names
+//!
+//! An entry's name is its annotation `io.containerd.image.name`, or else `org.opencontainers.image.ref.name`, which beside
+//! the first is an alias that images may share. Names are looked up as they stand, then among the aliases, then as docker
+//! means them. Entries with one digest are one image with several names. Entries without names whose platforms all differ
+//! are together one multi-platform image. Entries whose manifest has a `subject` are about other images, and no images.
+//!
+//! # Nested indexes
+//!
+//! They are followed 16 deep. Content that a descriptor carries in its `data` must be what its digest says; it is served
+//! where the blob itself is not there.
+//!
+//! # Writing to a folder
+//!
+//! A layout that is there is joined; [`WriteMode::Replace`](transship_core::WriteMode::Replace) replaces its `index.json`
+//! by one with the new images alone, and leaves the blobs of the old ones, which others may be about to use, for a
+//! collection of garbage. Blobs are staged inside the layout and put in place with the commit, in this order: blobs, folders,
+//! `index.json`. A new layout is staged beside its place and renamed; whoever finds that another was faster joins that one.
+//! Locks are those of [`transship_local`]. What was in `index.json` stays there, field by field; a name that is taken over
+//! takes the old entry with it.
+//!
+//! # Writing to a tar
+//!
+//! Blobs in the order in which they come, each once, then `index.json`, `manifest.json` and `oci-layout`, with times of 0:
+//! the same images give the same bytes. `manifest.json` is for `docker load`.
+//!
+//! # Settings
+//!
+//! | key | value |
+//! |---|---|
+//! | `oci.shared-blob-dir` | a folder that holds `ALGORITHM/ENCODED` of every blob, in place of the layout's `blobs` |
+//! | `oci-archive.docker-manifest` | `false` leaves `manifest.json` out |
+
+mod embedded;
+mod layout;
+mod names;
+mod platform;
+mod reader;
+mod reference;
+mod select;
+mod source;
+mod storage;
+mod transport;
+mod write;
+
+pub use reference::{Locator, Selector};
+pub use transport::{OciArchive, OciLayout};
+
+use std::sync::Arc;
+
+use transship_core::{Reference, register_transport};
+
+register_transport!("oci", ["shared-blob-dir"], |settings| {
+    Ok(Arc::new(OciLayout::with_settings(settings)))
+});
+
+register_transport!("oci-archive", ["docker-manifest"], |settings| {
+    Ok(Arc::new(OciArchive::with_settings(settings)?))
+});
+
+/// Where a layout's files are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Folder,
+    Tar,
+}
+
+impl Kind {
+    fn scheme(self) -> &'static str {
+        match self {
+            Self::Folder => "oci",
+            Self::Tar => "oci-archive",
+        }
+    }
+
+    fn reference(self, locator: &Locator) -> Reference {
+        Reference::new(self.scheme(), locator.to_string())
+    }
+}

@@ -1,0 +1,182 @@
+//! [`Layout`]: an opened layout, wherever its files are.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use transship_archive::layout::{
+    INDEX_FILE, INDEX_LIMIT, LAYOUT_FILE, LAYOUT_LIMIT, LayoutIndex, check_layout,
+};
+use transship_core::{
+    Body, Descriptor, Document, Error, ErrorKind, Expect, FileRange, Hasher, MANIFEST_LIMIT,
+    Manifest, Result, ResultExt, is_index_type,
+};
+
+use crate::embedded;
+use crate::storage::Storage;
+
+/// An opened layout: its `index.json` as it was then, and its blobs. Methods block.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    storage: Box<dyn Storage>,
+    index: LayoutIndex,
+}
+
+impl Layout {
+    /// Reads `oci-layout` and `index.json`.
+    ///
+    /// # Errors
+    /// `NotFound` when it is no layout, `Unsupported` for another version, `Corrupt`.
+    pub(crate) fn open(storage: Box<dyn Storage>) -> Result<Self> {
+        let Some(version) = storage.document(LAYOUT_FILE, LAYOUT_LIMIT)? else {
+            return Err(no_layout("it has no file oci-layout"));
+        };
+        check_layout(&version)?;
+        let Some(index) = storage.document(INDEX_FILE, INDEX_LIMIT)? else {
+            return Err(no_layout("it has no file index.json"));
+        };
+        Ok(Self { index: LayoutIndex::parse(&index)?, storage })
+    }
+
+    /// The entries of `index.json`.
+    pub(crate) fn entries(&self) -> &[Descriptor] {
+        self.index.entries()
+    }
+
+    /// A manifest or index, checked.
+    ///
+    /// # Errors
+    /// `NotFound` when it is not here, `Corrupt` when it is not what the descriptor says, `LimitExceeded`.
+    pub(crate) fn manifest(&self, of: &Descriptor) -> Result<Manifest> {
+        let bytes = self.document(of, MANIFEST_LIMIT, "manifest")?;
+        Manifest::verified(of, bytes)
+    }
+
+    /// A manifest, if it is here.
+    ///
+    /// # Errors
+    /// As [`manifest`](Self::manifest), but for its absence.
+    pub(crate) fn manifest_if_here(&self, of: &Descriptor) -> Result<Option<Manifest>> {
+        match self.manifest(of) {
+            Ok(manifest) => Ok(Some(manifest)),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// What a manifest says, if it is here and is one: for looking at entries that may not be what is asked for, whose
+    /// faults must not hide the others.
+    ///
+    /// # Errors
+    /// I/O errors.
+    pub(crate) fn glance(&self, of: &Descriptor) -> Result<Option<Document>> {
+        if is_index_type(&of.media_type).is_none() && !of.media_type.as_ref().is_empty() {
+            return Ok(None);
+        }
+        match self.manifest(of).and_then(|manifest| manifest.document()) {
+            Ok(document) => Ok(Some(document)),
+            Err(e) if is_of_content(e.kind()) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// All bytes of a small blob, checked; `what` says what it is, in errors.
+    ///
+    /// # Errors
+    /// As [`manifest`](Self::manifest).
+    pub(crate) fn document(&self, of: &Descriptor, limit: u64, what: &str) -> Result<Bytes> {
+        let name = || format!("{what} {}", of.digest);
+        if of.size > limit {
+            let message = format!("it has {} bytes, {limit} are the most", of.size);
+            return Err(Error::new(ErrorKind::LimitExceeded, message).context(name()));
+        }
+        let bytes = match self.range(of, what)? {
+            Found::Embedded(bytes) => bytes,
+            Found::File(range) => read_all(&range, of).context(name)?,
+        };
+        check(&bytes, of).context(name)?;
+        Ok(bytes)
+    }
+
+    /// A config or layer; the body holds its bytes to the descriptor.
+    ///
+    /// # Errors
+    /// `NotFound` when it is not here, `Corrupt` when it has another size.
+    pub(crate) fn blob(&self, of: &Descriptor) -> Result<Body> {
+        let body = match self.range(of, "blob")? {
+            Found::Embedded(bytes) => Body::from_bytes(bytes),
+            Found::File(range) => Body::from_file(range),
+        };
+        body.expecting(&Expect::from(of)).context(|| format!("blob {}", of.digest))
+    }
+
+    /// What a manifest is about, if it is here and is about something.
+    ///
+    /// # Errors
+    /// I/O errors.
+    pub(crate) fn subject(&self, of: &Descriptor) -> Result<Option<Descriptor>> {
+        Ok(self.glance(of)?.as_ref().and_then(subject).cloned())
+    }
+
+    fn range(&self, of: &Descriptor, what: &str) -> Result<Found> {
+        let embedded = embedded::content(of)?;
+        match (self.storage.blob(&of.digest)?, embedded) {
+            (Some(range), _) => Ok(Found::File(range)),
+            (None, Some(bytes)) => Ok(Found::Embedded(bytes)),
+            (None, None) => Err(not_here(of, what)),
+        }
+    }
+}
+
+/// What a manifest is about.
+pub(crate) fn subject(of: &Document) -> Option<&Descriptor> {
+    match of {
+        Document::Image(image) => image.subject.as_ref(),
+        Document::Index(index) => index.subject.as_ref(),
+        _ => None,
+    }
+}
+
+/// Whether an error is about what is stored, and not about reading it.
+pub(crate) fn is_of_content(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::NotFound
+            | ErrorKind::Corrupt
+            | ErrorKind::Unsupported
+            | ErrorKind::LimitExceeded
+    )
+}
+
+enum Found {
+    File(FileRange),
+    Embedded(Bytes),
+}
+
+/// The error of a blob that is not in the layout.
+pub(crate) fn not_here(of: &Descriptor, what: &str) -> Error {
+    Error::new(ErrorKind::NotFound, format!("{what} {} is not in the layout", of.digest))
+}
+
+fn no_layout(why: impl Into<Cow<'static, str>>) -> Error {
+    Error::new(ErrorKind::NotFound, why).context("there is no OCI layout")
+}
+
+fn read_all(range: &FileRange, of: &Descriptor) -> Result<Bytes> {
+    if range.len() != of.size {
+        let message = format!("it has {} bytes, {} expected", range.len(), of.size);
+        return Err(Error::new(ErrorKind::Corrupt, message));
+    }
+    // Bounded: the caller has looked at the size.
+    let mut bytes = vec![0; usize::try_from(of.size).unwrap_or(0)];
+    let read = range.read_at(0, &mut bytes)?;
+    bytes.truncate(read);
+    Ok(bytes.into())
+}
+
+/// Holds bytes in memory to a descriptor.
+pub(crate) fn check(bytes: &[u8], of: &Descriptor) -> Result<()> {
+    let mut hasher = Hasher::new(of.digest.algorithm())?;
+    hasher.update(bytes);
+    let found = transship_core::Stored::new(hasher.finish(), bytes.len() as u64);
+    Expect::from(of).check(&found)
+}

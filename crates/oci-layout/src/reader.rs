@@ -1,0 +1,171 @@
+//! [`LayoutReader`]: all images of a layout.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use transship_core::{
+    ArchiveEntry, ArchiveReader, Descriptor, Document, EntryDetails, Error, ErrorKind, ImageSource,
+    Reference, Result, ResultExt, run_blocking,
+};
+
+use crate::Kind;
+use crate::layout::Layout;
+use crate::reference::{Locator, Selector, parse_name};
+use crate::select::{self, Image, Root, check_depth, config_platform};
+use crate::source::LayoutSource;
+
+/// A layout, opened once.
+#[derive(Debug)]
+pub(crate) struct LayoutReader {
+    reference: Reference,
+    layout: Arc<Layout>,
+    images: Vec<Image>,
+    entries: Vec<ArchiveEntry>,
+}
+
+impl LayoutReader {
+    /// Lists the images of a layout. Blocks.
+    pub(crate) fn new(kind: Kind, place: &Locator, layout: Arc<Layout>) -> Result<Self> {
+        let images = select::images(&layout)?;
+        let mut entries: Vec<_> = images.iter().map(|image| entry(kind, place, image)).collect();
+        warn_of_shared_names(&mut entries);
+        let reference = kind.reference(&place.with(Selector::None));
+        Ok(Self { reference, layout, images, entries })
+    }
+
+    fn image(&self, entry: &ArchiveEntry) -> Result<&Image> {
+        self.images.iter().find(|image| image.index == entry.index).ok_or_else(|| {
+            let message = format!("there is no image @{}", entry.index);
+            Error::new(ErrorKind::NotFound, message).context(&self.reference)
+        })
+    }
+}
+
+#[async_trait]
+impl ArchiveReader for LayoutReader {
+    fn reference(&self) -> &Reference {
+        &self.reference
+    }
+
+    fn entries(&self) -> &[ArchiveEntry] {
+        &self.entries
+    }
+
+    async fn details(&self, entry: &ArchiveEntry) -> Result<EntryDetails> {
+        let (layout, root) = (Arc::clone(&self.layout), self.image(entry)?.root.clone());
+        run_blocking(move |_| details(&layout, &root)).await.context(|| &entry.reference)
+    }
+
+    async fn open(&self, entry: &ArchiveEntry) -> Result<Box<dyn ImageSource>> {
+        let image = self.image(entry)?;
+        Ok(Box::new(LayoutSource::new(
+            Arc::clone(&self.layout),
+            entry.reference.clone(),
+            image.root.clone(),
+            image.names(),
+        )))
+    }
+}
+
+/// An image's entry. Its reference is by digest, which holds whatever others write to the layout; only where a digest
+/// cannot be written in a reference, it is by position.
+fn entry(kind: Kind, place: &Locator, image: &Image) -> ArchiveEntry {
+    let select = match &image.root {
+        Root::Together(_) => Selector::None,
+        Root::Stored(root) => {
+            let by_digest = place.with(Selector::Digest(root.digest.clone()));
+            if Locator::parse(&by_digest.to_string()).is_ok_and(|parsed| parsed == by_digest) {
+                by_digest.select
+            } else {
+                Selector::Index(image.index)
+            }
+        }
+    };
+    let mut entry = ArchiveEntry::new(image.index, kind.reference(&place.with(select)));
+    entry.names = image.names();
+    for name in &image.raw_names {
+        if parse_name(name).is_err() {
+            entry.warnings.push(format!("the name {name:?} cannot stand in a reference"));
+        }
+    }
+    entry.raw_names.clone_from(&image.raw_names);
+    entry
+}
+
+fn warn_of_shared_names(entries: &mut [ArchiveEntry]) {
+    let mut seen = BTreeSet::new();
+    let mut shared = BTreeSet::new();
+    for name in entries.iter().flat_map(|entry| &entry.raw_names) {
+        if !seen.insert(name.clone()) {
+            shared.insert(name.clone());
+        }
+    }
+    for entry in entries {
+        for name in entry.raw_names.iter().filter(|name| shared.contains(*name)) {
+            entry.warnings.push(format!("another image has the name {name:?}, too"));
+        }
+    }
+}
+
+fn details(layout: &Layout, root: &Root) -> Result<EntryDetails> {
+    let mut details = EntryDetails::default();
+    let mut seen = Seen::default();
+    match root {
+        Root::Stored(entry) => {
+            details.root = Some(entry.clone());
+            let manifest = layout.manifest(entry)?;
+            let document = manifest.document()?;
+            if let Document::Image(image) = &document {
+                details.image_id = Some(image.config.digest.clone());
+            }
+            add(layout, entry, &document, 0, &mut details, &mut seen)?;
+        }
+        Root::Together(index) => {
+            add(layout, index.descriptor(), &index.document()?, 0, &mut details, &mut seen)?;
+        }
+    }
+    Ok(details)
+}
+
+/// What has been counted already.
+#[derive(Default)]
+struct Seen {
+    manifests: BTreeSet<String>,
+    layers: BTreeSet<String>,
+}
+
+fn add(
+    layout: &Layout,
+    of: &Descriptor,
+    document: &Document,
+    depth: usize,
+    details: &mut EntryDetails,
+    seen: &mut Seen,
+) -> Result<()> {
+    check_depth(depth)?;
+    match document {
+        Document::Image(image) => {
+            let platform = match &of.platform {
+                Some(platform) => Some(platform.clone()),
+                None => config_platform(layout, &image.config)?,
+            };
+            details.platforms.extend(platform.filter(|platform| !platform.is_unknown()));
+            let new = |layer: &&Descriptor| seen.layers.insert(layer.digest.to_string());
+            details.size += image.layers.iter().filter(new).map(|layer| layer.size).sum::<u64>();
+        }
+        Document::Index(index) => {
+            for child in index.manifests.iter().filter(|child| !child.is_attestation()) {
+                if !seen.manifests.insert(child.digest.to_string()) {
+                    continue;
+                }
+                match layout.glance(child)? {
+                    Some(below) => add(layout, child, &below, depth + 1, details, seen)?,
+                    None => details.platforms.extend(child.platform.clone()),
+                }
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,298 @@
+//! Which image of a layout is meant, and which there are.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+use transship_core::{
+    CONFIG_LIMIT, Descriptor, Digest, Document, Error, ErrorKind, Escaped, ImageName, Manifest,
+    MediaType, Platform, Result, ResultExt, is_index_type,
+};
+
+use crate::layout::{Layout, is_of_content};
+use crate::names::{alias, full_name, same_to_docker};
+use crate::platform::of_config;
+use crate::reference::Selector;
+
+/// How deep indexes may lie in each other, as in
+/// [FORMATS](crate#nested-indexes).
+pub(crate) const DEPTH: usize = 16;
+
+/// Names that an error lists.
+const LISTED: usize = 20;
+
+/// An image that was chosen.
+#[derive(Debug)]
+pub(crate) struct Chosen {
+    pub(crate) root: Root,
+    pub(crate) raw_names: Vec<String>,
+}
+
+/// What a reference stands for.
+#[derive(Clone, Debug)]
+pub(crate) enum Root {
+    /// A manifest or index that is stored.
+    Stored(Descriptor),
+    /// Several entries without names that are one multi-platform image together; the index is made from them.
+    Together(Manifest),
+}
+
+/// One image of a layout: entries with one digest, or those that are one multi-platform image together.
+#[derive(Debug)]
+pub(crate) struct Image {
+    /// The position of its first entry in `index.json`.
+    pub(crate) index: usize,
+    pub(crate) root: Root,
+    pub(crate) raw_names: Vec<String>,
+}
+
+impl Image {
+    pub(crate) fn names(&self) -> Vec<ImageName> {
+        image_names(&self.raw_names)
+    }
+}
+
+/// The names among the texts that stand in a layout.
+pub(crate) fn image_names(raw: &[String]) -> Vec<ImageName> {
+    raw.iter().filter_map(|name| ImageName::new(name).ok()).collect()
+}
+
+/// All images of a layout, in stored order. Referrers without a name are none.
+///
+/// # Errors
+/// `Corrupt` when a manifest that has to be looked into is.
+pub(crate) fn images(layout: &Layout) -> Result<Vec<Image>> {
+    let mut images: Vec<Image> = Vec::new();
+    let mut seen = std::collections::BTreeMap::new();
+    for (index, entry) in layout.entries().iter().enumerate() {
+        let at = *seen.entry(entry.digest.to_string()).or_insert(images.len());
+        if at == images.len() {
+            let root = Root::Stored(entry.clone());
+            images.push(Image { index, root, raw_names: Vec::new() });
+        }
+        let names = &mut images[at].raw_names;
+        if let Some(name) = full_name(entry).filter(|name| !names.iter().any(|n| n == name)) {
+            names.push(name.to_owned());
+        }
+    }
+    if images.len() == 1 {
+        return Ok(images);
+    }
+    let mut kept = Vec::new();
+    for image in images {
+        if !is_nameless_referrer(layout, &image)? {
+            kept.push(image);
+        }
+    }
+    match together(layout, &kept)? {
+        Some(index) => {
+            Ok(vec![Image { index: 0, root: Root::Together(index), raw_names: Vec::new() }])
+        }
+        None => Ok(kept),
+    }
+}
+
+/// The image that a selector means.
+///
+/// # Errors
+/// `NotFound` or `Ambiguous`, listing what there is; `Corrupt`.
+pub(crate) fn choose(layout: &Layout, select: &Selector) -> Result<Chosen> {
+    match select {
+        Selector::None => only(layout),
+        Selector::Name(name) => by_name(layout, name.as_str()),
+        Selector::Index(index) => match layout.entries().get(*index) {
+            Some(entry) => Ok(of_entry(layout, entry)),
+            None => Err(Error::new(
+                ErrorKind::NotFound,
+                format!("there is no entry {index}: it has {}", count(layout.entries().len())),
+            )
+            .hint(listing(layout))),
+        },
+        Selector::Digest(digest) => by_digest(layout, digest),
+    }
+}
+
+fn only(layout: &Layout) -> Result<Chosen> {
+    let mut images = images(layout)?;
+    match (images.len(), images.pop()) {
+        (1, Some(image)) => Ok(Chosen { root: image.root, raw_names: image.raw_names }),
+        (0, _) => Err(Error::new(ErrorKind::NotFound, "the layout holds no image")),
+        (many, _) => Err(Error::new(
+            ErrorKind::Ambiguous,
+            format!("it holds {many} images, and none is chosen"),
+        )
+        .hint(listing(layout))),
+    }
+}
+
+fn by_name(layout: &Layout, name: &str) -> Result<Chosen> {
+    let tests: [&dyn Fn(&Descriptor) -> bool; 3] =
+        [&|entry| full_name(entry) == Some(name), &|entry| alias(entry) == Some(name), &|entry| {
+            full_name(entry).is_some_and(|full| same_to_docker(full, name))
+        }];
+    for test in tests {
+        let hits: Vec<&Descriptor> = layout.entries().iter().filter(|e| test(e)).collect();
+        let digests: BTreeSet<&str> = hits.iter().map(|hit| hit.digest.as_ref()).collect();
+        match hits.first() {
+            None => {}
+            Some(hit) if digests.len() == 1 => return Ok(of_entry(layout, hit)),
+            Some(_) => return Err(several(layout, name, &digests)),
+        }
+    }
+    let message = format!("no image is named \"{}\"", Escaped(name));
+    Err(Error::new(ErrorKind::NotFound, message).hint(listing(layout)))
+}
+
+fn several(layout: &Layout, name: &str, digests: &BTreeSet<&str>) -> Error {
+    let of = |entry: &&Descriptor| digests.contains(entry.digest.as_ref());
+    let full: Vec<String> = layout
+        .entries()
+        .iter()
+        .enumerate()
+        .filter(|(_, entry)| of(entry))
+        .map(|(at, entry)| format!("{} (@{at})", Escaped(full_name(entry).unwrap_or("unnamed"))))
+        .collect();
+    let message = format!("{} images are named \"{}\"", digests.len(), Escaped(name));
+    Error::new(ErrorKind::Ambiguous, message).hint(format!("they are {}", full.join(", ")))
+}
+
+/// The image of an entry, with the names of all entries that have its digest.
+fn of_entry(layout: &Layout, entry: &Descriptor) -> Chosen {
+    let mut raw_names: Vec<String> = Vec::new();
+    for other in layout.entries().iter().filter(|other| other.digest == entry.digest) {
+        raw_names.extend(full_name(other).map(str::to_owned).filter(|n| !raw_names.contains(n)));
+    }
+    Chosen { root: Root::Stored(entry.clone()), raw_names }
+}
+
+fn by_digest(layout: &Layout, digest: &Digest) -> Result<Chosen> {
+    if let Some(entry) = layout.entries().iter().find(|entry| entry.digest == *digest) {
+        return Ok(of_entry(layout, entry));
+    }
+    let mut seen = BTreeSet::new();
+    for entry in layout.entries() {
+        if let Some(found) = find_below(layout, entry, digest, 1, &mut seen)? {
+            return Ok(Chosen { root: Root::Stored(found), raw_names: Vec::new() });
+        }
+    }
+    let message = format!("no manifest {digest} can be reached from index.json");
+    Err(Error::new(ErrorKind::NotFound, message).hint(listing(layout)))
+}
+
+fn find_below(
+    layout: &Layout,
+    entry: &Descriptor,
+    digest: &Digest,
+    depth: usize,
+    seen: &mut BTreeSet<String>,
+) -> Result<Option<Descriptor>> {
+    if is_index_type(&entry.media_type) == Some(false) || !seen.insert(entry.digest.to_string()) {
+        return Ok(None);
+    }
+    check_depth(depth)?;
+    // Sparse layouts lack some.
+    let Some(manifest) = layout.manifest_if_here(entry)? else { return Ok(None) };
+    let Document::Index(index) = manifest.document()? else { return Ok(None) };
+    if let Some(child) = index.manifests.iter().find(|child| child.digest == *digest) {
+        return Ok(Some(child.clone()));
+    }
+    for child in &index.manifests {
+        if let Some(found) = find_below(layout, child, digest, depth + 1, seen)? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+/// Refuses indexes that lie deeper in each other than [`DEPTH`].
+pub(crate) fn check_depth(depth: usize) -> Result<()> {
+    if depth <= DEPTH {
+        return Ok(());
+    }
+    let message = format!("indexes lie in each other deeper than {DEPTH}");
+    Err(Error::new(ErrorKind::LimitExceeded, message))
+}
+
+fn is_nameless_referrer(layout: &Layout, image: &Image) -> Result<bool> {
+    match &image.root {
+        Root::Stored(entry) if image.raw_names.is_empty() => Ok(layout.subject(entry)?.is_some()),
+        _ => Ok(false),
+    }
+}
+
+/// The index of entries that are one multi-platform image together: none has a name, and their platforms all differ.
+/// Build tools write this.
+fn together(layout: &Layout, images: &[Image]) -> Result<Option<Manifest>> {
+    let mut platforms = BTreeSet::new();
+    let mut entries = Vec::new();
+    for image in images {
+        let Root::Stored(entry) = &image.root else { return Ok(None) };
+        if !image.raw_names.is_empty() || is_index_type(&entry.media_type) == Some(true) {
+            return Ok(None);
+        }
+        let mut entry = entry.clone();
+        if !entry.is_attestation() {
+            let Some(platform) = platform_of(layout, &entry)? else { return Ok(None) };
+            if !platforms.insert(platform.clone().normalized().to_string()) {
+                return Ok(None);
+            }
+            entry.platform.get_or_insert(platform);
+        }
+        entries.push(entry);
+    }
+    if platforms.len() < 2 {
+        return Ok(None);
+    }
+    let index = json!({
+        "schemaVersion": 2,
+        "mediaType": MediaType::ImageIndex.to_string(),
+        "manifests": entries,
+    });
+    Manifest::new(index.to_string()).map(Some).context(|| "the entries of index.json together")
+}
+
+/// What an entry runs on, as it says, or else as its config does.
+pub(crate) fn platform_of(layout: &Layout, entry: &Descriptor) -> Result<Option<Platform>> {
+    if let Some(platform) = &entry.platform {
+        return Ok(Some(platform.clone()).filter(|platform| !platform.is_unknown()));
+    }
+    let Some(Document::Image(image)) = layout.glance(entry)? else { return Ok(None) };
+    config_platform(layout, &image.config)
+}
+
+/// What a config says that its image runs on; `None` when it is no image's, or is not here.
+pub(crate) fn config_platform(layout: &Layout, config: &Descriptor) -> Result<Option<Platform>> {
+    if config.size > CONFIG_LIMIT {
+        return Ok(None);
+    }
+    match layout.document(config, CONFIG_LIMIT, "config") {
+        Ok(bytes) => Ok(of_config(&config.media_type, &bytes)),
+        Err(e) if is_of_content(e.kind()) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// What a layout holds, for errors.
+fn listing(layout: &Layout) -> String {
+    let all: Vec<String> = layout
+        .entries()
+        .iter()
+        .enumerate()
+        .map(|(at, entry)| match full_name(entry) {
+            Some(name) => Escaped(name).to_string(),
+            None => format!("@{at} (unnamed)"),
+        })
+        .collect();
+    match all.len() {
+        0 => "it holds no image".to_owned(),
+        n if n > LISTED => format!("it holds {} and {} more", all[..LISTED].join(", "), n - LISTED),
+        _ => format!("it holds {}", all.join(", ")),
+    }
+}
+
+fn count(entries: usize) -> String {
+    match entries {
+        0 => "none".to_owned(),
+        1 => "one, @0".to_owned(),
+        n => format!("{n}, @0 to @{}", n - 1),
+    }
+}

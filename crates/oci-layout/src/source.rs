@@ -1,0 +1,92 @@
+//! [`LayoutSource`]: one image of a layout, being read.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use transship_core::{
+    Body, Descriptor, Digest, ImageName, ImageSource, Manifest, Reference, Referrers, Result,
+    ResultExt, run_blocking,
+};
+
+use crate::layout::Layout;
+use crate::select::Root;
+
+/// Reads one image of a layout.
+#[derive(Debug)]
+pub(crate) struct LayoutSource {
+    layout: Arc<Layout>,
+    reference: Reference,
+    root: Root,
+    names: Vec<ImageName>,
+}
+
+impl LayoutSource {
+    pub(crate) fn new(
+        layout: Arc<Layout>,
+        reference: Reference,
+        root: Root,
+        names: Vec<ImageName>,
+    ) -> Self {
+        Self { layout, reference, root, names }
+    }
+
+    async fn on_layout<T: Send + 'static>(
+        &self,
+        of: &Descriptor,
+        read: fn(&Layout, &Descriptor) -> Result<T>,
+    ) -> Result<T> {
+        let (layout, of) = (Arc::clone(&self.layout), of.clone());
+        run_blocking(move |_| read(&layout, &of)).await.context(|| &self.reference)
+    }
+}
+
+#[async_trait]
+impl ImageSource for LayoutSource {
+    fn reference(&self) -> &Reference {
+        &self.reference
+    }
+
+    fn names(&self) -> &[ImageName] {
+        &self.names
+    }
+
+    async fn root(&self) -> Result<Manifest> {
+        match &self.root {
+            Root::Stored(entry) => self.on_layout(entry, Layout::manifest).await,
+            Root::Together(index) => Ok(index.clone()),
+        }
+    }
+
+    async fn manifest(&self, of: &Descriptor) -> Result<Manifest> {
+        self.on_layout(of, Layout::manifest).await
+    }
+
+    async fn blob(&self, of: &Descriptor) -> Result<Body> {
+        self.on_layout(of, Layout::blob).await
+    }
+
+    fn referrers(&self) -> Option<&dyn Referrers> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Referrers for LayoutSource {
+    /// The entries of `index.json` whose manifest has that subject, as they stand there.
+    async fn referrers(&self, of: &Digest) -> Result<Vec<Descriptor>> {
+        let (layout, of) = (Arc::clone(&self.layout), of.clone());
+        run_blocking(move |cancel| {
+            let mut found: Vec<Descriptor> = Vec::new();
+            for entry in layout.entries() {
+                cancel.check()?;
+                let known = found.iter().any(|known| known.digest == entry.digest);
+                if !known && layout.subject(entry)?.is_some_and(|subject| subject.digest == of) {
+                    found.push(entry.clone());
+                }
+            }
+            Ok(found)
+        })
+        .await
+        .context(|| &self.reference)
+    }
+}

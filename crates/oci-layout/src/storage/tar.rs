@@ -1,0 +1,43 @@
+//! A layout in a tar, read at random through an index of it.
+
+use transship_archive::TarIndex;
+use transship_archive::layout::blob_path;
+use transship_core::{Digest, Error, ErrorKind, FileRange, Result};
+
+use super::Storage;
+
+/// A layout in a tar.
+#[derive(Debug)]
+pub(crate) struct TarStorage(TarIndex);
+
+impl TarStorage {
+    pub(crate) fn new(index: TarIndex) -> Self {
+        Self(index)
+    }
+
+    fn get(&self, name: &str) -> Result<Option<FileRange>> {
+        match self.0.get(name) {
+            Ok(range) => Ok(Some(range)),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+impl Storage for TarStorage {
+    fn document(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
+        let Some(range) = self.get(name)? else { return Ok(None) };
+        if range.len() > limit {
+            let message = format!("{name} has {} bytes, {limit} are the most", range.len());
+            return Err(Error::new(ErrorKind::LimitExceeded, message));
+        }
+        let mut bytes = vec![0; usize::try_from(range.len()).unwrap_or(0)];
+        let read = range.read_at(0, &mut bytes)?;
+        bytes.truncate(read);
+        Ok(Some(bytes))
+    }
+
+    fn blob(&self, digest: &Digest) -> Result<Option<FileRange>> {
+        self.get(&blob_path(digest))
+    }
+}

@@ -1,0 +1,263 @@
+//! [`OciLayout`] and [`OciArchive`]: the two transports.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use transship_archive::{ArchiveFile, TarIndex};
+use transship_core::{
+    ArchiveReader, ArchiveWriter, Archives, Error, ErrorKind, ImageDestination, ImageSource,
+    ReadOptions, Reference, Result, ResultExt, Settings, Transport, WriteMode, WriteOptions,
+    run_blocking,
+};
+
+use crate::Kind;
+use crate::layout::Layout;
+use crate::reader::LayoutReader;
+use crate::reference::Locator;
+use crate::select::{self, image_names};
+use crate::source::LayoutSource;
+use crate::storage::{FolderStorage, Storage, TarStorage};
+use crate::write::{self, Way};
+
+const SYNTAX: &str = "PATH[:NAME|:@INDEX|@DIGEST]";
+
+/// `oci:`, images in a layout in a folder.
+#[derive(Clone, Debug, Default)]
+pub struct OciLayout {
+    shared_blobs: Option<PathBuf>,
+}
+
+impl OciLayout {
+    /// With the blobs in each layout itself.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// As the setting `oci.shared-blob-dir` says.
+    pub fn with_settings(settings: &Settings) -> Self {
+        let shared = settings.get("oci", "shared-blob-dir").filter(|path| !path.is_empty());
+        Self { shared_blobs: shared.map(PathBuf::from) }
+    }
+
+    /// With the blobs of all layouts in one folder, which may be on another filesystem.
+    #[must_use]
+    pub fn with_shared_blobs(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.shared_blobs = Some(folder.into());
+        self
+    }
+
+    async fn open(&self, at: &Locator) -> Result<Arc<Layout>> {
+        let (path, shared) = (PathBuf::from(&at.path), self.shared_blobs.clone());
+        run_blocking(move |_| {
+            check_folder(&path)?;
+            opened(Box::new(FolderStorage::new(&path, shared.as_deref())))
+        })
+        .await
+    }
+}
+
+/// `oci-archive:`, images in a layout in a tar.
+#[derive(Clone, Debug)]
+pub struct OciArchive {
+    docker_manifest: bool,
+}
+
+impl Default for OciArchive {
+    fn default() -> Self {
+        Self { docker_manifest: true }
+    }
+}
+
+impl OciArchive {
+    /// With a `manifest.json` for docker in what is written.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// As the setting `oci-archive.docker-manifest` says.
+    ///
+    /// # Errors
+    /// `InvalidReference` when it is neither `true` nor `false`.
+    pub fn with_settings(settings: &Settings) -> Result<Self> {
+        let docker_manifest = match settings.get("oci-archive", "docker-manifest") {
+            None | Some("true") => true,
+            Some("false") => false,
+            Some(other) => {
+                let message =
+                    format!("oci-archive.docker-manifest is {other:?}, neither true nor false");
+                return Err(Error::new(ErrorKind::InvalidReference, message));
+            }
+        };
+        Ok(Self { docker_manifest })
+    }
+
+    async fn open(at: &Locator, how: &ReadOptions) -> Result<Arc<Layout>> {
+        let (path, how) = (PathBuf::from(&at.path), how.clone());
+        run_blocking(move |cancel| {
+            let archive = ArchiveFile::open(&path, &how, cancel)?;
+            opened(Box::new(TarStorage::new(TarIndex::read(&archive, cancel)?)))
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Transport for OciLayout {
+    fn scheme(&self) -> &'static str {
+        Kind::Folder.scheme()
+    }
+
+    fn syntax(&self) -> &'static str {
+        SYNTAX
+    }
+
+    fn default_mode(&self) -> WriteMode {
+        WriteMode::Append
+    }
+
+    fn parse(&self, locator: &str) -> Result<Reference> {
+        parse(Kind::Folder, locator)
+    }
+
+    async fn source(&self, at: &Reference, _how: &ReadOptions) -> Result<Box<dyn ImageSource>> {
+        let place = place(Kind::Folder, at)?;
+        let layout = self.open(&place).await.context(|| at)?;
+        source(layout, at, place).await
+    }
+
+    async fn destination(
+        &self,
+        at: &Reference,
+        how: &WriteOptions,
+    ) -> Result<Box<dyn ImageDestination>> {
+        let place = place(Kind::Folder, at)?;
+        let mode = how.mode.unwrap_or(self.default_mode());
+        let way = Way::Folder { shared: self.shared_blobs.clone() };
+        write::destination(way, place, mode, how).await.context(|| at)
+    }
+
+    fn archives(&self) -> Option<&dyn Archives> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Archives for OciLayout {
+    async fn read(&self, at: &Reference, _how: &ReadOptions) -> Result<Box<dyn ArchiveReader>> {
+        let place = place(Kind::Folder, at)?;
+        let layout = self.open(&place).await.context(|| at)?;
+        reader(Kind::Folder, layout, at, place).await
+    }
+
+    async fn write(&self, at: &Reference, how: &WriteOptions) -> Result<Box<dyn ArchiveWriter>> {
+        let place = place(Kind::Folder, at)?;
+        let mode = how.mode.unwrap_or(self.default_mode());
+        let way = Way::Folder { shared: self.shared_blobs.clone() };
+        write::writer(way, place, mode, how).await.context(|| at)
+    }
+}
+
+#[async_trait]
+impl Transport for OciArchive {
+    fn scheme(&self) -> &'static str {
+        Kind::Tar.scheme()
+    }
+
+    fn syntax(&self) -> &'static str {
+        SYNTAX
+    }
+
+    fn default_mode(&self) -> WriteMode {
+        WriteMode::Create
+    }
+
+    fn parse(&self, locator: &str) -> Result<Reference> {
+        parse(Kind::Tar, locator)
+    }
+
+    async fn source(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ImageSource>> {
+        let place = place(Kind::Tar, at)?;
+        let layout = Self::open(&place, how).await.context(|| at)?;
+        source(layout, at, place).await
+    }
+
+    async fn destination(
+        &self,
+        at: &Reference,
+        how: &WriteOptions,
+    ) -> Result<Box<dyn ImageDestination>> {
+        let place = place(Kind::Tar, at)?;
+        let mode = how.mode.unwrap_or(self.default_mode());
+        let way = Way::Tar { docker_manifest: self.docker_manifest };
+        write::destination(way, place, mode, how).await.context(|| at)
+    }
+
+    fn archives(&self) -> Option<&dyn Archives> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Archives for OciArchive {
+    async fn read(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ArchiveReader>> {
+        let place = place(Kind::Tar, at)?;
+        let layout = Self::open(&place, how).await.context(|| at)?;
+        reader(Kind::Tar, layout, at, place).await
+    }
+
+    async fn write(&self, at: &Reference, how: &WriteOptions) -> Result<Box<dyn ArchiveWriter>> {
+        let place = place(Kind::Tar, at)?;
+        let mode = how.mode.unwrap_or(self.default_mode());
+        let way = Way::Tar { docker_manifest: self.docker_manifest };
+        write::writer(way, place, mode, how).await.context(|| at)
+    }
+}
+
+fn parse(kind: Kind, locator: &str) -> Result<Reference> {
+    Locator::parse(locator).map(|locator| kind.reference(&locator))
+}
+
+fn place(kind: Kind, at: &Reference) -> Result<Locator> {
+    if at.scheme() != kind.scheme() {
+        let message = format!("{at} is no reference of {}:", kind.scheme());
+        return Err(Error::new(ErrorKind::InvalidReference, message));
+    }
+    Locator::parse(at.locator())
+}
+
+fn opened(storage: Box<dyn Storage>) -> Result<Arc<Layout>> {
+    Layout::open(storage).map(Arc::new)
+}
+
+/// Says what is wrong with a place where no layout can be.
+fn check_folder(path: &Path) -> Result<()> {
+    let found = path.metadata().map_err(|e| Error::io("opening", path, e))?;
+    if found.is_dir() {
+        return Ok(());
+    }
+    let message = format!("{} is no folder", path.display());
+    Err(Error::new(ErrorKind::Unsupported, message).hint("a layout in a tar is oci-archive:"))
+}
+
+async fn source(
+    layout: Arc<Layout>,
+    at: &Reference,
+    place: Locator,
+) -> Result<Box<dyn ImageSource>> {
+    let on = Arc::clone(&layout);
+    let chosen = run_blocking(move |_| select::choose(&on, &place.select)).await;
+    let chosen = chosen.context(|| at)?;
+    let names = image_names(&chosen.raw_names);
+    Ok(Box::new(LayoutSource::new(layout, at.clone(), chosen.root, names)))
+}
+
+async fn reader(
+    kind: Kind,
+    layout: Arc<Layout>,
+    at: &Reference,
+    place: Locator,
+) -> Result<Box<dyn ArchiveReader>> {
+    let reader = run_blocking(move |_| LayoutReader::new(kind, &place, layout)).await;
+    Ok(Box::new(reader.context(|| at)?))
+}
