@@ -1,15 +1,11 @@
 //! Writing a blob to a file, and looking whether one on disk is true.
 
 use std::fs::File;
-use std::io::Write;
 use std::path::Path;
 
 use transship_core::{Body, Cancel, Error, ErrorKind, Expect, FileRange, Result, Stored};
 
-use crate::{open_regular, sys};
-
-/// After how many bytes writing to the disk begins, while more are still to come.
-const WRITE_BACK: u64 = 8 << 20;
+use crate::{FileSink, open_regular};
 
 /// Writes a body to a file from its current position; the path is for messages. Nothing is synced, but much of it is
 /// on its way to the disk already.
@@ -17,16 +13,13 @@ const WRITE_BACK: u64 = 8 << 20;
 /// # Errors
 /// `Corrupt` when it is not what was expected, those of its origin, `Cancelled`, I/O errors with the path.
 pub fn write_body(body: Body, file: &File, path: &Path, cancel: &Cancel) -> Result<Stored> {
+    let mut sink = FileSink::new(file, path)?;
+    if let Some(size) = body.size() {
+        sink.reserve(size);
+    }
     let mut chunks = body.chunks(cancel)?;
-    let (mut written, mut begun) = (0, 0);
     while let Some(chunk) = chunks.next()? {
-        let mut out = file;
-        out.write_all(chunk).map_err(|e| Error::io("writing", path, e))?;
-        written += chunk.len() as u64;
-        if written - begun >= WRITE_BACK {
-            sys::begin_write_back(file, begun, written - begun);
-            begun = written;
-        }
+        sink.put(chunk)?;
     }
     chunks.finish()
 }

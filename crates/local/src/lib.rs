@@ -8,7 +8,7 @@
 //! | open what is read | [`open_regular`], [`Folder`] |
 //! | write a file that shows at once, whole | [`StagedFile`] |
 //! | write a folder that shows at once, whole | [`StagedFolder`], [`settle`] |
-//! | write or re-check a blob | [`write_body`], [`true_blob`] |
+//! | write or re-check a blob | [`write_body`], [`FileSink`], [`true_blob`] |
 //! | keep other processes out | [`Lock`] |
 //! | read a document of bounded size | [`read_document`], [`parse_json`] |
 //! | park bytes that come from a pipe | [`spool_file`] |
@@ -40,6 +40,7 @@ mod blob;
 mod folder;
 mod json;
 mod lock;
+mod sink;
 mod spool;
 mod staged;
 mod staged_folder;
@@ -52,6 +53,7 @@ pub use blob::{sync_file, true_blob, write_body};
 pub use folder::Folder;
 pub use json::{parse_json, read_bounded, read_document};
 pub use lock::Lock;
+pub use sink::FileSink;
 pub use spool::spool_file;
 pub use staged::{Publish, StagedFile, sync_folder};
 pub use staged_folder::StagedFolder;

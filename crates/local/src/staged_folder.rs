@@ -40,6 +40,15 @@ impl StagedFolder {
         }
     }
 
+    /// An empty folder in another one, for files that are moved out of it. It is not published. Removes stale staging
+    /// there.
+    ///
+    /// # Errors
+    /// I/O errors.
+    pub fn in_folder(folder: &Path) -> Result<Self> {
+        Self::make(folder, folder.to_owned(), true)
+    }
+
     /// Where to put files.
     pub fn path(&self) -> &Path {
         &self.new
@@ -63,6 +72,40 @@ impl StagedFolder {
         } else {
             self.publish_beside(how, cancel)
         }
+    }
+
+    /// As [`publish`](Self::publish) with [`Create`](Publish::Create), but by one rename or not at all: the folder comes
+    /// back, all of it durable, when something is at the target, or an empty folder there cannot be renamed over.
+    ///
+    /// # Errors
+    /// `Cancelled`; I/O errors.
+    pub fn publish_new(self, cancel: &Cancel) -> Result<Option<Self>> {
+        self.sync(cancel)?;
+        cancel.check()?;
+        if self.inside {
+            return Ok(Some(self));
+        }
+        match self.rename_new() {
+            Ok(()) => Ok(None),
+            Err(e) if is_taken(&e) || (is_fixed(&e) && self.target.is_dir()) => Ok(Some(self)),
+            Err(e) => Err(Error::io("writing", &self.target, e)),
+        }
+    }
+
+    /// Makes all that is in it durable.
+    ///
+    /// # Errors
+    /// `Cancelled`; I/O errors.
+    pub fn sync(&self, cancel: &Cancel) -> Result<()> {
+        sync_tree(&self.new, cancel)
+    }
+
+    fn rename_new(&self) -> io::Result<()> {
+        let folder = folder_of(&self.target);
+        fs::create_dir_all(&folder)?;
+        adopt(&self.new, &self.target)?;
+        fs::rename(&self.new, &self.target)?;
+        sys::sync_folder(&folder)
     }
 
     fn near(target: &Path) -> Result<Self> {

@@ -167,6 +167,16 @@ pub(crate) fn begin_write_back(file: &File, offset: u64, len: u64) {
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) fn begin_write_back(_: &File, _: u64, _: u64) {}
 
+/// Takes room for a range, without making the file longer.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn reserve(file: &File, offset: u64, len: u64) {
+    // Not every filesystem can; where there is no room, writing will say so.
+    let _ = rustix::fs::fallocate(file, rustix::fs::FallocateFlags::KEEP_SIZE, offset, len);
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn reserve(_: &File, _: u64, _: u64) {}
+
 /// Makes a folder that only its owner can look into.
 #[cfg(unix)]
 pub(crate) fn create_private_folder(path: &Path) -> io::Result<()> {

@@ -251,3 +251,22 @@ fn writers_of_one_mount_point_come_one_after_the_other() {
     assert_eq!(read(target, "a"), read(target, "b"));
     assert!(target.join(format!("only-{}", read(target, "a"))).exists());
 }
+
+#[test]
+fn a_new_one_that_comes_too_late_is_given_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let (target, cancel) = (dir.path().join("a/image"), Cancel::new());
+    let (first, second) = (stage(&target, &[("x", "1")]), stage(&target, &[("x", "2")]));
+    assert!(first.publish_new(&cancel).unwrap().is_none());
+    let second = second.publish_new(&cancel).unwrap().unwrap();
+    assert_eq!((read(&target, "x"), read(second.path(), "x")), ("1".into(), "2".into()));
+    drop(second);
+    assert_eq!(names(dir.path()), ["a"]);
+
+    let room = StagedFolder::in_folder(&target).unwrap();
+    fs::write(room.path().join("y"), "3").unwrap();
+    room.sync(&cancel).unwrap();
+    fs::rename(room.path().join("y"), target.join("y")).unwrap();
+    drop(room);
+    assert_eq!(names(&target), ["x", "y"]);
+}
