@@ -106,7 +106,10 @@ pub(crate) fn archive_name(text: &str) -> Result<DockerName> {
     if name.digest().is_some() {
         return Err(Error::new(
             ErrorKind::InvalidReference,
-            format!("\"{}\" has a digest, and an archive keeps names with tags only", Escaped(text)),
+            format!(
+                "\"{}\" has a digest, and an archive keeps names with tags only",
+                Escaped(text)
+            ),
         ));
     }
     Ok(name)

@@ -1,0 +1,192 @@
+//! [`Reader`]: an archive being read; [`Writer`]: one being written.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use transship_core::{
+    ArchiveEntry, ArchiveReader, ArchiveWriter, EntryDetails, Error, ErrorKind, ImageDestination,
+    ImageName, ImageSource, ReadOptions, Reference, Result, ResultExt, Shows, WriteOptions,
+    run_blocking,
+};
+
+use crate::contents::Contents;
+use crate::destination::Destination;
+use crate::reference::{Locator, Selector, archive_name};
+use crate::source::Source;
+use crate::stored;
+use crate::writing::Writing;
+
+/// An archive being read.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    reference: Reference,
+    contents: Arc<Contents>,
+}
+
+impl Reader {
+    /// Opens and indexes it.
+    ///
+    /// # Errors
+    /// See [`Contents::open`].
+    pub(crate) async fn open(place: Locator, how: ReadOptions) -> Result<Self> {
+        let contents = run_blocking(move |cancel| Contents::open(&place, &how, cancel)).await?;
+        Ok(Self { reference: contents.place.to_reference(), contents: Arc::new(contents) })
+    }
+
+    /// Opens an image, under the reference by which it was asked for.
+    ///
+    /// # Errors
+    /// `NotFound` and `Ambiguous`, listing what there is.
+    pub(crate) async fn choose(&self, locator: Locator) -> Result<Source> {
+        let contents = Arc::clone(&self.contents);
+        let reference = locator.to_reference();
+        let at = run_blocking(move |cancel| contents.choose(&locator.select, cancel)).await?;
+        Ok(Source::new(reference, Arc::clone(&self.contents), at))
+    }
+
+    fn position(&self, entry: &ArchiveEntry) -> Result<usize> {
+        let ours = self.contents.entries.get(entry.index);
+        if ours.is_some_and(|ours| ours.reference == entry.reference) {
+            return Ok(entry.index);
+        }
+        let message = format!("{} is no image of it", entry.reference);
+        Err(Error::new(ErrorKind::NotFound, message).context(&self.reference))
+    }
+}
+
+#[async_trait]
+impl ArchiveReader for Reader {
+    fn reference(&self) -> &Reference {
+        &self.reference
+    }
+
+    fn entries(&self) -> &[ArchiveEntry] {
+        &self.contents.entries
+    }
+
+    async fn details(&self, entry: &ArchiveEntry) -> Result<EntryDetails> {
+        let at = self.position(entry)?;
+        let contents = Arc::clone(&self.contents);
+        run_blocking(move |_| contents.details(at)).await.context(|| &self.reference)
+    }
+
+    async fn open(&self, entry: &ArchiveEntry) -> Result<Box<dyn ImageSource>> {
+        let at = self.position(entry)?;
+        Ok(Box::new(Source::new(entry.reference.clone(), Arc::clone(&self.contents), at)))
+    }
+}
+
+impl Contents {
+    /// What is known of an image without reading its layers. Layers that are missing count nothing.
+    ///
+    /// # Errors
+    /// See [`Contents::config`].
+    fn details(&self, at: usize) -> Result<EntryDetails> {
+        let (config, _) = self.config(at)?;
+        let mut details = EntryDetails::default();
+        let stored = self.stored.find(&self.index, &config.id);
+        details.root = match stored {
+            Some(descriptor) => Some(stored::read(&self.index, &descriptor)?.descriptor().clone()),
+            None => None,
+        };
+        let names = self.images[at].layer_names();
+        details.size = names.iter().filter_map(|name| self.file(name).ok()).map(|r| r.len()).sum();
+        details.image_id = Some(config.id);
+        details.platforms = vec![config.platform];
+        Ok(details)
+    }
+}
+
+/// An archive being written.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    reference: Reference,
+    writing: Arc<Writing>,
+}
+
+impl Writer {
+    /// Begins an archive. Nothing shows.
+    ///
+    /// # Errors
+    /// `InvalidReference` when the locator chooses an image; `AlreadyExists`; `Unsupported`; I/O errors.
+    pub(crate) async fn begin(place: Locator, how: WriteOptions) -> Result<Self> {
+        let reference = place.to_reference();
+        if place.select != Selector::None {
+            let message =
+                format!("{reference} names an image, and an archive of images is written");
+            return Err(Error::new(ErrorKind::InvalidReference, message)
+                .hint(format!("write to {}", place.with(Selector::None).to_reference())));
+        }
+        Ok(Self { reference, writing: begin(place, how).await? })
+    }
+}
+
+#[async_trait]
+impl ArchiveWriter for Writer {
+    fn reference(&self) -> &Reference {
+        &self.reference
+    }
+
+    async fn image(&self, names: &[ImageName]) -> Result<Box<dyn ImageDestination + '_>> {
+        let names = docker_names(names).context(|| &self.reference)?;
+        Ok(Box::new(Destination::new(Arc::clone(&self.writing), names, Shows::AtFinish)))
+    }
+
+    async fn finish(self: Box<Self>) -> Result<()> {
+        let writing = Arc::clone(&self.writing);
+        run_blocking(move |cancel| writing.finish(cancel)).await.context(|| &self.reference)
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.writing.abandon();
+    }
+}
+
+/// Opens a place for the only image of a new archive.
+///
+/// # Errors
+/// `InvalidReference` for a locator that cannot be written to; `Unsupported` for names that are no docker names;
+/// `AlreadyExists`; I/O errors.
+pub(crate) async fn sole_image(locator: Locator, how: WriteOptions) -> Result<Destination> {
+    let reference = locator.to_reference();
+    let mut names = Vec::new();
+    match &locator.select {
+        Selector::None => {}
+        Selector::Name(name) => names.push(name.to_string()),
+        Selector::Index(_) | Selector::Id(_) => {
+            let message = format!("{reference} can be read and not written");
+            return Err(Error::new(ErrorKind::InvalidReference, message)
+                .hint("an image is written under a name, or without one: PATH:NAME or PATH"));
+        }
+    }
+    names.extend(docker_names(&how.names).context(|| &reference)?);
+    if names.is_empty() {
+        let usable = how.fallback_names.iter().filter_map(|name| archive_name(name.as_str()).ok());
+        names.extend(usable.map(|name| name.to_string()));
+    }
+    let writing = begin(locator.with(Selector::None), how).await?;
+    Ok(Destination::new(writing, once_each(names), Shows::AtCommit))
+}
+
+async fn begin(place: Locator, how: WriteOptions) -> Result<Arc<Writing>> {
+    let reference = place.to_reference();
+    let begun = run_blocking(move |_| Writing::begin(place, &how).map(Arc::new)).await;
+    begun.context(|| reference)
+}
+
+/// Canonical names, each once.
+fn docker_names(names: &[ImageName]) -> Result<Vec<String>> {
+    let canonical = names.iter().map(|name| match archive_name(name.as_str()) {
+        Ok(name) => Ok(name.to_string()),
+        Err(error) => Err(Error::new(ErrorKind::Unsupported, "an archive holds docker names only")
+            .caused_by(error)),
+    });
+    Ok(once_each(canonical.collect::<Result<_>>()?))
+}
+
+fn once_each(names: Vec<String>) -> Vec<String> {
+    let mut seen = std::collections::HashSet::new();
+    names.into_iter().filter(|name| seen.insert(name.clone())).collect()
+}

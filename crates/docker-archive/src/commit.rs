@@ -1,0 +1,132 @@
+//! [`Checked`]: what a commit shows, held to what an archive can hold and has.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use transship_core::{
+    Accepts, Commit, Descriptor, Digest, Document, Error, ErrorKind, ImageDocument, MediaType,
+    Result, cancelled,
+};
+
+use crate::config::Config;
+use crate::image::made_manifest;
+use crate::writing::{NewImage, Turn, Writing};
+
+/// A root that an archive can hold.
+#[derive(Debug)]
+pub(crate) struct Checked(ImageDocument);
+
+impl Checked {
+    /// Looks at what kind of thing it is.
+    ///
+    /// # Errors
+    /// `Unsupported` for indexes, artifacts and images that lack something.
+    pub(crate) fn new(what: Commit<'_>, accepts: &Accepts) -> Result<Self> {
+        let root = what.root.descriptor();
+        let unsupported = |message| Err(Error::new(ErrorKind::Unsupported, message));
+        if !accepts.takes(&root.media_type) {
+            return unsupported(format!("an archive cannot hold a {}", root.media_type));
+        }
+        let Document::Image(image) = what.root.document()? else {
+            return unsupported("an archive cannot hold an index".to_owned());
+        };
+        if !image.is_runnable() {
+            let message = format!(
+                "an archive holds images only, and the config of this is {}",
+                image.config.media_type
+            );
+            return unsupported(message);
+        }
+        let mut blobs = std::iter::once(&image.config).chain(&image.layers);
+        if let Some(absent) = blobs.find(|blob| what.is_absent(&blob.digest)) {
+            let message =
+                format!("an archive holds whole images, and {} is left out", absent.digest);
+            return unsupported(message);
+        }
+        Ok(Self(image))
+    }
+
+    /// Records the image, once everything that it needs was found true. Gives its position, and the manifest that
+    /// readers will see.
+    ///
+    /// # Errors
+    /// `NotFound` for what was not put, `Corrupt` when config and layers contradict each other; see
+    /// [`Writing::record`].
+    pub(crate) fn record(
+        &self,
+        writing: &Writing,
+        configs: &HashMap<Digest, Bytes>,
+        names: &[String],
+        turn: &Turn,
+    ) -> Result<(usize, Descriptor)> {
+        let described = &self.0.config;
+        let recorded = writing.known().image(&described.digest).cloned();
+        if let Some(image) = recorded {
+            let layers = self.layers(writing, &image.layers)?;
+            let manifest = made_manifest(&image.id, image.config_size, &layers)?;
+            let at = writing.add_names(&image.id, names).ok_or_else(cancelled)?;
+            return Ok((at, manifest.descriptor().clone()));
+        }
+        let bytes = match configs.get(&described.digest) {
+            Some(bytes) => bytes.clone(),
+            None => writing.read_back(&described.digest, turn)?,
+        };
+        if bytes.len() as u64 != described.size {
+            return Err(other_size("config", described, bytes.len() as u64));
+        }
+        let config = Config::parse(&bytes)?;
+        let layers = self.layers(writing, &config.diff_ids)?;
+        let manifest = made_manifest(&config.id, config.size, &layers)?;
+        let image = NewImage { id: config.id, config: bytes, layers: config.diff_ids };
+        let at = writing.record(image, names, turn)?;
+        Ok((at, manifest.descriptor().clone()))
+    }
+
+    /// The layers as they will be served.
+    fn layers(&self, writing: &Writing, diff_ids: &[Digest]) -> Result<Vec<Descriptor>> {
+        let layers = &self.0.layers;
+        if layers.len() != diff_ids.len() {
+            return Err(Error::new(
+                ErrorKind::Corrupt,
+                format!(
+                    "the manifest has {} layers, and its config has {} diff IDs",
+                    layers.len(),
+                    diff_ids.len()
+                ),
+            ));
+        }
+        let known = writing.known();
+        let mut served = Vec::with_capacity(layers.len());
+        for (at, (layer, diff_id)) in layers.iter().zip(diff_ids).enumerate() {
+            if layer.digest != *diff_id {
+                return Err(Error::new(
+                    ErrorKind::Corrupt,
+                    format!(
+                        "layer {at} is {}, and its diff ID in the config is {diff_id}",
+                        layer.digest
+                    ),
+                )
+                .hint("layers are plain tars here"));
+            }
+            let Some(stored) = known.layer(&layer.digest) else {
+                let message = format!("layer {} was not put", layer.digest);
+                return Err(Error::new(ErrorKind::NotFound, message));
+            };
+            if stored.size != layer.size {
+                return Err(other_size("layer", layer, stored.size));
+            }
+            served.push(Descriptor::new(MediaType::ImageLayer, stored.digest.clone(), stored.size));
+        }
+        Ok(served)
+    }
+}
+
+fn other_size(what: &str, described: &Descriptor, found: u64) -> Error {
+    Error::new(
+        ErrorKind::Corrupt,
+        format!(
+            "{what} {} has {found} bytes, and the manifest says {}",
+            described.digest, described.size
+        ),
+    )
+}

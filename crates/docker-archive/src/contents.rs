@@ -1,0 +1,169 @@
+//! [`Contents`]: an archive, opened and indexed once, shared by its reader and its sources.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+use bytes::Bytes;
+use transship_archive::docker_save::{self, MANIFEST_NAME, REPOSITORIES_NAME, SavedImage};
+use transship_archive::layout::{INDEX_FILE, LAYOUT_FILE};
+use transship_archive::{ArchiveFile, TarIndex};
+use transship_core::{
+    ArchiveEntry, CONFIG_LIMIT, Cancel, Digest, Error, ErrorKind, Escaped, FileRange, ImageName,
+    ReadOptions, Result, ResultExt,
+};
+
+use crate::config::Config;
+use crate::layer::Computed;
+use crate::reference::{Locator, Selector, archive_name};
+use crate::stored::StoredManifests;
+
+/// An archive, opened and indexed once.
+#[derive(Debug)]
+pub(crate) struct Contents {
+    /// The archive, without a choice among its images.
+    pub(crate) place: Locator,
+    pub(crate) index: TarIndex,
+    /// As `manifest.json` has them.
+    pub(crate) images: Vec<SavedImage>,
+    /// One for each image.
+    pub(crate) entries: Vec<ArchiveEntry>,
+    /// Positions of images, by canonical name.
+    pub(crate) by_name: HashMap<String, Vec<usize>>,
+    pub(crate) stored: StoredManifests,
+    pub(crate) computed: Computed,
+}
+
+impl Contents {
+    /// Opens an archive and reads its headers and `manifest.json`.
+    ///
+    /// # Errors
+    /// `NotFound`; `Unsupported` for archives of other kinds; `Corrupt`; `LimitExceeded`; `Cancelled`; I/O errors.
+    pub(crate) fn open(place: &Locator, how: &ReadOptions, cancel: &Cancel) -> Result<Self> {
+        let place = place.with(Selector::None);
+        let shown = || place.to_reference();
+        let file = ArchiveFile::open(Path::new(&place.path), how, cancel).context(shown)?;
+        let index = TarIndex::read(&file, cancel).context(shown)?;
+        Self::of(place.clone(), index, how).context(shown)
+    }
+
+    fn of(place: Locator, index: TarIndex, how: &ReadOptions) -> Result<Self> {
+        if !index.contains(MANIFEST_NAME) {
+            return Err(no_manifest(&index, &place));
+        }
+        let what = "the list of images";
+        let manifest = index.document(MANIFEST_NAME, docker_save::MANIFEST_LIMIT, what)?;
+        let images = docker_save::parse_manifest(&manifest)?;
+        drop(manifest);
+        let stored = StoredManifests::of(&index, &how.observer);
+        let (entries, by_name) = entries_of(&place, &index, &images);
+        Ok(Self { place, index, images, entries, by_name, stored, computed: Computed::default() })
+    }
+
+    /// The config of an image, and where its bytes are.
+    ///
+    /// # Errors
+    /// `Corrupt` when it is missing or is no config, `LimitExceeded` when it is too large.
+    pub(crate) fn config(&self, at: usize) -> Result<(Config, FileRange)> {
+        let name = &self.images[at].config;
+        let parsed = self.config_bytes(at).and_then(|bytes| Config::parse(&bytes));
+        let config = parsed.context(|| format!("image @{at}: config \"{}\"", Escaped(name)))?;
+        Ok((config, self.file(name)?))
+    }
+
+    /// The image ID of an image: its config's digest. What the config says is not looked at.
+    ///
+    /// # Errors
+    /// As [`config`](Self::config).
+    pub(crate) fn id(&self, at: usize) -> Result<Digest> {
+        Ok(transship_core::sha256(&self.config_bytes(at)?))
+    }
+
+    fn config_bytes(&self, at: usize) -> Result<Bytes> {
+        let read = self.index.document(&self.images[at].config, CONFIG_LIMIT, "config");
+        read.map_err(incomplete)
+    }
+
+    /// A file that `manifest.json` names.
+    ///
+    /// # Errors
+    /// `Corrupt` when it is missing: the archive contradicts itself.
+    pub(crate) fn file(&self, name: &str) -> Result<FileRange> {
+        self.index.get(name).map_err(incomplete)
+    }
+
+    /// The archive as errors name it.
+    pub(crate) fn shown(&self) -> String {
+        self.place.to_reference().to_string()
+    }
+}
+
+/// What `manifest.json` names has to be there.
+fn incomplete(error: Error) -> Error {
+    if error.kind() != ErrorKind::NotFound {
+        return error;
+    }
+    Error::new(ErrorKind::Corrupt, error.message().to_owned())
+        .hint("manifest.json names it: the archive is incomplete")
+}
+
+fn no_manifest(index: &TarIndex, place: &Locator) -> Error {
+    let unsupported = |message| Error::new(ErrorKind::Unsupported, message);
+    if index.contains(INDEX_FILE) && index.contains(LAYOUT_FILE) {
+        let path = place.to_string();
+        return unsupported(
+            "it holds an OCI layout, and no manifest.json as docker save writes it",
+        )
+        .hint(format!("read it as oci-archive:{path}"));
+    }
+    if index.contains(REPOSITORIES_NAME) {
+        return unsupported(
+            "it has no manifest.json: docker before 1.10 wrote it, and this release cannot read that form",
+        )
+        .hint("docker load it and docker save it again");
+    }
+    Error::new(ErrorKind::Corrupt, "it has no manifest.json: it is no archive of docker save")
+}
+
+type ByName = HashMap<String, Vec<usize>>;
+
+fn entries_of(
+    place: &Locator,
+    index: &TarIndex,
+    images: &[SavedImage],
+) -> (Vec<ArchiveEntry>, ByName) {
+    let mut by_name = ByName::new();
+    let mut entries = Vec::with_capacity(images.len());
+    for (at, image) in images.iter().enumerate() {
+        let entry = entry_of(place, index, image, at);
+        for name in &entry.names {
+            by_name.entry(name.as_str().to_owned()).or_default().push(at);
+        }
+        entries.push(entry);
+    }
+    for entry in &mut entries {
+        for name in &entry.names {
+            if by_name.get(name.as_str()).is_some_and(|holders| holders.len() > 1) {
+                entry.warnings.push(format!("another image is named {name} too"));
+            }
+        }
+    }
+    (entries, by_name)
+}
+
+fn entry_of(place: &Locator, index: &TarIndex, image: &SavedImage, at: usize) -> ArchiveEntry {
+    let mut entry = ArchiveEntry::new(at, place.with(Selector::Index(at)).to_reference());
+    entry.raw_names = image.names().to_vec();
+    let mut seen = HashSet::new();
+    for raw in image.names() {
+        match archive_name(raw) {
+            Ok(name) if seen.insert(name.to_string()) => entry.names.push(ImageName::from(&name)),
+            Ok(_) => {}
+            Err(error) => entry.warnings.push(error.to_string()),
+        }
+    }
+    let files = std::iter::once(&image.config).chain(image.layer_names());
+    for name in files.filter(|name| !index.contains(name)) {
+        entry.warnings.push(format!("\"{}\" is missing", Escaped(name)));
+    }
+    entry
+}

@@ -1,0 +1,176 @@
+//! [`Destination`]: one image being written.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use transship_core::{
+    Accepts, AcceptsLayers, AcceptsManifests, AcceptsNames, AcceptsOrder, Artifacts, Body,
+    CONFIG_LIMIT, Commit, Committed, Digest, Error, ErrorKind, Expect, ImageDestination, Manifest,
+    MediaType, Reference, Result, ResultExt, Shows, Sparse, Stored, media_types, run_blocking,
+    sha256,
+};
+
+use crate::commit::Checked;
+use crate::reference::{Locator, Selector, archive_name};
+use crate::writing::Writing;
+
+/// One image being written.
+#[derive(Debug)]
+pub(crate) struct Destination {
+    reference: Reference,
+    accepts: Accepts,
+    writing: Arc<Writing>,
+    /// Canonical, each once.
+    names: Vec<String>,
+    /// Written with the commit, so that an abandoned image leaves none.
+    configs: Arc<Mutex<HashMap<Digest, Bytes>>>,
+}
+
+impl Destination {
+    /// A place for one image. One that shows at its commit is alone in its archive, which goes with it.
+    pub(crate) fn new(writing: Arc<Writing>, names: Vec<String>, shows: Shows) -> Self {
+        let place = &writing.place;
+        let reference = names.first().map_or_else(|| place.to_reference(), |n| named(place, n));
+        Self { reference, accepts: accepts(shows), writing, names, configs: Arc::default() }
+    }
+
+    fn is_alone(&self) -> bool {
+        self.accepts.shows == Shows::AtCommit
+    }
+
+    fn configs(&self) -> MutexGuard<'_, HashMap<Digest, Bytes>> {
+        self.configs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn find(&self, digest: &Digest) -> Option<Stored> {
+        let config = self.configs().get(digest).map(|bytes| bytes.len() as u64);
+        let known = self.writing.known();
+        let written = || known.image(digest).map(|image| image.config_size);
+        match config.or_else(written) {
+            Some(size) => Some(Stored::new(digest.clone(), size)),
+            None => known.layer(digest).cloned(),
+        }
+    }
+
+    async fn put_config(&self, expect: Expect, body: Body) -> Result<Stored> {
+        let body = body.expecting(&expect)?;
+        let expected = body.expected().digest.clone();
+        let bytes = body.bytes(CONFIG_LIMIT).await?;
+        let digest = expected.unwrap_or_else(|| sha256(&bytes));
+        let stored = Stored::new(digest.clone(), bytes.len() as u64);
+        self.configs().insert(digest, bytes);
+        Ok(stored)
+    }
+
+    async fn put_layer(&self, expect: Expect, body: Body) -> Result<Stored> {
+        let turn = self.writing.turn().await;
+        let writing = Arc::clone(&self.writing);
+        run_blocking(move |cancel| writing.put_layer(&expect, body, &turn, cancel)).await
+    }
+}
+
+#[async_trait]
+impl ImageDestination for Destination {
+    fn reference(&self) -> &Reference {
+        &self.reference
+    }
+
+    fn accepts(&self) -> &Accepts {
+        &self.accepts
+    }
+
+    async fn has(&self, want: &Expect) -> Result<Option<Stored>> {
+        let found = want.digest.as_ref().and_then(|digest| self.find(digest));
+        Ok(found.filter(|found| want.size.is_none_or(|size| size == found.size)))
+    }
+
+    async fn put_blob(&self, expect: Expect, body: Body) -> Result<Stored> {
+        let media_type = expect.media_type.clone().or_else(|| body.expected().media_type.clone());
+        let put = match media_type {
+            Some(media_type) if is_config(&media_type) => self.put_config(expect, body).await,
+            Some(media_type) if is_compressed(&media_type) => Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("layers are plain tars here, and this one is {media_type}"),
+            )
+            .hint("copy with --compress none")),
+            _ => self.put_layer(expect, body).await,
+        };
+        put.context(|| &self.reference)
+    }
+
+    async fn put_manifest(&self, manifest: &Manifest) -> Result<()> {
+        let digest = &manifest.descriptor().digest;
+        let message = format!("an archive holds single images, and no manifest {digest} below one");
+        Err(Error::new(ErrorKind::Unsupported, message).context(&self.reference))
+    }
+
+    async fn commit(self: Box<Self>, what: Commit<'_>) -> Result<Committed> {
+        let checked = Checked::new(what, &self.accepts).context(|| &self.reference)?;
+        let turn = self.writing.turn().await;
+        let (writing, names) = (Arc::clone(&self.writing), self.names.clone());
+        let (configs, alone) = (Arc::clone(&self.configs), self.is_alone());
+        let committed = run_blocking(move |cancel| {
+            cancel.check()?;
+            let pending = configs.lock().unwrap_or_else(PoisonError::into_inner);
+            let (at, descriptor) = checked.record(&writing, &pending, &names, &turn)?;
+            if alone {
+                writing.finish(cancel)?;
+            }
+            let mut references: Vec<_> = names.iter().map(|n| named(&writing.place, n)).collect();
+            if references.is_empty() {
+                references.push(writing.place.with(Selector::Index(at)).to_reference());
+            }
+            Ok(Committed::new(descriptor, references))
+        });
+        committed.await.context(|| &self.reference)
+    }
+}
+
+impl Drop for Destination {
+    fn drop(&mut self) {
+        if self.is_alone() {
+            self.writing.abandon();
+        }
+    }
+}
+
+fn accepts(shows: Shows) -> Accepts {
+    let manifests = [MediaType::ImageManifest, MediaType::from(media_types::DOCKER_MANIFEST)];
+    let mut accepts = Accepts::anything();
+    accepts.manifests = AcceptsManifests::Only(manifests.into());
+    accepts.layers = AcceptsLayers::PlainOnly;
+    accepts.names = AcceptsNames::Many;
+    accepts.order = AcceptsOrder::AsPlanned;
+    accepts.shows = shows;
+    accepts.sparse = Sparse::Refused;
+    accepts.artifacts = Artifacts::Refused;
+    accepts
+}
+
+/// An archive's reference for a name that is canonical.
+fn named(place: &Locator, name: &str) -> Reference {
+    let select = archive_name(name).map_or(Selector::None, Selector::Name);
+    place.with(select).to_reference()
+}
+
+fn is_config(media_type: &MediaType) -> bool {
+    *media_type == MediaType::ImageConfig || media_type.as_ref() == media_types::DOCKER_CONFIG
+}
+
+fn is_compressed(media_type: &MediaType) -> bool {
+    use media_types as docker;
+    match media_type {
+        MediaType::ImageLayerGzip
+        | MediaType::ImageLayerZstd
+        | MediaType::ImageLayerNonDistributableGzip
+        | MediaType::ImageLayerNonDistributableZstd => true,
+        other => [
+            docker::DOCKER_LAYER_GZIP,
+            docker::DOCKER_LAYER_ZSTD,
+            docker::DOCKER_FOREIGN_LAYER_GZIP,
+        ]
+        .contains(&other.as_ref()),
+    }
+}

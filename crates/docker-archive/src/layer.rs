@@ -1,0 +1,146 @@
+//! [`Layer`]: one layer as an archive has it, and the [`Body`] that it becomes.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use transship_core::{
+    Body, Cancel, Descriptor, Digest, Expect, FileRange, MediaType, Result, Stored, media_types,
+};
+
+use crate::diff_check::DiffChecked;
+use crate::form::Form;
+
+/// One layer as an archive has it.
+#[derive(Clone, Debug)]
+pub(crate) struct Layer {
+    /// What it is served as: digest and size are those of the served bytes.
+    pub(crate) descriptor: Descriptor,
+    /// Where its bytes are in the archive.
+    pub(crate) range: FileRange,
+    pub(crate) way: Way,
+}
+
+/// How the bytes in the archive become those that are served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// As they are; their digest says all.
+    Whole,
+    /// As they are; what they decompress to is held to a diff ID.
+    Checked(Form, Digest),
+    /// Decompressed, because OCI has no name for the form.
+    Decompressed(Form),
+}
+
+/// Digests and sizes that took a pass over a layer to compute, by where the layer is.
+#[derive(Debug, Default)]
+pub(crate) struct Computed(Mutex<HashMap<u64, Stored>>);
+
+impl Layer {
+    /// A layer that nothing but a diff ID describes. A plain one is served under that; one that is compressed by gzip or
+    /// zstd as it is, under a digest that is computed; others are served plain.
+    ///
+    /// # Errors
+    /// I/O errors, `Corrupt` for what cannot be decompressed.
+    pub(crate) fn look_at(
+        range: FileRange,
+        diff_id: &Digest,
+        computed: &Computed,
+        cancel: &Cancel,
+    ) -> Result<Self> {
+        let form = Form::of(&range)?;
+        let way = match form {
+            Form::Plain => Way::Whole,
+            Form::Gzip | Form::Zstd => Way::Checked(form, diff_id.clone()),
+            Form::Bzip2 | Form::Xz => Way::Decompressed(form),
+        };
+        let served = match form {
+            Form::Plain => Stored::new(diff_id.clone(), range.len()),
+            Form::Gzip | Form::Zstd => {
+                computed.or_compute(&range, || Ok(Body::from_file(range.clone())), cancel)?
+            }
+            Form::Bzip2 | Form::Xz => {
+                let plain =
+                    || decompressed(&range, form)?.expecting(&Expect::digest(diff_id.clone()));
+                computed.or_compute(&range, plain, cancel)?
+            }
+        };
+        let media_type = form.media_type().unwrap_or(MediaType::ImageLayer);
+        let descriptor = Descriptor::new(media_type, served.digest, served.size);
+        Ok(Self { descriptor, range, way })
+    }
+
+    /// A layer that a stored manifest describes.
+    ///
+    /// # Errors
+    /// I/O errors.
+    pub(crate) fn described(
+        descriptor: &Descriptor,
+        range: FileRange,
+        diff_id: &Digest,
+    ) -> Result<Self> {
+        let way = if descriptor.digest == *diff_id || !is_tar(&descriptor.media_type) {
+            Way::Whole
+        } else {
+            Way::Checked(Form::of(&range)?, diff_id.clone())
+        };
+        Ok(Self { descriptor: descriptor.clone(), range, way })
+    }
+
+    /// Its bytes as they are served, held to digest, size and diff ID.
+    ///
+    /// # Errors
+    /// When a thread or decoder cannot be made.
+    pub(crate) fn body(&self) -> Result<Body> {
+        let body = match &self.way {
+            Way::Whole => Body::from_file(self.range.clone()),
+            Way::Checked(form, diff_id) => {
+                Body::from_reader(DiffChecked::new(self.range.reader(), *form, diff_id.clone())?)
+            }
+            Way::Decompressed(form) => decompressed(&self.range, *form)?,
+        };
+        body.expecting(&Expect::from(&self.descriptor))
+    }
+}
+
+impl Computed {
+    fn or_compute(
+        &self,
+        range: &FileRange,
+        body: impl FnOnce() -> Result<Body>,
+        cancel: &Cancel,
+    ) -> Result<Stored> {
+        // Held while computing: whoever asks at the same time wants the same layer.
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(stored) = known.get(&range.offset()) {
+            return Ok(stored.clone());
+        }
+        let stored = body()?.chunks(cancel)?.finish()?;
+        known.insert(range.offset(), stored.clone());
+        Ok(stored)
+    }
+}
+
+fn decompressed(range: &FileRange, form: Form) -> Result<Body> {
+    Ok(Body::from_reader(form.decoder(range.reader())?))
+}
+
+/// Whether a type promises a tar, compressed or not: then the diff ID is that of the plain one.
+fn is_tar(media_type: &MediaType) -> bool {
+    use media_types as docker;
+    match media_type {
+        MediaType::ImageLayer
+        | MediaType::ImageLayerGzip
+        | MediaType::ImageLayerZstd
+        | MediaType::ImageLayerNonDistributable
+        | MediaType::ImageLayerNonDistributableGzip
+        | MediaType::ImageLayerNonDistributableZstd => true,
+        other => [
+            docker::DOCKER_LAYER,
+            docker::DOCKER_LAYER_GZIP,
+            docker::DOCKER_LAYER_ZSTD,
+            docker::DOCKER_FOREIGN_LAYER,
+            docker::DOCKER_FOREIGN_LAYER_GZIP,
+        ]
+        .contains(&other.as_ref()),
+    }
+}

@@ -1,0 +1,84 @@
+//! [`DockerArchive`]: the transport.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use transship_core::{
+    ArchiveReader, ArchiveWriter, Archives, Error, ErrorKind, ImageDestination, ImageSource,
+    ReadOptions, Reference, Result, Settings, Transport, WriteMode, WriteOptions,
+    register_transport,
+};
+
+use crate::SCHEME;
+use crate::archive::{self, Reader, Writer};
+use crate::reference::{Locator, Selector};
+
+/// Images in the archives of `docker save`.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct DockerArchive;
+
+impl DockerArchive {
+    /// The transport. There is nothing to configure.
+    pub fn new() -> Self {
+        Self
+    }
+}
+
+register_transport!(SCHEME, [], |_: &Settings| Ok(Arc::new(DockerArchive::new())));
+
+#[async_trait]
+impl Transport for DockerArchive {
+    fn scheme(&self) -> &'static str {
+        SCHEME
+    }
+
+    fn syntax(&self) -> &'static str {
+        "PATH[:NAME|:@INDEX|@DIGEST]"
+    }
+
+    fn default_mode(&self) -> WriteMode {
+        WriteMode::Create
+    }
+
+    fn parse(&self, locator: &str) -> Result<Reference> {
+        Ok(Locator::parse(locator)?.to_reference())
+    }
+
+    async fn source(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ImageSource>> {
+        let locator = locator_of(at)?;
+        let reader = Reader::open(locator.with(Selector::None), how.clone()).await?;
+        Ok(Box::new(reader.choose(locator).await?))
+    }
+
+    async fn destination(
+        &self,
+        at: &Reference,
+        how: &WriteOptions,
+    ) -> Result<Box<dyn ImageDestination>> {
+        Ok(Box::new(archive::sole_image(locator_of(at)?, how.clone()).await?))
+    }
+
+    fn archives(&self) -> Option<&dyn Archives> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Archives for DockerArchive {
+    async fn read(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ArchiveReader>> {
+        Ok(Box::new(Reader::open(locator_of(at)?, how.clone()).await?))
+    }
+
+    async fn write(&self, at: &Reference, how: &WriteOptions) -> Result<Box<dyn ArchiveWriter>> {
+        Ok(Box::new(Writer::begin(locator_of(at)?, how.clone()).await?))
+    }
+}
+
+fn locator_of(at: &Reference) -> Result<Locator> {
+    if at.scheme() != SCHEME {
+        let message = format!("{at} is no reference of {SCHEME}");
+        return Err(Error::new(ErrorKind::InvalidReference, message));
+    }
+    Locator::parse(at.locator())
+}
