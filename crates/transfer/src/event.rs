@@ -155,7 +155,9 @@ impl EventKind {
 
 /// An observer of [`Event`]s. It must return at once: it is called from the middle of the work, from several threads.
 #[derive(Clone, Default)]
-pub struct Events(Option<Arc<dyn Fn(&Event) + Send + Sync>>);
+pub struct Events(Option<Arc<Hear>>);
+
+type Hear = dyn Fn(&Event) + Send + Sync;
 
 impl Events {
     /// An observer that calls a function.

@@ -4,13 +4,27 @@
 //! The stages, each a module: *select* which images and platforms; *plan* which blobs move, change form or are there
 //! already; *execute* with bounded concurrency; *convert* the manifests; *commit* in order; *report*.
 
+mod build;
 pub mod codec;
+mod convert;
 mod event;
+mod execute;
+mod finish;
+mod forms;
 mod layer;
+mod look;
+mod open;
 mod options;
+mod plan;
+mod recompress;
 mod report;
+mod run;
+mod select;
+mod target;
+mod tell;
 mod text;
 mod transfer;
+mod tree;
 mod verify;
 
 pub use event::{BlobId, Event, EventKind, Events, ImageId, TransferId};

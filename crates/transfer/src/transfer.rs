@@ -1,10 +1,11 @@
 //! [`Transfer`]: the one call.
 
 use transship_core::{
-    ArchiveReader, ArchiveWriter, Error, ErrorKind, ImageDestination, ImageSource, Reference,
-    Result, Settings, Transports,
+    ArchiveReader, ArchiveWriter, ImageDestination, ImageSource, Reference, Result, Settings,
+    Transports,
 };
 
+use crate::run::{dry_run, run};
 use crate::{Plan, Report, TransferOptions};
 
 /// Where images come from.
@@ -38,11 +39,11 @@ pub enum Destination {
 /// - What need not change keeps its bytes and its digest.
 #[derive(Debug)]
 pub struct Transfer {
-    pub(crate) sources: Vec<Source>,
-    pub(crate) destination: Destination,
-    pub(crate) options: TransferOptions,
-    pub(crate) from: Option<Transports>,
-    pub(crate) to: Option<Transports>,
+    sources: Vec<Source>,
+    destination: Destination,
+    options: TransferOptions,
+    from: Option<Transports>,
+    to: Option<Transports>,
 }
 
 impl Transfer {
@@ -91,7 +92,8 @@ impl Transfer {
     /// # Errors
     /// Those that `run` would give before it moves the first blob.
     pub async fn plan(&self) -> Result<Plan> {
-        Err(Error::new(ErrorKind::Unsupported, "planning is being written"))
+        let transports = (linked_unless(self.from.as_ref())?, linked_unless(self.to.as_ref())?);
+        dry_run(&self.sources, &self.destination, &self.options, transports).await
     }
 
     /// Does it.
@@ -100,17 +102,8 @@ impl Transfer {
     /// `Ambiguous` when a source holds several images and none is chosen; `Unsupported` when the destination cannot
     /// hold what is asked for; `Corrupt` when bytes are not what they have to be; those of the transports.
     pub async fn run(self) -> Result<Report> {
-        Err(Error::new(ErrorKind::Unsupported, "running is being written"))
-    }
-
-    /// The transports for sources.
-    pub(crate) fn source_transports(&self) -> Result<Transports> {
-        linked_unless(self.from.as_ref())
-    }
-
-    /// The transports for destinations.
-    pub(crate) fn destination_transports(&self) -> Result<Transports> {
-        linked_unless(self.to.as_ref())
+        let transports = (linked_unless(self.from.as_ref())?, linked_unless(self.to.as_ref())?);
+        run(self.sources, self.destination, self.options, transports).await
     }
 }
 

@@ -1,0 +1,281 @@
+//! Moves blobs: with bounded concurrency, each once, and again after a failure that may pass.
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use tokio::sync::{OnceCell, Semaphore};
+use transship_core::{
+    AcceptsOrder, Body, Descriptor, Digest, Error, Expect, ImageDestination, ImageSource,
+    LayerForm, MediaType, Result, ResultExt, Stored,
+};
+
+use crate::build::{Arrived, Key};
+use crate::forms::LayerPlan;
+use crate::plan::ImagePlan;
+use crate::recompress::{Change, Stop, changed};
+use crate::tell::Tell;
+use crate::{BlobId, Compress, EventKind, ImageId, TransferOptions};
+
+/// One blob that an image needs.
+#[derive(Clone, Debug)]
+pub(crate) struct Work {
+    pub(crate) key: Key,
+    pub(crate) source: Descriptor,
+    /// The type that it gets.
+    media_type: MediaType,
+    diff_id: Option<Digest>,
+    /// For messages: `layer 2 of 5`.
+    what: String,
+}
+
+impl Work {
+    fn layer(layer: &LayerPlan, (at, of): (usize, usize)) -> Option<Self> {
+        Some(Self {
+            key: Key::of(layer)?,
+            source: layer.source.clone(),
+            media_type: layer.media_type.clone(),
+            diff_id: layer.diff_id.clone(),
+            what: format!("layer {} of {of} ({})", at + 1, layer.source.digest),
+        })
+    }
+
+    fn config(config: &Descriptor) -> Self {
+        Self {
+            key: Key::kept(config),
+            source: config.clone(),
+            media_type: config.media_type.clone(),
+            diff_id: None,
+            what: format!("config {}", config.digest),
+        }
+    }
+
+    /// What will be there, as far as it is known before.
+    pub(crate) fn expect(&self) -> Expect {
+        let expect = match (self.key.to, &self.diff_id) {
+            (None, _) => Expect::from(&self.source),
+            (Some(LayerForm::Plain), Some(diff_id)) => Expect::digest(diff_id.clone()),
+            _ => Expect::anything(),
+        };
+        expect.with_media_type(self.media_type.clone())
+    }
+}
+
+/// The blobs of an image, each once, in the order in which they go: of each manifest the layers from the lowest up,
+/// then the config.
+pub(crate) fn works(plan: &ImagePlan) -> Vec<Work> {
+    let mut seen = std::collections::HashSet::new();
+    let mut all = Vec::new();
+    for leaf in plan.root.images() {
+        let count = leaf.layers.len();
+        let layers = leaf.layers.iter().enumerate();
+        let layers = layers.filter_map(|(at, layer)| Work::layer(layer, (at, count)));
+        for work in layers.chain([Work::config(&leaf.config)]) {
+            if seen.insert(work.key.clone()) {
+                all.push(work);
+            }
+        }
+    }
+    all
+}
+
+/// Moves the blobs of a transfer.
+#[derive(Debug)]
+pub(crate) struct Mover {
+    tell: Tell,
+    compress: Compress,
+    jobs: usize,
+    threads: NonZeroUsize,
+    on_their_way: Semaphore,
+    changing: Semaphore,
+    cells: Mutex<HashMap<Key, Arc<Cell>>>,
+    pub(crate) counts: Counts,
+}
+
+/// One blob for all the images that need it.
+#[derive(Debug)]
+struct Cell {
+    id: BlobId,
+    stored: OnceCell<Stored>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) moved: AtomicUsize,
+    pub(crate) reused: AtomicUsize,
+    pub(crate) read: Arc<AtomicU64>,
+    pub(crate) written: AtomicU64,
+}
+
+/// From where to where.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Way<'a> {
+    pub(crate) image: ImageId,
+    pub(crate) source: &'a dyn ImageSource,
+    pub(crate) destination: &'a dyn ImageDestination,
+}
+
+/// How many blobs may be on their way at once.
+pub(crate) fn jobs(options: &TransferOptions) -> usize {
+    options.jobs.map_or_else(|| (threads().get() * 2).min(8), NonZeroUsize::get)
+}
+
+fn threads() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+impl Mover {
+    pub(crate) fn new(options: &TransferOptions, tell: Tell, images: &[Vec<Work>]) -> Self {
+        let jobs = jobs(options);
+        let mut cells = HashMap::new();
+        for work in images.iter().flatten() {
+            let id = BlobId(cells.len());
+            cells
+                .entry(work.key.clone())
+                .or_insert_with(|| Arc::new(Cell { id, stored: OnceCell::new() }));
+        }
+        Self {
+            tell,
+            compress: options.compress,
+            jobs,
+            threads: threads(),
+            on_their_way: Semaphore::new(jobs),
+            // An encoder has threads of its own; more of them at once only need more memory.
+            changing: Semaphore::new(jobs.min(threads().get())),
+            cells: Mutex::new(cells),
+            counts: Counts::default(),
+        }
+    }
+
+    /// Brings all blobs of an image. The first failure gives up the others.
+    pub(crate) async fn bring_all(&self, way: Way<'_>, works: &[Work]) -> Result<Arrived> {
+        let at_once = match way.destination.accepts().order {
+            AcceptsOrder::AsPlanned => 1,
+            _ => self.jobs,
+        };
+        // By position: a stream of references is not `Send`.
+        stream::iter(0..works.len())
+            .map(|at| async move {
+                let work = &works[at];
+                let stored = self.get(way, work).await.context(|| work.what.clone())?;
+                Ok((work.key.clone(), stored))
+            })
+            .buffer_unordered(at_once)
+            .try_collect()
+            .await
+    }
+
+    /// Brings a blob, or waits for another image to have brought it.
+    async fn get(&self, way: Way<'_>, work: &Work) -> Result<Stored> {
+        let cell = self.cell(&work.key);
+        let mut ours = false;
+        let stored = cell
+            .stored
+            .get_or_try_init(|| {
+                ours = true;
+                self.bring(way, work, cell.id)
+            })
+            .await?;
+        if ours || self.shares(way, stored).await? {
+            return Ok(stored.clone());
+        }
+        self.bring(way, work, cell.id).await
+    }
+
+    fn cell(&self, key: &Key) -> Arc<Cell> {
+        let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        let id = BlobId(cells.len());
+        let cell = cells
+            .entry(key.clone())
+            .or_insert_with(|| Arc::new(Cell { id, stored: OnceCell::new() }));
+        Arc::clone(cell)
+    }
+
+    /// Whether what was brought for another image is there for this one.
+    async fn shares(&self, way: Way<'_>, stored: &Stored) -> Result<bool> {
+        let want = Expect::digest(stored.digest.clone()).with_size(stored.size);
+        Ok(way.destination.has(&want).await?.is_some())
+    }
+
+    async fn bring(&self, way: Way<'_>, work: &Work, id: BlobId) -> Result<Stored> {
+        let _permit = self.on_their_way.acquire().await.map_err(|_| transship_core::cancelled())?;
+        if let Some(stored) = self.reuse(way, work).await? {
+            self.counts.reused.fetch_add(1, Ordering::Relaxed);
+            let Stored { digest, size, .. } = stored.clone();
+            self.tell.tell(EventKind::Reused { blob: id, image: way.image, digest, size });
+            return Ok(stored);
+        }
+        let _change = match work.key.to {
+            Some(_) => {
+                Some(self.changing.acquire().await.map_err(|_| transship_core::cancelled())?)
+            }
+            None => None,
+        };
+        let Descriptor { digest, media_type, size, .. } = work.source.clone();
+        self.tell.tell(EventKind::BlobStarted {
+            blob: id,
+            image: way.image,
+            digest,
+            media_type,
+            size,
+        });
+        let stored = match self.put(way, work, id).await {
+            Err(error) if error.retryable() => {
+                self.tell.tell(EventKind::Retried { blob: id, why: error.to_string() });
+                self.put(way, work, id).await?
+            }
+            result => result?,
+        };
+        self.counts.moved.fetch_add(1, Ordering::Relaxed);
+        self.counts.written.fetch_add(stored.size, Ordering::Relaxed);
+        let Stored { digest, size, .. } = stored.clone();
+        self.tell.tell(EventKind::Stored { blob: id, digest, size });
+        Ok(stored)
+    }
+
+    /// The blob, if it is there already or can be had without its bytes passing here.
+    async fn reuse(&self, way: Way<'_>, work: &Work) -> Result<Option<Stored>> {
+        let expect = work.expect();
+        if expect.digest.is_none() {
+            return Ok(None);
+        }
+        if let Some(stored) = way.destination.has(&expect).await? {
+            return Ok(Some(stored));
+        }
+        if work.key.to.is_some() {
+            return Ok(None);
+        }
+        way.destination.take_from(&expect, way.source.reference()).await
+    }
+
+    async fn put(&self, way: Way<'_>, work: &Work, id: BlobId) -> Result<Stored> {
+        let body = way.source.blob(&work.source).await?;
+        let (body, _stop) = self.prepared(body, work, id)?;
+        way.destination.put_blob(work.expect(), body).await
+    }
+
+    fn prepared(&self, body: Body, work: &Work, id: BlobId) -> Result<(Body, Option<Stop>)> {
+        let (tell, read) = (self.tell.clone(), Arc::clone(&self.counts.read));
+        let body = body.on_progress(move |bytes| {
+            read.fetch_add(bytes, Ordering::Relaxed);
+            tell.tell(EventKind::Advanced { blob: id, bytes });
+        });
+        let Some(to) = work.key.to else { return Ok((body, None)) };
+        let change = Change {
+            to,
+            compress: self.compress,
+            diff_id: work.diff_id.clone(),
+            threads: self.threads,
+        };
+        let (body, stop) = changed(body, change)?;
+        Ok((body, Some(stop)))
+    }
+}
+
+/// That an error is about one image of several.
+pub(crate) fn about(source: &dyn ImageSource, error: Error) -> Error {
+    let text = source.reference().to_string();
+    if error.to_string().starts_with(&text) { error } else { error.context(text) }
+}

@@ -1,0 +1,103 @@
+//! The last steps of an image: its manifests, its signatures, its commit, its part of the report.
+
+use transship_core::{Commit, Digest, ImageDestination, ImageSource, Result};
+
+use crate::build::{Arrived, Built, build};
+use crate::execute::Counts;
+use crate::open::Opened;
+use crate::report::{ImageReport, Report};
+use crate::run::Job;
+use crate::target::Place;
+use crate::tell::Tell;
+use crate::{EventKind, ImageId};
+
+/// Commits an image whose blobs are all there.
+pub(crate) async fn finish_image(
+    job: Job<'_>,
+    from: &Opened<'_>,
+    arrived: &Arrived,
+    tell: &Tell,
+) -> Result<ImageReport> {
+    let Job { id, plan, place, .. } = job;
+    let Place { image, names, .. } = place;
+    let source = from.image.get();
+    let built = build(&plan.root, arrived)?;
+    for (_, manifest) in &built.below {
+        image.put_manifest(manifest).await?;
+    }
+    let mut lost = plan.lost;
+    let alone = plan.source.digest != plan.root.manifest().descriptor().digest;
+    let old_root = alone.then(|| plan.root.manifest().descriptor().digest.clone());
+    for text in keep_signatures(source, &*image, &built, (&plan.source.digest, old_root)).await? {
+        tell.warn(Some(id), format!("lost: {text}"));
+        lost.push(text);
+    }
+    let committed = image.commit(Commit::new(&built.root).without(&plan.absent)).await?;
+    tell_committed(id, &committed, tell);
+    Ok(ImageReport {
+        source: source.reference().clone(),
+        destinations: committed.references,
+        names,
+        source_digest: plan.source.digest,
+        source_media_type: plan.source.media_type,
+        digest: committed.descriptor.digest,
+        media_type: committed.descriptor.media_type,
+        platforms: plan.platforms,
+        lost,
+        warnings: plan.warnings,
+    })
+}
+
+fn tell_committed(image: ImageId, committed: &transship_core::Committed, tell: &Tell) {
+    tell.tell(EventKind::Committed {
+        image,
+        digest: committed.descriptor.digest.clone(),
+        references: committed.references.clone(),
+    });
+}
+
+/// Signatures are kept for manifests that keep their digest; they would not be true of others. Says which are lost.
+///
+/// `root` is the digest of the root at the source, and that of the image that was taken out of it, if one was.
+async fn keep_signatures(
+    source: &dyn ImageSource,
+    image: &dyn ImageDestination,
+    built: &Built,
+    (root, alone): (&Digest, Option<Digest>),
+) -> Result<Vec<String>> {
+    let Some(from) = source.signatures() else { return Ok(Vec::new()) };
+    let old_root = alone.as_ref().unwrap_or(root);
+    let mut manifests = vec![(alone.as_ref(), old_root, None, &built.root)];
+    for (old, manifest) in &built.below {
+        manifests.push((Some(old), old, Some(&manifest.descriptor().digest), manifest));
+    }
+    let mut lost = Vec::new();
+    for (of, old, to, manifest) in manifests {
+        let signatures = from.signatures(of).await?;
+        if signatures.is_empty() {
+            continue;
+        }
+        let count = signatures.len();
+        match image.signatures() {
+            Some(place) if *old == manifest.descriptor().digest => {
+                place.put_signatures(to, signatures).await?;
+            }
+            Some(_) => lost.push(format!("{count} signatures of {old}: its digest has changed")),
+            None => lost.push(format!(
+                "{count} signatures of {old}: {} cannot hold them",
+                image.reference()
+            )),
+        }
+    }
+    Ok(lost)
+}
+
+impl Counts {
+    pub(crate) fn write_to(&self, report: &mut Report) {
+        use std::sync::atomic::Ordering::Relaxed;
+        report.blobs_moved = self.moved.load(Relaxed);
+        report.blobs_reused = self.reused.load(Relaxed);
+        report.bytes_read = self.read.load(Relaxed);
+        report.bytes_written = self.written.load(Relaxed);
+    }
+}

@@ -1,0 +1,296 @@
+//! Which form a layer gets. Pure.
+
+use transship_core::{
+    AcceptsLayers, Descriptor, Digest, Error, ErrorKind, LayerForm, MediaType, Result,
+};
+
+use crate::codec::Compression;
+use crate::layer::LayerType;
+use crate::report::form_name;
+use crate::{Compress, Digests, Format, Nondistributable};
+
+/// What is asked of layers, by the caller and the destination.
+#[derive(Clone, Debug)]
+pub(crate) struct Wish {
+    pub(crate) compress: Compress,
+    pub(crate) digests: Digests,
+    pub(crate) nondistributable: Nondistributable,
+    pub(crate) layers: AcceptsLayers,
+    pub(crate) prefers: Option<LayerForm>,
+}
+
+/// What becomes of a layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LayerPlan {
+    pub(crate) source: Descriptor,
+    /// The type that it gets.
+    pub(crate) media_type: MediaType,
+    pub(crate) handling: Handling,
+    /// The digest of its tar, from the config.
+    pub(crate) diff_id: Option<Digest>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Handling {
+    Keep,
+    Change(LayerForm),
+    LeaveOut,
+}
+
+impl LayerPlan {
+    pub(crate) fn is_kept(&self) -> bool {
+        !matches!(self.handling, Handling::Change(_)) && self.media_type == self.source.media_type
+    }
+}
+
+/// Whether the first bytes of a layer have to be looked at before [`plan_layer`].
+pub(crate) fn needs_look(layer: &Descriptor, diff_id: Option<&Digest>, wish: &Wish) -> bool {
+    let Some(known) = LayerType::of(&layer.media_type) else { return false };
+    if stays_behind(known, wish) {
+        return false;
+    }
+    let suspicious = known.form == LayerForm::Plain && diff_id.is_some_and(|id| differ(id, layer));
+    suspicious || wish.form(known.form).is_some() || wish.layers != AcceptsLayers::Any
+}
+
+/// Digests of different algorithms cannot be compared.
+fn differ(diff_id: &Digest, layer: &Descriptor) -> bool {
+    *diff_id != layer.digest && diff_id.algorithm() == layer.digest.algorithm()
+}
+
+fn stays_behind(known: LayerType, wish: &Wish) -> bool {
+    !known.distributable && wish.nondistributable == Nondistributable::LeaveOut
+}
+
+/// What becomes of a layer. `format` is the one that its manifest is converted to, `looked` what its first bytes are.
+///
+/// # Errors
+/// `Unsupported` when it would have to change and must not or cannot; `Corrupt` for a plain layer that is not what the config says.
+pub(crate) fn plan_layer(
+    layer: &Descriptor,
+    diff_id: Option<&Digest>,
+    wish: &Wish,
+    format: Option<Format>,
+    looked: Option<Compression>,
+) -> Result<LayerPlan> {
+    let plan = |media_type, handling| LayerPlan {
+        source: layer.clone(),
+        media_type,
+        handling,
+        diff_id: diff_id.cloned(),
+    };
+    let Some(known) = LayerType::of(&layer.media_type) else {
+        check_unknown(layer, wish)?;
+        return Ok(plan(layer.media_type.clone(), Handling::Keep));
+    };
+    let target = |form| target_type(layer, known, format, form);
+    if stays_behind(known, wish) {
+        if wish.layers == AcceptsLayers::PlainOnly {
+            return Err(not_without(layer));
+        }
+        return Ok(plan(target(known.form)?, Handling::LeaveOut));
+    }
+    let is = looked.map_or(Some(known.form), as_form);
+    check_plain(layer, diff_id, is)?;
+    let wanted =
+        wish.form(is.unwrap_or(known.form)).or_else(|| no_docker_zstd(known, format, wish));
+    match wanted {
+        Some(wanted) if is != Some(wanted) || wish.has_level(wanted) => {
+            wish.may_change(layer, wanted)?;
+            let Some(_) = is else { return Err(cannot_read(layer, looked)) };
+            if diff_id.is_none() {
+                return Err(no_diff_id(layer));
+            }
+            Ok(plan(target(wanted)?, Handling::Change(wanted)))
+        }
+        // It has the form that is wanted, whatever its type says.
+        Some(wanted) => {
+            wish.may_stay(layer, is)?;
+            Ok(plan(target(wanted)?, Handling::Keep))
+        }
+        None => {
+            wish.may_stay(layer, is)?;
+            Ok(plan(target(known.form)?, Handling::Keep))
+        }
+    }
+}
+
+/// A manifest that becomes docker's gets no zstd layers unless they are asked for: few readers know them.
+fn no_docker_zstd(known: LayerType, format: Option<Format>, wish: &Wish) -> Option<LayerForm> {
+    let turns_docker = format == Some(Format::Docker) && known.format == Format::Oci;
+    (turns_docker && known.form == LayerForm::Zstd && wish.compress != Compress::Keep)
+        .then_some(LayerForm::Gzip)
+}
+
+fn target_type(
+    layer: &Descriptor,
+    known: LayerType,
+    format: Option<Format>,
+    form: LayerForm,
+) -> Result<MediaType> {
+    let target = LayerType { format: format.unwrap_or(known.format), form, ..known };
+    if target == known {
+        return Ok(layer.media_type.clone());
+    }
+    target.media_type().ok_or_else(|| {
+        Error::new(
+            ErrorKind::Unsupported,
+            format!(
+                "layer {} of type {} has no counterpart in docker's format",
+                layer.digest, layer.media_type
+            ),
+        )
+        .hint("--format oci keeps it")
+    })
+}
+
+fn as_form(compression: Compression) -> Option<LayerForm> {
+    match compression {
+        Compression::Plain => Some(LayerForm::Plain),
+        Compression::Gzip => Some(LayerForm::Gzip),
+        Compression::Zstd => Some(LayerForm::Zstd),
+        _ => None,
+    }
+}
+
+/// A plain layer's diff ID is its digest.
+fn check_plain(layer: &Descriptor, diff_id: Option<&Digest>, is: Option<LayerForm>) -> Result<()> {
+    match diff_id {
+        Some(diff_id) if is == Some(LayerForm::Plain) && differ(diff_id, layer) => Err(Error::new(
+            ErrorKind::Corrupt,
+            format!(
+                "layer {} is a plain tar, and the config says that it is {diff_id}",
+                layer.digest
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn check_unknown(layer: &Descriptor, wish: &Wish) -> Result<()> {
+    if wish.layers == AcceptsLayers::Any {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Unsupported,
+        format!(
+            "layer {} is of type {}, which the destination cannot hold and which cannot be changed",
+            layer.digest, layer.media_type
+        ),
+    )
+    .hint("oci:, oci-archive: and dir: hold it as it is"))
+}
+
+fn not_without(layer: &Descriptor) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        format!(
+            "layer {} is not to be distributed, and the destination needs all layers",
+            layer.digest
+        ),
+    )
+    .hint("ask for such layers to be copied, or copy to oci:, oci-archive: or dir:")
+}
+
+fn cannot_read(layer: &Descriptor, looked: Option<Compression>) -> Error {
+    let how = match looked {
+        Some(Compression::Bzip2) => "bzip2",
+        Some(Compression::Xz) => "xz",
+        _ => "an unknown form",
+    };
+    Error::new(
+        ErrorKind::Unsupported,
+        format!(
+            "layer {} is {how}, which layers must not be, and cannot change form",
+            layer.digest
+        ),
+    )
+}
+
+fn no_diff_id(layer: &Descriptor) -> Error {
+    Error::new(
+        ErrorKind::Corrupt,
+        format!(
+            "the config has no diff ID for layer {}, so it cannot be checked when it changes form",
+            layer.digest
+        ),
+    )
+    .hint("--compress keep copies it as it is")
+}
+
+impl Wish {
+    /// The form that a layer is to have; `None` for its own.
+    fn form(&self, has: LayerForm) -> Option<LayerForm> {
+        let preferred = match (self.digests, self.prefers) {
+            (Digests::MayChange, Some(LayerForm::Plain)) => Some(LayerForm::Plain),
+            // What is compressed already is good enough.
+            (Digests::MayChange, Some(form)) if has == LayerForm::Plain => Some(form),
+            _ => None,
+        };
+        match (self.compress, self.layers) {
+            (Compress::Keep, _) => None,
+            (Compress::Auto, AcceptsLayers::PlainOnly) => Some(LayerForm::Plain),
+            (Compress::Auto, AcceptsLayers::CompressedOnly) => match has {
+                LayerForm::Plain => {
+                    Some(preferred.filter(|f| *f != LayerForm::Plain).unwrap_or(LayerForm::Gzip))
+                }
+                _ => None,
+            },
+            (Compress::Auto, _) => preferred,
+            (asked, _) => asked.form(),
+        }
+    }
+
+    /// Whether a level is asked for, so that a layer that has the form is made anew.
+    fn has_level(&self, form: LayerForm) -> bool {
+        matches!(
+            (self.compress, form),
+            (Compress::Gzip(Some(_)), LayerForm::Gzip) | (Compress::Zstd(Some(_)), LayerForm::Zstd)
+        )
+    }
+
+    fn holds(&self, form: Option<LayerForm>) -> bool {
+        match self.layers {
+            AcceptsLayers::PlainOnly => form == Some(LayerForm::Plain),
+            AcceptsLayers::CompressedOnly => form != Some(LayerForm::Plain),
+            _ => true,
+        }
+    }
+
+    fn may_change(&self, layer: &Descriptor, to: LayerForm) -> Result<()> {
+        if !self.holds(Some(to)) {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("the destination cannot hold {} layers", form_name(to)),
+            )
+            .hint("leave --compress away"));
+        }
+        if self.digests == Digests::Preserve {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!(
+                    "layer {} would have to become {}, and digests are to be preserved",
+                    layer.digest,
+                    form_name(to)
+                ),
+            )
+            .hint("leave --preserve-digests away, or choose a destination that holds the layer as it is"));
+        }
+        Ok(())
+    }
+
+    fn may_stay(&self, layer: &Descriptor, is: Option<LayerForm>) -> Result<()> {
+        if self.holds(is) {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            format!(
+                "layer {} is {}, which the destination cannot hold, and layers are to be kept",
+                layer.digest,
+                is.map_or("of an unknown form", form_name)
+            ),
+        )
+        .hint("leave --compress away"))
+    }
+}

@@ -1,0 +1,209 @@
+//! Which platforms of an index. Pure: documents in, a choice out.
+
+use transship_core::{Descriptor, Error, ErrorKind, Platform, Result, is_index_type};
+
+use crate::Platforms;
+use crate::tree::{Child, Found, Node, Tree};
+
+/// What the destination can hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// Indexes too.
+    Indexes,
+    /// Single images only.
+    OneImage,
+}
+
+/// What was chosen of an image's tree.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Choice {
+    /// All of it that is present.
+    Whole,
+    /// Those of the leaves for which this says so, in their order.
+    Some(Vec<bool>),
+    /// One image alone, without its index: the leaf at this position.
+    Alone { at: usize, why: Option<String> },
+}
+
+/// One thing that an index lists, other than a nested index that is here.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Leaf<'a> {
+    pub(crate) child: &'a Child,
+}
+
+/// The leaves of a tree, in order, those of nested indexes in place.
+pub(crate) fn leaves(tree: &Tree) -> Vec<Leaf<'_>> {
+    let mut all = Vec::new();
+    collect(tree, &mut all);
+    all
+}
+
+fn collect<'a>(tree: &'a Tree, all: &mut Vec<Leaf<'a>>) {
+    let Node::Index { children, .. } = &tree.node else { return };
+    for child in children {
+        match child.tree() {
+            Some(nested @ Tree { node: Node::Index { .. }, .. }) => collect(nested, all),
+            _ => all.push(Leaf { child }),
+        }
+    }
+}
+
+impl<'a> Leaf<'a> {
+    /// Something to run: no attestation, no artifact.
+    fn platform(self) -> Option<&'a Platform> {
+        let unknown = |p: &Platform| p.os == "unknown" && p.architecture == "unknown";
+        let platform = self.child.platform.as_ref()?;
+        (!self.child.descriptor.is_attestation() && !unknown(platform)).then_some(platform)
+    }
+
+    fn is_present(self) -> bool {
+        matches!(self.child.found, Found::Here(_))
+    }
+}
+
+/// Chooses. For a tree that is a single image it only checks that it is what was asked for.
+///
+/// # Errors
+/// `NotFound` when nothing fits, saying what there is; `Unsupported` when several are asked for and there is room for one.
+pub(crate) fn choose(tree: &Tree, platforms: &Platforms, room: Room) -> Result<Choice> {
+    let Node::Index { document, .. } = &tree.node else {
+        check_single(tree, platforms)?;
+        return Ok(Choice::Whole);
+    };
+    let leaves = leaves(tree);
+    match (platforms, room) {
+        (Platforms::Present | Platforms::All, Room::Indexes) => {
+            check_presence(&leaves, platforms, document.manifests.is_empty())?;
+            Ok(Choice::Whole)
+        }
+        (Platforms::Present | Platforms::All, Room::OneImage) => for_host(&leaves),
+        (Platforms::Host, _) => {
+            fitting(&leaves, &Platform::host()).map(|at| Choice::Alone { at, why: None })
+        }
+        (Platforms::Only(wanted), room) => some(&leaves, wanted, room),
+    }
+}
+
+/// The layers of an artifact's manifest have no platform, and are never refused.
+fn check_single(tree: &Tree, platforms: &Platforms) -> Result<()> {
+    let Node::Image(image) = &tree.node else { return Ok(()) };
+    let Some(has) = image.config.as_ref().and_then(|config| config.platform.as_ref()) else {
+        return Ok(());
+    };
+    let fits = match platforms {
+        Platforms::Present | Platforms::All => true,
+        Platforms::Host => Platform::host().fit(has).is_some(),
+        Platforms::Only(wanted) => wanted.iter().all(|wanted| wanted.fit(has).is_some()),
+    };
+    if fits {
+        return Ok(());
+    }
+    let wanted = match platforms {
+        Platforms::Only(wanted) => list(wanted.iter()),
+        _ => Platform::host().to_string(),
+    };
+    Err(Error::new(
+        ErrorKind::NotFound,
+        format!("it is a single image for {has}, and {wanted} is asked for"),
+    ))
+}
+
+fn check_presence(leaves: &[Leaf<'_>], platforms: &Platforms, empty: bool) -> Result<()> {
+    let missing = leaves.iter().find(|leaf| !leaf.is_present());
+    match missing {
+        Some(leaf) if *platforms == Platforms::All => Err(absent(leaf.child)),
+        Some(leaf) if leaves.iter().all(|leaf| !leaf.is_present()) && !empty => {
+            Err(absent(leaf.child).context("nothing that the index lists is present"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn absent(child: &Child) -> Error {
+    let what = describe(child.platform.as_ref(), &child.descriptor);
+    let why = match &child.found {
+        Found::Absent(why) => why.as_str(),
+        Found::Here(_) => "it is there",
+    };
+    Error::new(ErrorKind::NotFound, format!("{what} is listed, and is not present: {why}"))
+}
+
+/// A platform and a digest, for messages.
+pub(crate) fn describe(platform: Option<&Platform>, descriptor: &Descriptor) -> String {
+    let kind =
+        if is_index_type(&descriptor.media_type) == Some(true) { "index" } else { "manifest" };
+    match platform {
+        _ if descriptor.is_attestation() => format!("attestation {}", descriptor.digest),
+        Some(platform) => format!("{platform} ({})", descriptor.digest),
+        None => format!("{kind} {}", descriptor.digest),
+    }
+}
+
+/// For a destination that holds single images: this machine's, or the only one that there is.
+fn for_host(leaves: &[Leaf<'_>]) -> Result<Choice> {
+    let present: Vec<usize> = (0..leaves.len())
+        .filter(|at| leaves[*at].is_present() && leaves[*at].platform().is_some())
+        .collect();
+    let name = |at: usize| leaves[at].platform().map_or_else(String::new, ToString::to_string);
+    let only = |at| {
+        let why = format!(
+            "the destination holds single images: of the index only {} was copied",
+            name(at)
+        );
+        Choice::Alone { at, why: Some(why) }
+    };
+    match (fitting(leaves, &Platform::host()), present.as_slice()) {
+        (Ok(at), _) => Ok(only(at)),
+        (Err(_), [at]) => Ok(only(*at)),
+        (Err(error), _) => Err(error.context("the destination holds single images")),
+    }
+}
+
+fn some(leaves: &[Leaf<'_>], wanted: &[Platform], room: Room) -> Result<Choice> {
+    let mut taken = vec![false; leaves.len()];
+    let mut last = None;
+    for platform in wanted {
+        let at = fitting(leaves, platform)?;
+        taken[at] = true;
+        last = Some(at);
+    }
+    let count = taken.iter().filter(|taken| **taken).count();
+    match (last, room) {
+        (None, _) => Err(Error::new(ErrorKind::InvalidReference, "no platform is asked for")),
+        (Some(at), _) if count == 1 => Ok(Choice::Alone { at, why: None }),
+        (_, Room::Indexes) => Ok(Choice::Some(taken)),
+        (_, Room::OneImage) => Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("the destination holds single images, and {count} platforms are asked for"),
+        )
+        .hint("ask for one platform, or copy to oci:, oci-archive: or dir:")),
+    }
+}
+
+/// The leaf that fits a platform best, the first of equal ones; those that are present before others.
+fn fitting(leaves: &[Leaf<'_>], wanted: &Platform) -> Result<usize> {
+    let best = |present: bool| {
+        leaves
+            .iter()
+            .enumerate()
+            .filter(|(_, leaf)| leaf.is_present() == present)
+            .filter_map(|(at, leaf)| Some((wanted.fit(leaf.platform()?)?, at)))
+            .min()
+            .map(|(_, at)| at)
+    };
+    if let Some(at) = best(true) {
+        return Ok(at);
+    }
+    if let Some(at) = best(false) {
+        return Err(absent(leaves[at].child));
+    }
+    let there =
+        list(leaves.iter().filter(|leaf| leaf.is_present()).filter_map(|leaf| leaf.platform()));
+    Err(Error::new(ErrorKind::NotFound, format!("there is no image for {wanted}"))
+        .hint(format!("there is {there}; choose with --platform")))
+}
+
+fn list<'a>(platforms: impl Iterator<Item = &'a Platform>) -> String {
+    let all: Vec<_> = platforms.map(ToString::to_string).collect();
+    if all.is_empty() { "none".to_owned() } else { all.join(", ") }
+}
