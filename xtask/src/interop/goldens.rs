@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::checks::{Checks, same};
 use super::images::{Images, canonical, strings};
@@ -94,8 +94,14 @@ fn list(lab: &Lab, view: &View) -> Result<()> {
     same("images listed", &listed.len(), &view.images.len())?;
     for (listed, image) in listed.iter().zip(&view.images) {
         same("names", &strings(&listed["names"]), &strings(&image["names"]))?;
+        same("names as stored", &strings(&listed["raw_names"]), &strings(&image["raw_names"]))?;
         if image["id"].is_string() {
-            same("image ID", &listed["id"], &image["id"])?;
+            same("image ID", &listed["image_id"], &image["id"])?;
+            same(
+                "platforms",
+                &strings(&listed["platforms"]),
+                &strings(&json!([image["platform"]])),
+            )?;
         }
         if image["manifest"].is_string() {
             same("digest", &listed["digest"], &image["manifest"])?;
