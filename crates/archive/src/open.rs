@@ -174,7 +174,9 @@ fn check_is_tar(head: &[u8], subject: &str) -> Result<()> {
 }
 
 fn looks_like_text(head: &[u8]) -> String {
-    let text = head.iter().all(|b| !b.is_ascii_control() || b.is_ascii_whitespace());
+    // The last character may be cut off.
+    let utf8 = std::str::from_utf8(head).map_or_else(|e| e.error_len().is_none(), |_| true);
+    let text = utf8 && head.iter().all(|b| !b.is_ascii_control() || b.is_ascii_whitespace());
     match head.trim_ascii_start().first() {
         Some(b'{' | b'[') if text => "it looks like JSON".to_owned(),
         Some(b'<') if text => "it looks like a web page".to_owned(),

@@ -149,6 +149,13 @@ fn read_error(outer: Outer, from: &Path, error: io::Error) -> Error {
     }
     match Error::unwrap_io(error) {
         Ok(ours) => ours,
+        // Neither decoder has a type for it.
+        Err(e) if e.to_string().contains("memory") => Error::new(
+            ErrorKind::LimitExceeded,
+            format!("decompressing its {} stream takes more memory than allowed", outer.name()),
+        )
+        .caused_by(e)
+        .hint("if it is to be trusted, decompress it first"),
         Err(e) => Error::new(
             ErrorKind::Corrupt,
             format!("its {} stream is malformed or was cut off", outer.name()),
@@ -167,5 +174,53 @@ impl<R: Read> Read for Counted<'_, R> {
         let n = self.input.read(buffer)?;
         self.passed.set(self.passed.get() + n as u64);
         Ok(n)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn growth_is_limited() {
+        let zeros = zstd::encode_all(io::repeat(0).take(8 << 20), 3).unwrap();
+        let spool = |growth| {
+            let to = tempfile::tempfile().unwrap();
+            let (cancel, path) = (Cancel::new(), Path::new("t"));
+            let result = spool(Outer::Zstd, &zeros[..], path, &to, growth, &cancel);
+            (result, to.metadata().unwrap().len())
+        };
+        assert_eq!(spool(Growth::default()).0.unwrap(), 8 << 20);
+        assert_eq!(spool(Growth { free: 8 << 20, ratio: 2 }).0.unwrap(), 8 << 20);
+        let (result, written) = spool(Growth { free: 2 << 20, ratio: 2 });
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::LimitExceeded);
+        assert!(written < 4 << 20);
+        assert!(spool(Growth { free: 0, ratio: 1 << 20 }).0.is_ok());
+    }
+
+    #[test]
+    fn memory_for_decoding_is_limited() {
+        let mut zstd = zstd::Encoder::new(Vec::new(), 3).unwrap();
+        zstd.window_log(28).unwrap();
+        // Without a known size, the frame asks for the whole window.
+        io::copy(&mut io::repeat(0).take(1 << 20), &mut zstd).unwrap();
+        let frame = zstd.finish().unwrap();
+        let filters = {
+            let mut options = liblzma::stream::LzmaOptions::new_preset(1).unwrap();
+            options.dict_size(256 << 20);
+            let mut filters = liblzma::stream::Filters::new();
+            filters.lzma2(&options);
+            filters
+        };
+        let check = liblzma::stream::Check::Crc32;
+        let stream = liblzma::stream::Stream::new_stream_encoder(&filters, check).unwrap();
+        let mut xz = Vec::new();
+        liblzma::read::XzEncoder::new_stream(&b"x"[..], stream).read_to_end(&mut xz).unwrap();
+        for (outer, bytes) in [(Outer::Zstd, frame), (Outer::Xz, xz)] {
+            let to = tempfile::tempfile().unwrap();
+            let cancel = Cancel::new();
+            let result = spool(outer, &bytes[..], Path::new("t"), &to, Growth::default(), &cancel);
+            assert_eq!(result.unwrap_err().kind(), ErrorKind::LimitExceeded, "{outer:?}");
+        }
     }
 }

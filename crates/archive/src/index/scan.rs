@@ -246,3 +246,94 @@ fn corrupt(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
 fn limit(message: String) -> Error {
     Error::new(ErrorKind::LimitExceeded, message)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::index::window::BLOCK_LEN;
+
+    /// An archive of which only the headers are in memory; it counts what is read.
+    #[derive(Default)]
+    struct Ghost {
+        headers: HashMap<u64, Block>,
+        len: u64,
+        reads: Cell<usize>,
+        bytes: Cell<usize>,
+    }
+
+    impl Ghost {
+        fn put(&mut self, name: &str, size: u64) {
+            let mut header = tar::Header::new_ustar();
+            header.set_path(name).unwrap();
+            header.set_size(size);
+            header.set_cksum();
+            self.headers.insert(self.len, *header.as_bytes());
+            self.len += BLOCK + size.next_multiple_of(BLOCK);
+        }
+
+        fn scan(&self) -> usize {
+            let mut entries = 0;
+            let end = scan(self, &Cancel::new(), |_| {
+                entries += 1;
+                Ok(())
+            });
+            assert_eq!(end.unwrap().at, self.len);
+            entries
+        }
+    }
+
+    impl ReadAt for &Ghost {
+        fn len(&self) -> u64 {
+            self.len + 2 * BLOCK
+        }
+
+        fn read_at(&self, at: u64, buffer: &mut [u8]) -> Result<usize> {
+            let left = usize::try_from(self.len() - at).unwrap();
+            let n = buffer.len().min(left);
+            assert_eq!(at % BLOCK, 0);
+            for (i, block) in buffer[..n].chunks_mut(BLOCK_LEN).enumerate() {
+                let stored = self.headers.get(&(at + i as u64 * BLOCK));
+                block.copy_from_slice(&stored.unwrap_or(&[0; BLOCK_LEN])[..block.len()]);
+            }
+            self.reads.set(self.reads.get() + 1);
+            self.bytes.set(self.bytes.get() + n);
+            Ok(n)
+        }
+    }
+
+    #[test]
+    fn an_archive_of_4000_images_costs_half_a_read_an_entry() {
+        for layer in [2 << 10, 60 << 10, 3 << 20] {
+            let mut ghost = Ghost::default();
+            for image in 0..4000 {
+                ghost.put(&format!("{image:064}.tar"), layer);
+                for (file, size) in [("", 0), ("VERSION", 3), ("json", 1500), ("layer.tar", 0)] {
+                    ghost.put(&format!("{image:064}/{file}"), size);
+                }
+                ghost.put(&format!("{image:060}.json"), 4000);
+            }
+            ghost.put("manifest.json", 12 << 20);
+            let entries = ghost.scan();
+            assert_eq!(entries, 24_001);
+            let reads = ghost.reads.get();
+            assert!(reads <= entries / 2 + 1000, "{reads} reads with layers of {layer} bytes");
+        }
+    }
+
+    #[test]
+    fn an_archive_of_2_gb_costs_less_than_a_megabyte() {
+        let mut ghost = Ghost::default();
+        for blob in 0..60 {
+            ghost.put(&format!("blobs/sha256/{blob:064}"), 2 << 10);
+            ghost.put(&format!("blobs/sha256/a{blob:063}"), 35 << 20);
+        }
+        for name in ["index.json", "manifest.json", "oci-layout"] {
+            ghost.put(name, 300);
+        }
+        assert_eq!(ghost.scan(), 123);
+        assert!(ghost.bytes.get() < 500_000, "{} bytes", ghost.bytes.get());
+    }
+}
