@@ -25,7 +25,8 @@ const INPUT_LEN: usize = 128 << 10;
 /// Compresses what it reads from `R` to one zstd frame, with a checksum of the content and without
 /// its size.
 ///
-/// Dropped half way, it waits for what its threads are at, and they have ended then.
+/// Memory depends on the level and the threads: with two threads about 60 MiB at level 3, and 300
+/// at level 19. Dropped half way, it waits for what its threads are at, and they have ended then.
 pub struct ZstdEncoder<R: Read> {
     encoder: Encoder<'static, BufReader<R>>,
     fuse: Fuse,
