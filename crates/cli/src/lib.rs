@@ -1,1 +1,77 @@
-//! cli
+//! The command `transship`, as a library: whoever has one more transport links it in and calls [`run`].
+//!
+//! ```ignore
+//! use transship_sqlite as _;
+//! fn main() -> std::process::ExitCode {
+//!     transship_cli::run()
+//! }
+//! ```
+//!
+//! What it prints is described in [`transship::manual::command`].
+//!
+//! What was typed ([`args`]) becomes what is meant (a [`session`](mod@session), references), which a command runs.
+
+mod args;
+mod commands;
+mod exit;
+mod facts;
+mod output;
+mod places;
+mod progress;
+mod session;
+mod sides;
+mod signals;
+mod sniff;
+mod values;
+
+use std::process::ExitCode;
+
+use clap::FromArgMatches;
+use transship::{Error, ErrorKind};
+
+use args::Cli;
+use exit::Failure;
+use session::Session;
+
+/// How long blocking work may go on after it was told to stop. Only reads that cannot be interrupted, of a terminal or
+/// a pipe, come near it.
+const GRACE: std::time::Duration = std::time::Duration::from_millis(500);
+
+/// Runs the command with the arguments of this process and with every transport that is linked.
+///
+/// Returns the exit code. Output goes to the process's stdout and stderr.
+pub fn run() -> ExitCode {
+    let parsed = sides::command().try_get_matches().and_then(|matches| {
+        let settings = sides::settings(&matches);
+        Cli::from_arg_matches(&matches).map(|cli| (cli, settings))
+    });
+    let (cli, settings) = match parsed {
+        Ok(parsed) => parsed,
+        Err(usage) => {
+            // Also --help and --version; nobody reads a closed pipe.
+            let _ = usage.print();
+            return u8::try_from(usage.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
+        }
+    };
+    let session = Session::new(cli.command.common(), settings);
+    let outcome = in_runtime(cli, &session);
+    session.reporter.end();
+    if let Err(failure) = &outcome {
+        session.reporter.failure(failure);
+    }
+    exit::code(&outcome)
+}
+
+fn in_runtime(cli: Cli, session: &Session) -> exit::Result {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|e| {
+            Failure::Error(Error::new(ErrorKind::Unexpected, "starting the runtime").caused_by(e))
+        })?;
+    let work = commands::run(cli.command, session);
+    let outcome = runtime.block_on(signals::guarded(work, session.deadline));
+    runtime.shutdown_timeout(GRACE);
+    outcome
+}

@@ -1,1 +1,5 @@
-fn main() {}
+//! The command `transship`.
+
+fn main() -> std::process::ExitCode {
+    transship_cli::run()
+}

@@ -1,1 +1,15 @@
-//! transship
+#![doc = include_str!("../README.md")]
+
+pub use transship_core::*;
+pub use transship_transfer::*;
+
+// A crate that is only named in Cargo.toml is not linked, and registers nothing. `tests/linked.rs` holds this list to
+// the features.
+#[cfg(feature = "directory")]
+pub use transship_directory as directory;
+#[cfg(feature = "docker-archive")]
+pub use transship_docker_archive as docker_archive;
+#[cfg(feature = "oci-layout")]
+pub use transship_oci_layout as oci_layout;
+
+pub mod manual;

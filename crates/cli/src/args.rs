@@ -1,0 +1,289 @@
+//! What can be typed. Help, completions and manual pages are made from these definitions.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use transship::{Compress, Platform};
+
+use crate::values;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    failed
+  2    the command line or a reference is wrong
+  3    an image, blob or place was not found
+  4    something read is corrupt, malformed or over a limit
+  130  interrupted by Ctrl-C";
+
+const REFERENCES: &str = "\
+References:
+  A reference is TRANSPORT:PLACE; `transship transports` shows the grammars.
+  A path that exists may stand without a transport: it is looked at. `-` is
+  standard input or output.";
+
+const COPY_NOTES: &str = "\
+What is there already: an oci: layout is joined, a dir: image is replaced, an
+archive is refused unless --replace is given. Where neither DESTINATION nor
+--name gives a name, an image keeps its names.
+
+Every option KEY of a transport is also --src-KEY and --dest-KEY, for one side
+alone.";
+
+const EXAMPLES: &str = "\
+Examples:
+  transship copy --all-images docker-archive:images.tar oci:layout
+  transship copy images.tar:alpine:3 oci:layout:alpine:3
+  transship copy oci:layout:alpine:3 docker-archive:- | docker load
+  transship list images.tar
+  transship inspect --json oci:layout:alpine:3
+  transship verify oci:layout";
+
+/// Moves container images between the forms they are kept in: docker-save archives, OCI layouts and their tars,
+/// directories.
+#[derive(Debug, Parser)]
+#[command(
+    name = "transship",
+    bin_name = "transship",
+    version,
+    propagate_version = true,
+    max_term_width = 100,
+    after_help = notes(),
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+fn notes() -> String {
+    format!("{REFERENCES}\n\n{EXIT_CODES}\n\n{EXAMPLES}")
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Copy images from one place to another
+    Copy(Copy),
+    /// List the images that a place holds
+    List(List),
+    /// Show what an image is made of
+    Inspect(Inspect),
+    /// Read images again and check everything: digests, sizes, diff IDs, counts
+    Verify(Verify),
+    /// Check a reference and show its canonical form, without opening anything
+    Reference(Reference),
+    /// List the transports with their grammars and options
+    Transports(Transports),
+    /// Print a completion script for a shell
+    Completions(Completions),
+    /// Write the manual pages
+    Man(Man),
+}
+
+impl Command {
+    /// The options that all commands have that open something.
+    pub(crate) fn common(&self) -> Option<&Common> {
+        match self {
+            Self::Copy(copy) => Some(&copy.common),
+            Self::List(list) => Some(&list.common),
+            Self::Inspect(inspect) => Some(&inspect.common),
+            Self::Verify(verify) => Some(&verify.common),
+            Self::Reference(_) | Self::Transports(_) | Self::Completions(_) | Self::Man(_) => None,
+        }
+    }
+}
+
+/// What all commands take that open something.
+#[derive(Debug, Args)]
+pub(crate) struct Common {
+    /// Say nothing but errors
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+
+    /// How to show on stderr what goes on: auto, bars, plain, json (one event a line), none
+    #[arg(long, value_enum, value_name = "HOW", default_value_t = Progress::Auto, hide_possible_values = true)]
+    pub(crate) progress: Progress,
+
+    /// Give up after this time, e.g. 90s, 5m or 1h30m
+    #[arg(long, value_name = "DURATION", value_parser = values::duration)]
+    pub(crate) deadline: Option<Duration>,
+
+    /// The folder for temporary files [default: $TMPDIR, else /var/tmp]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) tmpdir: Option<PathBuf>,
+
+    /// Set an option of a transport, e.g. oci.shared-blob-dir=/blobs
+    #[arg(short = 'o', long = "option", value_name = "SCHEME.KEY=VALUE")]
+    pub(crate) options: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Progress {
+    /// Bars on a terminal, plain lines otherwise
+    Auto,
+    /// Bars
+    Bars,
+    /// Plain lines
+    Plain,
+    /// Events as JSON, one a line
+    Json,
+    /// None, but warnings and results
+    None,
+}
+
+/// How the result is printed.
+#[derive(Debug, Args)]
+pub(crate) struct Output {
+    /// Print one JSON value on stdout
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = COPY_NOTES)]
+#[expect(clippy::struct_excessive_bools, reason = "they are flags of a command line")]
+pub(crate) struct Copy {
+    /// Where the images are
+    #[arg(required = true, value_name = "SOURCE")]
+    pub(crate) sources: Vec<String>,
+
+    /// Where they shall be
+    #[arg(value_name = "DESTINATION")]
+    pub(crate) destination: String,
+
+    /// Copy all images that a source holds, each under its own names
+    #[arg(long)]
+    pub(crate) all_images: bool,
+
+    /// Copy only this platform, e.g. linux/arm64; may be repeated [default: all that are present]
+    #[arg(long = "platform", value_name = "PLATFORM", value_parser = values::platform)]
+    pub(crate) platforms: Vec<Platform>,
+
+    /// The form of layers: keep, none, gzip[:LEVEL] or zstd[:LEVEL] [default: what DESTINATION needs or prefers]
+    #[arg(long, value_name = "FORM", value_parser = values::compress)]
+    pub(crate) compress: Option<Compress>,
+
+    /// Fail rather than change a digest
+    #[arg(long)]
+    pub(crate) preserve_digests: bool,
+
+    /// The kind of manifests: oci or docker [default: as they are, if DESTINATION takes them]
+    #[arg(long, value_enum, value_name = "KIND", hide_possible_values = true)]
+    pub(crate) format: Option<Format>,
+
+    /// A name for the image; may be repeated
+    #[arg(long = "name", value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+
+    /// Replace what is there as a whole
+    #[arg(long)]
+    pub(crate) replace: bool,
+
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// How many blobs are moved at once [default: twice the number of CPUs, at most 8]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) jobs: Option<u16>,
+
+    /// Write the digests of the images to a file, one a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) digestfile: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Manifests of the OCI image spec
+    Oci,
+    /// Manifests of docker, schema 2
+    Docker,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// The place
+    #[arg(value_name = "REFERENCE")]
+    pub(crate) reference: String,
+
+    #[command(flatten)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Inspect {
+    /// The image
+    #[arg(value_name = "REFERENCE")]
+    pub(crate) reference: String,
+
+    /// Print the manifest, byte for byte
+    #[arg(long, conflicts_with_all = ["config", "json"])]
+    pub(crate) raw: bool,
+
+    /// Print the config, byte for byte
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) config: bool,
+
+    /// Of an index, look at the image for this platform
+    #[arg(long, value_name = "PLATFORM", value_parser = values::platform)]
+    pub(crate) platform: Option<Platform>,
+
+    #[command(flatten)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// The images; a place stands for all that it holds
+    #[arg(required = true, value_name = "REFERENCE")]
+    pub(crate) references: Vec<String>,
+
+    /// How many blobs are checked at once [default: the number of CPUs]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) jobs: Option<u16>,
+
+    #[command(flatten)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Reference {
+    /// The text
+    #[arg(value_name = "REFERENCE")]
+    pub(crate) reference: String,
+
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Transports {
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    pub(crate) shell: Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// Write one file for each command into this folder [default: the main page, on stdout]
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+}

@@ -1,0 +1,129 @@
+//! `transship copy`.
+
+use std::fs;
+use std::num::NonZeroUsize;
+
+use transship::{
+    Compress, Digests, Error, ErrorKind, Format, ImageName, ImageReport, Images, Plan, Platforms,
+    Report, Source, Transfer, TransferOptions, WriteMode,
+};
+
+use crate::args;
+use crate::exit::{Done, Result};
+use crate::output::{self, count, safe, size};
+use crate::places;
+use crate::session::Session;
+
+pub(super) async fn run(args: args::Copy, session: &Session) -> Result {
+    let (from, to) = (session.sources()?, session.destinations()?);
+    let destination = places::output(&args.destination, &to).await?;
+    if args.output.json && !args.dry_run && places::is_stream(&destination) {
+        return Err(Error::new(
+            ErrorKind::InvalidReference,
+            "both the archive and the JSON would go to standard output",
+        )
+        .into());
+    }
+    let mut sources = Vec::new();
+    for text in &args.sources {
+        sources.push(Source::from(places::input(text, &from, session).await?));
+    }
+    let transfer = Transfer::many(sources, destination)
+        .options(options(&args, session)?)
+        .from_transports(from)
+        .to_transports(to);
+    if args.dry_run {
+        return show_plan(&args, &transfer.plan().await?);
+    }
+    let report = transfer.run().await?;
+    write_digests(&args, &report)?;
+    if args.output.json {
+        output::print_json(&report)?;
+    }
+    tell(&report, session);
+    Ok(Done::Well)
+}
+
+fn options(args: &args::Copy, session: &Session) -> Result<TransferOptions> {
+    let mut options = TransferOptions::default();
+    if args.all_images {
+        options.images = Images::All;
+    }
+    if !args.platforms.is_empty() {
+        options.platforms = Platforms::Only(args.platforms.clone());
+    }
+    options.compress = args.compress.unwrap_or(Compress::Auto);
+    options.format = args.format.map(|format| match format {
+        args::Format::Oci => Format::Oci,
+        args::Format::Docker => Format::Docker,
+    });
+    options.names =
+        args.names.iter().map(|name| ImageName::new(name)).collect::<transship::Result<_>>()?;
+    options.mode = args.replace.then_some(WriteMode::Replace);
+    if args.preserve_digests {
+        options.digests = Digests::Preserve;
+    }
+    options.jobs = args.jobs.and_then(|jobs| NonZeroUsize::new(jobs.into()));
+    options.observer = session.reporter.events();
+    options.spool.clone_from(&session.tmpdir);
+    Ok(options)
+}
+
+fn show_plan(args: &args::Copy, plan: &Plan) -> Result {
+    if args.output.json {
+        output::print_json(plan)?;
+    } else {
+        output::print(&plan.to_string())?;
+    }
+    Ok(Done::Well)
+}
+
+fn write_digests(args: &args::Copy, report: &Report) -> Result<()> {
+    let Some(path) = &args.digestfile else { return Ok(()) };
+    let mut digests = String::new();
+    for image in &report.images {
+        digests.push_str(image.digest.as_ref());
+        digests.push('\n');
+    }
+    fs::write(path, digests)
+        .map_err(|e| Error::io("writing", path, e).hint("the images are copied"))?;
+    Ok(())
+}
+
+fn tell(report: &Report, session: &Session) {
+    for image in &report.images {
+        tell_image(image, session);
+    }
+    session.reporter.say(&format!(
+        "{} copied: {} moved ({}), {} were there",
+        count(report.images.len(), "image"),
+        count(report.blobs_moved, "blob"),
+        size(report.bytes_written),
+        report.blobs_reused,
+    ));
+}
+
+fn tell_image(image: &ImageReport, session: &Session) {
+    let say = |text: &str| session.reporter.say(&safe(text));
+    let to: Vec<_> = image.destinations.iter().map(ToString::to_string).collect();
+    say(&format!("{} -> {}", image.source, to.join(", ")));
+    say(&format!("  digest {}", image.digest));
+    if image.digest != image.source_digest {
+        say(&format!("  was {}", image.source_digest));
+    }
+    let platforms = &image.platforms;
+    for (what, listed) in
+        [("not in the source", &platforms.absent), ("left out", &platforms.skipped)]
+    {
+        if !listed.is_empty() {
+            let listed: Vec<_> = listed.iter().map(ToString::to_string).collect();
+            say(&format!("  {what}: {}", listed.join(", ")));
+        }
+    }
+    for lost in &image.lost {
+        say(&format!("  lost: {lost}"));
+    }
+    for warning in &image.warnings {
+        session.reporter.warn(warning);
+    }
+}

@@ -1,0 +1,304 @@
+//! `transship inspect`.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+use transship::{
+    Descriptor, Document, Error, ErrorKind, ImageDocument, ImageSource, IndexDocument, Manifest,
+    Platform, Result,
+};
+
+use crate::args;
+use crate::exit::{self, Done};
+use crate::facts::{self, Child, Config};
+use crate::output::{self, count, safe, size};
+use crate::places;
+use crate::session::Session;
+
+/// The JSON value.
+#[derive(Serialize)]
+struct Inspected {
+    reference: String,
+    names: Vec<String>,
+    /// That of what the reference names, also when an image of an index was chosen.
+    root_digest: String,
+    digest: String,
+    media_type: String,
+    size: u64,
+    annotations: BTreeMap<String, String>,
+    subject: Option<Descriptor>,
+    #[serde(flatten)]
+    content: Content,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum Content {
+    Image {
+        image_id: String,
+        platform: Option<String>,
+        created: Option<String>,
+        layers: Vec<Layer>,
+        layers_size: u64,
+        config: Value,
+    },
+    Artifact {
+        artifact_type: Option<String>,
+        config: Box<Descriptor>,
+        layers: Vec<Layer>,
+        layers_size: u64,
+    },
+    Index {
+        manifests: Vec<Listed>,
+    },
+}
+
+#[derive(Serialize)]
+struct Layer {
+    #[serde(flatten)]
+    descriptor: Descriptor,
+    diff_id: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Listed {
+    digest: String,
+    media_type: String,
+    size: u64,
+    platform: Option<String>,
+    present: bool,
+    attestation: bool,
+    annotations: BTreeMap<String, String>,
+}
+
+pub(super) async fn run(args: args::Inspect, session: &Session) -> exit::Result {
+    let known = session.sources()?;
+    let reference = places::input(&args.reference, &known, session).await?;
+    let source = known.of(&reference)?.source(&reference, &session.read_options()).await?;
+    let root = source.root().await?;
+    let root_digest = root.descriptor().digest.to_string();
+    let manifest = chosen(&*source, root, &args).await?;
+    if args.raw {
+        output::print_bytes(manifest.bytes())?;
+        return Ok(Done::Well);
+    }
+    if args.config {
+        output::print_bytes(&config(&*source, &manifest).await?)?;
+        return Ok(Done::Well);
+    }
+    let inspected = Inspected {
+        reference: source.reference().to_string(),
+        names: source.names().iter().map(ToString::to_string).collect(),
+        root_digest,
+        digest: manifest.descriptor().digest.to_string(),
+        media_type: manifest.descriptor().media_type.to_string(),
+        size: manifest.descriptor().size,
+        annotations: BTreeMap::new(),
+        subject: None,
+        content: Content::Index { manifests: Vec::new() },
+    };
+    let inspected = inspected.with(&*source, manifest.document()?).await?;
+    if args.output.json {
+        output::print_json(&inspected)?;
+    } else {
+        output::print(&inspected.text())?;
+    }
+    Ok(Done::Well)
+}
+
+/// The manifest to look at: the root, or the image of an index that was asked for.
+async fn chosen(
+    source: &dyn ImageSource,
+    root: Manifest,
+    args: &args::Inspect,
+) -> Result<Manifest> {
+    match root.document()? {
+        Document::Index(index) => {
+            let wanted = match &args.platform {
+                Some(platform) => platform.clone(),
+                // An index has no config: it is that of the image for this machine.
+                None if args.config => Platform::host(),
+                None => return Ok(root),
+            };
+            facts::choose(facts::children(source, index).await?, &wanted)
+        }
+        Document::Image(image) => {
+            let (Some(wanted), true) = (&args.platform, image.is_runnable()) else {
+                return Ok(root);
+            };
+            match Config::read(source, &image.config).await?.platform() {
+                Some(is) if wanted.fit(&is).is_none() => {
+                    Err(Error::new(ErrorKind::NotFound, format!("there is no image for {wanted}"))
+                        .hint(format!("there is {is}")))
+                }
+                _ => Ok(root),
+            }
+        }
+        _ => Ok(root),
+    }
+}
+
+async fn config(source: &dyn ImageSource, manifest: &Manifest) -> Result<Vec<u8>> {
+    match manifest.document()? {
+        Document::Image(image) if image.is_runnable() => {
+            Ok(Config::read(source, &image.config).await?.bytes)
+        }
+        Document::Image(image) => {
+            let body = source.blob(&image.config).await?;
+            Ok(body.bytes(transship::CONFIG_LIMIT).await?.into())
+        }
+        _ => Err(Error::new(ErrorKind::Unsupported, "an index has no config")
+            .hint("choose one of its images with --platform")),
+    }
+}
+
+impl Inspected {
+    async fn with(mut self, source: &dyn ImageSource, document: Document) -> Result<Self> {
+        match document {
+            Document::Image(image) => {
+                self.annotations.clone_from(&image.annotations);
+                self.subject.clone_from(&image.subject);
+                self.content = self::image(source, image).await?;
+            }
+            Document::Index(index) => {
+                self.annotations.clone_from(&index.annotations);
+                self.subject.clone_from(&index.subject);
+                self.content = self::index(source, index).await?;
+            }
+            _ => {}
+        }
+        Ok(self)
+    }
+
+    fn text(&self) -> String {
+        let mut rows: Vec<[String; 2]> = Vec::new();
+        let mut row = |key: &str, value: &str| rows.push([key.to_owned(), safe(value)]);
+        row("reference", &self.reference);
+        for name in &self.names {
+            row("name", name);
+        }
+        row("digest", &self.digest);
+        if self.root_digest != self.digest {
+            row("of index", &self.root_digest);
+        }
+        row("type", &self.media_type);
+        if let Some(subject) = &self.subject {
+            row("about", subject.digest.as_ref());
+        }
+        self.content.text(&mut row);
+        for (key, value) in &self.annotations {
+            row("annotation", &format!("{key}={value}"));
+        }
+        output::columns(&rows.into_iter().map(Vec::from).collect::<Vec<_>>())
+    }
+}
+
+async fn image(source: &dyn ImageSource, image: ImageDocument) -> Result<Content> {
+    let layers_size = facts::layers_size(&image);
+    if !image.is_runnable() {
+        let layer = |descriptor| Layer { descriptor, diff_id: None };
+        return Ok(Content::Artifact {
+            artifact_type: image.artifact_type,
+            config: Box::new(image.config),
+            layers: image.layers.into_iter().map(layer).collect(),
+            layers_size,
+        });
+    }
+    let config = Config::read(source, &image.config).await?;
+    let mut diff_ids = config.diff_ids();
+    let layers = image
+        .layers
+        .into_iter()
+        .map(|descriptor| Layer { descriptor, diff_id: diff_ids.next().map(str::to_owned) })
+        .collect();
+    drop(diff_ids);
+    Ok(Content::Image {
+        image_id: image.config.digest.to_string(),
+        platform: config.platform().map(|p| p.to_string()),
+        created: config.text("created").map(str::to_owned),
+        layers,
+        layers_size,
+        config: config.value,
+    })
+}
+
+async fn index(source: &dyn ImageSource, index: IndexDocument) -> Result<Content> {
+    let listed = |child: Child| Listed {
+        digest: child.descriptor.digest.to_string(),
+        media_type: child.descriptor.media_type.to_string(),
+        size: child.descriptor.size,
+        platform: child.platform.as_ref().map(ToString::to_string),
+        present: child.manifest.is_some(),
+        attestation: child.descriptor.is_attestation(),
+        annotations: child.descriptor.annotations,
+    };
+    let manifests = facts::children(source, index).await?.into_iter().map(listed).collect();
+    Ok(Content::Index { manifests })
+}
+
+impl Content {
+    fn text(&self, row: &mut impl FnMut(&str, &str)) {
+        match self {
+            Self::Image { image_id, platform, created, layers, layers_size, config } => {
+                row("image ID", image_id);
+                row("platform", platform.as_deref().unwrap_or("-"));
+                row("created", created.as_deref().unwrap_or("-"));
+                run_settings(config, row);
+                layers_text(layers, *layers_size, row);
+            }
+            Self::Artifact { artifact_type, config, layers, layers_size } => {
+                let is = artifact_type.as_deref().unwrap_or(config.media_type.as_ref());
+                row("artifact", is);
+                layers_text(layers, *layers_size, row);
+            }
+            Self::Index { manifests } => {
+                row("manifests", &manifests.len().to_string());
+                for manifest in manifests {
+                    let what = match &manifest.platform {
+                        _ if manifest.attestation => "attestation",
+                        Some(platform) => platform,
+                        None => &manifest.media_type,
+                    };
+                    let absent = if manifest.present { "" } else { ", not here" };
+                    row("", &format!("{} {what}{absent}", manifest.digest));
+                }
+            }
+        }
+    }
+}
+
+/// What people look for in a config.
+fn run_settings(config: &Value, row: &mut impl FnMut(&str, &str)) {
+    for (key, at) in [
+        ("entrypoint", "/config/Entrypoint"),
+        ("command", "/config/Cmd"),
+        ("folder", "/config/WorkingDir"),
+        ("user", "/config/User"),
+        ("env", "/config/Env"),
+        ("label", "/config/Labels"),
+    ] {
+        match config.pointer(at) {
+            Some(Value::String(text)) if !text.is_empty() => row(key, text),
+            Some(Value::Object(pairs)) => {
+                for (name, value) in pairs {
+                    row(key, &format!("{name}={}", value.as_str().unwrap_or_default()));
+                }
+            }
+            Some(Value::Array(list)) if key == "env" => {
+                list.iter().filter_map(Value::as_str).for_each(|text| row(key, text));
+            }
+            Some(list @ Value::Array(_)) => row(key, &list.to_string()),
+            _ => {}
+        }
+    }
+}
+
+fn layers_text(layers: &[Layer], total: u64, row: &mut impl FnMut(&str, &str)) {
+    row("layers", &format!("{}, {}", count(layers.len(), "layer"), size(total)));
+    for layer in layers {
+        let Descriptor { digest, media_type, size: bytes, .. } = &layer.descriptor;
+        let kind = media_type.as_ref().rsplit_once('.').map_or(media_type.as_ref(), |(_, end)| end);
+        row("", &format!("{digest} {kind} {}", size(*bytes)));
+    }
+}

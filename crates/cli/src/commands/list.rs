@@ -1,0 +1,164 @@
+//! `transship list`.
+
+use serde::Serialize;
+use transship::{
+    ArchiveEntry, Document, EntryDetails, Error, ErrorKind, ImageSource, Reference, Result,
+};
+
+use crate::args;
+use crate::exit::{self, Done};
+use crate::facts::{self, Config};
+use crate::output::{self, safe, short, size};
+use crate::places;
+use crate::session::Session;
+
+/// The JSON value.
+#[derive(Serialize)]
+struct Listed {
+    reference: String,
+    images: Vec<One>,
+}
+
+#[derive(Serialize)]
+struct One {
+    index: usize,
+    reference: String,
+    names: Vec<String>,
+    raw_names: Vec<String>,
+    digest: Option<String>,
+    media_type: Option<String>,
+    image_id: Option<String>,
+    platforms: Vec<String>,
+    size: Option<u64>,
+    warnings: Vec<String>,
+    error: Option<String>,
+    #[serde(skip)]
+    short: [String; 2],
+}
+
+pub(super) async fn run(args: args::List, session: &Session) -> exit::Result {
+    let known = session.sources()?;
+    let reference = places::input(&args.reference, &known, session).await?;
+    let transport = known.of(&reference)?;
+    let how = session.read_options();
+    let mut images = Vec::new();
+    let mut done = Done::Well;
+    if let Some(archives) = transport.archives() {
+        let reader = archives.read(&reference, &how).await?;
+        if *reader.reference() != reference {
+            return Err(one_image(&reference, reader.reference()).into());
+        }
+        for entry in reader.entries() {
+            let details = reader.details(entry).await;
+            if let Err(error) = &details {
+                session.reporter.warn(&format!("{}: {error}", entry.reference));
+                done = Done::FoundWrong;
+            }
+            for warning in &entry.warnings {
+                session.reporter.warn(&format!("{}: {warning}", entry.reference));
+            }
+            images.push(One::of(entry, details));
+        }
+    } else {
+        let source = transport.source(&reference, &how).await?;
+        let mut entry = ArchiveEntry::new(0, reference.clone());
+        entry.names = source.names().to_vec();
+        images.push(One::of(&entry, Ok(details(&*source).await?)));
+    }
+    show(&args, &reference, images)?;
+    Ok(done)
+}
+
+fn one_image(reference: &Reference, place: &Reference) -> Error {
+    let text = format!("{reference} is one image, and what a place holds is listed");
+    Error::new(ErrorKind::InvalidReference, text)
+        .hint(format!("transship list {place}, or transship inspect {reference}"))
+}
+
+/// As [`ArchiveReader::details`](transship::ArchiveReader::details), of a place that holds one image.
+async fn details(source: &dyn ImageSource) -> Result<EntryDetails> {
+    let mut details = EntryDetails::default();
+    let root = source.root().await?;
+    details.root = Some(root.descriptor().clone());
+    match root.document()? {
+        Document::Image(image) => {
+            details.size = facts::layers_size(&image);
+            details.image_id = Some(image.config.digest.clone());
+            if image.is_runnable() {
+                details.platforms.extend(Config::read(source, &image.config).await?.platform());
+            }
+        }
+        Document::Index(index) => {
+            for child in facts::children(source, index).await? {
+                let Some(manifest) = child.manifest else { continue };
+                if let Document::Image(image) = manifest.document()? {
+                    details.size += facts::layers_size(&image);
+                }
+                if !child.descriptor.is_attestation() {
+                    details.platforms.extend(child.platform);
+                }
+            }
+        }
+        _ => {}
+    }
+    Ok(details)
+}
+
+impl One {
+    fn of(entry: &ArchiveEntry, details: Result<EntryDetails>) -> Self {
+        let (details, error) = match details {
+            Ok(details) => (Some(details), None),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        let known = details.as_ref();
+        let root = known.and_then(|d| d.root.as_ref());
+        let id = known.and_then(|d| d.image_id.as_ref());
+        let brief = |digest: Option<&transship::Digest>| digest.map_or("-", short).to_owned();
+        Self {
+            index: entry.index,
+            reference: entry.reference.to_string(),
+            names: entry.names.iter().map(ToString::to_string).collect(),
+            raw_names: entry.raw_names.clone(),
+            digest: root.map(|root| root.digest.to_string()),
+            media_type: root.map(|root| root.media_type.to_string()),
+            image_id: id.map(ToString::to_string),
+            platforms: known
+                .map(|d| d.platforms.iter().map(ToString::to_string).collect())
+                .unwrap_or_default(),
+            size: known.map(|d| d.size),
+            warnings: entry.warnings.clone(),
+            error,
+            short: [brief(id), brief(root.map(|root| &root.digest))],
+        }
+    }
+
+    /// A line, and one more for each further name.
+    fn rows(&self) -> Vec<Vec<String>> {
+        let or_dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
+        let [id, digest] = self.short.clone();
+        let first = vec![
+            self.index.to_string(),
+            id,
+            digest,
+            or_dash(safe(&self.platforms.join(","))),
+            self.size.map_or("-".to_owned(), size),
+            or_dash(self.names.first().cloned().unwrap_or_default()),
+        ];
+        let further = self.names.iter().skip(1).map(|name| {
+            let mut row = vec![String::new(); 5];
+            row.push(name.clone());
+            row
+        });
+        [first].into_iter().chain(further).collect()
+    }
+}
+
+fn show(args: &args::List, reference: &Reference, images: Vec<One>) -> exit::Result<()> {
+    if args.output.json {
+        return output::print_json(&Listed { reference: reference.to_string(), images });
+    }
+    let head = ["INDEX", "IMAGE ID", "DIGEST", "PLATFORM", "SIZE", "NAME"];
+    let head = head.map(str::to_owned).to_vec();
+    let rows: Vec<_> = [head].into_iter().chain(images.iter().flat_map(One::rows)).collect();
+    output::print(&output::columns(&rows))
+}

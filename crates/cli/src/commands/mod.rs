@@ -1,0 +1,28 @@
+//! The commands, each in its file.
+
+mod completions;
+mod copy;
+mod inspect;
+mod list;
+mod man;
+mod reference;
+mod transports;
+mod verify;
+
+use crate::args::Command;
+use crate::exit::Result;
+use crate::session::Session;
+
+/// Runs a command.
+pub(crate) async fn run(command: Command, session: &Session) -> Result {
+    match command {
+        Command::Copy(args) => copy::run(args, session).await,
+        Command::List(args) => list::run(args, session).await,
+        Command::Inspect(args) => inspect::run(args, session).await,
+        Command::Verify(args) => verify::run(args, session).await,
+        Command::Reference(args) => reference::run(&args),
+        Command::Transports(args) => transports::run(&args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(args),
+    }
+}

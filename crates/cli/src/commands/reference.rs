@@ -1,0 +1,33 @@
+//! `transship reference`.
+
+use serde::Serialize;
+use transship::{Settings, Transports};
+
+use crate::args;
+use crate::exit::{Done, Result};
+use crate::output;
+
+/// The JSON value.
+#[derive(Serialize)]
+struct Parts<'a> {
+    reference: String,
+    transport: &'a str,
+    locator: &'a str,
+}
+
+pub(super) fn run(args: &args::Reference) -> Result {
+    let reference = Transports::linked(&Settings::new())?.parse(&args.reference)?;
+    let parts = Parts {
+        reference: reference.to_string(),
+        transport: reference.scheme(),
+        locator: reference.locator(),
+    };
+    if args.output.json {
+        output::print_json(&parts)?;
+    } else {
+        let rows = [["transport", parts.transport], ["locator", parts.locator]];
+        let rows = rows.map(|row| row.map(str::to_owned).to_vec());
+        output::print(&format!("{}\n{}", parts.reference, output::columns(&rows)))?;
+    }
+    Ok(Done::Well)
+}

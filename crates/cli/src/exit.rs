@@ -1,0 +1,94 @@
+//! How the command ends: exit codes, and what is said on stderr.
+
+use std::fmt;
+use std::io;
+use std::process::ExitCode;
+
+use transship::{Error, ErrorKind, Escaped};
+
+/// How a command ended that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Done {
+    /// All is well.
+    Well,
+    /// It did what it should, and what it found is wrong.
+    FoundWrong,
+}
+
+/// Why a command failed.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// With an error to show.
+    Error(Error),
+    /// Nobody reads our output any more. Nothing to say, and nobody to say it to.
+    ClosedPipe,
+    /// By a signal of this number.
+    Signal(u8),
+}
+
+/// What a command gives.
+pub(crate) type Result<T = Done> = std::result::Result<T, Failure>;
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl Failure {
+    /// A failure to write to stdout.
+    pub(crate) fn stdout(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            Self::ClosedPipe
+        } else {
+            Self::Error(Error::io("writing to", "standard output", error))
+        }
+    }
+}
+
+/// The exit code of an outcome.
+pub(crate) fn code(outcome: &Result) -> ExitCode {
+    ExitCode::from(match outcome {
+        Ok(Done::Well) | Err(Failure::ClosedPipe) => 0,
+        Ok(Done::FoundWrong) => 4,
+        Err(Failure::Signal(number)) => 128 + number,
+        Err(Failure::Error(error)) => match error.kind() {
+            ErrorKind::InvalidReference => 2,
+            ErrorKind::NotFound => 3,
+            ErrorKind::Corrupt | ErrorKind::LimitExceeded => 4,
+            _ => 1,
+        },
+    })
+}
+
+/// An error as a person reads it: what is wrong on the first line, the way out on the second.
+pub(crate) struct Told<'a>(pub(crate) &'a Error);
+
+impl fmt::Display for Told<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let whole = self.0.to_string();
+        let Some(hint) = self.0.way_out() else {
+            return write!(f, "transship: {whole}");
+        };
+        // The error's own text ends with the hint in brackets.
+        let hint = Escaped(hint).to_string();
+        let what = whole.strip_suffix(&format!(" ({hint})")).unwrap_or(&whole);
+        write!(f, "transship: {what}\n  hint: {hint}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_out_has_its_own_line() {
+        let error = Error::new(ErrorKind::NotFound, "no image is named \"x\"").hint("it holds\ny");
+        assert_eq!(
+            Told(&error.context("a.tar")).to_string(),
+            "transship: a.tar: no image is named \"x\"\n  hint: it holds\\ny"
+        );
+        let plain = Error::new(ErrorKind::Corrupt, "a (b)");
+        assert_eq!(Told(&plain).to_string(), "transship: a (b)");
+    }
+}

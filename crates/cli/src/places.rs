@@ -1,0 +1,107 @@
+//! What was typed as a place, as a reference. Beyond what the library takes, a bare path that exists is looked at, and a
+//! bare `-` is standard input or output.
+
+use std::io::{IsTerminal, stdout};
+use std::path::Path;
+
+use transship::{Error, ErrorKind, Reference, Result, ResultExt, Transports, run_blocking};
+
+use crate::session::Session;
+use crate::sniff;
+
+/// The reference of something to read.
+pub(crate) async fn input(text: &str, known: &Transports, session: &Session) -> Result<Reference> {
+    let Some((path, rest)) = bare(text, known) else {
+        return known.parse(text).map_err(|error| missing(text, error));
+    };
+    let scheme = if path == "-" {
+        let spool = session.tmpdir.clone();
+        run_blocking(move |cancel| sniff::stdin(spool.as_ref(), cancel)).await
+    } else {
+        let path = path.to_owned();
+        run_blocking(move |_| sniff::path(Path::new(&path))).await
+    };
+    known.parse(&spelled(scheme.context(|| text)?, path, rest))
+}
+
+/// The reference of somewhere to write.
+pub(crate) async fn output(text: &str, known: &Transports) -> Result<Reference> {
+    let reference = match bare(text, known) {
+        None => known.parse(text)?,
+        Some(("-", rest)) => known.parse(&spelled("docker-archive", "-", rest))?,
+        Some((path, rest)) => {
+            let at = path.to_owned();
+            let scheme = run_blocking(move |_| sniff::path(Path::new(&at))).await;
+            known.parse(&spelled(scheme.context(|| text)?, path, rest))?
+        }
+    };
+    if is_stream(&reference) && stdout().is_terminal() {
+        return Err(Error::new(
+            ErrorKind::InvalidReference,
+            "an archive would be written to the terminal",
+        )
+        .hint("send it to a file or a pipe"));
+    }
+    Ok(reference)
+}
+
+/// Whether it is standard input or output.
+pub(crate) fn is_stream(reference: &Reference) -> bool {
+    let locator = reference.locator();
+    locator == "-" || locator.starts_with("-:") || locator.starts_with("-@")
+}
+
+/// The path, and what stands behind it, of text that names no transport but something that is there.
+fn bare<'a>(text: &'a str, known: &Transports) -> Option<(&'a str, &'a str)> {
+    if text.split_once(':').is_some_and(|(scheme, _)| known.get(scheme).is_ok()) {
+        return None;
+    }
+    let cuts = [text.len()].into_iter().chain(text.find("@sha256:")).chain(text.find(':'));
+    cuts.map(|at| text.split_at(at))
+        .find(|(path, _)| *path == "-" || Path::new(path).symlink_metadata().is_ok())
+}
+
+/// As a transport takes it: a colon in a path would end it, except where the whole locator is the path.
+fn spelled(scheme: &str, path: &str, rest: &str) -> String {
+    if scheme == "dir" {
+        return format!("{scheme}:{path}{rest}");
+    }
+    let mut escaped = String::with_capacity(path.len());
+    let mut after = path.chars().skip(1).map(Some).chain([None]);
+    for c in path.chars() {
+        let next = after.next().flatten();
+        // A backslash is itself unless a colon or a backslash follows it.
+        let special = c == ':' || (c == '\\' && matches!(next, None | Some(':' | '\\')));
+        if special {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    format!("{scheme}:{escaped}{rest}")
+}
+
+/// Text that names no transport was most likely meant as a path.
+fn missing(text: &str, error: Error) -> Error {
+    if text.contains(':') || error.kind() != ErrorKind::InvalidReference {
+        return error;
+    }
+    let hint = error.way_out().map(|hint| format!(", or a path that exists; {hint}"));
+    let hint = hint.as_deref().and_then(|hint| hint.strip_prefix(", or ")).unwrap_or_default();
+    Error::new(ErrorKind::NotFound, format!("there is no file or folder {text:?}"))
+        .hint(format!("give {hint}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_as_transports_take_them() {
+        for (path, locator) in
+            [("a:b", r"a\:b"), (r"a\b", r"a\b"), (r"a\:b", r"a\\\:b"), (r"a\", r"a\\")]
+        {
+            assert_eq!(spelled("oci", path, ":x:1"), format!("oci:{locator}:x:1"));
+        }
+        assert_eq!(spelled("dir", "a:b", ""), "dir:a:b");
+    }
+}

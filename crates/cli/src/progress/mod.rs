@@ -1,0 +1,174 @@
+//! What is said on stderr while a command runs, and after.
+
+mod bars;
+mod plain;
+
+use std::collections::HashSet;
+use std::fmt;
+use std::io::{IsTerminal, Write, stderr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::json;
+use transship::{Event, EventKind, Events, Notice, Observer};
+
+use crate::args::{Common, Progress};
+use crate::exit::{Failure, Told};
+use crate::output::safe;
+use bars::Bars;
+use plain::Plain;
+
+/// Says on stderr what goes on, in the way that was asked for.
+#[derive(Clone)]
+pub(crate) struct Reporter(Arc<Mutex<State>>);
+
+struct State {
+    show: Show,
+    /// Warnings are told once, whether they come as an event, a notice or in a report.
+    warned: HashSet<String>,
+}
+
+enum Show {
+    /// Errors only.
+    Quiet,
+    /// Results and warnings.
+    Results,
+    /// And a line for each image, and now and then how far it is.
+    Plain(Plain),
+    /// And bars.
+    Bars(Bars),
+    /// Events, and nothing else.
+    Json,
+}
+
+impl Reporter {
+    pub(crate) fn new(common: Option<&Common>) -> Self {
+        let show = match common {
+            None => Show::Results,
+            Some(common) if common.quiet && common.progress != Progress::Json => Show::Quiet,
+            Some(common) => match common.progress {
+                Progress::Auto if stderr().is_terminal() => Show::Bars(Bars::new()),
+                Progress::Auto | Progress::Plain => Show::Plain(Plain::new()),
+                Progress::Bars => Show::Bars(Bars::new()),
+                Progress::Json => Show::Json,
+                Progress::None => Show::Results,
+            },
+        };
+        Self(Arc::new(Mutex::new(State { show, warned: HashSet::new() })))
+    }
+
+    /// An observer for the engine.
+    pub(crate) fn events(&self) -> Events {
+        let this = self.clone();
+        Events::new(move |event| this.lock().event(event))
+    }
+
+    /// An observer for transports.
+    pub(crate) fn observer(&self) -> Observer {
+        let this = self.clone();
+        Observer::new(move |notice| match notice {
+            Notice::Warning(text) => this.warn(&text),
+            Notice::Retrying { what, why } => this.say(&format!("trying {what} again: {why}")),
+            _ => {}
+        })
+    }
+
+    /// Bytes that a command without a transfer has read; their sum is not known beforehand.
+    pub(crate) fn reading(&self) -> impl Fn(u64) + Send + Sync + 'static {
+        let this = self.clone();
+        move |bytes| match &mut this.lock().show {
+            Show::Bars(bars) => bars.read(bytes),
+            Show::Plain(plain) => plain.read(bytes).into_iter().for_each(line),
+            _ => {}
+        }
+    }
+
+    /// Says something that is worth knowing and stops nothing. Once.
+    pub(crate) fn warn(&self, text: &str) {
+        self.lock().warn(text);
+    }
+
+    /// Says something, if anything is said at all.
+    pub(crate) fn say(&self, text: &str) {
+        self.lock().say(text);
+    }
+
+    /// Clears bars.
+    pub(crate) fn end(&self) {
+        if let Show::Bars(bars) = &mut self.lock().show {
+            bars.clear();
+        }
+    }
+
+    /// Says why the command failed.
+    pub(crate) fn failure(&self, failure: &Failure) {
+        let json = matches!(self.lock().show, Show::Json);
+        match failure {
+            Failure::ClosedPipe => {}
+            Failure::Error(error) if json => line(json!({
+                "event": "error",
+                "kind": error.kind().to_string(),
+                "error": error.to_string(),
+                "hint": error.way_out(),
+            })),
+            Failure::Error(error) => line(Told(error)),
+            Failure::Signal(number) if json => {
+                line(json!({"event": "error", "kind": "cancelled", "signal": number}));
+            }
+            Failure::Signal(_) => line("transship: interrupted"),
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn event(&mut self, event: &Event) {
+        match &mut self.show {
+            Show::Quiet => return,
+            Show::Json => {
+                // An event is always JSON.
+                return serde_json::to_string(event).into_iter().for_each(line);
+            }
+            Show::Results => {}
+            Show::Plain(plain) => plain.event(event).into_iter().for_each(line),
+            Show::Bars(bars) => bars.event(event),
+        }
+        match &event.kind {
+            EventKind::Warning { text, .. } => self.warn(text),
+            EventKind::Retried { why, .. } => self.say(&format!("trying a blob again: {why}")),
+            _ => {}
+        }
+    }
+
+    fn warn(&mut self, text: &str) {
+        if !self.warned.insert(text.to_owned()) {
+            return;
+        }
+        match self.show {
+            Show::Quiet => {}
+            Show::Json => line(json!({"event": "warning", "text": text})),
+            _ => self.say(&format!("warning: {}", safe(text))),
+        }
+    }
+
+    fn say(&mut self, text: &str) {
+        match &mut self.show {
+            Show::Quiet | Show::Json => {}
+            Show::Results | Show::Plain(_) => line(text),
+            Show::Bars(bars) => bars.aside(|| line(text)),
+        }
+    }
+}
+
+impl fmt::Debug for Reporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reporter")
+    }
+}
+
+/// Nobody can be told that stderr is closed.
+fn line(text: impl fmt::Display) {
+    let _ = writeln!(stderr().lock(), "{text}");
+}

@@ -1,0 +1,60 @@
+//! What was typed, as the library takes it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use transship::{ReadOptions, Settings, Transports};
+
+use crate::args::Common;
+use crate::progress::Reporter;
+use crate::sides::Sides;
+
+/// What all commands share.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) reporter: Reporter,
+    pub(crate) deadline: Option<Duration>,
+    pub(crate) tmpdir: Option<PathBuf>,
+    options: Vec<String>,
+    sides: Sides,
+}
+
+impl Session {
+    /// Commands that open nothing have no common options.
+    pub(crate) fn new(common: Option<&Common>, sides: Sides) -> Self {
+        Self {
+            reporter: Reporter::new(common),
+            deadline: common.and_then(|common| common.deadline),
+            tmpdir: common.and_then(|common| common.tmpdir.clone()),
+            options: common.map(|common| common.options.clone()).unwrap_or_default(),
+            sides,
+        }
+    }
+
+    /// The transports, set up for reading.
+    pub(crate) fn sources(&self) -> transship::Result<Transports> {
+        self.transports(&self.sides.source)
+    }
+
+    /// The transports, set up for writing.
+    pub(crate) fn destinations(&self) -> transship::Result<Transports> {
+        self.transports(&self.sides.destination)
+    }
+
+    fn transports(&self, side: &Settings) -> transship::Result<Transports> {
+        let mut settings = Settings::new();
+        for option in &self.options {
+            settings.set(option)?;
+        }
+        let all =
+            side.iter().fold(settings, |all, (scheme, key, value)| all.with(scheme, key, value));
+        Transports::linked(&all)
+    }
+
+    pub(crate) fn read_options(&self) -> ReadOptions {
+        let mut options = ReadOptions::default();
+        options.observer = self.reporter.observer();
+        options.spool.clone_from(&self.tmpdir);
+        options
+    }
+}

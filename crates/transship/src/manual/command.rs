@@ -1,0 +1,1 @@
+//! The command `transship`: what it prints, for people and as JSON.
