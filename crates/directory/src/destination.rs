@@ -1,0 +1,153 @@
+//! [`DirectoryDestination`]: an image being written.
+
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use transship_core::{
+    Accepts, AcceptsNames, Body, Commit, Committed, Digest, Error, ErrorKind, Expect,
+    ImageDestination, Manifest, PutSignatures, Reference, Result, Stored, WriteMode, WriteOptions,
+    run_blocking,
+};
+use transship_local::{Folder, Publish, Target};
+
+use crate::format::{Version, unknown_version};
+use crate::stage::Door;
+
+/// An image on its way into a folder. It is staged beside, and takes the folder's place with the commit.
+#[derive(Debug)]
+pub(crate) struct DirectoryDestination {
+    reference: Reference,
+    path: PathBuf,
+    accepts: Accepts,
+    publish: Publish,
+    door: Door,
+}
+
+impl DirectoryDestination {
+    /// Looks whether an image may be there. Writes nothing.
+    pub(crate) fn open(reference: Reference, path: PathBuf, how: &WriteOptions) -> Result<Self> {
+        let publish = match how.mode {
+            None | Some(WriteMode::Replace) => Publish::Replace,
+            Some(WriteMode::Create) => Publish::Create,
+            Some(_) => {
+                return Err(Error::new(
+                    ErrorKind::Unsupported,
+                    format!("{reference} holds one image, and cannot be joined"),
+                )
+                .hint("replace it, or write to another folder"));
+            }
+        };
+        if let Some(name) = how.names.first() {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("{reference} keeps no names, and cannot keep \"{name}\""),
+            )
+            .hint("an oci: layout keeps names"));
+        }
+        check_target(&path, publish)?;
+        let mut accepts = Accepts::anything();
+        accepts.names = AcceptsNames::None;
+        let door = Door::new(path.clone());
+        Ok(Self { reference, path, accepts, publish, door })
+    }
+}
+
+#[async_trait]
+impl ImageDestination for DirectoryDestination {
+    fn reference(&self) -> &Reference {
+        &self.reference
+    }
+
+    fn accepts(&self) -> &Accepts {
+        &self.accepts
+    }
+
+    async fn has(&self, want: &Expect) -> Result<Option<Stored>> {
+        let Some(digest) = &want.digest else { return Ok(None) };
+        self.door.step(|stage| {
+            let size = stage.held().blobs.get(digest).copied();
+            Ok(size
+                .filter(|size| want.size.is_none_or(|want| want == *size))
+                .map(|size| Stored::new(digest.clone(), size)))
+        })
+    }
+
+    async fn put_blob(&self, expect: Expect, body: Body) -> Result<Stored> {
+        let door = self.door.clone();
+        run_blocking(move |cancel| door.step(|stage| stage.put_blob(&expect, body, cancel))).await
+    }
+
+    async fn put_manifest(&self, manifest: &Manifest) -> Result<()> {
+        let (door, manifest) = (self.door.clone(), manifest.clone());
+        run_blocking(move |cancel| door.step(|stage| stage.put_manifest(&manifest, cancel))).await
+    }
+
+    fn signatures(&self) -> Option<&dyn PutSignatures> {
+        Some(self)
+    }
+
+    async fn commit(self: Box<Self>, what: Commit<'_>) -> Result<Committed> {
+        // What a reader will find: the folder says nothing of the root but its bytes.
+        let root = Manifest::new(what.root.bytes().clone())?;
+        let descriptor = root.descriptor().clone();
+        self.door.step(|stage| stage.held().check(&what))?;
+        let (door, path, publish) = (self.door.clone(), self.path.clone(), self.publish);
+        run_blocking(move |cancel| {
+            door.last_step(|stage| {
+                cancel.check()?;
+                check_target(&path, publish)?;
+                stage.publish(&root, publish, cancel)
+            })
+        })
+        .await?;
+        Ok(Committed::new(descriptor, vec![self.reference.clone()]))
+    }
+}
+
+#[async_trait]
+impl PutSignatures for DirectoryDestination {
+    async fn put_signatures(&self, of: Option<&Digest>, signatures: Vec<Bytes>) -> Result<()> {
+        self.door.step(|stage| {
+            stage.put_signatures(of.cloned(), signatures);
+            Ok(())
+        })
+    }
+}
+
+impl Drop for DirectoryDestination {
+    fn drop(&mut self) {
+        self.door.close();
+    }
+}
+
+/// Refuses to replace what is no image of ours.
+fn check_target(path: &Path, publish: Publish) -> Result<()> {
+    match Target::look_at(path)? {
+        Target::Absent(_) => return Ok(()),
+        Target::Folder(_) => {}
+        Target::File(_) | Target::Stream(_) => {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("{} is no folder, and an image here is one", path.display()),
+            ));
+        }
+    }
+    let (_, (version, empty)) =
+        Folder::read(path, |folder| Ok((Version::of(folder)?, folder.names()?.is_empty())))?;
+    match version {
+        _ if empty => Ok(()),
+        _ if publish == Publish::Create => Err(Error::new(
+            ErrorKind::AlreadyExists,
+            format!("{} is there already", path.display()),
+        )
+        .hint("replace it, or write to another folder")),
+        Version::Known => Ok(()),
+        Version::Other(found) => Err(unknown_version(path, &found)),
+        Version::None => Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("{} is not empty and holds no image: it is not replaced", path.display()),
+        )
+        .hint("choose another folder, or empty it")),
+    }
+}

@@ -1,0 +1,125 @@
+//! File names and the version.
+
+use std::io;
+use std::path::Path;
+
+use transship_core::{Digest, DigestAlgorithm, Error, ErrorKind, Result};
+use transship_local::{Folder, read_bounded};
+
+/// The file that says which version it is.
+pub(crate) const VERSION: &str = "version";
+/// The root.
+pub(crate) const MANIFEST: &str = "manifest.json";
+/// What the name of a manifest below the root ends with.
+pub(crate) const MANIFEST_SUFFIX: &str = ".manifest.json";
+
+const VERSION_LIMIT: u64 = 1 << 10;
+const VERSION_TEXT: &str = "Directory Transport Version: ";
+
+/// The text of the version file.
+pub(crate) fn version_text(all_sha256: bool) -> &'static str {
+    if all_sha256 {
+        "Directory Transport Version: 1.1\n"
+    } else {
+        "Directory Transport Version: 1.2\n"
+    }
+}
+
+/// The name of a digest's file.
+pub(crate) fn name_of(digest: &Digest) -> String {
+    match digest.algorithm() {
+        DigestAlgorithm::Sha256 => digest.digest().to_owned(),
+        other => format!("{other}-{}", digest.digest()),
+    }
+}
+
+/// The names that a digest's file may have, the likelier first: older tools leave the algorithm out.
+pub(crate) fn names_of(digest: &Digest) -> Vec<String> {
+    let name = name_of(digest);
+    let bare = digest.digest().to_owned();
+    if name == bare { vec![name] } else { vec![name, bare] }
+}
+
+/// The name of a signature's file, counted from 1; `None` is the root's.
+pub(crate) fn signature_name(of: Option<&str>, number: usize) -> String {
+    match of {
+        Some(name) => format!("{name}.signature-{number}"),
+        None => format!("signature-{number}"),
+    }
+}
+
+/// Whether a folder is an image's, by its version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Version {
+    /// It has none.
+    None,
+    /// A known one.
+    Known,
+    /// Another one, or another file of that name.
+    Other(String),
+}
+
+impl Version {
+    pub(crate) fn of(folder: &Folder) -> Result<Self> {
+        let path = folder.path().join(VERSION);
+        let file = match folder.file(VERSION) {
+            Ok(file) => file,
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Self::None),
+            Err(e) => return Err(e),
+        };
+        let bytes = read_bounded(&file, &path, VERSION_LIMIT, "the version file")?;
+        Ok(Self::parse(&String::from_utf8_lossy(&bytes)))
+    }
+
+    fn parse(text: &str) -> Self {
+        match text.strip_prefix(VERSION_TEXT).map(str::trim_end) {
+            Some("1.1" | "1.2") => Self::Known,
+            Some(other) => Self::Other(other.to_owned()),
+            None => Self::Other(text.chars().take(40).collect()),
+        }
+    }
+}
+
+/// The error of a version that this release does not know.
+pub(crate) fn unknown_version(path: &Path, found: &str) -> Error {
+    let message = format!(
+        "{} is of version {found:?} of the dir format, 1.1 and 1.2 are known",
+        path.display()
+    );
+    Error::new(ErrorKind::Unsupported, message)
+}
+
+/// Writes a small file.
+pub(crate) fn write_file(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
+    let path = folder.join(name);
+    let written: io::Result<()> = std::fs::write(&path, bytes);
+    written.map_err(|e| Error::io("writing", path, e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use transship_core::parse_digest;
+
+    #[test]
+    fn versions() {
+        assert_eq!(Version::parse(version_text(true)), Version::Known);
+        assert_eq!(Version::parse(version_text(false)), Version::Known);
+        assert_eq!(
+            Version::parse("Directory Transport Version: 1.10\n"),
+            Version::Other("1.10".into())
+        );
+        assert_eq!(Version::parse("1.2.3"), Version::Other("1.2.3".into()));
+    }
+
+    #[test]
+    fn names() {
+        let hex = "ab".repeat(64);
+        let sha512 = parse_digest(&format!("sha512:{hex}")).unwrap();
+        assert_eq!(names_of(&sha512), [format!("sha512-{hex}"), hex]);
+        let sha256 = transship_core::sha256(b"{}");
+        assert_eq!(names_of(&sha256), [sha256.digest()]);
+        assert_eq!(signature_name(None, 1), "signature-1");
+        assert_eq!(signature_name(Some("ab"), 2), "ab.signature-2");
+    }
+}

@@ -1,0 +1,139 @@
+//! [`Stage`]: what has been put and does not show yet.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
+
+use bytes::Bytes;
+use transship_core::{
+    Body, Cancel, Digest, DigestAlgorithm, Expect, Manifest, Result, Stored, cancelled,
+};
+use transship_local::{Publish, StagedFile, StagedFolder, write_body};
+
+use crate::check::Held;
+use crate::format::{
+    MANIFEST, MANIFEST_SUFFIX, VERSION, name_of, signature_name, version_text, write_file,
+};
+
+/// Signatures by manifest; `None` is the root.
+type SignaturesOf = HashMap<Option<Digest>, Vec<Bytes>>;
+
+/// What has been put. Blocking steps hold the door open while they work; whoever takes the stage away waits for them.
+#[derive(Clone, Debug)]
+pub(crate) struct Door(Arc<RwLock<Option<Stage>>>);
+
+impl Door {
+    pub(crate) fn new(target: PathBuf) -> Self {
+        let stage = Stage {
+            target,
+            folder: Mutex::default(),
+            path: OnceLock::new(),
+            held: Mutex::default(),
+            signatures: Mutex::default(),
+        };
+        Self(Arc::new(RwLock::new(Some(stage))))
+    }
+
+    /// Does a step, if the image has not been given up meanwhile.
+    pub(crate) fn step<T>(&self, work: impl FnOnce(&Stage) -> Result<T>) -> Result<T> {
+        work(self.read().as_ref().ok_or_else(cancelled)?)
+    }
+
+    /// Does the last step: waits for all others, and no other comes after it.
+    pub(crate) fn last_step<T>(&self, work: impl FnOnce(Stage) -> Result<T>) -> Result<T> {
+        let mut door = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        work(door.take().ok_or_else(cancelled)?)
+    }
+
+    /// Waits for the last step and throws away what does not show.
+    pub(crate) fn close(&self) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Option<Stage>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A folder being filled. It is made with the first thing that is put there.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    target: PathBuf,
+    folder: Mutex<Option<StagedFolder>>,
+    path: OnceLock<PathBuf>,
+    held: Mutex<Held>,
+    signatures: Mutex<SignaturesOf>,
+}
+
+impl Stage {
+    /// What is in it.
+    pub(crate) fn held(&self) -> MutexGuard<'_, Held> {
+        lock(&self.held)
+    }
+
+    pub(crate) fn put_blob(&self, expect: &Expect, body: Body, cancel: &Cancel) -> Result<Stored> {
+        let body = body.expecting(expect)?;
+        let folder = self.folder(cancel)?;
+        let file = StagedFile::in_folder(folder)?;
+        let stored = write_body(body, file.file(), file.path(), cancel)?;
+        file.place_unsynced(&folder.join(name_of(&stored.digest)))?;
+        self.held().blobs.insert(stored.digest.clone(), stored.size);
+        Ok(stored)
+    }
+
+    pub(crate) fn put_manifest(&self, manifest: &Manifest, cancel: &Cancel) -> Result<()> {
+        let digest = &manifest.descriptor().digest;
+        let document = manifest.document()?;
+        let name = name_of(digest) + MANIFEST_SUFFIX;
+        write_file(self.folder(cancel)?, &name, manifest.bytes())?;
+        self.held().manifests.insert(digest.clone(), document);
+        Ok(())
+    }
+
+    pub(crate) fn put_signatures(&self, of: Option<Digest>, signatures: Vec<Bytes>) {
+        lock(&self.signatures).insert(of, signatures);
+    }
+
+    /// Writes the root and shows all of it.
+    pub(crate) fn publish(self, root: &Manifest, how: Publish, cancel: &Cancel) -> Result<()> {
+        let folder = self.folder(cancel)?;
+        let mut signatures = std::mem::take(&mut *lock(&self.signatures));
+        // Those of the root may have been put under its digest.
+        let digest = &root.descriptor().digest;
+        if let Some(of_root) = signatures.remove(&Some(digest.clone())) {
+            signatures.entry(None).or_default().extend(of_root);
+        }
+        for (of, signatures) in &signatures {
+            let name = of.as_ref().map(name_of);
+            for (at, signature) in signatures.iter().enumerate() {
+                write_file(folder, &signature_name(name.as_deref(), at + 1), signature)?;
+            }
+        }
+        let sha256 = |digest: &Digest| *digest.algorithm() == DigestAlgorithm::Sha256;
+        let all_sha256 = {
+            let held = self.held();
+            held.blobs.keys().chain(held.manifests.keys()).all(sha256)
+        };
+        write_file(folder, MANIFEST, root.bytes())?;
+        write_file(folder, VERSION, version_text(all_sha256).as_bytes())?;
+        match lock(&self.folder).take() {
+            Some(folder) => folder.publish(how, cancel),
+            None => Err(cancelled()),
+        }
+    }
+
+    fn folder(&self, cancel: &Cancel) -> Result<&Path> {
+        let mut folder = lock(&self.folder);
+        if let Some(path) = self.path.get() {
+            return Ok(path);
+        }
+        let made = StagedFolder::beside(&self.target, cancel)?;
+        let path = self.path.get_or_init(|| made.path().to_owned());
+        *folder = Some(made);
+        Ok(path)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

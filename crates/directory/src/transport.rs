@@ -1,0 +1,63 @@
+//! [`Directory`]: the transport.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use transship_core::{
+    ImageDestination, ImageSource, ReadOptions, Reference, Result, Settings, Transport, WriteMode,
+    WriteOptions, register_transport, run_blocking,
+};
+
+use crate::SCHEME;
+use crate::destination::DirectoryDestination;
+use crate::reference::{self, path_of};
+use crate::source::DirectorySource;
+
+/// One image in a plain folder.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct Directory;
+
+impl Directory {
+    /// The transport. There is nothing to configure.
+    pub fn new() -> Self {
+        Self
+    }
+}
+
+register_transport!(SCHEME, [], |_: &Settings| Ok(Arc::new(Directory::new())));
+
+#[async_trait]
+impl Transport for Directory {
+    fn scheme(&self) -> &'static str {
+        SCHEME
+    }
+
+    fn syntax(&self) -> &'static str {
+        "PATH"
+    }
+
+    fn default_mode(&self) -> WriteMode {
+        WriteMode::Replace
+    }
+
+    fn parse(&self, locator: &str) -> Result<Reference> {
+        reference::parse(locator)
+    }
+
+    async fn source(&self, at: &Reference, _how: &ReadOptions) -> Result<Box<dyn ImageSource>> {
+        let (at, path) = (at.clone(), path_of(at)?.to_owned());
+        let source = run_blocking(move |_| DirectorySource::open(at, &path)).await?;
+        Ok(Box::new(source))
+    }
+
+    async fn destination(
+        &self,
+        at: &Reference,
+        how: &WriteOptions,
+    ) -> Result<Box<dyn ImageDestination>> {
+        let (at, path, how) = (at.clone(), path_of(at)?.to_owned(), how.clone());
+        let destination = run_blocking(move |_| DirectoryDestination::open(at, path, &how)).await?;
+        Ok(Box::new(destination))
+    }
+}
