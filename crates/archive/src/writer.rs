@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tar::{EntryType, Header};
-use transship_core::{Chunks, Error, ErrorKind, FileRange, Result, Stored};
+use transship_core::{Chunks, Error, ErrorKind, FileRange, Result, Stored, cancelled};
 
 use crate::ArchiveOutput;
 use crate::file::write_all_at;
@@ -118,25 +118,35 @@ impl TarWriter {
     ) -> Result<Option<Put>> {
         let start = self.position();
         let put = self.attempt(|this| {
-            this.append(&[0; BLOCK_LEN])?;
-            while let Some(chunk) = chunks.next()? {
-                this.append(chunk)?;
-            }
-            let stored = chunks.finish()?;
+            let stored = this.stream(&mut chunks)?;
             let Fate::Keep(name) = fate(&stored)? else { return Ok(None) };
-            this.pad()?;
             let mut header = plain_header(EntryType::Regular, stored.size);
             if !set_name(&mut header, &name)? {
                 return Err(bad_name(&name, "is too long"));
             }
-            header.set_cksum();
-            this.patch(start, header.as_bytes())?;
-            Ok(Some(Put { stored, offset: start + BLOCK }))
+            this.close(start, header, stored).map(Some)
         })?;
         if put.is_none() {
             self.rewind(start);
         }
         Ok(put)
+    }
+
+    /// Puts a file whose name is known before its bytes have passed, and which may be long; its size need not be known.
+    ///
+    /// # Errors
+    /// Those of the chunks; `Unsupported` for a name that cannot be; I/O errors.
+    pub fn put_stream_as(&mut self, name: &str, mut chunks: Chunks) -> Result<Put> {
+        self.attempt(|this| {
+            let mut header = plain_header(EntryType::Regular, 0);
+            if !set_name(&mut header, name)? {
+                this.extension(&record("path", name))?;
+            }
+            let start = this.position();
+            let stored = this.stream(&mut chunks)?;
+            header.set_size(stored.size);
+            this.close(start, header, stored)
+        })
     }
 
     /// Bytes that were put, for reading. They may be rewound and overwritten later.
@@ -172,6 +182,23 @@ impl TarWriter {
         put(self).inspect_err(|_| self.rewind(start))
     }
 
+    /// Leaves room for a header, and puts a payload.
+    fn stream(&mut self, chunks: &mut Chunks) -> Result<Stored> {
+        self.append(&[0; BLOCK_LEN])?;
+        while let Some(chunk) = chunks.next()? {
+            self.append(chunk)?;
+        }
+        chunks.stored().cloned().ok_or_else(cancelled)
+    }
+
+    /// Ends a payload, and puts its header in the room that was left.
+    fn close(&mut self, start: u64, mut header: Header, stored: Stored) -> Result<Put> {
+        self.pad()?;
+        header.set_cksum();
+        self.patch(start, header.as_bytes())?;
+        Ok(Put { stored, offset: start + BLOCK })
+    }
+
     /// Puts a header, and before it a PAX header with what does not fit.
     fn header(&mut self, kind: EntryType, name: &str, link: Option<&str>, size: u64) -> Result<()> {
         let mut records = Vec::new();
@@ -185,15 +212,20 @@ impl TarWriter {
             records.extend(record("linkpath", link));
         }
         if !records.is_empty() {
-            let mut extension = plain_header(EntryType::XHeader, records.len() as u64);
-            set_name(&mut extension, "PaxHeaders/entry")?;
-            extension.set_cksum();
-            self.append(extension.as_bytes())?;
-            self.append(&records)?;
-            self.pad()?;
+            self.extension(&records)?;
         }
         header.set_cksum();
         self.append(header.as_bytes())
+    }
+
+    /// Puts a PAX header for the next entry.
+    fn extension(&mut self, records: &[u8]) -> Result<()> {
+        let mut extension = plain_header(EntryType::XHeader, records.len() as u64);
+        set_name(&mut extension, "PaxHeaders/entry")?;
+        extension.set_cksum();
+        self.append(extension.as_bytes())?;
+        self.append(records)?;
+        self.pad()
     }
 
     fn pad(&mut self) -> Result<()> {

@@ -1,7 +1,6 @@
 //! What is written is what is read.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
-use std::io::Write;
 use std::sync::Arc;
 
 use transship_archive::{ArchiveFile, EntryKind, Fate, TarIndex, TarWriter};
@@ -80,6 +79,30 @@ fn a_size_that_was_not_known_changes_no_byte() {
 }
 
 #[test]
+fn a_stream_may_have_a_long_name() {
+    let long = "n".repeat(200);
+    let tar = |put_it: &dyn Fn(&mut TarWriter)| {
+        let (file, mut writer) = writer();
+        put_it(&mut writer);
+        writer.finish().unwrap();
+        bytes_of(&file)
+    };
+    let whole = tar(&|writer| writer.put_bytes(&long, b"1").unwrap());
+    let streamed = tar(&|writer| {
+        let chunks = || Body::from_bytes("1").chunks(&Cancel::new()).unwrap();
+        // The name is known too late for another header.
+        let late = writer.put_stream(chunks(), |_| Ok(Fate::Keep(long.clone())));
+        assert_eq!(late.unwrap_err().kind(), ErrorKind::Unsupported);
+        assert_eq!(writer.put_stream_as(&long, chunks()).unwrap().offset, 3 * 512);
+        let wrong = transship_core::Expect::digest(sha256(b"other"));
+        let body = Body::from_bytes("1").expecting(&wrong).unwrap();
+        assert!(writer.put_stream_as(&long, body.chunks(&Cancel::new()).unwrap()).is_err());
+    });
+    assert!(whole == streamed);
+    assert_eq!(index_of(&whole).1.document(&long, 1, "x").unwrap(), "1");
+}
+
+#[test]
 fn what_fails_or_is_there_already_leaves_nothing() {
     let plain = {
         let (file, mut writer) = writer();
@@ -104,5 +127,67 @@ fn what_fails_or_is_there_already_leaves_nothing() {
     }
     writer.finish().unwrap();
     assert!(bytes_of(&file) == plain);
-    std::io::stdout().flush().unwrap();
+}
+
+#[test]
+fn headers_say_nothing_of_who_and_when() {
+    let (file, mut writer) = writer();
+    writer.put_bytes("file", b"1").unwrap();
+    writer.put_folder("folder/").unwrap();
+    writer.put_symlink("link", "file").unwrap();
+    assert!(put(&mut writer, "stream", Body::from_bytes(vec![1; 2 << 20])).unwrap());
+    writer.put_bytes(&"n".repeat(200), b"1").unwrap();
+    writer.finish().unwrap();
+    let bytes = bytes_of(&file);
+    let mut archive = tar::Archive::new(&bytes[..]);
+    let mut modes = Vec::new();
+    for entry in archive.entries().unwrap().raw(true) {
+        let entry = entry.unwrap();
+        let header = entry.header().as_ustar().unwrap();
+        assert_eq!((header.username_bytes(), header.groupname_bytes()), (&b""[..], &b""[..]));
+        let header = entry.header();
+        assert_eq!(
+            (header.uid().unwrap(), header.gid().unwrap(), header.mtime().unwrap()),
+            (0, 0, 0)
+        );
+        modes.push((header.entry_type().as_byte(), header.mode().unwrap()));
+    }
+    let expected =
+        [(b'0', 0o444), (b'5', 0o755), (b'2', 0o777), (b'0', 0o444), (b'x', 0o444), (b'0', 0o444)];
+    assert_eq!(modes, expected);
+    assert_eq!(bytes[bytes.len() - 1024..], [0; 1024]);
+}
+
+#[test]
+fn what_was_put_can_be_read_before_the_end() {
+    let (_file, mut writer) = writer();
+    writer.put_bytes("a", b"1").unwrap();
+    for data in [vec![b'x'; 100], vec![b'y'; 3 << 20]] {
+        let chunks = Body::from_bytes(data.clone()).chunks(&Cancel::new()).unwrap();
+        let name = format!("f{}", data.len());
+        let put = writer.put_stream(chunks, |_| Ok(Fate::Keep(name))).unwrap().unwrap();
+        let range = writer.range(put.offset, put.stored.size).unwrap();
+        let mut read = vec![0; data.len()];
+        assert_eq!(range.read_at(0, &mut read).unwrap(), data.len());
+        assert!(read == data);
+    }
+}
+
+#[test]
+fn rewinding_goes_back_to_any_entry() {
+    let (file, mut writer) = writer();
+    writer.put_bytes("a", b"1").unwrap();
+    let at = writer.position();
+    writer.put_bytes("b", &vec![2; 3 << 20]).unwrap();
+    writer.put_bytes("c", b"3").unwrap();
+    writer.rewind(at);
+    assert_eq!(writer.position(), at);
+    writer.put_bytes("d", b"4").unwrap();
+    let here = writer.position();
+    writer.put_bytes("e", b"5").unwrap();
+    writer.rewind(here);
+    writer.finish().unwrap();
+    let (_archive, index) = index_of(&bytes_of(&file));
+    assert_eq!(index.names().collect::<Vec<_>>(), ["a", "d"]);
+    assert_eq!(file.metadata().unwrap().len(), here + 1024);
 }

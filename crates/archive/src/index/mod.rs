@@ -138,21 +138,22 @@ impl TarIndex {
     }
 
     /// What is below a name makes that name a folder's; it can be nothing else.
+    ///
+    /// Sorted, because looking up every parent of every name takes minutes for names made to be deep.
     fn check_folders(&self) -> Result<()> {
-        for entry in &self.entries {
-            let mut above = &*entry.name;
-            while let Some((parent, _)) = above.rsplit_once('/') {
-                above = parent;
-                match self.at_name(parent) {
-                    Some(Entry { kind: EntryKind::Folder, .. }) => break,
-                    None => {}
-                    Some(other) => {
-                        return Err(Error::new(
-                            ErrorKind::Corrupt,
-                            format!("{}, and {} lies below it", Shown(other), Shown(entry)),
-                        ));
-                    }
-                }
+        let mut sorted: Vec<&Entry> = self.entries.iter().collect();
+        sorted.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        let mut below = String::new();
+        for entry in self.entries.iter().filter(|entry| entry.kind != EntryKind::Folder) {
+            below.clear();
+            below.push_str(&entry.name);
+            below.push('/');
+            let at = sorted.partition_point(|other| *other.name < *below);
+            if let Some(other) = sorted.get(at).filter(|other| other.name.starts_with(&below)) {
+                return Err(Error::new(
+                    ErrorKind::Corrupt,
+                    format!("{}, and {:?} lies below it", Shown(entry), other.name),
+                ));
             }
         }
         Ok(())
@@ -183,10 +184,16 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
+struct Limits {
+    entries: usize,
+    names: usize,
+}
+
 /// An index being made.
 struct Reading<'a> {
     index: TarIndex,
     names: usize,
+    limits: Limits,
     cancel: &'a Cancel,
 }
 
@@ -194,7 +201,8 @@ impl<'a> Reading<'a> {
     fn new(file: FileRange, cancel: &'a Cancel) -> Self {
         let end = End { at: 0, marked: false };
         let index = TarIndex { file, entries: Vec::new(), by_name: HashMap::new(), end };
-        Self { index, names: 0, cancel }
+        let limits = Limits { entries: ENTRY_LIMIT, names: NAMES_LIMIT };
+        Self { index, names: 0, limits, cancel }
     }
 
     fn take(&mut self, member: &Member) -> Result<()> {
@@ -202,11 +210,12 @@ impl<'a> Reading<'a> {
             format!("entry {:?} at offset {}", String::from_utf8_lossy(&member.name), member.header)
         };
         self.names += member.name.len() + member.link.len();
-        if self.index.entries.len() >= ENTRY_LIMIT || self.names > NAMES_LIMIT {
+        let Limits { entries, names } = self.limits;
+        if self.index.entries.len() >= entries || self.names > names {
             return Err(Error::new(
                 ErrorKind::LimitExceeded,
                 format!(
-                    "{}: the archive has more than {ENTRY_LIMIT} entries, or more than {NAMES_LIMIT} bytes of names",
+                    "{}: the archive has more than {entries} entries, or more than {names} bytes of names",
                     shown()
                 ),
             ));
@@ -262,4 +271,42 @@ pub(crate) fn clean(name: &[u8]) -> Result<Option<String>> {
         cleaned.extend_from_slice(part);
     }
     Ok(String::from_utf8(cleaned).ok().filter(|name| !name.is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_limited() {
+        let cancel = Cancel::new();
+        let taken = |limits| {
+            let file = FileRange::whole(tempfile::tempfile().unwrap(), std::path::Path::new("t"));
+            let mut reading = Reading { limits, ..Reading::new(file.unwrap(), &cancel) };
+            let member = |n: usize| {
+                let (name, link) = (format!("{n:06}").into_bytes(), b"link".to_vec());
+                Member { kind: Type::Symlink, name, link, header: 0, offset: 0, size: 0 }
+            };
+            let failed = (0..1000).find_map(|n| Some((n, reading.take(&member(n)).err()?.kind())));
+            failed.unwrap()
+        };
+        let names = Limits { entries: 900, names: 1000 };
+        assert_eq!(taken(names), (100, ErrorKind::LimitExceeded));
+        let entries = Limits { entries: 50, names: 1000 };
+        assert_eq!(taken(entries), (50, ErrorKind::LimitExceeded));
+    }
+
+    #[test]
+    fn names_are_cleaned() {
+        for (name, cleaned) in [
+            ("a", Some("a")),
+            ("./a//b/", Some("a/b")),
+            ("a/./b", Some("a/b")),
+            (".a/..b", Some(".a/..b")),
+            ("./", None),
+            ("", None),
+        ] {
+            assert_eq!(clean(name.as_bytes()).unwrap().as_deref(), cleaned, "{name}");
+        }
+    }
 }

@@ -305,10 +305,10 @@ mod tests {
     }
 
     #[test]
-    fn an_archive_of_4000_images_costs_half_a_read_an_entry() {
+    fn an_archive_of_many_images_costs_half_a_read_an_entry() {
         for layer in [2 << 10, 60 << 10, 3 << 20] {
             let mut ghost = Ghost::default();
-            for image in 0..4000 {
+            for image in 0..1000 {
                 ghost.put(&format!("{image:064}.tar"), layer);
                 for (file, size) in [("", 0), ("VERSION", 3), ("json", 1500), ("layer.tar", 0)] {
                     ghost.put(&format!("{image:064}/{file}"), size);
@@ -317,9 +317,9 @@ mod tests {
             }
             ghost.put("manifest.json", 12 << 20);
             let entries = ghost.scan();
-            assert_eq!(entries, 24_001);
+            assert_eq!(entries, 6001);
             let reads = ghost.reads.get();
-            assert!(reads <= entries / 2 + 1000, "{reads} reads with layers of {layer} bytes");
+            assert!(reads <= entries / 2, "{reads} reads with layers of {layer} bytes");
         }
     }
 
