@@ -1,4 +1,46 @@
 //! `docker-archive:`: images in the archives that `docker save` writes.
+//!
+//! # References
+//!
+//! `docker-archive:PATH[:NAME|:@INDEX|@DIGEST]`
+//!
+//! | text | means |
+//! |---|---|
+//! | `PATH` | the only image of an archive; when writing, an image without a name |
+//! | `PATH:NAME` | the image of a docker name; `x` is `docker.io/library/x:latest`, on both sides |
+//! | `PATH:@INDEX` | the image at a position in `manifest.json`, from 0; for reading only |
+//! | `PATH@sha256:HEX` | the image of an image ID, which is the digest of its config; for reading only |
+//!
+//! The path ends at the first colon. One that belongs to it is written `\:`, and a backslash before a colon or a
+//! backslash `\\`; the colon of a drive (`C:\`, `C:/`) is a part of the path. The path `-` is standard input or output.
+//!
+//! # What is read
+//!
+//! The archives of docker (before and since release 25), podman, skopeo, buildah, containerd, crane, ko, jib, bazel,
+//! kaniko and nix, plain or compressed as a whole. The headers of the tar are read once, by
+//! [`TarIndex`](transship_archive::TarIndex); files are then read by position, links resolved within the archive.
+//!
+//! - `manifest.json` lists the images. An image without a stored manifest gets one that is made of its config and
+//!   layers, the same each time. Where the same tar is an OCI layout, too, and has a manifest for the config with all
+//!   of its blobs, that one is served.
+//! - **The diff IDs in the config are what layers are held to**, on every pass. A plain layer is served under its diff
+//!   ID. One that is compressed by gzip or zstd is served as it is, and decompressed on the side to be checked; its
+//!   digest is computed when the manifest is first asked for. OCI has no name for other compressions: such layers are
+//!   served plain.
+//! - The image ID is the digest of the config's bytes. The names of files are not believed.
+//! - A name that is none, and a name that two images have, do not hide an image: it is there by index and ID.
+//! - Archives of docker before 1.10, which have no `manifest.json`, are refused.
+//!
+//! # What is written
+//!
+//! `<diff ID>.tar` for each layer, once, and for each image `<image ID>.json` and the `<id>/` folders that docker before
+//! 1.10 read; then `manifest.json` and `repositories`. Images come in the order of their commits; images with one config
+//! are one entry with all of their names; a name that was given to an earlier image moves to the later one.
+//! The same images give the same bytes.
+//!
+//! The archive is written beside its target and put in its place when it is complete; one that was there stays as it is
+//! until then. Manifests are not kept: readers make them, of OCI types, so that an image has another manifest digest
+//! than where it came from, and the same image ID.
 
 mod archive;
 mod choose;
