@@ -48,11 +48,12 @@
 //! | `oci.shared-blob-dir` | a folder that holds `ALGORITHM/ENCODED` of every blob, in place of the layout's `blobs` |
 //! | `oci-archive.docker-manifest` | `false` leaves `manifest.json` out |
 
+mod archive;
+mod destination;
 mod embedded;
 mod layout;
 mod names;
 mod platform;
-mod reader;
 mod reference;
 mod select;
 mod source;

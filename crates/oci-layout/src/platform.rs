@@ -5,9 +5,7 @@ use transship_core::{MediaType, Platform, media_types};
 
 /// What a config says that its image runs on; `None` when it is no image's config, or says nothing.
 pub(crate) fn of_config(media_type: &MediaType, bytes: &[u8]) -> Option<Platform> {
-    let is_image =
-        *media_type == MediaType::ImageConfig || media_type.as_ref() == media_types::DOCKER_CONFIG;
-    if !is_image {
+    if !is_image_config(media_type) {
         return None;
     }
     let config: Config = serde_json::from_slice(bytes).ok()?;
@@ -17,6 +15,11 @@ pub(crate) fn of_config(media_type: &MediaType, bytes: &[u8]) -> Option<Platform
     platform.os_version = some(config.os_version);
     platform.os_features = config.os_features.unwrap_or_default();
     Some(platform)
+}
+
+/// Whether a config is that of an image, and not of an artifact.
+pub(crate) fn is_image_config(media_type: &MediaType) -> bool {
+    *media_type == MediaType::ImageConfig || media_type.as_ref() == media_types::DOCKER_CONFIG
 }
 
 #[derive(Deserialize)]

@@ -60,7 +60,9 @@ impl Locator {
         }
         let select = match rest.strip_prefix('@') {
             Some(index) => Selector::Index(parse_index(text, index)?),
-            None => Selector::Name(parse_name(rest).map_err(|e| no_place(text, e))?),
+            None => Selector::Name(parse_name(rest).map_err(|e| {
+                e.context(format!("\"{}\" is no place in a layout", Escaped(text)))
+            })?),
         };
         Ok(Self::of_path(&path)?.with(select))
     }
@@ -102,12 +104,17 @@ pub(crate) fn parse_name(text: &str) -> Result<ImageName> {
     }
     match DockerName::parse(text) {
         Ok(_) => Ok(name),
-        Err(docker) => Err(Error::new(
-            ErrorKind::InvalidReference,
-            format!("\"{}\" is no name that a layout can hold", Escaped(text)),
-        )
-        .hint("names are letters and digits, joined by one of / - . _ : @ + or by --")
-        .caused_by(docker)),
+        Err(docker) => {
+            let message = format!("\"{}\" is no name that a layout can hold", Escaped(text));
+            let error = Error::new(ErrorKind::InvalidReference, message);
+            Err(if text.starts_with('\\') {
+                error.hint(r"a colon in the path is written \:")
+            } else {
+                error
+                    .hint("names are letters and digits, joined by one of / - . _ : @ + or by --")
+                    .caused_by(docker)
+            })
+        }
     }
 }
 
@@ -222,11 +229,6 @@ fn parse_index(text: &str, index: &str) -> Result<usize> {
         return Err(invalid(text, "an index is written without leading zeros"));
     }
     index.parse().map_err(|e| invalid(text, "the index is too large").caused_by(e))
-}
-
-fn no_place(text: &str, error: Error) -> Error {
-    let error = error.context(format!("\"{}\" is no place in a layout", Escaped(text)));
-    if text.contains('\\') { error.hint(r"a colon in the path is written \:") } else { error }
 }
 
 fn invalid(text: &str, why: &str) -> Error {

@@ -12,13 +12,14 @@ use transship_core::{
 };
 
 use crate::Kind;
+use crate::archive::{self, LayoutReader};
+use crate::destination;
 use crate::layout::Layout;
-use crate::reader::LayoutReader;
 use crate::reference::Locator;
 use crate::select::{self, image_names};
 use crate::source::LayoutSource;
 use crate::storage::{FolderStorage, Storage, TarStorage};
-use crate::write::{self, Way};
+use crate::write::Way;
 
 const SYNTAX: &str = "PATH[:NAME|:@INDEX|@DIGEST]";
 
@@ -134,7 +135,7 @@ impl Transport for OciLayout {
         let place = place(Kind::Folder, at)?;
         let mode = how.mode.unwrap_or(self.default_mode());
         let way = Way::Folder { shared: self.shared_blobs.clone() };
-        write::destination(way, place, mode, how).await.context(|| at)
+        destination::open(way, place, mode, how).await.context(|| at)
     }
 
     fn archives(&self) -> Option<&dyn Archives> {
@@ -154,7 +155,7 @@ impl Archives for OciLayout {
         let place = place(Kind::Folder, at)?;
         let mode = how.mode.unwrap_or(self.default_mode());
         let way = Way::Folder { shared: self.shared_blobs.clone() };
-        write::writer(way, place, mode, how).await.context(|| at)
+        archive::write(way, place, mode, how).await.context(|| at)
     }
 }
 
@@ -190,7 +191,7 @@ impl Transport for OciArchive {
         let place = place(Kind::Tar, at)?;
         let mode = how.mode.unwrap_or(self.default_mode());
         let way = Way::Tar { docker_manifest: self.docker_manifest };
-        write::destination(way, place, mode, how).await.context(|| at)
+        destination::open(way, place, mode, how).await.context(|| at)
     }
 
     fn archives(&self) -> Option<&dyn Archives> {
@@ -210,7 +211,7 @@ impl Archives for OciArchive {
         let place = place(Kind::Tar, at)?;
         let mode = how.mode.unwrap_or(self.default_mode());
         let way = Way::Tar { docker_manifest: self.docker_manifest };
-        write::writer(way, place, mode, how).await.context(|| at)
+        archive::write(way, place, mode, how).await.context(|| at)
     }
 }
 

@@ -15,6 +15,11 @@ pub(crate) struct FolderStorage {
     blobs: PathBuf,
 }
 
+/// The file of a blob below such a folder.
+pub(crate) fn blob_file(root: &Path, digest: &Digest) -> PathBuf {
+    root.join(digest.algorithm().as_ref()).join(digest.digest())
+}
+
 /// The folder that holds `ALGORITHM/ENCODED` of each blob of a layout.
 pub(crate) fn blob_root(folder: &Path, shared: Option<&Path>) -> PathBuf {
     shared.map_or_else(|| folder.join(BLOBS), Path::to_owned)
@@ -32,7 +37,7 @@ impl Storage for FolderStorage {
     }
 
     fn blob(&self, digest: &Digest) -> Result<Option<FileRange>> {
-        let path = self.blobs.join(digest.algorithm().as_ref()).join(digest.digest());
+        let path = blob_file(&self.blobs, digest);
         let Some(file) = if_there(open_regular(&path))? else { return Ok(None) };
         FileRange::whole(file, path).map(Some)
     }

@@ -1,14 +1,20 @@
-//! The seam between the logic of layouts and where their files are: a folder, an indexed tar.
+//! The seams between the logic of layouts and where their files are: a folder, a tar.
 
 mod folder;
+mod folder_store;
 mod tar;
+mod tar_store;
 
 use std::fmt;
 
-use transship_core::{Digest, FileRange, Result};
+use transship_core::{Body, Cancel, Digest, Expect, FileRange, Result, Stored};
 
-pub(crate) use folder::{FolderStorage, blob_root};
+use crate::write::NewImage;
+
+pub(crate) use folder::FolderStorage;
+pub(crate) use folder_store::FolderStore;
 pub(crate) use tar::TarStorage;
+pub(crate) use tar_store::TarStore;
 
 /// Where a layout's files are read from. Methods block.
 pub(crate) trait Storage: fmt::Debug + Send + Sync {
@@ -17,4 +23,23 @@ pub(crate) trait Storage: fmt::Debug + Send + Sync {
 
     /// The bytes of a blob, unchecked; `None` when it is not there.
     fn blob(&self, digest: &Digest) -> Result<Option<FileRange>>;
+}
+
+/// Where a layout's files are written to. Methods block, and may run concurrently. Nothing shows before
+/// [`publish`](Self::publish).
+pub(crate) trait Store: fmt::Debug + Send + Sync {
+    /// The blob, if it was put, or is in place and true.
+    fn has(&self, want: &Expect, cancel: &Cancel) -> Result<Option<Stored>>;
+
+    /// Keeps a blob for [`publish`](Self::publish).
+    fn put(&self, body: Body, cancel: &Cancel) -> Result<Stored>;
+
+    /// The bytes of a blob that [`has`](Self::has) knows.
+    fn read(&self, digest: &Digest) -> Result<Option<FileRange>>;
+
+    /// Shows images: all of them at once, durably, or none.
+    fn publish(&self, images: &[NewImage], cancel: &Cancel) -> Result<()>;
+
+    /// Removes what was not published. Nothing else runs then, and nothing follows.
+    fn close(&self);
 }

@@ -1,15 +1,29 @@
-//! Writing, which comes next.
+//! A layout being written, wherever its files are.
 
-use std::path::PathBuf;
+mod complete;
+mod docker;
+mod image;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use transship_core::{
-    ArchiveWriter, Error, ErrorKind, ImageDestination, Result, WriteMode, WriteOptions,
+    Body, CONFIG_LIMIT, Cancel, Descriptor, Document, Expect, Manifest, Reference, Result,
+    ResultExt, Stored, WriteMode, WriteOptions, run_blocking,
 };
 
-use crate::reference::Locator;
+use crate::Kind;
+use crate::names::{Written, strip};
+use crate::platform::of_config;
+use crate::reference::{Locator, Selector};
+use crate::storage::{FolderStore, Store, TarStore};
+use complete::Completeness;
+
+pub(crate) use docker::manifest_json;
+pub(crate) use image::{NewImage, enter_all};
 
 /// How a layout is written.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Way {
     /// To a folder; its blobs may be in another one.
     Folder { shared: Option<PathBuf> },
@@ -17,20 +31,152 @@ pub(crate) enum Way {
     Tar { docker_manifest: bool },
 }
 
-pub(crate) async fn destination(
-    way: Way,
-    _: Locator,
-    _: WriteMode,
-    _: &WriteOptions,
-) -> Result<Box<dyn ImageDestination>> {
-    Err(Error::new(ErrorKind::Unsupported, format!("{way:?}: writing comes next")))
+/// A layout being written: its blobs, and the images that were committed.
+#[derive(Debug)]
+pub(crate) struct Writing {
+    kind: Kind,
+    place: Locator,
+    store: Box<dyn Store>,
+    images: Mutex<Vec<NewImage>>,
+    /// Held by each step while it runs.
+    running: RwLock<()>,
 }
 
-pub(crate) async fn writer(
-    way: Way,
-    _: Locator,
-    _: WriteMode,
-    _: &WriteOptions,
-) -> Result<Box<dyn ArchiveWriter>> {
-    Err(Error::new(ErrorKind::Unsupported, format!("{way:?}: writing comes next")))
+impl Writing {
+    /// Opens the place. Nothing changes that shows.
+    pub(crate) async fn open(
+        way: Way,
+        place: &Locator,
+        mode: WriteMode,
+        how: &WriteOptions,
+    ) -> Result<Arc<Self>> {
+        let (path, how) = (PathBuf::from(&place.path), how.clone());
+        let kind = match way {
+            Way::Folder { .. } => Kind::Folder,
+            Way::Tar { .. } => Kind::Tar,
+        };
+        let store = run_blocking(move |_| store(&way, &path, mode, &how)).await?;
+        let place = place.with(Selector::None);
+        let (images, running) = (Mutex::default(), RwLock::default());
+        Ok(Arc::new(Self { kind, place, store, images, running }))
+    }
+
+    /// The reference of the place, or of an image in it.
+    pub(crate) fn reference(&self, select: Selector) -> Reference {
+        self.kind.reference(&self.place.with(select))
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Runs one step of the work.
+    pub(crate) async fn step<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self, &Cancel) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let this = Arc::clone(self);
+        run_blocking(move |cancel| {
+            let _running = this.running.read().unwrap_or_else(PoisonError::into_inner);
+            // It may have been given up before it began.
+            cancel.check()?;
+            work(&this, cancel)
+        })
+        .await
+    }
+
+    /// Waits for the steps that run and removes what was not published.
+    pub(crate) fn close(&self) {
+        let _alone = self.running.write().unwrap_or_else(PoisonError::into_inner);
+        self.store.close();
+    }
+
+    pub(crate) fn has(&self, want: &Expect, cancel: &Cancel) -> Result<Option<Stored>> {
+        self.store.has(want, cancel)
+    }
+
+    pub(crate) fn put(&self, expect: &Expect, body: Body, cancel: &Cancel) -> Result<Stored> {
+        self.store.put(body.expecting(expect)?, cancel)
+    }
+
+    pub(crate) fn put_manifest(&self, manifest: &Manifest, cancel: &Cancel) -> Result<()> {
+        let body = Body::from_bytes(manifest.bytes().clone());
+        let expect = Expect::from(manifest.descriptor());
+        self.put(&expect, body, cancel)
+            .context(|| format!("manifest {}", manifest.descriptor().digest))?;
+        Ok(())
+    }
+
+    /// Records an image, which then shows with [`publish`](Self::publish).
+    ///
+    /// # Errors
+    /// `NotFound` for what it needs and is not there, `AlreadyExists` for a second one without a name.
+    pub(crate) fn record(&self, image: &Image<'_>, cancel: &Cancel) -> Result<Descriptor> {
+        let mut complete = Completeness::new(&*self.store, image.put, image.absent, cancel);
+        let referrers = complete.check(image.root)?;
+        let reached = complete.into_reached();
+        let entry = self.entry(image.root)?;
+        self.check_nameless(&entry, image.names)?;
+        self.put_manifest(image.root, cancel)?;
+        let names = image.names.to_vec();
+        self.images().push(NewImage { names, entry: entry.clone(), referrers, reached });
+        Ok(entry)
+    }
+
+    /// Shows all images that were recorded.
+    pub(crate) fn publish(&self, cancel: &Cancel) -> Result<()> {
+        let images = std::mem::take(&mut *self.images());
+        self.store.publish(&images, cancel)
+    }
+
+    fn images(&self) -> MutexGuard<'_, Vec<NewImage>> {
+        self.images.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The entry of a root: what its descriptor says, without names, and its platform.
+    fn entry(&self, root: &Manifest) -> Result<Descriptor> {
+        let mut entry = root.descriptor().clone();
+        strip(&mut entry);
+        if entry.platform.is_none()
+            && let Document::Image(image) = root.document()?
+            && image.config.size <= CONFIG_LIMIT
+            && let Some(range) = self.store.read(&image.config.digest)?
+        {
+            let mut bytes = vec![0; usize::try_from(range.len().min(CONFIG_LIMIT)).unwrap_or(0)];
+            range.read_at(0, &mut bytes)?;
+            entry.platform = of_config(&image.config.media_type, &bytes);
+        }
+        Ok(entry)
+    }
+
+    /// Says early that a second image has no name, where both are of this writer.
+    fn check_nameless(&self, entry: &Descriptor, names: &[Written]) -> Result<()> {
+        let images = self.images();
+        let other = images
+            .iter()
+            .find(|image| image.names.is_empty() && image.entry.digest != entry.digest);
+        match other {
+            Some(other) if names.is_empty() => Err(image::second_nameless(&other.entry)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// An image that is committed.
+#[derive(Debug)]
+pub(crate) struct Image<'a> {
+    pub(crate) root: &'a Manifest,
+    pub(crate) absent: &'a [Descriptor],
+    /// The manifests that were put for it.
+    pub(crate) put: &'a [Manifest],
+    pub(crate) names: &'a [Written],
+}
+
+fn store(way: &Way, path: &Path, mode: WriteMode, how: &WriteOptions) -> Result<Box<dyn Store>> {
+    Ok(match way {
+        Way::Folder { shared } => Box::new(FolderStore::open(path, shared.as_deref(), mode)?),
+        Way::Tar { docker_manifest } => {
+            Box::new(TarStore::open(path, *docker_manifest, mode, how)?)
+        }
+    })
 }

@@ -1,19 +1,22 @@
-//! [`LayoutReader`]: all images of a layout.
+//! [`LayoutReader`] and [`LayoutWriter`]: several images of a layout.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use transship_core::{
-    ArchiveEntry, ArchiveReader, Descriptor, Document, EntryDetails, Error, ErrorKind, ImageSource,
-    Reference, Result, ResultExt, run_blocking,
+    ArchiveEntry, ArchiveReader, ArchiveWriter, Descriptor, Document, EntryDetails, Error,
+    ErrorKind, ImageDestination, ImageName, ImageSource, Reference, Result, ResultExt, WriteMode,
+    WriteOptions, run_blocking,
 };
 
 use crate::Kind;
+use crate::destination::{Ends, LayoutDestination, without_repeats};
 use crate::layout::Layout;
 use crate::reference::{Locator, Selector, parse_name};
 use crate::select::{self, Image, Root, check_depth, config_platform};
 use crate::source::LayoutSource;
+use crate::write::{Way, Writing};
 
 /// A layout, opened once.
 #[derive(Debug)]
@@ -168,4 +171,53 @@ fn add(
         _ => {}
     }
     Ok(())
+}
+
+/// Opens a layout for several images.
+pub(crate) async fn write(
+    way: Way,
+    place: Locator,
+    mode: WriteMode,
+    how: &WriteOptions,
+) -> Result<Box<dyn ArchiveWriter>> {
+    if place.select != Selector::None {
+        return Err(Error::new(
+            ErrorKind::InvalidReference,
+            "it names an image, where a place for several is needed",
+        )
+        .hint("leave out what stands behind the path"));
+    }
+    let writing = Writing::open(way, &place, mode, how).await?;
+    let reference = writing.reference(Selector::None);
+    Ok(Box::new(LayoutWriter { writing, reference }))
+}
+
+/// Writes several images to a layout; they show all together.
+#[derive(Debug)]
+struct LayoutWriter {
+    writing: Arc<Writing>,
+    reference: Reference,
+}
+
+impl Drop for LayoutWriter {
+    fn drop(&mut self) {
+        self.writing.close();
+    }
+}
+
+#[async_trait]
+impl ArchiveWriter for LayoutWriter {
+    fn reference(&self) -> &Reference {
+        &self.reference
+    }
+
+    async fn image(&self, names: &[ImageName]) -> Result<Box<dyn ImageDestination + '_>> {
+        let (writing, names) = (Arc::clone(&self.writing), without_repeats(names.to_vec()));
+        let opened = LayoutDestination::new(writing, &names, Ends::WithWriter);
+        Ok(Box::new(opened.context(|| &self.reference)?))
+    }
+
+    async fn finish(self: Box<Self>) -> Result<()> {
+        self.writing.step(Writing::publish).await.context(|| &self.reference)
+    }
 }

@@ -1,0 +1,190 @@
+//! [`LayoutDestination`]: one image of a layout, being written.
+
+use std::marker::PhantomData;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use transship_core::{
+    Accepts, AcceptsOrder, Body, Commit, Committed, Digest, Error, ErrorKind, Expect,
+    ImageDestination, ImageName, Manifest, Reference, Result, ResultExt, Shows, Stored, WriteMode,
+    WriteOptions,
+};
+
+use crate::Kind;
+use crate::names::Written;
+use crate::reference::{Locator, Selector, parse_name};
+use crate::write::{Image, Way, Writing};
+
+/// Opens a place for one image.
+pub(crate) async fn open(
+    way: Way,
+    place: Locator,
+    mode: WriteMode,
+    how: &WriteOptions,
+) -> Result<Box<dyn ImageDestination>> {
+    let names = names(&place, how)?;
+    let writing = Writing::open(way, &place, mode, how).await?;
+    Ok(Box::new(LayoutDestination::new(writing, &names, Ends::WithCommit)?))
+}
+
+/// What publishes the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ends {
+    /// Its commit.
+    WithCommit,
+    /// The writer that it is a part of.
+    WithWriter,
+}
+
+/// Writes one image to a layout.
+#[derive(Debug)]
+pub(crate) struct LayoutDestination<'w> {
+    writing: Arc<Writing>,
+    reference: Reference,
+    names: Vec<Written>,
+    accepts: Accepts,
+    /// Manifests that were put.
+    put: Arc<Mutex<Vec<Manifest>>>,
+    ends: Ends,
+    writer: PhantomData<&'w ()>,
+}
+
+impl LayoutDestination<'_> {
+    /// # Errors
+    /// `InvalidReference` for a name that a layout cannot hold, or that no reference to this place can hold.
+    pub(crate) fn new(writing: Arc<Writing>, names: &[ImageName], ends: Ends) -> Result<Self> {
+        let names: Vec<Written> = names.iter().map(Written::new).collect::<Result<_>>()?;
+        for name in &names {
+            check_reference(&writing.reference(Selector::Name(name.name.clone())))?;
+        }
+        let select = names.first().map_or(Selector::None, |name| Selector::Name(name.name.clone()));
+        let mut accepts = Accepts::anything();
+        if writing.kind() == Kind::Tar {
+            accepts.order = AcceptsOrder::AsPlanned;
+        }
+        if ends == Ends::WithWriter {
+            accepts.shows = Shows::AtFinish;
+        }
+        let reference = writing.reference(select);
+        let (put, writer) = (Arc::default(), PhantomData);
+        Ok(Self { writing, reference, names, accepts, put, ends, writer })
+    }
+
+    fn references(&self, root: &Digest) -> Vec<Reference> {
+        if self.names.is_empty() {
+            return vec![self.writing.reference(Selector::Digest(root.clone()))];
+        }
+        let reference = |name: &Written| self.writing.reference(Selector::Name(name.name.clone()));
+        self.names.iter().map(reference).collect()
+    }
+}
+
+impl Drop for LayoutDestination<'_> {
+    fn drop(&mut self) {
+        if self.ends == Ends::WithCommit {
+            self.writing.close();
+        }
+    }
+}
+
+#[async_trait]
+impl ImageDestination for LayoutDestination<'_> {
+    fn reference(&self) -> &Reference {
+        &self.reference
+    }
+
+    fn accepts(&self) -> &Accepts {
+        &self.accepts
+    }
+
+    async fn has(&self, want: &Expect) -> Result<Option<Stored>> {
+        let want = want.clone();
+        self.writing
+            .step(move |writing, cancel| writing.has(&want, cancel))
+            .await
+            .context(|| &self.reference)
+    }
+
+    async fn put_blob(&self, expect: Expect, body: Body) -> Result<Stored> {
+        let what =
+            expect.digest.as_ref().map_or_else(|| "blob".to_owned(), |d| format!("blob {d}"));
+        self.writing
+            .step(move |writing, cancel| writing.put(&expect, body, cancel).context(|| what))
+            .await
+            .context(|| &self.reference)
+    }
+
+    async fn put_manifest(&self, manifest: &Manifest) -> Result<()> {
+        let (manifest, put) = (manifest.clone(), Arc::clone(&self.put));
+        self.writing
+            .step(move |writing, cancel| {
+                writing.put_manifest(&manifest, cancel)?;
+                put.lock().unwrap_or_else(PoisonError::into_inner).push(manifest);
+                Ok(())
+            })
+            .await
+            .context(|| &self.reference)
+    }
+
+    async fn commit(self: Box<Self>, what: Commit<'_>) -> Result<Committed> {
+        let (root, absent) = (what.root.clone(), what.absent.to_vec());
+        let (names, put, ends) = (self.names.clone(), Arc::clone(&self.put), self.ends);
+        let entry = self
+            .writing
+            .step(move |writing, cancel| {
+                let put = put.lock().unwrap_or_else(PoisonError::into_inner);
+                let image = Image { root: &root, absent: &absent, put: &put, names: &names };
+                let entry = writing.record(&image, cancel)?;
+                if ends == Ends::WithCommit {
+                    writing.publish(cancel)?;
+                }
+                Ok(entry)
+            })
+            .await
+            .context(|| &self.reference)?;
+        let references = self.references(&entry.digest);
+        Ok(Committed::new(entry, references))
+    }
+}
+
+/// The names of an image: the one in the reference, then those of the options; without either, those to fall back to,
+/// of which a layout takes what it can hold.
+fn names(place: &Locator, how: &WriteOptions) -> Result<Vec<ImageName>> {
+    let mut names = match &place.select {
+        Selector::None => Vec::new(),
+        Selector::Name(name) => vec![name.clone()],
+        Selector::Index(_) | Selector::Digest(_) => {
+            return Err(Error::new(
+                ErrorKind::InvalidReference,
+                "an image is written under a name; an index or digest is for reading",
+            )
+            .hint("the form is PATH or PATH:NAME"));
+        }
+    };
+    names.extend(how.names.iter().cloned());
+    if names.is_empty() {
+        let holds = |name: &&ImageName| parse_name(name.as_str()).is_ok();
+        names.extend(how.fallback_names.iter().filter(holds).cloned());
+    }
+    Ok(without_repeats(names))
+}
+
+/// Each name once, in the order given.
+pub(crate) fn without_repeats(names: Vec<ImageName>) -> Vec<ImageName> {
+    let mut once = Vec::with_capacity(names.len());
+    for name in names {
+        if !once.contains(&name) {
+            once.push(name);
+        }
+    }
+    once
+}
+
+fn check_reference(reference: &Reference) -> Result<()> {
+    let text = reference.locator();
+    if Locator::parse(text).is_ok_and(|parsed| parsed.to_string() == text) {
+        return Ok(());
+    }
+    let message = format!("{reference} would not be read back as this name at this path");
+    Err(Error::new(ErrorKind::InvalidReference, message))
+}

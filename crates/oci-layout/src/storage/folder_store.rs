@@ -1,0 +1,388 @@
+//! A layout in a folder, being written. The order of things, and the locks, are in the
+//! [crate's documentation](crate#writing-to-a-folder).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use transship_archive::layout::{
+    BLOBS, INDEX_FILE, INDEX_LIMIT, LAYOUT_BYTES, LAYOUT_FILE, LAYOUT_LIMIT, LayoutIndex,
+    check_layout,
+};
+use transship_core::{
+    Body, Cancel, Digest, Error, ErrorKind, Expect, FileRange, Result, ResultExt, Stored, WriteMode,
+};
+use transship_local::{
+    Lock, Publish, StagedFile, StagedFolder, Target, is_ours, open_regular, sync_folder, true_blob,
+    write_body,
+};
+
+use super::folder::{blob_file, blob_root};
+use super::{FolderStorage, Storage, Store};
+use crate::layout::Layout;
+use crate::write::{NewImage, enter_all};
+
+/// A layout in a folder, being written.
+#[derive(Debug)]
+pub(crate) struct FolderStore {
+    /// The layout's folder, symlinks resolved.
+    target: PathBuf,
+    shared: Option<PathBuf>,
+    mode: WriteMode,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The content lock, where there is a layout.
+    lock: Option<Lock>,
+    room: Option<Arc<Room>>,
+    /// Blobs that were put, and their sizes.
+    put: BTreeMap<String, u64>,
+    /// Blobs that were found in place, and true.
+    found: BTreeMap<String, u64>,
+}
+
+/// Where blobs wait for the commit, as `blobs/ALGORITHM/ENCODED`.
+#[derive(Debug)]
+enum Room {
+    /// In what becomes the layout.
+    New(StagedFolder),
+    /// Near the place where they will be.
+    Near(StagedFolder),
+}
+
+impl Room {
+    fn folder(&self) -> &Path {
+        let (Self::New(staged) | Self::Near(staged)) = self;
+        staged.path()
+    }
+
+    fn blob(&self, digest: &Digest) -> PathBuf {
+        blob_file(&self.folder().join(BLOBS), digest)
+    }
+}
+
+/// What is at the place of a layout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Nothing, or an empty folder.
+    Free,
+    /// A layout; it may lack its `index.json`, if its first writer was killed.
+    Layout,
+}
+
+impl FolderStore {
+    /// Looks at the place. Changes nothing.
+    ///
+    /// # Errors
+    /// `AlreadyExists`, `Unsupported` for what is no layout and not empty, `Corrupt` for a layout that cannot be joined.
+    pub(crate) fn open(path: &Path, shared: Option<&Path>, mode: WriteMode) -> Result<Self> {
+        let target = match Target::look_at(path)? {
+            Target::Absent(path) | Target::Folder(path) => path,
+            Target::File(path) | Target::Stream(path) => {
+                let message = format!("{} is no folder", path.display());
+                return Err(Error::new(ErrorKind::Unsupported, message)
+                    .hint("a layout in a tar is oci-archive:"));
+            }
+        };
+        if look(&target)? == Place::Layout {
+            match mode {
+                WriteMode::Create => return Err(exists(&target)),
+                WriteMode::Append => drop(read_index(&target)?),
+                _ => {}
+            }
+        }
+        let shared = shared.map(Path::to_owned);
+        Ok(Self { target, shared, mode, state: Mutex::default() })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn root(&self) -> PathBuf {
+        blob_root(&self.target, self.shared.as_deref())
+    }
+
+    /// Takes the content lock, if there is a layout and nobody has taken it yet.
+    fn lock_content(&self, cancel: &Cancel) -> Result<()> {
+        if self.state().lock.is_some() {
+            return Ok(());
+        }
+        match Lock::shared(&self.target.join(BLOBS), cancel) {
+            Ok(lock) => {
+                // Two steps may have taken one each; either will do.
+                self.state().lock.get_or_insert(lock);
+                Ok(())
+            }
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
+            Err(e) => Err(e),
+        }
+    }
+
+    fn room(&self, cancel: &Cancel) -> Result<Arc<Room>> {
+        self.lock_content(cancel)?;
+        let mut state = self.state();
+        if let Some(room) = &state.room {
+            return Ok(Arc::clone(room));
+        }
+        let in_layout = look(&self.target)? == Place::Layout;
+        let room = if in_layout || self.shared.is_some() {
+            Room::Near(StagedFolder::in_folder(&nearest(&self.root()))?)
+        } else {
+            Room::New(StagedFolder::beside(&self.target, cancel)?)
+        };
+        let room = Arc::new(room);
+        state.room = Some(Arc::clone(&room));
+        Ok(room)
+    }
+
+    fn find_in_place(
+        &self,
+        digest: &Digest,
+        want: &Expect,
+        cancel: &Cancel,
+    ) -> Result<Option<Stored>> {
+        self.lock_content(cancel)?;
+        let found = true_blob(&blob_file(&self.root(), digest), want, cancel)?;
+        if let Some(stored) = &found {
+            self.state().found.insert(digest.to_string(), stored.size);
+        }
+        Ok(found)
+    }
+
+    /// Puts the blobs in place.
+    fn move_blobs(
+        &self,
+        room: &StagedFolder,
+        wanted: &BTreeSet<&str>,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        room.sync(cancel)?;
+        let (blobs, from) = (self.root(), room.path().join(BLOBS));
+        make_folder(&blobs)?;
+        let mut folders = BTreeSet::new();
+        for digest in self.state().put.keys().filter(|digest| wanted.contains(digest.as_str())) {
+            cancel.check()?;
+            let digest = transship_core::parse_digest(digest)?;
+            let to = blob_file(&blobs, &digest);
+            let folder = blobs.join(digest.algorithm().as_ref());
+            make_folder(&folder)?;
+            fs::rename(blob_file(&from, &digest), &to)
+                .map_err(|e| Error::io("putting in place", &to, e))?;
+            folders.insert(folder);
+        }
+        folders.iter().try_for_each(|folder| sync_folder(folder))?;
+        sync_folder(&blobs)
+    }
+
+    /// Blobs that were found true have to be there still: other tools take no lock.
+    fn check_found(&self, wanted: &BTreeSet<&str>) -> Result<()> {
+        let root = self.root();
+        for (digest, size) in &self.state().found {
+            if !wanted.contains(digest.as_str()) {
+                continue;
+            }
+            let path = blob_file(&root, &transship_core::parse_digest(digest)?);
+            if !path.metadata().is_ok_and(|found| found.len() == *size) {
+                let message = format!("blob {digest} was there, and has been removed meanwhile");
+                return Err(Error::new(ErrorKind::Unavailable, message).hint("copy again"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the folder a layout, if it is none. It has no images yet.
+    fn make_layout(&self) -> Result<()> {
+        if look(&self.target)? == Place::Layout {
+            return make_folder(&self.target.join(BLOBS));
+        }
+        make_folder(&self.target)?;
+        let file = StagedFile::beside(&self.target.join(LAYOUT_FILE))?;
+        std::io::Write::write_all(&mut &**file.file(), LAYOUT_BYTES)
+            .map_err(|e| Error::io("writing", file.path(), e))?;
+        match file.publish(Publish::Create) {
+            Err(e) if e.kind() != ErrorKind::AlreadyExists => Err(e),
+            _ => make_folder(&self.target.join(BLOBS)),
+        }
+    }
+
+    /// Changes `index.json`, under the index lock.
+    fn change_index(&self, images: &[NewImage], cancel: &Cancel) -> Result<()> {
+        let lock = Lock::exclusive(&self.target.join(LAYOUT_FILE), cancel)?;
+        let old = read_index(&self.target);
+        let mut index = match self.mode {
+            WriteMode::Replace => LayoutIndex::new(),
+            WriteMode::Create if old.as_ref().is_ok_and(Option::is_some) => {
+                return Err(exists(&self.target));
+            }
+            _ => old?.unwrap_or_default(),
+        };
+        let storage = FolderStorage::new(&self.target, self.shared.as_deref());
+        let layout = Layout::over(Box::new(storage));
+        enter_all(&mut index, images, &|entry| Ok(layout.subject(entry)?.is_some()))?;
+        let file = StagedFile::beside(&self.target.join(INDEX_FILE))?;
+        std::io::Write::write_all(&mut &**file.file(), &index.to_bytes())
+            .map_err(|e| Error::io("writing", file.path(), e))?;
+        file.publish(Publish::Replace)?;
+        drop(lock);
+        Ok(())
+    }
+
+    fn take_room(&self, cancel: &Cancel) -> Result<Room> {
+        drop(self.room(cancel)?);
+        let room = self.state().room.take().and_then(|room| Arc::try_unwrap(room).ok());
+        room.ok_or_else(|| Error::new(ErrorKind::Unexpected, "the layout is still being written"))
+    }
+}
+
+impl Store for FolderStore {
+    fn has(&self, want: &Expect, cancel: &Cancel) -> Result<Option<Stored>> {
+        let Some(digest) = &want.digest else { return Ok(None) };
+        let known = {
+            let state = self.state();
+            let known = |known: &BTreeMap<String, u64>| known.get(digest.as_ref()).copied();
+            known(&state.put).or_else(|| known(&state.found))
+        };
+        match known {
+            Some(size) if want.size.is_none_or(|want| want == size) => {
+                Ok(Some(Stored::new(digest.clone(), size)))
+            }
+            Some(_) => Ok(None),
+            None => self.find_in_place(digest, want, cancel),
+        }
+    }
+
+    fn put(&self, body: Body, cancel: &Cancel) -> Result<Stored> {
+        let room = self.room(cancel)?;
+        let file = StagedFile::in_folder(room.folder())?;
+        let stored = write_body(body, file.file(), file.path(), cancel)?;
+        let path = room.blob(&stored.digest);
+        make_folder(&room.folder().join(BLOBS).join(stored.digest.algorithm().as_ref()))?;
+        file.place_unsynced(&path)?;
+        self.state().put.insert(stored.digest.to_string(), stored.size);
+        Ok(stored)
+    }
+
+    fn read(&self, digest: &Digest) -> Result<Option<FileRange>> {
+        let (room, put) = {
+            let state = self.state();
+            (state.room.clone(), state.put.contains_key(digest.as_ref()))
+        };
+        let Some(room) = room.filter(|_| put) else {
+            return FolderStorage::new(&self.target, self.shared.as_deref()).blob(digest);
+        };
+        let path = room.blob(digest);
+        FileRange::whole(open_regular(&path)?, path).map(Some)
+    }
+
+    fn publish(&self, images: &[NewImage], cancel: &Cancel) -> Result<()> {
+        let wanted: BTreeSet<&str> =
+            images.iter().flat_map(|image| &image.reached).map(String::as_str).collect();
+        let room = self.take_room(cancel)?;
+        drop_unwanted(&room, &self.state().put, &wanted)?;
+        let room = match room {
+            Room::Near(room) => room,
+            Room::New(room) => match publish_new(room, images, cancel)? {
+                None => return Ok(()),
+                Some(_)
+                    if self.mode == WriteMode::Create && look(&self.target)? == Place::Layout =>
+                {
+                    return Err(exists(&self.target));
+                }
+                Some(room) => room,
+            },
+        };
+        self.make_layout()?;
+        self.lock_content(cancel)?;
+        self.move_blobs(&room, &wanted, cancel)?;
+        self.check_found(&wanted)?;
+        self.change_index(images, cancel)
+    }
+
+    fn close(&self) {
+        *self.state() = State::default();
+    }
+}
+
+/// Shows a layout that was not there; gives its room back when somebody else was faster.
+fn publish_new(
+    room: StagedFolder,
+    images: &[NewImage],
+    cancel: &Cancel,
+) -> Result<Option<StagedFolder>> {
+    let write = |name: &str, bytes: &[u8]| {
+        let path = room.path().join(name);
+        fs::write(&path, bytes).map_err(|e| Error::io("writing", &path, e))
+    };
+    let mut index = LayoutIndex::new();
+    enter_all(&mut index, images, &|_| Ok(false))?;
+    write(LAYOUT_FILE, LAYOUT_BYTES)?;
+    write(INDEX_FILE, &index.to_bytes())?;
+    make_folder(&room.path().join(BLOBS))?;
+    room.publish_new(cancel)
+}
+
+/// What is at the place of a layout.
+fn look(target: &Path) -> Result<Place> {
+    let storage = FolderStorage::new(target, None);
+    if let Some(version) = storage.document(LAYOUT_FILE, LAYOUT_LIMIT)? {
+        check_layout(&version)?;
+        return Ok(Place::Layout);
+    }
+    let listing = |e| Error::io("listing", target, e);
+    let entries = match fs::read_dir(target) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Place::Free),
+        Err(e) => return Err(listing(e)),
+    };
+    for entry in entries {
+        let name = entry.map_err(listing)?.file_name();
+        if !name.to_str().is_some_and(|name| is_ours(name) || name == "lost+found") {
+            // It may have become one since.
+            if target.join(LAYOUT_FILE).exists() {
+                return Ok(Place::Layout);
+            }
+            let message = format!("{} is neither empty nor an OCI layout", target.display());
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+    }
+    Ok(Place::Free)
+}
+
+fn read_index(target: &Path) -> Result<Option<LayoutIndex>> {
+    let index = FolderStorage::new(target, None).document(INDEX_FILE, INDEX_LIMIT)?;
+    index.map(|bytes| LayoutIndex::parse(&bytes)).transpose().context(|| target.display())
+}
+
+/// Removes blobs that no image needs: those of images that were abandoned.
+fn drop_unwanted(room: &Room, put: &BTreeMap<String, u64>, wanted: &BTreeSet<&str>) -> Result<()> {
+    for digest in put.keys().filter(|digest| !wanted.contains(digest.as_str())) {
+        let path = room.blob(&transship_core::parse_digest(digest)?);
+        fs::remove_file(&path).map_err(|e| Error::io("removing", &path, e))?;
+    }
+    Ok(())
+}
+
+fn make_folder(path: &Path) -> Result<()> {
+    fs::create_dir_all(path).map_err(|e| Error::io("making", path, e))
+}
+
+/// The folder itself, or the nearest one above it that is there.
+fn nearest(folder: &Path) -> PathBuf {
+    let there = folder.ancestors().find(|folder| folder.is_dir());
+    match there {
+        Some(found) => found.to_owned(),
+        None => PathBuf::from("."),
+    }
+}
+
+fn exists(target: &Path) -> Error {
+    Error::new(
+        ErrorKind::AlreadyExists,
+        format!("the layout {} is there already", target.display()),
+    )
+    .hint("it can be joined, or with --replace replaced")
+}

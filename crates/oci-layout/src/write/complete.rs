@@ -1,0 +1,141 @@
+//! Whether all that an image refers to is there.
+
+use std::collections::BTreeSet;
+
+use transship_core::{
+    Cancel, Descriptor, Document, Error, ErrorKind, Expect, ImageDocument, IndexDocument,
+    MANIFEST_LIMIT, Manifest, MediaType, Result, ResultExt, is_index_type,
+};
+
+use crate::layout::subject;
+use crate::select::check_depth;
+use crate::storage::Store;
+
+/// Looks whether all is there that images refer to.
+#[derive(Debug)]
+pub(crate) struct Completeness<'a> {
+    store: &'a dyn Store,
+    /// Manifests that were put.
+    put: &'a [Manifest],
+    absent: &'a [Descriptor],
+    cancel: &'a Cancel,
+    reached: BTreeSet<String>,
+}
+
+impl<'a> Completeness<'a> {
+    pub(crate) fn new(
+        store: &'a dyn Store,
+        put: &'a [Manifest],
+        absent: &'a [Descriptor],
+        cancel: &'a Cancel,
+    ) -> Self {
+        Self { store, put, absent, cancel, reached: BTreeSet::new() }
+    }
+
+    /// Checks the root, and the referrers among the manifests that were put, which it gives back.
+    ///
+    /// # Errors
+    /// `NotFound` for what is missing and not said to be absent, `LimitExceeded` for indexes that lie too deep in each other.
+    pub(crate) fn check(&mut self, root: &Manifest) -> Result<Vec<Descriptor>> {
+        self.manifest(root, 0)?;
+        let mut referrers = Vec::new();
+        for manifest in self.put {
+            let document = manifest.document()?;
+            if self.reached.contains(manifest.descriptor().digest.as_ref())
+                || subject(&document).is_none()
+            {
+                continue;
+            }
+            self.manifest(manifest, 0)?;
+            let mut entry = manifest.descriptor().clone();
+            if let Document::Image(image) = document {
+                let of_config = image.config.media_type.to_string();
+                entry.artifact_type =
+                    entry.artifact_type.or(image.artifact_type).or(Some(of_config));
+            }
+            referrers.push(entry);
+        }
+        Ok(referrers)
+    }
+
+    /// The digests of all that was reached.
+    pub(crate) fn into_reached(self) -> BTreeSet<String> {
+        self.reached
+    }
+
+    fn manifest(&mut self, manifest: &Manifest, depth: usize) -> Result<()> {
+        check_depth(depth)?;
+        self.cancel.check()?;
+        let digest = &manifest.descriptor().digest;
+        if !self.reached.insert(digest.to_string()) {
+            return Ok(());
+        }
+        let context = || format!("manifest {digest}");
+        match manifest.document()? {
+            Document::Image(image) => self.image(&image).context(context),
+            Document::Index(index) => self.index(&index, depth).context(context),
+            _ => Ok(()),
+        }
+    }
+
+    fn image(&mut self, image: &ImageDocument) -> Result<()> {
+        self.blob(&image.config, "config")?;
+        image.layers.iter().try_for_each(|layer| self.blob(layer, "layer"))
+    }
+
+    fn index(&mut self, index: &IndexDocument, depth: usize) -> Result<()> {
+        for child in index.manifests.iter().filter(|child| !is_in(self.absent, child)) {
+            if is_index_type(&child.media_type).is_none() && !child.media_type.as_ref().is_empty() {
+                self.blob(child, "content")?;
+                continue;
+            }
+            let Some(manifest) = self.child(child)? else { return Err(missing(child, "manifest")) };
+            self.manifest(&manifest, depth + 1)?;
+        }
+        Ok(())
+    }
+
+    fn child(&self, child: &Descriptor) -> Result<Option<Manifest>> {
+        let is_it = |manifest: &&Manifest| manifest.descriptor().digest == child.digest;
+        if let Some(manifest) = self.put.iter().find(is_it) {
+            return Manifest::verified(child, manifest.bytes().clone()).map(Some);
+        }
+        if self.store.has(&Expect::from(child), self.cancel)?.is_none() {
+            return Ok(None);
+        }
+        let Some(range) = self.store.read(&child.digest)? else { return Ok(None) };
+        if range.len() > MANIFEST_LIMIT {
+            let message = format!("manifest {} has {} bytes", child.digest, range.len());
+            return Err(Error::new(ErrorKind::LimitExceeded, message));
+        }
+        let mut bytes = vec![0; usize::try_from(range.len()).unwrap_or(0)];
+        range.read_at(0, &mut bytes)?;
+        Manifest::verified(child, bytes).map(Some)
+    }
+
+    fn blob(&mut self, of: &Descriptor, what: &str) -> Result<()> {
+        if self.reached.contains(of.digest.as_ref()) || is_in(self.absent, of) {
+            return Ok(());
+        }
+        if self.store.has(&Expect::from(of), self.cancel)?.is_some() {
+            self.reached.insert(of.digest.to_string());
+            return Ok(());
+        }
+        if is_kept_elsewhere(&of.media_type) { Ok(()) } else { Err(missing(of, what)) }
+    }
+}
+
+/// Whether a layer is not to be distributed: it is got from where its URLs say.
+fn is_kept_elsewhere(media_type: &MediaType) -> bool {
+    let text = media_type.to_string();
+    text.contains(".nondistributable.") || text.contains(".foreign.")
+}
+
+fn is_in(absent: &[Descriptor], of: &Descriptor) -> bool {
+    absent.iter().any(|absent| absent.digest == of.digest)
+}
+
+fn missing(of: &Descriptor, what: &str) -> Error {
+    let message = format!("{what} {} ({} bytes) is missing", of.digest, of.size);
+    Error::new(ErrorKind::NotFound, message)
+}

@@ -1,0 +1,196 @@
+//! [`NewImage`]: an image that was committed, and how it is entered in `index.json`.
+
+use std::collections::BTreeSet;
+
+use transship_archive::layout::LayoutIndex;
+use transship_core::{Descriptor, Error, ErrorKind, Result};
+
+use crate::names::{Written, full_name, strip};
+
+/// An image that was committed and is to be shown.
+#[derive(Clone, Debug)]
+pub(crate) struct NewImage {
+    pub(crate) names: Vec<Written>,
+    /// Its root, as it will be listed, without a name.
+    pub(crate) entry: Descriptor,
+    /// Manifests that are about it.
+    pub(crate) referrers: Vec<Descriptor>,
+    /// The digests of all that it needs, its root's too.
+    pub(crate) reached: BTreeSet<String>,
+}
+
+/// Enters images in an index, one after the other. `is_referrer` says of an entry whether its manifest is about another
+/// one.
+///
+/// # Errors
+/// `AlreadyExists` when two images would be without a name.
+pub(crate) fn enter_all(
+    index: &mut LayoutIndex,
+    images: &[NewImage],
+    is_referrer: &dyn Fn(&Descriptor) -> Result<bool>,
+) -> Result<()> {
+    let ours: BTreeSet<&str> = images
+        .iter()
+        .flat_map(|image| &image.referrers)
+        .map(|referrer| referrer.digest.as_ref())
+        .collect();
+    let is_referrer =
+        |entry: &Descriptor| Ok(ours.contains(entry.digest.as_ref()) || is_referrer(entry)?);
+    images.iter().try_for_each(|image| enter(index, image, &is_referrer))
+}
+
+fn enter(
+    index: &mut LayoutIndex,
+    image: &NewImage,
+    is_referrer: &dyn Fn(&Descriptor) -> Result<bool>,
+) -> Result<()> {
+    if image.names.is_empty() {
+        enter_nameless(index, image, is_referrer)?;
+    }
+    for name in &image.names {
+        let mut entry = image.entry.clone();
+        name.put_on(&mut entry);
+        take_over(index, entry, name.full());
+    }
+    for referrer in &image.referrers {
+        if !is_listed(index, referrer) {
+            let mut entry = referrer.clone();
+            strip(&mut entry);
+            index.push(entry);
+        }
+    }
+    Ok(())
+}
+
+/// Puts an entry in the place of the first that has its name; the others that have it go, and nameless ones of the same
+/// image, too.
+fn take_over(index: &mut LayoutIndex, entry: Descriptor, name: &str) {
+    let gives_way = |old: &Descriptor| match full_name(old) {
+        Some(full) => full == name,
+        None => old.digest == entry.digest,
+    };
+    let Some(first) = index.entries().iter().position(gives_way) else {
+        index.push(entry);
+        return;
+    };
+    index.retain(|at, old| at <= first || !gives_way(old));
+    let old = &index.entries()[first];
+    let entry = if old.digest == entry.digest { merged(old, entry) } else { entry };
+    if *old != entry {
+        index.replace(first, entry);
+    }
+}
+
+/// The same image again: what was known of it stays, what is known better now changes.
+fn merged(old: &Descriptor, new: Descriptor) -> Descriptor {
+    let mut both = old.clone();
+    both.annotations.extend(new.annotations);
+    both.other.extend(new.other);
+    both.platform = new.platform.or(both.platform);
+    both.artifact_type = new.artifact_type.or(both.artifact_type);
+    both.data = new.data.or(both.data);
+    both
+}
+
+fn enter_nameless(
+    index: &mut LayoutIndex,
+    image: &NewImage,
+    is_referrer: &dyn Fn(&Descriptor) -> Result<bool>,
+) -> Result<()> {
+    if is_listed(index, &image.entry) {
+        return Ok(());
+    }
+    for other in index.entries().iter().filter(|entry| full_name(entry).is_none()) {
+        if !other.is_attestation() && !is_referrer(other)? {
+            return Err(second_nameless(other));
+        }
+    }
+    index.push(image.entry.clone());
+    Ok(())
+}
+
+/// The error for a second image without a name: nobody could tell the two apart.
+pub(crate) fn second_nameless(other: &Descriptor) -> Error {
+    let message = format!("it holds an image without a name already, {}", other.digest);
+    Error::new(ErrorKind::AlreadyExists, message)
+        .hint("name it: PATH:NAME, or --name NAME where it has several")
+}
+
+fn is_listed(index: &LayoutIndex, entry: &Descriptor) -> bool {
+    index.entries().iter().any(|old| old.digest == entry.digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use transship_core::{ImageName, MediaType, Platform, sha256};
+
+    fn image(content: &str, names: &[&str]) -> NewImage {
+        let digest = sha256(content.as_bytes());
+        let names = names.iter().map(|n| Written::new(&ImageName::new(n).unwrap()).unwrap());
+        NewImage {
+            names: names.collect(),
+            entry: Descriptor::new(MediaType::ImageManifest, digest, content.len() as u64),
+            referrers: Vec::new(),
+            reached: BTreeSet::new(),
+        }
+    }
+
+    fn listed(index: &LayoutIndex) -> Vec<(String, u64)> {
+        let name = |e: &Descriptor| full_name(e).unwrap_or("-").to_owned();
+        index.entries().iter().map(|e| (name(e), e.size)).collect()
+    }
+
+    fn enter_them(index: &mut LayoutIndex, images: &[NewImage]) -> Result<()> {
+        enter_all(index, images, &|_| Ok(false))
+    }
+
+    #[test]
+    fn names_move() {
+        let mut index = LayoutIndex::new();
+        enter_them(&mut index, &[image("a", &["x", "y"]), image("bb", &["z"])]).unwrap();
+        enter_them(&mut index, &[image("ccc", &["x", "docker.io/library/z:1"])]).unwrap();
+        let expected = [("x", 3), ("y", 1), ("z", 2), ("docker.io/library/z:1", 3)];
+        assert_eq!(listed(&index), expected.map(|(n, s)| (n.to_owned(), s)));
+        // No nameless leftover, and none beside its name.
+        enter_them(&mut index, &[image("dddd", &[]), image("dddd", &["y"])]).unwrap();
+        let expected = [("x", 3), ("y", 4), ("z", 2), ("docker.io/library/z:1", 3)];
+        assert_eq!(listed(&index), expected.map(|(n, s)| (n.to_owned(), s)));
+    }
+
+    #[test]
+    fn one_image_may_be_without_a_name() {
+        let mut index = LayoutIndex::new();
+        enter_them(&mut index, &[image("a", &["x"]), image("a", &[]), image("bb", &[])]).unwrap();
+        enter_them(&mut index, &[image("bb", &[])]).unwrap();
+        assert_eq!(listed(&index), [("x".to_owned(), 1), ("-".to_owned(), 2)]);
+        let error = enter_them(&mut index, &[image("ccc", &[])]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+        assert!(error.to_string().contains("name it"), "{error}");
+        enter_all(&mut index, &[image("ccc", &[])], &|entry| Ok(entry.size == 2)).unwrap();
+    }
+
+    #[test]
+    fn the_same_again_keeps_what_others_wrote() {
+        let mut index = LayoutIndex::new();
+        let mut old = image("a", &["x"]);
+        old.entry.annotations.insert("theirs".to_owned(), "1".to_owned());
+        old.entry.other.insert("field".to_owned(), 7.into());
+        let mut new = image("a", &["x"]);
+        new.entry.platform = Some(Platform::new("linux", "amd64"));
+        enter_them(&mut index, &[old, new]).unwrap();
+        let [entry] = index.entries() else { panic!("{index:?}") };
+        assert_eq!(entry.annotation("theirs"), Some("1"));
+        assert!(entry.platform.is_some() && entry.other.contains_key("field"));
+    }
+
+    #[test]
+    fn referrers_are_listed_once_and_without_a_name() {
+        let mut index = LayoutIndex::new();
+        let mut with = image("a", &["x"]);
+        with.referrers.push(image("signature", &[]).entry);
+        enter_them(&mut index, &[with.clone(), with, image("bb", &[])]).unwrap();
+        let expected = [("x", 1), ("-", 9), ("-", 2)];
+        assert_eq!(listed(&index), expected.map(|(n, s)| (n.to_owned(), s)));
+    }
+}
