@@ -4,19 +4,20 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use transship_core::{Error, ErrorKind, Result};
 
 use crate::swap::{LIST, NEW, SWAP, is_spared, read_list};
-use crate::sys::FolderHandle;
+use crate::sys::{self, FolderHandle};
 use crate::target::regular;
 
 /// Tries to read one state of a folder that is being replaced all the time.
 const TRIES: usize = 50;
 
-/// More than a tick of the kernel's clock, by which files are stamped.
-const TICK: Duration = Duration::from_millis(10);
+/// How long to wait before the next try.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// An open folder. When another one takes its name, this one still reads the old files, or fails once they are removed.
 ///
@@ -25,8 +26,16 @@ const TICK: Duration = Duration::from_millis(10);
 pub struct Folder {
     path: PathBuf,
     handle: FolderHandle,
-    changed: Option<SystemTime>,
     swap: Option<Swap>,
+    /// What was seen, while [`read`](Self::read) is under way.
+    seen: Mutex<Option<Vec<Seen>>>,
+}
+
+/// What was seen in a folder, to be compared later. Files are kept open, so that no other gets their identity.
+#[derive(Debug)]
+enum Seen {
+    File(String, Option<File>),
+    Names(Vec<String>),
 }
 
 #[derive(Debug)]
@@ -48,10 +57,8 @@ impl Folder {
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
         let handle = FolderHandle::open(path).map_err(opening)?;
-        // Before the look at the swap: see `read`.
-        let changed = changed(&handle, path)?;
         let swap = Swap::of(&handle, path)?;
-        Ok(Self { path: path.to_owned(), handle, changed, swap })
+        Ok(Self { path: path.to_owned(), handle, swap, seen: Mutex::default() })
     }
 
     /// Opens a folder and reads several of its files as they are at one moment: `read` may be called again if the
@@ -62,11 +69,12 @@ impl Folder {
     pub fn read<T>(path: &Path, read: impl Fn(&Self) -> Result<T>) -> Result<(Self, T)> {
         for _ in 0..TRIES {
             let folder = Self::open(path)?;
+            *folder.seen() = Some(Vec::new());
             let result = read(&folder);
             if folder.is_unchanged()? {
                 return result.map(|value| (folder, value));
             }
-            std::thread::sleep(TICK);
+            std::thread::sleep(PAUSE);
         }
         let message = format!("{} is being written again and again", path.display());
         Err(Error::new(ErrorKind::Unavailable, message))
@@ -83,9 +91,14 @@ impl Folder {
     /// `NotFound` with the path, `Unsupported` for what is no regular file, I/O errors.
     pub fn file(&self, name: &str) -> Result<File> {
         let path = self.path.join(name);
-        let file = self.open_file(name).map_err(|e| Error::io("opening", &path, e))?;
-        let found = file.metadata().map_err(|e| Error::io("opening", &path, e))?;
-        regular(&found, &path)?;
+        let opening = |e| Error::io("opening", &path, e);
+        let opened = self.open_file(name);
+        if let Some(seen) = &mut *self.seen() {
+            let file = opened.as_ref().ok().map(File::try_clone).transpose().map_err(opening)?;
+            seen.push(Seen::File(name.to_owned(), file));
+        }
+        let file = opened.map_err(opening)?;
+        regular(&file.metadata().map_err(opening)?, &path)?;
         Ok(file)
     }
 
@@ -94,13 +107,18 @@ impl Folder {
     /// # Errors
     /// I/O errors; `Unexpected` for a name that is not UTF-8.
     pub fn names(&self) -> Result<Vec<String>> {
-        if let Some(swap) = &self.swap {
-            return Ok(swap.names.iter().cloned().collect());
+        let names = if let Some(swap) = &self.swap {
+            swap.names.iter().cloned().collect()
+        } else {
+            let listed = self.handle.names();
+            let mut names = listed.map_err(|e| Error::io("listing", &self.path, e))?;
+            names.retain(|name| !is_spared(Some(name)));
+            names.sort();
+            names
+        };
+        if let Some(seen) = &mut *self.seen() {
+            seen.push(Seen::Names(names.clone()));
         }
-        let listed = self.handle.names().map_err(|e| Error::io("listing", &self.path, e))?;
-        let mut names: Vec<String> =
-            listed.into_iter().filter(|name| !is_spared(Some(name))).collect();
-        names.sort();
         Ok(names)
     }
 
@@ -117,18 +135,41 @@ impl Folder {
         }
     }
 
-    /// Whether no name in it has changed since it was opened: neither a commit nor a step of completing one.
+    /// Whether everything that was seen is there as it was: a swap replaces each file by another one.
     fn is_unchanged(&self) -> Result<bool> {
-        let now = changed(&self.handle, &self.path)?;
-        // Two changes within a tick of the kernel's clock look like one.
-        let settled =
-            now.and_then(|at| at.elapsed().ok()).is_none_or(|since_then| since_then > TICK);
-        Ok(settled && now == self.changed)
+        let now = match Self::open(&self.path) {
+            Ok(now) => now,
+            // Between the two renames of somebody who replaces it in his way.
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(false),
+            Err(e) => return Err(e),
+        };
+        let seen = self.seen().take().unwrap_or_default();
+        for seen in seen {
+            let same = match seen {
+                Seen::Names(names) => now.names()? == names,
+                Seen::File(name, file) => {
+                    same_file(file.as_ref(), now.open_file(&name).ok().as_ref())
+                }
+            };
+            if !same {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Option<Vec<Seen>>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn changed(folder: &FolderHandle, path: &Path) -> Result<Option<SystemTime>> {
-    Ok(folder.metadata().map_err(|e| Error::io("looking at", path, e))?.modified().ok())
+fn same_file(a: Option<&File>, b: Option<&File>) -> bool {
+    let identity = |file: &File| file.metadata().ok();
+    match (a.map(identity), b.map(identity)) {
+        (None, None) => true,
+        (Some(Some(a)), Some(Some(b))) => sys::same_file(&a, &b),
+        _ => false,
+    }
 }
 
 impl Swap {

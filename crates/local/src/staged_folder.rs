@@ -85,7 +85,7 @@ impl StagedFolder {
         if self.inside {
             return Ok(Some(self));
         }
-        match self.rename_new() {
+        match self.rename(Publish::Create) {
             Ok(()) => Ok(None),
             Err(e) if is_taken(&e) || (is_fixed(&e) && self.target.is_dir()) => Ok(Some(self)),
             Err(e) => Err(Error::io("writing", &self.target, e)),
@@ -100,12 +100,17 @@ impl StagedFolder {
         sync_tree(&self.new, cancel)
     }
 
-    fn rename_new(&self) -> io::Result<()> {
-        let folder = folder_of(&self.target);
-        fs::create_dir_all(&folder)?;
+    /// One rename, or an exchange of the two.
+    fn rename(&self, how: Publish) -> io::Result<()> {
+        make_parents(&self.target)?;
         adopt(&self.new, &self.target)?;
-        fs::rename(&self.new, &self.target)?;
-        sys::sync_folder(&folder)
+        match fs::rename(&self.new, &self.target) {
+            Err(e) if how == Publish::Replace && is_taken(&e) => {
+                sys::exchange(&self.new, &self.target)
+            }
+            renamed => renamed,
+        }?;
+        sys::sync_folder(&folder_of(&self.target))
     }
 
     fn near(target: &Path) -> Result<Self> {
@@ -132,19 +137,11 @@ impl StagedFolder {
     }
 
     fn publish_beside(self, how: Publish, cancel: &Cancel) -> Result<()> {
-        let writing = |e| Error::io("writing", &self.target, e);
-        let folder = folder_of(&self.target);
-        fs::create_dir_all(&folder).map_err(writing)?;
-        adopt(&self.new, &self.target).map_err(writing)?;
-        let mut renamed = fs::rename(&self.new, &self.target);
-        if how == Publish::Replace && renamed.as_ref().is_err_and(is_taken) {
-            renamed = sys::exchange(&self.new, &self.target);
-        }
-        match renamed {
-            Ok(()) => sync_folder(&folder),
+        match self.rename(how) {
+            Ok(()) => Ok(()),
             Err(e) if is_taken(&e) => Err(exists(&self.target)),
             Err(e) if is_fixed(&e) && self.target.is_dir() => self.publish_inside(how, cancel),
-            Err(e) => Err(writing(e)),
+            Err(e) => Err(Error::io("writing", &self.target, e)),
         }
     }
 
@@ -221,13 +218,24 @@ impl Drop for Staging {
     }
 }
 
+/// The folders above a path that are not there, the deepest first.
+fn missing_parents(path: &Path) -> Vec<&Path> {
+    let above = path.ancestors().skip(1);
+    above.take_while(|path| !path.as_os_str().is_empty() && !path.exists()).collect()
+}
+
 /// The nearest folder above a path that is not there.
 fn nearest_folder(path: &Path) -> PathBuf {
-    let mut folder = folder_of(path);
-    while !folder.exists() && folder.parent().is_some() {
-        folder = folder_of(&folder);
+    folder_of(missing_parents(path).last().copied().unwrap_or(path))
+}
+
+/// Makes the folders above a path, durably.
+fn make_parents(path: &Path) -> io::Result<()> {
+    for folder in missing_parents(path).iter().rev() {
+        fs::create_dir_all(folder)?;
+        sys::sync_folder(&folder_of(folder))?;
     }
-    folder
+    Ok(())
 }
 
 fn adopt(new: &Path, old: &Path) -> io::Result<()> {

@@ -212,10 +212,6 @@ impl FolderHandle {
         open_at(&self.0, name.as_ref(), rustix::fs::OFlags::NOFOLLOW)
     }
 
-    pub(crate) fn metadata(&self) -> io::Result<Metadata> {
-        self.0.metadata()
-    }
-
     /// What is in it.
     pub(crate) fn names(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
@@ -260,10 +256,6 @@ impl FolderHandle {
 
     pub(crate) fn file(&self, name: &str) -> io::Result<File> {
         File::open(self.0.join(name))
-    }
-
-    pub(crate) fn metadata(&self) -> io::Result<Metadata> {
-        self.0.metadata()
     }
 
     pub(crate) fn names(&self) -> io::Result<Vec<String>> {

@@ -9,7 +9,7 @@ use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
-use common::{Holder, Tmpfs, names};
+use common::{Holder, Mounted, names};
 use transship_core::{Body, Cancel, ErrorKind, Expect, sha256};
 use transship_local::{
     Publish, StagedFile, clean_stale, is_ours, sync_folder, true_blob, write_body,
@@ -150,7 +150,7 @@ fn a_blob_in_place_counts_only_if_it_is_true() {
 
 #[test]
 fn a_full_disk_is_an_error_with_a_way_out() {
-    let Some(disk) = Tmpfs::mount("size=1m") else { return };
+    let Some(disk) = Mounted::tmpfs("size=1m") else { return };
     let target = disk.path().join("a.tar");
     fs::write(&target, "old").unwrap();
     let staged = StagedFile::beside(&target).unwrap();

@@ -8,7 +8,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
-use common::{Holder, Tmpfs, names};
+use common::{Holder, Mounted, names};
 use transship_core::{Cancel, ErrorKind};
 use transship_local::{Folder, Publish, StagedFolder, clean_stale, settle};
 
@@ -105,7 +105,7 @@ fn what_a_killed_writer_left_goes() {
 
 #[test]
 fn a_mount_point_gets_new_content_inside() {
-    let Some(disk) = Tmpfs::mount("size=1m") else { return };
+    let Some(disk) = Mounted::tmpfs("size=1m") else { return };
     let target = disk.path();
     fs::create_dir(target.join("lost+found")).unwrap();
     for content in ["1", "2"] {
@@ -193,7 +193,7 @@ fn a_swap_made_up_by_somebody_leads_nowhere_else() {
 
 #[test]
 fn readers_see_one_state_however_often_it_is_swapped() {
-    let Some(disk) = Tmpfs::mount("size=4m") else { return };
+    let Some(disk) = Mounted::tmpfs("size=4m") else { return };
     let target = disk.path().to_owned();
     let write = |n: u32| {
         let text = n.to_string();
@@ -232,7 +232,7 @@ fn readers_see_one_state_however_often_it_is_swapped() {
 
 #[test]
 fn writers_of_one_mount_point_come_one_after_the_other() {
-    let Some(disk) = Tmpfs::mount("size=4m") else { return };
+    let Some(disk) = Mounted::tmpfs("size=4m") else { return };
     let target = disk.path();
     std::thread::scope(|scope| {
         for n in 0..8 {

@@ -34,26 +34,29 @@ impl Holder {
         Self::start("folder", target)
     }
 
+    /// It replaces a folder again and again, working in `here`.
+    pub fn writing(target: &Path, here: &Path) -> Self {
+        Self::spawn(Command::new(Self::program()).arg("write").arg(target).current_dir(here))
+    }
+
     /// It holds an exclusive lock.
     pub fn lock(path: &Path) -> Self {
         Self::start("lock", path)
     }
 
     fn start(what: &str, path: &Path) -> Self {
-        // Cargo builds this example with the tests.
-        let program = Self::program();
-        let mut child = Command::new(program)
-            .arg(what)
-            .arg(path)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the example `hold` runs");
+        Self::spawn(Command::new(Self::program()).arg(what).arg(path))
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("the example `hold` runs");
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         assert_eq!(line, "held\n");
         Self(child)
     }
 
+    /// Cargo builds this example with the tests.
     fn program() -> PathBuf {
         let test = std::env::current_exe().unwrap();
         test.parent().and_then(Path::parent).unwrap().join("examples/hold")
@@ -73,21 +76,31 @@ impl Drop for Holder {
     }
 }
 
-/// A filesystem in memory, where mounting is allowed.
-pub struct Tmpfs(tempfile::TempDir);
+/// A filesystem that is mounted for a test, where mounting is allowed.
+pub struct Mounted(tempfile::TempDir);
 
-impl Tmpfs {
-    /// `None`, with a message, where it is not.
-    pub fn mount(options: &str) -> Option<Self> {
+impl Mounted {
+    /// One in memory; `None`, with a message, where it is not allowed.
+    pub fn tmpfs(options: &str) -> Option<Self> {
+        Self::mount("tmpfs", options)
+    }
+
+    /// An overlay of a folder.
+    pub fn overlay(lower: &Path, upper: &Path, work: &Path) -> Option<Self> {
+        let [lower, upper, work] = [lower, upper, work].map(|path| path.to_str().unwrap());
+        Self::mount("overlay", &format!("lowerdir={lower},upperdir={upper},workdir={work}"))
+    }
+
+    fn mount(kind: &str, options: &str) -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
+            .args(["-t", kind, "-o", options, kind])
             .arg(dir.path())
             .stderr(Stdio::null())
             .status()
             .is_ok_and(|status| status.success());
         if !mounted {
-            eprintln!("skipped: mounting a tmpfs needs root");
+            eprintln!("skipped: mounting of {kind} is not allowed here, root may");
         }
         mounted.then_some(Self(dir))
     }
@@ -97,7 +110,7 @@ impl Tmpfs {
     }
 }
 
-impl Drop for Tmpfs {
+impl Drop for Mounted {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg(self.0.path()).status();
     }
