@@ -380,13 +380,15 @@ impl Planner<'_> {
         self.leaf += 1;
         match &child.found {
             Found::Absent(why) => Ok(self.leave_absent(child, taken.then_some(why))),
-            Found::Here(Tree { manifest, node: Node::Image(image) }) if taken => {
-                self.take(child, manifest, image, docker)
-            }
-            Found::Here(_) => {
-                self.skip(Leaf { child });
-                Ok(self.leave_out(child))
-            }
+            Found::Here(tree) => match &**tree {
+                Tree { manifest, node: Node::Image(image) } if taken => {
+                    self.take(child, manifest, image, docker)
+                }
+                _ => {
+                    self.skip(Leaf { child });
+                    Ok(self.leave_out(child))
+                }
+            },
         }
     }
 

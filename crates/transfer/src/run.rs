@@ -1,6 +1,7 @@
 //! A transfer from its first step to its report.
 
 use std::collections::HashMap;
+use std::pin::Pin;
 
 use futures_util::stream::{self, FuturesUnordered, StreamExt, TryStreamExt};
 use transship_core::{
@@ -46,7 +47,7 @@ pub(crate) async fn run(
         let names = opened.first().map_or(&[][..], |first| &first.names);
         let target = match destination {
             Destination::Reference(at) => {
-                target::open(&at, &to, &options, (opened.len(), names), &tell).await?
+                boxed(target::open(&at, &to, &options, opened.len(), names, &tell)).await?
             }
             Destination::Image(image) => Target::One(image),
             Destination::Archive(writer) => Target::Many(writer),
@@ -59,6 +60,13 @@ pub(crate) async fn run(
     .await;
     teller.end(&result);
     result
+}
+
+/// Hides a future's type, without which the compiler does not see that a future around it is `Send`.
+fn boxed<'a, T>(
+    future: impl Future<Output = T> + Send + 'a,
+) -> Pin<Box<dyn Future<Output = T> + Send + 'a>> {
+    Box::pin(future)
 }
 
 /// Plans a transfer. What is opened for writing is dropped again.
@@ -76,7 +84,7 @@ pub(crate) async fn dry_run(
     let ours;
     match destination {
         Destination::Reference(at) => {
-            ours = target::open(at, &to, options, (opened.len(), names), &tell).await?;
+            ours = boxed(target::open(at, &to, options, opened.len(), names, &tell)).await?;
             match &ours {
                 Target::One(image) => foresee_one(&**image, &opened, options).await,
                 Target::Many(writer) => foresee_many(&**writer, &opened, options).await,
@@ -283,26 +291,34 @@ async fn plan_all<'w>(
     options: &TransferOptions,
     tell: &Tell,
 ) -> Result<Vec<Job<'w>>> {
-    stream::iter(places.into_iter().zip(opened).enumerate())
-        .map(|(at, (place, opened))| async move {
-            let source = opened.image.get();
-            let mut plan =
-                plan_one(source, &*place.image, options).await.map_err(|e| about(source, e))?;
-            plan.warnings.splice(0..0, opened.warnings.iter().cloned());
-            plan.lost.extend(place.refused.iter().map(|name| untaken(name, &*place.image)));
-            let id = ImageId(at);
-            for text in &plan.warnings {
-                tell.warn(Some(id), text.clone());
-            }
-            for text in &plan.lost {
-                tell.warn(Some(id), format!("lost: {text}"));
-            }
-            let works = works(&plan);
-            Ok(Job { id, plan, works, place })
-        })
+    // By position: a stream of references is not `Send`.
+    let plans: Vec<ImagePlan> = stream::iter(0..places.len())
+        .map(|at| plan_place(&places[at], &opened[at], options))
         .buffered(jobs(options))
         .try_collect()
-        .await
+        .await?;
+    let jobs = places.into_iter().zip(plans).enumerate().map(|(at, (place, plan))| {
+        let id = ImageId(at);
+        let lost = plan.lost.iter().map(|text| format!("lost: {text}"));
+        for text in plan.warnings.iter().cloned().chain(lost) {
+            tell.warn(Some(id), text);
+        }
+        let works = works(&plan);
+        Job { id, plan, works, place }
+    });
+    Ok(jobs.collect())
+}
+
+async fn plan_place(
+    place: &Place<'_>,
+    opened: &Opened<'_>,
+    options: &TransferOptions,
+) -> Result<ImagePlan> {
+    let (source, destination) = (opened.image.get(), &*place.image);
+    let mut plan = plan_one(source, destination, options).await.map_err(|e| about(source, e))?;
+    plan.warnings.splice(0..0, opened.warnings.iter().cloned());
+    plan.lost.extend(place.refused.iter().map(|name| untaken(name, destination)));
+    Ok(plan)
 }
 
 fn tell_planned(jobs: &[Job<'_>], tell: &Tell) {

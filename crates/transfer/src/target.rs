@@ -39,7 +39,8 @@ pub(crate) async fn open(
     at: &Reference,
     transports: &Transports,
     options: &TransferOptions,
-    (count, names): (usize, &[ImageName]),
+    count: usize,
+    names: &[ImageName],
     tell: &Tell,
 ) -> Result<Target> {
     let mut how = write_options(options, tell);

@@ -57,14 +57,25 @@ pub(crate) struct Child {
 }
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly all of them are here")]
 pub(crate) enum Found {
-    Here(Tree),
+    Here(Box<Tree>),
     /// The source does not have it, or not all of it: what is missing.
     Absent(String),
 }
 
 impl Child {
+    fn new(descriptor: &Descriptor, found: Found) -> Self {
+        let mut child = Self { descriptor: descriptor.clone(), platform: None, found };
+        let of_config = match child.tree() {
+            Some(Tree { node: Node::Image(image), .. }) => {
+                image.config.as_ref().and_then(|config| config.platform.clone())
+            }
+            _ => None,
+        };
+        child.platform = descriptor.platform.clone().or(of_config);
+        child
+    }
+
     pub(crate) fn tree(&self) -> Option<&Tree> {
         match &self.found {
             Found::Here(tree) => Some(tree),
@@ -78,13 +89,14 @@ impl Tree {
     ///
     /// Of an index, what is absent is no error; of a single image it is `NotFound`. `Corrupt` for what is malformed
     /// and for indexes that contain themselves, `LimitExceeded` for ones that are nested too deep.
-    pub(crate) async fn load(source: &dyn ImageSource) -> Result<Self> {
+    pub(crate) async fn load(source: &dyn ImageSource) -> Result<Box<Self>> {
         let root = source.root().await?;
         load(source, root, Vec::new()).await
     }
 }
 
-type Loading<'a> = Pin<Box<dyn Future<Output = Result<Tree>> + Send + 'a>>;
+/// Boxes, so that deep nesting needs little stack.
+type Loading<'a> = Pin<Box<dyn Future<Output = Result<Box<Tree>>> + Send + 'a>>;
 
 fn load(source: &dyn ImageSource, manifest: Manifest, above: Vec<Digest>) -> Loading<'_> {
     Box::pin(async move {
@@ -100,7 +112,7 @@ fn load(source: &dyn ImageSource, manifest: Manifest, above: Vec<Digest>) -> Loa
             }
             _ => return Err(unknown(manifest.descriptor())),
         };
-        Ok(Tree { manifest, node })
+        Ok(Box::new(Tree { manifest, node }))
     })
 }
 
@@ -135,41 +147,39 @@ async fn load_children(
     path: &[Digest],
 ) -> Result<Vec<Child>> {
     // By position: a stream of references is not `Send`.
-    stream::iter(0..document.manifests.len())
-        .map(|at| load_child(source, &document.manifests[at], path))
+    let found: Vec<Found> = stream::iter(0..document.manifests.len())
+        .map(|at| Box::pin(look_for(source, &document.manifests[at], path)))
         .buffered(AT_ONCE)
         .try_collect()
-        .await
+        .await?;
+    Ok(document
+        .manifests
+        .iter()
+        .zip(found)
+        .map(|(child, found)| Child::new(child, found))
+        .collect())
 }
 
-async fn load_child(
+async fn look_for(
     source: &dyn ImageSource,
     descriptor: &Descriptor,
     path: &[Digest],
-) -> Result<Child> {
+) -> Result<Found> {
     if is_index_type(&descriptor.media_type) == Some(true) {
         below(path, descriptor)?;
     }
-    let found = match find_child(source, descriptor, path).await {
-        Ok(tree) => Found::Here(tree),
-        Err(error) if error.kind() == ErrorKind::NotFound => Found::Absent(error.to_string()),
-        Err(error) => return Err(error),
-    };
-    let of_config = match &found {
-        Found::Here(Tree { node: Node::Image(image), .. }) => {
-            image.config.as_ref().and_then(|config| config.platform.clone())
-        }
-        _ => None,
-    };
-    let platform = descriptor.platform.clone().or(of_config);
-    Ok(Child { descriptor: descriptor.clone(), platform, found })
+    match find_child(source, descriptor, path).await {
+        Ok(tree) => Ok(Found::Here(tree)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Found::Absent(error.to_string())),
+        Err(error) => Err(error),
+    }
 }
 
 async fn find_child(
     source: &dyn ImageSource,
     descriptor: &Descriptor,
     path: &[Digest],
-) -> Result<Tree> {
+) -> Result<Box<Tree>> {
     let manifest = source.manifest(descriptor).await?;
     let tree = load(source, manifest, path.to_vec()).await?;
     if let Node::Image(image) = &tree.node {

@@ -236,13 +236,9 @@ async fn nested_indexes_are_followed() {
 }
 
 #[tokio::test]
-async fn an_index_in_itself_is_corrupt() {
+async fn indexes_that_are_nested_too_deep_are_refused() {
     let from = Memory::new("from");
-    // No document contains its own digest; a source that gives one for another does it.
-    let inner = index(&from, OCI_INDEX, &[]);
-    let mut listed = child(&inner, "x/y");
-    listed.as_object_mut().unwrap().remove("platform");
-    let mut top = index(&from, OCI_INDEX, &[listed.clone()]);
+    let mut top = index(&from, OCI_INDEX, &[]);
     for _ in 0..20 {
         let mut listed = child(&top, "x/y");
         listed.as_object_mut().unwrap().remove("platform");

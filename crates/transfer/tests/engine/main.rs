@@ -1,5 +1,6 @@
 //! The engine between places in memory.
 #![allow(
+    missing_docs,
     unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
