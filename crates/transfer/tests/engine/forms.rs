@@ -153,7 +153,7 @@ async fn digests_that_must_stay_are_not_changed() {
     let (from, _) = source(LayerForm::Gzip);
     let to = Memory::new("to");
     for change in [(|o| o.compress = Compress::Zstd(None)) as fn(&mut TransferOptions), |o| {
-        o.format = Some(Format::Docker)
+        o.format = Some(Format::Docker);
     }] {
         let options = options(|o| {
             o.digests = Digests::Preserve;

@@ -129,7 +129,9 @@ async fn all_platforms_means_all() {
 #[tokio::test]
 async fn nothing_present_is_not_found() {
     let (from, _, images) = three();
-    images.iter().for_each(|image| absent(&from, image));
+    for image in &images {
+        absent(&from, image);
+    }
     let error = copy(&from, &Memory::new("to"), TransferOptions::default()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }

@@ -5,6 +5,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::missing_panics_doc,
     clippy::wildcard_imports,
     clippy::cast_possible_truncation,
     reason = "tests"

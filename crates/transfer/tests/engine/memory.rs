@@ -179,7 +179,7 @@ impl Transport for Memory {
         let mut names: Vec<ImageName> = own.into_iter().chain(how.names.clone()).collect();
         self.check_names(&names)?;
         if names.is_empty() {
-            names = how.fallback_names.clone();
+            names.clone_from(&how.fallback_names);
             names.retain(|name| self.check_names(std::slice::from_ref(name)).is_ok());
         }
         Ok(self.place(names, None))
