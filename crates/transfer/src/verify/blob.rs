@@ -1,6 +1,6 @@
 //! One blob, read whole: its digest and size, and the diff ID of a layer.
 
-use std::io::{Cursor, Read};
+use std::io::{self, Cursor, Read};
 use std::path::PathBuf;
 
 use transship_core::{
@@ -57,50 +57,40 @@ pub(super) async fn read(body: Body, diff_id: Option<&Digest>) -> Result<BlobTru
 
 fn layer(body: Body, mut hasher: Hasher, cancel: &Cancel) -> Result<BlobTruth> {
     let mut chunks = body.chunks(cancel)?;
-    let start = start(&mut chunks)?;
-    let mut diff_id = None;
-    let input = Cursor::new(start.clone()).chain(&mut chunks);
+    let mut start = Vec::with_capacity(SNIFF_LEN);
+    let sniffed = (&mut chunks).take(SNIFF_LEN as u64).read_to_end(&mut start);
+    sniffed.map_err(|e| Error::io("reading", "layer", e))?;
+    let input = Cursor::new(&start).chain(&mut chunks);
     let read = match sniff(&start) {
         Compression::Plain => hash(input, &mut hasher),
         Compression::Gzip => hash(GzipDecoder::new(input), &mut hasher),
-        Compression::Zstd => ZstdDecoder::new(input)
-            .map_err(|e| Error::new(ErrorKind::Unexpected, "starting zstd").caused_by(e))
-            .and_then(|input| hash(input, &mut hasher)),
-        _ => Err(Error::new(ErrorKind::Unsupported, "its compression is no layer's")
-            .hint("layers are plain, gzip or zstd")),
+        Compression::Zstd => ZstdDecoder::new(input).and_then(|input| hash(input, &mut hasher)),
+        _ => Err(io::Error::other("its compression is none that layers have")),
     };
-    if read.is_ok() {
-        diff_id = Some(hasher.finish());
+    let malformed = match read.map_err(Error::unwrap_io) {
+        Ok(()) => None,
+        // The bytes themselves could not be read, or are not what they have to be.
+        Err(Ok(error)) => return Err(error),
+        Err(Err(error)) => Some(error),
+    };
+    // A wrong digest explains why a layer does not decompress, so it is told first.
+    let Stored { size, .. } = chunks.finish()?;
+    match malformed {
+        None => Ok(BlobTruth { size, diff_id: Some(hasher.finish()) }),
+        Some(error) => {
+            Err(Error::new(ErrorKind::Corrupt, "it does not decompress").caused_by(error))
+        }
     }
-    // A wrong digest explains a broken stream, so it is told first.
-    let stored = match read.as_ref().map_err(Error::kind) {
-        Err(ErrorKind::Cancelled) => None,
-        _ => Some(chunks.finish()?),
-    };
-    read?;
-    let size = stored.map_or(0, |stored| stored.size);
-    Ok(BlobTruth { size, diff_id })
 }
 
-fn start(chunks: &mut impl Read) -> Result<Vec<u8>> {
-    let mut start = Vec::with_capacity(SNIFF_LEN);
-    chunks.take(SNIFF_LEN as u64).read_to_end(&mut start).map_err(broken)?;
-    Ok(start)
-}
-
-fn hash(mut input: impl Read, hasher: &mut Hasher) -> Result<()> {
+fn hash(mut input: impl Read, hasher: &mut Hasher) -> io::Result<()> {
     let mut buffer = vec![0; 256 << 10];
     loop {
         match input.read(&mut buffer) {
             Ok(0) => return Ok(()),
             Ok(n) => hasher.update(&buffer[..n]),
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(broken(e)),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
         }
     }
-}
-
-fn broken(error: std::io::Error) -> Error {
-    Error::unwrap_io(error)
-        .unwrap_or_else(|e| Error::new(ErrorKind::Corrupt, "it does not decompress").caused_by(e))
 }

@@ -108,6 +108,27 @@ async fn everything_that_is_wrong_is_told() {
 }
 
 #[tokio::test]
+async fn a_wrong_digest_explains_a_layer_that_does_not_decompress() {
+    // Long enough for several chunks, so that the damage is met in the middle.
+    let noise: Vec<u8> =
+        (0..3_000_000_u64).flat_map(|n| n.wrapping_mul(n).to_le_bytes()).take(3_000_000).collect();
+    for (at, in_gzip) in [(2_000_000, false), (20, true)] {
+        let mut source = good();
+        let bytes = if in_gzip { gzip(&noise) } else { noise.clone() };
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 1;
+        let mut manifest: Value = serde_json::from_slice(source.root.bytes()).unwrap();
+        manifest["layers"][1] = descriptor(&MediaType::ImageLayerGzip, &bytes);
+        source.root = Manifest::new(manifest.to_string()).unwrap();
+        source.blobs.insert(sha256(&bytes), damaged.into());
+        let findings = check(&source).await;
+        assert_eq!(told(&findings), [("layer 2 of 2", ErrorKind::Corrupt)]);
+        let text = findings.problems[0].error.to_string();
+        assert!(text.contains(sha256(&bytes).as_ref()), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn a_compressed_layer_has_to_have_its_diff_id() {
     let findings = check(&image(&[sha256(b"one"), sha256(b"three")])).await;
     assert_eq!(told(&findings), [("layer 2 of 2", ErrorKind::Corrupt)]);
