@@ -191,3 +191,23 @@ fn rewinding_goes_back_to_any_entry() {
     assert_eq!(index.names().collect::<Vec<_>>(), ["a", "d"]);
     assert_eq!(file.metadata().unwrap().len(), here + 1024);
 }
+
+#[test]
+fn a_long_name_that_is_known_beforehand() {
+    let (file, mut writer) = writer();
+    let name = format!("blobs/sha512/{}", "0".repeat(128));
+    let chunks = |body: Body| body.chunks(&Cancel::new()).unwrap();
+    let torn = std::io::Read::take(std::io::repeat(1), 9);
+    let torn = Body::from_reader(torn).expecting(&transship_core::Expect::anything().with_size(10));
+    writer.put_stream_as(&name, chunks(torn.unwrap())).unwrap_err();
+    assert_eq!(writer.position(), 0);
+    let put = writer.put_stream_as(&name, chunks(Body::from_bytes("content"))).unwrap();
+    assert_eq!(put.stored.size, 7);
+    let range = writer.range(put.offset, 7).unwrap();
+    let mut bytes = [0; 7];
+    range.read_at(0, &mut bytes).unwrap();
+    assert_eq!(&bytes, b"content");
+    writer.finish().unwrap();
+    let (_archive, index) = index_of(&bytes_of(&file));
+    assert_eq!(index.document(&name, 7, "blob").unwrap(), "content");
+}

@@ -42,6 +42,8 @@ pub(crate) struct LayoutDestination<'w> {
     writing: Arc<Writing>,
     reference: Reference,
     names: Vec<Written>,
+    /// The same, as the trait gives them.
+    shown: Vec<ImageName>,
     accepts: Accepts,
     /// Manifests that were put.
     put: Arc<Mutex<Vec<Manifest>>>,
@@ -53,6 +55,7 @@ impl LayoutDestination<'_> {
     /// # Errors
     /// `InvalidReference` for a name that a layout cannot hold, or that no reference to this place can hold.
     pub(crate) fn new(writing: Arc<Writing>, names: &[ImageName], ends: Ends) -> Result<Self> {
+        let shown = names.to_vec();
         let names: Vec<Written> = names.iter().map(Written::new).collect::<Result<_>>()?;
         for name in &names {
             check_reference(&writing.reference(Selector::Name(name.name.clone())))?;
@@ -67,7 +70,7 @@ impl LayoutDestination<'_> {
         }
         let reference = writing.reference(select);
         let (put, writer) = (Arc::default(), PhantomData);
-        Ok(Self { writing, reference, names, accepts, put, ends, writer })
+        Ok(Self { writing, reference, names, shown, accepts, put, ends, writer })
     }
 
     fn references(&self, root: &Digest) -> Vec<Reference> {
@@ -91,6 +94,10 @@ impl Drop for LayoutDestination<'_> {
 impl ImageDestination for LayoutDestination<'_> {
     fn reference(&self) -> &Reference {
         &self.reference
+    }
+
+    fn names(&self) -> &[ImageName] {
+        &self.shown
     }
 
     fn accepts(&self) -> &Accepts {

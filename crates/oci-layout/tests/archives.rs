@@ -1,0 +1,221 @@
+//! Layouts in tars: what is written, how it shows.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod common;
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::Path;
+
+use common::*;
+use serde_json::{Value, json};
+use transship_core::{
+    AcceptsOrder, Archives, Body, Commit, ErrorKind, Expect, Manifest, Settings, Transport,
+    WriteMode, WriteOptions,
+};
+use transship_oci_layout::OciArchive;
+
+fn entries(path: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut archive = tar::Archive::new(File::open(path).unwrap());
+    let mut all = Vec::new();
+    for entry in archive.entries().unwrap() {
+        let mut entry = entry.unwrap();
+        assert_eq!(entry.header().mtime().unwrap(), 0);
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).unwrap();
+        all.push((entry.path().unwrap().to_str().unwrap().to_owned(), bytes));
+    }
+    all
+}
+
+fn document(path: &Path, name: &str) -> Value {
+    let all = entries(path);
+    let bytes = &all.iter().find(|(n, _)| n == name).unwrap().1;
+    serde_json::from_slice(bytes).unwrap()
+}
+
+async fn write_index(
+    at: &transship_core::Reference,
+    index: &Manifest,
+    of: &[&Made],
+    absent: &[&Manifest],
+) {
+    let to = destination(at).await.unwrap();
+    for made in of {
+        put_blobs(&*to, made).await.unwrap();
+        to.put_manifest(&made.manifest).await.unwrap();
+    }
+    let absent: Vec<_> = absent.iter().map(|m| m.descriptor().clone()).collect();
+    to.commit(Commit::new(index).without(&absent)).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_in_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, made) = (dir.path().join("a.tar"), image("one"));
+    let at = tar(&path, ":example.com/x:1");
+    let to = destination(&at).await.unwrap();
+    assert_eq!(to.accepts().order, AcceptsOrder::AsPlanned);
+    put_blobs(&*to, &made).await.unwrap();
+    // Again, known and not known beforehand.
+    to.put_blob(Expect::from(&made.blobs[1].0), Body::from_bytes(made.blobs[1].1.clone()))
+        .await
+        .unwrap();
+    to.put_blob(Expect::anything(), Body::from_bytes(made.blobs[2].1.clone())).await.unwrap();
+    let wrong =
+        to.put_blob(Expect::from(&made.blobs[1].0), Body::from_bytes("wrong")).await.unwrap_err();
+    assert_eq!(wrong.kind(), ErrorKind::Corrupt);
+    assert!(to.has(&Expect::from(&made.blobs[2].0)).await.unwrap().is_some());
+    assert!(!path.exists());
+    to.commit(Commit::new(&made.manifest)).await.unwrap();
+    let blob = |at: usize| format!("blobs/sha256/{}", made.blobs[at].0.digest.digest());
+    let root = format!("blobs/sha256/{}", made.manifest.descriptor().digest.digest());
+    let names: Vec<String> = entries(&path).into_iter().map(|(name, _)| name).collect();
+    let expected = [
+        "blobs/",
+        "blobs/sha256/",
+        &blob(0),
+        &blob(1),
+        &blob(2),
+        &root,
+        "index.json",
+        "manifest.json",
+        "oci-layout",
+    ];
+    assert_eq!(names, expected);
+    let docker =
+        json!([{"Config": blob(0), "RepoTags": ["example.com/x:1"], "Layers": [blob(1), blob(2)]}]);
+    assert_eq!(document(&path, "manifest.json"), docker);
+    assert_holds(&at, &made).await;
+    assert_holds(&tar(&path, ""), &made).await;
+    assert_holds(&tar(&path, ":@0"), &made).await;
+    assert_eq!(names_in(dir.path()), ["a.tar"]);
+}
+
+#[tokio::test]
+async fn the_same_images_give_the_same_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let read = async |file: &str| {
+        let path = dir.path().join(file);
+        let writer =
+            OciArchive::new().write(&tar(&path, ""), &WriteOptions::default()).await.unwrap();
+        write_to(writer.image(&[name("one")]).await.unwrap(), &image("one")).await.unwrap();
+        write_to(writer.image(&[name("x:1"), name("y")]).await.unwrap(), &image("two"))
+            .await
+            .unwrap();
+        assert!(!path.exists());
+        writer.finish().await.unwrap();
+        assert_holds(&tar(&path, ":x:1"), &image("two")).await;
+        fs::read(path).unwrap()
+    };
+    assert_eq!(read("a.tar").await, read("b.tar").await);
+    let docker = document(&dir.path().join("a.tar"), "manifest.json");
+    let tags: Vec<&Value> =
+        docker.as_array().unwrap().iter().map(|image| &image["RepoTags"]).collect();
+    assert_eq!(tags, [&Value::Null, &json!(["docker.io/library/x:1"])]);
+    // The shared layer is there once.
+    assert_eq!(entries(&dir.path().join("a.tar")).len(), 2 + 3 + 1 + 2 + 1 + 3);
+}
+
+#[tokio::test]
+async fn of_an_index_docker_gets_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let (arm, amd, windows) = (image_for("arm", "arm64"), image("amd"), image("windows"));
+    for (children, of, absent, expected) in [
+        (vec![(&arm, "arm64"), (&amd, "amd64")], vec![&arm, &amd], vec![], Some(&amd)),
+        (vec![(&arm, "arm64"), (&amd, "amd64")], vec![&arm], vec![&amd.manifest], Some(&arm)),
+        (vec![(&arm, "arm64"), (&windows, "mips")], vec![&arm, &windows], vec![], Some(&arm)),
+        (vec![(&arm, "arm64")], vec![], vec![&arm.manifest], None),
+    ] {
+        let path = dir.path().join("a.tar");
+        let _ = fs::remove_file(&path);
+        let children: Vec<_> = children.iter().map(|(made, a)| (&made.manifest, *a)).collect();
+        let root = index(&children);
+        write_index(&tar(&path, ":x:1"), &root, &of, &absent).await;
+        let docker = document(&path, "manifest.json");
+        let configs: Vec<&Value> =
+            docker.as_array().unwrap().iter().map(|i| &i["Config"]).collect();
+        let expected =
+            expected.map(|m| json!(format!("blobs/sha256/{}", m.blobs[0].0.digest.digest())));
+        assert_eq!(configs, expected.iter().collect::<Vec<_>>());
+        let read = source(&tar(&path, "")).await.unwrap();
+        assert_eq!(read.root().await.unwrap().bytes(), root.bytes());
+        for absent in absent {
+            let error = read.manifest(absent.descriptor()).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::NotFound);
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_a_document_for_docker() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.tar");
+    let settings = Settings::new().with("oci-archive", "docker-manifest", "false");
+    let transport = OciArchive::with_settings(&settings).unwrap();
+    let to = transport.destination(&tar(&path, ""), &WriteOptions::default()).await.unwrap();
+    write_to(to, &image("one")).await.unwrap();
+    assert!(entries(&path).iter().all(|(name, _)| name != "manifest.json"));
+    let settings = Settings::new().with("oci-archive", "docker-manifest", "perhaps");
+    let error = OciArchive::with_settings(&settings).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidReference);
+}
+
+#[tokio::test]
+async fn what_was_there_stays_until_the_new_one_is_complete() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, one, two) = (dir.path().join("a.tar"), image("one"), image("two"));
+    let at = tar(&path, ":x");
+    write(&at, &one).await.unwrap();
+    let before = fs::read(&path).unwrap();
+    let error = destination(&at).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+    assert!(error.to_string().contains("--replace"), "{error}");
+    let transport = OciArchive::new();
+    let error = transport.destination(&at, &how(WriteMode::Append)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+
+    let to = transport.destination(&at, &how(WriteMode::Replace)).await.unwrap();
+    put_blobs(&*to, &two).await.unwrap();
+    drop(to);
+    assert_eq!(fs::read(&path).unwrap(), before);
+    // A commit that is refused.
+    let to = transport.destination(&at, &how(WriteMode::Replace)).await.unwrap();
+    let error = to.commit(Commit::new(&two.manifest)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+    assert_eq!(fs::read(&path).unwrap(), before);
+    assert_eq!(names_in(dir.path()), ["a.tar"]);
+
+    let reader = source(&at).await.unwrap();
+    let to = transport.destination(&at, &how(WriteMode::Replace)).await.unwrap();
+    write_to(to, &two).await.unwrap();
+    assert_holds(&at, &two).await;
+    assert_eq!(reader.root().await.unwrap().bytes(), one.manifest.bytes());
+    let layer = reader.blob(&one.blobs[2].0).await.unwrap().bytes(100).await.unwrap();
+    assert_eq!(layer, one.blobs[2].1);
+}
+
+#[tokio::test]
+async fn broken_archives() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.tar");
+    let one = image("one");
+    write(&tar(&path, ":x"), &one).await.unwrap();
+    let whole = fs::read(&path).unwrap();
+    let torn = dir.path().join("torn.tar");
+    fs::write(&torn, &whole[..whole.len() / 2]).unwrap();
+    let error = source(&tar(&torn, "")).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotFound), "{error}");
+    // A flipped bit in a layer.
+    let mut flipped = whole.clone();
+    let needle = b"layer of one";
+    let at = flipped.windows(needle.len()).position(|w| w == needle).unwrap();
+    flipped[at] ^= 1;
+    fs::write(&torn, flipped).unwrap();
+    let read = source(&tar(&torn, "")).await.unwrap();
+    let error = read.blob(&one.blobs[2].0).await.unwrap().bytes(100).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    let folder = oci(dir.path(), "");
+    let error = source(&tar(dir.path(), "")).await.unwrap_err();
+    assert!(error.to_string().contains("oci:"), "{error} {folder}");
+}
