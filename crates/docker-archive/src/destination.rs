@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use transship_core::{
     Accepts, AcceptsLayers, AcceptsManifests, AcceptsNames, AcceptsOrder, Artifacts, Body,
-    CONFIG_LIMIT, Commit, Committed, Digest, Error, ErrorKind, Expect, ImageDestination, Manifest,
-    MediaType, Reference, Result, ResultExt, Shows, Sparse, Stored, media_types, run_blocking,
-    sha256,
+    CONFIG_LIMIT, Commit, Committed, Digest, Error, ErrorKind, Expect, ImageDestination, ImageName,
+    Manifest, MediaType, Reference, Result, ResultExt, Shows, Sparse, Stored, media_types,
+    run_blocking, sha256,
 };
 
 use crate::commit::Checked;
@@ -24,6 +24,8 @@ pub(crate) struct Destination {
     writing: Arc<Writing>,
     /// Canonical, each once.
     names: Vec<String>,
+    /// The same, as the trait gives them.
+    shown: Vec<ImageName>,
     /// Written with the commit, so that an abandoned image leaves none.
     configs: Arc<Mutex<HashMap<Digest, Bytes>>>,
 }
@@ -33,7 +35,8 @@ impl Destination {
     pub(crate) fn new(writing: Arc<Writing>, names: Vec<String>, shows: Shows) -> Self {
         let place = &writing.place;
         let reference = names.first().map_or_else(|| place.to_reference(), |n| named(place, n));
-        Self { reference, accepts: accepts(shows), writing, names, configs: Arc::default() }
+        let shown = names.iter().filter_map(|name| ImageName::new(name).ok()).collect();
+        Self { reference, accepts: accepts(shows), writing, names, shown, configs: Arc::default() }
     }
 
     fn is_alone(&self) -> bool {
@@ -75,6 +78,10 @@ impl Destination {
 impl ImageDestination for Destination {
     fn reference(&self) -> &Reference {
         &self.reference
+    }
+
+    fn names(&self) -> &[ImageName] {
+        &self.shown
     }
 
     fn accepts(&self) -> &Accepts {

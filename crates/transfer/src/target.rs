@@ -119,8 +119,13 @@ pub(crate) fn not_taken(
     if !options.names.is_empty() || image.accepts().names == AcceptsNames::None {
         return Vec::new();
     }
-    if !image.names().is_empty() {
+    let held = |name: &ImageName| {
+        let canonical = name.docker().map(|docker| ImageName::from(&docker.or_latest()));
+        image.names().contains(name) || canonical.is_some_and(|name| image.names().contains(&name))
+    };
+    // None of them is held where the reference gives a name: then they were not asked for.
+    if !image.names().is_empty() && !names.iter().any(held) {
         return Vec::new();
     }
-    names.to_vec()
+    names.iter().filter(|name| !held(name)).cloned().collect()
 }
