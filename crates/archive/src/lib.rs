@@ -16,6 +16,7 @@ mod index;
 mod open;
 mod outer;
 mod output;
+mod pipe;
 mod writer;
 
 pub mod docker_save;

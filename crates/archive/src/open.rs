@@ -10,6 +10,7 @@ use transship_local::{open_regular, spool_file};
 
 use crate::index::{BLOCK, BLOCK_LEN, has_true_checksum};
 use crate::outer::{self, Growth, Outer};
+use crate::pipe::{Pipe, is_pipe};
 
 /// The path that stands for the standard input or output.
 pub const STDIO: &str = "-";
@@ -44,8 +45,7 @@ impl ArchiveFile {
             .hint("a layout in a folder is oci:, an image in a folder is dir:"));
         }
         if is_pipe(&found) {
-            let pipe = File::open(path).map_err(|e| Error::io("opening", path, e))?;
-            return Self::spool(pipe, path, how, cancel);
+            return Self::spool(Pipe::reading(path, cancel)?, path, how, cancel);
         }
         Self::of_file(open_regular(path)?, path, how, cancel)
     }
@@ -69,16 +69,16 @@ impl ArchiveFile {
 
     fn standard_input(how: &ReadOptions, cancel: &Cancel) -> Result<Self> {
         let path = Path::new("the standard input");
-        match stdin_file() {
-            // Redirected from a file: no copy is needed, if nobody has read from it.
-            Some(file)
-                if file.metadata().is_ok_and(|found| found.is_file())
-                    && (&file).stream_position().is_ok_and(|at| at == 0) =>
-            {
-                Self::of_file(file, path, how, cancel)
-            }
-            _ => Self::spool(io::stdin().lock(), path, how, cancel),
+        let input = Pipe::stdin(cancel).map_err(|e| Error::io("opening", path, e))?;
+        let mut file = input.file();
+        // Redirected from a file: no copy is needed, if nobody has read from it.
+        if file.metadata().is_ok_and(|found| found.is_file())
+            && file.stream_position().is_ok_and(|at| at == 0)
+        {
+            let file = file.try_clone().map_err(|e| Error::io("opening", path, e))?;
+            return Self::of_file(file, path, how, cancel);
         }
+        Self::spool(input, path, how, cancel)
     }
 
     fn of_file(file: File, path: &Path, how: &ReadOptions, cancel: &Cancel) -> Result<Self> {
@@ -126,27 +126,6 @@ impl ArchiveFile {
     pub fn is_spooled(&self) -> bool {
         self.spooled
     }
-}
-
-#[cfg(unix)]
-fn stdin_file() -> Option<File> {
-    use std::os::fd::AsFd;
-    io::stdin().as_fd().try_clone_to_owned().ok().map(File::from)
-}
-
-#[cfg(not(unix))]
-fn stdin_file() -> Option<File> {
-    None
-}
-
-#[cfg(unix)]
-fn is_pipe(found: &std::fs::Metadata) -> bool {
-    std::os::unix::fs::FileTypeExt::is_fifo(&found.file_type())
-}
-
-#[cfg(not(unix))]
-fn is_pipe(_found: &std::fs::Metadata) -> bool {
-    false
 }
 
 /// Refuses what does not begin as a tar does, and says what it looks like.

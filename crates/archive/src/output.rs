@@ -9,6 +9,7 @@ use transship_core::{Cancel, Error, ErrorKind, FileRange, Result, WriteMode, spo
 use transship_local::{Publish, StagedFile, spool_file};
 
 use crate::open::STDIO;
+use crate::pipe::Pipe;
 
 /// How many bytes are copied to a pipe between two looks at the cancel.
 const CHUNK: usize = 1 << 20;
@@ -123,9 +124,9 @@ fn exists(path: &Path) -> Error {
 
 fn copy_out(all: &FileRange, sink: Sink, path: &Path, cancel: &Cancel) -> Result<()> {
     let writing = |e| Error::io("writing", path, e);
-    let mut out: Box<dyn Write> = match sink {
-        Sink::Stdout => Box::new(io::stdout().lock()),
-        Sink::Path => Box::new(File::options().write(true).open(path).map_err(writing)?),
+    let mut out = match sink {
+        Sink::Stdout => Pipe::stdout(cancel).map_err(writing)?,
+        Sink::Path => Pipe::writing(path, cancel)?,
     };
     let mut buffer = vec![0; CHUNK];
     let mut at = 0;

@@ -143,3 +143,25 @@ fn it_stops_when_it_is_cancelled() {
     let error = ArchiveFile::spool(std::io::repeat(0), path, &ReadOptions::default(), &cancel);
     assert_eq!(error.unwrap_err().kind(), ErrorKind::Cancelled);
 }
+
+#[test]
+fn a_pipe_that_says_nothing_does_not_hold_us() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    for other_end in [false, true] {
+        let cancel = Cancel::new();
+        let stop = cancel.clone();
+        let stopper = std::thread::spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            stop.cancel();
+        });
+        // Open for both, as its own other end; what is not there yet is waited for all the same.
+        let both =
+            other_end.then(|| std::fs::File::options().read(true).write(true).open(&path).unwrap());
+        let opened = ArchiveFile::open(&path, &ReadOptions::default(), &cancel);
+        assert_eq!(opened.unwrap_err().kind(), ErrorKind::Cancelled);
+        stopper.join().unwrap();
+        drop(both);
+    }
+}

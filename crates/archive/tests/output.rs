@@ -87,3 +87,28 @@ fn through_a_symlink_and_into_a_pipe() {
     write(&pipe, WriteMode::Create, "a").unwrap();
     assert_eq!(reader.join().unwrap(), std::fs::read(&real).unwrap());
 }
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_that_takes_nothing_does_not_hold_us() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for other_end in [false, true] {
+        let output = ArchiveOutput::begin(&pipe, WriteMode::Create, None).unwrap();
+        let mut writer = TarWriter::new(&output);
+        writer.put_bytes("a", &vec![1; 1 << 20]).unwrap();
+        writer.finish().unwrap();
+        let cancel = Cancel::new();
+        let stop = cancel.clone();
+        let stopper = std::thread::spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            stop.cancel();
+        });
+        let both =
+            other_end.then(|| std::fs::File::options().read(true).write(true).open(&pipe).unwrap());
+        assert_eq!(output.publish(&cancel).unwrap_err().kind(), ErrorKind::Cancelled);
+        stopper.join().unwrap();
+        drop(both);
+    }
+}

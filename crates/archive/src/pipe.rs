@@ -1,0 +1,204 @@
+//! Pipes: the other end may keep us waiting for as long as it likes, and we wait for as long as we are wanted.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use transship_core::{Cancel, Error, Result};
+
+/// A pipe or a device, read or written so that it stops when it is cancelled.
+#[derive(Debug)]
+pub(crate) struct Pipe {
+    file: File,
+    cancel: Cancel,
+    /// The most bytes that are written at once.
+    piece: usize,
+}
+
+/// What is written at once to what takes a part of it when it cannot take all.
+const WHOLE: usize = 1 << 20;
+
+/// What is written at once to what waits until it has taken all: a pipe that is ready takes this much (POSIX's
+/// `PIPE_BUF` on Linux).
+const PIECE: usize = 4096;
+
+impl Pipe {
+    /// The standard input.
+    pub(crate) fn stdin(cancel: &Cancel) -> io::Result<Self> {
+        Ok(Self { file: sys::stdin()?, cancel: cancel.clone(), piece: PIECE })
+    }
+
+    /// The standard output.
+    pub(crate) fn stdout(cancel: &Cancel) -> io::Result<Self> {
+        let file = sys::stdout()?;
+        let piece = if file.metadata()?.is_file() { WHOLE } else { PIECE };
+        Ok(Self { file, cancel: cancel.clone(), piece })
+    }
+
+    /// A pipe with a name, for reading.
+    pub(crate) fn reading(path: &Path, cancel: &Cancel) -> Result<Self> {
+        let file = sys::open_to_read(path).map_err(|e| Error::io("opening", path, e))?;
+        Ok(Self { file, cancel: cancel.clone(), piece: WHOLE })
+    }
+
+    /// A pipe with a name, or a device, for writing. Waits until a pipe has a reader.
+    pub(crate) fn writing(path: &Path, cancel: &Cancel) -> Result<Self> {
+        let file = sys::open_to_write(path, cancel).map_err(|e| Error::io("opening", path, e))?;
+        Ok(Self { file, cancel: cancel.clone(), piece: WHOLE })
+    }
+
+    /// The file itself.
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+}
+
+impl Read for Pipe {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            sys::wait(&self.file, Ready::ToRead, &self.cancel)?;
+            match self.file.read(buffer) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                done => return done,
+            }
+        }
+    }
+}
+
+impl Write for Pipe {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let bytes = &bytes[..bytes.len().min(self.piece)];
+        loop {
+            sys::wait(&self.file, Ready::ToWrite, &self.cancel)?;
+            match self.file.write(bytes) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                done => return done,
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// What a pipe is waited for.
+#[derive(Clone, Copy, Debug)]
+enum Ready {
+    ToRead,
+    ToWrite,
+}
+
+/// Whether it is a pipe with a name.
+pub(crate) fn is_pipe(found: &Metadata) -> bool {
+    sys::is_pipe(found)
+}
+
+#[cfg(unix)]
+mod sys {
+    use std::fs::{File, Metadata, OpenOptions};
+    use std::io;
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+    use std::path::Path;
+    use std::time::Duration;
+
+    use rustix::event::{PollFd, PollFlags, Timespec};
+    use transship_core::{Cancel, Error};
+
+    use super::Ready;
+
+    /// How long is waited between two looks at the cancel.
+    const PATIENCE: Duration = Duration::from_millis(50);
+
+    pub(super) fn wait(file: &File, ready: Ready, cancel: &Cancel) -> io::Result<()> {
+        let flags = match ready {
+            Ready::ToRead => PollFlags::IN,
+            Ready::ToWrite => PollFlags::OUT,
+        };
+        let patience = Timespec { tv_sec: 0, tv_nsec: i64::from(PATIENCE.subsec_nanos()) };
+        loop {
+            cancel.check().map_err(Error::into_io)?;
+            match rustix::event::poll(&mut [PollFd::new(file, flags)], Some(&patience)) {
+                Ok(0) | Err(rustix::io::Errno::INTR) => {}
+                Ok(_) => return Ok(()),
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
+
+    pub(super) fn stdin() -> io::Result<File> {
+        io::stdin().as_fd().try_clone_to_owned().map(File::from)
+    }
+
+    pub(super) fn stdout() -> io::Result<File> {
+        io::stdout().as_fd().try_clone_to_owned().map(File::from)
+    }
+
+    pub(super) fn open_to_read(path: &Path) -> io::Result<File> {
+        without_waiting().read(true).open(path)
+    }
+
+    pub(super) fn open_to_write(path: &Path, cancel: &Cancel) -> io::Result<File> {
+        loop {
+            cancel.check().map_err(Error::into_io)?;
+            match without_waiting().write(true).open(path) {
+                // A pipe that nobody reads yet.
+                Err(e)
+                    if e.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error())
+                        && is_pipe(&path.metadata()?) =>
+                {
+                    std::thread::sleep(PATIENCE);
+                }
+                done => return done,
+            }
+        }
+    }
+
+    fn without_waiting() -> OpenOptions {
+        let mut options = OpenOptions::new();
+        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+        options
+    }
+
+    pub(super) fn is_pipe(found: &Metadata) -> bool {
+        found.file_type().is_fifo()
+    }
+}
+
+/// Elsewhere a blocking call lasts as long as it lasts.
+#[cfg(windows)]
+mod sys {
+    use std::fs::{File, Metadata};
+    use std::io;
+    use std::os::windows::io::AsHandle;
+    use std::path::Path;
+
+    use transship_core::{Cancel, Error};
+
+    use super::Ready;
+
+    pub(super) fn wait(_file: &File, _ready: Ready, cancel: &Cancel) -> io::Result<()> {
+        cancel.check().map_err(Error::into_io)
+    }
+
+    pub(super) fn stdin() -> io::Result<File> {
+        io::stdin().as_handle().try_clone_to_owned().map(File::from)
+    }
+
+    pub(super) fn stdout() -> io::Result<File> {
+        io::stdout().as_handle().try_clone_to_owned().map(File::from)
+    }
+
+    pub(super) fn open_to_read(path: &Path) -> io::Result<File> {
+        File::open(path)
+    }
+
+    pub(super) fn open_to_write(path: &Path, _cancel: &Cancel) -> io::Result<File> {
+        File::options().write(true).open(path)
+    }
+
+    pub(super) fn is_pipe(_found: &Metadata) -> bool {
+        false
+    }
+}
