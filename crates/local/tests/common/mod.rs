@@ -49,7 +49,10 @@ impl Holder {
     }
 
     fn spawn(command: &mut Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).spawn().expect("the example `hold` runs");
+        let mut child = command
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the example `hold` is built, as `cargo test` does");
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         assert_eq!(line, "held\n");
