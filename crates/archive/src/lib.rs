@@ -9,6 +9,29 @@
 //! | write a tar, the same bytes for the same images | [`ArchiveOutput`], [`TarWriter`] |
 //! | read and write the documents of `docker save` | [`docker_save`] |
 //! | read and write the documents of OCI layouts | [`layout`] |
+//!
+//! # What is refused
+//!
+//! Readers of tars differ in what they make of headers that no honest tool writes. Whoever can make one reader see another
+//! image than the one that was checked has won, so an archive is [`Corrupt`](transship_core::ErrorKind::Corrupt) as a whole
+//! when it has
+//!
+//! - two entries with one name that are not the same, byte for byte (some readers take the first, some the last); a name
+//!   that is a file or link and has others below it;
+//! - a payload behind what is no file (some readers skip it, some read it as headers);
+//! - PAX records that are malformed or there twice, names or sizes for all entries, a PAX size that the header
+//!   contradicts, two long names for one entry, extensions that nothing follows;
+//! - sparse files, and old types that change names or extents;
+//! - names that are absolute or have a `..`;
+//! - sizes that are negative, no number, or beyond the end of the file; wrong checksums;
+//! - another header behind its end.
+//!
+//! Links are only looked at when they are followed, and only inside the archive. Devices and entries of vendors' types are
+//! let be until somebody asks for them. An archive without an end mark is read, as other readers do; what is missing in it
+//! is then said to be cut off.
+//!
+//! Limits: [`ENTRY_LIMIT`], [`NAMES_LIMIT`], names of 4096 bytes, 40 links to an entry, 1 MiB for an extension, and for a
+//! compressed archive [`RATIO_LIMIT`].
 
 mod document;
 mod file;

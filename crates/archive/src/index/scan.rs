@@ -1,4 +1,7 @@
 //! One pass over the headers of a tar.
+//!
+//! The `tar` crate takes the headers apart, but the pass is our own: its raw iteration does not know that a PAX record may say
+//! where the next header is, and its other one has no place for the strict gate, nor says where the archive ends.
 
 use transship_core::{Cancel, Error, ErrorKind, Result};
 
