@@ -55,7 +55,7 @@ impl ArchiveFile {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn spool(
-        mut input: impl Read,
+        mut input: impl Read + Send,
         path: &Path,
         how: &ReadOptions,
         cancel: &Cancel,
@@ -95,7 +95,7 @@ impl ArchiveFile {
 
     fn spool_as(
         outer: Outer,
-        input: impl Read,
+        input: impl Read + Send,
         path: &Path,
         how: &ReadOptions,
         cancel: &Cancel,

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bzip2::read::MultiBzDecoder;
 use flate2::read::MultiGzDecoder;
@@ -26,7 +27,7 @@ const XZ_MEMORY: u64 = 136 << 20;
 /// How many bytes are decompressed between two looks at the cancel.
 const CHUNK: usize = 1 << 20;
 
-/// The compression around an archive.
+/// The compression around an archive, or around a file in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outer {
@@ -65,7 +66,15 @@ impl Outer {
         }
     }
 
-    fn decoder<'a, R: Read + 'a>(self, input: R) -> io::Result<Box<dyn Read + 'a>> {
+    /// The plain bytes of a stream, to its end: all members, frames and streams. What the decoder finds wrong is an error of
+    /// a kind of its own choice; those of the input come through.
+    ///
+    /// # Errors
+    /// When no decoder can be made.
+    pub fn decoder<'a, R: Read + Send + 'a>(
+        self,
+        input: R,
+    ) -> io::Result<Box<dyn Read + Send + 'a>> {
         Ok(match self {
             Self::Plain => Box::new(input),
             Self::Gzip => Box::new(MultiGzDecoder::new(input)),
@@ -103,13 +112,13 @@ impl Default for Growth {
 /// `Corrupt` for a malformed or torn stream, `LimitExceeded` when it grows too much, `Cancelled`, I/O errors.
 pub(crate) fn spool(
     outer: Outer,
-    input: impl Read,
+    input: impl Read + Send,
     from: &Path,
     to: &File,
     growth: Growth,
     cancel: &Cancel,
 ) -> Result<u64> {
-    let passed = std::cell::Cell::new(0);
+    let passed = AtomicU64::new(0);
     let counted = Counted { input, passed: &passed };
     let mut decoder = outer.decoder(counted).map_err(|e| read_error(outer, from, e))?;
     let mut buffer = vec![0; CHUNK];
@@ -127,7 +136,7 @@ pub(crate) fn spool(
                 .hint("choose another folder with --tmpdir or $TMPDIR")
         })?;
         written += n as u64;
-        let allowed = passed.get().saturating_mul(growth.ratio).max(growth.free);
+        let allowed = passed.load(Ordering::Relaxed).saturating_mul(growth.ratio).max(growth.free);
         if outer != Outer::Plain && written > allowed {
             return Err(Error::new(
                 ErrorKind::LimitExceeded,
@@ -166,13 +175,13 @@ fn read_error(outer: Outer, from: &Path, error: io::Error) -> Error {
 
 struct Counted<'a, R> {
     input: R,
-    passed: &'a std::cell::Cell<u64>,
+    passed: &'a AtomicU64,
 }
 
 impl<R: Read> Read for Counted<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n = self.input.read(buffer)?;
-        self.passed.set(self.passed.get() + n as u64);
+        self.passed.fetch_add(n as u64, Ordering::Relaxed);
         Ok(n)
     }
 }

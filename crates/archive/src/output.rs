@@ -10,6 +10,7 @@ use transship_local::{Publish, StagedFile, spool_file};
 
 use crate::open::STDIO;
 use crate::pipe::Pipe;
+use crate::writer::Later;
 
 /// How many bytes are copied to a pipe between two looks at the cancel.
 const CHUNK: usize = 1 << 20;
@@ -89,6 +90,13 @@ impl ArchiveOutput {
     /// The file to write to, open for reading and writing.
     pub fn file(&self) -> &Arc<File> {
         &self.file
+    }
+
+    pub(crate) fn later(&self) -> Later {
+        match self.way {
+            Way::Staged(..) => Later::Synced,
+            Way::Copied(_) => Later::ReadBack,
+        }
     }
 
     /// Where the archive will be, for messages.

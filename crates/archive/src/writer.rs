@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::fs::File;
+use std::io::{Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
 use tar::{EntryType, Header};
 use transship_core::{Chunks, Error, ErrorKind, FileRange, Result, Stored, cancelled};
+use transship_local::FileSink;
 
 use crate::ArchiveOutput;
 use crate::file::write_all_at;
@@ -30,6 +32,16 @@ pub struct TarWriter {
     /// What is not in the file yet, from `flushed` on.
     gathered: Vec<u8>,
     flushed: u64,
+    later: Later,
+}
+
+/// What becomes of the file when it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Later {
+    /// It is synced to the disk.
+    Synced,
+    /// It is read back and forgotten.
+    ReadBack,
 }
 
 impl fmt::Debug for TarWriter {
@@ -63,12 +75,12 @@ pub enum Fate {
 impl TarWriter {
     /// Writes to an output, from its start.
     pub fn new(output: &ArchiveOutput) -> Self {
-        Self::to_file(Arc::clone(output.file()), output.path())
+        Self { later: output.later(), ..Self::to_file(Arc::clone(output.file()), output.path()) }
     }
 
     /// Writes to a file that is open for reading and writing, from its start. The path is for messages.
     pub fn to_file(file: Arc<File>, path: impl Into<Arc<Path>>) -> Self {
-        Self { file, path: path.into(), gathered: Vec::new(), flushed: 0 }
+        Self { file, path: path.into(), gathered: Vec::new(), flushed: 0, later: Later::Synced }
     }
 
     /// Where the next entry begins.
@@ -185,10 +197,37 @@ impl TarWriter {
     /// Leaves room for a header, and puts a payload.
     fn stream(&mut self, chunks: &mut Chunks) -> Result<Stored> {
         self.append(&[0; BLOCK_LEN])?;
+        let (file, path) = (Arc::clone(&self.file), Arc::clone(&self.path));
+        let size = chunks.expected().size;
+        let mut sink = None;
         while let Some(chunk) = chunks.next()? {
-            self.append(chunk)?;
+            let small = sink.is_none() && self.gathered.len() + chunk.len() <= GATHER;
+            if small || self.later == Later::ReadBack {
+                self.append(chunk)?;
+                continue;
+            }
+            let sink = match &mut sink {
+                Some(sink) => sink,
+                None => sink.insert(self.sink(&file, &path, size)?),
+            };
+            sink.put(chunk)?;
+            self.flushed += chunk.len() as u64;
         }
         chunks.stored().cloned().ok_or_else(cancelled)
+    }
+
+    /// For a large payload that is synced in the end: the disk begins early.
+    fn sink<'f>(
+        &mut self,
+        mut file: &'f File,
+        path: &'f Path,
+        size: Option<u64>,
+    ) -> Result<FileSink<'f>> {
+        self.flush()?;
+        file.seek(SeekFrom::Start(self.flushed)).map_err(|e| self.failed(e))?;
+        let mut sink = FileSink::new(file, path)?;
+        sink.reserve(size.unwrap_or_default());
+        Ok(sink)
     }
 
     /// Ends a payload, and puts its header in the room that was left.

@@ -4,12 +4,14 @@
 use std::path::Path;
 
 use transship_archive::{ArchiveOutput, TarWriter};
-use transship_core::{Cancel, ErrorKind, Result, WriteMode};
+use transship_core::{Body, Cancel, ErrorKind, Result, WriteMode};
 
 fn write(path: &Path, mode: WriteMode, name: &str) -> Result<()> {
     let output = ArchiveOutput::begin(path, mode, None)?;
     let mut writer = TarWriter::new(&output);
     writer.put_bytes(name, b"1")?;
+    let large = Body::from_bytes(vec![b'x'; 9 << 20]).chunks(&Cancel::new())?;
+    writer.put_stream_as("large", large)?;
     writer.finish()?;
     output.publish(&Cancel::new())
 }

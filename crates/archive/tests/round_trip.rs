@@ -58,7 +58,7 @@ fn all_kinds_of_entries() {
 
 #[test]
 fn a_size_that_was_not_known_changes_no_byte() {
-    for size in [0, 1, 511, 512, 513, 300 << 10, (1 << 20) + 5] {
+    for size in [0, 1, 511, 512, 513, 300 << 10, (1 << 20) + 5, (17 << 20) - 1] {
         let data = vec![b'x'; size];
         let tar = |put_it: &dyn Fn(&mut TarWriter)| {
             let (file, mut writer) = writer();

@@ -147,6 +147,11 @@ impl Chunks {
         self.stored.ok_or_else(cancelled)
     }
 
+    /// What the bytes have to be.
+    pub fn expected(&self) -> &Expect {
+        &self.expect
+    }
+
     /// What passed, once all of it has and was found true.
     pub fn stored(&self) -> Option<&Stored> {
         self.stored.as_ref()
