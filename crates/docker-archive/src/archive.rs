@@ -154,7 +154,7 @@ pub(crate) async fn sole_image(locator: Locator, how: WriteOptions) -> Result<De
     let mut names = Vec::new();
     match &locator.select {
         Selector::None => {}
-        Selector::Name(name) => names.push(name.to_string()),
+        Selector::Name(name) => names.push(ImageName::from(name)),
         Selector::Index(_) | Selector::Id(_) => {
             let message = format!("{reference} can be read and not written");
             return Err(Error::new(ErrorKind::InvalidReference, message)
@@ -164,7 +164,7 @@ pub(crate) async fn sole_image(locator: Locator, how: WriteOptions) -> Result<De
     names.extend(docker_names(&how.names).context(|| &reference)?);
     if names.is_empty() {
         let usable = how.fallback_names.iter().filter_map(|name| archive_name(name.as_str()).ok());
-        names.extend(usable.map(|name| name.to_string()));
+        names.extend(usable.map(|name| ImageName::from(&name)));
     }
     let writing = begin(locator.with(Selector::None), how).await?;
     Ok(Destination::new(writing, once_each(names), Shows::AtCommit))
@@ -177,16 +177,16 @@ async fn begin(place: Locator, how: WriteOptions) -> Result<Arc<Writing>> {
 }
 
 /// Canonical names, each once.
-fn docker_names(names: &[ImageName]) -> Result<Vec<String>> {
+fn docker_names(names: &[ImageName]) -> Result<Vec<ImageName>> {
     let canonical = names.iter().map(|name| match archive_name(name.as_str()) {
-        Ok(name) => Ok(name.to_string()),
+        Ok(name) => Ok(ImageName::from(&name)),
         Err(error) => Err(Error::new(ErrorKind::Unsupported, "an archive holds docker names only")
             .caused_by(error)),
     });
     Ok(once_each(canonical.collect::<Result<_>>()?))
 }
 
-fn once_each(names: Vec<String>) -> Vec<String> {
+fn once_each(names: Vec<ImageName>) -> Vec<ImageName> {
     let mut seen = std::collections::HashSet::new();
     names.into_iter().filter(|name| seen.insert(name.clone())).collect()
 }

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use transship_core::{
-    Accepts, Commit, Descriptor, Digest, Document, Error, ErrorKind, ImageDocument, MediaType,
-    Result, cancelled,
+    Accepts, Commit, Descriptor, Digest, Document, Error, ErrorKind, ImageDocument, ImageName,
+    MediaType, Result, cancelled,
 };
 
 use crate::config::Config;
@@ -56,7 +56,7 @@ impl Checked {
         &self,
         writing: &Writing,
         configs: &HashMap<Digest, Bytes>,
-        names: &[String],
+        names: &[ImageName],
         turn: &Turn,
     ) -> Result<(usize, Descriptor)> {
         let described = &self.0.config;

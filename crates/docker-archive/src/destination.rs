@@ -23,20 +23,17 @@ pub(crate) struct Destination {
     accepts: Accepts,
     writing: Arc<Writing>,
     /// Canonical, each once.
-    names: Vec<String>,
-    /// The same, as the trait gives them.
-    shown: Vec<ImageName>,
+    names: Vec<ImageName>,
     /// Written with the commit, so that an abandoned image leaves none.
     configs: Arc<Mutex<HashMap<Digest, Bytes>>>,
 }
 
 impl Destination {
     /// A place for one image. One that shows at its commit is alone in its archive, which goes with it.
-    pub(crate) fn new(writing: Arc<Writing>, names: Vec<String>, shows: Shows) -> Self {
+    pub(crate) fn new(writing: Arc<Writing>, names: Vec<ImageName>, shows: Shows) -> Self {
         let place = &writing.place;
         let reference = names.first().map_or_else(|| place.to_reference(), |n| named(place, n));
-        let shown = names.iter().filter_map(|name| ImageName::new(name).ok()).collect();
-        Self { reference, accepts: accepts(shows), writing, names, shown, configs: Arc::default() }
+        Self { reference, accepts: accepts(shows), writing, names, configs: Arc::default() }
     }
 
     fn is_alone(&self) -> bool {
@@ -81,7 +78,7 @@ impl ImageDestination for Destination {
     }
 
     fn names(&self) -> &[ImageName] {
-        &self.shown
+        &self.names
     }
 
     fn accepts(&self) -> &Accepts {
@@ -116,7 +113,8 @@ impl ImageDestination for Destination {
     async fn commit(self: Box<Self>, what: Commit<'_>) -> Result<Committed> {
         let checked = Checked::new(what, &self.accepts).context(|| &self.reference)?;
         let turn = self.writing.turn().await;
-        let (writing, names) = (Arc::clone(&self.writing), self.names.clone());
+        let writing = Arc::clone(&self.writing);
+        let names = self.names.clone();
         let (configs, alone) = (Arc::clone(&self.configs), self.is_alone());
         let committed = run_blocking(move |cancel| {
             cancel.check()?;
@@ -157,8 +155,8 @@ fn accepts(shows: Shows) -> Accepts {
 }
 
 /// An archive's reference for a name that is canonical.
-fn named(place: &Locator, name: &str) -> Reference {
-    let select = archive_name(name).map_or(Selector::None, Selector::Name);
+fn named(place: &Locator, name: &ImageName) -> Reference {
+    let select = archive_name(name.as_str()).map_or(Selector::None, Selector::Name);
     place.with(select).to_reference()
 }
 

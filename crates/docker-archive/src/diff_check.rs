@@ -7,9 +7,10 @@ use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 
+use transship_archive::Outer;
 use transship_core::{Digest, Error, ErrorKind, Hasher, Result};
 
-use crate::form::Form;
+use crate::form::plain;
 
 /// Chunks that may wait for the decompressing thread.
 const IN_FLIGHT: usize = 4;
@@ -45,7 +46,7 @@ struct Checking {
 impl<R: Read> DiffChecked<R> {
     /// # Errors
     /// `Unsupported` for a diff ID that cannot be checked; when no thread can be started.
-    pub(crate) fn new(inner: R, form: Form, diff_id: Digest) -> Result<Self> {
+    pub(crate) fn new(inner: R, form: Outer, diff_id: Digest) -> Result<Self> {
         let hasher = Hasher::new(diff_id.algorithm())?;
         let state = State::Running(Checking::start(form, hasher)?);
         Ok(Self { inner, diff_id, state })
@@ -100,7 +101,7 @@ impl<R: Read> Read for DiffChecked<R> {
 }
 
 impl Checking {
-    fn start(form: Form, hasher: Hasher) -> Result<Self> {
+    fn start(form: Outer, hasher: Hasher) -> Result<Self> {
         let (work, chunks) = sync_channel(IN_FLIGHT);
         let (give_back, back) = channel();
         let thread = std::thread::Builder::new()
@@ -126,8 +127,8 @@ impl Checking {
     }
 }
 
-fn hash_plain(received: Received, form: Form, mut hasher: Hasher) -> Result<Digest> {
-    let mut plain = form.decoder(received)?;
+fn hash_plain(received: Received, form: Outer, mut hasher: Hasher) -> Result<Digest> {
+    let mut plain = plain(form, received)?;
     let mut buffer = vec![0; PLAIN_CHUNK];
     loop {
         match plain.read(&mut buffer) {

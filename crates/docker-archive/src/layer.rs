@@ -1,14 +1,15 @@
 //! [`Layer`]: one layer as an archive has it, and the [`Body`] that it becomes.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use transship_archive::Outer;
 use transship_core::{
     Body, Cancel, Descriptor, Digest, Expect, FileRange, MediaType, Result, Stored, media_types,
 };
 
 use crate::diff_check::DiffChecked;
-use crate::form::Form;
+use crate::form::{form_of, media_type, plain};
 
 /// One layer as an archive has it.
 #[derive(Clone, Debug)]
@@ -26,14 +27,14 @@ pub(crate) enum Way {
     /// As they are; their digest says all.
     Whole,
     /// As they are; what they decompress to is held to a diff ID.
-    Checked(Form, Digest),
+    Checked(Outer, Digest),
     /// Decompressed, because OCI has no name for the form.
-    Decompressed(Form),
+    Decompressed(Outer),
 }
 
 /// Digests and sizes that took a pass over a layer to compute, by where the layer is.
 #[derive(Debug, Default)]
-pub(crate) struct Computed(Mutex<HashMap<u64, Stored>>);
+pub(crate) struct Computed(Mutex<HashMap<u64, Arc<Mutex<Option<Stored>>>>>);
 
 impl Layer {
     /// A layer that nothing but a diff ID describes. A plain one is served under that; one that is compressed by gzip or
@@ -47,24 +48,21 @@ impl Layer {
         computed: &Computed,
         cancel: &Cancel,
     ) -> Result<Self> {
-        let form = Form::of(&range)?;
-        let way = match form {
-            Form::Plain => Way::Whole,
-            Form::Gzip | Form::Zstd => Way::Checked(form, diff_id.clone()),
-            Form::Bzip2 | Form::Xz => Way::Decompressed(form),
-        };
-        let served = match form {
-            Form::Plain => Stored::new(diff_id.clone(), range.len()),
-            Form::Gzip | Form::Zstd => {
-                computed.or_compute(&range, || Ok(Body::from_file(range.clone())), cancel)?
+        let form = form_of(&range)?;
+        let (way, served) = match (form, media_type(form)) {
+            (Outer::Plain, _) => (Way::Whole, Stored::new(diff_id.clone(), range.len())),
+            (_, Some(_)) => {
+                let whole = || Ok(Body::from_file(range.clone()));
+                let served = computed.or_compute(&range, whole, cancel)?;
+                (Way::Checked(form, diff_id.clone()), served)
             }
-            Form::Bzip2 | Form::Xz => {
-                let plain =
-                    || decompressed(&range, form)?.expecting(&Expect::digest(diff_id.clone()));
-                computed.or_compute(&range, plain, cancel)?
+            (_, None) => {
+                let expect = Expect::digest(diff_id.clone());
+                let plain = || decompressed(&range, form)?.expecting(&expect);
+                (Way::Decompressed(form), computed.or_compute(&range, plain, cancel)?)
             }
         };
-        let media_type = form.media_type().unwrap_or(MediaType::ImageLayer);
+        let media_type = media_type(form).unwrap_or(MediaType::ImageLayer);
         let descriptor = Descriptor::new(media_type, served.digest, served.size);
         Ok(Self { descriptor, range, way })
     }
@@ -81,7 +79,7 @@ impl Layer {
         let way = if descriptor.digest == *diff_id || !is_tar(&descriptor.media_type) {
             Way::Whole
         } else {
-            Way::Checked(Form::of(&range)?, diff_id.clone())
+            Way::Checked(form_of(&range)?, diff_id.clone())
         };
         Ok(Self { descriptor: descriptor.clone(), range, way })
     }
@@ -109,19 +107,20 @@ impl Computed {
         body: impl FnOnce() -> Result<Body>,
         cancel: &Cancel,
     ) -> Result<Stored> {
-        // Held while computing: whoever asks at the same time wants the same layer.
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(stored) = known.get(&range.offset()) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = Arc::clone(all.entry(range.offset()).or_default());
+        drop(all);
+        // Held while computing: whoever asks at the same time would do the same.
+        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(stored) = &*known {
             return Ok(stored.clone());
         }
-        let stored = body()?.chunks(cancel)?.finish()?;
-        known.insert(range.offset(), stored.clone());
-        Ok(stored)
+        Ok(known.insert(body()?.chunks(cancel)?.finish()?).clone())
     }
 }
 
-fn decompressed(range: &FileRange, form: Form) -> Result<Body> {
-    Ok(Body::from_reader(form.decoder(range.reader())?))
+fn decompressed(range: &FileRange, form: Outer) -> Result<Body> {
+    Ok(Body::from_reader(plain(form, range.reader())?))
 }
 
 /// Whether a type promises a tar, compressed or not: then the diff ID is that of the plain one.

@@ -5,6 +5,7 @@
 use std::fmt;
 
 use transship_core::{Digest, DockerName, Error, ErrorKind, Escaped, Reference, Result};
+use transship_local::{PathText, cut_path};
 
 use crate::SCHEME;
 
@@ -52,15 +53,14 @@ impl Locator {
     /// # Errors
     /// `InvalidReference` with the reason.
     pub fn parse(text: &str) -> Result<Self> {
-        let (path, rest) = cut(text);
+        let (path, rest) = cut_path(text);
         let Some(rest) = rest else { return Self::of_path(&path) };
         if rest.is_empty() {
             return Err(invalid(text, "nothing stands behind the colon")
                 .hint("leave the colon out, or name an image: PATH:NAME, PATH:@INDEX"));
         }
         if let Some(path) = path.strip_suffix("@sha256")
-            && !rest.starts_with('@')
-            && !rest.contains('/')
+            && rest.bytes().all(|b| b.is_ascii_hexdigit())
         {
             return Ok(Self::of_path(path)?.with(Selector::Id(parse_id(text, rest)?)));
         }
@@ -90,7 +90,7 @@ impl Locator {
 
 impl fmt::Display for Locator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_path(f, &self.path)?;
+        write!(f, "{}", PathText(&self.path))?;
         match &self.select {
             Selector::None => Ok(()),
             Selector::Name(name) => write!(f, ":{name}"),
@@ -115,57 +115,6 @@ pub(crate) fn archive_name(text: &str) -> Result<DockerName> {
     Ok(name)
 }
 
-/// Cuts at the first colon that is neither escaped nor a drive's; the path comes without escapes.
-fn cut(text: &str) -> (String, Option<&str>) {
-    let drive = drive_len(text);
-    let mut path = text[..drive].to_owned();
-    let mut chars = text[drive..].char_indices().peekable();
-    while let Some((at, c)) = chars.next() {
-        match (c, chars.peek()) {
-            ('\\', Some(&(_, next @ (':' | '\\')))) => {
-                path.push(next);
-                chars.next();
-            }
-            (':', _) => return (path, Some(&text[drive + at + 1..])),
-            _ => path.push(c),
-        }
-    }
-    (path, None)
-}
-
-/// The length of `C:` where `\` or `/` follows. No name begins with either, so nothing else can be meant; `\:` is an
-/// escape and no folder.
-fn drive_len(text: &str) -> usize {
-    match text.as_bytes() {
-        [_, b':', b'\\', b':', ..] => 0,
-        [letter, b':', b'\\' | b'/', ..] if letter.is_ascii_alphabetic() => 2,
-        _ => 0,
-    }
-}
-
-fn write_path(f: &mut fmt::Formatter<'_>, path: &str) -> fmt::Result {
-    use fmt::Write;
-    let drive = match path.as_bytes() {
-        [letter, b':', b'\\' | b'/', ..] if letter.is_ascii_alphabetic() => 2,
-        _ => 0,
-    };
-    f.write_str(&path[..drive])?;
-    let mut chars = path[drive..].chars().peekable();
-    while let Some(c) = chars.next() {
-        // A backslash at the end would escape the colon of a selector.
-        let escaped = match c {
-            ':' => true,
-            '\\' => matches!(chars.peek(), None | Some(':' | '\\')),
-            _ => false,
-        };
-        if escaped {
-            f.write_char('\\')?;
-        }
-        f.write_char(c)?;
-    }
-    Ok(())
-}
-
 fn parse_id(text: &str, hex: &str) -> Result<Digest> {
     let is_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
     if hex.len() != 64 || !hex.bytes().all(is_hex) {
@@ -176,19 +125,21 @@ fn parse_id(text: &str, hex: &str) -> Result<Digest> {
 }
 
 fn parse_index(text: &str, index: &str) -> Result<usize> {
+    let forms = "PATH:@INDEX chooses by position, PATH:NAME by name, PATH@sha256:ID by image ID";
     if index.is_empty() {
         return Err(invalid(text, "no number stands behind the @"));
     }
     if index.starts_with('-') {
         return Err(invalid(text, "an index cannot be negative").hint("the first image is @0"));
     }
+    if index.starts_with("sha256:") {
+        return Err(invalid(text, "an image ID stands directly behind the path").hint(forms));
+    }
     if index.contains(':') {
         return Err(invalid(text, "an index and a name cannot stand together"));
     }
     if !index.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(invalid(text, "an index is a number of decimal digits").hint(
-            "PATH:@INDEX chooses by position, PATH:NAME by name, PATH@sha256:ID by image ID",
-        ));
+        return Err(invalid(text, "an index is a number of decimal digits").hint(forms));
     }
     if index.len() > 1 && index.starts_with('0') {
         return Err(invalid(text, "an index is written without leading zeros"));
@@ -253,6 +204,7 @@ mod tests {
             ("a@sha256", "a@sha256", Selector::None, "a@sha256"),
             ("a@sha256:@2", "a@sha256", Selector::Index(2), "a@sha256:@2"),
             ("a@sha256:q/x:1", "a@sha256", name("q/x:1"), "a@sha256:docker.io/q/x:1"),
+            ("a@sha256:x", "a@sha256", name("x:latest"), "a@sha256:docker.io/library/x:latest"),
         ] {
             let locator = Locator::parse(text).unwrap();
             assert_eq!((locator.path.as_str(), &locator.select), (path, &select), "{text}");
@@ -285,6 +237,7 @@ mod tests {
             ("a@sha256:", "nothing stands behind"),
             (&format!("a@sha256:{}", HEX.to_uppercase()), "64 lower-case hex"),
             (&format!("@sha256:{HEX}"), "the path is empty"),
+            (&format!("a:@sha256:{HEX}"), "directly behind the path"),
             ("a:Upper", "lower case"),
             (r"a:\:x", "a colon in the path"),
             (r"C:\:x", "a colon in the path"),

@@ -11,8 +11,8 @@ use transship_archive::docker_save::{
 };
 use transship_archive::{ArchiveOutput, Fate, Put, TarWriter};
 use transship_core::{
-    Body, CONFIG_LIMIT, Cancel, Digest, Error, ErrorKind, Expect, FileRange, Result, Stored,
-    WriteMode, WriteOptions, cancelled,
+    Body, CONFIG_LIMIT, Cancel, Digest, Error, ErrorKind, Expect, FileRange, ImageName, Result,
+    Stored, WriteMode, WriteOptions, cancelled,
 };
 
 use crate::legacy::{self, LegacyLayer};
@@ -50,6 +50,7 @@ pub(crate) struct Known {
     /// In the order of their commits.
     images: Vec<Recorded>,
     by_id: HashMap<Digest, usize>,
+    by_name: HashMap<ImageName, usize>,
 }
 
 /// An image that was committed.
@@ -59,7 +60,7 @@ pub(crate) struct Recorded {
     pub(crate) config_size: u64,
     /// Its diff IDs.
     pub(crate) layers: Vec<Digest>,
-    names: Vec<String>,
+    names: Vec<ImageName>,
     /// The ID of its highest legacy folder, if it has layers.
     top: Option<String>,
 }
@@ -149,7 +150,7 @@ impl Writing {
     }
 
     /// Gives more names to an image that is there. They move here from others. Gives its position.
-    pub(crate) fn add_names(&self, id: &Digest, names: &[String]) -> Option<usize> {
+    pub(crate) fn add_names(&self, id: &Digest, names: &[ImageName]) -> Option<usize> {
         let mut known = self.known();
         let at = known.by_id.get(id).copied()?;
         known.name(at, names);
@@ -161,7 +162,12 @@ impl Writing {
     ///
     /// # Errors
     /// `Corrupt` for a config that is no JSON object, I/O errors. The archive is as before.
-    pub(crate) fn record(&self, image: NewImage, names: &[String], turn: &Turn) -> Result<usize> {
+    pub(crate) fn record(
+        &self,
+        image: NewImage,
+        names: &[ImageName],
+        turn: &Turn,
+    ) -> Result<usize> {
         if let Some(at) = self.add_names(&image.id, names) {
             return Ok(at);
         }
@@ -198,6 +204,9 @@ impl Writing {
         cancel.check()?;
         let known = self.known();
         let manifest = docker_save::manifest_bytes(&known.saved());
+        if manifest.len() as u64 > docker_save::MANIFEST_LIMIT {
+            return Err(too_large(manifest.len()));
+        }
         open.tar.put_bytes(MANIFEST_NAME, &manifest)?;
         let repositories = docker_save::repositories_bytes(&known.repositories());
         open.tar.put_bytes(REPOSITORIES_NAME, &repositories)?;
@@ -247,17 +256,22 @@ impl Known {
         self.by_id.get(id).map(|at| &self.images[*at])
     }
 
-    fn name(&mut self, at: usize, names: &[String]) {
-        for image in &mut self.images {
-            image.names.retain(|name| !names.contains(name));
+    fn name(&mut self, at: usize, names: &[ImageName]) {
+        for name in names {
+            match self.by_name.insert(name.clone(), at) {
+                Some(before) if before == at => continue,
+                Some(before) => self.images[before].names.retain(|other| other != name),
+                None => {}
+            }
+            self.images[at].names.push(name.clone());
         }
-        self.images[at].names.extend_from_slice(names);
     }
 
     fn saved(&self) -> Vec<SavedImage> {
         let saved = |image: &Recorded| {
             let layers = image.layers.iter().map(layer_file).collect();
-            SavedImage::new(config_file(&image.id), layers).named(image.names.clone())
+            SavedImage::new(config_file(&image.id), layers)
+                .named(image.names.iter().map(ToString::to_string).collect())
         };
         self.images.iter().map(saved).collect()
     }
@@ -267,13 +281,21 @@ impl Known {
         for image in &self.images {
             let Some(top) = &image.top else { continue };
             // Names have tags, and a tag has no colon.
-            for (repository, tag) in image.names.iter().filter_map(|name| name.rsplit_once(':')) {
+            for (repository, tag) in
+                image.names.iter().filter_map(|name| name.as_str().rsplit_once(':'))
+            {
                 let tags = all.entry(repository.to_owned()).or_default();
                 tags.insert(tag.to_owned(), top.clone());
             }
         }
         all
     }
+}
+
+fn too_large(len: usize) -> Error {
+    let limit = docker_save::MANIFEST_LIMIT;
+    let message = format!("its {MANIFEST_NAME} would have {len} bytes, more than {limit}");
+    Error::new(ErrorKind::LimitExceeded, message).hint("write fewer images to one archive")
 }
 
 fn config_file(id: &Digest) -> String {

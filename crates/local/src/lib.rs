@@ -12,6 +12,7 @@
 //! | keep other processes out | [`Lock`] |
 //! | read a document of bounded size | [`read_document`], [`parse_json`] |
 //! | park bytes that come from a pipe | [`spool_file`] |
+//! | read and write a path in a reference | [`cut_path`], [`PathText`] |
 //!
 //! # Staging
 //!
@@ -40,6 +41,7 @@ mod blob;
 mod folder;
 mod json;
 mod lock;
+mod path_text;
 mod sink;
 mod spool;
 mod staged;
@@ -53,6 +55,7 @@ pub use blob::{sync_file, true_blob, write_body};
 pub use folder::Folder;
 pub use json::{parse_json, read_bounded, read_document};
 pub use lock::Lock;
+pub use path_text::{PathText, cut_path};
 pub use sink::FileSink;
 pub use spool::spool_file;
 pub use staged::{Publish, StagedFile, sync_folder};

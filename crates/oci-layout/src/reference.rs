@@ -7,6 +7,7 @@ use std::fmt;
 use transship_core::{
     Digest, DigestAlgorithm, DockerName, Error, ErrorKind, Escaped, ImageName, Result,
 };
+use transship_local::{PathText, cut_path};
 
 /// A parsed locator: `PATH[:NAME|:@INDEX|@DIGEST]`. Its `Display` is the canonical text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +54,7 @@ impl Locator {
     /// # Errors
     /// `InvalidReference` with the reason.
     pub fn parse(text: &str) -> Result<Self> {
-        let (path, rest) = cut(text);
+        let (path, rest) = cut_path(text);
         let Some(rest) = rest.filter(|rest| !rest.is_empty()) else { return Self::of_path(&path) };
         if let Some((path, digest)) = parse_digest(text, &path, rest)? {
             return Ok(Self::of_path(path)?.with(Selector::Digest(digest)));
@@ -81,7 +82,7 @@ impl Locator {
 
 impl fmt::Display for Locator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_path(f, &self.path)?;
+        write!(f, "{}", PathText(&self.path))?;
         match &self.select {
             Selector::None => Ok(()),
             Selector::Name(name) => write!(f, ":{name}"),
@@ -129,57 +130,6 @@ pub(crate) fn is_oci_name(text: &str) -> bool {
                 .split(u8::is_ascii_alphanumeric)
                 .all(|run| matches!(run, b"" | b"-" | b"." | b"_" | b":" | b"@" | b"+" | b"--"))
     })
-}
-
-/// Cuts at the first colon that is neither escaped nor a drive's; the path comes without escapes.
-fn cut(text: &str) -> (String, Option<&str>) {
-    let drive = drive_len(text);
-    let mut path = text[..drive].to_owned();
-    let mut chars = text[drive..].char_indices().peekable();
-    while let Some((at, c)) = chars.next() {
-        match (c, chars.peek()) {
-            ('\\', Some(&(_, next @ (':' | '\\')))) => {
-                path.push(next);
-                chars.next();
-            }
-            (':', _) => return (path, Some(&text[drive + at + 1..])),
-            _ => path.push(c),
-        }
-    }
-    (path, None)
-}
-
-/// The length of `C:` where `\` or `/` follows. No name begins with either, so nothing else can be meant; `\:` is an
-/// escape and no folder.
-fn drive_len(text: &str) -> usize {
-    match text.as_bytes() {
-        [_, b':', b'\\', b':', ..] => 0,
-        [letter, b':', b'\\' | b'/', ..] if letter.is_ascii_alphabetic() => 2,
-        _ => 0,
-    }
-}
-
-fn write_path(f: &mut fmt::Formatter<'_>, path: &str) -> fmt::Result {
-    use fmt::Write;
-    let drive = match path.as_bytes() {
-        [letter, b':', b'\\' | b'/', ..] if letter.is_ascii_alphabetic() => 2,
-        _ => 0,
-    };
-    f.write_str(&path[..drive])?;
-    let mut chars = path[drive..].chars().peekable();
-    while let Some(c) = chars.next() {
-        // A backslash at the end would escape the colon of a selector.
-        let escaped = match c {
-            ':' => true,
-            '\\' => matches!(chars.peek(), None | Some(':' | '\\')),
-            _ => false,
-        };
-        if escaped {
-            f.write_char('\\')?;
-        }
-        f.write_char(c)?;
-    }
-    Ok(())
 }
 
 /// `PATH@sha256:HEX`, cut at its colon. What looks like a digest and is too short is refused rather than taken as a
