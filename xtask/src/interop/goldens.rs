@@ -93,6 +93,7 @@ fn list(lab: &Lab, view: &View) -> Result<()> {
     let listed = said["images"].as_array().ok_or("list --json: no images")?;
     same("images listed", &listed.len(), &view.images.len())?;
     for (listed, image) in listed.iter().zip(&view.images) {
+        same("index", &listed["index"], &image["index"])?;
         same("names", &strings(&listed["names"]), &strings(&image["names"]))?;
         same("names as stored", &strings(&listed["raw_names"]), &strings(&image["raw_names"]))?;
         if image["id"].is_string() {
@@ -129,7 +130,8 @@ fn there_and_back(lab: &Lab, view: &View, scheme: &str) -> Result<()> {
 
 /// Each image alone: a dir holds one, or an index.
 fn by_dir(lab: &Lab, view: &View) -> Result<()> {
-    for (index, image) in view.images.iter().enumerate() {
+    for image in &view.images {
+        let index = &image["index"];
         let from = match view.scheme.as_str() {
             "dir" => view.reference.clone(),
             _ => format!("{}:@{index}", view.reference),
