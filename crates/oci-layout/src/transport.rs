@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use transship_archive::docker_save::MANIFEST_NAME;
 use transship_archive::{ArchiveFile, TarIndex};
 use transship_core::{
     ArchiveReader, ArchiveWriter, Archives, Error, ErrorKind, ImageDestination, ImageSource,
@@ -52,7 +53,13 @@ impl OciLayout {
         let (path, shared) = (PathBuf::from(&at.path), self.shared_blobs.clone());
         run_blocking(move |_| {
             check_folder(&path)?;
-            opened(Box::new(FolderStorage::new(&path, shared.as_deref())))
+            let opened = opened(Box::new(FolderStorage::new(&path, shared.as_deref())));
+            opened.map_err(|e| match e.kind() {
+                ErrorKind::NotFound if path.join("version").is_file() => {
+                    e.hint("it may be an image of dir:")
+                }
+                _ => e,
+            })
         })
         .await
     }
@@ -97,7 +104,14 @@ impl OciArchive {
         let (path, how) = (PathBuf::from(&at.path), how.clone());
         run_blocking(move |cancel| {
             let archive = ArchiveFile::open(&path, &how, cancel)?;
-            opened(Box::new(TarStorage::new(TarIndex::read(&archive, cancel)?)))
+            let index = TarIndex::read(&archive, cancel)?;
+            let of_docker = index.contains(MANIFEST_NAME);
+            opened(Box::new(TarStorage::new(index))).map_err(|e| match e.kind() {
+                ErrorKind::NotFound if of_docker => {
+                    e.hint("it is an archive of docker save: docker-archive: reads it")
+                }
+                _ => e,
+            })
         })
         .await
     }

@@ -215,7 +215,26 @@ async fn broken_archives() {
     let read = source(&tar(&torn, "")).await.unwrap();
     let error = read.blob(&one.blobs[2].0).await.unwrap().bytes(100).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
-    let folder = oci(dir.path(), "");
     let error = source(&tar(dir.path(), "")).await.unwrap_err();
-    assert!(error.to_string().contains("oci:"), "{error} {folder}");
+    assert!(error.to_string().contains("oci:"), "{error}");
+    let of_docker = goldens().join("docker-save.tar");
+    let error = source(&tar(&of_docker, "")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(error.to_string().contains("docker-archive:"), "{error}");
+}
+
+#[tokio::test]
+async fn older_dockers_cannot_load_zstd() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = blob("application/vnd.oci.image.config.v1+json", "{}");
+    let zstd = blob("application/vnd.oci.image.layer.v1.tar+zstd", "zstd");
+    let made = made(&json!({}), vec![config, zstd]);
+    let (said, hears) = std::sync::mpsc::channel();
+    let mut how = WriteOptions::default();
+    how.observer = transship_core::Observer::new(move |notice| said.send(notice).unwrap());
+    let at = tar(&dir.path().join("a.tar"), "");
+    write_to(OciArchive::new().destination(&at, &how).await.unwrap(), &made).await.unwrap();
+    drop(how);
+    let said: Vec<String> = hears.iter().map(|notice| format!("{notice:?}")).collect();
+    assert!(said.len() == 1 && said[0].contains("zstd"), "{said:?}");
 }

@@ -14,8 +14,8 @@ use transship_core::{
     Body, Cancel, Digest, Error, ErrorKind, Expect, FileRange, Result, ResultExt, Stored, WriteMode,
 };
 use transship_local::{
-    Lock, Publish, StagedFile, StagedFolder, Target, is_ours, open_regular, sync_folder, true_blob,
-    write_body,
+    Lock, Publish, StagedFile, StagedFolder, Target, clean_stale, folder_of, is_ours, open_regular,
+    sync_folder, true_blob, write_body,
 };
 
 use super::folder::{blob_file, blob_root};
@@ -130,6 +130,8 @@ impl FolderStore {
         }
         let in_layout = look(&self.target)? == Place::Layout;
         let room = if in_layout || self.shared.is_some() {
+            // Of writers that were killed before there was a layout.
+            clean_stale(&folder_of(&self.target))?;
             Room::Near(StagedFolder::in_folder(&nearest(&self.root()))?)
         } else {
             Room::New(StagedFolder::beside(&self.target, cancel)?)
@@ -169,10 +171,11 @@ impl FolderStore {
             let digest = transship_core::parse_digest(digest)?;
             let to = blob_file(&blobs, &digest);
             let folder = blobs.join(digest.algorithm().as_ref());
-            make_folder(&folder)?;
+            if folders.insert(folder.clone()) {
+                make_folder(&folder)?;
+            }
             fs::rename(blob_file(&from, &digest), &to)
                 .map_err(|e| Error::io("putting in place", &to, e))?;
-            folders.insert(folder);
         }
         folders.iter().try_for_each(|folder| sync_folder(folder))?;
         sync_folder(&blobs)

@@ -10,8 +10,8 @@ use transship_archive::layout::{
 };
 use transship_archive::{ArchiveOutput, Fate, TarWriter};
 use transship_core::{
-    Body, Cancel, Digest, DigestAlgorithm, Error, ErrorKind, Expect, FileRange, Result, Stored,
-    WriteMode, WriteOptions,
+    Body, Cancel, Digest, DigestAlgorithm, Error, ErrorKind, Expect, FileRange, Observer, Result,
+    Stored, WriteMode, WriteOptions,
 };
 
 use super::Store;
@@ -21,6 +21,7 @@ use crate::write::{NewImage, enter_all, manifest_json};
 #[derive(Debug)]
 pub(crate) struct TarStore {
     docker_manifest: bool,
+    observer: Observer,
     /// `None` when it is published or closed.
     output: Mutex<Option<Output>>,
     /// Where the blobs are: offset and size. Looked at while a blob is being written, too.
@@ -48,7 +49,13 @@ impl TarStore {
         let archive = ArchiveOutput::begin(path, mode, how.spool.as_ref())?;
         let tar = TarWriter::new(&archive);
         let output = Output { archive, tar, folders: Vec::new() };
-        Ok(Self { docker_manifest, output: Mutex::new(Some(output)), put: Mutex::default() })
+        let observer = how.observer.clone();
+        Ok(Self {
+            docker_manifest,
+            observer,
+            output: Mutex::new(Some(output)),
+            put: Mutex::default(),
+        })
     }
 
     fn put(&self) -> MutexGuard<'_, BTreeMap<String, (u64, u64)>> {
@@ -128,7 +135,11 @@ impl Store for TarStore {
     fn publish(&self, images: &[NewImage], cancel: &Cancel) -> Result<()> {
         let mut index = LayoutIndex::new();
         enter_all(&mut index, images, &|_| Ok(false))?;
-        let docker = if self.docker_manifest { Some(manifest_json(self, images)?) } else { None };
+        let docker = if self.docker_manifest {
+            Some(manifest_json(self, images, &self.observer)?)
+        } else {
+            None
+        };
         let output = self.output.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Output { archive, mut tar, .. } = output.ok_or_else(finished)?;
         tar.put_bytes(INDEX_FILE, &index.to_bytes())?;

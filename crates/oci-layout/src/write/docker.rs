@@ -4,7 +4,8 @@ use bytes::Bytes;
 use transship_archive::docker_save::{SavedImage, manifest_bytes};
 use transship_archive::layout::blob_path;
 use transship_core::{
-    Descriptor, DockerName, Document, ImageDocument, MANIFEST_LIMIT, Manifest, Platform, Result,
+    Descriptor, DockerName, Document, ImageDocument, MANIFEST_LIMIT, Manifest, Observer, Platform,
+    Result,
 };
 
 use super::NewImage;
@@ -13,16 +14,27 @@ use crate::select::DEPTH;
 use crate::storage::Store;
 
 /// The document for all images that docker can hold; of an index, one for `linux/amd64`, or else the first for Linux.
-pub(crate) fn manifest_json(store: &dyn Store, images: &[NewImage]) -> Result<Bytes> {
+///
+/// Says to the observer what older dockers cannot load.
+pub(crate) fn manifest_json(
+    store: &dyn Store,
+    images: &[NewImage],
+    observer: &Observer,
+) -> Result<Bytes> {
     let mut saved = Vec::new();
+    let mut with_zstd = false;
     for image in images {
         let candidates = Candidates::below(store, &image.entry)?;
         if let Some(document) = candidates.best() {
+            with_zstd |= document.layers.iter().any(|l| l.media_type.as_ref().ends_with("zstd"));
             let layers = document.layers.iter().map(|layer| blob_path(&layer.digest)).collect();
             saved.push(
                 SavedImage::new(blob_path(&document.config.digest), layers).named(tags(image)),
             );
         }
+    }
+    if with_zstd {
+        observer.warn("docker before 23 cannot load this archive: it has layers of zstd");
     }
     Ok(manifest_bytes(&saved))
 }

@@ -1,6 +1,6 @@
 //! [`NewImage`]: an image that was committed, and how it is entered in `index.json`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use transship_archive::layout::LayoutIndex;
 use transship_core::{Descriptor, Error, ErrorKind, Result};
@@ -36,49 +36,94 @@ pub(crate) fn enter_all(
         .collect();
     let is_referrer =
         |entry: &Descriptor| Ok(ours.contains(entry.digest.as_ref()) || is_referrer(entry)?);
-    images.iter().try_for_each(|image| enter(index, image, &is_referrer))
+    let mut entering = Entering::new(index);
+    images.iter().try_for_each(|image| entering.image(image, &is_referrer))
 }
 
-fn enter(
-    index: &mut LayoutIndex,
-    image: &NewImage,
-    is_referrer: &dyn Fn(&Descriptor) -> Result<bool>,
-) -> Result<()> {
-    if image.names.is_empty() {
-        enter_nameless(index, image, is_referrer)?;
+/// An index being changed, and what is in it already: thousands of images are entered without searching for each.
+struct Entering<'a> {
+    index: &'a mut LayoutIndex,
+    names: HashSet<String>,
+    digests: HashSet<String>,
+}
+
+impl<'a> Entering<'a> {
+    fn new(index: &'a mut LayoutIndex) -> Self {
+        let (names, digests) = known(index);
+        Self { index, names, digests }
     }
-    for name in &image.names {
-        let mut entry = image.entry.clone();
-        name.put_on(&mut entry);
-        take_over(index, entry, name.full());
-    }
-    for referrer in &image.referrers {
-        if !is_listed(index, referrer) {
-            let mut entry = referrer.clone();
-            strip(&mut entry);
-            index.push(entry);
+
+    fn image(
+        &mut self,
+        image: &NewImage,
+        is_referrer: &dyn Fn(&Descriptor) -> Result<bool>,
+    ) -> Result<()> {
+        if image.names.is_empty() && !self.digests.contains(image.entry.digest.as_ref()) {
+            self.check_nameless(is_referrer)?;
+            self.push(image.entry.clone());
         }
+        for name in &image.names {
+            let mut entry = image.entry.clone();
+            name.put_on(&mut entry);
+            self.take_over(entry, name.full());
+        }
+        for referrer in &image.referrers {
+            if !self.digests.contains(referrer.digest.as_ref()) {
+                let mut entry = referrer.clone();
+                strip(&mut entry);
+                self.push(entry);
+            }
+        }
+        Ok(())
     }
-    Ok(())
+
+    fn push(&mut self, entry: Descriptor) {
+        self.names.extend(full_name(&entry).map(str::to_owned));
+        self.digests.insert(entry.digest.to_string());
+        self.index.push(entry);
+    }
+
+    /// Puts an entry in the place of the first that has its name; the others that have it go, and nameless ones of the
+    /// same image, too.
+    fn take_over(&mut self, entry: Descriptor, name: &str) {
+        if !self.names.contains(name) && !self.digests.contains(entry.digest.as_ref()) {
+            return self.push(entry);
+        }
+        let gives_way = |old: &Descriptor| match full_name(old) {
+            Some(full) => full == name,
+            None => old.digest == entry.digest,
+        };
+        let Some(first) = self.index.entries().iter().position(gives_way) else {
+            return self.push(entry);
+        };
+        self.index.retain(|at, old| at <= first || !gives_way(old));
+        let old = &self.index.entries()[first];
+        let entry = if old.digest == entry.digest { merged(old, entry) } else { entry };
+        if *old != entry {
+            self.index.replace(first, entry);
+        }
+        // What went may have been the last of its name or digest.
+        (self.names, self.digests) = known(self.index);
+    }
+
+    /// Refuses a nameless image beside another one.
+    fn check_nameless(&self, is_referrer: &dyn Fn(&Descriptor) -> Result<bool>) -> Result<()> {
+        for other in self.index.entries().iter().filter(|entry| full_name(entry).is_none()) {
+            if !other.is_attestation() && !is_referrer(other)? {
+                return Err(second_nameless(other));
+            }
+        }
+        Ok(())
+    }
 }
 
-/// Puts an entry in the place of the first that has its name; the others that have it go, and nameless ones of the same
-/// image, too.
-fn take_over(index: &mut LayoutIndex, entry: Descriptor, name: &str) {
-    let gives_way = |old: &Descriptor| match full_name(old) {
-        Some(full) => full == name,
-        None => old.digest == entry.digest,
-    };
-    let Some(first) = index.entries().iter().position(gives_way) else {
-        index.push(entry);
-        return;
-    };
-    index.retain(|at, old| at <= first || !gives_way(old));
-    let old = &index.entries()[first];
-    let entry = if old.digest == entry.digest { merged(old, entry) } else { entry };
-    if *old != entry {
-        index.replace(first, entry);
-    }
+/// The names and digests in an index.
+fn known(index: &LayoutIndex) -> (HashSet<String>, HashSet<String>) {
+    let entries = index.entries();
+    (
+        entries.iter().filter_map(full_name).map(str::to_owned).collect(),
+        entries.iter().map(|entry| entry.digest.to_string()).collect(),
+    )
 }
 
 /// The same image again: what was known of it stays, what is known better now changes.
@@ -92,32 +137,11 @@ fn merged(old: &Descriptor, new: Descriptor) -> Descriptor {
     both
 }
 
-fn enter_nameless(
-    index: &mut LayoutIndex,
-    image: &NewImage,
-    is_referrer: &dyn Fn(&Descriptor) -> Result<bool>,
-) -> Result<()> {
-    if is_listed(index, &image.entry) {
-        return Ok(());
-    }
-    for other in index.entries().iter().filter(|entry| full_name(entry).is_none()) {
-        if !other.is_attestation() && !is_referrer(other)? {
-            return Err(second_nameless(other));
-        }
-    }
-    index.push(image.entry.clone());
-    Ok(())
-}
-
 /// The error for a second image without a name: nobody could tell the two apart.
 pub(crate) fn second_nameless(other: &Descriptor) -> Error {
     let message = format!("it holds an image without a name already, {}", other.digest);
     Error::new(ErrorKind::AlreadyExists, message)
         .hint("name it: PATH:NAME, or --name NAME where it has several")
-}
-
-fn is_listed(index: &LayoutIndex, entry: &Descriptor) -> bool {
-    index.entries().iter().any(|old| old.digest == entry.digest)
 }
 
 #[cfg(test)]
