@@ -18,6 +18,10 @@ pub const REPOSITORIES_NAME: &str = "repositories";
 /// The most bytes that either of them may have: enough for some 20,000 images of many layers, or ten times as many of few.
 pub const MANIFEST_LIMIT: u64 = 64 << 20;
 
+/// The most commas that `manifest.json` may have. Each stands for a value, which takes many times the memory; one of
+/// 64 MiB whose values are names with digests has fewer.
+const COMMAS_LIMIT: usize = 1 << 20;
+
 /// One image in `manifest.json`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -59,8 +63,12 @@ impl SavedImage {
 ///
 /// # Errors
 /// `Corrupt` with the image and the field: one that is missing, malformed, there twice, or written in other letters
-/// (`config`), which docker takes for the known one and other readers do not.
+/// (`config`), which docker takes for the known one and other readers do not. `LimitExceeded` for too many values.
 pub fn parse_manifest(bytes: &[u8]) -> Result<Vec<SavedImage>> {
+    if bytes.iter().filter(|b| **b == b',').count() > COMMAS_LIMIT {
+        let message = format!("{MANIFEST_NAME} has more than {COMMAS_LIMIT} values");
+        return Err(Error::new(ErrorKind::LimitExceeded, message));
+    }
     serde_json::from_slice(bytes).map(|Images(images)| images).map_err(|e| {
         Error::new(ErrorKind::Corrupt, format!("{MANIFEST_NAME} is malformed")).caused_by(e)
     })
@@ -199,6 +207,15 @@ mod tests {
         let others = r#"[{"Layers":null,"Parent":"","Config":"c","LayerSources":{"sha256:x":{}}}]"#;
         assert_eq!(parse_manifest(others.as_bytes()).unwrap(), [SavedImage::new("c", vec![])]);
         assert!(parse_manifest(b" [] ").unwrap().is_empty());
+    }
+
+    #[test]
+    fn small_values_are_limited() {
+        let image = r#"{"Config":"c","Layers":[]},"#;
+        let many = format!("[{}]", image.repeat(COMMAS_LIMIT / 2 + 1));
+        assert_eq!(parse_manifest(many.as_bytes()).unwrap_err().kind(), ErrorKind::LimitExceeded);
+        let layers = format!(r#"[{{"Config":"c","Layers":["{:0>60}"]}}]"#, 1);
+        assert!(parse_manifest(layers.as_bytes()).is_ok());
     }
 
     #[test]
