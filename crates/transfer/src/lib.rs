@@ -4,6 +4,7 @@
 //! The stages, each a module: *select* which images and platforms; *plan* which blobs move, change form or are there
 //! already; *execute* with bounded concurrency; *convert* the manifests; *commit* in order; *report*.
 
+mod ahead;
 mod build;
 pub mod codec;
 mod convert;

@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use transship_core::{Body, Cancel, Digest, Error, ErrorKind, Expect, LayerForm, Result};
 
 use crate::Compress;
+use crate::ahead::Ahead;
 use crate::codec::{
     Compression, DEFAULT_GZIP_LEVEL, DEFAULT_ZSTD_LEVEL, GzipDecoder, GzipEncoder, SNIFF_LEN,
     ZstdDecoder, ZstdEncoder, sniff,
@@ -95,7 +96,7 @@ fn encode(
     cancel: &Cancel,
 ) -> Result<Box<dyn Read + Send>> {
     if change.to == LayerForm::Plain {
-        return Ok(plain);
+        return Ok(Box::new(Ahead::start(plain)?));
     }
     let plain: Box<dyn Read + Send> = match &change.diff_id {
         Some(diff_id) => Box::new(
