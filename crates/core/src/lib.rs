@@ -23,6 +23,7 @@ mod descriptor;
 mod destination;
 mod digest;
 mod error;
+mod fields;
 mod manifest;
 mod name;
 mod options;

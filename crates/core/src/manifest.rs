@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::descriptor::or_default;
-use crate::{Descriptor, Error, ErrorKind, Hasher, Result};
+use crate::{Descriptor, Error, ErrorKind, Hasher, Result, fields};
 
 /// The largest manifest or index that is read, in bytes.
 pub const MANIFEST_LIMIT: u64 = 16 << 20;
@@ -202,8 +202,25 @@ impl Document {
     /// Reads a manifest or index.
     ///
     /// # Errors
-    /// `Corrupt` when it is neither, or both at once (CVE-2021-41190), `Unsupported` for schema 1.
+    /// `Corrupt` when it is neither, or both at once (CVE-2021-41190), or has a field that readers take differently;
+    /// `LimitExceeded` for too many values; `Unsupported` for schema 1.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
+        fields::check_manifest(bytes)?;
+        let document = Self::parse_fields(bytes)?;
+        document.descriptors().try_for_each(fields::check_descriptor)?;
+        Ok(document)
+    }
+
+    /// The descriptors in it: of config and layers, or manifests, and of the subject.
+    fn descriptors(&self) -> impl Iterator<Item = &Descriptor> {
+        let (one, many, subject) = match self {
+            Self::Image(image) => (Some(&image.config), &image.layers, &image.subject),
+            Self::Index(index) => (None, &index.manifests, &index.subject),
+        };
+        one.into_iter().chain(many).chain(subject)
+    }
+
+    fn parse_fields(bytes: &[u8]) -> Result<Self> {
         let raw: Raw = serde_json::from_slice(bytes)
             .map_err(|e| Error::new(ErrorKind::Corrupt, "it is not a manifest").caused_by(e))?;
         if raw.fs_layers.is_some() || raw.schema_version == Some(1) {
@@ -371,6 +388,30 @@ mod tests {
         ] {
             assert_eq!(Manifest::new(text.clone()).unwrap_err().kind(), kind, "{text}");
         }
+    }
+
+    #[test]
+    fn fields_that_readers_take_differently() {
+        let layer = CONFIG.replace("size", "Size");
+        for text in [
+            format!(r#"{{"schemaVersion":2,"config":{CONFIG},"layers":[],"Layers":[]}}"#),
+            format!(r#"{{"schemaVersion":2,"config":{CONFIG},"layers":[],"layer\u017f":[]}}"#),
+            r#"{"schemaVersion":2,"manifests":[],"mediatype":"x"}"#.to_owned(),
+            format!(r#"{{"config":{CONFIG},"layers":[{}]}}"#, layer.replace('}', r#","size":2}"#)),
+            format!(
+                r#"{{"manifests":[{}]}}"#,
+                CONFIG.replace('}', r#","platform":{"os":"linux","OS":"plan9"}}"#)
+            ),
+        ] {
+            let error = Manifest::new(text.clone()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{text}");
+            assert!(error.to_string().contains("some readers take the field"), "{error}");
+        }
+        let more =
+            format!(r#"{{"config":{CONFIG},"layers":[],"layers2":[],"Vendor":{{"Size":1}}}}"#);
+        Manifest::new(more).unwrap();
+        let many = format!(r#"{{"manifests":[],"x":[{}1]}}"#, "1,".repeat(1 << 20));
+        assert_eq!(Manifest::new(many).unwrap_err().kind(), ErrorKind::LimitExceeded);
     }
 
     #[test]

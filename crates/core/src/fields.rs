@@ -1,0 +1,96 @@
+//! Fields of documents that readers take differently.
+//!
+//! Go's JSON takes a field in other letters for the one that is known (`Layers` for `layers`), also with the long s and
+//! the Kelvin sign; other readers do not. Nobody may be shown another image than the one that was checked.
+
+use std::fmt;
+
+use serde::de::{Deserializer as _, Error as _, IgnoredAny, MapAccess, Visitor};
+
+use crate::{Descriptor, Error, ErrorKind, Result};
+
+/// The most commas that a document may have. Each stands for a value, which takes many times the memory.
+const COMMAS: usize = 1 << 20;
+
+const MANIFEST: &[&str] = &[
+    "schemaVersion",
+    "mediaType",
+    "config",
+    "layers",
+    "manifests",
+    "fsLayers",
+    "subject",
+    "artifactType",
+    "annotations",
+];
+
+const DESCRIPTOR: &[&str] =
+    &["mediaType", "digest", "size", "urls", "annotations", "data", "platform", "artifactType"];
+
+const PLATFORM: &[&str] = &["architecture", "os", "os.version", "os.features", "variant"];
+
+/// Holds the fields of a manifest or index to what all readers take the same way.
+///
+/// # Errors
+/// `Corrupt` for a known field in other letters, `LimitExceeded` for too many values.
+pub(crate) fn check_manifest(bytes: &[u8]) -> Result<()> {
+    if bytes.split(|b| *b == b',').count() > COMMAS {
+        let message = format!("it has more than {COMMAS} values");
+        return Err(Error::new(ErrorKind::LimitExceeded, message));
+    }
+    serde_json::Deserializer::from_slice(bytes)
+        .deserialize_map(Known(MANIFEST))
+        .map_err(|e| Error::new(ErrorKind::Corrupt, "it is not a manifest").caused_by(e))
+}
+
+/// As [`check_manifest`], for the fields of a descriptor in it.
+///
+/// # Errors
+/// `Corrupt` for a known field in other letters.
+pub(crate) fn check_descriptor(descriptor: &Descriptor) -> Result<()> {
+    let of_platform = descriptor.platform.iter().flat_map(|p| p.other.keys());
+    let wrong = (descriptor.other.keys().filter_map(|field| other_letters(field, DESCRIPTOR)))
+        .chain(of_platform.filter_map(|field| other_letters(field, PLATFORM)))
+        .next();
+    match wrong {
+        Some(wrong) => Err(Error::new(ErrorKind::Corrupt, wrong)
+            .context(format!("descriptor {}", descriptor.digest))),
+        None => Ok(()),
+    }
+}
+
+struct Known(&'static [&'static str]);
+
+impl<'de> Visitor<'de> for Known {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(field) = map.next_key::<String>()? {
+            if let Some(wrong) = other_letters(&field, self.0) {
+                return Err(A::Error::custom(wrong));
+            }
+            map.next_value::<IgnoredAny>()?;
+        }
+        Ok(())
+    }
+}
+
+/// What is wrong with a field that is a known one in other letters.
+fn other_letters(field: &str, known: &[&str]) -> Option<String> {
+    let is_it = |known: &&str| *known != field && folded(known).eq(folded(field));
+    let known = known.iter().find(|known| is_it(known))?;
+    Some(format!("some readers take the field {field:?} for {known:?}"))
+}
+
+/// A text as Go compares fields.
+fn folded(text: &str) -> impl Iterator<Item = char> {
+    text.chars().map(|c| match c {
+        '\u{17f}' => 's',
+        '\u{212a}' => 'k',
+        c => c.to_ascii_lowercase(),
+    })
+}
