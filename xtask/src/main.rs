@@ -13,6 +13,7 @@ mod interop;
 mod sh;
 mod sizes;
 mod test;
+mod torture;
 
 use std::process::ExitCode;
 
@@ -24,6 +25,8 @@ cargo xtask ci                                      arrows between crates, sizes
 cargo xtask interop [--require-peers] [--filter S]  real tools read what we write, and we read what they write
 cargo xtask bench   [--runs 5] [--image FILE] [--filter S]
                                                     ours, skopeo and the primitives, side by side
+cargo xtask torture [--kills 50] [--seed 1] [--image FILE]
+                                                    copies that are killed, or run out of disk, at random moments (root)
 
 The peers are Debian packages: .ci/install-peers. A peer that is missing is skipped by name, and fails with
 --require-peers. --filter takes the checks whose name holds S. --image is a docker-archive with one image
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         "ci" => ci::run(&mut args),
         "interop" => interop::run(&mut args),
         "bench" => bench::run(&mut args),
+        "torture" => torture::run(&mut args),
         "" | "help" | "--help" | "-h" => {
             println!("{HELP}");
             return ExitCode::SUCCESS;

@@ -36,7 +36,7 @@ pub(crate) fn run(args: &mut Args) -> Result<bool> {
 }
 
 /// The image of a few hundred MB that is made once.
-fn base(folder: &Path) -> Result<PathBuf> {
+pub(crate) fn base(folder: &Path) -> Result<PathBuf> {
     let image = folder.join("base.tar");
     if !image.exists() {
         println!("making {} (once, a few minutes)", image.display());
