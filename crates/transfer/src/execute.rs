@@ -9,7 +9,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use tokio::sync::{OnceCell, Semaphore};
 use transship_core::{
     AcceptsOrder, Body, Descriptor, Digest, Error, Expect, ImageDestination, ImageSource,
-    LayerForm, MediaType, Result, ResultExt, Stored,
+    LayerForm, MediaType, Result, ResultExt, Stored, cancelled,
 };
 
 use crate::build::{Arrived, Key};
@@ -126,6 +126,14 @@ fn threads() -> NonZeroUsize {
     std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
+/// How many layers may change form at once, counted in shares of memory.
+const CHANGING: usize = 4;
+
+/// An encoder has threads of its own, and buffers for each; more encoders at once only need more memory.
+fn share(to: LayerForm) -> u32 {
+    if to == LayerForm::Plain { 1 } else { 2 }
+}
+
 impl Mover {
     pub(crate) fn new(options: &TransferOptions, tell: Tell, images: &[Vec<Work>]) -> Self {
         let jobs = jobs(options);
@@ -142,8 +150,7 @@ impl Mover {
             jobs,
             threads: threads(),
             on_their_way: Semaphore::new(jobs),
-            // An encoder has threads of its own; more of them at once only need more memory.
-            changing: Semaphore::new(jobs.min(threads().get())),
+            changing: Semaphore::new(CHANGING),
             cells: Mutex::new(cells),
             counts: Counts::default(),
         }
@@ -200,7 +207,7 @@ impl Mover {
     }
 
     async fn bring(&self, way: Way<'_>, work: &Work, id: BlobId) -> Result<Stored> {
-        let _permit = self.on_their_way.acquire().await.map_err(|_| transship_core::cancelled())?;
+        let _permit = self.on_their_way.acquire().await.map_err(|_| cancelled())?;
         if let Some(stored) = self.reuse(way, work).await? {
             self.counts.reused.fetch_add(1, Ordering::Relaxed);
             let Stored { digest, size, .. } = stored.clone();
@@ -208,9 +215,7 @@ impl Mover {
             return Ok(stored);
         }
         let _change = match work.key.to {
-            Some(_) => {
-                Some(self.changing.acquire().await.map_err(|_| transship_core::cancelled())?)
-            }
+            Some(to) => Some(self.changing.acquire_many(share(to)).await.map_err(|_| cancelled())?),
             None => None,
         };
         let Descriptor { digest, media_type, size, .. } = work.source.clone();

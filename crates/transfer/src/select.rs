@@ -56,6 +56,15 @@ impl<'a> Leaf<'a> {
         (!self.child.descriptor.is_attestation() && !unknown(platform)).then_some(platform)
     }
 
+    /// Whether it is here, and an image that could run somewhere.
+    fn is_image(self) -> bool {
+        let runnable = match self.child.tree().map(|tree| &tree.node) {
+            Some(Node::Image(image)) => image.document.is_runnable(),
+            _ => false,
+        };
+        runnable && !self.child.descriptor.is_attestation()
+    }
+
     fn is_present(self) -> bool {
         matches!(self.child.found, Found::Here(_))
     }
@@ -141,15 +150,15 @@ pub(crate) fn describe(platform: Option<&Platform>, descriptor: &Descriptor) -> 
 
 /// For a destination that holds single images: this machine's, or the only one that there is.
 fn for_host(leaves: &[Leaf<'_>]) -> Result<Choice> {
-    let present: Vec<usize> = (0..leaves.len())
-        .filter(|at| leaves[*at].is_present() && leaves[*at].platform().is_some())
-        .collect();
-    let name = |at: usize| leaves[at].platform().map_or_else(String::new, ToString::to_string);
-    let only = |at| {
-        let why = format!(
-            "the destination holds single images: of the index only {} was copied",
-            name(at)
-        );
+    let present: Vec<usize> = (0..leaves.len()).filter(|at| leaves[*at].is_image()).collect();
+    let only = |at: usize| {
+        let child = leaves[at].child;
+        let name = match leaves[at].platform() {
+            Some(platform) => platform.to_string(),
+            None => describe(None, &child.descriptor),
+        };
+        let why =
+            format!("the destination holds single images: of the index only {name} is copied");
         Choice::Alone { at, why: Some(why) }
     };
     match (fitting(leaves, &Platform::host()), present.as_slice()) {

@@ -78,6 +78,17 @@ pub(crate) fn check_names(options: &TransferOptions, count: usize) -> Result<()>
     .hint("without --name each image keeps its own names"))
 }
 
+/// The names of a place that is open already do not change.
+pub(crate) fn check_fixed(image: &dyn ImageDestination, options: &TransferOptions) -> Result<()> {
+    if options.names.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::InvalidReference,
+        format!("{} is open, with its names fixed, and a name is given", image.reference()),
+    ))
+}
+
 /// Opens a place for an image in a container. Names that the container cannot hold are left out.
 pub(crate) async fn place<'w>(
     writer: &'w dyn ArchiveWriter,

@@ -5,7 +5,8 @@ use transship_core::{
     Transports,
 };
 
-use crate::run::{dry_run, run};
+use crate::dry_run::dry_run;
+use crate::run::run;
 use crate::{Plan, Report, TransferOptions};
 
 /// Where images come from.

@@ -205,3 +205,23 @@ async fn a_plan_says_what_a_run_does() {
     assert_eq!(json["images"][0]["blobs"][0]["fate"], "reused");
     assert_eq!(json["images"][0]["source"], "from:box:@0");
 }
+
+#[tokio::test]
+async fn a_name_that_two_images_have_is_told_of() {
+    let from = three();
+    let manifest = image(9).put(&from);
+    from.show(&["docker.io/library/a:1"], &manifest);
+    let report = copy(&from, &Memory::new("to"), all()).await.unwrap();
+    let [told] = report.images[0].warnings.as_slice() else { panic!("{:?}", report.images[0]) };
+    assert!(told.contains("docker.io/library/a:1 goes to from:box:@3"), "{told}");
+}
+
+#[tokio::test]
+async fn names_of_a_place_that_is_open_are_fixed() {
+    let (from, to) = (three(), Memory::new("to"));
+    let place = to.destination(&to.at("box:q"), &WriteOptions::default()).await.unwrap();
+    let named = options(|o| o.names = vec![ImageName::new("b").unwrap()]);
+    let transfer = Transfer::new(from.at("box:@0"), place).from_transports(from.alone());
+    let error = transfer.options(named).run().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidReference);
+}
