@@ -13,8 +13,7 @@ use crate::names::{alias, full_name, same_to_docker};
 use crate::platform::of_config;
 use crate::reference::Selector;
 
-/// How deep indexes may lie in each other, as in
-/// [FORMATS](crate#nested-indexes).
+/// How deep indexes may lie in each other.
 pub(crate) const DEPTH: usize = 16;
 
 /// Names that an error lists.
