@@ -81,6 +81,14 @@ pub(crate) enum Command {
     Man(Man),
 }
 
+impl Copy {
+    /// The sources and the destination; `None` when there is only one place.
+    pub(crate) fn places(&self) -> Option<(&[String], &str)> {
+        let (destination, sources) = self.places.split_last()?;
+        (!sources.is_empty()).then_some((sources, destination))
+    }
+}
+
 impl Command {
     /// The options that all commands have that open something.
     pub(crate) fn common(&self) -> Option<&Common> {
@@ -141,16 +149,16 @@ pub(crate) struct Output {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = COPY_NOTES)]
+#[command(
+    after_help = COPY_NOTES,
+    override_usage = "transship copy [OPTIONS] <SOURCE>... <DESTINATION>",
+)]
 #[expect(clippy::struct_excessive_bools, reason = "they are flags of a command line")]
 pub(crate) struct Copy {
-    /// Where the images are
-    #[arg(required = true, value_name = "SOURCE")]
-    pub(crate) sources: Vec<String>,
-
-    /// Where they shall be
-    #[arg(value_name = "DESTINATION")]
-    pub(crate) destination: String,
+    /// Where the images are, one or more, and last where they shall be
+    // One list: clap takes two only where no option stands between them.
+    #[arg(required = true, value_name = "PLACE", value_hint = clap::ValueHint::AnyPath)]
+    pub(crate) places: Vec<String>,
 
     /// Copy all images that a source holds, each under its own names
     #[arg(long)]
@@ -209,7 +217,7 @@ pub(crate) enum Format {
 #[derive(Debug, Args)]
 pub(crate) struct List {
     /// The place
-    #[arg(value_name = "REFERENCE")]
+    #[arg(value_name = "REFERENCE", value_hint = clap::ValueHint::AnyPath)]
     pub(crate) reference: String,
 
     #[command(flatten)]
@@ -221,7 +229,7 @@ pub(crate) struct List {
 #[derive(Debug, Args)]
 pub(crate) struct Inspect {
     /// The image
-    #[arg(value_name = "REFERENCE")]
+    #[arg(value_name = "REFERENCE", value_hint = clap::ValueHint::AnyPath)]
     pub(crate) reference: String,
 
     /// Print the manifest, byte for byte
@@ -245,7 +253,7 @@ pub(crate) struct Inspect {
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
     /// The images; a place stands for all that it holds
-    #[arg(required = true, value_name = "REFERENCE")]
+    #[arg(required = true, value_name = "REFERENCE", value_hint = clap::ValueHint::AnyPath)]
     pub(crate) references: Vec<String>,
 
     /// How many blobs are checked at once [default: the number of CPUs]
@@ -261,7 +269,7 @@ pub(crate) struct Verify {
 #[derive(Debug, Args)]
 pub(crate) struct Reference {
     /// The text
-    #[arg(value_name = "REFERENCE")]
+    #[arg(value_name = "REFERENCE", value_hint = clap::ValueHint::AnyPath)]
     pub(crate) reference: String,
 
     #[command(flatten)]

@@ -27,11 +27,13 @@ mod values;
 use std::process::ExitCode;
 
 use clap::FromArgMatches;
+use clap::error::ErrorKind::MissingRequiredArgument;
 use transship::{Error, ErrorKind};
 
-use args::Cli;
+use args::{Cli, Command};
 use exit::Failure;
 use session::Session;
+use sides::Sides;
 
 /// How long blocking work may go on after it was told to stop. Only reads that cannot be interrupted, of a terminal or
 /// a pipe, come near it.
@@ -41,11 +43,7 @@ const GRACE: std::time::Duration = std::time::Duration::from_millis(500);
 ///
 /// Returns the exit code. Output goes to the process's stdout and stderr.
 pub fn run() -> ExitCode {
-    let parsed = sides::command().try_get_matches().and_then(|matches| {
-        let settings = sides::settings(&matches);
-        Cli::from_arg_matches(&matches).map(|cli| (cli, settings))
-    });
-    let (cli, settings) = match parsed {
+    let (cli, settings) = match parse() {
         Ok(parsed) => parsed,
         Err(usage) => {
             // Also --help and --version; nobody reads a closed pipe.
@@ -60,6 +58,22 @@ pub fn run() -> ExitCode {
         session.reporter.failure(failure);
     }
     exit::code(&outcome)
+}
+
+fn parse() -> Result<(Cli, Sides), clap::Error> {
+    let mut command = sides::command();
+    let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    let cli = Cli::from_arg_matches(&matches)?;
+    if let Command::Copy(copy) = &cli.command
+        && copy.places().is_none()
+    {
+        let text = "the destination is missing: it stands after the sources";
+        return Err(match command.find_subcommand_mut("copy") {
+            Some(copy) => copy.error(MissingRequiredArgument, text),
+            None => command.error(MissingRequiredArgument, text),
+        });
+    }
+    Ok((cli, sides::settings(&matches)))
 }
 
 fn in_runtime(cli: Cli, session: &Session) -> exit::Result {

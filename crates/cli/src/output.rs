@@ -65,17 +65,21 @@ pub(crate) fn size(bytes: u64) -> String {
     if bytes < 1000 {
         return format!("{bytes} B");
     }
-    // In tenths of the unit, rounded to nearest, in whole numbers: no float is right about 18 digits.
-    let mut tenths = (u128::from(bytes) * 10 + 500) / 1000;
-    let mut unit = 0;
-    while tenths >= 10_000 && unit + 1 < UNITS.len() {
-        tenths = (tenths + 500) / 1000;
+    // Whole numbers: no float is right about 19 digits.
+    let bytes = u128::from(bytes);
+    let (mut unit, mut of) = (0, 1000_u128);
+    loop {
+        let tenths = (bytes * 10 + of / 2) / of;
+        if tenths < 1000 {
+            return format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit]);
+        }
+        let whole = (bytes + of / 2) / of;
+        if whole < 1000 || unit + 1 == UNITS.len() {
+            return format!("{whole} {}", UNITS[unit]);
+        }
         unit += 1;
+        of *= 1000;
     }
-    if tenths >= 1000 {
-        return format!("{} {}", (tenths + 5) / 10, UNITS[unit]);
-    }
-    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
 }
 
 /// `1 image`, `2 images`.
@@ -96,6 +100,7 @@ mod tests {
             (1000, "1.0 kB"),
             (99_949, "99.9 kB"),
             (123_456, "123 kB"),
+            (999_600, "1.0 MB"),
             (1_000_000, "1.0 MB"),
             (248_000_000, "248 MB"),
             (u64::MAX, "18447 PB"),

@@ -10,7 +10,7 @@ use transship::{Cancel, Error, ErrorKind, Result, codec, spool_folder};
 /// The scheme for what is at a path.
 ///
 /// # Errors
-/// `InvalidReference` for a folder, `Corrupt` for a file, that is nothing we know.
+/// `InvalidReference` for a folder, `Corrupt` for a tar, that is nothing we know.
 pub(crate) fn path(path: &Path) -> Result<&'static str> {
     let found = fs::metadata(path).map_err(|e| Error::io("looking at", path, e))?;
     if found.is_dir() {
@@ -54,7 +54,9 @@ pub(crate) fn stdin(_: Option<&PathBuf>, _: &Cancel) -> Result<&'static str> {
 fn spooled(from: &mut File, spool: Option<&PathBuf>, cancel: &Cancel) -> Result<File> {
     let folder = spool_folder(spool);
     let failed = |e| {
-        Error::io("spooling standard input in", &folder, e)
+        let doing = format!("spooling standard input in {}", folder.display());
+        Error::new(ErrorKind::Unexpected, doing)
+            .caused_by(e)
             .hint("choose another folder with --tmpdir or $TMPDIR")
     };
     let mut file = tempfile::tempfile_in(&folder).map_err(failed)?;
@@ -111,16 +113,12 @@ fn tar(mut file: File, path: &Path) -> Result<&'static str> {
     };
     match found {
         Ok(Found::Index) => Ok("oci-archive"),
-        Ok(Found::Manifest) => Ok("docker-archive"),
         Ok(Found::Nothing) => Err(Error::new(
             ErrorKind::Corrupt,
             "this archive has neither an index.json nor a manifest.json: no image is in it",
         )),
-        Err(e) => Err(match Error::io("reading", path, e) {
-            e if e.kind() == ErrorKind::Denied => e,
-            e => Error::new(ErrorKind::Corrupt, "this file is not a tar, or a broken one")
-                .caused_by(e),
-        }),
+        // Of a broken one, the transport says better what is wrong with it, and where.
+        Ok(Found::Manifest) | Err(_) => Ok("docker-archive"),
     }
 }
 

@@ -1,8 +1,11 @@
 //! The values of options, from text.
 
+use std::fmt::Display;
 use std::ops::RangeInclusive;
+use std::str::FromStr;
 use std::time::Duration;
 
+use transship::codec::{GZIP_LEVELS, ZSTD_LEVELS};
 use transship::{Compress, Error, ErrorKind, Platform, Result};
 
 /// `keep`, `none`, `gzip[:LEVEL]`, `zstd[:LEVEL]`.
@@ -11,21 +14,27 @@ pub(crate) fn compress(text: &str) -> Result<Compress> {
         Some((form, level)) => (form, Some(level)),
         None => (text, None),
     };
-    let within = |levels: RangeInclusive<i32>| match level.map(str::parse::<i32>) {
-        None => Ok(None),
-        Some(Ok(level)) if levels.contains(&level) => Ok(Some(level)),
-        Some(_) => Err(wrong(format!(
-            "{text:?} has a level that {form} does not know; it goes from {} to {}",
-            levels.start(),
-            levels.end()
-        ))),
-    };
     match (form, level) {
         ("keep", None) => Ok(Compress::Keep),
         ("none", None) => Ok(Compress::Plain),
-        ("gzip", _) => Ok(Compress::Gzip(within(1..=9)?.map(i32::unsigned_abs))),
-        ("zstd", _) => Ok(Compress::Zstd(within(1..=22)?)),
+        ("gzip", _) => Ok(Compress::Gzip(within(text, level, &GZIP_LEVELS)?)),
+        ("zstd", _) => Ok(Compress::Zstd(within(text, level, &ZSTD_LEVELS)?)),
         _ => Err(wrong(format!("{text:?} is not keep, none, gzip[:LEVEL] or zstd[:LEVEL]"))),
+    }
+}
+
+fn within<T: Copy + FromStr + PartialOrd + Display>(
+    text: &str,
+    level: Option<&str>,
+    levels: &RangeInclusive<T>,
+) -> Result<Option<T>> {
+    match level.map(str::parse) {
+        None => Ok(None),
+        Some(Ok(level)) if levels.contains(&level) => Ok(Some(level)),
+        Some(_) => {
+            let (from, to) = (levels.start(), levels.end());
+            Err(wrong(format!("the level of {text:?} is not one from {from} to {to}")))
+        }
     }
 }
 
@@ -93,7 +102,9 @@ mod tests {
     fn forms() {
         assert_eq!(compress("gzip").unwrap(), Compress::Gzip(None));
         assert_eq!(compress("zstd:19").unwrap(), Compress::Zstd(Some(19)));
-        for bad in ["", "keep:1", "gzip:", "gzip:fast", "gzip:10", "zstd:0", "bzip2", "none:0"] {
+        for bad in
+            ["", "keep:1", "gzip:", "gzip:fast", "gzip:10", "zstd:0", "zstd:20", "bzip2", "none:0"]
+        {
             assert!(compress(bad).is_err(), "{bad}");
         }
     }

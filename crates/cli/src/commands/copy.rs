@@ -16,7 +16,8 @@ use crate::session::Session;
 
 pub(super) async fn run(args: args::Copy, session: &Session) -> Result {
     let (from, to) = (session.sources()?, session.destinations()?);
-    let destination = places::output(&args.destination, &to).await?;
+    let (sources, destination) = args.places().unwrap_or_default();
+    let destination = places::output(destination, &to).await?;
     if args.output.json && !args.dry_run && places::is_stream(&destination) {
         return Err(Error::new(
             ErrorKind::InvalidReference,
@@ -24,11 +25,11 @@ pub(super) async fn run(args: args::Copy, session: &Session) -> Result {
         )
         .into());
     }
-    let mut sources = Vec::new();
-    for text in &args.sources {
-        sources.push(Source::from(places::input(text, &from, session).await?));
+    let mut opened = Vec::new();
+    for text in sources {
+        opened.push(Source::from(places::input(text, &from, session).await?));
     }
-    let transfer = Transfer::many(sources, destination)
+    let transfer = Transfer::many(opened, destination)
         .options(options(&args, session)?)
         .from_transports(from)
         .to_transports(to);
@@ -85,8 +86,10 @@ fn write_digests(args: &args::Copy, report: &Report) -> Result<()> {
         digests.push_str(image.digest.as_ref());
         digests.push('\n');
     }
-    fs::write(path, digests)
-        .map_err(|e| Error::io("writing", path, e).hint("the images are copied"))?;
+    fs::write(path, digests).map_err(|e| {
+        let text = format!("the images are copied, but not so their digests to {}", path.display());
+        Error::new(ErrorKind::Unexpected, text).caused_by(e)
+    })?;
     Ok(())
 }
 
@@ -120,8 +123,9 @@ fn tell_image(image: &ImageReport, session: &Session) {
             say(&format!("  {what}: {}", listed.join(", ")));
         }
     }
+    // Told already, if the engine told it while it worked.
     for lost in &image.lost {
-        say(&format!("  lost: {lost}"));
+        session.reporter.warn(&format!("lost: {lost}"));
     }
     for warning in &image.warnings {
         session.reporter.warn(warning);

@@ -27,7 +27,7 @@ struct Inspected {
     media_type: String,
     size: u64,
     annotations: BTreeMap<String, String>,
-    subject: Option<Descriptor>,
+    subject: Option<Blob>,
     #[serde(flatten)]
     content: Content,
 }
@@ -45,7 +45,7 @@ enum Content {
     },
     Artifact {
         artifact_type: Option<String>,
-        config: Box<Descriptor>,
+        config: Blob,
         layers: Vec<Layer>,
         layers_size: u64,
     },
@@ -55,9 +55,17 @@ enum Content {
 }
 
 #[derive(Serialize)]
+struct Blob {
+    digest: String,
+    media_type: String,
+    size: u64,
+    annotations: BTreeMap<String, String>,
+}
+
+#[derive(Serialize)]
 struct Layer {
     #[serde(flatten)]
-    descriptor: Descriptor,
+    blob: Blob,
     diff_id: Option<String>,
 }
 
@@ -153,17 +161,28 @@ async fn config(source: &dyn ImageSource, manifest: &Manifest) -> Result<Vec<u8>
     }
 }
 
+impl From<Descriptor> for Blob {
+    fn from(of: Descriptor) -> Self {
+        Self {
+            digest: of.digest.to_string(),
+            media_type: of.media_type.to_string(),
+            size: of.size,
+            annotations: of.annotations,
+        }
+    }
+}
+
 impl Inspected {
     async fn with(mut self, source: &dyn ImageSource, document: Document) -> Result<Self> {
         match document {
             Document::Image(image) => {
                 self.annotations.clone_from(&image.annotations);
-                self.subject.clone_from(&image.subject);
+                self.subject = image.subject.clone().map(Blob::from);
                 self.content = self::image(source, image).await?;
             }
             Document::Index(index) => {
                 self.annotations.clone_from(&index.annotations);
-                self.subject.clone_from(&index.subject);
+                self.subject = index.subject.clone().map(Blob::from);
                 self.content = self::index(source, index).await?;
             }
             _ => {}
@@ -184,7 +203,7 @@ impl Inspected {
         }
         row("type", &self.media_type);
         if let Some(subject) = &self.subject {
-            row("about", subject.digest.as_ref());
+            row("about", &subject.digest);
         }
         self.content.text(&mut row);
         for (key, value) in &self.annotations {
@@ -197,10 +216,10 @@ impl Inspected {
 async fn image(source: &dyn ImageSource, image: ImageDocument) -> Result<Content> {
     let layers_size = facts::layers_size(&image);
     if !image.is_runnable() {
-        let layer = |descriptor| Layer { descriptor, diff_id: None };
+        let layer = |of: Descriptor| Layer { blob: of.into(), diff_id: None };
         return Ok(Content::Artifact {
             artifact_type: image.artifact_type,
-            config: Box::new(image.config),
+            config: image.config.into(),
             layers: image.layers.into_iter().map(layer).collect(),
             layers_size,
         });
@@ -210,7 +229,7 @@ async fn image(source: &dyn ImageSource, image: ImageDocument) -> Result<Content
     let layers = image
         .layers
         .into_iter()
-        .map(|descriptor| Layer { descriptor, diff_id: diff_ids.next().map(str::to_owned) })
+        .map(|of| Layer { blob: of.into(), diff_id: diff_ids.next().map(str::to_owned) })
         .collect();
     drop(diff_ids);
     Ok(Content::Image {
@@ -248,7 +267,7 @@ impl Content {
                 layers_text(layers, *layers_size, row);
             }
             Self::Artifact { artifact_type, config, layers, layers_size } => {
-                let is = artifact_type.as_deref().unwrap_or(config.media_type.as_ref());
+                let is = artifact_type.as_ref().unwrap_or(&config.media_type);
                 row("artifact", is);
                 layers_text(layers, *layers_size, row);
             }
@@ -297,8 +316,8 @@ fn run_settings(config: &Value, row: &mut impl FnMut(&str, &str)) {
 fn layers_text(layers: &[Layer], total: u64, row: &mut impl FnMut(&str, &str)) {
     row("layers", &format!("{}, {}", count(layers.len(), "layer"), size(total)));
     for layer in layers {
-        let Descriptor { digest, media_type, size: bytes, .. } = &layer.descriptor;
-        let kind = media_type.as_ref().rsplit_once('.').map_or(media_type.as_ref(), |(_, end)| end);
+        let Blob { digest, media_type, size: bytes, .. } = &layer.blob;
+        let kind = media_type.rsplit_once('.').map_or(&**media_type, |(_, end)| end);
         row("", &format!("{digest} {kind} {}", size(*bytes)));
     }
 }

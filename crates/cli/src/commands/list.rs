@@ -123,7 +123,7 @@ impl One {
             media_type: root.map(|root| root.media_type.to_string()),
             image_id: id.map(ToString::to_string),
             platforms: known
-                .map(|d| d.platforms.iter().map(ToString::to_string).collect())
+                .map(|d| d.platforms.iter().map(|p| p.clone().normalized().to_string()).collect())
                 .unwrap_or_default(),
             size: known.map(|d| d.size),
             warnings: entry.warnings.clone(),

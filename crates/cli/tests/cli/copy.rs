@@ -1,0 +1,117 @@
+//! `copy`.
+
+use std::fs;
+
+use crate::session::Session;
+
+#[test]
+fn all_images_through_every_transport_and_back() {
+    let session = Session::new();
+    insta::assert_snapshot!(session.transcript([
+        "copy --all-images docker-archive:hello.tar oci:hello",
+        "list oci:hello",
+        "copy --all-images oci:hello oci-archive:hello.oci.tar",
+        "list oci-archive:hello.oci.tar",
+        "copy --all-images oci-archive:hello.oci.tar docker-archive:back.tar",
+        "list docker-archive:back.tar",
+        "verify oci:hello oci-archive:hello.oci.tar docker-archive:back.tar",
+    ]));
+    assert_eq!(session.left(), ["back.tar", "hello", "hello.oci.tar"]);
+}
+
+#[test]
+fn one_image() {
+    let session = Session::new();
+    insta::assert_snapshot!(session.transcript([
+        "copy hello.tar:example/hello:1 oci:keeps",
+        "list oci:keeps",
+        "copy hello.tar:@1 oci:keeps:renamed:2",
+        "copy --name a:1 --name b:2 hello.tar:@1 docker-archive:named.tar",
+        "list named.tar",
+        "copy hello.tar:@1 dir:folder",
+        "copy --json hello.tar:@0 dir:folder",
+        "copy --quiet hello.tar:@0 dir:quiet",
+        "copy --digestfile digest hello.tar:@0 dir:folder",
+        "copy hello.tar oci:keeps",
+    ]));
+    let digest = fs::read_to_string(session.path("digest")).unwrap();
+    assert!(session.ok("inspect dir:folder").contains(digest.trim_end()), "{digest}");
+}
+
+#[test]
+fn many_sources() {
+    let session = Session::new();
+    insta::assert_snapshot!(session.transcript([
+        "copy hello.tar:example/hello:1 hello.tar:example/world:1 docker-archive:two.tar",
+        "list two.tar",
+        "copy hello.tar:example/hello:1 hello.tar:example/world:1 dir:folder",
+        "copy hello.tar:example/hello:1 hello.tar:example/world:1 oci:x:name",
+    ]));
+}
+
+#[test]
+fn what_is_there_already() {
+    let session = Session::new();
+    session.ok("copy --all-images hello.tar oci:layout");
+    session.ok("copy hello.tar:@0 dir:folder");
+    session.ok("copy hello.tar:@0 docker-archive:one.tar");
+    session.ok("copy hello.tar:@0 oci-archive:one.oci.tar");
+    insta::assert_snapshot!(session.transcript([
+        "copy hello.tar:@1 oci:layout:more:1",
+        "list oci:layout",
+        "copy hello.tar:@1 dir:folder",
+        "copy hello.tar:@1 docker-archive:one.tar",
+        "copy hello.tar:@1 oci-archive:one.oci.tar",
+        "list one.tar",
+        "copy --replace hello.tar:@1 docker-archive:one.tar",
+        "copy --replace hello.tar:@1 oci-archive:one.oci.tar",
+        "copy --replace hello.tar:@1 oci:layout",
+        "list one.tar",
+        "list one.oci.tar",
+        "list oci:layout",
+    ]));
+}
+
+#[test]
+fn a_dry_run_changes_nothing() {
+    let session = Session::new();
+    insta::assert_snapshot!(session.transcript([
+        "copy --dry-run --all-images hello.tar oci:layout",
+        "copy --dry-run --json --compress gzip hello.tar:@1 oci:layout",
+    ]));
+    assert!(session.left().is_empty());
+}
+
+#[test]
+fn layers_change_form_and_back() {
+    let session = Session::new();
+    session.ok("copy --compress gzip:6 hello.tar:@1 oci:layout:gzip:1");
+    session.ok("copy --compress zstd oci:layout:gzip:1 oci:layout:zstd:1");
+    session.ok("copy --compress none oci:layout:zstd:1 oci:layout:plain:1");
+    session.ok("copy --format docker oci:layout:gzip:1 dir:docker");
+    insta::assert_snapshot!(session.transcript([
+        "verify oci:layout dir:docker",
+        "inspect dir:docker",
+        "copy --preserve-digests --compress zstd oci:layout:gzip:1 dir:zstd",
+    ]));
+    let id = "sha256:dcd2909d1b2c0cfde083d6fdcef11522cba21a41944d533469575bacc350c0fd";
+    for image in ["oci:layout:gzip:1", "oci:layout:zstd:1", "oci:layout:plain:1", "dir:docker"] {
+        assert!(session.ok(&format!("inspect {image}")).contains(id), "{image}");
+    }
+}
+
+#[test]
+fn events_as_json_are_one_a_line_and_have_one_end() {
+    let session = Session::new();
+    let output = session.run("copy --progress json --all-images hello.tar oci:layout");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let events: Vec<serde_json::Value> =
+        stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let named = |name: &str| events.iter().filter(|e| e["event"] == name).count();
+    assert_eq!((named("planned"), named("committed"), named("finished")), (1, 2, 1), "{stderr}");
+    assert_eq!(events.last().unwrap()["event"], "finished");
+    let failed = session.run("copy --progress json hello.tar:@7 oci:layout");
+    let stderr = String::from_utf8(failed.stderr).unwrap();
+    let last: serde_json::Value = serde_json::from_str(stderr.lines().last().unwrap()).unwrap();
+    assert_eq!((last["event"].as_str(), last["kind"].as_str()), (Some("error"), Some("not found")));
+}

@@ -1,0 +1,13 @@
+//! The command from outside: exit codes, stdout, stderr, as snapshots of what a person sees.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![cfg(all(unix, feature = "docker-archive", feature = "oci-layout", feature = "directory"))]
+
+mod copy;
+mod help;
+mod make;
+mod places;
+mod read;
+mod session;
+mod stop;
+mod streams;
+mod wrong;

@@ -1,0 +1,160 @@
+//! Ctrl-C and deadlines: nothing is left, and what was there stays.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStderr, Command, Stdio};
+
+use crate::make;
+use crate::session::Session;
+
+/// A copy that takes longer than any machine needs to stop it: the last layer is compressed slowly.
+const SLOWLY: &str = "copy --progress json --compress gzip:9 big.tar:example/world:1";
+
+/// An archive whose last layer is large. Its bytes are from a generator, which no compressor sees through.
+fn big(session: &Session) {
+    let mut state = 1_u64;
+    let mut layer = Vec::with_capacity(96 << 20);
+    while layer.len() < 96 << 20 {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        layer.extend((state >> 33).to_string().bytes());
+    }
+    layer.truncate(96 << 20);
+    session.write("layer", &layer);
+    let output = Command::new("sha256sum").arg(session.path("layer")).output().unwrap();
+    let diff_id = String::from_utf8(output.stdout).unwrap()[..64].to_owned();
+    fs::remove_file(session.path("layer")).unwrap();
+    make::changed(&session.path("hello.tar"), &session.path("big.tar"), |members| {
+        let top = "8d4656133c39365abec593a92f78e9c8706b83e772533ae8d6d3f94dfae39e13/layer.tar";
+        make::edit(members, top, |bytes| *bytes = layer);
+        let config = "dcd2909d1b2c0cfde083d6fdcef11522cba21a41944d533469575bacc350c0fd.json";
+        make::edit(members, config, |bytes| {
+            let was = "d3106f3b42746cc339ea506feecf657a4dc2d1942a1dbbeb2e48b65d4d7ce604";
+            make::replace(bytes, was, &diff_id);
+        });
+        // The name of a config is its digest, or no digest at all.
+        let renamed = |text: &mut String| *text = text.replace(config, "config.json");
+        for member in members.iter_mut() {
+            renamed(&mut member.name);
+        }
+        make::edit(members, "manifest.json", |bytes| make::replace(bytes, config, "config.json"));
+    });
+}
+
+fn start(session: &Session, line: &str) -> (Child, BufReader<ChildStderr>) {
+    let mut child =
+        session.command(line).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let stderr = BufReader::new(child.stderr.take().unwrap());
+    (child, stderr)
+}
+
+/// Waits until the big layer is being read.
+fn until_moving(stderr: &mut impl BufRead) {
+    let mut line = String::new();
+    loop {
+        line.clear();
+        assert_ne!(stderr.read_line(&mut line).unwrap(), 0, "it ended before it was stopped");
+        let event: serde_json::Value =
+            serde_json::from_str(&line).unwrap_or_else(|_| panic!("no event: {line}"));
+        if event["event"] == "advanced" && event["bytes"].as_u64() > Some(500_000) {
+            return;
+        }
+    }
+}
+
+fn signal(child: &Child, name: &str) {
+    let status = Command::new("kill").arg(name).arg(child.id().to_string()).status().unwrap();
+    assert!(status.success());
+}
+
+#[test]
+fn ctrl_c_leaves_no_trace_at_a_new_place() {
+    let session = Session::new();
+    big(&session);
+    for (scheme, name) in [("oci", "layout"), ("oci-archive", "layout.tar"), ("dir", "folder")] {
+        let (mut child, mut stderr) = start(&session, &format!("{SLOWLY} {scheme}:{name}"));
+        until_moving(&mut stderr);
+        signal(&child, "-INT");
+        let mut rest = String::new();
+        stderr.read_to_string(&mut rest).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{scheme}: {rest}");
+        assert_eq!(session.left(), ["big.tar"], "{scheme}");
+        assert!(rest.contains(r#""event":"cancelled""#), "{scheme}: {rest}");
+    }
+}
+
+#[test]
+fn ctrl_c_leaves_what_was_there() {
+    let session = Session::new();
+    big(&session);
+    session.ok("copy hello.tar:@0 oci:layout");
+    session.ok("copy hello.tar:@0 oci-archive:layout.tar");
+    session.ok("copy hello.tar:@0 dir:folder");
+    for (scheme, name) in [("oci", "layout"), ("oci-archive", "layout.tar"), ("dir", "folder")] {
+        let place = format!("{scheme}:{name}");
+        let before = (session.ok(&format!("list --json {place}")), session.left());
+        let replace = if scheme == "oci-archive" { "--replace" } else { "" };
+        let (mut child, mut stderr) = start(&session, &format!("{SLOWLY} {replace} {place}"));
+        until_moving(&mut stderr);
+        signal(&child, "-TERM");
+        std::io::copy(&mut stderr, &mut std::io::sink()).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(143), "{place}");
+        assert_eq!((session.ok(&format!("list --json {place}")), session.left()), before);
+        session.ok(&format!("verify {place}"));
+        for entry in fs::read_dir(session.path(name)).into_iter().flatten() {
+            let entry = entry.unwrap().file_name();
+            assert!(!entry.to_string_lossy().starts_with(".transship"), "{place}: {entry:?}");
+        }
+    }
+}
+
+#[test]
+fn ctrl_c_while_a_pipe_gives_nothing() {
+    let session = Session::new();
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut child = session
+        .command("copy - oci:layout")
+        .stdin(reader)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It has its handlers when it reads; until then the system's own would end it.
+    let state = format!("/proc/{}/status", child.id());
+    while !caught_sigint(&state) {
+        std::thread::yield_now();
+    }
+    signal(&child, "-INT");
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    drop(writer);
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(said, "transship: interrupted\n");
+    assert!(session.left().is_empty());
+}
+
+fn caught_sigint(status: &str) -> bool {
+    let text = fs::read_to_string(status).unwrap();
+    let caught = text.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+    u64::from_str_radix(caught.trim(), 16).unwrap() & 0b10 != 0
+}
+
+#[test]
+fn a_deadline_stops_it() {
+    let session = Session::new();
+    big(&session);
+    let line = format!("{SLOWLY} --deadline 700ms oci:layout").replace("json", "none");
+    insta::assert_snapshot!(session.transcript([&*line]));
+    assert_eq!(session.left(), ["big.tar"]);
+}
+
+#[test]
+fn a_pipe_that_ends_early_changes_nothing() {
+    let session = Session::new();
+    let whole = fs::read(session.path("hello.tar")).unwrap();
+    session.write("half.tar", &whole[..whole.len() / 2]);
+    let half = File::open(session.path("half.tar")).unwrap();
+    let output = session.command("copy --all-images - oci:layout").stdin(half).output().unwrap();
+    assert_eq!(output.status.code(), Some(4), "{output:?}");
+    assert_eq!(session.left(), ["half.tar"]);
+}

@@ -1,0 +1,124 @@
+//! Standard input and output.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::process::{Output, Stdio};
+
+use crate::make;
+use crate::session::{Session, shown};
+
+/// Runs a line with bytes on a pipe.
+fn piped(session: &Session, line: &str, input: &[u8]) -> Output {
+    let mut child = session
+        .command(line)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let input = input.to_owned();
+    let feeder = std::thread::spawn(move || {
+        // A command that has seen enough closes its end.
+        let _ = stdin.write_all(&input);
+    });
+    let output = child.wait_with_output().unwrap();
+    feeder.join().unwrap();
+    output
+}
+
+fn read(session: &Session, name: &str) -> Vec<u8> {
+    std::fs::read(session.path(name)).unwrap()
+}
+
+#[test]
+fn a_pipe_is_looked_at() {
+    let session = Session::new();
+    session.ok("copy --all-images hello.tar oci-archive:layout.tar");
+    make::packed("gzip", &session.path("hello.tar"), &session.path("hello.tar.gz"));
+    let mut text = String::new();
+    for (line, file) in [
+        ("list -", "hello.tar"),
+        ("list docker-archive:-", "hello.tar"),
+        ("verify -", "layout.tar"),
+        ("verify -", "hello.tar.gz"),
+        ("inspect oci-archive:-:example/world:1", "layout.tar"),
+    ] {
+        shown(&mut text, line, &piped(&session, line, &read(&session, file)));
+    }
+    shown(&mut text, "list -", &piped(&session, "list -", b"not a tar"));
+    shown(&mut text, "list -", &piped(&session, "list -", b""));
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_redirected_file_is_not_spooled() {
+    let session = Session::new();
+    // No temporary file can be made here.
+    let mut command = session.command("list --tmpdir /nonexistent -");
+    let output = command.stdin(File::open(session.path("hello.tar")).unwrap()).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let spooled = piped(&session, "list --tmpdir /nonexistent -", &read(&session, "hello.tar"));
+    let mut text = String::new();
+    shown(&mut text, "list --tmpdir /nonexistent -", &spooled);
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn an_archive_goes_through_pipes() {
+    let session = Session::new();
+    let input = read(&session, "hello.tar");
+    let first = piped(&session, "copy --quiet --all-images - -", &input);
+    assert!(first.status.success() && first.stderr.is_empty(), "{:?}", first.stderr);
+    let line = "copy --all-images docker-archive:- docker-archive:out.tar";
+    assert!(piped(&session, line, &first.stdout).status.success());
+    assert_eq!(read(&session, "out.tar"), first.stdout, "a pipe and a file get the same bytes");
+    let layout = piped(&session, "copy --quiet --all-images - oci-archive:-", &input);
+    session.write("layout.tar", layout.stdout);
+    session.ok("verify oci-archive:layout.tar");
+}
+
+#[test]
+fn json_and_an_archive_do_not_share_stdout() {
+    let session = Session::new();
+    insta::assert_snapshot!(session.transcript(["copy --json hello.tar:@0 docker-archive:-"]));
+}
+
+#[test]
+fn a_closed_pipe_ends_quietly() {
+    let session = Session::new();
+    for line in ["list hello.tar", "inspect --json hello.tar:@0", "completions bash", "--help"] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = session.command(line).stdout(writer).stderr(Stdio::piped()).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{line}: {output:?}");
+        assert!(output.stderr.is_empty(), "{line}: {output:?}");
+    }
+}
+
+#[test]
+fn a_copy_into_a_closed_pipe_fails() {
+    let session = Session::new();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = session.command("copy --quiet hello.tar:@0 docker-archive:-");
+    let output = command.stdout(writer).stderr(Stdio::piped()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.starts_with("transship: ") && said.lines().count() <= 2, "{said}");
+}
+
+#[test]
+fn what_nobody_reads_does_not_hold_it_up() {
+    let session = Session::new();
+    let mut child = session
+        .command("list hello.tar")
+        .stderr(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stderr.take());
+    let mut listed = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut listed).unwrap();
+    assert!(child.wait().unwrap().success() && listed.contains("example/world"));
+}

@@ -1,0 +1,62 @@
+//! The examples do what they say.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+use std::path::Path;
+use std::process::Command;
+
+const HELLO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/hello.tar");
+
+fn run<const N: usize>(program: &str, dir: &Path, args: [&str; N]) -> String {
+    let output = Command::new(program).args(args).current_dir(dir).output().unwrap();
+    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn list(dir: &Path, place: &str) -> Vec<String> {
+    run(env!("CARGO_BIN_EXE_list"), dir, [place]).lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn list_shows_each_image() {
+    let dir = tempfile::tempdir().unwrap();
+    let listed = list(dir.path(), &format!("docker-archive:{HELLO}"));
+    assert_eq!(listed.len(), 2, "{listed:?}");
+    assert!(listed[0].contains(":@0 [docker.io/example/hello:1, docker.io/example/hello:latest]"));
+}
+
+#[test]
+fn copy_one_copies_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let from = format!("docker-archive:{HELLO}:example/world:1");
+    let said = run(env!("CARGO_BIN_EXE_copy-one"), dir.path(), [&from, "oci:layout"]);
+    assert!(said.starts_with("oci:layout:docker.io/example/world:1 is sha256:"), "{said}");
+    assert_eq!(list(dir.path(), "oci:layout").len(), 1);
+}
+
+#[test]
+fn progress_ends_at_100() {
+    let dir = tempfile::tempdir().unwrap();
+    let from = format!("docker-archive:{HELLO}");
+    let said = run(env!("CARGO_BIN_EXE_progress"), dir.path(), [&from, "oci-archive:out.tar"]);
+    assert!(said.contains("\n100%\n") && said.contains("the end: Finished"), "{said}");
+    assert_eq!(list(dir.path(), "oci-archive:out.tar").len(), 2);
+}
+
+#[test]
+fn explicit_transports_need_no_registration() {
+    let dir = tempfile::tempdir().unwrap();
+    let said = run(env!("CARGO_BIN_EXE_explicit-transports"), dir.path(), [HELLO, "layout"]);
+    assert_eq!(said, "2 images are in layout\n");
+    assert_eq!(list(dir.path(), "oci:layout").len(), 2);
+}
+
+#[test]
+fn write_archive_writes_what_can_be_read() {
+    let dir = tempfile::tempdir().unwrap();
+    for place in ["docker-archive:made.tar", "oci-archive:made.oci.tar", "oci:made"] {
+        run(env!("CARGO_BIN_EXE_write-archive"), dir.path(), [place]);
+        let listed = list(dir.path(), place);
+        assert_eq!(listed.len(), 2, "{place}: {listed:?}");
+        assert!(listed[1].contains("example/made:2"), "{place}: {listed:?}");
+    }
+}
