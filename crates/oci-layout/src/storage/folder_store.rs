@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use transship_archive::layout::{
     BLOBS, INDEX_FILE, INDEX_LIMIT, LAYOUT_BYTES, LAYOUT_FILE, LAYOUT_LIMIT, LayoutIndex,
@@ -234,10 +235,18 @@ impl FolderStore {
         Ok(())
     }
 
+    /// Takes the room for itself. A put that was given up may be in it still; it stops within a chunk.
     fn take_room(&self, cancel: &Cancel) -> Result<Room> {
-        drop(self.room(cancel)?);
-        let room = self.state().room.take().and_then(|room| Arc::try_unwrap(room).ok());
-        room.ok_or_else(|| Error::new(ErrorKind::Unexpected, "the layout is still being written"))
+        let mut room = self.room(cancel)?;
+        self.state().room = None;
+        loop {
+            match Arc::try_unwrap(room) {
+                Ok(alone) => return Ok(alone),
+                Err(shared) => room = shared,
+            }
+            cancel.check()?;
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 }
 

@@ -1,0 +1,185 @@
+//! [`Claims`]: what legitimately differs between transports.
+
+/// What a transport says of itself where transports may differ. Everything defaults to the strictest; what is claimed
+/// switches laws off or widens what counts as equal, and is reported.
+///
+/// ```
+/// use transship_conformance::{Append, Claims, Holds, Names};
+/// let claims = Claims { names: Names::None, holds: Holds::One, append: Append::Refused, ..Claims::default() };
+/// # let _ = claims;
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claims {
+    /// Whether manifests keep their bytes.
+    pub manifests: Manifests,
+    /// Which names images may have.
+    pub names: Names,
+    /// How many images a place holds.
+    pub holds: Holds,
+    /// Whether indexes are held.
+    pub indexes: Indexes,
+    /// Which forms of layers are held.
+    pub layers: Layers,
+    /// Whether artifacts are held.
+    pub artifacts: Artifacts,
+    /// Whether several images without a name may be in one place.
+    pub untagged: Untagged,
+    /// What becomes of an image whose last name was taken over.
+    pub nameless: Nameless,
+    /// Where an image stands that took over a name.
+    pub taken: Taken,
+    /// Whether a place that is there can be joined.
+    pub append: Append,
+    /// Whether several may write to one place at once, without one losing what another wrote.
+    pub writers: Writers,
+    /// What a destination that was dropped may leave in a place that holds images already.
+    pub abandoned: Abandoned,
+    /// Whether images can be deleted.
+    pub deletion: Deletion,
+    /// Whether the kit can see what is stored.
+    pub stored: Stored,
+}
+
+/// Whether manifests keep their bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Manifests {
+    /// They are kept byte for byte.
+    #[default]
+    Kept,
+    /// Only configs and layers are kept; a manifest is made of them when it is asked for. Images of one config are one.
+    Rebuilt,
+}
+
+/// Which names images may have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Names {
+    /// Any text that is an [`ImageName`](transship_core::ImageName).
+    #[default]
+    AnyText,
+    /// Those of the OCI layout's grammar, and docker names.
+    OciOrDocker,
+    /// Docker names with a tag.
+    Docker,
+    /// None: the place is the name.
+    None,
+}
+
+/// How many images a place holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Holds {
+    /// Any number.
+    #[default]
+    Many,
+    /// One.
+    One,
+}
+
+/// Whether indexes are held.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Indexes {
+    /// They are, nested and sparse ones too.
+    #[default]
+    Held,
+    /// Single images only.
+    Refused,
+}
+
+/// Which forms of layers are held.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Layers {
+    /// Any bytes of any type.
+    #[default]
+    Any,
+    /// Plain ones, whose digests are the config's diff IDs.
+    Plain,
+}
+
+/// Whether artifacts are held.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Artifacts {
+    /// They are.
+    #[default]
+    Held,
+    /// They are not.
+    Refused,
+}
+
+/// Whether several images without a name may be in one place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Untagged {
+    /// Any number.
+    #[default]
+    Many,
+    /// One.
+    One,
+}
+
+/// What becomes of an image whose last name was taken over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Nameless {
+    /// It stays, without a name.
+    #[default]
+    Stays,
+    /// It goes.
+    Goes,
+}
+
+/// Where an image stands that took over a name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Taken {
+    /// At the end, as every new image.
+    #[default]
+    AtTheEnd,
+    /// Where the one stood that had the name.
+    InItsPlace,
+}
+
+/// Whether a place that is there can be joined.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Append {
+    /// It can.
+    #[default]
+    Joins,
+    /// It cannot: that is refused with `Unsupported`.
+    Refused,
+}
+
+/// Whether several may write to one place at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Writers {
+    /// Any number: none loses what another wrote.
+    #[default]
+    Many,
+    /// One at a time is the caller's affair; what shows is still whole.
+    One,
+}
+
+/// What a destination that was dropped may leave in a place that holds images already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Abandoned {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Blobs that nothing refers to, until they are collected.
+    Blobs,
+}
+
+/// Whether images can be deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Deletion {
+    /// They can.
+    #[default]
+    Deletes,
+    /// They cannot.
+    None,
+}
+
+/// Whether the kit can see what is stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stored {
+    /// As files in a folder: see [`Place::in_folder`](crate::Place::in_folder).
+    #[default]
+    Files,
+    /// It cannot.
+    Hidden,
+}

@@ -1,0 +1,90 @@
+//! What a container should show after images were written to it one after the other.
+
+use transship_core::{Digest, ImageName};
+
+use crate::broken::{While, hold};
+use crate::model::{Built, Container};
+use crate::snapshot::{Shown, Snapshot};
+use crate::strategies::meaning;
+use crate::{Claims, Held, Manifests, Nameless, Taken};
+
+/// An image that should be there.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) built: Built,
+    pub(crate) names: Vec<ImageName>,
+}
+
+/// What makes two images one.
+pub(crate) fn identity(built: &Built, claims: &Claims) -> Digest {
+    match (claims.manifests, built.config()) {
+        (Manifests::Rebuilt, Some(config)) => config.descriptor.digest.clone(),
+        _ => built.root.descriptor().digest.clone(),
+    }
+}
+
+/// Builds the images of a container.
+pub(crate) fn build(container: &Container) -> Held<Vec<Entry>> {
+    let one = |named: &crate::model::Named| {
+        Ok(Entry { built: named.node.build()?, names: named.names.clone() })
+    };
+    container.images.iter().map(one).collect()
+}
+
+/// What shows after these were written in order: an image that was there gets the names in addition, names move.
+pub(crate) fn shown(written: Vec<Entry>, claims: &Claims) -> Vec<Entry> {
+    let mut shown: Vec<Entry> = Vec::new();
+    for new in written {
+        let taken: Vec<_> = new.names.iter().map(|name| meaning(name, claims)).collect();
+        let id = identity(&new.built, claims);
+        shown.retain_mut(|old| {
+            let named = !old.names.is_empty();
+            old.names.retain(|name| !taken.contains(&meaning(name, claims)));
+            let lost_all = named && old.names.is_empty() && identity(&old.built, claims) != id;
+            !(lost_all && claims.nameless == Nameless::Goes)
+        });
+        match shown.iter_mut().find(|old| identity(&old.built, claims) == id) {
+            Some(same) => same.names.extend(new.names),
+            None => shown.push(new),
+        }
+    }
+    shown
+}
+
+/// Whether a place shows these, in this order; after names were taken over, in the order that is claimed.
+pub(crate) fn check_taken(snapshot: &Snapshot, want: Vec<Entry>, claims: &Claims) -> Held {
+    if claims.taken == Taken::AtTheEnd {
+        return check(snapshot, &want, claims);
+    }
+    let position = |entry: &Entry| {
+        let is = |image: &Shown| image.seen.is(&entry.built, claims).is_ok();
+        snapshot.images().iter().position(is)
+    };
+    let mut placed: Vec<_> = want.into_iter().map(|entry| (position(&entry), entry)).collect();
+    placed.sort_by_key(|(position, _)| position.unwrap_or(usize::MAX));
+    let want: Vec<_> = placed.into_iter().map(|(_, entry)| entry).collect();
+    check(snapshot, &want, claims)
+}
+
+/// Whether a place shows these, in this order.
+pub(crate) fn check(snapshot: &Snapshot, want: &[Entry], claims: &Claims) -> Held {
+    let images = snapshot.images();
+    hold!(
+        images.len() == want.len(),
+        "{} images are listed instead of {}",
+        images.len(),
+        want.len()
+    );
+    for (at, (found, want)) in images.iter().zip(want).enumerate() {
+        let sorted = |names: &[ImageName]| {
+            let mut names: Vec<_> = names.iter().map(|name| meaning(name, claims)).collect();
+            names.sort();
+            names.dedup();
+            names
+        };
+        found.seen.is(&want.built, claims).during(|| format!("image {at} of the listing"))?;
+        let (have, want) = (sorted(&found.seen.names), sorted(&want.names));
+        hold!(have == want, "image {at} of the listing has the names {have:?} instead of {want:?}");
+    }
+    Ok(())
+}

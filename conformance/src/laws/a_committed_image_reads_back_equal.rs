@@ -1,0 +1,66 @@
+//! A committed image reads back equal: manifests, blobs, order and names; and the commit says what is there.
+
+use transship_core::{Document, WriteMode};
+
+use super::all;
+use crate::broken::{While, hold};
+use crate::lab::Lab;
+use crate::model::Node;
+use crate::runner::Kit;
+use crate::seen::Seen;
+use crate::strategies::{meaning, names, nodes};
+use crate::{Held, Law, Names};
+
+pub(crate) const LAW: Law = Law {
+    name: "a_committed_image_reads_back_equal",
+    sentence: "A committed image reads back equal: manifests, blobs, order and names; and the commit says what is there.",
+    promises: &[
+        "Its bytes are as stored, and true to their digest.",
+        "What it lists can be committed; what it does not is refused with `Unsupported`.",
+        "Each name, durably, all at once or not at all",
+    ],
+    not_claimed: all,
+    cost: 1,
+    check,
+};
+
+fn check(kit: &Kit) -> Held {
+    let names = proptest::collection::vec(names(kit.claims()), 0..3);
+    kit.each((nodes(kit.claims()), names), |lab, (node, names)| {
+        let names = if lab.claims().names == Names::None { &[][..] } else { names };
+        lab.step(one(lab, node, names))
+    })
+}
+
+async fn one(lab: &Lab, node: &Node, names: &[transship_core::ImageName]) -> Held {
+    let built = node.build()?;
+    let committed = lab.write(&built, WriteMode::Create, names).await?;
+    hold!(!committed.references.is_empty(), "the commit gives no reference");
+    for at in &committed.references {
+        let source = lab.source(at).await.during(|| "opening what the commit gave")?;
+        let seen = Seen::read(&*source).await?;
+        seen.is(&built, lab.claims())?;
+        let (found, said) = (seen.root.descriptor(), &committed.descriptor);
+        hold!(
+            found.digest == said.digest && found.size == said.size,
+            "the commit says that {} B of digest {} are there, and {} B of {} are",
+            said.size,
+            said.digest,
+            found.size,
+            found.digest
+        );
+        let is_index = matches!(seen.root.document()?, Document::Index(_));
+        hold!(
+            transship_core::is_index_type(&found.media_type) == Some(is_index),
+            "the root is described as {}",
+            found.media_type
+        );
+        let mut want: Vec<_> = names.iter().map(|name| meaning(name, lab.claims())).collect();
+        let mut have: Vec<_> = seen.names.iter().map(|name| meaning(name, lab.claims())).collect();
+        want.sort();
+        want.dedup();
+        have.sort();
+        hold!(have == want, "the image has the names {have:?} instead of {want:?}");
+    }
+    Ok(())
+}

@@ -1,0 +1,77 @@
+//! A commit that is dropped at any of its await points shows all of the image or nothing, and a retry succeeds.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::sample::select;
+use transship_core::{Commit, WriteMode};
+
+use super::{all, some_name};
+use crate::Abandoned;
+use crate::interrupt::dropped_after;
+use crate::lab::{Lab, put_all};
+use crate::model::{Built, Image};
+use crate::runner::Kit;
+use crate::strategies::plain_images;
+use crate::{Append, Broken, Held, Law};
+
+pub(crate) const LAW: Law = Law {
+    name: "a_dropped_commit_is_all_or_nothing",
+    sentence: "A commit that is dropped at any of its await points shows all of the image or nothing, and a retry succeeds.",
+    promises: &["Each name, durably, all at once or not at all, also when it fails or its future is dropped."],
+    not_claimed: all,
+    cost: 1,
+    check,
+};
+
+fn check(kit: &Kit) -> Held {
+    let joins = kit.claims().append == Append::Joins;
+    let mode = if joins { WriteMode::Append } else { WriteMode::Replace };
+    let linger = select(vec![0_u64, 0, 30, 100, 300, 1000, 3000]);
+    let there = any::<bool>();
+    let when = (0_usize..5, linger, there);
+    let images = (plain_images(kit.claims()), plain_images(kit.claims()));
+    kit.each((images, when), |lab, ((first, second), (polls, micros, there))| {
+        if *there {
+            lab.step(async { lab.write(&first.build()?, WriteMode::Create, &[]).await })?;
+        }
+        one(lab, second, mode, *polls, Duration::from_micros(*micros))
+    })
+}
+
+fn one(lab: &Lab, image: &Image, mode: WriteMode, polls: usize, linger: Duration) -> Held {
+    let built = image.build()?;
+    let before = lab.snapshot()?;
+    let ended = lab.step(async {
+        let destination = lab.destination(mode, &some_name(lab.claims())).await?;
+        put_all(&*destination, &built).await?;
+        Ok(dropped_after(destination.commit(Commit::new(&built.root)), polls, linger).await)
+    })?;
+    let after = lab.snapshot()?;
+    let nothing = after.same_but_abandoned(&before, Abandoned::Nothing).is_ok()
+        || after.same_but_abandoned(&before, lab.claims().abandoned).is_ok();
+    let all = shows(lab, &built)?;
+    match ended {
+        Some(Err(e)) => return Err(Broken::from(e).while_doing("committing")),
+        Some(Ok(_)) if !all => {
+            return Err(Broken::new("a commit that succeeded does not show"));
+        }
+        _ if !all && !nothing => {
+            after.same_but_abandoned(&before, lab.claims().abandoned)?;
+        }
+        _ => {}
+    }
+    lab.step(lab.write(&built, mode, &some_name(lab.claims())))
+        .map_err(|e| e.while_doing("trying again"))?;
+    if shows(lab, &built)? { Ok(()) } else { Err(Broken::new("the second try does not show")) }
+}
+
+/// Whether an image shows, whole and under its name.
+fn shows(lab: &Lab, built: &Built) -> Held<bool> {
+    let names = some_name(lab.claims());
+    let snapshot = lab.snapshot()?;
+    Ok(snapshot.images().iter().any(|image| {
+        let has_them = names.iter().all(|name| image.seen.names.contains(name));
+        has_them && image.seen.is(built, lab.claims()).is_ok()
+    }))
+}

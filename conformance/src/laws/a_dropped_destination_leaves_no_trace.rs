@@ -1,0 +1,52 @@
+//! A destination that is dropped, whatever was put, leaves the place as it was.
+
+use transship_core::WriteMode;
+
+use super::{all, some_name};
+use crate::lab::{Lab, Way, put};
+use crate::model::Image;
+use crate::runner::Kit;
+use crate::strategies::plain_images;
+use crate::{Append, Held, Law};
+
+pub(crate) const LAW: Law = Law {
+    name: "a_dropped_destination_leaves_no_trace",
+    sentence: "A destination that is dropped, whatever was put, leaves the place as it was.",
+    promises: &[
+        "After a drop, the place is as it was before.",
+        "Drop waits for the last blocking step, then cleans up. It never publishes.",
+    ],
+    not_claimed: all,
+    cost: 2,
+    check,
+};
+
+fn check(kit: &Kit) -> Held {
+    let images = (plain_images(kit.claims()), plain_images(kit.claims()));
+    kit.each((images, 0_usize..6), |lab, ((first, second), puts)| {
+        dropped(lab, second, *puts, WriteMode::Create)?;
+        lab.step(async { lab.write(&first.build()?, WriteMode::Create, &[]).await })?;
+        dropped(lab, second, *puts, WriteMode::Replace)?;
+        if lab.claims().append == Append::Joins {
+            dropped(lab, second, *puts, WriteMode::Append)?;
+        }
+        Ok(())
+    })
+}
+
+fn dropped(lab: &Lab, image: &Image, puts: usize, mode: WriteMode) -> Held {
+    let before = lab.snapshot()?;
+    lab.step(async {
+        let built = image.build()?;
+        let destination = lab.destination(mode, &some_name(lab.claims())).await?;
+        for (at, blob) in built.blobs.iter().enumerate().take(puts) {
+            put(&*destination, blob, Way::nth(at)).await?;
+        }
+        drop(destination);
+        Ok(())
+    })?;
+    let after = lab.snapshot()?;
+    after
+        .same_but_abandoned(&before, lab.claims().abandoned)
+        .map_err(|e| e.while_doing(format!("dropped, {mode:?}, after {puts} puts")))
+}

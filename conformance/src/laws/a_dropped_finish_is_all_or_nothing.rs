@@ -1,0 +1,78 @@
+//! A `finish` that is dropped at any of its await points shows all of the container or nothing, and a retry succeeds.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::sample::select;
+use transship_core::WriteMode;
+
+use super::containers;
+use crate::broken::While;
+use crate::expected::{self, Entry};
+use crate::interrupt::dropped_after;
+use crate::lab::{Lab, commit, put_all};
+use crate::model::Container;
+use crate::runner::Kit;
+use crate::strategies::{containers as generated, plain_images};
+use crate::{Broken, Held, Law};
+
+pub(crate) const LAW: Law = Law {
+    name: "a_dropped_finish_is_all_or_nothing",
+    sentence: "A `finish` that is dropped at any of its await points shows all of the container or nothing, and a retry succeeds.",
+    promises: &["All or nothing, durably, also when its future is dropped."],
+    not_claimed: containers,
+    cost: 1,
+    check,
+};
+
+fn check(kit: &Kit) -> Held {
+    let linger = select(vec![0_u64, 0, 30, 100, 300, 1000, 3000]);
+    let when = (0_usize..4, linger, any::<bool>());
+    let images = (plain_images(kit.claims()), generated(kit.claims(), 5));
+    kit.each((images, when), |lab, ((first, container), (polls, micros, there))| {
+        if *there {
+            lab.step(async { lab.write(&first.build()?, WriteMode::Create, &[]).await })?;
+        }
+        one(lab, container, *polls, Duration::from_micros(*micros))
+    })
+}
+
+fn one(lab: &Lab, container: &Container, polls: usize, linger: Duration) -> Held {
+    let before = lab.snapshot()?;
+    let ended = lab.step(async {
+        let writer = fill(lab, container).await?;
+        Ok(dropped_after(writer.finish(), polls, linger).await)
+    })?;
+    let want = || -> Held<Vec<Entry>> {
+        Ok(expected::shown(expected::build(container)?, lab.claims()))
+    };
+    let all = shows(lab, &want()?);
+    match ended {
+        Some(done) => done.during(|| "finishing").and(all)?,
+        None if all.is_ok() => {}
+        None => lab
+            .snapshot()?
+            .same_but_abandoned(&before, lab.claims().abandoned)
+            .map_err(|e| e.while_doing("neither all nor nothing"))?,
+    }
+    lab.step(async { fill(lab, container).await?.finish().await.during(|| "trying again") })?;
+    shows(lab, &want()?).map_err(|e| e.while_doing("after the second try"))
+}
+
+fn shows(lab: &Lab, want: &[Entry]) -> Held {
+    let snapshot = lab.snapshot()?;
+    if snapshot.is_absent() {
+        return Err(Broken::new("the container is not there"));
+    }
+    expected::check(&snapshot, want, lab.claims())
+}
+
+async fn fill(lab: &Lab, container: &Container) -> Held<Box<dyn transship_core::ArchiveWriter>> {
+    let writer = lab.writer(WriteMode::Replace).await?;
+    for entry in expected::build(container)? {
+        let destination = writer.image(&entry.names).await.during(|| "opening an image")?;
+        put_all(&*destination, &entry.built).await?;
+        commit(destination, &entry.built).await?;
+    }
+    Ok(writer)
+}

@@ -1,0 +1,59 @@
+//! A writer that is dropped without `finish` leaves what was there as it was, whatever was committed in it.
+
+use transship_core::WriteMode;
+
+use super::containers;
+use crate::broken::While;
+use crate::expected;
+use crate::lab::{Lab, commit, put_all};
+use crate::model::Container;
+use crate::runner::Kit;
+use crate::strategies::{containers as generated, plain_images};
+use crate::{Append, Held, Law};
+
+pub(crate) const LAW: Law = Law {
+    name: "a_dropped_writer_leaves_no_trace",
+    sentence: "A writer that is dropped without `finish` leaves what was there as it was, whatever was committed in it.",
+    promises: &[
+        "Dropped without [`finish`](Self::finish), it leaves what was there as it was.",
+        "Nothing changes that shows.",
+    ],
+    not_claimed: containers,
+    cost: 2,
+    check,
+};
+
+fn check(kit: &Kit) -> Held {
+    let images = (plain_images(kit.claims()), generated(kit.claims(), 5));
+    kit.each(images, |lab, (first, container)| {
+        dropped(lab, container, WriteMode::Create)?;
+        lab.step(async { lab.write(&first.build()?, WriteMode::Create, &[]).await })?;
+        dropped(lab, container, WriteMode::Replace)?;
+        if lab.claims().append == Append::Joins {
+            dropped(lab, container, WriteMode::Append)?;
+        }
+        Ok(())
+    })
+}
+
+fn dropped(lab: &Lab, container: &Container, mode: WriteMode) -> Held {
+    let before = lab.snapshot()?;
+    lab.step(async {
+        let writer = lab.writer(mode).await?;
+        for entry in expected::build(container)? {
+            // Where one image without a name is there already, a second one may be refused.
+            if entry.names.is_empty() && mode == WriteMode::Append {
+                continue;
+            }
+            let destination = writer.image(&entry.names).await.during(|| "opening an image")?;
+            put_all(&*destination, &entry.built).await?;
+            commit(destination, &entry.built).await?;
+        }
+        drop(writer);
+        Ok(())
+    })?;
+    let after = lab.snapshot()?;
+    after
+        .same_but_abandoned(&before, lab.claims().abandoned)
+        .map_err(|e| e.while_doing(format!("dropped, {mode:?}")))
+}

@@ -1,0 +1,55 @@
+//! The canonical text of a reference parses to the same reference, and what is refused says why in one line.
+
+use super::all;
+use crate::broken::hold;
+use crate::lab::Lab;
+use crate::runner::Kit;
+use crate::strategies::locators;
+use crate::{Held, Law};
+
+pub(crate) const LAW: Law = Law {
+    name: "a_reference_is_a_fixed_point",
+    sentence: "The canonical text of a reference parses to the same reference, and what is refused says why in one line.",
+    promises: &[
+        "It does no I/O and never panics.",
+        "For every `r` that it returns, `parse(r.locator())` equals `r`.",
+        "What cannot be expressed is refused with `InvalidReference`",
+    ],
+    not_claimed: all,
+    cost: 1,
+    check,
+};
+
+fn check(kit: &Kit) -> Held {
+    // Texts are cheap: many to a case.
+    let many = proptest::collection::vec(locators("/nowhere/place"), 40);
+    kit.each(many, |lab, texts| texts.iter().try_for_each(|text| one(lab, text)))
+}
+
+fn one(lab: &Lab, text: &str) -> Held {
+    let transport = lab.transport();
+    let reference = match transport.parse(text) {
+        Ok(reference) => reference,
+        Err(e) => {
+            let kind = e.kind();
+            hold!(
+                kind == transship_core::ErrorKind::InvalidReference,
+                "{text:?} is refused as {kind} and not as an invalid reference: {e}"
+            );
+            return super::one_line(&e);
+        }
+    };
+    hold!(reference.scheme() == transport.scheme(), "{text:?} has the scheme of another transport");
+    match transport.parse(reference.locator()) {
+        Ok(again) if again == reference => Ok(()),
+        Ok(again) => Err(crate::Broken::new(format!(
+            "{text:?} is {:?}, and that parses as {:?}",
+            reference.locator(),
+            again.locator()
+        ))),
+        Err(e) => Err(crate::Broken::new(format!(
+            "{text:?} is {:?}, and that is refused: {e}",
+            reference.locator()
+        ))),
+    }
+}

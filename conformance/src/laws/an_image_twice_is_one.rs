@@ -1,0 +1,49 @@
+//! An image that is written twice, or under two names, is one image with all of its names.
+
+use proptest::prelude::*;
+use transship_core::{ImageName, WriteMode};
+
+use super::{containers, write_container};
+use crate::expected::{self, Entry};
+use crate::model::{Named, Node};
+use crate::runner::Kit;
+use crate::strategies::{distinct, names, plain_images};
+use crate::{Held, Law};
+
+pub(crate) const LAW: Law = Law {
+    name: "an_image_twice_is_one",
+    sentence: "An image that is written twice, or under two names, is one image with all of its names.",
+    promises: &["An image that is there already gets the names in addition."],
+    not_claimed: containers,
+    cost: 1,
+    check,
+};
+
+fn check(kit: &Kit) -> Held {
+    let names = || proptest::collection::vec(names(kit.claims()), 1..3);
+    let other = (plain_images(kit.claims()), names());
+    let again = (names(), any::<bool>());
+    kit.each((plain_images(kit.claims()), names(), other, again), |lab, value| {
+        let (image, first, (other, other_names), (second, same)) = value;
+        let node = |image: &crate::model::Image, names: &[ImageName]| Named {
+            node: Node::Image(image.clone()),
+            names: names.to_vec(),
+        };
+        let names = if *same { first } else { second };
+        let mut written =
+            distinct(vec![node(image, first), node(other, other_names)], lab.claims());
+        written.push(node(image, names));
+        if written.iter().any(|image| image.names.is_empty()) {
+            return Ok(());
+        }
+        let entries = || {
+            let entry = |named: &Named| {
+                Ok(Entry { built: named.node.build()?, names: named.names.clone() })
+            };
+            written.iter().map(entry).collect::<Held<Vec<_>>>()
+        };
+        lab.step(write_container(lab, WriteMode::Create, &entries()?))?;
+        let want = expected::shown(entries()?, lab.claims());
+        expected::check_taken(&lab.snapshot()?, want, lab.claims())
+    })
+}

@@ -1,0 +1,56 @@
+//! Appending keeps every image that is there byte for byte, and a reader that was opened before still reads what it opened.
+
+use transship_core::WriteMode;
+
+use super::{containers, write_container};
+use crate::broken::While;
+use crate::expected::{self, Entry};
+use crate::lab::Lab;
+use crate::model::{Container, Named};
+use crate::runner::Kit;
+use crate::seen::Seen;
+use crate::strategies::{containers as generated, distinct};
+use crate::{Append, Claims, Held, Law};
+
+pub(crate) const LAW: Law = Law {
+    name: "append_keeps_every_old_image",
+    sentence: "Appending keeps every image that is there byte for byte, and a reader that was opened before still reads what it opened.",
+    promises: &["It is joined: its images stay, byte for byte."],
+    not_claimed,
+    cost: 1,
+    check,
+};
+
+pub(super) fn not_claimed(claims: &Claims) -> Option<&'static str> {
+    containers(claims)
+        .or((claims.append == Append::Refused).then_some("a place that is there cannot be joined"))
+}
+
+fn check(kit: &Kit) -> Held {
+    let two = (generated(kit.claims(), 6), generated(kit.claims(), 6));
+    kit.each(two, |lab, (old, new)| {
+        let all: Vec<Named> = old.images.iter().chain(&new.images).cloned().collect();
+        let all = distinct(all, lab.claims());
+        let kept = old.images.len();
+        append(lab, &all[..kept.min(all.len())], &all[kept.min(all.len())..])
+    })
+}
+
+fn append(lab: &Lab, old: &[Named], new: &[Named]) -> Held {
+    let build = |images: &[Named]| expected::build(&Container { images: images.to_vec() });
+    lab.step(write_container(lab, WriteMode::Create, &build(old)?))?;
+    let want: Vec<Entry> = expected::shown(build(old)?, lab.claims());
+    lab.step(async {
+        let reader = lab.reader().await?;
+        write_container(lab, WriteMode::Append, &build(new)?).await?;
+        for (entry, want) in reader.entries().iter().zip(&want) {
+            let source = reader.open(entry).await.during(|| "opening by the old reader")?;
+            let seen = Seen::read(&*source).await.during(|| "reading by the old reader")?;
+            seen.is(&want.built, lab.claims()).during(|| "by a reader that was opened before")?;
+        }
+        Ok(())
+    })?;
+    let all: Vec<Named> = old.iter().chain(new).cloned().collect();
+    let want = expected::shown(build(&all)?, lab.claims());
+    expected::check(&lab.snapshot()?, &want, lab.claims())
+}

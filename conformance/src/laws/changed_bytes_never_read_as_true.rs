@@ -1,0 +1,95 @@
+//! When a byte of what is stored has changed, what is read is the old bytes or an error, and never other bytes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+use transship_core::{Reference, WriteMode};
+
+use super::files;
+use crate::broken::hold;
+use crate::lab::Lab;
+use crate::model::{Built, Image};
+use crate::runner::Kit;
+use crate::seen::LIMIT;
+use crate::strategies::plain_images;
+use crate::{Held, Law};
+
+pub(crate) const LAW: Law = Law {
+    name: "changed_bytes_never_read_as_true",
+    sentence: "When a byte of what is stored has changed, what is read is the old bytes or an error, and never other bytes.",
+    promises: &[
+        "`Corrupt` if its bytes are not what the descriptor says.",
+        "The [`Body`] holds the bytes to the descriptor's digest and size.",
+    ],
+    not_claimed: files,
+    cost: 1,
+    check,
+};
+
+fn check(kit: &Kit) -> Held {
+    let at = proptest::collection::vec(any::<(prop::sample::Index, prop::sample::Index, u8)>(), 1..3);
+    kit.each((plain_images(kit.claims()), at), |lab, (image, changes)| {
+        one(lab, lab.folder()?, image, changes)
+    })
+}
+
+type Change = (prop::sample::Index, prop::sample::Index, u8);
+
+fn one(lab: &Lab, folder: &Path, image: &Image, changes: &[Change]) -> Held {
+    let built = image.build()?;
+    let written = lab.step(lab.write(&built, WriteMode::Create, &[]))?;
+    let mut files = Vec::new();
+    files_in(folder, &mut files)?;
+    files.sort();
+    for (file, at, bits) in changes {
+        let path = &files[file.index(files.len())];
+        let mut bytes = fs::read(path)?;
+        if bytes.is_empty() {
+            continue;
+        }
+        let at = at.index(bytes.len());
+        bytes[at] ^= (*bits).max(1);
+        fs::write(path, bytes)?;
+    }
+    lab.step(true_or_error(lab, &written.references[0], &built))
+}
+
+/// Everything that was written is asked for by its own descriptor.
+async fn true_or_error(lab: &Lab, at: &Reference, built: &Built) -> Held {
+    let transport = lab.other_transport();
+    let source = match transport.source(at, &transship_core::ReadOptions::default()).await {
+        Ok(source) => source,
+        Err(e) => return super::one_line(&e),
+    };
+    if let Ok(root) = source.root().await {
+        let descriptor = root.descriptor().clone();
+        let again = transship_core::Manifest::verified(&descriptor, root.bytes().clone());
+        hold!(again.is_ok(), "the root is not what its descriptor says");
+    }
+    for blob in &built.blobs {
+        let digest = &blob.descriptor.digest;
+        let read = match source.blob(&blob.descriptor).await {
+            Ok(body) => body.bytes(LIMIT).await,
+            Err(e) => Err(e),
+        };
+        match read {
+            Ok(bytes) => hold!(bytes == blob.bytes, "blob {digest} reads as other bytes"),
+            Err(e) => super::one_line(&e)?,
+        }
+    }
+    Ok(())
+}
+
+fn files_in(folder: &Path, files: &mut Vec<PathBuf>) -> Held {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let kind = path.symlink_metadata()?.file_type();
+        if kind.is_dir() {
+            files_in(&path, files)?;
+        } else if kind.is_file() {
+            files.push(path);
+        }
+    }
+    Ok(())
+}

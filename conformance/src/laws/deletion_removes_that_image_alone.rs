@@ -1,0 +1,63 @@
+//! Deleting an image removes it and nothing else; deleting what is not there is `NotFound`.
+
+use proptest::prelude::*;
+use transship_core::{ErrorKind, WriteMode};
+
+use super::{fails, write_container};
+use crate::broken::{While, hold};
+use crate::expected;
+use crate::lab::Lab;
+use crate::runner::Kit;
+use crate::strategies::containers as generated;
+use crate::{Broken, Claims, Deletion, Held, Holds, Law};
+
+pub(crate) const LAW: Law = Law {
+    name: "deletion_removes_that_image_alone",
+    sentence: "Deleting an image removes it and nothing else; deleting what is not there is `NotFound`.",
+    promises: &["Deletes that image and nothing else"],
+    not_claimed,
+    cost: 1,
+    check,
+};
+
+fn not_claimed(claims: &Claims) -> Option<&'static str> {
+    (claims.deletion == Deletion::None || claims.holds == Holds::One)
+        .then_some("images cannot be deleted")
+}
+
+fn check(kit: &Kit) -> Held {
+    let containers = (generated(kit.claims(), 6), any::<prop::sample::Index>());
+    kit.each(containers, |lab, (container, which)| {
+        let mut images = container.images.clone();
+        // An image that is there under names is deleted by one of them, so it has at most one.
+        for image in &mut images {
+            image.names.truncate(1);
+        }
+        let container = crate::model::Container { images };
+        let entries = expected::build(&container)?;
+        lab.step(write_container(lab, WriteMode::Create, &entries))?;
+        let mut want = expected::shown(entries, lab.claims());
+        let single = want.iter().all(|entry| entry.names.len() < 2);
+        if want.is_empty() || !single {
+            return Ok(());
+        }
+        let which = which.index(want.len());
+        let reference = lab.snapshot()?.images()[which].reference.clone();
+        want.remove(which);
+        lab.step(delete(lab, &reference))?;
+        let snapshot = lab.snapshot()?;
+        hold!(!snapshot.is_absent(), "the container is gone");
+        expected::check(&snapshot, &want, lab.claims())
+    })
+}
+
+async fn delete(lab: &Lab, reference: &str) -> Held {
+    let deletion = lab.transport().deletion();
+    let deletion = deletion.ok_or_else(|| Broken::new("deletion is claimed, and is not there"))?;
+    let locator = reference.split_once(':').map_or(reference, |(_, locator)| locator);
+    let at = lab.transport().parse(locator)?;
+    deletion.delete(&at).await.during(|| format!("deleting {at}"))?;
+    let nowhere = lab.another()?;
+    let done = deletion.delete(nowhere.at()).await;
+    fails(done, &[ErrorKind::NotFound], &[nowhere.at().locator()], "deleting what is not there")
+}

@@ -1,0 +1,58 @@
+//! What a listing says of an image without reading its layers is what reading it says.
+
+use transship_core::{Document, WriteMode};
+
+use super::{containers, write_container};
+use crate::broken::{While, hold};
+use crate::expected;
+use crate::lab::Lab;
+use crate::runner::Kit;
+use crate::strategies::containers as generated;
+use crate::{Held, Law};
+
+pub(crate) const LAW: Law = Law {
+    name: "details_are_true",
+    sentence: "What a listing says of an image without reading its layers is what reading it says.",
+    promises: &["They are what reading the image would say."],
+    not_claimed: containers,
+    cost: 2,
+    check,
+};
+
+fn check(kit: &Kit) -> Held {
+    kit.each(generated(kit.claims(), 8), |lab, container| {
+        let entries = expected::build(container)?;
+        lab.step(write_container(lab, WriteMode::Create, &entries))?;
+        lab.step(all_true(lab))
+    })
+}
+
+async fn all_true(lab: &Lab) -> Held {
+    let reader = lab.reader().await?;
+    let mut next = 0;
+    for entry in reader.entries() {
+        hold!(entry.index >= next, "entry {} comes after entry {next}", entry.index);
+        next = entry.index + 1;
+        let what = || format!("details of {}", entry.reference);
+        let details = reader.details(entry).await.during(what)?;
+        let source = reader.open(entry).await.during(what)?;
+        hold!(
+            source.reference() == &entry.reference,
+            "the source of {} says that it is {}",
+            entry.reference,
+            source.reference()
+        );
+        hold!(source.names() == entry.names, "the source and the entry have different names");
+        let root = source.root().await.during(what)?;
+        if let Some(said) = &details.root {
+            let found = root.descriptor();
+            hold!(said.digest == found.digest, "the root is {} and not {}", found.digest, said.digest);
+        }
+        let id = match root.document()? {
+            Document::Image(image) => Some(image.config.digest),
+            _ => None,
+        };
+        hold!(details.image_id == id, "the image ID is {id:?} and not {:?}", details.image_id);
+    }
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! `has` says yes only for what is there, whole and of the size asked for, and changes nothing; and what it says is there can be committed.
+
+use transship_core::{Expect, WriteMode, sha256};
+
+use super::all;
+use crate::broken::hold;
+use crate::lab::{Lab, Way, commit, put, put_all};
+use crate::model::Image;
+use crate::runner::Kit;
+use crate::seen::Seen;
+use crate::strategies::plain_images;
+use crate::{Append, Held, Law};
+
+pub(crate) const LAW: Law = Law {
+    name: "has_is_true",
+    sentence: "`has` says yes only for what is there, whole and of the size asked for, and changes nothing; and what it says is there can be committed.",
+    promises: &["Yes only for bytes that are whole and true to their digest.", "Changes nothing."],
+    not_claimed: all,
+    cost: 1,
+    check,
+};
+
+fn check(kit: &Kit) -> Held {
+    let images = (plain_images(kit.claims()), plain_images(kit.claims()));
+    kit.each(images, |lab, (first, second)| {
+        let before = lab.snapshot()?;
+        lab.step(empty(lab, first))?;
+        lab.snapshot()?.same(&before)?;
+        lab.step(filled(lab, first))?;
+        if lab.claims().append == Append::Joins && lab.holds_many() {
+            lab.step(joined(lab, first, second))?;
+        }
+        Ok(())
+    })
+}
+
+async fn empty(lab: &Lab, image: &Image) -> Held {
+    let destination = lab.destination(WriteMode::Create, &[]).await?;
+    for blob in &image.build()?.blobs {
+        let has = destination.has(&Expect::from(&blob.descriptor)).await?;
+        hold!(has.is_none(), "nothing was put, and has says that {has:?} is there");
+    }
+    Ok(())
+}
+
+async fn filled(lab: &Lab, image: &Image) -> Held {
+    let built = image.build()?;
+    let destination = lab.destination(WriteMode::Create, &[]).await?;
+    for (at, blob) in built.blobs.iter().enumerate() {
+        put(&*destination, blob, Way::nth(at)).await?;
+        let (digest, size) = (blob.descriptor.digest.clone(), blob.descriptor.size);
+        if let Some(has) = destination.has(&Expect::from(&blob.descriptor)).await? {
+            let same = has.digest == digest && has.size == size;
+            hold!(same, "has says {has:?} of {digest}, {size} B");
+        }
+        let larger = Expect::digest(digest).with_size(size + 1);
+        let has = destination.has(&larger).await?;
+        hold!(has.is_none(), "has says that {has:?} is there, asked for {} bytes", size + 1);
+        let has = destination.has(&Expect::digest(sha256(b"other"))).await?;
+        hold!(has.is_none(), "has says that {has:?} is there, which was never put");
+    }
+    commit(destination, &built).await.map(|_| ())
+}
+
+/// An image that shares blobs with one that is there: what is there need not be put.
+async fn joined(lab: &Lab, first: &Image, second: &Image) -> Held {
+    let mut second = second.clone();
+    second.layers.extend(first.layers.clone());
+    let built = second.build()?;
+    let names = super::some_name(lab.claims());
+    let destination = lab.destination(WriteMode::Append, &names).await?;
+    let mut missing = built.clone();
+    missing.blobs.clear();
+    for blob in &built.blobs {
+        if destination.has(&Expect::from(&blob.descriptor)).await?.is_none() {
+            missing.blobs.push(blob.clone());
+        }
+    }
+    put_all(&*destination, &missing).await?;
+    let committed = commit(destination, &built).await?;
+    let source = lab.source(&committed.references[0]).await?;
+    Seen::read(&*source).await?.is(&built, lab.claims())
+}

@@ -1,0 +1,84 @@
+//! Many who write to one place at once lose nothing: each image is there, whole, under its name.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use transship_core::{Commit, Expect, ImageName, Transport, WriteMode};
+
+use super::containers;
+use crate::broken::{While, hold};
+use crate::lab::{Lab, how};
+use crate::model::{Built, Image};
+use crate::runner::Kit;
+use crate::strategies::plain_images;
+use crate::{Append, Broken, Claims, Held, Law, Names, Writers};
+
+pub(crate) const LAW: Law = Law {
+    name: "many_writers_lose_nothing",
+    sentence: "Many who write to one place at once lose nothing: each image is there, whole, under its name.",
+    promises: &["Any number may write to one container at once; none loses another's image."],
+    not_claimed,
+    cost: 2,
+    check,
+};
+
+fn not_claimed(claims: &Claims) -> Option<&'static str> {
+    let joins = claims.append == Append::Joins && claims.names != Names::None;
+    let one = (!joins).then_some("a place that is there cannot be joined");
+    let alone = (claims.writers == Writers::One).then_some("one writes at a time");
+    containers(claims).or(one).or(alone)
+}
+
+fn check(kit: &Kit) -> Held {
+    kit.each(proptest::collection::vec(plain_images(kit.claims()), 2..6), |lab, images| {
+        let all = images.iter().enumerate().map(|(at, image)| named(image, at));
+        let all = all.collect::<Held<Vec<_>>>()?;
+        lab.step(write_all(lab, &all))?;
+        let snapshot = lab.snapshot()?;
+        for (built, name) in &all {
+            let found = snapshot.images().iter().find(|image| image.seen.names.contains(name));
+            let found = found.ok_or_else(|| Broken::new(format!("{name} is lost")))?;
+            found.seen.is(built, lab.claims()).during(|| name.to_string())?;
+        }
+        Ok(())
+    })
+}
+
+fn named(image: &Image, at: usize) -> Held<(Built, ImageName)> {
+    // Different images: equal ones would be one image with several names.
+    let image = Image { seed: u8::try_from(at).unwrap_or(0), ..image.clone() };
+    let name = format!("docker.io/library/kit:{at}");
+    Ok((image.build()?, ImageName::new(&name)?))
+}
+
+async fn write_all(lab: &Lab, all: &[(Built, ImageName)]) -> Held {
+    let tasks = all.iter().map(|(built, name)| {
+        let (transport, at) = (lab.other_transport(), lab.at().clone());
+        let (built, name) = (built.clone(), name.clone());
+        tokio::spawn(async move { write(transport, &at, &built, name).await })
+    });
+    for done in join_all(tasks).await {
+        let done = done.map_err(|e| Broken::new(format!("a writer panicked: {e}")))?;
+        done.during(|| "one of many writers")?;
+    }
+    hold!(!all.is_empty(), "nobody wrote");
+    Ok(())
+}
+
+async fn write(
+    transport: Arc<dyn Transport>,
+    at: &transship_core::Reference,
+    built: &Built,
+    name: ImageName,
+) -> transship_core::Result<()> {
+    let how = how(WriteMode::Append, &[name]);
+    let destination = transport.destination(at, &how).await?;
+    for blob in &built.blobs {
+        let expect = Expect::from(&blob.descriptor);
+        if destination.has(&expect).await?.is_none() {
+            let body = transship_core::Body::from_bytes(blob.bytes.clone());
+            destination.put_blob(expect, body).await?;
+        }
+    }
+    destination.commit(Commit::new(&built.root)).await.map(|_| ())
+}

@@ -1,0 +1,135 @@
+//! The laws: a file each, named after what holds.
+
+use transship_core::{ErrorKind, ImageName, WriteMode};
+
+use crate::broken::{While, hold};
+use crate::expected::Entry;
+use crate::lab::{Lab, commit, put_all};
+use crate::{Broken, Claims, Held, Holds, Law, Names, Stored};
+
+/// Lists the laws, and makes the macro that expands to a test for each. `$` stands for itself.
+macro_rules! laws {
+    ($d:tt $($law:ident)*) => {
+        $(mod $law;)*
+
+        /// All laws.
+        pub const ALL: &[Law] = &[$($law::LAW),*];
+
+        /// Expands to one `#[test]` for each law, of the transport of a [`Fixture`](crate::Fixture): an expression, which
+        /// each test evaluates anew.
+        #[macro_export]
+        macro_rules! conformance {
+            ($d fixture:expr) => {
+                $(
+                    #[test]
+                    fn $law() {
+                        let law = $d crate::law(stringify!($law)).expect("each law is listed");
+                        $d crate::test($d fixture, law);
+                    }
+                )*
+            };
+        }
+    };
+}
+
+laws! { $
+    a_reference_is_a_fixed_point
+    listed_references_open_the_same_image
+    a_committed_image_reads_back_equal
+    every_door_gives_the_same_bytes
+    reading_changes_nothing
+    what_is_missing_is_not_found
+    wrong_bytes_are_refused
+    a_failing_body_fails_with_its_cause
+    nothing_shows_before_commit
+    a_dropped_destination_leaves_no_trace
+    a_dropped_put_leaves_no_trace
+    a_dropped_writer_leaves_no_trace
+    a_dropped_commit_is_all_or_nothing
+    a_dropped_finish_is_all_or_nothing
+    replacing_keeps_the_old_image_readable
+    names_stay_with_their_image
+    shared_blobs_are_stored_once
+    an_image_twice_is_one
+    append_keeps_every_old_image
+    a_name_taken_over_moves
+    images_open_at_once_do_not_mix
+    several_images_are_ambiguous
+    details_are_true
+    what_is_not_accepted_is_refused
+    has_is_true
+    names_beyond_what_is_accepted_are_refused
+    what_is_missing_is_refused_at_commit
+    create_refuses_what_is_there
+    deletion_removes_that_image_alone
+    the_same_puts_give_the_same_bytes
+    many_writers_lose_nothing
+    changed_bytes_never_read_as_true
+}
+
+/// For laws that hold for all.
+pub(crate) fn all(_: &Claims) -> Option<&'static str> {
+    None
+}
+
+/// For laws of containers.
+pub(crate) fn containers(claims: &Claims) -> Option<&'static str> {
+    (claims.holds == Holds::One).then_some("a place holds one image")
+}
+
+/// For laws that look at what is stored.
+pub(crate) fn files(claims: &Claims) -> Option<&'static str> {
+    (claims.stored == Stored::Hidden).then_some("what is stored cannot be seen")
+}
+
+/// What is printed of an error is one line of text, and no dump of a value.
+pub(crate) fn one_line(error: &transship_core::Error) -> Held {
+    let text = error.to_string();
+    hold!(!text.is_empty(), "an error says nothing");
+    hold!(!text.contains(char::is_control), "an error has more than one line: {text:?}");
+    let dumps = ["Some(", "Err(", "Error {", "Os {", "Custom {"];
+    let dump = dumps.iter().find(|dump| text.contains(*dump));
+    hold!(dump.is_none(), "an error shows a value as programs print it: {text:?}");
+    Ok(())
+}
+
+/// Whether an operation fails, with a kind, in one line, naming something.
+pub(crate) fn fails<T>(
+    result: transship_core::Result<T>,
+    kinds: &[ErrorKind],
+    naming: &[&str],
+    what: &str,
+) -> Held {
+    let Err(error) = result else { return Err(Broken::new(format!("{what}: it succeeds"))) };
+    hold!(
+        kinds.contains(&error.kind()),
+        "{what}: it fails as {:?} instead of {kinds:?}: {error}",
+        error.kind()
+    );
+    one_line(&error)?;
+    let text = error.to_string();
+    for name in naming {
+        hold!(text.contains(name), "{what}: the error does not name {name:?}: {text}");
+    }
+    Ok(())
+}
+
+/// A name, where images have names.
+pub(crate) fn some_name(claims: &Claims) -> Vec<ImageName> {
+    match claims.names {
+        Names::None => Vec::new(),
+        _ => ImageName::new("docker.io/library/kit:1").into_iter().collect(),
+    }
+}
+
+/// Writes images to a container, one after the other.
+pub(crate) async fn write_container(lab: &Lab, mode: WriteMode, entries: &[Entry]) -> Held {
+    let writer = lab.writer(mode).await?;
+    for (at, entry) in entries.iter().enumerate() {
+        let what = || format!("image {at} of the container");
+        let destination = writer.image(&entry.names).await.during(what)?;
+        put_all(&*destination, &entry.built).await.during(what)?;
+        commit(destination, &entry.built).await.during(what)?;
+    }
+    writer.finish().await.during(|| "finishing")
+}

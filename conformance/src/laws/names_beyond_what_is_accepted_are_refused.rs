@@ -1,0 +1,67 @@
+//! Names beyond what is accepted are refused at opening, with `Unsupported`, and fallback names are left out quietly.
+
+use transship_core::{AcceptsNames, ErrorKind, ImageName, WriteMode};
+
+use super::{all, fails};
+use crate::broken::{While, hold};
+use crate::lab::{Lab, how};
+use crate::runner::Kit;
+use crate::strategies::{docker_names, meaning};
+use crate::{Held, Law, Names};
+
+pub(crate) const LAW: Law = Law {
+    name: "names_beyond_what_is_accepted_are_refused",
+    sentence: "Names beyond what is accepted are refused at opening, with `Unsupported`, and fallback names are left out quietly.",
+    promises: &[
+        "The image's names are fixed here",
+        "They do not change.",
+        "A fallback name that this place cannot hold is not among them.",
+    ],
+    not_claimed: all,
+    cost: 2,
+    check,
+};
+
+fn check(kit: &Kit) -> Held {
+    let names = proptest::collection::vec(docker_names(), 1..4);
+    kit.each(names, |lab, names| {
+        let before = lab.snapshot()?;
+        lab.step(given(lab, names))?;
+        lab.step(fallback(lab, names))?;
+        lab.snapshot()?.same(&before)
+    })
+}
+
+async fn given(lab: &Lab, names: &[ImageName]) -> Held {
+    let opened = lab.transport().destination(lab.at(), &how(WriteMode::Create, names)).await;
+    if lab.claims().names == Names::None {
+        return fails(opened, &[ErrorKind::Unsupported], &[], "opening with a name");
+    }
+    let destination = opened.during(|| "opening with names")?;
+    hold!(destination.accepts().names != AcceptsNames::None, "names are claimed, not accepted");
+    let distinct: std::collections::BTreeSet<_> =
+        names.iter().map(|name| meaning(name, lab.claims())).collect();
+    let have: std::collections::BTreeSet<_> =
+        destination.names().iter().map(|name| meaning(name, lab.claims())).collect();
+    if destination.accepts().names == AcceptsNames::Many {
+        hold!(have == distinct, "it took the names {have:?} of {distinct:?}");
+    }
+    let bad = ImageName::new("UPPER CASE and spaces")?;
+    if matches!(lab.claims().names, Names::Docker | Names::OciOrDocker) {
+        let opened = lab.transport().destination(lab.at(), &how(WriteMode::Create, &[bad])).await;
+        let kinds = [ErrorKind::Unsupported, ErrorKind::InvalidReference];
+        fails(opened, &kinds, &["UPPER CASE"], "opening with a name that is none here")?;
+    }
+    Ok(())
+}
+
+async fn fallback(lab: &Lab, names: &[ImageName]) -> Held {
+    let mut how = how(WriteMode::Create, &[]);
+    how.fallback_names = names.to_vec();
+    how.fallback_names.push(ImageName::new("UPPER CASE and spaces")?);
+    let opened = lab.transport().destination(lab.at(), &how).await;
+    let destination = opened.during(|| "opening with fallback names that it may not hold")?;
+    let some = !destination.names().is_empty();
+    hold!(some == (lab.claims().names != Names::None), "of fallback names it took {:?}", destination.names());
+    Ok(())
+}

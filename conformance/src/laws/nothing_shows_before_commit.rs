@@ -1,0 +1,51 @@
+//! Nothing shows before the commit: not in an empty place, and not in one that holds images.
+
+use transship_core::WriteMode;
+
+use super::all;
+use crate::lab::{Lab, put_all};
+use crate::model::Image;
+use crate::runner::Kit;
+use crate::strategies::plain_images;
+use crate::{Append, Held, Law};
+
+pub(crate) const LAW: Law = Law {
+    name: "nothing_shows_before_commit",
+    sentence: "Nothing shows before the commit: not in an empty place, and not in one that holds images.",
+    promises: &["Nothing changes that shows.", "Gives it no name."],
+    not_claimed: all,
+    cost: 2,
+    check,
+};
+
+fn check(kit: &Kit) -> Held {
+    let images = (plain_images(kit.claims()), plain_images(kit.claims()));
+    kit.each(images, |lab, (first, second)| {
+        unseen(lab, first, WriteMode::Create)?;
+        lab.step(async { lab.write(&first.build()?, WriteMode::Create, &[]).await })?;
+        unseen(lab, second, WriteMode::Replace)?;
+        if lab.claims().append == Append::Joins {
+            unseen(lab, second, WriteMode::Append)?;
+        }
+        Ok(())
+    })
+}
+
+fn unseen(lab: &Lab, image: &Image, mode: WriteMode) -> Held {
+    let before = lab.snapshot()?;
+    let built = image.build()?;
+    let destination = lab.step(async {
+        // Under a name where there are names: a place may have room for one image without.
+        let names = super::some_name(lab.claims());
+        let destination = lab.destination(mode, &names).await?;
+        put_all(&*destination, &built).await?;
+        Ok(destination)
+    })?;
+    lab.snapshot()?.shows_the_same(&before)?;
+    // Dropped where a runtime is.
+    lab.step(async move {
+        drop(destination);
+        Ok(())
+    })?;
+    lab.snapshot()?.shows_the_same(&before)
+}

@@ -1,0 +1,33 @@
+//! Reading changes nothing at the place.
+
+use transship_core::WriteMode;
+
+use super::all;
+use crate::runner::Kit;
+use crate::strategies::nodes;
+use crate::{Abandoned, Held, Law};
+
+pub(crate) const LAW: Law = Law {
+    name: "reading_changes_nothing",
+    sentence: "Reading changes nothing at the place.",
+    promises: &["Reading changes nothing."],
+    not_claimed: all,
+    cost: 2,
+    check,
+};
+
+fn check(kit: &Kit) -> Held {
+    kit.each(nodes(kit.claims()), |lab, node| {
+        let built = node.build()?;
+        let committed = lab.step(lab.write(&built, WriteMode::Create, &[]))?;
+        let before = lab.snapshot()?;
+        lab.step(async {
+            let source = lab.source(&committed.references[0]).await?;
+            crate::seen::Seen::read(&*source).await
+        })?;
+        // The snapshot itself reads everything.
+        let after = lab.snapshot()?;
+        after.same(&before)?;
+        after.same_files(&before, Abandoned::Nothing)
+    })
+}

@@ -1,0 +1,36 @@
+//! A container of several images without a choice is `Ambiguous`, and the error lists the names to choose from.
+
+use transship_core::{ErrorKind, ImageName, ReadOptions, WriteMode};
+
+use super::{containers, fails, write_container};
+use crate::expected::Entry;
+use crate::model::Image;
+use crate::runner::Kit;
+use crate::{Held, Law};
+
+pub(crate) const LAW: Law = Law {
+    name: "several_images_are_ambiguous",
+    sentence: "A container of several images without a choice is `Ambiguous`, and the error lists the names to choose from.",
+    promises: &["`Ambiguous` when several images fit, or none is chosen of several."],
+    not_claimed: containers,
+    cost: 8,
+    check,
+};
+
+fn check(kit: &Kit) -> Held {
+    kit.each(2_u8..6, |lab, count| {
+        let name = |seed: u8| format!("docker.io/library/kit:{seed}");
+        let entry = |seed: u8| {
+            let names = vec![ImageName::new(&name(seed))?];
+            Ok(Entry { built: Image::simple(seed).build()?, names })
+        };
+        let entries = (0..*count).map(entry).collect::<Held<Vec<_>>>()?;
+        lab.step(write_container(lab, WriteMode::Create, &entries))?;
+        lab.step(async {
+            let opened = lab.transport().source(lab.at(), &ReadOptions::default()).await;
+            let (first, last) = (name(0), name(count - 1));
+            let naming = [lab.at().locator(), &first, &last];
+            fails(opened, &[ErrorKind::Ambiguous], &naming, "opening one of several")
+        })
+    })
+}

@@ -1,0 +1,56 @@
+//! A blob that images of a container share is there once.
+
+use std::fs;
+use std::path::Path;
+
+use transship_core::WriteMode;
+
+use super::{containers, files, write_container};
+use crate::broken::hold;
+use crate::expected::Entry;
+use crate::model::{Image, Layer, noise};
+use crate::runner::Kit;
+use crate::{Held, Law};
+
+pub(crate) const LAW: Law = Law {
+    name: "shared_blobs_are_stored_once",
+    sentence: "A blob that images of a container share is there once.",
+    promises: &["Its images share blobs; they share no names."],
+    not_claimed: |claims| containers(claims).or_else(|| files(claims)),
+    cost: 4,
+    check,
+};
+
+fn check(kit: &Kit) -> Held {
+    kit.each(2_u8..5, |lab, images| {
+        let folder = lab.folder()?;
+        let layer = Layer::small(8, 5000);
+        let entries = (0..*images).map(|seed| {
+            let image = Image { layers: vec![layer.clone(), layer.clone()], ..Image::simple(seed) };
+            let name = format!("docker.io/library/kit:{seed}");
+            let names = vec![transship_core::ImageName::new(&name)?];
+            Ok(Entry { built: image.build()?, names })
+        });
+        let entries = entries.collect::<Held<Vec<_>>>()?;
+        lab.step(write_container(lab, WriteMode::Create, &entries))?;
+        // A piece from the middle, so that what was stored in two halves is found, too.
+        let found = occurrences(folder, &noise(9, 5000)[2400..2500])?;
+        hold!(found <= 1, "a layer that {images} images share is stored {found} times");
+        Ok(())
+    })
+}
+
+fn occurrences(folder: &Path, piece: &[u8]) -> Held<usize> {
+    let mut found = 0;
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let kind = path.symlink_metadata()?.file_type();
+        if kind.is_dir() {
+            found += occurrences(&path, piece)?;
+        } else if kind.is_file() {
+            let bytes = fs::read(&path)?;
+            found += bytes.windows(piece.len()).filter(|window| *window == piece).count();
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,47 @@
+//! The same images, put in the same order, give the same bytes.
+
+use proptest::strategy::Strategy;
+use transship_core::WriteMode;
+
+use super::{all, write_container};
+use crate::expected;
+use crate::lab::Lab;
+use crate::model::{Container, Named, Node};
+use crate::runner::Kit;
+use crate::strategies::{containers as generated, plain_images};
+use crate::{Abandoned, Held, Holds, Law};
+
+pub(crate) const LAW: Law = Law {
+    name: "the_same_puts_give_the_same_bytes",
+    sentence: "The same images, put in the same order, give the same bytes.",
+    promises: &["so that the same images give the same"],
+    not_claimed: all,
+    cost: 1,
+    check,
+};
+
+fn check(kit: &Kit) -> Held {
+    if kit.claims().holds == Holds::Many {
+        return kit.each(generated(kit.claims(), 10), twice);
+    }
+    let one = plain_images(kit.claims()).prop_map(|image| Container {
+        images: vec![Named { node: Node::Image(image), names: Vec::new() }],
+    });
+    kit.each(one, twice)
+}
+
+
+fn twice(lab: &Lab, container: &Container) -> Held {
+    let other = lab.another()?;
+    for lab in [lab, &other] {
+        let entries = expected::build(container)?;
+        lab.step(async {
+            if lab.claims().holds == Holds::Many {
+                return write_container(lab, WriteMode::Create, &entries).await;
+            }
+            lab.write(&entries[0].built, WriteMode::Create, &[]).await.map(|_| ())
+        })?;
+    }
+    let (first, second) = (lab.snapshot()?, other.snapshot()?);
+    second.same_files(&first, Abandoned::Nothing)
+}

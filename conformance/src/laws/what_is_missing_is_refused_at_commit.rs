@@ -1,0 +1,55 @@
+//! A commit of an image that lacks something which is not said to be absent is refused, names it, and shows nothing.
+
+use proptest::prelude::*;
+use transship_core::{Commit, ErrorKind, WriteMode};
+
+use super::{all, fails};
+use crate::lab::{Lab, put_all};
+use crate::model::{Built, Node};
+use crate::runner::Kit;
+use crate::strategies::nodes;
+use crate::{Held, Law};
+
+pub(crate) const LAW: Law = Law {
+    name: "what_is_missing_is_refused_at_commit",
+    sentence: "A commit of an image that lacks something which is not said to be absent is refused, names it, and shows nothing.",
+    promises: &["What the root refers to and is not there must be in [`Commit::absent`]; else it is refused."],
+    not_claimed: all,
+    cost: 1,
+    check,
+};
+
+fn check(kit: &Kit) -> Held {
+    let what = any::<prop::sample::Index>();
+    kit.each((nodes(kit.claims()), what), |lab, (node, index)| {
+        let built = node.build()?;
+        let parts = built.blobs.len() + built.below.len() + built.absent.len();
+        if parts == 0 {
+            return Ok(());
+        }
+        let before = lab.snapshot()?;
+        lab.step(lacking(lab, &built, node, index.index(parts)))?;
+        lab.snapshot()?.same(&before)
+    })
+}
+
+async fn lacking(lab: &Lab, built: &Built, node: &Node, without: usize) -> Held {
+    let mut put = built.clone();
+    let mut absent = built.absent.clone();
+    let manifests = put.blobs.len() + put.below.len();
+    let digest = if without < put.blobs.len() {
+        put.blobs.remove(without).descriptor.digest
+    } else if without < manifests {
+        put.below.remove(without - put.blobs.len()).descriptor().digest.clone()
+    } else {
+        absent.remove(without - manifests).digest
+    };
+    // Listed twice as absent.
+    absent.retain(|a| a.digest != digest);
+    let destination = lab.destination(WriteMode::Create, &[]).await?;
+    put_all(&*destination, &put).await?;
+    let committed = destination.commit(Commit::new(&built.root).without(&absent)).await;
+    let kinds = [ErrorKind::NotFound, ErrorKind::Corrupt, ErrorKind::Unsupported];
+    let what = format!("committing {node:?} without {digest}");
+    fails(committed, &kinds, &[digest.as_ref()], &what)
+}

@@ -1,0 +1,75 @@
+//! The conformance kit of [transship](https://docs.rs/transship): whether a transport is right.
+//!
+//! A transport's author says where fresh places are ([`Fixture`]), what legitimately differs ([`Claims`]), and gets one
+//! test for each law:
+//!
+//! ```
+//! use std::sync::Arc;
+//! use transship_conformance::{Claims, Fixture, Memory, Place, Stored};
+//! use transship_core::Transport;
+//!
+//! #[derive(Debug)]
+//! struct InMemory(Memory);
+//!
+//! impl Fixture for InMemory {
+//!     fn transport(&self) -> Arc<dyn Transport> {
+//!         Arc::new(self.0.clone())
+//!     }
+//!     fn place(&self) -> std::io::Result<Place> {
+//!         Ok(Place::new("somewhere", ()))
+//!     }
+//!     fn claims(&self) -> Claims {
+//!         Claims { stored: Stored::Hidden, ..Claims::default() }
+//!     }
+//! }
+//!
+//! transship_conformance::conformance!(InMemory(Memory::new()));
+//! ```
+//!
+//! Each law is in a file of its own under `laws/`, named after what holds, and holds a transport to promises that the docs
+//! of the traits in `transship-core` make. A law that the claims switch off says so in the output.
+//!
+//! | variable | means |
+//! |---|---|
+//! | `TRANSSHIP_CASES` | the number of cases of each law (16) |
+//! | `TRANSSHIP_SEED` | what the cases follow from, a number or `random` (1) |
+//! | `TRANSSHIP_CASE` | the one case to run again, as a failure prints it |
+//! | `TRANSSHIP_REPORT` | a folder for one JSON file for each law that ran |
+//!
+//! [`Memory`] is the smallest correct transport, and the one to copy.
+
+mod broken;
+mod claims;
+mod expected;
+mod fixture;
+mod interrupt;
+mod lab;
+mod laws;
+mod memory;
+pub mod model;
+mod report;
+mod runner;
+mod seen;
+mod settings;
+mod snapshot;
+pub mod strategies;
+mod streams;
+
+pub use broken::{Broken, Held};
+pub use claims::{
+    Abandoned, Append, Artifacts, Claims, Deletion, Holds, Indexes, Layers, Manifests, Nameless,
+    Names, Stored, Taken, Untagged, Writers,
+};
+pub use fixture::{Fixture, Place};
+pub use laws::ALL;
+pub use memory::Memory;
+pub use runner::{Law, Outcome, run};
+pub use settings::Settings;
+
+#[doc(hidden)]
+pub use report::test;
+
+/// A law, by its name.
+pub fn law(name: &str) -> Option<&'static Law> {
+    ALL.iter().find(|law| law.name == name)
+}

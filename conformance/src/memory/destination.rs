@@ -1,0 +1,137 @@
+//! [`Destination`]: an image being written.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use transship_core::{
+    Accepts, Body, Commit, Committed, Expect, ImageDestination, ImageName, Manifest, Reference,
+    Result, Shows, Stored, WriteMode,
+};
+
+use super::container::{Container, Image, Parts};
+use super::{Locator, Memory, Select};
+
+/// More than an image in memory should have.
+const LIMIT: u64 = 1 << 30;
+
+/// An image being written. All of it is here until the commit, so there is nothing to clean up on drop.
+#[derive(Debug)]
+pub(super) struct Destination {
+    place: Locator,
+    reference: Reference,
+    names: Vec<ImageName>,
+    accepts: Accepts,
+    /// What is in the container already.
+    there: Parts,
+    put: Mutex<Parts>,
+    target: Target,
+}
+
+/// What a commit adds the image to.
+#[derive(Debug)]
+pub(super) enum Target {
+    /// The container that shows.
+    Place { memory: Memory, mode: WriteMode },
+    /// The one that a writer is writing.
+    Writer(Arc<Mutex<Container>>),
+}
+
+impl Destination {
+    pub(super) fn new(
+        place: Locator,
+        mut names: Vec<ImageName>,
+        base: &Container,
+        target: Target,
+    ) -> Self {
+        let mut seen = Vec::new();
+        names.retain(|name| {
+            !seen.contains(name) && {
+                seen.push(name.clone());
+                true
+            }
+        });
+        let select = names.first().cloned().map_or(Select::Sole, Select::Name);
+        let mut accepts = Accepts::anything();
+        if matches!(target, Target::Writer(_)) {
+            accepts.shows = Shows::AtFinish;
+        }
+        let (reference, there) = (place.with(select).reference(), base.parts());
+        Self { place, reference, names, accepts, there, put: Mutex::default(), target }
+    }
+
+    fn put(&self) -> MutexGuard<'_, Parts> {
+        self.put.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All that a root may refer to: what was put, and what is there.
+    fn parts(&self) -> Parts {
+        let mut parts = self.there.clone();
+        if let Target::Writer(container) = &self.target {
+            parts.take_in(&lock(container).parts());
+        }
+        parts.take_in(&self.put());
+        parts
+    }
+}
+
+fn lock(container: &Mutex<Container>) -> MutexGuard<'_, Container> {
+    container.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[async_trait]
+impl ImageDestination for Destination {
+    fn reference(&self) -> &Reference {
+        &self.reference
+    }
+
+    fn names(&self) -> &[ImageName] {
+        &self.names
+    }
+
+    fn accepts(&self) -> &Accepts {
+        &self.accepts
+    }
+
+    async fn has(&self, want: &Expect) -> Result<Option<Stored>> {
+        let Some(digest) = &want.digest else { return Ok(None) };
+        let found = self.parts().blobs.get(digest).map(|bytes| bytes.len() as u64);
+        let found = found.filter(|size| want.size.is_none_or(|want| want == *size));
+        Ok(found.map(|size| Stored::new(digest.clone(), size)))
+    }
+
+    async fn put_blob(&self, expect: Expect, body: Body) -> Result<Stored> {
+        let body = body.expecting(&expect).map_err(|e| e.context(&self.reference))?;
+        let expect = body.expected().clone();
+        let bytes = body.bytes(LIMIT).await.map_err(|e| e.context(&self.reference))?;
+        let mut hasher = expect.hasher()?;
+        hasher.update(&bytes);
+        let stored = Stored::new(hasher.finish(), bytes.len() as u64);
+        self.put().blobs.insert(stored.digest.clone(), bytes);
+        Ok(stored)
+    }
+
+    async fn put_manifest(&self, manifest: &Manifest) -> Result<()> {
+        let digest = manifest.descriptor().digest.clone();
+        self.put().manifests.insert(digest, manifest.clone());
+        Ok(())
+    }
+
+    async fn commit(self: Box<Self>, what: Commit<'_>) -> Result<Committed> {
+        let parts = self.parts();
+        parts.check(&what).map_err(|e| e.context(&self.reference))?;
+        let parts = parts.of(what.root)?;
+        let image = Image { root: what.root.clone(), names: self.names.clone(), parts };
+        let mut position = 0;
+        let add = |container: &mut Container| position = container.add(image);
+        match &self.target {
+            Target::Place { memory, mode } => memory.change(&self.place.place, *mode, add)?,
+            Target::Writer(container) => add(&mut lock(container)),
+        }
+        let named = self.names.iter().cloned().map(Select::Name);
+        let mut references: Vec<_> = named.map(|name| self.place.with(name).reference()).collect();
+        if references.is_empty() {
+            references.push(self.place.with(Select::Index(position)).reference());
+        }
+        Ok(Committed::new(what.root.descriptor().clone(), references))
+    }
+}

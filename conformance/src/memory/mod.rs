@@ -1,0 +1,208 @@
+//! The smallest correct transport, and the one to copy: images in memory, `mem:PLACE[:NAME|#INDEX]`.
+
+mod container;
+mod destination;
+mod reader;
+mod writer;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use transship_core::{
+    ArchiveReader, ArchiveWriter, Archives, Deletion, Error, ErrorKind, ImageDestination,
+    ImageName, ImageSource, ReadOptions, Reference, Result, Transport, WriteMode, WriteOptions,
+};
+
+use container::Container;
+use destination::{Destination, Target};
+use reader::{Reader, Source};
+use writer::Writer;
+
+/// What stands before the colon.
+const SCHEME: &str = "mem";
+
+/// Images in memory. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Memory(Arc<Mutex<HashMap<String, Arc<Container>>>>);
+
+/// A parsed locator.
+#[derive(Clone, Debug)]
+struct Locator {
+    place: String,
+    select: Select,
+}
+
+#[derive(Clone, Debug)]
+enum Select {
+    Sole,
+    Name(ImageName),
+    Index(usize),
+}
+
+impl Memory {
+    /// Where nothing is yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn places(&self) -> MutexGuard<'_, HashMap<String, Arc<Container>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open(&self, place: &str) -> Result<Arc<Container>> {
+        self.places().get(place).cloned().ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, format!("nothing is at {SCHEME}:{place}"))
+        })
+    }
+
+    /// Changes a container that is there, or a new one, all at once.
+    fn change(
+        &self,
+        place: &str,
+        mode: WriteMode,
+        change: impl FnOnce(&mut Container),
+    ) -> Result<()> {
+        let mut places = self.places();
+        let mut container = Container::base(places.get(place), mode, place)?;
+        change(&mut container);
+        places.insert(place.to_owned(), Arc::new(container));
+        Ok(())
+    }
+}
+
+impl Locator {
+    fn parse(text: &str) -> Result<Self> {
+        let cut = text.find([':', '#']).unwrap_or(text.len());
+        let (place, rest) = text.split_at(cut);
+        if place.is_empty() || place.chars().any(char::is_control) {
+            return Err(invalid(text, "the place is empty or has control characters"));
+        }
+        let select = match (rest.strip_prefix(':'), rest.strip_prefix('#')) {
+            (Some(name), _) => Select::Name(ImageName::new(name)?),
+            (_, Some(index)) => Select::Index(parse_index(text, index)?),
+            _ => Select::Sole,
+        };
+        Ok(Self { place: place.to_owned(), select })
+    }
+
+    fn of(at: &Reference) -> Result<Self> {
+        if at.scheme() == SCHEME {
+            return Self::parse(at.locator());
+        }
+        let message = format!("{at} is no reference of {SCHEME}");
+        Err(Error::new(ErrorKind::InvalidReference, message))
+    }
+
+    fn with(&self, select: Select) -> Self {
+        Self { place: self.place.clone(), select }
+    }
+
+    fn reference(&self) -> Reference {
+        let place = &self.place;
+        Reference::new(
+            SCHEME,
+            match &self.select {
+                Select::Sole => place.clone(),
+                Select::Name(name) => format!("{place}:{name}"),
+                Select::Index(at) => format!("{place}#{at}"),
+            },
+        )
+    }
+}
+
+fn parse_index(text: &str, index: &str) -> Result<usize> {
+    let parsed = index.parse::<usize>().ok().filter(|at| at.to_string() == index);
+    parsed.ok_or_else(|| invalid(text, "the index is no number, or not written as numbers are"))
+}
+
+fn invalid(text: &str, why: &str) -> Error {
+    Error::new(ErrorKind::InvalidReference, format!("{SCHEME}:{text}: {why}"))
+        .hint("the form is PLACE, PLACE:NAME or PLACE#INDEX")
+}
+
+#[async_trait]
+impl Transport for Memory {
+    fn scheme(&self) -> &'static str {
+        SCHEME
+    }
+
+    fn syntax(&self) -> &'static str {
+        "PLACE[:NAME|#INDEX]"
+    }
+
+    fn default_mode(&self) -> WriteMode {
+        WriteMode::Append
+    }
+
+    fn parse(&self, locator: &str) -> Result<Reference> {
+        Ok(Locator::parse(locator)?.reference())
+    }
+
+    async fn source(&self, at: &Reference, _: &ReadOptions) -> Result<Box<dyn ImageSource>> {
+        let locator = Locator::of(at)?;
+        let image = self.open(&locator.place)?.choose(&locator, at)?;
+        Ok(Box::new(Source::new(at.clone(), image)))
+    }
+
+    async fn destination(
+        &self,
+        at: &Reference,
+        how: &WriteOptions,
+    ) -> Result<Box<dyn ImageDestination>> {
+        let locator = Locator::of(at)?;
+        let mut names = match &locator.select {
+            Select::Sole => Vec::new(),
+            Select::Name(name) => vec![name.clone()],
+            Select::Index(_) => return Err(invalid(at.locator(), "an index is for reading")),
+        };
+        names.extend(how.names.iter().cloned());
+        if names.is_empty() {
+            names.clone_from(&how.fallback_names);
+        }
+        let mode = how.mode.unwrap_or(WriteMode::Append);
+        let base = Container::base(self.places().get(&locator.place), mode, &locator.place)?;
+        let target = Target::Place { memory: self.clone(), mode };
+        Ok(Box::new(Destination::new(locator, names, &base, target)))
+    }
+
+    fn archives(&self) -> Option<&dyn Archives> {
+        Some(self)
+    }
+
+    fn deletion(&self) -> Option<&dyn Deletion> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Archives for Memory {
+    async fn read(&self, at: &Reference, _: &ReadOptions) -> Result<Box<dyn ArchiveReader>> {
+        let locator = Locator::of(at)?.with(Select::Sole);
+        let container = self.open(&locator.place)?;
+        Ok(Box::new(Reader::new(&locator, &container)))
+    }
+
+    async fn write(&self, at: &Reference, how: &WriteOptions) -> Result<Box<dyn ArchiveWriter>> {
+        let locator = Locator::of(at)?;
+        if !matches!(locator.select, Select::Sole) {
+            return Err(invalid(at.locator(), "names are given to each image of a container"));
+        }
+        let mode = how.mode.unwrap_or(WriteMode::Append);
+        let base = Container::base(self.places().get(&locator.place), mode, &locator.place)?;
+        Ok(Box::new(Writer::new(self.clone(), locator, mode, base)))
+    }
+}
+
+#[async_trait]
+impl Deletion for Memory {
+    async fn delete(&self, at: &Reference) -> Result<()> {
+        let locator = Locator::of(at)?;
+        let mut places = self.places();
+        let nothing = || Error::new(ErrorKind::NotFound, format!("nothing is at {at}"));
+        let mut container = places.get(&locator.place).ok_or_else(nothing)?.as_ref().clone();
+        container.remove(&locator, at)?;
+        places.insert(locator.place, Arc::new(container));
+        Ok(())
+    }
+}

@@ -1,0 +1,154 @@
+//! Reading: [`Reader`], a container; [`Source`], one of its images.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use transship_core::{
+    ArchiveEntry, ArchiveReader, Body, Descriptor, Document, EntryDetails, Error, ErrorKind,
+    Expect, ImageName, ImageSource, Manifest, Platform, Reference, Result,
+};
+
+use super::container::{Container, Image};
+use super::{Locator, Select};
+
+/// A container being read.
+#[derive(Debug)]
+pub(super) struct Reader {
+    reference: Reference,
+    entries: Vec<ArchiveEntry>,
+    images: Vec<Arc<Image>>,
+}
+
+impl Reader {
+    pub(super) fn new(locator: &Locator, container: &Container) -> Self {
+        let entry = |(at, image): (usize, &Arc<Image>)| {
+            let mut entry = ArchiveEntry::new(at, locator.with(Select::Index(at)).reference());
+            entry.names.clone_from(&image.names);
+            entry.raw_names = image.names.iter().map(|name| name.as_str().to_owned()).collect();
+            entry
+        };
+        let entries = container.0.iter().enumerate().map(entry).collect();
+        Self { reference: locator.reference(), entries, images: container.0.clone() }
+    }
+
+    fn image(&self, entry: &ArchiveEntry) -> Result<&Arc<Image>> {
+        let ours = self.entries.get(entry.index);
+        let image = self.images.get(entry.index);
+        image.filter(|_| ours.is_some_and(|ours| ours.reference == entry.reference)).ok_or_else(
+            || {
+                let message = format!("{} is no image of {}", entry.reference, self.reference);
+                Error::new(ErrorKind::NotFound, message)
+            },
+        )
+    }
+}
+
+#[async_trait]
+impl ArchiveReader for Reader {
+    fn reference(&self) -> &Reference {
+        &self.reference
+    }
+
+    fn entries(&self) -> &[ArchiveEntry] {
+        &self.entries
+    }
+
+    async fn details(&self, entry: &ArchiveEntry) -> Result<EntryDetails> {
+        self.image(entry)?.details()
+    }
+
+    async fn open(&self, entry: &ArchiveEntry) -> Result<Box<dyn ImageSource>> {
+        let image = Arc::clone(self.image(entry)?);
+        Ok(Box::new(Source::new(entry.reference.clone(), image)))
+    }
+}
+
+impl Image {
+    fn details(&self) -> Result<EntryDetails> {
+        let mut details = EntryDetails::default();
+        details.root = Some(self.root.descriptor().clone());
+        match self.root.document()? {
+            Document::Image(image) => {
+                details.image_id = Some(image.config.digest.clone());
+                details.size = image.layers.iter().map(|layer| layer.size).sum();
+                let config = self.parts.blobs.get(&image.config.digest);
+                // An artifact's config says nothing of platforms.
+                details.platforms = config
+                    .filter(|_| image.is_runnable())
+                    .and_then(|bytes| serde_json::from_slice::<Platform>(bytes).ok())
+                    .map(|config| {
+                        let mut platform = Platform::new(config.os, config.architecture);
+                        platform.variant = config.variant;
+                        platform
+                    })
+                    .into_iter()
+                    .collect();
+            }
+            Document::Index(index) => {
+                let images = index.manifests.iter().filter(|child| !child.is_attestation());
+                details.platforms = images.filter_map(|child| child.platform.clone()).collect();
+                details.size = self.parts.layer_sizes()?;
+            }
+            _ => {}
+        }
+        Ok(details)
+    }
+}
+
+impl super::container::Parts {
+    fn layer_sizes(&self) -> Result<u64> {
+        let mut size = 0;
+        for manifest in self.manifests.values() {
+            if let Document::Image(image) = manifest.document()? {
+                size += image.layers.iter().map(|layer| layer.size).sum::<u64>();
+            }
+        }
+        Ok(size)
+    }
+}
+
+/// An image being read.
+#[derive(Debug)]
+pub(super) struct Source {
+    reference: Reference,
+    image: Arc<Image>,
+}
+
+impl Source {
+    pub(super) fn new(reference: Reference, image: Arc<Image>) -> Self {
+        Self { reference, image }
+    }
+
+    fn missing(&self, what: &str, of: &Descriptor) -> Error {
+        let message = format!("there is no {what} {}", of.digest);
+        Error::new(ErrorKind::NotFound, message).context(&self.reference)
+    }
+}
+
+#[async_trait]
+impl ImageSource for Source {
+    fn reference(&self) -> &Reference {
+        &self.reference
+    }
+
+    fn names(&self) -> &[ImageName] {
+        &self.image.names
+    }
+
+    async fn root(&self) -> Result<Manifest> {
+        Ok(self.image.root.clone())
+    }
+
+    async fn manifest(&self, of: &Descriptor) -> Result<Manifest> {
+        let root = Some(&self.image.root).filter(|root| root.descriptor().digest == of.digest);
+        let found = root.or_else(|| self.image.parts.manifests.get(&of.digest));
+        let found = found.ok_or_else(|| self.missing("manifest", of))?;
+        Manifest::verified(of, found.bytes().clone()).map_err(|e| e.context(&self.reference))
+    }
+
+    async fn blob(&self, of: &Descriptor) -> Result<Body> {
+        let found = self.image.parts.blobs.get(&of.digest);
+        let bytes = found.ok_or_else(|| self.missing("blob", of))?.clone();
+        Body::from_bytes(bytes).expecting(&Expect::from(of))
+    }
+}

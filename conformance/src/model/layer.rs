@@ -1,0 +1,146 @@
+//! [`Layer`]: its bytes, their form, and how they are described.
+
+use std::fmt;
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use transship_core::{Descriptor, Digest, MediaType, media_types};
+
+use super::{Blob, Format, digest_of, noise};
+use crate::Held;
+
+/// A layer. Layers of equal seed, size, form and algorithm are the same blob.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Layer {
+    /// Which bytes.
+    pub seed: u8,
+    /// How many, before they are compressed.
+    pub size: usize,
+    /// How they are stored.
+    pub form: Form,
+    /// By which digest they are named.
+    pub algorithm: Algorithm,
+    /// Whether the descriptor has annotations, `urls` and a field that nobody knows.
+    pub described: bool,
+}
+
+/// The form of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// As it is.
+    Plain,
+    /// gzip, of so many members.
+    Gzip(usize),
+    /// zstd, of so many frames, with a skippable one between them.
+    Zstd(usize),
+    /// Of a type that nobody knows.
+    Unknown,
+}
+
+/// The algorithm of a digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Algorithm {
+    /// sha256.
+    Sha256,
+    /// sha512.
+    Sha512,
+}
+
+impl Layer {
+    /// A plain layer of a few bytes.
+    pub fn small(seed: u8, size: usize) -> Self {
+        Self { seed, size, form: Form::Plain, algorithm: Algorithm::Sha256, described: false }
+    }
+
+    /// The bytes before they are compressed.
+    pub(crate) fn content(&self) -> Vec<u8> {
+        match self.seed % 4 {
+            // Layers of zeros are what trips a reader of tars.
+            3 => vec![0; self.size],
+            _ => noise(u64::from(self.seed) + 1, self.size),
+        }
+    }
+
+    pub(crate) fn diff_id(&self) -> Held<Digest> {
+        digest_of(self.algorithm, &self.content())
+    }
+
+    pub(crate) fn build(&self, format: Format) -> Held<Blob> {
+        let bytes = self.bytes()?;
+        let digest = digest_of(self.algorithm, &bytes)?;
+        let mut descriptor = Descriptor::new(self.media_type(format), digest, bytes.len() as u64);
+        if self.described {
+            descriptor.annotations.insert("org.example.kit".to_owned(), "1 \u{e9}".to_owned());
+            descriptor.urls.push("https://example.invalid/layer".to_owned());
+            descriptor.other.insert("x-kit".to_owned(), serde_json::json!({ "z": 1, "a": [] }));
+        }
+        Ok(Blob { descriptor, bytes: bytes.into() })
+    }
+
+    fn media_type(&self, format: Format) -> MediaType {
+        let docker = |text: &str| MediaType::Other(text.to_owned());
+        match (self.form, format) {
+            (Form::Plain, Format::Oci) => MediaType::ImageLayer,
+            (Form::Gzip(_), Format::Oci) => MediaType::ImageLayerGzip,
+            (Form::Zstd(_), Format::Oci) => MediaType::ImageLayerZstd,
+            (Form::Plain, Format::Docker) => docker(media_types::DOCKER_LAYER),
+            (Form::Gzip(_), Format::Docker) => docker(media_types::DOCKER_LAYER_GZIP),
+            (Form::Zstd(_), Format::Docker) => docker(media_types::DOCKER_LAYER_ZSTD),
+            (Form::Unknown, _) => docker("application/vnd.example.layer.v1+unknown"),
+        }
+    }
+
+    fn bytes(&self) -> Held<Vec<u8>> {
+        let content = self.content();
+        Ok(match self.form {
+            Form::Plain | Form::Unknown => content,
+            Form::Gzip(members) => {
+                let mut out = Vec::new();
+                for part in parts(&content, members) {
+                    let mut member = GzEncoder::new(out, Compression::fast());
+                    member.write_all(part)?;
+                    out = member.finish()?;
+                }
+                out
+            }
+            Form::Zstd(frames) => {
+                let mut out = Vec::new();
+                for (at, part) in parts(&content, frames).enumerate() {
+                    if at > 0 {
+                        // A skippable frame of four bytes.
+                        out.extend_from_slice(&[0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 1, 2, 3, 4]);
+                    }
+                    out.extend(zstd::encode_all(part, 1)?);
+                }
+                out
+            }
+        })
+    }
+}
+
+/// So many parts, the last of which may be empty.
+fn parts(content: &[u8], count: usize) -> impl Iterator<Item = &[u8]> {
+    let count = count.max(1);
+    let len = content.len().div_ceil(count);
+    (0..count)
+        .map(move |at| &content[(at * len).min(content.len())..((at + 1) * len).min(content.len())])
+}
+
+impl fmt::Debug for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.form {
+            Form::Plain => f.write_str("plain")?,
+            Form::Gzip(1) => f.write_str("gzip")?,
+            Form::Gzip(members) => write!(f, "gzip*{members}")?,
+            Form::Zstd(1) => f.write_str("zstd")?,
+            Form::Zstd(frames) => write!(f, "zstd*{frames}")?,
+            Form::Unknown => f.write_str("unknown")?,
+        }
+        write!(f, " {} B #{}", self.size, self.seed)?;
+        if self.algorithm == Algorithm::Sha512 {
+            f.write_str(" sha512")?;
+        }
+        if self.described { f.write_str(" annotated") } else { Ok(()) }
+    }
+}

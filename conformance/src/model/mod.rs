@@ -1,0 +1,42 @@
+//! What images can be, as values that print as one readable line and build the same bytes each time.
+
+mod built;
+mod config;
+mod container;
+mod image;
+mod index;
+mod layer;
+
+pub use built::{Blob, Built};
+pub use config::Config;
+pub use container::{Container, Named};
+pub use image::{Format, Image};
+pub use index::{Child, Index, Node, Presence};
+pub use layer::{Algorithm, Form, Layer};
+
+use transship_core::{Digest, DigestAlgorithm, Hasher};
+
+use crate::Held;
+
+/// Bytes that no compressor and no chance makes equal to others: the same for the same seed.
+pub(crate) fn noise(seed: u64, len: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut bytes = Vec::with_capacity(len + 8);
+    while bytes.len() < len {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(len);
+    bytes
+}
+
+pub(crate) fn digest_of(algorithm: Algorithm, bytes: &[u8]) -> Held<Digest> {
+    let mut hasher = match algorithm {
+        Algorithm::Sha256 => Hasher::sha256(),
+        Algorithm::Sha512 => Hasher::new(&DigestAlgorithm::Sha512)?,
+    };
+    hasher.update(bytes);
+    Ok(hasher.finish())
+}

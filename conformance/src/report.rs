@@ -1,0 +1,62 @@
+//! Tells what became of a law: in the test's output, and in files for `cargo xtask conformance`.
+
+use std::env;
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::runner::run;
+use crate::settings::Settings;
+use crate::{Fixture, Law, Outcome};
+
+/// Runs a law as a test, and panics when it does not hold. For [`conformance!`](crate::conformance).
+///
+/// # Panics
+/// When the law does not hold.
+#[track_caller]
+#[expect(clippy::panic, reason = "this is how a test fails")]
+pub fn test(fixture: impl Fixture, law: &Law) {
+    let fixture: Arc<dyn Fixture> = Arc::new(fixture);
+    let scheme = fixture.transport().scheme();
+    let settings = Settings::from_env();
+    let (outcome, took) = run(fixture, law, &settings);
+    if let Some(folder) = env::var_os("TRANSSHIP_REPORT") {
+        write_report(Path::new(&folder), scheme, law, &outcome, took, &settings);
+    }
+    match outcome {
+        Outcome::Held(_) => {}
+        // Not by a macro: the test harness would keep that to itself.
+        Outcome::NotClaimed(why) => {
+            let line = format!("{scheme}: {}: not claimed: {why}\n", law.name);
+            // Nobody can be told that nobody can be told.
+            let _ = std::io::stderr().write_all(line.as_bytes());
+        }
+        Outcome::Broken(why) => panic!("{scheme}: {}: {why}", law.name),
+    }
+}
+
+fn write_report(
+    folder: &Path,
+    scheme: &str,
+    law: &Law,
+    outcome: &Outcome,
+    took: Duration,
+    settings: &Settings,
+) {
+    let (what, cases, why) = match outcome {
+        Outcome::Held(cases) => ("held", *cases, String::new()),
+        Outcome::NotClaimed(why) => ("not claimed", 0, (*why).to_owned()),
+        Outcome::Broken(why) => ("broken", 0, why.clone()),
+    };
+    let line = json!({
+        "transport": scheme, "law": law.name, "outcome": what, "cases": cases, "why": why,
+        "seed": settings.seed(), "millis": u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+    });
+    let name = format!("{scheme}.{}.json", law.name);
+    // The table will lack it, which its reader sees.
+    let _ = fs::write(folder.join(name), line.to_string());
+}

@@ -1,0 +1,123 @@
+//! Runs laws: generated cases, each from a seed of its own, shrunk to a small counterexample when one fails.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use proptest::strategy::Strategy;
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+use transship_core::Hasher;
+
+use crate::lab::Lab;
+use crate::settings::Settings;
+use crate::{Broken, Claims, Fixture, Held};
+
+/// One law.
+#[derive(Clone, Copy, Debug)]
+pub struct Law {
+    /// Named after what holds.
+    pub name: &'static str,
+    /// What holds, in a sentence.
+    pub sentence: &'static str,
+    /// The promises of the traits that it holds a transport to: the beginnings of bullets in their docs.
+    pub promises: &'static [&'static str],
+    /// Why a transport's claims switch it off, if they do.
+    pub(crate) not_claimed: fn(&Claims) -> Option<&'static str>,
+    /// Of how many times fewer cases than others; 1 for most.
+    pub(crate) cost: u32,
+    pub(crate) check: fn(&Kit) -> Held,
+}
+
+/// What became of a law.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It holds in so many cases.
+    Held(u32),
+    /// The transport's claims switch it off.
+    NotClaimed(&'static str),
+    /// It does not hold.
+    Broken(String),
+}
+
+/// What a law runs on.
+#[derive(Debug)]
+pub(crate) struct Kit {
+    fixture: Arc<dyn Fixture>,
+    claims: Claims,
+    settings: Settings,
+    law: &'static str,
+    cost: u32,
+    ran: std::cell::Cell<u32>,
+}
+
+impl Kit {
+    pub(crate) fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// Checks generated cases, each on a fresh place.
+    pub(crate) fn each<S>(&self, strategy: S, check: impl Fn(&Lab, &S::Value) -> Held) -> Held
+    where
+        S: Strategy,
+        S::Value: fmt::Debug,
+    {
+        for case in self.settings.cases(self.cost) {
+            self.ran.set(self.ran.get() + 1);
+            self.one(case, &strategy, &check)?;
+        }
+        Ok(())
+    }
+
+    fn one<S>(&self, case: u32, strategy: &S, check: &impl Fn(&Lab, &S::Value) -> Held) -> Held
+    where
+        S: Strategy,
+        S::Value: fmt::Debug,
+    {
+        let config = Config {
+            cases: 1,
+            failure_persistence: None,
+            max_shrink_iters: self.settings.shrinks(),
+            max_shrink_time: 20_000,
+            ..Config::default()
+        };
+        let mut runner = TestRunner::new_with_rng(config, self.rng(case));
+        let done = runner.run(strategy, |value| {
+            let held = Lab::new(&self.fixture).and_then(|lab| check(&lab, &value));
+            held.map_err(|broken| TestCaseError::fail(broken.to_string()))
+        });
+        match done {
+            Ok(()) => Ok(()),
+            Err(TestError::Fail(why, value)) => Err(Broken::new(format!(
+                "{why}\n  with: {value:?}\n  replay: TRANSSHIP_SEED={} TRANSSHIP_CASE={case}",
+                self.settings.seed()
+            ))),
+            Err(TestError::Abort(why)) => Err(Broken::new(format!("no case was generated: {why}"))),
+        }
+    }
+
+    /// Depends on the seed, the law and the case alone.
+    fn rng(&self, case: u32) -> TestRng {
+        let mut hasher = Hasher::sha256();
+        hasher.update(&self.settings.seed().to_le_bytes());
+        hasher.update(&case.to_le_bytes());
+        hasher.update(self.law.as_bytes());
+        let digest = hasher.finish();
+        TestRng::from_seed(RngAlgorithm::ChaCha, &digest.digest().as_bytes()[..32])
+    }
+}
+
+/// Looks whether a law holds for a transport.
+pub fn run(fixture: Arc<dyn Fixture>, law: &Law, settings: &Settings) -> (Outcome, Duration) {
+    let (claims, began) = (fixture.claims(), Instant::now());
+    if let Some(why) = (law.not_claimed)(&claims) {
+        return (Outcome::NotClaimed(why), began.elapsed());
+    }
+    let settings = settings.clone();
+    let ran = std::cell::Cell::new(0);
+    let kit = Kit { fixture, claims, settings, law: law.name, cost: law.cost, ran };
+    let outcome = match (law.check)(&kit) {
+        Ok(()) => Outcome::Held(kit.ran.get()),
+        Err(broken) => Outcome::Broken(format!("{}\n  {broken}", law.sentence)),
+    };
+    (outcome, began.elapsed())
+}

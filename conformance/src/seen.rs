@@ -1,0 +1,154 @@
+//! [`Seen`]: all of an image as it is read back, and whether it is the one that was written.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use transship_core::{
+    Descriptor, Document, ErrorKind, ImageName, ImageSource, Manifest, is_index_type,
+};
+
+use crate::broken::{While, hold};
+use crate::model::Built;
+use crate::{Claims, Held, Manifests};
+
+/// More than any blob here has.
+pub(crate) const LIMIT: u64 = 64 << 20;
+
+/// All of an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    /// The root.
+    pub root: Manifest,
+    /// The names that it is stored under.
+    pub names: Vec<ImageName>,
+    /// Manifests below it.
+    pub below: BTreeMap<String, Bytes>,
+    /// Blobs.
+    pub blobs: BTreeMap<String, Bytes>,
+    /// Listed, and not there.
+    pub absent: Vec<String>,
+}
+
+impl Seen {
+    /// Reads everything.
+    pub(crate) async fn read(source: &dyn ImageSource) -> Held<Self> {
+        let root = source.root().await.during(|| "reading the root")?;
+        let mut seen = Self {
+            root: root.clone(),
+            names: source.names().to_vec(),
+            below: BTreeMap::new(),
+            blobs: BTreeMap::new(),
+            absent: Vec::new(),
+        };
+        let mut waiting = vec![root];
+        while let Some(manifest) = waiting.pop() {
+            match manifest.document()? {
+                Document::Image(image) => {
+                    for blob in image.layers.iter().chain([&image.config]) {
+                        seen.blob(source, blob).await?;
+                    }
+                }
+                Document::Index(index) => {
+                    for child in &index.manifests {
+                        waiting.extend(seen.child(source, child).await?);
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(seen)
+    }
+
+    async fn blob(&mut self, source: &dyn ImageSource, of: &Descriptor) -> Held {
+        let digest = of.digest.to_string();
+        if self.blobs.contains_key(&digest) {
+            return Ok(());
+        }
+        let body = source.blob(of).await.during(|| format!("opening blob {digest}"))?;
+        let bytes = body.bytes(LIMIT).await.during(|| format!("reading blob {digest}"))?;
+        self.blobs.insert(digest, bytes);
+        Ok(())
+    }
+
+    async fn child(&mut self, source: &dyn ImageSource, of: &Descriptor) -> Held<Option<Manifest>> {
+        let digest = of.digest.to_string();
+        if self.below.contains_key(&digest) || self.absent.contains(&digest) {
+            return Ok(None);
+        }
+        match source.manifest(of).await {
+            Ok(manifest) => {
+                self.below.insert(digest, manifest.bytes().clone());
+                Ok(Some(manifest))
+            }
+            Err(e) if e.kind() == ErrorKind::NotFound => {
+                self.absent.push(digest);
+                Ok(None)
+            }
+            Err(e) => Err(crate::Broken::from(e).while_doing(format!("manifest {digest}"))),
+        }
+    }
+
+    /// Whether it is what was written.
+    pub(crate) fn is(&self, built: &Built, claims: &Claims) -> Held {
+        match claims.manifests {
+            Manifests::Kept => self.is_kept(built),
+            Manifests::Rebuilt => self.is_rebuilt(built),
+        }
+    }
+
+    fn is_kept(&self, built: &Built) -> Held {
+        let (want, found) = (built.root.descriptor(), self.root.descriptor());
+        hold!(
+            self.root.bytes() == built.root.bytes(),
+            "the manifest reads back as other bytes: {} instead of {}",
+            found.digest,
+            want.digest
+        );
+        hold!(
+            found.size == want.size
+                && is_index_type(&found.media_type) == is_index_type(&want.media_type),
+            "the root is described as {found:?} instead of {want:?}"
+        );
+        let mut below: BTreeMap<String, Bytes> = BTreeMap::new();
+        for manifest in &built.below {
+            below.insert(manifest.descriptor().digest.to_string(), manifest.bytes().clone());
+        }
+        hold!(
+            self.below == below,
+            "these manifests are below the root: {:?} instead of {:?}",
+            self.below.keys(),
+            below.keys()
+        );
+        self.blobs_are(built)
+    }
+
+    fn blobs_are(&self, built: &Built) -> Held {
+        for blob in &built.blobs {
+            let digest = blob.descriptor.digest.to_string();
+            let found = self.blobs.get(&digest);
+            hold!(found.is_some(), "blob {digest} is not part of what reads back");
+            hold!(found == Some(&blob.bytes), "blob {digest} reads back as other bytes");
+        }
+        Ok(())
+    }
+
+    fn is_rebuilt(&self, built: &Built) -> Held {
+        let Document::Image(image) = self.root.document()? else {
+            return Err(crate::Broken::new("an image reads back as an index"));
+        };
+        let bytes = |digest: &transship_core::Digest| self.blobs.get(digest.as_ref());
+        let config = built.config().map(|config| &config.bytes);
+        hold!(bytes(&image.config.digest) == config, "the config reads back as other bytes");
+        let (found, want) = (&image.layers, built.layers());
+        hold!(found.len() == want.len(), "{} layers of {} read back", found.len(), want.len());
+        for (at, (found, want)) in found.iter().zip(want).enumerate() {
+            hold!(
+                bytes(&found.digest) == Some(&want.bytes),
+                "layer {at} reads back as other bytes: {} instead of {}",
+                found.digest,
+                want.descriptor.digest
+            );
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,76 @@
+//! [`Settings`]: how many cases, from which seed; read from the environment.
+
+use std::env;
+
+/// How laws are run.
+///
+/// `TRANSSHIP_CASES` is the number of cases of each law, `TRANSSHIP_SEED` a number that they follow from (or `random`),
+/// `TRANSSHIP_CASE` the one case to run again.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    cases: u32,
+    seed: u64,
+    only: Option<u32>,
+    shrinks: u32,
+}
+
+/// Cases of a law when nobody says how many. Few: many laws run with every build.
+const CASES: u32 = 16;
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { cases: CASES, seed: 1, only: None, shrinks: 200 }
+    }
+}
+
+impl Settings {
+    /// As the environment says.
+    pub fn from_env() -> Self {
+        let number = |name: &str| env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+        let random = env::var("TRANSSHIP_SEED").is_ok_and(|text| text == "random");
+        let small = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+        let default = Self::default();
+        Self {
+            cases: number("TRANSSHIP_CASES").map_or(CASES, small).max(1),
+            seed: if random { entropy() } else { number("TRANSSHIP_SEED").unwrap_or(default.seed) },
+            only: number("TRANSSHIP_CASE").map(small),
+            ..default
+        }
+    }
+
+    /// With so many cases of each law.
+    #[must_use]
+    pub fn with_cases(mut self, cases: u32) -> Self {
+        self.cases = cases;
+        self
+    }
+
+    /// With so many tries to make a counterexample smaller.
+    #[must_use]
+    pub fn with_shrinks(mut self, shrinks: u32) -> Self {
+        self.shrinks = shrinks;
+        self
+    }
+
+    /// The seed that cases follow from.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    pub(crate) fn shrinks(&self) -> u32 {
+        self.shrinks
+    }
+
+    /// The cases of a law that is so many times as dear as others.
+    pub(crate) fn cases(&self, cost: u32) -> std::ops::Range<u32> {
+        match self.only {
+            Some(case) => case..case + 1,
+            None => 0..(self.cases / cost.max(1)).max(1),
+        }
+    }
+}
+
+fn entropy() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(0)
+}

@@ -1,0 +1,156 @@
+//! [`Snapshot`]: all that shows at a place.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use transship_core::{Archives, ErrorKind, ReadOptions, sha256};
+
+use crate::broken::While;
+use crate::lab::Lab;
+use crate::seen::Seen;
+use crate::{Abandoned, Broken, Held};
+
+/// All that a transport lists and reads at a place, and the files there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Snapshot {
+    images: Option<Vec<Shown>>,
+    files: BTreeMap<String, String>,
+}
+
+/// One image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Shown {
+    /// The reference that the listing gives.
+    pub reference: String,
+    /// Its names, as they stand there.
+    pub names: Vec<String>,
+    /// All of it.
+    pub seen: Seen,
+}
+
+impl Snapshot {
+    pub(crate) async fn take(lab: &Lab) -> Held<Self> {
+        let files = match lab.files() {
+            Some(folder) => files(folder)?,
+            None => BTreeMap::new(),
+        };
+        // A new value, which cannot know anything of what was not shown.
+        let transport = lab.other_transport();
+        let images = match transport.archives() {
+            Some(archives) => listed(lab, archives).await?,
+            None => match transport.source(lab.at(), &ReadOptions::default()).await {
+                Ok(source) => {
+                    let seen = Seen::read(&*source).await?;
+                    let reference = lab.at().to_string();
+                    Some(vec![Shown { reference, names: Vec::new(), seen }])
+                }
+                Err(e) if e.kind() == ErrorKind::NotFound => None,
+                Err(e) => return Err(e.into()),
+            },
+        };
+        Ok(Self { images, files })
+    }
+
+    /// The images; none where no container is.
+    pub(crate) fn images(&self) -> &[Shown] {
+        self.images.as_deref().unwrap_or_default()
+    }
+
+    pub(crate) fn is_absent(&self) -> bool {
+        self.images.is_none()
+    }
+
+    /// Whether the same shows, and the files are the same.
+    pub(crate) fn same(&self, before: &Self) -> Held {
+        self.shows_the_same(before)?;
+        self.same_files(before, Abandoned::Nothing)
+    }
+
+    /// As [`same`](Self::same), but for what a dropped destination may leave in a place that holds images.
+    pub(crate) fn same_but_abandoned(&self, before: &Self, abandoned: Abandoned) -> Held {
+        self.shows_the_same(before)?;
+        let abandoned = if before.is_absent() { Abandoned::Nothing } else { abandoned };
+        self.same_files(before, abandoned)
+    }
+
+    /// Whether the same files are there, of equal bytes.
+    pub(crate) fn same_files(&self, before: &Self, abandoned: Abandoned) -> Held {
+        for (name, was) in &before.files {
+            match self.files.get(name) {
+                Some(is) if is == was => {}
+                Some(_) => return Err(Broken::new(format!("the file {name} has changed"))),
+                None => return Err(Broken::new(format!("the file {name} is gone"))),
+            }
+        }
+        let new: Vec<_> =
+            self.files.keys().filter(|name| !before.files.contains_key(*name)).collect();
+        if new.is_empty() || abandoned == Abandoned::Blobs {
+            return Ok(());
+        }
+        Err(Broken::new(format!("there are new files: {new:?}")))
+    }
+
+    /// Whether the same images are listed and read, whatever the files.
+    pub(crate) fn shows_the_same(&self, before: &Self) -> Held {
+        if self.images == before.images {
+            return Ok(());
+        }
+        if self.images.is_none() != before.images.is_none() {
+            let say = |absent| if absent { "no container" } else { "a container" };
+            return Err(Broken::new(format!(
+                "there was {}, and now there is {}",
+                say(before.is_absent()),
+                say(self.is_absent())
+            )));
+        }
+        let text = |of: &Self| {
+            of.images()
+                .iter()
+                .map(|i| (i.names.clone(), i.seen.root.descriptor().digest.to_string()))
+                .collect::<Vec<_>>()
+        };
+        Err(Broken::new(format!(
+            "what shows has changed: it was {:?}, and now is {:?}",
+            text(before),
+            text(self)
+        )))
+    }
+}
+
+async fn listed(lab: &Lab, archives: &dyn Archives) -> Held<Option<Vec<Shown>>> {
+    let reader = match archives.read(lab.at(), &ReadOptions::default()).await {
+        Ok(reader) => reader,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(Broken::from(e).while_doing("listing")),
+    };
+    let mut images = Vec::new();
+    for entry in reader.entries() {
+        let reference = entry.reference.to_string();
+        let source = reader.open(entry).await.during(|| format!("opening {reference}"))?;
+        let seen = Seen::read(&*source).await.during(|| format!("reading {reference}"))?;
+        images.push(Shown { reference, names: entry.raw_names.clone(), seen });
+    }
+    Ok(Some(images))
+}
+
+/// Every file below a folder, and a digest of its bytes.
+fn files(folder: &Path) -> Held<BTreeMap<String, String>> {
+    let (mut found, mut waiting) = (BTreeMap::new(), vec![folder.to_owned()]);
+    while let Some(path) = waiting.pop() {
+        for entry in fs::read_dir(&path)? {
+            let path = entry?.path();
+            let name = path.strip_prefix(folder).unwrap_or(&path).display().to_string();
+            let kind = path.symlink_metadata()?.file_type();
+            if kind.is_dir() {
+                found.insert(name, "folder".to_owned());
+                waiting.push(path);
+            } else if kind.is_file() {
+                found.insert(name, sha256(&fs::read(&path)?).to_string());
+            } else {
+                found.insert(name, format!("{kind:?}"));
+            }
+        }
+    }
+    Ok(found)
+}

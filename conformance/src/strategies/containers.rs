@@ -1,0 +1,79 @@
+//! Containers of images that share layers, configs and names.
+
+use std::collections::HashSet;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::{images, names, nodes};
+use crate::model::{Algorithm, Container, Form, Image, Layer, Named, Node};
+use crate::{Artifacts, Claims, Layers, Manifests, Names, Untagged};
+
+/// Containers of up to `most` images, no two of which have a name in common. Large ones have small images.
+pub fn containers(claims: &Claims, most: usize) -> BoxedStrategy<Container> {
+    let few = vec(named(claims, nodes_without_subject(claims)), 0..4.min(most + 1));
+    let many = vec(named(claims, small(claims)), 0..=most);
+    let claims = claims.clone();
+    prop_oneof![2 => few, 1 => many]
+        .prop_map(move |images| Container { images: distinct(images, &claims) })
+        .boxed()
+}
+
+fn nodes_without_subject(claims: &Claims) -> BoxedStrategy<Node> {
+    nodes(claims)
+        .prop_map(|node| match node {
+            Node::Image(image) => Node::Image(Image { subject: false, ..image }),
+            index @ Node::Index(_) => index,
+        })
+        .boxed()
+}
+
+fn named(claims: &Claims, node: BoxedStrategy<Node>) -> BoxedStrategy<Named> {
+    let count = match claims.names {
+        Names::None => 0..1,
+        _ => 0..4_usize,
+    };
+    (node, vec(names(claims), count)).prop_map(|(node, names)| Named { node, names }).boxed()
+}
+
+/// Images of one or two layers out of a few.
+fn small(claims: &Claims) -> BoxedStrategy<Node> {
+    let plain = claims.layers == Layers::Plain;
+    let layer = (0_u8..5, 0_usize..3).prop_map(move |(seed, size)| Layer {
+        form: if plain || size < 2 { Form::Plain } else { Form::Gzip(1) },
+        algorithm: Algorithm::Sha256,
+        ..Layer::small(seed, [0, 512, 700][size])
+    });
+    let other = images(&Claims { artifacts: Artifacts::Refused, ..claims.clone() });
+    let image = (0_u8..8, vec(layer, 0..3))
+        .prop_map(|(seed, layers)| Image { layers, ..Image::simple(seed) });
+    prop_oneof![15 => image, 1 => other.prop_map(|image| Image { subject: false, ..image })]
+        .prop_map(Node::Image)
+        .boxed()
+}
+
+/// Takes away names that an earlier image has, and images without a name where only one may be.
+pub fn distinct(images: Vec<Named>, claims: &Claims) -> Vec<Named> {
+    let (mut seen, mut nameless) = (HashSet::new(), 0);
+    images
+        .into_iter()
+        .map(|mut image| {
+            image.names.retain(|name| seen.insert(meaning(name, claims)));
+            image
+        })
+        .filter(|image| {
+            nameless += usize::from(image.names.is_empty());
+            !image.names.is_empty() || claims.untagged == Untagged::Many || nameless < 2
+        })
+        .collect()
+}
+
+/// What a name means where `alpine` is `docker.io/library/alpine:latest`.
+pub(crate) fn meaning(name: &transship_core::ImageName, claims: &Claims) -> String {
+    match claims.names {
+        Names::AnyText if claims.manifests == Manifests::Kept => name.as_str().to_owned(),
+        _ => name
+            .docker()
+            .map_or_else(|| name.as_str().to_owned(), |docker| docker.or_latest().to_string()),
+    }
+}

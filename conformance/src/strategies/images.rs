@@ -1,0 +1,77 @@
+//! Images, artifacts and indexes.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::layers;
+use crate::model::{Algorithm, Child, Config, Format, Image, Index, Node, Presence};
+use crate::{Artifacts, Claims, Indexes};
+
+/// Images of 0 to 8 layers, sometimes one layer twice.
+pub fn images(claims: &Claims) -> BoxedStrategy<Image> {
+    let config = if claims.artifacts == Artifacts::Held {
+        select(vec![Config::Plain, Config::DockerFields, Config::UnknownFields, Config::Artifact])
+    } else {
+        select(vec![Config::Plain, Config::DockerFields, Config::UnknownFields])
+    };
+    let count = prop_oneof![8 => 0_usize..4, 1 => 4_usize..9];
+    let layers = count.prop_flat_map({
+        let claims = claims.clone();
+        move |count| vec(layers(&claims), count)
+    });
+    let format = select(vec![Format::Oci, Format::Docker]);
+    let architecture = select(vec!["amd64", "arm64", "s390x"]);
+    let flags = (any::<bool>(), prop::bool::weighted(0.1), prop::bool::weighted(0.2));
+    (format, config, 0_u8..20, architecture, layers, flags)
+        .prop_map(|(format, config, seed, architecture, mut layers, flags)| {
+            let (described, subject, twice) = flags;
+            if twice && let Some(first) = layers.first().cloned() {
+                layers.push(first);
+            }
+            // Docker has no artifacts and no subjects.
+            let format = if config == Config::Artifact || subject { Format::Oci } else { format };
+            let algorithm = Algorithm::Sha256;
+            Image { format, config, seed, architecture, layers, described, subject, algorithm }
+        })
+        .boxed()
+}
+
+/// Images that are never about others and no artifacts: those that `list` shows wherever they are.
+pub fn plain_images(claims: &Claims) -> BoxedStrategy<Image> {
+    let claims = Claims { artifacts: Artifacts::Refused, ..claims.clone() };
+    images(&claims).prop_map(|image| Image { subject: false, ..image }).boxed()
+}
+
+/// Images and, where they are held, indexes: nested, with attestations, with gaps.
+pub fn nodes(claims: &Claims) -> BoxedStrategy<Node> {
+    let image = images(claims).prop_map(Node::Image);
+    if claims.indexes == Indexes::Refused {
+        return image.boxed();
+    }
+    let leaf = plain_images(claims).prop_map(Node::Image).boxed();
+    let index = leaf.prop_recursive(2, 8, 3, |inner| {
+        let presence = prop_oneof![
+            6 => Just(Presence::Here),
+            1 => Just(Presence::Absent),
+            1 => Just(Presence::Attestation),
+        ];
+        let child = (inner, presence).prop_map(|(node, presence)| Child { node, presence });
+        let format = select(vec![Format::Oci, Format::Docker]);
+        (vec(child, 0..4), format, any::<bool>())
+            .prop_map(|(children, format, described)| index(children, format, described))
+    });
+    prop_oneof![2 => image, 1 => index].boxed()
+}
+
+/// Docker's lists hold no indexes.
+fn index(mut children: Vec<Child>, format: Format, described: bool) -> Node {
+    let nested = children.iter().any(|child| matches!(child.node, Node::Index(_)));
+    let format = if nested { Format::Oci } else { format };
+    for child in &mut children {
+        if matches!(child.node, Node::Index(_)) && child.presence == Presence::Attestation {
+            child.presence = Presence::Here;
+        }
+    }
+    Node::Index(Index { format, children, described })
+}

@@ -1,0 +1,14 @@
+//! What is generated: everything that an image can be, as far as a transport's claims let it in.
+
+mod containers;
+mod images;
+mod layers;
+mod locators;
+mod names;
+
+pub(crate) use containers::meaning;
+pub use containers::{containers, distinct};
+pub use images::{images, nodes, plain_images};
+pub use layers::{layers, sizes};
+pub use locators::locators;
+pub use names::{docker_names, names};

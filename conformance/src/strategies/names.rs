@@ -1,0 +1,53 @@
+//! Names of images.
+
+use proptest::prelude::*;
+use proptest::sample::select;
+use transship_core::{DockerName, ImageName};
+
+use crate::{Claims, Names};
+
+/// Names that a transport holds.
+pub fn names(claims: &Claims) -> BoxedStrategy<ImageName> {
+    match claims.names {
+        Names::Docker | Names::None => docker_names(),
+        Names::OciOrDocker => prop_oneof![2 => docker_names(), 1 => oci_names()].boxed(),
+        Names::AnyText => prop_oneof![2 => docker_names(), 1 => oci_names(), 1 => texts()].boxed(),
+    }
+}
+
+/// Docker names with a tag, canonical, from the whole grammar.
+pub fn docker_names() -> BoxedStrategy<ImageName> {
+    let domain = select(vec![
+        "docker.io/library/",
+        "docker.io/some/",
+        "quay.example/",
+        "localhost/",
+        "localhost:5000/a/",
+        "[::1]:5000/",
+        "UPPER.example:80/",
+        "127.0.0.1/",
+    ]);
+    let path = "[a-z0-9]{1,3}((\\.|_|__|-{1,3})[a-z0-9]{1,2}){0,2}(/[a-z0-9]{1,3}){0,2}";
+    let tag = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,4}";
+    (domain, path, tag)
+        .prop_filter_map("a docker name", |(domain, path, tag)| {
+            let name = DockerName::parse(&format!("{domain}{path}:{tag}")).ok()?;
+            Some(ImageName::from(&name))
+        })
+        .boxed()
+}
+
+/// Names of the OCI layout's grammar.
+fn oci_names() -> BoxedStrategy<ImageName> {
+    "[A-Za-z0-9]{1,3}((-|\\.|_|:|@|\\+|--)[A-Za-z0-9]{1,3}){0,2}(/[A-Za-z0-9]{1,3}){0,1}"
+        .prop_filter_map("a name", |text| {
+            // A digest after an @ is none of the grammar's business, but of the reference's.
+            let digest = text.contains("sha256:") || text.contains("sha512:");
+            if digest { None } else { ImageName::new(&text).ok() }
+        })
+        .boxed()
+}
+
+fn texts() -> BoxedStrategy<ImageName> {
+    "[^\\p{C}]{1,8}".prop_filter_map("a name", |text| ImageName::new(&text).ok()).boxed()
+}

@@ -1,0 +1,34 @@
+//! The laws of the conformance kit.
+#![allow(clippy::expect_used, reason = "tests")]
+
+use std::sync::Arc;
+
+use transship_conformance::{Append, Claims, Deletion, Fixture, Holds, Names, Place, Writers};
+use transship_core::Transport;
+use transship_directory::Directory;
+
+#[derive(Debug)]
+struct Folders;
+
+impl Fixture for Folders {
+    fn transport(&self) -> Arc<dyn Transport> {
+        Arc::new(Directory::new())
+    }
+
+    fn place(&self) -> std::io::Result<Place> {
+        Place::in_folder("image")
+    }
+
+    fn claims(&self) -> Claims {
+        Claims {
+            names: Names::None,
+            holds: Holds::One,
+            append: Append::Refused,
+            writers: Writers::One,
+            deletion: Deletion::None,
+            ..Claims::default()
+        }
+    }
+}
+
+transship_conformance::conformance!(Folders);

@@ -1,0 +1,39 @@
+//! The laws of the conformance kit.
+#![allow(clippy::expect_used, reason = "tests")]
+
+use std::sync::Arc;
+
+use transship_conformance::{
+    Append, Artifacts, Claims, Deletion, Fixture, Indexes, Layers, Manifests, Names, Place, Writers,
+};
+use transship_core::Transport;
+use transship_docker_archive::DockerArchive;
+
+#[derive(Debug)]
+struct Archives;
+
+impl Fixture for Archives {
+    fn transport(&self) -> Arc<dyn Transport> {
+        Arc::new(DockerArchive::new())
+    }
+
+    fn place(&self) -> std::io::Result<Place> {
+        Place::in_folder("images.tar")
+    }
+
+    fn claims(&self) -> Claims {
+        Claims {
+            manifests: Manifests::Rebuilt,
+            names: Names::Docker,
+            indexes: Indexes::Refused,
+            layers: Layers::Plain,
+            artifacts: Artifacts::Refused,
+            append: Append::Refused,
+            writers: Writers::One,
+            deletion: Deletion::None,
+            ..Claims::default()
+        }
+    }
+}
+
+transship_conformance::conformance!(Archives);

@@ -1,0 +1,64 @@
+//! The laws of the conformance kit, for layouts in folders and in tars.
+#![allow(clippy::expect_used, reason = "tests")]
+
+use std::sync::Arc;
+
+use transship_conformance::{
+    Abandoned, Append, Claims, Deletion, Fixture, Nameless, Names, Place, Taken, Untagged, Writers,
+};
+use transship_core::Transport;
+use transship_oci_layout::{OciArchive, OciLayout};
+
+/// What holds of both.
+fn layouts() -> Claims {
+    Claims {
+        names: Names::OciOrDocker,
+        untagged: Untagged::One,
+        nameless: Nameless::Goes,
+        taken: Taken::InItsPlace,
+        deletion: Deletion::None,
+        ..Claims::default()
+    }
+}
+
+#[derive(Debug)]
+struct Folders;
+
+impl Fixture for Folders {
+    fn transport(&self) -> Arc<dyn Transport> {
+        Arc::new(OciLayout::new())
+    }
+
+    fn place(&self) -> std::io::Result<Place> {
+        Place::in_folder("layout")
+    }
+
+    fn claims(&self) -> Claims {
+        Claims { abandoned: Abandoned::Blobs, ..layouts() }
+    }
+}
+
+#[derive(Debug)]
+struct Archives;
+
+impl Fixture for Archives {
+    fn transport(&self) -> Arc<dyn Transport> {
+        Arc::new(OciArchive::new())
+    }
+
+    fn place(&self) -> std::io::Result<Place> {
+        Place::in_folder("layout.tar")
+    }
+
+    fn claims(&self) -> Claims {
+        Claims { append: Append::Refused, writers: Writers::One, ..layouts() }
+    }
+}
+
+mod oci {
+    transship_conformance::conformance!(super::Folders);
+}
+
+mod oci_archive {
+    transship_conformance::conformance!(super::Archives);
+}
