@@ -48,11 +48,6 @@ impl Written {
         Ok(Self { name: name.clone(), reference, containerd })
     }
 
-    /// The name that an entry written with it has.
-    pub(crate) fn full(&self) -> &str {
-        self.containerd.as_deref().or(self.reference.as_deref()).unwrap_or_default()
-    }
-
     /// Gives an entry this name, and no other.
     pub(crate) fn put_on(&self, entry: &mut Descriptor) {
         strip(entry);
@@ -100,7 +95,7 @@ mod tests {
             written.put_on(&mut entry);
             assert_eq!(entry.annotation(REF_NAME), reference, "{name}");
             assert_eq!(entry.annotation(CONTAINERD_NAME), containerd, "{name}");
-            assert_eq!(full_name(&entry), Some(written.full()), "{name}");
+            assert_eq!(full_name(&entry), containerd.or(reference), "{name}");
         }
         assert!(Written::new(&ImageName::new("a b").unwrap()).is_err());
     }

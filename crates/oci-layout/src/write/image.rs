@@ -1,6 +1,6 @@
 //! [`NewImage`]: an image that was committed, and how it is entered in `index.json`.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use transship_archive::layout::LayoutIndex;
 use transship_core::{Descriptor, Error, ErrorKind, Result};
@@ -40,17 +40,48 @@ pub(crate) fn enter_all(
     images.iter().try_for_each(|image| entering.image(image, &is_referrer))
 }
 
-/// An index being changed, and what is in it already: thousands of images are entered without searching for each.
+/// An index being changed, and where in it what is: thousands of images are entered without searching for each.
 struct Entering<'a> {
     index: &'a mut LayoutIndex,
-    names: HashSet<String>,
-    digests: HashSet<String>,
+    /// The positions of entries by their name; without one, by their digest.
+    places: HashMap<Key, Vec<usize>>,
+    /// How many entries have a digest.
+    digests: HashMap<String, usize>,
+}
+
+#[derive(PartialEq, Eq, Hash)]
+enum Key {
+    Name(String),
+    Nameless(String),
+}
+
+impl Key {
+    fn of(entry: &Descriptor) -> Self {
+        match full_name(entry) {
+            Some(name) => Self::Name(name.to_owned()),
+            None => Self::Nameless(entry.digest.to_string()),
+        }
+    }
 }
 
 impl<'a> Entering<'a> {
     fn new(index: &'a mut LayoutIndex) -> Self {
-        let (names, digests) = known(index);
-        Self { index, names, digests }
+        let mut this = Self { index, places: HashMap::new(), digests: HashMap::new() };
+        this.look();
+        this
+    }
+
+    fn look(&mut self) {
+        self.places.clear();
+        self.digests.clear();
+        for (at, entry) in self.index.entries().iter().enumerate() {
+            self.places.entry(Key::of(entry)).or_default().push(at);
+            *self.digests.entry(entry.digest.to_string()).or_default() += 1;
+        }
+    }
+
+    fn is_listed(&self, entry: &Descriptor) -> bool {
+        self.digests.get(entry.digest.as_ref()).is_some_and(|count| *count > 0)
     }
 
     fn image(
@@ -58,17 +89,17 @@ impl<'a> Entering<'a> {
         image: &NewImage,
         is_referrer: &dyn Fn(&Descriptor) -> Result<bool>,
     ) -> Result<()> {
-        if image.names.is_empty() && !self.digests.contains(image.entry.digest.as_ref()) {
+        if image.names.is_empty() && !self.is_listed(&image.entry) {
             self.check_nameless(is_referrer)?;
             self.push(image.entry.clone());
         }
         for name in &image.names {
             let mut entry = image.entry.clone();
             name.put_on(&mut entry);
-            self.take_over(entry, name.full());
+            self.take_over(entry);
         }
         for referrer in &image.referrers {
-            if !self.digests.contains(referrer.digest.as_ref()) {
+            if !self.is_listed(referrer) {
                 let mut entry = referrer.clone();
                 strip(&mut entry);
                 self.push(entry);
@@ -78,32 +109,34 @@ impl<'a> Entering<'a> {
     }
 
     fn push(&mut self, entry: Descriptor) {
-        self.names.extend(full_name(&entry).map(str::to_owned));
-        self.digests.insert(entry.digest.to_string());
+        self.places.entry(Key::of(&entry)).or_default().push(self.index.entries().len());
+        *self.digests.entry(entry.digest.to_string()).or_default() += 1;
         self.index.push(entry);
     }
 
     /// Puts an entry in the place of the first that has its name; the others that have it go, and nameless ones of the
     /// same image, too.
-    fn take_over(&mut self, entry: Descriptor, name: &str) {
-        if !self.names.contains(name) && !self.digests.contains(entry.digest.as_ref()) {
-            return self.push(entry);
-        }
-        let gives_way = |old: &Descriptor| match full_name(old) {
-            Some(full) => full == name,
-            None => old.digest == entry.digest,
-        };
-        let Some(first) = self.index.entries().iter().position(gives_way) else {
-            return self.push(entry);
-        };
-        self.index.retain(|at, old| at <= first || !gives_way(old));
-        let old = &self.index.entries()[first];
-        let entry = if old.digest == entry.digest { merged(old, entry) } else { entry };
-        if *old != entry {
+    fn take_over(&mut self, entry: Descriptor) {
+        let name = Key::of(&entry);
+        let nameless = Key::Nameless(entry.digest.to_string());
+        let places = [&name, &nameless].into_iter().filter_map(|key| self.places.get(key));
+        let places: BTreeSet<usize> = places.flatten().copied().collect();
+        let Some(&first) = places.first() else { return self.push(entry) };
+        let old = self.index.entries()[first].clone();
+        if old.digest == entry.digest {
+            let both = merged(&old, entry);
+            if both != old {
+                self.index.replace(first, both);
+            }
+        } else {
+            *self.digests.entry(old.digest.to_string()).or_default() -= 1;
+            *self.digests.entry(entry.digest.to_string()).or_default() += 1;
             self.index.replace(first, entry);
         }
-        // What went may have been the last of its name or digest.
-        (self.names, self.digests) = known(self.index);
+        if places.len() > 1 || Key::of(&old) != name {
+            self.index.retain(|at, _| at == first || !places.contains(&at));
+            self.look();
+        }
     }
 
     /// Refuses a nameless image beside another one.
@@ -115,15 +148,6 @@ impl<'a> Entering<'a> {
         }
         Ok(())
     }
-}
-
-/// The names and digests in an index.
-fn known(index: &LayoutIndex) -> (HashSet<String>, HashSet<String>) {
-    let entries = index.entries();
-    (
-        entries.iter().filter_map(full_name).map(str::to_owned).collect(),
-        entries.iter().map(|entry| entry.digest.to_string()).collect(),
-    )
 }
 
 /// The same image again: what was known of it stays, what is known better now changes.
@@ -206,6 +230,23 @@ mod tests {
         let [entry] = index.entries() else { panic!("{index:?}") };
         assert_eq!(entry.annotation("theirs"), Some("1"));
         assert!(entry.platform.is_some() && entry.other.contains_key("field"));
+    }
+
+    #[test]
+    fn all_that_has_a_name_gives_way() {
+        let mut index = LayoutIndex::new();
+        for old in [image("a", &["x"]), image("bb", &["y"]), image("ccc", &["x"])] {
+            let mut entry = old.entry.clone();
+            old.names[0].put_on(&mut entry);
+            index.push(entry);
+        }
+        index.push(image("dddd", &[]).entry);
+        enter_them(&mut index, &[image("dddd", &["x", "y"]), image("dddd", &[])]).unwrap();
+        let expected = [("x", 4), ("y", 4)];
+        assert_eq!(listed(&index), expected.map(|(n, s)| (n.to_owned(), s)));
+        enter_them(&mut index, &[image("a", &["x", "y"]), image("dddd", &[])]).unwrap();
+        let expected = [("x", 1), ("y", 1), ("-", 4)];
+        assert_eq!(listed(&index), expected.map(|(n, s)| (n.to_owned(), s)));
     }
 
     #[test]
