@@ -9,7 +9,7 @@
 //!
 //! What it prints is described in [`transship::manual::command`].
 //!
-//! What was typed ([`args`]) becomes what is meant (a [`session`](mod@session), references), which a command runs.
+//! What was typed (`args`) becomes what is meant (a `session`, references), which a command runs (`commands`).
 
 mod args;
 mod commands;

@@ -113,12 +113,12 @@ fn tar(mut file: File, path: &Path) -> Result<&'static str> {
     };
     match found {
         Ok(Found::Index) => Ok("oci-archive"),
-        Ok(Found::Nothing) => Err(Error::new(
+        Ok(Found::Nothing) if !start.is_empty() => Err(Error::new(
             ErrorKind::Corrupt,
             "this archive has neither an index.json nor a manifest.json: no image is in it",
         )),
-        // Of a broken one, the transport says better what is wrong with it, and where.
-        Ok(Found::Manifest) | Err(_) => Ok("docker-archive"),
+        // Of an empty or broken one, the transport says better what is wrong with it, and where.
+        Ok(Found::Manifest | Found::Nothing) | Err(_) => Ok("docker-archive"),
     }
 }
 

@@ -234,7 +234,7 @@ async fn goldens_are_read_as_others_read_them() {
 #[tokio::test]
 async fn containers_and_back() {
     let mut bench = Bench::new();
-    for view in views(&bench.dir.path().to_owned()) {
+    for view in views(bench.dir.path()) {
         let from = bench.parse(&view.reference);
         if from.scheme() == "dir" {
             continue;
@@ -260,7 +260,7 @@ async fn containers_and_back() {
 #[tokio::test]
 async fn each_image_through_a_folder() {
     let mut bench = Bench::new();
-    for view in views(&bench.dir.path().to_owned()) {
+    for view in views(bench.dir.path()) {
         let from = bench.parse(&view.reference);
         for source in bench.open_all(&from).await {
             let mut wanted = facts(&*source).await;
@@ -282,7 +282,7 @@ async fn each_image_through_a_folder() {
 #[tokio::test]
 async fn manifests_that_need_not_change_keep_their_digests() {
     let mut bench = Bench::new();
-    for view in views(&bench.dir.path().to_owned()) {
+    for view in views(bench.dir.path()) {
         let from = bench.parse(&view.reference);
         if from.scheme() == "dir" {
             continue;

@@ -1,1 +1,169 @@
-//! The command `transship`: what it prints, for people and as JSON.
+//! The command `transship`: what it takes, and what it prints, for people and as JSON.
+//!
+//! Results go to stdout, all else to stderr. `--json` prints exactly one JSON value on stdout, also when an image is found
+//! wrong; on a failure there is none, and the exit code and stderr tell. Fields are in `snake_case`; more may be added, none
+//! is renamed or removed within a major version. Digests, names, platforms and references are texts as they are typed.
+//!
+//! # Places
+//!
+//! A place is a reference, `TRANSPORT:PLACE` (see [`formats`](super::formats)). Beside that the command takes
+//!
+//! - a path that exists, with a name, `@INDEX` or `@sha256:...` behind it or not. It is looked at: a folder with `oci-layout`
+//!   is `oci:`, a folder with the `version` file of such an image is `dir:`, a tar (plain or compressed) with `index.json` is
+//!   `oci-archive:`, with `manifest.json` alone `docker-archive:`;
+//! - `-`, which as a source is looked at in the same way, and as a destination is `docker-archive:-`. What comes from a pipe is
+//!   put into an unnamed file in `--tmpdir`, else `$TMPDIR`, else `/var/tmp`, once; a redirected file is read where it is.
+//!
+//! # Exit codes
+//!
+//! | code | meaning | kinds of error |
+//! |---|---|---|
+//! | 0 | done, or nobody reads the output any more | |
+//! | 1 | failed | all others |
+//! | 2 | the command line or a reference is wrong | `InvalidReference` |
+//! | 3 | an image, blob or place was not found | `NotFound` |
+//! | 4 | something read is corrupt, malformed or over a limit; `verify` and `list` found something wrong | `Corrupt`, `LimitExceeded` |
+//! | 130 | interrupted by Ctrl-C (128 + the number of any signal) | |
+//!
+//! An error is one line on stderr, `transship: ` and what was being done, to what, what was found and what was expected; the way
+//! out follows on a line of its own, `  hint: `. Control characters are escaped.
+//!
+//! Ctrl-C stops the work and cleans up: what was there stays as it was. A second Ctrl-C ends the process at once; what is left
+//! over then, the next writer to that place removes. `--deadline` does the same as the first Ctrl-C, with exit code 1.
+//!
+//! # Options of transports
+//!
+//! `-o SCHEME.KEY=VALUE` sets an option wherever that transport is used; `transship transports` lists the keys. For `copy`, each
+//! key is an option of its own too: `--src-KEY VALUE` and `--dest-KEY VALUE` set it for one side alone.
+//!
+//! # Progress
+//!
+//! `--progress auto` (the default) shows bars on a terminal and lines elsewhere; `--progress none` leaves results and warnings;
+//! `--quiet` leaves errors. With `--progress json` every line of stderr is a JSON object with a field `event`:
+//!
+//! | `event` | fields |
+//! |---|---|
+//! | `planned` | `images`, `blobs`, `bytes` |
+//! | `image_started` | `image` (its number, from 0), `source`, `destination` |
+//! | `blob_started` | `blob` (its number, from 0), `image`, `digest`, `media_type`, `size` |
+//! | `advanced` | `blob`, `bytes` more; after `retried` they count from 0 |
+//! | `retried` | `blob`, `why` |
+//! | `reused` | `blob`, `image`, `digest`, `size` |
+//! | `stored` | `blob`, `digest`, `size` |
+//! | `committed` | `image`, `digest`, `references` |
+//! | `warning` | `text`, and `image` where it is of one |
+//! | `finished`, `failed` (`kind`, `error`), `cancelled` | exactly one ends a transfer |
+//! | `error` | `kind`, `error`, `hint`: why the command failed; or `kind` and `signal`. It is the last line |
+//!
+//! Those of a transfer have its number, `transfer`. See [`EventKind`](crate::EventKind).
+//!
+//! # `copy`
+//!
+//! Copies one image, or several into one container. A source that holds several images and names none is refused, and the error
+//! lists them: `--all-images` copies all. An image without a new name keeps its names. Without `--platform`, of an index every
+//! platform that is present is copied; a destination that holds single images gets that of this machine. After success, stderr
+//! has for each image where it came from and where it is, its digest, what was lost, and which platforms were absent or left out.
+//! `--digestfile` gets the digests, one a line, in the order of the images.
+//!
+//! ```json
+//! {
+//!   "images": [{
+//!     "source": "docker-archive:a.tar:@0",
+//!     "destinations": ["oci:b:docker.io/library/x:1"],
+//!     "names": ["docker.io/library/x:1"],
+//!     "source_digest": "sha256:..", "source_media_type": "application/vnd.oci.image.manifest.v1+json",
+//!     "digest": "sha256:..", "media_type": "application/vnd.oci.image.manifest.v1+json",
+//!     "platforms": { "copied": ["linux/amd64"], "absent": [], "skipped": [] },
+//!     "lost": [], "warnings": []
+//!   }],
+//!   "blobs_moved": 3, "blobs_reused": 0, "bytes_read": 8501, "bytes_written": 8501
+//! }
+//! ```
+//!
+//! With `--dry-run`, each of `images` has `source`, `destination`, `names`, `source_digest`, `source_media_type`, `media_type`,
+//! `digest_kept`, `platforms`, `lost`, `warnings`, and `blobs`: `digest`, `media_type`, `size` and `fate`, which is `moved`,
+//! `reused`, `left_out`, or `changed` with `to` (`plain`, `gzip`, `zstd`).
+//!
+//! # `list`
+//!
+//! The images of a place in stored order, without reading layers. An image that cannot be read is listed with its `error`, and
+//! the exit code is 4. `digest` is `null` where none is stored and one would have to be made; `image_id` is `null` for an index.
+//!
+//! ```json
+//! {
+//!   "reference": "docker-archive:a.tar",
+//!   "images": [{
+//!     "index": 0, "reference": "docker-archive:a.tar:@0",
+//!     "names": ["docker.io/library/x:1"], "raw_names": ["x:1"],
+//!     "digest": null, "media_type": null, "image_id": "sha256:..",
+//!     "platforms": ["linux/amd64"], "size": 6144,
+//!     "warnings": [], "error": null
+//!   }]
+//! }
+//! ```
+//!
+//! # `inspect`
+//!
+//! What an image is made of. `--raw` prints its manifest and `--config` its config, byte for byte. Of an index, `--platform`
+//! chooses an image; without it the index itself is shown, and `--config` is that of the image for this machine.
+//!
+//! ```json
+//! {
+//!   "reference": "oci:b:x", "names": ["x"],
+//!   "root_digest": "sha256:..", "digest": "sha256:..", "media_type": "..", "size": 527,
+//!   "annotations": {}, "subject": null,
+//!   "kind": "image",
+//!   "image_id": "sha256:..", "platform": "linux/amd64", "created": "2026-11-22T09:56:13Z",
+//!   "layers": [{ "digest": "sha256:..", "media_type": "..", "size": 2560, "annotations": {}, "diff_id": "sha256:.." }],
+//!   "layers_size": 2560,
+//!   "config": {}
+//! }
+//! ```
+//!
+//! `root_digest` is that of what the reference names, and differs from `digest` when an image of an index was chosen. `config` is
+//! the whole config as it stands. `kind` may also be
+//!
+//! - `"index"`, with `manifests`: `digest`, `media_type`, `size`, `platform`, `present`, `attestation`, `annotations`, those of
+//!   nested indexes in their place;
+//! - `"artifact"`, with `artifact_type`, `config` (`digest`, `media_type`, `size`, `annotations`), `layers`, `layers_size`.
+//!
+//! # `verify`
+//!
+//! Reads images again and checks everything that can be reached: that it is there, digests, sizes, that configs are configs, that
+//! there are as many diff IDs as layers, and the diff ID of each layer. A place without a selector stands for all its images.
+//! Absent images of a sparse index, and layers that are not to be distributed, are told and are no fault. The exit code is 4 when
+//! anything is wrong.
+//!
+//! ```json
+//! {
+//!   "ok": false,
+//!   "images": [{
+//!     "ok": false, "reference": "oci:b@sha256:..", "names": ["x"], "digest": "sha256:..",
+//!     "checked": { "manifests": 1, "blobs": 2, "bytes": 4132 },
+//!     "absent": [], "warnings": [],
+//!     "problems": [{ "what": "layer 1 of 2", "digest": "sha256:..", "kind": "corrupt", "error": ".." }]
+//!   }]
+//! }
+//! ```
+//!
+//! # `reference`
+//!
+//! Parses a reference without opening anything. The canonical text stands alone on the first line; the same image has the same
+//! text, whatever was typed.
+//!
+//! ```json
+//! { "reference": "docker-archive:a.tar:docker.io/library/x:1", "transport": "docker-archive", "locator": "a.tar:docker.io/library/x:1" }
+//! ```
+//!
+//! # `transports`
+//!
+//! `images` is `one` or `several`; `existing`, what writing does with a place that is there, is `refused`, `replaced` or `joined`.
+//!
+//! ```json
+//! { "transports": [{ "scheme": "dir", "syntax": "PATH", "images": "one", "existing": "replaced", "options": [] }] }
+//! ```
+//!
+//! # `completions`, `man`
+//!
+//! `transship completions bash|zsh|fish|elvish|powershell` prints a script. `transship man DIR` writes one page for each command
+//! into a folder, and without one prints the main page. Both come from the definitions that `--help` comes from.

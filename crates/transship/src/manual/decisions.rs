@@ -1,1 +1,41 @@
-//! Decision records: where the first design was changed, or left something open, and why.
+//! Decision records: where the first design was changed or left something open, and why. Newest last.
+//!
+//! # 1. A source says the names of its image
+//!
+//! [`ImageSource::names`](crate::ImageSource::names) was not in the first design. An image that is copied alone to a place without a
+//! name keeps its names, and only the source knows them. Names are no part of the manifest, so they cannot be read from there.
+//!
+//! # 2. A destination says which names it took
+//!
+//! Names that were only fallbacks are taken as far as a place can hold them. The report has to say which were lost, and guessing from
+//! the text of references would be wrong for every transport that rewrites names.
+//!
+//! # 3. An archive entry has details beside it
+//!
+//! [`ArchiveReader::details`](crate::ArchiveReader::details) gives digest, image ID, platforms and size of one entry. They cost a read
+//! for each image, and most callers of `entries` do not want them: an archive may have thousands of images.
+//!
+//! # 4. Verifying is the engine's, not a copy to nowhere
+//!
+//! A copy stops at the first error and checks what the destination needs. [`Verifier`](crate::Verifier) goes on and lists everything. It
+//! knows a blob that it has read by where its bytes are, not by its digest alone: an archive may keep two files for which it claims one
+//! digest, and the second has to be read too.
+//!
+//! # 5. Standard input becomes a file
+//!
+//! To look at `-`, the command has to read it, and the transport has to read it again. What came from a pipe is spooled to an unnamed file
+//! that then replaces the process's standard input, so that transports need no second way in, and nothing is spooled twice.
+//!
+//! # 6. Options of transports are real options
+//!
+//! `--src-KEY` and `--dest-KEY` are made from what the linked transports registered, so that help, completions and errors know them. `-o` sets
+//! an option for both sides, and names the transport.
+//!
+//! # 7. `verify` and `list` exit with 4 when something is wrong with one image of many
+//!
+//! They do the rest first. A script that only looks at the exit code must not take half a result for a whole one.
+//!
+//! # 8. A closed pipe is success
+//!
+//! `transship list .. | head` ends with 0 and says nothing: what the reader wanted was written. A copy to a closed pipe fails: an
+//! archive that nobody has received was not copied.
