@@ -122,16 +122,28 @@ pub(crate) fn jobs(options: &TransferOptions) -> usize {
     options.jobs.map_or_else(|| (threads().get() * 2).min(8), NonZeroUsize::get)
 }
 
+/// How many threads an encoder may have: more of them need memory, and the disk is no faster.
+const ENCODER_THREADS: NonZeroUsize = NonZeroUsize::new(4).unwrap();
+
 fn threads() -> NonZeroUsize {
     std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
-/// How many layers may change form at once, counted in shares of memory.
-const CHANGING: usize = 4;
+/// How many layers may change form at once, counted in shares of memory: about 10 MiB each.
+const CHANGING: u32 = 4;
 
-/// An encoder has threads of its own, and buffers for each; more encoders at once only need more memory.
-fn share(to: LayerForm) -> u32 {
-    if to == LayerForm::Plain { 1 } else { 2 }
+/// A layer of at most so many bytes needs little memory, and is compressed on one thread.
+const SMALL: u64 = 4 << 20;
+
+/// An encoder has threads of its own, and buffers for each. One or two keep all processors busy; more of them at once
+/// would only need more memory.
+fn share(work: &Work, to: LayerForm) -> u32 {
+    match to {
+        LayerForm::Plain => 1,
+        _ if work.source.size <= SMALL => 1,
+        _ if threads() <= ENCODER_THREADS => CHANGING,
+        _ => CHANGING / 2,
+    }
 }
 
 impl Mover {
@@ -148,9 +160,9 @@ impl Mover {
             tell,
             compress: options.compress,
             jobs,
-            threads: threads(),
+            threads: threads().min(ENCODER_THREADS),
             on_their_way: Semaphore::new(jobs),
-            changing: Semaphore::new(CHANGING),
+            changing: Semaphore::new(CHANGING as usize),
             cells: Mutex::new(cells),
             counts: Counts::default(),
         }
@@ -215,7 +227,9 @@ impl Mover {
             return Ok(stored);
         }
         let _change = match work.key.to {
-            Some(to) => Some(self.changing.acquire_many(share(to)).await.map_err(|_| cancelled())?),
+            Some(to) => {
+                Some(self.changing.acquire_many(share(work, to)).await.map_err(|_| cancelled())?)
+            }
             None => None,
         };
         let Descriptor { digest, media_type, size, .. } = work.source.clone();
