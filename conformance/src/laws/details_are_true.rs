@@ -13,7 +13,7 @@ use crate::{Held, Law};
 pub(crate) const LAW: Law = Law {
     name: "details_are_true",
     sentence: "What a listing says of an image without reading its layers is what reading it says.",
-    promises: &["They are what reading the image would say."],
+    promises: &["What it says is what reading the image would say."],
     not_claimed: containers,
     cost: 2,
     check,

@@ -16,7 +16,7 @@ use crate::{Append, Broken, Claims, Held, Law, Names, Writers};
 pub(crate) const LAW: Law = Law {
     name: "many_writers_lose_nothing",
     sentence: "Many who write to one place at once lose nothing: each image is there, whole, under its name.",
-    promises: &["Any number may write to one container at once; none loses another's image."],
+    promises: &["Any number may append to one container at once; none loses another's image."],
     not_claimed,
     cost: 2,
     check,

@@ -38,6 +38,7 @@ laws! { $
     a_committed_image_reads_back_equal
     every_door_gives_the_same_bytes
     reading_changes_nothing
+    what_is_asked_for_is_held_to_its_descriptor
     what_is_missing_is_not_found
     wrong_bytes_are_refused
     a_failing_body_fails_with_its_cause

@@ -15,7 +15,7 @@ use crate::{Held, Law};
 pub(crate) const LAW: Law = Law {
     name: "shared_blobs_are_stored_once",
     sentence: "A blob that images of a container share is there once.",
-    promises: &["Its images share blobs; they share no names."],
+    promises: &["A blob that images share is stored once."],
     not_claimed: |claims| containers(claims).or_else(|| files(claims)),
     cost: 4,
     check,

@@ -36,6 +36,8 @@ pub trait ArchiveReader: fmt::Debug + Send + Sync {
     fn entries(&self) -> &[ArchiveEntry];
 
     /// What is known of an image without reading its layers.
+    ///
+    /// - What it says is what reading the image would say.
     async fn details(&self, entry: &ArchiveEntry) -> Result<EntryDetails>;
 
     /// Opens one of its images. The source may outlive the reader.
@@ -81,6 +83,7 @@ pub struct EntryDetails {
 
 /// A container being written. Its images share blobs; they share no names.
 ///
+/// - A blob that images share is stored once.
 /// - Dropped without [`finish`](Self::finish), it leaves what was there as it was.
 #[async_trait]
 pub trait ArchiveWriter: fmt::Debug + Send + Sync {
@@ -92,6 +95,7 @@ pub trait ArchiveWriter: fmt::Debug + Send + Sync {
     ///
     /// - Images are kept in the order of their commits.
     /// - A name that an earlier image has is taken over.
+    /// - An image that is there already gets the names in addition.
     async fn image(&self, names: &[ImageName]) -> Result<Box<dyn ImageDestination + '_>>;
 
     /// Writes the table of contents and puts the container in place. Where

@@ -41,6 +41,7 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// - The image's names are fixed here: the one in the reference and those of the options. Names beyond what
     ///   [`Accepts`](crate::Accepts) says are refused with `Unsupported`.
     /// - `AlreadyExists` when the mode is [`Create`](WriteMode::Create) and the container is there.
+    /// - Any number may append to one container at once; none loses another's image.
     async fn destination(
         &self,
         at: &Reference,

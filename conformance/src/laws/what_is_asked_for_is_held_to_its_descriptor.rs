@@ -1,0 +1,88 @@
+//! Bytes that are asked for by a descriptor of another size or digest are refused through every door, never given.
+
+use futures_util::StreamExt;
+use transship_core::{
+    Body, Descriptor, ErrorKind, ImageSource, Result, WriteMode, run_blocking, sha256,
+};
+
+use super::{all, fails};
+use crate::lab::Lab;
+use crate::model::Image;
+use crate::runner::Kit;
+use crate::seen::LIMIT;
+use crate::strategies::plain_images;
+use crate::{Held, Law};
+
+pub(crate) const LAW: Law = Law {
+    name: "what_is_asked_for_is_held_to_its_descriptor",
+    sentence: "Bytes that are asked for by a descriptor of another size or digest are refused through every door, never given.",
+    promises: &[
+        "The [`Body`] holds the bytes to the descriptor's digest and size.",
+        "`Corrupt` if its bytes are not what the descriptor says.",
+    ],
+    not_claimed: all,
+    cost: 2,
+    check,
+};
+
+fn check(kit: &Kit) -> Held {
+    kit.each(plain_images(kit.claims()), |lab, image| lab.step(one(lab, image)))
+}
+
+async fn one(lab: &Lab, image: &Image) -> Held {
+    let built = image.build()?;
+    let committed = lab.write(&built, WriteMode::Create, &[]).await?;
+    let source = lab.source(&committed.references[0]).await?;
+    let mut root = source.root().await?.descriptor().clone();
+    root.size += 1;
+    let kinds = [ErrorKind::Corrupt, ErrorKind::NotFound];
+    fails(source.manifest(&root).await, &kinds, &[], "asking for the root with another size")?;
+    for blob in &built.blobs {
+        let mut longer = blob.descriptor.clone();
+        longer.size += 1;
+        every_door(&*source, &longer).await?;
+        if blob.descriptor.size > 0 {
+            let mut shorter = blob.descriptor.clone();
+            shorter.size -= 1;
+            every_door(&*source, &shorter).await?;
+        }
+    }
+    let mut other = built.blobs[0].descriptor.clone();
+    other.digest = sha256(b"other");
+    every_door(&*source, &other).await
+}
+
+async fn every_door(source: &dyn ImageSource, of: &Descriptor) -> Held {
+    let kinds = [ErrorKind::Corrupt, ErrorKind::NotFound];
+    for door in [Door::Bytes, Door::Stream, Door::Chunks] {
+        let read = match source.blob(of).await {
+            Ok(body) => door.read(body).await,
+            Err(e) => Err(e),
+        };
+        let what = format!("asking for {} as {} B ({door:?})", of.digest, of.size);
+        fails(read, &kinds, &[], &what)?;
+    }
+    Ok(())
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Door {
+    Bytes,
+    Stream,
+    Chunks,
+}
+
+impl Door {
+    async fn read(self, body: Body) -> Result<()> {
+        match self {
+            Self::Bytes => body.bytes(LIMIT).await.map(|_| ()),
+            Self::Stream => {
+                let pieces: Vec<Result<bytes::Bytes>> = body.into_stream().collect().await;
+                pieces.into_iter().collect::<Result<Vec<_>>>().map(|_| ())
+            }
+            Self::Chunks => {
+                run_blocking(move |cancel| body.chunks(cancel)?.finish().map(|_| ())).await
+            }
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! [`BrokenReader`] and [`BrokenWriter`]: containers, with a mistake.
+
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use transship_core::{
+    ArchiveEntry, ArchiveReader, ArchiveWriter, Archives, Commit, EntryDetails, ErrorKind,
+    ImageDestination, ImageName, ImageSource, Manifest, ReadOptions, Reference, Result, Transport,
+    WriteMode, WriteOptions,
+};
+
+use crate::destination::BrokenDestination;
+use crate::fault::Fault;
+use crate::source::BrokenSource;
+use crate::transport::{Mutant, make_empty, place};
+
+#[async_trait]
+impl Archives for Mutant {
+    async fn read(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ArchiveReader>> {
+        let inner = match self.memory.archives().unwrap().read(at, how).await {
+            Err(e)
+                if self.fault == Fault::MissingPlaceIsEmpty && e.kind() == ErrorKind::NotFound =>
+            {
+                make_empty(&self.memory, at).await?;
+                self.memory.archives().unwrap().read(at, how).await?
+            }
+            inner => inner?,
+        };
+        let entries = self.listed(at, inner.entries().to_vec());
+        Ok(Box::new(BrokenReader { of: self.clone(), inner, entries }))
+    }
+
+    async fn write(&self, at: &Reference, how: &WriteOptions) -> Result<Box<dyn ArchiveWriter>> {
+        let mut how = how.clone();
+        let append = how.mode == Some(WriteMode::Append);
+        match (self.fault, how.mode) {
+            (Fault::AppendReplaces, Some(WriteMode::Append))
+            | (Fault::CreateReplaces, Some(WriteMode::Create)) => {
+                how.mode = Some(WriteMode::Replace);
+            }
+            _ => {}
+        }
+        if self.fault == Fault::AppendLosesTheFirst && append {
+            let first = self.memory.parse(&format!("{}#0", at.locator()))?;
+            let _ = self.memory.deletion().unwrap().delete(&first).await;
+        }
+        let inner = self.memory.archives().unwrap().write(at, &how).await?;
+        let (of, at) = (self.clone(), at.clone());
+        let (names, taken) = (Mutex::default(), Mutex::default());
+        Ok(Box::new(BrokenWriter { of, at, inner: Some(inner), names, taken }))
+    }
+}
+
+impl Mutant {
+    fn listed(&self, at: &Reference, mut entries: Vec<ArchiveEntry>) -> Vec<ArchiveEntry> {
+        match self.fault {
+            Fault::IndexOffByOne => {
+                for (number, entry) in entries.iter_mut().enumerate() {
+                    let text = format!("{}#{}", place(&self.memory, at).locator(), number + 1);
+                    entry.reference = self.memory.parse(&text).unwrap();
+                }
+            }
+            Fault::LastImageIsLost => drop(entries.pop()),
+            Fault::UntaggedIsHidden => entries.retain(|entry| !entry.names.is_empty()),
+            Fault::OrderIsReversed => entries.reverse(),
+            Fault::OnlyTheFirstName => {
+                for entry in &mut entries {
+                    entry.names.truncate(1);
+                    entry.raw_names.truncate(1);
+                }
+            }
+            Fault::AnEntryForEachName => {
+                let split = |entry: ArchiveEntry| vec![entry.clone(); entry.names.len().max(1)];
+                entries = entries.into_iter().flat_map(split).collect();
+            }
+            _ => {}
+        }
+        entries
+    }
+}
+
+#[derive(Debug)]
+struct BrokenReader {
+    of: Mutant,
+    inner: Box<dyn ArchiveReader>,
+    entries: Vec<ArchiveEntry>,
+}
+
+#[async_trait]
+impl ArchiveReader for BrokenReader {
+    fn reference(&self) -> &Reference {
+        self.inner.reference()
+    }
+
+    fn entries(&self) -> &[ArchiveEntry] {
+        &self.entries
+    }
+
+    async fn details(&self, entry: &ArchiveEntry) -> Result<EntryDetails> {
+        if self.of.fault == Fault::DetailsOfTheFirst {
+            return self.inner.details(&self.inner.entries()[0]).await;
+        }
+        let mut details = self.inner.details(entry).await?;
+        if self.of.fault == Fault::ImageIdIsTheManifests {
+            details.image_id = details.root.as_ref().map(|root| root.digest.clone());
+        }
+        Ok(details)
+    }
+
+    async fn open(&self, entry: &ArchiveEntry) -> Result<Box<dyn ImageSource>> {
+        let mut ours = entry.clone();
+        if let Some(real) = self.inner.entries().iter().find(|real| real.index == entry.index) {
+            ours.reference = real.reference.clone();
+        }
+        let inner = self.inner.open(&ours).await?;
+        Ok(Box::new(BrokenSource { of: self.of.clone(), at: ours.reference, inner }))
+    }
+}
+
+#[derive(Debug)]
+pub struct BrokenWriter {
+    of: Mutant,
+    at: Reference,
+    inner: Option<Box<dyn ArchiveWriter>>,
+    /// Those of the image before.
+    names: Mutex<Vec<ImageName>>,
+    taken: Mutex<Vec<ImageName>>,
+}
+
+#[async_trait]
+impl ArchiveWriter for BrokenWriter {
+    fn reference(&self) -> &Reference {
+        &self.at
+    }
+
+    async fn image(&self, names: &[ImageName]) -> Result<Box<dyn ImageDestination + '_>> {
+        let before = std::mem::replace(&mut *self.names.lock().unwrap(), names.to_vec());
+        let mut names = names.to_vec();
+        match self.of.fault {
+            Fault::NamesGoToTheNext => names = before,
+            Fault::NamesLeak if names.is_empty() => names = before,
+            Fault::FirstKeepsItsName => {
+                let mut taken = self.taken.lock().unwrap();
+                names.retain(|name| !taken.contains(name));
+                taken.extend(names.iter().cloned());
+            }
+            _ => {}
+        }
+        let inner = self.inner.as_ref().unwrap().image(&names).await?;
+        Ok(Box::new(BrokenDestination::new(self.of.clone(), self.at.clone(), names, inner)))
+    }
+
+    async fn finish(mut self: Box<Self>) -> Result<()> {
+        let inner = self.inner.take().unwrap();
+        if self.of.fault == Fault::FinishInTwoSteps {
+            make_empty(&self.of.memory, &self.at).await?;
+            tokio::task::yield_now().await;
+        }
+        if self.of.fault == Fault::DroppedImageLeavesItsName {
+            let orphans = std::mem::take(&mut *self.of.state.orphans.lock().unwrap());
+            if !orphans.is_empty() {
+                let nothing = Manifest::new(r#"{"schemaVersion":2,"manifests":[]}"#)?;
+                inner.image(&orphans).await?.commit(Commit::new(&nothing)).await?;
+            }
+        }
+        inner.finish().await
+    }
+}
+
+impl Drop for BrokenWriter {
+    fn drop(&mut self) {
+        if self.of.fault == Fault::DroppedWriterFinishes
+            && let Some(inner) = self.inner.take()
+        {
+            // In memory nothing has to be waited for.
+            let _ = futures_util::FutureExt::now_or_never(inner.finish());
+        }
+    }
+}

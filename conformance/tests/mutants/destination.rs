@@ -1,0 +1,321 @@
+//! [`BrokenDestination`]: writing an image, with a mistake.
+
+use std::sync::atomic::Ordering;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{FutureExt, StreamExt};
+use transship_core::{
+    Accepts, AcceptsLayers, AcceptsManifests, AcceptsNames, Body, Commit, Committed, Descriptor,
+    Document, Error, ErrorKind, Expect, ImageDestination, ImageName, Manifest, MediaType,
+    Reference, Result, Stored, Transport, WriteMode, WriteOptions,
+};
+
+use crate::fault::Fault;
+use crate::transport::{Mutant, folder, make_empty, place};
+
+const LIMIT: u64 = 1 << 30;
+
+#[derive(Debug)]
+pub struct BrokenDestination<'w> {
+    of: Mutant,
+    at: Reference,
+    names: Vec<ImageName>,
+    accepts: Accepts,
+    inner: Option<Box<dyn ImageDestination + 'w>>,
+    /// What a table that is too early says is there.
+    early: std::sync::Mutex<Vec<Stored>>,
+}
+
+impl<'w> BrokenDestination<'w> {
+    pub fn new(
+        of: Mutant,
+        at: Reference,
+        names: Vec<ImageName>,
+        inner: Box<dyn ImageDestination + 'w>,
+    ) -> Self {
+        let mut accepts = inner.accepts().clone();
+        match of.fault {
+            Fault::AcceptsTooLittle => {
+                accepts.manifests = AcceptsManifests::Only(vec![MediaType::ImageManifest]);
+            }
+            Fault::AcceptsTooMuch | Fault::RefusesAsCorrupt => {
+                accepts.layers = AcceptsLayers::PlainOnly;
+            }
+            Fault::NamesAreIgnored => accepts.names = AcceptsNames::None,
+            _ => {}
+        }
+        of.state.open.fetch_add(1, Ordering::SeqCst);
+        Self { of, at, names, accepts, inner: Some(inner), early: std::sync::Mutex::default() }
+    }
+
+    fn inner(&self) -> &(dyn ImageDestination + 'w) {
+        &**self.inner.as_ref().unwrap()
+    }
+
+    fn enter(&self, expect: &Expect) {
+        if let (Some(digest), Some(size)) = (&expect.digest, expect.size) {
+            self.early.lock().unwrap().push(Stored::new(digest.clone(), size));
+        }
+    }
+
+    async fn put(&self, expect: Expect, body: Body) -> Result<Stored> {
+        let fault = self.of.fault;
+        match fault {
+            Fault::PutChecksNothing => {
+                let bytes = unchecked(body).await?;
+                self.inner().put_blob(named(&expect, &bytes), Body::from_bytes(bytes)).await
+            }
+            Fault::PutChecksSizes => {
+                let size = expect.size.or(body.expected().size);
+                let bytes = unchecked(body).await?;
+                let mut only = Expect::anything();
+                only.size = size;
+                self.inner().put_blob(only, Body::from_bytes(bytes)).await
+            }
+            Fault::PutBelievesStreams if body.is_one_shot() => {
+                let bytes = unchecked(body).await?;
+                self.inner().put_blob(Expect::anything(), Body::from_bytes(bytes)).await
+            }
+            Fault::PutIgnoresTheBodysOwn => {
+                let bytes = unchecked(body).await?;
+                self.inner().put_blob(expect, Body::from_bytes(bytes)).await
+            }
+            Fault::PutRefusesAsUnexpected => {
+                let put = self.inner().put_blob(expect, body).await;
+                put.map_err(|e| Error::new(ErrorKind::Unexpected, e.to_string()))
+            }
+            Fault::FailedStreamHasEnded => {
+                let bytes = unchecked(body).await?;
+                self.inner().put_blob(Expect::anything(), Body::from_bytes(bytes)).await
+            }
+            Fault::FailedStreamIsCorrupt => {
+                let put = self.inner().put_blob(expect, body).await;
+                put.map_err(|e| Error::new(ErrorKind::Corrupt, e.to_string()))
+            }
+            _ => self.inner().put_blob(expect, body).await,
+        }
+    }
+}
+
+/// The digest that the bytes have, and nothing of what was expected.
+fn named(expect: &Expect, bytes: &Bytes) -> Expect {
+    let mut named = Expect::anything();
+    named.media_type.clone_from(&expect.media_type);
+    // As sha512 where that was asked for, so that the right bytes are found again.
+    let hasher = expect.hasher().map(|mut hasher| {
+        hasher.update(bytes);
+        hasher.finish()
+    });
+    named.digest = hasher.ok();
+    named
+}
+
+/// The bytes whatever they are, as far as they come.
+async fn unchecked(body: Body) -> Result<Bytes> {
+    if let Some(range) = body.file_range() {
+        let mut bytes = vec![0; usize::try_from(range.len()).unwrap()];
+        range.read_at(0, &mut bytes)?;
+        return Ok(bytes.into());
+    }
+    let size = body.size();
+    if let Some(bytes) = body.try_clone().filter(|_| size.is_some()) {
+        // In memory: the expectation fails only at its end.
+        let pieces: Vec<_> = bytes.into_stream().collect().await;
+        let all: Vec<u8> = pieces.into_iter().flatten().flatten().collect();
+        return Ok(all.into());
+    }
+    let pieces: Vec<_> = body.into_stream().collect().await;
+    Ok(pieces.into_iter().flatten().flatten().collect::<Vec<u8>>().into())
+}
+
+#[async_trait]
+impl ImageDestination for BrokenDestination<'_> {
+    fn reference(&self) -> &Reference {
+        self.inner().reference()
+    }
+
+    fn names(&self) -> &[ImageName] {
+        match self.of.fault {
+            Fault::CommitInTwoSteps => &self.names,
+            _ => self.inner().names(),
+        }
+    }
+
+    fn accepts(&self) -> &Accepts {
+        &self.accepts
+    }
+
+    async fn has(&self, want: &Expect) -> Result<Option<Stored>> {
+        let early =
+            self.early.lock().unwrap().iter().any(|s| Some(&s.digest) == want.digest.as_ref());
+        match (self.of.fault, &want.digest) {
+            (Fault::HasByExistence, Some(digest)) => {
+                let any = self.inner().has(&Expect::digest(digest.clone())).await?;
+                Ok(any.map(|found| Stored::new(digest.clone(), want.size.unwrap_or(found.size))))
+            }
+            (Fault::HasEverything, Some(digest)) => {
+                Ok(Some(Stored::new(digest.clone(), want.size.unwrap_or_default())))
+            }
+            (_, Some(digest)) if early => {
+                Ok(Some(Stored::new(digest.clone(), want.size.unwrap_or_default())))
+            }
+            _ => self.inner().has(want).await,
+        }
+    }
+
+    async fn put_blob(&self, expect: Expect, body: Body) -> Result<Stored> {
+        let state = &self.of.state;
+        match self.of.fault {
+            Fault::DroppedPutKeepsItsTurn if state.busy.swap(1, Ordering::SeqCst) == 1 => {
+                return Err(Error::new(ErrorKind::Unexpected, "another put has not ended"));
+            }
+            Fault::FailureSpoilsTheRest if state.busy.load(Ordering::SeqCst) == 1 => {
+                return Err(Error::new(ErrorKind::Unexpected, "an earlier put failed"));
+            }
+            Fault::RefusesAsCorrupt if is_compressed(&expect) => {
+                return Err(Error::new(ErrorKind::Corrupt, "it is no plain layer"));
+            }
+            Fault::PutEntersBeforeItChecks | Fault::DroppedPutIsThere => self.enter(&expect),
+            _ => {}
+        }
+        let body = self.mirror(&expect, body).await?;
+        let done = self.put(expect, body).await;
+        let spoils = self.of.fault == Fault::FailureSpoilsTheRest;
+        if !spoils || done.is_err() {
+            state.busy.store(usize::from(spoils), Ordering::SeqCst);
+        }
+        let mut stored = done?;
+        if self.of.fault == Fault::PutSaysNothing {
+            stored.size = 0;
+        }
+        Ok(stored)
+    }
+
+    async fn put_manifest(&self, manifest: &Manifest) -> Result<()> {
+        self.inner().put_manifest(manifest).await
+    }
+
+    async fn commit(mut self: Box<Self>, what: Commit<'_>) -> Result<Committed> {
+        let inner = self.inner.take().unwrap();
+        let missing = children(what.root);
+        let config = missing.first().cloned().into_iter().collect::<Vec<_>>();
+        let all: Vec<Descriptor> = what.absent.iter().chain(&missing).cloned().collect();
+        let without: Vec<Descriptor> = what.absent.iter().chain(&config).cloned().collect();
+        let mut committed = match self.of.fault {
+            Fault::CommitChecksNothing => {
+                inner.commit(Commit::new(what.root).without(&all)).await?
+            }
+            Fault::CommitForgetsTheConfig => {
+                inner.commit(Commit::new(what.root).without(&without)).await?
+            }
+            Fault::CommitInTwoSteps => self.in_two_steps(inner, what).await?,
+            Fault::DroppedCommitKeepsItsLock => self.locked(inner, what).await?,
+            Fault::BusyIsDone if self.of.state.open.load(Ordering::SeqCst) > 1 => {
+                Committed::new(what.root.descriptor().clone(), vec![inner.reference().clone()])
+            }
+            _ => inner.commit(what).await?,
+        };
+        match self.of.fault {
+            Fault::CommitGivesThePlace => {
+                committed.references = vec![place(&self.of.memory, &self.at)];
+            }
+            Fault::CommitGivesTheConfig => {
+                committed.descriptor = config.into_iter().next().unwrap_or(committed.descriptor);
+            }
+            Fault::BytesHoldACounter => {
+                let number = self.of.state.counter.fetch_add(1, Ordering::Relaxed).to_string();
+                std::fs::write(folder(&self.at).unwrap().join("index"), number).unwrap();
+            }
+            _ => {}
+        }
+        Ok(committed)
+    }
+}
+
+/// The config and the layers, or the manifests.
+fn children(root: &Manifest) -> Vec<Descriptor> {
+    match root.document().unwrap() {
+        Document::Image(image) => std::iter::once(image.config).chain(image.layers).collect(),
+        Document::Index(index) => index.manifests,
+        _ => Vec::new(),
+    }
+}
+
+fn is_compressed(expect: &Expect) -> bool {
+    let text = expect.media_type.as_ref().map(ToString::to_string).unwrap_or_default();
+    text.ends_with("gzip") || text.ends_with("zstd")
+}
+
+impl<'w> BrokenDestination<'w> {
+    /// Some keep blobs as files, too. Gives back a body of the same bytes.
+    async fn mirror(&self, expect: &Expect, body: Body) -> Result<Body> {
+        let Some(folder) = folder(&self.at) else { return Ok(body) };
+        let bytes = body.expecting(expect)?.bytes(LIMIT).await?;
+        let digest = expect.digest.as_ref().unwrap().digest();
+        let number = self.of.state.counter.fetch_add(1, Ordering::Relaxed);
+        let name = match self.of.fault {
+            Fault::FilesAreBelieved => digest.to_owned(),
+            Fault::BlobsAreStoredTwice => format!("{digest}-{number}"),
+            Fault::DropForgetsAFile => "temporary".to_owned(),
+            _ => return Ok(Body::from_bytes(bytes)),
+        };
+        std::fs::write(folder.join(name), &bytes).map_err(|e| Error::io("writing", folder, e))?;
+        Ok(Body::from_bytes(bytes))
+    }
+
+    /// The image, and then its names.
+    async fn in_two_steps(
+        &self,
+        inner: Box<dyn ImageDestination + 'w>,
+        what: Commit<'_>,
+    ) -> Result<Committed> {
+        let committed = inner.commit(what).await?;
+        tokio::task::yield_now().await;
+        if self.names.is_empty() {
+            return Ok(committed);
+        }
+        let mut how = WriteOptions::default();
+        how.mode = Some(WriteMode::Append);
+        how.names.clone_from(&self.names);
+        self.of.memory.destination(&self.at, &how).await?.commit(what).await
+    }
+
+    /// Under a lock that only the end takes away.
+    async fn locked(
+        &self,
+        inner: Box<dyn ImageDestination + 'w>,
+        what: Commit<'_>,
+    ) -> Result<Committed> {
+        let place = place(&self.of.memory, &self.at).to_string();
+        {
+            let mut locks = self.of.state.locks.lock().unwrap();
+            if locks.contains(&place) {
+                return Err(Error::new(ErrorKind::Unavailable, "it is locked"));
+            }
+            locks.push(place.clone());
+        }
+        tokio::task::yield_now().await;
+        let committed = inner.commit(what).await;
+        self.of.state.locks.lock().unwrap().retain(|lock| *lock != place);
+        committed
+    }
+}
+
+impl Drop for BrokenDestination<'_> {
+    fn drop(&mut self) {
+        self.of.state.open.fetch_sub(1, Ordering::SeqCst);
+        if self.inner.is_none() {
+            return;
+        }
+        match self.of.fault {
+            Fault::DropMakesThePlace => {
+                make_empty(&self.of.memory, &self.at).now_or_never();
+            }
+            Fault::DroppedImageLeavesItsName => {
+                self.of.state.orphans.lock().unwrap().append(&mut self.names);
+            }
+            _ => {}
+        }
+    }
+}

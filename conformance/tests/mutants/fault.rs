@@ -1,0 +1,183 @@
+//! The ways in which the mutants are broken, and the law that is named for each.
+
+macro_rules! faults {
+    ($($(#[doc = $doc:literal])* $fault:ident => $law:literal,)*) => {
+        /// A realistic mistake.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Fault {
+            $($(#[doc = $doc])* $fault,)*
+        }
+
+        /// Each mistake and the law that catches it.
+        pub const FAULTS: &[(Fault, &str)] = &[$((Fault::$fault, $law),)*];
+
+        $(
+            #[test]
+            #[allow(non_snake_case, reason = "named after the mistakes")]
+            fn $fault() {
+                crate::is_caught(Fault::$fault, $law);
+            }
+        )*
+    };
+}
+
+faults! {
+    // References.
+    /// Each parse adds a slash.
+    ParseGrows => "a_reference_is_a_fixed_point",
+    /// What is malformed is "not found".
+    ParseRefusesAsNotFound => "a_reference_is_a_fixed_point",
+    /// Cuts text in the middle of a character.
+    ParsePanics => "a_reference_is_a_fixed_point",
+    /// The error holds a value as programs print it.
+    ParseErrorIsADump => "a_reference_is_a_fixed_point",
+    /// Names are made lower case.
+    ParseLowersCase => "listed_references_open_the_same_image",
+    /// The listing counts from one.
+    IndexOffByOne => "listed_references_open_the_same_image",
+    /// A commit gives the place alone, whatever else is there.
+    CommitGivesThePlace => "listed_references_open_the_same_image",
+    // Reading.
+    /// The manifest is read into fields and written again.
+    RootIsWrittenAgain => "a_committed_image_reads_back_equal",
+    /// A byte behind the first tar block is wrong, and nobody checks.
+    ByteChangesBehindABlock => "a_committed_image_reads_back_equal",
+    /// Blobs that end at a tar block lose it.
+    LastBlockIsLost => "a_committed_image_reads_back_equal",
+    /// A cache that is keyed by size.
+    CacheBySize => "a_committed_image_reads_back_equal",
+    /// The source does not know its names.
+    SourceHasNoNames => "a_committed_image_reads_back_equal",
+    /// The commit gives the digest of the config.
+    CommitGivesTheConfig => "a_committed_image_reads_back_equal",
+    /// A put says that nothing was stored.
+    PutSaysNothing => "a_committed_image_reads_back_equal",
+    /// Layers go by their size.
+    SmallBlobsAreForgotten => "a_committed_image_reads_back_equal",
+    /// The second time a blob is asked for, it is gone.
+    SecondAskFails => "every_door_gives_the_same_bytes",
+    /// Only the first reader of a body gets all of it.
+    SecondReadIsShort => "every_door_gives_the_same_bytes",
+    /// Opening writes when it was.
+    ReadingLeavesAFile => "reading_changes_nothing",
+    /// Bodies are given without what they have to be.
+    BodyHasNoExpectation => "what_is_asked_for_is_held_to_its_descriptor",
+    /// Manifests are looked up by digest, and the rest of the descriptor is believed.
+    ManifestSizeIsBelieved => "what_is_asked_for_is_held_to_its_descriptor",
+    // Missing and wrong.
+    /// What is missing is empty.
+    MissingBlobIsEmpty => "what_is_missing_is_not_found",
+    /// What is missing is corrupt.
+    MissingBlobIsCorrupt => "what_is_missing_is_not_found",
+    /// The error does not say what.
+    MissingBlobIsAnonymous => "what_is_missing_is_not_found",
+    /// A place where nothing is lists no images.
+    MissingPlaceIsEmpty => "what_is_missing_is_not_found",
+    /// Nothing is checked.
+    PutChecksNothing => "wrong_bytes_are_refused",
+    /// Only the size is.
+    PutChecksSizes => "wrong_bytes_are_refused",
+    /// What comes from a stream is not.
+    PutBelievesStreams => "wrong_bytes_are_refused",
+    /// What the body itself expects is not.
+    PutIgnoresTheBodysOwn => "wrong_bytes_are_refused",
+    /// The table of blobs is written before the bytes are checked.
+    PutEntersBeforeItChecks => "wrong_bytes_are_refused",
+    /// Wrong bytes are an I/O error.
+    PutRefusesAsUnexpected => "wrong_bytes_are_refused",
+    /// A stream that fails has ended.
+    FailedStreamHasEnded => "a_failing_body_fails_with_its_cause",
+    /// The cause is lost.
+    FailedStreamIsCorrupt => "a_failing_body_fails_with_its_cause",
+    /// After a failure nothing works any more.
+    FailureSpoilsTheRest => "a_failing_body_fails_with_its_cause",
+    /// No bytes are checked when they are read from the disk.
+    FilesAreBelieved => "changed_bytes_never_read_as_true",
+    // Visibility.
+    /// Opening makes the container.
+    OpeningMakesThePlace => "nothing_shows_before_commit",
+    /// Opening to replace empties it.
+    OpeningEmptiesThePlace => "nothing_shows_before_commit",
+    /// Dropping makes the container.
+    DropMakesThePlace => "a_dropped_destination_leaves_no_trace",
+    /// Dropping forgets a temporary file.
+    DropForgetsAFile => "a_dropped_destination_leaves_no_trace",
+    /// A put that is dropped keeps its turn.
+    DroppedPutKeepsItsTurn => "a_dropped_put_leaves_no_trace",
+    /// A put that is dropped is in the table.
+    DroppedPutIsThere => "a_dropped_put_leaves_no_trace",
+    /// Dropping a writer finishes it.
+    DroppedWriterFinishes => "a_dropped_writer_leaves_no_trace",
+    /// First the image, then its name.
+    CommitInTwoSteps => "a_dropped_commit_is_all_or_nothing",
+    /// A lock file stays.
+    DroppedCommitKeepsItsLock => "a_dropped_commit_is_all_or_nothing",
+    /// First nothing, then the images.
+    FinishInTwoSteps => "a_dropped_finish_is_all_or_nothing",
+    /// Every call looks at what is there now.
+    SourceLooksAgain => "replacing_keeps_the_old_image_readable",
+    // Containers.
+    /// The last image is not listed.
+    LastImageIsLost => "names_stay_with_their_image",
+    /// Images without a name are not listed.
+    UntaggedIsHidden => "names_stay_with_their_image",
+    /// Names are given to the next image.
+    NamesGoToTheNext => "names_stay_with_their_image",
+    /// An image without a name gets those of the one before.
+    NamesLeak => "names_stay_with_their_image",
+    /// The newest first.
+    OrderIsReversed => "names_stay_with_their_image",
+    /// Only the first name is kept.
+    OnlyTheFirstName => "names_stay_with_their_image",
+    /// Each image has its own copy.
+    BlobsAreStoredTwice => "shared_blobs_are_stored_once",
+    /// One entry for each name.
+    AnEntryForEachName => "an_image_twice_is_one",
+    /// Joining replaces.
+    AppendReplaces => "append_keeps_every_old_image",
+    /// Joining turns the old images around.
+    AppendLosesTheFirst => "append_keeps_every_old_image",
+    /// Who has a name keeps it.
+    FirstKeepsItsName => "a_name_taken_over_moves",
+    /// A name outlives its image.
+    DroppedImageLeavesItsName => "images_open_at_once_do_not_mix",
+    /// Of several the first is taken.
+    FirstOfSeveral => "several_images_are_ambiguous",
+    /// The error does not list the names.
+    AmbiguousSaysNoNames => "several_images_are_ambiguous",
+    /// Details are those of the first image.
+    DetailsOfTheFirst => "details_are_true",
+    /// The image ID is that of the manifest.
+    ImageIdIsTheManifests => "details_are_true",
+    // Honesty.
+    /// It says that it takes no indexes.
+    AcceptsTooLittle => "what_is_not_accepted_is_refused",
+    /// It takes compressed layers, and says that it does not.
+    AcceptsTooMuch => "what_is_not_accepted_is_refused",
+    /// What is not accepted is corrupt.
+    RefusesAsCorrupt => "what_is_not_accepted_is_refused",
+    /// There is a file of that name.
+    HasByExistence => "has_is_true",
+    /// It has everything.
+    HasEverything => "has_is_true",
+    /// Names are left out where there is no room.
+    NamesAreIgnored => "names_beyond_what_is_accepted_are_refused",
+    /// A name to fall back to is taken as an order.
+    FallbackIsAnOrder => "names_beyond_what_is_accepted_are_refused",
+    /// What is missing is taken to be absent.
+    CommitChecksNothing => "what_is_missing_is_refused_at_commit",
+    /// The config is not looked for.
+    CommitForgetsTheConfig => "what_is_missing_is_refused_at_commit",
+    /// Creating replaces.
+    CreateReplaces => "create_refuses_what_is_there",
+    /// Deleting one deletes all.
+    DeletesAll => "deletion_removes_that_image_alone",
+    /// Deleting takes the first.
+    DeletesTheFirst => "deletion_removes_that_image_alone",
+    /// Deleting nothing succeeds.
+    DeletesNothing => "deletion_removes_that_image_alone",
+    /// The bytes hold a counter.
+    BytesHoldACounter => "the_same_puts_give_the_same_bytes",
+    /// Who finds the place busy has committed.
+    BusyIsDone => "many_writers_lose_nothing",
+}

@@ -1,0 +1,91 @@
+//! Transports that are broken, each in one realistic way, and the law that catches each.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::print_stdout, reason = "with --nocapture, what each law says of its mistakes")]
+#![allow(unreachable_pub, reason = "nobody reaches into a test")]
+
+mod archive;
+mod destination;
+mod fault;
+mod source;
+mod transport;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use transship_conformance::{
+    ALL, Claims, Fixture, Layers, Memory, Names, Outcome, Place, Settings, Stored, law, run,
+};
+use transship_core::Transport;
+
+use fault::{FAULTS, Fault};
+use transport::{Mutant, State};
+
+#[derive(Debug)]
+struct Mutants {
+    fault: Fault,
+    memory: Memory,
+    state: Arc<State>,
+}
+
+impl Mutants {
+    fn on_disk(&self) -> bool {
+        matches!(
+            self.fault,
+            Fault::ReadingLeavesAFile
+                | Fault::FilesAreBelieved
+                | Fault::DropForgetsAFile
+                | Fault::BlobsAreStoredTwice
+                | Fault::BytesHoldACounter
+        )
+    }
+}
+
+impl Fixture for Mutants {
+    fn transport(&self) -> Arc<dyn Transport> {
+        let (memory, state) = (self.memory.clone(), Arc::clone(&self.state));
+        Arc::new(Mutant { fault: self.fault, memory, state })
+    }
+
+    fn place(&self) -> std::io::Result<Place> {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        if self.on_disk() {
+            return Place::in_folder("place");
+        }
+        Ok(Place::new(format!("place-{}", NEXT.fetch_add(1, Ordering::Relaxed)), ()))
+    }
+
+    fn claims(&self) -> Claims {
+        let stored = if self.on_disk() { Stored::Files } else { Stored::Hidden };
+        let strict = Claims { stored, ..Claims::default() };
+        match self.fault {
+            Fault::AcceptsTooMuch | Fault::RefusesAsCorrupt => {
+                Claims { layers: Layers::Plain, ..strict }
+            }
+            Fault::NamesAreIgnored => Claims { names: Names::None, ..strict },
+            _ => strict,
+        }
+    }
+}
+
+/// Whether a law catches a mistake.
+pub(crate) fn is_caught(fault: Fault, name: &str) {
+    let law = law(name).unwrap_or_else(|| panic!("there is no law {name}"));
+    let mutants = Mutants { fault, memory: Memory::new(), state: Arc::default() };
+    let settings = Settings::default().with_cases(32).with_shrinks(0);
+    let (outcome, _) = run(Arc::new(mutants), law, &settings);
+    match outcome {
+        Outcome::Broken(why) => {
+            // What the law says has to fit the mistake: seen with --nocapture.
+            println!("{fault:?}: {}", why.lines().nth(1).unwrap_or_default().trim());
+        }
+        other => panic!("{fault:?} is not caught by {name}: {other:?}"),
+    }
+}
+
+#[test]
+fn each_law_catches_a_mistake() {
+    let idle: Vec<_> =
+        ALL.iter().filter(|law| !FAULTS.iter().any(|(_, of)| *of == law.name)).collect();
+    assert!(idle.is_empty(), "no mistake is caught by {idle:?}");
+    assert!(FAULTS.len() >= 50, "{} mistakes", FAULTS.len());
+}

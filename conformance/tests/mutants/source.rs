@@ -1,0 +1,145 @@
+//! [`BrokenSource`]: reading, with a mistake.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use transship_core::{
+    Body, Descriptor, Error, ErrorKind, Expect, ImageName, ImageSource, Manifest, ReadOptions,
+    Reference, Result, Transport,
+};
+
+use crate::fault::Fault;
+use crate::transport::{Mutant, folder};
+
+const LIMIT: u64 = 1 << 30;
+
+#[derive(Debug)]
+pub struct BrokenSource {
+    pub of: Mutant,
+    pub at: Reference,
+    pub inner: Box<dyn ImageSource>,
+}
+
+impl BrokenSource {
+    async fn bytes(&self, of: &Descriptor) -> Result<Bytes> {
+        self.inner.blob(of).await?.bytes(LIMIT).await
+    }
+
+    fn missing(&self, of: &Descriptor, error: Error) -> Result<Body> {
+        match self.of.fault {
+            Fault::MissingBlobIsEmpty => Ok(Body::from_bytes(Bytes::new())),
+            Fault::MissingBlobIsCorrupt => {
+                Err(Error::new(ErrorKind::Corrupt, format!("{} is not there", of.digest)))
+            }
+            Fault::MissingBlobIsAnonymous => {
+                Err(Error::new(ErrorKind::NotFound, "a blob is not there"))
+            }
+            _ => Err(error),
+        }
+    }
+
+    fn asked(&self, of: &Descriptor) -> usize {
+        let mut asked = self.of.state.asked.lock().unwrap();
+        let key = format!("{} {}", self.at, of.digest);
+        let times = asked.entry(key).or_default();
+        *times += 1;
+        *times
+    }
+
+    async fn now(&self) -> Result<Box<dyn ImageSource>> {
+        self.of.memory.source(&self.at, &ReadOptions::default()).await
+    }
+
+    fn on_disk(&self, of: &Descriptor) -> Option<Body> {
+        let path = folder(&self.at)?.join(of.digest.digest());
+        std::fs::read(path).ok().map(Body::from_bytes)
+    }
+}
+
+#[async_trait]
+impl ImageSource for BrokenSource {
+    fn reference(&self) -> &Reference {
+        self.inner.reference()
+    }
+
+    fn names(&self) -> &[ImageName] {
+        match self.of.fault {
+            Fault::SourceHasNoNames => &[],
+            Fault::OnlyTheFirstName => &self.inner.names()[..self.inner.names().len().min(1)],
+            _ => self.inner.names(),
+        }
+    }
+
+    async fn root(&self) -> Result<Manifest> {
+        match self.of.fault {
+            Fault::RootIsWrittenAgain => {
+                let root = self.inner.root().await?;
+                let value: serde_json::Value = serde_json::from_slice(root.bytes()).unwrap();
+                Manifest::new(value.to_string())
+            }
+            Fault::SourceLooksAgain => self.now().await?.root().await,
+            _ => self.inner.root().await,
+        }
+    }
+
+    async fn manifest(&self, of: &Descriptor) -> Result<Manifest> {
+        if self.of.fault == Fault::ManifestSizeIsBelieved {
+            let root = self.inner.root().await?;
+            if root.descriptor().digest == of.digest {
+                return Ok(root);
+            }
+        }
+        self.inner.manifest(of).await
+    }
+
+    async fn blob(&self, of: &Descriptor) -> Result<Body> {
+        let body = match self.inner.blob(of).await {
+            Err(e) if e.kind() == ErrorKind::NotFound => return self.missing(of, e),
+            body => body?,
+        };
+        match self.of.fault {
+            Fault::ByteChangesBehindABlock => {
+                let mut bytes = self.bytes(of).await?.to_vec();
+                if let Some(byte) = bytes.get_mut(512) {
+                    *byte ^= 1;
+                }
+                Ok(Body::from_bytes(bytes))
+            }
+            Fault::LastBlockIsLost => {
+                let bytes = self.bytes(of).await?;
+                let short = if bytes.len() % 512 == 0 { 512.min(bytes.len()) } else { 0 };
+                Ok(Body::from_bytes(bytes.slice(..bytes.len() - short)))
+            }
+            Fault::SmallBlobsAreForgotten if of.size < 3 => {
+                Err(Error::new(ErrorKind::NotFound, format!("there is no blob {}", of.digest)))
+            }
+            Fault::CacheBySize => {
+                let bytes = self.bytes(of).await?;
+                let mut cache = self.of.state.by_size.lock().unwrap();
+                Ok(Body::from_bytes(cache.entry(of.size).or_insert(bytes).clone()))
+            }
+            Fault::SecondAskFails if self.asked(of) > 1 => {
+                Err(Error::new(ErrorKind::Unexpected, "it was read already"))
+            }
+            Fault::SecondReadIsShort if self.asked(of) > 1 => {
+                let bytes = self.bytes(of).await?;
+                Ok(Body::from_bytes(bytes.slice(bytes.len().min(1)..)))
+            }
+            Fault::BodyHasNoExpectation => {
+                let found = self.inner.root().await?;
+                let real = real_size(&found, of);
+                let mut asked = of.clone();
+                asked.size = real.unwrap_or(of.size);
+                Ok(Body::from_bytes(self.bytes(&asked).await?))
+            }
+            Fault::FilesAreBelieved => Ok(self.on_disk(of).unwrap_or(body)),
+            Fault::SourceLooksAgain => self.now().await?.blob(of).await,
+            _ => body.expecting(&Expect::from(of)),
+        }
+    }
+}
+
+fn real_size(root: &Manifest, of: &Descriptor) -> Option<u64> {
+    let transship_core::Document::Image(image) = root.document().ok()? else { return None };
+    let mut all = image.layers.iter().chain([&image.config]);
+    all.find(|found| found.digest == of.digest).map(|found| found.size)
+}

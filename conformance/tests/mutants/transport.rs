@@ -1,0 +1,190 @@
+//! [`Mutant`]: the transport in memory, with a mistake.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use transship_conformance::Memory;
+use transship_core::{
+    Archives, Deletion, Error, ErrorKind, ImageDestination, ImageName, ImageSource, ReadOptions,
+    Reference, Result, Transport, WriteMode, WriteOptions,
+};
+
+use crate::destination::BrokenDestination;
+use crate::fault::Fault;
+use crate::source::BrokenSource;
+
+/// What the mistakes remember.
+#[derive(Debug, Default)]
+pub struct State {
+    pub counter: AtomicUsize,
+    pub busy: AtomicUsize,
+    pub open: AtomicUsize,
+    pub asked: Mutex<HashMap<String, usize>>,
+    pub by_size: Mutex<HashMap<u64, Bytes>>,
+    pub locks: Mutex<Vec<String>>,
+    pub orphans: Mutex<Vec<ImageName>>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Mutant {
+    pub fault: Fault,
+    pub memory: Memory,
+    pub state: std::sync::Arc<State>,
+}
+
+/// The folder of a place that has one.
+pub fn folder(at: &Reference) -> Option<PathBuf> {
+    let place = at.locator().split([':', '#']).next().unwrap_or_default();
+    Path::new(place).parent().filter(|folder| folder.is_dir()).map(Path::to_owned)
+}
+
+/// The place without an image's name.
+pub fn place(memory: &Memory, at: &Reference) -> Reference {
+    let place = at.locator().split([':', '#']).next().unwrap_or_default();
+    memory.parse(place).unwrap()
+}
+
+/// Makes a container of nothing, whatever is there.
+pub async fn make_empty(memory: &Memory, at: &Reference) -> Result<()> {
+    let mut how = WriteOptions::default();
+    how.mode = Some(WriteMode::Replace);
+    memory.archives().unwrap().write(&place(memory, at), &how).await?.finish().await
+}
+
+#[async_trait]
+impl Transport for Mutant {
+    fn scheme(&self) -> &'static str {
+        self.memory.scheme()
+    }
+
+    fn syntax(&self) -> &'static str {
+        self.memory.syntax()
+    }
+
+    fn default_mode(&self) -> WriteMode {
+        self.memory.default_mode()
+    }
+
+    fn parse(&self, locator: &str) -> Result<Reference> {
+        match self.fault {
+            Fault::ParseGrows => {
+                let parsed = self.memory.parse(locator)?;
+                Ok(Reference::new(parsed.scheme(), format!("{}/", parsed.locator())))
+            }
+            Fault::ParseRefusesAsNotFound => self
+                .memory
+                .parse(locator)
+                .map_err(|_| Error::new(ErrorKind::NotFound, "there is no such thing")),
+            Fault::ParsePanics => {
+                let _ = &locator[..locator.len().min(15)];
+                self.memory.parse(locator)
+            }
+            Fault::ParseErrorIsADump => self.memory.parse(locator).map_err(|_| {
+                Error::new(ErrorKind::InvalidReference, format!("{:?}", Some(locator)))
+            }),
+            Fault::ParseLowersCase => self.memory.parse(&locator.to_lowercase()),
+            _ => self.memory.parse(locator),
+        }
+    }
+
+    async fn source(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ImageSource>> {
+        if self.fault == Fault::ReadingLeavesAFile
+            && let Some(folder) = folder(at)
+        {
+            let number = self.state.counter.fetch_add(1, Ordering::Relaxed);
+            std::fs::write(folder.join(format!("read-{number}")), b"").unwrap();
+        }
+        let opened = self.memory.source(at, how).await;
+        let source = match (self.fault, opened) {
+            (Fault::FirstOfSeveral, Err(e)) if e.kind() == ErrorKind::Ambiguous => {
+                let first = self.memory.parse(&format!("{}#0", at.locator()))?;
+                self.memory.source(&first, how).await?
+            }
+            (Fault::AmbiguousSaysNoNames, Err(e)) if e.kind() == ErrorKind::Ambiguous => {
+                let message = format!("{at} holds several images");
+                return Err(Error::new(ErrorKind::Ambiguous, message));
+            }
+            (_, opened) => opened?,
+        };
+        Ok(Box::new(BrokenSource { of: self.clone(), at: at.clone(), inner: source }))
+    }
+
+    async fn destination(
+        &self,
+        at: &Reference,
+        how: &WriteOptions,
+    ) -> Result<Box<dyn ImageDestination>> {
+        let mut how = how.clone();
+        match (self.fault, how.mode) {
+            (Fault::AppendReplaces, Some(WriteMode::Append))
+            | (Fault::CreateReplaces, Some(WriteMode::Create)) => {
+                how.mode = Some(WriteMode::Replace);
+            }
+            (Fault::OpeningMakesThePlace, Some(WriteMode::Create)) => {
+                make_empty(&self.memory, at).await?;
+                how.mode = Some(WriteMode::Append);
+            }
+            (Fault::OpeningEmptiesThePlace, Some(WriteMode::Replace)) => {
+                make_empty(&self.memory, at).await?;
+            }
+            (Fault::NamesAreIgnored, _) => {
+                how.names.clear();
+                how.fallback_names.clear();
+            }
+            _ => {}
+        }
+        if self.fault == Fault::FallbackIsAnOrder && how.names.is_empty() {
+            for name in &how.fallback_names {
+                name.docker().ok_or_else(|| {
+                    Error::new(ErrorKind::InvalidReference, format!("{name} is no docker name"))
+                })?;
+            }
+        }
+        let names: Vec<ImageName> = how.names.clone();
+        if self.fault == Fault::CommitInTwoSteps {
+            how.names.clear();
+        }
+        let inner = self.memory.destination(at, &how).await?;
+        if self.fault == Fault::BusyIsDone {
+            tokio::task::yield_now().await;
+        }
+        Ok(Box::new(BrokenDestination::new(self.clone(), at.clone(), names, inner)))
+    }
+
+    fn archives(&self) -> Option<&dyn Archives> {
+        Some(self)
+    }
+
+    fn deletion(&self) -> Option<&dyn Deletion> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Deletion for Mutant {
+    async fn delete(&self, at: &Reference) -> Result<()> {
+        let all = place(&self.memory, at);
+        match self.fault {
+            Fault::DeletesAll => {
+                self.memory.source(at, &ReadOptions::default()).await?;
+                make_empty(&self.memory, at).await
+            }
+            Fault::DeletesTheFirst => {
+                self.memory
+                    .deletion()
+                    .unwrap()
+                    .delete(&self.memory.parse(&format!("{}#0", all.locator()))?)
+                    .await
+            }
+            Fault::DeletesNothing => match self.memory.deletion().unwrap().delete(at).await {
+                Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
+                done => done,
+            },
+            _ => self.memory.deletion().unwrap().delete(at).await,
+        }
+    }
+}
