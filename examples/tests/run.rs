@@ -60,3 +60,14 @@ fn write_archive_writes_what_can_be_read() {
         assert!(listed[1].contains("example/made:2"), "{place}: {listed:?}");
     }
 }
+
+#[test]
+fn own_command_has_one_more_transport() {
+    let dir = tempfile::tempdir().unwrap();
+    let own = env!("CARGO_BIN_EXE_own-command");
+    assert!(run(own, dir.path(), ["transports"]).contains("scratch:PLATFORM"));
+    run(own, dir.path(), ["copy", "scratch:linux/aarch64", "oci:layout:empty:1"]);
+    let said = run(own, dir.path(), ["inspect", "oci:layout:empty:1"]);
+    assert!(said.contains("linux/arm64"), "{said}");
+    run(own, dir.path(), ["verify", "oci:layout", "scratch:linux/arm64"]);
+}

@@ -115,3 +115,19 @@ fn events_as_json_are_one_a_line_and_have_one_end() {
     let last: serde_json::Value = serde_json::from_str(stderr.lines().last().unwrap()).unwrap();
     assert_eq!((last["event"].as_str(), last["kind"].as_str()), (Some("error"), Some("not found")));
 }
+
+#[test]
+fn options_reach_the_transports_of_one_side_or_both() {
+    let session = Session::new();
+    insta::assert_snapshot!(session.transcript([
+        "copy --dest-shared-blob-dir blobs hello.tar:@0 oci:layout",
+        "verify oci:layout",
+        "verify -o oci.shared-blob-dir=blobs oci:layout",
+        "copy --src-shared-blob-dir blobs oci:layout oci:whole",
+        "verify oci:whole",
+        "copy -o oci-archive.docker-manifest=false hello.tar:@0 oci-archive:only-oci.tar",
+        "list docker-archive:only-oci.tar",
+        "list only-oci.tar",
+        "copy --dest-docker-manifest maybe hello.tar:@0 oci-archive:x.tar",
+    ]));
+}
