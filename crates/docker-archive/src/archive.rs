@@ -45,7 +45,7 @@ impl Reader {
     }
 
     fn position(&self, entry: &ArchiveEntry) -> Result<usize> {
-        let ours = self.contents.entries.get(entry.index);
+        let ours = self.contents.entries().get(entry.index);
         if ours.is_some_and(|ours| ours.reference == entry.reference) {
             return Ok(entry.index);
         }
@@ -61,7 +61,7 @@ impl ArchiveReader for Reader {
     }
 
     fn entries(&self) -> &[ArchiveEntry] {
-        &self.contents.entries
+        self.contents.entries()
     }
 
     async fn details(&self, entry: &ArchiveEntry) -> Result<EntryDetails> {

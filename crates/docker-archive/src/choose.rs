@@ -3,7 +3,7 @@
 use transship_core::{Cancel, Digest, DockerName, Error, ErrorKind, Escaped, Result};
 
 use crate::contents::Contents;
-use crate::reference::Selector;
+use crate::reference::{Selector, archive_name};
 
 /// How many images an error lists.
 const LISTED: usize = 10;
@@ -33,10 +33,14 @@ impl Contents {
     }
 
     fn named(&self, name: &DockerName) -> Result<usize> {
-        match self.by_name.get(&name.to_string()).map(Vec::as_slice) {
-            Some([one]) => Ok(*one),
-            None | Some([]) => Err(self.not_found(format!("no image is named {name}"))),
-            Some(several) => Err(Error::new(
+        let is_it = |raw: &String| archive_name(raw).is_ok_and(|found| found == *name);
+        let holders: Vec<usize> = (0..self.images.len())
+            .filter(|at| self.images[*at].names().iter().any(is_it))
+            .collect();
+        match holders.as_slice() {
+            [one] => Ok(*one),
+            [] => Err(self.not_found(format!("no image is named {name}"))),
+            several => Err(Error::new(
                 ErrorKind::Ambiguous,
                 format!("{} images are named {name}", several.len()),
             )

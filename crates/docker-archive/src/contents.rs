@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 use transship_archive::docker_save::{self, MANIFEST_NAME, REPOSITORIES_NAME, SavedImage};
@@ -25,10 +26,8 @@ pub(crate) struct Contents {
     pub(crate) index: TarIndex,
     /// As `manifest.json` has them.
     pub(crate) images: Vec<SavedImage>,
-    /// One for each image.
-    pub(crate) entries: Vec<ArchiveEntry>,
-    /// Positions of images, by canonical name.
-    pub(crate) by_name: HashMap<String, Vec<usize>>,
+    /// One for each image, made when they are asked for: large archives have ten thousands of names.
+    entries: OnceLock<Vec<ArchiveEntry>>,
     pub(crate) stored: StoredManifests,
     pub(crate) computed: Computed,
 }
@@ -55,8 +54,18 @@ impl Contents {
         let images = docker_save::parse_manifest(&manifest)?;
         drop(manifest);
         let stored = StoredManifests::of(&index, &how.observer);
-        let (entries, by_name) = entries_of(&place, &index, &images);
-        Ok(Self { place, index, images, entries, by_name, stored, computed: Computed::default() })
+        let (entries, computed) = (OnceLock::new(), Computed::default());
+        Ok(Self { place, index, images, entries, stored, computed })
+    }
+
+    /// One for each image, in stored order.
+    pub(crate) fn entries(&self) -> &[ArchiveEntry] {
+        self.entries.get_or_init(|| entries_of(&self.place, &self.index, &self.images))
+    }
+
+    /// The names of an image that are names, canonical, each once.
+    pub(crate) fn names(&self, at: usize) -> Vec<ImageName> {
+        names_of(&self.images[at]).filter_map(Result::ok).collect()
     }
 
     /// The config of an image, and where its bytes are.
@@ -124,40 +133,27 @@ fn no_manifest(index: &TarIndex, place: &Locator) -> Error {
     Error::new(ErrorKind::Corrupt, "it has no manifest.json: it is no archive of docker save")
 }
 
-type ByName = HashMap<String, Vec<usize>>;
-
-fn entries_of(
-    place: &Locator,
-    index: &TarIndex,
-    images: &[SavedImage],
-) -> (Vec<ArchiveEntry>, ByName) {
-    let mut by_name = ByName::new();
-    let mut entries = Vec::with_capacity(images.len());
-    for (at, image) in images.iter().enumerate() {
-        let entry = entry_of(place, index, image, at);
-        for name in &entry.names {
-            by_name.entry(name.as_str().to_owned()).or_default().push(at);
-        }
-        entries.push(entry);
+fn entries_of(place: &Locator, index: &TarIndex, images: &[SavedImage]) -> Vec<ArchiveEntry> {
+    let mut entries: Vec<_> =
+        images.iter().enumerate().map(|(at, image)| entry_of(place, index, image, at)).collect();
+    let mut holders = HashMap::<ImageName, usize>::new();
+    for name in entries.iter().flat_map(|entry| &entry.names) {
+        *holders.entry(name.clone()).or_default() += 1;
     }
     for entry in &mut entries {
-        for name in &entry.names {
-            if by_name.get(name.as_str()).is_some_and(|holders| holders.len() > 1) {
-                entry.warnings.push(format!("another image is named {name} too"));
-            }
+        for name in entry.names.iter().filter(|name| holders.get(*name).is_some_and(|n| *n > 1)) {
+            entry.warnings.push(format!("another image is named {name} too"));
         }
     }
-    (entries, by_name)
+    entries
 }
 
 fn entry_of(place: &Locator, index: &TarIndex, image: &SavedImage, at: usize) -> ArchiveEntry {
     let mut entry = ArchiveEntry::new(at, place.with(Selector::Index(at)).to_reference());
     entry.raw_names = image.names().to_vec();
-    let mut seen = HashSet::new();
-    for raw in image.names() {
-        match archive_name(raw) {
-            Ok(name) if seen.insert(name.to_string()) => entry.names.push(ImageName::from(&name)),
-            Ok(_) => {}
+    for name in names_of(image) {
+        match name {
+            Ok(name) => entry.names.push(name),
             Err(error) => entry.warnings.push(error.to_string()),
         }
     }
@@ -166,4 +162,16 @@ fn entry_of(place: &Locator, index: &TarIndex, image: &SavedImage, at: usize) ->
         entry.warnings.push(format!("\"{}\" is missing", Escaped(name)));
     }
     entry
+}
+
+/// The names of an image, canonical, each once; an error for each that is none.
+fn names_of(image: &SavedImage) -> impl Iterator<Item = Result<ImageName>> {
+    let mut seen = HashSet::new();
+    image.names().iter().filter_map(move |raw| match archive_name(raw) {
+        Ok(name) => {
+            let name = ImageName::from(&name);
+            seen.insert(name.clone()).then_some(Ok(name))
+        }
+        Err(error) => Some(Err(error)),
+    })
 }

@@ -18,12 +18,14 @@ pub(crate) struct Source {
     reference: Reference,
     contents: Arc<Contents>,
     at: usize,
+    names: Vec<ImageName>,
     image: OnceCell<Arc<Image>>,
 }
 
 impl Source {
     pub(crate) fn new(reference: Reference, contents: Arc<Contents>, at: usize) -> Self {
-        Self { reference, contents, at, image: OnceCell::new() }
+        let names = contents.names(at);
+        Self { reference, contents, at, names, image: OnceCell::new() }
     }
 
     async fn image(&self) -> Result<&Arc<Image>> {
@@ -42,7 +44,7 @@ impl ImageSource for Source {
     }
 
     fn names(&self) -> &[ImageName] {
-        &self.contents.entries[self.at].names
+        &self.names
     }
 
     async fn root(&self) -> Result<Manifest> {
