@@ -264,3 +264,102 @@ fn written(document: Map<String, Value>) -> Result<Manifest> {
 fn malformed() -> Error {
     Error::new(ErrorKind::Corrupt, "the manifest is malformed")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use transship_core::sha256;
+
+    fn manifest(text: &str) -> Manifest {
+        Manifest::new(text.to_owned()).unwrap()
+    }
+
+    fn digest(of: &str) -> Digest {
+        sha256(of.as_bytes())
+    }
+
+    fn text(manifest: &Manifest) -> String {
+        String::from_utf8(manifest.bytes().to_vec()).unwrap()
+    }
+
+    fn an_image() -> Manifest {
+        let (config, layer) = (digest("c"), digest("l"));
+        manifest(&format!(
+            r#"{{ "schemaVersion": 2, "x": [1.0, null],
+            "config": {{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"{config}","size":1,"y":"z"}},
+            "layers": [{{"size":1,"digest":"{layer}","mediaType":"application/vnd.oci.image.layer.v1.tar","urls":["u"],"data":"bA==",
+              "annotations":{{"containerd.io/snapshot/stargz/toc.digest":"t"}},"z":0}}] }}"#
+        ))
+    }
+
+    #[test]
+    fn what_is_not_edited_stays_in_its_place() {
+        let stored = Stored::new(digest("new"), 3);
+        let media_type = MediaType::ImageLayerGzip;
+        let made = image(&an_image(), None, &[NewLayer { media_type, stored }]).unwrap();
+        let (config, layer) = (digest("c"), digest("new"));
+        assert_eq!(
+            text(&made),
+            format!(
+                r#"{{"schemaVersion":2,"x":[1.0,null],"config":{{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"{config}","size":1,"y":"z"}},"layers":[{{"size":3,"digest":"{layer}","mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","z":0}}]}}"#
+            )
+        );
+    }
+
+    #[test]
+    fn a_layer_that_only_changes_its_type_keeps_the_rest() {
+        let stored = Stored::new(digest("l"), 1);
+        let media_type = MediaType::ImageLayerGzip;
+        let made = image(&an_image(), None, &[NewLayer { media_type, stored }]).unwrap();
+        assert!(text(&made).contains(r#""urls":["u"],"data":"bA==","annotations""#));
+    }
+
+    #[test]
+    fn docker_gets_only_what_its_format_has() {
+        let stored = Stored::new(digest("l"), 1);
+        let media_type = MediaType::from(media_types::DOCKER_LAYER);
+        let layers = [NewLayer { media_type, stored }];
+        let made = image(&an_image(), Some(Format::Docker), &layers).unwrap();
+        let (config, layer) = (digest("c"), digest("l"));
+        assert_eq!(
+            text(&made),
+            format!(
+                r#"{{"schemaVersion":2,"mediaType":"application/vnd.docker.distribution.manifest.v2+json","config":{{"mediaType":"application/vnd.docker.container.image.v1+json","size":1,"digest":"{config}"}},"layers":[{{"mediaType":"application/vnd.docker.image.rootfs.diff.tar","size":1,"digest":"{layer}","urls":["u"]}}]}}"#
+            )
+        );
+        let lost = lost_in_docker(&an_image()).unwrap();
+        assert_eq!(lost.len(), 2, "{lost:?}");
+        assert!(lost[0].starts_with("field x of sha256:"), "{lost:?}");
+    }
+
+    #[test]
+    fn children_go_follow_or_change() {
+        let child = |name: &str, rest: &str| {
+            format!(
+                r#"{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{}","size":1{rest}}}"#,
+                digest(name)
+            )
+        };
+        let attested = format!(r#","annotations":{{"{ATTESTED}":"old","k":"v"}}"#);
+        let before = manifest(&format!(
+            r#"{{"schemaVersion":2,"manifests":[{},{},{}],"annotations":{{"a":"b"}}}}"#,
+            child("1", ""),
+            child("2", ""),
+            child("3", &attested)
+        ));
+        let other = NewChild::Other {
+            media_type: MediaType::ImageManifest,
+            stored: Stored::new(digest("new"), 1),
+            platform: Some(Platform::new("linux", "amd64")),
+        };
+        let same = NewChild::Same { subject: Some(digest("new")), platform: None };
+        let made = index(&before, None, &[other, NewChild::Gone, same]).unwrap();
+        let follows = attested.replace("old", digest("new").as_ref());
+        let expected = format!(
+            r#"{{"schemaVersion":2,"manifests":[{},{}],"annotations":{{"a":"b"}}}}"#,
+            child("new", ""),
+            child("3", &follows)
+        );
+        assert_eq!(text(&made), expected);
+    }
+}

@@ -294,3 +294,113 @@ impl Wish {
         .hint("leave --compress away"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use transship_core::sha256;
+
+    const FORMS: [LayerForm; 3] = [LayerForm::Plain, LayerForm::Gzip, LayerForm::Zstd];
+
+    fn layer(form: LayerForm) -> (Descriptor, Digest) {
+        let known = LayerType { format: Format::Oci, form, distributable: true };
+        let diff_id = sha256(b"plain");
+        let digest = if form == LayerForm::Plain { diff_id.clone() } else { sha256(b"other") };
+        (Descriptor::new(known.media_type().unwrap(), digest, 5), diff_id)
+    }
+
+    fn wish(compress: Compress, layers: AcceptsLayers) -> Wish {
+        Wish {
+            compress,
+            digests: Digests::MayChange,
+            nondistributable: Nondistributable::LeaveOut,
+            layers,
+            prefers: None,
+        }
+    }
+
+    fn compression(form: LayerForm) -> Compression {
+        match form {
+            LayerForm::Gzip => Compression::Gzip,
+            LayerForm::Zstd => Compression::Zstd,
+            _ => Compression::Plain,
+        }
+    }
+
+    /// What becomes of a layer that is what it says.
+    fn becomes(form: LayerForm, wish: &Wish) -> Result<LayerForm> {
+        let (layer, diff_id) = layer(form);
+        let plan = plan_layer(&layer, Some(&diff_id), wish, None, Some(compression(form)))?;
+        let known = LayerType::of(&plan.media_type).unwrap();
+        match plan.handling {
+            Handling::Keep => assert_eq!(known.form, form),
+            Handling::Change(to) => assert_eq!(known.form, to),
+            Handling::LeaveOut => panic!("left out"),
+        }
+        Ok(known.form)
+    }
+
+    #[test]
+    fn what_the_caller_and_the_destination_say() {
+        use AcceptsLayers::{Any, CompressedOnly, PlainOnly};
+        for form in FORMS {
+            assert_eq!(becomes(form, &wish(Compress::Auto, Any)).unwrap(), form);
+            assert_eq!(becomes(form, &wish(Compress::Auto, PlainOnly)).unwrap(), LayerForm::Plain);
+            let compressed = becomes(form, &wish(Compress::Auto, CompressedOnly)).unwrap();
+            let expected = if form == LayerForm::Plain { LayerForm::Gzip } else { form };
+            assert_eq!(compressed, expected);
+            for (asked, to) in [
+                (Compress::Plain, LayerForm::Plain),
+                (Compress::Gzip(None), LayerForm::Gzip),
+                (Compress::Zstd(None), LayerForm::Zstd),
+            ] {
+                assert_eq!(becomes(form, &wish(asked, Any)).unwrap(), to);
+                let fits = becomes(form, &wish(asked, PlainOnly));
+                assert_eq!(fits.is_ok(), to == LayerForm::Plain, "{form:?} {asked:?}");
+                let fits = becomes(form, &wish(asked, CompressedOnly));
+                assert_eq!(fits.is_ok(), to != LayerForm::Plain, "{form:?} {asked:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_digest_that_would_change_is_refused_if_it_must_not() {
+        for form in FORMS {
+            for layers in [AcceptsLayers::Any, AcceptsLayers::PlainOnly] {
+                let mut wish = wish(Compress::Auto, layers);
+                wish.digests = Digests::Preserve;
+                wish.prefers = Some(LayerForm::Zstd);
+                let kept = becomes(form, &wish);
+                let fits = layers == AcceptsLayers::Any || form == LayerForm::Plain;
+                assert_eq!(kept.is_ok(), fits, "{form:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_checked_or_read_does_not_change() {
+        let (layer, diff_id) = layer(LayerForm::Gzip);
+        let wish = wish(Compress::Plain, AcceptsLayers::Any);
+        let no_id = plan_layer(&layer, None, &wish, None, Some(Compression::Gzip));
+        assert_eq!(no_id.unwrap_err().kind(), ErrorKind::Corrupt);
+        let xz = plan_layer(&layer, Some(&diff_id), &wish, None, Some(Compression::Xz));
+        assert_eq!(xz.unwrap_err().kind(), ErrorKind::Unsupported);
+    }
+
+    #[test]
+    fn only_what_decides_is_looked_at() {
+        let any = wish(Compress::Auto, AcceptsLayers::Any);
+        for form in FORMS {
+            let (layer, diff_id) = layer(form);
+            assert!(!needs_look(&layer, Some(&diff_id), &any));
+            assert!(needs_look(&layer, Some(&diff_id), &wish(Compress::Plain, AcceptsLayers::Any)));
+            assert!(needs_look(
+                &layer,
+                Some(&diff_id),
+                &wish(Compress::Keep, AcceptsLayers::PlainOnly)
+            ));
+        }
+        let (layer, _) = layer(LayerForm::Plain);
+        assert!(needs_look(&layer, Some(&sha256(b"another")), &any));
+    }
+}

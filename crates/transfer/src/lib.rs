@@ -1,8 +1,32 @@
 //! The engine of [transship](https://docs.rs/transship): [`Transfer`] copies images from where they are to where they
 //! should be. It names no transport; what a source and a destination can do decides what happens.
 //!
-//! The stages, each a module: *select* which images and platforms; *plan* which blobs move, change form or are there
-//! already; *execute* with bounded concurrency; *convert* the manifests; *commit* in order; *report*.
+//! ```no_run
+//! use transship_core::{Settings, Transports};
+//! use transship_transfer::Transfer;
+//!
+//! # async fn example() -> transship_core::Result<()> {
+//! // Those whose crates the program links.
+//! let transports = Transports::linked(&Settings::new())?;
+//! let from = transports.parse("docker-archive:images.tar:alpine:3")?;
+//! let to = transports.parse("oci:layout")?;
+//! let report = Transfer::new(from, to).run().await?;
+//! println!("{} blobs moved", report.blobs_moved);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The stages, each a module: *open* the sources and the destination; *tree* reads the documents; *select* chooses
+//! platforms; *planner* says what becomes of each manifest and, with *forms*, of each layer; *execute* moves blobs with
+//! bounded concurrency, *recompress* changing some on the way; *build* and *convert* make the new manifests; *finish*
+//! commits and reports. *select*, *planner*, *forms*, *build* and *convert* are pure.
+//!
+//! What holds for all of them:
+//!
+//! - What need not change keeps its bytes and its digest; the bytes of a config never change.
+//! - What is made anew depends on the source and the options alone, not on the machine or the number of jobs.
+//! - Each blob moves once, however many images and platforms share it.
+//! - All images are one future each; nothing is spawned, so dropping the transfer stops all of it.
 
 mod ahead;
 mod build;

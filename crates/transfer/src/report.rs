@@ -176,7 +176,8 @@ impl fmt::Display for Plan {
 impl fmt::Display for PlannedImage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} -> {}", self.source, self.destination)?;
-        for name in &self.names {
+        let place = self.destination.to_string();
+        for name in self.names.iter().filter(|name| !place.ends_with(name.as_str())) {
             write!(f, " as {name}")?;
         }
         let digest = if self.digest_kept { "is kept" } else { "changes" };

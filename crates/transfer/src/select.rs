@@ -216,3 +216,110 @@ fn list<'a>(platforms: impl Iterator<Item = &'a Platform>) -> String {
     let all: Vec<_> = platforms.map(ToString::to_string).collect();
     if all.is_empty() { "none".to_owned() } else { all.join(", ") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use transship_core::{IndexDocument, Manifest, MediaType, sha256};
+
+    use crate::tree::{Config, Image};
+
+    fn image(platform: &str) -> Tree {
+        let config = r#"{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2}"#;
+        let manifest =
+            Manifest::new(format!(r#"{{"schemaVersion":2,"config":{config},"layers":[]}}"#));
+        let manifest = manifest.unwrap();
+        let transship_core::Document::Image(document) = manifest.document().unwrap() else {
+            panic!("an image")
+        };
+        let platform = Platform::parse(platform).ok();
+        let config = Some(Config { platform, diff_ids: None });
+        Tree { manifest, node: Node::Image(Image { document, config }) }
+    }
+
+    /// `-` in front: it is absent.
+    fn child(text: &str) -> Child {
+        let (platform, present) = match text.strip_prefix('-') {
+            Some(platform) => (platform, false),
+            None => (text, true),
+        };
+        let mut descriptor = Descriptor::new(MediaType::ImageManifest, sha256(text.as_bytes()), 1);
+        if platform == "unknown/unknown" {
+            let kind = ("vnd.docker.reference.type".to_owned(), "attestation-manifest".to_owned());
+            descriptor.annotations.extend([kind]);
+        }
+        let found = if present {
+            Found::Here(Box::new(image(platform)))
+        } else {
+            Found::Absent("it is gone".to_owned())
+        };
+        Child { descriptor, platform: Platform::parse(platform).ok(), found }
+    }
+
+    fn index(children: &[&str]) -> Tree {
+        let manifest = Manifest::new(r#"{"schemaVersion":2,"manifests":[]}"#).unwrap();
+        let transship_core::Document::Index(document) = manifest.document().unwrap() else {
+            panic!("an index")
+        };
+        let children: Vec<Child> = children.iter().map(|text| child(text)).collect();
+        let manifests = children.iter().map(|child| child.descriptor.clone()).collect();
+        let mut document: IndexDocument = document;
+        document.manifests = manifests;
+        Tree { manifest, node: Node::Index { document, children } }
+    }
+
+    fn only(wanted: &[&str]) -> Platforms {
+        Platforms::Only(wanted.iter().map(|text| Platform::parse(text).unwrap()).collect())
+    }
+
+    fn at(children: &[&str], wanted: &str) -> Result<usize> {
+        match choose(&index(children), &only(&[wanted]), Room::Indexes)? {
+            Choice::Alone { at, .. } => Ok(at),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_exact_one_then_what_the_machine_can_run_then_the_first() {
+        let amd = ["linux/amd64", "linux/amd64/v2", "linux/amd64/v3", "linux/amd64"];
+        assert_eq!(at(&amd, "linux/amd64/v3").unwrap(), 2);
+        assert_eq!(at(&amd, "linux/amd64/v4").unwrap(), 2);
+        assert_eq!(at(&amd, "linux/amd64").unwrap(), 0);
+        let arm = ["linux/arm/v5", "linux/arm/v6", "linux/arm64"];
+        assert_eq!(at(&arm, "linux/arm/v7").unwrap(), 1);
+        assert_eq!(at(&arm, "linux/aarch64").unwrap(), 2);
+        assert_eq!(at(&arm[..2], "linux/arm64").unwrap(), 1);
+    }
+
+    #[test]
+    fn what_is_present_comes_before_what_fits_better() {
+        assert_eq!(at(&["-linux/arm/v7", "linux/arm/v6"], "linux/arm/v7").unwrap(), 1);
+        let error = at(&["-linux/arm/v7", "linux/amd64"], "linux/arm").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert!(error.to_string().contains("it is gone"), "{error}");
+    }
+
+    #[test]
+    fn attestations_are_no_platform() {
+        let children = ["unknown/unknown", "linux/s390x"];
+        assert_eq!(at(&children, "linux/s390x").unwrap(), 1);
+        assert!(at(&children, "unknown/unknown").is_err());
+        // The only image, whatever else there is.
+        let choice = choose(&index(&children), &Platforms::Present, Room::OneImage).unwrap();
+        assert!(matches!(choice, Choice::Alone { at: 1, why: Some(_) }), "{choice:?}");
+    }
+
+    #[test]
+    fn two_that_one_image_fits_are_one() {
+        let wanted = only(&["linux/arm/v7", "linux/arm/v6"]);
+        let tree = index(&["linux/amd64", "linux/arm/v6"]);
+        let choice = choose(&tree, &wanted, Room::OneImage).unwrap();
+        assert_eq!(choice, Choice::Alone { at: 1, why: None });
+    }
+
+    #[test]
+    fn an_empty_index_is_whole() {
+        assert_eq!(choose(&index(&[]), &Platforms::Present, Room::Indexes).unwrap(), Choice::Whole);
+        assert!(choose(&index(&[]), &Platforms::Present, Room::OneImage).is_err());
+    }
+}
