@@ -23,39 +23,48 @@ use crate::{BlobId, Compress, EventKind, ImageId, TransferOptions};
 #[derive(Clone, Debug)]
 pub(crate) struct Work {
     pub(crate) key: Key,
-    pub(crate) source: Descriptor,
+    pub(crate) source: Arc<Descriptor>,
     /// The type that it gets.
     media_type: MediaType,
     diff_id: Option<Digest>,
-    /// For messages: `layer 2 of 5`.
-    what: String,
+    /// For a layer: its position, and how many there are.
+    layer: Option<(usize, usize)>,
 }
 
 impl Work {
-    fn layer(layer: &LayerPlan, (at, of): (usize, usize)) -> Option<Self> {
+    fn layer(layer: &LayerPlan, at: (usize, usize)) -> Option<Self> {
         Some(Self {
             key: Key::of(layer)?,
-            source: layer.source.clone(),
+            source: Arc::clone(&layer.source),
             media_type: layer.media_type.clone(),
             diff_id: layer.diff_id.clone(),
-            what: format!("layer {} of {of} ({})", at + 1, layer.source.digest),
+            layer: Some(at),
         })
     }
 
-    fn config(config: &Descriptor) -> Self {
+    fn config(config: &Arc<Descriptor>) -> Self {
         Self {
             key: Key::kept(config),
-            source: config.clone(),
+            source: Arc::clone(config),
             media_type: config.media_type.clone(),
             diff_id: None,
-            what: format!("config {}", config.digest),
+            layer: None,
+        }
+    }
+
+    /// For messages.
+    fn what(&self) -> String {
+        let digest = &self.source.digest;
+        match self.layer {
+            Some((at, of)) => format!("layer {} of {of} ({digest})", at + 1),
+            None => format!("config {digest}"),
         }
     }
 
     /// What will be there, as far as it is known before.
     pub(crate) fn expect(&self) -> Expect {
         let expect = match (self.key.to, &self.diff_id) {
-            (None, _) => Expect::from(&self.source),
+            (None, _) => Expect::from(&*self.source),
             (Some(LayerForm::Plain), Some(diff_id)) => Expect::digest(diff_id.clone()),
             _ => Expect::anything(),
         };
@@ -147,10 +156,14 @@ fn share(work: &Work, to: LayerForm) -> u32 {
 }
 
 impl Mover {
-    pub(crate) fn new(options: &TransferOptions, tell: Tell, images: &[Vec<Work>]) -> Self {
+    pub(crate) fn new<'a>(
+        options: &TransferOptions,
+        tell: Tell,
+        works: impl Iterator<Item = &'a Work>,
+    ) -> Self {
         let jobs = jobs(options);
         let mut cells = HashMap::new();
-        for work in images.iter().flatten() {
+        for work in works {
             let id = BlobId(cells.len());
             cells
                 .entry(work.key.clone())
@@ -178,7 +191,7 @@ impl Mover {
         stream::iter(0..works.len())
             .map(|at| async move {
                 let work = &works[at];
-                let stored = self.get(way, work).await.context(|| work.what.clone())?;
+                let stored = self.get(way, work).await.context(|| work.what())?;
                 Ok((work.key.clone(), stored))
             })
             .buffer_unordered(at_once)
@@ -232,7 +245,7 @@ impl Mover {
             }
             None => None,
         };
-        let Descriptor { digest, media_type, size, .. } = work.source.clone();
+        let Descriptor { digest, media_type, size, .. } = Descriptor::clone(&work.source);
         self.tell.tell(EventKind::BlobStarted {
             blob: id,
             image: way.image,

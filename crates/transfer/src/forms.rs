@@ -1,5 +1,7 @@
 //! Which form a layer gets. Pure.
 
+use std::sync::Arc;
+
 use transship_core::{
     AcceptsLayers, Descriptor, Digest, Error, ErrorKind, LayerForm, MediaType, Result,
 };
@@ -22,7 +24,7 @@ pub(crate) struct Wish {
 /// What becomes of a layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LayerPlan {
-    pub(crate) source: Descriptor,
+    pub(crate) source: Arc<Descriptor>,
     /// The type that it gets.
     pub(crate) media_type: MediaType,
     pub(crate) handling: Handling,
@@ -74,7 +76,7 @@ pub(crate) fn plan_layer(
     looked: Option<Compression>,
 ) -> Result<LayerPlan> {
     let plan = |media_type, handling| LayerPlan {
-        source: layer.clone(),
+        source: Arc::new(layer.clone()),
         media_type,
         handling,
         diff_id: diff_id.cloned(),

@@ -1,5 +1,7 @@
 //! What becomes of an image: the plan, from which the blobs to move and the new manifests follow.
 
+use std::sync::Arc;
+
 use transship_core::{Accepts, Descriptor, Digest, Manifest, MediaType, Platform};
 
 use crate::convert::{ATTESTED, image_type, index_type};
@@ -23,7 +25,6 @@ pub(crate) struct ImagePlan {
 }
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly all of them are images")]
 pub(crate) enum NodePlan {
     Image(LeafPlan),
     Index(IndexPlan),
@@ -35,7 +36,7 @@ pub(crate) struct LeafPlan {
     pub(crate) manifest: Manifest,
     /// The format that it gets, if another.
     pub(crate) format: Option<Format>,
-    pub(crate) config: Descriptor,
+    pub(crate) config: Arc<Descriptor>,
     pub(crate) layers: Vec<LayerPlan>,
 }
 

@@ -1,6 +1,7 @@
 //! Makes the plan of an image. Pure: documents, what was looked at, and wishes in; a plan out.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use transship_core::{
     Accepts, AcceptsManifests, Artifacts, Descriptor, Digest, Error, ErrorKind, ImageDocument,
@@ -145,7 +146,7 @@ impl Planner<'_> {
         if format == Some(Format::Docker) {
             self.lost.extend(lost_in_docker(manifest)?);
         }
-        let config = image.document.config.clone();
+        let config = Arc::new(image.document.config.clone());
         Ok(LeafPlan { manifest: manifest.clone(), format, config, layers })
     }
 
@@ -311,13 +312,13 @@ fn as_it_is(manifest: &Manifest, document: &ImageDocument) -> LeafPlan {
         .layers
         .iter()
         .map(|layer| LayerPlan {
-            source: layer.clone(),
+            source: Arc::new(layer.clone()),
             media_type: layer.media_type.clone(),
             handling: Handling::Keep,
             diff_id: None,
         })
         .collect();
-    let config = document.config.clone();
+    let config = Arc::new(document.config.clone());
     LeafPlan { manifest: manifest.clone(), format: None, config, layers }
 }
 

@@ -9,7 +9,7 @@ use transship_core::{
     AcceptsOrder, ArchiveWriter, Descriptor, ImageDestination, Result, Transports, cancelled,
 };
 
-use crate::execute::{Mover, Way, Work, about};
+use crate::execute::{Mover, Way, about};
 use crate::finish::finish_image;
 use crate::open::{self, Opened};
 use crate::prepare::{Job, names_for, only, plan_all};
@@ -93,9 +93,8 @@ async fn execute(
     tell: &Tell,
 ) -> Result<Report> {
     let jobs = plan_all(places, opened, options, tell).await?;
-    let works: Vec<Vec<Work>> = jobs.iter().map(|job| job.works.clone()).collect();
-    let mover = Mover::new(options, tell.clone(), &works);
-    drop(works);
+    let works = jobs.iter().flat_map(|job| &job.works);
+    let mover = Mover::new(options, tell.clone(), works);
     tell_planned(&jobs, tell);
     let mut at_once = crate::execute::jobs(options);
     if jobs.iter().any(|job| job.place.image.accepts().order == AcceptsOrder::AsPlanned) {
@@ -157,7 +156,7 @@ async fn one(
 
 fn tell_planned(jobs: &[Job<'_>], tell: &Tell) {
     let blobs: HashMap<_, &Descriptor> =
-        jobs.iter().flat_map(|job| &job.works).map(|work| (&work.key, &work.source)).collect();
+        jobs.iter().flat_map(|job| &job.works).map(|work| (&work.key, &*work.source)).collect();
     let bytes = blobs.values().map(|descriptor| descriptor.size).sum();
     tell.tell(EventKind::Planned { images: jobs.len(), blobs: blobs.len(), bytes });
 }
