@@ -13,13 +13,13 @@ const SLOWLY: &str = "copy --progress json --compress gzip:9 big.tar:example/wor
 /// An archive whose last layer is large. Its bytes are from a generator, which no compressor sees through.
 fn big(session: &Session) {
     let mut state = 1_u64;
-    let mut layer = Vec::with_capacity(96 << 20);
-    while layer.len() < 96 << 20 {
+    let mut layer = Vec::with_capacity(48 << 20);
+    while layer.len() < 48 << 20 {
         state =
             state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         layer.extend((state >> 33).to_string().bytes());
     }
-    layer.truncate(96 << 20);
+    layer.truncate(48 << 20);
     session.write("layer", &layer);
     let output = Command::new("sha256sum").arg(session.path("layer")).output().unwrap();
     let diff_id = String::from_utf8(output.stdout).unwrap()[..64].to_owned();
@@ -143,7 +143,7 @@ fn caught_sigint(status: &str) -> bool {
 fn a_deadline_stops_it() {
     let session = Session::new();
     big(&session);
-    let line = format!("{SLOWLY} --deadline 700ms oci:layout").replace("json", "none");
+    let line = format!("{SLOWLY} --deadline 150ms oci:layout").replace("json", "none");
     insta::assert_snapshot!(session.transcript([&*line]));
     assert_eq!(session.left(), ["big.tar"]);
 }

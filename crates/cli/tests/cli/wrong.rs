@@ -178,3 +178,124 @@ fn places_that_cannot_be_written() {
     assert_eq!(fs::read(session.path("file")).unwrap(), b"mine");
     assert_eq!(fs::read_dir(session.path("folder")).unwrap().count(), 1);
 }
+
+#[test]
+fn layers_behind_links() {
+    let session = Session::new();
+    make::changed(&session.path("hello.tar"), &session.path("links.tar"), |members| {
+        let layer = members.iter_mut().find(|m| m.name == WORLD_TOP).unwrap();
+        let real = Member { name: "real.tar".to_owned(), content: layer.content.clone() };
+        layer.content = Content::Symlink("../first".to_owned());
+        let hard =
+            Member { name: "second".to_owned(), content: Content::Hardlink("real.tar".to_owned()) };
+        let soft =
+            Member { name: "first".to_owned(), content: Content::Symlink("second".to_owned()) };
+        members.extend([soft, real, hard]);
+    });
+    let before =
+        session.ok("inspect docker-archive:hello.tar:@1").replace("hello.tar", "links.tar");
+    assert_eq!(session.ok("inspect docker-archive:links.tar:@1"), before);
+    session.ok("verify docker-archive:links.tar");
+}
+
+#[test]
+fn a_cycle_of_links_and_an_absolute_one() {
+    for to in ["layer.tar", "/etc/passwd"] {
+        let said = refused(|members| {
+            let layer = members.iter_mut().find(|m| m.name == WORLD_TOP).unwrap();
+            layer.content = Content::Symlink(to.to_owned());
+        });
+        assert_eq!(said.matches("[4]").count(), 2, "{said}");
+        assert!(!said.contains("root:x"), "{said}");
+    }
+}
+
+#[test]
+fn a_flipped_bit_in_a_gzip_layer_that_is_kept() {
+    let session = Session::new();
+    let gzip = |plain: &[u8]| {
+        session.write("plain", plain);
+        make::packed("gzip", &session.path("plain"), &session.path("packed"));
+        fs::remove_file(session.path("plain")).unwrap();
+        let packed = fs::read(session.path("packed")).unwrap();
+        fs::remove_file(session.path("packed")).unwrap();
+        packed
+    };
+    let hello = session.path("hello.tar");
+    make::changed(&hello, &session.path("good.tar"), |members| {
+        make::edit(members, WORLD_TOP, |bytes| *bytes = gzip(bytes));
+    });
+    session.ok("copy --compress keep docker-archive:good.tar:@1 oci:good");
+    assert!(session.ok("inspect oci:good").contains("tar+gzip"));
+    make::changed(&hello, &session.path("bad.tar"), |members| {
+        make::edit(members, WORLD_TOP, |bytes| {
+            *bytes = gzip(bytes);
+            // The plain length, in the trailer: every byte comes out as it was.
+            let at = bytes.len() - 4;
+            bytes[at] ^= 1;
+        });
+    });
+    for line in ["copy --compress keep docker-archive:bad.tar:@1 oci:bad", "verify bad.tar:@1"] {
+        assert_eq!(session.run(line).status.code(), Some(4), "{line}");
+    }
+    assert_eq!(session.left(), ["bad.tar", "good", "good.tar"]);
+}
+
+#[test]
+fn a_manifest_over_its_limit() {
+    let session = Session::new();
+    make::changed(&session.path("hello.tar"), &session.path("big.tar"), |members| {
+        make::edit(members, "manifest.json", |bytes| bytes.extend(vec![b' '; 70 << 20]));
+    });
+    insta::assert_snapshot!(
+        session.transcript(["list docker-archive:big.tar", "copy big.tar:@0 oci:x"])
+    );
+    assert_eq!(session.left(), ["big.tar"]);
+}
+
+#[test]
+fn an_index_that_holds_itself() {
+    let session = Session::new();
+    make::golden("skopeo-oci-archive-index.tar", &session.path("index.tar"));
+    session.ok("copy index.tar oci:layout");
+    let digest = "ed529a69cc67101536ba9b891eb87c0223579603d32bdce8fba56dff093d3bf8";
+    let blob = session.path(&format!("layout/blobs/sha256/{digest}"));
+    let size = fs::metadata(&blob).unwrap().len();
+    let head = format!(
+        r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"application/vnd.oci.image.index.v1+json","digest":"sha256:{digest}","size":{size}}}]"#
+    );
+    let spaces = usize::try_from(size).unwrap() - head.len() - 1;
+    fs::remove_file(&blob).unwrap();
+    fs::write(&blob, format!("{head}{}}}", " ".repeat(spaces))).unwrap();
+    for line in ["inspect oci:layout", "verify oci:layout", "copy oci:layout dir:folder"] {
+        let output = session.run(line);
+        assert_eq!(output.status.code(), Some(4), "{line}: {output:?}");
+    }
+    assert_eq!(session.left(), ["index.tar", "layout"]);
+}
+
+#[test]
+fn a_target_that_is_a_link_a_pipe_or_a_device() {
+    let session = Session::new();
+    fs::create_dir(session.path("real")).unwrap();
+    std::os::unix::fs::symlink("real/out.tar", session.path("link.tar")).unwrap();
+    session.ok("copy hello.tar:@0 docker-archive:link.tar");
+    assert!(session.path("link.tar").symlink_metadata().unwrap().is_symlink());
+    session.ok("verify docker-archive:real/out.tar");
+
+    let made = std::process::Command::new("mkfifo").arg(session.path("pipe")).status().unwrap();
+    assert!(made.success());
+    let reader = session
+        .command("list docker-archive:pipe")
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    session.ok("copy hello.tar:@0 docker-archive:pipe");
+    let listed = reader.wait_with_output().unwrap();
+    assert!(String::from_utf8(listed.stdout).unwrap().contains("example/hello:1"));
+
+    let full = session.run("copy hello.tar:@0 docker-archive:/dev/full");
+    assert_eq!(full.status.code(), Some(1), "{full:?}");
+    assert!(String::from_utf8(full.stderr).unwrap().contains("No space left"));
+    session.ok("copy hello.tar:@0 docker-archive:/dev/null");
+}
