@@ -34,7 +34,10 @@
 //! | `TRANSSHIP_CASES` | the number of cases of each law (16) |
 //! | `TRANSSHIP_SEED` | what the cases follow from, a number or `random` (1) |
 //! | `TRANSSHIP_CASE` | the one case to run again, as a failure prints it |
+//! | `TRANSSHIP_TRANSPORT` | the scheme of the one transport to look at |
 //! | `TRANSSHIP_REPORT` | a folder for one JSON file for each law that ran |
+//!
+//! Cases that once failed are run first: `tests/conformance.kept` of the package has a line `SCHEME LAW SEED CASE` for each.
 //!
 //! [`Memory`] is the smallest correct transport, and the one to copy.
 
@@ -63,7 +66,7 @@ pub use claims::{
 pub use fixture::{Fixture, Place};
 pub use laws::ALL;
 pub use memory::Memory;
-pub use runner::{Law, Outcome, run};
+pub use runner::{Law, Outcome, Replay, run};
 pub use settings::Settings;
 
 #[doc(hidden)]

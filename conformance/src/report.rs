@@ -13,16 +13,23 @@ use crate::runner::run;
 use crate::settings::Settings;
 use crate::{Fixture, Law, Outcome};
 
+/// Where the cases that once failed are kept, in the folder of the package.
+const KEPT: &str = "tests/conformance.kept";
+
 /// Runs a law as a test, and panics when it does not hold. For [`conformance!`](crate::conformance).
 ///
 /// # Panics
 /// When the law does not hold.
 #[track_caller]
 #[expect(clippy::panic, reason = "this is how a test fails")]
-pub fn test(fixture: impl Fixture, law: &Law) {
+pub fn test(fixture: impl Fixture, law: &Law, package: &str) {
     let fixture: Arc<dyn Fixture> = Arc::new(fixture);
     let scheme = fixture.transport().scheme();
-    let settings = Settings::from_env();
+    if env::var("TRANSSHIP_TRANSPORT").is_ok_and(|only| only != scheme) {
+        return;
+    }
+    let kept = Path::new(package).join(KEPT);
+    let settings = Settings::from_env().with_kept(&kept, scheme, law.name);
     let (outcome, took) = run(fixture, law, &settings);
     if let Some(folder) = env::var_os("TRANSSHIP_REPORT") {
         write_report(Path::new(&folder), scheme, law, &outcome, took, &settings);
@@ -35,7 +42,7 @@ pub fn test(fixture: impl Fixture, law: &Law) {
             // Nobody can be told that nobody can be told.
             let _ = std::io::stderr().write_all(line.as_bytes());
         }
-        Outcome::Broken(why) => panic!("{scheme}: {}: {why}", law.name),
+        Outcome::Broken { why, .. } => panic!("{scheme}: {}: {why}", law.name),
     }
 }
 
@@ -50,11 +57,15 @@ fn write_report(
     let (what, cases, why) = match outcome {
         Outcome::Held(cases) => ("held", *cases, String::new()),
         Outcome::NotClaimed(why) => ("not claimed", 0, (*why).to_owned()),
-        Outcome::Broken(why) => ("broken", 0, why.clone()),
+        Outcome::Broken { why, .. } => ("broken", 0, why.clone()),
+    };
+    let replay = match outcome {
+        Outcome::Broken { replay: Some(replay), .. } => json!([replay.seed, replay.case]),
+        _ => json!(null),
     };
     let line = json!({
         "transport": scheme, "law": law.name, "outcome": what, "cases": cases, "why": why,
-        "seed": settings.seed(), "millis": u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        "seed": settings.seed(), "replay": replay, "millis": u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
     });
     let name = format!("{scheme}.{}.json", law.name);
     // The table will lack it, which its reader sees.

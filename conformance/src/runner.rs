@@ -1,5 +1,6 @@
 //! Runs laws: generated cases, each from a seed of its own, shrunk to a small counterexample when one fails.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,7 +37,21 @@ pub enum Outcome {
     /// The transport's claims switch it off.
     NotClaimed(&'static str),
     /// It does not hold.
-    Broken(String),
+    Broken {
+        /// Why, with the counterexample.
+        why: String,
+        /// The case that shows it.
+        replay: Option<Replay>,
+    },
+}
+
+/// A case, exactly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replay {
+    /// What the cases follow from.
+    pub seed: u64,
+    /// Its number.
+    pub case: u32,
 }
 
 /// What a law runs on.
@@ -47,7 +62,8 @@ pub(crate) struct Kit {
     settings: Settings,
     law: &'static str,
     cost: u32,
-    ran: std::cell::Cell<u32>,
+    ran: Cell<u32>,
+    failed: Cell<Option<Replay>>,
 }
 
 impl Kit {
@@ -63,12 +79,12 @@ impl Kit {
     {
         for case in self.settings.cases(self.cost) {
             self.ran.set(self.ran.get() + 1);
-            self.one(case, &strategy, &check)?;
+            self.one(case, &strategy, &check).inspect_err(|_| self.failed.set(Some(case)))?;
         }
         Ok(())
     }
 
-    fn one<S>(&self, case: u32, strategy: &S, check: &impl Fn(&Lab, &S::Value) -> Held) -> Held
+    fn one<S>(&self, case: Replay, strategy: &S, check: &impl Fn(&Lab, &S::Value) -> Held) -> Held
     where
         S: Strategy,
         S::Value: fmt::Debug,
@@ -88,18 +104,18 @@ impl Kit {
         match done {
             Ok(()) => Ok(()),
             Err(TestError::Fail(why, value)) => Err(Broken::new(format!(
-                "{why}\n  with: {value:?}\n  replay: TRANSSHIP_SEED={} TRANSSHIP_CASE={case}",
-                self.settings.seed()
+                "{why}\n  with: {value:?}\n  replay: TRANSSHIP_SEED={} TRANSSHIP_CASE={}",
+                case.seed, case.case
             ))),
             Err(TestError::Abort(why)) => Err(Broken::new(format!("no case was generated: {why}"))),
         }
     }
 
     /// Depends on the seed, the law and the case alone.
-    fn rng(&self, case: u32) -> TestRng {
+    fn rng(&self, case: Replay) -> TestRng {
         let mut hasher = Hasher::sha256();
-        hasher.update(&self.settings.seed().to_le_bytes());
-        hasher.update(&case.to_le_bytes());
+        hasher.update(&case.seed.to_le_bytes());
+        hasher.update(&case.case.to_le_bytes());
         hasher.update(self.law.as_bytes());
         let digest = hasher.finish();
         TestRng::from_seed(RngAlgorithm::ChaCha, &digest.digest().as_bytes()[..32])
@@ -113,11 +129,14 @@ pub fn run(fixture: Arc<dyn Fixture>, law: &Law, settings: &Settings) -> (Outcom
         return (Outcome::NotClaimed(why), began.elapsed());
     }
     let settings = settings.clone();
-    let ran = std::cell::Cell::new(0);
-    let kit = Kit { fixture, claims, settings, law: law.name, cost: law.cost, ran };
+    let (ran, failed) = (Cell::new(0), Cell::new(None));
+    let kit = Kit { fixture, claims, settings, law: law.name, cost: law.cost, ran, failed };
     let outcome = match (law.check)(&kit) {
         Ok(()) => Outcome::Held(kit.ran.get()),
-        Err(broken) => Outcome::Broken(format!("{}\n  {broken}", law.sentence)),
+        Err(broken) => Outcome::Broken {
+            why: format!("{}\n  {broken}", law.sentence),
+            replay: kit.failed.get(),
+        },
     };
     (outcome, began.elapsed())
 }

@@ -1,6 +1,10 @@
 //! [`Settings`]: how many cases, from which seed; read from the environment.
 
 use std::env;
+use std::fs;
+use std::path::Path;
+
+use crate::runner::Replay;
 
 /// How laws are run.
 ///
@@ -12,6 +16,7 @@ pub struct Settings {
     seed: u64,
     only: Option<u32>,
     shrinks: u32,
+    kept: Vec<Replay>,
 }
 
 /// Cases of a law when nobody says how many. Few: many laws run with every build.
@@ -19,7 +24,7 @@ const CASES: u32 = 16;
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { cases: CASES, seed: 1, only: None, shrinks: 200 }
+        Self { cases: CASES, seed: 1, only: None, shrinks: 200, kept: Vec::new() }
     }
 }
 
@@ -57,16 +62,37 @@ impl Settings {
         self.seed
     }
 
+    /// With the cases of a law that once failed, out of a file with a line `SCHEME LAW SEED CASE` for each.
+    #[must_use]
+    pub(crate) fn with_kept(mut self, file: &Path, scheme: &str, law: &str) -> Self {
+        // Most have none.
+        let text = fs::read_to_string(file).unwrap_or_default();
+        self.kept = text.lines().filter_map(|line| kept(line, scheme, law)).collect();
+        self
+    }
+
     pub(crate) fn shrinks(&self) -> u32 {
         self.shrinks
     }
 
     /// The cases of a law that is so many times as dear as others.
-    pub(crate) fn cases(&self, cost: u32) -> std::ops::Range<u32> {
-        match self.only {
-            Some(case) => case..case + 1,
-            None => 0..(self.cases / cost.max(1)).max(1),
+    /// Those that once failed come first.
+    pub(crate) fn cases(&self, cost: u32) -> Vec<Replay> {
+        let of_seed = |case| Replay { seed: self.seed, case };
+        if let Some(case) = self.only {
+            return vec![of_seed(case)];
         }
+        let new = (0..(self.cases / cost.max(1)).max(1)).map(of_seed);
+        self.kept.iter().copied().chain(new).collect()
+    }
+}
+
+fn kept(line: &str, scheme: &str, law: &str) -> Option<Replay> {
+    match line.split_whitespace().collect::<Vec<_>>()[..] {
+        [of, name, seed, case] if of == scheme && name == law => {
+            Some(Replay { seed: seed.parse().ok()?, case: case.parse().ok()? })
+        }
+        _ => None,
     }
 }
 

@@ -8,6 +8,7 @@ mod args;
 mod arrows;
 mod bench;
 mod ci;
+mod conformance;
 mod counts;
 mod interop;
 mod sh;
@@ -25,6 +26,8 @@ cargo xtask ci                                      arrows between crates, sizes
 cargo xtask interop [--require-peers] [--filter S]  real tools read what we write, and we read what they write
 cargo xtask bench   [--runs 5] [--image FILE] [--filter S]
                                                     ours, skopeo and the primitives, side by side
+cargo xtask conformance [--transport T] [--law L] [--cases 16] [--seed 1] [--case N] [--json]
+                                                    the laws of the conformance kit, for every transport, as a table
 cargo xtask torture [--kills 50] [--seed 1] [--image FILE]
                                                     copies that are killed, or run out of disk, at random moments (root)
 
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         "ci" => ci::run(&mut args),
         "interop" => interop::run(&mut args),
         "bench" => bench::run(&mut args),
+        "conformance" => conformance::run(&mut args),
         "torture" => torture::run(&mut args),
         "" | "help" | "--help" | "-h" => {
             println!("{HELP}");

@@ -83,6 +83,17 @@ pub(crate) fn watch(command: &mut Command) -> Result<(bool, String)> {
     Ok((status.success(), said))
 }
 
+/// Whether a run of cargo succeeds; what it says is shown when it does not.
+pub(crate) fn cargo_quietly(command: &mut Command) -> Result<bool> {
+    let output = command.output().map_err(|e| cannot_run(command, &e))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr).into_owned()
+            + &String::from_utf8_lossy(&output.stdout);
+        println!("{} failed:\n{}", show(command), tail(&said));
+    }
+    Ok(output.status.success())
+}
+
 /// The command line as a person would type it.
 pub(crate) fn show(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());

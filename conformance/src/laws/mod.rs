@@ -24,7 +24,7 @@ macro_rules! laws {
                     #[test]
                     fn $law() {
                         let law = $d crate::law(stringify!($law)).expect("each law is listed");
-                        $d crate::test($d fixture, law);
+                        $d crate::test($d fixture, law, env!("CARGO_MANIFEST_DIR"));
                     }
                 )*
             };

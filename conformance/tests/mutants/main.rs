@@ -74,7 +74,7 @@ pub(crate) fn is_caught(fault: Fault, name: &str) {
     let settings = Settings::default().with_cases(32).with_shrinks(0);
     let (outcome, _) = run(Arc::new(mutants), law, &settings);
     match outcome {
-        Outcome::Broken(why) => {
+        Outcome::Broken { why, .. } => {
             // What the law says has to fit the mistake: seen with --nocapture.
             println!("{fault:?}: {}", why.lines().nth(1).unwrap_or_default().trim());
         }

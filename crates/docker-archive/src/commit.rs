@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use transship_core::{
     Accepts, Commit, Descriptor, Digest, Document, Error, ErrorKind, ImageDocument, ImageName,
-    MediaType, Result, cancelled,
+    MediaType, Result, cancelled, media_types,
 };
 
 use crate::config::Config;
@@ -20,7 +20,7 @@ impl Checked {
     /// Looks at what kind of thing it is.
     ///
     /// # Errors
-    /// `Unsupported` for indexes, artifacts and images that lack something.
+    /// `Unsupported` for indexes, artifacts, images that lack something and layers that are no plain tars.
     pub(crate) fn new(what: Commit<'_>, accepts: &Accepts) -> Result<Self> {
         let root = what.root.descriptor();
         let unsupported = |message| Err(Error::new(ErrorKind::Unsupported, message));
@@ -42,6 +42,13 @@ impl Checked {
             let message =
                 format!("an archive holds whole images, and {} is left out", absent.digest);
             return unsupported(message);
+        }
+        if let Some(layer) = image.layers.iter().find(|layer| !is_plain(&layer.media_type)) {
+            // The type would not be there when it is read back.
+            return unsupported(format!(
+                "layers are plain tars here, and {} is {}",
+                layer.digest, layer.media_type
+            ));
         }
         Ok(Self(image))
     }
@@ -118,6 +125,15 @@ impl Checked {
             served.push(Descriptor::new(MediaType::ImageLayer, stored.digest.clone(), stored.size));
         }
         Ok(served)
+    }
+}
+
+fn is_plain(media_type: &MediaType) -> bool {
+    match media_type {
+        MediaType::ImageLayer | MediaType::ImageLayerNonDistributable => true,
+        other => {
+            [media_types::DOCKER_LAYER, media_types::DOCKER_FOREIGN_LAYER].contains(&other.as_ref())
+        }
     }
 }
 

@@ -1,0 +1,154 @@
+//! `cargo xtask conformance`: the laws of the conformance kit, for every transport, as a table.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::args::Args;
+use crate::sh::{self, Result};
+
+/// Where a package keeps the cases that once failed.
+const KEPT: &str = "tests/conformance.kept";
+
+/// A test target that holds a transport to the laws.
+struct Target {
+    package: String,
+    folder: PathBuf,
+    test: String,
+}
+
+/// What became of a law.
+struct Row {
+    transport: String,
+    law: String,
+    report: Value,
+}
+
+pub(crate) fn run(args: &mut Args) -> Result<bool> {
+    let (transport, law) = (args.value("--transport")?, args.value("--law")?);
+    let (cases, seed) = (args.value("--cases")?, args.value("--seed")?);
+    let (case, as_json) = (args.value("--case")?, args.flag("--json"));
+    args.finish()?;
+    let variables = [
+        ("TRANSSHIP_TRANSPORT", transport),
+        ("TRANSSHIP_CASES", cases),
+        ("TRANSSHIP_SEED", seed),
+        ("TRANSSHIP_CASE", case),
+    ];
+    let reports = sh::target()?.join("conformance");
+    let (mut good, mut rows) = (true, Vec::new());
+    for target in targets()? {
+        // What an earlier run left is none of ours.
+        let _ = fs::remove_dir_all(&reports);
+        fs::create_dir_all(&reports).map_err(|e| format!("{}: {e}", reports.display()))?;
+        let mut command =
+            sh::cargo(["test", "--quiet", "-p", &target.package, "--test", &target.test, "--"]);
+        command.args(law.iter()).env("TRANSSHIP_REPORT", &reports);
+        command.envs(variables.iter().filter_map(|(name, value)| Some((name, value.as_ref()?))));
+        good &= sh::cargo_quietly(&mut command)?;
+        let found = read(&reports)?;
+        keep(&target.folder, &found)?;
+        rows.extend(found);
+    }
+    if rows.is_empty() {
+        return Err("no law ran".to_owned());
+    }
+    if as_json {
+        println!("{}", rows.iter().map(|row| row.report.clone()).collect::<Value>());
+    } else {
+        print(&rows);
+    }
+    Ok(good && rows.iter().all(|row| row.report["outcome"] != "broken"))
+}
+
+/// The test targets named `conformance`, and the kit's own transport in memory.
+fn targets() -> Result<Vec<Target>> {
+    let metadata = sh::metadata()?;
+    let mut found = Vec::new();
+    for package in metadata["packages"].as_array().into_iter().flatten() {
+        let name = package["name"].as_str().unwrap_or_default();
+        let manifest = PathBuf::from(package["manifest_path"].as_str().unwrap_or_default());
+        let tests = package["targets"].as_array().into_iter().flatten();
+        let tests = tests.filter(|target| target["kind"][0] == "test");
+        for test in tests.filter_map(|target| target["name"].as_str()) {
+            let kits_own = name == "transship-conformance" && test == "memory";
+            if test == "conformance" || kits_own {
+                found.push(Target {
+                    package: name.to_owned(),
+                    folder: manifest.parent().unwrap_or(Path::new(".")).to_owned(),
+                    test: test.to_owned(),
+                });
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn read(folder: &Path) -> Result<Vec<Row>> {
+    let failed = |e| format!("{}: {e}", folder.display());
+    let mut rows = Vec::new();
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let text = fs::read_to_string(entry.map_err(failed)?.path()).map_err(failed)?;
+        let report: Value =
+            serde_json::from_str(&text).map_err(|e| format!("a report is no JSON: {e}"))?;
+        let field = |name: &str| report[name].as_str().unwrap_or_default().to_owned();
+        rows.push(Row { transport: field("transport"), law: field("law"), report: report.clone() });
+    }
+    rows.sort_by(|a, b| (&a.transport, &a.law).cmp(&(&b.transport, &b.law)));
+    Ok(rows)
+}
+
+/// Keeps the cases that failed, so that they run first from now on.
+fn keep(package: &Path, rows: &[Row]) -> Result<()> {
+    let path = package.join(KEPT);
+    let there = fs::read_to_string(&path).unwrap_or_default();
+    for Row { transport, law, report } in rows {
+        let Some([seed, case]) = report["replay"].as_array().map(Vec::as_slice) else { continue };
+        let line = format!("{transport} {law} {seed} {case}");
+        if there.lines().any(|known| known == line) {
+            continue;
+        }
+        let file = OpenOptions::new().create(true).append(true).open(&path);
+        let written = file.and_then(|mut file| writeln!(file, "{line}"));
+        written.map_err(|e| format!("{}: {e}", path.display()))?;
+        println!("kept in {}: {line}", path.display());
+    }
+    Ok(())
+}
+
+fn print(rows: &[Row]) {
+    let transports: BTreeSet<&str> = rows.iter().map(|row| row.transport.as_str()).collect();
+    let laws: BTreeSet<&str> = rows.iter().map(|row| row.law.as_str()).collect();
+    let cells: BTreeMap<(&str, &str), String> =
+        rows.iter().map(|row| ((row.law.as_str(), row.transport.as_str()), cell(row))).collect();
+    let wide = laws.iter().map(|law| law.len()).max().unwrap_or_default();
+    print!("{:wide$}", "law");
+    for transport in &transports {
+        print!("  {transport:>15}");
+    }
+    println!();
+    for law in &laws {
+        print!("{law:wide$}");
+        for transport in &transports {
+            let cell = cells.get(&(*law, *transport)).map_or("did not run", String::as_str);
+            print!("  {cell:>15}");
+        }
+        println!();
+    }
+    for row in rows.iter().filter(|row| row.report["outcome"] == "broken") {
+        let why = row.report["why"].as_str().unwrap_or_default();
+        println!("\n{}: {}: {why}", row.transport, row.law);
+    }
+}
+
+fn cell(row: &Row) -> String {
+    let report = &row.report;
+    match report["outcome"].as_str() {
+        Some("held") => format!("{} in {} ms", report["cases"], report["millis"]),
+        Some("broken") => "BROKEN".to_owned(),
+        _ => "not claimed".to_owned(),
+    }
+}
