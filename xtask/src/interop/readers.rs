@@ -96,7 +96,8 @@ pub(super) fn skopeo_docker_archive(file: &str, count: usize) -> Result<Images> 
         images.add_config([], &skopeo_config(&format!("docker-archive:{file}:@{index}"))?)?;
     }
     let listed = sh::json(&mut skopeo(&["list-tags", &format!("docker-archive:{file}")]))?;
-    for name in strings(&listed["Tags"]) {
+    // What has no name it lists as `@INDEX`.
+    for name in strings(&listed["Tags"]).iter().filter(|name| !name.starts_with('@')) {
         let config = skopeo_config(&format!("docker-archive:{file}:{name}"))?;
         images.add_config([name.as_str()], &config)?;
     }
