@@ -55,9 +55,12 @@ impl Work {
     /// For messages.
     fn what(&self) -> String {
         let digest = &self.source.digest;
-        match self.layer {
-            Some((at, of)) => format!("layer {} of {of} ({digest})", at + 1),
-            None => format!("config {digest}"),
+        match (self.layer, &self.diff_id) {
+            (Some((at, of)), Some(diff_id)) if self.key.to.is_some() => {
+                format!("layer {} of {of} ({digest}, diff ID {diff_id})", at + 1)
+            }
+            (Some((at, of)), _) => format!("layer {} of {of} ({digest})", at + 1),
+            (None, _) => format!("config {digest}"),
         }
     }
 

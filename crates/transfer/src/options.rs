@@ -52,7 +52,8 @@ pub enum Images {
     All,
 }
 
-/// Which platforms of an index. An image that is not in an index is copied whatever it runs on.
+/// Which platforms of an index. With [`Host`](Self::Host) and [`Only`](Self::Only), a single image that says what it
+/// runs on has to fit, else it is `NotFound`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Platforms {
@@ -62,9 +63,11 @@ pub enum Platforms {
     Present,
     /// Every one; one that is absent is `NotFound`.
     All,
-    /// The one that fits this machine best.
+    /// The one that fits this machine best, alone: without its index and its attestations.
     Host,
-    /// For each of these the one that fits it best; one that nothing fits is `NotFound`.
+    /// For each of these the one that fits it best; one that nothing fits is `NotFound`. One image goes alone; several
+    /// stay in the index, which names the others as absent or, where the destination takes no gaps, loses them.
+    /// Attestations are left out.
     Only(Vec<Platform>),
 }
 
@@ -79,10 +82,13 @@ pub enum Compress {
     Keep,
     /// Plain tars.
     Plain,
-    /// gzip, with a level from 1 to 9. `None`: layers that are gzip already are kept; others get a level that is
-    /// about as fast as the disk.
+    /// gzip. Without a level, layers that are gzip already are kept, others get
+    /// [`DEFAULT_GZIP_LEVEL`](crate::codec::DEFAULT_GZIP_LEVEL). With one of
+    /// [`GZIP_LEVELS`](crate::codec::GZIP_LEVELS), all are made anew.
     Gzip(Option<u32>),
-    /// zstd, with a level from 1 to 22. `None`: 3.
+    /// zstd. Without a level, layers that are zstd already are kept, others get
+    /// [`DEFAULT_ZSTD_LEVEL`](crate::codec::DEFAULT_ZSTD_LEVEL). With one of
+    /// [`ZSTD_LEVELS`](crate::codec::ZSTD_LEVELS), all are made anew.
     Zstd(Option<i32>),
 }
 

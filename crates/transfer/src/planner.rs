@@ -179,9 +179,8 @@ impl Planner<'_> {
         let format = self
             .format(&document.media_type, true)
             .context(|| format!("index {}", manifest.descriptor().digest))?;
-        let becomes_docker = format == Some(Format::Docker)
-            || format.is_none() && document.media_type.as_ref() == media_types::DOCKER_LIST;
-        if format == Some(Format::Docker) {
+        let becomes_docker = format == Some(Format::Docker);
+        if becomes_docker {
             self.lost.extend(lost_in_docker(manifest)?);
         }
         let children = children
@@ -207,9 +206,14 @@ impl Planner<'_> {
                 )
                 .hint("--format oci keeps it"));
             }
-            return self
-                .index(manifest, document, children)
-                .map(|i| Fate::Copy(Box::new(NodePlan::Index(i))));
+            let absent = self.absent.len();
+            let node = NodePlan::Index(self.index(manifest, document, children)?);
+            // Of an index of which nothing is chosen nothing is kept, not an empty list.
+            if matches!(self.choice, Choice::Some(_)) && node.images().is_empty() {
+                self.absent.truncate(absent);
+                return Ok(self.leave_out(child));
+            }
+            return Ok(Fate::Copy(Box::new(node)));
         }
         let taken = self.choice.takes(self.leaf);
         self.leaf += 1;
@@ -241,7 +245,7 @@ impl Planner<'_> {
             self.platforms.copied.extend(child.platform.clone());
             return Ok(Fate::Copy(Box::new(NodePlan::Image(leaf))));
         }
-        if docker && self.options.format == Some(Format::Docker) {
+        if docker {
             self.lost.push(format!("{what}: docker's format has no place for it"));
             return Ok(Fate::Gone);
         }

@@ -228,6 +228,21 @@ async fn nested_indexes_are_followed() {
     copy(&from, &to, only(&["linux/arm/v6"])).await.unwrap();
     assert_eq!(to.state().images[0].root.bytes(), images[2].bytes());
 
+    // What nothing is chosen of stays behind as a whole.
+    let unlisted = |manifest: &Manifest| {
+        let mut listed = child(manifest, "x/y");
+        listed.as_object_mut().unwrap().remove("platform");
+        listed
+    };
+    let second = index(&from, OCI_INDEX, &[child(&other, "linux/ppc64le")]);
+    let both = index(&from, OCI_INDEX, &[unlisted(&root), unlisted(&second)]);
+    from.state().images[0].root = both;
+    let to = dense();
+    copy(&from, &to, only(&["linux/s390x", "linux/arm/v6"])).await.unwrap();
+    let Document::Index(shown) = to.state().images[0].root.document().unwrap() else { panic!() };
+    assert_eq!(shown.manifests.len(), 1);
+    from.state().images[0].root = top.clone();
+
     // A change at the bottom goes up to the top.
     let to = Memory::new("to");
     copy(&from, &to, options(|o| o.compress = Compress::Gzip(None))).await.unwrap();

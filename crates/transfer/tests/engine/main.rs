@@ -19,6 +19,7 @@ mod indexes;
 mod memory;
 mod names;
 mod order;
+mod random;
 
 use transship_core::Result;
 use transship_transfer::{Plan, Report, Source, Transfer, TransferOptions};
