@@ -39,6 +39,7 @@ pub(crate) async fn open<'a>(
     options: &TransferOptions,
     tell: &Tell,
 ) -> Result<Vec<Opened<'a>>> {
+    options.compress.check()?;
     let mut how = ReadOptions::default();
     how.observer = tell.observer();
     how.spool.clone_from(&options.spool);

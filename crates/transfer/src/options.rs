@@ -3,9 +3,10 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use transship_core::{ImageName, LayerForm, Platform, WriteMode};
+use transship_core::{Error, ErrorKind, ImageName, LayerForm, Platform, Result, WriteMode};
 
 use crate::Events;
+use crate::codec::{GZIP_LEVELS, ZSTD_LEVELS};
 
 /// What a transfer is to do, where that does not follow from its source and destination.
 ///
@@ -101,6 +102,29 @@ impl Compress {
             Self::Gzip(_) => Some(LayerForm::Gzip),
             Self::Zstd(_) => Some(LayerForm::Zstd),
         }
+    }
+
+    /// That there is such a level.
+    pub(crate) fn check(self) -> Result<()> {
+        let (name, level, levels) = match self {
+            Self::Gzip(Some(level)) => {
+                let (low, high) = (*GZIP_LEVELS.start(), *GZIP_LEVELS.end());
+                ("gzip", i64::from(level), (i64::from(low), i64::from(high)))
+            }
+            Self::Zstd(Some(level)) => {
+                let (low, high) = (*ZSTD_LEVELS.start(), *ZSTD_LEVELS.end());
+                ("zstd", i64::from(level), (i64::from(low), i64::from(high)))
+            }
+            _ => return Ok(()),
+        };
+        let (low, high) = levels;
+        if (low..=high).contains(&level) {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::InvalidReference,
+            format!("{name} has no level {level}: its levels are {low} to {high}"),
+        ))
     }
 }
 

@@ -3,7 +3,9 @@
 use std::fmt;
 
 use serde::Serialize;
-use transship_core::{Descriptor, Digest, ImageName, LayerForm, MediaType, Platform, Reference};
+use transship_core::{
+    Descriptor, Digest, Escaped, ImageName, LayerForm, MediaType, Platform, Reference,
+};
 
 use crate::text;
 
@@ -67,7 +69,7 @@ pub struct PlatformsReport {
     pub skipped: Vec<Platform>,
 }
 
-/// What a transfer would do. Its text is for people.
+/// What a transfer would do. Its text is for people, with control characters from images escaped.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Plan {
@@ -175,15 +177,16 @@ impl fmt::Display for Plan {
 
 impl fmt::Display for PlannedImage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} -> {}", self.source, self.destination)?;
         let place = self.destination.to_string();
+        write!(f, "{} -> {}", Escaped(&self.source.to_string()), Escaped(&place))?;
         for name in self.names.iter().filter(|name| !place.ends_with(name.as_str())) {
             write!(f, " as {name}")?;
         }
         let digest = if self.digest_kept { "is kept" } else { "changes" };
         write!(f, "\n  {} {digest}", self.source_digest)?;
         if self.media_type != self.source_media_type {
-            write!(f, ", {} becomes {}", self.source_media_type, self.media_type)?;
+            let (from, to) = (self.source_media_type.as_ref(), self.media_type.as_ref());
+            write!(f, ", {} becomes {}", Escaped(from), Escaped(to))?;
         }
         for (what, platforms) in [
             ("copied", &self.platforms.copied),
@@ -192,17 +195,17 @@ impl fmt::Display for PlannedImage {
         ] {
             if !platforms.is_empty() {
                 let all: Vec<_> = platforms.iter().map(ToString::to_string).collect();
-                write!(f, "\n  {what}: {}", all.join(", "))?;
+                write!(f, "\n  {what}: {}", Escaped(&all.join(", ")))?;
             }
         }
         for blob in &self.blobs {
             write!(f, "\n  {} {} ({} bytes)", blob.fate, blob.digest, blob.size)?;
         }
         for text in &self.lost {
-            write!(f, "\n  lost: {text}")?;
+            write!(f, "\n  lost: {}", Escaped(text))?;
         }
         for text in &self.warnings {
-            write!(f, "\n  note: {text}")?;
+            write!(f, "\n  note: {}", Escaped(text))?;
         }
         writeln!(f)
     }
@@ -216,5 +219,33 @@ impl fmt::Display for BlobFate {
             Self::Changed { to } => write!(f, "to {}", form_name(*to)),
             Self::LeftOut => f.write_str("leave out"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use transship_core::sha256;
+
+    #[test]
+    fn text_from_images_cannot_move_the_cursor() {
+        let image = PlannedImage {
+            source: Reference::new("a", "x"),
+            destination: Reference::new("b", "y\u{1b}"),
+            names: Vec::new(),
+            source_digest: sha256(b""),
+            source_media_type: MediaType::from("t\u{1b}[1m"),
+            media_type: MediaType::ImageManifest,
+            digest_kept: false,
+            platforms: PlatformsReport {
+                copied: vec![Platform::new("\u{1b}", "z")],
+                ..PlatformsReport::default()
+            },
+            blobs: Vec::new(),
+            lost: vec!["\u{1b}".to_owned()],
+            warnings: vec!["\r".to_owned()],
+        };
+        let text = Plan { images: vec![image] }.to_string();
+        assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
     }
 }

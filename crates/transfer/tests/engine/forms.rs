@@ -98,6 +98,16 @@ async fn a_level_makes_layers_anew() {
 }
 
 #[tokio::test]
+async fn a_level_that_there_is_not_is_refused() {
+    let (from, _) = source(LayerForm::Plain);
+    for compress in [Compress::Gzip(Some(0)), Compress::Gzip(Some(10)), Compress::Zstd(Some(23))] {
+        let to = Memory::new("to");
+        let error = copy(&from, &to, options(|o| o.compress = compress)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidReference, "{compress:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_config_never_changes() {
     let (from, manifest) = source(LayerForm::Zstd);
     let to = Memory::new("to");
