@@ -49,7 +49,11 @@ pub fn nodes(claims: &Claims) -> BoxedStrategy<Node> {
     if claims.indexes == Indexes::Refused {
         return image.boxed();
     }
-    let leaf = plain_images(claims).prop_map(Node::Image).boxed();
+    let leaf = (plain_images(claims), prop::bool::weighted(0.1)).prop_map(|(image, sha512)| {
+        let algorithm = if sha512 { Algorithm::Sha512 } else { Algorithm::Sha256 };
+        Node::Image(Image { algorithm, ..image })
+    });
+    let leaf = leaf.boxed();
     let index = leaf.prop_recursive(2, 8, 3, |inner| {
         let presence = prop_oneof![
             6 => Just(Presence::Here),

@@ -210,6 +210,12 @@ impl ImageDestination for BrokenDestination<'_> {
                 inner.commit(Commit::new(what.root).without(&without)).await?
             }
             Fault::CommitInTwoSteps => self.in_two_steps(inner, what).await?,
+            Fault::ReplaceInTwoSteps => {
+                make_empty(&self.of.memory, &self.at).await?;
+                // Long enough for somebody to look.
+                tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+                inner.commit(what).await?
+            }
             Fault::DroppedCommitKeepsItsLock => self.locked(inner, what).await?,
             Fault::BusyIsDone if self.of.state.open.load(Ordering::SeqCst) > 1 => {
                 Committed::new(what.root.descriptor().clone(), vec![inner.reference().clone()])

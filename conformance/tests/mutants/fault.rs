@@ -116,6 +116,8 @@ faults! {
     FinishInTwoSteps => "a_dropped_finish_is_all_or_nothing",
     /// Every call looks at what is there now.
     SourceLooksAgain => "replacing_keeps_the_old_image_readable",
+    /// Replacing empties the place, and fills it then.
+    ReplaceInTwoSteps => "readers_never_see_a_mixture",
     // Containers.
     /// The last image is not listed.
     LastImageIsLost => "names_stay_with_their_image",
