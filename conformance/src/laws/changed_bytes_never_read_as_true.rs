@@ -1,12 +1,12 @@
 //! When a byte of what is stored has changed, what is read is the old bytes or an error, and never other bytes.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use proptest::prelude::*;
 use transship_core::{Reference, WriteMode};
 
-use super::files;
+use super::{files, files_in};
 use crate::broken::hold;
 use crate::lab::Lab;
 use crate::model::{Built, Image};
@@ -76,19 +76,6 @@ async fn true_or_error(lab: &Lab, at: &Reference, built: &Built) -> Held {
         match read {
             Ok(bytes) => hold!(bytes == blob.bytes, "blob {digest} reads as other bytes"),
             Err(e) => super::one_line(&e)?,
-        }
-    }
-    Ok(())
-}
-
-fn files_in(folder: &Path, files: &mut Vec<PathBuf>) -> Held {
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        let kind = path.symlink_metadata()?.file_type();
-        if kind.is_dir() {
-            files_in(&path, files)?;
-        } else if kind.is_file() {
-            files.push(path);
         }
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use transship_core::{Expect, WriteMode, sha256};
 
-use super::all;
+use super::{all, files_in};
 use crate::broken::hold;
 use crate::lab::{Lab, Way, commit, put, put_all};
 use crate::model::Image;
@@ -29,6 +29,7 @@ fn check(kit: &Kit) -> Held {
         lab.step(filled(lab, first))?;
         if lab.claims().append == Append::Joins && lab.holds_many() {
             lab.step(joined(lab, first, second))?;
+            spoiled(lab, first)?;
         }
         Ok(())
     })
@@ -60,6 +61,33 @@ async fn filled(lab: &Lab, image: &Image) -> Held {
         hold!(has.is_none(), "has says that {has:?} is there, which was never put");
     }
     commit(destination, &built).await.map(|_| ())
+}
+
+/// Stored blobs of which a byte has changed are not there any more.
+fn spoiled(lab: &Lab, image: &Image) -> Held {
+    let Some(folder) = lab.files() else { return Ok(()) };
+    let built = image.build()?;
+    let mut files = Vec::new();
+    files_in(folder, &mut files)?;
+    for blob in built.blobs.iter().filter(|blob| !blob.bytes.is_empty()) {
+        for file in &files {
+            if std::fs::read(file)? == blob.bytes {
+                let mut bytes = blob.bytes.to_vec();
+                bytes[0] ^= 1;
+                std::fs::write(file, bytes)?;
+            }
+        }
+    }
+    let unchanged = lab.snapshot().is_ok();
+    lab.step(async {
+        let destination =
+            lab.destination(WriteMode::Append, &super::some_name(lab.claims())).await?;
+        for blob in built.blobs.iter().filter(|blob| !blob.bytes.is_empty()) {
+            let has = destination.has(&Expect::from(&blob.descriptor)).await?;
+            hold!(unchanged || has.is_none(), "a stored byte has changed, and has says {has:?}");
+        }
+        Ok(())
+    })
 }
 
 /// An image that shares blobs with one that is there: what is there need not be put.

@@ -1,5 +1,8 @@
 //! The laws: a file each, named after what holds.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use transship_core::{ErrorKind, ImageName, WriteMode};
 
 use crate::broken::{While, hold};
@@ -134,4 +137,18 @@ pub(crate) async fn write_container(lab: &Lab, mode: WriteMode, entries: &[Entry
         commit(destination, &entry.built).await.during(what)?;
     }
     writer.finish().await.during(|| "finishing")
+}
+
+/// All files below a folder.
+pub(crate) fn files_in(folder: &Path, files: &mut Vec<PathBuf>) -> Held {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let kind = path.symlink_metadata()?.file_type();
+        if kind.is_dir() {
+            files_in(&path, files)?;
+        } else if kind.is_file() {
+            files.push(path);
+        }
+    }
+    Ok(())
 }

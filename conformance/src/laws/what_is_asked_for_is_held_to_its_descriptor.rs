@@ -7,10 +7,10 @@ use transship_core::{
 
 use super::{all, fails};
 use crate::lab::Lab;
-use crate::model::Image;
+use crate::model::Node;
 use crate::runner::Kit;
 use crate::seen::LIMIT;
-use crate::strategies::plain_images;
+use crate::strategies::nodes;
 use crate::{Held, Law};
 
 pub(crate) const LAW: Law = Law {
@@ -26,17 +26,21 @@ pub(crate) const LAW: Law = Law {
 };
 
 fn check(kit: &Kit) -> Held {
-    kit.each(plain_images(kit.claims()), |lab, image| lab.step(one(lab, image)))
+    kit.each(nodes(kit.claims()), |lab, node| lab.step(one(lab, node)))
 }
 
-async fn one(lab: &Lab, image: &Image) -> Held {
-    let built = image.build()?;
+async fn one(lab: &Lab, node: &Node) -> Held {
+    let built = node.build()?;
     let committed = lab.write(&built, WriteMode::Create, &[]).await?;
     let source = lab.source(&committed.references[0]).await?;
-    let mut root = source.root().await?.descriptor().clone();
-    root.size += 1;
+    let root = source.root().await?;
     let kinds = [ErrorKind::Corrupt, ErrorKind::NotFound];
-    fails(source.manifest(&root).await, &kinds, &[], "asking for the root with another size")?;
+    for manifest in built.below.iter().chain([&root]) {
+        let mut longer = manifest.descriptor().clone();
+        longer.size += 1;
+        let what = format!("asking for manifest {} with another size", longer.digest);
+        fails(source.manifest(&longer).await, &kinds, &[], &what)?;
+    }
     for blob in &built.blobs {
         let mut longer = blob.descriptor.clone();
         longer.size += 1;
@@ -47,8 +51,7 @@ async fn one(lab: &Lab, image: &Image) -> Held {
             every_door(&*source, &shorter).await?;
         }
     }
-    let mut other = built.blobs[0].descriptor.clone();
-    other.digest = sha256(b"other");
+    let other = Descriptor::new(transship_core::MediaType::ImageLayer, sha256(b"other"), 3);
     every_door(&*source, &other).await
 }
 
