@@ -134,6 +134,13 @@ impl Error {
         self
     }
 
+    /// Says another way out, in place of the one said so far.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
     /// Keeps the error that led to this one; it is shown and is the [`source`](std::error::Error::source).
     #[must_use]
     pub fn caused_by(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
@@ -252,6 +259,8 @@ mod tests {
             .hint("copy again");
         assert_eq!(e.to_string(), "a.tar: layer 1: bad\\nbyte (copy again)");
         assert_eq!(format!("{e:?}").lines().count(), 1);
+        let e = e.hint("not this").with_hint("copy again; or not");
+        assert_eq!(e.to_string(), "a.tar: layer 1: bad\\nbyte (copy again; or not)");
     }
 
     #[test]

@@ -133,5 +133,5 @@ fn say_all_images(error: Error) -> Error {
         Some(out) => format!("{out}; or copy all with {ALL}"),
         None => format!("choose one, or copy all with {ALL}"),
     };
-    Error::new(error.kind(), error.message().to_owned()).hint(both)
+    error.with_hint(both)
 }

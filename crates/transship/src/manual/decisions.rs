@@ -39,3 +39,40 @@
 //!
 //! `transship list .. | head` ends with 0 and says nothing: what the reader wanted was written. A copy to a closed pipe fails: an
 //! archive that nobody has received was not copied.
+//!
+//! # 9. The lock that keeps blobs is on the folder `blobs`
+//!
+//! The first design had two locks on one file. A `flock` is one lock a file: a writer that holds it shared could not take it exclusively for
+//! the index without giving it up. So the index lock is on `oci-layout`, and the one that a garbage collector takes is on `blobs`.
+//!
+//! # 10. Blobs of a layout get their names at commit
+//!
+//! They wait in a staging folder until then. A dropped or killed copy leaves nothing that only a garbage collector could find, and a layout
+//! that was never committed is not there at all.
+//!
+//! # 11. Replacing a layout replaces its index
+//!
+//! Exchanging the folder would take `oci-layout`, and with it the lock, away from under other writers. Old blobs stay for `gc`.
+//!
+//! # 12. An interrupted swap inside a folder is completed by the next writer
+//!
+//! Readers read through it: reading changes nothing, also on a disk that cannot be written. See `transship_local::settle`.
+//!
+//! # 13. Each image of a transfer is one future, from its first blob to its commit
+//!
+//! A destination may hold a lock while it is open. Were images opened ahead of their turn, one that nobody polls could hold what another
+//! needs. An image is committed when all before it are, so the order in a container is that of the plan.
+//!
+//! # 14. One chosen platform gives the image alone
+//!
+//! `--platform` with one platform copies that manifest, with its digest, and no index around it; with several the index stays, sparse or
+//! without the others. A place that holds single images gets the one that this machine runs, else the only one that is present.
+//!
+//! # 15. Layers are compressed one at a time
+//!
+//! An encoder uses all cores for one layer. Two at once would be no faster on few cores, and would need twice the memory.
+//!
+//! # 16. What Go reads differently is refused
+//!
+//! Go's JSON takes `Layers` for `layers`, and the last of two. A document that has both would show one image to us and another one to
+//! docker; it is `Corrupt`.
