@@ -22,6 +22,8 @@ pub struct Claims {
     pub layers: Layers,
     /// Whether artifacts are held.
     pub artifacts: Artifacts,
+    /// Whether manifests that are about an image are kept with it.
+    pub referrers: Referrers,
     /// Whether several images without a name may be in one place.
     pub untagged: Untagged,
     /// What becomes of an image whose last name was taken over.
@@ -100,6 +102,16 @@ pub enum Artifacts {
     /// They are.
     #[default]
     Held,
+    /// They are not.
+    Refused,
+}
+
+/// Whether manifests that are about an image are kept with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Referrers {
+    /// They are.
+    #[default]
+    Kept,
     /// They are not.
     Refused,
 }

@@ -26,6 +26,22 @@
 //! transship_conformance::conformance!(InMemory(Memory::new()));
 //! ```
 //!
+//! # From nothing to green
+//!
+//! 1. Copy [`Memory`] (`src/memory/`): a locator that is parsed once, a source, a destination, a container.
+//! 2. Say where fresh places are. A place that is a file or folder comes from [`Place::in_folder`]: then everything that is
+//!    left lying about, and every stored byte that changes, is seen.
+//! 3. Run with no claims. What fails and cannot be otherwise in your place is a claim ([`Claims`]); all else is a bug.
+//! 4. A failure prints the smallest image and the texts that show it, and how to run that one case again.
+//! 5. Now and then run more: `TRANSSHIP_CASES=1000 TRANSSHIP_SEED=random cargo test --test conformance`.
+//!
+//! # What is not looked at
+//!
+//! Whether parsing does I/O and whether files are synced before they are renamed: the traits cannot show it. Whether
+//! several processes get along: the laws use threads. `take_from` and signatures.
+//!
+//! # Laws
+//!
 //! Each law is in a file of its own under `laws/`, named after what holds, and holds a transport to promises that the docs
 //! of the traits in `transship-core` make. A law that the claims switch off says so in the output.
 //!
@@ -61,7 +77,7 @@ mod streams;
 pub use broken::{Broken, Held};
 pub use claims::{
     Abandoned, Append, Artifacts, Claims, Deletion, Holds, Indexes, Layers, Manifests, Nameless,
-    Names, Stored, Taken, Untagged, Writers,
+    Names, Referrers, Stored, Taken, Untagged, Writers,
 };
 pub use fixture::{Fixture, Place};
 pub use laws::ALL;

@@ -53,6 +53,7 @@ laws! { $
     a_dropped_finish_is_all_or_nothing
     replacing_keeps_the_old_image_readable
     readers_never_see_a_mixture
+    referrers_come_with_their_image
     names_stay_with_their_image
     shared_blobs_are_stored_once
     an_image_twice_is_one

@@ -21,7 +21,7 @@ pub(crate) const LAW: Law = Law {
         "`Corrupt` if its bytes are not what the descriptor says.",
     ],
     not_claimed: all,
-    cost: 2,
+    cost: 1,
     check,
 };
 

@@ -109,7 +109,16 @@ impl Parts {
 
     /// Those that a root refers to.
     pub(super) fn of(self, root: &Manifest) -> Result<Self> {
-        let (mut parts, mut waiting) = (Self::default(), vec![root.clone()]);
+        let mut parts = Self::default();
+        let mut waiting: Vec<_> = vec![root.clone()];
+        for (digest, manifest) in &self.manifests {
+            // Those that are about it come with it.
+            let about = manifest.document()?.subject().map(|subject| subject.digest.clone());
+            if about.as_ref() == Some(&root.descriptor().digest) {
+                parts.manifests.insert(digest.clone(), manifest.clone());
+                waiting.push(manifest.clone());
+            }
+        }
         while let Some(manifest) = waiting.pop() {
             match manifest.document()? {
                 Document::Image(image) => {

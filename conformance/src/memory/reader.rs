@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use transship_core::{
-    ArchiveEntry, ArchiveReader, Body, Descriptor, Document, EntryDetails, Error, ErrorKind,
-    Expect, ImageName, ImageSource, Manifest, Platform, Reference, Result,
+    ArchiveEntry, ArchiveReader, Body, Descriptor, Digest, Document, EntryDetails, Error,
+    ErrorKind, Expect, ImageName, ImageSource, Manifest, Platform, Reference, Referrers, Result,
 };
 
 use super::container::{Container, Image};
@@ -150,5 +150,24 @@ impl ImageSource for Source {
         let found = self.image.parts.blobs.get(&of.digest);
         let bytes = found.ok_or_else(|| self.missing("blob", of))?.clone();
         Body::from_bytes(bytes).expecting(&Expect::from(of))
+    }
+
+    fn referrers(&self) -> Option<&dyn Referrers> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Referrers for Source {
+    async fn referrers(&self, of: &Digest) -> Result<Vec<Descriptor>> {
+        let mut found = Vec::new();
+        for manifest in self.image.parts.manifests.values() {
+            if manifest.document()?.subject().is_some_and(|subject| subject.digest == *of) {
+                found.push(manifest.descriptor().clone());
+            }
+        }
+        // The same order each time.
+        found.sort_by_key(|descriptor| descriptor.digest.to_string());
+        Ok(found)
     }
 }

@@ -118,6 +118,8 @@ faults! {
     SourceLooksAgain => "replacing_keeps_the_old_image_readable",
     /// Replacing empties the place, and fills it then.
     ReplaceInTwoSteps => "readers_never_see_a_mixture",
+    /// Manifests about others are left out.
+    ReferrersAreLost => "referrers_come_with_their_image",
     // Containers.
     /// The last image is not listed.
     LastImageIsLost => "names_stay_with_their_image",

@@ -136,6 +136,10 @@ impl ImageSource for BrokenSource {
             _ => body.expecting(&Expect::from(of)),
         }
     }
+
+    fn referrers(&self) -> Option<&dyn transship_core::Referrers> {
+        self.inner.referrers()
+    }
 }
 
 fn real_size(root: &Manifest, of: &Descriptor) -> Option<u64> {

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use transship_conformance::{
-    Append, Artifacts, Claims, Deletion, Fixture, Indexes, Layers, Manifests, Names, Place, Writers,
+    Append, Artifacts, Claims, Deletion, Fixture, Indexes, Layers, Manifests, Names, Place,
+    Referrers, Writers,
 };
 use transship_core::Transport;
 use transship_docker_archive::DockerArchive;
@@ -28,6 +29,7 @@ impl Fixture for Archives {
             indexes: Indexes::Refused,
             layers: Layers::Plain,
             artifacts: Artifacts::Refused,
+            referrers: Referrers::Refused,
             append: Append::Refused,
             writers: Writers::One,
             deletion: Deletion::None,
