@@ -22,7 +22,7 @@ pub(crate) struct Sample {
 
 pub(crate) struct Lab {
     folder: PathBuf,
-    /// Holds sockets, whose paths must be short.
+    /// Holds sockets and the like, whose paths must be short.
     short: PathBuf,
     transship: PathBuf,
     serial: Cell<u32>,
@@ -38,12 +38,8 @@ impl Lab {
         let transship = sh::transship()?;
         let run = format!("{}", std::process::id());
         let folder = sh::target()?.join("interop").join(&run);
-        // A socket's path holds at most 107 bytes, and dockerd adds 40 of its own.
-        let short = if folder.as_os_str().len() < 60 {
-            folder.clone()
-        } else {
-            std::env::temp_dir().join(format!("transship-{run}"))
-        };
+        // podman wants at most 50 bytes; a socket's path holds 107, of which dockerd wants 40. Not $TMPDIR: it may be long.
+        let short = PathBuf::from(format!("/tmp/transship-{run}"));
         for made in [&folder, &short] {
             fs::create_dir_all(made).map_err(|e| format!("{}: {e}", made.display()))?;
         }
@@ -64,9 +60,9 @@ impl Lab {
     pub(crate) fn finish(self, good: bool) {
         let Self { folder, short, docker, containerd, .. } = self;
         drop((docker, containerd));
+        let _ = fs::remove_dir_all(&short);
         if good {
             let _ = fs::remove_dir_all(&folder);
-            let _ = fs::remove_dir_all(&short);
         } else {
             println!("interop: kept {}", folder.display());
         }
@@ -126,7 +122,22 @@ impl Lab {
 
     /// podman and buildah's storage with the seven images, as options.
     pub(crate) fn storage(&self) -> [String; 6] {
-        storage_at(&self.folder.join("storage").display().to_string())
+        self.storage_in(&self.folder.join("storage").display().to_string())
+    }
+
+    /// The options of podman and buildah for a storage of their own.
+    pub(crate) fn storage_in(&self, folder: &str) -> [String; 6] {
+        // One storage, one folder for what is running in it: podman notes which.
+        let name = folder.rsplit('/').next().unwrap_or_default();
+        let text = str::to_owned;
+        [
+            text("--storage-driver"),
+            text("vfs"),
+            text("--root"),
+            format!("{folder}/root"),
+            text("--runroot"),
+            self.short.join(name).display().to_string(),
+        ]
     }
 
     fn short(&self, name: &str) -> Result<PathBuf> {
@@ -134,19 +145,6 @@ impl Lab {
         fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
         Ok(folder)
     }
-}
-
-/// The options of podman and buildah for a storage of their own.
-pub(crate) fn storage_at(folder: &str) -> [String; 6] {
-    let text = str::to_owned;
-    [
-        text("--storage-driver"),
-        text("vfs"),
-        text("--root"),
-        format!("{folder}/root"),
-        text("--runroot"),
-        format!("{folder}/run"),
-    ]
 }
 
 fn lazily<T>(cell: &Once<T>, make: impl FnOnce() -> Result<T>) -> Result<&T> {

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 
 use super::images::{Images, digest, strings};
-use super::lab::{Lab, storage_at};
+use super::lab::Lab;
 use super::samples::{inspected, podman_images};
 use crate::sh::{self, Result};
 
@@ -24,7 +24,7 @@ pub(super) fn podman_pull(lab: &Lab, places: &[String]) -> Result<Images> {
 fn podman(lab: &Lab, runs: &[&[&str]]) -> Result<Images> {
     let folder = lab.folder("podman")?;
     let podman = || {
-        let mut podman = sh::command("podman", storage_at(&folder));
+        let mut podman = sh::command("podman", lab.storage_in(&folder));
         podman.args(["--tmpdir", &format!("{folder}/tmp")]);
         podman
     };
