@@ -1,13 +1,17 @@
 //! What can be typed. Help, completions and manual pages are made from these definitions.
 
+mod copy;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use transship::{Compress, Platform};
+use transship::Platform;
 
 use crate::values;
+
+pub(crate) use copy::{Copy, Format};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -23,14 +27,6 @@ References:
   A reference is TRANSPORT:PLACE; `transship transports` shows the grammars.
   A path that exists may stand without a transport: it is looked at. `-` is
   standard input or output.";
-
-const COPY_NOTES: &str = "\
-What is there already: an oci: layout is joined, a dir: image is replaced, an
-archive is refused unless --replace is given. Where neither DESTINATION nor
---name gives a name, an image keeps its names.
-
-Every option KEY of a transport is also --src-KEY and --dest-KEY, for one side
-alone.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -79,14 +75,6 @@ pub(crate) enum Command {
     Completions(Completions),
     /// Write the manual pages
     Man(Man),
-}
-
-impl Copy {
-    /// The sources and the destination; `None` when there is only one place.
-    pub(crate) fn places(&self) -> Option<(&[String], &str)> {
-        let (destination, sources) = self.places.split_last()?;
-        (!sources.is_empty()).then_some((sources, destination))
-    }
 }
 
 impl Command {
@@ -146,72 +134,6 @@ pub(crate) struct Output {
     /// Print one JSON value on stdout
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-#[derive(Debug, Args)]
-#[command(
-    after_help = COPY_NOTES,
-    override_usage = "transship copy [OPTIONS] <SOURCE>... <DESTINATION>",
-)]
-#[expect(clippy::struct_excessive_bools, reason = "they are flags of a command line")]
-pub(crate) struct Copy {
-    /// Where the images are, one or more, and last where they shall be
-    // One list: clap takes two only where no option stands between them.
-    #[arg(required = true, value_name = "PLACE", value_hint = clap::ValueHint::AnyPath)]
-    pub(crate) places: Vec<String>,
-
-    /// Copy all images that a source holds, each under its own names
-    #[arg(long)]
-    pub(crate) all_images: bool,
-
-    /// Copy only this platform, e.g. linux/arm64; may be repeated [default: all that are present]
-    #[arg(long = "platform", value_name = "PLATFORM", value_parser = values::platform)]
-    pub(crate) platforms: Vec<Platform>,
-
-    /// The form of layers: keep, none, gzip[:LEVEL] or zstd[:LEVEL] [default: what DESTINATION needs or prefers]
-    #[arg(long, value_name = "FORM", value_parser = values::compress)]
-    pub(crate) compress: Option<Compress>,
-
-    /// Fail rather than change a digest
-    #[arg(long)]
-    pub(crate) preserve_digests: bool,
-
-    /// The kind of manifests: oci or docker [default: as they are, if DESTINATION takes them]
-    #[arg(long, value_enum, value_name = "KIND", hide_possible_values = true)]
-    pub(crate) format: Option<Format>,
-
-    /// A name for the image; may be repeated
-    #[arg(long = "name", value_name = "NAME")]
-    pub(crate) names: Vec<String>,
-
-    /// Replace what is there as a whole
-    #[arg(long)]
-    pub(crate) replace: bool,
-
-    /// Say what would be done, and do nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-
-    /// How many blobs are moved at once [default: twice the number of CPUs, at most 8]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub(crate) jobs: Option<u16>,
-
-    /// Write the digests of the images to a file, one a line
-    #[arg(long, value_name = "FILE")]
-    pub(crate) digestfile: Option<PathBuf>,
-
-    #[command(flatten)]
-    pub(crate) output: Output,
-    #[command(flatten)]
-    pub(crate) common: Common,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// Manifests of the OCI image spec
-    Oci,
-    /// Manifests of docker, schema 2
-    Docker,
 }
 
 #[derive(Debug, Args)]
