@@ -11,5 +11,7 @@ pub use transship_directory as directory;
 pub use transship_docker_archive as docker_archive;
 #[cfg(feature = "oci-layout")]
 pub use transship_oci_layout as oci_layout;
+#[cfg(feature = "registry")]
+pub use transship_registry as registry;
 
 pub mod manual;

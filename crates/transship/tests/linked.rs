@@ -4,8 +4,9 @@
 use transship::{Settings, Transports};
 
 /// Every transport there is, and whether its feature is on.
-const ALL: [(&str, bool); 4] = [
+const ALL: [(&str, bool); 5] = [
     ("dir", cfg!(feature = "directory")),
+    ("docker", cfg!(feature = "registry")),
     ("docker-archive", cfg!(feature = "docker-archive")),
     ("oci", cfg!(feature = "oci-layout")),
     ("oci-archive", cfg!(feature = "oci-layout")),

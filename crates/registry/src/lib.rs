@@ -1,0 +1,37 @@
+//! `docker://` — images in a registry, over the
+//! [OCI distribution protocol](https://github.com/opencontainers/distribution-spec/blob/main/spec.md).
+//!
+//! # Grammar
+//!
+//! `docker://[HOST[:PORT]/]REPOSITORY[:TAG][@DIGEST]` is one image. The canonical text is fully qualified:
+//! `docker://alpine:3` is `docker://docker.io/library/alpine:3`.
+//!
+//! | part | meaning |
+//! |---|---|
+//! | `HOST` | the first component, if it has `.` or `:` or is `localhost`; otherwise it is `docker.io`. IPv6: `[::1]:5000` |
+//! | `TAG` | without tag and digest, an image is read and written as `latest` |
+//! | `DIGEST` | reading: it decides, whatever the tag is; writing: the image has to have it, and then gets the tag |
+//!
+//! `docker://[HOST[:PORT]/][PREFIX/]`, with a slash at the end, is a place for images that bring their own names: each goes to the
+//! prefix and its repository without the domain and without `library/`, with its tag. It is for writing only.
+//!
+//! # Containers
+//!
+//! Read as a container, a repository is its tags. Written as one, `docker://HOST/REPOSITORY` takes images whose names are
+//! tags, or names in that repository; a prefix takes any docker names.
+
+#![allow(dead_code, reason = "the seams of what is being built; goes with the client")]
+
+mod config;
+mod credentials;
+mod options;
+mod reference;
+mod tls;
+mod transport;
+
+pub use credentials::{Credential, Secret};
+pub use options::RegistryOptions;
+pub use transport::Registry;
+
+/// What stands before the colon.
+pub const SCHEME: &str = "docker";

@@ -1,0 +1,179 @@
+//! [`RegistryOptions`]: what can be set, from [`Settings`] or by a program.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use transship_core::{Error, ErrorKind, Result, Settings};
+
+use crate::{Credential, SCHEME, Secret};
+
+/// What can be set. Everything has a default that suits most registries.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RegistryOptions {
+    /// The credential for every host, in place of what is configured. `creds=USER[:PASSWORD]`.
+    pub credential: Option<Credential>,
+    /// Whether configured credentials are left alone. `no-creds=true`.
+    pub anonymous: bool,
+    /// The file with credentials, in place of the usual ones. `authfile=PATH`.
+    pub authfile: Option<PathBuf>,
+    /// A folder with `*.crt`, `*.cert` and `*.key`, for every host. `cert-dir=PATH`.
+    pub cert_dir: Option<PathBuf>,
+    /// Whether certificates are checked and plain HTTP is refused. `None`: as `registries.conf` says, and plain HTTP to loopback
+    /// where it does not speak TLS. `tls-verify=BOOL`.
+    pub tls_verify: Option<bool>,
+    /// `registries.conf`, in place of the usual ones. `registries-conf=PATH`.
+    pub registries_conf: Option<PathBuf>,
+    /// The drop-in folder, in place of the usual ones. `registries-conf-dir=PATH`.
+    pub registries_conf_dir: Option<PathBuf>,
+    /// The most requests to one host at once. `connections=N`.
+    pub connections: NonZeroUsize,
+    /// How often a request is tried again. `retries=N`.
+    pub retries: u32,
+    /// How long nothing may happen on a connection. `idle-timeout=SECONDS`.
+    pub idle_timeout: Duration,
+    /// The size of the pieces in which uploads are sent, in bytes; `None`: in one. For servers or proxies with a limit.
+    /// `chunk-size=BYTES`.
+    pub chunk_size: Option<u64>,
+}
+
+/// The keys of [`Settings`] that are known.
+pub(crate) const KEYS: &[&str] = &[
+    "authfile",
+    "cert-dir",
+    "chunk-size",
+    "connections",
+    "creds",
+    "idle-timeout",
+    "no-creds",
+    "registries-conf",
+    "registries-conf-dir",
+    "registry-token",
+    "retries",
+    "tls-verify",
+];
+
+impl Default for RegistryOptions {
+    fn default() -> Self {
+        Self {
+            credential: None,
+            anonymous: false,
+            authfile: None,
+            cert_dir: None,
+            tls_verify: None,
+            registries_conf: None,
+            registries_conf_dir: None,
+            connections: NonZeroUsize::new(8).unwrap_or(NonZeroUsize::MIN),
+            retries: 5,
+            idle_timeout: Duration::from_secs(60),
+            chunk_size: None,
+        }
+    }
+}
+
+impl RegistryOptions {
+    /// From settings, as `docker.KEY`.
+    ///
+    /// # Errors
+    /// `InvalidReference` for a value that is malformed. Secrets are not in the message.
+    pub fn from_settings(settings: &Settings) -> Result<Self> {
+        let get = |key| settings.get(SCHEME, key);
+        let defaults = Self::default();
+        Ok(Self {
+            credential: credential(settings)?,
+            anonymous: get("no-creds").map_or(Ok(false), |v| boolean("no-creds", v))?,
+            authfile: get("authfile").map(PathBuf::from),
+            cert_dir: get("cert-dir").map(PathBuf::from),
+            tls_verify: get("tls-verify").map(|v| boolean("tls-verify", v)).transpose()?,
+            registries_conf: get("registries-conf").map(PathBuf::from),
+            registries_conf_dir: get("registries-conf-dir").map(PathBuf::from),
+            connections: number(settings, "connections")?.unwrap_or(defaults.connections),
+            retries: number(settings, "retries")?.unwrap_or(defaults.retries),
+            idle_timeout: number(settings, "idle-timeout")?
+                .map_or(defaults.idle_timeout, |seconds: std::num::NonZeroU32| {
+                    Duration::from_secs(u64::from(seconds.get()))
+                }),
+            chunk_size: number(settings, "chunk-size")?
+                .map(|size: std::num::NonZeroU64| size.get()),
+        })
+    }
+}
+
+fn credential(settings: &Settings) -> Result<Option<Credential>> {
+    let (creds, token) = (settings.get(SCHEME, "creds"), settings.get(SCHEME, "registry-token"));
+    match (creds, token) {
+        (Some(_), Some(_)) => Err(Error::new(
+            ErrorKind::InvalidReference,
+            "options docker.creds and docker.registry-token exclude each other",
+        )),
+        (Some(creds), None) => {
+            let (user, secret) = creds.split_once(':').unwrap_or((creds, ""));
+            if user.is_empty() {
+                return Err(Error::new(
+                    ErrorKind::InvalidReference,
+                    "option docker.creds has no user: its form is USER[:PASSWORD]",
+                ));
+            }
+            Ok(Some(Credential::Basic { user: user.to_owned(), secret: Secret::new(secret) }))
+        }
+        (None, Some(token)) => Ok(Some(Credential::Bearer(Secret::new(token)))),
+        (None, None) => Ok(None),
+    }
+}
+
+fn boolean(key: &str, value: &str) -> Result<bool> {
+    match value {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        other => Err(malformed(key, other, "true or false")),
+    }
+}
+
+fn number<T: std::str::FromStr>(settings: &Settings, key: &str) -> Result<Option<T>> {
+    let Some(value) = settings.get(SCHEME, key) else { return Ok(None) };
+    value.parse().map(Some).map_err(|_| malformed(key, value, "a number"))
+}
+
+fn malformed(key: &str, value: &str, wanted: &str) -> Error {
+    let message = format!("option docker.{key} is {value:?}, where {wanted} is expected");
+    Error::new(ErrorKind::InvalidReference, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_become_options() {
+        let settings = Settings::new()
+            .with("docker", "creds", "me:a:b")
+            .with("docker", "tls-verify", "false")
+            .with("docker", "idle-timeout", "7")
+            .with("docker", "chunk-size", "1048576");
+        let options = RegistryOptions::from_settings(&settings).unwrap();
+        assert!(!format!("{options:?}").contains("a:b"), "{options:?}");
+        assert_eq!(options.tls_verify, Some(false));
+        assert_eq!(options.idle_timeout, Duration::from_secs(7));
+        assert_eq!(options.chunk_size, Some(1 << 20));
+    }
+
+    #[test]
+    fn malformed_settings_are_refused_without_secrets() {
+        for (key, value) in [
+            ("creds", ":hunter2"),
+            ("tls-verify", "maybe"),
+            ("connections", "0"),
+            ("retries", "-1"),
+            ("idle-timeout", "0"),
+        ] {
+            let settings = Settings::new().with("docker", key, value);
+            let error = RegistryOptions::from_settings(&settings).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidReference);
+            assert!(!error.to_string().contains("hunter2"), "{error}");
+        }
+        let both =
+            Settings::new().with("docker", "creds", "a:b").with("docker", "registry-token", "c");
+        assert!(RegistryOptions::from_settings(&both).is_err());
+    }
+}
