@@ -38,8 +38,11 @@ fn within<T: Copy + FromStr + PartialOrd + Display>(
     }
 }
 
-/// `os/arch[/variant][:os.version]`.
+/// `os/arch[/variant][:os.version]`, or `host`.
 pub(crate) fn platform(text: &str) -> Result<Platform> {
+    if text == "host" {
+        return Ok(Platform::host());
+    }
     Platform::parse(text)
 }
 

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use oci_spec::image::{Digest, MediaType};
 
-use crate::{Body, Descriptor, Expect, ImageName, Manifest, Reference, Result, Stored};
+use crate::{Body, Descriptor, Expect, ImageName, Manifest, Platform, Reference, Result, Stored};
 
 /// Writes one image. Nothing shows before [`commit`](Self::commit); dropping it abandons the image.
 ///
@@ -60,11 +60,19 @@ pub trait ImageDestination: fmt::Debug + Send + Sync {
         None
     }
 
+    /// The ability to read what is here already, by which a delta is completed.
+    fn contents(&self) -> Option<&dyn Contents> {
+        None
+    }
+
     /// Shows the image under the names it was opened with; in a writer, records it for
     /// [`finish`](crate::ArchiveWriter::finish).
     ///
     /// - Each name, durably, all at once or not at all, also when it fails or its future is dropped.
-    /// - What the root refers to and is not there must be in [`Commit::absent`]; else it is refused.
+    /// - What the root refers to and is not there must be in [`Commit::absent`] or [`Commit::needs`]; else it is refused.
+    /// - What is in [`Commit::needs`] and is not there, sources of the image say in
+    ///   [`needs`](crate::ImageSource::needs). Where [`Accepts::deltas`] refuses them, so does the commit, with
+    ///   `Unsupported`.
     async fn commit(self: Box<Self>, what: Commit<'_>) -> Result<Committed>;
 }
 
@@ -75,6 +83,15 @@ pub trait PutSignatures: Send + Sync {
     async fn put_signatures(&self, of: Option<&Digest>, signatures: Vec<Bytes>) -> Result<()>;
 }
 
+/// The ability to read what is here already.
+#[async_trait]
+pub trait Contents: Send + Sync {
+    /// A blob or manifest that [`has`](ImageDestination::has) knows; `None` for any other.
+    ///
+    /// - The [`Body`] holds the bytes to the descriptor's digest and size.
+    async fn read(&self, of: &Descriptor) -> Result<Option<Body>>;
+}
+
 /// What to show.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -83,12 +100,30 @@ pub struct Commit<'a> {
     pub root: &'a Manifest,
     /// Children that are knowingly left out.
     pub absent: &'a [Descriptor],
+    /// What is left out because those for whom this is made have it: blobs, manifests, the root itself.
+    pub needs: &'a [Descriptor],
+    /// Of an index, the platform that a place should show where it has to show a single image.
+    pub platform: Option<&'a Platform>,
 }
 
 impl<'a> Commit<'a> {
     /// A root, of which nothing is left out.
     pub fn new(root: &'a Manifest) -> Self {
-        Self { root, absent: &[] }
+        Self { root, absent: &[], needs: &[], platform: None }
+    }
+
+    /// Names what is left out because those for whom this is made have it: then it is a delta.
+    #[must_use]
+    pub fn needing(mut self, needs: &'a [Descriptor]) -> Self {
+        self.needs = needs;
+        self
+    }
+
+    /// Says which platform of an index was asked for.
+    #[must_use]
+    pub fn preferring(mut self, platform: Option<&'a Platform>) -> Self {
+        self.platform = platform;
+        self
     }
 
     /// Names the children that are knowingly left out.
@@ -141,10 +176,12 @@ pub struct Accepts {
     pub sparse: Sparse,
     /// Whether artifacts can be held: manifests whose config is no image config.
     pub artifacts: Artifacts,
+    /// Whether an image can be held of which a part is somewhere else.
+    pub deltas: Deltas,
 }
 
 impl Accepts {
-    /// Anything, in any order and any form, under many names, shown at commit.
+    /// Anything whole, in any order and any form, under many names, shown at commit.
     pub fn anything() -> Self {
         Self {
             manifests: AcceptsManifests::Any,
@@ -155,6 +192,7 @@ impl Accepts {
             shows: Shows::AtCommit,
             sparse: Sparse::Accepted,
             artifacts: Artifacts::Accepted,
+            deltas: Deltas::Refused,
         }
     }
 
@@ -260,5 +298,15 @@ pub enum Artifacts {
     /// They can.
     Accepted,
     /// They cannot.
+    Refused,
+}
+
+/// Whether an image can be held of which a part is somewhere else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Deltas {
+    /// It can; the part is named in [`Commit::needs`], and its sources say so.
+    Accepted,
+    /// It cannot.
     Refused,
 }

@@ -39,7 +39,7 @@ pub use body::{Body, ByteStream, Chunks, Expect, FileRange, RangeReader, Stored}
 pub use descriptor::Descriptor;
 pub use destination::{
     Accepts, AcceptsLayers, AcceptsManifests, AcceptsNames, AcceptsOrder, Artifacts, Commit,
-    Committed, ImageDestination, LayerForm, PutSignatures, Shows, Sparse,
+    Committed, Contents, Deltas, ImageDestination, LayerForm, PutSignatures, Shows, Sparse,
 };
 pub use digest::{EMPTY_JSON_DIGEST, Hasher, parse_digest, sha256};
 pub use error::{Error, ErrorKind, Escaped, Result, ResultExt};

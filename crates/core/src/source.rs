@@ -24,6 +24,19 @@ pub trait ImageSource: fmt::Debug + Send + Sync {
         &[]
     }
 
+    /// What this place says it lacks, because those for whom it was made have it: then it is a delta.
+    ///
+    /// - Reading it is `NotFound` here. What is lacking and not among it is missing by mistake.
+    /// - It may be what other images of the place need.
+    fn needs(&self) -> &[Digest] {
+        &[]
+    }
+
+    /// The descriptor of the root, where it is known without its bytes: of a delta, which may lack them.
+    fn root_descriptor(&self) -> Option<&Descriptor> {
+        None
+    }
+
     /// The manifest or index that the reference names. Its descriptor has what the container says of it: platform,
     /// annotations.
     ///

@@ -135,12 +135,19 @@ impl ImageDestination for LayoutDestination<'_> {
 
     async fn commit(self: Box<Self>, what: Commit<'_>) -> Result<Committed> {
         let (root, absent) = (what.root.clone(), what.absent.to_vec());
+        let platform = what.platform.cloned();
         let (names, put, ends) = (self.names.clone(), Arc::clone(&self.put), self.ends);
         let entry = self
             .writing
             .step(move |writing, cancel| {
                 let put = put.lock().unwrap_or_else(PoisonError::into_inner);
-                let image = Image { root: &root, absent: &absent, put: &put, names: &names };
+                let image = Image {
+                    root: &root,
+                    absent: &absent,
+                    platform: platform.as_ref(),
+                    put: &put,
+                    names: &names,
+                };
                 let entry = writing.record(&image, cancel)?;
                 if ends == Ends::WithCommit {
                     writing.publish(cancel)?;

@@ -238,3 +238,44 @@ async fn older_dockers_cannot_load_zstd() {
     let said: Vec<String> = hears.iter().map(|notice| format!("{notice:?}")).collect();
     assert!(said.len() == 1 && said[0].contains("zstd"), "{said:?}");
 }
+
+/// Configs that `manifest.json` lists.
+fn loadable(path: &Path) -> Vec<String> {
+    let listed = document(path, "manifest.json");
+    listed.as_array().unwrap().iter().map(|i| i["Config"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn docker_gets_the_platform_that_was_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let made = [image_for("a", "amd64"), image_for("b", "arm64")];
+    let root = index(&[(&made[0].manifest, "amd64"), (&made[1].manifest, "arm64")]);
+    let arm = transship_core::Platform::new("linux", "arm64");
+    for (asked, at) in [(None, 0), (Some(&arm), 1)] {
+        let path = dir.path().join(format!("{at}.tar"));
+        let to = destination(&tar(&path, ":x:1")).await.unwrap();
+        for image in &made {
+            put_blobs(&*to, image).await.unwrap();
+            to.put_manifest(&image.manifest).await.unwrap();
+        }
+        to.commit(Commit::new(&root).preferring(asked)).await.unwrap();
+        let config = made[at].blobs[0].0.digest.digest();
+        assert_eq!(loadable(&path), [format!("blobs/sha256/{config}")]);
+    }
+}
+
+#[tokio::test]
+async fn docker_gets_nothing_of_which_a_layer_is_not_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.tar");
+    let foreign = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip";
+    let mut blobs = image("x").blobs;
+    blobs.push(blob(foreign, "elsewhere"));
+    let whole = made(&json!({}), blobs);
+    let to = destination(&tar(&path, ":x:1")).await.unwrap();
+    for (descriptor, bytes) in &whole.blobs[..3] {
+        to.put_blob(Expect::from(descriptor), Body::from_bytes(bytes.clone())).await.unwrap();
+    }
+    to.commit(Commit::new(&whole.manifest)).await.unwrap();
+    assert!(loadable(&path).is_empty());
+}

@@ -32,7 +32,8 @@ pub(crate) async fn finish_image(
         tell.warn(Some(id), format!("lost: {text}"));
         lost.push(text);
     }
-    let committed = image.commit(Commit::new(&built.root).without(&plan.absent)).await?;
+    let what = Commit::new(&built.root).without(&plan.absent).preferring(plan.preferred.as_ref());
+    let committed = image.commit(what).await?;
     tell_committed(id, &committed, tell);
     Ok(ImageReport {
         source: source.reference().clone(),

@@ -57,7 +57,7 @@ mod verify;
 
 pub use event::{BlobId, Event, EventKind, Events, ImageId, TransferId};
 pub use options::{
-    Compress, Digests, Format, Images, Nondistributable, Platforms, TransferOptions,
+    Compress, Digests, Format, Images, Nondistributable, Platforms, Subset, TransferOptions,
 };
 pub use report::{BlobFate, ImageReport, Plan, PlannedBlob, PlannedImage, PlatformsReport, Report};
 pub use transfer::{Destination, Source, Transfer};

@@ -22,6 +22,8 @@ pub struct TransferOptions {
     pub images: Images,
     /// Which platforms of an index.
     pub platforms: Platforms,
+    /// What becomes of an index of which a part stays behind.
+    pub subset: Subset,
     /// Which form layers get.
     pub compress: Compress,
     /// Of which kind manifests are; `None`: as they are, where the destination can hold that.
@@ -66,10 +68,34 @@ pub enum Platforms {
     All,
     /// The one that fits this machine best, alone: without its index and its attestations.
     Host,
-    /// For each of these the one that fits it best; one that nothing fits is `NotFound`. One image goes alone; several
-    /// stay in the index, which names the others as absent or, where the destination takes no gaps, loses them.
-    /// Attestations are left out.
+    /// For each of these the one that fits it best; one that nothing fits is `NotFound`. One image goes alone, unless a
+    /// [`Subset`] is asked for; several stay in the index, with their attestations.
     Only(Vec<Platform>),
+}
+
+impl Platforms {
+    /// The one that is asked for first.
+    pub(crate) fn first(&self) -> Option<Platform> {
+        match self {
+            Self::Present | Self::All => None,
+            Self::Host => Some(Platform::host()),
+            Self::Only(wanted) => wanted.first().cloned(),
+        }
+    }
+}
+
+/// What becomes of an index of which a part stays behind: platforms that were not asked for, or are absent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Subset {
+    /// One image that was chosen goes alone. An index is kept as it is, and names the others as absent; where the
+    /// destination takes no gaps, they are taken out of it, and the report says so.
+    #[default]
+    Auto,
+    /// The index is kept as it is, also around one image; a destination that takes no gaps is refused.
+    Sparse,
+    /// The others are taken out of the index, and so are the attestations about them; its digest changes.
+    Strip,
 }
 
 /// Which form layers get. Only known types of layers ever change form.

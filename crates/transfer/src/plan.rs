@@ -19,6 +19,8 @@ pub(crate) struct ImagePlan {
     pub(crate) source: Descriptor,
     /// What the new root lists and is knowingly left out.
     pub(crate) absent: Vec<Descriptor>,
+    /// The platform that was asked for first.
+    pub(crate) preferred: Option<Platform>,
     pub(crate) platforms: PlatformsReport,
     pub(crate) lost: Vec<String>,
     pub(crate) warnings: Vec<String>,

@@ -15,7 +15,7 @@ use crate::plan::{ChildPlan, Fate, ImagePlan, IndexPlan, LeafPlan, NodePlan, dif
 use crate::report::PlatformsReport;
 use crate::select::{Choice, Leaf, describe, leaves};
 use crate::tree::{Child, Found, Image, Node, Tree};
-use crate::{Digests, Format, TransferOptions};
+use crate::{Digests, Format, Subset, TransferOptions};
 
 /// Plans one image.
 ///
@@ -47,6 +47,7 @@ pub(crate) fn plan(
         root,
         source: tree.manifest.descriptor().clone(),
         absent,
+        preferred: options.platforms.first(),
         platforms,
         lost,
         warnings,
@@ -211,21 +212,21 @@ impl Planner<'_> {
             // Of an index of which nothing is chosen nothing is kept, not an empty list.
             if matches!(self.choice, Choice::Some(_)) && node.images().is_empty() {
                 self.absent.truncate(absent);
-                return Ok(self.leave_out(child));
+                return self.leave_out(child);
             }
             return Ok(Fate::Copy(Box::new(node)));
         }
         let taken = self.choice.takes(self.leaf);
         self.leaf += 1;
         match &child.found {
-            Found::Absent(why) => Ok(self.leave_absent(child, taken.then_some(why))),
+            Found::Absent(why) => self.leave_absent(child, taken.then_some(why)),
             Found::Here(tree) => match &**tree {
                 Tree { manifest, node: Node::Image(image) } if taken => {
                     self.take(child, manifest, image, docker)
                 }
                 _ => {
                     self.skip(Leaf { child });
-                    Ok(self.leave_out(child))
+                    self.leave_out(child)
                 }
             },
         }
@@ -251,12 +252,12 @@ impl Planner<'_> {
         }
         if !self.holds_artifact(&image.document) {
             self.lost.push(format!("{what}: the destination cannot hold it"));
-            return Ok(self.leave_out(child));
+            return self.leave_out(child);
         }
         Ok(Fate::Copy(Box::new(NodePlan::Image(as_it_is(manifest, &image.document)))))
     }
 
-    fn leave_absent(&mut self, child: &Child, why: Option<&String>) -> Fate {
+    fn leave_absent(&mut self, child: &Child, why: Option<&String>) -> Result<Fate> {
         match (why, &child.platform) {
             _ if child.descriptor.is_attestation() => {}
             (Some(_), Some(platform)) => self.platforms.absent.push(platform.clone()),
@@ -269,15 +270,29 @@ impl Planner<'_> {
         self.leave_out(child)
     }
 
-    /// Keeps it in the list where the destination takes lists with gaps.
-    fn leave_out(&mut self, child: &Child) -> Fate {
-        if self.accepts.sparse == Sparse::Accepted {
-            self.absent.push(child.descriptor.clone());
-            return Fate::Absent;
+    /// Keeps it in the list, or takes it out, as is asked for and the destination can.
+    fn leave_out(&mut self, child: &Child) -> Result<Fate> {
+        let gaps = self.accepts.sparse == Sparse::Accepted;
+        let what = || describe(child.platform.as_ref(), &child.descriptor);
+        match self.options.subset {
+            Subset::Strip => Ok(Fate::Gone),
+            Subset::Auto | Subset::Sparse if gaps => {
+                self.absent.push(child.descriptor.clone());
+                Ok(Fate::Absent)
+            }
+            Subset::Sparse => Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("the destination takes no index with gaps, and {} would be one", what()),
+            )
+            .hint("--subset strip takes it out of the index")),
+            Subset::Auto => {
+                let what = what();
+                self.lost.push(format!(
+                    "{what}: taken out of the index, as the destination takes no gaps"
+                ));
+                Ok(Fate::Gone)
+            }
         }
-        let what = describe(child.platform.as_ref(), &child.descriptor);
-        self.lost.push(format!("{what}: taken out of the index, as the destination takes no gaps"));
-        Fate::Gone
     }
 
     /// The format that a manifest has to change to.

@@ -88,7 +88,7 @@ pub(crate) async fn plan_one(
 ) -> Result<ImagePlan> {
     let accepts = destination.accepts();
     let tree = Tree::load(source).await?;
-    let choice = choose(&tree, &options.platforms, room(accepts))?;
+    let choice = choose(&tree, &options.platforms, options.subset, room(accepts))?;
     let wish = Wish::new(options, accepts);
     let looked: HashMap<Digest, Compression> =
         look(source, to_look_at(&tree, &choice, &wish), jobs(options)).await?;

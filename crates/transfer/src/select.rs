@@ -2,8 +2,9 @@
 
 use transship_core::{Descriptor, Error, ErrorKind, Platform, Result, is_index_type};
 
-use crate::Platforms;
+use crate::plan::attested;
 use crate::tree::{Child, Found, Node, Tree};
+use crate::{Platforms, Subset};
 
 /// What the destination can hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,22 +75,32 @@ impl<'a> Leaf<'a> {
 ///
 /// # Errors
 /// `NotFound` when nothing fits, saying what there is; `Unsupported` when several are asked for and there is room for one.
-pub(crate) fn choose(tree: &Tree, platforms: &Platforms, room: Room) -> Result<Choice> {
+pub(crate) fn choose(
+    tree: &Tree,
+    platforms: &Platforms,
+    subset: Subset,
+    room: Room,
+) -> Result<Choice> {
     let Node::Index { document, .. } = &tree.node else {
         check_single(tree, platforms)?;
         return Ok(Choice::Whole);
     };
     let leaves = leaves(tree);
+    if room == Room::OneImage && subset != Subset::Auto {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            "the destination holds single images, and a part of an index is asked for",
+        )
+        .hint("leave --subset away, or copy to oci:, oci-archive: or dir:"));
+    }
     match (platforms, room) {
         (Platforms::Present | Platforms::All, Room::Indexes) => {
             check_presence(&leaves, platforms, document.manifests.is_empty())?;
-            Ok(Choice::Whole)
+            Ok(if subset == Subset::Strip { without_stale(&leaves) } else { Choice::Whole })
         }
         (Platforms::Present | Platforms::All, Room::OneImage) => for_host(&leaves),
-        (Platforms::Host, _) => {
-            fitting(&leaves, &Platform::host()).map(|at| Choice::Alone { at, why: None })
-        }
-        (Platforms::Only(wanted), room) => some(&leaves, wanted, room),
+        (Platforms::Host, room) => some(&leaves, &[Platform::host()], subset, room),
+        (Platforms::Only(wanted), room) => some(&leaves, wanted, subset, room),
     }
 }
 
@@ -168,7 +179,7 @@ fn for_host(leaves: &[Leaf<'_>]) -> Result<Choice> {
     }
 }
 
-fn some(leaves: &[Leaf<'_>], wanted: &[Platform], room: Room) -> Result<Choice> {
+fn some(leaves: &[Leaf<'_>], wanted: &[Platform], subset: Subset, room: Room) -> Result<Choice> {
     let mut taken = vec![false; leaves.len()];
     let mut last = None;
     for platform in wanted {
@@ -177,9 +188,14 @@ fn some(leaves: &[Leaf<'_>], wanted: &[Platform], room: Room) -> Result<Choice> 
         last = Some(at);
     }
     let count = taken.iter().filter(|taken| **taken).count();
+    for (at, subject) in attestations(leaves) {
+        taken[at] |= subject.is_some_and(|subject| taken[subject]);
+    }
     match (last, room) {
         (None, _) => Err(Error::new(ErrorKind::InvalidReference, "no platform is asked for")),
-        (Some(at), _) if count == 1 => Ok(Choice::Alone { at, why: None }),
+        (Some(at), _) if count == 1 && subset == Subset::Auto => {
+            Ok(Choice::Alone { at, why: None })
+        }
         (_, Room::Indexes) => Ok(Choice::Some(taken)),
         (_, Room::OneImage) => Err(Error::new(
             ErrorKind::Unsupported,
@@ -187,6 +203,27 @@ fn some(leaves: &[Leaf<'_>], wanted: &[Platform], room: Room) -> Result<Choice> 
         )
         .hint("ask for one platform, or copy to oci:, oci-archive: or dir:")),
     }
+}
+
+/// The attestations, and what each is about, if that is listed too.
+fn attestations(leaves: &[Leaf<'_>]) -> Vec<(usize, Option<usize>)> {
+    let about = |leaf: &Leaf<'_>| {
+        let subject = attested(&leaf.child.descriptor)?;
+        leaves.iter().position(|other| other.child.descriptor.digest.as_ref() == subject)
+    };
+    let all = leaves.iter().enumerate();
+    all.filter(|(_, leaf)| leaf.child.descriptor.is_attestation())
+        .map(|(at, leaf)| (at, about(leaf)))
+        .collect()
+}
+
+/// All but the attestations about what is absent.
+fn without_stale(leaves: &[Leaf<'_>]) -> Choice {
+    let mut taken = vec![true; leaves.len()];
+    for (at, subject) in attestations(leaves) {
+        taken[at] = subject.is_none_or(|subject| leaves[subject].is_present());
+    }
+    Choice::Some(taken)
 }
 
 /// The leaf that fits a platform best, the first of equal ones; those that are present before others.
@@ -273,7 +310,7 @@ mod tests {
     }
 
     fn at(children: &[&str], wanted: &str) -> Result<usize> {
-        match choose(&index(children), &only(&[wanted]), Room::Indexes)? {
+        match choose(&index(children), &only(&[wanted]), Subset::Auto, Room::Indexes)? {
             Choice::Alone { at, .. } => Ok(at),
             other => panic!("{other:?}"),
         }
@@ -305,7 +342,8 @@ mod tests {
         assert_eq!(at(&children, "linux/s390x").unwrap(), 1);
         assert!(at(&children, "unknown/unknown").is_err());
         // The only image, whatever else there is.
-        let choice = choose(&index(&children), &Platforms::Present, Room::OneImage).unwrap();
+        let choice =
+            choose(&index(&children), &Platforms::Present, Subset::Auto, Room::OneImage).unwrap();
         assert!(matches!(choice, Choice::Alone { at: 1, why: Some(_) }), "{choice:?}");
     }
 
@@ -313,13 +351,16 @@ mod tests {
     fn two_that_one_image_fits_are_one() {
         let wanted = only(&["linux/arm/v7", "linux/arm/v6"]);
         let tree = index(&["linux/amd64", "linux/arm/v6"]);
-        let choice = choose(&tree, &wanted, Room::OneImage).unwrap();
+        let choice = choose(&tree, &wanted, Subset::Auto, Room::OneImage).unwrap();
         assert_eq!(choice, Choice::Alone { at: 1, why: None });
     }
 
     #[test]
     fn an_empty_index_is_whole() {
-        assert_eq!(choose(&index(&[]), &Platforms::Present, Room::Indexes).unwrap(), Choice::Whole);
-        assert!(choose(&index(&[]), &Platforms::Present, Room::OneImage).is_err());
+        assert_eq!(
+            choose(&index(&[]), &Platforms::Present, Subset::Auto, Room::Indexes).unwrap(),
+            Choice::Whole
+        );
+        assert!(choose(&index(&[]), &Platforms::Present, Subset::Auto, Room::OneImage).is_err());
     }
 }

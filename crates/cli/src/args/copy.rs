@@ -32,9 +32,22 @@ pub(crate) struct Copy {
     #[arg(long)]
     pub(crate) all_images: bool,
 
-    /// Copy only this platform, e.g. linux/arm64; may be repeated [default: all that are present]
+    /// Copy only this platform, e.g. linux/arm64, or host; may be repeated [default: all that are present]
     #[arg(long = "platform", value_name = "PLATFORM", value_parser = values::platform)]
     pub(crate) platforms: Vec<Platform>,
+
+    /// Copy every platform, and fail if one is absent
+    #[arg(long, conflicts_with = "platforms")]
+    pub(crate) all_platforms: bool,
+
+    /// What becomes of an index of which a part stays behind: sparse keeps it as it is, strip takes the others
+    /// out of it [default: one image goes alone, several stay in a sparse index, if DESTINATION takes that]
+    #[arg(long, value_enum, value_name = "HOW", hide_possible_values = true)]
+    pub(crate) subset: Option<Subset>,
+
+    /// Copy layers that are not to be distributed, too
+    #[arg(long, alias = "allow-nondistributable-artifacts")]
+    pub(crate) include_nondistributable: bool,
 
     /// The form of layers: keep, none, gzip[:LEVEL] or zstd[:LEVEL] [default: what DESTINATION needs or prefers]
     #[arg(long, value_name = "FORM", value_parser = values::compress)]
@@ -88,4 +101,12 @@ pub(crate) enum Format {
     Oci,
     /// Manifests of docker, schema 2
     Docker,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Subset {
+    /// The index is kept as it is
+    Sparse,
+    /// The index is rewritten without the others
+    Strip,
 }

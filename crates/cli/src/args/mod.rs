@@ -11,7 +11,7 @@ use transship::Platform;
 
 use crate::values;
 
-pub(crate) use copy::{Copy, Format};
+pub(crate) use copy::{Copy, Format, Subset};
 
 const EXIT_CODES: &str = "\
 Exit codes:

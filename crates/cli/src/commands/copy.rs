@@ -4,8 +4,8 @@ use std::fs;
 use std::num::NonZeroUsize;
 
 use transship::{
-    Compress, Digests, Error, ErrorKind, Format, ImageName, ImageReport, Images, Plan, Platforms,
-    Report, Source, Transfer, TransferOptions, WriteMode,
+    Compress, Digests, Error, ErrorKind, Format, ImageName, ImageReport, Images, Nondistributable,
+    Plan, Platforms, Report, Source, Subset, Transfer, TransferOptions, WriteMode,
 };
 
 use crate::args;
@@ -52,6 +52,17 @@ fn options(args: &args::Copy, session: &Session) -> Result<TransferOptions> {
     }
     if !args.platforms.is_empty() {
         options.platforms = Platforms::Only(args.platforms.clone());
+    }
+    if args.all_platforms {
+        options.platforms = Platforms::All;
+    }
+    options.subset = match args.subset {
+        None => Subset::Auto,
+        Some(args::Subset::Sparse) => Subset::Sparse,
+        Some(args::Subset::Strip) => Subset::Strip,
+    };
+    if args.include_nondistributable {
+        options.nondistributable = Nondistributable::Copy;
     }
     options.compress = args.compress.unwrap_or(Compress::Auto);
     options.format = args.format.map(|format| match format {

@@ -13,7 +13,8 @@ use crate::platform::is_image_config;
 use crate::select::DEPTH;
 use crate::storage::Store;
 
-/// The document for all images that docker can hold; of an index, one for `linux/amd64`, or else the first for Linux.
+/// The document for all images that docker can hold, and all of which is here; of an index, the one that was asked for,
+/// else one for `linux/amd64`, or else the first for Linux.
 ///
 /// Says to the observer what older dockers cannot load.
 pub(crate) fn manifest_json(
@@ -25,7 +26,7 @@ pub(crate) fn manifest_json(
     let mut with_zstd = false;
     for image in images {
         let candidates = Candidates::below(store, &image.entry)?;
-        if let Some(document) = candidates.best() {
+        if let Some(document) = candidates.best(image.platform.as_ref()) {
             with_zstd |= document.layers.iter().any(|l| l.media_type.as_ref().ends_with("zstd"));
             let layers = document.layers.iter().map(|layer| blob_path(&layer.digest)).collect();
             saved.push(
@@ -62,7 +63,9 @@ impl Candidates {
         }
         match read(store, of)? {
             Some(Document::Image(image)) if is_image_config(&image.config.media_type) => {
-                self.0.push((of.platform.clone(), image));
+                if is_whole(store, &image)? {
+                    self.0.push((of.platform.clone(), image));
+                }
             }
             Some(Document::Index(index)) => {
                 for child in &index.manifests {
@@ -74,7 +77,7 @@ impl Candidates {
         Ok(())
     }
 
-    fn best(&self) -> Option<&ImageDocument> {
+    fn best(&self, asked: Option<&Platform>) -> Option<&ImageDocument> {
         let [(_, only)] = &self.0[..] else {
             let amd64 = Platform::new("linux", "amd64");
             let is = |platform: &Option<Platform>, test: &dyn Fn(&Platform) -> bool| {
@@ -83,10 +86,29 @@ impl Candidates {
             let first = |test: &dyn Fn(&Platform) -> bool| {
                 self.0.iter().find(|(platform, _)| is(platform, test)).map(|(_, image)| image)
             };
-            return first(&|p| amd64.fit(p) == Some(0)).or_else(|| first(&|p| p.os == "linux"));
+            return self
+                .fitting(asked)
+                .or_else(|| first(&|p| amd64.fit(p) == Some(0)))
+                .or_else(|| first(&|p| p.os == "linux"));
         };
         Some(only)
     }
+
+    fn fitting(&self, asked: Option<&Platform>) -> Option<&ImageDocument> {
+        let asked = asked?;
+        let all = self.0.iter().filter_map(|(has, image)| Some((asked.fit(has.as_ref()?)?, image)));
+        all.min_by_key(|(fit, _)| *fit).map(|(_, image)| image)
+    }
+}
+
+/// Whether docker finds all that it needs: layers that are not to be distributed may have been left out.
+fn is_whole(store: &dyn Store, image: &ImageDocument) -> Result<bool> {
+    for blob in image.layers.iter().chain([&image.config]) {
+        if store.read(&blob.digest)?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// A manifest that is there; what is absent is none.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use transship_archive::layout::LayoutIndex;
-use transship_core::{Descriptor, Error, ErrorKind, Result};
+use transship_core::{Descriptor, Error, ErrorKind, Platform, Result};
 
 use crate::names::{Written, full_name, strip};
 
@@ -17,6 +17,8 @@ pub(crate) struct NewImage {
     pub(crate) referrers: Vec<Descriptor>,
     /// The digests of all that it needs, its root's too.
     pub(crate) reached: BTreeSet<String>,
+    /// The platform of an index that was asked for.
+    pub(crate) platform: Option<Platform>,
 }
 
 /// Enters images in an index, one after the other. `is_referrer` says of an entry whether its manifest is about another
@@ -171,7 +173,7 @@ pub(crate) fn second_nameless(other: &Descriptor) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use transship_core::{ImageName, MediaType, Platform, sha256};
+    use transship_core::{ImageName, MediaType, sha256};
 
     fn image(content: &str, names: &[&str]) -> NewImage {
         let digest = sha256(content.as_bytes());
@@ -181,6 +183,7 @@ mod tests {
             entry: Descriptor::new(MediaType::ImageManifest, digest, content.len() as u64),
             referrers: Vec::new(),
             reached: BTreeSet::new(),
+            platform: None,
         }
     }
 

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use transship_core::{
-    Body, CONFIG_LIMIT, Cancel, Descriptor, Document, Expect, Manifest, Reference, Result,
-    ResultExt, Stored, WriteMode, WriteOptions, run_blocking,
+    Body, CONFIG_LIMIT, Cancel, Descriptor, Document, Expect, Manifest, Platform, Reference,
+    Result, ResultExt, Stored, WriteMode, WriteOptions, run_blocking,
 };
 
 use crate::Kind;
@@ -119,7 +119,8 @@ impl Writing {
         self.check_nameless(&entry, image.names)?;
         self.put_manifest(image.root, cancel)?;
         let names = image.names.to_vec();
-        self.images().push(NewImage { names, entry: entry.clone(), referrers, reached });
+        let platform = image.platform.cloned();
+        self.images().push(NewImage { names, entry: entry.clone(), referrers, reached, platform });
         Ok(entry)
     }
 
@@ -167,6 +168,8 @@ impl Writing {
 pub(crate) struct Image<'a> {
     pub(crate) root: &'a Manifest,
     pub(crate) absent: &'a [Descriptor],
+    /// The platform of an index that was asked for.
+    pub(crate) platform: Option<&'a Platform>,
     /// The manifests that were put for it.
     pub(crate) put: &'a [Manifest],
     pub(crate) names: &'a [Written],

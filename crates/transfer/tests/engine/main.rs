@@ -20,6 +20,7 @@ mod memory;
 mod names;
 mod order;
 mod random;
+mod subsets;
 
 use transship_core::Result;
 use transship_transfer::{Plan, Report, Source, Transfer, TransferOptions};

@@ -61,7 +61,10 @@
 //!
 //! Copies one image, or several into one container. A source that holds several images and names none is refused, and the error
 //! lists them: `--all-images` copies all. An image without a new name keeps its names. Without `--platform`, of an index every
-//! platform that is present is copied; a destination that holds single images gets that of this machine. After success, stderr
+//! platform that is present is copied; a destination that holds single images gets that of this machine. `--all-platforms` fails
+//! where one is absent. One `--platform` is copied alone, without its index; several stay in it. `--subset sparse` keeps the index
+//! as it is, also around one image, and `--subset strip` takes out what stays behind, with the attestations about it; without
+//! either it is taken out only where the destination takes no gaps, and that is told. After success, stderr
 //! has for each image where it came from and where it is, its digest, what was lost, and which platforms were absent or left out.
 //! `--digestfile` gets the digests, one a line, in the order of the images.
 //!
