@@ -62,10 +62,10 @@ impl Candidates {
             return Ok(());
         }
         match read(store, of)? {
-            Some(Document::Image(image)) if is_image_config(&image.config.media_type) => {
-                if is_whole(store, &image)? {
-                    self.0.push((of.platform.clone(), image));
-                }
+            Some(Document::Image(image))
+                if is_image_config(&image.config.media_type) && is_whole(store, &image)? =>
+            {
+                self.0.push((of.platform.clone(), image));
             }
             Some(Document::Index(index)) => {
                 for child in &index.manifests {
