@@ -66,6 +66,8 @@ mod lab;
 mod laws;
 mod memory;
 pub mod model;
+#[cfg(feature = "registry")]
+pub mod registry;
 mod report;
 mod runner;
 mod seen;

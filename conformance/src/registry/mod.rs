@@ -1,0 +1,66 @@
+//! An OCI registry in the test's own process: over loopback, in memory, and as difficult as a test wants it.
+//!
+//! It speaks the [distribution specification](https://github.com/opencontainers/distribution-spec/blob/main/spec.md) 1.1 over
+//! HTTP/1.1, and is of use to any project that tests a registry client. It is strict about what a client sends: what the
+//! specification forbids is refused, also where real servers look away.
+//!
+//! ```
+//! use transship_conformance::registry::{Auth, Fault, Options, Registry, Rule, User};
+//!
+//! let mut options = Options::default();
+//! options.auth = Auth::Basic(vec![User::new("me", "secret")]);
+//! let registry = Registry::start(options)?;
+//! let digest = registry.put_blob("team/app", "bytes of a layer");
+//! // The next two reads of this blob break off after four bytes.
+//! registry.inject(Rule::new(Fault::CutResponse { after: 4 }).path(digest.as_ref()).times(2));
+//!
+//! // .. a client under test talks to `registry.url()` ..
+//!
+//! // It sent nothing yet, and so no credential either.
+//! assert!(registry.exchanges().iter().all(|exchange| exchange.header("authorization").is_none()));
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! It runs on a thread of its own until it is dropped, so tests may block or be async. Everything that it was asked is
+//! kept: [`Registry::exchanges`] counts requests and shows where credentials went.
+//!
+//! | what | how |
+//! |---|---|
+//! | uploads | one `POST`; `POST` and `PUT`; chunked `PATCH`, with `Range` from `GET` after a cut; `OCI-Chunk-Min-Length`; `DELETE` |
+//! | blobs | byte ranges, mounts from another repository |
+//! | manifests | by tag and digest, `Accept` honoured, parts that must be there, `subject` |
+//! | lists | tags and catalog in pages with `Link`, referrers with a filter |
+//! | who asks | nobody, basic auth, tokens (`GET` and `OAuth2` `POST`, scopes, expiry, refresh tokens) |
+//! | TLS | a CA, a server and a client certificate, made when it starts |
+//! | trouble | [`Fault`], on a schedule: [`Rule`] |
+//!
+//! Nothing here limits memory: what tests put in stays until the registry is dropped.
+
+mod auth;
+mod blobs;
+mod body;
+mod exchange;
+mod faults;
+mod handle;
+mod manifests;
+mod options;
+mod pages;
+mod query;
+mod ranges;
+mod reply;
+mod route;
+mod serve;
+mod store;
+mod tls;
+mod tokens;
+mod uploads;
+mod wire;
+
+pub use auth::{Action, Auth, Right, TokenAuth, TokenField, User};
+pub use exchange::Exchange;
+pub use faults::{Fault, RetryAfter, Rule};
+pub use handle::{Registry, gzip_of_zeros};
+pub use options::{
+    ChunkedUploads, ClientCertificates, Deletes, Listen, Locations, Options, Partial, Parts,
+    RangeRequests, ReferrersApi, SinglePost, Tls,
+};
