@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use transship_core::{
-    ArchiveEntry, ArchiveReader, Body, Descriptor, Digest, Document, EntryDetails, Error,
-    ErrorKind, Expect, ImageName, ImageSource, Manifest, Platform, Reference, Referrers, Result,
+    ArchiveEntry, ArchiveReader, Body, Descriptor, Digest, Error, ErrorKind, Expect, ImageName,
+    ImageSource, Manifest, Reference, Referrers, Result,
 };
 
 use super::container::{Container, Image};
@@ -53,57 +53,9 @@ impl ArchiveReader for Reader {
         &self.entries
     }
 
-    async fn details(&self, entry: &ArchiveEntry) -> Result<EntryDetails> {
-        self.image(entry)?.details()
-    }
-
     async fn open(&self, entry: &ArchiveEntry) -> Result<Box<dyn ImageSource>> {
         let image = Arc::clone(self.image(entry)?);
         Ok(Box::new(Source::new(entry.reference.clone(), image)))
-    }
-}
-
-impl Image {
-    fn details(&self) -> Result<EntryDetails> {
-        let mut details = EntryDetails::default();
-        details.root = Some(self.root.descriptor().clone());
-        match self.root.document()? {
-            Document::Image(image) => {
-                details.image_id = Some(image.config.digest.clone());
-                details.size = image.layers.iter().map(|layer| layer.size).sum();
-                let config = self.parts.blobs.get(&image.config.digest);
-                // An artifact's config says nothing of platforms.
-                details.platforms = config
-                    .filter(|_| image.is_runnable())
-                    .and_then(|bytes| serde_json::from_slice::<Platform>(bytes).ok())
-                    .map(|config| {
-                        let mut platform = Platform::new(config.os, config.architecture);
-                        platform.variant = config.variant;
-                        platform
-                    })
-                    .into_iter()
-                    .collect();
-            }
-            Document::Index(index) => {
-                let images = index.manifests.iter().filter(|child| !child.is_attestation());
-                details.platforms = images.filter_map(|child| child.platform.clone()).collect();
-                details.size = self.parts.layer_sizes()?;
-            }
-            _ => {}
-        }
-        Ok(details)
-    }
-}
-
-impl super::container::Parts {
-    fn layer_sizes(&self) -> Result<u64> {
-        let mut size = 0;
-        for manifest in self.manifests.values() {
-            if let Document::Image(image) = manifest.document()? {
-                size += image.layers.iter().map(|layer| layer.size).sum::<u64>();
-            }
-        }
-        Ok(size)
     }
 }
 

@@ -3,11 +3,10 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use oci_spec::image::Digest;
 
 use crate::{
-    Descriptor, ImageDestination, ImageName, ImageSource, Platform, ReadOptions, Reference, Result,
-    WriteOptions,
+    EntryDetails, ImageDestination, ImageName, ImageSource, ReadOptions, Reference, Result,
+    ResultExt, WriteOptions,
 };
 
 /// The ability to hold several images in one container.
@@ -38,7 +37,13 @@ pub trait ArchiveReader: fmt::Debug + Send + Sync {
     /// What is known of an image without reading its layers.
     ///
     /// - What it says is what reading the image would say.
-    async fn details(&self, entry: &ArchiveEntry) -> Result<EntryDetails>;
+    ///
+    /// By default it opens the image and [reads](EntryDetails::read) its manifests and configs, which is enough unless
+    /// the container knows it for less.
+    async fn details(&self, entry: &ArchiveEntry) -> Result<EntryDetails> {
+        let source = self.open(entry).await?;
+        EntryDetails::read(&*source).await.context(|| &entry.reference)
+    }
 
     /// Opens one of its images. The source may outlive the reader.
     async fn open(&self, entry: &ArchiveEntry) -> Result<Box<dyn ImageSource>>;
@@ -65,20 +70,6 @@ impl ArchiveEntry {
     pub fn new(index: usize, reference: Reference) -> Self {
         Self { index, reference, names: Vec::new(), raw_names: Vec::new(), warnings: Vec::new() }
     }
-}
-
-/// What is known of an image without reading its layers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct EntryDetails {
-    /// The root, where one is stored; `None` where it would have to be made.
-    pub root: Option<Descriptor>,
-    /// The digest of the config; `None` for an index.
-    pub image_id: Option<Digest>,
-    /// What it runs on, one for each image in an index, attestations left out.
-    pub platforms: Vec<Platform>,
-    /// The size of its layers as stored, in bytes, of all its platforms that are present.
-    pub size: u64,
 }
 
 /// A container being written. Its images share blobs; they share no names.

@@ -21,6 +21,7 @@ mod blocking;
 mod body;
 mod descriptor;
 mod destination;
+mod details;
 mod digest;
 mod error;
 mod fields;
@@ -33,7 +34,7 @@ mod source;
 mod transport;
 mod transports;
 
-pub use archive::{ArchiveEntry, ArchiveReader, ArchiveWriter, Archives, EntryDetails};
+pub use archive::{ArchiveEntry, ArchiveReader, ArchiveWriter, Archives};
 pub use blocking::{Cancel, cancelled, run_blocking};
 pub use body::{Body, ByteStream, Chunks, Expect, FileRange, RangeReader, Stored};
 pub use descriptor::Descriptor;
@@ -41,6 +42,7 @@ pub use destination::{
     Accepts, AcceptsLayers, AcceptsManifests, AcceptsNames, AcceptsOrder, Artifacts, Commit,
     Committed, Contents, Deltas, ImageDestination, LayerForm, PutSignatures, Shows, Sparse,
 };
+pub use details::EntryDetails;
 pub use digest::{EMPTY_JSON_DIGEST, Hasher, parse_digest, sha256};
 pub use error::{Error, ErrorKind, Escaped, Result, ResultExt};
 pub use manifest::{
