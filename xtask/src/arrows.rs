@@ -27,9 +27,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     (REGISTRY, &[CORE]),
     (TRANSFER, &[CORE]),
     (CONFORMANCE, &[CORE]),
-    (FACADE, &[CORE, TRANSFER, DOCKER_ARCHIVE, OCI_LAYOUT, DIRECTORY, REGISTRY]),
+    (FACADE, &[CORE, LOCAL, TRANSFER, DOCKER_ARCHIVE, OCI_LAYOUT, DIRECTORY, REGISTRY]),
     (CLI, &[CORE, FACADE]),
     ("transship-examples", &[CORE, FACADE, CLI]),
+    ("transship-sqlite", &[FACADE, CLI]),
     ("xtask", &[CORE, FACADE, CONFORMANCE]),
 ];
 

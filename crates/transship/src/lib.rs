@@ -14,4 +14,7 @@ pub use transship_oci_layout as oci_layout;
 #[cfg(feature = "registry")]
 pub use transship_registry as registry;
 
+/// What a transport of your own that keeps images on a disk can share with those that are here.
+pub use transship_local as local;
+
 pub mod manual;

@@ -1,0 +1,107 @@
+//! [`Parts`]: all that an image consists of.
+
+use std::collections::HashSet;
+
+use transship::{
+    Commit, Descriptor, Digest, Document, Error, ErrorKind, ImageName, MANIFEST_LIMIT, Manifest,
+};
+
+use crate::blobs::{Blobs, Found};
+use crate::failure::Tried;
+
+/// An image that was committed and does not show yet.
+#[derive(Clone, Debug)]
+pub(crate) struct Pending {
+    pub(crate) root: Manifest,
+    pub(crate) names: Vec<ImageName>,
+    /// Children that are knowingly left out.
+    absent: HashSet<String>,
+    /// Manifests that were put with it and have a subject.
+    about: Vec<Manifest>,
+}
+
+impl Pending {
+    pub(crate) fn new(what: &Commit<'_>, names: Vec<ImageName>, about: Vec<Manifest>) -> Self {
+        let absent = what.absent.iter().map(|child| child.digest.to_string()).collect();
+        Self { root: what.root.clone(), names, absent, about }
+    }
+}
+
+/// What an image refers to, each once, and what is about it.
+#[derive(Debug, Default)]
+pub(crate) struct Parts {
+    pub(crate) digests: Vec<Digest>,
+    pub(crate) about: Vec<Manifest>,
+    seen: HashSet<String>,
+}
+
+impl Parts {
+    /// Follows an image from its root, through what is in one of the places.
+    ///
+    /// # Errors
+    /// `NotFound` for what is in none of them and not knowingly left out, `Corrupt` for what has another size there.
+    pub(crate) fn gather(image: &Pending, places: &[Blobs<'_>]) -> Tried<Self> {
+        let mut parts = Self::default();
+        parts.follow(image, places, image.root.clone())?;
+        // Something may be about what is about the image.
+        while let Some(next) = image.about.iter().find(|manifest| parts.gains(manifest)) {
+            parts.about.push(next.clone());
+            parts.follow(image, places, next.clone())?;
+        }
+        Ok(parts)
+    }
+
+    fn gains(&self, about: &Manifest) -> bool {
+        let subject = about.document().ok().and_then(|document| document.subject().cloned());
+        let about_this = subject.is_some_and(|subject| self.seen.contains(subject.digest.as_ref()));
+        about_this && !self.seen.contains(about.descriptor().digest.as_ref())
+    }
+
+    fn follow(&mut self, image: &Pending, places: &[Blobs<'_>], from: Manifest) -> Tried {
+        self.note(&from.descriptor().digest);
+        let mut waiting = vec![from];
+        while let Some(manifest) = waiting.pop() {
+            let (of, below) = match manifest.document()? {
+                Document::Image(of) => ([of.layers, vec![of.config]].concat(), Vec::new()),
+                Document::Index(of) => (Vec::new(), of.manifests),
+                _ => return Err(Error::new(ErrorKind::Unsupported, "it is no manifest").into()),
+            };
+            for blob in of.iter().filter(|blob| !image.absent.contains(blob.digest.as_ref())) {
+                if self.note(&blob.digest) {
+                    locate(places, blob)?;
+                }
+            }
+            for child in below.iter().filter(|c| !image.absent.contains(c.digest.as_ref())) {
+                if self.note(&child.digest) {
+                    let (place, found) = locate(places, child)?;
+                    let bytes = place.bytes(found, MANIFEST_LIMIT)?;
+                    waiting.push(Manifest::verified(child, bytes)?);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, digest: &Digest) -> bool {
+        let new = self.seen.insert(digest.to_string());
+        if new {
+            self.digests.push(digest.clone());
+        }
+        new
+    }
+}
+
+fn locate<'a>(places: &[Blobs<'a>], part: &Descriptor) -> Tried<(Blobs<'a>, Found)> {
+    for place in places {
+        match place.find(&part.digest)? {
+            Some(found) if found.size == part.size => return Ok((*place, found)),
+            Some(found) => {
+                let (digest, expected) = (&part.digest, part.size);
+                let message = format!("{digest} has {} bytes, {expected} expected", found.size);
+                return Err(Error::new(ErrorKind::Corrupt, message).into());
+            }
+            None => {}
+        }
+    }
+    Err(Error::new(ErrorKind::NotFound, format!("{} was not put", part.digest)).into())
+}

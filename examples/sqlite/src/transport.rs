@@ -1,0 +1,168 @@
+//! [`Sqlite`]: the transport.
+
+use std::path::{self, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use transship::{
+    ArchiveReader, ArchiveWriter, Archives, Deletion, Error, ErrorKind, ImageDestination,
+    ImageSource, ReadOptions, Reference, Result, ResultExt, Settings, Transport, WriteMode,
+    WriteOptions, run_blocking, spool_folder,
+};
+
+use crate::archive::{Reader, Writer};
+use crate::database::Database;
+use crate::destination::{Destination, Target};
+use crate::publish::{Place, remove_unused};
+use crate::reference::{Locator, Select};
+use crate::source::{Image, Shared, Source};
+use crate::stage::Stage;
+
+pub(crate) const SCHEME: &str = "sqlite";
+
+/// The option for how long to wait for other processes, in seconds.
+pub(crate) const BUSY_TIMEOUT: &str = "busy-timeout";
+
+/// Images in SQLite databases.
+#[derive(Clone, Debug)]
+pub struct Sqlite {
+    patience: Duration,
+}
+
+impl Default for Sqlite {
+    fn default() -> Self {
+        Self { patience: Duration::from_secs(60) }
+    }
+}
+
+impl Sqlite {
+    /// With its settings.
+    ///
+    /// # Errors
+    /// `InvalidReference` when `sqlite.busy-timeout` is no number of seconds.
+    pub fn new(settings: &Settings) -> Result<Self> {
+        let Some(text) = settings.get(SCHEME, BUSY_TIMEOUT) else { return Ok(Self::default()) };
+        let patience = text.parse().map(Duration::from_secs).map_err(|e| {
+            let message = format!("{SCHEME}.{BUSY_TIMEOUT}={text} is no number of seconds");
+            Error::new(ErrorKind::InvalidReference, message).caused_by(e)
+        })?;
+        Ok(Self { patience })
+    }
+
+    async fn database(&self, locator: &Locator) -> Result<Shared> {
+        let (path, patience) = (file(locator)?, self.patience);
+        let open = run_blocking(move |cancel| Database::existing(&path, patience, cancel));
+        open.await.map(Shared::new)
+    }
+
+    /// Where to write, and what is put until then.
+    async fn begin(&self, locator: &Locator, how: &WriteOptions) -> Result<(Place, Arc<Stage>)> {
+        let mode = how.mode.unwrap_or(self.default_mode());
+        let place = Place { path: file(locator)?, mode, patience: self.patience };
+        let spool = spool_folder(how.spool.as_ref());
+        let begun = run_blocking(move |cancel| {
+            place.open(cancel)?;
+            Ok((place, Arc::new(Stage::new(&spool)?)))
+        });
+        begun.await.context(|| locator.reference())
+    }
+}
+
+/// The database's path. Absolute: SQLite gives meaning to texts like `:memory:`.
+fn file(locator: &Locator) -> Result<PathBuf> {
+    path::absolute(&locator.path).map_err(|e| Error::io("finding", &locator.path, e))
+}
+
+#[async_trait]
+impl Transport for Sqlite {
+    fn scheme(&self) -> &'static str {
+        SCHEME
+    }
+
+    fn syntax(&self) -> &'static str {
+        "PATH[:NAME|:@INDEX|@DIGEST]"
+    }
+
+    fn default_mode(&self) -> WriteMode {
+        WriteMode::Append
+    }
+
+    fn parse(&self, locator: &str) -> Result<Reference> {
+        Ok(Locator::parse(locator)?.reference())
+    }
+
+    async fn source(&self, at: &Reference, _: &ReadOptions) -> Result<Box<dyn ImageSource>> {
+        let locator = Locator::of(at)?;
+        let database = self.database(&locator).await.context(|| at)?;
+        Ok(Box::new(Source::open(locator.reference(), database, locator.select).await?))
+    }
+
+    async fn destination(
+        &self,
+        at: &Reference,
+        how: &WriteOptions,
+    ) -> Result<Box<dyn ImageDestination>> {
+        let locator = Locator::of(at)?;
+        let mut names = match &locator.select {
+            Select::Only => Vec::new(),
+            Select::Name(name) => vec![name.clone()],
+            Select::Index(_) | Select::Digest(_) => {
+                let message = format!("{at}: an index or a digest is for reading");
+                return Err(Error::new(ErrorKind::InvalidReference, message)
+                    .hint(format!("write to {}", locator.with(Select::Only).reference())));
+            }
+        };
+        names.extend(how.names.iter().cloned());
+        if names.is_empty() {
+            names.clone_from(&how.fallback_names);
+        }
+        let (place, stage) = self.begin(&locator, how).await?;
+        Ok(Box::new(Destination::new(&locator, names, place, stage, Target::Place)))
+    }
+
+    fn archives(&self) -> Option<&dyn Archives> {
+        Some(self)
+    }
+
+    fn deletion(&self) -> Option<&dyn Deletion> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Archives for Sqlite {
+    async fn read(&self, at: &Reference, _: &ReadOptions) -> Result<Box<dyn ArchiveReader>> {
+        let locator = Locator::of(at)?.with(Select::Only);
+        let database = self.database(&locator).await.context(|| at)?;
+        let images = database.read(Image::all).await.context(|| at)?;
+        Ok(Box::new(Reader::new(&locator, database, images)))
+    }
+
+    async fn write(&self, at: &Reference, how: &WriteOptions) -> Result<Box<dyn ArchiveWriter>> {
+        let locator = Locator::of(at)?;
+        if locator.select != Select::Only {
+            let message = format!("{at} names an image, and a database of images is written");
+            return Err(Error::new(ErrorKind::InvalidReference, message)
+                .hint(format!("write to {}", locator.with(Select::Only).reference())));
+        }
+        let (place, stage) = self.begin(&locator, how).await?;
+        Ok(Box::new(Writer::new(locator, place, stage)))
+    }
+}
+
+#[async_trait]
+impl Deletion for Sqlite {
+    async fn delete(&self, at: &Reference) -> Result<()> {
+        let (locator, patience) = (Locator::of(at)?, self.patience);
+        let path = file(&locator)?;
+        let deleted = run_blocking(move |cancel| {
+            Database::existing(&path, patience, cancel)?.write(cancel, |connection| {
+                let image = Image::choose(connection, &locator.select)?;
+                connection.execute("DELETE FROM images WHERE id = ?", [image.id])?;
+                remove_unused(connection, "main")
+            })
+        });
+        deleted.await.context(|| at)
+    }
+}
