@@ -2,14 +2,20 @@
 
 use std::collections::HashSet;
 
-use transship_core::{ArchiveWriter, ImageDestination, ImageName, Result, Transports};
+use futures_util::stream::{self, StreamExt};
+use transship_core::{
+    ArchiveWriter, Digest, ImageDestination, ImageName, Reference, Result, Transports,
+};
 
-use crate::execute::{about, works};
+use crate::execute::{jobs, works};
 use crate::forms::Handling;
-use crate::open::{self, Opened};
-use crate::prepare::{names_for, only, plan_one, untaken};
-use crate::report::{BlobFate, Plan, PlannedBlob, PlannedImage};
-use crate::target::{self, Target};
+use crate::open::{self, Sources, about, keeps_going};
+use crate::plan::ImagePlan;
+use crate::prepare::{Job, given, job, only, plan_for};
+use crate::report::{BlobFate, ImageFailure, Plan, PlannedBlob, PlannedImage};
+use crate::run::{boxed, sole_job, sole_names};
+use crate::survey::Survey;
+use crate::target::{self, Place};
 use crate::tell::Teller;
 use crate::{Destination, Events, Source, TransferOptions};
 
@@ -23,63 +29,105 @@ pub(crate) async fn dry_run(
     // Nothing happens, so nobody is told.
     let teller = Teller::new(Events::default());
     let tell = teller.handle();
-    let opened = open::open(sources, &from, options, &tell).await?;
-    let names = opened.first().map_or(&[][..], |first| &first.names);
-    let ours;
-    match destination {
+    let sources = open::open(sources, &from, options, &tell).await?;
+    let mut plan = match destination {
+        Destination::Reference(at) if sources.asked() == 1 => {
+            let names = sole_names(&sources, options).await?;
+            let image = boxed(target::open_one(at, &to, options, names, &tell)).await?;
+            foresee_one(image, &sources, options).await
+        }
         Destination::Reference(at) => {
-            ours = target::open(at, &to, options, opened.len(), names, &tell).await?;
-            match &ours {
-                Target::One(image) => foresee_one(&**image, &opened, options).await,
-                Target::Many(writer) => foresee_many(&**writer, &opened, options).await,
-            }
+            let writer = target::open_many(at, &to, options, sources.asked(), &tell);
+            let writer = boxed(writer).await?;
+            foresee_many(&*writer, &sources, options).await
         }
         Destination::Image(image) => {
-            target::check_fixed(&**image, options)?;
-            foresee_one(&**image, &opened, options).await
+            only(&**image, &sources)?;
+            target::check_fixed(&**image, given(0, &sources, options))?;
+            foresee_open(&**image, &sources, options).await
         }
-        Destination::Archive(writer) => foresee_many(&**writer, &opened, options).await,
-    }
+        Destination::Archive(writer) => foresee_many(&**writer, &sources, options).await,
+    }?;
+    plan.failed.splice(0..0, sources.failed);
+    Ok(plan.summed())
 }
 
 async fn foresee_one(
-    image: &dyn ImageDestination,
-    opened: &[Opened<'_>],
+    image: Box<dyn ImageDestination>,
+    sources: &Sources<'_>,
     options: &TransferOptions,
 ) -> Result<Plan> {
-    let opened = only(image, opened)?;
+    let job = sole_job(image, sources, options).await?;
+    let image = foresee(job, &mut HashSet::new()).await?;
+    Ok(Plan { images: vec![image], ..Plan::default() })
+}
+
+async fn foresee_open(
+    image: &dyn ImageDestination,
+    sources: &Sources<'_>,
+    options: &TransferOptions,
+) -> Result<Plan> {
+    let from = sources.image(0).await?;
+    let plan = plan_for(&from, image, options).await?;
+    let blobs = blobs(&plan, image, &mut HashSet::new()).await?;
+    let source = from.image.get().reference().clone();
     let names = image.names().to_vec();
-    Ok(Plan { images: vec![foresee(opened, image, names, options).await?] })
+    let image = planned_image(plan, source, image.reference().clone(), names, blobs);
+    Ok(Plan { images: vec![image], ..Plan::default() })
 }
 
 async fn foresee_many(
     writer: &dyn ArchiveWriter,
-    opened: &[Opened<'_>],
+    sources: &Sources<'_>,
     options: &TransferOptions,
 ) -> Result<Plan> {
-    target::check_names(options, opened.len())?;
+    target::check_names(options, sources.asked())?;
     let mut plan = Plan::default();
-    let mut told = HashSet::new();
-    for opened in opened {
-        let place = target::place(writer, names_for(opened, options)).await?;
-        let mut image = foresee(opened, &*place.image, place.names.clone(), options).await?;
-        image.blobs.retain(|blob| told.insert((blob.digest.clone(), blob.fate.to_string())));
-        image.lost.extend(place.refused.iter().map(|name| untaken(name, &*place.image)));
-        plan.images.push(image);
+    let (mut told, mut survey) = (HashSet::new(), Survey::of(sources));
+    // Where each image is in the plan.
+    let mut places: Vec<Option<usize>> = Vec::with_capacity(sources.len());
+    let mut all = stream::iter(0..sources.len())
+        .map(|at| boxed(job(at, sources, writer, options)))
+        .buffered(jobs(options));
+    while let Some(job) = all.next().await {
+        let at = places.len();
+        let job = match job {
+            Err(error) if keeps_going(options, sources.asked(), &error) => {
+                places.push(None);
+                plan.failed.push(ImageFailure::new(sources.reference(at).clone(), &error));
+                continue;
+            }
+            job => job?,
+        };
+        for (loser, text) in survey.add(&job)? {
+            if let Some(image) = places[loser] {
+                plan.images[image].warnings.push(text);
+            }
+        }
+        places.push(Some(plan.images.len()));
+        plan.images.push(foresee(job, &mut told).await?);
     }
     Ok(plan)
 }
 
-async fn foresee(
-    opened: &Opened<'_>,
+/// Blobs whose fate was told with an earlier image.
+type Told = HashSet<(Digest, BlobFate)>;
+
+async fn foresee(job: Job<'_>, told: &mut Told) -> Result<PlannedImage> {
+    let source = job.from.image.get().reference().clone();
+    let Place { image, names, .. } = job.place;
+    let blobs = blobs(&job.plan, &*image, told).await;
+    let blobs = blobs.map_err(|error| about(&source, error))?;
+    Ok(planned_image(job.plan, source, image.reference().clone(), names, blobs))
+}
+
+async fn blobs(
+    plan: &ImagePlan,
     destination: &dyn ImageDestination,
-    names: Vec<ImageName>,
-    options: &TransferOptions,
-) -> Result<PlannedImage> {
-    let source = opened.image.get();
-    let plan = plan_one(source, destination, options).await.map_err(|e| about(source, e))?;
+    told: &mut Told,
+) -> Result<Vec<PlannedBlob>> {
     let mut blobs = Vec::new();
-    for work in works(&plan) {
+    for work in works(plan) {
         let expect = work.expect();
         let there = expect.digest.is_some() && destination.has(&expect).await?.is_some();
         let fate = match work.key.to {
@@ -94,17 +142,28 @@ async fn foresee(
             blobs.push(PlannedBlob::new(&layer.source, BlobFate::LeftOut));
         }
     }
-    Ok(PlannedImage {
-        source: source.reference().clone(),
-        destination: destination.reference().clone(),
+    blobs.retain(|blob| told.insert((blob.digest.clone(), blob.fate)));
+    Ok(blobs)
+}
+
+fn planned_image(
+    plan: ImagePlan,
+    source: Reference,
+    destination: Reference,
+    names: Vec<ImageName>,
+    blobs: Vec<PlannedBlob>,
+) -> PlannedImage {
+    PlannedImage {
+        source,
+        destination,
         names,
-        source_digest: plan.source.digest.clone(),
-        source_media_type: plan.source.media_type.clone(),
+        source_digest: plan.source.digest,
+        source_media_type: plan.source.media_type,
         media_type: plan.root.media_type(),
         digest_kept: plan.root.is_kept(),
         platforms: plan.platforms,
         blobs,
         lost: plan.lost,
-        warnings: [opened.warnings.clone(), plan.warnings].concat(),
-    })
+        warnings: plan.warnings,
+    }
 }

@@ -126,6 +126,15 @@ pub enum EventKind {
         #[serde(serialize_with = "text::many")]
         references: Vec<Reference>,
     },
+    /// An image cannot be copied, and the others go on.
+    ImageFailed {
+        /// Which.
+        image: ImageId,
+        /// The error's kind.
+        kind: String,
+        /// The error, in one line.
+        error: String,
+    },
     /// Something that the caller should know, and that stops nothing.
     Warning {
         /// Of which image, where it is of one.
@@ -133,7 +142,7 @@ pub enum EventKind {
         /// What.
         text: String,
     },
-    /// The end: all is there.
+    /// The end: all is there, but for images that failed where the others were to go on.
     Finished,
     /// The end: an error, which is also the result of the transfer.
     Failed {

@@ -8,14 +8,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use tokio::sync::{OnceCell, Semaphore};
 use transship_core::{
-    AcceptsOrder, Body, Descriptor, Digest, Error, Expect, ImageDestination, ImageSource,
-    LayerForm, MediaType, Result, ResultExt, Stored, cancelled,
+    AcceptsOrder, Body, Descriptor, Digest, Expect, ImageDestination, ImageSource, LayerForm,
+    MediaType, Result, ResultExt, Stored, cancelled,
 };
 
 use crate::build::{Arrived, Key};
 use crate::forms::LayerPlan;
 use crate::plan::ImagePlan;
 use crate::recompress::{Change, Stop, changed};
+use crate::report::{ImageReport, Report};
 use crate::tell::Tell;
 use crate::{BlobId, Compress, EventKind, ImageId, TransferOptions};
 
@@ -103,7 +104,9 @@ pub(crate) struct Mover {
     on_their_way: Semaphore,
     changing: Semaphore,
     cells: Mutex<HashMap<Key, Arc<Cell>>>,
-    pub(crate) counts: Counts,
+    /// The size of all of them at their sources.
+    bytes: AtomicU64,
+    counts: Counts,
 }
 
 /// One blob for all the images that need it.
@@ -114,11 +117,11 @@ struct Cell {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Counts {
-    pub(crate) moved: AtomicUsize,
-    pub(crate) reused: AtomicUsize,
-    pub(crate) read: Arc<AtomicU64>,
-    pub(crate) written: AtomicU64,
+struct Counts {
+    moved: AtomicUsize,
+    reused: AtomicUsize,
+    read: Arc<AtomicU64>,
+    written: AtomicU64,
 }
 
 /// From where to where.
@@ -159,19 +162,8 @@ fn share(work: &Work, to: LayerForm) -> u32 {
 }
 
 impl Mover {
-    pub(crate) fn new<'a>(
-        options: &TransferOptions,
-        tell: Tell,
-        works: impl Iterator<Item = &'a Work>,
-    ) -> Self {
+    pub(crate) fn new(options: &TransferOptions, tell: Tell) -> Self {
         let jobs = jobs(options);
-        let mut cells = HashMap::new();
-        for work in works {
-            let id = BlobId(cells.len());
-            cells
-                .entry(work.key.clone())
-                .or_insert_with(|| Arc::new(Cell { id, stored: OnceCell::new() }));
-        }
         Self {
             tell,
             compress: options.compress,
@@ -179,8 +171,36 @@ impl Mover {
             threads: threads().min(ENCODER_THREADS),
             on_their_way: Semaphore::new(jobs),
             changing: Semaphore::new(CHANGING as usize),
-            cells: Mutex::new(cells),
+            cells: Mutex::default(),
+            bytes: AtomicU64::new(0),
             counts: Counts::default(),
+        }
+    }
+
+    /// Numbers blobs that will be needed, in this order.
+    pub(crate) fn expect(&self, works: &[Work]) {
+        for work in works {
+            self.cell(work);
+        }
+    }
+
+    /// Tells what all images that were planned need.
+    pub(crate) fn tell_planned(&self, images: usize) {
+        let blobs = self.cells.lock().unwrap_or_else(PoisonError::into_inner).len();
+        let bytes = self.bytes.load(Ordering::Relaxed);
+        self.tell.tell(EventKind::Planned { images, blobs, bytes });
+    }
+
+    /// What was done.
+    pub(crate) fn report(&self, images: Vec<ImageReport>) -> Report {
+        let Counts { moved, reused, read, written } = &self.counts;
+        Report {
+            images,
+            failed: Vec::new(),
+            blobs_moved: moved.load(Ordering::Relaxed),
+            blobs_reused: reused.load(Ordering::Relaxed),
+            bytes_read: read.load(Ordering::Relaxed),
+            bytes_written: written.load(Ordering::Relaxed),
         }
     }
 
@@ -204,7 +224,7 @@ impl Mover {
 
     /// Brings a blob, or waits for another image to have brought it.
     async fn get(&self, way: Way<'_>, work: &Work) -> Result<Stored> {
-        let cell = self.cell(&work.key);
+        let cell = self.cell(work);
         let mut ours = false;
         let stored = cell
             .stored
@@ -219,13 +239,15 @@ impl Mover {
         self.bring(way, work, cell.id).await
     }
 
-    fn cell(&self, key: &Key) -> Arc<Cell> {
+    fn cell(&self, work: &Work) -> Arc<Cell> {
         let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
-        let id = BlobId(cells.len());
-        let cell = cells
-            .entry(key.clone())
-            .or_insert_with(|| Arc::new(Cell { id, stored: OnceCell::new() }));
-        Arc::clone(cell)
+        if let Some(cell) = cells.get(&work.key) {
+            return Arc::clone(cell);
+        }
+        self.bytes.fetch_add(work.source.size, Ordering::Relaxed);
+        let cell = Arc::new(Cell { id: BlobId(cells.len()), stored: OnceCell::new() });
+        cells.insert(work.key.clone(), Arc::clone(&cell));
+        cell
     }
 
     /// Whether what was brought for another image is there for this one.
@@ -307,10 +329,4 @@ impl Mover {
         let (body, stop) = changed(body, change)?;
         Ok((body, Some(stop)))
     }
-}
-
-/// That an error is about one image of several.
-pub(crate) fn about(source: &dyn ImageSource, error: Error) -> Error {
-    let text = source.reference().to_string();
-    if error.to_string().starts_with(&text) { error } else { error.context(text) }
 }

@@ -3,24 +3,22 @@
 use transship_core::{Commit, Digest, ImageDestination, ImageSource, Result};
 
 use crate::build::{Arrived, Built, build};
-use crate::execute::Counts;
-use crate::open::Opened;
-use crate::prepare::Job;
-use crate::report::{ImageReport, Report};
+use crate::plan::ImagePlan;
+use crate::report::ImageReport;
 use crate::target::Place;
 use crate::tell::Tell;
 use crate::{EventKind, ImageId};
 
 /// Commits an image whose blobs are all there.
 pub(crate) async fn finish_image(
-    job: Job<'_>,
-    from: &Opened<'_>,
+    id: ImageId,
+    plan: ImagePlan,
+    place: Place<'_>,
+    source: &dyn ImageSource,
     arrived: &Arrived,
     tell: &Tell,
 ) -> Result<ImageReport> {
-    let Job { id, plan, place, .. } = job;
     let Place { image, names, .. } = place;
-    let source = from.image.get();
     let built = build(&plan.root, arrived)?;
     for (_, manifest) in &built.below {
         image.put_manifest(manifest).await?;
@@ -91,14 +89,4 @@ async fn keep_signatures(
         }
     }
     Ok(lost)
-}
-
-impl Counts {
-    pub(crate) fn write_to(&self, report: &mut Report) {
-        use std::sync::atomic::Ordering::Relaxed;
-        report.blobs_moved = self.moved.load(Relaxed);
-        report.blobs_reused = self.reused.load(Relaxed);
-        report.bytes_read = self.read.load(Relaxed);
-        report.bytes_written = self.written.load(Relaxed);
-    }
 }

@@ -16,10 +16,11 @@
 //! # }
 //! ```
 //!
-//! The stages, each a module: *open* the sources and the destination; *tree* reads the documents; *select* chooses
-//! platforms; *planner* says what becomes of each manifest and, with *forms*, of each layer; *execute* moves blobs with
+//! The stages, each a module: *open* the sources, *target* the destination; *prepare* plans each image: *tree* reads its
+//! documents, *select* chooses platforms, *planner* says what becomes of each manifest and, with *forms*, of each layer;
+//! *many* holds the images of a container against each other (*survey*) and sends them off; *execute* moves blobs with
 //! bounded concurrency, *recompress* changing some on the way; *build* and *convert* make the new manifests; *finish*
-//! commits and reports. *select*, *planner*, *forms*, *build* and *convert* are pure.
+//! commits and reports. *select*, *planner*, *forms*, *rename*, *build* and *convert* are pure.
 //!
 //! What holds for all of them:
 //!
@@ -39,15 +40,19 @@ mod finish;
 mod forms;
 mod layer;
 mod look;
+mod many;
 mod open;
 mod options;
 mod plan;
 mod planner;
 mod prepare;
 mod recompress;
+mod rename;
 mod report;
 mod run;
 mod select;
+mod source;
+mod survey;
 mod target;
 mod tell;
 mod text;
@@ -57,8 +62,14 @@ mod verify;
 
 pub use event::{BlobId, Event, EventKind, Events, ImageId, TransferId};
 pub use options::{
-    Compress, Digests, Format, Images, Nondistributable, Platforms, Subset, TransferOptions,
+    Compress, Digests, Failures, Format, Images, Nondistributable, Platforms, Subset,
+    TransferOptions,
 };
-pub use report::{BlobFate, ImageReport, Plan, PlannedBlob, PlannedImage, PlatformsReport, Report};
-pub use transfer::{Destination, Source, Transfer};
+pub use rename::Rename;
+pub use report::{
+    BlobFate, ImageFailure, ImageReport, Plan, PlanTotals, PlannedBlob, PlannedImage,
+    PlatformsReport, Report, Sum,
+};
+pub use source::Source;
+pub use transfer::{Destination, Transfer};
 pub use verify::{Checked, Findings, Problem, Verifier};

@@ -1,110 +1,223 @@
-//! Opens what a transfer reads from: one image, or all of a container.
+//! Opens what a transfer reads from, and finds the images in it.
 
 use transship_core::{
-    ArchiveEntry, ArchiveReader, Error, ErrorKind, ImageName, ImageSource, ReadOptions, Reference,
-    Result, ResultExt, Transports,
+    ArchiveReader, Error, ErrorKind, ImageName, ImageSource, ReadOptions, Reference, Result,
+    Transports,
 };
 
+use crate::source::Origin;
 use crate::tell::Tell;
-use crate::{Images, Source, TransferOptions};
+use crate::{Failures, ImageFailure, Images, Source, TransferOptions};
 
-/// An image that is open, and the names that it has there.
+/// An image that is open, and what is known of it.
 #[derive(Debug)]
 pub(crate) struct Opened<'a> {
-    pub(crate) image: Held<'a>,
+    pub(crate) image: Held<'a, dyn ImageSource>,
     pub(crate) names: Vec<ImageName>,
     pub(crate) warnings: Vec<String>,
 }
 
-/// An image that we opened, or that the caller did.
+/// Something that we opened, or that the caller did.
 #[derive(Debug)]
-pub(crate) enum Held<'a> {
-    Ours(Box<dyn ImageSource>),
-    Theirs(&'a dyn ImageSource),
+pub(crate) enum Held<'a, T: ?Sized> {
+    Ours(Box<T>),
+    Theirs(&'a T),
 }
 
-impl Held<'_> {
-    pub(crate) fn get(&self) -> &dyn ImageSource {
+impl<T: ?Sized> Held<'_, T> {
+    pub(crate) fn get(&self) -> &T {
         match self {
-            Self::Ours(image) => &**image,
-            Self::Theirs(image) => *image,
+            Self::Ours(held) => held,
+            Self::Theirs(held) => held,
         }
     }
 }
 
-/// Opens all images of all sources, in order.
+/// All that is read. Containers stay open; their images are opened in their turn, so that thousands of them need no
+/// memory while they wait.
+#[derive(Debug)]
+pub(crate) struct Sources<'a> {
+    places: Vec<Place<'a>>,
+    /// The images, in the order in which they go: the position of the place, and in a container that of the entry.
+    images: Vec<(usize, usize)>,
+    /// What could not be opened.
+    pub(crate) failed: Vec<ImageFailure>,
+}
+
+#[derive(Debug)]
+struct Place<'a> {
+    content: Content<'a>,
+    given: &'a [ImageName],
+}
+
+#[derive(Debug)]
+enum Content<'a> {
+    Image(Held<'a, dyn ImageSource>),
+    Archive(Held<'a, dyn ArchiveReader>),
+}
+
+/// Opens all sources, in order.
 pub(crate) async fn open<'a>(
     sources: &'a [Source],
     transports: &Transports,
     options: &TransferOptions,
     tell: &Tell,
-) -> Result<Vec<Opened<'a>>> {
+) -> Result<Sources<'a>> {
     options.compress.check()?;
     let mut how = ReadOptions::default();
     how.observer = tell.observer();
     how.spool.clone_from(&options.spool);
-    let mut all = Vec::new();
+    let mut all = Sources { places: Vec::new(), images: Vec::new(), failed: Vec::new() };
+    let opening = Opening { transports, how, options, alone: sources.len() == 1 };
     for source in sources {
-        match source {
-            Source::Reference(at) => all.extend(open_place(at, transports, &how, options).await?),
-            Source::Image(image) => all.push(Opened::new(Held::Theirs(&**image))),
-            Source::Archive(archive) => {
-                all.extend(open_archive(&**archive, options.images).await?);
+        let opened = opening.place(source).await.and_then(|place| all.add(place));
+        let failed = opened.map_err(|error| match &source.context {
+            Some(context) => error.context(context),
+            None => error,
+        });
+        match failed {
+            Err(error) if keeps_going(options, sources.len(), &error) => {
+                all.failed.push(ImageFailure::new(source.reference().clone(), &error));
             }
+            done => done?,
         }
     }
-    if all.is_empty() {
+    if all.images.is_empty() && all.failed.is_empty() {
         return Err(Error::new(ErrorKind::NotFound, "there is no image to copy"));
     }
     Ok(all)
 }
 
-impl<'a> Opened<'a> {
-    fn new(image: Held<'a>) -> Self {
-        let names = image.get().names().to_vec();
-        Self { image, names, warnings: Vec::new() }
+/// Whether what failed is left out, and the rest goes on.
+pub(crate) fn keeps_going(options: &TransferOptions, of: usize, error: &Error) -> bool {
+    options.failures == Failures::KeepGoing && of > 1 && error.kind() != ErrorKind::Cancelled
+}
+
+impl<'a> Sources<'a> {
+    fn add(&mut self, place: Place<'a>) -> Result<()> {
+        let (at, count) = (self.places.len(), place.count());
+        if count > 1 && !place.given.is_empty() {
+            let message = format!("a name is given for one image, and it holds {count}");
+            return Err(Error::new(ErrorKind::InvalidReference, message).hint("choose one of them"));
+        }
+        self.images.extend((0..count).map(|entry| (at, entry)));
+        self.places.push(place);
+        Ok(())
+    }
+
+    /// How many images there are to read.
+    pub(crate) fn len(&self) -> usize {
+        self.images.len()
+    }
+
+    /// How many images were asked for, as far as that is known: a source that could not be opened is one.
+    pub(crate) fn asked(&self) -> usize {
+        self.images.len() + self.failed.len()
+    }
+
+    /// The names that were given for one image, where its source says them.
+    pub(crate) fn given(&self, at: usize) -> &'a [ImageName] {
+        self.images.get(at).map_or(&[], |(place, _)| self.places[*place].given)
+    }
+
+    /// The reference of an image.
+    pub(crate) fn reference(&self, at: usize) -> &Reference {
+        let (place, entry) = self.images[at];
+        match &self.places[place].content {
+            Content::Image(image) => image.get().reference(),
+            Content::Archive(archive) => &archive.get().entries()[entry].reference,
+        }
+    }
+
+    /// Opens an image.
+    pub(crate) async fn image(&self, at: usize) -> Result<Opened<'_>> {
+        let (place, entry) = self.images[at];
+        match &self.places[place].content {
+            Content::Image(image) => {
+                let image = image.get();
+                let names = image.names().to_vec();
+                Ok(Opened { image: Held::Theirs(image), names, warnings: Vec::new() })
+            }
+            Content::Archive(archive) => {
+                let archive = archive.get();
+                let entry = &archive.entries()[entry];
+                let image = archive.open(entry).await;
+                let image = image.map_err(|error| about(&entry.reference, error))?;
+                let (names, warnings) = (entry.names.clone(), entry.warnings.clone());
+                Ok(Opened { image: Held::Ours(image), names, warnings })
+            }
+        }
     }
 }
 
-async fn open_place<'a>(
-    at: &Reference,
-    transports: &Transports,
-    how: &ReadOptions,
-    options: &TransferOptions,
-) -> Result<Vec<Opened<'a>>> {
-    let transport = transports.of(at)?;
-    let archives = match options.images {
-        Images::One => None,
-        Images::All => transport.archives(),
-    };
-    let Some(archives) = archives else {
-        let image = transport.source(at, how).await.map_err(say_all_images)?;
-        return Ok(vec![Opened::new(Held::Ours(image))]);
-    };
-    let archive = archives.read(at, how).await?;
-    if archive.reference() != at {
-        return Err(Error::new(
-            ErrorKind::InvalidReference,
-            format!("{at} names one image, and all images are asked for"),
-        )
-        .hint(format!("all of them are {}", archive.reference())));
-    }
-    open_archive(&*archive, Images::All).await
+/// Says which image an error is about.
+pub(crate) fn about(reference: &Reference, error: Error) -> Error {
+    let text = reference.to_string();
+    if error.to_string().starts_with(&text) { error } else { error.context(text) }
 }
 
-async fn open_archive<'a>(archive: &dyn ArchiveReader, images: Images) -> Result<Vec<Opened<'a>>> {
-    let entries = archive.entries();
-    if images == Images::One && entries.len() > 1 {
-        return Err(say_all_images(ambiguous(archive)));
+impl Place<'_> {
+    fn count(&self) -> usize {
+        match &self.content {
+            Content::Image(_) => 1,
+            Content::Archive(archive) => archive.get().entries().len(),
+        }
     }
-    let mut all = Vec::with_capacity(entries.len());
-    for entry in entries {
-        let image = archive.open(entry).await.context(|| entry.reference.to_string())?;
-        let opened = Opened::new(Held::Ours(image));
-        let ArchiveEntry { names, warnings, .. } = entry.clone();
-        all.push(Opened { names, warnings, ..opened });
+}
+
+struct Opening<'o> {
+    transports: &'o Transports,
+    how: ReadOptions,
+    options: &'o TransferOptions,
+    /// Whether there is only one source, so that asking for all of one image is a mistake.
+    alone: bool,
+}
+
+impl Opening<'_> {
+    async fn place<'a>(&self, source: &'a Source) -> Result<Place<'a>> {
+        let images = source.images.unwrap_or(self.options.images);
+        let content = match &source.origin {
+            Origin::Reference(at) => {
+                let must_be_whole = self.alone || source.images == Some(Images::All);
+                self.reference(at, images, must_be_whole).await?
+            }
+            Origin::Image(image) => Content::Image(Held::Theirs(&**image)),
+            Origin::Archive(archive) => {
+                let several = archive.entries().len() > 1;
+                if images == Images::One && several {
+                    return Err(say_all_images(ambiguous(&**archive)));
+                }
+                Content::Archive(Held::Theirs(&**archive))
+            }
+        };
+        Ok(Place { content, given: &source.names })
     }
-    Ok(all)
+
+    async fn reference<'a>(
+        &self,
+        at: &Reference,
+        images: Images,
+        must_be_whole: bool,
+    ) -> Result<Content<'a>> {
+        let transport = self.transports.of(at)?;
+        if let Some(archives) = transport.archives()
+            && images == Images::All
+        {
+            let archive = archives.read(at, &self.how).await?;
+            if archive.reference() == at {
+                return Ok(Content::Archive(Held::Ours(archive)));
+            }
+            if must_be_whole {
+                return Err(Error::new(
+                    ErrorKind::InvalidReference,
+                    format!("{at} names one image, and all images are asked for"),
+                )
+                .hint(format!("all of them are {}", archive.reference())));
+            }
+        }
+        let image = transport.source(at, &self.how).await.map_err(say_all_images)?;
+        Ok(Content::Image(Held::Ours(image)))
+    }
 }
 
 fn ambiguous(archive: &dyn ArchiveReader) -> Error {

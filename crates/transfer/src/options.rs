@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use transship_core::{Error, ErrorKind, ImageName, LayerForm, Platform, Result, WriteMode};
 
-use crate::Events;
 use crate::codec::{GZIP_LEVELS, ZSTD_LEVELS};
+use crate::{Events, Rename};
 
 /// What a transfer is to do, where that does not follow from its source and destination.
 ///
@@ -18,7 +18,7 @@ use crate::codec::{GZIP_LEVELS, ZSTD_LEVELS};
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct TransferOptions {
-    /// Which images of a source.
+    /// Which images of a source that does not say so itself.
     pub images: Images,
     /// Which platforms of an index.
     pub platforms: Platforms,
@@ -30,6 +30,11 @@ pub struct TransferOptions {
     pub format: Option<Format>,
     /// Names for the image at the destination, beside the one in its reference. Only for a single image.
     pub names: Vec<ImageName>,
+    /// Rules that map the names that images have at their sources; the first that fits a name maps it, and a name that none
+    /// fits is kept. Names that are given are not mapped. What comes out must be held by the destination.
+    pub renames: Vec<Rename>,
+    /// What the failure of one image does to the others.
+    pub failures: Failures,
     /// What to do with a container that is there already; `None`: as the transport does by default.
     pub mode: Option<WriteMode>,
     /// Whether digests may change.
@@ -51,8 +56,21 @@ pub enum Images {
     /// The one that the reference names, or the only one.
     #[default]
     One,
-    /// All of the container, each under its own names.
+    /// All of the container, each under its own names. A reference that names one image stands for that one beside other
+    /// sources; alone it contradicts this, and is refused.
     All,
+}
+
+/// What the failure of one image does to the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Failures {
+    /// It ends the transfer. In a container that shows its images together, nothing shows.
+    #[default]
+    Stop,
+    /// The others go on, and the report says what failed. No image is half there. A container that shows its images
+    /// together shows those that are good, unless all have failed. Where only one image is asked for, it ends the transfer.
+    KeepGoing,
 }
 
 /// Which platforms of an index. With [`Host`](Self::Host) and [`Only`](Self::Only), a single image that says what it

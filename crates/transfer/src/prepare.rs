@@ -1,87 +1,100 @@
-//! From what is open to what is planned: for each image its documents, a choice, a plan.
+//! From what is open to what is planned: for an image its names, a place, its documents, a choice, a plan.
 
 use std::collections::HashMap;
 
-use futures_util::stream::{self, StreamExt, TryStreamExt};
-use transship_core::{Digest, Error, ErrorKind, ImageDestination, ImageName, ImageSource, Result};
+use transship_core::{
+    ArchiveWriter, Digest, Error, ErrorKind, ImageDestination, ImageName, ImageSource, Result,
+    ResultExt,
+};
 
 use crate::codec::Compression;
-use crate::execute::{Work, about, jobs, works};
+use crate::execute::{Work, jobs, works};
 use crate::forms::Wish;
 use crate::look::look;
-use crate::open::Opened;
+use crate::open::{Opened, Sources, about};
 use crate::plan::{ImagePlan, room, to_look_at};
 use crate::planner::plan;
+use crate::rename::{Wanted, wanted};
 use crate::select::choose;
-use crate::target::Place;
-use crate::tell::Tell;
+use crate::target::{self, Place};
 use crate::tree::Tree;
 use crate::{ImageId, TransferOptions};
 
 /// One image on its way: planned, with a place to go to.
 #[derive(Debug)]
-pub(crate) struct Job<'w> {
+pub(crate) struct Job<'a> {
     pub(crate) id: ImageId,
+    pub(crate) from: Opened<'a>,
     pub(crate) plan: ImagePlan,
     pub(crate) works: Vec<Work>,
-    pub(crate) place: Place<'w>,
+    pub(crate) place: Place<'a>,
 }
 
-pub(crate) async fn plan_all<'w>(
-    places: Vec<Place<'w>>,
-    opened: &[Opened<'_>],
+/// Opens and plans an image that goes into a container.
+pub(crate) async fn job<'a>(
+    at: usize,
+    sources: &'a Sources<'_>,
+    writer: &'a dyn ArchiveWriter,
     options: &TransferOptions,
-    tell: &Tell,
-) -> Result<Vec<Job<'w>>> {
-    // By position: a stream of references is not `Send`.
-    let plans: Vec<ImagePlan> = stream::iter(0..places.len())
-        .map(|at| plan_place(&places[at], &opened[at], options))
-        .buffered(jobs(options))
-        .try_collect()
-        .await?;
-    let taken = taken_over(&places, opened);
-    let planned = places.into_iter().zip(plans).zip(taken).enumerate();
-    let jobs = planned.map(|(at, ((place, mut plan), taken))| {
-        plan.warnings.extend(taken);
-        let id = ImageId(at);
-        let lost = plan.lost.iter().map(|text| format!("lost: {text}"));
-        for text in plan.warnings.iter().cloned().chain(lost) {
-            tell.warn(Some(id), text);
-        }
-        let works = works(&plan);
-        Job { id, plan, works, place }
-    });
-    Ok(jobs.collect())
+) -> Result<Job<'a>> {
+    let from = sources.image(at).await?;
+    let named = async {
+        let wanted = names(&from, at, sources, options)?;
+        target::place(writer, &wanted).await
+    };
+    let place = named.await.map_err(|error| about(from.image.get().reference(), error))?;
+    planned(at, from, place, options).await
 }
 
-/// For each image, which of its names a later one gets.
-fn taken_over(places: &[Place<'_>], opened: &[Opened<'_>]) -> Vec<Vec<String>> {
-    let mut last: HashMap<&ImageName, usize> = HashMap::new();
-    let mut taken = vec![Vec::new(); places.len()];
-    for (at, place) in places.iter().enumerate() {
-        for name in &place.names {
-            if let Some(earlier) = last.insert(name, at) {
-                let by = opened[at].image.get().reference();
-                taken[earlier].push(format!("its name {name} goes to {by}, which has it too"));
-            }
-        }
-    }
-    taken
+/// The names that an image is to get.
+pub(crate) fn names(
+    from: &Opened<'_>,
+    at: usize,
+    sources: &Sources<'_>,
+    options: &TransferOptions,
+) -> Result<Vec<Wanted>> {
+    wanted(&from.names, given(at, sources, options), &options.renames)
+        .context(|| from.image.get().reference())
 }
 
-async fn plan_place(
-    place: &Place<'_>,
-    opened: &Opened<'_>,
+/// The names that were given for an image.
+pub(crate) fn given<'n>(
+    at: usize,
+    sources: &Sources<'n>,
+    options: &'n TransferOptions,
+) -> &'n [ImageName] {
+    let given = sources.given(at);
+    if given.is_empty() { &options.names } else { given }
+}
+
+/// Plans an image that has its place.
+pub(crate) async fn planned<'a>(
+    at: usize,
+    from: Opened<'a>,
+    place: Place<'a>,
+    options: &TransferOptions,
+) -> Result<Job<'a>> {
+    let mut plan = plan_for(&from, &*place.image, options).await?;
+    plan.lost.extend(place.refused.iter().map(|name| untaken(name, &*place.image)));
+    let works = works(&plan);
+    Ok(Job { id: ImageId(at), from, plan, works, place })
+}
+
+/// Plans an image for a place.
+pub(crate) async fn plan_for(
+    from: &Opened<'_>,
+    destination: &dyn ImageDestination,
     options: &TransferOptions,
 ) -> Result<ImagePlan> {
-    let (source, destination) = (opened.image.get(), &*place.image);
-    let mut plan = plan_one(source, destination, options).await.map_err(|e| about(source, e))?;
-    plan.warnings.splice(0..0, opened.warnings.iter().cloned());
-    plan.lost.extend(place.refused.iter().map(|name| untaken(name, destination)));
+    let source = from.image.get();
+    let mut plan = plan_one(source, destination, options)
+        .await
+        .map_err(|error| about(source.reference(), error))?;
+    plan.warnings.splice(0..0, from.warnings.iter().cloned());
     Ok(plan)
 }
 
-pub(crate) async fn plan_one(
+async fn plan_one(
     source: &dyn ImageSource,
     destination: &dyn ImageDestination,
     options: &TransferOptions,
@@ -95,30 +108,22 @@ pub(crate) async fn plan_one(
     plan(&tree, &choice, options, accepts, &looked)
 }
 
-pub(crate) fn only<'a, 'b>(
-    image: &dyn ImageDestination,
-    opened: &'a [Opened<'b>],
-) -> Result<&'a Opened<'b>> {
-    match opened {
-        [one] => Ok(one),
-        _ => Err(Error::new(
-            ErrorKind::Unsupported,
-            format!(
-                "{} is a place for one image, and there are {}",
-                image.reference(),
-                opened.len()
-            ),
-        )),
+/// That a place for one image gets one.
+pub(crate) fn only(image: &dyn ImageDestination, sources: &Sources<'_>) -> Result<()> {
+    if sources.len() == 1 && sources.asked() == 1 {
+        return Ok(());
     }
+    Err(Error::new(
+        ErrorKind::Unsupported,
+        format!(
+            "{} is a place for one image, and there are {}",
+            image.reference(),
+            sources.asked()
+        ),
+    )
+    .hint("choose one image, or open a container"))
 }
 
-pub(crate) fn names_for<'a>(
-    opened: &'a Opened<'_>,
-    options: &'a TransferOptions,
-) -> &'a [ImageName] {
-    if options.names.is_empty() { &opened.names } else { &options.names }
-}
-
-pub(crate) fn untaken(name: &ImageName, at: &dyn ImageDestination) -> String {
+fn untaken(name: &ImageName, at: &dyn ImageDestination) -> String {
     format!("the name {name}: {} cannot hold it", at.reference())
 }

@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 use transship_core::{
-    Descriptor, Digest, Escaped, ImageName, LayerForm, MediaType, Platform, Reference,
+    Descriptor, Digest, Error, ErrorKind, Escaped, ImageName, LayerForm, MediaType, Platform,
+    Reference,
 };
 
 use crate::text;
@@ -15,6 +16,8 @@ use crate::text;
 pub struct Report {
     /// The images, in the order of their commits.
     pub images: Vec<ImageReport>,
+    /// Images that could not be copied, where the others were to go on.
+    pub failed: Vec<ImageFailure>,
     /// How many blobs moved.
     pub blobs_moved: usize,
     /// How many blobs were at the destination already.
@@ -23,6 +26,26 @@ pub struct Report {
     pub bytes_read: u64,
     /// How many bytes they have at the destination.
     pub bytes_written: u64,
+}
+
+/// Why an image could not be copied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ImageFailure {
+    /// Where it was to come from; a container that could not be opened stands for all of its images.
+    #[serde(serialize_with = "text::one")]
+    pub source: Reference,
+    /// The error's kind.
+    #[serde(serialize_with = "text::one")]
+    pub kind: ErrorKind,
+    /// The error, in one line.
+    pub error: String,
+}
+
+impl ImageFailure {
+    pub(crate) fn new(source: Reference, error: &Error) -> Self {
+        Self { source, kind: error.kind(), error: error.to_string() }
+    }
 }
 
 /// What became of one image.
@@ -75,6 +98,82 @@ pub struct PlatformsReport {
 pub struct Plan {
     /// The images, in the order of their commits.
     pub images: Vec<PlannedImage>,
+    /// Images that cannot be copied, where the others are to go on.
+    pub failed: Vec<ImageFailure>,
+    /// What all of it comes to.
+    pub totals: PlanTotals,
+}
+
+/// What a transfer would come to. Blobs that images share count once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct PlanTotals {
+    /// How many images.
+    pub images: usize,
+    /// How many of them keep their digest.
+    pub digests_kept: usize,
+    /// Blobs that move as they are.
+    pub moved: Sum,
+    /// Blobs that get another form.
+    pub changed: Sum,
+    /// Blobs that are there already.
+    pub reused: Sum,
+    /// Blobs that stay behind.
+    pub left_out: Sum,
+    /// How many losses there are to tell of.
+    pub lost: usize,
+}
+
+/// A number of blobs, and what they have together at their sources.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Sum {
+    /// How many blobs.
+    pub blobs: usize,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl Plan {
+    /// With its totals.
+    pub(crate) fn summed(mut self) -> Self {
+        let mut totals = PlanTotals { images: self.images.len(), ..PlanTotals::default() };
+        for image in &self.images {
+            totals.digests_kept += usize::from(image.digest_kept);
+            totals.lost += image.lost.len();
+            let sums = PlanTotals::of(&image.blobs);
+            totals.moved.add(sums.moved);
+            totals.changed.add(sums.changed);
+            totals.reused.add(sums.reused);
+            totals.left_out.add(sums.left_out);
+        }
+        self.totals = totals;
+        self
+    }
+}
+
+impl PlanTotals {
+    /// Of some blobs alone.
+    pub fn of(blobs: &[PlannedBlob]) -> Self {
+        let mut totals = Self::default();
+        for blob in blobs {
+            let sum = match blob.fate {
+                BlobFate::Moved => &mut totals.moved,
+                BlobFate::Changed { .. } => &mut totals.changed,
+                BlobFate::Reused => &mut totals.reused,
+                BlobFate::LeftOut => &mut totals.left_out,
+            };
+            sum.add(Sum { blobs: 1, bytes: blob.size });
+        }
+        totals
+    }
+}
+
+impl Sum {
+    fn add(&mut self, more: Self) {
+        self.blobs += more.blobs;
+        self.bytes = self.bytes.saturating_add(more.bytes);
+    }
 }
 
 /// What would become of one image.
@@ -124,7 +223,7 @@ pub struct PlannedBlob {
 }
 
 /// What becomes of a blob. In JSON the field `fate` says which.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(tag = "fate", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum BlobFate {
@@ -170,6 +269,29 @@ impl fmt::Display for Plan {
                 writeln!(f)?;
             }
             write!(f, "{image}")?;
+        }
+        for failed in &self.failed {
+            writeln!(f, "cannot be copied: {}", failed.error)?;
+        }
+        if self.images.len() > 1 {
+            writeln!(f, "\n{}", self.totals)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for PlanTotals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} images", self.images)?;
+        for (what, Sum { blobs, bytes }) in [
+            ("to copy", self.moved),
+            ("to change", self.changed),
+            ("there", self.reused),
+            ("left out", self.left_out),
+        ] {
+            if blobs > 0 {
+                write!(f, ", {blobs} blobs {what} ({bytes} bytes)")?;
+            }
         }
         Ok(())
     }
@@ -245,7 +367,7 @@ mod tests {
             lost: vec!["\u{1b}".to_owned()],
             warnings: vec!["\r".to_owned()],
         };
-        let text = Plan { images: vec![image] }.to_string();
+        let text = Plan { images: vec![image], ..Plan::default() }.to_string();
         assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
     }
 }

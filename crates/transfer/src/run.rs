@@ -1,22 +1,18 @@
 //! A transfer from its first step to its report.
 
-use std::collections::HashMap;
 use std::pin::Pin;
 
-use futures_util::stream::{FuturesUnordered, StreamExt};
-use tokio::sync::oneshot;
-use transship_core::{
-    AcceptsOrder, ArchiveWriter, Descriptor, ImageDestination, Result, Transports, cancelled,
-};
+use transship_core::{ArchiveWriter, ImageDestination, Result, Transports};
 
-use crate::execute::{Mover, Way, about};
+use crate::execute::{Mover, Way};
 use crate::finish::finish_image;
-use crate::open::{self, Opened};
-use crate::prepare::{Job, names_for, only, plan_all};
+use crate::many::Many;
+use crate::open::{self, Sources, about};
+use crate::prepare::{self, Job, only, planned};
 use crate::report::{ImageReport, Report};
-use crate::target::{self, Place, Target};
+use crate::target::{self, SoleNames};
 use crate::tell::{Tell, Teller};
-use crate::{Destination, EventKind, ImageId, Source, TransferOptions};
+use crate::{Destination, EventKind, Source, TransferOptions};
 
 /// Runs a transfer and tells how it ended.
 pub(crate) async fn run(
@@ -28,22 +24,30 @@ pub(crate) async fn run(
     let teller = Teller::new(options.observer.clone());
     let tell = teller.handle();
     let result = async {
-        let opened = open::open(&sources, &from, &options, &tell).await?;
-        let names = opened.first().map_or(&[][..], |first| &first.names);
-        let target = match destination {
+        let sources = open::open(&sources, &from, &options, &tell).await?;
+        tell_failed(&sources, &tell);
+        let report = match destination {
+            Destination::Reference(at) if sources.asked() == 1 => {
+                let names = sole_names(&sources, &options).await?;
+                let image = boxed(target::open_one(&at, &to, &options, names, &tell)).await?;
+                to_one(image, &sources, &options, &tell).await
+            }
             Destination::Reference(at) => {
-                boxed(target::open(&at, &to, &options, opened.len(), names, &tell)).await?
+                let count = sources.asked();
+                let writer = boxed(target::open_many(&at, &to, &options, count, &tell)).await?;
+                to_many(writer, &sources, &options, &tell).await
             }
             Destination::Image(image) => {
-                target::check_fixed(&*image, &options)?;
-                Target::One(image)
+                only(&*image, &sources)?;
+                target::check_fixed(&*image, prepare::given(0, &sources, &options))?;
+                to_one(image, &sources, &options, &tell).await
             }
-            Destination::Archive(writer) => Target::Many(writer),
+            Destination::Archive(writer) => to_many(writer, &sources, &options, &tell).await,
         };
-        match target {
-            Target::One(image) => to_one(image, &opened, &options, &tell).await,
-            Target::Many(writer) => to_many(writer, &opened, &options, &tell).await,
-        }
+        report.map(|mut report| {
+            report.failed.splice(0..0, sources.failed);
+            report
+        })
     }
     .await;
     teller.end(&result);
@@ -51,112 +55,99 @@ pub(crate) async fn run(
 }
 
 /// Hides a future's type, without which the compiler does not see that a future around it is `Send`.
-fn boxed<'a, T>(
+pub(crate) fn boxed<'a, T>(
     future: impl Future<Output = T> + Send + 'a,
 ) -> Pin<Box<dyn Future<Output = T> + Send + 'a>> {
     Box::pin(future)
 }
 
+/// The names of the only image.
+pub(crate) async fn sole_names<'n>(
+    sources: &Sources<'n>,
+    options: &'n TransferOptions,
+) -> Result<SoleNames<'n>> {
+    let from = sources.image(0).await?;
+    let wanted = prepare::names(&from, 0, sources, options)?;
+    let own = wanted.into_iter().map(|wanted| wanted.name).collect();
+    Ok(SoleNames { given: prepare::given(0, sources, options), own })
+}
+
+/// Plans the only image, which has its place.
+pub(crate) async fn sole_job<'a>(
+    image: Box<dyn ImageDestination + 'a>,
+    sources: &'a Sources<'_>,
+    options: &TransferOptions,
+) -> Result<Job<'a>> {
+    let from = sources.image(0).await?;
+    let wanted = prepare::names(&from, 0, sources, options)?;
+    let place = target::sole(image, &wanted, prepare::given(0, sources, options))
+        .map_err(|error| about(from.image.get().reference(), error))?;
+    planned(0, from, place, options).await
+}
+
 async fn to_one(
     image: Box<dyn ImageDestination>,
-    opened: &[Opened<'_>],
+    sources: &Sources<'_>,
     options: &TransferOptions,
     tell: &Tell,
 ) -> Result<Report> {
-    let from = only(&*image, opened)?;
-    let refused = target::not_taken(&*image, options, &from.names);
-    let place = Place { names: image.names().to_vec(), image, refused };
-    execute(vec![place], opened, options, tell).await
+    let job = sole_job(image, sources, options).await?;
+    tell_plan(&job, tell);
+    let mover = Mover::new(options, tell.clone());
+    mover.expect(&job.works);
+    mover.tell_planned(1);
+    let image = bring(&mover, job, tell, async || Ok(())).await?;
+    Ok(mover.report(vec![image]))
 }
 
 async fn to_many(
     writer: Box<dyn ArchiveWriter>,
-    opened: &[Opened<'_>],
+    sources: &Sources<'_>,
     options: &TransferOptions,
     tell: &Tell,
 ) -> Result<Report> {
-    target::check_names(options, opened.len())?;
-    let mut places = Vec::with_capacity(opened.len());
-    for opened in opened {
-        places.push(target::place(&*writer, names_for(opened, options)).await?);
+    target::check_names(options, sources.asked())?;
+    let report = boxed(Many::new(sources, &*writer, options, tell).copy()).await?;
+    // Where everything failed, there is nothing to show.
+    if !report.images.is_empty() {
+        writer.finish().await?;
     }
-    let report = execute(places, opened, options, tell).await?;
-    writer.finish().await?;
     Ok(report)
 }
 
-/// Plans all images, brings their blobs, and commits them in order.
-async fn execute(
-    places: Vec<Place<'_>>,
-    opened: &[Opened<'_>],
-    options: &TransferOptions,
-    tell: &Tell,
-) -> Result<Report> {
-    let jobs = plan_all(places, opened, options, tell).await?;
-    let works = jobs.iter().flat_map(|job| &job.works);
-    let mover = Mover::new(options, tell.clone(), works);
-    tell_planned(&jobs, tell);
-    let mut at_once = crate::execute::jobs(options);
-    if jobs.iter().any(|job| job.place.image.accepts().order == AcceptsOrder::AsPlanned) {
-        at_once = 1;
-    }
-    let mut images: Vec<Option<ImageReport>> = jobs.iter().map(|_| None).collect();
-    let mut waiting = jobs.into_iter();
-    let mut running = FuturesUnordered::new();
-    let mut before = None;
-    loop {
-        while running.len() < at_once
-            && let Some(job) = waiting.next()
-        {
-            let (done, next) = oneshot::channel();
-            let turn = Turn { before: before.replace(next), done };
-            running.push(one(&mover, job, &opened[images.len() - waiting.len() - 1], turn, tell));
-        }
-        let Some(finished) = running.next().await else { break };
-        let (id, image) = finished?;
-        images[id.0] = Some(image);
-    }
-    drop(running);
-    let mut report = Report { images: images.into_iter().flatten().collect(), ..Report::default() };
-    mover.counts.write_to(&mut report);
-    Ok(report)
-}
-
-/// When an image may be committed: after the one before it.
-struct Turn {
-    before: Option<oneshot::Receiver<()>>,
-    done: oneshot::Sender<()>,
-}
-
-/// Brings an image's blobs and commits it in its turn. All of it is one future, so that no image can hold up another
-/// by waiting, unpolled, for a lock that both need.
-async fn one(
+/// Brings an image's blobs, and commits it when it is its turn.
+pub(crate) async fn bring(
     mover: &Mover,
     job: Job<'_>,
-    from: &Opened<'_>,
-    turn: Turn,
     tell: &Tell,
-) -> Result<(ImageId, ImageReport)> {
-    let (id, source) = (job.id, from.image.get());
+    turn: impl AsyncFnOnce() -> Result<()>,
+) -> Result<ImageReport> {
+    let Job { id, from, plan, works, place } = job;
+    let source = from.image.get();
     tell.tell(EventKind::ImageStarted {
         image: id,
         source: source.reference().clone(),
-        destination: job.place.image.reference().clone(),
+        destination: place.image.reference().clone(),
     });
-    let way = Way { image: id, source, destination: &*job.place.image };
-    let arrived = mover.bring_all(way, &job.works).await.map_err(|e| about(source, e))?;
-    if let Some(before) = turn.before {
-        before.await.map_err(|_| cancelled())?;
-    }
-    let image = finish_image(job, from, &arrived, tell).await.map_err(|e| about(source, e))?;
-    // After the last there is none.
-    let _ = turn.done.send(());
-    Ok((id, image))
+    let done = async {
+        let way = Way { image: id, source, destination: &*place.image };
+        let arrived = mover.bring_all(way, &works).await?;
+        turn().await?;
+        finish_image(id, plan, place, source, &arrived, tell).await
+    };
+    done.await.map_err(|error| about(source.reference(), error))
 }
 
-fn tell_planned(jobs: &[Job<'_>], tell: &Tell) {
-    let blobs: HashMap<_, &Descriptor> =
-        jobs.iter().flat_map(|job| &job.works).map(|work| (&work.key, &*work.source)).collect();
-    let bytes = blobs.values().map(|descriptor| descriptor.size).sum();
-    tell.tell(EventKind::Planned { images: jobs.len(), blobs: blobs.len(), bytes });
+/// What the plan of an image says beside.
+pub(crate) fn tell_plan(job: &Job<'_>, tell: &Tell) {
+    let lost = job.plan.lost.iter().map(|text| format!("lost: {text}"));
+    for text in job.plan.warnings.iter().cloned().chain(lost) {
+        tell.warn(Some(job.id), text);
+    }
+}
+
+fn tell_failed(sources: &Sources<'_>, tell: &Tell) {
+    for failed in &sources.failed {
+        tell.warn(None, format!("left out: {}", failed.error));
+    }
 }

@@ -1,4 +1,4 @@
-//! Opens what a transfer writes to: a place for one image, or a container for many.
+//! Opens what a transfer writes to: a place for one image, a container for many, a place in it.
 
 use transship_core::{
     AcceptsNames, ArchiveWriter, Error, ErrorKind, ImageDestination, ImageName, Reference, Result,
@@ -6,16 +6,8 @@ use transship_core::{
 };
 
 use crate::TransferOptions;
+use crate::rename::{By, Wanted};
 use crate::tell::Tell;
-
-/// What the images go into, if it is more than a place for one.
-#[derive(Debug)]
-pub(crate) enum Target {
-    /// A place for the only image.
-    One(Box<dyn ImageDestination>),
-    /// A container.
-    Many(Box<dyn ArchiveWriter>),
-}
 
 /// A place for one image, and the names that it could not take.
 #[derive(Debug)]
@@ -23,6 +15,8 @@ pub(crate) struct Place<'w> {
     pub(crate) image: Box<dyn ImageDestination + 'w>,
     /// Those that it was opened with.
     pub(crate) names: Vec<ImageName>,
+    /// Those of them that the caller gave or mapped.
+    pub(crate) said: Vec<ImageName>,
     pub(crate) refused: Vec<ImageName>,
 }
 
@@ -34,24 +28,38 @@ fn write_options(options: &TransferOptions, tell: &Tell) -> WriteOptions {
     how
 }
 
-/// Opens a place for `count` images. `names` are those that the first has at its source.
-pub(crate) async fn open(
+/// The names that the only image of a transfer gets.
+#[derive(Debug)]
+pub(crate) struct SoleNames<'n> {
+    pub(crate) given: &'n [ImageName],
+    /// Its own ones, mapped.
+    pub(crate) own: Vec<ImageName>,
+}
+
+/// Opens a place for one image.
+pub(crate) async fn open_one(
+    at: &Reference,
+    transports: &Transports,
+    options: &TransferOptions,
+    names: SoleNames<'_>,
+    tell: &Tell,
+) -> Result<Box<dyn ImageDestination>> {
+    let mut how = write_options(options, tell);
+    how.names = names.given.to_vec();
+    how.fallback_names = names.own;
+    transports.of(at)?.destination(at, &how).await
+}
+
+/// Opens a container for `count` images.
+pub(crate) async fn open_many(
     at: &Reference,
     transports: &Transports,
     options: &TransferOptions,
     count: usize,
-    names: &[ImageName],
     tell: &Tell,
-) -> Result<Target> {
-    let mut how = write_options(options, tell);
-    let transport = transports.of(at)?;
-    if count == 1 {
-        how.names.clone_from(&options.names);
-        how.fallback_names = names.to_vec();
-        return transport.destination(at, &how).await.map(Target::One);
-    }
+) -> Result<Box<dyn ArchiveWriter>> {
     check_names(options, count)?;
-    let Some(archives) = transport.archives() else {
+    let Some(archives) = transports.of(at)?.archives() else {
         let many: Vec<&str> = transports
             .iter()
             .filter(|transport| transport.archives().is_some())
@@ -63,7 +71,7 @@ pub(crate) async fn open(
         )
         .hint(format!("choose one image, or one of {} as destination", many.join(", "))));
     };
-    archives.write(at, &how).await.map(Target::Many)
+    archives.write(at, &write_options(options, tell)).await
 }
 
 /// Names are for a single image.
@@ -75,12 +83,12 @@ pub(crate) fn check_names(options: &TransferOptions, count: usize) -> Result<()>
         ErrorKind::InvalidReference,
         format!("a name is given for one image, and there are {count}"),
     )
-    .hint("without --name each image keeps its own names"))
+    .hint("without --name each image keeps its own names; --rename maps them"))
 }
 
 /// The names of a place that is open already do not change.
-pub(crate) fn check_fixed(image: &dyn ImageDestination, options: &TransferOptions) -> Result<()> {
-    if options.names.is_empty() {
+pub(crate) fn check_fixed(image: &dyn ImageDestination, given: &[ImageName]) -> Result<()> {
+    if given.is_empty() {
         return Ok(());
     }
     Err(Error::new(
@@ -90,53 +98,87 @@ pub(crate) fn check_fixed(image: &dyn ImageDestination, options: &TransferOption
 }
 
 /// Opens a place for an image in a container. Names that the container cannot hold are left out.
+///
+/// # Errors
+/// That of the container for a name that the caller gave or mapped, and that it cannot hold.
 pub(crate) async fn place<'w>(
     writer: &'w dyn ArchiveWriter,
-    names: &[ImageName],
+    wanted: &[Wanted],
 ) -> Result<Place<'w>> {
-    let error = match writer.image(names).await {
-        Ok(image) => return Ok(Place { image, names: names.to_vec(), refused: Vec::new() }),
+    let names: Vec<ImageName> = wanted.iter().map(|wanted| wanted.name.clone()).collect();
+    let error = match writer.image(&names).await {
+        Ok(image) => {
+            return Ok(Place { image, said: said(wanted, &names), names, refused: Vec::new() });
+        }
         Err(error) => error,
     };
     if names.is_empty() || !about_names(&error) {
         return Err(error);
     }
     let (mut held, mut refused) = (Vec::new(), Vec::new());
-    for name in names {
+    for Wanted { name, by } in wanted {
         match writer.image(std::slice::from_ref(name)).await {
             Ok(_) => held.push(name.clone()),
-            Err(error) if about_names(&error) => refused.push(name.clone()),
+            Err(error) if about_names(&error) && *by == By::Source => refused.push(name.clone()),
             Err(error) => return Err(error),
         }
     }
     if refused.is_empty() {
         // Each alone, and not together: there is room for one.
+        if wanted.iter().skip(1).any(|wanted| wanted.by == By::Caller) {
+            return Err(error);
+        }
         refused = held.split_off(1);
     }
     let image = writer.image(&held).await?;
-    Ok(Place { image, names: held, refused })
+    Ok(Place { image, said: said(wanted, &held), names: held, refused })
+}
+
+/// Those of the names that the caller gave or mapped.
+fn said(wanted: &[Wanted], held: &[ImageName]) -> Vec<ImageName> {
+    let said = wanted.iter().filter(|wanted| wanted.by == By::Caller);
+    said.filter(|wanted| held.contains(&wanted.name)).map(|wanted| wanted.name.clone()).collect()
 }
 
 fn about_names(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::InvalidReference | ErrorKind::Unsupported)
 }
 
-/// For a place that was opened with fallback names: those of them that it did not take.
-pub(crate) fn not_taken(
-    image: &dyn ImageDestination,
-    options: &TransferOptions,
-    names: &[ImageName],
-) -> Vec<ImageName> {
-    if !options.names.is_empty() || image.accepts().names == AcceptsNames::None {
+/// A place that was opened with these names, to fall back to, or with names that were given. Of the first it may not have
+/// taken all.
+///
+/// # Errors
+/// `Unsupported` for a name that was mapped, and that it cannot hold.
+pub(crate) fn sole<'w>(
+    image: Box<dyn ImageDestination + 'w>,
+    wanted: &[Wanted],
+    given: &[ImageName],
+) -> Result<Place<'w>> {
+    let names = image.names().to_vec();
+    let said = said(wanted, &names);
+    let not_taken = if given.is_empty() { not_taken(&*image, wanted) } else { Vec::new() };
+    if let Some(mapped) = not_taken.iter().find(|wanted| wanted.by == By::Caller) {
+        let message = format!("{} cannot hold the name {}", image.reference(), mapped.name);
+        return Err(
+            Error::new(ErrorKind::Unsupported, message).hint("change the rule that gave it")
+        );
+    }
+    let refused = not_taken.into_iter().map(|wanted| wanted.name.clone()).collect();
+    Ok(Place { image, names, refused, said })
+}
+
+fn not_taken<'n>(image: &dyn ImageDestination, wanted: &'n [Wanted]) -> Vec<&'n Wanted> {
+    if image.accepts().names == AcceptsNames::None {
         return Vec::new();
     }
-    let held = |name: &ImageName| {
+    let held = |wanted: &Wanted| {
+        let name = &wanted.name;
         let canonical = name.docker().map(|docker| ImageName::from(&docker.or_latest()));
         image.names().contains(name) || canonical.is_some_and(|name| image.names().contains(&name))
     };
     // None of them is held where the reference gives a name: then they were not asked for.
-    if !image.names().is_empty() && !names.iter().any(held) {
+    if !image.names().is_empty() && !wanted.iter().any(held) {
         return Vec::new();
     }
-    names.iter().filter(|name| !held(name)).cloned().collect()
+    wanted.iter().filter(|wanted| !held(wanted)).collect()
 }

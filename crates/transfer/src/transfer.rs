@@ -1,25 +1,10 @@
 //! [`Transfer`]: the one call.
 
-use transship_core::{
-    ArchiveReader, ArchiveWriter, ImageDestination, ImageSource, Reference, Result, Settings,
-    Transports,
-};
+use transship_core::{ArchiveWriter, ImageDestination, Reference, Result, Settings, Transports};
 
 use crate::dry_run::dry_run;
 use crate::run::run;
-use crate::{Plan, Report, TransferOptions};
-
-/// Where images come from.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Source {
-    /// A place, opened by its transport.
-    Reference(Reference),
-    /// An image that is open.
-    Image(Box<dyn ImageSource>),
-    /// A container that is open.
-    Archive(Box<dyn ArchiveReader>),
-}
+use crate::{Plan, Report, Source, TransferOptions};
 
 /// Where images go.
 #[derive(Debug)]
@@ -36,7 +21,10 @@ pub enum Destination {
 /// Copies images. What source and destination can do decides what happens.
 ///
 /// - Dropping the future of [`run`](Self::run) cancels it: what was at the destination stays as it was.
-/// - The first failure cancels the rest.
+/// - The first failure cancels the rest, unless [`Failures::KeepGoing`](crate::Failures::KeepGoing) is asked for.
+/// - Each image goes under its own names, those it is given, or those that they are mapped to (see
+///   [`TransferOptions::renames`]). Two images for one name that was given or mapped are refused before anything is
+///   written.
 /// - What need not change keeps its bytes and its digest.
 #[derive(Debug)]
 pub struct Transfer {
@@ -53,13 +41,15 @@ impl Transfer {
         Self::many([source.into()], destination)
     }
 
-    /// From several places into one.
+    /// From several places into one, of any mix of kinds.
+    ///
+    /// The images go in the order of the sources, and those of a container in stored order.
     pub fn many(
-        sources: impl IntoIterator<Item = Source>,
+        sources: impl IntoIterator<Item = impl Into<Source>>,
         destination: impl Into<Destination>,
     ) -> Self {
         Self {
-            sources: sources.into_iter().collect(),
+            sources: sources.into_iter().map(Into::into).collect(),
             destination: destination.into(),
             options: TransferOptions::default(),
             from: None,
@@ -110,30 +100,6 @@ impl Transfer {
 
 fn linked_unless(given: Option<&Transports>) -> Result<Transports> {
     given.map_or_else(|| Transports::linked(&Settings::new()), |given| Ok(given.clone()))
-}
-
-impl From<Reference> for Source {
-    fn from(reference: Reference) -> Self {
-        Self::Reference(reference)
-    }
-}
-
-impl From<&Reference> for Source {
-    fn from(reference: &Reference) -> Self {
-        Self::Reference(reference.clone())
-    }
-}
-
-impl From<Box<dyn ImageSource>> for Source {
-    fn from(image: Box<dyn ImageSource>) -> Self {
-        Self::Image(image)
-    }
-}
-
-impl From<Box<dyn ArchiveReader>> for Source {
-    fn from(archive: Box<dyn ArchiveReader>) -> Self {
-        Self::Archive(archive)
-    }
 }
 
 impl From<Reference> for Destination {

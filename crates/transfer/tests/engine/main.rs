@@ -16,6 +16,7 @@ mod formats;
 mod forms;
 mod images;
 mod indexes;
+mod many;
 mod memory;
 mod names;
 mod order;
