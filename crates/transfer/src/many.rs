@@ -37,7 +37,7 @@ struct Planned<'a> {
     good: Vec<usize>,
     taken: HashMap<usize, Vec<String>>,
     failed: Vec<ImageFailure>,
-    as_planned: bool,
+    in_order: bool,
 }
 
 impl<'a> Many<'a> {
@@ -52,9 +52,9 @@ impl<'a> Many<'a> {
 
     /// Plans all images, brings their blobs, and commits them in order.
     pub(crate) async fn copy(&self) -> Result<Report> {
-        let Planned { mut kept, good, mut taken, mut failed, as_planned } = self.plan().await?;
+        let Planned { mut kept, good, mut taken, mut failed, in_order } = self.plan().await?;
         self.mover.tell_planned(good.len());
-        let at_once = if as_planned { 1 } else { jobs(self.options) };
+        let at_once = if in_order { 1 } else { jobs(self.options) };
         let mut images: Vec<(usize, ImageReport)> = Vec::with_capacity(good.len());
         let mut waiting = good.into_iter();
         let mut running = FuturesUnordered::new();
@@ -106,7 +106,7 @@ impl<'a> Many<'a> {
             }
             tell_plan(&job, self.tell);
             self.mover.expect(&job.works);
-            planned.as_planned |= job.place.image.accepts().order == AcceptsOrder::AsPlanned;
+            planned.in_order |= job.place.image.accepts().order == AcceptsOrder::AsPlanned;
             planned.good.push(at);
             if planned.kept.len() < KEPT {
                 planned.kept.insert(at, job);

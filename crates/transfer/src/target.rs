@@ -108,7 +108,8 @@ pub(crate) async fn place<'w>(
     let names: Vec<ImageName> = wanted.iter().map(|wanted| wanted.name.clone()).collect();
     let error = match writer.image(&names).await {
         Ok(image) => {
-            return Ok(Place { image, said: said(wanted, &names), names, refused: Vec::new() });
+            let said = said(wanted, &names);
+            return Ok(Place { image, names, said, refused: Vec::new() });
         }
         Err(error) => error,
     };
@@ -131,7 +132,8 @@ pub(crate) async fn place<'w>(
         refused = held.split_off(1);
     }
     let image = writer.image(&held).await?;
-    Ok(Place { image, said: said(wanted, &held), names: held, refused })
+    let said = said(wanted, &held);
+    Ok(Place { image, names: held, said, refused })
 }
 
 /// Those of the names that the caller gave or mapped.
@@ -164,7 +166,7 @@ pub(crate) fn sole<'w>(
         );
     }
     let refused = not_taken.into_iter().map(|wanted| wanted.name.clone()).collect();
-    Ok(Place { image, names, refused, said })
+    Ok(Place { image, names, said, refused })
 }
 
 fn not_taken<'n>(image: &dyn ImageDestination, wanted: &'n [Wanted]) -> Vec<&'n Wanted> {
