@@ -20,14 +20,23 @@
 //! Read as a container, a repository is its tags. Written as one, `docker://HOST/REPOSITORY` takes images whose names are
 //! tags, or names in that repository; a prefix takes any docker names.
 
-#![allow(dead_code, reason = "the seams of what is being built; goes with the client")]
-
+mod client;
 mod config;
 mod credentials;
+mod destination;
+mod details;
+mod naming;
 mod options;
+mod pull;
+mod push;
+mod reader;
 mod reference;
+mod replicate;
+mod source;
+mod target;
 mod tls;
 mod transport;
+mod writer;
 
 pub use credentials::{Credential, Secret};
 pub use options::RegistryOptions;

@@ -31,6 +31,8 @@ pub struct RegistryOptions {
     pub connections: NonZeroUsize,
     /// How often a request is tried again. `retries=N`.
     pub retries: u32,
+    /// How long the first try again waits; each one after it waits twice as long. Not a setting.
+    pub first_wait: Duration,
     /// How long nothing may happen on a connection. `idle-timeout=SECONDS`.
     pub idle_timeout: Duration,
     /// The size of the pieces in which uploads are sent, in bytes; `None`: in one. For servers or proxies with a limit.
@@ -66,6 +68,7 @@ impl Default for RegistryOptions {
             registries_conf_dir: None,
             connections: NonZeroUsize::new(8).unwrap_or(NonZeroUsize::MIN),
             retries: 5,
+            first_wait: Duration::from_millis(250),
             idle_timeout: Duration::from_secs(60),
             chunk_size: None,
         }
@@ -94,6 +97,7 @@ impl RegistryOptions {
                 .map_or(defaults.idle_timeout, |seconds: std::num::NonZeroU32| {
                     Duration::from_secs(u64::from(seconds.get()))
                 }),
+            first_wait: defaults.first_wait,
             chunk_size: number(settings, "chunk-size")?
                 .map(|size: std::num::NonZeroU64| size.get()),
         })

@@ -4,25 +4,46 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use transship_core::{
-    Error, ErrorKind, ImageDestination, ImageSource, ReadOptions, Reference, Result, Settings,
-    Transport, WriteMode, WriteOptions, inventory,
+    ArchiveReader, ArchiveWriter, Archives, DockerName, Error, ErrorKind, ImageDestination,
+    ImageSource, ReadOptions, Reference, Result, ResultExt, Settings, Transport, WriteMode,
+    WriteOptions, inventory,
 };
 
+use crate::client::{Network, Repository};
+use crate::config::{Endpoint, Pulls};
+use crate::destination::RegistryDestination;
+use crate::naming;
 use crate::options::KEYS;
+use crate::reader::RegistryReader;
 use crate::reference::Locator;
+use crate::source::RegistrySource;
+use crate::target::{refuse_a_repository, targets};
+use crate::writer::RegistryWriter;
 use crate::{RegistryOptions, SCHEME};
 
 /// Images in registries. A value has its own connections, tokens and limits; source and destination of a transfer, made
 /// apart, share none.
 #[derive(Debug)]
 pub struct Registry {
-    _options: RegistryOptions,
+    network: Arc<Network>,
 }
 
 impl Registry {
     /// The transport. No file is read before the first image is opened.
     pub fn new(options: RegistryOptions) -> Self {
-        Self { _options: options }
+        Self { network: Network::new(options) }
+    }
+
+    /// Where a name can be read from: mirrors that are for such pulls, then the registry itself.
+    async fn places(&self, name: &DockerName, how: &ReadOptions) -> Result<Vec<Repository>> {
+        let endpoints = self.network.endpoints(name).await?;
+        let fits = |endpoint: &&Endpoint| match endpoint.pulls {
+            Pulls::All => true,
+            Pulls::Digests => name.digest().is_some(),
+            Pulls::Tags => name.digest().is_none(),
+        };
+        let fitting = endpoints.iter().filter(fits);
+        Ok(fitting.map(|at| Repository::new(&self.network, at, &how.observer)).collect())
     }
 }
 
@@ -52,15 +73,78 @@ impl Transport for Registry {
         Locator::parse(locator).map(|parsed| parsed.reference())
     }
 
-    async fn source(&self, at: &Reference, _how: &ReadOptions) -> Result<Box<dyn ImageSource>> {
-        Err(Error::new(ErrorKind::Unsupported, format!("{at}: reading is not there yet")))
+    async fn source(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ImageSource>> {
+        let name = one_image(at)?;
+        let places = self.places(&name, how).await?;
+        let source = RegistrySource::open(at.clone(), &name, places).await.context(|| at)?;
+        Ok(Box::new(source))
     }
 
     async fn destination(
         &self,
         at: &Reference,
-        _how: &WriteOptions,
+        how: &WriteOptions,
     ) -> Result<Box<dyn ImageDestination>> {
-        Err(Error::new(ErrorKind::Unsupported, format!("{at}: writing is not there yet")))
+        let (names, wanted) = naming::of_one(at, how)?;
+        let targets = targets(&self.network, &names, &how.observer).await?;
+        if mode(how, at)? == WriteMode::Create {
+            for target in &targets {
+                target.refuse_what_is_there().await.context(|| at)?;
+            }
+        }
+        let reference = match &*names {
+            [only] => Locator::Name(only.clone()).reference(),
+            _ => at.clone(),
+        };
+        Ok(Box::new(RegistryDestination::new(reference, targets, wanted, None)))
+    }
+
+    fn archives(&self) -> Option<&dyn Archives> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Archives for Registry {
+    async fn read(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ArchiveReader>> {
+        let name = one_image(at)?;
+        let places = self.places(&name, how).await?;
+        Ok(Box::new(RegistryReader::open(&name, places).await?))
+    }
+
+    async fn write(&self, at: &Reference, how: &WriteOptions) -> Result<Box<dyn ArchiveWriter>> {
+        let place = naming::container(at)?;
+        if mode(how, at)? == WriteMode::Create
+            && let Locator::Name(name) = &place
+        {
+            refuse_a_repository(&self.network, name, &how.observer).await.context(|| at)?;
+        }
+        Ok(Box::new(RegistryWriter::new(place, Arc::clone(&self.network), how.observer.clone())))
+    }
+}
+
+/// A tag is replaced, others stay: so it is for a place for one image. A repository as a whole cannot be replaced at once.
+fn mode(how: &WriteOptions, at: &Reference) -> Result<WriteMode> {
+    match how.mode {
+        Some(WriteMode::Replace) if matches!(Locator::of(at)?, Locator::Prefix(_)) => {
+            Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("{at}: what is below a prefix cannot be replaced as a whole"),
+            ))
+        }
+        Some(mode) => Ok(mode),
+        None => Ok(WriteMode::Append),
+    }
+}
+
+/// The name in a reference that is for reading.
+fn one_image(at: &Reference) -> Result<DockerName> {
+    match Locator::of(at)? {
+        Locator::Name(name) => Ok(name),
+        Locator::Prefix(_) => Err(Error::new(
+            ErrorKind::InvalidReference,
+            format!("{at} is a prefix, which is for writing"),
+        )
+        .hint("name a repository: leave out the slash at the end")),
     }
 }

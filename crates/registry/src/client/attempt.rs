@@ -1,0 +1,291 @@
+//! One attempt at a request: who we are, redirects, and what a failure means.
+
+use std::error::Error as StdError;
+use std::time::Duration;
+
+use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderValue, LOCATION};
+use reqwest::{Method, StatusCode, Url};
+use transship_core::{Error, ErrorKind, Result};
+
+use super::call::{Answer, Call, Fetched, Payload, silent};
+use super::host::Host;
+use super::idle::Idle;
+
+/// How many redirects are followed.
+const REDIRECTS: usize = 10;
+
+/// How far a request came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reached {
+    /// No server was reached.
+    Nothing,
+    /// A server was reached that does not speak TLS.
+    NoTls,
+    /// A server was reached; what it has done is not known.
+    Server,
+}
+
+/// Why an attempt failed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) error: Error,
+    pub(crate) reached: Reached,
+    /// Whether another try would end as this one.
+    pub(crate) lasting: bool,
+    /// What the server asked us to wait.
+    pub(crate) after: Option<Duration>,
+}
+
+impl Failure {
+    pub(crate) fn lasting(error: Error) -> Self {
+        Self { error, reached: Reached::Server, lasting: true, after: None }
+    }
+
+    pub(crate) fn cut(error: Error) -> Self {
+        Self { error, reached: Reached::Server, lasting: false, after: None }
+    }
+}
+
+impl Host {
+    /// Sends a request, says who we are where the host asks for it, and follows where it sends a reader.
+    pub(super) async fn attempt(&self, call: &Call) -> Result<Answer, Failure> {
+        let (mut url, mut asked, mut hops) = (call.url.clone(), false, 0);
+        loop {
+            let header = if self.is_home(&url) {
+                self.auth.header(self, &call.scopes).await.map_err(Failure::lasting)?
+            } else {
+                None
+            };
+            let answer = self.transmit(call, &url, header.as_ref()).await?;
+            let status = answer.status;
+            if status == StatusCode::UNAUTHORIZED && self.is_home(&url) && !asked {
+                asked = true;
+                let again = self.auth.challenged(self, &answer.headers, header.as_ref());
+                if again.map_err(Failure::lasting)? && call.repeats() {
+                    continue;
+                }
+            } else if status.is_redirection()
+                && call.is_read()
+                && status != StatusCode::NOT_MODIFIED
+            {
+                hops += 1;
+                url = self.redirected(&answer, &url, hops).map_err(Failure::lasting)?;
+                continue;
+            }
+            return Ok(answer);
+        }
+    }
+
+    /// Sends a request as it is: no redirects, no question who we are.
+    pub(super) async fn attempt_plain(&self, call: &Call) -> Result<Answer, Failure> {
+        self.transmit(call, &call.url, None).await
+    }
+
+    /// Sends a request as it is, again where that may help, and reads the answer.
+    pub(super) async fn fetch_plain(&self, call: &Call, limit: u64) -> Result<Fetched> {
+        let mut tries = self.tries();
+        loop {
+            let failure = match self.attempt_plain(call).await {
+                Ok(answer) => match self.read(answer, limit).await {
+                    Ok(fetched) => return Ok(fetched),
+                    Err(failure) => failure,
+                },
+                Err(failure) => failure,
+            };
+            let quiet = transship_core::Observer::default();
+            self.wait(failure, call, &mut tries, &quiet)
+                .await
+                .map_err(|error| error.context(&call.what))?;
+        }
+    }
+
+    fn redirected(&self, answer: &Answer, from: &Url, hops: usize) -> Result<Url> {
+        if hops > REDIRECTS {
+            let message = format!("the server redirects more than {REDIRECTS} times");
+            return Err(Error::new(ErrorKind::LimitExceeded, message));
+        }
+        let to = location(answer.headers.get(LOCATION), from)?;
+        self.check_named(&to)?;
+        Ok(to)
+    }
+
+    async fn transmit(
+        &self,
+        call: &Call,
+        url: &Url,
+        header: Option<&HeaderValue>,
+    ) -> Result<Answer, Failure> {
+        let place = url.host_str().unwrap_or_default();
+        let place = url.port().map_or_else(|| place.to_owned(), |port| format!("{place}:{port}"));
+        // What is configured for a host is found under the name that people give it.
+        let name = if self.is_home(url) { self.name() } else { &place };
+        let client = self.network.client(name, self.trust_of(url), self.guard(url)).await;
+        let client = client.map_err(Failure::lasting)?;
+        let mut request = client.request(call.method.clone(), url.clone());
+        request = request.headers(call.headers.clone());
+        if let Some(header) = header {
+            request = request.header(AUTHORIZATION, header.clone());
+        }
+        let mut idle = Idle::new(self.idle_timeout());
+        match &call.payload {
+            Payload::Nothing
+                if matches!(call.method, Method::POST | Method::PUT | Method::PATCH) =>
+            {
+                request = request.header(CONTENT_LENGTH, HeaderValue::from_static("0"));
+            }
+            Payload::Nothing => {}
+            Payload::Bytes(bytes) => request = request.body(bytes.clone()),
+            Payload::Stream(stream) => {
+                idle = stream.idle.clone();
+                if let Some(length) = stream.length {
+                    request = request.header(CONTENT_LENGTH, length);
+                }
+                let body = stream.take().ok_or_else(sent_already)?;
+                request = request.body(body);
+            }
+        }
+        idle.touch();
+        match idle.guard(request.send()).await {
+            Some(Ok(response)) => Ok(Answer::new(response, idle)),
+            Some(Err(error)) => Err(failure(&place, error)),
+            None => Err(Failure::cut(silent())),
+        }
+    }
+
+    /// Where credentials go, they go over a connection that is trusted as asked; elsewhere it is checked, unless nothing is.
+    fn trust_of(&self, _url: &Url) -> crate::tls::Trust {
+        self.trust
+    }
+}
+
+/// The place that a `Location` names, seen from where it was given. A query stays.
+pub(crate) fn location(value: Option<&HeaderValue>, from: &Url) -> Result<Url> {
+    let text = value.and_then(|value| value.to_str().ok()).ok_or_else(|| {
+        Error::new(ErrorKind::Corrupt, "the server names a location that is missing or no text")
+    })?;
+    let mut to = from.join(text).map_err(|error| {
+        Error::new(ErrorKind::Corrupt, "the server names a location that is no URL")
+            .caused_by(error)
+    })?;
+    to.set_fragment(None);
+    // User and password would be sent as a credential.
+    if !to.username().is_empty() || to.password().is_some() {
+        return Err(Error::new(ErrorKind::Denied, "the server names a location with a password"));
+    }
+    // Behind a proxy that ends TLS, many servers do not know that they are spoken to over it.
+    if from.scheme() == "https" && to.scheme() == "http" && to.host() == from.host() {
+        // Both schemes have default ports: neither call fails.
+        let _ = (to.set_scheme("https"), to.set_port(from.port()));
+    }
+    Ok(to)
+}
+
+fn sent_already() -> Failure {
+    Failure::lasting(Error::new(ErrorKind::Unexpected, "a body that passes once was sent already"))
+}
+
+fn failure(place: &str, error: reqwest::Error) -> Failure {
+    let error = error.without_url();
+    let tls = tls_error(&error);
+    let reached = match (&tls, error.is_connect()) {
+        (Some(rustls::Error::InvalidMessage(_)), _) => Reached::NoTls,
+        (None, true) if ended_early(&error) => Reached::NoTls,
+        (_, true) => Reached::Nothing,
+        (_, false) => Reached::Server,
+    };
+    let lasting = tls.is_some() || address_refused(&error).is_some();
+    if let Some(refused) = address_refused(&error) {
+        return Failure::lasting(Error::new(ErrorKind::Denied, refused));
+    }
+    let (kind, message, hint) = match (tls, reached) {
+        (Some(_), Reached::NoTls) => (
+            ErrorKind::Unavailable,
+            format!("{place} does not speak TLS"),
+            Some("if that is as it should be, use docker.tls-verify=false"),
+        ),
+        (Some(_), _) => (
+            ErrorKind::Denied,
+            format!("{place} cannot prove that it is {place}"),
+            Some(
+                "give its certificate authority with docker.cert-dir, or use docker.tls-verify=false",
+            ),
+        ),
+        (None, Reached::Server) => {
+            (ErrorKind::Unavailable, "the connection was cut".to_owned(), None)
+        }
+        (None, _) => (ErrorKind::Unavailable, format!("{place} cannot be reached"), None),
+    };
+    let mut made = Error::new(kind, message).caused_by(innermost(&error));
+    if let Some(hint) = hint {
+        made = made.hint(hint);
+    }
+    Failure { error: made, reached, lasting, after: None }
+}
+
+fn chain<'e>(
+    error: &'e (dyn StdError + 'static),
+) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |error| below(*error))
+}
+
+fn below<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e (dyn StdError + 'static)> {
+    match error.downcast_ref::<std::io::Error>() {
+        // An io::Error gives the source of what it wraps, and not that itself.
+        Some(io) => io.get_ref().map(|inner| inner as &(dyn StdError + 'static)),
+        None => error.source(),
+    }
+}
+
+fn tls_error(error: &reqwest::Error) -> Option<rustls::Error> {
+    chain(error).find_map(|error| error.downcast_ref::<rustls::Error>().cloned())
+}
+
+/// The refusal of [`Guarded`](super::address::Guarded).
+fn address_refused(error: &reqwest::Error) -> Option<String> {
+    chain(error)
+        .find_map(|error| error.downcast_ref::<Error>())
+        .filter(|error| error.kind() == ErrorKind::Denied)
+        .map(|error| error.message().to_owned())
+}
+
+/// Servers that do not know what a TLS hello is close the connection.
+fn ended_early(error: &reqwest::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    chain(error).filter_map(|error| error.downcast_ref::<std::io::Error>()).any(|error| {
+        matches!(error.kind(), UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe)
+    })
+}
+
+/// The cause that says something: those around it repeat that a request failed.
+fn innermost(error: &reqwest::Error) -> String {
+    chain(error).last().map(ToString::to_string).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn locations() {
+        let from = Url::parse("https://h.example:5000/v2/a/blobs/uploads/").unwrap();
+        let to = |text: &str| {
+            location(HeaderValue::from_str(text).ok().as_ref(), &from).map(|url| url.to_string())
+        };
+        for (text, url) in [
+            (
+                "/v2/a/blobs/uploads/1?_state=x%3D",
+                "https://h.example:5000/v2/a/blobs/uploads/1?_state=x%3D",
+            ),
+            ("1?x", "https://h.example:5000/v2/a/blobs/uploads/1?x"),
+            ("http://h.example/u", "https://h.example:5000/u"),
+            ("https://other.example/u#f", "https://other.example/u"),
+            ("file:///etc/passwd", "file:///etc/passwd"),
+        ] {
+            assert_eq!(to(text).unwrap(), url);
+        }
+        for text in ["https://me:secret@h.example/", "https://[::", "ä"] {
+            assert!(to(text).is_err(), "{text}");
+        }
+        assert!(location(None, &from).is_err());
+    }
+}

@@ -1,0 +1,201 @@
+//! Gets tokens from a realm, after
+//! [the token protocol](https://distribution.github.io/distribution/spec/auth/token/) and its
+//! [OAuth2 form](https://distribution.github.io/distribution/spec/auth/oauth/).
+
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::{Method, StatusCode, Url};
+use serde::Deserialize;
+use tokio::time::Instant;
+use transship_core::{Error, ErrorKind, Result};
+
+use crate::client::call::{Call, Payload};
+use crate::client::host::Host;
+use crate::client::problem;
+use crate::{Credential, Secret};
+
+/// The largest answer of a realm, in bytes.
+const LIMIT: u64 = 1 << 20;
+
+/// How long a token is good when the realm does not say.
+const DEFAULT_LIFE: u64 = 60;
+
+/// Where tokens come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Realm {
+    pub(crate) url: Url,
+    pub(crate) service: Option<String>,
+}
+
+/// A token, and until when it is used.
+#[derive(Clone)]
+pub(crate) struct Token {
+    pub(crate) header: HeaderValue,
+    pub(crate) renew_at: Instant,
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Token").field("renew_at", &self.renew_at).finish_non_exhaustive()
+    }
+}
+
+#[derive(Deserialize)]
+struct Granted {
+    #[serde(default)]
+    token: String,
+    #[serde(default)]
+    access_token: String,
+    #[serde(default)]
+    expires_in: Option<u64>,
+}
+
+impl Realm {
+    /// Checks a realm that a host names: what is secret goes there.
+    pub(crate) fn new(host: &Host, realm: &str, service: Option<String>) -> Result<Self> {
+        let url = Url::parse(realm).map_err(|e| {
+            Error::new(ErrorKind::Unexpected, "the server names a realm that is no URL")
+                .caused_by(e)
+        })?;
+        host.check_named(&url)?;
+        Ok(Self { url, service })
+    }
+
+    /// Gets a token for scopes; without a credential, an anonymous one.
+    pub(crate) async fn token(
+        &self,
+        host: &Host,
+        scopes: &[String],
+        who: Option<&Credential>,
+    ) -> Result<Token> {
+        let answer = match who {
+            Some(Credential::IdentityToken(token)) => {
+                let fields = [("grant_type", "refresh_token"), ("refresh_token", token.reveal())];
+                self.post(host, scopes, &fields).await?
+            }
+            Some(Credential::Basic { user, secret }) => {
+                let answer = self.get(host, scopes, Some(basic(user, secret)?)).await?;
+                match answer.0 {
+                    StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
+                        let fields = [
+                            ("grant_type", "password"),
+                            ("username", user.as_str()),
+                            ("password", secret.reveal()),
+                        ];
+                        self.post(host, scopes, &fields).await?
+                    }
+                    _ => answer,
+                }
+            }
+            Some(Credential::Bearer(_)) | None => self.get(host, scopes, None).await?,
+        };
+        granted(host, &answer).map_err(|e| e.context(self.what(host)))
+    }
+
+    fn what(&self, host: &Host) -> String {
+        let realm = self.url.host_str().unwrap_or_default();
+        format!("getting a token for {} from {realm}", host.name())
+    }
+
+    async fn get(
+        &self,
+        host: &Host,
+        scopes: &[String],
+        header: Option<HeaderValue>,
+    ) -> Result<(StatusCode, bytes::Bytes)> {
+        let mut url = self.url.clone();
+        {
+            let mut query = url.query_pairs_mut();
+            if let Some(service) = &self.service {
+                query.append_pair("service", service);
+            }
+            for scope in scopes {
+                query.append_pair("scope", scope);
+            }
+        }
+        let mut call = Call::new(Method::GET, url, self.what(host));
+        if let Some(header) = header {
+            call.headers.insert(AUTHORIZATION, header);
+        }
+        self.send(host, call).await
+    }
+
+    async fn post(
+        &self,
+        host: &Host,
+        scopes: &[String],
+        fields: &[(&str, &str)],
+    ) -> Result<(StatusCode, bytes::Bytes)> {
+        let mut call = Call::new(Method::POST, self.url.clone(), self.what(host));
+        let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+        call.headers.insert(CONTENT_TYPE, form);
+        call.payload = Payload::Bytes(self.form(scopes, fields).into());
+        self.send(host, call).await
+    }
+
+    fn form(&self, scopes: &[String], fields: &[(&str, &str)]) -> String {
+        // A URL's query is written as a form is.
+        let mut url = self.url.clone();
+        url.set_query(None);
+        {
+            let mut form = url.query_pairs_mut();
+            form.extend_pairs(fields).append_pair("client_id", "transship");
+            if let Some(service) = &self.service {
+                form.append_pair("service", service);
+            }
+            if !scopes.is_empty() {
+                form.append_pair("scope", &scopes.join(" "));
+            }
+        }
+        url.query().unwrap_or_default().to_owned()
+    }
+
+    async fn send(&self, host: &Host, mut call: Call) -> Result<(StatusCode, bytes::Bytes)> {
+        call.headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        let fetched = host.fetch_plain(&call, LIMIT).await?;
+        Ok((fetched.status, fetched.bytes))
+    }
+}
+
+fn granted(host: &Host, (status, body): &(StatusCode, bytes::Bytes)) -> Result<Token> {
+    if !status.is_success() {
+        let error = problem::error(*status, body);
+        return Err(match error.kind() {
+            ErrorKind::Denied => error
+                .with_hint(format!("the credential for {} is refused: log in again", host.name())),
+            _ => error,
+        });
+    }
+    let malformed = || Error::new(ErrorKind::Corrupt, "the realm's answer holds no token");
+    // Not the parser's own error: it may repeat what it read.
+    let granted: Granted = serde_json::from_slice(body).map_err(|_| malformed())?;
+    let text = [granted.token, granted.access_token].into_iter().find(|text| !text.is_empty());
+    let header = bearer(&Secret::new(text.ok_or_else(malformed)?))?;
+    // Renewed while it is still good: a request that starts now is looked at later.
+    let life = granted.expires_in.filter(|life| *life > 0).unwrap_or(DEFAULT_LIFE);
+    let early = (life / 4).min(30);
+    // A life beyond a day is not waited for anyway.
+    let life = Duration::from_secs((life - early).min(86_400));
+    Ok(Token { header, renew_at: Instant::now() + life })
+}
+
+/// `Authorization` with a token.
+pub(crate) fn bearer(token: &Secret) -> Result<HeaderValue> {
+    sensitive(&format!("Bearer {}", token.reveal()))
+}
+
+/// `Authorization` with a password.
+pub(crate) fn basic(user: &str, secret: &Secret) -> Result<HeaderValue> {
+    use base64::Engine as _;
+    let pair = format!("{user}:{}", secret.reveal());
+    sensitive(&format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair)))
+}
+
+fn sensitive(text: &str) -> Result<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).map_err(|_| {
+        Error::new(ErrorKind::Denied, "a credential has characters that no header can hold")
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}

@@ -1,0 +1,182 @@
+//! [`Call`] and [`Answer`]: a request as it is meant, and what comes back.
+
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{CONTENT_LENGTH, HeaderMap};
+use reqwest::{Method, StatusCode, Url};
+use transship_core::{Error, ErrorKind, Result};
+
+use super::auth::Scopes;
+use super::idle::Idle;
+use super::problem;
+
+/// A request as it is meant.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) headers: HeaderMap,
+    pub(crate) scopes: Scopes,
+    pub(crate) payload: Payload,
+    /// For messages: what is being done, to what.
+    pub(crate) what: String,
+}
+
+/// What is sent.
+#[derive(Debug)]
+pub(crate) enum Payload {
+    Nothing,
+    Bytes(Bytes),
+    /// It passes once.
+    Stream(Stream),
+}
+
+/// A stream on its way out, and the clock that it sets back.
+pub(crate) struct Stream {
+    body: Mutex<Option<reqwest::Body>>,
+    /// How many bytes, where that is known.
+    pub(crate) length: Option<u64>,
+    pub(crate) idle: Idle,
+}
+
+impl Stream {
+    pub(crate) fn new(body: reqwest::Body, length: Option<u64>, idle: Idle) -> Self {
+        Self { body: Mutex::new(Some(body)), length, idle }
+    }
+
+    pub(crate) fn take(&self) -> Option<reqwest::Body> {
+        self.body.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stream").field("length", &self.length).finish_non_exhaustive()
+    }
+}
+
+impl Call {
+    pub(crate) fn new(method: Method, url: Url, what: impl Into<String>) -> Self {
+        Self {
+            method,
+            url,
+            headers: HeaderMap::new(),
+            scopes: Scopes::default(),
+            payload: Payload::Nothing,
+            what: what.into(),
+        }
+    }
+
+    pub(crate) fn scoped(mut self, scopes: Scopes) -> Self {
+        self.scopes = scopes;
+        self
+    }
+
+    /// Whether it can be sent again as it is. All that we send may arrive twice without harm: an upload session that nobody uses
+    /// expires. What passes once is for its owner to send again, from where the server says it is.
+    pub(crate) fn repeats(&self) -> bool {
+        !matches!(self.payload, Payload::Stream(_))
+    }
+
+    pub(crate) fn is_read(&self) -> bool {
+        matches!(self.method, Method::GET | Method::HEAD)
+    }
+}
+
+/// What came back, whole.
+#[derive(Debug)]
+pub(crate) struct Fetched {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    /// Where it came from, after redirects.
+    pub(crate) url: Url,
+    pub(crate) bytes: Bytes,
+}
+
+impl Fetched {
+    /// Itself, if it is a success.
+    pub(crate) fn success(self) -> Result<Self> {
+        if self.status.is_success() { Ok(self) } else { Err(self.error()) }
+    }
+
+    /// What it says went wrong.
+    pub(crate) fn error(&self) -> Error {
+        problem::error(self.status, &self.bytes)
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        problem::header(&self.headers, name)
+    }
+}
+
+/// What came back, but for its body.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) url: Url,
+    response: reqwest::Response,
+    idle: Idle,
+}
+
+/// Why a body could not be read.
+#[derive(Debug)]
+pub(crate) enum Torn {
+    /// Another try may give all of it.
+    Cut(Error),
+    /// It is refused.
+    Refused(Error),
+}
+
+impl Answer {
+    pub(crate) fn new(mut response: reqwest::Response, idle: Idle) -> Self {
+        let headers = std::mem::take(response.headers_mut());
+        Self { status: response.status(), headers, url: response.url().clone(), response, idle }
+    }
+
+    /// How many bytes the server says will come.
+    pub(crate) fn length(&self) -> Option<u64> {
+        problem::header(&self.headers, CONTENT_LENGTH.as_str())?.parse().ok()
+    }
+
+    /// The next bytes.
+    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, Torn> {
+        self.idle.touch();
+        match self.idle.guard(self.response.chunk()).await {
+            Some(Ok(chunk)) => Ok(chunk),
+            Some(Err(error)) => Err(Torn::Cut(
+                Error::new(ErrorKind::Unavailable, "the connection was cut")
+                    .caused_by(error.without_url()),
+            )),
+            None => Err(Torn::Cut(silent())),
+        }
+    }
+
+    /// All bytes, of which there may be at most `limit`.
+    pub(crate) async fn all(mut self, limit: u64) -> Result<Fetched, Torn> {
+        let over = || {
+            let message = format!("the server sends more than {limit} bytes");
+            Torn::Refused(Error::new(ErrorKind::LimitExceeded, message))
+        };
+        let mut bytes = BytesMut::new();
+        if self.length().is_some_and(|length| length > limit) {
+            return Err(over());
+        }
+        while let Some(chunk) = self.chunk().await? {
+            if (bytes.len() + chunk.len()) as u64 > limit {
+                return Err(over());
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        let Self { status, headers, url, .. } = self;
+        Ok(Fetched { status, headers, url, bytes: bytes.freeze() })
+    }
+}
+
+/// Nothing came for too long.
+pub(crate) fn silent() -> Error {
+    Error::new(ErrorKind::Unavailable, "the server has been silent for too long")
+        .hint("wait longer with docker.idle-timeout=SECONDS")
+}

@@ -1,0 +1,308 @@
+//! [`Host`]: one registry. Sends requests, tries again what may pass, follows redirects, and says who we are to it alone.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use reqwest::{Method, StatusCode, Url};
+use tokio::sync::OnceCell;
+use tokio::time::sleep;
+use transship_core::{Digest, Error, ErrorKind, Notice, Observer, Result, ResultExt, run_blocking};
+
+use super::address::{Guard, is_loopback};
+use super::attempt::{Failure, Reached};
+use super::auth::Auth;
+use super::call::{Answer, Call, Fetched, Torn};
+use super::limit::{Limit, Permit};
+use super::network::Network;
+use super::problem::{self, PROBLEM_LIMIT};
+use super::retry::{self, Tries, UNREACHABLE};
+use crate::Credential;
+use crate::tls::Trust;
+
+/// One registry, as people name it (`docker.io`, `localhost:5000`).
+pub(crate) struct Host {
+    pub(super) network: Arc<Network>,
+    name: String,
+    pub(super) trust: Trust,
+    base: OnceCell<Url>,
+    pub(super) auth: Auth,
+    reads: Arc<Limit>,
+    /// Apart: the body of a write may be a read of the same host, and must not wait for it.
+    writes: Arc<Limit>,
+    warned: AtomicBool,
+    /// Where blobs are known to be: from there they can be mounted.
+    placed: Mutex<HashMap<Digest, String>>,
+    listing: tokio::sync::Mutex<()>,
+}
+
+/// Of how many blobs it is remembered where they are.
+const PLACED: usize = 100_000;
+
+impl Host {
+    pub(crate) fn new(network: Arc<Network>, name: &str, trust: Trust) -> Arc<Self> {
+        let most = network.options.connections.get();
+        Arc::new(Self {
+            network,
+            name: name.to_owned(),
+            trust,
+            base: OnceCell::new(),
+            auth: Auth::default(),
+            reads: Limit::new(most),
+            writes: Limit::new(most),
+            warned: AtomicBool::new(false),
+            placed: Mutex::default(),
+            listing: tokio::sync::Mutex::default(),
+        })
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether two hosts are one, so that blobs can be mounted from one repository to another.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+
+    /// Remembers that a repository has a blob.
+    pub(crate) fn place(&self, digest: &Digest, repository: &str) {
+        let mut placed = self.placed.lock().unwrap_or_else(PoisonError::into_inner);
+        if placed.len() < PLACED {
+            placed.entry(digest.clone()).or_insert_with(|| repository.to_owned());
+        }
+    }
+
+    /// A repository that has a blob.
+    pub(crate) fn placed(&self, digest: &Digest) -> Option<String> {
+        self.placed.lock().unwrap_or_else(PoisonError::into_inner).get(digest).cloned()
+    }
+
+    /// The right to change lists of referrers: one at a time, so that we lose none of our own.
+    pub(crate) async fn listing(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.listing.lock().await
+    }
+
+    pub(crate) fn tries(&self) -> Tries {
+        Tries::new(&self.network.options)
+    }
+
+    pub(crate) fn idle_timeout(&self) -> std::time::Duration {
+        self.network.options.idle_timeout
+    }
+
+    pub(crate) fn chunk_size(&self) -> Option<u64> {
+        self.network.options.chunk_size
+    }
+
+    /// Its URL: scheme, host and port.
+    pub(crate) async fn base(&self, observer: &Observer) -> Result<&Url> {
+        if self.trust == Trust::Anyone && !self.warned.swap(true, Ordering::Relaxed) {
+            observer.warn(format!("whether {} is what it says it is, is not checked", self.name));
+        }
+        self.base.get_or_try_init(|| self.find_base(observer)).await
+    }
+
+    async fn find_base(&self, observer: &Observer) -> Result<Url> {
+        let api = match self.name.as_str() {
+            "docker.io" => "registry-1.docker.io",
+            name => name,
+        };
+        let https = url(&format!("https://{api}/"))?;
+        if !self.may_be_plain() {
+            return Ok(https);
+        }
+        // A server that does not speak TLS says so at the first byte.
+        let what = format!("looking how {} speaks", self.name);
+        let ping = Call::new(Method::GET, https.join("v2/").map_err(not_a_url)?, what);
+        let base = match self.attempt_plain(&ping).await {
+            Err(failure) if failure.reached == Reached::NoTls => url(&format!("http://{api}/"))?,
+            Err(failure) if failure.lasting => return Err(failure.error),
+            Err(_) => match self.fetch(&ping, PROBLEM_LIMIT, observer).await {
+                Ok(_) => https,
+                Err(error) => return Err(error),
+            },
+            Ok(_) => https,
+        };
+        Ok(base)
+    }
+
+    /// Plain HTTP only to this machine, or when asked.
+    fn may_be_plain(&self) -> bool {
+        let loopback = is_loopback(&self.name) && self.network.options.tls_verify.is_none();
+        loopback || self.trust == Trust::Anyone
+    }
+
+    /// Checks a place that this host names: that it is no file, no step down to plain HTTP, and nothing that only we can reach.
+    pub(crate) fn check_named(&self, named: &Url) -> Result<()> {
+        let plain_is_fine =
+            self.base.get().is_some_and(|base| base.scheme() == "http") || self.may_be_plain();
+        let refused = match named.scheme() {
+            "https" => None,
+            "http" if plain_is_fine => None,
+            "http" => Some("to plain HTTP".to_owned()),
+            other => Some(format!("to a place of scheme {other:?}")),
+        };
+        if let Some(refused) = refused {
+            let message = format!("{} sends us {refused}", self.name);
+            return Err(Error::new(ErrorKind::Denied, message));
+        }
+        self.guard(named).check(named)
+    }
+
+    /// What is not gone to at a place: nothing is forbidden at the host that a person named.
+    pub(super) fn guard(&self, place: &Url) -> Guard {
+        if self.is_home(place) { Guard::Open } else { Guard::named_by(&self.name) }
+    }
+
+    /// Whether a place is this host itself. Nowhere else are credentials sent.
+    pub(super) fn is_home(&self, place: &Url) -> bool {
+        self.base.get().is_some_and(|base| base.origin() == place.origin())
+    }
+
+    /// The credential that is given for every host.
+    pub(crate) fn fixed_credential(&self) -> Option<&Credential> {
+        self.network.options.credential.as_ref()
+    }
+
+    pub(crate) async fn find_credential(&self, repository: &str) -> Result<Option<Credential>> {
+        if self.network.options.anonymous {
+            return Ok(None);
+        }
+        let credentials = Arc::clone(&self.network.credentials);
+        let (host, repository) = (self.name.clone(), repository.to_owned());
+        run_blocking(move |_| credentials.find(&host, &repository)).await
+    }
+
+    /// Sends a request, again where that may help, and reads the answer, of at most `limit` bytes.
+    pub(crate) async fn fetch(
+        &self,
+        call: &Call,
+        limit: u64,
+        observer: &Observer,
+    ) -> Result<Fetched> {
+        let mut tries = self.tries();
+        loop {
+            let failure = match self.fetch_once(call, limit).await {
+                Ok(fetched) => return Ok(fetched),
+                Err(failure) => failure,
+            };
+            self.wait(failure, call, &mut tries, observer).await.context(|| &call.what)?;
+        }
+    }
+
+    /// Sends a request, again where that may help, up to the headers of its answer.
+    pub(crate) async fn open(&self, call: &Call, observer: &Observer) -> Result<Answer> {
+        let mut tries = self.tries();
+        loop {
+            let failure = match self.open_once(call).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => failure,
+            };
+            self.wait(failure, call, &mut tries, observer).await.context(|| &call.what)?;
+        }
+    }
+
+    /// Sends a request once.
+    pub(crate) async fn fetch_once(&self, call: &Call, limit: u64) -> Result<Fetched, Failure> {
+        let _permit = self.permit(call).await;
+        let answer = self.attempt(call).await?;
+        // The length in the answer to HEAD is that of what is not sent; to others, a few words are no harm.
+        let limit = if call.method == Method::HEAD { u64::MAX } else { limit.max(PROBLEM_LIMIT) };
+        self.read(answer, limit).await
+    }
+
+    async fn open_once(&self, call: &Call) -> Result<Answer, Failure> {
+        let _permit = self.permit(call).await;
+        let answer = self.attempt(call).await?;
+        if answer.status.is_success() || answer.status == StatusCode::RANGE_NOT_SATISFIABLE {
+            self.limit(call).grow();
+            return Ok(answer);
+        }
+        let fetched = self.read(answer, 0).await?;
+        Err(Failure::lasting(fetched.error()))
+    }
+
+    pub(super) async fn read(&self, answer: Answer, limit: u64) -> Result<Fetched, Failure> {
+        let limit = if answer.status.is_success() { limit } else { PROBLEM_LIMIT };
+        let fetched = answer.all(limit).await.map_err(|torn| match torn {
+            Torn::Cut(error) => Failure::cut(error),
+            Torn::Refused(error) => Failure::lasting(error),
+        })?;
+        if problem::is_transient(fetched.status) {
+            if fetched.status == StatusCode::TOO_MANY_REQUESTS {
+                self.reads.shrink();
+                self.writes.shrink();
+            }
+            let after = retry::asked(&fetched.headers);
+            return Err(Failure { after, ..Failure::cut(fetched.error()) });
+        }
+        self.reads.grow();
+        Ok(fetched)
+    }
+
+    /// Waits before the next try.
+    ///
+    /// # Errors
+    /// The failure, when another try does not help or there were enough.
+    pub(crate) async fn wait(
+        &self,
+        failure: Failure,
+        call: &Call,
+        tries: &mut Tries,
+        observer: &Observer,
+    ) -> Result<()> {
+        if !call.repeats() {
+            return Err(failure.error);
+        }
+        self.wait_for(failure, &call.what, tries, observer).await
+    }
+
+    /// As [`wait`](Self::wait), for what is sent again in another way.
+    pub(crate) async fn wait_for(
+        &self,
+        failure: Failure,
+        what: &str,
+        tries: &mut Tries,
+        observer: &Observer,
+    ) -> Result<()> {
+        let most = match failure.reached {
+            Reached::Server => u32::MAX,
+            Reached::Nothing | Reached::NoTls => UNREACHABLE,
+        };
+        let wait = if failure.lasting { None } else { tries.next(most, failure.after) };
+        let Some(wait) = wait else {
+            // It has been tried often enough, in all layers.
+            return Err(failure.error.with_retryable(false));
+        };
+        observer.notify(Notice::Retrying { what: what.to_owned(), why: failure.error.to_string() });
+        sleep(wait).await;
+        Ok(())
+    }
+
+    async fn permit(&self, call: &Call) -> Permit {
+        self.limit(call).acquire().await
+    }
+
+    fn limit(&self, call: &Call) -> &Arc<Limit> {
+        if call.is_read() { &self.reads } else { &self.writes }
+    }
+}
+
+fn url(text: &str) -> Result<Url> {
+    Url::parse(text).map_err(not_a_url)
+}
+
+pub(crate) fn not_a_url(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::new(ErrorKind::Unexpected, "this is no URL").caused_by(error)
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host")
+            .field("name", &self.name)
+            .field("trust", &self.trust)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,65 @@
+//! [`Idle`]: how long nothing has happened. A large blob on a slow line takes hours and is fine; a minute of silence is not.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use tokio::time::{Instant, sleep};
+
+/// A clock that is set back by whatever happens. Its clones are one clock.
+#[derive(Clone, Debug)]
+pub(crate) struct Idle(Arc<State>);
+
+#[derive(Debug)]
+struct State {
+    born: Instant,
+    limit: Duration,
+    /// Milliseconds after `born`.
+    last: AtomicU64,
+}
+
+/// Nothing is expected of the other side: it waits for us.
+const PAUSED: u64 = u64::MAX;
+
+impl Idle {
+    pub(crate) fn new(limit: Duration) -> Self {
+        Self(Arc::new(State { born: Instant::now(), limit, last: AtomicU64::new(0) }))
+    }
+
+    /// Something happened.
+    pub(crate) fn touch(&self) {
+        let now = u64::try_from(self.0.born.elapsed().as_millis()).unwrap_or(PAUSED - 1);
+        self.0.last.store(now, Ordering::Relaxed);
+    }
+
+    /// It is our turn: until the next [`touch`](Self::touch), time does not count.
+    pub(crate) fn pause(&self) {
+        self.0.last.store(PAUSED, Ordering::Relaxed);
+    }
+
+    /// What a future gives; `None` when nothing happened for too long before.
+    pub(crate) async fn guard<T>(&self, future: impl Future<Output = T>) -> Option<T> {
+        let (future, expired) = (std::pin::pin!(future), std::pin::pin!(self.expired()));
+        match select(future, expired).await {
+            Either::Left((value, _)) => Some(value),
+            Either::Right(((), _)) => None,
+        }
+    }
+
+    async fn expired(&self) {
+        loop {
+            let last = self.0.last.load(Ordering::Relaxed);
+            if last == PAUSED {
+                sleep(self.0.limit).await;
+                continue;
+            }
+            let end = self.0.born + Duration::from_millis(last) + self.0.limit;
+            let now = Instant::now();
+            if now >= end {
+                return;
+            }
+            sleep(end - now).await;
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Speaks HTTP to registries, kindly and warily.
+
+mod address;
+mod attempt;
+mod auth;
+mod call;
+mod host;
+mod idle;
+mod limit;
+mod link;
+mod network;
+mod problem;
+mod repository;
+mod retry;
+
+pub(crate) use attempt::{Failure, location};
+pub(crate) use auth::Scopes;
+pub(crate) use call::{Answer, Call, Fetched, Payload, Stream, Torn};
+pub(crate) use idle::Idle;
+pub(crate) use network::Network;
+pub(crate) use problem::header;
+pub(crate) use repository::Repository;
+pub(crate) use retry::Tries;

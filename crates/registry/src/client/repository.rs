@@ -1,0 +1,64 @@
+//! [`Repository`]: one repository of a host.
+
+use std::sync::Arc;
+
+use reqwest::{Method, Url};
+use transship_core::{Observer, Result};
+
+use super::auth::Scopes;
+use super::call::{Answer, Call, Fetched};
+use super::host::{Host, not_a_url};
+use super::link;
+use super::network::Network;
+use crate::config::Endpoint;
+
+/// One repository of a host.
+#[derive(Clone, Debug)]
+pub(crate) struct Repository {
+    pub(crate) host: Arc<Host>,
+    /// Without the host: `library/alpine`.
+    pub(crate) path: String,
+    pub(crate) observer: Observer,
+}
+
+impl Repository {
+    pub(crate) fn new(network: &Arc<Network>, endpoint: &Endpoint, observer: &Observer) -> Self {
+        Self {
+            host: network.host(endpoint),
+            path: endpoint.repository.clone(),
+            observer: observer.clone(),
+        }
+    }
+
+    /// A request about something in it: `manifests/latest`.
+    pub(crate) async fn call(&self, method: Method, rest: &str, doing: &str) -> Result<Call> {
+        let url = self.url(rest).await?;
+        let scopes = match method {
+            Method::GET | Method::HEAD => Scopes::pull(&self.path),
+            _ => Scopes::push(&self.path),
+        };
+        let what = format!("{doing} {}/{}", self.host.name(), self.path);
+        Ok(Call::new(method, url, what).scoped(scopes))
+    }
+
+    pub(crate) async fn url(&self, rest: &str) -> Result<Url> {
+        let base = self.host.base(&self.observer).await?;
+        base.join(&format!("/v2/{}/{rest}", self.path)).map_err(not_a_url)
+    }
+
+    pub(crate) async fn fetch(&self, call: &Call, limit: u64) -> Result<Fetched> {
+        self.host.fetch(call, limit, &self.observer).await
+    }
+
+    pub(crate) async fn open(&self, call: &Call) -> Result<Answer> {
+        self.host.open(call, &self.observer).await
+    }
+
+    /// The page after one, if it says that there is one. It is at the same host.
+    pub(crate) fn next_page(&self, page: &Fetched) -> Result<Option<Url>> {
+        let Some(target) = link::next(&page.headers) else { return Ok(None) };
+        let url = page.url.join(&target).map_err(not_a_url)?;
+        self.host.check_named(&url)?;
+        Ok(Some(url))
+    }
+}

@@ -1,0 +1,169 @@
+//! Which names an image gets, and in which repositories they are.
+
+use transship_core::{DockerName, Error, ErrorKind, ImageName, Reference, Result, WriteOptions};
+
+use crate::reference::{Locator, Prefix};
+
+/// The names that one image gets at a reference, and those of the options that they come from.
+pub(crate) fn of_one(
+    at: &Reference,
+    how: &WriteOptions,
+) -> Result<(Vec<DockerName>, Vec<ImageName>)> {
+    let names = match Locator::of(at)? {
+        Locator::Name(name) => {
+            let mut names = in_repository(&name, &how.names)?;
+            // Without any name it is `latest`, as everywhere; what the reference says comes first.
+            if names.is_empty() || name.tag().is_some() || name.digest().is_some() {
+                names.insert(0, name.or_latest());
+            }
+            names
+        }
+        Locator::Prefix(prefix) if how.names.is_empty() => fallback(&prefix, &how.fallback_names)?,
+        Locator::Prefix(prefix) => below(&prefix, &how.names)?,
+    };
+    let names = without_repeats(names);
+    let shown = shown(&names);
+    Ok((names, shown))
+}
+
+/// The names that an image of a container gets.
+pub(crate) fn of_many(place: &Locator, names: &[ImageName]) -> Result<Vec<DockerName>> {
+    let placed = match place {
+        Locator::Name(name) if names.is_empty() => vec![name.clone().or_latest()],
+        Locator::Name(name) => in_repository(name, names)?,
+        Locator::Prefix(prefix) => below(prefix, names)?,
+    };
+    if placed.is_empty() {
+        return Err(nameless());
+    }
+    Ok(without_repeats(placed))
+}
+
+/// A place for several images: a prefix, or a repository without a tag.
+pub(crate) fn container(at: &Reference) -> Result<Locator> {
+    match Locator::of(at)? {
+        Locator::Name(name) if name.tag().is_some() || name.digest().is_some() => Err(Error::new(
+            ErrorKind::InvalidReference,
+            format!("{at} names an image, where a place for several is needed"),
+        )
+        .hint("leave out the tag, or name a prefix, with a slash at the end")),
+        place => Ok(place),
+    }
+}
+
+/// The names that an image shows under. A digest is none.
+pub(crate) fn shown(names: &[DockerName]) -> Vec<ImageName> {
+    names
+        .iter()
+        .filter_map(|name| {
+            let tag = name.tag()?;
+            ImageName::new(&format!("{}/{}:{tag}", name.domain(), name.path())).ok()
+        })
+        .collect()
+}
+
+/// Names in a repository: tags alone, or with the repository.
+fn in_repository(place: &DockerName, names: &[ImageName]) -> Result<Vec<DockerName>> {
+    let repository = format!("{}/{}", place.domain(), place.path());
+    names
+        .iter()
+        .map(|name| {
+            if let Ok(tagged) = DockerName::parse(&format!("{repository}:{name}")) {
+                return Ok(tagged);
+            }
+            let Some(docker) = name.docker() else { return Err(not_a_docker_name(name)) };
+            if (docker.domain(), docker.path()) == (place.domain(), place.path())
+                && docker.digest().is_none()
+            {
+                return Ok(docker.or_latest());
+            }
+            Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("{name} is not a tag, and not in the repository {repository}"),
+            )
+            .hint("with a slash at the end, images keep their own repositories"))
+        })
+        .collect()
+}
+
+fn below(prefix: &Prefix, names: &[ImageName]) -> Result<Vec<DockerName>> {
+    names
+        .iter()
+        .map(|name| match name.docker() {
+            Some(docker) => prefix.place(&docker),
+            None => Err(not_a_docker_name(name)),
+        })
+        .collect()
+}
+
+/// Of fallback names, those that can be held.
+fn fallback(prefix: &Prefix, names: &[ImageName]) -> Result<Vec<DockerName>> {
+    let docker = names.iter().filter_map(ImageName::docker);
+    let held: Vec<_> = docker.filter_map(|name| prefix.place(&name).ok()).collect();
+    if held.is_empty() { Err(nameless()) } else { Ok(held) }
+}
+
+fn without_repeats(names: Vec<DockerName>) -> Vec<DockerName> {
+    let mut all: Vec<DockerName> = Vec::with_capacity(names.len());
+    for name in names {
+        if !all.contains(&name) {
+            all.push(name);
+        }
+    }
+    all
+}
+
+fn not_a_docker_name(name: &ImageName) -> Error {
+    let message = format!("{name} is not a name that a registry can hold");
+    Error::new(ErrorKind::Unsupported, message)
+}
+
+fn nameless() -> Error {
+    Error::new(ErrorKind::InvalidReference, "the image has no name, and a registry needs one")
+        .hint("name the image in the reference, or with --name")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(texts: &[&str]) -> Vec<ImageName> {
+        texts.iter().map(|text| ImageName::new(text).unwrap()).collect()
+    }
+
+    fn one(at: &str, given: &[&str], fallback: &[&str]) -> Result<Vec<String>> {
+        let mut how = WriteOptions::default();
+        how.names = names(given);
+        how.fallback_names = names(fallback);
+        let (names, _) = of_one(&Locator::parse(at)?.reference(), &how)?;
+        Ok(names.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn names_of_one_image() {
+        assert_eq!(one("//h.x/a", &[], &["b:2"]).unwrap(), ["h.x/a:latest"]);
+        assert_eq!(
+            one("//h.x/a:1", &["2", "h.x/a:3", "1"], &[]).unwrap(),
+            ["h.x/a:1", "h.x/a:2", "h.x/a:3"]
+        );
+        assert_eq!(one("//h.x/a", &["2"], &[]).unwrap(), ["h.x/a:2"]);
+        assert_eq!(one("//h.x/p/", &[], &["alpine:3", "no name"]).unwrap(), ["h.x/p/alpine:3"]);
+        assert_eq!(
+            one("//h.x/p/", &["q.y/a:1", "b"], &["c"]).unwrap(),
+            ["h.x/p/a:1", "h.x/p/b:latest"]
+        );
+        for (at, given) in
+            [("//h.x/a:1", "h.y/a:2"), ("//h.x/a:1", "no name"), ("//h.x/p/", "no name")]
+        {
+            assert_eq!(one(at, &[given], &[]).unwrap_err().kind(), ErrorKind::Unsupported);
+        }
+        assert!(one("//h.x/p/", &[], &["no name"]).is_err());
+    }
+
+    #[test]
+    fn a_container_is_not_an_image() {
+        for (text, is) in [("//h.x/a", true), ("//h.x/a/", true), ("//h.x/a:1", false)] {
+            assert_eq!(container(&Locator::parse(text).unwrap().reference()).is_ok(), is, "{text}");
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Reads a repository: manifests, blobs, tags, referrers.
+
+mod blob;
+mod manifest;
+mod referrers;
+mod tags;
+
+pub(crate) use blob::open as open_blob;
+pub(crate) use manifest::{by_descriptor, by_name, head as head_manifest, referrers_tag};
+pub(crate) use referrers::{Found as FoundReferrers, referrers, tagged as tagged_referrers};
+pub(crate) use tags::{some as some_tags, tags};

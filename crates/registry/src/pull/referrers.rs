@@ -1,0 +1,85 @@
+//! Referrers: by the API, or by the tag that lists them where the server has none.
+
+use reqwest::Method;
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+use transship_core::{
+    Descriptor, Digest, Document, Error, ErrorKind, MANIFEST_LIMIT, Manifest, MediaType, Result,
+    ResultExt,
+};
+
+use super::{by_name, referrers_tag};
+use crate::client::{Fetched, Repository};
+use crate::reference::Wanted;
+
+/// The most referrers of one manifest that are read.
+const REFERRERS_LIMIT: usize = 10_000;
+
+/// Who said which referrers there are.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// The server itself.
+    Api(Vec<Descriptor>),
+    /// The tag, or nobody.
+    Tag(Vec<Descriptor>),
+}
+
+/// The manifests whose subject is one, after
+/// [the spec](https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers).
+pub(crate) async fn referrers(of: &Repository, subject: &Digest) -> Result<Found> {
+    let doing = format!("listing the referrers of {subject} in");
+    let mut call = of.call(Method::GET, &format!("referrers/{subject}"), &doing).await?;
+    call.headers
+        .insert(ACCEPT, HeaderValue::from_static("application/vnd.oci.image.index.v1+json"));
+    let mut all: Vec<Descriptor> = Vec::new();
+    loop {
+        let fetched = of.fetch(&call, MANIFEST_LIMIT).await?;
+        if !is_list(&fetched) && all.is_empty() {
+            return tagged(of, subject).await.map(|index| Found::Tag(listed(index.as_ref())));
+        }
+        let page = fetched.success().context(|| call.what.clone())?;
+        let before = all.len();
+        for descriptor in page_of(&page).context(|| call.what.clone())? {
+            if !all.iter().any(|known| known.digest == descriptor.digest) {
+                all.push(descriptor);
+            }
+        }
+        let Some(next) = of.next_page(&page).context(|| call.what.clone())? else {
+            return Ok(Found::Api(all));
+        };
+        if all.len() == before || all.len() > REFERRERS_LIMIT {
+            let message = "the server lists referrers without an end";
+            return Err(Error::new(ErrorKind::LimitExceeded, message).context(call.what));
+        }
+        call.url = next;
+    }
+}
+
+/// The index that lists referrers under a tag, if there is one.
+pub(crate) async fn tagged(of: &Repository, subject: &Digest) -> Result<Option<Manifest>> {
+    match by_name(of, Wanted::Tag(&referrers_tag(subject))).await {
+        Ok(index) if index.document()?.is_index() => Ok(Some(index)),
+        Ok(_) => Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Servers without the API answer all kinds of things; those that have it, an index.
+fn is_list(fetched: &Fetched) -> bool {
+    let said = fetched.header(CONTENT_TYPE.as_str()).unwrap_or_default();
+    fetched.status.is_success() && said.split(';').next() == Some(MediaType::ImageIndex.as_ref())
+}
+
+fn page_of(page: &Fetched) -> Result<Vec<Descriptor>> {
+    match Document::parse(&page.bytes)? {
+        Document::Index(index) => Ok(index.manifests),
+        _ => Err(Error::new(ErrorKind::Corrupt, "the server's list of referrers is no index")),
+    }
+}
+
+fn listed(index: Option<&Manifest>) -> Vec<Descriptor> {
+    match index.map(Manifest::document) {
+        Some(Ok(Document::Index(index))) => index.manifests,
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,14 @@
+//! Writes a repository: blobs, manifests, the tags that list referrers.
+
+mod blob;
+mod feed;
+mod manifest;
+mod pump;
+mod referrers;
+mod session;
+mod upload;
+
+pub(crate) use blob::{has, mount};
+pub(crate) use manifest::put as put_manifest;
+pub(crate) use session::{Mounted, Session};
+pub(crate) use upload::upload;

@@ -1,0 +1,96 @@
+//! The tag that lists what is about a manifest, where the server keeps no list itself.
+
+use serde_json::{Value, json};
+use transship_core::{
+    Descriptor, Digest, Document, Error, ErrorKind, Manifest, MediaType, Result, ResultExt,
+};
+
+use super::manifest::put_alone;
+use crate::client::Repository;
+use crate::pull::{self, FoundReferrers, referrers_tag};
+use crate::reference::Wanted;
+
+/// How often the list is written again when another one was written at the same time.
+const TRIES: usize = 5;
+
+/// Adds a manifest to the list of what is about its subject.
+///
+/// There is no way to write only if nobody else has: so it is read again, and written again if this manifest is not in it.
+pub(crate) async fn add(to: &Repository, subject: &Digest, manifest: &Manifest) -> Result<()> {
+    let _one = to.host.listing().await;
+    // A server may keep a list and not say so when a manifest is put.
+    if let FoundReferrers::Api(listed) = pull::referrers(to, subject).await?
+        && listed.iter().any(|entry| entry.digest == manifest.descriptor().digest)
+    {
+        return Ok(());
+    }
+    let tag = referrers_tag(subject);
+    let entry = entry(manifest)?;
+    for _ in 0..TRIES {
+        let index = pull::tagged_referrers(to, subject).await?;
+        if let Some(index) = &index
+            && lists(index, &entry.digest)?
+        {
+            return Ok(());
+        }
+        let index = with(index.as_ref(), &entry)?;
+        put_alone(to, &index, Wanted::Tag(&tag))
+            .await
+            .context(|| format!("listing the referrers of {subject}"))?;
+    }
+    match pull::tagged_referrers(to, subject).await? {
+        Some(index) if lists(&index, &entry.digest)? => Ok(()),
+        _ => Err(Error::new(
+            ErrorKind::Unavailable,
+            format!("others change the list of referrers of {subject} all the time"),
+        )),
+    }
+}
+
+fn lists(index: &Manifest, digest: &Digest) -> Result<bool> {
+    match index.document()? {
+        Document::Index(index) => Ok(index.manifests.iter().any(|entry| entry.digest == *digest)),
+        _ => Ok(false),
+    }
+}
+
+/// How a manifest is listed: with its annotations, and the type that it is of.
+fn entry(manifest: &Manifest) -> Result<Descriptor> {
+    let known = manifest.descriptor();
+    let mut entry = Descriptor::new(known.media_type.clone(), known.digest.clone(), known.size);
+    match manifest.document()? {
+        Document::Image(image) => {
+            let of_config = image.config.media_type.to_string();
+            entry.artifact_type = image.artifact_type.or(Some(of_config));
+            entry.annotations = image.annotations;
+        }
+        Document::Index(index) => {
+            let document: Value = serde_json::from_slice(manifest.bytes()).unwrap_or_default();
+            entry.artifact_type = document["artifactType"].as_str().map(str::to_owned);
+            entry.annotations = index.annotations;
+        }
+        _ => {}
+    }
+    Ok(entry)
+}
+
+/// The list with one entry more; its other fields stay.
+fn with(index: Option<&Manifest>, entry: &Descriptor) -> Result<Manifest> {
+    let malformed = |error| {
+        Error::new(ErrorKind::Corrupt, "the list of referrers is malformed").caused_by(error)
+    };
+    let mut document: Value = match index {
+        Some(index) => serde_json::from_slice(index.bytes()).map_err(malformed)?,
+        None => json!({
+            "schemaVersion": 2,
+            "mediaType": MediaType::ImageIndex.as_ref(),
+            "manifests": [],
+        }),
+    };
+    let entry = serde_json::to_value(entry).map_err(malformed)?;
+    match &mut document["manifests"] {
+        Value::Array(manifests) => manifests.push(entry),
+        other => *other = Value::Array(vec![entry]),
+    }
+    Manifest::new(serde_json::to_vec(&document).map_err(malformed)?)
+}

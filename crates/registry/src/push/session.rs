@@ -1,0 +1,139 @@
+//! [`Session`]: an upload that the server knows of, and that is cancelled when it is given up.
+
+use std::time::Duration;
+
+use reqwest::header::LOCATION;
+use reqwest::{Method, Url};
+use transship_core::{Digest, Error, ErrorKind, Result, ResultExt};
+
+use crate::client::{Call, Fetched, Repository, location};
+
+/// How long giving up a session may take.
+const CANCEL: Duration = Duration::from_secs(5);
+
+/// An upload that the server knows of.
+#[derive(Debug)]
+pub(crate) struct Session {
+    repository: Repository,
+    location: Url,
+    /// The least size of a piece that is not the last, in bytes.
+    pub(crate) least: u64,
+    open: bool,
+}
+
+/// What a server does when it is asked for a mount.
+#[derive(Debug)]
+pub(crate) enum Mounted {
+    /// The blob is there.
+    There,
+    /// It cannot, and begins an upload.
+    Upload(Session),
+}
+
+impl Session {
+    /// Begins an upload.
+    pub(crate) async fn start(repository: &Repository) -> Result<Self> {
+        let call =
+            repository.call(Method::POST, "blobs/uploads/", "beginning an upload to").await?;
+        let fetched = repository.fetch(&call, 0).await?.success();
+        Self::of(repository, &fetched.context(|| call.what.clone())?).context(|| call.what)
+    }
+
+    /// Asks for a blob of another repository of the host.
+    pub(crate) async fn mount(
+        repository: &Repository,
+        digest: &Digest,
+        from: &str,
+    ) -> Result<Mounted> {
+        let mut call =
+            repository.call(Method::POST, "blobs/uploads/", "mounting a blob to").await?;
+        call.url.query_pairs_mut().append_pair("mount", digest.as_ref()).append_pair("from", from);
+        call.scopes = call.scopes.and_pull(from);
+        let fetched = repository.fetch(&call, 0).await?.success();
+        let fetched = fetched.context(|| call.what.clone())?;
+        match fetched.status.as_u16() {
+            201 => Ok(Mounted::There),
+            _ => Self::of(repository, &fetched).map(Mounted::Upload).context(|| call.what),
+        }
+    }
+
+    fn of(repository: &Repository, fetched: &Fetched) -> Result<Self> {
+        let least =
+            fetched.header("oci-chunk-min-length").and_then(|text| text.trim().parse().ok());
+        let mut session = Self {
+            repository: repository.clone(),
+            location: fetched.url.clone(),
+            least: least.unwrap_or(0),
+            open: false,
+        };
+        session.moved(fetched)?;
+        session.open = true;
+        Ok(session)
+    }
+
+    /// The server says where to go on.
+    pub(crate) fn moved(&mut self, fetched: &Fetched) -> Result<()> {
+        let to = location(fetched.headers.get(LOCATION), &self.location)?;
+        self.repository.host.check_named(&to)?;
+        self.location = to;
+        Ok(())
+    }
+
+    /// A request to the session.
+    pub(crate) fn call(&self, method: Method, what: &str) -> Call {
+        let scopes = crate::client::Scopes::push(&self.repository.path);
+        Call::new(method, self.location.clone(), what).scoped(scopes)
+    }
+
+    /// The request that ends the session with a blob.
+    pub(crate) fn last_call(&self, digest: &Digest, what: &str) -> Call {
+        let mut call = self.call(Method::PUT, what);
+        call.url.query_pairs_mut().append_pair("digest", digest.as_ref());
+        call
+    }
+
+    /// How many bytes the server has; `None` when it does not know the session any more, or not for sure.
+    pub(crate) async fn status(&mut self) -> Result<Option<u64>> {
+        let call = self.call(Method::GET, "asking how far an upload is");
+        let fetched = self.repository.fetch(&call, 0).await?;
+        if !fetched.status.is_success() {
+            return Ok(None);
+        }
+        if fetched.headers.contains_key(LOCATION) {
+            self.moved(&fetched)?;
+        }
+        // `0-0` is said of one byte and of none.
+        Ok(received(&fetched)?.filter(|received| *received > 1))
+    }
+
+    /// The session is over; there is nothing to cancel.
+    pub(crate) fn close(mut self) {
+        self.open = false;
+    }
+}
+
+/// How many bytes an answer says that there are.
+pub(crate) fn received(fetched: &Fetched) -> Result<Option<u64>> {
+    let Some(range) = fetched.header("range") else { return Ok(None) };
+    let range = range.trim().trim_start_matches("bytes=").trim_start_matches("bytes ");
+    let last = range.strip_prefix("0-").and_then(|last| last.parse::<u64>().ok());
+    match last.and_then(|last| last.checked_add(1)) {
+        Some(count) => Ok(Some(count)),
+        None => Err(Error::new(ErrorKind::Corrupt, format!("the server has bytes {range:?}"))),
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if !self.open {
+            return;
+        }
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let call = self.call(Method::DELETE, "giving up an upload");
+        let host = std::sync::Arc::clone(&self.repository.host);
+        runtime.spawn(async move {
+            // Once, and not for long: a session that stays expires.
+            let _ = tokio::time::timeout(CANCEL, host.fetch_once(&call, 0)).await;
+        });
+    }
+}

@@ -1,0 +1,135 @@
+//! [`RegistrySource`]: one image being read.
+
+use async_trait::async_trait;
+use transship_core::{
+    Body, Descriptor, Digest, DockerName, Error, ErrorKind, ImageName, ImageSource, Manifest,
+    Reference, Referrers, Result, ResultExt,
+};
+
+use crate::client::Repository;
+use crate::pull::{self, FoundReferrers};
+use crate::reference::manifest_of;
+
+/// An image, opened: its tag leads to one manifest, whatever becomes of the tag.
+#[derive(Debug)]
+pub(crate) struct RegistrySource {
+    reference: Reference,
+    names: Vec<ImageName>,
+    root: Manifest,
+    /// The place that had the root, and then the others that the image may be read from.
+    places: Vec<Repository>,
+}
+
+impl RegistrySource {
+    /// Opens an image at the first of some places that has it.
+    pub(crate) async fn open(
+        reference: Reference,
+        name: &DockerName,
+        places: Vec<Repository>,
+    ) -> Result<Self> {
+        let mut failed = None;
+        for (at, place) in places.iter().enumerate() {
+            match pull::by_name(place, manifest_of(name)).await {
+                Ok(root) => {
+                    let mut places = places;
+                    places[..=at].rotate_right(1);
+                    return Ok(Self { reference, names: names(name), root, places });
+                }
+                // The registry itself comes last: what it says is the reason.
+                Err(error) => failed = Some((error, place)),
+            }
+        }
+        let (error, place) = failed.ok_or_else(|| no_place(name))?;
+        Err(with_tags(error, place, name).await)
+    }
+
+    /// What the first place gives that gives it.
+    async fn first<T, F>(&self, get: impl Fn(Repository) -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let mut failed = None;
+        for place in &self.places {
+            match get(place.clone()).await {
+                Ok(got) => return Ok(got),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        Err(failed.unwrap_or_else(|| Error::new(ErrorKind::NotFound, "there is no place for it")))
+    }
+}
+
+fn no_place(name: &DockerName) -> Error {
+    let message = format!("no registry is configured for {name}");
+    Error::new(ErrorKind::NotFound, message)
+}
+
+/// The tag is its name; a digest is none.
+fn names(name: &DockerName) -> Vec<ImageName> {
+    let tag = match (name.tag(), name.digest()) {
+        (Some(tag), _) => tag,
+        (None, Some(_)) => return Vec::new(),
+        (None, None) => "latest",
+    };
+    let text = format!("{}/{}:{tag}", name.domain(), name.path());
+    ImageName::new(&text).into_iter().collect()
+}
+
+/// Adds which tags there are to the error that one is not.
+async fn with_tags(error: Error, place: &Repository, name: &DockerName) -> Error {
+    const SHOWN: usize = 10;
+    if error.kind() != ErrorKind::NotFound || name.digest().is_some() {
+        return error;
+    }
+    match pull::some_tags(place, SHOWN).await {
+        Ok(tags) if !tags.is_empty() => {
+            let more = if tags.len() == SHOWN { ", ..." } else { "" };
+            error.with_hint(format!("its tags are {}{more}", tags.join(", ")))
+        }
+        _ => error,
+    }
+}
+
+#[async_trait]
+impl ImageSource for RegistrySource {
+    fn reference(&self) -> &Reference {
+        &self.reference
+    }
+
+    fn names(&self) -> &[ImageName] {
+        &self.names
+    }
+
+    async fn root(&self) -> Result<Manifest> {
+        Ok(self.root.clone())
+    }
+
+    async fn manifest(&self, of: &Descriptor) -> Result<Manifest> {
+        if self.root.descriptor().digest == of.digest {
+            return Manifest::verified(of, self.root.bytes().clone());
+        }
+        self.first(|place| async move { pull::by_descriptor(&place, of).await })
+            .await
+            .context(|| format!("manifest {}", of.digest))
+    }
+
+    async fn blob(&self, of: &Descriptor) -> Result<Body> {
+        self.first(|place| async move { pull::open_blob(&place, of).await })
+            .await
+            .context(|| format!("blob {}", of.digest))
+    }
+
+    fn referrers(&self) -> Option<&dyn Referrers> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Referrers for RegistrySource {
+    async fn referrers(&self, of: &Digest) -> Result<Vec<Descriptor>> {
+        let found = self.first(|place| async move { pull::referrers(&place, of).await }).await?;
+        Ok(match found {
+            FoundReferrers::Api(all) | FoundReferrers::Tag(all) => all,
+        })
+    }
+}

@@ -1,0 +1,130 @@
+//! [`Target`]: a repository that an image goes to, and what it is called there.
+
+use std::sync::Arc;
+
+use reqwest::header::CONTENT_TYPE;
+use transship_core::{
+    Digest, DockerName, Error, ErrorKind, ImageName, Manifest, Observer, Reference, Result,
+};
+
+use crate::client::{Network, Repository};
+use crate::reference::{Locator, Wanted};
+use crate::{pull, push};
+
+/// A repository, and what an image is called there.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) repository: Repository,
+    /// In one repository, all of them.
+    pub(crate) names: Vec<DockerName>,
+}
+
+/// The repositories that names are in, in the order of the names.
+pub(crate) async fn targets(
+    network: &Arc<Network>,
+    names: &[DockerName],
+    observer: &Observer,
+) -> Result<Vec<Target>> {
+    let mut targets: Vec<Target> = Vec::new();
+    for name in names {
+        let same = |target: &&mut Target| {
+            target
+                .names
+                .iter()
+                .any(|known| (known.domain(), known.path()) == (name.domain(), name.path()))
+        };
+        if let Some(target) = targets.iter_mut().find(same) {
+            target.names.push(name.clone());
+            continue;
+        }
+        let repository = repository(network, name, observer).await?;
+        targets.push(Target { repository, names: vec![name.clone()] });
+    }
+    Ok(targets)
+}
+
+/// Where a name is written: at the registry itself, never at a mirror.
+async fn repository(
+    network: &Arc<Network>,
+    name: &DockerName,
+    observer: &Observer,
+) -> Result<Repository> {
+    let endpoints = network.endpoints(name).await?;
+    let Some(endpoint) = endpoints.last() else {
+        let message = format!("no registry is configured for {name}");
+        return Err(Error::new(ErrorKind::NotFound, message));
+    };
+    Ok(Repository::new(network, endpoint, observer))
+}
+
+/// Refuses a repository that has tags.
+pub(crate) async fn refuse_a_repository(
+    network: &Arc<Network>,
+    name: &DockerName,
+    observer: &Observer,
+) -> Result<()> {
+    let repository = repository(network, name, observer).await?;
+    match pull::some_tags(&repository, 1).await {
+        Ok(tags) if tags.is_empty() => Ok(()),
+        Ok(_) => Err(Error::new(ErrorKind::AlreadyExists, format!("{name} has images already"))),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+impl Target {
+    /// Refuses a name that an image has.
+    pub(crate) async fn refuse_what_is_there(&self) -> Result<()> {
+        for name in &self.names {
+            let wanted = match (name.tag(), name.digest()) {
+                (Some(tag), _) => Wanted::Tag(tag),
+                (None, Some(digest)) => Wanted::Digest(digest),
+                (None, None) => continue,
+            };
+            if pull::head_manifest(&self.repository, wanted).await?.is_some() {
+                let message = format!("{name} is there already");
+                return Err(Error::new(ErrorKind::AlreadyExists, message));
+            }
+        }
+        Ok(())
+    }
+
+    /// Holds a root to the digests that its names say.
+    pub(crate) fn check(&self, root: &Manifest) -> Result<()> {
+        let found = &root.descriptor().digest;
+        for name in &self.names {
+            if let Some(wanted) = name.digest().filter(|wanted| *wanted != found) {
+                return Err(Error::new(
+                    ErrorKind::Corrupt,
+                    format!("the image is {found}, and has to be {wanted}"),
+                )
+                .hint("it may have been changed on the way: keep it with --preserve-digests"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the root under all its names. What is there when one fails is in the error.
+    pub(crate) async fn publish(&self, root: &Manifest, done: &mut Vec<Reference>) -> Result<()> {
+        for name in &self.names {
+            let wanted = match name.tag() {
+                Some(tag) => Wanted::Tag(tag),
+                None => Wanted::Digest(&root.descriptor().digest),
+            };
+            push::put_manifest(&self.repository, root, wanted).await?;
+            done.push(Locator::Name(name.clone()).reference());
+        }
+        Ok(())
+    }
+}
+
+/// Whether a server has a manifest.
+pub(crate) async fn has_manifest(repository: &Repository, digest: &Digest) -> Result<bool> {
+    let found = pull::head_manifest(repository, Wanted::Digest(digest)).await?;
+    Ok(found.is_some_and(|found| found.headers.contains_key(CONTENT_TYPE)))
+}
+
+/// The names that show, of all repositories.
+pub(crate) fn names_of(targets: &[Target]) -> Vec<ImageName> {
+    targets.iter().flat_map(|target| crate::naming::shown(&target.names)).collect()
+}
