@@ -6,7 +6,7 @@ use crate::RegistryOptions;
 
 /// Which pulls a mirror is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(not(test), expect(dead_code, reason = "mirrors are to come"))]
+#[expect(dead_code, reason = "mirrors are to come")]
 pub(crate) enum Pulls {
     /// All.
     All,

@@ -78,9 +78,8 @@ mod tests {
 
     #[test]
     fn waits_grow_and_end() {
-        let mut options = RegistryOptions::default();
-        options.retries = 3;
-        options.first_wait = Duration::from_millis(100);
+        let first_wait = Duration::from_millis(100);
+        let options = RegistryOptions { retries: 3, first_wait, ..RegistryOptions::default() };
         let mut tries = Tries::new(&options);
         for most in [100, 200, 400] {
             let wait = tries.next(9, None).unwrap();

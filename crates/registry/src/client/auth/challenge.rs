@@ -148,7 +148,7 @@ mod tests {
             r#"Bearer service="x""#,
             ",,,",
             "=,=\"",
-            r#"Bearer realm"#,
+            "Bearer realm",
         ] {
             assert_eq!(of(&[text]), None, "{text}");
         }
