@@ -24,6 +24,10 @@ pub struct Claims {
     pub artifacts: Artifacts,
     /// Whether manifests that are about an image are kept with it.
     pub referrers: Referrers,
+    /// Whether an image may have several names.
+    pub aliases: Aliases,
+    /// Whether detached signatures are kept with an image.
+    pub signatures: Signatures,
     /// Whether several images without a name may be in one place.
     pub untagged: Untagged,
     /// What becomes of an image whose last name was taken over.
@@ -34,6 +38,8 @@ pub struct Claims {
     pub append: Append,
     /// Whether several may write to one place at once, without one losing what another wrote.
     pub writers: Writers,
+    /// Whether what one process writes is there for another.
+    pub processes: Processes,
     /// What a destination that was dropped may leave in a place that holds images already.
     pub abandoned: Abandoned,
     /// Whether images can be deleted.
@@ -116,6 +122,26 @@ pub enum Referrers {
     Refused,
 }
 
+/// Whether an image may have several names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Aliases {
+    /// Any number.
+    #[default]
+    Held,
+    /// One at most: more are refused when it is opened.
+    Refused,
+}
+
+/// Whether detached signatures are kept with an image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Signatures {
+    /// They are.
+    #[default]
+    Kept,
+    /// They are not: destinations say so, by having no `signatures()`.
+    None,
+}
+
 /// Whether several images without a name may be in one place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Untagged {
@@ -163,6 +189,16 @@ pub enum Writers {
     #[default]
     Many,
     /// One at a time is the caller's affair; what shows is still whole.
+    One,
+}
+
+/// Whether what one process writes is there for another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Processes {
+    /// It is. The kit starts the test's own program again, to write and to read.
+    #[default]
+    Many,
+    /// It is not, as in memory.
     One,
 }
 

@@ -1,12 +1,15 @@
 //! [`Fixture`]: a transport, and fresh places for images.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::fmt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tempfile::TempDir;
-use transship_core::Transport;
+use transship_core::{Transport, sha256};
 
 use crate::Claims;
 
@@ -16,7 +19,18 @@ pub trait Fixture: fmt::Debug + Send + Sync + 'static {
     fn transport(&self) -> Arc<dyn Transport>;
 
     /// A fresh place where nothing is.
-    fn place(&self) -> std::io::Result<Place>;
+    fn place(&self) -> io::Result<Place>;
+
+    /// What "leaves no trace" and "gives the same" mean at a place: facts under names. What the transport lists and reads
+    /// there is always part of it; this is what is beyond, by default every file of the place's own folder.
+    ///
+    /// A database gives its rows instead, a registry its blobs and uploads.
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    fn snapshot(&self, place: &Place) -> io::Result<BTreeMap<String, String>> {
+        place.files()
+    }
 
     /// What legitimately differs from the strictest transport.
     fn claims(&self) -> Claims {
@@ -51,7 +65,7 @@ impl Place {
     ///
     /// # Errors
     /// When the folder cannot be made.
-    pub fn in_folder(name: &str) -> std::io::Result<Self> {
+    pub fn in_folder(name: &str) -> io::Result<Self> {
         let folder = TempDir::with_prefix("kit")?;
         let locator = folder.path().join(name).display().to_string();
         Ok(Self {
@@ -69,5 +83,30 @@ impl Place {
     /// The folder that is all its own, if it has one.
     pub fn folder(&self) -> Option<&Path> {
         self.folder.as_deref()
+    }
+
+    /// Every file below the folder that is all its own, with a digest of its bytes; nothing where there is no folder.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn files(&self) -> io::Result<BTreeMap<String, String>> {
+        let Some(folder) = self.folder() else { return Ok(BTreeMap::new()) };
+        let (mut found, mut waiting) = (BTreeMap::new(), vec![folder.to_owned()]);
+        while let Some(path) = waiting.pop() {
+            for entry in fs::read_dir(&path)? {
+                let path = entry?.path();
+                let name = path.strip_prefix(folder).unwrap_or(&path).display().to_string();
+                let kind = path.symlink_metadata()?.file_type();
+                if kind.is_dir() {
+                    found.insert(name, "folder".to_owned());
+                    waiting.push(path);
+                } else if kind.is_file() {
+                    found.insert(name, sha256(&fs::read(&path)?).to_string());
+                } else {
+                    found.insert(name, format!("{kind:?}"));
+                }
+            }
+        }
+        Ok(found)
     }
 }

@@ -11,6 +11,7 @@ use transship_core::{
 };
 
 use crate::broken::While;
+use crate::child::{Job, Process};
 use crate::model::{Blob, Built};
 use crate::snapshot::Snapshot;
 use crate::{Broken, Claims, Fixture, Held, Holds, Place};
@@ -22,6 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct Lab {
     fixture: Arc<dyn Fixture>,
+    test: Option<Arc<str>>,
     transport: Arc<dyn Transport>,
     place: Place,
     at: Reference,
@@ -29,16 +31,30 @@ pub(crate) struct Lab {
 }
 
 impl Lab {
-    pub(crate) fn new(fixture: &Arc<dyn Fixture>) -> Held<Self> {
+    /// `test` is the test that another process runs.
+    pub(crate) fn new(fixture: &Arc<dyn Fixture>, test: Option<Arc<str>>) -> Held<Self> {
         let transport = fixture.transport();
         let place = fixture.place()?;
         let at = transport.parse(place.locator()).during(|| "parsing the fixture's place")?;
-        Ok(Self { fixture: Arc::clone(fixture), transport, place, at, claims: fixture.claims() })
+        let (fixture, claims) = (Arc::clone(fixture), fixture.claims());
+        Ok(Self { fixture, test, transport, place, at, claims })
     }
 
     /// Another fresh place of the same transport.
     pub(crate) fn another(&self) -> Held<Self> {
-        Self::new(&self.fixture)
+        Self::new(&self.fixture, self.test.clone())
+    }
+
+    /// Another process, which does a job at this place.
+    pub(crate) fn process(&self, job: &Job) -> Held<Process> {
+        let test = self.test.as_deref();
+        let test = test.ok_or_else(|| Broken::new("no test is known that a process could run"))?;
+        Process::start(test, self.at.locator(), job)
+    }
+
+    /// What the fixture says of the place.
+    pub(crate) fn facts(&self) -> Held<std::collections::BTreeMap<String, String>> {
+        self.fixture.snapshot(&self.place).during(|| "the fixture's snapshot")
     }
 
     /// Another value of the transport, which looks at the same place.

@@ -5,7 +5,7 @@
 //!
 //! ```
 //! use std::sync::Arc;
-//! use transship_conformance::{Claims, Fixture, Memory, Place, Stored};
+//! use transship_conformance::{Claims, Fixture, Memory, Place, Processes, Stored};
 //! use transship_core::Transport;
 //!
 //! #[derive(Debug)]
@@ -19,7 +19,7 @@
 //!         Ok(Place::new("somewhere", ()))
 //!     }
 //!     fn claims(&self) -> Claims {
-//!         Claims { stored: Stored::Hidden, ..Claims::default() }
+//!         Claims { stored: Stored::Hidden, processes: Processes::One, ..Claims::default() }
 //!     }
 //! }
 //!
@@ -37,8 +37,7 @@
 //!
 //! # What is not looked at
 //!
-//! Whether parsing does I/O and whether files are synced before they are renamed: the traits cannot show it. Whether
-//! several processes get along: the laws use threads. `take_from` and signatures.
+//! Whether parsing does I/O and whether files are synced before they are renamed: the traits cannot show it.
 //!
 //! # Laws
 //!
@@ -58,6 +57,7 @@
 //! [`Memory`] is the smallest correct transport, and the one to copy.
 
 mod broken;
+mod child;
 mod claims;
 mod expected;
 mod fixture;
@@ -78,8 +78,8 @@ mod streams;
 
 pub use broken::{Broken, Held};
 pub use claims::{
-    Abandoned, Append, Artifacts, Claims, Deletion, Holds, Indexes, Layers, Manifests, Nameless,
-    Names, Referrers, Stored, Taken, Untagged, Writers,
+    Abandoned, Aliases, Append, Artifacts, Claims, Deletion, Holds, Indexes, Layers, Manifests,
+    Nameless, Names, Processes, Referrers, Signatures, Stored, Taken, Untagged, Writers,
 };
 pub use fixture::{Fixture, Place};
 pub use laws::ALL;
@@ -87,6 +87,7 @@ pub use memory::Memory;
 pub use runner::{Law, Outcome, Replay, run};
 pub use settings::Settings;
 
+pub use child::is_child;
 #[doc(hidden)]
 pub use report::test;
 

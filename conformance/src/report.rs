@@ -22,7 +22,10 @@ const KEPT: &str = "tests/conformance.kept";
 /// When the law does not hold.
 #[track_caller]
 #[expect(clippy::panic, reason = "this is how a test fails")]
-pub fn test(fixture: impl Fixture, law: &Law, package: &str) {
+pub fn test(fixture: impl Fixture, law: &Law, package: &str, module: &str) {
+    if crate::is_child(&fixture) {
+        return;
+    }
     let fixture: Arc<dyn Fixture> = Arc::new(fixture);
     let scheme = fixture.transport().scheme();
     if env::var("TRANSSHIP_TRANSPORT").is_ok_and(|only| only != scheme) {
@@ -30,6 +33,7 @@ pub fn test(fixture: impl Fixture, law: &Law, package: &str) {
     }
     let kept = Path::new(package).join(KEPT);
     let settings = Settings::from_env().with_kept(&kept, scheme, law.name);
+    let settings = settings.with_test(&name_of(module, law));
     let (outcome, took) = run(fixture, law, &settings);
     if let Some(folder) = env::var_os("TRANSSHIP_REPORT") {
         write_report(Path::new(&folder), scheme, law, &outcome, took, &settings);
@@ -44,6 +48,12 @@ pub fn test(fixture: impl Fixture, law: &Law, package: &str) {
         }
         Outcome::Broken { why, .. } => panic!("{scheme}: {}: {why}", law.name),
     }
+}
+
+/// The name of a law's test: the module's path without the crate's name, and the law.
+fn name_of(module: &str, law: &Law) -> String {
+    let (_, module) = module.split_once("::").unwrap_or_default();
+    if module.is_empty() { law.name.to_owned() } else { format!("{module}::{}", law.name) }
 }
 
 fn write_report(

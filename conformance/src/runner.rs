@@ -5,13 +5,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use proptest::strategy::Strategy;
+use proptest::strategy::{Just, Strategy};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 use transship_core::Hasher;
 
 use crate::lab::Lab;
-use crate::settings::Settings;
-use crate::{Broken, Claims, Fixture, Held};
+use crate::settings::{CORNERS, Settings};
+use crate::{Broken, Claims, Fixture, Held, Processes};
 
 /// One law.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +54,15 @@ pub struct Replay {
     pub case: u32,
 }
 
+impl fmt::Display for Replay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.seed {
+            CORNERS => write!(f, "TRANSSHIP_SEED=corners TRANSSHIP_CASE={}", self.case),
+            seed => write!(f, "TRANSSHIP_SEED={seed} TRANSSHIP_CASE={}", self.case),
+        }
+    }
+}
+
 /// What a law runs on.
 #[derive(Debug)]
 pub(crate) struct Kit {
@@ -84,6 +93,26 @@ impl Kit {
         Ok(())
     }
 
+    /// The same for values that are worth a look each time, and then for generated ones.
+    pub(crate) fn each_with<S>(
+        &self,
+        corners: Vec<S::Value>,
+        strategy: S,
+        check: impl Fn(&Lab, &S::Value) -> Held,
+    ) -> Held
+    where
+        S: Strategy,
+        S::Value: fmt::Debug + Clone,
+    {
+        for case in self.settings.corners(corners.len()) {
+            self.ran.set(self.ran.get() + 1);
+            let corner = usize::try_from(case.case).ok().and_then(|at| corners.get(at)).cloned();
+            let Some(corner) = corner else { continue };
+            self.one(case, &Just(corner), &check).inspect_err(|_| self.failed.set(Some(case)))?;
+        }
+        self.each(strategy, check)
+    }
+
     fn one<S>(&self, case: Replay, strategy: &S, check: &impl Fn(&Lab, &S::Value) -> Held) -> Held
     where
         S: Strategy,
@@ -98,15 +127,15 @@ impl Kit {
         };
         let mut runner = TestRunner::new_with_rng(config, self.rng(case));
         let done = runner.run(strategy, |value| {
-            let held = Lab::new(&self.fixture).and_then(|lab| check(&lab, &value));
+            let held =
+                Lab::new(&self.fixture, self.settings.test()).and_then(|lab| check(&lab, &value));
             held.map_err(|broken| TestCaseError::fail(broken.to_string()))
         });
         match done {
             Ok(()) => Ok(()),
-            Err(TestError::Fail(why, value)) => Err(Broken::new(format!(
-                "{why}\n  with: {value:?}\n  replay: TRANSSHIP_SEED={} TRANSSHIP_CASE={}",
-                case.seed, case.case
-            ))),
+            Err(TestError::Fail(why, value)) => {
+                Err(Broken::new(format!("{why}\n  with: {value:?}\n  replay: {case}")))
+            }
             Err(TestError::Abort(why)) => Err(Broken::new(format!("no case was generated: {why}"))),
         }
     }
@@ -124,7 +153,11 @@ impl Kit {
 
 /// Looks whether a law holds for a transport.
 pub fn run(fixture: Arc<dyn Fixture>, law: &Law, settings: &Settings) -> (Outcome, Duration) {
-    let (claims, began) = (fixture.claims(), Instant::now());
+    let (mut claims, began) = (fixture.claims(), Instant::now());
+    if settings.test().is_none() {
+        // Nobody said which test another process could run.
+        claims.processes = Processes::One;
+    }
     if let Some(why) = (law.not_claimed)(&claims) {
         return (Outcome::NotClaimed(why), began.elapsed());
     }

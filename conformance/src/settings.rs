@@ -3,13 +3,14 @@
 use std::env;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::runner::Replay;
 
 /// How laws are run.
 ///
-/// `TRANSSHIP_CASES` is the number of cases of each law, `TRANSSHIP_SEED` a number that they follow from (or `random`),
-/// `TRANSSHIP_CASE` the one case to run again.
+/// `TRANSSHIP_CASES` is the number of cases of each law, `TRANSSHIP_SEED` a number that they follow from (or `random`, or
+/// `corners` for those that are not generated), `TRANSSHIP_CASE` the one case to run again.
 #[derive(Clone, Debug)]
 pub struct Settings {
     cases: u32,
@@ -17,14 +18,18 @@ pub struct Settings {
     only: Option<u32>,
     shrinks: u32,
     kept: Vec<Replay>,
+    test: Option<Arc<str>>,
 }
+
+/// Stands for a seed where a case is not generated, but one of those that are looked at each time.
+pub(crate) const CORNERS: u64 = u64::MAX;
 
 /// Cases of a law when nobody says how many. Few: many laws run with every build.
 const CASES: u32 = 16;
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { cases: CASES, seed: 1, only: None, shrinks: 200, kept: Vec::new() }
+        Self { cases: CASES, seed: 1, only: None, shrinks: 200, kept: Vec::new(), test: None }
     }
 }
 
@@ -32,12 +37,16 @@ impl Settings {
     /// As the environment says.
     pub fn from_env() -> Self {
         let number = |name: &str| env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-        let random = env::var("TRANSSHIP_SEED").is_ok_and(|text| text == "random");
+        let seed = env::var("TRANSSHIP_SEED").unwrap_or_default();
         let small = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
         let default = Self::default();
         Self {
             cases: number("TRANSSHIP_CASES").map_or(CASES, small).max(1),
-            seed: if random { entropy() } else { number("TRANSSHIP_SEED").unwrap_or(default.seed) },
+            seed: match seed.as_str() {
+                "random" => entropy(),
+                "corners" => CORNERS,
+                text => text.parse().unwrap_or(default.seed),
+            },
             only: number("TRANSSHIP_CASE").map(small),
             ..default
         }
@@ -55,6 +64,19 @@ impl Settings {
     pub fn with_shrinks(mut self, shrinks: u32) -> Self {
         self.shrinks = shrinks;
         self
+    }
+
+    /// With the name of the test that runs the law, by which other processes run it too: it has to ask
+    /// [`is_child`](crate::is_child) first. Without it, laws about processes are not run. [`conformance!`](crate::conformance)
+    /// says it.
+    #[must_use]
+    pub fn with_test(mut self, name: &str) -> Self {
+        self.test = Some(name.into());
+        self
+    }
+
+    pub(crate) fn test(&self) -> Option<Arc<str>> {
+        self.test.clone()
     }
 
     /// The seed that cases follow from.
@@ -75,15 +97,26 @@ impl Settings {
         self.shrinks
     }
 
+    /// Which of so many cases that are looked at each time.
+    pub(crate) fn corners(&self, count: usize) -> Vec<Replay> {
+        let all = (0..u32::try_from(count).unwrap_or(u32::MAX)).filter(|case| match self.only {
+            Some(only) => self.seed == CORNERS && *case == only,
+            None => true,
+        });
+        all.map(|case| Replay { seed: CORNERS, case }).collect()
+    }
+
     /// The cases of a law that is so many times as dear as others.
     /// Those that once failed come first.
     pub(crate) fn cases(&self, cost: u32) -> Vec<Replay> {
         let of_seed = |case| Replay { seed: self.seed, case };
         if let Some(case) = self.only {
-            return vec![of_seed(case)];
+            return Some(of_seed(case)).filter(|case| case.seed != CORNERS).into_iter().collect();
         }
         let new = (0..(self.cases / cost.max(1)).max(1)).map(of_seed);
-        self.kept.iter().copied().chain(new).collect()
+        // Corners are looked at anyhow.
+        let kept = self.kept.iter().copied().filter(|case| case.seed != CORNERS);
+        kept.chain(new).collect()
     }
 }
 

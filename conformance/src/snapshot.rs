@@ -1,17 +1,15 @@
 //! [`Snapshot`]: all that shows at a place.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
 
-use transship_core::{Archives, ErrorKind, ReadOptions, sha256};
+use transship_core::{Archives, ErrorKind, ReadOptions};
 
 use crate::broken::While;
 use crate::lab::Lab;
 use crate::seen::Seen;
 use crate::{Abandoned, Broken, Held};
 
-/// All that a transport lists and reads at a place, and the files there.
+/// All that a transport lists and reads at a place, and what the fixture says of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Snapshot {
     images: Option<Vec<Shown>>,
@@ -31,10 +29,7 @@ pub(crate) struct Shown {
 
 impl Snapshot {
     pub(crate) async fn take(lab: &Lab) -> Held<Self> {
-        let files = match lab.files() {
-            Some(folder) => files(folder)?,
-            None => BTreeMap::new(),
-        };
+        let files = lab.facts()?;
         // A new value, which cannot know anything of what was not shown.
         let transport = lab.other_transport();
         let images = match transport.archives() {
@@ -79,8 +74,8 @@ impl Snapshot {
         for (name, was) in &before.files {
             match self.files.get(name) {
                 Some(is) if is == was => {}
-                Some(_) => return Err(Broken::new(format!("the file {name} has changed"))),
-                None => return Err(Broken::new(format!("the file {name} is gone"))),
+                Some(_) => return Err(Broken::new(format!("{name} has changed"))),
+                None => return Err(Broken::new(format!("{name} is gone"))),
             }
         }
         let new: Vec<_> =
@@ -88,7 +83,7 @@ impl Snapshot {
         if new.is_empty() || abandoned == Abandoned::Blobs {
             return Ok(());
         }
-        Err(Broken::new(format!("there are new files: {new:?}")))
+        Err(Broken::new(format!("these are new: {new:?}")))
     }
 
     /// Whether the same images are listed and read, whatever the files.
@@ -132,25 +127,4 @@ async fn listed(lab: &Lab, archives: &dyn Archives) -> Held<Option<Vec<Shown>>> 
         images.push(Shown { reference, names: entry.raw_names.clone(), seen });
     }
     Ok(Some(images))
-}
-
-/// Every file below a folder, and a digest of its bytes.
-fn files(folder: &Path) -> Held<BTreeMap<String, String>> {
-    let (mut found, mut waiting) = (BTreeMap::new(), vec![folder.to_owned()]);
-    while let Some(path) = waiting.pop() {
-        for entry in fs::read_dir(&path)? {
-            let path = entry?.path();
-            let name = path.strip_prefix(folder).unwrap_or(&path).display().to_string();
-            let kind = path.symlink_metadata()?.file_type();
-            if kind.is_dir() {
-                found.insert(name, "folder".to_owned());
-                waiting.push(path);
-            } else if kind.is_file() {
-                found.insert(name, sha256(&fs::read(&path)?).to_string());
-            } else {
-                found.insert(name, format!("{kind:?}"));
-            }
-        }
-    }
-    Ok(found)
 }

@@ -15,7 +15,7 @@ use crate::lab::Lab;
 use crate::model::{Blob, Image};
 use crate::runner::Kit;
 use crate::seen::LIMIT;
-use crate::strategies::images;
+use crate::strategies::{corner_images, images};
 use crate::{Held, Law};
 
 pub(crate) const LAW: Law = Law {
@@ -31,7 +31,7 @@ pub(crate) const LAW: Law = Law {
 };
 
 fn check(kit: &Kit) -> Held {
-    kit.each(images(kit.claims()), |lab, image| lab.step(one(lab, image)))
+    kit.each_with(corner_images(kit.claims()), images(kit.claims()), |lab, image| lab.step(one(lab, image)))
 }
 
 async fn one(lab: &Lab, image: &Image) -> Held {
@@ -89,6 +89,7 @@ async fn doors(source: &dyn ImageSource, of: &Descriptor, blob: &Blob) -> Held {
         Ok(Bytes::from(bytes))
     });
     same(&read.await.during(|| "reading chunks")?, blob, "in chunks")?;
+    resumed(&source.blob(of).await?, blob).await?;
     to_file(source.blob(of).await?, blob).await
 }
 
@@ -96,6 +97,22 @@ async fn doors(source: &dyn ImageSource, of: &Descriptor, blob: &Blob) -> Held {
 async fn half(body: Body) -> Held {
     if let Some(piece) = body.into_stream().next().await {
         piece.during(|| "reading half of it")?;
+    }
+    Ok(())
+}
+
+/// Begun again behind what has passed already.
+async fn resumed(body: &Body, blob: &Blob) -> Held {
+    let len = blob.bytes.len();
+    for at in [0, 1, len / 2, len] {
+        let at = at.min(len);
+        let Some(stream) = body.stream_at(at as u64) else { return Ok(()) };
+        let pieces: Vec<_> = stream.collect().await;
+        let mut bytes = blob.bytes[..at].to_vec();
+        for piece in pieces {
+            bytes.extend_from_slice(&piece.during(|| format!("streaming from byte {at}"))?);
+        }
+        same(&bytes.into(), blob, &format!("resumed at byte {at}"))?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use crate::lab::{Lab, commit, put_all};
 use crate::model::Container;
 use crate::runner::Kit;
 use crate::seen::Seen;
-use crate::strategies::containers as generated;
+use crate::strategies::{containers as generated, corner_containers};
 use crate::{Broken, Held, Law};
 
 pub(crate) const LAW: Law = Law {
@@ -25,7 +25,7 @@ pub(crate) const LAW: Law = Law {
 };
 
 fn check(kit: &Kit) -> Held {
-    kit.each(generated(kit.claims(), 12), |lab, container| {
+    kit.each_with(corner_containers(kit.claims()), generated(kit.claims(), 12), |lab, container| {
         let (committed, entries) = lab.step(write(lab, container))?;
         for (reference, at) in committed {
             lab.step(same(lab, &reference, &entries[at].built))?;

@@ -27,7 +27,7 @@ macro_rules! laws {
                     #[test]
                     fn $law() {
                         let law = $d crate::law(stringify!($law)).expect("each law is listed");
-                        $d crate::test($d fixture, law, env!("CARGO_MANIFEST_DIR"));
+                        $d crate::test($d fixture, law, env!("CARGO_MANIFEST_DIR"), module_path!());
                     }
                 )*
             };
@@ -37,15 +37,19 @@ macro_rules! laws {
 
 laws! { $
     a_reference_is_a_fixed_point
+    equal_references_open_equal_images
+    an_image_is_written_where_its_reference_says
     listed_references_open_the_same_image
     a_committed_image_reads_back_equal
     every_door_gives_the_same_bytes
+    blobs_put_at_once_are_all_there
     reading_changes_nothing
     what_is_asked_for_is_held_to_its_descriptor
     what_is_missing_is_not_found
     wrong_bytes_are_refused
     a_failing_body_fails_with_its_cause
     nothing_shows_before_commit
+    an_unfinished_container_is_not_there
     a_dropped_destination_leaves_no_trace
     a_dropped_put_leaves_no_trace
     a_dropped_writer_leaves_no_trace
@@ -53,7 +57,9 @@ laws! { $
     a_dropped_finish_is_all_or_nothing
     replacing_keeps_the_old_image_readable
     readers_never_see_a_mixture
+    a_reader_reads_what_it_lists
     referrers_come_with_their_image
+    signatures_come_back
     names_stay_with_their_image
     shared_blobs_are_stored_once
     an_image_twice_is_one
@@ -64,12 +70,16 @@ laws! { $
     details_are_true
     what_is_not_accepted_is_refused
     has_is_true
+    take_from_moves_what_it_says
     names_beyond_what_is_accepted_are_refused
     what_is_missing_is_refused_at_commit
     create_refuses_what_is_there
+    no_mode_is_the_default_mode
     deletion_removes_that_image_alone
     the_same_puts_give_the_same_bytes
     many_writers_lose_nothing
+    many_processes_lose_nothing
+    processes_see_whole_images
     changed_bytes_never_read_as_true
 }
 

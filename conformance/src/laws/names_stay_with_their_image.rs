@@ -5,7 +5,7 @@ use transship_core::WriteMode;
 use super::{containers, write_container};
 use crate::expected;
 use crate::runner::Kit;
-use crate::strategies::containers as generated;
+use crate::strategies::{containers as generated, corner_containers};
 use crate::{Held, Law};
 
 pub(crate) const LAW: Law = Law {
@@ -18,7 +18,7 @@ pub(crate) const LAW: Law = Law {
 };
 
 fn check(kit: &Kit) -> Held {
-    kit.each(generated(kit.claims(), 30), |lab, container| {
+    kit.each_with(corner_containers(kit.claims()), generated(kit.claims(), 30), |lab, container| {
         let entries = expected::build(container)?;
         lab.step(write_container(lab, WriteMode::Create, &entries))?;
         let want = expected::shown(entries, lab.claims());

@@ -10,7 +10,7 @@ use crate::lab::Lab;
 use crate::model::Node;
 use crate::runner::Kit;
 use crate::seen::LIMIT;
-use crate::strategies::nodes;
+use crate::strategies::{corner_nodes, nodes};
 use crate::{Held, Law};
 
 pub(crate) const LAW: Law = Law {
@@ -26,7 +26,7 @@ pub(crate) const LAW: Law = Law {
 };
 
 fn check(kit: &Kit) -> Held {
-    kit.each(nodes(kit.claims()), |lab, node| lab.step(one(lab, node)))
+    kit.each_with(corner_nodes(kit.claims()), nodes(kit.claims()), |lab, node| lab.step(one(lab, node)))
 }
 
 async fn one(lab: &Lab, node: &Node) -> Held {

@@ -10,7 +10,7 @@ use crate::broken::hold;
 use crate::lab::Way;
 use crate::model::{Built, Node};
 use crate::runner::Kit;
-use crate::strategies::nodes;
+use crate::strategies::{corner_nodes, nodes};
 use crate::{Artifacts, Claims, Held, Indexes, Layers, Law, Names};
 
 pub(crate) const LAW: Law = Law {
@@ -24,7 +24,7 @@ pub(crate) const LAW: Law = Law {
 
 fn check(kit: &Kit) -> Held {
     // Everything that there is, whatever is claimed.
-    kit.each(nodes(&Claims::default()), |lab, node| {
+    kit.each_with(corner_nodes(&Claims::default()), nodes(&Claims::default()), |lab, node| {
         let built = node.build()?;
         let before = lab.snapshot()?;
         let refused = lab.step(async {

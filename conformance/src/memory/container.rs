@@ -21,7 +21,11 @@ pub(super) struct Image {
     pub(super) root: Manifest,
     pub(super) names: Vec<ImageName>,
     pub(super) parts: Parts,
+    pub(super) signatures: Signed,
 }
+
+/// Detached signatures by the manifest that they are of.
+pub(super) type Signed = HashMap<Digest, Vec<Bytes>>;
 
 /// What manifests refer to.
 #[derive(Clone, Debug, Default)]
@@ -51,7 +55,9 @@ impl Container {
         }
         let same = self.0.iter().position(|other| other.root.bytes() == image.root.bytes());
         if let Some(at) = same {
-            Arc::make_mut(&mut self.0[at]).names.extend(image.names);
+            let there = Arc::make_mut(&mut self.0[at]);
+            there.names.extend(image.names);
+            there.signatures.extend(image.signatures);
             return at;
         }
         self.0.push(Arc::new(image));

@@ -1,14 +1,16 @@
 //! [`Destination`]: an image being written.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use transship_core::{
-    Accepts, Body, Commit, Committed, Expect, ImageDestination, ImageName, Manifest, Reference,
-    Result, Shows, Stored, WriteMode,
+    Accepts, Body, Commit, Committed, Digest, Expect, ImageDestination, ImageName, Manifest,
+    PutSignatures, Reference, Result, Shows, Stored, WriteMode,
 };
 
-use super::container::{Container, Image, Parts};
+use super::container::{Container, Image, Parts, Signed};
 use super::{Locator, Memory, Select};
 
 /// More than an image in memory should have.
@@ -24,6 +26,9 @@ pub(super) struct Destination {
     /// What is in the container already.
     there: Parts,
     put: Mutex<Parts>,
+    signatures: Mutex<HashMap<Option<Digest>, Vec<Bytes>>>,
+    /// Where other places are.
+    memory: Memory,
     target: Target,
 }
 
@@ -41,6 +46,7 @@ impl Destination {
         place: Locator,
         mut names: Vec<ImageName>,
         base: &Container,
+        memory: Memory,
         target: Target,
     ) -> Self {
         let mut seen = Vec::new();
@@ -56,7 +62,8 @@ impl Destination {
             accepts.shows = Shows::AtFinish;
         }
         let (reference, there) = (place.with(select).reference(), base.parts());
-        Self { place, reference, names, accepts, there, put: Mutex::default(), target }
+        let (put, signatures) = (Mutex::default(), Mutex::default());
+        Self { place, reference, names, accepts, there, put, signatures, memory, target }
     }
 
     fn put(&self) -> MutexGuard<'_, Parts> {
@@ -71,6 +78,13 @@ impl Destination {
         }
         parts.take_in(&self.put());
         parts
+    }
+
+    /// Those that were put, the root's under its digest.
+    fn signed(&self, root: &Digest) -> Signed {
+        let signatures = self.signatures.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = |of: &Option<Digest>| of.clone().unwrap_or_else(|| root.clone());
+        signatures.iter().map(|(digest, all)| (of(digest), all.clone())).collect()
     }
 }
 
@@ -99,6 +113,17 @@ impl ImageDestination for Destination {
         Ok(found.map(|size| Stored::new(digest.clone(), size)))
     }
 
+    async fn take_from(&self, want: &Expect, from: &Reference) -> Result<Option<Stored>> {
+        let Some(digest) = &want.digest else { return Ok(None) };
+        let Some(bytes) = self.memory.blob(digest, from) else { return Ok(None) };
+        let size = bytes.len() as u64;
+        if want.size.is_some_and(|want| want != size) {
+            return Ok(None);
+        }
+        self.put().blobs.insert(digest.clone(), bytes);
+        Ok(Some(Stored::new(digest.clone(), size)))
+    }
+
     async fn put_blob(&self, expect: Expect, body: Body) -> Result<Stored> {
         let body = body.expecting(&expect).map_err(|e| e.context(&self.reference))?;
         let expect = body.expected().clone();
@@ -116,11 +141,16 @@ impl ImageDestination for Destination {
         Ok(())
     }
 
+    fn signatures(&self) -> Option<&dyn PutSignatures> {
+        Some(self)
+    }
+
     async fn commit(self: Box<Self>, what: Commit<'_>) -> Result<Committed> {
         let parts = self.parts();
         parts.check(&what).map_err(|e| e.context(&self.reference))?;
         let parts = parts.of(what.root)?;
-        let image = Image { root: what.root.clone(), names: self.names.clone(), parts };
+        let signatures = self.signed(&what.root.descriptor().digest);
+        let image = Image { root: what.root.clone(), names: self.names.clone(), parts, signatures };
         let mut position = 0;
         let add = |container: &mut Container| position = container.add(image);
         match &self.target {
@@ -133,5 +163,14 @@ impl ImageDestination for Destination {
             references.push(self.place.with(Select::Index(position)).reference());
         }
         Ok(Committed::new(what.root.descriptor().clone(), references))
+    }
+}
+
+#[async_trait]
+impl PutSignatures for Destination {
+    async fn put_signatures(&self, of: Option<&Digest>, signatures: Vec<Bytes>) -> Result<()> {
+        let mut all = self.signatures.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(of.cloned(), signatures);
+        Ok(())
     }
 }

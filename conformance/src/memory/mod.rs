@@ -9,8 +9,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use transship_core::{
-    ArchiveReader, ArchiveWriter, Archives, Deletion, Error, ErrorKind, ImageDestination,
+    ArchiveReader, ArchiveWriter, Archives, Deletion, Digest, Error, ErrorKind, ImageDestination,
     ImageName, ImageSource, ReadOptions, Reference, Result, Transport, WriteMode, WriteOptions,
 };
 
@@ -54,6 +55,13 @@ impl Memory {
         self.places().get(place).cloned().ok_or_else(|| {
             Error::new(ErrorKind::NotFound, format!("nothing is at {SCHEME}:{place}"))
         })
+    }
+
+    /// A blob of any image in the place that a reference means; `None` where it is not there.
+    fn blob(&self, digest: &Digest, from: &Reference) -> Option<Bytes> {
+        let place = Locator::of(from).ok()?.place;
+        let container = self.open(&place).ok()?;
+        container.0.iter().find_map(|image| image.parts.blobs.get(digest).cloned())
     }
 
     /// Changes a container that is there, or a new one, all at once.
@@ -163,7 +171,7 @@ impl Transport for Memory {
         let mode = how.mode.unwrap_or(WriteMode::Append);
         let base = Container::base(self.places().get(&locator.place), mode, &locator.place)?;
         let target = Target::Place { memory: self.clone(), mode };
-        Ok(Box::new(Destination::new(locator, names, &base, target)))
+        Ok(Box::new(Destination::new(locator, names, &base, self.clone(), target)))
     }
 
     fn archives(&self) -> Option<&dyn Archives> {

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use transship_core::{
     ArchiveEntry, ArchiveReader, Body, Descriptor, Digest, Error, ErrorKind, Expect, ImageName,
-    ImageSource, Manifest, Reference, Referrers, Result,
+    ImageSource, Manifest, Reference, Referrers, Result, Signatures,
 };
 
 use super::container::{Container, Image};
@@ -106,6 +107,18 @@ impl ImageSource for Source {
 
     fn referrers(&self) -> Option<&dyn Referrers> {
         Some(self)
+    }
+
+    fn signatures(&self) -> Option<&dyn Signatures> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Signatures for Source {
+    async fn signatures(&self, of: Option<&Digest>) -> Result<Vec<Bytes>> {
+        let of = of.unwrap_or(&self.image.root.descriptor().digest);
+        Ok(self.image.signatures.get(of).cloned().unwrap_or_default())
     }
 }
 

@@ -36,7 +36,13 @@ impl ArchiveWriter for Writer {
     async fn image(&self, names: &[ImageName]) -> Result<Box<dyn ImageDestination + '_>> {
         let target = Target::Writer(Arc::clone(&self.written));
         let place = self.place.clone();
-        Ok(Box::new(Destination::new(place, names.to_vec(), &self.base, target)))
+        Ok(Box::new(Destination::new(
+            place,
+            names.to_vec(),
+            &self.base,
+            self.memory.clone(),
+            target,
+        )))
     }
 
     async fn finish(self: Box<Self>) -> Result<()> {

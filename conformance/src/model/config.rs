@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use transship_core::{Descriptor, Digest, MediaType, media_types, sha256};
 
+use super::image::split;
 use super::{Blob, Format};
 
 /// The config of an image.
@@ -14,6 +15,8 @@ pub enum Config {
     DockerFields,
     /// Fields that nobody knows, in an order that nobody would write, with spaces.
     UnknownFields,
+    /// Longer than most buffers.
+    Long,
     /// An artifact's: empty.
     Artifact,
 }
@@ -44,15 +47,19 @@ impl Config {
             .iter()
             .map(|_| json!({ "created": "2020-01-01T00:00:00Z", "created_by": "kit" }))
             .collect();
+        let (architecture, variant) = split(platform);
         let mut config = json!({
             "created": "2020-01-01T00:00:00Z",
             "author": format!("kit {seed}"),
-            "architecture": platform,
+            "architecture": architecture,
             "os": "linux",
             "config": { "Env": ["PATH=/bin"], "Cmd": ["/bin/kit", "<&>"], "Labels": { "b": "\u{e9}", "a": "" } },
             "rootfs": { "type": "layers", "diff_ids": diff_ids.iter().map(ToString::to_string).collect::<Vec<_>>() },
             "history": history,
         });
+        if let Some(variant) = variant {
+            config["variant"] = json!(variant);
+        }
         match self {
             Self::Plain | Self::Artifact => config.to_string(),
             Self::DockerFields => {
@@ -68,6 +75,11 @@ impl Config {
                 config["aa-unknown"] = json!(18_446_744_073_709_551_615_u64);
                 // Bytes that no serializer gives back.
                 format!(" {} \n", config.to_string().replacen("\":", "\" :  ", 3))
+            }
+            Self::Long => {
+                let lines: Vec<_> = (0..2000).map(|at| format!("LINE_{at}=\u{e9} {at}")).collect();
+                config["config"]["Env"] = json!(lines);
+                config.to_string()
             }
         }
     }

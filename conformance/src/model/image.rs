@@ -17,7 +17,7 @@ pub struct Image {
     pub config: Config,
     /// Images of different seeds have different configs.
     pub seed: u8,
-    /// The CPU it runs on.
+    /// The CPU it runs on, and its variant behind a slash.
     pub architecture: &'static str,
     /// The lowest first.
     pub layers: Vec<Layer>,
@@ -55,7 +55,10 @@ impl Image {
 
     /// What it runs on.
     pub fn platform(&self) -> Platform {
-        Platform::new("linux", self.architecture)
+        let (architecture, variant) = split(self.architecture);
+        let mut platform = Platform::new("linux", architecture);
+        platform.variant = variant.map(str::to_owned);
+        platform
     }
 
     /// Its bytes.
@@ -117,6 +120,14 @@ impl Image {
             return format!("{:#}\n", Value::Object(fields)).into_bytes();
         }
         Value::Object(fields).to_string().into_bytes()
+    }
+}
+
+/// The CPU and its variant.
+pub(super) fn split(architecture: &str) -> (&str, Option<&str>) {
+    match architecture.split_once('/') {
+        Some((architecture, variant)) => (architecture, Some(variant)),
+        None => (architecture, None),
     }
 }
 

@@ -58,6 +58,8 @@ impl Layer {
         match self.seed % 4 {
             // Layers of zeros are what trips a reader of tars.
             3 => vec![0; self.size],
+            // What most layers are.
+            2 => tar(self.seed, self.size),
             _ => noise(u64::from(self.seed) + 1, self.size),
         }
     }
@@ -117,6 +119,29 @@ impl Layer {
             }
         })
     }
+}
+
+/// A tar of one file, cut or filled up with zeros to a size.
+fn tar(seed: u8, size: usize) -> Vec<u8> {
+    let content = noise(u64::from(seed) + 1, size.saturating_sub(1536));
+    let mut header = vec![0_u8; 512];
+    let mut field =
+        |at: usize, text: &str| header[at..at + text.len()].copy_from_slice(text.as_bytes());
+    field(0, &format!("etc/kit-{seed}"));
+    field(100, "0000644\0");
+    field(108, "0000000\0");
+    field(116, "0000000\0");
+    field(124, &format!("{:011o}\0", content.len()));
+    field(136, "00000000000\0");
+    field(148, "        ");
+    field(156, "0");
+    field(257, "ustar\x0000");
+    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+    let sum = format!("{sum:06o}\0 ");
+    header[148..156].copy_from_slice(sum.as_bytes());
+    header.extend(content);
+    header.resize(size, 0);
+    header
 }
 
 /// So many parts, the last of which may be empty.

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::{images, names, nodes};
 use crate::model::{Algorithm, Container, Form, Image, Layer, Named, Node};
-use crate::{Artifacts, Claims, Layers, Manifests, Names, Untagged};
+use crate::{Aliases, Artifacts, Claims, Layers, Manifests, Names, Untagged};
 
 /// Containers of up to `most` images, no two of which have a name in common. Large ones have small images.
 pub fn containers(claims: &Claims, most: usize) -> BoxedStrategy<Container> {
@@ -31,6 +31,7 @@ fn nodes_without_subject(claims: &Claims) -> BoxedStrategy<Node> {
 fn named(claims: &Claims, node: BoxedStrategy<Node>) -> BoxedStrategy<Named> {
     let count = match claims.names {
         Names::None => 0..1,
+        _ if claims.aliases == Aliases::Refused => 0..2,
         _ => 0..4_usize,
     };
     (node, vec(names(claims), count)).prop_map(|(node, names)| Named { node, names }).boxed()
@@ -45,8 +46,9 @@ fn small(claims: &Claims) -> BoxedStrategy<Node> {
         ..Layer::small(seed, [0, 512, 700][size])
     });
     let other = images(&Claims { artifacts: Artifacts::Refused, ..claims.clone() });
-    let image = (0_u8..8, vec(layer, 0..3))
-        .prop_map(|(seed, layers)| Image { layers, ..Image::simple(seed) });
+    // Of few seeds, so that images have one config in common, and not the manifest.
+    let image = (0_u8..4, vec(layer, 0..3), any::<bool>())
+        .prop_map(|(seed, layers, described)| Image { layers, described, ..Image::simple(seed) });
     prop_oneof![15 => image, 1 => other.prop_map(|image| Image { subject: false, ..image })]
         .prop_map(Node::Image)
         .boxed()
@@ -58,6 +60,9 @@ pub fn distinct(images: Vec<Named>, claims: &Claims) -> Vec<Named> {
     images
         .into_iter()
         .map(|mut image| {
+            if claims.aliases == Aliases::Refused {
+                image.names.truncate(1);
+            }
             image.names.retain(|name| seen.insert(meaning(name, claims)));
             image
         })

@@ -10,18 +10,17 @@ use crate::{Artifacts, Claims, Indexes};
 
 /// Images of 0 to 8 layers, sometimes one layer twice.
 pub fn images(claims: &Claims) -> BoxedStrategy<Image> {
-    let config = if claims.artifacts == Artifacts::Held {
-        select(vec![Config::Plain, Config::DockerFields, Config::UnknownFields, Config::Artifact])
-    } else {
-        select(vec![Config::Plain, Config::DockerFields, Config::UnknownFields])
-    };
+    let config = if claims.artifacts == Artifacts::Held { vec![Config::Artifact] } else { vec![] };
+    let runnable = [Config::Plain, Config::Plain, Config::DockerFields, Config::UnknownFields];
+    let config =
+        select(config.into_iter().chain(runnable).chain([Config::Long]).collect::<Vec<_>>());
     let count = prop_oneof![8 => 0_usize..4, 1 => 4_usize..9];
     let layers = count.prop_flat_map({
         let claims = claims.clone();
         move |count| vec(layers(&claims), count)
     });
     let format = select(vec![Format::Oci, Format::Docker]);
-    let architecture = select(vec!["amd64", "arm64", "s390x"]);
+    let architecture = select(vec!["amd64", "arm64", "arm/v7", "s390x"]);
     let flags = (any::<bool>(), prop::bool::weighted(0.1), prop::bool::weighted(0.2));
     (format, config, 0_u8..20, architecture, layers, flags)
         .prop_map(|(format, config, seed, architecture, mut layers, flags)| {

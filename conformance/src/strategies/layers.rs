@@ -13,8 +13,11 @@ const CHUNK: usize = 1 << 20;
 pub fn sizes() -> impl Strategy<Value = usize> {
     prop_oneof![
         12 => select(vec![0, 1, 2, 100, 511, 512, 513, 1023, 1024, 1025]),
-        4 => select(vec![4095, 4096, 4097, 8191, 8192, 8193, 65_535, 65_536, 65_537]),
-        1 => select(vec![CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 1]),
+        4 => select(vec![4095, 4096, 4097, 8191, 8192, 8193, 65_024, 65_535, 65_536, 65_537, 66_048]),
+        1 => select(vec![131_072, 262_143, 262_144, 262_145, CHUNK / 2]),
+        1 => select(vec![
+            CHUNK - 512, CHUNK - 1, CHUNK, CHUNK + 1, CHUNK + 512, 2 * CHUNK + 1, 3 * CHUNK,
+        ]),
     ]
 }
 

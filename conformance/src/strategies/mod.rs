@@ -1,6 +1,7 @@
 //! What is generated: everything that an image can be, as far as a transport's claims let it in.
 
 mod containers;
+mod corners;
 mod images;
 mod layers;
 mod locators;
@@ -8,6 +9,7 @@ mod names;
 
 pub(crate) use containers::meaning;
 pub use containers::{containers, distinct};
+pub use corners::{corner_containers, corner_images, corner_nodes};
 pub use images::{images, nodes, plain_images};
 pub use layers::{layers, sizes};
 pub use locators::locators;

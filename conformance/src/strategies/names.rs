@@ -28,7 +28,8 @@ pub fn docker_names() -> BoxedStrategy<ImageName> {
         "127.0.0.1/",
     ]);
     let path = "[a-z0-9]{1,3}((\\.|_|__|-{1,3})[a-z0-9]{1,2}){0,2}(/[a-z0-9]{1,3}){0,2}";
-    let tag = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,4}";
+    // Short ones, and the longest.
+    let tag = prop_oneof![15 => "[A-Za-z0-9_][A-Za-z0-9_.-]{0,4}", 1 => "[A-Za-z0-9_][A-Za-z0-9_.-]{127}"];
     (domain, path, tag)
         .prop_filter_map("a docker name", |(domain, path, tag)| {
             let name = DockerName::parse(&format!("{domain}{path}:{tag}")).ok()?;

@@ -44,7 +44,9 @@ impl Archives for Mutant {
             let first = self.memory.parse(&format!("{}#0", at.locator()))?;
             let _ = self.memory.deletion().unwrap().delete(&first).await;
         }
-        let inner = self.memory.archives().unwrap().write(at, &how).await?;
+        let sole = place(&self.memory, at);
+        let to = if self.fault == Fault::WriterTakesAnImage { &sole } else { at };
+        let inner = self.memory.archives().unwrap().write(to, &how).await?;
         let (of, at) = (self.clone(), at.clone());
         let (names, taken) = (Mutex::default(), Mutex::default());
         Ok(Box::new(BrokenWriter { of, at, inner: Some(inner), names, taken }))
@@ -112,8 +114,11 @@ impl ArchiveReader for BrokenReader {
         if let Some(real) = self.inner.entries().iter().find(|real| real.index == entry.index) {
             ours.reference = real.reference.clone();
         }
-        let inner = self.inner.open(&ours).await?;
-        Ok(Box::new(BrokenSource { of: self.of.clone(), at: ours.reference, inner }))
+        if self.of.fault == Fault::ReaderLooksAgain {
+            return self.of.source(&ours.reference, &ReadOptions::default()).await;
+        }
+        let inner = self.inner.open(&ours).await?.into();
+        Ok(Box::new(BrokenSource { of: self.of.clone(), at: ours.reference, inner, place: None }))
     }
 }
 
@@ -146,8 +151,18 @@ impl ArchiveWriter for BrokenWriter {
             }
             _ => {}
         }
-        let inner = self.inner.as_ref().unwrap().image(&names).await?;
-        Ok(Box::new(BrokenDestination::new(self.of.clone(), self.at.clone(), names, inner)))
+        let inner = match self.of.fault {
+            Fault::WriterShowsAtCommit => {
+                let mut how = WriteOptions::default();
+                how.mode = Some(WriteMode::Append);
+                how.names.clone_from(&names);
+                self.of.memory.destination(&self.at, &how).await?
+            }
+            _ => self.inner.as_ref().unwrap().image(&names).await?,
+        };
+        let mut image = BrokenDestination::new(self.of.clone(), self.at.clone(), names, inner);
+        image.says_at_finish();
+        Ok(Box::new(image))
     }
 
     async fn finish(mut self: Box<Self>) -> Result<()> {

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use transship_core::{
     Accepts, AcceptsLayers, AcceptsManifests, AcceptsNames, Body, Commit, Committed, Descriptor,
-    Document, Error, ErrorKind, Expect, ImageDestination, ImageName, Manifest, MediaType,
-    Reference, Result, Stored, Transport, WriteMode, WriteOptions,
+    Digest, Document, Error, ErrorKind, Expect, ImageDestination, ImageName, Manifest, MediaType,
+    PutSignatures, Reference, Result, Shows, Stored, Transport, WriteMode, WriteOptions,
 };
 
 use crate::fault::Fault;
@@ -53,6 +53,11 @@ impl<'w> BrokenDestination<'w> {
         &**self.inner.as_ref().unwrap()
     }
 
+    /// Of an image in a writer.
+    pub fn says_at_finish(&mut self) {
+        self.accepts.shows = Shows::AtFinish;
+    }
+
     fn enter(&self, expect: &Expect) {
         if let (Some(digest), Some(size)) = (&expect.digest, expect.size) {
             self.early.lock().unwrap().push(Stored::new(digest.clone(), size));
@@ -92,6 +97,20 @@ impl<'w> BrokenDestination<'w> {
             Fault::FailedStreamIsCorrupt => {
                 let put = self.inner().put_blob(expect, body).await;
                 put.map_err(|e| Error::new(ErrorKind::Corrupt, e.to_string()))
+            }
+            Fault::PutsAtOnceMix => {
+                if self.of.state.busy.fetch_add(1, Ordering::SeqCst) > 0 {
+                    tokio::task::yield_now().await;
+                    return Err(Error::new(ErrorKind::Corrupt, "other bytes are here"));
+                }
+                tokio::task::yield_now().await;
+                let put = self.inner().put_blob(expect, body).await;
+                self.of.state.busy.store(0, Ordering::SeqCst);
+                put
+            }
+            Fault::UnknownIsCalledEmpty if expect.digest.is_none() => {
+                self.inner().put_blob(expect, body).await?;
+                Ok(Stored::new(transship_core::sha256(b""), 0))
             }
             _ => self.inner().put_blob(expect, body).await,
         }
@@ -162,6 +181,26 @@ impl ImageDestination for BrokenDestination<'_> {
             }
             _ => self.inner().has(want).await,
         }
+    }
+
+    async fn take_from(&self, want: &Expect, from: &Reference) -> Result<Option<Stored>> {
+        let mut want = want.clone();
+        match (self.of.fault, &want.digest, want.size) {
+            (Fault::TakesNothing, Some(digest), Some(size)) => {
+                return Ok(Some(Stored::new(digest.clone(), size)));
+            }
+            (Fault::TakesAnySize, ..) => want.size = None,
+            _ => {}
+        }
+        let taken = self.inner().take_from(&want, from).await?;
+        if self.of.fault == Fault::TakesAway && taken.is_some() {
+            let _ = self.of.memory.deletion().unwrap().delete(from).await;
+        }
+        Ok(taken)
+    }
+
+    fn signatures(&self) -> Option<&dyn PutSignatures> {
+        Some(self)
     }
 
     async fn put_blob(&self, expect: Expect, body: Body) -> Result<Stored> {
@@ -239,6 +278,14 @@ impl ImageDestination for BrokenDestination<'_> {
             _ => {}
         }
         Ok(committed)
+    }
+}
+
+#[async_trait]
+impl PutSignatures for BrokenDestination<'_> {
+    async fn put_signatures(&self, of: Option<&Digest>, signatures: Vec<Bytes>) -> Result<()> {
+        let of = of.filter(|_| self.of.fault != Fault::SignaturesAreOfTheRoot);
+        self.inner().signatures().unwrap().put_signatures(of, signatures).await
     }
 }
 

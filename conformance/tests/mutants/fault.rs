@@ -15,7 +15,7 @@ macro_rules! faults {
             #[test]
             #[allow(non_snake_case, reason = "named after the mistakes")]
             fn $fault() {
-                crate::is_caught(Fault::$fault, $law);
+                crate::is_caught(Fault::$fault, $law, concat!("fault::", stringify!($fault)));
             }
         )*
     };
@@ -37,6 +37,14 @@ faults! {
     IndexOffByOne => "listed_references_open_the_same_image",
     /// A commit gives the place alone, whatever else is there.
     CommitGivesThePlace => "listed_references_open_the_same_image",
+    /// Each value of the transport remembers what it once opened.
+    ReferencesAreRemembered => "equal_references_open_equal_images",
+    /// The source says that it is the container.
+    SourceIsThePlace => "equal_references_open_equal_images",
+    /// The name in the reference is dropped.
+    NameInTheReferenceIsLost => "an_image_is_written_where_its_reference_says",
+    /// A container can be written by the reference of an image.
+    WriterTakesAnImage => "an_image_is_written_where_its_reference_says",
     // Reading.
     /// The manifest is read into fields and written again.
     RootIsWrittenAgain => "a_committed_image_reads_back_equal",
@@ -58,6 +66,14 @@ faults! {
     SecondAskFails => "every_door_gives_the_same_bytes",
     /// Only the first reader of a body gets all of it.
     SecondReadIsShort => "every_door_gives_the_same_bytes",
+    /// A body that is opened again begins at its beginning.
+    ReopensAtTheBeginning => "every_door_gives_the_same_bytes",
+    /// A body that is opened again is one byte off.
+    ReopensOneByteOff => "every_door_gives_the_same_bytes",
+    /// Puts at once share a buffer.
+    PutsAtOnceMix => "blobs_put_at_once_are_all_there",
+    /// What is put without a digest has the one that was expected: none.
+    UnknownIsCalledEmpty => "blobs_put_at_once_are_all_there",
     /// Opening writes when it was.
     ReadingLeavesAFile => "reading_changes_nothing",
     /// Bodies are given without what they have to be.
@@ -118,6 +134,18 @@ faults! {
     SourceLooksAgain => "replacing_keeps_the_old_image_readable",
     /// Replacing empties the place, and fills it then.
     ReplaceInTwoSteps => "readers_never_see_a_mixture",
+    /// The reader looks entries up by their position when they are opened.
+    ReaderLooksAgain => "a_reader_reads_what_it_lists",
+    /// Each image of a writer shows with its commit, which says that it will not.
+    WriterShowsAtCommit => "an_unfinished_container_is_not_there",
+    /// Signatures of children are kept as those of the root.
+    SignaturesAreOfTheRoot => "signatures_come_back",
+    /// Signatures come back in another order.
+    SignaturesAreReversed => "signatures_come_back",
+    /// Empty signatures are left out.
+    EmptySignaturesAreLost => "signatures_come_back",
+    /// The new image is signed by the signatures of the old one.
+    SignaturesOutliveTheirImage => "signatures_come_back",
     /// Manifests about others are left out.
     ReferrersAreLost => "referrers_come_with_their_image",
     // Containers.
@@ -164,6 +192,12 @@ faults! {
     HasByExistence => "has_is_true",
     /// It has everything.
     HasEverything => "has_is_true",
+    /// What is to be taken is there, it says.
+    TakesNothing => "take_from_moves_what_it_says",
+    /// What was taken is gone where it was.
+    TakesAway => "take_from_moves_what_it_says",
+    /// What is taken may have another size.
+    TakesAnySize => "take_from_moves_what_it_says",
     /// Names are left out where there is no room.
     NamesAreIgnored => "names_beyond_what_is_accepted_are_refused",
     /// A name to fall back to is taken as an order.
@@ -174,6 +208,8 @@ faults! {
     CommitForgetsTheConfig => "what_is_missing_is_refused_at_commit",
     /// Creating replaces.
     CreateReplaces => "create_refuses_what_is_there",
+    /// Without a mode it replaces, and says that it joins.
+    NoModeReplaces => "no_mode_is_the_default_mode",
     /// Deleting one deletes all.
     DeletesAll => "deletion_removes_that_image_alone",
     /// Deleting takes the first.
@@ -184,4 +220,8 @@ faults! {
     BytesHoldACounter => "the_same_puts_give_the_same_bytes",
     /// Who finds the place busy has committed.
     BusyIsDone => "many_writers_lose_nothing",
+    /// What is written stays in the memory of the process, which claims that others see it.
+    OtherProcessesSeeNothing => "many_processes_lose_nothing",
+    /// The same.
+    OtherProcessesReplaceNothing => "processes_see_whole_images",
 }

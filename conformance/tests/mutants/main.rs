@@ -13,7 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use transship_conformance::{
-    ALL, Claims, Fixture, Layers, Memory, Names, Outcome, Place, Settings, Stored, law, run,
+    ALL, Claims, Fixture, Layers, Memory, Names, Outcome, Place, Processes, Settings, Stored,
+    is_child, law, run,
 };
 use transship_core::Transport;
 
@@ -43,7 +44,7 @@ impl Mutants {
 impl Fixture for Mutants {
     fn transport(&self) -> Arc<dyn Transport> {
         let (memory, state) = (self.memory.clone(), Arc::clone(&self.state));
-        Arc::new(Mutant { fault: self.fault, memory, state })
+        Arc::new(Mutant { fault: self.fault, memory, state, opened: Arc::default() })
     }
 
     fn place(&self) -> std::io::Result<Place> {
@@ -56,8 +57,11 @@ impl Fixture for Mutants {
 
     fn claims(&self) -> Claims {
         let stored = if self.on_disk() { Stored::Files } else { Stored::Hidden };
-        let strict = Claims { stored, ..Claims::default() };
+        let strict = Claims { stored, processes: Processes::One, ..Claims::default() };
         match self.fault {
+            Fault::OtherProcessesSeeNothing | Fault::OtherProcessesReplaceNothing => {
+                Claims { processes: Processes::Many, ..strict }
+            }
             Fault::AcceptsTooMuch | Fault::RefusesAsCorrupt => {
                 Claims { layers: Layers::Plain, ..strict }
             }
@@ -68,10 +72,13 @@ impl Fixture for Mutants {
 }
 
 /// Whether a law catches a mistake.
-pub(crate) fn is_caught(fault: Fault, name: &str) {
+pub(crate) fn is_caught(fault: Fault, name: &str, test: &str) {
     let law = law(name).unwrap_or_else(|| panic!("there is no law {name}"));
     let mutants = Mutants { fault, memory: Memory::new(), state: Arc::default() };
-    let settings = Settings::default().with_cases(32).with_shrinks(0);
+    if is_child(&mutants) {
+        return;
+    }
+    let settings = Settings::default().with_shrinks(0).with_test(test);
     let (outcome, _) = run(Arc::new(mutants), law, &settings);
     match outcome {
         Outcome::Broken { why, .. } => {

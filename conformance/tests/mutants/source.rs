@@ -1,10 +1,12 @@
 //! [`BrokenSource`]: reading, with a mistake.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use transship_core::{
-    Body, Descriptor, Error, ErrorKind, Expect, ImageName, ImageSource, Manifest, ReadOptions,
-    Reference, Result, Transport,
+    Body, Descriptor, Digest, Error, ErrorKind, Expect, ImageName, ImageSource, Manifest,
+    ReadOptions, Reference, Result, Signatures, Transport,
 };
 
 use crate::fault::Fault;
@@ -16,7 +18,9 @@ const LIMIT: u64 = 1 << 30;
 pub struct BrokenSource {
     pub of: Mutant,
     pub at: Reference,
-    pub inner: Box<dyn ImageSource>,
+    pub inner: Arc<dyn ImageSource>,
+    /// What it says that it is.
+    pub place: Option<Reference>,
 }
 
 impl BrokenSource {
@@ -58,7 +62,10 @@ impl BrokenSource {
 #[async_trait]
 impl ImageSource for BrokenSource {
     fn reference(&self) -> &Reference {
-        self.inner.reference()
+        match &self.place {
+            Some(place) => place,
+            None => self.inner.reference(),
+        }
     }
 
     fn names(&self) -> &[ImageName] {
@@ -104,6 +111,17 @@ impl ImageSource for BrokenSource {
                 }
                 Ok(Body::from_bytes(bytes))
             }
+            Fault::ReopensAtTheBeginning | Fault::ReopensOneByteOff => {
+                let bytes = self.bytes(of).await?;
+                let begins = self.of.fault == Fault::ReopensAtTheBeginning;
+                let reopened = Body::from_fn(move |at| {
+                    let at = usize::try_from(at).unwrap();
+                    let at = if begins { 0 } else { at + usize::from(at > 0) };
+                    let rest = bytes.slice(at.min(bytes.len())..);
+                    async move { Ok(Body::from_bytes(rest).into_stream()) }
+                });
+                reopened.expecting(&Expect::from(of))
+            }
             Fault::LastBlockIsLost => {
                 let bytes = self.bytes(of).await?;
                 let short = if bytes.len() % 512 == 0 { 512.min(bytes.len()) } else { 0 };
@@ -137,8 +155,32 @@ impl ImageSource for BrokenSource {
         }
     }
 
+    fn signatures(&self) -> Option<&dyn Signatures> {
+        Some(self)
+    }
+
     fn referrers(&self) -> Option<&dyn transship_core::Referrers> {
         self.inner.referrers()
+    }
+}
+
+#[async_trait]
+impl Signatures for BrokenSource {
+    async fn signatures(&self, of: Option<&Digest>) -> Result<Vec<Bytes>> {
+        let mut found = self.inner.signatures().unwrap().signatures(of).await?;
+        match self.of.fault {
+            Fault::SignaturesAreReversed => found.reverse(),
+            Fault::EmptySignaturesAreLost => found.retain(|signature| !signature.is_empty()),
+            Fault::SignaturesOutliveTheirImage if of.is_none() => {
+                let mut old = self.of.state.signatures.lock().unwrap();
+                if found.is_empty() {
+                    found.clone_from(&old);
+                }
+                old.clone_from(&found);
+            }
+            _ => {}
+        }
+        Ok(found)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -27,13 +27,16 @@ pub struct State {
     pub by_size: Mutex<HashMap<u64, Bytes>>,
     pub locks: Mutex<Vec<String>>,
     pub orphans: Mutex<Vec<ImageName>>,
+    pub signatures: Mutex<Vec<Bytes>>,
 }
 
 #[derive(Clone, Debug)]
 pub struct Mutant {
     pub fault: Fault,
     pub memory: Memory,
-    pub state: std::sync::Arc<State>,
+    pub state: Arc<State>,
+    /// Of this value of the transport alone.
+    pub opened: Arc<Mutex<HashMap<String, Arc<dyn ImageSource>>>>,
 }
 
 /// The folder of a place that has one.
@@ -53,6 +56,18 @@ pub async fn make_empty(memory: &Memory, at: &Reference) -> Result<()> {
     let mut how = WriteOptions::default();
     how.mode = Some(WriteMode::Replace);
     memory.archives().unwrap().write(&place(memory, at), &how).await?.finish().await
+}
+
+impl Mutant {
+    /// What was opened first by that text, where that is remembered.
+    fn remembered(&self, at: &Reference, source: Box<dyn ImageSource>) -> Arc<dyn ImageSource> {
+        let source = Arc::from(source);
+        if self.fault != Fault::ReferencesAreRemembered {
+            return source;
+        }
+        let mut opened = self.opened.lock().unwrap();
+        Arc::clone(opened.entry(at.to_string()).or_insert(source))
+    }
 }
 
 #[async_trait]
@@ -110,7 +125,10 @@ impl Transport for Mutant {
             }
             (_, opened) => opened?,
         };
-        Ok(Box::new(BrokenSource { of: self.clone(), at: at.clone(), inner: source }))
+        let sole = place(&self.memory, at);
+        let place = Some(sole).filter(|_| self.fault == Fault::SourceIsThePlace);
+        let inner = self.remembered(at, source);
+        Ok(Box::new(BrokenSource { of: self.clone(), at: at.clone(), inner, place }))
     }
 
     async fn destination(
@@ -124,6 +142,7 @@ impl Transport for Mutant {
             | (Fault::CreateReplaces, Some(WriteMode::Create)) => {
                 how.mode = Some(WriteMode::Replace);
             }
+            (Fault::NoModeReplaces, None) => how.mode = Some(WriteMode::Replace),
             (Fault::OpeningMakesThePlace, Some(WriteMode::Create)) => {
                 make_empty(&self.memory, at).await?;
                 how.mode = Some(WriteMode::Append);
@@ -137,6 +156,8 @@ impl Transport for Mutant {
             }
             _ => {}
         }
+        let sole = place(&self.memory, at);
+        let at = if self.fault == Fault::NameInTheReferenceIsLost { &sole } else { at };
         if self.fault == Fault::FallbackIsAnOrder && how.names.is_empty() {
             for name in &how.fallback_names {
                 name.docker().ok_or_else(|| {

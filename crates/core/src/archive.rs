@@ -12,7 +12,9 @@ use crate::{
 /// The ability to hold several images in one container.
 #[async_trait]
 pub trait Archives: Send + Sync {
-    /// Opens and indexes a container. What the reference says beyond the container's place is not looked at.
+    /// Opens and indexes a container.
+    ///
+    /// - What the reference says beyond the container's place is not looked at.
     async fn read(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ArchiveReader>>;
 
     /// Begins to write a container.
@@ -46,6 +48,8 @@ pub trait ArchiveReader: fmt::Debug + Send + Sync {
     }
 
     /// Opens one of its images. The source may outlive the reader.
+    ///
+    /// - After a write it is the image that the reader lists, or an error, and never another one.
     async fn open(&self, entry: &ArchiveEntry) -> Result<Box<dyn ImageSource>>;
 }
 

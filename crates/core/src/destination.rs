@@ -40,13 +40,15 @@ pub trait ImageDestination: fmt::Debug + Send + Sync {
     /// Gets the blob from a place nearby (a mount in a registry, a link on disk) without its bytes passing here.
     ///
     /// - `None` when it cannot; then nothing has changed.
+    /// - What it says it has got is here, as if it had been put; where it came from nothing has changed.
     async fn take_from(&self, want: &Expect, from: &Reference) -> Result<Option<Stored>> {
         let _ = (want, from);
         Ok(None)
     }
 
-    /// Stores a blob.
+    /// Stores a blob, and says what is there now, also when nothing of it was known before.
     ///
+    /// - Several may be put at once, the same one too, where the order is [`Any`](AcceptsOrder::Any).
     /// - An expectation, `expect`'s or the body's own, that does not hold fails the put and stores nothing.
     /// - A body that fails midway fails the put with that cause.
     /// - A dropped put leaves no trace.
@@ -73,13 +75,17 @@ pub trait ImageDestination: fmt::Debug + Send + Sync {
     /// - What is in [`Commit::needs`] and is not there, sources of the image say in
     ///   [`needs`](crate::ImageSource::needs). Where [`Accepts::deltas`] refuses them, so does the commit, with
     ///   `Unsupported`.
+    /// - It shows at once where [`shows`](Accepts::shows) is `AtCommit`, and with the writer's `finish` where it is not.
+    /// - Of the references that it gives, one for each name, each opens the image.
     async fn commit(self: Box<Self>, what: Commit<'_>) -> Result<Committed>;
 }
 
 /// The ability to hold detached signatures.
 #[async_trait]
 pub trait PutSignatures: Send + Sync {
-    /// Keeps the signatures of a manifest; `None` means the root. They show with the commit.
+    /// Keeps the signatures of a manifest; `None` means the root.
+    ///
+    /// - They show with the commit, and not without it.
     async fn put_signatures(&self, of: Option<&Digest>, signatures: Vec<Bytes>) -> Result<()>;
 }
 

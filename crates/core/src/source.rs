@@ -77,6 +77,8 @@ pub trait Referrers: Send + Sync {
 /// Detached signatures, as `dir:` keeps them.
 #[async_trait]
 pub trait Signatures: Send + Sync {
-    /// The signatures of a manifest, in stored order; `None` means the root.
+    /// The signatures of a manifest; `None` means the root.
+    ///
+    /// - In the order in which they were put, those of that manifest alone; none where there are none.
     async fn signatures(&self, of: Option<&Digest>) -> Result<Vec<Bytes>>;
 }

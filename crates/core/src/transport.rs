@@ -20,6 +20,8 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     fn syntax(&self) -> &'static str;
 
     /// What writing to a container that is there already means when the caller does not say.
+    ///
+    /// - Writing without a mode does just that.
     fn default_mode(&self) -> WriteMode;
 
     /// Checks and canonicalizes a locator.
@@ -33,6 +35,7 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     ///
     /// - `NotFound` when the container or the image is not there; the error lists the names that are.
     /// - `Ambiguous` when several images fit, or none is chosen of several.
+    /// - Equal references open equal images: by any value of the transport, what another one wrote too.
     async fn source(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ImageSource>>;
 
     /// Opens a place for one image.
@@ -40,6 +43,7 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// - Nothing changes that shows.
     /// - The image's names are fixed here: the one in the reference and those of the options. Names beyond what
     ///   [`Accepts`](crate::Accepts) says are refused with `Unsupported`.
+    /// - The image is the one that the reference names afterwards, where it names one.
     /// - `AlreadyExists` when the mode is [`Create`](WriteMode::Create) and the container is there.
     /// - Any number may append to one container at once; none loses another's image.
     async fn destination(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use transship_conformance::{
     Append, Artifacts, Claims, Deletion, Fixture, Indexes, Layers, Manifests, Names, Place,
-    Referrers, Writers,
+    Referrers, Signatures, Writers,
 };
 use transship_core::Transport;
 use transship_docker_archive::DockerArchive;
@@ -30,6 +30,7 @@ impl Fixture for Archives {
             layers: Layers::Plain,
             artifacts: Artifacts::Refused,
             referrers: Referrers::Refused,
+            signatures: Signatures::None,
             append: Append::Refused,
             writers: Writers::One,
             deletion: Deletion::None,

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use transship_conformance::{
-    Abandoned, Append, Claims, Deletion, Fixture, Nameless, Names, Place, Taken, Untagged, Writers,
+    Abandoned, Append, Claims, Deletion, Fixture, Nameless, Names, Place, Signatures, Taken,
+    Untagged, Writers,
 };
 use transship_core::Transport;
 use transship_oci_layout::{OciArchive, OciLayout};
@@ -13,6 +14,7 @@ use transship_oci_layout::{OciArchive, OciLayout};
 fn layouts() -> Claims {
     Claims {
         names: Names::OciOrDocker,
+        signatures: Signatures::None,
         untagged: Untagged::One,
         nameless: Nameless::Goes,
         taken: Taken::InItsPlace,

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::stream;
+use futures_util::{TryStreamExt, stream};
 use tokio::sync::mpsc;
 
 use super::{Body, ByteStream, Chunks, Origin, Stored, over};
@@ -60,6 +60,23 @@ impl Body {
             }
             receive.poll_recv(context)
         }))
+    }
+
+    /// The bytes from an offset on, for whoever resumes after that many; `None` where they pass only once. Nothing checks
+    /// them: only all of them together can be found true.
+    pub fn stream_at(&self, at: u64) -> Option<ByteStream> {
+        match &self.origin {
+            Origin::Bytes(bytes) => {
+                let at = usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
+                Some(Self::from_bytes(bytes.slice(at..)).into_stream())
+            }
+            Origin::File(range) => {
+                let rest = range.len().saturating_sub(at);
+                Some(Self::from_file(range.part(range.len() - rest, rest)).into_stream())
+            }
+            Origin::Reopen(open) => Some(Box::pin(stream::once(open(at)).try_flatten())),
+            Origin::Stream(_) | Origin::Reader(_) => None,
+        }
     }
 
     /// Writes the bytes to a file from its current position. The path is for messages. Nothing is synced.

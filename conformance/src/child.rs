@@ -1,0 +1,223 @@
+//! Other processes that work at the place of a case: the test's own program, started again to do a [`Job`].
+
+use std::env;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use transship_core::{
+    Archives, ErrorKind, ImageName, ReadOptions, Reference, Transport, WriteMode,
+};
+
+use crate::broken::{While, hold};
+use crate::lab::{commit, how, put_all};
+use crate::model::{Built, Image, Layer};
+use crate::seen::Seen;
+use crate::{Broken, Claims, Fixture, Held, Names};
+
+/// Holds the job of a process that was started by a law.
+const VARIABLE: &str = "TRANSSHIP_KIT_CHILD";
+
+/// After this time a process is taken to hang.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What another process does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Job {
+    pub(crate) kind: Kind,
+    /// The number of the first image; each has its own.
+    pub(crate) first: u8,
+    /// How many images are written, or how often is looked.
+    pub(crate) count: u8,
+}
+
+/// The kind of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Writes images, one after the other, beside what is there.
+    Append,
+    /// Writes images, each in place of what is there.
+    Replace,
+    /// Reads everything that is there, and fails for what is no image of those numbers, from 0 to `first`.
+    Read,
+}
+
+/// Does the job of a process that a law started, if this is one. To be asked first by a test that gives its name to
+/// [`Settings::with_test`](crate::Settings::with_test).
+///
+/// # Panics
+/// When the job fails: that is how the law hears of it.
+#[expect(clippy::panic, reason = "this is how a test fails")]
+pub fn is_child(fixture: &dyn Fixture) -> bool {
+    let Ok(text) = env::var(VARIABLE) else { return false };
+    if let Err(broken) = done(fixture, &text) {
+        panic!("{broken}");
+    }
+    true
+}
+
+/// A process that was started.
+#[derive(Debug)]
+pub(crate) struct Process {
+    child: Option<Child>,
+    job: Job,
+}
+
+impl Process {
+    pub(crate) fn start(test: &str, locator: &str, job: &Job) -> Held<Self> {
+        let mut command = Command::new(env::current_exe()?);
+        command.args([test, "--exact", "--nocapture", "--test-threads=1"]);
+        command.env(VARIABLE, job.text(locator));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().during(|| "starting another process")?;
+        Ok(Self { child: Some(child), job: *job })
+    }
+
+    /// Waits for its end, and fails when its job failed.
+    pub(crate) fn end(mut self) -> Held {
+        let Some(mut child) = self.child.take() else { return Ok(()) };
+        let begun = Instant::now();
+        while child.try_wait()?.is_none() {
+            if begun.elapsed() > PATIENCE {
+                child.kill()?;
+                child.wait()?;
+                return Err(Broken::new(format!("another process hangs: {:?}", self.job)));
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let output = child.wait_with_output()?;
+        // A program that runs no test at all succeeds, too.
+        let ran = String::from_utf8_lossy(&output.stdout).contains("1 passed");
+        hold!(output.status.success() && ran, "another process, {:?}: {}", self.job, said(&output));
+        Ok(())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // It may have ended.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn said(output: &Output) -> String {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let lines: Vec<_> = stderr.lines().filter(|line| !line.trim().is_empty()).collect();
+    lines[..lines.len().min(6)].join(" | ")
+}
+
+impl Job {
+    fn text(&self, locator: &str) -> String {
+        let kind = match self.kind {
+            Kind::Append => "append",
+            Kind::Replace => "replace",
+            Kind::Read => "read",
+        };
+        json!({ "at": locator, "kind": kind, "first": self.first, "count": self.count }).to_string()
+    }
+
+    fn parse(text: &str) -> Held<(String, Self)> {
+        let wrong = || Broken::new(format!("{VARIABLE} holds no job: {text}"));
+        let value: Value = serde_json::from_str(text).map_err(|_| wrong())?;
+        let number = |name: &str| value[name].as_u64().and_then(|n| u8::try_from(n).ok());
+        let kind = match value["kind"].as_str() {
+            Some("append") => Kind::Append,
+            Some("replace") => Kind::Replace,
+            Some("read") => Kind::Read,
+            _ => return Err(wrong()),
+        };
+        let at = value["at"].as_str().ok_or_else(wrong)?.to_owned();
+        let first = number("first").ok_or_else(wrong)?;
+        let count = number("count").ok_or_else(wrong)?;
+        Ok((at, Self { kind, first, count }))
+    }
+}
+
+/// The image of a number: one layer that all share, and one of its own.
+pub(crate) fn image(number: u8) -> Held<Built> {
+    let layers = vec![Layer::small(1, 70_000), Layer::small(4 * (number % 60) + 2, 900)];
+    Image { seed: number, layers, ..Image::simple(0) }.build()
+}
+
+/// The name of a number's image, where images have names.
+pub(crate) fn names(number: u8, claims: &Claims) -> Held<Vec<ImageName>> {
+    if claims.names == Names::None {
+        return Ok(Vec::new());
+    }
+    Ok(vec![ImageName::new(&format!("docker.io/library/process:{number}"))?])
+}
+
+fn done(fixture: &dyn Fixture, text: &str) -> Held {
+    let (locator, job) = Job::parse(text)?;
+    let transport = fixture.transport();
+    let claims = fixture.claims();
+    let at = transport.parse(&locator)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        for number in job.first..job.first.saturating_add(job.count) {
+            match job.kind {
+                Kind::Append => write(&*transport, &at, number, WriteMode::Append, &claims).await?,
+                Kind::Replace => {
+                    write(&*transport, &at, number, WriteMode::Replace, &claims).await?
+                }
+                Kind::Read => look(&*transport, &at, job.first, &claims).await?,
+            }
+        }
+        Ok(())
+    })
+}
+
+async fn write(
+    transport: &dyn Transport,
+    at: &Reference,
+    number: u8,
+    mode: WriteMode,
+    claims: &Claims,
+) -> Held {
+    let what = || format!("image {number}, {mode:?}");
+    let how = how(mode, &names(number, claims)?);
+    let destination = transport.destination(at, &how).await.during(what)?;
+    let built = image(number)?;
+    put_all(&*destination, &built).await.during(what)?;
+    let committed = commit(destination, &built).await.during(what)?;
+    hold!(!committed.references.is_empty(), "the commit gives no reference");
+    Ok(())
+}
+
+/// What is there is whole, and one of the images that are being written.
+async fn look(transport: &dyn Transport, at: &Reference, last: u8, claims: &Claims) -> Held {
+    let Some(archives) = transport.archives().filter(|_| claims.names != Names::None) else {
+        let source = match transport.source(at, &ReadOptions::default()).await {
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+            source => source?,
+        };
+        return known(&Seen::read(&*source).await, last, claims);
+    };
+    look_in(archives, at, last, claims).await
+}
+
+async fn look_in(archives: &dyn Archives, at: &Reference, last: u8, claims: &Claims) -> Held {
+    let reader = match archives.read(at, &ReadOptions::default()).await {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+        reader => reader?,
+    };
+    for entry in reader.entries() {
+        // What was replaced meanwhile may be gone, and that is said.
+        let Ok(source) = reader.open(entry).await else { continue };
+        known(&Seen::read(&*source).await, last, claims)?;
+    }
+    Ok(())
+}
+
+fn known(seen: &Held<Seen>, last: u8, claims: &Claims) -> Held {
+    let Ok(seen) = seen else { return Ok(()) };
+    for number in 0..=last {
+        if seen.is(&image(number)?, claims).is_ok() {
+            return Ok(());
+        }
+    }
+    Err(Broken::new("what is there is none of the images that were written"))
+}

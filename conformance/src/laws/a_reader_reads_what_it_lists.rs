@@ -1,0 +1,56 @@
+//! A reader that was opened before a write opens the images that it lists, or says that they are gone, and never others.
+
+use transship_core::{ArchiveReader, WriteMode};
+
+use super::{containers, write_container};
+use crate::broken::hold;
+use crate::expected::{self, Entry};
+use crate::model::Container;
+use crate::runner::Kit;
+use crate::seen::Seen;
+use crate::strategies::containers as generated;
+use crate::{Claims, Held, Law};
+
+pub(crate) const LAW: Law = Law {
+    name: "a_reader_reads_what_it_lists",
+    sentence: "A reader that was opened before a write opens the images that it lists, or says that they are gone, and never others.",
+    promises: &["After a write it is the image that the reader lists, or an error, and never another one."],
+    not_claimed: containers,
+    cost: 2,
+    check,
+};
+
+fn check(kit: &Kit) -> Held {
+    let two = (generated(kit.claims(), 6), generated(kit.claims(), 6));
+    kit.each(two, |lab, (old, new)| {
+        let entries = |of: &Container| expected::build(of);
+        lab.step(write_container(lab, WriteMode::Create, &entries(old)?))?;
+        let want = expected::shown(entries(old)?, lab.claims());
+        lab.step(async {
+            let reader = lab.reader().await?;
+            let outlives = match reader.entries().first() {
+                Some(entry) => Some(lab.reader().await?.open(entry).await?),
+                None => None,
+            };
+            write_container(lab, WriteMode::Replace, &entries(new)?).await?;
+            if let (Some(source), Some(want)) = (outlives, want.first()) {
+                if let Ok(seen) = Seen::read(&*source).await {
+                    seen.is(&want.built, lab.claims())?;
+                }
+            }
+            old_or_error(&*reader, &want, lab.claims()).await
+        })
+    })
+}
+
+async fn old_or_error(reader: &dyn ArchiveReader, want: &[Entry], claims: &Claims) -> Held {
+    let count = reader.entries().len();
+    hold!(count == want.len(), "the reader lists {count} images of {}", want.len());
+    for (entry, want) in reader.entries().iter().zip(want) {
+        let Ok(source) = reader.open(entry).await else { continue };
+        let Ok(seen) = Seen::read(&*source).await else { continue };
+        let same = seen.is(&want.built, claims);
+        same.map_err(|e| e.while_doing(format!("{}, listed before the write", entry.reference)))?;
+    }
+    Ok(())
+}

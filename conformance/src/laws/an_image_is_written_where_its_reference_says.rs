@@ -1,0 +1,74 @@
+//! A destination is the image that its reference names: opened by it, written, and opened by it again, it is the new one.
+
+use transship_core::{ErrorKind, WriteMode};
+
+use super::{all, fails, some_name};
+use crate::broken::{While, hold};
+use crate::lab::{Lab, commit, how, put_all};
+use crate::model::Built;
+use crate::runner::Kit;
+use crate::seen::Seen;
+use crate::strategies::{names, plain_images};
+use crate::{Append, Held, Law, Names};
+
+pub(crate) const LAW: Law = Law {
+    name: "an_image_is_written_where_its_reference_says",
+    sentence: "A destination is the image that its reference names: opened by it, written, and opened by it again, it is the new one.",
+    promises: &[
+        "The image is the one that the reference names afterwards, where it names one.",
+        "Of the references that it gives, one for each name, each opens the image.",
+        "`InvalidReference` when the reference names an image in it",
+        "What the reference says beyond the container's place is not looked at.",
+    ],
+    not_claimed: all,
+    cost: 1,
+    check,
+};
+
+fn check(kit: &Kit) -> Held {
+    let images = (plain_images(kit.claims()), plain_images(kit.claims()));
+    kit.each((images, names(kit.claims())), |lab, ((first, second), name)| {
+        let named = lab.claims().names != Names::None;
+        let names = if named { vec![name.clone()] } else { Vec::new() };
+        lab.step(one(lab, &first.build()?, &second.build()?, &names))
+    })
+}
+
+async fn one(lab: &Lab, first: &Built, second: &Built, names: &[transship_core::ImageName]) -> Held {
+    let written = lab.write(first, WriteMode::Create, names).await?;
+    let count = written.references.len();
+    hold!(count == 1, "a commit of an image with {} names gives {count} references", names.len());
+    let at = &written.references[0];
+    if !names.is_empty() {
+        containers(lab, at).await?;
+    }
+    let mode = if lab.claims().append == Append::Joins { WriteMode::Append } else { WriteMode::Replace };
+    let opened = lab.transport().destination(at, &how(mode, &[])).await;
+    let destination = opened.during(|| format!("opening {at} to write"))?;
+    let taken = destination.names().len();
+    hold!(taken == names.len(), "opened by {at}, it has {taken} names");
+    hold!(destination.reference() == at, "opened by {at}, it is {}", destination.reference());
+    put_all(&*destination, second).await?;
+    let again = commit(destination, second).await?;
+    hold!(again.references.contains(at), "written by {at}, it is {:?}", again.references);
+    for at in [at, &again.references[0]] {
+        let seen = Seen::read(&*lab.source(at).await?).await?;
+        seen.is(second, lab.claims()).during(|| format!("{at}, written by that reference"))?;
+    }
+    Ok(())
+}
+
+/// A reference of an image, where one of a container is wanted.
+async fn containers(lab: &Lab, at: &transship_core::Reference) -> Held {
+    let Some(archives) = lab.transport().archives() else { return Ok(()) };
+    let listed = archives.read(at, &transship_core::ReadOptions::default()).await;
+    let entries = listed.during(|| format!("listing {at}"))?.entries().len();
+    hold!(entries == 1, "listing {at} gives {entries} images of one");
+    let opened = archives.write(at, &how(WriteMode::Replace, &some_name(lab.claims()))).await;
+    // Names are given to each image: also those of the options are none of the container's.
+    let opened = match opened {
+        Err(e) => Err(e),
+        Ok(_) => archives.write(at, &how(WriteMode::Replace, &[])).await,
+    };
+    fails(opened, &[ErrorKind::InvalidReference], &[], &format!("writing a container by {at}"))
+}

@@ -1,0 +1,77 @@
+//! What is committed in a writer shows when it says: with the commit, or with `finish` and nothing before.
+
+use transship_core::{Shows, WriteMode};
+
+use super::{containers, some_name};
+use crate::broken::{While, hold};
+use crate::expected;
+use crate::lab::{Lab, commit, put_all};
+use crate::model::Container;
+use crate::runner::Kit;
+use crate::strategies::{containers as generated, plain_images};
+use crate::{Append, Held, Law};
+
+pub(crate) const LAW: Law = Law {
+    name: "an_unfinished_container_is_not_there",
+    sentence: "What is committed in a writer shows when it says: with the commit, or with `finish` and nothing before.",
+    promises: &["It shows at once where [`shows`](Accepts::shows) is `AtCommit`, and with the writer's `finish` where it is not."],
+    not_claimed: containers,
+    cost: 2,
+    check,
+};
+
+fn check(kit: &Kit) -> Held {
+    kit.each((generated(kit.claims(), 4), plain_images(kit.claims())), |lab, (container, first)| {
+        unfinished(lab, container, WriteMode::Create)?;
+        lab.step(async { lab.write(&first.build()?, WriteMode::Replace, &[]).await })?;
+        unfinished(lab, container, WriteMode::Replace)?;
+        if lab.claims().append == Append::Joins {
+            unfinished(lab, container, WriteMode::Append)?;
+        }
+        at_once(lab, first)
+    })
+}
+
+fn unfinished(lab: &Lab, container: &Container, mode: WriteMode) -> Held {
+    let before = lab.snapshot()?;
+    let mut shows = Shows::AtFinish;
+    let writer = lab.step(lab.writer(mode))?;
+    for entry in expected::build(container)? {
+        // Where one image without a name is there already, a second one may be refused.
+        if entry.names.is_empty() && mode == WriteMode::Append {
+            continue;
+        }
+        lab.step(async {
+            let destination = writer.image(&entry.names).await.during(|| "opening an image")?;
+            shows = destination.accepts().shows;
+            put_all(&*destination, &entry.built).await?;
+            commit(destination, &entry.built).await
+        })?;
+        if shows == Shows::AtFinish {
+            let after = lab.snapshot()?.shows_the_same(&before);
+            after.map_err(|e| e.while_doing(format!("before `finish`, {mode:?}")))?;
+        }
+    }
+    // Dropped where a runtime is.
+    lab.step(async move {
+        drop(writer);
+        Ok(())
+    })?;
+    if shows == Shows::AtFinish { lab.snapshot()?.shows_the_same(&before) } else { Ok(()) }
+}
+
+/// An image by itself shows with its commit.
+fn at_once(lab: &Lab, image: &crate::model::Image) -> Held {
+    let built = image.build()?;
+    let destination = lab.step(lab.destination(WriteMode::Replace, &some_name(lab.claims())))?;
+    let shows = destination.accepts().shows;
+    hold!(shows == Shows::AtCommit, "an image by itself says that it shows {shows:?}");
+    lab.step(async {
+        put_all(&*destination, &built).await?;
+        commit(destination, &built).await
+    })?;
+    let snapshot = lab.snapshot()?;
+    let there = snapshot.images().iter().any(|image| image.seen.is(&built, lab.claims()).is_ok());
+    hold!(there, "an image that was committed by itself does not show");
+    Ok(())
+}

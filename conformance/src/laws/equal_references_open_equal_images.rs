@@ -1,0 +1,73 @@
+//! Equal references open equal images, by any value of the transport, also after another value has written there.
+
+use std::sync::Arc;
+
+use transship_core::{ReadOptions, Reference, Transport, WriteMode};
+
+use super::{all, some_name};
+use crate::broken::{While, hold};
+use crate::lab::{Lab, commit, how, put_all};
+use crate::model::Built;
+use crate::runner::Kit;
+use crate::seen::Seen;
+use crate::strategies::plain_images;
+use crate::{Held, Law};
+
+pub(crate) const LAW: Law = Law {
+    name: "equal_references_open_equal_images",
+    sentence: "Equal references open equal images, by any value of the transport, also after another value has written there.",
+    promises: &["Equal references open equal images: by any value of the transport, what another one wrote too."],
+    not_claimed: all,
+    cost: 1,
+    check,
+};
+
+fn check(kit: &Kit) -> Held {
+    let images = (plain_images(kit.claims()), plain_images(kit.claims()));
+    kit.each(images, |lab, (first, second)| {
+        let (first, second) = (first.build()?, second.build()?);
+        // Both live on, with all that they remember.
+        let values = [lab.other_transport(), lab.other_transport()];
+        let at = lab.step(write(lab, &values[0], &first))?;
+        lab.step(equal(lab, &values, &at, &first))?;
+        let at = lab.step(write(lab, &values[1], &second))?;
+        lab.step(equal(lab, &values, &at, &second))
+            .map_err(|e| e.while_doing("after another value of the transport has written"))
+    })
+}
+
+async fn write(lab: &Lab, transport: &Arc<dyn Transport>, built: &Built) -> Held<Vec<Reference>> {
+    let how = how(WriteMode::Replace, &some_name(lab.claims()));
+    let destination = transport.destination(lab.at(), &how).await.during(|| "opening to replace")?;
+    put_all(&*destination, built).await?;
+    Ok(commit(destination, built).await?.references)
+}
+
+async fn equal(lab: &Lab, values: &[Arc<dyn Transport>; 2], at: &[Reference], want: &Built) -> Held {
+    let place = lab.at().locator();
+    for at in at.iter().chain([lab.at()]) {
+        for value in values {
+            opens(lab, &**value, at, want).await?;
+        }
+    }
+    // The image's name as people write it: it may be no name here, but no other image's.
+    for name in ["kit:1", "library/kit:1", "docker.io/library/kit:1"] {
+        let text = format!("{place}:{name}");
+        let parsed = [values[0].parse(&text).ok(), values[1].parse(&text).ok()];
+        hold!(parsed[0] == parsed[1], "two values of the transport parse {text:?} as different references");
+        let known = parsed[0].as_ref().filter(|parsed| at.contains(parsed));
+        if let Some(known) = known {
+            opens(lab, &*values[0], known, want).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn opens(lab: &Lab, value: &dyn Transport, at: &Reference, want: &Built) -> Held {
+    let at = value.parse(at.locator())?;
+    let source = value.source(&at, &ReadOptions::default()).await;
+    let source = source.during(|| format!("opening {at}"))?;
+    hold!(source.reference() == &at, "{at} opens, and says that it is {}", source.reference());
+    let seen = Seen::read(&*source).await.during(|| format!("reading {at}"))?;
+    seen.is(want, lab.claims()).during(|| at.to_string())
+}

@@ -1,0 +1,79 @@
+//! Writing without a mode does what the transport says that it does by default.
+
+use transship_core::{ErrorKind, WriteMode, WriteOptions};
+
+use super::{all, fails};
+use crate::broken::{While, hold};
+use crate::lab::{Lab, commit, put_all};
+use crate::model::Image;
+use crate::runner::Kit;
+use crate::strategies::plain_images;
+use crate::{Append, Held, Holds, Law, Names};
+
+pub(crate) const LAW: Law = Law {
+    name: "no_mode_is_the_default_mode",
+    sentence: "Writing without a mode does what the transport says that it does by default.",
+    promises: &["Writing without a mode does just that."],
+    not_claimed: all,
+    cost: 4,
+    check,
+};
+
+fn check(kit: &Kit) -> Held {
+    kit.each(plain_images(kit.claims()), |lab, image| {
+        write(lab, image, 1)?;
+        let one = lab.snapshot()?;
+        hold!(one.images().len() == 1, "{} images are there, one was written", one.images().len());
+        match lab.transport().default_mode() {
+            WriteMode::Create => {
+                lab.step(refused(lab))?;
+                return lab.snapshot()?.same(&one);
+            }
+            WriteMode::Append => {
+                let claimed = lab.claims().append == Append::Joins;
+                hold!(claimed, "it joins by default, and claims that it cannot be joined");
+            }
+            _ => {}
+        }
+        write(lab, image, 2)?;
+        let two = lab.snapshot()?;
+        let want = match lab.transport().default_mode() {
+            WriteMode::Append => 2,
+            _ => 1,
+        };
+        let found = two.images().len();
+        hold!(found == want, "{found} images are there, where there should be {want}");
+        Ok(())
+    })
+}
+
+fn options(lab: &Lab, number: u8) -> Held<WriteOptions> {
+    let mut how = WriteOptions::default();
+    if lab.claims().names != Names::None {
+        how.names = vec![transship_core::ImageName::new(&format!("docker.io/library/kit:{number}"))?];
+    }
+    Ok(how)
+}
+
+fn write(lab: &Lab, image: &Image, number: u8) -> Held {
+    // Two images, not one under two names.
+    let built = Image { seed: number, ..image.clone() }.build()?;
+    let how = options(lab, number)?;
+    lab.step(async {
+        let opened = lab.transport().destination(lab.at(), &how).await;
+        let destination = opened.during(|| "opening without a mode")?;
+        put_all(&*destination, &built).await?;
+        commit(destination, &built).await.map(|_| ())
+    })
+}
+
+async fn refused(lab: &Lab) -> Held {
+    let kinds = [ErrorKind::AlreadyExists];
+    let opened = lab.transport().destination(lab.at(), &options(lab, 2)?).await;
+    fails(opened, &kinds, &[], "opening without a mode, where the default is to create")?;
+    if lab.claims().holds == Holds::One {
+        return Ok(());
+    }
+    let opened = lab.archives()?.write(lab.at(), &WriteOptions::default()).await;
+    fails(opened, &kinds, &[], "opening a writer without a mode, where the default is to create")
+}

@@ -1,0 +1,106 @@
+//! Detached signatures come back as they were put, in their order, with the image they are of, and with no other one.
+
+use bytes::Bytes;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use transship_core::{Digest, WriteMode};
+
+use super::some_name;
+use crate::broken::{While, hold};
+use crate::lab::{Lab, commit, put_all};
+use crate::model::{Built, Image, noise};
+use crate::runner::Kit;
+use crate::strategies::plain_images;
+use crate::{Broken, Held, Indexes, Law, Signatures};
+
+pub(crate) const LAW: Law = Law {
+    name: "signatures_come_back",
+    sentence: "Detached signatures come back as they were put, in their order, with the image they are of, and with no other one.",
+    promises: &[
+        "In the order in which they were put, those of that manifest alone; none where there are none.",
+        "They show with the commit, and not without it.",
+    ],
+    not_claimed: |claims| {
+        (claims.signatures == Signatures::None).then_some("detached signatures are not kept")
+    },
+    cost: 2,
+    check,
+};
+
+fn check(kit: &Kit) -> Held {
+    let sizes = || vec(prop_oneof![0_usize..3, 500_usize..600, Just(70_000)], 0..4);
+    let images = (plain_images(kit.claims()), plain_images(kit.claims()));
+    kit.each((images, sizes(), sizes()), |lab, ((first, second), root, child)| {
+        let built = image_or_index(lab, first)?;
+        let (root, child) = (signatures(1, root), signatures(2, child));
+        lab.step(abandoned(lab, &built, &root))?;
+        lab.step(come_back(lab, &built, &root, &child))?;
+        // What takes its place is not signed by them.
+        lab.step(come_back(lab, &second.build()?, &[], &[]))
+    })
+}
+
+fn image_or_index(lab: &Lab, image: &Image) -> Held<Built> {
+    if lab.claims().indexes == Indexes::Refused {
+        return image.build();
+    }
+    let child = |node| crate::model::Child { node, presence: crate::model::Presence::Here };
+    let nodes = [image.clone(), Image::simple(3)].map(crate::model::Node::Image);
+    let children = nodes.map(child).to_vec();
+    let format = crate::model::Format::Oci;
+    crate::model::Index { format, children, described: false }.build()
+}
+
+fn signatures(seed: u64, sizes: &[usize]) -> Vec<Bytes> {
+    let one = |(at, size): (usize, &usize)| noise(seed * 100 + at as u64, *size).into();
+    sizes.iter().enumerate().map(one).collect()
+}
+
+async fn put(lab: &Lab, built: &Built, root: &[Bytes], child: &[Bytes]) -> Held<Box<dyn transship_core::ImageDestination>> {
+    let destination = lab.destination(WriteMode::Replace, &some_name(lab.claims())).await?;
+    let Some(signatures) = destination.signatures() else {
+        return Err(Broken::new(
+            "it claims to keep detached signatures, and its destination has no signatures(): if it cannot keep them, \
+             claim `signatures: Signatures::None`",
+        ));
+    };
+    signatures.put_signatures(None, root.to_vec()).await.during(|| "putting signatures of the root")?;
+    if let Some(below) = built.below.first() {
+        let of = Some(&below.descriptor().digest);
+        signatures.put_signatures(of, child.to_vec()).await.during(|| "putting signatures of a child")?;
+    }
+    put_all(&*destination, built).await?;
+    Ok(destination)
+}
+
+async fn abandoned(lab: &Lab, built: &Built, root: &[Bytes]) -> Held {
+    drop(put(lab, built, root, root).await?);
+    let there = lab.transport().source(lab.at(), &transship_core::ReadOptions::default()).await;
+    hold!(there.is_err(), "an image shows that was only signed");
+    Ok(())
+}
+
+async fn come_back(lab: &Lab, built: &Built, root: &[Bytes], child: &[Bytes]) -> Held {
+    let destination = put(lab, built, root, child).await?;
+    let committed = commit(destination, built).await?;
+    let source = lab.source(&committed.references[0]).await?;
+    let Some(kept) = source.signatures() else {
+        return Err(Broken::new("it keeps signatures, and its source has no signatures()"));
+    };
+    let same = |found: Vec<Bytes>, want: &[Bytes], of: &str| {
+        let sizes = |all: &[Bytes]| all.iter().map(Bytes::len).collect::<Vec<_>>();
+        let (have, put) = (sizes(&found), sizes(want));
+        hold!(found == want, "the signatures of {of} come back with {have:?} B, {put:?} B were put");
+        Ok(())
+    };
+    let of = |digest: Option<Digest>| async move {
+        kept.signatures(digest.as_ref()).await.during(|| "reading signatures")
+    };
+    same(of(None).await?, root, "the root")?;
+    same(of(Some(committed.descriptor.digest.clone())).await?, root, "the root, by its digest")?;
+    for (at, manifest) in built.below.iter().enumerate() {
+        let want = if at == 0 { child } else { &[] };
+        same(of(Some(manifest.descriptor().digest.clone())).await?, want, "a child")?;
+    }
+    same(of(Some(transship_core::sha256(b"other"))).await?, &[], "what is not there")
+}

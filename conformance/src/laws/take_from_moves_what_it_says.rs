@@ -1,0 +1,82 @@
+//! `take_from` has got what it says, whole, and changes nothing where that came from; where it says `None`, nothing has changed.
+
+use transship_core::{Expect, ImageDestination, Reference, WriteMode, sha256};
+
+use super::{all, some_name};
+use crate::broken::{While, hold};
+use crate::lab::{Lab, Way, commit, put};
+use crate::model::Built;
+use crate::runner::Kit;
+use crate::seen::Seen;
+use crate::strategies::{corner_images, plain_images};
+use crate::{Artifacts, Claims, Held, Law};
+
+pub(crate) const LAW: Law = Law {
+    name: "take_from_moves_what_it_says",
+    sentence: "`take_from` has got what it says, whole, and changes nothing where that came from; where it says `None`, nothing has changed.",
+    promises: &[
+        "`None` when it cannot; then nothing has changed.",
+        "What it says it has got is here, as if it had been put; where it came from nothing has changed.",
+    ],
+    not_claimed: all,
+    cost: 2,
+    check,
+};
+
+fn check(kit: &Kit) -> Held {
+    let claims = Claims { artifacts: Artifacts::Refused, ..kit.claims().clone() };
+    let corners = corner_images(&claims).into_iter().step_by(3).collect();
+    kit.each_with(corners, plain_images(kit.claims()), |lab, image| {
+        let from = lab.another()?;
+        let built = image.build()?;
+        let names = some_name(lab.claims());
+        let written = from.step(from.write(&built, WriteMode::Create, &names))?;
+        let before = from.snapshot()?;
+        let nothing = lab.snapshot()?;
+        lab.step(dropped(lab, &built, &written.references[0]))?;
+        lab.snapshot()?.same(&nothing)?;
+        lab.step(taken(lab, &built, &written.references[0]))?;
+        from.snapshot()?.same(&before).map_err(|e| e.while_doing("where it came from"))
+    })
+}
+
+/// What cannot be taken is not; what was taken goes with the destination.
+async fn dropped(lab: &Lab, built: &Built, from: &Reference) -> Held {
+    let destination = lab.destination(WriteMode::Create, &some_name(lab.claims())).await?;
+    let absent = Expect::digest(sha256(b"absent")).with_size(6);
+    let got = destination.take_from(&absent, from).await.during(|| "taking what is not there")?;
+    hold!(got.is_none(), "take_from says that it has got {got:?}, which is not there");
+    for blob in &built.blobs {
+        let size = blob.descriptor.size + 1;
+        let longer = Expect::digest(blob.descriptor.digest.clone()).with_size(size);
+        let got = destination.take_from(&longer, from).await.ok().flatten();
+        hold!(got.is_none(), "take_from says that it has got {got:?}, asked for {size} B");
+        let has = destination.has(&Expect::from(&blob.descriptor)).await?;
+        hold!(has.is_none(), "take_from got nothing, and has says that {has:?} is there");
+        take(&*destination, &Expect::from(&blob.descriptor), from).await?;
+    }
+    Ok(())
+}
+
+async fn take(destination: &dyn ImageDestination, want: &Expect, from: &Reference) -> Held<bool> {
+    let got = destination.take_from(want, from).await.during(|| format!("taking {want:?}"))?;
+    let Some(got) = got else { return Ok(false) };
+    let same = Some(&got.digest) == want.digest.as_ref() && Some(got.size) == want.size;
+    hold!(same, "take_from says that it has got {got:?} of {want:?}");
+    Ok(true)
+}
+
+async fn taken(lab: &Lab, built: &Built, from: &Reference) -> Held {
+    let destination = lab.destination(WriteMode::Create, &some_name(lab.claims())).await?;
+    for (at, blob) in built.blobs.iter().enumerate() {
+        if !take(&*destination, &Expect::from(&blob.descriptor), from).await? {
+            put(&*destination, blob, Way::nth(at)).await?;
+        }
+    }
+    for manifest in &built.below {
+        destination.put_manifest(manifest).await?;
+    }
+    let committed = commit(destination, built).await?;
+    let source = lab.source(&committed.references[0]).await?;
+    Seen::read(&*source).await?.is(built, lab.claims()).during(|| "of blobs that were taken")
+}

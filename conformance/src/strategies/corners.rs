@@ -1,0 +1,210 @@
+//! Values that are worth a look each time, whatever chance gives: each thing that an image can be, alone.
+
+use transship_core::ImageName;
+
+use super::distinct;
+use crate::model::{
+    Algorithm, Child, Config, Container, Form, Format, Image, Index, Layer, Named, Node, Presence,
+};
+use crate::{Aliases, Artifacts, Claims, Indexes, Layers, Names};
+
+/// One mebibyte.
+const CHUNK: usize = 1 << 20;
+
+/// Sizes of layers that come in one image.
+const SIZES: &[&[usize]] = &[
+    &[0, 1, 2, 511, 512, 513, 1023, 1024],
+    &[1025, 4095, 4096, 4097, 8191, 8192, 8193, 0],
+    &[65_024, 65_535, 65_536, 65_537, 66_048, 1],
+    &[131_071, 131_072, 131_073, 262_143, 262_144, 262_145],
+    &[CHUNK - 512, CHUNK - 1, CHUNK, CHUNK + 1, CHUNK + 512, 512],
+    &[3 * CHUNK + 1, 2 * CHUNK],
+];
+
+/// Images that have each one thing that others have not.
+pub fn corner_images(claims: &Claims) -> Vec<Image> {
+    let with = |layers: Vec<Layer>| Image { layers, ..Image::simple(0) };
+    let mut images = vec![with(vec![])];
+    images.extend(SIZES.iter().map(|sizes| with(noise_of(sizes))));
+    images.extend([
+        with(vec![Layer::small(0, 0)]),
+        with(vec![Layer::small(0, 512)]),
+        // Of equal sizes.
+        with([4, 8, 12, 5].map(|seed| Layer::small(seed, 700)).to_vec()),
+        // One twice, side by side and not.
+        with([1, 1, 4, 1].map(|seed| Layer::small(seed, 600)).to_vec()),
+        // Zeros.
+        with([512, 1024, 10_240, 1].map(|size| Layer::small(3, size)).to_vec()),
+        // Tars.
+        with([1536, 2048, 10_240, 70_000].map(|size| Layer::small(2, size)).to_vec()),
+        with((0..8).map(|seed| Layer { described: true, ..Layer::small(seed, 900) }).collect()),
+        with([100, 65_537].map(|size| sha512(Layer::small(1, size))).to_vec()),
+    ]);
+    images.extend(configs(claims));
+    if claims.layers == Layers::Any {
+        images.extend(forms());
+    }
+    let docker: Vec<_> = images
+        .iter()
+        .filter(|image| image.config != Config::Artifact && !image.subject)
+        .step_by(3)
+        .map(|image| Image { format: Format::Docker, ..image.clone() })
+        .collect();
+    images.into_iter().chain(docker).collect()
+}
+
+fn noise_of(sizes: &[usize]) -> Vec<Layer> {
+    let seeds = [0_u8, 1, 4, 5, 8, 9, 12, 13];
+    sizes.iter().zip(seeds).map(|(size, seed)| Layer::small(seed, *size)).collect()
+}
+
+fn sha512(layer: Layer) -> Layer {
+    Layer { algorithm: Algorithm::Sha512, ..layer }
+}
+
+fn configs(claims: &Claims) -> Vec<Image> {
+    let of = |config| Image { config, ..Image::simple(1) };
+    let mut images = vec![of(Config::DockerFields), of(Config::UnknownFields), of(Config::Long)];
+    images.push(Image { described: true, ..of(Config::Plain) });
+    images.push(Image { architecture: "arm/v7", ..of(Config::Plain) });
+    if claims.artifacts == Artifacts::Held {
+        images.push(Image { layers: vec![], ..of(Config::Artifact) });
+        images.push(Image { described: true, ..of(Config::Artifact) });
+        images.push(Image { subject: true, ..of(Config::Plain) });
+    }
+    images
+}
+
+fn forms() -> Vec<Image> {
+    let of = |form, size| Layer { form, ..Layer::small(5, size) };
+    let layers = |form: fn(usize) -> Form| {
+        vec![
+            of(form(1), 0),
+            of(form(1), 1),
+            of(form(1), 700),
+            of(form(3), 700),
+            of(form(2), 70_000),
+        ]
+    };
+    let mixed = vec![
+        of(Form::Plain, 700),
+        of(Form::Gzip(1), 700),
+        of(Form::Zstd(2), 700),
+        of(Form::Unknown, 701),
+        sha512(of(Form::Gzip(2), 700)),
+    ];
+    [layers(Form::Gzip), layers(Form::Zstd), mixed]
+        .map(|layers| Image { layers, ..Image::simple(2) })
+        .to_vec()
+}
+
+/// Those, and indexes that have each one thing that others have not.
+pub fn corner_nodes(claims: &Claims) -> Vec<Node> {
+    let images = corner_images(claims).into_iter().map(Node::Image);
+    if claims.indexes == Indexes::Refused {
+        return images.collect();
+    }
+    images.chain(indexes()).collect()
+}
+
+fn indexes() -> Vec<Node> {
+    let image = |seed: u8| Node::Image(Image::simple(seed));
+    let here = |node| Child { node, presence: Presence::Here };
+    let absent = |node| Child { node, presence: Presence::Absent };
+    let arm = Image { architecture: "arm/v7", ..Image::simple(3) };
+    let long = Image { algorithm: Algorithm::Sha512, ..Image::simple(4) };
+    let shares = Image { described: true, ..Image::simple(1) };
+    let about = Child { node: image(5), presence: Presence::Attestation };
+    let of = |children| index(Format::Oci, children);
+    let nested = of(vec![here(image(2)), absent(image(3))]);
+    vec![
+        of(vec![]),
+        of(vec![here(image(1))]),
+        // Two with one config and the layers in common.
+        of(vec![here(image(1)), here(Node::Image(shares))]),
+        // One listed twice.
+        of(vec![here(image(1)), here(image(2)), here(image(1))]),
+        of(vec![absent(image(1)), here(image(2))]),
+        of(vec![here(image(1)), absent(image(2))]),
+        of(vec![absent(image(1)), absent(image(2))]),
+        of(vec![here(image(1)), about]),
+        of(vec![here(Node::Image(arm)), here(Node::Image(long))]),
+        // What is absent below is here above.
+        of(vec![here(nested.clone()), here(image(3))]),
+        of(vec![here(of(vec![here(nested)])), here(of(vec![]))]),
+        index(Format::Docker, vec![here(image(1)), here(image(2))]),
+    ]
+}
+
+fn index(format: Format, children: Vec<Child>) -> Node {
+    Node::Index(Index { format, described: children.len() == 3, children })
+}
+
+/// Containers that have each one thing that others have not.
+pub fn corner_containers(claims: &Claims) -> Vec<Container> {
+    let named = |image: Image, names: &[&str]| Named {
+        node: Node::Image(image),
+        names: names.iter().filter_map(|name| given(name, claims)).collect(),
+    };
+    let shared = Layer::small(1, 70_000);
+    let sharing =
+        |seed| Image { layers: vec![shared.clone(), Layer::small(seed, 0)], ..Image::simple(seed) };
+    let twin = Image { described: true, ..Image::simple(1) };
+    let mut containers = vec![
+        vec![],
+        vec![named(Image::simple(1), &[])],
+        // One layer and an empty one in common; names that begin alike.
+        vec![
+            named(sharing(1), &["a:1"]),
+            named(sharing(2), &["a:10"]),
+            named(sharing(3), &["b/a:1"]),
+        ],
+        vec![
+            named(Image::simple(1), &["a:1", "b:latest", "a:2"]),
+            named(Image::simple(2), &["a:3"]),
+        ],
+        // One config, two manifests.
+        vec![named(Image::simple(1), &["a:1"]), named(twin, &["b:1"])],
+        // The middle one without a name, and the last.
+        vec![
+            named(Image::simple(1), &["a:1"]),
+            named(Image::simple(2), &[]),
+            named(Image::simple(3), &["b:1"]),
+        ],
+        vec![
+            named(Image::simple(1), &["a:1"]),
+            named(Image::simple(2), &["b:1"]),
+            named(Image::simple(3), &[]),
+        ],
+    ];
+    if claims.aliases == Aliases::Held {
+        // One twice, under other names, with one in between.
+        let of = |seed, name: &str| named(Image::simple(seed), &[name]);
+        containers.push(vec![of(1, "a:1"), of(2, "b:1"), of(1, "c:1")]);
+    }
+    containers.push((0..30).map(|at| named(Image::simple(at), &[&format!("many:{at}")])).collect());
+    if claims.indexes == Indexes::Held {
+        containers.push(with_an_index(claims));
+    }
+    let claimed = |images: Vec<Named>| Container { images: distinct(images, claims) };
+    containers.into_iter().map(claimed).collect()
+}
+
+/// An index, and one of the images in it by itself.
+fn with_an_index(claims: &Claims) -> Vec<Named> {
+    let here = |seed| Child { node: Node::Image(Image::simple(seed)), presence: Presence::Here };
+    let both = index(Format::Oci, vec![here(1), here(2)]);
+    let name = |name| given(name, claims).into_iter().collect();
+    vec![
+        Named { node: both, names: name("a:1") },
+        Named { node: Node::Image(Image::simple(2)), names: name("b:1") },
+        Named { node: Node::Image(Image::simple(3)), names: name("c:1") },
+    ]
+}
+
+fn given(name: &str, claims: &Claims) -> Option<ImageName> {
+    if claims.names == Names::None {
+        return None;
+    }
+    ImageName::new(&format!("docker.io/library/{name}")).ok()
+}
