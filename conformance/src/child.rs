@@ -64,13 +64,13 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    pub(crate) fn start(test: &str, locator: &str, job: &Job) -> Held<Self> {
+    pub(crate) fn start(test: &str, locator: &str, job: Job) -> Held<Self> {
         let mut command = Command::new(env::current_exe()?);
         command.args([test, "--exact", "--nocapture", "--test-threads=1"]);
         command.env(VARIABLE, job.text(locator));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = command.spawn().during(|| "starting another process")?;
-        Ok(Self { child: Some(child), job: *job })
+        Ok(Self { child: Some(child), job })
     }
 
     /// Waits for its end, and fails when its job failed.
@@ -110,7 +110,7 @@ fn said(output: &Output) -> String {
 }
 
 impl Job {
-    fn text(&self, locator: &str) -> String {
+    fn text(self, locator: &str) -> String {
         let kind = match self.kind {
             Kind::Append => "append",
             Kind::Replace => "replace",
@@ -161,7 +161,7 @@ fn done(fixture: &dyn Fixture, text: &str) -> Held {
             match job.kind {
                 Kind::Append => write(&*transport, &at, number, WriteMode::Append, &claims).await?,
                 Kind::Replace => {
-                    write(&*transport, &at, number, WriteMode::Replace, &claims).await?
+                    write(&*transport, &at, number, WriteMode::Replace, &claims).await?;
                 }
                 Kind::Read => look(&*transport, &at, job.first, &claims).await?,
             }

@@ -46,7 +46,7 @@ impl Lab {
     }
 
     /// Another process, which does a job at this place.
-    pub(crate) fn process(&self, job: &Job) -> Held<Process> {
+    pub(crate) fn process(&self, job: Job) -> Held<Process> {
         let test = self.test.as_deref();
         let test = test.ok_or_else(|| Broken::new("no test is known that a process could run"))?;
         Process::start(test, self.at.locator(), job)

@@ -96,7 +96,7 @@ impl Kit {
     /// The same for values that are worth a look each time, and then for generated ones.
     pub(crate) fn each_with<S>(
         &self,
-        corners: Vec<S::Value>,
+        corners: &[S::Value],
         strategy: S,
         check: impl Fn(&Lab, &S::Value) -> Held,
     ) -> Held

@@ -33,10 +33,10 @@ fn check(kit: &Kit) -> Held {
                 None => None,
             };
             write_container(lab, WriteMode::Replace, &entries(new)?).await?;
-            if let (Some(source), Some(want)) = (outlives, want.first()) {
-                if let Ok(seen) = Seen::read(&*source).await {
-                    seen.is(&want.built, lab.claims())?;
-                }
+            if let (Some(source), Some(want)) = (outlives, want.first())
+                && let Ok(seen) = Seen::read(&*source).await
+            {
+                seen.is(&want.built, lab.claims())?;
             }
             old_or_error(&*reader, &want, lab.claims()).await
         })

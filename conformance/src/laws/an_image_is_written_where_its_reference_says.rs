@@ -28,8 +28,8 @@ pub(crate) const LAW: Law = Law {
 fn check(kit: &Kit) -> Held {
     let images = (plain_images(kit.claims()), plain_images(kit.claims()));
     kit.each((images, names(kit.claims())), |lab, ((first, second), name)| {
-        let named = lab.claims().names != Names::None;
-        let names = if named { vec![name.clone()] } else { Vec::new() };
+        let has_names = lab.claims().names != Names::None;
+        let names = if has_names { vec![name.clone()] } else { Vec::new() };
         lab.step(one(lab, &first.build()?, &second.build()?, &names))
     })
 }

@@ -27,7 +27,7 @@ pub(crate) const LAW: Law = Law {
 fn check(kit: &Kit) -> Held {
     let claims = Claims { artifacts: Artifacts::Refused, ..kit.claims().clone() };
     let corners: Vec<Image> = corner_images(&claims).into_iter().step_by(2).collect();
-    kit.each_with(corners, plain_images(kit.claims()), |lab, image| {
+    kit.each_with(&corners, plain_images(kit.claims()), |lab, image| {
         let built = image.build()?;
         lab.step(at_once(lab, &built))?;
         let other = lab.another()?;
@@ -44,20 +44,16 @@ async fn read_back(lab: &Lab, destination: Box<dyn ImageDestination>, built: &Bu
 async fn at_once(lab: &Lab, built: &Built) -> Held {
     let destination = lab.destination(WriteMode::Create, &some_name(lab.claims())).await?;
     let one = &*destination;
-    let all: Vec<Held> = match destination.accepts().order {
-        AcceptsOrder::Any => {
-            // Each twice, of which the second is the same by other doors.
-            let twice = built.blobs.iter().chain(&built.blobs).enumerate();
-            join_all(twice.map(|(at, blob)| put(one, blob, Way::nth(at)))).await
+    // Each twice, of which the second is the same by other doors.
+    let twice = built.blobs.iter().chain(&built.blobs).enumerate();
+    let mut all: Vec<Held> = Vec::new();
+    if destination.accepts().order == AcceptsOrder::Any {
+        all = join_all(twice.map(|(at, blob)| put(one, blob, Way::nth(at)))).await;
+    } else {
+        for (at, blob) in twice {
+            all.push(put(one, blob, Way::nth(at)).await);
         }
-        _ => {
-            let mut all = Vec::new();
-            for (at, blob) in built.blobs.iter().chain(&built.blobs).enumerate() {
-                all.push(put(one, blob, Way::nth(at)).await);
-            }
-            all
-        }
-    };
+    }
     all.into_iter().collect::<Held<Vec<_>>>().during(|| "putting each blob twice")?;
     read_back(lab, destination, built).await
 }

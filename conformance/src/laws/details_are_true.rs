@@ -20,7 +20,7 @@ pub(crate) const LAW: Law = Law {
 };
 
 fn check(kit: &Kit) -> Held {
-    kit.each_with(corner_containers(kit.claims()), generated(kit.claims(), 8), |lab, container| {
+    kit.each_with(&corner_containers(kit.claims()), generated(kit.claims(), 8), |lab, container| {
         let entries = expected::build(container)?;
         lab.step(write_container(lab, WriteMode::Create, &entries))?;
         lab.step(all_true(lab))

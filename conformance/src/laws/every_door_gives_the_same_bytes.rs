@@ -31,7 +31,7 @@ pub(crate) const LAW: Law = Law {
 };
 
 fn check(kit: &Kit) -> Held {
-    kit.each_with(corner_images(kit.claims()), images(kit.claims()), |lab, image| lab.step(one(lab, image)))
+    kit.each_with(&corner_images(kit.claims()), images(kit.claims()), |lab, image| lab.step(one(lab, image)))
 }
 
 async fn one(lab: &Lab, image: &Image) -> Held {

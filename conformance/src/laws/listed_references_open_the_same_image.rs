@@ -25,7 +25,7 @@ pub(crate) const LAW: Law = Law {
 };
 
 fn check(kit: &Kit) -> Held {
-    kit.each_with(corner_containers(kit.claims()), generated(kit.claims(), 12), |lab, container| {
+    kit.each_with(&corner_containers(kit.claims()), generated(kit.claims(), 12), |lab, container| {
         let (committed, entries) = lab.step(write(lab, container))?;
         for (reference, at) in committed {
             lab.step(same(lab, &reference, &entries[at].built))?;

@@ -34,7 +34,7 @@ fn check(kit: &Kit) -> Held {
             lab.step(lab.write(&first, WriteMode::Create, &names))?;
         }
         let job = |at: u8| Job { kind: Kind::Append, first: at * EACH, count: EACH };
-        let all: Vec<_> = (0..*processes).map(|at| lab.process(&job(at))).collect::<Held<_>>()?;
+        let all: Vec<_> = (0..*processes).map(|at| lab.process(job(at))).collect::<Held<_>>()?;
         for process in all {
             process.end()?;
         }

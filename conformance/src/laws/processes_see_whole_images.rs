@@ -32,8 +32,8 @@ fn check(kit: &Kit) -> Held {
         let (first, names) = (child::image(*number)?, child::names(*number, lab.claims())?);
         lab.step(lab.write(&first, WriteMode::Create, &names))?;
         // At the same time: one who writes, and one who looks.
-        let reads = lab.process(&Job { kind: Kind::Read, first: IMAGES, count: 10 })?;
-        let writes = lab.process(&Job { kind: Kind::Replace, first: 0, count: IMAGES })?;
+        let reads = lab.process(Job { kind: Kind::Read, first: IMAGES, count: 10 })?;
+        let writes = lab.process(Job { kind: Kind::Replace, first: 0, count: IMAGES })?;
         writes.end()?;
         reads.end()?;
         let snapshot = lab.snapshot()?;

@@ -26,7 +26,7 @@ pub(crate) const LAW: Law = Law {
 };
 
 fn check(kit: &Kit) -> Held {
-    kit.each_with(corner_nodes(kit.claims()), nodes(kit.claims()), |lab, node| lab.step(one(lab, node)))
+    kit.each_with(&corner_nodes(kit.claims()), nodes(kit.claims()), |lab, node| lab.step(one(lab, node)))
 }
 
 async fn one(lab: &Lab, node: &Node) -> Held {

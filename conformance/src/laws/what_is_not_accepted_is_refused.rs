@@ -24,7 +24,7 @@ pub(crate) const LAW: Law = Law {
 
 fn check(kit: &Kit) -> Held {
     // Everything that there is, whatever is claimed.
-    kit.each_with(corner_nodes(&Claims::default()), nodes(&Claims::default()), |lab, node| {
+    kit.each_with(&corner_nodes(&Claims::default()), nodes(&Claims::default()), |lab, node| {
         let built = node.build()?;
         let before = lab.snapshot()?;
         let refused = lab.step(async {

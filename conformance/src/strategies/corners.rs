@@ -58,8 +58,9 @@ fn noise_of(sizes: &[usize]) -> Vec<Layer> {
     sizes.iter().zip(seeds).map(|(size, seed)| Layer::small(seed, *size)).collect()
 }
 
-fn sha512(layer: Layer) -> Layer {
-    Layer { algorithm: Algorithm::Sha512, ..layer }
+fn sha512(mut layer: Layer) -> Layer {
+    layer.algorithm = Algorithm::Sha512;
+    layer
 }
 
 fn configs(claims: &Claims) -> Vec<Image> {
