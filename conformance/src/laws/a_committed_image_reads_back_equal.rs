@@ -29,7 +29,7 @@ pub(crate) const LAW: Law = Law {
 fn check(kit: &Kit) -> Held {
     let most = if kit.claims().aliases == Aliases::Held { 3 } else { 2 };
     let names = proptest::collection::vec(names(kit.claims()), 0..most);
-    let corners = corner_nodes(kit.claims()).into_iter().map(|node| (node, Vec::new())).collect();
+    let corners: Vec<_> = corner_nodes(kit.claims()).into_iter().map(|node| (node, Vec::new())).collect();
     kit.each_with(&corners, (nodes(kit.claims()), names), |lab, (node, names)| {
         let names = if lab.claims().names == Names::None { &[][..] } else { names };
         lab.step(one(lab, node, names))

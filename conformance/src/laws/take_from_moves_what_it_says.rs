@@ -25,7 +25,7 @@ pub(crate) const LAW: Law = Law {
 
 fn check(kit: &Kit) -> Held {
     let claims = Claims { artifacts: Artifacts::Refused, ..kit.claims().clone() };
-    let corners = corner_images(&claims).into_iter().step_by(3).collect();
+    let corners: Vec<_> = corner_images(&claims).into_iter().step_by(3).collect();
     kit.each_with(&corners, plain_images(kit.claims()), |lab, image| {
         let from = lab.another()?;
         let built = image.build()?;
