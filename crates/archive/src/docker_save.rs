@@ -9,6 +9,8 @@ use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use transship_core::{Error, ErrorKind, Result};
 
+pub use crate::saved::{SavedEntry, entries_bytes, parse_entries};
+
 /// The name of the document that lists the images.
 pub const MANIFEST_NAME: &str = "manifest.json";
 

@@ -7,6 +7,7 @@
 //! | open an archive, from a file or a pipe, compressed or not | [`ArchiveFile`] |
 //! | find its entries, once, and read them by position | [`TarIndex`] |
 //! | write a tar, the same bytes for the same images | [`ArchiveOutput`], [`TarWriter`] |
+//! | make an archive from one that is there, with more entries or fewer | [`Joining`], [`rewrite`] |
 //! | read and write the documents of `docker save` | [`docker_save`] |
 //! | read and write the documents of OCI layouts | [`layout`] |
 //!
@@ -40,6 +41,8 @@ mod open;
 mod outer;
 mod output;
 mod pipe;
+mod rewrite;
+mod saved;
 mod writer;
 
 pub mod docker_save;
@@ -49,4 +52,5 @@ pub use index::{ENTRY_LIMIT, Entry, EntryKind, NAMES_LIMIT, TarIndex};
 pub use open::{ArchiveFile, STDIO};
 pub use outer::{Outer, RATIO_FREE, RATIO_LIMIT};
 pub use output::ArchiveOutput;
+pub use rewrite::{Base, Joining, Rewritten, rewrite};
 pub use writer::{Fate, Put, TarWriter};

@@ -129,7 +129,7 @@ impl ArchiveFile {
 }
 
 /// Refuses what does not begin as a tar does, and says what it looks like.
-fn check_is_tar(head: &[u8], subject: &str) -> Result<()> {
+pub(crate) fn check_is_tar(head: &[u8], subject: &str) -> Result<()> {
     let block = head.first_chunk::<BLOCK_LEN>();
     if block.is_some_and(|block| block.iter().all(|b| *b == 0) || has_true_checksum(block)) {
         return Ok(());

@@ -83,6 +83,17 @@ impl TarWriter {
         Self { file, path: path.into(), gathered: Vec::new(), flushed: 0, later: Later::Synced }
     }
 
+    /// Goes on in a file behind what is there, from the end of an entry.
+    pub(crate) fn at(file: Arc<File>, path: impl Into<Arc<Path>>, position: u64) -> Self {
+        Self { flushed: position, ..Self::to_file(file, path) }
+    }
+
+    /// Writes out what is gathered, without an end. Gives where the next entry would begin.
+    pub(crate) fn pause(mut self) -> Result<u64> {
+        self.flush()?;
+        Ok(self.flushed)
+    }
+
     /// Where the next entry begins.
     pub fn position(&self) -> u64 {
         self.flushed + self.gathered.len() as u64

@@ -172,7 +172,7 @@ pub(crate) async fn sole_image(locator: Locator, how: WriteOptions) -> Result<De
 
 async fn begin(place: Locator, how: WriteOptions) -> Result<Arc<Writing>> {
     let reference = place.to_reference();
-    let begun = run_blocking(move |_| Writing::begin(place, &how).map(Arc::new)).await;
+    let begun = run_blocking(move |cancel| Writing::begin(place, &how, cancel).map(Arc::new)).await;
     begun.context(|| reference)
 }
 

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use transship_core::{
-    Accepts, Commit, Descriptor, Digest, Document, Error, ErrorKind, ImageDocument, ImageName,
-    MediaType, Result, cancelled, media_types,
+    Accepts, Cancel, Commit, Descriptor, Digest, Document, Error, ErrorKind, ImageDocument,
+    ImageName, MediaType, Result, media_types,
 };
 
 use crate::config::Config;
@@ -53,6 +53,11 @@ impl Checked {
         Ok(Self(image))
     }
 
+    /// Its image ID.
+    pub(crate) fn id(&self) -> &Digest {
+        &self.0.config.digest
+    }
+
     /// Records the image, once everything that it needs was found true. Gives its position, and the manifest that
     /// readers will see.
     ///
@@ -65,13 +70,23 @@ impl Checked {
         configs: &HashMap<Digest, Bytes>,
         names: &[ImageName],
         turn: &Turn,
+        cancel: &Cancel,
     ) -> Result<(usize, Descriptor)> {
         let described = &self.0.config;
         let recorded = writing.known().image(&described.digest).cloned();
         if let Some(image) = recorded {
             let layers = self.layers(writing, &image.layers)?;
-            let manifest = made_manifest(&image.id, image.config_size, &layers)?;
-            let at = writing.add_names(&image.id, names).ok_or_else(cancelled)?;
+            let manifest = made_manifest(&described.digest, image.config_size, &layers)?;
+            let at = writing.add_names(&described.digest, names);
+            return Ok((at, manifest.descriptor().clone()));
+        }
+        if let Some(existing) = &writing.existing
+            && let Some(at) = existing.position(&described.digest)
+        {
+            let diff_ids = existing.configs[at].as_ref().map(|config| &*config.diff_ids);
+            self.check_diff_ids(diff_ids.unwrap_or_default())?;
+            let manifest = existing.contents.image(at, cancel)?.manifest;
+            let at = writing.add_names(&described.digest, names);
             return Ok((at, manifest.descriptor().clone()));
         }
         let bytes = match configs.get(&described.digest) {
@@ -85,12 +100,30 @@ impl Checked {
         let layers = self.layers(writing, &config.diff_ids)?;
         let manifest = made_manifest(&config.id, config.size, &layers)?;
         let image = NewImage { id: config.id, config: bytes, layers: config.diff_ids };
-        let at = writing.record(image, names, turn)?;
+        let at = writing.record(image, &manifest, names, turn)?;
         Ok((at, manifest.descriptor().clone()))
     }
 
     /// The layers as they will be served.
     fn layers(&self, writing: &Writing, diff_ids: &[Digest]) -> Result<Vec<Descriptor>> {
+        self.check_diff_ids(diff_ids)?;
+        let known = writing.known();
+        let mut served = Vec::with_capacity(diff_ids.len());
+        for layer in &self.0.layers {
+            let Some(held) = known.layer(&layer.digest) else {
+                let message = format!("layer {} was not put", layer.digest);
+                return Err(Error::new(ErrorKind::NotFound, message));
+            };
+            if held.stored.size != layer.size {
+                return Err(other_size("layer", layer, held.stored.size));
+            }
+            served.push(held.served.clone());
+        }
+        Ok(served)
+    }
+
+    /// Holds the layers to the diff IDs of the config.
+    fn check_diff_ids(&self, diff_ids: &[Digest]) -> Result<()> {
         let layers = &self.0.layers;
         if layers.len() != diff_ids.len() {
             return Err(Error::new(
@@ -102,29 +135,18 @@ impl Checked {
                 ),
             ));
         }
-        let known = writing.known();
-        let mut served = Vec::with_capacity(layers.len());
-        for (at, (layer, diff_id)) in layers.iter().zip(diff_ids).enumerate() {
-            if layer.digest != *diff_id {
-                return Err(Error::new(
-                    ErrorKind::Corrupt,
-                    format!(
-                        "layer {at} is {}, and its diff ID in the config is {diff_id}",
-                        layer.digest
-                    ),
-                )
-                .hint("layers are plain tars here"));
-            }
-            let Some(stored) = known.layer(&layer.digest) else {
-                let message = format!("layer {} was not put", layer.digest);
-                return Err(Error::new(ErrorKind::NotFound, message));
-            };
-            if stored.size != layer.size {
-                return Err(other_size("layer", layer, stored.size));
-            }
-            served.push(Descriptor::new(MediaType::ImageLayer, stored.digest.clone(), stored.size));
+        let pairs = layers.iter().zip(diff_ids).enumerate();
+        for (at, (layer, diff_id)) in pairs.filter(|(_, (layer, id))| layer.digest != **id) {
+            return Err(Error::new(
+                ErrorKind::Corrupt,
+                format!(
+                    "layer {at} is {}, and its diff ID in the config is {diff_id}",
+                    layer.digest
+                ),
+            )
+            .hint("layers are plain tars here"));
         }
-        Ok(served)
+        Ok(())
     }
 }
 

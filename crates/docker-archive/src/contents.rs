@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use transship_archive::docker_save::{self, MANIFEST_NAME, REPOSITORIES_NAME, SavedImage};
@@ -23,7 +23,7 @@ use crate::stored::StoredManifests;
 pub(crate) struct Contents {
     /// The archive, without a choice among its images.
     pub(crate) place: Locator,
-    pub(crate) index: TarIndex,
+    pub(crate) index: Arc<TarIndex>,
     /// As `manifest.json` has them.
     pub(crate) images: Vec<SavedImage>,
     /// One for each image, made when they are asked for: large archives have ten thousands of names.
@@ -41,11 +41,15 @@ impl Contents {
         let place = place.with(Selector::None);
         let shown = || place.to_reference();
         let file = ArchiveFile::open(Path::new(&place.path), how, cancel).context(shown)?;
-        let index = TarIndex::read(&file, cancel).context(shown)?;
+        let index = Arc::new(TarIndex::read(&file, cancel).context(shown)?);
         Self::of(place.clone(), index, how).context(shown)
     }
 
-    fn of(place: Locator, index: TarIndex, how: &ReadOptions) -> Result<Self> {
+    /// Of an archive that is indexed.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub(crate) fn of(place: Locator, index: Arc<TarIndex>, how: &ReadOptions) -> Result<Self> {
         if !index.contains(MANIFEST_NAME) {
             return Err(no_manifest(&index, &place));
         }

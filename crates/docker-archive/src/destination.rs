@@ -50,8 +50,22 @@ impl Destination {
         let written = || known.image(digest).map(|image| image.config_size);
         match config.or_else(written) {
             Some(size) => Some(Stored::new(digest.clone(), size)),
-            None => known.layer(digest).cloned(),
+            None => known.layer(digest).map(|held| held.stored.clone()),
         }
+    }
+
+    /// A blob of the archive that is joined.
+    async fn find_in_place(&self, digest: &Digest) -> Result<Option<Stored>> {
+        let Some(existing) = &self.writing.existing else { return Ok(None) };
+        if let Some(at) = existing.position(digest) {
+            let config = existing.configs[at].as_ref();
+            return Ok(config.map(|config| Stored::new(digest.clone(), config.size)));
+        }
+        if !existing.may_hold(digest) {
+            return Ok(None);
+        }
+        let (writing, digest) = (Arc::clone(&self.writing), digest.clone());
+        run_blocking(move |cancel| writing.layer(&digest, cancel)).await
     }
 
     async fn put_config(&self, expect: Expect, body: Body) -> Result<Stored> {
@@ -86,7 +100,10 @@ impl ImageDestination for Destination {
     }
 
     async fn has(&self, want: &Expect) -> Result<Option<Stored>> {
-        let found = want.digest.as_ref().and_then(|digest| self.find(digest));
+        let mut found = want.digest.as_ref().and_then(|digest| self.find(digest));
+        if let (None, Some(digest)) = (&found, &want.digest) {
+            found = self.find_in_place(digest).await.context(|| &self.reference)?;
+        }
         Ok(found.filter(|found| want.size.is_none_or(|size| size == found.size)))
     }
 
@@ -115,17 +132,21 @@ impl ImageDestination for Destination {
         let turn = self.writing.turn().await;
         let writing = Arc::clone(&self.writing);
         let names = self.names.clone();
+        let id = checked.id().clone();
         let (configs, alone) = (Arc::clone(&self.configs), self.is_alone());
         let committed = run_blocking(move |cancel| {
             cancel.check()?;
             let pending = configs.lock().unwrap_or_else(PoisonError::into_inner);
-            let (at, descriptor) = checked.record(&writing, &pending, &names, &turn)?;
+            let (at, descriptor) = checked.record(&writing, &pending, &names, &turn, cancel)?;
             if alone {
                 writing.finish(cancel)?;
             }
             let mut references: Vec<_> = names.iter().map(|n| named(&writing.place, n)).collect();
             if references.is_empty() {
-                references.push(writing.place.with(Selector::Index(at)).to_reference());
+                // Others may join at the same time; then the position is another one.
+                let joins = writing.existing.is_some();
+                let select = if joins { Selector::Id(id) } else { Selector::Index(at) };
+                references.push(writing.place.with(select).to_reference());
             }
             Ok(Committed::new(descriptor, references))
         });

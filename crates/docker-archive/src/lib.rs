@@ -49,13 +49,16 @@ mod config;
 mod contents;
 mod destination;
 mod diff_check;
+mod existing;
 mod form;
 mod image;
 mod layer;
 mod legacy;
+mod output;
 mod reference;
 mod source;
 mod stored;
+mod table;
 mod transport;
 mod writing;
 

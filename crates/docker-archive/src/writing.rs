@@ -6,23 +6,27 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::OwnedMutexGuard;
-use transship_archive::docker_save::{
-    self, MANIFEST_NAME, REPOSITORIES_NAME, Repositories, SavedImage,
-};
-use transship_archive::{ArchiveOutput, Fate, Put, TarWriter};
+use transship_archive::docker_save::SavedImage;
+use transship_archive::{Base, Fate, TarWriter};
 use transship_core::{
-    Body, CONFIG_LIMIT, Cancel, Digest, Error, ErrorKind, Expect, FileRange, ImageName, Result,
-    Stored, WriteMode, WriteOptions, cancelled,
+    Body, CONFIG_LIMIT, Cancel, Descriptor, Digest, Error, ErrorKind, Expect, FileRange, ImageName,
+    MediaType, Observer, Result, Stored, WriteMode, WriteOptions, cancelled,
 };
 
-use crate::legacy::{self, LegacyLayer};
+use crate::existing::{Existing, Held};
+use crate::legacy;
+use crate::output::{Output, Shape};
 use crate::reference::Locator;
+use crate::table::{NewEntry, Table};
 
 /// An archive being written. Its methods block but for [`turn`](Self::turn) and [`known`](Self::known).
 #[derive(Debug)]
 pub(crate) struct Writing {
     /// The archive, without a choice among its images.
     pub(crate) place: Locator,
+    /// The images of the archive that is joined, as they were in the beginning.
+    pub(crate) existing: Option<Existing>,
+    observer: Observer,
     /// Whoever writes waits here for its turn, without a thread.
     turn: Arc<tokio::sync::Mutex<()>>,
     /// Locked as long as something is being written; empty when the archive is finished or abandoned.
@@ -37,32 +41,30 @@ pub(crate) struct Turn(#[expect(dead_code, reason = "held")] OwnedMutexGuard<()>
 
 #[derive(Debug)]
 struct OpenTar {
-    output: ArchiveOutput,
+    output: Output,
     tar: TarWriter,
     /// The legacy folders that are there.
     folders: HashSet<String>,
 }
 
-/// What is in the archive so far.
+/// What is in the archive so far: what was put, and what was found in the one that is joined.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
-    layers: HashMap<Digest, Put>,
-    /// In the order of their commits.
-    images: Vec<Recorded>,
-    by_id: HashMap<Digest, usize>,
-    by_name: HashMap<ImageName, usize>,
+    layers: HashMap<Digest, Held>,
+    images: HashMap<Digest, Recorded>,
+    /// What was committed, in order: images, and the names that they got.
+    commits: Vec<(Digest, Vec<ImageName>)>,
 }
 
-/// An image that was committed.
+/// An image that was written.
 #[derive(Clone, Debug)]
 pub(crate) struct Recorded {
-    pub(crate) id: Digest,
     pub(crate) config_size: u64,
     /// Its diff IDs.
     pub(crate) layers: Vec<Digest>,
-    names: Vec<ImageName>,
-    /// The ID of its highest legacy folder, if it has layers.
-    top: Option<String>,
+    entry: NewEntry,
+    /// Its position among those that were written.
+    at: usize,
 }
 
 /// An image to be recorded, checked already.
@@ -77,17 +79,29 @@ impl Writing {
     /// Begins an archive. Nothing shows.
     ///
     /// # Errors
-    /// See [`ArchiveOutput::begin`].
-    pub(crate) fn begin(place: Locator, how: &WriteOptions) -> Result<Self> {
+    /// See [`Output::begin`].
+    pub(crate) fn begin(place: Locator, how: &WriteOptions, cancel: &Cancel) -> Result<Self> {
         let mode = how.mode.unwrap_or(WriteMode::Create);
-        let output = ArchiveOutput::begin(Path::new(&place.path), mode, how.spool.as_ref())?;
-        let tar = TarWriter::new(&output);
+        let path = Path::new(&place.path);
+        let (output, tar) = Output::begin(path, mode, how.spool.as_ref(), cancel)?;
+        let existing = output.base().map(|base| Existing::of(&place, base, &how.observer));
+        let existing = existing.transpose()?;
         Ok(Self {
             place,
+            existing,
+            observer: how.observer.clone(),
             turn: Arc::default(),
             tar: Mutex::new(Some(OpenTar { output, tar, folders: HashSet::new() })),
             known: Mutex::default(),
         })
+    }
+
+    /// How entries are named.
+    pub(crate) fn shape(&self) -> Shape {
+        match &self.existing {
+            Some(existing) if existing.layout.is_some() => Shape::Layout,
+            _ => Shape::Saved,
+        }
     }
 
     /// Waits for the turn to write.
@@ -114,21 +128,60 @@ impl Writing {
         let body = body.expecting(expect)?;
         self.with_tar(turn, |open| {
             let expected = body.expected().digest.clone();
-            let chunks = body.chunks(cancel)?;
-            if expected.is_some_and(|digest| self.known().layer(&digest).is_some()) {
-                return chunks.finish();
+            if let Some(digest) = expected
+                && self.layer(&digest, cancel)?.is_some()
+            {
+                return body.chunks(cancel)?.finish();
             }
+            let chunks = body.chunks(cancel)?;
             let mut passed = None;
             let put = open.tar.put_stream(chunks, |stored| {
-                passed = Some(stored.clone());
-                let there = self.known().layer(&stored.digest).is_some();
-                Ok(if there { Fate::Rewind } else { Fate::Keep(layer_file(&stored.digest)) })
+                let there = self.layer(&stored.digest, cancel)?.is_some();
+                let wanted = self.shape().layer(&stored.digest);
+                let file = if there { wanted } else { self.free_name(&wanted)? };
+                passed = Some((stored.clone(), file.clone()));
+                Ok(if there { Fate::Rewind } else { Fate::Keep(file) })
             })?;
+            let (stored, file) = passed.ok_or_else(cancelled)?;
             if let Some(put) = put {
-                self.known().layers.insert(put.stored.digest.clone(), put);
+                let layer = MediaType::ImageLayer;
+                let served = Descriptor::new(layer, stored.digest.clone(), stored.size);
+                let held = Held { stored: stored.clone(), served, file, offset: Some(put.offset) };
+                self.known().layers.insert(stored.digest.clone(), held);
             }
-            passed.ok_or_else(cancelled)
+            Ok(stored)
         })
+    }
+
+    /// A layer by its diff ID: put, or true in the archive that is joined.
+    ///
+    /// # Errors
+    /// `Cancelled`, I/O errors.
+    pub(crate) fn layer(&self, diff_id: &Digest, cancel: &Cancel) -> Result<Option<Stored>> {
+        if let Some(known) = self.known().layer(diff_id) {
+            return Ok(Some(known.stored.clone()));
+        }
+        let Some(existing) = &self.existing else { return Ok(None) };
+        let Some(held) = existing.find_layer(diff_id, cancel)? else { return Ok(None) };
+        let stored = held.stored.clone();
+        self.known().layers.insert(diff_id.clone(), held);
+        Ok(Some(stored))
+    }
+
+    /// A name that no entry has yet: the one that is wanted, or else another.
+    fn free_name(&self, wanted: &str) -> Result<String> {
+        let Some(existing) = self.existing.as_ref().filter(|e| e.contains(wanted)) else {
+            return Ok(wanted.to_owned());
+        };
+        if self.shape() == Shape::Layout {
+            let message = format!("{wanted} is in the archive, and is not what its name says");
+            return Err(Error::new(ErrorKind::Corrupt, message)
+                .hint("copy its images and the new ones to another archive"));
+        }
+        let (stem, suffix) = wanted.rsplit_once('.').unwrap_or((wanted, ""));
+        let mut others = (1_u32..).map(|n| format!("{stem}-{n}.{suffix}"));
+        let free = others.find(|name| !existing.contains(name));
+        Ok(free.unwrap_or_else(|| wanted.to_owned()))
     }
 
     /// Reads back a small blob that was put as a layer, because nobody said what it is.
@@ -136,83 +189,195 @@ impl Writing {
     /// # Errors
     /// `NotFound` naming it, `LimitExceeded`, I/O errors.
     pub(crate) fn read_back(&self, digest: &Digest, turn: &Turn) -> Result<Bytes> {
-        let Some(put) = self.known().layers.get(digest).cloned() else {
+        let put =
+            self.known().layers.get(digest).and_then(|held| Some((held.offset?, held.stored.size)));
+        let Some((offset, size)) = put else {
             let message = format!("the config {digest} was not put");
             return Err(Error::new(ErrorKind::NotFound, message));
         };
-        if put.stored.size > CONFIG_LIMIT {
-            let size = put.stored.size;
+        if size > CONFIG_LIMIT {
             let message = format!("the config {digest} has {size} bytes, more than {CONFIG_LIMIT}");
             return Err(Error::new(ErrorKind::LimitExceeded, message));
         }
-        let range = self.with_tar(turn, |open| open.tar.range(put.offset, put.stored.size))?;
+        let range = self.with_tar(turn, |open| open.tar.range(offset, size))?;
         whole(&range)
     }
 
     /// Gives more names to an image that is there. They move here from others. Gives its position.
-    pub(crate) fn add_names(&self, id: &Digest, names: &[ImageName]) -> Option<usize> {
+    pub(crate) fn add_names(&self, id: &Digest, names: &[ImageName]) -> usize {
+        let before = self.existing.as_ref().map_or(0, |existing| existing.entries.len());
+        let there = self.existing.as_ref().and_then(|existing| existing.position(id));
         let mut known = self.known();
-        let at = known.by_id.get(id).copied()?;
-        known.name(at, names);
-        Some(at)
+        known.commits.push((id.clone(), names.to_vec()));
+        there.unwrap_or_else(|| before + known.images.get(id).map_or(0, |image| image.at))
     }
 
-    /// Writes an image's config and legacy folders, and records it under names. They move here from earlier images.
-    /// An image that is there gets the names in addition. Gives its position.
+    /// Writes an image's config, and what older tools or a layout in the same tar need; records it under names. They move
+    /// here from earlier images. Gives its position.
     ///
     /// # Errors
     /// `Corrupt` for a config that is no JSON object, I/O errors. The archive is as before.
     pub(crate) fn record(
         &self,
         image: NewImage,
+        manifest: &transship_core::Manifest,
         names: &[ImageName],
         turn: &Turn,
     ) -> Result<usize> {
-        if let Some(at) = self.add_names(&image.id, names) {
-            return Ok(at);
-        }
-        let folders =
-            legacy::legacy_layers(&crate::config::fields(&image.config)?, &image.id, &image.layers);
+        let fields = crate::config::fields(&image.config)?;
+        let folders = match self.shape() {
+            Shape::Saved => legacy::legacy_layers(&fields, &image.id, &image.layers),
+            Shape::Layout => Vec::new(),
+        };
+        let config = self.config_name(&image)?;
+        let layers = self.layer_files(&image.layers)?;
         self.with_tar(turn, |open| {
             let start = open.tar.position();
-            open.put_image(&image, &folders).inspect_err(|_| open.tar.rewind(start))?;
+            let put = self.put_image(open, &image, &config, &folders, manifest);
+            put.inspect_err(|_| open.tar.rewind(start))?;
             open.folders.extend(folders.iter().map(|folder| folder.id.clone()));
             Ok(())
         })?;
+        let saved = SavedImage::new(config, layers);
+        let top = folders.last().map(|folder| folder.id.clone());
+        let manifest = Some(manifest.descriptor().clone());
+        let entry = NewEntry { id: image.id.clone(), saved, top, manifest };
+        let config_size = image.config.len() as u64;
         let mut known = self.known();
         let at = known.images.len();
-        known.by_id.insert(image.id.clone(), at);
-        known.images.push(Recorded {
-            id: image.id,
-            config_size: image.config.len() as u64,
-            layers: image.layers,
-            names: Vec::new(),
-            top: folders.last().map(|folder| folder.id.clone()),
+        let recorded = Recorded { config_size, layers: image.layers, entry, at };
+        known.images.insert(image.id.clone(), recorded);
+        drop(known);
+        Ok(self.add_names(&image.id, names))
+    }
+
+    fn put_image(
+        &self,
+        open: &mut OpenTar,
+        image: &NewImage,
+        config: &str,
+        folders: &[legacy::LegacyLayer],
+        manifest: &transship_core::Manifest,
+    ) -> Result<()> {
+        let there = |name: &str| self.existing.as_ref().is_some_and(|e| e.contains(name));
+        if !there(config) {
+            open.tar.put_bytes(config, &image.config)?;
+        }
+        if self.shape() == Shape::Layout {
+            let name = transship_archive::layout::blob_path(&manifest.descriptor().digest);
+            if !there(&name) {
+                open.tar.put_bytes(&name, manifest.bytes())?;
+            }
+        }
+        let new = |id: &String| !open.folders.contains(id) && !there(&format!("{id}/json"));
+        for folder in folders.iter().filter(|folder| new(&folder.id)) {
+            let id = &folder.id;
+            let file = self.known().layers.get(&folder.layer).map(|held| held.file.clone());
+            let target = format!("../{}", file.unwrap_or_else(|| layer_file(&folder.layer)));
+            open.tar.put_bytes(&format!("{id}/VERSION"), legacy::VERSION)?;
+            open.tar.put_bytes(&format!("{id}/json"), &folder.json)?;
+            open.tar.put_symlink(&format!("{id}/layer.tar"), &target)?;
+        }
+        Ok(())
+    }
+
+    /// The entry for a config: one that has these bytes already, or a new one.
+    fn config_name(&self, image: &NewImage) -> Result<String> {
+        let wanted = self.shape().config(&image.id);
+        let there = self.existing.as_ref().filter(|existing| existing.contains(&wanted));
+        let same = there.and_then(|existing| {
+            existing.base.index().document(&wanted, CONFIG_LIMIT, "config").ok()
         });
-        known.name(at, names);
-        Ok(at)
+        if same.is_some_and(|bytes| bytes == image.config) {
+            return Ok(wanted);
+        }
+        self.free_name(&wanted)
+    }
+
+    fn layer_files(&self, layers: &[Digest]) -> Result<Vec<String>> {
+        let known = self.known();
+        let file = |diff_id: &Digest| known.layers.get(diff_id).map(|held| held.file.clone());
+        layers.iter().map(|diff_id| file(diff_id).ok_or_else(cancelled)).collect()
     }
 
     /// Writes the documents and puts the archive in place.
     ///
     /// # Errors
-    /// See [`ArchiveOutput::publish`]; `Cancelled` when it was abandoned. What was there is then as before.
+    /// See [`Output::publish`]; `Cancelled` when it was abandoned. What was there is then as before.
     pub(crate) fn finish(&self, cancel: &Cancel) -> Result<()> {
         // Kept to the end, so that a drop waits for it.
         let mut tar = self.lock()?;
-        let mut open = tar.take().ok_or_else(cancelled)?;
+        let open = tar.take().ok_or_else(cancelled)?;
         cancel.check()?;
+        let mut documents = |base: Option<&Arc<Base>>, tar: &mut TarWriter| {
+            let ours = self.existing.as_ref();
+            if base.map(Arc::as_ptr) == ours.map(|ours| Arc::as_ptr(&ours.base)) {
+                return self.put_documents(Table::of(ours)?, tar);
+            }
+            let other = base.map(|base| Existing::of(&self.place, base, &self.observer));
+            let other = other.transpose()?;
+            self.make_sure(tar, other.as_ref(), cancel)?;
+            self.put_documents(Table::of(other.as_ref())?, tar)
+        };
+        open.output.publish(open.tar, &mut documents, cancel)
+    }
+
+    fn put_documents(&self, mut table: Table, tar: &mut TarWriter) -> Result<()> {
         let known = self.known();
-        let manifest = docker_save::manifest_bytes(&known.saved());
-        if manifest.len() as u64 > docker_save::MANIFEST_LIMIT {
-            return Err(too_large(manifest.len()));
+        for (id, names) in &known.commits {
+            if let Some(recorded) = known.images.get(id) {
+                table.add(&recorded.entry, names);
+            } else if let Some(existing) = &self.existing
+                && let Some(entry) = existing.as_new(id)
+            {
+                table.add(&entry, names);
+            }
         }
-        open.tar.put_bytes(MANIFEST_NAME, &manifest)?;
-        let repositories = docker_save::repositories_bytes(&known.repositories());
-        open.tar.put_bytes(REPOSITORIES_NAME, &repositories)?;
         drop(known);
-        open.tar.finish()?;
-        open.output.publish(cancel)
+        table.documents()?.iter().try_for_each(|(name, bytes)| tar.put_bytes(name, bytes))
+    }
+
+    /// Makes sure of what our images need in an archive that is not the one that it was found in.
+    fn make_sure(
+        &self,
+        tar: &mut TarWriter,
+        other: Option<&Existing>,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        let shape = |of: Option<&Existing>| of.is_some_and(|of| of.layout.is_some());
+        if shape(other) && !shape(self.existing.as_ref()) {
+            return Err(replaced("has another form"));
+        }
+        let known = self.known();
+        let mut files: Vec<(&str, Expect)> = Vec::new();
+        for (id, _) in &known.commits {
+            let Some(image) = known.images.get(id) else {
+                if other.and_then(|other| other.position(id)).is_none() {
+                    return Err(replaced("does not have an image that was there"));
+                }
+                continue;
+            };
+            files.push((&image.entry.saved.config, Expect::digest(id.clone())));
+            let layers = image.layers.iter().filter_map(|layer| known.layers.get(layer));
+            files.extend(layers.map(|held| (&*held.file, Expect::from(&held.served))));
+        }
+        let mut done = HashSet::new();
+        for (name, expect) in files.into_iter().filter(|(name, _)| done.insert(*name)) {
+            let there = other.filter(|other| other.contains(name));
+            let from = match (there, &self.existing) {
+                (Some(other), _) => other.base.index().get(name)?,
+                (None, Some(ours)) if ours.contains(name) => ours.base.index().get(name)?,
+                _ => continue,
+            };
+            let chunks = Body::from_file(from).expecting(&expect)?.chunks(cancel)?;
+            if there.is_some() {
+                chunks.finish().map_err(|e| replaced("has another file of a name").caused_by(e))?;
+            } else {
+                // It was in the archive that we joined first, and that one has gone.
+                tar.put_stream_as(name, chunks)?;
+            }
+        }
+        Ok(())
     }
 
     /// Waits for the last step, then removes what was staged. After [`finish`](Self::finish) there is nothing to do.
@@ -231,79 +396,29 @@ impl Writing {
     }
 }
 
-impl OpenTar {
-    fn put_image(&mut self, image: &NewImage, folders: &[LegacyLayer]) -> Result<()> {
-        self.tar.put_bytes(&config_file(&image.id), &image.config)?;
-        for folder in folders.iter().filter(|folder| !self.folders.contains(&folder.id)) {
-            let id = &folder.id;
-            let target = format!("../{}", layer_file(&folder.layer));
-            self.tar.put_bytes(&format!("{id}/VERSION"), legacy::VERSION)?;
-            self.tar.put_bytes(&format!("{id}/json"), &folder.json)?;
-            self.tar.put_symlink(&format!("{id}/layer.tar"), &target)?;
-        }
-        Ok(())
-    }
-}
-
 impl Known {
     /// A layer, by its diff ID.
-    pub(crate) fn layer(&self, digest: &Digest) -> Option<&Stored> {
-        self.layers.get(digest).map(|put| &put.stored)
+    pub(crate) fn layer(&self, digest: &Digest) -> Option<&Held> {
+        self.layers.get(digest)
     }
 
-    /// An image, by its ID.
+    /// An image that was written, by its ID.
     pub(crate) fn image(&self, id: &Digest) -> Option<&Recorded> {
-        self.by_id.get(id).map(|at| &self.images[*at])
-    }
-
-    fn name(&mut self, at: usize, names: &[ImageName]) {
-        for name in names {
-            match self.by_name.insert(name.clone(), at) {
-                Some(before) if before == at => continue,
-                Some(before) => self.images[before].names.retain(|other| other != name),
-                None => {}
-            }
-            self.images[at].names.push(name.clone());
-        }
-    }
-
-    fn saved(&self) -> Vec<SavedImage> {
-        let saved = |image: &Recorded| {
-            let layers = image.layers.iter().map(layer_file).collect();
-            SavedImage::new(config_file(&image.id), layers)
-                .named(image.names.iter().map(ToString::to_string).collect())
-        };
-        self.images.iter().map(saved).collect()
-    }
-
-    fn repositories(&self) -> Repositories {
-        let mut all = Repositories::new();
-        for image in &self.images {
-            let Some(top) = &image.top else { continue };
-            // Names have tags, and a tag has no colon.
-            for (repository, tag) in
-                image.names.iter().filter_map(|name| name.as_str().rsplit_once(':'))
-            {
-                let tags = all.entry(repository.to_owned()).or_default();
-                tags.insert(tag.to_owned(), top.clone());
-            }
-        }
-        all
+        self.images.get(id)
     }
 }
 
-fn too_large(len: usize) -> Error {
-    let limit = docker_save::MANIFEST_LIMIT;
-    let message = format!("its {MANIFEST_NAME} would have {len} bytes, more than {limit}");
-    Error::new(ErrorKind::LimitExceeded, message).hint("write fewer images to one archive")
+fn replaced(how: &str) -> Error {
+    let message = format!("the archive was replaced meanwhile, by one that {how}");
+    Error::new(ErrorKind::Unavailable, message).hint("copy again")
 }
 
-fn config_file(id: &Digest) -> String {
+pub(crate) fn config_file(id: &Digest) -> String {
     format!("{}.json", id.digest())
 }
 
 /// Longer digests are cut, so that the name fits in a plain header.
-fn layer_file(diff_id: &Digest) -> String {
+pub(crate) fn layer_file(diff_id: &Digest) -> String {
     match diff_id.digest() {
         hex if hex.len() == 64 => format!("{hex}.tar"),
         hex => format!("{}-{:.64}.tar", diff_id.algorithm(), hex),

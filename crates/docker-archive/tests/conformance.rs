@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use transship_conformance::{
-    Append, Artifacts, Claims, Deletion, Fixture, Indexes, Layers, Manifests, Names, Place,
-    Referrers, Signatures, Writers,
+    Artifacts, Claims, Deletion, Fixture, Indexes, Layers, Manifests, Names, Place, Referrers,
+    Signatures,
 };
 use transship_core::Transport;
 use transship_docker_archive::DockerArchive;
@@ -31,8 +31,6 @@ impl Fixture for Archives {
             artifacts: Artifacts::Refused,
             referrers: Referrers::Refused,
             signatures: Signatures::None,
-            append: Append::Refused,
-            writers: Writers::One,
             deletion: Deletion::None,
             ..Claims::default()
         }

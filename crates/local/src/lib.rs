@@ -10,6 +10,7 @@
 //! | write a folder that shows at once, whole | [`StagedFolder`], [`settle`] |
 //! | write or re-check a blob | [`write_body`], [`FileSink`], [`true_blob`] |
 //! | keep other processes out | [`Lock`] |
+//! | copy a part of a file, and see whether a file has changed | [`copy_range`], [`FileStamp`] |
 //! | read a document of bounded size | [`read_document`], [`parse_json`] |
 //! | park bytes that come from a pipe | [`spool_file`] |
 //! | read and write a path in a reference | [`cut_path`], [`PathText`] |
@@ -36,8 +37,15 @@
 //!    its commit. Whoever deletes blobs takes it exclusively, so that nobody's blob goes before its manifest shows.
 //! 3. Whoever needs both takes the content lock first.
 //! 4. Readers take none: `index.json` is replaced by rename, blobs never change.
+//!
+//! # The lock on an archive
+//!
+//! Whoever puts a new archive in the place of another that it was made from holds an exclusive lock on the old file, from
+//! before its last look at it to after the rename; if that is not the file there any more, it starts over. Readers take
+//! none, and keep what they have opened.
 
 mod blob;
+mod copy;
 mod folder;
 mod json;
 mod lock;
@@ -47,11 +55,13 @@ mod spool;
 mod staged;
 mod staged_folder;
 mod stale;
+mod stamp;
 mod swap;
 mod sys;
 mod target;
 
 pub use blob::{sync_file, true_blob, write_body};
+pub use copy::copy_range;
 pub use folder::Folder;
 pub use json::{parse_json, read_bounded, read_document};
 pub use lock::Lock;
@@ -61,5 +71,6 @@ pub use spool::spool_file;
 pub use staged::{Publish, StagedFile, sync_folder};
 pub use staged_folder::StagedFolder;
 pub use stale::{clean_stale, is_ours};
+pub use stamp::FileStamp;
 pub use swap::settle;
 pub use target::{Target, folder_of, open_regular};

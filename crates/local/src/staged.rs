@@ -110,6 +110,23 @@ impl StagedFile {
         sync_folder(&folder_of(&target))
     }
 
+    /// Makes it durable and shows it at the target, unless something is there: then it is given back.
+    ///
+    /// # Errors
+    /// I/O errors.
+    pub fn publish_new(self) -> Result<Option<Self>> {
+        let failed = |e| Error::io("writing", &self.target, e);
+        self.file.sync_all().map_err(failed)?;
+        match sys::rename_new(&self.path, &self.target) {
+            Ok(()) => {}
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(Some(self)),
+            Err(e) => return Err(failed(e)),
+        }
+        let folder = folder_of(&self.target);
+        self.published();
+        sync_folder(&folder).map(|()| None)
+    }
+
     /// Makes its content durable and gives it a name, replacing what has that name. The name is durable only after
     /// [`sync_folder`], so that many files can share one.
     ///

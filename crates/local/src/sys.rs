@@ -167,6 +167,56 @@ pub(crate) fn begin_write_back(file: &File, offset: u64, len: u64) {
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) fn begin_write_back(_: &File, _: u64, _: u64) {}
 
+/// Lets the system copy a range, at most `len` bytes. Gives how many it copied; 0 at the end of the file.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn copy_within_system(
+    from: &File,
+    mut from_at: u64,
+    to: &File,
+    mut to_at: u64,
+    len: u64,
+) -> io::Result<u64> {
+    let len = usize::try_from(len).unwrap_or(usize::MAX);
+    let n = rustix::fs::copy_file_range(from, Some(&mut from_at), to, Some(&mut to_at), len)?;
+    Ok(n as u64)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn copy_within_system(_: &File, _: u64, _: &File, _: u64, _: u64) -> io::Result<u64> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Whether the system does not copy between these two files, where writing by hand may work.
+#[cfg(unix)]
+pub(crate) fn copies_not(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let errnos = [Errno::XDEV, Errno::BADF, Errno::PERM, Errno::IO];
+    unsupported(error) || errnos.iter().any(|e| error.raw_os_error() == Some(e.raw_os_error()))
+}
+
+#[cfg(not(unix))]
+pub(crate) fn copies_not(error: &io::Error) -> bool {
+    unsupported(error)
+}
+
+#[cfg(unix)]
+pub(crate) fn write_all_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, bytes, at)
+}
+
+#[cfg(windows)]
+pub(crate) fn write_all_at(file: &File, mut bytes: &[u8], mut at: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let n = std::os::windows::fs::FileExt::seek_write(file, bytes, at)?;
+        if n == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        bytes = &bytes[n..];
+        at += n as u64;
+    }
+    Ok(())
+}
+
 /// Takes room for a range, without making the file longer.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn reserve(file: &File, offset: u64, len: u64) {

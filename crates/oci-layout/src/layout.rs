@@ -42,6 +42,19 @@ impl Layout {
         Self { storage, index: LayoutIndex::new() }
     }
 
+    /// `index.json` as it was.
+    pub(crate) fn index(&self) -> &LayoutIndex {
+        &self.index
+    }
+
+    /// Whether a blob is here; its bytes are not looked at.
+    ///
+    /// # Errors
+    /// I/O errors.
+    pub(crate) fn holds(&self, digest: &transship_core::Digest) -> Result<bool> {
+        Ok(self.storage.blob(digest)?.is_some())
+    }
+
     /// The entries of `index.json`.
     pub(crate) fn entries(&self) -> &[Descriptor] {
         self.index.entries()

@@ -106,7 +106,7 @@ impl OciArchive {
             let archive = ArchiveFile::open(&path, &how, cancel)?;
             let index = TarIndex::read(&archive, cancel)?;
             let of_docker = index.contains(MANIFEST_NAME);
-            opened(Box::new(TarStorage::new(index))).map_err(|e| match e.kind() {
+            opened(Box::new(TarStorage::new(Arc::new(index)))).map_err(|e| match e.kind() {
                 ErrorKind::NotFound if of_docker => {
                     e.hint("it is an archive of docker save: docker-archive: reads it")
                 }

@@ -4,8 +4,7 @@
 use std::sync::Arc;
 
 use transship_conformance::{
-    Abandoned, Append, Claims, Deletion, Fixture, Nameless, Names, Place, Signatures, Taken,
-    Untagged, Writers,
+    Abandoned, Claims, Deletion, Fixture, Nameless, Names, Place, Signatures, Taken, Untagged,
 };
 use transship_core::Transport;
 use transship_oci_layout::{OciArchive, OciLayout};
@@ -53,7 +52,7 @@ impl Fixture for Archives {
     }
 
     fn claims(&self) -> Claims {
-        Claims { append: Append::Refused, writers: Writers::One, ..layouts() }
+        layouts()
     }
 }
 

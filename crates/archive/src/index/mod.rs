@@ -48,6 +48,10 @@ pub struct Entry {
     pub kind: EntryKind,
     /// Where its header is, in bytes.
     pub header: u64,
+    /// Where all that belongs to it begins: its header, or the extension headers before that.
+    pub start: u64,
+    /// Where it ends, with its padding.
+    pub end: u64,
 }
 
 /// What an entry is.
@@ -129,6 +133,38 @@ impl TarIndex {
         self.end.at
     }
 
+    /// The names of the entries that a name leads through, the file last: what has to stay for it to be readable.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn chain(&self, name: &str) -> Result<Vec<Arc<str>>> {
+        let mut passed = Vec::new();
+        let last = resolve::resolve_through(self, name, &mut passed)?;
+        passed.push(Arc::clone(&last.name));
+        Ok(passed)
+    }
+
+    /// What remains of the tar without some entries, in order: the parts of the file, as position and length, without the
+    /// end mark. Entries of one name go together.
+    pub fn without(&self, goes: &dyn Fn(&Entry) -> bool) -> Vec<(u64, u64)> {
+        let (mut parts, mut from) = (Vec::new(), 0);
+        for entry in self.entries.iter().filter(|entry| goes(entry)) {
+            if entry.start > from {
+                parts.push((from, entry.start - from));
+            }
+            from = entry.end;
+        }
+        if self.end.at > from {
+            parts.push((from, self.end.at - from));
+        }
+        parts
+    }
+
+    /// All of the tar.
+    pub fn file(&self) -> &FileRange {
+        &self.file
+    }
+
     fn range(&self, offset: u64, size: u64) -> FileRange {
         self.file.part(offset, size)
     }
@@ -193,6 +229,8 @@ struct Limits {
 struct Reading<'a> {
     index: TarIndex,
     names: usize,
+    /// Where the last entry ended, with its padding.
+    end: u64,
     limits: Limits,
     cancel: &'a Cancel,
 }
@@ -202,13 +240,15 @@ impl<'a> Reading<'a> {
         let end = End { at: 0, marked: false };
         let index = TarIndex { file, entries: Vec::new(), by_name: HashMap::new(), end };
         let limits = Limits { entries: ENTRY_LIMIT, names: NAMES_LIMIT };
-        Self { index, names: 0, limits, cancel }
+        Self { index, names: 0, end: 0, limits, cancel }
     }
 
     fn take(&mut self, member: &Member) -> Result<()> {
         let shown = || {
             format!("entry {:?} at offset {}", String::from_utf8_lossy(&member.name), member.header)
         };
+        let start = self.end;
+        self.end = member.offset + member.size.next_multiple_of(BLOCK);
         self.names += member.name.len() + member.link.len();
         let Limits { entries, names } = self.limits;
         if self.index.entries.len() >= entries || self.names > names {
@@ -223,7 +263,8 @@ impl<'a> Reading<'a> {
         let Some(name) = clean(&member.name).map_err(|e| e.context(shown()))? else {
             return Ok(());
         };
-        let entry = Entry { name: name.into(), kind: kind_of(member), header: member.header };
+        let kind = kind_of(member);
+        let entry = Entry { name: name.into(), kind, header: member.header, start, end: self.end };
         let at = self.index.entries.len();
         match self.index.by_name.entry(Arc::clone(&entry.name)) {
             hash_map::Entry::Vacant(free) => {

@@ -1,5 +1,7 @@
 //! Follows links inside an archive, and never out of it.
 
+use std::sync::Arc;
+
 use transship_core::{Error, ErrorKind, Result};
 
 use super::{Entry, EntryKind, Shown, TarIndex, clean};
@@ -12,7 +14,17 @@ const LINK_LIMIT: usize = 40;
 /// # Errors
 /// See [`TarIndex::get`].
 pub(super) fn resolve<'a>(index: &'a TarIndex, name: &str) -> Result<&'a Entry> {
-    let mut walk = Walk { index, asked: name, here: String::new(), ahead: Vec::new(), links: 0 };
+    resolve_through(index, name, &mut Vec::new())
+}
+
+/// As [`resolve`], noting the names of the links on the way.
+pub(super) fn resolve_through<'a>(
+    index: &'a TarIndex,
+    name: &str,
+    passed: &mut Vec<Arc<str>>,
+) -> Result<&'a Entry> {
+    let (here, ahead) = (String::new(), Vec::new());
+    let mut walk = Walk { index, asked: name, here, ahead, links: 0, passed };
     walk.go_on(name, None)?;
     walk.run()
 }
@@ -25,6 +37,7 @@ struct Walk<'a, 'n> {
     /// The parts still to go, the next one last.
     ahead: Vec<String>,
     links: usize,
+    passed: &'n mut Vec<Arc<str>>,
 }
 
 impl<'a> Walk<'a, '_> {
@@ -84,6 +97,7 @@ impl<'a> Walk<'a, '_> {
         }
         if let Some(link) = link {
             self.links += 1;
+            self.passed.push(Arc::clone(&link.name));
             if self.links > LINK_LIMIT {
                 return Err(Error::new(
                     ErrorKind::Corrupt,
@@ -104,6 +118,7 @@ impl<'a> Walk<'a, '_> {
         let (mut link, mut target) = (from, target.to_owned());
         loop {
             self.links += 1;
+            self.passed.push(Arc::clone(&link.name));
             let name =
                 clean(target.as_bytes()).map_err(|_| self.leads_outside())?.unwrap_or_default();
             let Some(entry) = self.index.at_name(&name) else {

@@ -1,5 +1,7 @@
 //! A layout in a tar, read at random through an index of it.
 
+use std::sync::Arc;
+
 use transship_archive::TarIndex;
 use transship_archive::layout::blob_path;
 use transship_core::{Digest, Error, ErrorKind, FileRange, Result};
@@ -8,10 +10,10 @@ use super::Storage;
 
 /// A layout in a tar.
 #[derive(Debug)]
-pub(crate) struct TarStorage(TarIndex);
+pub(crate) struct TarStorage(Arc<TarIndex>);
 
 impl TarStorage {
-    pub(crate) fn new(index: TarIndex) -> Self {
+    pub(crate) fn new(index: Arc<TarIndex>) -> Self {
         Self(index)
     }
 

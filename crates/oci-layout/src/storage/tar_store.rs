@@ -1,65 +1,95 @@
 //! A layout in a tar, being written: blobs as they come, then the documents.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use transship_archive::docker_save::MANIFEST_NAME;
-use transship_archive::layout::{
-    BLOBS, INDEX_FILE, LAYOUT_BYTES, LAYOUT_FILE, LayoutIndex, blob_path,
-};
-use transship_archive::{ArchiveOutput, Fate, TarWriter};
+use transship_archive::docker_save::{MANIFEST_LIMIT as DOCKER_LIMIT, MANIFEST_NAME};
+use transship_archive::layout::{BLOBS, INDEX_FILE, LAYOUT_BYTES, LAYOUT_FILE, blob_path};
+use transship_archive::{ArchiveOutput, Base, Fate, Joining, TarWriter};
 use transship_core::{
-    Body, Cancel, Digest, DigestAlgorithm, Error, ErrorKind, Expect, FileRange, Observer, Result,
-    Stored, WriteMode, WriteOptions,
+    Body, Cancel, Descriptor, Digest, DigestAlgorithm, Document, Error, ErrorKind, Expect,
+    FileRange, MANIFEST_LIMIT, Manifest, Observer, Result, ResultExt, Stored, WriteMode,
+    WriteOptions, parse_digest,
 };
 
-use super::Store;
-use crate::write::{NewImage, enter_all, manifest_json};
+use super::{Store, TarStorage};
+use crate::layout::Layout;
+use crate::write::docker::{self, Images, Loadable};
+use crate::write::{NewImage, enter_all};
+
+/// What is written anew when an archive is joined.
+const DOCUMENTS: &[&str] = &[INDEX_FILE, MANIFEST_NAME];
 
 /// A layout in a tar, being written.
 #[derive(Debug)]
 pub(crate) struct TarStore {
     docker_manifest: bool,
     observer: Observer,
+    /// The archive that is joined, as it was in the beginning.
+    base: Option<Arc<Base>>,
     /// `None` when it is published or closed.
     output: Mutex<Option<Output>>,
     /// Where the blobs are: offset and size. Looked at while a blob is being written, too.
     put: Mutex<BTreeMap<String, (u64, u64)>>,
+    /// Blobs of the base that were found true.
+    found: Mutex<BTreeMap<String, u64>>,
 }
 
 #[derive(Debug)]
 struct Output {
-    archive: ArchiveOutput,
+    way: Way,
     tar: TarWriter,
     folders: Vec<DigestAlgorithm>,
+}
+
+#[derive(Debug)]
+enum Way {
+    New(ArchiveOutput),
+    Joined(Box<Joining>),
 }
 
 impl TarStore {
     /// Begins the tar; nothing shows.
     ///
     /// # Errors
-    /// `AlreadyExists`, `Unsupported` for [`WriteMode::Append`], I/O errors.
+    /// `AlreadyExists`, `Unsupported` for what cannot be joined, I/O errors.
     pub(crate) fn open(
         path: &Path,
         docker_manifest: bool,
         mode: WriteMode,
         how: &WriteOptions,
+        cancel: &Cancel,
     ) -> Result<Self> {
-        let archive = ArchiveOutput::begin(path, mode, how.spool.as_ref())?;
-        let tar = TarWriter::new(&archive);
-        let output = Output { archive, tar, folders: Vec::new() };
-        let observer = how.observer.clone();
+        let (way, tar, base) = if mode == WriteMode::Append {
+            let (joining, tar) = Joining::begin(path, DOCUMENTS, cancel)?;
+            let base = joining.base().cloned();
+            if let Some(base) = &base {
+                layout_of(base)?;
+            }
+            (Way::Joined(Box::new(joining)), tar, base)
+        } else {
+            let archive = ArchiveOutput::begin(path, mode, how.spool.as_ref())?;
+            let tar = TarWriter::new(&archive);
+            (Way::New(archive), tar, None)
+        };
+        let output = Output { way, tar, folders: Vec::new() };
         Ok(Self {
             docker_manifest,
-            observer,
+            observer: how.observer.clone(),
+            base,
             output: Mutex::new(Some(output)),
             put: Mutex::default(),
+            found: Mutex::default(),
         })
     }
 
     fn put(&self) -> MutexGuard<'_, BTreeMap<String, (u64, u64)>> {
         self.put.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn found(&self) -> MutexGuard<'_, BTreeMap<String, u64>> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn with_output<T>(&self, work: impl FnOnce(&mut Output) -> Result<T>) -> Result<T> {
@@ -69,16 +99,154 @@ impl TarStore {
             None => Err(finished()),
         }
     }
+
+    /// The size of a blob that is known: put, or found true before.
+    fn known(&self, digest: &Digest) -> Option<u64> {
+        let put = self.put().get(digest.as_ref()).map(|(_, size)| *size);
+        put.or_else(|| self.found().get(digest.as_ref()).copied())
+    }
+
+    /// Whether a blob is put, or true in the base.
+    fn is_here(&self, digest: &Digest, cancel: &Cancel) -> Result<bool> {
+        if self.known(digest).is_some() {
+            return Ok(true);
+        }
+        let Some(base) = &self.base else { return Ok(false) };
+        let Some(stored) = true_blob(base, &Expect::digest(digest.clone()), cancel)? else {
+            return Ok(false);
+        };
+        self.found().insert(digest.to_string(), stored.size);
+        Ok(true)
+    }
+
+    /// Puts a blob, unless it turns out to be here. Gives where its bytes are if it was not.
+    fn put_new(
+        &self,
+        output: &mut Output,
+        body: Body,
+        cancel: &Cancel,
+    ) -> Result<(Stored, Option<u64>)> {
+        let digest = body.expected().digest.clone();
+        let algorithm = digest.as_ref().map_or(DigestAlgorithm::Sha256, |d| d.algorithm().clone());
+        let chunks = body.chunks(cancel)?;
+        output.put_folders(&algorithm, self.base.as_deref())?;
+        if let Some(digest) = digest {
+            let put = output.tar.put_stream_as(&blob_path(&digest), chunks)?;
+            return Ok((put.stored, Some(put.offset)));
+        }
+        let mut passed = None;
+        let put = output.tar.put_stream(chunks, |stored| {
+            passed = Some(stored.clone());
+            Ok(if self.is_here(&stored.digest, cancel)? {
+                Fate::Rewind
+            } else {
+                Fate::Keep(blob_path(&stored.digest))
+            })
+        })?;
+        Ok((passed.ok_or_else(finished)?, put.map(|put| put.offset)))
+    }
+
+    /// What docker can load of the new images, by their digest.
+    fn loadable(&self, images: &[NewImage]) -> Result<HashMap<String, Option<Loadable>>> {
+        let document = |of: &Descriptor| self.document(of);
+        let holds = |digest: &Digest| Ok(self.read(digest)?.is_some());
+        let seen = docker::Seen { document: &document, holds: &holds };
+        let mut all = HashMap::new();
+        for image in images {
+            let loadable = Loadable::of(&seen, &image.entry)?;
+            let loadable = loadable.map(|all| all.preferring(image.platform.as_ref()));
+            all.insert(image.entry.digest.to_string(), loadable);
+        }
+        docker::warn_of_zstd(all.values().flatten(), &self.observer);
+        Ok(all)
+    }
+
+    /// A manifest that is there and is one.
+    fn document(&self, of: &Descriptor) -> Result<Option<Document>> {
+        let Some(range) = self.read(&of.digest)?.filter(|range| range.len() <= MANIFEST_LIMIT)
+        else {
+            return Ok(None);
+        };
+        let mut bytes = vec![0; usize::try_from(range.len()).unwrap_or(0)];
+        range.read_at(0, &mut bytes)?;
+        // Content of other types is nothing that docker takes.
+        Ok(Manifest::verified(of, bytes).and_then(|manifest| manifest.document()).ok())
+    }
+
+    /// Writes the documents of an archive with these images, beside those of a base.
+    fn put_documents(
+        &self,
+        tar: &mut TarWriter,
+        base: Option<&Arc<Base>>,
+        images: &[NewImage],
+        ours: &HashMap<String, Option<Loadable>>,
+    ) -> Result<()> {
+        let layout = base.map(layout_of).transpose()?;
+        let old = layout.as_ref().map(|layout| layout.index().clone()).unwrap_or_default();
+        let mut index = old.clone();
+        let is_referrer = |entry: &Descriptor| match &layout {
+            Some(layout) => Ok(layout.subject(entry)?.is_some()),
+            None => Ok(false),
+        };
+        enter_all(&mut index, images, &is_referrer)?;
+        tar.put_bytes(INDEX_FILE, &index.to_bytes())?;
+        if self.docker_manifest {
+            let referrers = images.iter().flat_map(|image| &image.referrers);
+            let ours_about = referrers.map(|referrer| referrer.digest.to_string()).collect();
+            let images =
+                Images { old: &old, new: &index, ours, ours_about, layout: layout.as_ref() };
+            let manifest = docker::manifest_json(&images, docker_entries(base)?)?;
+            tar.put_bytes(MANIFEST_NAME, &manifest)?;
+        }
+        match base {
+            Some(base) if base.index().contains(LAYOUT_FILE) => Ok(()),
+            _ => tar.put_bytes(LAYOUT_FILE, LAYOUT_BYTES),
+        }
+    }
+
+    /// Makes sure of the blobs that we need of a base that is not the one that they were found in.
+    fn make_sure(
+        &self,
+        tar: &mut TarWriter,
+        base: Option<&Arc<Base>>,
+        wanted: &BTreeSet<&str>,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        for digest in wanted {
+            cancel.check()?;
+            let digest = parse_digest(digest)?;
+            let name = blob_path(&digest);
+            let expect = Expect::digest(digest.clone());
+            if let Some(base) = base.filter(|base| base.index().contains(&name)) {
+                if true_blob(base, &expect, cancel)?.is_none() {
+                    let message =
+                        format!("the archive was replaced by one whose {name} is corrupt");
+                    return Err(Error::new(ErrorKind::Unavailable, message).hint("copy again"));
+                }
+            } else if !self.put().contains_key(digest.as_ref())
+                && let Some(from) = self.read(&digest)?
+            {
+                // It was in the archive that we joined first, and that one has gone.
+                let chunks = Body::from_file(from).expecting(&expect)?.chunks(cancel)?;
+                tar.put_stream_as(&name, chunks)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Output {
     /// The folders above a blob, once each.
-    fn put_folders(&mut self, algorithm: &DigestAlgorithm) -> Result<()> {
-        if self.folders.is_empty() {
+    fn put_folders(&mut self, algorithm: &DigestAlgorithm, base: Option<&Base>) -> Result<()> {
+        let there = |name: &str| base.is_some_and(|base| base.index().contains(name));
+        if self.folders.is_empty() && !there(BLOBS) {
             self.tar.put_folder(BLOBS)?;
         }
         if !self.folders.contains(algorithm) {
-            self.tar.put_folder(&format!("{BLOBS}/{algorithm}"))?;
+            let folder = format!("{BLOBS}/{algorithm}");
+            if !there(&folder) {
+                self.tar.put_folder(&folder)?;
+            }
             self.folders.push(algorithm.clone());
         }
         Ok(())
@@ -86,41 +254,30 @@ impl Output {
 }
 
 impl Store for TarStore {
-    fn has(&self, want: &Expect, _cancel: &Cancel) -> Result<Option<Stored>> {
+    fn has(&self, want: &Expect, cancel: &Cancel) -> Result<Option<Stored>> {
         let Some(digest) = &want.digest else { return Ok(None) };
-        let size = self.put().get(digest.as_ref()).map(|(_, size)| *size);
-        let fits = size.filter(|size| want.size.is_none_or(|want| want == *size));
+        self.is_here(digest, cancel)?;
+        let fits = self.known(digest).filter(|size| want.size.is_none_or(|want| want == *size));
         Ok(fits.map(|size| Stored::new(digest.clone(), size)))
     }
 
     fn put(&self, body: Body, cancel: &Cancel) -> Result<Stored> {
         self.with_output(|output| {
-            let digest = body.expected().digest.clone();
-            let is_there = |digest: &Digest| self.put().contains_key(digest.as_ref());
-            if digest.as_ref().is_some_and(is_there) {
+            if let Some(digest) = body.expected().digest.clone()
+                && self.is_here(&digest, cancel)?
+            {
                 return body.chunks(cancel)?.finish();
             }
-            let algorithm =
-                digest.as_ref().map_or(DigestAlgorithm::Sha256, |d| d.algorithm().clone());
-            let chunks = body.chunks(cancel)?;
-            output.put_folders(&algorithm)?;
-            let (stored, offset) = if let Some(digest) = digest {
-                let put = output.tar.put_stream_as(&blob_path(&digest), chunks)?;
-                (put.stored, Some(put.offset))
-            } else {
-                let mut passed = None;
-                let put = output.tar.put_stream(chunks, |stored| {
-                    passed = Some(stored.clone());
-                    Ok(if is_there(&stored.digest) {
-                        Fate::Rewind
-                    } else {
-                        Fate::Keep(blob_path(&stored.digest))
-                    })
-                })?;
-                (passed.ok_or_else(finished)?, put.map(|put| put.offset))
-            };
+            let (stored, offset) = self.put_new(output, body, cancel)?;
             if let Some(offset) = offset {
+                let name = blob_path(&stored.digest);
                 self.put().insert(stored.digest.to_string(), (offset, stored.size));
+                // One that is there and was not found true.
+                if let (Way::Joined(joining), Some(base)) = (&mut output.way, &self.base)
+                    && base.index().contains(&name)
+                {
+                    joining.replace(&name);
+                }
             }
             Ok(stored)
         })
@@ -128,31 +285,78 @@ impl Store for TarStore {
 
     fn read(&self, digest: &Digest) -> Result<Option<FileRange>> {
         let place = self.put().get(digest.as_ref()).copied();
-        let Some((offset, size)) = place else { return Ok(None) };
-        self.with_output(|output| output.tar.range(offset, size)).map(Some)
+        if let Some((offset, size)) = place {
+            return self.with_output(|output| output.tar.range(offset, size)).map(Some);
+        }
+        let is_found = self.found().contains_key(digest.as_ref());
+        Ok(self.base.as_ref().filter(|_| is_found).and_then(|base| blob(base, digest)))
     }
 
     fn publish(&self, images: &[NewImage], cancel: &Cancel) -> Result<()> {
-        let mut index = LayoutIndex::new();
-        enter_all(&mut index, images, &|_| Ok(false))?;
-        let docker = if self.docker_manifest {
-            Some(manifest_json(self, images, &self.observer)?)
-        } else {
-            None
-        };
+        let ours = if self.docker_manifest { self.loadable(images)? } else { HashMap::new() };
         let output = self.output.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Output { archive, mut tar, .. } = output.ok_or_else(finished)?;
-        tar.put_bytes(INDEX_FILE, &index.to_bytes())?;
-        if let Some(docker) = docker {
-            tar.put_bytes(MANIFEST_NAME, &docker)?;
-        }
-        tar.put_bytes(LAYOUT_FILE, LAYOUT_BYTES)?;
-        tar.finish()?;
-        archive.publish(cancel)
+        let Output { way, mut tar, .. } = output.ok_or_else(finished)?;
+        let joining = match way {
+            Way::New(archive) => {
+                self.put_documents(&mut tar, None, images, &ours)?;
+                tar.finish()?;
+                return archive.publish(cancel);
+            }
+            Way::Joined(joining) => joining,
+        };
+        let wanted: BTreeSet<&str> =
+            images.iter().flat_map(|image| &image.reached).map(String::as_str).collect();
+        let mut documents = |base: Option<&Arc<Base>>, tar: &mut TarWriter| {
+            if base.map(Arc::as_ptr) != self.base.as_ref().map(Arc::as_ptr) {
+                self.make_sure(tar, base, &wanted, cancel)?;
+            }
+            self.put_documents(tar, base, images, &ours)
+        };
+        joining.publish(tar, &mut documents, cancel)
     }
 
     fn close(&self) {
         *self.output.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+/// The layout in an archive that is joined.
+pub(crate) fn layout_of(base: &Arc<Base>) -> Result<Layout> {
+    Layout::open(Box::new(TarStorage::new(Arc::clone(base.index())))).map_err(|e| {
+        let of_docker = base.index().contains(MANIFEST_NAME);
+        match e.kind() {
+            ErrorKind::NotFound if of_docker => Error::new(ErrorKind::Unsupported, e.to_string())
+                .hint("it is an archive of docker save: write to it as docker-archive:"),
+            _ => e,
+        }
+    })
+}
+
+/// What `manifest.json` lists, if there is one.
+pub(crate) fn docker_entries(
+    base: Option<&Arc<Base>>,
+) -> Result<Vec<transship_archive::docker_save::SavedEntry>> {
+    let Some(base) = base.filter(|base| base.index().contains(MANIFEST_NAME)) else {
+        return Ok(Vec::new());
+    };
+    let bytes = base.index().document(MANIFEST_NAME, DOCKER_LIMIT, "the list of images")?;
+    transship_archive::docker_save::parse_entries(&bytes).context(|| MANIFEST_NAME)
+}
+
+fn blob(base: &Base, digest: &Digest) -> Option<FileRange> {
+    base.index().get(&blob_path(digest)).ok()
+}
+
+/// A blob of an archive, if it is there, whole, and true to what is expected: it is hashed now.
+fn true_blob(base: &Base, expect: &Expect, cancel: &Cancel) -> Result<Option<Stored>> {
+    let Some(range) = expect.digest.as_ref().and_then(|digest| blob(base, digest)) else {
+        return Ok(None);
+    };
+    let body = Body::from_file(range).expecting(expect);
+    match body.and_then(|body| body.chunks(cancel)?.finish()) {
+        Ok(stored) => Ok(Some(stored)),
+        Err(e) if e.kind() == ErrorKind::Corrupt => Ok(None),
+        Err(e) => Err(e),
     }
 }
 

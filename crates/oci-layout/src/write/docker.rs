@@ -1,75 +1,153 @@
 //! The `manifest.json` that lets `docker load` take an `oci-archive:`.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
 use bytes::Bytes;
-use transship_archive::docker_save::{SavedImage, manifest_bytes};
-use transship_archive::layout::blob_path;
+use transship_archive::docker_save::{SavedEntry, SavedImage, entries_bytes};
+use transship_archive::layout::{LayoutIndex, blob_path};
 use transship_core::{
-    Descriptor, DockerName, Document, ImageDocument, MANIFEST_LIMIT, Manifest, Observer, Platform,
-    Result,
+    Descriptor, Digest, DockerName, Document, ImageDocument, Observer, Platform, Result,
 };
 
-use super::NewImage;
+use crate::layout::Layout;
+use crate::names::full_name;
 use crate::platform::is_image_config;
 use crate::select::DEPTH;
-use crate::storage::Store;
 
-/// The document for all images that docker can hold, and all of which is here; of an index, the one that was asked for,
-/// else one for `linux/amd64`, or else the first for Linux.
-///
-/// Says to the observer what older dockers cannot load.
-pub(crate) fn manifest_json(
-    store: &dyn Store,
-    images: &[NewImage],
-    observer: &Observer,
-) -> Result<Bytes> {
+/// How manifests are looked at, and whether blobs are there.
+pub(crate) struct Seen<'a> {
+    /// A manifest that is there and is one.
+    pub(crate) document: &'a dyn Fn(&Descriptor) -> Result<Option<Document>>,
+    pub(crate) holds: &'a dyn Fn(&Digest) -> Result<bool>,
+}
+
+/// The images in an entry, whole ones, of which docker loads one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Loadable {
+    all: Vec<Candidate>,
+    /// The platform that was asked for.
+    asked: Option<Platform>,
+}
+
+#[derive(Clone, Debug)]
+struct Candidate {
+    platform: Option<Platform>,
+    saved: SavedImage,
+    with_zstd: bool,
+}
+
+/// What an archive lists.
+pub(crate) struct Images<'a> {
+    /// Before, and now.
+    pub(crate) old: &'a LayoutIndex,
+    pub(crate) new: &'a LayoutIndex,
+    /// Of the images that were written now, by digest.
+    pub(crate) ours: &'a HashMap<String, Option<Loadable>>,
+    /// Of those, the manifests that are about others.
+    pub(crate) ours_about: BTreeSet<String>,
+    /// The layout that the old ones are in.
+    pub(crate) layout: Option<&'a Layout>,
+}
+
+/// The document for all images that docker can hold; of an index, the one that was asked for, else one for
+/// `linux/amd64`, or else the first for Linux. `old` is what it said before: an image keeps its fields and its platform there, and what the layout does not know stays.
+pub(crate) fn manifest_json(images: &Images<'_>, old: Vec<SavedEntry>) -> Result<Bytes> {
+    let names = names(images.new);
+    let mut unused: BTreeMap<String, SavedEntry> = BTreeMap::new();
+    for entry in old {
+        unused.entry(entry.image().config.clone()).or_insert(entry);
+    }
     let mut saved = Vec::new();
-    let mut with_zstd = false;
-    for image in images {
-        let candidates = Candidates::below(store, &image.entry)?;
-        if let Some(document) = candidates.best(image.platform.as_ref()) {
-            with_zstd |= document.layers.iter().any(|l| l.media_type.as_ref().ends_with("zstd"));
-            let layers = document.layers.iter().map(|layer| blob_path(&layer.digest)).collect();
-            saved.push(
-                SavedImage::new(blob_path(&document.config.digest), layers).named(tags(image)),
-            );
+    let mut done = BTreeSet::new();
+    for entry in images.new.entries() {
+        let digest = entry.digest.to_string();
+        if !done.insert(digest.clone()) {
+            continue;
+        }
+        let Some(loadable) = images.loadable(entry)? else { continue };
+        let known = loadable.all.iter().find(|c| unused.contains_key(&c.saved.config));
+        let known = known.and_then(|candidate| unused.remove(&candidate.saved.config));
+        let Some(mut image) = known.or_else(|| Some(loadable.best()?.saved.clone().into())) else {
+            continue;
+        };
+        image.rename(names.get(&digest).cloned().unwrap_or_default());
+        saved.push(image);
+    }
+    // Images that went took theirs with them.
+    let old_is_done = unused.is_empty();
+    for entry in images.old.entries().iter().take_while(|_| !old_is_done) {
+        for candidate in images.loadable(entry)?.iter().flat_map(|loadable| &loadable.all) {
+            unused.remove(&candidate.saved.config);
         }
     }
-    if with_zstd {
+    let taken: BTreeSet<&String> = names.values().flatten().collect();
+    for (_, mut entry) in unused {
+        let kept = entry.image().names().iter().filter(|name| !taken.contains(&canonical(name)));
+        entry.rename(kept.cloned().collect());
+        saved.push(entry);
+    }
+    Ok(entries_bytes(&saved))
+}
+
+/// Says what older dockers cannot load.
+pub(crate) fn warn_of_zstd<'a>(all: impl Iterator<Item = &'a Loadable>, observer: &Observer) {
+    let mut best = all.filter_map(Loadable::best);
+    if best.any(|candidate| candidate.with_zstd) {
         observer.warn("docker before 23 cannot load this archive: it has layers of zstd");
     }
-    Ok(manifest_bytes(&saved))
 }
 
-/// The names that docker takes: those with a tag.
-fn tags(image: &NewImage) -> Vec<String> {
-    let docker = image.names.iter().filter_map(|name| name.name.docker());
-    let tagged = docker.filter(|name| name.tag().is_some() && name.digest().is_none());
-    tagged.map(|name: DockerName| name.to_string()).collect()
+impl Images<'_> {
+    /// What docker can load of an entry; nothing of manifests that are about others.
+    fn loadable(&self, entry: &Descriptor) -> Result<Option<Loadable>> {
+        if let Some(ours) = self.ours.get(entry.digest.as_ref()) {
+            return Ok(ours.clone());
+        }
+        let Some(layout) = self.layout else { return Ok(None) };
+        let nameless = full_name(entry).is_none();
+        if nameless
+            && (self.ours_about.contains(entry.digest.as_ref()) || layout.subject(entry)?.is_some())
+        {
+            return Ok(None);
+        }
+        let document = |of: &Descriptor| layout.glance(of);
+        let holds = |digest: &Digest| layout.holds(digest);
+        Loadable::of(&Seen { document: &document, holds: &holds }, entry)
+    }
 }
 
-/// The images for Linux below an entry, or the entry itself.
-struct Candidates(Vec<(Option<Platform>, ImageDocument)>);
-
-impl Candidates {
-    fn below(store: &dyn Store, entry: &Descriptor) -> Result<Self> {
-        let mut all = Self(Vec::new());
-        all.collect(store, entry, 0)?;
-        Ok(all)
+impl Loadable {
+    /// The images in an entry, or the entry itself; `None` when docker can take none of them.
+    pub(crate) fn of(seen: &Seen<'_>, entry: &Descriptor) -> Result<Option<Self>> {
+        let mut this = Self::default();
+        this.collect(seen, entry, 0)?;
+        Ok(Some(this).filter(|this| !this.all.is_empty()))
     }
 
-    fn collect(&mut self, store: &dyn Store, of: &Descriptor, depth: usize) -> Result<()> {
+    /// Says which platform was asked for.
+    pub(crate) fn preferring(mut self, asked: Option<&Platform>) -> Self {
+        self.asked = asked.cloned();
+        self
+    }
+
+    /// The entries of the configs that docker may have been given.
+    pub(crate) fn configs(&self) -> impl Iterator<Item = &str> {
+        self.all.iter().map(|candidate| &*candidate.saved.config)
+    }
+
+    fn collect(&mut self, seen: &Seen<'_>, of: &Descriptor, depth: usize) -> Result<()> {
         if of.is_attestation() || depth > DEPTH {
             return Ok(());
         }
-        match read(store, of)? {
-            Some(Document::Image(image))
-                if is_image_config(&image.config.media_type) && is_whole(store, &image)? =>
-            {
-                self.0.push((of.platform.clone(), image));
+        match (seen.document)(of)? {
+            Some(Document::Image(image)) if is_image_config(&image.config.media_type) => {
+                if is_whole(seen, &image)? {
+                    self.all.push(Candidate::new(of, &image));
+                }
             }
             Some(Document::Index(index)) => {
                 for child in &index.manifests {
-                    self.collect(store, child, depth + 1)?;
+                    self.collect(seen, child, depth + 1)?;
                 }
             }
             _ => {}
@@ -77,47 +155,68 @@ impl Candidates {
         Ok(())
     }
 
-    fn best(&self, asked: Option<&Platform>) -> Option<&ImageDocument> {
-        let [(_, only)] = &self.0[..] else {
+    fn best(&self) -> Option<&Candidate> {
+        let [only] = &self.all[..] else {
             let amd64 = Platform::new("linux", "amd64");
-            let is = |platform: &Option<Platform>, test: &dyn Fn(&Platform) -> bool| {
-                platform.as_ref().is_some_and(|p| test(&p.clone().normalized()))
-            };
             let first = |test: &dyn Fn(&Platform) -> bool| {
-                self.0.iter().find(|(platform, _)| is(platform, test)).map(|(_, image)| image)
+                let is = |c: &&Candidate| {
+                    c.platform.as_ref().is_some_and(|p| test(&p.clone().normalized()))
+                };
+                self.all.iter().find(is)
             };
             return self
-                .fitting(asked)
+                .fitting()
                 .or_else(|| first(&|p| amd64.fit(p) == Some(0)))
                 .or_else(|| first(&|p| p.os == "linux"));
         };
         Some(only)
     }
 
-    fn fitting(&self, asked: Option<&Platform>) -> Option<&ImageDocument> {
-        let asked = asked?;
-        let all = self.0.iter().filter_map(|(has, image)| Some((asked.fit(has.as_ref()?)?, image)));
-        all.min_by_key(|(fit, _)| *fit).map(|(_, image)| image)
+    fn fitting(&self) -> Option<&Candidate> {
+        let asked = self.asked.as_ref()?;
+        let fit = |c: &Candidate| asked.fit(c.platform.as_ref()?);
+        let all = self.all.iter().filter_map(|candidate| Some((fit(candidate)?, candidate)));
+        all.min_by_key(|(fit, _)| *fit).map(|(_, candidate)| candidate)
     }
 }
 
-/// Whether docker finds all that it needs: layers that are not to be distributed may have been left out.
-fn is_whole(store: &dyn Store, image: &ImageDocument) -> Result<bool> {
-    for blob in image.layers.iter().chain([&image.config]) {
-        if store.read(&blob.digest)?.is_none() {
+impl Candidate {
+    fn new(of: &Descriptor, image: &ImageDocument) -> Self {
+        let layers = image.layers.iter().map(|layer| blob_path(&layer.digest)).collect();
+        Self {
+            platform: of.platform.clone(),
+            saved: SavedImage::new(blob_path(&image.config.digest), layers),
+            with_zstd: image.layers.iter().any(|l| l.media_type.as_ref().ends_with("zstd")),
+        }
+    }
+}
+
+/// Whether all of an image is there: docker fails for the whole archive over a file that is missing.
+fn is_whole(seen: &Seen<'_>, image: &ImageDocument) -> Result<bool> {
+    for blob in std::iter::once(&image.config).chain(&image.layers) {
+        if !(seen.holds)(&blob.digest)? {
             return Ok(false);
         }
     }
     Ok(true)
 }
 
-/// A manifest that is there; what is absent is none.
-fn read(store: &dyn Store, of: &Descriptor) -> Result<Option<Document>> {
-    let Some(range) = store.read(&of.digest)?.filter(|range| range.len() <= MANIFEST_LIMIT) else {
-        return Ok(None);
-    };
-    let mut bytes = vec![0; usize::try_from(range.len()).unwrap_or(0)];
-    range.read_at(0, &mut bytes)?;
-    // Content of other types is nothing that docker takes.
-    Ok(Manifest::verified(of, bytes).and_then(|manifest| manifest.document()).ok())
+/// The names that docker takes, those with a tag, by the digest of their entry.
+fn names(index: &LayoutIndex) -> BTreeMap<String, Vec<String>> {
+    let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for entry in index.entries() {
+        let name = full_name(entry).and_then(|name| DockerName::parse(name).ok());
+        if let Some(name) = name.filter(|name| name.tag().is_some() && name.digest().is_none()) {
+            let of_entry = names.entry(entry.digest.to_string()).or_default();
+            let name = name.to_string();
+            if !of_entry.contains(&name) {
+                of_entry.push(name);
+            }
+        }
+    }
+    names
+}
+
+fn canonical(name: &str) -> String {
+    DockerName::parse(name).map_or_else(|_| name.to_owned(), |name| name.or_latest().to_string())
 }

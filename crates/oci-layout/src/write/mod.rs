@@ -1,7 +1,7 @@
 //! A layout being written, wherever its files are.
 
 mod complete;
-mod docker;
+pub(crate) mod docker;
 mod image;
 
 use std::path::{Path, PathBuf};
@@ -19,7 +19,6 @@ use crate::reference::{Locator, Selector};
 use crate::storage::{FolderStore, Store, TarStore};
 use complete::Completeness;
 
-pub(crate) use docker::manifest_json;
 pub(crate) use image::{NewImage, enter_all};
 
 /// How a layout is written.
@@ -55,7 +54,7 @@ impl Writing {
             Way::Folder { .. } => Kind::Folder,
             Way::Tar { .. } => Kind::Tar,
         };
-        let store = run_blocking(move |_| store(&way, &path, mode, &how)).await?;
+        let store = run_blocking(move |cancel| store(&way, &path, mode, &how, cancel)).await?;
         let place = place.with(Selector::None);
         let (images, running) = (Mutex::default(), RwLock::default());
         Ok(Arc::new(Self { kind, place, store, images, running }))
@@ -175,11 +174,17 @@ pub(crate) struct Image<'a> {
     pub(crate) names: &'a [Written],
 }
 
-fn store(way: &Way, path: &Path, mode: WriteMode, how: &WriteOptions) -> Result<Box<dyn Store>> {
+fn store(
+    way: &Way,
+    path: &Path,
+    mode: WriteMode,
+    how: &WriteOptions,
+    cancel: &Cancel,
+) -> Result<Box<dyn Store>> {
     Ok(match way {
         Way::Folder { shared } => Box::new(FolderStore::open(path, shared.as_deref(), mode)?),
         Way::Tar { docker_manifest } => {
-            Box::new(TarStore::open(path, *docker_manifest, mode, how)?)
+            Box::new(TarStore::open(path, *docker_manifest, mode, how, cancel)?)
         }
     })
 }

@@ -1,0 +1,57 @@
+//! [`rewrite`]: an archive that loses entries.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use transship_core::{Cancel, Error, ErrorKind, Result};
+use transship_local::{Publish, StagedFile};
+
+use super::{Base, copy_parts, is_still, lock, place_of};
+use crate::TarWriter;
+
+/// What an archive becomes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rewritten {
+    /// The names of the entries that go, those of the documents too.
+    pub goes: HashSet<Arc<str>>,
+    /// What is written behind those that stay.
+    pub documents: Vec<(&'static str, Bytes)>,
+}
+
+/// Replaces an archive by one that a function makes of it, durably and at once; entries that stay do so byte for byte.
+/// The function is called again where the archive was changed meanwhile.
+///
+/// # Errors
+/// `NotFound`; those of the function; as [`Joining::begin`](super::Joining::begin). What was there is then as it was.
+pub fn rewrite(
+    path: &Path,
+    change: &mut dyn FnMut(&Arc<Base>) -> Result<Rewritten>,
+    cancel: &Cancel,
+) -> Result<()> {
+    let (target, _) = place_of(path)?;
+    loop {
+        cancel.check()?;
+        let Some(_lock) = lock(&target, cancel)? else {
+            return Err(Error::new(
+                ErrorKind::NotFound,
+                format!("there is no file {}", path.display()),
+            ));
+        };
+        let base = Arc::new(Base::open(&target, cancel)?);
+        let Rewritten { goes, documents } = change(&base)?;
+        let staged = StagedFile::beside(&target)?;
+        let parts = base.index().without(&|entry| goes.contains(&entry.name));
+        let end = copy_parts(&base, &parts, &staged, 0, cancel)?;
+        let mut tar = TarWriter::at(Arc::clone(staged.file()), path, end);
+        for (name, bytes) in documents {
+            tar.put_bytes(name, &bytes)?;
+        }
+        tar.finish()?;
+        cancel.check()?;
+        if is_still(Some(&base), &target)? {
+            return staged.publish(Publish::Replace);
+        }
+    }
+}

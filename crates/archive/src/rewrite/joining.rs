@@ -1,0 +1,151 @@
+//! [`Joining`]: an archive that gets more entries.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use transship_core::{Cancel, FileRange, Result};
+use transship_local::{Publish, StagedFile, copy_range};
+
+use super::{Base, copy_parts, is_still, lock, place_of};
+use crate::{Entry, TarIndex, TarWriter};
+
+/// An archive that gets more entries, or comes to be. Nothing shows before [`publish`](Self::publish); dropped without it,
+/// it leaves no trace.
+///
+/// - New entries go to a file beside it, behind the room for the old ones, which are copied there in the end: byte for
+///   byte, but for the documents that are written anew. Blocks are shared where the filesystem can.
+/// - Any number may join one archive at once. Each takes the lock on it only to publish; who finds that another was faster
+///   joins what that one made. What both wrote is kept once.
+#[derive(Debug)]
+pub struct Joining {
+    path: PathBuf,
+    target: PathBuf,
+    /// Written anew, whatever the base has of them.
+    documents: &'static [&'static str],
+    base: Option<Arc<Base>>,
+    staged: StagedFile,
+    /// Names of entries of the base that ours take the place of.
+    replaced: BTreeSet<String>,
+    /// Where our entries begin.
+    from: u64,
+}
+
+impl Joining {
+    /// Opens the archive, if it is there, and begins to write behind it. `documents` are the names of the entries that
+    /// `publish` will write.
+    ///
+    /// # Errors
+    /// `Unsupported` for what is no file, or is compressed as a whole; as [`TarIndex::read`]; I/O errors.
+    pub fn begin(
+        path: &Path,
+        documents: &'static [&'static str],
+        cancel: &Cancel,
+    ) -> Result<(Self, TarWriter)> {
+        let (target, is_there) = place_of(path)?;
+        let base = if is_there { Some(Arc::new(Base::open(&target, cancel)?)) } else { None };
+        let staged = StagedFile::beside(&target)?;
+        let path = path.to_owned();
+        let replaced = BTreeSet::new();
+        let mut this = Self { path, target, documents, base, staged, replaced, from: 0 };
+        this.from = length(&this.kept());
+        let tar = this.writer(this.from);
+        Ok((this, tar))
+    }
+
+    /// The archive that is joined; `None` where there is none yet.
+    pub fn base(&self) -> Option<&Arc<Base>> {
+        self.base.as_ref()
+    }
+
+    /// Lets an entry that was put take the place of the one of that name in the archive that is joined.
+    pub fn replace(&mut self, name: &str) {
+        self.replaced.insert(name.to_owned());
+    }
+
+    /// Shows the archive, durably and at once: the old entries, those that were put, and then what a function puts. It is
+    /// given the archive that is joined in the end, and called again where another one took its place meanwhile; of what
+    /// was put, what that one has under the same name is then left out.
+    ///
+    /// # Errors
+    /// Those of the function, as [`begin`](Self::begin), `Cancelled`, I/O errors. What was there is then as it was.
+    pub fn publish(
+        mut self,
+        tar: TarWriter,
+        documents: &mut dyn FnMut(Option<&Arc<Base>>, &mut TarWriter) -> Result<()>,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        let mut end = tar.pause()?;
+        loop {
+            cancel.check()?;
+            let lock = lock(&self.target, cancel)?;
+            if !is_still(self.base.as_deref(), &self.target)? {
+                self.base = match lock {
+                    Some(_) => Some(Arc::new(Base::open(&self.target, cancel)?)),
+                    None => None,
+                };
+                end = self.move_ours(end, cancel)?;
+            } else if length(&self.kept()) != self.from {
+                end = self.move_ours(end, cancel)?;
+            }
+            if let Some(base) = &self.base {
+                copy_parts(base, &self.kept(), &self.staged, 0, cancel)?;
+            }
+            let mut tar = self.writer(end);
+            documents(self.base.as_ref(), &mut tar)?;
+            tar.finish()?;
+            cancel.check()?;
+            if !is_still(self.base.as_deref(), &self.target)? {
+                continue;
+            }
+            if self.base.is_some() {
+                return self.staged.publish(Publish::Replace);
+            }
+            match self.staged.publish_new()? {
+                None => return Ok(()),
+                Some(staged) => self.staged = staged,
+            }
+        }
+    }
+
+    fn writer(&self, at: u64) -> TarWriter {
+        TarWriter::at(Arc::clone(self.staged.file()), self.path.as_path(), at)
+    }
+
+    /// Takes our entries to where they belong behind the base of now, but for those that it has, too. Gives where they end.
+    fn move_ours(&mut self, end: u64, cancel: &Cancel) -> Result<u64> {
+        let path = self.staged.path().to_owned();
+        let ours = FileRange::new(Arc::clone(self.staged.file()), path, self.from, end - self.from);
+        let index = TarIndex::of(&ours, cancel)?;
+        let stays = |name: &str| !self.goes(name);
+        let there = |entry: &Entry| match &self.base {
+            Some(base) => base.index().contains(&entry.name) && stays(&entry.name),
+            None => false,
+        };
+        let parts = index.without(&there);
+        let staged = StagedFile::beside(&self.target)?;
+        let from = length(&self.kept());
+        let mut at = from;
+        for (start, len) in parts {
+            copy_range(&ours.part(start, len), staged.file(), staged.path(), at, cancel)?;
+            at += len;
+        }
+        (self.staged, self.from) = (staged, from);
+        Ok(at)
+    }
+
+    /// Whether an entry of the base is not kept.
+    fn goes(&self, name: &str) -> bool {
+        self.documents.contains(&name) || self.replaced.contains(name)
+    }
+
+    /// The parts of the base that are kept.
+    fn kept(&self) -> Vec<(u64, u64)> {
+        let without = |base: &Arc<Base>| base.index().without(&|entry| self.goes(&entry.name));
+        self.base.as_ref().map_or_else(Vec::new, without)
+    }
+}
+
+fn length(parts: &[(u64, u64)]) -> u64 {
+    parts.iter().map(|(_, len)| len).sum()
+}

@@ -1,0 +1,71 @@
+//! Archives that are made from the one that is there: with more entries ([`Joining`]), or with fewer ([`rewrite`]).
+
+mod base;
+mod fewer;
+mod joining;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use transship_core::{Cancel, Error, ErrorKind, Result};
+use transship_local::{FileStamp, Lock, StagedFile, Target, copy_range};
+
+pub use base::Base;
+pub use fewer::{Rewritten, rewrite};
+pub use joining::Joining;
+
+use crate::open::STDIO;
+
+/// Where the archive is or will be, symlinks resolved, and whether it is there.
+fn place_of(path: &Path) -> Result<(PathBuf, bool)> {
+    let refused = |what: &str| {
+        let message =
+            format!("{} is {what}: only an archive in a file can be changed", path.display());
+        Err(Error::new(ErrorKind::Unsupported, message))
+    };
+    if path == Path::new(STDIO) {
+        return refused("standard input or output");
+    }
+    match Target::look_at(path)? {
+        Target::Absent(path) => Ok((path, false)),
+        Target::File(path) => Ok((path, true)),
+        Target::Folder(_) => refused("a folder"),
+        Target::Stream(_) => refused("a pipe, socket or device"),
+    }
+}
+
+/// The lock on an archive, if there is one.
+fn lock(target: &Path, cancel: &Cancel) -> Result<Option<Lock>> {
+    match Lock::exclusive(target, cancel) {
+        Ok(lock) => Ok(Some(lock)),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// Whether the archive there is still the one that was read, in the same state: tools that take no lock may have
+/// replaced it or written to it.
+fn is_still(base: Option<&Base>, target: &Path) -> Result<bool> {
+    match target.metadata() {
+        Ok(found) => Ok(base.is_some_and(|base| base.stamp() == FileStamp::of(&found))),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(base.is_none()),
+        Err(e) => Err(Error::io("looking at", target, e)),
+    }
+}
+
+/// Copies parts of an archive to a staged one, behind each other from a position. Gives where they end.
+fn copy_parts(
+    base: &Base,
+    parts: &[(u64, u64)],
+    to: &StagedFile,
+    mut at: u64,
+    cancel: &Cancel,
+) -> Result<u64> {
+    for (from, len) in parts {
+        let range = base.index().file().part(*from, *len);
+        copy_range(&range, to.file(), to.path(), at, cancel)?;
+        at += len;
+    }
+    Ok(at)
+}

@@ -1,0 +1,153 @@
+//! [`Existing`]: the images of an archive that is joined or changed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use transship_archive::docker_save::{MANIFEST_LIMIT, MANIFEST_NAME, SavedEntry, parse_entries};
+use transship_archive::layout::{INDEX_FILE, INDEX_LIMIT, LAYOUT_FILE, LayoutIndex, blob_path};
+use transship_archive::{Base, TarIndex};
+use transship_core::{
+    Body, Cancel, Descriptor, Digest, ErrorKind, Expect, Observer, ReadOptions, Result, Stored,
+};
+
+use crate::config::Config;
+use crate::contents::Contents;
+use crate::form::{form_of, plain};
+use crate::layer::{Layer, Way};
+use crate::reference::Locator;
+use crate::table::NewEntry;
+use crate::writing::layer_file;
+
+/// The images of an archive that is joined or changed.
+#[derive(Debug)]
+pub(crate) struct Existing {
+    pub(crate) base: Arc<Base>,
+    pub(crate) contents: Contents,
+    pub(crate) entries: Vec<SavedEntry>,
+    /// What the configs say that can be read.
+    pub(crate) configs: Vec<Option<Config>>,
+    /// The index of the layout that stands in the same tar.
+    pub(crate) layout: Option<LayoutIndex>,
+    by_id: HashMap<Digest, usize>,
+    /// Files that are said to be a layer, by its diff ID.
+    layers: HashMap<Digest, Vec<String>>,
+}
+
+/// A layer that is in the archive.
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
+    /// Its plain bytes.
+    pub(crate) stored: Stored,
+    /// What it is served as.
+    pub(crate) served: Descriptor,
+    /// The entry that has it.
+    pub(crate) file: String,
+    /// Where its bytes are, if they were put now.
+    pub(crate) offset: Option<u64>,
+}
+
+impl Existing {
+    /// Reads the documents of an archive.
+    ///
+    /// # Errors
+    /// As [`Contents::open`].
+    pub(crate) fn of(place: &Locator, base: &Arc<Base>, observer: &Observer) -> Result<Self> {
+        let mut how = ReadOptions::default();
+        how.observer = observer.clone();
+        let contents = Contents::of(place.clone(), Arc::clone(base.index()), &how)?;
+        let bytes = base.index().document(MANIFEST_NAME, MANIFEST_LIMIT, "the list of images")?;
+        let entries = parse_entries(&bytes)?;
+        let configs = (0..entries.len()).map(|at| contents.config(at).ok());
+        let configs: Vec<_> = configs.map(|found| found.map(|(config, _)| config)).collect();
+        let layout = layout(base.index());
+        let base = Arc::clone(base);
+        let (by_id, layers) = (HashMap::new(), HashMap::new());
+        let mut this = Self { base, contents, entries, configs, layout, by_id, layers };
+        this.look_up();
+        Ok(this)
+    }
+
+    fn look_up(&mut self) {
+        for (at, config) in self.configs.iter().enumerate() {
+            let Some(config) = config else { continue };
+            self.by_id.entry(config.id.clone()).or_insert(at);
+            let names = self.entries[at].image().layer_names();
+            if names.len() != config.diff_ids.len() {
+                continue;
+            }
+            for (diff_id, name) in config.diff_ids.iter().zip(names) {
+                let files = self.layers.entry(diff_id.clone()).or_default();
+                if !files.contains(name) {
+                    files.push(name.clone());
+                }
+            }
+        }
+    }
+
+    /// The first image of an ID.
+    pub(crate) fn position(&self, id: &Digest) -> Option<usize> {
+        self.by_id.get(id).copied()
+    }
+
+    /// An image as it is listed anew, where another archive has taken the place of this one.
+    pub(crate) fn as_new(&self, id: &Digest) -> Option<NewEntry> {
+        let at = self.position(id)?;
+        let saved = self.entries[at].image().clone();
+        Some(NewEntry { id: id.clone(), saved, top: None, manifest: None })
+    }
+
+    pub(crate) fn contains(&self, name: &str) -> bool {
+        self.base.index().contains(name)
+    }
+
+    /// Whether a file is there that may be a layer.
+    pub(crate) fn may_hold(&self, diff_id: &Digest) -> bool {
+        self.layers.contains_key(diff_id) || self.contains(&layer_file(diff_id))
+    }
+
+    /// A layer by its diff ID, if a file is there, whole, that turns out to be it: it is hashed now.
+    ///
+    /// # Errors
+    /// `Cancelled`, I/O errors.
+    pub(crate) fn find_layer(&self, diff_id: &Digest, cancel: &Cancel) -> Result<Option<Held>> {
+        let listed = self.layers.get(diff_id).into_iter().flatten().cloned();
+        for file in listed.chain([layer_file(diff_id)]) {
+            match self.look_at(&file, diff_id, cancel) {
+                Ok(Some(held)) => return Ok(Some(held)),
+                Ok(None) => {}
+                Err(e) if is_of_content(e.kind()) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(None)
+    }
+
+    fn look_at(&self, file: &str, diff_id: &Digest, cancel: &Cancel) -> Result<Option<Held>> {
+        let range = self.base.index().get(file)?;
+        let form = form_of(&range)?;
+        let plain = Body::from_reader(plain(form, range.reader())?);
+        let stored = plain.expecting(&Expect::digest(diff_id.clone()))?.chunks(cancel)?.finish()?;
+        let layer = Layer::look_at(range, diff_id, &self.contents.computed, cancel)?;
+        let served = layer.descriptor;
+        // A layout finds it by the digest of its bytes.
+        let is_named = self.layout.is_none() || blob_path(&served.digest) == file;
+        if !is_named || matches!(layer.way, Way::Decompressed(_)) {
+            return Ok(None);
+        }
+        Ok(Some(Held { stored, served, file: file.to_owned(), offset: None }))
+    }
+}
+
+/// An index that cannot be read stays as it is.
+fn layout(index: &TarIndex) -> Option<LayoutIndex> {
+    if !index.contains(LAYOUT_FILE) {
+        return None;
+    }
+    let bytes = index.document(INDEX_FILE, INDEX_LIMIT, "the layout's index").ok()?;
+    LayoutIndex::parse(&bytes).ok()
+}
+
+/// Whether an error is about what is stored, and not about reading it.
+fn is_of_content(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::NotFound | ErrorKind::Corrupt | ErrorKind::LimitExceeded)
+}

@@ -1,0 +1,97 @@
+//! [`Output`]: where an archive is written: a new one, or more of one that is there.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use transship_archive::docker_save::{MANIFEST_NAME, REPOSITORIES_NAME};
+use transship_archive::layout::{INDEX_FILE, blob_path};
+use transship_archive::{ArchiveOutput, Base, Joining, TarWriter};
+use transship_core::{Cancel, Digest, Result, WriteMode};
+
+use crate::writing::{config_file, layer_file};
+
+/// What is written anew when an archive is joined.
+pub(crate) const DOCUMENTS: &[&str] = &[INDEX_FILE, MANIFEST_NAME, REPOSITORIES_NAME];
+
+/// Where an archive is written.
+#[derive(Debug)]
+pub(crate) enum Output {
+    New(ArchiveOutput),
+    Joined(Box<Joining>),
+}
+
+/// How entries are named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// As podman and skopeo do.
+    Saved,
+    /// As in a layout, which stands in the same tar.
+    Layout,
+}
+
+impl Shape {
+    /// The entry of a plain layer.
+    pub(crate) fn layer(self, diff_id: &Digest) -> String {
+        match self {
+            Self::Saved => layer_file(diff_id),
+            Self::Layout => blob_path(diff_id),
+        }
+    }
+
+    /// The entry of a config.
+    pub(crate) fn config(self, id: &Digest) -> String {
+        match self {
+            Self::Saved => config_file(id),
+            Self::Layout => blob_path(id),
+        }
+    }
+}
+
+impl Output {
+    /// Begins an archive. Nothing shows.
+    ///
+    /// # Errors
+    /// See [`ArchiveOutput::begin`] and [`Joining::begin`].
+    pub(crate) fn begin(
+        path: &Path,
+        mode: WriteMode,
+        spool: Option<&PathBuf>,
+        cancel: &Cancel,
+    ) -> Result<(Self, TarWriter)> {
+        if mode == WriteMode::Append {
+            let (joining, tar) = Joining::begin(path, DOCUMENTS, cancel)?;
+            return Ok((Self::Joined(Box::new(joining)), tar));
+        }
+        let output = ArchiveOutput::begin(path, mode, spool)?;
+        let tar = TarWriter::new(&output);
+        Ok((Self::New(output), tar))
+    }
+
+    /// The archive that is joined.
+    pub(crate) fn base(&self) -> Option<&Arc<Base>> {
+        match self {
+            Self::New(_) => None,
+            Self::Joined(joining) => joining.base(),
+        }
+    }
+
+    /// Puts the documents and shows the archive.
+    ///
+    /// # Errors
+    /// See [`ArchiveOutput::publish`] and [`Joining::publish`].
+    pub(crate) fn publish(
+        self,
+        mut tar: TarWriter,
+        documents: &mut dyn FnMut(Option<&Arc<Base>>, &mut TarWriter) -> Result<()>,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        match self {
+            Self::New(output) => {
+                documents(None, &mut tar)?;
+                tar.finish()?;
+                output.publish(cancel)
+            }
+            Self::Joined(joining) => joining.publish(tar, documents, cancel),
+        }
+    }
+}
