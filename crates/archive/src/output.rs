@@ -52,9 +52,9 @@ impl ArchiveOutput {
             _ => {
                 return Err(Error::new(
                     ErrorKind::Unsupported,
-                    format!("{}: archives cannot be joined in this release", path.display()),
+                    format!("{}: this is for new archives", path.display()),
                 )
-                .hint("copy its images and the new ones to a new archive"));
+                .hint("Joining is for archives that are there"));
             }
         };
         if path == Path::new(STDIO) {
@@ -111,10 +111,14 @@ impl ArchiveOutput {
     pub fn publish(self, cancel: &Cancel) -> Result<()> {
         cancel.check()?;
         match self.way {
-            Way::Staged(staged, publish) => staged.publish(publish).map_err(|e| match e.kind() {
-                ErrorKind::AlreadyExists => exists(&self.path),
-                _ => e,
-            }),
+            Way::Staged(staged, publish) => {
+                // Whoever is joining the old one has to be done, or it would take the place of this one.
+                let _lock = crate::rewrite::hold(staged.target(), publish, cancel)?;
+                staged.publish(publish).map_err(|e| match e.kind() {
+                    ErrorKind::AlreadyExists => exists(&self.path),
+                    _ => e,
+                })
+            }
             Way::Copied(sink) => {
                 let reading = |e| Error::io("reading back", &self.path, e);
                 let len = self.file.metadata().map_err(reading)?.len();
@@ -127,7 +131,7 @@ impl ArchiveOutput {
 
 fn exists(path: &Path) -> Error {
     Error::new(ErrorKind::AlreadyExists, format!("{} is there already", path.display()))
-        .hint("--replace replaces it, once the new one is complete")
+        .hint("--append joins it, --replace replaces it, once the new one is complete")
 }
 
 fn copy_out(all: &FileRange, sink: Sink, path: &Path, cancel: &Cancel) -> Result<()> {

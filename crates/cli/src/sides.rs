@@ -41,7 +41,11 @@ pub(crate) fn settings(matches: &ArgMatches) -> Sides {
             schemes.iter().fold(settings, |settings, scheme| settings.with(scheme, key, value))
         })
     };
-    Sides { source: side("src"), destination: side("dest") }
+    let mut destination = side("dest");
+    if copy.get_flag("no_docker_manifest") {
+        destination = destination.with("oci-archive", "docker-manifest", "false");
+    }
+    Sides { source: side("src"), destination }
 }
 
 fn option(prefix: &str, key: &str, help: String) -> Arg {

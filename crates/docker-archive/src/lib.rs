@@ -38,6 +38,17 @@
 //! are one entry with all of their names; a name that was given to an earlier image moves to the later one.
 //! The same images give the same bytes.
 //!
+//! # What is joined
+//!
+//! With [`WriteMode::Append`](transship_core::WriteMode::Append), an archive of any of those tools that is not compressed as a
+//! whole. Every entry stays where it is, byte for byte, but for `manifest.json`, `repositories` and `index.json`, which are
+//! written anew behind the new entries; fields of theirs that are not known stay. A layer that is there, under whatever
+//! name, is used, once its bytes are found true. Where the same tar is an OCI layout, too, as docker since 25 writes it, new
+//! images become a part of that: `blobs/`, a manifest, an entry in `index.json`. An image whose name is taken over stays,
+//! without it.
+//!
+//! # How it shows
+//!
 //! The archive is written beside its target and put in its place when it is complete; one that was there stays as it is
 //! until then. Manifests are not kept: readers make them, of OCI types, so that an image has another manifest digest
 //! than where it came from, and the same image ID.

@@ -39,7 +39,12 @@
 //! # Writing to a tar
 //!
 //! Blobs in the order in which they come, each once, then `index.json`, `manifest.json` and `oci-layout`, with times of 0:
-//! the same images give the same bytes. `manifest.json` is for `docker load`.
+//! the same images give the same bytes. `manifest.json` is for `docker load`: an entry for each image all of which is there,
+//! of a multi-platform image for the platform that was asked for, else `linux/amd64`, else the first for Linux.
+//!
+//! A tar that is there is joined on demand, if it is a layout and not compressed as a whole. Its entries stay byte for byte,
+//! but for `index.json` and `manifest.json`, which are written anew behind the new blobs. A blob that is there is used if its
+//! bytes are true, and replaced if they are not.
 //!
 //! # Settings
 //!

@@ -9,7 +9,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 use transship_core::{Cancel, Error, ErrorKind, Result};
-use transship_local::{FileStamp, Lock, StagedFile, Target, copy_range};
+use transship_local::{FileStamp, Lock, Publish, StagedFile, Target, copy_range};
 
 pub use base::Base;
 pub use fewer::{Rewritten, rewrite};
@@ -41,6 +41,17 @@ fn lock(target: &Path, cancel: &Cancel) -> Result<Option<Lock>> {
         Ok(lock) => Ok(Some(lock)),
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
         Err(e) => Err(e),
+    }
+}
+
+/// The lock on an archive that is replaced as a whole, where there is one and it can be locked.
+pub(crate) fn hold(target: &Path, how: Publish, cancel: &Cancel) -> Result<Option<Lock>> {
+    if how == Publish::Create {
+        return Ok(None);
+    }
+    match lock(target, cancel) {
+        Err(e) if e.kind() == ErrorKind::Unsupported => Ok(None),
+        done => done,
     }
 }
 

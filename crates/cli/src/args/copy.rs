@@ -10,7 +10,7 @@ use crate::values;
 
 const COPY_NOTES: &str = "\
 What is there already: an oci: layout is joined, a dir: image is replaced, an
-archive is refused unless --replace is given. Where neither DESTINATION nor
+archive is refused unless --append or --replace is given. Where neither DESTINATION nor
 --name gives a name, an image keeps its names.
 
 Every option KEY of a transport is also --src-KEY and --dest-KEY, for one side
@@ -68,6 +68,14 @@ pub(crate) struct Copy {
     /// Replace what is there as a whole
     #[arg(long)]
     pub(crate) replace: bool,
+
+    /// Join what is there: its images stay, byte for byte, and names that are given again move
+    #[arg(long, conflicts_with = "replace")]
+    pub(crate) append: bool,
+
+    /// Write no manifest.json for docker into an oci-archive:
+    #[arg(long)]
+    pub(crate) no_docker_manifest: bool,
 
     /// Say what would be done, and do nothing
     #[arg(long)]

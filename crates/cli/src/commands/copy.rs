@@ -71,7 +71,11 @@ fn options(args: &args::Copy, session: &Session) -> Result<TransferOptions> {
     });
     options.names =
         args.names.iter().map(|name| ImageName::new(name)).collect::<transship::Result<_>>()?;
-    options.mode = args.replace.then_some(WriteMode::Replace);
+    options.mode = match (args.append, args.replace) {
+        (true, _) => Some(WriteMode::Append),
+        (_, true) => Some(WriteMode::Replace),
+        _ => None,
+    };
     if args.preserve_digests {
         options.digests = Digests::Preserve;
     }

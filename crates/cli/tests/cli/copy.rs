@@ -73,6 +73,27 @@ fn what_is_there_already() {
 }
 
 #[test]
+fn archives_grow() {
+    let session = Session::new();
+    insta::assert_snapshot!(session.transcript([
+        "copy --append hello.tar:@0 docker-archive:two.tar",
+        "copy --append hello.tar:@1 two.tar",
+        "copy --append hello.tar:@1 two.tar:another:1",
+        "list two.tar",
+        "verify two.tar",
+        "copy --append hello.tar:@0 oci-archive:two.oci.tar",
+        "copy --append two.tar:another:1 two.oci.tar",
+        "list two.oci.tar",
+        "verify two.oci.tar",
+        "list docker-archive:two.oci.tar",
+        "copy --append --no-docker-manifest hello.tar:@0 two.oci.tar:x",
+        "list docker-archive:two.oci.tar",
+        "copy --append hello.tar:@0 dir:folder",
+        "copy --append --replace hello.tar:@0 two.tar",
+    ]));
+}
+
+#[test]
 fn a_dry_run_changes_nothing() {
     let session = Session::new();
     insta::assert_snapshot!(session.transcript([
