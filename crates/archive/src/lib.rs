@@ -52,5 +52,5 @@ pub use index::{ENTRY_LIMIT, Entry, EntryKind, NAMES_LIMIT, TarIndex};
 pub use open::{ArchiveFile, STDIO};
 pub use outer::{Outer, RATIO_FREE, RATIO_LIMIT};
 pub use output::ArchiveOutput;
-pub use rewrite::{Base, Joining, Rewritten, rewrite};
+pub use rewrite::{Base, Documents, Joining, Rewritten, rewrite};
 pub use writer::{Fate, Put, TarWriter};

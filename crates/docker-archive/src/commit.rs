@@ -135,8 +135,8 @@ impl Checked {
                 ),
             ));
         }
-        let pairs = layers.iter().zip(diff_ids).enumerate();
-        for (at, (layer, diff_id)) in pairs.filter(|(_, (layer, id))| layer.digest != **id) {
+        let mut pairs = layers.iter().zip(diff_ids).enumerate();
+        if let Some((at, (layer, diff_id))) = pairs.find(|(_, (layer, id))| layer.digest != **id) {
             return Err(Error::new(
                 ErrorKind::Corrupt,
                 format!(

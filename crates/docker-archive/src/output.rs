@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use transship_archive::docker_save::{MANIFEST_NAME, REPOSITORIES_NAME};
 use transship_archive::layout::{INDEX_FILE, blob_path};
-use transship_archive::{ArchiveOutput, Base, Joining, TarWriter};
+use transship_archive::{ArchiveOutput, Base, Documents, Joining, TarWriter};
 use transship_core::{Cancel, Digest, Result, WriteMode};
 
 use crate::writing::{config_file, layer_file};
@@ -82,7 +82,7 @@ impl Output {
     pub(crate) fn publish(
         self,
         mut tar: TarWriter,
-        documents: &mut dyn FnMut(Option<&Arc<Base>>, &mut TarWriter) -> Result<()>,
+        documents: &mut Documents<'_>,
         cancel: &Cancel,
     ) -> Result<()> {
         match self {

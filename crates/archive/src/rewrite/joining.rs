@@ -31,6 +31,9 @@ pub struct Joining {
     from: u64,
 }
 
+/// Puts what an archive needs beside its old and new entries, given the archive that is joined.
+pub type Documents<'a> = dyn FnMut(Option<&Arc<Base>>, &mut TarWriter) -> Result<()> + 'a;
+
 impl Joining {
     /// Opens the archive, if it is there, and begins to write behind it. `documents` are the names of the entries that
     /// `publish` will write.
@@ -72,7 +75,7 @@ impl Joining {
     pub fn publish(
         mut self,
         tar: TarWriter,
-        documents: &mut dyn FnMut(Option<&Arc<Base>>, &mut TarWriter) -> Result<()>,
+        documents: &mut Documents<'_>,
         cancel: &Cancel,
     ) -> Result<()> {
         let mut end = tar.pause()?;

@@ -13,7 +13,7 @@ use transship_local::{FileStamp, Lock, Publish, StagedFile, Target, copy_range};
 
 pub use base::Base;
 pub use fewer::{Rewritten, rewrite};
-pub use joining::Joining;
+pub use joining::{Documents, Joining};
 
 use crate::open::STDIO;
 

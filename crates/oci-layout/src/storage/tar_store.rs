@@ -321,7 +321,7 @@ impl Store for TarStore {
 }
 
 /// The layout in an archive that is joined.
-pub(crate) fn layout_of(base: &Arc<Base>) -> Result<Layout> {
+fn layout_of(base: &Arc<Base>) -> Result<Layout> {
     Layout::open(Box::new(TarStorage::new(Arc::clone(base.index())))).map_err(|e| {
         let of_docker = base.index().contains(MANIFEST_NAME);
         match e.kind() {
@@ -333,7 +333,7 @@ pub(crate) fn layout_of(base: &Arc<Base>) -> Result<Layout> {
 }
 
 /// What `manifest.json` lists, if there is one.
-pub(crate) fn docker_entries(
+fn docker_entries(
     base: Option<&Arc<Base>>,
 ) -> Result<Vec<transship_archive::docker_save::SavedEntry>> {
     let Some(base) = base.filter(|base| base.index().contains(MANIFEST_NAME)) else {

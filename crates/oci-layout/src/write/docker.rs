@@ -130,20 +130,15 @@ impl Loadable {
         self
     }
 
-    /// The entries of the configs that docker may have been given.
-    pub(crate) fn configs(&self) -> impl Iterator<Item = &str> {
-        self.all.iter().map(|candidate| &*candidate.saved.config)
-    }
-
     fn collect(&mut self, seen: &Seen<'_>, of: &Descriptor, depth: usize) -> Result<()> {
         if of.is_attestation() || depth > DEPTH {
             return Ok(());
         }
         match (seen.document)(of)? {
-            Some(Document::Image(image)) if is_image_config(&image.config.media_type) => {
-                if is_whole(seen, &image)? {
-                    self.all.push(Candidate::new(of, &image));
-                }
+            Some(Document::Image(image))
+                if is_image_config(&image.config.media_type) && is_whole(seen, &image)? =>
+            {
+                self.all.push(Candidate::new(of, &image));
             }
             Some(Document::Index(index)) => {
                 for child in &index.manifests {
