@@ -196,15 +196,15 @@ async fn of_docker_since_25() {
         .save(folder.path());
     grows(&path, &old, &[&file]).await;
     let index: Value = serde_json::from_str(&tar_text(&path, "index.json")).unwrap();
-    let named: Vec<_> = index["manifests"].as_array().unwrap().iter().collect();
-    let name = |at: usize| named[at]["annotations"]["io.containerd.image.name"].as_str();
+    let entries = index["manifests"].as_array().unwrap();
+    let name = |at: usize| entries[at]["annotations"]["io.containerd.image.name"].as_str();
     // The old one has lost its name, and is there.
-    assert_eq!(named[0]["digest"], document.descriptor().digest.to_string());
+    assert_eq!(entries[0]["digest"], document.descriptor().digest.to_string());
     assert_eq!(name(0), None);
-    let names: Vec<_> = (1..named.len()).filter_map(name).collect();
+    let names: Vec<_> = (1..entries.len()).filter_map(name).collect();
     assert_eq!(names.len(), 3, "{index}");
-    assert!(named[1..].iter().all(|entry| entry["digest"] == named[1]["digest"]));
-    let manifest = named[1]["digest"].as_str().unwrap().replace("sha256:", "blobs/sha256/");
+    assert!(entries[1..].iter().all(|entry| entry["digest"] == entries[1]["digest"]));
+    let manifest = entries[1]["digest"].as_str().unwrap().replace("sha256:", "blobs/sha256/");
     let manifest: Value = serde_json::from_str(&tar_text(&path, &manifest)).unwrap();
     assert_eq!(manifest["layers"][0]["digest"], format!("sha256:{low}"));
     let listed: Value = serde_json::from_str(&tar_text(&path, "manifest.json")).unwrap();
