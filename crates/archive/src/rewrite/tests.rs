@@ -125,7 +125,10 @@ fn many_at_once_lose_nothing() {
     std::thread::scope(|scope| {
         for n in 0..many {
             let (path, start) = (&path, &start);
-            scope.spawn(move || add(path, &format!("n{n}"), || drop(start.wait())).unwrap());
+            let wait = move || {
+                start.wait();
+            };
+            scope.spawn(move || add(path, &format!("n{n}"), wait).unwrap());
         }
     });
     let held = held(&path);
