@@ -1,12 +1,22 @@
 //! Whom we believe to be a host, and who we are for it.
+//!
+//! CAs are those of the system and the `*.crt` of a folder: `cert-dir`, else the first that is there of `HOST[:PORT]` in
+//! `~/.config/containers/certs.d`, `/etc/containers/certs.d`, `/etc/docker/certs.d`. Its `*.cert` and `*.key` are a client certificate
+//! and its key; of several pairs, the first by name is shown.
 
+mod folder;
+
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 use transship_core::{Error, ErrorKind, Result};
 
 use crate::RegistryOptions;
+
+use folder::Pair;
 
 /// Whether a host has to prove who it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,26 +29,43 @@ pub(crate) enum Trust {
 
 /// The TLS side of connections to a host (`docker.io`, `localhost:5000`). Blocks: it reads certificates.
 pub(crate) fn client_config(
-    _options: &RegistryOptions,
+    options: &RegistryOptions,
     host: &str,
     trust: Trust,
 ) -> Result<ClientConfig> {
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|e| tls_error(host, e))?;
+    let found = folder::find(options, host)?;
     let builder = match trust {
-        Trust::Verified => builder.with_root_certificates(system_roots()),
+        Trust::Verified => builder.with_root_certificates(roots(found.cas)?),
         Trust::Anyone => builder
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(Anyone(ring::default_provider()))),
     };
-    Ok(builder.with_no_client_auth())
+    match found.client {
+        None => Ok(builder.with_no_client_auth()),
+        Some(Pair { path, chain, key }) => {
+            builder.with_client_auth_cert(chain, key).map_err(|error| {
+                let message = format!("{}: the certificate and its key do not fit", path.display());
+                Error::new(ErrorKind::Corrupt, message).caused_by(error)
+            })
+        }
+    }
 }
 
-fn system_roots() -> RootCertStore {
+/// Those of the system, and more.
+fn roots(more: Vec<(PathBuf, CertificateDer<'static>)>) -> Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
+    // Some systems have some that are malformed.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    roots
+    for (path, certificate) in more {
+        roots.add(certificate).map_err(|error| {
+            let message = format!("{}: it holds no certificate of a CA", path.display());
+            Error::new(ErrorKind::Corrupt, message).caused_by(error)
+        })?;
+    }
+    Ok(roots)
 }
 
 fn tls_error(host: &str, error: rustls::Error) -> Error {

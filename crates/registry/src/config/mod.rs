@@ -1,0 +1,336 @@
+//! [`RegistriesConf`]: where a name leads, by `registries.conf`.
+//!
+//! | file | read |
+//! |---|---|
+//! | `registries-conf`, else `$CONTAINERS_REGISTRIES_CONF` | in place of the next two; must be there |
+//! | `~/.config/containers/registries.conf` | if it is there; then nothing of `/etc` is |
+//! | `/etc/containers/registries.conf` | otherwise |
+//! | `registries-conf-dir`, else `/etc/containers/registries.conf.d`, `~/.config/containers/registries.conf.d` | each `*.conf`, in the order of their names |
+//!
+//! A later `[[registry]]` replaces an earlier one with its prefix; a later list or alias replaces an earlier one.
+
+mod files;
+mod parse;
+
+use std::collections::BTreeMap;
+
+use transship_core::{DockerName, Error, ErrorKind, Result};
+
+use crate::RegistryOptions;
+
+use parse::{Table, Text};
+
+/// What stands for the files with credentials in `credential-helpers`.
+pub(crate) const AUTH_FILES: &str = "containers-auth.json";
+
+/// Which pulls a mirror is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pulls {
+    /// All.
+    All,
+    /// Those by digest.
+    Digests,
+    /// Those by tag.
+    Tags,
+}
+
+/// A place where a repository is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Endpoint {
+    /// The host and port as people write it: `docker.io`.
+    pub(crate) host: String,
+    /// The repository there.
+    pub(crate) repository: String,
+    /// Whether certificates are not checked, and plain HTTP is fine.
+    pub(crate) insecure: bool,
+    /// Which pulls it is for.
+    pub(crate) pulls: Pulls,
+}
+
+/// Where a name leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Resolved {
+    /// For reading, in the order in which they are tried; the last is the registry itself.
+    pub(crate) endpoints: Vec<Endpoint>,
+    /// For writing: as named. Other tools rewrite and mirror pulls alone.
+    pub(crate) write: Endpoint,
+    /// Whether it must not be read.
+    pub(crate) blocked: bool,
+}
+
+/// What is configured of registries.
+#[derive(Debug, Default)]
+pub(crate) struct RegistriesConf {
+    tables: Vec<Table>,
+    helpers: Vec<String>,
+    aliases: BTreeMap<String, String>,
+    search: Vec<String>,
+}
+
+impl RegistriesConf {
+    /// Reads the files. Blocks.
+    pub(crate) fn load(options: &RegistryOptions) -> Result<Self> {
+        let mut conf = Self::default();
+        for (path, text) in files::read(options)? {
+            let parsed = Text::parse(&text).map_err(|why| {
+                Error::new(ErrorKind::Corrupt, format!("{}: {}", path.display(), why.trim()))
+            })?;
+            conf.join(parsed);
+        }
+        conf.check()?;
+        Ok(conf)
+    }
+
+    /// Where a name leads.
+    ///
+    /// # Errors
+    /// `Corrupt`, when a location makes it a name that is none.
+    pub(crate) fn resolve(&self, name: &DockerName) -> Result<Resolved> {
+        let own = |insecure| Endpoint {
+            host: name.domain().to_owned(),
+            repository: name.path().to_owned(),
+            insecure,
+            pulls: Pulls::All,
+        };
+        let full = text(name);
+        let Some((table, matched)) = self.table(&full) else {
+            return Ok(Resolved { endpoints: vec![own(false)], write: own(false), blocked: false });
+        };
+        // A prefix may reach into the tag; what is left of the repository is nothing then.
+        let repository = format!("{}/{}", name.domain(), name.path());
+        let rest = repository.get(matched..).unwrap_or_default();
+        let mut endpoints = Vec::new();
+        for mirror in &table.mirror {
+            endpoints.push(at(&mirror.location, rest, mirror.insecure, table.pulls(mirror))?);
+        }
+        endpoints.push(if table.location.is_empty() {
+            own(table.insecure)
+        } else {
+            at(&table.location, rest, table.insecure, Pulls::All)?
+        });
+        Ok(Resolved { endpoints, write: own(table.insecure), blocked: table.blocked })
+    }
+
+    /// What keeps credentials, in order.
+    pub(crate) fn credential_helpers(&self) -> &[String] {
+        &self.helpers
+    }
+
+    /// The name that a short one stands for; its tag or digest goes with it.
+    pub(crate) fn alias(&self, short: &str) -> Option<String> {
+        let end = short.find('@').unwrap_or_else(|| {
+            let last = short.rfind('/').map_or(0, |at| at + 1);
+            short[last..].find(':').map_or(short.len(), |at| last + at)
+        });
+        let (name, rest) = short.split_at(end);
+        self.aliases.get(name).map(|full| format!("{full}{rest}"))
+    }
+
+    /// Where podman looks for names without a host.
+    pub(crate) fn search(&self) -> &[String] {
+        &self.search
+    }
+
+    /// What a later file says goes before what an earlier one said.
+    fn join(&mut self, text: Text) {
+        for table in text.registry {
+            self.tables.retain(|known| known.prefix != table.prefix);
+            self.tables.push(table);
+        }
+        if let Some(search) = text.unqualified_search_registries {
+            self.search = search;
+        }
+        if let Some(helpers) = text.credential_helpers {
+            self.helpers = helpers;
+        }
+        for (name, full) in text.aliases {
+            if full.is_empty() {
+                self.aliases.remove(&name);
+            } else {
+                self.aliases.insert(name, full);
+            }
+        }
+    }
+
+    fn check(&mut self) -> Result<()> {
+        if self.helpers.is_empty() {
+            self.helpers.push(AUTH_FILES.to_owned());
+        }
+        let mut known = BTreeMap::new();
+        for table in self.tables.iter().filter(|table| !table.location.is_empty()) {
+            let first = known.entry(&table.location).or_insert((table.insecure, table.blocked));
+            if *first != (table.insecure, table.blocked) {
+                let message = format!(
+                    "registries.conf says two things of {}: insecure or blocked is true in one [[registry]] and false in another",
+                    table.location
+                );
+                return Err(Error::new(ErrorKind::Corrupt, message));
+            }
+        }
+        Ok(())
+    }
+
+    /// The table with the longest prefix, and how much of the name it covers.
+    fn table(&self, name: &str) -> Option<(&Table, usize)> {
+        let fitting = self.tables.iter().filter_map(|table| Some((table, covers(&table.prefix, name)?)));
+        // The first of two that are as long, as they stand.
+        fitting.rev().max_by_key(|(table, _)| table.prefix.len())
+    }
+}
+
+/// How much of a name a prefix covers: it ends where a part of the name does.
+fn covers(prefix: &str, name: &str) -> Option<usize> {
+    let end = match prefix.strip_prefix('*') {
+        Some(domain) => {
+            let host = name.split('/').next().unwrap_or(name);
+            host.rfind(domain).filter(|at| *at > 0)? + domain.len()
+        }
+        None => name.strip_prefix(prefix).map(|_| prefix.len())?,
+    };
+    name[end..].chars().next().is_none_or(|next| matches!(next, '/' | ':' | '@')).then_some(end)
+}
+
+fn text(name: &DockerName) -> String {
+    let mut text = format!("{}/{}", name.domain(), name.path());
+    if let Some(tag) = name.tag() {
+        text = text + ":" + tag;
+    }
+    if let Some(digest) = name.digest() {
+        text = text + "@" + digest.as_ref();
+    }
+    text
+}
+
+fn at(location: &str, rest: &str, insecure: bool, pulls: Pulls) -> Result<Endpoint> {
+    let place = format!("{location}{rest}");
+    let parsed = place.split_once('/').filter(|(host, repository)| {
+        !host.is_empty() && DockerName::parse(&format!("localhost/{repository}")).is_ok_and(|name| name.tag().is_none())
+    });
+    let Some((host, repository)) = parsed else {
+        let message = format!("registries.conf leads to {place:?}, which is no repository");
+        return Err(Error::new(ErrorKind::Corrupt, message));
+    };
+    let (host, repository) = (host.to_owned(), repository.to_owned());
+    Ok(Endpoint { host, repository, insecure, pulls })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn conf(text: &str) -> RegistriesConf {
+        let mut conf = RegistriesConf::default();
+        conf.join(Text::parse(text).unwrap());
+        conf.check().unwrap();
+        conf
+    }
+
+    fn leads(conf: &RegistriesConf, name: &str) -> Vec<String> {
+        let resolved = conf.resolve(&DockerName::parse(name).unwrap()).unwrap();
+        let shown = |one: &Endpoint| {
+            let pulls = match one.pulls {
+                Pulls::All => "",
+                Pulls::Digests => " digests",
+                Pulls::Tags => " tags",
+            };
+            let insecure = if one.insecure { " insecure" } else { "" };
+            format!("{}/{}{pulls}{insecure}", one.host, one.repository)
+        };
+        resolved.endpoints.iter().map(shown).collect()
+    }
+
+    #[test]
+    fn mirrors_then_the_location() {
+        let conf = conf(
+            r#"
+            [[registry]]
+            prefix = "example.com/foo"
+            location = "internal.example.net:5000/bar"
+            [[registry.mirror]]
+            location = "m0.local/mirror-for-foo"
+            pull-from-mirror = "digest-only"
+            [[registry.mirror]]
+            location = "m1.local"
+            insecure = true
+            pull-from-mirror = "tag-only"
+            "#,
+        );
+        let expected = ["m0.local/mirror-for-foo/image digests", "m1.local/image tags insecure", "internal.example.net:5000/bar/image"];
+        assert_eq!(leads(&conf, "example.com/foo/image:latest"), expected);
+        assert_eq!(leads(&conf, "example.com/foobar/image"), ["example.com/foobar/image"]);
+        let write = conf.resolve(&DockerName::parse("example.com/foo/image").unwrap()).unwrap().write;
+        assert_eq!((write.host.as_str(), write.repository.as_str()), ("example.com", "foo/image"));
+    }
+
+    #[test]
+    fn the_longest_prefix_at_the_end_of_a_part() {
+        let conf = conf(
+            r#"
+            [[registry]]
+            location = "h:5000"
+            blocked = true
+            [[registry]]
+            prefix = "h:5000/a"
+            location = "one"
+            [[registry]]
+            prefix = "h:5000/a/b:v1"
+            location = "two/c"
+            [[registry]]
+            prefix = "docker.io/library"
+            location = "hub.local"
+            insecure = true
+            "#,
+        );
+        assert!(conf.resolve(&DockerName::parse("h:5000/x").unwrap()).unwrap().blocked);
+        assert_eq!(leads(&conf, "h:5000/a/b:v2"), ["one/b"]);
+        assert_eq!(leads(&conf, "h:5000/a/b:v1"), ["two/c"]);
+        assert_eq!(leads(&conf, "alpine"), ["hub.local/alpine insecure"]);
+        assert_eq!(leads(&conf, "me/alpine"), ["docker.io/me/alpine"]);
+        let bare = conf.resolve(&DockerName::parse("h:5000/a").unwrap());
+        assert_eq!(bare.unwrap_err().kind(), ErrorKind::Corrupt, "a host without a repository");
+    }
+
+    #[test]
+    fn wildcards() {
+        let conf = conf(
+            r#"
+            [[registry]]
+            prefix = "*.example.com"
+            insecure = true
+            [[registry.mirror]]
+            location = "m/p"
+            mirror-by-digest-only = true
+            [[registry]]
+            prefix = "*.moved.com"
+            location = "new.com"
+            "#,
+        );
+        assert_eq!(leads(&conf, "a.b.example.com/x"), ["m/p/x", "a.b.example.com/x insecure"]);
+        assert_eq!(leads(&conf, "a.example.com.example.com/x").len(), 2);
+        for other in ["example.com/x", "a.example.com.org/x", "h/a.example.com/x"] {
+            assert_eq!(leads(&conf, other), [other]);
+        }
+        assert_eq!(leads(&conf, "a.moved.com/x"), ["new.com/x"]);
+    }
+
+    #[test]
+    fn later_files_go_before_earlier_ones() {
+        let mut conf = conf(
+            "unqualified-search-registries = [\"a\"]\n[[registry]]\nlocation = \"h\"\n[aliases]\nx = \"a.b/x\"\ny = \"a.b/y\"",
+        );
+        conf.join(Text::parse("unqualified-search-registries = []\n[[registry]]\nprefix = \"h\"\nlocation = \"i.j\"\n[aliases]\nx = \"\"\ny = \"c.d/y\"").unwrap());
+        assert_eq!(leads(&conf, "h/r"), ["docker.io/h/r"]);
+        assert_eq!(conf.search(), [""; 0]);
+        assert_eq!(conf.alias("x"), None);
+        assert_eq!(conf.alias("y:1").as_deref(), Some("c.d/y:1"));
+        assert_eq!(conf.alias("y@sha256:0").as_deref(), Some("c.d/y@sha256:0"));
+        assert_eq!(conf.alias("z/y"), None);
+    }
+
+    #[test]
+    fn one_location_is_one_thing() {
+        let mut conf = RegistriesConf::default();
+        conf.join(Text::parse("[[registry]]\nlocation = \"h\"\n[[registry]]\nprefix = \"i\"\nlocation = \"h\"\ninsecure = true").unwrap());
+        assert_eq!(conf.check().unwrap_err().kind(), ErrorKind::Corrupt);
+    }
+}
