@@ -33,13 +33,15 @@ mod reader;
 mod reference;
 mod replicate;
 mod source;
+mod surroundings;
 mod target;
 mod tls;
 mod transport;
 mod writer;
 
-pub use credentials::{Credential, Secret};
+pub use credentials::{Credential, LoggedIn, LoggedOut, Secret, forget, keep};
 pub use options::RegistryOptions;
+pub use surroundings::Surroundings;
 pub use transport::Registry;
 
 /// What stands before the colon.

@@ -1,18 +1,22 @@
 //! [`RegistryOptions`]: what can be set, from [`Settings`] or by a program.
 
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use transship_core::{Error, ErrorKind, Result, Settings};
 
-use crate::{Credential, SCHEME, Secret};
+use crate::{Credential, SCHEME, Secret, Surroundings};
 
 /// What can be set. Everything has a default that suits most registries.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RegistryOptions {
-    /// The credential for every host, in place of what is configured. `creds=USER[:PASSWORD]`.
+    /// The credential for every host, in place of what is configured. `creds=USER[:PASSWORD]`; out of sight of other users of
+    /// the machine `creds-file=PATH`, a file whose first line is that, or `creds-env=NAME`, an environment variable; or
+    /// `registry-token=TOKEN`.
     pub credential: Option<Credential>,
     /// Whether configured credentials are left alone. `no-creds=true`.
     pub anonymous: bool,
@@ -27,6 +31,8 @@ pub struct RegistryOptions {
     pub registries_conf: Option<PathBuf>,
     /// The drop-in folder, in place of the usual ones. `registries-conf-dir=PATH`.
     pub registries_conf_dir: Option<PathBuf>,
+    /// Where the files of the user and of the machine are. Not a setting.
+    pub surroundings: Surroundings,
     /// The most requests to one host at once. `connections=N`.
     pub connections: NonZeroUsize,
     /// How often a request is tried again. `retries=N`.
@@ -40,6 +46,9 @@ pub struct RegistryOptions {
     pub chunk_size: Option<u64>,
 }
 
+/// The most that is read of a file with a credential.
+const CREDS_LIMIT: u64 = 64 * 1024;
+
 /// The keys of [`Settings`] that are known.
 pub(crate) const KEYS: &[&str] = &[
     "authfile",
@@ -47,6 +56,8 @@ pub(crate) const KEYS: &[&str] = &[
     "chunk-size",
     "connections",
     "creds",
+    "creds-env",
+    "creds-file",
     "idle-timeout",
     "no-creds",
     "registries-conf",
@@ -66,6 +77,7 @@ impl Default for RegistryOptions {
             tls_verify: None,
             registries_conf: None,
             registries_conf_dir: None,
+            surroundings: Surroundings::of_process(),
             connections: NonZeroUsize::new(8).unwrap_or(NonZeroUsize::MIN),
             retries: 5,
             first_wait: Duration::from_millis(250),
@@ -91,6 +103,7 @@ impl RegistryOptions {
             tls_verify: get("tls-verify").map(|v| boolean("tls-verify", v)).transpose()?,
             registries_conf: get("registries-conf").map(PathBuf::from),
             registries_conf_dir: get("registries-conf-dir").map(PathBuf::from),
+            surroundings: defaults.surroundings,
             connections: number(settings, "connections")?.unwrap_or(defaults.connections),
             retries: number(settings, "retries")?.unwrap_or(defaults.retries),
             idle_timeout: number(settings, "idle-timeout")?
@@ -104,26 +117,47 @@ impl RegistryOptions {
     }
 }
 
+/// The ways to give a credential; each excludes the others.
+const GIVEN: [&str; 4] = ["creds", "creds-file", "creds-env", "registry-token"];
+
 fn credential(settings: &Settings) -> Result<Option<Credential>> {
-    let (creds, token) = (settings.get(SCHEME, "creds"), settings.get(SCHEME, "registry-token"));
-    match (creds, token) {
-        (Some(_), Some(_)) => Err(Error::new(
-            ErrorKind::InvalidReference,
-            "options docker.creds and docker.registry-token exclude each other",
-        )),
-        (Some(creds), None) => {
-            let (user, secret) = creds.split_once(':').unwrap_or((creds, ""));
-            if user.is_empty() {
-                return Err(Error::new(
-                    ErrorKind::InvalidReference,
-                    "option docker.creds has no user: its form is USER[:PASSWORD]",
-                ));
-            }
-            Ok(Some(Credential::Basic { user: user.to_owned(), secret: Secret::new(secret) }))
-        }
-        (None, Some(token)) => Ok(Some(Credential::Bearer(Secret::new(token)))),
-        (None, None) => Ok(None),
+    let mut given =
+        GIVEN.into_iter().filter_map(|key| settings.get(SCHEME, key).map(|value| (key, value)));
+    let Some((key, value)) = given.next() else { return Ok(None) };
+    if let Some((other, _)) = given.next() {
+        let message = format!("options docker.{key} and docker.{other} exclude each other");
+        return Err(Error::new(ErrorKind::InvalidReference, message));
     }
+    match key {
+        "creds" => pair(key, value),
+        "creds-file" => pair(key, &first_line(Path::new(value))?),
+        "creds-env" => {
+            let text = std::env::var(value).map_err(|_| {
+                let message = format!("there is no environment variable {value}");
+                Error::new(ErrorKind::NotFound, message).context("option docker.creds-env")
+            })?;
+            pair(key, &text)
+        }
+        _ => Ok(Credential::Bearer(Secret::new(value))),
+    }
+    .map(Some)
+}
+
+fn pair(key: &str, text: &str) -> Result<Credential> {
+    let (user, secret) = text.split_once(':').unwrap_or((text, ""));
+    if user.is_empty() {
+        let message = format!("option docker.{key} has no user: its form is USER[:PASSWORD]");
+        return Err(Error::new(ErrorKind::InvalidReference, message));
+    }
+    Ok(Credential::Basic { user: user.to_owned(), secret: Secret::new(secret) })
+}
+
+fn first_line(path: &Path) -> Result<String> {
+    let failed = |error| Error::io("reading credentials from", path, error);
+    let mut line = String::new();
+    let file = File::open(path).map_err(failed)?;
+    BufReader::new(file.take(CREDS_LIMIT)).read_line(&mut line).map_err(failed)?;
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 fn boolean(key: &str, value: &str) -> Result<bool> {
@@ -179,5 +213,24 @@ mod tests {
         let both =
             Settings::new().with("docker", "creds", "a:b").with("docker", "registry-token", "c");
         assert!(RegistryOptions::from_settings(&both).is_err());
+    }
+
+    #[test]
+    fn credentials_out_of_sight() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("creds");
+        std::fs::write(&path, "me:a:b\nmore").unwrap();
+        let with = |key, value: &str| {
+            RegistryOptions::from_settings(&Settings::new().with("docker", key, value))
+        };
+        let expected = Credential::Basic { user: "me".into(), secret: Secret::new("a:b") };
+        let found = with("creds-file", path.to_str().unwrap()).unwrap();
+        assert_eq!(found.credential, Some(expected));
+        std::fs::write(&path, "\n").unwrap();
+        assert!(with("creds-file", path.to_str().unwrap()).is_err());
+        assert_eq!(with("creds-file", "/absent").unwrap_err().kind(), ErrorKind::NotFound);
+        let found = with("creds-env", "PATH").unwrap().credential;
+        assert!(matches!(found, Some(Credential::Basic { .. })));
+        assert_eq!(with("creds-env", "NOT_SET_AT_ALL").unwrap_err().kind(), ErrorKind::NotFound);
     }
 }

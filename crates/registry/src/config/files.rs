@@ -104,7 +104,11 @@ mod tests {
             "etc/containers/registries.conf.d/2.conf",
             "home/.config/containers/registries.conf.d/0.conf",
         ];
-        for file in files.iter().chain(&["etc/containers/registries.conf.d/3.other", "chosen", "dir/x.conf"]) {
+        for file in files.iter().chain(&[
+            "etc/containers/registries.conf.d/3.other",
+            "chosen",
+            "dir/x.conf",
+        ]) {
             let path = below.join(file);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "").unwrap();

@@ -172,7 +172,8 @@ impl RegistriesConf {
 
     /// The table with the longest prefix, and how much of the name it covers.
     fn table(&self, name: &str) -> Option<(&Table, usize)> {
-        let fitting = self.tables.iter().filter_map(|table| Some((table, covers(&table.prefix, name)?)));
+        let fitting =
+            self.tables.iter().filter_map(|table| Some((table, covers(&table.prefix, name)?)));
         // The first of two that are as long, as they stand.
         fitting.rev().max_by_key(|(table, _)| table.prefix.len())
     }
@@ -204,7 +205,9 @@ fn text(name: &DockerName) -> String {
 fn at(location: &str, rest: &str, insecure: bool, pulls: Pulls) -> Result<Endpoint> {
     let place = format!("{location}{rest}");
     let parsed = place.split_once('/').filter(|(host, repository)| {
-        !host.is_empty() && DockerName::parse(&format!("localhost/{repository}")).is_ok_and(|name| name.tag().is_none())
+        !host.is_empty()
+            && DockerName::parse(&format!("localhost/{repository}"))
+                .is_ok_and(|name| name.tag().is_none())
     });
     let Some((host, repository)) = parsed else {
         let message = format!("registries.conf leads to {place:?}, which is no repository");
@@ -255,10 +258,15 @@ mod tests {
             pull-from-mirror = "tag-only"
             "#,
         );
-        let expected = ["m0.local/mirror-for-foo/image digests", "m1.local/image tags insecure", "internal.example.net:5000/bar/image"];
+        let expected = [
+            "m0.local/mirror-for-foo/image digests",
+            "m1.local/image tags insecure",
+            "internal.example.net:5000/bar/image",
+        ];
         assert_eq!(leads(&conf, "example.com/foo/image:latest"), expected);
         assert_eq!(leads(&conf, "example.com/foobar/image"), ["example.com/foobar/image"]);
-        let write = conf.resolve(&DockerName::parse("example.com/foo/image").unwrap()).unwrap().write;
+        let write =
+            conf.resolve(&DockerName::parse("example.com/foo/image").unwrap()).unwrap().write;
         assert_eq!((write.host.as_str(), write.repository.as_str()), ("example.com", "foo/image"));
     }
 
@@ -307,7 +315,7 @@ mod tests {
         );
         assert_eq!(leads(&conf, "a.b.example.com/x"), ["m/p/x", "a.b.example.com/x insecure"]);
         assert_eq!(leads(&conf, "a.example.com.example.com/x").len(), 2);
-        for other in ["example.com/x", "a.example.com.org/x", "h/a.example.com/x"] {
+        for other in ["example.com/x", "a.example.com.org/x", "h.org/a.example.com/x"] {
             assert_eq!(leads(&conf, other), [other]);
         }
         assert_eq!(leads(&conf, "a.moved.com/x"), ["new.com/x"]);

@@ -39,7 +39,8 @@ pub(super) struct Table {
 pub(super) struct Mirror {
     pub(super) location: String,
     pub(super) insecure: bool,
-    pull_from_mirror: String,
+    #[serde(rename = "pull-from-mirror")]
+    pulls: String,
 }
 
 impl Text {
@@ -47,7 +48,10 @@ impl Text {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let mut parsed: Self = toml::from_str(text).map_err(|error| error.to_string())?;
         if parsed.registries.is_some() {
-            return Err("it has [registries], which is version 1: use version 2, with [[registry]] tables".to_owned());
+            return Err(
+                "it has [registries], which is version 1: use version 2, with [[registry]] tables"
+                    .to_owned(),
+            );
         }
         parsed.registry.iter_mut().try_for_each(Table::check)?;
         match parsed.short_name_mode.as_deref() {
@@ -73,23 +77,35 @@ impl Table {
         }
         if let Some(domain) = self.prefix.strip_prefix("*.") {
             if domain.is_empty() || domain.contains(['*', '/', ':', '@']) {
-                return Err(format!("prefix {:?}: a wildcard stands before a domain alone, as in *.example.com", self.prefix));
+                return Err(format!(
+                    "prefix {:?}: a wildcard stands before a domain alone, as in *.example.com",
+                    self.prefix
+                ));
             }
         } else if self.prefix.contains('*') {
-            return Err(format!("prefix {:?}: a wildcard stands at the beginning, as in *.example.com", self.prefix));
+            return Err(format!(
+                "prefix {:?}: a wildcard stands at the beginning, as in *.example.com",
+                self.prefix
+            ));
         } else if self.location.is_empty() {
             return Err(format!("the [[registry]] with prefix {:?} has no location", self.prefix));
         }
         if !self.pull_from_mirror.is_empty() {
-            return Err("pull-from-mirror stands in [[registry]]: it belongs to [[registry.mirror]]".to_owned());
+            return Err(
+                "pull-from-mirror stands in [[registry]]: it belongs to [[registry.mirror]]"
+                    .to_owned(),
+            );
         }
         for mirror in &mut self.mirror {
             mirror.location = place(&mirror.location)?;
             if mirror.location.is_empty() {
                 return Err(format!("a mirror of {:?} has no location", self.prefix));
             }
-            if self.mirror_by_digest_only && !mirror.pull_from_mirror.is_empty() {
-                return Err(format!("{:?} has mirror-by-digest-only, and its mirror pull-from-mirror: one is enough", self.prefix));
+            if self.mirror_by_digest_only && !mirror.pulls.is_empty() {
+                return Err(format!(
+                    "{:?} has mirror-by-digest-only, and its mirror pull-from-mirror: one is enough",
+                    self.prefix
+                ));
             }
             mirror.pulls(self.mirror_by_digest_only)?;
         }
@@ -104,12 +120,14 @@ impl Table {
 
 impl Mirror {
     fn pulls(&self, by_digest_only: bool) -> Result<Pulls, String> {
-        match self.pull_from_mirror.as_str() {
+        match self.pulls.as_str() {
             _ if by_digest_only => Ok(Pulls::Digests),
             "" | "all" => Ok(Pulls::All),
             "digest-only" => Ok(Pulls::Digests),
             "tag-only" => Ok(Pulls::Tags),
-            other => Err(format!("pull-from-mirror is {other:?}: it is all, digest-only or tag-only")),
+            other => {
+                Err(format!("pull-from-mirror is {other:?}: it is all, digest-only or tag-only"))
+            }
         }
     }
 }
@@ -138,7 +156,11 @@ fn place(text: &str) -> Result<String, String> {
 fn alias(name: &str, value: &str) -> Result<(), String> {
     let first = name.split('/').next().unwrap_or_default();
     let has_host = name.contains('/') && (first.contains(['.', ':']) || first == "localhost");
-    if name.is_empty() || has_host || name.contains(['@']) || name.rsplit('/').next().is_some_and(|last| last.contains(':')) {
+    if name.is_empty()
+        || has_host
+        || name.contains(['@'])
+        || name.rsplit('/').next().is_some_and(|last| last.contains(':'))
+    {
         return Err(format!("alias {name:?} is no short name: it has a host, a tag or a digest"));
     }
     if value.is_empty() {
@@ -148,7 +170,11 @@ fn alias(name: &str, value: &str) -> Result<(), String> {
     let full = host.is_some_and(|host| host.contains(['.', ':']) || host == "localhost");
     let parsed = transship_core::DockerName::parse(value);
     let bare = parsed.is_ok_and(|parsed| parsed.tag().is_none() && parsed.digest().is_none());
-    if full && bare { Ok(()) } else { Err(format!("alias {name:?} = {value:?}: it must be HOST/REPOSITORY without tag")) }
+    if full && bare {
+        Ok(())
+    } else {
+        Err(format!("alias {name:?} = {value:?}: it must be HOST/REPOSITORY without tag"))
+    }
 }
 
 #[cfg(test)]
@@ -157,8 +183,13 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_passed_over() {
-        let text = Text::parse("future = 1\n[[registry]]\nlocation = \"h/\"\nother = []\n[extra]\nx = 1").unwrap();
-        assert_eq!((text.registry[0].prefix.as_str(), text.registry[0].location.as_str()), ("h", "h"));
+        let text =
+            Text::parse("future = 1\n[[registry]]\nlocation = \"h/\"\nother = []\n[extra]\nx = 1")
+                .unwrap();
+        assert_eq!(
+            (text.registry[0].prefix.as_str(), text.registry[0].location.as_str()),
+            ("h", "h")
+        );
     }
 
     #[test]
@@ -173,9 +204,18 @@ mod tests {
             ("[[registry]]\nprefix = \"*.h/x\"", "before a domain alone"),
             ("[[registry]]\nprefix = \"a.*.h\"", "at the beginning"),
             ("[[registry]]\nlocation = \"h\"\npull-from-mirror = \"all\"", "belongs to"),
-            ("[[registry]]\nlocation = \"h\"\n[[registry.mirror]]\ninsecure = true", "mirror of \"h\" has no location"),
-            ("[[registry]]\nlocation = \"h\"\n[[registry.mirror]]\nlocation = \"m\"\npull-from-mirror = \"x\"", "digest-only"),
-            ("[[registry]]\nlocation = \"h\"\nmirror-by-digest-only = true\n[[registry.mirror]]\nlocation = \"m\"\npull-from-mirror = \"all\"", "one is enough"),
+            (
+                "[[registry]]\nlocation = \"h\"\n[[registry.mirror]]\ninsecure = true",
+                "mirror of \"h\" has no location",
+            ),
+            (
+                "[[registry]]\nlocation = \"h\"\n[[registry.mirror]]\nlocation = \"m\"\npull-from-mirror = \"x\"",
+                "digest-only",
+            ),
+            (
+                "[[registry]]\nlocation = \"h\"\nmirror-by-digest-only = true\n[[registry.mirror]]\nlocation = \"m\"\npull-from-mirror = \"all\"",
+                "one is enough",
+            ),
             ("short-name-mode = \"x\"", "short-name-mode"),
             ("[aliases]\n\"h.x/a\" = \"h/b\"", "no short name"),
             ("[aliases]\n\"a:1\" = \"h.x/b\"", "no short name"),

@@ -63,10 +63,16 @@ impl AuthFile {
     pub(super) fn helper(&self, host: &str) -> Option<&str> {
         let helpers = self.document.get("credHelpers").and_then(Value::as_object);
         let exact = helpers.and_then(|helpers| helpers.get(host));
-        let other = || helpers?.iter().find(|(key, _)| keys::is_of(key, host)).map(|(_, name)| name);
+        let other =
+            || helpers?.iter().find(|(key, _)| keys::is_of(key, host)).map(|(_, name)| name);
         let store = || self.document.get("credsStore");
         let named = |name: &&Value| name.as_str().is_some_and(|name| !name.is_empty());
-        exact.or_else(other).filter(named).or_else(store).and_then(Value::as_str).filter(|n| !n.is_empty())
+        exact
+            .or_else(other)
+            .filter(named)
+            .or_else(store)
+            .and_then(Value::as_str)
+            .filter(|n| !n.is_empty())
     }
 
     /// The credential for a repository, by the key that says the most.
@@ -75,7 +81,8 @@ impl AuthFile {
         let exact = keys::of(host, repository).filter_map(|key| auths.get_key_value(&key));
         let other = auths.iter().filter(|(key, _)| keys::is_of(key, host));
         for (key, entry) in exact.chain(other) {
-            let found = parse(entry).map_err(|why| corrupt(&self.path, &format!("the entry {key}: {why}")))?;
+            let found = parse(entry)
+                .map_err(|why| corrupt(&self.path, &format!("the entry {key}: {why}")))?;
             if found.is_some() {
                 return Ok(found);
             }
@@ -104,7 +111,9 @@ impl AuthFile {
 
     /// Removes the entry of a key, and those by which docker knows the same host.
     pub(super) fn remove(&mut self, key: &str) -> bool {
-        let Some(auths) = self.document.get_mut("auths").and_then(Value::as_object_mut) else { return false };
+        let Some(auths) = self.document.get_mut("auths").and_then(Value::as_object_mut) else {
+            return false;
+        };
         let before = auths.len();
         auths.retain(|known, _| !same(known, key));
         auths.len() < before
@@ -134,7 +143,8 @@ fn same(known: &str, key: &str) -> bool {
 
 /// An entry that says nothing (docker leaves one where a store has the secret) is none.
 fn parse(entry: &Value) -> Result<Option<Credential>, &'static str> {
-    let field = |name: &str| entry.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let field =
+        |name: &str| entry.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     if let Some(token) = field("registrytoken") {
         return Ok(Some(Credential::Bearer(Secret::new(token))));
     }
@@ -180,15 +190,21 @@ mod tests {
 
     #[test]
     fn the_longest_key_wins() {
-        let entry = |user: &str| format!("{{\"auth\":\"{}\"}}", STANDARD.encode(format!("{user}:s")));
+        let entry =
+            |user: &str| format!("{{\"auth\":\"{}\"}}", STANDARD.encode(format!("{user}:s")));
         let (_folder, file) = file(
             "auth.json",
             &format!(
                 r#"{{"auths":{{"h":{},"h/a/b":{},"h/a":{},"https://index.docker.io/v1/":{}}}}}"#,
-                entry("host"), entry("ab"), entry("a"), entry("hub"),
+                entry("host"),
+                entry("ab"),
+                entry("a"),
+                entry("hub"),
             ),
         );
-        for (repository, expected) in [("a/b", "ab"), ("a/b/c", "ab"), ("a/c", "a"), ("ab", "host"), ("x", "host")] {
+        for (repository, expected) in
+            [("a/b", "ab"), ("a/b/c", "ab"), ("a/c", "a"), ("ab", "host"), ("x", "host")]
+        {
             assert_eq!(user(file.credential("h", repository)), expected, "{repository}");
         }
         assert_eq!(user(file.credential("docker.io", "library/x")), "hub");
@@ -212,22 +228,34 @@ mod tests {
         for host in ["pair", "padded", "bare"] {
             assert_eq!(file.credential(host, "r").unwrap(), pair, "{host}");
         }
-        assert_eq!(file.credential("identity", "r").unwrap(), Some(Credential::IdentityToken(Secret::new("it"))));
-        assert_eq!(file.credential("bearer", "r").unwrap(), Some(Credential::Bearer(Secret::new("rt"))));
+        assert_eq!(
+            file.credential("identity", "r").unwrap(),
+            Some(Credential::IdentityToken(Secret::new("it")))
+        );
+        assert_eq!(
+            file.credential("bearer", "r").unwrap(),
+            Some(Credential::Bearer(Secret::new("rt")))
+        );
         assert_eq!(file.credential("empty", "r").unwrap(), None);
     }
 
     #[test]
     fn the_older_form() {
-        let (_folder, file) = file(".dockercfg", r#"{"https://h/v1/":{"auth":"dTpw","email":"e"}}"#);
+        let (_folder, file) =
+            file(".dockercfg", r#"{"https://h/v1/":{"auth":"dTpw","email":"e"}}"#);
         assert_eq!(user(file.credential("h", "r")), "u");
     }
 
     #[test]
     fn helpers_and_stores() {
-        let (_folder, one) = file("config.json", r#"{"credHelpers":{"h":"one","https://x/":"two"}}"#);
-        assert_eq!((one.helper("h"), one.helper("x"), one.helper("y")), (Some("one"), Some("two"), None));
-        let (_folder, all) = file("config.json", r#"{"credHelpers":{"h":"one"},"credsStore":"all"}"#);
+        let (_folder, one) =
+            file("config.json", r#"{"credHelpers":{"h":"one","https://x/":"two"}}"#);
+        assert_eq!(
+            (one.helper("h"), one.helper("x"), one.helper("y")),
+            (Some("one"), Some("two"), None)
+        );
+        let (_folder, all) =
+            file("config.json", r#"{"credHelpers":{"h":"one"},"credsStore":"all"}"#);
         assert_eq!((all.helper("h"), all.helper("y")), (Some("one"), Some("all")));
     }
 
@@ -237,11 +265,15 @@ mod tests {
         let path = folder.path().join("auth.json");
         std::fs::write(&path, r#"{"auths": hunter2"#).unwrap();
         let error = AuthFile::read(&path).err().unwrap().to_string();
-        assert!(error.contains("auth.json") && error.contains("column") && !error.contains("hunter2"), "{error}");
+        assert!(
+            error.contains("auth.json") && error.contains("column") && !error.contains("hunter2"),
+            "{error}"
+        );
         std::fs::write(&path, r#"["hunter2"]"#).unwrap();
         let error = AuthFile::read(&path).err().unwrap().to_string();
         assert!(!error.contains("hunter2"), "{error}");
-        let (_folder, bad) = file("auth.json", r#"{"auths":{"h":{"auth":"hunter2!"},"i":{"auth":"aHVudGVyMg=="}}}"#);
+        let (_folder, bad) =
+            file("auth.json", r#"{"auths":{"h":{"auth":"hunter2!"},"i":{"auth":"aHVudGVyMg=="}}}"#);
         for host in ["h", "i"] {
             let error = bad.credential(host, "r").unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Corrupt);
@@ -252,8 +284,10 @@ mod tests {
 
     #[test]
     fn other_entries_stay_as_they_are() {
-        let (_folder, mut file) =
-            file("auth.json", r#"{"z":1,"auths":{"b":{"auth":"dTpw","x":2},"https://h/v1/":{}},"a":[]}"#);
+        let (_folder, mut file) = file(
+            "auth.json",
+            r#"{"z":1,"auths":{"b":{"auth":"dTpw","x":2},"https://h/v1/":{}},"a":[]}"#,
+        );
         file.set("h", "me", &Secret::new("s"));
         assert!(file.has("h"));
         assert!(file.remove("h") && !file.remove("h"));

@@ -96,7 +96,9 @@ impl Helper {
         let left = end.saturating_duration_since(Instant::now());
         let text = text.recv_timeout(left).map_err(|_| self.late(verb))?;
         if text.len() as u64 > LIMIT {
-            return Err(self.error(ErrorKind::LimitExceeded, &format!("{verb} printed over {LIMIT} bytes")));
+            return Err(
+                self.error(ErrorKind::LimitExceeded, &format!("{verb} printed over {LIMIT} bytes"))
+            );
         }
         Ok(Said { well, text })
     }
@@ -171,7 +173,8 @@ fn wait(child: &mut Child, end: Instant) -> io::Result<Option<bool>> {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
@@ -189,9 +192,13 @@ mod tests {
 
     #[test]
     fn what_it_keeps() {
-        let (_folder, h) = helper(r#"read server; echo "{\"Username\":\"$1\",\"Secret\":\"of $server\"}""#);
+        let (_folder, h) =
+            helper(r#"read server; echo "{\"Username\":\"$1\",\"Secret\":\"of $server\"}""#);
         let secret = Secret::new("of h:5000");
-        assert_eq!(h.get("h:5000").unwrap(), Some(Credential::Basic { user: "get".into(), secret }));
+        assert_eq!(
+            h.get("h:5000").unwrap(),
+            Some(Credential::Basic { user: "get".into(), secret })
+        );
         let (_folder, token) = helper(r#"echo '{"Username":"<token>","Secret":"t"}'"#);
         assert_eq!(token.get("h").unwrap(), Some(Credential::IdentityToken(Secret::new("t"))));
         let (_folder, none) = helper("echo credentials not found in native keychain; exit 1");
@@ -201,7 +208,8 @@ mod tests {
 
     #[test]
     fn secrets_go_through_a_pipe() {
-        let (folder, h) = helper(r#"cat > "$(dirname "$0")/in"; echo "$*" > "$(dirname "$0")/args""#);
+        let (folder, h) =
+            helper(r#"cat > "$(dirname "$0")/in"; echo "$*" > "$(dirname "$0")/args""#);
         h.store("h", "me", &Secret::new("hunter2")).unwrap();
         let read = |name| std::fs::read_to_string(folder.path().join(name)).unwrap();
         assert_eq!(read("in"), r#"{"ServerURL":"h","Username":"me","Secret":"hunter2"}"#);

@@ -5,7 +5,8 @@ const HUB: &str = "docker.io";
 
 /// Keys of a repository in a file, the most telling first: the repository, its folders, the host.
 pub(super) fn of(host: &str, repository: &str) -> impl Iterator<Item = String> {
-    let whole = if repository.is_empty() { host.to_owned() } else { format!("{host}/{repository}") };
+    let whole =
+        if repository.is_empty() { host.to_owned() } else { format!("{host}/{repository}") };
     let mut next = Some(whole);
     let host = host.len();
     std::iter::from_fn(move || {
@@ -53,7 +54,11 @@ mod tests {
         assert!(is_of("http://h:5000/v2/", "h:5000"));
         assert!(is_of("h", "h"));
         for other in ["h/a", "https://h.example/", "h:5000", "https://h/../docker.io"] {
-            assert!(!is_of(other, "docker.io") && (other.starts_with("https://h/") || !is_of(other, "h")), "{other}");
+            assert!(
+                !is_of(other, "docker.io")
+                    && (other.starts_with("https://h/") || !is_of(other, "h")),
+                "{other}"
+            );
         }
         assert_eq!(server("docker.io"), "https://index.docker.io/v1/");
     }

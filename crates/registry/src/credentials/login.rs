@@ -88,7 +88,9 @@ fn left(options: &RegistryOptions, changed: &Path, key: &str) -> Result<Option<P
 /// The host of a key.
 fn host_of(key: &str) -> Result<&str> {
     let host = key.split('/').next().unwrap_or_default();
-    let plain = |text: &str| !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control());
+    let plain = |text: &str| {
+        !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control())
+    };
     if key.contains("://") || !key.split('/').all(plain) || key.contains(['@', '?', '#']) {
         let message = format!("{key:?} is no registry");
         let hint = "its form is HOST[:PORT][/REPOSITORY], without https:// and without a tag";
@@ -114,10 +116,8 @@ fn folder_of(path: &Path) -> &Path {
 /// The old text or the new is there, whole, whatever happens. A temporary file is its owner's alone from the start.
 fn write(path: &Path, text: &[u8]) -> Result<()> {
     let failed = |error| Error::io("writing credentials to", path, error);
-    let mut staged = tempfile::Builder::new()
-        .prefix(".auth-")
-        .tempfile_in(folder_of(path))
-        .map_err(failed)?;
+    let mut staged =
+        tempfile::Builder::new().prefix(".auth-").tempfile_in(folder_of(path)).map_err(failed)?;
     staged.write_all(text).and_then(|()| staged.as_file().sync_all()).map_err(failed)?;
     staged.persist(path).map_err(|error| failed(error.error))?;
     let folder = folder_of(path);
@@ -152,8 +152,8 @@ fn make(folder: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Credential, Surroundings};
     use crate::credentials::Credentials;
+    use crate::{Credential, Surroundings};
 
     fn options(folder: &Path) -> RegistryOptions {
         let surroundings = Surroundings::below(folder);
@@ -226,7 +226,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let options = options(folder.path());
         for bad in ["", "https://h", "h/", "me@h", "h /x", "h\n"] {
-            assert_eq!(keep_for(&options, bad).unwrap_err().kind(), ErrorKind::InvalidReference, "{bad:?}");
+            assert_eq!(
+                keep_for(&options, bad).unwrap_err().kind(),
+                ErrorKind::InvalidReference,
+                "{bad:?}"
+            );
         }
         let mut nowhere = options;
         nowhere.surroundings.runtime_dir = None;

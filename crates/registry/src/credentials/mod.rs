@@ -149,8 +149,11 @@ fn is_chosen(options: &RegistryOptions, path: &Path) -> bool {
 }
 
 fn absent(path: &Path) -> Error {
-    Error::new(ErrorKind::NotFound, format!("{}: there is no such file with credentials", path.display()))
-        .hint("`transship login --authfile` makes one")
+    Error::new(
+        ErrorKind::NotFound,
+        format!("{}: there is no such file with credentials", path.display()),
+    )
+    .hint("`transship login --authfile` makes one")
 }
 
 #[cfg(test)]
@@ -185,23 +188,39 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut options = options(folder.path());
         assert_eq!(user(&options, "h"), None);
-        let names = ["home/.dockercfg", "home/.docker/config.json", "home/.config/containers/auth.json", "run/containers/auth.json"];
+        let names = [
+            "home/.dockercfg",
+            "home/.docker/config.json",
+            "home/.config/containers/auth.json",
+            "run/containers/auth.json",
+        ];
         for name in names {
-            let text = if name.ends_with("cfg") { r#"{"h":{"username":"home/.dockercfg"}}"#.to_owned() } else { entry("h", name) };
+            let text = if name.ends_with("cfg") {
+                r#"{"h":{"username":"home/.dockercfg"}}"#.to_owned()
+            } else {
+                entry("h", name)
+            };
             write(&folder.path().join(name), &text);
             assert_eq!(user(&options, "h").as_deref(), Some(name));
         }
         let (chosen, given) = (folder.path().join("chosen"), folder.path().join("given"));
         options.surroundings.auth_file = Some(chosen.clone());
-        assert_eq!(Credentials::new(&options).find("h", "r").unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(
+            Credentials::new(&options).find("h", "r").unwrap_err().kind(),
+            ErrorKind::NotFound
+        );
         write(&chosen, &entry("h", "chosen"));
         assert_eq!(user(&options, "h").as_deref(), Some("chosen"));
         write(&given, &entry("other", "given"));
         options.authfile = Some(given);
-        assert_eq!((user(&options, "h"), user(&options, "other").as_deref()), (None, Some("given")));
+        assert_eq!(
+            (user(&options, "h"), user(&options, "other").as_deref()),
+            (None, Some("given"))
+        );
         options.anonymous = true;
         assert_eq!(user(&options, "other"), None);
-        options.credential = Some(Credential::Basic { user: "fixed".into(), secret: Secret::new("") });
+        options.credential =
+            Some(Credential::Basic { user: "fixed".into(), secret: Secret::new("") });
         assert_eq!(user(&options, "h").as_deref(), Some("fixed"));
     }
 
@@ -213,7 +232,12 @@ mod tests {
         let options = options(folder.path());
         for name in ["one", "two"] {
             let program = folder.path().join(format!("bin/docker-credential-{name}"));
-            write(&program, &format!("#!/bin/sh\nread s\n[ $s = h ] || {{ echo credentials not found; exit 1; }}\necho '{{\"Username\":\"{name}\"}}'\n"));
+            write(
+                &program,
+                &format!(
+                    "#!/bin/sh\nread s\n[ $s = h ] || {{ echo credentials not found; exit 1; }}\necho '{{\"Username\":\"{name}\"}}'\n"
+                ),
+            );
             fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
         }
         write(&folder.path().join("run/containers/auth.json"), r#"{"credHelpers":{"h":"one"}}"#);
@@ -222,6 +246,9 @@ mod tests {
         assert_eq!(user(&options, "i").as_deref(), Some("file"), "a store that knows nothing");
         let conf = folder.path().join("etc/containers/registries.conf");
         write(&conf, "credential-helpers = [\"two\", \"containers-auth.json\"]");
-        assert_eq!((user(&options, "h").as_deref(), user(&options, "i").as_deref()), (Some("two"), Some("file")));
+        assert_eq!(
+            (user(&options, "h").as_deref(), user(&options, "i").as_deref()),
+            (Some("two"), Some("file"))
+        );
     }
 }

@@ -34,7 +34,10 @@ pub(super) struct Pair {
 pub(super) fn find(options: &RegistryOptions, host: &str) -> Result<Found> {
     if let Some(chosen) = &options.cert_dir {
         return read(chosen)?.ok_or_else(|| {
-            Error::new(ErrorKind::NotFound, format!("{}: there is no such folder", chosen.display()))
+            Error::new(
+                ErrorKind::NotFound,
+                format!("{}: there is no such folder", chosen.display()),
+            )
         });
     }
     // The port that is everyone's is rarely written.
@@ -162,10 +165,15 @@ mod tests {
         let mut options = options(folder.path());
         let first = |options: &RegistryOptions, host| {
             let found = find(options, host).unwrap();
-            found.cas.first().map(|(path, _)| path.strip_prefix(folder.path()).unwrap().display().to_string())
+            found
+                .cas
+                .first()
+                .map(|(path, _)| path.strip_prefix(folder.path()).unwrap().display().to_string())
         };
         assert_eq!(first(&options, "h:5000"), None);
-        for certs in ["etc/docker/certs.d", "etc/containers/certs.d", "home/.config/containers/certs.d"] {
+        for certs in
+            ["etc/docker/certs.d", "etc/containers/certs.d", "home/.config/containers/certs.d"]
+        {
             write(&folder.path().join(certs).join("h:5000"), "ca.crt", CERTIFICATE);
             assert_eq!(first(&options, "h:5000"), Some(format!("{certs}/h:5000/ca.crt")));
         }
