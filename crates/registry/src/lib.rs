@@ -20,6 +20,7 @@
 //! Read as a container, a repository is its tags. Written as one, `docker://HOST/REPOSITORY` takes images whose names are
 //! tags, or names in that repository; a prefix takes any docker names.
 
+mod check;
 mod client;
 mod config;
 mod credentials;
@@ -39,6 +40,8 @@ mod tls;
 mod transport;
 mod writer;
 
+pub use check::check;
+pub use config::short_name;
 pub use credentials::{Credential, LoggedIn, LoggedOut, Secret, forget, keep};
 pub use options::RegistryOptions;
 pub use surroundings::Surroundings;

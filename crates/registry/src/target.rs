@@ -43,18 +43,14 @@ pub(crate) async fn targets(
     Ok(targets)
 }
 
-/// Where a name is written: at the registry itself, never at a mirror.
+/// Where a name is written: at the registry that it names, never at a mirror.
 async fn repository(
     network: &Arc<Network>,
     name: &DockerName,
     observer: &Observer,
 ) -> Result<Repository> {
-    let endpoints = network.endpoints(name).await?;
-    let Some(endpoint) = endpoints.last() else {
-        let message = format!("no registry is configured for {name}");
-        return Err(Error::new(ErrorKind::NotFound, message));
-    };
-    Ok(Repository::new(network, endpoint, observer))
+    let endpoint = network.write_endpoint(name).await?;
+    Ok(Repository::new(network, &endpoint, observer))
 }
 
 /// Refuses a repository that has tags.

@@ -10,7 +10,7 @@ use transship_core::{DockerName, Error, ErrorKind, Result, ResultExt, run_blocki
 use super::address::{Guard, Guarded, is_loopback};
 use super::host::Host;
 use crate::RegistryOptions;
-use crate::config::{Endpoint, RegistriesConf};
+use crate::config::{Endpoint, RegistriesConf, Resolved};
 use crate::credentials::Credentials;
 use crate::tls::{self, Trust};
 
@@ -35,16 +35,25 @@ impl Network {
         })
     }
 
-    /// Where a name leads, in the order in which it is tried.
+    /// Where a name is read, in the order in which it is tried.
     pub(crate) async fn endpoints(&self, name: &DockerName) -> Result<Vec<Endpoint>> {
-        let options = self.options.clone();
-        let load = || run_blocking(move |_| RegistriesConf::load(&options));
-        let resolved = self.conf.get_or_try_init(load).await?.resolve(name);
+        let resolved = self.resolve(name).await?;
         if resolved.blocked {
             let message = format!("{} is blocked by registries.conf", name.domain());
             return Err(Error::new(ErrorKind::Denied, message));
         }
         Ok(resolved.endpoints)
+    }
+
+    /// Where a name is written.
+    pub(crate) async fn write_endpoint(&self, name: &DockerName) -> Result<Endpoint> {
+        self.resolve(name).await.map(|resolved| resolved.write)
+    }
+
+    async fn resolve(&self, name: &DockerName) -> Result<Resolved> {
+        let options = self.options.clone();
+        let load = || run_blocking(move |_| RegistriesConf::load(&options));
+        self.conf.get_or_try_init(load).await?.resolve(name)
     }
 
     /// A host, with its connections.

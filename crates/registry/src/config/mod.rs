@@ -7,6 +7,9 @@
 //! | `/etc/containers/registries.conf` | otherwise |
 //! | `registries-conf-dir`, else `/etc/containers/registries.conf.d`, `~/.config/containers/registries.conf.d` | each `*.conf`, in the order of their names |
 //!
+//! `unqualified-search-registries` and `short-name-mode` are read and not followed: a name without a host is looked for at no list of
+//! hosts, of which the first to have it wins. `[aliases]` are for [`short_name`].
+//!
 //! A later `[[registry]]` replaces an earlier one with its prefix; a later list or alias replaces an earlier one.
 
 mod files;
@@ -19,6 +22,16 @@ use transship_core::{DockerName, Error, ErrorKind, Result};
 use crate::RegistryOptions;
 
 use parse::{Table, Text};
+
+/// The name, with its host, that a short one stands for by `[aliases]` of `registries.conf`; its tag or digest goes with it. Blocks.
+///
+/// For commands that take short names: a reference always says its host, or has the one that docker takes.
+///
+/// # Errors
+/// Those of the files.
+pub fn short_name(options: &RegistryOptions, short: &str) -> Result<Option<String>> {
+    RegistriesConf::load(options).map(|conf| conf.alias(short))
+}
 
 /// What stands for the files with credentials in `credential-helpers`.
 pub(crate) const AUTH_FILES: &str = "containers-auth.json";
@@ -64,7 +77,6 @@ pub(crate) struct RegistriesConf {
     tables: Vec<Table>,
     helpers: Vec<String>,
     aliases: BTreeMap<String, String>,
-    search: Vec<String>,
 }
 
 impl RegistriesConf {
@@ -126,19 +138,11 @@ impl RegistriesConf {
         self.aliases.get(name).map(|full| format!("{full}{rest}"))
     }
 
-    /// Where podman looks for names without a host.
-    pub(crate) fn search(&self) -> &[String] {
-        &self.search
-    }
-
     /// What a later file says goes before what an earlier one said.
     fn join(&mut self, text: Text) {
         for table in text.registry {
             self.tables.retain(|known| known.prefix != table.prefix);
             self.tables.push(table);
-        }
-        if let Some(search) = text.unqualified_search_registries {
-            self.search = search;
         }
         if let Some(helpers) = text.credential_helpers {
             self.helpers = helpers;
@@ -328,7 +332,6 @@ mod tests {
         );
         conf.join(Text::parse("unqualified-search-registries = []\n[[registry]]\nprefix = \"h\"\nlocation = \"i.j\"\n[aliases]\nx = \"\"\ny = \"c.d/y\"").unwrap());
         assert_eq!(leads(&conf, "h/r"), ["docker.io/h/r"]);
-        assert_eq!(conf.search(), [""; 0]);
         assert_eq!(conf.alias("x"), None);
         assert_eq!(conf.alias("y:1").as_deref(), Some("c.d/y:1"));
         assert_eq!(conf.alias("y@sha256:0").as_deref(), Some("c.d/y@sha256:0"));

@@ -11,9 +11,9 @@ use super::Pulls;
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub(super) struct Text {
-    pub(super) unqualified_search_registries: Option<Vec<String>>,
+    unqualified_search_registries: Option<Vec<String>>,
     pub(super) credential_helpers: Option<Vec<String>>,
-    pub(super) short_name_mode: Option<String>,
+    short_name_mode: Option<String>,
     pub(super) registry: Vec<Table>,
     pub(super) aliases: BTreeMap<String, String>,
     /// Version 1 had it.

@@ -86,7 +86,7 @@ fn left(options: &RegistryOptions, changed: &Path, key: &str) -> Result<Option<P
 }
 
 /// The host of a key.
-fn host_of(key: &str) -> Result<&str> {
+pub(crate) fn host_of(key: &str) -> Result<&str> {
     let host = key.split('/').next().unwrap_or_default();
     let plain = |text: &str| {
         !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control())

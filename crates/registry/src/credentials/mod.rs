@@ -27,6 +27,7 @@ use crate::config::{AUTH_FILES, RegistriesConf};
 use file::AuthFile;
 use helper::Helper;
 
+pub(crate) use login::host_of;
 pub use login::{LoggedIn, LoggedOut, forget, keep};
 
 /// A secret: it prints as stars.
