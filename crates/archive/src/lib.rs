@@ -5,6 +5,7 @@
 //! | to | there is |
 //! |---|---|
 //! | open an archive, from a file or a pipe, compressed or not | [`ArchiveFile`] |
+//! | read one that comes once, in one pass | [`pass`] |
 //! | find its entries, once, and read them by position | [`TarIndex`] |
 //! | write a tar, the same bytes for the same images | [`ArchiveOutput`], [`TarWriter`] |
 //! | make an archive from one that is there, with more entries or fewer | [`Joining`], [`rewrite`] |
@@ -40,6 +41,7 @@ mod index;
 mod open;
 mod outer;
 mod output;
+mod pass;
 mod pipe;
 mod rewrite;
 mod saved;
@@ -48,9 +50,10 @@ mod writer;
 pub mod docker_save;
 pub mod layout;
 
-pub use index::{ENTRY_LIMIT, Entry, EntryKind, NAMES_LIMIT, TarIndex};
+pub use index::{ENTRY_LIMIT, Entry, EntryKind, Known, NAMES_LIMIT, TarIndex};
 pub use open::{ArchiveFile, STDIO};
 pub use outer::{Outer, RATIO_FREE, RATIO_LIMIT};
 pub use output::ArchiveOutput;
+pub use pass::{comes_once, pass};
 pub use rewrite::{Base, Documents, Joining, Rewritten, rewrite};
 pub use writer::{Fate, Put, TarWriter};

@@ -70,12 +70,8 @@ impl ArchiveFile {
     fn standard_input(how: &ReadOptions, cancel: &Cancel) -> Result<Self> {
         let path = Path::new("the standard input");
         let input = Pipe::stdin(cancel).map_err(|e| Error::io("opening", path, e))?;
-        let mut file = input.file();
-        // Redirected from a file: no copy is needed, if nobody has read from it.
-        if file.metadata().is_ok_and(|found| found.is_file())
-            && file.stream_position().is_ok_and(|at| at == 0)
-        {
-            let file = file.try_clone().map_err(|e| Error::io("opening", path, e))?;
+        if is_redirected(&input) {
+            let file = input.file().try_clone().map_err(|e| Error::io("opening", path, e))?;
             return Self::of_file(file, path, how, cancel);
         }
         Self::spool(input, path, how, cancel)
@@ -126,6 +122,13 @@ impl ArchiveFile {
     pub fn is_spooled(&self) -> bool {
         self.spooled
     }
+}
+
+/// Redirected from a file: no copy is needed, if nobody has read from it.
+pub(crate) fn is_redirected(input: &Pipe) -> bool {
+    let mut file = input.file();
+    file.metadata().is_ok_and(|found| found.is_file())
+        && file.stream_position().is_ok_and(|at| at == 0)
 }
 
 /// Refuses what does not begin as a tar does, and says what it looks like.

@@ -1,8 +1,10 @@
 //! The compression around a whole archive, known by its content.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bzip2::read::MultiBzDecoder;
@@ -106,6 +108,70 @@ impl Default for Growth {
     }
 }
 
+/// The plain bytes of a stream. What it gives as an error is one of ours: `Corrupt` for a malformed or torn stream,
+/// `LimitExceeded` when it grows too much, I/O errors.
+pub(crate) struct Decoded<'a> {
+    outer: Outer,
+    decoder: Box<dyn Read + Send + 'a>,
+    from: PathBuf,
+    passed: Arc<AtomicU64>,
+    given: u64,
+    growth: Growth,
+}
+
+impl<'a> Decoded<'a> {
+    pub(crate) fn new(
+        outer: Outer,
+        input: impl Read + Send + 'a,
+        from: &Path,
+        growth: Growth,
+    ) -> Result<Self> {
+        let passed = Arc::new(AtomicU64::new(0));
+        let counted = Counted { input, passed: Arc::clone(&passed) };
+        let decoder = outer.decoder(counted).map_err(|e| read_error(outer, from, e))?;
+        Ok(Self { outer, decoder, from: from.to_owned(), passed, given: 0, growth })
+    }
+
+    fn next(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        let n = loop {
+            match self.decoder.read(buffer) {
+                Ok(n) => break n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(read_error(self.outer, &self.from, e)),
+            }
+        };
+        self.given += n as u64;
+        let Growth { ratio, free } = self.growth;
+        let allowed = self.passed.load(Ordering::Relaxed).saturating_mul(ratio).max(free);
+        if self.outer == Outer::Plain || self.given <= allowed {
+            return Ok(n);
+        }
+        let name = self.outer.name();
+        Err(Error::new(
+            ErrorKind::LimitExceeded,
+            format!(
+                "its {name} stream grows by more than {ratio} times, to more than {allowed} bytes"
+            ),
+        )
+        .hint("if it is to be trusted, decompress it first"))
+    }
+}
+
+impl Read for Decoded<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.next(buffer).map_err(Error::into_io)
+    }
+}
+
+impl fmt::Debug for Decoded<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decoded")
+            .field("outer", &self.outer)
+            .field("given", &self.given)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Decompresses all of a stream into a file, from its start. Gives the number of bytes written.
 ///
 /// # Errors
@@ -118,37 +184,24 @@ pub(crate) fn spool(
     growth: Growth,
     cancel: &Cancel,
 ) -> Result<u64> {
-    let passed = AtomicU64::new(0);
-    let counted = Counted { input, passed: &passed };
-    let mut decoder = outer.decoder(counted).map_err(|e| read_error(outer, from, e))?;
+    let mut decoded = Decoded::new(outer, input, from, growth)?;
     let mut buffer = vec![0; CHUNK];
     let mut written = 0;
     loop {
         cancel.check()?;
-        let n = match decoder.read(&mut buffer) {
-            Ok(0) => return Ok(written),
-            Ok(n) => n,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-            Err(e) => return Err(read_error(outer, from, e)),
-        };
-        write_all_at(to, &buffer[..n], written).map_err(|e| {
-            Error::io("writing the temporary file for", from, e)
-                .hint("choose another folder with --tmpdir or $TMPDIR")
-        })?;
-        written += n as u64;
-        let allowed = passed.load(Ordering::Relaxed).saturating_mul(growth.ratio).max(growth.free);
-        if outer != Outer::Plain && written > allowed {
-            return Err(Error::new(
-                ErrorKind::LimitExceeded,
-                format!(
-                    "its {} stream grows by more than {} times, to more than {allowed} bytes",
-                    outer.name(),
-                    growth.ratio
-                ),
-            )
-            .hint("if it is to be trusted, decompress it first"));
+        let n = decoded.next(&mut buffer)?;
+        if n == 0 {
+            return Ok(written);
         }
+        write_all_at(to, &buffer[..n], written).map_err(|e| spooling(from, e))?;
+        written += n as u64;
     }
+}
+
+/// That a temporary file could not be written.
+pub(crate) fn spooling(from: &Path, error: io::Error) -> Error {
+    Error::io("writing the temporary file for", from, error)
+        .hint("choose another folder with --tmpdir or $TMPDIR")
 }
 
 /// What the system says is the system's; the rest is what the decoder found in the stream.
@@ -173,12 +226,12 @@ fn read_error(outer: Outer, from: &Path, error: io::Error) -> Error {
     }
 }
 
-struct Counted<'a, R> {
+struct Counted<R> {
     input: R,
-    passed: &'a AtomicU64,
+    passed: Arc<AtomicU64>,
 }
 
-impl<R: Read> Read for Counted<'_, R> {
+impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n = self.input.read(buffer)?;
         self.passed.fetch_add(n as u64, Ordering::Relaxed);

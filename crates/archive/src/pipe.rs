@@ -47,6 +47,11 @@ impl Pipe {
         Ok(Self { file, cancel: cancel.clone(), piece: WHOLE })
     }
 
+    /// Makes room for more bytes in it, so that both ends are woken less often. Where that cannot be, nothing changes.
+    pub(crate) fn widen(&self) {
+        sys::widen(&self.file);
+    }
+
     /// The file itself.
     pub(crate) fn file(&self) -> &File {
         &self.file
@@ -127,6 +132,17 @@ mod sys {
         }
     }
 
+    /// What a pipe may hold without privileges, unless the system was told otherwise.
+    #[cfg(target_os = "linux")]
+    pub(super) fn widen(file: &File) {
+        const ROOM: usize = 1 << 20;
+        // It may be no pipe, or have its room already.
+        let _ = rustix::pipe::fcntl_setpipe_size(file, ROOM);
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn widen(_file: &File) {}
+
     pub(super) fn stdin() -> io::Result<File> {
         io::stdin().as_fd().try_clone_to_owned().map(File::from)
     }
@@ -181,6 +197,8 @@ mod sys {
     pub(super) fn wait(_file: &File, _ready: Ready, cancel: &Cancel) -> io::Result<()> {
         cancel.check().map_err(Error::into_io)
     }
+
+    pub(super) fn widen(_file: &File) {}
 
     pub(super) fn stdin() -> io::Result<File> {
         io::stdin().as_handle().try_clone_to_owned().map(File::from)

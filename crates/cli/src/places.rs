@@ -4,7 +4,7 @@
 use std::io::{IsTerminal, stdout};
 use std::path::Path;
 
-use transship::{Error, ErrorKind, Reference, Result, ResultExt, Transports, run_blocking};
+use transship::{Error, ErrorKind, Reference, Result, ResultExt, Source, Transports, run_blocking};
 
 use crate::session::Session;
 use crate::sniff;
@@ -22,6 +22,23 @@ pub(crate) async fn input(text: &str, known: &Transports, session: &Session) -> 
         run_blocking(move |_| sniff::path(Path::new(&path))).await
     };
     known.parse(&spelled(scheme.context(|| text)?, path, rest))
+}
+
+/// Something to copy. Of what comes on a pipe only its end tells what it is: it is not looked at before.
+pub(crate) async fn source(text: &str, known: &Transports, session: &Session) -> Result<Source> {
+    if let Some(("-", rest)) = bare(text, known)
+        && !sniff::is_redirected()
+    {
+        let kinds = ["oci-archive", "docker-archive"];
+        let places = kinds.map(|scheme| known.parse(&spelled(scheme, "-", rest)));
+        let [layout, saved] = places;
+        return match (layout, saved) {
+            (Ok(layout), Ok(saved)) => Ok(Source::either(layout, saved)),
+            (Ok(one), Err(_)) | (Err(_), Ok(one)) => Ok(one.into()),
+            (Err(_), Err(error)) => Err(error),
+        };
+    }
+    input(text, known, session).await.map(Source::from)
 }
 
 /// The reference of somewhere to write.

@@ -24,6 +24,19 @@ pub(crate) fn path(path: &Path) -> Result<&'static str> {
     tar(file, path)
 }
 
+/// Whether standard input is a file.
+#[cfg(unix)]
+pub(crate) fn is_redirected() -> bool {
+    use std::os::fd::AsFd;
+    let own = io::stdin().as_fd().try_clone_to_owned().map(File::from);
+    own.and_then(|file| file.metadata()).is_ok_and(|found| found.is_file())
+}
+
+#[cfg(not(unix))]
+pub(crate) fn is_redirected() -> bool {
+    true
+}
+
 /// The scheme for what comes on standard input. Unless that is a file, it is put into an unnamed one first, which
 /// becomes the standard input of this process: the transport reads it from there, and nothing is spooled twice.
 #[cfg(unix)]

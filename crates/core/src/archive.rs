@@ -5,8 +5,8 @@ use std::fmt;
 use async_trait::async_trait;
 
 use crate::{
-    EntryDetails, ImageDestination, ImageName, ImageSource, ReadOptions, Reference, Result,
-    ResultExt, WriteOptions,
+    EntryDetails, ImageDestination, ImageName, ImageSource, OnePass, ReadOptions, Reference,
+    Result, ResultExt, Staging, WriteOptions,
 };
 
 /// The ability to hold several images in one container.
@@ -22,6 +22,11 @@ pub trait Archives: Send + Sync {
     /// - Nothing changes that shows.
     /// - `InvalidReference` when the reference names an image in it: names are given to each image.
     async fn write(&self, at: &Reference, how: &WriteOptions) -> Result<Box<dyn ArchiveWriter>>;
+
+    /// The ability to read a container that comes once.
+    fn one_pass(&self) -> Option<&dyn OnePass> {
+        None
+    }
 }
 
 /// A container of images, opened and indexed once.
@@ -92,6 +97,11 @@ pub trait ArchiveWriter: fmt::Debug + Send + Sync {
     /// - A name that an earlier image has is taken over.
     /// - An image that is there already gets the names in addition.
     async fn image(&self, names: &[ImageName]) -> Result<Box<dyn ImageDestination + '_>>;
+
+    /// The ability to keep blobs before it is known what they are for, shared by all its images.
+    fn staging(&self) -> Option<&dyn Staging> {
+        None
+    }
 
     /// Writes the table of contents and puts the container in place. Where
     /// [`shows`](crate::Accepts::shows) is `AtFinish`, nothing shows without it.

@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use oci_spec::image::{Digest, MediaType};
 
-use crate::{Body, Descriptor, Expect, ImageName, Manifest, Platform, Reference, Result, Stored};
+use crate::{
+    Body, Descriptor, Expect, ImageName, Manifest, Platform, Reference, Result, Staging, Stored,
+};
 
 /// Writes one image. Nothing shows before [`commit`](Self::commit); dropping it abandons the image.
 ///
@@ -56,6 +58,11 @@ pub trait ImageDestination: fmt::Debug + Send + Sync {
 
     /// Stores a manifest that an index refers to, or a referrer. Gives it no name.
     async fn put_manifest(&self, manifest: &Manifest) -> Result<()>;
+
+    /// The ability to keep blobs before it is known what they are for.
+    fn staging(&self) -> Option<&dyn Staging> {
+        None
+    }
 
     /// The ability to hold detached signatures.
     fn signatures(&self) -> Option<&dyn PutSignatures> {

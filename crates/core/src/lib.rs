@@ -28,6 +28,7 @@ mod fields;
 mod manifest;
 mod name;
 mod options;
+mod pass;
 mod platform;
 mod reference;
 mod source;
@@ -51,6 +52,7 @@ pub use manifest::{
 };
 pub use name::{DockerName, ImageName};
 pub use options::{Notice, Observer, ReadOptions, Settings, WriteMode, WriteOptions, spool_folder};
+pub use pass::{OnePass, Passed, Staged, Staging};
 pub use platform::Platform;
 pub use reference::Reference;
 pub use source::{ImageSource, Referrers, Signatures};

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::{Error, ErrorKind, ImageName, Result};
+use crate::{Error, ErrorKind, ImageName, Passed, Result};
 
 /// What writing does with a container that is there already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -72,6 +72,8 @@ pub struct ReadOptions {
     /// The folder for unnamed temporary files: what comes from a pipe, or out of a compressed archive.
     /// `None`: `$TMPDIR`, else `/var/tmp`.
     pub spool: Option<PathBuf>,
+    /// What [`OnePass::pass`](crate::OnePass::pass) gave for the container: it is read instead of the place.
+    pub passed: Option<Passed>,
 }
 
 /// How to write one image or a container.

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use transship_archive::TarIndex;
 use transship_archive::docker_save::{self, MANIFEST_NAME, REPOSITORIES_NAME, SavedImage};
 use transship_archive::layout::{INDEX_FILE, LAYOUT_FILE};
-use transship_archive::{ArchiveFile, TarIndex};
 use transship_core::{
     ArchiveEntry, CONFIG_LIMIT, Cancel, Digest, Error, ErrorKind, Escaped, FileRange, ImageName,
     ReadOptions, Result, ResultExt,
@@ -40,8 +40,8 @@ impl Contents {
     pub(crate) fn open(place: &Locator, how: &ReadOptions, cancel: &Cancel) -> Result<Self> {
         let place = place.with(Selector::None);
         let shown = || place.to_reference();
-        let file = ArchiveFile::open(Path::new(&place.path), how, cancel).context(shown)?;
-        let index = Arc::new(TarIndex::read(&file, cancel).context(shown)?);
+        let index = TarIndex::open(Path::new(&place.path), how, cancel).context(shown)?;
+        let index = Arc::new(index);
         Self::of(place.clone(), index, how).context(shown)
     }
 

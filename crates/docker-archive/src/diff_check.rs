@@ -74,17 +74,22 @@ impl<R: Read> DiffChecked<R> {
             let message = "more bytes stand behind the compressed layer";
             return Err(Error::new(ErrorKind::Corrupt, message));
         }
-        if *found == self.diff_id {
-            return Ok(());
-        }
-        Err(Error::new(
-            ErrorKind::Corrupt,
-            format!(
-                "the layer is not what the image's config says: diff ID {found} found, {} expected",
-                self.diff_id
-            ),
-        ))
+        judge(found, &self.diff_id)
     }
+}
+
+/// # Errors
+/// `Corrupt` when a layer is another than its config says.
+pub(crate) fn judge(found: &Digest, diff_id: &Digest) -> Result<()> {
+    if found == diff_id {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Corrupt,
+        format!(
+            "the layer is not what the image's config says: diff ID {found} found, {diff_id} expected"
+        ),
+    ))
 }
 
 impl<R: Read> Read for DiffChecked<R> {

@@ -127,7 +127,7 @@ impl Existing {
         let form = form_of(&range)?;
         let plain = Body::from_reader(plain(form, range.reader())?);
         let stored = plain.expecting(&Expect::digest(diff_id.clone()))?.chunks(cancel)?.finish()?;
-        let layer = Layer::look_at(range, diff_id, &self.contents.computed, cancel)?;
+        let layer = Layer::look_at(range, None, diff_id, &self.contents.computed, cancel)?;
         let served = layer.descriptor;
         // A layout finds it by the digest of its bytes.
         let is_named = self.layout.is_none() || blob_path(&served.digest) == file;

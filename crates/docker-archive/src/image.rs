@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use serde_json::json;
+use transship_archive::layout::blob_path;
 use transship_core::{
     Body, Cancel, Descriptor, Digest, Document, Error, ErrorKind, Escaped, Expect, FileRange,
     ImageDocument, Manifest, MediaType, Result, ResultExt,
@@ -61,7 +62,8 @@ impl Contents {
         let mut layers = HashMap::new();
         for (descriptor, diff_id) in described.iter().zip(&config.diff_ids) {
             let Some(range) = stored::blob_range(&self.index, descriptor) else { return Ok(None) };
-            let layer = Layer::described(descriptor, range, diff_id)?;
+            let known = self.index.known(&blob_path(&descriptor.digest));
+            let layer = Layer::described(descriptor, range, known, diff_id, cancel)?;
             add(&mut layers, layer, cancel)?;
         }
         Ok(Some(Image {
@@ -84,7 +86,9 @@ impl Contents {
         for (name, diff_id) in self.images[at].layer_names().iter().zip(&config.diff_ids) {
             let what = || format!("image @{at}: layer \"{}\"", Escaped(name));
             let file = self.file(name).context(what)?;
-            let layer = Layer::look_at(file, diff_id, &self.computed, cancel).context(what)?;
+            let known = self.index.known(name);
+            let layer =
+                Layer::look_at(file, known, diff_id, &self.computed, cancel).context(what)?;
             described.push(layer.descriptor.clone());
             add(&mut layers, layer, cancel).context(what)?;
         }
@@ -164,7 +168,8 @@ fn add(layers: &mut HashMap<Digest, Layer>, layer: Layer, cancel: &Cancel) -> Re
 }
 
 fn same_bytes(a: &FileRange, b: &FileRange, cancel: &Cancel) -> Result<bool> {
-    if a.offset() == b.offset() || a.len() != b.len() {
+    let one_place = a.path() == b.path() && a.offset() == b.offset();
+    if one_place || a.len() != b.len() {
         return Ok(a.len() == b.len());
     }
     let (mut left, mut right) = (vec![0; COMPARED], vec![0; COMPARED]);

@@ -1,14 +1,15 @@
 //! [`Layer`]: one layer as an archive has it, and the [`Body`] that it becomes.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use transship_archive::Outer;
+use transship_archive::{Known, Outer};
 use transship_core::{
     Body, Cancel, Descriptor, Digest, Expect, FileRange, MediaType, Result, Stored, media_types,
 };
 
-use crate::diff_check::DiffChecked;
+use crate::diff_check::{self, DiffChecked};
 use crate::form::{form_of, media_type, plain};
 
 /// One layer as an archive has it.
@@ -34,7 +35,13 @@ pub(crate) enum Way {
 
 /// Digests and sizes that took a pass over a layer to compute, by where the layer is.
 #[derive(Debug, Default)]
-pub(crate) struct Computed(Mutex<HashMap<u64, Arc<Mutex<Option<Stored>>>>>);
+pub(crate) struct Computed(Mutex<HashMap<Place, Once>>);
+
+/// A file and an offset in it.
+type Place = (PathBuf, u64);
+
+/// Held while it is computed.
+type Once = Arc<Mutex<Option<Stored>>>;
 
 impl Layer {
     /// A layer that nothing but a diff ID describes. A plain one is served under that; one that is compressed by gzip or
@@ -44,6 +51,7 @@ impl Layer {
     /// I/O errors, `Corrupt` for what cannot be decompressed.
     pub(crate) fn look_at(
         range: FileRange,
+        known: Option<&Known>,
         diff_id: &Digest,
         computed: &Computed,
         cancel: &Cancel,
@@ -52,9 +60,15 @@ impl Layer {
         let (way, served) = match (form, media_type(form)) {
             (Outer::Plain, _) => (Way::Whole, Stored::new(diff_id.clone(), range.len())),
             (_, Some(_)) => {
-                let whole = || Ok(Body::from_file(range.clone()));
-                let served = computed.or_compute(&range, whole, cancel)?;
-                (Way::Checked(form, diff_id.clone()), served)
+                let way = Way::Checked(form, diff_id.clone());
+                let served = if let Some(known) = known {
+                    check_passed(known, &range, &way, cancel)?;
+                    known.stored.clone()
+                } else {
+                    let whole = || Ok(Body::from_file(range.clone()));
+                    computed.or_compute(&range, whole, cancel)?
+                };
+                (way, served)
             }
             (_, None) => {
                 let expect = Expect::digest(diff_id.clone());
@@ -74,13 +88,18 @@ impl Layer {
     pub(crate) fn described(
         descriptor: &Descriptor,
         range: FileRange,
+        known: Option<&Known>,
         diff_id: &Digest,
+        cancel: &Cancel,
     ) -> Result<Self> {
         let way = if descriptor.digest == *diff_id || !is_tar(&descriptor.media_type) {
             Way::Whole
         } else {
             Way::Checked(form_of(&range)?, diff_id.clone())
         };
+        if let Some(known) = known {
+            check_passed(known, &range, &way, cancel)?;
+        }
         Ok(Self { descriptor: descriptor.clone(), range, way })
     }
 
@@ -108,7 +127,7 @@ impl Computed {
         cancel: &Cancel,
     ) -> Result<Stored> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = Arc::clone(all.entry(range.offset()).or_default());
+        let known = Arc::clone(all.entry((range.path().to_owned(), range.offset())).or_default());
         drop(all);
         // Held while computing: whoever asks at the same time would do the same.
         let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -116,6 +135,21 @@ impl Computed {
             return Ok(stored.clone());
         }
         Ok(known.insert(body()?.chunks(cancel)?.finish()?).clone())
+    }
+}
+
+/// A layer that has passed may be where it goes already, and its bytes are then not asked for again: its diff ID is
+/// checked now.
+fn check_passed(known: &Known, range: &FileRange, way: &Way, cancel: &Cancel) -> Result<()> {
+    let Way::Checked(form, diff_id) = way else { return Ok(()) };
+    match &known.plain {
+        Some(plain) if plain.algorithm() == diff_id.algorithm() => {
+            diff_check::judge(plain, diff_id)
+        }
+        _ => {
+            let checked = DiffChecked::new(range.reader(), *form, diff_id.clone())?;
+            Body::from_reader(checked).chunks(cancel)?.finish().map(drop)
+        }
     }
 }
 

@@ -1,12 +1,14 @@
 //! [`DockerArchive`]: the transport.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use transship_archive::comes_once;
 use transship_core::{
     ArchiveReader, ArchiveWriter, Archives, Error, ErrorKind, ImageDestination, ImageSource,
-    ReadOptions, Reference, Result, Settings, Transport, WriteMode, WriteOptions,
-    register_transport,
+    OnePass, Passed, ReadOptions, Reference, Result, ResultExt, Settings, Staging, Transport,
+    WriteMode, WriteOptions, register_transport,
 };
 
 use crate::SCHEME;
@@ -72,6 +74,28 @@ impl Archives for DockerArchive {
 
     async fn write(&self, at: &Reference, how: &WriteOptions) -> Result<Box<dyn ArchiveWriter>> {
         Ok(Box::new(Writer::begin(locator_of(at)?, how.clone()).await?))
+    }
+
+    fn one_pass(&self) -> Option<&dyn OnePass> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl OnePass for DockerArchive {
+    async fn comes_once(&self, at: &Reference) -> bool {
+        locator_of(at).is_ok_and(|locator| comes_once(Path::new(&locator.path)))
+    }
+
+    async fn pass(
+        &self,
+        at: &Reference,
+        how: &ReadOptions,
+        into: Option<&dyn Staging>,
+    ) -> Result<Passed> {
+        let place = locator_of(at)?.with(Selector::None);
+        let passed = transship_archive::pass(Path::new(&place.path), how, into).await;
+        passed.context(|| place.to_reference())
     }
 }
 

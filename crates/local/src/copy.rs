@@ -30,7 +30,8 @@ pub fn copy_range(
     while done < from.len() {
         cancel.check()?;
         let len = (from.len() - done).min(BY_SYSTEM);
-        match sys::copy_within_system(from.file(), from.offset() + done, to, at + done, len) {
+        let Some(file) = from.file() else { break };
+        match sys::copy_within_system(file, from.offset() + done, to, at + done, len) {
             Ok(0) => break,
             Ok(n) => done += n,
             Err(e) if sys::copies_not(&e) => break,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use transship_core::{
     ArchiveEntry, ArchiveReader, ArchiveWriter, Descriptor, Document, EntryDetails, Error,
-    ErrorKind, ImageDestination, ImageName, ImageSource, Reference, Result, ResultExt, WriteMode,
-    WriteOptions, run_blocking,
+    ErrorKind, ImageDestination, ImageName, ImageSource, Reference, Result, ResultExt, Staging,
+    WriteMode, WriteOptions, run_blocking,
 };
 
 use crate::Kind;
@@ -194,9 +194,15 @@ pub(crate) async fn write(
 
 /// Writes several images to a layout; they show all together.
 #[derive(Debug)]
-struct LayoutWriter {
+pub(crate) struct LayoutWriter {
     writing: Arc<Writing>,
     reference: Reference,
+}
+
+impl LayoutWriter {
+    pub(crate) fn writing(&self) -> &Arc<Writing> {
+        &self.writing
+    }
 }
 
 impl Drop for LayoutWriter {
@@ -215,6 +221,10 @@ impl ArchiveWriter for LayoutWriter {
         let (writing, names) = (Arc::clone(&self.writing), without_repeats(names.to_vec()));
         let opened = LayoutDestination::new(writing, &names, Ends::WithWriter);
         Ok(Box::new(opened.context(|| &self.reference)?))
+    }
+
+    fn staging(&self) -> Option<&dyn Staging> {
+        self.writing.stages().then_some(self as &dyn Staging)
     }
 
     async fn finish(self: Box<Self>) -> Result<()> {

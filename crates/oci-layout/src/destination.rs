@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use transship_core::{
     Accepts, AcceptsOrder, Body, Commit, Committed, Digest, Error, ErrorKind, Expect,
-    ImageDestination, ImageName, Manifest, Reference, Result, ResultExt, Shows, Stored, WriteMode,
-    WriteOptions,
+    ImageDestination, ImageName, Manifest, Reference, Result, ResultExt, Shows, Staging, Stored,
+    WriteMode, WriteOptions,
 };
 
 use crate::Kind;
@@ -73,6 +73,10 @@ impl LayoutDestination<'_> {
         Ok(Self { writing, reference, names, shown, accepts, put, ends, writer })
     }
 
+    pub(crate) fn writing(&self) -> &Arc<Writing> {
+        &self.writing
+    }
+
     fn references(&self, root: &Digest) -> Vec<Reference> {
         if self.names.is_empty() {
             return vec![self.writing.reference(Selector::Digest(root.clone()))];
@@ -119,6 +123,10 @@ impl ImageDestination for LayoutDestination<'_> {
             .step(move |writing, cancel| writing.put(&expect, body, cancel).context(|| what))
             .await
             .context(|| &self.reference)
+    }
+
+    fn staging(&self) -> Option<&dyn Staging> {
+        self.writing.stages().then_some(self as &dyn Staging)
     }
 
     async fn put_manifest(&self, manifest: &Manifest) -> Result<()> {

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use transship_archive::docker_save::MANIFEST_NAME;
-use transship_archive::{ArchiveFile, TarIndex};
+use transship_archive::{TarIndex, comes_once};
 use transship_core::{
     ArchiveReader, ArchiveWriter, Archives, Error, ErrorKind, ImageDestination, ImageSource,
-    ReadOptions, Reference, Result, ResultExt, Settings, Transport, WriteMode, WriteOptions,
-    run_blocking,
+    OnePass, Passed, ReadOptions, Reference, Result, ResultExt, Settings, Staging, Transport,
+    WriteMode, WriteOptions, run_blocking,
 };
 
 use crate::Kind;
@@ -103,8 +103,7 @@ impl OciArchive {
     async fn open(at: &Locator, how: &ReadOptions) -> Result<Arc<Layout>> {
         let (path, how) = (PathBuf::from(&at.path), how.clone());
         run_blocking(move |cancel| {
-            let archive = ArchiveFile::open(&path, &how, cancel)?;
-            let index = TarIndex::read(&archive, cancel)?;
+            let index = TarIndex::open(&path, &how, cancel)?;
             let of_docker = index.contains(MANIFEST_NAME);
             opened(Box::new(TarStorage::new(Arc::new(index)))).map_err(|e| match e.kind() {
                 ErrorKind::NotFound if of_docker => {
@@ -226,6 +225,27 @@ impl Archives for OciArchive {
         let mode = how.mode.unwrap_or(self.default_mode());
         let way = Way::Tar { docker_manifest: self.docker_manifest };
         archive::write(way, place, mode, how).await.context(|| at)
+    }
+
+    fn one_pass(&self) -> Option<&dyn OnePass> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl OnePass for OciArchive {
+    async fn comes_once(&self, at: &Reference) -> bool {
+        place(Kind::Tar, at).is_ok_and(|place| comes_once(Path::new(&place.path)))
+    }
+
+    async fn pass(
+        &self,
+        at: &Reference,
+        how: &ReadOptions,
+        into: Option<&dyn Staging>,
+    ) -> Result<Passed> {
+        let place = place(Kind::Tar, at)?;
+        transship_archive::pass(Path::new(&place.path), how, into).await.context(|| at)
     }
 }
 

@@ -14,6 +14,7 @@ use crate::plan::ImagePlan;
 use crate::prepare::{Job, given, job, only, plan_for};
 use crate::report::{BlobFate, ImageFailure, Plan, PlannedBlob, PlannedImage};
 use crate::run::{boxed, sole_job, sole_names};
+use crate::stream::Read;
 use crate::survey::Survey;
 use crate::target::{self, Place};
 use crate::tell::Teller;
@@ -29,7 +30,7 @@ pub(crate) async fn dry_run(
     // Nothing happens, so nobody is told.
     let teller = Teller::new(Events::default());
     let tell = teller.handle();
-    let sources = open::open(sources, &from, options, &tell).await?;
+    let sources = open::open(sources, &from, options, &tell, Read::default()).await?;
     let mut plan = match destination {
         Destination::Reference(at) if sources.asked() == 1 => {
             let names = sole_names(&sources, options).await?;

@@ -58,6 +58,19 @@ pub enum EventKind {
         /// Their size at the source, in bytes.
         bytes: u64,
     },
+    /// A source that comes once is read, in one pass, before it is known what has to be done.
+    StreamStarted {
+        /// Which.
+        #[serde(serialize_with = "text::one")]
+        source: Reference,
+        /// Why its blobs are put into a temporary file first; `None` where they go to the destination as they pass.
+        spooled: Option<String>,
+    },
+    /// Bytes of a blob of such a source went to the destination.
+    StreamAdvanced {
+        /// How many more.
+        bytes: u64,
+    },
     /// The first blob of an image is next.
     ImageStarted {
         /// Which.

@@ -17,6 +17,7 @@ use crate::forms::LayerPlan;
 use crate::plan::ImagePlan;
 use crate::recompress::{Change, Stop, changed};
 use crate::report::{ImageReport, Report};
+use crate::stream::Came;
 use crate::tell::Tell;
 use crate::{BlobId, Compress, EventKind, ImageId, TransferOptions};
 
@@ -104,6 +105,8 @@ pub(crate) struct Mover {
     on_their_way: Semaphore,
     changing: Semaphore,
     cells: Mutex<HashMap<Key, Arc<Cell>>>,
+    /// What came with a source that comes once.
+    came: Came,
     /// The size of all of them at their sources.
     bytes: AtomicU64,
     counts: Counts,
@@ -162,7 +165,7 @@ fn share(work: &Work, to: LayerForm) -> u32 {
 }
 
 impl Mover {
-    pub(crate) fn new(options: &TransferOptions, tell: Tell) -> Self {
+    pub(crate) fn new(options: &TransferOptions, tell: Tell, came: &Came) -> Self {
         let jobs = jobs(options);
         Self {
             tell,
@@ -172,6 +175,7 @@ impl Mover {
             on_their_way: Semaphore::new(jobs),
             changing: Semaphore::new(CHANGING as usize),
             cells: Mutex::default(),
+            came: Arc::clone(came),
             bytes: AtomicU64::new(0),
             counts: Counts::default(),
         }
@@ -259,6 +263,9 @@ impl Mover {
     async fn bring(&self, way: Way<'_>, work: &Work, id: BlobId) -> Result<Stored> {
         let _permit = self.on_their_way.acquire().await.map_err(|_| cancelled())?;
         if let Some(stored) = self.reuse(way, work).await? {
+            if self.came.contains(&stored.digest) {
+                return Ok(self.has_come(stored, id));
+            }
             self.counts.reused.fetch_add(1, Ordering::Relaxed);
             let Stored { digest, size, .. } = stored.clone();
             self.tell.tell(EventKind::Reused { blob: id, image: way.image, digest, size });
@@ -290,6 +297,16 @@ impl Mover {
         let Stored { digest, size, .. } = stored.clone();
         self.tell.tell(EventKind::Stored { blob: id, digest, size });
         Ok(stored)
+    }
+
+    /// A blob came with its source.
+    fn has_come(&self, stored: Stored, id: BlobId) -> Stored {
+        self.counts.moved.fetch_add(1, Ordering::Relaxed);
+        self.counts.read.fetch_add(stored.size, Ordering::Relaxed);
+        self.counts.written.fetch_add(stored.size, Ordering::Relaxed);
+        let Stored { digest, size, .. } = stored.clone();
+        self.tell.tell(EventKind::Stored { blob: id, digest, size });
+        stored
     }
 
     /// The blob, if it is there already or can be had without its bytes passing here.

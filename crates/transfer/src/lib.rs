@@ -16,7 +16,7 @@
 //! # }
 //! ```
 //!
-//! The stages, each a module: *open* the sources, *target* the destination; *prepare* plans each image: *tree* reads its
+//! The stages, each a module: *open* the sources (*stream* those that come once), *target* the destination; *prepare* plans each image: *tree* reads its
 //! documents, *select* chooses platforms, *planner* says what becomes of each manifest and, with *forms*, of each layer;
 //! *many* holds the images of a container against each other (*survey*) and sends them off; *execute* moves blobs with
 //! bounded concurrency, *recompress* changing some on the way; *build* and *convert* make the new manifests; *finish*
@@ -52,6 +52,7 @@ mod report;
 mod run;
 mod select;
 mod source;
+mod stream;
 mod survey;
 mod target;
 mod tell;

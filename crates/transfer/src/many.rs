@@ -47,7 +47,13 @@ impl<'a> Many<'a> {
         options: &'a TransferOptions,
         tell: &'a Tell,
     ) -> Self {
-        Self { sources, writer, options, tell, mover: Mover::new(options, tell.clone()) }
+        Self {
+            sources,
+            writer,
+            options,
+            tell,
+            mover: Mover::new(options, tell.clone(), &sources.came),
+        }
     }
 
     /// Plans all images, brings their blobs, and commits them in order.

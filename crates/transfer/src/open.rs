@@ -6,6 +6,7 @@ use transship_core::{
 };
 
 use crate::source::Origin;
+use crate::stream::{self, Came};
 use crate::tell::Tell;
 use crate::{Failures, ImageFailure, Images, Source, TransferOptions};
 
@@ -42,6 +43,8 @@ pub(crate) struct Sources<'a> {
     images: Vec<(usize, usize)>,
     /// What could not be opened.
     pub(crate) failed: Vec<ImageFailure>,
+    /// Blobs that are at the destination already.
+    pub(crate) came: Came,
 }
 
 #[derive(Debug)]
@@ -62,12 +65,13 @@ pub(crate) async fn open<'a>(
     transports: &Transports,
     options: &TransferOptions,
     tell: &Tell,
+    read: stream::Read,
 ) -> Result<Sources<'a>> {
     options.compress.check()?;
-    let mut how = ReadOptions::default();
-    how.observer = tell.observer();
-    how.spool.clone_from(&options.spool);
-    let mut all = Sources { places: Vec::new(), images: Vec::new(), failed: Vec::new() };
+    let mut how = stream::read_options(options, tell);
+    how.passed = read.passed;
+    let (places, images, failed) = (Vec::new(), Vec::new(), Vec::new());
+    let mut all = Sources { places, images, failed, came: read.came };
     let opening = Opening { transports, how, options, alone: sources.len() == 1 };
     for source in sources {
         let opened = opening.place(source).await.and_then(|place| all.add(place));
@@ -178,8 +182,12 @@ impl Opening<'_> {
         let images = source.images.unwrap_or(self.options.images);
         let content = match &source.origin {
             Origin::Reference(at) => {
-                let must_be_whole = self.alone || source.images == Some(Images::All);
-                self.reference(at, images, must_be_whole).await?
+                self.reference(at, images, &self.how, self.is_whole(source)).await?
+            }
+            Origin::OneOf(kinds) => {
+                let mut how = self.how.clone();
+                let at = stream::which(kinds, self.transports, &mut how).await?;
+                self.reference(at, images, &how, self.is_whole(source)).await?
             }
             Origin::Image(image) => Content::Image(Held::Theirs(&**image)),
             Origin::Archive(archive) => {
@@ -193,17 +201,23 @@ impl Opening<'_> {
         Ok(Place { content, given: &source.names })
     }
 
+    /// Whether a source, of which all images are asked for, must not be one of them.
+    fn is_whole(&self, source: &Source) -> bool {
+        self.alone || source.images == Some(Images::All)
+    }
+
     async fn reference<'a>(
         &self,
         at: &Reference,
         images: Images,
+        how: &ReadOptions,
         must_be_whole: bool,
     ) -> Result<Content<'a>> {
         let transport = self.transports.of(at)?;
         if let Some(archives) = transport.archives()
             && images == Images::All
         {
-            let archive = archives.read(at, &self.how).await?;
+            let archive = archives.read(at, how).await?;
             if archive.reference() == at {
                 return Ok(Content::Archive(Held::Ours(archive)));
             }
@@ -215,7 +229,7 @@ impl Opening<'_> {
                 .hint(format!("all of them are {}", archive.reference())));
             }
         }
-        let image = transport.source(at, &self.how).await.map_err(say_all_images)?;
+        let image = transport.source(at, how).await.map_err(say_all_images)?;
         Ok(Content::Image(Held::Ours(image)))
     }
 }

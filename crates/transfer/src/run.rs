@@ -10,6 +10,7 @@ use crate::many::Many;
 use crate::open::{self, Sources, about};
 use crate::prepare::{self, Job, only, planned};
 use crate::report::{ImageReport, Report};
+use crate::stream;
 use crate::target::{self, SoleNames};
 use crate::tell::{Tell, Teller};
 use crate::{Destination, EventKind, Source, TransferOptions};
@@ -24,7 +25,9 @@ pub(crate) async fn run(
     let teller = Teller::new(options.observer.clone());
     let tell = teller.handle();
     let result = async {
-        let sources = open::open(&sources, &from, &options, &tell).await?;
+        let read = stream::read(&sources, destination, &options, (&from, &to), &tell);
+        let (destination, read) = boxed(read).await?;
+        let sources = open::open(&sources, &from, &options, &tell, read).await?;
         tell_failed(&sources, &tell);
         let report = match destination {
             Destination::Reference(at) if sources.asked() == 1 => {
@@ -93,7 +96,7 @@ async fn to_one(
 ) -> Result<Report> {
     let job = sole_job(image, sources, options).await?;
     tell_plan(&job, tell);
-    let mover = Mover::new(options, tell.clone());
+    let mover = Mover::new(options, tell.clone(), &sources.came);
     mover.expect(&job.works);
     mover.tell_planned(1);
     let image = bring(&mover, job, tell, async || Ok(())).await?;

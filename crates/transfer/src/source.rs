@@ -30,6 +30,8 @@ pub struct Source {
 pub(crate) enum Origin {
     /// A place, opened by its transport.
     Reference(Reference),
+    /// A place of which only the content tells which of these it is.
+    OneOf(Vec<Reference>),
     /// An image that is open.
     Image(Box<dyn ImageSource>),
     /// A container that is open.
@@ -39,6 +41,12 @@ pub(crate) enum Origin {
 impl Source {
     fn new(origin: Origin) -> Self {
         Self { origin, images: None, names: Vec::new(), context: None }
+    }
+
+    /// A place of which only the content tells whether it is of this kind or of that: the first that can read it. For what
+    /// comes once, and cannot be looked at before.
+    pub fn either(this: Reference, that: Reference) -> Self {
+        Self::new(Origin::OneOf(vec![this, that]))
     }
 
     /// Which images of it, whatever [`TransferOptions::images`](crate::TransferOptions::images) says.
@@ -62,10 +70,11 @@ impl Source {
         self
     }
 
-    /// Its reference, or that of what is open.
+    /// Its reference, or that of what is open; of several kinds the last.
     pub fn reference(&self) -> &Reference {
         match &self.origin {
             Origin::Reference(at) => at,
+            Origin::OneOf(kinds) => &kinds[kinds.len() - 1],
             Origin::Image(image) => image.reference(),
             Origin::Archive(archive) => archive.reference(),
         }

@@ -5,9 +5,9 @@ use transship_core::{
     Transports, WriteOptions,
 };
 
-use crate::TransferOptions;
 use crate::rename::{By, Wanted};
 use crate::tell::Tell;
+use crate::{Destination, TransferOptions};
 
 /// A place for one image, and the names that it could not take.
 #[derive(Debug)]
@@ -74,6 +74,33 @@ pub(crate) async fn open_many(
     archives.write(at, &write_options(options, tell)).await
 }
 
+/// Opens a place before the source, if it can keep blobs of which nobody knows yet what they are for. The names of the
+/// source's images are not known: only where the reference gives one, the place is for one image.
+pub(crate) async fn early(
+    at: &Reference,
+    given: &[ImageName],
+    transports: &Transports,
+    options: &TransferOptions,
+    tell: &Tell,
+) -> Result<Option<Destination>> {
+    let mut how = write_options(options, tell);
+    let transport = transports.of(at)?;
+    let writer = match transport.archives() {
+        Some(archives) => archives.write(at, &how).await,
+        None => return Ok(None),
+    };
+    match writer {
+        Ok(writer) if writer.staging().is_some() => Ok(Some(Destination::Archive(writer))),
+        Ok(_) => Ok(None),
+        Err(e) if e.kind() == ErrorKind::InvalidReference => {
+            how.names = given.to_vec();
+            let image = transport.destination(at, &how).await?;
+            Ok(image.staging().is_some().then_some(Destination::Image(image)))
+        }
+        Err(e) => Err(e),
+    }
+}
+
 /// Names are for a single image.
 pub(crate) fn check_names(options: &TransferOptions, count: usize) -> Result<()> {
     if count == 1 || options.names.is_empty() {
@@ -88,7 +115,7 @@ pub(crate) fn check_names(options: &TransferOptions, count: usize) -> Result<()>
 
 /// The names of a place that is open already do not change.
 pub(crate) fn check_fixed(image: &dyn ImageDestination, given: &[ImageName]) -> Result<()> {
-    if given.is_empty() {
+    if given.iter().all(|name| image.names().contains(name)) {
         return Ok(());
     }
     Err(Error::new(

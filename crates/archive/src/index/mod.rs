@@ -5,21 +5,27 @@ mod pax;
 mod resolve;
 mod same;
 mod scan;
+mod store;
 mod window;
 
 use std::collections::HashMap;
 use std::collections::hash_map;
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
-use transship_core::{Cancel, Error, ErrorKind, FileRange, Result};
+use transship_core::{Cancel, Error, ErrorKind, FileRange, ReadOptions, Result};
 
 use crate::ArchiveFile;
 use header::Type;
-use scan::{End, Member};
+use scan::End;
+
+pub use store::Known;
 
 pub(crate) use header::has_true_checksum;
-pub(crate) use window::{BLOCK, BLOCK_LEN};
+pub(crate) use scan::{Blocks, Member, Scanner, Step};
+pub(crate) use store::{Held, Store};
+pub(crate) use window::{BLOCK, BLOCK_LEN, Block};
 
 /// The most entries that an archive may have. An image takes about seven.
 pub const ENTRY_LIMIT: usize = 1_000_000;
@@ -31,8 +37,11 @@ pub const NAMES_LIMIT: usize = 128 << 20;
 ///
 /// - Nothing of it is served that two readers could take differently: such an archive is `Corrupt`.
 /// - After it is made, entries are read by position, concurrently, without another look at the headers.
-pub struct TarIndex {
-    file: FileRange,
+#[derive(Clone)]
+pub struct TarIndex(Arc<Inner>);
+
+struct Inner {
+    store: Store,
     entries: Vec<Entry>,
     by_name: HashMap<Arc<str>, usize>,
     end: End,
@@ -90,26 +99,42 @@ impl TarIndex {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn of(file: &FileRange, cancel: &Cancel) -> Result<Self> {
-        let mut reading = Reading::new(file.clone(), cancel);
+        let mut reading = Reading::new(Store::File(file.clone()), cancel);
         let end = scan::scan(file.clone(), cancel, |member| reading.take(&member))?;
-        reading.index.end = end;
-        reading.index.check_folders()?;
-        Ok(reading.index)
+        reading.finish(end)
+    }
+
+    /// Opens an archive as the options say: what passed, or what is at a path (see [`ArchiveFile::open`]), and reads all
+    /// headers.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read) and [`ArchiveFile::open`]; `Unsupported` when what passed is no tar.
+    pub fn open(path: &Path, how: &ReadOptions, cancel: &Cancel) -> Result<Self> {
+        let Some(passed) = &how.passed else {
+            return Self::read(&ArchiveFile::open(path, how, cancel)?, cancel);
+        };
+        let index = passed.get::<Self>();
+        index
+            .map(|index| Self::clone(&index))
+            .ok_or_else(|| Error::new(ErrorKind::Unsupported, "what has passed is no tar"))
     }
 
     /// Its entries, in stored order. Entries with a name that is not UTF-8 are left out, as no document can name them.
     pub fn entries(&self) -> &[Entry] {
-        &self.entries
+        &self.0.entries
     }
 
     /// The names of its entries, in stored order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.entries.iter().map(|entry| &*entry.name)
+        self.0.entries.iter().map(|entry| &*entry.name)
     }
 
     /// Whether there is an entry with a name, of whatever kind. The name is cleaned first; links are not followed.
     pub fn contains(&self, name: &str) -> bool {
-        clean(name.as_bytes()).ok().flatten().is_some_and(|name| self.by_name.contains_key(&*name))
+        clean(name.as_bytes())
+            .ok()
+            .flatten()
+            .is_some_and(|name| self.0.by_name.contains_key(&*name))
     }
 
     /// The bytes of a file, through symbolic and hard links.
@@ -120,7 +145,7 @@ impl TarIndex {
     pub fn get(&self, name: &str) -> Result<FileRange> {
         let entry = resolve::resolve(self, name)?;
         match entry.kind {
-            EntryKind::File { offset, size } => Ok(self.range(offset, size)),
+            EntryKind::File { offset, size } => self.0.store.range(offset, size),
             _ => Err(Error::new(
                 ErrorKind::Corrupt,
                 format!("{}, where a file is expected", Shown(entry)),
@@ -130,7 +155,7 @@ impl TarIndex {
 
     /// Where the last entry ends, with its padding: the place for more entries.
     pub fn end(&self) -> u64 {
-        self.end.at
+        self.0.end.at
     }
 
     /// The names of the entries that a name leads through, the file last: what has to stay for it to be readable.
@@ -148,31 +173,46 @@ impl TarIndex {
     /// end mark. Entries of one name go together.
     pub fn without(&self, goes: &dyn Fn(&Entry) -> bool) -> Vec<(u64, u64)> {
         let (mut parts, mut from) = (Vec::new(), 0);
-        for entry in self.entries.iter().filter(|entry| goes(entry)) {
+        for entry in self.0.entries.iter().filter(|entry| goes(entry)) {
             if entry.start > from {
                 parts.push((from, entry.start - from));
             }
             from = entry.end;
         }
-        if self.end.at > from {
-            parts.push((from, self.end.at - from));
+        if self.0.end.at > from {
+            parts.push((from, self.0.end.at - from));
         }
         parts
     }
 
-    /// All of the tar.
-    pub fn file(&self) -> &FileRange {
-        &self.file
+    /// All of the tar; `None` where it has passed and is nowhere.
+    pub fn file(&self) -> Option<&FileRange> {
+        match &self.0.store {
+            Store::File(file) => Some(file),
+            Store::Passed(_) => None,
+        }
     }
 
-    fn range(&self, offset: u64, size: u64) -> FileRange {
-        self.file.part(offset, size)
+    /// What is known of a file because it has passed and was staged, so that its bytes may not be asked for again; else
+    /// `None`. Links are followed as in
+    /// [`get`](Self::get).
+    pub fn known(&self, name: &str) -> Option<&Known> {
+        match resolve::resolve(self, name).ok()?.kind {
+            EntryKind::File { offset, .. } => self.0.store.staged(offset),
+            _ => None,
+        }
     }
 
     fn at_name(&self, name: &str) -> Option<&Entry> {
-        self.by_name.get(name).map(|at| &self.entries[*at])
+        self.0.by_name.get(name).map(|at| &self.0.entries[*at])
     }
 
+    fn has_end_mark(&self) -> bool {
+        self.0.end.marked
+    }
+}
+
+impl Inner {
     /// What is below a name makes that name a folder's; it can be nothing else.
     ///
     /// Sorted, because looking up every parent of every name takes minutes for names made to be deep.
@@ -199,8 +239,8 @@ impl TarIndex {
 impl fmt::Debug for TarIndex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TarIndex")
-            .field("file", &self.file)
-            .field("entries", &self.entries.len())
+            .field("store", &self.0.store)
+            .field("entries", &self.0.entries.len())
             .finish_non_exhaustive()
     }
 }
@@ -226,24 +266,43 @@ struct Limits {
 }
 
 /// An index being made.
-struct Reading<'a> {
-    index: TarIndex,
+pub(crate) struct Reading {
+    index: Inner,
     names: usize,
     /// Where the last entry ended, with its padding.
     end: u64,
     limits: Limits,
-    cancel: &'a Cancel,
+    cancel: Cancel,
 }
 
-impl<'a> Reading<'a> {
-    fn new(file: FileRange, cancel: &'a Cancel) -> Self {
+impl fmt::Debug for Reading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reading")
+            .field("entries", &self.index.entries.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Reading {
+    pub(crate) fn new(store: Store, cancel: &Cancel) -> Self {
         let end = End { at: 0, marked: false };
-        let index = TarIndex { file, entries: Vec::new(), by_name: HashMap::new(), end };
+        let index = Inner { store, entries: Vec::new(), by_name: HashMap::new(), end };
         let limits = Limits { entries: ENTRY_LIMIT, names: NAMES_LIMIT };
-        Self { index, names: 0, end: 0, limits, cancel }
+        Self { index, names: 0, end: 0, limits, cancel: cancel.clone() }
     }
 
     fn take(&mut self, member: &Member) -> Result<()> {
+        match self.look_at(member)? {
+            Some(entry) => self.enter(entry),
+            None => Ok(()),
+        }
+    }
+
+    /// The entry that a member becomes; `None` for one that no document can name.
+    ///
+    /// # Errors
+    /// `Corrupt` for a name that leads outside, `LimitExceeded`.
+    pub(crate) fn look_at(&mut self, member: &Member) -> Result<Option<Entry>> {
         let shown = || {
             format!("entry {:?} at offset {}", String::from_utf8_lossy(&member.name), member.header)
         };
@@ -260,11 +319,17 @@ impl<'a> Reading<'a> {
                 ),
             ));
         }
-        let Some(name) = clean(&member.name).map_err(|e| e.context(shown()))? else {
-            return Ok(());
-        };
+        let name = clean(&member.name).map_err(|e| e.context(shown()))?;
         let kind = kind_of(member);
-        let entry = Entry { name: name.into(), kind, header: member.header, start, end: self.end };
+        let (header, end) = (member.header, self.end);
+        Ok(name.map(|name| Entry { name: name.into(), kind, header, start, end }))
+    }
+
+    /// Adds an entry, whose bytes are there.
+    ///
+    /// # Errors
+    /// `Corrupt` when there is another of its name that is not the same, `Cancelled`, I/O errors.
+    pub(crate) fn enter(&mut self, entry: Entry) -> Result<()> {
         let at = self.index.entries.len();
         match self.index.by_name.entry(Arc::clone(&entry.name)) {
             hash_map::Entry::Vacant(free) => {
@@ -272,11 +337,24 @@ impl<'a> Reading<'a> {
             }
             hash_map::Entry::Occupied(first) => {
                 let first = &self.index.entries[*first.get()];
-                same::check(&self.index.file, first, &entry, self.cancel)?;
+                same::check(&self.index.store, first, &entry, &self.cancel)?;
             }
         }
         self.index.entries.push(entry);
         Ok(())
+    }
+
+    /// Says where the bytes of a file are that has passed.
+    pub(crate) fn hold(&mut self, offset: u64, held: Held) {
+        self.index.store.hold(offset, held);
+    }
+
+    /// # Errors
+    /// `Corrupt` when something lies below what is no folder.
+    pub(crate) fn finish(mut self, end: End) -> Result<TarIndex> {
+        self.index.end = end;
+        self.index.check_folders()?;
+        Ok(TarIndex(Arc::new(self.index)))
     }
 }
 
@@ -322,8 +400,8 @@ mod tests {
     fn memory_is_limited() {
         let cancel = Cancel::new();
         let taken = |limits| {
-            let file = FileRange::whole(tempfile::tempfile().unwrap(), std::path::Path::new("t"));
-            let mut reading = Reading { limits, ..Reading::new(file.unwrap(), &cancel) };
+            let store = Store::Passed(HashMap::new());
+            let mut reading = Reading { limits, ..Reading::new(store, &cancel) };
             let member = |n: usize| {
                 let (name, link) = (format!("{n:06}").into_bytes(), b"link".to_vec());
                 Member { kind: Type::Symlink, name, link, header: 0, offset: 0, size: 0 }

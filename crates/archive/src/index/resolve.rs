@@ -156,7 +156,7 @@ impl<'a> Walk<'a, '_> {
         } else {
             String::new()
         };
-        if self.index.end.marked {
+        if self.index.has_end_mark() {
             return Error::new(
                 ErrorKind::NotFound,
                 format!("the archive has no entry {name:?}{through}"),

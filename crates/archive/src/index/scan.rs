@@ -51,58 +51,120 @@ struct Pending {
     link: Option<Vec<u8>>,
 }
 
+/// Where headers are read from, forward.
+pub(crate) trait Blocks {
+    /// How many bytes there are, as far as it is known.
+    fn len(&self) -> u64;
+
+    /// The block at a position; `None` where there is nothing more. Part of a block is `Corrupt`.
+    fn block(&mut self, at: u64) -> Result<Option<&Block>>;
+
+    /// A block behind the end; `None` where there is no whole one.
+    fn trailing(&mut self, at: u64) -> Result<Option<&Block>>;
+
+    /// Bytes from a position, all of which must be there.
+    fn bytes(&mut self, at: u64, len: usize) -> Result<&[u8]>;
+}
+
+impl<S: ReadAt> Blocks for Window<S> {
+    fn len(&self) -> u64 {
+        self.len()
+    }
+
+    fn block(&mut self, at: u64) -> Result<Option<&Block>> {
+        self.block(at)
+    }
+
+    fn trailing(&mut self, at: u64) -> Result<Option<&Block>> {
+        if at + BLOCK > self.len() { Ok(None) } else { self.block(at) }
+    }
+
+    fn bytes(&mut self, at: u64, len: usize) -> Result<&[u8]> {
+        self.bytes(at, len)
+    }
+}
+
+/// Reads the headers of a tar one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct Scanner {
+    pending: Pending,
+    /// Where the next header is.
+    at: u64,
+}
+
+/// What comes next.
+#[derive(Debug)]
+pub(crate) enum Step {
+    Member(Member),
+    End(End),
+}
+
 /// Reads all headers and gives each entry to a function.
 ///
 /// # Errors
-/// `Corrupt` for what readers take differently and for a torn archive, `LimitExceeded`, `Cancelled`, those of the function.
+/// As [`Scanner::next`], `Cancelled`, those of the function.
 pub(crate) fn scan<S: ReadAt>(
     source: S,
     cancel: &Cancel,
     mut each: impl FnMut(Member) -> Result<()>,
 ) -> Result<End> {
     let mut window = Window::new(source);
-    let mut pending = Pending::default();
-    let mut at = 0;
+    let mut scanner = Scanner::default();
     loop {
         cancel.check()?;
-        let Some(block) = window.block(at)? else {
-            pending.must_be_empty(at)?;
-            return Ok(End { at, marked: false });
-        };
-        if is_zero(block) {
-            pending.must_be_empty(at)?;
-            check_end(&mut window, at)?;
-            return Ok(End { at, marked: true });
+        match scanner.next(&mut window)? {
+            Step::Member(member) => each(member)?,
+            Step::End(end) => return Ok(end),
         }
-        let parsed =
-            header::parse(block).map_err(|e| e.context(format!("the header at offset {at}")))?;
-        let next = match parsed.kind {
-            Type::Pax(_) | Type::LongName | Type::LongLink => pending
-                .take(&mut window, at, &parsed)
-                .map_err(|e| e.context(format!("the extension header at offset {at}")))?,
-            _ => {
-                let (member, next) =
-                    std::mem::take(&mut pending).apply(parsed, at, window.len())?;
-                each(member)?;
-                next
+    }
+}
+
+impl Scanner {
+    /// The next entry, or the end.
+    ///
+    /// # Errors
+    /// `Corrupt` for what readers take differently and for a torn archive, `LimitExceeded`, I/O errors.
+    pub(crate) fn next(&mut self, blocks: &mut impl Blocks) -> Result<Step> {
+        loop {
+            let at = self.at;
+            let Some(block) = blocks.block(at)? else {
+                self.pending.must_be_empty(at)?;
+                return Ok(Step::End(End { at, marked: false }));
+            };
+            if is_zero(block) {
+                self.pending.must_be_empty(at)?;
+                check_end(blocks, at)?;
+                return Ok(Step::End(End { at, marked: true }));
             }
-        };
-        at = next;
+            let parsed = header::parse(block)
+                .map_err(|e| e.context(format!("the header at offset {at}")))?;
+            if matches!(parsed.kind, Type::Pax(_) | Type::LongName | Type::LongLink) {
+                self.at = self
+                    .pending
+                    .take(blocks, at, &parsed)
+                    .map_err(|e| e.context(format!("the extension header at offset {at}")))?;
+                continue;
+            }
+            let pending = std::mem::take(&mut self.pending);
+            let (member, next) = pending.apply(parsed, at, blocks.len())?;
+            self.at = next;
+            return Ok(Step::Member(member));
+        }
     }
 }
 
 impl Pending {
     /// Reads an extension header's payload. Gives the position of the next header.
-    fn take<S: ReadAt>(&mut self, window: &mut Window<S>, at: u64, parsed: &Parsed) -> Result<u64> {
+    fn take(&mut self, blocks: &mut impl Blocks, at: u64, parsed: &Parsed) -> Result<u64> {
         if parsed.size > EXTENSION_LIMIT {
             return Err(limit(format!(
                 "it has {} bytes, more than the {EXTENSION_LIMIT} allowed",
                 parsed.size
             )));
         }
-        let next = end_of(at + BLOCK, parsed.size, window.len())?;
+        let next = end_of(at + BLOCK, parsed.size, blocks.len())?;
         let len = usize::try_from(parsed.size).unwrap_or(usize::MAX);
-        let payload = window.bytes(at + BLOCK, len)?;
+        let payload = blocks.bytes(at + BLOCK, len)?;
         if parsed.kind == Type::Pax(Scope::All) && !self.is_empty() {
             return Err(corrupt(
                 "it stands between another extension header and its entry, where some readers lose that one",
@@ -162,10 +224,10 @@ impl Pending {
 }
 
 /// What follows the first block of zeros: blocks of zeros, or bytes that no reader takes for entries.
-fn check_end<S: ReadAt>(window: &mut Window<S>, end: u64) -> Result<()> {
+fn check_end(blocks: &mut impl Blocks, end: u64) -> Result<()> {
     let mut at = end + BLOCK;
-    while at < end + AFTER_END && at + BLOCK <= window.len() {
-        let Some(block) = window.block(at)? else { break };
+    while at < end + AFTER_END {
+        let Some(block) = blocks.trailing(at)? else { break };
         if !is_zero(block) {
             if header::has_true_checksum(block) {
                 return Err(corrupt(format!(

@@ -73,8 +73,11 @@ fn copy_parts(
     mut at: u64,
     cancel: &Cancel,
 ) -> Result<u64> {
+    let Some(file) = base.index().file() else {
+        return Err(Error::new(ErrorKind::Unsupported, "an archive that has passed is nowhere"));
+    };
     for (from, len) in parts {
-        let range = base.index().file().part(*from, *len);
+        let range = file.part(*from, *len);
         copy_range(&range, to.file(), to.path(), at, cancel)?;
         at += len;
     }

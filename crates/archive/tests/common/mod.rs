@@ -98,5 +98,5 @@ pub fn open(bytes: &[u8]) -> Result<ArchiveFile> {
 }
 
 pub fn text(index: &TarIndex, name: &str) -> Result<String> {
-    index.document(name, 1 << 20, "document").map(|b| String::from_utf8(b.into()).unwrap())
+    index.document(name, 1 << 20, "document").map(|b| String::from_utf8_lossy(&b).into_owned())
 }

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 
 use transship::{
     Compress, Digests, Error, ErrorKind, Format, ImageName, ImageReport, Images, Nondistributable,
-    Plan, Platforms, Report, Source, Subset, Transfer, TransferOptions, WriteMode,
+    Plan, Platforms, Report, Subset, Transfer, TransferOptions, WriteMode,
 };
 
 use crate::args;
@@ -27,7 +27,7 @@ pub(super) async fn run(args: args::Copy, session: &Session) -> Result {
     }
     let mut opened = Vec::new();
     for text in sources {
-        opened.push(Source::from(places::input(text, &from, session).await?));
+        opened.push(places::source(text, &from, session).await?);
     }
     let transfer = Transfer::many(opened, destination)
         .options(options(&args, session)?)

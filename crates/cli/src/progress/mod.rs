@@ -137,6 +137,9 @@ impl State {
         }
         match &event.kind {
             EventKind::Warning { text, .. } => self.warn(text),
+            EventKind::StreamStarted { source, spooled: Some(why) } => {
+                self.say(&format!("{source} is put into a temporary file first: {}", safe(why)));
+            }
             EventKind::Retried { why, .. } => self.say(&format!("trying a blob again: {why}")),
             _ => {}
         }

@@ -1,25 +1,36 @@
-//! [`FileRange`]: a part of an open file, read by position.
+//! [`FileRange`]: a part of a file, read by position.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::{Error, ErrorKind, Result};
 
-/// A part of an open file. Cheap to clone; reads are by position, so clones do not disturb each other.
+/// A part of a file, or of what stands for one. Cheap to clone; reads are by position, so clones do not disturb each
+/// other.
 #[derive(Clone, Debug)]
 pub struct FileRange {
-    file: Arc<File>,
+    file: Origin,
     path: Arc<Path>,
     offset: u64,
     len: u64,
 }
 
+#[derive(Clone, Debug)]
+enum Origin {
+    Open(Arc<File>),
+    /// Opened for each read: files are many, and few may be open at once.
+    Closed,
+    Memory(Bytes),
+}
+
 impl FileRange {
-    /// The `len` bytes from `offset`. The path is for messages.
+    /// The `len` bytes from `offset` of an open file. The path is for messages.
     pub fn new(file: Arc<File>, path: impl Into<Arc<Path>>, offset: u64, len: u64) -> Self {
-        Self { file, path: path.into(), offset, len }
+        Self { file: Origin::Open(file), path: path.into(), offset, len }
     }
 
     /// All bytes of a file, as many as it has now.
@@ -32,17 +43,32 @@ impl FileRange {
         Ok(Self::new(Arc::new(file), path, 0, len))
     }
 
+    /// The first `len` bytes of a regular file that is opened for each read, and has to stay what it is.
+    pub fn closed(path: impl Into<Arc<Path>>, len: u64) -> Self {
+        Self { file: Origin::Closed, path: path.into(), offset: 0, len }
+    }
+
+    /// Bytes in memory that stand for a file. The path is for messages.
+    pub fn in_memory(bytes: impl Into<Bytes>, path: impl Into<Arc<Path>>) -> Self {
+        let bytes = bytes.into();
+        let len = bytes.len() as u64;
+        Self { file: Origin::Memory(bytes), path: path.into(), offset: 0, len }
+    }
+
     /// The `len` bytes from `at` within it; what lies beyond its end is left out.
     #[must_use]
     pub fn part(&self, at: u64, len: u64) -> Self {
         let at = at.min(self.len);
         let len = len.min(self.len - at);
-        Self::new(Arc::clone(&self.file), Arc::clone(&self.path), self.offset + at, len)
+        Self { offset: self.offset + at, len, ..self.clone() }
     }
 
-    /// The file.
-    pub fn file(&self) -> &File {
-        &self.file
+    /// The file, if it is one and open.
+    pub fn file(&self) -> Option<&File> {
+        match &self.file {
+            Origin::Open(file) => Some(file),
+            _ => None,
+        }
     }
 
     /// The file's path when it was opened.
@@ -70,11 +96,27 @@ impl FileRange {
     /// # Errors
     /// `Corrupt` when the file ends before the range does, other I/O errors with the path.
     pub fn read_at(&self, at: u64, buffer: &mut [u8]) -> Result<usize> {
+        self.opened()?.read_open(at, buffer)
+    }
+
+    /// The same range of a file that stays open.
+    fn opened(&self) -> Result<Self> {
+        let file = match &self.file {
+            Origin::Closed => {
+                let file = File::open(&self.path).map_err(|e| Error::io("opening", &self.path, e));
+                Origin::Open(Arc::new(file?))
+            }
+            other => other.clone(),
+        };
+        Ok(Self { file, ..self.clone() })
+    }
+
+    fn read_open(&self, at: u64, buffer: &mut [u8]) -> Result<usize> {
         let left = self.len.saturating_sub(at);
         let want = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
         let mut done = 0;
         while done < want {
-            match pread(&self.file, &mut buffer[done..want], self.offset + at + done as u64) {
+            match self.file.read(&mut buffer[done..want], self.offset + at + done as u64) {
                 Ok(0) => return Err(self.ends_early(at + done as u64)),
                 Ok(n) => done += n,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -103,7 +145,22 @@ impl FileRange {
     }
 }
 
-/// Reads a [`FileRange`] in order.
+impl Origin {
+    fn read(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+        match self {
+            Self::Open(file) => pread(file, buffer, at),
+            Self::Closed => Ok(0),
+            Self::Memory(bytes) => {
+                let from = usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
+                let n = buffer.len().min(bytes.len() - from);
+                buffer[..n].copy_from_slice(&bytes[from..from + n]);
+                Ok(n)
+            }
+        }
+    }
+}
+
+/// Reads a [`FileRange`] in order. A file that was closed stays open from the first read on.
 #[derive(Debug)]
 pub struct RangeReader {
     range: FileRange,
@@ -112,7 +169,10 @@ pub struct RangeReader {
 
 impl Read for RangeReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.range.read_at(self.at, buffer).map_err(Error::into_io)?;
+        if matches!(self.range.file, Origin::Closed) {
+            self.range = self.range.opened().map_err(Error::into_io)?;
+        }
+        let n = self.range.read_open(self.at, buffer).map_err(Error::into_io)?;
         self.at += n as u64;
         Ok(n)
     }
@@ -126,4 +186,30 @@ fn pread(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
 #[cfg(windows)]
 fn pread(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
     std::os::windows::fs::FileExt::seek_read(file, buffer, at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wherever_the_bytes_are_they_read_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        std::fs::write(&path, b"0123456789").unwrap();
+        let open = FileRange::whole(File::open(&path).unwrap(), path.as_path()).unwrap();
+        let closed = FileRange::closed(path.as_path(), 10);
+        let memory = FileRange::in_memory(&b"0123456789"[..], path.as_path());
+        for range in [open, closed, memory] {
+            let part = range.part(2, 5);
+            let mut all = Vec::new();
+            part.reader().read_to_end(&mut all).unwrap();
+            assert_eq!(all, b"23456");
+            let mut two = [0; 4];
+            assert_eq!(part.read_at(3, &mut two).unwrap(), 2);
+            assert_eq!(&two[..2], b"56");
+        }
+        let longer = FileRange::closed(path.as_path(), 11);
+        assert_eq!(longer.read_at(0, &mut [0; 11]).unwrap_err().kind(), ErrorKind::Corrupt);
+    }
 }

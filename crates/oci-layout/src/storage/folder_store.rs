@@ -278,6 +278,11 @@ impl Store for FolderStore {
         Ok(stored)
     }
 
+    fn staged(&self, stored: &Stored) -> Option<FileRange> {
+        let room = self.state().room.clone()?;
+        Some(FileRange::closed(room.blob(&stored.digest), stored.size))
+    }
+
     fn read(&self, digest: &Digest) -> Result<Option<FileRange>> {
         let (room, put) = {
             let state = self.state();

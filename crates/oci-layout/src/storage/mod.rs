@@ -34,6 +34,12 @@ pub(crate) trait Store: fmt::Debug + Send + Sync {
     /// Keeps a blob for [`publish`](Self::publish).
     fn put(&self, body: Body, cancel: &Cancel) -> Result<Stored>;
 
+    /// Where a blob is that was put, while nothing shows; `None` where it cannot be taken out again, or is not held apart.
+    fn staged(&self, stored: &Stored) -> Option<FileRange> {
+        let _ = stored;
+        None
+    }
+
     /// The bytes of a blob that [`has`](Self::has) knows.
     fn read(&self, digest: &Digest) -> Result<Option<FileRange>>;
 

@@ -3,6 +3,7 @@
 mod complete;
 pub(crate) mod docker;
 mod image;
+mod staging;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};

@@ -1,0 +1,45 @@
+//! Blobs that are kept before it is known what they are for.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use transship_core::{Body, Cancel, Error, ErrorKind, Result, ResultExt, Staged, Staging};
+
+use super::Writing;
+use crate::Kind;
+use crate::archive::LayoutWriter;
+use crate::destination::LayoutDestination;
+
+impl Writing {
+    /// Whether blobs that turn out not to be needed can be taken out again.
+    pub(crate) fn stages(&self) -> bool {
+        self.kind == Kind::Folder
+    }
+
+    fn stage(&self, body: Body, cancel: &Cancel) -> Result<Staged> {
+        let stored = self.store.put(body, cancel)?;
+        let bytes = self.store.staged(&stored).ok_or_else(|| {
+            Error::new(ErrorKind::Unsupported, "blobs cannot be taken out of a tar again")
+        })?;
+        Ok(Staged::new(stored, bytes))
+    }
+}
+
+async fn stage(writing: &Arc<Writing>, body: Body) -> Result<Staged> {
+    let staged = writing.step(move |writing, cancel| writing.stage(body, cancel)).await;
+    staged.context(|| writing.reference(crate::reference::Selector::None))
+}
+
+#[async_trait]
+impl Staging for LayoutWriter {
+    async fn stage(&self, body: Body) -> Result<Staged> {
+        stage(self.writing(), body).await
+    }
+}
+
+#[async_trait]
+impl Staging for LayoutDestination<'_> {
+    async fn stage(&self, body: Body) -> Result<Staged> {
+        stage(self.writing(), body).await
+    }
+}
