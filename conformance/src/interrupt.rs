@@ -4,6 +4,9 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+/// At more await points than these no operation is dropped.
+pub(crate) const MOST_POLLS: usize = 8;
+
 /// Polls a future so many times at most, and drops it then. `None` if it did not end before.
 ///
 /// Between the last poll and the drop some time passes, so that blocking work that it began is met at various points.

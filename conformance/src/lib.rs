@@ -37,7 +37,18 @@
 //!
 //! # What is not looked at
 //!
-//! Whether parsing does I/O and whether files are synced before they are renamed: the traits cannot show it.
+//! - What the traits cannot show: whether parsing does I/O, whether files are synced before they are renamed and folders
+//!   after, whether something outside the place is touched. `cargo xtask conformance --trace` looks at it for the
+//!   transports on disk, from below; a power cut itself is nobody's test.
+//! - Processes that are killed: those of the kit end by themselves. `cargo xtask torture` kills the command.
+//! - Every interleaving: operations are dropped at each of their await points, after a pause that differs from case to
+//!   case; blocking work that they began is met at various points, not at each. Writers at once meet as it happens.
+//! - Sizes above 3 MiB, containers of more than 30 images, images of more than nine layers, indexes deeper than three.
+//! - Names of the whole grammar, but no configuration of a transport: the fixture's is the only one.
+//! - Deltas; options beyond mode and names; notices to observers; how much memory and time something takes.
+//! - Digests of sha512 are those of layers and of manifests below an index, not of configs and roots.
+//! - What a claim says that is not so on the cautious side: `Append::Refused` is held to refusing, while
+//!   `Writers::One`, `Processes::One`, `Stored::Hidden` and `Abandoned::Blobs` only switch off what they switch off.
 //!
 //! # Laws
 //!
@@ -47,7 +58,7 @@
 //! | variable | means |
 //! |---|---|
 //! | `TRANSSHIP_CASES` | the number of cases of each law (16) |
-//! | `TRANSSHIP_SEED` | what the cases follow from, a number or `random` (1) |
+//! | `TRANSSHIP_SEED` | what the cases follow from, a number, `random`, or `corners` for those that are looked at each time (1) |
 //! | `TRANSSHIP_CASE` | the one case to run again, as a failure prints it |
 //! | `TRANSSHIP_TRANSPORT` | the scheme of the one transport to look at |
 //! | `TRANSSHIP_REPORT` | a folder for one JSON file for each law that ran |

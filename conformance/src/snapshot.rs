@@ -86,6 +86,24 @@ impl Snapshot {
         Err(Broken::new(format!("these are new: {new:?}")))
     }
 
+    /// Whether images of another place are the same, under the same names, in the same order.
+    pub(crate) fn shows_equal(&self, other: &Self) -> Held {
+        let all = |of: &Self| -> Vec<(Vec<String>, Seen)> {
+            of.images().iter().map(|image| (image.names.clone(), image.seen.clone())).collect()
+        };
+        if all(self) == all(other) {
+            return Ok(());
+        }
+        let names = |of: &Self| {
+            let one = |image: &Shown| {
+                (image.names.clone(), image.seen.root.descriptor().digest.to_string())
+            };
+            of.images().iter().map(one).collect::<Vec<_>>()
+        };
+        let (one, two) = (names(self), names(other));
+        Err(Broken::new(format!("two places show different things: {one:?} and {two:?}")))
+    }
+
     /// Whether the same images are listed and read, whatever the files.
     pub(crate) fn shows_the_same(&self, before: &Self) -> Held {
         if self.images == before.images {

@@ -31,6 +31,10 @@ pub(crate) fn run(args: &mut Args) -> Result<bool> {
     let (transport, law) = (args.value("--transport")?, args.value("--law")?);
     let (cases, seed) = (args.value("--cases")?, args.value("--seed")?);
     let (case, as_json) = (args.value("--case")?, args.flag("--json"));
+    if args.flag("--trace") {
+        args.finish()?;
+        return crate::trace::run(transport.as_deref());
+    }
     args.finish()?;
     let variables = [
         ("TRANSSHIP_TRANSPORT", transport),

@@ -15,6 +15,7 @@ mod sh;
 mod sizes;
 mod test;
 mod torture;
+mod trace;
 
 use std::process::ExitCode;
 
@@ -28,6 +29,7 @@ cargo xtask bench   [--runs 5] [--image FILE] [--filter S]
                                                     ours, skopeo and the primitives, side by side
 cargo xtask conformance [--transport T] [--law L] [--cases 16] [--seed 1] [--case N] [--json]
                                                     the laws of the conformance kit, for every transport, as a table
+cargo xtask conformance --trace [--transport T]     what the traits cannot see, by strace over the command (Linux)
 cargo xtask torture [--kills 50] [--seed 1] [--image FILE]
                                                     copies that are killed, or run out of disk, at random moments (root)
 

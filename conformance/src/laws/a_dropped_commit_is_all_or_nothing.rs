@@ -8,7 +8,7 @@ use transship_core::{Commit, WriteMode};
 
 use super::{all, some_name};
 use crate::Abandoned;
-use crate::interrupt::dropped_after;
+use crate::interrupt::{MOST_POLLS, dropped_after};
 use crate::lab::{Lab, put_all};
 use crate::model::{Built, Image};
 use crate::runner::Kit;
@@ -20,7 +20,7 @@ pub(crate) const LAW: Law = Law {
     sentence: "A commit that is dropped at any of its await points shows all of the image or nothing, and a retry succeeds.",
     promises: &["Each name, durably, all at once or not at all, also when it fails or its future is dropped."],
     not_claimed: all,
-    cost: 1,
+    cost: 2,
     check,
 };
 
@@ -28,18 +28,24 @@ fn check(kit: &Kit) -> Held {
     let joins = kit.claims().append == Append::Joins;
     let mode = if joins { WriteMode::Append } else { WriteMode::Replace };
     let linger = select(vec![0_u64, 0, 30, 100, 300, 1000, 3000]);
-    let there = any::<bool>();
-    let when = (0_usize..5, linger, there);
     let images = (plain_images(kit.claims()), plain_images(kit.claims()));
-    kit.each((images, when), |lab, ((first, second), (polls, micros, there))| {
-        if *there {
-            lab.step(async { lab.write(&first.build()?, WriteMode::Create, &[]).await })?;
+    kit.each((images, (linger, any::<bool>())), |lab, ((first, second), (micros, there))| {
+        for polls in 0..MOST_POLLS {
+            let lab = lab.another()?;
+            if *there {
+                lab.step(async { lab.write(&first.build()?, WriteMode::Create, &[]).await })?;
+            }
+            let ended = one(&lab, second, mode, polls, Duration::from_micros(*micros));
+            if ended.map_err(|e| e.while_doing(format!("dropped after {polls} polls")))? {
+                break;
+            }
         }
-        one(lab, second, mode, *polls, Duration::from_micros(*micros))
+        Ok(())
     })
 }
 
-fn one(lab: &Lab, image: &Image, mode: WriteMode, polls: usize, linger: Duration) -> Held {
+/// Whether the commit ended before it was dropped.
+fn one(lab: &Lab, image: &Image, mode: WriteMode, polls: usize, linger: Duration) -> Held<bool> {
     let built = image.build()?;
     let before = lab.snapshot()?;
     let ended = lab.step(async {
@@ -51,6 +57,7 @@ fn one(lab: &Lab, image: &Image, mode: WriteMode, polls: usize, linger: Duration
     let nothing = after.same_but_abandoned(&before, Abandoned::Nothing).is_ok()
         || after.same_but_abandoned(&before, lab.claims().abandoned).is_ok();
     let all = shows(lab, &built)?;
+    let done = ended.is_some();
     match ended {
         Some(Err(e)) => return Err(Broken::from(e).while_doing("committing")),
         Some(Ok(_)) if !all => {
@@ -63,7 +70,7 @@ fn one(lab: &Lab, image: &Image, mode: WriteMode, polls: usize, linger: Duration
     }
     lab.step(lab.write(&built, mode, &some_name(lab.claims())))
         .map_err(|e| e.while_doing("trying again"))?;
-    if shows(lab, &built)? { Ok(()) } else { Err(Broken::new("the second try does not show")) }
+    if shows(lab, &built)? { Ok(done) } else { Err(Broken::new("the second try does not show")) }
 }
 
 /// Whether an image shows, whole and under its name.

@@ -3,10 +3,11 @@
 use transship_core::WriteMode;
 
 use super::{all, some_name};
+use crate::broken::While;
 use crate::lab::{Lab, Way, put};
-use crate::model::Image;
+use crate::model::Node;
 use crate::runner::Kit;
-use crate::strategies::plain_images;
+use crate::strategies::{nodes, plain_images};
 use crate::{Append, Held, Law};
 
 pub(crate) const LAW: Law = Law {
@@ -22,8 +23,8 @@ pub(crate) const LAW: Law = Law {
 };
 
 fn check(kit: &Kit) -> Held {
-    let images = (plain_images(kit.claims()), plain_images(kit.claims()));
-    kit.each((images, 0_usize..6), |lab, ((first, second), puts)| {
+    let images = (plain_images(kit.claims()), nodes(kit.claims()));
+    kit.each((images, 0_usize..8), |lab, ((first, second), puts)| {
         dropped(lab, second, *puts, WriteMode::Create)?;
         lab.step(async { lab.write(&first.build()?, WriteMode::Create, &[]).await })?;
         dropped(lab, second, *puts, WriteMode::Replace)?;
@@ -34,13 +35,16 @@ fn check(kit: &Kit) -> Held {
     })
 }
 
-fn dropped(lab: &Lab, image: &Image, puts: usize, mode: WriteMode) -> Held {
+fn dropped(lab: &Lab, node: &Node, puts: usize, mode: WriteMode) -> Held {
     let before = lab.snapshot()?;
     lab.step(async {
-        let built = image.build()?;
+        let built = node.build()?;
         let destination = lab.destination(mode, &some_name(lab.claims())).await?;
         for (at, blob) in built.blobs.iter().enumerate().take(puts) {
             put(&*destination, blob, Way::nth(at)).await?;
+        }
+        for manifest in built.below.iter().take(puts.saturating_sub(built.blobs.len())) {
+            destination.put_manifest(manifest).await.during(|| "putting a manifest")?;
         }
         drop(destination);
         Ok(())

@@ -3,13 +3,13 @@
 use transship_core::WriteMode;
 
 use super::{containers, write_container};
-use crate::broken::While;
+use crate::broken::{While, hold};
 use crate::expected::{self, Entry};
 use crate::lab::Lab;
 use crate::model::{Container, Named};
 use crate::runner::Kit;
 use crate::seen::Seen;
-use crate::strategies::{containers as generated, distinct};
+use crate::strategies::{containers as generated, corner_containers, distinct};
 use crate::{Append, Claims, Held, Law};
 
 pub(crate) const LAW: Law = Law {
@@ -28,7 +28,10 @@ pub(super) fn not_claimed(claims: &Claims) -> Option<&'static str> {
 
 fn check(kit: &Kit) -> Held {
     let two = (generated(kit.claims(), 6), generated(kit.claims(), 6));
-    kit.each(two, |lab, (old, new)| {
+    let corners = corner_containers(kit.claims());
+    let corners: Vec<_> =
+        corners.iter().skip(1).zip(&corners).map(|(old, new)| (old.clone(), new.clone())).collect();
+    kit.each_with(&corners, two, |lab, (old, new)| {
         let all: Vec<Named> = old.images.iter().chain(&new.images).cloned().collect();
         let all = distinct(all, lab.claims());
         let kept = old.images.len();
@@ -40,6 +43,7 @@ fn append(lab: &Lab, old: &[Named], new: &[Named]) -> Held {
     let build = |images: &[Named]| expected::build(&Container { images: images.to_vec() });
     lab.step(write_container(lab, WriteMode::Create, &build(old)?))?;
     let want: Vec<Entry> = expected::shown(build(old)?, lab.claims());
+    let before = lab.snapshot()?;
     lab.step(async {
         let reader = lab.reader().await?;
         write_container(lab, WriteMode::Append, &build(new)?).await?;
@@ -52,5 +56,14 @@ fn append(lab: &Lab, old: &[Named], new: &[Named]) -> Held {
     })?;
     let all: Vec<Named> = old.iter().chain(new).cloned().collect();
     let want = expected::shown(build(&all)?, lab.claims());
-    expected::check(&lab.snapshot()?, &want, lab.claims())
+    let after = lab.snapshot()?;
+    expected::check(&after, &want, lab.claims())?;
+    for (was, is) in before.images().iter().zip(after.images()) {
+        let reference = &was.reference;
+        hold!(was.reference == is.reference, "{reference} is now {}", is.reference);
+        // It may have got another name.
+        hold!(was.seen.root == is.seen.root, "{reference} is described otherwise than before");
+        hold!(was.seen.below == is.seen.below, "{reference} has other manifests than before");
+    }
+    Ok(())
 }

@@ -52,6 +52,13 @@ async fn all_true(lab: &Lab) -> Held {
             Document::Image(image) => Some(image.config.digest),
             _ => None,
         };
+        if let Document::Image(image) = root.document()? {
+            let size: u64 = image.layers.iter().map(|layer| layer.size).sum();
+            hold!(details.size == size, "the layers have {size} B and not {}", details.size);
+            let platforms = details.platforms.len();
+            let want = usize::from(image.is_runnable());
+            hold!(platforms == want, "an image has {platforms} platforms");
+        }
         hold!(details.image_id == id, "the image ID is {id:?} and not {:?}", details.image_id);
     }
     Ok(())

@@ -27,6 +27,10 @@ fn check(kit: &Kit) -> Held {
         lab.step(empty(lab, first))?;
         lab.snapshot()?.same(&before)?;
         lab.step(filled(lab, first))?;
+        if lab.holds_many() {
+            let other = lab.another()?;
+            other.step(in_a_writer(&other, first, second))?;
+        }
         if lab.claims().append == Append::Joins && lab.holds_many() {
             lab.step(joined(lab, first, second))?;
             spoiled(lab, first)?;
@@ -61,6 +65,28 @@ async fn filled(lab: &Lab, image: &Image) -> Held {
         hold!(has.is_none(), "has says that {has:?} is there, which was never put");
     }
     commit(destination, &built).await.map(|_| ())
+}
+
+/// What one image of a writer put, given up or not, is there for the next one, where `has` says so.
+async fn in_a_writer(lab: &Lab, first: &Image, second: &Image) -> Held {
+    let writer = lab.writer(WriteMode::Create).await?;
+    let mut shares = second.clone();
+    shares.layers.extend(first.layers.clone());
+    let (first, second) = (first.build()?, shares.build()?);
+    let given_up = writer.image(&[]).await?;
+    put_all(&*given_up, &first).await?;
+    drop(given_up);
+    let destination = writer.image(&super::some_name(lab.claims())).await?;
+    for (at, blob) in second.blobs.iter().enumerate() {
+        if destination.has(&Expect::from(&blob.descriptor)).await?.is_none() {
+            put(&*destination, blob, Way::nth(at)).await?;
+        }
+    }
+    let committed = commit(destination, &second).await?;
+    writer.finish().await?;
+    let source = lab.source(&committed.references[0]).await?;
+    let seen = Seen::read(&*source).await?.is(&second, lab.claims());
+    seen.map_err(|e| e.while_doing("of blobs that `has` found in a writer"))
 }
 
 /// Stored blobs of which a byte has changed are not there any more.

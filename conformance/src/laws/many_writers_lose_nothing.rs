@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use transship_core::{Commit, Expect, ImageName, Transport, WriteMode};
+use transship_core::{Commit, ErrorKind, Expect, ImageName, ReadOptions, Transport, WriteMode};
 
 use super::containers;
 use crate::broken::{While, hold};
 use crate::lab::{Lab, how};
 use crate::model::{Built, Image};
 use crate::runner::Kit;
+use crate::seen::Seen;
 use crate::strategies::plain_images;
 use crate::{Append, Broken, Claims, Held, Law, Names, Writers};
 
@@ -57,11 +58,34 @@ async fn write_all(lab: &Lab, all: &[(Built, ImageName)]) -> Held {
         let (built, name) = (built.clone(), name.clone());
         tokio::spawn(async move { write(transport, &at, &built, name).await })
     });
-    for done in join_all(tasks).await {
+    let looks = reads_meanwhile(lab, all);
+    let (written, looked) = futures_util::future::join(join_all(tasks), looks).await;
+    looked.during(|| "reading while others write")?;
+    for done in written {
         let done = done.map_err(|e| Broken::new(format!("a writer panicked: {e}")))?;
         done.during(|| "one of many writers")?;
     }
     hold!(!all.is_empty(), "nobody wrote");
+    Ok(())
+}
+
+/// What is listed while others write is whole, and one of their images.
+async fn reads_meanwhile(lab: &Lab, all: &[(Built, ImageName)]) -> Held {
+    let transport = lab.other_transport();
+    for _ in 0..6 {
+        tokio::task::yield_now().await;
+        let Some(archives) = transport.archives() else { return Ok(()) };
+        let reader = match archives.read(lab.at(), &ReadOptions::default()).await {
+            Err(e) if e.kind() == ErrorKind::NotFound => continue,
+            reader => reader?,
+        };
+        for entry in reader.entries() {
+            let source = reader.open(entry).await.during(|| entry.reference.to_string())?;
+            let seen = Seen::read(&*source).await.during(|| entry.reference.to_string())?;
+            let known = all.iter().any(|(built, _)| seen.is(built, lab.claims()).is_ok());
+            hold!(known, "{} is none of the images that are being written", entry.reference);
+        }
+    }
     Ok(())
 }
 

@@ -5,7 +5,8 @@ use transship_core::WriteMode;
 
 use super::{all, write_container};
 use crate::expected;
-use crate::lab::Lab;
+use crate::broken::hold;
+use crate::lab::{Lab, Way, put};
 use crate::model::{Container, Named, Node};
 use crate::runner::Kit;
 use crate::strategies::{containers as generated, plain_images};
@@ -33,6 +34,8 @@ fn check(kit: &Kit) -> Held {
 
 fn twice(lab: &Lab, container: &Container) -> Held {
     let other = lab.another()?;
+    // What is given up before leaves the bytes as they are.
+    other.step(given_up(&other, container))?;
     for lab in [lab, &other] {
         let entries = expected::build(container)?;
         lab.step(async {
@@ -43,5 +46,20 @@ fn twice(lab: &Lab, container: &Container) -> Held {
         })?;
     }
     let (first, second) = (lab.snapshot()?, other.snapshot()?);
-    second.same_files(&first, Abandoned::Nothing)
+    second.same_files(&first, Abandoned::Nothing)?;
+    second.shows_equal(&first)
+}
+
+/// An image of which half was put, and one put that failed.
+async fn given_up(lab: &Lab, container: &Container) -> Held {
+    let Some(image) = container.images.first() else { return Ok(()) };
+    let built = image.node.build()?;
+    let destination = lab.destination(WriteMode::Create, &image.names).await?;
+    for (at, blob) in built.blobs.iter().enumerate().take(built.blobs.len().div_ceil(2)) {
+        put(&*destination, blob, Way::nth(at)).await?;
+        let wrong = transship_core::Body::from_bytes("other bytes");
+        let failed = destination.put_blob((&blob.descriptor).into(), wrong).await;
+        hold!(failed.is_err(), "a put of other bytes succeeds");
+    }
+    Ok(())
 }

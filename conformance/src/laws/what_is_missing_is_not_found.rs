@@ -1,9 +1,9 @@
 //! A place, an image, a manifest or a blob that is not there is `NotFound`, and the error names what was asked for.
 
-use transship_core::{Descriptor, ErrorKind, MediaType, ReadOptions, WriteMode, sha256};
+use transship_core::{Descriptor, ErrorKind, ImageName, MediaType, ReadOptions, WriteMode, sha256};
 
 use super::{all, fails};
-use crate::lab::Lab;
+use crate::lab::{Lab, commit, put_all};
 use crate::model::Image;
 use crate::runner::Kit;
 use crate::strategies::plain_images;
@@ -23,7 +23,37 @@ pub(crate) const LAW: Law = Law {
 };
 
 fn check(kit: &Kit) -> Held {
-    kit.each(plain_images(kit.claims()), |lab, image| lab.step(one(lab, image)))
+    kit.each(plain_images(kit.claims()), |lab, image| {
+        lab.step(one(lab, image))?;
+        if lab.holds_many() {
+            let other = lab.another()?;
+            other.step(in_containers(&other, image))?;
+        }
+        Ok(())
+    })
+}
+
+/// An image that is no more, and one of none.
+async fn in_containers(lab: &Lab, image: &Image) -> Held {
+    let writer = lab.writer(WriteMode::Create).await?;
+    for number in 0..2 {
+        let name = ImageName::new(&format!("docker.io/library/kit:{number}"))?;
+        let built = Image { seed: number, ..image.clone() }.build()?;
+        let destination = writer.image(&[name]).await?;
+        put_all(&*destination, &built).await?;
+        commit(destination, &built).await?;
+    }
+    writer.finish().await?;
+    let second = lab.reader().await?.entries().last().map(|entry| entry.reference.clone());
+    let built = Image { seed: 9, ..image.clone() }.build()?;
+    lab.write(&built, WriteMode::Replace, &[ImageName::new("docker.io/library/other:1")?]).await?;
+    if let Some(second) = second {
+        let opened = lab.transport().source(&second, &ReadOptions::default()).await;
+        fails(opened, &[ErrorKind::NotFound], &[], &format!("opening {second}, which was replaced"))?;
+    }
+    lab.writer(WriteMode::Replace).await?.finish().await?;
+    let opened = lab.transport().source(lab.at(), &ReadOptions::default()).await;
+    fails(opened, &[ErrorKind::NotFound], &[], "opening an empty container")
 }
 
 async fn one(lab: &Lab, image: &Image) -> Held {

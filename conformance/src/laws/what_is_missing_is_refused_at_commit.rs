@@ -7,12 +7,13 @@ use super::{all, fails};
 use crate::lab::{Lab, put_all};
 use crate::model::{Built, Node};
 use crate::runner::Kit;
+use crate::seen::Seen;
 use crate::strategies::nodes;
 use crate::{Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "what_is_missing_is_refused_at_commit",
-    sentence: "A commit of an image that lacks something which is not said to be absent is refused, names it, and shows nothing.",
+    sentence: "A commit of an image that lacks something which is not said to be absent is refused, names it, shows nothing, and can be tried again.",
     promises: &["What the root refers to and is not there must be in [`Commit::absent`] or [`Commit::needs`]; else it is refused."],
     not_claimed: all,
     cost: 1,
@@ -29,7 +30,14 @@ fn check(kit: &Kit) -> Held {
         }
         let before = lab.snapshot()?;
         lab.step(lacking(lab, &built, node, index.index(parts)))?;
-        lab.snapshot()?.same(&before)
+        lab.snapshot()?.same(&before)?;
+        // A second try, with everything, succeeds.
+        let written = lab.step(lab.write(&built, WriteMode::Create, &[]));
+        let written = written.map_err(|e| e.while_doing("a second try, with everything"))?;
+        lab.step(async {
+            let source = lab.source(&written.references[0]).await?;
+            Seen::read(&*source).await?.is(&built, lab.claims())
+        })
     })
 }
 

@@ -65,9 +65,22 @@ async fn one(
     for way in Way::ALL {
         refused(&*destination, blob, wrong, expects, way).await?;
     }
+    unknown_digest(&*destination, blob).await?;
     let has = destination.has(&Expect::from(&blob.descriptor)).await?;
     hold!(has.is_none(), "after a put that failed, has says that {has:?} is there");
     Ok(())
+}
+
+/// A digest that cannot be checked does not vouch for bytes.
+async fn unknown_digest(destination: &dyn ImageDestination, blob: &Blob) -> Held {
+    let Ok(digest) = format!("sha384:{}", "ab".repeat(48)).parse::<transship_core::Digest>() else {
+        return Ok(());
+    };
+    let mut expect = Expect::from(&blob.descriptor);
+    expect.digest = Some(digest);
+    let put = destination.put_blob(expect, Way::Bytes.body(&blob.bytes)?).await;
+    let kinds = [ErrorKind::Unsupported, ErrorKind::Corrupt];
+    fails(put, &kinds, &[], "putting bytes under a digest of another algorithm")
 }
 
 async fn refused(

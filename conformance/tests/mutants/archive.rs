@@ -103,6 +103,9 @@ impl ArchiveReader for BrokenReader {
             return self.inner.details(&self.inner.entries()[0]).await;
         }
         let mut details = self.inner.details(entry).await?;
+        if self.of.fault == Fault::SizeCountsTheConfig {
+            details.size += 1;
+        }
         if self.of.fault == Fault::ImageIdIsTheManifests {
             details.image_id = details.root.as_ref().map(|root| root.digest.clone());
         }

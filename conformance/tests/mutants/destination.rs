@@ -94,6 +94,10 @@ impl<'w> BrokenDestination<'w> {
                 let bytes = unchecked(body).await?;
                 self.inner().put_blob(Expect::anything(), Body::from_bytes(bytes)).await
             }
+            Fault::PutErrorsAreAnonymous => {
+                let put = self.inner().put_blob(expect, body).await;
+                put.map_err(|e| Error::new(e.kind(), "the bytes are wrong"))
+            }
             Fault::FailedStreamIsCorrupt => {
                 let put = self.inner().put_blob(expect, body).await;
                 put.map_err(|e| Error::new(ErrorKind::Corrupt, e.to_string()))
@@ -258,7 +262,9 @@ impl ImageDestination for BrokenDestination<'_> {
                 tokio::time::sleep(std::time::Duration::from_millis(2)).await;
                 inner.commit(what).await?
             }
-            Fault::DroppedCommitKeepsItsLock => self.locked(inner, what).await?,
+            Fault::DroppedCommitKeepsItsLock | Fault::DroppedCommitKeepsTheWriter => {
+                self.locked(inner, what).await?
+            }
             Fault::BusyIsDone if self.of.state.open.load(Ordering::SeqCst) > 1 => {
                 Committed::new(what.root.descriptor().clone(), vec![inner.reference().clone()])
             }
@@ -311,7 +317,10 @@ impl<'w> BrokenDestination<'w> {
         let digest = expect.digest.as_ref().unwrap().digest();
         let number = self.of.state.counter.fetch_add(1, Ordering::Relaxed);
         let name = match self.of.fault {
-            Fault::FilesAreBelieved => digest.to_owned(),
+            Fault::FilesAreBelieved
+            | Fault::StoredBlobsAreBelieved
+            | Fault::WrongOnDiskIsUnexpected
+            | Fault::OldBlobsStay => digest.to_owned(),
             Fault::BlobsAreStoredTwice => format!("{digest}-{number}"),
             Fault::DropForgetsAFile => "temporary".to_owned(),
             _ => return Ok(Body::from_bytes(bytes)),

@@ -23,6 +23,8 @@ macro_rules! faults {
 
 faults! {
     // References.
+    /// A name is looked for by its beginning.
+    NamesByPrefix => "a_reference_opens_its_image_or_nothing",
     /// Each parse adds a slash.
     ParseGrows => "a_reference_is_a_fixed_point",
     /// What is malformed is "not found".
@@ -87,6 +89,8 @@ faults! {
     MissingBlobIsCorrupt => "what_is_missing_is_not_found",
     /// The error does not say what.
     MissingBlobIsAnonymous => "what_is_missing_is_not_found",
+    /// What is beyond the end is the last one.
+    BeyondTheEndIsTheLast => "what_is_missing_is_not_found",
     /// A place where nothing is lists no images.
     MissingPlaceIsEmpty => "what_is_missing_is_not_found",
     /// Nothing is checked.
@@ -109,6 +113,14 @@ faults! {
     FailureSpoilsTheRest => "a_failing_body_fails_with_its_cause",
     /// No bytes are checked when they are read from the disk.
     FilesAreBelieved => "changed_bytes_never_read_as_true",
+    /// No bytes are checked when they are read from the disk.
+    StoredBlobsAreBelieved => "a_stored_blob_that_changes_is_corrupt",
+    /// Stored bytes that are wrong are an I/O error.
+    WrongOnDiskIsUnexpected => "a_stored_blob_that_changes_is_corrupt",
+    /// Errors do not say what of.
+    PutErrorsAreAnonymous => "errors_say_what_they_are_about",
+    /// An error has a line for each name.
+    NamesOnLines => "errors_say_what_they_are_about",
     // Visibility.
     /// Opening makes the container.
     OpeningMakesThePlace => "nothing_shows_before_commit",
@@ -128,6 +140,12 @@ faults! {
     CommitInTwoSteps => "a_dropped_commit_is_all_or_nothing",
     /// A lock file stays.
     DroppedCommitKeepsItsLock => "a_dropped_commit_is_all_or_nothing",
+    /// In a writer, too.
+    DroppedCommitKeepsTheWriter => "a_commit_dropped_in_a_writer_is_whole_or_not_there",
+    /// A lock file stays when an opening is dropped.
+    DroppedOpeningLeavesAFile => "a_dropped_opening_leaves_no_trace",
+    /// What was replaced is never cleaned up.
+    OldBlobsStay => "replacing_leaves_nothing_of_the_old",
     /// First nothing, then the images.
     FinishInTwoSteps => "a_dropped_finish_is_all_or_nothing",
     /// Every call looks at what is there now.
@@ -179,6 +197,8 @@ faults! {
     AmbiguousSaysNoNames => "several_images_are_ambiguous",
     /// Details are those of the first image.
     DetailsOfTheFirst => "details_are_true",
+    /// The size is that of the config, too.
+    SizeCountsTheConfig => "details_are_true",
     /// The image ID is that of the manifest.
     ImageIdIsTheManifests => "details_are_true",
     // Honesty.

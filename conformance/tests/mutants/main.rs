@@ -37,6 +37,10 @@ impl Mutants {
                 | Fault::DropForgetsAFile
                 | Fault::BlobsAreStoredTwice
                 | Fault::BytesHoldACounter
+                | Fault::StoredBlobsAreBelieved
+                | Fault::WrongOnDiskIsUnexpected
+                | Fault::OldBlobsStay
+                | Fault::DroppedOpeningLeavesAFile
         )
     }
 }

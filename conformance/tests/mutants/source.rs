@@ -53,6 +53,17 @@ impl BrokenSource {
         self.of.memory.source(&self.at, &ReadOptions::default()).await
     }
 
+    /// Bytes as they lie on the disk, which are believed, or not.
+    async fn from_disk(&self, of: &Descriptor, or: Body) -> Result<Body> {
+        let Some(found) = self.on_disk(of) else { return Ok(or) };
+        if self.of.fault != Fault::WrongOnDiskIsUnexpected {
+            return Ok(found);
+        }
+        let bytes = found.expecting(&Expect::from(of))?.bytes(LIMIT).await;
+        let wrong = |_| Error::new(ErrorKind::Unexpected, "the disk is broken");
+        Ok(Body::from_bytes(bytes.map_err(wrong)?))
+    }
+
     fn on_disk(&self, of: &Descriptor) -> Option<Body> {
         let path = folder(&self.at)?.join(of.digest.digest());
         std::fs::read(path).ok().map(Body::from_bytes)
@@ -149,7 +160,9 @@ impl ImageSource for BrokenSource {
                 asked.size = real.unwrap_or(of.size);
                 Ok(Body::from_bytes(self.bytes(&asked).await?))
             }
-            Fault::FilesAreBelieved => Ok(self.on_disk(of).unwrap_or(body)),
+            Fault::FilesAreBelieved
+            | Fault::StoredBlobsAreBelieved
+            | Fault::WrongOnDiskIsUnexpected => self.from_disk(of, body).await,
             Fault::SourceLooksAgain => self.now().await?.blob(of).await,
             _ => body.expecting(&Expect::from(of)),
         }

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use transship_conformance::Memory;
 use transship_core::{
-    Archives, Deletion, Error, ErrorKind, ImageDestination, ImageName, ImageSource, ReadOptions,
-    Reference, Result, Transport, WriteMode, WriteOptions,
+    ArchiveEntry, Archives, Deletion, Error, ErrorKind, ImageDestination, ImageName, ImageSource,
+    ReadOptions, Reference, Result, Transport, WriteMode, WriteOptions,
 };
 
 use crate::destination::BrokenDestination;
@@ -59,6 +59,25 @@ pub async fn make_empty(memory: &Memory, at: &Reference) -> Result<()> {
 }
 
 impl Mutant {
+    /// The first image of which a name begins as the one that is looked for.
+    async fn by_prefix(
+        &self,
+        at: &Reference,
+        how: &ReadOptions,
+    ) -> Result<Option<Box<dyn ImageSource>>> {
+        let all = place(&self.memory, at);
+        let Some(name) = at.locator().strip_prefix(&format!("{}:", all.locator())) else {
+            return Ok(None);
+        };
+        let reader = self.memory.archives().unwrap().read(&all, how).await?;
+        let begins =
+            |entry: &&ArchiveEntry| entry.names.iter().any(|n| n.as_str().starts_with(name));
+        match reader.entries().iter().find(begins) {
+            Some(entry) => Ok(Some(reader.open(entry).await?)),
+            None => Ok(None),
+        }
+    }
+
     /// What was opened first by that text, where that is remembered.
     fn remembered(&self, at: &Reference, source: Box<dyn ImageSource>) -> Arc<dyn ImageSource> {
         let source = Arc::from(source);
@@ -123,6 +142,18 @@ impl Transport for Mutant {
                 let message = format!("{at} holds several images");
                 return Err(Error::new(ErrorKind::Ambiguous, message));
             }
+            (Fault::BeyondTheEndIsTheLast, Err(_)) if at.locator().contains('#') => {
+                let all = place(&self.memory, at);
+                let reader = self.memory.archives().unwrap().read(&all, how).await?;
+                reader.open(reader.entries().last().unwrap()).await?
+            }
+            (Fault::NamesByPrefix, Err(e)) if e.kind() == ErrorKind::NotFound => {
+                self.by_prefix(at, how).await?.ok_or(e)?
+            }
+            (Fault::NamesOnLines, Err(e)) => {
+                let names = e.way_out().unwrap_or_default().replace(", ", "\n");
+                return Err(Error::new(e.kind(), e.to_string()).with_hint(names));
+            }
             (_, opened) => opened?,
         };
         let sole = place(&self.memory, at);
@@ -137,6 +168,13 @@ impl Transport for Mutant {
         how: &WriteOptions,
     ) -> Result<Box<dyn ImageDestination>> {
         let mut how = how.clone();
+        if self.fault == Fault::DroppedOpeningLeavesAFile
+            && let Some(folder) = folder(at)
+        {
+            std::fs::write(folder.join("opening"), b"").unwrap();
+            tokio::task::yield_now().await;
+            std::fs::remove_file(folder.join("opening")).unwrap();
+        }
         match (self.fault, how.mode) {
             (Fault::AppendReplaces, Some(WriteMode::Append))
             | (Fault::CreateReplaces, Some(WriteMode::Create)) => {

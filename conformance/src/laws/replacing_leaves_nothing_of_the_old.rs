@@ -1,0 +1,34 @@
+//! A place where an image was replaced is what it is where only the new one was ever written.
+
+use transship_core::WriteMode;
+
+use super::{all, some_name};
+use crate::lab::Lab;
+use crate::runner::Kit;
+use crate::strategies::plain_images;
+use crate::{Abandoned, Held, Law};
+
+pub(crate) const LAW: Law = Law {
+    name: "replacing_leaves_nothing_of_the_old",
+    sentence: "A place where an image was replaced is what it is where only the new one was ever written.",
+    promises: &["It is replaced as a whole, at once, when the new one is complete."],
+    not_claimed: all,
+    cost: 2,
+    check,
+};
+
+fn check(kit: &Kit) -> Held {
+    kit.each((plain_images(kit.claims()), plain_images(kit.claims())), |lab, (old, new)| {
+        let names = some_name(lab.claims());
+        let other = lab.another()?;
+        let write = |lab: &Lab, image: &crate::model::Image, mode| {
+            lab.step(async { lab.write(&image.build()?, mode, &names).await })
+        };
+        write(lab, old, WriteMode::Create)?;
+        write(lab, new, WriteMode::Replace)?;
+        write(&other, new, WriteMode::Create)?;
+        let (replaced, fresh) = (lab.snapshot()?, other.snapshot()?);
+        replaced.same_files(&fresh, Abandoned::Nothing)?;
+        replaced.shows_equal(&fresh)
+    })
+}

@@ -1,0 +1,125 @@
+//! `cargo xtask conformance --trace`: what the traits cannot see, looked at from below, with strace over the command.
+//!
+//! Parsing a reference does no I/O; files are synced before they are renamed, and folders after; nothing outside the
+//! place is touched; reading changes nothing. [`rules`] judges what [`calls`] has read.
+
+mod calls;
+mod rules;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::sh::{self, Result};
+
+/// A command that is looked at.
+struct Case {
+    name: &'static str,
+    words: &'static [&'static str],
+    rule: Rule,
+}
+
+/// What has to hold.
+#[derive(Clone, Copy)]
+enum Rule {
+    /// The place is not touched at all.
+    NoIo,
+    /// Nothing is changed anywhere.
+    Reads,
+    /// What is written is durable before it shows, and nothing else is touched.
+    Writes,
+}
+
+/// `@` stands for the place, in the order in which they run.
+const CASES: &[Case] = &[
+    Case { name: "parse", words: &["reference", "@"], rule: Rule::NoIo },
+    Case { name: "write", words: &["copy", "--quiet", "hello:@0", "@"], rule: Rule::Writes },
+    Case { name: "parse what is there", words: &["reference", "@"], rule: Rule::NoIo },
+    Case { name: "list", words: &["list", "@"], rule: Rule::Reads },
+    Case { name: "verify", words: &["verify", "--quiet", "@"], rule: Rule::Reads },
+    Case {
+        name: "replace",
+        words: &["copy", "--quiet", "--replace", "hello:@0", "@"],
+        rule: Rule::Writes,
+    },
+];
+
+/// Joining, where it is another way of writing than replacing.
+const JOIN: Case =
+    Case { name: "join", words: &["copy", "--quiet", "hello:@0", "@:other"], rule: Rule::Writes };
+
+const SCHEMES: &[&str] = &["dir", "docker-archive", "oci", "oci-archive"];
+
+/// Looks at all of them, or at those of one transport.
+pub(crate) fn run(only: Option<&str>) -> Result<bool> {
+    let strace = sh::find("strace").ok_or("strace is not installed (Debian: strace)")?;
+    let tracer =
+        Tracer { strace, transship: built()?, hello: sh::root().join("examples/data/hello.tar") };
+    let mut failed = 0;
+    for scheme in SCHEMES.iter().filter(|scheme| only.is_none_or(|only| only == **scheme)) {
+        let folder = sh::target()?.join(format!("trace-{}-{scheme}", std::process::id()));
+        fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+        let join = (*scheme == "oci").then_some(&JOIN);
+        for case in CASES.iter().chain(join) {
+            let complaints = tracer.look(case, scheme, &folder)?;
+            println!(
+                "{:<8}{scheme} {}",
+                if complaints.is_empty() { "ok" } else { "FAILED" },
+                case.name
+            );
+            for complaint in &complaints {
+                println!("        {complaint}");
+            }
+            failed += complaints.len();
+        }
+        fs::remove_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    }
+    Ok(failed == 0)
+}
+
+/// The command, built for debugging: it makes the same calls.
+fn built() -> Result<PathBuf> {
+    if let Some(other) = std::env::var_os("TRANSSHIP") {
+        return Ok(PathBuf::from(other));
+    }
+    if !sh::cargo_quietly(&mut sh::cargo(["build", "--quiet", "-p", "transship-cli"]))? {
+        return Err("the command does not build".to_owned());
+    }
+    Ok(sh::target()?.join("debug/transship"))
+}
+
+struct Tracer {
+    strace: PathBuf,
+    transship: PathBuf,
+    hello: PathBuf,
+}
+
+impl Tracer {
+    fn look(&self, case: &Case, scheme: &str, folder: &Path) -> Result<Vec<String>> {
+        let place = format!("{scheme}:{}", folder.join("place").display());
+        let hello = format!("docker-archive:{}", self.hello.display());
+        let words = case.words.iter().map(|word| match word.split_once(':') {
+            Some(("hello", rest)) => format!("{hello}:{rest}"),
+            _ => word.replacen('@', &place, usize::from(word.starts_with('@'))),
+        });
+        let log = folder.with_extension("strace");
+        let traced = ["-f", "-y", "-qq", "-s", "0", "-e", "trace=%file,%desc", "-o"];
+        let mut command = sh::command(&self.strace, traced);
+        command.arg(&log).arg(&self.transship).args(words);
+        // Where unnamed temporary files go: they are no part of the place.
+        command.env("TMPDIR", folder.join("spool"));
+        fs::create_dir_all(folder.join("spool"))
+            .map_err(|e| format!("{}: {e}", folder.display()))?;
+        sh::stdout(&mut command)?;
+        let text = fs::read(&log).map_err(|e| format!("{}: {e}", log.display()))?;
+        fs::remove_file(&log).map_err(|e| format!("{}: {e}", log.display()))?;
+        let calls = calls::parse(&String::from_utf8_lossy(&text));
+        if calls.is_empty() {
+            return Err(format!("strace says nothing of {}", sh::show(&command)));
+        }
+        Ok(match case.rule {
+            Rule::NoIo => rules::no_io(&calls, folder),
+            Rule::Reads => rules::reads(&calls),
+            Rule::Writes => rules::writes(&calls, folder),
+        })
+    }
+}
