@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use transship_core::{
     Accepts, AcceptsNames, Body, Commit, Committed, Digest, Error, ErrorKind, Expect,
-    ImageDestination, Manifest, PutSignatures, Reference, Result, Stored, WriteMode, WriteOptions,
-    run_blocking,
+    ImageDestination, Manifest, PutSignatures, Reference, Result, ResultExt, Stored, WriteMode,
+    WriteOptions, run_blocking,
 };
 use transship_local::{Folder, Publish, Target};
 
@@ -75,12 +75,16 @@ impl ImageDestination for DirectoryDestination {
 
     async fn put_blob(&self, expect: Expect, body: Body) -> Result<Stored> {
         let door = self.door.clone();
-        run_blocking(move |cancel| door.step(|stage| stage.put_blob(&expect, body, cancel))).await
+        let put =
+            run_blocking(move |cancel| door.step(|stage| stage.put_blob(&expect, body, cancel)));
+        put.await.context(|| &self.reference)
     }
 
     async fn put_manifest(&self, manifest: &Manifest) -> Result<()> {
         let (door, manifest) = (self.door.clone(), manifest.clone());
-        run_blocking(move |cancel| door.step(|stage| stage.put_manifest(&manifest, cancel))).await
+        let put =
+            run_blocking(move |cancel| door.step(|stage| stage.put_manifest(&manifest, cancel)));
+        put.await.context(|| &self.reference)
     }
 
     fn signatures(&self) -> Option<&dyn PutSignatures> {
