@@ -36,6 +36,12 @@ impl Args {
         Err(format!("{name} wants a value"))
     }
 
+    /// The first word that is no option. To be asked for when all options are taken.
+    pub(crate) fn word(&mut self) -> Option<String> {
+        let at = self.words.iter().position(|word| !word.starts_with('-'))?;
+        Some(self.words.remove(at))
+    }
+
     /// Refuses what nobody took.
     pub(crate) fn finish(&self) -> Result<()> {
         match self.words.first() {
@@ -61,6 +67,9 @@ mod tests {
         assert_eq!(args.value("--filter").unwrap().as_deref(), Some("dir"));
         assert_eq!(args.value("--runs").unwrap().as_deref(), Some("3"));
         args.finish().unwrap();
+        let mut args = self::args("--path there name");
+        assert_eq!(args.value("--path").unwrap().as_deref(), Some("there"));
+        assert_eq!((args.word().as_deref(), args.word()), (Some("name"), None));
     }
 
     #[test]

@@ -34,17 +34,25 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("xtask", &[CORE, FACADE, CONFORMANCE]),
 ];
 
+/// What a transport may depend on that is not named above, and says of itself that it is one
+/// (`package.metadata.transship.kind`). The facade may link it.
+const TRANSPORT: &[&str] = &[CORE, LOCAL, ARCHIVE];
+
 /// The complaints; none is good.
 pub(crate) fn check() -> Result<Vec<String>> {
     complaints(&sh::metadata()?)
 }
 
-fn complaints(metadata: &Value) -> Result<Vec<String>> {
+pub(crate) fn complaints(metadata: &Value) -> Result<Vec<String>> {
     let packages = metadata["packages"].as_array().ok_or("cargo metadata lists no packages")?;
     let mut found = Vec::new();
+    let is_transport = |package: &&Value| package["metadata"]["transship"]["kind"] == "transport";
+    let known = |name: &str| ARROWS.iter().find(|(known, _)| *known == name).map(|(_, to)| *to);
+    let transports = packages.iter().filter(is_transport).filter_map(|p| p["name"].as_str());
+    let new: Vec<&str> = transports.filter(|name| known(name).is_none()).collect();
     for package in packages {
         let name = text(package, "name")?;
-        let Some((_, drawn)) = ARROWS.iter().find(|(known, _)| *known == name) else {
+        let Some(drawn) = known(name).or(new.contains(&name).then_some(TRANSPORT)) else {
             found.push(format!("{name}: no arrows are drawn for it (xtask/src/arrows.rs)"));
             continue;
         };
@@ -53,7 +61,9 @@ fn complaints(metadata: &Value) -> Result<Vec<String>> {
             let to = text(dependency, "name")?;
             let ours = dependency["path"].is_string();
             let dev = dependency["kind"].as_str() == Some("dev");
-            let allowed = drawn.contains(&to) || (dev && (to == CONFORMANCE || to == name));
+            let linked = name == FACADE && new.contains(&to);
+            let kit = dev && (to == CONFORMANCE || to == name);
+            let allowed = drawn.contains(&to) || linked || kit;
             if ours && !allowed {
                 let kind = if dev { "dev-dependency" } else { "dependency" };
                 found.push(format!("{name} -> {to}: this {kind} is not drawn in DESIGN.md"));
@@ -90,6 +100,26 @@ mod tests {
         let kit =
             package("transship-directory", &[dependency("transship-conformance", Some("dev"))]);
         assert_eq!(complaints(&kit).unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn a_new_transport_is_drawn_by_what_it_says() {
+        let package = |name: &str, kind: Value, to: &str| {
+            json!({ "name": name, "metadata": { "transship": { "kind": kind } },
+                    "dependencies": [dependency(to, None)] })
+        };
+        let new = package("transship-new", json!("transport"), "transship-local");
+        let facade = package("transship", json!(null), "transship-new");
+        let good = json!({ "packages": [new, facade] });
+        assert_eq!(complaints(&good).unwrap(), [""; 0]);
+        for bad in [
+            package("transship-new", json!("transport"), "transship-oci-layout"),
+            package("transship-new", json!("transport"), "transship"),
+            package("transship-core", json!("transport"), "transship-local"),
+        ] {
+            let bad = json!({ "packages": [bad] });
+            assert_eq!(complaints(&bad).unwrap().len(), 1, "{bad}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod ci;
 mod conformance;
 mod counts;
 mod interop;
+mod new_transport;
 mod sh;
 mod sizes;
 mod test;
@@ -30,6 +31,8 @@ cargo xtask bench   [--runs 5] [--image FILE] [--filter S]
 cargo xtask conformance [--transport T] [--law L] [--cases 16] [--seed 1] [--case N] [--json]
                                                     the laws of the conformance kit, for every transport, as a table
 cargo xtask conformance --trace [--transport T]     what the traits cannot see, by strace over the command (Linux)
+cargo xtask new-transport NAME [--path DIR]         a crate for a transport, in crates/NAME or elsewhere, that keeps
+                                                    the laws from the start (--check: whether it does)
 cargo xtask torture [--kills 50] [--seed 1] [--image FILE]
                                                     copies that are killed, or run out of disk, at random moments (root)
 
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         "interop" => interop::run(&mut args),
         "bench" => bench::run(&mut args),
         "conformance" => conformance::run(&mut args),
+        "new-transport" => new_transport::run(&mut args),
         "torture" => torture::run(&mut args),
         "" | "help" | "--help" | "-h" => {
             println!("{HELP}");

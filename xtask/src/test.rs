@@ -6,6 +6,7 @@ use crate::args::Args;
 use crate::ci;
 use crate::counts::Counts;
 use crate::interop::{self, Options};
+use crate::new_transport;
 use crate::sh::{self, Result};
 
 pub(crate) fn run(args: &mut Args) -> Result<bool> {
@@ -14,6 +15,10 @@ pub(crate) fn run(args: &mut Args) -> Result<bool> {
     let mut counts = ci::checks()?;
     counts += runner(&mut tests())?;
     counts += runner(&mut sh::cargo(["test", "--quiet", "--doc", "--workspace"]))?;
+    counts += new_transport::check().unwrap_or_else(|reason| {
+        println!("FAILED   new-transport: {reason}");
+        Counts::one(false)
+    });
     let interop = Options { require_peers, filter: String::new() };
     counts += interop::checks(&interop).unwrap_or_else(|reason| {
         println!("FAILED   interop: {reason}");

@@ -3,10 +3,12 @@
 //! | for | read |
 //! |---|---|
 //! | people at a shell, and scripts | [`command`] |
-//! | authors of applications and transports | [`architecture`], [`formats`] |
+//! | authors of applications | [`architecture`], [`formats`] |
+//! | authors of transports | [`write_a_transport`] |
 //! | those who ask why | [`decisions`] |
 
 pub mod architecture;
 pub mod command;
 pub mod decisions;
 pub mod formats;
+pub mod write_a_transport;

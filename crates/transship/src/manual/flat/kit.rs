@@ -1,0 +1,31 @@
+use transship_conformance::{
+    Append, Claims, Deletion, Fixture, Holds, Indexes, Names, Place, Referrers, Writers,
+};
+
+#[derive(Debug)]
+struct Folders;
+
+impl Fixture for Folders {
+    fn transport(&self) -> Arc<dyn Transport> {
+        Arc::new(Flat)
+    }
+
+    fn place(&self) -> std::io::Result<Place> {
+        Place::in_folder("image")
+    }
+
+    fn claims(&self) -> Claims {
+        Claims {
+            names: Names::None,
+            holds: Holds::One,
+            indexes: Indexes::Refused,
+            referrers: Referrers::Refused,
+            append: Append::Refused,
+            writers: Writers::One,
+            deletion: Deletion::None,
+            ..Claims::default()
+        }
+    }
+}
+
+transship_conformance::conformance!(Folders);

@@ -1,0 +1,220 @@
+//! Write a transport: from nothing to one that every tool built on transship can use, and that is known to be right.
+//!
+//! A transport is four answers: what a reference means, how an image is read, how one is written so that it shows at once
+//! or not at all, and, where a place holds several, how they are listed and written together. The bullets in the docs of
+//! [`Transport`](crate::Transport), [`ImageSource`](crate::ImageSource), [`ImageDestination`](crate::ImageDestination) and
+//! [`Archives`](crate::Archives) are promises that callers build on. The conformance kit, `transship-conformance`, holds a
+//! transport to them.
+//!
+//! # The short way
+//!
+//! ```text
+//! cargo xtask new-transport shelf --path ../transship-shelf     # or crates/shelf, without --path
+//! cargo test --manifest-path ../transship-shelf/Cargo.toml      # green
+//! grep -rn Decide: ../transship-shelf                           # what is yours to decide
+//! ```
+//!
+//! The crate keeps images in memory, and all laws. Put your place where `src/store.rs` is, and stay green. `examples/sqlite`
+//! is a crate that came to be that way: several images in one file, several processes, nothing claimed, and the command
+//! with it in three lines.
+//!
+//! # The long way: a transport in two hundred and fifty lines
+//!
+//! `flat:PATH` keeps one image in a folder: `manifest.json`, and each blob under its digest. The four pieces below are
+//! compiled together and held to the laws whenever this manual is tested.
+//!
+//! Three things make it short. [`Body`](crate::Body) checks bytes, wherever they come from.
+//! [`run_blocking`](crate::run_blocking) takes work off the runtime and tells it when nobody waits any more.
+//! [`transship::local`](crate::local) has what places on a disk need: staged files and folders, locks, bounded reading.
+//!
+//! ## 1. What a reference means
+//!
+//! [`parse`](crate::Transport::parse) looks at the text and nothing else, and gives the one spelling of what was meant. Here
+//! all of it is a path. A place of several images says which one, as `PATH[:NAME|:@INDEX|@DIGEST]`: see
+//! `examples/sqlite/src/reference.rs`.
+//!
+//! ```
+#![doc = include_str!("flat/transport.rs")]
+//! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/manual/flat/source.rs"));
+//! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/manual/flat/destination.rs"));
+//! # fn main() -> Result<()> {
+//! let transports = transship::Transports::new().with(Arc::new(Flat));
+//! assert_eq!(transports.parse("flat:some/folder")?.locator(), "some/folder");
+//! assert_eq!(transports.parse("flat:").unwrap_err().kind(), ErrorKind::InvalidReference);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Errors have a kind that callers match on, and a text for people: what was being done, to which reference, and the way
+//! out where there is one. [`Error::io`](crate::Error::io) gives I/O errors their path and kind,
+//! [`context`](crate::ResultExt::context) says what it was about.
+//!
+//! ## 2. How an image is read
+//!
+//! The root is read when the image is opened, so that a source that was opened before a write is of one image: the old one.
+//! A manifest comes with the descriptor that it has to fit ([`Manifest::verified`](crate::Manifest::verified)), a blob as a
+//! [`Body`](crate::Body) that expects what the descriptor says. Nothing is read before somebody asks, no blob is held in
+//! memory, and documents have limits.
+//!
+//! ```
+//! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/manual/flat/transport.rs"));
+//! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/manual/flat/destination.rs"));
+#![doc = include_str!("flat/source.rs")]
+//! # fn main() {}
+//! ```
+//!
+//! A file range is the best that a body can be: others may copy it without the bytes passing here. From elsewhere, give
+//! [`Body::from_fn`](crate::Body::from_fn) where reading can begin at any offset (a retry then goes on where it stopped),
+//! [`Body::from_reader`](crate::Body::from_reader) for blocking code, [`Body::from_stream`](crate::Body::from_stream)
+//! for what passes once.
+//!
+//! ## 3. How one is written
+//!
+//! What is put waits where nobody looks. The commit makes it durable and shows it in one step; until then the old image is
+//! there, whole. A put that fails, or whose future is dropped, leaves nothing; so does a destination that is dropped. What
+//! the root refers to has to be there, or knowingly absent. What cannot be held is refused with `Unsupported`, and
+//! [`accepts`](crate::ImageDestination::accepts) says so before: the engine then chooses a platform or changes the form of
+//! layers by itself.
+//!
+//! ```
+//! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/manual/flat/transport.rs"));
+//! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/manual/flat/source.rs"));
+#![doc = include_str!("flat/destination.rs")]
+//! # fn main() {}
+//! ```
+//!
+//! Dropping a future cannot stop blocking work, it can only tell it to stop. So the work shares the stage, the commit takes
+//! it away, and the drop waits for the step that is under way.
+//!
+//! ## 4. Whether it is right
+//!
+//! A `Fixture` says where fresh places are and what is claimed; `conformance!` makes a test of each law. With
+//! `Place::in_folder` the kit sees every file that is left lying about, and changes bytes on the disk to see whether that is
+//! noticed.
+//!
+//! ```
+//! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/manual/flat/transport.rs"));
+//! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/manual/flat/source.rs"));
+//! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/manual/flat/destination.rs"));
+#![doc = include_str!("flat/kit.rs")]
+//! # fn main() {
+//! #     let manual = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/manual/write_a_transport.rs"));
+//! #     let settings = transship_conformance::Settings::default().with_cases(4);
+//! #     for law in transship_conformance::ALL {
+//! #         assert!(manual.contains(&format!("`{}`", law.name)), "the manual lacks {}", law.name);
+//! #         let (outcome, _) = transship_conformance::run(Arc::new(Folders), law, &settings);
+//! #         let broken = matches!(outcome, transship_conformance::Outcome::Broken { .. });
+//! #         assert!(!broken, "{}: {outcome:?}", law.name);
+//! #     }
+//! # }
+//! ```
+//!
+//! A law that does not hold prints the smallest image that shows it, and how to run that one case again. Run more now and
+//! then: `TRANSSHIP_CASES=1000 TRANSSHIP_SEED=random cargo test --test conformance`.
+//!
+//! ## 5. Into a program
+//!
+//! [`register_transport!`](crate::register_transport) makes it known to every program that links the crate. A crate that
+//! only stands in `Cargo.toml` is not linked, so the program names it. This is the command `transship` with one more
+//! transport, `--help` and the options of the transport included:
+//!
+//! ```ignore
+//! // In the transport's crate.
+//! transship::register_transport!("flat", [], |settings| Ok(Arc::new(Flat)));
+//!
+//! // In the program.
+//! use transship_flat as _;
+//!
+//! fn main() -> std::process::ExitCode {
+//!     transship_cli::run()
+//! }
+//! ```
+//!
+//! A program that wants no registration hands the value over: `Transports::default().with(Arc::new(Flat))`.
+//!
+//! # What to claim
+//!
+//! Begin with `Claims::default()`, which is the strictest. A claim is for what people who use the place would expect of it;
+//! what you did not get to is no claim but a bug.
+//!
+//! | claim | when | not when |
+//! |---|---|---|
+//! | `holds: One`, `names: None` | the place is one image: a folder, a URL | listing was not written yet |
+//! | `names: Docker`, `OciOrDocker`, `aliases: Refused` | the format cannot hold other names, or several | parsing them is tedious: an escape is two lines |
+//! | `manifests: Rebuilt` | the format has no place for a manifest (`docker save`) | manifests are parsed and written again: digests are lost |
+//! | `indexes`, `artifacts`, `referrers`, `signatures` | the format has no place for them | only images were tried |
+//! | `layers: Plain` | readers of the format expect plain tars | it compresses by itself: the engine does that |
+//! | `append: Refused` | the place is replaced whole: a tar | a lock is missing |
+//! | `writers: One`, `processes: One` | nothing there can be locked | a race is rare |
+//! | `abandoned: Blobs` | a collector of garbage exists, and needs no luck | staging is not cleaned up |
+//! | `untagged`, `nameless`, `taken` | the format orders or drops them so | - |
+//! | `deletion: None` | nothing can be taken away: a tape, a stream | - |
+//! | `stored: Hidden` | the bytes are on another machine, or in memory | they are in a file: let the kit look |
+//!
+//! # What each law protects the people who use it from
+//!
+//! References:
+//!
+//! | law | without it |
+//! |---|---|
+//! | `a_reference_is_a_fixed_point` | a reference that was printed and stored means something else in the next process, or none |
+//! | `listed_references_open_the_same_image` | what `list` prints opens another image, or only in the process that printed it |
+//! | `several_images_are_ambiguous` | a copy takes some image of many, and nobody notices which |
+//!
+//! Reading:
+//!
+//! | law | without it |
+//! |---|---|
+//! | `a_committed_image_reads_back_equal` | digests change on the way: signatures and pins no longer fit |
+//! | `every_door_gives_the_same_bytes` | a copy works and a verification fails, or the second read gives the end of the first |
+//! | `what_is_asked_for_is_held_to_its_descriptor` | bytes that nobody asked for pass as those that were |
+//! | `what_is_missing_is_not_found` | callers cannot tell a gap from a failure, and retry for ever or give up too soon |
+//! | `changed_bytes_never_read_as_true` | a bad disk or an attacker changes what runs |
+//! | `reading_changes_nothing` | a read-only disk cannot be read, and backups see changes that are none |
+//! | `details_are_true` | a listing shows a platform or a size that the image does not have |
+//! | `referrers_come_with_their_image` | signatures and bills of materials stay behind |
+//!
+//! Writing:
+//!
+//! | law | without it |
+//! |---|---|
+//! | `wrong_bytes_are_refused` | a truncated download is stored as the layer that it is not |
+//! | `a_failing_body_fails_with_its_cause` | "write failed" where the registry had said "denied" |
+//! | `a_dropped_put_leaves_no_trace` | Ctrl-C leaves half a layer, which the next copy takes for a whole one |
+//! | `has_is_true` | a layer that is damaged is never sent again |
+//! | `what_is_missing_is_refused_at_commit` | an image shows that cannot be pulled |
+//! | `what_is_not_accepted_is_refused` | the plan says that it fits, and after an hour it does not; or it is dropped silently |
+//! | `names_beyond_what_is_accepted_are_refused` | a name is lost, and the image cannot be found |
+//! | `create_refuses_what_is_there` | somebody's images are overwritten |
+//! | `the_same_puts_give_the_same_bytes` | builds cannot be reproduced, caches never hit |
+//!
+//! Showing, all or nothing:
+//!
+//! | law | without it |
+//! |---|---|
+//! | `nothing_shows_before_commit` | others pull an image that is half there |
+//! | `a_dropped_destination_leaves_no_trace` | failed copies fill the disk |
+//! | `a_dropped_writer_leaves_no_trace` | an interrupted export destroys the archive that it was to replace |
+//! | `a_dropped_commit_is_all_or_nothing` | a name without its image, or an image without its name, after Ctrl-C |
+//! | `a_dropped_finish_is_all_or_nothing` | some of the images of a container, after Ctrl-C |
+//! | `replacing_keeps_the_old_image_readable` | services that start during an upload find nothing |
+//! | `readers_never_see_a_mixture` | the old manifest with the new layers |
+//!
+//! Containers:
+//!
+//! | law | without it |
+//! |---|---|
+//! | `names_stay_with_their_image` | a tag leads to the image beside it |
+//! | `shared_blobs_are_stored_once` | ten images of one base take ten times the room |
+//! | `an_image_twice_is_one` | a second tag doubles the image, or takes the first tag's place |
+//! | `append_keeps_every_old_image` | adding an image loses or changes another one |
+//! | `a_name_taken_over_moves` | two images answer to one name |
+//! | `images_open_at_once_do_not_mix` | layers of one image end up in another one when copies run side by side |
+//! | `deletion_removes_that_image_alone` | deleting one image breaks those that share its layers |
+//! | `many_writers_lose_nothing` | two CI jobs push at once, and one image is gone |
+//!
+//! # What the kit cannot see
+//!
+//! That files are synced before they are renamed, and that parsing does no I/O: `cargo xtask conformance --trace` looks at
+//! the system calls. That memory does not grow with the size of a blob: measure it, with a layer larger than your memory
+//! limit. That a process killed at any moment leaves the old or the new: kill it (`cargo xtask torture` does it to ours).

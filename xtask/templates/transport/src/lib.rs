@@ -1,0 +1,30 @@
+// Decide: what is said here of where images are and how.
+
+//! `scaffold:` keeps images in memory.
+//!
+//! # Grammar
+//!
+//! `scaffold:PLACE[:NAME|:@INDEX|@DIGEST]`
+//!
+//! - `PLACE` ends at the first colon.
+//! - `NAME` is any text. One that begins with `@` or `\`, or stands behind a place that ends like `@sha256`, has a `\` before
+//!   it.
+//! - `@INDEX` is the position of an image, from 0, in the order of commits; for reading and deleting.
+//! - `@DIGEST` is `@sha256:` or `@sha512:` and all the digest's digits: the image whose manifest or index that is; for
+//!   reading and deleting.
+//! - With none of them, the place must hold one image.
+
+mod archive;
+mod destination;
+mod parts;
+mod reference;
+mod source;
+mod store;
+mod transport;
+
+use std::sync::Arc;
+
+pub use transport::Scaffold;
+
+// Decide: the keys of the settings that people may give (`-o scaffold.KEY=VALUE`), and how they are read.
+transship_core::register_transport!(transport::SCHEME, [], |_| Ok(Arc::new(Scaffold::new())));

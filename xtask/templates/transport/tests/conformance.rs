@@ -1,0 +1,31 @@
+//! The laws of the conformance kit.
+#![allow(clippy::expect_used, reason = "tests")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use transship_conformance::{Claims, Fixture, Place, Stored};
+use transship_core::Transport;
+use transship_scaffold::Scaffold;
+
+#[derive(Debug)]
+struct InMemory(Scaffold);
+
+impl Fixture for InMemory {
+    fn transport(&self) -> Arc<dyn Transport> {
+        Arc::new(self.0.clone())
+    }
+
+    // Decide: where a fresh place is. What is a file or folder comes from `Place::in_folder("images")`.
+    fn place(&self) -> std::io::Result<Place> {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        Ok(Place::new(format!("place-{}", NEXT.fetch_add(1, Ordering::Relaxed)), ()))
+    }
+
+    // Decide: what cannot be otherwise in your place. On a disk, what is stored can be seen: claim nothing to begin with.
+    fn claims(&self) -> Claims {
+        Claims { stored: Stored::Hidden, ..Claims::default() }
+    }
+}
+
+transship_conformance::conformance!(InMemory(Scaffold::new()));
