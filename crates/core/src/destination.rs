@@ -28,12 +28,12 @@ pub trait ImageDestination: fmt::Debug + Send + Sync {
         &[]
     }
 
-    /// What it can hold.
+    /// What it can hold. Known when it is opened, and does not change.
     ///
     /// - What it lists can be committed; what it does not is refused with `Unsupported`.
     fn accepts(&self) -> &Accepts;
 
-    /// The blob, if it is here already.
+    /// The blob, if it is here already. `None` is never wrong; then it is put.
     ///
     /// - Yes only for bytes that are whole and true to their digest.
     /// - Changes nothing.
@@ -57,6 +57,9 @@ pub trait ImageDestination: fmt::Debug + Send + Sync {
     async fn put_blob(&self, expect: Expect, body: Body) -> Result<Stored>;
 
     /// Stores a manifest that an index refers to, or a referrer. Gives it no name.
+    ///
+    /// What it refers to need not be there yet; that is looked at by the commit. The engine puts blobs before manifests,
+    /// and what is below before what is above.
     async fn put_manifest(&self, manifest: &Manifest) -> Result<()>;
 
     /// The ability to keep blobs before it is known what they are for.

@@ -11,7 +11,8 @@
 //! | image name | the text an image is stored under in its container | [`ImageName`], [`DockerName`] |
 //!
 //! Whoever adds a transport implements [`Transport`], [`ImageSource`] and [`ImageDestination`], and
-//! [`Archives`] where a place holds several images. Each bullet in their docs is a promise that callers build on.
+//! [`Archives`] where a place holds several images. Each bullet in their docs is a promise that callers build on, and a law of
+//! the kit `transship-conformance`. The manual of the crate `transship` has a chapter that does it step by step.
 //!
 //! Facts, hints and results are three types: a [`Descriptor`] is a fact, an [`Expect`] a hint, a [`Stored`] a result.
 //! Bytes have one door, [`Body`], which checks them.

@@ -43,7 +43,8 @@ pub trait ImageSource: fmt::Debug + Send + Sync {
     /// - Its bytes are as stored, and true to their digest.
     async fn root(&self) -> Result<Manifest>;
 
-    /// A manifest that the root refers to, directly or through other indexes.
+    /// A manifest that the root refers to, directly or through other indexes, or one that is about the image. The root
+    /// itself may be asked for, too. What is asked for and is no part of the image, but is there, may be given.
     ///
     /// - `NotFound`, naming it, if it is absent, as in a sparse index.
     /// - `Corrupt` if its bytes are not what the descriptor says.

@@ -11,6 +11,9 @@ use crate::{
 
 /// A way to keep images. Configuration belongs to the value (see [`Registration`](crate::Registration)), not to each
 /// call.
+///
+/// Methods that are `async` are called within a tokio runtime, and do not block it: blocking work goes through
+/// [`run_blocking`](crate::run_blocking). Any of their futures may be dropped at any time.
 #[async_trait]
 pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// What stands before the first colon of a reference.
@@ -66,6 +69,9 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
 /// The ability to delete images.
 #[async_trait]
 pub trait Deletion: Send + Sync {
-    /// Deletes that image and nothing else: its names go, blobs that others use stay.
+    /// Deletes that image and nothing else: its names go, all of them, blobs that others use stay.
+    ///
+    /// # Errors
+    /// As those of [`Transport::source`]: `NotFound`, `Ambiguous`.
     async fn delete(&self, at: &Reference) -> Result<()>;
 }

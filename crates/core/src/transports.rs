@@ -40,6 +40,10 @@ inventory::collect!(Registration);
 ///
 /// A crate that is only named in `Cargo.toml` is not linked: the program says `use the_crate as _;`.
 ///
+/// It takes the scheme, the keys of the [`Settings`] that the transport knows, others are refused before it is made, and a
+/// function that makes it. The settings that the function is given are those of all transports; its own are
+/// `settings.get("sqlite", "busy-timeout")`.
+///
 /// ```ignore
 /// register_transport!("sqlite", ["busy-timeout"], |settings| Ok(Arc::new(Sqlite::new(settings)?)));
 /// ```

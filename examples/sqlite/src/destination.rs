@@ -1,15 +1,16 @@
 //! [`Destination`]: an image being written.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use transship::{
-    Accepts, Body, Cancel, Commit, Committed, Error, Expect, ImageDestination, ImageName, Manifest,
-    Reference, Result, ResultExt, Shows, Stored, run_blocking,
+    Accepts, Body, Cancel, Commit, Committed, Digest, Error, ErrorKind, Expect, ImageDestination,
+    ImageName, Manifest, PutSignatures, Reference, Result, ResultExt, Shows, Stored, run_blocking,
 };
 
 use crate::blobs::Blobs;
-use crate::parts::Pending;
+use crate::parts::{Beside, Pending};
 use crate::publish::Place;
 use crate::reference::{Locator, Select};
 use crate::source::{BlobReader, Shared};
@@ -24,8 +25,7 @@ pub(crate) struct Destination {
     accepts: Accepts,
     place: Place,
     stage: Arc<Stage>,
-    /// Manifests that were put and have a subject.
-    about: Mutex<Vec<Manifest>>,
+    beside: Mutex<Beside>,
     target: Target,
 }
 
@@ -55,8 +55,12 @@ impl Destination {
         }
         let select = names.first().cloned().map_or(Select::Only, Select::Name);
         let reference = locator.with(select).reference();
-        let (locator, about) = (locator.clone(), Mutex::default());
-        Self { locator, reference, names, accepts, place, stage, about, target }
+        let (locator, beside) = (locator.clone(), Mutex::default());
+        Self { locator, reference, names, accepts, place, stage, beside, target }
+    }
+
+    fn beside(&self) -> MutexGuard<'_, Beside> {
+        self.beside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts on a blocking thread.
@@ -103,12 +107,20 @@ impl ImageDestination for Destination {
         let body = Body::from_bytes(manifest.bytes().clone());
         self.put(Expect::from(manifest.descriptor()), body).await?;
         if manifest.document()?.subject().is_some() {
-            self.about.lock().unwrap_or_else(PoisonError::into_inner).push(manifest.clone());
+            self.beside().about.push(manifest.clone());
         }
         Ok(())
     }
 
+    fn signatures(&self) -> Option<&dyn PutSignatures> {
+        Some(self)
+    }
+
     async fn commit(self: Box<Self>, what: Commit<'_>) -> Result<Committed> {
+        if !what.needs.is_empty() {
+            let message = "a database keeps whole images, and no deltas";
+            return Err(Error::new(ErrorKind::Unsupported, message).context(&self.reference));
+        }
         let descriptor = what.root.descriptor().clone();
         let by_name = self.names.iter().cloned().map(Select::Name);
         let mut references: Vec<_> =
@@ -119,8 +131,8 @@ impl ImageDestination for Destination {
         }
         let expect = Expect::from(&descriptor);
         self.put(expect, Body::from_bytes(what.root.bytes().clone())).await?;
-        let about = self.about.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let image = Pending::new(&what, self.names, about);
+        let beside = self.beside.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let image = Pending::new(&what, self.names, beside);
         let (place, stage, target) = (self.place, self.stage, self.target);
         let done = run_blocking(move |cancel| {
             place.check(&stage, &image, cancel)?;
@@ -134,6 +146,14 @@ impl ImageDestination for Destination {
         });
         done.await.context(|| &self.reference)?;
         Ok(Committed::new(descriptor, references))
+    }
+}
+
+#[async_trait]
+impl PutSignatures for Destination {
+    async fn put_signatures(&self, of: Option<&Digest>, signatures: Vec<Bytes>) -> Result<()> {
+        self.beside().signatures.push((of.cloned(), signatures));
+        Ok(())
     }
 }
 

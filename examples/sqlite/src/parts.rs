@@ -2,12 +2,22 @@
 
 use std::collections::HashSet;
 
+use bytes::Bytes;
 use transship::{
     Commit, Descriptor, Digest, Document, Error, ErrorKind, ImageName, MANIFEST_LIMIT, Manifest,
 };
 
 use crate::blobs::{Blobs, Found};
 use crate::failure::Tried;
+
+/// What was put with an image and is not below its root.
+#[derive(Debug, Default)]
+pub(crate) struct Beside {
+    /// Manifests that have a subject.
+    pub(crate) about: Vec<Manifest>,
+    /// Detached ones, and of which manifest; `None` is the root.
+    pub(crate) signatures: Vec<(Option<Digest>, Vec<Bytes>)>,
+}
 
 /// An image that was committed and does not show yet.
 #[derive(Clone, Debug)]
@@ -18,12 +28,19 @@ pub(crate) struct Pending {
     absent: HashSet<String>,
     /// Manifests that were put with it and have a subject.
     about: Vec<Manifest>,
+    /// Detached ones, and of which manifest.
+    pub(crate) signatures: Vec<(Digest, Vec<Bytes>)>,
 }
 
 impl Pending {
-    pub(crate) fn new(what: &Commit<'_>, names: Vec<ImageName>, about: Vec<Manifest>) -> Self {
+    pub(crate) fn new(what: &Commit<'_>, names: Vec<ImageName>, beside: Beside) -> Self {
         let absent = what.absent.iter().map(|child| child.digest.to_string()).collect();
-        Self { root: what.root.clone(), names, absent, about }
+        let root = what.root.clone();
+        let digest = &root.descriptor().digest;
+        let signed = beside.signatures.into_iter();
+        let signatures =
+            signed.map(|(of, all)| (of.unwrap_or_else(|| digest.clone()), all)).collect();
+        Self { root, names, absent, about: beside.about, signatures }
     }
 }
 

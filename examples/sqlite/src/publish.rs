@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
-use transship::{Cancel, Error, ErrorKind, Manifest, Result, WriteMode};
+use transship::{Cancel, Digest, Error, ErrorKind, Manifest, Result, WriteMode};
 
 use crate::blobs::Blobs;
 use crate::database::{Database, in_transaction, is_there, make_tables, patiently};
@@ -89,6 +90,9 @@ impl Place {
                 let sql = "INSERT OR IGNORE INTO place.uses VALUES (?, ?)";
                 connection.execute(sql, [id, blob])?;
             }
+            for (of, signatures) in &image.signatures {
+                sign(connection, id, of, signatures)?;
+            }
             for about in &parts.about {
                 add_referrer(connection, there, about)?;
             }
@@ -133,7 +137,7 @@ fn copy(
     connection: &Connection,
     from: Blobs<'_>,
     to: Blobs<'_>,
-    digest: &transship::Digest,
+    digest: &Digest,
     cancel: &Cancel,
 ) -> Tried<i64> {
     let missing = || Error::new(ErrorKind::NotFound, format!("{digest} was not put"));
@@ -146,6 +150,17 @@ fn copy(
         connection.execute(sql, params![id, found.id, number.cast_signed()])?;
     }
     Ok(id)
+}
+
+/// Keeps the signatures of a manifest in place of those that it had.
+fn sign(connection: &Connection, image: i64, of: &Digest, signatures: &[Bytes]) -> Tried {
+    let sql = "DELETE FROM place.signatures WHERE image = ? AND digest = ?";
+    connection.execute(sql, params![image, of.as_ref()])?;
+    for (number, bytes) in (0_i64..).zip(signatures) {
+        let sql = "INSERT INTO place.signatures VALUES (?, ?, ?, ?)";
+        connection.execute(sql, params![image, of.as_ref(), number, bytes.as_ref()])?;
+    }
+    Ok(())
 }
 
 fn add_referrer(connection: &Connection, there: Blobs<'_>, about: &Manifest) -> Tried {

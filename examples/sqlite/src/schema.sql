@@ -27,6 +27,14 @@ CREATE TABLE uses (
     blob  INTEGER NOT NULL,
     PRIMARY KEY (image, blob)
 ) WITHOUT ROWID;
+-- Detached ones, numbered in the order in which they were put. The digest is that of the manifest.
+CREATE TABLE signatures (
+    image  INTEGER NOT NULL REFERENCES images ON DELETE CASCADE,
+    digest TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    bytes  BLOB NOT NULL,
+    PRIMARY KEY (image, digest, number)
+);
 -- Manifests that are about others.
 CREATE TABLE referrers (
     blob       INTEGER PRIMARY KEY REFERENCES blobs ON DELETE CASCADE,

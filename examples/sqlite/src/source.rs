@@ -4,10 +4,11 @@ use std::io::{self, Read};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use rusqlite::Connection;
 use transship::{
     Body, Cancel, Descriptor, Digest, Error, ErrorKind, Expect, ImageName, ImageSource,
-    MANIFEST_LIMIT, Manifest, Reference, Referrers, Result, ResultExt, run_blocking,
+    MANIFEST_LIMIT, Manifest, Reference, Referrers, Result, ResultExt, Signatures, run_blocking,
 };
 
 use crate::blobs::{Blobs, Found};
@@ -181,6 +182,10 @@ impl ImageSource for Source {
     fn referrers(&self) -> Option<&dyn Referrers> {
         Some(self)
     }
+
+    fn signatures(&self) -> Option<&dyn Signatures> {
+        Some(self)
+    }
 }
 
 #[async_trait]
@@ -198,6 +203,21 @@ impl Referrers for Source {
                 all.push(descriptor(&row.get::<_, String>(0)?)?);
             }
             Ok(all)
+        });
+        read.await.context(|| &self.reference)
+    }
+}
+
+#[async_trait]
+impl Signatures for Source {
+    async fn signatures(&self, of: Option<&Digest>) -> Result<Vec<Bytes>> {
+        let (image, of) = (self.id, of.unwrap_or(&self.root.descriptor().digest).to_string());
+        let read = self.database.read(move |connection| {
+            let mut found = connection.prepare(
+                "SELECT bytes FROM signatures WHERE image = ? AND digest = ? ORDER BY number",
+            )?;
+            let rows = found.query_map((image, of), |row| row.get::<_, Vec<u8>>(0))?;
+            Ok(rows.map(|bytes| bytes.map(Bytes::from)).collect::<Result<_, _>>()?)
         });
         read.await.context(|| &self.reference)
     }

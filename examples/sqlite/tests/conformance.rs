@@ -1,10 +1,10 @@
-//! The laws of the conformance kit.
+//! The laws of the conformance kit, with nothing claimed.
 #![allow(clippy::expect_used, reason = "tests")]
 
 use std::sync::Arc;
 
 use transship::Transport;
-use transship_conformance::{Claims, Fixture, Place, Signatures};
+use transship_conformance::{Fixture, Place};
 use transship_sqlite::Sqlite;
 
 #[derive(Debug)]
@@ -17,10 +17,6 @@ impl Fixture for Databases {
 
     fn place(&self) -> std::io::Result<Place> {
         Place::in_folder("images.db")
-    }
-
-    fn claims(&self) -> Claims {
-        Claims { signatures: Signatures::None, ..Claims::default() }
     }
 }
 

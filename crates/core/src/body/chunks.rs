@@ -103,7 +103,8 @@ fn wait<T>(runtime: &Handle, cancel: &Cancel, future: impl Future<Output = T>) -
 }
 
 impl Chunks {
-    /// The next chunk; `None` after the last, when digest and size were found to be as expected.
+    /// The next chunk; `None` after the last, when digest and size were found to be as expected. Where chunks are cut is no
+    /// promise: who needs pieces of one size uses `Read`.
     ///
     /// # Errors
     /// `Corrupt` for bytes that are not as expected, `Cancelled`, and those of the origin.

@@ -79,7 +79,8 @@ impl Body {
         Self { origin, expect: Expect::default(), progress: None }
     }
 
-    /// Holds the bytes to what is expected, in addition to what was expected before.
+    /// Holds the bytes to what is expected, in addition to what was expected before. Only one digest is computed: where the
+    /// two are of different algorithms, the one given here.
     ///
     /// # Errors
     /// `Corrupt` when the two contradict each other.

@@ -20,7 +20,7 @@
 //! core <- local <- archive <- { docker-archive, oci-layout }
 //!         local <- directory
 //! core <- transfer
-//! { core, transfer, transports } <- transship <- cli <- examples
+//! { core, local, transfer, transports } <- transship <- cli <- examples
 //! ```
 //!
 //! Transports never name each other, and the engine never names a transport: it asks a destination what it
@@ -58,9 +58,4 @@
 //!
 //! # Writing a transport
 //!
-//! Implement [`Transport`](crate::Transport), [`ImageSource`](crate::ImageSource) and
-//! [`ImageDestination`](crate::ImageDestination), and [`Archives`](crate::Archives) where a place holds several images.
-//! Each bullet in their docs is a promise that callers build on. Put blocking work into
-//! [`run_blocking`](crate::run_blocking), and look at its [`Cancel`](crate::Cancel) once per chunk. Register with
-//! [`register_transport!`](crate::register_transport), or hand the value over:
-//! `Transports::default().with(Arc::new(MyTransport))`.
+//! See [`write_a_transport`](super::write_a_transport).

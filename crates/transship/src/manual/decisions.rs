@@ -76,3 +76,19 @@
 //!
 //! Go's JSON takes `Layers` for `layers`, and the last of two. A document that has both would show one image to us and another one to
 //! docker; it is `Corrupt`.
+//!
+//! # 17. Details of an entry have a default
+//!
+//! [`ArchiveReader::details`](crate::ArchiveReader::details) opens the image and reads its manifests and configs, by
+//! [`EntryDetails::read`](crate::EntryDetails::read). Each transport had forty lines that did the same, each a little
+//! differently. A transport that knows it for less says so itself.
+//!
+//! # 18. The facade shows what places on a disk share
+//!
+//! `transship::local` is `transship-local`: a transport outside of this workspace that keeps files needs the same staging, the same
+//! locks and the same spelling of paths in references, and would get them wrong in its own way.
+//!
+//! # 19. A new transport's arrows follow from what it says of itself
+//!
+//! A crate of the workspace with `package.metadata.transship.kind = "transport"` may depend on `core`, `local` and `archive`, and on
+//! nothing else of ours. So `cargo xtask new-transport` need not edit the list of arrows, and no crate on that list can widen its own.

@@ -145,7 +145,8 @@
 //! | `indexes`, `artifacts`, `referrers`, `signatures` | the format has no place for them | only images were tried |
 //! | `layers: Plain` | readers of the format expect plain tars | it compresses by itself: the engine does that |
 //! | `append: Refused` | the place is replaced whole: a tar | a lock is missing |
-//! | `writers: One`, `processes: One` | nothing there can be locked | a race is rare |
+//! | `writers: One` | nothing there can be locked | a race is rare |
+//! | `processes: One` | it is in memory | a cache holds what other processes write |
 //! | `abandoned: Blobs` | a collector of garbage exists, and needs no luck | staging is not cleaned up |
 //! | `untagged`, `nameless`, `taken` | the format orders or drops them so | - |
 //! | `deletion: None` | nothing can be taken away: a tape, a stream | - |
@@ -158,6 +159,8 @@
 //! | law | without it |
 //! |---|---|
 //! | `a_reference_is_a_fixed_point` | a reference that was printed and stored means something else in the next process, or none |
+//! | `equal_references_open_equal_images` | a cache that outlives a write shows what was there before |
+//! | `an_image_is_written_where_its_reference_says` | the copy went somewhere, and the printed reference opens something else |
 //! | `listed_references_open_the_same_image` | what `list` prints opens another image, or only in the process that printed it |
 //! | `several_images_are_ambiguous` | a copy takes some image of many, and nobody notices which |
 //!
@@ -167,12 +170,14 @@
 //! |---|---|
 //! | `a_committed_image_reads_back_equal` | digests change on the way: signatures and pins no longer fit |
 //! | `every_door_gives_the_same_bytes` | a copy works and a verification fails, or the second read gives the end of the first |
+//! | `a_reader_reads_what_it_lists` | an image that was deleted meanwhile makes the listing show its neighbour under its name |
 //! | `what_is_asked_for_is_held_to_its_descriptor` | bytes that nobody asked for pass as those that were |
 //! | `what_is_missing_is_not_found` | callers cannot tell a gap from a failure, and retry for ever or give up too soon |
 //! | `changed_bytes_never_read_as_true` | a bad disk or an attacker changes what runs |
 //! | `reading_changes_nothing` | a read-only disk cannot be read, and backups see changes that are none |
 //! | `details_are_true` | a listing shows a platform or a size that the image does not have |
 //! | `referrers_come_with_their_image` | signatures and bills of materials stay behind |
+//! | `signatures_come_back` | a signed image arrives unsigned, or with the signature of another one |
 //!
 //! Writing:
 //!
@@ -180,12 +185,15 @@
 //! |---|---|
 //! | `wrong_bytes_are_refused` | a truncated download is stored as the layer that it is not |
 //! | `a_failing_body_fails_with_its_cause` | "write failed" where the registry had said "denied" |
+//! | `blobs_put_at_once_are_all_there` | a layer is lost when two come together, and only under load |
 //! | `a_dropped_put_leaves_no_trace` | Ctrl-C leaves half a layer, which the next copy takes for a whole one |
 //! | `has_is_true` | a layer that is damaged is never sent again |
+//! | `take_from_moves_what_it_says` | a shortcut says that a layer is here, and it is not |
 //! | `what_is_missing_is_refused_at_commit` | an image shows that cannot be pulled |
 //! | `what_is_not_accepted_is_refused` | the plan says that it fits, and after an hour it does not; or it is dropped silently |
 //! | `names_beyond_what_is_accepted_are_refused` | a name is lost, and the image cannot be found |
 //! | `create_refuses_what_is_there` | somebody's images are overwritten |
+//! | `no_mode_is_the_default_mode` | a copy without options replaces what its help says that it joins |
 //! | `the_same_puts_give_the_same_bytes` | builds cannot be reproduced, caches never hit |
 //!
 //! Showing, all or nothing:
@@ -193,6 +201,7 @@
 //! | law | without it |
 //! |---|---|
 //! | `nothing_shows_before_commit` | others pull an image that is half there |
+//! | `an_unfinished_container_is_not_there` | others read an export that is half there |
 //! | `a_dropped_destination_leaves_no_trace` | failed copies fill the disk |
 //! | `a_dropped_writer_leaves_no_trace` | an interrupted export destroys the archive that it was to replace |
 //! | `a_dropped_commit_is_all_or_nothing` | a name without its image, or an image without its name, after Ctrl-C |
@@ -212,6 +221,8 @@
 //! | `images_open_at_once_do_not_mix` | layers of one image end up in another one when copies run side by side |
 //! | `deletion_removes_that_image_alone` | deleting one image breaks those that share its layers |
 //! | `many_writers_lose_nothing` | two CI jobs push at once, and one image is gone |
+//! | `many_processes_lose_nothing` | the same, where a lock within one program does not help |
+//! | `processes_see_whole_images` | another process reads the old manifest with the new layers |
 //!
 //! # What the kit cannot see
 //!

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use transship_core::{
-    Accepts, Body, Commit, Committed, Expect, ImageDestination, ImageName, Manifest, Reference,
-    Result, ResultExt, Shows, Stored, WriteMode,
+    Accepts, Body, Commit, Committed, Error, ErrorKind, Expect, ImageDestination, ImageName,
+    Manifest, Reference, Result, ResultExt, Shows, Stored, WriteMode,
 };
 
 use crate::parts::{Parts, Pending};
@@ -123,6 +123,10 @@ impl ImageDestination for Destination {
     }
 
     async fn commit(self: Box<Self>, what: Commit<'_>) -> Result<Committed> {
+        if !what.needs.is_empty() {
+            let message = "whole images are kept here, and no deltas";
+            return Err(Error::new(ErrorKind::Unsupported, message).context(&self.reference));
+        }
         let descriptor = what.root.descriptor().clone();
         let about = self.about.into_inner().unwrap_or_else(PoisonError::into_inner);
         let image = Pending::new(&what, self.names.clone(), about);

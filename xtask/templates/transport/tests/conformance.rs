@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use transship_conformance::{Claims, Fixture, Place, Stored};
+use transship_conformance::{Claims, Fixture, Place, Processes, Signatures, Stored};
 use transship_core::Transport;
 use transship_scaffold::Scaffold;
 
@@ -24,7 +24,12 @@ impl Fixture for InMemory {
 
     // Decide: what cannot be otherwise in your place. On a disk, what is stored can be seen: claim nothing to begin with.
     fn claims(&self) -> Claims {
-        Claims { stored: Stored::Hidden, ..Claims::default() }
+        Claims {
+            stored: Stored::Hidden,
+            processes: Processes::One,
+            signatures: Signatures::None,
+            ..Claims::default()
+        }
     }
 }
 

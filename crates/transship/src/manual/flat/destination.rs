@@ -94,6 +94,9 @@ impl ImageDestination for FlatDestination {
     }
 
     async fn commit(self: Box<Self>, what: Commit<'_>) -> Result<Committed> {
+        if !what.needs.is_empty() {
+            return Err(unsupported(&self.reference, "it holds whole images, and no deltas"));
+        }
         // Its descriptor is what a reader will find: the folder says nothing of the root but its bytes.
         let root = Manifest::new(what.root.bytes().clone())?;
         let Document::Image(image) = root.document()? else {

@@ -1,5 +1,5 @@
 use transship_conformance::{
-    Append, Claims, Deletion, Fixture, Holds, Indexes, Names, Place, Referrers, Writers,
+    Append, Claims, Deletion, Fixture, Holds, Indexes, Names, Place, Referrers, Signatures, Writers,
 };
 
 #[derive(Debug)]
@@ -20,6 +20,7 @@ impl Fixture for Folders {
             holds: Holds::One,
             indexes: Indexes::Refused,
             referrers: Referrers::Refused,
+            signatures: Signatures::None,
             append: Append::Refused,
             writers: Writers::One,
             deletion: Deletion::None,
