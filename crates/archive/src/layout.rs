@@ -2,8 +2,12 @@
 //!
 //! Format: [image layout](https://github.com/opencontainers/image-spec/blob/main/image-layout.md).
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
-use transship_core::{Descriptor, Digest, Document, Error, ErrorKind, Result, ResultExt};
+use transship_core::{
+    Descriptor, Digest, Document, Error, ErrorKind, Result, ResultExt, parse_digest,
+};
 
 /// The name of the file that says that a folder is a layout.
 pub const LAYOUT_FILE: &str = "oci-layout";
@@ -28,6 +32,10 @@ pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
 /// The annotation of an entry with a full docker name, as containerd, buildx and docker write it.
 pub const CONTAINERD_NAME: &str = "io.containerd.image.name";
+
+/// The annotation of an `index.json` with the digests of what the layout refers to and lacks because those for whom it
+/// was made have it: sorted, with spaces between. Other tools see a sparse layout.
+pub const NEEDS: &str = "dev.transship.needs";
 
 /// Where a blob is in a layout: `blobs/ALGORITHM/ENCODED`. Digests hold nothing that leads out of the folder.
 pub fn blob_path(digest: &Digest) -> String {
@@ -101,6 +109,52 @@ impl LayoutIndex {
         &self.entries
     }
 
+    /// What the layout is said to lack; see [`NEEDS`].
+    ///
+    /// # Errors
+    /// `Corrupt` when the annotation is malformed.
+    pub fn needs(&self) -> Result<Vec<Digest>> {
+        self.needs_text()
+            .split_whitespace()
+            .map(parse_digest)
+            .collect::<Result<_>>()
+            .context(|| NEEDS)
+    }
+
+    fn needs_text(&self) -> &str {
+        let annotation = self.document.get("annotations").and_then(|all| all.get(NEEDS));
+        annotation.and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// Adds to what the layout is said to lack, and takes out of it what a function says.
+    pub fn change_needs<'a>(
+        &mut self,
+        more: impl IntoIterator<Item = &'a str>,
+        keep: impl Fn(&str) -> bool,
+    ) {
+        let old = self.needs_text().to_owned();
+        let mut all: BTreeSet<&str> = more.into_iter().collect();
+        all.extend(old.split_whitespace());
+        all.retain(|digest| keep(digest));
+        let text = Vec::from_iter(all).join(" ");
+        if text == old {
+            return;
+        }
+        let annotations = self.document.entry("annotations").or_insert_with(|| json!({}));
+        if annotations.is_null() {
+            *annotations = json!({});
+        }
+        let Some(annotations) = annotations.as_object_mut() else { return };
+        if text.is_empty() {
+            annotations.shift_remove(NEEDS);
+        } else {
+            annotations.insert(NEEDS.to_owned(), json!(text));
+        }
+        if annotations.is_empty() {
+            self.document.shift_remove("annotations");
+        }
+    }
+
     /// Adds an entry at the end.
     pub fn push(&mut self, entry: Descriptor) {
         self.raw.push(to_value(&entry));
@@ -158,6 +212,29 @@ mod tests {
             after.starts_with(&format!(r#"{{"x":{{"b":1,"a":2}},"manifests":[{ENTRY},{{"media"#))
         );
         assert_eq!(LayoutIndex::parse(after.as_bytes()).unwrap().entries(), index.entries());
+    }
+
+    #[test]
+    fn what_is_lacking_is_said_and_unsaid() {
+        let text = r#"{"annotations":{"a":"b"},"manifests":[],"schemaVersion":2}"#;
+        let mut index = LayoutIndex::parse(text.as_bytes()).unwrap();
+        let all: Vec<_> = [&b"1"[..], b"2"].map(transship_core::sha256).into();
+        index.change_needs(all.iter().map(AsRef::as_ref), |_| true);
+        index.change_needs([all[0].as_ref()], |_| true);
+        let read = LayoutIndex::parse(&index.to_bytes()).unwrap();
+        let mut needs = read.needs().unwrap();
+        needs.sort_by_key(|digest| all.iter().position(|one| one == digest));
+        assert_eq!(needs, all);
+        index.change_needs([], |_| false);
+        assert_eq!(index.to_bytes(), text.as_bytes());
+
+        let mut fresh = LayoutIndex::new();
+        let bytes = fresh.to_bytes();
+        fresh.change_needs([all[0].as_ref()], |_| true);
+        fresh.change_needs([], |_| false);
+        assert_eq!(fresh.to_bytes(), bytes);
+        let bad = format!(r#"{{"annotations":{{"{NEEDS}":"x"}},"manifests":[]}}"#);
+        assert!(LayoutIndex::parse(bad.as_bytes()).unwrap().needs().is_err());
     }
 
     #[test]

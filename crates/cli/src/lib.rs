@@ -21,6 +21,7 @@ mod progress;
 mod session;
 mod sides;
 mod signals;
+mod since;
 mod sniff;
 mod values;
 

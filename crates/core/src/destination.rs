@@ -7,7 +7,8 @@ use bytes::Bytes;
 use oci_spec::image::{Digest, MediaType};
 
 use crate::{
-    Body, Descriptor, Expect, ImageName, Manifest, Platform, Reference, Result, Staging, Stored,
+    Body, Descriptor, Error, ErrorKind, Expect, ImageName, Manifest, Platform, Reference, Result,
+    Staging, Stored,
 };
 
 /// Writes one image. Nothing shows before [`commit`](Self::commit); dropping it abandons the image.
@@ -147,6 +148,23 @@ impl<'a> Commit<'a> {
     pub fn without(mut self, absent: &'a [Descriptor]) -> Self {
         self.absent = absent;
         self
+    }
+
+    /// For a place that holds whole images.
+    ///
+    /// # Errors
+    /// `Unsupported` when it is a delta.
+    pub fn check_whole(&self) -> Result<()> {
+        let Some(needed) = self.needs.first() else { return Ok(()) };
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("whole images are held here, and a delta leaves out {}", needed.digest),
+        ))
+    }
+
+    /// Whether something is left out because those for whom this is made have it.
+    pub fn is_needed(&self, digest: &Digest) -> bool {
+        self.needs.iter().any(|needed| needed.digest == *digest)
     }
 
     /// Whether a child is knowingly left out.

@@ -1,5 +1,6 @@
 //! [`ImageSource`]: one image being read.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use async_trait::async_trait;
@@ -24,12 +25,12 @@ pub trait ImageSource: fmt::Debug + Send + Sync {
         &[]
     }
 
-    /// What this place says it lacks, because those for whom it was made have it: then it is a delta.
+    /// What this place says it lacks, because those for whom it was made have it: then it is a delta. `None` for all else.
     ///
     /// - Reading it is `NotFound` here. What is lacking and not among it is missing by mistake.
     /// - It may be what other images of the place need.
-    fn needs(&self) -> &[Digest] {
-        &[]
+    fn needs(&self) -> Option<&HashSet<Digest>> {
+        None
     }
 
     /// The descriptor of the root, where it is known without its bytes: of a delta, which may lack them.

@@ -92,6 +92,7 @@ impl ImageDestination for DirectoryDestination {
     }
 
     async fn commit(self: Box<Self>, what: Commit<'_>) -> Result<Committed> {
+        what.check_whole().context(|| &self.reference)?;
         // What a reader will find: the folder says nothing of the root but its bytes.
         let root = Manifest::new(what.root.bytes().clone())?;
         let descriptor = root.descriptor().clone();

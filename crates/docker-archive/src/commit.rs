@@ -22,6 +22,7 @@ impl Checked {
     /// # Errors
     /// `Unsupported` for indexes, artifacts, images that lack something and layers that are no plain tars.
     pub(crate) fn new(what: Commit<'_>, accepts: &Accepts) -> Result<Self> {
+        what.check_whole()?;
         let root = what.root.descriptor();
         let unsupported = |message| Err(Error::new(ErrorKind::Unsupported, message));
         if !accepts.takes(&root.media_type) {

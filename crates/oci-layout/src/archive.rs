@@ -117,6 +117,10 @@ fn details(layout: &Layout, root: &Root) -> Result<EntryDetails> {
     match root {
         Root::Stored(entry) => {
             details.root = Some(entry.clone());
+            if layout.needs().contains(&entry.digest) {
+                details.platforms.extend(entry.platform.clone());
+                return Ok(details);
+            }
             let manifest = layout.manifest(entry)?;
             let document = manifest.document()?;
             if let Document::Image(image) = &document {

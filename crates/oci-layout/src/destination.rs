@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use transship_core::{
-    Accepts, AcceptsOrder, Body, Commit, Committed, Digest, Error, ErrorKind, Expect,
-    ImageDestination, ImageName, Manifest, Reference, Result, ResultExt, Shows, Staging, Stored,
-    WriteMode, WriteOptions,
+    Accepts, AcceptsOrder, Body, Commit, Committed, Contents, Deltas, Descriptor, Digest, Error,
+    ErrorKind, Expect, ImageDestination, ImageName, Manifest, Reference, Result, ResultExt, Shows,
+    Staging, Stored, WriteMode, WriteOptions,
 };
 
 use crate::Kind;
@@ -62,6 +62,7 @@ impl LayoutDestination<'_> {
         }
         let select = names.first().map_or(Selector::None, |name| Selector::Name(name.name.clone()));
         let mut accepts = Accepts::anything();
+        accepts.deltas = Deltas::Accepted;
         if writing.kind() == Kind::Tar {
             accepts.order = AcceptsOrder::AsPlanned;
         }
@@ -141,9 +142,13 @@ impl ImageDestination for LayoutDestination<'_> {
             .context(|| &self.reference)
     }
 
+    fn contents(&self) -> Option<&dyn Contents> {
+        Some(self)
+    }
+
     async fn commit(self: Box<Self>, what: Commit<'_>) -> Result<Committed> {
         let (root, absent) = (what.root.clone(), what.absent.to_vec());
-        let platform = what.platform.cloned();
+        let (needs, platform) = (what.needs.to_vec(), what.platform.cloned());
         let (names, put, ends) = (self.names.clone(), Arc::clone(&self.put), self.ends);
         let entry = self
             .writing
@@ -152,6 +157,7 @@ impl ImageDestination for LayoutDestination<'_> {
                 let image = Image {
                     root: &root,
                     absent: &absent,
+                    needs: &needs,
                     platform: platform.as_ref(),
                     put: &put,
                     names: &names,
@@ -166,6 +172,14 @@ impl ImageDestination for LayoutDestination<'_> {
             .context(|| &self.reference)?;
         let references = self.references(&entry.digest);
         Ok(Committed::new(entry, references))
+    }
+}
+
+#[async_trait]
+impl Contents for LayoutDestination<'_> {
+    async fn read(&self, of: &Descriptor) -> Result<Option<Body>> {
+        let of = of.clone();
+        self.writing.step(move |writing, _| writing.read(&of)).await.context(|| &self.reference)
     }
 }
 

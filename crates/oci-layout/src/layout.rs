@@ -1,14 +1,15 @@
 //! [`Layout`]: an opened layout, wherever its files are.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use bytes::Bytes;
 use transship_archive::layout::{
     INDEX_FILE, INDEX_LIMIT, LAYOUT_FILE, LAYOUT_LIMIT, LayoutIndex, check_layout,
 };
 use transship_core::{
-    Body, Descriptor, Document, Error, ErrorKind, Expect, FileRange, Hasher, MANIFEST_LIMIT,
-    Manifest, Result, ResultExt, is_index_type,
+    Body, Descriptor, Digest, Document, Error, ErrorKind, Expect, FileRange, Hasher,
+    MANIFEST_LIMIT, Manifest, Result, ResultExt, is_index_type,
 };
 
 use crate::embedded;
@@ -19,6 +20,8 @@ use crate::storage::Storage;
 pub(crate) struct Layout {
     storage: Box<dyn Storage>,
     index: LayoutIndex,
+    /// What is said to be lacking, and is.
+    needs: HashSet<Digest>,
 }
 
 impl Layout {
@@ -34,12 +37,24 @@ impl Layout {
         let Some(index) = storage.document(INDEX_FILE, INDEX_LIMIT)? else {
             return Err(no_layout("it has no file index.json"));
         };
-        Ok(Self { index: LayoutIndex::parse(&index)?, storage })
+        let index = LayoutIndex::parse(&index)?;
+        let mut needs = HashSet::new();
+        for digest in index.needs()? {
+            if storage.blob(&digest)?.is_none() {
+                needs.insert(digest);
+            }
+        }
+        Ok(Self { storage, index, needs })
     }
 
     /// The blobs of a layout whose `index.json` is not looked at.
     pub(crate) fn over(storage: Box<dyn Storage>) -> Self {
-        Self { storage, index: LayoutIndex::new() }
+        Self { storage, index: LayoutIndex::new(), needs: HashSet::new() }
+    }
+
+    /// What the layout lacks because those for whom it was made have it.
+    pub(crate) fn needs(&self) -> &HashSet<Digest> {
+        &self.needs
     }
 
     /// `index.json` as it was.
@@ -140,6 +155,7 @@ impl Layout {
         match (self.storage.blob(&of.digest)?, embedded) {
             (Some(range), _) => Ok(Found::File(range)),
             (None, Some(bytes)) => Ok(Found::Embedded(bytes)),
+            (None, None) if self.needs.contains(&of.digest) => Err(left_out(of, what)),
             (None, None) => Err(not_here(of, what)),
         }
     }
@@ -173,6 +189,12 @@ enum Found {
 /// The error of a blob that is not in the layout.
 pub(crate) fn not_here(of: &Descriptor, what: &str) -> Error {
     Error::new(ErrorKind::NotFound, format!("{what} {} is not in the layout", of.digest))
+}
+
+fn left_out(of: &Descriptor, what: &str) -> Error {
+    let message = format!("{what} {} is left out of this delta", of.digest);
+    Error::new(ErrorKind::NotFound, message)
+        .hint("copy the delta to a place that has what it was made against")
 }
 
 fn no_layout(why: impl Into<Cow<'static, str>>) -> Error {

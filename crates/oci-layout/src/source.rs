@@ -1,5 +1,6 @@
 //! [`LayoutSource`]: one image of a layout, being read.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -48,6 +49,17 @@ impl ImageSource for LayoutSource {
 
     fn names(&self) -> &[ImageName] {
         &self.names
+    }
+
+    fn needs(&self) -> Option<&HashSet<Digest>> {
+        Some(self.layout.needs()).filter(|needs| !needs.is_empty())
+    }
+
+    fn root_descriptor(&self) -> Option<&Descriptor> {
+        Some(match &self.root {
+            Root::Stored(entry) => entry,
+            Root::Together(index) => index.descriptor(),
+        })
     }
 
     async fn root(&self) -> Result<Manifest> {

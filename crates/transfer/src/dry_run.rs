@@ -127,12 +127,14 @@ async fn blobs(
     destination: &dyn ImageDestination,
     told: &mut Told,
 ) -> Result<Vec<PlannedBlob>> {
+    let known = |digest: &Digest| plan.since.as_ref().is_some_and(|since| since.has(digest));
     let mut blobs = Vec::new();
     for work in works(plan) {
         let expect = work.expect();
         let there = expect.digest.is_some() && destination.has(&expect).await?.is_some();
         let fate = match work.key.to {
             _ if there => BlobFate::Reused,
+            None if known(&work.source.digest) => BlobFate::Known,
             Some(to) => BlobFate::Changed { to },
             None => BlobFate::Moved,
         };

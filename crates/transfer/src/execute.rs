@@ -9,7 +9,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use tokio::sync::{OnceCell, Semaphore};
 use transship_core::{
     AcceptsOrder, Body, Descriptor, Digest, Expect, ImageDestination, ImageSource, LayerForm,
-    MediaType, Result, ResultExt, Stored, cancelled,
+    MediaType, Result, ResultExt, Stored, cancelled, run_blocking,
 };
 
 use crate::build::{Arrived, Key};
@@ -19,7 +19,7 @@ use crate::recompress::{Change, Stop, changed};
 use crate::report::{ImageReport, Report};
 use crate::stream::Came;
 use crate::tell::Tell;
-use crate::{BlobId, Compress, EventKind, ImageId, TransferOptions};
+use crate::{BlobId, Compress, EventKind, ImageId, Since, TransferOptions};
 
 /// One blob that an image needs.
 #[derive(Clone, Debug)]
@@ -100,6 +100,7 @@ pub(crate) fn works(plan: &ImagePlan) -> Vec<Work> {
 pub(crate) struct Mover {
     tell: Tell,
     compress: Compress,
+    since: Option<Since>,
     jobs: usize,
     threads: NonZeroUsize,
     on_their_way: Semaphore,
@@ -123,6 +124,7 @@ struct Cell {
 struct Counts {
     moved: AtomicUsize,
     reused: AtomicUsize,
+    left_out: AtomicUsize,
     read: Arc<AtomicU64>,
     written: AtomicU64,
 }
@@ -170,6 +172,7 @@ impl Mover {
         Self {
             tell,
             compress: options.compress,
+            since: options.since.clone(),
             jobs,
             threads: threads().min(ENCODER_THREADS),
             on_their_way: Semaphore::new(jobs),
@@ -197,12 +200,13 @@ impl Mover {
 
     /// What was done.
     pub(crate) fn report(&self, images: Vec<ImageReport>) -> Report {
-        let Counts { moved, reused, read, written } = &self.counts;
+        let Counts { moved, reused, left_out, read, written } = &self.counts;
         Report {
             images,
             failed: Vec::new(),
             blobs_moved: moved.load(Ordering::Relaxed),
             blobs_reused: reused.load(Ordering::Relaxed),
+            blobs_left_out: left_out.load(Ordering::Relaxed),
             bytes_read: read.load(Ordering::Relaxed),
             bytes_written: written.load(Ordering::Relaxed),
         }
@@ -237,7 +241,7 @@ impl Mover {
                 self.bring(way, work, cell.id)
             })
             .await?;
-        if ours || self.shares(way, stored).await? {
+        if ours || self.is_left_out(stored) || self.shares(way, stored).await? {
             return Ok(stored.clone());
         }
         self.bring(way, work, cell.id).await
@@ -277,6 +281,10 @@ impl Mover {
             }
             None => None,
         };
+        if let Some(stored) = self.leave_out(way, work).await? {
+            self.counts.left_out.fetch_add(1, Ordering::Relaxed);
+            return Ok(stored);
+        }
         let Descriptor { digest, media_type, size, .. } = Descriptor::clone(&work.source);
         self.tell.tell(EventKind::BlobStarted {
             blob: id,
@@ -309,6 +317,27 @@ impl Mover {
         stored
     }
 
+    fn is_left_out(&self, stored: &Stored) -> bool {
+        self.since.as_ref().is_some_and(|since| since.has(&stored.digest))
+    }
+
+    /// What becomes of a blob that a delta leaves out. What it becomes when it changes form is only known afterwards:
+    /// it is made twice if it is not among what is left out.
+    async fn leave_out(&self, way: Way<'_>, work: &Work) -> Result<Option<Stored>> {
+        if self.since.is_none() {
+            return Ok(None);
+        }
+        let stored = match work.key.to {
+            None => Stored::new(work.source.digest.clone(), work.source.size),
+            Some(to) => {
+                let body = way.source.blob(&work.source).await?;
+                let (body, _stop) = changed(body, self.change(work, to))?;
+                run_blocking(move |cancel| body.chunks(cancel)?.finish()).await?
+            }
+        };
+        Ok(self.is_left_out(&stored).then_some(stored))
+    }
+
     /// The blob, if it is there already or can be had without its bytes passing here.
     async fn reuse(&self, way: Way<'_>, work: &Work) -> Result<Option<Stored>> {
         let expect = work.expect();
@@ -337,13 +366,11 @@ impl Mover {
             tell.tell(EventKind::Advanced { blob: id, bytes });
         });
         let Some(to) = work.key.to else { return Ok((body, None)) };
-        let change = Change {
-            to,
-            compress: self.compress,
-            diff_id: work.diff_id.clone(),
-            threads: self.threads,
-        };
-        let (body, stop) = changed(body, change)?;
+        let (body, stop) = changed(body, self.change(work, to))?;
         Ok((body, Some(stop)))
+    }
+
+    fn change(&self, work: &Work, to: LayerForm) -> Change {
+        Change { to, compress: self.compress, diff_id: work.diff_id.clone(), threads: self.threads }
     }
 }

@@ -1,13 +1,15 @@
 //! The last steps of an image: its manifests, its signatures, its commit, its part of the report.
 
-use transship_core::{Commit, Digest, ImageDestination, ImageSource, Result};
+use std::collections::HashSet;
+
+use transship_core::{Commit, Descriptor, Digest, Document, ImageDestination, ImageSource, Result};
 
 use crate::build::{Arrived, Built, build};
 use crate::plan::ImagePlan;
 use crate::report::ImageReport;
 use crate::target::Place;
 use crate::tell::Tell;
-use crate::{EventKind, ImageId};
+use crate::{EventKind, ImageId, Since};
 
 /// Commits an image whose blobs are all there.
 pub(crate) async fn finish_image(
@@ -20,8 +22,13 @@ pub(crate) async fn finish_image(
 ) -> Result<ImageReport> {
     let Place { image, names, .. } = place;
     let built = build(&plan.root, arrived)?;
+    let needs =
+        plan.since.as_ref().map_or_else(|| Ok(Vec::new()), |since| left_out(&built, since))?;
+    let is_needed = |of: &Digest| needs.iter().any(|needed| needed.digest == *of);
     for (_, manifest) in &built.below {
-        image.put_manifest(manifest).await?;
+        if !is_needed(&manifest.descriptor().digest) {
+            image.put_manifest(manifest).await?;
+        }
     }
     let mut lost = plan.lost;
     let alone = plan.source.digest != plan.root.manifest().descriptor().digest;
@@ -30,7 +37,10 @@ pub(crate) async fn finish_image(
         tell.warn(Some(id), format!("lost: {text}"));
         lost.push(text);
     }
-    let what = Commit::new(&built.root).without(&plan.absent).preferring(plan.preferred.as_ref());
+    let what = Commit::new(&built.root)
+        .without(&plan.absent)
+        .needing(&needs)
+        .preferring(plan.preferred.as_ref());
     let committed = image.commit(what).await?;
     tell_committed(id, &committed, tell);
     Ok(ImageReport {
@@ -53,6 +63,24 @@ fn tell_committed(image: ImageId, committed: &transship_core::Committed, tell: &
         digest: committed.descriptor.digest.clone(),
         references: committed.references.clone(),
     });
+}
+
+/// What a delta leaves out of an image: manifests and blobs that those for whom it is made have, each once.
+fn left_out(built: &Built, since: &Since) -> Result<Vec<Descriptor>> {
+    let mut needs = Vec::new();
+    let mut seen = HashSet::new();
+    let mut add = |of: &Descriptor| {
+        if since.has(&of.digest) && seen.insert(of.digest.clone()) {
+            needs.push(of.clone());
+        }
+    };
+    for manifest in built.below.iter().map(|(_, below)| below).chain([&built.root]) {
+        if let Document::Image(image) = manifest.document()? {
+            image.layers.iter().chain([&image.config]).for_each(&mut add);
+        }
+        add(manifest.descriptor());
+    }
+    Ok(needs)
 }
 
 /// Signatures are kept for manifests that keep their digest; they would not be true of others. Says which are lost.

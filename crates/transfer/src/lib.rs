@@ -30,6 +30,7 @@
 //! - All images are one future each; nothing is spawned, so dropping the transfer stops all of it.
 
 mod ahead;
+mod base;
 mod build;
 pub mod codec;
 mod convert;
@@ -51,6 +52,7 @@ mod rename;
 mod report;
 mod run;
 mod select;
+mod since;
 mod source;
 mod stream;
 mod survey;
@@ -71,6 +73,7 @@ pub use report::{
     BlobFate, ImageFailure, ImageReport, Plan, PlanTotals, PlannedBlob, PlannedImage,
     PlatformsReport, Report, Sum,
 };
+pub use since::{Since, digests};
 pub use source::Source;
 pub use transfer::{Destination, Transfer};
 pub use verify::{Checked, Findings, Problem, Verifier};

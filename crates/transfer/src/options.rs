@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use transship_core::{Error, ErrorKind, ImageName, LayerForm, Platform, Result, WriteMode};
 
 use crate::codec::{GZIP_LEVELS, ZSTD_LEVELS};
-use crate::{Events, Rename};
+use crate::{Events, Rename, Since};
 
 /// What a transfer is to do, where that does not follow from its source and destination.
 ///
@@ -41,6 +41,9 @@ pub struct TransferOptions {
     pub digests: Digests,
     /// What to do about layers that are not to be distributed.
     pub nondistributable: Nondistributable,
+    /// Makes a delta: what these have is left out, and the copy says what it needs. A destination that holds whole images
+    /// only is refused.
+    pub since: Option<Since>,
     /// How many blobs may be on their way at once; `None`: twice the processors, at most 8.
     pub jobs: Option<NonZeroUsize>,
     /// Hears what happens.

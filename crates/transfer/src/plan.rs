@@ -9,7 +9,7 @@ use crate::forms::{LayerPlan, Wish, needs_look};
 use crate::report::PlatformsReport;
 use crate::select::{Choice, Room, leaves};
 use crate::tree::{Image, Node, Tree};
-use crate::{Format, TransferOptions};
+use crate::{Format, Since, TransferOptions};
 
 /// What becomes of an image or index.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub(crate) struct ImagePlan {
     pub(crate) source: Descriptor,
     /// What the new root lists and is knowingly left out.
     pub(crate) absent: Vec<Descriptor>,
+    /// What is left out of it, wherever it turns up.
+    pub(crate) since: Option<Since>,
     /// The platform that was asked for first.
     pub(crate) preferred: Option<Platform>,
     pub(crate) platforms: PlatformsReport,

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use transship_core::{
-    Accepts, AcceptsManifests, Artifacts, Descriptor, Digest, Error, ErrorKind, ImageDocument,
-    IndexDocument, Manifest, MediaType, Result, ResultExt, Sparse, media_types,
+    Accepts, AcceptsManifests, Artifacts, Deltas, Descriptor, Digest, Error, ErrorKind,
+    ImageDocument, IndexDocument, Manifest, MediaType, Result, ResultExt, Sparse, media_types,
 };
 
 use crate::codec::Compression;
@@ -28,6 +28,13 @@ pub(crate) fn plan(
     accepts: &Accepts,
     looked: &HashMap<Digest, Compression>,
 ) -> Result<ImagePlan> {
+    if options.since.is_some() && accepts.deltas == Deltas::Refused {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            "the destination holds whole images only, and a delta leaves parts out",
+        )
+        .hint("write it as oci: or oci-archive:"));
+    }
     let wish = Wish::new(options, accepts);
     let mut planner = Planner {
         options,
@@ -47,6 +54,7 @@ pub(crate) fn plan(
         root,
         source: tree.manifest.descriptor().clone(),
         absent,
+        since: options.since.clone(),
         preferred: options.platforms.first(),
         platforms,
         lost,

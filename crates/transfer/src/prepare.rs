@@ -7,6 +7,7 @@ use transship_core::{
     ResultExt,
 };
 
+use crate::base::Completed;
 use crate::codec::Compression;
 use crate::execute::{Work, jobs, works};
 use crate::forms::Wish;
@@ -100,6 +101,8 @@ async fn plan_one(
     options: &TransferOptions,
 ) -> Result<ImagePlan> {
     let accepts = destination.accepts();
+    let source = &Completed::over(source, destination);
+    source.check(destination).await?;
     let tree = Tree::load(source).await?;
     let choice = choose(&tree, &options.platforms, options.subset, room(accepts))?;
     let wish = Wish::new(options, accepts);

@@ -22,6 +22,8 @@ pub struct Report {
     pub blobs_moved: usize,
     /// How many blobs were at the destination already.
     pub blobs_reused: usize,
+    /// How many blobs a delta leaves out.
+    pub blobs_left_out: usize,
     /// How many bytes were read of the blobs that moved.
     pub bytes_read: u64,
     /// How many bytes they have at the destination.
@@ -161,7 +163,7 @@ impl PlanTotals {
                 BlobFate::Moved => &mut totals.moved,
                 BlobFate::Changed { .. } => &mut totals.changed,
                 BlobFate::Reused => &mut totals.reused,
-                BlobFate::LeftOut => &mut totals.left_out,
+                BlobFate::LeftOut | BlobFate::Known => &mut totals.left_out,
             };
             sum.add(Sum { blobs: 1, bytes: blob.size });
         }
@@ -239,6 +241,8 @@ pub enum BlobFate {
     },
     /// It stays behind: it is not to be distributed.
     LeftOut,
+    /// It stays behind: those for whom the delta is made have it.
+    Known,
 }
 
 impl PlannedBlob {
@@ -340,6 +344,7 @@ impl fmt::Display for BlobFate {
             Self::Reused => f.write_str("there"),
             Self::Changed { to } => write!(f, "to {}", form_name(*to)),
             Self::LeftOut => f.write_str("leave out"),
+            Self::Known => f.write_str("known"),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::pin::Pin;
 
 use transship_core::{ArchiveWriter, ImageDestination, Result, Transports};
 
+use crate::base::Completed;
 use crate::execute::{Mover, Way};
 use crate::finish::finish_image;
 use crate::many::Many;
@@ -133,7 +134,8 @@ pub(crate) async fn bring(
         destination: place.image.reference().clone(),
     });
     let done = async {
-        let way = Way { image: id, source, destination: &*place.image };
+        let completed = Completed::over(source, &*place.image);
+        let way = Way { image: id, source: &completed, destination: &*place.image };
         let arrived = mover.bring_all(way, &works).await?;
         turn().await?;
         finish_image(id, plan, place, source, &arrived, tell).await

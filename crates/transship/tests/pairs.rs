@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 #![cfg(all(feature = "docker-archive", feature = "oci-layout", feature = "directory"))]
 
+#[path = "pairs/deltas.rs"]
+mod deltas;
+
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

@@ -67,6 +67,8 @@ pub(crate) enum Command {
     Inspect(Inspect),
     /// Read images again and check everything: digests, sizes, diff IDs, counts
     Verify(Verify),
+    /// List the digests of all that places hold, for copy --since
+    Digests(Digests),
     /// Check a reference and show its canonical form, without opening anything
     Reference(Reference),
     /// List the transports with their grammars and options
@@ -85,6 +87,7 @@ impl Command {
             Self::List(list) => Some(&list.common),
             Self::Inspect(inspect) => Some(&inspect.common),
             Self::Verify(verify) => Some(&verify.common),
+            Self::Digests(digests) => Some(&digests.common),
             Self::Reference(_) | Self::Transports(_) | Self::Completions(_) | Self::Man(_) => None,
         }
     }
@@ -181,6 +184,18 @@ pub(crate) struct Verify {
     /// How many blobs are checked at once [default: the number of CPUs]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) jobs: Option<u16>,
+
+    #[command(flatten)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Digests {
+    /// The images; a place stands for all that it holds
+    #[arg(required = true, value_name = "REFERENCE", value_hint = clap::ValueHint::AnyPath)]
+    pub(crate) references: Vec<String>,
 
     #[command(flatten)]
     pub(crate) output: Output,

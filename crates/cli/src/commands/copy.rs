@@ -13,6 +13,7 @@ use crate::exit::{Done, Result};
 use crate::output::{self, count, safe, size};
 use crate::places;
 use crate::session::Session;
+use crate::since;
 
 pub(super) async fn run(args: args::Copy, session: &Session) -> Result {
     let (from, to) = (session.sources()?, session.destinations()?);
@@ -29,8 +30,10 @@ pub(super) async fn run(args: args::Copy, session: &Session) -> Result {
     for text in sources {
         opened.push(places::source(text, &from, session).await?);
     }
+    let mut options = options(&args, session)?;
+    options.since = since::since(&args.since, &from, session).await?;
     let transfer = Transfer::many(opened, destination)
-        .options(options(&args, session)?)
+        .options(options)
         .from_transports(from)
         .to_transports(to);
     if args.dry_run {
@@ -112,8 +115,12 @@ fn tell(report: &Report, session: &Session) {
     for image in &report.images {
         tell_image(image, session);
     }
+    let left_out = match report.blobs_left_out {
+        0 => String::new(),
+        count => format!(", {count} left out of the delta"),
+    };
     session.reporter.say(&format!(
-        "{} copied: {} moved ({}), {} were there",
+        "{} copied: {} moved ({}), {} were there{left_out}",
         count(report.images.len(), "image"),
         count(report.blobs_moved, "blob"),
         size(report.bytes_written),

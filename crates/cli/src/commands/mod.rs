@@ -2,6 +2,7 @@
 
 mod completions;
 mod copy;
+mod digests;
 mod inspect;
 mod list;
 mod man;
@@ -20,6 +21,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result {
         Command::List(args) => list::run(args, session).await,
         Command::Inspect(args) => inspect::run(args, session).await,
         Command::Verify(args) => verify::run(args, session).await,
+        Command::Digests(args) => digests::run(args, session).await,
         Command::Reference(args) => reference::run(&args),
         Command::Transports(args) => transports::run(&args),
         Command::Completions(args) => completions::run(&args),

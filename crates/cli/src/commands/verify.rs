@@ -5,8 +5,8 @@ use std::num::NonZeroUsize;
 
 use serde::Serialize;
 use transship::{
-    Checked, Error, ErrorKind, Findings, ImageSource, Problem, Reference, Result, Transport,
-    Verifier,
+    Checked, Descriptor, Error, ErrorKind, Findings, ImageSource, Problem, Reference, Result,
+    Transport, Verifier,
 };
 
 use crate::args;
@@ -30,8 +30,16 @@ struct One {
     digest: Option<String>,
     checked: Checked,
     absent: Vec<String>,
+    needs: Vec<Needed>,
     warnings: Vec<String>,
     problems: Vec<Wrong>,
+}
+
+/// What a delta leaves out.
+#[derive(Serialize)]
+struct Needed {
+    digest: String,
+    size: u64,
 }
 
 #[derive(Serialize)]
@@ -155,6 +163,7 @@ impl One {
             digest: None,
             checked: Checked::default(),
             absent: Vec::new(),
+            needs: Vec::new(),
             warnings: warnings.to_vec(),
             problems: Vec::new(),
         }
@@ -164,6 +173,8 @@ impl One {
         self.digest = found.root.map(|root| root.digest.to_string());
         self.checked = found.checked;
         self.absent = found.absent.iter().map(|absent| absent.digest.to_string()).collect();
+        let needed = |of: &Descriptor| Needed { digest: of.digest.to_string(), size: of.size };
+        self.needs = found.needs.iter().map(needed).collect();
         self.problems.extend(found.problems.iter().map(Wrong::from));
     }
 }
@@ -182,6 +193,15 @@ impl fmt::Display for One {
             write!(f, "; {} absent, as may be", self.absent.len())?;
         }
         writeln!(f)?;
+        if !self.needs.is_empty() {
+            let bytes = self.needs.iter().map(|needed| needed.size).sum();
+            writeln!(
+                f,
+                "     a delta: it needs {} ({}) from what it was made against",
+                count(self.needs.len(), "part"),
+                size(bytes)
+            )?;
+        }
         for wrong in &self.problems {
             writeln!(f, "     {}: {}", safe(&wrong.what), wrong.error)?;
         }

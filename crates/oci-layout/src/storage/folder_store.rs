@@ -227,6 +227,12 @@ impl FolderStore {
         let storage = FolderStorage::new(&self.target, self.shared.as_deref());
         let layout = Layout::over(Box::new(storage));
         enter_all(&mut index, images, &|entry| Ok(layout.subject(entry)?.is_some()))?;
+        let root = self.root();
+        let lacks = |digest: &str| {
+            transship_core::parse_digest(digest)
+                .is_ok_and(|digest| !blob_file(&root, &digest).exists())
+        };
+        index.change_needs([], lacks);
         let file = StagedFile::beside(&self.target.join(INDEX_FILE))?;
         std::io::Write::write_all(&mut &**file.file(), &index.to_bytes())
             .map_err(|e| Error::io("writing", file.path(), e))?;

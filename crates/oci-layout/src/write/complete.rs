@@ -10,6 +10,7 @@ use transship_core::{
 use crate::layout::subject;
 use crate::select::check_depth;
 use crate::storage::Store;
+use crate::write::Image;
 
 /// Looks whether all is there that images refer to.
 #[derive(Debug)]
@@ -18,18 +19,15 @@ pub(crate) struct Completeness<'a> {
     /// Manifests that were put.
     put: &'a [Manifest],
     absent: &'a [Descriptor],
+    needs: &'a [Descriptor],
     cancel: &'a Cancel,
     reached: BTreeSet<String>,
 }
 
 impl<'a> Completeness<'a> {
-    pub(crate) fn new(
-        store: &'a dyn Store,
-        put: &'a [Manifest],
-        absent: &'a [Descriptor],
-        cancel: &'a Cancel,
-    ) -> Self {
-        Self { store, put, absent, cancel, reached: BTreeSet::new() }
+    pub(crate) fn new(store: &'a dyn Store, image: &Image<'a>, cancel: &'a Cancel) -> Self {
+        let Image { put, absent, needs, .. } = *image;
+        Self { store, put, absent, needs, cancel, reached: BTreeSet::new() }
     }
 
     /// Checks the root, and the referrers among the manifests that were put, which it gives back.
@@ -56,6 +54,21 @@ impl<'a> Completeness<'a> {
             referrers.push(entry);
         }
         Ok(referrers)
+    }
+
+    /// Of what is left out for others to have, that which is not here.
+    ///
+    /// # Errors
+    /// I/O errors.
+    pub(crate) fn lacking(&self) -> Result<BTreeSet<String>> {
+        let mut lacking = BTreeSet::new();
+        for needed in self.needs {
+            self.cancel.check()?;
+            if self.store.has(&Expect::from(needed), self.cancel)?.is_none() {
+                lacking.insert(needed.digest.to_string());
+            }
+        }
+        Ok(lacking)
     }
 
     /// The digests of all that was reached.
@@ -89,8 +102,11 @@ impl<'a> Completeness<'a> {
                 self.blob(child, "content")?;
                 continue;
             }
-            let Some(manifest) = self.child(child)? else { return Err(missing(child, "manifest")) };
-            self.manifest(&manifest, depth + 1)?;
+            match self.child(child)? {
+                Some(manifest) => self.manifest(&manifest, depth + 1)?,
+                None if is_in(self.needs, child) => {}
+                None => return Err(missing(child, "manifest")),
+            }
         }
         Ok(())
     }
@@ -121,7 +137,10 @@ impl<'a> Completeness<'a> {
             self.reached.insert(of.digest.to_string());
             return Ok(());
         }
-        if is_kept_elsewhere(&of.media_type) { Ok(()) } else { Err(missing(of, what)) }
+        if is_kept_elsewhere(&of.media_type) || is_in(self.needs, of) {
+            return Ok(());
+        }
+        Err(missing(of, what))
     }
 }
 

@@ -17,6 +17,8 @@ pub(crate) struct NewImage {
     pub(crate) referrers: Vec<Descriptor>,
     /// The digests of all that it needs, its root's too.
     pub(crate) reached: BTreeSet<String>,
+    /// The digests of what it lacks because those for whom it is made have it.
+    pub(crate) needs: BTreeSet<String>,
     /// The platform of an index that was asked for.
     pub(crate) platform: Option<Platform>,
 }
@@ -38,6 +40,8 @@ pub(crate) fn enter_all(
         .collect();
     let is_referrer =
         |entry: &Descriptor| Ok(ours.contains(entry.digest.as_ref()) || is_referrer(entry)?);
+    let needs = images.iter().flat_map(|image| &image.needs);
+    index.change_needs(needs.map(String::as_str), |_| true);
     let mut entering = Entering::new(index);
     images.iter().try_for_each(|image| entering.image(image, &is_referrer))
 }
@@ -183,6 +187,7 @@ mod tests {
             entry: Descriptor::new(MediaType::ImageManifest, digest, content.len() as u64),
             referrers: Vec::new(),
             reached: BTreeSet::new(),
+            needs: BTreeSet::new(),
             platform: None,
         }
     }

@@ -91,6 +91,12 @@ impl Writing {
         self.store.close();
     }
 
+    /// What [`has`](Self::has) knows.
+    pub(crate) fn read(&self, of: &Descriptor) -> Result<Option<Body>> {
+        let Some(range) = self.store.read(&of.digest)? else { return Ok(None) };
+        Body::from_file(range).expecting(&Expect::from(of)).map(Some)
+    }
+
     pub(crate) fn has(&self, want: &Expect, cancel: &Cancel) -> Result<Option<Stored>> {
         self.store.has(want, cancel)
     }
@@ -112,15 +118,25 @@ impl Writing {
     /// # Errors
     /// `NotFound` for what it needs and is not there, `AlreadyExists` for a second one without a name.
     pub(crate) fn record(&self, image: &Image<'_>, cancel: &Cancel) -> Result<Descriptor> {
-        let mut complete = Completeness::new(&*self.store, image.put, image.absent, cancel);
+        let mut complete = Completeness::new(&*self.store, image, cancel);
         let referrers = complete.check(image.root)?;
+        let needs = complete.lacking()?;
         let reached = complete.into_reached();
         let entry = self.entry(image.root)?;
         self.check_nameless(&entry, image.names)?;
-        self.put_manifest(image.root, cancel)?;
+        if !needs.contains(entry.digest.as_ref()) {
+            self.put_manifest(image.root, cancel)?;
+        }
         let names = image.names.to_vec();
         let platform = image.platform.cloned();
-        self.images().push(NewImage { names, entry: entry.clone(), referrers, reached, platform });
+        self.images().push(NewImage {
+            names,
+            entry: entry.clone(),
+            referrers,
+            reached,
+            needs,
+            platform,
+        });
         Ok(entry)
     }
 
@@ -168,6 +184,8 @@ impl Writing {
 pub(crate) struct Image<'a> {
     pub(crate) root: &'a Manifest,
     pub(crate) absent: &'a [Descriptor],
+    /// What is left out because those for whom it is made have it.
+    pub(crate) needs: &'a [Descriptor],
     /// The platform of an index that was asked for.
     pub(crate) platform: Option<&'a Platform>,
     /// The manifests that were put for it.

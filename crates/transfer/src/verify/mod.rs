@@ -46,14 +46,23 @@ pub struct Findings {
     pub checked: Checked,
     /// What is knowingly not there: manifests of a sparse index, layers that are not to be distributed.
     pub absent: Vec<Descriptor>,
+    /// What is left out of a delta: those for whom it was made have it. What is below a manifest that is left out is
+    /// not told.
+    pub needs: Vec<Descriptor>,
     /// Everything that is wrong, from the root down.
     pub problems: Vec<Problem>,
 }
 
 impl Findings {
-    /// Whether nothing is wrong.
+    /// Whether nothing is wrong. A delta from which parts were left out may be clean.
     pub fn is_clean(&self) -> bool {
         self.problems.is_empty()
+    }
+
+    fn need(&mut self, of: &Descriptor) {
+        if !self.needs.iter().any(|needed| needed.digest == of.digest) {
+            self.needs.push(of.clone());
+        }
     }
 }
 
@@ -129,6 +138,9 @@ impl Verifier {
                     diff_ids.extend(truth.diff_id.map(|diff_id| (digest, diff_id)));
                 }
                 Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
+                Err(error) if walk::is_left_out(source, &used.blob, &error) => {
+                    findings.need(&used.blob);
+                }
                 Err(error) if used.may_be_absent() && error.kind() == ErrorKind::NotFound => {
                     findings.absent.push(used.blob.clone());
                 }

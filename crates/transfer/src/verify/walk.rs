@@ -76,7 +76,13 @@ pub(super) async fn walk(source: &dyn ImageSource) -> Result<Walk> {
         Ok(root) => root,
         Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
         Err(error) => {
-            walk.findings.problems.push(Problem::new("root", None, error));
+            match source.root_descriptor() {
+                Some(root) if is_left_out(source, root, &error) => {
+                    walk.findings.root = Some(root.clone());
+                    walk.findings.need(root);
+                }
+                _ => walk.findings.problems.push(Problem::new("root", None, error)),
+            }
             return Ok(walk);
         }
     };
@@ -93,6 +99,7 @@ pub(super) async fn walk(source: &dyn ImageSource) -> Result<Walk> {
                 walk.manifest(source, &manifest, next.what, next.depth, &mut queue).await?;
             }
             Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
+            Err(error) if is_left_out(source, &next.of, &error) => walk.findings.need(&next.of),
             Err(error) if next.may_miss(&error) => walk.findings.absent.push(next.of),
             Err(error) => {
                 walk.findings.problems.push(Problem::new(next.what, Some(&next.of.digest), error));
@@ -176,6 +183,7 @@ impl Walk {
                     diff_ids = listed;
                 }
                 Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
+                Err(error) if is_left_out(source, &image.config, &error) => {}
                 Err(error) => self.findings.problems.push(Problem::new(
                     config_what.clone(),
                     Some(&image.config.digest),
@@ -208,6 +216,12 @@ impl Walk {
             self.findings.problems.push(Problem::new(what, Some(&image.config.digest), error));
         }
     }
+}
+
+/// Whether something is not there because it is left out of a delta.
+pub(super) fn is_left_out(source: &dyn ImageSource, of: &Descriptor, error: &Error) -> bool {
+    let needs = || source.needs().is_some_and(|needs| needs.contains(&of.digest));
+    error.kind() == ErrorKind::NotFound && needs()
 }
 
 /// The diff IDs that a config lists.
