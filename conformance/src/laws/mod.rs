@@ -77,6 +77,7 @@ laws! { $
     take_from_moves_what_it_says
     names_beyond_what_is_accepted_are_refused
     what_is_missing_is_refused_at_commit
+    a_delta_says_what_it_needs
     create_refuses_what_is_there
     no_mode_is_the_default_mode
     deletion_removes_that_image_alone

@@ -1,6 +1,6 @@
 //! [`Container`]: images in their order. A value: who holds it reads what it was.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -22,6 +22,8 @@ pub(super) struct Image {
     pub(super) names: Vec<ImageName>,
     pub(super) parts: Parts,
     pub(super) signatures: Signed,
+    /// What is left out of a delta.
+    pub(super) needs: HashSet<Digest>,
 }
 
 /// Detached signatures by the manifest that they are of.
@@ -58,6 +60,8 @@ impl Container {
             let there = Arc::make_mut(&mut self.0[at]);
             there.names.extend(image.names);
             there.signatures.extend(image.signatures);
+            there.parts.take_in(&image.parts);
+            there.needs.retain(|needed| image.needs.contains(needed));
             return at;
         }
         self.0.push(Arc::new(image));
@@ -108,6 +112,10 @@ impl Container {
 }
 
 impl Parts {
+    pub(super) fn has(&self, digest: &Digest) -> bool {
+        self.blobs.contains_key(digest) || self.manifests.contains_key(digest)
+    }
+
     pub(super) fn take_in(&mut self, other: &Self) {
         self.manifests.extend(other.manifests.iter().map(|(d, m)| (d.clone(), m.clone())));
         self.blobs.extend(other.blobs.iter().map(|(d, b)| (d.clone(), b.clone())));
@@ -179,7 +187,7 @@ fn found_or_absent(what: &Commit<'_>, part: &Descriptor, found: Option<u64>) -> 
             let message = format!("{} has {size} bytes, {} expected", part.digest, part.size);
             Err(Error::new(ErrorKind::Corrupt, message))
         }
-        None if what.is_absent(&part.digest) => Ok(()),
+        None if what.is_absent(&part.digest) || what.is_needed(&part.digest) => Ok(()),
         None => Err(Error::new(ErrorKind::NotFound, format!("{} was not put", part.digest))),
     }
 }

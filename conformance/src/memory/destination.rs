@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use transship_core::{
-    Accepts, Body, Commit, Committed, Digest, Expect, ImageDestination, ImageName, Manifest,
-    PutSignatures, Reference, Result, Shows, Stored, WriteMode,
+    Accepts, Body, Commit, Committed, Contents, Deltas, Descriptor, Digest, Expect,
+    ImageDestination, ImageName, Manifest, PutSignatures, Reference, Result, Shows, Stored,
+    WriteMode,
 };
 
 use super::container::{Container, Image, Parts, Signed};
@@ -58,6 +59,7 @@ impl Destination {
         });
         let select = names.first().cloned().map_or(Select::Sole, Select::Name);
         let mut accepts = Accepts::anything();
+        accepts.deltas = Deltas::Accepted;
         if matches!(target, Target::Writer(_)) {
             accepts.shows = Shows::AtFinish;
         }
@@ -145,12 +147,19 @@ impl ImageDestination for Destination {
         Some(self)
     }
 
+    fn contents(&self) -> Option<&dyn Contents> {
+        Some(self)
+    }
+
     async fn commit(self: Box<Self>, what: Commit<'_>) -> Result<Committed> {
         let parts = self.parts();
         parts.check(&what).map_err(|e| e.context(&self.reference))?;
+        let needs = what.needs.iter().map(|needed| &needed.digest);
+        let needs = needs.filter(|needed| !parts.has(needed)).cloned().collect();
         let parts = parts.of(what.root)?;
         let signatures = self.signed(&what.root.descriptor().digest);
-        let image = Image { root: what.root.clone(), names: self.names.clone(), parts, signatures };
+        let image =
+            Image { root: what.root.clone(), names: self.names.clone(), parts, signatures, needs };
         let mut position = 0;
         let add = |container: &mut Container| position = container.add(image);
         match &self.target {
@@ -172,5 +181,15 @@ impl PutSignatures for Destination {
         let mut all = self.signatures.lock().unwrap_or_else(PoisonError::into_inner);
         all.insert(of.cloned(), signatures);
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Contents for Destination {
+    async fn read(&self, of: &Descriptor) -> Result<Option<Body>> {
+        let parts = self.parts();
+        let manifest = || parts.manifests.get(&of.digest).map(|manifest| manifest.bytes().clone());
+        let found = parts.blobs.get(&of.digest).cloned().or_else(manifest);
+        found.map(|bytes| Body::from_bytes(bytes).expecting(&Expect::from(of))).transpose()
     }
 }

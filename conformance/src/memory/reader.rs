@@ -1,5 +1,6 @@
 //! Reading: [`Reader`], a container; [`Source`], one of its images.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -88,7 +89,19 @@ impl ImageSource for Source {
         &self.image.names
     }
 
+    fn needs(&self) -> Option<&HashSet<Digest>> {
+        Some(&self.image.needs).filter(|needs| !needs.is_empty())
+    }
+
+    fn root_descriptor(&self) -> Option<&Descriptor> {
+        Some(self.image.root.descriptor())
+    }
+
     async fn root(&self) -> Result<Manifest> {
+        let root = self.image.root.descriptor();
+        if self.image.needs.contains(&root.digest) {
+            return Err(self.missing("manifest", root));
+        }
         Ok(self.image.root.clone())
     }
 

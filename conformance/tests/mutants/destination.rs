@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use transship_core::{
-    Accepts, AcceptsLayers, AcceptsManifests, AcceptsNames, Body, Commit, Committed, Descriptor,
-    Digest, Document, Error, ErrorKind, Expect, ImageDestination, ImageName, Manifest, MediaType,
-    PutSignatures, Reference, Result, Shows, Stored, Transport, WriteMode, WriteOptions,
+    Accepts, AcceptsLayers, AcceptsManifests, AcceptsNames, Body, Commit, Committed, Deltas,
+    Descriptor, Digest, Document, Error, ErrorKind, Expect, ImageDestination, ImageName, Manifest,
+    MediaType, PutSignatures, Reference, Result, Shows, Stored, Transport, WriteMode, WriteOptions,
 };
 
 use crate::fault::Fault;
@@ -42,6 +42,7 @@ impl<'w> BrokenDestination<'w> {
             Fault::AcceptsTooMuch | Fault::RefusesAsCorrupt => {
                 accepts.layers = AcceptsLayers::PlainOnly;
             }
+            Fault::DeltasAreTaken => accepts.deltas = Deltas::Refused,
             Fault::NamesAreIgnored => accepts.names = AcceptsNames::None,
             _ => {}
         }
@@ -254,6 +255,11 @@ impl ImageDestination for BrokenDestination<'_> {
             }
             Fault::CommitForgetsTheConfig => {
                 inner.commit(Commit::new(what.root).without(&without)).await?
+            }
+            Fault::NeedsAreAbsent => {
+                let absent: Vec<Descriptor> =
+                    what.absent.iter().chain(what.needs).cloned().collect();
+                inner.commit(Commit::new(what.root).without(&absent)).await?
             }
             Fault::CommitInTwoSteps => self.in_two_steps(inner, what).await?,
             Fault::ReplaceInTwoSteps => {

@@ -166,6 +166,12 @@ faults! {
     SignaturesOutliveTheirImage => "signatures_come_back",
     /// Manifests about others are left out.
     ReferrersAreLost => "referrers_come_with_their_image",
+    /// What a delta needs is forgotten.
+    NeedsAreForgotten => "a_delta_says_what_it_needs",
+    /// A delta is taken for a sparse image: what it needs is absent.
+    NeedsAreAbsent => "a_delta_says_what_it_needs",
+    /// A place for whole images takes deltas, and what is missing is missing.
+    DeltasAreTaken => "a_delta_says_what_it_needs",
     // Containers.
     /// The last image is not listed.
     LastImageIsLost => "names_stay_with_their_image",

@@ -1,5 +1,6 @@
 //! [`BrokenSource`]: reading, with a mistake.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -85,6 +86,14 @@ impl ImageSource for BrokenSource {
             Fault::OnlyTheFirstName => &self.inner.names()[..self.inner.names().len().min(1)],
             _ => self.inner.names(),
         }
+    }
+
+    fn needs(&self) -> Option<&HashSet<Digest>> {
+        self.inner.needs().filter(|_| self.of.fault != Fault::NeedsAreForgotten)
+    }
+
+    fn root_descriptor(&self) -> Option<&Descriptor> {
+        self.inner.root_descriptor()
     }
 
     async fn root(&self) -> Result<Manifest> {

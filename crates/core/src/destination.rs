@@ -82,10 +82,10 @@ pub trait ImageDestination: fmt::Debug + Send + Sync {
     /// [`finish`](crate::ArchiveWriter::finish).
     ///
     /// - Each name, durably, all at once or not at all, also when it fails or its future is dropped.
-    /// - What the root refers to and is not there must be in [`Commit::absent`] or [`Commit::needs`]; else it is refused.
-    /// - What is in [`Commit::needs`] and is not there, sources of the image say in
-    ///   [`needs`](crate::ImageSource::needs). Where [`Accepts::deltas`] refuses them, so does the commit, with
-    ///   `Unsupported`.
+    /// - What the root refers to and is not there must be in [`Commit::absent`]; else it is refused.
+    /// - What is in [`Commit::needs`] may be missing, too; sources of the image say it in
+    ///   [`needs`](crate::ImageSource::needs).
+    /// - Where [`Accepts::deltas`] refuses deltas, so does the commit, with `Unsupported`.
     /// - It shows at once where [`shows`](Accepts::shows) is `AtCommit`, and with the writer's `finish` where it is not.
     /// - Of the references that it gives, one for each name, each opens the image.
     async fn commit(self: Box<Self>, what: Commit<'_>) -> Result<Committed>;
@@ -105,7 +105,7 @@ pub trait PutSignatures: Send + Sync {
 pub trait Contents: Send + Sync {
     /// A blob or manifest that [`has`](ImageDestination::has) knows; `None` for any other.
     ///
-    /// - The [`Body`] holds the bytes to the descriptor's digest and size.
+    /// - What was put is read back, also before the commit.
     async fn read(&self, of: &Descriptor) -> Result<Option<Body>>;
 }
 
@@ -117,7 +117,8 @@ pub struct Commit<'a> {
     pub root: &'a Manifest,
     /// Children that are knowingly left out.
     pub absent: &'a [Descriptor],
-    /// What is left out because those for whom this is made have it: blobs, manifests, the root itself.
+    /// What is left out because those for whom this is made have it: blobs, manifests with all that is below them, the
+    /// root itself.
     pub needs: &'a [Descriptor],
     /// Of an index, the platform that a place should show where it has to show a single image.
     pub platform: Option<&'a Platform>,

@@ -27,8 +27,9 @@ pub trait ImageSource: fmt::Debug + Send + Sync {
 
     /// What this place says it lacks, because those for whom it was made have it: then it is a delta. `None` for all else.
     ///
-    /// - Reading it is `NotFound` here. What is lacking and not among it is missing by mistake.
-    /// - It may be what other images of the place need.
+    /// What is lacking and not among it is missing by mistake. Other images of the place may need it.
+    ///
+    /// - Reading it is `NotFound` here.
     fn needs(&self) -> Option<&HashSet<Digest>> {
         None
     }

@@ -179,7 +179,10 @@ impl ImageDestination for LayoutDestination<'_> {
 impl Contents for LayoutDestination<'_> {
     async fn read(&self, of: &Descriptor) -> Result<Option<Body>> {
         let of = of.clone();
-        self.writing.step(move |writing, _| writing.read(&of)).await.context(|| &self.reference)
+        self.writing
+            .step(move |writing, cancel| writing.read(&of, cancel))
+            .await
+            .context(|| &self.reference)
     }
 }
 

@@ -1,14 +1,15 @@
 //! [`Layout`]: an opened layout, wherever its files are.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 use transship_archive::layout::{
     INDEX_FILE, INDEX_LIMIT, LAYOUT_FILE, LAYOUT_LIMIT, LayoutIndex, check_layout,
 };
 use transship_core::{
-    Body, Descriptor, Digest, Document, Error, ErrorKind, Expect, FileRange, Hasher,
+    Body, Cancel, Descriptor, Digest, Document, Error, ErrorKind, Expect, FileRange, Hasher,
     MANIFEST_LIMIT, Manifest, Result, ResultExt, is_index_type,
 };
 
@@ -22,6 +23,8 @@ pub(crate) struct Layout {
     index: LayoutIndex,
     /// What is said to be lacking, and is.
     needs: HashSet<Digest>,
+    /// The entries whose manifests are about others, by the digest of what they are about.
+    about: OnceLock<HashMap<Digest, Vec<Descriptor>>>,
 }
 
 impl Layout {
@@ -44,12 +47,12 @@ impl Layout {
                 needs.insert(digest);
             }
         }
-        Ok(Self { storage, index, needs })
+        Ok(Self { storage, index, needs, about: OnceLock::new() })
     }
 
     /// The blobs of a layout whose `index.json` is not looked at.
     pub(crate) fn over(storage: Box<dyn Storage>) -> Self {
-        Self { storage, index: LayoutIndex::new(), needs: HashSet::new() }
+        Self { storage, index: LayoutIndex::new(), needs: HashSet::new(), about: OnceLock::new() }
     }
 
     /// What the layout lacks because those for whom it was made have it.
@@ -66,7 +69,7 @@ impl Layout {
     ///
     /// # Errors
     /// I/O errors.
-    pub(crate) fn holds(&self, digest: &transship_core::Digest) -> Result<bool> {
+    pub(crate) fn holds(&self, digest: &Digest) -> Result<bool> {
         Ok(self.storage.blob(digest)?.is_some())
     }
 
@@ -148,6 +151,35 @@ impl Layout {
     /// I/O errors.
     pub(crate) fn subject(&self, of: &Descriptor) -> Result<Option<Descriptor>> {
         Ok(self.glance(of)?.as_ref().and_then(subject).cloned())
+    }
+
+    /// The entries whose manifests are about one, in stored order. All entries are read the first time.
+    ///
+    /// # Errors
+    /// I/O errors, `Cancelled`.
+    pub(crate) fn about(&self, subject: &Digest, cancel: &Cancel) -> Result<Vec<Descriptor>> {
+        let about = if let Some(about) = self.about.get() {
+            about
+        } else {
+            let found = self.find_subjects(cancel)?;
+            self.about.get_or_init(|| found)
+        };
+        Ok(about.get(subject).cloned().unwrap_or_default())
+    }
+
+    fn find_subjects(&self, cancel: &Cancel) -> Result<HashMap<Digest, Vec<Descriptor>>> {
+        let mut about: HashMap<Digest, Vec<Descriptor>> = HashMap::new();
+        let mut seen = HashSet::new();
+        for entry in self.entries() {
+            cancel.check()?;
+            if !seen.insert(&entry.digest) {
+                continue;
+            }
+            if let Some(subject) = self.subject(entry)? {
+                about.entry(subject.digest).or_default().push(entry.clone());
+            }
+        }
+        Ok(about)
     }
 
     fn range(&self, of: &Descriptor, what: &str) -> Result<Found> {

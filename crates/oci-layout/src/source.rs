@@ -87,18 +87,6 @@ impl Referrers for LayoutSource {
     /// The entries of `index.json` whose manifest has that subject, as they stand there.
     async fn referrers(&self, of: &Digest) -> Result<Vec<Descriptor>> {
         let (layout, of) = (Arc::clone(&self.layout), of.clone());
-        run_blocking(move |cancel| {
-            let mut found: Vec<Descriptor> = Vec::new();
-            for entry in layout.entries() {
-                cancel.check()?;
-                let known = found.iter().any(|known| known.digest == entry.digest);
-                if !known && layout.subject(entry)?.is_some_and(|subject| subject.digest == of) {
-                    found.push(entry.clone());
-                }
-            }
-            Ok(found)
-        })
-        .await
-        .context(|| &self.reference)
+        run_blocking(move |cancel| layout.about(&of, cancel)).await.context(|| &self.reference)
     }
 }

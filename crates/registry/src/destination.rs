@@ -204,6 +204,7 @@ impl ImageDestination for RegistryDestination {
     }
 
     async fn commit(mut self: Box<Self>, what: Commit<'_>) -> Result<Committed> {
+        what.check_whole().context(|| &self.reference)?;
         let root = what.root;
         if let Some(absent) = what.absent.first() {
             return Err(Error::new(

@@ -82,7 +82,7 @@ impl Work {
 pub(crate) fn works(plan: &ImagePlan) -> Vec<Work> {
     let mut seen = std::collections::HashSet::new();
     let mut all = Vec::new();
-    for leaf in plan.root.images() {
+    for leaf in plan.images() {
         let count = leaf.layers.len();
         let layers = leaf.layers.iter().enumerate();
         let layers = layers.filter_map(|(at, layer)| Work::layer(layer, (at, count)));

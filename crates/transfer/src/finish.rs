@@ -1,15 +1,14 @@
 //! The last steps of an image: its manifests, its signatures, its commit, its part of the report.
 
-use std::collections::HashSet;
-
-use transship_core::{Commit, Descriptor, Digest, Document, ImageDestination, ImageSource, Result};
+use transship_core::{Commit, Digest, ImageDestination, ImageSource, Result};
 
 use crate::build::{Arrived, Built, build};
+use crate::delta::Delta;
 use crate::plan::ImagePlan;
 use crate::report::ImageReport;
 use crate::target::Place;
 use crate::tell::Tell;
-use crate::{EventKind, ImageId, Since};
+use crate::{EventKind, ImageId};
 
 /// Commits an image whose blobs are all there.
 pub(crate) async fn finish_image(
@@ -22,11 +21,17 @@ pub(crate) async fn finish_image(
 ) -> Result<ImageReport> {
     let Place { image, names, .. } = place;
     let built = build(&plan.root, arrived)?;
-    let needs =
-        plan.since.as_ref().map_or_else(|| Ok(Vec::new()), |since| left_out(&built, since))?;
-    let is_needed = |of: &Digest| needs.iter().any(|needed| needed.digest == *of);
-    for (_, manifest) in &built.below {
-        if !is_needed(&manifest.descriptor().digest) {
+    let about: Vec<Built> =
+        plan.referrers.iter().map(|node| build(node, arrived)).collect::<Result<_>>()?;
+    let mut delta = Delta::default();
+    if let Some(since) = &plan.since {
+        delta = Delta::of(&built, &about, since, &plan.absent)?;
+    }
+    for (_, manifest) in built.below.iter().filter(|(_, below)| !delta.leaves_out(below)) {
+        image.put_manifest(manifest).await?;
+    }
+    for Built { root, below } in &about {
+        for manifest in below.iter().map(|(_, below)| below).chain([root]) {
             image.put_manifest(manifest).await?;
         }
     }
@@ -39,7 +44,7 @@ pub(crate) async fn finish_image(
     }
     let what = Commit::new(&built.root)
         .without(&plan.absent)
-        .needing(&needs)
+        .needing(&delta.needs)
         .preferring(plan.preferred.as_ref());
     let committed = image.commit(what).await?;
     tell_committed(id, &committed, tell);
@@ -52,6 +57,7 @@ pub(crate) async fn finish_image(
         digest: committed.descriptor.digest,
         media_type: committed.descriptor.media_type,
         platforms: plan.platforms,
+        referrers: about.len(),
         lost,
         warnings: plan.warnings,
     })
@@ -63,24 +69,6 @@ fn tell_committed(image: ImageId, committed: &transship_core::Committed, tell: &
         digest: committed.descriptor.digest.clone(),
         references: committed.references.clone(),
     });
-}
-
-/// What a delta leaves out of an image: manifests and blobs that those for whom it is made have, each once.
-fn left_out(built: &Built, since: &Since) -> Result<Vec<Descriptor>> {
-    let mut needs = Vec::new();
-    let mut seen = HashSet::new();
-    let mut add = |of: &Descriptor| {
-        if since.has(&of.digest) && seen.insert(of.digest.clone()) {
-            needs.push(of.clone());
-        }
-    };
-    for manifest in built.below.iter().map(|(_, below)| below).chain([&built.root]) {
-        if let Document::Image(image) = manifest.document()? {
-            image.layers.iter().chain([&image.config]).for_each(&mut add);
-        }
-        add(manifest.descriptor());
-    }
-    Ok(needs)
 }
 
 /// Signatures are kept for manifests that keep their digest; they would not be true of others. Says which are lost.

@@ -34,6 +34,7 @@ mod base;
 mod build;
 pub mod codec;
 mod convert;
+mod delta;
 mod dry_run;
 mod event;
 mod execute;
@@ -48,6 +49,7 @@ mod plan;
 mod planner;
 mod prepare;
 mod recompress;
+mod referrers;
 mod rename;
 mod report;
 mod run;
@@ -65,7 +67,7 @@ mod verify;
 
 pub use event::{BlobId, Event, EventKind, Events, ImageId, TransferId};
 pub use options::{
-    Compress, Digests, Failures, Format, Images, Nondistributable, Platforms, Subset,
+    Attached, Compress, Digests, Failures, Format, Images, Nondistributable, Platforms, Subset,
     TransferOptions,
 };
 pub use rename::Rename;

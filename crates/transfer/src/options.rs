@@ -41,6 +41,8 @@ pub struct TransferOptions {
     pub digests: Digests,
     /// What to do about layers that are not to be distributed.
     pub nondistributable: Nondistributable,
+    /// What to do about manifests that are about an image.
+    pub attached: Attached,
     /// Makes a delta: what these have is left out, and the copy says what it needs. A destination that holds whole images
     /// only is refused.
     pub since: Option<Since>,
@@ -195,6 +197,19 @@ pub enum Digests {
     /// What would change one fails with `Unsupported` before anything is written. A preference of the destination
     /// gives way.
     Preserve,
+}
+
+/// What to do about manifests that are about an image: signatures, SBOMs, attestations whose `subject` it is, or one of its
+/// manifests, and what is about those.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Attached {
+    /// They stay behind.
+    #[default]
+    LeaveOut,
+    /// They come with it, as they are. Where the digest of what they are about changes, or the destination cannot hold
+    /// them, they stay behind, and the report says so.
+    Copy,
 }
 
 /// What to do about layers that are not to be distributed (OCI's `nondistributable` types, docker's `foreign` ones).

@@ -19,6 +19,8 @@ pub(crate) struct ImagePlan {
     pub(crate) source: Descriptor,
     /// What the new root lists and is knowingly left out.
     pub(crate) absent: Vec<Descriptor>,
+    /// What is about it and comes with it, each after what it is about.
+    pub(crate) referrers: Vec<NodePlan>,
     /// What is left out of it, wherever it turns up.
     pub(crate) since: Option<Since>,
     /// The platform that was asked for first.
@@ -68,6 +70,14 @@ pub(crate) enum Fate {
     Gone,
 }
 
+impl ImagePlan {
+    /// All manifests of images and artifacts, in the order in which their blobs go.
+    pub(crate) fn images(&self) -> Vec<&LeafPlan> {
+        let all = [&self.root].into_iter().chain(&self.referrers);
+        all.flat_map(NodePlan::images).collect()
+    }
+}
+
 impl LeafPlan {
     /// Whether it keeps its bytes.
     pub(crate) fn is_kept(&self) -> bool {
@@ -107,19 +117,36 @@ impl NodePlan {
         }
     }
 
+    /// The digests at the source of all that is copied, and whether each is kept, from the root down.
+    pub(crate) fn digests(&self) -> Vec<(Digest, bool)> {
+        let mut all = vec![(self.manifest().descriptor().digest.clone(), self.is_kept())];
+        all.extend(self.copied().flat_map(Self::digests));
+        all
+    }
+
+    /// The types of all that is copied.
+    pub(crate) fn media_types(&self) -> Vec<MediaType> {
+        let mut all = vec![self.media_type()];
+        all.extend(self.copied().flat_map(Self::media_types));
+        all
+    }
+
+    fn copied(&self) -> impl Iterator<Item = &Self> {
+        let children = match self {
+            Self::Image(_) => &[][..],
+            Self::Index(index) => &index.children,
+        };
+        children.iter().filter_map(|child| match &child.fate {
+            Fate::Copy(node) => Some(&**node),
+            _ => None,
+        })
+    }
+
     /// The manifests below it, in the order in which their blobs go.
     pub(crate) fn images(&self) -> Vec<&LeafPlan> {
         match self {
             Self::Image(leaf) => vec![leaf],
-            Self::Index(index) => index
-                .children
-                .iter()
-                .filter_map(|child| match &child.fate {
-                    Fate::Copy(node) => Some(node.images()),
-                    _ => None,
-                })
-                .flatten()
-                .collect(),
+            Self::Index(_) => self.copied().flat_map(Self::images).collect(),
         }
     }
 }

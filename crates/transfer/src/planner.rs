@@ -54,6 +54,7 @@ pub(crate) fn plan(
         root,
         source: tree.manifest.descriptor().clone(),
         absent,
+        referrers: Vec::new(),
         since: options.since.clone(),
         preferred: options.platforms.first(),
         platforms,
@@ -334,7 +335,7 @@ impl Planner<'_> {
     }
 }
 
-fn as_it_is(manifest: &Manifest, document: &ImageDocument) -> LeafPlan {
+pub(crate) fn as_it_is(manifest: &Manifest, document: &ImageDocument) -> LeafPlan {
     let layers = document
         .layers
         .iter()

@@ -15,11 +15,12 @@ use crate::look::look;
 use crate::open::{Opened, Sources, about};
 use crate::plan::{ImagePlan, room, to_look_at};
 use crate::planner::plan;
+use crate::referrers::attach;
 use crate::rename::{Wanted, wanted};
 use crate::select::choose;
 use crate::target::{self, Place};
 use crate::tree::Tree;
-use crate::{ImageId, TransferOptions};
+use crate::{Attached, ImageId, TransferOptions};
 
 /// One image on its way: planned, with a place to go to.
 #[derive(Debug)]
@@ -108,7 +109,11 @@ async fn plan_one(
     let wish = Wish::new(options, accepts);
     let looked: HashMap<Digest, Compression> =
         look(source, to_look_at(&tree, &choice, &wish), jobs(options)).await?;
-    plan(&tree, &choice, options, accepts, &looked)
+    let mut plan = plan(&tree, &choice, options, accepts, &looked)?;
+    if options.attached == Attached::Copy {
+        attach(source, &mut plan, accepts).await?;
+    }
+    Ok(plan)
 }
 
 /// That a place for one image gets one.

@@ -73,6 +73,8 @@ pub struct ImageReport {
     pub media_type: MediaType,
     /// What became of its platforms.
     pub platforms: PlatformsReport,
+    /// How many manifests that are about it came with it.
+    pub referrers: usize,
     /// What it had at the source and has no more, a sentence each.
     pub lost: Vec<String>,
     /// What the caller should know beside, a sentence each.

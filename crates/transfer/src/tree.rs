@@ -93,6 +93,11 @@ impl Tree {
         let root = source.root().await?;
         load(source, root, Vec::new()).await
     }
+
+    /// Reads the documents of a manifest that is not the root. `NotFound` when it is not all there.
+    pub(crate) async fn of(source: &dyn ImageSource, of: &Descriptor) -> Result<Box<Self>> {
+        find_child(source, of, &[]).await
+    }
 }
 
 /// Boxes, so that deep nesting needs little stack.

@@ -117,10 +117,7 @@ impl ImageDestination for Destination {
     }
 
     async fn commit(self: Box<Self>, what: Commit<'_>) -> Result<Committed> {
-        if !what.needs.is_empty() {
-            let message = "a database keeps whole images, and no deltas";
-            return Err(Error::new(ErrorKind::Unsupported, message).context(&self.reference));
-        }
+        what.check_whole().context(|| &self.reference)?;
         let descriptor = what.root.descriptor().clone();
         let by_name = self.names.iter().cloned().map(Select::Name);
         let mut references: Vec<_> =

@@ -45,6 +45,10 @@ pub(crate) struct Copy {
     #[arg(long, value_enum, value_name = "HOW", hide_possible_values = true)]
     pub(crate) subset: Option<Subset>,
 
+    /// Copy what is about the images, too: signatures, SBOMs and attestations whose subject they are
+    #[arg(long)]
+    pub(crate) referrers: bool,
+
     /// Make a delta: leave out what this place holds, or this list of `transship digests`; may be repeated
     #[arg(long, value_name = "PLACE|LIST", value_hint = clap::ValueHint::AnyPath)]
     pub(crate) since: Vec<String>,

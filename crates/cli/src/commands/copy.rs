@@ -4,8 +4,8 @@ use std::fs;
 use std::num::NonZeroUsize;
 
 use transship::{
-    Compress, Digests, Error, ErrorKind, Format, ImageName, ImageReport, Images, Nondistributable,
-    Plan, Platforms, Report, Subset, Transfer, TransferOptions, WriteMode,
+    Attached, Compress, Digests, Error, ErrorKind, Format, ImageName, ImageReport, Images,
+    Nondistributable, Plan, Platforms, Report, Subset, Transfer, TransferOptions, WriteMode,
 };
 
 use crate::args;
@@ -64,6 +64,9 @@ fn options(args: &args::Copy, session: &Session) -> Result<TransferOptions> {
         Some(args::Subset::Sparse) => Subset::Sparse,
         Some(args::Subset::Strip) => Subset::Strip,
     };
+    if args.referrers {
+        options.attached = Attached::Copy;
+    }
     if args.include_nondistributable {
         options.nondistributable = Nondistributable::Copy;
     }
@@ -144,6 +147,9 @@ fn tell_image(image: &ImageReport, session: &Session) {
             let listed: Vec<_> = listed.iter().map(ToString::to_string).collect();
             say(&format!("  {what}: {}", listed.join(", ")));
         }
+    }
+    if image.referrers > 0 {
+        say(&format!("  with {} about it", count(image.referrers, "manifest")));
     }
     // Told already, if the engine told it while it worked.
     for lost in &image.lost {

@@ -189,6 +189,10 @@ impl TarStore {
             None => Ok(false),
         };
         enter_all(&mut index, images, &is_referrer)?;
+        index.change_needs([], |digest| {
+            let in_base = |digest| base.is_some_and(|b| b.index().contains(&blob_path(digest)));
+            !self.put().contains_key(digest) && !parse_digest(digest).is_ok_and(|d| in_base(&d))
+        });
         tar.put_bytes(INDEX_FILE, &index.to_bytes())?;
         if self.docker_manifest {
             let referrers = images.iter().flat_map(|image| &image.referrers);

@@ -92,7 +92,10 @@ impl Writing {
     }
 
     /// What [`has`](Self::has) knows.
-    pub(crate) fn read(&self, of: &Descriptor) -> Result<Option<Body>> {
+    pub(crate) fn read(&self, of: &Descriptor, cancel: &Cancel) -> Result<Option<Body>> {
+        if self.store.has(&Expect::from(of), cancel)?.is_none() {
+            return Ok(None);
+        }
         let Some(range) = self.store.read(&of.digest)? else { return Ok(None) };
         Body::from_file(range).expecting(&Expect::from(of)).map(Some)
     }

@@ -21,6 +21,7 @@ mod memory;
 mod names;
 mod order;
 mod random;
+mod referrers;
 mod subsets;
 
 use transship_core::Result;

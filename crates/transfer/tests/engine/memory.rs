@@ -324,8 +324,27 @@ impl ImageSource for MemorySource {
         Body::from_bytes(bytes).expecting(&of.into())
     }
 
+    fn referrers(&self) -> Option<&dyn Referrers> {
+        Some(self)
+    }
+
     fn signatures(&self) -> Option<&dyn Signatures> {
         self.memory.signatures.then_some(self)
+    }
+}
+
+#[async_trait]
+impl Referrers for MemorySource {
+    async fn referrers(&self, of: &Digest) -> Result<Vec<Descriptor>> {
+        let state = self.memory.state();
+        let about = |manifest: &&Manifest| {
+            let document = manifest.document().unwrap();
+            document.subject().is_some_and(|subject| subject.digest == *of)
+        };
+        let mut found: Vec<_> =
+            state.manifests.values().filter(about).map(|m| m.descriptor().clone()).collect();
+        found.sort_by_key(|descriptor| descriptor.digest.to_string());
+        Ok(found)
     }
 }
 

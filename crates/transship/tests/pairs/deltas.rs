@@ -6,9 +6,10 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use transship::{
-    Body, Commit, Compress, Descriptor, Document, Error, ErrorKind, Expect, ImageName, ImageSource,
-    Images, Manifest, MediaType, Platform, ReadOptions, Reference, Report, Settings, Since,
-    Transfer, TransferOptions, Transports, Verifier, WriteMode, WriteOptions, digests, sha256,
+    Attached, Body, Commit, Compress, Descriptor, Document, Error, ErrorKind, Expect, ImageName,
+    ImageSource, Images, Manifest, MediaType, Platform, ReadOptions, Reference, Report, Settings,
+    Since, Transfer, TransferOptions, Transports, Verifier, WriteMode, WriteOptions, digests,
+    sha256,
 };
 
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
@@ -210,6 +211,12 @@ async fn a_week_costs_what_changed() {
     assert!(size <= changed + changed / 100 + (64 << 10), "{size} bytes for {changed}");
     assert!(bench.needs(&delta).await > 40);
 
+    // Onto the old bundle, which is an archive.
+    let joined = bench.at("oci-archive", "joined");
+    bench.copy(&first, &joined, |_| {}).await.unwrap();
+    bench.copy(&delta, &joined, |o| o.mode = Some(WriteMode::Append)).await.unwrap();
+    assert_eq!(bench.whole(&joined).await, bench.whole(&second).await);
+
     // Onto the old bundle in a layout.
     let base = bench.at("oci", "base");
     bench.copy(&first, &base, |_| {}).await.unwrap();
@@ -308,6 +315,53 @@ async fn indexes_are_left_out_as_far_as_they_are_there() {
     }
     bench.copy(&delta, &first, |_| {}).await.unwrap();
     assert_eq!(bench.whole(&first).await, bench.whole(&second).await);
+}
+
+#[tokio::test]
+async fn what_is_about_an_image_comes_with_it() {
+    let bench = Bench::new();
+    let made = image("amd64", &["ground"]);
+    let of = made.manifest.descriptor();
+    let (config, note) = (blob(MediaType::EmptyJSON, b"{}".to_vec()), noise("note", 100));
+    let note = blob(MediaType::from("text/plain"), note);
+    let about = json!({"schemaVersion": 2, "mediaType": MediaType::ImageManifest.to_string(),
+        "artifactType": "application/vnd.example", "config": config.0, "layers": [note.0],
+        "subject": Descriptor::new(of.media_type.clone(), of.digest.clone(), of.size)});
+    let about =
+        Made { manifest: Manifest::new(about.to_string()).unwrap(), blobs: vec![config, note] };
+    let from = bench.at("oci", "from");
+    bench.bundle(&from, &[("x:1", &made.manifest, &[&made, &about])]).await;
+    let mut at = from.clone();
+    for (scheme, name) in [("oci-archive", "a.tar"), ("dir", "d"), ("oci", "o"), ("oci", "p")] {
+        let to = bench.at(scheme, name);
+        let one = |o: &mut TransferOptions| o.images = Images::One;
+        // The last without asking.
+        let copied = bench.copy(&at, &to, |o| {
+            one(o);
+            if name != "p" {
+                o.attached = Attached::Copy;
+            }
+        });
+        let count = usize::from(name != "p");
+        assert_eq!(copied.await.unwrap().images[0].referrers, count, "{to}");
+        let transport = bench.transports.of(&to).unwrap();
+        let source = transport.source(&to, &ReadOptions::default()).await.unwrap();
+        let found = source.referrers().unwrap().referrers(&of.digest).await.unwrap();
+        assert_eq!(found.len(), count, "{to}");
+        at = to;
+    }
+    // A delta has it whole.
+    let delta = bench.at("oci-archive", "delta");
+    let plain = bench.at("oci", "p");
+    let since = Some(bench.since(&[&plain]).await);
+    let copied = bench.copy(&from, &delta, |o| (o.since, o.attached) = (since, Attached::Copy));
+    copied.await.unwrap();
+    bench.copy(&delta, &plain, |o| o.attached = Attached::Copy).await.unwrap();
+    let source = &bench.images(&plain).await[0].1;
+    let found = source.referrers().unwrap().referrers(&of.digest).await.unwrap();
+    assert_eq!(found.len(), 1);
+    let report = Verifier::new().image(&**source).await.unwrap();
+    assert!(report.is_clean() && report.checked.manifests == 2, "{report:?}");
 }
 
 #[tokio::test]

@@ -1,0 +1,165 @@
+//! What is left out of a delta its sources say, and do not have; all else they have. Who holds whole images refuses it.
+
+use std::collections::HashSet;
+
+use proptest::prelude::*;
+use transship_core::{
+    Commit, Contents, Deltas, Descriptor, Digest, Document, ErrorKind, Manifest, WriteMode,
+};
+
+use super::{all, fails, some_name};
+use crate::broken::{While, hold};
+use crate::lab::{Lab, Way, put};
+use crate::model::Built;
+use crate::runner::Kit;
+use crate::strategies::nodes;
+use crate::{Broken, Held, Law};
+
+pub(crate) const LAW: Law = Law {
+    name: "a_delta_says_what_it_needs",
+    sentence: "What is left out of a delta its sources say, and do not have; all else they have. Who holds whole images refuses it.",
+    promises: &[
+        "What is in [`Commit::needs`] may be missing, too",
+        "Where [`Accepts::deltas`] refuses deltas, so does the commit, with `Unsupported`.",
+        "Reading it is `NotFound` here.",
+        "What was put is read back, also before the commit.",
+    ],
+    not_claimed: all,
+    cost: 2,
+    check,
+};
+
+fn check(kit: &Kit) -> Held {
+    let left = proptest::collection::vec(any::<bool>(), 1..12);
+    kit.each((nodes(kit.claims()), left), |lab, (node, mask)| {
+        let built = node.build()?;
+        let left = leave_out(&built, mask)?;
+        let before = lab.snapshot()?;
+        if !lab.step(write(lab, &built, &left))? {
+            lab.snapshot()?.same(&before)?;
+        }
+        Ok(())
+    })
+}
+
+/// What is below a manifest that is left out is left out, too, but for the root.
+fn leave_out(built: &Built, mask: &[bool]) -> Held<Vec<Descriptor>> {
+    let mut mask = mask.iter().copied().cycle();
+    let mut next = || mask.next().unwrap_or_default();
+    let blobs = built.blobs.iter().map(|blob| &blob.descriptor);
+    let mut left: Vec<Descriptor> = blobs.filter(|_| next()).cloned().collect();
+    for manifest in &built.below {
+        let gone: HashSet<&Digest> =
+            left.iter().chain(&built.absent).map(|left| &left.digest).collect();
+        let alone = parts(manifest)?.iter().all(|part| gone.contains(&part.digest));
+        if alone && next() {
+            left.push(manifest.descriptor().clone());
+        }
+    }
+    if next() {
+        left.push(built.root.descriptor().clone());
+    }
+    Ok(left)
+}
+
+fn parts(of: &Manifest) -> Held<Vec<Descriptor>> {
+    Ok(match of.document()? {
+        Document::Image(image) => image.layers.into_iter().chain([image.config]).collect(),
+        Document::Index(index) => index.manifests,
+        _ => Vec::new(),
+    })
+}
+
+/// Whether it was taken.
+async fn write(lab: &Lab, built: &Built, left: &[Descriptor]) -> Held<bool> {
+    let is_left = |digest: &Digest| left.iter().any(|left| left.digest == *digest);
+    let destination = lab.destination(WriteMode::Create, &some_name(lab.claims())).await?;
+    let accepted = destination.accepts().deltas == Deltas::Accepted;
+    for (at, blob) in built.blobs.iter().enumerate() {
+        if !is_left(&blob.descriptor.digest) {
+            put(&*destination, blob, Way::nth(at)).await?;
+        }
+    }
+    for manifest in built.below.iter().filter(|below| !is_left(&below.descriptor().digest)) {
+        destination.put_manifest(manifest).await.during(|| "putting a manifest")?;
+    }
+    if let Some(contents) = destination.contents() {
+        read_back(contents, built, &is_left).await?;
+    }
+    let what = Commit::new(&built.root).without(&built.absent).needing(left);
+    let committed = destination.commit(what).await;
+    if left.is_empty() {
+        committed.during(|| "committing an image of which nothing is left out")?;
+        return Ok(true);
+    }
+    if !accepted {
+        fails(committed, &[ErrorKind::Unsupported], &[], "committing a delta")?;
+        return Ok(false);
+    }
+    let committed = committed.during(|| "committing a delta")?;
+    read(lab, built, left, &committed.references[0]).await?;
+    Ok(true)
+}
+
+async fn read_back(
+    contents: &dyn Contents,
+    built: &Built,
+    is_left: &(dyn Fn(&Digest) -> bool + Sync),
+) -> Held {
+    for blob in &built.blobs {
+        let digest = &blob.descriptor.digest;
+        let found = contents.read(&blob.descriptor).await.during(|| "reading what was put")?;
+        match (found, is_left(digest)) {
+            (None, true) => {}
+            (Some(body), false) => {
+                let bytes = body.bytes(blob.descriptor.size).await?;
+                hold!(bytes == blob.bytes, "{digest} is read back as other bytes");
+            }
+            (Some(_), true) => return Err(Broken::new(format!("{digest} was not put, and is read"))),
+            (None, false) => return Err(Broken::new(format!("{digest} was put, and is not read"))),
+        }
+    }
+    Ok(())
+}
+
+async fn read(
+    lab: &Lab,
+    built: &Built,
+    left: &[Descriptor],
+    at: &transship_core::Reference,
+) -> Held {
+    let source = lab.source(at).await?;
+    let said = source.needs().cloned().unwrap_or_default();
+    let expected: HashSet<Digest> = left.iter().map(|left| left.digest.clone()).collect();
+    hold!(said == expected, "it needs {said:?}, and {expected:?} is left out");
+    let root = built.root.descriptor();
+    if expected.contains(&root.digest) {
+        fails(source.root().await, &[ErrorKind::NotFound], &[], "reading a root that is left out")?;
+        let known = source.root_descriptor().map(|known| known.digest.clone());
+        hold!(known.as_ref() == Some(&root.digest), "the root is {known:?}, not {}", root.digest);
+    } else {
+        let read = source.root().await.during(|| "reading the root of a delta")?;
+        hold!(read.bytes() == built.root.bytes(), "the root of a delta has other bytes");
+    }
+    for manifest in &built.below {
+        let of = manifest.descriptor();
+        let read = source.manifest(of).await;
+        if expected.contains(&of.digest) {
+            fails(read, &[ErrorKind::NotFound], &[of.digest.as_ref()], "reading what is left out")?;
+        } else {
+            let read = read.during(|| "reading a manifest of a delta")?;
+            hold!(read.bytes() == manifest.bytes(), "{} has other bytes", of.digest);
+        }
+    }
+    for blob in &built.blobs {
+        let of = &blob.descriptor;
+        let read = source.blob(of).await;
+        if expected.contains(&of.digest) {
+            fails(read, &[ErrorKind::NotFound], &[of.digest.as_ref()], "reading what is left out")?;
+        } else {
+            let bytes = read.during(|| "reading a blob of a delta")?.bytes(of.size).await?;
+            hold!(bytes == blob.bytes, "{} has other bytes", of.digest);
+        }
+    }
+    Ok(())
+}
