@@ -190,7 +190,8 @@ impl TarStore {
         };
         enter_all(&mut index, images, &is_referrer)?;
         index.change_needs([], |digest| {
-            let in_base = |digest| base.is_some_and(|b| b.index().contains(&blob_path(digest)));
+            let in_base =
+                |digest: &Digest| base.is_some_and(|b| b.index().contains(&blob_path(digest)));
             !self.put().contains_key(digest) && !parse_digest(digest).is_ok_and(|d| in_base(&d))
         });
         tar.put_bytes(INDEX_FILE, &index.to_bytes())?;
