@@ -76,16 +76,16 @@
 //!     "names": ["docker.io/library/x:1"],
 //!     "source_digest": "sha256:..", "source_media_type": "application/vnd.oci.image.manifest.v1+json",
 //!     "digest": "sha256:..", "media_type": "application/vnd.oci.image.manifest.v1+json",
-//!     "platforms": { "copied": ["linux/amd64"], "absent": [], "skipped": [] },
+//!     "platforms": { "copied": ["linux/amd64"], "absent": [], "skipped": [] }, "referrers": 0,
 //!     "lost": [], "warnings": []
 //!   }],
-//!   "blobs_moved": 3, "blobs_reused": 0, "bytes_read": 8501, "bytes_written": 8501
+//!   "blobs_moved": 3, "blobs_reused": 0, "blobs_left_out": 0, "bytes_read": 8501, "bytes_written": 8501
 //! }
 //! ```
 //!
 //! With `--dry-run`, each of `images` has `source`, `destination`, `names`, `source_digest`, `source_media_type`, `media_type`,
 //! `digest_kept`, `platforms`, `lost`, `warnings`, and `blobs`: `digest`, `media_type`, `size` and `fate`, which is `moved`,
-//! `reused`, `left_out`, or `changed` with `to` (`plain`, `gzip`, `zstd`).
+//! `reused`, `left_out`, `known` (a delta leaves it out), or `changed` with `to` (`plain`, `gzip`, `zstd`).
 //!
 //! # `list`
 //!
@@ -143,10 +143,21 @@
 //!   "images": [{
 //!     "ok": false, "reference": "oci:b@sha256:..", "names": ["x"], "digest": "sha256:..",
 //!     "checked": { "manifests": 1, "blobs": 2, "bytes": 4132 },
-//!     "absent": [], "warnings": [],
+//!     "absent": [], "needs": [{ "digest": "sha256:..", "size": 527 }], "warnings": [],
 //!     "problems": [{ "what": "layer 1 of 2", "digest": "sha256:..", "kind": "corrupt", "error": ".." }]
 //!   }]
 //! }
+//! ```
+//!
+//! `needs` is what a delta leaves out; see [`without_a_network`](super::without_a_network).
+//!
+//! # `digests`
+//!
+//! The digests of all that is at places, manifests, configs and layers, one a line and sorted: a list for `copy --since`. In such
+//! a list, empty lines and lines that begin with `#` say nothing.
+//!
+//! ```json
+//! { "digests": ["sha256:.."] }
 //! ```
 //!
 //! # `reference`

@@ -92,3 +92,22 @@
 //!
 //! A crate of the workspace with `package.metadata.transship.kind = "transport"` may depend on `core`, `local` and `archive`, and on
 //! nothing else of ours. So `cargo xtask new-transport` need not edit the list of arrows, and no crate on that list can widen its own.
+//! # 17. A delta is a sparse layout that says what it lacks
+//!
+//! [`Commit::absent`](crate::Commit::absent) holds children that nobody misses. What a delta leaves out has to be somewhere, so it has a field
+//! of its own, [`Commit::needs`](crate::Commit::needs), and a place that takes deltas remembers it: without that, a delta could not be told
+//! from damage. A layout keeps it as an annotation of `index.json`, as that is written with the table of contents at once, is kept by
+//! tools that do not know it, and needs no file that they would not expect.
+//!
+//! The list is of everything, not only of the uppermost manifests that are left out: then what is missing can be named when even the root is,
+//! and a base that is itself sparse is told from one that is whole.
+//!
+//! # 18. The destination is what completes a delta
+//!
+//! A delta is read together with [`ImageDestination::contents`](crate::ImageDestination::contents), the place that it is copied to. The engine then
+//! sees a whole image, so that platforms, changes of form and checks are the same for deltas as for all else.
+//!
+//! # 19. Referrers follow digests
+//!
+//! They are copied as they are, and only for manifests that keep their digest: a signature that was made to follow a new digest would not be
+//! one. Places that hold artifacts hold referrers; there is no second word for it in [`Accepts`](crate::Accepts).

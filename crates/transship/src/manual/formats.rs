@@ -39,6 +39,9 @@
 //! not known here are kept. An archive also has the `manifest.json` that `docker load` reads (`-o oci-archive.docker-manifest=false`
 //! leaves it out). `oci.shared-blob-dir` names a folder for blobs that several layouts share.
 //!
+//! A layout that lacks what those for whom it was made have (`copy --since`) lists it in the annotation `dev.transship.needs` of
+//! its `index.json`; see [`without_a_network`](super::without_a_network).
+//!
 //! # `dir:`
 //!
 //! One image or index in a folder, as skopeo writes it, with its signatures. A new image is staged beside and swapped in. A folder that

@@ -2,13 +2,16 @@
 //!
 //! | for | read |
 //! |---|---|
-//! | people at a shell, and scripts | [`command`] |
+//! | people at a shell, and scripts | [`command`], [`without_a_network`] |
+//! | those who know other tools | [`coming_from`] |
 //! | authors of applications | [`architecture`], [`formats`] |
 //! | authors of transports | [`write_a_transport`] |
 //! | those who ask why | [`decisions`] |
 
 pub mod architecture;
+pub mod coming_from;
 pub mod command;
 pub mod decisions;
 pub mod formats;
+pub mod without_a_network;
 pub mod write_a_transport;

@@ -1,0 +1,59 @@
+//! From skopeo, crane, ctr and docker save: what was typed there, and what is typed here.
+//!
+//! References that skopeo accepts mean the same here, so arguments can mostly stay. What differs for all of them: several images
+//! go in one command, layers keep their form unless something asks otherwise, and a failed copy leaves what was there as it was.
+//!
+//! # skopeo
+//!
+//! | skopeo | transship |
+//! |---|---|
+//! | `skopeo copy docker-archive:a.tar oci:l:x` | `transship copy docker-archive:a.tar oci:l:x` |
+//! | `skopeo copy docker-archive:a.tar:@0 oci:l` | `transship copy docker-archive:a.tar:@0 oci:l` |
+//! | `skopeo copy --all oci:l:x dir:d` | `transship copy oci:l:x dir:d` (all platforms are the default) |
+//! | `skopeo copy --override-arch arm64 oci:l:x dir:d` | `transship copy --platform linux/arm64 oci:l:x dir:d` |
+//! | `skopeo copy --multi-arch system oci:l:x dir:d` | `transship copy --platform host oci:l:x dir:d` |
+//! | `skopeo copy --preserve-digests oci:l:x dir:d` | `transship copy --preserve-digests oci:l:x dir:d` |
+//! | `skopeo copy --format v2s2 oci:l:x dir:d` | `transship copy --format docker oci:l:x dir:d` |
+//! | `skopeo copy --dest-compress-format zstd a.tar ..` | `transship copy --compress zstd a.tar ..` |
+//! | `skopeo copy --digestfile f ..` | `transship copy --digestfile f ..` |
+//! | `skopeo copy --src-shared-blob-dir b oci:l ..` | `transship copy --src-shared-blob-dir b oci:l ..` |
+//! | `skopeo copy --additional-tag x:2 oci:l:x docker-archive:a.tar:x:1` | `transship copy --name x:2 oci:l:x docker-archive:a.tar:x:1` |
+//! | `skopeo inspect oci:l:x` | `transship inspect oci:l:x` |
+//! | `skopeo inspect --raw oci:l:x` | `transship inspect --raw oci:l:x` |
+//! | `skopeo inspect --config oci:l:x` | `transship inspect --config oci:l:x` |
+//! | `skopeo manifest-digest` of a file | `transship inspect --json oci:l:x`, field `digest` |
+//! | a loop over the images of an archive | `transship copy --all-images docker-archive:a.tar oci:l` |
+//!
+//! # crane
+//!
+//! | crane | transship |
+//! |---|---|
+//! | `crane manifest` of an image in a layout | `transship inspect --raw oci:l:x` |
+//! | `crane config` | `transship inspect --config oci:l:x` |
+//! | `crane digest` | `transship inspect --json oci:l:x`, field `digest` |
+//! | `crane validate --tarball a.tar` | `transship verify a.tar` |
+//! | `--platform linux/arm64` | `--platform linux/arm64` |
+//! | `--allow-nondistributable-artifacts` | `--include-nondistributable`, or the same word |
+//!
+//! # ctr
+//!
+//! | ctr | transship |
+//! |---|---|
+//! | `ctr images export out.tar A B` | `transship copy oci:l:A oci:l:B oci-archive:out.tar` |
+//! | `ctr images export --all-platforms` | `transship copy --all-platforms oci:l:A oci-archive:out.tar` |
+//! | `ctr images export --platform linux/arm64` | `transship copy --platform linux/arm64 oci:l:A oci-archive:out.tar` |
+//! | `ctr images export --skip-manifest-json` | `transship copy --no-docker-manifest oci:l:A oci-archive:out.tar` |
+//! | `ctr images export --skip-non-distributable` | the default; the opposite is `--include-nondistributable` |
+//! | `ctr images import in.tar` into a content store | `transship copy --all-images in.tar oci:l` |
+//! | `ctr images ls` | `transship list oci:l` |
+//! | `ctr images check` | `transship verify oci:l` |
+//!
+//! # docker and podman
+//!
+//! | docker, podman | transship |
+//! |---|---|
+//! | `docker save A B -o a.tar`, then unpacking it | `docker save A B \| transship copy --all-images - oci:l` |
+//! | `docker load -i a.tar` of an image in a layout | `transship copy oci:l:x docker-archive:- \| docker load` |
+//! | `podman save -m -o a.tar A B` of images in a layout | `transship copy oci:l:A oci:l:B docker-archive:a.tar` |
+//! | `podman save --format oci-archive` | `transship copy oci:l:x oci-archive:a.tar` |
+//! | `tar xf a.tar manifest.json` to see what is in it | `transship list a.tar` |
