@@ -12,6 +12,7 @@ mod conformance;
 mod counts;
 mod interop;
 mod new_transport;
+mod scale;
 mod sh;
 mod sizes;
 mod test;
@@ -35,6 +36,8 @@ cargo xtask new-transport NAME [--path DIR]         a crate for a transport, in 
                                                     the laws from the start (--check: whether it does)
 cargo xtask torture [--kills 50] [--seed 1] [--image FILE]
                                                     copies that are killed, or run out of disk, at random moments (root)
+cargo xtask scale   [--images 10,100,1000,4000] | --bundle [--mib 5120]
+                                                    many images through every archive: time, memory, bytes (strace)
 
 The peers are Debian packages: .ci/install-peers. A peer that is missing is skipped by name, and fails with
 --require-peers. --filter takes the checks whose name holds S. --image is a docker-archive with one image
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         "bench" => bench::run(&mut args),
         "conformance" => conformance::run(&mut args),
         "new-transport" => new_transport::run(&mut args),
+        "scale" => scale::run(&mut args),
         "torture" => torture::run(&mut args),
         "" | "help" | "--help" | "-h" => {
             println!("{HELP}");

@@ -13,6 +13,8 @@ pub(crate) enum Done {
     Well,
     /// It did what it should, and what it found is wrong.
     FoundWrong,
+    /// It did a part, and told what failed: of this kind, or of several kinds.
+    Partly(ErrorKind),
 }
 
 /// Why a command failed.
@@ -52,13 +54,18 @@ pub(crate) fn code(outcome: &Result) -> ExitCode {
         Ok(Done::Well) | Err(Failure::ClosedPipe) => 0,
         Ok(Done::FoundWrong) => 4,
         Err(Failure::Signal(number)) => 128 + number,
-        Err(Failure::Error(error)) => match error.kind() {
-            ErrorKind::InvalidReference => 2,
-            ErrorKind::NotFound => 3,
-            ErrorKind::Corrupt | ErrorKind::LimitExceeded => 4,
-            _ => 1,
-        },
+        Ok(Done::Partly(kind)) => of_kind(*kind),
+        Err(Failure::Error(error)) => of_kind(error.kind()),
     })
+}
+
+fn of_kind(kind: ErrorKind) -> u8 {
+    match kind {
+        ErrorKind::InvalidReference => 2,
+        ErrorKind::NotFound => 3,
+        ErrorKind::Corrupt | ErrorKind::LimitExceeded => 4,
+        _ => 1,
+    }
 }
 
 /// An error as a person reads it: what is wrong on the first line, the way out on the second.

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use transship::codec::{GZIP_LEVELS, ZSTD_LEVELS};
-use transship::{Compress, Error, ErrorKind, Platform, Result};
+use transship::{Compress, Error, ErrorKind, Platform, Rename, Result};
 
 /// `keep`, `none`, `gzip[:LEVEL]`, `zstd[:LEVEL]`.
 pub(crate) fn compress(text: &str) -> Result<Compress> {
@@ -44,6 +44,11 @@ pub(crate) fn platform(text: &str) -> Result<Platform> {
         return Ok(Platform::host());
     }
     Platform::parse(text)
+}
+
+/// `PATTERN=REPLACEMENT`.
+pub(crate) fn rename(text: &str) -> Result<Rename> {
+    text.parse()
 }
 
 /// Numbers with units, `1h30m`, `90s`, `250ms`; a number alone is of seconds.

@@ -20,6 +20,7 @@
 mod archive;
 mod blocking;
 mod body;
+mod cache;
 mod descriptor;
 mod destination;
 mod details;
@@ -39,6 +40,7 @@ mod transports;
 pub use archive::{ArchiveEntry, ArchiveReader, ArchiveWriter, Archives};
 pub use blocking::{Cancel, cancelled, run_blocking};
 pub use body::{Body, ByteStream, Chunks, Expect, FileRange, RangeReader, Stored};
+pub use cache::{Cache, Memo};
 pub use descriptor::Descriptor;
 pub use destination::{
     Accepts, AcceptsLayers, AcceptsManifests, AcceptsNames, AcceptsOrder, Artifacts, Commit,

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::{Error, ErrorKind, ImageName, Passed, Result};
+use crate::{Cache, Error, ErrorKind, ImageName, Passed, Result};
 
 /// What writing does with a container that is there already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -90,6 +90,8 @@ pub struct WriteOptions {
     pub observer: Observer,
     /// As in [`ReadOptions::spool`].
     pub spool: Option<PathBuf>,
+    /// Knows what is there and true, so that it need not be read again. None by default.
+    pub cache: Cache,
 }
 
 /// The folder for unnamed temporary files: as given, else `$TMPDIR`, else `/var/tmp`.

@@ -9,6 +9,7 @@
 //! | write a file that shows at once, whole | [`StagedFile`] |
 //! | write a folder that shows at once, whole | [`StagedFolder`], [`settle`] |
 //! | write or re-check a blob | [`write_body`], [`FileSink`], [`true_blob`] |
+//! | not read again what is known to be true | [`FileCache`], [`known_blob`], [`note_new`] |
 //! | keep other processes out | [`Lock`] |
 //! | copy a part of a file, and see whether a file has changed | [`copy_range`], [`FileStamp`] |
 //! | read a document of bounded size | [`read_document`], [`parse_json`] |
@@ -45,9 +46,11 @@
 //! none, and keep what they have opened.
 
 mod blob;
+mod cache;
 mod copy;
 mod folder;
 mod json;
+mod known;
 mod lock;
 mod path_text;
 mod sink;
@@ -61,9 +64,11 @@ mod sys;
 mod target;
 
 pub use blob::{sync_file, true_blob, write_body};
+pub use cache::FileCache;
 pub use copy::copy_range;
 pub use folder::Folder;
 pub use json::{parse_json, read_bounded, read_document};
+pub use known::{SETTLED, known_blob, note_new};
 pub use lock::Lock;
 pub use path_text::{PathText, cut_path};
 pub use sink::FileSink;

@@ -55,6 +55,47 @@ fn rename_with(_: &Path, _: &Path, _: How) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// What changes with a file's content.
+#[cfg(unix)]
+#[expect(clippy::unnecessary_wraps, reason = "elsewhere there are none")]
+pub(crate) fn facts(of: &Metadata) -> Option<crate::known::Facts> {
+    use std::os::unix::fs::MetadataExt;
+    Some(crate::known::Facts {
+        device: of.dev(),
+        inode: of.ino(),
+        size: of.size(),
+        modified: (of.mtime(), of.mtime_nsec()),
+        changed: (of.ctime(), of.ctime_nsec()),
+    })
+}
+
+#[cfg(not(unix))]
+pub(crate) fn facts(_: &Metadata) -> Option<crate::known::Facts> {
+    None
+}
+
+/// A file that is made is for its owner alone.
+#[cfg(unix)]
+pub(crate) fn keep_private(options: &mut std::fs::OpenOptions) {
+    use std::os::unix::fs::OpenOptionsExt;
+    options.mode(0o600);
+}
+
+#[cfg(not(unix))]
+pub(crate) fn keep_private(_: &mut std::fs::OpenOptions) {}
+
+/// Whether it is this user's, and nobody else can write to it.
+#[cfg(unix)]
+pub(crate) fn is_private(of: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    of.uid() == rustix::process::geteuid().as_raw() && of.mode() & 0o022 == 0
+}
+
+#[cfg(not(unix))]
+pub(crate) fn is_private(_: &Metadata) -> bool {
+    true
+}
+
 /// Whether the filesystem or kernel does not know this kind of call.
 #[cfg(unix)]
 pub(crate) fn unsupported(error: &io::Error) -> bool {

@@ -12,6 +12,7 @@ use crate::forms::Handling;
 use crate::open::{self, Sources, about, keeps_going};
 use crate::plan::ImagePlan;
 use crate::prepare::{Job, given, job, only, plan_for};
+use crate::remember::Remembered;
 use crate::report::{BlobFate, ImageFailure, Plan, PlannedBlob, PlannedImage};
 use crate::run::{boxed, sole_job, sole_names};
 use crate::stream::Read;
@@ -59,7 +60,7 @@ async fn foresee_one(
     options: &TransferOptions,
 ) -> Result<Plan> {
     let job = sole_job(image, sources, options).await?;
-    let image = foresee(job, &mut HashSet::new()).await?;
+    let image = foresee(job, &mut HashSet::new(), &Remembered::new(options)).await?;
     Ok(Plan { images: vec![image], ..Plan::default() })
 }
 
@@ -70,7 +71,8 @@ async fn foresee_open(
 ) -> Result<Plan> {
     let from = sources.image(0).await?;
     let plan = plan_for(&from, image, options).await?;
-    let blobs = blobs(&plan, image, &mut HashSet::new()).await?;
+    let remembered = Remembered::new(options);
+    let blobs = blobs(&plan, image, &mut HashSet::new(), &remembered).await?;
     let source = from.image.get().reference().clone();
     let names = image.names().to_vec();
     let image = planned_image(plan, source, image.reference().clone(), names, blobs);
@@ -84,6 +86,7 @@ async fn foresee_many(
 ) -> Result<Plan> {
     target::check_names(options, sources.asked())?;
     let mut plan = Plan::default();
+    let remembered = Remembered::new(options);
     let (mut told, mut survey) = (HashSet::new(), Survey::of(sources));
     // Where each image is in the plan.
     let mut places: Vec<Option<usize>> = Vec::with_capacity(sources.len());
@@ -106,7 +109,7 @@ async fn foresee_many(
             }
         }
         places.push(Some(plan.images.len()));
-        plan.images.push(foresee(job, &mut told).await?);
+        plan.images.push(foresee(job, &mut told, &remembered).await?);
     }
     Ok(plan)
 }
@@ -114,10 +117,10 @@ async fn foresee_many(
 /// Blobs whose fate was told with an earlier image.
 type Told = HashSet<(Digest, BlobFate)>;
 
-async fn foresee(job: Job<'_>, told: &mut Told) -> Result<PlannedImage> {
+async fn foresee(job: Job<'_>, told: &mut Told, remembered: &Remembered) -> Result<PlannedImage> {
     let source = job.from.image.get().reference().clone();
     let Place { image, names, .. } = job.place;
-    let blobs = blobs(&job.plan, &*image, told).await;
+    let blobs = blobs(&job.plan, &*image, told, remembered).await;
     let blobs = blobs.map_err(|error| about(&source, error))?;
     Ok(planned_image(job.plan, source, image.reference().clone(), names, blobs))
 }
@@ -126,11 +129,12 @@ async fn blobs(
     plan: &ImagePlan,
     destination: &dyn ImageDestination,
     told: &mut Told,
+    remembered: &Remembered,
 ) -> Result<Vec<PlannedBlob>> {
     let known = |digest: &Digest| plan.since.as_ref().is_some_and(|since| since.has(digest));
     let mut blobs = Vec::new();
     for work in works(plan) {
-        let expect = work.expect();
+        let expect = remembered.expect(&work).await?;
         let there = expect.digest.is_some() && destination.has(&expect).await?.is_some();
         let fate = match work.key.to {
             _ if there => BlobFate::Reused,

@@ -141,8 +141,8 @@ pub enum EventKind {
     },
     /// An image cannot be copied, and the others go on.
     ImageFailed {
-        /// Which.
-        image: ImageId,
+        /// Which; `None` for a source that could not be opened.
+        image: Option<ImageId>,
         /// The error's kind.
         kind: String,
         /// The error, in one line.

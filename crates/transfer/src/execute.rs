@@ -16,6 +16,7 @@ use crate::build::{Arrived, Key};
 use crate::forms::LayerPlan;
 use crate::plan::ImagePlan;
 use crate::recompress::{Change, Stop, changed};
+use crate::remember::Remembered;
 use crate::report::{ImageReport, Report};
 use crate::stream::Came;
 use crate::tell::Tell;
@@ -28,7 +29,7 @@ pub(crate) struct Work {
     pub(crate) source: Arc<Descriptor>,
     /// The type that it gets.
     media_type: MediaType,
-    diff_id: Option<Digest>,
+    pub(crate) diff_id: Option<Digest>,
     /// For a layer: its position, and how many there are.
     layer: Option<(usize, usize)>,
 }
@@ -101,6 +102,7 @@ pub(crate) struct Mover {
     tell: Tell,
     compress: Compress,
     since: Option<Since>,
+    remembered: Remembered,
     jobs: usize,
     threads: NonZeroUsize,
     on_their_way: Semaphore,
@@ -173,6 +175,7 @@ impl Mover {
             tell,
             compress: options.compress,
             since: options.since.clone(),
+            remembered: Remembered::new(options),
             jobs,
             threads: threads().min(ENCODER_THREADS),
             on_their_way: Semaphore::new(jobs),
@@ -300,6 +303,7 @@ impl Mover {
             }
             result => result?,
         };
+        self.remembered.note(work, &stored).await?;
         self.counts.moved.fetch_add(1, Ordering::Relaxed);
         self.counts.written.fetch_add(stored.size, Ordering::Relaxed);
         let Stored { digest, size, .. } = stored.clone();
@@ -340,7 +344,7 @@ impl Mover {
 
     /// The blob, if it is there already or can be had without its bytes passing here.
     async fn reuse(&self, way: Way<'_>, work: &Work) -> Result<Option<Stored>> {
-        let expect = work.expect();
+        let expect = self.remembered.expect(work).await?;
         if expect.digest.is_none() {
             return Ok(None);
         }

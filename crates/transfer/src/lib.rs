@@ -50,6 +50,7 @@ mod planner;
 mod prepare;
 mod recompress;
 mod referrers;
+mod remember;
 mod rename;
 mod report;
 mod run;

@@ -153,13 +153,15 @@ impl<'a> Many<'a> {
 
     fn failure(&self, at: usize, error: &transship_core::Error) -> ImageFailure {
         let failure = ImageFailure::new(self.sources.reference(at).clone(), error);
-        self.tell.tell(EventKind::ImageFailed {
-            image: ImageId(at),
-            kind: failure.kind.to_string(),
-            error: failure.error.clone(),
-        });
+        tell_failure(&failure, Some(ImageId(at)), self.tell);
         failure
     }
+}
+
+/// Tells of an image that is left out.
+pub(crate) fn tell_failure(failure: &ImageFailure, image: Option<ImageId>, tell: &Tell) {
+    let (kind, error) = (failure.kind.to_string(), failure.error.clone());
+    tell.tell(EventKind::ImageFailed { image, kind, error });
 }
 
 /// When an image may be committed: after the one before it.

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use transship_core::{Error, ErrorKind, ImageName, LayerForm, Platform, Result, WriteMode};
+use transship_core::{Cache, Error, ErrorKind, ImageName, LayerForm, Platform, Result, WriteMode};
 
 use crate::codec::{GZIP_LEVELS, ZSTD_LEVELS};
 use crate::{Events, Rename, Since};
@@ -48,6 +48,9 @@ pub struct TransferOptions {
     pub since: Option<Since>,
     /// How many blobs may be on their way at once; `None`: twice the processors, at most 8.
     pub jobs: Option<NonZeroUsize>,
+    /// Keeps what was found true, and what layers became, from one transfer to the next. None by default; the command has
+    /// one in the user's cache folder.
+    pub cache: Cache,
     /// Hears what happens.
     pub observer: Events,
     /// The folder for unnamed temporary files; `None`: `$TMPDIR`, else `/var/tmp`.

@@ -7,7 +7,7 @@ use transship_core::{ArchiveWriter, ImageDestination, Result, Transports};
 use crate::base::Completed;
 use crate::execute::{Mover, Way};
 use crate::finish::finish_image;
-use crate::many::Many;
+use crate::many::{Many, tell_failure};
 use crate::open::{self, Sources, about};
 use crate::prepare::{self, Job, only, planned};
 use crate::report::{ImageReport, Report};
@@ -29,7 +29,7 @@ pub(crate) async fn run(
         let read = stream::read(&sources, destination, &options, (&from, &to), &tell);
         let (destination, read) = boxed(read).await?;
         let sources = open::open(&sources, &from, &options, &tell, read).await?;
-        tell_failed(&sources, &tell);
+        sources.failed.iter().for_each(|failure| tell_failure(failure, None, &tell));
         let report = match destination {
             Destination::Reference(at) if sources.asked() == 1 => {
                 let names = sole_names(&sources, &options).await?;
@@ -148,11 +148,5 @@ pub(crate) fn tell_plan(job: &Job<'_>, tell: &Tell) {
     let lost = job.plan.lost.iter().map(|text| format!("lost: {text}"));
     for text in job.plan.warnings.iter().cloned().chain(lost) {
         tell.warn(Some(job.id), text);
-    }
-}
-
-fn tell_failed(sources: &Sources<'_>, tell: &Tell) {
-    for failed in &sources.failed {
-        tell.warn(None, format!("left out: {}", failed.error));
     }
 }

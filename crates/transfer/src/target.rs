@@ -25,6 +25,7 @@ fn write_options(options: &TransferOptions, tell: &Tell) -> WriteOptions {
     how.mode = options.mode;
     how.observer = tell.observer();
     how.spool.clone_from(&options.spool);
+    how.cache = options.cache.clone();
     how
 }
 

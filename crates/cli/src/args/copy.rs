@@ -3,15 +3,18 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use transship::{Compress, Platform};
+use transship::{Compress, Platform, Rename};
 
 use super::{Common, Output};
 use crate::values;
 
 const COPY_NOTES: &str = "\
 What is there already: an oci: layout is joined, a dir: image is replaced, an
-archive is refused unless --append or --replace is given. Where neither DESTINATION nor
---name gives a name, an image keeps its names.
+archive is refused unless --append or --replace is given. Where neither
+DESTINATION, --name nor a line of LIST gives a name, an image keeps its names, as
+--rename maps them:
+    --rename 'docker.io/*=registry.local/mirror/*'
+Each * in REPLACEMENT is what the same * in PATTERN stood for.
 
 Every option KEY of a transport is also --src-KEY and --dest-KEY, for one side
 alone.";
@@ -19,7 +22,7 @@ alone.";
 #[derive(Debug, Args)]
 #[command(
     after_help = COPY_NOTES,
-    override_usage = "transship copy [OPTIONS] <SOURCE>... <DESTINATION>",
+    override_usage = "transship copy [OPTIONS] <SOURCE>... <DESTINATION>\n       transship copy [OPTIONS] --from-file <LIST> [SOURCE]... <DESTINATION>",
 )]
 #[expect(clippy::struct_excessive_bools, reason = "they are flags of a command line")]
 pub(crate) struct Copy {
@@ -28,9 +31,13 @@ pub(crate) struct Copy {
     #[arg(required = true, value_name = "PLACE", value_hint = clap::ValueHint::AnyPath)]
     pub(crate) places: Vec<String>,
 
-    /// Copy all images that a source holds, each under its own names
+    /// Copy all images of each SOURCE that names none, each under its own names
     #[arg(long)]
     pub(crate) all_images: bool,
+
+    /// Copy what a list says, too: a reference a line, or `REFERENCE -> NAME`; `-` is standard input
+    #[arg(long = "from-file", value_name = "LIST", value_hint = clap::ValueHint::FilePath)]
+    pub(crate) list: Option<PathBuf>,
 
     /// Copy only this platform, e.g. linux/arm64, or host; may be repeated [default: all that are present]
     #[arg(long = "platform", value_name = "PLATFORM", value_parser = values::platform)]
@@ -69,6 +76,10 @@ pub(crate) struct Copy {
     #[arg(long, value_enum, value_name = "KIND", hide_possible_values = true)]
     pub(crate) format: Option<Format>,
 
+    /// Map the names that images have; in PATTERN, * is any text; may be repeated, the first that fits counts
+    #[arg(long = "rename", value_name = "PATTERN=REPLACEMENT", value_parser = values::rename)]
+    pub(crate) renames: Vec<Rename>,
+
     /// A name for the image; may be repeated
     #[arg(long = "name", value_name = "NAME")]
     pub(crate) names: Vec<String>,
@@ -84,6 +95,14 @@ pub(crate) struct Copy {
     /// Write no manifest.json for docker into an oci-archive:
     #[arg(long)]
     pub(crate) no_docker_manifest: bool,
+
+    /// Copy the other images when one fails; the exit code tells
+    #[arg(long)]
+    pub(crate) keep_going: bool,
+
+    /// Read again what is there, and compress again what was compressed, though it is known from earlier copies
+    #[arg(long)]
+    pub(crate) no_cache: bool,
 
     /// Say what would be done, and do nothing
     #[arg(long)]
@@ -107,7 +126,7 @@ impl Copy {
     /// The sources and the destination; `None` when there is only one place.
     pub(crate) fn places(&self) -> Option<(&[String], &str)> {
         let (destination, sources) = self.places.split_last()?;
-        (!sources.is_empty()).then_some((sources, destination))
+        (!sources.is_empty() || self.list.is_some()).then_some((sources, destination))
     }
 }
 

@@ -4,11 +4,15 @@ use std::fs;
 use std::num::NonZeroUsize;
 
 use transship::{
-    Attached, Compress, Digests, Error, ErrorKind, Format, ImageName, ImageReport, Images,
-    Nondistributable, Plan, Platforms, Report, Subset, Transfer, TransferOptions, WriteMode,
+    Attached, Cache, Compress, Digests, Error, ErrorKind, Failures, Format, ImageFailure, ImageName,
+    ImageReport, Images, Nondistributable, Plan, Platforms, Report, Source, Subset, Transfer,
+    TransferOptions, WriteMode,
 };
 
+use transship::local::FileCache;
+
 use crate::args;
+use crate::commands::{listed, plan_table};
 use crate::exit::{Done, Result};
 use crate::output::{self, count, safe, size};
 use crate::places;
@@ -26,18 +30,23 @@ pub(super) async fn run(args: args::Copy, session: &Session) -> Result {
         )
         .into());
     }
-    let mut opened = Vec::new();
+    let mut all = Vec::new();
     for text in sources {
-        opened.push(places::source(text, &from, session).await?);
+        all.push(Source::from(places::input(text, &from, session).await?));
+    }
+    if let Some(list) = &args.list {
+        all.extend(listed::sources(list, &from, session).await?);
     }
     let mut options = options(&args, session)?;
     options.since = since::since(&args.since, &from, session).await?;
-    let transfer = Transfer::many(opened, destination)
+    let transfer = Transfer::many(all, destination)
         .options(options)
         .from_transports(from)
         .to_transports(to);
     if args.dry_run {
-        return show_plan(&args, &transfer.plan().await?);
+        let plan = transfer.plan().await?;
+        show_plan(&args, &plan)?;
+        return Ok(end(&plan.failed, session));
     }
     let report = transfer.run().await?;
     write_digests(&args, &report)?;
@@ -45,7 +54,17 @@ pub(super) async fn run(args: args::Copy, session: &Session) -> Result {
         output::print_json(&report)?;
     }
     tell(&report, session);
-    Ok(Done::Well)
+    Ok(end(&report.failed, session))
+}
+
+/// What failed where the others went on.
+fn end(failed: &[ImageFailure], session: &Session) -> Done {
+    for failure in failed {
+        session.reporter.fault(&failure.error);
+    }
+    let Some(first) = failed.first() else { return Done::Well };
+    let same = failed.iter().all(|failure| failure.kind == first.kind);
+    Done::Partly(if same { first.kind } else { ErrorKind::Unexpected })
 }
 
 fn options(args: &args::Copy, session: &Session) -> Result<TransferOptions> {
@@ -77,6 +96,13 @@ fn options(args: &args::Copy, session: &Session) -> Result<TransferOptions> {
     });
     options.names =
         args.names.iter().map(|name| ImageName::new(name)).collect::<transship::Result<_>>()?;
+    options.renames.clone_from(&args.renames);
+    if args.keep_going {
+        options.failures = Failures::KeepGoing;
+    }
+    if let Some(path) = FileCache::default_path().filter(|_| !args.no_cache) {
+        options.cache = Cache::new(FileCache::new(path));
+    }
     options.mode = match (args.append, args.replace) {
         (true, _) => Some(WriteMode::Append),
         (_, true) => Some(WriteMode::Replace),
@@ -91,13 +117,12 @@ fn options(args: &args::Copy, session: &Session) -> Result<TransferOptions> {
     Ok(options)
 }
 
-fn show_plan(args: &args::Copy, plan: &Plan) -> Result {
-    if args.output.json {
-        output::print_json(plan)?;
-    } else {
-        output::print(&plan.to_string())?;
+fn show_plan(args: &args::Copy, plan: &Plan) -> Result<()> {
+    match plan.images.as_slice() {
+        _ if args.output.json => output::print_json(plan),
+        [image] => output::print(&image.to_string()),
+        _ => output::print(&plan_table::table(plan)),
     }
-    Ok(Done::Well)
 }
 
 fn write_digests(args: &args::Copy, report: &Report) -> Result<()> {
@@ -122,8 +147,12 @@ fn tell(report: &Report, session: &Session) {
         0 => String::new(),
         count => format!(", {count} left out of the delta"),
     };
+    let failed = match report.failed.len() {
+        0 => String::new(),
+        failed => format!(" and {failed} failed"),
+    };
     session.reporter.say(&format!(
-        "{} copied: {} moved ({}), {} were there{left_out}",
+        "{} copied{failed}: {} moved ({}), {} were there{left_out}",
         count(report.images.len(), "image"),
         count(report.blobs_moved, "blob"),
         size(report.bytes_written),

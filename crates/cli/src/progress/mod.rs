@@ -87,6 +87,17 @@ impl Reporter {
         self.lock().warn(text);
     }
 
+    /// Says why something failed where the rest went on.
+    pub(crate) fn fault(&self, text: &str) {
+        let mut state = self.lock();
+        match state.show {
+            // It was an event.
+            Show::Json => {}
+            Show::Quiet => line(format_args!("transship: {}", safe(text))),
+            _ => state.say(&format!("transship: {}", safe(text))),
+        }
+    }
+
     /// Says something, if anything is said at all.
     pub(crate) fn say(&self, text: &str) {
         self.lock().say(text);

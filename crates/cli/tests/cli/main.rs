@@ -5,6 +5,7 @@
 mod copy;
 mod help;
 mod make;
+mod many;
 mod places;
 mod read;
 mod session;

@@ -36,7 +36,7 @@ impl Session {
         let mut names: Vec<_> = fs::read_dir(self.dir.path())
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .filter(|name| name != "hello.tar")
+            .filter(|name| name != "hello.tar" && name != ".cache")
             .collect();
         names.sort();
         names
@@ -76,6 +76,7 @@ fn command_in(dir: &Path, line: &str) -> Command {
         .current_dir(dir)
         .env("NO_COLOR", "1")
         .env("COLUMNS", "100")
+        .env("XDG_CACHE_HOME", dir.join(".cache"))
         .env_remove("TMPDIR")
         .stdin(Stdio::null());
     command

@@ -5,18 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use transship_archive::layout::{
     BLOBS, INDEX_FILE, INDEX_LIMIT, LAYOUT_BYTES, LAYOUT_FILE, LAYOUT_LIMIT, LayoutIndex,
     check_layout,
 };
 use transship_core::{
-    Body, Cancel, Digest, Error, ErrorKind, Expect, FileRange, Result, ResultExt, Stored, WriteMode,
+    Body, Cache, Cancel, Digest, Error, ErrorKind, Expect, FileRange, Result, ResultExt, Stored,
+    WriteMode,
 };
 use transship_local::{
-    Lock, Publish, StagedFile, StagedFolder, Target, clean_stale, folder_of, is_ours, open_regular,
-    sync_folder, true_blob, write_body,
+    Lock, Publish, SETTLED, StagedFile, StagedFolder, Target, clean_stale, folder_of, is_ours,
+    known_blob, note_new, open_regular, sync_folder, write_body,
 };
 
 use super::folder::{blob_file, blob_root};
@@ -31,6 +32,7 @@ pub(crate) struct FolderStore {
     target: PathBuf,
     shared: Option<PathBuf>,
     mode: WriteMode,
+    cache: Cache,
     state: Mutex<State>,
 }
 
@@ -43,6 +45,8 @@ struct State {
     put: BTreeMap<String, u64>,
     /// Blobs that were found in place, and true.
     found: BTreeMap<String, u64>,
+    /// When the last one was put.
+    last: Option<Instant>,
 }
 
 /// Where blobs wait for the commit, as `blobs/ALGORITHM/ENCODED`.
@@ -79,7 +83,12 @@ impl FolderStore {
     ///
     /// # Errors
     /// `AlreadyExists`, `Unsupported` for what is no layout and not empty, `Corrupt` for a layout that cannot be joined.
-    pub(crate) fn open(path: &Path, shared: Option<&Path>, mode: WriteMode) -> Result<Self> {
+    pub(crate) fn open(
+        path: &Path,
+        shared: Option<&Path>,
+        mode: WriteMode,
+        cache: &Cache,
+    ) -> Result<Self> {
         let target = match Target::look_at(path)? {
             Target::Absent(path) | Target::Folder(path) => path,
             Target::File(path) | Target::Stream(path) => {
@@ -96,7 +105,8 @@ impl FolderStore {
             }
         }
         let shared = shared.map(Path::to_owned);
-        Ok(Self { target, shared, mode, state: Mutex::default() })
+        let cache = cache.clone();
+        Ok(Self { target, shared, mode, cache, state: Mutex::default() })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -149,7 +159,7 @@ impl FolderStore {
         cancel: &Cancel,
     ) -> Result<Option<Stored>> {
         self.lock_content(cancel)?;
-        let found = true_blob(&blob_file(&self.root(), digest), want, cancel)?;
+        let found = known_blob(&blob_file(&self.root(), digest), want, &self.cache, cancel)?;
         if let Some(stored) = &found {
             self.state().found.insert(digest.to_string(), stored.size);
         }
@@ -217,11 +227,10 @@ impl FolderStore {
     fn change_index(&self, images: &[NewImage], cancel: &Cancel) -> Result<()> {
         let lock = Lock::exclusive(&self.target.join(LAYOUT_FILE), cancel)?;
         let old = read_index(&self.target);
+        let before = old.as_ref().ok().and_then(Clone::clone);
         let mut index = match self.mode {
             WriteMode::Replace => LayoutIndex::new(),
-            WriteMode::Create if old.as_ref().is_ok_and(Option::is_some) => {
-                return Err(exists(&self.target));
-            }
+            WriteMode::Create if before.is_some() => return Err(exists(&self.target)),
             _ => old?.unwrap_or_default(),
         };
         let storage = FolderStorage::new(&self.target, self.shared.as_deref());
@@ -233,6 +242,9 @@ impl FolderStore {
                 .is_ok_and(|digest| !blob_file(&root, &digest).exists())
         };
         index.change_needs([], lacks);
+        if before.is_some_and(|before| before == index) {
+            return Ok(());
+        }
         let file = StagedFile::beside(&self.target.join(INDEX_FILE))?;
         std::io::Write::write_all(&mut &**file.file(), &index.to_bytes())
             .map_err(|e| Error::io("writing", file.path(), e))?;
@@ -280,7 +292,9 @@ impl Store for FolderStore {
         let path = room.blob(&stored.digest);
         make_folder(&room.folder().join(BLOBS).join(stored.digest.algorithm().as_ref()))?;
         file.place_unsynced(&path)?;
-        self.state().put.insert(stored.digest.to_string(), stored.size);
+        let mut state = self.state();
+        state.put.insert(stored.digest.to_string(), stored.size);
+        state.last = Some(Instant::now());
         Ok(stored)
     }
 
@@ -304,8 +318,55 @@ impl Store for FolderStore {
     fn publish(&self, images: &[NewImage], cancel: &Cancel) -> Result<()> {
         let wanted: BTreeSet<&str> =
             images.iter().flat_map(|image| &image.reached).map(String::as_str).collect();
+        if self.is_unchanged()? {
+            self.check_found(&wanted)?;
+            return self.change_index(images, cancel);
+        }
+        self.settle();
+        self.publish_put(images, &wanted, cancel)?;
+        self.note_put(&wanted)
+    }
+
+    fn close(&self) {
+        *self.state() = State::default();
+    }
+}
+
+impl FolderStore {
+    /// Whether all that is needed was in place.
+    fn is_unchanged(&self) -> Result<bool> {
+        Ok(self.state().room.is_none() && look(&self.target)? == Place::Layout)
+    }
+
+    /// Waits until the last write to a blob is so old that a later one can be told from it.
+    fn settle(&self) {
+        let last = self.state().last.filter(|_| self.cache.is_set());
+        if let Some(last) = last {
+            std::thread::sleep(SETTLED.saturating_sub(last.elapsed()));
+        }
+    }
+
+    /// Remembers what was put in place.
+    fn note_put(&self, wanted: &BTreeSet<&str>) -> Result<()> {
+        if !self.cache.is_set() {
+            return Ok(());
+        }
+        let root = self.root();
+        for digest in self.state().put.keys().filter(|digest| wanted.contains(digest.as_str())) {
+            let digest = transship_core::parse_digest(digest)?;
+            note_new(&blob_file(&root, &digest), &digest, &self.cache);
+        }
+        Ok(())
+    }
+
+    fn publish_put(
+        &self,
+        images: &[NewImage],
+        wanted: &BTreeSet<&str>,
+        cancel: &Cancel,
+    ) -> Result<()> {
         let room = self.take_room(cancel)?;
-        drop_unwanted(&room, &self.state().put, &wanted)?;
+        drop_unwanted(&room, &self.state().put, wanted)?;
         let room = match room {
             Room::Near(room) => room,
             Room::New(room) => match publish_new(room, images, cancel)? {
@@ -320,13 +381,9 @@ impl Store for FolderStore {
         };
         self.make_layout()?;
         self.lock_content(cancel)?;
-        self.move_blobs(&room, &wanted, cancel)?;
-        self.check_found(&wanted)?;
+        self.move_blobs(&room, wanted, cancel)?;
+        self.check_found(wanted)?;
         self.change_index(images, cancel)
-    }
-
-    fn close(&self) {
-        *self.state() = State::default();
     }
 }
 

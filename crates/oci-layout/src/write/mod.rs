@@ -109,8 +109,11 @@ impl Writing {
     }
 
     pub(crate) fn put_manifest(&self, manifest: &Manifest, cancel: &Cancel) -> Result<()> {
-        let body = Body::from_bytes(manifest.bytes().clone());
         let expect = Expect::from(manifest.descriptor());
+        if self.store.has(&expect, cancel)?.is_some() {
+            return Ok(());
+        }
+        let body = Body::from_bytes(manifest.bytes().clone());
         self.put(&expect, body, cancel)
             .context(|| format!("manifest {}", manifest.descriptor().digest))?;
         Ok(())
@@ -204,7 +207,9 @@ fn store(
     cancel: &Cancel,
 ) -> Result<Box<dyn Store>> {
     Ok(match way {
-        Way::Folder { shared } => Box::new(FolderStore::open(path, shared.as_deref(), mode)?),
+        Way::Folder { shared } => {
+            Box::new(FolderStore::open(path, shared.as_deref(), mode, &how.cache)?)
+        }
         Way::Tar { docker_manifest } => {
             Box::new(TarStore::open(path, *docker_manifest, mode, how, cancel)?)
         }

@@ -1,0 +1,81 @@
+//! The list of `--from-file`.
+
+use std::fs::File;
+use std::io::{Read, stdin};
+use std::path::Path;
+
+use transship::{Error, ErrorKind, ImageName, Result, ResultExt, Source, Transports, run_blocking};
+
+use crate::places;
+use crate::session::Session;
+
+/// The most bytes that a list may have.
+const LIMIT: u64 = 16 << 20;
+
+/// What stands between a reference and the name for its image.
+const ARROW: &str = " -> ";
+
+/// Reads a list: a reference a line, `REFERENCE -> NAME` for another name. Empty lines, and those that begin with `#`, say
+/// nothing.
+///
+/// # Errors
+/// Those of the file; and what is wrong with a line, which the error names.
+pub(super) async fn sources(
+    list: &Path,
+    known: &Transports,
+    session: &Session,
+) -> Result<Vec<Source>> {
+    let path = list.to_owned();
+    let text = run_blocking(move |_| read(&path)).await?;
+    let mut all = Vec::new();
+    for (at, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let place = format!("{}:{}", list.display(), at + 1);
+        let source = source(line, known, session).await.context(|| &place)?;
+        all.push(source.context(place));
+    }
+    if all.is_empty() {
+        let message = format!("{} lists no image", list.display());
+        return Err(Error::new(ErrorKind::NotFound, message));
+    }
+    Ok(all)
+}
+
+async fn source(line: &str, known: &Transports, session: &Session) -> Result<Source> {
+    let (reference, name) = match line.rsplit_once(ARROW) {
+        Some((reference, name)) => (reference.trim_end(), Some(name.trim_start())),
+        None => (line, None),
+    };
+    if reference == "-" {
+        // The list, or another line, may be there too.
+        return Err(Error::new(ErrorKind::InvalidReference, "standard input cannot be in a list")
+            .hint("give it as a SOURCE"));
+    }
+    let source = Source::from(places::input(reference, known, session).await?);
+    Ok(match name {
+        Some(name) => source.named(ImageName::new(name)?),
+        None => source,
+    })
+}
+
+fn read(path: &Path) -> Result<String> {
+    let failed = |e| Error::io("reading", path, e);
+    let from: Box<dyn Read> = if path == Path::new("-") {
+        Box::new(stdin().lock())
+    } else {
+        Box::new(File::open(path).map_err(failed)?)
+    };
+    let mut bytes = Vec::new();
+    from.take(LIMIT + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > LIMIT {
+        let message = format!("{} has more than {LIMIT} bytes", path.display());
+        return Err(Error::new(ErrorKind::LimitExceeded, message));
+    }
+    String::from_utf8(bytes).map_err(|e| {
+        let message = format!("{} is no text in UTF-8", path.display());
+        Error::new(ErrorKind::Corrupt, message).caused_by(e)
+    })
+}

@@ -1,0 +1,75 @@
+//! `copy --dry-run` of several images, as a table.
+
+use transship::{Plan, PlanTotals, PlannedImage, Sum};
+
+use crate::output::{columns, count, safe, size};
+
+/// A line for each image, what is to be known of some, and what it comes to. Blobs that images share are told with the
+/// first.
+pub(super) fn table(plan: &Plan) -> String {
+    let head = ["MOVE", "CHANGE", "THERE", "DIGEST", "IMAGE"].map(str::to_owned).to_vec();
+    let rows = plan.images.iter().map(row);
+    let mut text = columns(&[head].into_iter().chain(rows).collect::<Vec<_>>());
+    let mut notes = String::new();
+    for image in &plan.images {
+        let source = image.source.to_string();
+        for (what, said) in [("lost", &image.lost), ("note", &image.warnings)] {
+            for said in said {
+                notes += &safe(&format!("{source}: {what}: {said}"));
+                notes.push('\n');
+            }
+        }
+    }
+    for failed in &plan.failed {
+        notes += &safe(&format!("cannot be copied: {}", failed.error));
+        notes.push('\n');
+    }
+    if !notes.is_empty() {
+        text.push('\n');
+        text += &notes;
+    }
+    text.push('\n');
+    text += &totals(&plan.totals, plan.failed.len());
+    text
+}
+
+fn row(image: &PlannedImage) -> Vec<String> {
+    let of = PlanTotals::of(&image.blobs);
+    let digest = if image.digest_kept { "kept" } else { "changes" };
+    vec![
+        cell(of.moved),
+        cell(of.changed),
+        cell(of.reused),
+        digest.to_owned(),
+        safe(&format!("{} -> {}", image.source, image.destination)),
+    ]
+}
+
+fn cell(sum: Sum) -> String {
+    if sum.blobs == 0 { "-".to_owned() } else { format!("{} ({})", sum.blobs, size(sum.bytes)) }
+}
+
+fn totals(totals: &PlanTotals, failed: usize) -> String {
+    let mut parts = vec![count(totals.images, "image")];
+    for (sum, what) in [
+        (totals.moved, "to move"),
+        (totals.changed, "to change form"),
+        (totals.reused, "there"),
+        (totals.left_out, "left out"),
+    ] {
+        if sum.blobs > 0 {
+            parts.push(format!("{} {what} ({})", count(sum.blobs, "blob"), size(sum.bytes)));
+        }
+    }
+    let changing = totals.images - totals.digests_kept;
+    if changing > 0 {
+        parts.push(format!("{} of images to change", count(changing, "digest")));
+    }
+    if totals.lost > 0 {
+        parts.push(format!("{} to lose", count(totals.lost, "thing")));
+    }
+    if failed > 0 {
+        parts.push(format!("{failed} cannot be copied"));
+    }
+    format!("{}\n", parts.join("; "))
+}

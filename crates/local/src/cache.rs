@@ -1,0 +1,328 @@
+//! [`FileCache`]: a [`Memo`] in a file that processes share.
+//!
+//! A line for each answer: the question's hash, a checksum, the answer. Lines are only added, by one write at the end of
+//! the file; of two for one question the later one holds. A line that is torn or damaged fails its checksum and is passed
+//! over. A file that has grown too large is replaced by one with its newer half.
+
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use transship_core::{Memo, sha256};
+
+use crate::target::folder_of;
+use crate::{Lock, Publish, StagedFile, sys};
+
+/// The size from which on a file is replaced by its newer half, in bytes: some 60,000 answers.
+const LIMIT: u64 = 8 << 20;
+
+/// How many bytes of new answers wait to be written.
+const BUFFER: usize = 64 << 10;
+
+/// A cache in a file. It is read at the first question; new answers are written when there are many, and when it is
+/// dropped.
+///
+/// A file that another user owns, or that others may write to, is left alone: then nothing is known. No error of the file is
+/// ever told: without it, all is found out anew.
+#[derive(Debug)]
+pub struct FileCache {
+    path: PathBuf,
+    limit: u64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// `None` until it is read.
+    known: Option<HashMap<Key, Box<str>>>,
+    new: Vec<u8>,
+}
+
+type Key = [u8; 16];
+
+impl FileCache {
+    /// A cache in this file, which need not be there.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), limit: LIMIT, state: Mutex::default() }
+    }
+
+    /// Where this user's cache is: `transship/known` in `$XDG_CACHE_HOME`, `~/.cache` or `%LOCALAPPDATA%`. `None` where
+    /// there is none of these.
+    pub fn default_path() -> Option<PathBuf> {
+        let folder = |name: &str| {
+            std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute())
+        };
+        let caches = folder("XDG_CACHE_HOME")
+            .or_else(|| folder("HOME").map(|home| home.join(".cache")))
+            .or_else(|| folder("LOCALAPPDATA"))?;
+        Some(caches.join("transship").join("known"))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read(&self) -> HashMap<Key, Box<str>> {
+        let mut known = HashMap::new();
+        for line in newest(&self.path, self.limit * 2).split(|byte| *byte == b'\n') {
+            if let Some((key, answer)) = parse(line) {
+                known.insert(key, answer.into());
+            }
+        }
+        known
+    }
+
+    /// Writes what is new. What cannot be written is forgotten.
+    fn flush(&self, state: &mut State) {
+        let new = std::mem::take(&mut state.new);
+        if new.is_empty() {
+            return;
+        }
+        let written = append(&self.path, &new);
+        if written.is_ok_and(|size| size > self.limit) {
+            // Somebody else may be at it, or the disk may be full.
+            let _ = self.shrink();
+        }
+    }
+
+    fn shrink(&self) -> transship_core::Result<()> {
+        let Some(_lock) = Lock::try_exclusive(&self.path)? else { return Ok(()) };
+        let text = newest(&self.path, self.limit / 2);
+        let whole: Vec<u8> = text
+            .split_inclusive(|byte| *byte == b'\n')
+            .filter(|line| parse(line.trim_ascii_end()).is_some())
+            .flatten()
+            .copied()
+            .collect();
+        let file = StagedFile::beside(&self.path)?;
+        (&**file.file())
+            .write_all(&whole)
+            .map_err(|e| transship_core::Error::io("writing", file.path(), e))?;
+        file.publish(Publish::Replace)
+    }
+}
+
+impl Memo for FileCache {
+    fn recall(&self, question: &str) -> Option<String> {
+        let mut state = self.state();
+        let known = state.known.get_or_insert_with(|| self.read());
+        known.get(&key(question)).map(ToString::to_string)
+    }
+
+    fn note(&self, question: &str, answer: &str) {
+        let key = key(question);
+        let mut state = self.state();
+        let known = state.known.get_or_insert_with(|| self.read());
+        if known.get(&key).is_some_and(|old| **old == *answer) || answer.contains('\n') {
+            return;
+        }
+        known.insert(key, answer.into());
+        let line = format!("{} {} {answer}\n", hex(&key), check(&hex(&key), answer));
+        state.new.extend_from_slice(line.as_bytes());
+        if state.new.len() >= BUFFER {
+            self.flush(&mut state);
+        }
+    }
+}
+
+impl Drop for FileCache {
+    fn drop(&mut self) {
+        let mut state = std::mem::take(&mut *self.state());
+        self.flush(&mut state);
+    }
+}
+
+/// The last bytes of a file that is ours.
+fn newest(path: &Path, limit: u64) -> Vec<u8> {
+    let read = || -> io::Result<Vec<u8>> {
+        let mut file = sys::open_without_waiting(path)?;
+        check_ours(&file)?;
+        let size = file.metadata()?.len();
+        file.seek(SeekFrom::Start(size.saturating_sub(limit)))?;
+        let mut text = Vec::new();
+        file.take(limit).read_to_end(&mut text)?;
+        Ok(text)
+    };
+    read().unwrap_or_default()
+}
+
+/// Adds to the file by one write, so that what processes add at once stays apart. Gives its size.
+fn append(path: &Path, new: &[u8]) -> io::Result<u64> {
+    fs::create_dir_all(folder_of(path))?;
+    let mut options = OpenOptions::new();
+    options.append(true).create(true);
+    sys::keep_private(&mut options);
+    let mut file = options.open(path)?;
+    check_ours(&file)?;
+    file.write_all(new)?;
+    Ok(file.metadata()?.len())
+}
+
+/// Whoever can write to it decides what is taken for true.
+fn check_ours(file: &File) -> io::Result<()> {
+    let found = file.metadata()?;
+    if found.is_file() && sys::is_private(&found) {
+        return Ok(());
+    }
+    Err(io::ErrorKind::PermissionDenied.into())
+}
+
+fn key(question: &str) -> Key {
+    let mut key = Key::default();
+    let digest = sha256(question.as_bytes());
+    for (byte, pair) in key.iter_mut().zip(digest.digest().as_bytes().chunks(2)) {
+        *byte = std::str::from_utf8(pair)
+            .ok()
+            .and_then(|pair| u8::from_str_radix(pair, 16).ok())
+            .unwrap_or(0);
+    }
+    key
+}
+
+fn hex(key: &Key) -> String {
+    use std::fmt::Write as _;
+    key.iter().fold(String::with_capacity(32), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn check(key: &str, answer: &str) -> String {
+    let digest = sha256(format!("{key} {answer}").as_bytes());
+    digest.digest().get(..16).unwrap_or_default().to_owned()
+}
+
+/// A line that is whole.
+fn parse(line: &[u8]) -> Option<(Key, &str)> {
+    let line = std::str::from_utf8(line).ok()?;
+    let (key, rest) = line.split_once(' ')?;
+    let (sum, answer) = rest.split_once(' ')?;
+    if key.len() != 32 || check(key, answer) != sum {
+        return None;
+    }
+    let mut bytes = Key::default();
+    for (at, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(key.get(2 * at..2 * at + 2)?, 16).ok()?;
+    }
+    Some((bytes, answer))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opened(path: &Path) -> FileCache {
+        FileCache::new(path)
+    }
+
+    #[test]
+    fn answers_last_and_the_later_one_holds() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep/er/known");
+        let cache = opened(&path);
+        assert_eq!(cache.recall("a"), None);
+        cache.note("a", "1");
+        cache.note("b", "x y");
+        cache.note("a", "2");
+        cache.note("c", "line\nend");
+        assert_eq!(cache.recall("a").as_deref(), Some("2"));
+        drop(cache);
+        let again = opened(&path);
+        assert_eq!(again.recall("a").as_deref(), Some("2"));
+        assert_eq!(again.recall("b").as_deref(), Some("x y"));
+        assert_eq!(again.recall("c"), None);
+        let size = path.metadata().unwrap().len();
+        again.note("a", "2");
+        drop(again);
+        assert_eq!(path.metadata().unwrap().len(), size, "nothing new, nothing written");
+    }
+
+    #[test]
+    fn damage_costs_only_the_lines_that_it_hits() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("known");
+        let cache = opened(&path);
+        for at in 0..20 {
+            cache.note(&format!("q{at}"), &format!("answer {at}"));
+        }
+        drop(cache);
+        let good = fs::read(&path).unwrap();
+        let line = good.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+        for at in (0..good.len()).step_by(7) {
+            let mut bad = good.clone();
+            bad[at] ^= 0x11;
+            fs::write(&path, &bad).unwrap();
+            let cache = opened(&path);
+            for n in 0..20 {
+                let answer = cache.recall(&format!("q{n}"));
+                assert!(answer.is_none() || answer == Some(format!("answer {n}")), "{at} {n}");
+            }
+        }
+        fs::write(&path, &good[..good.len() - line / 2]).unwrap();
+        let cache = opened(&path);
+        cache.note("after", "a tear");
+        drop(cache);
+        let cache = opened(&path);
+        assert_eq!(cache.recall("q18").as_deref(), Some("answer 18"));
+        assert_eq!(cache.recall("q19"), None);
+    }
+
+    #[test]
+    fn it_does_not_grow_without_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("known");
+        for round in 0..40 {
+            let mut cache = opened(&path);
+            cache.limit = 10_000;
+            for at in 0..20 {
+                cache.note(&format!("{round} {at}"), "some answer of a usual length");
+            }
+        }
+        assert!(path.metadata().unwrap().len() <= 12_000);
+        let cache = opened(&path);
+        assert_eq!(cache.recall("39 19").as_deref(), Some("some answer of a usual length"));
+        assert_eq!(cache.recall("0 0"), None);
+    }
+
+    #[test]
+    fn many_at_once_lose_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("known");
+        std::thread::scope(|scope| {
+            for writer in 0..4 {
+                let path = &path;
+                scope.spawn(move || {
+                    for at in 0..50 {
+                        opened(path).note(&format!("{writer} {at}"), "yes");
+                    }
+                });
+            }
+        });
+        let cache = opened(&path);
+        for writer in 0..4 {
+            for at in 0..50 {
+                assert_eq!(cache.recall(&format!("{writer} {at}")).as_deref(), Some("yes"));
+            }
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_others_can_write_is_not_believed() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("known");
+        opened(&path).note("a", "1");
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o622)).unwrap();
+        let cache = opened(&path);
+        assert_eq!(cache.recall("a"), None);
+        cache.note("b", "2");
+        drop(cache);
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+        let cache = opened(&path);
+        assert_eq!((cache.recall("a").as_deref(), cache.recall("b")), (Some("1"), None));
+    }
+}

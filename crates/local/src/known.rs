@@ -1,0 +1,225 @@
+//! Files that were found true, and have not changed since.
+//!
+//! A file is known by device, inode, size, and the times of its last modification and change. A change that comes in the
+//! same tick of the filesystem's clock as the last one leaves no trace in these, so a file is only noted when that tick
+//! was over before its content was known.
+
+use std::fs::File;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use transship_core::{Body, Cache, Cancel, Digest, ErrorKind, Expect, FileRange, Result, Stored};
+
+use crate::{open_regular, sys};
+
+/// Longer than a tick of a filesystem whose times have parts of a second: kernels count at least 100 of them in a second.
+const TICK: Duration = Duration::from_millis(20);
+
+/// The same for those whose times are whole seconds, or every other one.
+const COARSE_TICK: Duration = Duration::from_secs(3);
+
+/// How long after the last write to a new file it can be noted with [`note_new`]: its writer waits for that.
+pub const SETTLED: Duration = TICK;
+
+/// The blob at a path, if it is there, whole, and true to what is expected. It is hashed now, unless the cache says that it
+/// was, and has not changed since.
+///
+/// # Errors
+/// `Cancelled`; I/O errors; `Unsupported` for digests that cannot be checked.
+pub fn known_blob(
+    path: &Path,
+    expect: &Expect,
+    cache: &Cache,
+    cancel: &Cancel,
+) -> Result<Option<Stored>> {
+    match look(path, expect, cache, cancel) {
+        Ok(stored) => Ok(Some(stored)),
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Corrupt) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+fn look(path: &Path, expect: &Expect, cache: &Cache, cancel: &Cancel) -> Result<Stored> {
+    let file = open_regular(path)?;
+    let range = FileRange::whole(file, path)?;
+    let body = Body::from_file(range.clone()).expecting(expect)?;
+    let Some(digest) = expect.digest.as_ref().filter(|_| cache.is_set()) else {
+        return body.chunks(cancel)?.finish();
+    };
+    let (now, before) = (SystemTime::now(), Facts::of(range.file()));
+    if let Some(facts) = before
+        && expect.size.is_none_or(|size| size == facts.size)
+        && cache.recall(&facts.question()).as_deref() == Some(digest.as_ref())
+    {
+        return Ok(Stored::new(digest.clone(), facts.size));
+    }
+    let stored = body.chunks(cancel)?.finish()?;
+    if let Some(facts) = before
+        && facts.is_settled(now)
+        && Facts::of(range.file()) == before
+    {
+        cache.note(&facts.question(), stored.digest.as_ref());
+    }
+    Ok(stored)
+}
+
+/// Notes that a file is true which this process has written, hashed on the way, and just put in place. Its last write was
+/// at least [`SETTLED`] before nobody else could reach it, so whoever writes to it now changes the time of its last
+/// modification.
+pub fn note_new(path: &Path, digest: &Digest, cache: &Cache) {
+    if !cache.is_set() {
+        return;
+    }
+    let Ok(file) = open_regular(path) else { return };
+    // Times of whole seconds are too coarse to wait for.
+    if let Some(facts) = Facts::of(&file).filter(|facts| !facts.are_coarse()) {
+        cache.note(&facts.question(), digest.as_ref());
+    }
+}
+
+/// What changes with a file's content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Facts {
+    pub(crate) device: u64,
+    pub(crate) inode: u64,
+    pub(crate) size: u64,
+    /// Seconds and nanoseconds.
+    pub(crate) modified: (i64, i64),
+    pub(crate) changed: (i64, i64),
+}
+
+impl Facts {
+    /// `None` where files have no such facts.
+    fn of(file: &File) -> Option<Self> {
+        sys::facts(&file.metadata().ok()?)
+    }
+
+    fn question(&self) -> String {
+        let Self { device, inode, size, modified, changed } = self;
+        format!(
+            "true {device} {inode} {size} {}.{:09} {}.{:09}",
+            modified.0, modified.1, changed.0, changed.1
+        )
+    }
+
+    fn are_coarse(&self) -> bool {
+        self.modified.1 == 0 || self.changed.1 == 0
+    }
+
+    /// Whether a change from now on would be seen. Times that lie ahead are those of another clock.
+    fn is_settled(&self, now: SystemTime) -> bool {
+        let tick = if self.are_coarse() { COARSE_TICK } else { TICK };
+        let last = self.modified.max(self.changed);
+        let (Ok(seconds), Ok(nanos)) = (u64::try_from(last.0), u32::try_from(last.1)) else {
+            return false;
+        };
+        let last = SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos);
+        now.duration_since(last).is_ok_and(|age| age > tick)
+    }
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+    use std::fs;
+    use std::sync::{Arc, Mutex};
+    use transship_core::{Memo, sha256};
+
+    #[derive(Clone, Debug, Default)]
+    struct Map(Arc<Mutex<HashMap<String, String>>>);
+
+    impl Memo for Map {
+        fn recall(&self, question: &str) -> Option<String> {
+            self.0.lock().unwrap().get(question).cloned()
+        }
+
+        fn note(&self, question: &str, answer: &str) {
+            self.0.lock().unwrap().insert(question.to_owned(), answer.to_owned());
+        }
+    }
+
+    fn find(path: &Path, content: &[u8], cache: &Cache) -> Option<Stored> {
+        known_blob(path, &Expect::digest(sha256(content)), cache, &Cancel::new()).unwrap()
+    }
+
+    fn settle() {
+        std::thread::sleep(TICK + Duration::from_millis(10));
+    }
+
+    #[test]
+    fn a_young_file_is_not_noted_and_an_old_one_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("blob");
+        let map = Map::default();
+        let cache = Cache::new(map.clone());
+        fs::write(&path, "content").unwrap();
+        assert!(find(&path, b"content", &cache).is_some());
+        let young = map.0.lock().unwrap().len();
+        settle();
+        assert!(find(&path, b"content", &cache).is_some());
+        assert_eq!((young, map.0.lock().unwrap().len()), (0, 1));
+    }
+
+    #[test]
+    fn what_is_known_is_not_read_and_what_changed_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("blob");
+        let map = Map::default();
+        let cache = Cache::new(map.clone());
+        fs::write(&path, "content").unwrap();
+        settle();
+        find(&path, b"content", &cache).unwrap();
+        // A lie shows that nobody reads the file.
+        let lie = sha256(b"another").to_string();
+        map.0.lock().unwrap().values_mut().for_each(|answer| answer.clone_from(&lie));
+        assert!(find(&path, b"another", &cache).is_some());
+        let other_size = Expect::digest(sha256(b"another")).with_size(3);
+        assert!(known_blob(&path, &other_size, &cache, &Cancel::new()).unwrap().is_none());
+
+        fs::write(&path, "changed").unwrap();
+        assert!(find(&path, b"another", &cache).is_none());
+        assert!(find(&path, b"content", &cache).is_none());
+        assert!(find(&path, b"changed", &cache).is_some());
+        // A file of the same size in its place, and one that is gone.
+        fs::write(folder.path().join("new"), "newfile").unwrap();
+        fs::rename(folder.path().join("new"), &path).unwrap();
+        assert!(find(&path, b"changed", &cache).is_none());
+        fs::remove_file(&path).unwrap();
+        assert!(find(&path, b"changed", &cache).is_none());
+    }
+
+    #[test]
+    fn a_change_after_a_new_file_was_noted_is_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("blob");
+        for _ in 0..20 {
+            let cache = Cache::new(Map::default());
+            fs::write(folder.path().join("staged"), "content").unwrap();
+            std::thread::sleep(SETTLED);
+            fs::rename(folder.path().join("staged"), &path).unwrap();
+            note_new(&path, &sha256(b"content"), &cache);
+            // At once, in the same tick as the rename.
+            fs::write(&path, "tampers").unwrap();
+            assert!(find(&path, b"content", &cache).is_none());
+        }
+    }
+
+    #[test]
+    fn times_ahead_and_whole_seconds_need_longer() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000);
+        let facts = |seconds, nanos| Facts {
+            device: 1,
+            inode: 1,
+            size: 1,
+            modified: (1, 1),
+            changed: (seconds, nanos),
+        };
+        assert!(facts(999, 900_000_000).is_settled(now));
+        assert!(!facts(999, 990_000_000).is_settled(now));
+        assert!(!facts(1_000, 5).is_settled(now));
+        assert!(!facts(998, 0).is_settled(now));
+        assert!(facts(996, 0).is_settled(now));
+    }
+}
