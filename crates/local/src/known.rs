@@ -46,7 +46,7 @@ fn look(path: &Path, expect: &Expect, cache: &Cache, cancel: &Cancel) -> Result<
     let Some(digest) = expect.digest.as_ref().filter(|_| cache.is_set()) else {
         return body.chunks(cancel)?.finish();
     };
-    let (now, before) = (SystemTime::now(), Facts::of(range.file()));
+    let (now, before) = (SystemTime::now(), range.file().and_then(Facts::of));
     if let Some(facts) = before
         && expect.size.is_none_or(|size| size == facts.size)
         && cache.recall(&facts.question()).as_deref() == Some(digest.as_ref())
@@ -56,7 +56,7 @@ fn look(path: &Path, expect: &Expect, cache: &Cache, cancel: &Cancel) -> Result<
     let stored = body.chunks(cancel)?.finish()?;
     if let Some(facts) = before
         && facts.is_settled(now)
-        && Facts::of(range.file()) == before
+        && range.file().and_then(Facts::of) == before
     {
         cache.note(&facts.question(), stored.digest.as_ref());
     }

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use transship::{
-    Accepts, Body, Cancel, Commit, Committed, Digest, Error, ErrorKind, Expect, ImageDestination,
-    ImageName, Manifest, PutSignatures, Reference, Result, ResultExt, Shows, Stored, run_blocking,
+    Accepts, Body, Cancel, Commit, Committed, Digest, Error, Expect, ImageDestination, ImageName,
+    Manifest, PutSignatures, Reference, Result, ResultExt, Shows, Stored, run_blocking,
 };
 
 use crate::blobs::Blobs;

@@ -4,8 +4,8 @@ use std::fs;
 use std::num::NonZeroUsize;
 
 use transship::{
-    Attached, Cache, Compress, Digests, Error, ErrorKind, Failures, Format, ImageFailure, ImageName,
-    ImageReport, Images, Nondistributable, Plan, Platforms, Report, Source, Subset, Transfer,
+    Attached, Cache, Compress, Digests, Error, ErrorKind, Failures, Format, ImageFailure,
+    ImageName, ImageReport, Images, Nondistributable, Plan, Platforms, Report, Subset, Transfer,
     TransferOptions, WriteMode,
 };
 
@@ -32,17 +32,15 @@ pub(super) async fn run(args: args::Copy, session: &Session) -> Result {
     }
     let mut all = Vec::new();
     for text in sources {
-        all.push(Source::from(places::input(text, &from, session).await?));
+        all.push(places::source(text, &from, session).await?);
     }
     if let Some(list) = &args.list {
         all.extend(listed::sources(list, &from, session).await?);
     }
     let mut options = options(&args, session)?;
     options.since = since::since(&args.since, &from, session).await?;
-    let transfer = Transfer::many(all, destination)
-        .options(options)
-        .from_transports(from)
-        .to_transports(to);
+    let transfer =
+        Transfer::many(all, destination).options(options).from_transports(from).to_transports(to);
     if args.dry_run {
         let plan = transfer.plan().await?;
         show_plan(&args, &plan)?;

@@ -22,6 +22,7 @@ mod names;
 mod order;
 mod random;
 mod referrers;
+mod remember;
 mod subsets;
 
 use transship_core::Result;

@@ -51,6 +51,7 @@
 //! | `reused` | `blob`, `image`, `digest`, `size` |
 //! | `stored` | `blob`, `digest`, `size` |
 //! | `committed` | `image`, `digest`, `references` |
+//! | `image_failed` | `image` (`null` for a source that could not be opened), `kind`, `error`: with `--keep-going` |
 //! | `warning` | `text`, and `image` where it is of one |
 //! | `finished`, `failed` (`kind`, `error`), `cancelled` | exactly one ends a transfer |
 //! | `error` | `kind`, `error`, `hint`: why the command failed; or `kind` and `signal`. It is the last line |
@@ -60,7 +61,7 @@
 //! # `copy`
 //!
 //! Copies one image, or several into one container. A source that holds several images and names none is refused, and the error
-//! lists them: `--all-images` copies all. An image without a new name keeps its names. Without `--platform`, of an index every
+//! lists them: `--all-images` copies all of each source that names none (see [`many_images`](super::many_images)). An image without a new name keeps its names. Without `--platform`, of an index every
 //! platform that is present is copied; a destination that holds single images gets that of this machine. `--all-platforms` fails
 //! where one is absent. One `--platform` is copied alone, without its index; several stay in it. `--subset sparse` keeps the index
 //! as it is, also around one image, and `--subset strip` takes out what stays behind, with the attestations about it; without
@@ -79,11 +80,17 @@
 //!     "platforms": { "copied": ["linux/amd64"], "absent": [], "skipped": [] }, "referrers": 0,
 //!     "lost": [], "warnings": []
 //!   }],
+//!   "failed": [],
 //!   "blobs_moved": 3, "blobs_reused": 0, "blobs_left_out": 0, "bytes_read": 8501, "bytes_written": 8501
 //! }
 //! ```
 //!
-//! With `--dry-run`, each of `images` has `source`, `destination`, `names`, `source_digest`, `source_media_type`, `media_type`,
+//! `failed` has an object for each image that failed with `--keep-going`: `source`, `kind`, `error`. Then the exit code is that of
+//! the kind, if all are of one, else 1.
+//!
+//! With `--dry-run` nothing is written. Of one image every blob is listed; several are a table, with what it comes to. In JSON
+//! `totals` has `images`, `digests_kept`, `lost`, and `moved`, `changed`, `reused`, `left_out`, each with `blobs` and `bytes` at the
+//! source; a blob that images share counts, and is listed, with the first. Each of `images` has `source`, `destination`, `names`, `source_digest`, `source_media_type`, `media_type`,
 //! `digest_kept`, `platforms`, `lost`, `warnings`, and `blobs`: `digest`, `media_type`, `size` and `fate`, which is `moved`,
 //! `reused`, `left_out`, `known` (a delta leaves it out), or `changed` with `to` (`plain`, `gzip`, `zstd`).
 //!

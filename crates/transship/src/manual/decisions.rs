@@ -92,7 +92,8 @@
 //!
 //! A crate of the workspace with `package.metadata.transship.kind = "transport"` may depend on `core`, `local` and `archive`, and on
 //! nothing else of ours. So `cargo xtask new-transport` need not edit the list of arrows, and no crate on that list can widen its own.
-//! # 17. A delta is a sparse layout that says what it lacks
+//!
+//! # 20. A delta is a sparse layout that says what it lacks
 //!
 //! [`Commit::absent`](crate::Commit::absent) holds children that nobody misses. What a delta leaves out has to be somewhere, so it has a field
 //! of its own, [`Commit::needs`](crate::Commit::needs), and a place that takes deltas remembers it: without that, a delta could not be told
@@ -102,12 +103,29 @@
 //! The list is of everything, not only of the uppermost manifests that are left out: then what is missing can be named when even the root is,
 //! and a base that is itself sparse is told from one that is whole.
 //!
-//! # 18. The destination is what completes a delta
+//! # 21. The destination is what completes a delta
 //!
 //! A delta is read together with [`ImageDestination::contents`](crate::ImageDestination::contents), the place that it is copied to. The engine then
 //! sees a whole image, so that platforms, changes of form and checks are the same for deltas as for all else.
 //!
-//! # 19. Referrers follow digests
+//! # 22. Referrers follow digests
 //!
 //! They are copied as they are, and only for manifests that keep their digest: a signature that was made to follow a new digest would not be
 //! one. Places that hold artifacts hold referrers; there is no second word for it in [`Accepts`](crate::Accepts).
+//!
+//! # 23. Images of a container are planned twice where there are many
+//!
+//! All are planned before the first byte is written: names that collide and images that cannot be held are refused then. To keep
+//! thousands of plans, open images and places cost 40 KB each. Plans follow from documents and options alone, so those beyond the first 64
+//! are dropped and made again. Sources that are references stay open, because standard input cannot be opened twice.
+//!
+//! # 24. `Source` is a struct
+//!
+//! It was an enum of what can be read. Each source now also says which of its images go, under which names, and where the caller has it
+//! from, so that the command's lists and mixes are the library's.
+//!
+//! # 25. A cache of answers, not of facts
+//!
+//! [`Cache`](crate::Cache) keeps texts by question. A question names all that its answer depends on, so nothing is ever invalidated, entries
+//! may be forgotten at any time, and core, engine and transports need not know each other's entries. The facade depends on `local`
+//! for the file that keeps them.
