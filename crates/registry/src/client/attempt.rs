@@ -10,6 +10,7 @@ use transship_core::{Error, ErrorKind, Result};
 use super::call::{Answer, Call, Fetched, Payload, silent};
 use super::host::Host;
 use super::idle::Idle;
+use crate::tls::Trust;
 
 /// How many redirects are followed.
 const REDIRECTS: usize = 10;
@@ -56,7 +57,7 @@ impl Host {
             } else {
                 None
             };
-            let answer = self.transmit(call, &url, header.as_ref()).await?;
+            let answer = self.transmit(call, &url, header.as_ref(), self.trust_of(&url)).await?;
             let status = answer.status;
             if status == StatusCode::UNAUTHORIZED && self.is_home(&url) && !asked {
                 asked = true;
@@ -78,7 +79,12 @@ impl Host {
 
     /// Sends a request as it is: no redirects, no question who we are.
     pub(super) async fn attempt_plain(&self, call: &Call) -> Result<Answer, Failure> {
-        self.transmit(call, &call.url, None).await
+        self.transmit(call, &call.url, None, self.trust_of(&call.url)).await
+    }
+
+    /// Asks a host that may or may not speak TLS, and believes nothing that it says.
+    pub(super) async fn probe(&self, call: &Call) -> Result<Answer, Failure> {
+        self.transmit(call, &call.url, None, Trust::Anyone).await
     }
 
     /// Sends a request as it is, again where that may help, and reads the answer.
@@ -114,12 +120,13 @@ impl Host {
         call: &Call,
         url: &Url,
         header: Option<&HeaderValue>,
+        trust: Trust,
     ) -> Result<Answer, Failure> {
         let place = url.host_str().unwrap_or_default();
         let place = url.port().map_or_else(|| place.to_owned(), |port| format!("{place}:{port}"));
         // What is configured for a host is found under the name that people give it.
         let name = if self.is_home(url) { self.name() } else { &place };
-        let client = self.network.client(name, self.trust_of(url), self.guard(url)).await;
+        let client = self.network.client(name, trust, self.guard(url)).await;
         let client = client.map_err(Failure::lasting)?;
         let mut request = client.request(call.method.clone(), url.clone());
         request = request.headers(call.headers.clone());
@@ -152,9 +159,14 @@ impl Host {
         }
     }
 
-    /// Where credentials go, they go over a connection that is trusted as asked; elsewhere it is checked, unless nothing is.
-    fn trust_of(&self, _url: &Url) -> crate::tls::Trust {
-        self.trust
+    /// What is configured of a host is of that host; others prove who they are, unless nobody has to.
+    fn trust_of(&self, url: &Url) -> Trust {
+        match url.scheme() {
+            // Nothing is proved there, and no certificate has to be loaded.
+            "http" => Trust::Anyone,
+            _ if self.is_home(url) || self.verifies_nothing() => self.trust,
+            _ => Trust::Verified,
+        }
     }
 }
 

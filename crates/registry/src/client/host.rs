@@ -116,16 +116,23 @@ impl Host {
         // A server that does not speak TLS says so at the first byte.
         let what = format!("looking how {} speaks", self.name);
         let ping = Call::new(Method::GET, https.join("v2/").map_err(not_a_url)?, what);
-        let base = match self.attempt_plain(&ping).await {
-            Err(failure) if failure.reached == Reached::NoTls => url(&format!("http://{api}/"))?,
-            Err(failure) if failure.lasting => return Err(failure.error),
-            Err(_) => match self.fetch(&ping, PROBLEM_LIMIT, observer).await {
-                Ok(_) => https,
-                Err(error) => return Err(error),
-            },
-            Ok(_) => https,
-        };
-        Ok(base)
+        let mut tries = self.tries();
+        loop {
+            match self.probe(&ping).await {
+                Ok(_) => return Ok(https),
+                Err(failure) if failure.reached == Reached::NoTls => {
+                    return url(&format!("http://{api}/"));
+                }
+                Err(failure) => {
+                    self.wait(failure, &ping, &mut tries, observer).await.context(|| &ping.what)?;
+                }
+            }
+        }
+    }
+
+    /// Whether no host has to prove who it is.
+    pub(super) fn verifies_nothing(&self) -> bool {
+        self.network.options.tls_verify == Some(false)
     }
 
     /// Plain HTTP only to this machine, or when asked.

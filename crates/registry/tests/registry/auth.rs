@@ -1,0 +1,164 @@
+use std::time::Duration;
+
+use transship_conformance::registry::{
+    Action, Auth, Fault, Registry as Server, Right, Rule, TokenAuth, TokenField, User,
+};
+use transship_core::{Commit, ErrorKind, Expect, Transport, WriteOptions};
+use transship_registry::{Credential, Registry, Secret};
+
+use crate::common::{client, destination, image, noise, open, pull, push, serve};
+
+const PASSWORD: &str = "hunter2-secret";
+
+fn me() -> User {
+    User::new("me", PASSWORD)
+}
+
+fn with(credential: Credential) -> Registry {
+    client(|options| {
+        options.anonymous = false;
+        options.credential = Some(credential);
+    })
+}
+
+fn basic(password: &str) -> Registry {
+    with(Credential::Basic { user: "me".to_owned(), secret: Secret::new(password) })
+}
+
+fn tokens(change: impl FnOnce(&mut TokenAuth)) -> Server {
+    let mut how = TokenAuth::new([me()]);
+    change(&mut how);
+    serve(|options| options.auth = Auth::Token(how))
+}
+
+async fn round_trip(server: &Server, registry: &Registry) {
+    let sent = image(noise(200_000));
+    push(registry, server, "a:1", &sent).await.unwrap();
+    let back = pull(registry, server, "a:1").await.unwrap();
+    assert_eq!(back.manifest.bytes(), sent.manifest.bytes());
+}
+
+#[tokio::test]
+async fn passwords() {
+    let server = serve(|options| options.auth = Auth::Basic(vec![me()]));
+    round_trip(&server, &basic(PASSWORD)).await;
+    let refused = server.exchanges().iter().filter(|one| one.status == Some(401)).count();
+    assert_eq!(refused, 1, "asked once");
+    for registry in [basic("wrong"), crate::common::plain()] {
+        let error = pull(&registry, &server, "a:1").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
+        assert!(error.way_out().unwrap().contains("log in"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn tokens_for_a_password() {
+    for field in [TokenField::Both, TokenField::Token, TokenField::AccessToken] {
+        let server = tokens(|how| {
+            how.field = field;
+            how.oauth2 = false;
+        });
+        round_trip(&server, &basic(PASSWORD)).await;
+        let refused = server.exchanges().iter().filter(|one| one.status == Some(401)).count();
+        assert_eq!(refused, 1, "asked once");
+    }
+}
+
+#[tokio::test]
+async fn tokens_for_an_identity_token() {
+    let server = tokens(|_| {});
+    let token = server.refresh_token("me").unwrap();
+    round_trip(&server, &with(Credential::IdentityToken(Secret::new(token)))).await;
+    let error = pull(&with(Credential::IdentityToken(Secret::new("x"))), &server, "a:1").await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Denied);
+}
+
+#[tokio::test]
+async fn tokens_for_nobody() {
+    let server = tokens(|how| how.anonymous = vec![Right::new("open/", [Action::Pull])]);
+    push(&basic(PASSWORD), &server, "open/a:1", &image("x")).await.unwrap();
+    push(&basic(PASSWORD), &server, "closed/a:1", &image("x")).await.unwrap();
+    pull(&crate::common::plain(), &server, "open/a:1").await.unwrap();
+    let error = pull(&crate::common::plain(), &server, "closed/a:1").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Denied);
+    let error = push(&crate::common::plain(), &server, "open/a:2", &image("x")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Denied);
+}
+
+#[tokio::test]
+async fn tokens_are_renewed() {
+    // Before they expire ..
+    let server = tokens(|how| how.lifetime = Duration::from_secs(1));
+    let registry = basic(PASSWORD);
+    round_trip(&server, &registry).await;
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let refused = || server.exchanges().iter().filter(|one| one.status == Some(401)).count();
+    let before = refused();
+    pull(&registry, &server, "a:1").await.unwrap();
+    assert_eq!(refused(), before);
+    // .. and when they turn out to have expired.
+    let server = tokens(|_| {});
+    let registry = basic(PASSWORD);
+    round_trip(&server, &registry).await;
+    server.expire_tokens();
+    pull(&registry, &server, "a:1").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_token_that_expires_under_an_upload() {
+    let server = tokens(|_| {});
+    let registry = basic(PASSWORD);
+    server.inject(Rule::new(Fault::ExpiredToken).method("PUT").path("uploads"));
+    round_trip(&server, &registry).await;
+    assert_eq!(server.pending_faults(), 0);
+}
+
+#[tokio::test]
+async fn a_mount_asks_to_pull_from_the_source() {
+    let server = tokens(|_| {});
+    let registry = basic(PASSWORD);
+    let sent = image(noise(1000));
+    push(&registry, &server, "a:1", &sent).await.unwrap();
+    let registry = basic(PASSWORD);
+    let from = registry.parse(&format!("//{}/a:1", server.host())).unwrap();
+    let to = destination(&registry, &server, "b:1", &WriteOptions::default()).await.unwrap();
+    for (descriptor, _) in &sent.blobs {
+        let want = Expect::from(descriptor);
+        assert!(to.take_from(&want, &from).await.unwrap().is_some());
+    }
+    to.commit(Commit::new(&sent.manifest)).await.unwrap();
+}
+
+#[tokio::test]
+async fn no_credential_leaves_for_another_host() {
+    let other = open();
+    for auth in [Auth::Basic(vec![me()]), Auth::Token(TokenAuth::new([me()]))] {
+        let server = serve(|options| options.auth = auth);
+        let sent = image(noise(50_000));
+        push(&basic(PASSWORD), &server, "a:1", &sent).await.unwrap();
+        push(&crate::common::plain(), &other, "a:1", &sent).await.unwrap();
+        other.forget_exchanges();
+        let to = format!("http://{}{{path}}", other.host());
+        server.inject(Rule::new(Fault::Redirect { to }).path("/blobs/").times(2));
+        pull(&basic(PASSWORD), &server, "a:1").await.unwrap();
+        let elsewhere = other.exchanges();
+        assert_eq!(elsewhere.len(), 2);
+        for one in &elsewhere {
+            assert_eq!(one.header("authorization"), None, "{one:?}");
+            assert!(!format!("{one:?}").contains(PASSWORD), "{one:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn secrets_are_in_no_message() {
+    let server = tokens(|_| {});
+    let registry = basic("wrong-but-secret");
+    let error = pull(&registry, &server, "a:1").await.unwrap_err();
+    let all = format!("{error} {error:?} {registry:?}");
+    assert!(!all.contains("wrong-but-secret"), "{all}");
+    server
+        .inject(Rule::new(Fault::Status { status: 500, retry_after: None }).path("token").always());
+    let error = pull(&basic(PASSWORD), &server, "a:1").await.unwrap_err();
+    assert!(!format!("{error:?}").contains(PASSWORD), "{error:?}");
+}

@@ -1,0 +1,11 @@
+//! `docker://` against a registry in the test's own process.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod auth;
+mod common;
+mod hostile;
+mod many;
+mod pull;
+mod push;
+mod referrers;
+mod trouble;
