@@ -34,6 +34,8 @@ pub struct Claims {
     pub nameless: Nameless,
     /// Where an image stands that took over a name.
     pub taken: Taken,
+    /// What a listing lists.
+    pub listed: Listed,
     /// Whether a place that is there can be joined.
     pub append: Append,
     /// Whether several may write to one place at once, without one losing what another wrote.
@@ -170,6 +172,16 @@ pub enum Taken {
     AtTheEnd,
     /// Where the one stood that had the name.
     InItsPlace,
+}
+
+/// What a listing lists.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Listed {
+    /// Images, each once with all its names, in the order in which they were written.
+    #[default]
+    Images,
+    /// Names, in an order of their own: an image of several names stands there several times. So a registry lists its tags.
+    Names,
 }
 
 /// Whether a place that is there can be joined.

@@ -6,7 +6,7 @@ use crate::broken::{While, hold};
 use crate::model::{Built, Container};
 use crate::snapshot::{Shown, Snapshot};
 use crate::strategies::meaning;
-use crate::{Claims, Held, Manifests, Nameless, Taken};
+use crate::{Claims, Held, Listed, Manifests, Nameless, Taken};
 
 /// An image that should be there.
 #[derive(Debug)]
@@ -56,18 +56,31 @@ pub(crate) fn check_taken(snapshot: &Snapshot, want: Vec<Entry>, claims: &Claims
     if claims.taken == Taken::AtTheEnd {
         return check(snapshot, &want, claims);
     }
+    let want: Vec<_> = want.iter().collect();
+    check_each(snapshot, &as_listed(snapshot, want, claims), claims)
+}
+
+/// In the order of the listing.
+fn as_listed<'e>(snapshot: &Snapshot, want: Vec<&'e Entry>, claims: &Claims) -> Vec<&'e Entry> {
     let position = |entry: &Entry| {
         let is = |image: &Shown| image.seen.is(&entry.built, claims).is_ok();
         snapshot.images().iter().position(is)
     };
-    let mut placed: Vec<_> = want.into_iter().map(|entry| (position(&entry), entry)).collect();
+    let mut placed: Vec<_> = want.into_iter().map(|entry| (position(entry), entry)).collect();
     placed.sort_by_key(|(position, _)| position.unwrap_or(usize::MAX));
-    let want: Vec<_> = placed.into_iter().map(|(_, entry)| entry).collect();
-    check(snapshot, &want, claims)
+    placed.into_iter().map(|(_, entry)| entry).collect()
 }
 
-/// Whether a place shows these, in this order.
+/// Whether a place shows these, in this order, or in the one of a place that lists names.
 pub(crate) fn check(snapshot: &Snapshot, want: &[Entry], claims: &Claims) -> Held {
+    let want: Vec<_> = want.iter().collect();
+    match claims.listed {
+        Listed::Images => check_each(snapshot, &want, claims),
+        Listed::Names => check_each(snapshot, &as_listed(snapshot, want, claims), claims),
+    }
+}
+
+fn check_each(snapshot: &Snapshot, want: &[&Entry], claims: &Claims) -> Held {
     let images = snapshot.images();
     hold!(
         images.len() == want.len(),

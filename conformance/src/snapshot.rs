@@ -7,7 +7,7 @@ use transship_core::{Archives, ErrorKind, ReadOptions};
 use crate::broken::While;
 use crate::lab::Lab;
 use crate::seen::Seen;
-use crate::{Abandoned, Broken, Held};
+use crate::{Abandoned, Broken, Held, Listed};
 
 /// All that a transport lists and reads at a place, and what the fixture says of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,5 +144,24 @@ async fn listed(lab: &Lab, archives: &dyn Archives) -> Held<Option<Vec<Shown>>> 
         let seen = Seen::read(&*source).await.during(|| format!("reading {reference}"))?;
         images.push(Shown { reference, names: entry.raw_names.clone(), seen });
     }
-    Ok(Some(images))
+    Ok(Some(match lab.claims().listed {
+        Listed::Images => images,
+        Listed::Names => together(images),
+    }))
+}
+
+/// The images of a listing of names, each once with all its names.
+fn together(listed: Vec<Shown>) -> Vec<Shown> {
+    let mut images: Vec<Shown> = Vec::new();
+    for one in listed {
+        let same = |image: &&mut Shown| image.seen.root.bytes() == one.seen.root.bytes();
+        match images.iter_mut().find(same) {
+            Some(image) => {
+                image.names.extend(one.names);
+                image.seen.names.extend(one.seen.names);
+            }
+            None => images.push(one),
+        }
+    }
+    images
 }

@@ -1,6 +1,7 @@
 //! [`RegistryDestination`]: one image being written.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -32,7 +33,7 @@ pub(crate) struct RegistryDestination {
 
 #[derive(Debug, Default)]
 struct State {
-    /// What is known to be in the first repository.
+    /// What is known to be in the first repository, or will be before the root is.
     there: HashSet<Digest>,
     /// Uploads that the server began when it could not mount.
     begun: HashMap<Digest, Session>,
@@ -46,11 +47,12 @@ impl RegistryDestination {
         reference: Reference,
         targets: Vec<Target>,
         names: Vec<ImageName>,
+        sparse: Sparse,
         claimed: Option<Claimed>,
     ) -> Self {
         let mut accepts = Accepts::anything();
         accepts.prefers = Some(LayerForm::Gzip);
-        accepts.sparse = Sparse::Refused;
+        accepts.sparse = sparse;
         let state = Mutex::default();
         Self { reference, targets, names, accepts, state, claimed }
     }
@@ -77,28 +79,27 @@ impl RegistryDestination {
         Ok(())
     }
 
-    /// Refuses a manifest that refers to what is not there: a server may not look.
-    async fn check_children(&self, manifest: &Manifest) -> Result<()> {
+    /// Refuses a manifest that refers to what is neither there nor said to be absent: a server may not look.
+    async fn check_children(&self, manifest: &Manifest, what: &Commit<'_>) -> Result<()> {
         let document = manifest.document()?;
-        let (children, are_blobs) = match &document {
+        let (children, kind) = match &document {
             Document::Image(image) => {
                 let mut blobs: Vec<&Descriptor> = image.layers.iter().collect();
                 blobs.push(&image.config);
-                (blobs, true)
+                (blobs, Kind::Blob)
             }
-            Document::Index(index) => (index.manifests.iter().collect(), false),
+            Document::Index(index) => (index.manifests.iter().collect(), Kind::Manifest),
             _ => return Ok(()),
         };
         for child in children {
             let known = self.state().there.contains(&child.digest);
-            if known || (are_blobs && is_foreign(child)) {
+            if known || what.is_absent(&child.digest) || (kind == Kind::Blob && is_foreign(child)) {
                 continue;
             }
-            if !self.is_there(child, are_blobs).await? {
-                let what = if are_blobs { "blob" } else { "manifest" };
+            if !self.is_there(child, kind).await? {
                 return Err(Error::new(
                     ErrorKind::NotFound,
-                    format!("{what} {} is not there, and the image needs it", child.digest),
+                    format!("{kind} {} is not there, and the image needs it", child.digest),
                 ));
             }
             self.state().there.insert(child.digest.clone());
@@ -106,12 +107,49 @@ impl RegistryDestination {
         Ok(())
     }
 
-    async fn is_there(&self, child: &Descriptor, is_blob: bool) -> Result<bool> {
+    async fn is_there(&self, child: &Descriptor, kind: Kind) -> Result<bool> {
         let repository = &self.first()?.repository;
-        if is_blob {
-            return Ok(push::has(repository, &Expect::from(child)).await?.is_some());
+        match kind {
+            Kind::Blob => Ok(push::has(repository, &Expect::from(child)).await?.is_some()),
+            Kind::Manifest => has_manifest(repository, &child.digest).await,
         }
-        has_manifest(repository, &child.digest).await
+    }
+
+    /// Holds an image to what has to be true of it before anything of it shows.
+    async fn check(&self, what: &Commit<'_>, manifests: &[Manifest]) -> Result<()> {
+        let root = &what.root.descriptor().digest;
+        if let Some(absent) = what.absent.first()
+            && self.accepts.sparse == Sparse::Refused
+        {
+            let message = format!(
+                "{root} lacks {}, and most registries take whole indexes only",
+                absent.digest
+            );
+            return Err(Error::new(ErrorKind::Unsupported, message)
+                .hint("if this one takes others, say docker.sparse=true"));
+        }
+        self.targets.iter().try_for_each(|target| target.check(what.root))?;
+        for manifest in manifests.iter().chain([what.root]) {
+            self.check_children(manifest, what).await?;
+        }
+        Ok(())
+    }
+
+    /// Publishes an image under the names in one repository.
+    async fn publish(&self, at: usize, root: &Manifest, done: &mut Vec<Reference>) -> Result<()> {
+        let (first, target) = (self.first()?, &self.targets[at]);
+        let (blobs, manifests) = {
+            let state = self.state();
+            (state.blobs.clone(), state.manifests.clone())
+        };
+        if at > 0 {
+            replicate(&first.repository, &target.repository, &blobs).await?;
+        }
+        for manifest in &manifests {
+            let name = Wanted::Digest(&manifest.descriptor().digest);
+            push::put_manifest(&target.repository, manifest, name).await?;
+        }
+        target.publish(root, done).await
     }
 
     /// Repositories of the host from which a blob may be had.
@@ -128,6 +166,22 @@ impl RegistryDestination {
         all.retain(|path| *path != repository.path);
         all.dedup();
         all
+    }
+}
+
+/// What a manifest refers to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Blob,
+    Manifest,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Blob => "blob",
+            Self::Manifest => "manifest",
+        })
     }
 }
 
@@ -193,47 +247,22 @@ impl ImageDestination for RegistryDestination {
         Ok(stored)
     }
 
+    /// Keeps it for the commit, so that nothing of an image that is given up is ever there under a name of its own.
     async fn put_manifest(&self, manifest: &Manifest) -> Result<()> {
-        self.check_children(manifest).await?;
-        let digest = &manifest.descriptor().digest;
-        push::put_manifest(&self.first()?.repository, manifest, Wanted::Digest(digest)).await?;
         let mut state = self.state();
-        state.there.insert(digest.clone());
-        state.manifests.push(manifest.clone());
+        if state.there.insert(manifest.descriptor().digest.clone()) {
+            state.manifests.push(manifest.clone());
+        }
         Ok(())
     }
 
     async fn commit(mut self: Box<Self>, what: Commit<'_>) -> Result<Committed> {
         what.check_whole().context(|| &self.reference)?;
-        let root = what.root;
-        if let Some(absent) = what.absent.first() {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                format!(
-                    "{} lacks {}, and a registry takes whole images only",
-                    root.descriptor().digest,
-                    absent.digest
-                ),
-            )
-            .context(&self.reference));
-        }
-        for target in &self.targets {
-            target.check(root).context(|| &self.reference)?;
-        }
-        self.check_children(root).await.context(|| &self.reference)?;
+        let manifests = self.state().manifests.clone();
+        self.check(&what, &manifests).await.context(|| &self.reference)?;
         let mut done = Vec::new();
-        for (at, target) in self.targets.iter().enumerate() {
-            let published = async {
-                if at > 0 {
-                    let (blobs, manifests) = {
-                        let state = self.state();
-                        (state.blobs.clone(), state.manifests.clone())
-                    };
-                    replicate(&self.targets[0].repository, target, &blobs, &manifests).await?;
-                }
-                target.publish(root, &mut done).await
-            };
-            if let Err(error) = published.await {
+        for at in 0..self.targets.len() {
+            if let Err(error) = self.publish(at, what.root, &mut done).await {
                 let error = error.context(&self.reference);
                 return Err(match done.as_slice() {
                     [] => error,
@@ -244,7 +273,7 @@ impl ImageDestination for RegistryDestination {
         if let Some(claimed) = &mut self.claimed {
             claimed.keep();
         }
-        Ok(Committed::new(root.descriptor().clone(), done))
+        Ok(Committed::new(what.root.descriptor().clone(), done))
     }
 }
 

@@ -44,6 +44,8 @@ pub struct RegistryOptions {
     /// The size of the pieces in which uploads are sent, in bytes; `None`: in one. For servers or proxies with a limit.
     /// `chunk-size=BYTES`.
     pub chunk_size: Option<u64>,
+    /// Whether the servers take indexes of which parts are absent. `sparse=true`.
+    pub sparse: bool,
 }
 
 /// The most that is read of a file with a credential.
@@ -64,6 +66,7 @@ pub(crate) const KEYS: &[&str] = &[
     "registries-conf-dir",
     "registry-token",
     "retries",
+    "sparse",
     "tls-verify",
 ];
 
@@ -83,6 +86,7 @@ impl Default for RegistryOptions {
             first_wait: Duration::from_millis(250),
             idle_timeout: Duration::from_secs(60),
             chunk_size: None,
+            sparse: false,
         }
     }
 }
@@ -111,6 +115,7 @@ impl RegistryOptions {
                     Duration::from_secs(u64::from(seconds.get()))
                 }),
             first_wait: defaults.first_wait,
+            sparse: get("sparse").map_or(Ok(false), |v| boolean("sparse", v))?,
             chunk_size: number(settings, "chunk-size")?
                 .map(|size: std::num::NonZeroU64| size.get()),
         })

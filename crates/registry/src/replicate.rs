@@ -1,26 +1,19 @@
 //! An image with names in several repositories: the others get it from the first.
 
-use transship_core::{Descriptor, Expect, Manifest, Result};
+use transship_core::{Descriptor, Expect, Result};
 
 use crate::client::Repository;
 use crate::pull;
 use crate::push::{self, Mounted};
-use crate::reference::Wanted;
-use crate::target::Target;
 
-/// Brings blobs and manifests, in the order in which they were put.
+/// Brings blobs.
 pub(crate) async fn replicate(
     from: &Repository,
-    target: &Target,
+    to: &Repository,
     blobs: &[Descriptor],
-    manifests: &[Manifest],
 ) -> Result<()> {
     for blob in blobs {
-        bring(from, &target.repository, blob).await?;
-    }
-    for manifest in manifests {
-        let digest = &manifest.descriptor().digest;
-        push::put_manifest(&target.repository, manifest, Wanted::Digest(digest)).await?;
+        bring(from, to, blob).await?;
     }
     Ok(())
 }

@@ -96,7 +96,13 @@ impl Transport for Registry {
             [only] => Locator::Name(only.clone()).reference(),
             _ => at.clone(),
         };
-        Ok(Box::new(RegistryDestination::new(reference, targets, wanted, None)))
+        Ok(Box::new(RegistryDestination::new(
+            reference,
+            targets,
+            wanted,
+            self.network.sparse(),
+            None,
+        )))
     }
 
     fn archives(&self) -> Option<&dyn Archives> {

@@ -111,7 +111,13 @@ impl ArchiveWriter for RegistryWriter {
             None => self.reference.clone(),
         };
         let names = names_of(&targets);
-        Ok(Box::new(RegistryDestination::new(reference, targets, names, claimed)))
+        Ok(Box::new(RegistryDestination::new(
+            reference,
+            targets,
+            names,
+            self.network.sparse(),
+            claimed,
+        )))
     }
 
     /// Nothing is left to do: each image is there since its commit.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use reqwest::redirect::Policy;
 use tokio::sync::OnceCell;
-use transship_core::{DockerName, Error, ErrorKind, Result, ResultExt, run_blocking};
+use transship_core::{DockerName, Error, ErrorKind, Result, ResultExt, Sparse, run_blocking};
 
 use super::address::{Guard, Guarded, is_loopback};
 use super::host::Host;
@@ -33,6 +33,11 @@ impl Network {
             hosts: Mutex::default(),
             clients: Mutex::default(),
         })
+    }
+
+    /// Whether indexes of which parts are absent are taken.
+    pub(crate) fn sparse(&self) -> Sparse {
+        if self.options.sparse { Sparse::Accepted } else { Sparse::Refused }
     }
 
     /// Where a name is read, in the order in which it is tried.

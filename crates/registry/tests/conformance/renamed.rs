@@ -1,0 +1,226 @@
+//! A repository holds tags, and the kit asks for whole names: this writes them as tags, and reads them back. All else is the
+//! registry's.
+
+use async_trait::async_trait;
+use transship_core::{
+    Accepts, ArchiveEntry, ArchiveReader, ArchiveWriter, Archives, Body, Commit, Committed,
+    Descriptor, EntryDetails, Error, ErrorKind, Expect, ImageDestination, ImageName, ImageSource,
+    Manifest, ReadOptions, Reference, Referrers, Result, Stored, Transport, WriteMode,
+    WriteOptions,
+};
+use transship_registry::Registry;
+
+/// The registry, with names as tags.
+#[derive(Debug)]
+pub(crate) struct Renamed(pub(crate) Registry);
+
+fn to_tag(name: &ImageName) -> Result<ImageName> {
+    // As the registry would: what is no docker name has no place in it.
+    let Some(docker) = name.docker() else {
+        let message = format!("{name} is not a name that a registry can hold");
+        return Err(Error::new(ErrorKind::Unsupported, message));
+    };
+    let hex: String =
+        docker.or_latest().to_string().bytes().map(|byte| format!("{byte:02x}")).collect();
+    ImageName::new(&format!("n{hex}"))
+}
+
+fn from_tag(name: &ImageName) -> Option<ImageName> {
+    let hex = name.as_str().rsplit_once(':')?.1.strip_prefix('n')?;
+    let bytes: Option<Vec<u8>> = (0..hex.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(hex.get(at..at + 2)?, 16).ok())
+        .collect();
+    ImageName::new(&String::from_utf8(bytes?).ok()?).ok()
+}
+
+fn to_tags(names: &[ImageName]) -> Result<Vec<ImageName>> {
+    names.iter().map(to_tag).collect()
+}
+
+fn from_tags(names: &[ImageName]) -> Vec<ImageName> {
+    names.iter().filter_map(from_tag).collect()
+}
+
+fn with_tags(how: &WriteOptions) -> Result<WriteOptions> {
+    let mut how = how.clone();
+    how.names = to_tags(&how.names)?;
+    Ok(how)
+}
+
+#[async_trait]
+impl Transport for Renamed {
+    fn scheme(&self) -> &'static str {
+        self.0.scheme()
+    }
+
+    fn syntax(&self) -> &'static str {
+        self.0.syntax()
+    }
+
+    fn default_mode(&self) -> WriteMode {
+        self.0.default_mode()
+    }
+
+    fn parse(&self, locator: &str) -> Result<Reference> {
+        self.0.parse(locator)
+    }
+
+    async fn source(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ImageSource>> {
+        Ok(Box::new(Source::new(self.0.source(at, how).await?)))
+    }
+
+    async fn destination(
+        &self,
+        at: &Reference,
+        how: &WriteOptions,
+    ) -> Result<Box<dyn ImageDestination>> {
+        let inner = self.0.destination(at, &with_tags(how)?).await?;
+        Ok(Box::new(Destination { names: from_tags(inner.names()), inner }))
+    }
+
+    fn archives(&self) -> Option<&dyn Archives> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Archives for Renamed {
+    async fn read(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ArchiveReader>> {
+        let inner = self.0.read(at, how).await?;
+        let mut entries = inner.entries().to_vec();
+        for entry in &mut entries {
+            entry.names = from_tags(&entry.names);
+            entry.raw_names = entry.names.iter().map(ToString::to_string).collect();
+        }
+        Ok(Box::new(Reader { inner, entries }))
+    }
+
+    async fn write(&self, at: &Reference, how: &WriteOptions) -> Result<Box<dyn ArchiveWriter>> {
+        Ok(Box::new(Writer(self.0.write(at, &with_tags(how)?).await?)))
+    }
+}
+
+#[derive(Debug)]
+struct Source {
+    names: Vec<ImageName>,
+    inner: Box<dyn ImageSource>,
+}
+
+impl Source {
+    fn new(inner: Box<dyn ImageSource>) -> Self {
+        Self { names: from_tags(inner.names()), inner }
+    }
+}
+
+#[async_trait]
+impl ImageSource for Source {
+    fn reference(&self) -> &Reference {
+        self.inner.reference()
+    }
+
+    fn names(&self) -> &[ImageName] {
+        &self.names
+    }
+
+    async fn root(&self) -> Result<Manifest> {
+        self.inner.root().await
+    }
+
+    async fn manifest(&self, of: &Descriptor) -> Result<Manifest> {
+        self.inner.manifest(of).await
+    }
+
+    async fn blob(&self, of: &Descriptor) -> Result<Body> {
+        self.inner.blob(of).await
+    }
+
+    fn referrers(&self) -> Option<&dyn Referrers> {
+        self.inner.referrers()
+    }
+}
+
+#[derive(Debug)]
+struct Destination<'w> {
+    names: Vec<ImageName>,
+    inner: Box<dyn ImageDestination + 'w>,
+}
+
+#[async_trait]
+impl ImageDestination for Destination<'_> {
+    fn reference(&self) -> &Reference {
+        self.inner.reference()
+    }
+
+    fn names(&self) -> &[ImageName] {
+        &self.names
+    }
+
+    fn accepts(&self) -> &Accepts {
+        self.inner.accepts()
+    }
+
+    async fn has(&self, want: &Expect) -> Result<Option<Stored>> {
+        self.inner.has(want).await
+    }
+
+    async fn take_from(&self, want: &Expect, from: &Reference) -> Result<Option<Stored>> {
+        self.inner.take_from(want, from).await
+    }
+
+    async fn put_blob(&self, expect: Expect, body: Body) -> Result<Stored> {
+        self.inner.put_blob(expect, body).await
+    }
+
+    async fn put_manifest(&self, manifest: &Manifest) -> Result<()> {
+        self.inner.put_manifest(manifest).await
+    }
+
+    async fn commit(self: Box<Self>, what: Commit<'_>) -> Result<Committed> {
+        self.inner.commit(what).await
+    }
+}
+
+#[derive(Debug)]
+struct Reader {
+    inner: Box<dyn ArchiveReader>,
+    entries: Vec<ArchiveEntry>,
+}
+
+#[async_trait]
+impl ArchiveReader for Reader {
+    fn reference(&self) -> &Reference {
+        self.inner.reference()
+    }
+
+    fn entries(&self) -> &[ArchiveEntry] {
+        &self.entries
+    }
+
+    async fn details(&self, entry: &ArchiveEntry) -> Result<EntryDetails> {
+        self.inner.details(entry).await
+    }
+
+    async fn open(&self, entry: &ArchiveEntry) -> Result<Box<dyn ImageSource>> {
+        Ok(Box::new(Source::new(self.inner.open(entry).await?)))
+    }
+}
+
+#[derive(Debug)]
+struct Writer(Box<dyn ArchiveWriter>);
+
+#[async_trait]
+impl ArchiveWriter for Writer {
+    fn reference(&self) -> &Reference {
+        self.0.reference()
+    }
+
+    async fn image(&self, names: &[ImageName]) -> Result<Box<dyn ImageDestination + '_>> {
+        let inner = self.0.image(&to_tags(names)?).await?;
+        Ok(Box::new(Destination { names: from_tags(inner.names()), inner }))
+    }
+
+    async fn finish(self: Box<Self>) -> Result<()> {
+        self.0.finish().await
+    }
+}
