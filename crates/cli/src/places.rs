@@ -1,5 +1,5 @@
-//! What was typed as a place, as a reference. Beyond what the library takes, a bare path that exists is looked at, and a
-//! bare `-` is standard input or output.
+//! What was typed as a place, as a reference. Beyond what the library takes, a bare path that exists is looked at, a
+//! bare `-` is standard input or output, and a short name of `registries.conf` is an image in a registry.
 
 use std::io::{IsTerminal, stdout};
 use std::path::Path;
@@ -12,7 +12,13 @@ use crate::sniff;
 /// The reference of something to read.
 pub(crate) async fn input(text: &str, known: &Transports, session: &Session) -> Result<Reference> {
     let Some((path, rest)) = bare(text, known) else {
-        return known.parse(text).map_err(|error| missing(text, error));
+        return match known.parse(text) {
+            Ok(reference) => Ok(reference),
+            Err(error) => match short_name(text, session).await {
+                Some(full) => known.parse(&format!("docker://{full}")),
+                None => Err(missing(text, error)),
+            },
+        };
     };
     let scheme = if path == "-" {
         let spool = session.tmpdir.clone();
@@ -39,6 +45,22 @@ pub(crate) async fn source(text: &str, known: &Transports, session: &Session) ->
         };
     }
     input(text, known, session).await.map(Source::from)
+}
+
+/// What text that is nothing else stands for by the aliases of `registries.conf`. A file that is wrong says so when a registry is
+/// used.
+#[cfg(feature = "registry")]
+async fn short_name(text: &str, session: &Session) -> Option<String> {
+    use transship::registry::{self, RegistryOptions};
+    let options = RegistryOptions::from_settings(&session.source_settings().ok()?).ok()?;
+    let text = text.to_owned();
+    run_blocking(move |_| registry::short_name(&options, &text)).await.ok().flatten()
+}
+
+#[cfg(not(feature = "registry"))]
+#[expect(clippy::unused_async, reason = "as with the feature")]
+async fn short_name(_: &str, _: &Session) -> Option<String> {
+    None
 }
 
 /// The reference of somewhere to write.

@@ -10,7 +10,6 @@ use crate::progress::Reporter;
 use crate::sides::Sides;
 
 /// What all commands share.
-#[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) reporter: Reporter,
     pub(crate) deadline: Option<Duration>,
@@ -41,14 +40,22 @@ impl Session {
         self.transports(&self.sides.destination)
     }
 
+    /// The settings for reading.
+    #[cfg(feature = "registry")]
+    pub(crate) fn source_settings(&self) -> transship::Result<Settings> {
+        self.settings(&self.sides.source)
+    }
+
     fn transports(&self, side: &Settings) -> transship::Result<Transports> {
+        Transports::linked(&self.settings(side)?)
+    }
+
+    fn settings(&self, side: &Settings) -> transship::Result<Settings> {
         let mut settings = Settings::new();
         for option in &self.options {
             settings.set(option)?;
         }
-        let all =
-            side.iter().fold(settings, |all, (scheme, key, value)| all.with(scheme, key, value));
-        Transports::linked(&all)
+        Ok(side.iter().fold(settings, |all, (scheme, key, value)| all.with(scheme, key, value)))
     }
 
     pub(crate) fn read_options(&self) -> ReadOptions {

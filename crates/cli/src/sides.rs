@@ -1,5 +1,5 @@
-//! The options of transports on the command line: `-o scheme.key=value` for both sides, `--src-KEY` and `--dest-KEY`
-//! for one. The keys are those that the linked transports registered, a third party's too.
+//! The options of transports on the command line: `-o scheme.key=value` for both sides, `--KEY` too where
+//! that is no other option, `--src-KEY` and `--dest-KEY` for one. The keys are those that the linked transports registered, a third party's too.
 
 use std::collections::BTreeMap;
 
@@ -15,12 +15,25 @@ pub(crate) struct Sides {
     pub(crate) destination: Settings,
 }
 
+/// Commands that have one side.
+const READERS: [&str; 3] = ["list", "inspect", "verify"];
+
 /// The whole command, with the options of the linked transports.
 pub(crate) fn command() -> clap::Command {
     let keys = keys();
-    Cli::command().mut_subcommand("copy", |copy| {
+    let command = READERS.iter().fold(Cli::command(), |command, name| {
+        command.mut_subcommand(name, |reader| {
+            keys.iter().fold(reader, |reader, (key, schemes)| {
+                let of = schemes.join(", ");
+                both(reader, key, |arg| arg.help(format!("Set {key} ({of})")))
+            })
+        })
+    });
+    command.mut_subcommand("copy", |copy| {
         keys.iter().fold(copy, |copy, (key, schemes)| {
             let of = schemes.join(", ");
+            // The two for one side say what there is.
+            let copy = both(copy, key, |arg| arg.hide(true));
             copy.arg(option("src", key, format!("Set {key} of the source ({of})"))).arg(option(
                 "dest",
                 key,
@@ -30,19 +43,31 @@ pub(crate) fn command() -> clap::Command {
     })
 }
 
-/// What was set for one side alone. A key that several transports know is set for each of them.
+/// `--KEY`, for all sides that there are, unless the command has an option of its own with that name.
+fn both(command: clap::Command, key: &'static str, more: impl FnOnce(Arg) -> Arg) -> clap::Command {
+    if command.get_arguments().any(|known| known.get_long() == Some(key)) {
+        return command;
+    }
+    let arg = Arg::new(format!("both-{key}")).long(key).value_name("VALUE");
+    command.arg(more(arg.help_heading("Transports")))
+}
+
+/// What was set for the sides. A key that several transports know is set for each of them.
 pub(crate) fn settings(matches: &ArgMatches) -> Sides {
-    let Some(copy) = matches.subcommand_matches("copy") else { return Sides::default() };
+    let Some((name, matches)) = matches.subcommand() else { return Sides::default() };
+    if name != "copy" && !READERS.contains(&name) {
+        return Sides::default();
+    }
+    let given = |id: &str| matches.try_get_one::<String>(id).ok().flatten();
     let side = |prefix: &str| {
         keys().iter().fold(Settings::new(), |settings, (key, schemes)| {
-            let Some(value) = copy.get_one::<String>(&format!("{prefix}-{key}")) else {
-                return settings;
-            };
+            let value = given(&format!("{prefix}-{key}")).or_else(|| given(&format!("both-{key}")));
+            let Some(value) = value else { return settings };
             schemes.iter().fold(settings, |settings, scheme| settings.with(scheme, key, value))
         })
     };
     let mut destination = side("dest");
-    if copy.get_flag("no_docker_manifest") {
+    if name == "copy" && matches.get_flag("no_docker_manifest") {
         destination = destination.with("oci-archive", "docker-manifest", "false");
     }
     Sides { source: side("src"), destination }

@@ -105,7 +105,9 @@ pub fn spool_folder(given: Option<&PathBuf>) -> PathBuf {
 }
 
 /// Values for transports, as `scheme.key=value`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+///
+/// Values that may be secret (their key has `creds`, `token` or `password` in it) do not show in `Debug` output and errors.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Settings(BTreeMap<String, String>);
 
 impl Settings {
@@ -130,6 +132,8 @@ impl Settings {
             key.split_once('.').is_some_and(|(s, k)| !s.is_empty() && !k.is_empty())
         });
         let Some((key, value)) = parsed else {
+            // What follows may be a secret.
+            let text = text.split_once('=').map_or(text, |(key, _)| key);
             return Err(Error::new(
                 ErrorKind::InvalidReference,
                 format!("option {text:?} is not of the form scheme.key=value"),
@@ -152,6 +156,16 @@ impl Settings {
     }
 }
 
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let secret =
+            |name: &str| ["creds", "token", "password"].iter().any(|word| name.contains(word));
+        let shown =
+            self.0.iter().map(|(name, value)| (name, if secret(name) { "***" } else { value }));
+        f.debug_map().entries(shown).finish()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,6 +175,11 @@ mod tests {
         let mut settings = Settings::new();
         settings.set("oci.shared-blob-dir=/x=y").unwrap();
         assert_eq!(settings.get("oci", "shared-blob-dir"), Some("/x=y"));
+        settings.set("docker.creds=me:hunter2").unwrap();
+        let shown = format!("{settings:?}");
+        assert!(shown.contains("/x=y") && !shown.contains("hunter2"), "{shown}");
+        let error = settings.set("creds=me:hunter2").unwrap_err().to_string();
+        assert!(error.contains("\"creds\"") && !error.contains("hunter2"), "{error}");
         for bad in ["oci", "oci.=", ".k=v", "k=v"] {
             assert_eq!(settings.set(bad).unwrap_err().kind(), ErrorKind::InvalidReference, "{bad}");
         }

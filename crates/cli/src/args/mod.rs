@@ -1,6 +1,8 @@
 //! What can be typed. Help, completions and manual pages are made from these definitions.
 
 mod copy;
+#[cfg(feature = "registry")]
+mod login;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,6 +14,8 @@ use transship::Platform;
 use crate::values;
 
 pub(crate) use copy::{Copy, Format, Subset};
+#[cfg(feature = "registry")]
+pub(crate) use login::{Login, Logout};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -69,6 +73,12 @@ pub(crate) enum Command {
     Verify(Verify),
     /// List the digests of all that places hold, for copy --since
     Digests(Digests),
+    /// Log in to a registry: check a password, and keep it where podman and skopeo find it too
+    #[cfg(feature = "registry")]
+    Login(Login),
+    /// Forget the password for a registry
+    #[cfg(feature = "registry")]
+    Logout(Logout),
     /// Check a reference and show its canonical form, without opening anything
     Reference(Reference),
     /// List the transports with their grammars and options
@@ -88,6 +98,8 @@ impl Command {
             Self::Inspect(inspect) => Some(&inspect.common),
             Self::Verify(verify) => Some(&verify.common),
             Self::Digests(digests) => Some(&digests.common),
+            #[cfg(feature = "registry")]
+            Self::Login(_) | Self::Logout(_) => None,
             Self::Reference(_) | Self::Transports(_) | Self::Completions(_) | Self::Man(_) => None,
         }
     }

@@ -6,6 +6,10 @@ mod digests;
 mod inspect;
 mod list;
 mod listed;
+#[cfg(feature = "registry")]
+mod login;
+#[cfg(feature = "registry")]
+mod logout;
 mod man;
 mod plan_table;
 mod reference;
@@ -24,6 +28,10 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result {
         Command::Inspect(args) => inspect::run(args, session).await,
         Command::Verify(args) => verify::run(args, session).await,
         Command::Digests(args) => digests::run(args, session).await,
+        #[cfg(feature = "registry")]
+        Command::Login(args) => login::run(args, session).await,
+        #[cfg(feature = "registry")]
+        Command::Logout(args) => logout::run(args, session).await,
         Command::Reference(args) => reference::run(&args),
         Command::Transports(args) => transports::run(&args),
         Command::Completions(args) => completions::run(&args),

@@ -4,6 +4,8 @@
 
 mod copy;
 mod help;
+#[cfg(feature = "registry")]
+mod login;
 mod make;
 mod many;
 mod places;

@@ -78,6 +78,13 @@ fn command_in(dir: &Path, line: &str) -> Command {
         .env("COLUMNS", "100")
         .env("XDG_CACHE_HOME", dir.join(".cache"))
         .env_remove("TMPDIR")
+        // None of the user's own credentials and registries.
+        .env("HOME", dir.join("home"))
+        .env("XDG_RUNTIME_DIR", dir.join("run"))
+        .env_remove("XDG_CONFIG_HOME")
+        .env_remove("DOCKER_CONFIG")
+        .env_remove("REGISTRY_AUTH_FILE")
+        .env_remove("CONTAINERS_REGISTRIES_CONF")
         .stdin(Stdio::null());
     command
 }

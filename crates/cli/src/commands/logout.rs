@@ -1,0 +1,41 @@
+//! `transship logout`.
+
+use serde::Serialize;
+use transship::registry::{self, RegistryOptions};
+use transship::{Error, ErrorKind, run_blocking};
+
+use crate::args::Logout;
+use crate::exit::{Done, Result};
+use crate::output;
+use crate::session::Session;
+
+/// The JSON value.
+#[derive(Serialize)]
+struct Forgotten<'a> {
+    registry: &'a str,
+    left_in: Option<String>,
+}
+
+pub(super) async fn run(args: Logout, session: &Session) -> Result {
+    let mut options = RegistryOptions::default();
+    options.authfile.clone_from(&args.place.authfile);
+    let key = args.registry.clone();
+    let out = run_blocking(move |_| registry::forget(&options, &key)).await?;
+    let left_in = out.left_in.map(|path| path.display().to_string());
+    if let Some(path) = &left_in {
+        let registry = &args.registry;
+        session
+            .reporter
+            .warn(&format!("{path} has a password for {registry} too, and is left alone"));
+    }
+    if !out.was_there {
+        let message = format!("not logged in to {}", args.registry);
+        return Err(Error::new(ErrorKind::NotFound, message).into());
+    }
+    if args.output.json {
+        output::print_json(&Forgotten { registry: &args.registry, left_in })?;
+    } else {
+        output::print(&format!("logged out of {}\n", output::safe(&args.registry)))?;
+    }
+    Ok(Done::Well)
+}
