@@ -46,6 +46,8 @@ pub struct Claims {
     pub abandoned: Abandoned,
     /// Whether images can be deleted.
     pub deletion: Deletion,
+    /// Whether what no image needs can be collected.
+    pub collection: Collection,
     /// Whether the kit can see what is stored.
     pub stored: Stored,
 }
@@ -231,6 +233,16 @@ pub enum Deletion {
     #[default]
     Deletes,
     /// They cannot.
+    None,
+}
+
+/// Whether what no image needs can be collected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Collection {
+    /// It can.
+    #[default]
+    Collects,
+    /// It cannot.
     None,
 }
 

@@ -13,7 +13,14 @@ const UNSEEN: &[(&str, &str)] = &[
 
 fn docs() -> Option<String> {
     let core = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/core/src");
-    let files = ["transport.rs", "source.rs", "destination.rs", "archive.rs", "options.rs"];
+    let files = [
+        "transport.rs",
+        "source.rs",
+        "destination.rs",
+        "archive.rs",
+        "options.rs",
+        "collection.rs",
+    ];
     // A published package does not have them beside it.
     let texts: Option<Vec<_>> =
         files.iter().map(|file| fs::read_to_string(core.join(file)).ok()).collect();

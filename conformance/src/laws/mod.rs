@@ -81,6 +81,8 @@ laws! { $
     create_refuses_what_is_there
     no_mode_is_the_default_mode
     deletion_removes_that_image_alone
+    a_deleted_name_leaves_the_others
+    collecting_takes_garbage_alone
     the_same_puts_give_the_same_bytes
     many_writers_lose_nothing
     many_processes_lose_nothing

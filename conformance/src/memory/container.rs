@@ -76,7 +76,13 @@ impl Container {
     /// Takes one name away, or an image that is chosen without one.
     pub(super) fn remove(&mut self, locator: &Locator, at: &Reference) -> Result<()> {
         let position = self.position(locator, at)?;
-        self.0.remove(position);
+        if let Select::Name(name) = &locator.select
+            && self.0[position].names.len() > 1
+        {
+            Arc::make_mut(&mut self.0[position]).names.retain(|other| other != name);
+        } else {
+            self.0.remove(position);
+        }
         Ok(())
     }
 

@@ -11,8 +11,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use transship_core::{
-    ArchiveReader, ArchiveWriter, Archives, Deletion, Digest, Error, ErrorKind, ImageDestination,
-    ImageName, ImageSource, ReadOptions, Reference, Result, Transport, WriteMode, WriteOptions,
+    ArchiveReader, ArchiveWriter, Archives, CollectOptions, Collected, Collection, Deletion,
+    Digest, Error, ErrorKind, ImageDestination, ImageName, ImageSource, ReadOptions, Reference,
+    Result, Transport, WriteMode, WriteOptions,
 };
 
 use container::Container;
@@ -181,6 +182,10 @@ impl Transport for Memory {
     fn deletion(&self) -> Option<&dyn Deletion> {
         Some(self)
     }
+
+    fn collection(&self) -> Option<&dyn Collection> {
+        Some(self)
+    }
 }
 
 #[async_trait]
@@ -199,6 +204,15 @@ impl Archives for Memory {
         let mode = how.mode.unwrap_or(WriteMode::Append);
         let base = Container::base(self.places().get(&locator.place), mode, &locator.place)?;
         Ok(Box::new(Writer::new(self.clone(), locator, mode, base)))
+    }
+}
+
+#[async_trait]
+impl Collection for Memory {
+    /// What an image is made of goes with it: there is never anything to collect.
+    async fn collect(&self, at: &Reference, _: &CollectOptions) -> Result<Collected> {
+        self.open(&Locator::of(at)?.place)?;
+        Ok(Collected::default())
     }
 }
 

@@ -242,6 +242,16 @@ faults! {
     DeletesTheFirst => "deletion_removes_that_image_alone",
     /// Deleting nothing succeeds.
     DeletesNothing => "deletion_removes_that_image_alone",
+    /// By whatever name, the image goes.
+    DeletesByAnyName => "a_deleted_name_leaves_the_others",
+    /// The last name stays.
+    KeepsTheLastName => "a_deleted_name_leaves_the_others",
+    /// Collecting takes an image.
+    CollectsAnImage => "collecting_takes_garbage_alone",
+    /// Looking deletes.
+    LookingCollects => "collecting_takes_garbage_alone",
+    /// It finds the same again.
+    CollectsNothing => "collecting_takes_garbage_alone",
     /// The bytes hold a counter.
     BytesHoldACounter => "the_same_puts_give_the_same_bytes",
     /// Who finds the place busy has committed.

@@ -9,8 +9,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use transship_conformance::Memory;
 use transship_core::{
-    ArchiveEntry, Archives, Deletion, Error, ErrorKind, ImageDestination, ImageName, ImageSource,
-    ReadOptions, Reference, Result, Transport, WriteMode, WriteOptions,
+    ArchiveEntry, Archives, CollectMode, CollectOptions, Collected, Collection, Deletion, Error,
+    ErrorKind, Garbage, ImageDestination, ImageName, ImageSource, ReadOptions, Reference, Result,
+    Transport, WriteMode, WriteOptions, sha256,
 };
 
 use crate::destination::BrokenDestination;
@@ -221,6 +222,45 @@ impl Transport for Mutant {
     fn deletion(&self) -> Option<&dyn Deletion> {
         Some(self)
     }
+
+    fn collection(&self) -> Option<&dyn Collection> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Collection for Mutant {
+    async fn collect(&self, at: &Reference, how: &CollectOptions) -> Result<Collected> {
+        let takes = match how.mode {
+            CollectMode::Look => self.fault == Fault::LookingCollects,
+            _ => self.fault == Fault::CollectsAnImage,
+        };
+        if takes {
+            let first = self.memory.parse(&format!("{}#0", at.locator()))?;
+            let _ = self.memory.deletion().unwrap().delete(&first).await;
+        }
+        let mut collected = self.memory.collection().unwrap().collect(at, how).await?;
+        if self.fault == Fault::CollectsNothing {
+            collected.garbage.push(Garbage::new(sha256(b""), 0));
+        }
+        Ok(collected)
+    }
+}
+
+impl Mutant {
+    /// How many names the image has that is meant, and a reference by its position.
+    async fn named(&self, at: &Reference) -> Result<Option<(usize, Reference)>> {
+        let all = place(&self.memory, at);
+        let name = at.locator().strip_prefix(all.locator()).and_then(|rest| rest.strip_prefix(':'));
+        let archives = self.memory.archives().unwrap();
+        let reader = archives.read(&all, &ReadOptions::default()).await?;
+        let found = reader
+            .entries()
+            .iter()
+            .find(|entry| entry.names.iter().any(|own| Some(own.as_str()) == name));
+        let position = |index: usize| self.memory.parse(&format!("{}#{index}", all.locator()));
+        found.map(|entry| Ok((entry.names.len(), position(entry.index)?))).transpose()
+    }
 }
 
 #[async_trait]
@@ -239,6 +279,12 @@ impl Deletion for Mutant {
                     .delete(&self.memory.parse(&format!("{}#0", all.locator()))?)
                     .await
             }
+            Fault::DeletesByAnyName => {
+                let named = self.named(at).await?;
+                let at = named.as_ref().map_or(at, |(_, position)| position);
+                self.memory.deletion().unwrap().delete(at).await
+            }
+            Fault::KeepsTheLastName if matches!(self.named(at).await?, Some((1, _))) => Ok(()),
             Fault::DeletesNothing => match self.memory.deletion().unwrap().delete(at).await {
                 Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
                 done => done,

@@ -9,6 +9,7 @@
 //! | find its entries, once, and read them by position | [`TarIndex`] |
 //! | write a tar, the same bytes for the same images | [`ArchiveOutput`], [`TarWriter`] |
 //! | make an archive from one that is there, with more entries or fewer | [`Joining`], [`rewrite`] |
+//! | find what documents need | [`Reach`] |
 //! | read and write the documents of `docker save` | [`docker_save`] |
 //! | read and write the documents of OCI layouts | [`layout`] |
 //!
@@ -43,6 +44,7 @@ mod outer;
 mod output;
 mod pass;
 mod pipe;
+mod reach;
 mod rewrite;
 mod saved;
 mod writer;
@@ -55,5 +57,6 @@ pub use open::{ArchiveFile, STDIO};
 pub use outer::{Outer, RATIO_FREE, RATIO_LIMIT};
 pub use output::ArchiveOutput;
 pub use pass::{comes_once, pass};
+pub use reach::Reach;
 pub use rewrite::{Base, Documents, Joining, Rewritten, rewrite};
 pub use writer::{Fate, Put, TarWriter};

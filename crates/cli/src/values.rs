@@ -81,6 +81,14 @@ pub(crate) fn duration(text: &str) -> Result<Duration> {
     if total.is_zero() { Err(bad()) } else { Ok(total) }
 }
 
+/// As [`duration`], and `0`.
+pub(crate) fn age(text: &str) -> Result<Duration> {
+    match text {
+        "0" | "0s" => Ok(Duration::ZERO),
+        text => duration(text),
+    }
+}
+
 fn wrong(message: String) -> Error {
     Error::new(ErrorKind::InvalidReference, message)
 }

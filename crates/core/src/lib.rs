@@ -21,6 +21,7 @@ mod archive;
 mod blocking;
 mod body;
 mod cache;
+mod collection;
 mod descriptor;
 mod destination;
 mod details;
@@ -41,6 +42,7 @@ pub use archive::{ArchiveEntry, ArchiveReader, ArchiveWriter, Archives};
 pub use blocking::{Cancel, cancelled, run_blocking};
 pub use body::{Body, ByteStream, Chunks, Expect, FileRange, RangeReader, Stored};
 pub use cache::{Cache, Memo};
+pub use collection::{CollectMode, CollectOptions, Collected, Collection, Garbage, Spared};
 pub use descriptor::Descriptor;
 pub use destination::{
     Accepts, AcceptsLayers, AcceptsManifests, AcceptsNames, AcceptsOrder, Artifacts, Commit,

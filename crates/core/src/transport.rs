@@ -5,7 +5,7 @@ use std::fmt;
 use async_trait::async_trait;
 
 use crate::{
-    Archives, ImageDestination, ImageSource, ReadOptions, Reference, Result, WriteMode,
+    Archives, Collection, ImageDestination, ImageSource, ReadOptions, Reference, Result, WriteMode,
     WriteOptions,
 };
 
@@ -64,14 +64,21 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     fn deletion(&self) -> Option<&dyn Deletion> {
         None
     }
+
+    /// The ability to remove what no image needs.
+    fn collection(&self) -> Option<&dyn Collection> {
+        None
+    }
 }
 
 /// The ability to delete images.
 #[async_trait]
 pub trait Deletion: Send + Sync {
-    /// Deletes that image and nothing else: its names go, all of them, blobs that others use stay.
+    /// Deletes that image and nothing else: its names go, blobs that others use stay.
     ///
-    /// # Errors
-    /// As those of [`Transport::source`]: `NotFound`, `Ambiguous`.
+    /// - By one of several names, that name goes, and the image stays under the others.
+    /// - Chosen otherwise, the image goes with all of its names.
+    ///
+    /// It is durable, and all or nothing, also when its future is dropped.
     async fn delete(&self, at: &Reference) -> Result<()>;
 }

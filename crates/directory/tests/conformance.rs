@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use transship_conformance::{Append, Claims, Deletion, Fixture, Holds, Names, Place, Writers};
+use transship_conformance::{
+    Append, Claims, Collection, Deletion, Fixture, Holds, Names, Place, Writers,
+};
 use transship_core::Transport;
 use transship_directory::Directory;
 
@@ -26,6 +28,7 @@ impl Fixture for Folders {
             append: Append::Refused,
             writers: Writers::One,
             deletion: Deletion::None,
+            collection: Collection::None,
             ..Claims::default()
         }
     }

@@ -47,6 +47,12 @@
 //! images become a part of that: `blobs/`, a manifest, an entry in `index.json`. An image whose name is taken over stays,
 //! without it.
 //!
+//! # What is deleted
+//!
+//! By its name, an image loses that name, and goes with its last one; by position, ID or alone in its archive, it goes with
+//! all of its names. What only it needs goes with it: config, layers, legacy folders, and in a layout in the same tar its
+//! entries and their blobs. All other entries stay byte for byte. An archive that is compressed as a whole cannot be changed.
+//!
 //! # How it shows
 //!
 //! The archive is written beside its target and put in its place when it is complete; one that was there stays as it is
@@ -58,6 +64,7 @@ mod choose;
 mod commit;
 mod config;
 mod contents;
+mod delete;
 mod destination;
 mod diff_check;
 mod existing;

@@ -142,6 +142,37 @@ impl Table {
         holders.into_iter().filter(|at| nameless(self, at)).collect()
     }
 
+    /// Takes an image out, with its names.
+    pub(crate) fn remove(&mut self, at: usize) {
+        let names: Vec<ImageName> = self
+            .holders
+            .iter()
+            .filter(|(_, of)| of.contains(&at))
+            .map(|(n, _)| n.clone())
+            .collect();
+        for name in names {
+            let others: Vec<usize> = self
+                .holders
+                .get(&name)
+                .into_iter()
+                .flatten()
+                .copied()
+                .filter(|o| *o != at)
+                .collect();
+            self.take_name(&name);
+            // A name that two have stays with the other.
+            for other in others {
+                self.give_name(other, &name);
+            }
+        }
+        self.images[at].gone = true;
+    }
+
+    /// The index of the layout, if there is one, to be changed.
+    pub(crate) fn layout(&mut self) -> Option<&mut LayoutIndex> {
+        self.layout.as_mut()
+    }
+
     /// The documents, in the order in which they are written.
     ///
     /// # Errors

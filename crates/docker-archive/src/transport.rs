@@ -6,13 +6,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use transship_archive::comes_once;
 use transship_core::{
-    ArchiveReader, ArchiveWriter, Archives, Error, ErrorKind, ImageDestination, ImageSource,
-    OnePass, Passed, ReadOptions, Reference, Result, ResultExt, Settings, Staging, Transport,
-    WriteMode, WriteOptions, register_transport,
+    ArchiveReader, ArchiveWriter, Archives, Deletion, Error, ErrorKind, ImageDestination,
+    ImageSource, OnePass, Passed, ReadOptions, Reference, Result, ResultExt, Settings, Staging,
+    Transport, WriteMode, WriteOptions, register_transport, run_blocking,
 };
 
 use crate::SCHEME;
 use crate::archive::{self, Reader, Writer};
+use crate::delete;
 use crate::reference::{Locator, Selector};
 
 /// Images in the archives of `docker save`.
@@ -63,6 +64,18 @@ impl Transport for DockerArchive {
 
     fn archives(&self) -> Option<&dyn Archives> {
         Some(self)
+    }
+
+    fn deletion(&self) -> Option<&dyn Deletion> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Deletion for DockerArchive {
+    async fn delete(&self, at: &Reference) -> Result<()> {
+        let locator = locator_of(at)?;
+        run_blocking(move |cancel| delete::delete(&locator, cancel)).await.context(|| at)
     }
 }
 

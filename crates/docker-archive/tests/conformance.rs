@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use transship_conformance::{
-    Artifacts, Claims, Deletion, Fixture, Indexes, Layers, Manifests, Names, Place, Referrers,
+    Artifacts, Claims, Collection, Fixture, Indexes, Layers, Manifests, Names, Place, Referrers,
     Signatures,
 };
 use transship_core::Transport;
@@ -31,7 +31,7 @@ impl Fixture for Archives {
             artifacts: Artifacts::Refused,
             referrers: Referrers::Refused,
             signatures: Signatures::None,
-            deletion: Deletion::None,
+            collection: Collection::None,
             ..Claims::default()
         }
     }

@@ -65,6 +65,26 @@ impl Layout {
         &self.index
     }
 
+    /// All bytes of a blob, true to its digest; `None` when it is not here.
+    ///
+    /// # Errors
+    /// `LimitExceeded` beyond `limit` bytes, `Corrupt` for other bytes, I/O errors.
+    pub(crate) fn bytes_of(
+        &self,
+        digest: &Digest,
+        limit: u64,
+    ) -> Result<Option<Bytes>> {
+        let Some(range) = self.storage.blob(digest)? else { return Ok(None) };
+        let of = Descriptor::new(transship_core::MediaType::from(""), digest.clone(), range.len());
+        if of.size > limit {
+            let message = format!("it has {} bytes, {limit} are the most", of.size);
+            return Err(Error::new(ErrorKind::LimitExceeded, message));
+        }
+        let bytes = read_all(&range, &of)?;
+        check(&bytes, &of)?;
+        Ok(Some(bytes))
+    }
+
     /// Whether a blob is here; its bytes are not looked at.
     ///
     /// # Errors

@@ -46,6 +46,17 @@
 //! but for `index.json` and `manifest.json`, which are written anew behind the new blobs. A blob that is there is used if its
 //! bytes are true, and replaced if they are not.
 //!
+//! # Deleting and collecting
+//!
+//! By its name, an image loses that name, and goes with its last one; by position, digest or alone in its layout, it goes
+//! with all of its names. What is about it alone, and has no name, goes too. In a folder, `index.json` changes, and the blobs
+//! stay for a collection. A tar is written anew without the blobs that nobody needs; what stays is kept byte for byte.
+//!
+//! A collection follows all documents from `index.json` on, and takes for needed whatever looks like a digest in one of them;
+//! so are manifests that are listed nowhere, and about something that is needed. Where a document cannot be read, everything
+//! stays. It holds the content lock, looks at `index.json` again before it deletes, and spares young blobs, for the sake of
+//! tools that take no lock. Files that are no blobs stay. Blobs in a shared folder are not collected.
+//!
 //! # Settings
 //!
 //! | key | value |
@@ -54,6 +65,8 @@
 //! | `oci-archive.docker-manifest` | `false` leaves `manifest.json` out |
 
 mod archive;
+mod collect;
+mod delete;
 mod destination;
 mod embedded;
 mod layout;

@@ -123,13 +123,22 @@ fn only(layout: &Layout) -> Result<Chosen> {
     }
 }
 
+/// How an entry may have a name: as it stands, as an alias, or as docker means it.
+const WAYS: [fn(&Descriptor, &str) -> bool; 3] = [
+    |entry, name| full_name(entry) == Some(name),
+    |entry, name| alias(entry) == Some(name),
+    |entry, name| full_name(entry).is_some_and(|full| same_to_docker(full, name)),
+];
+
+/// Whether an entry is one of those that a name means.
+pub(crate) fn goes_by(layout: &Layout, entry: &Descriptor, name: &str) -> bool {
+    let any = |way: &&fn(&Descriptor, &str) -> bool| layout.entries().iter().any(|e| way(e, name));
+    WAYS.iter().find(any).is_some_and(|way| way(entry, name))
+}
+
 fn by_name(layout: &Layout, name: &str) -> Result<Chosen> {
-    let tests: [&dyn Fn(&Descriptor) -> bool; 3] =
-        [&|entry| full_name(entry) == Some(name), &|entry| alias(entry) == Some(name), &|entry| {
-            full_name(entry).is_some_and(|full| same_to_docker(full, name))
-        }];
-    for test in tests {
-        let hits: Vec<&Descriptor> = layout.entries().iter().filter(|e| test(e)).collect();
+    for way in WAYS {
+        let hits: Vec<&Descriptor> = layout.entries().iter().filter(|e| way(e, name)).collect();
         let digests: BTreeSet<&str> = hits.iter().map(|hit| hit.digest.as_ref()).collect();
         match hits.first() {
             None => {}

@@ -7,16 +7,18 @@ use async_trait::async_trait;
 use transship_archive::docker_save::MANIFEST_NAME;
 use transship_archive::{TarIndex, comes_once};
 use transship_core::{
-    ArchiveReader, ArchiveWriter, Archives, Error, ErrorKind, ImageDestination, ImageSource,
-    OnePass, Passed, ReadOptions, Reference, Result, ResultExt, Settings, Staging, Transport,
-    WriteMode, WriteOptions, run_blocking,
+    ArchiveReader, ArchiveWriter, Archives, CollectOptions, Collected, Collection, Deletion, Error,
+    ErrorKind, ImageDestination, ImageSource, OnePass, Passed, ReadOptions, Reference, Result,
+    ResultExt, Settings, Staging, Transport, WriteMode, WriteOptions, run_blocking,
 };
 
 use crate::Kind;
 use crate::archive::{self, LayoutReader};
+use crate::collect;
+use crate::delete;
 use crate::destination;
 use crate::layout::Layout;
-use crate::reference::Locator;
+use crate::reference::{Locator, Selector};
 use crate::select::{self, image_names};
 use crate::source::LayoutSource;
 use crate::storage::{FolderStorage, Storage, TarStorage};
@@ -154,6 +156,51 @@ impl Transport for OciLayout {
     fn archives(&self) -> Option<&dyn Archives> {
         Some(self)
     }
+
+    fn deletion(&self) -> Option<&dyn Deletion> {
+        Some(self)
+    }
+
+    fn collection(&self) -> Option<&dyn Collection> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Deletion for OciLayout {
+    async fn delete(&self, at: &Reference) -> Result<()> {
+        let (place, shared) = (place(Kind::Folder, at)?, self.shared_blobs.clone());
+        let deleted = run_blocking(move |cancel| {
+            let path = Path::new(&place.path);
+            check_folder(path)?;
+            delete::from_folder(path, shared.as_deref(), &place.select, cancel)
+        });
+        deleted.await.context(|| at)
+    }
+}
+
+#[async_trait]
+impl Collection for OciLayout {
+    async fn collect(&self, at: &Reference, how: &CollectOptions) -> Result<Collected> {
+        let (place, how) = (place(Kind::Folder, at)?, how.clone());
+        if place.select != Selector::None {
+            let message =
+                format!("{at} names an image, and garbage is collected in a whole layout");
+            return Err(Error::new(ErrorKind::InvalidReference, message)
+                .hint("leave out what stands behind the path"));
+        }
+        if let Some(shared) = &self.shared_blobs {
+            let message =
+                format!("{} is shared, and other layouts may need its blobs", shared.display());
+            return Err(Error::new(ErrorKind::Unsupported, message).context(at));
+        }
+        let collected = run_blocking(move |cancel| {
+            let path = Path::new(&place.path);
+            check_folder(path)?;
+            collect::collect(path, &how, cancel)
+        });
+        collected.await.context(|| at)
+    }
 }
 
 #[async_trait]
@@ -209,6 +256,21 @@ impl Transport for OciArchive {
 
     fn archives(&self) -> Option<&dyn Archives> {
         Some(self)
+    }
+
+    fn deletion(&self) -> Option<&dyn Deletion> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Deletion for OciArchive {
+    async fn delete(&self, at: &Reference) -> Result<()> {
+        let place = place(Kind::Tar, at)?;
+        let deleted = run_blocking(move |cancel| {
+            delete::from_tar(Path::new(&place.path), &place.select, cancel)
+        });
+        deleted.await.context(|| at)
     }
 }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use transship_conformance::{
-    Abandoned, Claims, Deletion, Fixture, Nameless, Names, Place, Signatures, Taken, Untagged,
+    Abandoned, Claims, Collection, Fixture, Nameless, Names, Place, Signatures, Taken, Untagged,
 };
 use transship_core::Transport;
 use transship_oci_layout::{OciArchive, OciLayout};
@@ -17,7 +17,6 @@ fn layouts() -> Claims {
         untagged: Untagged::One,
         nameless: Nameless::Goes,
         taken: Taken::InItsPlace,
-        deletion: Deletion::None,
         ..Claims::default()
     }
 }
@@ -52,7 +51,7 @@ impl Fixture for Archives {
     }
 
     fn claims(&self) -> Claims {
-        layouts()
+        Claims { collection: Collection::None, ..layouts() }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What can be typed. Help, completions and manual pages are made from these definitions.
 
+mod change;
 mod copy;
 #[cfg(feature = "registry")]
 mod login;
@@ -13,6 +14,7 @@ use transship::Platform;
 
 use crate::values;
 
+pub(crate) use change::{Delete, Gc};
 pub(crate) use copy::{Copy, Format, Subset};
 #[cfg(feature = "registry")]
 pub(crate) use login::{Login, Logout};
@@ -79,6 +81,10 @@ pub(crate) enum Command {
     /// Forget the password for a registry
     #[cfg(feature = "registry")]
     Logout(Logout),
+    /// Delete images, or names of images
+    Delete(Delete),
+    /// Find blobs in a layout that no image needs, and delete them
+    Gc(Gc),
     /// Check a reference and show its canonical form, without opening anything
     Reference(Reference),
     /// List the transports with their grammars and options
@@ -100,6 +106,8 @@ impl Command {
             Self::Digests(digests) => Some(&digests.common),
             #[cfg(feature = "registry")]
             Self::Login(_) | Self::Logout(_) => None,
+            Self::Delete(delete) => Some(&delete.common),
+            Self::Gc(gc) => Some(&gc.common),
             Self::Reference(_) | Self::Transports(_) | Self::Completions(_) | Self::Man(_) => None,
         }
     }

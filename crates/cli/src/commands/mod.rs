@@ -2,7 +2,9 @@
 
 mod completions;
 mod copy;
+mod delete;
 mod digests;
+mod gc;
 mod inspect;
 mod list;
 mod listed;
@@ -32,6 +34,8 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result {
         Command::Login(args) => login::run(args, session).await,
         #[cfg(feature = "registry")]
         Command::Logout(args) => logout::run(args, session).await,
+        Command::Delete(args) => delete::run(args, session).await,
+        Command::Gc(args) => gc::run(args, session).await,
         Command::Reference(args) => reference::run(&args),
         Command::Transports(args) => transports::run(&args),
         Command::Completions(args) => completions::run(&args),

@@ -94,6 +94,34 @@ fn archives_grow() {
 }
 
 #[test]
+fn images_are_deleted_and_garbage_collected() {
+    let session = Session::new();
+    for place in ["docker-archive:two.tar", "oci-archive:two.oci.tar", "oci:layout"] {
+        session.ok(&format!("copy --all-images hello.tar {place}"));
+    }
+    session.ok("copy hello.tar:@0 dir:folder");
+    insta::assert_snapshot!(session.transcript([
+        "delete two.tar:example/hello:1",
+        "list two.tar",
+        "delete --json two.tar:@0 two.tar:@1",
+        "list two.tar",
+        "delete two.oci.tar:docker.io/example/world:1",
+        "list two.oci.tar",
+        "list docker-archive:two.oci.tar",
+        "verify two.oci.tar",
+        "delete oci:layout:docker.io/example/world:1",
+        "gc layout",
+        "gc --min-age 0 layout",
+        "gc --min-age 0 --delete --json layout",
+        "gc --min-age 0 layout",
+        "verify layout",
+        "delete oci:layout:nothing",
+        "delete dir:folder",
+        "gc two.tar",
+    ]));
+}
+
+#[test]
 fn a_dry_run_changes_nothing() {
     let session = Session::new();
     insta::assert_snapshot!(session.transcript([

@@ -14,7 +14,7 @@ use crate::write::NewImage;
 pub(crate) use folder::FolderStorage;
 pub(crate) use folder_store::FolderStore;
 pub(crate) use tar::TarStorage;
-pub(crate) use tar_store::TarStore;
+pub(crate) use tar_store::{TarStore, docker_entries, layout_of};
 
 /// Where a layout's files are read from. Methods block.
 pub(crate) trait Storage: fmt::Debug + Send + Sync {

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use transship_archive::docker_save::{MANIFEST_LIMIT as DOCKER_LIMIT, MANIFEST_NAME};
+use transship_archive::docker_save::{
+    MANIFEST_LIMIT as DOCKER_LIMIT, MANIFEST_NAME, SavedEntry, entries_bytes, parse_entries,
+};
 use transship_archive::layout::{BLOBS, INDEX_FILE, LAYOUT_BYTES, LAYOUT_FILE, blob_path};
 use transship_archive::{ArchiveOutput, Base, Fate, Joining, TarWriter};
 use transship_core::{
@@ -201,7 +203,7 @@ impl TarStore {
             let images =
                 Images { old: &old, new: &index, ours, ours_about, layout: layout.as_ref() };
             let manifest = docker::manifest_json(&images, docker_entries(base)?)?;
-            tar.put_bytes(MANIFEST_NAME, &manifest)?;
+            tar.put_bytes(MANIFEST_NAME, &entries_bytes(&manifest))?;
         }
         match base {
             Some(base) if base.index().contains(LAYOUT_FILE) => Ok(()),
@@ -326,7 +328,7 @@ impl Store for TarStore {
 }
 
 /// The layout in an archive that is joined.
-fn layout_of(base: &Arc<Base>) -> Result<Layout> {
+pub(crate) fn layout_of(base: &Arc<Base>) -> Result<Layout> {
     Layout::open(Box::new(TarStorage::new(Arc::clone(base.index())))).map_err(|e| {
         let of_docker = base.index().contains(MANIFEST_NAME);
         match e.kind() {
@@ -338,14 +340,12 @@ fn layout_of(base: &Arc<Base>) -> Result<Layout> {
 }
 
 /// What `manifest.json` lists, if there is one.
-fn docker_entries(
-    base: Option<&Arc<Base>>,
-) -> Result<Vec<transship_archive::docker_save::SavedEntry>> {
+pub(crate) fn docker_entries(base: Option<&Arc<Base>>) -> Result<Vec<SavedEntry>> {
     let Some(base) = base.filter(|base| base.index().contains(MANIFEST_NAME)) else {
         return Ok(Vec::new());
     };
     let bytes = base.index().document(MANIFEST_NAME, DOCKER_LIMIT, "the list of images")?;
-    transship_archive::docker_save::parse_entries(&bytes).context(|| MANIFEST_NAME)
+    parse_entries(&bytes).context(|| MANIFEST_NAME)
 }
 
 fn blob(base: &Base, digest: &Digest) -> Option<FileRange> {

@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use bytes::Bytes;
-use transship_archive::docker_save::{SavedEntry, SavedImage, entries_bytes};
+use transship_archive::docker_save::{SavedEntry, SavedImage};
 use transship_archive::layout::{LayoutIndex, blob_path};
 use transship_core::{
     Descriptor, Digest, DockerName, Document, ImageDocument, Observer, Platform, Result,
@@ -51,7 +50,7 @@ pub(crate) struct Images<'a> {
 
 /// The document for all images that docker can hold; of an index, the one that was asked for, else one for
 /// `linux/amd64`, or else the first for Linux. `old` is what it said before: an image keeps its fields and its platform there, and what the layout does not know stays.
-pub(crate) fn manifest_json(images: &Images<'_>, old: Vec<SavedEntry>) -> Result<Bytes> {
+pub(crate) fn manifest_json(images: &Images<'_>, old: Vec<SavedEntry>) -> Result<Vec<SavedEntry>> {
     let names = names(images.new);
     let mut unused: BTreeMap<String, SavedEntry> = BTreeMap::new();
     for entry in old {
@@ -86,7 +85,7 @@ pub(crate) fn manifest_json(images: &Images<'_>, old: Vec<SavedEntry>) -> Result
         entry.rename(kept.cloned().collect());
         saved.push(entry);
     }
-    Ok(entries_bytes(&saved))
+    Ok(saved)
 }
 
 /// Says what older dockers cannot load.

@@ -1,0 +1,74 @@
+//! Deleting an image by one of several names takes that name alone; by its last one, the image.
+
+use proptest::prelude::*;
+use transship_core::{ImageName, ReadOptions, Reference, WriteMode};
+
+use super::containers;
+use crate::broken::{While, hold};
+use crate::expected::{self, Entry};
+use crate::lab::Lab;
+use crate::runner::Kit;
+use crate::strategies::plain_images;
+use crate::{Broken, Claims, Deletion, Held, Law, Names};
+
+pub(crate) const LAW: Law = Law {
+    name: "a_deleted_name_leaves_the_others",
+    sentence: "Deleting an image by one of several names takes that name alone; by its last one, the image.",
+    promises: &["By one of several names, that name goes, and the image stays under the others."],
+    not_claimed,
+    cost: 1,
+    check,
+};
+
+fn not_claimed(claims: &Claims) -> Option<&'static str> {
+    let nameless = (claims.names == Names::None).then_some("images have no names");
+    let stays = (claims.deletion == Deletion::None).then_some("images cannot be deleted");
+    containers(claims).or(nameless).or(stays)
+}
+
+fn check(kit: &Kit) -> Held {
+    let images = (plain_images(kit.claims()), plain_images(kit.claims()));
+    kit.each((images, any::<bool>()), |lab, ((other, image), first)| {
+        let (other, image) = (other.build()?, image.build()?);
+        if expected::identity(&other, lab.claims()) == expected::identity(&image, lab.claims()) {
+            return Ok(());
+        }
+        let names = names()?;
+        lab.step(lab.write(&other, WriteMode::Create, &names[2..]))?;
+        let committed = lab.step(lab.write(&image, WriteMode::Append, &names[..2]))?;
+        let [one, two] = &committed.references[..] else {
+            return Err(Broken::new("the commit does not give a reference for each name"));
+        };
+        let (gone, left) = if *first { (one, two) } else { (two, one) };
+        let entry = |built: &crate::model::Built, names: &[ImageName]| Entry {
+            built: built.clone(),
+            names: names.to_vec(),
+        };
+        let kept = usize::from(*first);
+        lab.step(delete(lab, gone))?;
+        let want = [entry(&other, &names[2..]), entry(&image, &names[kept..=kept])];
+        expected::check(&lab.snapshot()?, &want, lab.claims())
+            .map_err(|e| e.while_doing("after one of two names"))?;
+        lab.step(delete(lab, left))?;
+        expected::check(&lab.snapshot()?, &want[..1], lab.claims())
+            .map_err(|e| e.while_doing("after the last name"))?;
+        lab.step(is_gone(lab, left))
+    })
+}
+
+fn names() -> Held<Vec<ImageName>> {
+    let name = |n: usize| Ok(ImageName::new(&format!("docker.io/library/kit:{n}"))?);
+    (0..3).map(name).collect()
+}
+
+async fn delete(lab: &Lab, at: &Reference) -> Held {
+    let deletion = lab.transport().deletion();
+    let deletion = deletion.ok_or_else(|| Broken::new("deletion is claimed, and is not there"))?;
+    deletion.delete(at).await.during(|| format!("deleting {at}"))
+}
+
+async fn is_gone(lab: &Lab, at: &Reference) -> Held {
+    let opened = lab.other_transport().source(at, &ReadOptions::default()).await;
+    hold!(opened.is_err(), "{at} is there after it was deleted");
+    Ok(())
+}

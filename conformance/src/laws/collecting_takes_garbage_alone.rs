@@ -1,0 +1,93 @@
+//! Collecting takes what no image needs, and nothing else; looking changes nothing.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use transship_core::{CollectMode, CollectOptions, Collected, WriteMode};
+
+use super::{files_in, write_container};
+use crate::broken::{While, hold};
+use crate::expected;
+use crate::lab::Lab;
+use crate::runner::Kit;
+use crate::strategies::containers as generated;
+use crate::{Broken, Claims, Collection, Held, Holds, Law, Stored};
+
+pub(crate) const LAW: Law = Law {
+    name: "collecting_takes_garbage_alone",
+    sentence: "Collecting takes what no image needs, and nothing else; looking changes nothing.",
+    promises: &[
+        "Every image stays whole, and so does what is about it.",
+        "Told to look, it changes nothing.",
+        "Told to delete, it leaves nothing that it would find again.",
+    ],
+    not_claimed,
+    cost: 1,
+    check,
+};
+
+fn not_claimed(claims: &Claims) -> Option<&'static str> {
+    (claims.collection == Collection::None || claims.holds == Holds::One)
+        .then_some("nothing can be collected")
+}
+
+fn check(kit: &Kit) -> Held {
+    let containers = (generated(kit.claims(), 6), any::<prop::sample::Index>());
+    kit.each(containers, |lab, (container, which)| {
+        lab.step(write_container(lab, WriteMode::Create, &expected::build(container)?))?;
+        let mut want = expected::shown(expected::build(container)?, lab.claims());
+        if want.is_empty() {
+            return Ok(());
+        }
+        // One image goes, and leaves what only it needed.
+        let at = which.index(want.len());
+        if let Some(deletion) = lab.transport().deletion() {
+            let reference = lab.snapshot()?.images()[at].reference.clone();
+            let locator = reference.split_once(':').map_or(&*reference, |(_, locator)| locator);
+            let reference = lab.transport().parse(locator)?;
+            lab.step(async { deletion.delete(&reference).await.during(|| "deleting") })?;
+            want.remove(at);
+        }
+        let before = lab.snapshot()?;
+        let looked = lab.step(collect(lab, CollectMode::Look))?;
+        lab.snapshot()?.same(&before).map_err(|e| e.while_doing("after looking"))?;
+        let taken = lab.step(collect(lab, CollectMode::Delete))?;
+        hold!(looked == taken, "it found {looked:?}, and deleted {taken:?}");
+        let after = lab.snapshot()?;
+        after.shows_the_same(&before).map_err(|e| e.while_doing("after collecting"))?;
+        let again = lab.step(collect(lab, CollectMode::Look))?;
+        hold!(again.garbage.is_empty(), "it finds again {:?}", again.garbage);
+        leaves_nothing_extra(lab, &want)
+    })
+}
+
+/// As many files are there as if there had never been more.
+fn leaves_nothing_extra(lab: &Lab, want: &[expected::Entry]) -> Held {
+    if lab.claims().stored == Stored::Hidden {
+        return Ok(());
+    }
+    let fresh = lab.another()?;
+    fresh.step(write_container(&fresh, WriteMode::Create, want))?;
+    let names = |lab: &Lab| -> Held<Vec<PathBuf>> {
+        let (folder, mut files) = (lab.folder()?, Vec::new());
+        files_in(folder, &mut files)?;
+        let relative = |file: &PathBuf| file.strip_prefix(folder).map(PathBuf::from);
+        let mut files: Vec<_> = files.iter().filter_map(|file| relative(file).ok()).collect();
+        files.sort();
+        Ok(files)
+    };
+    let (left, enough) = (names(lab)?, names(&fresh)?);
+    let extra: Vec<_> = left.iter().filter(|file| !enough.contains(file)).collect();
+    hold!(extra.is_empty(), "nobody needs {extra:?}");
+    Ok(())
+}
+
+async fn collect(lab: &Lab, mode: CollectMode) -> Held<Collected> {
+    let collection = lab.transport().collection();
+    let collection =
+        collection.ok_or_else(|| Broken::new("collection is claimed, and is not there"))?;
+    let mut how = CollectOptions::new(mode);
+    how.min_age = Duration::ZERO;
+    collection.collect(lab.at(), &how).await.during(|| format!("collecting, {mode:?}"))
+}

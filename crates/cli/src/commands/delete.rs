@@ -1,0 +1,77 @@
+//! `transship delete`.
+
+use std::cmp::Reverse;
+
+use serde::Serialize;
+use transship::{Error, ErrorKind, Reference, Transports};
+
+use crate::args;
+use crate::exit::{Done, Result};
+use crate::output::{self, safe};
+use crate::places;
+use crate::session::Session;
+
+/// The JSON value.
+#[derive(Serialize)]
+struct Deleted {
+    deleted: Vec<String>,
+}
+
+pub(super) async fn run(args: args::Delete, session: &Session) -> Result {
+    let known = session.sources()?;
+    let mut references = Vec::new();
+    for text in &args.references {
+        let reference = places::input(text, &known, session).await?;
+        // Before anything changes.
+        deletion(&known, &reference)?;
+        references.push(reference);
+    }
+    let mut done = Deleted { deleted: Vec::new() };
+    for reference in in_order(references) {
+        deletion(&known, &reference)?.delete(&reference).await?;
+        session.reporter.say(&safe(&format!("deleted {reference}")));
+        done.deleted.push(reference.to_string());
+    }
+    if args.output.json {
+        output::print_json(&done)?;
+    }
+    Ok(Done::Well)
+}
+
+fn deletion<'t>(
+    known: &'t Transports,
+    at: &Reference,
+) -> transship::Result<&'t dyn transship::Deletion> {
+    known.of(at)?.deletion().ok_or_else(|| {
+        let able = known.iter().filter(|transport| transport.deletion().is_some());
+        let able: Vec<&str> = able.map(|transport| transport.scheme()).collect();
+        let message = format!("{at}: {} images cannot be deleted", at.scheme());
+        Error::new(ErrorKind::Unsupported, message)
+            .hint(format!("images of {} can be", able.join(", ")))
+    })
+}
+
+/// Those that are chosen by position first, the last one before the others: each that goes moves those behind it.
+fn in_order(mut references: Vec<Reference>) -> Vec<Reference> {
+    let mut seen = std::collections::HashSet::new();
+    references.retain(|reference| seen.insert(reference.clone()));
+    let position = |reference: &Reference| {
+        let (_, index) = reference.locator().rsplit_once(":@")?;
+        index.parse::<usize>().ok()
+    };
+    references.sort_by_key(|reference| Reverse(position(reference)));
+    references
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_do_not_move_before_they_are_used() {
+        let references = ["a", "a:@0", "b:@10", "a:x", "a:@2", "a:@0"];
+        let references = references.map(|locator| Reference::new("oci", locator)).to_vec();
+        let ordered: Vec<_> = in_order(references).iter().map(|r| r.locator().to_owned()).collect();
+        assert_eq!(ordered, ["b:@10", "a:@2", "a:@0", "a", "a:x"]);
+    }
+}

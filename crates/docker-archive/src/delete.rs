@@ -1,0 +1,178 @@
+//! Deletion: an image or a name goes, and what only that image needs.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use transship_archive::docker_save::SavedImage;
+use transship_archive::layout::{LayoutIndex, blob_path};
+use transship_archive::{Base, EntryKind, Reach, Rewritten, TarIndex, rewrite};
+use transship_core::{
+    Cancel, Descriptor, Digest, Error, ErrorKind, ImageName, MANIFEST_LIMIT, Observer, Result,
+    parse_digest,
+};
+
+use crate::existing::Existing;
+use crate::legacy;
+use crate::output::DOCUMENTS;
+use crate::reference::{Locator, Selector};
+use crate::table::Table;
+
+/// Deletes an image, or one of its names.
+///
+/// # Errors
+/// `NotFound` and `Ambiguous`, listing what there is; as [`rewrite`].
+pub(crate) fn delete(locator: &Locator, cancel: &Cancel) -> Result<()> {
+    let place = locator.with(Selector::None);
+    let mut change = |base: &Arc<Base>| {
+        let existing = Existing::of(&place, base, &Observer::default())?;
+        let at = existing.contents.choose(&locator.select, cancel)?;
+        let mut table = Table::of(Some(&existing))?;
+        let mut goes: HashSet<Arc<str>> = DOCUMENTS.iter().map(|name| Arc::from(*name)).collect();
+        let stays = match &locator.select {
+            Selector::Name(name) => table.take_name(&ImageName::from(name)).is_empty(),
+            _ => false,
+        };
+        if !stays {
+            table.remove(at);
+            let layout = table.layout();
+            goes.extend(Going { existing: &existing, at }.files(layout)?);
+        }
+        Ok(Rewritten { goes, documents: table.documents()? })
+    };
+    rewrite(Path::new(&place.path), &mut change, cancel)
+}
+
+/// An image that goes.
+struct Going<'a> {
+    existing: &'a Existing,
+    at: usize,
+}
+
+impl Going<'_> {
+    /// The entries that only it needs; the layout, if there is one, loses it.
+    fn files(&self, layout: Option<&mut LayoutIndex>) -> Result<HashSet<Arc<str>>> {
+        let index = self.existing.base.index();
+        let (mut kept, mut goes) = (HashSet::new(), HashSet::new());
+        for (at, entry) in self.existing.entries.iter().enumerate() {
+            let files = if at == self.at { &mut goes } else { &mut kept };
+            add_chains(index, entry.image(), files);
+        }
+        if let Some(layout) = layout {
+            let (gone, stay) = self.take_out(layout)?;
+            let blobs = |all: Vec<Digest>| all.into_iter().map(|digest| blob_path(&digest).into());
+            goes.extend(blobs(gone));
+            kept.extend(blobs(stay));
+        }
+        for name in self.legacy_folders() {
+            let files = ["VERSION", "json", "layer.tar"].map(|file| format!("{name}/{file}"));
+            goes.extend(files.iter().chain([&name]).map(|file| Arc::from(&**file)));
+        }
+        goes.retain(|name| !kept.contains(name));
+        add_links(index, &kept, &mut goes);
+        add_folders(index, &kept, &mut goes);
+        Ok(goes)
+    }
+
+    /// Takes its entries out of a layout. Gives the digests that they reach, and those that the others do.
+    fn take_out(&self, layout: &mut LayoutIndex) -> Result<(Vec<Digest>, Vec<Digest>)> {
+        let index = self.existing.base.index();
+        let read = |digest: &Digest| document(index, digest);
+        let manifest = |at: usize| {
+            let config = self.existing.configs[at].as_ref()?;
+            let found = self.existing.contents.stored.find(index, &config.id)?;
+            Some(found.digest)
+        };
+        let gone = manifest(self.at);
+        let others: Vec<Digest> = (0..self.existing.entries.len())
+            .filter(|at| *at != self.at)
+            .filter_map(manifest)
+            .collect();
+        let (mut reached, mut kept) = (Reach::new(&read), Reach::new(&read));
+        let mut keep = Vec::new();
+        for entry in layout.entries() {
+            let mut of_entry = Reach::new(&read);
+            follow(&mut of_entry, entry);
+            let is_its = gone.as_ref().is_some_and(|gone| of_entry.has(gone))
+                && !others.iter().any(|other| of_entry.has(other));
+            follow(if is_its { &mut reached } else { &mut kept }, entry);
+            keep.push(!is_its);
+        }
+        if let Some((digest, error)) = kept.unreadable().first() {
+            return Err(Error::new(
+                error.kind(),
+                format!("{digest} cannot be read, and nobody knows what it needs: {error}"),
+            ));
+        }
+        layout.retain(|at, _| keep[at]);
+        let digests = |of: &Reach<'_>| {
+            of.digests().into_iter().filter_map(|digest| parse_digest(digest).ok()).collect()
+        };
+        Ok((digests(&reached), digests(&kept)))
+    }
+
+    /// The folders for docker before 1.10 that we write for it and for none of the others.
+    fn legacy_folders(&self) -> HashSet<String> {
+        let ids = |at: usize| -> HashSet<String> {
+            let Some(config) = &self.existing.configs[at] else { return HashSet::new() };
+            // The top's ID does not depend on the config's fields.
+            let made = legacy::legacy_layers(&serde_json::Map::new(), &config.id, &config.diff_ids);
+            made.into_iter().map(|folder| folder.id).collect()
+        };
+        let mut gone = ids(self.at);
+        for other in (0..self.existing.entries.len()).filter(|at| *at != self.at) {
+            if gone.is_empty() {
+                break;
+            }
+            let others = ids(other);
+            gone.retain(|id| !others.contains(id));
+        }
+        gone
+    }
+}
+
+fn follow(reach: &mut Reach<'_>, entry: &Descriptor) {
+    // Everything in a descriptor has a form in JSON.
+    reach.follow(&serde_json::to_value(entry).unwrap_or_default());
+}
+
+/// A document of a layout in a tar.
+fn document(index: &TarIndex, digest: &Digest) -> Result<Option<bytes::Bytes>> {
+    match index.document(&blob_path(digest), MANIFEST_LIMIT, "document") {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// The entries on the ways to an image's files. What is missing or broken is nobody's.
+fn add_chains(index: &TarIndex, image: &SavedImage, files: &mut HashSet<Arc<str>>) {
+    for name in std::iter::once(&image.config).chain(image.layer_names()) {
+        files.extend(index.chain(name).into_iter().flatten());
+    }
+}
+
+/// Links to what goes, go too.
+fn add_links(index: &TarIndex, kept: &HashSet<Arc<str>>, goes: &mut HashSet<Arc<str>>) {
+    let is_link = |kind: &EntryKind| matches!(kind, EntryKind::Symlink(_) | EntryKind::Hardlink(_));
+    let links = index.entries().iter().filter(|entry| is_link(&entry.kind));
+    let dangling: Vec<Arc<str>> = links
+        .filter(|entry| !kept.contains(&entry.name))
+        .filter(|entry| {
+            index.chain(&entry.name).is_ok_and(|chain| chain.iter().any(|name| goes.contains(name)))
+        })
+        .map(|entry| Arc::clone(&entry.name))
+        .collect();
+    goes.extend(dangling);
+}
+
+/// What else stands in the folder of a legacy layer that goes.
+fn add_folders(index: &TarIndex, kept: &HashSet<Arc<str>>, goes: &mut HashSet<Arc<str>>) {
+    let folders: Vec<String> =
+        goes.iter().filter_map(|name| name.strip_suffix("/layer.tar").map(str::to_owned)).collect();
+    for folder in folders {
+        let files = [format!("{folder}/json"), format!("{folder}/VERSION"), folder];
+        let there = files.into_iter().filter(|name| index.contains(name)).map(Arc::from);
+        goes.extend(there.filter(|name| !kept.contains(name)));
+    }
+}

@@ -1,0 +1,188 @@
+//! Deletion: an image or a name goes from `index.json`, and from a tar what only that image needs.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::Value;
+use transship_archive::docker_save::{MANIFEST_NAME, entries_bytes};
+use transship_archive::layout::{BLOBS, INDEX_FILE, LAYOUT_FILE, LayoutIndex, blob_path};
+use transship_archive::{Base, Reach, Rewritten, rewrite};
+use transship_core::{
+    Cancel, Descriptor, Digest, Error, ErrorKind, MANIFEST_LIMIT, Result, parse_digest,
+};
+use transship_local::{Lock, Publish, StagedFile, Target};
+
+use crate::layout::Layout;
+use crate::names::full_name;
+use crate::reference::Selector;
+use crate::select::{self, Root};
+use crate::storage::{FolderStorage, docker_entries, layout_of};
+use crate::write::docker::{self, Images};
+
+/// Deletes from a layout in a folder: `index.json` changes, under its lock. Blobs stay for a collection.
+///
+/// # Errors
+/// `NotFound` and `Ambiguous`, listing what there is; I/O errors. What was there is then as it was.
+pub(crate) fn from_folder(
+    path: &Path,
+    shared: Option<&Path>,
+    select: &Selector,
+    cancel: &Cancel,
+) -> Result<()> {
+    let target: PathBuf = Target::look_at(path)?.path().to_owned();
+    let open = || Layout::open(Box::new(FolderStorage::new(&target, shared)));
+    open()?;
+    let _lock = Lock::exclusive(&target.join(LAYOUT_FILE), cancel)?;
+    let layout = open()?;
+    let index = without(&layout, select)?;
+    let file = StagedFile::beside(&target.join(INDEX_FILE))?;
+    std::io::Write::write_all(&mut &**file.file(), &index.to_bytes())
+        .map_err(|e| Error::io("writing", file.path(), e))?;
+    cancel.check()?;
+    file.publish(Publish::Replace)
+}
+
+/// Deletes from a layout in a tar, which is written anew without the blobs that nobody needs.
+///
+/// # Errors
+/// As [`from_folder`]; `Unsupported` when it is compressed as a whole.
+pub(crate) fn from_tar(path: &Path, select: &Selector, cancel: &Cancel) -> Result<()> {
+    let mut change = |base: &Arc<Base>| {
+        let layout = layout_of(base)?;
+        let index = without(&layout, select)?;
+        let mut documents = vec![(INDEX_FILE, Bytes::from(index.to_bytes()))];
+        let mut goes: HashSet<Arc<str>> = [Arc::from(INDEX_FILE)].into();
+        let mut needed = BTreeSet::new();
+        if base.index().contains(MANIFEST_NAME) {
+            let (old, ours) = (layout.index(), HashMap::new());
+            let ours_about = BTreeSet::new();
+            let images =
+                Images { old, new: &index, ours: &ours, ours_about, layout: Some(&layout) };
+            let saved = docker::manifest_json(&images, docker_entries(Some(base))?)?;
+            for image in &saved {
+                let image = image.image();
+                needed.extend(image.layer_names().iter().chain([&image.config]).cloned());
+            }
+            documents.push((MANIFEST_NAME, entries_bytes(&saved)));
+            goes.insert(Arc::from(MANIFEST_NAME));
+        }
+        goes.extend(unneeded(base, &layout, &index, &needed)?);
+        Ok(Rewritten { goes, documents })
+    };
+    rewrite(path, &mut change, cancel)
+}
+
+/// The blobs that neither the entries of an index nor docker's manifest need.
+fn unneeded(
+    base: &Base,
+    layout: &Layout,
+    index: &LayoutIndex,
+    needed: &BTreeSet<String>,
+) -> Result<HashSet<Arc<str>>> {
+    let read = |digest: &Digest| layout.bytes_of(digest, MANIFEST_LIMIT);
+    let mut reach = Reach::new(&read);
+    reach.follow(&serde_json::from_slice(&index.to_bytes()).unwrap_or(Value::Null));
+    if let Some((digest, error)) = reach.unreadable().first() {
+        let message = format!("{digest} cannot be read, and nobody knows what it needs: {error}");
+        return Err(Error::new(error.kind(), message));
+    }
+    let mut kept: HashSet<Arc<str>> = HashSet::new();
+    let reached = reach.digests().into_iter().filter_map(|digest| parse_digest(digest).ok());
+    for name in reached.map(|digest| blob_path(&digest)).chain(needed.iter().cloned()) {
+        kept.extend(base.index().chain(&name).into_iter().flatten());
+    }
+    let is_blob = |name: &str| {
+        let rest = name.strip_prefix(BLOBS).and_then(|rest| rest.strip_prefix('/'));
+        rest.is_some_and(|rest| parse_digest(&rest.replacen('/', ":", 1)).is_ok())
+    };
+    let names = base.index().entries().iter().map(|entry| &entry.name);
+    Ok(names.filter(|name| is_blob(name) && !kept.contains(*name)).cloned().collect())
+}
+
+/// The index without what is meant, and without what is about that alone.
+fn without(layout: &Layout, select: &Selector) -> Result<LayoutIndex> {
+    let mut index = layout.index().clone();
+    let meant = meant(layout, select)?;
+    index.retain(|at, _| !meant.contains(&at));
+    let left: BTreeSet<&str> = index.entries().iter().map(|entry| entry.digest.as_ref()).collect();
+    let gone: Vec<&Descriptor> = meant
+        .iter()
+        .map(|at| &layout.entries()[*at])
+        .filter(|entry| !left.contains(entry.digest.as_ref()))
+        .collect();
+    let gone = only_below(layout, &gone, &index)?;
+    drop_about(layout, &mut index, gone)?;
+    Ok(index)
+}
+
+/// The positions of the entries that are meant.
+fn meant(layout: &Layout, select: &Selector) -> Result<BTreeSet<usize>> {
+    let chosen = select::choose(layout, select)?;
+    let all = |test: &dyn Fn(&Descriptor) -> bool| -> BTreeSet<usize> {
+        let entries = layout.entries().iter().enumerate();
+        entries.filter(|(_, entry)| test(entry)).map(|(at, _)| at).collect()
+    };
+    let root = match chosen.root {
+        // All that have no name, and what is about them.
+        Root::Together(_) => return Ok(all(&|entry| full_name(entry).is_none())),
+        Root::Stored(root) => root,
+    };
+    if let Selector::Name(name) = select {
+        return Ok(all(&|entry| select::goes_by(layout, entry, name.as_str())));
+    }
+    let meant = all(&|entry| entry.digest == root.digest);
+    if meant.is_empty() {
+        let message = format!("{} is a part of another image", root.digest);
+        return Err(Error::new(ErrorKind::Unsupported, message)
+            .hint("delete the image that it is a part of"));
+    }
+    Ok(meant)
+}
+
+/// The manifests that some entries reach, and what is left of an index does not.
+fn only_below(
+    layout: &Layout,
+    gone: &[&Descriptor],
+    left: &LayoutIndex,
+) -> Result<BTreeSet<String>> {
+    let read = |digest: &Digest| layout.bytes_of(digest, MANIFEST_LIMIT);
+    let (mut reached, mut kept) = (Reach::new(&read), Reach::new(&read));
+    for entry in gone {
+        reached.follow(&to_value(entry));
+    }
+    for entry in left.entries() {
+        if full_name(entry).is_some() || layout.subject(entry)?.is_none() {
+            kept.follow(&to_value(entry));
+        }
+    }
+    let kept = kept.digests();
+    let only = reached.digests().into_iter().filter(|digest| !kept.contains(digest));
+    Ok(only.map(str::to_owned).collect())
+}
+
+/// Takes out what is without a name and about something that has gone.
+fn drop_about(layout: &Layout, index: &mut LayoutIndex, mut gone: BTreeSet<String>) -> Result<()> {
+    loop {
+        let mut about = BTreeSet::new();
+        for entry in index.entries().iter().filter(|entry| full_name(entry).is_none()) {
+            let subject = layout.subject(entry)?;
+            if subject.is_some_and(|subject| gone.contains(subject.digest.as_ref())) {
+                about.insert(entry.digest.to_string());
+            }
+        }
+        if about.is_empty() {
+            return Ok(());
+        }
+        index.retain(|_, entry| {
+            full_name(entry).is_some() || !about.contains(entry.digest.as_ref())
+        });
+        gone.extend(about);
+    }
+}
+
+/// Everything in a descriptor has a form in JSON.
+fn to_value(entry: &Descriptor) -> Value {
+    serde_json::to_value(entry).unwrap_or_default()
+}
