@@ -52,9 +52,9 @@ pub(crate) fn shown(written: Vec<Entry>, claims: &Claims) -> Vec<Entry> {
 }
 
 /// Whether a place shows these, in this order; after names were taken over, in the order that is claimed.
-pub(crate) fn check_taken(snapshot: &Snapshot, want: Vec<Entry>, claims: &Claims) -> Held {
+pub(crate) fn check_taken(snapshot: &Snapshot, want: &[Entry], claims: &Claims) -> Held {
     if claims.taken == Taken::AtTheEnd {
-        return check(snapshot, &want, claims);
+        return check(snapshot, want, claims);
     }
     let want: Vec<_> = want.iter().collect();
     check_each(snapshot, &as_listed(snapshot, want, claims), claims)

@@ -42,6 +42,6 @@ fn check(kit: &Kit) -> Held {
             lab.step(write_container(lab, WriteMode::Append, &build(&images[cut..])?))?;
         }
         let want = expected::shown(build(&images)?, claims);
-        expected::check_taken(&lab.snapshot()?, want, claims)
+        expected::check_taken(&lab.snapshot()?, &want, claims)
     })
 }

@@ -44,6 +44,6 @@ fn check(kit: &Kit) -> Held {
         };
         lab.step(write_container(lab, WriteMode::Create, &entries()?))?;
         let want = expected::shown(entries()?, lab.claims());
-        expected::check_taken(&lab.snapshot()?, want, lab.claims())
+        expected::check_taken(&lab.snapshot()?, &want, lab.claims())
     })
 }

@@ -55,7 +55,7 @@ impl BrokenSource {
     }
 
     /// Bytes as they lie on the disk, which are believed, or not.
-    async fn from_disk(&self, of: &Descriptor, or: Body) -> Result<Body> {
+    async fn over_disk(&self, of: &Descriptor, or: Body) -> Result<Body> {
         let Some(found) = self.on_disk(of) else { return Ok(or) };
         if self.of.fault != Fault::WrongOnDiskIsUnexpected {
             return Ok(found);
@@ -171,7 +171,7 @@ impl ImageSource for BrokenSource {
             }
             Fault::FilesAreBelieved
             | Fault::StoredBlobsAreBelieved
-            | Fault::WrongOnDiskIsUnexpected => self.from_disk(of, body).await,
+            | Fault::WrongOnDiskIsUnexpected => self.over_disk(of, body).await,
             Fault::SourceLooksAgain => self.now().await?.blob(of).await,
             _ => body.expecting(&Expect::from(of)),
         }

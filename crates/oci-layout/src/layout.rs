@@ -69,11 +69,7 @@ impl Layout {
     ///
     /// # Errors
     /// `LimitExceeded` beyond `limit` bytes, `Corrupt` for other bytes, I/O errors.
-    pub(crate) fn bytes_of(
-        &self,
-        digest: &Digest,
-        limit: u64,
-    ) -> Result<Option<Bytes>> {
+    pub(crate) fn bytes_of(&self, digest: &Digest, limit: u64) -> Result<Option<Bytes>> {
         let Some(range) = self.storage.blob(digest)? else { return Ok(None) };
         let of = Descriptor::new(transship_core::MediaType::from(""), digest.clone(), range.len());
         if of.size > limit {

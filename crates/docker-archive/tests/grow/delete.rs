@@ -35,7 +35,9 @@ async fn what_is_left_is_what_there_would_be() {
     delete(&path, ":x:2").await.unwrap();
     assert_eq!(pull_from(&path, "").await.unwrap().config, new.config);
     let mut names = [tar_names(&path), tar_names(&alone)];
-    names.iter_mut().for_each(|names| names.sort());
+    for names in &mut names {
+        names.sort();
+    }
     assert_eq!(names[0], names[1]);
     let id = format!("@sha256:{}", hex(&new.config));
     delete(&path, &id).await.unwrap();

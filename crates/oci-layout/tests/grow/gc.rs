@@ -27,10 +27,6 @@ async fn gc(layout: &Path) -> Collected {
     collect(layout, CollectMode::Delete, Duration::ZERO).await.unwrap()
 }
 
-fn garbage(collected: &Collected) -> Vec<String> {
-    collected.garbage.iter().map(|blob| blob.digest.digest().to_owned()).collect()
-}
-
 /// A referrer: a manifest about another.
 fn about(subject: &Manifest, what: &str) -> Made {
     let subject = serde_json::to_value(subject.descriptor()).unwrap();
@@ -38,7 +34,7 @@ fn about(subject: &Manifest, what: &str) -> Made {
     made(&json!({ "subject": subject, "artifactType": "x/y" }), of.blobs)
 }
 
-fn listed(layout: &Path, entries: Vec<Value>) {
+fn listed(layout: &Path, entries: &[Value]) {
     let index = json!({ "schemaVersion": 2, "manifests": entries });
     fs::write(layout.join("index.json"), index.to_string()).unwrap();
 }
@@ -104,7 +100,8 @@ async fn where_something_cannot_be_read_everything_stays() {
     lay_out(layout, &json!({ "schemaVersion": 2, "manifests": [named(&root, "x")] }), &blobs);
     let manifest = layout.join("blobs/sha256").join(one.manifest.descriptor().digest.digest());
     let whole = fs::read(&manifest).unwrap();
-    for broken in [&b"{"[..], b"", &[b' '; 5 << 20]] {
+    let huge = vec![b' '; 5 << 20];
+    for broken in [&b"{"[..], b"", &huge] {
         fs::write(&manifest, broken).unwrap();
         let before = names_in(layout);
         let taken = gc(layout).await;
@@ -221,6 +218,6 @@ async fn what_cannot_be_collected() {
     assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
     let error = OciLayout::new().collect(&oci(dir.path(), ""), &how).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
-    listed(&layout, Vec::new());
+    listed(&layout, &[]);
     assert_eq!(gc(&layout).await.garbage.len(), 4);
 }

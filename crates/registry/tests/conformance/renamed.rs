@@ -1,6 +1,8 @@
 //! A repository holds tags, and the kit asks for whole names: this writes them as tags, and reads them back. All else is the
 //! registry's.
 
+use std::fmt::Write as _;
+
 use async_trait::async_trait;
 use transship_core::{
     Accepts, ArchiveEntry, ArchiveReader, ArchiveWriter, Archives, Body, Commit, Committed,
@@ -20,9 +22,11 @@ fn to_tag(name: &ImageName) -> Result<ImageName> {
         let message = format!("{name} is not a name that a registry can hold");
         return Err(Error::new(ErrorKind::Unsupported, message));
     };
-    let hex: String =
-        docker.or_latest().to_string().bytes().map(|byte| format!("{byte:02x}")).collect();
-    ImageName::new(&format!("n{hex}"))
+    let mut tag = "n".to_owned();
+    for byte in docker.or_latest().to_string().bytes() {
+        let _ = write!(tag, "{byte:02x}");
+    }
+    ImageName::new(&tag)
 }
 
 fn from_tag(name: &ImageName) -> Option<ImageName> {
