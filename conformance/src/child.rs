@@ -13,7 +13,7 @@ use crate::broken::{While, hold};
 use crate::lab::{commit, how, put_all};
 use crate::model::{Built, Image, Layer};
 use crate::seen::Seen;
-use crate::{Broken, Claims, Fixture, Held, Names};
+use crate::{Broken, Claims, Fixture, Held, Names, Replaces};
 
 /// Holds the job of a process that was started by a law.
 const VARIABLE: &str = "TRANSSHIP_KIT_CHILD";
@@ -150,6 +150,14 @@ pub(crate) fn names(number: u8, claims: &Claims) -> Held<Vec<ImageName>> {
     Ok(vec![ImageName::new(&format!("docker.io/library/process:{number}"))?])
 }
 
+/// The name of a number's image that is to take the place of another one.
+pub(crate) fn names_to_replace(number: u8, claims: &Claims) -> Held<Vec<ImageName>> {
+    match claims.replaces {
+        Replaces::Containers => names(number, claims),
+        Replaces::Images => names(0, claims),
+    }
+}
+
 fn done(fixture: &dyn Fixture, text: &str) -> Held {
     let (locator, job) = Job::parse(text)?;
     let transport = fixture.transport();
@@ -178,7 +186,11 @@ async fn write(
     claims: &Claims,
 ) -> Held {
     let what = || format!("image {number}, {mode:?}");
-    let how = how(mode, &names(number, claims)?);
+    let names = match mode {
+        WriteMode::Replace => names_to_replace(number, claims)?,
+        _ => names(number, claims)?,
+    };
+    let how = how(mode, &names);
     let destination = transport.destination(at, &how).await.during(what)?;
     let built = image(number)?;
     put_all(&*destination, &built).await.during(what)?;

@@ -36,6 +36,16 @@ pub struct Claims {
     pub taken: Taken,
     /// What a listing lists.
     pub listed: Listed,
+    /// Whether a container of no images is there.
+    pub empty: Empty,
+    /// What is replaced.
+    pub replaces: Replaces,
+    /// Whether images of a writer that is not finished show.
+    pub unfinished: Unfinished,
+    /// Which image a container's own reference opens.
+    pub chosen: Chosen,
+    /// Whether blobs that are found or taken in place are looked at.
+    pub found: Found,
     /// Whether a place that is there can be joined.
     pub append: Append,
     /// Whether several may write to one place at once, without one losing what another wrote.
@@ -184,6 +194,56 @@ pub enum Listed {
     Images,
     /// Names, in an order of their own: an image of several names stands there several times. So a registry lists its tags.
     Names,
+}
+
+/// Whether a container of no images is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Empty {
+    /// It is, once it was written.
+    #[default]
+    Held,
+    /// Nothing is there where no image is: so it is with repositories, which come with their first image.
+    None,
+}
+
+/// What is replaced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Replaces {
+    /// A container, with all that is in it.
+    #[default]
+    Containers,
+    /// An image, by the one that gets its name. For a container as a whole, that is refused with `Unsupported`.
+    Images,
+}
+
+/// Which image a container's own reference opens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Chosen {
+    /// The only one that is there; of several it is `Ambiguous`.
+    #[default]
+    Only,
+    /// The one of a name that is always meant where none is said, as `latest` is.
+    ByName,
+}
+
+/// Whether blobs that are found or taken in place are looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Found {
+    /// Their bytes are checked before they count.
+    #[default]
+    Checked,
+    /// The word of a remote place counts, which has them by their digests.
+    Trusted,
+}
+
+/// Whether images of a writer that is not finished show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unfinished {
+    /// They do not: all of them show with `finish`.
+    #[default]
+    Hidden,
+    /// Each shows with its commit, and `finish` has nothing left to do.
+    Shows,
 }
 
 /// Whether a place that is there can be joined.

@@ -1,12 +1,13 @@
 //! What a container should show after images were written to it one after the other.
 
-use transship_core::{Digest, ImageName};
+use transship_core::{ArchiveEntry, Digest, ImageName};
 
 use crate::broken::{While, hold};
 use crate::model::{Built, Container};
+use crate::seen::Seen;
 use crate::snapshot::{Shown, Snapshot};
 use crate::strategies::meaning;
-use crate::{Claims, Held, Listed, Manifests, Nameless, Taken};
+use crate::{Broken, Claims, Held, Listed, Manifests, Nameless, Taken};
 
 /// An image that should be there.
 #[derive(Debug)]
@@ -49,6 +50,34 @@ pub(crate) fn shown(written: Vec<Entry>, claims: &Claims) -> Vec<Entry> {
         }
     }
     shown
+}
+
+/// Which of some images an entry of a listing may be: the one at its position, or where names are listed the one of that name.
+pub(crate) fn of_entry<'e>(
+    entry: &ArchiveEntry,
+    at: usize,
+    want: &'e [Entry],
+    claims: &Claims,
+) -> Vec<&'e Entry> {
+    if claims.listed == Listed::Images {
+        return want.get(at).into_iter().collect();
+    }
+    let listed: Vec<_> = entry.names.iter().map(|name| meaning(name, claims)).collect();
+    let called =
+        |one: &&Entry| one.names.iter().any(|name| listed.contains(&meaning(name, claims)));
+    want.iter().filter(|one| listed.is_empty() || called(one)).collect()
+}
+
+/// Whether what was read is one of some images.
+pub(crate) fn is_one_of(seen: &Seen, want: &[&Entry], claims: &Claims) -> Held {
+    let mut held = Err(Broken::new("it is not among what was written"));
+    for one in want {
+        held = seen.is(&one.built, claims);
+        if held.is_ok() {
+            break;
+        }
+    }
+    held
 }
 
 /// Whether a place shows these, in this order; after names were taken over, in the order that is claimed.

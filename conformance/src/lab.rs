@@ -14,7 +14,7 @@ use crate::broken::While;
 use crate::child::{Job, Process};
 use crate::model::{Blob, Built};
 use crate::snapshot::Snapshot;
-use crate::{Broken, Claims, Fixture, Held, Holds, Place};
+use crate::{Broken, Claims, Fixture, Held, Holds, Place, Replaces};
 
 /// After this time a step is taken to hang.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -141,6 +141,14 @@ impl Lab {
         let destination = self.destination(mode, names).await?;
         put_all(&*destination, built).await?;
         commit(destination, built).await
+    }
+
+    /// How a container is written again: in place of what is there, where that can be.
+    pub(crate) fn again(&self) -> WriteMode {
+        match self.claims.replaces {
+            Replaces::Containers => WriteMode::Replace,
+            Replaces::Images => WriteMode::Append,
+        }
     }
 
     /// How many images one place takes.

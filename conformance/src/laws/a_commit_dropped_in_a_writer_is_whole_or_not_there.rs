@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proptest::sample::select;
-use transship_core::{Commit, ImageName, WriteMode};
+use transship_core::{Commit, ImageName};
 
 use super::containers;
 use crate::broken::{While, hold};
@@ -75,7 +75,7 @@ async fn write(
     linger: Duration,
     retry: bool,
 ) -> Held<bool> {
-    let writer = lab.writer(WriteMode::Replace).await?;
+    let writer = lab.writer(lab.again()).await?;
     let destination = writer.image(&first.names).await.during(|| "opening an image")?;
     put_all(&*destination, &first.built).await?;
     commit(destination, &first.built).await?;

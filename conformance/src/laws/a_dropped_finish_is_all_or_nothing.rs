@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use transship_core::WriteMode;
 
-use super::containers;
+use super::hidden;
 use crate::broken::While;
 use crate::expected::{self, Entry};
 use crate::interrupt::{MOST_POLLS, dropped_after};
@@ -20,7 +20,7 @@ pub(crate) const LAW: Law = Law {
     name: "a_dropped_finish_is_all_or_nothing",
     sentence: "A `finish` that is dropped at any of its await points shows all of the container or nothing, and a retry succeeds.",
     promises: &["All or nothing, durably, also when its future is dropped."],
-    not_claimed: containers,
+    not_claimed: hidden,
     cost: 2,
     check,
 };

@@ -62,7 +62,8 @@ async fn open(lab: &Lab, mode: WriteMode, polls: usize, linger: Duration) -> Hel
     // Where nothing is, it fails, and leaves no trace.
     ended &= dropped_after(transport.source(lab.at(), &read), polls, linger).await.is_some();
     if lab.holds_many() {
-        let (archives, write) = (lab.archives()?, how(mode, &[]));
+        let of_writer = if mode == WriteMode::Replace { lab.again() } else { mode };
+        let (archives, write) = (lab.archives()?, how(of_writer, &[]));
         let writer = dropped_after(archives.write(lab.at(), &write), polls, linger).await;
         ended &= writer.transpose().during(|| format!("opening a writer, {mode:?}"))?.is_some();
         ended &= dropped_after(archives.read(lab.at(), &read), polls, linger).await.is_some();

@@ -2,7 +2,7 @@
 
 use transship_core::WriteMode;
 
-use super::containers;
+use super::hidden;
 use crate::broken::While;
 use crate::expected;
 use crate::lab::{Lab, commit, put_all};
@@ -18,7 +18,7 @@ pub(crate) const LAW: Law = Law {
         "Dropped without [`finish`](Self::finish), it leaves what was there as it was.",
         "Nothing changes that shows.",
     ],
-    not_claimed: containers,
+    not_claimed: hidden,
     cost: 2,
     check,
 };

@@ -24,7 +24,7 @@ fn check(kit: &Kit) -> Held {
     kit.each((generated(kit.claims(), 4), plain_images(kit.claims())), |lab, (container, first)| {
         unfinished(lab, container, WriteMode::Create)?;
         lab.step(async { lab.write(&first.build()?, WriteMode::Replace, &[]).await })?;
-        unfinished(lab, container, WriteMode::Replace)?;
+        unfinished(lab, container, lab.again())?;
         if lab.claims().append == Append::Joins {
             unfinished(lab, container, WriteMode::Append)?;
         }

@@ -6,7 +6,7 @@ use super::{all, fails};
 use crate::lab::{Lab, how};
 use crate::runner::Kit;
 use crate::strategies::plain_images;
-use crate::{Append, Held, Holds, Law};
+use crate::{Append, Held, Holds, Law, Replaces};
 
 pub(crate) const LAW: Law = Law {
     name: "create_refuses_what_is_there",
@@ -24,6 +24,12 @@ fn check(kit: &Kit) -> Held {
         lab.step(refused(lab, WriteMode::Create, ErrorKind::AlreadyExists))?;
         if lab.claims().append == Append::Refused {
             lab.step(refused(lab, WriteMode::Append, ErrorKind::Unsupported))?;
+        }
+        if lab.claims().replaces == Replaces::Images {
+            let opened = lab.step(async {
+                Ok(lab.archives()?.write(lab.at(), &how(WriteMode::Replace, &[])).await)
+            })?;
+            fails(opened, &[ErrorKind::Unsupported], &[], "opening a writer, Replace")?;
         }
         lab.snapshot()?.same(&before)
     })

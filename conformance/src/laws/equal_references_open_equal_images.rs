@@ -11,7 +11,7 @@ use crate::model::Built;
 use crate::runner::Kit;
 use crate::seen::Seen;
 use crate::strategies::plain_images;
-use crate::{Held, Law};
+use crate::{Chosen, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "equal_references_open_equal_images",
@@ -45,7 +45,9 @@ async fn write(lab: &Lab, transport: &Arc<dyn Transport>, built: &Built) -> Held
 
 async fn equal(lab: &Lab, values: &[Arc<dyn Transport>; 2], at: &[Reference], want: &Built) -> Held {
     let place = lab.at().locator();
-    for at in at.iter().chain([lab.at()]) {
+    // Which image a container is may be a matter of its name.
+    let container = Some(lab.at()).filter(|_| lab.claims().chosen == Chosen::Only);
+    for at in at.iter().chain(container) {
         for value in values {
             opens(lab, &**value, at, want).await?;
         }

@@ -8,7 +8,7 @@ use transship_core::{ErrorKind, ImageName, WriteMode};
 use crate::broken::{While, hold};
 use crate::expected::Entry;
 use crate::lab::{Lab, commit, put_all};
-use crate::{Broken, Claims, Held, Holds, Law, Names, Stored};
+use crate::{Broken, Claims, Held, Holds, Law, Names, Stored, Unfinished};
 
 /// Lists the laws, and makes the macro that expands to a test for each. `$` stands for itself.
 macro_rules! laws {
@@ -100,6 +100,12 @@ pub(crate) fn all(_: &Claims) -> Option<&'static str> {
 /// For laws of containers.
 pub(crate) fn containers(claims: &Claims) -> Option<&'static str> {
     (claims.holds == Holds::One).then_some("a place holds one image")
+}
+
+/// For laws of containers whose images show with `finish`.
+pub(crate) fn hidden(claims: &Claims) -> Option<&'static str> {
+    let shows = claims.unfinished == Unfinished::Shows;
+    containers(claims).or(shows.then_some("each image of a writer shows with its commit"))
 }
 
 /// For laws that look at what is stored.

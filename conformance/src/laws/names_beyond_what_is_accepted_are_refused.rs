@@ -7,7 +7,7 @@ use crate::broken::{While, hold};
 use crate::lab::{Lab, how};
 use crate::runner::Kit;
 use crate::strategies::{docker_names, meaning};
-use crate::{Held, Law, Names};
+use crate::{Chosen, Held, Law, Names};
 
 pub(crate) const LAW: Law = Law {
     name: "names_beyond_what_is_accepted_are_refused",
@@ -61,6 +61,10 @@ async fn fallback(lab: &Lab, names: &[ImageName]) -> Held {
     how.fallback_names.push(ImageName::new("UPPER CASE and spaces")?);
     let opened = lab.transport().destination(lab.at(), &how).await;
     let destination = opened.during(|| "opening with fallback names that it may not hold")?;
+    if lab.claims().chosen == Chosen::ByName {
+        // The reference has a name already.
+        return Ok(());
+    }
     let some = !destination.names().is_empty();
     hold!(some == (lab.claims().names != Names::None), "of fallback names it took {:?}", destination.names());
     Ok(())

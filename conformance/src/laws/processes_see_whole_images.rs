@@ -29,7 +29,7 @@ const IMAGES: u8 = 5;
 
 fn check(kit: &Kit) -> Held {
     kit.each(0..IMAGES, |lab, number| {
-        let (first, names) = (child::image(*number)?, child::names(*number, lab.claims())?);
+        let (first, names) = (child::image(*number)?, child::names_to_replace(*number, lab.claims())?);
         lab.step(lab.write(&first, WriteMode::Create, &names))?;
         // At the same time: one who writes, and one who looks.
         let reads = lab.process(Job { kind: Kind::Read, first: IMAGES, count: 10 })?;

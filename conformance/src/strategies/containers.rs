@@ -7,12 +7,13 @@ use proptest::prelude::*;
 
 use super::{images, names, nodes};
 use crate::model::{Algorithm, Container, Form, Image, Layer, Named, Node};
-use crate::{Aliases, Artifacts, Claims, Layers, Manifests, Names, Untagged};
+use crate::{Aliases, Artifacts, Claims, Empty, Layers, Manifests, Names, Untagged};
 
 /// Containers of up to `most` images, no two of which have a name in common. Large ones have small images.
 pub fn containers(claims: &Claims, most: usize) -> BoxedStrategy<Container> {
-    let few = vec(named(claims, nodes_without_subject(claims)), 0..4.min(most + 1));
-    let many = vec(named(claims, small(claims)), 0..=most);
+    let least = usize::from(claims.empty == Empty::None);
+    let few = vec(named(claims, nodes_without_subject(claims)), least..4.min(most + 1));
+    let many = vec(named(claims, small(claims)), least..=most);
     let claims = claims.clone();
     prop_oneof![2 => few, 1 => many]
         .prop_map(move |images| Container { images: distinct(images, &claims) })

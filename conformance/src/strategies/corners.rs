@@ -6,7 +6,7 @@ use super::distinct;
 use crate::model::{
     Algorithm, Child, Config, Container, Form, Format, Image, Index, Layer, Named, Node, Presence,
 };
-use crate::{Aliases, Artifacts, Claims, Indexes, Layers, Names};
+use crate::{Aliases, Artifacts, Claims, Empty, Indexes, Layers, Names};
 
 /// One mebibyte.
 const CHUNK: usize = 1 << 20;
@@ -186,6 +186,9 @@ pub fn corner_containers(claims: &Claims) -> Vec<Container> {
     containers.push((0..30).map(|at| named(Image::simple(at), &[&format!("many:{at}")])).collect());
     if claims.indexes == Indexes::Held {
         containers.push(with_an_index(claims));
+    }
+    if claims.empty == Empty::None {
+        containers.retain(|images| !images.is_empty());
     }
     let claimed = |images: Vec<Named>| Container { images: distinct(images, claims) };
     containers.into_iter().map(claimed).collect()

@@ -25,7 +25,6 @@ mod client;
 mod config;
 mod credentials;
 mod destination;
-mod details;
 mod naming;
 mod options;
 mod pull;

@@ -1,15 +1,18 @@
 //! [`RegistryReader`]: a repository as a container of its tags.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use async_trait::async_trait;
 use transship_core::{
-    ArchiveEntry, ArchiveReader, DockerName, EntryDetails, Error, ErrorKind, ImageName,
-    ImageSource, Reference, Result, ResultExt,
+    ArchiveEntry, ArchiveReader, Digest, DockerName, Error, ErrorKind, ImageName, ImageSource,
+    Reference, Result, ResultExt,
 };
 
 use crate::client::Repository;
-use crate::reference::Locator;
+use crate::pull;
+use crate::reference::{Locator, Wanted, manifest_of};
 use crate::source::RegistrySource;
-use crate::{details, pull};
 
 /// A repository, whose tags were listed once.
 #[derive(Debug)]
@@ -18,6 +21,8 @@ pub(crate) struct RegistryReader {
     places: Vec<Repository>,
     names: Vec<DockerName>,
     entries: Vec<ArchiveEntry>,
+    /// What the tags led to that were looked at: an entry stays the image that it was then.
+    seen: Mutex<HashMap<usize, Digest>>,
 }
 
 impl RegistryReader {
@@ -29,12 +34,18 @@ impl RegistryReader {
             return Err(Error::new(ErrorKind::NotFound, "no registry is configured for it"));
         };
         let tags = pull::tags(place).await.context(|| &reference)?;
-        let mut reader = Self { reference, places, names: Vec::new(), entries: Vec::new() };
+        let (names, entries) = (Vec::new(), Vec::new());
+        let mut reader = Self { reference, places, names, entries, seen: Mutex::default() };
         for tag in tags.iter().filter(|tag| !lists_referrers(tag)) {
             // What is no tag cannot be asked for either.
             if let Ok(name) = DockerName::parse(&format!("{repository}:{tag}")) {
                 reader.add(name, tag);
             }
+        }
+        // Servers keep repositories of which only blobs are left, or not yet more: there is no image in them.
+        if reader.entries.is_empty() {
+            let message = format!("{repository} has no tags");
+            return Err(Error::new(ErrorKind::NotFound, message).context(&reader.reference));
         }
         Ok(reader)
     }
@@ -53,7 +64,17 @@ impl RegistryReader {
             let message = format!("there is no image @{}", entry.index);
             Error::new(ErrorKind::NotFound, message).context(&self.reference)
         })?;
-        RegistrySource::open(entry.reference.clone(), name, self.places.clone()).await
+        let seen = self.seen().get(&entry.index).cloned();
+        let wanted = seen.as_ref().map_or_else(|| manifest_of(name), Wanted::Digest);
+        let (reference, places) = (entry.reference.clone(), self.places.clone());
+        let source = RegistrySource::open_as(reference, name, wanted, places).await?;
+        let digest = source.root().await?.descriptor().digest.clone();
+        self.seen().entry(entry.index).or_insert(digest);
+        Ok(source)
+    }
+
+    fn seen(&self) -> MutexGuard<'_, HashMap<usize, Digest>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -71,11 +92,6 @@ impl ArchiveReader for RegistryReader {
 
     fn entries(&self) -> &[ArchiveEntry] {
         &self.entries
-    }
-
-    async fn details(&self, entry: &ArchiveEntry) -> Result<EntryDetails> {
-        let source = self.source(entry).await?;
-        details::of(&source).await.context(|| &entry.reference)
     }
 
     async fn open(&self, entry: &ArchiveEntry) -> Result<Box<dyn ImageSource>> {

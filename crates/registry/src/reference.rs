@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use transship_core::{Digest, DockerName, Error, ErrorKind, Reference, Result};
+use transship_core::{Digest, DockerName, Error, ErrorKind, Escaped, Reference, Result};
 
 use crate::SCHEME;
 
@@ -26,8 +26,10 @@ pub(crate) struct Prefix {
 impl Locator {
     pub(crate) fn parse(locator: &str) -> Result<Self> {
         let Some(rest) = locator.strip_prefix("//") else {
-            return Err(invalid("two slashes are missing")
-                .hint(format!("the form is docker://{}", locator.trim_start_matches('/'))));
+            return Err(invalid("two slashes are missing").hint(format!(
+                "the form is docker://{}",
+                Escaped(locator.trim_start_matches('/'))
+            )));
         };
         if rest.is_empty() {
             return Err(invalid("the repository is missing"));

@@ -8,7 +8,7 @@ use transship_core::{
 
 use crate::client::Repository;
 use crate::pull::{self, FoundReferrers};
-use crate::reference::manifest_of;
+use crate::reference::{Wanted, manifest_of};
 
 /// An image, opened: its tag leads to one manifest, whatever becomes of the tag.
 #[derive(Debug)]
@@ -27,9 +27,19 @@ impl RegistrySource {
         name: &DockerName,
         places: Vec<Repository>,
     ) -> Result<Self> {
+        Self::open_as(reference, name, manifest_of(name), places).await
+    }
+
+    /// Opens the image that a tag led to earlier.
+    pub(crate) async fn open_as(
+        reference: Reference,
+        name: &DockerName,
+        wanted: Wanted<'_>,
+        places: Vec<Repository>,
+    ) -> Result<Self> {
         let mut failed = None;
         for (at, place) in places.iter().enumerate() {
-            match pull::by_name(place, manifest_of(name)).await {
+            match pull::by_name(place, wanted).await {
                 Ok(root) => {
                     let mut places = places;
                     places[..=at].rotate_right(1);

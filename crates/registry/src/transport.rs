@@ -18,7 +18,7 @@ use crate::reader::RegistryReader;
 use crate::reference::Locator;
 use crate::source::RegistrySource;
 use crate::target::{refuse_a_repository, targets};
-use crate::writer::RegistryWriter;
+use crate::writer::{Names, RegistryWriter};
 use crate::{RegistryOptions, SCHEME};
 
 /// Images in registries. A value has its own connections, tokens and limits; source and destination of a transfer, made
@@ -87,7 +87,7 @@ impl Transport for Registry {
     ) -> Result<Box<dyn ImageDestination>> {
         let (names, wanted) = naming::of_one(at, how)?;
         let targets = targets(&self.network, &names, &how.observer).await?;
-        if mode(how, at)? == WriteMode::Create {
+        if how.mode == Some(WriteMode::Create) {
             for target in &targets {
                 target.refuse_what_is_there().await.context(|| at)?;
             }
@@ -120,27 +120,24 @@ impl Archives for Registry {
 
     async fn write(&self, at: &Reference, how: &WriteOptions) -> Result<Box<dyn ArchiveWriter>> {
         let place = naming::container(at)?;
-        if mode(how, at)? == WriteMode::Create
-            && let Locator::Name(name) = &place
-        {
-            refuse_a_repository(&self.network, name, &how.observer).await.context(|| at)?;
-        }
-        Ok(Box::new(RegistryWriter::new(place, Arc::clone(&self.network), how.observer.clone())))
+        let new = match (how.mode, &place) {
+            (Some(WriteMode::Replace), _) => return Err(not_as_a_whole(at)),
+            (Some(WriteMode::Create), Locator::Name(name)) => {
+                refuse_a_repository(&self.network, name, &how.observer).await.context(|| at)?;
+                Names::Any
+            }
+            (Some(WriteMode::Create), Locator::Prefix(_)) => Names::New,
+            _ => Names::Any,
+        };
+        let (network, observer) = (Arc::clone(&self.network), how.observer.clone());
+        Ok(Box::new(RegistryWriter::new(place, new, network, observer)))
     }
 }
 
-/// A tag is replaced, others stay: so it is for a place for one image. A repository as a whole cannot be replaced at once.
-fn mode(how: &WriteOptions, at: &Reference) -> Result<WriteMode> {
-    match how.mode {
-        Some(WriteMode::Replace) if matches!(Locator::of(at)?, Locator::Prefix(_)) => {
-            Err(Error::new(
-                ErrorKind::Unsupported,
-                format!("{at}: what is below a prefix cannot be replaced as a whole"),
-            ))
-        }
-        Some(mode) => Ok(mode),
-        None => Ok(WriteMode::Append),
-    }
+/// One image takes the place of the one that has its tag. Several cannot at once, and servers seldom let anybody delete the rest.
+fn not_as_a_whole(at: &Reference) -> Error {
+    Error::new(ErrorKind::Unsupported, format!("{at}: a registry is not replaced as a whole"))
+        .hint("without replacing, each image takes the place of the one that has its name")
 }
 
 /// The name in a reference that is for reading.

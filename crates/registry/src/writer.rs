@@ -20,9 +20,19 @@ use crate::target::{names_of, targets};
 pub(crate) struct RegistryWriter {
     place: Locator,
     reference: Reference,
+    names: Names,
     network: Arc<Network>,
     observer: Observer,
     claims: Claims,
+}
+
+/// Which names images may get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Names {
+    /// Any: an image that has one loses it.
+    Any,
+    /// Those that no image had before.
+    New,
 }
 
 /// Which name each place below a prefix came from, and how many images have it.
@@ -44,9 +54,14 @@ impl Claimed {
 }
 
 impl RegistryWriter {
-    pub(crate) fn new(place: Locator, network: Arc<Network>, observer: Observer) -> Self {
+    pub(crate) fn new(
+        place: Locator,
+        names: Names,
+        network: Arc<Network>,
+        observer: Observer,
+    ) -> Self {
         let reference = place.reference();
-        Self { place, reference, network, observer, claims: Claims::default() }
+        Self { place, reference, names, network, observer, claims: Claims::default() }
     }
 
     /// Claims the places of an image. Two images that are called differently must not become one.
@@ -106,6 +121,11 @@ impl ArchiveWriter for RegistryWriter {
             Locator::Name(_) => None,
         };
         let targets = targets(&self.network, &placed, &self.observer).await?;
+        if self.names == Names::New {
+            for target in &targets {
+                target.refuse_what_is_there().await.context(|| &self.reference)?;
+            }
+        }
         let reference = match placed.first() {
             Some(name) => Locator::Name(name.clone()).reference(),
             None => self.reference.clone(),

@@ -25,6 +25,11 @@ pub(crate) async fn open(from: &Repository, of: &Descriptor) -> Result<Body> {
         let held = first.lock().unwrap_or_else(PoisonError::into_inner).take();
         let (reading, held) = (reading.clone(), held.filter(|_| at == 0));
         async move {
+            // Servers refuse a range of nothing.
+            if at > 0 && at >= reading.of.size {
+                let nothing: ByteStream = Box::pin(stream::empty());
+                return Ok(nothing);
+            }
             let answer = match held {
                 Some(answer) => answer,
                 None => reading.open(at).await?,

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use transship_conformance::registry::{Options, Parts, ReferrersApi, Registry as Server};
 use transship_conformance::{
-    Claims, Deletion, Fixture, Listed, Nameless, Names, Place, Signatures, Stored, Taken, Untagged,
+    Chosen, Claims, Collection, Deletion, Empty, Fixture, Found, Listed, Nameless, Names, Place,
+    Replaces, Signatures, Stored, Taken, Unfinished, Untagged,
 };
 use transship_core::Transport;
 use transship_registry::{Registry, RegistryOptions};
@@ -71,6 +72,16 @@ impl Fixture for Repositories {
             deletion: Deletion::None,
             signatures: Signatures::None,
             stored: Stored::Hidden,
+            // A repository comes with its first image.
+            empty: Empty::None,
+            replaces: Replaces::Images,
+            unfinished: Unfinished::Shows,
+            // A repository without a tag is its `latest`.
+            chosen: Chosen::ByName,
+            // A mount says neither the size nor the bytes.
+            found: Found::Trusted,
+            // Who may delete, and what is collected then, is the server's affair.
+            collection: Collection::None,
             ..Claims::default()
         }
     }

@@ -1,14 +1,16 @@
 //! A repository holds tags, and the kit asks for whole names: this writes them as tags, and reads them back. All else is the
 //! registry's.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use transship_core::{
     Accepts, ArchiveEntry, ArchiveReader, ArchiveWriter, Archives, Body, Commit, Committed,
     Descriptor, EntryDetails, Error, ErrorKind, Expect, ImageDestination, ImageName, ImageSource,
     Manifest, ReadOptions, Reference, Referrers, Result, Stored, Transport, WriteMode,
-    WriteOptions,
+    WriteOptions, sha256,
 };
 use transship_registry::Registry;
 
@@ -22,15 +24,33 @@ fn to_tag(name: &ImageName) -> Result<ImageName> {
         let message = format!("{name} is not a name that a registry can hold");
         return Err(Error::new(ErrorKind::Unsupported, message));
     };
+    let name = docker.or_latest().to_string();
     let mut tag = "n".to_owned();
-    for byte in docker.or_latest().to_string().bytes() {
+    for byte in name.bytes() {
         let _ = write!(tag, "{byte:02x}");
+    }
+    if tag.len() > LONGEST {
+        tag = format!("l{}", sha256(name.as_bytes()).digest());
+        long().insert(tag.clone(), name);
     }
     ImageName::new(&tag)
 }
 
+/// The longest tag, in bytes.
+const LONGEST: usize = 128;
+
+/// Names that are too long to be spelled out in a tag. Those that laws give to other processes are short.
+fn long() -> MutexGuard<'static, BTreeMap<String, String>> {
+    static LONG: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
+    LONG.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn from_tag(name: &ImageName) -> Option<ImageName> {
-    let hex = name.as_str().rsplit_once(':')?.1.strip_prefix('n')?;
+    let tag = name.as_str().rsplit_once(':')?.1;
+    if let Some(name) = long().get(tag) {
+        return ImageName::new(name).ok();
+    }
+    let hex = tag.strip_prefix('n')?;
     let bytes: Option<Vec<u8>> = (0..hex.len())
         .step_by(2)
         .map(|at| u8::from_str_radix(hex.get(at..at + 2)?, 16).ok())
