@@ -40,6 +40,8 @@ pub struct Claims {
     pub empty: Empty,
     /// What is replaced.
     pub replaces: Replaces,
+    /// What is left of what was replaced.
+    pub leftover: Leftover,
     /// Whether images of a writer that is not finished show.
     pub unfinished: Unfinished,
     /// Which image a container's own reference opens.
@@ -214,6 +216,16 @@ pub enum Replaces {
     Containers,
     /// An image, by the one that gets its name. For a container as a whole, that is refused with `Unsupported`.
     Images,
+}
+
+/// What is left of what was replaced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Leftover {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Blobs that no image needs, until they are collected.
+    UntilCollected,
 }
 
 /// Which image a container's own reference opens.

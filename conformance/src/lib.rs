@@ -90,8 +90,8 @@ mod streams;
 pub use broken::{Broken, Held};
 pub use claims::{
     Abandoned, Aliases, Append, Artifacts, Chosen, Claims, Collection, Deletion, Empty, Found,
-    Holds, Indexes, Layers, Listed, Manifests, Nameless, Names, Processes, Referrers, Replaces,
-    Signatures, Stored, Taken, Unfinished, Untagged, Writers,
+    Holds, Indexes, Layers, Leftover, Listed, Manifests, Nameless, Names, Processes, Referrers,
+    Replaces, Signatures, Stored, Taken, Unfinished, Untagged, Writers,
 };
 pub use fixture::{Fixture, Place};
 pub use laws::ALL;

@@ -83,7 +83,7 @@ fn leaves_nothing_extra(lab: &Lab, want: &[expected::Entry]) -> Held {
     Ok(())
 }
 
-async fn collect(lab: &Lab, mode: CollectMode) -> Held<Collected> {
+pub(super) async fn collect(lab: &Lab, mode: CollectMode) -> Held<Collected> {
     let collection = lab.transport().collection();
     let collection =
         collection.ok_or_else(|| Broken::new("collection is claimed, and is not there"))?;

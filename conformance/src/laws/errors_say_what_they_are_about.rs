@@ -1,9 +1,10 @@
 //! What is refused says of what: an error names the place, the image or the part that it is about.
 
-use transship_core::{Body, Error, ErrorKind, Expect, ImageDestination, ReadOptions, WriteMode};
+use transship_core::{Body, Error, ErrorKind, Expect, ImageDestination, ImageName, ReadOptions, WriteMode};
 
-use super::{all, one_line, some_name};
-use crate::broken::{While, hold};
+use super::{all, fails, one_line, some_name, write_container};
+use crate::broken::hold;
+use crate::expected::Entry;
 use crate::lab::{Lab, Way, how};
 use crate::model::Image;
 use crate::runner::Kit;
@@ -29,10 +30,12 @@ fn check(kit: &Kit) -> Held {
         lab.step(puts(lab, image))?;
         let other = lab.another()?;
         other.step(unsupported(&other, image))?;
-        lab.step(async { lab.write(&image.build()?, WriteMode::Create, &some_name(lab.claims())).await })?;
-        lab.step(other_name(lab))
+        lab.step(other_name(lab, image))
     })
 }
+
+/// The names that are there.
+const NAMES: [&str; 2] = ["kit:1", "more:1"];
 
 /// Any of these has to be in the text.
 fn names<T>(done: transship_core::Result<T>, any: &[&str], what: &str) -> Held<Option<Error>> {
@@ -106,16 +109,21 @@ async fn unsupported(lab: &Lab, image: &Image) -> Held {
     names(done, &about, "committing an index").map(drop)
 }
 
-/// The image that is there has another name.
-async fn other_name(lab: &Lab) -> Held {
+/// The images that are there have other names.
+async fn other_name(lab: &Lab, image: &Image) -> Held {
     if some_name(lab.claims()).is_empty() || !lab.holds_many() {
         return Ok(());
     }
+    let entry = |(seed, name): (u8, &str)| {
+        let names = vec![ImageName::new(&format!("docker.io/library/{name}"))?];
+        Ok(Entry { built: Image { seed, ..image.clone() }.build()?, names })
+    };
+    let entries = (0..).zip(NAMES).map(entry);
+    write_container(lab, WriteMode::Create, &entries.collect::<Held<Vec<_>>>()?).await?;
     let text = format!("{}:docker.io/library/other:1", lab.at().locator());
     let Ok(at) = lab.transport().parse(&text) else { return Ok(()) };
     let Err(e) = lab.transport().source(&at, &ReadOptions::default()).await else {
         return Err(Broken::new(format!("{at} opens, and no image has that name")));
     };
-    hold!(e.kind() == ErrorKind::NotFound, "{at} is {:?} and not missing: {e}", e.kind());
-    names::<()>(Err(e), &["kit:1"], "a name that no image has").during(|| "the names that are there").map(drop)
+    fails::<()>(Err(e), &[ErrorKind::NotFound], &NAMES, "a name that no image has")
 }

@@ -1,12 +1,13 @@
 //! A place where an image was replaced is what it is where only the new one was ever written.
 
-use transship_core::WriteMode;
+use transship_core::{CollectMode, WriteMode};
 
+use super::collecting_takes_garbage_alone::collect;
 use super::{all, some_name};
 use crate::lab::Lab;
 use crate::runner::Kit;
 use crate::strategies::plain_images;
-use crate::{Abandoned, Held, Law};
+use crate::{Abandoned, Held, Law, Leftover};
 
 pub(crate) const LAW: Law = Law {
     name: "replacing_leaves_nothing_of_the_old",
@@ -27,6 +28,9 @@ fn check(kit: &Kit) -> Held {
         write(lab, old, WriteMode::Create)?;
         write(lab, new, WriteMode::Replace)?;
         write(&other, new, WriteMode::Create)?;
+        if lab.claims().leftover == Leftover::UntilCollected {
+            lab.step(collect(lab, CollectMode::Delete))?;
+        }
         let (replaced, fresh) = (lab.snapshot()?, other.snapshot()?);
         replaced.same_files(&fresh, Abandoned::Nothing)?;
         replaced.shows_equal(&fresh)

@@ -14,7 +14,7 @@ use crate::{Held, Law};
 pub(crate) const LAW: Law = Law {
     name: "what_is_missing_is_refused_at_commit",
     sentence: "A commit of an image that lacks something which is not said to be absent is refused, names it, shows nothing, and can be tried again.",
-    promises: &["What the root refers to and is not there must be in [`Commit::absent`] or [`Commit::needs`]; else it is refused."],
+    promises: &["What the root refers to and is not there must be in [`Commit::absent`]; else it is refused."],
     not_claimed: all,
     cost: 1,
     check,

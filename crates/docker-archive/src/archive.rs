@@ -1,5 +1,6 @@
 //! [`Reader`]: an archive being read; [`Writer`]: one being written.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -89,8 +90,11 @@ impl Contents {
             Some(descriptor) => Some(stored::read(&self.index, &descriptor)?.descriptor().clone()),
             None => None,
         };
-        let names = self.images[at].layer_names();
-        details.size = names.iter().filter_map(|name| self.file(name).ok()).map(|r| r.len()).sum();
+        // A layer that is there twice is stored once.
+        let names: BTreeSet<_> = self.images[at].layer_names().iter().collect();
+        let files = names.iter().filter_map(|name| self.file(name).ok());
+        let files: BTreeMap<u64, u64> = files.map(|file| (file.offset(), file.len())).collect();
+        details.size = files.values().sum();
         details.image_id = Some(config.id);
         details.platforms = vec![config.platform];
         Ok(details)

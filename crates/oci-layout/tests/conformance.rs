@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use transship_conformance::{
-    Abandoned, Claims, Collection, Fixture, Nameless, Names, Place, Signatures, Taken, Untagged,
+    Abandoned, Claims, Collection, Fixture, Leftover, Nameless, Names, Place, Signatures, Taken,
+    Untagged,
 };
 use transship_core::Transport;
 use transship_oci_layout::{OciArchive, OciLayout};
@@ -34,7 +35,9 @@ impl Fixture for Folders {
     }
 
     fn claims(&self) -> Claims {
-        Claims { abandoned: Abandoned::Blobs, ..layouts() }
+        // The folder stays, and with it the lock that is in it.
+        let leftover = Leftover::UntilCollected;
+        Claims { abandoned: Abandoned::Blobs, leftover, ..layouts() }
     }
 }
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
-use transship::{Cancel, Digest, Error, ErrorKind, Manifest, Result, WriteMode};
+use transship::{
+    Cancel, Collected, Digest, Error, ErrorKind, Garbage, Manifest, Result, WriteMode, parse_digest,
+};
 
 use crate::blobs::Blobs;
 use crate::database::{Database, in_transaction, is_there, make_tables, patiently};
@@ -112,6 +114,20 @@ pub(crate) fn remove_unused(connection: &Connection, schema: &str) -> Tried {
         format!("DELETE FROM {schema}.blobs WHERE id NOT IN (SELECT blob FROM {schema}.uses)");
     connection.execute(&sql, [])?;
     Ok(())
+}
+
+/// Blobs that no image uses, by their digests.
+pub(crate) fn unused(connection: &Connection) -> Tried<Collected> {
+    let sql =
+        "SELECT digest, size FROM blobs WHERE id NOT IN (SELECT blob FROM uses) ORDER BY digest";
+    let (mut found, mut collected) = (connection.prepare(sql)?, Collected::default());
+    let mut rows = found.query([])?;
+    while let Some(row) = rows.next()? {
+        let digest = parse_digest(&row.get::<_, String>(0)?)?;
+        let size = row.get::<_, i64>(1)?.try_into().unwrap_or(0);
+        collected.garbage.push(Garbage::new(digest, size));
+    }
+    Ok(collected)
 }
 
 /// Adds an image, or finds it; its names move to it. Gives its id.

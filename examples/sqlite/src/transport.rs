@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use transship::{
-    ArchiveReader, ArchiveWriter, Archives, Deletion, Error, ErrorKind, ImageDestination,
-    ImageSource, ReadOptions, Reference, Result, ResultExt, Settings, Transport, WriteMode,
-    WriteOptions, run_blocking, spool_folder,
+    ArchiveReader, ArchiveWriter, Archives, CollectMode, CollectOptions, Collected, Collection,
+    Deletion, Error, ErrorKind, ImageDestination, ImageSource, ReadOptions, Reference, Result,
+    ResultExt, Settings, Transport, WriteMode, WriteOptions, run_blocking, spool_folder,
 };
 
 use crate::archive::{Reader, Writer};
 use crate::database::Database;
 use crate::destination::{Destination, Target};
-use crate::publish::{Place, remove_unused};
+use crate::publish::{Place, remove_unused, unused};
 use crate::reference::{Locator, Select};
 use crate::source::{Image, Shared, Source};
 use crate::stage::Stage;
@@ -128,6 +128,10 @@ impl Transport for Sqlite {
     fn deletion(&self) -> Option<&dyn Deletion> {
         Some(self)
     }
+
+    fn collection(&self) -> Option<&dyn Collection> {
+        Some(self)
+    }
 }
 
 #[async_trait]
@@ -152,6 +156,27 @@ impl Archives for Sqlite {
 }
 
 #[async_trait]
+impl Collection for Sqlite {
+    /// Every transaction of ours removes what it leaves unused: what is found was left by another program.
+    async fn collect(&self, at: &Reference, how: &CollectOptions) -> Result<Collected> {
+        let (locator, patience, mode) = (Locator::of(at)?, self.patience, how.mode);
+        let path = file(&locator)?;
+        let collected = run_blocking(move |cancel| {
+            let database = Database::existing(&path, patience, cancel)?;
+            match mode {
+                CollectMode::Look => database.read(cancel, unused),
+                _ => database.write(cancel, |connection| {
+                    let found = unused(connection)?;
+                    remove_unused(connection, "main")?;
+                    Ok(found)
+                }),
+            }
+        });
+        collected.await.context(|| at)
+    }
+}
+
+#[async_trait]
 impl Deletion for Sqlite {
     async fn delete(&self, at: &Reference) -> Result<()> {
         let (locator, patience) = (Locator::of(at)?, self.patience);
@@ -159,7 +184,12 @@ impl Deletion for Sqlite {
         let deleted = run_blocking(move |cancel| {
             Database::existing(&path, patience, cancel)?.write(cancel, |connection| {
                 let image = Image::choose(connection, &locator.select)?;
-                connection.execute("DELETE FROM images WHERE id = ?", [image.id])?;
+                match &locator.select {
+                    Select::Name(name) if image.names.len() > 1 => {
+                        connection.execute("DELETE FROM names WHERE name = ?", [name.as_str()])?
+                    }
+                    _ => connection.execute("DELETE FROM images WHERE id = ?", [image.id])?,
+                };
                 remove_unused(connection, "main")
             })
         });

@@ -1,6 +1,9 @@
 //! The laws of the conformance kit, with nothing claimed.
 #![allow(clippy::expect_used, reason = "tests")]
 
+mod rows;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use transship::Transport;
@@ -17,6 +20,15 @@ impl Fixture for Databases {
 
     fn place(&self) -> std::io::Result<Place> {
         Place::in_folder("images.db")
+    }
+
+    /// The rows instead of the file: where in it they are is the affair of SQLite.
+    fn snapshot(&self, place: &Place) -> std::io::Result<BTreeMap<String, String>> {
+        let mut facts = place.files()?;
+        if facts.remove("images.db").is_some() {
+            facts.extend(rows::of(place.locator())?);
+        }
+        Ok(facts)
     }
 }
 
