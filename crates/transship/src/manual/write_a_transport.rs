@@ -100,6 +100,11 @@
 //! # fn main() {
 //! #     let manual = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/manual/write_a_transport.rs"));
 //! #     let settings = transship_conformance::Settings::default().with_cases(4);
+//! #     let claims = format!("{:?}", transship_conformance::Claims::default());
+//! #     for claim in claims.split([' ', ',']).filter_map(|word| word.strip_suffix(':')) {
+//! #         let told = |next| manual.contains(&format!("`{claim}{next}"));
+//! #         assert!(told(':') || told('`'), "the manual lacks the claim {claim}");
+//! #     }
 //! #     for law in transship_conformance::ALL {
 //! #         assert!(manual.contains(&format!("`{}`", law.name)), "the manual lacks {}", law.name);
 //! #         let (outcome, _) = transship_conformance::run(Arc::new(Folders), law, &settings);
@@ -148,8 +153,13 @@
 //! | `writers: One` | nothing there can be locked | a race is rare |
 //! | `processes: One` | it is in memory | a cache holds what other processes write |
 //! | `abandoned: Blobs` | a collector of garbage exists, and needs no luck | staging is not cleaned up |
+//! | `leftover: UntilCollected` | what was replaced stays until a collector comes, as in a folder of blobs | the place is written anew as a whole |
 //! | `untagged`, `nameless`, `taken` | the format orders or drops them so | - |
+//! | `listed: Names`, `chosen: ByName`, `empty: None` | a service lists names, means one where none is said, and has no empty place | a format of your own: print what opens again |
+//! | `replaces: Images`, `unfinished: Shows` | a service publishes image by image, and has no step for all of them | there is a rename or a transaction: use it |
+//! | `found: Trusted` | a remote place keeps blobs by their digests, and its word is all there is | the bytes are on this machine: hash them |
 //! | `deletion: None` | nothing can be taken away: a tape, a stream | - |
+//! | `collection: None` | nothing is ever left unused, or one image is all there is | a crash or another tool leaves blobs behind |
 //! | `stored: Hidden` | the bytes are on another machine, or in memory | they are in a file: let the kit look |
 //!
 //! # What each law protects the people who use it from
@@ -160,6 +170,7 @@
 //! |---|---|
 //! | `a_reference_is_a_fixed_point` | a reference that was printed and stored means something else in the next process, or none |
 //! | `equal_references_open_equal_images` | a cache that outlives a write shows what was there before |
+//! | `a_reference_opens_its_image_or_nothing` | a slip of the pen in a reference copies another image, or writes somewhere |
 //! | `an_image_is_written_where_its_reference_says` | the copy went somewhere, and the printed reference opens something else |
 //! | `listed_references_open_the_same_image` | what `list` prints opens another image, or only in the process that printed it |
 //! | `several_images_are_ambiguous` | a copy takes some image of many, and nobody notices which |
@@ -174,6 +185,10 @@
 //! | `what_is_asked_for_is_held_to_its_descriptor` | bytes that nobody asked for pass as those that were |
 //! | `what_is_missing_is_not_found` | callers cannot tell a gap from a failure, and retry for ever or give up too soon |
 //! | `changed_bytes_never_read_as_true` | a bad disk or an attacker changes what runs |
+//! | `a_stored_blob_that_changes_is_corrupt` | damage is an end of file or a parse error, and nobody learns which blob to fetch again |
+//! | `a_delta_says_what_it_needs` | a delta looks like a whole image, and fails far from the place that could complete it |
+//! | `errors_say_what_they_are_about` | of forty images one failed, and the log does not say which |
+//! | `a_dropped_opening_leaves_no_trace` | looking, and giving up, leaves locks and folders behind |
 //! | `reading_changes_nothing` | a read-only disk cannot be read, and backups see changes that are none |
 //! | `details_are_true` | a listing shows a platform or a size that the image does not have |
 //! | `referrers_come_with_their_image` | signatures and bills of materials stay behind |
@@ -205,8 +220,10 @@
 //! | `a_dropped_destination_leaves_no_trace` | failed copies fill the disk |
 //! | `a_dropped_writer_leaves_no_trace` | an interrupted export destroys the archive that it was to replace |
 //! | `a_dropped_commit_is_all_or_nothing` | a name without its image, or an image without its name, after Ctrl-C |
+//! | `a_commit_dropped_in_a_writer_is_whole_or_not_there` | an export that went on after Ctrl-C of one image holds a half of it |
 //! | `a_dropped_finish_is_all_or_nothing` | some of the images of a container, after Ctrl-C |
 //! | `replacing_keeps_the_old_image_readable` | services that start during an upload find nothing |
+//! | `replacing_leaves_nothing_of_the_old` | a folder that is replaced every night fills the disk, and old layers leak |
 //! | `readers_never_see_a_mixture` | the old manifest with the new layers |
 //!
 //! Containers:
@@ -220,6 +237,8 @@
 //! | `a_name_taken_over_moves` | two images answer to one name |
 //! | `images_open_at_once_do_not_mix` | layers of one image end up in another one when copies run side by side |
 //! | `deletion_removes_that_image_alone` | deleting one image breaks those that share its layers |
+//! | `a_deleted_name_leaves_the_others` | taking away `app:old` takes `app:latest` with it |
+//! | `collecting_takes_garbage_alone` | a clean-up breaks an image, or says what it would free and frees something else |
 //! | `many_writers_lose_nothing` | two CI jobs push at once, and one image is gone |
 //! | `many_processes_lose_nothing` | the same, where a lock within one program does not help |
 //! | `processes_see_whole_images` | another process reads the old manifest with the new layers |

@@ -112,9 +112,14 @@ impl Container {
         Ok(())
     }
 
+    /// Takes one of several names away, or an image with all that it has.
     pub(crate) fn remove(&mut self, select: &Select) -> Result<()> {
         let position = self.position(select)?;
-        self.images.remove(position);
+        let names = &mut self.images[position].names;
+        match select {
+            Select::Name(name) if names.len() > 1 => names.retain(|other| other != name),
+            _ => drop(self.images.remove(position)),
+        }
         Ok(())
     }
 

@@ -4,7 +4,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use transship_conformance::{Claims, Fixture, Place, Processes, Signatures, Stored};
+use transship_conformance::{
+    Claims, Collection, Fixture, Place, Processes, Signatures, Stored,
+};
 use transship_core::Transport;
 use transship_scaffold::Scaffold;
 
@@ -28,6 +30,8 @@ impl Fixture for InMemory {
             stored: Stored::Hidden,
             processes: Processes::One,
             signatures: Signatures::None,
+            // What no image uses goes with each change: there is nothing to collect.
+            collection: Collection::None,
             ..Claims::default()
         }
     }

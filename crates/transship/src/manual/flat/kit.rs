@@ -1,5 +1,6 @@
 use transship_conformance::{
-    Append, Claims, Deletion, Fixture, Holds, Indexes, Names, Place, Referrers, Signatures, Writers,
+    Append, Claims, Collection, Deletion, Fixture, Holds, Indexes, Names, Place, Referrers,
+    Signatures, Writers,
 };
 
 #[derive(Debug)]
@@ -24,6 +25,7 @@ impl Fixture for Folders {
             append: Append::Refused,
             writers: Writers::One,
             deletion: Deletion::None,
+            collection: Collection::None,
             ..Claims::default()
         }
     }
