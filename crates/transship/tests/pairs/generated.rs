@@ -1,60 +1,12 @@
 //! For every ordered pair of transports, image -> A -> B -> A through the engine, over generated images: the same comes
 //! back, or differs only as the transports' formats do.
-#![cfg(all(feature = "directory", feature = "docker-archive", feature = "oci-layout"))]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
-
-use std::path::Path;
 
 use proptest::strategy::{Strategy, ValueTree};
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use transship::{
-    Body, Commit, Document, Expect, ImageSource, Manifest, ReadOptions, Reference, Settings,
-    Transfer, Transports, Verifier, WriteOptions,
-};
+use transship::{Digests, Document, ImageSource, Manifest, Transfer, TransferOptions, Verifier};
 use transship_conformance::model::{Built, Form, Image, Layer, Node, Presence};
 use transship_conformance::{Claims, strategies};
 
-const TRANSPORTS: [&str; 4] = ["dir", "docker-archive", "oci", "oci-archive"];
-
-/// Images of each pair; `TRANSSHIP_CASES` says another number.
-fn cases() -> u32 {
-    std::env::var("TRANSSHIP_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(4)
-}
-
-struct Lab {
-    transports: Transports,
-    folder: tempfile::TempDir,
-}
-
-impl Lab {
-    fn new() -> Self {
-        let transports = Transports::linked(&Settings::new()).unwrap();
-        Self { transports, folder: tempfile::tempdir().unwrap() }
-    }
-
-    fn at(&self, scheme: &str, name: &str) -> Reference {
-        let path = Path::new(self.folder.path()).join(format!("{name}-{scheme}"));
-        self.transports.parse(&format!("{scheme}:{}", path.display())).unwrap()
-    }
-
-    async fn source(&self, at: &Reference) -> Box<dyn ImageSource> {
-        let transport = self.transports.of(at).unwrap();
-        transport.source(at, &ReadOptions::default()).await.unwrap_or_else(|e| panic!("{at}: {e}"))
-    }
-
-    async fn write(&self, at: &Reference, built: &Built) {
-        let transport = self.transports.of(at).unwrap();
-        let place = transport.destination(at, &WriteOptions::default()).await.unwrap();
-        for blob in &built.blobs {
-            let body = Body::from_bytes(blob.bytes.clone());
-            place.put_blob(Expect::from(&blob.descriptor), body).await.unwrap();
-        }
-        for manifest in &built.below {
-            place.put_manifest(manifest).await.unwrap();
-        }
-        place.commit(Commit::new(&built.root).without(&built.absent)).await.unwrap();
-    }
-}
+use crate::lab::{Lab, TRANSPORTS, cases, runner};
 
 /// Whether a place keeps manifests and layers as they are.
 fn keeps(scheme: &str) -> bool {
@@ -64,12 +16,17 @@ fn keeps(scheme: &str) -> bool {
 async fn check(a: &str, b: &str, node: &Node) {
     let lab = Lab::new();
     let built = node.build().unwrap();
+    let mut options = TransferOptions::default();
+    if keeps(a) && keeps(b) {
+        // A registry would rather have compressed layers.
+        options.digests = Digests::Preserve;
+    }
     // Where images are rebuilt, nothing can be put that is compressed: it comes from a place that keeps it.
     let (first, second, third) = (lab.at("oci", "first"), lab.at(a, "a"), lab.at(b, "b"));
     lab.write(&first, &built).await;
     let last = lab.at(a, "last");
     for (from, to) in [(&first, &second), (&second, &third), (&third, &last)] {
-        let done = Transfer::new(from, to).run().await;
+        let done = Transfer::new(from, to).options(options.clone()).run().await;
         done.unwrap_or_else(|e| panic!("{from} -> {to}: {e}\n{node:?}"));
     }
     for at in [&second, &third, &last] {
@@ -119,10 +76,8 @@ fn is_there(node: &Node) -> bool {
 }
 
 async fn pairs_of(a: &str) {
-    for b in TRANSPORTS {
-        let seed = transship::sha256(format!("{a} {b}").as_bytes());
-        let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed.digest().as_bytes()[..32]);
-        let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    for b in TRANSPORTS.iter().copied() {
+        let mut runner = runner(&format!("{a} {b}"));
         let nodes = nodes(a, b);
         for _ in 0..cases() {
             let node = nodes.new_tree(&mut runner).unwrap().current();
@@ -149,4 +104,10 @@ async fn oci_and_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn oci_archive_and_back() {
     pairs_of("oci-archive").await;
+}
+
+#[cfg(feature = "registry")]
+#[tokio::test(flavor = "multi_thread")]
+async fn registry_and_back() {
+    pairs_of("docker").await;
 }

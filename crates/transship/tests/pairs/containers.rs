@@ -1,0 +1,135 @@
+//! For every ordered pair of containers, all images -> A -> B -> A through the engine, over generated containers: each
+//! comes back, in its place, under its names.
+
+use proptest::strategy::{Strategy, ValueTree};
+use transship::{
+    Digest, Digests, Document, Images, ReadOptions, Reference, Transfer, TransferOptions,
+    WriteOptions,
+};
+use transship_conformance::model::Container;
+use transship_conformance::{
+    Artifacts, Claims, Indexes, Layers, Manifests, Nameless, Names, Referrers, Signatures, Taken,
+    Untagged, strategies,
+};
+
+use crate::lab::{Lab, cases, put, runner};
+
+/// Places of several images. A repository has tags of its own for them, and is none of these.
+const CONTAINERS: [&str; 3] = ["docker-archive", "oci", "oci-archive"];
+
+/// The most images of a container.
+const MOST: usize = 6;
+
+/// An image as it is listed, but for where.
+#[derive(Debug, PartialEq, Eq)]
+struct Listed {
+    names: Vec<String>,
+    /// Its manifest's digest, where that has to come back.
+    root: Option<Digest>,
+    /// Its config's digest; none for an index.
+    config: Option<Digest>,
+}
+
+/// What both can hold.
+fn claims(a: &str, b: &str) -> Claims {
+    let layouts = Claims {
+        names: Names::OciOrDocker,
+        signatures: Signatures::None,
+        untagged: Untagged::One,
+        nameless: Nameless::Goes,
+        taken: Taken::InItsPlace,
+        ..Claims::default()
+    };
+    if keeps(a) && keeps(b) {
+        return layouts;
+    }
+    Claims {
+        manifests: Manifests::Rebuilt,
+        names: Names::Docker,
+        indexes: Indexes::Refused,
+        layers: Layers::Plain,
+        artifacts: Artifacts::Refused,
+        referrers: Referrers::Refused,
+        ..layouts
+    }
+}
+
+fn keeps(scheme: &str) -> bool {
+    scheme != "docker-archive"
+}
+
+async fn write(lab: &Lab, at: &Reference, container: &Container) {
+    let archives = lab.transports.of(at).unwrap().archives().unwrap();
+    let writer = archives.write(at, &WriteOptions::default()).await.unwrap();
+    for image in &container.images {
+        put(writer.image(&image.names).await.unwrap(), &image.node.build().unwrap()).await;
+    }
+    writer.finish().await.unwrap();
+}
+
+async fn list(lab: &Lab, at: &Reference, roots: bool) -> Vec<Listed> {
+    let archives = lab.transports.of(at).unwrap().archives().unwrap();
+    let reader = archives.read(at, &ReadOptions::default()).await.unwrap();
+    let mut all = Vec::new();
+    for entry in reader.entries() {
+        let root = reader.open(entry).await.unwrap().root().await.unwrap();
+        let config = match root.document().unwrap() {
+            Document::Image(image) => Some(image.config.digest),
+            _ => None,
+        };
+        let root = roots.then(|| root.descriptor().digest.clone());
+        all.push(Listed { names: entry.raw_names.clone(), root, config });
+    }
+    all
+}
+
+/// Whether it was worth it: nothing of no images is copied, and a layout holds one image without a name.
+async fn check(a: &str, b: &str, container: &Container) -> bool {
+    let lab = Lab::new();
+    let (first, second, last) = (lab.at(a, "first"), lab.at(b, "second"), lab.at(a, "last"));
+    write(&lab, &first, container).await;
+    let roots = keeps(a) && keeps(b);
+    let before = list(&lab, &first, roots).await;
+    if before.is_empty() || before.iter().filter(|image| image.names.is_empty()).count() > 1 {
+        return false;
+    }
+    let mut options = TransferOptions::default();
+    options.images = Images::All;
+    if roots {
+        options.digests = Digests::Preserve;
+    }
+    for (from, to) in [(&first, &second), (&second, &last)] {
+        let done = Transfer::new(from, to).options(options.clone()).run().await;
+        done.unwrap_or_else(|e| panic!("{from} -> {to}: {e}\n{container:?}"));
+    }
+    assert_eq!(list(&lab, &last, roots).await, before, "{a} -> {b} -> {a}\n{container:?}");
+    true
+}
+
+async fn pairs_of(a: &str) {
+    for b in CONTAINERS {
+        let mut runner = runner(&format!("containers {a} {b}"));
+        let containers = strategies::containers(&claims(a, b), MOST);
+        let mut checked = 0;
+        for _ in 0..cases() {
+            let container = containers.new_tree(&mut runner).unwrap().current();
+            checked += u32::from(check(a, b, &container).await);
+        }
+        assert!(checked > 0, "no container could be copied from {a} to {b}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn docker_archive_and_back() {
+    pairs_of("docker-archive").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn oci_and_back() {
+    pairs_of("oci").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn oci_archive_and_back() {
+    pairs_of("oci-archive").await;
+}

@@ -1,0 +1,9 @@
+//! Every ordered pair of linked transports: golden archives of real tools, generated images and containers of them, deltas.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![cfg(all(feature = "docker-archive", feature = "oci-layout", feature = "directory"))]
+
+mod containers;
+mod deltas;
+mod generated;
+mod goldens;
+mod lab;
