@@ -10,6 +10,7 @@ mod bench;
 mod ci;
 mod conformance;
 mod counts;
+mod cuts;
 mod interop;
 mod new_transport;
 mod scale;
@@ -36,6 +37,8 @@ cargo xtask new-transport NAME [--path DIR]         a crate for a transport, in 
                                                     the laws from the start (--check: whether it does)
 cargo xtask torture [--kills 50] [--seed 1] [--image FILE]
                                                     copies that are killed, or run out of disk, at random moments (root)
+cargo xtask cuts    [--points 100] [--mib 1024] [--seed 1]
+                                                    a blob from and to a registry, over connections that break
 cargo xtask scale   [--images 10,100,1000,4000] | --bundle [--mib 5120]
                                                     many images through every archive: time, memory, bytes (strace)
 
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
     let done = match command.as_str() {
         "test" => test::run(&mut args),
         "ci" => ci::run(&mut args),
+        "cuts" => cuts::run(&mut args),
         "interop" => interop::run(&mut args),
         "bench" => bench::run(&mut args),
         "conformance" => conformance::run(&mut args),

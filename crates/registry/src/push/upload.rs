@@ -12,6 +12,9 @@ use crate::client::{Call, Failure, Fetched, Idle, Payload, Repository, Stream, T
 /// How much of a body that passes once is kept, in bytes: what the network may hold between us and the server.
 const KEPT: u64 = 8 << 20;
 
+/// The same of a body that can be read again: mostly that is spared, and what is beyond is read from the start.
+const KEPT_AGAIN: u64 = 4 << 20;
+
 /// Less than this is no progress: a server that cuts after each few bytes is given up in the end.
 const PROGRESS: u64 = 64 << 10;
 
@@ -27,7 +30,7 @@ pub(crate) async fn upload(
     let keep = match chunk {
         Some(chunk) => chunk.max(KEPT),
         None if body.is_one_shot() => KEPT,
-        None => 0,
+        None => KEPT_AGAIN,
     };
     let digest = body.expected().digest.clone();
     let what = match &digest {

@@ -91,6 +91,29 @@ mod with_the_referrers_api {
     transship_conformance::conformance!(super::Repositories { server: super::with_api });
 }
 
+/// What the tag that lists referrers can change. All else is the same, and every request has its price.
 mod without_it {
-    transship_conformance::conformance!(super::Repositories { server: super::without_api });
+    use super::{Repositories, without_api};
+
+    fn holds(law: &str) {
+        let fixture = Repositories { server: without_api };
+        let law = transship_conformance::law(law).expect("a law");
+        let package = env!("CARGO_MANIFEST_DIR");
+        transship_conformance::test(fixture, law, package, module_path!());
+    }
+
+    macro_rules! laws {
+        ($($law:ident)*) => { $(#[test] fn $law() { holds(stringify!($law)); })* };
+    }
+
+    laws! {
+        a_committed_image_reads_back_equal
+        a_dropped_commit_is_all_or_nothing
+        a_dropped_destination_leaves_no_trace
+        many_processes_lose_nothing
+        nothing_shows_before_commit
+        reading_changes_nothing
+        referrers_come_with_their_image
+        the_same_puts_give_the_same_bytes
+    }
 }

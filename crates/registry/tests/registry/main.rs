@@ -3,6 +3,7 @@
 
 mod auth;
 mod common;
+mod cuts;
 mod hostile;
 mod many;
 mod pull;

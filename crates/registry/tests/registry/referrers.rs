@@ -80,11 +80,16 @@ async fn many_at_once_lose_none() {
     let registry = plain();
     let sent = image("layer");
     push(&registry, &server, "a:1", &sent).await.unwrap();
-    let to = destination(&registry, &server, "a:2", &WriteOptions::default()).await.unwrap();
     let all: Vec<Image> =
         (0..8).map(|at| about(sent.manifest.descriptor(), &at.to_string())).collect();
-    put(&*to, &all[0]).await.unwrap();
-    let puts = all.iter().map(|one| to.put_manifest(&one.manifest));
-    futures_util::future::try_join_all(puts).await.unwrap();
+    let names: Vec<String> = (0..8).map(|at| format!("a:{at}")).collect();
+    let writes = all.iter().zip(&names).map(|(one, name)| async {
+        let to = destination(&registry, &server, name, &WriteOptions::default()).await?;
+        put(&*to, &sent).await?;
+        put(&*to, one).await?;
+        to.put_manifest(&one.manifest).await?;
+        to.commit(Commit::new(&sent.manifest)).await
+    });
+    futures_util::future::try_join_all(writes).await.unwrap();
     check(&registry, &server, &sent, &all).await;
 }
