@@ -94,9 +94,10 @@ impl Reading {
                     return wrong(format!("asked from byte {at} on, the server sends {range:?}"));
                 }
                 match length {
-                    Some(length) if length != size.saturating_sub(at) => {
-                        wrong(format!("the server has {} bytes, {size} expected", at + length))
-                    }
+                    Some(length) if length != size.saturating_sub(at) => wrong(format!(
+                        "the server has {} bytes, {size} expected",
+                        at.saturating_add(length)
+                    )),
                     _ => Ok(()),
                 }
             }

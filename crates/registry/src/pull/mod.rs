@@ -2,6 +2,7 @@
 
 mod blob;
 mod manifest;
+mod pages;
 mod referrers;
 mod tags;
 

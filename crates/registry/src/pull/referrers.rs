@@ -1,5 +1,7 @@
 //! Referrers: by the API, or by the tag that lists them where the server has none.
 
+use std::collections::BTreeSet;
+
 use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use transship_core::{
@@ -7,6 +9,7 @@ use transship_core::{
     ResultExt,
 };
 
+use super::pages::Pages;
 use super::{by_name, referrers_tag};
 use crate::client::{Fetched, Repository};
 use crate::reference::Wanted;
@@ -30,26 +33,23 @@ pub(crate) async fn referrers(of: &Repository, subject: &Digest) -> Result<Found
     let mut call = of.call(Method::GET, &format!("referrers/{subject}"), &doing).await?;
     call.headers
         .insert(ACCEPT, HeaderValue::from_static("application/vnd.oci.image.index.v1+json"));
-    let mut all: Vec<Descriptor> = Vec::new();
+    let (mut all, mut seen): (Vec<Descriptor>, _) = (Vec::new(), BTreeSet::new());
+    let mut pages = Pages::new("referrers", REFERRERS_LIMIT);
     loop {
         let fetched = of.fetch(&call, MANIFEST_LIMIT).await?;
         if !is_list(&fetched) && all.is_empty() {
             return tagged(of, subject).await.map(|index| Found::Tag(listed(index.as_ref())));
         }
         let page = fetched.success().context(|| call.what.clone())?;
-        let before = all.len();
         for descriptor in page_of(&page).context(|| call.what.clone())? {
-            if !all.iter().any(|known| known.digest == descriptor.digest) {
+            if seen.insert(descriptor.digest.to_string()) {
                 all.push(descriptor);
             }
         }
         let Some(next) = of.next_page(&page).context(|| call.what.clone())? else {
             return Ok(Found::Api(all));
         };
-        if all.len() == before || all.len() > REFERRERS_LIMIT {
-            let message = "the server lists referrers without an end";
-            return Err(Error::new(ErrorKind::LimitExceeded, message).context(call.what));
-        }
+        pages.turn(all.len()).context(|| call.what.clone())?;
         call.url = next;
     }
 }

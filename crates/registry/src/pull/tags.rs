@@ -6,6 +6,7 @@ use reqwest::Method;
 use serde::Deserialize;
 use transship_core::{Error, ErrorKind, Result, ResultExt};
 
+use super::pages::Pages;
 use crate::client::{Call, Fetched, Repository};
 
 /// The largest page that is read, in bytes.
@@ -27,10 +28,10 @@ struct Page {
 pub(crate) async fn tags(of: &Repository) -> Result<Vec<String>> {
     let mut call = first(of, PAGE).await?;
     let (mut all, mut seen) = (Vec::new(), BTreeSet::new());
+    let mut pages = Pages::new("tags", TAGS_LIMIT);
     loop {
         let fetched = of.fetch(&call, PAGE_LIMIT).await?;
         let fetched = fetched.success().context(|| call.what.clone())?;
-        let before = all.len();
         for tag in page(&fetched).context(|| call.what.clone())? {
             if seen.insert(tag.clone()) {
                 all.push(tag);
@@ -39,15 +40,7 @@ pub(crate) async fn tags(of: &Repository) -> Result<Vec<String>> {
         let Some(next) = of.next_page(&fetched).context(|| call.what.clone())? else {
             return Ok(all);
         };
-        // A page without anything new leads nowhere.
-        if all.len() == before || all.len() > TAGS_LIMIT {
-            let message = if all.len() > TAGS_LIMIT {
-                format!("the server lists more than {TAGS_LIMIT} tags")
-            } else {
-                "the server lists tags without an end".to_owned()
-            };
-            return Err(Error::new(ErrorKind::LimitExceeded, message).context(call.what));
-        }
+        pages.turn(all.len()).context(|| call.what.clone())?;
         call.url = next;
     }
 }

@@ -1,10 +1,12 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use transship_conformance::registry::{Fault, Registry as Server, Rule};
+use transship_conformance::registry::{Auth, Fault, Registry as Server, Rule, TokenAuth, User};
 use transship_core::{Archives, Error, ErrorKind, ReadOptions, Transport};
 
-use crate::common::{client, image, noise, open, plain, pull, push};
+use transship_registry::{Credential, Registry, Secret};
+
+use crate::common::{client, image, noise, open, plain, pull, push, serve};
 
 /// A server with an image, which then does something bad.
 async fn after(rules: impl IntoIterator<Item = Rule>) -> (Server, Error) {
@@ -42,6 +44,134 @@ async fn tags_without_an_end() {
     server.inject(Rule::new(Fault::Endless).path("tags").always());
     let error = registry.read(&at, &ReadOptions::default()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{error}");
+}
+
+#[tokio::test]
+async fn pages_without_an_end() {
+    let server = open();
+    push(&plain(), &server, "a:1", &image("x")).await.unwrap();
+    server.inject(Rule::new(Fault::EndlessPages).path("tags").always());
+    let at = plain().parse(&format!("//{}/a", server.host())).unwrap();
+    server.forget_exchanges();
+    let error = plain().read(&at, &ReadOptions::default()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{error}");
+    assert!(error.to_string().contains("without an end"), "{error}");
+    assert!(server.exchanges().len() < 200, "{}", server.exchanges().len());
+}
+
+#[tokio::test]
+async fn a_next_page_elsewhere_gets_no_credential() {
+    let (server, other) = (guarded(), open());
+    push(&with_password(), &server, "a:1", &image("x")).await.unwrap();
+    other.put_manifest("a", Some("2"), "application/json", "{}");
+    let registry = with_password();
+    let at = registry.parse(&format!("//{}/a", server.host())).unwrap();
+    for (link, goes) in [
+        (format!("<http://{}/v2/a/tags/list>; rel=next", other.host()), true),
+        ("<file:///etc/passwd>; rel=next".to_owned(), false),
+        ("<http://169.254.169.254/latest>; rel=next".to_owned(), false),
+    ] {
+        let fault = Fault::Header { name: "link", value: link };
+        // The first is the question who we are.
+        server.clear_faults();
+        server.inject(Rule::new(fault).path("tags").times(2));
+        let read = registry.read(&at, &ReadOptions::default()).await;
+        assert_eq!(read.is_ok(), goes, "{read:?}");
+    }
+    assert_no_secret(&other);
+}
+
+/// A registry that wants a password.
+fn guarded() -> Server {
+    let user = User::new("me", PASSWORD);
+    serve(|options| options.auth = Auth::Basic(vec![user]))
+}
+
+const PASSWORD: &str = "hunter2-secret";
+
+fn with_password() -> Registry {
+    client(|options| {
+        let (user, secret) = ("me".to_owned(), Secret::new(PASSWORD));
+        options.credential = Some(Credential::Basic { user, secret });
+        options.anonymous = false;
+    })
+}
+
+/// Somebody asked, and did not say who.
+fn assert_no_secret(server: &Server) {
+    assert!(!server.exchanges().is_empty());
+    for one in server.exchanges() {
+        assert_eq!(one.header("authorization"), None, "{one:?}");
+        assert!(!format!("{one:?}").contains(PASSWORD), "{one:?}");
+    }
+}
+
+#[tokio::test]
+async fn uploads_that_lead_nowhere_good() {
+    for (to, kind) in [
+        ("file:///tmp/x", ErrorKind::Denied),
+        ("ftp://127.0.0.1/x", ErrorKind::Denied),
+        ("http://169.254.169.254/x", ErrorKind::Denied),
+        ("http://me:secret@127.0.0.1:1/x", ErrorKind::Denied),
+        ("http://[", ErrorKind::Corrupt),
+    ] {
+        let server = open();
+        let fault = Fault::Header { name: "location", value: to.to_owned() };
+        server.inject(Rule::new(fault).method("POST").always());
+        let error = push(&plain(), &server, "a:1", &image("x")).await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{to}: {error}");
+        assert_eq!(server.count("PUT", ""), 0, "{to}");
+    }
+}
+
+#[tokio::test]
+async fn an_upload_elsewhere_gets_no_credential() {
+    let (server, other) = (guarded(), open());
+    let to = format!("http://{}/v2/a/blobs/uploads/elsewhere?_state=x", other.host());
+    let fault = Fault::Header { name: "location", value: to };
+    server.inject(Rule::new(fault).method("POST").always());
+    assert!(push(&with_password(), &server, "a:1", &image("x")).await.is_err());
+    assert_no_secret(&other);
+}
+
+#[tokio::test]
+async fn writes_are_not_sent_on() {
+    let (server, other) = (guarded(), open());
+    let to = format!("http://{}{{path}}", other.host());
+    server.inject(Rule::new(Fault::Redirect { to }).method("PUT").path("/manifests/").always());
+    let error = push(&with_password(), &server, "a:1", &image("x")).await.unwrap_err();
+    assert!(error.to_string().contains("307"), "{error}");
+    assert_eq!(other.exchanges().len(), 0);
+}
+
+#[tokio::test]
+async fn headers_and_errors_without_an_end() {
+    let long = format!("HTTP/1.1 200 OK\r\nX: {}", "x".repeat(4 << 20));
+    let (_, error) =
+        after([Rule::new(Fault::Raw(Bytes::from(long))).path("manifests").always()]).await;
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    let body = format!(
+        "HTTP/1.1 403 Forbidden\r\nContent-Length: {0}\r\n\r\n{1}",
+        4 << 20,
+        " ".repeat(4 << 20)
+    );
+    let (_, error) =
+        after([Rule::new(Fault::Raw(Bytes::from(body))).path("manifests").always()]).await;
+    assert!(matches!(error.kind(), ErrorKind::Denied | ErrorKind::LimitExceeded), "{error}");
+    let digest = Fault::Header { name: "docker-content-digest", value: "no digest".to_owned() };
+    let (_, error) = after([Rule::new(digest).path("manifests").always()]).await;
+    assert!(!error.retryable(), "{error}");
+}
+
+#[tokio::test]
+async fn a_token_without_an_end() {
+    let user = User::new("me", PASSWORD);
+    let server = serve(|options| options.auth = Auth::Token(TokenAuth::new([user])));
+    server.inject(Rule::new(Fault::Endless).path("/token").always());
+    let error = push(&with_password(), &server, "a:1", &image("x")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{error}");
+    let sent: u64 = server.exchanges().iter().map(|one| one.sent).sum();
+    assert!(sent < 32 << 20, "{sent}");
 }
 
 #[tokio::test]
@@ -107,7 +237,6 @@ async fn a_range_of_other_bytes() {
 
 #[tokio::test]
 async fn a_realm_that_is_no_place_for_a_password() {
-    use transship_registry::{Credential, Secret};
     let server = open();
     for realm in ["file:///etc/passwd", "http://169.254.169.254/token", "no url"] {
         let raw = format!(
