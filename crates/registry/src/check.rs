@@ -37,6 +37,7 @@ pub async fn check(
             Error::new(ErrorKind::Unexpected, "this is no URL").caused_by(error)
         })?;
     let call = Call::new(Method::GET, url, format!("logging in to {}", host.name()));
+    let call = call.heard_by(observer);
     let answer = host.fetch(&call, LIMIT, observer).await?;
     match answer.status {
         status if status.is_success() => Ok(()),

@@ -53,7 +53,7 @@ impl Host {
         let (mut url, mut asked, mut hops) = (call.url.clone(), false, 0);
         loop {
             let header = if self.is_home(&url) {
-                self.auth.header(self, &call.scopes).await.map_err(Failure::lasting)?
+                self.auth.header(self, call).await.map_err(Failure::lasting)?
             } else {
                 None
             };
@@ -98,8 +98,7 @@ impl Host {
                 },
                 Err(failure) => failure,
             };
-            let quiet = transship_core::Observer::default();
-            self.wait(failure, call, &mut tries, &quiet)
+            self.wait(failure, call, &mut tries, &call.observer)
                 .await
                 .map_err(|error| error.context(&call.what))?;
         }

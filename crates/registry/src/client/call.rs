@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{CONTENT_LENGTH, HeaderMap};
 use reqwest::{Method, StatusCode, Url};
-use transship_core::{Error, ErrorKind, Result};
+use transship_core::{Error, ErrorKind, Observer, Result};
 
 use super::auth::Scopes;
 use super::idle::Idle;
@@ -22,6 +22,8 @@ pub(crate) struct Call {
     pub(crate) payload: Payload,
     /// For messages: what is being done, to what.
     pub(crate) what: String,
+    /// Hears of tries again.
+    pub(crate) observer: Observer,
 }
 
 /// What is sent.
@@ -66,7 +68,13 @@ impl Call {
             scopes: Scopes::default(),
             payload: Payload::Nothing,
             what: what.into(),
+            observer: Observer::default(),
         }
+    }
+
+    pub(crate) fn heard_by(mut self, observer: &Observer) -> Self {
+        self.observer = observer.clone();
+        self
     }
 
     pub(crate) fn scoped(mut self, scopes: Scopes) -> Self {

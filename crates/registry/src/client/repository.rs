@@ -38,7 +38,7 @@ impl Repository {
             _ => Scopes::push(&self.path),
         };
         let what = format!("{doing} {}/{}", self.host.name(), self.path);
-        Ok(Call::new(method, url, what).scoped(scopes))
+        Ok(Call::new(method, url, what).scoped(scopes).heard_by(&self.observer))
     }
 
     pub(crate) async fn url(&self, rest: &str) -> Result<Url> {

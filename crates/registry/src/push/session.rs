@@ -82,7 +82,9 @@ impl Session {
     /// A request to the session.
     pub(crate) fn call(&self, method: Method, what: &str) -> Call {
         let scopes = crate::client::Scopes::push(&self.repository.path);
-        Call::new(method, self.location.clone(), what).scoped(scopes)
+        Call::new(method, self.location.clone(), what)
+            .scoped(scopes)
+            .heard_by(&self.repository.observer)
     }
 
     /// The request that ends the session with a blob.

@@ -6,7 +6,7 @@ use transship_conformance::registry::{
 use transship_core::{Commit, ErrorKind, Expect, Transport, WriteOptions};
 use transship_registry::{Credential, Registry, Secret};
 
-use crate::common::{client, destination, image, noise, open, pull, push, serve};
+use crate::common::{Heard, client, destination, image, noise, open, pull, push, serve};
 
 const PASSWORD: &str = "hunter2-secret";
 
@@ -148,6 +148,20 @@ async fn no_credential_leaves_for_another_host() {
             assert!(!format!("{one:?}").contains(PASSWORD), "{one:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn tries_for_a_token_are_told() {
+    let server = tokens(|_| {});
+    let fault = Fault::Status { status: 503, retry_after: None };
+    server.inject(Rule::new(fault).path("/token").times(2));
+    let heard = Heard::default();
+    let mut how = WriteOptions::default();
+    how.observer = heard.observer();
+    let to = destination(&basic(PASSWORD), &server, "a:1", &how).await.unwrap();
+    to.has(&Expect::digest(transship_core::sha256(b"x"))).await.unwrap();
+    assert_eq!((heard.retries(), server.pending_faults()), (2, 0));
+    assert!(!heard.text().contains(PASSWORD), "{}", heard.text());
 }
 
 #[tokio::test]

@@ -7,3 +7,5 @@ mod deltas;
 mod generated;
 mod goldens;
 mod lab;
+#[cfg(feature = "registry")]
+mod registry;

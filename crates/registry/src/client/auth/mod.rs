@@ -16,6 +16,7 @@ pub(crate) use scope::Scopes;
 use token::{Realm, Token, basic, bearer};
 
 use crate::Credential;
+use crate::client::call::Call;
 use crate::client::host::Host;
 
 /// What a host asked for, and what we have got for it.
@@ -43,7 +44,8 @@ enum Known {
 
 impl Auth {
     /// `Authorization` for a request, as far as the host has said what it wants.
-    pub(crate) async fn header(&self, host: &Host, scopes: &Scopes) -> Result<Option<HeaderValue>> {
+    pub(crate) async fn header(&self, host: &Host, call: &Call) -> Result<Option<HeaderValue>> {
+        let scopes = &call.scopes;
         let known = lock(&self.known).clone();
         if let Some(Credential::Bearer(token)) = host.fixed_credential() {
             return bearer(token).map(Some);
@@ -56,7 +58,7 @@ impl Auth {
                 _ => Ok(None),
             },
             Known::Token { realm, asked } => {
-                self.token(host, scopes, &realm, asked.as_deref()).await.map(Some)
+                self.token(host, call, &realm, asked.as_deref()).await.map(Some)
             }
         }
     }
@@ -86,10 +88,11 @@ impl Auth {
     async fn token(
         &self,
         host: &Host,
-        scopes: &Scopes,
+        call: &Call,
         realm: &Realm,
         asked: Option<&str>,
     ) -> Result<HeaderValue> {
+        let scopes = &call.scopes;
         let texts = scopes.texts(asked);
         let _one = self.getting.lock().await;
         if let Some(token) = lock(&self.tokens).get(&texts)
@@ -102,7 +105,7 @@ impl Auth {
             return bearer(token);
         }
         // Both futures are large, and this one is in every request.
-        let token = Box::pin(realm.token(host, &texts, who.as_ref())).await?;
+        let token = Box::pin(realm.token(host, &texts, who.as_ref(), &call.observer)).await?;
         let header = token.header.clone();
         lock(&self.tokens).insert(texts, token);
         Ok(header)

@@ -8,7 +8,7 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
 use tokio::time::Instant;
-use transship_core::{Error, ErrorKind, Result};
+use transship_core::{Error, ErrorKind, Observer, Result};
 
 use crate::client::call::{Call, Payload};
 use crate::client::host::Host;
@@ -51,6 +51,14 @@ struct Granted {
     expires_in: Option<u64>,
 }
 
+/// For which host, with which scopes, and who hears of tries again.
+#[derive(Clone, Copy)]
+struct Asking<'a> {
+    host: &'a Host,
+    scopes: &'a [String],
+    observer: &'a Observer,
+}
+
 impl Realm {
     /// Checks a realm that a host names: what is secret goes there.
     pub(crate) fn new(host: &Host, realm: &str, service: Option<String>) -> Result<Self> {
@@ -68,14 +76,16 @@ impl Realm {
         host: &Host,
         scopes: &[String],
         who: Option<&Credential>,
+        observer: &Observer,
     ) -> Result<Token> {
+        let asking = Asking { host, scopes, observer };
         let answer = match who {
             Some(Credential::IdentityToken(token)) => {
                 let fields = [("grant_type", "refresh_token"), ("refresh_token", token.reveal())];
-                self.post(host, scopes, &fields).await?
+                self.post(asking, &fields).await?
             }
             Some(Credential::Basic { user, secret }) => {
-                let answer = self.get(host, scopes, Some(basic(user, secret)?)).await?;
+                let answer = self.get(asking, Some(basic(user, secret)?)).await?;
                 match answer.0 {
                     StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
                         let fields = [
@@ -83,12 +93,12 @@ impl Realm {
                             ("username", user.as_str()),
                             ("password", secret.reveal()),
                         ];
-                        self.post(host, scopes, &fields).await?
+                        self.post(asking, &fields).await?
                     }
                     _ => answer,
                 }
             }
-            Some(Credential::Bearer(_)) | None => self.get(host, scopes, None).await?,
+            Some(Credential::Bearer(_)) | None => self.get(asking, None).await?,
         };
         granted(host, &answer).map_err(|e| e.context(self.what(host)))
     }
@@ -100,8 +110,7 @@ impl Realm {
 
     async fn get(
         &self,
-        host: &Host,
-        scopes: &[String],
+        Asking { host, scopes, observer }: Asking<'_>,
         header: Option<HeaderValue>,
     ) -> Result<(StatusCode, bytes::Bytes)> {
         let mut url = self.url.clone();
@@ -114,7 +123,7 @@ impl Realm {
                 query.append_pair("scope", scope);
             }
         }
-        let mut call = Call::new(Method::GET, url, self.what(host));
+        let mut call = Call::new(Method::GET, url, self.what(host)).heard_by(observer);
         if let Some(header) = header {
             call.headers.insert(AUTHORIZATION, header);
         }
@@ -123,11 +132,11 @@ impl Realm {
 
     async fn post(
         &self,
-        host: &Host,
-        scopes: &[String],
+        Asking { host, scopes, observer }: Asking<'_>,
         fields: &[(&str, &str)],
     ) -> Result<(StatusCode, bytes::Bytes)> {
-        let mut call = Call::new(Method::POST, self.url.clone(), self.what(host));
+        let mut call =
+            Call::new(Method::POST, self.url.clone(), self.what(host)).heard_by(observer);
         let form = HeaderValue::from_static("application/x-www-form-urlencoded");
         call.headers.insert(CONTENT_TYPE, form);
         call.payload = Payload::Bytes(self.form(scopes, fields).into());
