@@ -14,14 +14,14 @@ pub(crate) struct Pages {
     /// What is listed, for messages.
     what: &'static str,
     most: usize,
-    pages: usize,
+    turned: usize,
     entries: usize,
 }
 
 impl Pages {
     /// For a list of at most so many entries.
     pub(crate) fn new(what: &'static str, most: usize) -> Self {
-        Self { what, most, pages: 0, entries: 0 }
+        Self { what, most, turned: 0, entries: 0 }
     }
 
     /// Another page was read, and the server says that there is a next one. `entries` is how many there are by now.
@@ -30,11 +30,11 @@ impl Pages {
     /// `LimitExceeded` for a page that brought nothing new, for pages that are many and nearly empty, and for too many entries.
     pub(crate) fn turn(&mut self, entries: usize) -> Result<()> {
         let new = entries > self.entries;
-        (self.pages, self.entries) = (self.pages + 1, entries);
+        (self.turned, self.entries) = (self.turned + 1, entries);
         let what = self.what;
         let message = if entries > self.most {
             format!("the server lists more than {} {what}", self.most)
-        } else if !new || (self.pages > FREE && entries < self.pages.saturating_mul(LEAST)) {
+        } else if !new || (self.turned > FREE && entries < self.turned.saturating_mul(LEAST)) {
             format!("the server lists {what} without an end")
         } else {
             return Ok(());
