@@ -38,7 +38,9 @@ pub(crate) fn delete(locator: &Locator, cancel: &Cancel) -> Result<()> {
             let layout = table.layout();
             goes.extend(Going { existing: &existing, at }.files(layout)?);
         }
-        Ok(Rewritten { goes, documents: table.documents()? })
+        let mut documents = table.documents()?;
+        documents.retain(|(name, _)| base.index().contains(name));
+        Ok(Rewritten { goes, documents })
     };
     rewrite(Path::new(&place.path), &mut change, cancel)
 }
