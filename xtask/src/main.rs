@@ -35,10 +35,11 @@ cargo xtask conformance [--transport T] [--law L] [--cases 16] [--seed 1] [--cas
 cargo xtask conformance --trace [--transport T]     what the traits cannot see, by strace over the command (Linux)
 cargo xtask new-transport NAME [--path DIR]         a crate for a transport, in crates/NAME or elsewhere, that keeps
                                                     the laws from the start (--check: whether it does)
-cargo xtask torture [--kills 50] [--seed 1] [--image FILE]
-                                                    copies that are killed, or run out of disk, at random moments (root)
 cargo xtask cuts    [--points 100] [--mib 1024] [--seed 1]
                                                     a blob from and to a registry, over connections that break
+cargo xtask torture [--points 200] [--seed 1] [--mib 16]
+                                                    append, replace, delete and gc, each killed, cancelled and out of disk at
+                                                    so many random moments (root)
 cargo xtask scale   [--images 10,100,1000,4000] | --bundle [--mib 5120]
                                                     many images through every archive: time, memory, bytes (strace)
 

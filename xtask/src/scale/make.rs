@@ -14,7 +14,9 @@ const BLOCK: usize = 512;
 
 /// What to make: each image has one layer of each kind.
 #[derive(Clone, Debug)]
-pub(super) struct Shape {
+pub(crate) struct Shape {
+    /// The number of the first image: other numbers are other images.
+    first: u64,
     pub(super) images: u64,
     /// How many images share a layer, and the bytes of its file.
     layers: Vec<(u64, u64)>,
@@ -22,7 +24,7 @@ pub(super) struct Shape {
 
 /// What was made.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Made {
+pub(crate) struct Made {
     /// The bytes of all images, each for itself.
     pub(super) apparent: u64,
     pub(super) blobs: u64,
@@ -31,27 +33,41 @@ pub(super) struct Made {
 }
 
 impl Shape {
+    fn end(&self) -> u64 {
+        self.first + self.images
+    }
+
     /// Images with small layers: one that ten share, one of their own.
     pub(super) fn small(images: u64) -> Self {
-        Self { images, layers: vec![(10, 4096), (1, 1024)] }
+        Self { first: 0, images, layers: vec![(10, 4096), (1, 1024)] }
+    }
+
+    /// Images of so many MiB, of which three quarters are one layer that ten share.
+    pub(crate) fn alike(first: u64, images: u64, mib: u64) -> Self {
+        let size = mib * (1 << 20);
+        Self { first, images, layers: vec![(10, size * 3 / 4), (1, size / 4)] }
     }
 
     /// 40 images that look like so many MiB together: three quarters of each are shared by ten, a sixth by five.
     pub(super) fn bundle(mib: u64) -> Self {
         let each = mib * (1 << 20) / 40;
-        Self { images: 40, layers: vec![(10, each * 3 / 4), (5, each * 3 / 16), (1, each / 16)] }
+        Self {
+            first: 0,
+            images: 40,
+            layers: vec![(10, each * 3 / 4), (5, each * 3 / 16), (1, each / 16)],
+        }
     }
 }
 
 /// Writes a docker-archive.
-pub(super) fn archive(shape: &Shape, path: &Path) -> Result<Made> {
+pub(crate) fn archive(shape: &Shape, path: &Path) -> Result<Made> {
     let failed = |e: std::io::Error| format!("{}: {e}", path.display());
     let mut tar = Tar(BufWriter::with_capacity(1 << 20, File::create(path).map_err(failed)?));
     let mut made = Made::default();
     let mut kinds = Vec::new();
     for (kind, &(sharing, size)) in shape.layers.iter().enumerate() {
         let mut layers = Vec::new();
-        for at in 0..shape.images.div_ceil(sharing) {
+        for at in shape.first / sharing..shape.end().div_ceil(sharing) {
             let name = format!("layers/{kind}-{at}.tar");
             let digest = tar.layer(&name, size, (kind as u64) << 32 | at).map_err(failed)?;
             made.blobs += 1;
@@ -61,11 +77,12 @@ pub(super) fn archive(shape: &Shape, path: &Path) -> Result<Made> {
         kinds.push((sharing, layer_size(size), layers));
     }
     let mut entries = Vec::new();
-    for image in 0..shape.images {
+    for image in shape.first..shape.end() {
         let mut of_image = Vec::new();
         for (sharing, size, layers) in &kinds {
             made.apparent += size;
-            let at = usize::try_from(image / sharing).map_err(|e| e.to_string())?;
+            let at = usize::try_from(image / sharing - shape.first / sharing)
+                .map_err(|e| e.to_string())?;
             of_image.push(&layers[at]);
         }
         let diff_ids: Vec<_> = of_image.iter().map(|(_, digest)| digest).collect();

@@ -3,7 +3,7 @@
 //! The archives are made here, the same on every machine. Each step runs twice: timed, and traced, because tracing makes
 //! it slow. Times decide nothing; that a second run writes nothing, and that the images come back the same, does.
 
-mod make;
+pub(crate) mod make;
 mod trace;
 
 use std::fs;
