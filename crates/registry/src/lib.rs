@@ -17,8 +17,9 @@
 //!
 //! # Containers
 //!
-//! Read as a container, a repository is its tags. Written as one, `docker://HOST/REPOSITORY` takes images whose names are
-//! tags, or names in that repository; a prefix takes any docker names.
+//! Read as a container, a repository is its tags; without any, it is not there. Written as one, `docker://HOST/REPOSITORY` takes
+//! images whose names are tags, or names in that repository; a prefix takes any docker names. Each image shows with its commit, and takes
+//! the place of the one that has its tag; to replace a repository as a whole is refused.
 
 mod check;
 mod client;

@@ -129,3 +129,23 @@
 //! [`Cache`](crate::Cache) keeps texts by question. A question names all that its answer depends on, so nothing is ever invalidated, entries
 //! may be forgotten at any time, and core, engine and transports need not know each other's entries. The facade depends on `local`
 //! for the file that keeps them.
+//!
+//! # 26. What a registry cannot promise, it claims
+//!
+//! The traits grew up on disks. On a network these laws had to change, each by a claim that any transport can make:
+//!
+//! | on a disk | in a registry | why |
+//! |---|---|---|
+//! | a container of no images is there | `empty: None` | a repository comes with its first manifest; one with blobs alone is `NotFound` |
+//! | a container is replaced at once | `replaces: Images` | tags move one by one, and few servers let anybody delete; for a repository it is `Unsupported` |
+//! | a writer shows all with `finish` | `unfinished: Shows` | there is no step for several tags; each image is whole, and a failure lists what is there |
+//! | images are listed as they were written | `listed: Names`, `taken`, `nameless` | a listing is of tags, in the server's order; an image whose tag went is found by its digest alone |
+//! | the only image needs no name | `chosen: ByName`, `untagged: One` | everywhere a repository without a tag means its `latest` |
+//! | what is found in place is looked at | `found: Trusted` | the bytes would have to come here; the server has them by their digest |
+//! | nothing is left over, and garbage can be collected | `stored: Hidden`, `deletion`, `collection: None` | what is kept, and when it goes, is the server's affair |
+//!
+//! What a reader has looked at once stays the image that it was: the first look at an entry fixes its digest. Before that it is
+//! only a name, because a request for each of 500 tags is more than a listing should cost.
+//!
+//! A blob that is sent again after a cut comes out of the last few megabytes, which are kept: reading it again from its start, at a hundred
+//! cuts, would be a hundred times the work, and from another registry a hundred times the traffic.
