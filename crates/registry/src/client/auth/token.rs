@@ -100,7 +100,7 @@ impl Realm {
             }
             Some(Credential::Bearer(_)) | None => self.get(asking, None).await?,
         };
-        granted(host, &answer).map_err(|e| e.context(self.what(host)))
+        granted(&answer).map_err(|e| refused(host, who, e).context(self.what(host)))
     }
 
     fn what(&self, host: &Host) -> String {
@@ -167,14 +167,27 @@ impl Realm {
     }
 }
 
-fn granted(host: &Host, (status, body): &(StatusCode, bytes::Bytes)) -> Result<Token> {
+/// Says which credential it was that a realm refuses, if it does.
+fn refused(host: &Host, who: Option<&Credential>, error: Error) -> Error {
+    let name = host.name();
+    if error.kind() != ErrorKind::Denied {
+        return error;
+    }
+    match who {
+        None => error.with_hint(format!("`transship login {name}` keeps a credential for it")),
+        // One that was given for this once is not kept anywhere.
+        Some(_) if host.fixed_credential().is_some() => {
+            error.context(format!("{name} does not accept the credential that was given"))
+        }
+        Some(_) => error
+            .context(format!("{name} does not accept the credential that is kept for it"))
+            .with_hint(format!("`transship login {name}` keeps another one")),
+    }
+}
+
+fn granted((status, body): &(StatusCode, bytes::Bytes)) -> Result<Token> {
     if !status.is_success() {
-        let error = problem::error(*status, body);
-        return Err(match error.kind() {
-            ErrorKind::Denied => error
-                .with_hint(format!("the credential for {} is refused: log in again", host.name())),
-            _ => error,
-        });
+        return Err(problem::error(*status, body));
     }
     let malformed = || Error::new(ErrorKind::Corrupt, "the realm's answer holds no token");
     // Not the parser's own error: it may repeat what it read.
