@@ -14,6 +14,7 @@ mod cuts;
 mod interop;
 mod new_transport;
 mod scale;
+mod served;
 mod sh;
 mod sizes;
 mod test;

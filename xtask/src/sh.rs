@@ -108,6 +108,27 @@ pub(crate) fn find(program: &str) -> Option<PathBuf> {
     folders.chain(more).map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
+/// A program that is not left behind when we are killed ourselves.
+pub(crate) fn ending_with_us(program: &str) -> Command {
+    let path = find(program).unwrap_or_else(|| program.into());
+    if find("setpriv").is_none() {
+        return Command::new(path);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "TERM"]).arg(path);
+    command
+}
+
+/// Asks a child to end, and kills it when it does not.
+pub(crate) fn end(child: &mut Child) {
+    let _ = finish(&mut command("kill", ["-TERM", &child.id().to_string()]));
+    if matches!(wait(child, Duration::from_secs(15)), Ok(Some(_))) {
+        return;
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
 /// The folder of the workspace.
 pub(crate) fn root() -> PathBuf {
     let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));

@@ -1,9 +1,13 @@
 //! [`RegistrySource`]: one image being read.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
 use async_trait::async_trait;
+use bytes::Bytes;
 use transship_core::{
-    Body, Descriptor, Digest, DockerName, Error, ErrorKind, ImageName, ImageSource, Manifest,
-    Reference, Referrers, Result, ResultExt,
+    Body, Descriptor, Digest, DockerName, Error, ErrorKind, Expect, ImageName, ImageSource,
+    Manifest, MediaType, Reference, Referrers, Result, ResultExt, media_types,
 };
 
 use crate::client::Repository;
@@ -18,6 +22,7 @@ pub(crate) struct RegistrySource {
     root: Manifest,
     /// The place that had the root, and then the others that the image may be read from.
     places: Vec<Repository>,
+    configs: Configs,
 }
 
 impl RegistrySource {
@@ -43,7 +48,8 @@ impl RegistrySource {
                 Ok(root) => {
                     let mut places = places;
                     places[..=at].rotate_right(1);
-                    return Ok(Self { reference, names: names(name), root, places });
+                    let (names, configs) = (names(name), Configs::default());
+                    return Ok(Self { reference, names, root, places, configs });
                 }
                 // The registry itself comes last: what it says is the reason.
                 Err(error) => failed = Some((error, place)),
@@ -51,6 +57,20 @@ impl RegistrySource {
         }
         let (error, place) = failed.ok_or_else(|| no_place(name))?;
         Err(with_tags(error, place, name).await)
+    }
+
+    /// A config, which whoever copies the image looks at before it copies it: one request is enough for both.
+    async fn config(&self, of: &Descriptor) -> Result<Body> {
+        let bytes = match self.configs.get(&of.digest) {
+            Some(bytes) => bytes,
+            None => {
+                let get = |place| async move { pull::open_blob(&place, of).await?.bytes(of.size).await };
+                let bytes = self.first(get).await.context(|| format!("blob {}", of.digest))?;
+                self.configs.keep(&of.digest, bytes.clone());
+                bytes
+            }
+        };
+        Body::from_bytes(bytes).expecting(&Expect::from(of))
     }
 
     /// What the first place gives that gives it.
@@ -66,6 +86,35 @@ impl RegistrySource {
             }
         }
         Err(failed.unwrap_or_else(|| Error::new(ErrorKind::NotFound, "there is no place for it")))
+    }
+}
+
+/// The configs that were read, as far as they are small.
+#[derive(Debug, Default)]
+struct Configs(Mutex<HashMap<Digest, Bytes>>);
+
+impl Configs {
+    /// The largest that is kept, in bytes; most have a few thousand.
+    const LARGEST: u64 = 64 << 10;
+    /// How many are kept: an index has one for each platform.
+    const MOST: usize = 16;
+
+    fn takes(of: &Descriptor) -> bool {
+        let media_type = of.media_type.as_ref();
+        of.size <= Self::LARGEST
+            && (of.media_type == MediaType::ImageConfig
+                || media_type == media_types::DOCKER_CONFIG)
+    }
+
+    fn get(&self, digest: &Digest) -> Option<Bytes> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(digest).cloned()
+    }
+
+    fn keep(&self, digest: &Digest, bytes: Bytes) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() < Self::MOST {
+            kept.insert(digest.clone(), bytes);
+        }
     }
 }
 
@@ -124,6 +173,9 @@ impl ImageSource for RegistrySource {
     }
 
     async fn blob(&self, of: &Descriptor) -> Result<Body> {
+        if Configs::takes(of) {
+            return self.config(of).await;
+        }
         self.first(|place| async move { pull::open_blob(&place, of).await })
             .await
             .context(|| format!("blob {}", of.digest))

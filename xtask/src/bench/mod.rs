@@ -4,12 +4,14 @@
 //! cache that skopeo keeps. Timings never pass or fail anything.
 
 mod measure;
+mod registries;
 mod rows;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use self::measure::{Figures, measure, medians};
+use self::registries::Servers;
 use self::rows::{Row, rows};
 use crate::args::Args;
 use crate::sh::{self, Result};
@@ -51,7 +53,11 @@ pub(crate) fn base(folder: &Path) -> Result<PathBuf> {
 
 fn table(transship: &Path, image: &Path, scratch: &Path, runs: usize, filter: &str) -> Result<()> {
     let transship = transship.display().to_string();
-    let rows = rows(&transship, image, scratch)?;
+    let mut rows = rows(&transship, image, scratch)?;
+    let servers = Servers::start(scratch, filter)?;
+    if let Some(servers) = &servers {
+        rows.extend(servers.rows(&transship, image)?);
+    }
     println!("{}, {runs} runs, medians\n", image.display());
     println!(
         "{:<28} {:<24} {:>7} {:>7} {:>7} {:>9} {:>9} {:>9} {:>8}",

@@ -141,13 +141,13 @@ impl Bench<'_> {
     }
 }
 
-fn theirs(args: &[&str]) -> Way {
+pub(super) fn theirs(args: &[&str]) -> Way {
     let command = words(&[&["skopeo", "--insecure-policy"], args].concat());
     Way { who: "skopeo", command, compared: true }
 }
 
 /// No verified copy is faster than hashing what is read, on one core.
-fn hash(file: &str) -> Way {
+pub(super) fn hash(file: &str) -> Way {
     let command = words(&["openssl", "dgst", "-sha256", file]);
     Way { who: "openssl dgst -sha256", command, compared: false }
 }
@@ -159,12 +159,12 @@ fn write(from: &str, to: &Path) -> Way {
     Way { who: "cp + fsync", command, compared: false }
 }
 
-fn skopeo(args: &[&str]) -> std::process::Command {
+pub(super) fn skopeo(args: &[&str]) -> std::process::Command {
     let mut skopeo = sh::command("skopeo", ["--insecure-policy"]);
     skopeo.args(args);
     skopeo
 }
 
-fn words(of: &[&str]) -> Vec<String> {
+pub(super) fn words(of: &[&str]) -> Vec<String> {
     of.iter().map(|&word| word.to_owned()).collect()
 }

@@ -71,7 +71,7 @@ impl Daemon {
         let log = folder.join("log");
         let failed = |e| format!("cannot start {program}: {e}");
         let out = File::create(log).map_err(failed)?;
-        let mut command = program_that_ends_with_us(program);
+        let mut command = sh::ending_with_us(program);
         command.args(options).stdin(Stdio::null());
         command.stdout(out.try_clone().map_err(failed)?).stderr(out);
         Ok(Self { child: command.spawn().map_err(failed)?, socket })
@@ -93,27 +93,6 @@ impl Daemon {
 impl Drop for Daemon {
     fn drop(&mut self) {
         // Asked to end, dockerd ends the containerd it started; killed, it would leave it behind.
-        let pid = self.child.id().to_string();
-        let _ = sh::finish(&mut sh::command("kill", ["-TERM", &pid]));
-        let begun = Instant::now();
-        while begun.elapsed() < Duration::from_secs(15) {
-            if !matches!(self.child.try_wait(), Ok(None)) {
-                return;
-            }
-            thread::sleep(Duration::from_millis(20));
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        sh::end(&mut self.child);
     }
-}
-
-/// So that no daemon is left when we are killed ourselves.
-fn program_that_ends_with_us(program: &str) -> Command {
-    let path = sh::find(program).unwrap_or_else(|| program.into());
-    if sh::find("setpriv").is_none() {
-        return Command::new(path);
-    }
-    let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "TERM"]).arg(path);
-    command
 }

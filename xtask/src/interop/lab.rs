@@ -8,6 +8,7 @@ use std::process::Command;
 use super::daemon::Daemon;
 use super::images::Images;
 use super::samples;
+use crate::served::{PASSWORD, Served, Speaks, USER};
 use crate::sh::{self, Result};
 
 /// What is made once, when the first check wants it; a failure is told to each that does.
@@ -28,6 +29,7 @@ pub(crate) struct Lab {
     serial: Cell<u32>,
     docker: Once<Daemon>,
     containerd: Once<Daemon>,
+    registry: Once<Served>,
     seven: Once<Sample>,
     docker_save: Once<Sample>,
     buildah: Once<Sample>,
@@ -50,6 +52,7 @@ impl Lab {
             serial: Cell::new(0),
             docker: Once::new(),
             containerd: Once::new(),
+            registry: Once::new(),
             seven: Once::new(),
             docker_save: Once::new(),
             buildah: Once::new(),
@@ -58,8 +61,8 @@ impl Lab {
 
     /// Ends the daemons and removes the folder; after a failure it is kept to look at.
     pub(crate) fn finish(self, good: bool) {
-        let Self { folder, short, docker, containerd, .. } = self;
-        drop((docker, containerd));
+        let Self { folder, short, docker, containerd, registry, .. } = self;
+        drop((docker, containerd, registry));
         let _ = fs::remove_dir_all(&short);
         if good {
             let _ = fs::remove_dir_all(&folder);
@@ -102,6 +105,21 @@ impl Lab {
 
     pub(crate) fn containerd(&self) -> Result<&Daemon> {
         lazily(&self.containerd, || self.short("c").and_then(|folder| Daemon::containerd(&folder)))
+    }
+
+    /// A registry with TLS and a password, and beside its certificates an `auth.json` for it.
+    pub(crate) fn registry(&self) -> Result<&Served> {
+        lazily(&self.registry, || {
+            let folder = self.folder.join("registry");
+            let served = Served::start(&folder, Speaks::Securely)?;
+            // As docker writes it, with `USER:PASSWORD` in base64: no tool under test makes it.
+            let pair = format!("printf %s {USER}:{PASSWORD} | base64 -w0");
+            let pair = sh::text(&mut sh::command("sh", ["-c", &pair]))?;
+            let text = serde_json::json!({ "auths": { &served.host: { "auth": pair } } });
+            let path = folder.join("auth.json");
+            fs::write(&path, text.to_string()).map_err(|e| format!("{}: {e}", path.display()))?;
+            Ok(served)
+        })
     }
 
     /// Seven small images that share layers, one with two tags, as `podman save -m` writes them.

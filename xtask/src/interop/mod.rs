@@ -1,7 +1,7 @@
 //! `cargo xtask interop`: real tools read what we write, and we read what they write.
 //!
 //! Everything happens in one private folder under `target/interop`; dockerd and containerd are our children there, on
-//! unix sockets. What we wrote is looked at by the peers and by `xtask/goldens/expect`, never by ourselves alone.
+//! unix sockets, and docker-registry is one on a loopback port. What we wrote is looked at by the peers and by `xtask/goldens/expect`, never by ourselves alone.
 
 mod checks;
 mod concurrent;
@@ -11,9 +11,11 @@ mod docker_archive;
 mod goldens;
 mod images;
 mod lab;
+mod layouts;
 mod oci_archive;
 mod peer;
 mod readers;
+mod registry;
 mod samples;
 
 use crate::args::Args;
@@ -49,6 +51,7 @@ pub(crate) fn checks(options: &Options) -> Result<Counts> {
     oci_archive::run(&lab, &mut checks);
     directory::run(&lab, &mut checks);
     concurrent::run(&lab, &mut checks);
+    registry::run(&lab, &mut checks);
     let counts = checks.finish();
     lab.finish(counts.good());
     Ok(counts)

@@ -13,6 +13,7 @@ pub(crate) enum Peer {
     Buildah,
     Umoci,
     Docker,
+    DockerRegistry,
     Containerd,
     Python,
 }
@@ -26,6 +27,9 @@ impl Peer {
             Self::Buildah => (&["buildah"][..], "buildah", true),
             Self::Umoci => (&["umoci"][..], "umoci", false),
             Self::Docker => (&["docker", "dockerd"][..], "docker.io", true),
+            Self::DockerRegistry => {
+                (&["docker-registry", "openssl", "perl"][..], "docker-registry openssl perl", false)
+            }
             Self::Containerd => (&["ctr", "containerd"][..], "containerd", true),
             Self::Python => (&["python3"][..], "python3", false),
         };

@@ -21,7 +21,7 @@ pub(super) fn podman_pull(lab: &Lab, places: &[String]) -> Result<Images> {
 }
 
 /// What a new storage holds after these commands.
-fn podman(lab: &Lab, runs: &[&[&str]]) -> Result<Images> {
+pub(super) fn podman(lab: &Lab, runs: &[&[&str]]) -> Result<Images> {
     let folder = lab.folder("podman")?;
     let podman = || {
         let mut podman = sh::command("podman", lab.storage_in(&folder));

@@ -49,7 +49,7 @@ impl Shape {
     }
 
     /// 40 images that look like so many MiB together: three quarters of each are shared by ten, a sixth by five.
-    pub(super) fn bundle(mib: u64) -> Self {
+    pub(crate) fn bundle(mib: u64) -> Self {
         let each = mib * (1 << 20) / 40;
         Self {
             first: 0,

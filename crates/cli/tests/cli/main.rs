@@ -10,6 +10,8 @@ mod make;
 mod many;
 mod places;
 mod read;
+#[cfg(feature = "registry")]
+mod requests;
 mod session;
 mod stop;
 mod streams;

@@ -1,0 +1,151 @@
+//! What each operation costs at a registry, request by request. The manual's chapter `registries` has these figures.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use transship::sha256;
+use transship_conformance::registry::{Options, Registry};
+
+use crate::make::{file, tar};
+use crate::session::Session;
+
+const LAYERS: usize = 10;
+
+/// `plain.tar`, an image of ten layers, and `oci:gzip`, the same with its layers gzipped.
+fn image(session: &Session) {
+    let layers: Vec<Vec<u8>> = (0..LAYERS).map(layer).collect();
+    let diff_ids: Vec<String> = layers.iter().map(|layer| sha256(layer).to_string()).collect();
+    let config = json!({
+        "architecture": "amd64",
+        "os": "linux",
+        "rootfs": { "type": "layers", "diff_ids": diff_ids },
+    });
+    let names: Vec<String> = (0..LAYERS).map(|number| format!("{number}.tar")).collect();
+    let manifest =
+        json!([{ "Config": "config.json", "RepoTags": ["example/ten:1"], "Layers": names }]);
+    let mut members = vec![file("config.json", config.to_string())];
+    members.extend(names.iter().zip(layers).map(|(name, layer)| file(name, layer)));
+    members.push(file("manifest.json", manifest.to_string()));
+    tar(&session.path("plain.tar"), &members);
+    session.ok("copy --quiet --compress gzip docker-archive:plain.tar oci:gzip:1");
+}
+
+/// A tar with one file.
+fn layer(number: usize) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    let text = format!("layer {number}\n").repeat(100);
+    let mut header = tar::Header::new_ustar();
+    header.set_size(text.len() as u64);
+    header.set_mode(0o644);
+    builder.append_data(&mut header, format!("file-{number}"), text.as_bytes()).unwrap();
+    builder.into_inner().unwrap()
+}
+
+/// `METHOD what` of each request since the last time, counted; and the bytes of blobs that went either way.
+fn asked(registry: &Registry) -> (BTreeMap<String, usize>, u64) {
+    let (mut counted, mut bytes) = (BTreeMap::new(), 0);
+    for one in registry.exchanges() {
+        let of = ["/blobs/uploads/", "/blobs/", "/manifests/", "/tags/list", "/referrers/"];
+        let what = of.into_iter().find(|part| one.path.contains(part)).unwrap_or("/v2/");
+        let mount = if one.query.contains("mount=") { " (mount)" } else { "" };
+        *counted.entry(format!("{} {what}{mount}", one.method)).or_insert(0) += 1;
+        if what.starts_with("/blobs/") {
+            bytes += one.received + one.sent;
+        }
+    }
+    registry.forget_exchanges();
+    (counted, bytes)
+}
+
+/// The requests are these, and the one that finds out that a loopback registry speaks no TLS never arrives as one.
+#[track_caller]
+fn costs(registry: &Registry, expected: &[(&str, usize)]) -> u64 {
+    let (counted, bytes) = asked(registry);
+    let expected: BTreeMap<String, usize> =
+        expected.iter().map(|(what, count)| ((*what).to_owned(), *count)).collect();
+    assert_eq!(counted, expected);
+    bytes
+}
+
+fn start() -> (Session, Registry, String) {
+    let (session, registry) = (Session::new(), Registry::start(Options::default()).unwrap());
+    image(&session);
+    let host = registry.host().to_owned();
+    (session, registry, host)
+}
+
+#[test]
+fn of_a_push_and_of_the_same_again() {
+    let (session, registry, host) = start();
+    let push = format!("copy --quiet oci:gzip:1 docker://{host}/app:1");
+    session.ok(&push);
+    // Ten layers and a config: is it there, a session, its bytes. Then the manifest.
+    let sent = costs(
+        &registry,
+        &[
+            ("HEAD /blobs/", 11),
+            ("POST /blobs/uploads/", 11),
+            ("PUT /blobs/uploads/", 11),
+            ("PUT /manifests/", 1),
+        ],
+    );
+    assert!(sent > 1000, "{sent}");
+    session.ok(&push);
+    assert_eq!(costs(&registry, &[("HEAD /blobs/", 11), ("PUT /manifests/", 1)]), 0);
+}
+
+#[test]
+fn of_a_push_that_compresses_and_of_the_same_again() {
+    let (session, registry, host) = start();
+    let push = format!("copy --quiet docker-archive:plain.tar docker://{host}/app:1");
+    session.ok(&format!("{push} --no-cache"));
+    // What a layer becomes is known when it has been sent: a session, its bytes in one piece, its digest.
+    costs(
+        &registry,
+        &[
+            ("HEAD /blobs/", 1),
+            ("POST /blobs/uploads/", 11),
+            ("PATCH /blobs/uploads/", 10),
+            ("PUT /blobs/uploads/", 11),
+            ("PUT /manifests/", 1),
+        ],
+    );
+    session.ok(&push);
+    asked(&registry);
+    // And known from the last time.
+    session.ok(&push);
+    assert_eq!(costs(&registry, &[("HEAD /blobs/", 11), ("PUT /manifests/", 1)]), 0);
+}
+
+#[test]
+fn of_a_pull_and_of_the_same_again() {
+    let (session, registry, host) = start();
+    session.ok(&format!("copy --quiet oci:gzip:1 docker://{host}/app:1"));
+    asked(&registry);
+    let pull = format!("copy --quiet docker://{host}/app:1 oci:pulled:1");
+    session.ok(&pull);
+    costs(&registry, &[("GET /manifests/", 1), ("GET /blobs/", 11)]);
+    session.ok(&pull);
+    // The config is read to know what its layers are.
+    let (counted, _) = asked(&registry);
+    eprintln!("{counted:?}");
+    assert_eq!(counted["GET /manifests/"], 1);
+}
+
+#[test]
+fn of_a_copy_between_repositories_of_a_host() {
+    let (session, registry, host) = start();
+    session.ok(&format!("copy --quiet oci:gzip:1 docker://{host}/app:1"));
+    asked(&registry);
+    session.ok(&format!("copy --quiet docker://{host}/app:1 docker://{host}/other:1"));
+    let moved = costs(
+        &registry,
+        &[
+            ("GET /manifests/", 1),
+            ("HEAD /blobs/", 11),
+            ("POST /blobs/uploads/ (mount)", 11),
+            ("PUT /manifests/", 1),
+        ],
+    );
+    assert_eq!(moved, 0, "bytes of blobs");
+}

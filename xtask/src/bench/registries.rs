@@ -1,0 +1,112 @@
+//! Pushing and pulling: the same docker-registry for everyone, over plain HTTP on loopback.
+
+use std::path::{Path, PathBuf};
+
+use super::rows::{Row, Way, hash, skopeo, theirs, words};
+use crate::scale::make::{Shape, archive};
+use crate::served::{Served, Speaks};
+use crate::sh::{self, Result};
+
+const PUSH: &str = "push to a registry (gzip)";
+const PULL: &str = "pull from a registry";
+const PUSH_MANY: &str = "push 40 images to a registry";
+const PULL_MANY: &str = "pull 40 images, registry";
+
+/// How large the 40 images look together; they share layers.
+const BUNDLE_MIB: u64 = 1024;
+/// How they are called.
+const BUNDLE: &str = "example/scale";
+
+/// One registry to push to, emptied before each run, and one to pull from.
+pub(super) struct Servers {
+    push: Served,
+    pull: Served,
+    scratch: PathBuf,
+}
+
+impl Servers {
+    /// Starts them; `None` where there is no docker-registry, or no row of theirs is asked for.
+    pub(super) fn start(scratch: &Path, filter: &str) -> Result<Option<Self>> {
+        let wanted = [PUSH, PULL, PUSH_MANY, PULL_MANY].iter().any(|work| work.contains(filter));
+        if !wanted {
+            return Ok(None);
+        }
+        if sh::find("docker-registry").is_none() {
+            println!("no registries: docker-registry is not installed (.ci/install-peers)");
+            return Ok(None);
+        }
+        let start = |name: &str| Served::start(&scratch.join(name), Speaks::Plain);
+        let (push, pull) = (start("push")?, start("pull")?);
+        Ok(Some(Self { push, pull, scratch: scratch.to_owned() }))
+    }
+
+    /// Fills the one to pull from, and lists the work.
+    pub(super) fn rows(&self, transship: &str, image: &Path) -> Result<Vec<Row>> {
+        let plain = format!("docker-archive:{}", image.display());
+        let bundle = self.scratch.join("bundle.tar");
+        archive(&Shape::bundle(BUNDLE_MIB), &bundle)?;
+        let bundle = format!("docker-archive:{}", bundle.display());
+        let base = self.pull.place("base:1");
+        sh::stdout(&mut skopeo(&["copy", "-q", "--dest-tls-verify=false", &plain, &base]))?;
+        let many = self.pull.place("many/");
+        sh::stdout(&mut sh::command(
+            transship,
+            ["copy", "--quiet", "--all-images", &bundle, &many],
+        ))?;
+        let ours = |args: &[&str]| Way {
+            who: "transship",
+            command: words(&[&[transship, "copy", "--quiet"], args].concat()),
+            compared: true,
+        };
+        Ok(vec![
+            self.push(&ours, image, &plain),
+            self.pull(&ours, &base),
+            self.push_many(&ours, &bundle),
+            self.pull_many(&ours),
+        ])
+    }
+
+    fn push(&self, ours: &dyn Fn(&[&str]) -> Way, image: &Path, plain: &str) -> Row {
+        let to = self.push.place("base:1");
+        let ways = vec![
+            ours(&[plain, &to]),
+            theirs(&["copy", "-q", "--dest-tls-verify=false", plain, &to]),
+            hash(&image.display().to_string()),
+        ];
+        Row { work: PUSH, makes: self.push.data(), ways }
+    }
+
+    fn pull(&self, ours: &dyn Fn(&[&str]) -> Way, base: &str) -> Row {
+        let makes = self.scratch.join("pulled.oci");
+        let to = format!("oci:{}:base", makes.display());
+        let ways =
+            vec![ours(&[base, &to]), theirs(&["copy", "-q", "--src-tls-verify=false", base, &to])];
+        Row { work: PULL, makes, ways }
+    }
+
+    fn push_many(&self, ours: &dyn Fn(&[&str]) -> Way, bundle: &str) -> Row {
+        let to = self.push.place("many/");
+        let each = format!("{bundle}:docker.io/{BUNDLE}:$n");
+        let theirs = loop_of_skopeo("--dest-tls-verify=false", &each, &format!("{to}{BUNDLE}:$n"));
+        let ways = vec![ours(&["--all-images", bundle, &to]), theirs];
+        Row { work: PUSH_MANY, makes: self.push.data(), ways }
+    }
+
+    fn pull_many(&self, ours: &dyn Fn(&[&str]) -> Way) -> Row {
+        let makes = self.scratch.join("pulled-many.oci");
+        let (from, to) =
+            (self.pull.place(&format!("many/{BUNDLE}")), format!("oci:{}", makes.display()));
+        let theirs =
+            loop_of_skopeo("--src-tls-verify=false", &format!("{from}:$n"), &format!("{to}:$n"));
+        let ways = vec![ours(&["--all-images", &from, &to]), theirs];
+        Row { work: PULL_MANY, makes, ways }
+    }
+}
+
+/// skopeo copies one image at a time.
+fn loop_of_skopeo(option: &str, from: &str, to: &str) -> Way {
+    let script = format!(
+        "n=0; while [ $n -lt 40 ]; do skopeo --insecure-policy copy -q {option} \"{from}\" \"{to}\" || exit 1; n=$((n+1)); done"
+    );
+    Way { who: "skopeo, 40 times", command: words(&["sh", "-c", &script]), compared: true }
+}
