@@ -39,21 +39,11 @@ impl Served {
         fs::create_dir_all(folder).map_err(failed)?;
         let host = free_port()?;
         let at = |name: &str| folder.join(name).display().to_string();
-        let mut config = format!(
-            "version: 0.1\nlog:\n  level: warn\n  accesslog:\n    disabled: true\nstorage:\n  filesystem:\n    \
-             rootdirectory: {}\n  delete:\n    enabled: true\nhttp:\n  addr: {host}\n",
-            at("data")
-        );
         if speaks == Speaks::Securely {
             certificates(folder)?;
             fs::write(folder.join("htpasswd"), htpasswd()?).map_err(failed)?;
-            config += &format!(
-                "  tls:\n    certificate: {}\n    key: {}\nauth:\n  htpasswd:\n    realm: interop\n    path: {}\n",
-                at("server.crt"),
-                at("server.key"),
-                at("htpasswd")
-            );
         }
+        let config = configuration(folder, &host, speaks);
         fs::write(folder.join("config.yml"), config).map_err(failed)?;
         let log = File::create(folder.join("log")).map_err(failed)?;
         let mut command = sh::ending_with_us("docker-registry");
@@ -96,6 +86,22 @@ impl Drop for Served {
     fn drop(&mut self) {
         sh::end(&mut self.child);
     }
+}
+
+fn configuration(folder: &Path, host: &str, speaks: Speaks) -> String {
+    let folder = folder.display();
+    let secure = match speaks {
+        Speaks::Plain => String::new(),
+        Speaks::Securely => format!(
+            "  tls:\n    certificate: {folder}/server.crt\n    key: {folder}/server.key\n\
+             auth:\n  htpasswd:\n    realm: interop\n    path: {folder}/htpasswd\n"
+        ),
+    };
+    format!(
+        "version: 0.1\nlog:\n  level: warn\n  accesslog:\n    disabled: true\n\
+         storage:\n  filesystem:\n    rootdirectory: {folder}/data\n  delete:\n    enabled: true\n\
+         http:\n  addr: {host}\n{secure}"
+    )
 }
 
 fn free_port() -> Result<String> {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use oci_spec::image::Digest;
 
-use crate::{Body, Descriptor, ImageName, Manifest, Reference, Result};
+use crate::{Body, Descriptor, ErrorKind, ImageName, Manifest, Reference, Result};
 
 /// Reads one image or index. Methods may run concurrently; dropping it closes it.
 ///
@@ -58,6 +58,16 @@ pub trait ImageSource: fmt::Debug + Send + Sync {
     /// - The [`Body`] holds the bytes to the descriptor's digest and size.
     /// - It may be asked for again, concurrently, and dropped half read.
     async fn blob(&self, of: &Descriptor) -> Result<Body>;
+
+    /// Whether a config or layer is here, for plans: what tells for good is [`blob`](Self::blob). For places where asking costs less than
+    /// opening.
+    async fn holds(&self, of: &Descriptor) -> Result<bool> {
+        match self.blob(of).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
 
     /// The ability to say which manifests are about this image.
     fn referrers(&self) -> Option<&dyn Referrers> {

@@ -12,6 +12,7 @@ use transship_core::{
 
 use crate::client::Repository;
 use crate::pull::{self, FoundReferrers};
+use crate::push;
 use crate::reference::{Wanted, manifest_of};
 
 /// An image, opened: its tag leads to one manifest, whatever becomes of the tag.
@@ -61,15 +62,12 @@ impl RegistrySource {
 
     /// A config, which whoever copies the image looks at before it copies it: one request is enough for both.
     async fn config(&self, of: &Descriptor) -> Result<Body> {
-        let bytes = match self.configs.get(&of.digest) {
-            Some(bytes) => bytes,
-            None => {
-                let get = |place| async move { pull::open_blob(&place, of).await?.bytes(of.size).await };
-                let bytes = self.first(get).await.context(|| format!("blob {}", of.digest))?;
-                self.configs.keep(&of.digest, bytes.clone());
-                bytes
-            }
-        };
+        if let Some(bytes) = self.configs.get(&of.digest) {
+            return Body::from_bytes(bytes).expecting(&Expect::from(of));
+        }
+        let get = |place| async move { pull::open_blob(&place, of).await?.bytes(of.size).await };
+        let bytes = self.first(get).await.context(|| format!("blob {}", of.digest))?;
+        self.configs.keep(&of.digest, bytes.clone());
         Body::from_bytes(bytes).expecting(&Expect::from(of))
     }
 
@@ -102,8 +100,7 @@ impl Configs {
     fn takes(of: &Descriptor) -> bool {
         let media_type = of.media_type.as_ref();
         of.size <= Self::LARGEST
-            && (of.media_type == MediaType::ImageConfig
-                || media_type == media_types::DOCKER_CONFIG)
+            && (of.media_type == MediaType::ImageConfig || media_type == media_types::DOCKER_CONFIG)
     }
 
     fn get(&self, digest: &Digest) -> Option<Bytes> {
@@ -116,6 +113,11 @@ impl Configs {
             kept.insert(digest.clone(), bytes);
         }
     }
+}
+
+fn absent(want: &Expect) -> Error {
+    let digest = want.digest.as_ref().map(ToString::to_string).unwrap_or_default();
+    Error::new(ErrorKind::NotFound, format!("blob {digest} is not there"))
 }
 
 fn no_place(name: &DockerName) -> Error {
@@ -179,6 +181,19 @@ impl ImageSource for RegistrySource {
         self.first(|place| async move { pull::open_blob(&place, of).await })
             .await
             .context(|| format!("blob {}", of.digest))
+    }
+
+    async fn holds(&self, of: &Descriptor) -> Result<bool> {
+        let want = Expect::from(of);
+        let ask = |place| {
+            let want = &want;
+            async move { push::has(&place, want).await?.ok_or_else(|| absent(want)) }
+        };
+        match self.first(ask).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error).context(|| format!("blob {}", of.digest)),
+        }
     }
 
     fn referrers(&self) -> Option<&dyn Referrers> {

@@ -111,6 +111,13 @@ impl ImageSource for Completed<'_> {
         }
     }
 
+    async fn holds(&self, of: &Descriptor) -> Result<bool> {
+        match self.read(of).await? {
+            Some(_) => Ok(true),
+            None => self.source.holds(of).await,
+        }
+    }
+
     fn referrers(&self) -> Option<&dyn Referrers> {
         self.source.referrers()
     }

@@ -196,7 +196,10 @@ async fn find_child(
 /// Some tools keep the manifests and configs of all platforms, and the layers of one.
 async fn ask_for_layers(source: &dyn ImageSource, document: &ImageDocument) -> Result<()> {
     for layer in &document.layers {
-        if LayerType::of(&layer.media_type).is_none_or(|known| known.distributable) {
+        let distributable =
+            LayerType::of(&layer.media_type).is_none_or(|known| known.distributable);
+        if distributable && !source.holds(layer).await? {
+            // For its error, which says what is absent where.
             source.blob(layer).await?;
         }
     }

@@ -49,7 +49,7 @@ impl<'a> Layout<'a> {
         });
         let mut image = self.document(
             MANIFEST,
-            json!({
+            &json!({
                 "schemaVersion": 2,
                 "mediaType": MANIFEST,
                 "config": self.blob(CONFIG, config.to_string().as_bytes())?,
@@ -65,7 +65,7 @@ impl<'a> Layout<'a> {
         let kind = "application/vnd.example.notes.v1";
         self.document(
             MANIFEST,
-            json!({
+            &json!({
                 "schemaVersion": 2,
                 "mediaType": MANIFEST,
                 "artifactType": kind,
@@ -79,10 +79,10 @@ impl<'a> Layout<'a> {
     /// An index of what was described.
     pub(super) fn index(&self, of: &[Value]) -> Result<Value> {
         let document = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": of });
-        self.document(INDEX, document)
+        self.document(INDEX, &document)
     }
 
-    fn document(&self, media_type: &str, document: Value) -> Result<Value> {
+    fn document(&self, media_type: &str, document: &Value) -> Result<Value> {
         self.blob(media_type, document.to_string().as_bytes())
     }
 

@@ -327,13 +327,17 @@ fn they_push(lab: &Lab, checks: &mut Checks<'_>) {
         site.skopeo_copy("dest-", &[&from, &site.place(rest)])?;
         pulled(&site, rest, ONE).map(drop)
     });
-    checks.check(&named("we read what podman pushes, and umoci unpacks it"), &with(Peer::Umoci), || {
-        let (site, rest) = (Site::new(lab)?, "theirs/podman:1");
-        lab.seven()?;
-        let mut push = sh::command("podman", lab.storage());
-        push.args(["push", "-q", "--format", "oci"]).args(site.theirs(""));
-        sh::stdout(push.args([OCI, &site.place(rest)]))?;
-        let back = pulled(&site, rest, OCI)?;
-        same("names", &readers::umoci_unpack(lab, &back)?, &vec![OCI.to_owned()])
-    });
+    checks.check(
+        &named("we read what podman pushes, and umoci unpacks it"),
+        &with(Peer::Umoci),
+        || {
+            let (site, rest) = (Site::new(lab)?, "theirs/podman:1");
+            lab.seven()?;
+            let mut push = sh::command("podman", lab.storage());
+            push.args(["push", "-q", "--format", "oci"]).args(site.theirs(""));
+            sh::stdout(push.args([OCI, &site.place(rest)]))?;
+            let back = pulled(&site, rest, OCI)?;
+            same("names", &readers::umoci_unpack(lab, &back)?, &vec![OCI.to_owned()])
+        },
+    );
 }

@@ -22,6 +22,11 @@
 //! | `skopeo inspect --raw oci:l:x` | `transship inspect --raw oci:l:x` |
 //! | `skopeo inspect --config oci:l:x` | `transship inspect --config oci:l:x` |
 //! | `skopeo manifest-digest` of a file | `transship inspect --json oci:l:x`, field `digest` |
+//! | `skopeo copy --dest-tls-verify=false oci:l:x docker://h/r:x` | `transship copy --dest-tls-verify false oci:l:x docker://h/r:x` |
+//! | `skopeo copy --src-creds U:P docker://h/r:x oci:l:x` | the same, or `--src-creds-file F`, which no process list shows |
+//! | `skopeo list-tags docker://h/r` | `transship list docker://h/r` |
+//! | `skopeo sync --src docker --dest dir h/r d` | `transship copy --all-images docker://h/r oci:d` |
+//! | `skopeo login h`, `skopeo logout h` | `transship login h`, `transship logout h`: the same files |
 //! | a loop over the images of an archive | `transship copy --all-images docker-archive:a.tar oci:l` |
 //!
 //! # crane
@@ -31,6 +36,10 @@
 //! | `crane manifest` of an image in a layout | `transship inspect --raw oci:l:x` |
 //! | `crane config` | `transship inspect --config oci:l:x` |
 //! | `crane digest` | `transship inspect --json oci:l:x`, field `digest` |
+//! | `crane pull h/r:x a.tar` | `transship copy docker://h/r:x docker-archive:a.tar` |
+//! | `crane push a.tar h/r:x` | `transship copy a.tar docker://h/r:x` |
+//! | `crane copy h/r:x h/s:x` | `transship copy docker://h/r:x docker://h/s:x` |
+//! | `crane ls h/r` | `transship list docker://h/r` |
 //! | `crane validate --tarball a.tar` | `transship verify a.tar` |
 //! | `--platform linux/arm64` | `--platform linux/arm64` |
 //! | `--allow-nondistributable-artifacts` | `--include-nondistributable`, or the same word |

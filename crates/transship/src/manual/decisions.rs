@@ -149,3 +149,9 @@
 //!
 //! A blob that is sent again after a cut comes out of the last few megabytes, which are kept: reading it again from its start, at a hundred
 //! cuts, would be a hundred times the work, and from another registry a hundred times the traffic.
+//!
+//! # 27. A source may be asked whether it holds a blob
+//!
+//! Of an index, the engine asks whether the layers of each platform are there, and so opened each one and dropped it: at a registry a
+//! request for bytes that nobody wants, and a connection lost. [`ImageSource::holds`](crate::ImageSource::holds) asks, by default in
+//! that way; `docker://` asks by `HEAD`. It is a hint for plans, and so no law: what counts is `blob`.

@@ -2,7 +2,7 @@
 //!
 //! | for | read |
 //! |---|---|
-//! | people at a shell, and scripts | [`command`], [`many_images`], [`without_a_network`] |
+//! | people at a shell, and scripts | [`command`], [`many_images`], [`registries`], [`without_a_network`] |
 //! | those who know other tools | [`coming_from`] |
 //! | authors of applications | [`architecture`], [`formats`] |
 //! | authors of transports | [`write_a_transport`] |
@@ -14,5 +14,6 @@ pub mod command;
 pub mod decisions;
 pub mod formats;
 pub mod many_images;
+pub mod registries;
 pub mod without_a_network;
 pub mod write_a_transport;
