@@ -20,6 +20,9 @@ pub(crate) const LAW: Law = Law {
     check,
 };
 
+/// Bytes by which a blob is found among others.
+const DISTINCT: usize = 64;
+
 fn check(kit: &Kit) -> Held {
     let images = (plain_images(kit.claims()), plain_images(kit.claims()));
     kit.each(images, |lab, (first, second)| {
@@ -27,12 +30,15 @@ fn check(kit: &Kit) -> Held {
         lab.step(empty(lab, first))?;
         lab.snapshot()?.same(&before)?;
         lab.step(filled(lab, first))?;
+        let other = lab.another()?;
+        other.step(filled(&other, first))?;
+        other.step(joined(&other, first, second, WriteMode::Replace))?;
         if lab.holds_many() {
             let other = lab.another()?;
             other.step(in_a_writer(&other, first, second))?;
         }
         if lab.claims().append == Append::Joins && lab.holds_many() {
-            lab.step(joined(lab, first, second))?;
+            lab.step(joined(lab, first, second, WriteMode::Append))?;
             spoiled(lab, first)?;
         }
         Ok(())
@@ -89,19 +95,31 @@ async fn in_a_writer(lab: &Lab, first: &Image, second: &Image) -> Held {
     seen.map_err(|e| e.while_doing("of blobs that `has` found in a writer"))
 }
 
+/// Where a blob is stored: as a file, or in one, if it is so long that it is nothing else.
+fn position(stored: &[u8], blob: &[u8]) -> Option<usize> {
+    if stored == blob {
+        return Some(0);
+    }
+    (blob.len() >= DISTINCT).then(|| stored.windows(blob.len()).position(|w| w == blob))?
+}
+
 /// Stored blobs of which a byte has changed are not there any more.
 fn spoiled(lab: &Lab, image: &Image) -> Held {
     let Some(folder) = lab.files() else { return Ok(()) };
     let built = image.build()?;
     let mut files = Vec::new();
     files_in(folder, &mut files)?;
-    for blob in built.blobs.iter().filter(|blob| !blob.bytes.is_empty()) {
-        for file in &files {
-            if std::fs::read(file)? == blob.bytes {
-                let mut bytes = blob.bytes.to_vec();
-                bytes[0] ^= 1;
-                std::fs::write(file, bytes)?;
+    for file in &files {
+        let mut stored = std::fs::read(file)?;
+        let mut spoiled = false;
+        for blob in built.blobs.iter().filter(|blob| !blob.bytes.is_empty()) {
+            if let Some(at) = position(&stored, &blob.bytes) {
+                stored[at] ^= 1;
+                spoiled = true;
             }
+        }
+        if spoiled {
+            std::fs::write(file, stored)?;
         }
     }
     let unchanged = lab.snapshot().is_ok();
@@ -116,13 +134,13 @@ fn spoiled(lab: &Lab, image: &Image) -> Held {
     })
 }
 
-/// An image that shares blobs with one that is there: what is there need not be put.
-async fn joined(lab: &Lab, first: &Image, second: &Image) -> Held {
+/// An image that shares blobs with one that is there, or that it takes the place of: what `has` finds need not be put.
+async fn joined(lab: &Lab, first: &Image, second: &Image, mode: WriteMode) -> Held {
     let mut second = second.clone();
     second.layers.extend(first.layers.clone());
     let built = second.build()?;
     let names = super::some_name(lab.claims());
-    let destination = lab.destination(WriteMode::Append, &names).await?;
+    let destination = lab.destination(mode, &names).await?;
     let mut missing = built.clone();
     missing.blobs.clear();
     for blob in &built.blobs {

@@ -64,7 +64,9 @@ async fn put(lab: &Lab, built: &Built, root: &[Bytes], child: &[Bytes]) -> Held<
              claim `signatures: Signatures::None`",
         ));
     };
-    signatures.put_signatures(None, root.to_vec()).await.during(|| "putting signatures of the root")?;
+    // The root is meant by its digest, too.
+    let by_digest = (root.len() % 2 == 1).then_some(&built.root.descriptor().digest);
+    signatures.put_signatures(by_digest, root.to_vec()).await.during(|| "putting signatures of the root")?;
     if let Some(below) = built.below.first() {
         let of = Some(&below.descriptor().digest);
         signatures.put_signatures(of, child.to_vec()).await.during(|| "putting signatures of a child")?;

@@ -1,7 +1,7 @@
 //! A commit of an image that lacks something which is not said to be absent is refused, names it, and shows nothing.
 
 use proptest::prelude::*;
-use transship_core::{Commit, ErrorKind, WriteMode};
+use transship_core::{Commit, Document, ErrorKind, Manifest, WriteMode};
 
 use super::{all, fails};
 use crate::lab::{Lab, put_all};
@@ -29,6 +29,8 @@ fn check(kit: &Kit) -> Held {
             return Ok(());
         }
         let before = lab.snapshot()?;
+        lab.step(resized(lab, &built))?;
+        lab.snapshot()?.same(&before)?;
         lab.step(lacking(lab, &built, node, index.index(parts)))?;
         lab.snapshot()?.same(&before)?;
         // A second try, with everything, succeeds.
@@ -39,6 +41,22 @@ fn check(kit: &Kit) -> Held {
             Seen::read(&*source).await?.is(&built, lab.claims())
         })
     })
+}
+
+/// A layer of another size than the manifest says is not the one that it refers to.
+async fn resized(lab: &Lab, built: &Built) -> Held {
+    let Document::Image(image) = built.root.document()? else { return Ok(()) };
+    let Some(layer) = image.layers.first() else { return Ok(()) };
+    let mut root: serde_json::Value = 
+        serde_json::from_slice(built.root.bytes()).map_err(std::io::Error::from)?;
+    root["layers"][0]["size"] = (layer.size + 1).into();
+    let root = Manifest::new(root.to_string())?;
+    let destination = lab.destination(WriteMode::Create, &[]).await?;
+    put_all(&*destination, built).await?;
+    let committed = destination.commit(Commit::new(&root)).await;
+    let kinds = [ErrorKind::NotFound, ErrorKind::Corrupt, ErrorKind::Unsupported];
+    let what = "committing with a layer that is said to be larger than it is";
+    fails(committed, &kinds, &[layer.digest.as_ref()], what)
 }
 
 async fn lacking(lab: &Lab, built: &Built, node: &Node, without: usize) -> Held {
