@@ -1,11 +1,14 @@
 //! `has` says yes only for what is there, whole and of the size asked for, and changes nothing; and what it says is there can be committed.
 
-use transship_core::{Expect, WriteMode, sha256};
+use std::collections::HashSet;
+use std::path::Path;
+
+use transship_core::{Descriptor, Expect, WriteMode, sha256};
 
 use super::{all, files_in};
 use crate::broken::hold;
 use crate::lab::{Lab, Way, commit, put, put_all};
-use crate::model::Image;
+use crate::model::{Blob, Built, Image};
 use crate::runner::Kit;
 use crate::seen::Seen;
 use crate::strategies::plain_images;
@@ -20,8 +23,11 @@ pub(crate) const LAW: Law = Law {
     check,
 };
 
-/// Bytes by which a blob is found among others.
-const DISTINCT: usize = 64;
+/// A blob of fewer different bytes is not looked for among others.
+const DISTINCT: usize = 16;
+
+/// Larger files are not searched, to save time.
+const SEARCHED: usize = 256 << 10;
 
 fn check(kit: &Kit) -> Held {
     let images = (plain_images(kit.claims()), plain_images(kit.claims()));
@@ -95,43 +101,57 @@ async fn in_a_writer(lab: &Lab, first: &Image, second: &Image) -> Held {
     seen.map_err(|e| e.while_doing("of blobs that `has` found in a writer"))
 }
 
-/// Where a blob is stored: as a file, or in one, if it is so long that it is nothing else.
-fn position(stored: &[u8], blob: &[u8]) -> Option<usize> {
+/// Where a blob is stored: as a file, or in one, if it cannot be taken for anything else. It may be so in several places,
+/// also as a part of another blob.
+fn positions(stored: &[u8], blob: &[u8]) -> Vec<usize> {
     if stored == blob {
-        return Some(0);
+        return vec![0];
     }
-    (blob.len() >= DISTINCT).then(|| stored.windows(blob.len()).position(|w| w == blob))?
+    let different: HashSet<u8> = blob.iter().copied().collect();
+    if stored.len() > SEARCHED || different.len() < DISTINCT {
+        return Vec::new();
+    }
+    let places = stored.windows(blob.len()).enumerate();
+    places.filter(|(_, window)| *window == blob).map(|(at, _)| at).collect()
 }
 
 /// Stored blobs of which a byte has changed are not there any more.
 fn spoiled(lab: &Lab, image: &Image) -> Held {
     let Some(folder) = lab.files() else { return Ok(()) };
     let built = image.build()?;
-    let mut files = Vec::new();
-    files_in(folder, &mut files)?;
-    for file in &files {
-        let mut stored = std::fs::read(file)?;
-        let mut spoiled = false;
-        for blob in built.blobs.iter().filter(|blob| !blob.bytes.is_empty()) {
-            if let Some(at) = position(&stored, &blob.bytes) {
-                stored[at] ^= 1;
-                spoiled = true;
-            }
-        }
-        if spoiled {
-            std::fs::write(file, stored)?;
-        }
-    }
+    let spoiled = spoil(folder, &built)?;
     let unchanged = lab.snapshot().is_ok();
     lab.step(async {
         let destination =
             lab.destination(WriteMode::Append, &super::some_name(lab.claims())).await?;
-        for blob in built.blobs.iter().filter(|blob| !blob.bytes.is_empty()) {
-            let has = destination.has(&Expect::from(&blob.descriptor)).await?;
+        for blob in spoiled {
+            let has = destination.has(&Expect::from(blob)).await?;
             hold!(unchanged || has.is_none(), "a stored byte has changed, and has says {has:?}");
         }
         Ok(())
     })
+}
+
+/// Changes the first byte of every blob that is found. Gives those.
+fn spoil<'a>(folder: &Path, built: &'a Built) -> Held<Vec<&'a Descriptor>> {
+    // The longest first: a shorter one may be its beginning.
+    let mut blobs: Vec<&Blob> = built.blobs.iter().filter(|blob| !blob.bytes.is_empty()).collect();
+    blobs.sort_by_key(|blob| std::cmp::Reverse(blob.bytes.len()));
+    let (mut files, mut spoiled) = (Vec::new(), Vec::new());
+    files_in(folder, &mut files)?;
+    for file in &files {
+        let mut stored = std::fs::read(file)?;
+        let before = spoiled.len();
+        for blob in &blobs {
+            let places = positions(&stored, &blob.bytes);
+            places.iter().for_each(|at| stored[*at] ^= 1);
+            spoiled.extend((!places.is_empty()).then_some(&blob.descriptor));
+        }
+        if spoiled.len() > before {
+            std::fs::write(file, stored)?;
+        }
+    }
+    Ok(spoiled)
 }
 
 /// An image that shares blobs with one that is there, or that it takes the place of: what `has` finds need not be put.
