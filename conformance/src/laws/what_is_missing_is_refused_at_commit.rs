@@ -9,7 +9,7 @@ use crate::model::{Built, Node};
 use crate::runner::Kit;
 use crate::seen::Seen;
 use crate::strategies::nodes;
-use crate::{Held, Law};
+use crate::{Found, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "what_is_missing_is_refused_at_commit",
@@ -45,6 +45,10 @@ fn check(kit: &Kit) -> Held {
 
 /// A layer of another size than the manifest says is not the one that it refers to.
 async fn resized(lab: &Lab, built: &Built) -> Held {
+    if lab.claims().found == Found::Trusted {
+        // Such a place is asked by digest alone.
+        return Ok(());
+    }
     let Document::Image(image) = built.root.document()? else { return Ok(()) };
     let Some(layer) = image.layers.first() else { return Ok(()) };
     let mut root: serde_json::Value = 
