@@ -144,7 +144,9 @@ fn spoil<'a>(folder: &Path, built: &'a Built) -> Held<Vec<&'a Descriptor>> {
         let before = spoiled.len();
         for blob in &blobs {
             let places = positions(&stored, &blob.bytes);
-            places.iter().for_each(|at| stored[*at] ^= 1);
+            for at in &places {
+                stored[*at] ^= 1;
+            }
             spoiled.extend((!places.is_empty()).then_some(&blob.descriptor));
         }
         if spoiled.len() > before {
