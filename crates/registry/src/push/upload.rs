@@ -9,8 +9,9 @@ use super::feed::Feed;
 use super::session::{Session, received};
 use crate::client::{Call, Failure, Fetched, Idle, Payload, Repository, Stream, Tries};
 
-/// How much of a body that passes once is kept, in bytes: what the network may hold between us and the server.
-const KEPT: u64 = 8 << 20;
+/// How much of a body that passes once is kept, in bytes: what the buffers between us and the server may hold. Those of Linux grow
+/// to 4 MiB on our side and 6 MiB on theirs, and both programs have their own.
+const KEPT: u64 = 16 << 20;
 
 /// The same of a body that can be read again: mostly that is spared, and what is beyond is read from the start.
 const KEPT_AGAIN: u64 = 4 << 20;
@@ -44,6 +45,7 @@ pub(crate) async fn upload(
         repository: repository.clone(),
         session,
         chunk,
+        keep,
         tries: repository.host.tries(),
         tried_at: 0,
         ending: false,
@@ -62,6 +64,8 @@ struct Upload {
     digest: Option<Digest>,
     size: Option<u64>,
     chunk: Option<u64>,
+    /// How many of the last bytes can be sent again, at least.
+    keep: u64,
     session: Option<Session>,
     tries: Tries,
     /// Where the tries were counted from.
@@ -220,15 +224,21 @@ impl Upload {
             Some(session) => session.status().await.unwrap_or(None),
             None => None,
         };
-        if let Some(there) = there
-            && self.feed.rewind(there).is_ok()
-        {
-            self.progressed(there);
-            return Ok(self.feed.end().map_or(Step::Piece, Step::Finish));
+        let mut gone = None;
+        if let Some(there) = there {
+            match self.feed.rewind(there) {
+                Ok(()) => {
+                    // More of what is cut than is kept must not be on its way again. It is in several requests now anyway.
+                    self.chunk.get_or_insert(self.keep / 2);
+                    self.progressed(there);
+                    return Ok(self.feed.end().map_or(Step::Piece, Step::Finish));
+                }
+                Err(error) => gone = Some(error),
+            }
         }
         // From the start, in a new session; the old one is given up.
         self.session = None;
-        self.feed.rewind(0)?;
+        self.feed.rewind(0).map_err(|error| gone.unwrap_or(error))?;
         self.tried_at = 0;
         Ok(self.first())
     }
