@@ -19,7 +19,7 @@ pub struct TransferId(u64);
 #[serde(transparent)]
 pub struct ImageId(pub usize);
 
-/// Which blob of a transfer, from 0, in the order of the plan.
+/// Which blob of a transfer, from 0, in the order of the plan; those that have to be brought again come after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct BlobId(pub usize);
@@ -33,7 +33,15 @@ impl TransferId {
 
 /// Something that happened in a transfer.
 ///
-/// Each transfer that was started ends with exactly one [end](EventKind::is_end), and nothing of it comes after.
+/// What was started ends once, whatever happens:
+///
+/// - A transfer with `Finished`, `Failed` or `Cancelled`, after which nothing of it comes.
+/// - An image with `Committed`, `ImageFailed` or `ImageCancelled`.
+/// - A blob with `Stored`, `Reused`, `LeftOut`, `BlobFailed` or `BlobCancelled`. It is not started where nothing of it
+///   has to move. No number is used twice: a blob that a second image has to bring again has another.
+///
+/// So it is when the transfer's future is dropped, too: what was still on its way is then cancelled, blobs first, and the
+/// transfer at last.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Event {
@@ -120,6 +128,31 @@ pub enum EventKind {
         /// Its size there, in bytes.
         size: u64,
     },
+    /// A blob is left out of a delta: who gets it has the blob.
+    LeftOut {
+        /// Which.
+        blob: BlobId,
+        /// The first image that needs it.
+        image: ImageId,
+        /// Its digest there.
+        digest: Digest,
+        /// Its size there, in bytes.
+        size: u64,
+    },
+    /// A blob cannot be brought.
+    BlobFailed {
+        /// Which.
+        blob: BlobId,
+        /// The error's kind.
+        kind: String,
+        /// The error, in one line.
+        error: String,
+    },
+    /// A blob was given up on its way, because something else failed or was cancelled.
+    BlobCancelled {
+        /// Which.
+        blob: BlobId,
+    },
     /// A blob has arrived.
     Stored {
         /// Which.
@@ -139,7 +172,7 @@ pub enum EventKind {
         #[serde(serialize_with = "text::many")]
         references: Vec<Reference>,
     },
-    /// An image cannot be copied, and the others go on.
+    /// An image cannot be copied. The others go on, if they were to.
     ImageFailed {
         /// Which; `None` for a source that could not be opened.
         image: Option<ImageId>,
@@ -147,6 +180,18 @@ pub enum EventKind {
         kind: String,
         /// The error, in one line.
         error: String,
+    },
+    /// An image was given up, because something else failed or was cancelled.
+    ImageCancelled {
+        /// Which.
+        image: ImageId,
+    },
+    /// A transport tries something again that may pass, such as a request to a registry.
+    Retrying {
+        /// What.
+        what: String,
+        /// Why the last try failed.
+        why: String,
     },
     /// Something that the caller should know, and that stops nothing.
     Warning {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
@@ -19,7 +19,7 @@ use crate::recompress::{Change, Stop, changed};
 use crate::remember::Remembered;
 use crate::report::{ImageReport, Report};
 use crate::stream::Came;
-use crate::tell::Tell;
+use crate::tell::{OnItsWay, Tell};
 use crate::{BlobId, Compress, EventKind, ImageId, Since, TransferOptions};
 
 /// One blob that an image needs.
@@ -108,6 +108,8 @@ pub(crate) struct Mover {
     on_their_way: Semaphore,
     changing: Semaphore,
     cells: Mutex<HashMap<Key, Arc<Cell>>>,
+    /// The next blob's number.
+    next: AtomicUsize,
     /// What came with a source that comes once.
     came: Came,
     /// The size of all of them at their sources.
@@ -119,6 +121,8 @@ pub(crate) struct Mover {
 #[derive(Debug)]
 struct Cell {
     id: BlobId,
+    /// Whether it was brought, or tried to be.
+    tried: AtomicBool,
     stored: OnceCell<Stored>,
 }
 
@@ -181,6 +185,7 @@ impl Mover {
             on_their_way: Semaphore::new(jobs),
             changing: Semaphore::new(CHANGING as usize),
             cells: Mutex::default(),
+            next: AtomicUsize::new(0),
             came: Arc::clone(came),
             bytes: AtomicU64::new(0),
             counts: Counts::default(),
@@ -241,13 +246,22 @@ impl Mover {
             .stored
             .get_or_try_init(|| {
                 ours = true;
-                self.bring(way, work, cell.id)
+                self.bring(way, work, self.try_of(&cell))
             })
             .await?;
         if ours || self.is_left_out(stored) || self.shares(way, stored).await? {
             return Ok(stored.clone());
         }
-        self.bring(way, work, cell.id).await
+        self.bring(way, work, self.try_of(&cell)).await
+    }
+
+    fn number(&self) -> BlobId {
+        BlobId(self.next.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The number of a try to bring a blob: the blob's own, once.
+    fn try_of(&self, cell: &Cell) -> BlobId {
+        if cell.tried.swap(true, Ordering::Relaxed) { self.number() } else { cell.id }
     }
 
     fn cell(&self, work: &Work) -> Arc<Cell> {
@@ -256,7 +270,11 @@ impl Mover {
             return Arc::clone(cell);
         }
         self.bytes.fetch_add(work.source.size, Ordering::Relaxed);
-        let cell = Arc::new(Cell { id: BlobId(cells.len()), stored: OnceCell::new() });
+        let cell = Arc::new(Cell {
+            id: self.number(),
+            tried: AtomicBool::new(false),
+            stored: OnceCell::new(),
+        });
         cells.insert(work.key.clone(), Arc::clone(&cell));
         cell
     }
@@ -267,7 +285,17 @@ impl Mover {
         Ok(way.destination.has(&want).await?.is_some())
     }
 
+    /// Brings a blob. However it ends, that is told.
     async fn bring(&self, way: Way<'_>, work: &Work, id: BlobId) -> Result<Stored> {
+        let on_its_way = OnItsWay::new(&self.tell, id);
+        let brought = self.bring_it(way, work, id).await;
+        if let Err(error) = &brought {
+            on_its_way.failed(error);
+        }
+        brought
+    }
+
+    async fn bring_it(&self, way: Way<'_>, work: &Work, id: BlobId) -> Result<Stored> {
         let _permit = self.on_their_way.acquire().await.map_err(|_| cancelled())?;
         if let Some(stored) = self.reuse(way, work).await? {
             if self.came.contains(&stored.digest) {
@@ -286,8 +314,21 @@ impl Mover {
         };
         if let Some(stored) = self.leave_out(way, work).await? {
             self.counts.left_out.fetch_add(1, Ordering::Relaxed);
+            let Stored { digest, size, .. } = stored.clone();
+            self.tell.tell(EventKind::LeftOut { blob: id, image: way.image, digest, size });
             return Ok(stored);
         }
+        let stored = self.send(way, work, id).await?;
+        self.remembered.note(work, &stored).await?;
+        self.counts.moved.fetch_add(1, Ordering::Relaxed);
+        self.counts.written.fetch_add(stored.size, Ordering::Relaxed);
+        let Stored { digest, size, .. } = stored.clone();
+        self.tell.tell(EventKind::Stored { blob: id, digest, size });
+        Ok(stored)
+    }
+
+    /// Sends a blob, and once more if it fails in a way that may pass.
+    async fn send(&self, way: Way<'_>, work: &Work, id: BlobId) -> Result<Stored> {
         let Descriptor { digest, media_type, size, .. } = Descriptor::clone(&work.source);
         self.tell.tell(EventKind::BlobStarted {
             blob: id,
@@ -296,19 +337,13 @@ impl Mover {
             media_type,
             size,
         });
-        let stored = match self.put(way, work, id).await {
+        match self.put(way, work, id).await {
             Err(error) if error.retryable() => {
                 self.tell.tell(EventKind::Retried { blob: id, why: error.to_string() });
-                self.put(way, work, id).await?
+                self.put(way, work, id).await
             }
-            result => result?,
-        };
-        self.remembered.note(work, &stored).await?;
-        self.counts.moved.fetch_add(1, Ordering::Relaxed);
-        self.counts.written.fetch_add(stored.size, Ordering::Relaxed);
-        let Stored { digest, size, .. } = stored.clone();
-        self.tell.tell(EventKind::Stored { blob: id, digest, size });
-        Ok(stored)
+            result => result,
+        }
     }
 
     /// A blob came with its source.

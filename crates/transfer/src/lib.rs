@@ -41,6 +41,7 @@ mod execute;
 mod finish;
 mod forms;
 mod layer;
+mod ledger;
 mod look;
 mod many;
 mod open;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use futures_util::stream::{self, FuturesUnordered, StreamExt};
 use tokio::sync::oneshot;
-use transship_core::{AcceptsOrder, ArchiveWriter, Result, cancelled};
+use transship_core::{AcceptsOrder, ArchiveWriter, ErrorKind, Result, cancelled};
 
 use crate::execute::{Mover, jobs};
 use crate::open::{Sources, keeps_going};
@@ -158,8 +158,11 @@ impl<'a> Many<'a> {
     }
 }
 
-/// Tells of an image that is left out.
+/// Tells of an image that cannot be copied.
 pub(crate) fn tell_failure(failure: &ImageFailure, image: Option<ImageId>, tell: &Tell) {
+    if failure.kind == ErrorKind::Cancelled {
+        return image.into_iter().for_each(|image| tell.tell(EventKind::ImageCancelled { image }));
+    }
     let (kind, error) = (failure.kind.to_string(), failure.error.clone());
     tell.tell(EventKind::ImageFailed { image, kind, error });
 }

@@ -10,7 +10,7 @@ use crate::finish::finish_image;
 use crate::many::{Many, tell_failure};
 use crate::open::{self, Sources, about};
 use crate::prepare::{self, Job, only, planned};
-use crate::report::{ImageReport, Report};
+use crate::report::{ImageFailure, ImageReport, Report};
 use crate::stream;
 use crate::target::{self, SoleNames};
 use crate::tell::{Tell, Teller};
@@ -140,7 +140,11 @@ pub(crate) async fn bring(
         turn().await?;
         finish_image(id, plan, place, source, &arrived, tell).await
     };
-    done.await.map_err(|error| about(source.reference(), error))
+    let done = done.await.map_err(|error| about(source.reference(), error));
+    if let Err(error) = &done {
+        tell_failure(&ImageFailure::new(source.reference().clone(), error), Some(id), tell);
+    }
+    done
 }
 
 /// What the plan of an image says beside.

@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use transship_core::{Error, ErrorKind, Notice, Observer};
 
-use crate::{Event, EventKind, Events, ImageId, TransferId};
+use crate::ledger::Ledger;
+use crate::{BlobId, Event, EventKind, Events, ImageId, TransferId};
 
 /// Tells the events of one transfer, in an order that all see, and none after the end.
 ///
@@ -16,7 +17,7 @@ pub(crate) struct Teller(Arc<Told>);
 struct Told {
     transfer: TransferId,
     events: Events,
-    ended: Mutex<bool>,
+    ledger: Mutex<Ledger>,
 }
 
 /// Tells events from elsewhere, as long as the transfer lasts.
@@ -26,7 +27,7 @@ pub(crate) struct Tell(Arc<Told>);
 impl Teller {
     pub(crate) fn new(events: Events) -> Self {
         let transfer = TransferId::next();
-        Self(Arc::new(Told { transfer, events, ended: Mutex::new(false) }))
+        Self(Arc::new(Told { transfer, events, ledger: Mutex::default() }))
     }
 
     pub(crate) fn handle(&self) -> Tell {
@@ -65,7 +66,7 @@ impl Tell {
         let told = self.clone();
         Observer::new(move |notice| match notice {
             Notice::Retrying { what, why } => {
-                told.warn(None, format!("trying {what} again: {why}"));
+                told.tell(EventKind::Retrying { what, why });
             }
             Notice::Warning(text) => told.warn(None, text),
             _ => {}
@@ -75,11 +76,36 @@ impl Tell {
 
 impl Told {
     fn tell(&self, kind: EventKind) {
-        // Held while the observer runs, so that nothing can come after the end.
-        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        if !*ended {
-            *ended = kind.is_end();
+        // Held while the observer runs, so that nothing can come after an end.
+        let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        for kind in ledger.enter(kind) {
             self.events.tell(&Event { transfer: self.transfer, kind });
         }
+    }
+}
+
+/// A blob on its way. Dropped without an end, it tells that it was given up.
+#[derive(Debug)]
+pub(crate) struct OnItsWay<'t> {
+    tell: &'t Tell,
+    pub(crate) id: BlobId,
+}
+
+impl<'t> OnItsWay<'t> {
+    pub(crate) fn new(tell: &'t Tell, id: BlobId) -> Self {
+        Self { tell, id }
+    }
+
+    pub(crate) fn failed(&self, error: &Error) {
+        if error.kind() != ErrorKind::Cancelled {
+            let (kind, error) = (error.kind().to_string(), error.to_string());
+            self.tell.tell(EventKind::BlobFailed { blob: self.id, kind, error });
+        }
+    }
+}
+
+impl Drop for OnItsWay<'_> {
+    fn drop(&mut self) {
+        self.tell.tell(EventKind::BlobCancelled { blob: self.id });
     }
 }

@@ -38,7 +38,14 @@ impl Bars {
             }
             EventKind::Advanced { blob, bytes } => self.advance(*blob, *bytes),
             EventKind::Retried { blob, .. } => self.rewind(*blob),
-            EventKind::Reused { size, .. } => self.add(*size),
+            EventKind::Reused { size, .. } | EventKind::LeftOut { size, .. } => self.add(*size),
+            EventKind::BlobFailed { blob, .. } | EventKind::BlobCancelled { blob } => {
+                self.blobs
+                    .remove(blob)
+                    .and_then(|blob| blob.bar)
+                    .iter()
+                    .for_each(ProgressBar::finish_and_clear);
+            }
             EventKind::Stored { blob, .. } => {
                 if let Some(Blob { bar, size, done }) = self.blobs.remove(blob) {
                     // What was taken from nearby did not pass.

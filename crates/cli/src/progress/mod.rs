@@ -151,6 +151,9 @@ impl State {
             EventKind::StreamStarted { source, spooled: Some(why) } => {
                 self.say(&format!("{source} is put into a temporary file first: {}", safe(why)));
             }
+            EventKind::Retrying { what, why } => {
+                self.say(&format!("trying {what} again: {}", safe(why)));
+            }
             EventKind::Retried { why, .. } => self.say(&format!("trying a blob again: {why}")),
             _ => {}
         }

@@ -38,7 +38,7 @@ impl Plain {
                 self.done += bytes;
                 self.now_and_then()
             }
-            EventKind::Reused { size, .. } => {
+            EventKind::Reused { size, .. } | EventKind::LeftOut { size, .. } => {
                 self.done += size;
                 None
             }

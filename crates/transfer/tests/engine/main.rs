@@ -14,6 +14,7 @@
 mod failures;
 mod formats;
 mod forms;
+mod history;
 mod images;
 mod indexes;
 mod many;

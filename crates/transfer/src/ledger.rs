@@ -1,0 +1,118 @@
+//! [`Ledger`]: which events may be told, so that what was started ends once.
+
+use std::collections::BTreeSet;
+
+use crate::{BlobId, EventKind, ImageId};
+
+/// What was started and what has ended, of one transfer.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    ended: bool,
+    blobs: Begun<BlobId>,
+    images: Begun<ImageId>,
+}
+
+#[derive(Debug)]
+struct Begun<T> {
+    open: BTreeSet<T>,
+    ended: BTreeSet<T>,
+}
+
+impl<T> Default for Begun<T> {
+    fn default() -> Self {
+        Self { open: BTreeSet::new(), ended: BTreeSet::new() }
+    }
+}
+
+impl<T: Ord + Copy> Begun<T> {
+    fn begin(&mut self, id: T) -> bool {
+        !self.ended.contains(&id) && self.open.insert(id)
+    }
+
+    fn end(&mut self, id: T) -> bool {
+        self.open.remove(&id);
+        self.ended.insert(id)
+    }
+
+    /// Ends what was begun, and nothing else.
+    fn give_up(&mut self, id: T) -> bool {
+        self.open.contains(&id) && self.end(id)
+    }
+
+    fn give_up_all(&mut self) -> BTreeSet<T> {
+        let open = std::mem::take(&mut self.open);
+        self.ended.extend(&open);
+        open
+    }
+}
+
+impl Ledger {
+    /// What is to be told when something happens: nothing of what has ended, and before the end of all what is still open.
+    pub(crate) fn enter(&mut self, kind: EventKind) -> Vec<EventKind> {
+        if self.ended {
+            return Vec::new();
+        }
+        if kind.is_end() {
+            self.ended = true;
+            let blobs = self.blobs.give_up_all().into_iter();
+            let images = self.images.give_up_all().into_iter();
+            return blobs
+                .map(|blob| EventKind::BlobCancelled { blob })
+                .chain(images.map(|image| EventKind::ImageCancelled { image }))
+                .chain([kind])
+                .collect();
+        }
+        if self.admits(&kind) { vec![kind] } else { Vec::new() }
+    }
+
+    fn admits(&mut self, kind: &EventKind) -> bool {
+        match kind {
+            EventKind::BlobStarted { blob, .. } => self.blobs.begin(*blob),
+            // Threads of a blob that was given up may still count.
+            EventKind::Advanced { blob, .. } | EventKind::Retried { blob, .. } => {
+                self.blobs.open.contains(blob)
+            }
+            EventKind::Stored { blob, .. }
+            | EventKind::Reused { blob, .. }
+            | EventKind::LeftOut { blob, .. }
+            | EventKind::BlobFailed { blob, .. } => self.blobs.end(*blob),
+            EventKind::BlobCancelled { blob } => self.blobs.give_up(*blob),
+            EventKind::ImageStarted { image, .. } => self.images.begin(*image),
+            EventKind::Committed { image, .. }
+            | EventKind::ImageFailed { image: Some(image), .. } => self.images.end(*image),
+            EventKind::ImageCancelled { image } => self.images.give_up(*image),
+            _ => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_open_is_given_up_before_the_end() {
+        let mut ledger = Ledger::default();
+        let [one, two] = [0, 1].map(BlobId);
+        let failed =
+            |blob| EventKind::BlobFailed { blob, kind: String::new(), error: String::new() };
+        for blob in [one, two] {
+            ledger.blobs.begin(blob);
+        }
+        ledger.images.begin(ImageId(0));
+        assert_eq!(ledger.enter(failed(one)), [failed(one)]);
+        for late in [failed(one), EventKind::BlobCancelled { blob: one }] {
+            assert_eq!(ledger.enter(late), []);
+        }
+        assert_eq!(ledger.enter(EventKind::Advanced { blob: one, bytes: 1 }), []);
+        let advanced = EventKind::Advanced { blob: two, bytes: 1 };
+        assert_eq!(ledger.enter(advanced.clone()), [advanced]);
+        let ends = [
+            EventKind::BlobCancelled { blob: two },
+            EventKind::ImageCancelled { image: ImageId(0) },
+            EventKind::Cancelled,
+        ];
+        assert_eq!(ledger.enter(EventKind::Cancelled), ends);
+        assert_eq!(ledger.enter(EventKind::Finished), []);
+    }
+}
