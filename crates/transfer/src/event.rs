@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::Serialize;
 use transship_core::{Digest, MediaType, Reference};
 
-use crate::text;
+use crate::{EventQueue, text};
 
 /// Which transfer of this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -230,6 +230,24 @@ impl Events {
     /// An observer that calls a function.
     pub fn new(f: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(f)))
+    }
+
+    /// An observer that keeps events for a reader, which may be slow, block or stop reading: no transfer waits for it.
+    ///
+    /// ```
+    /// # use transship_transfer::Events;
+    /// let (observer, queue) = Events::queued();
+    /// let shown = std::thread::spawn(move || {
+    ///     while let Some(event) = queue.recv() {
+    ///         println!("{event:?}");
+    ///     }
+    /// });
+    /// // Goes to `TransferOptions::observer`; when the transfer is over, it is dropped, and the thread ends.
+    /// drop(observer);
+    /// shown.join().unwrap();
+    /// ```
+    pub fn queued() -> (Self, EventQueue) {
+        EventQueue::pair()
     }
 
     pub(crate) fn tell(&self, event: &Event) {

@@ -49,6 +49,7 @@ mod options;
 mod plan;
 mod planner;
 mod prepare;
+mod queue;
 mod recompress;
 mod referrers;
 mod remember;
@@ -72,6 +73,7 @@ pub use options::{
     Attached, Compress, Digests, Failures, Format, Images, Nondistributable, Platforms, Subset,
     TransferOptions,
 };
+pub use queue::EventQueue;
 pub use rename::Rename;
 pub use report::{
     BlobFate, ImageFailure, ImageReport, Plan, PlanTotals, PlannedBlob, PlannedImage,

@@ -9,7 +9,7 @@ use std::io::{IsTerminal, Write, stderr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::json;
-use transship::{Event, EventKind, Events, Notice, Observer};
+use transship::{Event, EventKind, EventQueue, Events, Notice, Observer};
 
 use crate::args::{Common, Progress};
 use crate::exit::{Failure, Told};
@@ -23,6 +23,8 @@ pub(crate) struct Reporter(Arc<Mutex<State>>);
 
 struct State {
     show: Show,
+    /// Events that wait to be told.
+    queue: Option<Arc<EventQueue>>,
     /// Warnings are told once, whether they come as an event, a notice or in a report.
     warned: HashSet<String>,
 }
@@ -53,13 +55,22 @@ impl Reporter {
                 Progress::None => Show::Results,
             },
         };
-        Self(Arc::new(Mutex::new(State { show, warned: HashSet::new() })))
+        Self(Arc::new(Mutex::new(State { show, queue: None, warned: HashSet::new() })))
     }
 
-    /// An observer for the engine.
+    /// An observer for the engine, which does not wait for the terminal: a thread tells what waits in its queue.
     pub(crate) fn events(&self) -> Events {
+        let (events, queue) = Events::queued();
+        let queue = Arc::new(queue);
+        self.lock().queue = Some(Arc::clone(&queue));
         let this = self.clone();
-        Events::new(move |event| this.lock().event(event))
+        std::thread::spawn(move || {
+            while queue.is_open() {
+                // All that waits is told before anybody else says something.
+                drop(this.lock());
+            }
+        });
+        events
     }
 
     /// An observer for transports.
@@ -129,8 +140,15 @@ impl Reporter {
         }
     }
 
+    /// The state, once all events that wait have been told.
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(queue) = state.queue.clone() {
+            while let Some(event) = queue.try_recv() {
+                state.event(&event);
+            }
+        }
+        state
     }
 }
 

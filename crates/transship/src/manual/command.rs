@@ -50,13 +50,22 @@
 //! | `retried` | `blob`, `why` |
 //! | `reused` | `blob`, `image`, `digest`, `size` |
 //! | `stored` | `blob`, `digest`, `size` |
+//! | `left_out` | `blob`, `image`, `digest`, `size`: of a delta |
+//! | `blob_failed` | `blob`, `kind`, `error` |
+//! | `blob_cancelled` | `blob`: given up on its way, because something else failed or was interrupted |
 //! | `committed` | `image`, `digest`, `references` |
-//! | `image_failed` | `image` (`null` for a source that could not be opened), `kind`, `error`: with `--keep-going` |
+//! | `image_failed` | `image` (`null` for a source that could not be opened), `kind`, `error` |
+//! | `image_cancelled` | `image` |
+//! | `stream_started` | `source`, `spooled` (why it goes to a temporary file first, or `null`): of what comes once, as `-` |
+//! | `stream_advanced` | `bytes` more of it |
+//! | `retrying` | `what`, `why`: a transport tries something again, such as a request |
 //! | `warning` | `text`, and `image` where it is of one |
 //! | `finished`, `failed` (`kind`, `error`), `cancelled` | exactly one ends a transfer |
 //! | `error` | `kind`, `error`, `hint`: why the command failed; or `kind` and `signal`. It is the last line |
 //!
-//! Those of a transfer have its number, `transfer`. See [`EventKind`](crate::EventKind).
+//! A blob that was started ends once: `stored`, `blob_failed` or `blob_cancelled`; one that need not move is `reused` or `left_out`. An
+//! image that was started ends once, too, as does the transfer, after which nothing of it comes. That holds also for one that is
+//! interrupted. Those of a transfer have its number, `transfer`. See [`EventKind`](crate::EventKind).
 //!
 //! # `copy`
 //!
