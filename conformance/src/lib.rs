@@ -45,7 +45,9 @@
 //!   case; blocking work that they began is met at various points, not at each. Writers at once meet as it happens.
 //! - Sizes above 3 MiB, containers of more than 30 images, images of more than nine layers, indexes deeper than three.
 //! - Names of the whole grammar, but no configuration of a transport: the fixture's is the only one.
-//! - Deltas; options beyond mode and names; notices to observers; how much memory and time something takes.
+//! - Options beyond mode, names and what passed; the platform that a commit prefers; notices to observers; how old
+//!   garbage has to be; how much memory and time something takes.
+//! - Places that come but once: a pass is looked at over a container that can be read again.
 //! - Digests of sha512 are those of layers and of manifests below an index, not of configs and roots.
 //! - What a claim says that is not so on the cautious side: `Append::Refused` is held to refusing, while
 //!   `Writers::One`, `Processes::One`, `Stored::Hidden` and `Abandoned::Blobs` only switch off what they switch off.
@@ -53,7 +55,8 @@
 //! # Laws
 //!
 //! Each law is in a file of its own under `laws/`, named after what holds, and holds a transport to promises that the docs
-//! of the traits in `transship-core` make. A law that the claims switch off says so in the output.
+//! of the traits in `transship-core` make. A law that the claims switch off, or
+//! that is about an ability that a transport does not have, says so in the output.
 //!
 //! | variable | means |
 //! |---|---|

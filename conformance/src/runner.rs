@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use proptest::strategy::{Just, Strategy};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
-use transship_core::Hasher;
+use transship_core::{Hasher, Transport};
 
 use crate::lab::Lab;
 use crate::settings::{CORNERS, Settings};
@@ -34,7 +34,7 @@ pub struct Law {
 pub enum Outcome {
     /// It holds in so many cases.
     Held(u32),
-    /// The transport's claims switch it off.
+    /// The transport's claims switch it off, or it lacks the ability that the law is about.
     NotClaimed(&'static str),
     /// It does not hold.
     Broken {
@@ -73,11 +73,23 @@ pub(crate) struct Kit {
     cost: u32,
     ran: Cell<u32>,
     failed: Cell<Option<Replay>>,
+    unable: Cell<Option<&'static str>>,
 }
 
 impl Kit {
     pub(crate) fn claims(&self) -> &Claims {
         &self.claims
+    }
+
+    /// The transport, to see what it is able to do.
+    pub(crate) fn transport(&self) -> Arc<dyn Transport> {
+        self.fixture.transport()
+    }
+
+    /// Says that the law is about something that the transport does not have, which is no claim.
+    pub(crate) fn not_able(&self, why: &'static str) -> Held {
+        self.unable.set(Some(why));
+        Ok(())
     }
 
     /// Checks generated cases, each on a fresh place.
@@ -162,10 +174,14 @@ pub fn run(fixture: Arc<dyn Fixture>, law: &Law, settings: &Settings) -> (Outcom
         return (Outcome::NotClaimed(why), began.elapsed());
     }
     let settings = settings.clone();
-    let (ran, failed) = (Cell::new(0), Cell::new(None));
-    let kit = Kit { fixture, claims, settings, law: law.name, cost: law.cost, ran, failed };
+    let (ran, failed, unable) = (Cell::new(0), Cell::new(None), Cell::new(None));
+    let (name, cost) = (law.name, law.cost);
+    let kit = Kit { fixture, claims, settings, law: name, cost, ran, failed, unable };
     let outcome = match (law.check)(&kit) {
-        Ok(()) => Outcome::Held(kit.ran.get()),
+        Ok(()) => match kit.unable.get() {
+            Some(why) => Outcome::NotClaimed(why),
+            None => Outcome::Held(kit.ran.get()),
+        },
         Err(broken) => Outcome::Broken {
             why: format!("{}\n  {broken}", law.sentence),
             replay: kit.failed.get(),

@@ -13,6 +13,7 @@ fn docs() -> Option<String> {
         "archive.rs",
         "options.rs",
         "collection.rs",
+        "pass.rs",
     ];
     // A published package does not have them beside it.
     let texts: Option<Vec<_>> =

@@ -46,6 +46,8 @@ async fn one(lab: &Lab, node: &Node, names: &[transship_core::ImageName]) -> Hel
         let source = lab.source(at).await.during(|| "opening what the commit gave")?;
         let seen = Seen::read(&*source).await?;
         seen.is(&built, lab.claims())?;
+        let again = source.manifest(seen.root.descriptor()).await.during(|| "asking for the root")?;
+        hold!(again.bytes() == seen.root.bytes(), "the root, asked for as a manifest, is another one");
         let (found, said) = (seen.root.descriptor(), &committed.descriptor);
         hold!(
             found.digest == said.digest && found.size == said.size,

@@ -21,6 +21,11 @@ pub(crate) const LAW: Law = Law {
 };
 
 fn check(kit: &Kit) -> Held {
+    let (scheme, syntax) = (kit.transport().scheme(), kit.transport().syntax());
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    hold!(!scheme.is_empty() && scheme.chars().all(plain), "{scheme:?} is no scheme");
+    let line = !syntax.trim().is_empty() && !syntax.contains(char::is_control);
+    hold!(line, "the grammar for help is not on one line: {syntax:?}");
     // Texts are cheap: many to a case.
     let many = proptest::collection::vec(locators("/nowhere/place"), 40);
     kit.each(many, |lab, texts| texts.iter().try_for_each(|text| one(lab, text)))

@@ -49,7 +49,12 @@ fn one(lab: &Lab, folder: &Path, image: &Image, changes: &[Change]) -> Held {
             continue;
         }
         let at = at.index(bytes.len());
-        bytes[at] ^= (*bits).max(1);
+        if bits % 8 == 0 {
+            // Cut short.
+            bytes.truncate(at);
+        } else {
+            bytes[at] ^= *bits;
+        }
         fs::write(path, bytes)?;
     }
     lab.step(true_or_error(lab, &written.references[0], &built))

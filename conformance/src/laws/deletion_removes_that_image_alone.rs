@@ -8,7 +8,7 @@ use crate::expected;
 use crate::lab::Lab;
 use crate::runner::Kit;
 use crate::strategies::{containers as generated, corner_containers};
-use crate::{Broken, Claims, Deletion, Held, Holds, Law};
+use crate::{Broken, Chosen, Claims, Deletion, Held, Holds, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "deletion_removes_that_image_alone",
@@ -16,6 +16,7 @@ pub(crate) const LAW: Law = Law {
     promises: &[
         "Deletes that image and nothing else",
         "Chosen otherwise, the image goes with all of its names.",
+        "`NotFound` and `Ambiguous` as in opening it; then nothing has changed.",
     ],
     not_claimed,
     cost: 1,
@@ -46,6 +47,11 @@ fn check(kit: &Kit) -> Held {
         if want.is_empty() {
             return Ok(());
         }
+        if want.len() > 1 && lab.claims().chosen == Chosen::Only {
+            let before = lab.snapshot()?;
+            lab.step(ambiguous(lab))?;
+            lab.snapshot()?.same(&before)?;
+        }
         let which = which % want.len();
         let reference = lab.snapshot()?.images()[which].reference.clone();
         want.remove(which);
@@ -54,6 +60,14 @@ fn check(kit: &Kit) -> Held {
         hold!(!snapshot.is_absent(), "the container is gone");
         expected::check(&snapshot, &want, lab.claims())
     })
+}
+
+/// Of several, none is chosen.
+async fn ambiguous(lab: &Lab) -> Held {
+    let deletion = lab.transport().deletion();
+    let deletion = deletion.ok_or_else(|| Broken::new("deletion is claimed, and is not there"))?;
+    let (done, place) = (deletion.delete(lab.at()).await, lab.at().locator());
+    fails(done, &[ErrorKind::Ambiguous], &[place], "deleting one of several, without a choice")
 }
 
 async fn delete(lab: &Lab, reference: &str) -> Held {

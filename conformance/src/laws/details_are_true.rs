@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use transship_core::{Document, WriteMode};
+use transship_core::{Document, EntryDetails, WriteMode};
 
 use super::{containers, write_container};
 use crate::broken::{While, hold};
@@ -63,6 +63,14 @@ async fn all_true(lab: &Lab) -> Held {
             let want = usize::from(image.is_runnable());
             hold!(platforms == want, "an image has {platforms} platforms");
         }
+        let read = EntryDetails::read(&*source).await.during(what)?;
+        hold!(
+            details.platforms == read.platforms,
+            "its platforms are {:?} and not {:?}",
+            read.platforms,
+            details.platforms
+        );
+        hold!(details.size == read.size, "it has {} B and not {}", read.size, details.size);
         hold!(details.image_id == id, "the image ID is {id:?} and not {:?}", details.image_id);
     }
     Ok(())

@@ -28,12 +28,23 @@ fn check(kit: &Kit) -> Held {
         let (first, second) = (first.build()?, second.build()?);
         // Both live on, with all that they remember.
         let values = [lab.other_transport(), lab.other_transport()];
+        let before = parsed(lab);
         let at = lab.step(write(lab, &values[0], &first))?;
         lab.step(equal(lab, &values, &at, &first))?;
         let at = lab.step(write(lab, &values[1], &second))?;
         lab.step(equal(lab, &values, &at, &second))
-            .map_err(|e| e.while_doing("after another value of the transport has written"))
+            .map_err(|e| e.while_doing("after another value of the transport has written"))?;
+        let after = parsed(lab);
+        hold!(before == after, "texts parse as {before:?} where nothing is, and then as {after:?}");
+        Ok(())
     })
+}
+
+/// What texts mean, which is none of the place's business.
+fn parsed(lab: &Lab) -> Vec<Option<Reference>> {
+    let ends = ["", ":kit:1", ":docker.io/library/kit:1", ":kit", "/kit", "/", "@0", ":@0", "#0"];
+    let parse = |end: &&str| lab.transport().parse(&format!("{}{end}", lab.at().locator())).ok();
+    ends.iter().map(parse).collect()
 }
 
 async fn write(lab: &Lab, transport: &Arc<dyn Transport>, built: &Built) -> Held<Vec<Reference>> {

@@ -7,7 +7,7 @@ use transship_core::{Descriptor, Expect, WriteMode, sha256};
 
 use super::{all, files_in};
 use crate::broken::hold;
-use crate::lab::{Lab, Way, commit, put, put_all};
+use crate::lab::{Lab, Way, commit, how, put, put_all};
 use crate::model::{Blob, Built, Image};
 use crate::runner::Kit;
 use crate::seen::Seen;
@@ -35,6 +35,7 @@ fn check(kit: &Kit) -> Held {
         let before = lab.snapshot()?;
         lab.step(empty(lab, first))?;
         lab.snapshot()?.same(&before)?;
+        elsewhere(lab, first)?;
         lab.step(filled(lab, first))?;
         let other = lab.another()?;
         other.step(filled(&other, first))?;
@@ -73,10 +74,32 @@ async fn filled(lab: &Lab, image: &Image) -> Held {
         let larger = Expect::digest(digest).with_size(size + 1);
         let has = destination.has(&larger).await?;
         hold!(has.is_none(), "has says that {has:?} is there, asked for {} bytes", size + 1);
+        let nameless = Expect::anything().with_size(size);
+        let has = destination.has(&nameless).await?;
+        hold!(has.is_none(), "has says that {has:?} is there, asked for any {size} bytes");
         let has = destination.has(&Expect::digest(sha256(b"other"))).await?;
         hold!(has.is_none(), "has says that {has:?} is there, which was never put");
     }
     commit(destination, &built).await.map(|_| ())
+}
+
+/// What another place has is not here.
+fn elsewhere(lab: &Lab, image: &Image) -> Held {
+    let other = lab.another()?;
+    lab.step(async {
+        let built = image.build()?;
+        // By the same value of the transport, with all that it remembers.
+        let how = how(WriteMode::Create, &super::some_name(lab.claims()));
+        let there = lab.transport().destination(other.at(), &how).await?;
+        put_all(&*there, &built).await?;
+        commit(there, &built).await?;
+        let here = lab.destination(WriteMode::Create, &super::some_name(lab.claims())).await?;
+        for blob in &built.blobs {
+            let has = here.has(&Expect::from(&blob.descriptor)).await?;
+            hold!(has.is_none(), "another place was written to, and has says that {has:?} is here");
+        }
+        Ok(())
+    })
 }
 
 /// What one image of a writer put, given up or not, is there for the next one, where `has` says so.

@@ -1,8 +1,8 @@
 //! Every reference that a listing or a commit prints opens the same image in a new transport value.
 
-use transship_core::{ReadOptions, WriteMode};
+use transship_core::{ErrorKind, ReadOptions, WriteMode};
 
-use super::containers;
+use super::{containers, fails};
 use crate::broken::{While, hold};
 use crate::expected;
 use crate::lab::{Lab, commit, put_all};
@@ -18,6 +18,7 @@ pub(crate) const LAW: Law = Law {
     promises: &[
         "Each entry's reference opens the same image in a new transport value",
         "Untagged images are there.",
+        "An entry of another reader is `NotFound`.",
     ],
     not_claimed: containers,
     cost: 1,
@@ -27,6 +28,7 @@ pub(crate) const LAW: Law = Law {
 fn check(kit: &Kit) -> Held {
     kit.each_with(&corner_containers(kit.claims()), generated(kit.claims(), 12), |lab, container| {
         let (committed, entries) = lab.step(write(lab, container))?;
+        lab.step(others(lab, container))?;
         for (reference, at) in committed {
             lab.step(same(lab, &reference, &entries[at].built))?;
         }
@@ -40,6 +42,21 @@ fn check(kit: &Kit) -> Held {
         }
         Ok(())
     })
+}
+
+/// An entry of another reader is none of this one.
+async fn others(lab: &Lab, container: &Container) -> Held {
+    if container.images.len() > 4 {
+        return Ok(());
+    }
+    let other = lab.another()?;
+    write(&other, container).await?;
+    let (ours, theirs) = (lab.reader().await?, other.reader().await?);
+    for entry in theirs.entries() {
+        let opened = ours.open(entry).await;
+        fails(opened, &[ErrorKind::NotFound], &[], "opening an entry of another reader")?;
+    }
+    Ok(())
 }
 
 type Written = (Vec<(String, usize)>, Vec<expected::Entry>);

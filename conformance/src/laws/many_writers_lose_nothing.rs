@@ -1,9 +1,12 @@
 //! Many who write to one place at once lose nothing: each image is there, whole, under its name.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
-use transship_core::{Commit, ErrorKind, Expect, ImageName, ReadOptions, Transport, WriteMode};
+use transship_core::{
+    Commit, ErrorKind, Expect, ImageDestination, ImageName, ReadOptions, WriteMode,
+};
 
 use super::containers;
 use crate::broken::{While, hold};
@@ -53,10 +56,20 @@ fn named(image: &Image, at: usize) -> Held<(Built, ImageName)> {
 }
 
 async fn write_all(lab: &Lab, all: &[(Built, ImageName)]) -> Held {
-    let tasks = all.iter().map(|(built, name)| {
-        let (transport, at) = (lab.other_transport(), lab.at().clone());
-        let (built, name) = (built.clone(), name.clone());
-        tokio::spawn(async move { write(transport, &at, &built, name).await })
+    // Some have a value of the transport in common; some write containers, others images.
+    let shared = lab.other_transport();
+    let tasks = all.iter().enumerate().map(|(number, (built, name))| {
+        let transport = if number % 2 == 0 { Arc::clone(&shared) } else { lab.other_transport() };
+        let (at, built, name) = (lab.at().clone(), built.clone(), name.clone());
+        tokio::spawn(async move {
+            if number % 3 == 1 && let Some(archives) = transport.archives() {
+                let writer = archives.write(&at, &how(WriteMode::Append, &[])).await?;
+                fill(writer.image(&[name]).await?, &built).await?;
+                return writer.finish().await;
+            }
+            let how = how(WriteMode::Append, &[name]);
+            fill(transport.destination(&at, &how).await?, &built).await
+        })
     });
     let looks = reads_meanwhile(lab, all);
     let (written, looked) = futures_util::future::join(join_all(tasks), looks).await;
@@ -89,14 +102,12 @@ async fn reads_meanwhile(lab: &Lab, all: &[(Built, ImageName)]) -> Held {
     Ok(())
 }
 
-async fn write(
-    transport: Arc<dyn Transport>,
-    at: &transship_core::Reference,
+async fn fill(
+    destination: Box<dyn ImageDestination + '_>,
     built: &Built,
-    name: ImageName,
 ) -> transship_core::Result<()> {
-    let how = how(WriteMode::Append, &[name]);
-    let destination = transport.destination(at, &how).await?;
+    // The others open theirs meanwhile.
+    tokio::time::sleep(Duration::from_millis(2)).await;
     for blob in &built.blobs {
         let expect = Expect::from(&blob.descriptor);
         if destination.has(&expect).await?.is_none() {

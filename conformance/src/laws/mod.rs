@@ -41,6 +41,7 @@ laws! { $
     a_reference_opens_its_image_or_nothing
     an_image_is_written_where_its_reference_says
     listed_references_open_the_same_image
+    a_position_is_that_of_the_listing
     a_committed_image_reads_back_equal
     every_door_gives_the_same_bytes
     blobs_put_at_once_are_all_there
@@ -82,7 +83,10 @@ laws! { $
     no_mode_is_the_default_mode
     deletion_removes_that_image_alone
     a_deleted_name_leaves_the_others
+    a_dropped_deletion_is_all_or_nothing
     collecting_takes_garbage_alone
+    what_is_staged_is_there_for_each_image
+    a_container_in_one_pass_is_the_same
     the_same_puts_give_the_same_bytes
     many_writers_lose_nothing
     many_processes_lose_nothing

@@ -46,11 +46,25 @@ async fn given(lab: &Lab, names: &[ImageName]) -> Held {
     if destination.accepts().names == AcceptsNames::Many {
         hold!(have == distinct, "it took the names {have:?} of {distinct:?}");
     }
+    let mut both = how(WriteMode::Create, names);
+    both.fallback_names = vec![ImageName::new("docker.io/library/fallback:1")?];
+    let opened = lab.transport().destination(lab.at(), &both).await.during(|| "opening")?;
+    hold!(
+        opened.names() == destination.names(),
+        "given names, it takes those to fall back to: {:?}",
+        opened.names()
+    );
     let bad = ImageName::new("UPPER CASE and spaces")?;
     if matches!(lab.claims().names, Names::Docker | Names::OciOrDocker) {
-        let opened = lab.transport().destination(lab.at(), &how(WriteMode::Create, &[bad])).await;
+        let how = how(WriteMode::Create, std::slice::from_ref(&bad));
+        let opened = lab.transport().destination(lab.at(), &how).await;
         let kinds = [ErrorKind::Unsupported, ErrorKind::InvalidReference];
         fails(opened, &kinds, &["UPPER CASE"], "opening with a name that is none here")?;
+        if lab.holds_many() {
+            let writer = lab.writer(WriteMode::Create).await?;
+            let opened = writer.image(&[bad]).await;
+            fails(opened, &kinds, &["UPPER CASE"], "opening an image of a writer with such a name")?;
+        }
     }
     Ok(())
 }

@@ -1,21 +1,22 @@
 //! A manifest that is about an image is found by the image it is about, whole, and is no image of its own.
 
 use transship_core::{
-    Commit, Descriptor, EMPTY_JSON_DIGEST, Expect, Manifest, MediaType, WriteMode, parse_digest,
+    CollectMode, Commit, Descriptor, EMPTY_JSON_DIGEST, Expect, Manifest, MediaType, WriteMode, parse_digest,
 };
 
+use super::collecting_takes_garbage_alone::collect;
 use super::some_name;
 use crate::broken::{While, hold};
 use crate::lab::{Lab, put_all};
 use crate::model::Built;
 use crate::runner::Kit;
 use crate::strategies::plain_images;
-use crate::{Broken, Held, Law, Referrers};
+use crate::{Broken, Collection, Held, Law, Referrers};
 
 pub(crate) const LAW: Law = Law {
     name: "referrers_come_with_their_image",
     sentence: "A manifest that is about an image is found by the image it is about, whole, and is no image of its own.",
-    promises: &["Gives it no name."],
+    promises: &["Gives it no name.", "Every image stays whole, and so does what is about it."],
     not_claimed: |claims| {
         (claims.referrers == Referrers::Refused).then_some("manifests about images are not kept")
     },
@@ -56,6 +57,10 @@ async fn write(lab: &Lab, built: &Built, about: &[Manifest]) -> Held {
         destination.put_manifest(manifest).await.during(|| "putting a manifest about it")?;
     }
     let done = destination.commit(Commit::new(&built.root)).await.during(|| "committing")?;
+    if lab.claims().collection == Collection::Collects && lab.holds_many() {
+        // What is about an image is no garbage.
+        collect(lab, CollectMode::Delete).await?;
+    }
     let source = lab.source(&done.references[0]).await?;
     let Some(referrers) = source.referrers() else {
         return Err(Broken::new("the source cannot say what is about it"));

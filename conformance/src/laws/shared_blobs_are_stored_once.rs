@@ -46,7 +46,7 @@ fn check(kit: &Kit) -> Held {
     })
 }
 
-fn occurrences(folder: &Path, piece: &[u8]) -> Held<usize> {
+pub(super) fn occurrences(folder: &Path, piece: &[u8]) -> Held<usize> {
     let mut found = 0;
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();

@@ -46,6 +46,10 @@ async fn dropped(lab: &Lab, built: &Built, from: &Reference) -> Held {
     let absent = Expect::digest(sha256(b"absent")).with_size(6);
     let got = destination.take_from(&absent, from).await.during(|| "taking what is not there")?;
     hold!(got.is_none(), "take_from says that it has got {got:?}, which is not there");
+    let other = Reference::new("other", "somewhere");
+    let got = destination.take_from(&Expect::from(&built.blobs[0].descriptor), &other).await;
+    let got = got.during(|| "taking from a place of another transport")?;
+    hold!(got.is_none(), "take_from says that it has got {got:?} from another transport");
     for blob in &built.blobs {
         if lab.claims().found == Found::Checked {
             let size = blob.descriptor.size + 1;

@@ -7,7 +7,7 @@ use super::{all, write_container};
 use crate::expected;
 use crate::broken::hold;
 use crate::lab::{Lab, Way, put};
-use crate::model::{Container, Named, Node};
+use crate::model::{Container, Image, Named, Node};
 use crate::runner::Kit;
 use crate::strategies::{containers as generated, plain_images};
 use crate::{Abandoned, Held, Holds, Law};
@@ -23,20 +23,27 @@ pub(crate) const LAW: Law = Law {
 
 fn check(kit: &Kit) -> Held {
     if kit.claims().holds == Holds::Many {
-        return kit.each(generated(kit.claims(), 10), twice);
+        let named = Named { node: Node::Image(Image::simple(1)), names: Vec::new() };
+        let corner = (Container { images: vec![named] }, true);
+        let containers = generated(kit.claims(), 10).prop_map(|container| (container, false));
+        return kit.each_with(&[corner], containers, twice);
     }
     let one = plain_images(kit.claims()).prop_map(|image| Container {
         images: vec![Named { node: Node::Image(image), names: Vec::new() }],
     });
-    kit.each(one, twice)
+    kit.each(one.prop_map(|container| (container, false)), twice)
 }
 
 
-fn twice(lab: &Lab, container: &Container) -> Held {
+/// The second time, if it is told so, in another second.
+fn twice(lab: &Lab, (container, later): &(Container, bool)) -> Held {
     let other = lab.another()?;
     // What is given up before leaves the bytes as they are.
     other.step(given_up(&other, container))?;
-    for lab in [lab, &other] {
+    for (number, lab) in [lab, &other].into_iter().enumerate() {
+        if *later && number > 0 {
+            std::thread::sleep(std::time::Duration::from_millis(1100));
+        }
         let entries = expected::build(container)?;
         lab.step(async {
             if lab.claims().holds == Holds::Many {

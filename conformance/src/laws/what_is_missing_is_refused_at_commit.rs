@@ -1,11 +1,15 @@
 //! A commit of an image that lacks something which is not said to be absent is refused, names it, and shows nothing.
 
 use proptest::prelude::*;
-use transship_core::{Commit, Document, ErrorKind, Manifest, WriteMode};
+use transship_core::{
+    Commit, Document, ErrorKind, ImageDestination, ImageName, Manifest, WriteMode,
+};
 
 use super::{all, fails};
-use crate::lab::{Lab, put_all};
-use crate::model::{Built, Node};
+use crate::broken::While;
+use crate::expected::{self, Entry};
+use crate::lab::{Lab, commit, put_all};
+use crate::model::{Built, Image, Node};
 use crate::runner::Kit;
 use crate::seen::Seen;
 use crate::strategies::nodes;
@@ -33,6 +37,10 @@ fn check(kit: &Kit) -> Held {
         lab.snapshot()?.same(&before)?;
         lab.step(lacking(lab, &built, node, index.index(parts)))?;
         lab.snapshot()?.same(&before)?;
+        if lab.holds_many() {
+            let other = lab.another()?;
+            in_a_writer(&other, &built, node, index.index(parts))?;
+        }
         // A second try, with everything, succeeds.
         let written = lab.step(lab.write(&built, WriteMode::Create, &[]));
         let written = written.map_err(|e| e.while_doing("a second try, with everything"))?;
@@ -63,7 +71,35 @@ async fn resized(lab: &Lab, built: &Built) -> Held {
     fails(committed, &kinds, &[layer.digest.as_ref()], what)
 }
 
+/// An image of a writer that was refused is not among those that show.
+fn in_a_writer(lab: &Lab, built: &Built, node: &Node, without: usize) -> Held {
+    let whole = Image::simple(200);
+    lab.step(async {
+        let writer = lab.writer(WriteMode::Create).await?;
+        let refused = writer.image(&[ImageName::new("docker.io/library/refused:1")?]).await?;
+        refuse(refused, built, node, without).await?;
+        let (built, names) = (whole.build()?, super::some_name(lab.claims()));
+        let destination = writer.image(&names).await?;
+        put_all(&*destination, &built).await?;
+        commit(destination, &built).await?;
+        writer.finish().await.during(|| "finishing, after a commit that was refused")
+    })?;
+    let want = [Entry { built: whole.build()?, names: super::some_name(lab.claims()) }];
+    expected::check(&lab.snapshot()?, &want, lab.claims())
+        .map_err(|e| e.while_doing("in a writer of which one commit was refused"))
+}
+
 async fn lacking(lab: &Lab, built: &Built, node: &Node, without: usize) -> Held {
+    let destination = lab.destination(WriteMode::Create, &[]).await?;
+    refuse(destination, built, node, without).await
+}
+
+async fn refuse(
+    destination: Box<dyn ImageDestination + '_>,
+    built: &Built,
+    node: &Node,
+    without: usize,
+) -> Held {
     let mut put = built.clone();
     let mut absent = built.absent.clone();
     let manifests = put.blobs.len() + put.below.len();
@@ -76,7 +112,6 @@ async fn lacking(lab: &Lab, built: &Built, node: &Node, without: usize) -> Held 
     };
     // Listed twice as absent.
     absent.retain(|a| a.digest != digest);
-    let destination = lab.destination(WriteMode::Create, &[]).await?;
     put_all(&*destination, &put).await?;
     let committed = destination.commit(Commit::new(&built.root).without(&absent)).await;
     let kinds = [ErrorKind::NotFound, ErrorKind::Corrupt, ErrorKind::Unsupported];

@@ -66,6 +66,11 @@ async fn one(
         refused(&*destination, blob, wrong, expects, way).await?;
     }
     unknown_digest(&*destination, blob).await?;
+    let longer = Expect::anything().with_size(blob.descriptor.size + 1);
+    for way in [Way::Bytes, Way::Stream] {
+        let put = destination.put_blob(longer.clone(), way.body(&blob.bytes)?).await;
+        fails(put, &[ErrorKind::Corrupt], &[], &format!("putting bytes of another size, {way:?}"))?;
+    }
     let has = destination.has(&Expect::from(&blob.descriptor)).await?;
     hold!(has.is_none(), "after a put that failed, has says that {has:?} is there");
     Ok(())

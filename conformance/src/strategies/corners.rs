@@ -178,6 +178,10 @@ pub fn corner_containers(claims: &Claims) -> Vec<Container> {
             named(Image::simple(3), &[]),
         ],
     ];
+    // Names that are one only for who folds their case, or makes one character of others.
+    let alike = ["a/b:v1", "a/b:V1", "a_b:v1", "a-b:v1", "a/b_v1:1", "a.b:v1"];
+    containers
+        .push((40..).zip(alike).map(|(at, name)| named(Image::simple(at), &[name])).collect());
     if claims.aliases == Aliases::Held {
         // One twice, under other names, with one in between.
         let of = |seed, name: &str| named(Image::simple(seed), &[name]);

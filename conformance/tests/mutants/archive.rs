@@ -4,9 +4,9 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use transship_core::{
-    ArchiveEntry, ArchiveReader, ArchiveWriter, Archives, Commit, EntryDetails, ErrorKind,
-    ImageDestination, ImageName, ImageSource, Manifest, ReadOptions, Reference, Result, Transport,
-    WriteMode, WriteOptions,
+    ArchiveEntry, ArchiveReader, ArchiveWriter, Archives, Commit, EntryDetails, Error, ErrorKind,
+    ImageDestination, ImageName, ImageSource, Manifest, OnePass, Passed, ReadOptions, Reference,
+    Result, Staging, Transport, WriteMode, WriteOptions,
 };
 
 use crate::destination::BrokenDestination;
@@ -26,7 +26,10 @@ impl Archives for Mutant {
             }
             inner => inner?,
         };
-        let entries = self.listed(at, inner.entries().to_vec());
+        let mut entries = self.listed(at, inner.entries().to_vec());
+        if how.passed.is_some() {
+            entries.pop();
+        }
         Ok(Box::new(BrokenReader { of: self.clone(), inner, entries }))
     }
 
@@ -49,11 +52,40 @@ impl Archives for Mutant {
         let inner = self.memory.archives().unwrap().write(to, &how).await?;
         let (of, at) = (self.clone(), at.clone());
         let (names, taken) = (Mutex::default(), Mutex::default());
-        Ok(Box::new(BrokenWriter { of, at, inner: Some(inner), names, taken }))
+        let base = if append { self.count(&at).await } else { usize::MAX };
+        Ok(Box::new(BrokenWriter { of, at, inner: Some(inner), names, taken, base }))
+    }
+
+    fn one_pass(&self) -> Option<&dyn OnePass> {
+        let able = matches!(self.fault, Fault::PassLosesTheLast | Fault::AlwaysComesOnce);
+        able.then_some(self)
+    }
+}
+
+#[async_trait]
+impl OnePass for Mutant {
+    async fn comes_once(&self, _: &Reference) -> bool {
+        self.fault == Fault::AlwaysComesOnce
+    }
+
+    async fn pass(
+        &self,
+        _: &Reference,
+        _: &ReadOptions,
+        _: Option<&dyn Staging>,
+    ) -> Result<Passed> {
+        Ok(Passed::new(()))
     }
 }
 
 impl Mutant {
+    /// How many images are there.
+    async fn count(&self, at: &Reference) -> usize {
+        let archives = self.memory.archives().unwrap();
+        let reader = archives.read(&place(&self.memory, at), &ReadOptions::default()).await;
+        reader.map_or(0, |reader| reader.entries().len())
+    }
+
     fn listed(&self, at: &Reference, mut entries: Vec<ArchiveEntry>) -> Vec<ArchiveEntry> {
         match self.fault {
             Fault::IndexOffByOne => {
@@ -106,6 +138,9 @@ impl ArchiveReader for BrokenReader {
         if self.of.fault == Fault::SizeCountsTheConfig {
             details.size += 1;
         }
+        if self.of.fault == Fault::PlatformsAreForgotten && details.image_id.is_none() {
+            details.platforms.clear();
+        }
         if self.of.fault == Fault::ImageIdIsTheManifests {
             details.image_id = details.root.as_ref().map(|root| root.digest.clone());
         }
@@ -114,6 +149,11 @@ impl ArchiveReader for BrokenReader {
 
     async fn open(&self, entry: &ArchiveEntry) -> Result<Box<dyn ImageSource>> {
         let mut ours = entry.clone();
+        let listed = self.entries.iter().any(|own| own.reference == entry.reference);
+        if !listed && self.of.fault != Fault::ReaderOpensAnybodysEntry {
+            let message = format!("{} is no image of it", entry.reference);
+            return Err(Error::new(ErrorKind::NotFound, message));
+        }
         if let Some(real) = self.inner.entries().iter().find(|real| real.index == entry.index) {
             ours.reference = real.reference.clone();
         }
@@ -133,6 +173,8 @@ pub struct BrokenWriter {
     /// Those of the image before.
     names: Mutex<Vec<ImageName>>,
     taken: Mutex<Vec<ImageName>>,
+    /// How many images were there when it was opened.
+    base: usize,
 }
 
 #[async_trait]
@@ -146,6 +188,10 @@ impl ArchiveWriter for BrokenWriter {
         let mut names = names.to_vec();
         match self.of.fault {
             Fault::NamesGoToTheNext => names = before,
+            Fault::NamesFoldCase => {
+                let lower = |name: &ImageName| ImageName::new(&name.as_str().to_lowercase());
+                names = names.iter().map(lower).collect::<Result<_>>()?;
+            }
             Fault::NamesLeak if names.is_empty() => names = before,
             Fault::FirstKeepsItsName => {
                 let mut taken = self.taken.lock().unwrap();
@@ -170,6 +216,12 @@ impl ArchiveWriter for BrokenWriter {
 
     async fn finish(mut self: Box<Self>) -> Result<()> {
         let inner = self.inner.take().unwrap();
+        if self.of.fault == Fault::WriterFinishesOverItsBase {
+            for number in (self.base..self.of.count(&self.at).await).rev() {
+                let at = self.of.memory.parse(&format!("{}#{number}", self.at.locator()))?;
+                self.of.memory.deletion().unwrap().delete(&at).await?;
+            }
+        }
         if self.of.fault == Fault::FinishInTwoSteps {
             make_empty(&self.of.memory, &self.at).await?;
             tokio::task::yield_now().await;

@@ -7,8 +7,9 @@ use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use transship_core::{
     Accepts, AcceptsLayers, AcceptsManifests, AcceptsNames, Body, Commit, Committed, Deltas,
-    Descriptor, Digest, Document, Error, ErrorKind, Expect, ImageDestination, ImageName, Manifest,
-    MediaType, PutSignatures, Reference, Result, Shows, Stored, Transport, WriteMode, WriteOptions,
+    Descriptor, Digest, Document, Error, ErrorKind, Expect, FileRange, ImageDestination, ImageName,
+    Manifest, MediaType, PutSignatures, Reference, Result, Shows, Staged, Staging, Stored,
+    Transport, WriteMode, WriteOptions,
 };
 
 use crate::fault::Fault;
@@ -25,6 +26,8 @@ pub struct BrokenDestination<'w> {
     inner: Option<Box<dyn ImageDestination + 'w>>,
     /// What a table that is too early says is there.
     early: std::sync::Mutex<Vec<Stored>>,
+    /// What has blobs, too.
+    also: Option<Box<dyn ImageDestination + 'w>>,
 }
 
 impl<'w> BrokenDestination<'w> {
@@ -47,11 +50,16 @@ impl<'w> BrokenDestination<'w> {
             _ => {}
         }
         of.state.open.fetch_add(1, Ordering::SeqCst);
-        Self { of, at, names, accepts, inner: Some(inner), early: std::sync::Mutex::default() }
+        let (inner, early) = (Some(inner), std::sync::Mutex::default());
+        Self { of, at, names, accepts, inner, early, also: None }
     }
 
     fn inner(&self) -> &(dyn ImageDestination + 'w) {
         &**self.inner.as_ref().unwrap()
+    }
+
+    pub fn has_also(&mut self, also: Box<dyn ImageDestination + 'w>) {
+        self.also = Some(also);
     }
 
     /// Of an image in a writer.
@@ -82,6 +90,11 @@ impl<'w> BrokenDestination<'w> {
             Fault::PutBelievesStreams if body.is_one_shot() => {
                 let bytes = unchecked(body).await?;
                 self.inner().put_blob(Expect::anything(), Body::from_bytes(bytes)).await
+            }
+            Fault::PutIgnoresLoneSizes if expect.digest.is_none() => {
+                let mut expect = expect;
+                expect.size = None;
+                self.inner().put_blob(expect, body).await
             }
             Fault::PutIgnoresTheBodysOwn => {
                 let bytes = unchecked(body).await?;
@@ -178,6 +191,17 @@ impl ImageDestination for BrokenDestination<'_> {
                 let any = self.inner().has(&Expect::digest(digest.clone())).await?;
                 Ok(any.map(|found| Stored::new(digest.clone(), want.size.unwrap_or(found.size))))
             }
+            (Fault::HasAnything, None) => {
+                Ok(want.size.map(|size| Stored::new(transship_core::sha256(b""), size)))
+            }
+            (Fault::HasOfAnotherPlace, Some(digest))
+                if self.of.state.asked.lock().unwrap().contains_key(digest.as_ref()) =>
+            {
+                Ok(Some(Stored::new(digest.clone(), want.size.unwrap_or_default())))
+            }
+            (Fault::HasOfTheReplaced, _) if self.also.is_some() => {
+                self.also.as_ref().unwrap().has(want).await
+            }
             (Fault::HasEverything, Some(digest)) => {
                 Ok(Some(Stored::new(digest.clone(), want.size.unwrap_or_default())))
             }
@@ -194,6 +218,13 @@ impl ImageDestination for BrokenDestination<'_> {
             (Fault::TakesNothing, Some(digest), Some(size)) => {
                 return Ok(Some(Stored::new(digest.clone(), size)));
             }
+            (Fault::TakeRefusesOthers, ..) => {
+                self.of.memory.parse(from.locator())?;
+                if from.scheme() != self.of.memory.scheme() {
+                    let message = format!("{from} is no reference of it");
+                    return Err(Error::new(ErrorKind::InvalidReference, message));
+                }
+            }
             (Fault::TakesAnySize, ..) => want.size = None,
             _ => {}
         }
@@ -206,6 +237,11 @@ impl ImageDestination for BrokenDestination<'_> {
 
     fn signatures(&self) -> Option<&dyn PutSignatures> {
         Some(self)
+    }
+
+    fn staging(&self) -> Option<&dyn Staging> {
+        let able = matches!(self.of.fault, Fault::StagedIsForgotten | Fault::StagedStays);
+        able.then_some(self)
     }
 
     async fn put_blob(&self, expect: Expect, body: Body) -> Result<Stored> {
@@ -230,6 +266,9 @@ impl ImageDestination for BrokenDestination<'_> {
             state.busy.store(usize::from(spoils), Ordering::SeqCst);
         }
         let mut stored = done?;
+        if self.of.fault == Fault::HasOfAnotherPlace {
+            state.asked.lock().unwrap().insert(stored.digest.to_string(), 1);
+        }
         if self.of.fault == Fault::PutSaysNothing {
             stored.size = 0;
         }
@@ -249,6 +288,13 @@ impl ImageDestination for BrokenDestination<'_> {
         let config = missing.first().cloned().into_iter().collect::<Vec<_>>();
         let all: Vec<Descriptor> = what.absent.iter().chain(&missing).cloned().collect();
         let without: Vec<Descriptor> = what.absent.iter().chain(&config).cloned().collect();
+        if self.of.fault == Fault::RefusedCommitStays
+            && self.accepts.shows == Shows::AtFinish
+            && let Some(missing) = lacks(&*inner, &missing).await?
+        {
+            inner.commit(Commit::new(what.root).without(&all)).await?;
+            return Err(Error::new(ErrorKind::NotFound, format!("{missing} was not put")));
+        }
         let mut committed = match self.of.fault {
             Fault::CommitChecksNothing => {
                 inner.commit(Commit::new(what.root).without(&all)).await?
@@ -287,9 +333,41 @@ impl ImageDestination for BrokenDestination<'_> {
                 let number = self.of.state.counter.fetch_add(1, Ordering::Relaxed).to_string();
                 std::fs::write(folder(&self.at).unwrap().join("index"), number).unwrap();
             }
+            Fault::BytesHoldTheSecond => {
+                let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+                let second = now.unwrap().as_secs().to_string();
+                std::fs::write(folder(&self.at).unwrap().join("index"), second).unwrap();
+            }
             _ => {}
         }
         Ok(committed)
+    }
+}
+
+/// A blob that was not put.
+async fn lacks(of: &dyn ImageDestination, parts: &[Descriptor]) -> Result<Option<Digest>> {
+    for part in parts {
+        let blob = transship_core::is_index_type(&part.media_type).is_none();
+        if blob && of.has(&Expect::from(part)).await?.is_none() {
+            return Ok(Some(part.digest.clone()));
+        }
+    }
+    Ok(None)
+}
+
+#[async_trait]
+impl Staging for BrokenDestination<'_> {
+    async fn stage(&self, body: Body) -> Result<Staged> {
+        let bytes = body.bytes(LIMIT).await?;
+        let stored = Stored::new(transship_core::sha256(&bytes), bytes.len() as u64);
+        if self.of.fault == Fault::StagedStays {
+            let path = folder(&self.at).unwrap().join(stored.digest.digest());
+            std::fs::write(path, &bytes).unwrap();
+            let body = Body::from_bytes(bytes.clone());
+            self.inner().put_blob(Expect::anything(), body).await?;
+        }
+        let path = std::path::Path::new("what is staged");
+        Ok(Staged::new(stored, FileRange::in_memory(bytes, path)))
     }
 }
 

@@ -33,16 +33,24 @@ faults! {
     ParsePanics => "a_reference_is_a_fixed_point",
     /// The error holds a value as programs print it.
     ParseErrorIsADump => "a_reference_is_a_fixed_point",
+    /// There is no grammar for help.
+    SyntaxIsEmpty => "a_reference_is_a_fixed_point",
     /// Names are made lower case.
     ParseLowersCase => "listed_references_open_the_same_image",
     /// The listing counts from one.
     IndexOffByOne => "listed_references_open_the_same_image",
+    /// An entry is looked up by its number alone.
+    ReaderOpensAnybodysEntry => "listed_references_open_the_same_image",
+    /// Positions count from one, but for the first.
+    PositionIsOffByOne => "a_position_is_that_of_the_listing",
     /// A commit gives the place alone, whatever else is there.
     CommitGivesThePlace => "listed_references_open_the_same_image",
     /// Each value of the transport remembers what it once opened.
     ReferencesAreRemembered => "equal_references_open_equal_images",
     /// The source says that it is the container.
     SourceIsThePlace => "equal_references_open_equal_images",
+    /// A text is parsed as what is there.
+    ParseLooks => "equal_references_open_equal_images",
     /// The name in the reference is dropped.
     NameInTheReferenceIsLost => "an_image_is_written_where_its_reference_says",
     /// A container can be written by the reference of an image.
@@ -64,6 +72,8 @@ faults! {
     PutSaysNothing => "a_committed_image_reads_back_equal",
     /// Layers go by their size.
     SmallBlobsAreForgotten => "a_committed_image_reads_back_equal",
+    /// The root is not among the manifests.
+    RootIsNoManifest => "a_committed_image_reads_back_equal",
     /// The second time a blob is asked for, it is gone.
     SecondAskFails => "every_door_gives_the_same_bytes",
     /// Only the first reader of a body gets all of it.
@@ -101,6 +111,8 @@ faults! {
     PutBelievesStreams => "wrong_bytes_are_refused",
     /// What the body itself expects is not.
     PutIgnoresTheBodysOwn => "wrong_bytes_are_refused",
+    /// A size without a digest is not.
+    PutIgnoresLoneSizes => "wrong_bytes_are_refused",
     /// The table of blobs is written before the bytes are checked.
     PutEntersBeforeItChecks => "wrong_bytes_are_refused",
     /// Wrong bytes are an I/O error.
@@ -181,6 +193,8 @@ faults! {
     NamesGoToTheNext => "names_stay_with_their_image",
     /// An image without a name gets those of the one before.
     NamesLeak => "names_stay_with_their_image",
+    /// Names are kept in lower case.
+    NamesFoldCase => "names_stay_with_their_image",
     /// The newest first.
     OrderIsReversed => "names_stay_with_their_image",
     /// Only the first name is kept.
@@ -207,6 +221,8 @@ faults! {
     SizeCountsTheConfig => "details_are_true",
     /// The image ID is that of the manifest.
     ImageIdIsTheManifests => "details_are_true",
+    /// Indexes run nowhere.
+    PlatformsAreForgotten => "details_are_true",
     // Honesty.
     /// It says that it takes no indexes.
     AcceptsTooLittle => "what_is_not_accepted_is_refused",
@@ -218,20 +234,32 @@ faults! {
     HasByExistence => "has_is_true",
     /// It has everything.
     HasEverything => "has_is_true",
+    /// It has some bytes of that size.
+    HasAnything => "has_is_true",
+    /// What was once put somewhere is everywhere.
+    HasOfAnotherPlace => "has_is_true",
+    /// It has what is about to go.
+    HasOfTheReplaced => "has_is_true",
     /// What is to be taken is there, it says.
     TakesNothing => "take_from_moves_what_it_says",
     /// What was taken is gone where it was.
     TakesAway => "take_from_moves_what_it_says",
     /// What is taken may have another size.
     TakesAnySize => "take_from_moves_what_it_says",
+    /// A place that it does not know is an error.
+    TakeRefusesOthers => "take_from_moves_what_it_says",
     /// Names are left out where there is no room.
     NamesAreIgnored => "names_beyond_what_is_accepted_are_refused",
     /// A name to fall back to is taken as an order.
     FallbackIsAnOrder => "names_beyond_what_is_accepted_are_refused",
+    /// A name to fall back to is one more.
+    FallbackIsAdded => "names_beyond_what_is_accepted_are_refused",
     /// What is missing is taken to be absent.
     CommitChecksNothing => "what_is_missing_is_refused_at_commit",
     /// The config is not looked for.
     CommitForgetsTheConfig => "what_is_missing_is_refused_at_commit",
+    /// An image of a writer is refused, and is in its table.
+    RefusedCommitStays => "what_is_missing_is_refused_at_commit",
     /// Creating replaces.
     CreateReplaces => "create_refuses_what_is_there",
     /// Without a mode it replaces, and says that it joins.
@@ -242,6 +270,10 @@ faults! {
     DeletesTheFirst => "deletion_removes_that_image_alone",
     /// Deleting nothing succeeds.
     DeletesNothing => "deletion_removes_that_image_alone",
+    /// Without a choice it deletes the first.
+    DeletesOneOfSeveral => "deletion_removes_that_image_alone",
+    /// A lock stays when a deletion is dropped.
+    DroppedDeletionKeepsItsLock => "a_dropped_deletion_is_all_or_nothing",
     /// By whatever name, the image goes.
     DeletesByAnyName => "a_deleted_name_leaves_the_others",
     /// The last name stays.
@@ -252,10 +284,24 @@ faults! {
     LookingCollects => "collecting_takes_garbage_alone",
     /// It finds the same again.
     CollectsNothing => "collecting_takes_garbage_alone",
+    /// What is about an image is taken for garbage.
+    CollectsReferrers => "referrers_come_with_their_image",
+    /// What was staged is not there.
+    StagedIsForgotten => "what_is_staged_is_there_for_each_image",
+    /// What was staged for nothing is never cleaned up.
+    StagedStays => "what_is_staged_is_there_for_each_image",
+    /// The last image does not pass.
+    PassLosesTheLast => "a_container_in_one_pass_is_the_same",
+    /// What can be read again comes once, it says.
+    AlwaysComesOnce => "a_container_in_one_pass_is_the_same",
     /// The bytes hold a counter.
     BytesHoldACounter => "the_same_puts_give_the_same_bytes",
+    /// The bytes hold the time, in seconds.
+    BytesHoldTheSecond => "the_same_puts_give_the_same_bytes",
     /// Who finds the place busy has committed.
     BusyIsDone => "many_writers_lose_nothing",
+    /// A writer that joins writes over what came since it was opened.
+    WriterFinishesOverItsBase => "many_writers_lose_nothing",
     /// What is written stays in the memory of the process, which claims that others see it.
     OtherProcessesSeeNothing => "many_processes_lose_nothing",
     /// The same.

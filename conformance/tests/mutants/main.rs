@@ -41,6 +41,8 @@ impl Mutants {
                 | Fault::WrongOnDiskIsUnexpected
                 | Fault::OldBlobsStay
                 | Fault::DroppedOpeningLeavesAFile
+                | Fault::BytesHoldTheSecond
+                | Fault::StagedStays
         )
     }
 }

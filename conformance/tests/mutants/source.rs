@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -109,6 +110,11 @@ impl ImageSource for BrokenSource {
     }
 
     async fn manifest(&self, of: &Descriptor) -> Result<Manifest> {
+        if self.of.fault == Fault::RootIsNoManifest
+            && self.inner.root().await?.descriptor().digest == of.digest
+        {
+            return Err(Error::new(ErrorKind::NotFound, format!("there is no {}", of.digest)));
+        }
         if self.of.fault == Fault::ManifestSizeIsBelieved {
             let root = self.inner.root().await?;
             if root.descriptor().digest == of.digest {
@@ -182,7 +188,9 @@ impl ImageSource for BrokenSource {
     }
 
     fn referrers(&self) -> Option<&dyn transship_core::Referrers> {
-        self.inner.referrers()
+        let collected = self.of.fault == Fault::CollectsReferrers
+            && self.of.state.counter.load(Ordering::Relaxed) == 1;
+        self.inner.referrers().filter(|_| !collected)
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::FutureExt;
 use transship_conformance::Memory;
 use transship_core::{
     ArchiveEntry, Archives, CollectMode, CollectOptions, Collected, Collection, Deletion, Error,
@@ -79,6 +80,14 @@ impl Mutant {
         }
     }
 
+    /// The position before the one that is meant, where that is taken for it.
+    fn before(&self, at: &Reference) -> Option<Reference> {
+        let (place, number) = at.locator().rsplit_once('#')?;
+        let number = number.parse::<usize>().ok()?.checked_sub(1)?;
+        let wrong = self.fault == Fault::PositionIsOffByOne;
+        wrong.then(|| self.memory.parse(&format!("{place}#{number}")).unwrap())
+    }
+
     /// What was opened first by that text, where that is remembered.
     fn remembered(&self, at: &Reference, source: Box<dyn ImageSource>) -> Arc<dyn ImageSource> {
         let source = Arc::from(source);
@@ -97,7 +106,7 @@ impl Transport for Mutant {
     }
 
     fn syntax(&self) -> &'static str {
-        self.memory.syntax()
+        if self.fault == Fault::SyntaxIsEmpty { "" } else { self.memory.syntax() }
     }
 
     fn default_mode(&self) -> WriteMode {
@@ -121,6 +130,13 @@ impl Transport for Mutant {
             Fault::ParseErrorIsADump => self.memory.parse(locator).map_err(|_| {
                 Error::new(ErrorKind::InvalidReference, format!("{:?}", Some(locator)))
             }),
+            Fault::ParseLooks if locator.ends_with(":kit") => {
+                let parsed = self.memory.parse(locator)?;
+                match self.named(&parsed).now_or_never() {
+                    Some(Ok(_)) => Ok(place(&self.memory, &parsed)),
+                    _ => Ok(parsed),
+                }
+            }
             Fault::ParseLowersCase => self.memory.parse(&locator.to_lowercase()),
             _ => self.memory.parse(locator),
         }
@@ -133,7 +149,8 @@ impl Transport for Mutant {
             let number = self.state.counter.fetch_add(1, Ordering::Relaxed);
             std::fs::write(folder.join(format!("read-{number}")), b"").unwrap();
         }
-        let opened = self.memory.source(at, how).await;
+        let before = self.before(at);
+        let opened = self.memory.source(before.as_ref().unwrap_or(at), how).await;
         let source = match (self.fault, opened) {
             (Fault::FirstOfSeveral, Err(e)) if e.kind() == ErrorKind::Ambiguous => {
                 let first = self.memory.parse(&format!("{}#0", at.locator()))?;
@@ -189,6 +206,9 @@ impl Transport for Mutant {
             (Fault::OpeningEmptiesThePlace, Some(WriteMode::Replace)) => {
                 make_empty(&self.memory, at).await?;
             }
+            (Fault::FallbackIsAdded, _) if !how.names.is_empty() => {
+                how.names.extend(how.fallback_names.clone());
+            }
             (Fault::NamesAreIgnored, _) => {
                 how.names.clear();
                 how.fallback_names.clear();
@@ -212,7 +232,12 @@ impl Transport for Mutant {
         if self.fault == Fault::BusyIsDone {
             tokio::task::yield_now().await;
         }
-        Ok(Box::new(BrokenDestination::new(self.clone(), at.clone(), names, inner)))
+        let mut destination = BrokenDestination::new(self.clone(), at.clone(), names, inner);
+        if self.fault == Fault::HasOfTheReplaced && how.mode == Some(WriteMode::Replace) {
+            how.mode = Some(WriteMode::Append);
+            destination.has_also(self.memory.destination(at, &how).await?);
+        }
+        Ok(Box::new(destination))
     }
 
     fn archives(&self) -> Option<&dyn Archives> {
@@ -238,6 +263,9 @@ impl Collection for Mutant {
         if takes {
             let first = self.memory.parse(&format!("{}#0", at.locator()))?;
             let _ = self.memory.deletion().unwrap().delete(&first).await;
+        }
+        if self.fault == Fault::CollectsReferrers && how.mode == CollectMode::Delete {
+            self.state.counter.store(1, Ordering::Relaxed);
         }
         let mut collected = self.memory.collection().unwrap().collect(at, how).await?;
         if self.fault == Fault::CollectsNothing {
@@ -285,6 +313,23 @@ impl Deletion for Mutant {
                 self.memory.deletion().unwrap().delete(at).await
             }
             Fault::KeepsTheLastName if matches!(self.named(at).await?, Some((1, _))) => Ok(()),
+            Fault::DeletesOneOfSeveral => match self.memory.deletion().unwrap().delete(at).await {
+                Err(e) if e.kind() == ErrorKind::Ambiguous => {
+                    let first = self.memory.parse(&format!("{}#0", all.locator()))?;
+                    self.memory.deletion().unwrap().delete(&first).await
+                }
+                done => done,
+            },
+            Fault::DroppedDeletionKeepsItsLock => {
+                if self.state.locks.lock().unwrap().contains(&all.to_string()) {
+                    return Err(Error::new(ErrorKind::Unavailable, "it is locked"));
+                }
+                self.state.locks.lock().unwrap().push(all.to_string());
+                tokio::task::yield_now().await;
+                let done = self.memory.deletion().unwrap().delete(at).await;
+                self.state.locks.lock().unwrap().retain(|lock| *lock != all.to_string());
+                done
+            }
             Fault::DeletesNothing => match self.memory.deletion().unwrap().delete(at).await {
                 Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
                 done => done,

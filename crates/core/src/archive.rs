@@ -52,8 +52,9 @@ pub trait ArchiveReader: fmt::Debug + Send + Sync {
         EntryDetails::read(&*source).await.context(|| &entry.reference)
     }
 
-    /// Opens one of its images. The source may outlive the reader. An entry of another reader is `NotFound`.
+    /// Opens one of its images. The source may outlive the reader.
     ///
+    /// - An entry of another reader is `NotFound`.
     /// - After a write it is the image that the reader lists, or an error, and never another one.
     async fn open(&self, entry: &ArchiveEntry) -> Result<Box<dyn ImageSource>>;
 }

@@ -38,8 +38,13 @@ impl LayoutReader {
     }
 
     fn image(&self, entry: &ArchiveEntry) -> Result<&Image> {
-        self.images.iter().find(|image| image.index == entry.index).ok_or_else(|| {
-            let message = format!("there is no image @{}", entry.index);
+        let ours = self
+            .entries
+            .iter()
+            .any(|ours| ours.index == entry.index && ours.reference == entry.reference);
+        let image = self.images.iter().find(|image| ours && image.index == entry.index);
+        image.ok_or_else(|| {
+            let message = format!("{} is no image of it", entry.reference);
             Error::new(ErrorKind::NotFound, message).context(&self.reference)
         })
     }

@@ -60,8 +60,10 @@ impl RegistryReader {
     }
 
     async fn source(&self, entry: &ArchiveEntry) -> Result<RegistrySource> {
-        let name = self.names.get(entry.index).ok_or_else(|| {
-            let message = format!("there is no image @{}", entry.index);
+        let ours = self.entries.get(entry.index).map(|ours| &ours.reference);
+        let name = self.names.get(entry.index).filter(|_| ours == Some(&entry.reference));
+        let name = name.ok_or_else(|| {
+            let message = format!("{} is no image of it", entry.reference);
             Error::new(ErrorKind::NotFound, message).context(&self.reference)
         })?;
         let seen = self.seen().get(&entry.index).cloned();

@@ -1,0 +1,141 @@
+//! Read in one pass, a container has the images that it has when it is read at random, and one that ends early is `Corrupt`.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use async_trait::async_trait;
+use transship_core::{
+    Body, Error, ErrorKind, FileRange, OnePass, Passed, ReadOptions, Result, Staged, Staging, Stored,
+    WriteMode, sha256,
+};
+
+use super::{containers, fails, write_container};
+use crate::broken::{While, hold};
+use crate::expected;
+use crate::lab::Lab;
+use crate::runner::Kit;
+use crate::seen::{LIMIT, Seen};
+use crate::snapshot::Shown;
+use crate::strategies::{containers as generated, corner_containers};
+use crate::{Broken, Held, Law};
+
+pub(crate) const LAW: Law = Law {
+    name: "a_container_in_one_pass_is_the_same",
+    sentence: "Read in one pass, a container has the images that it has when it is read at random, and one that ends early is `Corrupt`.",
+    promises: &[
+        "Reads nothing of it.",
+        "Opened with what passed, it has the images, documents and blobs that it has when it is read at random",
+        "What can be a blob is staged, in order, one after the other.",
+        "`Corrupt`, saying where, when it ends early.",
+    ],
+    not_claimed: containers,
+    cost: 4,
+    check,
+};
+
+fn check(kit: &Kit) -> Held {
+    let able = kit.transport().archives().is_some_and(|archives| archives.one_pass().is_some());
+    if !able {
+        return kit.not_able("it has no one_pass()");
+    }
+    let corners: Vec<_> = corner_containers(kit.claims()).into_iter().map(|c| (c, 513)).collect();
+    kit.each_with(&corners, (generated(kit.claims(), 6), 513_usize..1200), |lab, (container, end)| {
+        let entries = expected::build(container)?;
+        lab.step(write_container(lab, WriteMode::Create, &entries))?;
+        let before = lab.snapshot()?;
+        for kept in [None, Some(Kept::default())] {
+            let what = if kept.is_some() { "blobs kept by the kit" } else { "nothing kept" };
+            let passed = lab.step(same(lab, before.images(), kept.as_ref()));
+            passed.map_err(|e| e.while_doing(format!("in one pass, {what}")))?;
+        }
+        lab.snapshot()?.same(&before)?;
+        if entries.is_empty() { Ok(()) } else { cut_short(lab, *end) }
+    })
+}
+
+/// Keeps blobs in memory, one after the other.
+#[derive(Debug, Default)]
+struct Kept {
+    busy: AtomicBool,
+    digests: Mutex<HashSet<String>>,
+}
+
+#[async_trait]
+impl Staging for Kept {
+    async fn stage(&self, body: Body) -> Result<Staged> {
+        if self.busy.swap(true, Ordering::SeqCst) {
+            let message = "a blob is staged while another one is";
+            return Err(Error::new(ErrorKind::Unexpected, message));
+        }
+        let bytes = body.bytes(LIMIT).await;
+        self.busy.store(false, Ordering::SeqCst);
+        let bytes = bytes?;
+        let (digest, size) = (sha256(&bytes), bytes.len() as u64);
+        let digests = self.digests.lock();
+        digests.unwrap_or_else(PoisonError::into_inner).insert(digest.to_string());
+        let path = std::path::Path::new("what the kit keeps");
+        Ok(Staged::new(Stored::new(digest, size), FileRange::in_memory(bytes, path)))
+    }
+}
+
+fn one_pass(lab: &Lab) -> Held<&dyn OnePass> {
+    lab.archives()?.one_pass().ok_or_else(|| Broken::new("one_pass() is there, and is not"))
+}
+
+async fn same(lab: &Lab, want: &[Shown], kept: Option<&Kept>) -> Held {
+    let once = one_pass(lab)?.comes_once(lab.at()).await;
+    hold!(!once, "it can be read again, and it says that it comes once");
+    let staging = kept.map(|kept| kept as &dyn Staging);
+    let passed = one_pass(lab)?.pass(lab.at(), &ReadOptions::default(), staging).await?;
+    read(lab, passed, want).await?;
+    let Some(kept) = kept else { return Ok(()) };
+    let digests = kept.digests.lock();
+    let digests = digests.unwrap_or_else(PoisonError::into_inner).clone();
+    for (digest, bytes) in want.iter().flat_map(|image| &image.seen.blobs) {
+        // Small ones may be taken for documents; those of another digest stand there under that.
+        let there = bytes.len() < 1 << 20 || digests.contains(sha256(bytes).as_ref());
+        hold!(there, "{digest}, of {} B, passed and was not staged", bytes.len());
+    }
+    Ok(())
+}
+
+async fn read(lab: &Lab, passed: Passed, want: &[Shown]) -> Held {
+    let mut how = ReadOptions::default();
+    how.passed = Some(passed);
+    let reader = lab.archives()?.read(lab.at(), &how).await.during(|| "opening what passed")?;
+    let found = reader.entries().len();
+    hold!(found == want.len(), "{found} images of {} have passed", want.len());
+    for (entry, want) in reader.entries().iter().zip(want) {
+        let reference = entry.reference.to_string();
+        hold!(reference == want.reference, "{} is now {reference}", want.reference);
+        hold!(entry.raw_names == want.names, "{reference} has the names {:?}", entry.raw_names);
+        let source = reader.open(entry).await.during(|| reference.clone())?;
+        let seen = Seen::read(&*source).await.during(|| reference.clone())?;
+        hold!(seen == want.seen, "{reference} is another image when it has passed");
+        let source = lab.transport().source(&entry.reference, &how).await;
+        let seen = Seen::read(&*source.during(|| reference.clone())?).await?;
+        hold!(seen == want.seen, "{reference}, opened by itself, is another image");
+    }
+    Ok(())
+}
+
+/// The first bytes of it alone.
+fn cut_short(lab: &Lab, end: usize) -> Held {
+    let other = lab.another()?;
+    let Ok(bytes) = std::fs::read(lab.at().locator()) else { return Ok(()) };
+    std::fs::write(other.at().locator(), &bytes[..end.min(bytes.len())])?;
+    other.step(async {
+        let passed = one_pass(&other)?.pass(other.at(), &ReadOptions::default(), None).await;
+        let passed = match passed {
+            // The documents may be looked at later.
+            Ok(passed) => {
+                let mut how = ReadOptions::default();
+                how.passed = Some(passed);
+                other.archives()?.read(other.at(), &how).await.map(drop)
+            }
+            Err(e) => Err(e),
+        };
+        fails(passed, &[ErrorKind::Corrupt], &[], &format!("a pass that ends after {end} B"))
+    })
+}

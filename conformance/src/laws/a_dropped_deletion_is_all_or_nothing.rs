@@ -1,0 +1,88 @@
+//! A deletion that is dropped at any of its await points has deleted the image or changed nothing, and a retry succeeds.
+
+use std::time::Duration;
+
+use proptest::sample::select;
+use transship_core::{ErrorKind, ImageName, Reference, WriteMode};
+
+use super::{deletion_removes_that_image_alone, write_container};
+use crate::broken::hold;
+use crate::expected::{self, Entry};
+use crate::interrupt::{MOST_POLLS, dropped_after};
+use crate::lab::Lab;
+use crate::model::Image;
+use crate::runner::Kit;
+use crate::strategies::plain_images;
+use crate::{Broken, Claims, Held, Law, Names};
+
+pub(crate) const LAW: Law = Law {
+    name: "a_dropped_deletion_is_all_or_nothing",
+    sentence: "A deletion that is dropped at any of its await points has deleted the image or changed nothing, and a retry succeeds.",
+    promises: &["It is durable, and all or nothing, also when its future is dropped."],
+    not_claimed,
+    cost: 4,
+    check,
+};
+
+fn not_claimed(claims: &Claims) -> Option<&'static str> {
+    let nameless = (claims.names == Names::None).then_some("images have no names");
+    (deletion_removes_that_image_alone::LAW.not_claimed)(claims).or(nameless)
+}
+
+fn check(kit: &Kit) -> Held {
+    let linger = select(vec![0_u64, 100, 1000]);
+    kit.each((plain_images(kit.claims()), linger), |lab, (image, micros)| {
+        for polls in 0..MOST_POLLS {
+            let (lab, linger) = (lab.another()?, Duration::from_micros(*micros));
+            let ended = one(&lab, image, polls, linger);
+            if ended.map_err(|e| e.while_doing(format!("dropped after {polls} polls")))? {
+                break;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Two images of the same layers.
+fn entry(image: &Image, seed: u8) -> Held<Entry> {
+    let names = vec![ImageName::new(&format!("docker.io/library/kit:{seed}"))?];
+    Ok(Entry { built: Image { seed, ..image.clone() }.build()?, names })
+}
+
+/// Whether it ended before it was dropped.
+fn one(lab: &Lab, image: &Image, polls: usize, linger: Duration) -> Held<bool> {
+    let both = [entry(image, 1)?, entry(image, 2)?];
+    lab.step(write_container(lab, WriteMode::Create, &both))?;
+    let before = lab.snapshot()?;
+    hold!(before.images().len() == 2, "{} images of two are there", before.images().len());
+    let text = before.images()[0].reference.clone();
+    let at = lab.transport().parse(text.split_once(':').map_or(&*text, |(_, locator)| locator))?;
+    let ended = lab.step(delete(lab, &at, polls, linger))?;
+    let after = lab.snapshot()?;
+    let gone = expected::check(&after, &both[1..], lab.claims());
+    match ended {
+        true => gone?,
+        false if gone.is_ok() => {}
+        false => {
+            after.shows_the_same(&before)?;
+            let again = lab.step(delete(lab, &at, usize::MAX, linger))?;
+            hold!(again, "the second try does not end");
+            expected::check(&lab.snapshot()?, &both[1..], lab.claims())
+                .map_err(|e| e.while_doing("after the second try"))?;
+        }
+    }
+    Ok(ended)
+}
+
+async fn delete(lab: &Lab, at: &Reference, polls: usize, linger: Duration) -> Held<bool> {
+    let deletion = lab.transport().deletion();
+    let deletion = deletion.ok_or_else(|| Broken::new("deletion is claimed, and is not there"))?;
+    match dropped_after(deletion.delete(at), polls, linger).await {
+        None => Ok(false),
+        Some(Ok(())) => Ok(true),
+        Some(Err(e)) => {
+            hold!(e.kind() != ErrorKind::NotFound, "{at} is listed, and is not found: {e}");
+            Err(Broken::from(e).while_doing("deleting"))
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Where references choose by position, `N` is the image that the listing has at `N`, and beyond the last there is none.
+
+use transship_core::{ErrorKind, ReadOptions, WriteMode};
+
+use super::{containers, fails, write_container};
+use crate::broken::{While, hold};
+use crate::expected;
+use crate::lab::Lab;
+use crate::runner::Kit;
+use crate::seen::Seen;
+use crate::strategies::{containers as generated, corner_containers};
+use crate::{Held, Law};
+
+pub(crate) const LAW: Law = Law {
+    name: "a_position_is_that_of_the_listing",
+    sentence: "Where references choose by position, `N` is the image that the listing has at `N`, and beyond the last there is none.",
+    promises: &["`NotFound` when the container or the image is not there; the error lists the names that are."],
+    not_claimed: containers,
+    cost: 4,
+    check,
+};
+
+fn check(kit: &Kit) -> Held {
+    let Some(sign) = sign(kit.transport().syntax()) else {
+        return kit.not_able("its references choose no image by position");
+    };
+    kit.each_with(&corner_containers(kit.claims()), generated(kit.claims(), 8), |lab, container| {
+        let entries = expected::build(container)?;
+        lab.step(write_container(lab, WriteMode::Create, &entries))?;
+        lab.step(by_position(lab, &sign))
+    })
+}
+
+/// What stands before `INDEX` in the grammar of the locators.
+fn sign(syntax: &str) -> Option<String> {
+    let (before, _) = syntax.split_once("INDEX")?;
+    let at = before.rfind(['[', '|', ' '])?;
+    Some(before[at + 1..].to_owned())
+}
+
+async fn by_position(lab: &Lab, sign: &str) -> Held {
+    let reader = lab.reader().await?;
+    let place = lab.at().locator();
+    let parse = |number: usize| {
+        let text = format!("{place}{sign}{number}");
+        lab.transport().parse(&text).during(|| format!("parsing {text}"))
+    };
+    for entry in reader.entries() {
+        let at = parse(entry.index)?;
+        let chosen = Seen::read(&*lab.source(&at).await?).await.during(|| at.to_string())?;
+        let listed = reader.open(entry).await.during(|| entry.reference.to_string())?;
+        let listed = Seen::read(&*listed).await.during(|| entry.reference.to_string())?;
+        hold!(chosen == listed, "{at} is not what is listed at {}", entry.index);
+    }
+    let end = parse(reader.entries().last().map_or(0, |entry| entry.index + 1))?;
+    let opened = lab.transport().source(&end, &ReadOptions::default()).await;
+    fails(opened, &[ErrorKind::NotFound], &[place], "opening the one behind the last")
+}
