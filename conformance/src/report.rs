@@ -33,10 +33,13 @@ pub fn test(fixture: impl Fixture, law: &Law, package: &str, module: &str) {
     }
     let kept = Path::new(package).join(KEPT);
     let settings = Settings::from_env().with_kept(&kept, scheme, law.name);
-    let settings = settings.with_test(&name_of(module, law));
+    let name = name_of(module, law);
+    let settings = settings.with_test(&name);
     let (outcome, took) = run(fixture, law, &settings);
     if let Some(folder) = env::var_os("TRANSSHIP_REPORT") {
-        write_report(Path::new(&folder), scheme, law, &outcome, took, &settings);
+        // A scheme may have several fixtures, in modules of their own.
+        let file = Path::new(&folder).join(format!("{scheme}.{}.json", name.replace("::", ".")));
+        write_report(&file, scheme, law, &outcome, took, &settings);
     }
     match outcome {
         Outcome::Held(_) => {}
@@ -57,7 +60,7 @@ fn name_of(module: &str, law: &Law) -> String {
 }
 
 fn write_report(
-    folder: &Path,
+    file: &Path,
     scheme: &str,
     law: &Law,
     outcome: &Outcome,
@@ -77,7 +80,6 @@ fn write_report(
         "transport": scheme, "law": law.name, "outcome": what, "cases": cases, "why": why,
         "seed": settings.seed(), "replay": replay, "millis": u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
     });
-    let name = format!("{scheme}.{}.json", law.name);
     // The table will lack it, which its reader sees.
-    let _ = fs::write(folder.join(name), line.to_string());
+    let _ = fs::write(file, line.to_string());
 }

@@ -126,8 +126,12 @@ fn keep(package: &Path, rows: &[Row]) -> Result<()> {
 fn print(rows: &[Row]) {
     let transports: BTreeSet<&str> = rows.iter().map(|row| row.transport.as_str()).collect();
     let laws: BTreeSet<&str> = rows.iter().map(|row| row.law.as_str()).collect();
-    let cells: BTreeMap<(&str, &str), String> =
-        rows.iter().map(|row| ((row.law.as_str(), row.transport.as_str()), cell(row))).collect();
+    // Of several fixtures of one transport, together.
+    let mut reports: BTreeMap<(&str, &str), Vec<&Value>> = BTreeMap::new();
+    for row in rows {
+        reports.entry((&row.law, &row.transport)).or_default().push(&row.report);
+    }
+    let cells: BTreeMap<_, _> = reports.iter().map(|(of, all)| (*of, cell(all))).collect();
     let wide = laws.iter().map(|law| law.len()).max().unwrap_or_default();
     print!("{:wide$}", "law");
     for transport in &transports {
@@ -142,17 +146,37 @@ fn print(rows: &[Row]) {
         }
         println!();
     }
+    print!("{:wide$}", "laws that held");
+    for transport in &transports {
+        print!("  {:>15}", total(rows.iter().filter(|row| row.transport == **transport)));
+    }
+    println!();
     for row in rows.iter().filter(|row| row.report["outcome"] == "broken") {
         let why = row.report["why"].as_str().unwrap_or_default();
         println!("\n{}: {}: {why}", row.transport, row.law);
     }
 }
 
-fn cell(row: &Row) -> String {
-    let report = &row.report;
-    match report["outcome"].as_str() {
-        Some("held") => format!("{} in {} ms", report["cases"], report["millis"]),
-        Some("broken") => "BROKEN".to_owned(),
-        _ => "not claimed".to_owned(),
+/// How many laws held, and how long all took.
+fn total<'r>(rows: impl Iterator<Item = &'r Row>) -> String {
+    let (mut held, mut millis) = (BTreeSet::new(), 0);
+    for row in rows {
+        if row.report["outcome"] == "held" {
+            held.insert(&row.law);
+        }
+        millis += row.report["millis"].as_u64().unwrap_or_default();
+    }
+    format!("{} in {} s", held.len(), millis / 1000)
+}
+
+fn cell(reports: &[&Value]) -> String {
+    let any = |outcome: &str| reports.iter().any(|report| report["outcome"] == outcome);
+    let sum = |field: &str| reports.iter().filter_map(|report| report[field].as_u64()).sum::<u64>();
+    if any("broken") {
+        "BROKEN".to_owned()
+    } else if any("held") {
+        format!("{} in {} ms", sum("cases"), sum("millis"))
+    } else {
+        "not claimed".to_owned()
     }
 }

@@ -52,7 +52,9 @@ async fn by_position(lab: &Lab, sign: &str) -> Held {
         let listed = Seen::read(&*listed).await.during(|| entry.reference.to_string())?;
         hold!(chosen == listed, "{at} is not what is listed at {}", entry.index);
     }
-    let end = parse(reader.entries().last().map_or(0, |entry| entry.index + 1))?;
+    // An image may stand there once for each of its names.
+    let end = reader.entries().iter().map(|entry| entry.raw_names.len().max(1)).sum();
+    let end = parse(end)?;
     let opened = lab.transport().source(&end, &ReadOptions::default()).await;
     fails(opened, &[ErrorKind::NotFound], &[place], "opening the one behind the last")
 }

@@ -41,8 +41,13 @@ impl EntryDetails {
             details.image_id = Some(image.config.digest.clone());
         }
         let (mut manifests, mut layers) = (BTreeSet::new(), BTreeSet::new());
-        let mut waiting = vec![(root.descriptor().clone(), document, 0)];
+        let mut waiting = vec![(root.descriptor().clone(), Some(document), 0)];
         while let Some((of, document, depth)) = waiting.pop() {
+            // What is absent has its turn, too: platforms are in the order of the index.
+            let Some(document) = document else {
+                details.platforms.extend(of.platform);
+                continue;
+            };
             match document {
                 Document::Image(image) => details.add(source, &of, &image, &mut layers).await?,
                 Document::Index(_) if depth == DEPTH => return Err(too_deep()),
@@ -51,9 +56,11 @@ impl EntryDetails {
                     let mut below = Vec::new();
                     for child in images.filter(|child| manifests.insert(child.digest.to_string())) {
                         match source.manifest(&child).await {
-                            Ok(manifest) => below.push((child, manifest.document()?, depth + 1)),
+                            Ok(manifest) => {
+                                below.push((child, Some(manifest.document()?), depth + 1));
+                            }
                             Err(e) if e.kind() == ErrorKind::NotFound => {
-                                details.platforms.extend(child.platform);
+                                below.push((child, None, depth + 1));
                             }
                             Err(e) => return Err(e),
                         }

@@ -43,9 +43,13 @@ const CASES: &[Case] = &[
     },
 ];
 
-/// Joining, where it is another way of writing than replacing.
-const JOIN: Case =
-    Case { name: "join", words: &["copy", "--quiet", "hello:@0", "@:other"], rule: Rule::Writes };
+/// What changes a place that stays, where joining is another way of writing than replacing.
+const CHANGES: &[Case] = &[
+    Case { name: "join", words: &["copy", "--quiet", "hello:@1", "@:other"], rule: Rule::Writes },
+    Case { name: "delete", words: &["delete", "@:other"], rule: Rule::Writes },
+    Case { name: "look for garbage", words: &["gc", "@"], rule: Rule::Reads },
+    Case { name: "collect", words: &["gc", "--delete", "--min-age", "0", "@"], rule: Rule::Writes },
+];
 
 const SCHEMES: &[&str] = &["dir", "docker-archive", "oci", "oci-archive"];
 
@@ -58,8 +62,8 @@ pub(crate) fn run(only: Option<&str>) -> Result<bool> {
     for scheme in SCHEMES.iter().filter(|scheme| only.is_none_or(|only| only == **scheme)) {
         let folder = sh::target()?.join(format!("trace-{}-{scheme}", std::process::id()));
         fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
-        let join = (*scheme == "oci").then_some(&JOIN);
-        for case in CASES.iter().chain(join) {
+        let changes = if *scheme == "oci" { CHANGES } else { &[] };
+        for case in CASES.iter().chain(changes) {
             let complaints = tracer.look(case, scheme, &folder)?;
             println!(
                 "{:<8}{scheme} {}",
