@@ -87,9 +87,8 @@ impl Kit {
     }
 
     /// Says that the law is about something that the transport does not have, which is no claim.
-    pub(crate) fn not_able(&self, why: &'static str) -> Held {
+    pub(crate) fn not_able(&self, why: &'static str) {
         self.unable.set(Some(why));
-        Ok(())
     }
 
     /// Checks generated cases, each on a fresh place.

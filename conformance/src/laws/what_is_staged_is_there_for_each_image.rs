@@ -48,7 +48,10 @@ fn check(kit: &Kit) -> Held {
         }
         Ok(())
     })?;
-    if able.get() { Ok(()) } else { kit.not_able("it has no staging()") }
+    if !able.get() {
+        kit.not_able("it has no staging()");
+    }
+    Ok(())
 }
 
 /// What nobody needs.
