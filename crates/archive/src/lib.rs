@@ -7,7 +7,7 @@
 //! | open an archive, from a file or a pipe, compressed or not | [`ArchiveFile`] |
 //! | read one that comes once, in one pass | [`pass`] |
 //! | find its entries, once, and read them by position | [`TarIndex`] |
-//! | write a tar, the same bytes for the same images | [`ArchiveOutput`], [`TarWriter`] |
+//! | write a tar, the same bytes for the same images, compressed or not | [`ArchiveOutput`], [`TarWriter`], [`Packing`] |
 //! | make an archive from one that is there, with more entries or fewer | [`Joining`], [`rewrite`] |
 //! | find what documents need | [`Reach`] |
 //! | read and write the documents of `docker save` | [`docker_save`] |
@@ -42,6 +42,7 @@ mod index;
 mod open;
 mod outer;
 mod output;
+mod packing;
 mod pass;
 mod pipe;
 mod reach;
@@ -56,6 +57,7 @@ pub use index::{ENTRY_LIMIT, Entry, EntryKind, Known, NAMES_LIMIT, TarIndex};
 pub use open::{ArchiveFile, STDIO};
 pub use outer::{Outer, RATIO_FREE, RATIO_LIMIT};
 pub use output::ArchiveOutput;
+pub use packing::Packing;
 pub use pass::{comes_once, pass};
 pub use reach::Reach;
 pub use rewrite::{Base, Documents, Joining, Rewritten, rewrite};

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use transship_core::{Cancel, Error, ErrorKind, FileRange, Result, WriteMode, spool_folder};
 use transship_local::{Publish, StagedFile, spool_file};
 
+use crate::file::write_all_at;
 use crate::open::STDIO;
+use crate::packing::Packing;
 use crate::pipe::Pipe;
 use crate::writer::Later;
 
@@ -21,11 +23,12 @@ pub struct ArchiveOutput {
     file: Arc<File>,
     path: PathBuf,
     way: Way,
+    packing: Packing,
 }
 
 #[derive(Debug)]
 enum Way {
-    /// A file beside the target, which is renamed.
+    /// A file beside the target, which is renamed. An archive that is compressed is written elsewhere first.
     Staged(Box<StagedFile>, Publish),
     /// An unnamed file, which is copied out at the end.
     Copied(Sink),
@@ -41,11 +44,17 @@ enum Sink {
 
 impl ArchiveOutput {
     /// Begins an archive at a path; `-` is the standard output. `spool` is as in
-    /// [`WriteOptions`](transship_core::WriteOptions), and used for what is not a file.
+    /// [`WriteOptions`](transship_core::WriteOptions), and used for what is not a file, or compressed. Without a `packing`
+    /// the path's suffix says whether it is.
     ///
     /// # Errors
     /// `AlreadyExists` when there is a file and the mode is `Create`, `Unsupported` for folders and for `Append`, I/O errors.
-    pub fn begin(path: &Path, mode: WriteMode, spool: Option<&PathBuf>) -> Result<Self> {
+    pub fn begin(
+        path: &Path,
+        mode: WriteMode,
+        spool: Option<&PathBuf>,
+        packing: Option<Packing>,
+    ) -> Result<Self> {
         let publish = match mode {
             WriteMode::Create => Publish::Create,
             WriteMode::Replace => Publish::Replace,
@@ -57,34 +66,44 @@ impl ArchiveOutput {
                 .hint("Joining is for archives that are there"));
             }
         };
+        let how = (spool, packing.unwrap_or_else(|| Packing::by_suffix(path)));
         if path == Path::new(STDIO) {
-            return Self::copied(Path::new("the standard output"), Sink::Stdout, spool);
+            return Self::copied(Path::new("the standard output"), Sink::Stdout, how);
         }
         match path.metadata() {
             Ok(found) if found.is_dir() => Err(Error::new(
                 ErrorKind::Unsupported,
                 format!("{} is a folder, an archive is a file", path.display()),
             )),
-            Ok(found) if !found.is_file() => Self::copied(path, Sink::Path, spool),
+            Ok(found) if !found.is_file() => Self::copied(path, Sink::Path, how),
             Ok(_) if publish == Publish::Create => Err(exists(path)),
-            Ok(_) => Self::staged(path, publish),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Self::staged(path, publish),
+            Ok(_) => Self::staged(path, publish, how),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Self::staged(path, publish, how),
             Err(e) => Err(Error::io("looking at", path, e)),
         }
     }
 
-    fn staged(path: &Path, publish: Publish) -> Result<Self> {
+    fn staged(
+        path: &Path,
+        publish: Publish,
+        (spool, packing): (Option<&PathBuf>, Packing),
+    ) -> Result<Self> {
         let staged = StagedFile::beside(path)?;
-        Ok(Self {
-            file: Arc::clone(staged.file()),
-            path: path.to_owned(),
-            way: Way::Staged(Box::new(staged), publish),
-        })
+        let file = match packing {
+            Packing::Plain => Arc::clone(staged.file()),
+            _ => Arc::new(spool_file(&spool_folder(spool))?),
+        };
+        let way = Way::Staged(Box::new(staged), publish);
+        Ok(Self { file, path: path.to_owned(), way, packing })
     }
 
-    fn copied(path: &Path, sink: Sink, spool: Option<&PathBuf>) -> Result<Self> {
+    fn copied(
+        path: &Path,
+        sink: Sink,
+        (spool, packing): (Option<&PathBuf>, Packing),
+    ) -> Result<Self> {
         let file = Arc::new(spool_file(&spool_folder(spool))?);
-        Ok(Self { file, path: path.to_owned(), way: Way::Copied(sink) })
+        Ok(Self { file, path: path.to_owned(), way: Way::Copied(sink), packing })
     }
 
     /// The file to write to, open for reading and writing.
@@ -93,9 +112,9 @@ impl ArchiveOutput {
     }
 
     pub(crate) fn later(&self) -> Later {
-        match self.way {
-            Way::Staged(..) => Later::Synced,
-            Way::Copied(_) => Later::ReadBack,
+        match (&self.way, self.packing) {
+            (Way::Staged(..), Packing::Plain) => Later::Synced,
+            _ => Later::ReadBack,
         }
     }
 
@@ -110,8 +129,14 @@ impl ArchiveOutput {
     /// `AlreadyExists` when a file has come there since `begin` and the mode is `Create`; `Cancelled`; I/O errors.
     pub fn publish(self, cancel: &Cancel) -> Result<()> {
         cancel.check()?;
+        let reading = |e| Error::io("reading back", &self.path, e);
+        let len = self.file.metadata().map_err(reading)?.len();
+        let all = FileRange::new(self.file, self.path.as_path(), 0, len);
         match self.way {
             Way::Staged(staged, publish) => {
+                if self.packing != Packing::Plain {
+                    pack_into(&staged, &all, self.packing, cancel)?;
+                }
                 // Whoever is joining the old one has to be done, or it would take the place of this one.
                 let _lock = crate::rewrite::hold(staged.target(), publish, cancel)?;
                 staged.publish(publish).map_err(|e| match e.kind() {
@@ -119,12 +144,7 @@ impl ArchiveOutput {
                     _ => e,
                 })
             }
-            Way::Copied(sink) => {
-                let reading = |e| Error::io("reading back", &self.path, e);
-                let len = self.file.metadata().map_err(reading)?.len();
-                let all = FileRange::new(self.file, self.path.as_path(), 0, len);
-                copy_out(&all, sink, &self.path, cancel)
-            }
+            Way::Copied(sink) => copy_out(&all, self.packing, sink, &self.path, cancel),
         }
     }
 }
@@ -134,12 +154,37 @@ fn exists(path: &Path) -> Error {
         .hint("--append joins it, --replace replaces it, once the new one is complete")
 }
 
-fn copy_out(all: &FileRange, sink: Sink, path: &Path, cancel: &Cancel) -> Result<()> {
+fn pack_into(
+    staged: &StagedFile,
+    all: &FileRange,
+    packing: Packing,
+    cancel: &Cancel,
+) -> Result<()> {
+    let mut at = 0;
+    packing.pack(all, cancel, &mut |bytes| {
+        write_all_at(staged.file(), bytes, at)
+            .map_err(|e| Error::io("writing", staged.path(), e))?;
+        at += bytes.len() as u64;
+        Ok(())
+    })
+}
+
+fn copy_out(
+    all: &FileRange,
+    packing: Packing,
+    sink: Sink,
+    path: &Path,
+    cancel: &Cancel,
+) -> Result<()> {
     let writing = |e| Error::io("writing", path, e);
     let mut out = match sink {
         Sink::Stdout => Pipe::stdout(cancel).map_err(writing)?,
         Sink::Path => Pipe::writing(path, cancel)?,
     };
+    if packing != Packing::Plain {
+        packing.pack(all, cancel, &mut |bytes| out.write_all(bytes).map_err(writing))?;
+        return out.flush().map_err(writing);
+    }
     let mut buffer = vec![0; CHUNK];
     let mut at = 0;
     while at < all.len() {

@@ -1,13 +1,14 @@
 //! Where archives are written, and when they show.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+use std::io::Read;
 use std::path::Path;
 
-use transship_archive::{ArchiveOutput, TarWriter};
+use transship_archive::{ArchiveOutput, Outer, TarWriter};
 use transship_core::{Body, Cancel, ErrorKind, Result, WriteMode};
 
 fn write(path: &Path, mode: WriteMode, name: &str) -> Result<()> {
-    let output = ArchiveOutput::begin(path, mode, None)?;
+    let output = ArchiveOutput::begin(path, mode, None, None)?;
     let mut writer = TarWriter::new(&output);
     writer.put_bytes(name, b"1")?;
     let large = Body::from_bytes(vec![b'x'; 9 << 20]).chunks(&Cancel::new())?;
@@ -25,7 +26,7 @@ fn files(folder: &Path) -> Vec<String> {
 fn nothing_shows_before_it_is_published() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.tar");
-    let output = ArchiveOutput::begin(&path, WriteMode::Create, None).unwrap();
+    let output = ArchiveOutput::begin(&path, WriteMode::Create, None, None).unwrap();
     TarWriter::new(&output).put_bytes("a", &vec![1; 1 << 20]).unwrap();
     assert!(!path.exists());
     drop(output);
@@ -45,7 +46,7 @@ fn what_is_there_is_replaced_only_when_asked() {
     assert!(error.to_string().contains("--replace"), "{error}");
     // It may come while we write.
     let late = folder.path().join("late.tar");
-    let output = ArchiveOutput::begin(&late, WriteMode::Create, None).unwrap();
+    let output = ArchiveOutput::begin(&late, WriteMode::Create, None, None).unwrap();
     std::fs::write(&late, "other").unwrap();
     let error = output.publish(&Cancel::new()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AlreadyExists);
@@ -97,7 +98,7 @@ fn a_pipe_that_takes_nothing_does_not_hold_us() {
     let pipe = folder.path().join("pipe");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     for other_end in [false, true] {
-        let output = ArchiveOutput::begin(&pipe, WriteMode::Create, None).unwrap();
+        let output = ArchiveOutput::begin(&pipe, WriteMode::Create, None, None).unwrap();
         let mut writer = TarWriter::new(&output);
         writer.put_bytes("a", &vec![1; 1 << 20]).unwrap();
         writer.finish().unwrap();
@@ -113,4 +114,22 @@ fn a_pipe_that_takes_nothing_does_not_hold_us() {
         stopper.join().unwrap();
         drop(both);
     }
+}
+
+#[test]
+fn a_compressed_archive_shows_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let plain = folder.path().join("a.tar");
+    write(&plain, WriteMode::Create, "a").unwrap();
+    for (name, outer) in [("a.tar.gz", Outer::Gzip), ("a.tar.zst", Outer::Zstd)] {
+        let path = folder.path().join(name);
+        write(&path, WriteMode::Create, "b").unwrap();
+        write(&path, WriteMode::Replace, "a").unwrap();
+        let packed = std::fs::read(&path).unwrap();
+        assert_eq!(Outer::of(&packed), outer);
+        let mut back = Vec::new();
+        outer.decoder(&*packed).unwrap().read_to_end(&mut back).unwrap();
+        assert!(back == std::fs::read(&plain).unwrap(), "{name}");
+    }
+    assert_eq!(files(folder.path()).len(), 3);
 }

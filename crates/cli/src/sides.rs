@@ -15,6 +15,9 @@ pub(crate) struct Sides {
     pub(crate) destination: Settings,
 }
 
+/// The option of `copy` for all archives.
+const ARCHIVE_COMPRESS: &str = "archive_compress";
+
 /// Commands that have one side.
 const READERS: [&str; 3] = ["list", "inspect", "verify"];
 
@@ -70,12 +73,22 @@ pub(crate) fn settings(matches: &ArgMatches) -> Sides {
     if name == "copy" && matches.get_flag("no_docker_manifest") {
         destination = destination.with("oci-archive", "docker-manifest", "false");
     }
+    if let ("copy", Some(form)) = (name, given(ARCHIVE_COMPRESS)) {
+        let of = keys().remove("archive-compress").unwrap_or_default();
+        let with = |all: Settings, scheme: &str| all.with(scheme, "archive-compress", form);
+        destination = of.iter().fold(destination, |all, scheme| with(all, scheme));
+    }
     Sides { source: side("src"), destination }
 }
 
 fn option(prefix: &str, key: &str, help: String) -> Arg {
     let name = format!("{prefix}-{key}");
     Arg::new(name.clone()).long(name).value_name("VALUE").help(help).help_heading("Transports")
+}
+
+/// Whether a transport knows a key.
+pub(crate) fn knows(scheme: &str, key: &str) -> bool {
+    keys().get(key).is_some_and(|schemes| schemes.contains(&scheme))
 }
 
 fn keys() -> BTreeMap<&'static str, Vec<&'static str>> {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use transship_archive::Packing;
 use transship_core::{
     ArchiveEntry, ArchiveReader, ArchiveWriter, EntryDetails, Error, ErrorKind, ImageDestination,
     ImageName, ImageSource, ReadOptions, Reference, Result, ResultExt, Shows, WriteOptions,
@@ -113,7 +114,11 @@ impl Writer {
     ///
     /// # Errors
     /// `InvalidReference` when the locator chooses an image; `AlreadyExists`; `Unsupported`; I/O errors.
-    pub(crate) async fn begin(place: Locator, how: WriteOptions) -> Result<Self> {
+    pub(crate) async fn begin(
+        place: Locator,
+        packing: Option<Packing>,
+        how: WriteOptions,
+    ) -> Result<Self> {
         let reference = place.to_reference();
         if place.select != Selector::None {
             let message =
@@ -121,7 +126,7 @@ impl Writer {
             return Err(Error::new(ErrorKind::InvalidReference, message)
                 .hint(format!("write to {}", place.with(Selector::None).to_reference())));
         }
-        Ok(Self { reference, writing: begin(place, how).await? })
+        Ok(Self { reference, writing: begin(place, packing, how).await? })
     }
 }
 
@@ -153,7 +158,11 @@ impl Drop for Writer {
 /// # Errors
 /// `InvalidReference` for a locator that cannot be written to; `Unsupported` for names that are no docker names;
 /// `AlreadyExists`; I/O errors.
-pub(crate) async fn sole_image(locator: Locator, how: WriteOptions) -> Result<Destination> {
+pub(crate) async fn sole_image(
+    locator: Locator,
+    packing: Option<Packing>,
+    how: WriteOptions,
+) -> Result<Destination> {
     let reference = locator.to_reference();
     let mut names = Vec::new();
     match &locator.select {
@@ -170,13 +179,19 @@ pub(crate) async fn sole_image(locator: Locator, how: WriteOptions) -> Result<De
         let usable = how.fallback_names.iter().filter_map(|name| archive_name(name.as_str()).ok());
         names.extend(usable.map(|name| ImageName::from(&name)));
     }
-    let writing = begin(locator.with(Selector::None), how).await?;
+    let writing = begin(locator.with(Selector::None), packing, how).await?;
     Ok(Destination::new(writing, once_each(names), Shows::AtCommit))
 }
 
-async fn begin(place: Locator, how: WriteOptions) -> Result<Arc<Writing>> {
+async fn begin(
+    place: Locator,
+    packing: Option<Packing>,
+    how: WriteOptions,
+) -> Result<Arc<Writing>> {
     let reference = place.to_reference();
-    let begun = run_blocking(move |cancel| Writing::begin(place, &how, cancel).map(Arc::new)).await;
+    let begun =
+        run_blocking(move |cancel| Writing::begin(place, packing, &how, cancel).map(Arc::new))
+            .await;
     begun.context(|| reference)
 }
 

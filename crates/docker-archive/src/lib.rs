@@ -58,6 +58,12 @@
 //! The archive is written beside its target and put in its place when it is complete; one that was there stays as it is
 //! until then. Manifests are not kept: readers make them, of OCI types, so that an image has another manifest digest
 //! than where it came from, and the same image ID.
+//!
+//! # Settings
+//!
+//! | key | value |
+//! |---|---|
+//! | `docker-archive.archive-compress` | the compression around what is written: `none`, `gzip[:LEVEL]`, `zstd[:LEVEL]`; without it, as the suffix says (`.gz`, `.tgz`, `.zst`, `.tzst`) |
 
 mod archive;
 mod choose;

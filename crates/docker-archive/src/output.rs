@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use transship_archive::docker_save::{MANIFEST_NAME, REPOSITORIES_NAME};
 use transship_archive::layout::{INDEX_FILE, blob_path};
-use transship_archive::{ArchiveOutput, Base, Documents, Joining, TarWriter};
+use transship_archive::{ArchiveOutput, Base, Documents, Joining, Packing, TarWriter};
 use transship_core::{Cancel, Digest, Result, WriteMode};
 
 use crate::writing::{config_file, layer_file};
@@ -55,14 +55,15 @@ impl Output {
     pub(crate) fn begin(
         path: &Path,
         mode: WriteMode,
-        spool: Option<&PathBuf>,
+        (spool, packing): (Option<&PathBuf>, Option<Packing>),
         cancel: &Cancel,
     ) -> Result<(Self, TarWriter)> {
         if mode == WriteMode::Append {
+            Packing::check_joining(packing, path)?;
             let (joining, tar) = Joining::begin(path, DOCUMENTS, cancel)?;
             return Ok((Self::Joined(Box::new(joining)), tar));
         }
-        let output = ArchiveOutput::begin(path, mode, spool)?;
+        let output = ArchiveOutput::begin(path, mode, spool, packing)?;
         let tar = TarWriter::new(&output);
         Ok((Self::New(output), tar))
     }

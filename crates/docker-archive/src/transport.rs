@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use transship_archive::comes_once;
+use transship_archive::{Packing, comes_once};
 use transship_core::{
     ArchiveReader, ArchiveWriter, Archives, Deletion, Error, ErrorKind, ImageDestination,
     ImageSource, OnePass, Passed, ReadOptions, Reference, Result, ResultExt, Settings, Staging,
@@ -18,17 +18,30 @@ use crate::reference::{Locator, Selector};
 
 /// Images in the archives of `docker save`.
 #[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
-pub struct DockerArchive;
+pub struct DockerArchive {
+    packing: Option<Packing>,
+}
 
 impl DockerArchive {
-    /// The transport. There is nothing to configure.
+    /// The transport. What it writes is compressed as its suffix says.
     pub fn new() -> Self {
-        Self
+        Self::default()
+    }
+
+    /// As the setting `docker-archive.archive-compress` says.
+    ///
+    /// # Errors
+    /// See [`Packing::parse`].
+    pub fn with_settings(settings: &Settings) -> Result<Self> {
+        let packing = settings.get(SCHEME, "archive-compress").map(Packing::parse).transpose();
+        let packing = packing.context(|| "docker-archive.archive-compress")?;
+        Ok(Self { packing })
     }
 }
 
-register_transport!(SCHEME, [], |_: &Settings| Ok(Arc::new(DockerArchive::new())));
+register_transport!(SCHEME, ["archive-compress"], |settings: &Settings| {
+    Ok(Arc::new(DockerArchive::with_settings(settings)?))
+});
 
 #[async_trait]
 impl Transport for DockerArchive {
@@ -59,7 +72,7 @@ impl Transport for DockerArchive {
         at: &Reference,
         how: &WriteOptions,
     ) -> Result<Box<dyn ImageDestination>> {
-        Ok(Box::new(archive::sole_image(locator_of(at)?, how.clone()).await?))
+        Ok(Box::new(archive::sole_image(locator_of(at)?, self.packing, how.clone()).await?))
     }
 
     fn archives(&self) -> Option<&dyn Archives> {
@@ -86,7 +99,7 @@ impl Archives for DockerArchive {
     }
 
     async fn write(&self, at: &Reference, how: &WriteOptions) -> Result<Box<dyn ArchiveWriter>> {
-        Ok(Box::new(Writer::begin(locator_of(at)?, how.clone()).await?))
+        Ok(Box::new(Writer::begin(locator_of(at)?, self.packing, how.clone()).await?))
     }
 
     fn one_pass(&self) -> Option<&dyn OnePass> {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use tokio::sync::OwnedMutexGuard;
 use transship_archive::docker_save::SavedImage;
-use transship_archive::{Base, Fate, TarWriter};
+use transship_archive::{Base, Fate, Packing, TarWriter};
 use transship_core::{
     Body, CONFIG_LIMIT, Cancel, Descriptor, Digest, Error, ErrorKind, Expect, FileRange, ImageName,
     MediaType, Observer, Result, Stored, WriteMode, WriteOptions, cancelled,
@@ -80,10 +80,15 @@ impl Writing {
     ///
     /// # Errors
     /// See [`Output::begin`].
-    pub(crate) fn begin(place: Locator, how: &WriteOptions, cancel: &Cancel) -> Result<Self> {
+    pub(crate) fn begin(
+        place: Locator,
+        packing: Option<Packing>,
+        how: &WriteOptions,
+        cancel: &Cancel,
+    ) -> Result<Self> {
         let mode = how.mode.unwrap_or(WriteMode::Create);
         let path = Path::new(&place.path);
-        let (output, tar) = Output::begin(path, mode, how.spool.as_ref(), cancel)?;
+        let (output, tar) = Output::begin(path, mode, (how.spool.as_ref(), packing), cancel)?;
         let existing = output.base().map(|base| Existing::of(&place, base, &how.observer));
         let existing = existing.transpose()?;
         Ok(Self {

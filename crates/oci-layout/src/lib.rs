@@ -62,6 +62,7 @@
 //! | key | value |
 //! |---|---|
 //! | `oci.shared-blob-dir` | a folder that holds `ALGORITHM/ENCODED` of every blob, in place of the layout's `blobs` |
+//! | `oci-archive.archive-compress` | the compression around what is written: `none`, `gzip[:LEVEL]`, `zstd[:LEVEL]`; without it, as the suffix says (`.gz`, `.tgz`, `.zst`, `.tzst`) |
 //! | `oci-archive.docker-manifest` | `false` leaves `manifest.json` out |
 
 mod archive;
@@ -90,7 +91,7 @@ register_transport!("oci", ["shared-blob-dir"], |settings| {
     Ok(Arc::new(OciLayout::with_settings(settings)))
 });
 
-register_transport!("oci-archive", ["docker-manifest"], |settings| {
+register_transport!("oci-archive", ["archive-compress", "docker-manifest"], |settings| {
     Ok(Arc::new(OciArchive::with_settings(settings)?))
 });
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use transship_archive::docker_save::MANIFEST_NAME;
-use transship_archive::{TarIndex, comes_once};
+use transship_archive::{Packing, TarIndex, comes_once};
 use transship_core::{
     ArchiveReader, ArchiveWriter, Archives, CollectOptions, Collected, Collection, Deletion, Error,
     ErrorKind, ImageDestination, ImageSource, OnePass, Passed, ReadOptions, Reference, Result,
@@ -71,11 +71,12 @@ impl OciLayout {
 #[derive(Clone, Debug)]
 pub struct OciArchive {
     docker_manifest: bool,
+    packing: Option<Packing>,
 }
 
 impl Default for OciArchive {
     fn default() -> Self {
-        Self { docker_manifest: true }
+        Self { docker_manifest: true, packing: None }
     }
 }
 
@@ -85,10 +86,10 @@ impl OciArchive {
         Self::default()
     }
 
-    /// As the setting `oci-archive.docker-manifest` says.
+    /// As the settings `oci-archive.docker-manifest` and `oci-archive.archive-compress` say.
     ///
     /// # Errors
-    /// `InvalidReference` when it is neither `true` nor `false`.
+    /// `InvalidReference` when the first is neither `true` nor `false`; see [`Packing::parse`] for the other.
     pub fn with_settings(settings: &Settings) -> Result<Self> {
         let docker_manifest = match settings.get("oci-archive", "docker-manifest") {
             None | Some("true") => true,
@@ -99,7 +100,13 @@ impl OciArchive {
                 return Err(Error::new(ErrorKind::InvalidReference, message));
             }
         };
-        Ok(Self { docker_manifest })
+        let packing = settings.get("oci-archive", "archive-compress").map(Packing::parse);
+        let packing = packing.transpose().context(|| "oci-archive.archive-compress")?;
+        Ok(Self { docker_manifest, packing })
+    }
+
+    fn way(&self) -> Way {
+        Way::Tar { docker_manifest: self.docker_manifest, packing: self.packing }
     }
 
     async fn open(at: &Locator, how: &ReadOptions) -> Result<Arc<Layout>> {
@@ -250,7 +257,7 @@ impl Transport for OciArchive {
     ) -> Result<Box<dyn ImageDestination>> {
         let place = place(Kind::Tar, at)?;
         let mode = how.mode.unwrap_or(self.default_mode());
-        let way = Way::Tar { docker_manifest: self.docker_manifest };
+        let way = self.way();
         destination::open(way, place, mode, how).await.context(|| at)
     }
 
@@ -285,7 +292,7 @@ impl Archives for OciArchive {
     async fn write(&self, at: &Reference, how: &WriteOptions) -> Result<Box<dyn ArchiveWriter>> {
         let place = place(Kind::Tar, at)?;
         let mode = how.mode.unwrap_or(self.default_mode());
-        let way = Way::Tar { docker_manifest: self.docker_manifest };
+        let way = self.way();
         archive::write(way, place, mode, how).await.context(|| at)
     }
 

@@ -25,7 +25,7 @@ fn shown(expected: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 fn create(path: &Path, files: &[(&str, &str)]) {
-    let output = ArchiveOutput::begin(path, WriteMode::Create, None).unwrap();
+    let output = ArchiveOutput::begin(path, WriteMode::Create, None, None).unwrap();
     let mut tar = TarWriter::new(&output);
     for (name, text) in files {
         tar.put_bytes(name, text.as_bytes()).unwrap();

@@ -92,6 +92,11 @@ pub(crate) struct Copy {
     #[arg(long, conflicts_with = "replace")]
     pub(crate) append: bool,
 
+    /// The compression around an archive: none, gzip[:LEVEL] or zstd[:LEVEL] [default: as its suffix says: .tar.gz,
+    /// .tgz, .tar.zst or .tzst]
+    #[arg(long, value_name = "FORM")]
+    pub(crate) archive_compress: Option<String>,
+
     /// Write no manifest.json for docker into an oci-archive:
     #[arg(long)]
     pub(crate) no_docker_manifest: bool,

@@ -17,6 +17,7 @@ use crate::exit::{Done, Result};
 use crate::output::{self, count, safe, size};
 use crate::places;
 use crate::session::Session;
+use crate::sides;
 use crate::since;
 
 pub(super) async fn run(args: args::Copy, session: &Session) -> Result {
@@ -29,6 +30,12 @@ pub(super) async fn run(args: args::Copy, session: &Session) -> Result {
             "both the archive and the JSON would go to standard output",
         )
         .into());
+    }
+    if args.archive_compress.is_some() && !sides::knows(destination.scheme(), "archive-compress") {
+        let message = format!("{destination} is no archive that could be compressed");
+        return Err(Error::new(ErrorKind::Unsupported, message)
+            .hint("--compress says what becomes of layers")
+            .into());
     }
     let mut all = Vec::new();
     for text in sources {

@@ -122,3 +122,50 @@ fn what_nobody_reads_does_not_hold_it_up() {
     child.stdout.take().unwrap().read_to_string(&mut listed).unwrap();
     assert!(child.wait().unwrap().success() && listed.contains("example/world"));
 }
+
+#[test]
+fn archives_are_compressed_by_suffix_or_as_asked() {
+    let session = Session::new();
+    session.ok("copy --all-images hello.tar oci:layout");
+    session.ok("copy --all-images oci:layout docker-archive:plain.tar");
+    let plain = read(&session, "plain.tar");
+    for (to, options, magic) in [
+        ("docker-archive:a.tar.gz", "", &b"\x1f\x8b"[..]),
+        ("docker-archive:a.tzst", "", b"\x28\xb5\x2f\xfd"),
+        ("docker-archive:b", "--archive-compress zstd:19", b"\x28\xb5\x2f\xfd"),
+        ("oci-archive:c.tgz", "", b"\x1f\x8b"),
+        ("oci-archive:d.tar", "--archive-compress gzip:9", b"\x1f\x8b"),
+    ] {
+        session.ok(&format!("copy --all-images {options} oci:layout {to}"));
+        let path = to.split_once(':').unwrap().1;
+        let packed = read(&session, path);
+        assert!(packed.starts_with(magic), "{to}");
+        session.ok(&format!("copy --all-images {to} docker-archive:back-{path}.tar"));
+        assert!(read(&session, &format!("back-{path}.tar")) == plain, "{to}");
+    }
+    session.ok("copy --archive-compress none --all-images oci:layout docker-archive:e.tar.gz");
+    assert!(read(&session, "e.tar.gz") == plain);
+    let out = session.command("copy --all-images --archive-compress gzip oci:layout -");
+    let out = { out }.output().unwrap().stdout;
+    assert!(out.starts_with(b"\x1f\x8b"));
+    assert!(!piped(&session, "list -", &out).stdout.is_empty());
+}
+
+#[test]
+fn what_cannot_be_compressed_says_so() {
+    let session = Session::new();
+    session.ok("copy --all-images hello.tar oci-archive:a.tar");
+    let mut text = String::new();
+    for line in [
+        "copy --archive-compress gzip --all-images hello.tar oci:layout",
+        "copy --archive-compress xz --all-images hello.tar oci-archive:b.tar",
+        "copy --archive-compress gzip --append --all-images hello.tar oci-archive:a.tar",
+        "copy --append --all-images hello.tar docker-archive:new.tar.gz",
+    ] {
+        shown(&mut text, line, &session.command(line).output().unwrap());
+    }
+    insta::assert_snapshot!(text);
+    for name in ["layout", "b.tar", "new.tar.gz"] {
+        assert!(!session.path(name).exists(), "{name}");
+    }
+}

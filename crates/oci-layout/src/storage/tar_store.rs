@@ -8,7 +8,7 @@ use transship_archive::docker_save::{
     MANIFEST_LIMIT as DOCKER_LIMIT, MANIFEST_NAME, SavedEntry, entries_bytes, parse_entries,
 };
 use transship_archive::layout::{BLOBS, INDEX_FILE, LAYOUT_BYTES, LAYOUT_FILE, blob_path};
-use transship_archive::{ArchiveOutput, Base, Fate, Joining, TarWriter};
+use transship_archive::{ArchiveOutput, Base, Fate, Joining, Packing, TarWriter};
 use transship_core::{
     Body, Cancel, Descriptor, Digest, DigestAlgorithm, Document, Error, ErrorKind, Expect,
     FileRange, MANIFEST_LIMIT, Manifest, Observer, Result, ResultExt, Stored, WriteMode,
@@ -58,12 +58,13 @@ impl TarStore {
     /// `AlreadyExists`, `Unsupported` for what cannot be joined, I/O errors.
     pub(crate) fn open(
         path: &Path,
-        docker_manifest: bool,
+        (docker_manifest, packing): (bool, Option<Packing>),
         mode: WriteMode,
         how: &WriteOptions,
         cancel: &Cancel,
     ) -> Result<Self> {
         let (way, tar, base) = if mode == WriteMode::Append {
+            Packing::check_joining(packing, path)?;
             let (joining, tar) = Joining::begin(path, DOCUMENTS, cancel)?;
             let base = joining.base().cloned();
             if let Some(base) = &base {
@@ -71,7 +72,7 @@ impl TarStore {
             }
             (Way::Joined(Box::new(joining)), tar, base)
         } else {
-            let archive = ArchiveOutput::begin(path, mode, how.spool.as_ref())?;
+            let archive = ArchiveOutput::begin(path, mode, how.spool.as_ref(), packing)?;
             let tar = TarWriter::new(&archive);
             (Way::New(archive), tar, None)
         };

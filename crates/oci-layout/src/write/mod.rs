@@ -8,6 +8,7 @@ mod staging;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use transship_archive::Packing;
 use transship_core::{
     Body, CONFIG_LIMIT, Cancel, Descriptor, Document, Expect, Manifest, Platform, Reference,
     Result, ResultExt, Stored, WriteMode, WriteOptions, run_blocking,
@@ -28,7 +29,7 @@ pub(crate) enum Way {
     /// To a folder; its blobs may be in another one.
     Folder { shared: Option<PathBuf> },
     /// To a tar, with a `manifest.json` for docker or without.
-    Tar { docker_manifest: bool },
+    Tar { docker_manifest: bool, packing: Option<Packing> },
 }
 
 /// A layout being written: its blobs, and the images that were committed.
@@ -210,8 +211,8 @@ fn store(
         Way::Folder { shared } => {
             Box::new(FolderStore::open(path, shared.as_deref(), mode, &how.cache)?)
         }
-        Way::Tar { docker_manifest } => {
-            Box::new(TarStore::open(path, *docker_manifest, mode, how, cancel)?)
+        Way::Tar { docker_manifest, packing } => {
+            Box::new(TarStore::open(path, (*docker_manifest, *packing), mode, how, cancel)?)
         }
     })
 }

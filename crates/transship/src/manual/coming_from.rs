@@ -64,5 +64,6 @@
 //! | `docker save A B -o a.tar`, then unpacking it | `docker save A B \| transship copy --all-images - oci:l` |
 //! | `docker load -i a.tar` of an image in a layout | `transship copy oci:l:x docker-archive:- \| docker load` |
 //! | `podman save -m -o a.tar A B` of images in a layout | `transship copy oci:l:A oci:l:B docker-archive:a.tar` |
+//! | `docker save A B \| zstd > a.tar.zst` of images in a layout | `transship copy oci:l:A oci:l:B docker-archive:a.tar.zst` |
 //! | `podman save --format oci-archive` | `transship copy oci:l:x oci-archive:a.tar` |
 //! | `tar xf a.tar manifest.json` to see what is in it | `transship list a.tar` |

@@ -12,7 +12,8 @@
 //!   is `oci:`, a folder with the `version` file of such an image is `dir:`, a tar (plain or compressed) with `index.json` is
 //!   `oci-archive:`, with `manifest.json` alone `docker-archive:`;
 //! - `-`, which as a source is looked at in the same way, and as a destination is `docker-archive:-`. What comes from a pipe is
-//!   put into an unnamed file in `--tmpdir`, else `$TMPDIR`, else `/var/tmp`, once; a redirected file is read where it is.
+//!   read in one pass into an `oci:` layout whose layers keep their form; else it is put into an unnamed file in `--tmpdir`, else
+//!   `$TMPDIR`, else `/var/tmp`, once, and so is an archive that goes to a pipe. A redirected file is read where it is.
 //!
 //! # Exit codes
 //!
