@@ -94,8 +94,8 @@ impl Survey {
                 this.found.spared.push(Spared::new(file.digest.to_string(), why));
             } else if file.age < how.min_age {
                 let why = format!(
-                    "it is {} s old, and may belong to what is being written",
-                    file.age.as_secs()
+                    "it is younger than {} s, and may belong to what is being written",
+                    how.min_age.as_secs()
                 );
                 this.found.spared.push(Spared::new(file.digest.to_string(), why));
             } else {
