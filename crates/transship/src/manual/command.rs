@@ -177,6 +177,25 @@
 //! { "digests": ["sha256:.."] }
 //! ```
 //!
+//! # `delete`
+//!
+//! By a name, that name goes, and the image with its last one; by `@INDEX` or digest, or alone in its place, the image goes with
+//! all its names. That every place can delete is looked at before anything changes; after that the images go one by one, and the first failure ends it.
+//!
+//! ```json
+//! { "deleted": ["oci:layout:alpine:3"] }
+//! ```
+//!
+//! # `gc`
+//!
+//! Without `--delete` nothing changes. `garbage` is what no image needs, deleted or to be; `bytes` is its sum; `spared` is what
+//! no image is known to need and stays all the same, with the reason.
+//!
+//! ```json
+//! { "reference": "oci:layout", "deleted": false, "bytes": 1024, "garbage": [{ "digest": "sha256:..", "size": 1024 }],
+//!   "spared": [{ "what": "sha256:..", "why": "it may be needed by what cannot be read" }] }
+//! ```
+//!
 //! # `reference`
 //!
 //! Parses a reference without opening anything. The canonical text stands alone on the first line; the same image has the same
