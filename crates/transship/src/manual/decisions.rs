@@ -163,3 +163,15 @@
 //! archive, and in turn threads need no order, memory does not grow, and the bytes depend on the archive and the level alone. It is a
 //! setting of the two transports (`archive-compress`) and not a field of `WriteOptions`: what cannot be compressed has no such
 //! setting, and says so.
+//!
+//! # 29. A name that is deleted is that name
+//!
+//! An image with several names loses the one that it was chosen by, as `docker rmi` does, and goes with its last one. Chosen by position,
+//! by digest or alone in its place it goes with all. An archive is written anew without what only that image needed; a layout leaves its
+//! blobs to a [collection](crate::Collection), because other tools write into layouts without a lock, blobs before what needs them.
+//!
+//! # 30. A ledger sees to the ends of events
+//!
+//! Each place in the engine that can fail would have to tell the end of what it began, and only once. A guard tells of a blob that is
+//! dropped, and one ledger for a transfer lets through what is in order: nothing of what has ended, and before the last event the ends of
+//! all that is still open. A blob that a second image has to bring again, because the first one's is not there for it, has another number.
