@@ -173,6 +173,7 @@
 //! | `a_reference_opens_its_image_or_nothing` | a slip of the pen in a reference copies another image, or writes somewhere |
 //! | `an_image_is_written_where_its_reference_says` | the copy went somewhere, and the printed reference opens something else |
 //! | `listed_references_open_the_same_image` | what `list` prints opens another image, or only in the process that printed it |
+//! | `a_position_is_that_of_the_listing` | `@2` of a listing on the screen is another image when it is typed |
 //! | `several_images_are_ambiguous` | a copy takes some image of many, and nobody notices which |
 //!
 //! Reading:
@@ -192,6 +193,7 @@
 //! | `reading_changes_nothing` | a read-only disk cannot be read, and backups see changes that are none |
 //! | `details_are_true` | a listing shows a platform or a size that the image does not have |
 //! | `referrers_come_with_their_image` | signatures and bills of materials stay behind |
+//! | `a_container_in_one_pass_is_the_same` | through a pipe another image comes than from the file, or half of one that was cut off |
 //! | `signatures_come_back` | a signed image arrives unsigned, or with the signature of another one |
 //!
 //! Writing:
@@ -202,6 +204,7 @@
 //! | `a_failing_body_fails_with_its_cause` | "write failed" where the registry had said "denied" |
 //! | `blobs_put_at_once_are_all_there` | a layer is lost when two come together, and only under load |
 //! | `a_dropped_put_leaves_no_trace` | Ctrl-C leaves half a layer, which the next copy takes for a whole one |
+//! | `what_is_staged_is_there_for_each_image` | what came through a pipe is lost for the second image, or stays for ever |
 //! | `has_is_true` | a layer that is damaged is never sent again |
 //! | `take_from_moves_what_it_says` | a shortcut says that a layer is here, and it is not |
 //! | `what_is_missing_is_refused_at_commit` | an image shows that cannot be pulled |
@@ -237,6 +240,7 @@
 //! | `a_name_taken_over_moves` | two images answer to one name |
 //! | `images_open_at_once_do_not_mix` | layers of one image end up in another one when copies run side by side |
 //! | `deletion_removes_that_image_alone` | deleting one image breaks those that share its layers |
+//! | `a_dropped_deletion_is_all_or_nothing` | Ctrl-C in a deletion leaves half an image, or breaks its neighbours |
 //! | `a_deleted_name_leaves_the_others` | taking away `app:old` takes `app:latest` with it |
 //! | `collecting_takes_garbage_alone` | a clean-up breaks an image, or says what it would free and frees something else |
 //! | `many_writers_lose_nothing` | two CI jobs push at once, and one image is gone |
