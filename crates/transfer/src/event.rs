@@ -153,7 +153,8 @@ pub enum EventKind {
         /// Which.
         blob: BlobId,
     },
-    /// A blob has arrived.
+    /// A blob has arrived. Of a source that comes once it did so before it was planned, and its bytes were told of as those of
+    /// the stream.
     Stored {
         /// Which.
         blob: BlobId,

@@ -299,7 +299,7 @@ impl Mover {
         let _permit = self.on_their_way.acquire().await.map_err(|_| cancelled())?;
         if let Some(stored) = self.reuse(way, work).await? {
             if self.came.contains(&stored.digest) {
-                return Ok(self.has_come(stored, id));
+                return Ok(self.has_come(way, work, stored, id));
             }
             self.counts.reused.fetch_add(1, Ordering::Relaxed);
             let Stored { digest, size, .. } = stored.clone();
@@ -329,14 +329,7 @@ impl Mover {
 
     /// Sends a blob, and once more if it fails in a way that may pass.
     async fn send(&self, way: Way<'_>, work: &Work, id: BlobId) -> Result<Stored> {
-        let Descriptor { digest, media_type, size, .. } = Descriptor::clone(&work.source);
-        self.tell.tell(EventKind::BlobStarted {
-            blob: id,
-            image: way.image,
-            digest,
-            media_type,
-            size,
-        });
+        self.tell_start(way, work, id);
         match self.put(way, work, id).await {
             Err(error) if error.retryable() => {
                 self.tell.tell(EventKind::Retried { blob: id, why: error.to_string() });
@@ -346,8 +339,20 @@ impl Mover {
         }
     }
 
+    fn tell_start(&self, way: Way<'_>, work: &Work, id: BlobId) {
+        let Descriptor { digest, media_type, size, .. } = Descriptor::clone(&work.source);
+        self.tell.tell(EventKind::BlobStarted {
+            blob: id,
+            image: way.image,
+            digest,
+            media_type,
+            size,
+        });
+    }
+
     /// A blob came with its source.
-    fn has_come(&self, stored: Stored, id: BlobId) -> Stored {
+    fn has_come(&self, way: Way<'_>, work: &Work, stored: Stored, id: BlobId) -> Stored {
+        self.tell_start(way, work, id);
         self.counts.moved.fetch_add(1, Ordering::Relaxed);
         self.counts.read.fetch_add(stored.size, Ordering::Relaxed);
         self.counts.written.fetch_add(stored.size, Ordering::Relaxed);

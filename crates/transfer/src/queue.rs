@@ -8,8 +8,9 @@ use crate::{BlobId, Event, EventKind, Events, TransferId};
 
 /// The other end of [`Events::queued`]: gives events in their order, from any thread, and never holds up who tells them.
 ///
-/// While nobody reads, bytes of one blob are added up in one [`Advanced`](EventKind::Advanced), so that what waits is
-/// bounded by the number of images and blobs. Nothing else is left out.
+/// While nobody reads, bytes of one blob are added up in one [`Advanced`](EventKind::Advanced), and those of a stream in one
+/// [`StreamAdvanced`](EventKind::StreamAdvanced), so that what waits is bounded by the number of images, blobs, warnings
+/// and tries. Nothing is left out.
 pub struct EventQueue(Arc<Shared>);
 
 #[derive(Default)]
@@ -23,8 +24,8 @@ struct Waiting {
     events: VecDeque<Event>,
     /// How many were taken before the first that waits.
     taken: usize,
-    /// The number of an event that waits and to which more bytes of its blob can be added.
-    advanced: HashMap<(TransferId, BlobId), usize>,
+    /// The number of an event that waits and to which more bytes of its blob, or of the stream, can be added.
+    advanced: HashMap<(TransferId, Option<BlobId>), usize>,
     closed: bool,
 }
 
@@ -76,27 +77,33 @@ impl Shared {
 
 impl Waiting {
     fn push(&mut self, event: &Event) {
-        let number = self.taken + self.events.len();
         match &event.kind {
             EventKind::Advanced { blob, bytes } => {
-                let of = (event.transfer, *blob);
-                let last = self.advanced.get(&of).and_then(|at| at.checked_sub(self.taken));
-                if let Some(last) = last.and_then(|at| self.events.get_mut(at))
-                    && let EventKind::Advanced { bytes: sum, .. } = &mut last.kind
-                {
-                    *sum = sum.saturating_add(*bytes);
-                    return;
-                }
-                self.advanced.insert(of, number);
+                return self.add(event, Some(*blob), *bytes);
             }
+            EventKind::StreamAdvanced { bytes } => return self.add(event, None, *bytes),
             EventKind::Retried { blob, .. }
             | EventKind::Stored { blob, .. }
             | EventKind::BlobFailed { blob, .. }
             | EventKind::BlobCancelled { blob } => {
-                self.advanced.remove(&(event.transfer, *blob));
+                self.advanced.remove(&(event.transfer, Some(*blob)));
             }
             _ => {}
         }
+        self.events.push_back(event.clone());
+    }
+
+    /// Adds bytes to the event that waits with others of the same, or lets this one wait.
+    fn add(&mut self, event: &Event, blob: Option<BlobId>, more: u64) {
+        let of = (event.transfer, blob);
+        let last = self.advanced.get(&of).and_then(|at| at.checked_sub(self.taken));
+        let last = last.and_then(|at| self.events.get_mut(at)).map(|event| &mut event.kind);
+        if let Some(EventKind::Advanced { bytes, .. } | EventKind::StreamAdvanced { bytes }) = last
+        {
+            *bytes = bytes.saturating_add(more);
+            return;
+        }
+        self.advanced.insert(of, self.taken + self.events.len());
         self.events.push_back(event.clone());
     }
 
@@ -143,6 +150,10 @@ mod tests {
         assert!(queue.is_open());
         assert_eq!(read(), Some(advanced(2, 8)));
         assert!(queue.try_recv().is_none());
+        for bytes in [2, 3] {
+            tell(EventKind::StreamAdvanced { bytes });
+        }
+        assert_eq!(read(), Some(EventKind::StreamAdvanced { bytes: 5 }));
         drop(events);
         assert!(!queue.is_open());
         assert_eq!(read(), None);

@@ -31,7 +31,8 @@ impl Bars {
 
     pub(crate) fn event(&mut self, event: &Event) {
         match &event.kind {
-            EventKind::Planned { bytes, .. } => self.total = Some(self.bar(*bytes, "total")),
+            EventKind::Planned { bytes, .. } => self.plan(*bytes),
+            EventKind::StreamAdvanced { bytes } => self.read(*bytes),
             EventKind::BlobStarted { blob, digest, size, .. } => {
                 let bar = (*size >= SMALL).then(|| self.bar(*size, short(digest)));
                 self.blobs.insert(*blob, Blob { bar, size: *size, done: 0 });
@@ -86,10 +87,18 @@ impl Bars {
         let _ = self.all.clear();
     }
 
+    /// All bytes, in place of those that came before it was known how many there are.
+    fn plan(&mut self, bytes: u64) {
+        if let Some(read) = self.total.take() {
+            read.finish_and_clear();
+        }
+        self.total = Some(self.bar(bytes, "total"));
+    }
+
     fn bar(&self, size: u64, name: &str) -> ProgressBar {
         let bar = self.all.add(ProgressBar::new(size));
-        let template =
-            "{prefix:>12} {wide_bar} {decimal_bytes:>9} of {decimal_total_bytes:>9} {eta:>4}";
+        let template = "{prefix:>12} {wide_bar} {decimal_bytes:>9} of {decimal_total_bytes:>9} \
+                        {decimal_bytes_per_sec:>11} {eta:>4}";
         bar.set_style(style(ProgressStyle::with_template(template)).progress_chars("=> "));
         bar.with_prefix(name.to_owned())
     }

@@ -48,7 +48,7 @@ impl Reporter {
             None => Show::Results,
             Some(common) if common.quiet && common.progress != Progress::Json => Show::Quiet,
             Some(common) => match common.progress {
-                Progress::Auto if stderr().is_terminal() => Show::Bars(Bars::new()),
+                Progress::Auto if shows_bars() => Show::Bars(Bars::new()),
                 Progress::Auto | Progress::Plain => Show::Plain(Plain::new()),
                 Progress::Bars => Show::Bars(Bars::new()),
                 Progress::Json => Show::Json,
@@ -78,7 +78,9 @@ impl Reporter {
         let this = self.clone();
         Observer::new(move |notice| match notice {
             Notice::Warning(text) => this.warn(&text),
-            Notice::Retrying { what, why } => this.say(&format!("trying {what} again: {why}")),
+            Notice::Retrying { what, why } => {
+                this.say(&safe(&format!("trying {what} again: {why}")));
+            }
             _ => {}
         })
     }
@@ -172,7 +174,9 @@ impl State {
             EventKind::Retrying { what, why } => {
                 self.say(&format!("trying {what} again: {}", safe(why)));
             }
-            EventKind::Retried { why, .. } => self.say(&format!("trying a blob again: {why}")),
+            EventKind::Retried { why, .. } => {
+                self.say(&format!("trying a blob again: {}", safe(why)));
+            }
             _ => {}
         }
     }
@@ -201,6 +205,11 @@ impl fmt::Debug for Reporter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Reporter")
     }
+}
+
+/// Whether stderr is a terminal on which a line can be written over.
+fn shows_bars() -> bool {
+    stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
 /// Nobody can be told that stderr is closed.

@@ -26,7 +26,7 @@ impl Plain {
     pub(crate) fn event(&mut self, event: &Event) -> Option<String> {
         match &event.kind {
             EventKind::Planned { bytes, .. } => {
-                self.total = *bytes;
+                (self.total, self.done) = (*bytes, 0);
                 None
             }
             EventKind::ImageStarted { source, destination, .. } => {
@@ -38,6 +38,7 @@ impl Plain {
                 self.done += bytes;
                 self.now_and_then()
             }
+            EventKind::StreamAdvanced { bytes } => self.read(*bytes),
             EventKind::Reused { size, .. } | EventKind::LeftOut { size, .. } => {
                 self.done += size;
                 None
