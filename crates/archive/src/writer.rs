@@ -32,6 +32,8 @@ pub struct TarWriter {
     /// What is not in the file yet, from `flushed` on.
     gathered: Vec<u8>,
     flushed: u64,
+    /// How many bytes of small writes are gathered.
+    room: usize,
     later: Later,
 }
 
@@ -80,12 +82,23 @@ impl TarWriter {
 
     /// Writes to a file that is open for reading and writing, from its start. The path is for messages.
     pub fn to_file(file: Arc<File>, path: impl Into<Arc<Path>>) -> Self {
-        Self { file, path: path.into(), gathered: Vec::new(), flushed: 0, later: Later::Synced }
+        let (gathered, later) = (Vec::new(), Later::Synced);
+        Self { file, path: path.into(), gathered, flushed: 0, room: GATHER, later }
     }
 
     /// Goes on in a file behind what is there, from the end of an entry.
     pub(crate) fn at(file: Arc<File>, path: impl Into<Arc<Path>>, position: u64) -> Self {
         Self { flushed: position, ..Self::to_file(file, path) }
+    }
+
+    /// Goes on behind what is there with documents, which are kept in memory until the end.
+    pub(crate) fn holding(file: Arc<File>, path: impl Into<Arc<Path>>, position: u64) -> Self {
+        Self { room: usize::MAX, ..Self::at(file, path, position) }
+    }
+
+    /// What was put from a position on, if nothing of it is in the file yet.
+    pub(crate) fn held_from(&self, position: u64) -> Option<&[u8]> {
+        (self.flushed == position).then_some(&*self.gathered)
     }
 
     /// Writes out what is gathered, without an end. Gives where the next entry would begin.
@@ -289,7 +302,7 @@ impl TarWriter {
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<()> {
-        if self.gathered.len() + bytes.len() <= GATHER {
+        if self.gathered.len() + bytes.len() <= self.room {
             self.gathered.extend_from_slice(bytes);
             return Ok(());
         }

@@ -68,7 +68,8 @@ impl Joining {
 
     /// Shows the archive, durably and at once: the old entries, those that were put, and then what a function puts. It is
     /// given the archive that is joined in the end, and called again where another one took its place meanwhile; of what
-    /// was put, what that one has under the same name is then left out.
+    /// was put, what that one has under the same name is then left out. Where nothing was put and the documents say what
+    /// they said, the archive stays as it is, and nothing is written.
     ///
     /// # Errors
     /// Those of the function, as [`begin`](Self::begin), `Cancelled`, I/O errors. What was there is then as it was.
@@ -91,11 +92,17 @@ impl Joining {
             } else if length(&self.kept()) != self.from {
                 end = self.move_ours(end, cancel)?;
             }
+            let (file, path) = (Arc::clone(self.staged.file()), self.path.as_path());
+            let mut tar = TarWriter::holding(file, path, end);
+            documents(self.base.as_ref(), &mut tar)?;
+            if self.is_as_before(&tar, end, cancel)?
+                && is_still(self.base.as_deref(), &self.target)?
+            {
+                return Ok(());
+            }
             if let Some(base) = &self.base {
                 copy_parts(base, &self.kept(), &self.staged, 0, cancel)?;
             }
-            let mut tar = self.writer(end);
-            documents(self.base.as_ref(), &mut tar)?;
             tar.finish()?;
             cancel.check()?;
             if !is_still(self.base.as_deref(), &self.target)? {
@@ -113,6 +120,19 @@ impl Joining {
 
     fn writer(&self, at: u64) -> TarWriter {
         TarWriter::at(Arc::clone(self.staged.file()), self.path.as_path(), at)
+    }
+
+    /// Whether the archive would be what the base is: none of our entries, and documents that say the same.
+    fn is_as_before(&self, documents: &TarWriter, end: u64, cancel: &Cancel) -> Result<bool> {
+        let (Some(base), Some(held)) = (&self.base, documents.held_from(end)) else {
+            return Ok(false);
+        };
+        if end != self.from || !self.replaced.is_empty() {
+            return Ok(false);
+        }
+        let held = FileRange::in_memory(held.to_vec(), self.path.as_path());
+        let now = TarIndex::of(&held, cancel)?;
+        say_the_same(&now, base.index(), self.documents)
     }
 
     /// Takes our entries to where they belong behind the base of now, but for those that it has, too. Gives where they end.
@@ -151,4 +171,28 @@ impl Joining {
 
 fn length(parts: &[(u64, u64)]) -> u64 {
     parts.iter().map(|(_, len)| len).sum()
+}
+
+/// Whether what was written anew is there with the same bytes, and all of the documents that are there were.
+fn say_the_same(now: &TarIndex, there: &TarIndex, documents: &[&str]) -> Result<bool> {
+    let gone = |name: &&str| there.contains(name) && !now.contains(name);
+    if documents.iter().any(gone) {
+        return Ok(false);
+    }
+    for name in now.names() {
+        if !there.contains(name) {
+            return Ok(false);
+        }
+        let (now, there) = (now.get(name)?, there.get(name)?);
+        if now.len() != there.len() || whole(&now)? != whole(&there)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn whole(range: &FileRange) -> Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(range.len()).unwrap_or_default()];
+    range.read_at(0, &mut bytes)?;
+    Ok(bytes)
 }

@@ -71,6 +71,41 @@ fn old_entries_stay_as_they_are() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
+/// Puts documents and nothing else.
+fn list(path: &Path, texts: &[(&'static str, &str)]) -> Result<()> {
+    let cancel = Cancel::new();
+    let (joining, tar) = Joining::begin(path, &["list", "second"], &cancel)?;
+    let mut put = |_: Option<&std::sync::Arc<Base>>, tar: &mut TarWriter| {
+        texts.iter().try_for_each(|(name, text)| tar.put_bytes(name, text.as_bytes()))
+    };
+    joining.publish(tar, &mut put, &cancel)
+}
+
+#[test]
+fn what_says_the_same_is_not_written() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("a.tar");
+    let long = "x".repeat(1 << 20);
+    create(&path, &[("list", &long), ("old", "1"), ("second", "2")]);
+    let inode = || path.metadata().unwrap().ino();
+    let before = (inode(), fs::read(&path).unwrap());
+    list(&path, &[("list", &long), ("second", "2")]).unwrap();
+    assert!((inode(), fs::read(&path).unwrap()) == before, "it was written again");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    // Other bytes of the same length, one document less, one more.
+    for texts in [
+        &[("list", "1"), ("second", "2")][..],
+        &[("list", "2"), ("second", "2")],
+        &[("list", "2")],
+        &[("list", "2"), ("second", "3")],
+    ] {
+        let before = inode();
+        list(&path, texts).unwrap();
+        assert_ne!(inode(), before, "{texts:?}");
+        assert_eq!(held(&path)[1..], shown(texts));
+    }
+}
+
 #[test]
 fn what_failed_leaves_it_as_it_was() {
     let folder = TempDir::new().unwrap();
