@@ -20,7 +20,12 @@ pub(crate) struct Shape {
     pub(super) images: u64,
     /// How many images share a layer, and the bytes of its file.
     layers: Vec<(u64, u64)>,
+    /// The image whose own layer and config are others than they were.
+    changed: Option<u64>,
 }
+
+/// What tells the layers of a changed image from those that it had.
+const CHANGED: u64 = 1 << 48;
 
 /// What was made.
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,13 +44,14 @@ impl Shape {
 
     /// Images with small layers: one that ten share, one of their own.
     pub(super) fn small(images: u64) -> Self {
-        Self { first: 0, images, layers: vec![(10, 4096), (1, 1024)] }
+        Self { first: 0, images, layers: vec![(10, 4096), (1, 1024)], changed: None }
     }
 
     /// Images of so many MiB, of which three quarters are one layer that ten share.
     pub(crate) fn alike(first: u64, images: u64, mib: u64) -> Self {
         let size = mib * (1 << 20);
-        Self { first, images, layers: vec![(10, size * 3 / 4), (1, size / 4)] }
+        let layers = vec![(10, size * 3 / 4), (1, size / 4)];
+        Self { first, images, layers, changed: None }
     }
 
     /// 40 images that look like so many MiB together: three quarters of each are shared by ten, a sixth by five.
@@ -55,7 +61,23 @@ impl Shape {
             first: 0,
             images: 40,
             layers: vec![(10, each * 3 / 4), (5, each * 3 / 16), (1, each / 16)],
+            changed: None,
         }
+    }
+
+    /// The same images, of which one has changed: its config, and the layer that is its own.
+    pub(super) fn changing(&self, image: u64) -> Self {
+        Self { changed: Some(image), ..self.clone() }
+    }
+
+    fn seed(&self, kind: usize, sharing: u64, at: u64) -> u64 {
+        let changed = sharing == 1 && self.changed == Some(at);
+        (kind as u64) << 32 | at | if changed { CHANGED } else { 0 }
+    }
+
+    fn label(&self, image: u64) -> String {
+        let changed = self.changed == Some(image);
+        format!("{image}{}", if changed { " has changed" } else { "" })
     }
 }
 
@@ -69,7 +91,7 @@ pub(crate) fn archive(shape: &Shape, path: &Path) -> Result<Made> {
         let mut layers = Vec::new();
         for at in shape.first / sharing..shape.end().div_ceil(sharing) {
             let name = format!("layers/{kind}-{at}.tar");
-            let digest = tar.layer(&name, size, (kind as u64) << 32 | at).map_err(failed)?;
+            let digest = tar.layer(&name, size, shape.seed(kind, sharing, at)).map_err(failed)?;
             made.blobs += 1;
             made.unique += layer_size(size);
             layers.push((name, digest));
@@ -89,7 +111,7 @@ pub(crate) fn archive(shape: &Shape, path: &Path) -> Result<Made> {
         let config = json!({
             "architecture": "amd64",
             "os": "linux",
-            "config": { "Labels": { "image": image.to_string() } },
+            "config": { "Labels": { "image": shape.label(image) } },
             "rootfs": { "type": "layers", "diff_ids": diff_ids },
         })
         .to_string();

@@ -66,7 +66,8 @@
 //! content was known.
 //!
 //! There, too, stands what layers became when they were compressed, by diff ID, encoder and level. A copy that compresses, run again,
-//! finds the results in place and compresses nothing. So a run that moves nothing reads documents only, and writes nothing.
+//! finds the results in place and compresses nothing. So a run that moves nothing reads documents only, and writes nothing; an
+//! archive that has all images under all their names stays as it is with `--append`.
 //!
 //! The file has at most some 8 MiB; damaged lines are passed over; one that others could write to is not used. `--no-cache` does
 //! without it. In the library there is none unless [`TransferOptions::cache`](crate::TransferOptions::cache) has one.

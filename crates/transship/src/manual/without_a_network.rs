@@ -32,7 +32,8 @@
 //! ```
 //!
 //! The result is a *delta*: every image of `oci:images` is listed in it, with its names, and of each only what the site lacks
-//! is there. An image that did not change costs a line in the table of contents. Manifests are left out as well as configs and
+//! is there. An image that did not change costs a line in the table of contents (`cargo xtask scale --bundle` shows it: at most
+//! 1% and 64 KiB over the blobs that changed). Manifests are left out as well as configs and
 //! layers. Layers that change form on the way (`--compress`) are left out if the site has what they become, which is known
 //! only when it is made: such layers are compressed twice if they are new.
 //!
@@ -42,6 +43,13 @@
 //! ```text
 //! transship: oci-archive:week-2.tar@sha256:..: it is a delta, and oci:site lacks 1 of what it needs: sha256:..
 //!   hint: copy what the delta was made against to that place first
+//! ```
+//!
+//! A site may keep its images in an archive instead: `--append` joins the delta with what the archive has. `--replace` would
+//! take that away, so a delta onto it is refused.
+//!
+//! ```sh
+//! transship copy --all-images --append oci-archive:week-2.tar oci-archive:site.tar
 //! ```
 //!
 //! Afterwards the place holds what `oci:images` held, byte for byte, beside what else it held: names that are gone from the
