@@ -18,6 +18,9 @@ pub(crate) struct Sides {
 /// The option of `copy` for all archives.
 const ARCHIVE_COMPRESS: &str = "archive_compress";
 
+/// Keys that are about writing alone: a source has no use for them.
+const OF_WRITING: [&str; 2] = ["archive-compress", "docker-manifest"];
+
 /// Commands that have one side.
 const READERS: [&str; 3] = ["list", "inspect", "verify"];
 
@@ -26,7 +29,8 @@ pub(crate) fn command() -> clap::Command {
     let keys = keys();
     let command = READERS.iter().fold(Cli::command(), |command, name| {
         command.mut_subcommand(name, |reader| {
-            keys.iter().fold(reader, |reader, (key, schemes)| {
+            let keys = keys.iter().filter(|(key, _)| !OF_WRITING.contains(*key));
+            keys.fold(reader, |reader, (key, schemes)| {
                 let of = schemes.join(", ");
                 both(reader, key, |arg| arg.help(format!("Set {key} ({of})")))
             })
@@ -36,12 +40,11 @@ pub(crate) fn command() -> clap::Command {
         keys.iter().fold(copy, |copy, (key, schemes)| {
             let of = schemes.join(", ");
             // The two for one side say what there is.
-            let copy = both(copy, key, |arg| arg.hide(true));
-            copy.arg(option("src", key, format!("Set {key} of the source ({of})"))).arg(option(
-                "dest",
-                key,
-                format!("Set {key} of the destination ({of})"),
-            ))
+            let mut copy = both(copy, key, |arg| arg.hide(true));
+            if !OF_WRITING.contains(key) {
+                copy = copy.arg(option("src", key, format!("Set {key} of the source ({of})")));
+            }
+            copy.arg(option("dest", key, format!("Set {key} of the destination ({of})")))
         })
     })
 }

@@ -12,7 +12,9 @@ An image that is chosen by a name loses that name, and goes with its last one.
 Chosen by @INDEX or digest, or alone in its place, it goes with all its names.
 
 An archive is written anew, at once, without the blobs that only the image
-needed. A layout loses the image, and `transship gc` removes its blobs.";
+needed. A layout loses the image, and `transship gc` removes its blobs.
+
+The first failure ends it. --json then says what was deleted before.";
 
 const GC_NOTES: &str = "\
 Nothing is deleted without --delete. What might be needed stays: everything,

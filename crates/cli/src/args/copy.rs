@@ -17,7 +17,7 @@ DESTINATION, --name nor a line of LIST gives a name, an image keeps its names, a
 Each * in REPLACEMENT is what the same * in PATTERN stood for.
 
 Every option KEY of a transport is also --src-KEY and --dest-KEY, for one side
-alone.";
+alone; what is about writing has no --src-KEY.";
 
 #[derive(Debug, Args)]
 #[command(

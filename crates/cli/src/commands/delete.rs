@@ -27,15 +27,27 @@ pub(super) async fn run(args: args::Delete, session: &Session) -> Result {
         references.push(reference);
     }
     let mut done = Deleted { deleted: Vec::new() };
-    for reference in in_order(references) {
-        deletion(&known, &reference)?.delete(&reference).await?;
+    let outcome = delete(in_order(references), &known, session, &mut done).await;
+    // What is gone is gone, whatever became of the others.
+    let printed = if args.output.json { output::print_json(&done) } else { Ok(()) };
+    outcome?;
+    printed?;
+    Ok(Done::Well)
+}
+
+/// Deletes one after the other, up to the first that fails.
+async fn delete(
+    references: Vec<Reference>,
+    known: &Transports,
+    session: &Session,
+    done: &mut Deleted,
+) -> transship::Result<()> {
+    for reference in references {
+        deletion(known, &reference)?.delete(&reference).await?;
         session.reporter.say(&safe(&format!("deleted {reference}")));
         done.deleted.push(reference.to_string());
     }
-    if args.output.json {
-        output::print_json(&done)?;
-    }
-    Ok(Done::Well)
+    Ok(())
 }
 
 fn deletion<'t>(

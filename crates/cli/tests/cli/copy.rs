@@ -116,6 +116,7 @@ fn images_are_deleted_and_garbage_collected() {
         "gc --min-age 0 layout",
         "verify layout",
         "delete oci:layout:nothing",
+        "delete --json oci:layout:docker.io/example/hello:1 oci:layout:nothing",
         "delete dir:folder",
         "gc two.tar",
     ]));

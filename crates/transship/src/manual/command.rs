@@ -180,7 +180,8 @@
 //! # `delete`
 //!
 //! By a name, that name goes, and the image with its last one; by `@INDEX` or digest, or alone in its place, the image goes with
-//! all its names. That every place can delete is looked at before anything changes; after that the images go one by one, and the first failure ends it.
+//! all its names. That every place can delete is looked at before anything changes; after that the images go one by one, and the first failure
+//! ends it: `deleted` then holds those that went before it.
 //!
 //! ```json
 //! { "deleted": ["oci:layout:alpine:3"] }
