@@ -1,6 +1,5 @@
 //! `has` says yes only for what is there, whole and of the size asked for, and changes nothing; and what it says is there can be committed.
 
-use std::collections::HashSet;
 use std::path::Path;
 
 use transship_core::{Descriptor, Expect, WriteMode, sha256};
@@ -130,12 +129,16 @@ fn positions(stored: &[u8], blob: &[u8]) -> Vec<usize> {
     if stored == blob {
         return vec![0];
     }
-    let different: HashSet<u8> = blob.iter().copied().collect();
-    if stored.len() > SEARCHED || different.len() < DISTINCT {
+    if stored.len() > SEARCHED || stored.len() < blob.len() || !is_distinct(blob) {
         return Vec::new();
     }
-    let places = stored.windows(blob.len()).enumerate();
-    places.filter(|(_, window)| *window == blob).map(|(at, _)| at).collect()
+    memchr::memmem::find_iter(stored, blob).collect()
+}
+
+fn is_distinct(blob: &[u8]) -> bool {
+    let mut seen = [false; 256];
+    let new = |byte: &&u8| !std::mem::replace(&mut seen[usize::from(**byte)], true);
+    blob.iter().filter(new).take(DISTINCT).count() == DISTINCT
 }
 
 /// Stored blobs of which a byte has changed are not there any more.

@@ -61,7 +61,9 @@ pub(crate) fn run(only: Option<&str>) -> Result<bool> {
     let mut failed = 0;
     for scheme in SCHEMES.iter().filter(|scheme| only.is_none_or(|only| only == **scheme)) {
         let folder = sh::target()?.join(format!("trace-{}-{scheme}", std::process::id()));
-        fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+        for made in [&folder, &folder.with_extension("cache")] {
+            fs::create_dir_all(made).map_err(|e| format!("{}: {e}", made.display()))?;
+        }
         let changes = if *scheme == "oci" { CHANGES } else { &[] };
         for case in CASES.iter().chain(changes) {
             let complaints = tracer.look(case, scheme, &folder)?;
@@ -75,7 +77,9 @@ pub(crate) fn run(only: Option<&str>) -> Result<bool> {
             }
             failed += complaints.len();
         }
-        fs::remove_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+        for made in [&folder, &folder.with_extension("cache")] {
+            fs::remove_dir_all(made).map_err(|e| format!("{}: {e}", made.display()))?;
+        }
     }
     Ok(failed == 0)
 }
@@ -109,8 +113,9 @@ impl Tracer {
         let traced = ["-f", "-y", "-qq", "-s", "0", "-e", "trace=%file,%desc", "-o"];
         let mut command = sh::command(&self.strace, traced);
         command.arg(&log).arg(&self.transship).args(words);
-        // Where unnamed temporary files go: they are no part of the place.
-        command.env("TMPDIR", folder.join("spool"));
+        // Where unnamed temporary files go, and what is remembered of blobs: they are no part of the place.
+        let cache = folder.with_extension("cache");
+        command.env("TMPDIR", folder.join("spool")).env("XDG_CACHE_HOME", &cache);
         fs::create_dir_all(folder.join("spool"))
             .map_err(|e| format!("{}: {e}", folder.display()))?;
         sh::stdout(&mut command)?;
@@ -123,7 +128,7 @@ impl Tracer {
         Ok(match case.rule {
             Rule::NoIo => rules::no_io(&calls, folder),
             Rule::Reads => rules::reads(&calls),
-            Rule::Writes => rules::writes(&calls, folder),
+            Rule::Writes => rules::writes(&calls, folder, &cache),
         })
     }
 }

@@ -30,16 +30,17 @@ fn is_none_of_ours(path: &str) -> bool {
     SYSTEM.iter().any(|system| path.starts_with(system)) || path.ends_with("(deleted)")
 }
 
-/// What is written below a folder is synced before it is renamed, and the folders after; nothing else is touched, and
-/// what was there is never written to.
-pub(super) fn writes(calls: &[Call], folder: &Path) -> Vec<String> {
+/// What is written below a folder is synced before it is renamed, and the folders after; nothing else is touched but the
+/// cache, which may be lost; and what was there is never written to.
+pub(super) fn writes(calls: &[Call], folder: &Path, cache: &Path) -> Vec<String> {
     let mut state = State::default();
     for call in calls {
         let paths = paths(call);
         let changes = !matches!(call, Call::Looked(_) | Call::Synced(_) | Call::Unnamed);
         let outside = paths.iter().find(|path| !Path::new(path).starts_with(folder));
         if let Some(outside) = outside.filter(|_| changes) {
-            if !is_none_of_ours(outside) {
+            let remembers = paths.iter().all(|path| Path::new(path).starts_with(cache));
+            if !is_none_of_ours(outside) && !remembers {
                 state.complain(format!("something outside the place is changed: {outside}"));
             }
             // An unnamed file may still get a name here.
@@ -176,6 +177,7 @@ mod tests {
     use super::*;
 
     const PLACE: &str = "/w";
+    const CACHE: &str = "/c";
 
     /// A trace as commands leave it: a word for the call, and its paths.
     fn calls(text: &str) -> Vec<Call> {
@@ -197,7 +199,7 @@ mod tests {
     }
 
     fn judged(text: &str) -> Vec<String> {
-        writes(&calls(text), Path::new(PLACE))
+        writes(&calls(text), Path::new(PLACE), Path::new(CACHE))
     }
 
     const FILE: &str = "
@@ -231,6 +233,8 @@ mod tests {
                 "exchange /w/.transship-1.tmp /w/place",
             );
             assert_eq!(judged(&swapped), Vec::<String>::new(), "{swapped}");
+            let remembers = format!("make /c/new\nwrite /c/new\nrename /c/new /c/known\n{right}");
+            assert_eq!(judged(&remembers), Vec::<String>::new(), "{remembers}");
         }
     }
 
@@ -257,6 +261,7 @@ mod tests {
             (FILE.replace("sync /w\n", "sync /w\nwrite /w/place\n"), "never synced"),
             (format!("{FILE}make /etc/passwd"), "outside the place"),
             (format!("{FILE}rename /w/place /elsewhere"), "outside the place"),
+            (format!("{FILE}rename /w/place /c/place"), "outside the place"),
             (format!("{FILE}remove /home/me/file"), "outside the place"),
             (format!("make /w2/file\n{FILE}"), "outside the place"),
             ("write /w/place\nsync /w/place".to_owned(), "where it shows"),

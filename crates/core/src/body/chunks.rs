@@ -219,7 +219,12 @@ impl Buffer {
         let room = left
             .and_then(|left| usize::try_from(left).ok())
             .map_or(CHUNK, |left| left.saturating_add(1).min(CHUNK));
-        self.room.resize(room, 0);
+        if self.room.is_empty() {
+            // The system's zeroed pages: nothing is written before something is read.
+            self.room = vec![0; room];
+        } else {
+            self.room.resize(room, 0);
+        }
         self.len = 0;
     }
 
