@@ -10,11 +10,12 @@ use futures_util::StreamExt;
 use tokio::runtime::Handle;
 
 use super::file_range::RangeReader;
+use super::spare;
 use super::{Body, ByteStream, Expect, Origin, Progress, Stored};
 use crate::{Cancel, Error, ErrorKind, Hasher, Result, cancelled};
 
 /// The size of a chunk, in bytes. Measured: smaller ones cost more in handing over, larger ones fall out of the cache.
-const CHUNK: usize = 1 << 20;
+pub(super) const CHUNK: usize = 1 << 20;
 
 /// Chunks that may wait for the hashing thread.
 const IN_FLIGHT: usize = 4;
@@ -138,6 +139,15 @@ impl Chunks {
         Ok(Some(self.current.insert(chunk).bytes()))
     }
 
+    /// As [`next`](Self::next), but the chunk may be kept, and sent to other threads.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    pub fn next_shared(&mut self) -> Result<Option<Bytes>> {
+        self.next()?;
+        Ok(self.current.take().map(|chunk| Bytes::from_owner(Shared(chunk))))
+    }
+
     /// Reads what is left and says what passed.
     ///
     /// # Errors
@@ -202,7 +212,18 @@ impl Feed {
 #[derive(Debug, Default)]
 struct Buffer {
     room: Vec<u8>,
+    /// How much of the room is to be filled, and how much is.
+    wanted: usize,
     len: usize,
+}
+
+/// A chunk that others keep.
+struct Shared(Arc<Buffer>);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        self.0.bytes()
+    }
 }
 
 impl Buffer {
@@ -211,25 +232,22 @@ impl Buffer {
     }
 
     fn is_full(&self) -> bool {
-        self.len == self.room.len()
+        self.len == self.wanted
     }
 
     /// Room for what is left, and one byte more to see that there is no more.
     fn make_room(&mut self, left: Option<u64>) {
-        let room = left
+        self.wanted = left
             .and_then(|left| usize::try_from(left).ok())
             .map_or(CHUNK, |left| left.saturating_add(1).min(CHUNK));
-        if self.room.is_empty() {
-            // The system's zeroed pages: nothing is written before something is read.
-            self.room = vec![0; room];
-        } else {
-            self.room.resize(room, 0);
+        if self.room.len() < self.wanted {
+            self.room = if self.wanted == CHUNK { spare::take() } else { vec![0; self.wanted] };
         }
         self.len = 0;
     }
 
     fn take(&mut self, bytes: &mut Bytes) {
-        let n = bytes.len().min(self.room.len() - self.len);
+        let n = bytes.len().min(self.wanted - self.len);
         self.room[self.len..self.len + n].copy_from_slice(&bytes[..n]);
         self.len += n;
         bytes.advance(n);
@@ -237,7 +255,7 @@ impl Buffer {
 
     fn read(&mut self, reader: &mut impl Read, cancel: &Cancel) -> Result<()> {
         while !self.is_full() {
-            match reader.read(&mut self.room[self.len..]) {
+            match reader.read(&mut self.room[self.len..self.wanted]) {
                 Ok(0) => break,
                 Ok(n) => self.len += n,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -246,6 +264,12 @@ impl Buffer {
             cancel.check()?;
         }
         Ok(())
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        spare::give(std::mem::take(&mut self.room));
     }
 }
 

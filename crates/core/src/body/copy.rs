@@ -111,8 +111,7 @@ fn pump_chunks(body: Body, cancel: &Cancel, send: &mpsc::Sender<Result<Bytes>>) 
     let mut chunks = body.chunks(cancel)?;
     // One chunk is held back, so that the last byte never passes before the digest was found true.
     let mut held: Option<Bytes> = None;
-    while let Some(chunk) = chunks.next()? {
-        let chunk = Bytes::copy_from_slice(chunk);
+    while let Some(chunk) = chunks.next_shared()? {
         if let Some(previous) = held.replace(chunk)
             && send.blocking_send(Ok(previous)).is_err()
         {

@@ -3,6 +3,7 @@
 mod chunks;
 mod copy;
 mod file_range;
+mod spare;
 mod verify;
 
 use std::fmt;

@@ -55,8 +55,7 @@ fn pass_on(body: Body, cancel: &Cancel, send: &mpsc::Sender<Bytes>) -> Result<St
     let mut chunks = body.chunks(cancel)?;
     // One chunk is held back, so that the last byte never leaves before the digest was found true.
     let mut held: Option<Bytes> = None;
-    while let Some(chunk) = chunks.next()? {
-        let chunk = Bytes::copy_from_slice(chunk);
+    while let Some(chunk) = chunks.next_shared()? {
         if let Some(previous) = held.replace(chunk)
             && send.blocking_send(previous).is_err()
         {

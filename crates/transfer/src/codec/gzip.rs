@@ -60,8 +60,6 @@ struct State<R> {
     /// The checksum and the length of the input up to `output`'s end.
     crc: Hasher,
     len: u64,
-    /// Blocks to use again, for their memory.
-    spare: Vec<Block>,
     /// `output` is the end of the member.
     ended: bool,
 }
@@ -88,7 +86,6 @@ impl<R: Read> GzipEncoder<R> {
             yielded: 0,
             crc: Hasher::new(),
             len: 0,
-            spare: Vec::new(),
             ended: false,
         };
         Ok(Self { state, fuse: Fuse::default() })
@@ -132,17 +129,14 @@ impl<R: Read> State<R> {
         self.crc.combine(&block.crc);
         self.len += block.plain.len() as u64;
         std::mem::swap(&mut self.output, &mut block.packed);
-        self.spare.push(block);
+        block.give_back();
         Ok(())
     }
 
     /// Reads one block, which is a full one unless it is the last, and has it compressed.
     fn read_block(&mut self) -> io::Result<()> {
         let level = block_level(self.level, self.blocks)?;
-        let mut block = self.spare.pop().unwrap_or_else(|| Block::new(level));
-        block.level = level;
-        block.plain.clear();
-        block.plain.reserve_exact(BLOCK_LEN);
+        let mut block = Block::take(level);
         self.input.by_ref().take(BLOCK_LEN as u64).read_to_end(&mut block.plain)?;
         self.blocks += 1;
         self.drained = block.plain.len() < BLOCK_LEN;

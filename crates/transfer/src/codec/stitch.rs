@@ -14,6 +14,7 @@
 //! The scan also proves, independently of libdeflate, that the block decodes to the right length.
 
 use std::io;
+use std::sync::{Mutex, PoisonError};
 
 use crc32fast::Hasher;
 use libdeflater::{CompressionLvl, Compressor};
@@ -44,10 +45,30 @@ pub(super) struct Block {
     pub(super) crc: Hasher,
 }
 
+/// Blocks to use again, for their memory, in the whole process. Layers are many, and what the threads of each give back to
+/// an allocator that has an arena for each thread is not at hand for the next one.
+static SPARE: Mutex<Vec<Block>> = Mutex::new(Vec::new());
+
+/// How many of them are kept.
+const MOST_SPARE: usize = 8;
+
 impl Block {
-    /// A block without content.
-    pub(super) fn new(level: CompressionLvl) -> Self {
-        Self { level, plain: Vec::new(), packed: Vec::new(), crc: Hasher::new() }
+    /// A block without plain bytes, with room for them. What is packed in it is of no meaning yet.
+    pub(super) fn take(level: CompressionLvl) -> Self {
+        let spare = SPARE.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let (mut plain, packed) =
+            spare.map(|block| (block.plain, block.packed)).unwrap_or_default();
+        plain.clear();
+        plain.reserve_exact(BLOCK_LEN);
+        Self { level, plain, packed, crc: Hasher::new() }
+    }
+
+    /// Keeps it for the next who needs one.
+    pub(super) fn give_back(self) {
+        let mut spare = SPARE.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() < MOST_SPARE {
+            spare.push(self);
+        }
     }
 }
 
@@ -131,7 +152,7 @@ mod tests {
 
     fn encode(plain: &[u8], level: i32) -> Block {
         let level = CompressionLvl::new(level).unwrap();
-        let mut block = Block { plain: plain.to_vec(), ..Block::new(level) };
+        let mut block = Block { plain: plain.to_vec(), ..Block::take(level) };
         BlockEncoder::new().encode(&mut block).unwrap();
         block
     }
@@ -168,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_block_that_decodes_to_another_length_is_refused() {
-        let mut block = Block { plain: b"abc".to_vec(), ..Block::new(CompressionLvl::fastest()) };
+        let mut block = Block { plain: b"abc".to_vec(), ..Block::take(CompressionLvl::fastest()) };
         block.packed = vec![0x03, 0x00];
         block.packed.resize(2 + PADDING, 0);
         assert!(BlockEncoder::new().open_end(&mut block, 2).is_err());

@@ -115,7 +115,7 @@ mod tests {
     fn dropping_ends_the_threads_and_leaves_waiting_blocks() {
         let mut workers = Workers::new(2);
         let plain = b"some text ".repeat(50_000);
-        let block = || Block { plain: plain.clone(), ..Block::new(CompressionLvl::best()) };
+        let block = || Block { plain: plain.clone(), ..Block::take(CompressionLvl::best()) };
         let pending: Vec<Pending> = (0..50).map(|_| workers.submit(block()).unwrap()).collect();
         assert_eq!(workers.threads.len(), 2);
         let queue = Arc::downgrade(&workers.queue);
@@ -129,7 +129,7 @@ mod tests {
     fn threads_start_as_blocks_come() {
         let mut workers = Workers::new(3);
         assert!(workers.threads.is_empty());
-        workers.submit(Block::new(CompressionLvl::fastest())).unwrap().wait().unwrap();
+        workers.submit(Block::take(CompressionLvl::fastest())).unwrap().wait().unwrap();
         assert_eq!(workers.threads.len(), 1);
     }
 }
