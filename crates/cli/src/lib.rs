@@ -40,6 +40,10 @@ use sides::Sides;
 /// a pipe, come near it.
 const GRACE: std::time::Duration = std::time::Duration::from_millis(500);
 
+/// How long registries may take to hear that uploads were given up. Whom it takes longer finds out when they expire.
+#[cfg(feature = "registry")]
+const FAREWELL: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// Runs the command with the arguments of this process and with every transport that is linked.
 ///
 /// Returns the exit code. Output goes to the process's stdout and stderr.
@@ -87,6 +91,19 @@ fn in_runtime(cli: Cli, session: &Session) -> exit::Result {
         })?;
     let work = commands::run(cli.command, session);
     let outcome = runtime.block_on(signals::guarded(work, session.deadline));
+    if outcome.is_err() {
+        runtime.block_on(settled());
+    }
     runtime.shutdown_timeout(GRACE);
     outcome
 }
+
+/// Waits a little until registries have been told of uploads that will not go on.
+#[cfg(feature = "registry")]
+async fn settled() {
+    let _ = tokio::time::timeout(FAREWELL, transship::registry::settled()).await;
+}
+
+#[cfg(not(feature = "registry"))]
+#[expect(clippy::unused_async, reason = "as with the feature")]
+async fn settled() {}

@@ -3,6 +3,9 @@
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStderr, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use transship_conformance::registry::{Fault, Options, Registry, Rule};
 
 use crate::make;
 use crate::session::Session;
@@ -157,4 +160,37 @@ fn a_pipe_that_ends_early_changes_nothing() {
     let output = session.command("copy --all-images - oci:layout").stdin(half).output().unwrap();
     assert_eq!(output.status.code(), Some(4), "{output:?}");
     assert_eq!(session.left(), ["half.tar"]);
+}
+
+#[test]
+fn a_deadline_stops_a_push_that_hangs() {
+    let (session, registry) = (Session::new(), Registry::start(Options::default()).unwrap());
+    registry.inject(Rule::new(Fault::Stall).method("PUT").path("/blobs/uploads/").always());
+    let to = format!("docker://{}/app:1", registry.host());
+    gives_up(&session, &format!("hello.tar:@0 {to}"));
+    assert!(registry.tags("app").is_empty());
+    let patience = Instant::now() + Duration::from_secs(20);
+    while registry.sessions() > 0 {
+        assert!(Instant::now() < patience, "{} sessions are left open", registry.sessions());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    registry.clear_faults();
+    session.ok(&format!("copy --quiet hello.tar:@0 {to}"));
+}
+
+#[test]
+fn a_deadline_stops_a_pull_that_hangs() {
+    let (session, registry) = (Session::new(), Registry::start(Options::default()).unwrap());
+    let from = format!("docker://{}/app:1", registry.host());
+    session.ok(&format!("copy --quiet hello.tar:@0 {from}"));
+    registry.inject(Rule::new(Fault::Stall).method("GET").path("/blobs/").always());
+    gives_up(&session, &format!("{from} oci:layout"));
+    assert!(session.left().is_empty());
+}
+
+fn gives_up(session: &Session, places: &str) {
+    let output = session.run(&format!("copy --progress none --deadline 2s {places}"));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("it was not done after 2s, the deadline"), "{said}");
 }

@@ -2,11 +2,14 @@
 
 mod blob;
 mod feed;
+mod giving_up;
 mod manifest;
 mod pump;
 mod referrers;
 mod session;
 mod upload;
+
+pub use giving_up::settled;
 
 pub(crate) use blob::{has, mount};
 pub(crate) use manifest::put as put_manifest;

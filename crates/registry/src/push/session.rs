@@ -6,6 +6,7 @@ use reqwest::header::LOCATION;
 use reqwest::{Method, Url};
 use transship_core::{Digest, Error, ErrorKind, Result, ResultExt};
 
+use super::giving_up::GivingUp;
 use crate::client::{Call, Fetched, Repository, location};
 
 /// How long giving up a session may take.
@@ -133,7 +134,9 @@ impl Drop for Session {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let call = self.call(Method::DELETE, "giving up an upload");
         let host = std::sync::Arc::clone(&self.repository.host);
+        let giving_up = GivingUp::begin();
         runtime.spawn(async move {
+            let _giving_up = giving_up;
             // Once, and not for long: a session that stays expires.
             let _ = tokio::time::timeout(CANCEL, host.fetch_once(&call, 0)).await;
         });
