@@ -40,7 +40,7 @@ pub struct Claims {
     pub empty: Empty,
     /// What is replaced.
     pub replaces: Replaces,
-    /// What is left of what was replaced.
+    /// What is left of what was replaced or deleted.
     pub leftover: Leftover,
     /// Whether images of a writer that is not finished show.
     pub unfinished: Unfinished,
@@ -218,7 +218,7 @@ pub enum Replaces {
     Images,
 }
 
-/// What is left of what was replaced.
+/// What is left of what was replaced or deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Leftover {
     /// Nothing.

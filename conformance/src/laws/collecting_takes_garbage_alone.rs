@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use transship_core::{CollectMode, CollectOptions, Collected, WriteMode};
+use transship_core::{
+    CollectMode, CollectOptions, Collected, Reference, Transport, WriteMode,
+};
 
 use super::{files_in, write_container};
 use crate::broken::{While, hold};
@@ -21,13 +23,14 @@ pub(crate) const LAW: Law = Law {
         "Every image stays whole, and so does what is about it.",
         "Told to look, it changes nothing.",
         "Told to delete, it leaves nothing that it would find again.",
+        "What is younger than",
     ],
     not_claimed,
     cost: 1,
     check,
 };
 
-fn not_claimed(claims: &Claims) -> Option<&'static str> {
+pub(super) fn not_claimed(claims: &Claims) -> Option<&'static str> {
     (claims.collection == Collection::None || claims.holds == Holds::One)
         .then_some("nothing can be collected")
 }
@@ -50,8 +53,9 @@ fn check(kit: &Kit) -> Held {
             want.remove(at);
         }
         let before = lab.snapshot()?;
+        spares_the_young(lab)?;
         let looked = lab.step(collect(lab, CollectMode::Look))?;
-        lab.snapshot()?.same(&before).map_err(|e| e.while_doing("after looking"))?;
+        lab.snapshot()?.same(&before).map_err(|e| e.while_doing("after looking, and sparing the young"))?;
         let taken = lab.step(collect(lab, CollectMode::Delete))?;
         hold!(looked == taken, "it found {looked:?}, and deleted {taken:?}");
         let after = lab.snapshot()?;
@@ -60,6 +64,14 @@ fn check(kit: &Kit) -> Held {
         hold!(again.garbage.is_empty(), "it finds again {:?}", again.garbage);
         leaves_nothing_extra(lab, &want)
     })
+}
+
+/// Nothing here is an hour old.
+fn spares_the_young(lab: &Lab) -> Held {
+    let hour = CollectOptions::MIN_AGE;
+    let taken = lab.step(collect_by(lab.transport(), lab.at(), CollectMode::Delete, hour))?;
+    hold!(taken.garbage.is_empty(), "of what is younger than an hour it took {:?}", taken.garbage);
+    Ok(())
 }
 
 /// As many files are there as if there had never been more.
@@ -84,10 +96,20 @@ fn leaves_nothing_extra(lab: &Lab, want: &[expected::Entry]) -> Held {
 }
 
 pub(super) async fn collect(lab: &Lab, mode: CollectMode) -> Held<Collected> {
-    let collection = lab.transport().collection();
+    collect_by(lab.transport(), lab.at(), mode, Duration::ZERO).await
+}
+
+/// Collects what is of an age, by a value of the transport.
+pub(super) async fn collect_by(
+    transport: &dyn Transport,
+    at: &Reference,
+    mode: CollectMode,
+    min_age: Duration,
+) -> Held<Collected> {
+    let collection = transport.collection();
     let collection =
         collection.ok_or_else(|| Broken::new("collection is claimed, and is not there"))?;
     let mut how = CollectOptions::new(mode);
-    how.min_age = Duration::ZERO;
-    collection.collect(lab.at(), &how).await.during(|| format!("collecting, {mode:?}"))
+    how.min_age = min_age;
+    collection.collect(at, &how).await.during(|| format!("collecting, {mode:?}"))
 }

@@ -6,6 +6,7 @@ use super::{fails, write_container};
 use crate::broken::{While, hold};
 use crate::expected;
 use crate::lab::Lab;
+use crate::model::Container;
 use crate::runner::Kit;
 use crate::strategies::{containers as generated, corner_containers};
 use crate::{Broken, Chosen, Claims, Deletion, Held, Holds, Law};
@@ -35,12 +36,7 @@ fn check(kit: &Kit) -> Held {
         .flat_map(|container| (0..container.images.len()).map(move |at| (container.clone(), at)))
         .collect();
     kit.each_with(&corners, (generated(kit.claims(), 6), 0_usize..6), |lab, (container, which)| {
-        let mut images = container.images.clone();
-        // An image that is there under names is deleted by one of them, so it has at most one.
-        for image in &mut images {
-            image.names.truncate(1);
-        }
-        let container = crate::model::Container { images };
+        let container = one_name_each(container);
         let entries = expected::build(&container)?;
         lab.step(write_container(lab, WriteMode::Create, &entries))?;
         let mut want = expected::shown(entries, lab.claims());
@@ -62,6 +58,15 @@ fn check(kit: &Kit) -> Held {
     })
 }
 
+/// An image that is there under names is deleted by one of them, so it has at most one.
+pub(super) fn one_name_each(container: &Container) -> Container {
+    let mut images = container.images.clone();
+    for image in &mut images {
+        image.names.truncate(1);
+    }
+    Container { images }
+}
+
 /// Of several, none is chosen.
 async fn ambiguous(lab: &Lab) -> Held {
     let deletion = lab.transport().deletion();
@@ -70,7 +75,7 @@ async fn ambiguous(lab: &Lab) -> Held {
     fails(done, &[ErrorKind::Ambiguous], &[place], "deleting one of several, without a choice")
 }
 
-async fn delete(lab: &Lab, reference: &str) -> Held {
+pub(super) async fn delete(lab: &Lab, reference: &str) -> Held {
     let deletion = lab.transport().deletion();
     let deletion = deletion.ok_or_else(|| Broken::new("deletion is claimed, and is not there"))?;
     let locator = reference.split_once(':').map_or(reference, |(_, locator)| locator);

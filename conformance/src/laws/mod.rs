@@ -82,9 +82,11 @@ laws! { $
     create_refuses_what_is_there
     no_mode_is_the_default_mode
     deletion_removes_that_image_alone
+    deletion_leaves_nothing_of_the_image
     a_deleted_name_leaves_the_others
     a_dropped_deletion_is_all_or_nothing
     collecting_takes_garbage_alone
+    a_collection_waits_for_writers
     what_is_staged_is_there_for_each_image
     a_container_in_one_pass_is_the_same
     the_same_puts_give_the_same_bytes

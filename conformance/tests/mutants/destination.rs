@@ -26,6 +26,8 @@ pub struct BrokenDestination<'w> {
     inner: Option<Box<dyn ImageDestination + 'w>>,
     /// What a table that is too early says is there.
     early: std::sync::Mutex<Vec<Stored>>,
+    /// How often it was collected before.
+    collected: usize,
     /// What has blobs, too.
     also: Option<Box<dyn ImageDestination + 'w>>,
 }
@@ -51,7 +53,8 @@ impl<'w> BrokenDestination<'w> {
         }
         of.state.open.fetch_add(1, Ordering::SeqCst);
         let (inner, early) = (Some(inner), std::sync::Mutex::default());
-        Self { of, at, names, accepts, inner, early, also: None }
+        let collected = of.state.counter.load(Ordering::SeqCst);
+        Self { of, at, names, accepts, inner, early, collected, also: None }
     }
 
     fn inner(&self) -> &(dyn ImageDestination + 'w) {
@@ -283,6 +286,11 @@ impl ImageDestination for BrokenDestination<'_> {
     }
 
     async fn commit(mut self: Box<Self>, what: Commit<'_>) -> Result<Committed> {
+        if self.of.fault == Fault::CollectsWhatIsPut
+            && self.of.state.counter.load(Ordering::SeqCst) > self.collected
+        {
+            return Err(Error::new(ErrorKind::Unavailable, "a blob was removed meanwhile"));
+        }
         let inner = self.inner.take().unwrap();
         let missing = children(what.root);
         let config = missing.first().cloned().into_iter().collect::<Vec<_>>();
@@ -404,7 +412,8 @@ impl<'w> BrokenDestination<'w> {
             Fault::FilesAreBelieved
             | Fault::StoredBlobsAreBelieved
             | Fault::WrongOnDiskIsUnexpected
-            | Fault::OldBlobsStay => digest.to_owned(),
+            | Fault::OldBlobsStay
+            | Fault::DeletionLeavesBlobs => digest.to_owned(),
             Fault::BlobsAreStoredTwice => format!("{digest}-{number}"),
             Fault::DropForgetsAFile => "temporary".to_owned(),
             _ => return Ok(Body::from_bytes(bytes)),

@@ -272,6 +272,8 @@ faults! {
     DeletesNothing => "deletion_removes_that_image_alone",
     /// Without a choice it deletes the first.
     DeletesOneOfSeveral => "deletion_removes_that_image_alone",
+    /// Only the entry goes.
+    DeletionLeavesBlobs => "deletion_leaves_nothing_of_the_image",
     /// A lock stays when a deletion is dropped.
     DroppedDeletionKeepsItsLock => "a_dropped_deletion_is_all_or_nothing",
     /// By whatever name, the image goes.
@@ -284,6 +286,10 @@ faults! {
     LookingCollects => "collecting_takes_garbage_alone",
     /// It finds the same again.
     CollectsNothing => "collecting_takes_garbage_alone",
+    /// What was put for an image that does not show yet is taken for garbage.
+    CollectsWhatIsPut => "a_collection_waits_for_writers",
+    /// Nobody looks how old a blob is.
+    CollectsTheYoung => "collecting_takes_garbage_alone",
     /// What is about an image is taken for garbage.
     CollectsReferrers => "referrers_come_with_their_image",
     /// What was staged is not there.

@@ -40,6 +40,7 @@ impl Mutants {
                 | Fault::StoredBlobsAreBelieved
                 | Fault::WrongOnDiskIsUnexpected
                 | Fault::OldBlobsStay
+                | Fault::DeletionLeavesBlobs
                 | Fault::DroppedOpeningLeavesAFile
                 | Fault::BytesHoldTheSecond
                 | Fault::StagedStays

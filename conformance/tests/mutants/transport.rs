@@ -267,8 +267,12 @@ impl Collection for Mutant {
         if self.fault == Fault::CollectsReferrers && how.mode == CollectMode::Delete {
             self.state.counter.store(1, Ordering::Relaxed);
         }
+        if self.fault == Fault::CollectsWhatIsPut && how.mode == CollectMode::Delete {
+            self.state.counter.fetch_add(1, Ordering::SeqCst);
+        }
         let mut collected = self.memory.collection().unwrap().collect(at, how).await?;
-        if self.fault == Fault::CollectsNothing {
+        let young = self.fault == Fault::CollectsTheYoung && !how.min_age.is_zero();
+        if young || self.fault == Fault::CollectsNothing {
             collected.garbage.push(Garbage::new(sha256(b""), 0));
         }
         Ok(collected)

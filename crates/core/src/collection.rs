@@ -15,10 +15,11 @@ pub trait Collection: Send + Sync {
     /// - Every image stays whole, and so does what is about it.
     /// - Told to look, it changes nothing.
     /// - Told to delete, it leaves nothing that it would find again.
+    /// - What is younger than [`min_age`](CollectOptions::min_age) stays, because other tools write blobs before the
+    ///   manifests that need them.
+    /// - Writers of ours are waited for, or what they have found and put stays: each commit finds its blobs.
     ///
-    /// What might be needed stays: where a document cannot be read, everything does, and the result says so. Blobs younger
-    /// than [`min_age`](CollectOptions::min_age) stay, because other tools write theirs before the manifests that need them.
-    /// Writers of ours are waited for.
+    /// What might be needed stays: where a document cannot be read, everything does, and the result says so.
     async fn collect(&self, at: &Reference, how: &CollectOptions) -> Result<Collected>;
 }
 

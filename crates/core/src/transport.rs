@@ -78,6 +78,7 @@ pub trait Deletion: Send + Sync {
     ///
     /// - By one of several names, that name goes, and the image stays under the others.
     /// - Chosen otherwise, the image goes with all of its names.
+    /// - What only it needed goes with it, or with the next [collection](Transport::collection) where there is one.
     /// - `NotFound` and `Ambiguous` as in opening it; then nothing has changed.
     /// - It is durable, and all or nothing, also when its future is dropped.
     async fn delete(&self, at: &Reference) -> Result<()>;

@@ -153,7 +153,7 @@
 //! | `writers: One` | nothing there can be locked | a race is rare |
 //! | `processes: One` | it is in memory | a cache holds what other processes write |
 //! | `abandoned: Blobs` | a collector of garbage exists, and needs no luck | staging is not cleaned up |
-//! | `leftover: UntilCollected` | what was replaced stays until a collector comes, as in a folder of blobs | the place is written anew as a whole |
+//! | `leftover: UntilCollected` | what was replaced or deleted stays until a collector comes, as in a folder of blobs | the place is written anew as a whole |
 //! | `untagged`, `nameless`, `taken` | the format orders or drops them so | - |
 //! | `listed: Names`, `chosen: ByName`, `empty: None` | a service lists names, means one where none is said, and has no empty place | a format of your own: print what opens again |
 //! | `replaces: Images`, `unfinished: Shows` | a service publishes image by image, and has no step for all of them | there is a rename or a transaction: use it |
@@ -240,9 +240,11 @@
 //! | `a_name_taken_over_moves` | two images answer to one name |
 //! | `images_open_at_once_do_not_mix` | layers of one image end up in another one when copies run side by side |
 //! | `deletion_removes_that_image_alone` | deleting one image breaks those that share its layers |
+//! | `deletion_leaves_nothing_of_the_image` | people delete to make room, and get none |
 //! | `a_dropped_deletion_is_all_or_nothing` | Ctrl-C in a deletion leaves half an image, or breaks its neighbours |
 //! | `a_deleted_name_leaves_the_others` | taking away `app:old` takes `app:latest` with it |
 //! | `collecting_takes_garbage_alone` | a clean-up breaks an image, or says what it would free and frees something else |
+//! | `a_collection_waits_for_writers` | the nightly clean-up takes the layers of an image that is being written |
 //! | `many_writers_lose_nothing` | two CI jobs push at once, and one image is gone |
 //! | `many_processes_lose_nothing` | the same, where a lock within one program does not help |
 //! | `processes_see_whole_images` | another process reads the old manifest with the new layers |

@@ -1,0 +1,104 @@
+//! What a writer has found or put is there at its commit, whatever is collected beside it.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::future::join;
+use proptest::prelude::*;
+use transship_core::{CollectMode, Expect, ImageDestination, ImageName, Reference, WriteMode};
+
+use super::collecting_takes_garbage_alone::{collect_by, not_claimed};
+use super::some_name;
+use crate::broken::While;
+use crate::lab::{Lab, Way, commit, put};
+use crate::model::{Built, Image};
+use crate::runner::Kit;
+use crate::seen::Seen;
+use crate::strategies::plain_images;
+use crate::{Held, Law, Names};
+
+pub(crate) const LAW: Law = Law {
+    name: "a_collection_waits_for_writers",
+    sentence: "What a writer has found or put is there at its commit, whatever is collected beside it.",
+    promises: &["Writers of ours are waited for"],
+    not_claimed,
+    cost: 2,
+    check,
+};
+
+/// So long the writer does nothing, and a collection that does not wait has its way.
+const MEANWHILE: Duration = Duration::from_millis(30);
+
+fn check(kit: &Kit) -> Held {
+    kit.each((plain_images(kit.claims()), any::<bool>()), |lab, (image, in_writer)| {
+        let old = image.build()?;
+        let new = Image { seed: image.seed.wrapping_add(1), ..image.clone() }.build()?;
+        // Something stays, so that the container does.
+        lab.step(async { lab.write(&Image::simple(77).build()?, WriteMode::Create, &other(lab)).await })?;
+        let written = lab.step(lab.write(&old, WriteMode::Append, &some_name(lab.claims())))?;
+        if let Some(deletion) = lab.transport().deletion() {
+            // What only the old one needed is found by the new one, and needed by nobody.
+            let at = &written.references[0];
+            lab.step(async { deletion.delete(at).await.during(|| format!("deleting {at}")) })?;
+        }
+        let at = lab.step(beside(lab, &new, *in_writer))?;
+        lab.step(async {
+            let seen = Seen::read(&*lab.source(&at).await?).await;
+            let held = seen.and_then(|seen| seen.is(&new, lab.claims()));
+            held.during(|| "an image that was written beside a collection")
+        })
+    })
+}
+
+fn other(lab: &Lab) -> Vec<ImageName> {
+    match lab.claims().names {
+        Names::None => Vec::new(),
+        _ => ImageName::new("docker.io/library/other:1").into_iter().collect(),
+    }
+}
+
+/// Writes an image, and collects when its blobs are there and what shows it is to come.
+async fn beside(lab: &Lab, new: &Built, in_writer: bool) -> Held<Reference> {
+    let names = some_name(lab.claims());
+    if !in_writer {
+        let destination = lab.destination(WriteMode::Append, &names).await?;
+        fill(&*destination, new).await?;
+        let committed = collecting(lab, commit(destination, new)).await?;
+        return Ok(committed.references[0].clone());
+    }
+    let writer = lab.writer(WriteMode::Append).await?;
+    let destination = writer.image(&names).await.during(|| "opening an image of a writer")?;
+    fill(&*destination, new).await?;
+    let committed = commit(destination, new).await?;
+    collecting(lab, async { writer.finish().await.during(|| "finishing") }).await?;
+    Ok(committed.references[0].clone())
+}
+
+async fn fill(destination: &dyn ImageDestination, new: &Built) -> Held {
+    for (at, blob) in new.blobs.iter().enumerate() {
+        let found = destination.has(&Expect::from(&blob.descriptor)).await;
+        if found.during(|| "looking for a blob")?.is_none() {
+            put(destination, blob, Way::nth(at)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Begins to collect, shows the image then, and ends both.
+async fn collecting<T>(lab: &Lab, show: impl Future<Output = Held<T>>) -> Held<T> {
+    let transport = lab.other_transport();
+    let mut collecting = pin!(collect_by(&*transport, lab.at(), CollectMode::Delete, Duration::ZERO));
+    let show = async { show.await.map_err(|e| e.while_doing("beside a collection")) };
+    match tokio::time::timeout(MEANWHILE, &mut collecting).await {
+        Ok(collected) => {
+            collected?;
+            show.await
+        }
+        Err(_) => {
+            let (collected, shown) = join(collecting, show).await;
+            let shown = shown?;
+            collected?;
+            Ok(shown)
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! A place from which an image was deleted holds no more than one where it never was.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use transship_core::WriteMode;
+
+use super::deletion_removes_that_image_alone::{delete, one_name_each};
+use super::write_container;
+use crate::broken::hold;
+use crate::expected;
+use crate::lab::Lab;
+use crate::runner::Kit;
+use crate::strategies::containers as generated;
+use crate::{Claims, Deletion, Held, Holds, Law, Leftover, Stored};
+
+pub(crate) const LAW: Law = Law {
+    name: "deletion_leaves_nothing_of_the_image",
+    sentence: "A place from which an image was deleted holds no more than one where it never was.",
+    promises: &["What only it needed goes with it"],
+    not_claimed,
+    cost: 1,
+    check,
+};
+
+/// The names of folders that are empty now may stay in a tar: `blobs`, and one for each algorithm.
+const FOLDERS: u64 = 3 * 512;
+
+fn not_claimed(claims: &Claims) -> Option<&'static str> {
+    let none = claims.deletion == Deletion::None || claims.holds == Holds::One;
+    let none = none.then_some("images cannot be deleted");
+    let hidden = (claims.stored == Stored::Hidden).then_some("what is stored cannot be seen");
+    let later = claims.leftover == Leftover::UntilCollected;
+    none.or(hidden).or(later.then_some("what is left is collected"))
+}
+
+fn check(kit: &Kit) -> Held {
+    kit.each((generated(kit.claims(), 6), any::<prop::sample::Index>()), |lab, (container, which)| {
+        let container = one_name_each(container);
+        let entries = expected::build(&container)?;
+        lab.step(write_container(lab, WriteMode::Create, &entries))?;
+        let mut want = expected::shown(entries, lab.claims());
+        if want.is_empty() {
+            return Ok(());
+        }
+        let which = which.index(want.len());
+        let reference = lab.snapshot()?.images()[which].reference.clone();
+        want.remove(which);
+        lab.step(delete(lab, &reference))?;
+        let fresh = lab.another()?;
+        fresh.step(write_container(&fresh, WriteMode::Create, &want))?;
+        no_more(&sizes(lab)?, &sizes(&fresh)?)
+    })
+}
+
+/// What the fixture sees, and how large it is where it is a file. In which order bytes are kept is the transport's affair.
+fn sizes(lab: &Lab) -> Held<BTreeMap<String, Option<u64>>> {
+    let folder = lab.folder()?;
+    let size = |name: &String| folder.join(name).metadata().ok().filter(std::fs::Metadata::is_file);
+    let facts = lab.facts()?.into_keys();
+    Ok(facts.map(|name| (name.clone(), size(&name).map(|found| found.len()))).collect())
+}
+
+fn no_more(
+    left: &BTreeMap<String, Option<u64>>,
+    enough: &BTreeMap<String, Option<u64>>,
+) -> Held {
+    let extra: Vec<_> = left.keys().filter(|name| !enough.contains_key(*name)).collect();
+    hold!(extra.is_empty(), "nobody needs {extra:?}");
+    for (name, size) in left {
+        let want = enough.get(name).copied().flatten();
+        hold!(
+            size.unwrap_or_default() <= want.unwrap_or_default() + FOLDERS,
+            "{name} has {} B, and {} where the image never was",
+            size.unwrap_or_default(),
+            want.unwrap_or_default()
+        );
+    }
+    Ok(())
+}
