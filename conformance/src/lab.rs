@@ -4,6 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use proptest::sample::select;
+use proptest::strategy::Strategy;
 use tokio::runtime::{Builder, Runtime};
 use transship_core::{
     ArchiveReader, ArchiveWriter, Archives, Body, Commit, Committed, Expect, ImageDestination,
@@ -181,6 +183,32 @@ pub(crate) async fn put_all(destination: &dyn ImageDestination, built: &Built) -
     for manifest in &built.below {
         let digest = &manifest.descriptor().digest;
         destination.put_manifest(manifest).await.during(|| format!("putting manifest {digest}"))?;
+    }
+    Ok(())
+}
+
+/// What an image is written by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    /// A destination of its own.
+    Itself,
+    /// One of a writer.
+    AWriter,
+}
+
+impl By {
+    pub(crate) fn any() -> impl Strategy<Value = Self> {
+        select(vec![Self::Itself, Self::AWriter])
+    }
+}
+
+/// Puts the blobs that are not there already.
+pub(crate) async fn put_missing(destination: &dyn ImageDestination, built: &Built) -> Held {
+    for (at, blob) in built.blobs.iter().enumerate() {
+        let found = destination.has(&Expect::from(&blob.descriptor)).await;
+        if found.during(|| "looking for a blob")?.is_none() {
+            put(destination, blob, Way::nth(at)).await?;
+        }
     }
     Ok(())
 }

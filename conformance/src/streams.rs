@@ -1,7 +1,9 @@
 //! Bodies of every kind, whole ones and those that fail.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
@@ -31,6 +33,32 @@ pub(crate) fn failing(bytes: &Bytes, after: usize, error: Error) -> ByteStream {
 /// Some bytes, then nothing for ever.
 pub(crate) fn stuck(bytes: &Bytes, after: usize) -> ByteStream {
     in_pieces(bytes.slice(..after.min(bytes.len()))).chain(stream::pending()).boxed()
+}
+
+/// Bytes without end, of which each piece takes its time. Counts the pieces.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Slow(Arc<AtomicUsize>);
+
+/// What a piece takes.
+const SLOWLY: Duration = Duration::from_millis(5);
+
+impl Slow {
+    /// Waits until so many pieces were read.
+    pub(crate) async fn has_given(&self, pieces: usize) {
+        while self.0.load(Ordering::SeqCst) < pieces {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+}
+
+impl Read for Slow {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        std::thread::sleep(SLOWLY);
+        let some = into.len().min(4096);
+        into[..some].fill(7);
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Ok(some)
+    }
 }
 
 /// The bytes in the middle of a file.

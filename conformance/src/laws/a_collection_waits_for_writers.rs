@@ -4,13 +4,12 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::future::join;
-use proptest::prelude::*;
-use transship_core::{CollectMode, Expect, ImageDestination, ImageName, Reference, WriteMode};
+use transship_core::{CollectMode, ImageName, Reference, WriteMode};
 
 use super::collecting_takes_garbage_alone::{collect_by, not_claimed};
 use super::some_name;
 use crate::broken::While;
-use crate::lab::{Lab, Way, commit, put};
+use crate::lab::{By, Lab, commit, put_missing};
 use crate::model::{Built, Image};
 use crate::runner::Kit;
 use crate::seen::Seen;
@@ -30,7 +29,7 @@ pub(crate) const LAW: Law = Law {
 const MEANWHILE: Duration = Duration::from_millis(30);
 
 fn check(kit: &Kit) -> Held {
-    kit.each((plain_images(kit.claims()), any::<bool>()), |lab, (image, in_writer)| {
+    kit.each((plain_images(kit.claims()), By::any()), |lab, (image, by)| {
         let old = image.build()?;
         let new = Image { seed: image.seed.wrapping_add(1), ..image.clone() }.build()?;
         // Something stays, so that the container does.
@@ -41,7 +40,7 @@ fn check(kit: &Kit) -> Held {
             let at = &written.references[0];
             lab.step(async { deletion.delete(at).await.during(|| format!("deleting {at}")) })?;
         }
-        let at = lab.step(beside(lab, &new, *in_writer))?;
+        let at = lab.step(beside(lab, &new, *by))?;
         lab.step(async {
             let seen = Seen::read(&*lab.source(&at).await?).await;
             let held = seen.and_then(|seen| seen.is(&new, lab.claims()));
@@ -58,30 +57,20 @@ fn other(lab: &Lab) -> Vec<ImageName> {
 }
 
 /// Writes an image, and collects when its blobs are there and what shows it is to come.
-async fn beside(lab: &Lab, new: &Built, in_writer: bool) -> Held<Reference> {
+async fn beside(lab: &Lab, new: &Built, by: By) -> Held<Reference> {
     let names = some_name(lab.claims());
-    if !in_writer {
+    if by == By::Itself {
         let destination = lab.destination(WriteMode::Append, &names).await?;
-        fill(&*destination, new).await?;
+        put_missing(&*destination, new).await?;
         let committed = collecting(lab, commit(destination, new)).await?;
         return Ok(committed.references[0].clone());
     }
     let writer = lab.writer(WriteMode::Append).await?;
     let destination = writer.image(&names).await.during(|| "opening an image of a writer")?;
-    fill(&*destination, new).await?;
+    put_missing(&*destination, new).await?;
     let committed = commit(destination, new).await?;
     collecting(lab, async { writer.finish().await.during(|| "finishing") }).await?;
     Ok(committed.references[0].clone())
-}
-
-async fn fill(destination: &dyn ImageDestination, new: &Built) -> Held {
-    for (at, blob) in new.blobs.iter().enumerate() {
-        let found = destination.has(&Expect::from(&blob.descriptor)).await;
-        if found.during(|| "looking for a blob")?.is_none() {
-            put(destination, blob, Way::nth(at)).await?;
-        }
-    }
-    Ok(())
 }
 
 /// Begins to collect, shows the image then, and ends both.

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use transship_core::{Document, WriteMode};
+use transship_core::{Commit, Document, ErrorKind, Manifest, WriteMode};
 
-use super::all;
+use super::{all, fails};
 use crate::broken::{While, hold};
-use crate::lab::Lab;
-use crate::model::Node;
+use crate::lab::{Lab, put_all};
+use crate::model::{Image, Node};
 use crate::runner::Kit;
 use crate::seen::Seen;
 use crate::strategies::{corner_nodes, meaning, names, nodes};
-use crate::{Aliases, Held, Law, Listed, Names};
+use crate::{Aliases, Held, Law, Listed, Manifests, Names};
 
 pub(crate) const LAW: Law = Law {
     name: "a_committed_image_reads_back_equal",
@@ -20,6 +20,7 @@ pub(crate) const LAW: Law = Law {
         "Its bytes are as stored, and true to their digest.",
         "What it lists can be committed; what it does not is refused with `Unsupported`.",
         "Each name, durably, all at once or not at all",
+        "What it takes reads back as it was given",
     ],
     not_claimed: all,
     cost: 1,
@@ -32,7 +33,40 @@ fn check(kit: &Kit) -> Held {
     let corners: Vec<_> = corner_nodes(kit.claims()).into_iter().map(|node| (node, Vec::new())).collect();
     kit.each_with(&corners, (nodes(kit.claims()), names), |lab, (node, names)| {
         let names = if lab.claims().names == Names::None { &[][..] } else { names };
-        lab.step(one(lab, node, names))
+        lab.step(one(lab, node, names))?;
+        match node {
+            Node::Image(image) if lab.claims().manifests == Manifests::Rebuilt => {
+                contradictory(&lab.another()?, image)
+            }
+            _ => Ok(()),
+        }
+    })
+}
+
+/// An image whose layers are not in the order that its config says reads back as it is, or is refused.
+fn contradictory(lab: &Lab, image: &Image) -> Held {
+    let mut built = image.build()?;
+    let mut root: serde_json::Value =
+        serde_json::from_slice(built.root.bytes()).map_err(std::io::Error::from)?;
+    let Some(layers) = root["layers"].as_array_mut() else { return Ok(()) };
+    let before = layers.clone();
+    layers.reverse();
+    if *layers == before {
+        return Ok(());
+    }
+    built.root = Manifest::new(root.to_string())?;
+    lab.step(async {
+        let destination = lab.destination(WriteMode::Create, &[]).await?;
+        put_all(&*destination, &built).await?;
+        let what = "committing layers in another order than the config says";
+        match destination.commit(Commit::new(&built.root)).await {
+            Ok(committed) => {
+                let source = lab.source(&committed.references[0]).await.during(|| what)?;
+                let seen = Seen::read(&*source).await.during(|| what)?;
+                seen.is(&built, lab.claims()).during(|| what)
+            }
+            refused => fails(refused, &[ErrorKind::Unsupported, ErrorKind::Corrupt], &[], what),
+        }
     })
 }
 

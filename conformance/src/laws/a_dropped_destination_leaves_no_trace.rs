@@ -1,14 +1,18 @@
 //! A destination that is dropped, whatever was put, leaves the place as it was.
 
-use transship_core::WriteMode;
+use std::pin::pin;
+
+use futures_util::future::{Either, select};
+use transship_core::{Body, Expect, WriteMode};
 
 use super::{all, some_name};
-use crate::broken::While;
+use crate::broken::{While, hold};
 use crate::lab::{Lab, Way, put};
 use crate::model::Node;
 use crate::runner::Kit;
 use crate::strategies::{nodes, plain_images};
-use crate::{Append, Held, Law};
+use crate::streams::Slow;
+use crate::{Append, Broken, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "a_dropped_destination_leaves_no_trace",
@@ -25,6 +29,7 @@ pub(crate) const LAW: Law = Law {
 fn check(kit: &Kit) -> Held {
     let images = (plain_images(kit.claims()), nodes(kit.claims()));
     kit.each((images, 0_usize..8), |lab, ((first, second), puts)| {
+        lab.step(while_it_puts(lab, *puts % 2))?;
         dropped(lab, second, *puts, WriteMode::Create)?;
         lab.step(async { lab.write(&first.build()?, WriteMode::Create, &[]).await })?;
         dropped(lab, second, *puts, WriteMode::Replace)?;
@@ -33,6 +38,27 @@ fn check(kit: &Kit) -> Held {
         }
         Ok(())
     })
+}
+
+/// What it leaves at once, where a step is under way.
+async fn while_it_puts(lab: &Lab, pieces: usize) -> Held {
+    let before = lab.facts()?;
+    let slow = Slow::default();
+    let destination = lab.destination(WriteMode::Create, &some_name(lab.claims())).await?;
+    let put = destination.put_blob(Expect::anything(), Body::from_reader(slow.clone()));
+    match select(put, pin!(slow.has_given(pieces + 1))).await {
+        Either::Left((done, _)) => {
+            let why = format!("a put of a body that never ends has ended: {done:?}");
+            return Err(Broken::new(why));
+        }
+        // Given up.
+        Either::Right(((), put)) => drop(put),
+    }
+    drop(destination);
+    let after = lab.facts()?;
+    let new: Vec<_> = after.keys().filter(|name| !before.contains_key(*name)).collect();
+    hold!(after == before, "dropped while it puts, it is not done with {new:?}");
+    Ok(())
 }
 
 fn dropped(lab: &Lab, node: &Node, puts: usize, mode: WriteMode) -> Held {

@@ -1,6 +1,7 @@
 //! A destination is the image that its reference names: opened by it, written, and opened by it again, it is the new one.
 
-use transship_core::{ErrorKind, WriteMode};
+use proptest::prelude::*;
+use transship_core::{ErrorKind, ImageName, Reference, WriteMode};
 
 use super::{all, fails, some_name};
 use crate::broken::{While, hold};
@@ -17,6 +18,7 @@ pub(crate) const LAW: Law = Law {
     promises: &[
         "The image is the one that the reference names afterwards, where it names one.",
         "Of the references that it gives, one for each name, each opens the image.",
+        "Each is there once, however often it was given.",
         "`InvalidReference` when the reference names an image in it",
         "What the reference says beyond the container's place is not looked at.",
     ],
@@ -27,14 +29,23 @@ pub(crate) const LAW: Law = Law {
 
 fn check(kit: &Kit) -> Held {
     let images = (plain_images(kit.claims()), plain_images(kit.claims()));
-    kit.each((images, names(kit.claims())), |lab, ((first, second), name)| {
+    let what = (images, names(kit.claims()), any::<bool>());
+    kit.each(what, |lab, ((first, second), name, names_again)| {
         let has_names = lab.claims().names != Names::None;
         let names = if has_names { vec![name.clone()] } else { Vec::new() };
-        lab.step(one(lab, &first.build()?, &second.build()?, &names))
+        // Once more, twice, or not.
+        let again = if *names_again { [&*names, &*names].concat() } else { Vec::new() };
+        lab.step(one(lab, &first.build()?, &second.build()?, &names, &again))
     })
 }
 
-async fn one(lab: &Lab, first: &Built, second: &Built, names: &[transship_core::ImageName]) -> Held {
+async fn one(
+    lab: &Lab,
+    first: &Built,
+    second: &Built,
+    names: &[ImageName],
+    names_again: &[ImageName],
+) -> Held {
     let written = lab.write(first, WriteMode::Create, names).await?;
     let count = written.references.len();
     hold!(count == 1, "a commit of an image with {} names gives {count} references", names.len());
@@ -43,14 +54,19 @@ async fn one(lab: &Lab, first: &Built, second: &Built, names: &[transship_core::
         containers(lab, at).await?;
     }
     let mode = if lab.claims().append == Append::Joins { WriteMode::Append } else { WriteMode::Replace };
-    let opened = lab.transport().destination(at, &how(mode, &[])).await;
+    let mut how = how(mode, names_again);
+    if !names.is_empty() {
+        how.fallback_names = vec![ImageName::new("docker.io/library/fallback:1")?];
+    }
+    let opened = lab.transport().destination(at, &how).await;
     let destination = opened.during(|| format!("opening {at} to write"))?;
-    let taken = destination.names().len();
-    hold!(taken == names.len(), "opened by {at}, it has {taken} names");
+    let (taken, want) = (destination.names(), names.len());
+    hold!(taken.len() == want, "opened by {at}, it has the names {taken:?} instead of {want}");
     hold!(destination.reference() == at, "opened by {at}, it is {}", destination.reference());
     put_all(&*destination, second).await?;
     let again = commit(destination, second).await?;
-    hold!(again.references.contains(at), "written by {at}, it is {:?}", again.references);
+    let given = &again.references;
+    hold!(given.len() == count && given.contains(at), "written by {at}, it is {given:?}");
     for at in [at, &again.references[0]] {
         let seen = Seen::read(&*lab.source(at).await?).await?;
         seen.is(second, lab.claims()).during(|| format!("{at}, written by that reference"))?;
@@ -59,7 +75,7 @@ async fn one(lab: &Lab, first: &Built, second: &Built, names: &[transship_core::
 }
 
 /// A reference of an image, where one of a container is wanted.
-async fn containers(lab: &Lab, at: &transship_core::Reference) -> Held {
+async fn containers(lab: &Lab, at: &Reference) -> Held {
     let Some(archives) = lab.transport().archives() else { return Ok(()) };
     let listed = archives.read(at, &transship_core::ReadOptions::default()).await;
     let entries = listed.during(|| format!("listing {at}"))?.entries().len();

@@ -69,6 +69,7 @@ laws! { $
     shared_blobs_are_stored_once
     an_image_twice_is_one
     append_keeps_every_old_image
+    replacing_while_joining_loses_nothing
     a_name_taken_over_moves
     images_open_at_once_do_not_mix
     several_images_are_ambiguous

@@ -148,8 +148,12 @@ pub fn corner_containers(claims: &Claims) -> Vec<Container> {
         names: names.iter().filter_map(|name| given(name, claims)).collect(),
     };
     let shared = Layer::small(1, 70_000);
-    let sharing =
-        |seed| Image { layers: vec![shared.clone(), Layer::small(seed, 0)], ..Image::simple(seed) };
+    // Twice in the first of them.
+    let sharing = |seed: u8| {
+        let mut layers = vec![shared.clone(); if seed == 1 { 2 } else { 1 }];
+        layers.push(Layer::small(seed, 0));
+        Image { layers, ..Image::simple(seed) }
+    };
     let twin = Image { described: true, ..Image::simple(1) };
     let mut containers = vec![
         vec![],
@@ -201,7 +205,10 @@ pub fn corner_containers(claims: &Claims) -> Vec<Container> {
 /// An index, and one of the images in it by itself.
 fn with_an_index(claims: &Claims) -> Vec<Named> {
     let here = |seed| Child { node: Node::Image(Image::simple(seed)), presence: Presence::Here };
-    let both = index(Format::Oci, vec![here(1), here(2)]);
+    // Of a layer that two have in common.
+    let shares = Node::Image(Image { described: true, ..Image::simple(1) });
+    let shares = Child { node: shares, presence: Presence::Here };
+    let both = index(Format::Oci, vec![here(1), here(2), shares]);
     let name = |name| given(name, claims).into_iter().collect();
     vec![
         Named { node: both, names: name("a:1") },

@@ -4,9 +4,9 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use transship_core::{
-    ArchiveEntry, ArchiveReader, ArchiveWriter, Archives, Commit, EntryDetails, Error, ErrorKind,
-    ImageDestination, ImageName, ImageSource, Manifest, OnePass, Passed, ReadOptions, Reference,
-    Result, Staging, Transport, WriteMode, WriteOptions,
+    ArchiveEntry, ArchiveReader, ArchiveWriter, Archives, Commit, Digest, Document, EntryDetails,
+    Error, ErrorKind, ImageDestination, ImageName, ImageSource, Manifest, OnePass, Passed,
+    ReadOptions, Reference, Result, Staging, Transport, WriteMode, WriteOptions,
 };
 
 use crate::destination::BrokenDestination;
@@ -53,7 +53,8 @@ impl Archives for Mutant {
         let (of, at) = (self.clone(), at.clone());
         let (names, taken) = (Mutex::default(), Mutex::default());
         let base = if append { self.count(&at).await } else { usize::MAX };
-        Ok(Box::new(BrokenWriter { of, at, inner: Some(inner), names, taken, base }))
+        let first = self.first(&at).await;
+        Ok(Box::new(BrokenWriter { of, at, inner: Some(inner), names, taken, base, first }))
     }
 
     fn one_pass(&self) -> Option<&dyn OnePass> {
@@ -84,6 +85,13 @@ impl Mutant {
         let archives = self.memory.archives().unwrap();
         let reader = archives.read(&place(&self.memory, at), &ReadOptions::default()).await;
         reader.map_or(0, |reader| reader.entries().len())
+    }
+
+    /// The root of the first image.
+    async fn first(&self, at: &Reference) -> Option<Digest> {
+        let first = self.memory.parse(&format!("{}#0", place(&self.memory, at).locator())).ok()?;
+        let source = self.memory.source(&first, &ReadOptions::default()).await.ok()?;
+        Some(source.root().await.ok()?.descriptor().digest.clone())
     }
 
     fn listed(&self, at: &Reference, mut entries: Vec<ArchiveEntry>) -> Vec<ArchiveEntry> {
@@ -138,6 +146,12 @@ impl ArchiveReader for BrokenReader {
         if self.of.fault == Fault::SizeCountsTheConfig {
             details.size += 1;
         }
+        if self.of.fault == Fault::LayersCountEachTime
+            && let Document::Image(image) =
+                self.inner.open(entry).await?.root().await?.document()?
+        {
+            details.size = image.layers.iter().map(|layer| layer.size).sum();
+        }
         if self.of.fault == Fault::PlatformsAreForgotten && details.image_id.is_none() {
             details.platforms.clear();
         }
@@ -175,6 +189,8 @@ pub struct BrokenWriter {
     taken: Mutex<Vec<ImageName>>,
     /// How many images were there when it was opened.
     base: usize,
+    /// The first of them.
+    first: Option<Digest>,
 }
 
 #[async_trait]
@@ -221,6 +237,9 @@ impl ArchiveWriter for BrokenWriter {
                 let at = self.of.memory.parse(&format!("{}#{number}", self.at.locator()))?;
                 self.of.memory.deletion().unwrap().delete(&at).await?;
             }
+        }
+        if self.of.fault == Fault::JoinsWhatWas && self.of.first(&self.at).await != self.first {
+            make_empty(&self.of.memory, &self.at).await?;
         }
         if self.of.fault == Fault::FinishInTwoSteps {
             make_empty(&self.of.memory, &self.at).await?;

@@ -178,6 +178,7 @@ impl ImageDestination for BrokenDestination<'_> {
     fn names(&self) -> &[ImageName] {
         match self.of.fault {
             Fault::CommitInTwoSteps => &self.names,
+            Fault::NamesAreCountedTwice if self.names.len() > 1 => &self.names,
             _ => self.inner().names(),
         }
     }
@@ -262,6 +263,16 @@ impl ImageDestination for BrokenDestination<'_> {
             Fault::PutEntersBeforeItChecks | Fault::DroppedPutIsThere => self.enter(&expect),
             _ => {}
         }
+        if self.of.fault == Fault::DropDoesNotWait
+            && let Some(folder) = folder(&self.at)
+        {
+            let file = folder.join("being-put");
+            std::fs::write(&file, b"").map_err(|e| Error::io("writing", &file, e))?;
+            std::thread::spawn(move || {
+                std::thread::sleep(std::time::Duration::from_millis(100));
+                std::fs::remove_file(file)
+            });
+        }
         let body = self.mirror(&expect, body).await?;
         let done = self.put(expect, body).await;
         let spoils = self.of.fault == Fault::FailureSpoilsTheRest;
@@ -316,6 +327,12 @@ impl ImageDestination for BrokenDestination<'_> {
                 inner.commit(Commit::new(what.root).without(&absent)).await?
             }
             Fault::CommitInTwoSteps => self.in_two_steps(inner, what).await?,
+            Fault::LayersGoByTheConfig => {
+                let root = by_the_config(&*inner, what.root).await?;
+                let mut what = what;
+                what.root = root.as_ref().unwrap_or(what.root);
+                inner.commit(what).await?
+            }
             Fault::ReplaceInTwoSteps => {
                 make_empty(&self.of.memory, &self.at).await?;
                 // Long enough for somebody to look.
@@ -385,6 +402,29 @@ impl PutSignatures for BrokenDestination<'_> {
         let of = of.filter(|_| self.of.fault != Fault::SignaturesAreOfTheRoot);
         self.inner().signatures().unwrap().put_signatures(of, signatures).await
     }
+}
+
+/// The root with its layers in the order of the config's diff IDs, where they are plain.
+async fn by_the_config(of: &dyn ImageDestination, root: &Manifest) -> Result<Option<Manifest>> {
+    let Document::Image(image) = root.document()? else { return Ok(None) };
+    let Some(config) = of.contents().unwrap().read(&image.config).await? else { return Ok(None) };
+    let config = config.bytes(LIMIT).await?;
+    let config: serde_json::Value = serde_json::from_slice(&config).unwrap();
+    let diff_ids: Vec<&str> = config["rootfs"]["diff_ids"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|id| id.as_str())
+        .collect();
+    let at = |layer: &Descriptor| diff_ids.iter().position(|id| *id == layer.digest.as_ref());
+    let mut layers = image.layers.clone();
+    layers.sort_by_key(at);
+    if layers == image.layers {
+        return Ok(None);
+    }
+    let mut fields: serde_json::Value = serde_json::from_slice(root.bytes()).unwrap();
+    fields["layers"] = serde_json::to_value(layers).unwrap();
+    Manifest::new(fields.to_string()).map(Some)
 }
 
 /// The config and the layers, or the manifests.

@@ -53,6 +53,10 @@ faults! {
     ParseLooks => "equal_references_open_equal_images",
     /// The name in the reference is dropped.
     NameInTheReferenceIsLost => "an_image_is_written_where_its_reference_says",
+    /// A name that is given twice is two names.
+    NamesAreCountedTwice => "an_image_is_written_where_its_reference_says",
+    /// A name to fall back to is taken, though the reference has one.
+    FallbackJoinsTheReference => "an_image_is_written_where_its_reference_says",
     /// A container can be written by the reference of an image.
     WriterTakesAnImage => "an_image_is_written_where_its_reference_says",
     // Reading.
@@ -68,6 +72,8 @@ faults! {
     SourceHasNoNames => "a_committed_image_reads_back_equal",
     /// The commit gives the digest of the config.
     CommitGivesTheConfig => "a_committed_image_reads_back_equal",
+    /// Layers are put in the order of the config's diff IDs, whatever the manifest says.
+    LayersGoByTheConfig => "a_committed_image_reads_back_equal",
     /// A put says that nothing was stored.
     PutSaysNothing => "a_committed_image_reads_back_equal",
     /// Layers go by their size.
@@ -142,6 +148,8 @@ faults! {
     DropMakesThePlace => "a_dropped_destination_leaves_no_trace",
     /// Dropping forgets a temporary file.
     DropForgetsAFile => "a_dropped_destination_leaves_no_trace",
+    /// Dropping does not wait for the put that is under way.
+    DropDoesNotWait => "a_dropped_destination_leaves_no_trace",
     /// A put that is dropped keeps its turn.
     DroppedPutKeepsItsTurn => "a_dropped_put_leaves_no_trace",
     /// A put that is dropped is in the table.
@@ -207,6 +215,8 @@ faults! {
     AppendReplaces => "append_keeps_every_old_image",
     /// Joining turns the old images around.
     AppendLosesTheFirst => "append_keeps_every_old_image",
+    /// A writer that joins writes what was there when it was opened.
+    JoinsWhatWas => "replacing_while_joining_loses_nothing",
     /// Who has a name keeps it.
     FirstKeepsItsName => "a_name_taken_over_moves",
     /// A name outlives its image.
@@ -219,6 +229,8 @@ faults! {
     DetailsOfTheFirst => "details_are_true",
     /// The size is that of the config, too.
     SizeCountsTheConfig => "details_are_true",
+    /// A layer counts as often as the manifest lists it.
+    LayersCountEachTime => "details_are_true",
     /// The image ID is that of the manifest.
     ImageIdIsTheManifests => "details_are_true",
     /// Indexes run nowhere.

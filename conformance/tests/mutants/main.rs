@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use transship_conformance::{
-    ALL, Claims, Fixture, Layers, Memory, Names, Outcome, Place, Processes, Settings, Stored,
-    is_child, law, run,
+    ALL, Artifacts, Claims, Fixture, Indexes, Layers, Manifests, Memory, Names, Outcome, Place,
+    Processes, Settings, Stored, is_child, law, run,
 };
 use transship_core::Transport;
 
@@ -35,6 +35,7 @@ impl Mutants {
             Fault::ReadingLeavesAFile
                 | Fault::FilesAreBelieved
                 | Fault::DropForgetsAFile
+                | Fault::DropDoesNotWait
                 | Fault::BlobsAreStoredTwice
                 | Fault::BytesHoldACounter
                 | Fault::StoredBlobsAreBelieved
@@ -71,6 +72,10 @@ impl Fixture for Mutants {
             }
             Fault::AcceptsTooMuch | Fault::RefusesAsCorrupt => {
                 Claims { layers: Layers::Plain, ..strict }
+            }
+            Fault::LayersGoByTheConfig => {
+                let (manifests, indexes) = (Manifests::Rebuilt, Indexes::Refused);
+                Claims { manifests, indexes, artifacts: Artifacts::Refused, ..strict }
             }
             Fault::NamesAreIgnored => Claims { names: Names::None, ..strict },
             _ => strict,

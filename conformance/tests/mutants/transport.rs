@@ -224,6 +224,11 @@ impl Transport for Mutant {
                 })?;
             }
         }
+        let has_name =
+            at.locator().strip_prefix(sole.locator()).is_some_and(|r| r.starts_with(':'));
+        if self.fault == Fault::FallbackJoinsTheReference && has_name {
+            how.names.extend(how.fallback_names.clone());
+        }
         let names: Vec<ImageName> = how.names.clone();
         if self.fault == Fault::CommitInTwoSteps {
             how.names.clear();

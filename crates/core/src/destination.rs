@@ -24,6 +24,7 @@ pub trait ImageDestination: fmt::Debug + Send + Sync {
     /// The names that the image will show under: those of the reference and the options that this place took.
     ///
     /// - They do not change.
+    /// - Each is there once, however often it was given.
     /// - A fallback name that this place cannot hold is not among them. Nothing where the place is the name.
     fn names(&self) -> &[ImageName] {
         &[]
@@ -88,6 +89,8 @@ pub trait ImageDestination: fmt::Debug + Send + Sync {
     /// - Where [`Accepts::deltas`] refuses deltas, so does the commit, with `Unsupported`.
     /// - It shows at once where [`shows`](Accepts::shows) is `AtCommit`, and with the writer's `finish` where it is not.
     /// - Of the references that it gives, one for each name, each opens the image.
+    /// - What it takes reads back as it was given: where that cannot be, because the image contradicts itself, it is
+    ///   refused.
     async fn commit(self: Box<Self>, what: Commit<'_>) -> Result<Committed>;
 }
 

@@ -16,6 +16,8 @@ pub enum WriteMode {
     /// It is replaced as a whole, at once, when the new one is complete.
     Replace,
     /// It is joined: its images stay, byte for byte.
+    ///
+    /// - Where it is replaced meanwhile, what replaced it is joined, or it fails as `Unavailable`.
     Append,
 }
 

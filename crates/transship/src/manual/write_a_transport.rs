@@ -237,6 +237,7 @@
 //! | `shared_blobs_are_stored_once` | ten images of one base take ten times the room |
 //! | `an_image_twice_is_one` | a second tag doubles the image, or takes the first tag's place |
 //! | `append_keeps_every_old_image` | adding an image loses or changes another one |
+//! | `replacing_while_joining_loses_nothing` | what was joined last night brings back what was replaced, or points into it |
 //! | `a_name_taken_over_moves` | two images answer to one name |
 //! | `images_open_at_once_do_not_mix` | layers of one image end up in another one when copies run side by side |
 //! | `deletion_removes_that_image_alone` | deleting one image breaks those that share its layers |

@@ -1,0 +1,87 @@
+//! Of a place that is replaced while an image joins it, the new ones are there, whole; or joining fails as `Unavailable`.
+
+use transship_core::{Error, ErrorKind, ImageName, WriteMode};
+
+use super::{append_keeps_every_old_image, one_line};
+use crate::broken::{While, hold};
+use crate::expected::{self, Entry};
+use crate::lab::{By, Lab, commit, how, put_all, put_missing};
+use crate::model::Image;
+use crate::runner::Kit;
+use crate::strategies::plain_images;
+use crate::{Claims, Held, Law, Names, Replaces, Writers};
+
+pub(crate) const LAW: Law = Law {
+    name: "replacing_while_joining_loses_nothing",
+    sentence: "Of a place that is replaced while an image joins it, the new ones are there, whole; or joining fails as `Unavailable`.",
+    promises: &["Where it is replaced meanwhile, what replaced it is joined"],
+    not_claimed,
+    cost: 2,
+    check,
+};
+
+fn not_claimed(claims: &Claims) -> Option<&'static str> {
+    let alone = claims.writers == Writers::One;
+    let nameless = claims.names == Names::None;
+    let images = claims.replaces == Replaces::Images;
+    append_keeps_every_old_image::not_claimed(claims)
+        .or(alone.then_some("one writes at a time"))
+        .or(nameless.then_some("images have no names"))
+        .or(images.then_some("a container cannot be replaced as a whole"))
+}
+
+fn check(kit: &Kit) -> Held {
+    let images = (plain_images(kit.claims()), plain_images(kit.claims()));
+    kit.each((images, By::any()), |lab, ((image, other), by)| {
+        // The one that joins has its layers from the old one.
+        let old = named(image, 1)?;
+        let (joins, replaces) = (named(image, 2)?, named(other, 3)?);
+        lab.step(lab.write(&old.built, WriteMode::Create, &old.names))?;
+        let joined = lab.step(join(lab, &joins, &replaces, *by))?;
+        let mut want = vec![replaces];
+        want.extend(joined.then_some(joins));
+        let snapshot = lab.snapshot().map_err(|e| e.while_doing("after both"))?;
+        expected::check(&snapshot, &want, lab.claims())
+            .map_err(|e| e.while_doing(format!("replaced while joined, which succeeds: {joined}")))
+    })
+}
+
+fn named(image: &Image, seed: u8) -> Held<Entry> {
+    let built = Image { seed, ..image.clone() }.build()?;
+    Ok(Entry { built, names: vec![ImageName::new(&format!("docker.io/library/kit:{seed}"))?] })
+}
+
+/// Whether joining succeeded.
+async fn join(lab: &Lab, joins: &Entry, replaces: &Entry, by: By) -> Held<bool> {
+    let done = if by == By::AWriter {
+        let writer = lab.writer(WriteMode::Append).await?;
+        let image = writer.image(&joins.names).await.during(|| "opening an image of a writer")?;
+        put_missing(&*image, &joins.built).await?;
+        commit(image, &joins.built).await?;
+        replace(lab, replaces).await?;
+        writer.finish().await
+    } else {
+        let destination = lab.destination(WriteMode::Append, &joins.names).await?;
+        put_missing(&*destination, &joins.built).await?;
+        replace(lab, replaces).await?;
+        let what = transship_core::Commit::new(&joins.built.root);
+        destination.commit(what).await.map(|_| ())
+    };
+    done.map_or_else(|e| fails_well(&e), |()| Ok(true))
+}
+
+fn fails_well(error: &Error) -> Held<bool> {
+    one_line(error)?;
+    let kind = error.kind();
+    hold!(kind == ErrorKind::Unavailable, "joining what was replaced meanwhile fails as {kind}: {error}");
+    Ok(false)
+}
+
+async fn replace(lab: &Lab, with: &Entry) -> Held {
+    let how = how(WriteMode::Replace, &with.names);
+    let destination = lab.other_transport().destination(lab.at(), &how).await;
+    let destination = destination.during(|| "opening to replace")?;
+    put_all(&*destination, &with.built).await?;
+    commit(destination, &with.built).await.during(|| "replacing what is being joined")?;
+    Ok(())
+}
