@@ -96,7 +96,9 @@ impl ImageDestination for Destination {
             };
             Ok(there.filter(|stored| want.check(stored).is_ok()))
         });
-        has.await.context(|| &self.reference)
+        let there = has.await.context(|| &self.reference)?;
+        self.beside().found.extend(there.iter().map(|stored| stored.digest.to_string()));
+        Ok(there)
     }
 
     async fn put_blob(&self, expect: Expect, body: Body) -> Result<Stored> {

@@ -10,13 +10,15 @@ use transship::{
 use crate::blobs::{Blobs, Found};
 use crate::failure::Tried;
 
-/// What was put with an image and is not below its root.
+/// What is known of an image beside its root.
 #[derive(Debug, Default)]
 pub(crate) struct Beside {
     /// Manifests that have a subject.
     pub(crate) about: Vec<Manifest>,
     /// Detached ones, and of which manifest; `None` is the root.
     pub(crate) signatures: Vec<(Option<Digest>, Vec<Bytes>)>,
+    /// Blobs that were found in place, and so were not put.
+    pub(crate) found: HashSet<String>,
 }
 
 /// An image that was committed and does not show yet.
@@ -26,6 +28,8 @@ pub(crate) struct Pending {
     pub(crate) names: Vec<ImageName>,
     /// Children that are knowingly left out.
     absent: HashSet<String>,
+    /// Blobs that were found in place; who replaces the images meanwhile takes them away.
+    found: HashSet<String>,
     /// Manifests that were put with it and have a subject.
     about: Vec<Manifest>,
     /// Detached ones, and of which manifest.
@@ -40,7 +44,17 @@ impl Pending {
         let signed = beside.signatures.into_iter();
         let signatures =
             signed.map(|(of, all)| (of.unwrap_or_else(|| digest.clone()), all)).collect();
-        Self { root, names, absent, about: beside.about, signatures }
+        Self { root, names, absent, found: beside.found, about: beside.about, signatures }
+    }
+
+    /// What is not there, and was found or was never put.
+    fn lacks(&self, part: &Descriptor) -> Error {
+        let digest = &part.digest;
+        if !self.found.contains(digest.as_ref()) {
+            return Error::new(ErrorKind::NotFound, format!("{digest} was not put"));
+        }
+        let message = format!("blob {digest} was there, and has been removed meanwhile");
+        Error::new(ErrorKind::Unavailable, message).hint("copy again")
     }
 }
 
@@ -56,7 +70,7 @@ impl Parts {
     /// Follows an image from its root, through what is in one of the places.
     ///
     /// # Errors
-    /// `NotFound` for what is in none of them and not knowingly left out, `Corrupt` for what has another size there.
+    /// `NotFound` for what is in none of them and not knowingly left out, `Unavailable` where it was found, `Corrupt` for what has another size there.
     pub(crate) fn gather(image: &Pending, places: &[Blobs<'_>]) -> Tried<Self> {
         let mut parts = Self::default();
         parts.follow(image, places, image.root.clone())?;
@@ -85,12 +99,12 @@ impl Parts {
             };
             for blob in of.iter().filter(|blob| !image.absent.contains(blob.digest.as_ref())) {
                 if self.note(&blob.digest) {
-                    locate(places, blob)?;
+                    locate(image, places, blob)?;
                 }
             }
             for child in below.iter().filter(|c| !image.absent.contains(c.digest.as_ref())) {
                 if self.note(&child.digest) {
-                    let (place, found) = locate(places, child)?;
+                    let (place, found) = locate(image, places, child)?;
                     let bytes = place.bytes(found, MANIFEST_LIMIT)?;
                     waiting.push(Manifest::verified(child, bytes)?);
                 }
@@ -108,7 +122,11 @@ impl Parts {
     }
 }
 
-fn locate<'a>(places: &[Blobs<'a>], part: &Descriptor) -> Tried<(Blobs<'a>, Found)> {
+fn locate<'a>(
+    image: &Pending,
+    places: &[Blobs<'a>],
+    part: &Descriptor,
+) -> Tried<(Blobs<'a>, Found)> {
     for place in places {
         match place.find(&part.digest)? {
             Some(found) if found.size == part.size => return Ok((*place, found)),
@@ -120,5 +138,5 @@ fn locate<'a>(places: &[Blobs<'a>], part: &Descriptor) -> Tried<(Blobs<'a>, Foun
             None => {}
         }
     }
-    Err(Error::new(ErrorKind::NotFound, format!("{} was not put", part.digest)).into())
+    Err(image.lacks(part).into())
 }

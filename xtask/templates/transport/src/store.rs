@@ -95,7 +95,13 @@ impl Container {
     /// Adds an image at the end, or finds it. Its names move here.
     pub(crate) fn add(&mut self, image: Pending, staged: &Blobs) -> Result<()> {
         let find = |digest: &Digest| staged.get(digest).or(self.blobs.get(digest)).cloned();
-        let parts = Parts::gather(&image, &find)?;
+        // It was whole when it was committed: what it lacks now was there, and has gone since.
+        let parts = Parts::gather(&image, &find).map_err(|e| match e.kind() {
+            ErrorKind::NotFound => {
+                Error::new(ErrorKind::Unavailable, e.to_string()).hint("copy again")
+            }
+            _ => e,
+        })?;
         for digest in &parts.digests {
             if let Some(bytes) = staged.get(digest) {
                 self.blobs.entry(digest.clone()).or_insert_with(|| bytes.clone());
