@@ -175,3 +175,11 @@
 //! Each place in the engine that can fail would have to tell the end of what it began, and only once. A guard tells of a blob that is
 //! dropped, and one ledger for a transfer lets through what is in order: nothing of what has ended, and before the last event the ends of
 //! all that is still open. A blob that a second image has to bring again, because the first one's is not there for it, has another number.
+//!
+//! # 31. What is promised beside a deletion, a collection and a replacement
+//!
+//! Seeded faults showed what the kit let pass, and so what the docs of the traits had not said. A deletion takes along what only its
+//! image needed, or leaves it to a collection where there is one: people delete to make room. Writers are waited for, or what they found
+//! and put is spared: either way a commit finds its blobs. Who joins a place that is replaced meanwhile joins what replaced it; where
+//! that takes blobs away that were found, it is `Unavailable`, because a second try succeeds, and not `NotFound`, which it is for what
+//! was never put. Places that make manifests anew refuse an image whose layers and config contradict each other, rather than show another.
