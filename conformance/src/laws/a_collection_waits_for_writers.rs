@@ -78,16 +78,12 @@ async fn collecting<T>(lab: &Lab, show: impl Future<Output = Held<T>>) -> Held<T
     let transport = lab.other_transport();
     let mut collecting = pin!(collect_by(&*transport, lab.at(), CollectMode::Delete, Duration::ZERO));
     let show = async { show.await.map_err(|e| e.while_doing("beside a collection")) };
-    match tokio::time::timeout(MEANWHILE, &mut collecting).await {
-        Ok(collected) => {
-            collected?;
-            show.await
-        }
-        Err(_) => {
-            let (collected, shown) = join(collecting, show).await;
-            let shown = shown?;
-            collected?;
-            Ok(shown)
-        }
+    if let Ok(collected) = tokio::time::timeout(MEANWHILE, &mut collecting).await {
+        collected?;
+        return show.await;
     }
+    let (collected, shown) = join(collecting, show).await;
+    let shown = shown?;
+    collected?;
+    Ok(shown)
 }
