@@ -7,12 +7,13 @@ use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use transship_core::{
     Accepts, AcceptsLayers, AcceptsManifests, AcceptsNames, Body, Commit, Committed, Deltas,
-    Descriptor, Digest, Document, Error, ErrorKind, Expect, FileRange, ImageDestination, ImageName,
-    Manifest, MediaType, PutSignatures, Reference, Result, Shows, Staged, Staging, Stored,
-    Transport, WriteMode, WriteOptions,
+    Descriptor, Digest, Error, ErrorKind, Expect, FileRange, ImageDestination, ImageName, Manifest,
+    MediaType, PutSignatures, Reference, Result, Shows, Staged, Staging, Stored, Transport,
+    WriteMode, WriteOptions,
 };
 
 use crate::fault::Fault;
+use crate::manifests::{by_the_config, children};
 use crate::transport::{Mutant, folder, make_empty, place};
 
 const LIMIT: u64 = 1 << 30;
@@ -347,12 +348,21 @@ impl ImageDestination for BrokenDestination<'_> {
             }
             _ => inner.commit(what).await?,
         };
+        self.falsify(&mut committed, config);
+        Ok(committed)
+    }
+}
+
+impl BrokenDestination<'_> {
+    /// What goes wrong after the commit, or in what it says.
+    fn falsify(&self, committed: &mut Committed, config: Vec<Descriptor>) {
         match self.of.fault {
             Fault::CommitGivesThePlace => {
                 committed.references = vec![place(&self.of.memory, &self.at)];
             }
             Fault::CommitGivesTheConfig => {
-                committed.descriptor = config.into_iter().next().unwrap_or(committed.descriptor);
+                committed.descriptor =
+                    config.into_iter().next().unwrap_or(committed.descriptor.clone());
             }
             Fault::BytesHoldACounter => {
                 let number = self.of.state.counter.fetch_add(1, Ordering::Relaxed).to_string();
@@ -365,7 +375,6 @@ impl ImageDestination for BrokenDestination<'_> {
             }
             _ => {}
         }
-        Ok(committed)
     }
 }
 
@@ -401,38 +410,6 @@ impl PutSignatures for BrokenDestination<'_> {
     async fn put_signatures(&self, of: Option<&Digest>, signatures: Vec<Bytes>) -> Result<()> {
         let of = of.filter(|_| self.of.fault != Fault::SignaturesAreOfTheRoot);
         self.inner().signatures().unwrap().put_signatures(of, signatures).await
-    }
-}
-
-/// The root with its layers in the order of the config's diff IDs, where they are plain.
-async fn by_the_config(of: &dyn ImageDestination, root: &Manifest) -> Result<Option<Manifest>> {
-    let Document::Image(image) = root.document()? else { return Ok(None) };
-    let Some(config) = of.contents().unwrap().read(&image.config).await? else { return Ok(None) };
-    let config = config.bytes(LIMIT).await?;
-    let config: serde_json::Value = serde_json::from_slice(&config).unwrap();
-    let diff_ids: Vec<&str> = config["rootfs"]["diff_ids"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|id| id.as_str())
-        .collect();
-    let at = |layer: &Descriptor| diff_ids.iter().position(|id| *id == layer.digest.as_ref());
-    let mut layers = image.layers.clone();
-    layers.sort_by_key(at);
-    if layers == image.layers {
-        return Ok(None);
-    }
-    let mut fields: serde_json::Value = serde_json::from_slice(root.bytes()).unwrap();
-    fields["layers"] = serde_json::to_value(layers).unwrap();
-    Manifest::new(fields.to_string()).map(Some)
-}
-
-/// The config and the layers, or the manifests.
-fn children(root: &Manifest) -> Vec<Descriptor> {
-    match root.document().unwrap() {
-        Document::Image(image) => std::iter::once(image.config).chain(image.layers).collect(),
-        Document::Index(index) => index.manifests,
-        _ => Vec::new(),
     }
 }
 

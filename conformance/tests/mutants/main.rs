@@ -6,6 +6,7 @@
 mod archive;
 mod destination;
 mod fault;
+mod manifests;
 mod source;
 mod transport;
 

@@ -1,0 +1,35 @@
+//! What the mistakes need to know of manifests.
+
+use transship_core::{Descriptor, Document, ImageDestination, Manifest, Result};
+
+/// The root with its layers in the order of the config's diff IDs, where they are plain.
+pub async fn by_the_config(of: &dyn ImageDestination, root: &Manifest) -> Result<Option<Manifest>> {
+    let Document::Image(image) = root.document()? else { return Ok(None) };
+    let Some(config) = of.contents().unwrap().read(&image.config).await? else { return Ok(None) };
+    let config = config.bytes(transship_core::CONFIG_LIMIT).await?;
+    let config: serde_json::Value = serde_json::from_slice(&config).unwrap();
+    let diff_ids: Vec<&str> = config["rootfs"]["diff_ids"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|id| id.as_str())
+        .collect();
+    let at = |layer: &Descriptor| diff_ids.iter().position(|id| *id == layer.digest.as_ref());
+    let mut layers = image.layers.clone();
+    layers.sort_by_key(at);
+    if layers == image.layers {
+        return Ok(None);
+    }
+    let mut fields: serde_json::Value = serde_json::from_slice(root.bytes()).unwrap();
+    fields["layers"] = serde_json::to_value(layers).unwrap();
+    Manifest::new(fields.to_string()).map(Some)
+}
+
+/// The config and the layers, or the manifests.
+pub fn children(root: &Manifest) -> Vec<Descriptor> {
+    match root.document().unwrap() {
+        Document::Image(image) => std::iter::once(image.config).chain(image.layers).collect(),
+        Document::Index(index) => index.manifests,
+        _ => Vec::new(),
+    }
+}
