@@ -103,6 +103,14 @@ impl Lab {
         lazily(&self.docker, || self.short("d").and_then(|folder| Daemon::docker(&folder)))
     }
 
+    /// The major number of dockerd's version.
+    pub(crate) fn docker_version(&self) -> Result<u32> {
+        let words = ["version", "--format", "{{.Server.Version}}"];
+        let version = sh::text(&mut self.docker()?.docker_client(&words))?;
+        let major = version.split('.').next().and_then(|major| major.parse().ok());
+        major.ok_or_else(|| format!("docker has version {version:?}"))
+    }
+
     pub(crate) fn containerd(&self) -> Result<&Daemon> {
         lazily(&self.containerd, || self.short("c").and_then(|folder| Daemon::containerd(&folder)))
     }

@@ -5,15 +5,17 @@
 
 mod checks;
 mod concurrent;
-mod daemon;
+pub(crate) mod daemon;
 mod directory;
 mod docker_archive;
 mod goldens;
+mod grown;
 mod images;
-mod lab;
+pub(crate) mod lab;
 mod layouts;
 mod oci_archive;
 mod peer;
+mod pipes;
 mod readers;
 mod registry;
 mod samples;
@@ -49,6 +51,8 @@ pub(crate) fn checks(options: &Options) -> Result<Counts> {
     goldens::run(&lab, &mut checks)?;
     docker_archive::run(&lab, &mut checks);
     oci_archive::run(&lab, &mut checks);
+    grown::run(&lab, &mut checks);
+    pipes::run(&lab, &mut checks);
     directory::run(&lab, &mut checks);
     concurrent::run(&lab, &mut checks);
     registry::run(&lab, &mut checks);

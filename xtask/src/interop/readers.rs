@@ -1,9 +1,11 @@
 //! The peers as readers: what each of them finds in what we wrote.
 
 use std::fs;
+use std::process::Command;
 
 use serde_json::Value;
 
+use super::daemon::Daemon;
 use super::images::{Images, digest, strings};
 use super::lab::Lab;
 use super::samples::{inspected, podman_images};
@@ -22,15 +24,23 @@ pub(super) fn podman_pull(lab: &Lab, places: &[String]) -> Result<Images> {
 
 /// What a new storage holds after these commands.
 pub(super) fn podman(lab: &Lab, runs: &[&[&str]]) -> Result<Images> {
+    podman_after(lab, |podman| {
+        runs.iter().try_for_each(|run| sh::stdout(podman().args(*run)).map(drop))
+    })
+}
+
+/// What a new storage holds after something was done with it.
+pub(super) fn podman_after(
+    lab: &Lab,
+    load: impl FnOnce(&dyn Fn() -> Command) -> Result<()>,
+) -> Result<Images> {
     let folder = lab.folder("podman")?;
     let podman = || {
         let mut podman = sh::command("podman", lab.storage_in(&folder));
         podman.args(["--tmpdir", &format!("{folder}/tmp")]);
         podman
     };
-    for run in runs {
-        sh::stdout(podman().args(*run))?;
-    }
+    load(&podman)?;
     let images = podman_images(podman)?;
     remove(&folder)?;
     Ok(images)
@@ -38,15 +48,21 @@ pub(super) fn podman(lab: &Lab, runs: &[&[&str]]) -> Result<Images> {
 
 /// `docker load` into an empty daemon.
 pub(super) fn docker_load(lab: &Lab, file: &str) -> Result<Images> {
+    let load = |docker: &Daemon| docker.docker_client(&["load", "-q", "-i", file]);
+    docker_after(lab, |docker| sh::stdout(&mut load(docker)).map(drop))
+}
+
+/// What an empty daemon holds after something was done with it.
+pub(super) fn docker_after(lab: &Lab, load: impl FnOnce(&Daemon) -> Result<()>) -> Result<Images> {
     let docker = lab.docker()?;
     docker_empty(lab)?;
-    sh::stdout(&mut docker.docker_client(&["load", "-q", "-i", file]))?;
+    load(docker)?;
     let ids = docker_ids(lab)?;
     let ids = ids.iter().map(String::as_str);
     inspected(docker.docker_client(&["image", "inspect"]).args(ids))
 }
 
-/// `ctr images import` into a namespace of its own. It takes images with names only.
+/// `ctr images import` into a namespace of its own. It takes images with names only, and of an index what is for this machine.
 pub(super) fn ctr_import(lab: &Lab, file: &str) -> Result<Images> {
     let containerd = lab.containerd()?;
     let path = lab.path("ctr");
@@ -59,7 +75,10 @@ pub(super) fn ctr_import(lab: &Lab, file: &str) -> Result<Images> {
         let columns: Vec<&str> = line.split_whitespace().collect();
         let [name, _, manifest, ..] = columns[..] else { continue };
         let content = |of: &str| sh::stdout(&mut ctr(&["content", "get", of]));
-        let document = parse(&content(manifest)?)?;
+        let mut document = parse(&content(manifest)?)?;
+        if let Some(ours) = for_this_machine(&document) {
+            document = parse(&content(ours)?)?;
+        }
         let config =
             document["config"]["digest"].as_str().ok_or("ctr: a manifest without config")?;
         images.add_config([name], &content(config)?)?;
@@ -71,6 +90,17 @@ pub(super) fn ctr_import(lab: &Lab, file: &str) -> Result<Images> {
         }
     }
     Ok(images)
+}
+
+/// The manifest for this machine, in an index.
+fn for_this_machine(index: &Value) -> Option<&str> {
+    let ours = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    let mut manifests = index["manifests"].as_array().into_iter().flatten();
+    manifests.find(|one| one["platform"]["architecture"] == ours)?["digest"].as_str()
 }
 
 /// `skopeo inspect` of one image: its config's bytes.
@@ -171,7 +201,7 @@ pub(super) fn found(scheme: &str, path: &str) -> Result<Images> {
 }
 
 /// skopeo, which wants no policy file here.
-pub(super) fn skopeo(args: &[&str]) -> std::process::Command {
+pub(super) fn skopeo(args: &[&str]) -> Command {
     let mut skopeo = sh::command("skopeo", ["--insecure-policy"]);
     skopeo.args(args);
     skopeo
