@@ -38,17 +38,17 @@ cargo xtask new-transport NAME [--path DIR]         a crate for a transport, in 
                                                     the laws from the start (--check: whether it does)
 cargo xtask cuts    [--points 100] [--mib 1024] [--seed 1]
                                                     a blob from and to a registry, over connections that break
-cargo xtask torture [--points 200] [--seed 1] [--mib 16]
+cargo xtask torture [--points 200] [--seed 1] [--mib 16] [--filter S]
                                                     append, replace, delete and gc, each killed, cancelled and out of disk at
-                                                    so many random moments (root)
+                                                    so many random moments that hit it (root)
 cargo xtask scale   [--images 10,100,1000,4000] | --bundle [--mib 5120]
                                                     many images through every archive: time, memory, bytes (strace);
                                                     the bundle's also as a delta, a week after
 
 The peers are Debian packages: .ci/install-peers. A peer that is missing is skipped by name, and fails with
 --require-peers. --filter takes the checks whose name holds S. --image is a docker-archive with one image
-(default: made once with debootstrap, under target/bench). TRANSSHIP=FILE in the environment names another binary
-than the one that interop and bench build.";
+(default: made once with debootstrap, under target/bench). Those that run the command build it as it is released;
+TRANSSHIP=FILE in the environment names another binary.";
 
 fn main() -> ExitCode {
     let mut words = std::env::args().skip(1);

@@ -131,7 +131,7 @@ pub(crate) fn archive(shape: &Shape, path: &Path) -> Result<Made> {
     Ok(made)
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         // Writing to a String cannot fail.
         let _ = write!(text, "{byte:02x}");

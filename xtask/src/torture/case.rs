@@ -46,6 +46,11 @@ impl Case {
         self.scheme == "dir"
     }
 
+    /// Whether it needs no room on the disk: then it has to succeed where there is none.
+    pub(super) fn needs_no_room(&self) -> bool {
+        self.change == Change::Gc
+    }
+
     /// Whether blobs may stay that no image needs.
     pub(super) fn collects(&self) -> bool {
         self.scheme == "oci"

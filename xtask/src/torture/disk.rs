@@ -20,6 +20,9 @@ pub(super) fn leftovers(folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Such a disk gives room in pages of so many bytes.
+pub(super) const PAGE: u64 = 4096;
+
 /// A disk in memory, which only root can mount.
 pub(super) struct Mounted<'a>(&'a Path);
 
@@ -30,13 +33,13 @@ impl<'a> Mounted<'a> {
         Ok(Self(at))
     }
 
-    /// Leaves so many bytes free.
+    /// Leaves so many bytes free, rounded up to whole pages.
     pub(super) fn leave(&self, bytes: u64) -> Result<()> {
         let at = self.0.display().to_string();
         let said = sh::text(&mut sh::command("df", ["--output=used", "--block-size=1", &at]))?;
         let used = said.lines().last().and_then(|line| line.trim().parse::<u64>().ok());
         let used = used.ok_or_else(|| format!("df says {said:?}"))?;
-        let size = format!("remount,size={}", used + bytes);
+        let size = format!("remount,size={}", used + bytes.next_multiple_of(PAGE));
         sh::stdout(&mut sh::command("mount", ["-o", &size, &at])).map(drop)
     }
 }
