@@ -38,7 +38,7 @@ impl TransferId {
 /// - A transfer with `Finished`, `Failed` or `Cancelled`, after which nothing of it comes.
 /// - An image with `Committed`, `ImageFailed` or `ImageCancelled`.
 /// - A blob with `Stored`, `Reused`, `LeftOut`, `BlobFailed` or `BlobCancelled`. It is not started where nothing of it
-///   has to move. No number is used twice: a blob that a second image has to bring again has another.
+///   has to be read. No number is used twice: a blob that a second image has to bring again has another.
 ///
 /// So it is when the transfer's future is dropped, too: what was still on its way is then cancelled, blobs first, and the
 /// transfer at last.
@@ -107,7 +107,8 @@ pub enum EventKind {
     Advanced {
         /// Which.
         blob: BlobId,
-        /// How many bytes more; after [`Retried`](Self::Retried) they count from 0 again.
+        /// How many bytes more; after [`Retried`](Self::Retried) and [`ReadAgain`](Self::ReadAgain) they count from 0
+        /// again. Together they are at most its size, and exactly that when it is stored.
         bytes: u64,
     },
     /// A blob failed in a way that may pass, and is asked for again.
@@ -116,6 +117,12 @@ pub enum EventKind {
         blob: BlobId,
         /// Why it failed.
         why: String,
+    },
+    /// A blob that changes form was read to see what it becomes. That is nothing that a delta leaves out, so it is read once
+    /// more, and goes.
+    ReadAgain {
+        /// Which.
+        blob: BlobId,
     },
     /// A blob was at the destination already.
     Reused {
@@ -128,7 +135,7 @@ pub enum EventKind {
         /// Its size there, in bytes.
         size: u64,
     },
-    /// A blob is left out of a delta: who gets it has the blob.
+    /// A blob is left out of a delta: who gets it has the blob. One that changes form was read to find that out.
     LeftOut {
         /// Which.
         blob: BlobId,

@@ -135,6 +135,14 @@ struct Counts {
     written: AtomicU64,
 }
 
+/// What a blob is read for.
+#[derive(Clone, Copy, Debug)]
+enum Reads {
+    ToPut,
+    /// To see what it becomes.
+    ToSee,
+}
+
 /// From where to where.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Way<'a> {
@@ -312,13 +320,23 @@ impl Mover {
             }
             None => None,
         };
-        if let Some(stored) = self.leave_out(way, work).await? {
-            self.counts.left_out.fetch_add(1, Ordering::Relaxed);
-            let Stored { digest, size, .. } = stored.clone();
-            self.tell.tell(EventKind::LeftOut { blob: id, image: way.image, digest, size });
-            return Ok(stored);
+        if work.key.to.is_none() {
+            let stored = Stored::new(work.source.digest.clone(), work.source.size);
+            if self.is_left_out(&stored) {
+                return Ok(self.left_out(way, stored, id));
+            }
         }
-        let stored = self.send(way, work, id).await?;
+        self.tell_start(way, work, id);
+        // What a layer becomes is only known afterwards. It is made twice if it is not among what is left out.
+        if work.key.to.is_some() && self.since.is_some() {
+            let stored = self.read(way, work, id, Reads::ToSee).await?;
+            self.remembered.note(work, &stored).await?;
+            if self.is_left_out(&stored) {
+                return Ok(self.left_out(way, stored, id));
+            }
+            self.tell.tell(EventKind::ReadAgain { blob: id });
+        }
+        let stored = self.read(way, work, id, Reads::ToPut).await?;
         self.remembered.note(work, &stored).await?;
         self.counts.moved.fetch_add(1, Ordering::Relaxed);
         self.counts.written.fetch_add(stored.size, Ordering::Relaxed);
@@ -327,16 +345,22 @@ impl Mover {
         Ok(stored)
     }
 
-    /// Sends a blob, and once more if it fails in a way that may pass.
-    async fn send(&self, way: Way<'_>, work: &Work, id: BlobId) -> Result<Stored> {
-        self.tell_start(way, work, id);
-        match self.put(way, work, id).await {
+    /// Reads a blob, and once more if that fails in a way that may pass.
+    async fn read(&self, way: Way<'_>, work: &Work, id: BlobId, reads: Reads) -> Result<Stored> {
+        match self.read_once(way, work, id, reads).await {
             Err(error) if error.retryable() => {
                 self.tell.tell(EventKind::Retried { blob: id, why: error.to_string() });
-                self.put(way, work, id).await
+                self.read_once(way, work, id, reads).await
             }
             result => result,
         }
+    }
+
+    fn left_out(&self, way: Way<'_>, stored: Stored, id: BlobId) -> Stored {
+        self.counts.left_out.fetch_add(1, Ordering::Relaxed);
+        let Stored { digest, size, .. } = stored.clone();
+        self.tell.tell(EventKind::LeftOut { blob: id, image: way.image, digest, size });
+        stored
     }
 
     fn tell_start(&self, way: Way<'_>, work: &Work, id: BlobId) {
@@ -365,23 +389,6 @@ impl Mover {
         self.since.as_ref().is_some_and(|since| since.has(&stored.digest))
     }
 
-    /// What becomes of a blob that a delta leaves out. What it becomes when it changes form is only known afterwards:
-    /// it is made twice if it is not among what is left out.
-    async fn leave_out(&self, way: Way<'_>, work: &Work) -> Result<Option<Stored>> {
-        if self.since.is_none() {
-            return Ok(None);
-        }
-        let stored = match work.key.to {
-            None => Stored::new(work.source.digest.clone(), work.source.size),
-            Some(to) => {
-                let body = way.source.blob(&work.source).await?;
-                let (body, _stop) = changed(body, self.change(work, to))?;
-                run_blocking(move |cancel| body.chunks(cancel)?.finish()).await?
-            }
-        };
-        Ok(self.is_left_out(&stored).then_some(stored))
-    }
-
     /// The blob, if it is there already or can be had without its bytes passing here.
     async fn reuse(&self, way: Way<'_>, work: &Work) -> Result<Option<Stored>> {
         let expect = self.remembered.expect(work).await?;
@@ -397,17 +404,26 @@ impl Mover {
         way.destination.take_from(&expect, way.source.reference()).await
     }
 
-    async fn put(&self, way: Way<'_>, work: &Work, id: BlobId) -> Result<Stored> {
+    async fn read_once(
+        &self,
+        way: Way<'_>,
+        work: &Work,
+        id: BlobId,
+        reads: Reads,
+    ) -> Result<Stored> {
         let body = way.source.blob(&work.source).await?;
         let (body, _stop) = self.prepared(body, work, id)?;
-        way.destination.put_blob(work.expect(), body).await
+        match reads {
+            Reads::ToPut => way.destination.put_blob(work.expect(), body).await,
+            Reads::ToSee => run_blocking(move |cancel| body.chunks(cancel)?.finish()).await,
+        }
     }
 
     fn prepared(&self, body: Body, work: &Work, id: BlobId) -> Result<(Body, Option<Stop>)> {
-        let (tell, read) = (self.tell.clone(), Arc::clone(&self.counts.read));
+        let (reading, read) = (self.tell.reading(id), Arc::clone(&self.counts.read));
         let body = body.on_progress(move |bytes| {
             read.fetch_add(bytes, Ordering::Relaxed);
-            tell.tell(EventKind::Advanced { blob: id, bytes });
+            reading.advanced(bytes);
         });
         let Some(to) = work.key.to else { return Ok((body, None)) };
         let (body, stop) = changed(body, self.change(work, to))?;

@@ -1,6 +1,6 @@
 //! [`Ledger`]: which events may be told, so that what was started ends once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{BlobId, EventKind, ImageId};
 
@@ -10,6 +10,8 @@ pub(crate) struct Ledger {
     ended: bool,
     blobs: Begun<BlobId>,
     images: Begun<ImageId>,
+    /// How often blobs that are on their way were read before.
+    again: BTreeMap<BlobId, usize>,
 }
 
 #[derive(Debug)]
@@ -65,17 +67,39 @@ impl Ledger {
         if self.admits(&kind) { vec![kind] } else { Vec::new() }
     }
 
+    /// How often a blob was read before.
+    pub(crate) fn readings(&self, blob: BlobId) -> usize {
+        self.again.get(&blob).copied().unwrap_or(0)
+    }
+
+    /// Whether bytes that were read are to be told of. Threads of a reading that has ended may still count.
+    pub(crate) fn counts(&self, blob: BlobId, reading: usize) -> bool {
+        !self.ended && self.blobs.open.contains(&blob) && self.readings(blob) == reading
+    }
+
+    /// A blob is read from its start again, if it is on its way.
+    fn rewind(&mut self, blob: BlobId) -> bool {
+        let open = self.blobs.open.contains(&blob);
+        if open {
+            *self.again.entry(blob).or_default() += 1;
+        }
+        open
+    }
+
+    fn end(&mut self, blob: BlobId) -> bool {
+        self.again.remove(&blob);
+        self.blobs.end(blob)
+    }
+
     fn admits(&mut self, kind: &EventKind) -> bool {
         match kind {
             EventKind::BlobStarted { blob, .. } => self.blobs.begin(*blob),
-            // Threads of a blob that was given up may still count.
-            EventKind::Advanced { blob, .. } | EventKind::Retried { blob, .. } => {
-                self.blobs.open.contains(blob)
-            }
+            EventKind::Advanced { blob, .. } => self.blobs.open.contains(blob),
+            EventKind::Retried { blob, .. } | EventKind::ReadAgain { blob } => self.rewind(*blob),
             EventKind::Stored { blob, .. }
             | EventKind::Reused { blob, .. }
             | EventKind::LeftOut { blob, .. }
-            | EventKind::BlobFailed { blob, .. } => self.blobs.end(*blob),
+            | EventKind::BlobFailed { blob, .. } => self.end(*blob),
             EventKind::BlobCancelled { blob } => self.blobs.give_up(*blob),
             EventKind::ImageStarted { image, .. } => self.images.begin(*image),
             EventKind::Committed { image, .. }
@@ -105,6 +129,10 @@ mod tests {
             assert_eq!(ledger.enter(late), []);
         }
         assert_eq!(ledger.enter(EventKind::Advanced { blob: one, bytes: 1 }), []);
+        assert!(!ledger.counts(one, 0) && ledger.counts(two, 0));
+        let again = EventKind::Retried { blob: two, why: String::new() };
+        assert_eq!(ledger.enter(again.clone()), [again]);
+        assert!(ledger.counts(two, 1) && !ledger.counts(two, 0), "of the last reading only");
         let advanced = EventKind::Advanced { blob: two, bytes: 1 };
         assert_eq!(ledger.enter(advanced.clone()), [advanced]);
         let ends = [

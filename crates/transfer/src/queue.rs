@@ -83,6 +83,8 @@ impl Waiting {
             }
             EventKind::StreamAdvanced { bytes } => return self.add(event, None, *bytes),
             EventKind::Retried { blob, .. }
+            | EventKind::ReadAgain { blob }
+            | EventKind::LeftOut { blob, .. }
             | EventKind::Stored { blob, .. }
             | EventKind::BlobFailed { blob, .. }
             | EventKind::BlobCancelled { blob } => {

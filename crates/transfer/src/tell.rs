@@ -1,6 +1,6 @@
 //! Tells an observer what happens, and one end of it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use transship_core::{Error, ErrorKind, Notice, Observer};
 
@@ -61,6 +61,12 @@ impl Tell {
         self.tell(EventKind::Warning { image, text: text.into() });
     }
 
+    /// Of a blob that is on its way and is read from its start now.
+    pub(crate) fn reading(&self, blob: BlobId) -> Reading {
+        let number = self.0.ledger().readings(blob);
+        Reading { told: Arc::clone(&self.0), blob, number }
+    }
+
     /// An observer for transports, which know nothing of images by number.
     pub(crate) fn observer(&self) -> Observer {
         let told = self.clone();
@@ -75,11 +81,34 @@ impl Tell {
 }
 
 impl Told {
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn tell(&self, kind: EventKind) {
         // Held while the observer runs, so that nothing can come after an end.
-        let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ledger = self.ledger();
         for kind in ledger.enter(kind) {
             self.events.tell(&Event { transfer: self.transfer, kind });
+        }
+    }
+}
+
+/// One reading of a blob. What it still has to say when the next has begun, or the blob has ended, nobody hears.
+#[derive(Clone, Debug)]
+pub(crate) struct Reading {
+    told: Arc<Told>,
+    blob: BlobId,
+    number: usize,
+}
+
+impl Reading {
+    pub(crate) fn advanced(&self, bytes: u64) {
+        let Self { told, blob, number } = self;
+        let ledger = told.ledger();
+        if ledger.counts(*blob, *number) {
+            let kind = EventKind::Advanced { blob: *blob, bytes };
+            told.events.tell(&Event { transfer: told.transfer, kind });
         }
     }
 }

@@ -17,68 +17,113 @@ use crate::{options, transfer};
 #[derive(Clone, Copy, Debug)]
 enum Fault {
     Wrong,
+    Long,
     Missing,
     Unwritable,
     Stuck,
+    Slow,
+    /// So often, in a way that may pass.
+    Flaky(usize),
     There,
 }
 
 #[derive(Clone, Debug)]
 struct Case {
-    images: Vec<Vec<u8>>,
+    /// Of each image the seeds of its layers, plain or compressed.
+    images: Vec<Vec<(u8, bool)>>,
     faults: Vec<(u8, Fault)>,
+    /// How many blobs are refused at first, in a way that may pass.
+    refused: usize,
+    /// A delta against a place that has the layers of these seeds.
+    since: Option<Vec<u8>>,
+    /// A source that comes once, and whether its blobs can be kept as they come.
+    once: Option<bool>,
     keep_going: bool,
     compress: Compress,
     jobs: usize,
+    /// When the future is dropped, if it has not ended.
+    dropped: Duration,
+}
+
+fn fault() -> impl Strategy<Value = Fault> {
+    prop_oneof![
+        Just(Fault::Wrong),
+        Just(Fault::Long),
+        Just(Fault::Missing),
+        Just(Fault::Unwritable),
+        Just(Fault::Stuck),
+        Just(Fault::Slow),
+        (1..4_usize).prop_map(Fault::Flaky),
+        Just(Fault::There),
+    ]
 }
 
 fn case() -> impl Strategy<Value = Case> {
-    let fault = prop::sample::select(vec![
-        Fault::Wrong,
-        Fault::Missing,
-        Fault::Unwritable,
-        Fault::Stuck,
-        Fault::There,
-    ]);
-    let compress = prop::sample::select(vec![Compress::Keep, Compress::Gzip(Some(1))]);
-    let layers = prop::collection::vec(0..6_u8, 0..4);
-    (
+    let compress = vec![Compress::Keep, Compress::Plain, Compress::Gzip(Some(6))];
+    let layers = prop::collection::vec((0..6_u8, any::<bool>()), 0..4);
+    // Most run to their end, and what hangs is dropped then.
+    let dropped =
+        prop_oneof![3 => Just(100_000), 1 => 0..6_000_u64].prop_map(Duration::from_micros);
+    let places = (
         prop::collection::vec(layers, 1..5),
-        prop::collection::vec((0..6_u8, fault), 0..3),
-        any::<bool>(),
-        compress,
-        1..5_usize,
-    )
-        .prop_map(|(images, faults, keep_going, compress, jobs)| Case {
-            images,
-            faults,
-            keep_going,
-            compress,
-            jobs,
-        })
+        prop::collection::vec((0..6_u8, fault()), 0..3),
+        prop_oneof![2 => Just(0), 1 => 1..4_usize],
+        prop::option::of(prop::collection::vec(0..6_u8, 0..4)),
+        prop::option::weighted(0.3, any::<bool>()),
+    );
+    let options = (any::<bool>(), prop::sample::select(compress), 1..5_usize, dropped);
+    (places, options).prop_map(|(places, options)| {
+        let (images, faults, refused, since, once) = places;
+        let (keep_going, compress, jobs, dropped) = options;
+        Case { images, faults, refused, since, once, keep_going, compress, jobs, dropped }
+    })
 }
 
+const FORMS: [LayerForm; 2] = [LayerForm::Plain, LayerForm::Gzip];
+
 fn places(case: &Case) -> (Memory, Memory) {
-    let (from, to) = (Memory::new("from"), Memory::new("to"));
+    let (mut from, mut to) = (Memory::new("from"), Memory::new("to"));
+    from.once = case.once.is_some();
+    to.stages = case.once == Some(true);
+    to.accepts.deltas = Deltas::Accepted;
+    to.state().faults.refused = case.refused;
     for (at, seeds) in case.images.iter().enumerate() {
-        let layer = |seed: &u8| Layer::new(&content(*seed), LayerForm::Plain);
+        let layer =
+            |(seed, zipped): &(u8, bool)| Layer::new(&content(*seed), FORMS[usize::from(*zipped)]);
         let image = Image::with(seeds.iter().map(layer).collect()).put(&from);
         from.show(&[&format!("x{at}")], &image);
     }
     for (seed, fault) in &case.faults {
-        let digest = sha256(&content(*seed));
-        match fault {
-            Fault::Wrong => drop(from.state().faults.wrong.insert(digest)),
-            Fault::Missing => drop(from.state().faults.missing.insert(digest)),
-            Fault::Stuck => drop(from.state().faults.stuck.insert(digest)),
-            Fault::Unwritable => drop(to.state().faults.unwritable.insert(digest)),
-            Fault::There => drop(to.add_blob(content(*seed))),
+        for form in FORMS {
+            let bytes = in_form(&content(*seed), form);
+            let digest = sha256(&bytes);
+            let mut state = from.state();
+            match fault {
+                Fault::Wrong => drop(state.faults.wrong.insert(digest)),
+                Fault::Long => drop(state.faults.long.insert(digest)),
+                Fault::Missing => drop(state.faults.missing.insert(digest)),
+                Fault::Stuck => drop(state.faults.stuck.insert(digest)),
+                Fault::Slow => drop(state.faults.slow.insert(digest)),
+                Fault::Flaky(often) => {
+                    if case.compress != Compress::Keep {
+                        state.faults.looked.insert(digest.clone());
+                    }
+                    state.faults.flaky.insert(digest, *often);
+                }
+                Fault::Unwritable => drop(to.state().faults.unwritable.insert(digest)),
+                Fault::There => drop(to.add_blob(bytes)),
+            }
         }
     }
     (from, to)
 }
 
-/// Runs it, drops it when it hangs, and gives what was told and how it ended.
+fn since(seeds: &[u8]) -> Since {
+    let forms = |seed: &u8| FORMS.map(|form| sha256(&in_form(&content(*seed), form)));
+    Since::new(seeds.iter().flat_map(forms))
+}
+
+/// Runs it, drops it when its time is over, and gives what was told and how it ended.
 async fn told(case: &Case) -> (Vec<EventKind>, Option<Result<Report>>) {
     let (from, to) = places(case);
     let heard: Arc<Mutex<Vec<EventKind>>> = Arc::default();
@@ -87,56 +132,48 @@ async fn told(case: &Case) -> (Vec<EventKind>, Option<Result<Report>>) {
         o.images = Images::All;
         o.compress = case.compress;
         o.jobs = NonZeroUsize::new(case.jobs);
+        o.since = case.since.as_deref().map(since);
         o.failures = if case.keep_going { Failures::KeepGoing } else { Failures::Stop };
         o.observer = Events::new(move |event| into.lock().unwrap().push(event.kind.clone()));
     });
     let running = transfer(&from, &to, options).run();
-    let done = tokio::time::timeout(Duration::from_millis(200), running).await.ok();
+    let done = tokio::time::timeout(case.dropped, running).await.ok();
     // Blocking work that was given up may have something to say still.
     tokio::time::sleep(Duration::from_millis(2)).await;
     let heard = heard.lock().unwrap().clone();
     (heard, done)
 }
 
+/// A blob on its way.
+#[derive(Debug, Default)]
+struct Way {
+    size: u64,
+    done: u64,
+    retried: usize,
+    read_again: bool,
+}
+
 #[derive(Debug, Default)]
 struct History {
-    open: BTreeSet<BlobId>,
+    open: BTreeMap<BlobId, Way>,
     ended: BTreeSet<BlobId>,
     images: BTreeMap<ImageId, usize>,
-    bytes: BTreeMap<BlobId, (u64, u64)>,
+    /// Bytes that came with the source, and have not been said to be those of a blob.
+    came: u64,
+    is_delta: bool,
     over: bool,
     moved: usize,
     reused: usize,
+    left_out: usize,
     committed: usize,
+    retried: usize,
+    read_again: usize,
 }
 
 impl History {
     fn add(&mut self, kind: &EventKind) {
         assert!(!self.over, "{kind:?} comes after the end");
         match kind {
-            EventKind::BlobStarted { blob, size, .. } => {
-                assert!(!self.ended.contains(blob) && self.open.insert(*blob), "{kind:?}: again");
-                self.bytes.insert(*blob, (*size, 0));
-            }
-            EventKind::Advanced { blob, bytes } => {
-                assert!(self.open.contains(blob), "{kind:?}: it is not on its way");
-                let (size, done) = self.bytes.get_mut(blob).unwrap();
-                *done += bytes;
-                assert!(*done <= *size, "{kind:?}: {done} of {size}");
-            }
-            EventKind::Stored { blob, .. } => {
-                let (size, done) = self.bytes[blob];
-                assert_eq!(size, done, "{kind:?}");
-                self.moved += 1;
-                self.end(*blob);
-            }
-            EventKind::Reused { blob, .. } => {
-                self.reused += 1;
-                self.end(*blob);
-            }
-            EventKind::LeftOut { blob, .. }
-            | EventKind::BlobFailed { blob, .. }
-            | EventKind::BlobCancelled { blob } => self.end(*blob),
             EventKind::ImageStarted { image, .. } => {
                 assert!(self.images.insert(*image, 0).is_none(), "{kind:?}: again");
             }
@@ -149,47 +186,144 @@ impl History {
                 // It may fail when it is planned, and then it never started.
                 *self.images.entry(*image).or_default() += 1;
             }
-            kind => self.over = kind.is_end(),
+            EventKind::StreamAdvanced { bytes } => self.came += bytes,
+            kind if kind.is_end() => self.over = true,
+            kind => self.blob(kind),
         }
     }
 
-    fn end(&mut self, blob: BlobId) {
-        self.open.remove(&blob);
+    fn blob(&mut self, kind: &EventKind) {
+        match kind {
+            EventKind::BlobStarted { blob, size, .. } => {
+                let way = Way { size: *size, ..Way::default() };
+                assert!(!self.ended.contains(blob), "{kind:?}: it has ended");
+                assert!(self.open.insert(*blob, way).is_none(), "{kind:?}: again");
+            }
+            EventKind::Advanced { blob, bytes } => {
+                let way = self.way(*blob);
+                way.done += bytes;
+                assert!(*bytes > 0 && way.done <= way.size, "{kind:?}: {way:?}");
+            }
+            EventKind::Retried { blob, .. } => {
+                self.retried += 1;
+                let way = self.way(*blob);
+                way.done = 0;
+                way.retried += 1;
+                assert!(way.retried <= 1 + usize::from(way.read_again), "{kind:?}: {way:?}");
+            }
+            EventKind::ReadAgain { blob } => {
+                assert!(self.is_delta, "{kind:?}: of no delta");
+                self.read_again += 1;
+                let way = self.way(*blob);
+                assert!(way.done == way.size && !way.read_again, "{kind:?}: {way:?}");
+                (way.done, way.read_again) = (0, true);
+            }
+            EventKind::Stored { blob, .. } => {
+                let way = self.end(*blob).expect("it was started");
+                // What came with the source was told as it came.
+                let came = way.done == 0 && self.came >= way.size;
+                assert!(way.done == way.size || came, "{kind:?}: {way:?}");
+                self.came -= way.size - way.done;
+                self.moved += 1;
+            }
+            EventKind::LeftOut { blob, .. } => {
+                assert!(self.is_delta, "{kind:?}: of no delta");
+                let whole = self.end(*blob).is_none_or(|way| way.done == way.size);
+                assert!(whole, "{kind:?}: it was not read to its end");
+                self.left_out += 1;
+            }
+            EventKind::Reused { blob, .. } => {
+                assert!(self.end(*blob).is_none(), "{kind:?}: nothing of it has to be read");
+                self.reused += 1;
+            }
+            EventKind::BlobFailed { blob, .. } => drop(self.end(*blob)),
+            EventKind::BlobCancelled { blob } => {
+                assert!(self.end(*blob).is_some(), "{kind:?}: it is not on its way");
+            }
+            _ => {}
+        }
+    }
+
+    fn way(&mut self, blob: BlobId) -> &mut Way {
+        self.open.get_mut(&blob).unwrap_or_else(|| panic!("{blob:?} is not on its way"))
+    }
+
+    fn end(&mut self, blob: BlobId) -> Option<Way> {
         assert!(self.ended.insert(blob), "{blob:?} ends twice");
+        self.open.remove(&blob)
     }
 }
 
+/// Runs a case; what is told has to be a history, with an end that fits the result.
+fn check(case: &Case) -> History {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let (heard, done) = runtime.block_on(told(case));
+    let mut history = History { is_delta: case.since.is_some(), ..History::default() };
+    for kind in &heard {
+        history.add(kind);
+    }
+    assert!(history.over && history.open.is_empty(), "{heard:?}");
+    assert!(history.images.values().all(|ends| *ends == 1), "{heard:?}");
+    match done {
+        None => assert_eq!(heard.last(), Some(&EventKind::Cancelled)),
+        Some(Err(error)) => {
+            let kind = error.kind().to_string();
+            let failed = EventKind::Failed { kind, error: error.to_string() };
+            assert_eq!(heard.last(), Some(&failed));
+        }
+        Some(Ok(report)) => {
+            assert_eq!(heard.last(), Some(&EventKind::Finished));
+            let told = (history.moved, history.reused, history.left_out, history.committed);
+            let Report { blobs_moved, blobs_reused, blobs_left_out, images, .. } = &report;
+            assert_eq!(told, (*blobs_moved, *blobs_reused, *blobs_left_out, images.len()));
+        }
+    }
+    history
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 80, ..ProptestConfig::default() })]
 
     #[test]
     fn what_was_started_ends_once(case in case()) {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .unwrap();
-        let (heard, done) = runtime.block_on(told(&case));
-        let mut history = History::default();
-        for kind in &heard {
-            history.add(kind);
-        }
-        prop_assert!(history.over, "{heard:?}");
-        prop_assert!(history.open.is_empty(), "{heard:?}");
-        prop_assert!(history.images.values().all(|ends| *ends == 1), "{heard:?}");
-        match done {
-            None => prop_assert_eq!(heard.last(), Some(&EventKind::Cancelled)),
-            Some(Err(error)) => {
-                let kind = error.kind().to_string();
-                let failed = EventKind::Failed { kind, error: error.to_string() };
-                prop_assert_eq!(heard.last(), Some(&failed));
-            }
-            Some(Ok(report)) => {
-                prop_assert_eq!(heard.last(), Some(&EventKind::Finished));
-                prop_assert_eq!(history.moved, report.blobs_moved);
-                prop_assert_eq!(history.reused, report.blobs_reused);
-                prop_assert_eq!(history.committed, report.images.len());
-            }
-        }
+        check(&case);
+    }
+}
+
+#[test]
+fn a_reading_that_was_given_up_is_not_counted() {
+    for compress in [Compress::Keep, Compress::Gzip(Some(6))] {
+        let history = check(&Case {
+            images: vec![vec![(3, false)]],
+            faults: vec![(3, Fault::Slow)],
+            refused: 1,
+            since: None,
+            once: None,
+            keep_going: false,
+            compress,
+            jobs: 1,
+            dropped: Duration::from_secs(20),
+        });
+        assert_eq!((history.moved, history.committed), (2, 1));
+    }
+}
+
+#[test]
+fn a_delta_shows_what_it_reads() {
+    for (since, ends) in [(3, (1, 1)), (4, (2, 0))] {
+        let history = check(&Case {
+            images: vec![vec![(3, false)]],
+            faults: vec![(3, Fault::Flaky(1))],
+            refused: 0,
+            since: Some(vec![since]),
+            once: None,
+            keep_going: false,
+            compress: Compress::Gzip(Some(6)),
+            jobs: 1,
+            dropped: Duration::from_secs(20),
+        });
+        assert_eq!((history.moved, history.left_out), ends);
+        assert_eq!((history.retried, history.read_again), (1, usize::from(since == 4)));
     }
 }

@@ -12,6 +12,7 @@
 )]
 
 mod failures;
+mod faults;
 mod formats;
 mod forms;
 mod history;
@@ -20,6 +21,7 @@ mod indexes;
 mod many;
 mod memory;
 mod names;
+mod once;
 mod order;
 mod random;
 mod referrers;

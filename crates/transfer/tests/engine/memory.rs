@@ -1,14 +1,15 @@
 //! A transport over memory: one container, what it can hold as a test says, and faults on demand.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::stream;
 use transship_core::*;
+
+use crate::faults::{Faults, not_there, refuse};
 
 /// An image that shows.
 #[derive(Clone, Debug)]
@@ -16,21 +17,6 @@ pub struct Shown {
     pub names: Vec<ImageName>,
     pub root: Manifest,
     pub absent: Vec<Digest>,
-}
-
-/// What goes wrong.
-#[derive(Clone, Debug, Default)]
-pub struct Faults {
-    /// Blobs and manifests that are not there.
-    pub missing: HashSet<Digest>,
-    /// Blobs whose bytes are others.
-    pub wrong: HashSet<Digest>,
-    /// Blobs that fail this often, in a way that may pass.
-    pub flaky: HashMap<Digest, usize>,
-    /// Blobs whose bytes never come.
-    pub stuck: HashSet<Digest>,
-    /// Blobs that cannot be put.
-    pub unwritable: HashSet<Digest>,
 }
 
 #[derive(Debug, Default)]
@@ -59,6 +45,10 @@ pub struct Memory {
     /// Whether it holds only docker names.
     pub docker_names: bool,
     pub signatures: bool,
+    /// Whether it can be read only once.
+    pub once: bool,
+    /// Whether it keeps blobs of which nobody knows yet what they are for.
+    pub stages: bool,
 }
 
 impl Memory {
@@ -70,6 +60,8 @@ impl Memory {
             many: true,
             docker_names: false,
             signatures: false,
+            once: false,
+            stages: false,
         }
     }
 
@@ -210,6 +202,10 @@ impl Archives for Memory {
         let pending = Arc::default();
         Ok(Box::new(MemoryWriter { memory: self.clone(), at: at.clone(), pending }))
     }
+
+    fn one_pass(&self) -> Option<&dyn OnePass> {
+        Some(self)
+    }
 }
 
 type Pending = Arc<Mutex<Vec<Shown>>>;
@@ -259,6 +255,10 @@ impl ArchiveWriter for MemoryWriter {
         Ok(self.memory.place(names.to_vec(), Some(Arc::clone(&self.pending))))
     }
 
+    fn staging(&self) -> Option<&dyn Staging> {
+        self.memory.stages.then_some(&self.memory)
+    }
+
     async fn finish(self: Box<Self>) -> Result<()> {
         let pending = std::mem::take(&mut *self.pending.lock().unwrap());
         let mut state = self.memory.state();
@@ -273,10 +273,6 @@ struct MemorySource {
     memory: Memory,
     at: Reference,
     shown: Shown,
-}
-
-fn not_there(digest: &Digest) -> Error {
-    Error::new(ErrorKind::NotFound, format!("{digest} is not there"))
 }
 
 #[async_trait]
@@ -303,25 +299,7 @@ impl ImageSource for MemorySource {
     }
 
     async fn blob(&self, of: &Descriptor) -> Result<Body> {
-        let mut state = self.memory.state();
-        let digest = &of.digest;
-        if state.faults.missing.contains(digest) {
-            return Err(not_there(digest));
-        }
-        let mut bytes = state.blobs.get(digest).cloned().ok_or_else(|| not_there(digest))?;
-        if state.faults.wrong.contains(digest) {
-            bytes = bytes.iter().map(|byte| byte ^ 1).collect();
-        }
-        if state.faults.stuck.contains(digest) {
-            return Body::from_stream(Box::pin(stream::pending())).expecting(&of.into());
-        }
-        if let Some(left) = state.faults.flaky.get_mut(digest).filter(|left| **left > 0) {
-            *left -= 1;
-            let broken = Err(Error::new(ErrorKind::Unavailable, "the line was cut"));
-            let parts = [Ok(bytes.slice(..1)), broken];
-            return Body::from_stream(Box::pin(stream::iter(parts))).expecting(&of.into());
-        }
-        Body::from_bytes(bytes).expecting(&of.into())
+        self.memory.body(of)
     }
 
     fn referrers(&self) -> Option<&dyn Referrers> {
@@ -415,7 +393,11 @@ impl ImageDestination for MemoryDestination {
         let _putting = Putting::start(&self.memory);
         // Time for others to begin.
         tokio::time::sleep(Duration::from_millis(1)).await;
-        let bytes = body.expecting(&expect)?.bytes(1 << 30).await?;
+        let body = body.expecting(&expect)?;
+        if self.memory.refuses() {
+            return refuse(body).await;
+        }
+        let bytes = body.bytes(1 << 30).await?;
         let digest = sha256(&bytes);
         let mut state = self.memory.state();
         if state.faults.unwritable.contains(&digest) {
@@ -469,7 +451,9 @@ impl MemoryDestination {
                         let foreign = blob.media_type.as_ref().contains("nondistributable")
                             || blob.media_type.as_ref().contains("foreign");
                         assert!(
-                            foreign || state.blobs.contains_key(&blob.digest),
+                            foreign
+                                || what.is_needed(&blob.digest)
+                                || state.blobs.contains_key(&blob.digest),
                             "{blob:?} is missing"
                         );
                     }

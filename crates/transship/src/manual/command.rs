@@ -39,7 +39,9 @@
 //!
 //! # Progress
 //!
-//! `--progress auto` (the default) shows bars on a terminal and lines elsewhere; `--progress none` leaves results and warnings;
+//! `--progress auto` (the default) shows bars on a terminal and lines elsewhere, also where `TERM` is `dumb` or not set: one for each
+//! image, and for what takes long how far it is, at most every 10 seconds. Bars are of all bytes and of each blob that is on its way, with
+//! rate and time left as far as the width allows; nothing of them stays. `--progress none` leaves results and warnings;
 //! `--quiet` leaves errors. With `--progress json` every line of stderr is a JSON object with a field `event`:
 //!
 //! | `event` | fields |
@@ -47,8 +49,9 @@
 //! | `planned` | `images`, `blobs`, `bytes` |
 //! | `image_started` | `image` (its number, from 0), `source`, `destination` |
 //! | `blob_started` | `blob` (its number, from 0), `image`, `digest`, `media_type`, `size` |
-//! | `advanced` | `blob`, `bytes` more; after `retried` they count from 0 |
+//! | `advanced` | `blob`, `bytes` more; after `retried` and `read_again` they count from 0 |
 //! | `retried` | `blob`, `why` |
+//! | `read_again` | `blob`: a layer that changes form is not left out of a delta, which was seen by making it once |
 //! | `reused` | `blob`, `image`, `digest`, `size` |
 //! | `stored` | `blob`, `digest`, `size` |
 //! | `left_out` | `blob`, `image`, `digest`, `size`: of a delta |
@@ -64,7 +67,7 @@
 //! | `finished`, `failed` (`kind`, `error`), `cancelled` | exactly one ends a transfer |
 //! | `error` | `kind`, `error`, `hint`: why the command failed; or `kind` and `signal`. It is the last line |
 //!
-//! A blob that was started ends once: `stored`, `blob_failed` or `blob_cancelled`; one that need not move is `reused` or `left_out`. An
+//! A blob that was started ends once: `stored`, `blob_failed` or `blob_cancelled`; one that need not be read is `reused` or `left_out`. An
 //! image that was started ends once, too, as does the transfer, after which nothing of it comes. That holds also for one that is
 //! interrupted. Those of a transfer have its number, `transfer`. See [`EventKind`](crate::EventKind).
 //!
