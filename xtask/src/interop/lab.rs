@@ -80,8 +80,13 @@ impl Lab {
 
     /// A new path where nothing is.
     pub(crate) fn path(&self, what: &str) -> String {
+        self.folder.join(format!("{}-{what}", self.serial())).display().to_string()
+    }
+
+    /// A number that was not given before.
+    pub(crate) fn serial(&self) -> u32 {
         self.serial.set(self.serial.get() + 1);
-        self.folder.join(format!("{}-{what}", self.serial.get())).display().to_string()
+        self.serial.get()
     }
 
     /// The command under test.
@@ -166,7 +171,8 @@ impl Lab {
         ]
     }
 
-    fn short(&self, name: &str) -> Result<PathBuf> {
+    /// A folder whose path is short enough for a socket.
+    pub(crate) fn short(&self, name: &str) -> Result<PathBuf> {
         let folder = self.short.join(name);
         fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
         Ok(folder)

@@ -40,11 +40,16 @@ impl<'a> Layout<'a> {
 
     /// An image with a gzipped layer.
     pub(super) fn image(&self, architecture: &str, text: &str) -> Result<Value> {
+        self.image_of(architecture, text, text)
+    }
+
+    /// An image with a gzipped layer of which a file has this content.
+    pub(super) fn image_of(&self, architecture: &str, env: &str, text: &str) -> Result<Value> {
         let (diff_id, layer) = layer(self.lab, text)?;
         let config = json!({
             "architecture": architecture,
             "os": "linux",
-            "config": { "Env": [format!("TEXT={text}")] },
+            "config": { "Env": [format!("TEXT={env}")] },
             "rootfs": { "type": "layers", "diff_ids": [diff_id] },
         });
         let mut image = self.document(

@@ -19,6 +19,7 @@ mod pipes;
 mod readers;
 mod registry;
 mod samples;
+mod terminal;
 
 use crate::args::Args;
 use crate::counts::Counts;
@@ -56,6 +57,7 @@ pub(crate) fn checks(options: &Options) -> Result<Counts> {
     directory::run(&lab, &mut checks);
     concurrent::run(&lab, &mut checks);
     registry::run(&lab, &mut checks);
+    terminal::run(&lab, &mut checks);
     let counts = checks.finish();
     lab.finish(counts.good());
     Ok(counts)

@@ -16,6 +16,7 @@ pub(crate) enum Peer {
     DockerRegistry,
     Containerd,
     Python,
+    Tmux,
 }
 
 impl Peer {
@@ -32,6 +33,7 @@ impl Peer {
             }
             Self::Containerd => (&["ctr", "containerd"][..], "containerd", true),
             Self::Python => (&["python3"][..], "python3", false),
+            Self::Tmux => (&["tmux"][..], "tmux", false),
         };
         if let Some(absent) = programs.iter().find(|program| sh::find(program).is_none()) {
             return Some(format!("{absent} is not installed: apt-get install {package}"));

@@ -50,13 +50,13 @@ pub(super) async fn run(args: args::Copy, session: &Session) -> Result {
         Transfer::many(all, destination).options(options).from_transports(from).to_transports(to);
     if args.dry_run {
         let plan = transfer.plan().await?;
-        show_plan(&args, &plan)?;
+        session.reporter.result(|| show_plan(&args, &plan))?;
         return Ok(end(&plan.failed, session));
     }
     let report = transfer.run().await?;
     write_digests(&args, &report)?;
     if args.output.json {
-        output::print_json(&report)?;
+        session.reporter.result(|| output::print_json(&report))?;
     }
     tell(&report, session);
     Ok(end(&report.failed, session))

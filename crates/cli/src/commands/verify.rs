@@ -122,7 +122,7 @@ impl Run<'_> {
         }
         one.ok = one.problems.is_empty();
         if !self.args.output.json {
-            output::print(&one.to_string())?;
+            self.session.reporter.result(|| output::print(&one.to_string()))?;
         }
         for warning in warnings {
             self.session.reporter.warn(&format!("{reference}: {warning}"));
@@ -143,7 +143,7 @@ impl Run<'_> {
         let wrong = self.verified.images.iter().filter(|one| !one.ok).count();
         self.verified.ok = wrong == 0;
         if self.args.output.json {
-            output::print_json(&self.verified)?;
+            self.session.reporter.result(|| output::print_json(&self.verified))?;
         }
         match self.unopened {
             // Of one that is found wrong and one that is not found, the first says more.

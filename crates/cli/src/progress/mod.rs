@@ -1,7 +1,12 @@
 //! What is said on stderr while a command runs, and after.
 
+mod area;
 mod bars;
+mod pace;
 mod plain;
+mod row;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -14,7 +19,7 @@ use transship::{Event, EventKind, EventQueue, Events, Notice, Observer};
 use crate::args::{Common, Progress};
 use crate::exit::{Failure, Told};
 use crate::output::safe;
-use bars::Bars;
+use bars::{Bars, FRAME};
 use plain::Plain;
 
 /// Says on stderr what goes on, in the way that was asked for.
@@ -48,14 +53,33 @@ impl Reporter {
             None => Show::Results,
             Some(common) if common.quiet && common.progress != Progress::Json => Show::Quiet,
             Some(common) => match common.progress {
-                Progress::Auto if shows_bars() => Show::Bars(Bars::new()),
-                Progress::Auto | Progress::Plain => Show::Plain(Plain::new()),
-                Progress::Bars => Show::Bars(Bars::new()),
+                Progress::Auto if shows_bars() => Show::Bars(Bars::default()),
+                Progress::Bars if stderr().is_terminal() => Show::Bars(Bars::default()),
+                Progress::Auto | Progress::Bars | Progress::Plain => Show::Plain(Plain::new()),
                 Progress::Json => Show::Json,
                 Progress::None => Show::Results,
             },
         };
-        Self(Arc::new(Mutex::new(State { show, queue: None, warned: HashSet::new() })))
+        let has_bars = matches!(show, Show::Bars(_));
+        let this = Self(Arc::new(Mutex::new(State { show, queue: None, warned: HashSet::new() })));
+        if has_bars {
+            this.draw_now_and_then();
+        }
+        this
+    }
+
+    /// Draws bars from a thread, as long as somebody has something to show.
+    fn draw_now_and_then(&self) {
+        let state = Arc::downgrade(&self.0);
+        std::thread::spawn(move || {
+            loop {
+                std::thread::sleep(FRAME);
+                let Some(state) = state.upgrade() else { return };
+                if let Show::Bars(bars) = &mut Self(state).lock().show {
+                    bars.draw();
+                }
+            }
+        });
     }
 
     /// An observer for the engine, which does not wait for the terminal: a thread tells what waits in its queue.
@@ -114,6 +138,14 @@ impl Reporter {
     /// Says something, if anything is said at all.
     pub(crate) fn say(&self, text: &str) {
         self.lock().say(text);
+    }
+
+    /// Writes a result to stdout. Where that is the terminal too, bars are not in its way.
+    pub(crate) fn result<T>(&self, write: impl FnOnce() -> T) -> T {
+        match &mut self.lock().show {
+            Show::Bars(bars) => bars.aside(write),
+            _ => write(),
+        }
     }
 
     /// Clears bars.
@@ -209,7 +241,8 @@ impl fmt::Debug for Reporter {
 
 /// Whether stderr is a terminal on which a line can be written over.
 fn shows_bars() -> bool {
-    stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+    let moves = |term: std::ffi::OsString| !term.is_empty() && term != "dumb";
+    cfg!(unix) && stderr().is_terminal() && std::env::var_os("TERM").is_some_and(moves)
 }
 
 /// Nobody can be told that stderr is closed.

@@ -181,3 +181,26 @@ fn options_reach_the_transports_of_one_side_or_both() {
         "copy --dest-docker-manifest maybe hello.tar:@0 oci-archive:x.tar",
     ]));
 }
+
+#[test]
+fn without_a_terminal_there_are_no_bars() {
+    let said = |how: &str| {
+        let session = Session::new();
+        let mut command = session.command(&format!("copy {how} hello.tar:@0 oci:there"));
+        let output = command.env("TERM", "xterm-256color").output().unwrap();
+        assert!(output.status.success() && output.stdout.is_empty(), "{output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!said.contains(|c: char| c.is_control() && c != '\n'), "{said:?}");
+        said
+    };
+    let plain = said("--progress plain");
+    let (first, results) = plain.split_once('\n').unwrap();
+    assert!(first.starts_with("copying docker-archive:hello.tar:@0 to oci:there"), "{plain}");
+    assert!(results.starts_with("docker-archive:hello.tar:@0 -> oci:there"), "{plain}");
+    assert!(results.lines().last().unwrap().starts_with("1 image copied: "), "{plain}");
+    for how in ["", "--progress auto", "--progress bars"] {
+        assert_eq!(said(how), plain, "{how}");
+    }
+    assert_eq!(said("--progress none"), results);
+    assert_eq!(said("--quiet"), "");
+}

@@ -183,3 +183,11 @@
 //! and put is spared: either way a commit finds its blobs. Who joins a place that is replaced meanwhile joins what replaced it; where
 //! that takes blobs away that were found, it is `Unavailable`, because a second try succeeds, and not `NotFound`, which it is for what
 //! was never put. Places that make manifests anew refuse an image whose layers and config contradict each other, rather than show another.
+//!
+//! # 32. Bars of our own
+//!
+//! The library that drew them fills rows to their last column and lets the terminal wrap: when a window changes its width, such rows are
+//! folded or joined, and what was meant to be written over stays. Ours leave a column and end with a line end, and the cursor rests where
+//! they begin: what has to go stands after it, whatever the terminal made of it. A frame is one write, ten times a second at most, and
+//! none when nothing changed; the layout is a function of the width, and its parts go one by one. What tmux folds at the very
+//! top of a pane scrolls into its history at once, where nobody can take it away.
