@@ -171,7 +171,9 @@ impl Work {
     }
 
     fn after(&mut self, ms: u64, events: &[EventKind]) -> Vec<String> {
-        events.iter().for_each(|event| self.bars.note(event, self.now));
+        for event in events {
+            self.bars.note(event, self.now);
+        }
         self.now += Duration::from_millis(ms);
         let frame = self.bars.frame(self.now, self.screen.size);
         self.screen.write(&frame);

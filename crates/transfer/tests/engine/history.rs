@@ -11,6 +11,7 @@ use transship_transfer::*;
 
 use crate::images::*;
 use crate::memory::Memory;
+use crate::once::Streams;
 use crate::{options, transfer};
 
 /// What goes wrong with the layer of a seed.
@@ -83,8 +84,10 @@ const FORMS: [LayerForm; 2] = [LayerForm::Plain, LayerForm::Gzip];
 
 fn places(case: &Case) -> (Memory, Memory) {
     let (mut from, mut to) = (Memory::new("from"), Memory::new("to"));
-    from.once = case.once.is_some();
-    to.stages = case.once == Some(true);
+    if let Some(stages) = case.once {
+        from.streams = Streams::Once;
+        to.streams = if stages { Streams::Stages } else { Streams::Never };
+    }
     to.accepts.deltas = Deltas::Accepted;
     to.state().faults.refused = case.refused;
     for (at, seeds) in case.images.iter().enumerate() {

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use transship_core::*;
 
 use crate::faults::{Faults, not_there, refuse};
+use crate::once::Streams;
 
 /// An image that shows.
 #[derive(Clone, Debug)]
@@ -45,10 +46,7 @@ pub struct Memory {
     /// Whether it holds only docker names.
     pub docker_names: bool,
     pub signatures: bool,
-    /// Whether it can be read only once.
-    pub once: bool,
-    /// Whether it keeps blobs of which nobody knows yet what they are for.
-    pub stages: bool,
+    pub streams: Streams,
 }
 
 impl Memory {
@@ -60,8 +58,7 @@ impl Memory {
             many: true,
             docker_names: false,
             signatures: false,
-            once: false,
-            stages: false,
+            streams: Streams::Never,
         }
     }
 
@@ -256,7 +253,7 @@ impl ArchiveWriter for MemoryWriter {
     }
 
     fn staging(&self) -> Option<&dyn Staging> {
-        self.memory.stages.then_some(&self.memory)
+        (self.memory.streams == Streams::Stages).then_some(&self.memory)
     }
 
     async fn finish(self: Box<Self>) -> Result<()> {

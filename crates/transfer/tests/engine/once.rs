@@ -5,10 +5,20 @@ use transship_core::*;
 
 use crate::memory::Memory;
 
+/// What a container has to do with streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Streams {
+    Never,
+    /// It can be read only once.
+    Once,
+    /// It keeps blobs of which nobody knows yet what they are for.
+    Stages,
+}
+
 #[async_trait]
 impl OnePass for Memory {
     async fn comes_once(&self, _: &Reference) -> bool {
-        self.once
+        self.streams == Streams::Once
     }
 
     async fn pass(
