@@ -41,9 +41,10 @@ cargo xtask cuts    [--points 100] [--mib 1024] [--seed 1]
 cargo xtask torture [--points 200] [--seed 1] [--mib 16] [--filter S]
                                                     append, replace, delete and gc, each killed, cancelled and out of disk at
                                                     so many random moments that hit it (root)
-cargo xtask scale   [--images 10,100,1000,4000] | --bundle [--mib 5120]
+cargo xtask scale   [--images 10,100,1000,4000] | --bundle [--mib 5120] | --pipes [--mib 5120]
                                                     many images through every archive: time, memory, bytes (strace);
-                                                    the bundle's also as a delta, a week after
+                                                    the bundle's also as a delta, a week after; from docker, podman
+                                                    and cat through pipes: disk and memory (root)
 
 The peers are Debian packages: .ci/install-peers. A peer that is missing is skipped by name, and fails with
 --require-peers. --filter takes the checks whose name holds S. --image is a docker-archive with one image

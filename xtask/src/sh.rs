@@ -25,6 +25,19 @@ pub(crate) fn command<S: AsRef<OsStr>>(
     command
 }
 
+/// Programs one behind the other in a pipe of a shell; each has to succeed.
+pub(crate) fn pipe(commands: &[&Command]) -> Command {
+    let line: Vec<String> = commands.iter().map(|command| quoted(command)).collect();
+    command("bash", ["-o", "pipefail", "-c", &line.join(" | ")])
+}
+
+/// As a shell reads it.
+fn quoted(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let quote = |word: &str| format!("'{}'", word.replace('\'', r"'\''"));
+    words.map(|word| quote(&word.to_string_lossy())).collect::<Vec<_>>().join(" ")
+}
+
 /// What a program that ended said.
 pub(crate) struct Finished {
     pub(crate) status: ExitStatus,

@@ -14,7 +14,7 @@ mod images;
 pub(crate) mod lab;
 mod layouts;
 mod oci_archive;
-mod peer;
+pub(crate) mod peer;
 mod pipes;
 mod readers;
 mod registry;

@@ -23,17 +23,8 @@ fn with(peer: Peer) -> Vec<Peer> {
     [NEEDS, &[peer]].concat()
 }
 
-/// A pipe of a shell; each of its commands has to succeed.
 fn pipe(commands: &[&Command]) -> Result<()> {
-    let line: Vec<String> = commands.iter().map(|command| quoted(command)).collect();
-    sh::stdout(&mut sh::command("bash", ["-o", "pipefail", "-c", &line.join(" | ")])).map(drop)
-}
-
-/// As a shell reads it.
-fn quoted(command: &Command) -> String {
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
-    let quote = |word: &str| format!("'{}'", word.replace('\'', r"'\''"));
-    words.map(|word| quote(&word.to_string_lossy())).collect::<Vec<_>>().join(" ")
+    sh::stdout(&mut sh::pipe(commands)).map(drop)
 }
 
 /// Those of the seven with these names, which are all that they have.

@@ -14,7 +14,7 @@ const CHANGED: u64 = 7;
 const NOT_FOUND: i32 = 3;
 
 /// Blobs by their digests, with their sizes.
-type Blobs = BTreeMap<String, u64>;
+pub(super) type Blobs = BTreeMap<String, u64>;
 
 /// What the bundle has become, and what a site that has the old one lacks.
 struct Week<'a> {
@@ -161,7 +161,7 @@ impl<'a> Week<'a> {
 }
 
 /// What is in a layout's folder.
-fn blobs(layout: &Path) -> Result<Blobs> {
+pub(super) fn blobs(layout: &Path) -> Result<Blobs> {
     let folder = layout.join("blobs/sha256");
     let failed = |e: std::io::Error| format!("{}: {e}", folder.display());
     let mut blobs = Blobs::new();

@@ -6,6 +6,7 @@
 
 mod delta;
 pub(crate) mod make;
+mod pipes;
 mod trace;
 
 use std::fs;
@@ -24,10 +25,17 @@ pub(crate) fn run(args: &mut Args) -> Result<bool> {
     let images = args.value("--images")?;
     let mib = args.value("--mib")?;
     let bundle = args.flag("--bundle");
+    let piped = args.flag("--pipes");
     args.finish()?;
+    let mib = mib.as_deref().unwrap_or("5120").parse().map_err(|e| format!("--mib: {e}"))?;
+    let scratch = sh::target()?.join(format!("scale-{}", std::process::id()));
+    if piped {
+        let done = pipes::run(mib, &scratch);
+        fs::remove_dir_all(&scratch).map_err(|e| format!("{}: {e}", scratch.display()))?;
+        return done;
+    }
     let mut shapes = Vec::new();
     if bundle {
-        let mib = mib.as_deref().unwrap_or("5120").parse().map_err(|e| format!("--mib: {e}"))?;
         shapes.push(Shape::bundle(mib));
     } else {
         for count in images.as_deref().unwrap_or("10,100,1000,4000").split(',') {
@@ -35,7 +43,6 @@ pub(crate) fn run(args: &mut Args) -> Result<bool> {
             shapes.push(Shape::small(count));
         }
     }
-    let scratch = sh::target()?.join(format!("scale-{}", std::process::id()));
     let scale = Scale {
         transship: sh::transship()?,
         traced: sh::find("strace").is_some(),

@@ -7,7 +7,7 @@
 
 mod bench;
 mod case;
-mod disk;
+pub(crate) mod disk;
 mod rounds;
 
 use crate::args::Args;
