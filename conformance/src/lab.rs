@@ -263,6 +263,7 @@ pub(crate) async fn commit(
     destination: Box<dyn ImageDestination + '_>,
     built: &Built,
 ) -> Held<Committed> {
-    let what = Commit::new(&built.root).without(&built.absent);
+    let platform = built.preferred();
+    let what = Commit::new(&built.root).without(&built.absent).preferring(platform.as_ref());
     destination.commit(what).await.during(|| "committing")
 }

@@ -21,6 +21,7 @@ pub(crate) const LAW: Law = Law {
         "What it lists can be committed; what it does not is refused with `Unsupported`.",
         "Each name, durably, all at once or not at all",
         "What it takes reads back as it was given",
+        "All of an index is kept, whatever [platform](Commit::platform) is preferred of it.",
     ],
     not_claimed: all,
     cost: 1,

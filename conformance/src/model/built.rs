@@ -1,7 +1,7 @@
 //! [`Built`]: the bytes of an image.
 
 use bytes::Bytes;
-use transship_core::{Descriptor, Digest, Manifest};
+use transship_core::{Descriptor, Digest, Document, Manifest, Platform};
 
 /// A blob.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,15 +64,25 @@ impl Built {
     /// The config of an image; `None` for an index.
     pub fn config(&self) -> Option<&Blob> {
         match self.root.document().ok()? {
-            transship_core::Document::Image(image) => self.blob(&image.config.digest),
+            Document::Image(image) => self.blob(&image.config.digest),
             _ => None,
         }
+    }
+
+    /// Of an index, the platform of the last image that is there.
+    pub(crate) fn preferred(&self) -> Option<Platform> {
+        let Document::Index(index) = self.root.document().ok()? else { return None };
+        let here = |child: &&Descriptor| {
+            self.below.iter().any(|manifest| manifest.descriptor().digest == child.digest)
+        };
+        let here = index.manifests.iter().rev().filter(here);
+        here.filter_map(|child| child.platform.clone()).find(|platform| !platform.is_unknown())
     }
 
     /// The layers of an image, the lowest first.
     pub fn layers(&self) -> Vec<&Blob> {
         match self.root.document() {
-            Ok(transship_core::Document::Image(image)) => {
+            Ok(Document::Image(image)) => {
                 image.layers.iter().filter_map(|layer| self.blob(&layer.digest)).collect()
             }
             _ => Vec::new(),

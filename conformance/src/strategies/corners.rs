@@ -39,6 +39,8 @@ pub fn corner_images(claims: &Claims) -> Vec<Image> {
         with([1536, 2048, 10_240, 70_000].map(|size| Layer::small(2, size)).to_vec()),
         with((0..8).map(|seed| Layer { described: true, ..Layer::small(seed, 900) }).collect()),
         with([100, 65_537].map(|size| sha512(Layer::small(1, size))).to_vec()),
+        // The root is named by it, too.
+        Image { algorithm: Algorithm::Sha512, ..Image::simple(6) },
     ]);
     images.extend(configs(claims));
     if claims.layers == Layers::Any {

@@ -13,7 +13,7 @@ use transship_core::{
 };
 
 use crate::fault::Fault;
-use crate::manifests::{by_the_config, children};
+use crate::manifests::{by_the_config, children, preferred};
 use crate::transport::{Mutant, folder, make_empty, place};
 
 const LIMIT: u64 = 1 << 30;
@@ -328,8 +328,11 @@ impl ImageDestination for BrokenDestination<'_> {
                 inner.commit(Commit::new(what.root).without(&absent)).await?
             }
             Fault::CommitInTwoSteps => self.in_two_steps(inner, what).await?,
-            Fault::LayersGoByTheConfig => {
-                let root = by_the_config(&*inner, what.root).await?;
+            Fault::LayersGoByTheConfig | Fault::PreferredIsAll => {
+                let root = match what.platform {
+                    Some(platform) => preferred(&*inner, what.root, platform).await?,
+                    None => by_the_config(&*inner, what.root).await?,
+                };
                 let mut what = what;
                 what.root = root.as_ref().unwrap_or(what.root);
                 inner.commit(what).await?

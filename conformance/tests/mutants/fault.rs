@@ -74,6 +74,8 @@ faults! {
     CommitGivesTheConfig => "a_committed_image_reads_back_equal",
     /// Layers are put in the order of the config's diff IDs, whatever the manifest says.
     LayersGoByTheConfig => "a_committed_image_reads_back_equal",
+    /// Of an index, the platform that is preferred is kept alone.
+    PreferredIsAll => "a_committed_image_reads_back_equal",
     /// A put says that nothing was stored.
     PutSaysNothing => "a_committed_image_reads_back_equal",
     /// Layers go by their size.

@@ -1,6 +1,6 @@
 //! What the mistakes need to know of manifests.
 
-use transship_core::{Descriptor, Document, ImageDestination, Manifest, Result};
+use transship_core::{Descriptor, Document, ImageDestination, Manifest, Platform, Result};
 
 /// The root with its layers in the order of the config's diff IDs, where they are plain.
 pub async fn by_the_config(of: &dyn ImageDestination, root: &Manifest) -> Result<Option<Manifest>> {
@@ -23,6 +23,18 @@ pub async fn by_the_config(of: &dyn ImageDestination, root: &Manifest) -> Result
     let mut fields: serde_json::Value = serde_json::from_slice(root.bytes()).unwrap();
     fields["layers"] = serde_json::to_value(layers).unwrap();
     Manifest::new(fields.to_string()).map(Some)
+}
+
+/// The manifest of an index that is for a platform.
+pub async fn preferred(
+    of: &dyn ImageDestination,
+    root: &Manifest,
+    platform: &Platform,
+) -> Result<Option<Manifest>> {
+    let fits = |child: &Descriptor| child.platform.as_ref() == Some(platform);
+    let Some(child) = children(root).into_iter().find(fits) else { return Ok(None) };
+    let Some(body) = of.contents().unwrap().read(&child).await? else { return Ok(None) };
+    Manifest::verified(&child, body.bytes(transship_core::CONFIG_LIMIT).await?).map(Some)
 }
 
 /// The config and the layers, or the manifests.

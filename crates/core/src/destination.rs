@@ -89,6 +89,7 @@ pub trait ImageDestination: fmt::Debug + Send + Sync {
     /// - Where [`Accepts::deltas`] refuses deltas, so does the commit, with `Unsupported`.
     /// - It shows at once where [`shows`](Accepts::shows) is `AtCommit`, and with the writer's `finish` where it is not.
     /// - Of the references that it gives, one for each name, each opens the image.
+    /// - All of an index is kept, whatever [platform](Commit::platform) is preferred of it.
     /// - What it takes reads back as it was given: where that cannot be, because the image contradicts itself, it is
     ///   refused.
     async fn commit(self: Box<Self>, what: Commit<'_>) -> Result<Committed>;
