@@ -136,7 +136,12 @@ impl RegistryDestination {
     }
 
     /// Publishes an image under the names in one repository.
-    async fn publish(&self, at: usize, root: &Manifest, done: &mut Vec<Reference>) -> Result<()> {
+    async fn publish(
+        &self,
+        at: usize,
+        root: &Manifest,
+        done: &mut Vec<Reference>,
+    ) -> Result<Digest> {
         let (first, target) = (self.first()?, &self.targets[at]);
         let (blobs, manifests) = {
             let state = self.state();
@@ -260,20 +265,24 @@ impl ImageDestination for RegistryDestination {
         what.check_whole().context(|| &self.reference)?;
         let manifests = self.state().manifests.clone();
         self.check(&what, &manifests).await.context(|| &self.reference)?;
-        let mut done = Vec::new();
+        let (mut done, mut descriptor) = (Vec::new(), what.root.descriptor().clone());
         for at in 0..self.targets.len() {
-            if let Err(error) = self.publish(at, what.root, &mut done).await {
-                let error = error.context(&self.reference);
-                return Err(match done.as_slice() {
-                    [] => error,
-                    done => error.context(format!("{} is written", list(done))),
-                });
+            match self.publish(at, what.root, &mut done).await {
+                // The same of each, as long as the servers are alike.
+                Ok(digest) => descriptor.digest = digest,
+                Err(error) => {
+                    let error = error.context(&self.reference);
+                    return Err(match done.as_slice() {
+                        [] => error,
+                        done => error.context(format!("{} is written", list(done))),
+                    });
+                }
             }
         }
         if let Some(claimed) = &mut self.claimed {
             claimed.keep();
         }
-        Ok(Committed::new(what.root.descriptor().clone(), done))
+        Ok(Committed::new(descriptor, done))
     }
 }
 

@@ -100,17 +100,23 @@ impl Target {
         Ok(())
     }
 
-    /// Puts the root under all its names. What is there when one fails is in the error.
-    pub(crate) async fn publish(&self, root: &Manifest, done: &mut Vec<Reference>) -> Result<()> {
+    /// Puts the root under all its names, and gives the digest that it has there. What is there when one fails is in the
+    /// error.
+    pub(crate) async fn publish(
+        &self,
+        root: &Manifest,
+        done: &mut Vec<Reference>,
+    ) -> Result<Digest> {
+        let mut shown = root.descriptor().digest.clone();
         for name in &self.names {
             let wanted = match name.tag() {
                 Some(tag) => Wanted::Tag(tag),
                 None => Wanted::Digest(&root.descriptor().digest),
             };
-            push::put_manifest(&self.repository, root, wanted).await?;
+            shown = push::put_manifest(&self.repository, root, wanted).await?;
             done.push(Locator::Name(name.clone()).reference());
         }
-        Ok(())
+        Ok(shown)
     }
 }
 
