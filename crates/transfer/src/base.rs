@@ -199,8 +199,12 @@ async fn missing(needs: &HashSet<Digest>, place: &dyn ImageDestination) -> Resul
         lacking.push(format!("{} more", count - LISTED));
     }
     let hint = match place.contents() {
-        Some(_) => "copy what the delta was made against to that place first",
-        None => "a delta is completed in an oci: layout that has what it was made against",
+        Some(_) => {
+            "copy what the delta was made against to that place first; an archive that has it is joined with --append"
+        }
+        None => {
+            "a delta is completed in an oci: layout that has what it was made against, or with --append in an archive"
+        }
     };
     Ok(Error::new(
         ErrorKind::NotFound,

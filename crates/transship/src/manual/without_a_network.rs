@@ -42,7 +42,7 @@
 //!
 //! ```text
 //! transship: oci-archive:week-2.tar@sha256:..: it is a delta, and oci:site lacks 1 of what it needs: sha256:..
-//!   hint: copy what the delta was made against to that place first
+//!   hint: copy what the delta was made against to that place first; an archive that has it is joined with --append
 //! ```
 //!
 //! A site may keep its images in an archive instead: `--append` joins the delta with what the archive has. `--replace` would
