@@ -431,6 +431,7 @@ impl Mover {
     }
 
     fn change(&self, work: &Work, to: LayerForm) -> Change {
-        Change { to, compress: self.compress, diff_id: work.diff_id.clone(), threads: self.threads }
+        let threads = if work.source.size <= SMALL { NonZeroUsize::MIN } else { self.threads };
+        Change { to, compress: self.compress, diff_id: work.diff_id.clone(), threads }
     }
 }
