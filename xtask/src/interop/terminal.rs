@@ -14,7 +14,7 @@ use crate::sh::{self, Result};
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// What is tried.
-const COPY: &str = "copy --no-cache --all-images --jobs 2 --compress";
+const COPY: &str = "copy --no-cache --all-images --jobs 2 --compress zstd:9";
 
 pub(super) fn run(lab: &Lab, checks: &mut Checks<'_>) {
     let needs = &[Peer::Tmux];
@@ -34,11 +34,10 @@ pub(super) fn run(lab: &Lab, checks: &mut Checks<'_>) {
 /// nobody could take anything away any more.
 const EARLIER: usize = 15;
 
-/// So that bars are there for a second or more. These levels have jobs so large that more processors hardly help.
-const SLOWLY: &str = "zstd:14";
-
-/// For longer. A Ctrl-C waits for what the encoder's threads are at.
-const SLOWER: &str = "zstd:19";
+/// How long a process is stopped, in seconds, each time it has run for 20 ms: so that bars are there for some seconds however
+/// fast the machine is.
+#[derive(Clone, Copy)]
+struct Stopped(&'static str);
 
 /// A folder with a layout `from` of two images whose layers take a while to compress.
 fn slow_images(lab: &Lab) -> Result<String> {
@@ -68,8 +67,8 @@ const SIZE: usize = 24 << 20;
 /// Watches a copy from its first bar to its result, which has to be what another copy says that shows no bars.
 fn to_the_end(lab: &Lab, from: &str, columns: usize) -> Result<()> {
     let here = Here::new(lab, from)?;
-    let line = format!("{COPY} {SLOWLY}");
-    let terminal = here.start(columns, "", &format!("{line} oci:from oci:to"))?;
+    let slowly = Some(Stopped("0.1"));
+    let terminal = here.start(columns, slowly, "", &format!("{COPY} oci:from oci:to"))?;
     let mut seen = Seen::default();
     let ended = terminal.until("the end of the copy", |rows| {
         seen.look(rows, columns)?;
@@ -85,7 +84,7 @@ fn to_the_end(lab: &Lab, from: &str, columns: usize) -> Result<()> {
     let quietly = lab.folder("quietly")?;
     link(from, &quietly)?;
     let mut command = lab.transship(&[]);
-    command.current_dir(&quietly).args(line.split(' '));
+    command.current_dir(&quietly).args(COPY.split(' '));
     let said = sh::finish(command.args(["--progress", "none", "oci:from", "oci:to"]))?;
     let mut expected: Vec<String> = vec!["$ transship".to_owned()];
     expected.extend(String::from_utf8_lossy(&said.stderr).lines().map(str::to_owned));
@@ -95,13 +94,13 @@ fn to_the_end(lab: &Lab, from: &str, columns: usize) -> Result<()> {
 
 fn resized(lab: &Lab, from: &str) -> Result<()> {
     let here = Here::new(lab, from)?;
-    let terminal = here.start(80, "", &format!("{COPY} {SLOWER} oci:from oci:to"))?;
+    let terminal = here.start(80, Some(Stopped("0.25")), "", &format!("{COPY} oci:from oci:to"))?;
     let moving = |rows: &[String]| rows.iter().any(|row| row.contains("/s"));
     terminal.until("a rate", |rows| Ok(moving(rows)))?;
     for columns in [40, 20, 80, 33, 200, 79] {
         terminal.resize(columns)?;
         // A frame or two with the new width.
-        std::thread::sleep(Duration::from_millis(350));
+        std::thread::sleep(Duration::from_millis(600));
         // tmux scrolls lines away when it gets narrow.
         let rows = terminal.history()?;
         let mut seen = Seen::default();
@@ -119,21 +118,25 @@ fn resized(lab: &Lab, from: &str) -> Result<()> {
         &terminal.tmux(&["display", "-p", "#{cursor_flag}"])?,
         &"1".to_owned(),
     )?;
-    same("what is left in the folder", &here.left()?, &vec!["from".to_owned(), "script".to_owned()])
+    same(
+        "what is left in the folder",
+        &here.left()?,
+        &["from", "pid", "script"].map(str::to_owned).to_vec(),
+    )
 }
 
 fn dumb(lab: &Lab, from: &str) -> Result<()> {
     let here = Here::new(lab, from)?;
-    let line = format!("{COPY} gzip:1 oci:from oci:to");
-    let terminal = here.start(100, "TERM=dumb ", &line)?;
+    let line = format!("{COPY} oci:from oci:to");
+    let terminal = here.start(100, None, "TERM=dumb ", &line)?;
     terminal.until("the end", |rows| Ok(rows.iter().any(|row| row.starts_with("code "))))?;
     plain(&terminal.whole()?)
 }
 
 fn redirected(lab: &Lab, from: &str) -> Result<()> {
     let here = Here::new(lab, from)?;
-    let line = format!("{COPY} gzip:1 oci:from oci:to 2>said");
-    let terminal = here.start(100, "", &line)?;
+    let line = format!("{COPY} oci:from oci:to 2>said");
+    let terminal = here.start(100, None, "", &line)?;
     terminal.until("the end", |rows| Ok(rows.iter().any(|row| row.starts_with("code "))))?;
     let ends = ["$ transship", "code 0"].map(str::to_owned).to_vec();
     same("what is on the screen", &terminal.whole()?, &ends)?;
@@ -221,12 +224,20 @@ impl<'a> Here<'a> {
     }
 
     /// Runs us in a terminal, with this before and that after the command's name.
-    fn start(&self, columns: usize, before: &str, line: &str) -> Result<Terminal> {
+    fn start(
+        &self,
+        columns: usize,
+        slowly: Option<Stopped>,
+        before: &str,
+        line: &str,
+    ) -> Result<Terminal> {
         let transship = self.lab.transship(&[]);
         let program = transship.get_program().to_string_lossy();
+        let stops = slowly.map(stops).unwrap_or_default();
         // The trap lets the script outlive a Ctrl-C, and does not reach what it runs. Its end is what is waited for.
         let script = format!(
-            "trap : INT\ncd '{}' || exit\nseq -f 'earlier %g' {EARLIER}\necho '$ transship'\n{before}'{program}' {line}\n\
+            "trap : INT\ncd '{}' || exit\nseq -f 'earlier %g' {EARLIER}\necho '$ transship'\n{stops}\
+             {before}sh -c 'echo $$ >pid; exec \"$0\" \"$@\"' '{program}' {line}\n\
              echo \"code $?\"\nexec sleep 200\n",
             self.folder
         );
@@ -244,6 +255,14 @@ impl<'a> Here<'a> {
         names.sort();
         Ok(names)
     }
+}
+
+/// A part of a script that stops and continues the process whose number is in the file `pid`, until it has ended.
+fn stops(Stopped(pause): Stopped) -> String {
+    format!(
+        "(trap '' INT; until [ -s pid ]; do sleep 0.01; done; pid=$(cat pid)\n\
+         while kill -STOP $pid; do sleep {pause}; kill -CONT $pid; sleep 0.02; done) 2>/dev/null &\n"
+    )
 }
 
 fn link(from: &str, into: &str) -> Result<()> {
