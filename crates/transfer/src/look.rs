@@ -20,8 +20,11 @@ pub(crate) async fn look(
     layers.retain(|layer| seen.insert(layer.digest.clone()));
     stream::iter(layers)
         .map(|layer| async move {
-            let body = source.blob(&layer).await?;
-            let start = start_of(body).await.context(|| format!("layer {}", layer.digest))?;
+            let start = match start_of(source.blob(&layer).await?).await {
+                Err(error) if error.retryable() => start_of(source.blob(&layer).await?).await,
+                start => start,
+            };
+            let start = start.context(|| format!("layer {}", layer.digest))?;
             Ok((layer.digest, sniff(&start)))
         })
         .buffer_unordered(at_once)

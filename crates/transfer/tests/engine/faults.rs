@@ -26,6 +26,8 @@ pub struct Faults {
     pub stuck: HashSet<Digest>,
     /// Blobs whose bytes come a few at a time.
     pub slow: HashSet<Digest>,
+    /// Blobs that are not found where they were put.
+    pub unseen: HashSet<Digest>,
     /// Blobs that cannot be put.
     pub unwritable: HashSet<Digest>,
     /// How many of the next blobs that are put are refused half way, in a way that may pass.

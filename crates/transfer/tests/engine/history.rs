@@ -23,6 +23,8 @@ enum Fault {
     Unwritable,
     Stuck,
     Slow,
+    /// The destination does not say that it has it, so that each image has to bring it.
+    Unseen,
     /// So often, in a way that may pass.
     Flaky(usize),
     There,
@@ -42,6 +44,8 @@ struct Case {
     keep_going: bool,
     compress: Compress,
     jobs: usize,
+    /// Events are read when all is over.
+    queued: bool,
     /// When the future is dropped, if it has not ended.
     dropped: Duration,
 }
@@ -54,6 +58,7 @@ fn fault() -> impl Strategy<Value = Fault> {
         Just(Fault::Unwritable),
         Just(Fault::Stuck),
         Just(Fault::Slow),
+        Just(Fault::Unseen),
         (1..4_usize).prop_map(Fault::Flaky),
         Just(Fault::There),
     ]
@@ -72,11 +77,12 @@ fn case() -> impl Strategy<Value = Case> {
         prop::option::of(prop::collection::vec(0..6_u8, 0..4)),
         prop::option::weighted(0.3, any::<bool>()),
     );
-    let options = (any::<bool>(), prop::sample::select(compress), 1..5_usize, dropped);
+    let options =
+        (any::<bool>(), prop::sample::select(compress), 1..5_usize, any::<bool>(), dropped);
     (places, options).prop_map(|(places, options)| {
         let (images, faults, refused, since, once) = places;
-        let (keep_going, compress, jobs, dropped) = options;
-        Case { images, faults, refused, since, once, keep_going, compress, jobs, dropped }
+        let (keep_going, compress, jobs, queued, dropped) = options;
+        Case { images, faults, refused, since, once, keep_going, compress, jobs, queued, dropped }
     })
 }
 
@@ -114,6 +120,7 @@ fn places(case: &Case) -> (Memory, Memory) {
                     state.faults.flaky.insert(digest, *often);
                 }
                 Fault::Unwritable => drop(to.state().faults.unwritable.insert(digest)),
+                Fault::Unseen => drop(to.state().faults.unseen.insert(digest)),
                 Fault::There => drop(to.add_blob(bytes)),
             }
         }
@@ -131,19 +138,22 @@ async fn told(case: &Case) -> (Vec<EventKind>, Option<Result<Report>>) {
     let (from, to) = places(case);
     let heard: Arc<Mutex<Vec<EventKind>>> = Arc::default();
     let into = Arc::clone(&heard);
+    let (queued, queue) = Events::queued();
     let options = options(|o| {
         o.images = Images::All;
         o.compress = case.compress;
         o.jobs = NonZeroUsize::new(case.jobs);
         o.since = case.since.as_deref().map(since);
         o.failures = if case.keep_going { Failures::KeepGoing } else { Failures::Stop };
-        o.observer = Events::new(move |event| into.lock().unwrap().push(event.kind.clone()));
+        let heard = Events::new(move |event| into.lock().unwrap().push(event.kind.clone()));
+        o.observer = if case.queued { queued } else { heard };
     });
     let running = transfer(&from, &to, options).run();
     let done = tokio::time::timeout(case.dropped, running).await.ok();
     // Blocking work that was given up may have something to say still.
     tokio::time::sleep(Duration::from_millis(2)).await;
-    let heard = heard.lock().unwrap().clone();
+    let mut heard = heard.lock().unwrap().clone();
+    heard.extend(std::iter::from_fn(|| queue.try_recv()).map(|event| event.kind));
     (heard, done)
 }
 
@@ -306,6 +316,7 @@ fn a_reading_that_was_given_up_is_not_counted() {
             keep_going: false,
             compress,
             jobs: 1,
+            queued: false,
             dropped: Duration::from_secs(20),
         });
         assert_eq!((history.moved, history.committed), (2, 1));
@@ -324,6 +335,7 @@ fn a_delta_shows_what_it_reads() {
             keep_going: false,
             compress: Compress::Gzip(Some(6)),
             jobs: 1,
+            queued: false,
             dropped: Duration::from_secs(20),
         });
         assert_eq!((history.moved, history.left_out), ends);

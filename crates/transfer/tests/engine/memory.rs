@@ -383,7 +383,8 @@ impl ImageDestination for MemoryDestination {
     async fn has(&self, want: &Expect) -> Result<Option<Stored>> {
         let state = self.memory.state();
         let digest = want.digest.as_ref().expect("a digest to look for");
-        Ok(state.blobs.get(digest).map(|b| Stored::new(digest.clone(), b.len() as u64)))
+        let seen = state.blobs.get(digest).filter(|_| !state.faults.unseen.contains(digest));
+        Ok(seen.map(|b| Stored::new(digest.clone(), b.len() as u64)))
     }
 
     async fn put_blob(&self, expect: Expect, body: Body) -> Result<Stored> {
