@@ -420,7 +420,8 @@ impl Mover {
     }
 
     fn prepared(&self, body: Body, work: &Work, id: BlobId) -> Result<(Body, Option<Stop>)> {
-        let (reading, read) = (self.tell.reading(id), Arc::clone(&self.counts.read));
+        let (reading, read) =
+            (self.tell.reading(id, work.source.size), Arc::clone(&self.counts.read));
         let body = body.on_progress(move |bytes| {
             read.fetch_add(bytes, Ordering::Relaxed);
             reading.advanced(bytes);
