@@ -157,7 +157,7 @@ fn tell(report: &Report, session: &Session) {
         failed => format!(" and {failed} failed"),
     };
     session.reporter.say(&format!(
-        "{} copied{failed}: {} moved ({}), {} were there{left_out}",
+        "{} copied{failed}: {} moved ({}), {} already there{left_out}",
         count(report.images.len(), "image"),
         count(report.blobs_moved, "blob"),
         size(report.bytes_written),
