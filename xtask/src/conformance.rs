@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use serde_json::Value;
 
@@ -13,11 +14,11 @@ use crate::sh::{self, Result};
 /// Where a package keeps the cases that once failed.
 const KEPT: &str = "tests/conformance.kept";
 
-/// A test target that holds a transport to the laws.
+/// A program that holds a transport to the laws.
 struct Target {
-    package: String,
+    /// Of its package.
     folder: PathBuf,
-    test: String,
+    program: PathBuf,
 }
 
 /// What became of a law.
@@ -48,9 +49,8 @@ pub(crate) fn run(args: &mut Args) -> Result<bool> {
         // What an earlier run left is none of ours.
         let _ = fs::remove_dir_all(&reports);
         fs::create_dir_all(&reports).map_err(|e| format!("{}: {e}", reports.display()))?;
-        let mut command =
-            sh::cargo(["test", "--quiet", "-p", &target.package, "--test", &target.test, "--"]);
-        command.args(law.iter()).env("TRANSSHIP_REPORT", &reports);
+        let mut command = sh::command(&target.program, ["--quiet"]);
+        command.args(law.iter()).current_dir(&target.folder).env("TRANSSHIP_REPORT", &reports);
         command.envs(variables.iter().filter_map(|(name, value)| Some((name, value.as_ref()?))));
         good &= sh::cargo_quietly(&mut command)?;
         let found = read(&reports)?;
@@ -68,27 +68,33 @@ pub(crate) fn run(args: &mut Args) -> Result<bool> {
     Ok(good && rows.iter().all(|row| row.report["outcome"] != "broken"))
 }
 
-/// The test targets named `conformance`, and the kit's own transport in memory.
+/// The test targets named `conformance`, and the kit's own transport in memory. They are built at once, as the tests of the
+/// whole workspace are: package by package, each would need its dependencies with other features.
 fn targets() -> Result<Vec<Target>> {
-    let metadata = sh::metadata()?;
-    let mut found = Vec::new();
-    for package in metadata["packages"].as_array().into_iter().flatten() {
-        let name = package["name"].as_str().unwrap_or_default();
-        let manifest = PathBuf::from(package["manifest_path"].as_str().unwrap_or_default());
-        let tests = package["targets"].as_array().into_iter().flatten();
-        let tests = tests.filter(|target| target["kind"][0] == "test");
-        for test in tests.filter_map(|target| target["name"].as_str()) {
-            let kits_own = name == "transship-conformance" && test == "memory";
-            if test == "conformance" || kits_own {
-                found.push(Target {
-                    package: name.to_owned(),
-                    folder: manifest.parent().unwrap_or(Path::new(".")).to_owned(),
-                    test: test.to_owned(),
-                });
-            }
-        }
+    let mut command = sh::cargo(["test", "--quiet", "--workspace", "--no-run"]);
+    command.args(["--test", "conformance", "--test", "memory"]);
+    command.arg("--message-format=json-render-diagnostics");
+    let output = command.stderr(Stdio::inherit()).output();
+    let output = output.map_err(|e| format!("{} cannot run: {e}", sh::show(&command)))?;
+    if !output.status.success() {
+        return Err(format!("{} failed", sh::show(&command)));
     }
-    Ok(found)
+    let said = String::from_utf8_lossy(&output.stdout);
+    let messages = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut targets: Vec<_> = messages.filter_map(|message| target(&message)).collect();
+    targets.sort_by(|a, b| a.folder.cmp(&b.folder));
+    Ok(targets)
+}
+
+/// What cargo says that it has built, if it is one of them.
+fn target(built: &Value) -> Option<Target> {
+    let program = built["executable"].as_str()?;
+    let folder = Path::new(built["manifest_path"].as_str()?).parent()?;
+    let name = built["target"]["name"].as_str()?;
+    let is_test = built["target"]["kind"][0] == "test";
+    let kits_own = name == "memory" && folder.ends_with("conformance");
+    (is_test && (name == "conformance" || kits_own))
+        .then(|| Target { folder: folder.to_owned(), program: program.into() })
 }
 
 fn read(folder: &Path) -> Result<Vec<Row>> {

@@ -274,6 +274,10 @@ fn check(case: &Case) -> History {
     let (heard, done) = runtime.block_on(told(case));
     let mut history = History { is_delta: case.since.is_some(), ..History::default() };
     for kind in &heard {
+        if let EventKind::StreamStarted { spooled, .. } = kind {
+            let staged = case.once == Some(true) && case.compress == Compress::Keep;
+            assert_eq!(spooled.is_none(), staged, "{kind:?}");
+        }
         history.add(kind);
     }
     assert!(history.over && history.open.is_empty(), "{heard:?}");

@@ -233,6 +233,17 @@ async fn without_its_base_nothing_is_written() {
     let (first, second, _) = weeks(&bench, "oci-archive", 5).await;
     let delta = bench.at("oci-archive", "delta");
     bench.delta(&second, &delta, &[&first]).await;
+    let mut left_out = 0;
+    for (name, image) in bench.images(&delta).await {
+        let Ok(root) = image.root().await else { continue };
+        let Document::Image(of) = root.document().unwrap() else { continue };
+        for layer in of.layers {
+            let Err(error) = image.blob(&layer).await else { continue };
+            assert!(error.to_string().contains("is left out of this delta"), "{name}: {error}");
+            left_out += 1;
+        }
+    }
+    assert!(left_out > 0);
     for scheme in ["oci", "oci-archive", "docker-archive"] {
         let to = bench.at(scheme, "new");
         let error = bench.copy(&delta, &to, |_| {}).await.unwrap_err();
