@@ -156,7 +156,8 @@ pub(crate) fn jobs(options: &TransferOptions) -> usize {
     options.jobs.map_or_else(|| (threads().get() * 2).min(8), NonZeroUsize::get)
 }
 
-/// How many threads an encoder may have: more of them need memory, and the disk is no faster.
+/// How many threads an encoder may have: more of them need memory, and the disk is no faster. The compiler makes it, and would
+/// refuse 0.
 const ENCODER_THREADS: NonZeroUsize = NonZeroUsize::new(4).unwrap();
 
 fn threads() -> NonZeroUsize {
@@ -420,8 +421,7 @@ impl Mover {
     }
 
     fn prepared(&self, body: Body, work: &Work, id: BlobId) -> Result<(Body, Option<Stop>)> {
-        let (reading, read) =
-            (self.tell.reading(id, work.source.size), Arc::clone(&self.counts.read));
+        let (reading, read) = (self.tell.reading(id), Arc::clone(&self.counts.read));
         let body = body.on_progress(move |bytes| {
             read.fetch_add(bytes, Ordering::Relaxed);
             reading.advanced(bytes);

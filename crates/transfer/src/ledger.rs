@@ -1,4 +1,4 @@
-//! [`Ledger`]: which events may be told, so that what was started ends once.
+//! [`Ledger`]: which events may be told, so that what was started ends once, and what passed counts once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,27 +8,39 @@ use crate::{BlobId, EventKind, ImageId};
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     ended: bool,
-    blobs: Begun<BlobId>,
-    images: Begun<ImageId>,
-    /// How often blobs that are on their way were read before.
-    again: BTreeMap<BlobId, usize>,
+    blobs: Begun<BlobId, Way>,
+    images: Begun<ImageId, ()>,
+}
+
+/// A blob on its way.
+#[derive(Debug)]
+struct Way {
+    size: u64,
+    /// How often it was read before.
+    reading: usize,
+    /// Bytes of this reading that have not passed yet.
+    ahead: u64,
 }
 
 #[derive(Debug)]
-struct Begun<T> {
-    open: BTreeSet<T>,
+struct Begun<T, W> {
+    open: BTreeMap<T, W>,
     ended: BTreeSet<T>,
 }
 
-impl<T> Default for Begun<T> {
+impl<T, W> Default for Begun<T, W> {
     fn default() -> Self {
-        Self { open: BTreeSet::new(), ended: BTreeSet::new() }
+        Self { open: BTreeMap::new(), ended: BTreeSet::new() }
     }
 }
 
-impl<T: Ord + Copy> Begun<T> {
-    fn begin(&mut self, id: T) -> bool {
-        !self.ended.contains(&id) && self.open.insert(id)
+impl<T: Ord + Copy, W> Begun<T, W> {
+    fn begin(&mut self, id: T, way: W) -> bool {
+        let new = !self.ended.contains(&id) && !self.open.contains_key(&id);
+        if new {
+            self.open.insert(id, way);
+        }
+        new
     }
 
     fn end(&mut self, id: T) -> bool {
@@ -38,13 +50,13 @@ impl<T: Ord + Copy> Begun<T> {
 
     /// Ends what was begun, and nothing else.
     fn give_up(&mut self, id: T) -> bool {
-        self.open.contains(&id) && self.end(id)
+        self.open.contains_key(&id) && self.end(id)
     }
 
-    fn give_up_all(&mut self) -> BTreeSet<T> {
+    fn give_up_all(&mut self) -> impl Iterator<Item = T> + use<T, W> {
         let open = std::mem::take(&mut self.open);
-        self.ended.extend(&open);
-        open
+        self.ended.extend(open.keys());
+        open.into_keys()
     }
 }
 
@@ -56,8 +68,8 @@ impl Ledger {
         }
         if kind.is_end() {
             self.ended = true;
-            let blobs = self.blobs.give_up_all().into_iter();
-            let images = self.images.give_up_all().into_iter();
+            let blobs = self.blobs.give_up_all();
+            let images = self.images.give_up_all();
             return blobs
                 .map(|blob| EventKind::BlobCancelled { blob })
                 .chain(images.map(|image| EventKind::ImageCancelled { image }))
@@ -69,39 +81,43 @@ impl Ledger {
 
     /// How often a blob was read before.
     pub(crate) fn readings(&self, blob: BlobId) -> usize {
-        self.again.get(&blob).copied().unwrap_or(0)
+        self.blobs.open.get(&blob).map_or(0, |way| way.reading)
     }
 
-    /// Whether bytes that were read are to be told of. Threads of a reading that has ended may still count.
-    pub(crate) fn counts(&self, blob: BlobId, reading: usize) -> bool {
-        !self.ended && self.blobs.open.contains(&blob) && self.readings(blob) == reading
+    /// What is to be told of bytes that passed in a reading of a blob. Threads of one that has ended may still count, and a
+    /// transport that goes on after a cut may read once more what has passed: that counts once.
+    pub(crate) fn advance(
+        &mut self,
+        blob: BlobId,
+        reading: usize,
+        bytes: u64,
+    ) -> Option<EventKind> {
+        let way = self.blobs.open.get_mut(&blob).filter(|way| way.reading == reading)?;
+        let bytes = bytes.min(way.ahead);
+        way.ahead -= bytes;
+        (bytes > 0).then_some(EventKind::Advanced { blob, bytes })
     }
 
     /// A blob is read from its start again, if it is on its way.
     fn rewind(&mut self, blob: BlobId) -> bool {
-        let open = self.blobs.open.contains(&blob);
-        if open {
-            *self.again.entry(blob).or_default() += 1;
-        }
-        open
-    }
-
-    fn end(&mut self, blob: BlobId) -> bool {
-        self.again.remove(&blob);
-        self.blobs.end(blob)
+        let Some(way) = self.blobs.open.get_mut(&blob) else { return false };
+        way.reading += 1;
+        way.ahead = way.size;
+        true
     }
 
     fn admits(&mut self, kind: &EventKind) -> bool {
         match kind {
-            EventKind::BlobStarted { blob, .. } => self.blobs.begin(*blob),
-            EventKind::Advanced { blob, .. } => self.blobs.open.contains(blob),
+            EventKind::BlobStarted { blob, size, .. } => {
+                self.blobs.begin(*blob, Way { size: *size, reading: 0, ahead: *size })
+            }
             EventKind::Retried { blob, .. } | EventKind::ReadAgain { blob } => self.rewind(*blob),
             EventKind::Stored { blob, .. }
             | EventKind::Reused { blob, .. }
             | EventKind::LeftOut { blob, .. }
-            | EventKind::BlobFailed { blob, .. } => self.end(*blob),
+            | EventKind::BlobFailed { blob, .. } => self.blobs.end(*blob),
             EventKind::BlobCancelled { blob } => self.blobs.give_up(*blob),
-            EventKind::ImageStarted { image, .. } => self.images.begin(*image),
+            EventKind::ImageStarted { image, .. } => self.images.begin(*image, ()),
             EventKind::Committed { image, .. }
             | EventKind::ImageFailed { image: Some(image), .. } => self.images.end(*image),
             EventKind::ImageCancelled { image } => self.images.give_up(*image),
@@ -121,20 +137,14 @@ mod tests {
         let failed =
             |blob| EventKind::BlobFailed { blob, kind: String::new(), error: String::new() };
         for blob in [one, two] {
-            ledger.blobs.begin(blob);
+            ledger.blobs.begin(blob, Way { size: 10, reading: 0, ahead: 10 });
         }
-        ledger.images.begin(ImageId(0));
+        ledger.images.begin(ImageId(0), ());
         assert_eq!(ledger.enter(failed(one)), [failed(one)]);
         for late in [failed(one), EventKind::BlobCancelled { blob: one }] {
             assert_eq!(ledger.enter(late), []);
         }
-        assert_eq!(ledger.enter(EventKind::Advanced { blob: one, bytes: 1 }), []);
-        assert!(!ledger.counts(one, 0) && ledger.counts(two, 0));
-        let again = EventKind::Retried { blob: two, why: String::new() };
-        assert_eq!(ledger.enter(again.clone()), [again]);
-        assert!(ledger.counts(two, 1) && !ledger.counts(two, 0), "of the last reading only");
-        let advanced = EventKind::Advanced { blob: two, bytes: 1 };
-        assert_eq!(ledger.enter(advanced.clone()), [advanced]);
+        assert_eq!(ledger.advance(one, 0, 1), None);
         let ends = [
             EventKind::BlobCancelled { blob: two },
             EventKind::ImageCancelled { image: ImageId(0) },
@@ -142,5 +152,22 @@ mod tests {
         ];
         assert_eq!(ledger.enter(EventKind::Cancelled), ends);
         assert_eq!(ledger.enter(EventKind::Finished), []);
+        assert_eq!(ledger.advance(two, 0, 1), None);
+    }
+
+    #[test]
+    fn bytes_count_once() {
+        let (mut ledger, blob) = (Ledger::default(), BlobId(0));
+        ledger.blobs.begin(blob, Way { size: 10, reading: 0, ahead: 10 });
+        let advanced = |bytes| Some(EventKind::Advanced { blob, bytes });
+        assert_eq!(ledger.advance(blob, 0, 4), advanced(4));
+        // A server lost what came after the first piece, and all is read again to get there.
+        for (bytes, told) in [(4, advanced(4)), (4, advanced(2)), (4, None), (2, None)] {
+            assert_eq!(ledger.advance(blob, 0, bytes), told);
+        }
+        let again = EventKind::Retried { blob, why: String::new() };
+        assert_eq!(ledger.enter(again.clone()), [again]);
+        assert_eq!((ledger.readings(blob), ledger.advance(blob, 0, 1)), (1, None));
+        assert_eq!(ledger.advance(blob, 1, 10), advanced(10), "of the last reading only");
     }
 }

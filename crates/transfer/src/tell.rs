@@ -1,6 +1,5 @@
 //! Tells an observer what happens, and one end of it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use transship_core::{Error, ErrorKind, Notice, Observer};
@@ -62,10 +61,10 @@ impl Tell {
         self.tell(EventKind::Warning { image, text: text.into() });
     }
 
-    /// Of a blob of so many bytes that is on its way and is read from its start now.
-    pub(crate) fn reading(&self, blob: BlobId, size: u64) -> Reading {
+    /// Of a blob that is on its way and is read from its start now.
+    pub(crate) fn reading(&self, blob: BlobId) -> Reading {
         let number = self.0.ledger().readings(blob);
-        Reading { told: Arc::clone(&self.0), blob, number, ahead: Arc::new(AtomicU64::new(size)) }
+        Reading { told: Arc::clone(&self.0), blob, number }
     }
 
     /// An observer for transports, which know nothing of images by number.
@@ -96,28 +95,18 @@ impl Told {
 }
 
 /// One reading of a blob. What it still has to say when the next has begun, or the blob has ended, nobody hears.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Reading {
     told: Arc<Told>,
     blob: BlobId,
     number: usize,
-    /// Bytes that have not passed yet. A transport that goes on after a cut may read what has passed once more, and that
-    /// counts once.
-    ahead: Arc<AtomicU64>,
 }
 
 impl Reading {
     pub(crate) fn advanced(&self, bytes: u64) {
-        let Self { told, blob, number, ahead } = self;
-        let ledger = told.ledger();
-        if ledger.counts(*blob, *number) {
-            let left = ahead.load(Ordering::Relaxed);
-            let bytes = bytes.min(left);
-            ahead.store(left - bytes, Ordering::Relaxed);
-            if bytes == 0 {
-                return;
-            }
-            let kind = EventKind::Advanced { blob: *blob, bytes };
+        let Self { told, blob, number } = self;
+        let mut ledger = told.ledger();
+        if let Some(kind) = ledger.advance(*blob, *number, bytes) {
             told.events.tell(&Event { transfer: told.transfer, kind });
         }
     }
@@ -146,37 +135,5 @@ impl<'t> OnItsWay<'t> {
 impl Drop for OnItsWay<'_> {
     fn drop(&mut self) {
         self.tell.tell(EventKind::BlobCancelled { blob: self.id });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use transship_core::{MediaType, sha256};
-
-    use super::*;
-
-    #[test]
-    fn what_is_read_twice_counts_once() {
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let into = Arc::clone(&seen);
-        let teller = Teller::new(Events::new(move |event| {
-            if let EventKind::Advanced { bytes, .. } = event.kind {
-                into.lock().unwrap().push(bytes);
-            }
-        }));
-        let (tell, blob) = (teller.handle(), BlobId(0));
-        tell.tell(EventKind::BlobStarted {
-            blob,
-            image: ImageId(0),
-            digest: sha256(b"blob"),
-            media_type: MediaType::ImageLayer,
-            size: 10,
-        });
-        let reading = tell.reading(blob, 10);
-        // A server lost what came after the first piece, and all is read again to get there.
-        for bytes in [4, 4, 4, 4, 2] {
-            reading.advanced(bytes);
-        }
-        assert_eq!(*seen.lock().unwrap(), [4, 4, 2]);
     }
 }
