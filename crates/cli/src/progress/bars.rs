@@ -1,15 +1,13 @@
 //! Progress in bars: one for all bytes, and one for each blob that is on its way.
 
-use std::collections::BTreeMap;
 use std::io::{Write, stderr};
 use std::time::{Duration, Instant};
 
-use transship::{BlobId, Event, EventKind};
+use transship::{Event, EventKind};
 
 use super::area::{Area, Size};
-use super::pace::Pace;
 use super::row::Row;
-use crate::output::short;
+use super::tally::{Part, Tally};
 
 /// How often bars are drawn anew.
 pub(super) const FRAME: Duration = Duration::from_millis(100);
@@ -24,16 +22,7 @@ const SIZE: Size = Size { columns: 80, rows: 24 };
 #[derive(Debug, Default)]
 pub(crate) struct Bars {
     area: Area,
-    total: Option<Bar>,
-    blobs: BTreeMap<BlobId, Bar>,
-}
-
-#[derive(Debug)]
-struct Bar {
-    name: String,
-    size: Option<u64>,
-    done: u64,
-    pace: Pace,
+    tally: Tally,
 }
 
 impl Bars {
@@ -47,7 +36,7 @@ impl Bars {
 
     /// Bytes were read, of nobody knows how many.
     pub(crate) fn read(&mut self, bytes: u64) {
-        self.read_at(bytes, Instant::now());
+        self.tally.read(bytes, Instant::now());
     }
 
     /// Draws what there is to see now.
@@ -75,97 +64,27 @@ impl Bars {
 
     /// What has to be written so that no bars are there, nor come back.
     pub(super) fn nothing(&mut self) -> &'static str {
-        self.blobs.clear();
-        self.total = None;
+        self.tally = Tally::default();
         self.area.erase()
     }
 
     pub(super) fn note(&mut self, kind: &EventKind, now: Instant) {
-        match kind {
-            // In place of those that came before it was known how many there are.
-            EventKind::Planned { bytes, .. } => {
-                self.total = Some(Bar::new("total", Some(*bytes), now));
-            }
-            EventKind::StreamAdvanced { bytes } => self.read_at(*bytes, now),
-            EventKind::BlobStarted { blob, digest, size, .. } => {
-                self.blobs.insert(*blob, Bar::new(short(digest), Some(*size), now));
-            }
-            EventKind::Advanced { blob, bytes } => {
-                self.blobs.get_mut(blob).into_iter().for_each(|bar| bar.advance(*bytes));
-                self.total.iter_mut().for_each(|total| total.advance(*bytes));
-            }
-            EventKind::Retried { blob, .. } | EventKind::ReadAgain { blob } => self.rewind(*blob),
-            EventKind::Reused { size, .. } => self.jump(*size),
-            // One that changes form was read to see what it becomes.
-            EventKind::LeftOut { blob, size, .. } => match self.blobs.remove(blob) {
-                Some(bar) => self.jump(bar.ahead()),
-                None => self.jump(*size),
-            },
-            EventKind::BlobFailed { blob, .. } | EventKind::BlobCancelled { blob } => {
-                self.blobs.remove(blob);
-            }
-            // What was taken from nearby did not pass.
-            EventKind::Stored { blob, .. } => {
-                let ahead = self.blobs.remove(blob).map_or(0, |bar| bar.ahead());
-                self.jump(ahead);
-            }
-            _ => {}
-        }
-    }
-
-    fn read_at(&mut self, bytes: u64, now: Instant) {
-        self.total.get_or_insert_with(|| Bar::new("read", None, now)).advance(bytes);
-    }
-
-    fn rewind(&mut self, blob: BlobId) {
-        let again = self.blobs.get_mut(&blob).map_or(0, |bar| std::mem::take(&mut bar.done));
-        if let Some(total) = &mut self.total {
-            total.done = total.done.saturating_sub(again);
-        }
-    }
-
-    /// Bytes that are there without having passed.
-    fn jump(&mut self, bytes: u64) {
-        if let Some(total) = &mut self.total {
-            total.done = total.done.saturating_add(bytes);
-        }
+        self.tally.note(kind, now);
     }
 
     /// The total, and below it as many blobs as there is room for.
     fn lines(&mut self, now: Instant, Size { columns, rows }: Size) -> Vec<String> {
-        let blobs = self.blobs.values_mut().filter(|bar| bar.size >= Some(SMALL));
+        let blobs = self.tally.blobs.values_mut().filter(|blob| blob.size >= Some(SMALL));
         // A row is left for the cursor, and a column so that no line wraps.
-        let all = self.total.iter_mut().chain(blobs).take(rows.saturating_sub(1));
-        all.map(|bar| bar.line(now, columns.saturating_sub(1))).collect()
+        let all = self.tally.total.iter_mut().chain(blobs).take(rows.saturating_sub(1));
+        all.map(|part| line(part, now, columns.saturating_sub(1))).collect()
     }
 }
 
-impl Bar {
-    fn new(name: &str, size: Option<u64>, now: Instant) -> Self {
-        Self { name: name.to_owned(), size, done: 0, pace: Pace::new(now) }
-    }
-
-    fn advance(&mut self, bytes: u64) {
-        self.done = self.done.saturating_add(bytes);
-        self.pace.pass(bytes);
-    }
-
-    /// What is not done.
-    fn ahead(&self) -> u64 {
-        self.size.unwrap_or(0).saturating_sub(self.done)
-    }
-
-    fn line(&mut self, now: Instant, columns: usize) -> String {
-        self.pace.note(now);
-        Row {
-            name: &self.name,
-            done: self.done,
-            of: self.size,
-            rate: self.pace.rate(),
-            left: self.pace.time_for(self.ahead()),
-        }
-        .line(columns)
-    }
+fn line(part: &mut Part, now: Instant, columns: usize) -> String {
+    part.pace.note(now);
+    let (rate, left) = (part.pace.rate(), part.pace.time_for(part.ahead()));
+    Row { name: &part.name, done: part.done, of: part.size, rate, left }.line(columns)
 }
 
 /// The size of the terminal behind stderr, now.

@@ -5,6 +5,7 @@ mod bars;
 mod pace;
 mod plain;
 mod row;
+mod tally;
 #[cfg(test)]
 mod tests;
 
@@ -71,7 +72,7 @@ impl Reporter {
     /// Draws bars from a thread, as long as somebody has something to show.
     fn draw_now_and_then(&self) {
         let state = Arc::downgrade(&self.0);
-        std::thread::spawn(move || {
+        in_background("bars", move || {
             loop {
                 std::thread::sleep(FRAME);
                 let Some(state) = state.upgrade() else { return };
@@ -88,7 +89,7 @@ impl Reporter {
         let queue = Arc::new(queue);
         self.lock().queue = Some(Arc::clone(&queue));
         let this = self.clone();
-        std::thread::spawn(move || {
+        in_background("events", move || {
             while queue.is_open() {
                 // All that waits is told before anybody else says something.
                 drop(this.lock());
@@ -243,6 +244,11 @@ impl fmt::Debug for Reporter {
 fn shows_bars() -> bool {
     let moves = |term: std::ffi::OsString| !term.is_empty() && term != "dumb";
     cfg!(unix) && stderr().is_terminal() && std::env::var_os("TERM").is_some_and(moves)
+}
+
+/// Where no thread can be started, bars stand still, and events are told when the next one says something.
+fn in_background(name: &str, work: impl FnOnce() + Send + 'static) {
+    let _ = std::thread::Builder::new().name(name.to_owned()).spawn(work);
 }
 
 /// Nobody can be told that stderr is closed.
