@@ -90,6 +90,15 @@ impl Lab {
     /// Runs a step in a runtime of its own, and waits until all blocking work that it began has ended.
     pub(crate) fn step<T>(&self, step: impl Future<Output = Held<T>>) -> Held<T> {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        self.step_on(runtime, step)
+    }
+
+    /// As [`step`](Self::step), where all tasks share one thread.
+    pub(crate) fn step_on_one_thread<T>(&self, step: impl Future<Output = Held<T>>) -> Held<T> {
+        self.step_on(Builder::new_current_thread().enable_all().build()?, step)
+    }
+
+    fn step_on<T>(&self, runtime: Runtime, step: impl Future<Output = Held<T>>) -> Held<T> {
         let done = runtime.block_on(async { tokio::time::timeout(PATIENCE, step).await });
         end(runtime, done.is_ok());
         done.unwrap_or_else(|_| {

@@ -53,6 +53,7 @@ laws! { $
     nothing_shows_before_commit
     an_unfinished_container_is_not_there
     a_dropped_destination_leaves_no_trace
+    dropping_waits_for_nothing
     a_dropped_put_leaves_no_trace
     a_dropped_writer_leaves_no_trace
     a_dropped_commit_is_all_or_nothing

@@ -1,5 +1,6 @@
 //! [`BrokenDestination`]: writing an image, with a mistake.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
@@ -31,6 +32,8 @@ pub struct BrokenDestination<'w> {
     collected: usize,
     /// What has blobs, too.
     also: Option<Box<dyn ImageDestination + 'w>>,
+    /// Shared with each step that runs.
+    steps: Arc<()>,
 }
 
 impl<'w> BrokenDestination<'w> {
@@ -55,7 +58,7 @@ impl<'w> BrokenDestination<'w> {
         of.state.open.fetch_add(1, Ordering::SeqCst);
         let (inner, early) = (Some(inner), std::sync::Mutex::default());
         let collected = of.state.counter.load(Ordering::SeqCst);
-        Self { of, at, names, accepts, inner, early, collected, also: None }
+        Self { of, at, names, accepts, inner, early, collected, also: None, steps: Arc::default() }
     }
 
     fn inner(&self) -> &(dyn ImageDestination + 'w) {
@@ -264,18 +267,20 @@ impl ImageDestination for BrokenDestination<'_> {
             Fault::PutEntersBeforeItChecks | Fault::DroppedPutIsThere => self.enter(&expect),
             _ => {}
         }
-        if self.of.fault == Fault::DropDoesNotWait
-            && let Some(folder) = folder(&self.at)
-        {
-            let file = folder.join("being-put");
-            std::fs::write(&file, b"").map_err(|e| Error::io("writing", &file, e))?;
-            std::thread::spawn(move || {
-                std::thread::sleep(std::time::Duration::from_millis(100));
-                std::fs::remove_file(file)
-            });
+        let being_put = folder(&self.at).filter(|_| self.of.fault == Fault::GivenUpPutForgetsAFile);
+        let being_put = being_put.map(|folder| folder.join("being-put"));
+        if let Some(file) = &being_put {
+            std::fs::write(file, b"").map_err(|e| Error::io("writing", file, e))?;
         }
-        let body = self.mirror(&expect, body).await?;
+        let step = Arc::clone(&self.steps);
+        let body = self.mirror(&expect, body).await?.on_progress(move |_| {
+            // Dropped when the step ends.
+            let _ = &step;
+        });
         let done = self.put(expect, body).await;
+        if let Some(file) = &being_put {
+            std::fs::remove_file(file).map_err(|e| Error::io("removing", file, e))?;
+        }
         let spoils = self.of.fault == Fault::FailureSpoilsTheRest;
         if !spoils || done.is_err() {
             state.busy.store(usize::from(spoils), Ordering::SeqCst);
@@ -487,6 +492,11 @@ impl Drop for BrokenDestination<'_> {
             return;
         }
         match self.of.fault {
+            Fault::DropWaits => {
+                while Arc::strong_count(&self.steps) > 1 {
+                    std::thread::sleep(std::time::Duration::from_millis(1));
+                }
+            }
             Fault::DropMakesThePlace => {
                 make_empty(&self.of.memory, &self.at).now_or_never();
             }

@@ -150,8 +150,10 @@ faults! {
     DropMakesThePlace => "a_dropped_destination_leaves_no_trace",
     /// Dropping forgets a temporary file.
     DropForgetsAFile => "a_dropped_destination_leaves_no_trace",
-    /// Dropping does not wait for the put that is under way.
-    DropDoesNotWait => "a_dropped_destination_leaves_no_trace",
+    /// A put that is given up forgets its temporary file.
+    GivenUpPutForgetsAFile => "a_dropped_destination_leaves_no_trace",
+    /// Dropping waits for the put that is under way.
+    DropWaits => "dropping_waits_for_nothing",
     /// A put that is dropped keeps its turn.
     DroppedPutKeepsItsTurn => "a_dropped_put_leaves_no_trace",
     /// A put that is dropped is in the table.

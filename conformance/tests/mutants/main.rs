@@ -36,7 +36,7 @@ impl Mutants {
             Fault::ReadingLeavesAFile
                 | Fault::FilesAreBelieved
                 | Fault::DropForgetsAFile
-                | Fault::DropDoesNotWait
+                | Fault::GivenUpPutForgetsAFile
                 | Fault::BlobsAreStoredTwice
                 | Fault::BytesHoldACounter
                 | Fault::StoredBlobsAreBelieved

@@ -15,7 +15,8 @@ use crate::{
 ///
 /// - After a drop, the place is as it was before. Blobs belong to the writer, not to the image: bytes of an abandoned
 ///   image may stay, unreferenced, in a container that others are written to.
-/// - Drop waits for the last blocking step, then cleans up. It never publishes.
+/// - Drop waits for nothing, so that it is safe in every runtime: where a step still runs, its end cleans up.
+/// - Drop never publishes.
 #[async_trait]
 pub trait ImageDestination: fmt::Debug + Send + Sync {
     /// Where the image will be. Its name may have come from the options.

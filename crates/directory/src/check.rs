@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use transship_core::{Commit, Descriptor, Digest, Document, Error, ErrorKind, Result};
+use transship_core::{Descriptor, Digest, Document, Error, ErrorKind, Manifest, Result};
 
 /// What has been put.
 #[derive(Debug, Default)]
@@ -15,8 +15,9 @@ pub(crate) struct Held {
 
 impl Held {
     /// Refuses a root of which something is missing that is not knowingly left out.
-    pub(crate) fn check(&self, what: &Commit<'_>) -> Result<()> {
-        let root = what.root.document()?;
+    pub(crate) fn check(&self, root: &Manifest, absent: &[Descriptor]) -> Result<()> {
+        let root = root.document()?;
+        let absent: HashSet<_> = absent.iter().map(|absent| &absent.digest).collect();
         let (mut waiting, mut seen) = (vec![&root], HashSet::new());
         while let Some(document) = waiting.pop() {
             let (children, blobs) = match document {
@@ -29,24 +30,24 @@ impl Held {
             for child in children.iter().filter(|child| seen.insert(&child.digest)) {
                 match self.manifests.get(&child.digest) {
                     Some(document) => waiting.push(document),
-                    None => self.check_blob(child, "manifest", what)?,
+                    None => self.check_blob(child, "manifest", &absent)?,
                 }
             }
             for blob in blobs {
-                self.check_blob(blob, "blob", what)?;
+                self.check_blob(blob, "blob", &absent)?;
             }
         }
         Ok(())
     }
 
-    fn check_blob(&self, blob: &Descriptor, kind: &str, what: &Commit<'_>) -> Result<()> {
+    fn check_blob(&self, blob: &Descriptor, kind: &str, absent: &HashSet<&Digest>) -> Result<()> {
         match self.blobs.get(&blob.digest) {
             Some(size) if *size == blob.size => Ok(()),
             Some(size) => Err(Error::new(
                 ErrorKind::Corrupt,
                 format!("{kind} {} has {size} bytes, {} expected", blob.digest, blob.size),
             )),
-            None if what.is_absent(&blob.digest) => Ok(()),
+            None if absent.contains(&blob.digest) => Ok(()),
             None => Err(Error::new(
                 ErrorKind::NotFound,
                 format!("the image refers to {kind} {}, which was not put", blob.digest),

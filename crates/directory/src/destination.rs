@@ -7,12 +7,12 @@ use bytes::Bytes;
 use transship_core::{
     Accepts, AcceptsNames, Body, Commit, Committed, Digest, Error, ErrorKind, Expect,
     ImageDestination, Manifest, PutSignatures, Reference, Result, ResultExt, Stored, WriteMode,
-    WriteOptions, run_blocking,
+    WriteOptions,
 };
-use transship_local::{Folder, Publish, Target};
+use transship_local::{Folder, Publish, Target, Unpublished};
 
 use crate::format::{Version, unknown_version};
-use crate::stage::Door;
+use crate::stage::Stage;
 
 /// An image on its way into a folder. It is staged beside, and takes the folder's place with the commit.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub(crate) struct DirectoryDestination {
     path: PathBuf,
     accepts: Accepts,
     publish: Publish,
-    door: Door,
+    stage: Unpublished<Stage>,
 }
 
 impl DirectoryDestination {
@@ -48,8 +48,8 @@ impl DirectoryDestination {
         check_target(&path, publish)?;
         let mut accepts = Accepts::anything();
         accepts.names = AcceptsNames::None;
-        let door = Door::new(path.clone());
-        Ok(Self { reference, path, accepts, publish, door })
+        let stage = Unpublished::new(Stage::new(path.clone()));
+        Ok(Self { reference, path, accepts, publish, stage })
     }
 }
 
@@ -65,25 +65,19 @@ impl ImageDestination for DirectoryDestination {
 
     async fn has(&self, want: &Expect) -> Result<Option<Stored>> {
         let Some(digest) = &want.digest else { return Ok(None) };
-        self.door.step(|stage| {
-            let size = stage.held().blobs.get(digest).copied();
-            Ok(size
-                .filter(|size| want.size.is_none_or(|want| want == *size))
-                .map(|size| Stored::new(digest.clone(), size)))
-        })
+        let size = self.stage.hold()?.held().blobs.get(digest).copied();
+        let fits = size.filter(|size| want.size.is_none_or(|want| want == *size));
+        Ok(fits.map(|size| Stored::new(digest.clone(), size)))
     }
 
     async fn put_blob(&self, expect: Expect, body: Body) -> Result<Stored> {
-        let door = self.door.clone();
-        let put =
-            run_blocking(move |cancel| door.step(|stage| stage.put_blob(&expect, body, cancel)));
+        let put = self.stage.step(move |stage, cancel| stage.put_blob(&expect, body, cancel));
         put.await.context(|| &self.reference)
     }
 
     async fn put_manifest(&self, manifest: &Manifest) -> Result<()> {
-        let (door, manifest) = (self.door.clone(), manifest.clone());
-        let put =
-            run_blocking(move |cancel| door.step(|stage| stage.put_manifest(&manifest, cancel)));
+        let manifest = manifest.clone();
+        let put = self.stage.step(move |stage, cancel| stage.put_manifest(&manifest, cancel));
         put.await.context(|| &self.reference)
     }
 
@@ -96,16 +90,14 @@ impl ImageDestination for DirectoryDestination {
         // What a reader will find: the folder says nothing of the root but its bytes.
         let root = Manifest::new(what.root.bytes().clone())?;
         let descriptor = root.descriptor().clone();
-        self.door.step(|stage| stage.held().check(&what))?;
-        let (door, path, publish) = (self.door.clone(), self.path.clone(), self.publish);
-        run_blocking(move |cancel| {
-            door.last_step(|stage| {
-                cancel.check()?;
-                check_target(&path, publish)?;
-                stage.publish(&root, publish, cancel)
-            })
-        })
-        .await?;
+        let (whole, absent) = (what.root.clone(), what.absent.to_vec());
+        let (path, publish) = (self.path.clone(), self.publish);
+        let last = self.stage.last_step(move |stage, cancel| {
+            stage.held().check(&whole, &absent)?;
+            check_target(&path, publish)?;
+            stage.publish(&root, publish, cancel)
+        });
+        last.await.context(|| &self.reference)?;
         Ok(Committed::new(descriptor, vec![self.reference.clone()]))
     }
 }
@@ -113,16 +105,8 @@ impl ImageDestination for DirectoryDestination {
 #[async_trait]
 impl PutSignatures for DirectoryDestination {
     async fn put_signatures(&self, of: Option<&Digest>, signatures: Vec<Bytes>) -> Result<()> {
-        self.door.step(|stage| {
-            stage.put_signatures(of.cloned(), signatures);
-            Ok(())
-        })
-    }
-}
-
-impl Drop for DirectoryDestination {
-    fn drop(&mut self) {
-        self.door.close();
+        self.stage.hold()?.put_signatures(of.cloned(), signatures);
+        Ok(())
     }
 }
 

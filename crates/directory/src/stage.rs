@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use transship_core::{
@@ -18,43 +18,6 @@ use crate::format::{
 /// Signatures by manifest; `None` is the root.
 type SignaturesOf = HashMap<Option<Digest>, Vec<Bytes>>;
 
-/// What has been put. Blocking steps hold the door open while they work; whoever takes the stage away waits for them.
-#[derive(Clone, Debug)]
-pub(crate) struct Door(Arc<RwLock<Option<Stage>>>);
-
-impl Door {
-    pub(crate) fn new(target: PathBuf) -> Self {
-        let stage = Stage {
-            target,
-            folder: Mutex::default(),
-            path: OnceLock::new(),
-            held: Mutex::default(),
-            signatures: Mutex::default(),
-        };
-        Self(Arc::new(RwLock::new(Some(stage))))
-    }
-
-    /// Does a step, if the image has not been given up meanwhile.
-    pub(crate) fn step<T>(&self, work: impl FnOnce(&Stage) -> Result<T>) -> Result<T> {
-        work(self.read().as_ref().ok_or_else(cancelled)?)
-    }
-
-    /// Does the last step: waits for all others, and no other comes after it.
-    pub(crate) fn last_step<T>(&self, work: impl FnOnce(Stage) -> Result<T>) -> Result<T> {
-        let mut door = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        work(door.take().ok_or_else(cancelled)?)
-    }
-
-    /// Waits for the last step and throws away what does not show.
-    pub(crate) fn close(&self) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).take();
-    }
-
-    fn read(&self) -> RwLockReadGuard<'_, Option<Stage>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// A folder being filled. It is made with the first thing that is put there.
 #[derive(Debug)]
 pub(crate) struct Stage {
@@ -66,6 +29,16 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
+    pub(crate) fn new(target: PathBuf) -> Self {
+        Self {
+            target,
+            folder: Mutex::default(),
+            path: OnceLock::new(),
+            held: Mutex::default(),
+            signatures: Mutex::default(),
+        }
+    }
+
     /// What is in it.
     pub(crate) fn held(&self) -> MutexGuard<'_, Held> {
         lock(&self.held)

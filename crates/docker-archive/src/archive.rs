@@ -10,6 +10,7 @@ use transship_core::{
     ImageName, ImageSource, ReadOptions, Reference, Result, ResultExt, Shows, WriteOptions,
     run_blocking,
 };
+use transship_local::Unpublished;
 
 use crate::contents::Contents;
 use crate::destination::Destination;
@@ -106,7 +107,7 @@ impl Contents {
 #[derive(Debug)]
 pub(crate) struct Writer {
     reference: Reference,
-    writing: Arc<Writing>,
+    writing: Arc<Unpublished<Writing>>,
 }
 
 impl Writer {
@@ -138,18 +139,12 @@ impl ArchiveWriter for Writer {
 
     async fn image(&self, names: &[ImageName]) -> Result<Box<dyn ImageDestination + '_>> {
         let names = docker_names(names).context(|| &self.reference)?;
-        Ok(Box::new(Destination::new(Arc::clone(&self.writing), names, Shows::AtFinish)))
+        let image = Destination::new(Arc::clone(&self.writing), names, Shows::AtFinish);
+        Ok(Box::new(image.context(|| &self.reference)?))
     }
 
     async fn finish(self: Box<Self>) -> Result<()> {
-        let writing = Arc::clone(&self.writing);
-        run_blocking(move |cancel| writing.finish(cancel)).await.context(|| &self.reference)
-    }
-}
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        self.writing.abandon();
+        self.writing.last_step(Writing::finish).await.context(|| &self.reference)
     }
 }
 
@@ -180,19 +175,17 @@ pub(crate) async fn sole_image(
         names.extend(usable.map(|name| ImageName::from(&name)));
     }
     let writing = begin(locator.with(Selector::None), packing, how).await?;
-    Ok(Destination::new(writing, once_each(names), Shows::AtCommit))
+    Destination::new(writing, once_each(names), Shows::AtCommit)
 }
 
 async fn begin(
     place: Locator,
     packing: Option<Packing>,
     how: WriteOptions,
-) -> Result<Arc<Writing>> {
+) -> Result<Arc<Unpublished<Writing>>> {
     let reference = place.to_reference();
-    let begun =
-        run_blocking(move |cancel| Writing::begin(place, packing, &how, cancel).map(Arc::new))
-            .await;
-    begun.context(|| reference)
+    let begun = run_blocking(move |cancel| Writing::begin(place, packing, &how, cancel)).await;
+    Ok(Arc::new(Unpublished::new(begun.context(|| reference)?)))
 }
 
 /// Canonical names, each once.

@@ -7,21 +7,22 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use transship_core::{
     Accepts, AcceptsLayers, AcceptsManifests, AcceptsNames, AcceptsOrder, Artifacts, Body,
-    CONFIG_LIMIT, Commit, Committed, Digest, Error, ErrorKind, Expect, ImageDestination, ImageName,
-    Manifest, MediaType, Reference, Result, ResultExt, Shows, Sparse, Stored, media_types,
-    run_blocking, sha256,
+    CONFIG_LIMIT, Cancel, Commit, Committed, Digest, Error, ErrorKind, Expect, ImageDestination,
+    ImageName, Manifest, MediaType, Reference, Result, ResultExt, Shows, Sparse, Stored,
+    media_types, sha256,
 };
+use transship_local::{Held, Unpublished};
 
 use crate::commit::Checked;
 use crate::reference::{Locator, Selector, archive_name};
-use crate::writing::Writing;
+use crate::writing::{Turn, Writing};
 
 /// One image being written.
 #[derive(Debug)]
 pub(crate) struct Destination {
     reference: Reference,
     accepts: Accepts,
-    writing: Arc<Writing>,
+    writing: Arc<Unpublished<Writing>>,
     /// Canonical, each once.
     names: Vec<ImageName>,
     /// Written with the commit, so that an abandoned image leaves none.
@@ -30,23 +31,26 @@ pub(crate) struct Destination {
 
 impl Destination {
     /// A place for one image. One that shows at its commit is alone in its archive, which goes with it.
-    pub(crate) fn new(writing: Arc<Writing>, names: Vec<ImageName>, shows: Shows) -> Self {
-        let place = &writing.place;
+    ///
+    /// # Errors
+    /// `Cancelled` when the archive is finished.
+    pub(crate) fn new(
+        writing: Arc<Unpublished<Writing>>,
+        names: Vec<ImageName>,
+        shows: Shows,
+    ) -> Result<Self> {
+        let place = &writing.hold()?.place;
         let reference = names.first().map_or_else(|| place.to_reference(), |n| named(place, n));
-        Self { reference, accepts: accepts(shows), writing, names, configs: Arc::default() }
-    }
-
-    fn is_alone(&self) -> bool {
-        self.accepts.shows == Shows::AtCommit
+        Ok(Self { reference, accepts: accepts(shows), writing, names, configs: Arc::default() })
     }
 
     fn configs(&self) -> MutexGuard<'_, HashMap<Digest, Bytes>> {
         self.configs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn find(&self, digest: &Digest) -> Option<Stored> {
+    fn find(&self, digest: &Digest, writing: &Writing) -> Option<Stored> {
         let config = self.configs().get(digest).map(|bytes| bytes.len() as u64);
-        let known = self.writing.known();
+        let known = writing.known();
         let written = || known.image(digest).map(|image| image.config_size);
         match config.or_else(written) {
             Some(size) => Some(Stored::new(digest.clone(), size)),
@@ -55,8 +59,12 @@ impl Destination {
     }
 
     /// A blob of the archive that is joined.
-    async fn find_in_place(&self, digest: &Digest) -> Result<Option<Stored>> {
-        let Some(existing) = &self.writing.existing else { return Ok(None) };
+    async fn find_in_place(
+        &self,
+        digest: &Digest,
+        writing: Held<Writing>,
+    ) -> Result<Option<Stored>> {
+        let Some(existing) = &writing.existing else { return Ok(None) };
         if let Some(at) = existing.position(digest) {
             let config = existing.configs[at].as_ref();
             return Ok(config.map(|config| Stored::new(digest.clone(), config.size)));
@@ -64,8 +72,9 @@ impl Destination {
         if !existing.may_hold(digest) {
             return Ok(None);
         }
-        let (writing, digest) = (Arc::clone(&self.writing), digest.clone());
-        run_blocking(move |cancel| writing.layer(&digest, cancel)).await
+        drop(writing);
+        let digest = digest.clone();
+        self.writing.step(move |writing, cancel| writing.layer(&digest, cancel)).await
     }
 
     async fn put_config(&self, expect: Expect, body: Body) -> Result<Stored> {
@@ -79,9 +88,16 @@ impl Destination {
     }
 
     async fn put_layer(&self, expect: Expect, body: Body) -> Result<Stored> {
-        let turn = self.writing.turn().await;
-        let writing = Arc::clone(&self.writing);
-        run_blocking(move |cancel| writing.put_layer(&expect, body, &turn, cancel)).await
+        let turn = self.turn().await?;
+        let put = move |writing: &Writing, cancel: &Cancel| {
+            writing.put_layer(&expect, body, &turn, cancel)
+        };
+        self.writing.step(put).await
+    }
+
+    async fn turn(&self) -> Result<Turn> {
+        let turn = self.writing.hold()?.turn();
+        Ok(turn.await)
     }
 }
 
@@ -100,10 +116,12 @@ impl ImageDestination for Destination {
     }
 
     async fn has(&self, want: &Expect) -> Result<Option<Stored>> {
-        let mut found = want.digest.as_ref().and_then(|digest| self.find(digest));
-        if let (None, Some(digest)) = (&found, &want.digest) {
-            found = self.find_in_place(digest).await.context(|| &self.reference)?;
-        }
+        let Some(digest) = &want.digest else { return Ok(None) };
+        let writing = self.writing.hold()?;
+        let found = match self.find(digest, &writing) {
+            None => self.find_in_place(digest, writing).await.context(|| &self.reference)?,
+            found => found,
+        };
         Ok(found.filter(|found| want.size.is_none_or(|size| size == found.size)))
     }
 
@@ -129,36 +147,33 @@ impl ImageDestination for Destination {
 
     async fn commit(self: Box<Self>, what: Commit<'_>) -> Result<Committed> {
         let checked = Checked::new(what, &self.accepts).context(|| &self.reference)?;
-        let turn = self.writing.turn().await;
-        let writing = Arc::clone(&self.writing);
-        let names = self.names.clone();
-        let id = checked.id().clone();
-        let (configs, alone) = (Arc::clone(&self.configs), self.is_alone());
-        let committed = run_blocking(move |cancel| {
-            cancel.check()?;
+        let turn = self.turn().await.context(|| &self.reference)?;
+        let (configs, names) = (Arc::clone(&self.configs), self.names.clone());
+        let record = move |writing: &Writing, cancel: &Cancel| {
             let pending = configs.lock().unwrap_or_else(PoisonError::into_inner);
-            let (at, descriptor) = checked.record(&writing, &pending, &names, &turn, cancel)?;
-            if alone {
-                writing.finish(cancel)?;
-            }
+            let (at, descriptor) = checked.record(writing, &pending, &names, &turn, cancel)?;
             let mut references: Vec<_> = names.iter().map(|n| named(&writing.place, n)).collect();
             if references.is_empty() {
                 // Others may join at the same time; then the position is another one.
                 let joins = writing.existing.is_some();
+                let id = checked.id().clone();
                 let select = if joins { Selector::Id(id) } else { Selector::Index(at) };
                 references.push(writing.place.with(select).to_reference());
             }
             Ok(Committed::new(descriptor, references))
-        });
-        committed.await.context(|| &self.reference)
-    }
-}
-
-impl Drop for Destination {
-    fn drop(&mut self) {
-        if self.is_alone() {
-            self.writing.abandon();
-        }
+        };
+        let committed = match self.accepts.shows {
+            Shows::AtCommit => {
+                let finish = move |writing: Writing, cancel: &Cancel| {
+                    let committed = record(&writing, cancel)?;
+                    writing.finish(cancel)?;
+                    Ok(committed)
+                };
+                self.writing.last_step(finish).await
+            }
+            _ => self.writing.step(record).await,
+        };
+        committed.context(|| &self.reference)
     }
 }
 

@@ -19,7 +19,8 @@ use crate::output::{Output, Shape};
 use crate::reference::Locator;
 use crate::table::{NewEntry, Table};
 
-/// An archive being written. Its methods block but for [`turn`](Self::turn) and [`known`](Self::known).
+/// An archive being written; dropping it removes what was staged. Its methods block but for [`turn`](Self::turn) and
+/// [`known`](Self::known).
 #[derive(Debug)]
 pub(crate) struct Writing {
     /// The archive, without a choice among its images.
@@ -29,8 +30,8 @@ pub(crate) struct Writing {
     observer: Observer,
     /// Whoever writes waits here for its turn, without a thread.
     turn: Arc<tokio::sync::Mutex<()>>,
-    /// Locked as long as something is being written; empty when the archive is finished or abandoned.
-    tar: Mutex<Option<OpenTar>>,
+    /// Locked as long as something is being written.
+    tar: Mutex<OpenTar>,
     /// Locked for moments only.
     known: Mutex<Known>,
 }
@@ -96,7 +97,7 @@ impl Writing {
             existing,
             observer: how.observer.clone(),
             turn: Arc::default(),
-            tar: Mutex::new(Some(OpenTar { output, tar, folders: HashSet::new() })),
+            tar: Mutex::new(OpenTar { output, tar, folders: HashSet::new() }),
             known: Mutex::default(),
         })
     }
@@ -110,8 +111,9 @@ impl Writing {
     }
 
     /// Waits for the turn to write.
-    pub(crate) async fn turn(&self) -> Turn {
-        Turn(Arc::clone(&self.turn).lock_owned().await)
+    pub(crate) fn turn(&self) -> impl Future<Output = Turn> + Send + use<> {
+        let turn = Arc::clone(&self.turn);
+        async move { Turn(turn.lock_owned().await) }
     }
 
     /// What is in the archive so far.
@@ -122,7 +124,7 @@ impl Writing {
     /// Puts a layer, unless it is there: then its bytes are only checked.
     ///
     /// # Errors
-    /// Those of the body, I/O errors, `Cancelled` when the archive was abandoned. The archive is as before.
+    /// Those of the body, I/O errors, `Cancelled`. The archive is as before.
     pub(crate) fn put_layer(
         &self,
         expect: &Expect,
@@ -308,37 +310,55 @@ impl Writing {
     /// Writes the documents and puts the archive in place.
     ///
     /// # Errors
-    /// See [`Output::publish`]; `Cancelled` when it was abandoned. What was there is then as before.
-    pub(crate) fn finish(&self, cancel: &Cancel) -> Result<()> {
-        // Kept to the end, so that a drop waits for it.
-        let mut tar = self.lock()?;
-        let open = tar.take().ok_or_else(cancelled)?;
-        cancel.check()?;
-        let mut documents = |base: Option<&Arc<Base>>, tar: &mut TarWriter| {
-            let ours = self.existing.as_ref();
-            if base.map(Arc::as_ptr) == ours.map(|ours| Arc::as_ptr(&ours.base)) {
-                return self.put_documents(Table::of(ours)?, tar);
-            }
-            let other = base.map(|base| Existing::of(&self.place, base, &self.observer));
-            let other = other.transpose()?;
-            self.make_sure(tar, other.as_ref(), cancel)?;
-            self.put_documents(Table::of(other.as_ref())?, tar)
+    /// See [`Output::publish`]. What was there is then as before.
+    pub(crate) fn finish(self, cancel: &Cancel) -> Result<()> {
+        let open = self.tar.into_inner().map_err(|_| failed_badly())?;
+        let commits = Commits {
+            place: &self.place,
+            existing: self.existing.as_ref(),
+            observer: &self.observer,
+            known: &self.known.into_inner().unwrap_or_else(PoisonError::into_inner),
         };
+        let mut documents =
+            |base: Option<&Arc<Base>>, tar: &mut TarWriter| commits.put(base, tar, cancel);
         open.output.publish(open.tar, &mut documents, cancel)
     }
 
+    fn with_tar<T>(&self, _turn: &Turn, step: impl FnOnce(&mut OpenTar) -> Result<T>) -> Result<T> {
+        step(&mut *self.tar.lock().map_err(|_| failed_badly())?)
+    }
+}
+
+/// What was committed, when all of it is there.
+struct Commits<'a> {
+    place: &'a Locator,
+    existing: Option<&'a Existing>,
+    observer: &'a Observer,
+    known: &'a Known,
+}
+
+impl Commits<'_> {
+    /// Puts the documents of an archive that joins a base; made sure of, where that is not the one of the beginning.
+    fn put(&self, base: Option<&Arc<Base>>, tar: &mut TarWriter, cancel: &Cancel) -> Result<()> {
+        if base.map(Arc::as_ptr) == self.existing.map(|ours| Arc::as_ptr(&ours.base)) {
+            return self.put_documents(Table::of(self.existing)?, tar);
+        }
+        let other = base.map(|base| Existing::of(self.place, base, self.observer));
+        let other = other.transpose()?;
+        self.make_sure(tar, other.as_ref(), cancel)?;
+        self.put_documents(Table::of(other.as_ref())?, tar)
+    }
+
     fn put_documents(&self, mut table: Table, tar: &mut TarWriter) -> Result<()> {
-        let known = self.known();
-        for (id, names) in &known.commits {
-            if let Some(recorded) = known.images.get(id) {
+        for (id, names) in &self.known.commits {
+            if let Some(recorded) = self.known.images.get(id) {
                 table.add(&recorded.entry, names);
-            } else if let Some(existing) = &self.existing
+            } else if let Some(existing) = self.existing
                 && let Some(entry) = existing.as_new(id)
             {
                 table.add(&entry, names);
             }
         }
-        drop(known);
         table.documents()?.iter().try_for_each(|(name, bytes)| tar.put_bytes(name, bytes))
     }
 
@@ -350,10 +370,10 @@ impl Writing {
         cancel: &Cancel,
     ) -> Result<()> {
         let shape = |of: Option<&Existing>| of.is_some_and(|of| of.layout.is_some());
-        if shape(other) && !shape(self.existing.as_ref()) {
+        if shape(other) && !shape(self.existing) {
             return Err(replaced("has another form"));
         }
-        let known = self.known();
+        let known = self.known;
         let mut files: Vec<(&str, Expect)> = Vec::new();
         for (id, _) in &known.commits {
             let Some(image) = known.images.get(id) else {
@@ -369,7 +389,7 @@ impl Writing {
         let mut done = HashSet::new();
         for (name, expect) in files.into_iter().filter(|(name, _)| done.insert(*name)) {
             let there = other.filter(|other| other.contains(name));
-            let from = match (there, &self.existing) {
+            let from = match (there, self.existing) {
                 (Some(other), _) => other.base.index().get(name)?,
                 (None, Some(ours)) if ours.contains(name) => ours.base.index().get(name)?,
                 _ => continue,
@@ -384,21 +404,6 @@ impl Writing {
         }
         Ok(())
     }
-
-    /// Waits for the last step, then removes what was staged. After [`finish`](Self::finish) there is nothing to do.
-    pub(crate) fn abandon(&self) {
-        drop(self.tar.lock().unwrap_or_else(PoisonError::into_inner).take());
-    }
-
-    fn lock(&self) -> Result<MutexGuard<'_, Option<OpenTar>>> {
-        self.tar.lock().map_err(|_| {
-            Error::new(ErrorKind::Unexpected, "an earlier step of writing the archive failed badly")
-        })
-    }
-
-    fn with_tar<T>(&self, _turn: &Turn, step: impl FnOnce(&mut OpenTar) -> Result<T>) -> Result<T> {
-        step(self.lock()?.as_mut().ok_or_else(cancelled)?)
-    }
 }
 
 impl Known {
@@ -411,6 +416,10 @@ impl Known {
     pub(crate) fn image(&self, id: &Digest) -> Option<&Recorded> {
         self.images.get(id)
     }
+}
+
+fn failed_badly() -> Error {
+    Error::new(ErrorKind::Unexpected, "an earlier step of writing the archive failed badly")
 }
 
 fn replaced(how: &str) -> Error {

@@ -8,6 +8,7 @@
 //! | open what is read | [`open_regular`], [`Folder`] |
 //! | write a file that shows at once, whole | [`StagedFile`] |
 //! | write a folder that shows at once, whole | [`StagedFolder`], [`settle`] |
+//! | share what is staged between steps, and drop it safely | [`Unpublished`] |
 //! | write or re-check a blob | [`write_body`], [`FileSink`], [`true_blob`] |
 //! | not read again what is known to be true | [`FileCache`], [`known_blob`], [`note_new`] |
 //! | keep other processes out | [`Lock`] |
@@ -62,6 +63,7 @@ mod stamp;
 mod swap;
 mod sys;
 mod target;
+mod unpublished;
 
 pub use blob::{sync_file, true_blob, write_body};
 pub use cache::FileCache;
@@ -79,3 +81,4 @@ pub use stale::{clean_stale, is_ours};
 pub use stamp::FileStamp;
 pub use swap::settle;
 pub use target::{Target, folder_of, open_regular};
+pub use unpublished::{Held, Unpublished};

@@ -16,7 +16,7 @@ use crate::layout::Layout;
 use crate::reference::{Locator, Selector, parse_name};
 use crate::select::{self, Image, Root, check_depth, config_platform};
 use crate::source::LayoutSource;
-use crate::write::{Way, Writing};
+use crate::write::{Content, Way, Writing};
 
 /// A layout, opened once.
 #[derive(Debug)]
@@ -214,12 +214,6 @@ impl LayoutWriter {
     }
 }
 
-impl Drop for LayoutWriter {
-    fn drop(&mut self) {
-        self.writing.close();
-    }
-}
-
 #[async_trait]
 impl ArchiveWriter for LayoutWriter {
     fn reference(&self) -> &Reference {
@@ -237,6 +231,6 @@ impl ArchiveWriter for LayoutWriter {
     }
 
     async fn finish(self: Box<Self>) -> Result<()> {
-        self.writing.step(Writing::publish).await.context(|| &self.reference)
+        self.writing.content().last_step(Content::publish).await.context(|| &self.reference)
     }
 }

@@ -5,15 +5,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use transship_core::{
-    Accepts, AcceptsOrder, Body, Commit, Committed, Contents, Deltas, Descriptor, Digest, Error,
-    ErrorKind, Expect, ImageDestination, ImageName, Manifest, Reference, Result, ResultExt, Shows,
-    Staging, Stored, WriteMode, WriteOptions,
+    Accepts, AcceptsOrder, Body, Cancel, Commit, Committed, Contents, Deltas, Descriptor, Digest,
+    Error, ErrorKind, Expect, ImageDestination, ImageName, Manifest, Reference, Result, ResultExt,
+    Shows, Staging, Stored, WriteMode, WriteOptions,
 };
 
 use crate::Kind;
 use crate::names::Written;
 use crate::reference::{Locator, Selector, parse_name};
-use crate::write::{Image, Way, Writing};
+use crate::write::{Content, Image, Way, Writing};
 
 /// Opens a place for one image.
 pub(crate) async fn open(
@@ -87,14 +87,6 @@ impl LayoutDestination<'_> {
     }
 }
 
-impl Drop for LayoutDestination<'_> {
-    fn drop(&mut self) {
-        if self.ends == Ends::WithCommit {
-            self.writing.close();
-        }
-    }
-}
-
 #[async_trait]
 impl ImageDestination for LayoutDestination<'_> {
     fn reference(&self) -> &Reference {
@@ -112,7 +104,8 @@ impl ImageDestination for LayoutDestination<'_> {
     async fn has(&self, want: &Expect) -> Result<Option<Stored>> {
         let want = want.clone();
         self.writing
-            .step(move |writing, cancel| writing.has(&want, cancel))
+            .content()
+            .step(move |content, cancel| content.has(&want, cancel))
             .await
             .context(|| &self.reference)
     }
@@ -121,7 +114,8 @@ impl ImageDestination for LayoutDestination<'_> {
         let what =
             expect.digest.as_ref().map_or_else(|| "blob".to_owned(), |d| format!("blob {d}"));
         self.writing
-            .step(move |writing, cancel| writing.put(&expect, body, cancel).context(|| what))
+            .content()
+            .step(move |content, cancel| content.put(&expect, body, cancel).context(|| what))
             .await
             .context(|| &self.reference)
     }
@@ -133,8 +127,9 @@ impl ImageDestination for LayoutDestination<'_> {
     async fn put_manifest(&self, manifest: &Manifest) -> Result<()> {
         let (manifest, put) = (manifest.clone(), Arc::clone(&self.put));
         self.writing
-            .step(move |writing, cancel| {
-                writing.put_manifest(&manifest, cancel)?;
+            .content()
+            .step(move |content, cancel| {
+                content.put_manifest(&manifest, cancel)?;
                 put.lock().unwrap_or_else(PoisonError::into_inner).push(manifest);
                 Ok(())
             })
@@ -149,27 +144,32 @@ impl ImageDestination for LayoutDestination<'_> {
     async fn commit(self: Box<Self>, what: Commit<'_>) -> Result<Committed> {
         let (root, absent) = (what.root.clone(), what.absent.to_vec());
         let (needs, platform) = (what.needs.to_vec(), what.platform.cloned());
-        let (names, put, ends) = (self.names.clone(), Arc::clone(&self.put), self.ends);
-        let entry = self
-            .writing
-            .step(move |writing, cancel| {
-                let put = put.lock().unwrap_or_else(PoisonError::into_inner);
-                let image = Image {
-                    root: &root,
-                    absent: &absent,
-                    needs: &needs,
-                    platform: platform.as_ref(),
-                    put: &put,
-                    names: &names,
+        let (names, put) = (self.names.clone(), Arc::clone(&self.put));
+        let record = move |content: &Content, cancel: &Cancel| {
+            let put = put.lock().unwrap_or_else(PoisonError::into_inner);
+            let image = Image {
+                root: &root,
+                absent: &absent,
+                needs: &needs,
+                platform: platform.as_ref(),
+                put: &put,
+                names: &names,
+            };
+            content.record(&image, cancel)
+        };
+        let content = self.writing.content();
+        let entry = match self.ends {
+            Ends::WithWriter => content.step(record).await,
+            Ends::WithCommit => {
+                let publish = move |content: Content, cancel: &Cancel| {
+                    let entry = record(&content, cancel)?;
+                    content.publish(cancel)?;
+                    Ok(entry)
                 };
-                let entry = writing.record(&image, cancel)?;
-                if ends == Ends::WithCommit {
-                    writing.publish(cancel)?;
-                }
-                Ok(entry)
-            })
-            .await
-            .context(|| &self.reference)?;
+                content.last_step(publish).await
+            }
+        };
+        let entry = entry.context(|| &self.reference)?;
         let references = self.references(&entry.digest);
         Ok(Committed::new(entry, references))
     }
@@ -180,7 +180,8 @@ impl Contents for LayoutDestination<'_> {
     async fn read(&self, of: &Descriptor) -> Result<Option<Body>> {
         let of = of.clone();
         self.writing
-            .step(move |writing, cancel| writing.read(&of, cancel))
+            .content()
+            .step(move |content, cancel| content.read(&of, cancel))
             .await
             .context(|| &self.reference)
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use transship_archive::layout::{
     BLOBS, INDEX_FILE, INDEX_LIMIT, LAYOUT_BYTES, LAYOUT_FILE, LAYOUT_LIMIT, LayoutIndex,
@@ -13,7 +13,7 @@ use transship_archive::layout::{
 };
 use transship_core::{
     Body, Cache, Cancel, Digest, Error, ErrorKind, Expect, FileRange, Result, ResultExt, Stored,
-    WriteMode,
+    WriteMode, cancelled,
 };
 use transship_local::{
     Lock, Publish, SETTLED, StagedFile, StagedFolder, Target, clean_stale, folder_of, is_ours,
@@ -253,18 +253,10 @@ impl FolderStore {
         Ok(())
     }
 
-    /// Takes the room for itself. A put that was given up may be in it still; it stops within a chunk.
+    /// Takes the room: no step works in it any more.
     fn take_room(&self, cancel: &Cancel) -> Result<Room> {
-        let mut room = self.room(cancel)?;
-        self.state().room = None;
-        loop {
-            match Arc::try_unwrap(room) {
-                Ok(alone) => return Ok(alone),
-                Err(shared) => room = shared,
-            }
-            cancel.check()?;
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        drop(self.room(cancel)?);
+        self.state().room.take().and_then(Arc::into_inner).ok_or_else(cancelled)
     }
 }
 
@@ -315,7 +307,7 @@ impl Store for FolderStore {
         FileRange::whole(open_regular(&path)?, path).map(Some)
     }
 
-    fn publish(&self, images: &[NewImage], cancel: &Cancel) -> Result<()> {
+    fn publish(self: Box<Self>, images: &[NewImage], cancel: &Cancel) -> Result<()> {
         let wanted: BTreeSet<&str> =
             images.iter().flat_map(|image| &image.reached).map(String::as_str).collect();
         if self.is_unchanged()? {
@@ -325,10 +317,6 @@ impl Store for FolderStore {
         self.settle();
         self.publish_put(images, &wanted, cancel)?;
         self.note_put(&wanted)
-    }
-
-    fn close(&self) {
-        *self.state() = State::default();
     }
 }
 

@@ -26,7 +26,7 @@ pub(crate) trait Storage: fmt::Debug + Send + Sync {
 }
 
 /// Where a layout's files are written to. Methods block, and may run concurrently. Nothing shows before
-/// [`publish`](Self::publish).
+/// [`publish`](Self::publish); dropped without it, it leaves no trace.
 pub(crate) trait Store: fmt::Debug + Send + Sync {
     /// The blob, if it was put, or is in place and true.
     fn has(&self, want: &Expect, cancel: &Cancel) -> Result<Option<Stored>>;
@@ -44,8 +44,5 @@ pub(crate) trait Store: fmt::Debug + Send + Sync {
     fn read(&self, digest: &Digest) -> Result<Option<FileRange>>;
 
     /// Shows images: all of them at once, durably, or none.
-    fn publish(&self, images: &[NewImage], cancel: &Cancel) -> Result<()>;
-
-    /// Removes what was not published. Nothing else runs then, and nothing follows.
-    fn close(&self);
+    fn publish(self: Box<Self>, images: &[NewImage], cancel: &Cancel) -> Result<()>;
 }

@@ -30,7 +30,7 @@ pub(crate) struct TarStore {
     observer: Observer,
     /// The archive that is joined, as it was in the beginning.
     base: Option<Arc<Base>>,
-    /// `None` when it is published or closed.
+    /// `None` while it is being published.
     output: Mutex<Option<Output>>,
     /// Where the blobs are: offset and size. Looked at while a blob is being written, too.
     put: Mutex<BTreeMap<String, (u64, u64)>>,
@@ -97,10 +97,7 @@ impl TarStore {
 
     fn with_output<T>(&self, work: impl FnOnce(&mut Output) -> Result<T>) -> Result<T> {
         let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
-        match output.as_mut() {
-            Some(output) => work(output),
-            None => Err(finished()),
-        }
+        work(output.as_mut().ok_or_else(finished)?)
     }
 
     /// The size of a blob that is known: put, or found true before.
@@ -300,7 +297,7 @@ impl Store for TarStore {
         Ok(self.base.as_ref().filter(|_| is_found).and_then(|base| blob(base, digest)))
     }
 
-    fn publish(&self, images: &[NewImage], cancel: &Cancel) -> Result<()> {
+    fn publish(self: Box<Self>, images: &[NewImage], cancel: &Cancel) -> Result<()> {
         let ours = if self.docker_manifest { self.loadable(images)? } else { HashMap::new() };
         let output = self.output.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Output { way, mut tar, .. } = output.ok_or_else(finished)?;
@@ -321,10 +318,6 @@ impl Store for TarStore {
             self.put_documents(tar, base, images, &ours)
         };
         joining.publish(tar, &mut documents, cancel)
-    }
-
-    fn close(&self) {
-        *self.output.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 

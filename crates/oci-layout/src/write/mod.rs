@@ -6,13 +6,14 @@ mod image;
 mod staging;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use transship_archive::Packing;
 use transship_core::{
     Body, CONFIG_LIMIT, Cancel, Descriptor, Document, Expect, Manifest, Platform, Reference,
     Result, ResultExt, Stored, WriteMode, WriteOptions, run_blocking,
 };
+use transship_local::Unpublished;
 
 use crate::Kind;
 use crate::names::{Written, strip};
@@ -32,15 +33,19 @@ pub(crate) enum Way {
     Tar { docker_manifest: bool, packing: Option<Packing> },
 }
 
-/// A layout being written: its blobs, and the images that were committed.
+/// A layout being written.
 #[derive(Debug)]
 pub(crate) struct Writing {
     kind: Kind,
     place: Locator,
+    content: Unpublished<Content>,
+}
+
+/// What is being written: blobs, and the images that were committed. Its methods block.
+#[derive(Debug)]
+pub(crate) struct Content {
     store: Box<dyn Store>,
     images: Mutex<Vec<NewImage>>,
-    /// Held by each step while it runs.
-    running: RwLock<()>,
 }
 
 impl Writing {
@@ -58,8 +63,8 @@ impl Writing {
         };
         let store = run_blocking(move |cancel| store(&way, &path, mode, &how, cancel)).await?;
         let place = place.with(Selector::None);
-        let (images, running) = (Mutex::default(), RwLock::default());
-        Ok(Arc::new(Self { kind, place, store, images, running }))
+        let content = Unpublished::new(Content { store, images: Mutex::default() });
+        Ok(Arc::new(Self { kind, place, content }))
     }
 
     /// The reference of the place, or of an image in it.
@@ -71,27 +76,18 @@ impl Writing {
         self.kind
     }
 
-    /// Runs one step of the work.
-    pub(crate) async fn step<T: Send + 'static>(
-        self: &Arc<Self>,
-        work: impl FnOnce(&Self, &Cancel) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        let this = Arc::clone(self);
-        run_blocking(move |cancel| {
-            let _running = this.running.read().unwrap_or_else(PoisonError::into_inner);
-            // It may have been given up before it began.
-            cancel.check()?;
-            work(&this, cancel)
-        })
-        .await
+    /// What is being written, to be done in steps.
+    pub(crate) fn content(&self) -> &Unpublished<Content> {
+        &self.content
     }
 
-    /// Waits for the steps that run and removes what was not published.
-    pub(crate) fn close(&self) {
-        let _alone = self.running.write().unwrap_or_else(PoisonError::into_inner);
-        self.store.close();
+    /// Whether blobs that turn out not to be needed can be taken out again.
+    pub(crate) fn stages(&self) -> bool {
+        self.kind == Kind::Folder
     }
+}
 
+impl Content {
     /// What [`has`](Self::has) knows.
     pub(crate) fn read(&self, of: &Descriptor, cancel: &Cancel) -> Result<Option<Body>> {
         if self.store.has(&Expect::from(of), cancel)?.is_none() {
@@ -148,8 +144,8 @@ impl Writing {
     }
 
     /// Shows all images that were recorded.
-    pub(crate) fn publish(&self, cancel: &Cancel) -> Result<()> {
-        let images = std::mem::take(&mut *self.images());
+    pub(crate) fn publish(self, cancel: &Cancel) -> Result<()> {
+        let images = self.images.into_inner().unwrap_or_else(PoisonError::into_inner);
         self.store.publish(&images, cancel)
     }
 

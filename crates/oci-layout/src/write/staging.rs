@@ -1,21 +1,13 @@
 //! Blobs that are kept before it is known what they are for.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use transship_core::{Body, Cancel, Error, ErrorKind, Result, ResultExt, Staged, Staging};
 
-use super::Writing;
-use crate::Kind;
+use super::{Content, Writing};
 use crate::archive::LayoutWriter;
 use crate::destination::LayoutDestination;
 
-impl Writing {
-    /// Whether blobs that turn out not to be needed can be taken out again.
-    pub(crate) fn stages(&self) -> bool {
-        self.kind == Kind::Folder
-    }
-
+impl Content {
     fn stage(&self, body: Body, cancel: &Cancel) -> Result<Staged> {
         let stored = self.store.put(body, cancel)?;
         let bytes = self.store.staged(&stored).ok_or_else(|| {
@@ -25,8 +17,8 @@ impl Writing {
     }
 }
 
-async fn stage(writing: &Arc<Writing>, body: Body) -> Result<Staged> {
-    let staged = writing.step(move |writing, cancel| writing.stage(body, cancel)).await;
+async fn stage(writing: &Writing, body: Body) -> Result<Staged> {
+    let staged = writing.content().step(move |content, cancel| content.stage(body, cancel)).await;
     staged.context(|| writing.reference(crate::reference::Selector::None))
 }
 

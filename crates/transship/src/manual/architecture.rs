@@ -50,7 +50,8 @@
 //! - **Durable and atomic.** What shows after a commit survives a power cut; before it, nothing shows. Killed at any
 //!   instant, the old content or the new is there, whole.
 //! - **Concurrent.** Any number of processes may write to one layout; none loses another's image.
-//! - **Cancelled by drop.** Dropping a future stops its work within one chunk; dropping a destination cleans up.
+//! - **Cancelled by drop.** Dropping a future stops its work within one chunk; dropping a destination cleans up, and waits
+//!   for nothing.
 //! - **Verified.** Digest and size of everything that is read, or found in place, are checked before it counts.
 //! - **Bounded.** Documents have limits, memory does not grow with the size of blobs or archives.
 //! - **Confined.** No path or link in an archive leads outside it; what two readers could take differently is refused.

@@ -83,8 +83,9 @@
 //! # fn main() {}
 //! ```
 //!
-//! Dropping a future cannot stop blocking work, it can only tell it to stop. So the work shares the stage, the commit takes
-//! it away, and the drop waits for the step that is under way.
+//! Dropping a future cannot stop blocking work, it can only tell it to stop. So the steps share the stage, and the commit
+//! waits for those that still run and takes it. A drop waits for nothing: the step under way may need an async task of the same
+//! thread, and its end removes the stage. [`Unpublished`](crate::local::Unpublished) is all of this.
 //!
 //! ## 4. Whether it is right
 //!
@@ -221,6 +222,7 @@
 //! | `nothing_shows_before_commit` | others pull an image that is half there |
 //! | `an_unfinished_container_is_not_there` | others read an export that is half there |
 //! | `a_dropped_destination_leaves_no_trace` | failed copies fill the disk |
+//! | `dropping_waits_for_nothing` | a service with one thread hangs for ever when a copy is given up |
 //! | `a_dropped_writer_leaves_no_trace` | an interrupted export destroys the archive that it was to replace |
 //! | `a_dropped_commit_is_all_or_nothing` | a name without its image, or an image without its name, after Ctrl-C |
 //! | `a_commit_dropped_in_a_writer_is_whole_or_not_there` | an export that went on after Ctrl-C of one image holds a half of it |

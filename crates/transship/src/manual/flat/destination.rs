@@ -1,10 +1,9 @@
 use std::fs;
-use std::sync::{PoisonError, RwLock};
 
-use transship::local::{Publish, StagedFile, StagedFolder, write_body};
+use transship::local::{Publish, StagedFile, StagedFolder, Unpublished, write_body};
 use transship::{
     Accepts, AcceptsManifests, AcceptsNames, Cancel, Commit, Committed, Document, MediaType,
-    Sparse, Stored, cancelled, media_types,
+    Sparse, Stored, media_types,
 };
 
 /// An image being written: a folder beside, which takes the place of what is there with the commit.
@@ -13,8 +12,8 @@ struct FlatDestination {
     reference: Reference,
     accepts: Accepts,
     publish: Publish,
-    /// Steps hold it while they work. Commit and drop take it away, and so wait for the last one.
-    stage: Arc<RwLock<Option<StagedFolder>>>,
+    /// Steps share it, the commit takes it; dropped before, it is removed when no step has it any more.
+    stage: Unpublished<StagedFolder>,
 }
 
 impl FlatDestination {
@@ -36,8 +35,7 @@ impl FlatDestination {
         accepts.names = AcceptsNames::None;
         accepts.sparse = Sparse::Refused;
         let stage = StagedFolder::beside(path(&reference), cancel).context(|| &reference)?;
-        let stage = Arc::new(RwLock::new(Some(stage)));
-        Ok(Self { reference, accepts, publish, stage })
+        Ok(Self { reference, accepts, publish, stage: Unpublished::new(stage) })
     }
 }
 
@@ -76,10 +74,8 @@ impl ImageDestination for FlatDestination {
     }
 
     async fn put_blob(&self, expect: Expect, body: Body) -> Result<Stored> {
-        let stage = Arc::clone(&self.stage);
-        let put = run_blocking(move |cancel| {
-            let stage = stage.read().unwrap_or_else(PoisonError::into_inner);
-            let folder = stage.as_ref().ok_or_else(cancelled)?.path();
+        let put = self.stage.step(move |stage, cancel| {
+            let folder = stage.path();
             // It gets its name when it is known to be whole and true; until then, dropping it removes it.
             let file = StagedFile::in_folder(folder)?;
             let stored = write_body(body.expecting(&expect)?, file.file(), file.path(), cancel)?;
@@ -103,11 +99,8 @@ impl ImageDestination for FlatDestination {
             return Err(unsupported(&self.reference, "it holds single images, and no index"));
         };
         let descriptor = root.descriptor().clone();
-        let (stage, publish) = (Arc::clone(&self.stage), self.publish);
-        let committed = run_blocking(move |cancel| {
-            cancel.check()?;
-            let stage = stage.write().unwrap_or_else(PoisonError::into_inner).take();
-            let stage = stage.ok_or_else(cancelled)?;
+        let publish = self.publish;
+        let committed = self.stage.last_step(move |stage, cancel| {
             for part in image.layers.iter().chain([&image.config]) {
                 is_there(&stage, part)?;
             }
@@ -130,11 +123,5 @@ fn is_there(stage: &StagedFolder, part: &Descriptor) -> Result<()> {
             Err(Error::new(ErrorKind::Corrupt, message))
         }
         Err(_) => Err(Error::new(ErrorKind::NotFound, format!("{digest} was not put"))),
-    }
-}
-
-impl Drop for FlatDestination {
-    fn drop(&mut self) {
-        self.stage.write().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
