@@ -74,6 +74,8 @@ laws! { $
     a_name_taken_over_moves
     images_open_at_once_do_not_mix
     several_images_are_ambiguous
+    a_second_image_without_a_name_is_refused
+    what_is_not_claimed_is_not_there
     details_are_true
     what_is_not_accepted_is_refused
     has_is_true

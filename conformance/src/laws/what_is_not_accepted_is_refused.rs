@@ -1,7 +1,7 @@
 //! What `accepts` says is what the claims say, and what is not accepted is refused with `Unsupported` and leaves no trace.
 
 use transship_core::{
-    AcceptsLayers, AcceptsNames, Artifacts as AcceptsArtifacts, Commit, ErrorKind, Expect,
+    AcceptsLayers, AcceptsNameless, AcceptsNames, Artifacts as AcceptsArtifacts, Commit, ErrorKind, Expect,
     ImageDestination, Result, Sparse, WriteMode,
 };
 
@@ -11,7 +11,7 @@ use crate::lab::Way;
 use crate::model::{Built, Node};
 use crate::runner::Kit;
 use crate::strategies::{corner_nodes, nodes};
-use crate::{Artifacts, Claims, Held, Indexes, Layers, Law, Names};
+use crate::{Artifacts, Claims, Held, Indexes, Layers, Law, Names, Untagged};
 
 pub(crate) const LAW: Law = Law {
     name: "what_is_not_accepted_is_refused",
@@ -78,6 +78,8 @@ fn agree(destination: &dyn ImageDestination, claims: &Claims) -> Held {
     says((accepts.artifacts == AcceptsArtifacts::Accepted) == (claims.artifacts == Artifacts::Held), "artifacts")?;
     says((accepts.layers == AcceptsLayers::Any) == (claims.layers == Layers::Any), "layers")?;
     says((accepts.names == AcceptsNames::None) == (claims.names == Names::None), "names")?;
+    let one = accepts.nameless == AcceptsNameless::One;
+    says(one == (claims.untagged == Untagged::One), "images without a name")?;
     let sparse = accepts.sparse == Sparse::Accepted;
     says(sparse == (claims.indexes == Indexes::Held), "sparse indexes")
 }

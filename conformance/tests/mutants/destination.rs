@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use transship_core::{
-    Accepts, AcceptsLayers, AcceptsManifests, AcceptsNames, Body, Commit, Committed, Deltas,
-    Descriptor, Digest, Error, ErrorKind, Expect, FileRange, ImageDestination, ImageName, Manifest,
-    MediaType, PutSignatures, Reference, Result, Shows, Staged, Staging, Stored, Transport,
-    WriteMode, WriteOptions,
+    Accepts, AcceptsLayers, AcceptsManifests, AcceptsNameless, AcceptsNames, Body, Commit,
+    Committed, Deltas, Descriptor, Digest, Error, ErrorKind, Expect, FileRange, ImageDestination,
+    ImageName, Manifest, MediaType, PutSignatures, Reference, Result, Shows, Staged, Staging,
+    Stored, Transport, WriteMode, WriteOptions,
 };
 
 use crate::fault::Fault;
@@ -52,6 +52,7 @@ impl<'w> BrokenDestination<'w> {
                 accepts.layers = AcceptsLayers::PlainOnly;
             }
             Fault::DeltasAreTaken => accepts.deltas = Deltas::Refused,
+            Fault::SecondNamelessIsTaken => accepts.nameless = AcceptsNameless::One,
             Fault::NamesAreIgnored => accepts.names = AcceptsNames::None,
             _ => {}
         }

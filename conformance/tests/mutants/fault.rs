@@ -312,6 +312,12 @@ faults! {
     StagedIsForgotten => "what_is_staged_is_there_for_each_image",
     /// What was staged for nothing is never cleaned up.
     StagedStays => "what_is_staged_is_there_for_each_image",
+    /// A second image without a name is taken beside the first.
+    SecondNamelessIsTaken => "a_second_image_without_a_name_is_refused",
+    /// What is claimed not to be kept is offered.
+    OffersWhatItDoesNotClaim => "what_is_not_claimed_is_not_there",
+    /// A container of no images is there, where none was claimed to be.
+    EmptyIsThere => "what_is_not_claimed_is_not_there",
     /// The last image does not pass.
     PassLosesTheLast => "a_container_in_one_pass_is_the_same",
     /// What can be read again comes once, it says.

@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use transship_conformance::{
-    ALL, Artifacts, Claims, Fixture, Indexes, Layers, Manifests, Memory, Names, Outcome, Place,
-    Processes, Settings, Stored, is_child, law, run,
+    ALL, Artifacts, Claims, Empty, Fixture, Indexes, Layers, Manifests, Memory, Names, Outcome,
+    Place, Processes, Referrers, Settings, Stored, Untagged, is_child, law, run,
 };
 use transship_core::Transport;
 
@@ -78,6 +78,9 @@ impl Fixture for Mutants {
                 let (manifests, indexes) = (Manifests::Rebuilt, Indexes::Refused);
                 Claims { manifests, indexes, artifacts: Artifacts::Refused, ..strict }
             }
+            Fault::SecondNamelessIsTaken => Claims { untagged: Untagged::One, ..strict },
+            Fault::OffersWhatItDoesNotClaim => Claims { referrers: Referrers::Refused, ..strict },
+            Fault::EmptyIsThere => Claims { empty: Empty::None, ..strict },
             Fault::NamesAreIgnored => Claims { names: Names::None, ..strict },
             _ => strict,
         }

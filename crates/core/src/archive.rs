@@ -97,6 +97,8 @@ pub trait ArchiveWriter: fmt::Debug + Send + Sync {
     /// - Images are kept in the order of their commits.
     /// - A name that an earlier image has is taken over.
     /// - An image that is there already gets the names in addition.
+    /// - Where [one](crate::AcceptsNameless::One) image may be without a name, a second one is refused with
+    ///   `AlreadyExists`: here, at its commit or at `finish`.
     async fn image(&self, names: &[ImageName]) -> Result<Box<dyn ImageDestination + '_>>;
 
     /// The ability to keep blobs before it is known what they are for, shared by all its images.

@@ -208,6 +208,8 @@ pub struct Accepts {
     pub prefers: Option<LayerForm>,
     /// How many names an image may have.
     pub names: AcceptsNames,
+    /// How many images may be without a name.
+    pub nameless: AcceptsNameless,
     /// In which order blobs may come.
     pub order: AcceptsOrder,
     /// When images show.
@@ -228,6 +230,7 @@ impl Accepts {
             layers: AcceptsLayers::Any,
             prefers: None,
             names: AcceptsNames::Many,
+            nameless: AcceptsNameless::Many,
             order: AcceptsOrder::Any,
             shows: Shows::AtCommit,
             sparse: Sparse::Accepted,
@@ -299,6 +302,16 @@ pub enum AcceptsNames {
     One,
     /// Any number.
     Many,
+}
+
+/// How many images of one place may be without a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AcceptsNameless {
+    /// Any number. An image whose last name another one gets stays.
+    Many,
+    /// One: a second one is refused with `AlreadyExists`. An image whose last name another one gets goes.
+    One,
 }
 
 /// In which order blobs may come.

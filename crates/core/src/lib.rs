@@ -45,8 +45,9 @@ pub use cache::{Cache, Memo};
 pub use collection::{CollectMode, CollectOptions, Collected, Collection, Garbage, Spared};
 pub use descriptor::Descriptor;
 pub use destination::{
-    Accepts, AcceptsLayers, AcceptsManifests, AcceptsNames, AcceptsOrder, Artifacts, Commit,
-    Committed, Contents, Deltas, ImageDestination, LayerForm, PutSignatures, Shows, Sparse,
+    Accepts, AcceptsLayers, AcceptsManifests, AcceptsNameless, AcceptsNames, AcceptsOrder,
+    Artifacts, Commit, Committed, Contents, Deltas, ImageDestination, LayerForm, PutSignatures,
+    Shows, Sparse,
 };
 pub use details::EntryDetails;
 pub use digest::{EMPTY_JSON_DIGEST, Hasher, parse_digest, sha256};

@@ -56,6 +56,8 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     ) -> Result<Box<dyn ImageDestination>>;
 
     /// The ability to hold several images in one container.
+    ///
+    /// - It is there if, and only if, a place holds several images.
     fn archives(&self) -> Option<&dyn Archives> {
         None
     }

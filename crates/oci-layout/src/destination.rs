@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use transship_core::{
-    Accepts, AcceptsOrder, Body, Cancel, Commit, Committed, Contents, Deltas, Descriptor, Digest,
-    Error, ErrorKind, Expect, ImageDestination, ImageName, Manifest, Reference, Result, ResultExt,
-    Shows, Staging, Stored, WriteMode, WriteOptions,
+    Accepts, AcceptsNameless, AcceptsOrder, Body, Cancel, Commit, Committed, Contents, Deltas,
+    Descriptor, Digest, Error, ErrorKind, Expect, ImageDestination, ImageName, Manifest, Reference,
+    Result, ResultExt, Shows, Staging, Stored, WriteMode, WriteOptions,
 };
 
 use crate::Kind;
@@ -63,6 +63,7 @@ impl LayoutDestination<'_> {
         let select = names.first().map_or(Selector::None, |name| Selector::Name(name.name.clone()));
         let mut accepts = Accepts::anything();
         accepts.deltas = Deltas::Accepted;
+        accepts.nameless = AcceptsNameless::One;
         if writing.kind() == Kind::Tar {
             accepts.order = AcceptsOrder::AsPlanned;
         }

@@ -6,9 +6,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use transship_core::{
-    Accepts, Body, Commit, Committed, Descriptor, Digest, Document, Error, ErrorKind, Expect,
-    ImageDestination, ImageName, LayerForm, Manifest, MediaType, Reference, Result, ResultExt,
-    Sparse, Stored, media_types,
+    Accepts, AcceptsNameless, Body, Commit, Committed, Descriptor, Digest, Document, Error,
+    ErrorKind, Expect, ImageDestination, ImageName, LayerForm, Manifest, MediaType, Reference,
+    Result, ResultExt, Sparse, Stored, media_types,
 };
 
 use crate::SCHEME;
@@ -53,6 +53,7 @@ impl RegistryDestination {
         let mut accepts = Accepts::anything();
         accepts.prefers = Some(LayerForm::Gzip);
         accepts.sparse = sparse;
+        accepts.nameless = AcceptsNameless::One;
         let state = Mutex::default();
         Self { reference, targets, names, accepts, state, claimed }
     }

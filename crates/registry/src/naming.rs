@@ -26,17 +26,53 @@ pub(crate) fn of_one(
     Ok((names, shown))
 }
 
+/// A name that an image of a container gets, and where it comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Placed {
+    pub(crate) name: DockerName,
+    /// What was asked for; empty for the `latest` of an image without a name.
+    pub(crate) asked: String,
+    /// The repository of which it is a tag, where tags of one repository become tags of another.
+    pub(crate) tag_of: Option<String>,
+}
+
 /// The names that an image of a container gets.
-pub(crate) fn of_many(place: &Locator, names: &[ImageName]) -> Result<Vec<DockerName>> {
-    let placed = match place {
-        Locator::Name(name) if names.is_empty() => vec![name.clone().or_latest()],
-        Locator::Name(name) => in_repository(name, names)?,
-        Locator::Prefix(prefix) => below(prefix, names)?,
+pub(crate) fn of_many(place: &Locator, names: &[ImageName]) -> Result<Vec<Placed>> {
+    let placed: Vec<Placed> = match place {
+        Locator::Name(name) if names.is_empty() => {
+            let name = name.clone().or_latest();
+            vec![Placed { name, asked: String::new(), tag_of: None }]
+        }
+        Locator::Name(place) => {
+            names.iter().map(|name| as_tag(place, name)).collect::<Result<_>>()?
+        }
+        Locator::Prefix(prefix) => {
+            names.iter().map(|name| below_prefix(prefix, name)).collect::<Result<_>>()?
+        }
     };
-    if placed.is_empty() {
-        return Err(nameless());
+    if placed.is_empty() { Err(nameless()) } else { Ok(placed) }
+}
+
+/// A tag alone stays that tag, and the tag of any repository becomes the same tag of this one.
+fn as_tag(place: &DockerName, name: &ImageName) -> Result<Placed> {
+    let repository = format!("{}/{}", place.domain(), place.path());
+    if let Ok(tagged) = DockerName::parse(&format!("{repository}:{name}")) {
+        return Ok(Placed { asked: tagged.to_string(), name: tagged, tag_of: None });
     }
-    Ok(without_repeats(placed))
+    let docker = name.docker().filter(|docker| docker.digest().is_none());
+    let docker = docker.ok_or_else(|| not_a_docker_name(name))?.or_latest();
+    let tag = docker.tag().unwrap_or("latest");
+    Ok(Placed {
+        name: DockerName::parse(&format!("{repository}:{tag}"))?,
+        asked: docker.to_string(),
+        tag_of: Some(format!("{}/{}", docker.domain(), docker.path())),
+    })
+}
+
+fn below_prefix(prefix: &Prefix, name: &ImageName) -> Result<Placed> {
+    let docker = name.docker().ok_or_else(|| not_a_docker_name(name))?;
+    let asked = docker.clone().or_latest().to_string();
+    Ok(Placed { name: prefix.place(&docker)?, asked, tag_of: None })
 }
 
 /// A place for several images: a prefix, or a repository without a tag.
@@ -103,7 +139,7 @@ fn fallback(prefix: &Prefix, names: &[ImageName]) -> Result<Vec<DockerName>> {
     if held.is_empty() { Err(nameless()) } else { Ok(held) }
 }
 
-fn without_repeats(names: Vec<DockerName>) -> Vec<DockerName> {
+pub(crate) fn without_repeats(names: Vec<DockerName>) -> Vec<DockerName> {
     let mut all: Vec<DockerName> = Vec::with_capacity(names.len());
     for name in names {
         if !all.contains(&name) {

@@ -1,6 +1,6 @@
 //! [`RegistryWriter`]: several images below one place, each of which shows with its commit.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -11,8 +11,8 @@ use transship_core::{
 
 use crate::client::Network;
 use crate::destination::RegistryDestination;
-use crate::naming;
-use crate::reference::{Locator, Prefix};
+use crate::naming::{self, Placed};
+use crate::reference::Locator;
 use crate::target::{names_of, targets};
 
 /// Writes several images.
@@ -35,8 +35,11 @@ pub(crate) enum Names {
     New,
 }
 
-/// Which name each place below a prefix came from, and how many images have it.
+/// What each name here came from, and how many images claim it; under [`TAGS`] the repository whose tags come here.
 type Claims = Arc<Mutex<HashMap<String, (String, usize)>>>;
+
+/// No name is empty.
+const TAGS: &str = "";
 
 /// The names of one image, which another one may not get under another name.
 #[derive(Debug)]
@@ -64,22 +67,31 @@ impl RegistryWriter {
         Self { place, reference, names, network, observer, claims: Claims::default() }
     }
 
-    /// Claims the places of an image. Two images that are called differently must not become one.
-    fn claim(&self, prefix: &Prefix, asked: &[ImageName]) -> Result<Claimed> {
-        let mut pairs: HashMap<String, String> = HashMap::new();
-        for docker in asked.iter().filter_map(ImageName::docker) {
-            let place = prefix.place(&docker)?.to_string();
-            pairs.entry(place).or_insert_with(|| docker.or_latest().to_string());
+    /// Claims the names of an image. Two images that are called differently must not become one, nor two without a name,
+    /// and only tags of one repository become tags of another.
+    fn claim(&self, placed: &[Placed]) -> Result<Claimed> {
+        // Sorted, so that one fault gives one error.
+        let mut pairs: BTreeMap<String, String> = BTreeMap::new();
+        for Placed { name, asked, tag_of } in placed {
+            // Of two names of one image that become one, the first.
+            pairs.entry(name.to_string()).or_insert_with(|| asked.clone());
+            let Some(repository) = tag_of else { continue };
+            if let Some(other) = pairs.insert(TAGS.to_owned(), repository.clone())
+                && other != *repository
+            {
+                return Err(self.mixed(&other, repository));
+            }
         }
         let mut claims = lock(&self.claims);
-        for (place, name) in &pairs {
-            if let Some((other, _)) = claims.get(place).filter(|(other, _)| other != name) {
-                return Err(Error::new(
-                    ErrorKind::AlreadyExists,
-                    format!("{other} and {name} would both be {place}"),
-                )
-                .hint("rename one of them"));
+        for (place, asked) in &pairs {
+            let Some((other, _)) = claims.get(place) else { continue };
+            if other == asked && !asked.is_empty() {
+                continue;
             }
+            return Err(match place.as_str() {
+                TAGS => self.mixed(other, asked),
+                _ => both(other, asked, place),
+            });
         }
         let names = pairs.keys().cloned().collect();
         for (place, name) in pairs {
@@ -88,6 +100,23 @@ impl RegistryWriter {
         drop(claims);
         Ok(Claimed { claims: Arc::clone(&self.claims), names })
     }
+
+    fn mixed(&self, one: &str, other: &str) -> Error {
+        let message = format!("images of {one} and of {other} would be tags of one repository");
+        Error::new(ErrorKind::AlreadyExists, message).hint(format!(
+            "with a slash at the end, {}/, each keeps its repository",
+            self.reference
+        ))
+    }
+}
+
+fn both(one: &str, other: &str, place: &str) -> Error {
+    let spelled = |name: &str| match name {
+        "" => "an image without a name".to_owned(),
+        name => name.to_owned(),
+    };
+    let message = format!("{} and {} would both be {place}", spelled(one), spelled(other));
+    Error::new(ErrorKind::AlreadyExists, message).hint("rename one of them")
 }
 
 fn lock(claims: &Claims) -> MutexGuard<'_, HashMap<String, (String, usize)>> {
@@ -116,10 +145,9 @@ impl ArchiveWriter for RegistryWriter {
 
     async fn image(&self, names: &[ImageName]) -> Result<Box<dyn ImageDestination + '_>> {
         let placed = naming::of_many(&self.place, names).context(|| &self.reference)?;
-        let claimed = match &self.place {
-            Locator::Prefix(prefix) => Some(self.claim(prefix, names).context(|| &self.reference)?),
-            Locator::Name(_) => None,
-        };
+        let claimed = Some(self.claim(&placed).context(|| &self.reference)?);
+        let placed = placed.into_iter().map(|placed| placed.name).collect();
+        let placed = naming::without_repeats(placed);
         let targets = targets(&self.network, &placed, &self.observer).await?;
         if self.names == Names::New {
             for target in &targets {

@@ -14,10 +14,10 @@ use crate::plan::ImagePlan;
 use crate::prepare::{Job, given, job, only, plan_for};
 use crate::remember::Remembered;
 use crate::report::{BlobFate, ImageFailure, Plan, PlannedBlob, PlannedImage};
-use crate::run::{boxed, sole_job, sole_names};
+use crate::run::{boxed, sole_job};
 use crate::stream::Read;
 use crate::survey::Survey;
-use crate::target::{self, Place};
+use crate::target::{self, Opened, Place};
 use crate::tell::Teller;
 use crate::{Destination, Events, Source, TransferOptions};
 
@@ -33,15 +33,11 @@ pub(crate) async fn dry_run(
     let tell = teller.handle();
     let sources = open::open(sources, &from, options, &tell, Read::default()).await?;
     let mut plan = match destination {
-        Destination::Reference(at) if sources.asked() == 1 => {
-            let names = sole_names(&sources, options).await?;
-            let image = boxed(target::open_one(at, &to, options, names, &tell)).await?;
-            foresee_one(image, &sources, options).await
-        }
         Destination::Reference(at) => {
-            let writer = target::open_many(at, &to, options, sources.asked(), &tell);
-            let writer = boxed(writer).await?;
-            foresee_many(&*writer, &sources, options).await
+            match boxed(target::open(at, &to, options, &sources, &tell)).await? {
+                Opened::One(image) => foresee_one(image, &sources, options).await,
+                Opened::Many(writer) => foresee_many(&*writer, &sources, options).await,
+            }
         }
         Destination::Image(image) => {
             only(&**image, &sources)?;

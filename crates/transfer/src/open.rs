@@ -41,6 +41,8 @@ pub(crate) struct Sources<'a> {
     places: Vec<Place<'a>>,
     /// The images, in the order in which they go: the position of the place, and in a container that of the entry.
     images: Vec<(usize, usize)>,
+    /// Whether all images of a container are among them, however many there are.
+    pub(crate) whole: bool,
     /// What could not be opened.
     pub(crate) failed: Vec<ImageFailure>,
     /// Blobs that are at the destination already.
@@ -51,6 +53,7 @@ pub(crate) struct Sources<'a> {
 struct Place<'a> {
     content: Content<'a>,
     given: &'a [ImageName],
+    whole: bool,
 }
 
 #[derive(Debug)]
@@ -71,7 +74,7 @@ pub(crate) async fn open<'a>(
     let mut how = stream::read_options(options, tell);
     how.passed = read.passed;
     let (places, images, failed) = (Vec::new(), Vec::new(), Vec::new());
-    let mut all = Sources { places, images, failed, came: read.came };
+    let mut all = Sources { places, images, whole: false, failed, came: read.came };
     let opening = Opening { transports, how, options, alone: sources.len() == 1 };
     for source in sources {
         let opened = opening.place(source).await.and_then(|place| all.add(place));
@@ -105,6 +108,7 @@ impl<'a> Sources<'a> {
             return Err(Error::new(ErrorKind::InvalidReference, message).hint("choose one of them"));
         }
         self.images.extend((0..count).map(|entry| (at, entry)));
+        self.whole |= place.whole;
         self.places.push(place);
         Ok(())
     }
@@ -198,7 +202,8 @@ impl Opening<'_> {
                 Content::Archive(Held::Theirs(&**archive))
             }
         };
-        Ok(Place { content, given: &source.names })
+        let whole = images == Images::All && matches!(content, Content::Archive(_));
+        Ok(Place { content, given: &source.names, whole })
     }
 
     /// Whether a source, of which all images are asked for, must not be one of them.

@@ -12,7 +12,7 @@ use crate::open::{self, Sources, about};
 use crate::prepare::{self, Job, only, planned};
 use crate::report::{ImageFailure, ImageReport, Report};
 use crate::stream;
-use crate::target::{self, SoleNames};
+use crate::target::{self, Opened};
 use crate::tell::{Tell, Teller};
 use crate::{Destination, EventKind, Source, TransferOptions};
 
@@ -31,15 +31,11 @@ pub(crate) async fn run(
         let sources = open::open(&sources, &from, &options, &tell, read).await?;
         sources.failed.iter().for_each(|failure| tell_failure(failure, None, &tell));
         let report = match destination {
-            Destination::Reference(at) if sources.asked() == 1 => {
-                let names = sole_names(&sources, &options).await?;
-                let image = boxed(target::open_one(&at, &to, &options, names, &tell)).await?;
-                to_one(image, &sources, &options, &tell).await
-            }
             Destination::Reference(at) => {
-                let count = sources.asked();
-                let writer = boxed(target::open_many(&at, &to, &options, count, &tell)).await?;
-                to_many(writer, &sources, &options, &tell).await
+                match boxed(target::open(&at, &to, &options, &sources, &tell)).await? {
+                    Opened::One(image) => to_one(image, &sources, &options, &tell).await,
+                    Opened::Many(writer) => to_many(writer, &sources, &options, &tell).await,
+                }
             }
             Destination::Image(image) => {
                 only(&*image, &sources)?;
@@ -63,17 +59,6 @@ pub(crate) fn boxed<'a, T>(
     future: impl Future<Output = T> + Send + 'a,
 ) -> Pin<Box<dyn Future<Output = T> + Send + 'a>> {
     Box::pin(future)
-}
-
-/// The names of the only image.
-pub(crate) async fn sole_names<'n>(
-    sources: &Sources<'n>,
-    options: &'n TransferOptions,
-) -> Result<SoleNames<'n>> {
-    let from = sources.image(0).await?;
-    let wanted = prepare::names(&from, 0, sources, options)?;
-    let own = wanted.into_iter().map(|wanted| wanted.name).collect();
-    Ok(SoleNames { given: prepare::given(0, sources, options), own })
 }
 
 /// Plans the only image, which has its place.

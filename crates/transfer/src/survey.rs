@@ -2,16 +2,21 @@
 
 use std::collections::HashMap;
 
-use transship_core::{Digest, Error, ErrorKind, ImageName, Result};
+use transship_core::{AcceptsNameless, Digest, Error, ErrorKind, ImageName, Result};
 
 use crate::open::Sources;
 use crate::prepare::Job;
+use crate::target::Place;
 
-/// The names of the images so far.
+/// The names under which the images so far will show.
 #[derive(Debug)]
 pub(crate) struct Survey<'a> {
     sources: &'a Sources<'a>,
     holders: HashMap<ImageName, Holder>,
+    /// How many names each image still has; those without a name are not among them.
+    left: HashMap<usize, usize>,
+    /// The first image without a name.
+    nameless: Option<(usize, Digest)>,
     /// For each image that loses names to later ones, what to say of it.
     taken: HashMap<usize, Vec<String>>,
 }
@@ -27,28 +32,44 @@ struct Holder {
 
 impl<'a> Survey<'a> {
     pub(crate) fn of(sources: &'a Sources<'a>) -> Self {
-        Self { sources, holders: HashMap::new(), taken: HashMap::new() }
+        Self {
+            sources,
+            holders: HashMap::new(),
+            left: HashMap::new(),
+            nameless: None,
+            taken: HashMap::new(),
+        }
     }
 
     /// Adds the next image. Says which earlier one loses a name to it, and how that is told.
     ///
     /// # Errors
-    /// `InvalidReference` when the caller gave or mapped a name that another image has, too.
+    /// `InvalidReference` when the caller gave or mapped a name that another image has, too; when an image would get a
+    /// name that nobody gave it; when two images could not be told apart afterwards.
     pub(crate) fn add(&mut self, job: &Job<'_>) -> Result<Vec<(usize, String)>> {
+        let (at, place, digest) = (job.id.0, &job.place, &job.plan.source.digest);
+        // What the image shows under counts, not what was asked for.
+        let shows = place.image.names();
+        if place.image.accepts().nameless == AcceptsNameless::One {
+            self.check_named(at, place, digest)?;
+        }
+        self.left.insert(at, shows.len());
         let mut lost = Vec::new();
-        for name in &job.place.names {
-            let said = job.place.said.contains(name);
-            let digest = job.plan.source.digest.clone();
-            let holder = Holder { at: job.id.0, digest, name: name.clone(), said };
+        for name in shows {
+            let said = place.is_said(name);
+            let holder = Holder { at, digest: digest.clone(), name: name.clone(), said };
             let Some(old) = self.holders.insert(canonical(name), holder) else { continue };
-            if old.digest == job.plan.source.digest {
+            if old.digest == *digest {
                 continue;
             }
-            if said || old.said {
-                return Err(self.both(old.at, job.id.0, name));
+            let left = self.left.entry(old.at).or_default();
+            *left = left.saturating_sub(1);
+            let gone = *left == 0 && place.image.accepts().nameless == AcceptsNameless::One;
+            if said || old.said || gone {
+                return Err(self.both(old.at, at, name));
             }
             if old.name == *name {
-                let by = self.sources.reference(job.id.0);
+                let by = self.sources.reference(at);
                 let text = format!("its name {name} goes to {by}, which has it too");
                 self.taken.entry(old.at).or_default().push(text.clone());
                 lost.push((old.at, text));
@@ -62,14 +83,41 @@ impl<'a> Survey<'a> {
         self.taken
     }
 
+    /// Of images beside others, each needs a name of its own. One may be without where nothing is made up for it.
+    fn check_named(&mut self, at: usize, place: &Place<'_>, digest: &Digest) -> Result<()> {
+        if !place.names.is_empty() || self.sources.asked() == 1 {
+            return Ok(());
+        }
+        let image = self.sources.reference(at);
+        let refused = place.refused.first();
+        let why = match refused {
+            Some(name) => format!("the name {name} cannot be held"),
+            None => "it has no name".to_owned(),
+        };
+        if let Some(name) = place.image.names().first() {
+            return Err(unnamed(format!("{image} would be named {name}: {why}")));
+        }
+        match &self.nameless {
+            Some((other, of)) if of != digest => {
+                let other = self.sources.reference(*other);
+                Err(unnamed(format!("{other} and {image} would both be without a name: {why}")))
+            }
+            _ => {
+                self.nameless = Some((at, digest.clone()));
+                Ok(())
+            }
+        }
+    }
+
     fn both(&self, first: usize, second: usize, name: &ImageName) -> Error {
         let (first, second) = (self.sources.reference(first), self.sources.reference(second));
-        Error::new(
-            ErrorKind::InvalidReference,
-            format!("{first} and {second} would both be named {name}"),
-        )
-        .hint("give each image a name of its own, or copy one of them")
+        unnamed(format!("{first} and {second} would both be named {name}"))
     }
+}
+
+fn unnamed(message: String) -> Error {
+    Error::new(ErrorKind::InvalidReference, message)
+        .hint("give each image a name of its own, or copy one of them")
 }
 
 /// One text for all that most places take for one name.

@@ -5,6 +5,8 @@ use transship_core::{
     Transports, WriteOptions,
 };
 
+use crate::open::Sources;
+use crate::prepare::{given, names};
 use crate::rename::{By, Wanted};
 use crate::tell::Tell;
 use crate::{Destination, TransferOptions};
@@ -20,6 +22,14 @@ pub(crate) struct Place<'w> {
     pub(crate) refused: Vec<ImageName>,
 }
 
+impl Place<'_> {
+    /// Whether the caller gave or mapped a name under which the image shows; where the place made it of what was asked for,
+    /// whether any of that was.
+    pub(crate) fn is_said(&self, shown: &ImageName) -> bool {
+        if self.names.contains(shown) { self.said.contains(shown) } else { !self.said.is_empty() }
+    }
+}
+
 fn write_options(options: &TransferOptions, tell: &Tell) -> WriteOptions {
     let mut how = WriteOptions::default();
     how.mode = options.mode;
@@ -29,30 +39,47 @@ fn write_options(options: &TransferOptions, tell: &Tell) -> WriteOptions {
     how
 }
 
-/// The names that the only image of a transfer gets.
+/// A place that was opened by its reference.
 #[derive(Debug)]
-pub(crate) struct SoleNames<'n> {
-    pub(crate) given: &'n [ImageName],
-    /// Its own ones, mapped.
-    pub(crate) own: Vec<ImageName>,
+pub(crate) enum Opened {
+    One(Box<dyn ImageDestination>),
+    Many(Box<dyn ArchiveWriter>),
 }
 
-/// Opens a place for one image.
-pub(crate) async fn open_one(
+/// Opens the place that a reference names: for one image, or as a container.
+pub(crate) async fn open(
     at: &Reference,
     transports: &Transports,
     options: &TransferOptions,
-    names: SoleNames<'_>,
+    sources: &Sources<'_>,
     tell: &Tell,
-) -> Result<Box<dyn ImageDestination>> {
+) -> Result<Opened> {
+    if sources.asked() > 1 {
+        let writer = open_many(at, transports, options, sources.asked(), tell).await?;
+        return Ok(Opened::Many(writer));
+    }
+    let given = given(0, sources, options);
     let mut how = write_options(options, tell);
-    how.names = names.given.to_vec();
-    how.fallback_names = names.own;
-    transports.of(at)?.destination(at, &how).await
+    let transport = transports.of(at)?;
+    // Of a container that holds one image only, that goes to where it would go beside others.
+    if sources.whole
+        && given.is_empty()
+        && let Some(archives) = transport.archives()
+    {
+        match archives.write(at, &how).await {
+            Err(error) if error.kind() == ErrorKind::InvalidReference => {}
+            writer => return writer.map(Opened::Many),
+        }
+    }
+    let from = sources.image(0).await?;
+    let own = names(&from, 0, sources, options)?;
+    how.names = given.to_vec();
+    how.fallback_names = own.into_iter().map(|wanted| wanted.name).collect();
+    transport.destination(at, &how).await.map(Opened::One)
 }
 
 /// Opens a container for `count` images.
-pub(crate) async fn open_many(
+async fn open_many(
     at: &Reference,
     transports: &Transports,
     options: &TransferOptions,

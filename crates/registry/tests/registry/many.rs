@@ -70,8 +70,17 @@ async fn a_repository_takes_tags() {
     let registry = plain();
     let at = registry.parse(&format!("//{}/r", server.host())).unwrap();
     let writer = registry.write(&at, &WriteOptions::default()).await.unwrap();
-    let foreign = ImageName::new("localhost/app:1").unwrap();
-    assert_eq!(writer.image(&[foreign]).await.unwrap_err().kind(), ErrorKind::Unsupported);
+    // Tags of one other repository come as those tags.
+    let name = |text: &str| ImageName::new(text).unwrap();
+    let tags = writer.image(&[name("localhost/app:1"), name("localhost/app:4")]).await.unwrap();
+    let reference = format!("docker://{}/r:1", server.host());
+    assert_eq!(tags.reference().to_string(), reference);
+    for other in ["localhost/other:9", "1"] {
+        let clash = writer.image(&[name(other)]).await.unwrap_err();
+        assert_eq!(clash.kind(), ErrorKind::AlreadyExists, "{other}: {clash}");
+    }
+    drop(tags);
+    assert_eq!(writer.image(&[name("no name")]).await.unwrap_err().kind(), ErrorKind::Unsupported);
     let own = ImageName::new(&format!("{}/r:2", server.host())).unwrap();
     let place = writer.image(&[own, ImageName::new("3").unwrap()]).await.unwrap();
     put(&*place, &sent).await.unwrap();

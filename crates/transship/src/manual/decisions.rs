@@ -191,3 +191,11 @@
 //! they begin: what has to go stands after it, whatever the terminal made of it. A frame is one write, ten times a second at most, and
 //! none when nothing changed; the layout is a function of the width, and its parts go one by one. What tmux folds at the very
 //! top of a pane scrolls into its history at once, where nobody can take it away.
+//!
+//! # 33. A name that nobody gave is refused beside others
+//!
+//! One image that goes to `docker://HOST/REPOSITORY` is its `latest`, as with every tool. Of several images it is refused: all of them
+//! would be `latest`, one over the other. `latest` for the only one without a name beside others would be a guess, too, and would take
+//! the place of what is there. Tags of one repository go to the same tags of another, also if there is only one, so that what a mirror
+//! does not depend on how many tags there are. A place says in `Accepts::nameless` whether an image without a name can stay beside
+//! others; where it cannot, an image that would lose its last name to a later one is an error and not a warning.

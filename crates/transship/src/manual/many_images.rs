@@ -42,7 +42,12 @@
 //!
 //! What comes out has to be a name, and one that the destination can hold. If two images would get one name because of a rule or a
 //! given name, nothing is written, and the error names both. A name that two images have at their sources goes to the later one, and
-//! the report says so.
+//! the report says so; the earlier one stays under its other names or without one. Where it would be lost, as in a layout or a registry,
+//! nothing is written.
+//!
+//! A repository takes tags: `copy --all-images docker://A/x docker://B/y` keeps each tag, and so do images of one repository out of an
+//! archive. Images of several repositories are refused, and so is an image without a name beside others: it would become `latest`, which
+//! nobody said. With a slash at the end, `docker://B/y/`, each image keeps its repository below that.
 //!
 //! # When an image fails
 //!

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 #![cfg(all(feature = "docker-archive", feature = "oci-layout", feature = "directory"))]
 
+#[cfg(feature = "registry")]
+mod apart;
 mod containers;
 mod deltas;
 mod generated;

@@ -1,18 +1,19 @@
 //! The engine and `docker://`, against a registry in the test's own process.
 
 use std::io::Write;
+use std::path::PathBuf;
 
 use serde_json::json;
 use transship::{
-    Body, Commit, Compress, Descriptor, Digests, ErrorKind, Expect, ImageName, Images, Manifest,
-    MediaType, Platform, ReadOptions, Reference, Report, Result, Settings, Transfer,
-    TransferOptions, Transports, WriteOptions, sha256,
+    ArchiveWriter, Body, Commit, Compress, Descriptor, Digests, ErrorKind, Expect, ImageName,
+    Images, Manifest, MediaType, Platform, ReadOptions, Reference, Report, Result, Settings,
+    Transfer, TransferOptions, Transports, WriteOptions, sha256,
 };
 use transship_conformance::registry::{Fault, Registry as Server, Rule, gzip_of_zeros};
 
 /// A manifest and its blobs.
-struct Made {
-    manifest: Manifest,
+pub(crate) struct Made {
+    pub(crate) manifest: Manifest,
     blobs: Vec<(Descriptor, Vec<u8>)>,
 }
 
@@ -31,44 +32,66 @@ fn image(architecture: &str, media_type: MediaType, layer: Vec<u8>, diff_id: &st
     Made { manifest: Manifest::new(manifest.to_string()).unwrap(), blobs: vec![layer, config] }
 }
 
-fn plain(architecture: &str, text: &str) -> Made {
+pub(crate) fn plain(architecture: &str, text: &str) -> Made {
     let layer = text.repeat(20_000).into_bytes();
     let diff_id = sha256(&layer).to_string();
     image(architecture, MediaType::ImageLayer, layer, &diff_id)
 }
 
-struct Bench {
-    server: Server,
+pub(crate) struct Bench {
+    pub(crate) server: Server,
     dir: tempfile::TempDir,
-    transports: Transports,
+    pub(crate) transports: Transports,
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let server = Server::start(transship_conformance::registry::Options::default()).unwrap();
         let settings = Settings::new().with("docker", "no-creds", "true");
         let transports = Transports::linked(&settings).unwrap();
         Self { server, dir: tempfile::tempdir().unwrap(), transports }
     }
 
-    fn layout(&self, rest: &str) -> Reference {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(crate) fn layout(&self, rest: &str) -> Reference {
         self.parse(&format!("oci:{}", self.dir.path().join(rest).display()))
     }
 
-    fn remote(&self, rest: &str) -> Reference {
+    pub(crate) fn remote(&self, rest: &str) -> Reference {
         self.parse(&format!("docker://{}/{rest}", self.server.host()))
     }
 
-    fn parse(&self, text: &str) -> Reference {
+    pub(crate) fn parse(&self, text: &str) -> Reference {
         self.transports.parse(text).unwrap()
     }
 
     /// Writes an image, or an index over images of which some are absent.
-    async fn write(&self, at: &Reference, names: &[&str], root: &Manifest, made: &[&Made]) {
+    pub(crate) async fn write(
+        &self,
+        at: &Reference,
+        names: &[&str],
+        root: &Manifest,
+        made: &[&Made],
+    ) {
         let archives = self.transports.of(at).unwrap().archives().unwrap();
         let writer = archives.write(at, &WriteOptions::default()).await.unwrap();
         let names: Vec<_> = names.iter().map(|name| ImageName::new(name).unwrap()).collect();
-        let to = writer.image(&names).await.unwrap();
+        self.put(&*writer, &names, root, made).await;
+        writer.finish().await.unwrap();
+    }
+
+    /// Writes it to a container that is open.
+    pub(crate) async fn put(
+        &self,
+        writer: &dyn ArchiveWriter,
+        names: &[ImageName],
+        root: &Manifest,
+        made: &[&Made],
+    ) {
+        let to = writer.image(names).await.unwrap();
         for made in made {
             for (descriptor, bytes) in &made.blobs {
                 let body = Body::from_bytes(bytes.clone());
@@ -88,7 +111,21 @@ impl Bench {
             _ => Vec::new(),
         };
         to.commit(Commit::new(root).without(&absent)).await.unwrap();
-        writer.finish().await.unwrap();
+    }
+
+    /// A transfer between the bench's transports.
+    pub(crate) fn with(&self, transfer: Transfer) -> Transfer {
+        transfer.from_transports(self.transports.clone()).to_transports(self.transports.clone())
+    }
+
+    /// All tags of all repositories, with these.
+    pub(crate) fn tags(&self) -> Vec<String> {
+        let repositories = self.server.repositories();
+        let tags = |of: &String| {
+            let tags = self.server.tags(of);
+            tags.into_iter().map(|(tag, _)| format!("{of}:{tag}")).collect::<Vec<_>>()
+        };
+        repositories.iter().flat_map(tags).collect()
     }
 
     async fn copy(
@@ -99,16 +136,11 @@ impl Bench {
     ) -> Result<Report> {
         let mut options = TransferOptions::default();
         change(&mut options);
-        let transfer = Transfer::new(from, to).options(options);
-        transfer
-            .from_transports(self.transports.clone())
-            .to_transports(self.transports.clone())
-            .run()
-            .await
+        self.with(Transfer::new(from, to).options(options)).run().await
     }
 
     /// Requests that change something.
-    fn writes(&self) -> Vec<String> {
+    pub(crate) fn writes(&self) -> Vec<String> {
         let exchanges = self.server.exchanges();
         let all = exchanges.iter().map(|one| one.method.clone());
         all.filter(|method| method != "GET" && method != "HEAD").collect()

@@ -1,0 +1,110 @@
+//! Several images into one place: each under a name that somebody gave it, or nothing is written.
+
+use transship::{ErrorKind, ImageName, Images, Source, Transfer, TransferOptions, WriteOptions};
+
+use crate::registry::{Bench, Made, plain};
+
+/// What becomes of images of a container that goes somewhere as a whole.
+struct Case {
+    /// The names of each image of the container.
+    images: &'static [&'static [&'static str]],
+    to: &'static str,
+    /// The tags that are there afterwards, with the repository; else a part of the error.
+    expected: Result<&'static [&'static str], &'static str>,
+}
+
+const CASES: &[Case] = &[
+    Case { images: &[&["app:1"], &["app:2"]], to: "a/b", expected: Ok(&["a/b:1", "a/b:2"]) },
+    // Tags alone.
+    Case { images: &[&["n0"], &["n1"]], to: "a/b", expected: Ok(&["a/b:n0", "a/b:n1"]) },
+    // The only one of its container keeps its tag as it would beside others.
+    Case { images: &[&["app:7"]], to: "a/b", expected: Ok(&["a/b:7"]) },
+    Case {
+        images: &[&["app:1"], &["other:2"]],
+        to: "a/b",
+        expected: Err("tags of one repository"),
+    },
+    Case {
+        images: &[&["app:1"], &["other:1"]],
+        to: "a/b",
+        expected: Err("tags of one repository"),
+    },
+    Case { images: &[&["app:1", "other:2"], &["app:3"]], to: "a/b", expected: Err("of one repo") },
+    Case { images: &[&["app:1"], &["1"]], to: "a/b", expected: Err("would both be") },
+    Case { images: &[&["app:1"], &[]], to: "a/b", expected: Err("would be named") },
+    Case { images: &[&[], &["app:latest"]], to: "a/b", expected: Err("would") },
+    Case {
+        images: &[&["x/app:1"], &["y/app:1"]],
+        to: "p/",
+        expected: Ok(&["p/x/app:1", "p/y/app:1"]),
+    },
+    Case { images: &[&["q.io/app:1"], &["r.io/app:1"]], to: "p/", expected: Err("would both be") },
+    Case { images: &[&["app:1"], &[]], to: "p/", expected: Err("no name") },
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_image_keeps_a_name_of_its_own_or_nothing_is_written() {
+    for case in CASES {
+        let bench = Bench::new();
+        let from = bench.layout("l");
+        write(&bench, &from, case.images).await;
+        bench.server.forget_exchanges();
+        let to = bench.remote(case.to);
+        let all = || {
+            let mut options = TransferOptions::default();
+            options.images = Images::All;
+            Transfer::new(&from, &to).options(options)
+        };
+        let planned = bench.with(all()).plan().await.map(|_| ());
+        let copied = bench.with(all()).run().await.map(|_| ());
+        let what = format!("{:?} to {}", case.images, case.to);
+        match case.expected {
+            Ok(tags) => {
+                planned.and(copied).unwrap_or_else(|error| panic!("{what}: {error}"));
+                assert_eq!(bench.tags(), tags, "{what}");
+            }
+            Err(text) => {
+                for error in [planned.unwrap_err(), copied.unwrap_err()] {
+                    assert!(error.to_string().contains(text), "{what}: {error}");
+                    assert!(error.way_out().is_some(), "{what}: {error}");
+                }
+                assert_eq!(bench.writes(), [""; 0], "{what}");
+            }
+        }
+    }
+}
+
+async fn write(bench: &Bench, at: &transship::Reference, images: &[&[&str]]) {
+    let archives = bench.transports.of(at).unwrap().archives().unwrap();
+    let writer = archives.write(at, &WriteOptions::default()).await.unwrap();
+    for (number, names) in images.iter().enumerate() {
+        let made = plain("amd64", &number.to_string());
+        let names: Vec<_> = names.iter().map(|name| ImageName::new(name).unwrap()).collect();
+        bench.put(&*writer, &names, &made.manifest, &[&made]).await;
+    }
+    writer.finish().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_sources_of_one_name_do_not_go_over_each_other() {
+    for scheme in ["oci", "oci-archive", "docker"] {
+        let bench = Bench::new();
+        let (one, two) = (plain("amd64", "one"), plain("amd64", "two"));
+        let place = |name: &str, made: &Made| (bench.layout(name), made.manifest.clone());
+        for (name, made) in [("one", &one), ("two", &two)] {
+            let (at, root) = place(name, made);
+            bench.write(&at, &["docker.io/library/app:1"], &root, &[made]).await;
+        }
+        let to = match scheme {
+            "docker" => bench.remote("p/"),
+            _ => bench.parse(&format!("{scheme}:{}", bench.path("to").display())),
+        };
+        bench.server.forget_exchanges();
+        let sources = ["one", "two"].map(|name| Source::from(bench.layout(name)));
+        let error = bench.with(Transfer::many(sources, &to)).run().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidReference, "{scheme}: {error}");
+        assert!(error.to_string().contains("would both be named"), "{scheme}: {error}");
+        assert_eq!(bench.writes(), [""; 0], "{scheme}");
+        assert!(!bench.path("to").exists(), "{scheme}");
+    }
+}
