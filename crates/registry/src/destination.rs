@@ -111,7 +111,7 @@ impl RegistryDestination {
     async fn is_there(&self, child: &Descriptor, kind: Kind) -> Result<bool> {
         let repository = &self.first()?.repository;
         match kind {
-            Kind::Blob => Ok(push::has(repository, &Expect::from(child)).await?.is_some()),
+            Kind::Blob => Ok(push::look(repository, &Expect::from(child)).await?.is_some()),
             Kind::Manifest => has_manifest(repository, &child.digest).await,
         }
     }

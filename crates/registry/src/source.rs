@@ -43,7 +43,7 @@ impl RegistrySource {
         wanted: Wanted<'_>,
         places: Vec<Repository>,
     ) -> Result<Self> {
-        let mut failed = None;
+        let (mut failed, mut asked) = (Failures::default(), None);
         for (at, place) in places.iter().enumerate() {
             match pull::by_name(place, wanted).await {
                 Ok(root) => {
@@ -52,12 +52,14 @@ impl RegistrySource {
                     let (names, configs) = (names(name), Configs::default());
                     return Ok(Self { reference, names, root, places, configs });
                 }
-                // The registry itself comes last: what it says is the reason.
-                Err(error) => failed = Some((error, place)),
+                Err(error) => {
+                    failed.add(error);
+                    asked = Some(place);
+                }
             }
         }
-        let (error, place) = failed.ok_or_else(|| no_place(name))?;
-        Err(with_tags(error, place, name).await)
+        let place = asked.ok_or_else(|| no_place(name))?;
+        Err(with_tags(failed.reason(), place, name).await)
     }
 
     /// A config, which whoever copies the image looks at before it copies it: one request is enough for both.
@@ -76,14 +78,41 @@ impl RegistrySource {
     where
         F: Future<Output = Result<T>>,
     {
-        let mut failed = None;
+        let mut failed = Failures::default();
         for place in &self.places {
             match get(place.clone()).await {
                 Ok(got) => return Ok(got),
-                Err(error) => failed = failed.or(Some(error)),
+                Err(error) => failed.add(error),
             }
         }
-        Err(failed.unwrap_or_else(|| Error::new(ErrorKind::NotFound, "there is no place for it")))
+        Err(failed.reason())
+    }
+}
+
+/// What the places that were asked for one thing answered, none of which gave it.
+#[derive(Debug, Default)]
+struct Failures {
+    /// The last that does not have it: the registry itself comes last.
+    absent: Option<Error>,
+    /// The first of which it is not known.
+    unknown: Option<Error>,
+}
+
+impl Failures {
+    fn add(&mut self, error: Error) {
+        match error.kind() {
+            ErrorKind::NotFound => self.absent = Some(error),
+            _ => self.unknown = self.unknown.take().or(Some(error)),
+        }
+    }
+
+    /// Why it was not given. What one place lacks may be at another one that did not answer: it is absent only where all say so.
+    fn reason(self) -> Error {
+        match (self.unknown, self.absent) {
+            (Some(unknown), _) => unknown,
+            (None, Some(absent)) => absent,
+            (None, None) => Error::new(ErrorKind::NotFound, "there is no place for it"),
+        }
     }
 }
 
@@ -187,7 +216,7 @@ impl ImageSource for RegistrySource {
         let want = Expect::from(of);
         let ask = |place| {
             let want = &want;
-            async move { push::has(&place, want).await?.ok_or_else(|| absent(want)) }
+            async move { push::look(&place, want).await?.ok_or_else(|| absent(want)) }
         };
         match self.first(ask).await {
             Ok(_) => Ok(true),

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use reqwest::header::CONTENT_TYPE;
 use transship_core::{
     Digest, DockerName, Error, ErrorKind, ImageName, Manifest, Observer, Reference, Result,
 };
@@ -123,7 +122,7 @@ impl Target {
 /// Whether a server has a manifest.
 pub(crate) async fn has_manifest(repository: &Repository, digest: &Digest) -> Result<bool> {
     let found = pull::head_manifest(repository, Wanted::Digest(digest)).await?;
-    Ok(found.is_some_and(|found| found.headers.contains_key(CONTENT_TYPE)))
+    Ok(found.is_some())
 }
 
 /// The names that show, of all repositories.

@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderValue, LOCATION};
+use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Method, StatusCode, Url};
 use transship_core::{Error, ErrorKind, Result};
 
@@ -65,12 +65,9 @@ impl Host {
                 if again.map_err(Failure::lasting)? && call.repeats() {
                     continue;
                 }
-            } else if status.is_redirection()
-                && call.is_read()
-                && status != StatusCode::NOT_MODIFIED
-            {
+            } else if follows(call, status) {
                 hops += 1;
-                url = self.redirected(&answer, &url, hops).map_err(Failure::lasting)?;
+                url = self.redirected(&answer.headers, &url, hops).map_err(Failure::lasting)?;
                 continue;
             }
             return Ok(answer);
@@ -104,12 +101,13 @@ impl Host {
         }
     }
 
-    fn redirected(&self, answer: &Answer, from: &Url, hops: usize) -> Result<Url> {
+    /// Where a redirect leads, of which this is the `hops`th.
+    pub(crate) fn redirected(&self, headers: &HeaderMap, from: &Url, hops: usize) -> Result<Url> {
         if hops > REDIRECTS {
             let message = format!("the server redirects more than {REDIRECTS} times");
             return Err(Error::new(ErrorKind::LimitExceeded, message));
         }
-        let to = location(answer.headers.get(LOCATION), from)?;
+        let to = location(headers.get(LOCATION), from)?;
         self.check_named(&to)?;
         Ok(to)
     }
@@ -132,7 +130,7 @@ impl Host {
         if let Some(header) = header {
             request = request.header(AUTHORIZATION, header.clone());
         }
-        let mut idle = Idle::new(self.idle_timeout());
+        let idle = call.idle.clone().unwrap_or_else(|| Idle::new(self.idle_timeout()));
         match &call.payload {
             Payload::Nothing
                 if matches!(call.method, Method::POST | Method::PUT | Method::PATCH) =>
@@ -142,7 +140,6 @@ impl Host {
             Payload::Nothing => {}
             Payload::Bytes(bytes) => request = request.body(bytes.clone()),
             Payload::Stream(stream) => {
-                idle = stream.idle.clone();
                 if let Some(length) = stream.length {
                     request = request.header(CONTENT_LENGTH, length);
                 }
@@ -169,11 +166,31 @@ impl Host {
     }
 }
 
+/// Whether a request goes where an answer sends it. What is sent along is sent again only where the answer says so; a stream is
+/// for its owner to send again.
+fn follows(call: &Call, status: StatusCode) -> bool {
+    match status {
+        StatusCode::NOT_MODIFIED => false,
+        status if keeps_method(status) => call.repeats(),
+        status => status.is_redirection() && call.is_read(),
+    }
+}
+
+/// Whether a redirect is of the request as it is, with its method and body.
+pub(crate) fn keeps_method(status: StatusCode) -> bool {
+    matches!(status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT)
+}
+
 /// The place that a `Location` names, seen from where it was given. A query stays.
 pub(crate) fn location(value: Option<&HeaderValue>, from: &Url) -> Result<Url> {
     let text = value.and_then(|value| value.to_str().ok()).ok_or_else(|| {
         Error::new(ErrorKind::Corrupt, "the server names a location that is missing or no text")
     })?;
+    named(text, from)
+}
+
+/// The place that a server names, seen from where it names it.
+pub(crate) fn named(text: &str, from: &Url) -> Result<Url> {
     let mut to = from.join(text).map_err(|error| {
         Error::new(ErrorKind::Corrupt, "the server names a location that is no URL")
             .caused_by(error)
@@ -184,7 +201,8 @@ pub(crate) fn location(value: Option<&HeaderValue>, from: &Url) -> Result<Url> {
         return Err(Error::new(ErrorKind::Denied, "the server names a location with a password"));
     }
     // Behind a proxy that ends TLS, many servers do not know that they are spoken to over it.
-    if from.scheme() == "https" && to.scheme() == "http" && to.host() == from.host() {
+    let same_port = to.port().is_none() || to.port() == from.port();
+    if from.scheme() == "https" && to.scheme() == "http" && to.host() == from.host() && same_port {
         // Both schemes have default ports: neither call fails.
         let _ = (to.set_scheme("https"), to.set_port(from.port()));
     }
@@ -289,6 +307,8 @@ mod tests {
             ),
             ("1?x", "https://h.example:5000/v2/a/blobs/uploads/1?x"),
             ("http://h.example/u", "https://h.example:5000/u"),
+            ("http://h.example:5000/u", "https://h.example:5000/u"),
+            ("http://h.example:8080/u", "http://h.example:8080/u"),
             ("https://other.example/u#f", "https://other.example/u"),
             ("file:///etc/passwd", "file:///etc/passwd"),
         ] {

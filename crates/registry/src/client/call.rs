@@ -20,6 +20,8 @@ pub(crate) struct Call {
     pub(crate) headers: HeaderMap,
     pub(crate) scopes: Scopes,
     pub(crate) payload: Payload,
+    /// Its clock, where it is not the usual one.
+    pub(crate) idle: Option<Idle>,
     /// For messages: what is being done, to what.
     pub(crate) what: String,
     /// Hears of tries again.
@@ -35,17 +37,16 @@ pub(crate) enum Payload {
     Stream(Stream),
 }
 
-/// A stream on its way out, and the clock that it sets back.
+/// A stream on its way out.
 pub(crate) struct Stream {
     body: Mutex<Option<reqwest::Body>>,
     /// How many bytes, where that is known.
     pub(crate) length: Option<u64>,
-    pub(crate) idle: Idle,
 }
 
 impl Stream {
-    pub(crate) fn new(body: reqwest::Body, length: Option<u64>, idle: Idle) -> Self {
-        Self { body: Mutex::new(Some(body)), length, idle }
+    pub(crate) fn new(body: reqwest::Body, length: Option<u64>) -> Self {
+        Self { body: Mutex::new(Some(body)), length }
     }
 
     pub(crate) fn take(&self) -> Option<reqwest::Body> {
@@ -67,6 +68,7 @@ impl Call {
             headers: HeaderMap::new(),
             scopes: Scopes::default(),
             payload: Payload::Nothing,
+            idle: None,
             what: what.into(),
             observer: Observer::default(),
         }
@@ -112,6 +114,11 @@ impl Fetched {
     /// What it says went wrong.
     pub(crate) fn error(&self) -> Error {
         problem::error(self.status, &self.bytes)
+    }
+
+    /// The code of what it says went wrong.
+    pub(crate) fn code(&self) -> String {
+        problem::code(&self.bytes)
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {

@@ -237,7 +237,7 @@ impl Host {
             Torn::Cut(error) => Failure::cut(error),
             Torn::Refused(error) => Failure::lasting(error),
         })?;
-        if problem::is_transient(fetched.status) {
+        if problem::is_transient(fetched.status, &fetched.bytes) {
             if fetched.status == StatusCode::TOO_MANY_REQUESTS {
                 self.reads.shrink();
                 self.writes.shrink();

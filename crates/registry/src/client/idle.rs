@@ -1,7 +1,7 @@
 //! [`Idle`]: how long nothing has happened. A large blob on a slow line takes hours and is fine; a minute of silence is not.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
@@ -15,6 +15,9 @@ pub(crate) struct Idle(Arc<State>);
 struct State {
     born: Instant,
     limit: Duration,
+    /// The limit once all has been sent, and only the answer is waited for.
+    answer: Duration,
+    sent: AtomicBool,
     /// Milliseconds after `born`.
     last: AtomicU64,
 }
@@ -24,7 +27,28 @@ const PAUSED: u64 = u64::MAX;
 
 impl Idle {
     pub(crate) fn new(limit: Duration) -> Self {
-        Self(Arc::new(State { born: Instant::now(), limit, last: AtomicU64::new(0) }))
+        Self::patient(limit, limit)
+    }
+
+    /// With another limit for the answer, from [`sent`](Self::sent) on.
+    pub(crate) fn patient(limit: Duration, answer: Duration) -> Self {
+        Self(Arc::new(State {
+            born: Instant::now(),
+            limit,
+            answer,
+            sent: AtomicBool::new(false),
+            last: AtomicU64::new(0),
+        }))
+    }
+
+    /// All has been handed over: what is missing is the answer.
+    pub(crate) fn sent(&self) {
+        self.0.sent.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether only the answer is missing.
+    pub(crate) fn is_sent(&self) -> bool {
+        self.0.sent.load(Ordering::Relaxed)
     }
 
     /// Something happened.
@@ -54,11 +78,13 @@ impl Idle {
                 sleep(self.0.limit).await;
                 continue;
             }
-            let end = self.0.born + Duration::from_millis(last) + self.0.limit;
+            let limit = if self.is_sent() { self.0.answer } else { self.0.limit };
+            let end = self.0.born + Duration::from_millis(last) + limit;
             let now = Instant::now();
             if now >= end {
                 return;
             }
+            // All may be sent meanwhile; that lengthens the wait.
             sleep(end - now).await;
         }
     }

@@ -13,7 +13,7 @@ mod problem;
 mod repository;
 mod retry;
 
-pub(crate) use attempt::{Failure, location};
+pub(crate) use attempt::{Failure, keeps_method, location};
 pub(crate) use auth::Scopes;
 pub(crate) use call::{Answer, Call, Fetched, Payload, Stream, Torn};
 pub(crate) use idle::Idle;

@@ -2,7 +2,7 @@
 
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
-use serde::Deserialize;
+use serde_json::Value;
 use transship_core::{Error, ErrorKind};
 
 /// The largest error document that is read, in bytes.
@@ -10,20 +10,6 @@ pub(crate) const PROBLEM_LIMIT: u64 = 64 << 10;
 
 /// How much of a server's words is repeated.
 const SHOWN: usize = 300;
-
-#[derive(Deserialize)]
-struct Problems {
-    #[serde(default)]
-    errors: Vec<Problem>,
-}
-
-#[derive(Deserialize)]
-struct Problem {
-    #[serde(default)]
-    code: String,
-    #[serde(default)]
-    message: String,
-}
 
 /// The error that an answer is, after
 /// [the spec's error codes](https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes).
@@ -53,32 +39,78 @@ fn kind(status: StatusCode, code: &str) -> ErrorKind {
         (401 | 403, _) => ErrorKind::Denied,
         (405 | 415, _) | (_, "UNSUPPORTED") => ErrorKind::Unsupported,
         (413, _) => ErrorKind::LimitExceeded,
-        (408 | 429 | 500..=599, _) => ErrorKind::Unavailable,
+        (408 | 425 | 429 | 499 | 500..=599, _) => ErrorKind::Unavailable,
         _ => ErrorKind::Unexpected,
     }
 }
 
-/// The first code, and all that is said, shortened.
+/// The first code, and all that is said, shortened. Servers differ in what they leave out, and in what they set to null.
 fn said(body: &[u8]) -> (String, String) {
-    let Ok(Problems { errors }) = serde_json::from_slice(body) else {
-        return (String::new(), String::new());
+    let document: Value = serde_json::from_slice(body).unwrap_or_default();
+    let problems: Vec<&Value> = match &document["errors"] {
+        Value::Array(errors) => errors.iter().take(3).collect(),
+        _ => vec![&document],
     };
-    let code = errors.first().map(|first| first.code.clone()).unwrap_or_default();
-    let all: Vec<String> = errors
-        .iter()
-        .take(3)
-        .map(|Problem { code, message }| match message.as_str() {
-            "" => code.clone(),
-            message => format!("{message} ({code})"),
-        })
-        .collect();
+    let code = problems.first().map(|first| text_of(first, &["code"])).unwrap_or_default();
+    let all: Vec<String> = problems.into_iter().map(words).filter(|one| !one.is_empty()).collect();
     (code, all.join("; ").chars().take(SHOWN).collect())
 }
 
-/// Whether an answer may be another one later.
-pub(crate) fn is_transient(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504)
+/// What one problem says: its message, its code, and the detail that tells what it is about.
+fn words(problem: &Value) -> String {
+    let code = text_of(problem, &["code"]);
+    let mut words = match text_of(problem, &["message", "error_description", "error"]) {
+        message if message.is_empty() || message == code => code,
+        message if code.is_empty() => message,
+        message => format!("{message} ({code})"),
+    };
+    let detail = match &problem["detail"] {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Object(fields) if fields.is_empty() => String::new(),
+        Value::Array(items) if items.is_empty() => String::new(),
+        other => other.to_string(),
+    };
+    if !detail.is_empty() && !words.contains(&detail) {
+        words = if words.is_empty() { detail } else { format!("{words}: {detail}") };
+    }
+    words
 }
+
+/// The first of some fields that is text, or a number.
+fn text_of(problem: &Value, fields: &[&str]) -> String {
+    let texts = fields.iter().map(|field| match &problem[*field] {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        _ => String::new(),
+    });
+    texts.into_iter().find(|text| !text.is_empty()).unwrap_or_default()
+}
+
+/// The code of the first problem in a body.
+pub(crate) fn code(body: &[u8]) -> String {
+    said(body).0
+}
+
+/// Whether an answer may be another one later. Some statuses are those of proxies and of what stands before a registry.
+pub(crate) fn is_transient(status: StatusCode, body: &[u8]) -> bool {
+    let passes =
+        matches!(status.as_u16(), 408 | 425 | 429 | 499 | 500 | 502..=504 | 509 | 520..=530);
+    passes && (status == StatusCode::TOO_MANY_REQUESTS || !LASTING.contains(&code(body).as_str()))
+}
+
+/// Codes that say the same at every try, whatever the status is.
+const LASTING: &[&str] = &[
+    "DENIED",
+    "DIGEST_INVALID",
+    "MANIFEST_INVALID",
+    "NAME_INVALID",
+    "NAME_UNKNOWN",
+    "SIZE_INVALID",
+    "TAG_INVALID",
+    "UNAUTHORIZED",
+    "UNSUPPORTED",
+];
 
 /// The value of a header, if it is text.
 pub(crate) fn header<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
@@ -106,9 +138,42 @@ mod tests {
             (429, "", ErrorKind::Unavailable),
             (413, "", ErrorKind::LimitExceeded),
             (418, r#"{"errors":null}"#, ErrorKind::Unexpected),
+            (409, r#"{"errors":[{"code":null,"message":7}]}"#, ErrorKind::Unexpected),
         ] {
             let status = StatusCode::from_u16(status).unwrap();
             assert_eq!(super::error(status, body.as_bytes()).kind(), kind, "{status}");
         }
+    }
+
+    #[test]
+    fn what_it_is_about_is_said_too() {
+        for (body, words) in [
+            (
+                r#"{"errors":[{"code":"A","message":"b","detail":{"name":"x/y"}}]}"#,
+                "b (A): {\"name\":\"x/y\"}",
+            ),
+            (r#"{"errors":[{"code":"A","message":"b","detail":"c"}]}"#, "b (A): c"),
+            (r#"{"errors":[{"code":"A","message":null,"detail":[]},{"message":"d"}]}"#, "A; d"),
+            (r#"{"error":"x","error_description":"y"}"#, "y"),
+            (r#"{"errors":["text", 1]}"#, ""),
+            ("[1]", ""),
+        ] {
+            assert_eq!(said(body.as_bytes()).1, words, "{body}");
+        }
+    }
+
+    #[test]
+    fn what_passes_and_what_stays() {
+        let transient = |status, body: &str| {
+            is_transient(StatusCode::from_u16(status).unwrap(), body.as_bytes())
+        };
+        for status in [408, 425, 429, 499, 500, 502, 503, 504, 509, 520, 522, 530] {
+            assert!(transient(status, ""), "{status}");
+        }
+        for status in [400, 401, 403, 404, 405, 409, 413, 501, 505, 507] {
+            assert!(!transient(status, ""), "{status}");
+        }
+        assert!(!transient(500, r#"{"errors":[{"code":"UNSUPPORTED"}]}"#));
+        assert!(transient(429, r#"{"errors":[{"code":"DENIED"}]}"#));
     }
 }

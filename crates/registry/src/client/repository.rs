@@ -5,6 +5,7 @@ use std::sync::Arc;
 use reqwest::{Method, Url};
 use transship_core::{Observer, Result};
 
+use super::attempt::named;
 use super::auth::Scopes;
 use super::call::{Answer, Call, Fetched};
 use super::host::{Host, not_a_url};
@@ -57,7 +58,7 @@ impl Repository {
     /// The page after one, if it says that there is one. It is at the same host.
     pub(crate) fn next_page(&self, page: &Fetched) -> Result<Option<Url>> {
         let Some(target) = link::next(&page.headers) else { return Ok(None) };
-        let url = page.url.join(&target).map_err(not_a_url)?;
+        let url = named(&target, &page.url)?;
         self.host.check_named(&url)?;
         Ok(Some(url))
     }

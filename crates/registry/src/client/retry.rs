@@ -28,6 +28,12 @@ impl Tries {
         Self { most: options.retries, made: 0, first: options.first_wait }
     }
 
+    /// No more than so many.
+    pub(crate) fn at_most(mut self, most: u32) -> Self {
+        self.most = self.most.min(most);
+        self
+    }
+
     /// There was progress: the next failure is a first one.
     pub(crate) fn reset(&mut self) {
         self.made = 0;

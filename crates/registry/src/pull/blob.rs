@@ -7,7 +7,7 @@ use futures_util::stream;
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_RANGE, HeaderValue, RANGE};
 use reqwest::{Method, StatusCode};
 use transship_core::{
-    Body, ByteStream, Descriptor, Error, ErrorKind, Expect, Observer, Result, ResultExt,
+    Body, ByteStream, Descriptor, Digest, Error, ErrorKind, Expect, Observer, Result, ResultExt,
 };
 
 use crate::client::{Answer, Call, Failure, Repository, Torn, Tries, header};
@@ -38,6 +38,20 @@ pub(crate) async fn open(from: &Repository, of: &Descriptor) -> Result<Body> {
         }
     });
     body.expecting(&Expect::from(of))
+}
+
+/// The size of a blob where HEAD does not tell, if it is said: from the answer to a request for it, of which one byte is asked for.
+pub(crate) async fn size(from: &Repository, digest: &Digest) -> Result<Option<u64>> {
+    let doing = format!("looking for blob {digest} in");
+    let mut call = from.call(Method::GET, &format!("blobs/{digest}"), &doing).await?;
+    call.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    call.headers.insert(RANGE, HeaderValue::from_static("bytes=0-0"));
+    let answer = from.open(&call).await.context(|| call.what.clone())?;
+    if answer.status == StatusCode::OK {
+        return Ok(answer.length());
+    }
+    let range = header(&answer.headers, CONTENT_RANGE.as_str()).unwrap_or_default();
+    Ok(range.rsplit_once('/').and_then(|(_, size)| size.trim().parse().ok()))
 }
 
 /// What is being read.

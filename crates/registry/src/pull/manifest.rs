@@ -1,10 +1,10 @@
 //! Manifests, held to the digest that was asked for or announced.
 
 use reqwest::Method;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use transship_core::{
-    Descriptor, Digest, Error, ErrorKind, MANIFEST_LIMIT, Manifest, MediaType, Result, ResultExt,
-    is_index_type, media_types, parse_digest,
+    Descriptor, Digest, Error, ErrorKind, Hasher, MANIFEST_LIMIT, Manifest, MediaType, Result,
+    ResultExt, is_index_type, media_types, parse_digest,
 };
 
 use crate::client::{Call, Fetched, Repository};
@@ -28,7 +28,7 @@ pub(crate) async fn by_name(from: &Repository, wanted: Wanted<'_>) -> Result<Man
     let fetched = fetched.success().context(doing)?;
     let expected = match wanted {
         Wanted::Digest(digest) => digest.clone(),
-        Wanted::Tag(_) => announced(&fetched)?,
+        Wanted::Tag(_) => announced(&fetched),
     };
     manifest(&fetched, expected).context(doing)
 }
@@ -47,14 +47,37 @@ pub(crate) async fn by_descriptor(from: &Repository, of: &Descriptor) -> Result<
     Manifest::verified(of, fetched.bytes).context(|| call.what.clone())
 }
 
-/// The descriptor that a server gives for a tag or digest, if something is there.
-pub(crate) async fn head(from: &Repository, wanted: Wanted<'_>) -> Result<Option<Fetched>> {
+/// What a tag or digest leads to, if something is there: from HEAD, which registries do not count as a pull, where that says all
+/// of it; else from the manifest.
+pub(crate) async fn head(from: &Repository, wanted: Wanted<'_>) -> Result<Option<Descriptor>> {
     let call = call(from, Method::HEAD, &wanted.to_string()).await?;
-    let fetched = from.fetch(&call, 0).await?;
-    match fetched.status.as_u16() {
-        404 => Ok(None),
-        _ => fetched.success().context(|| call.what.clone()).map(Some),
+    let fetched = from.fetch(&call, 0).await;
+    match &fetched {
+        Ok(fetched) if matches!(fetched.status.as_u16(), 404 | 410) => return Ok(None),
+        Ok(fetched) if fetched.status.is_success() => {
+            if let Some(descriptor) = described(fetched, wanted) {
+                return Ok(Some(descriptor));
+            }
+        }
+        _ => {}
     }
+    match by_name(from, wanted).await {
+        Ok(manifest) => Ok(Some(manifest.descriptor().clone())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The descriptor that the answer to HEAD is, where nothing of it is missing.
+fn described(fetched: &Fetched, wanted: Wanted<'_>) -> Option<Descriptor> {
+    let said = parse_digest(fetched.header(DIGEST_HEADER)?).ok()?;
+    if matches!(wanted, Wanted::Digest(digest) if *digest != said) {
+        return None;
+    }
+    let size = fetched.header(CONTENT_LENGTH.as_str())?.parse().ok()?;
+    let media_type = type_of(fetched);
+    is_index_type(&media_type)?;
+    Some(Descriptor::new(media_type, said, size))
 }
 
 async fn call(from: &Repository, method: Method, wanted: &str) -> Result<Call> {
@@ -66,17 +89,29 @@ async fn call(from: &Repository, method: Method, wanted: &str) -> Result<Call> {
     Ok(call)
 }
 
-/// The digest that the server announces; of bytes whose digest it does not, the one that they have.
-fn announced(fetched: &Fetched) -> Result<Digest> {
-    let Some(text) = fetched.header(DIGEST_HEADER) else {
-        return Ok(transship_core::sha256(&fetched.bytes));
-    };
-    parse_digest(text)
+/// The digest that the server announces, in the algorithm of its choice, if the bytes have it. What decides is the bytes: some
+/// servers and proxies announce nothing, or the digest of another document.
+fn announced(fetched: &Fetched) -> Digest {
+    let said = fetched.header(DIGEST_HEADER).and_then(|text| parse_digest(text).ok());
+    said.filter(|said| is_digest_of(said, &fetched.bytes))
+        .unwrap_or_else(|| transship_core::sha256(&fetched.bytes))
+}
+
+/// Whether bytes have a digest.
+pub(crate) fn is_digest_of(digest: &Digest, bytes: &[u8]) -> bool {
+    Hasher::new(digest.algorithm()).is_ok_and(|mut hasher| {
+        hasher.update(bytes);
+        hasher.finish() == *digest
+    })
+}
+
+fn type_of(fetched: &Fetched) -> MediaType {
+    let said = fetched.header(CONTENT_TYPE.as_str()).unwrap_or_default();
+    MediaType::from(said.split(';').next().unwrap_or_default().trim())
 }
 
 fn manifest(fetched: &Fetched, digest: Digest) -> Result<Manifest> {
-    let said = fetched.header(CONTENT_TYPE.as_str()).unwrap_or_default();
-    let said = MediaType::from(said.split(';').next().unwrap_or_default().trim());
+    let said = type_of(fetched);
     if said.as_ref().starts_with("application/vnd.docker.distribution.manifest.v1+") {
         let message = "the server has it as a docker manifest of schema 1 only";
         return Err(Error::new(ErrorKind::Unsupported, message)

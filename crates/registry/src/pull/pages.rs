@@ -1,5 +1,8 @@
 //! [`Pages`]: whether a list that comes page by page is getting anywhere.
 
+use std::collections::HashSet;
+
+use reqwest::Url;
 use transship_core::{Error, ErrorKind, Result};
 
 /// So many pages may be as small as they like.
@@ -15,26 +18,29 @@ pub(crate) struct Pages {
     what: &'static str,
     most: usize,
     turned: usize,
-    entries: usize,
+    /// Where pages were that were read already, or are next.
+    known: HashSet<String>,
 }
 
 impl Pages {
     /// For a list of at most so many entries.
     pub(crate) fn new(what: &'static str, most: usize) -> Self {
-        Self { what, most, turned: 0, entries: 0 }
+        Self { what, most, turned: 0, known: HashSet::new() }
     }
 
-    /// Another page was read, and the server says that there is a next one. `entries` is how many there are by now.
+    /// Another page was read, and the server says where the next one is. `entries` is how many there are by now. A page of which
+    /// all is filtered out is empty, and still not the last.
     ///
     /// # Errors
-    /// `LimitExceeded` for a page that brought nothing new, for pages that are many and nearly empty, and for too many entries.
-    pub(crate) fn turn(&mut self, entries: usize) -> Result<()> {
-        let new = entries > self.entries;
-        (self.turned, self.entries) = (self.turned + 1, entries);
+    /// `LimitExceeded` for a next page that was read already, for pages that are many and nearly empty, and for too many entries.
+    pub(crate) fn turn(&mut self, entries: usize, next: &Url) -> Result<()> {
+        self.turned += 1;
         let what = self.what;
         let message = if entries > self.most {
             format!("the server lists more than {} {what}", self.most)
-        } else if !new || (self.turned > FREE && entries < self.turned.saturating_mul(LEAST)) {
+        } else if !self.known.insert(next.to_string())
+            || (self.turned > FREE && entries < self.turned.saturating_mul(LEAST))
+        {
             format!("the server lists {what} without an end")
         } else {
             return Ok(());
@@ -49,18 +55,30 @@ mod tests {
 
     fn turned(pages: impl IntoIterator<Item = usize>) -> Result<()> {
         let (mut all, mut entries) = (Pages::new("tags", 2000), 0);
-        pages.into_iter().try_for_each(|new| {
+        pages.into_iter().enumerate().try_for_each(|(at, new)| {
             entries += new;
-            all.turn(entries)
+            all.turn(entries, &page(at))
         })
+    }
+
+    fn page(at: usize) -> Url {
+        Url::parse(&format!("http://h/v2/a/tags/list?last={at}")).unwrap()
     }
 
     #[test]
     fn lists_get_somewhere() {
         assert!(turned([1; FREE]).is_ok());
         assert!(turned([LEAST; 150]).is_ok());
+        assert!(turned([5, 0, 0, 5]).is_ok(), "what is filtered out leaves pages empty");
         assert!(turned([1; FREE + 1]).is_err());
-        assert!(turned([5, 0]).is_err());
+        assert!(turned([0; FREE + 1]).is_err());
         assert!(turned([1500, 501]).is_err());
+    }
+
+    #[test]
+    fn lists_that_go_round_end() {
+        let mut pages = Pages::new("tags", 2000);
+        assert!(pages.turn(1000, &page(1)).is_ok() && pages.turn(1001, &page(2)).is_ok());
+        assert!(pages.turn(1002, &page(1)).is_err());
     }
 }

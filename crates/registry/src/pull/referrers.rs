@@ -49,7 +49,7 @@ pub(crate) async fn referrers(of: &Repository, subject: &Digest) -> Result<Found
         let Some(next) = of.next_page(&page).context(|| call.what.clone())? else {
             return Ok(Found::Api(all));
         };
-        pages.turn(all.len()).context(|| call.what.clone())?;
+        pages.turn(all.len(), &next).context(|| call.what.clone())?;
         call.url = next;
     }
 }

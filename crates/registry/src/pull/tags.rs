@@ -18,6 +18,9 @@ const TAGS_LIMIT: usize = 200_000;
 /// How many are asked for at once; servers give fewer if they like.
 const PAGE: usize = 1000;
 
+/// How many are asked for where that is refused.
+const SMALL_PAGE: usize = 100;
+
 #[derive(Deserialize)]
 struct Page {
     #[serde(default)]
@@ -26,12 +29,10 @@ struct Page {
 
 /// All tags, in the server's order, each once.
 pub(crate) async fn tags(of: &Repository) -> Result<Vec<String>> {
-    let mut call = first(of, PAGE).await?;
+    let (mut call, mut fetched) = first(of, PAGE).await?;
     let (mut all, mut seen) = (Vec::new(), BTreeSet::new());
     let mut pages = Pages::new("tags", TAGS_LIMIT);
     loop {
-        let fetched = of.fetch(&call, PAGE_LIMIT).await?;
-        let fetched = fetched.success().context(|| call.what.clone())?;
         for tag in page(&fetched).context(|| call.what.clone())? {
             if seen.insert(tag.clone()) {
                 all.push(tag);
@@ -40,22 +41,37 @@ pub(crate) async fn tags(of: &Repository) -> Result<Vec<String>> {
         let Some(next) = of.next_page(&fetched).context(|| call.what.clone())? else {
             return Ok(all);
         };
-        pages.turn(all.len()).context(|| call.what.clone())?;
+        pages.turn(all.len(), &next).context(|| call.what.clone())?;
         call.url = next;
+        fetched = of.fetch(&call, PAGE_LIMIT).await?.success().context(|| call.what.clone())?;
     }
 }
 
 /// A few tags, for a message.
 pub(crate) async fn some(of: &Repository, count: usize) -> Result<Vec<String>> {
-    let call = first(of, count).await?;
-    let fetched = of.fetch(&call, PAGE_LIMIT).await?.success()?;
+    let (_, fetched) = first(of, count).await?;
     let mut tags = page(&fetched)?;
     tags.truncate(count);
     Ok(tags)
 }
 
-async fn first(of: &Repository, count: usize) -> Result<Call> {
-    of.call(Method::GET, &format!("tags/list?n={count}"), "listing the tags of").await
+/// The first page. Servers may refuse pages of a size that they do not give, or know no sizes at all.
+async fn first(of: &Repository, count: usize) -> Result<(Call, Fetched)> {
+    let smaller = [count, SMALL_PAGE].map(Some).into_iter().filter(|size| *size <= Some(count));
+    let mut refused = None;
+    for count in smaller.chain([None]) {
+        let rest = count.map_or_else(|| "tags/list".to_owned(), |n| format!("tags/list?n={n}"));
+        let call = of.call(Method::GET, &rest, "listing the tags of").await?;
+        let fetched = of.fetch(&call, PAGE_LIMIT).await?;
+        match fetched.status.as_u16() {
+            // It is not about the size.
+            401 | 403 | 404 | 410 => return Err(fetched.error()).context(|| call.what),
+            200..=299 => return Ok((call, fetched)),
+            _ => refused = refused.or(Some((fetched.error(), call.what))),
+        }
+    }
+    let (error, what) = refused.ok_or_else(no_page)?;
+    Err(error).context(|| what)
 }
 
 fn page(fetched: &Fetched) -> Result<Vec<String>> {
@@ -63,4 +79,8 @@ fn page(fetched: &Fetched) -> Result<Vec<String>> {
         Error::new(ErrorKind::Corrupt, "the server's list of tags is malformed").caused_by(error)
     })?;
     Ok(page.tags.unwrap_or_default())
+}
+
+fn no_page() -> Error {
+    Error::new(ErrorKind::Unexpected, "no page was asked for")
 }

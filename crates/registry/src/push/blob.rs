@@ -2,27 +2,64 @@
 
 use reqwest::Method;
 use reqwest::header::CONTENT_LENGTH;
-use transship_core::{Digest, ErrorKind, Expect, Result, ResultExt, Stored};
+use transship_core::{Digest, ErrorKind, Expect, Result, Stored};
 
 use super::session::{Mounted, Session};
 use crate::client::Repository;
+use crate::pull;
 
-/// The blob, if the server says that it has it, with the size that it should have.
+/// The blob, if the server says that it has it, with the size that it should have. This is a hint: a server that cannot be asked
+/// gets the blob, and is right or wrong then.
 pub(crate) async fn has(repository: &Repository, want: &Expect) -> Result<Option<Stored>> {
-    let Some(digest) = &want.digest else { return Ok(None) };
+    match ask(repository, want).await {
+        Ok(Asked::Has(found)) => Ok(found),
+        Err(error) if error.kind() == ErrorKind::Cancelled => Err(error),
+        Ok(Asked::DoesNotSay) | Err(_) => Ok(None),
+    }
+}
+
+/// The blob, if the server has it: by a request for it where the server does not say so.
+pub(crate) async fn look(repository: &Repository, want: &Expect) -> Result<Option<Stored>> {
+    match ask(repository, want).await? {
+        Asked::Has(found) => Ok(found),
+        Asked::DoesNotSay => {
+            let Some(digest) = &want.digest else { return Ok(None) };
+            match pull::size_of_blob(repository, digest).await {
+                Ok(said) => Ok(of_size(want, digest, said)),
+                Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(error),
+            }
+        }
+    }
+}
+
+/// What a server says of a blob.
+enum Asked {
+    Has(Option<Stored>),
+    /// It refuses to be asked, and may give it all the same.
+    DoesNotSay,
+}
+
+async fn ask(repository: &Repository, want: &Expect) -> Result<Asked> {
+    let Some(digest) = &want.digest else { return Ok(Asked::Has(None)) };
     let doing = format!("looking for blob {digest} in");
     let call = repository.call(Method::HEAD, &format!("blobs/{digest}"), &doing).await?;
     let fetched = repository.fetch(&call, 0).await?;
-    if fetched.status.as_u16() == 404 {
-        return Ok(None);
+    match fetched.status.as_u16() {
+        404 | 410 => Ok(Asked::Has(None)),
+        200..=299 => {
+            let said = fetched.header(CONTENT_LENGTH.as_str()).and_then(|text| text.parse().ok());
+            Ok(Asked::Has(of_size(want, digest, said)))
+        }
+        _ => Ok(Asked::DoesNotSay),
     }
-    let fetched = fetched.success().context(|| call.what)?;
-    let said = fetched.header(CONTENT_LENGTH.as_str()).and_then(|text| text.parse().ok());
-    let Some(size) = said.or(want.size) else { return Ok(None) };
-    if want.size.is_some_and(|wanted| wanted != size) {
-        return Ok(None);
-    }
-    Ok(Some(Stored::new(digest.clone(), size)))
+}
+
+/// What is there, if it has the size that it should have.
+fn of_size(want: &Expect, digest: &Digest, said: Option<u64>) -> Option<Stored> {
+    let size = said.or(want.size)?;
+    let fits = want.size.is_none_or(|wanted| wanted == size);
+    fits.then(|| Stored::new(digest.clone(), size))
 }
 
 /// Asks for a blob of another repository. Who may not read there, or may not mount, sends the blob itself.
@@ -33,14 +70,7 @@ pub(crate) async fn mount(
 ) -> Result<Option<Mounted>> {
     match Session::mount(repository, digest, from).await {
         Ok(mounted) => Ok(Some(mounted)),
-        Err(error)
-            if matches!(
-                error.kind(),
-                ErrorKind::Denied | ErrorKind::NotFound | ErrorKind::Unsupported
-            ) =>
-        {
-            Ok(None)
-        }
-        Err(error) => Err(error),
+        Err(error) if error.kind() == ErrorKind::Cancelled => Err(error),
+        Err(_) => Ok(None),
     }
 }

@@ -218,9 +218,15 @@ impl Stream for Piece {
             Poll::Ready(next) => {
                 self.idle.touch();
                 Poll::Ready(match next {
-                    Ok(None) => None,
+                    Ok(None) => {
+                        self.idle.sent();
+                        None
+                    }
                     Ok(Some(bytes)) => {
                         self.left = self.left.map(|left| left - bytes.len() as u64);
+                        if self.left == Some(0) {
+                            self.idle.sent();
+                        }
                         Some(Ok(bytes))
                     }
                     Err(error) => {

@@ -7,8 +7,15 @@ use transship_core::{
 };
 
 use super::referrers;
-use crate::client::{Payload, Repository};
+use crate::client::{Call, Failure, Fetched, Payload, Repository};
+use crate::pull::{self, is_digest_of};
 use crate::reference::Wanted;
+
+/// What a server says that does not see yet what was put a moment ago, or never will.
+const UNKNOWN: [&str; 3] = ["MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN", "MANIFEST_UNKNOWN"];
+
+/// How often it is tried again then.
+const UNKNOWN_TRIES: u32 = 3;
 
 /// A manifest that a server took.
 pub(crate) struct Taken {
@@ -43,39 +50,84 @@ pub(crate) async fn put_alone(
     })?;
     call.headers.insert(CONTENT_TYPE, media_type);
     call.payload = Payload::Bytes(manifest.bytes().clone());
-    let fetched = to.fetch(&call, 0).await?.success().context(|| call.what.clone())?;
-    let said = fetched.header("docker-content-digest");
-    let said = said.map(|said| true_digest(manifest, said)).transpose().context(|| call.what)?;
-    let digest = match name {
-        Wanted::Digest(digest) => digest.clone(),
-        // As who reads it by the tag will, where the server says nothing.
-        Wanted::Tag(_) => said.unwrap_or_else(|| sha256(manifest.bytes())),
+    let fetched = send(to, &call).await?;
+    if !fetched.status.is_success() {
+        return refused(to, manifest, name, &fetched).await.context(|| call.what);
+    }
+    let said = fetched.header("docker-content-digest").and_then(|said| parse_digest(said).ok());
+    let digest = match (name, said) {
+        (Wanted::Digest(digest), _) => digest.clone(),
+        (Wanted::Tag(_), Some(said)) if is_digest_of(&said, manifest.bytes()) => said,
+        (Wanted::Tag(_), Some(said)) => {
+            check_taken(to, manifest, &said).await.context(|| call.what)?
+        }
+        // As who reads it by the tag will, where the server says nothing that we understand.
+        (Wanted::Tag(_), None) => sha256(manifest.bytes()),
     };
     Ok(Taken { digest, listed: fetched.header("oci-subject").is_some() })
 }
 
-/// What the server says that it took, if it is that. Another algorithm's digest may mean the same bytes.
-fn true_digest(manifest: &Manifest, said: &str) -> Result<Digest> {
+/// Sends it, again where a server does not see yet what was put a moment ago.
+async fn send(to: &Repository, call: &Call) -> Result<Fetched> {
+    let mut tries = to.host.tries().at_most(UNKNOWN_TRIES);
+    loop {
+        let fetched = to.fetch(call, 0).await?;
+        if fetched.status.is_success() || !UNKNOWN.contains(&fetched.code().as_str()) {
+            return Ok(fetched);
+        }
+        let failure = Failure::cut(fetched.error());
+        if to.host.wait_for(failure, &call.what, &mut tries, &to.observer).await.is_err() {
+            return Ok(fetched);
+        }
+    }
+}
+
+/// What a refusal comes to. A tag that may not move need not, where it is where it should be.
+async fn refused(
+    to: &Repository,
+    manifest: &Manifest,
+    name: Wanted<'_>,
+    fetched: &Fetched,
+) -> Result<Taken> {
+    let (error, digest) = (fetched.error(), &manifest.descriptor().digest);
+    let Wanted::Tag(tag) = name else { return Err(error) };
+    if !matches!(fetched.status.as_u16(), 400 | 403 | 405 | 409 | 412 | 422) {
+        return Err(error);
+    }
+    match pull::head_manifest(to, name).await {
+        Ok(Some(there)) if there.digest == *digest => {
+            Ok(Taken { digest: there.digest, listed: true })
+        }
+        Ok(Some(there)) if says_fixed(fetched) => Err(Error::new(
+            ErrorKind::AlreadyExists,
+            format!("tag {tag} may not move there, and is {}: {error}", there.digest),
+        )
+        .hint("write it under another tag, or let the registry move this one")),
+        _ => Err(error),
+    }
+}
+
+/// Whether a refusal says that a tag may not move. There is no code for it that registries share.
+fn says_fixed(fetched: &Fetched) -> bool {
+    let said = fetched.error().to_string().to_lowercase();
+    matches!(fetched.status.as_u16(), 409 | 412)
+        || ["immutable", "already exists", "overwrit", "tag_exists"]
+            .iter()
+            .any(|w| said.contains(w))
+}
+
+/// Holds a server to the bytes: what it says that it took is something else, and that may be said wrongly.
+async fn check_taken(to: &Repository, manifest: &Manifest, said: &Digest) -> Result<Digest> {
     let digest = &manifest.descriptor().digest;
-    if said == digest.as_ref() {
+    if said.algorithm() != digest.algorithm() && Hasher::new(said.algorithm()).is_err() {
+        // Of an algorithm that nobody here knows.
         return Ok(digest.clone());
     }
-    let of_bytes = |said: Digest| {
-        let mut hasher = Hasher::new(said.algorithm())?;
-        hasher.update(manifest.bytes());
-        Ok((hasher.finish() == said, said))
-    };
-    match parse_digest(said).and_then(of_bytes) {
-        Ok((true, said)) => Ok(said),
-        // Of an algorithm that nobody here knows.
-        Err(_) if !same_algorithm(said, digest.as_ref()) => Ok(digest.clone()),
-        _ => Err(Error::new(
+    match pull::by_descriptor(to, manifest.descriptor()).await {
+        Ok(_) => Ok(digest.clone()),
+        Err(_) => Err(Error::new(
             ErrorKind::Corrupt,
             format!("the server took it as {said}, {digest} expected"),
         )),
     }
-}
-
-fn same_algorithm(a: &str, b: &str) -> bool {
-    a.split(':').next() == b.split(':').next()
 }

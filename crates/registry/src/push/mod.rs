@@ -1,17 +1,19 @@
 //! Writes a repository: blobs, manifests, the tags that list referrers.
 
 mod blob;
+mod ending;
 mod feed;
 mod giving_up;
 mod manifest;
 mod pump;
+mod recover;
 mod referrers;
 mod session;
 mod upload;
 
 pub use giving_up::settled;
 
-pub(crate) use blob::{has, mount};
+pub(crate) use blob::{has, look, mount};
 pub(crate) use manifest::put as put_manifest;
 pub(crate) use session::{Mounted, Session};
 pub(crate) use upload::upload;

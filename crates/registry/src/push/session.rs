@@ -74,7 +74,7 @@ impl Session {
 
     /// The server says where to go on.
     pub(crate) fn moved(&mut self, fetched: &Fetched) -> Result<()> {
-        let to = location(fetched.headers.get(LOCATION), &self.location)?;
+        let to = location(fetched.headers.get(LOCATION), &fetched.url)?;
         self.repository.host.check_named(&to)?;
         self.location = to;
         Ok(())

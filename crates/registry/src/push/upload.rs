@@ -1,13 +1,16 @@
 //! Uploads a blob: in one request where its digest is known, else in pieces; and goes on from where the server is after a cut.
 
+use std::sync::Arc;
+
 use reqwest::Method;
 use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderValue};
 use transship_core::{Body, Digest, Error, ErrorKind, Expect, Result, ResultExt, Stored};
 
 use super::blob;
 use super::feed::Feed;
+use super::recover::{Ranges, Recovery, Setback};
 use super::session::{Session, received};
-use crate::client::{Call, Failure, Fetched, Idle, Payload, Repository, Stream, Tries};
+use crate::client::{Call, Failure, Fetched, Idle, Payload, Repository, Stream, keeps_method};
 
 /// How much of a body that passes once is kept, in bytes: what the buffers between us and the server may hold. Those of Linux grow
 /// to 4 MiB on our side and 6 MiB on theirs, and both programs have their own.
@@ -16,8 +19,9 @@ const KEPT: u64 = 16 << 20;
 /// The same of a body that can be read again: mostly that is spared, and what is beyond is read from the start.
 const KEPT_AGAIN: u64 = 4 << 20;
 
-/// Less than this is no progress: a server that cuts after each few bytes is given up in the end.
-const PROGRESS: u64 = 64 << 10;
+/// The largest least size of a piece that a server gets, in bytes: a piece is in memory before it is sent. Where more is wanted, what
+/// is left is sent as one piece, which is never too small.
+const LARGEST_ASKED: u64 = KEPT;
 
 /// Uploads a blob. A session that was begun is used.
 pub(crate) async fn upload(
@@ -46,10 +50,9 @@ pub(crate) async fn upload(
         session,
         chunk,
         keep,
-        tries: repository.host.tries(),
-        tried_at: 0,
+        recovery: Recovery::new(repository),
+        began: 0,
         ending: false,
-        denied: false,
         what,
     };
     let what = upload.what.clone();
@@ -57,36 +60,36 @@ pub(crate) async fn upload(
     Box::pin(upload.run()).await.context(|| what)
 }
 
-struct Upload {
-    repository: Repository,
-    feed: Feed,
+pub(super) struct Upload {
+    pub(super) repository: Repository,
+    pub(super) feed: Feed,
     /// What is known before.
     digest: Option<Digest>,
     size: Option<u64>,
-    chunk: Option<u64>,
+    /// The size of the pieces; `None`: in one.
+    pub(super) chunk: Option<u64>,
     /// How many of the last bytes can be sent again, at least.
-    keep: u64,
-    session: Option<Session>,
-    tries: Tries,
-    /// Where the tries were counted from.
-    tried_at: u64,
+    pub(super) keep: u64,
+    pub(super) session: Option<Session>,
+    pub(super) recovery: Recovery,
+    /// The first byte of the request that was sent last.
+    pub(super) began: u64,
     /// Whether the request that ends the session was sent: then the blob may be there.
-    ending: bool,
-    denied: bool,
-    what: String,
+    pub(super) ending: bool,
+    pub(super) what: String,
 }
 
 /// What is done next.
 #[derive(Debug)]
-enum Step {
+pub(super) enum Step {
     /// All of it, in the request that ends the session.
     Whole(Digest, u64),
     /// What follows, or a part of it.
     Piece,
     /// The request that ends the session, with nothing in it.
     Finish(Stored),
-    /// To find out where the server is.
-    Resync(Failure),
+    /// To find out what can be done about it.
+    Recover(Setback),
     Done(Stored),
 }
 
@@ -98,7 +101,7 @@ impl Upload {
                 Step::Whole(digest, size) => self.whole(digest, size).await,
                 Step::Piece => self.piece().await,
                 Step::Finish(stored) => self.finish(stored).await,
-                Step::Resync(failure) => self.resync(failure).await.map_err(Failure::lasting),
+                Step::Recover(setback) => self.recover(setback).await.map_err(Setback::Lasting),
                 Step::Done(stored) => {
                     if let Some(session) = self.session.take() {
                         session.close();
@@ -108,16 +111,17 @@ impl Upload {
             };
             step = match next {
                 Ok(step) => step,
-                Err(failure) => match self.feed.error() {
-                    Some(cause) => return Err(cause),
-                    None if failure.lasting => return Err(failure.error),
-                    None => Step::Resync(failure),
+                Err(setback) => match (self.feed.error(), setback) {
+                    (Some(cause), _) => return Err(cause),
+                    (None, Setback::Lasting(error)) => return Err(error),
+                    (None, setback) => Step::Recover(setback),
                 },
             };
         }
     }
 
-    fn first(&self) -> Step {
+    /// How it begins, and begins again.
+    pub(super) fn first(&self) -> Step {
         match (&self.digest, self.size, self.chunk) {
             // Of nothing there is nothing that could be checked on its way.
             (Some(digest), Some(size), None) if size > 0 => Step::Whole(digest.clone(), size),
@@ -125,126 +129,115 @@ impl Upload {
         }
     }
 
-    async fn session(&mut self) -> Result<&mut Session, Failure> {
+    async fn session(&mut self) -> Result<&mut Session, Setback> {
         if self.session.is_none() {
-            let session = Session::start(&self.repository).await.map_err(Failure::lasting)?;
+            let session = Session::start(&self.repository).await.map_err(Setback::Lasting)?;
             self.session = Some(session);
         }
-        self.session.as_mut().ok_or_else(|| Failure::lasting(no_session()))
+        self.session.as_mut().ok_or_else(|| Setback::Lasting(no_session()))
     }
 
-    async fn whole(&mut self, digest: Digest, size: u64) -> Result<Step, Failure> {
+    async fn whole(&mut self, digest: Digest, size: u64) -> Result<Step, Setback> {
         let what = self.what.clone();
         let call = self.session().await?.last_call(&digest, &what);
         self.ending = true;
-        self.send(call, Some(size)).await?;
-        Ok(Step::Done(Stored::new(digest, size)))
+        let stored = Stored::new(digest, size);
+        self.send(call, Some(size), Some(&stored)).await?;
+        Ok(Step::Done(stored))
     }
 
-    async fn piece(&mut self) -> Result<Step, Failure> {
-        let (what, chunk) = (self.what.clone(), self.chunk);
-        let session = self.session().await?;
-        let least = session.least;
-        let mut call = session.call(Method::PATCH, &what);
-        let length = match chunk {
-            Some(chunk) => {
-                let wanted = chunk.max(least);
-                Some(self.feed.gather(wanted).await.map_err(Failure::lasting)?)
+    async fn piece(&mut self) -> Result<Step, Setback> {
+        let what = self.what.clone();
+        let least = self.session().await?.least;
+        let length = match self.chunk.map(|chunk| (chunk, chunk.max(least))) {
+            Some((chunk, wanted)) if wanted <= chunk.max(LARGEST_ASKED) => {
+                Some(self.feed.gather(wanted).await.map_err(Setback::Lasting)?)
             }
-            None => self.size.map(|size| size - self.feed.at()),
+            _ => self.size.map(|size| size - self.feed.at()),
         };
+        let mut call = self.session().await?.call(Method::PATCH, &what);
         if let Some(length) = length.filter(|length| *length > 0) {
             let at = self.feed.at();
             let range = format!("{at}-{}", at + length - 1);
             call.headers.insert(CONTENT_RANGE, value(&range)?);
         }
-        let sent_to =
-            if length == Some(0) { Ok(None) } else { self.send(call, length).await.map(Some) };
-        if let Some(fetched) = sent_to? {
-            let session = self.session().await?;
-            session.moved(&fetched).map_err(Failure::lasting)?;
-            let sent = self.feed.at();
-            if let Ok(Some(there)) = received(&fetched)
-                && there != sent
-                && there > 1
-            {
-                let message = format!("the server took {there} bytes, {sent} were sent");
-                return Err(Failure::cut(Error::new(ErrorKind::Unavailable, message)));
-            }
-            self.progressed(sent);
+        if length != Some(0)
+            && let Some(fetched) = self.send(call, length, None).await?
+        {
+            self.session().await?.moved(&fetched).map_err(Setback::Lasting)?;
+            self.acknowledged(&fetched)?;
         }
         // The end may not have been seen when all bytes were sent.
-        self.feed.gather(1).await.map_err(Failure::lasting)?;
+        self.feed.gather(1).await.map_err(Setback::Lasting)?;
         Ok(self.feed.end().map_or(Step::Piece, Step::Finish))
     }
 
-    async fn finish(&mut self, stored: Stored) -> Result<Step, Failure> {
+    /// A piece was taken. What some servers say about where they are is of this piece alone, or of the first: the digest at the end
+    /// decides, and what they say only where that was wrong.
+    fn acknowledged(&mut self, fetched: &Fetched) -> Result<(), Setback> {
+        let sent = self.feed.at();
+        let odd = |there: &u64| *there != sent && *there > 1;
+        if let Some(there) = received(fetched).ok().flatten().filter(odd) {
+            if self.recovery.ranges == Ranges::Obeyed {
+                let message = format!("the server took {there} bytes, {sent} were sent");
+                let error = Error::new(ErrorKind::Unavailable, message);
+                return Err(Setback::Passing(Failure::cut(error)));
+            }
+            self.recovery.ranges = Ranges::Odd;
+        }
+        self.recovery.progressed(sent);
+        Ok(())
+    }
+
+    async fn finish(&mut self, stored: Stored) -> Result<Step, Setback> {
         let what = self.what.clone();
         let call = self.session().await?.last_call(&stored.digest, &what);
-        self.ending = true;
-        let fetched = self.repository.host.fetch_once(&call, 0).await?;
-        self.accepted(fetched)?;
+        (self.ending, self.began) = (true, self.feed.at());
+        if let Some(fetched) = self.end(call, &stored).await? {
+            self.accepted(fetched)?;
+        }
         Ok(Step::Done(stored))
     }
 
-    /// Sends what follows, of which there are `length` bytes where that is known.
-    async fn send(&mut self, mut call: Call, length: Option<u64>) -> Result<Fetched, Failure> {
+    /// Sends what follows, of which there are `length` bytes where that is known, to wherever the server sends it on. With
+    /// `stored`, it ends the upload; `None` when that is there before the answer is.
+    async fn send(
+        &mut self,
+        mut call: Call,
+        length: Option<u64>,
+        stored: Option<&Stored>,
+    ) -> Result<Option<Fetched>, Setback> {
         call.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-        let idle = Idle::new(self.repository.host.idle_timeout());
-        let body = self.feed.piece(length, &idle);
-        call.payload = Payload::Stream(Stream::new(body, length, idle));
-        let fetched = self.repository.host.fetch_once(&call, 0).await?;
-        self.accepted(fetched)
-    }
-
-    fn accepted(&mut self, fetched: Fetched) -> Result<Fetched, Failure> {
-        match fetched.status.as_u16() {
-            200..=299 => Ok(fetched),
-            // The server is elsewhere, or has lost the session.
-            404 | 416 => Err(Failure::cut(fetched.error().with_retryable(true))),
-            // A token that expired on the way.
-            401 if !self.denied => {
-                self.denied = true;
-                Err(Failure::cut(fetched.error()))
+        self.began = self.feed.at();
+        let host = Arc::clone(&self.repository.host);
+        let mut hops = 0;
+        loop {
+            let idle = match stored {
+                Some(_) => self.patient(),
+                None => Idle::new(host.idle_timeout()),
+            };
+            call.payload = Payload::Stream(Stream::new(self.feed.piece(length, &idle), length));
+            call.idle = Some(idle.clone());
+            let fetched = match stored {
+                Some(stored) => match self.watch(&call, &idle, stored).await? {
+                    Some(fetched) => fetched,
+                    None => return Ok(None),
+                },
+                None => host.fetch_once(&call, 0).await?,
+            };
+            if !keeps_method(fetched.status) {
+                return self.accepted(fetched).map(Some);
             }
-            _ => Err(Failure::lasting(fetched.error())),
+            hops += 1;
+            call.url = host
+                .redirected(&fetched.headers, &fetched.url, hops)
+                .and_then(|url| self.feed.rewind(self.began).map(|()| url))
+                .map_err(Setback::Lasting)?;
         }
-    }
-
-    /// Finds out where the server is.
-    async fn resync(&mut self, failure: Failure) -> Result<Step> {
-        let Repository { host, observer, .. } = &self.repository;
-        let (host, observer) = (std::sync::Arc::clone(host), observer.clone());
-        host.wait_for(failure, &self.what, &mut self.tries, &observer).await?;
-        if let Some(stored) = self.is_there().await? {
-            return Ok(Step::Done(stored));
-        }
-        let there = match &mut self.session {
-            // A session that cannot be asked is as good as none.
-            Some(session) => session.status().await.unwrap_or(None),
-            None => None,
-        };
-        let mut gone = None;
-        if let Some(there) = there {
-            match self.feed.rewind(there) {
-                Ok(()) => {
-                    // More of what is cut than is kept must not be on its way again. It is in several requests now anyway.
-                    self.chunk.get_or_insert(self.keep / 2);
-                    self.progressed(there);
-                    return Ok(self.feed.end().map_or(Step::Piece, Step::Finish));
-                }
-                Err(error) => gone = Some(error),
-            }
-        }
-        // From the start, in a new session; the old one is given up.
-        self.session = None;
-        self.feed.rewind(0).map_err(|error| gone.unwrap_or(error))?;
-        self.tried_at = 0;
-        Ok(self.first())
     }
 
     /// The blob, if the request that ends the session has arrived, and only its answer was lost.
-    async fn is_there(&mut self) -> Result<Option<Stored>> {
+    pub(super) async fn is_there(&mut self) -> Result<Option<Stored>> {
         let ended = self.feed.end();
         let Some(digest) = ended.map(|stored| stored.digest).or(self.digest.clone()) else {
             return Ok(None);
@@ -256,19 +249,12 @@ impl Upload {
         want.size = self.size;
         blob::has(&self.repository, &want).await
     }
-
-    fn progressed(&mut self, at: u64) {
-        if at >= self.tried_at + PROGRESS {
-            self.tries.reset();
-            self.tried_at = at;
-        }
-    }
 }
 
-fn value(text: &str) -> Result<HeaderValue, Failure> {
+fn value(text: &str) -> Result<HeaderValue, Setback> {
     HeaderValue::from_str(text).map_err(|error| {
         let error = Error::new(ErrorKind::Unexpected, "this is no header").caused_by(error);
-        Failure::lasting(error)
+        Setback::Lasting(error)
     })
 }
 
