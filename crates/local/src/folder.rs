@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use transship_core::{Error, ErrorKind, Result};
 
+use crate::stale::LOCK;
 use crate::swap::{LIST, NEW, SWAP, is_spared, read_list};
 use crate::sys::{self, FolderHandle};
 use crate::target::regular;
@@ -187,7 +188,14 @@ impl Swap {
             Err(e) if absent(&e) => return Ok(None),
             Err(e) => return Err(Error::io("opening", path.join(LIST), e)),
         };
-        let names = read_list(&list, &path.join(LIST))?;
+        let opening = |e| Error::io("opening", path.join(LOCK), e);
+        let lock = match swap.file(LOCK) {
+            Ok(lock) => lock,
+            // It went after the list was opened.
+            Err(e) if absent(&e) => return Ok(None),
+            Err(e) => return Err(opening(e)),
+        };
+        let names = read_list(&list, &lock, &path.join(LIST))?;
         match swap.folder(NEW) {
             Ok(new) => Ok(Some(Self { names, new: Some(new) })),
             Err(e) if absent(&e) => Ok(Some(Self { names, new: None })),

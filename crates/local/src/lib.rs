@@ -77,7 +77,7 @@ pub use sink::FileSink;
 pub use spool::spool_file;
 pub use staged::{Publish, StagedFile, sync_folder};
 pub use staged_folder::StagedFolder;
-pub use stale::{clean_stale, is_ours};
+pub use stale::{clean_around, clean_stale, is_ours};
 pub use stamp::FileStamp;
 pub use swap::settle;
 pub use target::{Target, folder_of, open_regular};

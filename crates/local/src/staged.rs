@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tempfile::TempPath;
-use transship_core::{Error, ErrorKind, Result};
+use transship_core::{Error, ErrorKind, Result, ResultExt};
 
 use crate::stale::builder;
 use crate::target::{Target, folder_of};
-use crate::{clean_stale, sys};
+use crate::{clean_around, sys};
 
 /// What publishing does with what is there already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,9 +44,8 @@ impl StagedFile {
             Target::Folder(path) => return Err(no_file(&path, "a folder")),
             Target::Stream(path) => return Err(no_file(&path, "a pipe, socket or device")),
         };
-        let folder = folder_of(&target);
-        clean_stale(&folder)?;
-        Self::make(&folder, target)
+        clean_around(&target);
+        Self::make(&folder_of(&target), target)
     }
 
     /// A file in a folder, for [`place`](Self::place).
@@ -65,6 +64,9 @@ impl StagedFile {
             // Nobody else wants it but a cleaner that saw it before its lock; that one removes it.
             match file.try_lock() {
                 Err(fs::TryLockError::WouldBlock) => continue,
+                Err(fs::TryLockError::Error(e)) if !sys::unsupported(&e) => {
+                    return Err(Error::io("locking", &path, e));
+                }
                 // Where there are no locks, staging is never taken for stale.
                 Ok(()) | Err(fs::TryLockError::Error(_)) => {}
             }
@@ -107,7 +109,7 @@ impl StagedFile {
             Publish::Create => sys::rename_new(&self.path, &target).map_err(failed),
         }?;
         self.published();
-        sync_folder(&folder_of(&target))
+        sync_published(&target)
     }
 
     /// Makes it durable and shows it at the target, unless something is there: then it is given back.
@@ -122,9 +124,9 @@ impl StagedFile {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(Some(self)),
             Err(e) => return Err(failed(e)),
         }
-        let folder = folder_of(&self.target);
+        let target = self.target.clone();
         self.published();
-        sync_folder(&folder).map(|()| None)
+        sync_published(&target).map(|()| None)
     }
 
     /// Makes its content durable and gives it a name, replacing what has that name. The name is durable only after
@@ -162,6 +164,12 @@ impl StagedFile {
 /// I/O errors, with the path.
 pub fn sync_folder(folder: &Path) -> Result<()> {
     sys::sync_folder(folder).map_err(|e| Error::io("syncing", folder, e))
+}
+
+/// Makes the name of what was just published survive a power cut.
+pub(crate) fn sync_published(target: &Path) -> Result<()> {
+    let says = || format!("{} is there, whole, and may not survive a power cut", target.display());
+    sync_folder(&folder_of(target)).context(says)
 }
 
 fn no_file(path: &Path, what: &str) -> Error {

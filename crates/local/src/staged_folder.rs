@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use transship_core::{Cancel, Error, ErrorKind, Result};
 
+use crate::staged::sync_published;
 use crate::stale::{LOCK, builder, remove_staged_folder};
 use crate::swap::{self, NEW, SWAP};
 use crate::target::{Target, folder_of};
-use crate::{Lock, Publish, clean_stale, settle, sync_folder, sys};
+use crate::{Lock, Publish, clean_around, settle, sync_folder, sys};
 
 /// A folder being filled under a name of its own; dropping it removes it.
 #[derive(Debug)]
@@ -46,7 +47,8 @@ impl StagedFolder {
     /// # Errors
     /// I/O errors.
     pub fn in_folder(folder: &Path) -> Result<Self> {
-        Self::make(folder, folder.to_owned(), true)
+        let folder = std::path::absolute(folder).map_err(|e| Error::io("looking at", folder, e))?;
+        Self::make(&folder, folder.clone(), true)
     }
 
     /// Where to put files.
@@ -86,7 +88,7 @@ impl StagedFolder {
             return Ok(Some(self));
         }
         match self.rename(Publish::Create) {
-            Ok(()) => Ok(None),
+            Ok(()) => sync_published(&self.target).map(|()| None),
             Err(e) if is_taken(&e) || (is_fixed(&e) && self.target.is_dir()) => Ok(Some(self)),
             Err(e) => Err(Error::io("writing", &self.target, e)),
         }
@@ -100,17 +102,25 @@ impl StagedFolder {
         sync_tree(&self.new, cancel)
     }
 
-    /// One rename, or an exchange of the two.
+    /// One rename, or an exchange of the two. Where it fails, the folders above that were made go again.
     fn rename(&self, how: Publish) -> io::Result<()> {
-        make_parents(&self.target)?;
-        adopt(&self.new, &self.target)?;
-        match fs::rename(&self.new, &self.target) {
-            Err(e) if how == Publish::Replace && is_taken(&e) => {
-                sys::exchange(&self.new, &self.target)
+        let missing = missing_parents(&self.target);
+        let renamed = make_parents(&self.target).and_then(|()| {
+            adopt(&self.new, &self.target)?;
+            match fs::rename(&self.new, &self.target) {
+                Err(e) if how == Publish::Replace && is_taken(&e) => {
+                    sys::exchange(&self.new, &self.target)
+                }
+                renamed => renamed,
             }
-            renamed => renamed,
-        }?;
-        sys::sync_folder(&folder_of(&self.target))
+        });
+        if renamed.is_err() {
+            for folder in missing {
+                // Somebody else may have put something there.
+                let _ = fs::remove_dir(folder);
+            }
+        }
+        renamed
     }
 
     fn near(target: &Path) -> Result<Self> {
@@ -129,7 +139,10 @@ impl StagedFolder {
     }
 
     fn make(folder: &Path, target: PathBuf, inside: bool) -> Result<Self> {
-        clean_stale(folder)?;
+        clean_around(&folder.join(NEW));
+        if folder_of(&target) != folder {
+            clean_around(&target);
+        }
         let staging = Staging::make(folder)?;
         let new = staging.path.join(NEW);
         fs::create_dir(&new).map_err(|e| Error::io("making", &new, e))?;
@@ -138,7 +151,7 @@ impl StagedFolder {
 
     fn publish_beside(self, how: Publish, cancel: &Cancel) -> Result<()> {
         match self.rename(how) {
-            Ok(()) => Ok(()),
+            Ok(()) => sync_published(&self.target),
             Err(e) if is_taken(&e) => Err(exists(&self.target)),
             Err(e) if is_fixed(&e) && self.target.is_dir() => self.publish_inside(how, cancel),
             Err(e) => Err(Error::io("writing", &self.target, e)),
@@ -169,8 +182,9 @@ impl StagedFolder {
         drop(alone);
         // From here on it counts: it is completed now or later, not removed.
         self.staging.keep = true;
-        sync_folder(&self.target)?;
-        swap::complete(&swap, &self.target)
+        let synced = sync_published(&swap);
+        swap::complete_now(&swap, &self.target)?;
+        synced
     }
 }
 
@@ -192,21 +206,35 @@ impl Staging {
                 .into_temp_path()
                 .keep()
                 .map_err(|e| failed(e.error))?;
-            // A cleaner that sees it before its lock removes it; then another one is made.
-            let lock = match sys::create_new(&path.join(LOCK)) {
-                Ok(lock) => lock,
-                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
-                Err(e) => return Err(failed(e)),
-            };
-            match lock.try_lock() {
-                Err(fs::TryLockError::WouldBlock) => continue,
-                Ok(()) | Err(fs::TryLockError::Error(_)) => {}
-            }
-            if path.join(LOCK).exists() {
-                return Ok(Self { path, keep: false, _lock: lock });
+            match lock_new(&path) {
+                Ok(Some(lock)) => return Ok(Self { path, keep: false, _lock: lock }),
+                Ok(None) => {}
+                Err(e) => {
+                    // What cannot be removed now is stale for the next writer.
+                    let _ = fs::remove_file(path.join(LOCK));
+                    let _ = fs::remove_dir(&path);
+                    return Err(failed(e));
+                }
             }
         }
     }
+}
+
+/// The lock of a folder that was just made; `None` where a cleaner saw it before its lock, and removes it.
+fn lock_new(folder: &Path) -> io::Result<Option<File>> {
+    let path = folder.join(LOCK);
+    let lock = match sys::create_new(&path) {
+        Ok(lock) => lock,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    match lock.try_lock() {
+        Err(fs::TryLockError::WouldBlock) => return Ok(None),
+        Err(fs::TryLockError::Error(e)) if !sys::unsupported(&e) => return Err(e),
+        // Where there are no locks, staging is never taken for stale.
+        Ok(()) | Err(fs::TryLockError::Error(_)) => {}
+    }
+    Ok(path.exists().then_some(lock))
 }
 
 impl Drop for Staging {

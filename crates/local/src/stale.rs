@@ -1,6 +1,6 @@
 //! Names of staging, and the removal of what killed writers left.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -23,11 +23,35 @@ pub fn is_ours(name: &str) -> bool {
         .is_some_and(|r| r.len() == RANDOM && r.bytes().all(|b| b.is_ascii_alphanumeric()))
 }
 
+/// Removes what killed writers left wherever the staging of a path may have been: in its folder, and in the folders above,
+/// of which one was the nearest that was there. Above, only what is this user's. What cannot be removed stays: cleaning
+/// never fails a write.
+pub fn clean_around(path: &Path) {
+    let Ok(path) = std::path::absolute(path) else { return };
+    for (above, folder) in path.ancestors().skip(1).enumerate() {
+        let whose = if above == 0 { Whose::Anybodys } else { Whose::Own };
+        if sys::may_change(folder) {
+            // It may not be there yet.
+            let _ = clean(folder, whose);
+        }
+    }
+}
+
 /// Removes staging in a folder that killed writers left. What cannot be removed, or is not ours, stays.
 ///
 /// # Errors
 /// I/O errors of listing the folder; none when it is not there.
 pub fn clean_stale(folder: &Path) -> Result<()> {
+    clean(folder, Whose::Anybodys)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    Anybodys,
+    Own,
+}
+
+fn clean(folder: &Path, whose: Whose) -> Result<()> {
     let listing = |e| Error::io("listing", folder, e);
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -37,12 +61,13 @@ pub fn clean_stale(folder: &Path) -> Result<()> {
     for entry in entries {
         let entry = entry.map_err(listing)?;
         if entry.file_name().to_str().is_some_and(is_ours)
-            && let Ok(kind) = entry.file_type()
+            && let Ok(found) = entry.metadata()
+            && (whose == Whose::Anybodys || sys::is_own(&found))
         {
             // Another cleaner may be faster, and a live writer's staging is not to be had: neither is an error.
-            let _ = if kind.is_dir() {
+            let _ = if found.is_dir() {
                 remove_stale_folder(&entry.path())
-            } else if kind.is_file() {
+            } else if found.is_file() {
                 remove_stale_file(&entry.path())
             } else {
                 Ok(())
@@ -60,7 +85,7 @@ pub(crate) fn builder() -> Builder<'static, 'static> {
 }
 
 fn remove_stale_file(path: &Path) -> io::Result<()> {
-    let file = File::options().read(true).write(true).open(path)?;
+    let file = sys::open_to_lock(path)?;
     file.try_lock()?;
     fs::remove_file(path)
 }
@@ -68,7 +93,7 @@ fn remove_stale_file(path: &Path) -> io::Result<()> {
 /// Removes a staged folder if nobody holds its lock.
 pub(crate) fn remove_stale_folder(path: &Path) -> io::Result<()> {
     let lock = path.join(LOCK);
-    let file = match File::options().read(true).write(true).open(&lock) {
+    let file = match sys::open_to_lock(&lock) {
         Ok(file) => file,
         // Just made, or nearly removed. If it is just made, its maker sees that it is gone and makes another.
         Err(e) if e.kind() == io::ErrorKind::NotFound => return fs::remove_dir(path),
@@ -89,7 +114,7 @@ pub(crate) fn remove_staged_folder(path: &Path) -> io::Result<()> {
             continue;
         }
         if entry.file_type()?.is_dir() {
-            fs::remove_dir_all(entry.path())?;
+            remove_tree(&entry.path())?;
         } else {
             fs::remove_file(entry.path())?;
         }
@@ -104,4 +129,29 @@ pub(crate) fn remove_staged_folder(path: &Path) -> io::Result<()> {
         }
         removed => removed,
     }
+}
+
+/// Removes a folder with all that is in it, also where it was made read-only.
+pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+            make_all_removable(path)?;
+            fs::remove_dir_all(path)
+        }
+        removed => removed,
+    }
+}
+
+fn make_all_removable(top: &Path) -> io::Result<()> {
+    let mut folders = vec![top.to_owned()];
+    while let Some(folder) = folders.pop() {
+        sys::make_removable(&folder)?;
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                folders.push(entry.path());
+            }
+        }
+    }
+    Ok(())
 }

@@ -5,13 +5,17 @@
 //!
 //! ```text
 //! .transship-swap/lock      held by whoever completes the swap
-//! .transship-swap/list      a JSON list of the new content's names
+//! .transship-swap/list      JSON: the new content's names, and which file the lock is
 //! .transship-swap/new/..    what is not in its place yet
 //! ```
 //!
 //! Completing it removes what is not in the list, moves what is new to its place, and removes `.transship-swap`. Whoever
 //! is killed on the way leaves it to the next writer. Readers complete nothing; they look into `new` first
 //! ([`Folder`](crate::Folder)).
+//!
+//! A swap that was not made where it is, such as one that came out of somebody's archive, is refused by readers and
+//! writers: other tools know nothing of it, and would see another image. `list` says which file the lock is, by its inode
+//! and the time of its last change, which nobody can choose.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -19,9 +23,10 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use transship_core::{Cancel, Error, ErrorKind, Result};
 
-use crate::stale::{LOCK, remove_staged_folder};
+use crate::stale::{LOCK, remove_staged_folder, remove_tree};
 use crate::{is_ours, parse_json, read_bounded, read_document, sync_folder, sys};
 
 /// The name of a swap that has been committed and is not complete.
@@ -33,6 +38,10 @@ pub(crate) const NEW: &str = "new";
 
 /// A list of a million blobs fits.
 const LIST_LIMIT: u64 = 128 << 20;
+
+/// How often a swap is tried to be completed, and the pause between.
+const TRIES: usize = 5;
+const AGAIN: Duration = Duration::from_millis(20);
 
 /// Completes a swap of a folder's content that a killed writer left, and waits for one that is being completed.
 ///
@@ -71,22 +80,41 @@ pub(crate) fn is_spared(name: Option<&str>) -> bool {
 pub(crate) fn write_list(staging: &Path) -> Result<()> {
     let path = staging.join(LIST);
     let writing = |e| Error::io("writing", &path, e);
-    let names = names_of(&staging.join(NEW))?;
+    let lock = sys::open_to_lock(&staging.join(LOCK)).map_err(writing)?;
+    let list = List { lock: identity(&lock), names: names_of(&staging.join(NEW))? };
     let mut file = File::create(&path).map_err(writing)?;
-    serde_json::to_writer(&mut file, &names).map_err(|e| writing(e.into()))?;
+    serde_json::to_writer(&mut file, &list).map_err(|e| writing(e.into()))?;
     file.sync_all().map_err(writing)?;
     sync_folder(staging)
 }
 
-/// Reads the list of a committed swap.
-pub(crate) fn read_list(file: &File, path: &Path) -> Result<BTreeSet<String>> {
-    checked_list(&read_bounded(file, path, LIST_LIMIT, "the list")?, path)
+/// Reads the list of a committed swap; `lock` is its lock.
+pub(crate) fn read_list(file: &File, lock: &File, path: &Path) -> Result<BTreeSet<String>> {
+    checked_list(&read_bounded(file, path, LIST_LIMIT, "the list")?, lock, path)
+}
+
+/// Completes a swap that was just committed by this process: as other tools see a mixture until then, it is tried again
+/// where it fails.
+pub(crate) fn complete_now(swap: &Path, folder: &Path) -> Result<()> {
+    let mut tries = 0;
+    loop {
+        let completed = complete(swap, folder);
+        tries += 1;
+        if completed.is_ok() || tries == TRIES {
+            return completed.map_err(|e| {
+                let shows = "the new content is there; other tools see it when it is complete";
+                e.hint(format!("{shows}, which the next write to {} does", folder.display()))
+            });
+        }
+        std::thread::sleep(AGAIN);
+    }
 }
 
 /// Puts the new content in its place. The caller holds the lock.
-pub(crate) fn complete(swap: &Path, folder: &Path) -> Result<()> {
+fn complete(swap: &Path, folder: &Path) -> Result<()> {
     let list = swap.join(LIST);
-    let names = checked_list(&read_document(&list, LIST_LIMIT, "the list")?, &list)?;
+    let lock = sys::open_to_lock(&swap.join(LOCK)).map_err(|e| Error::io("opening", swap, e))?;
+    let names = checked_list(&read_document(&list, LIST_LIMIT, "the list")?, &lock, &list)?;
     let new = swap.join(NEW);
     if new.symlink_metadata().is_ok_and(|found| !found.is_dir()) {
         return Err(not_ours(swap));
@@ -102,7 +130,23 @@ pub(crate) fn complete(swap: &Path, folder: &Path) -> Result<()> {
         }
     }
     sync_folder(folder)?;
-    remove_staged_folder(swap).map_err(|e| Error::io("removing", swap, e))
+    // All is in its place. What cannot be removed now is removed by the next writer.
+    let _ = remove_staged_folder(swap);
+    Ok(())
+}
+
+/// What is in the file `list`.
+#[derive(Debug, Serialize, Deserialize)]
+struct List {
+    /// Which file the lock is; `None` where files have nothing that tells them apart.
+    lock: Option<String>,
+    names: BTreeSet<String>,
+}
+
+/// What tells a file from all others that are made elsewhere or later.
+fn identity(lock: &File) -> Option<String> {
+    let facts = sys::facts(&lock.metadata().ok()?)?;
+    Some(format!("{} {}.{:09}", facts.inode, facts.changed.0, facts.changed.1))
 }
 
 enum Settled {
@@ -119,7 +163,7 @@ fn try_settle(swap: &Path, folder: &Path) -> Result<Settled> {
         Ok(_) => {}
     }
     let lock = swap.join(LOCK);
-    let file = match File::options().read(true).write(true).open(&lock) {
+    let file = match sys::open_to_lock(&lock) {
         Ok(file) => file,
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
             // The last step of a removal; if that goes on, it may be faster than we are.
@@ -164,7 +208,7 @@ fn remove_old(folder: &Path, names: &BTreeSet<String>, new: &Path) -> Result<()>
         }
         let path = entry.path();
         let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-        let removed = if is_folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        let removed = if is_folder { remove_tree(&path) } else { fs::remove_file(&path) };
         removed.map_err(|e| Error::io("removing", &path, e))?;
     }
     Ok(())
@@ -184,8 +228,11 @@ fn names_of(folder: &Path) -> Result<BTreeSet<String>> {
         .collect()
 }
 
-fn checked_list(bytes: &[u8], path: &Path) -> Result<BTreeSet<String>> {
-    let names: BTreeSet<String> = parse_json(bytes, &path.display().to_string())?;
+fn checked_list(bytes: &[u8], lock: &File, path: &Path) -> Result<BTreeSet<String>> {
+    let List { lock: made_with, names } = parse_json(bytes, &path.display().to_string())?;
+    if made_with != identity(lock) {
+        return Err(not_ours(path));
+    }
     let plain = |name: &String| {
         let mut parts = Path::new(name).components();
         matches!((parts.next(), parts.next()), (Some(Component::Normal(part)), None) if part == name.as_str())
@@ -194,6 +241,6 @@ fn checked_list(bytes: &[u8], path: &Path) -> Result<BTreeSet<String>> {
 }
 
 fn not_ours(path: &Path) -> Error {
-    let message = format!("{} is not what an interrupted write leaves", path.display());
+    let message = format!("{} is not what an interrupted write here leaves", path.display());
     Error::new(ErrorKind::Corrupt, message).hint("remove it, if nobody knows what it is")
 }

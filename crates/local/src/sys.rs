@@ -23,7 +23,9 @@ pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
         Err(e) if unsupported(&e) => {
             // A link fails if the name is taken, too.
             std::fs::hard_link(from, to)?;
-            std::fs::remove_file(from)
+            // It is there. The other name, if it cannot go now, is stale for the next writer.
+            let _ = std::fs::remove_file(from);
+            Ok(())
         }
         done => done,
     }
@@ -84,11 +86,61 @@ pub(crate) fn keep_private(options: &mut std::fs::OpenOptions) {
 #[cfg(not(unix))]
 pub(crate) fn keep_private(_: &mut std::fs::OpenOptions) {}
 
+/// Whether it is this user's.
+#[cfg(unix)]
+pub(crate) fn is_own(of: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    of.uid() == rustix::process::geteuid().as_raw()
+}
+
+#[cfg(not(unix))]
+pub(crate) fn is_own(_: &Metadata) -> bool {
+    true
+}
+
+/// Whether names in a folder may be added and removed.
+#[cfg(unix)]
+pub(crate) fn may_change(folder: &Path) -> bool {
+    use rustix::fs::Access;
+    rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK).is_ok()
+}
+
+#[cfg(not(unix))]
+pub(crate) fn may_change(_: &Path) -> bool {
+    true
+}
+
+/// Opens a file to lock it: not what a symlink leads to, and without waiting for anything.
+#[cfg(unix)]
+pub(crate) fn open_to_lock(path: &Path) -> io::Result<File> {
+    use rustix::fs::{Mode, OFlags};
+    let flags =
+        OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
+}
+
+#[cfg(not(unix))]
+pub(crate) fn open_to_lock(path: &Path) -> io::Result<File> {
+    File::options().read(true).write(true).open(path)
+}
+
+/// Lets its owner remove what is in a folder.
+#[cfg(unix)]
+pub(crate) fn make_removable(folder: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(folder, PermissionsExt::from_mode(0o700))
+}
+
+#[cfg(not(unix))]
+pub(crate) fn make_removable(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
 /// Whether it is this user's, and nobody else can write to it.
 #[cfg(unix)]
 pub(crate) fn is_private(of: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;
-    of.uid() == rustix::process::geteuid().as_raw() && of.mode() & 0o022 == 0
+    is_own(of) && of.mode() & 0o022 == 0
 }
 
 #[cfg(not(unix))]
@@ -153,11 +205,29 @@ pub(crate) fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes everything on the filesystem of a file survive; `false` where that cannot be asked for.
+/// Makes everything on the filesystem of a file survive; `false` where that cannot be asked for, or does not tell of what
+/// could not be written.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn sync_filesystem(of: &File) -> io::Result<bool> {
+    static TELLS: std::sync::LazyLock<bool> = std::sync::LazyLock::new(|| {
+        let system = rustix::system::uname();
+        system.release().to_str().is_ok_and(syncfs_tells_errors)
+    });
+    if !*TELLS {
+        return Ok(false);
+    }
     rustix::fs::syncfs(of)?;
     Ok(true)
+}
+
+/// Whether a kernel's `syncfs` tells of errors: since 5.8.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn syncfs_tells_errors(release: &str) -> bool {
+    let mut parts = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
+    match (parts.next(), parts.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) >= (5, 8),
+        _ => false,
+    }
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -357,5 +427,20 @@ impl FolderHandle {
                 })
             })
             .collect()
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::syncfs_tells_errors;
+
+    #[test]
+    fn kernels_before_5_8_do_not_tell_what_could_not_be_written() {
+        for old in ["4.18.0-553.el8_10.x86_64", "5.4.0-190-generic", "5.7", "", "x", "5"] {
+            assert!(!syncfs_tells_errors(old), "{old}");
+        }
+        for new in ["5.8.0", "5.15.0-1", "6.1.0-30-amd64", "10.0"] {
+            assert!(syncfs_tells_errors(new), "{new}");
+        }
     }
 }

@@ -11,7 +11,8 @@ use crate::sys;
 /// Symlinks that are followed in a row, as Linux does.
 const LINKS: usize = 40;
 
-/// What stands at a path, the last symlinks resolved. The paths are the resolved ones: to be renamed over, or opened.
+/// What stands at a path, the last symlinks resolved. The paths are the resolved ones: to be renamed over, or opened. They
+/// are absolute, so that they stay what they are when the program goes to another working folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// Nothing; also where a symlink leads nowhere.
@@ -30,7 +31,7 @@ impl Target {
     /// # Errors
     /// I/O errors with the path, `Unexpected` for a loop of symlinks.
     pub fn look_at(path: &Path) -> Result<Self> {
-        let mut at = path.to_owned();
+        let mut at = std::path::absolute(path).map_err(|e| Error::io("looking at", path, e))?;
         for _ in 0..=LINKS {
             let found = match at.symlink_metadata() {
                 Ok(found) => found,

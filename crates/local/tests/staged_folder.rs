@@ -125,8 +125,12 @@ fn a_mount_point_gets_new_content_inside() {
 /// Makes what a writer leaves that was killed after its commit, `moved` of the new files being in place.
 fn interrupted(target: &Path, moved: usize) {
     fs::create_dir_all(target.join(".transship-swap/new")).unwrap();
-    fs::write(target.join(".transship-swap/lock"), "").unwrap();
-    fs::write(target.join(".transship-swap/list"), r#"["a","b","c"]"#).unwrap();
+    let lock = target.join(".transship-swap/lock");
+    fs::write(&lock, "").unwrap();
+    let of = lock.metadata().unwrap();
+    let (inode, seconds, parts) = (of.ino(), of.ctime(), of.ctime_nsec());
+    let list = format!(r#"{{"lock":"{inode} {seconds}.{parts:09}","names":["a","b","c"]}}"#);
+    fs::write(target.join(".transship-swap/list"), list).unwrap();
     fs::write(target.join("a"), "old").unwrap();
     fs::write(target.join("z"), "old").unwrap();
     for (at, name) in ["a", "b", "c"].into_iter().enumerate() {
@@ -155,6 +159,78 @@ fn an_interrupted_swap_reads_as_new_and_the_next_writer_completes_it() {
         let again = std::io::read_to_string(folder.file("c").unwrap()).unwrap();
         assert_eq!(again, "new", "an open reader goes on");
     }
+}
+
+#[test]
+fn a_swap_that_came_from_elsewhere_is_refused_by_readers_and_writers() {
+    let (dir, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    interrupted(dir.path(), 0);
+    // As tar, cp and rsync do: every byte and name, times and modes.
+    let copied = std::process::Command::new("cp")
+        .arg("-a")
+        .arg(dir.path().join("."))
+        .arg(there.path())
+        .status()
+        .unwrap();
+    assert!(copied.success());
+    let refused = Folder::open(there.path()).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Corrupt, "{refused}");
+    assert_eq!(settle(there.path(), &Cancel::new()).unwrap_err().kind(), ErrorKind::Corrupt);
+    assert_eq!(read(there.path(), "a"), "old", "nothing was moved");
+    // Without its lock it is nobody's, and shows what other tools see.
+    fs::remove_file(there.path().join(".transship-swap/lock")).unwrap();
+    assert_eq!(through(there.path(), "a"), "old");
+}
+
+/// What a writer leaves that was killed in one of the states of its staging.
+fn left_behind(folder: &Path, state: usize) {
+    let staging = folder.join(".transship-AbCdEf123456.tmp");
+    match state {
+        0 => fs::write(staging, "x").unwrap(),
+        _ => fs::create_dir(&staging).unwrap(),
+    }
+    let staging = folder.join(".transship-AbCdEf123456.tmp");
+    if state > 1 {
+        fs::write(staging.join("lock"), "").unwrap();
+    }
+    if state > 2 {
+        fs::create_dir_all(staging.join("new/sub")).unwrap();
+        fs::write(staging.join("new/sub/x"), "x").unwrap();
+    }
+}
+
+#[test]
+fn what_was_left_in_any_state_goes_with_the_next_write_wherever_it_was_staged() {
+    for state in 0..4 {
+        let dir = tempfile::tempdir().unwrap();
+        // The folders above were made after it was staged in the nearest that was there.
+        fs::create_dir_all(dir.path().join("a/b")).unwrap();
+        for folder in ["", "a", "a/b"] {
+            left_behind(&dir.path().join(folder), state);
+        }
+        let target = dir.path().join("a/b/image");
+        stage(&target, &[("x", "1")]).publish(Publish::Replace, &Cancel::new()).unwrap();
+        assert_eq!(names(dir.path()), ["a"], "{state}");
+        assert_eq!(names(&dir.path().join("a")), ["b"], "{state}");
+        assert_eq!(names(&dir.path().join("a/b")), ["image"], "{state}");
+    }
+}
+
+#[test]
+fn a_publish_that_fails_takes_the_folders_above_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let staged = stage(&dir.path().join("a/b/image"), &[("x", "1")]);
+    let cancel = Cancel::new();
+    cancel.cancel();
+    staged.publish(Publish::Create, &cancel).unwrap_err();
+    assert!(names(dir.path()).is_empty());
+    let staged = stage(&dir.path().join("a/b/image"), &[("x", "1")]);
+    // Somebody takes away what was to be renamed.
+    fs::remove_dir_all(staged.path()).unwrap();
+    fs::create_dir(staged.path()).unwrap();
+    fs::remove_dir(staged.path()).unwrap();
+    staged.publish(Publish::Create, &Cancel::new()).unwrap_err();
+    assert!(!dir.path().join("a").exists());
 }
 
 #[test]

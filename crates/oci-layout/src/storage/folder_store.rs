@@ -16,8 +16,8 @@ use transship_core::{
     WriteMode, cancelled,
 };
 use transship_local::{
-    Lock, Publish, SETTLED, StagedFile, StagedFolder, Target, clean_stale, folder_of, is_ours,
-    known_blob, note_new, open_regular, sync_folder, write_body,
+    Lock, Publish, SETTLED, StagedFile, StagedFolder, Target, clean_around, is_ours, known_blob,
+    note_new, open_regular, sync_folder, write_body,
 };
 
 use super::folder::{blob_file, blob_root};
@@ -141,8 +141,6 @@ impl FolderStore {
         }
         let in_layout = look(&self.target)? == Place::Layout;
         let room = if in_layout || self.shared.is_some() {
-            // Of writers that were killed before there was a layout.
-            clean_stale(&folder_of(&self.target))?;
             Room::Near(StagedFolder::in_folder(&nearest(&self.root()))?)
         } else {
             Room::New(StagedFolder::beside(&self.target, cancel)?)
@@ -310,6 +308,9 @@ impl Store for FolderStore {
     fn publish(self: Box<Self>, images: &[NewImage], cancel: &Cancel) -> Result<()> {
         let wanted: BTreeSet<&str> =
             images.iter().flat_map(|image| &image.reached).map(String::as_str).collect();
+        // What killed writers left, wherever they staged.
+        clean_around(&self.target.join(INDEX_FILE));
+        clean_around(&self.root().join(INDEX_FILE));
         if self.is_unchanged()? {
             self.check_found(&wanted)?;
             return self.change_index(images, cancel);

@@ -116,14 +116,39 @@ fn folder_of(path: &Path) -> &Path {
 /// The old text or the new is there, whole, whatever happens. A temporary file is its owner's alone from the start.
 fn write(path: &Path, text: &[u8]) -> Result<()> {
     let failed = |error| Error::io("writing credentials to", path, error);
-    let mut staged =
-        tempfile::Builder::new().prefix(".auth-").tempfile_in(folder_of(path)).map_err(failed)?;
+    let mut builder = tempfile::Builder::new();
+    let mut staged = builder
+        .prefix(STAGED.0)
+        .rand_bytes(STAGED.1)
+        .tempfile_in(folder_of(path))
+        .map_err(failed)?;
     staged.write_all(text).and_then(|()| staged.as_file().sync_all()).map_err(failed)?;
     staged.persist(path).map_err(|error| failed(error.error))?;
     let folder = folder_of(path);
     File::open(folder)
         .and_then(|folder| folder.sync_all())
         .map_err(|error| Error::io("syncing", folder, error))
+        .context(|| format!("{} is written, and may not survive a power cut", path.display()))
+}
+
+/// How the name of a temporary file begins, and how many letters and digits follow.
+const STAGED: (&str, usize) = (".auth-", 6);
+
+/// Removes what killed logins and logouts left. The lock on the folder says that nobody else is at it.
+fn clean(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    let is_staged = |name: &str| {
+        let rest = name.strip_prefix(STAGED.0);
+        rest.is_some_and(|r| r.len() == STAGED.1 && r.bytes().all(|b| b.is_ascii_alphanumeric()))
+    };
+    for entry in entries.flatten() {
+        if entry.file_name().to_str().is_some_and(is_staged)
+            && entry.file_type().is_ok_and(|kind| kind.is_file())
+        {
+            // What cannot be removed never fails a login.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// A lock on the folder of a file: the file itself is replaced.
@@ -136,6 +161,7 @@ impl Locked {
         let failed = |error| Error::io("locking", folder, error);
         let file = File::open(folder).map_err(failed)?;
         file.lock().map_err(failed)?;
+        clean(folder);
         Ok(Self(file))
     }
 }
@@ -204,6 +230,25 @@ mod tests {
         let others = fs::read_dir(folder.path()).unwrap().count();
         assert_eq!(others, 2, "nothing is left beside it");
         assert_eq!(fs::metadata(folder.path().join("real.json")).unwrap().len(), text.len() as u64);
+    }
+
+    #[test]
+    fn what_killed_logins_left_goes_with_the_next_login_or_logout() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut options = options(folder.path());
+        options.authfile = Some(folder.path().join("auth.json"));
+        let left = || fs::write(folder.path().join(".auth-aB3dE6"), "secret").unwrap();
+        let others = [".auth-json", ".auth-1234567", ".auth-a b c d"];
+        for name in others {
+            fs::write(folder.path().join(name), "").unwrap();
+        }
+        left();
+        keep_for(&options, "h").unwrap();
+        assert!(!folder.path().join(".auth-aB3dE6").exists());
+        left();
+        forget(&options, "h").unwrap();
+        assert!(!folder.path().join(".auth-aB3dE6").exists());
+        assert!(others.iter().all(|name| folder.path().join(name).exists()));
     }
 
     #[test]
