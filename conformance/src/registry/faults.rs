@@ -37,6 +37,8 @@ pub enum Fault {
     },
     /// Done, but the connection breaks before the answer: the client cannot know.
     CutBeforeAnswer,
+    /// Done, and answered so much later.
+    Late(Duration),
     /// The connection breaks before anything is done.
     Close,
     /// Never answered; the connection stays open.

@@ -26,6 +26,8 @@ pub struct Options {
     pub chunked: ChunkedUploads,
     /// `OCI-Chunk-Min-Length`: chunks but the last must not be smaller.
     pub min_chunk: Option<u64>,
+    /// Chunks with `Content-Range` that are larger get 416.
+    pub max_chunk: Option<u64>,
     /// What stays of an upload whose connection broke.
     pub partial: Partial,
     /// The form of `Location`.

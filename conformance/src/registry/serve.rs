@@ -120,6 +120,9 @@ impl Exchanging {
         if let Some(fault) = &fault {
             self.after(fault, &mut reply, head.uri.path())?;
         }
+        if let Some(Fault::Late(by)) = fault {
+            tokio::time::sleep(by).await;
+        }
         self.entry.answered(reply.status.as_u16());
         let entry = self.entry;
         Ok(reply.into_response(head.method == Method::HEAD, move |bytes| {

@@ -97,6 +97,7 @@ impl Upload<'_> {
 
     async fn chunk(&mut self, id: &str) -> Result<(), Failure> {
         self.must_follow(id)?;
+        self.must_be_small()?;
         let before = self.size(id)?;
         self.take(id).await?;
         let chunk = self.size(id)? - before;
@@ -144,6 +145,15 @@ impl Upload<'_> {
     }
 
     /// A chunk must be as long as `Content-Range` says, also when it came without a length.
+    fn must_be_small(&self) -> Result<(), Failure> {
+        let (most, range) = (self.shared.options.max_chunk, self.content_range()?);
+        if most.zip(range).is_some_and(|(most, range)| range.end - range.start > most) {
+            let status = StatusCode::RANGE_NOT_SATISFIABLE;
+            return Err(Reply::error(status, "SIZE_INVALID", "this chunk is too large").into());
+        }
+        Ok(())
+    }
+
     fn as_announced(&self, chunk: u64) -> Result<(), Failure> {
         match self.content_range()? {
             Some(range) if range.end - range.start != chunk => {

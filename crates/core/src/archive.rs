@@ -52,6 +52,12 @@ pub trait ArchiveReader: fmt::Debug + Send + Sync {
         EntryDetails::read(&*source).await.context(|| &entry.reference)
     }
 
+    /// Whether the [details](Self::details) of each image cost requests to another machine. Then who lists many images shows their names,
+    /// and asks for details where somebody wants them.
+    fn details_are_costly(&self) -> bool {
+        false
+    }
+
     /// Opens one of its images. The source may outlive the reader.
     ///
     /// - An entry of another reader is `NotFound`.

@@ -65,6 +65,13 @@ pub trait ImageDestination: fmt::Debug + Send + Sync {
     /// and what is below before what is above.
     async fn put_manifest(&self, manifest: &Manifest) -> Result<()>;
 
+    /// What a [`commit`](Self::commit) of this root would give, where all names of the image stand for it already, as it is. Then nothing is
+    /// left to do. For places where that costs less to ask for than to write again; it changes nothing, and `None` is never wrong.
+    async fn shows(&self, root: &Descriptor) -> Result<Option<Committed>> {
+        let _ = root;
+        Ok(None)
+    }
+
     /// The ability to keep blobs before it is known what they are for.
     fn staging(&self) -> Option<&dyn Staging> {
         None

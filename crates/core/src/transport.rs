@@ -5,8 +5,8 @@ use std::fmt;
 use async_trait::async_trait;
 
 use crate::{
-    Archives, Collection, ImageDestination, ImageSource, ReadOptions, Reference, Result, WriteMode,
-    WriteOptions,
+    Archives, Collection, Descriptor, ImageDestination, ImageSource, ReadOptions, Reference,
+    Result, WriteMode, WriteOptions,
 };
 
 /// A way to keep images. Configuration belongs to the value (see [`Registration`](crate::Registration)), not to each
@@ -40,6 +40,13 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// - `Ambiguous` when several images fit, or none is chosen of several.
     /// - Equal references open equal images: by any value of the transport, what another one wrote too.
     async fn source(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ImageSource>>;
+
+    /// The root of an image, where it costs less to ask for than to open: so that what did not change need not be read. In a registry
+    /// it is a HEAD, which is not counted as a pull. `None` where it costs as much, or is not known; opening it tells then.
+    async fn root_of(&self, at: &Reference, how: &ReadOptions) -> Result<Option<Descriptor>> {
+        let _ = (at, how);
+        Ok(None)
+    }
 
     /// Opens a place for one image.
     ///

@@ -5,18 +5,22 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use futures_util::future::join_all;
+use futures_util::stream::{self, TryStreamExt};
 use transship_core::{
-    Accepts, AcceptsNameless, Body, Commit, Committed, Descriptor, Digest, Document, Error,
-    ErrorKind, Expect, ImageDestination, ImageName, LayerForm, Manifest, MediaType, Reference,
-    Result, ResultExt, Sparse, Stored, media_types,
+    Accepts, AcceptsNameless, Body, Commit, Committed, Descriptor, Digest, DockerName, Document,
+    Error, ErrorKind, Expect, ImageDestination, ImageName, LayerForm, Manifest, MediaType,
+    Reference, Result, ResultExt, Sparse, Stored, media_types,
 };
 
-use crate::SCHEME;
+use crate::client::Repository;
+use crate::pull;
 use crate::push::{self, Mounted, Session};
-use crate::reference::{Locator, Wanted};
+use crate::reference::{Locator, Wanted, manifest_of};
 use crate::replicate::replicate;
 use crate::target::{Target, has_manifest};
 use crate::writer::Claimed;
+use crate::{AT_ONCE, SCHEME};
 
 /// An image that goes to one repository, or to several under several names. Its bytes go to the first; the others get them from
 /// there.
@@ -28,7 +32,7 @@ pub(crate) struct RegistryDestination {
     accepts: Accepts,
     state: Mutex<State>,
     /// In a writer: the names, which no other image may have.
-    claimed: Option<Claimed>,
+    claimed: Mutex<Option<Claimed>>,
 }
 
 #[derive(Debug, Default)]
@@ -54,7 +58,7 @@ impl RegistryDestination {
         accepts.prefers = Some(LayerForm::Gzip);
         accepts.sparse = sparse;
         accepts.nameless = AcceptsNameless::One;
-        let state = Mutex::default();
+        let (state, claimed) = (Mutex::default(), Mutex::new(claimed));
         Self { reference, targets, names, accepts, state, claimed }
     }
 
@@ -92,19 +96,23 @@ impl RegistryDestination {
             Document::Index(index) => (index.manifests.iter().collect(), Kind::Manifest),
             _ => return Ok(()),
         };
-        for child in children {
+        let asked = children.into_iter().filter(|child| {
             let known = self.state().there.contains(&child.digest);
-            if known || what.is_absent(&child.digest) || (kind == Kind::Blob && is_foreign(child)) {
-                continue;
-            }
-            if !self.is_there(child, kind).await? {
-                return Err(Error::new(
-                    ErrorKind::NotFound,
-                    format!("{kind} {} is not there, and the image needs it", child.digest),
-                ));
-            }
-            self.state().there.insert(child.digest.clone());
+            !(known || what.is_absent(&child.digest) || (kind == Kind::Blob && is_foreign(child)))
+        });
+        stream::iter(asked.map(Ok))
+            .try_for_each_concurrent(AT_ONCE, |child| self.check_child(child, kind))
+            .await
+    }
+
+    async fn check_child(&self, child: &Descriptor, kind: Kind) -> Result<()> {
+        if !self.is_there(child, kind).await? {
+            return Err(Error::new(
+                ErrorKind::NotFound,
+                format!("{kind} {} is not there, and the image needs it", child.digest),
+            ));
         }
+        self.state().there.insert(child.digest.clone());
         Ok(())
     }
 
@@ -151,11 +159,16 @@ impl RegistryDestination {
         if at > 0 {
             replicate(&first.repository, &target.repository, &blobs).await?;
         }
-        for manifest in &manifests {
-            let name = Wanted::Digest(&manifest.descriptor().digest);
-            push::put_manifest(&target.repository, manifest, name).await?;
-        }
+        put_manifests(&target.repository, &manifests).await?;
         target.publish(root, done).await
+    }
+
+    /// The image is there: no other one may get its names.
+    fn keep_names(&self) {
+        let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(claimed) = claimed.as_mut() {
+            claimed.keep();
+        }
     }
 
     /// Repositories of the host from which a blob may be had.
@@ -173,6 +186,31 @@ impl RegistryDestination {
         all.dedup();
         all
     }
+}
+
+/// Puts what a root refers to, and what is about it. Images are put at once; what refers to them follows in the order in which it was
+/// given, as does what is listed.
+async fn put_manifests(to: &Repository, manifests: &[Manifest]) -> Result<()> {
+    let (mut images, mut others) = (Vec::new(), Vec::new());
+    for manifest in manifests {
+        let document = manifest.document()?;
+        match document {
+            Document::Image(_) if document.subject().is_none() => images.push(manifest),
+            _ => others.push(manifest),
+        }
+    }
+    let put = |manifest: &'_ Manifest| {
+        let manifest = manifest.clone();
+        async move {
+            let name = Wanted::Digest(&manifest.descriptor().digest);
+            push::put_manifest(to, &manifest, name).await.map(|_| ())
+        }
+    };
+    stream::iter(images.into_iter().map(Ok)).try_for_each_concurrent(AT_ONCE, put).await?;
+    for manifest in others {
+        put(manifest).await?;
+    }
+    Ok(())
 }
 
 /// What a manifest refers to.
@@ -262,7 +300,7 @@ impl ImageDestination for RegistryDestination {
         Ok(())
     }
 
-    async fn commit(mut self: Box<Self>, what: Commit<'_>) -> Result<Committed> {
+    async fn commit(self: Box<Self>, what: Commit<'_>) -> Result<Committed> {
         what.check_whole().context(|| &self.reference)?;
         let manifests = self.state().manifests.clone();
         self.check(&what, &manifests).await.context(|| &self.reference)?;
@@ -280,10 +318,28 @@ impl ImageDestination for RegistryDestination {
                 }
             }
         }
-        if let Some(claimed) = &mut self.claimed {
-            claimed.keep();
-        }
+        self.keep_names();
         Ok(Committed::new(descriptor, done))
+    }
+
+    async fn shows(&self, root: &Descriptor) -> Result<Option<Committed>> {
+        let names: Vec<(&Repository, &DockerName)> = self
+            .targets
+            .iter()
+            .flat_map(|target| target.names.iter().map(|name| (&target.repository, name)))
+            .collect();
+        let shown = names.iter().map(|(repository, name)| async {
+            // A hint that cannot be had is none.
+            let found = pull::head_manifest(repository, manifest_of(name)).await;
+            found.is_ok_and(|found| found.is_some_and(|found| found.digest == root.digest))
+        });
+        if !join_all(shown).await.into_iter().all(|shows| shows) || names.is_empty() {
+            return Ok(None);
+        }
+        self.keep_names();
+        let references =
+            names.iter().map(|(_, name)| Locator::Name((*name).clone()).reference()).collect();
+        Ok(Some(Committed::new(root.clone(), references)))
     }
 }
 

@@ -48,5 +48,8 @@ pub use push::settled;
 pub use surroundings::Surroundings;
 pub use transport::Registry;
 
+/// How many things of one image are done at once. How many requests a host gets at once is a matter of the host.
+const AT_ONCE: usize = 8;
+
 /// What stands before the colon.
 pub const SCHEME: &str = "docker";

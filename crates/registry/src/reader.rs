@@ -96,6 +96,10 @@ impl ArchiveReader for RegistryReader {
         &self.entries
     }
 
+    fn details_are_costly(&self) -> bool {
+        true
+    }
+
     async fn open(&self, entry: &ArchiveEntry) -> Result<Box<dyn ImageSource>> {
         Ok(Box::new(self.source(entry).await?))
     }

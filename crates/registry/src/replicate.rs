@@ -1,7 +1,9 @@
 //! An image with names in several repositories: the others get it from the first.
 
+use futures_util::stream::{self, TryStreamExt};
 use transship_core::{Descriptor, Expect, Result};
 
+use crate::AT_ONCE;
 use crate::client::Repository;
 use crate::pull;
 use crate::push::{self, Mounted};
@@ -12,10 +14,8 @@ pub(crate) async fn replicate(
     to: &Repository,
     blobs: &[Descriptor],
 ) -> Result<()> {
-    for blob in blobs {
-        bring(from, to, blob).await?;
-    }
-    Ok(())
+    let blobs = stream::iter(blobs.iter().map(Ok));
+    blobs.try_for_each_concurrent(AT_ONCE, |blob| bring(from, to, blob)).await
 }
 
 /// Mounts a blob; where that does not work, its bytes pass here once more.

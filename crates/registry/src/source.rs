@@ -89,6 +89,22 @@ impl RegistrySource {
     }
 }
 
+/// The root that a name has at the first place that has it.
+pub(crate) async fn first_root(
+    places: &[Repository],
+    wanted: Wanted<'_>,
+) -> Result<Option<Descriptor>> {
+    let mut failed = Failures::default();
+    for place in places {
+        match pull::head_manifest(place, wanted).await {
+            Ok(Some(root)) => return Ok(Some(root)),
+            Ok(None) => {}
+            Err(error) => failed.add(error),
+        }
+    }
+    failed.unknown.map_or(Ok(None), Err)
+}
+
 /// What the places that were asked for one thing answered, none of which gave it.
 #[derive(Debug, Default)]
 struct Failures {

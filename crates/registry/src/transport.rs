@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use transship_core::{
-    ArchiveReader, ArchiveWriter, Archives, DockerName, Error, ErrorKind, ImageDestination,
-    ImageSource, ReadOptions, Reference, Result, ResultExt, Settings, Transport, WriteMode,
-    WriteOptions, inventory,
+    ArchiveReader, ArchiveWriter, Archives, Descriptor, DockerName, Error, ErrorKind,
+    ImageDestination, ImageSource, ReadOptions, Reference, Result, ResultExt, Settings, Transport,
+    WriteMode, WriteOptions, inventory,
 };
 
 use crate::client::{Network, Repository};
@@ -15,8 +15,8 @@ use crate::destination::RegistryDestination;
 use crate::naming;
 use crate::options::KEYS;
 use crate::reader::RegistryReader;
-use crate::reference::Locator;
-use crate::source::RegistrySource;
+use crate::reference::{Locator, manifest_of};
+use crate::source::{RegistrySource, first_root};
 use crate::target::{refuse_a_repository, targets};
 use crate::writer::{Names, RegistryWriter};
 use crate::{RegistryOptions, SCHEME};
@@ -78,6 +78,12 @@ impl Transport for Registry {
         let places = self.places(&name, how).await?;
         let source = RegistrySource::open(at.clone(), &name, places).await.context(|| at)?;
         Ok(Box::new(source))
+    }
+
+    async fn root_of(&self, at: &Reference, how: &ReadOptions) -> Result<Option<Descriptor>> {
+        let name = one_image(at)?;
+        let places = self.places(&name, how).await?;
+        first_root(&places, manifest_of(&name)).await.context(|| at)
     }
 
     async fn destination(

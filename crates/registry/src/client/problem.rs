@@ -23,6 +23,7 @@ pub(crate) fn error(status: StatusCode, body: &[u8]) -> Error {
         text = format!("{text}: {said}");
     }
     let error = Error::new(kind(status, &code), text);
+    let error = if is_transient(status, body) { error } else { error.with_retryable(false) };
     match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
             error.hint("log in, or give a credential with docker.creds")
@@ -36,7 +37,7 @@ fn kind(status: StatusCode, code: &str) -> ErrorKind {
     match (status.as_u16(), code) {
         (_, "DIGEST_INVALID" | "SIZE_INVALID" | "MANIFEST_UNVERIFIED") => ErrorKind::Corrupt,
         (_, "MANIFEST_BLOB_UNKNOWN") | (404 | 410, _) => ErrorKind::NotFound,
-        (401 | 403, _) => ErrorKind::Denied,
+        (401 | 403, _) | (_, "DENIED" | "UNAUTHORIZED") => ErrorKind::Denied,
         (405 | 415, _) | (_, "UNSUPPORTED") => ErrorKind::Unsupported,
         (413, _) => ErrorKind::LimitExceeded,
         (408 | 425 | 429 | 499 | 500..=599, _) => ErrorKind::Unavailable,

@@ -13,6 +13,9 @@ const PROGRESS: u64 = 64 << 10;
 /// How often a blob is sent again from its start. It is whole then each time, so that sending it is no progress.
 const RESTARTS: u32 = 5;
 
+/// How often pieces are made smaller because they are refused where the server said that it was.
+const REFUSED: u32 = 3;
+
 /// The smallest pieces that are tried, in bytes.
 const SMALLEST: u64 = 64 << 10;
 
@@ -38,6 +41,8 @@ pub(super) struct Recovery {
     /// The most that was ever acknowledged when the tries were counted from there.
     tried_at: u64,
     restarts: u32,
+    /// How often in a row what follows was refused where the server said that it was.
+    refused: u32,
     denied: bool,
     resumes: Resumes,
     pub(super) ranges: Ranges,
@@ -71,6 +76,7 @@ impl Recovery {
             tries: repository.host.tries(),
             tried_at: 0,
             restarts: 0,
+            refused: 0,
             denied: false,
             resumes: Resumes::Would,
             ranges: Ranges::Expected,
@@ -82,6 +88,7 @@ impl Recovery {
         if at >= self.tried_at.saturating_add(PROGRESS) {
             self.tries.reset();
             self.tried_at = at;
+            self.refused = 0;
         }
     }
 
@@ -142,9 +149,15 @@ impl Upload {
             }
             Setback::OutOfRange(failure) => {
                 let why = self.wait(failure).await?;
+                self.recovery.refused += 1;
                 let there = self.status().await;
                 let smaller = there.unwrap_or(0) == self.began && self.make_smaller();
                 match there {
+                    // It is not the size of the pieces: the server is elsewhere than it says.
+                    Some(_) if self.recovery.refused > REFUSED => {
+                        self.recovery.resumes = Resumes::Never;
+                        self.restart(&why)
+                    }
                     Some(there) => self.go_on(there),
                     None if smaller => self.begin_again(),
                     None => self.restart(&why),

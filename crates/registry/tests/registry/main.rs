@@ -4,8 +4,10 @@
 mod auth;
 mod common;
 mod cuts;
+mod differ;
 mod hostile;
 mod many;
+mod mirrors;
 mod pull;
 mod push;
 mod referrers;
