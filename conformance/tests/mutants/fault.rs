@@ -318,6 +318,8 @@ faults! {
     OffersWhatItDoesNotClaim => "what_is_not_claimed_is_not_there",
     /// A container of no images is there, where none was claimed to be.
     EmptyIsThere => "what_is_not_claimed_is_not_there",
+    /// Its index is never sparse, a source says of a place that takes gaps.
+    GapsAreDenied => "a_source_says_whether_it_may_be_sparse",
     /// The last image does not pass.
     PassLosesTheLast => "a_container_in_one_pass_is_the_same",
     /// What can be read again comes once, it says.

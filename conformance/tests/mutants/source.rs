@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use transship_core::{
     Body, Descriptor, Digest, Error, ErrorKind, Expect, ImageName, ImageSource, Manifest,
-    ReadOptions, Reference, Result, Signatures, Transport,
+    ReadOptions, Reference, Result, Signatures, Sparse, Transport,
 };
 
 use crate::fault::Fault;
@@ -185,6 +185,13 @@ impl ImageSource for BrokenSource {
 
     fn signatures(&self) -> Option<&dyn Signatures> {
         Some(self)
+    }
+
+    fn sparse(&self) -> Sparse {
+        match self.of.fault {
+            Fault::GapsAreDenied => Sparse::Refused,
+            _ => self.inner.sparse(),
+        }
     }
 
     fn referrers(&self) -> Option<&dyn transship_core::Referrers> {

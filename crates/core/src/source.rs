@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use oci_spec::image::Digest;
 
-use crate::{Body, Descriptor, ErrorKind, ImageName, Manifest, Reference, Result};
+use crate::{Body, Descriptor, ErrorKind, ImageName, Manifest, Reference, Result, Sparse};
 
 /// Reads one image or index. Methods may run concurrently; dropping it closes it.
 ///
@@ -67,6 +67,14 @@ pub trait ImageSource: fmt::Debug + Send + Sync {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether an index here may lack children on purpose.
+    ///
+    /// - It is [`Accepted`](Sparse::Accepted) where the place takes sparse indexes; where it is
+    ///   [`Refused`](Sparse::Refused), a child that is listed and not here is damage.
+    fn sparse(&self) -> Sparse {
+        Sparse::Accepted
     }
 
     /// The ability to say which manifests are about this image.

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use transship_core::{
     Body, Descriptor, Digest, DockerName, Error, ErrorKind, Expect, ImageName, ImageSource,
-    Manifest, MediaType, Reference, Referrers, Result, ResultExt, media_types,
+    Manifest, MediaType, Reference, Referrers, Result, ResultExt, Sparse, media_types,
 };
 
 use crate::client::Repository;
@@ -239,6 +239,10 @@ impl ImageSource for RegistrySource {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error).context(|| format!("blob {}", of.digest)),
         }
+    }
+
+    fn sparse(&self) -> Sparse {
+        self.places.first().map_or(Sparse::Refused, |place| place.host.sparse())
     }
 
     fn referrers(&self) -> Option<&dyn Referrers> {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use transship_core::{
     Body, Contents, Descriptor, Digest, Document, Error, ErrorKind, Expect, ImageDestination,
     ImageName, ImageSource, MANIFEST_LIMIT, Manifest, Reference, Referrers, Result, ResultExt,
-    Signatures,
+    Signatures, Sparse,
 };
 
 /// How many digests an error lists.
@@ -116,6 +116,10 @@ impl ImageSource for Completed<'_> {
             Some(_) => Ok(true),
             None => self.source.holds(of).await,
         }
+    }
+
+    fn sparse(&self) -> Sparse {
+        self.source.sparse()
     }
 
     fn referrers(&self) -> Option<&dyn Referrers> {

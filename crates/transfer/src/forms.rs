@@ -45,14 +45,22 @@ impl LayerPlan {
     }
 }
 
-/// Whether the first bytes of a layer have to be looked at before [`plan_layer`].
+/// Whether the first bytes of a layer have to be looked at before [`plan_layer`]: of one that is to stay as it is, and is
+/// no plain tar, or is none that the config knows. What changes form is looked at while it does.
 pub(crate) fn needs_look(layer: &Descriptor, diff_id: Option<&Digest>, wish: &Wish) -> bool {
     let Some(known) = LayerType::of(&layer.media_type) else { return false };
-    if stays_behind(known, wish) {
-        return false;
+    !stays_behind(known, wish)
+        && form_of(known, layer, diff_id).is_none()
+        && wish.form(known.form).is_none()
+}
+
+/// The form of a layer by what is said of it: whose diff ID is its digest is a plain tar, and no other is.
+fn form_of(known: LayerType, layer: &Descriptor, diff_id: Option<&Digest>) -> Option<LayerForm> {
+    match diff_id {
+        Some(diff_id) if *diff_id == layer.digest => Some(LayerForm::Plain),
+        Some(diff_id) if known.form == LayerForm::Plain && differ(diff_id, layer) => None,
+        _ => Some(known.form),
     }
-    let suspicious = known.form == LayerForm::Plain && diff_id.is_some_and(|id| differ(id, layer));
-    suspicious || wish.form(known.form).is_some() || wish.layers != AcceptsLayers::Any
 }
 
 /// Digests of different algorithms cannot be compared.
@@ -64,7 +72,8 @@ fn stays_behind(known: LayerType, wish: &Wish) -> bool {
     !known.distributable && wish.nondistributable == Nondistributable::LeaveOut
 }
 
-/// What becomes of a layer. `format` is the one that its manifest is converted to, `looked` what its first bytes are.
+/// What becomes of a layer. `format` is the one that its manifest is converted to, `looked` what its first bytes are, where
+/// that was looked at.
 ///
 /// # Errors
 /// `Unsupported` when it would have to change and must not or cannot; `Corrupt` for a plain layer that is not what the config says.
@@ -92,14 +101,13 @@ pub(crate) fn plan_layer(
         }
         return Ok(plan(target(known.form)?, Handling::LeaveOut));
     }
-    let is = looked.map_or(Some(known.form), as_form);
+    let is = looked.map_or_else(|| form_of(known, layer, diff_id), as_form);
     check_plain(layer, diff_id, is)?;
     let wanted =
         wish.form(is.unwrap_or(known.form)).or_else(|| no_docker_zstd(known, format, wish));
     match wanted {
         Some(wanted) if is != Some(wanted) || wish.has_level(wanted) => {
             wish.may_change(layer, wanted)?;
-            let Some(_) = is else { return Err(cannot_read(layer, looked)) };
             if diff_id.is_none() {
                 return Err(no_diff_id(layer));
             }
@@ -192,21 +200,6 @@ fn not_without(layer: &Descriptor) -> Error {
         ),
     )
     .hint("ask for such layers to be copied, or copy to oci:, oci-archive: or dir:")
-}
-
-fn cannot_read(layer: &Descriptor, looked: Option<Compression>) -> Error {
-    let how = match looked {
-        Some(Compression::Bzip2) => "bzip2",
-        Some(Compression::Xz) => "xz",
-        _ => "an unknown form",
-    };
-    Error::new(
-        ErrorKind::Unsupported,
-        format!(
-            "layer {} is {how}, which layers must not be, and cannot change form",
-            layer.digest
-        ),
-    )
 }
 
 fn no_diff_id(layer: &Descriptor) -> Error {
@@ -321,18 +314,10 @@ mod tests {
         }
     }
 
-    fn compression(form: LayerForm) -> Compression {
-        match form {
-            LayerForm::Gzip => Compression::Gzip,
-            LayerForm::Zstd => Compression::Zstd,
-            _ => Compression::Plain,
-        }
-    }
-
     /// What becomes of a layer that is what it says.
     fn becomes(form: LayerForm, wish: &Wish) -> Result<LayerForm> {
         let (layer, diff_id) = layer(form);
-        let plan = plan_layer(&layer, Some(&diff_id), wish, None, Some(compression(form)))?;
+        let plan = plan_layer(&layer, Some(&diff_id), wish, None, None)?;
         let known = LayerType::of(&plan.media_type).unwrap();
         match plan.handling {
             Handling::Keep => assert_eq!(known.form, form),
@@ -380,29 +365,36 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_checked_or_read_does_not_change() {
-        let (layer, diff_id) = layer(LayerForm::Gzip);
+    fn what_cannot_be_checked_does_not_change() {
+        let (layer, _) = layer(LayerForm::Gzip);
         let wish = wish(Compress::Plain, AcceptsLayers::Any);
-        let no_id = plan_layer(&layer, None, &wish, None, Some(Compression::Gzip));
+        let no_id = plan_layer(&layer, None, &wish, None, None);
         assert_eq!(no_id.unwrap_err().kind(), ErrorKind::Corrupt);
-        let xz = plan_layer(&layer, Some(&diff_id), &wish, None, Some(Compression::Xz));
-        assert_eq!(xz.unwrap_err().kind(), ErrorKind::Unsupported);
     }
 
     #[test]
-    fn only_what_decides_is_looked_at() {
-        let any = wish(Compress::Auto, AcceptsLayers::Any);
-        for form in FORMS {
+    fn only_what_stays_and_contradicts_the_config_is_looked_at() {
+        let (any, plain) = (AcceptsLayers::Any, AcceptsLayers::PlainOnly);
+        let wishes = [Compress::Auto, Compress::Keep, Compress::Plain, Compress::Gzip(None)];
+        for (wish, form) in wishes.iter().flat_map(|wish| FORMS.map(|form| (*wish, form))) {
             let (layer, diff_id) = layer(form);
-            assert!(!needs_look(&layer, Some(&diff_id), &any));
-            assert!(needs_look(&layer, Some(&diff_id), &wish(Compress::Plain, AcceptsLayers::Any)));
-            assert!(needs_look(
-                &layer,
-                Some(&diff_id),
-                &wish(Compress::Keep, AcceptsLayers::PlainOnly)
-            ));
+            for layers in [any, plain] {
+                assert!(!needs_look(&layer, Some(&diff_id), &self::wish(wish, layers)));
+            }
         }
         let (layer, _) = layer(LayerForm::Plain);
-        assert!(needs_look(&layer, Some(&sha256(b"another")), &any));
+        let looks = |compress| needs_look(&layer, Some(&sha256(b"another")), &wish(compress, any));
+        assert_eq!(wishes.map(looks), [true, true, false, false]);
+    }
+
+    #[test]
+    fn a_layer_whose_diff_id_is_its_digest_is_plain_whatever_its_type_says() {
+        let (layer, _) = layer(LayerForm::Gzip);
+        let plan = |compress| {
+            let wish = wish(compress, AcceptsLayers::Any);
+            plan_layer(&layer, Some(&layer.digest), &wish, None, None).unwrap().handling
+        };
+        assert_eq!(plan(Compress::Plain), Handling::Keep);
+        assert_eq!(plan(Compress::Gzip(None)), Handling::Change(LayerForm::Gzip));
     }
 }

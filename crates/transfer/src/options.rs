@@ -86,8 +86,9 @@ pub enum Failures {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Platforms {
-    /// Every one that is present; those that are absent are reported. A destination that holds single images gets
-    /// that of this machine.
+    /// Every one that is present; those that are absent are reported. Absent is a manifest that a sparse place does not hold;
+    /// one whose config or layers are gone, or that a registry lists and does not have, is damaged, and `Corrupt`: what is
+    /// whole can be asked for with [`Only`](Self::Only). A destination that holds single images gets that of this machine.
     #[default]
     Present,
     /// Every one; one that is absent is `NotFound`.

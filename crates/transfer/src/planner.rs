@@ -229,6 +229,11 @@ impl Planner<'_> {
         self.leaf += 1;
         match &child.found {
             Found::Absent(why) => self.leave_absent(child, taken.then_some(why)),
+            // It was not chosen.
+            Found::Unread => {
+                self.skip(Leaf { child });
+                self.leave_out(child)
+            }
             Found::Here(tree) => match &**tree {
                 Tree { manifest, node: Node::Image(image) } if taken => {
                     self.take(child, manifest, image, docker)

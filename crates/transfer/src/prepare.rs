@@ -104,8 +104,10 @@ async fn plan_one(
     let accepts = destination.accepts();
     let source = &Completed::over(source, destination);
     source.check(destination).await?;
-    let tree = Tree::load(source).await?;
-    let choice = choose(&tree, &options.platforms, options.subset, room(accepts))?;
+    let room = room(accepts);
+    let mut tree = Tree::load(source, options.platforms.reading(room)).await?;
+    let choice = choose(&tree, &options.platforms, options.subset, room)?;
+    tree.complete(source, &|leaf| choice.takes(leaf)).await?;
     let wish = Wish::new(options, accepts);
     let looked: HashMap<Digest, Compression> =
         look(source, to_look_at(&tree, &choice, &wish), jobs(options)).await?;

@@ -132,7 +132,7 @@ fn kept_child(child: Child, absent: &mut Vec<Descriptor>) -> ChildPlan {
     let Child { descriptor, platform, found } = child;
     let fate = match found {
         Found::Here(tree) => Fate::Copy(Box::new(kept(*tree, absent))),
-        Found::Absent(_) => {
+        Found::Unread | Found::Absent(_) => {
             absent.push(descriptor.clone());
             Fate::Absent
         }

@@ -3,7 +3,7 @@
 use transship_core::{Descriptor, Error, ErrorKind, Platform, Result, is_index_type};
 
 use crate::plan::attested;
-use crate::tree::{Child, Found, Node, Tree};
+use crate::tree::{Child, Found, Node, Reading, Tree};
 use crate::{Platforms, Subset};
 
 /// What the destination can hold.
@@ -13,6 +13,16 @@ pub(crate) enum Room {
     Indexes,
     /// Single images only.
     OneImage,
+}
+
+impl Platforms {
+    /// How much has to be read to choose.
+    pub(crate) fn reading(&self, room: Room) -> Reading {
+        match (self, room) {
+            (Self::Present | Self::All, Room::Indexes) => Reading::Whole,
+            _ => Reading::ToChoose,
+        }
+    }
 }
 
 /// What was chosen of an image's tree.
@@ -59,15 +69,16 @@ impl<'a> Leaf<'a> {
 
     /// Whether it is here, and an image that could run somewhere.
     fn is_image(self) -> bool {
-        let runnable = match self.child.tree().map(|tree| &tree.node) {
-            Some(Node::Image(image)) => image.document.is_runnable(),
+        let runnable = match (&self.child.found, self.child.tree().map(|tree| &tree.node)) {
+            (_, Some(Node::Image(image))) => image.document.is_runnable(),
+            (Found::Unread, _) => self.platform().is_some(),
             _ => false,
         };
         runnable && !self.child.descriptor.is_attestation()
     }
 
     fn is_present(self) -> bool {
-        matches!(self.child.found, Found::Here(_))
+        self.child.is_present()
     }
 }
 
@@ -143,7 +154,7 @@ fn absent(child: &Child) -> Error {
     let what = describe(child.platform.as_ref(), &child.descriptor);
     let why = match &child.found {
         Found::Absent(why) => why.as_str(),
-        Found::Here(_) => "it is there",
+        Found::Here(_) | Found::Unread => "it is there",
     };
     Error::new(ErrorKind::NotFound, format!("{what} is listed, and is not present: {why}"))
 }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use futures_util::stream::{self, StreamExt};
 use transship_core::{
     Descriptor, Digest, Document, Error, ErrorKind, ImageSource, Manifest, ReadOptions, Reference,
     Result, ResultExt, Transports, is_index_type,
@@ -11,6 +12,9 @@ use transship_core::{
 
 /// How deep indexes may be nested.
 const MAX_DEPTH: usize = 16;
+
+/// How many blobs are asked for at once.
+const AT_ONCE: usize = 8;
 
 /// The digests of what those for whom a delta is made have already: manifests, configs, layers. What is among them is
 /// left out of the copy.
@@ -93,9 +97,8 @@ impl Held {
             self.there.insert(manifest.descriptor().digest.clone());
             match manifest.document()? {
                 Document::Image(image) => {
-                    for blob in image.layers.iter().chain([&image.config]) {
-                        self.blob(source, blob).await?;
-                    }
+                    let blobs = image.layers.into_iter().chain([image.config]).collect();
+                    self.blobs(source, blobs).await?;
                 }
                 Document::Index(index) => {
                     if depth == MAX_DEPTH {
@@ -121,7 +124,7 @@ impl Held {
             return Ok(());
         }
         if is_index_type(&of.media_type).is_none() && !of.media_type.as_ref().is_empty() {
-            return self.blob(source, of).await;
+            return self.blobs(source, vec![of.clone()]).await;
         }
         match source.manifest(of).await {
             Ok(manifest) => self.manifest(source, manifest, depth).await,
@@ -132,20 +135,22 @@ impl Held {
         }
     }
 
-    async fn blob(&mut self, source: &dyn ImageSource, of: &Descriptor) -> Result<()> {
-        if !self.is_new(of) {
-            return Ok(());
+    /// Asks for blobs without opening them.
+    async fn blobs(&mut self, source: &dyn ImageSource, mut blobs: Vec<Descriptor>) -> Result<()> {
+        let mut asked = HashSet::new();
+        blobs.retain(|of| self.is_new(of) && asked.insert(of.digest.clone()));
+        let mut held = stream::iter(blobs)
+            .map(|of| async move { source.holds(&of).await.map(|held| (of.digest, held)) })
+            .buffer_unordered(AT_ONCE);
+        while let Some(answer) = held.next().await {
+            let (digest, held) = answer?;
+            if held {
+                self.there.insert(digest)
+            } else {
+                self.absent.insert(digest)
+            };
         }
-        match source.blob(of).await {
-            Ok(_) => {
-                self.there.insert(of.digest.clone());
-                Ok(())
-            }
-            Err(error) => {
-                self.absent.insert(of.digest.clone());
-                absent(error)
-            }
-        }
+        Ok(())
     }
 }
 

@@ -6,10 +6,11 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::Deserialize;
 use transship_core::{
     CONFIG_LIMIT, Descriptor, Digest, Document, Error, ErrorKind, ImageDocument, ImageSource,
-    IndexDocument, Manifest, Platform, Result, ResultExt, is_index_type,
+    IndexDocument, Manifest, Platform, Result, ResultExt, Sparse, is_index_type,
 };
 
 use crate::layer::LayerType;
+use crate::select::describe;
 
 /// How deep indexes may be nested.
 const MAX_DEPTH: usize = 16;
@@ -59,8 +60,19 @@ pub(crate) struct Child {
 #[derive(Debug)]
 pub(crate) enum Found {
     Here(Box<Tree>),
-    /// The source does not have it, or not all of it: what is missing.
+    /// It is listed, and has not been read: its descriptor says what it is for.
+    Unread,
+    /// The source does not hold it, as in a sparse index: what is missing.
     Absent(String),
+}
+
+/// How much of an index is read before it is known what is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// All that it lists.
+    Whole,
+    /// What is needed to choose: platforms are read as far as the index does not say them.
+    ToChoose,
 }
 
 impl Child {
@@ -79,46 +91,162 @@ impl Child {
     pub(crate) fn tree(&self) -> Option<&Tree> {
         match &self.found {
             Found::Here(tree) => Some(tree),
-            Found::Absent(_) => None,
+            Found::Unread | Found::Absent(_) => None,
         }
+    }
+
+    /// Whether the source holds it, as far as that is known.
+    pub(crate) fn is_present(&self) -> bool {
+        !matches!(self.found, Found::Absent(_))
     }
 }
 
 impl Tree {
     /// Reads the documents of an image.
     ///
-    /// Of an index, what is absent is no error; of a single image it is `NotFound`. `Corrupt` for what is malformed
-    /// and for indexes that contain themselves, `LimitExceeded` for ones that are nested too deep.
-    pub(crate) async fn load(source: &dyn ImageSource) -> Result<Box<Self>> {
+    /// Of an index, what is absent is no error where the source may be sparse; of a single image it is `NotFound`.
+    /// `Corrupt` for what is damaged or malformed and for indexes that contain themselves, `LimitExceeded` for ones that
+    /// are nested too deep.
+    pub(crate) async fn load(source: &dyn ImageSource, reading: Reading) -> Result<Box<Self>> {
         let root = source.root().await?;
-        load(source, root, Vec::new()).await
+        Loader { source, reading }.load(root, Vec::new()).await
     }
 
     /// Reads the documents of a manifest that is not the root. `NotFound` when it is not all there.
     pub(crate) async fn of(source: &dyn ImageSource, of: &Descriptor) -> Result<Box<Self>> {
-        find_child(source, of, &[]).await
+        let manifest = source.manifest(of).await?;
+        let tree = Loader { source, reading: Reading::Whole }.load(manifest, Vec::new()).await?;
+        if let Node::Image(image) = &tree.node {
+            ask_for_layers(source, &image.document).await?;
+        }
+        Ok(tree)
+    }
+
+    /// Reads what was chosen and is unread, and asks whether the layers of what was chosen are there where asking is cheap.
+    ///
+    /// # Errors
+    /// `Corrupt` for what is listed and damaged.
+    pub(crate) async fn complete(
+        &mut self,
+        source: &dyn ImageSource,
+        taken: &(dyn Fn(usize) -> bool + Sync),
+    ) -> Result<()> {
+        let loader = Loader { source, reading: Reading::Whole };
+        let mut leaves = Vec::new();
+        self.leaves_mut(&mut leaves);
+        let chosen = leaves.into_iter().enumerate().filter(|(at, _)| taken(*at));
+        let mut chosen: Vec<&mut Child> = chosen.map(|(_, child)| child).collect();
+        let unread: Vec<Descriptor> = chosen
+            .iter()
+            .filter(|child| matches!(child.found, Found::Unread))
+            .map(|child| child.descriptor.clone())
+            .collect();
+        // By position: a stream of references is not `Send`.
+        let read: Vec<Found> = stream::iter(0..unread.len())
+            .map(|at| Box::pin(loader.look_for(&unread[at], &[])))
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await?;
+        let waiting = chosen.iter_mut().filter(|child| matches!(child.found, Found::Unread));
+        for (child, found) in waiting.zip(read) {
+            **child = Child::new(&child.descriptor, found);
+        }
+        for child in chosen {
+            let Some(Tree { node: Node::Image(image), .. }) = child.tree() else { continue };
+            ask_for_layers(source, &image.document)
+                .await
+                .map_err(|error| damaged(&child.descriptor, error))?;
+        }
+        Ok(())
+    }
+
+    /// In the order of [`leaves`](crate::select::leaves).
+    fn leaves_mut<'a>(&'a mut self, all: &mut Vec<&'a mut Child>) {
+        let Node::Index { children, .. } = &mut self.node else { return };
+        for child in children {
+            if matches!(child.tree(), Some(Tree { node: Node::Index { .. }, .. })) {
+                if let Found::Here(nested) = &mut child.found {
+                    nested.leaves_mut(all);
+                }
+            } else {
+                all.push(child);
+            }
+        }
     }
 }
 
 /// Boxes, so that deep nesting needs little stack.
 type Loading<'a> = Pin<Box<dyn Future<Output = Result<Box<Tree>>> + Send + 'a>>;
 
-fn load(source: &dyn ImageSource, manifest: Manifest, above: Vec<Digest>) -> Loading<'_> {
-    Box::pin(async move {
-        let node = match manifest.document()? {
-            Document::Image(document) => {
-                let config = load_config(source, &document).await?;
-                Node::Image(Image { document, config })
+/// Reads documents.
+#[derive(Clone, Copy)]
+struct Loader<'s> {
+    source: &'s dyn ImageSource,
+    reading: Reading,
+}
+
+impl<'s> Loader<'s> {
+    fn load(self, manifest: Manifest, above: Vec<Digest>) -> Loading<'s> {
+        Box::pin(async move {
+            let node = match manifest.document()? {
+                Document::Image(document) => {
+                    let config = load_config(self.source, &document).await?;
+                    Node::Image(Image { document, config })
+                }
+                Document::Index(document) => {
+                    let path = below(&above, manifest.descriptor())?;
+                    let children = self.children(&document, &path).await?;
+                    Node::Index { document, children }
+                }
+                _ => return Err(unknown(manifest.descriptor())),
+            };
+            Ok(Box::new(Tree { manifest, node }))
+        })
+    }
+
+    async fn children(self, document: &IndexDocument, path: &[Digest]) -> Result<Vec<Child>> {
+        // By position: a stream of references is not `Send`.
+        let found: Vec<Found> = stream::iter(0..document.manifests.len())
+            .map(|at| Box::pin(self.look_for(&document.manifests[at], path)))
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await?;
+        let children = document.manifests.iter().zip(found);
+        Ok(children.map(|(child, found)| Child::new(child, found)).collect())
+    }
+
+    async fn look_for(self, of: &Descriptor, path: &[Digest]) -> Result<Found> {
+        let kind = is_index_type(&of.media_type);
+        if kind == Some(true) {
+            below(path, of)?;
+        }
+        let told = kind == Some(false) && (of.platform.is_some() || of.is_attestation());
+        let later = told && self.reading == Reading::ToChoose;
+        let sparse = self.source.sparse() == Sparse::Accepted;
+        if later && !sparse {
+            return Ok(Found::Unread);
+        }
+        let manifest = match self.source.manifest(of).await {
+            Ok(_) if later => return Ok(Found::Unread),
+            Ok(manifest) => manifest,
+            Err(error) if sparse && error.kind() == ErrorKind::NotFound => {
+                return Ok(Found::Absent(error.to_string()));
             }
-            Document::Index(document) => {
-                let path = below(&above, manifest.descriptor())?;
-                let children = load_children(source, &document, &path).await?;
-                Node::Index { document, children }
-            }
-            _ => return Err(unknown(manifest.descriptor())),
+            Err(error) => return Err(damaged(of, error)),
         };
-        Ok(Box::new(Tree { manifest, node }))
-    })
+        let tree = self.load(manifest, path.to_vec()).await;
+        tree.map(Found::Here).map_err(|error| damaged(of, error))
+    }
+}
+
+/// What is listed, or said by what is there, and is not there is damage.
+fn damaged(of: &Descriptor, error: Error) -> Error {
+    if error.kind() != ErrorKind::NotFound {
+        return error;
+    }
+    let what = describe(of.platform.as_ref(), of);
+    Error::new(ErrorKind::Corrupt, format!("{what} is listed, and not whole: {error}"))
+        .hint("what is whole can be copied by its platform")
 }
 
 fn unknown(descriptor: &Descriptor) -> Error {
@@ -146,55 +274,12 @@ fn below(above: &[Digest], index: &Descriptor) -> Result<Vec<Digest>> {
     Ok(path)
 }
 
-async fn load_children(
-    source: &dyn ImageSource,
-    document: &IndexDocument,
-    path: &[Digest],
-) -> Result<Vec<Child>> {
-    // By position: a stream of references is not `Send`.
-    let found: Vec<Found> = stream::iter(0..document.manifests.len())
-        .map(|at| Box::pin(look_for(source, &document.manifests[at], path)))
-        .buffered(AT_ONCE)
-        .try_collect()
-        .await?;
-    Ok(document
-        .manifests
-        .iter()
-        .zip(found)
-        .map(|(child, found)| Child::new(child, found))
-        .collect())
-}
-
-async fn look_for(
-    source: &dyn ImageSource,
-    descriptor: &Descriptor,
-    path: &[Digest],
-) -> Result<Found> {
-    if is_index_type(&descriptor.media_type) == Some(true) {
-        below(path, descriptor)?;
-    }
-    match find_child(source, descriptor, path).await {
-        Ok(tree) => Ok(Found::Here(tree)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Found::Absent(error.to_string())),
-        Err(error) => Err(error),
-    }
-}
-
-async fn find_child(
-    source: &dyn ImageSource,
-    descriptor: &Descriptor,
-    path: &[Digest],
-) -> Result<Box<Tree>> {
-    let manifest = source.manifest(descriptor).await?;
-    let tree = load(source, manifest, path.to_vec()).await?;
-    if let Node::Image(image) = &tree.node {
-        ask_for_layers(source, &image.document).await?;
-    }
-    Ok(tree)
-}
-
-/// Some tools keep the manifests and configs of all platforms, and the layers of one.
+/// Some tools keep the manifests and configs of all platforms, and the layers of one. Where that is usual, on disks, asking
+/// before the copy begins costs little; elsewhere the copy finds out before it shows anything.
 async fn ask_for_layers(source: &dyn ImageSource, document: &ImageDocument) -> Result<()> {
+    if source.sparse() == Sparse::Refused {
+        return Ok(());
+    }
     for layer in &document.layers {
         let distributable =
             LayerType::of(&layer.media_type).is_none_or(|known| known.distributable);

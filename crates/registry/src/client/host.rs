@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use reqwest::{Method, StatusCode, Url};
 use tokio::sync::OnceCell;
 use tokio::time::sleep;
-use transship_core::{Digest, Error, ErrorKind, Notice, Observer, Result, ResultExt, run_blocking};
+use transship_core::{
+    Digest, Error, ErrorKind, Notice, Observer, Result, ResultExt, Sparse, run_blocking,
+};
 
 use super::address::{Guard, is_loopback};
 use super::attempt::{Failure, Reached};
@@ -55,6 +57,11 @@ impl Host {
             placed: Mutex::default(),
             listing: tokio::sync::Mutex::default(),
         })
+    }
+
+    /// Whether indexes here may lack children.
+    pub(crate) fn sparse(&self) -> Sparse {
+        self.network.sparse()
     }
 
     pub(crate) fn name(&self) -> &str {

@@ -5,7 +5,7 @@ use std::collections::{HashSet, VecDeque};
 use serde::Deserialize;
 use transship_core::{
     CONFIG_LIMIT, Descriptor, Digest, Document, Error, ErrorKind, Escaped, ImageDocument,
-    ImageSource, IndexDocument, Manifest, Result, ResultExt, parse_digest,
+    ImageSource, IndexDocument, Manifest, Result, ResultExt, Sparse, parse_digest,
 };
 
 use super::{Findings, Problem};
@@ -62,6 +62,12 @@ enum Absence {
     Legal,
     /// It was listed as being there.
     Wrong,
+}
+
+impl Absence {
+    fn of_children(source: &dyn ImageSource) -> Self {
+        if source.sparse() == Sparse::Accepted { Self::Legal } else { Self::Wrong }
+    }
 }
 
 impl Next {
@@ -122,7 +128,10 @@ impl Walk {
         self.findings.checked.manifests += 1;
         self.findings.checked.bytes += descriptor.size;
         match manifest.document()? {
-            Document::Index(index) => self.index(&index, descriptor, &what, depth, queue),
+            Document::Index(index) => {
+                let absence = Absence::of_children(source);
+                self.index(&index, descriptor, &what, depth, (absence, queue));
+            }
             Document::Image(image) => self.image(source, image, &what).await?,
             _ => {}
         }
@@ -150,7 +159,7 @@ impl Walk {
         of: &Descriptor,
         what: &str,
         depth: usize,
-        queue: &mut VecDeque<Next>,
+        (absence, queue): (Absence, &mut VecDeque<Next>),
     ) {
         if depth == DEPTH {
             let error = Error::new(
@@ -164,7 +173,7 @@ impl Walk {
             what: format!("{}{}", prefix(what), label(child, at)),
             of: child.clone(),
             depth: depth + 1,
-            absence: Absence::Legal,
+            absence,
         }));
     }
 

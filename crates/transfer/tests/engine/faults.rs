@@ -20,8 +20,6 @@ pub struct Faults {
     pub long: HashSet<Digest>,
     /// Blobs that fail this often, in a way that may pass.
     pub flaky: HashMap<Digest, usize>,
-    /// Of these, those that do not fail when they are first asked for: when it is looked what they are.
-    pub looked: HashSet<Digest>,
     /// Blobs whose bytes never come.
     pub stuck: HashSet<Digest>,
     /// Blobs whose bytes come a few at a time.
@@ -63,6 +61,7 @@ impl Memory {
     pub fn body(&self, of: &Descriptor) -> Result<Body> {
         let mut state = self.state();
         let digest = &of.digest;
+        *state.asked.entry(digest.clone()).or_default() += 1;
         if state.faults.missing.contains(digest) {
             return Err(not_there(digest));
         }
@@ -76,8 +75,7 @@ impl Memory {
         if state.faults.stuck.contains(digest) {
             return Body::from_stream(Box::pin(stream::pending())).expecting(&of.into());
         }
-        let looks = state.faults.looked.remove(digest);
-        if let Some(left) = state.faults.flaky.get_mut(digest).filter(|left| **left > 0 && !looks) {
+        if let Some(left) = state.faults.flaky.get_mut(digest).filter(|left| **left > 0) {
             *left -= 1;
             let parts = [Ok(bytes.slice(..1)), Err(cut())];
             return Body::from_stream(Box::pin(stream::iter(parts))).expecting(&of.into());

@@ -308,3 +308,31 @@ async fn layers_that_are_not_to_be_distributed_stay_behind() {
     copy(&from, &to, copy_them).await.unwrap();
     assert_eq!(layers(&to)[0].1, content(1));
 }
+
+#[tokio::test]
+async fn a_layer_is_opened_once_whatever_becomes_of_it() {
+    for form in [LayerForm::Plain, LayerForm::Gzip, LayerForm::Zstd] {
+        for compress in [Compress::Plain, Compress::Gzip(None), Compress::Zstd(None)] {
+            let (from, _) = source(form);
+            let image = only_image(&from);
+            copy(&from, &Memory::new("to"), options(|o| o.compress = compress)).await.unwrap();
+            for layer in &image.layers {
+                let times = from.state().asked[&layer.digest];
+                assert_eq!(times, 1, "{form:?} to {compress:?}: {layer:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_has_the_form_already_is_not_made_anew_whatever_its_type_says() {
+    let from = Memory::new("from");
+    let lying = Layer::new(&content(2), LayerForm::Gzip).typed(OCI_LAYER);
+    from.show(&[], &Image::with(vec![lying]).put(&from));
+    let before = only_image(&from);
+    let to = Memory::new("to");
+    copy(&from, &to, options(|o| o.compress = Compress::Gzip(None))).await.unwrap();
+    let after = only_image(&to);
+    assert_eq!(after.layers[0].digest, before.layers[0].digest);
+    assert_eq!(after.layers[0].media_type.as_ref(), OCI_GZIP);
+}

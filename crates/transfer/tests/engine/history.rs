@@ -113,12 +113,7 @@ fn places(case: &Case) -> (Memory, Memory) {
                 Fault::Missing => drop(state.faults.missing.insert(digest)),
                 Fault::Stuck => drop(state.faults.stuck.insert(digest)),
                 Fault::Slow => drop(state.faults.slow.insert(digest)),
-                Fault::Flaky(often) => {
-                    if case.compress != Compress::Keep {
-                        state.faults.looked.insert(digest.clone());
-                    }
-                    state.faults.flaky.insert(digest, *often);
-                }
+                Fault::Flaky(often) => drop(state.faults.flaky.insert(digest, *often)),
                 Fault::Unwritable => drop(to.state().faults.unwritable.insert(digest)),
                 Fault::Unseen => drop(to.state().faults.unseen.insert(digest)),
                 Fault::There => drop(to.add_blob(bytes)),

@@ -85,15 +85,68 @@ async fn what_is_absent_is_reported_and_the_index_kept() {
     assert_eq!(report.images[0].platforms.copied.len(), 2);
 }
 
+/// What is gone of an image.
+type Gone = fn(&Memory, &Manifest) -> Digest;
+
 #[tokio::test]
-async fn an_image_without_its_layers_is_absent() {
-    let (from, _, images) = three();
-    let Document::Image(image) = images[2].document().unwrap() else { panic!() };
-    from.state().faults.missing.insert(image.layers[1].digest.clone());
-    let to = Memory::new("to");
-    let report = copy(&from, &to, TransferOptions::default()).await.unwrap();
-    assert_eq!(texts(&report.images[0].platforms.absent), ["linux/arm/v6"]);
-    assert_eq!(to.state().images[0].absent, [digest(&images[2])]);
+async fn what_is_damaged_is_not_absent() {
+    let manifest_of = |_: &Memory, image: &Manifest| digest(image);
+    let config_of = |_: &Memory, image: &Manifest| match image.document().unwrap() {
+        Document::Image(image) => image.config.digest,
+        _ => panic!(),
+    };
+    let layer_of = |_: &Memory, image: &Manifest| match image.document().unwrap() {
+        Document::Image(image) => image.layers[1].digest.clone(),
+        _ => panic!(),
+    };
+    let cases: [(Gone, Sparse, Option<ErrorKind>); 6] = [
+        (manifest_of, Sparse::Accepted, None),
+        (config_of, Sparse::Accepted, Some(ErrorKind::Corrupt)),
+        (layer_of, Sparse::Accepted, Some(ErrorKind::Corrupt)),
+        (manifest_of, Sparse::Refused, Some(ErrorKind::Corrupt)),
+        (config_of, Sparse::Refused, Some(ErrorKind::Corrupt)),
+        // It is found missing when it is its turn.
+        (layer_of, Sparse::Refused, Some(ErrorKind::NotFound)),
+    ];
+    for (at, (gone, sparse, expected)) in cases.into_iter().enumerate() {
+        let (mut from, _, images) = three();
+        from.accepts.sparse = sparse;
+        let gone = gone(&from, &images[2]);
+        from.state().faults.missing.insert(gone.clone());
+        for subset in [Subset::Auto, Subset::Strip] {
+            let to = Memory::new("to");
+            let copied = copy(&from, &to, options(|o| o.subset = subset)).await;
+            let Some(kind) = expected else {
+                assert_eq!(copied.unwrap().images[0].platforms.absent.len(), 1, "case {at}");
+                continue;
+            };
+            let error = copied.unwrap_err();
+            assert_eq!(error.kind(), kind, "case {at}: {error}");
+            assert!(error.to_string().contains(&gone.to_string()), "case {at}: {error}");
+            assert!(to.state().images.is_empty(), "case {at}");
+        }
+        // What is whole can be chosen.
+        copy(&from, &Memory::new("to"), only(&["linux/s390x"])).await.unwrap();
+        let damaged = copy(&from, &Memory::new("to"), only(&["linux/arm/v6"])).await.unwrap_err();
+        assert!(damaged.to_string().contains(&gone.to_string()), "case {at}: {damaged}");
+    }
+}
+
+#[tokio::test]
+async fn only_what_is_chosen_is_read() {
+    let (mut from, _, images) = three();
+    from.accepts.sparse = Sparse::Refused;
+    copy(&from, &Memory::new("to"), only(&["linux/s390x"])).await.unwrap();
+    let Document::Image(image) = images[1].document().unwrap() else { panic!() };
+    let mut read: Vec<_> = vec![digest(&images[1])];
+    read.extend(image.layers.iter().map(|layer| layer.digest.clone()));
+    let asked = from.state().asked.clone();
+    // The config is read to plan, and to copy.
+    let others = asked.iter().filter(|(digest, _)| **digest != image.config.digest);
+    for (digest, times) in others {
+        assert!(read.contains(digest) && *times == 1, "{digest} was read {times} times");
+    }
+    assert_eq!((asked.len(), asked[&image.config.digest]), (4, 2));
 }
 
 #[tokio::test]

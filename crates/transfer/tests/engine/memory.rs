@@ -33,6 +33,8 @@ pub struct State {
     pub open: usize,
     /// Blobs that are being put now, and the most that were.
     pub putting: (usize, usize),
+    /// How often each manifest was read, and each blob opened.
+    pub asked: HashMap<Digest, usize>,
 }
 
 /// One container in memory, and the transport to it.
@@ -287,7 +289,8 @@ impl ImageSource for MemorySource {
     }
 
     async fn manifest(&self, of: &Descriptor) -> Result<Manifest> {
-        let state = self.memory.state();
+        let mut state = self.memory.state();
+        *state.asked.entry(of.digest.clone()).or_default() += 1;
         if state.faults.missing.contains(&of.digest) {
             return Err(not_there(&of.digest));
         }
@@ -297,6 +300,10 @@ impl ImageSource for MemorySource {
 
     async fn blob(&self, of: &Descriptor) -> Result<Body> {
         self.memory.body(of)
+    }
+
+    fn sparse(&self) -> Sparse {
+        self.memory.accepts.sparse
     }
 
     fn referrers(&self) -> Option<&dyn Referrers> {

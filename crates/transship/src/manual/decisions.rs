@@ -199,3 +199,18 @@
 //! the place of what is there. Tags of one repository go to the same tags of another, also if there is only one, so that what a mirror
 //! does not depend on how many tags there are. A place says in `Accepts::nameless` whether an image without a name can stay beside
 //! others; where it cannot, an image that would lose its last name to a later one is an error and not a warning.
+//!
+//! # 34. Damage is not absence
+//!
+//! Sparse indexes are usual on disks: a tool keeps the index and one platform. So the manifest of a platform may be absent there, and
+//! that is told. A manifest that is there says what it needs, and a layer that is gone was lost; a registry takes no index before what it
+//! lists, so what it lists and does not have was lost, too. To leave such a platform out would publish a smaller index under the same tag.
+//! There is no option to do so: who wants the platforms that are whole names them. A source says whether it may be sparse, and where it
+//! may not, only what was chosen is asked for: nobody pays sixty requests to learn what one would say.
+//!
+//! # 35. What a layer is shows while it changes
+//!
+//! Media types of layers lie, so layers that were to change form were opened once for their first bytes before. From a registry that was a
+//! second request for each. Now the decoder looks, and passes through what has the wanted form already, whatever its type says. Of the
+//! layers that stay only those are looked at that call themselves plain and are not what the config says. A layer that is said to be gzip
+//! where gzip is wanted stays as it is, a lie too.
