@@ -165,6 +165,10 @@ pub(crate) struct List {
     #[arg(value_name = "REFERENCE", value_hint = clap::ValueHint::AnyPath)]
     pub(crate) reference: String,
 
+    /// Read the manifests of a registry's images too, which it may count as pulls
+    #[arg(long)]
+    pub(crate) details: bool,
+
     #[command(flatten)]
     pub(crate) output: Output,
     #[command(flatten)]

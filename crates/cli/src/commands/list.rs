@@ -1,5 +1,6 @@
 //! `transship list`.
 
+use futures_util::stream::{self, StreamExt};
 use serde::Serialize;
 use transship::{
     ArchiveEntry, Document, EntryDetails, Error, ErrorKind, ImageSource, Reference, Result,
@@ -11,6 +12,9 @@ use crate::facts::{self, Config};
 use crate::output::{self, safe, short, size};
 use crate::places;
 use crate::session::Session;
+
+/// How many images are asked about at once.
+const DETAILS_AT_ONCE: usize = 8;
 
 /// The JSON value.
 #[derive(Serialize)]
@@ -48,9 +52,14 @@ pub(super) async fn run(args: args::List, session: &Session) -> exit::Result {
         if *reader.reference() != reference {
             return Err(one_image(&reference, reader.reference()).into());
         }
+        let named_only = reader.details_are_costly() && !args.details;
+        let details = stream::iter(reader.entries()).map(|entry| async {
+            if named_only { None } else { Some(reader.details(entry).await) }
+        });
+        let mut details = details.buffered(DETAILS_AT_ONCE);
         for entry in reader.entries() {
-            let details = reader.details(entry).await;
-            if let Err(error) = &details {
+            let details = details.next().await.flatten();
+            if let Some(Err(error)) = &details {
                 session.reporter.warn(&format!("{}: {error}", entry.reference));
                 done = Done::FoundWrong;
             }
@@ -59,11 +68,14 @@ pub(super) async fn run(args: args::List, session: &Session) -> exit::Result {
             }
             images.push(One::of(entry, details));
         }
+        if named_only && !args.output.json {
+            return show_names(&images).map(|()| done);
+        }
     } else {
         let source = transport.source(&reference, &how).await?;
         let mut entry = ArchiveEntry::new(0, reference.clone());
         entry.names = source.names().to_vec();
-        images.push(One::of(&entry, Ok(details(&*source).await?)));
+        images.push(One::of(&entry, Some(Ok(details(&*source).await?))));
     }
     show(&args, &reference, images)?;
     Ok(done)
@@ -105,9 +117,10 @@ async fn details(source: &dyn ImageSource) -> Result<EntryDetails> {
 }
 
 impl One {
-    fn of(entry: &ArchiveEntry, details: Result<EntryDetails>) -> Self {
-        let (details, error) = match details {
-            Ok(details) => (Some(details), None),
+    /// Without details, only its names are known.
+    fn of(entry: &ArchiveEntry, details: Option<Result<EntryDetails>>) -> Self {
+        let (details, error) = match details.transpose() {
+            Ok(details) => (details, None),
             Err(error) => (None, Some(error.to_string())),
         };
         let known = details.as_ref();
@@ -161,4 +174,10 @@ fn show(args: &args::List, reference: &Reference, images: Vec<One>) -> exit::Res
     let head = head.map(str::to_owned).to_vec();
     let rows: Vec<_> = [head].into_iter().chain(images.iter().flat_map(One::rows)).collect();
     output::print(&output::columns(&rows))
+}
+
+/// A line for each name: what a registry tells of many images at once.
+fn show_names(images: &[One]) -> exit::Result<()> {
+    let names = images.iter().flat_map(|image| &image.names).map(|name| format!("{name}\n"));
+    output::print(&names.collect::<String>())
 }

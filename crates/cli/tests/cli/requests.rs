@@ -169,3 +169,50 @@ fn of_a_copy_between_repositories_of_a_host() {
     );
     assert!(moved < 2000, "{moved} bytes of blobs, which is more than the config");
 }
+
+/// `t0`, `t1`, .. of one image in `app`.
+fn tagged(session: &Session, registry: &Registry, count: usize) {
+    let host = registry.host();
+    session.ok(&format!("copy --quiet oci:gzip:1 docker://{host}/app:t0"));
+    let (media_type, bytes) = registry.manifest("app", "t0").unwrap();
+    for at in 1..count {
+        registry.put_manifest("app", Some(&format!("t{at}")), &media_type, bytes.clone());
+    }
+    asked(registry);
+}
+
+#[test]
+fn of_a_list() {
+    let (session, registry, host) = start();
+    tagged(&session, &registry, 500);
+    let names = session.ok(&format!("list docker://{host}/app"));
+    costs(&registry, &[("GET /tags/list", 1)]);
+    assert_eq!(names.lines().count(), 500);
+    assert!(names.lines().any(|name| name == format!("{host}/app:t499")), "{names}");
+    let names = session.ok(&format!("list --json docker://{host}/app"));
+    costs(&registry, &[("GET /tags/list", 1)]);
+    let names: serde_json::Value = serde_json::from_str(&names).unwrap();
+    assert_eq!(names["images"].as_array().unwrap().len(), 500);
+    assert_eq!(names["images"][3]["digest"], serde_json::Value::Null);
+}
+
+#[test]
+fn of_a_list_with_details() {
+    let (session, registry, host) = start();
+    tagged(&session, &registry, 12);
+    let table = session.ok(&format!("list --details docker://{host}/app"));
+    assert_eq!(table.lines().filter(|line| line.contains("linux/amd64")).count(), 12, "{table}");
+    costs(&registry, &[("GET /tags/list", 1), ("GET /manifests/", 12), ("GET /blobs/", 12)]);
+}
+
+#[test]
+fn of_a_dry_run() {
+    let (session, registry, host) = start();
+    session.ok(&format!("copy --dry-run oci:gzip:1 docker://{host}/app:1"));
+    costs(&registry, &[("HEAD /blobs/", 11)]);
+    session.ok(&format!("copy --quiet oci:gzip:1 docker://{host}/app:1"));
+    asked(&registry);
+    session.ok(&format!("copy --dry-run docker://{host}/app:1 oci:dry:1"));
+    // The config, which says what the layers are.
+    costs(&registry, &[("GET /manifests/", 1), ("GET /blobs/", 1)]);
+}

@@ -109,7 +109,10 @@
 //!
 //! # `list`
 //!
-//! The images of a place in stored order, without reading layers. An image that cannot be read is listed with its `error`, and
+//! The images of a place in stored order, without reading layers. Of a registry's repository these are its tags, a name a line, from its
+//! list of tags alone: manifests, which registries may count as pulls, are read with `--details`. In JSON `digest` and what else is not
+//! known then is `null` or empty.
+//! An image that cannot be read is listed with its `error`, and
 //! the exit code is 4. `digest` is `null` where none is stored and one would have to be made; `image_id` is `null` for an index.
 //!
 //! ```json
