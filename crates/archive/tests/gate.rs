@@ -49,12 +49,10 @@ fn names_that_lead_outside() {
     }
     assert_eq!(Raw::new().pax("13 path=../a\n").file("a", b"1").end().refused("outside"), Corrupt);
     let index = Raw::new().file("a", b"1").end().index().unwrap();
-    for name in ["/a", "../a", "b/../../a"] {
+    for name in ["/a", "../a", "b/../../a", "b/../a"] {
         assert_eq!(index.get(name).unwrap_err().kind(), Corrupt, "{name}");
         assert!(!index.contains(name));
     }
-    // As in a file system: the folder that is left need not be known.
-    assert_eq!(text(&index, "b/../a").unwrap(), "1");
 }
 
 #[test]
@@ -169,9 +167,64 @@ fn headers_that_are_none() {
         b[508..].copy_from_slice(b"tar\0");
     };
     assert_eq!(prefixed(star).end().refused("format"), Corrupt);
-    // Where GNU keeps times, nobody sees a name.
-    let gnu = prefixed(|b| b[257..265].copy_from_slice(b"ustar  \0")).end().index().unwrap();
-    assert!(gnu.contains("a"));
+    // Where GNU keeps times, Go sees a name if they are no numbers, and Python always.
+    let gnu = |b: &mut [u8; 512]| b[257..265].copy_from_slice(b"ustar  \0");
+    assert_eq!(prefixed(gnu).end().refused("345 to 500"), Corrupt);
+    assert_eq!(prefixed(|b| b[257..265].fill(0)).end().refused("345 to 500"), Corrupt);
+    let times = |b: &mut [u8; 512]| {
+        b[257..265].copy_from_slice(b"ustar  \0");
+        b[345..355].fill(0);
+        b[357..368].fill(b'7');
+    };
+    assert_eq!(prefixed(times).end().refused("345 to 500"), Corrupt);
+    let blank = |b: &mut [u8; 512]| {
+        b[257..265].copy_from_slice(b"ustar  \0");
+        b[345..500].fill(0);
+    };
+    assert!(prefixed(blank).end().index().unwrap().contains("a"));
+}
+
+#[test]
+fn modes_that_say_another_type() {
+    let with = |kind: u8, mode: &'static [u8]| {
+        let link = if matches!(kind, b'1' | b'2') { "b" } else { "" };
+        Raw::new().header(kind, "a", link, &size(0), move |block| {
+            block[100..108].fill(0);
+            block[100..100 + mode.len()].copy_from_slice(mode);
+        })
+    };
+    let link = with(b'0', b"0120644");
+    assert_eq!(link.end().refused("another type"), Corrupt);
+    for (kind, mode) in [
+        (b'2', &b"0100644"[..]),
+        (b'5', b"0120755"),
+        (b'1', b"0120644"),
+        (b'0', b"0020644"),
+        (b'3', b"0100644"),
+    ] {
+        assert_eq!(with(kind, mode).end().refused("another type"), Corrupt, "{kind}");
+    }
+    assert_eq!(with(b'0', b"abc").end().refused("mode"), Corrupt);
+    for (kind, mode) in [
+        (b'0', &b"0100644"[..]),
+        (b'0', b"0000644"),
+        (b'0', b""),
+        (b'2', b"0120777"),
+        (b'5', b"0040755"),
+        (b'1', b"0100644"),
+    ] {
+        assert!(with(kind, mode).end().index().is_ok(), "{kind} {mode:?}");
+    }
+}
+
+#[test]
+fn one_block_of_zeros_is_followed_by_another() {
+    let with = |tail: &[u8]| {
+        Raw(Raw::new().file("a", b"1").0.into_iter().chain(tail.iter().copied()).collect())
+    };
+    assert_eq!(with(&[&[0; 512][..], &[7; 512]].concat()).refused("one block of zeros"), Corrupt);
+    assert!(with(&[0; 512]).index().is_ok());
+    assert!(with(&[&[0; 1024][..], &[7; 512]].concat()).index().is_ok());
 }
 
 #[test]

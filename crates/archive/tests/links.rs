@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Raw, text};
-use transship_core::ErrorKind::{Corrupt, NotFound};
+use transship_core::ErrorKind::{Corrupt, LimitExceeded, NotFound};
 
 fn chain(links: usize) -> Raw {
     (0..links)
@@ -35,13 +35,40 @@ fn as_in_a_file_system() {
         .end()
         .index()
         .unwrap();
-    for name in ["id/layer.tar", "to-id/layer.tar", "deep/er/link", "to-id/../hex.tar"] {
+    for name in ["id/layer.tar", "to-id/layer.tar", "deep/er/link"] {
         assert_eq!(text(&index, name).unwrap(), "layer", "{name}");
     }
-    // Behind a link, `..` is where the link leads to, not where it stands.
-    let index =
-        Raw::new().link("a/l", "../b/c").file("b/x", b"b").file("a/x", b"a").end().index().unwrap();
-    assert_eq!(text(&index, "a/l/../x").unwrap(), "b");
+}
+
+/// Readers that clean a path as text, and those that follow its links first, see two files.
+#[test]
+fn dot_dot_behind_a_name() {
+    let index = Raw::new()
+        .link("a/l", "../b/c")
+        .file("b/x", b"b")
+        .file("a/x", b"a")
+        .link("there", "a/l/../x")
+        .link("back", "./b/../a/x")
+        .end()
+        .index()
+        .unwrap();
+    for name in ["a/l/../x", "a/../a/x", "../a/x", "there", "back"] {
+        let error = text(&index, name).unwrap_err();
+        assert_eq!(error.kind(), Corrupt, "{name}");
+        assert!(error.to_string().contains("differently"), "{error}");
+    }
+}
+
+/// Forty links may have 4 kB of target each: what is walked is limited for all of them together.
+#[test]
+fn ways_of_too_many_parts() {
+    let through = "a/".repeat(2040);
+    let long = |tar: Raw, target: &str| tar.entry(b'K', "././@LongLink", "", target.as_bytes());
+    let tar = long(Raw::new(), &through).link("l0", "short");
+    let index = long(tar, &format!("{through}l0")).link("l1", "short").end().index().unwrap();
+    let asked = format!("{through}{through}{through}l0");
+    assert_eq!(index.get(&asked).unwrap_err().kind(), LimitExceeded);
+    assert_eq!(index.get("l1").unwrap_err().kind(), NotFound);
 }
 
 #[test]

@@ -162,8 +162,14 @@ fn entry_of(place: &Locator, index: &TarIndex, image: &SavedImage, at: usize) ->
         }
     }
     let files = std::iter::once(&image.config).chain(image.layer_names());
-    for name in files.filter(|name| !index.contains(name)) {
-        entry.warnings.push(format!("\"{}\" is missing", Escaped(name)));
+    for name in files {
+        match index.get(name).map_err(|error| (error.kind(), error)) {
+            Ok(_) => {}
+            Err((ErrorKind::NotFound, _)) => {
+                entry.warnings.push(format!("\"{}\" is missing", Escaped(name)));
+            }
+            Err((_, error)) => entry.warnings.push(error.to_string()),
+        }
     }
     entry
 }

@@ -11,7 +11,7 @@ use transship_core::{
 
 use crate::config::Config;
 use crate::contents::Contents;
-use crate::layer::Layer;
+use crate::layer::{Layer, is_tar};
 use crate::stored;
 
 /// Bytes that are compared at a time.
@@ -44,7 +44,8 @@ impl Contents {
         self.made_image(at, &config, range, cancel)
     }
 
-    /// The image as the layout in the tar describes it, unless that has another number of layers than the config.
+    /// The image as the layout in the tar describes it, unless that has another number of layers than the config, or layers
+    /// of a type for which the config's diff IDs say nothing: each layer is held to its diff ID, as in other readers.
     fn stored_image(
         &self,
         descriptor: &Descriptor,
@@ -56,7 +57,8 @@ impl Contents {
         let Document::Image(ImageDocument { layers: described, .. }) = manifest.document()? else {
             return Ok(None);
         };
-        if described.len() != config.diff_ids.len() {
+        let tars = described.iter().all(|layer| is_tar(&layer.media_type));
+        if described.len() != config.diff_ids.len() || !tars {
             return Ok(None);
         }
         let mut layers = HashMap::new();

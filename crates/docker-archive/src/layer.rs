@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use transship_archive::{Known, Outer};
 use transship_core::{
-    Body, Cancel, Descriptor, Digest, Expect, FileRange, MediaType, Result, Stored, media_types,
+    Body, Cancel, Descriptor, Digest, Error, ErrorKind, Expect, FileRange, MediaType, Result,
+    Stored, media_types,
 };
 
 use crate::diff_check::{self, DiffChecked};
@@ -58,7 +59,10 @@ impl Layer {
     ) -> Result<Self> {
         let form = form_of(&range)?;
         let (way, served) = match (form, media_type(form)) {
-            (Outer::Plain, _) => (Way::Whole, Stored::new(diff_id.clone(), range.len())),
+            (Outer::Plain, _) => {
+                check_digest(known, diff_id)?;
+                (Way::Whole, Stored::new(diff_id.clone(), range.len()))
+            }
             (_, Some(_)) => {
                 let way = Way::Checked(form, diff_id.clone());
                 let served = if let Some(known) = known {
@@ -81,7 +85,7 @@ impl Layer {
         Ok(Self { descriptor, range, way })
     }
 
-    /// A layer that a stored manifest describes.
+    /// A layer that a stored manifest describes as a [tar](is_tar).
     ///
     /// # Errors
     /// I/O errors.
@@ -92,12 +96,13 @@ impl Layer {
         diff_id: &Digest,
         cancel: &Cancel,
     ) -> Result<Self> {
-        let way = if descriptor.digest == *diff_id || !is_tar(&descriptor.media_type) {
+        let way = if descriptor.digest == *diff_id {
             Way::Whole
         } else {
             Way::Checked(form_of(&range)?, diff_id.clone())
         };
         if let Some(known) = known {
+            check_digest(Some(known), &descriptor.digest)?;
             check_passed(known, &range, &way, cancel)?;
         }
         Ok(Self { descriptor: descriptor.clone(), range, way })
@@ -138,6 +143,19 @@ impl Computed {
     }
 }
 
+/// As [`check_passed`], of the digest that a layer is served under.
+fn check_digest(known: Option<&Known>, digest: &Digest) -> Result<()> {
+    match known.map(|known| &known.stored.digest) {
+        Some(found) if found.algorithm() == digest.algorithm() && found != digest => {
+            Err(Error::new(
+                ErrorKind::Corrupt,
+                format!("its digest is {found}, and {digest} was expected"),
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A layer that has passed may be where it goes already, and its bytes are then not asked for again: its diff ID is
 /// checked now.
 fn check_passed(known: &Known, range: &FileRange, way: &Way, cancel: &Cancel) -> Result<()> {
@@ -158,7 +176,7 @@ fn decompressed(range: &FileRange, form: Outer) -> Result<Body> {
 }
 
 /// Whether a type promises a tar, compressed or not: then the diff ID is that of the plain one.
-fn is_tar(media_type: &MediaType) -> bool {
+pub(crate) fn is_tar(media_type: &MediaType) -> bool {
     use media_types as docker;
     match media_type {
         MediaType::ImageLayer

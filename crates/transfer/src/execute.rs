@@ -308,6 +308,8 @@ impl Mover {
         let _permit = self.on_their_way.acquire().await.map_err(|_| cancelled())?;
         if let Some(stored) = self.reuse(way, work).await? {
             if self.came.contains(&stored.digest) {
+                // It counts only if the source has it where it says: an archive that is a file is read in that way.
+                way.source.blob(&work.source).await?;
                 return Ok(self.has_come(way, work, stored, id));
             }
             self.counts.reused.fetch_add(1, Ordering::Relaxed);

@@ -59,6 +59,7 @@ pub(crate) fn parse(block: &Block) -> Result<Parsed> {
     let known = header.as_ustar().is_some() || header.as_gnu().is_some();
     let kind = kind_of(block[156], known)?;
     check_prefix(block, header)?;
+    check_mode(&header.as_old().mode, kind)?;
     let size = size_of(&header.as_old().size, kind)?;
     Ok(Parsed {
         kind,
@@ -69,8 +70,18 @@ pub(crate) fn parse(block: &Block) -> Result<Parsed> {
 }
 
 /// The part of a name that only some formats have: refused where readers disagree on the format.
+///
+/// Behind GNU's magic these bytes are times and sizes. [Go] takes them for a part of the name when they are no numbers,
+/// and Python always does, also where there is no magic.
+///
+/// [Go]: https://github.com/golang/go/blob/master/src/archive/tar/reader.go
 fn check_prefix(block: &Block, header: &Header) -> Result<()> {
     let posix = &block[257..263] == b"ustar\0";
+    if !posix && block[345..500].iter().any(|byte| *byte != 0) {
+        return Err(corrupt(
+            "bytes 345 to 500 are used in a format that has no name there, and some readers see one",
+        ));
+    }
     if posix && header.as_ustar().is_none() && block[345] != 0 {
         return Err(corrupt("its version is unknown, and readers differ on what its name then is"));
     }
@@ -79,6 +90,34 @@ fn check_prefix(block: &Block, header: &Header) -> Result<()> {
         return Err(corrupt("its name is too long for its format, and readers differ on it"));
     }
     Ok(())
+}
+
+/// The type bits of a mode, where there are any, agree with the type: Go takes an entry for a symbolic link by its mode
+/// alone.
+fn check_mode(field: &[u8; 8], kind: Type) -> Result<()> {
+    const TYPE_BITS: u64 = 0o170_000;
+    if field.iter().all(|byte| matches!(byte, 0 | b' ')) {
+        return Ok(());
+    }
+    let mode = octal(field).map_err(|()| corrupt("its mode is no octal number"))?;
+    let agrees = match (mode & TYPE_BITS, kind) {
+        (0, _) => true,
+        (0o100_000, Type::File | Type::Hardlink) => true,
+        (0o040_000, Type::Folder) | (0o120_000, Type::Symlink) => true,
+        // Old tars mark a folder by the slash behind its name.
+        (0o040_000, Type::File) => true,
+        (0o020_000, Type::Other(b'3')) | (0o060_000, Type::Other(b'4')) => true,
+        (0o010_000, Type::Other(b'6')) => true,
+        // Extension headers are no entries.
+        (_, Type::Pax(_) | Type::LongName | Type::LongLink) => true,
+        _ => false,
+    };
+    if agrees {
+        return Ok(());
+    }
+    Err(corrupt(
+        "its mode says another type of file than its type flag, and readers differ on which counts",
+    ))
 }
 
 /// Whether a block is a header: its checksum is that of its bytes.

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::collections::hash_map;
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use transship_core::{Cancel, Error, ErrorKind, FileRange, ReadOptions, Result};
 
@@ -44,6 +44,8 @@ struct Inner {
     store: Store,
     entries: Vec<Entry>,
     by_name: HashMap<Arc<str>, usize>,
+    /// Where names were found to lead: documents ask for one many times, and links make that costly.
+    resolved: Mutex<HashMap<Box<str>, usize>>,
     end: End,
 }
 
@@ -143,7 +145,7 @@ impl TarIndex {
     /// `NotFound` naming the entry; `Corrupt` when links lead outside the archive, in a circle, through more than 40 others,
     /// or to what is no file, and when the entry is missing in an archive without an end mark.
     pub fn get(&self, name: &str) -> Result<FileRange> {
-        let entry = resolve::resolve(self, name)?;
+        let entry = self.resolve(name)?;
         match entry.kind {
             EntryKind::File { offset, size } => self.0.store.range(offset, size),
             _ => Err(Error::new(
@@ -197,10 +199,25 @@ impl TarIndex {
     /// `None`. Links are followed as in
     /// [`get`](Self::get).
     pub fn known(&self, name: &str) -> Option<&Known> {
-        match resolve::resolve(self, name).ok()?.kind {
+        match self.resolve(name).ok()?.kind {
             EntryKind::File { offset, .. } => self.0.store.staged(offset),
             _ => None,
         }
+    }
+
+    /// The entry that a name leads to: never a link.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    fn resolve(&self, name: &str) -> Result<&Entry> {
+        if let Some(at) = self.0.resolved().get(name) {
+            return Ok(&self.0.entries[*at]);
+        }
+        let entry = resolve::resolve(self, name)?;
+        if let Some(at) = self.0.by_name.get(&entry.name) {
+            self.0.resolved().insert(name.into(), *at);
+        }
+        Ok(entry)
     }
 
     fn at_name(&self, name: &str) -> Option<&Entry> {
@@ -213,6 +230,10 @@ impl TarIndex {
 }
 
 impl Inner {
+    fn resolved(&self) -> MutexGuard<'_, HashMap<Box<str>, usize>> {
+        self.resolved.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What is below a name makes that name a folder's; it can be nothing else.
     ///
     /// Sorted, because looking up every parent of every name takes minutes for names made to be deep.
@@ -286,7 +307,8 @@ impl fmt::Debug for Reading {
 impl Reading {
     pub(crate) fn new(store: Store, cancel: &Cancel) -> Self {
         let end = End { at: 0, marked: false };
-        let index = Inner { store, entries: Vec::new(), by_name: HashMap::new(), end };
+        let (by_name, resolved) = (HashMap::new(), Mutex::default());
+        let index = Inner { store, entries: Vec::new(), by_name, resolved, end };
         let limits = Limits { entries: ENTRY_LIMIT, names: NAMES_LIMIT };
         Self { index, names: 0, end: 0, limits, cancel: cancel.clone() }
     }

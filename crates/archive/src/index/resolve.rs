@@ -9,6 +9,9 @@ use super::{Entry, EntryKind, Shown, TarIndex, clean};
 /// The most links on the way to an entry, as in Linux.
 const LINK_LIMIT: usize = 40;
 
+/// The most parts of paths on the way to an entry, those of link targets included.
+const STEP_LIMIT: usize = 4096;
+
 /// The entry that a name leads to: never a link.
 ///
 /// # Errors
@@ -24,9 +27,26 @@ pub(super) fn resolve_through<'a>(
     passed: &mut Vec<Arc<str>>,
 ) -> Result<&'a Entry> {
     let (here, ahead) = (String::new(), Vec::new());
-    let mut walk = Walk { index, asked: name, here, ahead, links: 0, passed };
+    let mut walk = Walk { index, asked: name, here, ahead, links: 0, steps: 0, passed };
+    if name.split('/').any(|part| part == "..") {
+        return Err(walk.taken_differently("the name has \"..\""));
+    }
     walk.go_on(name, None)?;
     walk.run()
+}
+
+/// Whether `..` stands in a path anywhere but at its beginning. There, some readers drop the part before it as text, and
+/// others follow that part first, which may be a link.
+fn goes_back(path: &str) -> bool {
+    let mut named = false;
+    path.split('/').any(|part| match part {
+        "" | "." => false,
+        ".." => named,
+        _ => {
+            named = true;
+            false
+        }
+    })
 }
 
 struct Walk<'a, 'n> {
@@ -37,6 +57,7 @@ struct Walk<'a, 'n> {
     /// The parts still to go, the next one last.
     ahead: Vec<String>,
     links: usize,
+    steps: usize,
     passed: &'n mut Vec<Arc<str>>,
 }
 
@@ -44,6 +65,16 @@ impl<'a> Walk<'a, '_> {
     fn run(mut self) -> Result<&'a Entry> {
         let mut last = None;
         while let Some(part) = self.ahead.pop() {
+            self.steps += 1;
+            if self.steps > STEP_LIMIT {
+                return Err(Error::new(
+                    ErrorKind::LimitExceeded,
+                    format!(
+                        "the entry {:?} is reached through more than {STEP_LIMIT} parts of paths",
+                        self.asked
+                    ),
+                ));
+            }
             last = self.step(&part)?;
         }
         last.ok_or_else(|| self.not_found())
@@ -96,6 +127,9 @@ impl<'a> Walk<'a, '_> {
             return Err(self.leads_outside());
         }
         if let Some(link) = link {
+            if goes_back(path) {
+                return Err(self.taken_differently(&format!("{} to {path:?}", Shown(link))));
+            }
             self.links += 1;
             self.passed.push(Arc::clone(&link.name));
             if self.links > LINK_LIMIT {
@@ -140,6 +174,15 @@ impl<'a> Walk<'a, '_> {
                 }
             }
         }
+    }
+
+    fn taken_differently(&self, why: &str) -> Error {
+        let message = format!(
+            "the entry {:?} is found differently by different readers: {why}, and \"..\" behind a part that may be a link \
+             leads to two places",
+            self.asked
+        );
+        Error::new(ErrorKind::Corrupt, message)
     }
 
     fn leads_outside(&self) -> Error {

@@ -223,7 +223,8 @@ impl Pending {
     }
 }
 
-/// What follows the first block of zeros: blocks of zeros, or bytes that no reader takes for entries.
+/// What follows the first block of zeros: a second one, and behind it bytes that no reader takes for entries. Go refuses
+/// anything else as the second block, where others have found the end.
 fn check_end(blocks: &mut impl Blocks, end: u64) -> Result<()> {
     let mut at = end + BLOCK;
     while at < end + AFTER_END {
@@ -234,6 +235,11 @@ fn check_end(blocks: &mut impl Blocks, end: u64) -> Result<()> {
                     "it ends at offset {end}, and another header follows at offset {at}: some readers stop, some go on"
                 ))
                 .hint("archives that were put behind each other have to be read one by one"));
+            }
+            if at == end + BLOCK {
+                return Err(corrupt(format!(
+                    "one block of zeros at offset {end} marks its end, and something else follows it: some readers stop, some fail"
+                )));
             }
             break;
         }
@@ -250,6 +256,12 @@ fn is_zero(block: &Block) -> bool {
 fn end_of(offset: u64, size: u64, file_len: u64) -> Result<u64> {
     let end = size.checked_next_multiple_of(BLOCK).and_then(|padded| offset.checked_add(padded));
     end.filter(|end| *end <= file_len).ok_or_else(|| {
+        if offset.checked_add(size).is_some_and(|end| end <= file_len) {
+            return corrupt(format!(
+                "the archive ends early: behind the entry's {size} bytes from offset {offset}, its padding is missing"
+            ))
+            .hint("it was cut off when it was written or copied");
+        }
         corrupt(format!(
             "the archive ends early: the entry's {size} bytes from offset {offset} go beyond its {file_len} bytes"
         ))

@@ -40,6 +40,16 @@ impl Storage for TarStorage {
     }
 
     fn blob(&self, digest: &Digest) -> Result<Option<FileRange>> {
-        self.get(&blob_path(digest))
+        let path = blob_path(digest);
+        match self.0.known(&path) {
+            Some(known)
+                if known.stored.digest.algorithm() == digest.algorithm()
+                    && known.stored.digest != *digest =>
+            {
+                let message = format!("{path} has the digest {}", known.stored.digest);
+                Err(Error::new(ErrorKind::Corrupt, message))
+            }
+            _ => self.get(&path),
+        }
     }
 }
