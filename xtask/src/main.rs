@@ -28,6 +28,7 @@ use crate::args::Args;
 const HELP: &str = "\
 cargo xtask test    [--require-peers]               everything that decides: ci, tests, doc tests, interop
 cargo xtask ci                                      arrows between crates, sizes of files, rustfmt, clippy, rustdoc
+cargo xtask cases                                   what users of this command and its peers met with, as tests of the command
 cargo xtask interop [--require-peers] [--filter S]  real tools read what we write, and we read what they write
 cargo xtask bench   [--runs 5] [--image FILE] [--filter S]
                                                     ours, skopeo and the primitives, side by side
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
     let done = match command.as_str() {
         "test" => test::run(&mut args),
         "ci" => ci::run(&mut args),
+        "cases" => test::cases(&mut args),
         "cuts" => cuts::run(&mut args),
         "interop" => interop::run(&mut args),
         "bench" => bench::run(&mut args),

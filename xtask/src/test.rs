@@ -28,6 +28,14 @@ pub(crate) fn run(args: &mut Args) -> Result<bool> {
     Ok(counts.good())
 }
 
+/// `cargo xtask cases`: a part of the tests, alone.
+pub(crate) fn cases(args: &mut Args) -> Result<bool> {
+    args.finish()?;
+    let mut tests = sh::cargo(["test", "--quiet", "--package", "transship-cli", "--test", "cases"]);
+    let counts = runner(&mut tests)?;
+    Ok(counts.good())
+}
+
 /// nextest where it is installed: it is faster, and one test that dies takes no other with it.
 fn tests() -> Command {
     if sh::finish(&mut sh::cargo(["nextest", "--version"])).is_ok_and(|said| said.status.success())
