@@ -9,6 +9,7 @@ use transship_core::{
 };
 
 use crate::config::Config;
+use crate::existing::Existing;
 use crate::image::made_manifest;
 use crate::writing::{NewImage, Turn, Writing};
 
@@ -85,10 +86,11 @@ impl Checked {
             && let Some(at) = existing.position(&described.digest)
         {
             let diff_ids = existing.configs[at].as_ref().map(|config| &*config.diff_ids);
-            self.check_diff_ids(diff_ids.unwrap_or_default())?;
-            let manifest = existing.contents.image(at, cancel)?.manifest;
+            let diff_ids = diff_ids.unwrap_or_default();
+            self.check_diff_ids(diff_ids)?;
+            let descriptor = self.again(writing, existing, at, diff_ids, cancel)?;
             let at = writing.add_names(&described.digest, names);
-            return Ok((at, manifest.descriptor().clone()));
+            return Ok((at, descriptor));
         }
         let bytes = match configs.get(&described.digest) {
             Some(bytes) => bytes.clone(),
@@ -103,6 +105,30 @@ impl Checked {
         let image = NewImage { id: config.id, config: bytes, layers: config.diff_ids };
         let at = writing.record(image, &manifest, names, turn)?;
         Ok((at, manifest.descriptor().clone()))
+    }
+
+    /// The manifest of an image that the archive has already. What of it was damaged or missing has been put now.
+    fn again(
+        &self,
+        writing: &Writing,
+        existing: &Existing,
+        at: usize,
+        diff_ids: &[Digest],
+        cancel: &Cancel,
+    ) -> Result<Descriptor> {
+        for diff_id in diff_ids {
+            writing.layer(diff_id, cancel)?;
+        }
+        existing.check_listed(at, diff_ids, &|id| writing.known().layer(id).cloned(), cancel)?;
+        let put_now = |id: &Digest| writing.known().layer(id).is_some_and(|it| it.offset.is_some());
+        if !diff_ids.iter().any(put_now) {
+            return Ok(existing.contents.image(at, cancel)?.manifest.descriptor().clone());
+        }
+        let layers = self.layers(writing, diff_ids)?;
+        let size = existing.configs[at].as_ref().map_or(self.0.config.size, |config| config.size);
+        let made = made_manifest(self.id(), size, &layers)?;
+        let stored = existing.contents.stored.find(existing.base.index(), self.id());
+        Ok(stored.unwrap_or_else(|| made.descriptor().clone()))
     }
 
     /// The layers as they will be served.

@@ -1,13 +1,14 @@
 //! [`Existing`]: the images of an archive that is joined or changed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use transship_archive::docker_save::{MANIFEST_LIMIT, MANIFEST_NAME, SavedEntry, parse_entries};
 use transship_archive::layout::{INDEX_FILE, INDEX_LIMIT, LAYOUT_FILE, LayoutIndex, blob_path};
 use transship_archive::{Base, TarIndex};
 use transship_core::{
-    Body, Cancel, Descriptor, Digest, ErrorKind, Expect, Observer, ReadOptions, Result, Stored,
+    Body, Cancel, Descriptor, Digest, Error, ErrorKind, Escaped, Expect, Observer, ReadOptions,
+    Result, Stored,
 };
 
 use crate::config::Config;
@@ -31,6 +32,8 @@ pub(crate) struct Existing {
     by_id: HashMap<Digest, usize>,
     /// Files that are said to be a layer, by its diff ID.
     layers: HashMap<Digest, Vec<String>>,
+    /// How many diff IDs each file is said to have.
+    claims: HashMap<String, usize>,
 }
 
 /// A layer that is in the archive.
@@ -61,13 +64,14 @@ impl Existing {
         let configs: Vec<_> = configs.map(|found| found.map(|(config, _)| config)).collect();
         let layout = layout(base.index());
         let base = Arc::clone(base);
-        let (by_id, layers) = (HashMap::new(), HashMap::new());
-        let mut this = Self { base, contents, entries, configs, layout, by_id, layers };
+        let (by_id, layers, claims) = (HashMap::new(), HashMap::new(), HashMap::new());
+        let mut this = Self { base, contents, entries, configs, layout, by_id, layers, claims };
         this.look_up();
         Ok(this)
     }
 
     fn look_up(&mut self) {
+        let mut pairs = HashSet::new();
         for (at, config) in self.configs.iter().enumerate() {
             let Some(config) = config else { continue };
             self.by_id.entry(config.id.clone()).or_insert(at);
@@ -76,9 +80,9 @@ impl Existing {
                 continue;
             }
             for (diff_id, name) in config.diff_ids.iter().zip(names) {
-                let files = self.layers.entry(diff_id.clone()).or_default();
-                if !files.contains(name) {
-                    files.push(name.clone());
+                if pairs.insert((diff_id.clone(), name.clone())) {
+                    self.layers.entry(diff_id.clone()).or_default().push(name.clone());
+                    *self.claims.entry(name.clone()).or_default() += 1;
                 }
             }
         }
@@ -98,6 +102,58 @@ impl Existing {
 
     pub(crate) fn contains(&self, name: &str) -> bool {
         self.base.index().contains(name)
+    }
+
+    /// The entry that images list for a layer of which no true file is there: a whole one in its place mends them all.
+    /// `None` where it stands for something else, too.
+    pub(crate) fn damaged(&self, diff_id: &Digest) -> Option<String> {
+        let listed = self.layers.get(diff_id)?.first()?;
+        let chain = self.base.index().chain(listed).unwrap_or_default();
+        let name = chain.last().map_or(listed.as_str(), |name| &**name);
+        let of_others = self.claims.get(name).is_some_and(|claims| *claims > 1)
+            || (name != listed && self.claims.contains_key(name) && !self.lists(diff_id, name));
+        let is_config = self.entries.iter().any(|entry| entry.image().config == name);
+        // A layout finds a layer by its digest, and lists a compressed one by another.
+        let fits = self.layout.is_none() || blob_path(diff_id) == name;
+        (fits && !of_others && !is_config).then(|| name.to_owned())
+    }
+
+    /// Whether an entry is said to be a layer.
+    fn lists(&self, diff_id: &Digest, name: &str) -> bool {
+        self.layers.get(diff_id).is_some_and(|files| files.iter().any(|file| file == name))
+    }
+
+    /// Whether each layer of an image is there under the name that the image lists, where some were found or put as given.
+    ///
+    /// # Errors
+    /// `Corrupt` naming the layer and its file; `Cancelled`, I/O errors.
+    pub(crate) fn check_listed(
+        &self,
+        at: usize,
+        diff_ids: &[Digest],
+        held: &dyn Fn(&Digest) -> Option<Held>,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        for (diff_id, name) in diff_ids.iter().zip(self.entries[at].image().layer_names()) {
+            let chain = self.base.index().chain(name).unwrap_or_default();
+            let same = |held: &Held| held.file == *name || chain.iter().any(|n| **n == *held.file);
+            if held(diff_id).as_ref().is_some_and(same) {
+                continue;
+            }
+            match self.look_at(name, diff_id, cancel) {
+                Ok(Some(_)) => {}
+                Err(error) if !is_of_content(error.kind()) => return Err(error),
+                _ => {
+                    let message = format!(
+                        "image @{at} has layer {diff_id} as \"{}\", which is damaged and cannot be mended in place",
+                        Escaped(name)
+                    );
+                    return Err(Error::new(ErrorKind::Corrupt, message)
+                        .hint("copy its images and the new ones to another archive"));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Whether a file is there that may be a layer.

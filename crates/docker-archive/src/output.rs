@@ -76,6 +76,13 @@ impl Output {
         }
     }
 
+    /// Lets an entry that was put take the place of the one of that name in the archive that is joined.
+    pub(crate) fn replace(&mut self, name: &str) {
+        if let Self::Joined(joining) = self {
+            joining.replace(name);
+        }
+    }
+
     /// Puts the documents and shows the archive.
     ///
     /// # Errors

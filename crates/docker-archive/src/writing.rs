@@ -145,12 +145,21 @@ impl Writing {
             let put = open.tar.put_stream(chunks, |stored| {
                 let there = self.layer(&stored.digest, cancel)?.is_some();
                 let wanted = self.shape().layer(&stored.digest);
-                let file = if there { wanted } else { self.free_name(&wanted)? };
-                passed = Some((stored.clone(), file.clone()));
+                let existing = self.existing.as_ref().filter(|_| !there);
+                let damaged = existing.and_then(|existing| existing.damaged(&stored.digest));
+                let file = match &damaged {
+                    Some(damaged) => damaged.clone(),
+                    None if there => wanted,
+                    None => self.free_name(&wanted)?,
+                };
+                passed = Some((stored.clone(), file.clone(), damaged.is_some()));
                 Ok(if there { Fate::Rewind } else { Fate::Keep(file) })
             })?;
-            let (stored, file) = passed.ok_or_else(cancelled)?;
+            let (stored, file, mends) = passed.ok_or_else(cancelled)?;
             if let Some(put) = put {
+                if mends {
+                    open.output.replace(&file);
+                }
                 let layer = MediaType::ImageLayer;
                 let served = Descriptor::new(layer, stored.digest.clone(), stored.size);
                 let held = Held { stored: stored.clone(), served, file, offset: Some(put.offset) };

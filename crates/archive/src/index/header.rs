@@ -59,7 +59,7 @@ pub(crate) fn parse(block: &Block) -> Result<Parsed> {
     let known = header.as_ustar().is_some() || header.as_gnu().is_some();
     let kind = kind_of(block[156], known)?;
     check_prefix(block, header)?;
-    check_mode(&header.as_old().mode, kind)?;
+    check_mode(header.as_old().mode, kind)?;
     let size = size_of(&header.as_old().size, kind)?;
     Ok(Parsed {
         kind,
@@ -94,24 +94,27 @@ fn check_prefix(block: &Block, header: &Header) -> Result<()> {
 
 /// The type bits of a mode, where there are any, agree with the type: Go takes an entry for a symbolic link by its mode
 /// alone.
-fn check_mode(field: &[u8; 8], kind: Type) -> Result<()> {
+fn check_mode(field: [u8; 8], kind: Type) -> Result<()> {
     const TYPE_BITS: u64 = 0o170_000;
     if field.iter().all(|byte| matches!(byte, 0 | b' ')) {
         return Ok(());
     }
-    let mode = octal(field).map_err(|()| corrupt("its mode is no octal number"))?;
-    let agrees = match (mode & TYPE_BITS, kind) {
-        (0, _) => true,
-        (0o100_000, Type::File | Type::Hardlink) => true,
-        (0o040_000, Type::Folder) | (0o120_000, Type::Symlink) => true,
+    let mode = octal(&field).map_err(|()| corrupt("its mode is no octal number"))?;
+    let expected = match kind {
         // Old tars mark a folder by the slash behind its name.
-        (0o040_000, Type::File) => true,
-        (0o020_000, Type::Other(b'3')) | (0o060_000, Type::Other(b'4')) => true,
-        (0o010_000, Type::Other(b'6')) => true,
+        Type::File => &[0o100_000, 0o040_000][..],
+        Type::Hardlink => &[0o100_000],
+        Type::Folder => &[0o040_000],
+        Type::Symlink => &[0o120_000],
+        Type::Other(b'3') => &[0o020_000],
+        Type::Other(b'4') => &[0o060_000],
+        Type::Other(b'6') => &[0o010_000],
+        Type::Other(_) => &[],
         // Extension headers are no entries.
-        (_, Type::Pax(_) | Type::LongName | Type::LongLink) => true,
-        _ => false,
+        Type::Pax(_) | Type::LongName | Type::LongLink => return Ok(()),
     };
+    let said = mode & TYPE_BITS;
+    let agrees = said == 0 || expected.contains(&said);
     if agrees {
         return Ok(());
     }

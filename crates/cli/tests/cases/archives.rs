@@ -56,7 +56,7 @@ fn tails() {
     let rows = [
         ("no-mark", with(b""), Some(true)),
         ("one-block", with(&[0; 512]), Some(true)),
-        ("zeros", with(&[0; 1_000_448]), Some(true)),
+        ("zeros", with(&vec![0; 1_000_448]), Some(true)),
         ("rubbish", with(&[&[0; 1024][..], &b"rubbish".repeat(100)].concat()), Some(true)),
         ("second", [&whole[..], &second].concat(), None),
         // Go's reader ends with an error here, others take the block for the end.

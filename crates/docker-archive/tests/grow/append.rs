@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tempfile::tempdir;
 use transship_core::{ErrorKind, ImageName, MediaType, WriteMode, sha256};
 
-use crate::support::write::{Image, commit, writer_with};
+use crate::support::write::{Image, commit, put, writer_with};
 use crate::support::{
     Tar, assert_error, config, gzip, hex, layer, manifest, pull_from, save, tar_names, tar_text,
 };
@@ -228,6 +228,69 @@ async fn files_that_are_not_what_they_are_called() {
     append(&path, &new, &["x:1"]).await;
     keeps(&path, &before);
     holds(&path, ":x:1", &new).await;
+}
+
+/// An image that comes again brings what of it was damaged or missing, for all images that share it, and only once.
+#[tokio::test]
+async fn what_comes_again_mends_what_was_damaged() {
+    let folder = tempdir().unwrap();
+    let image = Image::new("old", &["low", "high"]);
+    let sharing = config("sharing", &[&image.layers[0]]);
+    let low = |bytes: Option<&[u8]>, name: &str| {
+        let mut tar = Tar::new().file("c.json", &image.config).file("s.json", &sharing);
+        if let Some(bytes) = bytes {
+            tar = tar.file(name, bytes);
+        }
+        let listed: &[(&str, &[&str], &[&str])] = &[
+            ("c.json", &["x:1"], &["l/layer.tar", "high.tar"]),
+            ("s.json", &["s:1"], &["l/layer.tar"]),
+        ];
+        tar.file("high.tar", &image.layers[1]).file("manifest.json", manifest(listed))
+    };
+    let mut damaged = image.layers[0].to_vec();
+    damaged[600] ^= 1;
+    let cut = &image.layers[0][..1024];
+    for tar in [
+        low(Some(&damaged), "l/layer.tar"),
+        low(Some(cut), "l/layer.tar"),
+        low(None, ""),
+        low(Some(&damaged), "elsewhere.tar").symlink("l/layer.tar", "../elsewhere.tar"),
+    ] {
+        let path = tar.save(folder.path());
+        append(&path, &image, &["x:1"]).await;
+        holds(&path, ":x:1", &image).await;
+        let shared = pull_from(&path, ":s:1").await.unwrap();
+        assert_eq!(shared.layers, image.layers[..1]);
+        // Now it is whole, and stays as it is.
+        let mended = fs::read(&path).unwrap();
+        append(&path, &image, &["x:1"]).await;
+        assert!(fs::read(&path).unwrap() == mended);
+        assert!(tar_names(&path).iter().all(|name| !name.contains("-1")), "{:?}", tar_names(&path));
+    }
+}
+
+/// What stands for two layers cannot become one of them: it is told, and the archive stays.
+#[tokio::test]
+async fn what_cannot_be_mended_is_told() {
+    let folder = tempdir().unwrap();
+    let image = Image::new("old", &["low"]);
+    let other = config("other", &[&layer("other")]);
+    let listed: &[(&str, &[&str], &[&str])] =
+        &[("c.json", &["x:1"], &["l.tar"]), ("o.json", &["o:1"], &["l.tar"])];
+    let path = Tar::new()
+        .file("c.json", &image.config)
+        .file("o.json", &other)
+        .file("l.tar", layer("other"))
+        .file("manifest.json", manifest(listed))
+        .save(folder.path());
+    let before = fs::read(&path).unwrap();
+    let writer = writer_with(&path, WriteMode::Append).await.unwrap();
+    let opened = writer.image(&[ImageName::new("x:1").unwrap()]).await.unwrap();
+    put(&*opened, &image).await.unwrap();
+    let committed = opened.commit(transship_core::Commit::new(&image.manifest())).await;
+    assert_error(committed, ErrorKind::Corrupt, "cannot be mended");
+    drop(writer);
+    assert!(fs::read(&path).unwrap() == before);
 }
 
 #[tokio::test]
