@@ -57,12 +57,39 @@ pub fn run() -> ExitCode {
         }
     };
     let session = Session::new(cli.command.common(), settings);
+    let json = matches!(&cli.command, Command::Copy(copy) if copy.output.json);
     let outcome = in_runtime(cli, &session);
     session.reporter.end();
     if let Err(failure) = &outcome {
         session.reporter.failure(failure);
+        tell_published(failure, &session, json);
     }
     exit::code(&outcome)
+}
+
+/// Says what a copy that failed or was given up has published all the same.
+fn tell_published(failure: &Failure, session: &Session, json: bool) {
+    let Some(there) = session.published.summary() else { return };
+    // The engine says it of its own errors.
+    let given_up = match failure {
+        Failure::Error(error) => error.kind() == ErrorKind::Cancelled,
+        Failure::Signal(_) => true,
+        Failure::ClosedPipe => false,
+    };
+    if given_up {
+        session.reporter.warn(&format!("published already: {there}"));
+    }
+    if json {
+        let published = session.published.references().iter().map(ToString::to_string).collect();
+        // The failure is told; that this cannot be is no other one.
+        let _ = output::print_json(&Unfinished { published });
+    }
+}
+
+/// What a copy that did not end well prints.
+#[derive(serde::Serialize)]
+struct Unfinished {
+    published: Vec<String>,
 }
 
 fn parse() -> Result<(Cli, Sides), clap::Error> {
@@ -90,7 +117,7 @@ fn in_runtime(cli: Cli, session: &Session) -> exit::Result {
             Failure::Error(Error::new(ErrorKind::Unexpected, "starting the runtime").caused_by(e))
         })?;
     let work = commands::run(cli.command, session);
-    let outcome = runtime.block_on(signals::guarded(work, session.deadline));
+    let outcome = runtime.block_on(signals::guarded(work, session.deadline, &session.published));
     if outcome.is_err() {
         runtime.block_on(settled());
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use transship::{ReadOptions, Settings, Transports};
+use transship::{Published, ReadOptions, Settings, Transports};
 
 use crate::args::Common;
 use crate::progress::Reporter;
@@ -14,6 +14,8 @@ pub(crate) struct Session {
     pub(crate) reporter: Reporter,
     pub(crate) deadline: Option<Duration>,
     pub(crate) tmpdir: Option<PathBuf>,
+    /// What a copy has published, also after it was given up.
+    pub(crate) published: Published,
     options: Vec<String>,
     sides: Sides,
 }
@@ -25,6 +27,7 @@ impl Session {
             reporter: Reporter::new(common),
             deadline: common.and_then(|common| common.deadline),
             tmpdir: common.and_then(|common| common.tmpdir.clone()),
+            published: Published::default(),
             options: common.map(|common| common.options.clone()).unwrap_or_default(),
             sides,
         }

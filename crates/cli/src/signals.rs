@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use transship::{Error, ErrorKind};
+use transship::{Error, ErrorKind, Published};
 
 use crate::exit::{Failure, Result};
 
@@ -14,6 +14,7 @@ use crate::exit::{Failure, Result};
 pub(crate) async fn guarded<T>(
     work: impl Future<Output = Result<T>>,
     deadline: Option<Duration>,
+    published: &Published,
 ) -> Result<T> {
     let mut signals = Signals::listen()?;
     let ended = {
@@ -24,7 +25,7 @@ pub(crate) async fn guarded<T>(
                 tokio::spawn(exit_on_the_next(signals));
                 Failure::Signal(number)
             }
-            () = passed(deadline) => Failure::Error(too_late(deadline)),
+            () = passed(deadline) => Failure::Error(too_late(deadline, published)),
         }
     };
     Err(ended)
@@ -37,10 +38,11 @@ async fn passed(deadline: Option<Duration>) {
     }
 }
 
-fn too_late(deadline: Option<Duration>) -> Error {
+fn too_late(deadline: Option<Duration>, published: &Published) -> Error {
     let after = deadline.unwrap_or_default();
+    let changed = if published.references().is_empty() { "nothing has changed; " } else { "" };
     Error::new(ErrorKind::Cancelled, format!("it was not done after {after:?}, the deadline"))
-        .hint("nothing has changed; give it more time with --deadline")
+        .hint(format!("{changed}give it more time with --deadline"))
 }
 
 async fn exit_on_the_next(mut signals: Signals) {

@@ -1,5 +1,6 @@
 //! [`ImageDestination`]: one image being written.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use async_trait::async_trait;
@@ -180,9 +181,14 @@ impl<'a> Commit<'a> {
         self.needs.iter().any(|needed| needed.digest == *digest)
     }
 
-    /// Whether a child is knowingly left out.
+    /// Whether a child is knowingly left out. For one child; of many see [`absent_digests`](Self::absent_digests).
     pub fn is_absent(&self, digest: &Digest) -> bool {
         self.absent.iter().any(|absent| absent.digest == *digest)
+    }
+
+    /// The digests of the children that are knowingly left out.
+    pub fn absent_digests(&self) -> HashSet<&'a Digest> {
+        self.absent.iter().map(|absent| &absent.digest).collect()
     }
 }
 

@@ -85,7 +85,7 @@ impl RegistryDestination {
     }
 
     /// Refuses a manifest that refers to what is neither there nor said to be absent: a server may not look.
-    async fn check_children(&self, manifest: &Manifest, what: &Commit<'_>) -> Result<()> {
+    async fn check_children(&self, manifest: &Manifest, absent: &HashSet<&Digest>) -> Result<()> {
         let document = manifest.document()?;
         let (children, kind) = match &document {
             Document::Image(image) => {
@@ -98,7 +98,7 @@ impl RegistryDestination {
         };
         let asked = children.into_iter().filter(|child| {
             let known = self.state().there.contains(&child.digest);
-            !(known || what.is_absent(&child.digest) || (kind == Kind::Blob && is_foreign(child)))
+            !(known || absent.contains(&child.digest) || (kind == Kind::Blob && is_foreign(child)))
         });
         stream::iter(asked.map(Ok))
             .try_for_each_concurrent(AT_ONCE, |child| self.check_child(child, kind))
@@ -138,8 +138,9 @@ impl RegistryDestination {
                 .hint("if this one takes others, say docker.sparse=true"));
         }
         self.targets.iter().try_for_each(|target| target.check(what.root))?;
+        let absent = what.absent_digests();
         for manifest in manifests.iter().chain([what.root]) {
-            self.check_children(manifest, what).await?;
+            self.check_children(manifest, &absent).await?;
         }
         Ok(())
     }

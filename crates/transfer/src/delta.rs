@@ -20,7 +20,7 @@ impl Delta {
         built: &Built,
         about: &[Built],
         since: &Since,
-        absent: &[Descriptor],
+        absent: &HashSet<&Digest>,
     ) -> Result<Self> {
         let mut delta = Self::default();
         for (_, below) in &built.below {
@@ -53,8 +53,8 @@ impl Delta {
 
     /// Leaves out the blobs of a manifest. Whether nothing below it is there: a manifest that is left out says nothing of
     /// what it refers to.
-    fn parts(&mut self, of: &Manifest, since: &Since, absent: &[Descriptor]) -> Result<bool> {
-        let is_absent = |of: &Descriptor| absent.iter().any(|absent| absent.digest == of.digest);
+    fn parts(&mut self, of: &Manifest, since: &Since, absent: &HashSet<&Digest>) -> Result<bool> {
+        let is_absent = |of: &Descriptor| absent.contains(&of.digest);
         Ok(match of.document()? {
             Document::Image(image) => {
                 let mut all = true;

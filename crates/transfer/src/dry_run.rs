@@ -2,24 +2,27 @@
 
 use std::collections::HashSet;
 
-use futures_util::stream::{self, StreamExt};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use transship_core::{
     ArchiveWriter, Digest, ImageDestination, ImageName, Reference, Result, Transports,
 };
 
-use crate::execute::{jobs, works};
+use crate::execute::{Work, jobs, works};
 use crate::forms::Handling;
 use crate::open::{self, Sources, about, keeps_going};
 use crate::plan::ImagePlan;
-use crate::prepare::{Job, given, job, only, plan_for};
+use crate::prepare::{Job, Todo, given, job, only, plan_for};
 use crate::remember::Remembered;
-use crate::report::{BlobFate, ImageFailure, Plan, PlannedBlob, PlannedImage};
+use crate::report::{BlobFate, ImageFailure, Plan, PlannedBlob, PlannedImage, PlatformsReport};
 use crate::run::{boxed, sole_job};
 use crate::stream::Read;
 use crate::survey::Survey;
 use crate::target::{self, Opened, Place};
 use crate::tell::Teller;
-use crate::{Destination, Events, Source, TransferOptions};
+use crate::{Destination, Events, Published, Source, TransferOptions};
+
+/// Of how many blobs of an image it is asked at once whether they are there.
+const AT_ONCE: usize = 8;
 
 /// Plans a transfer. What is opened for writing is dropped again.
 pub(crate) async fn dry_run(
@@ -29,7 +32,7 @@ pub(crate) async fn dry_run(
     (from, to): (Transports, Transports),
 ) -> Result<Plan> {
     // Nothing happens, so nobody is told.
-    let teller = Teller::new(Events::default());
+    let teller = Teller::new(Events::default(), Published::default());
     let tell = teller.handle();
     let sources = open::open(sources, &from, options, &tell, Read::default()).await?;
     let mut plan = match destination {
@@ -56,7 +59,7 @@ async fn foresee_one(
     options: &TransferOptions,
 ) -> Result<Plan> {
     let job = sole_job(image, sources, options).await?;
-    let image = foresee(job, &mut HashSet::new(), &Remembered::new(options)).await?;
+    let image = foresee(sources.reference(0), job, &Remembered::new(options)).await?;
     Ok(Plan { images: vec![image], ..Plan::default() })
 }
 
@@ -68,7 +71,7 @@ async fn foresee_open(
     let from = sources.image(0).await?;
     let plan = plan_for(&from, image, options).await?;
     let remembered = Remembered::new(options);
-    let blobs = blobs(&plan, image, &mut HashSet::new(), &remembered).await?;
+    let blobs = blobs(&plan, &works(&plan), image, &remembered).await?;
     let source = from.image.get().reference().clone();
     let names = image.names().to_vec();
     let image = planned_image(plan, source, image.reference().clone(), names, blobs);
@@ -86,12 +89,16 @@ async fn foresee_many(
     let (mut told, mut survey) = (HashSet::new(), Survey::of(sources));
     // Where each image is in the plan.
     let mut places: Vec<Option<usize>> = Vec::with_capacity(sources.len());
-    let mut all = stream::iter(0..sources.len())
-        .map(|at| boxed(job(at, sources, writer, options)))
-        .buffered(jobs(options));
+    // All that is asked for an image is one future: while nobody polls one, none of its answers may be waited for by another.
+    let one = async |at| {
+        let job = job(at, sources, writer, options).await?;
+        let blobs = blobs_of(&job, &remembered).await;
+        Ok((job, blobs.map_err(|error| about(sources.reference(at), error))?))
+    };
+    let mut all = stream::iter(0..sources.len()).map(|at| boxed(one(at))).buffered(jobs(options));
     while let Some(job) = all.next().await {
         let at = places.len();
-        let job = match job {
+        let (job, mut blobs) = match job {
             Err(error) if keeps_going(options, sources.asked(), &error) => {
                 places.push(None);
                 plan.failed.push(ImageFailure::new(sources.reference(at).clone(), &error));
@@ -105,48 +112,87 @@ async fn foresee_many(
             }
         }
         places.push(Some(plan.images.len()));
-        plan.images.push(foresee(job, &mut told, &remembered).await?);
+        blobs.retain(|blob| told.insert((blob.digest.clone(), blob.fate)));
+        plan.images.push(planned_job(sources.reference(at), job, blobs));
     }
     Ok(plan)
 }
 
-/// Blobs whose fate was told with an earlier image.
-type Told = HashSet<(Digest, BlobFate)>;
+async fn foresee(
+    source: &Reference,
+    job: Job<'_>,
+    remembered: &Remembered,
+) -> Result<PlannedImage> {
+    let blobs = blobs_of(&job, remembered).await.map_err(|error| about(source, error))?;
+    Ok(planned_job(source, job, blobs))
+}
 
-async fn foresee(job: Job<'_>, told: &mut Told, remembered: &Remembered) -> Result<PlannedImage> {
-    let source = job.from.image.get().reference().clone();
-    let Place { image, names, .. } = job.place;
-    let blobs = blobs(&job.plan, &*image, told, remembered).await;
-    let blobs = blobs.map_err(|error| about(&source, error))?;
-    Ok(planned_image(job.plan, source, image.reference().clone(), names, blobs))
+async fn blobs_of(job: &Job<'_>, remembered: &Remembered) -> Result<Vec<PlannedBlob>> {
+    match &job.todo {
+        Todo::Copy { plan, works, .. } => blobs(plan, works, &*job.place.image, remembered).await,
+        Todo::Nothing(_) => Ok(Vec::new()),
+    }
 }
 
 async fn blobs(
     plan: &ImagePlan,
+    works: &[Work],
     destination: &dyn ImageDestination,
-    told: &mut Told,
     remembered: &Remembered,
 ) -> Result<Vec<PlannedBlob>> {
-    let known = |digest: &Digest| plan.since.as_ref().is_some_and(|since| since.has(digest));
-    let mut blobs = Vec::new();
-    for work in works(plan) {
-        let expect = remembered.expect(&work).await?;
-        let there = expect.digest.is_some() && destination.has(&expect).await?.is_some();
-        let fate = match work.key.to {
-            _ if there => BlobFate::Reused,
-            None if known(&work.source.digest) => BlobFate::Known,
-            Some(to) => BlobFate::Changed { to },
-            None => BlobFate::Moved,
-        };
-        blobs.push(PlannedBlob::new(&work.source, fate));
-    }
+    // By position: a stream of references is not `Send`.
+    let mut blobs: Vec<PlannedBlob> = stream::iter(0..works.len())
+        .map(|at| fate(plan, &works[at], destination, remembered))
+        .buffered(AT_ONCE)
+        .try_collect()
+        .await?;
     for layer in plan.root.images().iter().flat_map(|leaf| &leaf.layers) {
         if layer.handling == Handling::LeaveOut {
             blobs.push(PlannedBlob::new(&layer.source, BlobFate::LeftOut));
         }
     }
+    let mut told = HashSet::new();
     blobs.retain(|blob| told.insert((blob.digest.clone(), blob.fate)));
     Ok(blobs)
+}
+
+async fn fate(
+    plan: &ImagePlan,
+    work: &Work,
+    destination: &dyn ImageDestination,
+    remembered: &Remembered,
+) -> Result<PlannedBlob> {
+    let known = |digest: &Digest| plan.since.as_ref().is_some_and(|since| since.has(digest));
+    let expect = remembered.expect(work).await?;
+    let there = expect.digest.is_some() && destination.has(&expect).await?.is_some();
+    let fate = match work.key.to {
+        _ if there => BlobFate::Reused,
+        None if known(&work.source.digest) => BlobFate::Known,
+        Some(to) => BlobFate::Changed { to },
+        None => BlobFate::Moved,
+    };
+    Ok(PlannedBlob::new(&work.source, fate))
+}
+
+fn planned_job(source: &Reference, job: Job<'_>, blobs: Vec<PlannedBlob>) -> PlannedImage {
+    let Place { image, names, .. } = job.place;
+    let destination = image.reference().clone();
+    match job.todo {
+        Todo::Copy { plan, .. } => planned_image(plan, source.clone(), destination, names, blobs),
+        Todo::Nothing(_) => PlannedImage {
+            source: source.clone(),
+            destination,
+            names,
+            source_digest: job.root.digest,
+            media_type: job.root.media_type.clone(),
+            source_media_type: job.root.media_type,
+            digest_kept: true,
+            platforms: PlatformsReport::default(),
+            blobs,
+            lost: Vec::new(),
+            warnings: Vec::new(),
+        },
+    }
 }
 
 fn planned_image(

@@ -1,11 +1,14 @@
 //! The last steps of an image: its manifests, its signatures, its commit, its part of the report.
 
-use transship_core::{Commit, Digest, ImageDestination, ImageSource, Result};
+use transship_core::{
+    Commit, Committed, Descriptor, Digest, ImageDestination, ImageName, ImageSource, Reference,
+    Result, Shows,
+};
 
 use crate::build::{Arrived, Built, build};
 use crate::delta::Delta;
 use crate::plan::ImagePlan;
-use crate::report::ImageReport;
+use crate::report::{ImageReport, PlatformsReport};
 use crate::target::Place;
 use crate::tell::Tell;
 use crate::{EventKind, ImageId};
@@ -24,8 +27,9 @@ pub(crate) async fn finish_image(
     let about: Vec<Built> =
         plan.referrers.iter().map(|node| build(node, arrived)).collect::<Result<_>>()?;
     let mut delta = Delta::default();
+    let absent = plan.absent.iter().map(|absent| &absent.digest).collect();
     if let Some(since) = &plan.since {
-        delta = Delta::of(&built, &about, since, &plan.absent)?;
+        delta = Delta::of(&built, &about, since, &absent)?;
     }
     for (_, manifest) in built.below.iter().filter(|(_, below)| !delta.leaves_out(below)) {
         image.put_manifest(manifest).await?;
@@ -46,7 +50,11 @@ pub(crate) async fn finish_image(
         .without(&plan.absent)
         .needing(&delta.needs)
         .preferring(plan.preferred.as_ref());
+    let shows = image.accepts().shows;
     let committed = image.commit(what).await?;
+    if shows == Shows::AtCommit {
+        tell.published(&committed.references);
+    }
     tell_committed(id, &committed, tell);
     Ok(ImageReport {
         source: source.reference().clone(),
@@ -63,7 +71,32 @@ pub(crate) async fn finish_image(
     })
 }
 
-fn tell_committed(image: ImageId, committed: &transship_core::Committed, tell: &Tell) {
+/// The report of an image that all its names stood for already.
+pub(crate) fn unchanged(
+    id: ImageId,
+    source: &Reference,
+    root: Descriptor,
+    names: Vec<ImageName>,
+    there: Committed,
+    tell: &Tell,
+) -> ImageReport {
+    tell_committed(id, &there, tell);
+    ImageReport {
+        source: source.clone(),
+        destinations: there.references,
+        names,
+        source_digest: root.digest,
+        source_media_type: root.media_type,
+        digest: there.descriptor.digest,
+        media_type: there.descriptor.media_type,
+        platforms: PlatformsReport::default(),
+        referrers: 0,
+        lost: Vec::new(),
+        warnings: Vec::new(),
+    }
+}
+
+fn tell_committed(image: ImageId, committed: &Committed, tell: &Tell) {
     tell.tell(EventKind::Committed {
         image,
         digest: committed.descriptor.digest.clone(),

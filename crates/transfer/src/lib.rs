@@ -49,6 +49,7 @@ mod options;
 mod plan;
 mod planner;
 mod prepare;
+mod published;
 mod queue;
 mod recompress;
 mod referrers;
@@ -73,6 +74,7 @@ pub use options::{
     Attached, Compress, Digests, Failures, Format, Images, Nondistributable, Platforms, Subset,
     TransferOptions,
 };
+pub use published::Published;
 pub use queue::EventQueue;
 pub use rename::Rename;
 pub use report::{

@@ -15,9 +15,9 @@ use crate::survey::Survey;
 use crate::tell::Tell;
 use crate::{EventKind, ImageId, TransferOptions};
 
-/// How many images stay open and planned until it is their turn. Of more than these, only what they share is kept, and
-/// they are planned a second time: what is planned is the same, and memory does not grow with their number.
-const KEPT: usize = 64;
+/// How many bytes of plans are kept until it is their turn. Of more than these, only what they share is kept, and they are
+/// planned a second time: what is planned is the same, and memory does not grow with their number.
+const KEPT: usize = 64 << 20;
 
 /// The images of a transfer, on their way into a container.
 #[derive(Debug)]
@@ -38,6 +38,8 @@ struct Planned<'a> {
     taken: HashMap<usize, Vec<String>>,
     failed: Vec<ImageFailure>,
     in_order: bool,
+    /// In bytes, of all of them.
+    weight: usize,
 }
 
 impl<'a> Many<'a> {
@@ -58,7 +60,7 @@ impl<'a> Many<'a> {
 
     /// Plans all images, brings their blobs, and commits them in order.
     pub(crate) async fn copy(&self) -> Result<Report> {
-        let Planned { mut kept, good, mut taken, mut failed, in_order } = self.plan().await?;
+        let Planned { mut kept, good, mut taken, mut failed, in_order, .. } = self.plan().await?;
         self.mover.tell_planned(good.len());
         let at_once = if in_order { 1 } else { jobs(self.options) };
         let mut images: Vec<(usize, ImageReport)> = Vec::with_capacity(good.len());
@@ -111,10 +113,11 @@ impl<'a> Many<'a> {
                 self.tell.warn(Some(ImageId(loser)), text);
             }
             tell_plan(&job, self.tell);
-            self.mover.expect(&job.works);
+            self.mover.expect(job.works());
             planned.in_order |= job.place.image.accepts().order == AcceptsOrder::AsPlanned;
             planned.good.push(at);
-            if planned.kept.len() < KEPT {
+            planned.weight = planned.weight.saturating_add(job.weight());
+            if planned.weight <= KEPT {
                 planned.kept.insert(at, job);
             }
         }
@@ -137,6 +140,7 @@ impl<'a> Many<'a> {
                 Some(job) => job,
                 None => job(at, self.sources, self.writer, self.options).await?,
             };
+            let job = (self.sources.reference(at), job);
             bring(&self.mover, job, self.tell, async || come(&mut before).await).await
         };
         let outcome = match copied.await {

@@ -1,8 +1,8 @@
 //! Opens what a transfer reads from, and finds the images in it.
 
 use transship_core::{
-    ArchiveReader, Error, ErrorKind, ImageName, ImageSource, ReadOptions, Reference, Result,
-    Transports,
+    ArchiveReader, Descriptor, Error, ErrorKind, ImageName, ImageSource, ReadOptions, Reference,
+    Result, Transports,
 };
 
 use crate::source::Origin;
@@ -14,7 +14,6 @@ use crate::{Failures, ImageFailure, Images, Source, TransferOptions};
 #[derive(Debug)]
 pub(crate) struct Opened<'a> {
     pub(crate) image: Held<'a, dyn ImageSource>,
-    pub(crate) names: Vec<ImageName>,
     pub(crate) warnings: Vec<String>,
 }
 
@@ -38,6 +37,8 @@ impl<T: ?Sized> Held<'_, T> {
 /// memory while they wait.
 #[derive(Debug)]
 pub(crate) struct Sources<'a> {
+    transports: Transports,
+    how: ReadOptions,
     places: Vec<Place<'a>>,
     /// The images, in the order in which they go: the position of the place, and in a container that of the entry.
     images: Vec<(usize, usize)>,
@@ -74,8 +75,11 @@ pub(crate) async fn open<'a>(
     let mut how = stream::read_options(options, tell);
     how.passed = read.passed;
     let (places, images, failed) = (Vec::new(), Vec::new(), Vec::new());
-    let mut all = Sources { places, images, whole: false, failed, came: read.came };
-    let opening = Opening { transports, how, options, alone: sources.len() == 1 };
+    let (transports, whole, came) = (transports.clone(), false, read.came);
+    let kept = how.clone();
+    let mut all = Sources { transports, how: kept, places, images, whole, failed, came };
+    let alone = sources.len() == 1;
+    let opening = Opening { transports: &all.transports.clone(), how, options, alone };
     for source in sources {
         let opened = opening.place(source).await.and_then(|place| all.add(place));
         let failed = opened.map_err(|error| match &source.context {
@@ -137,31 +141,59 @@ impl<'a> Sources<'a> {
         }
     }
 
+    /// The names that an image has.
+    pub(crate) fn names(&self, at: usize) -> &[ImageName] {
+        let (place, entry) = self.images[at];
+        match &self.places[place].content {
+            Content::Image(image) => image.get().names(),
+            Content::Archive(archive) => &archive.get().entries()[entry].names,
+        }
+    }
+
+    /// The root of an image that is not open yet and would be copied as it is, where that costs less to ask for.
+    pub(crate) async fn root(&self, at: usize, options: &TransferOptions) -> Option<Descriptor> {
+        let (place, entry) = self.images[at];
+        let Content::Archive(archive) = &self.places[place].content else { return None };
+        // A container that somebody else opened may be of a transport that is not linked.
+        let reference = &archive.get().entries()[entry].reference;
+        match self.transports.of(reference) {
+            // Who does not answer this is asked again when the image is opened.
+            Ok(transport) if options.copies_as_it_is() => {
+                transport.root_of(reference, &self.how).await.ok().flatten()
+            }
+            _ => None,
+        }
+    }
+
     /// Opens an image.
     pub(crate) async fn image(&self, at: usize) -> Result<Opened<'_>> {
         let (place, entry) = self.images[at];
         match &self.places[place].content {
             Content::Image(image) => {
                 let image = image.get();
-                let names = image.names().to_vec();
-                Ok(Opened { image: Held::Theirs(image), names, warnings: Vec::new() })
+                Ok(Opened { image: Held::Theirs(image), warnings: Vec::new() })
             }
             Content::Archive(archive) => {
                 let archive = archive.get();
                 let entry = &archive.entries()[entry];
                 let image = archive.open(entry).await;
                 let image = image.map_err(|error| about(&entry.reference, error))?;
-                let (names, warnings) = (entry.names.clone(), entry.warnings.clone());
-                Ok(Opened { image: Held::Ours(image), names, warnings })
+                Ok(Opened { image: Held::Ours(image), warnings: entry.warnings.clone() })
             }
         }
     }
 }
 
-/// Says which image an error is about.
+/// Says which image an error is about, unless it begins with that.
 pub(crate) fn about(reference: &Reference, error: Error) -> Error {
     let text = reference.to_string();
-    if error.to_string().starts_with(&text) { error } else { error.context(text) }
+    let said = error.to_string();
+    let rest = said.strip_prefix(&text);
+    // The same text may be the beginning of another reference.
+    if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(": ")) {
+        return error;
+    }
+    error.context(text)
 }
 
 impl Place<'_> {

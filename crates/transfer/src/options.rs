@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use transship_core::{Cache, Error, ErrorKind, ImageName, LayerForm, Platform, Result, WriteMode};
 
 use crate::codec::{GZIP_LEVELS, ZSTD_LEVELS};
-use crate::{Events, Rename, Since};
+use crate::{Events, Published, Rename, Since};
 
 /// What a transfer is to do, where that does not follow from its source and destination.
 ///
@@ -53,8 +53,23 @@ pub struct TransferOptions {
     pub cache: Cache,
     /// Hears what happens.
     pub observer: Events,
+    /// Knows what shows already; of a new transfer, nothing.
+    pub published: Published,
     /// The folder for unnamed temporary files; `None`: `$TMPDIR`, else `/var/tmp`.
     pub spool: Option<PathBuf>,
+}
+
+impl TransferOptions {
+    /// Whether nothing is asked for that would change an image, or leave a part of it behind.
+    pub(crate) fn copies_as_it_is(&self) -> bool {
+        matches!(self.platforms, Platforms::Present | Platforms::All)
+            && self.subset == Subset::Auto
+            && matches!(self.compress, Compress::Auto | Compress::Keep)
+            && self.format.is_none()
+            && self.nondistributable == Nondistributable::LeaveOut
+            && self.attached == Attached::LeaveOut
+            && self.since.is_none()
+    }
 }
 
 /// Which images of a source.

@@ -71,6 +71,15 @@ pub(crate) enum Fate {
 }
 
 impl ImagePlan {
+    /// About how many bytes of memory it needs.
+    pub(crate) fn weight(&self) -> usize {
+        /// For each layer: descriptors, digests, types.
+        const LAYER: usize = 1 << 10;
+        let all = [&self.root].into_iter().chain(&self.referrers);
+        let manifests: usize = all.map(NodePlan::weight).sum();
+        manifests + self.images().iter().map(|leaf| leaf.layers.len() * LAYER).sum::<usize>()
+    }
+
     /// All manifests of images and artifacts, in the order in which their blobs go.
     pub(crate) fn images(&self) -> Vec<&LeafPlan> {
         let all = [&self.root].into_iter().chain(&self.referrers);
@@ -115,6 +124,12 @@ impl NodePlan {
             Self::Index(IndexPlan { format: Some(format), .. }) => index_type(*format),
             _ => self.manifest().descriptor().media_type.clone(),
         }
+    }
+
+    /// Its documents, which are also kept parsed.
+    fn weight(&self) -> usize {
+        let own = self.manifest().bytes().len().saturating_mul(3);
+        self.copied().map(Self::weight).fold(own, usize::saturating_add)
     }
 
     /// The digests at the source of all that is copied, and whether each is kept, from the root down.

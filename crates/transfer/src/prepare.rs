@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use transship_core::{
-    ArchiveWriter, Digest, Error, ErrorKind, ImageDestination, ImageName, ImageSource, Result,
-    ResultExt,
+    ArchiveWriter, Committed, Descriptor, Digest, Error, ErrorKind, ImageDestination, ImageName,
+    ImageSource, Result, ResultExt,
 };
 
 use crate::base::Completed;
@@ -22,14 +22,46 @@ use crate::target::{self, Place};
 use crate::tree::Tree;
 use crate::{Attached, ImageId, TransferOptions};
 
-/// One image on its way: planned, with a place to go to.
+/// One image on its way, with a place to go to.
 #[derive(Debug)]
 pub(crate) struct Job<'a> {
     pub(crate) id: ImageId,
-    pub(crate) from: Opened<'a>,
-    pub(crate) plan: ImagePlan,
-    pub(crate) works: Vec<Work>,
+    /// Its root at the source.
+    pub(crate) root: Descriptor,
+    pub(crate) todo: Todo<'a>,
     pub(crate) place: Place<'a>,
+}
+
+/// What there is to do for an image.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all of them are copied")]
+pub(crate) enum Todo<'a> {
+    Copy {
+        from: Opened<'a>,
+        plan: ImagePlan,
+        works: Vec<Work>,
+    },
+    /// All names stand for it already.
+    Nothing(Committed),
+}
+
+impl Job<'_> {
+    pub(crate) fn works(&self) -> &[Work] {
+        match &self.todo {
+            Todo::Copy { works, .. } => works,
+            Todo::Nothing(_) => &[],
+        }
+    }
+
+    /// About how many bytes of memory it needs until it is its turn.
+    pub(crate) fn weight(&self) -> usize {
+        /// What is open, and small.
+        const OPEN: usize = 16 << 10;
+        match &self.todo {
+            Todo::Copy { plan, .. } => OPEN.saturating_add(plan.weight()),
+            Todo::Nothing(_) => OPEN,
+        }
+    }
 }
 
 /// Opens and plans an image that goes into a container.
@@ -39,24 +71,44 @@ pub(crate) async fn job<'a>(
     writer: &'a dyn ArchiveWriter,
     options: &TransferOptions,
 ) -> Result<Job<'a>> {
+    let reference = sources.reference(at);
+    let mut place = None;
+    if let Some(root) = sources.root(at, options).await {
+        let named = named(at, sources, writer, options).await;
+        let named = named.map_err(|error| about(reference, error))?;
+        if let Some(there) = named.image.shows(&root).await? {
+            let (id, todo) = (ImageId(at), Todo::Nothing(there));
+            return Ok(Job { id, root, todo, place: named });
+        }
+        place = Some(named);
+    }
     let from = sources.image(at).await?;
-    let named = async {
-        let wanted = names(&from, at, sources, options)?;
-        target::place(writer, &wanted).await
+    let place = if let Some(place) = place {
+        place
+    } else {
+        let named = named(at, sources, writer, options).await;
+        named.map_err(|error| about(reference, error))?
     };
-    let place = named.await.map_err(|error| about(from.image.get().reference(), error))?;
     planned(at, from, place, options).await
+}
+
+async fn named<'a>(
+    at: usize,
+    sources: &Sources<'_>,
+    writer: &'a dyn ArchiveWriter,
+    options: &TransferOptions,
+) -> Result<Place<'a>> {
+    target::place(writer, &names(at, sources, options)?).await
 }
 
 /// The names that an image is to get.
 pub(crate) fn names(
-    from: &Opened<'_>,
     at: usize,
     sources: &Sources<'_>,
     options: &TransferOptions,
 ) -> Result<Vec<Wanted>> {
-    wanted(&from.names, given(at, sources, options), &options.renames)
-        .context(|| from.image.get().reference())
+    wanted(sources.names(at), given(at, sources, options), &options.renames)
+        .context(|| sources.reference(at))
 }
 
 /// The names that were given for an image.
@@ -79,7 +131,8 @@ pub(crate) async fn planned<'a>(
     let mut plan = plan_for(&from, &*place.image, options).await?;
     plan.lost.extend(place.refused.iter().map(|name| untaken(name, &*place.image)));
     let works = works(&plan);
-    Ok(Job { id: ImageId(at), from, plan, works, place })
+    let root = plan.source.clone();
+    Ok(Job { id: ImageId(at), root, todo: Todo::Copy { from, plan, works }, place })
 }
 
 /// Plans an image for a place.

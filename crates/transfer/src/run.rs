@@ -2,14 +2,14 @@
 
 use std::pin::Pin;
 
-use transship_core::{ArchiveWriter, ImageDestination, Result, Transports};
+use transship_core::{ArchiveWriter, ImageDestination, Reference, Result, Transports};
 
 use crate::base::Completed;
 use crate::execute::{Mover, Way};
-use crate::finish::finish_image;
+use crate::finish::{finish_image, unchanged};
 use crate::many::{Many, tell_failure};
 use crate::open::{self, Sources, about};
-use crate::prepare::{self, Job, only, planned};
+use crate::prepare::{self, Job, Todo, only, planned};
 use crate::report::{ImageFailure, ImageReport, Report};
 use crate::stream;
 use crate::target::{self, Opened};
@@ -23,7 +23,7 @@ pub(crate) async fn run(
     options: TransferOptions,
     (from, to): (Transports, Transports),
 ) -> Result<Report> {
-    let teller = Teller::new(options.observer.clone());
+    let teller = Teller::new(options.observer.clone(), options.published.clone());
     let tell = teller.handle();
     let result = async {
         let read = stream::read(&sources, destination, &options, (&from, &to), &tell);
@@ -49,7 +49,8 @@ pub(crate) async fn run(
             report
         })
     }
-    .await;
+    .await
+    .map_err(|error| options.published.explain(error));
     teller.end(&result);
     result
 }
@@ -68,7 +69,7 @@ pub(crate) async fn sole_job<'a>(
     options: &TransferOptions,
 ) -> Result<Job<'a>> {
     let from = sources.image(0).await?;
-    let wanted = prepare::names(&from, 0, sources, options)?;
+    let wanted = prepare::names(0, sources, options)?;
     let place = target::sole(image, &wanted, prepare::given(0, sources, options))
         .map_err(|error| about(from.image.get().reference(), error))?;
     planned(0, from, place, options).await
@@ -83,9 +84,9 @@ async fn to_one(
     let job = sole_job(image, sources, options).await?;
     tell_plan(&job, tell);
     let mover = Mover::new(options, tell.clone(), &sources.came);
-    mover.expect(&job.works);
+    mover.expect(job.works());
     mover.tell_planned(1);
-    let image = bring(&mover, job, tell, async || Ok(())).await?;
+    let image = bring(&mover, (sources.reference(0), job), tell, async || Ok(())).await?;
     Ok(mover.report(vec![image]))
 }
 
@@ -107,17 +108,25 @@ async fn to_many(
 /// Brings an image's blobs, and commits it when it is its turn.
 pub(crate) async fn bring(
     mover: &Mover,
-    job: Job<'_>,
+    (source, job): (&Reference, Job<'_>),
     tell: &Tell,
     turn: impl AsyncFnOnce() -> Result<()>,
 ) -> Result<ImageReport> {
-    let Job { id, from, plan, works, place } = job;
+    let Job { id, root, todo, place } = job;
+    let start = |source: &Reference| {
+        let (source, destination) = (source.clone(), place.image.reference().clone());
+        tell.tell(EventKind::ImageStarted { image: id, source, destination });
+    };
+    let (from, plan, works) = match todo {
+        Todo::Copy { from, plan, works } => (from, plan, works),
+        Todo::Nothing(there) => {
+            start(source);
+            turn().await?;
+            return Ok(unchanged(id, source, root, place.names, there, tell));
+        }
+    };
     let source = from.image.get();
-    tell.tell(EventKind::ImageStarted {
-        image: id,
-        source: source.reference().clone(),
-        destination: place.image.reference().clone(),
-    });
+    start(source.reference());
     let done = async {
         let completed = Completed::over(source, &*place.image);
         let way = Way { image: id, source: &completed, destination: &*place.image };
@@ -134,8 +143,9 @@ pub(crate) async fn bring(
 
 /// What the plan of an image says beside.
 pub(crate) fn tell_plan(job: &Job<'_>, tell: &Tell) {
-    let lost = job.plan.lost.iter().map(|text| format!("lost: {text}"));
-    for text in job.plan.warnings.iter().cloned().chain(lost) {
+    let Todo::Copy { plan, .. } = &job.todo else { return };
+    let lost = plan.lost.iter().map(|text| format!("lost: {text}"));
+    for text in plan.warnings.iter().cloned().chain(lost) {
         tell.warn(Some(job.id), text);
     }
 }

@@ -47,7 +47,7 @@ impl<'a> Survey<'a> {
     /// `InvalidReference` when the caller gave or mapped a name that another image has, too; when an image would get a
     /// name that nobody gave it; when two images could not be told apart afterwards.
     pub(crate) fn add(&mut self, job: &Job<'_>) -> Result<Vec<(usize, String)>> {
-        let (at, place, digest) = (job.id.0, &job.place, &job.plan.source.digest);
+        let (at, place, digest) = (job.id.0, &job.place, &job.root.digest);
         // What the image shows under counts, not what was asked for.
         let shows = place.image.names();
         if place.image.accepts().nameless == AcceptsNameless::One {

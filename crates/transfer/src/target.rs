@@ -71,8 +71,7 @@ pub(crate) async fn open(
             writer => return writer.map(Opened::Many),
         }
     }
-    let from = sources.image(0).await?;
-    let own = names(&from, 0, sources, options)?;
+    let own = names(0, sources, options)?;
     how.names = given.to_vec();
     how.fallback_names = own.into_iter().map(|wanted| wanted.name).collect();
     transport.destination(at, &how).await.map(Opened::One)

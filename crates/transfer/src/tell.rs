@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use transship_core::{Error, ErrorKind, Notice, Observer};
+use transship_core::{Error, ErrorKind, Notice, Observer, Reference};
 
 use crate::ledger::Ledger;
-use crate::{BlobId, Event, EventKind, Events, ImageId, TransferId};
+use crate::{BlobId, Event, EventKind, Events, ImageId, Published, TransferId};
 
 /// Tells the events of one transfer, in an order that all see, and none after the end.
 ///
@@ -17,6 +17,7 @@ pub(crate) struct Teller(Arc<Told>);
 struct Told {
     transfer: TransferId,
     events: Events,
+    published: Published,
     ledger: Mutex<Ledger>,
 }
 
@@ -25,9 +26,9 @@ struct Told {
 pub(crate) struct Tell(Arc<Told>);
 
 impl Teller {
-    pub(crate) fn new(events: Events) -> Self {
+    pub(crate) fn new(events: Events, published: Published) -> Self {
         let transfer = TransferId::next();
-        Self(Arc::new(Told { transfer, events, ledger: Mutex::default() }))
+        Self(Arc::new(Told { transfer, events, published, ledger: Mutex::default() }))
     }
 
     pub(crate) fn handle(&self) -> Tell {
@@ -55,6 +56,11 @@ impl Drop for Teller {
 impl Tell {
     pub(crate) fn tell(&self, kind: EventKind) {
         self.0.tell(kind);
+    }
+
+    /// Images show now.
+    pub(crate) fn published(&self, references: &[Reference]) {
+        self.0.published.add(references);
     }
 
     pub(crate) fn warn(&self, image: Option<ImageId>, text: impl Into<String>) {

@@ -118,6 +118,7 @@ fn options(args: &args::Copy, session: &Session) -> Result<TransferOptions> {
     }
     options.jobs = args.jobs.and_then(|jobs| NonZeroUsize::new(jobs.into()));
     options.observer = session.reporter.events();
+    options.published = session.published.clone();
     options.spool.clone_from(&session.tmpdir);
     Ok(options)
 }

@@ -1,9 +1,9 @@
 //! Whether all that an image refers to is there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use transship_core::{
-    Cancel, Descriptor, Document, Error, ErrorKind, Expect, ImageDocument, IndexDocument,
+    Cancel, Descriptor, Digest, Document, Error, ErrorKind, Expect, ImageDocument, IndexDocument,
     MANIFEST_LIMIT, Manifest, MediaType, Result, ResultExt, is_index_type,
 };
 
@@ -18,8 +18,8 @@ pub(crate) struct Completeness<'a> {
     store: &'a dyn Store,
     /// Manifests that were put.
     put: &'a [Manifest],
-    absent: &'a [Descriptor],
-    needs: &'a [Descriptor],
+    absent: HashSet<&'a Digest>,
+    needs: HashMap<&'a Digest, &'a Descriptor>,
     cancel: &'a Cancel,
     reached: BTreeSet<String>,
 }
@@ -27,6 +27,8 @@ pub(crate) struct Completeness<'a> {
 impl<'a> Completeness<'a> {
     pub(crate) fn new(store: &'a dyn Store, image: &Image<'a>, cancel: &'a Cancel) -> Self {
         let Image { put, absent, needs, .. } = *image;
+        let absent = absent.iter().map(|of| &of.digest).collect();
+        let needs = needs.iter().map(|of| (&of.digest, of)).collect();
         Self { store, put, absent, needs, cancel, reached: BTreeSet::new() }
     }
 
@@ -62,7 +64,7 @@ impl<'a> Completeness<'a> {
     /// I/O errors.
     pub(crate) fn lacking(&self) -> Result<BTreeSet<String>> {
         let mut lacking = BTreeSet::new();
-        for needed in self.needs {
+        for needed in self.needs.values().copied() {
             self.cancel.check()?;
             if self.store.has(&Expect::from(needed), self.cancel)?.is_none() {
                 lacking.insert(needed.digest.to_string());
@@ -97,14 +99,17 @@ impl<'a> Completeness<'a> {
     }
 
     fn index(&mut self, index: &IndexDocument, depth: usize) -> Result<()> {
-        for child in index.manifests.iter().filter(|child| !is_in(self.absent, child)) {
+        for child in &index.manifests {
+            if self.absent.contains(&child.digest) {
+                continue;
+            }
             if is_index_type(&child.media_type).is_none() && !child.media_type.as_ref().is_empty() {
                 self.blob(child, "content")?;
                 continue;
             }
             match self.child(child)? {
                 Some(manifest) => self.manifest(&manifest, depth + 1)?,
-                None if is_in(self.needs, child) => {}
+                None if self.needs.contains_key(&child.digest) => {}
                 None => return Err(missing(child, "manifest")),
             }
         }
@@ -130,14 +135,14 @@ impl<'a> Completeness<'a> {
     }
 
     fn blob(&mut self, of: &Descriptor, what: &str) -> Result<()> {
-        if self.reached.contains(of.digest.as_ref()) || is_in(self.absent, of) {
+        if self.reached.contains(of.digest.as_ref()) || self.absent.contains(&of.digest) {
             return Ok(());
         }
         if self.store.has(&Expect::from(of), self.cancel)?.is_some() {
             self.reached.insert(of.digest.to_string());
             return Ok(());
         }
-        if is_kept_elsewhere(&of.media_type) || is_in(self.needs, of) {
+        if is_kept_elsewhere(&of.media_type) || self.needs.contains_key(&of.digest) {
             return Ok(());
         }
         Err(missing(of, what))
@@ -148,10 +153,6 @@ impl<'a> Completeness<'a> {
 fn is_kept_elsewhere(media_type: &MediaType) -> bool {
     let text = media_type.to_string();
     text.contains(".nondistributable.") || text.contains(".foreign.")
-}
-
-fn is_in(absent: &[Descriptor], of: &Descriptor) -> bool {
-    absent.iter().any(|absent| absent.digest == of.digest)
 }
 
 fn missing(of: &Descriptor, what: &str) -> Error {

@@ -42,6 +42,21 @@ impl BlobKey {
     }
 }
 
+/// The same digest and size, asked the same question.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct DigestKey {
+    digest: Digest,
+    len: u64,
+    plain: Option<DigestAlgorithm>,
+}
+
+impl DigestKey {
+    pub(super) fn of(used: &Use) -> Self {
+        let plain = used.diff_id.as_ref().map(|digest| digest.algorithm().clone());
+        Self { digest: used.blob.digest.clone(), len: used.blob.size, plain }
+    }
+}
+
 /// Reads all of a body, which holds itself to its digest and size. `diff_id` asks for the digest of the plain bytes.
 pub(super) async fn read(body: Body, diff_id: Option<&Digest>) -> Result<BlobTruth> {
     let plain = diff_id.map(|digest| Hasher::new(digest.algorithm())).transpose()?;

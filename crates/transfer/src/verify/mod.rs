@@ -5,13 +5,13 @@ mod walk;
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use transship_core::{Descriptor, Digest, Error, ErrorKind, ImageSource, Result};
 
-use blob::{BlobKey, BlobTruth};
+use blob::{BlobKey, BlobTruth, DigestKey};
 use walk::{Use, Walk};
 
 /// Reads images again and checks everything that their roots reach: that the manifests and blobs are there, that their
@@ -34,6 +34,8 @@ pub struct Verifier {
     jobs: Option<NonZeroUsize>,
     progress: Option<Arc<dyn Fn(u64) + Send + Sync>>,
     seen: Mutex<HashMap<BlobKey, BlobTruth>>,
+    /// Of blobs that are no range of a file: who has them by their digest gives the same each time.
+    by_digest: Mutex<HashMap<DigestKey, BlobTruth>>,
 }
 
 /// What was found of one image.
@@ -156,18 +158,22 @@ impl Verifier {
     }
 
     async fn blob(&self, source: &dyn ImageSource, used: &Use) -> Result<BlobTruth> {
+        let by_digest = DigestKey::of(used);
+        if let Some(truth) = locked(&self.by_digest).get(&by_digest).cloned() {
+            return Ok(truth);
+        }
         let mut body = source.blob(&used.blob).await?.expecting(&(&used.blob).into())?;
         let key = BlobKey::of(&body, used);
-        let seen = || self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(truth) = key.as_ref().and_then(|key| seen().get(key).cloned()) {
+        if let Some(truth) = key.as_ref().and_then(|key| locked(&self.seen).get(key).cloned()) {
             return Ok(truth);
         }
         if let Some(progress) = self.progress.clone() {
             body = body.on_progress(move |bytes| progress(bytes));
         }
         let truth = blob::read(body, used.diff_id.as_ref()).await?;
-        if let Some(key) = key {
-            seen().insert(key, truth.clone());
+        match key {
+            Some(key) => drop(locked(&self.seen).insert(key, truth.clone())),
+            None => drop(locked(&self.by_digest).insert(by_digest, truth.clone())),
         }
         Ok(truth)
     }
@@ -175,6 +181,10 @@ impl Verifier {
     fn width(&self) -> usize {
         self.jobs.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get)
     }
+}
+
+fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// One use of each blob, one that knows the diff ID where there is one.

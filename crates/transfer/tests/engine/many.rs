@@ -1,5 +1,6 @@
 //! Many sources and many images at once: mixes, names that are mapped, images that fail, numbers.
 
+use serde_json::json;
 use transship_core::*;
 use transship_transfer::{EventKind, Events, Failures, Images, Rename, Source, Transfer};
 
@@ -250,7 +251,8 @@ async fn more_images_than_stay_planned() {
     let from = Memory::new("from");
     for seed in 1..=90_u8 {
         // Neighbours share all they have, every third has a name that an earlier one has.
-        let manifest = image(seed / 2).put(&from);
+        let large = json!({"about": "x".repeat(600_000)});
+        let manifest = image(seed / 2).annotated(large).put(&from);
         from.show(&[&format!("docker.io/example/{}:1", seed % 60)], &manifest);
     }
     let to = Memory::new("to");
@@ -283,4 +285,31 @@ async fn a_plan_has_its_totals() {
     assert_eq!(totals.moved.bytes + totals.reused.bytes, bytes);
     let text = planned.to_string();
     assert!(text.ends_with(&format!("{totals}\n")), "{text}");
+}
+
+#[tokio::test]
+async fn what_shows_already_is_told_when_the_rest_fails() {
+    let (from, to) = (Memory::new("from"), Memory::new("to"));
+    for seed in [2, 3] {
+        from.show(&[&format!("docker.io/library/a:{seed}")], &image(seed).put(&from));
+    }
+    let last = sha256(&content(3));
+    from.state().faults.missing.insert(last);
+    for shows in [Shows::AtCommit, Shows::AtFinish] {
+        let to = to.clone().accepting(|a| {
+            a.shows = shows;
+            a.order = AcceptsOrder::AsPlanned;
+        });
+        let options = all(|_| {});
+        let published = options.published.clone();
+        let error = copy(&from, &to, options).await.unwrap_err();
+        let there = "to:box:docker.io/library/a:2";
+        let shown: Vec<_> = published.references().iter().map(ToString::to_string).collect();
+        let told = error.to_string().contains("a:2 is written already");
+        if shows == Shows::AtCommit {
+            assert!(shown == [there] && told, "{error}");
+        } else {
+            assert!(shown.is_empty() && !told, "{error}");
+        }
+    }
 }

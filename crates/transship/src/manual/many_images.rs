@@ -79,6 +79,7 @@
 //!
 //! # Thousands
 //!
-//! All images are planned before the first byte is written, so that what cannot be done is said at once. Of more than 64 only what
-//! they share is kept from that, and they are planned a second time in their turn: their documents are read twice, and memory grows only
-//! with the index of the container and the list of blobs. `cargo xtask scale` shows time, memory and bytes.
+//! All images are planned before the first byte is written, so that what cannot be done is said at once. Plans are kept up to 64 MiB,
+//! some thousand images; of more only what they share is kept, and they are planned a second time in their turn: their documents are
+//! read twice, and memory grows only with the index of the container and the list of blobs. `cargo xtask scale` shows time, memory and
+//! bytes.

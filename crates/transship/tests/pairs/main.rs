@@ -5,6 +5,8 @@
 #[cfg(feature = "registry")]
 mod apart;
 mod containers;
+#[cfg(feature = "registry")]
+mod costs;
 mod deltas;
 mod generated;
 mod goldens;

@@ -14,7 +14,7 @@ use transship_conformance::registry::{Fault, Registry as Server, Rule, gzip_of_z
 /// A manifest and its blobs.
 pub(crate) struct Made {
     pub(crate) manifest: Manifest,
-    blobs: Vec<(Descriptor, Vec<u8>)>,
+    pub(crate) blobs: Vec<(Descriptor, Vec<u8>)>,
 }
 
 fn blob(media_type: MediaType, bytes: Vec<u8>) -> (Descriptor, Vec<u8>) {

@@ -1,0 +1,59 @@
+//! [`Published`]: what shows already while a transfer goes on.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use transship_core::{Error, Reference};
+
+/// What a transfer has published: references that open images of it now, whatever becomes of the rest. A container that
+/// shows its images together has none before its end; a registry has each image with its commit.
+///
+/// Clones share it, so that it also tells after the transfer was dropped:
+///
+/// ```
+/// # use transship_core::Reference;
+/// use transship_transfer::{Published, Transfer, TransferOptions};
+/// # async fn example(from: Reference, to: Reference, deadline: std::time::Duration) {
+/// let mut options = TransferOptions::default();
+/// let published = options.published.clone();
+/// let transfer = Transfer::new(from, to).options(options).run();
+/// if tokio::time::timeout(deadline, transfer).await.is_err() {
+///     println!("too late; {} are there", published.references().len());
+/// }
+/// # }
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Published(Arc<Mutex<Vec<Reference>>>);
+
+impl Published {
+    /// What shows so far, in the order in which it was published.
+    pub fn references(&self) -> Vec<Reference> {
+        self.list().clone()
+    }
+
+    /// All of it on one line, shortened; `None` where there is nothing.
+    pub fn summary(&self) -> Option<String> {
+        const LISTED: usize = 20;
+        let all = self.list();
+        let mut shown: Vec<String> = all.iter().take(LISTED).map(ToString::to_string).collect();
+        if all.len() > LISTED {
+            shown.push(format!("{} more", all.len() - LISTED));
+        }
+        (!shown.is_empty()).then(|| shown.join(", "))
+    }
+
+    pub(crate) fn add(&self, references: &[Reference]) {
+        self.list().extend_from_slice(references);
+    }
+
+    /// Adds to the error of a transfer what it has published all the same.
+    pub(crate) fn explain(&self, error: Error) -> Error {
+        match self.summary() {
+            Some(there) => error.context(format!("{there} is written already")),
+            None => error,
+        }
+    }
+
+    fn list(&self) -> MutexGuard<'_, Vec<Reference>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
