@@ -37,8 +37,10 @@
 //! compressed archive [`RATIO_LIMIT`].
 
 mod document;
+mod embedded;
 mod file;
 mod index;
+mod mentions;
 mod open;
 mod outer;
 mod output;
@@ -53,6 +55,7 @@ mod writer;
 pub mod docker_save;
 pub mod layout;
 
+pub use embedded::{check_content, embedded_content};
 pub use index::{ENTRY_LIMIT, Entry, EntryKind, Known, NAMES_LIMIT, TarIndex};
 pub use open::{ArchiveFile, STDIO};
 pub use outer::{Outer, RATIO_FREE, RATIO_LIMIT};

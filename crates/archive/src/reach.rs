@@ -3,10 +3,13 @@
 use std::collections::{BTreeSet, HashMap};
 
 use bytes::Bytes;
-use serde_json::Value;
 use transship_core::{
-    Digest, Error, ErrorKind, MediaType, Result, is_index_type, media_types, parse_digest,
+    Descriptor, Digest, Error, ErrorKind, MediaType, Result, is_index_type, media_types,
+    parse_digest,
 };
+
+use crate::embedded::embedded_content;
+use crate::mentions::{Mention, mentions};
 
 /// Follows documents from one to the next, cautiously: whatever looks like a digest in a document that is reached, in a
 /// field that nobody knows, too, is reached. Only layers and configs of images are not looked into.
@@ -14,6 +17,7 @@ pub struct Reach<'a> {
     read: &'a dyn Fn(&Digest) -> Result<Option<Bytes>>,
     /// Whether each was looked into, or did not need to be.
     reached: HashMap<String, Looked>,
+    new: Vec<String>,
     ahead: Vec<(Digest, Kind)>,
     unreadable: Vec<(Digest, Error)>,
 }
@@ -33,8 +37,8 @@ enum Looked {
 }
 
 /// What a reference says of what it refers to.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
     /// A layer or a config: bytes.
     Blob,
     /// A manifest or index.
@@ -46,21 +50,27 @@ enum Kind {
 impl<'a> Reach<'a> {
     /// With a function that reads a document: `None` where it is not there, `LimitExceeded` where it is too large to be one.
     pub fn new(read: &'a dyn Fn(&Digest) -> Result<Option<Bytes>>) -> Self {
-        Self { read, reached: HashMap::new(), ahead: Vec::new(), unreadable: Vec::new() }
+        let (new, ahead, unreadable) = (Vec::new(), Vec::new(), Vec::new());
+        Self { read, reached: HashMap::new(), new, ahead, unreadable }
     }
 
-    /// Follows all that a document refers to, given as JSON.
-    pub fn follow(&mut self, document: &Value) {
-        self.scan(document);
-        while let Some((digest, kind)) = self.ahead.pop() {
-            self.look_into(&digest, kind);
+    /// Follows all that a document refers to. What is no JSON refers to nothing.
+    pub fn follow(&mut self, document: &[u8]) {
+        for mention in mentions(document).unwrap_or_default() {
+            self.take(mention);
         }
+        self.go_on();
     }
 
     /// Follows a manifest.
     pub fn follow_manifest(&mut self, digest: &Digest) {
         self.note(digest, Kind::Manifest);
-        self.follow(&Value::Null);
+        self.go_on();
+    }
+
+    /// The digests that were reached since this was asked last.
+    pub fn newly_reached(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.new)
     }
 
     /// Whether a digest is reached.
@@ -78,35 +88,33 @@ impl<'a> Reach<'a> {
         &self.unreadable
     }
 
-    fn scan(&mut self, value: &Value) {
-        match value {
-            Value::String(text) => self.note_text(text, Kind::Unknown),
-            Value::Array(values) => values.iter().for_each(|value| self.scan(value)),
-            Value::Object(fields) => {
-                let digest = fields.get("digest").and_then(Value::as_str);
-                let kind = kind_of(fields.get("mediaType").and_then(Value::as_str));
-                if let Some(digest) = digest {
-                    self.note_text(digest, kind);
-                }
-                for (name, value) in fields {
-                    self.note_text(name, Kind::Unknown);
-                    if name != "digest" || digest.is_none() {
-                        self.scan(value);
-                    }
-                }
-            }
-            _ => {}
+    fn go_on(&mut self) {
+        while let Some((digest, kind)) = self.ahead.pop() {
+            self.look_into(&digest, kind);
         }
     }
 
-    fn note_text(&mut self, text: &str, kind: Kind) {
-        if let Ok(digest) = parse_digest(text) {
-            self.note(&digest, kind);
+    /// Notes a digest, and what it is the digest of where the descriptor carries that: a place without the blob serves it
+    /// from there.
+    fn take(&mut self, mention: Mention) {
+        let Ok(digest) = parse_digest(&mention.digest) else { return };
+        self.note(&digest, mention.kind);
+        let Some(data) = mention.data.filter(|_| mention.kind != Kind::Blob) else { return };
+        let mut descriptor = Descriptor::new(MediaType::from(""), digest, mention.size);
+        descriptor.data = Some(data);
+        if let Ok(Some(bytes)) = embedded_content(&descriptor) {
+            for mention in mentions(&bytes).unwrap_or_default() {
+                self.take(mention);
+            }
         }
     }
 
     fn note(&mut self, digest: &Digest, kind: Kind) {
-        let looked = self.reached.entry(digest.to_string()).or_insert(Looked::Not);
+        let new = &mut self.new;
+        let looked = self.reached.entry(digest.to_string()).or_insert_with_key(|digest| {
+            new.push(digest.clone());
+            Looked::Not
+        });
         let look = match kind {
             Kind::Blob => Looked::Not,
             Kind::Unknown => Looked::Perhaps,
@@ -126,8 +134,8 @@ impl<'a> Reach<'a> {
             Err(e) if e.kind() == ErrorKind::LimitExceeded && kind == Kind::Unknown => return,
             Err(e) => return self.unreadable.push((digest.clone(), e)),
         };
-        match serde_json::from_slice(&bytes) {
-            Ok(document) => self.scan(&document),
+        match mentions(&bytes) {
+            Ok(mentions) => mentions.into_iter().for_each(|mention| self.take(mention)),
             Err(e) if kind == Kind::Manifest => {
                 let error = Error::new(ErrorKind::Corrupt, "it is malformed").caused_by(e);
                 self.unreadable.push((digest.clone(), error));
@@ -138,7 +146,7 @@ impl<'a> Reach<'a> {
     }
 }
 
-fn kind_of(media_type: Option<&str>) -> Kind {
+pub(crate) fn kind_of(media_type: Option<&str>) -> Kind {
     let Some(text) = media_type.filter(|text| !text.is_empty()) else { return Kind::Unknown };
     let media_type = MediaType::from(text);
     if is_index_type(&media_type).is_some() {
@@ -178,11 +186,12 @@ mod tests {
         };
         let mut reach = Reach::new(&read);
         let config = MediaType::ImageConfig.to_string();
-        reach.follow(&json!([
+        let list = json!([
             { "mediaType": config, "digest": d("config").to_string() },
             { "mediaType": "x", "digest": d("large").to_string() },
             d("keys").to_string(),
-        ]));
+        ]);
+        reach.follow(list.to_string().as_bytes());
         for reached in ["config", "large", "keys", "key", "index", "nested", "unknown", "annotated"]
         {
             assert!(reach.has(&d(reached)), "{reached}");
@@ -192,5 +201,41 @@ mod tests {
         reach.follow_manifest(&d("large"));
         reach.follow_manifest(&d("other"));
         assert_eq!(reach.unreadable().len(), 1);
+    }
+
+    #[test]
+    fn documents_that_descriptors_carry() {
+        let layer = sha256(b"layer").to_string();
+        let inner = format!(r#"{{"config":{{}},"layers":[{{"digest":"{layer}"}}]}}"#);
+        let inner_digest = sha256(inner.as_bytes());
+        // `inner` as base64, by hand: three bytes to four characters.
+        let data = {
+            const TABLE: &[u8] =
+                b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+            let mut out = String::new();
+            for part in inner.as_bytes().chunks(3) {
+                let mut all = [0; 3];
+                all[..part.len()].copy_from_slice(part);
+                let bits = u32::from_be_bytes([0, all[0], all[1], all[2]]);
+                for (at, shift) in [18, 12, 6, 0].into_iter().enumerate() {
+                    let six = usize::try_from(bits >> shift & 63).unwrap();
+                    out.push(if at <= part.len() { char::from(TABLE[six]) } else { '=' });
+                }
+            }
+            out
+        };
+        let of = |data: &str| {
+            json!({ "manifests": [{
+                "mediaType": MediaType::ImageManifest.to_string(),
+                "digest": inner_digest.to_string(), "size": inner.len(), "data": data,
+            }] })
+        };
+        let read = |_: &Digest| Ok(None);
+        let mut reach = Reach::new(&read);
+        reach.follow(of(&data).to_string().as_bytes());
+        assert!(reach.digests().contains(layer.as_str()));
+        let mut other = Reach::new(&read);
+        other.follow(of("e30=").to_string().as_bytes());
+        assert!(!other.digests().contains(layer.as_str()));
     }
 }

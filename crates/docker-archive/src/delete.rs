@@ -135,7 +135,7 @@ impl Going<'_> {
 
 fn follow(reach: &mut Reach<'_>, entry: &Descriptor) {
     // Everything in a descriptor has a form in JSON.
-    reach.follow(&serde_json::to_value(entry).unwrap_or_default());
+    reach.follow(&serde_json::to_vec(entry).unwrap_or_default());
 }
 
 /// A document of a layout in a tar.

@@ -76,7 +76,7 @@ pub use path_text::{PathText, cut_path};
 pub use sink::FileSink;
 pub use spool::spool_file;
 pub use staged::{Publish, StagedFile, sync_folder};
-pub use staged_folder::StagedFolder;
+pub use staged_folder::{StagedFolder, make_folder};
 pub use stale::{clean_around, clean_stale, is_ours};
 pub use stamp::FileStamp;
 pub use swap::settle;

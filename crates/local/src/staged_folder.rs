@@ -257,6 +257,22 @@ fn nearest_folder(path: &Path) -> PathBuf {
     folder_of(missing_parents(path).last().copied().unwrap_or(path))
 }
 
+/// Makes a folder with those above it, durably: where it was not there, it survives a power cut.
+///
+/// # Errors
+/// I/O errors.
+pub fn make_folder(path: &Path) -> Result<()> {
+    let making = |e| Error::io("making", path, e);
+    if path.is_dir() {
+        return Ok(());
+    }
+    make_parents(path).map_err(making)?;
+    match fs::create_dir(path) {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists || !path.is_dir() => Err(making(e)),
+        _ => sys::sync_folder(&folder_of(path)).map_err(making),
+    }
+}
+
 /// Makes the folders above a path, durably.
 fn make_parents(path: &Path) -> io::Result<()> {
     for folder in missing_parents(path).iter().rev() {

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use serde_json::Value;
+use serde::Deserialize;
 use transship_archive::Reach;
 use transship_archive::layout::{BLOBS, INDEX_FILE, INDEX_LIMIT, LayoutIndex};
 use transship_core::{
@@ -15,7 +15,7 @@ use transship_core::{
 use transship_local::{Lock, Target, clean_stale, is_ours, sync_folder};
 
 use crate::layout::Layout;
-use crate::storage::{FolderStorage, Storage};
+use crate::storage::{FolderStorage, Storage, refuse_links};
 
 /// Finds blobs that no image needs, and deletes them if told so.
 ///
@@ -23,6 +23,7 @@ use crate::storage::{FolderStorage, Storage};
 /// `NotFound` when it is no layout; `Corrupt` when its `index.json` is; `Cancelled`; I/O errors.
 pub(crate) fn collect(path: &Path, how: &CollectOptions, cancel: &Cancel) -> Result<Collected> {
     let target = Target::look_at(path)?.path().to_owned();
+    refuse_links(&target, None)?;
     Layout::open(Box::new(FolderStorage::new(&target, None)))?;
     let blobs = target.join(BLOBS);
     let lock = match (how.mode, blobs.is_dir()) {
@@ -75,7 +76,7 @@ impl Survey {
             layout.bytes_of(digest, MANIFEST_LIMIT)
         };
         let mut reach = Reach::new(&read);
-        reach.follow(&serde_json::from_slice(index).unwrap_or(Value::Null));
+        reach.follow(index);
         this.add_about(&layout, &mut reach, cancel)?;
         cancel.check()?;
         let unreadable: Vec<Spared> = reach
@@ -141,17 +142,12 @@ impl Survey {
 
     /// Follows manifests that are listed nowhere and about something that is reached.
     fn add_about(&self, layout: &Layout, reach: &mut Reach<'_>, cancel: &Cancel) -> Result<()> {
-        let mut subjects: Vec<(&Digest, Digest)> = Vec::new();
+        let mut about = BTreeMap::<String, Vec<&Digest>>::new();
         let small = self.files.values().filter(|file| file.size <= MANIFEST_LIMIT);
         for file in small.filter(|file| !reach.has(&file.digest)).collect::<Vec<_>>() {
             cancel.check()?;
-            match layout.bytes_of(&file.digest, MANIFEST_LIMIT) {
-                Ok(Some(bytes)) => {
-                    let document: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-                    let subject = document["subject"]["digest"].as_str();
-                    let subject = subject.and_then(|subject| parse_digest(subject).ok());
-                    subjects.extend(subject.map(|subject| (&file.digest, subject)));
-                }
+            match subject_of(layout, file) {
+                Ok(Some(subject)) => about.entry(subject).or_default().push(&file.digest),
                 // Garbage may be corrupt.
                 Ok(None) => {}
                 Err(e) if e.kind() == ErrorKind::Corrupt => {}
@@ -159,11 +155,14 @@ impl Survey {
                 Err(_) => reach.follow_manifest(&file.digest),
             }
         }
-        loop {
-            let about = subjects.iter().find(|(of, subject)| reach.has(subject) && !reach.has(of));
-            let Some((digest, _)) = about else { return Ok(()) };
-            reach.follow_manifest(digest);
+        let mut reached = reach.newly_reached();
+        while let Some(subject) = reached.pop() {
+            for digest in about.remove(&subject).unwrap_or_default() {
+                reach.follow_manifest(digest);
+            }
+            reached.extend(reach.newly_reached());
         }
+        Ok(())
     }
 
     fn delete(&self, target: &Path, cancel: &Cancel) -> Result<()> {
@@ -185,6 +184,25 @@ impl Survey {
             .try_for_each(|folder| clean_stale(folder))
             .context(|| target.display())
     }
+}
+
+/// What a blob is about, if it is a manifest that says so. Blobs that do not begin as JSON does are not read.
+fn subject_of(layout: &Layout, file: &File) -> Result<Option<String>> {
+    #[derive(Deserialize)]
+    struct About {
+        subject: Option<Subject>,
+    }
+    #[derive(Deserialize)]
+    struct Subject {
+        digest: Option<String>,
+    }
+    if !layout.begins_as_json(&file.digest)? {
+        return Ok(None);
+    }
+    let Some(bytes) = layout.bytes_of(&file.digest, MANIFEST_LIMIT)? else { return Ok(None) };
+    let about = serde_json::from_slice::<About>(&bytes).ok();
+    let subject = about.and_then(|about| about.subject).and_then(|subject| subject.digest);
+    Ok(subject.filter(|subject| parse_digest(subject).is_ok()))
 }
 
 /// What is in a folder, sorted; nothing where there is none.

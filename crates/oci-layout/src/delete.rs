@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde_json::Value;
 use transship_archive::docker_save::{MANIFEST_NAME, entries_bytes};
 use transship_archive::layout::{BLOBS, INDEX_FILE, LAYOUT_FILE, LayoutIndex, blob_path};
 use transship_archive::{Base, Reach, Rewritten, rewrite};
@@ -18,7 +17,7 @@ use crate::layout::Layout;
 use crate::names::full_name;
 use crate::reference::Selector;
 use crate::select::{self, Root};
-use crate::storage::{FolderStorage, docker_entries, layout_of};
+use crate::storage::{FolderStorage, docker_entries, layout_of, refuse_links};
 use crate::write::docker::{self, Images};
 
 /// Deletes from a layout in a folder: `index.json` changes, under its lock. Blobs stay for a collection.
@@ -33,6 +32,7 @@ pub(crate) fn from_folder(
 ) -> Result<()> {
     let target: PathBuf = Target::look_at(path)?.path().to_owned();
     let open = || Layout::open(Box::new(FolderStorage::new(&target, shared)));
+    refuse_links(&target, shared)?;
     open()?;
     let _lock = Lock::exclusive(&target.join(LAYOUT_FILE), cancel)?;
     let layout = open()?;
@@ -83,7 +83,7 @@ fn unneeded(
 ) -> Result<HashSet<Arc<str>>> {
     let read = |digest: &Digest| layout.bytes_of(digest, MANIFEST_LIMIT);
     let mut reach = Reach::new(&read);
-    reach.follow(&serde_json::from_slice(&index.to_bytes()).unwrap_or(Value::Null));
+    reach.follow(&index.to_bytes());
     if let Some((digest, error)) = reach.unreadable().first() {
         let message = format!("{digest} cannot be read, and nobody knows what it needs: {error}");
         return Err(Error::new(error.kind(), message));
@@ -150,11 +150,11 @@ fn only_below(
     let read = |digest: &Digest| layout.bytes_of(digest, MANIFEST_LIMIT);
     let (mut reached, mut kept) = (Reach::new(&read), Reach::new(&read));
     for entry in gone {
-        reached.follow(&to_value(entry));
+        reached.follow(&to_bytes(entry));
     }
     for entry in left.entries() {
         if full_name(entry).is_some() || layout.subject(entry)?.is_none() {
-            kept.follow(&to_value(entry));
+            kept.follow(&to_bytes(entry));
         }
     }
     let kept = kept.digests();
@@ -183,6 +183,6 @@ fn drop_about(layout: &Layout, index: &mut LayoutIndex, mut gone: BTreeSet<Strin
 }
 
 /// Everything in a descriptor has a form in JSON.
-fn to_value(entry: &Descriptor) -> Value {
-    serde_json::to_value(entry).unwrap_or_default()
+fn to_bytes(entry: &Descriptor) -> Vec<u8> {
+    serde_json::to_vec(entry).unwrap_or_default()
 }

@@ -8,12 +8,12 @@ use bytes::Bytes;
 use transship_archive::layout::{
     INDEX_FILE, INDEX_LIMIT, LAYOUT_FILE, LAYOUT_LIMIT, LayoutIndex, check_layout,
 };
+use transship_archive::{check_content, embedded_content};
 use transship_core::{
-    Body, Cancel, Descriptor, Digest, Document, Error, ErrorKind, Expect, FileRange, Hasher,
+    Body, Cancel, Descriptor, Digest, Document, Error, ErrorKind, Expect, FileRange,
     MANIFEST_LIMIT, Manifest, Result, ResultExt, is_index_type,
 };
 
-use crate::embedded;
 use crate::storage::Storage;
 
 /// An opened layout: its `index.json` as it was then, and its blobs. Methods block.
@@ -77,8 +77,20 @@ impl Layout {
             return Err(Error::new(ErrorKind::LimitExceeded, message));
         }
         let bytes = read_all(&range, &of)?;
-        check(&bytes, &of)?;
+        check_content(&bytes, &of)?;
         Ok(Some(bytes))
+    }
+
+    /// Whether a blob begins as a JSON object does.
+    ///
+    /// # Errors
+    /// I/O errors.
+    pub(crate) fn begins_as_json(&self, digest: &Digest) -> Result<bool> {
+        let Some(range) = self.storage.blob(digest)? else { return Ok(false) };
+        let mut head = [0; 64];
+        let read = range.read_at(0, &mut head)?;
+        // Blanks in front are allowed, and nobody writes that many.
+        Ok(head[..read].trim_ascii_start().first().is_none_or(|first| *first == b'{'))
     }
 
     /// Whether a blob is here; its bytes are not looked at.
@@ -145,7 +157,7 @@ impl Layout {
             Found::Embedded(bytes) => bytes,
             Found::File(range) => read_all(&range, of).context(name)?,
         };
-        check(&bytes, of).context(name)?;
+        check_content(&bytes, of).context(name)?;
         Ok(bytes)
     }
 
@@ -199,7 +211,7 @@ impl Layout {
     }
 
     fn range(&self, of: &Descriptor, what: &str) -> Result<Found> {
-        let embedded = embedded::content(of)?;
+        let embedded = embedded_content(of)?;
         match (self.storage.blob(&of.digest)?, embedded) {
             (Some(range), _) => Ok(Found::File(range)),
             (None, Some(bytes)) => Ok(Found::Embedded(bytes)),
@@ -259,12 +271,4 @@ fn read_all(range: &FileRange, of: &Descriptor) -> Result<Bytes> {
     let read = range.read_at(0, &mut bytes)?;
     bytes.truncate(read);
     Ok(bytes.into())
-}
-
-/// Holds bytes in memory to a descriptor.
-pub(crate) fn check(bytes: &[u8], of: &Descriptor) -> Result<()> {
-    let mut hasher = Hasher::new(of.digest.algorithm())?;
-    hasher.update(bytes);
-    let found = transship_core::Stored::new(hasher.finish(), bytes.len() as u64);
-    Expect::from(of).check(&found)
 }

@@ -69,7 +69,6 @@ mod archive;
 mod collect;
 mod delete;
 mod destination;
-mod embedded;
 mod layout;
 mod names;
 mod platform;

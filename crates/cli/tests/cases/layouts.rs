@@ -207,3 +207,125 @@ fn entries_with_nulls() {
     }
     case.end();
 }
+
+/// Below a layout's own folder no link is followed for writing or collecting: two layouts that share blobs by one, and files
+/// elsewhere, stay as they are.
+#[test]
+fn links_are_not_written_through() {
+    let mut case = Case::new();
+    layout(&case.path("a"), &Image::new("a"), "a");
+    layout(&case.path("b"), &Image::new("b"), "b");
+    case.write("victim.txt", "mine");
+    for (name, link, to) in [
+        ("l-blobs", "blobs", "../a/blobs"),
+        ("l-sha256", "blobs/sha256", "../../a/blobs/sha256"),
+        ("l-index", "index.json", "../victim.txt"),
+        ("l-layout", "oci-layout", "../victim.txt"),
+    ] {
+        fs::create_dir_all(case.path(name).join("blobs")).unwrap();
+        fs::write(case.path(name).join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
+        fs::write(case.path(name).join("index.json"), r#"{"schemaVersion":2,"manifests":[]}"#)
+            .unwrap();
+        let at = case.path(name).join(link);
+        let _ = fs::remove_file(&at).or_else(|_| fs::remove_dir(&at));
+        symlink(to, &at).unwrap();
+        for line in [
+            format!("copy --replace oci:b:b oci:{name}"),
+            format!("copy oci:b:b oci:{name}:c"),
+            format!("gc --delete --min-age 0 oci:{name}"),
+            format!("delete oci:{name}:@0"),
+        ] {
+            let ran = case.run(&line);
+            case.check(!ran.good(), "it goes through the link", &ran);
+        }
+        assert!(at.symlink_metadata().unwrap().is_symlink(), "{name}");
+    }
+    case.ends(0, "verify oci:a");
+    assert_eq!(fs::read_dir(case.path("a/blobs/sha256")).unwrap().count(), 4);
+    assert_eq!(fs::read_to_string(case.path("victim.txt")).unwrap(), "mine");
+    case.end();
+}
+
+/// A manifest that a descriptor carries in its `data` keeps what it needs, in a collection and beside a deletion.
+#[test]
+fn embedded_manifests_keep_their_blobs() {
+    let mut case = Case::new();
+    let (one, two) = (Image::new("one"), Image::new("two"));
+    let embedded = json!({
+        "data": base64(&one.manifest),
+        "annotations": { "org.opencontainers.image.ref.name": "one" },
+    });
+    // In an index that is embedded itself, too.
+    let index = index(&[one.entry(&json!({ "data": base64(&one.manifest) }))]);
+    let nested = json!({
+        "data": base64(&index),
+        "annotations": { "org.opencontainers.image.ref.name": "one" },
+    });
+    for (name, entry) in
+        [("flat", one.entry(&embedded)), ("nested", descriptor(&index, INDEX, &nested))]
+    {
+        let folder = case.path(name);
+        let mut layout = Layout::new(&folder);
+        one.blobs().for_each(|blob| layout.blob(blob));
+        layout.entry(entry);
+        layout.image(&two, "two");
+        layout.close();
+        let tar = format!("{name}.tar");
+        case.write(&tar, tar_of(&folder, ""));
+        case.ends(0, &format!("verify oci:{name}"));
+        case.ends(0, &format!("gc --delete --min-age 0 oci:{name}"));
+        case.ends(0, &format!("verify oci:{name}"));
+        case.ends(0, &format!("delete oci-archive:{tar}:two"));
+        case.ends(0, &format!("verify oci-archive:{tar}"));
+        case.ends(0, &format!("copy oci-archive:{tar}:one oci:{name}-copied"));
+    }
+    case.end();
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const TABLE: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::new();
+    for part in bytes.chunks(3) {
+        let mut all = [0; 4];
+        all[1..=part.len()].copy_from_slice(part);
+        let bits = u32::from_be_bytes(all);
+        for (at, shift) in [18, 12, 6, 0].into_iter().enumerate() {
+            let six = usize::try_from(bits >> shift & 63).unwrap();
+            out.push(if at <= part.len() { char::from(TABLE[six]) } else { '=' });
+        }
+    }
+    out
+}
+
+/// Referrers of referrers that are listed nowhere stay with what they are about; a collection finds all of them, in any
+/// order.
+#[test]
+fn unlisted_referrers_stay() {
+    let mut case = Case::new();
+    let image = Image::new("a");
+    let folder = case.path("l");
+    let mut layout = Layout::new(&folder);
+    layout.image(&image, "a");
+    let mut subject = image.entry(&json!({}));
+    let empty = descriptor(b"{}", "application/vnd.oci.empty.v1+json", &json!({}));
+    layout.blob(b"{}");
+    let mut kept = Vec::new();
+    for at in 0..20 {
+        let about = json!({
+            "schemaVersion": 2, "mediaType": MANIFEST, "artifactType": "x/y", "config": empty,
+            "layers": [], "subject": subject, "annotations": { "at": at.to_string() },
+        });
+        let about = about.to_string().into_bytes();
+        layout.blob(&about);
+        subject = descriptor(&about, MANIFEST, &json!({}));
+        kept.push(digest(&about));
+    }
+    layout.blob(b"garbage that is about nothing");
+    layout.close();
+    case.ends(0, "gc --delete --min-age 0 oci:l");
+    for digest in kept {
+        blob(&folder, &digest);
+    }
+    assert!(!folder.join("blobs/sha256").join(hex(b"garbage that is about nothing")).exists());
+    case.end();
+}

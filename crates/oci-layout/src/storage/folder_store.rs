@@ -16,12 +16,12 @@ use transship_core::{
     WriteMode, cancelled,
 };
 use transship_local::{
-    Lock, Publish, SETTLED, StagedFile, StagedFolder, Target, clean_around, is_ours, known_blob,
-    note_new, open_regular, sync_folder, write_body,
+    Lock, Publish, SETTLED, StagedFile, StagedFolder, Target, clean_around, folder_of, is_ours,
+    known_blob, make_folder, note_new, open_regular, sync_folder, write_body,
 };
 
 use super::folder::{blob_file, blob_root};
-use super::{FolderStorage, Storage, Store};
+use super::{FolderStorage, Storage, Store, refuse_links};
 use crate::layout::Layout;
 use crate::write::{NewImage, enter_all};
 
@@ -97,6 +97,7 @@ impl FolderStore {
                     .hint("a layout in a tar is oci-archive:"));
             }
         };
+        refuse_links(&target, shared)?;
         if look(&target)? == Place::Layout {
             match mode {
                 WriteMode::Create => return Err(exists(&target)),
@@ -280,7 +281,9 @@ impl Store for FolderStore {
         let file = StagedFile::in_folder(room.folder())?;
         let stored = write_body(body, file.file(), file.path(), cancel)?;
         let path = room.blob(&stored.digest);
-        make_folder(&room.folder().join(BLOBS).join(stored.digest.algorithm().as_ref()))?;
+        let folder = folder_of(&path);
+        // In the staging: it is synced as a whole.
+        fs::create_dir_all(&folder).map_err(|e| Error::io("making", &folder, e))?;
         file.place_unsynced(&path)?;
         let mut state = self.state();
         state.put.insert(stored.digest.to_string(), stored.size);
@@ -308,6 +311,8 @@ impl Store for FolderStore {
     fn publish(self: Box<Self>, images: &[NewImage], cancel: &Cancel) -> Result<()> {
         let wanted: BTreeSet<&str> =
             images.iter().flat_map(|image| &image.reached).map(String::as_str).collect();
+        // One may have come since.
+        refuse_links(&self.target, self.shared.as_deref())?;
         // What killed writers left, wherever they staged.
         clean_around(&self.target.join(INDEX_FILE));
         clean_around(&self.root().join(INDEX_FILE));
@@ -433,10 +438,6 @@ fn drop_unwanted(room: &Room, put: &BTreeMap<String, u64>, wanted: &BTreeSet<&st
         fs::remove_file(&path).map_err(|e| Error::io("removing", &path, e))?;
     }
     Ok(())
-}
-
-fn make_folder(path: &Path) -> Result<()> {
-    fs::create_dir_all(path).map_err(|e| Error::io("making", path, e))
 }
 
 /// The folder itself, or the nearest one above it that is there.

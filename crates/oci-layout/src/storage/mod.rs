@@ -11,7 +11,7 @@ use transship_core::{Body, Cancel, Digest, Expect, FileRange, Result, Stored};
 
 use crate::write::NewImage;
 
-pub(crate) use folder::FolderStorage;
+pub(crate) use folder::{FolderStorage, refuse_links};
 pub(crate) use folder_store::FolderStore;
 pub(crate) use tar::TarStorage;
 pub(crate) use tar_store::{TarStore, docker_entries, layout_of};

@@ -3,22 +3,30 @@
 //! Format: [descriptors, "Embedded Content"](https://github.com/opencontainers/image-spec/blob/main/descriptor.md#embedded-content).
 
 use bytes::Bytes;
-use transship_core::{Descriptor, Error, ErrorKind, Result, ResultExt};
-
-use crate::layout::check;
+use transship_core::{Descriptor, Error, ErrorKind, Expect, Hasher, Result, ResultExt, Stored};
 
 /// The content that a descriptor carries, which has to be what its digest and size say.
 ///
 /// # Errors
 /// `Corrupt` when it is not, or is no base64.
-pub(crate) fn content(of: &Descriptor) -> Result<Option<Bytes>> {
+pub fn embedded_content(of: &Descriptor) -> Result<Option<Bytes>> {
     let Some(data) = &of.data else { return Ok(None) };
     let context = || format!("the data field of descriptor {}", of.digest);
     let bytes = decode(data.as_bytes())
         .ok_or_else(|| Error::new(ErrorKind::Corrupt, "it is no base64"))
         .context(context)?;
-    check(&bytes, of).context(context)?;
+    check_content(&bytes, of).context(context)?;
     Ok(Some(bytes.into()))
+}
+
+/// Holds bytes in memory to a descriptor.
+///
+/// # Errors
+/// `Corrupt` when its digest or size is another one, `Unsupported` for an algorithm that is not known.
+pub fn check_content(bytes: &[u8], of: &Descriptor) -> Result<()> {
+    let mut hasher = Hasher::new(of.digest.algorithm())?;
+    hasher.update(bytes);
+    Expect::from(of).check(&Stored::new(hasher.finish(), bytes.len() as u64))
 }
 
 /// Decodes [base64](https://www.rfc-editor.org/rfc/rfc4648#section-4) with its padding.
@@ -72,12 +80,12 @@ mod tests {
     #[test]
     fn it_must_equal_the_content() {
         let mut d = Descriptor::new(MediaType::EmptyJSON, sha256(b"{}"), 2);
-        assert_eq!(content(&d).unwrap(), None);
+        assert_eq!(embedded_content(&d).unwrap(), None);
         d.data = Some("e30=".to_owned());
-        assert_eq!(content(&d).unwrap().unwrap(), "{}");
+        assert_eq!(embedded_content(&d).unwrap().unwrap(), "{}");
         for other in ["e30K", "e3s=", "!"] {
             d.data = Some(other.to_owned());
-            assert_eq!(content(&d).unwrap_err().kind(), ErrorKind::Corrupt);
+            assert_eq!(embedded_content(&d).unwrap_err().kind(), ErrorKind::Corrupt);
         }
     }
 }
