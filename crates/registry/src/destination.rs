@@ -8,9 +8,9 @@ use async_trait::async_trait;
 use futures_util::future::join_all;
 use futures_util::stream::{self, TryStreamExt};
 use transship_core::{
-    Accepts, AcceptsNameless, Body, Commit, Committed, Descriptor, Digest, DockerName, Document,
-    Error, ErrorKind, Expect, ImageDestination, ImageName, LayerForm, Manifest, MediaType,
-    Reference, Result, ResultExt, Sparse, Stored, media_types,
+    Accepts, AcceptsNameless, Body, Commit, Committed, Contents, Descriptor, Digest, DockerName,
+    Document, Error, ErrorKind, Expect, ImageDestination, ImageName, LayerForm, Manifest,
+    MediaType, Reference, Result, ResultExt, Sparse, Stored, is_index_type, media_types,
 };
 
 use crate::client::Repository;
@@ -301,6 +301,10 @@ impl ImageDestination for RegistryDestination {
         Ok(())
     }
 
+    fn contents(&self) -> Option<&dyn Contents> {
+        Some(self)
+    }
+
     async fn commit(self: Box<Self>, what: Commit<'_>) -> Result<Committed> {
         what.check_whole().context(|| &self.reference)?;
         let manifests = self.state().manifests.clone();
@@ -346,4 +350,35 @@ impl ImageDestination for RegistryDestination {
 
 fn list(done: &[Reference]) -> String {
     done.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// By what is in the repository a delta is completed.
+#[async_trait]
+impl Contents for RegistryDestination {
+    async fn read(&self, of: &Descriptor) -> Result<Option<Body>> {
+        let put =
+            self.state().manifests.iter().find(|put| put.descriptor().digest == of.digest).cloned();
+        if let Some(put) = put {
+            return Body::from_bytes(put.bytes().clone()).expecting(&Expect::from(of)).map(Some);
+        }
+        let repository = &self.first()?.repository;
+        let read = if may_be_manifest(&of.media_type) {
+            let manifest = pull::by_descriptor(repository, of).await;
+            manifest.and_then(|manifest| {
+                Body::from_bytes(manifest.bytes().clone()).expecting(&Expect::from(of))
+            })
+        } else {
+            pull::open_blob(repository, of).await
+        };
+        match read {
+            Ok(body) => Ok(Some(body)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Whether something is asked for where manifests are.
+fn may_be_manifest(media_type: &MediaType) -> bool {
+    media_type.as_ref().is_empty() || is_index_type(media_type).is_some()
 }

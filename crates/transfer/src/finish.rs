@@ -1,8 +1,7 @@
 //! The last steps of an image: its manifests, its signatures, its commit, its part of the report.
 
 use transship_core::{
-    Commit, Committed, Descriptor, Digest, ImageDestination, ImageName, ImageSource, Reference,
-    Result, Shows,
+    Commit, Committed, Descriptor, ImageName, ImageSource, Reference, Result, Shows,
 };
 
 use crate::build::{Arrived, Built, build};
@@ -11,7 +10,7 @@ use crate::plan::ImagePlan;
 use crate::report::{ImageReport, PlatformsReport};
 use crate::target::Place;
 use crate::tell::Tell;
-use crate::{EventKind, ImageId};
+use crate::{DetachedSignatures, EventKind, ImageId, signatures};
 
 /// Commits an image whose blobs are all there.
 pub(crate) async fn finish_image(
@@ -39,12 +38,10 @@ pub(crate) async fn finish_image(
             image.put_manifest(manifest).await?;
         }
     }
-    let mut lost = plan.lost;
-    let alone = plan.source.digest != plan.root.manifest().descriptor().digest;
-    let old_root = alone.then(|| plan.root.manifest().descriptor().digest.clone());
-    for text in keep_signatures(source, &*image, &built, (&plan.source.digest, old_root)).await? {
-        tell.warn(Some(id), format!("lost: {text}"));
-        lost.push(text);
+    if plan.signatures == DetachedSignatures::Keep {
+        let alone = signatures::is_alone(&plan);
+        let alone = alone.then(|| &plan.root.manifest().descriptor().digest);
+        signatures::bring(source, &*image, &built, alone).await?;
     }
     let what = Commit::new(&built.root)
         .without(&plan.absent)
@@ -66,7 +63,7 @@ pub(crate) async fn finish_image(
         media_type: committed.descriptor.media_type,
         platforms: plan.platforms,
         referrers: about.len(),
-        lost,
+        lost: plan.lost,
         warnings: plan.warnings,
     })
 }
@@ -102,40 +99,4 @@ fn tell_committed(image: ImageId, committed: &Committed, tell: &Tell) {
         digest: committed.descriptor.digest.clone(),
         references: committed.references.clone(),
     });
-}
-
-/// Signatures are kept for manifests that keep their digest; they would not be true of others. Says which are lost.
-///
-/// `root` is the digest of the root at the source, and that of the image that was taken out of it, if one was.
-async fn keep_signatures(
-    source: &dyn ImageSource,
-    image: &dyn ImageDestination,
-    built: &Built,
-    (root, alone): (&Digest, Option<Digest>),
-) -> Result<Vec<String>> {
-    let Some(from) = source.signatures() else { return Ok(Vec::new()) };
-    let old_root = alone.as_ref().unwrap_or(root);
-    let mut manifests = vec![(alone.as_ref(), old_root, None, &built.root)];
-    for (old, manifest) in &built.below {
-        manifests.push((Some(old), old, Some(&manifest.descriptor().digest), manifest));
-    }
-    let mut lost = Vec::new();
-    for (of, old, to, manifest) in manifests {
-        let signatures = from.signatures(of).await?;
-        if signatures.is_empty() {
-            continue;
-        }
-        let count = signatures.len();
-        match image.signatures() {
-            Some(place) if *old == manifest.descriptor().digest => {
-                place.put_signatures(to, signatures).await?;
-            }
-            Some(_) => lost.push(format!("{count} signatures of {old}: its digest has changed")),
-            None => lost.push(format!(
-                "{count} signatures of {old}: {} cannot hold them",
-                image.reference()
-            )),
-        }
-    }
-    Ok(lost)
 }

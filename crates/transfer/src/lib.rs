@@ -58,6 +58,7 @@ mod rename;
 mod report;
 mod run;
 mod select;
+mod signatures;
 mod since;
 mod source;
 mod stream;
@@ -71,8 +72,8 @@ mod verify;
 
 pub use event::{BlobId, Event, EventKind, Events, ImageId, TransferId};
 pub use options::{
-    Attached, Compress, Digests, Failures, Format, Images, Nondistributable, Platforms, Subset,
-    TransferOptions,
+    Attached, Compress, DetachedSignatures, Digests, Failures, Format, Images, Nondistributable,
+    Platforms, Subset, TransferOptions,
 };
 pub use published::Published;
 pub use queue::EventQueue;

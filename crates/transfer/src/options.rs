@@ -41,6 +41,8 @@ pub struct TransferOptions {
     pub digests: Digests,
     /// What to do about layers that are not to be distributed.
     pub nondistributable: Nondistributable,
+    /// What to do about detached signatures, as `dir:` keeps them.
+    pub signatures: DetachedSignatures,
     /// What to do about manifests that are about an image.
     pub attached: Attached,
     /// Makes a delta: what these have is left out, and the copy says what it needs. A destination that holds whole images
@@ -240,4 +242,16 @@ pub enum Nondistributable {
     LeaveOut,
     /// They are copied as others are.
     Copy,
+}
+
+/// What to do about detached signatures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DetachedSignatures {
+    /// They come with their image. Where the destination cannot hold them, or they would not be true of a manifest that
+    /// changes, it is `Unsupported` before anything is written.
+    #[default]
+    Keep,
+    /// None are copied.
+    Remove,
 }

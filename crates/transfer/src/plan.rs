@@ -9,7 +9,7 @@ use crate::forms::{LayerPlan, Wish, needs_look};
 use crate::report::PlatformsReport;
 use crate::select::{Choice, Room, leaves};
 use crate::tree::{Image, Node, Tree};
-use crate::{Format, Since, TransferOptions};
+use crate::{DetachedSignatures, Format, Since, TransferOptions};
 
 /// What becomes of an image or index.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub(crate) struct ImagePlan {
     pub(crate) absent: Vec<Descriptor>,
     /// What is about it and comes with it, each after what it is about.
     pub(crate) referrers: Vec<NodePlan>,
+    /// What becomes of its detached signatures.
+    pub(crate) signatures: DetachedSignatures,
     /// What is left out of it, wherever it turns up.
     pub(crate) since: Option<Since>,
     /// The platform that was asked for first.

@@ -20,7 +20,7 @@ use crate::rename::{Wanted, wanted};
 use crate::select::choose;
 use crate::target::{self, Place};
 use crate::tree::Tree;
-use crate::{Attached, ImageId, TransferOptions};
+use crate::{Attached, ImageId, TransferOptions, signatures};
 
 /// One image on its way, with a place to go to.
 #[derive(Debug)]
@@ -165,6 +165,7 @@ async fn plan_one(
     let looked: HashMap<Digest, Compression> =
         look(source, to_look_at(&tree, &choice, &wish), jobs(options)).await?;
     let mut plan = plan(&tree, &choice, options, accepts, &looked)?;
+    signatures::check(source, destination, &plan).await?;
     if options.attached == Attached::Copy {
         attach(source, &mut plan, accepts).await?;
     }

@@ -56,6 +56,10 @@ pub(crate) struct Copy {
     #[arg(long)]
     pub(crate) referrers: bool,
 
+    /// Copy no detached signatures; without it, those that DESTINATION cannot hold are refused
+    #[arg(long)]
+    pub(crate) remove_signatures: bool,
+
     /// Make a delta: leave out what this place holds, or this list of `transship digests`; may be repeated
     #[arg(long, value_name = "PLACE|LIST", value_hint = clap::ValueHint::AnyPath)]
     pub(crate) since: Vec<String>,

@@ -116,7 +116,7 @@ impl Command {
 /// What all commands take that open something.
 #[derive(Debug, Args)]
 pub(crate) struct Common {
-    /// Say nothing but errors
+    /// Say nothing but errors, and what of an image was left out unasked
     #[arg(short, long)]
     pub(crate) quiet: bool,
 

@@ -4,9 +4,9 @@ use std::fs;
 use std::num::NonZeroUsize;
 
 use transship::{
-    Attached, Cache, Compress, Digests, Error, ErrorKind, Failures, Format, ImageFailure,
-    ImageName, ImageReport, Images, Nondistributable, Plan, Platforms, Report, Subset, Transfer,
-    TransferOptions, WriteMode,
+    Attached, Cache, Compress, DetachedSignatures, Digests, Error, ErrorKind, Failures, Format,
+    ImageFailure, ImageName, ImageReport, Images, Nondistributable, Plan, Platforms, Report,
+    Subset, Transfer, TransferOptions, WriteMode,
 };
 
 use transship::local::FileCache;
@@ -90,6 +90,9 @@ fn options(args: &args::Copy, session: &Session) -> Result<TransferOptions> {
     };
     if args.referrers {
         options.attached = Attached::Copy;
+    }
+    if args.remove_signatures {
+        options.signatures = DetachedSignatures::Remove;
     }
     if args.include_nondistributable {
         options.nondistributable = Nondistributable::Copy;
@@ -183,12 +186,17 @@ fn tell_image(image: &ImageReport, session: &Session) {
             say(&format!("  {what}: {}", listed.join(", ")));
         }
     }
+    if !platforms.absent.is_empty() {
+        let absent: Vec<_> = platforms.absent.iter().map(ToString::to_string).collect();
+        session.reporter.quiet_too(&format!("not in {}: {}", image.source, absent.join(", ")));
+    }
     if image.referrers > 0 {
         say(&format!("  with {} about it", count(image.referrers, "manifest")));
     }
     // Told already, if the engine told it while it worked.
     for lost in &image.lost {
         session.reporter.warn(&format!("lost: {lost}"));
+        session.reporter.quiet_too(&format!("lost of {}: {lost}", image.source));
     }
     for warning in &image.warnings {
         session.reporter.warn(warning);

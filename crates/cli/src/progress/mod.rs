@@ -125,6 +125,13 @@ impl Reporter {
         self.lock().warn(text);
     }
 
+    /// Where nothing else is said, says what of an image was left out unasked.
+    pub(crate) fn quiet_too(&self, text: &str) {
+        if matches!(self.lock().show, Show::Quiet) {
+            line(format_args!("transship: {}", safe(text)));
+        }
+    }
+
     /// Says why something failed where the rest went on.
     pub(crate) fn fault(&self, text: &str) {
         let mut state = self.lock();

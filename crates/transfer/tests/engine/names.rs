@@ -177,14 +177,25 @@ async fn signatures_stay_with_what_keeps_its_digest() {
     copy_at(&from, "box:@0", &to, TransferOptions::default()).await.unwrap();
     assert_eq!(to.state().signatures[&None], ["s"]);
 
-    let gzip = options(|o| o.compress = Compress::Gzip(None));
-    for (can, options) in [(true, gzip), (false, TransferOptions::default())] {
+    let gzip = || options(|o| o.compress = Compress::Gzip(None));
+    for (can, mut options) in [(true, gzip()), (false, gzip()), (false, TransferOptions::default())]
+    {
         let mut to = Memory::new("to");
         to.signatures = can;
-        let report = copy_at(&from, "box:@0", &to, options).await.unwrap();
-        assert!(report.images[0].lost[0].starts_with("1 signatures of"), "{report:?}");
+        let refused = copy_at(&from, "box:@0", &to, options.clone()).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Unsupported);
+        assert!(refused.to_string().contains("1 signatures of"), "{refused}");
+        assert!(to.state().log.is_empty(), "nothing was written");
+        options.signatures = DetachedSignatures::Remove;
+        copy_at(&from, "box:@0", &to, options).await.unwrap();
         assert!(to.state().signatures.is_empty());
     }
+    // Asked to, they stay behind where they could come, too.
+    let mut to = Memory::new("to");
+    to.signatures = true;
+    let remove = options(|o| o.signatures = DetachedSignatures::Remove);
+    copy_at(&from, "box:@0", &to, remove).await.unwrap();
+    assert!(to.state().signatures.is_empty());
 }
 
 #[tokio::test]

@@ -1,6 +1,9 @@
 //! Several images into one place: each under a name that somebody gave it, or nothing is written.
 
-use transship::{ErrorKind, ImageName, Images, Source, Transfer, TransferOptions, WriteOptions};
+use transship::{
+    Digests, ErrorKind, ImageName, Images, ReadOptions, Reference, Since, Source, Transfer,
+    TransferOptions, WriteOptions, digests,
+};
 
 use crate::registry::{Bench, Made, plain};
 
@@ -74,7 +77,7 @@ async fn each_image_keeps_a_name_of_its_own_or_nothing_is_written() {
     }
 }
 
-async fn write(bench: &Bench, at: &transship::Reference, images: &[&[&str]]) {
+async fn write(bench: &Bench, at: &Reference, images: &[&[&str]]) {
     let archives = bench.transports.of(at).unwrap().archives().unwrap();
     let writer = archives.write(at, &WriteOptions::default()).await.unwrap();
     for (number, names) in images.iter().enumerate() {
@@ -107,4 +110,31 @@ async fn two_sources_of_one_name_do_not_go_over_each_other() {
         assert_eq!(bench.writes(), [""; 0], "{scheme}");
         assert!(!bench.path("to").exists(), "{scheme}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delta_is_completed_in_a_repository_that_has_its_base() {
+    let bench = Bench::new();
+    // They have their layer in common.
+    let (base, new) = (plain("amd64", "one"), plain("arm64", "one"));
+    bench.write(&bench.remote("r"), &["r:1"], &base.manifest, &[&base]).await;
+    bench.write(&bench.layout("new"), &["r:2"], &new.manifest, &[&new]).await;
+    let how = ReadOptions::default();
+    let there = digests(&bench.remote("r:1"), &bench.transports, &how).await.unwrap();
+    let delta = bench.parse(&format!("oci-archive:{}", bench.path("delta").display()));
+    let copy = async |from: &Reference, to: &Reference, since: Option<Since>| {
+        let mut options = TransferOptions::default();
+        options.digests = Digests::Preserve;
+        options.since = since;
+        bench.with(Transfer::new(from, to).options(options)).run().await
+    };
+    let report = copy(&bench.layout("new"), &delta, Some(Since::new(there))).await.unwrap();
+    assert_eq!(report.blobs_left_out, 1);
+    let refused = copy(&delta, &bench.remote("other:2"), None).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::NotFound, "{refused}");
+    assert!(refused.to_string().contains("it is a delta"), "{refused}");
+    copy(&delta, &bench.remote("r:2"), None).await.unwrap();
+    assert_eq!(bench.tags(), ["r:1", "r:2"]);
+    let (_, bytes) = bench.server.manifest("r", "2").unwrap();
+    assert_eq!(bytes, *new.manifest.bytes());
 }
