@@ -83,6 +83,11 @@ pub trait ImageDestination: fmt::Debug + Send + Sync {
         None
     }
 
+    /// The ability to keep images beside this one, whose names say that they are about it.
+    fn beside(&self) -> Option<&dyn PutBeside> {
+        None
+    }
+
     /// The ability to read what is here already, by which a delta is completed.
     fn contents(&self) -> Option<&dyn Contents> {
         None
@@ -111,6 +116,14 @@ pub trait PutSignatures: Send + Sync {
     ///
     /// - They show with the commit, and not without it.
     async fn put_signatures(&self, of: Option<&Digest>, signatures: Vec<Bytes>) -> Result<()>;
+}
+
+/// The ability to keep images beside one, as [`Referrers::beside`](crate::Referrers::beside) gives them.
+#[async_trait]
+pub trait PutBeside: Send + Sync {
+    /// Gives a tag to a manifest that was put. It shows with the commit; another image that has the tag already keeps it, and a
+    /// warning says so.
+    async fn put_beside(&self, tag: &str, root: &Manifest) -> Result<()>;
 }
 
 /// The ability to read what is here already.

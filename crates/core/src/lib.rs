@@ -46,8 +46,8 @@ pub use collection::{CollectMode, CollectOptions, Collected, Collection, Garbage
 pub use descriptor::Descriptor;
 pub use destination::{
     Accepts, AcceptsLayers, AcceptsManifests, AcceptsNameless, AcceptsNames, AcceptsOrder,
-    Artifacts, Commit, Committed, Contents, Deltas, ImageDestination, LayerForm, PutSignatures,
-    Shows, Sparse,
+    Artifacts, Commit, Committed, Contents, Deltas, ImageDestination, LayerForm, PutBeside,
+    PutSignatures, Shows, Sparse,
 };
 pub use details::EntryDetails;
 pub use digest::{EMPTY_JSON_DIGEST, Hasher, parse_digest, sha256};

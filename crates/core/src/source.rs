@@ -93,6 +93,13 @@ pub trait ImageSource: fmt::Debug + Send + Sync {
 pub trait Referrers: Send + Sync {
     /// The descriptors of manifests whose subject is `of`, in stored order.
     async fn referrers(&self, of: &Digest) -> Result<Vec<Descriptor>>;
+
+    /// Images beside this one whose names say that they are about a manifest: cosign's `sha256-HEX.sig`, `.att` and `.sbom`. The
+    /// name of each, which is a tag, and its root. None where nothing is kept so.
+    async fn beside(&self, of: &Digest) -> Result<Vec<(String, Descriptor)>> {
+        let _ = of;
+        Ok(Vec::new())
+    }
 }
 
 /// Detached signatures, as `dir:` keeps them.

@@ -10,7 +10,7 @@ use futures_util::stream::{self, TryStreamExt};
 use transship_core::{
     Accepts, AcceptsNameless, Body, Commit, Committed, Contents, Descriptor, Digest, DockerName,
     Document, Error, ErrorKind, Expect, ImageDestination, ImageName, LayerForm, Manifest,
-    MediaType, Reference, Result, ResultExt, Sparse, Stored, is_index_type, media_types,
+    MediaType, PutBeside, Reference, Result, ResultExt, Sparse, Stored, is_index_type, media_types,
 };
 
 use crate::client::Repository;
@@ -44,6 +44,8 @@ struct State {
     /// What was put, in order.
     blobs: Vec<Descriptor>,
     manifests: Vec<Manifest>,
+    /// Tags of some of them.
+    beside: Vec<(String, Manifest)>,
 }
 
 impl RegistryDestination {
@@ -153,14 +155,17 @@ impl RegistryDestination {
         done: &mut Vec<Reference>,
     ) -> Result<Digest> {
         let (first, target) = (self.first()?, &self.targets[at]);
-        let (blobs, manifests) = {
+        let (blobs, manifests, beside) = {
             let state = self.state();
-            (state.blobs.clone(), state.manifests.clone())
+            (state.blobs.clone(), state.manifests.clone(), state.beside.clone())
         };
         if at > 0 {
             replicate(&first.repository, &target.repository, &blobs).await?;
         }
         put_manifests(&target.repository, &manifests).await?;
+        for (tag, beside) in &beside {
+            put_tag_beside(&target.repository, tag, beside).await?;
+        }
         target.publish(root, done).await
     }
 
@@ -301,6 +306,10 @@ impl ImageDestination for RegistryDestination {
         Ok(())
     }
 
+    fn beside(&self) -> Option<&dyn PutBeside> {
+        Some(self)
+    }
+
     fn contents(&self) -> Option<&dyn Contents> {
         Some(self)
     }
@@ -350,6 +359,29 @@ impl ImageDestination for RegistryDestination {
 
 fn list(done: &[Reference]) -> String {
     done.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+#[async_trait]
+impl PutBeside for RegistryDestination {
+    async fn put_beside(&self, tag: &str, root: &Manifest) -> Result<()> {
+        self.state().beside.push((tag.to_owned(), root.clone()));
+        Ok(())
+    }
+}
+
+/// Tags a manifest, unless the tag is another image's.
+async fn put_tag_beside(to: &Repository, tag: &str, root: &Manifest) -> Result<()> {
+    let wanted = Wanted::Tag(tag);
+    match pull::head_manifest(to, wanted).await? {
+        Some(there) if there.digest == root.descriptor().digest => Ok(()),
+        Some(there) => {
+            let digest = &there.digest;
+            to.observer
+                .warn(format!("the tag {tag} is that of {digest} in {}, and stays", to.path));
+            Ok(())
+        }
+        None => push::put_manifest(to, root, wanted).await.map(|_| ()),
+    }
 }
 
 /// By what is in the repository a delta is completed.

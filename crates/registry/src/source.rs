@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::future::try_join_all;
 use transship_core::{
     Body, Descriptor, Digest, DockerName, Error, ErrorKind, Expect, ImageName, ImageSource,
     Manifest, MediaType, Reference, Referrers, Result, ResultExt, Sparse, media_types,
@@ -257,5 +258,17 @@ impl Referrers for RegistrySource {
         Ok(match found {
             FoundReferrers::Api(all) | FoundReferrers::Tag(all) => all,
         })
+    }
+
+    async fn beside(&self, of: &Digest) -> Result<Vec<(String, Descriptor)>> {
+        /// What cosign puts behind the digest.
+        const KINDS: [&str; 3] = ["sig", "att", "sbom"];
+        let (algorithm, hex) = (of.algorithm(), of.digest());
+        let found = KINDS.map(|kind| async move {
+            let tag = format!("{algorithm}-{hex}.{kind}");
+            let root = first_root(&self.places, Wanted::Tag(&tag)).await?;
+            Ok(root.map(|root| (tag, root)))
+        });
+        Ok(try_join_all(found).await?.into_iter().flatten().collect())
     }
 }

@@ -37,6 +37,12 @@ pub(crate) async fn finish_image(
         for manifest in below.iter().map(|(_, below)| below).chain([root]) {
             image.put_manifest(manifest).await?;
         }
+        let digest = &root.descriptor().digest;
+        for (_, tag) in plan.beside.iter().filter(|(of, _)| of == digest) {
+            if let Some(place) = image.beside() {
+                place.put_beside(tag, root).await?;
+            }
+        }
     }
     if plan.signatures == DetachedSignatures::Keep {
         let alone = signatures::is_alone(&plan);

@@ -21,6 +21,8 @@ pub(crate) struct ImagePlan {
     pub(crate) absent: Vec<Descriptor>,
     /// What is about it and comes with it, each after what it is about.
     pub(crate) referrers: Vec<NodePlan>,
+    /// Of these, the ones that are about it by a tag.
+    pub(crate) beside: Vec<(Digest, String)>,
     /// What becomes of its detached signatures.
     pub(crate) signatures: DetachedSignatures,
     /// What is left out of it, wherever it turns up.

@@ -55,6 +55,7 @@ pub(crate) fn plan(
         source: tree.manifest.descriptor().clone(),
         absent,
         referrers: Vec::new(),
+        beside: Vec::new(),
         signatures: options.signatures,
         since: options.since.clone(),
         preferred: options.platforms.first(),

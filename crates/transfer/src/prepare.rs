@@ -167,7 +167,7 @@ async fn plan_one(
     let mut plan = plan(&tree, &choice, options, accepts, &looked)?;
     signatures::check(source, destination, &plan).await?;
     if options.attached == Attached::Copy {
-        attach(source, &mut plan, accepts).await?;
+        attach(source, &mut plan, destination).await?;
     }
     Ok(plan)
 }

@@ -3,8 +3,8 @@
 use std::collections::{HashSet, VecDeque};
 
 use transship_core::{
-    Accepts, Artifacts, Descriptor, Digest, Error, ErrorKind, ImageSource, Referrers, Result,
-    ResultExt, Sparse,
+    Accepts, Artifacts, Descriptor, Digest, Error, ErrorKind, ImageDestination, ImageSource,
+    Referrers, Result, ResultExt, Sparse,
 };
 
 use crate::plan::{ChildPlan, Fate, ImagePlan, IndexPlan, NodePlan};
@@ -24,11 +24,12 @@ const MOST: usize = 1000;
 pub(crate) async fn attach(
     source: &dyn ImageSource,
     plan: &mut ImagePlan,
-    accepts: &Accepts,
+    destination: &dyn ImageDestination,
 ) -> Result<()> {
     let Some(referrers) = source.referrers() else { return Ok(()) };
     let subjects = plan.root.digests();
     let seen = subjects.iter().map(|(digest, _)| digest.clone()).collect();
+    let accepts = destination.accepts();
     let mut attaching = Attaching { source, accepts, plan, seen, waiting: VecDeque::new() };
     for (digest, kept) in subjects {
         let found = referrers.referrers(&digest).await?;
@@ -37,6 +38,17 @@ pub(crate) async fn attach(
         } else {
             let count = counted(found.len());
             attaching.plan.lost.push(format!("{count} about {digest}: its digest changes"));
+        }
+        for (tag, root) in referrers.beside(&digest).await? {
+            let what = format!("{tag}, which is about {digest}");
+            if !kept {
+                attaching.plan.lost.push(format!("{what}: its digest changes"));
+            } else if destination.beside().is_none() {
+                attaching.plan.lost.push(format!("{what}: the destination has no place for it"));
+            } else {
+                attaching.plan.beside.push((root.digest.clone(), tag));
+                attaching.add(vec![root], 1)?;
+            }
         }
     }
     attaching.follow(referrers).await

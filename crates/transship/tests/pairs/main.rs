@@ -4,6 +4,8 @@
 
 #[cfg(feature = "registry")]
 mod apart;
+#[cfg(feature = "registry")]
+mod beside;
 mod containers;
 #[cfg(feature = "registry")]
 mod costs;

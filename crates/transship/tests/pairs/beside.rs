@@ -1,0 +1,42 @@
+//! Images whose tags say that they are about another one, as cosign has them.
+
+use transship::{Attached, Transfer, TransferOptions};
+
+use crate::registry::{Bench, plain};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tags_about_an_image_come_with_it_or_that_they_do_not_is_told() {
+    let bench = Bench::new();
+    let one = plain("amd64", "one");
+    bench.write(&bench.remote("r"), &["r:1"], &one.manifest, &[&one]).await;
+    let digest = one.manifest.descriptor().digest.clone();
+    let tag = |kind: &str| format!("sha256-{}.{kind}", digest.digest());
+    for kind in ["sig", "att", "sbom"] {
+        let made = plain("amd64", kind);
+        let name = format!("r:{}", tag(kind));
+        bench.write(&bench.remote("r"), &[&name], &made.manifest, &[&made]).await;
+    }
+    // There, another one has the tag of the signatures.
+    let other = plain("amd64", "other");
+    let signed = format!("kept:{}", tag("sig"));
+    bench.write(&bench.remote("kept"), &[&signed], &other.manifest, &[&other]).await;
+    let copy = async |to: &str| {
+        let mut options = TransferOptions::default();
+        options.attached = Attached::Copy;
+        options.digests = transship::Digests::Preserve;
+        let transfer = Transfer::new(bench.remote("r:1"), bench.parse(to)).options(options);
+        bench.with(transfer).run().await.unwrap()
+    };
+    let report = copy(&bench.remote("new:1").to_string()).await;
+    assert_eq!(report.images[0].referrers, 3);
+    copy(&bench.remote("kept:1").to_string()).await;
+    for kind in ["sig", "att", "sbom"] {
+        let [from, new, kept] =
+            ["r", "new", "kept"].map(|of| bench.server.manifest(of, &tag(kind)).unwrap());
+        assert_eq!(from, new, "{kind}");
+        assert_eq!(from == kept, kind != "sig", "{kind}");
+    }
+    let report = copy(&format!("oci:{}", bench.path("l").display())).await;
+    let lost = &report.images[0].lost;
+    assert!(lost.len() == 3 && lost[0].contains("has no place for it"), "{lost:?}");
+}
