@@ -352,3 +352,48 @@ fn schema_1() {
     }
     case.end();
 }
+
+/// Given credentials and tokens go to the host of the reference, and to no mirror; one repository's token is not asked for
+/// with another's scope; a blocked registry is never asked, and its mirror is (containers/image#2497).
+#[test]
+fn a_secret_goes_to_the_one_it_is_for() {
+    let mut case = Case::new();
+    let image = Image::new("a");
+    let asks = |request: &crate::server::Request, _: &mut crate::server::State| {
+        let known = request.authorization().is_some();
+        let refused = Reply::error(401, "UNAUTHORIZED", "");
+        (!known).then(|| refused.header("WWW-Authenticate", "Basic realm=\"r\""))
+    };
+    let (mirror, registry) = (Server::scripted(asks), Server::usual());
+    for (server, repository) in [(&mirror, "m/b"), (&registry, "a/b")] {
+        server.add(repository, &image, "1");
+    }
+    let conf = |blocked: bool| {
+        format!(
+            "[[registry]]\nlocation = \"{}/a\"\ninsecure = true\nblocked = {blocked}\n\
+             [[registry.mirror]]\nlocation = \"{}/m\"\ninsecure = true\n",
+            registry.host(),
+            mirror.host()
+        )
+    };
+    case.write("r.conf", conf(false));
+    let from = format!("docker://{}/a/b:1", registry.host());
+    let options = "--src-registries-conf r.conf -o docker.retries=0";
+    for (at, secret) in ["--src-creds me:secret", "--src-registry-token secret"].iter().enumerate()
+    {
+        case.ends(0, &format!("copy {options} {secret} {from} oci:{at}"));
+        let sent = mirror.state().asked.iter().any(|request| request.authorization().is_some());
+        assert!(!sent, "{secret}: {:?}", mirror.state().asked);
+    }
+    case.write("r.conf", conf(true));
+    registry.state().asked.clear();
+    let refused = case.run(&format!("copy {options} {from} oci:blocked"));
+    case.check(!refused.good(), "the mirror wants a credential", &refused);
+    let pushed = case.run(&format!(
+        "copy --dest-registries-conf r.conf oci:0 docker://{}/a/c:1",
+        registry.host()
+    ));
+    case.check(!pushed.good() && pushed.err.contains("blocked"), "a push is blocked", &pushed);
+    assert!(registry.state().asked.is_empty());
+    case.end();
+}

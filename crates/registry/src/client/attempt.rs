@@ -59,9 +59,9 @@ impl Host {
             };
             let answer = self.transmit(call, &url, header.as_ref(), self.trust_of(&url)).await?;
             let status = answer.status;
-            if status == StatusCode::UNAUTHORIZED && self.is_home(&url) && !asked {
+            if may_be_denied(status) && self.is_home(&url) && !asked {
                 asked = true;
-                let again = self.auth.challenged(self, &answer.headers, header.as_ref());
+                let again = self.ask_who(call, &answer, header.as_ref()).await;
                 if again.map_err(Failure::lasting)? && call.repeats() {
                     continue;
                 }
@@ -71,6 +71,36 @@ impl Host {
                 continue;
             }
             return Ok(answer);
+        }
+    }
+
+    /// Whether a request that was refused may be accepted with another header.
+    ///
+    /// Some registries answer a stranger as if nothing were there, or with an error of their own, and say only at `/v2/` how
+    /// they want to know who we are; and some say that a token has ended without a challenge.
+    async fn ask_who(
+        &self,
+        call: &Call,
+        answer: &Answer,
+        sent: Option<&HeaderValue>,
+    ) -> Result<bool> {
+        if answer.status == StatusCode::UNAUTHORIZED || sent.is_some() {
+            // What is not there is not there for a token that was accepted.
+            let ended = !matches!(answer.status, StatusCode::NOT_FOUND);
+            return Ok(ended && self.auth.challenged(self, call, &answer.headers, sent)?);
+        }
+        if self.auth.credential(self, call).await?.is_none() || !self.auth.may_ask_base() {
+            return Ok(false);
+        }
+        let ping = self.base(&call.observer).await?.join("/v2/").map_err(super::host::not_a_url)?;
+        let trust = self.trust_of(&ping);
+        let ping_call = Call::new(Method::GET, ping.clone(), call.what.clone());
+        match self.transmit(&ping_call, &ping, None, trust).await {
+            Ok(said) if said.status == StatusCode::UNAUTHORIZED => {
+                self.auth.challenged(self, call, &said.headers, None)
+            }
+            // A probe that fails is not the end: what the request got stands.
+            _ => Ok(false),
         }
     }
 
@@ -164,6 +194,17 @@ impl Host {
             _ => Trust::Verified,
         }
     }
+}
+
+/// Whether a refusal may be of who we are, or are not.
+fn may_be_denied(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::UNAUTHORIZED
+            | StatusCode::BAD_REQUEST
+            | StatusCode::FORBIDDEN
+            | StatusCode::NOT_FOUND
+    )
 }
 
 /// Whether a request goes where an answer sends it. What is sent along is sent again only where the answer says so; a stream is

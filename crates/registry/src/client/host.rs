@@ -21,6 +21,7 @@ use super::network::Network;
 use super::problem::{self, PROBLEM_LIMIT};
 use super::retry::{self, Tries, UNREACHABLE};
 use crate::Credential;
+use crate::config::Given;
 use crate::tls::Trust;
 
 /// One registry, as people name it (`docker.io`, `localhost:5000`).
@@ -28,6 +29,7 @@ pub(crate) struct Host {
     pub(super) network: Arc<Network>,
     name: String,
     pub(super) trust: Trust,
+    given: Given,
     base: OnceCell<Url>,
     pub(super) auth: Auth,
     reads: Arc<Limit>,
@@ -43,12 +45,13 @@ pub(crate) struct Host {
 const PLACED: usize = 100_000;
 
 impl Host {
-    pub(crate) fn new(network: Arc<Network>, name: &str, trust: Trust) -> Arc<Self> {
+    pub(crate) fn new(network: Arc<Network>, name: &str, trust: Trust, given: Given) -> Arc<Self> {
         let most = network.options.connections.get();
         Arc::new(Self {
             network,
             name: name.to_owned(),
             trust,
+            given,
             base: OnceCell::new(),
             auth: Auth::default(),
             reads: Limit::new(most),
@@ -130,11 +133,23 @@ impl Host {
                 Err(failure) if failure.reached == Reached::NoTls => {
                     return url(&format!("http://{api}/"));
                 }
+                Err(_) if self.speaks_plain(api).await? => return url(&format!("http://{api}/")),
                 Err(failure) => {
                     self.wait(failure, &ping, &mut tries, observer).await.context(|| &ping.what)?;
                 }
             }
         }
+    }
+
+    /// Whether it answers plain HTTP: on its own port, where there may be nothing that speaks TLS, or through a proxy.
+    async fn speaks_plain(&self, api: &str) -> Result<bool> {
+        let place = url(&format!("http://{api}/v2/"))?;
+        let ping = Call::new(Method::GET, place, format!("looking how {} speaks", self.name));
+        Ok(match self.probe(&ping).await {
+            // What a proxy says of a place that it cannot reach is not that place's answer.
+            Ok(answer) => !matches!(answer.status.as_u16(), 407 | 502..=504),
+            Err(_) => false,
+        })
     }
 
     /// Whether no host has to prove who it is.
@@ -175,18 +190,27 @@ impl Host {
         self.base.get().is_some_and(|base| base.origin() == place.origin())
     }
 
-    /// The credential that is given for every host.
-    pub(crate) fn fixed_credential(&self) -> Option<&Credential> {
-        self.network.options.credential.as_ref()
+    /// The credential that was given, where it is for this host.
+    pub(crate) fn given_credential(&self) -> Option<&Credential> {
+        self.network.options.credential.as_ref().filter(|_| self.given == Given::Sent)
     }
 
-    pub(crate) async fn find_credential(&self, repository: &str) -> Result<Option<Credential>> {
+    /// The credential that is given or found for a repository.
+    pub(crate) async fn find_credential(
+        &self,
+        repository: &str,
+        observer: &Observer,
+    ) -> Result<Option<Credential>> {
+        if let Some(given) = self.given_credential() {
+            return Ok(Some(given.clone()));
+        }
         if self.network.options.anonymous {
             return Ok(None);
         }
         let credentials = Arc::clone(&self.network.credentials);
         let (host, repository) = (self.name.clone(), repository.to_owned());
-        run_blocking(move |_| credentials.find(&host, &repository)).await
+        let observer = observer.clone();
+        run_blocking(move |_| credentials.find(&host, &repository, &observer)).await
     }
 
     /// Sends a request, again where that may help, and reads the answer, of at most `limit` bytes.

@@ -10,7 +10,7 @@ use transship_core::{DockerName, Error, ErrorKind, Result, ResultExt, Sparse, ru
 use super::address::{Guard, Guarded, is_loopback};
 use super::host::Host;
 use crate::RegistryOptions;
-use crate::config::{Endpoint, RegistriesConf, Resolved};
+use crate::config::{Endpoint, Given, RegistriesConf, Resolved};
 use crate::credentials::Credentials;
 use crate::tls::{self, Trust};
 
@@ -20,7 +20,7 @@ pub(crate) struct Network {
     pub(crate) options: RegistryOptions,
     pub(crate) credentials: Arc<Credentials>,
     conf: OnceCell<RegistriesConf>,
-    hosts: Mutex<HashMap<(String, Trust), Arc<Host>>>,
+    hosts: Mutex<HashMap<(String, Trust, Given), Arc<Host>>>,
     clients: Mutex<HashMap<(String, Trust, Guard), reqwest::Client>>,
 }
 
@@ -43,16 +43,16 @@ impl Network {
     /// Where a name is read, in the order in which it is tried.
     pub(crate) async fn endpoints(&self, name: &DockerName) -> Result<Vec<Endpoint>> {
         let resolved = self.resolve(name).await?;
-        if resolved.blocked {
-            let message = format!("{} is blocked by registries.conf", name.domain());
-            return Err(Error::new(ErrorKind::Denied, message));
+        if resolved.endpoints.is_empty() {
+            return Err(blocked(name));
         }
         Ok(resolved.endpoints)
     }
 
     /// Where a name is written.
     pub(crate) async fn write_endpoint(&self, name: &DockerName) -> Result<Endpoint> {
-        self.resolve(name).await.map(|resolved| resolved.write)
+        let resolved = self.resolve(name).await?;
+        if resolved.blocked { Err(blocked(name)) } else { Ok(resolved.write) }
     }
 
     async fn resolve(&self, name: &DockerName) -> Result<Resolved> {
@@ -69,8 +69,8 @@ impl Network {
         };
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         let host = hosts
-            .entry((endpoint.host.clone(), trust))
-            .or_insert_with(|| Host::new(Arc::clone(self), &endpoint.host, trust));
+            .entry((endpoint.host.clone(), trust, endpoint.given))
+            .or_insert_with(|| Host::new(Arc::clone(self), &endpoint.host, trust, endpoint.given));
         Arc::clone(host)
     }
 
@@ -99,6 +99,10 @@ impl Network {
     }
 }
 
+fn blocked(name: &DockerName) -> Error {
+    Error::new(ErrorKind::Denied, format!("{} is blocked by registries.conf", name.domain()))
+}
+
 fn build(host: &str, mut config: rustls::ClientConfig, guard: Guard) -> Result<reqwest::Client> {
     // One connection for each request: a blob that is slow, or cut, is no other one's affair.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -113,7 +117,7 @@ fn build(host: &str, mut config: rustls::ClientConfig, guard: Guard) -> Result<r
         .tcp_keepalive(std::time::Duration::from_secs(30))
         .http1_only();
     if guard != Guard::Open {
-        builder = builder.dns_resolver(Arc::new(Guarded(guard)));
+        builder = builder.dns_resolver(Arc::new(Guarded::new(guard)));
     }
     if is_loopback(host) {
         builder = builder.no_proxy();

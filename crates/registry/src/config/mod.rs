@@ -58,16 +58,28 @@ pub(crate) struct Endpoint {
     pub(crate) insecure: bool,
     /// Which pulls it is for.
     pub(crate) pulls: Pulls,
+    /// Whether credentials that were given go there.
+    pub(crate) given: Given,
+}
+
+/// Whether credentials that a caller gives, and not a file, go to a host. They are for the host of the reference, and for no
+/// other one that configuration leads to: a mirror, or where a prefix is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Given {
+    /// They do.
+    Sent,
+    /// They do not.
+    Kept,
 }
 
 /// Where a name leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Resolved {
-    /// For reading, in the order in which they are tried; the last is the registry itself.
+    /// For reading, in the order in which they are tried; the last is the registry itself, unless it is blocked.
     pub(crate) endpoints: Vec<Endpoint>,
     /// For writing: as named. Other tools rewrite and mirror pulls alone.
     pub(crate) write: Endpoint,
-    /// Whether it must not be read.
+    /// Whether the registry itself must not be asked anything.
     pub(crate) blocked: bool,
 }
 
@@ -103,6 +115,7 @@ impl RegistriesConf {
             repository: name.path().to_owned(),
             insecure,
             pulls: Pulls::All,
+            given: Given::Sent,
         };
         let full = text(name);
         let Some((table, matched)) = self.table(&full) else {
@@ -115,11 +128,16 @@ impl RegistriesConf {
         for mirror in &table.mirror {
             endpoints.push(at(&mirror.location, rest, mirror.insecure, table.pulls(mirror))?);
         }
-        endpoints.push(if table.location.is_empty() {
-            own(table.insecure)
-        } else {
-            at(&table.location, rest, table.insecure, Pulls::All)?
-        });
+        if !table.blocked {
+            endpoints.push(if table.location.is_empty() {
+                own(table.insecure)
+            } else {
+                at(&table.location, rest, table.insecure, Pulls::All)?
+            });
+        }
+        for endpoint in endpoints.iter_mut().filter(|endpoint| endpoint.host == name.domain()) {
+            endpoint.given = Given::Sent;
+        }
         Ok(Resolved { endpoints, write: own(table.insecure), blocked: table.blocked })
     }
 
@@ -218,7 +236,7 @@ fn at(location: &str, rest: &str, insecure: bool, pulls: Pulls) -> Result<Endpoi
         return Err(Error::new(ErrorKind::Corrupt, message));
     };
     let (host, repository) = (host.to_owned(), repository.to_owned());
-    Ok(Endpoint { host, repository, insecure, pulls })
+    Ok(Endpoint { host, repository, insecure, pulls, given: Given::Kept })
 }
 
 #[cfg(test)]

@@ -198,7 +198,11 @@ mod tests {
             let kept = keep_for(&options, key).unwrap();
             assert_eq!(kept.file, folder.path().join("run/containers/auth.json"));
         }
-        let find = |repository| Credentials::new(&options).find("h:5000", repository).unwrap();
+        let find = |repository| {
+            Credentials::new(&options)
+                .find("h:5000", repository, &transship_core::Observer::default())
+                .unwrap()
+        };
         let expected = Credential::Basic { user: "me".into(), secret: Secret::new("s:1") };
         assert_eq!(find("x"), Some(expected));
         assert!(forget(&options, "h:5000").unwrap().was_there);

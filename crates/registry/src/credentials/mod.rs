@@ -19,7 +19,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use transship_core::{Error, ErrorKind, Result, ResultExt};
+use transship_core::{Error, ErrorKind, Observer, Result, ResultExt};
 
 use crate::RegistryOptions;
 use crate::config::{AUTH_FILES, RegistriesConf};
@@ -82,18 +82,22 @@ impl Credentials {
     }
 
     /// The credential for a repository of a host (`docker.io`, `localhost:5000`). Blocks: it reads files and starts helpers.
-    pub(crate) fn find(&self, host: &str, repository: &str) -> Result<Option<Credential>> {
-        if self.options.credential.is_some() {
-            return Ok(self.options.credential.clone());
-        }
+    ///
+    /// A helper that cannot be started is told and passed over: a public image needs none of what it keeps.
+    pub(crate) fn find(
+        &self,
+        host: &str,
+        repository: &str,
+        observer: &Observer,
+    ) -> Result<Option<Credential>> {
         if self.options.anonymous {
             return Ok(None);
         }
         for helper in self.helpers()? {
             let found = if helper == AUTH_FILES {
-                self.in_files(host, repository)?
+                self.in_files(host, repository, observer)?
             } else {
-                self.helper(helper)?.get(keys::server(host))?
+                self.ask(helper, host, observer)?
             };
             if found.is_some() {
                 return Ok(found);
@@ -102,7 +106,12 @@ impl Credentials {
         Ok(None)
     }
 
-    fn in_files(&self, host: &str, repository: &str) -> Result<Option<Credential>> {
+    fn in_files(
+        &self,
+        host: &str,
+        repository: &str,
+        observer: &Observer,
+    ) -> Result<Option<Credential>> {
         for path in files(&self.options) {
             let Some(file) = AuthFile::read(&path)? else {
                 if is_chosen(&self.options, &path) {
@@ -111,7 +120,7 @@ impl Credentials {
                 continue;
             };
             if let Some(name) = file.helper(host) {
-                let found = self.helper(name)?.get(keys::server(host));
+                let found = self.ask(name, host, observer);
                 if let Some(found) = found.context(|| path.display().to_string())? {
                     return Ok(Some(found));
                 }
@@ -121,6 +130,16 @@ impl Credentials {
             }
         }
         Ok(None)
+    }
+
+    fn ask(&self, helper: &str, host: &str, observer: &Observer) -> Result<Option<Credential>> {
+        match self.helper(helper)?.get(keys::server(host)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                observer.warn(format!("no credential was asked for: {error}"));
+                Ok(None)
+            }
+            found => found,
+        }
     }
 
     fn helper(&self, name: &str) -> Result<Helper> {
@@ -178,7 +197,7 @@ mod tests {
     }
 
     fn user(options: &RegistryOptions, host: &str) -> Option<String> {
-        match Credentials::new(options).find(host, "r").unwrap()? {
+        match Credentials::new(options).find(host, "r", &Observer::default()).unwrap()? {
             Credential::Basic { user, .. } => Some(user),
             other => Some(format!("{other:?}")),
         }
@@ -207,7 +226,7 @@ mod tests {
         let (chosen, given) = (folder.path().join("chosen"), folder.path().join("given"));
         options.surroundings.auth_file = Some(chosen.clone());
         assert_eq!(
-            Credentials::new(&options).find("h", "r").unwrap_err().kind(),
+            Credentials::new(&options).find("h", "r", &Observer::default()).unwrap_err().kind(),
             ErrorKind::NotFound
         );
         write(&chosen, &entry("h", "chosen"));
@@ -220,9 +239,6 @@ mod tests {
         );
         options.anonymous = true;
         assert_eq!(user(&options, "other"), None);
-        options.credential =
-            Some(Credential::Basic { user: "fixed".into(), secret: Secret::new("") });
-        assert_eq!(user(&options, "h").as_deref(), Some("fixed"));
     }
 
     #[cfg(unix)]

@@ -5,18 +5,22 @@
 //! and its key; of several pairs, the first by name is shown.
 
 mod folder;
+mod pinned;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::CertificateDer;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore};
 use transship_core::{Error, ErrorKind, Result};
 
 use crate::RegistryOptions;
 
 use folder::Pair;
+use pinned::Pinned;
 
 /// Whether a host has to prove who it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,7 +42,16 @@ pub(crate) fn client_config(
         .map_err(|e| tls_error(host, e))?;
     let found = folder::find(options, host)?;
     let builder = match trust {
-        Trust::Verified => builder.with_root_certificates(roots(found.cas)?),
+        Trust::Verified => {
+            let pinned = found.cas.iter().map(|(_, certificate)| certificate.clone()).collect();
+            let (provider, roots) = (Arc::new(ring::default_provider()), roots(found.cas)?);
+            let webpki = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
+            let webpki = webpki.build().map_err(|error| {
+                Error::new(ErrorKind::Unexpected, format!("setting up TLS for {host}"))
+                    .caused_by(error)
+            })?;
+            builder.dangerous().with_custom_certificate_verifier(Pinned::or(webpki, pinned))
+        }
         Trust::Anyone => builder
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(Anyone(ring::default_provider()))),
@@ -46,10 +59,19 @@ pub(crate) fn client_config(
     match found.client {
         None => Ok(builder.with_no_client_auth()),
         Some(Pair { path, chain, key }) => {
-            builder.with_client_auth_cert(chain, key).map_err(|error| {
+            let unfit = |error: rustls::Error| {
                 let message = format!("{}: the certificate and its key do not fit", path.display());
                 Error::new(ErrorKind::Corrupt, message).caused_by(error)
-            })
+            };
+            let key = ring::sign::any_supported_type(&key).map_err(unfit)?;
+            let certified = CertifiedKey::new(chain, key);
+            match certified.keys_match() {
+                // Of version 1: servers take it, and the library that checks ours reads version 3 alone.
+                Ok(()) | Err(rustls::Error::InvalidCertificate(_)) => {}
+                Err(error) => return Err(unfit(error)),
+            }
+            let resolver = SingleCertAndKey::from(certified);
+            Ok(builder.with_client_cert_resolver(Arc::new(resolver)))
         }
     }
 }

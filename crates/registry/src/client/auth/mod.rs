@@ -5,6 +5,7 @@ mod scope;
 mod token;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use reqwest::header::{HeaderMap, HeaderValue};
@@ -27,6 +28,8 @@ pub(crate) struct Auth {
     found: Mutex<BTreeMap<String, Option<Credential>>>,
     /// One token is got at a time: who waits mostly finds the one that it wanted.
     getting: tokio::sync::Mutex<()>,
+    /// Whether it was asked at `/v2/` how it wants to know who we are.
+    asked_base: AtomicBool,
 }
 
 /// How a host wants to know who we are.
@@ -38,7 +41,8 @@ enum Known {
     Basic,
     Token {
         realm: Realm,
-        asked: Option<String>,
+        /// The scopes that it asked for, by the repository of the request.
+        asked: BTreeMap<String, String>,
     },
 }
 
@@ -47,18 +51,19 @@ impl Auth {
     pub(crate) async fn header(&self, host: &Host, call: &Call) -> Result<Option<HeaderValue>> {
         let scopes = &call.scopes;
         let known = lock(&self.known).clone();
-        if let Some(Credential::Bearer(token)) = host.fixed_credential() {
+        if let Some(Credential::Bearer(token)) = host.given_credential() {
             return bearer(token).map(Some);
         }
         match known {
             Known::Nothing => Ok(None),
-            Known::Basic => match self.credential(host, scopes).await? {
+            Known::Basic => match self.credential(host, call).await? {
                 Some(Credential::Basic { user, secret }) => basic(&user, &secret).map(Some),
                 Some(Credential::Bearer(token)) => bearer(&token).map(Some),
                 _ => Ok(None),
             },
             Known::Token { realm, asked } => {
-                self.token(host, call, &realm, asked.as_deref()).await.map(Some)
+                let asked = asked.get(scopes.own()).map(String::as_str);
+                self.token(host, call, &realm, asked).await.map(Some)
             }
         }
     }
@@ -67,22 +72,43 @@ impl Auth {
     pub(crate) fn challenged(
         &self,
         host: &Host,
+        call: &Call,
         answer: &HeaderMap,
         sent: Option<&HeaderValue>,
     ) -> Result<bool> {
-        let known = match challenge::best(answer) {
-            None => return Ok(false),
+        let mut known = lock(&self.known);
+        let challenged = match challenge::best(answer) {
+            None => return Ok(self.forget(&known, sent)),
             Some(Challenge::Basic) if sent.is_some() => return Ok(false),
             Some(Challenge::Basic) => Known::Basic,
             Some(Challenge::Bearer { realm, service, scope }) => {
-                Known::Token { realm: Realm::new(host, &realm, service)?, asked: scope }
+                let mut asked = match &mut *known {
+                    Known::Token { asked, .. } => std::mem::take(asked),
+                    _ => BTreeMap::new(),
+                };
+                asked.extend(scope.map(|scope| (call.scopes.own().to_owned(), scope)));
+                Known::Token { realm: Realm::new(host, &realm, service)?, asked }
             }
         };
-        *lock(&self.known) = known;
-        if let Some(sent) = sent {
-            lock(&self.tokens).retain(|_, token| token.header != *sent);
-        }
+        *known = challenged;
+        self.forget(&known, sent);
         Ok(true)
+    }
+
+    /// Forgets what was sent and not accepted: a token, which may have ended early, and the credential behind it, which a
+    /// helper may have for an hour only. Whether there is another one to be had: a token, also where another request has
+    /// forgotten this one already.
+    fn forget(&self, known: &Known, sent: Option<&HeaderValue>) -> bool {
+        let Some(sent) = sent else { return false };
+        lock(&self.tokens).retain(|_, token| token.header != *sent);
+        lock(&self.found).clear();
+        matches!(known, Known::Token { .. })
+    }
+
+    /// Whether to ask the host at `/v2/` how it wants to know who we are: once, while it has not said so.
+    pub(crate) fn may_ask_base(&self) -> bool {
+        matches!(*lock(&self.known), Known::Nothing)
+            && !self.asked_base.swap(true, Ordering::Relaxed)
     }
 
     async fn token(
@@ -94,13 +120,14 @@ impl Auth {
     ) -> Result<HeaderValue> {
         let scopes = &call.scopes;
         let texts = scopes.texts(asked);
-        let _one = self.getting.lock().await;
-        if let Some(token) = lock(&self.tokens).get(&texts)
-            && token.renew_at > Instant::now()
-        {
-            return Ok(token.header.clone());
+        if let Some(header) = self.good_token(&texts) {
+            return Ok(header);
         }
-        let who = self.credential(host, scopes).await?;
+        let _one = self.getting.lock().await;
+        if let Some(header) = self.good_token(&texts) {
+            return Ok(header);
+        }
+        let who = self.credential(host, call).await?;
         if let Some(Credential::Bearer(token)) = &who {
             return bearer(token);
         }
@@ -111,12 +138,19 @@ impl Auth {
         Ok(header)
     }
 
-    async fn credential(&self, host: &Host, scopes: &Scopes) -> Result<Option<Credential>> {
-        let repository = scopes.own().to_owned();
+    fn good_token(&self, texts: &[String]) -> Option<HeaderValue> {
+        let tokens = lock(&self.tokens);
+        let token = tokens.get(texts).filter(|token| token.renew_at > Instant::now())?;
+        Some(token.header.clone())
+    }
+
+    /// The credential for a request, found once.
+    pub(crate) async fn credential(&self, host: &Host, call: &Call) -> Result<Option<Credential>> {
+        let repository = call.scopes.own().to_owned();
         if let Some(found) = lock(&self.found).get(&repository) {
             return Ok(found.clone());
         }
-        let found = host.find_credential(&repository).await?;
+        let found = host.find_credential(&repository, &call.observer).await?;
         lock(&self.found).insert(repository, found.clone());
         Ok(found)
     }

@@ -176,7 +176,7 @@ fn refused(host: &Host, who: Option<&Credential>, error: Error) -> Error {
     match who {
         None => error.with_hint(format!("`transship login {name}` keeps a credential for it")),
         // One that was given for this once is not kept anywhere.
-        Some(_) if host.fixed_credential().is_some() => {
+        Some(_) if host.given_credential().is_some() => {
             error.context(format!("{name} does not accept the credential that was given"))
         }
         Some(_) => error
