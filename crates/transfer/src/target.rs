@@ -73,7 +73,14 @@ pub(crate) async fn open(
     }
     let own = names(0, sources, options)?;
     how.names = given.to_vec();
-    how.fallback_names = own.into_iter().map(|wanted| wanted.name).collect();
+    how.fallback_names = own.iter().map(|wanted| wanted.name.clone()).collect();
+    let image = transport.destination(at, &how).await?;
+    if !own.iter().any(|wanted| is_misread(wanted, &*image)) {
+        return Ok(Opened::One(image));
+    }
+    let held = own.into_iter().filter(|wanted| !is_misread(wanted, &*image));
+    how.fallback_names = held.map(|wanted| wanted.name).collect();
+    drop(image);
     transport.destination(at, &how).await.map(Opened::One)
 }
 
@@ -161,6 +168,14 @@ pub(crate) async fn place<'w>(
 ) -> Result<Place<'w>> {
     let names: Vec<ImageName> = wanted.iter().map(|wanted| wanted.name.clone()).collect();
     let error = match writer.image(&names).await {
+        Ok(image) if wanted.iter().any(|wanted| is_misread(wanted, &*image)) => {
+            let (misread, rest): (Vec<_>, Vec<_>) =
+                wanted.iter().cloned().partition(|wanted| is_misread(wanted, &*image));
+            drop(image);
+            let mut place = Box::pin(place(writer, &rest)).await?;
+            place.refused.extend(misread.into_iter().map(|wanted| wanted.name));
+            return Ok(place);
+        }
         Ok(image) => {
             let said = said(wanted, &names);
             return Ok(Place { image, names, said, refused: Vec::new() });
@@ -171,8 +186,9 @@ pub(crate) async fn place<'w>(
         return Err(error);
     }
     let (mut held, mut refused) = (Vec::new(), Vec::new());
-    for Wanted { name, by } in wanted {
+    for one @ Wanted { name, by } in wanted {
         match writer.image(std::slice::from_ref(name)).await {
+            Ok(image) if is_misread(one, &*image) => refused.push(name.clone()),
             Ok(_) => held.push(name.clone()),
             Err(error) if about_names(&error) && *by == By::Source => refused.push(name.clone()),
             Err(error) => return Err(error),
@@ -188,6 +204,27 @@ pub(crate) async fn place<'w>(
     let image = writer.image(&held).await?;
     let said = said(wanted, &held);
     Ok(Place { image, names: held, said, refused })
+}
+
+/// Whether a tag that an image is called by at its source, as a layout has `3.18`, would show as an image of that name,
+/// `3.18:latest`, which nobody gave. Words that no one takes for a tag are names, as they are for other tools.
+fn is_misread(wanted: &Wanted, image: &dyn ImageDestination) -> bool {
+    let word = wanted.name.as_str();
+    if wanted.by == By::Caller || !is_tag(word) || image.names().contains(&wanted.name) {
+        return false;
+    }
+    image
+        .names()
+        .iter()
+        .filter_map(ImageName::docker)
+        .any(|shown| shown.tag() == Some("latest") && shown.path().rsplit('/').next() == Some(word))
+}
+
+/// Whether a word is a tag rather than a name: a version, or `latest`.
+fn is_tag(word: &str) -> bool {
+    let version = word.strip_prefix('v').unwrap_or(word);
+    let digit = version.starts_with(|first: char| first.is_ascii_digit());
+    (digit || word == "latest") && !word.contains([':', '/', '@'])
 }
 
 /// Those of the names that the caller gave or mapped.

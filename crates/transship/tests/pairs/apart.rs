@@ -138,3 +138,36 @@ async fn a_delta_is_completed_in_a_repository_that_has_its_base() {
     let (_, bytes) = bench.server.manifest("r", "2").unwrap();
     assert_eq!(bytes, *new.manifest.bytes());
 }
+
+/// A layout's names that are only tags, and what an archive or a registry makes of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_alone_is_no_image_elsewhere() {
+    for (names, shown) in [
+        (&["3.18"][..], &[][..]),
+        (&["latest"], &[]),
+        (&["3.18", "app:1"], &["docker.io/library/app:1"]),
+    ] {
+        let bench = Bench::new();
+        let one = plain("amd64", "one");
+        bench.write(&bench.layout("l"), names, &one.manifest, &[&one]).await;
+        for images in [Images::One, Images::All] {
+            let to = bench.parse(&format!("docker-archive:{}", bench.path("a.tar").display()));
+            let mut options = TransferOptions::default();
+            options.images = images;
+            options.mode = Some(transship::WriteMode::Replace);
+            let transfer = Transfer::new(bench.layout("l"), &to).options(options.clone());
+            let report = bench.with(transfer).run().await.unwrap();
+            assert!(report.images[0].lost[0].contains(names[0]), "{report:?}");
+            let archives = bench.transports.of(&to).unwrap().archives().unwrap();
+            let reader = archives.read(&to, &ReadOptions::default()).await.unwrap();
+            let found: Vec<_> = reader.entries()[0].names.iter().map(ImageName::as_str).collect();
+            assert_eq!(found, shown, "{names:?} {images:?}");
+            // Below a prefix there has to be a name.
+            options.mode = None;
+            let below = Transfer::new(bench.layout("l"), bench.remote("p/")).options(options);
+            let below = bench.with(below).run().await;
+            assert_eq!(below.is_ok(), !shown.is_empty(), "{names:?} {images:?}");
+            assert!(bench.tags().iter().all(|tag| tag == "p/app:1"), "{:?}", bench.tags());
+        }
+    }
+}

@@ -9,6 +9,8 @@ mod beside;
 mod containers;
 #[cfg(feature = "registry")]
 mod costs;
+#[cfg(feature = "registry")]
+mod damage;
 mod deltas;
 mod generated;
 mod goldens;

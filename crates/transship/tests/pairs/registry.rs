@@ -46,8 +46,14 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn new() -> Self {
-        let server = Server::start(transship_conformance::registry::Options::default()).unwrap();
+        Self::of(transship_conformance::registry::Options::default(), "false")
+    }
+
+    /// With a server of its own kind; `sparse` says whether its indexes may have gaps.
+    pub(crate) fn of(options: transship_conformance::registry::Options, sparse: &str) -> Self {
+        let server = Server::start(options).unwrap();
         let settings = Settings::new().with("docker", "no-creds", "true");
+        let settings = settings.with("docker", "sparse", sparse);
         let transports = Transports::linked(&settings).unwrap();
         Self { server, dir: tempfile::tempdir().unwrap(), transports }
     }
