@@ -6,6 +6,7 @@ use crate::sh::{self, Result};
 
 const CORE: &str = "transship-core";
 const LOCAL: &str = "transship-local";
+const COMPRESSION: &str = "transship-compression";
 const ARCHIVE: &str = "transship-archive";
 const TRANSFER: &str = "transship-transfer";
 const DOCKER_ARCHIVE: &str = "transship-docker-archive";
@@ -20,12 +21,13 @@ const CLI: &str = "transship-cli";
 const ARROWS: &[(&str, &[&str])] = &[
     (CORE, &[]),
     (LOCAL, &[CORE]),
-    (ARCHIVE, &[CORE, LOCAL]),
+    (COMPRESSION, &[]),
+    (ARCHIVE, &[CORE, LOCAL, COMPRESSION]),
     (DOCKER_ARCHIVE, &[CORE, LOCAL, ARCHIVE]),
     (OCI_LAYOUT, &[CORE, LOCAL, ARCHIVE]),
     (DIRECTORY, &[CORE, LOCAL]),
     (REGISTRY, &[CORE]),
-    (TRANSFER, &[CORE]),
+    (TRANSFER, &[CORE, COMPRESSION]),
     (CONFORMANCE, &[CORE]),
     (FACADE, &[CORE, LOCAL, TRANSFER, DOCKER_ARCHIVE, OCI_LAYOUT, DIRECTORY, REGISTRY]),
     (CLI, &[CORE, FACADE]),

@@ -1,27 +1,24 @@
 //! [`Packing`]: the compression around an archive that is written.
 
-use std::io::{self, Write};
+use std::io::{self, Read};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::thread;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
+use transship_compression::{GZIP_LEVELS, GzipEncoder, ZSTD_LEVELS, ZstdEncoder};
 use transship_core::{Cancel, Error, ErrorKind, FileRange, Result};
-use zstd::bulk::Compressor;
-use zstd::zstd_safe::CParameter;
 
 const GZIP_LEVEL: u32 = 6;
 const ZSTD_LEVEL: i32 = 3;
 
-/// How many bytes become one member or frame.
-const PART: u64 = 4 << 20;
+/// How many compressed bytes are given at a time.
+const CHUNK: usize = 256 << 10;
 
-/// How many parts are compressed at once. Each takes about 10 MiB of memory.
-const THREADS: usize = 4;
+/// How many threads compress; each takes memory of its own, most of all at the high levels of zstd.
+const THREADS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(3);
 
-/// The compression around an archive that is written: gzip members or zstd frames of 4 MiB each, which several threads
-/// make. The bytes depend on the archive and the level, not on the threads.
+/// The compression around an archive that is written: one gzip member or zstd frame, which several threads make. The bytes
+/// depend on the archive and the level, not on the threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Packing {
@@ -47,8 +44,12 @@ impl Packing {
             ("none", None) => Some(Self::Plain),
             ("gzip", None) => Some(Self::Gzip(GZIP_LEVEL)),
             ("zstd", None) => Some(Self::Zstd(ZSTD_LEVEL)),
-            ("gzip", Some(Ok(level @ 1..=9))) => Some(Self::Gzip(level.into())),
-            ("zstd", Some(Ok(level @ 1..=19))) => Some(Self::Zstd(level.into())),
+            ("gzip", Some(Ok(level))) if GZIP_LEVELS.contains(&level.into()) => {
+                Some(Self::Gzip(level.into()))
+            }
+            ("zstd", Some(Ok(level))) if ZSTD_LEVELS.contains(&level.into()) => {
+                Some(Self::Zstd(level.into()))
+            }
             _ => None,
         };
         parsed.ok_or_else(|| {
@@ -86,66 +87,50 @@ impl Packing {
             .hint("write it at once, or compress it when it is complete"))
     }
 
-    /// Compresses all of a file, and gives what comes of it in order.
+    /// Compresses all of a file to one gzip member or zstd frame, and gives what comes of it in order, as it comes.
     pub(crate) fn pack(
         self,
         from: &FileRange,
         cancel: &Cancel,
         put: &mut dyn FnMut(&[u8]) -> Result<()>,
     ) -> Result<()> {
-        let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get).min(THREADS);
-        let mut at = 0;
-        while at < from.len() {
+        let plain = Cancellable { inner: from.reader(), cancel: cancel.clone() };
+        let packing =
+            |e| Error::unwrap_io(e).unwrap_or_else(|e| Error::io("compressing", from.path(), e));
+        let mut packed = self.encoder(plain).map_err(packing)?;
+        let mut chunk = vec![0; CHUNK];
+        loop {
             cancel.check()?;
-            let begins = (at..from.len()).step_by(usize::try_from(PART).unwrap_or(usize::MAX));
-            let parts: Vec<_> = begins.take(threads).map(|at| part(from, at)).collect();
-            let packed = thread::scope(|scope| {
-                let running: Vec<_> =
-                    parts.iter().map(|part| scope.spawn(|| self.part(part))).collect();
-                let done = running.into_iter().map(|one| one.join().unwrap_or_else(|_| lost()));
-                done.collect::<Result<Vec<_>>>()
-            })?;
-            packed.iter().try_for_each(|bytes| put(bytes))?;
-            at += parts.iter().map(FileRange::len).sum::<u64>();
+            match packed.read(&mut chunk) {
+                Ok(0) => return Ok(()),
+                Ok(n) => put(&chunk[..n])?,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(packing(e)),
+            }
         }
-        Ok(())
     }
 
-    fn part(self, part: &FileRange) -> Result<Vec<u8>> {
-        let mut plain = vec![0; usize::try_from(part.len()).unwrap_or(0)];
-        let mut read = 0;
-        while read < plain.len() {
-            match part.read_at(read as u64, &mut plain[read..])? {
-                0 => return lost(),
-                n => read += n,
-            }
-        }
-        self.compressed(plain).map_err(|e| Error::io("compressing", part.path(), e))
-    }
-
-    fn compressed(self, plain: Vec<u8>) -> io::Result<Vec<u8>> {
-        match self {
-            Self::Plain => Ok(plain),
-            Self::Gzip(level) => {
-                let mut encoder = GzEncoder::new(Vec::new(), Compression::new(level));
-                encoder.write_all(&plain)?;
-                encoder.finish()
-            }
-            Self::Zstd(level) => {
-                let mut encoder = Compressor::new(level)?;
-                encoder.set_parameter(CParameter::ChecksumFlag(true))?;
-                encoder.compress(&plain)
-            }
-        }
+    fn encoder<'a>(self, plain: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
+        let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN).min(THREADS);
+        Ok(match self {
+            Self::Plain => Box::new(plain),
+            Self::Gzip(level) => Box::new(GzipEncoder::new(plain, level, threads)?),
+            Self::Zstd(level) => Box::new(ZstdEncoder::new(plain, level, threads)?),
+        })
     }
 }
 
-fn part(from: &FileRange, at: u64) -> FileRange {
-    from.part(at, PART.min(from.len() - at))
+/// An encoder fills itself with many reads before anything comes out of it.
+struct Cancellable<R> {
+    inner: R,
+    cancel: Cancel,
 }
 
-fn lost<T>() -> Result<T> {
-    Err(Error::new(ErrorKind::Unexpected, "a part of the archive was not compressed"))
+impl<R: Read> Read for Cancellable<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        self.cancel.check().map_err(Error::into_io)?;
+        self.inner.read(out)
+    }
 }
 
 #[cfg(test)]
@@ -174,6 +159,58 @@ mod tests {
             outer.decoder(&*packed).unwrap().read_to_end(&mut back).unwrap();
             assert!(back == plain, "{text}");
         }
+    }
+
+    #[test]
+    fn it_is_one_member_or_frame() {
+        // More than one block of each encoder.
+        let plain: Vec<u8> = (0..9_000_000_u32).map(|n| n.to_le_bytes()[1]).collect();
+        let from = FileRange::in_memory(plain.clone(), Path::new("a.tar"));
+        let packed = |packing: Packing| {
+            let mut packed = Vec::new();
+            let mut put = |bytes: &[u8]| {
+                packed.extend_from_slice(bytes);
+                Ok(())
+            };
+            packing.pack(&from, &Cancel::new(), &mut put).unwrap();
+            packed
+        };
+        // Readers of one member or frame see all of it, and nothing stands behind.
+        let gzip = packed(Packing::Gzip(6));
+        let mut first = flate2::bufread::GzDecoder::new(&*gzip);
+        let mut back = Vec::new();
+        first.read_to_end(&mut back).unwrap();
+        assert!(back == plain && first.into_inner().is_empty());
+        let zstd = packed(Packing::Zstd(3));
+        let mut first = zstd::Decoder::with_buffer(&*zstd).unwrap().single_frame();
+        let mut back = Vec::new();
+        first.read_to_end(&mut back).unwrap();
+        assert!(back == plain && first.finish().is_empty());
+    }
+
+    #[test]
+    fn a_cancel_stops_it_before_the_next_chunk() {
+        let from = FileRange::in_memory(noise(8 << 20), Path::new("a.tar"));
+        for packing in [Packing::Plain, Packing::Gzip(1), Packing::Zstd(1)] {
+            let cancel = Cancel::new();
+            let mut chunks = 0;
+            let mut put = |_: &[u8]| {
+                chunks += 1;
+                cancel.cancel();
+                Ok(())
+            };
+            let error = packing.pack(&from, &cancel, &mut put).unwrap_err();
+            assert_eq!((error.kind(), chunks), (ErrorKind::Cancelled, 1), "{packing:?}");
+        }
+    }
+
+    fn noise(len: usize) -> Vec<u8> {
+        let mut state = 1_u32;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state.to_be_bytes()[0]
+        };
+        (0..len).map(|_| next()).collect()
     }
 
     #[test]

@@ -32,7 +32,6 @@
 mod ahead;
 mod base;
 mod build;
-pub mod codec;
 mod convert;
 mod delta;
 mod dry_run;
@@ -85,4 +84,5 @@ pub use report::{
 pub use since::{Since, digests};
 pub use source::Source;
 pub use transfer::{Destination, Transfer};
+pub use transship_compression as codec;
 pub use verify::{Checked, Findings, Problem, Verifier};

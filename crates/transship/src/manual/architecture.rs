@@ -17,6 +17,7 @@
 //! # Arrows
 //!
 //! ```text
+//! compression <- { archive, transfer }
 //! core <- local <- archive <- { docker-archive, oci-layout }
 //!         local <- directory
 //! core <- transfer

@@ -156,11 +156,12 @@
 //! request for bytes that nobody wants, and a connection lost. [`ImageSource::holds`](crate::ImageSource::holds) asks, by default in
 //! that way; `docker://` asks by `HEAD`. It is a hint for plans, and so no law: what counts is `blob`.
 //!
-//! # 28. Archives are compressed in parts of their own
+//! # 28. Archives are compressed when they are complete
 //!
 //! An archive's headers are written over once sizes are known, and its documents are known last, so it is written plain and
-//! compressed when it is complete, by position: each 4 MiB is a gzip member or zstd frame of its own. That needs room for the plain
-//! archive, and in turn threads need no order, memory does not grow, and the bytes depend on the archive and the level alone. It is a
+//! compressed when it is complete, to one gzip member or zstd frame, by the encoders of the engine. (Members of 4 MiB each were the first
+//! design; some readers take the first member only, and see a short archive without an error.) That needs room for the plain archive,
+//! and in turn memory does not grow, and the bytes depend on the archive and the level alone, not on the number of threads. It is a
 //! setting of the two transports (`archive-compress`) and not a field of `WriteOptions`: what cannot be compressed has no such
 //! setting, and says so.
 //!

@@ -25,8 +25,8 @@
 //! Layers are checked against their diff IDs on every pass.
 //!
 //! A tar that is written, of this format or of a layout, is compressed as its suffix says (`.tar.gz`, `.tgz`, `.tar.zst`, `.tzst`)
-//! or as `--archive-compress gzip[:LEVEL]|zstd[:LEVEL]|none` asks: in gzip members or zstd frames of 4 MiB, on several threads, which do
-//! not change the bytes. It is written plain to an unnamed file first (`--tmpdir`), and so needs room for both. It cannot
+//! or as `--archive-compress gzip[:LEVEL]|zstd[:LEVEL]|none` asks: one gzip member or zstd frame, made on several threads, which
+//! do not change the bytes. It is written plain to an unnamed file first (`--tmpdir`), and so needs room for both. It cannot
 //! be joined or changed. (skopeo 1.9 and podman 4.3 read no gzip around archives of docker's, not even gzip's own; zstd they do.)
 //!
 //! Written is one layer once, whatever the number of images, with the legacy files that old dockers look for. The same images give

@@ -1,4 +1,4 @@
-//! The codecs of layers: gzip and zstd, as blocking [`Read`](std::io::Read) adapters.
+//! The codecs of layers and archives: gzip and zstd, as blocking [`Read`](std::io::Read) adapters.
 //!
 //! Each adapter pulls bytes from the reader inside it and yields the changed bytes. What holds for
 //! all of them:
