@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use transship_archive::TarIndex;
-use transship_archive::layout::blob_path;
+use transship_archive::layout::{LAYOUT_FILE, blob_path};
 use transship_core::{Digest, Error, ErrorKind, FileRange, Result};
 
 use super::Storage;
@@ -28,6 +28,10 @@ impl TarStorage {
 
 impl Storage for TarStorage {
     fn document(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
+        // What a tar without this file is, cut off or not, another transport may tell.
+        if name == LAYOUT_FILE && !self.0.contains(name) {
+            return Ok(None);
+        }
         let Some(range) = self.get(name)? else { return Ok(None) };
         if range.len() > limit {
             let message = format!("{name} has {} bytes, {limit} are the most", range.len());
