@@ -11,6 +11,7 @@ mod ci;
 mod conformance;
 mod counts;
 mod cuts;
+mod differential;
 mod interop;
 mod new_transport;
 mod scale;
@@ -39,6 +40,7 @@ cargo xtask new-transport NAME [--path DIR]         a crate for a transport, in 
                                                     the laws from the start (--check: whether it does)
 cargo xtask cuts    [--points 100] [--mib 1024] [--seed 1]
                                                     a blob from and to a registry, over connections that break
+cargo xtask differential [--cases 20000] [--seed 1] mutated archives, read by us as a file and as a pipe, by skopeo and by Python
 cargo xtask torture [--points 200] [--seed 1] [--mib 16] [--filter S]
                                                     append, replace, delete and gc, each killed, cancelled and out of disk at
                                                     so many random moments that hit it (root)
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
         "ci" => ci::run(&mut args),
         "cases" => test::cases(&mut args),
         "cuts" => cuts::run(&mut args),
+        "differential" => differential::run(&mut args),
         "interop" => interop::run(&mut args),
         "bench" => bench::run(&mut args),
         "conformance" => conformance::run(&mut args),

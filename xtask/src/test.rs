@@ -13,7 +13,11 @@ pub(crate) fn run(args: &mut Args) -> Result<bool> {
     let require_peers = args.flag("--require-peers");
     args.finish()?;
     let mut counts = ci::checks()?;
-    counts += runner(&mut tests())?;
+    let mut tests = tests();
+    if require_peers {
+        tests.env("DIFFERENTIAL_REQUIRE", "1");
+    }
+    counts += runner(&mut tests)?;
     counts += runner(&mut sh::cargo(["test", "--quiet", "--doc", "--workspace"]))?;
     counts += new_transport::check().unwrap_or_else(|reason| {
         println!("FAILED   new-transport: {reason}");

@@ -1,0 +1,218 @@
+//! The differential campaign: archives that are mutated in every way we know of are read by us, as a file and as a pipe, and by
+//! other tools. Each is refused by us, or whoever else accepts it sees the same images: config, layers, names.
+//!
+//! | variable | |
+//! |---|---|
+//! | `DIFFERENTIAL_CASES` | how many archives; 300 without it |
+//! | `DIFFERENTIAL_SEED` | the first of them is made from this number; without it 1, and after that a fresh one, which is printed |
+//! | `DIFFERENTIAL_REQUIRE` | fail where skopeo is not installed, in place of leaving it out |
+//!
+//! Other tools are skopeo, and Python's `tarfile` with a reader of a few lines. An archive that is read differently is kept, and
+//! named with its seed: `DIFFERENTIAL_SEED=N DIFFERENTIAL_CASES=1` makes it again.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(clippy::print_stdout, reason = "a campaign says what it found")]
+#![cfg(all(unix, feature = "docker-archive", feature = "oci-layout"))]
+
+mod generate;
+mod ours;
+mod peers;
+mod tar_bytes;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use generate::{Form, Made};
+use peers::{Python, Skopeo};
+
+/// An image as a reader sees it: the digest of its config, and those of its layers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) config: String,
+    pub(crate) layers: Vec<String>,
+    pub(crate) names: Vec<String>,
+}
+
+#[derive(Default)]
+struct Totals {
+    accepted: usize,
+    refused: BTreeMap<String, usize>,
+    asked: BTreeMap<&'static str, (usize, usize)>,
+    disagreements: Vec<String>,
+}
+
+#[test]
+fn whoever_accepts_an_archive_sees_the_same_images() {
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
+    let cases = number("DIFFERENTIAL_CASES").unwrap_or(300);
+    let given = number("DIFFERENTIAL_SEED");
+    let fresh = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() * 1_000_000;
+    let seeds: Vec<u64> = match given {
+        Some(seed) => (seed..seed + cases).collect(),
+        None => (1..=cases / 2).chain(fresh..fresh + cases.div_ceil(2)).collect(),
+    };
+    println!(
+        "differential: {} archives, seeds {} to {}",
+        seeds.len(),
+        seeds[0],
+        seeds.last().unwrap()
+    );
+    let folder = room();
+    let totals = std::thread::scope(|scope| {
+        let halves = seeds.chunks(seeds.len().div_ceil(2).max(1)).enumerate();
+        let folder = &folder;
+        let running: Vec<_> = halves
+            .map(|(at, seeds)| {
+                scope.spawn(move || campaign(seeds, &folder.path().join(at.to_string())))
+            })
+            .collect();
+        running.into_iter().map(|one| one.join().unwrap()).reduce(Totals::and).unwrap()
+    });
+    totals.show();
+    assert!(totals.disagreements.is_empty(), "{}", totals.disagreements.join("\n"));
+    assert!(totals.accepted > 0 && !totals.refused.is_empty(), "nothing was shown");
+}
+
+/// In memory where that is possible: thousands of layouts are made durable.
+fn room() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
+}
+
+fn campaign(seeds: &[u64], folder: &Path) -> Totals {
+    std::fs::create_dir(folder).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    let (mut python, skopeo) = (Python::start(), Skopeo::find());
+    let mut totals = Totals::default();
+    for seed in seeds {
+        let made = generate::archive(*seed);
+        let path = folder.join("case.tar");
+        std::fs::write(&path, &made.bytes).unwrap();
+        let wrong = judge(&made, &path, &runtime, python.as_mut(), skopeo.as_ref(), &mut totals);
+        if let Some(wrong) = wrong {
+            let kept = keep(*seed, &made);
+            totals.disagreements.push(format!(
+                "seed {seed} ({}): {wrong}\n  {}",
+                made.what,
+                kept.display()
+            ));
+        }
+    }
+    totals
+}
+
+/// What is read differently, if anything is.
+fn judge(
+    made: &Made,
+    path: &Path,
+    runtime: &tokio::runtime::Runtime,
+    python: Option<&mut Python>,
+    skopeo: Option<&Skopeo>,
+    totals: &mut Totals,
+) -> Option<String> {
+    let scheme = made.form.scheme();
+    let read = runtime.block_on(ours::read(scheme, path));
+    let file = runtime.block_on(ours::copied(scheme, path, false));
+    let pipe = runtime.block_on(ours::copied(scheme, path, true));
+    match (&file, &pipe) {
+        (Ok(file), Ok(pipe)) if file != pipe => {
+            return Some(format!("as a file {file:?}, as a pipe {pipe:?}"));
+        }
+        (Ok(_), Err(error)) => return Some(format!("read as a file, and as a pipe: {error}")),
+        (Err(error), Ok(_)) => return Some(format!("read as a pipe, and as a file: {error}")),
+        _ => {}
+    }
+    let images = match read {
+        Ok(images) => images,
+        Err(error) => {
+            *totals.refused.entry(reason(&error)).or_default() += 1;
+            return None;
+        }
+    };
+    totals.accepted += 1;
+    if let (Form::Saved, Some(python)) = (made.form, python) {
+        let theirs = python.ask(path);
+        totals.ask("python", theirs.is_some());
+        for (at, (ours, theirs)) in images.iter().zip(theirs.into_iter().flatten()).enumerate() {
+            let Some(theirs) = theirs else { continue };
+            if let Some(ours) = ours
+                && (ours.config != theirs.config || ours.layers != theirs.layers)
+            {
+                return Some(format!("image {at}: ours {ours:?}, python {theirs:?}"));
+            }
+        }
+    }
+    let skopeo = skopeo?;
+    for (at, ours) in images.iter().enumerate() {
+        let Some(ours) = ours else { continue };
+        let theirs = skopeo.ask(made.form, path, at, images.len(), ours);
+        totals.ask("skopeo", theirs.is_some());
+        if let Some(theirs) = theirs
+            && (ours.config != theirs.config || ours.layers != theirs.layers)
+        {
+            return Some(format!("image {at}: ours {ours:?}, skopeo {theirs:?}"));
+        }
+    }
+    None
+}
+
+/// A refusal without what is of this archive alone.
+fn reason(error: &str) -> String {
+    let text = error.rsplit(": ").next().unwrap_or(error);
+    let text: String = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    let mut quoted = false;
+    let plain: String = text
+        .chars()
+        .filter(|c| {
+            quoted ^= *c == '"';
+            !quoted && *c != '"'
+        })
+        .collect();
+    plain.chars().take(90).collect()
+}
+
+fn keep(seed: u64, made: &Made) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("differential");
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join(format!("{seed}.tar"));
+    std::fs::write(&path, &made.bytes).unwrap();
+    path
+}
+
+impl Totals {
+    fn ask(&mut self, who: &'static str, accepted: bool) {
+        let (asked, yes) = self.asked.entry(who).or_default();
+        *asked += 1;
+        *yes += usize::from(accepted);
+    }
+
+    fn and(mut self, other: Self) -> Self {
+        self.accepted += other.accepted;
+        for (reason, count) in other.refused {
+            *self.refused.entry(reason).or_default() += count;
+        }
+        for (who, (asked, yes)) in other.asked {
+            let mine = self.asked.entry(who).or_default();
+            *mine = (mine.0 + asked, mine.1 + yes);
+        }
+        self.disagreements.extend(other.disagreements);
+        self
+    }
+
+    fn show(&self) {
+        let refused: usize = self.refused.values().sum();
+        println!(
+            "differential: {} accepted, {refused} refused, {} read differently",
+            self.accepted,
+            self.disagreements.len()
+        );
+        for (who, (asked, yes)) in &self.asked {
+            println!("  {who}: asked of {asked} images or archives, accepted {yes}");
+        }
+        let mut reasons: Vec<_> = self.refused.iter().collect();
+        reasons.sort_by_key(|(reason, count)| (std::cmp::Reverse(**count), (*reason).clone()));
+        for (reason, count) in reasons {
+            println!("  {count:>6} {reason}");
+        }
+    }
+}
