@@ -12,6 +12,7 @@ mod conformance;
 mod counts;
 mod cuts;
 mod differential;
+mod faults;
 mod interop;
 mod new_transport;
 mod scale;
@@ -44,6 +45,10 @@ cargo xtask differential [--cases 20000] [--seed 1] mutated archives, read by us
 cargo xtask torture [--points 200] [--seed 1] [--mib 16] [--filter S]
                                                     append, replace, delete and gc, each killed, cancelled and out of disk at
                                                     so many random moments that hit it (root)
+cargo xtask faults  [--part | --points N] [--filter S] [--jobs N]
+                                                    each system call that writes, of each operation and place, fails or
+                                                    is the last one: the old or the new is there, whole, a retry
+                                                    succeeds, nothing is left behind (strace)
 cargo xtask scale   [--images 10,100,1000,4000] | --bundle [--mib 5120] | --pipes [--mib 5120]
                                                     many images through every archive: time, memory, bytes (strace);
                                                     the bundle's also as a delta, a week after; from docker, podman
@@ -64,6 +69,7 @@ fn main() -> ExitCode {
         "cases" => test::cases(&mut args),
         "cuts" => cuts::run(&mut args),
         "differential" => differential::run(&mut args),
+        "faults" => faults::run(&mut args),
         "interop" => interop::run(&mut args),
         "bench" => bench::run(&mut args),
         "conformance" => conformance::run(&mut args),

@@ -5,6 +5,7 @@ use std::process::Command;
 use crate::args::Args;
 use crate::ci;
 use crate::counts::Counts;
+use crate::faults;
 use crate::interop::{self, Options};
 use crate::new_transport;
 use crate::sh::{self, Result};
@@ -21,6 +22,10 @@ pub(crate) fn run(args: &mut Args) -> Result<bool> {
     counts += runner(&mut sh::cargo(["test", "--quiet", "--doc", "--workspace"]))?;
     counts += new_transport::check().unwrap_or_else(|reason| {
         println!("FAILED   new-transport: {reason}");
+        Counts::one(false)
+    });
+    counts += faults::part(require_peers).unwrap_or_else(|reason| {
+        println!("FAILED   faults: {reason}");
         Counts::one(false)
     });
     let interop = Options { require_peers, filter: String::new() };

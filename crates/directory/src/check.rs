@@ -48,10 +48,17 @@ impl Held {
                 format!("{kind} {} has {size} bytes, {} expected", blob.digest, blob.size),
             )),
             None if absent.contains(&blob.digest) => Ok(()),
+            None if is_kept_elsewhere(blob) => Ok(()),
             None => Err(Error::new(
                 ErrorKind::NotFound,
                 format!("the image refers to {kind} {}, which was not put", blob.digest),
             )),
         }
     }
+}
+
+/// Whether a layer is not to be distributed: it is got from where its URLs say.
+fn is_kept_elsewhere(blob: &Descriptor) -> bool {
+    let text = blob.media_type.as_ref();
+    text.contains(".nondistributable.") || text.contains(".foreign.")
 }

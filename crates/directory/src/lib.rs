@@ -20,7 +20,8 @@
 //! # Writing
 //!
 //! The image is staged beside the folder and takes its place with the commit, at once; what was there is gone then, other
-//! files too. A mount point gets its new content inside (see [`transship_local`]). A folder that is not empty and is no
+//! files too. A mount point gets its new content inside (see [`transship_local`]); a `.transship-swap` that was not left
+//! there by such a write, but came out of an archive, is refused: other tools do not look into it. A folder that is not empty and is no
 //! image is refused and stays as it is. There are no names.
 
 mod check;

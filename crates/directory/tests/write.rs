@@ -118,6 +118,20 @@ async fn a_dropped_put_leaves_nothing_and_the_image_can_still_be_written() {
 }
 
 #[tokio::test]
+async fn a_layer_that_is_not_to_be_distributed_may_be_absent() {
+    let dir = tempfile::tempdir().unwrap();
+    let foreign = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
+    for kind in [MediaType::ImageLayerNonDistributableGzip, MediaType::from(foreign)] {
+        let image = image_of(blob(MediaType::ImageConfig, "{}"), vec![blob(kind, "elsewhere")]);
+        let to = destination(&dir.path().join("x")).await.unwrap();
+        let (config, bytes) = &image.blobs[0];
+        to.put_blob(Expect::from(config), Body::from_bytes(bytes.clone())).await.unwrap();
+        to.commit(Commit::new(&image.root)).await.unwrap();
+        assert_eq!(source(&dir.path().join("x")).await.unwrap().root().await.unwrap(), image.root);
+    }
+}
+
+#[tokio::test]
 async fn a_put_that_is_not_as_expected_stores_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("x");
