@@ -83,7 +83,7 @@ impl Case {
 
     /// Whether it cannot be done again where it was done.
     pub(super) fn goes_once(&self) -> bool {
-        self.operation == Operation::Delete
+        matches!(self.operation, Operation::Delete | Operation::Logout)
     }
 
     /// Whether it is about credentials.

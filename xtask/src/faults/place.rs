@@ -106,6 +106,10 @@ impl<'a> Place<'a> {
 
     /// The same again; where it is done already and cannot be done twice, another write to that place.
     pub(super) fn again(&self, done: bool) -> Result<()> {
+        if done && self.case.operation == Operation::Logout {
+            let login = Case { operation: Operation::Login, ..*self.case };
+            return Place::new(self.tools, &login, &self.folder).again(false);
+        }
         if done && self.case.goes_once() {
             return self.succeed(&["copy", "--append", &self.new_image(), &self.reference()]);
         }

@@ -30,7 +30,8 @@ fn answer(mut stream: TcpStream) -> std::io::Result<()> {
     let (mut request, mut some) = (Vec::new(), [0; 1024]);
     while !request.windows(4).any(|end| end == b"\r\n\r\n") {
         let n = stream.read(&mut some)?;
-        if n == 0 {
+        // A client looks first whether TLS is spoken.
+        if n == 0 || some[0] == 0x16 {
             return Ok(());
         }
         request.extend_from_slice(&some[..n]);
