@@ -58,7 +58,7 @@ pub mod layout;
 pub use embedded::{check_content, embedded_content};
 pub use index::{ENTRY_LIMIT, Entry, EntryKind, Known, NAMES_LIMIT, TarIndex};
 pub use open::{ArchiveFile, STDIO};
-pub use outer::{Outer, RATIO_FREE, RATIO_LIMIT};
+pub use outer::{Outer, RATIO_FREE, RATIO_LIMIT, takes_too_much_memory};
 pub use output::ArchiveOutput;
 pub use packing::Packing;
 pub use pass::{comes_once, pass};

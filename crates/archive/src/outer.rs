@@ -95,6 +95,19 @@ impl Outer {
     }
 }
 
+/// Whether a decoder of [`Outer::decoder`] found that a stream takes more memory than it may.
+pub fn takes_too_much_memory(error: &io::Error) -> bool {
+    use liblzma::stream::Error::{Mem, MemLimit};
+    use zstd::zstd_safe::{get_error_name, zstd_sys::ZSTD_ErrorCode};
+    let Some(inner) = error.get_ref() else { return false };
+    if let Some(found) = inner.downcast_ref() {
+        return matches!(found, Mem | MemLimit);
+    }
+    // The binding of zstd gives the name of a code, and not the code.
+    let code = ZSTD_ErrorCode::ZSTD_error_frameParameter_windowTooLarge as usize;
+    inner.to_string() == get_error_name(code.wrapping_neg())
+}
+
 /// How far a stream may grow.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Growth {
@@ -211,8 +224,7 @@ fn read_error(outer: Outer, from: &Path, error: io::Error) -> Error {
     }
     match Error::unwrap_io(error) {
         Ok(ours) => ours,
-        // Neither decoder has a type for it.
-        Err(e) if e.to_string().contains("memory") => Error::new(
+        Err(e) if takes_too_much_memory(&e) => Error::new(
             ErrorKind::LimitExceeded,
             format!("decompressing its {} stream takes more memory than allowed", outer.name()),
         )
@@ -258,6 +270,14 @@ mod tests {
         assert_eq!(result.unwrap_err().kind(), ErrorKind::LimitExceeded);
         assert!(written < 4 << 20);
         assert!(spool(Growth { free: 0, ratio: 1 << 20 }).0.is_ok());
+    }
+
+    #[test]
+    fn words_about_memory_are_no_limit() {
+        for text in ["a memory of old times", "out of memory"] {
+            let error = read_error(Outer::Zstd, Path::new("t"), io::Error::other(text));
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{text}");
+        }
     }
 
     #[test]

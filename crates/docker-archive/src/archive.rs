@@ -6,9 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use transship_archive::Packing;
 use transship_core::{
-    ArchiveEntry, ArchiveReader, ArchiveWriter, EntryDetails, Error, ErrorKind, ImageDestination,
-    ImageName, ImageSource, ReadOptions, Reference, Result, ResultExt, Shows, WriteOptions,
-    run_blocking,
+    ArchiveEntry, ArchiveReader, ArchiveWriter, Cancel, EntryDetails, Error, ErrorKind,
+    ImageDestination, ImageName, ImageSource, ReadOptions, Reference, Result, ResultExt, Shows,
+    WriteOptions, run_blocking,
 };
 use transship_local::Unpublished;
 
@@ -24,31 +24,26 @@ use crate::writing::Writing;
 pub(crate) struct Reader {
     reference: Reference,
     contents: Arc<Contents>,
+    entries: Vec<ArchiveEntry>,
 }
 
 impl Reader {
-    /// Opens and indexes it.
+    /// Opens, indexes and lists it.
     ///
     /// # Errors
     /// See [`Contents::open`].
     pub(crate) async fn open(place: Locator, how: ReadOptions) -> Result<Self> {
-        let contents = run_blocking(move |cancel| Contents::open(&place, &how, cancel)).await?;
-        Ok(Self { reference: contents.place.to_reference(), contents: Arc::new(contents) })
-    }
-
-    /// Opens an image, under the reference by which it was asked for.
-    ///
-    /// # Errors
-    /// `NotFound` and `Ambiguous`, listing what there is.
-    pub(crate) async fn choose(&self, locator: Locator) -> Result<Source> {
-        let contents = Arc::clone(&self.contents);
-        let reference = locator.to_reference();
-        let at = run_blocking(move |cancel| contents.choose(&locator.select, cancel)).await?;
-        Ok(Source::new(reference, Arc::clone(&self.contents), at))
+        let work = move |cancel: &Cancel| {
+            let contents = Contents::open(&place, &how, cancel)?;
+            let entries = contents.entries(cancel)?;
+            let reference = contents.place.to_reference();
+            Ok(Self { reference, contents: Arc::new(contents), entries })
+        };
+        run_blocking(work).await
     }
 
     fn position(&self, entry: &ArchiveEntry) -> Result<usize> {
-        let ours = self.contents.entries().get(entry.index);
+        let ours = self.entries.get(entry.index);
         if ours.is_some_and(|ours| ours.reference == entry.reference) {
             return Ok(entry.index);
         }
@@ -64,13 +59,13 @@ impl ArchiveReader for Reader {
     }
 
     fn entries(&self) -> &[ArchiveEntry] {
-        self.contents.entries()
+        &self.entries
     }
 
     async fn details(&self, entry: &ArchiveEntry) -> Result<EntryDetails> {
         let at = self.position(entry)?;
         let contents = Arc::clone(&self.contents);
-        run_blocking(move |_| contents.details(at)).await.context(|| &self.reference)
+        run_blocking(move |cancel| contents.details(at, cancel)).await.context(|| &self.reference)
     }
 
     async fn open(&self, entry: &ArchiveEntry) -> Result<Box<dyn ImageSource>> {
@@ -84,7 +79,7 @@ impl Contents {
     ///
     /// # Errors
     /// See [`Contents::config`].
-    fn details(&self, at: usize) -> Result<EntryDetails> {
+    fn details(&self, at: usize, cancel: &Cancel) -> Result<EntryDetails> {
         let (config, _) = self.config(at)?;
         let mut details = EntryDetails::default();
         let stored = self.stored.find(&self.index, &config.id);
@@ -94,8 +89,11 @@ impl Contents {
         };
         // A layer that is there twice is stored once.
         let names: BTreeSet<_> = self.images[at].layer_names().iter().collect();
-        let files = names.iter().filter_map(|name| self.file(name).ok());
-        let files: BTreeMap<u64, u64> = files.map(|file| (file.offset(), file.len())).collect();
+        let mut files = BTreeMap::new();
+        for name in names {
+            cancel.check()?;
+            files.extend(self.file(name).ok().map(|file| (file.offset(), file.len())));
+        }
         details.size = files.values().sum();
         details.image_id = Some(config.id);
         details.platforms = vec![config.platform];

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use transship_archive::TarIndex;
@@ -26,8 +26,6 @@ pub(crate) struct Contents {
     pub(crate) index: Arc<TarIndex>,
     /// As `manifest.json` has them.
     pub(crate) images: Vec<SavedImage>,
-    /// One for each image, made when they are asked for: large archives have ten thousands of names.
-    entries: OnceLock<Vec<ArchiveEntry>>,
     pub(crate) stored: StoredManifests,
     pub(crate) computed: Computed,
 }
@@ -58,13 +56,22 @@ impl Contents {
         let images = docker_save::parse_manifest(&manifest)?;
         drop(manifest);
         let stored = StoredManifests::of(&index, &how.observer);
-        let (entries, computed) = (OnceLock::new(), Computed::default());
-        Ok(Self { place, index, images, entries, stored, computed })
+        Ok(Self { place, index, images, stored, computed: Computed::default() })
     }
 
-    /// One for each image, in stored order.
-    pub(crate) fn entries(&self) -> &[ArchiveEntry] {
-        self.entries.get_or_init(|| entries_of(&self.place, &self.index, &self.images))
+    /// One for each image, in stored order. Large archives have ten thousands of names: this is work.
+    ///
+    /// # Errors
+    /// `Cancelled`.
+    pub(crate) fn entries(&self, cancel: &Cancel) -> Result<Vec<ArchiveEntry>> {
+        let entry = |(at, image)| {
+            cancel.check()?;
+            Ok(entry_of(&self.place, &self.index, image, at))
+        };
+        let mut entries: Vec<_> =
+            self.images.iter().enumerate().map(entry).collect::<Result<_>>()?;
+        warn_of_shared_names(&mut entries);
+        Ok(entries)
     }
 
     /// The names of an image that are names, canonical, each once.
@@ -137,19 +144,16 @@ fn no_manifest(index: &TarIndex, place: &Locator) -> Error {
     Error::new(ErrorKind::Corrupt, "it has no manifest.json: it is no archive of docker save")
 }
 
-fn entries_of(place: &Locator, index: &TarIndex, images: &[SavedImage]) -> Vec<ArchiveEntry> {
-    let mut entries: Vec<_> =
-        images.iter().enumerate().map(|(at, image)| entry_of(place, index, image, at)).collect();
+fn warn_of_shared_names(entries: &mut [ArchiveEntry]) {
     let mut holders = HashMap::<ImageName, usize>::new();
     for name in entries.iter().flat_map(|entry| &entry.names) {
         *holders.entry(name.clone()).or_default() += 1;
     }
-    for entry in &mut entries {
+    for entry in entries {
         for name in entry.names.iter().filter(|name| holders.get(*name).is_some_and(|n| *n > 1)) {
             entry.warnings.push(format!("another image is named {name} too"));
         }
     }
-    entries
 }
 
 fn entry_of(place: &Locator, index: &TarIndex, image: &SavedImage, at: usize) -> ArchiveEntry {

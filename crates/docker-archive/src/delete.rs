@@ -86,9 +86,10 @@ impl Going<'_> {
             Some(found.digest)
         };
         let gone = manifest(self.at);
-        let others: Vec<Digest> = (0..self.existing.entries.len())
+        let others: HashSet<String> = (0..self.existing.entries.len())
             .filter(|at| *at != self.at)
             .filter_map(manifest)
+            .map(|digest| digest.to_string())
             .collect();
         let (mut reached, mut kept) = (Reach::new(&read), Reach::new(&read));
         let mut keep = Vec::new();
@@ -96,7 +97,7 @@ impl Going<'_> {
             let mut of_entry = Reach::new(&read);
             follow(&mut of_entry, entry);
             let is_its = gone.as_ref().is_some_and(|gone| of_entry.has(gone))
-                && !others.iter().any(|other| of_entry.has(other));
+                && !of_entry.digests().into_iter().any(|digest| others.contains(digest));
             follow(if is_its { &mut reached } else { &mut kept }, entry);
             keep.push(!is_its);
         }

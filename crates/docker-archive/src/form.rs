@@ -2,7 +2,7 @@
 
 use std::io::{self, BufReader, Read};
 
-use transship_archive::Outer;
+use transship_archive::{Outer, takes_too_much_memory};
 use transship_core::{Error, ErrorKind, FileRange, MediaType, Result};
 
 /// The bytes that tell a compression.
@@ -59,8 +59,7 @@ impl Read for Explained {
 /// Decoders give errors of many kinds.
 fn explain(error: io::Error) -> Error {
     Error::unwrap_io(error).unwrap_or_else(|e| {
-        // Neither decoder that has a limit has a type for it.
-        if e.to_string().contains("memory") {
+        if takes_too_much_memory(&e) {
             let message = "decompressing the layer takes more memory than allowed";
             return Error::new(ErrorKind::LimitExceeded, message).caused_by(e);
         }

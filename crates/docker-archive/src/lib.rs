@@ -78,6 +78,7 @@ mod form;
 mod image;
 mod layer;
 mod legacy;
+mod named_layout;
 mod output;
 mod reference;
 mod source;

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::OnceCell;
 use transship_core::{
-    Body, Descriptor, Error, ErrorKind, ImageName, ImageSource, Manifest, Reference, Result,
-    ResultExt, run_blocking,
+    Body, Cancel, Descriptor, Error, ErrorKind, ImageName, ImageSource, Manifest, ReadOptions,
+    Reference, Result, ResultExt, run_blocking,
 };
 
 use crate::contents::Contents;
 use crate::image::Image;
+use crate::reference::Locator;
 
 /// One image of an archive.
 #[derive(Debug)]
@@ -23,6 +24,19 @@ pub(crate) struct Source {
 }
 
 impl Source {
+    /// Opens an image, under the reference by which it was asked for.
+    ///
+    /// # Errors
+    /// See [`Contents::open`]; `NotFound` and `Ambiguous`, listing what there is.
+    pub(crate) async fn open(locator: Locator, how: ReadOptions) -> Result<Self> {
+        let work = move |cancel: &Cancel| {
+            let contents = Contents::open(&locator, &how, cancel)?;
+            let at = contents.choose(&locator.select, cancel)?;
+            Ok(Self::new(locator.to_reference(), Arc::new(contents), at))
+        };
+        run_blocking(work).await
+    }
+
     pub(crate) fn new(reference: Reference, contents: Arc<Contents>, at: usize) -> Self {
         let names = contents.names(at);
         Self { reference, contents, at, names, image: OnceCell::new() }

@@ -1,16 +1,19 @@
 //! [`Table`]: what the documents of an archive say, while images and names come and go.
+//!
+//! Archives have ten thousands of names, so each name is looked up and none is searched for.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 use transship_archive::docker_save::{
     self, MANIFEST_NAME, REPOSITORIES_NAME, Repositories, SavedEntry, SavedImage, entries_bytes,
     parse_repositories, repositories_bytes,
 };
-use transship_archive::layout::{CONTAINERD_NAME, INDEX_FILE, INDEX_LIMIT, LayoutIndex, REF_NAME};
+use transship_archive::layout::{INDEX_FILE, INDEX_LIMIT, LayoutIndex};
 use transship_core::{Descriptor, Digest, Error, ErrorKind, ImageName, Result};
 
 use crate::existing::Existing;
+use crate::named_layout::NamedLayout;
 use crate::reference::archive_name;
 
 /// What the documents of an archive say.
@@ -18,11 +21,12 @@ use crate::reference::archive_name;
 pub(crate) struct Table {
     images: Vec<Listed>,
     by_id: HashMap<Digest, usize>,
-    holders: HashMap<ImageName, Vec<usize>>,
-    /// The names that stand in the other documents.
-    elsewhere: HashSet<ImageName>,
+    /// Where each name stands: the image, and the position among its names.
+    holders: HashMap<ImageName, Vec<(usize, usize)>>,
     repositories: Option<Repositories>,
-    layout: Option<LayoutIndex>,
+    /// Where each name stands in them.
+    entered: HashMap<ImageName, Vec<(String, String)>>,
+    layout: Option<NamedLayout>,
     /// An `index.json` that could not be read, as it is.
     unread: Option<Bytes>,
 }
@@ -30,6 +34,8 @@ pub(crate) struct Table {
 #[derive(Debug)]
 struct Listed {
     entry: SavedEntry,
+    /// Its names as they stand; `None` for those that were taken.
+    names: Vec<Option<String>>,
     /// The manifest that a layout in the same tar has of it.
     manifest: Option<Descriptor>,
     gone: bool,
@@ -56,8 +62,8 @@ impl Table {
             images: Vec::new(),
             by_id: HashMap::new(),
             holders: HashMap::new(),
-            elsewhere: HashSet::new(),
             repositories: Some(Repositories::new()),
+            entered: HashMap::new(),
             layout: None,
             unread: None,
         };
@@ -66,15 +72,12 @@ impl Table {
         for (at, entry) in existing.entries.iter().enumerate() {
             let id = existing.configs[at].as_ref().map(|config| &config.id);
             let manifest = id.and_then(|id| existing.contents.stored.find(index, id));
-            for name in existing.contents.names(at) {
-                this.holders.entry(name).or_default().push(at);
-            }
             if let Some(id) = id {
                 this.by_id.entry(id.clone()).or_insert(at);
             }
-            this.images.push(Listed { entry: entry.clone(), manifest, gone: false });
+            this.list(entry.clone(), manifest);
         }
-        this.layout.clone_from(&existing.layout);
+        this.layout = existing.layout.clone().map(NamedLayout::new);
         if this.layout.is_none() && index.contains(INDEX_FILE) {
             this.unread = Some(index.document(INDEX_FILE, INDEX_LIMIT, "the layout's index")?);
         }
@@ -86,17 +89,28 @@ impl Table {
         } else {
             this.layout.is_none().then(Repositories::new)
         };
-        this.look_elsewhere();
+        for (repository, tags) in this.repositories.iter().flatten() {
+            for tag in tags.keys() {
+                if let Ok(name) = archive_name(&format!("{repository}:{tag}")) {
+                    let stands = (repository.clone(), tag.clone());
+                    this.entered.entry(ImageName::from(&name)).or_default().push(stands);
+                }
+            }
+        }
         Ok(this)
     }
 
-    fn look_elsewhere(&mut self) {
-        let listed = self.layout.iter().flat_map(LayoutIndex::entries).filter_map(name_of);
-        let listed = listed.filter_map(|raw| archive_name(raw).ok());
-        let entered = self.repositories.iter().flatten().flat_map(|(repository, tags)| {
-            tags.keys().filter_map(move |tag| archive_name(&format!("{repository}:{tag}")).ok())
-        });
-        self.elsewhere = listed.chain(entered).map(|name| ImageName::from(&name)).collect();
+    /// Lists an image, with the names that it has.
+    fn list(&mut self, entry: SavedEntry, manifest: Option<Descriptor>) -> usize {
+        let at = self.images.len();
+        for (position, raw) in entry.image().names().iter().enumerate() {
+            if let Ok(name) = archive_name(raw) {
+                self.holders.entry(ImageName::from(&name)).or_default().push((at, position));
+            }
+        }
+        let names = entry.image().names().iter().cloned().map(Some).collect();
+        self.images.push(Listed { entry, names, manifest, gone: false });
+        at
     }
 
     /// Lists an image, unless it is, and gives it names in addition, which move here from others.
@@ -107,7 +121,8 @@ impl Table {
         };
         let top = image.top.clone().or_else(|| self.top_of(at));
         for name in names {
-            let here = self.holders.get(name).is_some_and(|holders| holders[..] == [at]);
+            let holders = self.holders.get(name).map_or(&[][..], Vec::as_slice);
+            let here = !holders.is_empty() && holders.iter().all(|(of, _)| *of == at);
             if !here {
                 self.take_name(name);
                 self.give_name(at, name);
@@ -119,49 +134,36 @@ impl Table {
     /// Takes a name from all that have it. Gives those that have none left.
     pub(crate) fn take_name(&mut self, name: &ImageName) -> Vec<usize> {
         let holders = self.holders.remove(name).unwrap_or_default();
-        let is_it =
-            |raw: &str| archive_name(raw).is_ok_and(|found| ImageName::from(&found) == *name);
-        for at in &holders {
-            let entry = &mut self.images[*at].entry;
-            let left = entry.image().names().iter().filter(|raw| !is_it(raw)).cloned().collect();
-            entry.rename(left);
+        for (at, position) in &holders {
+            self.images[*at].names[*position] = None;
         }
-        let nameless = |this: &Self, at: &usize| this.images[*at].entry.image().names().is_empty();
-        if !self.elsewhere.remove(name) {
-            return holders.into_iter().filter(|at| nameless(self, at)).collect();
-        }
-        if let Some(repositories) = &mut self.repositories {
-            for (repository, tags) in repositories.iter_mut() {
-                tags.retain(|tag, _| !is_it(&format!("{repository}:{tag}")));
+        for (repository, tag) in self.entered.remove(name).unwrap_or_default() {
+            let Some(repositories) = &mut self.repositories else { break };
+            let Some(tags) = repositories.get_mut(&repository) else { continue };
+            tags.remove(&tag);
+            if tags.is_empty() {
+                repositories.remove(&repository);
             }
-            repositories.retain(|_, tags| !tags.is_empty());
         }
         if let Some(layout) = &mut self.layout {
-            unname(layout, &is_it);
+            layout.unname(name);
         }
-        holders.into_iter().filter(|at| nameless(self, at)).collect()
+        let mut left = images_of(&holders);
+        left.retain(|at| self.images[*at].names.iter().all(Option::is_none));
+        left
     }
 
     /// Takes an image out, with its names.
     pub(crate) fn remove(&mut self, at: usize) {
-        let names: Vec<ImageName> = self
-            .holders
-            .iter()
-            .filter(|(_, of)| of.contains(&at))
-            .map(|(n, _)| n.clone())
-            .collect();
-        for name in names {
-            let others: Vec<usize> = self
-                .holders
-                .get(&name)
-                .into_iter()
-                .flatten()
-                .copied()
-                .filter(|o| *o != at)
-                .collect();
+        let has = |holders: &Vec<(usize, usize)>| holders.iter().any(|(of, _)| *of == at);
+        let names = self.holders.iter().filter(|(_, holders)| has(holders));
+        let mut names: Vec<_> =
+            names.map(|(name, holders)| (name.clone(), images_of(holders))).collect();
+        names.sort();
+        for (name, holders) in names {
             self.take_name(&name);
             // A name that two have stays with the other.
-            for other in others {
+            for other in holders.into_iter().filter(|of| *of != at) {
                 self.give_name(other, &name);
             }
         }
@@ -170,7 +172,7 @@ impl Table {
 
     /// The index of the layout, if there is one, to be changed.
     pub(crate) fn layout(&mut self) -> Option<&mut LayoutIndex> {
-        self.layout.as_mut()
+        self.layout.as_mut().map(NamedLayout::index)
     }
 
     /// The documents, in the order in which they are written.
@@ -178,14 +180,20 @@ impl Table {
     /// # Errors
     /// `LimitExceeded` when they would be larger than readers take.
     pub(crate) fn documents(self) -> Result<Vec<(&'static str, Bytes)>> {
-        let entries: Vec<SavedEntry> =
-            self.images.into_iter().filter(|image| !image.gone).map(|image| image.entry).collect();
+        let images = self.images.into_iter().filter(|image| !image.gone);
+        let entries: Vec<SavedEntry> = images
+            .map(|mut image| {
+                image.entry.rename(image.names.into_iter().flatten().collect());
+                image.entry
+            })
+            .collect();
         let manifest = entries_bytes(&entries);
         if manifest.len() as u64 > docker_save::MANIFEST_LIMIT {
             return Err(too_large(manifest.len()));
         }
         let mut documents = Vec::new();
-        let index = self.layout.map(|layout| Bytes::from(layout.to_bytes())).or(self.unread);
+        let index = self.layout.map(|mut layout| Bytes::from(layout.index().to_bytes()));
+        let index = index.or(self.unread);
         documents.extend(index.map(|index| (INDEX_FILE, index)));
         documents.push((MANIFEST_NAME, manifest));
         let repositories = self.repositories.map(|all| repositories_bytes(&all));
@@ -194,40 +202,27 @@ impl Table {
     }
 
     fn push(&mut self, image: &NewEntry) -> usize {
-        let at = self.images.len();
-        self.by_id.insert(image.id.clone(), at);
-        let (entry, manifest) = (image.saved.clone().into(), image.manifest.clone());
-        if let (Some(layout), Some(manifest)) = (&mut self.layout, &manifest) {
+        if let (Some(layout), Some(manifest)) = (&mut self.layout, &image.manifest) {
             layout.push(manifest.clone());
         }
-        self.images.push(Listed { entry, manifest, gone: false });
+        let at = self.list(image.saved.clone().into(), image.manifest.clone());
+        self.by_id.insert(image.id.clone(), at);
         at
     }
 
     fn give_name(&mut self, at: usize, name: &ImageName) {
-        self.holders.entry(name.clone()).or_default().push(at);
-        self.elsewhere.insert(name.clone());
         let image = &mut self.images[at];
-        let mut names = image.entry.image().names().to_vec();
-        names.push(name.to_string());
-        image.entry.rename(names);
+        self.holders.entry(name.clone()).or_default().push((at, image.names.len()));
+        image.names.push(Some(name.to_string()));
         if let (Some(layout), Some(manifest)) = (&mut self.layout, &image.manifest) {
-            let mut entry = manifest.clone();
-            for key in [CONTAINERD_NAME, REF_NAME] {
-                entry.annotations.insert(key.to_owned(), name.to_string());
-            }
-            let nameless = |e: &Descriptor| e.digest == manifest.digest && name_of(e).is_none();
-            match layout.entries().iter().position(nameless) {
-                Some(position) => layout.replace(position, entry),
-                None => layout.push(entry),
-            }
+            layout.name(manifest, name);
         }
     }
 
     /// The highest legacy folder of an image, as one of its names has it.
     fn top_of(&self, at: usize) -> Option<String> {
         let repositories = self.repositories.as_ref()?;
-        let mut names = self.images[at].entry.image().names().iter();
+        let mut names = self.images[at].names.iter().flatten();
         names.find_map(|name| {
             let (repository, tag) = name.rsplit_once(':')?;
             repositories.get(repository)?.get(tag).cloned()
@@ -240,32 +235,19 @@ impl Table {
         // Names have tags, and a tag has no colon.
         if let (Some(top), Some((repository, tag))) = (top, name.as_str().rsplit_once(':')) {
             let tags: &mut BTreeMap<_, _> = repositories.entry(repository.to_owned()).or_default();
-            tags.insert(tag.to_owned(), top.to_owned());
-        }
-    }
-}
-
-/// Takes a name off the entries of a layout that have it; the last of an image stays, without one.
-fn unname(layout: &mut LayoutIndex, is_it: &dyn Fn(&str) -> bool) {
-    while let Some(at) = layout.entries().iter().position(|e| name_of(e).is_some_and(is_it)) {
-        let entry = layout.entries()[at].clone();
-        let of_image = layout.entries().iter().filter(|other| other.digest == entry.digest);
-        if of_image.count() > 1 {
-            layout.retain(|position, _| position != at);
-        } else {
-            let mut entry = entry;
-            for key in [CONTAINERD_NAME, REF_NAME] {
-                entry.annotations.remove(key);
+            if tags.insert(tag.to_owned(), top.to_owned()).is_none() {
+                let stands = (repository.to_owned(), tag.to_owned());
+                self.entered.entry(name.clone()).or_default().push(stands);
             }
-            layout.replace(at, entry);
         }
     }
 }
 
-/// The name of an entry of a layout, as it stands.
-fn name_of(entry: &Descriptor) -> Option<&str> {
-    let annotation = |key: &str| entry.annotation(key).filter(|name| !name.is_empty());
-    annotation(CONTAINERD_NAME).or_else(|| annotation(REF_NAME))
+/// Images among the holders of a name, each once.
+fn images_of(holders: &[(usize, usize)]) -> Vec<usize> {
+    let mut images: Vec<usize> = holders.iter().map(|(at, _)| *at).collect();
+    images.dedup();
+    images
 }
 
 fn too_large(len: usize) -> Error {

@@ -15,6 +15,7 @@ use crate::SCHEME;
 use crate::archive::{self, Reader, Writer};
 use crate::delete;
 use crate::reference::{Locator, Selector};
+use crate::source::Source;
 
 /// Images in the archives of `docker save`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -62,9 +63,7 @@ impl Transport for DockerArchive {
     }
 
     async fn source(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ImageSource>> {
-        let locator = locator_of(at)?;
-        let reader = Reader::open(locator.with(Selector::None), how.clone()).await?;
-        Ok(Box::new(reader.choose(locator).await?))
+        Ok(Box::new(Source::open(locator_of(at)?, how.clone()).await?))
     }
 
     async fn destination(
