@@ -134,7 +134,14 @@ impl Existing {
         held: &dyn Fn(&Digest) -> Option<Held>,
         cancel: &Cancel,
     ) -> Result<()> {
-        for (diff_id, name) in diff_ids.iter().zip(self.entries[at].image().layer_names()) {
+        let names = self.entries[at].image().layer_names();
+        if names.len() != diff_ids.len() {
+            let (listed, needed) = (names.len(), diff_ids.len());
+            return Err(not_mended(format!(
+                "image @{at} lists {listed} layers, and its config has {needed} diff IDs"
+            )));
+        }
+        for (diff_id, name) in diff_ids.iter().zip(names) {
             let chain = self.base.index().chain(name).unwrap_or_default();
             let same = |held: &Held| held.file == *name || chain.iter().any(|n| **n == *held.file);
             if held(diff_id).as_ref().is_some_and(same) {
@@ -144,12 +151,10 @@ impl Existing {
                 Ok(Some(_)) => {}
                 Err(error) if !is_of_content(error.kind()) => return Err(error),
                 _ => {
-                    let message = format!(
-                        "image @{at} has layer {diff_id} as \"{}\", which is damaged and cannot be mended in place",
-                        Escaped(name)
-                    );
-                    return Err(Error::new(ErrorKind::Corrupt, message)
-                        .hint("copy its images and the new ones to another archive"));
+                    let name = Escaped(name);
+                    return Err(not_mended(format!(
+                        "image @{at} has layer {diff_id} as \"{name}\", which is damaged and cannot be mended in place"
+                    )));
                 }
             }
         }
@@ -192,6 +197,11 @@ impl Existing {
         }
         Ok(Some(Held { stored, served, file: file.to_owned(), offset: None }))
     }
+}
+
+fn not_mended(message: String) -> Error {
+    Error::new(ErrorKind::Corrupt, message)
+        .hint("copy its images and the new ones to another archive")
 }
 
 /// An index that cannot be read stays as it is.

@@ -36,6 +36,8 @@ struct Listed {
     entry: SavedEntry,
     /// Its names as they stand; `None` for those that were taken.
     names: Vec<Option<String>>,
+    /// How many were not taken.
+    left: usize,
     /// The manifest that a layout in the same tar has of it.
     manifest: Option<Descriptor>,
     gone: bool,
@@ -108,8 +110,9 @@ impl Table {
                 self.holders.entry(ImageName::from(&name)).or_default().push((at, position));
             }
         }
-        let names = entry.image().names().iter().cloned().map(Some).collect();
-        self.images.push(Listed { entry, names, manifest, gone: false });
+        let names: Vec<_> = entry.image().names().iter().cloned().map(Some).collect();
+        let left = names.len();
+        self.images.push(Listed { entry, names, left, manifest, gone: false });
         at
     }
 
@@ -135,7 +138,9 @@ impl Table {
     pub(crate) fn take_name(&mut self, name: &ImageName) -> Vec<usize> {
         let holders = self.holders.remove(name).unwrap_or_default();
         for (at, position) in &holders {
-            self.images[*at].names[*position] = None;
+            let image = &mut self.images[*at];
+            image.names[*position] = None;
+            image.left -= 1;
         }
         for (repository, tag) in self.entered.remove(name).unwrap_or_default() {
             let Some(repositories) = &mut self.repositories else { break };
@@ -149,7 +154,7 @@ impl Table {
             layout.unname(name);
         }
         let mut left = images_of(&holders);
-        left.retain(|at| self.images[*at].names.iter().all(Option::is_none));
+        left.retain(|at| self.images[*at].left == 0);
         left
     }
 
@@ -214,6 +219,7 @@ impl Table {
         let image = &mut self.images[at];
         self.holders.entry(name.clone()).or_default().push((at, image.names.len()));
         image.names.push(Some(name.to_string()));
+        image.left += 1;
         if let (Some(layout), Some(manifest)) = (&mut self.layout, &image.manifest) {
             layout.name(manifest, name);
         }
@@ -254,4 +260,51 @@ fn too_large(len: usize) -> Error {
     let limit = docker_save::MANIFEST_LIMIT;
     let message = format!("its {MANIFEST_NAME} would have {len} bytes, more than {limit}");
     Error::new(ErrorKind::LimitExceeded, message).hint("write fewer images to one archive")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use serde_json::json;
+    use transship_core::MediaType;
+
+    use super::*;
+
+    /// Two documents list each of many names, and all of them move to another image.
+    #[test]
+    fn names_are_looked_up_and_not_searched_for() {
+        let raw: Vec<String> = (0..8_000).map(|n| format!("example.com/x:{n}")).collect();
+        let names: Vec<ImageName> =
+            raw.iter().map(|raw| ImageName::from(&archive_name(raw).unwrap())).collect();
+        let image = |what: &str| {
+            let (id, saved) =
+                (transship_core::sha256(what.as_bytes()), SavedImage::new(what, Vec::new()));
+            let manifest = Some(Descriptor::new(MediaType::ImageManifest, id.clone(), 2));
+            NewEntry { id, saved, top: Some(what.to_owned()), manifest }
+        };
+        let begun = Instant::now();
+        let mut table = Table::of(None).unwrap();
+        table.layout = Some(NamedLayout::new(LayoutIndex::new()));
+        table.add(&image("a"), &names);
+        table.add(&image("b"), &names);
+        let gone = table.remove_names_of(&names[..4_000]);
+        assert_eq!(gone, 0);
+        let documents: HashMap<_, _> = table.documents().unwrap().into_iter().collect();
+        let parsed = |name| serde_json::from_slice::<serde_json::Value>(&documents[name]).unwrap();
+        let listed = parsed(MANIFEST_NAME);
+        assert_eq!(listed[0]["RepoTags"], json!(null));
+        assert_eq!(listed[1]["RepoTags"].as_array().unwrap().len(), 4_000);
+        assert_eq!(parsed(REPOSITORIES_NAME)["example.com/x"].as_object().unwrap().len(), 4_000);
+        // One entry without a name is left of the first image.
+        assert_eq!(parsed(INDEX_FILE)["manifests"].as_array().unwrap().len(), 4_001);
+        // Searching, it took minutes.
+        assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    }
+
+    impl Table {
+        fn remove_names_of(&mut self, names: &[ImageName]) -> usize {
+            names.iter().map(|name| self.take_name(name).len()).sum()
+        }
+    }
 }

@@ -14,7 +14,7 @@ use crate::support::{
     Tar, assert_error, config, gzip, hex, layer, manifest, pull_from, reader, save, tar_names,
 };
 
-async fn delete(path: &Path, selector: &str) -> Result<()> {
+pub(crate) async fn delete(path: &Path, selector: &str) -> Result<()> {
     let transport = DockerArchive::new();
     let at = transport.parse(&format!("{}{selector}", path.display()))?;
     Deletion::delete(&transport, &at).await

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod append;
+mod damaged;
 mod delete;
 #[path = "../support/mod.rs"]
 mod support;
