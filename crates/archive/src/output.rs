@@ -24,6 +24,8 @@ pub struct ArchiveOutput {
     path: PathBuf,
     way: Way,
     packing: Packing,
+    /// The folder of temporary files.
+    spool: PathBuf,
 }
 
 #[derive(Debug)]
@@ -89,12 +91,13 @@ impl ArchiveOutput {
         (spool, packing): (Option<&PathBuf>, Packing),
     ) -> Result<Self> {
         let staged = StagedFile::beside(path)?;
+        let spool = spool_folder(spool);
         let file = match packing {
             Packing::Plain => Arc::clone(staged.file()),
-            _ => Arc::new(spool_file(&spool_folder(spool))?),
+            _ => Arc::new(spool_file(&spool)?),
         };
         let way = Way::Staged(Box::new(staged), publish);
-        Ok(Self { file, path: path.to_owned(), way, packing })
+        Ok(Self { file, path: path.to_owned(), way, packing, spool })
     }
 
     fn copied(
@@ -102,8 +105,9 @@ impl ArchiveOutput {
         sink: Sink,
         (spool, packing): (Option<&PathBuf>, Packing),
     ) -> Result<Self> {
-        let file = Arc::new(spool_file(&spool_folder(spool))?);
-        Ok(Self { file, path: path.to_owned(), way: Way::Copied(sink), packing })
+        let spool = spool_folder(spool);
+        let file = Arc::new(spool_file(&spool)?);
+        Ok(Self { file, path: path.to_owned(), way: Way::Copied(sink), packing, spool })
     }
 
     /// The file to write to, open for reading and writing.
@@ -118,9 +122,12 @@ impl ArchiveOutput {
         }
     }
 
-    /// Where the archive will be, for messages.
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// What is written to, for messages: the archive, or the temporary file that becomes it.
+    pub(crate) fn written_path(&self) -> PathBuf {
+        match (&self.way, self.packing) {
+            (Way::Staged(..), Packing::Plain) => self.path.clone(),
+            _ => self.spool.join("(a temporary file; $TMPDIR chooses the folder)"),
+        }
     }
 
     /// Shows the archive: durably and at once where it is a file, else by copying it out.

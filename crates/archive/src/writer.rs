@@ -77,7 +77,10 @@ pub enum Fate {
 impl TarWriter {
     /// Writes to an output, from its start.
     pub fn new(output: &ArchiveOutput) -> Self {
-        Self { later: output.later(), ..Self::to_file(Arc::clone(output.file()), output.path()) }
+        Self {
+            later: output.later(),
+            ..Self::to_file(Arc::clone(output.file()), output.written_path())
+        }
     }
 
     /// Writes to a file that is open for reading and writing, from its start. The path is for messages.

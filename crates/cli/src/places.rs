@@ -12,14 +12,9 @@ use crate::sniff;
 /// The reference of something to read.
 pub(crate) async fn input(text: &str, known: &Transports, session: &Session) -> Result<Reference> {
     let Some((path, rest)) = bare(text, known) else {
-        return match known.parse(text) {
-            Ok(reference) => Ok(reference),
-            Err(error) => match short_name(text, session).await {
-                Some(full) => known.parse(&format!("docker://{full}")),
-                None => Err(missing(text, error)),
-            },
-        };
+        return unnamed(text, known, session).await;
     };
+    let path = through_stdin(path)?;
     let scheme = if path == "-" {
         let spool = session.tmpdir.clone();
         run_blocking(move |cancel| sniff::stdin(spool.as_ref(), cancel)).await
@@ -30,9 +25,19 @@ pub(crate) async fn input(text: &str, known: &Transports, session: &Session) -> 
     known.parse(&spelled(scheme.context(|| text)?, path, rest))
 }
 
+/// The reference of a line in a list, which may be the name of an image as `docker pull` takes it.
+pub(crate) async fn listed(text: &str, known: &Transports, session: &Session) -> Result<Reference> {
+    let is_name = bare(text, known).is_none() && !names_transport(text, known);
+    match known.parse(&format!("docker://{text}")) {
+        Ok(name) if is_name && short_name(text, session).await.is_none() => Ok(name),
+        _ => input(text, known, session).await,
+    }
+}
+
 /// Something to copy. Of what comes on a pipe only its end tells what it is: it is not looked at before.
 pub(crate) async fn source(text: &str, known: &Transports, session: &Session) -> Result<Source> {
-    if let Some(("-", rest)) = bare(text, known)
+    if let Some((path, rest)) = bare(text, known)
+        && through_stdin(path)? == "-"
         && !sniff::is_redirected()
     {
         let kinds = ["oci-archive", "docker-archive"];
@@ -45,6 +50,42 @@ pub(crate) async fn source(text: &str, known: &Transports, session: &Session) ->
         };
     }
     input(text, known, session).await.map(Source::from)
+}
+
+/// Text that is no path: a reference, a short name of `registries.conf`, or a name with the host of its registry, as `docker
+/// pull` takes it. What begins with the name of a transport is a reference, and else a mistake.
+async fn unnamed(text: &str, known: &Transports, session: &Session) -> Result<Reference> {
+    let error = match known.parse(text) {
+        Ok(reference) => return Ok(reference),
+        Err(error) if names_transport(text, known) => return Err(error),
+        Err(error) => error,
+    };
+    if let Some(full) = short_name(text, session).await {
+        return known.parse(&format!("docker://{full}"));
+    }
+    match known.parse(&format!("docker://{text}")) {
+        Ok(name) if has_host(text) => Ok(name),
+        _ => Err(missing(text, error)),
+    }
+}
+
+fn names_transport(text: &str, known: &Transports) -> bool {
+    text.split_once(':').is_some_and(|(scheme, _)| known.get(scheme).is_ok())
+}
+
+/// Whether the first part of a name is a host, by the rule of docker's names.
+fn has_host(text: &str) -> bool {
+    let host = text.split_once('/').map(|(host, _)| host);
+    host.is_some_and(|host| host.contains(['.', ':']) || host == "localhost")
+}
+
+/// `-` for a path that is a pipe, which becomes the standard input; other paths as they are.
+fn through_stdin(path: &str) -> Result<&str> {
+    if path != "-" && sniff::is_pipe(Path::new(path)) {
+        sniff::take_as_stdin(Path::new(path))?;
+        return Ok("-");
+    }
+    Ok(path)
 }
 
 /// What text that is nothing else stands for by the aliases of `registries.conf`. A file that is wrong says so when a registry is
@@ -92,7 +133,7 @@ pub(crate) fn is_stream(reference: &Reference) -> bool {
 
 /// The path, and what stands behind it, of text that names no transport but something that is there.
 fn bare<'a>(text: &'a str, known: &Transports) -> Option<(&'a str, &'a str)> {
-    if text.split_once(':').is_some_and(|(scheme, _)| known.get(scheme).is_ok()) {
+    if names_transport(text, known) {
         return None;
     }
     let cuts = [text.len()].into_iter().chain(text.find("@sha256:")).chain(text.find(':'));

@@ -50,33 +50,52 @@ async fn exit_on_the_next(mut signals: Signals) {
     std::process::exit(128 + i32::from(number));
 }
 
+/// The signals that end a command, with their numbers.
 #[cfg(unix)]
-struct Signals([(tokio::signal::unix::Signal, u8); 3]);
+struct Signals(Vec<(tokio::signal::unix::Signal, u8)>);
 
 #[cfg(unix)]
 impl Signals {
+    /// A signal that this process was told to ignore, as by `nohup` or a shell's background jobs, stays ignored.
     fn listen() -> Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        let listen = |kind: SignalKind, number| {
-            signal(kind).map(|signal| (signal, number)).map_err(|e| {
-                Error::new(ErrorKind::Unexpected, "listening for signals").caused_by(e)
-            })
-        };
-        Ok(Self([
-            listen(SignalKind::interrupt(), 2)?,
-            listen(SignalKind::terminate(), 15)?,
-            listen(SignalKind::hangup(), 1)?,
-        ]))
+        let ignored = ignored();
+        let kinds = [
+            (SignalKind::interrupt(), 2),
+            (SignalKind::terminate(), 15),
+            (SignalKind::hangup(), 1),
+        ];
+        let mut signals = Vec::new();
+        for (kind, number) in kinds {
+            if ignored >> (number - 1) & 1 == 0 {
+                let signal = signal(kind).map_err(|e| {
+                    Error::new(ErrorKind::Unexpected, "listening for signals").caused_by(e)
+                })?;
+                signals.push((signal, number));
+            }
+        }
+        Ok(Self(signals))
     }
 
     async fn next(&mut self) -> u8 {
-        let [(interrupt, a), (terminate, b), (hangup, c)] = &mut self.0;
-        tokio::select! {
-            _ = interrupt.recv() => *a,
-            _ = terminate.recv() => *b,
-            _ = hangup.recv() => *c,
-        }
+        std::future::poll_fn(|context| {
+            for (signal, number) in &mut self.0 {
+                if signal.poll_recv(context).is_ready() {
+                    return std::task::Poll::Ready(*number);
+                }
+            }
+            std::task::Poll::Pending
+        })
+        .await
     }
+}
+
+/// The signals that are ignored, the lowest number in the lowest bit. None where the system does not say.
+#[cfg(unix)]
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
 #[cfg(not(unix))]

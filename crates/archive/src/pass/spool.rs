@@ -5,17 +5,25 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use transship_core::{Body, Cancel, Digest, FileRange, Result};
+use transship_core::{Body, Cancel, Digest, FileRange, Result, Stored};
 use transship_local::spool_file;
 
 use crate::file::write_all_at;
 use crate::index::{Held, Known};
 use crate::outer::spooling;
 
-/// An unnamed file, made when it is first needed.
+/// The most bytes that are kept in memory, for all small files together: the documents of an archive mostly fit, and then no
+/// temporary file is needed.
+const MEMORY: usize = 4 << 20;
+
+/// A file up to this size is kept in memory while there is room.
+const SMALL: u64 = 256 << 10;
+
+/// Small files in memory, and an unnamed file for others, made when it is first needed.
 #[derive(Debug)]
 pub(super) struct Spool {
     folder: PathBuf,
+    in_memory: usize,
     /// For messages.
     path: Arc<Path>,
     file: Option<Arc<File>>,
@@ -25,7 +33,8 @@ pub(super) struct Spool {
 
 impl Spool {
     pub(super) fn new(folder: PathBuf, path: &Path) -> Self {
-        Self { folder, path: path.into(), file: None, end: 0, kept: HashMap::new() }
+        let (path, kept) = (path.into(), HashMap::new());
+        Self { folder, in_memory: 0, path, file: None, end: 0, kept }
     }
 
     /// Keeps a file.
@@ -33,6 +42,39 @@ impl Spool {
     /// # Errors
     /// Those of the body, I/O errors.
     pub(super) fn keep(&mut self, body: Body, cancel: &Cancel) -> Result<Held> {
+        match body.expected().size {
+            Some(size) if size <= SMALL && self.in_memory < MEMORY => self.remember(body, cancel),
+            _ => self.store(body, cancel),
+        }
+    }
+
+    fn remember(&mut self, body: Body, cancel: &Cancel) -> Result<Held> {
+        let (mut chunks, mut bytes) = (body.chunks(cancel)?, Vec::new());
+        while let Some(chunk) = chunks.next()? {
+            bytes.extend_from_slice(chunk);
+        }
+        let stored = chunks.finish()?;
+        Ok(self.held(stored, |this| {
+            this.in_memory += bytes.len();
+            FileRange::in_memory(bytes, Arc::clone(&this.path))
+        }))
+    }
+
+    /// What is kept now, or was already.
+    fn held(&mut self, stored: Stored, keep: impl FnOnce(&mut Self) -> FileRange) -> Held {
+        let known = Known::new(stored.clone(), None);
+        let bytes = match self.kept.get(&stored.digest) {
+            Some(bytes) => bytes.clone(),
+            None => {
+                let bytes = keep(self);
+                self.kept.insert(stored.digest, bytes.clone());
+                bytes
+            }
+        };
+        Held { bytes, known, staged: false }
+    }
+
+    fn store(&mut self, body: Body, cancel: &Cancel) -> Result<Held> {
         let file = self.file()?;
         let mut chunks = body.chunks(cancel)?;
         let mut at = self.end;
@@ -41,14 +83,11 @@ impl Spool {
             at += chunk.len() as u64;
         }
         let stored = chunks.finish()?;
-        let known = Known::new(stored.clone(), None);
-        if let Some(bytes) = self.kept.get(&stored.digest) {
-            return Ok(Held { bytes: bytes.clone(), known, staged: false });
-        }
-        let bytes = FileRange::new(file, Arc::clone(&self.path), self.end, stored.size);
-        self.end = at;
-        self.kept.insert(stored.digest, bytes.clone());
-        Ok(Held { bytes, known, staged: false })
+        Ok(self.held(stored.clone(), |this| {
+            let bytes = FileRange::new(file, Arc::clone(&this.path), this.end, stored.size);
+            this.end = at;
+            bytes
+        }))
     }
 
     fn file(&mut self) -> Result<Arc<File>> {

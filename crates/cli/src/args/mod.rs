@@ -43,8 +43,7 @@ Examples:
   transship inspect --json oci:layout:alpine:3
   transship verify oci:layout";
 
-/// Moves container images between the forms they are kept in: docker-save archives, OCI layouts and their tars,
-/// directories.
+/// Copies container images between registries, docker-save archives, OCI layouts and their tars, and directories.
 #[derive(Debug, Parser)]
 #[command(
     name = "transship",

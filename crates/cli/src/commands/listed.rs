@@ -12,10 +12,10 @@ use crate::session::Session;
 /// The most bytes that a list may have.
 const LIMIT: u64 = 16 << 20;
 
-/// What stands between a reference and the name for its image.
-const ARROW: &str = " -> ";
+/// What stands between a reference and the name for its image, with blanks around it.
+const ARROW: &str = "->";
 
-/// Reads a list: a reference a line, `REFERENCE -> NAME` for another name. Empty lines, and those that begin with `#`, say
+/// Reads a list: a reference a line, or the name of an image as `docker pull` takes it; `REFERENCE -> NAME` for another name. Empty lines, and those that begin with `#`, say
 /// nothing.
 ///
 /// # Errors
@@ -28,6 +28,8 @@ pub(super) async fn sources(
     let path = list.to_owned();
     let text = run_blocking(move |_| read(&path)).await?;
     let mut all = Vec::new();
+    // A byte order mark, as editors and shells on Windows write it.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     for (at, line) in text.lines().enumerate() {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
@@ -46,15 +48,20 @@ pub(super) async fn sources(
 
 async fn source(line: &str, known: &Transports, session: &Session) -> Result<Source> {
     let (reference, name) = match line.rsplit_once(ARROW) {
-        Some((reference, name)) => (reference.trim_end(), Some(name.trim_start())),
-        None => (line, None),
+        Some((reference, name))
+            if reference.ends_with(char::is_whitespace)
+                && name.starts_with(char::is_whitespace) =>
+        {
+            (reference.trim_end(), Some(name.trim_start()))
+        }
+        _ => (line, None),
     };
     if reference == "-" {
         // The list, or another line, may be there too.
         return Err(Error::new(ErrorKind::InvalidReference, "standard input cannot be in a list")
             .hint("give it as a SOURCE"));
     }
-    let source = Source::from(places::input(reference, known, session).await?);
+    let source = Source::from(places::listed(reference, known, session).await?);
     Ok(match name {
         Some(name) => source.named(ImageName::new(name)?),
         None => source,

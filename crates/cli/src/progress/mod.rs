@@ -178,7 +178,14 @@ impl Reporter {
             Failure::Signal(number) if json => {
                 line(json!({"event": "error", "kind": "cancelled", "signal": number}));
             }
-            Failure::Signal(_) => line("transship: interrupted"),
+            Failure::Signal(number) => {
+                let name = match number {
+                    1 => "SIGHUP",
+                    15 => "SIGTERM",
+                    _ => "SIGINT",
+                };
+                line(format_args!("transship: interrupted by {name}"));
+            }
         }
     }
 
