@@ -36,8 +36,10 @@ use exit::Failure;
 use session::Session;
 use sides::Sides;
 
-/// How long blocking work may go on after it was told to stop. Only reads that cannot be interrupted, of a terminal or
-/// a pipe, come near it.
+/// How long steps of writing may go on after they were told to stop.
+const CLEANING: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// How long anything else may go on then. Only reads that cannot be interrupted, of a terminal or a pipe, come near it.
 const GRACE: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// How long registries may take to hear that uploads were given up. Whom it takes longer finds out when they expire.
@@ -120,9 +122,19 @@ fn in_runtime(cli: Cli, session: &Session) -> exit::Result {
     let outcome = runtime.block_on(signals::guarded(work, session.deadline, &session.published));
     if outcome.is_err() {
         runtime.block_on(settled());
+        runtime.block_on(cleaned_up());
     }
     runtime.shutdown_timeout(GRACE);
     outcome
+}
+
+/// Waits until what was being written is gone: steps that were told to stop end with the piece that they are at, and large
+/// pieces take a moment on a busy machine.
+async fn cleaned_up() {
+    let end = tokio::time::Instant::now() + CLEANING;
+    while transship::local::unsettled() > 0 && tokio::time::Instant::now() < end {
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
 }
 
 /// Waits a little until registries have been told of uploads that will not go on.

@@ -81,4 +81,4 @@ pub use stale::{clean_around, clean_stale, is_ours};
 pub use stamp::FileStamp;
 pub use swap::settle;
 pub use target::{Target, folder_of, open_regular};
-pub use unpublished::{Held, Unpublished};
+pub use unpublished::{Held, Unpublished, unsettled};

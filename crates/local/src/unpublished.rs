@@ -1,10 +1,44 @@
 //! [`Unpublished`]: what is being written and does not show yet.
 
 use std::ops::Deref;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
 use transship_core::{Cancel, Result, cancelled, run_blocking};
+
+/// How many values in this process are being written or wait for the end of a step that still has them.
+static UNSETTLED: AtomicUsize = AtomicUsize::new(0);
+
+/// How many values in this process are neither published nor dropped. A program that was interrupted waits for this to be 0
+/// before it exits: then nothing of what it gave up is left behind.
+pub fn unsettled() -> usize {
+    UNSETTLED.load(Ordering::SeqCst)
+}
+
+/// A value that counts as long as it is there.
+#[derive(Debug)]
+struct Counted<T> {
+    // Dropped before it is not counted any more.
+    value: T,
+    count: Count,
+}
+
+#[derive(Debug)]
+struct Count;
+
+impl Count {
+    fn new() -> Self {
+        UNSETTLED.fetch_add(1, Ordering::SeqCst);
+        Self
+    }
+}
+
+impl Drop for Count {
+    fn drop(&mut self) {
+        UNSETTLED.fetch_sub(1, Ordering::SeqCst);
+    }
+}
 
 /// What is being written and does not show yet, such as staged files. Steps on blocking threads share it; the last step
 /// takes it, and publishes it or drops it.
@@ -15,7 +49,7 @@ use transship_core::{Cancel, Result, cancelled, run_blocking};
 #[derive(Debug)]
 pub struct Unpublished<T> {
     /// `None` when the last step has it. Locked for moments only.
-    value: Mutex<Option<Arc<T>>>,
+    value: Mutex<Option<Arc<Counted<T>>>>,
     /// Told when a step ends.
     ended: Arc<Notify>,
 }
@@ -24,7 +58,7 @@ pub struct Unpublished<T> {
 #[derive(Debug)]
 pub struct Held<T> {
     // Dropped before the end is told.
-    value: Arc<T>,
+    value: Arc<Counted<T>>,
     _end: TellEnd,
 }
 
@@ -34,7 +68,8 @@ struct TellEnd(Arc<Notify>);
 impl<T: Send + Sync + 'static> Unpublished<T> {
     /// What is to be written to in steps.
     pub fn new(value: T) -> Self {
-        Self { value: Mutex::new(Some(Arc::new(value))), ended: Arc::default() }
+        let counted = Counted { value, count: Count::new() };
+        Self { value: Mutex::new(Some(Arc::new(counted))), ended: Arc::default() }
     }
 
     /// A share, for a short look or for a step of one's own.
@@ -86,7 +121,10 @@ impl<T: Send + Sync + 'static> Unpublished<T> {
         };
         run_blocking(move |cancel| {
             cancel.check()?;
-            work(value, cancel)
+            let Counted { value, count } = value;
+            let done = work(value, cancel);
+            drop(count);
+            done
         })
         .await
     }
@@ -96,7 +134,7 @@ impl<T> Deref for Held<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        &self.value
+        &self.value.value
     }
 }
 

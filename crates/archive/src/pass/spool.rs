@@ -63,13 +63,12 @@ impl Spool {
     /// What is kept now, or was already.
     fn held(&mut self, stored: Stored, keep: impl FnOnce(&mut Self) -> FileRange) -> Held {
         let known = Known::new(stored.clone(), None);
-        let bytes = match self.kept.get(&stored.digest) {
-            Some(bytes) => bytes.clone(),
-            None => {
-                let bytes = keep(self);
-                self.kept.insert(stored.digest, bytes.clone());
-                bytes
-            }
+        let bytes = if let Some(bytes) = self.kept.get(&stored.digest) {
+            bytes.clone()
+        } else {
+            let bytes = keep(self);
+            self.kept.insert(stored.digest, bytes.clone());
+            bytes
         };
         Held { bytes, known, staged: false }
     }
