@@ -64,6 +64,13 @@ impl Descriptor {
         self.annotations.get(key).map(String::as_str)
     }
 
+    /// Whether it is a layer that is not to be distributed, by its type (OCI's `nondistributable`, docker's `foreign`): a place need not
+    /// hold it.
+    pub fn is_nondistributable(&self) -> bool {
+        let media_type = self.media_type.as_ref();
+        media_type.contains(".nondistributable.") || media_type.contains(".foreign.")
+    }
+
     /// Whether it stands for an attestation that build tools put beside an image, and which is nothing to run
     /// (annotation `vnd.docker.reference.type`).
     pub fn is_attestation(&self) -> bool {

@@ -10,7 +10,7 @@ use futures_util::stream::{self, TryStreamExt};
 use transship_core::{
     Accepts, AcceptsNameless, Body, Commit, Committed, Contents, Descriptor, Digest, DockerName,
     Document, Error, ErrorKind, Expect, ImageDestination, ImageName, LayerForm, Manifest,
-    MediaType, PutBeside, Reference, Result, ResultExt, Sparse, Stored, is_index_type, media_types,
+    MediaType, PutBeside, Reference, Result, ResultExt, Sparse, Stored, is_index_type,
 };
 
 use crate::client::Repository;
@@ -237,11 +237,7 @@ impl fmt::Display for Kind {
 
 /// Layers that a registry does not hold, and need not.
 fn is_foreign(blob: &Descriptor) -> bool {
-    let media_type = blob.media_type.as_ref();
-    !blob.urls.is_empty()
-        && (media_type.contains(".nondistributable.")
-            || media_type == media_types::DOCKER_FOREIGN_LAYER
-            || media_type == media_types::DOCKER_FOREIGN_LAYER_GZIP)
+    !blob.urls.is_empty() && blob.is_nondistributable()
 }
 
 #[async_trait]

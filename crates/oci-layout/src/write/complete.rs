@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use transship_core::{
     Cancel, Descriptor, Digest, Document, Error, ErrorKind, Expect, ImageDocument, IndexDocument,
-    MANIFEST_LIMIT, Manifest, MediaType, Result, ResultExt, is_index_type,
+    MANIFEST_LIMIT, Manifest, Result, ResultExt, is_index_type,
 };
 
 use crate::layout::subject;
@@ -142,17 +142,11 @@ impl<'a> Completeness<'a> {
             self.reached.insert(of.digest.to_string());
             return Ok(());
         }
-        if is_kept_elsewhere(&of.media_type) || self.needs.contains_key(&of.digest) {
+        if of.is_nondistributable() || self.needs.contains_key(&of.digest) {
             return Ok(());
         }
         Err(missing(of, what))
     }
-}
-
-/// Whether a layer is not to be distributed: it is got from where its URLs say.
-fn is_kept_elsewhere(media_type: &MediaType) -> bool {
-    let text = media_type.to_string();
-    text.contains(".nondistributable.") || text.contains(".foreign.")
 }
 
 fn missing(of: &Descriptor, what: &str) -> Error {

@@ -3,10 +3,10 @@
 use serde_json::json;
 use transship::{
     Descriptor, ErrorKind, Images, Manifest, MediaType, Platform, Platforms, ReadOptions, Settings,
-    Transfer, TransferOptions, Transports, Verifier,
+    Transfer, TransferOptions, Transports, Verifier, sha256,
 };
 
-use crate::registry::{Bench, Made, plain};
+use crate::registry::{Bench, Made, image, plain};
 
 fn index(of: &[(&Made, &str)]) -> Manifest {
     let entry = |(made, architecture): &(&Made, &str)| {
@@ -75,4 +75,26 @@ async fn a_manifest_that_a_registry_lists_and_lacks_is_damage_unless_gaps_are_me
         let findings = Verifier::new().image(&*source).await.unwrap();
         assert_eq!(findings.is_clean(), clean, "{findings:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_layer_that_is_not_to_be_distributed_may_be_absent_everywhere() {
+    let bench = Bench::new();
+    let foreign = MediaType::from("application/vnd.oci.image.layer.nondistributable.v1.tar");
+    let mut made = image("amd64", foreign, b"licensed".to_vec(), sha256(b"licensed").as_ref());
+    made.blobs.remove(0);
+    bench.write(&bench.layout("l"), &["a:1"], &made.manifest, &[&made]).await;
+    let folder = bench.parse(&format!("dir:{}", bench.path("d").display()));
+    for (from, to) in [(bench.layout("l"), &folder), (folder.clone(), &bench.layout("back"))] {
+        let report = bench.with(Transfer::new(from, to)).run().await.unwrap();
+        assert_eq!(report.images[0].digest, made.manifest.descriptor().digest);
+    }
+    let transport = bench.transports.of(&folder).unwrap();
+    let source = transport.source(&folder, &ReadOptions::default()).await.unwrap();
+    let findings = Verifier::new().image(&*source).await.unwrap();
+    assert!(findings.is_clean() && findings.absent.len() == 1, "{findings:?}");
+    // An archive holds all layers.
+    let archive = bench.parse(&format!("docker-archive:{}", bench.path("a.tar").display()));
+    let refused = bench.with(Transfer::new(&folder, &archive)).run().await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unsupported, "{refused}");
 }

@@ -22,7 +22,12 @@ fn blob(media_type: MediaType, bytes: Vec<u8>) -> (Descriptor, Vec<u8>) {
 }
 
 /// An image of one layer, whose diff ID is what is said.
-fn image(architecture: &str, media_type: MediaType, layer: Vec<u8>, diff_id: &str) -> Made {
+pub(crate) fn image(
+    architecture: &str,
+    media_type: MediaType,
+    layer: Vec<u8>,
+    diff_id: &str,
+) -> Made {
     let layer = blob(media_type, layer);
     let config = json!({"os": "linux", "architecture": architecture,
         "rootfs": {"type": "layers", "diff_ids": [diff_id]}});
