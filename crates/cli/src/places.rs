@@ -25,9 +25,12 @@ pub(crate) async fn input(text: &str, known: &Transports, session: &Session) -> 
     known.parse(&spelled(scheme.context(|| text)?, path, rest))
 }
 
-/// The reference of a line in a list, which may be the name of an image as `docker pull` takes it.
+/// The reference of a line in a list, which may be the name of an image as `docker pull` takes it. One without a `/` is as
+/// likely a transport that is misspelled.
 pub(crate) async fn listed(text: &str, known: &Transports, session: &Session) -> Result<Reference> {
-    let is_name = bare(text, known).is_none() && !names_transport(text, known);
+    let has_parts =
+        text.split_once(':').map_or(text, |(name, _)| name).contains('/') || has_host(text);
+    let is_name = has_parts && bare(text, known).is_none() && !names_transport(text, known);
     match known.parse(&format!("docker://{text}")) {
         Ok(name) if is_name && short_name(text, session).await.is_none() => Ok(name),
         _ => input(text, known, session).await,

@@ -80,5 +80,5 @@ pub use staged_folder::{StagedFolder, make_folder};
 pub use stale::{clean_around, clean_stale, is_ours};
 pub use stamp::FileStamp;
 pub use swap::settle;
-pub use target::{Target, folder_of, open_regular};
+pub use target::{Target, folder_of, open_regular, shown};
 pub use unpublished::{Held, Unpublished, unsettled};

@@ -100,3 +100,11 @@ pub(crate) fn regular(found: &Metadata, path: &Path) -> Result<()> {
         format!("{} is {what}, a regular file is needed", path.display()),
     ))
 }
+
+/// A path for messages, as a person would type it: without the working folder in front.
+pub fn shown(path: &Path) -> &Path {
+    let here = std::env::current_dir().ok();
+    here.and_then(|here| path.strip_prefix(here).ok())
+        .filter(|rest| !rest.as_os_str().is_empty())
+        .unwrap_or(path)
+}

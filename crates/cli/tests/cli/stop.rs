@@ -132,7 +132,7 @@ fn ctrl_c_while_a_pipe_gives_nothing() {
     drop(writer);
     let mut said = String::new();
     child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-    assert_eq!(said, "transship: interrupted\n");
+    assert_eq!(said, "transship: interrupted by SIGINT\n");
     assert!(session.left().is_empty());
 }
 

@@ -17,7 +17,7 @@ use transship_core::{
 };
 use transship_local::{
     Lock, Publish, SETTLED, StagedFile, StagedFolder, Target, clean_around, folder_of, is_ours,
-    known_blob, make_folder, note_new, open_regular, sync_folder, write_body,
+    known_blob, make_folder, note_new, open_regular, shown, sync_folder, write_body,
 };
 
 use super::folder::{blob_file, blob_root};
@@ -92,7 +92,7 @@ impl FolderStore {
         let target = match Target::look_at(path)? {
             Target::Absent(path) | Target::Folder(path) => path,
             Target::File(path) | Target::Stream(path) => {
-                let message = format!("{} is no folder", path.display());
+                let message = format!("{} is no folder", shown(&path).display());
                 return Err(Error::new(ErrorKind::Unsupported, message)
                     .hint("a layout in a tar is oci-archive:"));
             }
@@ -419,7 +419,7 @@ fn look(target: &Path) -> Result<Place> {
             if target.join(LAYOUT_FILE).exists() {
                 return Ok(Place::Layout);
             }
-            let message = format!("{} is neither empty nor an OCI layout", target.display());
+            let message = format!("{} is neither empty nor an OCI layout", shown(target).display());
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
     }
@@ -452,7 +452,7 @@ fn nearest(folder: &Path) -> PathBuf {
 fn exists(target: &Path) -> Error {
     Error::new(
         ErrorKind::AlreadyExists,
-        format!("the layout {} is there already", target.display()),
+        format!("the layout {} is there already", shown(target).display()),
     )
     .hint("it can be joined, or with --replace replaced")
 }
