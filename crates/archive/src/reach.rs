@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use bytes::Bytes;
 use transship_core::{
-    Descriptor, Digest, Error, ErrorKind, MediaType, Result, is_index_type, media_types,
+    Descriptor, Digest, Error, ErrorKind, ImageConfig, MediaType, Result, is_index_type,
     parse_digest,
 };
 
@@ -152,7 +152,7 @@ pub(crate) fn kind_of(media_type: Option<&str>) -> Kind {
     if is_index_type(&media_type).is_some() {
         return Kind::Manifest;
     }
-    let is_config = media_type == MediaType::ImageConfig || text == media_types::DOCKER_CONFIG;
+    let is_config = ImageConfig::is_type(&media_type);
     let is_layer = text.starts_with("application/vnd.oci.image.layer.")
         || text.starts_with("application/vnd.docker.image.rootfs.");
     if is_config || is_layer { Kind::Blob } else { Kind::Unknown }

@@ -71,32 +71,39 @@ pub fn run() -> ExitCode {
 
 /// Says what a copy that failed or was given up has published all the same.
 fn tell_published(failure: &Failure, session: &Session, json: bool) {
-    let Some(there) = session.published.summary() else { return };
-    // The engine says it of its own errors.
-    let given_up = match failure {
-        Failure::Error(error) => error.kind() == ErrorKind::Cancelled,
-        Failure::Signal(_) => true,
-        Failure::ClosedPipe => false,
+    // The engine says what is published in its own errors.
+    let (kind, error, given_up) = match failure {
+        Failure::Error(error) => {
+            (error.kind(), error.to_string(), error.kind() == ErrorKind::Cancelled)
+        }
+        Failure::Signal(number) => {
+            (ErrorKind::Cancelled, format!("stopped by signal {number}"), true)
+        }
+        Failure::ClosedPipe => return,
     };
-    if given_up {
+    if let Some(there) = session.published.summary()
+        && given_up
+    {
         session.reporter.warn(&format!("published already: {there}"));
     }
     if json {
         let published = session.published.references().iter().map(ToString::to_string).collect();
         // The failure is told; that this cannot be is no other one.
-        let _ = output::print_json(&Unfinished { published });
+        let _ = output::print_json(&Unfinished { kind: kind.to_string(), error, published });
     }
 }
 
 /// What a copy that did not end well prints.
 #[derive(serde::Serialize)]
 struct Unfinished {
+    kind: String,
+    error: String,
     published: Vec<String>,
 }
 
 fn parse() -> Result<(Cli, Sides), clap::Error> {
     let mut command = sides::command();
-    let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    let matches = command.try_get_matches_from_mut(sides::joined(std::env::args_os()))?;
     let cli = Cli::from_arg_matches(&matches)?;
     if let Command::Copy(copy) = &cli.command
         && copy.places().is_none()

@@ -2,6 +2,7 @@
 //! that is no other option, `--src-KEY` and `--dest-KEY` for one. The keys are those that the linked transports registered, a third party's too.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 
 use clap::{Arg, ArgMatches, CommandFactory};
 use transship::{Registration, Settings};
@@ -18,58 +19,109 @@ pub(crate) struct Sides {
 /// The option of `copy` for all archives.
 const ARCHIVE_COMPRESS: &str = "archive_compress";
 
-/// Keys that are about writing alone: a source has no use for them.
-const OF_WRITING: [&str; 2] = ["archive-compress", "docker-manifest"];
+/// Commands that have one side. What they do with it is reading, but for what `delete` and `gc` take away.
+const ONE_SIDED: [&str; 6] = ["list", "inspect", "verify", "digests", "delete", "gc"];
 
-/// Commands that have one side.
-const READERS: [&str; 3] = ["list", "inspect", "verify"];
+/// A key of transports.
+#[derive(Default)]
+struct Key {
+    schemes: Vec<&'static str>,
+    /// Whether it is `true` or `false`: its name alone is `true`.
+    flag: bool,
+    /// Whether it means something to a source.
+    reads: bool,
+}
 
 /// The whole command, with the options of the linked transports.
 pub(crate) fn command() -> clap::Command {
     let keys = keys();
-    let command = READERS.iter().fold(Cli::command(), |command, name| {
+    let command = ONE_SIDED.iter().fold(Cli::command(), |command, name| {
         command.mut_subcommand(name, |reader| {
-            let keys = keys.iter().filter(|(key, _)| !OF_WRITING.contains(*key));
-            keys.fold(reader, |reader, (key, schemes)| {
-                let of = schemes.join(", ");
-                both(reader, key, |arg| arg.help(format!("Set {key} ({of})")))
-            })
+            let keys = keys.iter().filter(|(_, key)| key.reads);
+            keys.fold(reader, |reader, (name, key)| both(reader, name, key, Shown::Yes))
         })
     });
     command.mut_subcommand("copy", |copy| {
-        keys.iter().fold(copy, |copy, (key, schemes)| {
-            let of = schemes.join(", ");
+        keys.iter().fold(copy, |copy, (name, key)| {
             // The two for one side say what there is.
-            let mut copy = both(copy, key, |arg| arg.hide(true));
-            if !OF_WRITING.contains(key) {
-                copy = copy.arg(option("src", key, format!("Set {key} of the source ({of})")));
+            let mut copy = both(copy, name, key, Shown::No);
+            if key.reads {
+                copy = copy.arg(option("src", name, key, "of the source "));
             }
-            copy.arg(option("dest", key, format!("Set {key} of the destination ({of})")))
+            copy.arg(option("dest", name, key, "of the destination "))
         })
     })
 }
 
+/// Whether help shows an option.
+#[derive(Clone, Copy, PartialEq)]
+enum Shown {
+    Yes,
+    No,
+}
+
 /// `--KEY`, for all sides that there are, unless the command has an option of its own with that name.
-fn both(command: clap::Command, key: &'static str, more: impl FnOnce(Arg) -> Arg) -> clap::Command {
-    if command.get_arguments().any(|known| known.get_long() == Some(key)) {
+fn both(command: clap::Command, name: &'static str, key: &Key, shown: Shown) -> clap::Command {
+    if command.get_arguments().any(|known| known.get_long() == Some(name)) {
         return command;
     }
-    let arg = Arg::new(format!("both-{key}")).long(key).value_name("VALUE");
-    command.arg(more(arg.help_heading("Transports")))
+    let arg = with_value(Arg::new(format!("both-{name}")).long(name), name, key, "");
+    command.arg(arg.hide(shown == Shown::No))
+}
+
+fn option(prefix: &str, name: &str, key: &Key, of: &str) -> Arg {
+    let long = format!("{prefix}-{name}");
+    with_value(Arg::new(long.clone()).long(long), name, key, of)
+}
+
+fn with_value(arg: Arg, name: &str, key: &Key, of: &str) -> Arg {
+    let help = format!("Set {name} {of}({})", key.schemes.join(", "));
+    let arg = arg.help(help).help_heading("Transports");
+    if key.flag {
+        arg.value_name("BOOL").num_args(0..=1).require_equals(true).default_missing_value("true")
+    } else {
+        arg.value_name("VALUE")
+    }
+}
+
+/// What was typed, with `--FLAG true` and `--FLAG false` as `--FLAG=true` and `--FLAG=false`: a flag takes nothing else of
+/// what stands behind it.
+pub(crate) fn joined(typed: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let keys = keys();
+    let is_flag = |text: &OsString| {
+        let name = text.to_str().and_then(|text| text.strip_prefix("--"))?;
+        let name =
+            ["src-", "dest-"].iter().find_map(|side| name.strip_prefix(side)).unwrap_or(name);
+        keys.get(name).filter(|key| key.flag)
+    };
+    let (mut all, mut options): (Vec<OsString>, _) = (Vec::new(), true);
+    for next in typed {
+        options &= next != "--";
+        let value = next == "true" || next == "false";
+        match all.last_mut() {
+            Some(last) if options && value && is_flag(last).is_some() => {
+                last.push("=");
+                last.push(next);
+            }
+            _ => all.push(next),
+        }
+    }
+    all
 }
 
 /// What was set for the sides. A key that several transports know is set for each of them.
 pub(crate) fn settings(matches: &ArgMatches) -> Sides {
     let Some((name, matches)) = matches.subcommand() else { return Sides::default() };
-    if name != "copy" && !READERS.contains(&name) {
+    if name != "copy" && !ONE_SIDED.contains(&name) {
         return Sides::default();
     }
     let given = |id: &str| matches.try_get_one::<String>(id).ok().flatten();
     let side = |prefix: &str| {
-        keys().iter().fold(Settings::new(), |settings, (key, schemes)| {
-            let value = given(&format!("{prefix}-{key}")).or_else(|| given(&format!("both-{key}")));
+        keys().iter().fold(Settings::new(), |settings, (name, key)| {
+            let value =
+                given(&format!("{prefix}-{name}")).or_else(|| given(&format!("both-{name}")));
             let Some(value) = value else { return settings };
-            schemes.iter().fold(settings, |settings, scheme| settings.with(scheme, key, value))
+            key.schemes.iter().fold(settings, |settings, scheme| settings.with(scheme, name, value))
         })
     };
     let mut destination = side("dest");
@@ -77,28 +129,26 @@ pub(crate) fn settings(matches: &ArgMatches) -> Sides {
         destination = destination.with("oci-archive", "docker-manifest", "false");
     }
     if let ("copy", Some(form)) = (name, given(ARCHIVE_COMPRESS)) {
-        let of = keys().remove("archive-compress").unwrap_or_default();
+        let of = keys().remove("archive-compress").unwrap_or_default().schemes;
         let with = |all: Settings, scheme: &str| all.with(scheme, "archive-compress", form);
         destination = of.iter().fold(destination, |all, scheme| with(all, scheme));
     }
     Sides { source: side("src"), destination }
 }
 
-fn option(prefix: &str, key: &str, help: String) -> Arg {
-    let name = format!("{prefix}-{key}");
-    Arg::new(name.clone()).long(name).value_name("VALUE").help(help).help_heading("Transports")
-}
-
 /// Whether a transport knows a key.
 pub(crate) fn knows(scheme: &str, key: &str) -> bool {
-    keys().get(key).is_some_and(|schemes| schemes.contains(&scheme))
+    keys().get(key).is_some_and(|key| key.schemes.contains(&scheme))
 }
 
-fn keys() -> BTreeMap<&'static str, Vec<&'static str>> {
-    let mut keys = BTreeMap::<_, Vec<_>>::new();
+fn keys() -> BTreeMap<&'static str, Key> {
+    let mut keys = BTreeMap::<_, Key>::new();
     for registration in Registration::linked() {
-        for key in registration.options {
-            keys.entry(*key).or_default().push(registration.scheme);
+        for name in registration.options {
+            let key = keys.entry(*name).or_default();
+            key.schemes.push(registration.scheme);
+            key.flag |= registration.flags.contains(name);
+            key.reads |= !registration.writing.contains(name);
         }
     }
     keys
@@ -106,8 +156,48 @@ fn keys() -> BTreeMap<&'static str, Vec<&'static str>> {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     #[test]
     fn the_definitions_hold_together() {
-        super::command().debug_assert();
+        command().debug_assert();
+    }
+
+    #[cfg(all(feature = "registry", feature = "oci-layout"))]
+    #[test]
+    fn flags_take_nothing_that_stands_behind_them() {
+        for (line, source) in [
+            ("copy --src-no-creds oci:a oci:b", Some("true")),
+            ("copy --no-creds oci:a oci:b", Some("true")),
+            ("copy --src-no-creds=false oci:a oci:b", Some("false")),
+            ("copy --src-no-creds false oci:a oci:b", Some("false")),
+            ("copy oci:a oci:b --no-creds true", Some("true")),
+            ("copy oci:a oci:b --dest-no-creds", None),
+            ("list --no-creds docker://x.y/z", Some("true")),
+            ("digests --no-creds docker://x.y/z", Some("true")),
+            ("delete --no-creds oci:z", Some("true")),
+            ("gc --no-creds oci:z", Some("true")),
+        ] {
+            let typed = line.split(' ').map(OsString::from);
+            let typed = joined([OsString::from("transship")].into_iter().chain(typed));
+            let matches = command().try_get_matches_from(typed).unwrap();
+            assert_eq!(settings(&matches).source.get("docker", "no-creds"), source, "{line}");
+        }
+        let text = |typed: &[&str]| joined(typed.iter().map(OsString::from)).len();
+        assert_eq!(text(&["copy", "--", "--no-creds", "true"]), 4);
+        assert_eq!(text(&["copy", "--creds", "true"]), 3);
+    }
+
+    #[cfg(feature = "registry")]
+    #[test]
+    fn sources_have_no_options_of_writing() {
+        for line in [
+            "copy --src-chunk-size 1 oci:a oci:b",
+            "copy --src-sparse oci:a oci:b",
+            "list --chunk-size 1 oci:a",
+        ] {
+            let typed = format!("transship {line}");
+            assert!(command().try_get_matches_from(typed.split(' ')).is_err(), "{line}");
+        }
     }
 }

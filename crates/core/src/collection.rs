@@ -102,6 +102,6 @@ impl Spared {
 impl Collected {
     /// The bytes of the garbage.
     pub fn bytes(&self) -> u64 {
-        self.garbage.iter().map(|garbage| garbage.size).sum()
+        self.garbage.iter().map(|garbage| garbage.size).fold(0, u64::saturating_add)
     }
 }

@@ -17,17 +17,17 @@ use crate::{Error, ErrorKind, Platform, Result};
 #[non_exhaustive]
 pub struct Descriptor {
     /// What the content is.
-    #[serde(default = "no_media_type")]
+    #[serde(default = "no_media_type", deserialize_with = "media_type")]
     pub media_type: MediaType,
     /// Its digest.
     pub digest: Digest,
     /// Its size in bytes.
     pub size: u64,
     /// Where else it may be got.
-    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "texts", skip_serializing_if = "Vec::is_empty")]
     pub urls: Vec<String>,
     /// Free facts.
-    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, deserialize_with = "facts", skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
     /// The content itself, base64; equal to the content where it is present.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -110,6 +110,31 @@ where
     T: Default + Deserialize<'de>,
 {
     Ok(Option::<T>::deserialize(from)?.unwrap_or_default())
+}
+
+/// A list of texts, in which Go takes `null` as the empty text.
+pub(crate) fn texts<'de, D>(from: D) -> std::result::Result<Vec<String>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+{
+    let texts: Vec<Option<String>> = or_default(from)?;
+    Ok(texts.into_iter().map(Option::unwrap_or_default).collect())
+}
+
+/// As [`texts`], for annotations.
+pub(crate) fn facts<'de, D>(from: D) -> std::result::Result<BTreeMap<String, String>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+{
+    let facts: BTreeMap<String, Option<String>> = or_default(from)?;
+    Ok(facts.into_iter().map(|(key, value)| (key, value.unwrap_or_default())).collect())
+}
+
+fn media_type<'de, D>(from: D) -> std::result::Result<MediaType, D::Error>
+where
+    D: serde::Deserializer<'de>,
+{
+    Ok(Option::deserialize(from)?.unwrap_or_else(no_media_type))
 }
 
 #[cfg(test)]

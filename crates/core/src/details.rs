@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 
 use oci_spec::image::Digest;
-use serde::Deserialize;
 
 use crate::{
-    CONFIG_LIMIT, Descriptor, Document, Error, ErrorKind, ImageDocument, ImageSource, Platform,
-    Result,
+    CONFIG_LIMIT, Descriptor, Document, Error, ErrorKind, ImageConfig, ImageDocument, ImageSource,
+    Platform, Result,
 };
 
 /// Indexes within indexes are followed so deep.
@@ -83,7 +82,8 @@ impl EntryDetails {
         let platform = match &of.platform {
             None if image.is_runnable() => {
                 let config = source.blob(&image.config).await?.bytes(CONFIG_LIMIT).await?;
-                of_config(&config)
+                // What is no config has no platform; copying it says what is wrong.
+                ImageConfig::parse(&config).ok().and_then(|config| config.platform)
             }
             said => said.clone(),
         };
@@ -98,38 +98,4 @@ impl EntryDetails {
 fn too_deep() -> Error {
     let message = format!("its indexes are nested more than {DEPTH} deep");
     Error::new(ErrorKind::LimitExceeded, message)
-}
-
-/// What a config says that its image runs on.
-fn of_config(bytes: &[u8]) -> Option<Platform> {
-    let config: Config = serde_json::from_slice(bytes).ok()?;
-    let some = |text: Option<String>| text.filter(|text| !text.is_empty());
-    let mut platform = Platform::new(some(config.os)?, some(config.architecture)?);
-    platform.variant = some(config.variant);
-    platform.os_version = some(config.os_version);
-    platform.os_features = config.os_features.unwrap_or_default();
-    Some(platform)
-}
-
-#[derive(Deserialize)]
-struct Config {
-    architecture: Option<String>,
-    os: Option<String>,
-    variant: Option<String>,
-    #[serde(rename = "os.version")]
-    os_version: Option<String>,
-    #[serde(rename = "os.features")]
-    os_features: Option<Vec<String>>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_config_may_say_what_it_runs_on() {
-        let text = br#"{"architecture":"arm","os":"linux","variant":"v7","os.version":""}"#;
-        assert_eq!(of_config(text).unwrap().to_string(), "linux/arm/v7");
-        assert_eq!((of_config(b"{}"), of_config(b"no")), (None, None));
-    }
 }

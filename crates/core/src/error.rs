@@ -29,6 +29,8 @@ pub enum ErrorKind {
     Unavailable,
     /// The caller gave up.
     Cancelled,
+    /// The disk, the quota or the largest size of a file does not allow more.
+    NoSpace,
     /// Anything else, I/O errors among them.
     Unexpected,
 }
@@ -46,6 +48,7 @@ impl fmt::Display for ErrorKind {
             Self::Unsupported => "unsupported",
             Self::Unavailable => "unavailable",
             Self::Cancelled => "cancelled",
+            Self::NoSpace => "no space",
             Self::Unexpected => "unexpected",
         })
     }
@@ -98,10 +101,10 @@ impl Error {
             Ok(inner) => inner,
             Err(error) => {
                 let message = format!("{doing} {}", path.as_ref().display());
-                let hint = (error.kind() == io::ErrorKind::StorageFull)
-                    .then(|| "make room there, or choose another place".to_owned());
-                let mut made = Self::new(kind_of(&error), message).caused_by(error);
-                made.0.hint = hint;
+                let kind = ErrorKind::of_io(&error);
+                let hint = way_out_of(kind, &error);
+                let mut made = Self::new(kind, message).caused_by(error);
+                made.0.hint = hint.map(str::to_owned);
                 made
             }
         }
@@ -176,13 +179,60 @@ impl Error {
     }
 }
 
-fn kind_of(error: &io::Error) -> ErrorKind {
-    match error.kind() {
-        io::ErrorKind::NotFound => ErrorKind::NotFound,
-        io::ErrorKind::AlreadyExists => ErrorKind::AlreadyExists,
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => ErrorKind::Denied,
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => ErrorKind::Corrupt,
-        _ => ErrorKind::Unexpected,
+impl ErrorKind {
+    /// What an I/O error is, by what a caller can do about it.
+    pub(crate) fn of_io(error: &io::Error) -> Self {
+        use io::ErrorKind as Io;
+        match error.kind() {
+            // Below a file there is nothing.
+            Io::NotFound | Io::NotADirectory => Self::NotFound,
+            Io::AlreadyExists => Self::AlreadyExists,
+            Io::PermissionDenied | Io::ReadOnlyFilesystem => Self::Denied,
+            Io::UnexpectedEof | Io::InvalidData => Self::Corrupt,
+            // A decoder says so of its data; the system says so of a call of ours.
+            Io::InvalidInput if error.raw_os_error().is_none() => Self::Corrupt,
+            Io::StorageFull | Io::QuotaExceeded | Io::FileTooLarge => Self::NoSpace,
+            Io::InvalidFilename | Io::IsADirectory => Self::InvalidReference,
+            Io::Unsupported => Self::Unsupported,
+            Io::TimedOut
+            | Io::ConnectionRefused
+            | Io::ConnectionReset
+            | Io::ConnectionAborted
+            | Io::HostUnreachable
+            | Io::NetworkUnreachable
+            | Io::NetworkDown
+            | Io::StaleNetworkFileHandle
+            | Io::ResourceBusy
+            | Io::OutOfMemory => Self::Unavailable,
+            _ if is_one_of(error, LINK_LOOP) => Self::InvalidReference,
+            _ if is_one_of(error, TOO_MANY_FILES) => Self::Unavailable,
+            _ => Self::Unexpected,
+        }
+    }
+}
+
+/// ELOOP, which std has no stable name for.
+const LINK_LOOP: &[i32] = if cfg!(any(target_os = "linux", target_os = "android")) {
+    // Also on MIPS, which has numbers of its own.
+    if cfg!(any(target_arch = "mips", target_arch = "mips64")) { &[90] } else { &[40] }
+} else if cfg!(unix) {
+    &[62]
+} else {
+    &[]
+};
+
+/// EMFILE and ENFILE: the process or the system has too many open files.
+const TOO_MANY_FILES: &[i32] = if cfg!(unix) { &[24, 23] } else { &[4] };
+
+fn is_one_of(error: &io::Error, numbers: &[i32]) -> bool {
+    error.raw_os_error().is_some_and(|number| numbers.contains(&number))
+}
+
+fn way_out_of(kind: ErrorKind, error: &io::Error) -> Option<&'static str> {
+    match kind {
+        ErrorKind::NoSpace => Some("make room there, or choose another place"),
+        _ if is_one_of(error, TOO_MANY_FILES) => Some("allow more open files (ulimit -n)"),
+        _ => None,
     }
 }
 
@@ -216,7 +266,7 @@ impl std::error::Error for Error {
 
 /// Text from outside, with control characters escaped, fit for one line of a terminal.
 ///
-/// Directional formatting characters are escaped too: they would make a name read as another one.
+/// So are characters that show nothing, or turn the direction: they would make a name read as another one.
 #[derive(Clone, Copy, Debug)]
 pub struct Escaped<'a>(pub &'a str);
 
@@ -224,8 +274,7 @@ impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use fmt::Write;
         for c in self.0.chars() {
-            let hidden = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
-            if c.is_control() || hidden {
+            if is_hidden(c) {
                 write!(f, "{}", c.escape_default())?;
             } else {
                 f.write_char(c)?;
@@ -233,6 +282,19 @@ impl fmt::Display for Escaped<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a character does not show as what it is.
+fn is_hidden(c: char) -> bool {
+    // Marks and fillers without a look of their own, which count as letters.
+    let blank = matches!(c, '\u{34f}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}');
+    if c.is_ascii() || blank {
+        return blank || c.is_ascii_control();
+    }
+    // std escapes all that is no letter, mark, number, sign or plain space: controls, formats, private and unassigned ones.
+    // Behind a letter, marks that belong to it stay.
+    ['a', c].iter().collect::<String>().escape_debug().count() > 2
 }
 
 /// Adds what was being done to the error of a result.
@@ -274,5 +336,42 @@ mod tests {
     #[test]
     fn text_from_outside_cannot_move_the_cursor() {
         assert_eq!(Escaped("a\u{1b}[2Jb\u{202e}").to_string(), "a\\u{1b}[2Jb\\u{202e}");
+    }
+
+    #[test]
+    fn what_does_not_show_is_escaped() {
+        let hidden = "\u{7f}\u{85}\u{a0}\u{ad}\u{61c}\u{180e}\u{200b}\u{200f}\u{2028}\u{2029}\u{2060}\u{2064}\u{206f}\u{3164}\u{e000}\u{fe0f}\u{feff}\u{fff9}\u{e0001}\u{e0041}\u{e0100}\u{f0000}\u{10ffff}";
+        for c in hidden.chars() {
+            assert_eq!(Escaped(&c.to_string()).to_string(), c.escape_default().to_string());
+        }
+        let shown = "a~ é e\u{301} ß Ж 漢字 ñ ع \" ' \\ € 🦀";
+        assert_eq!(Escaped(shown).to_string(), shown);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_the_system_says_has_a_kind() {
+        for (number, kind) in [
+            (2, ErrorKind::NotFound),
+            (20, ErrorKind::NotFound),
+            (13, ErrorKind::Denied),
+            (30, ErrorKind::Denied),
+            (28, ErrorKind::NoSpace),
+            (122, ErrorKind::NoSpace),
+            (27, ErrorKind::NoSpace),
+            (36, ErrorKind::InvalidReference),
+            (LINK_LOOP[0], ErrorKind::InvalidReference),
+            (21, ErrorKind::InvalidReference),
+            (23, ErrorKind::Unavailable),
+            (24, ErrorKind::Unavailable),
+            (110, ErrorKind::Unavailable),
+            (116, ErrorKind::Unavailable),
+            (22, ErrorKind::Unexpected),
+            (5, ErrorKind::Unexpected),
+        ] {
+            let error = Error::io("writing", "/p", io::Error::from_raw_os_error(number));
+            assert_eq!(error.kind(), kind, "{error}");
+            assert_eq!(error.way_out().is_some(), matches!(number, 23 | 24 | 27 | 28 | 122));
+        }
     }
 }

@@ -29,6 +29,10 @@ const DESCRIPTOR: &[&str] =
 
 const PLATFORM: &[&str] = &["architecture", "os", "os.version", "os.features", "variant"];
 
+const CONFIG: &[&str] = &["architecture", "os", "os.version", "os.features", "variant", "rootfs"];
+
+const ROOTFS: &[&str] = &["type", "diff_ids"];
+
 /// Holds the fields of a manifest or index to what all readers take the same way.
 ///
 /// # Errors
@@ -41,6 +45,30 @@ pub(crate) fn check_manifest(bytes: &[u8]) -> Result<()> {
     serde_json::Deserializer::from_slice(bytes)
         .deserialize_map(Known(MANIFEST))
         .map_err(|e| Error::new(ErrorKind::Corrupt, "it is not a manifest").caused_by(e))
+}
+
+/// Holds the fields of an image config that choose platform and layers to what all readers take the same way.
+///
+/// # Errors
+/// `Corrupt` for a known field in other letters, and when it is no object.
+pub(crate) fn check_config(bytes: &[u8]) -> Result<()> {
+    serde_json::Deserializer::from_slice(bytes).deserialize_map(Known(CONFIG)).map_err(no_config)
+}
+
+/// As [`check_config`], for the fields of its `rootfs`.
+///
+/// # Errors
+/// `Corrupt` for a known field in other letters.
+pub(crate) fn check_rootfs<'a>(fields: impl IntoIterator<Item = &'a String>) -> Result<()> {
+    match fields.into_iter().find_map(|field| other_letters(field, ROOTFS)) {
+        Some(wrong) => Err(Error::new(ErrorKind::Corrupt, wrong).context("rootfs")),
+        None => Ok(()),
+    }
+}
+
+/// The error for bytes that are no image config.
+pub(crate) fn no_config(error: serde_json::Error) -> Error {
+    Error::new(ErrorKind::Corrupt, "it is not an image config").caused_by(error)
 }
 
 /// As [`check_manifest`], for the fields of a descriptor in it.

@@ -22,6 +22,7 @@ mod blocking;
 mod body;
 mod cache;
 mod collection;
+mod config;
 mod descriptor;
 mod destination;
 mod details;
@@ -43,6 +44,7 @@ pub use blocking::{Cancel, cancelled, run_blocking};
 pub use body::{Body, ByteStream, Chunks, Expect, FileRange, RangeReader, Stored};
 pub use cache::{Cache, Memo};
 pub use collection::{CollectMode, CollectOptions, Collected, Collection, Garbage, Spared};
+pub use config::ImageConfig;
 pub use descriptor::Descriptor;
 pub use destination::{
     Accepts, AcceptsLayers, AcceptsManifests, AcceptsNameless, AcceptsNames, AcceptsOrder,

@@ -7,8 +7,8 @@ use oci_spec::image::MediaType;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::descriptor::or_default;
-use crate::{Descriptor, Error, ErrorKind, Hasher, Result, fields};
+use crate::descriptor::{facts, or_default};
+use crate::{Descriptor, Error, ErrorKind, Hasher, ImageConfig, Result, fields};
 
 /// The largest manifest or index that is read, in bytes.
 pub const MANIFEST_LIMIT: u64 = 16 << 20;
@@ -72,16 +72,10 @@ impl Manifest {
         let mut descriptor = descriptor.clone();
         if descriptor.media_type.as_ref().is_empty() {
             descriptor.media_type = document.media_type().clone();
-        } else if is_index_type(&descriptor.media_type)
-            .is_some_and(|index| index != document.is_index())
-        {
-            return Err(Error::new(
-                ErrorKind::Corrupt,
-                format!(
-                    "manifest {} is described as {} but is not one",
-                    descriptor.digest, descriptor.media_type
-                ),
-            ));
+        } else if is_other(&descriptor.media_type, &document, &bytes) {
+            let (digest, described) = (&descriptor.digest, &descriptor.media_type);
+            let message = format!("manifest {digest} is described as {described} but is not one");
+            return Err(Error::new(ErrorKind::Corrupt, message));
         }
         Ok(Self { descriptor, bytes })
     }
@@ -194,7 +188,7 @@ struct Raw {
     subject: Option<Descriptor>,
     #[serde(default)]
     artifact_type: Option<String>,
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "facts")]
     annotations: BTreeMap<String, String>,
 }
 
@@ -265,8 +259,7 @@ impl Document {
 impl ImageDocument {
     /// Whether the config is an image's; if not it is an artifact, whose blobs are copied and never parsed.
     pub fn is_runnable(&self) -> bool {
-        matches!(self.config.media_type.as_ref(), media_types::DOCKER_CONFIG)
-            || self.config.media_type == MediaType::ImageConfig
+        ImageConfig::is_type(&self.config.media_type)
     }
 }
 
@@ -321,6 +314,26 @@ pub fn is_index_type(media_type: &MediaType) -> Option<bool> {
         other if other.as_ref() == media_types::DOCKER_MANIFEST => Some(false),
         _ => None,
     }
+}
+
+/// Whether a descriptor's media type is another one than that of the document: what it says, or else whether it is an index.
+fn is_other(described: &MediaType, document: &Document, bytes: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Said {
+        #[serde(default)]
+        media_type: Option<String>,
+    }
+    let Some(index) = is_index_type(described) else { return false };
+    if index != document.is_index() {
+        return true;
+    }
+    let known = is_index_type(document.media_type()).is_some();
+    // The document's type may be one that we gave it.
+    known
+        && document.media_type() != described
+        && serde_json::from_slice::<Said>(bytes)
+            .is_ok_and(|said| said.media_type.is_some_and(|said| !said.is_empty()))
 }
 
 fn check_bytes(descriptor: &Descriptor, bytes: &[u8]) -> Result<()> {
@@ -412,6 +425,54 @@ mod tests {
         Manifest::new(more).unwrap();
         let many = format!(r#"{{"manifests":[],"x":[{}1]}}"#, "1,".repeat(1 << 20));
         assert_eq!(Manifest::new(many).unwrap_err().kind(), ErrorKind::LimitExceeded);
+    }
+
+    #[test]
+    fn a_descriptor_and_its_document_are_of_one_type() {
+        let docker = MediaType::from(media_types::DOCKER_MANIFEST);
+        for (said, described, fits) in [
+            (Some(&MediaType::ImageManifest), &MediaType::ImageManifest, true),
+            (Some(&docker), &docker, true),
+            (Some(&docker), &MediaType::ImageManifest, false),
+            (Some(&MediaType::ImageManifest), &docker, false),
+            (None, &docker, true),
+            (None, &MediaType::ImageManifest, true),
+            (None, &MediaType::ImageIndex, false),
+            (Some(&docker), &MediaType::from("application/json"), true),
+        ] {
+            let said = said.map_or_else(String::new, |said| format!(r#""mediaType":"{said}","#));
+            let made =
+                Manifest::new(format!(r#"{{{said}"config":{CONFIG},"layers":[]}}"#)).unwrap();
+            let mut of = made.descriptor().clone();
+            of.media_type = described.clone();
+            let found = Manifest::verified(&of, made.bytes().clone());
+            assert_eq!(found.is_ok(), fits, "{said} {described}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn null_is_empty_as_go_takes_it() {
+        let entry = CONFIG.replace(
+            '}',
+            r#","annotations":{"k":null},"urls":[null],"data":null,"artifactType":null,
+            "platform":{"os":null,"architecture":null,"variant":null,"os.features":[null]}}"#,
+        );
+        let text = format!(
+            r#"{{"mediaType":null,"manifests":[{entry}],"annotations":{{"a":null}},"subject":null}}"#
+        );
+        let Document::Index(index) = Manifest::new(text).unwrap().document().unwrap() else {
+            panic!("no index")
+        };
+        assert_eq!((index.annotations["a"].as_str(), index.manifests.len()), ("", 1));
+        let entry = &index.manifests[0];
+        assert_eq!(
+            (entry.annotation("k"), entry.urls.as_slice()),
+            (Some(""), &[String::new()][..])
+        );
+        assert!(entry.platform.as_ref().unwrap().is_unknown());
+        let text = CONFIG.replace(r#""application/vnd.oci.image.config.v1+json""#, "null");
+        let untyped: Descriptor = serde_json::from_str(&text).unwrap();
+        assert_eq!(untyped.media_type.as_ref(), "");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! How to read and write: [`ReadOptions`], [`WriteOptions`], [`WriteMode`], and a transport's [`Settings`].
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -96,14 +97,19 @@ pub struct WriteOptions {
     pub cache: Cache,
 }
 
-/// The folder for unnamed temporary files: as given, else `$TMPDIR`, else `/var/tmp`.
+/// The folder for unnamed temporary files: as given, else `$TMPDIR` where it is not empty, else `/var/tmp`. On Windows,
+/// the system's own.
 ///
 /// Not `/tmp`: it is often in memory, and archives are large.
 pub fn spool_folder(given: Option<&PathBuf>) -> PathBuf {
     given
         .cloned()
-        .or_else(|| std::env::var_os("TMPDIR").map(PathBuf::from))
-        .unwrap_or_else(|| "/var/tmp".into())
+        .or_else(|| spool_of(std::env::var_os("TMPDIR")))
+        .unwrap_or_else(|| if cfg!(windows) { std::env::temp_dir() } else { "/var/tmp".into() })
+}
+
+fn spool_of(variable: Option<OsString>) -> Option<PathBuf> {
+    variable.filter(|folder| !folder.is_empty()).map(PathBuf::from)
 }
 
 /// Values for transports, as `scheme.key=value`.
@@ -171,6 +177,12 @@ impl fmt::Debug for Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_empty_variable_names_no_folder() {
+        assert_eq!(spool_of(Some("/x".into())), Some("/x".into()));
+        assert_eq!((spool_of(Some(OsString::new())), spool_of(None)), (None, None));
+    }
 
     #[test]
     fn settings_from_a_command_line() {

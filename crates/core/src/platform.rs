@@ -22,10 +22,10 @@ use crate::{Error, ErrorKind, Result};
 #[non_exhaustive]
 pub struct Platform {
     /// In the values of `GOARCH`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::descriptor::or_default")]
     pub architecture: String,
     /// In the values of `GOOS`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::descriptor::or_default")]
     pub os: String,
     /// The version of the operating system; Windows images need it.
     #[serde(rename = "os.version", default, skip_serializing_if = "Option::is_none")]
@@ -34,7 +34,7 @@ pub struct Platform {
     #[serde(
         rename = "os.features",
         default,
-        deserialize_with = "crate::descriptor::or_default",
+        deserialize_with = "crate::descriptor::texts",
         skip_serializing_if = "Vec::is_empty"
     )]
     pub os_features: Vec<String>,
@@ -69,7 +69,13 @@ impl Platform {
     /// The machine this runs on, for container images: Linux on anything but Windows.
     pub fn host() -> Self {
         let os = if cfg!(windows) { "windows" } else { "linux" };
-        Self::new(os, std::env::consts::ARCH).normalized()
+        let endian = if cfg!(target_endian = "little") { Endian::Little } else { Endian::Big };
+        let mut host = Self::new(os, go_arch(std::env::consts::ARCH, endian));
+        if host.architecture == "arm" {
+            let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+            host.variant = arm_variant(&cpu).map(str::to_owned);
+        }
+        host.normalized()
     }
 
     /// Parses `os/arch[/variant][:os.version]` and normalizes it.
@@ -159,6 +165,53 @@ impl fmt::Display for Platform {
     }
 }
 
+/// The order of bytes, which is part of some of Go's names.
+#[derive(Clone, Copy)]
+enum Endian {
+    Little,
+    Big,
+}
+
+/// Go's name of an architecture of Rust.
+fn go_arch(rust: &str, endian: Endian) -> &str {
+    match (rust, endian) {
+        ("x86_64", _) => "amd64",
+        ("x86", _) => "386",
+        ("aarch64", _) => "arm64",
+        ("powerpc64", Endian::Little) => "ppc64le",
+        ("powerpc64", Endian::Big) => "ppc64",
+        ("powerpc", _) => "ppc",
+        ("loongarch64", _) => "loong64",
+        ("mips" | "mips32r6", Endian::Little) => "mipsle",
+        ("mips" | "mips32r6", Endian::Big) => "mips",
+        ("mips64" | "mips64r6", Endian::Little) => "mips64le",
+        ("mips64" | "mips64r6", Endian::Big) => "mips64",
+        ("riscv32", _) => "riscv",
+        ("wasm32" | "wasm64", _) => "wasm",
+        // s390x, riscv64, arm, sparc64 are the same.
+        (same, _) => same,
+    }
+}
+
+/// The variant of a 32-bit ARM machine, as Linux tells it in `/proc/cpuinfo`, and as containerd reads it.
+fn arm_variant(cpuinfo: &str) -> Option<&'static str> {
+    let value = |key: &str| {
+        let mut fields = cpuinfo.lines().filter_map(|line| line.split_once(':'));
+        fields.find(|(name, _)| name.trim() == key).map(|(_, value)| value.trim())
+    };
+    // The first Raspberry Pi says 7 and is a 6.
+    if value("model name").is_some_and(|model| model.to_ascii_lowercase().starts_with("armv6")) {
+        return Some("v6");
+    }
+    match value("CPU architecture")?.to_ascii_lowercase().as_str() {
+        "8" | "aarch64" => Some("v8"),
+        text if text.starts_with('7') => Some("v7"),
+        text if text.starts_with('6') => Some("v6"),
+        text if text.starts_with('5') => Some("v5"),
+        _ => None,
+    }
+}
+
 fn normal_cpu(architecture: &str, variant: Option<String>) -> (String, Option<String>) {
     let owned = |s: &str| s.to_owned();
     match (architecture, variant.as_deref()) {
@@ -215,6 +268,34 @@ mod tests {
                 "{bad}"
             );
         }
+    }
+
+    #[test]
+    fn machines_have_the_names_that_go_has() {
+        for (rust, little, big) in [
+            ("x86_64", "amd64", "amd64"),
+            ("x86", "386", "386"),
+            ("aarch64", "arm64", "arm64"),
+            ("arm", "arm", "arm"),
+            ("powerpc64", "ppc64le", "ppc64"),
+            ("mips", "mipsle", "mips"),
+            ("mips64", "mips64le", "mips64"),
+            ("loongarch64", "loong64", "loong64"),
+            ("s390x", "s390x", "s390x"),
+            ("riscv64", "riscv64", "riscv64"),
+        ] {
+            assert_eq!((go_arch(rust, Endian::Little), go_arch(rust, Endian::Big)), (little, big));
+        }
+        for (told, variant) in [
+            ("processor\t: 0\nmodel name\t: ARMv7 Processor\nCPU architecture: 7\n", Some("v7")),
+            ("model name : ARMv6-compatible processor rev 7\nCPU architecture: 7\n", Some("v6")),
+            ("CPU architecture: 8\n", Some("v8")),
+            ("CPU architecture: 5TEJ\n", Some("v5")),
+            ("flags: fpu\n", None),
+        ] {
+            assert_eq!(arm_variant(told), variant, "{told}");
+        }
+        assert!(!Platform::host().is_unknown());
     }
 
     #[test]

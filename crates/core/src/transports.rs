@@ -12,6 +12,10 @@ pub struct Registration {
     pub scheme: &'static str,
     /// The keys of [`Settings`] that it knows.
     pub options: &'static [&'static str],
+    /// Those of the keys that are `true` or `false`.
+    pub flags: &'static [&'static str],
+    /// Those of the keys that say how to write, and mean nothing to a source.
+    pub writing: &'static [&'static str],
     /// Makes the transport.
     pub build: fn(&Settings) -> Result<Arc<dyn Transport>>,
 }
@@ -23,7 +27,19 @@ impl Registration {
         options: &'static [&'static str],
         build: fn(&Settings) -> Result<Arc<dyn Transport>>,
     ) -> Self {
-        Self { scheme, options, build }
+        Self { scheme, options, flags: &[], writing: &[], build }
+    }
+
+    /// Says which keys are `true` or `false`. A command may take them without a value.
+    #[must_use]
+    pub const fn flags(self, flags: &'static [&'static str]) -> Self {
+        Self { flags, ..self }
+    }
+
+    /// Says which keys are about writing alone.
+    #[must_use]
+    pub const fn writing(self, writing: &'static [&'static str]) -> Self {
+        Self { writing, ..self }
     }
 
     /// Those of the crates that are linked, sorted by scheme.
@@ -42,16 +58,18 @@ inventory::collect!(Registration);
 ///
 /// It takes the scheme, the keys of the [`Settings`] that the transport knows, others are refused before it is made, and a
 /// function that makes it. The settings that the function is given are those of all transports; its own are
-/// `settings.get("sqlite", "busy-timeout")`.
+/// `settings.get("sqlite", "busy-timeout")`. After it may stand which of the keys are [`flags`](Registration::flags), and
+/// which are about [`writing`](Registration::writing) alone.
 ///
 /// ```ignore
 /// register_transport!("sqlite", ["busy-timeout"], |settings| Ok(Arc::new(Sqlite::new(settings)?)));
+/// register_transport!("s3", ["region", "public"], build, flags: ["public"], writing: ["public"]);
 /// ```
 #[macro_export]
 macro_rules! register_transport {
-    ($scheme:expr, [$($option:expr),* $(,)?], $build:expr $(,)?) => {
+    ($scheme:expr, [$($option:expr),* $(,)?], $build:expr $(, $of:ident: [$($key:expr),* $(,)?])* $(,)?) => {
         $crate::inventory::submit! {
-            $crate::Registration::new($scheme, &[$($option),*], $build)
+            $crate::Registration::new($scheme, &[$($option),*], $build)$(.$of(&[$($key),*]))*
         }
     };
 }

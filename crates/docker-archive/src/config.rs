@@ -1,8 +1,7 @@
 //! [`Config`]: what of an image config matters here. Its bytes are kept elsewhere and never change.
 
-use serde::Deserialize;
 use serde_json::{Map, Value};
-use transship_core::{Digest, Error, ErrorKind, Platform, Result, sha256};
+use transship_core::{Digest, Error, ErrorKind, ImageConfig, Platform, Result, sha256};
 
 /// What of an [image config](https://github.com/opencontainers/image-spec/blob/main/config.md) matters here.
 #[derive(Clone, Debug)]
@@ -17,49 +16,18 @@ pub(crate) struct Config {
     pub(crate) diff_ids: Vec<Digest>,
 }
 
-#[derive(Deserialize)]
-struct Raw {
-    #[serde(default)]
-    architecture: String,
-    #[serde(default)]
-    os: String,
-    #[serde(default)]
-    variant: Option<String>,
-    #[serde(default, rename = "os.version")]
-    os_version: Option<String>,
-    #[serde(default, rename = "os.features")]
-    os_features: Option<Vec<String>>,
-    #[serde(default)]
-    rootfs: Option<RootFs>,
-}
-
-#[derive(Deserialize)]
-struct RootFs {
-    // Go writes null for an empty list.
-    #[serde(default)]
-    diff_ids: Option<Vec<Digest>>,
-}
-
 impl Config {
     /// Reads a config.
     ///
     /// # Errors
     /// `Corrupt` when it is not one.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self> {
-        let raw: Raw = serde_json::from_slice(bytes).map_err(malformed)?;
-        let Some(rootfs) = raw.rootfs else {
+        let config = ImageConfig::parse(bytes)?;
+        let Some(diff_ids) = config.diff_ids else {
             return Err(Error::new(ErrorKind::Corrupt, "the config has no rootfs"));
         };
-        let mut platform = Platform::new(raw.os, raw.architecture);
-        platform.variant = raw.variant.filter(|variant| !variant.is_empty());
-        platform.os_version = raw.os_version.filter(|version| !version.is_empty());
-        platform.os_features = raw.os_features.unwrap_or_default();
-        Ok(Self {
-            id: sha256(bytes),
-            size: bytes.len() as u64,
-            platform,
-            diff_ids: rootfs.diff_ids.unwrap_or_default(),
-        })
+        let platform = config.platform.unwrap_or_else(|| Platform::new("", ""));
+        Ok(Self { id: sha256(bytes), size: bytes.len() as u64, platform, diff_ids })
     }
 
     /// Holds the number of layers to the number of diff IDs.

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use transship_core::{
     Accepts, AcceptsLayers, AcceptsManifests, AcceptsNames, AcceptsOrder, Artifacts, Body,
-    CONFIG_LIMIT, Cancel, Commit, Committed, Digest, Error, ErrorKind, Expect, ImageDestination,
-    ImageName, Manifest, MediaType, Reference, Result, ResultExt, Shows, Sparse, Stored,
-    media_types, sha256,
+    CONFIG_LIMIT, Cancel, Commit, Committed, Digest, Error, ErrorKind, Expect, ImageConfig,
+    ImageDestination, ImageName, Manifest, MediaType, Reference, Result, ResultExt, Shows, Sparse,
+    Stored, media_types, sha256,
 };
 use transship_local::{Held, Unpublished};
 
@@ -128,7 +128,9 @@ impl ImageDestination for Destination {
     async fn put_blob(&self, expect: Expect, body: Body) -> Result<Stored> {
         let media_type = expect.media_type.clone().or_else(|| body.expected().media_type.clone());
         let put = match media_type {
-            Some(media_type) if is_config(&media_type) => self.put_config(expect, body).await,
+            Some(media_type) if ImageConfig::is_type(&media_type) => {
+                self.put_config(expect, body).await
+            }
             Some(media_type) if is_compressed(&media_type) => Err(Error::new(
                 ErrorKind::Unsupported,
                 format!("layers are plain tars here, and this one is {media_type}"),
@@ -194,10 +196,6 @@ fn accepts(shows: Shows) -> Accepts {
 fn named(place: &Locator, name: &ImageName) -> Reference {
     let select = archive_name(name.as_str()).map_or(Selector::None, Selector::Name);
     place.with(select).to_reference()
-}
-
-fn is_config(media_type: &MediaType) -> bool {
-    *media_type == MediaType::ImageConfig || media_type.as_ref() == media_types::DOCKER_CONFIG
 }
 
 fn is_compressed(media_type: &MediaType) -> bool {

@@ -40,9 +40,12 @@ impl DockerArchive {
     }
 }
 
-register_transport!(SCHEME, ["archive-compress"], |settings: &Settings| {
-    Ok(Arc::new(DockerArchive::with_settings(settings)?))
-});
+register_transport!(
+    SCHEME,
+    ["archive-compress"],
+    |settings: &Settings| Ok(Arc::new(DockerArchive::with_settings(settings)?)),
+    writing: ["archive-compress"],
+);
 
 #[async_trait]
 impl Transport for DockerArchive {

@@ -164,7 +164,9 @@ fn add(
             };
             details.platforms.extend(platform.filter(|platform| !platform.is_unknown()));
             let new = |layer: &&Descriptor| seen.layers.insert(layer.digest.to_string());
-            details.size += image.layers.iter().filter(new).map(|layer| layer.size).sum::<u64>();
+            // What a manifest says may be any number.
+            let new = image.layers.iter().filter(new).map(|layer| layer.size);
+            details.size = new.fold(details.size, u64::saturating_add);
         }
         Document::Index(index) => {
             for child in index.manifests.iter().filter(|child| !child.is_attestation()) {

@@ -90,9 +90,13 @@ register_transport!("oci", ["shared-blob-dir"], |settings| {
     Ok(Arc::new(OciLayout::with_settings(settings)))
 });
 
-register_transport!("oci-archive", ["archive-compress", "docker-manifest"], |settings| {
-    Ok(Arc::new(OciArchive::with_settings(settings)?))
-});
+register_transport!(
+    "oci-archive",
+    ["archive-compress", "docker-manifest"],
+    |settings| Ok(Arc::new(OciArchive::with_settings(settings)?)),
+    flags: ["docker-manifest"],
+    writing: ["archive-compress", "docker-manifest"],
+);
 
 /// Where a layout's files are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

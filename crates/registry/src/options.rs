@@ -70,6 +70,12 @@ pub(crate) const KEYS: &[&str] = &[
     "tls-verify",
 ];
 
+/// Those of them that are `true` or `false`.
+pub(crate) const FLAGS: &[&str] = &["no-creds", "sparse", "tls-verify"];
+
+/// Those of them that a source has no use for.
+pub(crate) const WRITING: &[&str] = &["chunk-size", "sparse"];
+
 impl Default for RegistryOptions {
     fn default() -> Self {
         Self {

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 use transship_core::{
-    Body, Descriptor, Digest, DockerName, Error, ErrorKind, Expect, ImageName, ImageSource,
-    Manifest, MediaType, Reference, Referrers, Result, ResultExt, Sparse, media_types,
+    Body, Descriptor, Digest, DockerName, Error, ErrorKind, Expect, ImageConfig, ImageName,
+    ImageSource, Manifest, Reference, Referrers, Result, ResultExt, Sparse,
 };
 
 use crate::client::Repository;
@@ -144,9 +144,7 @@ impl Configs {
     const MOST: usize = 16;
 
     fn takes(of: &Descriptor) -> bool {
-        let media_type = of.media_type.as_ref();
-        of.size <= Self::LARGEST
-            && (of.media_type == MediaType::ImageConfig || media_type == media_types::DOCKER_CONFIG)
+        of.size <= Self::LARGEST && ImageConfig::is_type(&of.media_type)
     }
 
     fn get(&self, digest: &Digest) -> Option<Bytes> {

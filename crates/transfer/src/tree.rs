@@ -3,10 +3,9 @@
 use std::pin::Pin;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use serde::Deserialize;
 use transship_core::{
-    CONFIG_LIMIT, Descriptor, Digest, Document, Error, ErrorKind, ImageDocument, ImageSource,
-    IndexDocument, Manifest, Platform, Result, ResultExt, Sparse, is_index_type,
+    CONFIG_LIMIT, Descriptor, Digest, Document, Error, ErrorKind, ImageConfig, ImageDocument,
+    ImageSource, IndexDocument, Manifest, Platform, Result, ResultExt, Sparse, is_index_type,
 };
 
 use crate::layer::LayerType;
@@ -303,41 +302,9 @@ async fn load_config(source: &dyn ImageSource, document: &ImageDocument) -> Resu
     Ok(Some(config))
 }
 
-#[derive(Deserialize)]
-struct RawConfig {
-    #[serde(default)]
-    os: Option<String>,
-    #[serde(default)]
-    architecture: Option<String>,
-    #[serde(default)]
-    variant: Option<String>,
-    #[serde(default, rename = "os.version")]
-    os_version: Option<String>,
-    #[serde(default)]
-    rootfs: Option<RootFs>,
-}
-
-#[derive(Deserialize)]
-struct RootFs {
-    #[serde(default)]
-    diff_ids: Option<Vec<Digest>>,
-}
-
 impl Config {
     fn parse(bytes: &[u8]) -> Result<Self> {
-        let raw: RawConfig = serde_json::from_slice(bytes).map_err(|e| {
-            Error::new(ErrorKind::Corrupt, "it is not an image config").caused_by(e)
-        })?;
-        let platform = match (raw.os, raw.architecture) {
-            (Some(os), Some(architecture)) if !os.is_empty() && !architecture.is_empty() => {
-                let mut platform = Platform::new(os, architecture);
-                platform.variant = raw.variant.filter(|variant| !variant.is_empty());
-                platform.os_version = raw.os_version.filter(|version| !version.is_empty());
-                Some(platform)
-            }
-            _ => None,
-        };
-        let diff_ids = raw.rootfs.and_then(|rootfs| rootfs.diff_ids);
+        let ImageConfig { platform, diff_ids, .. } = ImageConfig::parse(bytes)?;
         Ok(Self { platform, diff_ids })
     }
 

@@ -104,7 +104,7 @@ async fn details(source: &dyn ImageSource) -> Result<EntryDetails> {
             for child in facts::children(source, index).await? {
                 let Some(manifest) = child.manifest else { continue };
                 if let Document::Image(image) = manifest.document()? {
-                    details.size += facts::layers_size(&image);
+                    details.size = details.size.saturating_add(facts::layers_size(&image));
                 }
                 if !child.descriptor.is_attestation() {
                     details.platforms.extend(child.platform);

@@ -194,7 +194,7 @@ impl fmt::Display for One {
         }
         writeln!(f)?;
         if !self.needs.is_empty() {
-            let bytes = self.needs.iter().map(|needed| needed.size).sum();
+            let bytes = self.needs.iter().map(|needed| needed.size).fold(0, u64::saturating_add);
             writeln!(
                 f,
                 "     a delta: it needs {} ({}) from what it was made against",

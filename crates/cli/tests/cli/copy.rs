@@ -178,7 +178,7 @@ fn options_reach_the_transports_of_one_side_or_both() {
         "copy -o oci-archive.docker-manifest=false hello.tar:@0 oci-archive:only-oci.tar",
         "list docker-archive:only-oci.tar",
         "list only-oci.tar",
-        "copy --dest-docker-manifest maybe hello.tar:@0 oci-archive:x.tar",
+        "copy --dest-docker-manifest=maybe hello.tar:@0 oci-archive:x.tar",
     ]));
 }
 

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 
 use bytes::{Buf, Bytes};
 use futures_util::StreamExt;
+use oci_spec::image::Digest;
 use tokio::runtime::Handle;
 
 use super::file_range::RangeReader;
@@ -34,8 +35,21 @@ pub struct Chunks {
     current: Option<Arc<Buffer>>,
     consumed: usize,
     size: u64,
+    also: Also,
     stored: Option<Stored>,
+    failed: Option<Failed>,
 }
+
+/// How reading failed: it stays failed.
+#[derive(Debug)]
+struct Failed {
+    kind: ErrorKind,
+    why: String,
+}
+
+/// Digests of further algorithms that the bytes have to have. Few have any: they are hashed in place.
+#[derive(Debug, Default)]
+struct Also(Vec<(Digest, Hasher)>);
 
 struct OnProgress(Progress);
 
@@ -49,7 +63,12 @@ enum Feed {
     Bytes(Bytes),
     Range(RangeReader),
     Reader(Box<dyn Read + Send>),
-    Stream { stream: ByteStream, rest: Bytes, runtime: Handle },
+    /// The stream is dropped at its end: some may not be asked again.
+    Stream {
+        stream: Option<ByteStream>,
+        rest: Bytes,
+        runtime: Handle,
+    },
 }
 
 impl std::fmt::Debug for Feed {
@@ -68,16 +87,19 @@ impl Body {
             Origin::Bytes(bytes) => Feed::Bytes(bytes),
             Origin::File(range) => Feed::Range(range.reader()),
             Origin::Reader(reader) => Feed::Reader(reader),
-            Origin::Stream(stream) => {
-                Feed::Stream { stream, rest: Bytes::new(), runtime: Handle::current() }
-            }
+            Origin::Stream(stream) => Feed::Stream {
+                stream: Some(stream),
+                rest: Bytes::new(),
+                runtime: Handle::current(),
+            },
             Origin::Reopen(open) => {
                 let runtime = Handle::current();
                 let stream = wait(&runtime, cancel, open(0))??;
-                Feed::Stream { stream, rest: Bytes::new(), runtime }
+                Feed::Stream { stream: Some(stream), rest: Bytes::new(), runtime }
             }
         };
         let hashing = Hashing::new(self.expect.hasher()?);
+        let also = Also::new(self.also)?;
         Ok(Chunks {
             feed,
             expect: self.expect,
@@ -87,7 +109,9 @@ impl Body {
             current: None,
             consumed: 0,
             size: 0,
+            also,
             stored: None,
+            failed: None,
         })
     }
 }
@@ -108,23 +132,39 @@ impl Chunks {
     /// promise: who needs pieces of one size uses `Read`.
     ///
     /// # Errors
-    /// `Corrupt` for bytes that are not as expected, `Cancelled`, and those of the origin.
+    /// `Corrupt` for bytes that are not as expected, `Cancelled`, and those of the origin. After an error each further call
+    /// fails with the same kind.
     #[expect(clippy::should_implement_trait, reason = "it lends its buffer")]
     pub fn next(&mut self) -> Result<Option<&[u8]>> {
         self.current = None;
         if self.stored.is_some() {
             return Ok(None);
         }
+        if let Some(Failed { kind, why }) = &self.failed {
+            return Err(Error::new(*kind, format!("reading has failed before: {why}")));
+        }
+        match self.advance() {
+            Ok(()) => Ok(self.current.as_ref().map(|chunk| chunk.bytes())),
+            Err(error) => {
+                self.failed = Some(Failed { kind: error.kind(), why: error.to_string() });
+                Err(error)
+            }
+        }
+    }
+
+    /// Puts the next chunk in place; none at the end.
+    fn advance(&mut self) -> Result<()> {
         self.cancel.check()?;
         let mut buffer = self.hashing.buffer()?;
-        buffer.make_room(self.expect.size.map(|size| size - self.size));
+        buffer.make_room(self.expect.size.map(|size| size.saturating_sub(self.size)));
         self.feed.fill(&mut buffer, &self.cancel)?;
         if buffer.len == 0 {
             let digest = self.hashing.finish()?;
             let stored = Stored::new(digest, self.size);
             self.expect.check(&stored)?;
+            self.also.check(self.size)?;
             self.stored = Some(stored);
-            return Ok(None);
+            return Ok(());
         }
         self.size += buffer.len as u64;
         if let Some(expected) = self.expect.size.filter(|expected| self.size > *expected) {
@@ -135,8 +175,9 @@ impl Chunks {
             progress(buffer.len as u64);
         }
         let last = self.expect.size == Some(self.size);
-        let chunk = self.hashing.take(buffer, last)?;
-        Ok(Some(self.current.insert(chunk).bytes()))
+        self.also.update(buffer.bytes());
+        self.current = Some(self.hashing.take(buffer, last)?);
+        Ok(())
     }
 
     /// As [`next`](Self::next), but the chunk may be kept, and sent to other threads.
@@ -195,9 +236,10 @@ impl Feed {
             Self::Stream { stream, rest, runtime } => {
                 while !buffer.is_full() {
                     if rest.is_empty() {
-                        match wait(runtime, cancel, stream.next())? {
+                        let Some(open) = stream else { break };
+                        match wait(runtime, cancel, open.next())? {
                             Some(next) => *rest = next?,
-                            None => break,
+                            None => *stream = None,
                         }
                     }
                     buffer.take(rest);
@@ -205,6 +247,23 @@ impl Feed {
             }
         }
         Ok(())
+    }
+}
+
+impl Also {
+    fn new(digests: Vec<Digest>) -> Result<Self> {
+        let with_hasher = |digest: Digest| Ok((digest.clone(), Hasher::new(digest.algorithm())?));
+        digests.into_iter().map(with_hasher).collect::<Result<_>>().map(Self)
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        self.0.iter_mut().for_each(|(_, hasher)| hasher.update(bytes));
+    }
+
+    fn check(&mut self, size: u64) -> Result<()> {
+        std::mem::take(&mut self.0).into_iter().try_for_each(|(digest, hasher)| {
+            Expect::digest(digest).check(&Stored::new(hasher.finish(), size))
+        })
     }
 }
 
@@ -276,17 +335,12 @@ impl Drop for Buffer {
 fn read_error(error: io::Error) -> Error {
     match Error::unwrap_io(error) {
         Ok(ours) => ours,
-        Err(e)
-            if matches!(
-                e.kind(),
-                io::ErrorKind::InvalidData
-                    | io::ErrorKind::UnexpectedEof
-                    | io::ErrorKind::InvalidInput
-            ) =>
-        {
-            Error::new(ErrorKind::Corrupt, "the data is malformed").caused_by(e)
+        Err(e) => {
+            let kind = ErrorKind::of_io(&e);
+            let corrupt = kind == ErrorKind::Corrupt;
+            let message = if corrupt { "the data is malformed" } else { "reading failed" };
+            Error::new(kind, message).caused_by(e)
         }
-        Err(e) => Error::new(ErrorKind::Unexpected, "reading failed").caused_by(e),
     }
 }
 
@@ -339,7 +393,7 @@ impl Hashing {
         Ok(chunk)
     }
 
-    fn finish(&mut self) -> Result<oci_spec::image::Digest> {
+    fn finish(&mut self) -> Result<Digest> {
         let hasher = match (self.hasher.take(), self.thread.take()) {
             (Some(hasher), _) => hasher,
             (None, Some(HashThread { work, back, thread })) => {

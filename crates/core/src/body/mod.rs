@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::Stream;
+use oci_spec::image::Digest;
 
 pub use chunks::Chunks;
 pub use file_range::{FileRange, RangeReader};
@@ -35,6 +36,8 @@ type Progress = Arc<dyn Fn(u64) + Send + Sync>;
 pub struct Body {
     origin: Origin,
     expect: Expect,
+    /// Digests of other algorithms than the one in `expect`.
+    also: Vec<Digest>,
     progress: Option<Progress>,
 }
 
@@ -77,16 +80,25 @@ impl Body {
     }
 
     fn of(origin: Origin) -> Self {
-        Self { origin, expect: Expect::default(), progress: None }
+        Self { origin, expect: Expect::default(), also: Vec::new(), progress: None }
     }
 
-    /// Holds the bytes to what is expected, in addition to what was expected before. Only one digest is computed: where the
-    /// two are of different algorithms, the one given here.
+    /// Holds the bytes to what is expected, in addition to what was expected before. Digests of two algorithms are both
+    /// checked; [`expected`](Self::expected) shows the one given last.
     ///
     /// # Errors
     /// `Corrupt` when the two contradict each other.
     pub fn expecting(mut self, expect: &Expect) -> Result<Self> {
-        self.expect = self.expect.and(expect)?;
+        let both = self.expect.and(expect)?;
+        if let Some(new) = &expect.digest {
+            for known in &self.also {
+                Expect::digest(known.clone()).and(&Expect::digest(new.clone()))?;
+            }
+            let before = self.expect.digest.take().filter(|digest| digest != new);
+            self.also.extend(before);
+            self.also.retain(|digest| digest != new);
+        }
+        self.expect = both;
         Ok(self)
     }
 
@@ -132,7 +144,8 @@ impl Body {
             Origin::Reopen(open) => Origin::Reopen(Arc::clone(open)),
             Origin::Stream(_) | Origin::Reader(_) => return None,
         };
-        Some(Self { origin, expect: self.expect.clone(), progress: self.progress.clone() })
+        let (expect, also) = (self.expect.clone(), self.also.clone());
+        Some(Self { origin, expect, also, progress: self.progress.clone() })
     }
 
     /// Refuses a body that is known to be larger than a limit, before any byte has passed.

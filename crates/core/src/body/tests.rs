@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures_util::StreamExt;
 
 use super::*;
-use crate::{Cancel, run_blocking, sha256};
+use crate::{Cancel, DigestAlgorithm, Hasher, run_blocking, sha256};
 
 fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|i| u8::try_from((i * 31 + i / 251) % 256).unwrap()).collect()
@@ -148,4 +148,95 @@ async fn reading_through_std_gives_the_same_bytes() {
     .await
     .unwrap();
     assert_eq!(out, expected);
+}
+
+/// A stream that fails when it is asked again after its end, as some do.
+fn asked_once(items: Vec<Result<Bytes>>) -> ByteStream {
+    let mut items = items.into_iter();
+    let mut ended = false;
+    Box::pin(futures_util::stream::poll_fn(move |_| {
+        assert!(!ended, "asked after its end");
+        let next = items.next();
+        ended = next.is_none();
+        std::task::Poll::Ready(next)
+    }))
+}
+
+type Make = Box<dyn Fn() -> Body>;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_an_error_or_the_end_it_stays_so() {
+    let text = |text: &'static str| Ok(Bytes::from_static(text.as_bytes()));
+    let broken = || Err(Error::new(ErrorKind::Unavailable, "cut"));
+    let short = Expect::digest(sha256(b"abc")).with_size(3);
+    let cases: Vec<(&str, Make, Option<ErrorKind>)> = vec![
+        ("whole", Box::new(move || Body::from_stream(asked_once(vec![text("abc")]))), None),
+        (
+            "cut",
+            Box::new(move || Body::from_stream(asked_once(vec![text("ab"), broken()]))),
+            Some(ErrorKind::Unavailable),
+        ),
+        (
+            "too long",
+            Box::new(move || Body::from_stream(asked_once(vec![text("abc"), text("d")]))),
+            Some(ErrorKind::Corrupt),
+        ),
+        ("too long in memory", Box::new(|| Body::from_bytes("abcdef")), Some(ErrorKind::Corrupt)),
+        ("too short", Box::new(|| Body::from_bytes("ab")), Some(ErrorKind::Corrupt)),
+        ("other bytes", Box::new(|| Body::from_bytes("abd")), Some(ErrorKind::Corrupt)),
+    ];
+    for (what, make, kind) in cases {
+        let body = make().expecting(&short).unwrap();
+        let chunks = body.chunks(&Cancel::new()).unwrap();
+        let seen = tokio::task::spawn_blocking(move || {
+            let mut chunks = chunks;
+            let first = loop {
+                match chunks.next() {
+                    Ok(Some(_)) => {}
+                    Ok(None) => break None,
+                    Err(e) => break Some(e.kind()),
+                }
+            };
+            let again = (0..3).map(|_| match chunks.next() {
+                Ok(more) => more.map(|_| ErrorKind::Unexpected),
+                Err(e) => Some(e.kind()),
+            });
+            let again: Vec<_> = again.collect();
+            let read = chunks.read(&mut [0; 8]).map_err(|e| Error::io("", "", e).kind());
+            (first, again, read)
+        });
+        let (first, again, read) = seen.await.unwrap();
+        assert_eq!((first, again), (kind, vec![kind; 3]), "{what}");
+        assert_eq!(read, kind.map_or(Ok(0), Err), "{what}");
+        let mut stream = make().expecting(&short).unwrap().into_stream();
+        while let Some(item) = stream.next().await {
+            assert!(item.is_ok() || kind.is_some(), "{what}");
+        }
+        assert!(stream.next().await.is_none(), "{what}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn digests_of_two_algorithms_are_both_checked() {
+    let sha512 = |bytes: &[u8]| {
+        let mut hasher = Hasher::new(&DigestAlgorithm::Sha512).unwrap();
+        hasher.update(bytes);
+        Expect::digest(hasher.finish())
+    };
+    let short = |bytes: &[u8]| Expect::digest(sha256(bytes));
+    for (one, two, right) in [
+        (short(b"abc"), sha512(b"abc"), true),
+        (sha512(b"abc"), short(b"abc"), true),
+        (short(b"abd"), sha512(b"abc"), false),
+        (sha512(b"abd"), short(b"abc"), false),
+        (sha512(b"abc"), short(b"abd"), false),
+    ] {
+        let body = Body::from_bytes("abc").expecting(&one).unwrap().expecting(&two).unwrap();
+        let again = body.try_clone().unwrap();
+        assert_eq!(body.bytes(9).await.map_err(|e| e.kind()).is_ok(), right, "{one:?} {two:?}");
+        // A third one is held to both.
+        assert!(again.try_clone().unwrap().expecting(&two).is_ok());
+        assert!(again.try_clone().unwrap().expecting(&short(b"x")).is_err());
+        assert!(again.expecting(&sha512(b"x")).is_err());
+    }
 }

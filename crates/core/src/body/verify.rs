@@ -44,7 +44,8 @@ impl Expect {
     /// Both expectations.
     ///
     /// # Errors
-    /// `Corrupt` when digests of one algorithm, or sizes, differ. A digest of another algorithm gives way to `other`'s.
+    /// `Corrupt` when digests of one algorithm, or sizes, differ. There is room for one digest: of two algorithms `other`'s
+    /// stays. [`Body::expecting`](crate::Body::expecting) keeps both.
     pub fn and(&self, other: &Self) -> Result<Self> {
         if let (Some(a), Some(b)) = (self.size, other.size)
             && a != b

@@ -10,7 +10,6 @@ use transship_core::{
 
 use crate::layout::Layout;
 use crate::names::full_name;
-use crate::platform::is_image_config;
 use crate::select::DEPTH;
 
 /// How manifests are looked at, and whether blobs are there.
@@ -134,9 +133,7 @@ impl Loadable {
             return Ok(());
         }
         match (seen.document)(of)? {
-            Some(Document::Image(image))
-                if is_image_config(&image.config.media_type) && is_whole(seen, &image)? =>
-            {
+            Some(Document::Image(image)) if image.is_runnable() && is_whole(seen, &image)? => {
                 self.all.push(Candidate::new(of, &image));
             }
             Some(Document::Index(index)) => {

@@ -122,8 +122,18 @@ fn manifest(fetched: &Fetched, digest: Digest) -> Result<Manifest> {
         // What it is, the document says.
         None => MediaType::Other(String::new()),
     };
-    let descriptor = Descriptor::new(media_type, digest, fetched.bytes.len() as u64);
-    Manifest::verified(&descriptor, fetched.bytes.clone())
+    let kind = is_index_type(&media_type);
+    let mut descriptor = Descriptor::new(media_type, digest, fetched.bytes.len() as u64);
+    let described = Manifest::verified(&descriptor, fetched.bytes.clone());
+    if described.is_ok() {
+        return described;
+    }
+    // Between OCI's type and docker's, the bytes have the last word: the digest is theirs.
+    descriptor.media_type = MediaType::Other(String::new());
+    match Manifest::verified(&descriptor, fetched.bytes.clone()) {
+        Ok(own) if is_index_type(&own.descriptor().media_type) == kind => Ok(own),
+        _ => described,
+    }
 }
 
 /// The tag under which the referrers of a manifest are listed where the server has no API for them, after

@@ -22,7 +22,7 @@
 //! | `skopeo inspect --raw oci:l:x` | `transship inspect --raw oci:l:x` |
 //! | `skopeo inspect --config oci:l:x` | `transship inspect --config oci:l:x` |
 //! | `skopeo manifest-digest` of a file | `transship inspect --json oci:l:x`, field `digest` |
-//! | `skopeo copy --dest-tls-verify=false oci:l:x docker://h/r:x` | `transship copy --dest-tls-verify false oci:l:x docker://h/r:x` |
+//! | `skopeo copy --dest-tls-verify=false oci:l:x docker://h/r:x` | `transship copy --dest-tls-verify=false oci:l:x docker://h/r:x` |
 //! | `skopeo copy --src-creds U:P docker://h/r:x oci:l:x` | the same, or `--src-creds-file F`, which no process list shows |
 //! | `skopeo list-tags docker://h/r` | `transship list docker://h/r` |
 //! | `skopeo sync --src docker --dest dir h/r d` | `transship copy --all-images docker://h/r oci:d` |

@@ -1,7 +1,8 @@
 //! The command `transship`: what it takes, and what it prints, for people and as JSON.
 //!
 //! Results go to stdout, all else to stderr. `--json` prints exactly one JSON value on stdout, also when an image is found
-//! wrong; on a failure there is none, and the exit code and stderr tell. Fields are in `snake_case`; more may be added, none
+//! wrong. On a failure there is none, and the exit code and stderr tell; but a `copy --json` that fails or is given up prints an
+//! object with `kind`, `error`, and in `published` the references that open what it has published all the same. Fields are in `snake_case`; more may be added, none
 //! is renamed or removed within a major version. Digests, names, platforms and references are texts as they are typed.
 //!
 //! # Places
@@ -20,7 +21,7 @@
 //! | code | meaning | kinds of error |
 //! |---|---|---|
 //! | 0 | done, or nobody reads the output any more | |
-//! | 1 | failed | all others |
+//! | 1 | failed | all others: `NoSpace` (a full disk or quota), `Unavailable`, `Denied`, ... |
 //! | 2 | the command line or a reference is wrong | `InvalidReference` |
 //! | 3 | an image, blob or place was not found | `NotFound` |
 //! | 4 | something read is corrupt, malformed or over a limit; `verify` and `list` found something wrong | `Corrupt`, `LimitExceeded` |
@@ -29,7 +30,8 @@
 //! An error is one line on stderr, `transship: ` and what was being done, to what, what was found and what was expected; the way
 //! out follows on a line of its own, `  hint: `. Control characters are escaped.
 //!
-//! Ctrl-C stops the work and cleans up: what was there stays as it was. A second Ctrl-C ends the process at once; what is left
+//! Ctrl-C stops the work and cleans up: what was there stays as it was. In a registry, images that were published one by one
+//! before stay published, and are named. A second Ctrl-C ends the process at once; what is left
 //! over then, the next writer to that place removes. `--deadline` does the same as the first Ctrl-C, with exit code 1.
 //!
 //! # Options of transports

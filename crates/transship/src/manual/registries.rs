@@ -20,7 +20,7 @@
 //!
 //! | in this order | where |
 //! |---|---|
-//! | given | `--creds USER:PASSWORD`, `--creds-file FILE`, `--creds-env NAME`, `--registry-token TOKEN`, or `--no-creds true`; then nothing else is looked at |
+//! | given | `--creds USER:PASSWORD`, `--creds-file FILE`, `--creds-env NAME`, `--registry-token TOKEN`, or `--no-creds`; then nothing else is looked at |
 //! | chosen | `--authfile FILE`, else `$REGISTRY_AUTH_FILE`; then no other file is read, and it has to be there |
 //! | podman's | `$XDG_RUNTIME_DIR/containers/auth.json` (without that variable `/run/containers/UID/auth.json`), `~/.config/containers/auth.json` |
 //! | docker's | `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`; `~/.dockercfg` |
@@ -71,7 +71,7 @@
 //!
 //! A registry proves who it is to the CAs of the system, and to the `*.crt` of `--cert-dir DIR`, else of the first that is there of
 //! `HOST[:PORT]` in `~/.config/containers/certs.d`, `/etc/containers/certs.d`, `/etc/docker/certs.d`. `NAME.cert` with `NAME.key` there is our
-//! own certificate. `--tls-verify false` believes everyone, takes plain HTTP, and warns. Without it, plain HTTP is spoken only to this machine
+//! own certificate. `--tls-verify=false` believes everyone, takes plain HTTP, and warns. Without it, plain HTTP is spoken only to this machine
 //! (`localhost`, `127.0.0.0/8`, `::1`), where no TLS is spoken, and to what `registries.conf` calls insecure.
 //!
 //! # What an operation costs
@@ -112,7 +112,7 @@
 //! | `--chunk-size BYTES` | in one piece | servers and proxies with a limit; a server that asks for larger pieces gets those |
 //! | `--idle-timeout SECONDS` | 60 | slow servers |
 //! | `--retries N` | 5 | |
-//! | `--sparse true` | false | registries that take an index without all of its images |
+//! | `--sparse` | false | registries that take an index without all of its images |
 //! | `--compress zstd` | gzip | what plain layers become; `keep` sends them as they are |
 //!
 //! # In a program
