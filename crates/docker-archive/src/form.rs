@@ -57,7 +57,7 @@ impl Read for Explained {
 }
 
 /// Decoders give errors of many kinds.
-fn explain(error: io::Error) -> Error {
+pub(crate) fn explain(error: io::Error) -> Error {
     Error::unwrap_io(error).unwrap_or_else(|e| {
         if takes_too_much_memory(&e) {
             let message = "decompressing the layer takes more memory than allowed";

@@ -6,7 +6,6 @@
 
 mod input;
 mod passing;
-mod side;
 mod spool;
 #[cfg(test)]
 mod tests;

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use transship_core::{
-    Body, Cancel, Digest, Error, ErrorKind, Expect, ReadOptions, Result, Staged, spool_folder,
+    Body, Cancel, Digest, Error, ErrorKind, Expect, Hasher, ReadOptions, Result, Staged,
+    spool_folder,
 };
 
 use super::input::Forward;
-use super::side::Side;
 use super::spool::Spool;
 use crate::index::{
     BLOCK_LEN, Entry, EntryKind, Held, Known, Reading, Scanner, Step, Store, TarIndex,
@@ -17,6 +17,7 @@ use crate::index::{
 use crate::open::STDIO;
 use crate::outer::{Growth, Outer};
 use crate::pipe::Pipe;
+use crate::plain_digest::PlainDigest;
 
 /// A file smaller than this is no layer: a tar has its end mark alone, of two blocks.
 const SMALLEST_BLOB: u64 = BLOCK_LEN as u64;
@@ -135,7 +136,7 @@ impl Passing {
         let (offset, size) = at;
         let plain = Arc::clone(&payload.plain);
         if let form @ (Outer::Gzip | Outer::Zstd) = Outer::of(&payload.head) {
-            payload.side = Some(Side::start(form)?);
+            payload.side = Some(PlainDigest::start(form, Hasher::sha256())?);
         }
         self.away = Some(Away { entry, offset, size, plain });
         Body::from_reader(payload).expecting(&sized(size))
@@ -168,7 +169,7 @@ struct Payload {
     size: u64,
     /// For messages.
     name: String,
-    side: Option<Side>,
+    side: Option<PlainDigest>,
     plain: Arc<OnceLock<Digest>>,
 }
 
@@ -222,7 +223,7 @@ impl Payload {
             side.take(&buffer[..n]);
         }
         if self.given == self.size
-            && let Some(digest) = self.side.take().and_then(Side::finish)
+            && let Some(digest) = self.side.take().and_then(|side| side.finish().ok())
         {
             // It is set nowhere else.
             let _ = self.plain.set(digest);

@@ -1,4 +1,4 @@
-//! [`Side`]: decompresses what passes, to know what it is plain.
+//! [`PlainDigest`]: hashes what compressed bytes are plain, while they pass.
 
 use std::io::{self, BufReader, Read};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -14,55 +14,60 @@ const IN_FLIGHT: usize = 4;
 /// How much is decompressed at a time.
 const PLAIN: usize = 256 << 10;
 
-/// A thread that decompresses and hashes what passes.
+/// A thread that decompresses and hashes the bytes that it is given.
 #[derive(Debug)]
-pub(super) struct Side {
+pub struct PlainDigest {
     work: SyncSender<Vec<u8>>,
     back: Receiver<Vec<u8>>,
-    thread: JoinHandle<Option<Digest>>,
+    thread: JoinHandle<io::Result<Digest>>,
 }
 
-impl Side {
+impl PlainDigest {
+    /// Of bytes that are compressed in a form.
+    ///
     /// # Errors
     /// When no thread can be started.
-    pub(super) fn start(form: Outer) -> Result<Self> {
+    pub fn start(form: Outer, hasher: Hasher) -> Result<Self> {
         let (work, chunks) = sync_channel(IN_FLIGHT);
         let (give_back, back) = channel();
+        let passed = Passed { chunks, give_back, chunk: Vec::new(), at: 0 };
         let thread = std::thread::Builder::new()
             .name("transship-plain".to_owned())
-            .spawn(move || {
-                plain_digest(form, Passed { chunks, give_back, chunk: Vec::new(), at: 0 })
-            })
+            .spawn(move || digest(form, passed, hasher))
             .map_err(|e| {
                 Error::new(ErrorKind::Unexpected, "starting a thread to decompress").caused_by(e)
             })?;
         Ok(Self { work, back, thread })
     }
 
-    pub(super) fn take(&self, bytes: &[u8]) {
+    /// Gives it more bytes. False when the thread has ended: it has failed, or seen the end of the stream.
+    pub fn take(&self, bytes: &[u8]) -> bool {
         let mut chunk = self.back.try_recv().unwrap_or_default();
         chunk.clear();
         chunk.extend_from_slice(bytes);
-        // The thread has gone when it found that this is not compressed after all.
-        let _ = self.work.send(chunk);
+        self.work.send(chunk).is_ok()
     }
 
-    /// The digest, if all of it could be decompressed.
-    pub(super) fn finish(self) -> Option<Digest> {
+    /// The digest of the plain bytes.
+    ///
+    /// # Errors
+    /// The decoder's, as [`Outer::decoder`] says.
+    pub fn finish(self) -> io::Result<Digest> {
         drop(self.work);
-        self.thread.join().ok().flatten()
+        let died = |_| Err(io::Error::other("the thread that decompresses has ended early"));
+        self.thread.join().unwrap_or_else(died)
     }
 }
 
-fn plain_digest(form: Outer, passed: Passed) -> Option<Digest> {
-    let mut plain = form.decoder(BufReader::with_capacity(PLAIN, passed)).ok()?;
-    let (mut hasher, mut buffer) = (Hasher::sha256(), vec![0; PLAIN]);
+fn digest(form: Outer, passed: Passed, mut hasher: Hasher) -> io::Result<Digest> {
+    let mut plain = form.decoder(BufReader::with_capacity(PLAIN, passed))?;
+    let mut buffer = vec![0; PLAIN];
     loop {
         match plain.read(&mut buffer) {
-            Ok(0) => return Some(hasher.finish()),
+            Ok(0) => return Ok(hasher.finish()),
             Ok(n) => hasher.update(&buffer[..n]),
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => return None,
+            Err(e) => return Err(e),
         }
     }
 }
