@@ -27,7 +27,9 @@
 //! - sparse files, and old types that change names or extents;
 //! - names that are absolute or have a `..`;
 //! - sizes that are negative, no number, or beyond the end of the file; wrong checksums;
-//! - another header behind its end.
+//! - another header behind its end; one block of zeros, and then something else;
+//! - bytes where only POSIX has a part of the name, in other formats; a mode of another type of file than the header's;
+//! - `..` in a name that a document asks for, or in a link's target behind another part.
 //!
 //! Links are only looked at when they are followed, and only inside the archive. Devices and entries of vendors' types are
 //! let be until somebody asks for them. An archive without an end mark is read, as other readers do; what is missing in it

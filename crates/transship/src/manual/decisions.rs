@@ -215,3 +215,29 @@
 //! second request for each. Now the decoder looks, and passes through what has the wanted form already, whatever its type says. Of the
 //! layers that stay only those are looked at that call themselves plain and are not what the config says. A layer that is said to be gzip
 //! where gzip is wanted stays as it is, a lie too.
+//!
+//! # 36. A drop waits for nothing
+//!
+//! A destination that was dropped used to wait for its running step, so that its staging was gone afterwards. On a current-thread
+//! runtime the step may need an async task of the same thread: that waits for ever. Now steps share what is staged, and the
+//! last one to end removes it. A program that exits waits for [`unsettled`](crate::local::unsettled) to be 0, as the command does.
+//!
+//! # 37. What readers take differently is found by asking them
+//!
+//! Reviews found four ways to show two readers two images in one archive, and tests of ours asserted two of them. So each
+//! rule of the gate is held against others: archives are mutated by seed, and whoever accepts one must see what we see. A
+//! disagreement is mended by refusing, unless all of the others agree. Python's `tarfile` is asked because it takes a prefix
+//! wherever the magic is not star's, where Go does so only when GNU's times are no numbers.
+//!
+//! # 38. A certificate that was given is trusted as what it is
+//!
+//! Manuals of registries make one self-signed certificate, which is an authority, and show it. webpki refuses an authority as a
+//! server. A `*.crt` of the host's folder that is byte for byte the one that is shown is taken, if its name and time are right:
+//! who gave it trusts it for more than that. Keys of P-521 stay refused: ring, the one cryptography library here, has no such
+//! curve, and a second library for it would double what has to be built.
+//!
+//! # 39. Mended in place, or refused
+//!
+//! An image that is appended again to a `docker-archive:` puts what the archive lacks under the name that its images list: one
+//! entry mends all that share it, links to it too. Where that name stands for two layers nothing in place is right, and the
+//! copy fails with the old archive as it was.

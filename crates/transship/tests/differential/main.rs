@@ -145,7 +145,11 @@ fn judge(
     let skopeo = skopeo?;
     for (at, ours) in images.iter().enumerate() {
         let Some(ours) = ours else { continue };
-        let theirs = skopeo.ask(made.form, path, at, images.len(), ours);
+        // We choose none of two by a name that both have.
+        let others = images.iter().flatten().filter(|other| *other != ours);
+        let shared: Vec<&String> = others.flat_map(|other| &other.names).collect();
+        let name = ours.names.iter().find(|name| !shared.contains(name));
+        let theirs = skopeo.ask(made.form, path, at, images.len(), name);
         totals.ask("skopeo", theirs.is_some());
         if let Some(theirs) = theirs
             && (ours.config != theirs.config || ours.layers != theirs.layers)
@@ -159,6 +163,7 @@ fn judge(
 /// A refusal without what is of this archive alone.
 fn reason(error: &str) -> String {
     let text = error.rsplit(": ").next().unwrap_or(error);
+    let text = text.split("sha256:").next().filter(|text| !text.is_empty()).unwrap_or("a digest");
     let text: String = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
     let mut quoted = false;
     let plain: String = text

@@ -92,11 +92,10 @@ impl Skopeo {
         path: &Path,
         at: usize,
         of: usize,
-        ours: &Seen,
+        name: Option<&String>,
     ) -> Option<Seen> {
         let to = path.with_file_name("skopeo");
         let _ = std::fs::remove_dir_all(&to);
-        let name = ours.names.first();
         let selector = match (form, name) {
             (_, Some(name)) => format!(":{name}"),
             (Form::Saved, None) => format!(":@{at}"),
