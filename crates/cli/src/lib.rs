@@ -59,7 +59,8 @@ pub fn run() -> ExitCode {
         }
     };
     let session = Session::new(cli.command.common(), settings);
-    let json = matches!(&cli.command, Command::Copy(copy) if copy.output.json);
+    let json =
+        matches!(&cli.command, Command::Copy(copy) if copy.output.json && !is_to_stdout(copy));
     let outcome = in_runtime(cli, &session);
     session.reporter.end();
     if let Err(failure) = &outcome {
@@ -67,6 +68,14 @@ pub fn run() -> ExitCode {
         tell_published(failure, &session, json);
     }
     exit::code(&outcome)
+}
+
+/// Whether a copy's archive goes to standard output, where then nothing else may stand.
+fn is_to_stdout(copy: &args::Copy) -> bool {
+    copy.places().is_some_and(|(_, to)| {
+        let place = to.split_once(':').filter(|_| !to.starts_with('-')).map_or(to, |(_, at)| at);
+        place == "-" || place.starts_with("-:") || place.starts_with("-@")
+    })
 }
 
 /// Says what a copy that failed or was given up has published all the same.
