@@ -84,24 +84,9 @@ impl Host {
         answer: &Answer,
         sent: Option<&HeaderValue>,
     ) -> Result<bool> {
-        if answer.status == StatusCode::UNAUTHORIZED || sent.is_some() {
-            // What is not there is not there for a token that was accepted.
-            let ended = !matches!(answer.status, StatusCode::NOT_FOUND);
-            return Ok(ended && self.auth.challenged(self, call, &answer.headers, sent)?);
-        }
-        if self.auth.credential(self, call).await?.is_none() || !self.auth.may_ask_base() {
-            return Ok(false);
-        }
-        let ping = self.base(&call.observer).await?.join("/v2/").map_err(super::host::not_a_url)?;
-        let trust = self.trust_of(&ping);
-        let ping_call = Call::new(Method::GET, ping.clone(), call.what.clone());
-        match self.transmit(&ping_call, &ping, None, trust).await {
-            Ok(said) if said.status == StatusCode::UNAUTHORIZED => {
-                self.auth.challenged(self, call, &said.headers, None)
-            }
-            // A probe that fails is not the end: what the request got stands.
-            _ => Ok(false),
-        }
+        let challenged = answer.status == StatusCode::UNAUTHORIZED
+            && self.auth.challenged(self, call, &answer.headers, sent).await?;
+        Ok(challenged || self.auth.unexplained(self, call, answer.status, sent).await)
     }
 
     /// Sends a request as it is: no redirects, no question who we are.

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode, Url};
 use tokio::sync::OnceCell;
 use tokio::time::sleep;
@@ -13,7 +14,7 @@ use transship_core::{
 };
 
 use super::address::{Guard, is_loopback};
-use super::attempt::{Failure, Reached};
+use super::attempt::{Failure, Reached, named};
 use super::auth::Auth;
 use super::call::{Answer, Call, Fetched, Torn};
 use super::limit::{Limit, Permit};
@@ -133,7 +134,11 @@ impl Host {
                 Err(failure) if failure.reached == Reached::NoTls => {
                     return url(&format!("http://{api}/"));
                 }
-                Err(_) if self.speaks_plain(api).await? => return url(&format!("http://{api}/")),
+                Err(failure)
+                    if failure.reached == Reached::Nothing && self.speaks_plain(api).await? =>
+                {
+                    return url(&format!("http://{api}/"));
+                }
                 Err(failure) => {
                     self.wait(failure, &ping, &mut tries, observer).await.context(|| &ping.what)?;
                 }
@@ -146,8 +151,8 @@ impl Host {
         let place = url(&format!("http://{api}/v2/"))?;
         let ping = Call::new(Method::GET, place, format!("looking how {} speaks", self.name));
         Ok(match self.probe(&ping).await {
-            // What a proxy says of a place that it cannot reach is not that place's answer.
-            Ok(answer) => !matches!(answer.status.as_u16(), 407 | 502..=504),
+            // What a proxy says of a place that it cannot reach is not that place's answer, and 400 is that of servers that want TLS.
+            Ok(answer) => !matches!(answer.status.as_u16(), 400 | 407 | 502..=504),
             Err(_) => false,
         })
     }
@@ -178,6 +183,25 @@ impl Host {
             return Err(Error::new(ErrorKind::Denied, message));
         }
         self.guard(named).check(named)
+    }
+
+    /// A place that this host names as a whole URL; it is [checked](Self::check_named).
+    pub(super) fn named(&self, text: &str) -> Result<Url> {
+        let whole = Url::parse(text).map_err(not_a_url)?;
+        let named = match self.base.get() {
+            Some(base) => named(text, base)?,
+            None => whole,
+        };
+        self.check_named(&named)?;
+        Ok(named)
+    }
+
+    /// The headers with which `/v2/` refuses a stranger.
+    pub(super) async fn ping(&self, observer: &Observer) -> Option<HeaderMap> {
+        let url = self.base.get()?.join("v2/").ok()?;
+        let call = Call::new(Method::GET, url, format!("asking what {} wants", self.name));
+        let answer = self.attempt_plain(&call.heard_by(observer)).await.ok()?;
+        (answer.status == StatusCode::UNAUTHORIZED).then_some(answer.headers)
     }
 
     /// What is not gone to at a place: nothing is forbidden at the host that a person named.

@@ -135,10 +135,17 @@ impl RegistriesConf {
                 at(&table.location, rest, table.insecure, Pulls::All)?
             });
         }
+        endpoints.retain(|endpoint| !self.is_blocked(endpoint));
         for endpoint in endpoints.iter_mut().filter(|endpoint| endpoint.host == name.domain()) {
             endpoint.given = Given::Sent;
         }
         Ok(Resolved { endpoints, write: own(table.insecure), blocked: table.blocked })
+    }
+
+    /// Whether a place that one table names is blocked by another.
+    fn is_blocked(&self, endpoint: &Endpoint) -> bool {
+        let name = format!("{}/{}", endpoint.host, endpoint.repository);
+        self.table(&name).is_some_and(|(table, _)| table.blocked)
     }
 
     /// What keeps credentials, in order.

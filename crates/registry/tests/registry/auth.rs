@@ -4,7 +4,7 @@ use transship_conformance::registry::{
     Action, Auth, Fault, Registry as Server, Right, Rule, TokenAuth, TokenField, User,
 };
 use transship_core::{Commit, ErrorKind, Expect, Transport, WriteOptions};
-use transship_registry::{Credential, Registry, Secret};
+use transship_registry::{Credential, Registry, Secret, Surroundings};
 
 use crate::common::{Heard, client, destination, image, noise, open, pull, push, serve};
 
@@ -175,4 +175,70 @@ async fn secrets_are_in_no_message() {
         .inject(Rule::new(Fault::Status { status: 500, retry_after: None }).path("token").always());
     let error = pull(&basic(PASSWORD), &server, "a:1").await.unwrap_err();
     assert!(!format!("{error:?}").contains(PASSWORD), "{error:?}");
+}
+
+/// What one repository asked for is never asked for with a token of another.
+#[tokio::test]
+async fn scopes_stay_with_their_repository() {
+    let server = tokens(|_| {});
+    for name in ["one", "two", "three"] {
+        push(&basic(PASSWORD), &server, &format!("{name}:1"), &image("x")).await.unwrap();
+    }
+    server.forget_exchanges();
+    let registry = basic(PASSWORD);
+    for name in ["one", "two", "three"] {
+        pull(&registry, &server, &format!("{name}:1")).await.unwrap();
+    }
+    let asked: Vec<String> = server
+        .exchanges()
+        .iter()
+        .map(|one| format!("{one:?}"))
+        .filter(|one| one.contains("/token"))
+        .collect();
+    assert_eq!(asked.len(), 3, "{asked:?}");
+    for one in asked {
+        let named = ["one", "two", "three"].iter().filter(|name| {
+            one.contains(&format!("{name}%3Apull")) || one.contains(&format!("{name}:pull"))
+        });
+        assert_eq!(named.count(), 1, "{one}");
+    }
+}
+
+/// What a helper gave is asked for again when it is not accepted any more; a helper that fails ends no request that needs none.
+#[cfg(unix)]
+#[tokio::test]
+async fn helpers_are_asked_again() {
+    use std::os::unix::fs::PermissionsExt;
+    let sent = image("x");
+    for auth in [Auth::Basic(vec![me()]), Auth::Token(TokenAuth::new([me()]))] {
+        let server = serve(|options| options.auth = auth);
+        push(&basic(PASSWORD), &server, "a:1", &sent).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        };
+        write("home/.docker/config.json", r#"{"credsStore":"x"}"#);
+        let says = |password: &str| {
+            let script =
+                format!("#!/bin/sh\necho '{{\"Username\":\"me\",\"Secret\":\"{password}\"}}'\n");
+            write("bin/docker-credential-x", &script);
+        };
+        let registry = client(|options| {
+            options.anonymous = false;
+            options.surroundings = Surroundings::below(folder.path());
+        });
+        says("too old");
+        pull(&registry, &server, "a:1").await.unwrap_err();
+        says(PASSWORD);
+        pull(&registry, &server, "a:1").await.unwrap();
+        write("bin/docker-credential-x", "#!/bin/sh\nexit 1\n");
+        let registry = client(|options| {
+            options.anonymous = false;
+            options.surroundings = Surroundings::below(folder.path());
+        });
+        push(&registry, &open(), "a:1", &sent).await.unwrap();
+    }
 }

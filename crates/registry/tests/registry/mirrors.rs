@@ -2,11 +2,11 @@
 
 use std::io::Write;
 
-use transship_conformance::registry::{Fault, Registry as Server, Rule};
+use transship_conformance::registry::{Auth, Fault, Registry as Server, Rule, TokenAuth, User};
 use transship_core::{ErrorKind, ReadOptions, Transport};
-use transship_registry::Registry;
+use transship_registry::{Credential, Registry, Secret};
 
-use crate::common::{client, image, noise, open, plain, push};
+use crate::common::{client, image, noise, open, plain, pull, push, serve};
 
 /// A transport for which one server is the mirror of the other.
 fn mirrored(server: &Server, mirror: &Server) -> (Registry, tempfile::NamedTempFile) {
@@ -74,4 +74,79 @@ async fn a_tag_is_not_there_where_all_places_say_so() {
     assert_eq!(opened().await, Err(ErrorKind::NotFound));
     mirror.inject(Rule::new(status(503)).path("manifests").always());
     assert_eq!(opened().await, Err(ErrorKind::Unavailable));
+}
+
+/// What is given for a registry is for that one alone: a mirror that asks for it does not get it.
+#[tokio::test]
+async fn given_secrets_never_go_to_mirrors() {
+    const PASSWORD: &str = "hunter2-secret";
+    let user = || User::new("me", PASSWORD);
+    for given in [
+        Credential::Basic { user: "me".to_owned(), secret: Secret::new(PASSWORD) },
+        Credential::Bearer(Secret::new(PASSWORD)),
+    ] {
+        for auth in [Auth::Basic(vec![user()]), Auth::Token(TokenAuth::new([user()]))] {
+            let (server, mirror) = (open(), serve(|options| options.auth = auth));
+            push(&plain(), &server, "a:1", &image("x")).await.unwrap();
+            let mut file = tempfile::NamedTempFile::new().unwrap();
+            let (to, from) = (mirror.host(), server.host());
+            write!(
+                file,
+                "[[registry]]\nlocation = \"{from}\"\n[[registry.mirror]]\nlocation = \"{to}\"\n"
+            )
+            .unwrap();
+            let registry = client(|options| {
+                options.registries_conf = Some(file.path().to_owned());
+                options.retries = 0;
+                options.credential = Some(given.clone());
+            });
+            pull(&registry, &server, "a:1").await.unwrap();
+            assert!(!mirror.exchanges().is_empty());
+            let sent = authorizations(&mirror);
+            assert!(
+                !sent.iter().any(|header| header.contains(PASSWORD) || header.starts_with("Basic")),
+                "{sent:?}"
+            );
+        }
+    }
+}
+
+fn authorizations(server: &Server) -> Vec<String> {
+    let exchanges = server.exchanges();
+    exchanges.iter().filter_map(|one| one.header("authorization").map(str::to_owned)).collect()
+}
+
+/// A registry that is blocked is neither read nor written; its mirrors are read.
+#[tokio::test]
+async fn blocked_holds_for_both_ways_and_hides_no_mirror() {
+    let (server, mirror) = (open(), open());
+    push(&plain(), &mirror, "a:1", &image("x")).await.unwrap();
+    let (to, from) = (mirror.host(), server.host());
+    let table = format!("[[registry]]\nlocation = \"{from}\"\nblocked = true\n");
+    for with_mirror in [true, false] {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let more = format!("[[registry.mirror]]\nlocation = \"{to}\"\n");
+        write!(file, "{table}{}", if with_mirror { &*more } else { "" }).unwrap();
+        let path = file.path().to_owned();
+        let registry = client(|options| options.registries_conf = Some(path));
+        let read = pull(&registry, &server, "a:1").await.map_err(|error| error.kind());
+        assert_eq!(read.err(), (!with_mirror).then_some(ErrorKind::Denied));
+        let error = push(&registry, &server, "a:2", &image("y")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
+    }
+    assert_eq!(server.exchanges().len(), 0, "a blocked registry is not asked");
+}
+
+/// A mirror that is blocked by a table of its own is not asked either.
+#[tokio::test]
+async fn a_mirror_that_is_blocked_is_not_asked() {
+    let (server, mirror) = (open(), open());
+    push(&plain(), &server, "a:1", &image("x")).await.unwrap();
+    let (to, from) = (mirror.host(), server.host());
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    write!(file, "[[registry]]\nlocation = \"{from}\"\n[[registry.mirror]]\nlocation = \"{to}\"\n[[registry]]\nlocation = \"{to}\"\nblocked = true\n").unwrap();
+    let path = file.path().to_owned();
+    let registry = client(|options| options.registries_conf = Some(path));
+    pull(&registry, &server, "a:1").await.unwrap();
+    assert_eq!(mirror.exchanges().len(), 0);
 }

@@ -11,16 +11,16 @@ pub(crate) enum Challenge {
     Bearer { realm: String, service: Option<String>, scope: Option<String> },
 }
 
-/// The best of the challenges that we can answer: a token before a password.
-pub(crate) fn best(headers: &HeaderMap) -> Option<Challenge> {
-    let all: Vec<Challenge> = headers
+/// The challenges that we can answer, the best first: a token before a password.
+pub(crate) fn all(headers: &HeaderMap) -> Vec<Challenge> {
+    let mut all: Vec<Challenge> = headers
         .get_all(WWW_AUTHENTICATE)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(challenges)
         .collect();
-    let bearer = all.iter().find(|challenge| matches!(challenge, Challenge::Bearer { .. }));
-    bearer.or(all.first()).cloned()
+    all.sort_by_key(|challenge| *challenge == Challenge::Basic);
+    all
 }
 
 fn challenges(text: &str) -> Vec<Challenge> {
@@ -117,7 +117,7 @@ mod tests {
         for value in values {
             headers.append(WWW_AUTHENTICATE, value.parse().unwrap());
         }
-        best(&headers)
+        all(&headers).into_iter().next()
     }
 
     #[test]

@@ -4,13 +4,13 @@ mod challenge;
 mod scope;
 mod token;
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderValue};
 use tokio::time::Instant;
-use transship_core::Result;
+use transship_core::{ErrorKind, Result};
 
 use challenge::Challenge;
 pub(crate) use scope::Scopes;
@@ -24,12 +24,27 @@ use crate::client::host::Host;
 #[derive(Debug, Default)]
 pub(crate) struct Auth {
     known: Mutex<Known>,
-    tokens: Mutex<HashMap<Vec<String>, Token>>,
-    found: Mutex<BTreeMap<String, Option<Credential>>>,
-    /// One token is got at a time: who waits mostly finds the one that it wanted.
+    /// The scope that was asked for, by repository: what one needs is not for the tokens of another.
+    asked: Mutex<HashMap<String, String>>,
+    tokens: Mutex<HashMap<Vec<String>, Arc<Slot>>>,
+    found: Mutex<HashMap<String, Option<Credential>>>,
+    /// Whether the host was asked at `/v2/` what it wants.
+    pinged: tokio::sync::OnceCell<bool>,
+}
+
+/// A token that is there, or is being got.
+#[derive(Debug, Default)]
+struct Slot {
+    token: Mutex<Option<Token>>,
+    /// One is got at a time: a request that waits mostly finds the one that it wants.
     getting: tokio::sync::Mutex<()>,
-    /// Whether it was asked at `/v2/` how it wants to know who we are.
-    asked_base: AtomicBool,
+}
+
+impl Slot {
+    fn good(&self) -> Option<HeaderValue> {
+        let token = lock(&self.token);
+        token.as_ref().filter(|token| token.renew_at > Instant::now()).map(|t| t.header.clone())
+    }
 }
 
 /// How a host wants to know who we are.
@@ -39,17 +54,12 @@ enum Known {
     #[default]
     Nothing,
     Basic,
-    Token {
-        realm: Realm,
-        /// The scopes that it asked for, by the repository of the request.
-        asked: BTreeMap<String, String>,
-    },
+    Token(Realm),
 }
 
 impl Auth {
     /// `Authorization` for a request, as far as the host has said what it wants.
     pub(crate) async fn header(&self, host: &Host, call: &Call) -> Result<Option<HeaderValue>> {
-        let scopes = &call.scopes;
         let known = lock(&self.known).clone();
         if let Some(Credential::Bearer(token)) = host.given_credential() {
             return bearer(token).map(Some);
@@ -61,91 +71,120 @@ impl Auth {
                 Some(Credential::Bearer(token)) => bearer(&token).map(Some),
                 _ => Ok(None),
             },
-            Known::Token { realm, asked } => {
-                let asked = asked.get(scopes.own()).map(String::as_str);
-                self.token(host, call, &realm, asked).await.map(Some)
-            }
+            Known::Token(realm) => self.token(host, call, &realm).await.map(Some),
         }
     }
 
     /// Takes in what a host answered to a request that it did not accept. Whether another try, with another header, may help.
-    pub(crate) fn challenged(
+    pub(crate) async fn challenged(
         &self,
         host: &Host,
         call: &Call,
         answer: &HeaderMap,
         sent: Option<&HeaderValue>,
     ) -> Result<bool> {
-        let mut known = lock(&self.known);
-        let challenged = match challenge::best(answer) {
-            None => return Ok(self.forget(&known, sent)),
-            Some(Challenge::Basic) if sent.is_some() => return Ok(false),
-            Some(Challenge::Basic) => Known::Basic,
-            Some(Challenge::Bearer { realm, service, scope }) => {
-                let mut asked = match &mut *known {
-                    Known::Token { asked, .. } => std::mem::take(asked),
-                    _ => BTreeMap::new(),
-                };
-                asked.extend(scope.map(|scope| (call.scopes.own().to_owned(), scope)));
-                Known::Token { realm: Realm::new(host, &realm, service)?, asked }
-            }
+        let Some((known, scope)) = answerable(host, answer)? else {
+            return Ok(false);
         };
-        *known = challenged;
-        self.forget(&known, sent);
-        Ok(true)
+        let basic = matches!(known, Known::Basic);
+        *lock(&self.known) = known;
+        if let Some(scope) = scope {
+            lock(&self.asked).insert(call.scopes.own().to_owned(), scope);
+        }
+        match sent {
+            None => Ok(true),
+            // What a helper gave may have been good for a while only.
+            Some(sent) if basic => {
+                self.forget(call);
+                Ok(self.header(host, call).await?.is_some_and(|header| header != *sent))
+            }
+            Some(sent) => {
+                self.drop_token(sent);
+                Ok(true)
+            }
+        }
     }
 
-    /// Forgets what was sent and not accepted: a token, which may have ended early, and the credential behind it, which a
-    /// helper may have for an hour only. Whether there is another one to be had: a token, also where another request has
-    /// forgotten this one already.
-    fn forget(&self, known: &Known, sent: Option<&HeaderValue>) -> bool {
-        let Some(sent) = sent else { return false };
-        lock(&self.tokens).retain(|_, token| token.header != *sent);
-        lock(&self.found).clear();
-        matches!(known, Known::Token { .. })
+    /// Whether a request that was refused without a challenge may go again: with a new token, or now that `/v2/` says what the host
+    /// wants. Some show nothing to strangers, and some do not say that a token has ended.
+    pub(crate) async fn unexplained(
+        &self,
+        host: &Host,
+        call: &Call,
+        status: StatusCode,
+        sent: Option<&HeaderValue>,
+    ) -> bool {
+        if let Some(sent) = sent {
+            if status == StatusCode::NOT_FOUND {
+                return false;
+            }
+            // Another request may have dropped it first, and have the next one.
+            self.drop_token(sent);
+            return matches!(self.header(host, call).await, Ok(Some(now)) if now != *sent);
+        }
+        if !matches!(*lock(&self.known), Known::Nothing) {
+            return false;
+        }
+        // Most that have nothing there have nothing to hide.
+        if status == StatusCode::NOT_FOUND
+            && !matches!(self.credential(host, call).await, Ok(Some(_)))
+        {
+            return false;
+        }
+        *self.pinged.get_or_init(|| Box::pin(self.ping(host, call))).await
     }
 
-    /// Whether to ask the host at `/v2/` how it wants to know who we are: once, while it has not said so.
-    pub(crate) fn may_ask_base(&self) -> bool {
-        matches!(*lock(&self.known), Known::Nothing)
-            && !self.asked_base.swap(true, Ordering::Relaxed)
+    /// Asks `/v2/` what the host wants. What it says otherwise, or not at all, is of no account.
+    async fn ping(&self, host: &Host, call: &Call) -> bool {
+        let Some(answer) = host.ping(&call.observer).await else { return false };
+        let Ok(Some((known, _))) = answerable(host, &answer) else { return false };
+        *lock(&self.known) = known;
+        true
     }
 
-    async fn token(
+    async fn token(&self, host: &Host, call: &Call, realm: &Realm) -> Result<HeaderValue> {
+        let asked = lock(&self.asked).get(call.scopes.own()).cloned();
+        let texts = call.scopes.texts(asked.as_deref());
+        let slot = Arc::clone(lock(&self.tokens).entry(texts.clone()).or_default());
+        if let Some(header) = slot.good() {
+            return Ok(header);
+        }
+        let _one = slot.getting.lock().await;
+        if let Some(header) = slot.good() {
+            return Ok(header);
+        }
+        let known = lock(&self.found).contains_key(call.scopes.own());
+        let who = self.credential(host, call).await?;
+        let mut got = self.token_for(host, call, realm, &texts, who.as_ref()).await;
+        if known && got.as_ref().is_err_and(|error| error.kind() == ErrorKind::Denied) {
+            self.forget(call);
+            let now = self.credential(host, call).await?;
+            if now != who {
+                got = self.token_for(host, call, realm, &texts, now.as_ref()).await;
+            }
+        }
+        let token = got?;
+        let header = token.header.clone();
+        *lock(&slot.token) = Some(token);
+        Ok(header)
+    }
+
+    async fn token_for(
         &self,
         host: &Host,
         call: &Call,
         realm: &Realm,
-        asked: Option<&str>,
-    ) -> Result<HeaderValue> {
-        let scopes = &call.scopes;
-        let texts = scopes.texts(asked);
-        if let Some(header) = self.good_token(&texts) {
-            return Ok(header);
+        texts: &[String],
+        who: Option<&Credential>,
+    ) -> Result<Token> {
+        if let Some(Credential::Bearer(token)) = who {
+            return Ok(Token { header: bearer(token)?, renew_at: Instant::now() });
         }
-        let _one = self.getting.lock().await;
-        if let Some(header) = self.good_token(&texts) {
-            return Ok(header);
-        }
-        let who = self.credential(host, call).await?;
-        if let Some(Credential::Bearer(token)) = &who {
-            return bearer(token);
-        }
-        // Both futures are large, and this one is in every request.
-        let token = Box::pin(realm.token(host, &texts, who.as_ref(), &call.observer)).await?;
-        let header = token.header.clone();
-        lock(&self.tokens).insert(texts, token);
-        Ok(header)
+        // The future is large, and this one is in every request.
+        Box::pin(realm.token(host, texts, who, &call.observer)).await
     }
 
-    fn good_token(&self, texts: &[String]) -> Option<HeaderValue> {
-        let tokens = lock(&self.tokens);
-        let token = tokens.get(texts).filter(|token| token.renew_at > Instant::now())?;
-        Some(token.header.clone())
-    }
-
-    /// The credential for a request, found once.
-    pub(crate) async fn credential(&self, host: &Host, call: &Call) -> Result<Option<Credential>> {
+    async fn credential(&self, host: &Host, call: &Call) -> Result<Option<Credential>> {
         let repository = call.scopes.own().to_owned();
         if let Some(found) = lock(&self.found).get(&repository) {
             return Ok(found.clone());
@@ -154,6 +193,38 @@ impl Auth {
         lock(&self.found).insert(repository, found.clone());
         Ok(found)
     }
+
+    /// The next request asks again who we are.
+    fn forget(&self, call: &Call) {
+        lock(&self.found).remove(call.scopes.own());
+    }
+
+    /// A token that was sent in vain is used no more.
+    fn drop_token(&self, sent: &HeaderValue) {
+        for slot in lock(&self.tokens).values() {
+            let mut token = lock(&slot.token);
+            if token.as_ref().is_some_and(|token| token.header == *sent) {
+                *token = None;
+            }
+        }
+    }
+}
+
+/// The first challenge that can be answered, and the scope that it asks for.
+fn answerable(host: &Host, answer: &HeaderMap) -> Result<Option<(Known, Option<String>)>> {
+    let mut refused = None;
+    for challenge in challenge::all(answer) {
+        match challenge {
+            Challenge::Basic => return Ok(Some((Known::Basic, None))),
+            Challenge::Bearer { realm, service, scope } => {
+                match Realm::new(host, &realm, service) {
+                    Ok(realm) => return Ok(Some((Known::Token(realm), scope))),
+                    Err(error) => refused = refused.or(Some(error)),
+                }
+            }
+        }
+    }
+    refused.map_or(Ok(None), Err)
 }
 
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -7,8 +7,9 @@ use std::time::Duration;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::time::Instant;
-use transship_core::{Error, ErrorKind, Observer, Result};
+use transship_core::{Error, ErrorKind, Observer, Result, ResultExt};
 
 use crate::client::call::{Call, Payload};
 use crate::client::host::Host;
@@ -41,14 +42,35 @@ impl std::fmt::Debug for Token {
     }
 }
 
+/// Realms differ in what they leave out, and in what they set to null.
 #[derive(Deserialize)]
 struct Granted {
     #[serde(default)]
-    token: String,
+    token: Value,
     #[serde(default)]
-    access_token: String,
+    access_token: Value,
     #[serde(default)]
-    expires_in: Option<u64>,
+    expires_in: Value,
+}
+
+impl Granted {
+    fn text(&self) -> Option<&str> {
+        let both = [&self.token, &self.access_token].into_iter();
+        both.filter_map(Value::as_str).find(|text| !text.is_empty())
+    }
+
+    /// In seconds: as a number of any form, or as text.
+    fn life(&self) -> u64 {
+        let said = match &self.expires_in {
+            Value::Number(number) => number.as_u64().or_else(|| {
+                let seconds = Duration::try_from_secs_f64(number.as_f64()?).ok()?;
+                Some(seconds.as_secs())
+            }),
+            Value::String(text) => text.trim().parse().ok(),
+            _ => None,
+        };
+        said.filter(|life| *life > 0).unwrap_or(DEFAULT_LIFE)
+    }
 }
 
 /// For which host, with which scopes, and who hears of tries again.
@@ -62,11 +84,7 @@ struct Asking<'a> {
 impl Realm {
     /// Checks a realm that a host names: what is secret goes there.
     pub(crate) fn new(host: &Host, realm: &str, service: Option<String>) -> Result<Self> {
-        let url = Url::parse(realm).map_err(|e| {
-            Error::new(ErrorKind::Unexpected, "the server names a realm that is no URL")
-                .caused_by(e)
-        })?;
-        host.check_named(&url)?;
+        let url = host.named(realm).context(|| "the realm of its tokens")?;
         Ok(Self { url, service })
     }
 
@@ -192,10 +210,9 @@ fn granted((status, body): &(StatusCode, bytes::Bytes)) -> Result<Token> {
     let malformed = || Error::new(ErrorKind::Corrupt, "the realm's answer holds no token");
     // Not the parser's own error: it may repeat what it read.
     let granted: Granted = serde_json::from_slice(body).map_err(|_| malformed())?;
-    let text = [granted.token, granted.access_token].into_iter().find(|text| !text.is_empty());
-    let header = bearer(&Secret::new(text.ok_or_else(malformed)?))?;
+    let header = bearer(&Secret::new(granted.text().ok_or_else(malformed)?))?;
     // Renewed while it is still good: a request that starts now is looked at later.
-    let life = granted.expires_in.filter(|life| *life > 0).unwrap_or(DEFAULT_LIFE);
+    let life = granted.life();
     let early = (life / 4).min(30);
     // A life beyond a day is not waited for anyway.
     let life = Duration::from_secs((life - early).min(86_400));
@@ -220,4 +237,34 @@ fn sensitive(text: &str) -> Result<HeaderValue> {
     })?;
     value.set_sensitive(true);
     Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_realms_answer() {
+        for (body, life) in [
+            (r#"{"token":"t"}"#, Some(DEFAULT_LIFE)),
+            (r#"{"token":"t","access_token":null,"expires_in":null}"#, Some(DEFAULT_LIFE)),
+            (r#"{"token":null,"access_token":"t","expires_in":300}"#, Some(300)),
+            (r#"{"token":"","access_token":"t","expires_in":-1}"#, Some(DEFAULT_LIFE)),
+            (r#"{"token":"t","expires_in":"300","issued_at":null}"#, Some(300)),
+            (r#"{"token":"t","expires_in":300.5}"#, Some(300)),
+            (r#"{"token":"t","expires_in":18446744073709551615}"#, Some(u64::MAX)),
+            (r#"{"token":"t","expires_in":1e300}"#, Some(DEFAULT_LIFE)),
+            (r#"{"token":null}"#, None),
+            (r#"{"token":7}"#, None),
+            ("null", None),
+            ("[]", None),
+        ] {
+            let answer = (StatusCode::OK, bytes::Bytes::from_static(body.as_bytes()));
+            assert_eq!(granted(&answer).is_ok(), life.is_some(), "{body}");
+            if let Some(life) = life {
+                let parsed: Granted = serde_json::from_str(body).unwrap();
+                assert_eq!(parsed.life(), life, "{body}");
+            }
+        }
+    }
 }
