@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value, json};
 use transship_core::{
     Descriptor, Digest, Document, Error, ErrorKind, Result, ResultExt, parse_digest,
@@ -59,10 +60,15 @@ pub fn check_layout(bytes: &[u8]) -> Result<()> {
     }
 }
 
+/// The field of the entries in an `index.json`.
+const ENTRIES: &str = "manifests";
+
 /// An `index.json`: the entries as descriptors, and every field as it stood.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayoutIndex {
+    /// All fields; that of the entries is empty, and keeps their place.
     document: Map<String, Value>,
+    /// The entries as they stood.
     raw: Vec<Value>,
     entries: Vec<Descriptor>,
 }
@@ -82,7 +88,7 @@ impl LayoutIndex {
             "mediaType".to_owned(),
             json!(transship_core::MediaType::ImageIndex.to_string()),
         );
-        document.insert("manifests".to_owned(), json!([]));
+        document.insert(ENTRIES.to_owned(), json!([]));
         Self { document, raw: Vec::new(), entries: Vec::new() }
     }
 
@@ -96,9 +102,9 @@ impl LayoutIndex {
             return Err(Error::new(ErrorKind::Corrupt, "it is no index").context(INDEX_FILE));
         };
         let malformed = |e| Error::new(ErrorKind::Corrupt, "index.json is malformed").caused_by(e);
-        let document: Map<String, Value> = serde_json::from_slice(bytes).map_err(malformed)?;
-        let raw = match document.get("manifests") {
-            Some(Value::Array(raw)) => raw.clone(),
+        let mut document: Map<String, Value> = serde_json::from_slice(bytes).map_err(malformed)?;
+        let raw = match document.insert(ENTRIES.to_owned(), json!([])) {
+            Some(Value::Array(raw)) => raw,
             _ => Vec::new(),
         };
         Ok(Self { document, raw, entries: index.manifests })
@@ -181,9 +187,25 @@ impl LayoutIndex {
 
     /// As it is stored: entries that were not touched with every field they had, in the order they had.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut document = self.document.clone();
-        document.insert("manifests".to_owned(), Value::Array(self.raw.clone()));
-        Value::Object(document).to_string().into_bytes()
+        // Writing to memory does not fail, and all of it has a form in JSON.
+        serde_json::to_vec(&Stored(self)).unwrap_or_default()
+    }
+}
+
+/// An index with its entries in their place, not copied.
+struct Stored<'a>(&'a LayoutIndex);
+
+impl Serialize for Stored<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut map = to.serialize_map(Some(self.0.document.len()))?;
+        for (key, value) in &self.0.document {
+            if key == ENTRIES {
+                map.serialize_entry(key, &self.0.raw)?;
+            } else {
+                map.serialize_entry(key, value)?;
+            }
+        }
+        map.end()
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use transship_core::{
-    ArchiveEntry, ArchiveReader, ArchiveWriter, Descriptor, Document, EntryDetails, Error,
+    ArchiveEntry, ArchiveReader, ArchiveWriter, Cancel, Descriptor, Document, EntryDetails, Error,
     ErrorKind, ImageDestination, ImageName, ImageSource, Reference, Result, ResultExt, Staging,
     WriteMode, WriteOptions, run_blocking,
 };
@@ -29,8 +29,13 @@ pub(crate) struct LayoutReader {
 
 impl LayoutReader {
     /// Lists the images of a layout. Blocks.
-    pub(crate) fn new(kind: Kind, place: &Locator, layout: Arc<Layout>) -> Result<Self> {
-        let images = select::images(&layout)?;
+    pub(crate) fn new(
+        kind: Kind,
+        place: &Locator,
+        layout: Arc<Layout>,
+        cancel: &Cancel,
+    ) -> Result<Self> {
+        let images = select::images(&layout, cancel)?;
         let mut entries: Vec<_> = images.iter().map(|image| entry(kind, place, image)).collect();
         warn_of_shared_names(&mut entries);
         let reference = kind.reference(&place.with(Selector::None));
@@ -38,12 +43,10 @@ impl LayoutReader {
     }
 
     fn image(&self, entry: &ArchiveEntry) -> Result<&Image> {
-        let ours = self
-            .entries
-            .iter()
-            .any(|ours| ours.index == entry.index && ours.reference == entry.reference);
-        let image = self.images.iter().find(|image| ours && image.index == entry.index);
-        image.ok_or_else(|| {
+        // Images stand in the order of their positions, and entries beside them.
+        let at = self.images.binary_search_by_key(&entry.index, |image| image.index).ok();
+        let ours = at.filter(|at| self.entries[*at].reference == entry.reference);
+        ours.map(|at| &self.images[at]).ok_or_else(|| {
             let message = format!("{} is no image of it", entry.reference);
             Error::new(ErrorKind::NotFound, message).context(&self.reference)
         })
@@ -62,7 +65,9 @@ impl ArchiveReader for LayoutReader {
 
     async fn details(&self, entry: &ArchiveEntry) -> Result<EntryDetails> {
         let (layout, root) = (Arc::clone(&self.layout), self.image(entry)?.root.clone());
-        run_blocking(move |_| details(&layout, &root)).await.context(|| &entry.reference)
+        run_blocking(move |cancel| details(&layout, &root, cancel))
+            .await
+            .context(|| &entry.reference)
     }
 
     async fn open(&self, entry: &ArchiveEntry) -> Result<Box<dyn ImageSource>> {
@@ -116,9 +121,9 @@ fn warn_of_shared_names(entries: &mut [ArchiveEntry]) {
     }
 }
 
-fn details(layout: &Layout, root: &Root) -> Result<EntryDetails> {
+fn details(layout: &Layout, root: &Root, cancel: &Cancel) -> Result<EntryDetails> {
     let mut details = EntryDetails::default();
-    let mut seen = Seen::default();
+    let mut seen = Seen { cancel, manifests: BTreeSet::new(), layers: BTreeSet::new() };
     match root {
         Root::Stored(entry) => {
             details.root = Some(entry.clone());
@@ -141,8 +146,8 @@ fn details(layout: &Layout, root: &Root) -> Result<EntryDetails> {
 }
 
 /// What has been counted already.
-#[derive(Default)]
-struct Seen {
+struct Seen<'a> {
+    cancel: &'a Cancel,
     manifests: BTreeSet<String>,
     layers: BTreeSet<String>,
 }
@@ -153,8 +158,9 @@ fn add(
     document: &Document,
     depth: usize,
     details: &mut EntryDetails,
-    seen: &mut Seen,
+    seen: &mut Seen<'_>,
 ) -> Result<()> {
+    seen.cancel.check()?;
     check_depth(depth)?;
     match document {
         Document::Image(image) => {

@@ -36,7 +36,7 @@ pub(crate) fn from_folder(
     open()?;
     let _lock = Lock::exclusive(&target.join(LAYOUT_FILE), cancel)?;
     let layout = open()?;
-    let index = without(&layout, select)?;
+    let index = without(&layout, select, cancel)?;
     let file = StagedFile::beside(&target.join(INDEX_FILE))?;
     std::io::Write::write_all(&mut &**file.file(), &index.to_bytes())
         .map_err(|e| Error::io("writing", file.path(), e))?;
@@ -51,7 +51,7 @@ pub(crate) fn from_folder(
 pub(crate) fn from_tar(path: &Path, select: &Selector, cancel: &Cancel) -> Result<()> {
     let mut change = |base: &Arc<Base>| {
         let layout = layout_of(base)?;
-        let index = without(&layout, select)?;
+        let index = without(&layout, select, cancel)?;
         let mut documents = vec![(INDEX_FILE, Bytes::from(index.to_bytes()))];
         let mut goes: HashSet<Arc<str>> = [Arc::from(INDEX_FILE)].into();
         let mut needed = BTreeSet::new();
@@ -68,7 +68,7 @@ pub(crate) fn from_tar(path: &Path, select: &Selector, cancel: &Cancel) -> Resul
             documents.push((MANIFEST_NAME, entries_bytes(&saved)));
             goes.insert(Arc::from(MANIFEST_NAME));
         }
-        goes.extend(unneeded(base, &layout, &index, &needed)?);
+        goes.extend(unneeded(base, &layout, &index, &needed, cancel)?);
         Ok(Rewritten { goes, documents })
     };
     rewrite(path, &mut change, cancel)
@@ -80,8 +80,12 @@ fn unneeded(
     layout: &Layout,
     index: &LayoutIndex,
     needed: &BTreeSet<String>,
+    cancel: &Cancel,
 ) -> Result<HashSet<Arc<str>>> {
-    let read = |digest: &Digest| layout.bytes_of(digest, MANIFEST_LIMIT);
+    let read = |digest: &Digest| {
+        cancel.check()?;
+        layout.bytes_of(digest, MANIFEST_LIMIT)
+    };
     let mut reach = Reach::new(&read);
     reach.follow(&index.to_bytes());
     if let Some((digest, error)) = reach.unreadable().first() {
@@ -102,9 +106,9 @@ fn unneeded(
 }
 
 /// The index without what is meant, and without what is about that alone.
-fn without(layout: &Layout, select: &Selector) -> Result<LayoutIndex> {
+fn without(layout: &Layout, select: &Selector, cancel: &Cancel) -> Result<LayoutIndex> {
     let mut index = layout.index().clone();
-    let meant = meant(layout, select)?;
+    let meant = meant(layout, select, cancel)?;
     index.retain(|at, _| !meant.contains(&at));
     let left: BTreeSet<&str> = index.entries().iter().map(|entry| entry.digest.as_ref()).collect();
     let gone: Vec<&Descriptor> = meant
@@ -112,14 +116,14 @@ fn without(layout: &Layout, select: &Selector) -> Result<LayoutIndex> {
         .map(|at| &layout.entries()[*at])
         .filter(|entry| !left.contains(entry.digest.as_ref()))
         .collect();
-    let gone = only_below(layout, &gone, &index)?;
-    drop_about(layout, &mut index, gone)?;
+    let gone = only_below(layout, &gone, &index, cancel)?;
+    drop_about(layout, &mut index, gone, cancel)?;
     Ok(index)
 }
 
 /// The positions of the entries that are meant.
-fn meant(layout: &Layout, select: &Selector) -> Result<BTreeSet<usize>> {
-    let chosen = select::choose(layout, select)?;
+fn meant(layout: &Layout, select: &Selector, cancel: &Cancel) -> Result<BTreeSet<usize>> {
+    let chosen = select::choose(layout, select, cancel)?;
     let all = |test: &dyn Fn(&Descriptor) -> bool| -> BTreeSet<usize> {
         let entries = layout.entries().iter().enumerate();
         entries.filter(|(_, entry)| test(entry)).map(|(at, _)| at).collect()
@@ -130,7 +134,7 @@ fn meant(layout: &Layout, select: &Selector) -> Result<BTreeSet<usize>> {
         Root::Stored(root) => root,
     };
     if let Selector::Name(name) = select {
-        return Ok(all(&|entry| select::goes_by(layout, entry, name.as_str())));
+        return Ok(select::named(layout, name.as_str()));
     }
     let meant = all(&|entry| entry.digest == root.digest);
     if meant.is_empty() {
@@ -146,40 +150,53 @@ fn only_below(
     layout: &Layout,
     gone: &[&Descriptor],
     left: &LayoutIndex,
+    cancel: &Cancel,
 ) -> Result<BTreeSet<String>> {
-    let read = |digest: &Digest| layout.bytes_of(digest, MANIFEST_LIMIT);
+    let read = |digest: &Digest| {
+        cancel.check()?;
+        layout.bytes_of(digest, MANIFEST_LIMIT)
+    };
     let (mut reached, mut kept) = (Reach::new(&read), Reach::new(&read));
     for entry in gone {
         reached.follow(&to_bytes(entry));
     }
     for entry in left.entries() {
+        cancel.check()?;
         if full_name(entry).is_some() || layout.subject(entry)?.is_none() {
             kept.follow(&to_bytes(entry));
         }
     }
+    // What was not read for that is told as unreadable.
+    cancel.check()?;
     let kept = kept.digests();
     let only = reached.digests().into_iter().filter(|digest| !kept.contains(digest));
     Ok(only.map(str::to_owned).collect())
 }
 
-/// Takes out what is without a name and about something that has gone.
-fn drop_about(layout: &Layout, index: &mut LayoutIndex, mut gone: BTreeSet<String>) -> Result<()> {
-    loop {
-        let mut about = BTreeSet::new();
-        for entry in index.entries().iter().filter(|entry| full_name(entry).is_none()) {
-            let subject = layout.subject(entry)?;
-            if subject.is_some_and(|subject| gone.contains(subject.digest.as_ref())) {
-                about.insert(entry.digest.to_string());
-            }
+/// Takes out what is without a name and about something that has gone. Each manifest is read once.
+fn drop_about(
+    layout: &Layout,
+    index: &mut LayoutIndex,
+    gone: BTreeSet<String>,
+    cancel: &Cancel,
+) -> Result<()> {
+    let mut about = HashMap::<String, Vec<String>>::new();
+    for entry in index.entries().iter().filter(|entry| full_name(entry).is_none()) {
+        cancel.check()?;
+        if let Some(subject) = layout.subject(entry)? {
+            about.entry(subject.digest.to_string()).or_default().push(entry.digest.to_string());
         }
-        if about.is_empty() {
-            return Ok(());
-        }
-        index.retain(|_, entry| {
-            full_name(entry).is_some() || !about.contains(entry.digest.as_ref())
-        });
-        gone.extend(about);
     }
+    let mut goes = HashSet::new();
+    let mut ahead = Vec::from_iter(gone);
+    while let Some(gone) = ahead.pop() {
+        for digest in about.remove(&gone).unwrap_or_default() {
+            goes.insert(digest.clone());
+            ahead.push(digest);
+        }
+    }
+    index.retain(|_, entry| full_name(entry).is_some() || !goes.contains(entry.digest.as_ref()));
+    Ok(())
 }
 
 /// Everything in a descriptor has a form in JSON.

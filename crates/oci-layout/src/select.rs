@@ -1,11 +1,11 @@
 //! Which image of a layout is meant, and which there are.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use serde_json::json;
 use transship_core::{
-    CONFIG_LIMIT, Descriptor, Digest, Document, Error, ErrorKind, Escaped, ImageName, Manifest,
-    MediaType, Platform, Result, ResultExt, is_index_type,
+    CONFIG_LIMIT, Cancel, Descriptor, Digest, Document, Error, ErrorKind, Escaped, ImageName,
+    Manifest, MediaType, Platform, Result, ResultExt, is_index_type,
 };
 
 use crate::layout::{Layout, is_of_content};
@@ -59,18 +59,18 @@ pub(crate) fn image_names(raw: &[String]) -> Vec<ImageName> {
 ///
 /// # Errors
 /// `Corrupt` when a manifest that has to be looked into is.
-pub(crate) fn images(layout: &Layout) -> Result<Vec<Image>> {
+pub(crate) fn images(layout: &Layout, cancel: &Cancel) -> Result<Vec<Image>> {
     let mut images: Vec<Image> = Vec::new();
     let mut seen = std::collections::BTreeMap::new();
+    let mut names = HashSet::new();
     for (index, entry) in layout.entries().iter().enumerate() {
         let at = *seen.entry(entry.digest.to_string()).or_insert(images.len());
         if at == images.len() {
             let root = Root::Stored(entry.clone());
             images.push(Image { index, root, raw_names: Vec::new() });
         }
-        let names = &mut images[at].raw_names;
-        if let Some(name) = full_name(entry).filter(|name| !names.iter().any(|n| n == name)) {
-            names.push(name.to_owned());
+        if let Some(name) = full_name(entry).filter(|name| names.insert((at, *name))) {
+            images[at].raw_names.push(name.to_owned());
         }
     }
     if images.len() == 1 {
@@ -78,11 +78,12 @@ pub(crate) fn images(layout: &Layout) -> Result<Vec<Image>> {
     }
     let mut kept = Vec::new();
     for image in images {
+        cancel.check()?;
         if !is_nameless_referrer(layout, &image)? {
             kept.push(image);
         }
     }
-    match together(layout, &kept)? {
+    match together(layout, &kept, cancel)? {
         Some(index) => {
             Ok(vec![Image { index: 0, root: Root::Together(index), raw_names: Vec::new() }])
         }
@@ -94,9 +95,9 @@ pub(crate) fn images(layout: &Layout) -> Result<Vec<Image>> {
 ///
 /// # Errors
 /// `NotFound` or `Ambiguous`, listing what there is; `Corrupt`.
-pub(crate) fn choose(layout: &Layout, select: &Selector) -> Result<Chosen> {
+pub(crate) fn choose(layout: &Layout, select: &Selector, cancel: &Cancel) -> Result<Chosen> {
     match select {
-        Selector::None => only(layout),
+        Selector::None => only(layout, cancel),
         Selector::Name(name) => by_name(layout, name.as_str()),
         Selector::Index(index) => match layout.entries().get(*index) {
             Some(entry) => Ok(of_entry(layout, entry)),
@@ -106,12 +107,12 @@ pub(crate) fn choose(layout: &Layout, select: &Selector) -> Result<Chosen> {
             )
             .hint(listing(layout))),
         },
-        Selector::Digest(digest) => by_digest(layout, digest),
+        Selector::Digest(digest) => by_digest(layout, digest, cancel),
     }
 }
 
-fn only(layout: &Layout) -> Result<Chosen> {
-    let mut images = images(layout)?;
+fn only(layout: &Layout, cancel: &Cancel) -> Result<Chosen> {
+    let mut images = images(layout, cancel)?;
     match (images.len(), images.pop()) {
         (1, Some(image)) => Ok(Chosen { root: image.root, raw_names: image.raw_names }),
         (0, _) => Err(Error::new(ErrorKind::NotFound, "the layout holds no image")),
@@ -123,17 +124,23 @@ fn only(layout: &Layout) -> Result<Chosen> {
     }
 }
 
+/// Whether an entry has a name, in one of the ways.
+type HasName = fn(&Descriptor, &str) -> bool;
+
 /// How an entry may have a name: as it stands, as an alias, or as docker means it.
-const WAYS: [fn(&Descriptor, &str) -> bool; 3] = [
+const WAYS: [HasName; 3] = [
     |entry, name| full_name(entry) == Some(name),
     |entry, name| alias(entry) == Some(name),
     |entry, name| full_name(entry).is_some_and(|full| same_to_docker(full, name)),
 ];
 
-/// Whether an entry is one of those that a name means.
-pub(crate) fn goes_by(layout: &Layout, entry: &Descriptor, name: &str) -> bool {
-    let any = |way: &&fn(&Descriptor, &str) -> bool| layout.entries().iter().any(|e| way(e, name));
-    WAYS.iter().find(any).is_some_and(|way| way(entry, name))
+/// The positions of the entries that a name means: those that have it in the first way in which any has it.
+pub(crate) fn named(layout: &Layout, name: &str) -> BTreeSet<usize> {
+    let hits = |way: HasName| -> BTreeSet<usize> {
+        let entries = layout.entries().iter().enumerate();
+        entries.filter(|(_, entry)| way(entry, name)).map(|(at, _)| at).collect()
+    };
+    WAYS.into_iter().map(hits).find(|hits| !hits.is_empty()).unwrap_or_default()
 }
 
 fn by_name(layout: &Layout, name: &str) -> Result<Chosen> {
@@ -165,20 +172,20 @@ fn several(layout: &Layout, name: &str, digests: &BTreeSet<&str>) -> Error {
 
 /// The image of an entry, with the names of all entries that have its digest.
 fn of_entry(layout: &Layout, entry: &Descriptor) -> Chosen {
-    let mut raw_names: Vec<String> = Vec::new();
-    for other in layout.entries().iter().filter(|other| other.digest == entry.digest) {
-        raw_names.extend(full_name(other).map(str::to_owned).filter(|n| !raw_names.contains(n)));
-    }
+    let same = layout.entries().iter().filter(|other| other.digest == entry.digest);
+    let mut seen = HashSet::new();
+    let names = same.filter_map(full_name).filter(|name| seen.insert(*name));
+    let raw_names = names.map(str::to_owned).collect();
     Chosen { root: Root::Stored(entry.clone()), raw_names }
 }
 
-fn by_digest(layout: &Layout, digest: &Digest) -> Result<Chosen> {
+fn by_digest(layout: &Layout, digest: &Digest, cancel: &Cancel) -> Result<Chosen> {
     if let Some(entry) = layout.entries().iter().find(|entry| entry.digest == *digest) {
         return Ok(of_entry(layout, entry));
     }
     let mut seen = BTreeSet::new();
     for entry in layout.entries() {
-        if let Some(found) = find_below(layout, entry, digest, 1, &mut seen)? {
+        if let Some(found) = find_below(layout, entry, digest, 1, &mut seen, cancel)? {
             return Ok(Chosen { root: Root::Stored(found), raw_names: Vec::new() });
         }
     }
@@ -192,7 +199,9 @@ fn find_below(
     digest: &Digest,
     depth: usize,
     seen: &mut BTreeSet<String>,
+    cancel: &Cancel,
 ) -> Result<Option<Descriptor>> {
+    cancel.check()?;
     if is_index_type(&entry.media_type) == Some(false) || !seen.insert(entry.digest.to_string()) {
         return Ok(None);
     }
@@ -204,7 +213,7 @@ fn find_below(
         return Ok(Some(child.clone()));
     }
     for child in &index.manifests {
-        if let Some(found) = find_below(layout, child, digest, depth + 1, seen)? {
+        if let Some(found) = find_below(layout, child, digest, depth + 1, seen, cancel)? {
             return Ok(Some(found));
         }
     }
@@ -229,10 +238,11 @@ fn is_nameless_referrer(layout: &Layout, image: &Image) -> Result<bool> {
 
 /// The index of entries that are one multi-platform image together: none has a name, and their platforms all differ.
 /// Build tools write this.
-fn together(layout: &Layout, images: &[Image]) -> Result<Option<Manifest>> {
+fn together(layout: &Layout, images: &[Image], cancel: &Cancel) -> Result<Option<Manifest>> {
     let mut platforms = BTreeSet::new();
     let mut entries = Vec::new();
     for image in images {
+        cancel.check()?;
         let Root::Stored(entry) = &image.root else { return Ok(None) };
         if !image.raw_names.is_empty() || is_index_type(&entry.media_type) == Some(true) {
             return Ok(None);

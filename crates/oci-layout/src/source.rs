@@ -37,7 +37,12 @@ impl LayoutSource {
         read: fn(&Layout, &Descriptor) -> Result<T>,
     ) -> Result<T> {
         let (layout, of) = (Arc::clone(&self.layout), of.clone());
-        run_blocking(move |_| read(&layout, &of)).await.context(|| &self.reference)
+        run_blocking(move |cancel| {
+            cancel.check()?;
+            read(&layout, &of)
+        })
+        .await
+        .context(|| &self.reference)
     }
 }
 

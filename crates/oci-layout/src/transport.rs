@@ -350,7 +350,7 @@ async fn source(
     place: Locator,
 ) -> Result<Box<dyn ImageSource>> {
     let on = Arc::clone(&layout);
-    let chosen = run_blocking(move |_| select::choose(&on, &place.select)).await;
+    let chosen = run_blocking(move |cancel| select::choose(&on, &place.select, cancel)).await;
     let chosen = chosen.context(|| at)?;
     let names = image_names(&chosen.raw_names);
     Ok(Box::new(LayoutSource::new(layout, at.clone(), chosen.root, names)))
@@ -362,6 +362,6 @@ async fn reader(
     at: &Reference,
     place: Locator,
 ) -> Result<Box<dyn ArchiveReader>> {
-    let reader = run_blocking(move |_| LayoutReader::new(kind, &place, layout)).await;
+    let reader = run_blocking(move |cancel| LayoutReader::new(kind, &place, layout, cancel)).await;
     Ok(Box::new(reader.context(|| at)?))
 }

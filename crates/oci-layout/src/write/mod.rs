@@ -161,8 +161,9 @@ impl Content {
             && let Document::Image(image) = root.document()?
             && image.config.size <= CONFIG_LIMIT
             && let Some(range) = self.store.read(&image.config.digest)?
+            && range.len() == image.config.size
         {
-            let mut bytes = vec![0; usize::try_from(range.len().min(CONFIG_LIMIT)).unwrap_or(0)];
+            let mut bytes = vec![0; usize::try_from(range.len()).unwrap_or(0)];
             range.read_at(0, &mut bytes)?;
             entry.platform = of_config(&image.config.media_type, &bytes);
         }
