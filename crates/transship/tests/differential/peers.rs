@@ -1,5 +1,6 @@
 //! What others see.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -7,23 +8,27 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use serde_json::Value;
 use transship::sha256;
 
-use crate::Seen;
 use crate::generate::Form;
+use crate::{Seen, full_name};
 
 /// `docker load`, as far as it reads an archive, over Python's `tarfile`. A line a path.
 const READER: &str = r#"
-import hashlib, json, sys, tarfile
+import hashlib, json, re, sys, tarfile
 def sha(b): return "sha256:" + hashlib.sha256(b).hexdigest()
 def read(t, name):
     m = t.extractfile(name)
     if m is None: raise KeyError(name)
     return m.read()
+def names(tags):
+    # docker refuses an image with a name that is none.
+    if not all(re.fullmatch("[a-z0-9][a-z0-9._/:-]*", tag) for tag in tags): raise ValueError(tags)
+    return tags
 for line in sys.stdin:
     try:
         t = tarfile.open(line.rstrip("\n"), "r:")
         out = []
         for e in json.loads(read(t, "manifest.json")):
-            try: out.append({"config": sha(read(t, e["Config"])), "layers": [sha(read(t, l)) for l in e["Layers"] or []]})
+            try: out.append({"config": sha(read(t, e["Config"])), "layers": [sha(read(t, l)) for l in e["Layers"] or []], "names": names(e.get("RepoTags") or [])})
             except Exception: out.append(None)
         print(json.dumps(out), flush=True)
     except Exception:
@@ -52,10 +57,13 @@ impl Python {
         let mut line = String::new();
         self.output.read_line(&mut line).unwrap();
         let said: Value = serde_json::from_str(&line).unwrap();
+        let texts = |list: &Value| -> Option<Vec<String>> {
+            Some(list.as_array()?.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+        };
         let seen = |image: &Value| {
-            let layers = image["layers"].as_array()?;
-            let layers = layers.iter().filter_map(Value::as_str).map(str::to_owned).collect();
-            Some(Seen { config: image["config"].as_str()?.to_owned(), layers, names: Vec::new() })
+            let names = texts(&image["names"])?.iter().map(|name| full_name(name)).collect();
+            let config = image["config"].as_str()?.to_owned();
+            Some(Seen { config, layers: texts(&image["layers"])?, names })
         };
         Some(said.as_array()?.iter().map(seen).collect())
     }
@@ -83,6 +91,19 @@ impl Skopeo {
             println!("differential: skopeo is not installed, and is not asked");
         }
         found.then_some(Self { program: "skopeo" })
+    }
+
+    /// The names in an archive of `docker save`, if it lists them.
+    pub(crate) fn names(&self, path: &Path) -> Option<BTreeSet<String>> {
+        let place = format!("docker-archive:{}", path.display());
+        let mut command = Command::new(self.program);
+        command.args(["list-tags", &place]).env("TMPDIR", path.parent()?);
+        let output = command.stderr(Stdio::null()).output().unwrap();
+        let said: Value = serde_json::from_slice(&output.stdout).ok()?;
+        // An image without a name is listed by its position, `@0`, which is no name.
+        let names = said["Tags"].as_array()?.iter().filter_map(Value::as_str);
+        let names = names.filter(|name| !name.starts_with('@'));
+        output.status.success().then(|| names.map(full_name).collect())
     }
 
     /// What it copies out: by a name that we see if there is one, else by position.

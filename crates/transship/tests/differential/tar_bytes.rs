@@ -22,7 +22,28 @@ pub(crate) struct Entry {
     /// Payloads of GNU headers in front, for the name and for the link.
     pub(crate) long_names: Vec<Vec<u8>>,
     pub(crate) long_links: Vec<Vec<u8>>,
-    pub(crate) good_checksum: bool,
+    /// Bytes 329 to 337, and 337 to 345.
+    pub(crate) device: Vec<u8>,
+    /// With the mark of star at the end.
+    pub(crate) star: bool,
+    pub(crate) sum: Sum,
+}
+
+/// How the checksum is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sum {
+    /// As all tools do.
+    Usual,
+    /// One that is wrong.
+    Wrong,
+    /// Of signed bytes.
+    Signed,
+    /// With blanks around it.
+    Blanks,
+    /// In all eight bytes.
+    Long,
+    /// No digits at all.
+    Empty,
 }
 
 pub(crate) const USTAR: &[u8; 8] = b"ustar\x0000";
@@ -47,7 +68,9 @@ impl Entry {
             global: Vec::new(),
             long_names: Vec::new(),
             long_links: Vec::new(),
-            good_checksum: true,
+            device: Vec::new(),
+            star: false,
+            sum: Sum::Usual,
         }
     }
 
@@ -76,10 +99,12 @@ impl Entry {
         put(&mut block[157..257], &self.link);
         block[257..265].copy_from_slice(self.magic);
         put(&mut block[345..500], &self.prefix);
-        seal(&mut block);
-        if !self.good_checksum {
-            block[150] ^= 1;
+        put(&mut block[329..337], &self.device);
+        put(&mut block[337..345], &self.device);
+        if self.star {
+            block[508..].copy_from_slice(b"tar\0");
         }
+        seal(&mut block, self.sum);
         out.extend_from_slice(&block);
         padded(out, &self.data);
     }
@@ -112,10 +137,20 @@ fn put(field: &mut [u8], bytes: &[u8]) {
     field[..length].copy_from_slice(&bytes[..length]);
 }
 
-fn seal(block: &mut [u8; 512]) {
+fn seal(block: &mut [u8; 512], how: Sum) {
     block[148..156].fill(b' ');
-    let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
-    block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    let mut sum: i64 = block.iter().map(|byte| i64::from(*byte)).sum();
+    if how == Sum::Signed {
+        sum = block.iter().map(|byte| i64::from(byte.cast_signed())).sum();
+    }
+    let text = match how {
+        Sum::Usual | Sum::Signed => format!("{sum:06o}\0 "),
+        Sum::Wrong => format!("{:06o}\0 ", sum ^ 1),
+        Sum::Blanks => format!("{sum:>7o} "),
+        Sum::Long => format!("{sum:08o}"),
+        Sum::Empty => " ".repeat(8),
+    };
+    put(&mut block[148..156], text.as_bytes());
 }
 
 fn padded(out: &mut Vec<u8>, bytes: &[u8]) {
