@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::{FutureExt, StreamExt};
+use futures_util::FutureExt;
 use transship_core::{
     Accepts, AcceptsLayers, AcceptsManifests, AcceptsNameless, AcceptsNames, Body, Commit,
     Committed, Deltas, Descriptor, Digest, Error, ErrorKind, Expect, FileRange, ImageDestination,
@@ -13,6 +13,7 @@ use transship_core::{
     Stored, Transport, WriteMode, WriteOptions,
 };
 
+use crate::bytes::{named, unchecked};
 use crate::fault::Fault;
 use crate::manifests::{by_the_config, children, preferred};
 use crate::transport::{Mutant, folder, make_empty, place};
@@ -141,37 +142,6 @@ impl<'w> BrokenDestination<'w> {
             _ => self.inner().put_blob(expect, body).await,
         }
     }
-}
-
-/// The digest that the bytes have, and nothing of what was expected.
-fn named(expect: &Expect, bytes: &Bytes) -> Expect {
-    let mut named = Expect::anything();
-    named.media_type.clone_from(&expect.media_type);
-    // As sha512 where that was asked for, so that the right bytes are found again.
-    let hasher = expect.hasher().map(|mut hasher| {
-        hasher.update(bytes);
-        hasher.finish()
-    });
-    named.digest = hasher.ok();
-    named
-}
-
-/// The bytes whatever they are, as far as they come.
-async fn unchecked(body: Body) -> Result<Bytes> {
-    if let Some(range) = body.file_range() {
-        let mut bytes = vec![0; usize::try_from(range.len()).unwrap()];
-        range.read_at(0, &mut bytes)?;
-        return Ok(bytes.into());
-    }
-    let size = body.size();
-    if let Some(bytes) = body.try_clone().filter(|_| size.is_some()) {
-        // In memory: the expectation fails only at its end.
-        let pieces: Vec<_> = bytes.into_stream().collect().await;
-        let all: Vec<u8> = pieces.into_iter().flatten().flatten().collect();
-        return Ok(all.into());
-    }
-    let pieces: Vec<_> = body.into_stream().collect().await;
-    Ok(pieces.into_iter().flatten().flatten().collect::<Vec<u8>>().into())
 }
 
 #[async_trait]

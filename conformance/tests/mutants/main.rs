@@ -4,6 +4,7 @@
 #![allow(unreachable_pub, reason = "nobody reaches into a test")]
 
 mod archive;
+mod bytes;
 mod destination;
 mod fault;
 mod manifests;
