@@ -195,7 +195,12 @@ impl Swap {
             Err(e) if absent(&e) => return Ok(None),
             Err(e) => return Err(opening(e)),
         };
-        let names = read_list(&list, &lock, &path.join(LIST))?;
+        let names = match read_list(&list, &lock, &path.join(LIST)) {
+            Ok(names) => names,
+            // They are being removed: all is in its place. The lock changes with that, and fits its list no more.
+            Err(_) if sys::is_removed(&list) || sys::is_removed(&lock) => return Ok(None),
+            Err(e) => return Err(e),
+        };
         match swap.folder(NEW) {
             Ok(new) => Ok(Some(Self { names, new: Some(new) })),
             Err(e) if absent(&e) => Ok(Some(Self { names, new: None })),

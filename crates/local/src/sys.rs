@@ -444,3 +444,14 @@ mod tests {
         }
     }
 }
+/// Whether an open file has no name any more.
+#[cfg(unix)]
+pub(crate) fn is_removed(file: &File) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    file.metadata().is_ok_and(|found| found.nlink() == 0)
+}
+
+#[cfg(not(unix))]
+pub(crate) fn is_removed(_: &File) -> bool {
+    false
+}
