@@ -17,6 +17,18 @@ pub trait Archives: Send + Sync {
     /// - What the reference says beyond the container's place is not looked at.
     async fn read(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ArchiveReader>>;
 
+    /// The container that a reference is in, where its text alone tells: then a reference that is another one names an image, and
+    /// nothing has to be listed to see that.
+    fn container_of(&self, at: &Reference) -> Option<Reference> {
+        let _ = at;
+        None
+    }
+
+    /// Whether a reference may be that of a container: only then there is something to list.
+    fn may_be_container(&self, at: &Reference) -> bool {
+        self.container_of(at).is_none_or(|place| place == *at)
+    }
+
     /// Begins to write a container.
     ///
     /// - Nothing changes that shows.

@@ -28,7 +28,7 @@ pub(crate) struct RegistryReader {
 impl RegistryReader {
     pub(crate) async fn open(name: &DockerName, places: Vec<Repository>) -> Result<Self> {
         let repository = format!("{}/{}", name.domain(), name.path());
-        let reference = Locator::Name(DockerName::parse(&repository)?).reference();
+        let reference = repository_of(name)?;
         // The registry itself knows them all; a mirror may not.
         let Some(place) = places.last() else {
             return Err(Error::new(ErrorKind::NotFound, "no registry is configured for it"));
@@ -78,6 +78,12 @@ impl RegistryReader {
     fn seen(&self) -> MutexGuard<'_, HashMap<usize, Digest>> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The repository of a name, as a container.
+pub(crate) fn repository_of(name: &DockerName) -> Result<Reference> {
+    let repository = DockerName::parse(&format!("{}/{}", name.domain(), name.path()))?;
+    Ok(Locator::Name(repository).reference())
 }
 
 /// Whether a tag is no image's, but the list of the referrers of one.

@@ -14,7 +14,7 @@ use crate::config::{Endpoint, Pulls};
 use crate::destination::RegistryDestination;
 use crate::naming;
 use crate::options::{FLAGS, KEYS, WRITING};
-use crate::reader::RegistryReader;
+use crate::reader::{RegistryReader, repository_of};
 use crate::reference::{Locator, manifest_of};
 use crate::source::{RegistrySource, first_root};
 use crate::target::{refuse_a_repository, targets};
@@ -122,6 +122,10 @@ impl Archives for Registry {
         let name = one_image(at)?;
         let places = self.places(&name, how).await?;
         Ok(Box::new(RegistryReader::open(&name, places).await?))
+    }
+
+    fn container_of(&self, at: &Reference) -> Option<Reference> {
+        repository_of(&one_image(at).ok()?).ok()
     }
 
     async fn write(&self, at: &Reference, how: &WriteOptions) -> Result<Box<dyn ArchiveWriter>> {

@@ -254,16 +254,22 @@ impl Opening<'_> {
         if let Some(archives) = transport.archives()
             && images == Images::All
         {
-            let archive = archives.read(at, how).await?;
-            if archive.reference() == at {
-                return Ok(Content::Archive(Held::Ours(archive)));
-            }
+            let place = match archives.container_of(at) {
+                Some(place) if place != *at => place,
+                _ => {
+                    let archive = archives.read(at, how).await?;
+                    if archive.reference() == at {
+                        return Ok(Content::Archive(Held::Ours(archive)));
+                    }
+                    archive.reference().clone()
+                }
+            };
             if must_be_whole {
                 return Err(Error::new(
                     ErrorKind::InvalidReference,
                     format!("{at} names one image, and all images are asked for"),
                 )
-                .hint(format!("all of them are {}", archive.reference())));
+                .hint(format!("all of them are {place}")));
             }
         }
         let image = transport.source(at, how).await.map_err(say_all_images)?;

@@ -52,7 +52,7 @@ pub async fn digests(
 ) -> Result<HashSet<Digest>> {
     let transport = transports.of(at)?;
     let mut held = Held::default();
-    if let Some(archives) = transport.archives() {
+    if let Some(archives) = transport.archives().filter(|a| a.may_be_container(at)) {
         let reader = archives.read(at, how).await?;
         if reader.reference() == at {
             for entry in reader.entries() {

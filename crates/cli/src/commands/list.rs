@@ -48,6 +48,9 @@ pub(super) async fn run(args: args::List, session: &Session) -> exit::Result {
     let mut images = Vec::new();
     let mut done = Done::Well;
     if let Some(archives) = transport.archives() {
+        if let Some(place) = archives.container_of(&reference).filter(|place| *place != reference) {
+            return Err(one_image(&reference, &place).into());
+        }
         let reader = archives.read(&reference, &how).await?;
         if *reader.reference() != reference {
             return Err(one_image(&reference, reader.reference()).into());

@@ -80,7 +80,7 @@ impl Run<'_> {
     ) -> exit::Result<()> {
         let how = self.session.read_options();
         let verifier = self.verifier();
-        let Some(archives) = transport.archives() else {
+        let Some(archives) = transport.archives().filter(|a| a.may_be_container(reference)) else {
             let opened = transport.source(reference, &how).await;
             return self.image(&verifier, reference, &[], opened).await;
         };

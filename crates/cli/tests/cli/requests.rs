@@ -215,3 +215,112 @@ fn of_a_dry_run() {
     // The config, which says what the layers are.
     costs(&registry, &[("GET /manifests/", 1), ("GET /blobs/", 1)]);
 }
+
+/// Platforms of the index `big/app:1`, each of which has five layers.
+const PLATFORMS: usize = 8;
+
+/// An index of many platforms, of which each has layers of its own.
+fn index(registry: &Registry) {
+    let mut entries = Vec::new();
+    for platform in 0..PLATFORMS {
+        let architecture = format!("arch{platform}");
+        let layers: Vec<Vec<u8>> = (0..5).map(|number| layer(platform * 100 + number)).collect();
+        let diff_ids: Vec<String> = layers.iter().map(|one| sha256(one).to_string()).collect();
+        let config = json!({ "architecture": architecture, "os": "linux",
+            "rootfs": { "type": "layers", "diff_ids": diff_ids } });
+        let described = |media_type: &str, bytes: &[u8]| {
+            json!({ "mediaType": media_type,
+            "digest": sha256(bytes).to_string(), "size": bytes.len() })
+        };
+        let config = config.to_string();
+        let of_layers: Vec<_> = layers
+            .iter()
+            .map(|one| described("application/vnd.oci.image.layer.v1.tar", one))
+            .collect();
+        let manifest_type = "application/vnd.oci.image.manifest.v1+json";
+        let manifest = json!({ "schemaVersion": 2, "mediaType": manifest_type,
+            "config": described("application/vnd.oci.image.config.v1+json", config.as_bytes()),
+            "layers": of_layers })
+        .to_string();
+        for blob in layers.into_iter().chain([config.into_bytes()]) {
+            registry.put_blob("big/app", blob);
+        }
+        let mut entry = described(manifest_type, manifest.as_bytes());
+        entry["platform"] = json!({ "architecture": architecture, "os": "linux" });
+        entries.push(entry);
+        registry.put_manifest("big/app", None, manifest_type, manifest);
+    }
+    let index_type = "application/vnd.oci.image.index.v1+json";
+    let index = json!({ "schemaVersion": 2, "mediaType": index_type, "manifests": entries });
+    registry.put_manifest("big/app", Some("1"), index_type, index.to_string());
+    asked(registry);
+}
+
+#[test]
+fn of_one_platform_of_an_index() {
+    let (session, registry, host) = start();
+    index(&registry);
+    session.ok(&format!("copy --quiet --platform linux/arch3 docker://{host}/big/app:1 oci:one:1"));
+    // The index, the manifest that was chosen, its config and its five layers.
+    costs(&registry, &[("GET /manifests/", 2), ("GET /blobs/", 6)]);
+}
+
+#[test]
+fn of_a_whole_index() {
+    let (session, registry, host) = start();
+    index(&registry);
+    session.ok(&format!("copy --quiet docker://{host}/big/app:1 oci:all:1"));
+    costs(&registry, &[("GET /manifests/", 9), ("GET /blobs/", 48)]);
+}
+
+#[test]
+fn of_verify_digests_and_since() {
+    let (session, registry, host) = start();
+    session.ok(&format!("copy --quiet oci:gzip:1 docker://{host}/app:1"));
+    asked(&registry);
+    session.ok(&format!("verify docker://{host}/app:1"));
+    costs(&registry, &[("GET /manifests/", 1), ("GET /blobs/", 11), ("GET /referrers/", 1)]);
+    session.ok(&format!("inspect docker://{host}/app:1"));
+    costs(&registry, &[("GET /manifests/", 1), ("GET /blobs/", 1)]);
+    // No layer is opened; whether it is there is asked.
+    session.ok(&format!("digests docker://{host}/app:1"));
+    costs(&registry, &[("GET /manifests/", 1), ("HEAD /blobs/", 11)]);
+    session.ok(&format!(
+        "copy --quiet --since docker://{host}/app:1 oci:gzip:1 oci-archive:delta.tar:1"
+    ));
+    costs(&registry, &[("GET /manifests/", 1), ("HEAD /blobs/", 11)]);
+}
+
+/// A layer that changes form is fetched once, and not for its first bytes before.
+#[test]
+fn of_a_pull_that_changes_layers() {
+    let (session, registry, host) = start();
+    session.ok(&format!("copy --quiet oci:gzip:1 docker://{host}/app:1"));
+    asked(&registry);
+    for to in ["docker-archive:pulled.tar", "--compress zstd oci:zstd:1"] {
+        session.ok(&format!("copy --quiet --no-cache docker://{host}/app:1 {to}"));
+        costs(&registry, &[("GET /manifests/", 1), ("GET /blobs/", 11)]);
+    }
+}
+
+/// What did not change is asked for by HEAD on both sides, which no registry counts as a pull.
+#[test]
+fn of_a_mirror_of_the_same_again() {
+    let (session, registry, host) = start();
+    tagged(&session, &registry, 7);
+    let mirror = Registry::start(Options::default()).unwrap();
+    let line = format!("copy --quiet --all-images docker://{host}/app docker://{}/", mirror.host());
+    session.ok(&line);
+    asked(&registry);
+    asked(&mirror);
+    session.ok(&line);
+    costs(&registry, &[("GET /tags/list", 1), ("HEAD /manifests/", 7)]);
+    costs(&mirror, &[("HEAD /manifests/", 7)]);
+    // What changed goes, and nothing else.
+    session.ok(&format!("copy --quiet docker-archive:hello.tar:@0 docker://{host}/app:t3"));
+    asked(&registry);
+    session.ok(&line);
+    assert_eq!(mirror.tags("app"), registry.tags("app"));
+    let (of_source, _) = asked(&registry);
+    assert_eq!(of_source.get("GET /manifests/"), Some(&1), "{of_source:?}");
+}
