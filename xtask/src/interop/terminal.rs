@@ -111,7 +111,8 @@ fn resized(lab: &Lab, from: &str) -> Result<()> {
     }
     terminal.tmux(&["send-keys", "C-c"])?;
     terminal.until("the end", |rows| Ok(rows.iter().any(|row| row.starts_with("code "))))?;
-    let left = ["$ transship", "transship: interrupted", "code 130"].map(str::to_owned).to_vec();
+    let left =
+        ["$ transship", "transship: interrupted by SIGINT", "code 130"].map(str::to_owned).to_vec();
     same("all that is left on the screen", &terminal.whole()?, &left)?;
     same(
         "whether the cursor is seen",

@@ -195,6 +195,8 @@
 //! | `details_are_true` | a listing shows a platform or a size that the image does not have |
 //! | `referrers_come_with_their_image` | signatures and bills of materials stay behind |
 //! | `a_container_in_one_pass_is_the_same` | through a pipe another image comes than from the file, or half of one that was cut off |
+//! | `a_source_says_whether_it_may_be_sparse` | a platform that another tool removed stops a copy, or one that is damaged is left out in silence |
+//! | `what_is_not_claimed_is_not_there` | a command offers what the place cannot do, and fails in the middle |
 //! | `signatures_come_back` | a signed image arrives unsigned, or with the signature of another one |
 //!
 //! Writing:
@@ -211,6 +213,7 @@
 //! | `what_is_missing_is_refused_at_commit` | an image shows that cannot be pulled |
 //! | `what_is_not_accepted_is_refused` | the plan says that it fits, and after an hour it does not; or it is dropped silently |
 //! | `names_beyond_what_is_accepted_are_refused` | a name is lost, and the image cannot be found |
+//! | `a_second_image_without_a_name_is_refused` | two images can be told apart by nothing, and one of them is lost |
 //! | `create_refuses_what_is_there` | somebody's images are overwritten |
 //! | `no_mode_is_the_default_mode` | a copy without options replaces what its help says that it joins |
 //! | `the_same_puts_give_the_same_bytes` | builds cannot be reproduced, caches never hit |
