@@ -16,11 +16,9 @@
 //! # }
 //! ```
 //!
-//! The stages, each a module: *open* the sources (*stream* those that come once), *target* the destination; *prepare* plans each image: *tree* reads its
-//! documents, *select* chooses platforms, *planner* says what becomes of each manifest and, with *forms*, of each layer;
-//! *many* holds the images of a container against each other (*survey*) and sends them off; *execute* moves blobs with
-//! bounded concurrency, *recompress* changing some on the way; *build* and *convert* make the new manifests; *finish*
-//! commits and reports. *select*, *planner*, *forms*, *rename*, *build* and *convert* are pure.
+//! The stages, each a folder, in the order in which an image passes them: `open` (sources and destination become a batch),
+//! `plan` (documents in, a plan out; what it decides it decides without I/O), `copy` (each blob once, with bounded concurrency),
+//! `commit` (new manifests, commits in order, the report). `events` tells an observer; `verify` reads images again.
 //!
 //! What holds for all of them:
 //!
@@ -29,60 +27,29 @@
 //! - Each blob moves once, however many images and platforms share it.
 //! - All images are one future each; nothing is spawned, so dropping the transfer stops all of it.
 
-mod ahead;
-mod base;
-mod build;
-mod convert;
-mod delta;
-mod dry_run;
-mod event;
-mod execute;
-mod finish;
-mod forms;
-mod layer;
-mod ledger;
-mod look;
-mod many;
+mod commit;
+mod copy;
+mod events;
 mod open;
 mod options;
 mod plan;
-mod planner;
-mod prepare;
-mod published;
-mod queue;
-mod recompress;
-mod referrers;
-mod remember;
-mod rename;
-mod report;
-mod run;
-mod select;
-mod signatures;
-mod since;
-mod source;
-mod stream;
-mod survey;
-mod target;
-mod tell;
-mod text;
 mod transfer;
-mod tree;
 mod verify;
 
-pub use event::{BlobId, Event, EventKind, Events, ImageId, TransferId};
+pub use commit::published::Published;
+pub use commit::report::{
+    BlobFate, ImageFailure, ImageReport, Plan, PlanTotals, PlannedBlob, PlannedImage,
+    PlatformsReport, Report, Sum,
+};
+pub use events::event::{BlobId, Event, EventKind, Events, ImageId, TransferId};
+pub use events::queue::EventQueue;
+pub use open::rename::Rename;
+pub use open::source::Source;
 pub use options::{
     Attached, Compress, DetachedSignatures, Digests, Failures, Format, Images, Nondistributable,
     Platforms, Subset, TransferOptions,
 };
-pub use published::Published;
-pub use queue::EventQueue;
-pub use rename::Rename;
-pub use report::{
-    BlobFate, ImageFailure, ImageReport, Plan, PlanTotals, PlannedBlob, PlannedImage,
-    PlatformsReport, Report, Sum,
-};
-pub use since::{Since, digests};
-pub use source::Source;
+pub use plan::since::{Since, digests};
 pub use transfer::{Destination, Transfer};
 pub use transship_compression as codec;
 pub use verify::{Checked, Findings, Problem, Verifier};

@@ -2,8 +2,8 @@
 
 use transship_core::{ArchiveWriter, ImageDestination, Reference, Result, Settings, Transports};
 
-use crate::dry_run::dry_run;
-use crate::run::run;
+use crate::copy::run::run;
+use crate::plan::dry_run::dry_run;
 use crate::{Plan, Report, Source, TransferOptions};
 
 /// Where images go.

@@ -9,7 +9,7 @@ use transship_core::{
 };
 
 use super::{Findings, Problem};
-use crate::layer::LayerType;
+use crate::plan::layer_type::LayerType;
 
 /// The deepest nesting of indexes.
 const DEPTH: usize = 16;

@@ -1,0 +1,145 @@
+//! Tells an observer what happens, and one end of it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use transship_core::{Error, ErrorKind, Notice, Observer, Reference};
+
+use crate::events::ledger::Ledger;
+use crate::{BlobId, Event, EventKind, Events, ImageId, Published, TransferId};
+
+/// Tells the events of one transfer, in an order that all see, and none after the end.
+///
+/// Dropped without an end, it tells that the transfer was cancelled.
+#[derive(Debug)]
+pub(crate) struct TransferEvents(Arc<Channel>);
+
+#[derive(Debug)]
+struct Channel {
+    transfer: TransferId,
+    events: Events,
+    published: Published,
+    ledger: Mutex<Ledger>,
+}
+
+/// Tells events from elsewhere, as long as the transfer lasts.
+#[derive(Clone, Debug)]
+pub(crate) struct Emitter(Arc<Channel>);
+
+impl TransferEvents {
+    pub(crate) fn new(events: Events, published: Published) -> Self {
+        let transfer = TransferId::next();
+        Self(Arc::new(Channel { transfer, events, published, ledger: Mutex::default() }))
+    }
+
+    pub(crate) fn handle(&self) -> Emitter {
+        Emitter(Arc::clone(&self.0))
+    }
+
+    /// Tells the end.
+    pub(crate) fn end<T>(self, result: &Result<T, Error>) {
+        self.0.emit(match result {
+            Ok(_) => EventKind::Finished,
+            Err(error) if error.kind() == ErrorKind::Cancelled => EventKind::Cancelled,
+            Err(error) => {
+                EventKind::Failed { kind: error.kind().to_string(), error: error.to_string() }
+            }
+        });
+    }
+}
+
+impl Drop for TransferEvents {
+    fn drop(&mut self) {
+        self.0.emit(EventKind::Cancelled);
+    }
+}
+
+impl Emitter {
+    pub(crate) fn emit(&self, kind: EventKind) {
+        self.0.emit(kind);
+    }
+
+    /// Images show now.
+    pub(crate) fn published(&self, references: &[Reference]) {
+        self.0.published.add(references);
+    }
+
+    pub(crate) fn warn(&self, image: Option<ImageId>, text: impl Into<String>) {
+        self.emit(EventKind::Warning { image, text: text.into() });
+    }
+
+    /// Of a blob that is on its way and is read from its start now.
+    pub(crate) fn reading(&self, blob: BlobId) -> Reading {
+        let number = self.0.ledger().readings(blob);
+        Reading { channel: Arc::clone(&self.0), blob, number }
+    }
+
+    /// An observer for transports, which know nothing of images by number.
+    pub(crate) fn observer(&self) -> Observer {
+        let channel = self.clone();
+        Observer::new(move |notice| match notice {
+            Notice::Retrying { what, why } => {
+                channel.emit(EventKind::Retrying { what, why });
+            }
+            Notice::Warning(text) => channel.warn(None, text),
+            _ => {}
+        })
+    }
+}
+
+impl Channel {
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn emit(&self, kind: EventKind) {
+        // Held while the observer runs, so that nothing can come after an end.
+        let mut ledger = self.ledger();
+        for kind in ledger.enter(kind) {
+            self.events.emit(&Event { transfer: self.transfer, kind });
+        }
+    }
+}
+
+/// One reading of a blob. What it still has to say when the next has begun, or the blob has ended, nobody hears.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    channel: Arc<Channel>,
+    blob: BlobId,
+    number: usize,
+}
+
+impl Reading {
+    pub(crate) fn advanced(&self, bytes: u64) {
+        let Self { channel, blob, number } = self;
+        let mut ledger = channel.ledger();
+        if let Some(kind) = ledger.advance(*blob, *number, bytes) {
+            channel.events.emit(&Event { transfer: channel.transfer, kind });
+        }
+    }
+}
+
+/// A blob on its way. Dropped without an end, it tells that it was given up.
+#[derive(Debug)]
+pub(crate) struct OpenBlob<'t> {
+    events: &'t Emitter,
+    pub(crate) id: BlobId,
+}
+
+impl<'t> OpenBlob<'t> {
+    pub(crate) fn new(events: &'t Emitter, id: BlobId) -> Self {
+        Self { events, id }
+    }
+
+    pub(crate) fn failed(&self, error: &Error) {
+        if error.kind() != ErrorKind::Cancelled {
+            let (kind, error) = (error.kind().to_string(), error.to_string());
+            self.events.emit(EventKind::BlobFailed { blob: self.id, kind, error });
+        }
+    }
+}
+
+impl Drop for OpenBlob<'_> {
+    fn drop(&mut self) {
+        self.events.emit(EventKind::BlobCancelled { blob: self.id });
+    }
+}

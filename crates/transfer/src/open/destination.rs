@@ -1,0 +1,279 @@
+//! Opens what a transfer writes to: a place for one image, a container for many, a place in it.
+
+use transship_core::{
+    AcceptsNames, ArchiveWriter, Error, ErrorKind, ImageDestination, ImageName, Reference, Result,
+    Transports, WriteOptions,
+};
+
+use crate::events::emit::Emitter;
+use crate::open::rename::{NameOrigin, WantedName};
+use crate::open::sources::Sources;
+use crate::plan::image::{given, names};
+use crate::{Destination, TransferOptions};
+
+/// A place for one image, and the names that it could not take.
+#[derive(Debug)]
+pub(crate) struct Target<'w> {
+    pub(crate) image: Box<dyn ImageDestination + 'w>,
+    /// Those that it was opened with.
+    pub(crate) names: Vec<ImageName>,
+    /// Those of them that the caller gave or mapped.
+    pub(crate) said: Vec<ImageName>,
+    pub(crate) refused: Vec<ImageName>,
+}
+
+impl Target<'_> {
+    /// Whether the caller gave or mapped a name under which the image shows; where the place made it of what was asked for,
+    /// whether any of that was.
+    pub(crate) fn is_said(&self, shown: &ImageName) -> bool {
+        if self.names.contains(shown) { self.said.contains(shown) } else { !self.said.is_empty() }
+    }
+}
+
+fn write_options(options: &TransferOptions, events: &Emitter) -> WriteOptions {
+    let mut how = WriteOptions::default();
+    how.mode = options.mode;
+    how.observer = events.observer();
+    how.spool.clone_from(&options.spool);
+    how.cache = options.cache.clone();
+    how
+}
+
+/// A place that was opened by its reference.
+#[derive(Debug)]
+pub(crate) enum Opened {
+    One(Box<dyn ImageDestination>),
+    Many(Box<dyn ArchiveWriter>),
+}
+
+/// Opens the place that a reference names: for one image, or as a container.
+pub(crate) async fn open(
+    at: &Reference,
+    transports: &Transports,
+    options: &TransferOptions,
+    sources: &Sources<'_>,
+    events: &Emitter,
+) -> Result<Opened> {
+    if sources.asked() > 1 {
+        let writer = open_many(at, transports, options, sources.asked(), events).await?;
+        return Ok(Opened::Many(writer));
+    }
+    let given = given(0, sources, options);
+    let mut how = write_options(options, events);
+    let transport = transports.of(at)?;
+    // Of a container that holds one image only, that goes to where it would go beside others.
+    if sources.whole
+        && given.is_empty()
+        && let Some(archives) = transport.archives()
+    {
+        match archives.write(at, &how).await {
+            Err(error) if error.kind() == ErrorKind::InvalidReference => {}
+            writer => return writer.map(Opened::Many),
+        }
+    }
+    let own = names(0, sources, options)?;
+    how.names = given.to_vec();
+    how.fallback_names = own.iter().map(|wanted| wanted.name.clone()).collect();
+    let image = transport.destination(at, &how).await?;
+    if !own.iter().any(|wanted| is_misread(wanted, &*image)) {
+        return Ok(Opened::One(image));
+    }
+    let held = own.into_iter().filter(|wanted| !is_misread(wanted, &*image));
+    how.fallback_names = held.map(|wanted| wanted.name).collect();
+    drop(image);
+    transport.destination(at, &how).await.map(Opened::One)
+}
+
+/// Opens a container for `count` images.
+async fn open_many(
+    at: &Reference,
+    transports: &Transports,
+    options: &TransferOptions,
+    count: usize,
+    events: &Emitter,
+) -> Result<Box<dyn ArchiveWriter>> {
+    check_names(options, count)?;
+    let Some(archives) = transports.of(at)?.archives() else {
+        let many: Vec<&str> = transports
+            .iter()
+            .filter(|transport| transport.archives().is_some())
+            .map(|transport| transport.scheme())
+            .collect();
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("{at} holds one image, and there are {count}"),
+        )
+        .hint(format!("choose one image, or one of {} as destination", many.join(", "))));
+    };
+    archives.write(at, &write_options(options, events)).await
+}
+
+/// Opens a place before the source, if it can keep blobs of which nobody knows yet what they are for. The names of the
+/// source's images are not known: only where the reference gives one, the place is for one image.
+pub(crate) async fn early(
+    at: &Reference,
+    given: &[ImageName],
+    transports: &Transports,
+    options: &TransferOptions,
+    events: &Emitter,
+) -> Result<Option<Destination>> {
+    let mut how = write_options(options, events);
+    let transport = transports.of(at)?;
+    let writer = match transport.archives() {
+        Some(archives) => archives.write(at, &how).await,
+        None => return Ok(None),
+    };
+    match writer {
+        Ok(writer) if writer.staging().is_some() => Ok(Some(Destination::Archive(writer))),
+        Ok(_) => Ok(None),
+        Err(e) if e.kind() == ErrorKind::InvalidReference => {
+            how.names = given.to_vec();
+            let image = transport.destination(at, &how).await?;
+            Ok(image.staging().is_some().then_some(Destination::Image(image)))
+        }
+        Err(e) => Err(e),
+    }
+}
+
+/// Names are for a single image.
+pub(crate) fn check_names(options: &TransferOptions, count: usize) -> Result<()> {
+    if count == 1 || options.names.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::InvalidReference,
+        format!("a name is given for one image, and there are {count}"),
+    )
+    .hint("without --name each image keeps its own names; --rename maps them"))
+}
+
+/// The names of a place that is open already do not change.
+pub(crate) fn check_fixed(image: &dyn ImageDestination, given: &[ImageName]) -> Result<()> {
+    if given.iter().all(|name| image.names().contains(name)) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::InvalidReference,
+        format!("{} is open, with its names fixed, and a name is given", image.reference()),
+    ))
+}
+
+/// Opens a place for an image in a container. Names that the container cannot hold are left out.
+///
+/// # Errors
+/// That of the container for a name that the caller gave or mapped, and that it cannot hold.
+pub(crate) async fn place<'w>(
+    writer: &'w dyn ArchiveWriter,
+    wanted: &[WantedName],
+) -> Result<Target<'w>> {
+    let names: Vec<ImageName> = wanted.iter().map(|wanted| wanted.name.clone()).collect();
+    let error = match writer.image(&names).await {
+        Ok(image) if wanted.iter().any(|wanted| is_misread(wanted, &*image)) => {
+            let (misread, rest): (Vec<_>, Vec<_>) =
+                wanted.iter().cloned().partition(|wanted| is_misread(wanted, &*image));
+            drop(image);
+            let mut place = Box::pin(place(writer, &rest)).await?;
+            place.refused.extend(misread.into_iter().map(|wanted| wanted.name));
+            return Ok(place);
+        }
+        Ok(image) => {
+            let said = said(wanted, &names);
+            return Ok(Target { image, names, said, refused: Vec::new() });
+        }
+        Err(error) => error,
+    };
+    if names.is_empty() || !about_names(&error) {
+        return Err(error);
+    }
+    let (mut held, mut refused) = (Vec::new(), Vec::new());
+    for one @ WantedName { name, by } in wanted {
+        match writer.image(std::slice::from_ref(name)).await {
+            Ok(image) if is_misread(one, &*image) => refused.push(name.clone()),
+            Ok(_) => held.push(name.clone()),
+            Err(error) if about_names(&error) && *by == NameOrigin::Source => {
+                refused.push(name.clone());
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    if refused.is_empty() {
+        // Each alone, and not together: there is room for one.
+        if wanted.iter().skip(1).any(|wanted| wanted.by == NameOrigin::Caller) {
+            return Err(error);
+        }
+        refused = held.split_off(1);
+    }
+    let image = writer.image(&held).await?;
+    let said = said(wanted, &held);
+    Ok(Target { image, names: held, said, refused })
+}
+
+/// Whether a tag that an image is called by at its source, as a layout has `3.18`, would show as an image of that name,
+/// `3.18:latest`, which nobody gave. Words that no one takes for a tag are names, as they are for other tools.
+fn is_misread(wanted: &WantedName, image: &dyn ImageDestination) -> bool {
+    let word = wanted.name.as_str();
+    if wanted.by == NameOrigin::Caller || !is_tag(word) || image.names().contains(&wanted.name) {
+        return false;
+    }
+    image
+        .names()
+        .iter()
+        .filter_map(ImageName::docker)
+        .any(|shown| shown.tag() == Some("latest") && shown.path().rsplit('/').next() == Some(word))
+}
+
+/// Whether a word is a tag rather than a name: a version, or `latest`.
+fn is_tag(word: &str) -> bool {
+    let version = word.strip_prefix('v').unwrap_or(word);
+    let digit = version.starts_with(|first: char| first.is_ascii_digit());
+    (digit || word == "latest") && !word.contains([':', '/', '@'])
+}
+
+/// Those of the names that the caller gave or mapped.
+fn said(wanted: &[WantedName], held: &[ImageName]) -> Vec<ImageName> {
+    let said = wanted.iter().filter(|wanted| wanted.by == NameOrigin::Caller);
+    said.filter(|wanted| held.contains(&wanted.name)).map(|wanted| wanted.name.clone()).collect()
+}
+
+fn about_names(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::InvalidReference | ErrorKind::Unsupported)
+}
+
+/// A place that was opened with these names, to fall back to, or with names that were given. Of the first it may not have
+/// taken all.
+///
+/// # Errors
+/// `Unsupported` for a name that was mapped, and that it cannot hold.
+pub(crate) fn sole<'w>(
+    image: Box<dyn ImageDestination + 'w>,
+    wanted: &[WantedName],
+    given: &[ImageName],
+) -> Result<Target<'w>> {
+    let names = image.names().to_vec();
+    let said = said(wanted, &names);
+    let not_taken = if given.is_empty() { not_taken(&*image, wanted) } else { Vec::new() };
+    if let Some(mapped) = not_taken.iter().find(|wanted| wanted.by == NameOrigin::Caller) {
+        let message = format!("{} cannot hold the name {}", image.reference(), mapped.name);
+        return Err(
+            Error::new(ErrorKind::Unsupported, message).hint("change the rule that gave it")
+        );
+    }
+    let refused = not_taken.into_iter().map(|wanted| wanted.name.clone()).collect();
+    Ok(Target { image, names, said, refused })
+}
+
+fn not_taken<'n>(image: &dyn ImageDestination, wanted: &'n [WantedName]) -> Vec<&'n WantedName> {
+    if image.accepts().names == AcceptsNames::None {
+        return Vec::new();
+    }
+    let held = |wanted: &WantedName| {
+        let name = &wanted.name;
+        let canonical = name.docker().map(|docker| ImageName::from(&docker.or_latest()));
+        image.names().contains(name) || canonical.is_some_and(|name| image.names().contains(&name))
+    };
+    // None of them is held where the reference gives a name: then they were not asked for.
+    if !image.names().is_empty() && !wanted.iter().any(held) {
+        return Vec::new();
+    }
+    wanted.iter().filter(|wanted| !held(wanted)).collect()
+}

@@ -1,0 +1,307 @@
+//! Opens what a transfer reads from, and finds the images in it.
+
+use transship_core::{
+    ArchiveReader, Descriptor, Error, ErrorKind, ImageName, ImageSource, ReadOptions, Reference,
+    Result, Transports,
+};
+
+use crate::events::emit::Emitter;
+use crate::open::source::Origin;
+use crate::open::stream::{self, StagedBlobs};
+use crate::{Failures, ImageFailure, Images, Source, TransferOptions};
+
+/// An image that is open, and what is known of it.
+#[derive(Debug)]
+pub(crate) struct OpenImage<'a> {
+    pub(crate) image: Handle<'a, dyn ImageSource>,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Something that we opened, or that the caller did.
+#[derive(Debug)]
+pub(crate) enum Handle<'a, T: ?Sized> {
+    Owned(Box<T>),
+    Borrowed(&'a T),
+}
+
+impl<T: ?Sized> Handle<'_, T> {
+    pub(crate) fn get(&self) -> &T {
+        match self {
+            Self::Owned(handle) => handle,
+            Self::Borrowed(handle) => handle,
+        }
+    }
+}
+
+/// All that is read. Containers stay open; their images are opened in their turn, so that thousands of them need no
+/// memory while they wait.
+#[derive(Debug)]
+pub(crate) struct Sources<'a> {
+    transports: Transports,
+    how: ReadOptions,
+    opened: Vec<OpenSource<'a>>,
+    /// The images, in the order in which they go: the position of the place, and in a container that of the entry.
+    images: Vec<(usize, usize)>,
+    /// Whether all images of a container are among them, however many there are.
+    pub(crate) whole: bool,
+    /// What could not be opened.
+    pub(crate) failed: Vec<ImageFailure>,
+    /// Blobs that are at the destination already.
+    pub(crate) staged: StagedBlobs,
+}
+
+#[derive(Debug)]
+struct OpenSource<'a> {
+    content: Content<'a>,
+    given: &'a [ImageName],
+    whole: bool,
+}
+
+#[derive(Debug)]
+enum Content<'a> {
+    Image(Handle<'a, dyn ImageSource>),
+    Archive(Handle<'a, dyn ArchiveReader>),
+}
+
+/// Opens all sources, in order.
+pub(crate) async fn open<'a>(
+    sources: &'a [Source],
+    transports: &Transports,
+    options: &TransferOptions,
+    events: &Emitter,
+    read: stream::Read,
+) -> Result<Sources<'a>> {
+    options.compress.check()?;
+    let mut how = stream::read_options(options, events);
+    how.passed = read.passed;
+    let (opened, images, failed) = (Vec::new(), Vec::new(), Vec::new());
+    let (transports, whole, staged) = (transports.clone(), false, read.staged);
+    let kept = how.clone();
+    let mut all = Sources { transports, how: kept, opened, images, whole, failed, staged };
+    let alone = sources.len() == 1;
+    let opening = Opening { transports: &all.transports.clone(), how, options, alone };
+    for source in sources {
+        let opened = opening.place(source).await.and_then(|place| all.add(place));
+        let failed = opened.map_err(|error| match &source.context {
+            Some(context) => error.context(context),
+            None => error,
+        });
+        match failed {
+            Err(error) if keeps_going(options, sources.len(), &error) => {
+                all.failed.push(ImageFailure::new(source.reference().clone(), &error));
+            }
+            done => done?,
+        }
+    }
+    if all.images.is_empty() && all.failed.is_empty() {
+        return Err(Error::new(ErrorKind::NotFound, "there is no image to copy"));
+    }
+    Ok(all)
+}
+
+/// Whether what failed is left out, and the rest goes on.
+pub(crate) fn keeps_going(options: &TransferOptions, of: usize, error: &Error) -> bool {
+    options.failures == Failures::KeepGoing && of > 1 && error.kind() != ErrorKind::Cancelled
+}
+
+impl<'a> Sources<'a> {
+    fn add(&mut self, place: OpenSource<'a>) -> Result<()> {
+        let (at, count) = (self.opened.len(), place.count());
+        if count > 1 && !place.given.is_empty() {
+            let message = format!("a name is given for one image, and it holds {count}");
+            return Err(Error::new(ErrorKind::InvalidReference, message).hint("choose one of them"));
+        }
+        self.images.extend((0..count).map(|entry| (at, entry)));
+        self.whole |= place.whole;
+        self.opened.push(place);
+        Ok(())
+    }
+
+    /// How many images there are to read.
+    pub(crate) fn len(&self) -> usize {
+        self.images.len()
+    }
+
+    /// How many images were asked for, as far as that is known: a source that could not be opened is one.
+    pub(crate) fn asked(&self) -> usize {
+        self.images.len() + self.failed.len()
+    }
+
+    /// The names that were given for one image, where its source says them.
+    pub(crate) fn given(&self, at: usize) -> &'a [ImageName] {
+        self.images.get(at).map_or(&[], |(place, _)| self.opened[*place].given)
+    }
+
+    /// The reference of an image.
+    pub(crate) fn reference(&self, at: usize) -> &Reference {
+        let (place, entry) = self.images[at];
+        match &self.opened[place].content {
+            Content::Image(image) => image.get().reference(),
+            Content::Archive(archive) => &archive.get().entries()[entry].reference,
+        }
+    }
+
+    /// The names that an image has.
+    pub(crate) fn names(&self, at: usize) -> &[ImageName] {
+        let (place, entry) = self.images[at];
+        match &self.opened[place].content {
+            Content::Image(image) => image.get().names(),
+            Content::Archive(archive) => &archive.get().entries()[entry].names,
+        }
+    }
+
+    /// The root of an image that is not open yet and would be copied as it is, where that costs less to ask for.
+    pub(crate) async fn root(&self, at: usize, options: &TransferOptions) -> Option<Descriptor> {
+        let (place, entry) = self.images[at];
+        let Content::Archive(archive) = &self.opened[place].content else { return None };
+        // A container that somebody else opened may be of a transport that is not linked.
+        let reference = &archive.get().entries()[entry].reference;
+        match self.transports.of(reference) {
+            // Who does not answer this is asked again when the image is opened.
+            Ok(transport) if options.copies_as_it_is() => {
+                transport.root_of(reference, &self.how).await.ok().flatten()
+            }
+            _ => None,
+        }
+    }
+
+    /// Opens an image.
+    pub(crate) async fn image(&self, at: usize) -> Result<OpenImage<'_>> {
+        let (place, entry) = self.images[at];
+        match &self.opened[place].content {
+            Content::Image(image) => {
+                let image = image.get();
+                Ok(OpenImage { image: Handle::Borrowed(image), warnings: Vec::new() })
+            }
+            Content::Archive(archive) => {
+                let archive = archive.get();
+                let entry = &archive.entries()[entry];
+                let image = archive.open(entry).await;
+                let image = image.map_err(|error| about(&entry.reference, error))?;
+                Ok(OpenImage { image: Handle::Owned(image), warnings: entry.warnings.clone() })
+            }
+        }
+    }
+}
+
+/// Says which image an error is about, unless it begins with that.
+pub(crate) fn about(reference: &Reference, error: Error) -> Error {
+    let text = reference.to_string();
+    let said = error.to_string();
+    let rest = said.strip_prefix(&text);
+    // The same text may be the beginning of another reference.
+    if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(": ")) {
+        return error;
+    }
+    error.context(text)
+}
+
+impl OpenSource<'_> {
+    fn count(&self) -> usize {
+        match &self.content {
+            Content::Image(_) => 1,
+            Content::Archive(archive) => archive.get().entries().len(),
+        }
+    }
+}
+
+struct Opening<'o> {
+    transports: &'o Transports,
+    how: ReadOptions,
+    options: &'o TransferOptions,
+    /// Whether there is only one source, so that asking for all of one image is a mistake.
+    alone: bool,
+}
+
+impl Opening<'_> {
+    async fn place<'a>(&self, source: &'a Source) -> Result<OpenSource<'a>> {
+        let images = source.images.unwrap_or(self.options.images);
+        let content = match &source.origin {
+            Origin::Reference(at) => {
+                self.reference(at, images, &self.how, self.is_whole(source)).await?
+            }
+            Origin::OneOf(kinds) => {
+                let mut how = self.how.clone();
+                let at = stream::which(kinds, self.transports, &mut how).await?;
+                self.reference(at, images, &how, self.is_whole(source)).await?
+            }
+            Origin::Image(image) => Content::Image(Handle::Borrowed(&**image)),
+            Origin::Archive(archive) => {
+                let several = archive.entries().len() > 1;
+                if images == Images::One && several {
+                    return Err(say_all_images(ambiguous(&**archive)));
+                }
+                Content::Archive(Handle::Borrowed(&**archive))
+            }
+        };
+        let whole = images == Images::All && matches!(content, Content::Archive(_));
+        Ok(OpenSource { content, given: &source.names, whole })
+    }
+
+    /// Whether a source, of which all images are asked for, must not be one of them.
+    fn is_whole(&self, source: &Source) -> bool {
+        self.alone || source.images == Some(Images::All)
+    }
+
+    async fn reference<'a>(
+        &self,
+        at: &Reference,
+        images: Images,
+        how: &ReadOptions,
+        must_be_whole: bool,
+    ) -> Result<Content<'a>> {
+        let transport = self.transports.of(at)?;
+        if let Some(archives) = transport.archives()
+            && images == Images::All
+        {
+            let place = match archives.container_of(at) {
+                Some(place) if place != *at => place,
+                _ => {
+                    let archive = archives.read(at, how).await?;
+                    if archive.reference() == at {
+                        return Ok(Content::Archive(Handle::Owned(archive)));
+                    }
+                    archive.reference().clone()
+                }
+            };
+            if must_be_whole {
+                return Err(Error::new(
+                    ErrorKind::InvalidReference,
+                    format!("{at} names one image, and all images are asked for"),
+                )
+                .hint(format!("all of them are {place}")));
+            }
+        }
+        let image = transport.source(at, how).await.map_err(say_all_images)?;
+        Ok(Content::Image(Handle::Owned(image)))
+    }
+}
+
+fn ambiguous(archive: &dyn ArchiveReader) -> Error {
+    const SHOWN: usize = 20;
+    let entries = archive.entries();
+    let mut there: Vec<String> =
+        entries.iter().take(SHOWN).map(|entry| entry.reference.to_string()).collect();
+    if entries.len() > SHOWN {
+        there.push(format!("{} more", entries.len() - SHOWN));
+    }
+    Error::new(
+        ErrorKind::Ambiguous,
+        format!("{} holds {} images, and none is chosen", archive.reference(), entries.len()),
+    )
+    .hint(format!("choose one of {}", there.join(", ")))
+}
+
+/// Adds the other way out to a transport's error about several images.
+fn say_all_images(error: Error) -> Error {
+    const ALL: &str = "--all-images";
+    if error.kind() != ErrorKind::Ambiguous || error.way_out().is_some_and(|out| out.contains(ALL))
+    {
+        return error;
+    }
+    let both = match error.way_out() {
+        Some(out) => format!("{out}; or copy all with {ALL}"),
+        None => format!("choose one, or copy all with {ALL}"),
+    };
+    error.with_hint(both)
+}

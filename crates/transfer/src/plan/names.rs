@@ -1,0 +1,126 @@
+//! What is known of all images together before the first byte is written: who gets which name.
+
+use std::collections::HashMap;
+
+use transship_core::{AcceptsNameless, Digest, Error, ErrorKind, ImageName, Result};
+
+use crate::open::destination::Target;
+use crate::open::sources::Sources;
+use crate::plan::image::ImageTask;
+
+/// The names under which the images so far will show.
+#[derive(Debug)]
+pub(crate) struct NameTable<'a> {
+    sources: &'a Sources<'a>,
+    holders: HashMap<ImageName, Holder>,
+    /// How many names each image still has; those without a name are not among them.
+    left: HashMap<usize, usize>,
+    /// The first image without a name.
+    nameless: Option<(usize, Digest)>,
+    /// For each image that loses names to later ones, what to say of it.
+    taken: HashMap<usize, Vec<String>>,
+}
+
+/// The last image that gets a name.
+#[derive(Debug)]
+struct Holder {
+    at: usize,
+    digest: Digest,
+    name: ImageName,
+    said: bool,
+}
+
+impl<'a> NameTable<'a> {
+    pub(crate) fn of(sources: &'a Sources<'a>) -> Self {
+        Self {
+            sources,
+            holders: HashMap::new(),
+            left: HashMap::new(),
+            nameless: None,
+            taken: HashMap::new(),
+        }
+    }
+
+    /// Adds the next image. Says which earlier one loses a name to it, and how that is told.
+    ///
+    /// # Errors
+    /// `InvalidReference` when the caller gave or mapped a name that another image has, too; when an image would get a
+    /// name that nobody gave it; when two images could not be told apart afterwards.
+    pub(crate) fn add(&mut self, job: &ImageTask<'_>) -> Result<Vec<(usize, String)>> {
+        let (at, place, digest) = (job.id.0, &job.place, &job.root.digest);
+        // What the image shows under counts, not what was asked for.
+        let shows = place.image.names();
+        if place.image.accepts().nameless == AcceptsNameless::One {
+            self.check_named(at, place, digest)?;
+        }
+        self.left.insert(at, shows.len());
+        let mut lost = Vec::new();
+        for name in shows {
+            let said = place.is_said(name);
+            let holder = Holder { at, digest: digest.clone(), name: name.clone(), said };
+            let Some(old) = self.holders.insert(canonical(name), holder) else { continue };
+            if old.digest == *digest {
+                continue;
+            }
+            let left = self.left.entry(old.at).or_default();
+            *left = left.saturating_sub(1);
+            let gone = *left == 0 && place.image.accepts().nameless == AcceptsNameless::One;
+            if said || old.said || gone {
+                return Err(self.both(old.at, at, name));
+            }
+            if old.name == *name {
+                let by = self.sources.reference(at);
+                let text = format!("its name {name} goes to {by}, which has it too");
+                self.taken.entry(old.at).or_default().push(text.clone());
+                lost.push((old.at, text));
+            }
+        }
+        Ok(lost)
+    }
+
+    /// For each image that loses names, what is to be said of it.
+    pub(crate) fn into_taken(self) -> HashMap<usize, Vec<String>> {
+        self.taken
+    }
+
+    /// Of images beside others, each needs a name of its own. One may be without where nothing is made up for it.
+    fn check_named(&mut self, at: usize, place: &Target<'_>, digest: &Digest) -> Result<()> {
+        if !place.names.is_empty() || self.sources.asked() == 1 {
+            return Ok(());
+        }
+        let image = self.sources.reference(at);
+        let refused = place.refused.first();
+        let why = match refused {
+            Some(name) => format!("the name {name} cannot be held"),
+            None => "it has no name".to_owned(),
+        };
+        if let Some(name) = place.image.names().first() {
+            return Err(unnamed(format!("{image} would be named {name}: {why}")));
+        }
+        match &self.nameless {
+            Some((other, of)) if of != digest => {
+                let other = self.sources.reference(*other);
+                Err(unnamed(format!("{other} and {image} would both be without a name: {why}")))
+            }
+            _ => {
+                self.nameless = Some((at, digest.clone()));
+                Ok(())
+            }
+        }
+    }
+
+    fn both(&self, first: usize, second: usize, name: &ImageName) -> Error {
+        let (first, second) = (self.sources.reference(first), self.sources.reference(second));
+        unnamed(format!("{first} and {second} would both be named {name}"))
+    }
+}
+
+fn unnamed(message: String) -> Error {
+    Error::new(ErrorKind::InvalidReference, message)
+        .hint("give each image a name of its own, or copy one of them")
+}
+
+/// One text for all that most places take for one name.
+fn canonical(name: &ImageName) -> ImageName {
+    name.docker().map_or_else(|| name.clone(), |docker| ImageName::from(&docker.or_latest()))
+}

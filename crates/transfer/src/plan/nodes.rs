@@ -1,0 +1,236 @@
+//! What becomes of an image: the plan, from which the blobs to move and the new manifests follow.
+
+use std::sync::Arc;
+
+use transship_core::{Accepts, Descriptor, Digest, Manifest, MediaType, Platform};
+
+use crate::commit::convert::{ATTESTED, image_type, index_type};
+use crate::commit::report::PlatformsReport;
+use crate::plan::layers::{LayerPlan, LayerRules, needs_sniff};
+use crate::plan::select::{Choice, Room, leaves};
+use crate::plan::tree::{Image, Node, Tree};
+use crate::{DetachedSignatures, Format, Since, TransferOptions};
+
+/// What becomes of an image or index.
+#[derive(Debug)]
+pub(crate) struct ImagePlan {
+    pub(crate) root: NodePlan,
+    /// The root at the source.
+    pub(crate) source: Descriptor,
+    /// What the new root lists and is knowingly left out.
+    pub(crate) absent: Vec<Descriptor>,
+    /// What is about it and comes with it, each after what it is about.
+    pub(crate) referrers: Vec<NodePlan>,
+    /// Of these, the ones that are about it by a tag.
+    pub(crate) beside: Vec<(Digest, String)>,
+    /// What becomes of its detached signatures.
+    pub(crate) signatures: DetachedSignatures,
+    /// What is left out of it, wherever it turns up.
+    pub(crate) since: Option<Since>,
+    /// The platform that was asked for first.
+    pub(crate) preferred: Option<Platform>,
+    pub(crate) platforms: PlatformsReport,
+    pub(crate) lost: Vec<String>,
+    pub(crate) warnings: Vec<String>,
+}
+
+#[derive(Debug)]
+pub(crate) enum NodePlan {
+    Image(LeafPlan),
+    Index(IndexPlan),
+}
+
+/// What becomes of one manifest.
+#[derive(Debug)]
+pub(crate) struct LeafPlan {
+    pub(crate) manifest: Manifest,
+    /// The format that it gets, if another.
+    pub(crate) format: Option<Format>,
+    pub(crate) config: Arc<Descriptor>,
+    pub(crate) layers: Vec<LayerPlan>,
+}
+
+/// What becomes of an index.
+#[derive(Debug)]
+pub(crate) struct IndexPlan {
+    pub(crate) manifest: Manifest,
+    pub(crate) format: Option<Format>,
+    pub(crate) children: Vec<ChildPlan>,
+}
+
+#[derive(Debug)]
+pub(crate) struct ChildPlan {
+    pub(crate) descriptor: Descriptor,
+    pub(crate) platform: Option<Platform>,
+    pub(crate) fate: Fate,
+}
+
+#[derive(Debug)]
+pub(crate) enum Fate {
+    Copy(Box<NodePlan>),
+    /// Listed, and not there.
+    Absent,
+    /// Not listed any more.
+    Gone,
+}
+
+impl ImagePlan {
+    /// About how many bytes of memory it needs.
+    pub(crate) fn weight(&self) -> usize {
+        /// For each layer: descriptors, digests, types.
+        const LAYER: usize = 1 << 10;
+        let all = [&self.root].into_iter().chain(&self.referrers);
+        let manifests: usize = all.map(NodePlan::weight).sum();
+        manifests + self.images().iter().map(|leaf| leaf.layers.len() * LAYER).sum::<usize>()
+    }
+
+    /// All manifests of images and artifacts, in the order in which their blobs go.
+    pub(crate) fn images(&self) -> Vec<&LeafPlan> {
+        let all = [&self.root].into_iter().chain(&self.referrers);
+        all.flat_map(NodePlan::images).collect()
+    }
+}
+
+impl LeafPlan {
+    /// Whether it keeps its bytes.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.format.is_none() && self.layers.iter().all(LayerPlan::is_kept)
+    }
+}
+
+impl NodePlan {
+    /// Whether it keeps its bytes.
+    pub(crate) fn is_kept(&self) -> bool {
+        match self {
+            Self::Image(leaf) => leaf.is_kept(),
+            Self::Index(index) => {
+                index.format.is_none()
+                    && index.children.iter().all(|child| match &child.fate {
+                        Fate::Copy(node) => node.is_kept(),
+                        Fate::Absent => true,
+                        Fate::Gone => false,
+                    })
+            }
+        }
+    }
+
+    pub(crate) fn manifest(&self) -> &Manifest {
+        match self {
+            Self::Image(leaf) => &leaf.manifest,
+            Self::Index(index) => &index.manifest,
+        }
+    }
+
+    /// The type that it gets.
+    pub(crate) fn media_type(&self) -> MediaType {
+        match self {
+            Self::Image(LeafPlan { format: Some(format), .. }) => image_type(*format),
+            Self::Index(IndexPlan { format: Some(format), .. }) => index_type(*format),
+            _ => self.manifest().descriptor().media_type.clone(),
+        }
+    }
+
+    /// Its documents, which are also kept parsed.
+    fn weight(&self) -> usize {
+        let own = self.manifest().bytes().len().saturating_mul(3);
+        self.copied().map(Self::weight).fold(own, usize::saturating_add)
+    }
+
+    /// The digests at the source of all that is copied, and whether each is kept, from the root down.
+    pub(crate) fn digests(&self) -> Vec<(Digest, bool)> {
+        let mut all = vec![(self.manifest().descriptor().digest.clone(), self.is_kept())];
+        all.extend(self.copied().flat_map(Self::digests));
+        all
+    }
+
+    /// The types of all that is copied.
+    pub(crate) fn media_types(&self) -> Vec<MediaType> {
+        let mut all = vec![self.media_type()];
+        all.extend(self.copied().flat_map(Self::media_types));
+        all
+    }
+
+    fn copied(&self) -> impl Iterator<Item = &Self> {
+        let children = match self {
+            Self::Image(_) => &[][..],
+            Self::Index(index) => &index.children,
+        };
+        children.iter().filter_map(|child| match &child.fate {
+            Fate::Copy(node) => Some(&**node),
+            _ => None,
+        })
+    }
+
+    /// The manifests below it, in the order in which their blobs go.
+    pub(crate) fn images(&self) -> Vec<&LeafPlan> {
+        match self {
+            Self::Image(leaf) => vec![leaf],
+            Self::Index(_) => self.copied().flat_map(Self::images).collect(),
+        }
+    }
+}
+
+impl LayerRules {
+    /// What the caller and the destination ask of layers.
+    pub(crate) fn new(options: &TransferOptions, accepts: &Accepts) -> Self {
+        Self {
+            compress: options.compress,
+            digests: options.digests,
+            nondistributable: options.nondistributable,
+            layers: accepts.layers,
+            prefers: accepts.prefers,
+        }
+    }
+}
+
+/// Whether the destination has room for indexes.
+pub(crate) fn room(accepts: &Accepts) -> Room {
+    if accepts.takes_indexes() { Room::Indexes } else { Room::OneImage }
+}
+
+/// The layers whose first bytes [`plan`] has to know.
+pub(crate) fn to_sniff(tree: &Tree, choice: &Choice, rules: &LayerRules) -> Vec<Descriptor> {
+    let of_image = |image: &Image| {
+        let document = &image.document;
+        if !document.is_runnable() {
+            return Vec::new();
+        }
+        let layers = document.layers.iter().enumerate();
+        layers
+            .filter(|(at, layer)| needs_sniff(layer, diff_id(image, *at), rules))
+            .map(|(_, layer)| layer.clone())
+            .collect::<Vec<_>>()
+    };
+    if let Node::Image(image) = &tree.node {
+        return of_image(image);
+    }
+    leaves(tree)
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| choice.takes(*at))
+        .filter_map(|(_, leaf)| match leaf.child.tree()? {
+            Tree { node: Node::Image(image), .. } => Some(of_image(image)),
+            _ => None,
+        })
+        .flatten()
+        .collect()
+}
+
+impl Choice {
+    pub(crate) fn takes(&self, leaf: usize) -> bool {
+        match self {
+            Self::Whole => true,
+            Self::Some(taken) => taken.get(leaf).copied().unwrap_or(false),
+            Self::Alone { at, .. } => *at == leaf,
+        }
+    }
+}
+
+pub(crate) fn diff_id(image: &Image, layer: usize) -> Option<&Digest> {
+    image.config.as_ref()?.diff_id(layer, image.document.layers.len())
+}
+
+/// The image that an attestation is about.
+pub(crate) fn attested(child: &Descriptor) -> Option<&str> {
+    child.is_attestation().then(|| child.annotation(ATTESTED)).flatten()
+}
