@@ -42,7 +42,7 @@ impl Seen {
         };
         let mut waiting = vec![root];
         while let Some(manifest) = waiting.pop() {
-            match manifest.document()? {
+            match manifest.document() {
                 Document::Image(image) => {
                     for blob in image.layers.iter().chain([&image.config]) {
                         seen.blob(source, blob).await?;
@@ -136,7 +136,7 @@ impl Seen {
     }
 
     fn is_rebuilt(&self, built: &Built) -> Held {
-        let Document::Image(image) = self.root.document()? else {
+        let Document::Image(image) = self.root.document() else {
             return Err(crate::Broken::new("an image reads back as an index"));
         };
         let bytes = |digest: &transship_core::Digest| self.blobs.get(digest.as_ref());

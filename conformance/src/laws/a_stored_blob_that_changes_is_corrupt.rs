@@ -98,7 +98,8 @@ async fn every_door(lab: &Lab, at: &Reference) -> Held {
         // Who looks at everything at once may find it now.
         Err(e) => return corrupt::<()>(Err(e), "opening the image"),
     };
-    let Document::Image(image) = source.root().await.during(|| "reading the root")?.document()? else {
+    let root = source.root().await.during(|| "reading the root")?;
+    let Document::Image(image) = root.document() else {
         return Err(Broken::new("an image reads back as an index"));
     };
     let of: &Descriptor = &image.layers[1];

@@ -38,7 +38,7 @@ async fn one(lab: &Lab, image: &Image) -> Held {
     let built = image.build()?;
     let committed = lab.write(&built, WriteMode::Create, &[]).await?;
     let source = lab.source(&committed.references[0]).await?;
-    let described = described(&source.root().await?)?;
+    let described = described(&source.root().await?);
     for blob in &built.blobs {
         let of = described.iter().find(|d| d.digest == blob.descriptor.digest);
         let of = of.unwrap_or(&blob.descriptor);
@@ -55,11 +55,11 @@ async fn one(lab: &Lab, image: &Image) -> Held {
 }
 
 /// Blobs as the image's manifest, which may have been made, describes them.
-fn described(root: &Manifest) -> Held<Vec<Descriptor>> {
-    Ok(match root.document()? {
-        Document::Image(image) => image.layers.into_iter().chain([image.config]).collect(),
+fn described(root: &Manifest) -> Vec<Descriptor> {
+    match root.document() {
+        image @ Document::Image(_) => image.parts().cloned().collect(),
         _ => Vec::new(),
-    })
+    }
 }
 
 async fn doors(source: &dyn ImageSource, of: &Descriptor, blob: &Blob) -> Held {

@@ -55,7 +55,7 @@ async fn one(lab: &Lab, first: &Built, second: &Built) -> Held {
 }
 
 async fn old_or_error(source: &dyn ImageSource, root: Option<Manifest>, old: &Built) -> Held {
-    let Some(Document::Image(image)) = root.map(|root| root.document()).transpose()? else {
+    let Some(Document::Image(image)) = root.as_ref().map(Manifest::document) else {
         return Ok(());
     };
     for of in image.layers.iter().chain([&image.config]) {

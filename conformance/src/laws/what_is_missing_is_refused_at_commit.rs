@@ -57,7 +57,7 @@ async fn resized(lab: &Lab, built: &Built) -> Held {
         // Such a place is asked by digest alone.
         return Ok(());
     }
-    let Document::Image(image) = built.root.document()? else { return Ok(()) };
+    let Document::Image(image) = built.root.document() else { return Ok(()) };
     let Some(layer) = image.layers.first() else { return Ok(()) };
     let mut root: serde_json::Value = 
         serde_json::from_slice(built.root.bytes()).map_err(std::io::Error::from)?;

@@ -128,19 +128,19 @@ impl Parts {
     }
 
     /// Those that a root refers to.
-    pub(super) fn of(self, root: &Manifest) -> Result<Self> {
+    pub(super) fn of(self, root: &Manifest) -> Self {
         let mut parts = Self::default();
         let mut waiting: Vec<_> = vec![root.clone()];
         for (digest, manifest) in &self.manifests {
             // Those that are about it come with it.
-            let about = manifest.document()?.subject().map(|subject| subject.digest.clone());
+            let about = manifest.document().subject().map(|subject| subject.digest.clone());
             if about.as_ref() == Some(&root.descriptor().digest) {
                 parts.manifests.insert(digest.clone(), manifest.clone());
                 waiting.push(manifest.clone());
             }
         }
         while let Some(manifest) = waiting.pop() {
-            match manifest.document()? {
+            match manifest.document() {
                 Document::Image(image) => {
                     for part in image.layers.iter().chain([&image.config]) {
                         let found = self.blobs.get_key_value(&part.digest);
@@ -157,12 +157,12 @@ impl Parts {
                 _ => {}
             }
         }
-        Ok(parts)
+        parts
     }
 
     /// Refuses a root of which something is missing that is not knowingly left out.
     pub(super) fn check(&self, what: &Commit<'_>) -> Result<()> {
-        let mut waiting = vec![what.root.document()?];
+        let mut waiting = vec![what.root.document()];
         while let Some(document) = waiting.pop() {
             match document {
                 Document::Image(image) => {
@@ -176,7 +176,7 @@ impl Parts {
                         let found = self.manifests.get(&child.digest);
                         let size = found.map(|manifest| manifest.descriptor().size);
                         found_or_absent(what, child, size)?;
-                        waiting.extend(found.map(Manifest::document).transpose()?);
+                        waiting.extend(found.map(Manifest::document));
                     }
                 }
                 _ => return Err(Error::new(ErrorKind::Unsupported, "it is no known manifest")),

@@ -156,7 +156,7 @@ impl ImageDestination for Destination {
         parts.check(&what).map_err(|e| e.context(&self.reference))?;
         let needs = what.needs.iter().map(|needed| &needed.digest);
         let needs = needs.filter(|needed| !parts.has(needed)).cloned().collect();
-        let parts = parts.of(what.root)?;
+        let parts = parts.of(what.root);
         let signatures = self.signed(&what.root.descriptor().digest);
         let image =
             Image { root: what.root.clone(), names: self.names.clone(), parts, signatures, needs };

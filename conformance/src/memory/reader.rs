@@ -140,7 +140,7 @@ impl Referrers for Source {
     async fn referrers(&self, of: &Digest) -> Result<Vec<Descriptor>> {
         let mut found = Vec::new();
         for manifest in self.image.parts.manifests.values() {
-            if manifest.document()?.subject().is_some_and(|subject| subject.digest == *of) {
+            if manifest.document().subject().is_some_and(|subject| subject.digest == *of) {
                 found.push(manifest.descriptor().clone());
             }
         }

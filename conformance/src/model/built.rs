@@ -63,7 +63,7 @@ impl Built {
 
     /// The config of an image; `None` for an index.
     pub fn config(&self) -> Option<&Blob> {
-        match self.root.document().ok()? {
+        match self.root.document() {
             Document::Image(image) => self.blob(&image.config.digest),
             _ => None,
         }
@@ -71,7 +71,7 @@ impl Built {
 
     /// Of an index, the platform of the last image that is there.
     pub(crate) fn preferred(&self) -> Option<Platform> {
-        let Document::Index(index) = self.root.document().ok()? else { return None };
+        let Document::Index(index) = self.root.document() else { return None };
         let here = |child: &&Descriptor| {
             self.below.iter().any(|manifest| manifest.descriptor().digest == child.digest)
         };
@@ -82,7 +82,7 @@ impl Built {
     /// The layers of an image, the lowest first.
     pub fn layers(&self) -> Vec<&Blob> {
         match self.root.document() {
-            Ok(Document::Image(image)) => {
+            Document::Image(image) => {
                 image.layers.iter().filter_map(|layer| self.blob(&layer.digest)).collect()
             }
             _ => Vec::new(),

@@ -147,8 +147,7 @@ impl ArchiveReader for BrokenReader {
             details.size += 1;
         }
         if self.of.fault == Fault::LayersCountEachTime
-            && let Document::Image(image) =
-                self.inner.open(entry).await?.root().await?.document()?
+            && let Document::Image(image) = self.inner.open(entry).await?.root().await?.document()
         {
             details.size = image.layers.iter().map(|layer| layer.size).sum();
         }

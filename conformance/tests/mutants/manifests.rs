@@ -4,7 +4,7 @@ use transship_core::{Descriptor, Document, ImageDestination, Manifest, Platform,
 
 /// The root with its layers in the order of the config's diff IDs, where they are plain.
 pub async fn by_the_config(of: &dyn ImageDestination, root: &Manifest) -> Result<Option<Manifest>> {
-    let Document::Image(image) = root.document()? else { return Ok(None) };
+    let Document::Image(image) = root.document() else { return Ok(None) };
     let Some(config) = of.contents().unwrap().read(&image.config).await? else { return Ok(None) };
     let config = config.bytes(transship_core::CONFIG_LIMIT).await?;
     let config: serde_json::Value = serde_json::from_slice(&config).unwrap();
@@ -39,9 +39,5 @@ pub async fn preferred(
 
 /// The config and the layers, or the manifests.
 pub fn children(root: &Manifest) -> Vec<Descriptor> {
-    match root.document().unwrap() {
-        Document::Image(image) => std::iter::once(image.config).chain(image.layers).collect(),
-        Document::Index(index) => index.manifests,
-        _ => Vec::new(),
-    }
+    root.document().parts().cloned().collect()
 }

@@ -222,7 +222,7 @@ impl Signatures for BrokenSource {
 }
 
 fn real_size(root: &Manifest, of: &Descriptor) -> Option<u64> {
-    let transship_core::Document::Image(image) = root.document().ok()? else { return None };
+    let transship_core::Document::Image(image) = root.document() else { return None };
     let mut all = image.layers.iter().chain([&image.config]);
     all.find(|found| found.digest == of.digest).map(|found| found.size)
 }

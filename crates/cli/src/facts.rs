@@ -58,27 +58,30 @@ pub(crate) struct Child {
 }
 
 /// Everything that an index lists, those of nested indexes in their place.
-pub(crate) async fn children(source: &dyn ImageSource, index: IndexDocument) -> Result<Vec<Child>> {
+pub(crate) async fn children(
+    source: &dyn ImageSource,
+    index: &IndexDocument,
+) -> Result<Vec<Child>> {
     let mut found = Vec::new();
     // A stack keeps the order: what an index lists is pushed backwards.
     let mut stack: Vec<(Descriptor, usize)> =
-        index.manifests.into_iter().rev().map(|d| (d, 1)).collect();
+        index.manifests.iter().rev().map(|d| (d.clone(), 1)).collect();
     while let Some((descriptor, depth)) = stack.pop() {
         let manifest = match source.manifest(&descriptor).await {
             Ok(manifest) => Some(manifest),
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
-        match manifest.as_ref().map(Manifest::document).transpose()? {
+        match manifest.as_ref().map(Manifest::document) {
             Some(Document::Index(_)) if depth == DEPTH => {
                 let text = format!("indexes are nested deeper than {DEPTH}");
                 return Err(Error::new(ErrorKind::LimitExceeded, text));
             }
             Some(Document::Index(inner)) => {
-                stack.extend(inner.manifests.into_iter().rev().map(|d| (d, depth + 1)));
+                stack.extend(inner.manifests.iter().rev().map(|d| (d.clone(), depth + 1)));
             }
             document => {
-                let platform = platform(source, &descriptor, document.as_ref()).await?;
+                let platform = platform(source, &descriptor, document).await?;
                 found.push(Child { descriptor, manifest, platform });
             }
         }

@@ -6,7 +6,7 @@ use oci_spec::image::{Digest, MediaType};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Error, ErrorKind, Platform, Result};
+use crate::{Error, ErrorKind, Platform, Result, is_index_type};
 
 /// A [content descriptor](https://github.com/opencontainers/image-spec/blob/main/descriptor.md), with every field that
 /// its JSON had.
@@ -69,6 +69,11 @@ impl Descriptor {
     pub fn is_nondistributable(&self) -> bool {
         let media_type = self.media_type.as_ref();
         media_type.contains(".nondistributable.") || media_type.contains(".foreign.")
+    }
+
+    /// Whether it may be a manifest or index, by its type: one of those, or none that is said.
+    pub fn may_be_manifest(&self) -> bool {
+        self.media_type.as_ref().is_empty() || is_index_type(&self.media_type).is_some()
     }
 
     /// Whether it stands for an attestation that build tools put beside an image, and which is nothing to run

@@ -1,6 +1,7 @@
 //! [`Manifest`]: stored bytes and a descriptor that is true of them; [`Document`]: what they say.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use oci_spec::image::MediaType;
@@ -42,6 +43,7 @@ pub mod media_types {
 pub struct Manifest {
     descriptor: Descriptor,
     bytes: Bytes,
+    document: Arc<Document>,
 }
 
 impl Manifest {
@@ -53,10 +55,10 @@ impl Manifest {
     /// `Corrupt` when they are no manifest, `Unsupported` for schema 1.
     pub fn new(bytes: impl Into<Bytes>) -> Result<Self> {
         let bytes = bytes.into();
-        let document = Document::parse(&bytes)?;
+        let document = Arc::new(Document::parse(&bytes)?);
         let digest = crate::sha256(&bytes);
         let descriptor = Descriptor::new(document.media_type().clone(), digest, bytes.len() as u64);
-        Ok(Self { descriptor, bytes })
+        Ok(Self { descriptor, bytes, document })
     }
 
     /// Takes bytes that have to be what a descriptor says: digest, size, and media type where both give one.
@@ -67,17 +69,17 @@ impl Manifest {
     pub fn verified(descriptor: &Descriptor, bytes: impl Into<Bytes>) -> Result<Self> {
         let bytes = bytes.into();
         check_bytes(descriptor, &bytes)?;
-        let document = Document::parse(&bytes)
+        let (document, typed) = Document::parse_typed(&bytes)
             .map_err(|e| e.context(format!("manifest {}", descriptor.digest)))?;
         let mut descriptor = descriptor.clone();
         if descriptor.media_type.as_ref().is_empty() {
             descriptor.media_type = document.media_type().clone();
-        } else if is_other(&descriptor.media_type, &document, &bytes) {
+        } else if is_other(&descriptor.media_type, &document, typed) {
             let (digest, described) = (&descriptor.digest, &descriptor.media_type);
             let message = format!("manifest {digest} is described as {described} but is not one");
             return Err(Error::new(ErrorKind::Corrupt, message));
         }
-        Ok(Self { descriptor, bytes })
+        Ok(Self { descriptor, bytes, document: Arc::new(document) })
     }
 
     /// What is true of the bytes.
@@ -91,31 +93,12 @@ impl Manifest {
     }
 
     /// What the bytes say.
-    ///
-    /// # Errors
-    /// None but those of the constructors, which have looked already.
-    pub fn document(&self) -> Result<Document> {
-        Document::parse(&self.bytes)
-    }
-
-    /// As `oci-spec`'s type, for reading.
-    ///
-    /// # Errors
-    /// `Unsupported` when it is an index, or `oci-spec` cannot hold it.
-    pub fn to_oci_image(&self) -> Result<oci_spec::image::ImageManifest> {
-        serde_json::from_slice(&self.bytes).map_err(not_held)
-    }
-
-    /// As `oci-spec`'s type, for reading.
-    ///
-    /// # Errors
-    /// `Unsupported` when it is no index, or `oci-spec` cannot hold it.
-    pub fn to_oci_index(&self) -> Result<oci_spec::image::ImageIndex> {
-        serde_json::from_slice(&self.bytes).map_err(not_held)
+    pub fn document(&self) -> &Document {
+        &self.document
     }
 }
 
-/// What a manifest says.
+/// A parsed manifest or index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(
     clippy::large_enum_variant,
@@ -157,6 +140,8 @@ pub struct IndexDocument {
     pub manifests: Vec<Descriptor>,
     /// What it is about, for a referrer.
     pub subject: Option<Descriptor>,
+    /// For an artifact: its type.
+    pub artifact_type: Option<String>,
     /// Free facts.
     pub annotations: BTreeMap<String, String>,
 }
@@ -199,24 +184,31 @@ impl Document {
     /// `Corrupt` when it is neither, or both at once (CVE-2021-41190), or has a field that readers take differently;
     /// `LimitExceeded` for too many values; `Unsupported` for schema 1.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
+        Self::parse_typed(bytes).map(|(document, _)| document)
+    }
+
+    /// As [`parse`](Self::parse), and whether the document names its type itself.
+    fn parse_typed(bytes: &[u8]) -> Result<(Self, Typed)> {
         fields::check_manifest(bytes)?;
-        let document = Self::parse_fields(bytes)?;
-        document.descriptors().try_for_each(fields::check_descriptor)?;
-        Ok(document)
+        let (document, typed) = Self::parse_fields(bytes)?;
+        document.parts().chain(document.subject()).try_for_each(fields::check_descriptor)?;
+        Ok((document, typed))
     }
 
-    /// The descriptors in it: of config and layers, or manifests, and of the subject.
-    fn descriptors(&self) -> impl Iterator<Item = &Descriptor> {
-        let (one, many, subject) = match self {
-            Self::Image(image) => (Some(&image.config), &image.layers, &image.subject),
-            Self::Index(index) => (None, &index.manifests, &index.subject),
+    /// What it is made of: the config and the layers of an image, the manifests of an index.
+    pub fn parts(&self) -> impl Iterator<Item = &Descriptor> {
+        let (config, others) = match self {
+            Self::Image(image) => (Some(&image.config), &image.layers),
+            Self::Index(index) => (None, &index.manifests),
         };
-        one.into_iter().chain(many).chain(subject)
+        config.into_iter().chain(others)
     }
 
-    fn parse_fields(bytes: &[u8]) -> Result<Self> {
+    fn parse_fields(bytes: &[u8]) -> Result<(Self, Typed)> {
         let raw: Raw = serde_json::from_slice(bytes)
             .map_err(|e| Error::new(ErrorKind::Corrupt, "it is not a manifest").caused_by(e))?;
+        let says_type = raw.media_type.as_ref().is_some_and(|said| !said.is_empty());
+        let typed = if says_type { Typed::ByItself } else { Typed::ByItsFields };
         if raw.fs_layers.is_some() || raw.schema_version == Some(1) {
             return Err(Error::new(ErrorKind::Unsupported, "it is a docker manifest of schema 1")
                 .hint("pull the image with a current docker or podman and copy that"));
@@ -224,14 +216,18 @@ impl Document {
         if raw.schema_version.is_some_and(|v| v != 2) {
             return Err(Error::new(ErrorKind::Corrupt, "its schemaVersion is not 2"));
         }
-        match (raw.manifests.0.is_some(), raw.config.is_some() || raw.layers.0.is_some()) {
+        let document = match (
+            raw.manifests.0.is_some(),
+            raw.config.is_some() || raw.layers.0.is_some(),
+        ) {
             (true, true) => Err(Error::new(
                 ErrorKind::Corrupt,
                 "it is both a manifest and an index, which readers take differently (CVE-2021-41190)",
             )),
             (true, false) => raw.index(),
             (false, _) => raw.image(),
-        }
+        }?;
+        Ok((document, typed))
     }
 
     /// Its media type.
@@ -239,6 +235,24 @@ impl Document {
         match self {
             Self::Image(image) => &image.media_type,
             Self::Index(index) => &index.media_type,
+        }
+    }
+
+    /// What it is an artifact of: its type as it says, or else that of its config.
+    pub fn artifact_type(&self) -> Option<&str> {
+        match self {
+            Self::Image(image) => {
+                image.artifact_type.as_deref().or(Some(image.config.media_type.as_ref()))
+            }
+            Self::Index(index) => index.artifact_type.as_deref(),
+        }
+    }
+
+    /// Free facts.
+    pub fn annotations(&self) -> &BTreeMap<String, String> {
+        match self {
+            Self::Image(image) => &image.annotations,
+            Self::Index(index) => &index.annotations,
         }
     }
 
@@ -288,6 +302,7 @@ impl Raw {
             media_type,
             manifests: self.manifests.0.unwrap_or_default(),
             subject: self.subject,
+            artifact_type: self.artifact_type,
             annotations: self.annotations,
         }))
     }
@@ -316,24 +331,19 @@ pub fn is_index_type(media_type: &MediaType) -> Option<bool> {
     }
 }
 
+/// Where the type of a document comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Typed {
+    ByItself,
+    ByItsFields,
+}
+
 /// Whether a descriptor's media type is another one than that of the document: what it says, or else whether it is an index.
-fn is_other(described: &MediaType, document: &Document, bytes: &[u8]) -> bool {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Said {
-        #[serde(default)]
-        media_type: Option<String>,
-    }
+fn is_other(described: &MediaType, document: &Document, typed: Typed) -> bool {
     let Some(index) = is_index_type(described) else { return false };
-    if index != document.is_index() {
-        return true;
-    }
     let known = is_index_type(document.media_type()).is_some();
-    // The document's type may be one that we gave it.
-    known
-        && document.media_type() != described
-        && serde_json::from_slice::<Said>(bytes)
-            .is_ok_and(|said| said.media_type.is_some_and(|said| !said.is_empty()))
+    index != document.is_index()
+        || (typed == Typed::ByItself && known && document.media_type() != described)
 }
 
 fn check_bytes(descriptor: &Descriptor, bytes: &[u8]) -> Result<()> {
@@ -360,10 +370,6 @@ fn check_bytes(descriptor: &Descriptor, bytes: &[u8]) -> Result<()> {
     ))
 }
 
-fn not_held(error: serde_json::Error) -> Error {
-    Error::new(ErrorKind::Unsupported, "oci-spec cannot hold this manifest").caused_by(error)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -377,7 +383,7 @@ mod tests {
                 .unwrap();
         assert_eq!(image.descriptor().media_type, MediaType::ImageManifest);
         let index = Manifest::new(r#"{"schemaVersion":2,"manifests":[]}"#).unwrap();
-        assert!(index.document().unwrap().is_index());
+        assert!(index.document().is_index());
         assert_eq!(Manifest::verified(index.descriptor(), index.bytes().clone()).unwrap(), index);
     }
 
@@ -460,9 +466,8 @@ mod tests {
         let text = format!(
             r#"{{"mediaType":null,"manifests":[{entry}],"annotations":{{"a":null}},"subject":null}}"#
         );
-        let Document::Index(index) = Manifest::new(text).unwrap().document().unwrap() else {
-            panic!("no index")
-        };
+        let manifest = Manifest::new(text).unwrap();
+        let Document::Index(index) = manifest.document() else { panic!("no index") };
         assert_eq!((index.annotations["a"].as_str(), index.manifests.len()), ("", 1));
         let entry = &index.manifests[0];
         assert_eq!(

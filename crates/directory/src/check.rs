@@ -10,15 +10,14 @@ pub(crate) struct Held {
     /// Blobs and their sizes.
     pub blobs: HashMap<Digest, u64>,
     /// Manifests below the root, and referrers.
-    pub manifests: HashMap<Digest, Document>,
+    pub manifests: HashMap<Digest, Manifest>,
 }
 
 impl Held {
     /// Refuses a root of which something is missing that is not knowingly left out.
     pub(crate) fn check(&self, root: &Manifest, absent: &[Descriptor]) -> Result<()> {
-        let root = root.document()?;
         let absent: HashSet<_> = absent.iter().map(|absent| &absent.digest).collect();
-        let (mut waiting, mut seen) = (vec![&root], HashSet::new());
+        let (mut waiting, mut seen) = (vec![root.document()], HashSet::new());
         while let Some(document) = waiting.pop() {
             let (children, blobs) = match document {
                 Document::Index(index) => (index.manifests.as_slice(), Vec::new()),
@@ -29,7 +28,7 @@ impl Held {
             };
             for child in children.iter().filter(|child| seen.insert(&child.digest)) {
                 match self.manifests.get(&child.digest) {
-                    Some(document) => waiting.push(document),
+                    Some(manifest) => waiting.push(manifest.document()),
                     None => self.check_blob(child, "manifest", &absent)?,
                 }
             }
@@ -48,17 +47,11 @@ impl Held {
                 format!("{kind} {} has {size} bytes, {} expected", blob.digest, blob.size),
             )),
             None if absent.contains(&blob.digest) => Ok(()),
-            None if is_kept_elsewhere(blob) => Ok(()),
+            None if blob.is_nondistributable() => Ok(()),
             None => Err(Error::new(
                 ErrorKind::NotFound,
                 format!("the image refers to {kind} {}, which was not put", blob.digest),
             )),
         }
     }
-}
-
-/// Whether a layer is not to be distributed: it is got from where its URLs say.
-fn is_kept_elsewhere(blob: &Descriptor) -> bool {
-    let text = blob.media_type.as_ref();
-    text.contains(".nondistributable.") || text.contains(".foreign.")
 }

@@ -171,17 +171,14 @@ fn subject_is(folder: &Folder, name: &str, of: &Digest) -> Result<Option<Descrip
     let Some(digest) = digest_of(name) else { return Ok(None) };
     let bytes = read_manifest(folder, &folder.file(name)?, name)?;
     let Ok(read) = Manifest::new(bytes) else { return Ok(None) };
-    let document = read.document()?;
+    let document = read.document();
     if document.subject().is_none_or(|subject| subject.digest != *of) {
         return Ok(None);
     }
     let mut descriptor = read.descriptor().clone();
     descriptor.digest = digest;
-    if let transship_core::Document::Image(image) = &document {
-        descriptor.artifact_type =
-            image.artifact_type.clone().or_else(|| Some(image.config.media_type.to_string()));
-        descriptor.annotations.clone_from(&image.annotations);
-    }
+    descriptor.artifact_type = document.artifact_type().map(str::to_owned);
+    descriptor.annotations.clone_from(document.annotations());
     Ok(Some(descriptor))
 }
 

@@ -56,10 +56,9 @@ impl Stage {
 
     pub(crate) fn put_manifest(&self, manifest: &Manifest, cancel: &Cancel) -> Result<()> {
         let digest = &manifest.descriptor().digest;
-        let document = manifest.document()?;
         let name = name_of(digest) + MANIFEST_SUFFIX;
         write_file(self.folder(cancel)?, &name, manifest.bytes())?;
-        self.held().manifests.insert(digest.clone(), document);
+        self.held().manifests.insert(digest.clone(), manifest.clone());
         Ok(())
     }
 

@@ -17,7 +17,7 @@ async fn an_image_that_skopeo_wrote() {
         root.descriptor().digest.as_ref(),
         "sha256:2ae929eb15e3084da9ab966efa3463be935b2035bf5a0b8377e1468276d7f6d5"
     );
-    let Document::Image(image) = root.document().unwrap() else { panic!("an index") };
+    let Document::Image(image) = root.document() else { panic!("an index") };
     assert_eq!(image.layers.len(), 2);
     for descriptor in image.layers.iter().chain([&image.config]) {
         let bytes = from.blob(descriptor).await.unwrap().bytes(1 << 20).await.unwrap();
@@ -30,14 +30,13 @@ async fn an_image_that_skopeo_wrote() {
 async fn an_index_that_skopeo_wrote() {
     let dir = tempfile::tempdir().unwrap();
     let from = source(&golden("skopeo-dir-index", dir.path())).await.unwrap();
-    let Document::Index(index) = from.root().await.unwrap().document().unwrap() else {
-        panic!("no index")
-    };
+    let root = from.root().await.unwrap();
+    let Document::Index(index) = root.document() else { panic!("no index") };
     assert_eq!(index.manifests.len(), 3);
     for child in &index.manifests {
         let manifest = from.manifest(child).await.unwrap();
         assert_eq!(manifest.descriptor().platform, child.platform);
-        let Document::Image(image) = manifest.document().unwrap() else { panic!("an index") };
+        let Document::Image(image) = manifest.document() else { panic!("an index") };
         from.blob(&image.config).await.unwrap().bytes(1 << 20).await.unwrap();
     }
 }
@@ -47,13 +46,11 @@ async fn what_is_missing_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let path = golden("skopeo-dir-index", dir.path());
     let from = source(&path).await.unwrap();
-    let Document::Index(index) = from.root().await.unwrap().document().unwrap() else {
-        panic!("no index")
-    };
+    let root = from.root().await.unwrap();
+    let Document::Index(index) = root.document() else { panic!("no index") };
     let child = &index.manifests[0];
-    let Document::Image(image) = from.manifest(child).await.unwrap().document().unwrap() else {
-        panic!("an index")
-    };
+    let manifest = from.manifest(child).await.unwrap();
+    let Document::Image(image) = manifest.document() else { panic!("an index") };
     fs::remove_file(path.join(format!("{}.manifest.json", child.digest.digest()))).unwrap();
     fs::remove_file(path.join(image.config.digest.digest())).unwrap();
     for (error, digest) in [

@@ -29,7 +29,7 @@ impl Checked {
         if !accepts.takes(&root.media_type) {
             return unsupported(format!("an archive cannot hold a {}", root.media_type));
         }
-        let Document::Image(image) = what.root.document()? else {
+        let Document::Image(image) = what.root.document() else {
             return unsupported("an archive cannot hold an index".to_owned());
         };
         if !image.is_runnable() {
@@ -52,7 +52,7 @@ impl Checked {
                 layer.digest, layer.media_type
             ));
         }
-        Ok(Self(image))
+        Ok(Self(image.clone()))
     }
 
     /// Its image ID.

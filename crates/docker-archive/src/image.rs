@@ -54,7 +54,7 @@ impl Contents {
         cancel: &Cancel,
     ) -> Result<Option<Image>> {
         let manifest = stored::read(&self.index, descriptor)?;
-        let Document::Image(ImageDocument { layers: described, .. }) = manifest.document()? else {
+        let Document::Image(ImageDocument { layers: described, .. }) = manifest.document() else {
             return Ok(None);
         };
         let tars = described.iter().all(|layer| is_tar(&layer.media_type));

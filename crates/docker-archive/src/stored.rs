@@ -69,15 +69,13 @@ impl Walk {
         if depth > DEPTH_LIMIT || !self.seen.insert(descriptor.digest.clone()) {
             return;
         }
-        let Ok(document) = read(index, descriptor).and_then(|manifest| manifest.document()) else {
-            return;
-        };
-        match document {
+        let Ok(manifest) = read(index, descriptor) else { return };
+        match manifest.document() {
             Document::Index(nested) => self.push(&nested.manifests, depth + 1),
             Document::Image(image) if image.is_runnable() && image.subject.is_none() => {
                 let mut blobs = std::iter::once(&image.config).chain(&image.layers);
                 if blobs.all(|blob| blob_range(index, blob).is_some()) {
-                    let config = image.config.digest;
+                    let config = image.config.digest.clone();
                     self.found.entry(config).or_insert_with(|| without_names(descriptor));
                 }
             }

@@ -16,9 +16,8 @@ use transship_core::{Document, ErrorKind, sha256};
 /// The first layer, asked for through every door, is `Corrupt`.
 async fn layer_is_corrupt_on_every_door(path: &Path, scratch: &Path, says: &str) {
     let source = source(path, "").await.unwrap();
-    let Document::Image(image) = source.root().await.unwrap().document().unwrap() else {
-        panic!("an index")
-    };
+    let root = source.root().await.unwrap();
+    let Document::Image(image) = root.document() else { panic!("an index") };
     let errors = through_every_door(&*source, &image.layers[0], scratch).await;
     assert_eq!(errors.len(), 4, "each door fails");
     for error in errors {

@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use transship_core::{
-    ArchiveEntry, ArchiveReader, ArchiveWriter, Cancel, Descriptor, Document, EntryDetails, Error,
-    ErrorKind, ImageDestination, ImageName, ImageSource, Reference, Result, ResultExt, Staging,
-    WriteMode, WriteOptions, run_blocking,
+    ArchiveEntry, ArchiveReader, ArchiveWriter, Cancel, EntryDetails, Error, ErrorKind,
+    ImageDestination, ImageName, ImageSource, Reference, Result, ResultExt, Staging, WriteMode,
+    WriteOptions,
 };
 
 use crate::Kind;
 use crate::destination::{Ends, LayoutDestination, without_repeats};
 use crate::layout::Layout;
 use crate::reference::{Locator, Selector, parse_name};
-use crate::select::{self, Image, Root, check_depth, config_platform};
+use crate::select::{self, Image, Root};
 use crate::source::LayoutSource;
 use crate::write::{Content, Way, Writing};
 
@@ -64,10 +64,12 @@ impl ArchiveReader for LayoutReader {
     }
 
     async fn details(&self, entry: &ArchiveEntry) -> Result<EntryDetails> {
-        let (layout, root) = (Arc::clone(&self.layout), self.image(entry)?.root.clone());
-        run_blocking(move |cancel| details(&layout, &root, cancel))
-            .await
-            .context(|| &entry.reference)
+        let source = self.open(entry).await?;
+        let mut details = EntryDetails::read(&*source).await.context(|| &entry.reference)?;
+        if let Root::Together(_) = self.image(entry)?.root {
+            details.root = None;
+        }
+        Ok(details)
     }
 
     async fn open(&self, entry: &ArchiveEntry) -> Result<Box<dyn ImageSource>> {
@@ -119,75 +121,6 @@ fn warn_of_shared_names(entries: &mut [ArchiveEntry]) {
             entry.warnings.push(format!("another image has the name {name:?}, too"));
         }
     }
-}
-
-fn details(layout: &Layout, root: &Root, cancel: &Cancel) -> Result<EntryDetails> {
-    let mut details = EntryDetails::default();
-    let mut seen = Seen { cancel, manifests: BTreeSet::new(), layers: BTreeSet::new() };
-    match root {
-        Root::Stored(entry) => {
-            details.root = Some(entry.clone());
-            if layout.needs().contains(&entry.digest) {
-                details.platforms.extend(entry.platform.clone());
-                return Ok(details);
-            }
-            let manifest = layout.manifest(entry)?;
-            let document = manifest.document()?;
-            if let Document::Image(image) = &document {
-                details.image_id = Some(image.config.digest.clone());
-            }
-            add(layout, entry, &document, 0, &mut details, &mut seen)?;
-        }
-        Root::Together(index) => {
-            add(layout, index.descriptor(), &index.document()?, 0, &mut details, &mut seen)?;
-        }
-    }
-    Ok(details)
-}
-
-/// What has been counted already.
-struct Seen<'a> {
-    cancel: &'a Cancel,
-    manifests: BTreeSet<String>,
-    layers: BTreeSet<String>,
-}
-
-fn add(
-    layout: &Layout,
-    of: &Descriptor,
-    document: &Document,
-    depth: usize,
-    details: &mut EntryDetails,
-    seen: &mut Seen<'_>,
-) -> Result<()> {
-    seen.cancel.check()?;
-    check_depth(depth)?;
-    match document {
-        Document::Image(image) => {
-            let platform = match &of.platform {
-                Some(platform) => Some(platform.clone()),
-                None => config_platform(layout, &image.config)?,
-            };
-            details.platforms.extend(platform.filter(|platform| !platform.is_unknown()));
-            let new = |layer: &&Descriptor| seen.layers.insert(layer.digest.to_string());
-            // What a manifest says may be any number.
-            let new = image.layers.iter().filter(new).map(|layer| layer.size);
-            details.size = new.fold(details.size, u64::saturating_add);
-        }
-        Document::Index(index) => {
-            for child in index.manifests.iter().filter(|child| !child.is_attestation()) {
-                if !seen.manifests.insert(child.digest.to_string()) {
-                    continue;
-                }
-                match layout.glance(child)? {
-                    Some(below) => add(layout, child, &below, depth + 1, details, seen)?,
-                    None => details.platforms.extend(child.platform.clone()),
-                }
-            }
-        }
-        _ => {}
-    }
-    Ok(())
 }
 
 /// Opens a layout for several images.

@@ -10,8 +10,8 @@ use transship_archive::layout::{
 };
 use transship_archive::{check_content, embedded_content};
 use transship_core::{
-    Body, Cancel, Descriptor, Digest, Document, Error, ErrorKind, Expect, FileRange,
-    MANIFEST_LIMIT, Manifest, Result, ResultExt, is_index_type,
+    Body, Cancel, Descriptor, Digest, Error, ErrorKind, Expect, FileRange, MANIFEST_LIMIT,
+    Manifest, Result, ResultExt,
 };
 
 use crate::storage::Storage;
@@ -127,17 +127,17 @@ impl Layout {
         }
     }
 
-    /// What a manifest says, if it is here and is one: for looking at entries that may not be what is asked for, whose
+    /// A manifest, if it is here and is one: for looking at entries that may not be what is asked for, whose
     /// faults must not hide the others.
     ///
     /// # Errors
     /// I/O errors.
-    pub(crate) fn glance(&self, of: &Descriptor) -> Result<Option<Document>> {
-        if is_index_type(&of.media_type).is_none() && !of.media_type.as_ref().is_empty() {
+    pub(crate) fn glance(&self, of: &Descriptor) -> Result<Option<Manifest>> {
+        if !of.may_be_manifest() {
             return Ok(None);
         }
-        match self.manifest(of).and_then(|manifest| manifest.document()) {
-            Ok(document) => Ok(Some(document)),
+        match self.manifest(of) {
+            Ok(manifest) => Ok(Some(manifest)),
             Err(e) if is_of_content(e.kind()) => Ok(None),
             Err(e) => Err(e),
         }
@@ -178,7 +178,7 @@ impl Layout {
     /// # Errors
     /// I/O errors.
     pub(crate) fn subject(&self, of: &Descriptor) -> Result<Option<Descriptor>> {
-        Ok(self.glance(of)?.as_ref().and_then(subject).cloned())
+        Ok(self.glance(of)?.and_then(|manifest| manifest.document().subject().cloned()))
     }
 
     /// The entries whose manifests are about one, in stored order. All entries are read the first time.
@@ -218,15 +218,6 @@ impl Layout {
             (None, None) if self.needs.contains(&of.digest) => Err(left_out(of, what)),
             (None, None) => Err(not_here(of, what)),
         }
-    }
-}
-
-/// What a manifest is about.
-pub(crate) fn subject(of: &Document) -> Option<&Descriptor> {
-    match of {
-        Document::Image(image) => image.subject.as_ref(),
-        Document::Index(index) => index.subject.as_ref(),
-        _ => None,
     }
 }
 

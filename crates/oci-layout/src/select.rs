@@ -208,7 +208,7 @@ fn find_below(
     check_depth(depth)?;
     // Sparse layouts lack some.
     let Some(manifest) = layout.manifest_if_here(entry)? else { return Ok(None) };
-    let Document::Index(index) = manifest.document()? else { return Ok(None) };
+    let Document::Index(index) = manifest.document() else { return Ok(None) };
     if let Some(child) = index.manifests.iter().find(|child| child.digest == *digest) {
         return Ok(Some(child.clone()));
     }
@@ -273,7 +273,8 @@ pub(crate) fn platform_of(layout: &Layout, entry: &Descriptor) -> Result<Option<
     if let Some(platform) = &entry.platform {
         return Ok(Some(platform.clone()).filter(|platform| !platform.is_unknown()));
     }
-    let Some(Document::Image(image)) = layout.glance(entry)? else { return Ok(None) };
+    let Some(manifest) = layout.glance(entry)? else { return Ok(None) };
+    let Document::Image(image) = manifest.document() else { return Ok(None) };
     config_platform(layout, &image.config)
 }
 

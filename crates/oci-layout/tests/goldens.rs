@@ -106,7 +106,7 @@ async fn check_image(
     }
     let manifest = manifest.unwrap();
     assert_eq!(manifest.descriptor().digest.as_ref(), expected["manifest"].as_str().unwrap());
-    match manifest.document().unwrap() {
+    match manifest.document() {
         Document::Image(image) => {
             assert_eq!(image.config.digest.as_ref(), expected["id"].as_str().unwrap());
             let layers: Vec<&str> =

@@ -103,7 +103,7 @@ async fn entries_of_a_platform_each_are_one_image() {
     let all = source(&oci(dir.path(), "")).await.unwrap();
     let root = all.root().await.unwrap();
     assert_eq!(all.root().await.unwrap(), root);
-    let Document::Index(index) = root.document().unwrap() else { panic!() };
+    let Document::Index(index) = root.document() else { panic!() };
     assert_eq!(index.manifests.len(), 3);
     assert_eq!(index.manifests[1].platform.as_ref().unwrap().to_string(), "linux/arm64");
     for (child, of) in index.manifests.iter().zip([&amd, &arm, &attestation]) {

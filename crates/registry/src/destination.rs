@@ -88,8 +88,8 @@ impl RegistryDestination {
 
     /// Refuses a manifest that refers to what is neither there nor said to be absent: a server may not look.
     async fn check_children(&self, manifest: &Manifest, absent: &HashSet<&Digest>) -> Result<()> {
-        let document = manifest.document()?;
-        let (children, kind) = match &document {
+        let document = manifest.document();
+        let (children, kind) = match document {
             Document::Image(image) => {
                 let mut blobs: Vec<&Descriptor> = image.layers.iter().collect();
                 blobs.push(&image.config);
@@ -199,7 +199,7 @@ impl RegistryDestination {
 async fn put_manifests(to: &Repository, manifests: &[Manifest]) -> Result<()> {
     let (mut images, mut others) = (Vec::new(), Vec::new());
     for manifest in manifests {
-        let document = manifest.document()?;
+        let document = manifest.document();
         match document {
             Document::Image(_) if document.subject().is_none() => images.push(manifest),
             _ => others.push(manifest),

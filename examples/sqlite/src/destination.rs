@@ -108,7 +108,7 @@ impl ImageDestination for Destination {
     async fn put_manifest(&self, manifest: &Manifest) -> Result<()> {
         let body = Body::from_bytes(manifest.bytes().clone());
         self.put(Expect::from(manifest.descriptor()), body).await?;
-        if manifest.document()?.subject().is_some() {
+        if manifest.document().subject().is_some() {
             self.beside().about.push(manifest.clone());
         }
         Ok(())

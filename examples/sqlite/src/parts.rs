@@ -83,7 +83,7 @@ impl Parts {
     }
 
     fn gains(&self, about: &Manifest) -> bool {
-        let subject = about.document().ok().and_then(|document| document.subject().cloned());
+        let subject = about.document().subject();
         let about_this = subject.is_some_and(|subject| self.seen.contains(subject.digest.as_ref()));
         about_this && !self.seen.contains(about.descriptor().digest.as_ref())
     }
@@ -92,9 +92,9 @@ impl Parts {
         self.note(&from.descriptor().digest);
         let mut waiting = vec![from];
         while let Some(manifest) = waiting.pop() {
-            let (of, below) = match manifest.document()? {
-                Document::Image(of) => ([of.layers, vec![of.config]].concat(), Vec::new()),
-                Document::Index(of) => (Vec::new(), of.manifests),
+            let (of, below): (Vec<&Descriptor>, Vec<&Descriptor>) = match manifest.document() {
+                Document::Image(of) => (of.layers.iter().chain([&of.config]).collect(), Vec::new()),
+                Document::Index(of) => (Vec::new(), of.manifests.iter().collect()),
                 _ => return Err(Error::new(ErrorKind::Unsupported, "it is no manifest").into()),
             };
             for blob in of.iter().filter(|blob| !image.absent.contains(blob.digest.as_ref())) {

@@ -106,7 +106,7 @@ pub(super) async fn run(args: args::Inspect, session: &Session) -> exit::Result 
         subject: None,
         content: Content::Index { manifests: Vec::new() },
     };
-    let inspected = inspected.with(&*source, manifest.document()?).await?;
+    let inspected = inspected.with(&*source, manifest.document()).await?;
     if args.output.json {
         output::print_json(&inspected)?;
     } else {
@@ -121,7 +121,7 @@ async fn chosen(
     root: Manifest,
     args: &args::Inspect,
 ) -> Result<Manifest> {
-    match root.document()? {
+    match root.document() {
         Document::Index(index) => {
             let wanted = match &args.platform {
                 Some(platform) => platform.clone(),
@@ -148,7 +148,7 @@ async fn chosen(
 }
 
 async fn config(source: &dyn ImageSource, manifest: &Manifest) -> Result<Vec<u8>> {
-    match manifest.document()? {
+    match manifest.document() {
         Document::Image(image) if image.is_runnable() => {
             Ok(Config::read(source, &image.config).await?.bytes)
         }
@@ -173,7 +173,7 @@ impl From<Descriptor> for Blob {
 }
 
 impl Inspected {
-    async fn with(mut self, source: &dyn ImageSource, document: Document) -> Result<Self> {
+    async fn with(mut self, source: &dyn ImageSource, document: &Document) -> Result<Self> {
         match document {
             Document::Image(image) => {
                 self.annotations.clone_from(&image.annotations);
@@ -213,14 +213,14 @@ impl Inspected {
     }
 }
 
-async fn image(source: &dyn ImageSource, image: ImageDocument) -> Result<Content> {
-    let layers_size = facts::layers_size(&image);
+async fn image(source: &dyn ImageSource, image: &ImageDocument) -> Result<Content> {
+    let layers_size = facts::layers_size(image);
     if !image.is_runnable() {
         let layer = |of: Descriptor| Layer { blob: of.into(), diff_id: None };
         return Ok(Content::Artifact {
-            artifact_type: image.artifact_type,
-            config: image.config.into(),
-            layers: image.layers.into_iter().map(layer).collect(),
+            artifact_type: image.artifact_type.clone(),
+            config: image.config.clone().into(),
+            layers: image.layers.iter().cloned().map(layer).collect(),
             layers_size,
         });
     }
@@ -228,7 +228,8 @@ async fn image(source: &dyn ImageSource, image: ImageDocument) -> Result<Content
     let mut diff_ids = config.diff_ids();
     let layers = image
         .layers
-        .into_iter()
+        .iter()
+        .cloned()
         .map(|of| Layer { blob: of.into(), diff_id: diff_ids.next().map(str::to_owned) })
         .collect();
     drop(diff_ids);
@@ -242,7 +243,7 @@ async fn image(source: &dyn ImageSource, image: ImageDocument) -> Result<Content
     })
 }
 
-async fn index(source: &dyn ImageSource, index: IndexDocument) -> Result<Content> {
+async fn index(source: &dyn ImageSource, index: &IndexDocument) -> Result<Content> {
     let listed = |child: Child| Listed {
         digest: child.descriptor.digest.to_string(),
         media_type: child.descriptor.media_type.to_string(),

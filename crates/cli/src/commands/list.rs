@@ -2,13 +2,10 @@
 
 use futures_util::stream::{self, StreamExt};
 use serde::Serialize;
-use transship::{
-    ArchiveEntry, Document, EntryDetails, Error, ErrorKind, ImageSource, Reference, Result,
-};
+use transship::{ArchiveEntry, EntryDetails, Error, ErrorKind, Reference, Result};
 
 use crate::args;
 use crate::exit::{self, Done};
-use crate::facts::{self, Config};
 use crate::output::{self, safe, short, size};
 use crate::places;
 use crate::session::Session;
@@ -78,7 +75,7 @@ pub(super) async fn run(args: args::List, session: &Session) -> exit::Result {
         let source = transport.source(&reference, &how).await?;
         let mut entry = ArchiveEntry::new(0, reference.clone());
         entry.names = source.names().to_vec();
-        images.push(One::of(&entry, Some(Ok(details(&*source).await?))));
+        images.push(One::of(&entry, Some(Ok(EntryDetails::read(&*source).await?))));
     }
     show(&args, &reference, images)?;
     Ok(done)
@@ -88,35 +85,6 @@ fn one_image(reference: &Reference, place: &Reference) -> Error {
     let text = format!("{reference} is one image, and what a place holds is listed");
     Error::new(ErrorKind::InvalidReference, text)
         .hint(format!("transship list {place}, or transship inspect {reference}"))
-}
-
-/// As [`ArchiveReader::details`](transship::ArchiveReader::details), of a place that holds one image.
-async fn details(source: &dyn ImageSource) -> Result<EntryDetails> {
-    let mut details = EntryDetails::default();
-    let root = source.root().await?;
-    details.root = Some(root.descriptor().clone());
-    match root.document()? {
-        Document::Image(image) => {
-            details.size = facts::layers_size(&image);
-            details.image_id = Some(image.config.digest.clone());
-            if image.is_runnable() {
-                details.platforms.extend(Config::read(source, &image.config).await?.platform());
-            }
-        }
-        Document::Index(index) => {
-            for child in facts::children(source, index).await? {
-                let Some(manifest) = child.manifest else { continue };
-                if let Document::Image(image) = manifest.document()? {
-                    details.size = details.size.saturating_add(facts::layers_size(&image));
-                }
-                if !child.descriptor.is_attestation() {
-                    details.platforms.extend(child.platform);
-                }
-            }
-        }
-        _ => {}
-    }
-    Ok(details)
 }
 
 impl One {

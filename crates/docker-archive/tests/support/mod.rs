@@ -164,12 +164,13 @@ pub(crate) struct Pulled {
 
 pub(crate) async fn pull(source: &dyn ImageSource) -> Result<Pulled> {
     let root = source.root().await?;
-    let Document::Image(document) = root.document()? else { panic!("an index") };
+    let Document::Image(document) = root.document() else { panic!("an index") };
     let config = source.blob(&document.config).await?.bytes(u64::MAX).await?;
     let mut layers = Vec::new();
     for layer in &document.layers {
         layers.push(source.blob(layer).await?.bytes(u64::MAX).await?);
     }
+    let document = document.clone();
     Ok(Pulled { manifest: root.bytes().clone(), document, config, layers })
 }
 

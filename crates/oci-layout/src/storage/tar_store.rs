@@ -10,9 +10,9 @@ use transship_archive::docker_save::{
 use transship_archive::layout::{BLOBS, INDEX_FILE, LAYOUT_BYTES, LAYOUT_FILE, blob_path};
 use transship_archive::{ArchiveOutput, Base, Fate, Joining, Packing, TarWriter};
 use transship_core::{
-    Body, Cancel, Descriptor, Digest, DigestAlgorithm, Document, Error, ErrorKind, Expect,
-    FileRange, MANIFEST_LIMIT, Manifest, Observer, Result, ResultExt, Stored, WriteMode,
-    WriteOptions, parse_digest,
+    Body, Cancel, Descriptor, Digest, DigestAlgorithm, Error, ErrorKind, Expect, FileRange,
+    MANIFEST_LIMIT, Manifest, Observer, Result, ResultExt, Stored, WriteMode, WriteOptions,
+    parse_digest,
 };
 
 use super::{Store, TarStorage};
@@ -148,9 +148,9 @@ impl TarStore {
 
     /// What docker can load of the new images, by their digest.
     fn loadable(&self, images: &[NewImage]) -> Result<HashMap<String, Option<Loadable>>> {
-        let document = |of: &Descriptor| self.document(of);
+        let manifest = |of: &Descriptor| self.manifest(of);
         let holds = |digest: &Digest| Ok(self.read(digest)?.is_some());
-        let seen = docker::Seen { document: &document, holds: &holds };
+        let seen = docker::Seen { manifest: &manifest, holds: &holds };
         let mut all = HashMap::new();
         for image in images {
             let loadable = Loadable::of(&seen, &image.entry)?;
@@ -162,7 +162,7 @@ impl TarStore {
     }
 
     /// A manifest that is there and is one.
-    fn document(&self, of: &Descriptor) -> Result<Option<Document>> {
+    fn manifest(&self, of: &Descriptor) -> Result<Option<Manifest>> {
         let Some(range) = self.read(&of.digest)?.filter(|range| range.len() <= MANIFEST_LIMIT)
         else {
             return Ok(None);
@@ -170,7 +170,7 @@ impl TarStore {
         let mut bytes = vec![0; usize::try_from(range.len()).unwrap_or(0)];
         range.read_at(0, &mut bytes)?;
         // Content of other types is nothing that docker takes.
-        Ok(Manifest::verified(of, bytes).and_then(|manifest| manifest.document()).ok())
+        Ok(Manifest::verified(of, bytes).ok())
     }
 
     /// Writes the documents of an archive with these images, beside those of a base.

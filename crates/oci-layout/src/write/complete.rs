@@ -4,10 +4,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use transship_core::{
     Cancel, Descriptor, Digest, Document, Error, ErrorKind, Expect, ImageDocument, IndexDocument,
-    MANIFEST_LIMIT, Manifest, Result, ResultExt, is_index_type,
+    MANIFEST_LIMIT, Manifest, Result, ResultExt,
 };
 
-use crate::layout::subject;
 use crate::select::check_depth;
 use crate::storage::Store;
 use crate::write::Image;
@@ -40,19 +39,16 @@ impl<'a> Completeness<'a> {
         self.manifest(root, 0)?;
         let mut referrers = Vec::new();
         for manifest in self.put {
-            let document = manifest.document()?;
+            let document = manifest.document();
             if self.reached.contains(manifest.descriptor().digest.as_ref())
-                || subject(&document).is_none()
+                || document.subject().is_none()
             {
                 continue;
             }
             self.manifest(manifest, 0)?;
             let mut entry = manifest.descriptor().clone();
-            if let Document::Image(image) = document {
-                let of_config = image.config.media_type.to_string();
-                entry.artifact_type =
-                    entry.artifact_type.or(image.artifact_type).or(Some(of_config));
-            }
+            entry.artifact_type =
+                entry.artifact_type.or_else(|| document.artifact_type().map(str::to_owned));
             referrers.push(entry);
         }
         Ok(referrers)
@@ -86,9 +82,9 @@ impl<'a> Completeness<'a> {
             return Ok(());
         }
         let context = || format!("manifest {digest}");
-        match manifest.document()? {
-            Document::Image(image) => self.image(&image).context(context),
-            Document::Index(index) => self.index(&index, depth).context(context),
+        match manifest.document() {
+            Document::Image(image) => self.image(image).context(context),
+            Document::Index(index) => self.index(index, depth).context(context),
             _ => Ok(()),
         }
     }
@@ -103,7 +99,7 @@ impl<'a> Completeness<'a> {
             if self.absent.contains(&child.digest) {
                 continue;
             }
-            if is_index_type(&child.media_type).is_none() && !child.media_type.as_ref().is_empty() {
+            if !child.may_be_manifest() {
                 self.blob(child, "content")?;
                 continue;
             }

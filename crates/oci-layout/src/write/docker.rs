@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use transship_archive::docker_save::{SavedEntry, SavedImage};
 use transship_archive::layout::{LayoutIndex, blob_path};
 use transship_core::{
-    Descriptor, Digest, DockerName, Document, ImageDocument, Observer, Platform, Result,
+    Descriptor, Digest, DockerName, Document, ImageDocument, Manifest, Observer, Platform, Result,
 };
 
 use crate::layout::Layout;
@@ -15,7 +15,7 @@ use crate::select::DEPTH;
 /// How manifests are looked at, and whether blobs are there.
 pub(crate) struct Seen<'a> {
     /// A manifest that is there and is one.
-    pub(crate) document: &'a dyn Fn(&Descriptor) -> Result<Option<Document>>,
+    pub(crate) manifest: &'a dyn Fn(&Descriptor) -> Result<Option<Manifest>>,
     pub(crate) holds: &'a dyn Fn(&Digest) -> Result<bool>,
 }
 
@@ -108,9 +108,9 @@ impl Images<'_> {
         {
             return Ok(None);
         }
-        let document = |of: &Descriptor| layout.glance(of);
+        let manifest = |of: &Descriptor| layout.glance(of);
         let holds = |digest: &Digest| layout.holds(digest);
-        Loadable::of(&Seen { document: &document, holds: &holds }, entry)
+        Loadable::of(&Seen { manifest: &manifest, holds: &holds }, entry)
     }
 }
 
@@ -132,11 +132,12 @@ impl Loadable {
         if of.is_attestation() || depth > DEPTH {
             return Ok(());
         }
-        match (seen.document)(of)? {
-            Some(Document::Image(image)) if image.is_runnable() && is_whole(seen, &image)? => {
-                self.all.push(Candidate::new(of, &image));
+        let Some(manifest) = (seen.manifest)(of)? else { return Ok(()) };
+        match manifest.document() {
+            Document::Image(image) if image.is_runnable() && is_whole(seen, image)? => {
+                self.all.push(Candidate::new(of, image));
             }
-            Some(Document::Index(index)) => {
+            Document::Index(index) => {
                 for child in &index.manifests {
                     self.collect(seen, child, depth + 1)?;
                 }

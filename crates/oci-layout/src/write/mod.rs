@@ -158,7 +158,7 @@ impl Content {
         let mut entry = root.descriptor().clone();
         strip(&mut entry);
         if entry.platform.is_none()
-            && let Document::Image(image) = root.document()?
+            && let Document::Image(image) = root.document()
             && image.config.size <= CONFIG_LIMIT
             && let Some(range) = self.store.read(&image.config.digest)?
             && range.len() == image.config.size

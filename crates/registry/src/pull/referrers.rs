@@ -57,7 +57,7 @@ pub(crate) async fn referrers(of: &Repository, subject: &Digest) -> Result<Found
 /// The index that lists referrers under a tag, if there is one.
 pub(crate) async fn tagged(of: &Repository, subject: &Digest) -> Result<Option<Manifest>> {
     match by_name(of, Wanted::Tag(&referrers_tag(subject))).await {
-        Ok(index) if index.document()?.is_index() => Ok(Some(index)),
+        Ok(index) if index.document().is_index() => Ok(Some(index)),
         Ok(_) => Ok(None),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
@@ -79,7 +79,7 @@ fn page_of(page: &Fetched) -> Result<Vec<Descriptor>> {
 
 fn listed(index: Option<&Manifest>) -> Vec<Descriptor> {
     match index.map(Manifest::document) {
-        Some(Ok(Document::Index(index))) => index.manifests,
+        Some(Document::Index(index)) => index.manifests.clone(),
         _ => Vec::new(),
     }
 }

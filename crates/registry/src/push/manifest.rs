@@ -28,7 +28,7 @@ pub(crate) struct Taken {
 /// Puts a manifest. Where it is about another one and the server keeps no list of such, its tag is brought up to date.
 pub(crate) async fn put(to: &Repository, manifest: &Manifest, name: Wanted<'_>) -> Result<Digest> {
     let taken = put_alone(to, manifest, name).await?;
-    if let Some(subject) = manifest.document()?.subject()
+    if let Some(subject) = manifest.document().subject()
         && !taken.listed
     {
         referrers::add(to, &subject.digest, manifest).await?;

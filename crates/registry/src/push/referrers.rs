@@ -25,11 +25,11 @@ pub(crate) async fn add(to: &Repository, subject: &Digest, manifest: &Manifest) 
         return Ok(());
     }
     let tag = referrers_tag(subject);
-    let entry = entry(manifest)?;
+    let entry = entry(manifest);
     for _ in 0..TRIES {
         let index = pull::tagged_referrers(to, subject).await?;
         if let Some(index) = &index
-            && lists(index, &entry.digest)?
+            && lists(index, &entry.digest)
         {
             return Ok(());
         }
@@ -39,7 +39,7 @@ pub(crate) async fn add(to: &Repository, subject: &Digest, manifest: &Manifest) 
             .context(|| format!("listing the referrers of {subject}"))?;
     }
     match pull::tagged_referrers(to, subject).await? {
-        Some(index) if lists(&index, &entry.digest)? => Ok(()),
+        Some(index) if lists(&index, &entry.digest) => Ok(()),
         _ => Err(Error::new(
             ErrorKind::Unavailable,
             format!("others change the list of referrers of {subject} all the time"),
@@ -47,31 +47,20 @@ pub(crate) async fn add(to: &Repository, subject: &Digest, manifest: &Manifest) 
     }
 }
 
-fn lists(index: &Manifest, digest: &Digest) -> Result<bool> {
-    match index.document()? {
-        Document::Index(index) => Ok(index.manifests.iter().any(|entry| entry.digest == *digest)),
-        _ => Ok(false),
+fn lists(index: &Manifest, digest: &Digest) -> bool {
+    match index.document() {
+        Document::Index(index) => index.manifests.iter().any(|entry| entry.digest == *digest),
+        _ => false,
     }
 }
 
 /// How a manifest is listed: with its annotations, and the type that it is of.
-fn entry(manifest: &Manifest) -> Result<Descriptor> {
-    let known = manifest.descriptor();
+fn entry(manifest: &Manifest) -> Descriptor {
+    let (known, document) = (manifest.descriptor(), manifest.document());
     let mut entry = Descriptor::new(known.media_type.clone(), known.digest.clone(), known.size);
-    match manifest.document()? {
-        Document::Image(image) => {
-            let of_config = image.config.media_type.to_string();
-            entry.artifact_type = image.artifact_type.or(Some(of_config));
-            entry.annotations = image.annotations;
-        }
-        Document::Index(index) => {
-            let document: Value = serde_json::from_slice(manifest.bytes()).unwrap_or_default();
-            entry.artifact_type = document["artifactType"].as_str().map(str::to_owned);
-            entry.annotations = index.annotations;
-        }
-        _ => {}
-    }
-    Ok(entry)
+    entry.artifact_type = document.artifact_type().map(str::to_owned);
+    entry.annotations.clone_from(document.annotations());
+    entry
 }
 
 /// The list with one entry more; its other fields stay.

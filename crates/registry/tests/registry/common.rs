@@ -140,7 +140,7 @@ pub(crate) async fn pull(registry: &Registry, server: &Server, rest: &str) -> Re
     let from = source(registry, server, rest).await?;
     let manifest = from.root().await?;
     let mut blobs = Vec::new();
-    if let transship_core::Document::Image(image) = manifest.document()? {
+    if let transship_core::Document::Image(image) = manifest.document() {
         for of in image.layers.iter().chain([&image.config]) {
             blobs.push((of.clone(), from.blob(of).await?.bytes(1 << 30).await?));
         }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use transship_core::{Descriptor, Digest, Document, Manifest, Result};
+use transship_core::{Descriptor, Digest, Document, Manifest};
 
 use crate::Since;
 use crate::commit::manifests::Built;
@@ -21,24 +21,24 @@ impl Delta {
         about: &[Built],
         since: &Since,
         absent: &HashSet<&Digest>,
-    ) -> Result<Self> {
+    ) -> Self {
         let mut delta = Self::default();
         for (_, below) in &built.below {
-            if delta.parts(below, since, absent)? && since.has(&below.descriptor().digest) {
+            if delta.parts(below, since, absent) && since.has(&below.descriptor().digest) {
                 delta.add(below.descriptor());
             }
         }
-        delta.parts(&built.root, since, absent)?;
+        delta.parts(&built.root, since, absent);
         if since.has(&built.root.descriptor().digest) {
             delta.add(built.root.descriptor());
         }
         // These are few and small, and places list them by their content.
         for Built { root, below } in about {
             for manifest in below.iter().map(|(_, below)| below).chain([root]) {
-                delta.parts(manifest, since, absent)?;
+                delta.parts(manifest, since, absent);
             }
         }
-        Ok(delta)
+        delta
     }
 
     pub(crate) fn leaves_out(&self, manifest: &Manifest) -> bool {
@@ -53,9 +53,9 @@ impl Delta {
 
     /// Leaves out the blobs of a manifest. Whether nothing below it is there: a manifest that is left out says nothing of
     /// what it refers to.
-    fn parts(&mut self, of: &Manifest, since: &Since, absent: &HashSet<&Digest>) -> Result<bool> {
+    fn parts(&mut self, of: &Manifest, since: &Since, absent: &HashSet<&Digest>) -> bool {
         let is_absent = |of: &Descriptor| absent.contains(&of.digest);
-        Ok(match of.document()? {
+        match of.document() {
             Document::Image(image) => {
                 let mut all = true;
                 for blob in image.layers.iter().chain([&image.config]) {
@@ -73,6 +73,6 @@ impl Delta {
                 index.manifests.iter().all(gone)
             }
             _ => false,
-        })
+        }
     }
 }

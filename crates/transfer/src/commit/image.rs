@@ -29,7 +29,7 @@ pub(crate) async fn finish_image(
     let mut delta = Delta::default();
     let absent = plan.absent.iter().map(|absent| &absent.digest).collect();
     if let Some(since) = &plan.since {
-        delta = Delta::of(&built, &about, since, &absent)?;
+        delta = Delta::of(&built, &about, since, &absent);
     }
     for (_, manifest) in built.below.iter().filter(|(_, below)| !delta.leaves_out(below)) {
         image.put_manifest(manifest).await?;

@@ -148,7 +148,7 @@ impl Walk<'_> {
         depth: usize,
     ) -> Pin<Box<dyn Future<Output = Result<()>> + Send + '_>> {
         Box::pin(async move {
-            match manifest.document()? {
+            match manifest.document() {
                 Document::Image(image) => {
                     for blob in image.layers.iter().chain([&image.config]) {
                         self.blob(blob).await?;

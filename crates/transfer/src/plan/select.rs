@@ -277,9 +277,10 @@ mod tests {
         let manifest =
             Manifest::new(format!(r#"{{"schemaVersion":2,"config":{config},"layers":[]}}"#));
         let manifest = manifest.unwrap();
-        let transship_core::Document::Image(document) = manifest.document().unwrap() else {
+        let transship_core::Document::Image(document) = manifest.document() else {
             panic!("an image")
         };
+        let document = document.clone();
         let platform = Platform::parse(platform).ok();
         let config = Some(Config { platform, diff_ids: None });
         Tree { manifest, node: Node::Image(Image { document, config }) }
@@ -306,12 +307,12 @@ mod tests {
 
     fn index(children: &[&str]) -> Tree {
         let manifest = Manifest::new(r#"{"schemaVersion":2,"manifests":[]}"#).unwrap();
-        let transship_core::Document::Index(document) = manifest.document().unwrap() else {
+        let transship_core::Document::Index(document) = manifest.document() else {
             panic!("an index")
         };
         let children: Vec<Child> = children.iter().map(|text| child(text)).collect();
         let manifests = children.iter().map(|child| child.descriptor.clone()).collect();
-        let mut document: IndexDocument = document;
+        let mut document: IndexDocument = document.clone();
         document.manifests = manifests;
         Tree { manifest, node: Node::Index { document, children } }
     }

@@ -95,9 +95,9 @@ impl Inventory {
     ) -> Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>> {
         Box::pin(async move {
             self.there.insert(manifest.descriptor().digest.clone());
-            match manifest.document()? {
+            match manifest.document() {
                 Document::Image(image) => {
-                    let blobs = image.layers.into_iter().chain([image.config]).collect();
+                    let blobs = image.layers.iter().chain([&image.config]).cloned().collect();
                     self.blobs(source, blobs).await?;
                 }
                 Document::Index(index) => {

@@ -187,15 +187,15 @@ struct Loader<'s> {
 impl<'s> Loader<'s> {
     fn load(self, manifest: Manifest, above: Vec<Digest>) -> Loading<'s> {
         Box::pin(async move {
-            let node = match manifest.document()? {
+            let node = match manifest.document() {
                 Document::Image(document) => {
-                    let config = load_config(self.source, &document).await?;
-                    Node::Image(Image { document, config })
+                    let config = load_config(self.source, document).await?;
+                    Node::Image(Image { document: document.clone(), config })
                 }
                 Document::Index(document) => {
                     let path = below(&above, manifest.descriptor())?;
-                    let children = self.children(&document, &path).await?;
-                    Node::Index { document, children }
+                    let children = self.children(document, &path).await?;
+                    Node::Index { document: document.clone(), children }
                 }
                 _ => return Err(unknown(manifest.descriptor())),
             };

@@ -156,7 +156,8 @@ async fn there_are_as_many_diff_ids_as_layers() {
 #[tokio::test]
 async fn a_bad_config_is_told_once() {
     let mut source = good();
-    let config = source.root.to_oci_image().unwrap().config().digest().clone();
+    let transship_core::Document::Image(image) = source.root.document() else { panic!("an image") };
+    let config = image.config.digest.clone();
     source.blobs.insert(config.clone(), Bytes::from_static(b"{}"));
     assert_eq!(told(&check(&source).await), [("config", ErrorKind::Corrupt)]);
     source.blobs.remove(&config);

@@ -127,12 +127,12 @@ impl Walk {
         let descriptor = manifest.descriptor();
         self.findings.checked.manifests += 1;
         self.findings.checked.bytes += descriptor.size;
-        match manifest.document()? {
+        match manifest.document() {
             Document::Index(index) => {
                 let absence = Absence::of_children(source);
-                self.index(&index, descriptor, &what, depth, (absence, queue));
+                self.index(index, descriptor, &what, depth, (absence, queue));
             }
-            Document::Image(image) => self.image(source, image, &what).await?,
+            Document::Image(image) => self.image(source, image.clone(), &what).await?,
             _ => {}
         }
         let Some(referrers) = source.referrers() else { return Ok(()) };

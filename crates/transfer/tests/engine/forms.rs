@@ -11,8 +11,8 @@ use crate::{copy, options, plan};
 fn only_image(at: &Memory) -> ImageDocument {
     let state = at.state();
     let [shown] = state.images.as_slice() else { panic!("{:?}", state.images) };
-    let Document::Image(image) = shown.root.document().unwrap() else { panic!("an index") };
-    image
+    let Document::Image(image) = shown.root.document() else { panic!("an index") };
+    image.clone()
 }
 
 /// Each layer as it is there: its type, and its plain bytes.
@@ -83,8 +83,8 @@ async fn a_round_trip_gives_the_same_image() {
         copy(&from, &middle, options(|o| o.compress = compress)).await.unwrap();
         copy(&middle, &to, options(|o| o.compress = Compress::Plain)).await.unwrap();
         // The second is written compactly.
-        let (a, b) = (manifest.document().unwrap(), only_image(&to));
-        assert_eq!(a, Document::Image(b));
+        let (a, b) = (manifest.document(), only_image(&to));
+        assert_eq!(*a, Document::Image(b));
     }
 }
 
@@ -116,7 +116,7 @@ async fn a_config_never_changes() {
         o.format = Some(Format::Docker);
     });
     copy(&from, &to, options).await.unwrap();
-    let Document::Image(before) = manifest.document().unwrap() else { panic!() };
+    let Document::Image(before) = manifest.document() else { panic!() };
     let after = only_image(&to);
     assert_eq!(after.config.digest, before.config.digest);
     assert_eq!(after.config.media_type.as_ref(), media_types::DOCKER_CONFIG);

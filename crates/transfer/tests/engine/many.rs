@@ -171,8 +171,8 @@ async fn the_others_go_on_when_one_fails() {
         let of = |seed: u8| {
             let state = from.state();
             let image = &state.images[usize::from(seed) - 1];
-            let Document::Image(document) = image.root.document().unwrap() else { panic!() };
-            document.config.digest
+            let Document::Image(document) = image.root.document() else { panic!() };
+            document.config.digest.clone()
         };
         let (gone, wrong, unwritable) = (of(2), sha256(&content(4)), of(5));
         from.state().faults.missing.insert(gone);

@@ -63,9 +63,7 @@ fn asked() -> impl Strategy<Value = TransferOptions> {
 /// What is there is the image that was copied, in a form that the destination holds.
 fn check(from: &Memory, to: &Memory, asked: &TransferOptions, report: &ImageReport) {
     let (before, after) = (from.state().images[0].root.clone(), to.state().images[0].root.clone());
-    let (Document::Image(old), Document::Image(new)) =
-        (before.document().unwrap(), after.document().unwrap())
-    else {
+    let (Document::Image(old), Document::Image(new)) = (before.document(), after.document()) else {
         panic!("images")
     };
     assert!(to.accepts.takes(&after.descriptor().media_type));

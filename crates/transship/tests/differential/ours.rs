@@ -49,7 +49,7 @@ async fn image(
 ) -> Result<Seen> {
     let source = reader.open(entry).await?;
     let root = source.root().await?;
-    let Document::Image(document) = root.document()? else {
+    let Document::Image(document) = root.document() else {
         let message = "it is an index";
         return Err(transship::Error::new(transship::ErrorKind::Unsupported, message));
     };

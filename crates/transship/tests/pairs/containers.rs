@@ -73,8 +73,8 @@ async fn list(lab: &Lab, at: &Reference, roots: bool) -> Vec<Listed> {
     let mut all = Vec::new();
     for entry in reader.entries() {
         let root = reader.open(entry).await.unwrap().root().await.unwrap();
-        let config = match root.document().unwrap() {
-            Document::Image(image) => Some(image.config.digest),
+        let config = match root.document() {
+            Document::Image(image) => Some(image.config.digest.clone()),
             _ => None,
         };
         let root = roots.then(|| root.descriptor().digest.clone());

@@ -153,8 +153,8 @@ async fn facts(source: &dyn ImageSource) -> Facts {
     let mut images = Vec::new();
     let mut stack = vec![source.root().await.unwrap()];
     while let Some(manifest) = stack.pop() {
-        match manifest.document().unwrap() {
-            Document::Image(found) => images.push(image(source, &found).await),
+        match manifest.document() {
+            Document::Image(found) => images.push(image(source, found).await),
             Document::Index(index) => {
                 for child in index.manifests.iter().rev() {
                     match source.manifest(child).await {

@@ -112,12 +112,12 @@ impl Bench {
                 to.put_manifest(&made.manifest).await.unwrap();
             }
         }
-        let absent: Vec<Descriptor> = match root.document().unwrap() {
+        let absent: Vec<Descriptor> = match root.document() {
             transship::Document::Index(index) => {
                 let there = |one: &Descriptor| {
                     made.iter().any(|made| made.manifest.descriptor().digest == one.digest)
                 };
-                index.manifests.into_iter().filter(|one| !there(one)).collect()
+                index.manifests.iter().filter(|one| !there(one)).cloned().collect()
             }
             _ => Vec::new(),
         };

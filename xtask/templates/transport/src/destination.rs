@@ -116,7 +116,7 @@ impl ImageDestination for Destination {
     async fn put_manifest(&self, manifest: &Manifest) -> Result<()> {
         let digest = manifest.descriptor().digest.clone();
         self.stage.blobs().insert(digest, manifest.bytes().clone());
-        if manifest.document()?.subject().is_some() {
+        if manifest.document().subject().is_some() {
             self.about.lock().unwrap_or_else(PoisonError::into_inner).push(manifest.clone());
         }
         Ok(())

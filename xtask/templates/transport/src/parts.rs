@@ -49,7 +49,7 @@ impl Parts {
     }
 
     fn gains(&self, about: &Manifest) -> bool {
-        let subject = about.document().ok().and_then(|document| document.subject().cloned());
+        let subject = about.document().subject();
         subject.is_some_and(|subject| self.digests.contains(&subject.digest))
             && !self.digests.contains(&about.descriptor().digest)
     }
@@ -63,20 +63,20 @@ impl Parts {
         self.digests.insert(from.descriptor().digest.clone());
         let mut waiting = vec![from];
         while let Some(manifest) = waiting.pop() {
-            let (blobs, children) = match manifest.document()? {
-                Document::Image(of) => ([of.layers, vec![of.config]].concat(), Vec::new()),
-                Document::Index(of) => (Vec::new(), of.manifests),
+            let (blobs, children): (Vec<&Descriptor>, Vec<&Descriptor>) = match manifest.document() {
+                Document::Image(of) => (of.layers.iter().chain([&of.config]).collect(), Vec::new()),
+                Document::Index(of) => (Vec::new(), of.manifests.iter().collect()),
                 _ => return Err(Error::new(ErrorKind::Unsupported, "it is no manifest")),
             };
             let is_new = |parts: &mut Self, of: &Descriptor| {
                 !image.absent.contains(&of.digest) && parts.digests.insert(of.digest.clone())
             };
-            for blob in &blobs {
+            for blob in blobs {
                 if is_new(self, blob) {
                     locate(find, blob)?;
                 }
             }
-            for child in &children {
+            for child in children {
                 if is_new(self, child) {
                     waiting.push(Manifest::verified(child, locate(find, child)?)?);
                 }

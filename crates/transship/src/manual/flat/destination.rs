@@ -95,7 +95,7 @@ impl ImageDestination for FlatDestination {
         }
         // Its descriptor is what a reader will find: the folder says nothing of the root but its bytes.
         let root = Manifest::new(what.root.bytes().clone())?;
-        let Document::Image(image) = root.document()? else {
+        let Document::Image(image) = root.document() else {
             return Err(unsupported(&self.reference, "it holds single images, and no index"));
         };
         let descriptor = root.descriptor().clone();
