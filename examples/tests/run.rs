@@ -4,6 +4,8 @@
 use std::path::Path;
 use std::process::Command;
 
+use transship_conformance::registry::{Options, Registry};
+
 const HELLO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/hello.tar");
 
 fn run<const N: usize>(program: &str, dir: &Path, args: [&str; N]) -> String {
@@ -59,6 +61,32 @@ fn write_archive_writes_what_can_be_read() {
         assert_eq!(listed.len(), 2, "{place}: {listed:?}");
         assert!(listed[1].contains("example/made:2"), "{place}: {listed:?}");
     }
+}
+
+#[test]
+fn one_file_is_read_out_of_an_image() {
+    let dir = tempfile::tempdir().unwrap();
+    let image = format!("docker-archive:{HELLO}:example/hello:1");
+    let said = run(env!("CARGO_BIN_EXE_one-file"), dir.path(), [&image, "etc/hello"]);
+    assert_eq!(said, "hello\n");
+}
+
+#[test]
+fn artifact_and_resolve_and_mirror() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("hello.wasm"), b"\0asm\x01\0\0\0").unwrap();
+    let server = Registry::start(Options::default()).unwrap();
+    let place = format!("docker://{}/team/hello:1", server.host());
+    for place in [place.as_str(), "oci:layout:hello:1"] {
+        let said = run(env!("CARGO_BIN_EXE_artifact"), dir.path(), ["hello.wasm", place]);
+        assert!(said.ends_with("8 bytes of application/wasm\n"), "{said}");
+        let resolved = run(env!("CARGO_BIN_EXE_resolve"), dir.path(), [place]);
+        assert!(said.contains(resolved.trim()), "{said}{resolved}");
+    }
+    let from = format!("docker-archive:{HELLO}");
+    let mirror = env!("CARGO_BIN_EXE_mirror");
+    let all = run(mirror, dir.path(), [&from, "oci:all", "linux/amd64"]);
+    assert_eq!(all, "2 images are in oci:all\n");
 }
 
 #[test]

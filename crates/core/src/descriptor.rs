@@ -82,6 +82,12 @@ impl Descriptor {
         self.annotations.contains_key("vnd.docker.reference.type")
     }
 
+    /// As JSON text, to stand in a manifest.
+    pub fn to_json(&self) -> String {
+        // All of it is text, numbers and lists of them.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
     /// As `oci-spec`'s type. That type has no place for unknown fields; they are lost.
     ///
     /// # Errors

@@ -1,5 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+mod image;
+
+pub use image::{Artifact, Config, Image, ImageWriter, Layer};
 pub use transship_core::*;
 pub use transship_transfer::*;
 

@@ -87,6 +87,7 @@ impl Body {
             Origin::Bytes(bytes) => Feed::Bytes(bytes),
             Origin::File(range) => Feed::Range(range.reader()),
             Origin::Reader(reader) => Feed::Reader(reader),
+            Origin::Lazy(open) => Feed::Reader(open(cancel)?),
             Origin::Stream(stream) => Feed::Stream {
                 stream: Some(stream),
                 rest: Bytes::new(),

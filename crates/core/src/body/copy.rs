@@ -75,7 +75,7 @@ impl Body {
                 Some(Self::from_file(range.part(range.len() - rest, rest)).into_stream())
             }
             Origin::Reopen(open) => Some(Box::pin(stream::once(open(at)).try_flatten())),
-            Origin::Stream(_) | Origin::Reader(_) => None,
+            Origin::Stream(_) | Origin::Reader(_) | Origin::Lazy(_) => None,
         }
     }
 

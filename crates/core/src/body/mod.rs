@@ -3,6 +3,7 @@
 mod chunks;
 mod copy;
 mod file_range;
+mod reader;
 mod spare;
 mod verify;
 
@@ -17,14 +18,16 @@ use oci_spec::image::Digest;
 
 pub use chunks::Chunks;
 pub use file_range::{FileRange, RangeReader};
+pub use reader::BodyReader;
 pub use verify::{Expect, Stored};
 
-use crate::{Error, ErrorKind, Result};
+use crate::{Cancel, Error, ErrorKind, Result};
 
 /// Bytes as they come over a network.
 pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>;
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+type OpenReader = dyn FnOnce(&Cancel) -> Result<Box<dyn Read + Send>> + Send;
 type OpenAt = dyn Fn(u64) -> BoxFuture<Result<ByteStream>> + Send + Sync;
 type Progress = Arc<dyn Fn(u64) + Send + Sync>;
 
@@ -47,6 +50,8 @@ enum Origin {
     Reopen(Arc<OpenAt>),
     Stream(ByteStream),
     Reader(Box<dyn Read + Send>),
+    /// Opened on the thread that reads it.
+    Lazy(Box<OpenReader>),
 }
 
 impl Body {
@@ -77,6 +82,15 @@ impl Body {
     /// Bytes that pass once, from blocking code. An [`Error`] that it wraps with [`Error::into_io`] comes out whole.
     pub fn from_reader(reader: impl Read + Send + 'static) -> Self {
         Self::of(Origin::Reader(Box::new(reader)))
+    }
+
+    /// As [`from_reader`](Self::from_reader), but opened at the first read, on the thread that reads it: a decoder around
+    /// the [chunks](Self::chunks) of another body. The [`Cancel`] is that of the reading.
+    pub fn from_lazy_reader<R: Read + Send + 'static>(
+        open: impl FnOnce(&Cancel) -> Result<R> + Send + 'static,
+    ) -> Self {
+        let open = |cancel: &Cancel| open(cancel).map(|reader| Box::new(reader) as Box<_>);
+        Self::of(Origin::Lazy(Box::new(open)))
     }
 
     fn of(origin: Origin) -> Self {
@@ -125,7 +139,7 @@ impl Body {
 
     /// Whether the bytes pass only once: a retry has to ask the source again.
     pub fn is_one_shot(&self) -> bool {
-        matches!(self.origin, Origin::Stream(_) | Origin::Reader(_))
+        matches!(self.origin, Origin::Stream(_) | Origin::Reader(_) | Origin::Lazy(_))
     }
 
     /// The file range that this is, for those who can use it without its bytes passing here. Nothing has checked them.
@@ -136,13 +150,21 @@ impl Body {
         }
     }
 
+    /// The bytes, where they are in memory. Nothing has checked them.
+    pub fn in_memory(&self) -> Option<Bytes> {
+        match &self.origin {
+            Origin::Bytes(bytes) => Some(bytes.clone()),
+            _ => None,
+        }
+    }
+
     /// A second body of the same bytes, unless they pass only once.
     pub fn try_clone(&self) -> Option<Self> {
         let origin = match &self.origin {
             Origin::Bytes(bytes) => Origin::Bytes(bytes.clone()),
             Origin::File(range) => Origin::File(range.clone()),
             Origin::Reopen(open) => Origin::Reopen(Arc::clone(open)),
-            Origin::Stream(_) | Origin::Reader(_) => return None,
+            Origin::Stream(_) | Origin::Reader(_) | Origin::Lazy(_) => return None,
         };
         let (expect, also) = (self.expect.clone(), self.also.clone());
         Some(Self { origin, expect, also, progress: self.progress.clone() })
@@ -157,6 +179,30 @@ impl Body {
     }
 }
 
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        Self::from_bytes(bytes)
+    }
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::from_bytes(bytes)
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Self {
+        Self::from_bytes(text)
+    }
+}
+
+impl From<&'static str> for Body {
+    fn from(text: &'static str) -> Self {
+        Self::from_bytes(text)
+    }
+}
+
 fn over(limit: u64) -> Error {
     Error::new(ErrorKind::LimitExceeded, format!("it has more than {limit} bytes"))
 }
@@ -168,7 +214,7 @@ impl fmt::Debug for Body {
             Origin::File(_) => "file",
             Origin::Reopen(_) => "reopen",
             Origin::Stream(_) => "stream",
-            Origin::Reader(_) => "reader",
+            Origin::Reader(_) | Origin::Lazy(_) => "reader",
         };
         f.debug_struct("Body")
             .field("origin", &origin)

@@ -10,12 +10,14 @@ use transship_core::{
 use crate::client::{Call, Fetched, Repository};
 use crate::reference::Wanted;
 
-/// What we can read. Schema 1 is not in it, and still some servers send it.
-const TYPES: [&str; 4] = [
+/// What we can read, and last, as containerd does, what an application made of a type of its own. Schema 1 is not in it,
+/// and still some servers send it.
+const TYPES: [&str; 5] = [
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.oci.image.manifest.v1+json",
     media_types::DOCKER_LIST,
     media_types::DOCKER_MANIFEST,
+    "*/*",
 ];
 
 const DIGEST_HEADER: &str = "docker-content-digest";

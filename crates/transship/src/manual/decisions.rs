@@ -241,3 +241,9 @@
 //! An image that is appended again to a `docker-archive:` puts what the archive lacks under the name that its images list: one
 //! entry mends all that share it, links to it too. Where that name stands for two layers nothing in place is right, and the
 //! copy fails with the old archive as it was.
+//!
+//! # 40. A range of a blob is checked, or says that it is not
+//!
+//! A digest is of a whole blob. So `Body::range` reads all of it, and gives the last chunk of the range when the whole was found
+//! true; `range_unchecked` reads the range alone, for callers who have digests of parts. What an application gets of an `Image`
+//! is a `Body`, as transports give it: one type has all ways to read, and none of them ends well on wrong bytes.

@@ -1,0 +1,347 @@
+//! [`Image`]: an image opened for an application that wants its parts, and not a copy of it.
+
+mod artifact;
+mod layer;
+mod writer;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use transship_core::{
+    Body, CONFIG_LIMIT, Descriptor, Digest, Document, Error, ErrorKind, Expect, ImageConfig,
+    ImageDocument, ImageName, ImageSource, Manifest, Platform, ReadOptions, Reference, Result,
+    ResultExt, Transports, is_index_type,
+};
+
+pub use artifact::Artifact;
+pub use layer::Layer;
+pub use writer::ImageWriter;
+
+/// Indexes within indexes are followed so deep.
+const MAX_DEPTH: usize = 16;
+
+/// An image, index or artifact, opened from any transport: its manifest, config, layers and other blobs.
+///
+/// What it gives is held to the digests that the manifest names, while it is read. Opening reads the manifest alone.
+///
+/// ```
+/// use transship::{Image, Platform, Settings, Transports};
+///
+/// # async fn example(place: &str) -> transship::Result<()> {
+/// let transports = Transports::linked(&Settings::new())?;
+/// let at = transports.parse(place)?; // "docker://alpine:3", "docker-archive:images.tar:alpine:3"
+/// let image = Image::open(&transports, &at).await?.select(&Platform::parse("linux/amd64")?).await?;
+/// for layer in image.layers()? {
+///     let tar = layer.tar().await?.into_reader(); // an AsyncRead, and a Stream
+///     tar.finish().await?; // all of it was read, and is true to its diff ID
+/// }
+/// # Ok(())
+/// # }
+/// # let place = concat!("docker-archive:", env!("CARGO_MANIFEST_DIR"), "/../../examples/data/hello.tar:example/hello:1");
+/// # tokio::runtime::Runtime::new()?.block_on(example(place))?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Image {
+    source: Arc<dyn ImageSource>,
+    manifest: Manifest,
+}
+
+/// The config of an image: its bytes as stored, and what they say.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// The bytes, exactly as stored.
+    pub bytes: Bytes,
+    /// Platform and diff IDs.
+    pub parsed: ImageConfig,
+}
+
+impl Config {
+    /// As `oci-spec`'s type: environment, entry point, labels, history.
+    ///
+    /// # Errors
+    /// `Unsupported` when `oci-spec` cannot hold it.
+    pub fn to_oci(&self) -> Result<transship_core::oci_spec::image::ImageConfiguration> {
+        transship_core::oci_spec::image::ImageConfiguration::from_reader(&*self.bytes).map_err(
+            |error| {
+                Error::new(ErrorKind::Unsupported, "oci-spec cannot hold this config")
+                    .caused_by(error)
+            },
+        )
+    }
+}
+
+impl Image {
+    /// Opens an image with the default options.
+    ///
+    /// # Errors
+    /// Those of [`Transport::source`](transship_core::Transport::source): `NotFound`, `Ambiguous`, ..
+    pub async fn open(transports: &Transports, at: &Reference) -> Result<Self> {
+        Self::open_with(transports, at, &ReadOptions::default()).await
+    }
+
+    /// Opens an image.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn open_with(
+        transports: &Transports,
+        at: &Reference,
+        how: &ReadOptions,
+    ) -> Result<Self> {
+        Self::of(transports.of(at)?.source(at, how).await?).await
+    }
+
+    /// An image whose source is open.
+    ///
+    /// # Errors
+    /// Those of reading its manifest.
+    pub async fn of(source: Box<dyn ImageSource>) -> Result<Self> {
+        let root = source.root().await?;
+        Ok(Self { source: source.into(), manifest: root })
+    }
+
+    /// The descriptor that a reference stands for now, in a registry by one HEAD request, which is not counted as a pull.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn resolve(transports: &Transports, at: &Reference) -> Result<Descriptor> {
+        let known = transports.of(at)?.root_of(at, &ReadOptions::default()).await?;
+        match known {
+            Some(descriptor) => Ok(descriptor),
+            None => Ok(Self::open(transports, at).await?.descriptor().clone()),
+        }
+    }
+
+    /// The reference that it was opened from.
+    pub fn reference(&self) -> &Reference {
+        self.source.reference()
+    }
+
+    /// The names that it is stored under.
+    pub fn names(&self) -> &[ImageName] {
+        self.source.names()
+    }
+
+    /// The manifest or index.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// What the manifest says.
+    pub fn document(&self) -> &Document {
+        self.manifest.document()
+    }
+
+    /// The descriptor of the manifest.
+    pub fn descriptor(&self) -> &Descriptor {
+        self.manifest.descriptor()
+    }
+
+    /// The digest of the manifest.
+    pub fn digest(&self) -> &Digest {
+        &self.descriptor().digest
+    }
+
+    /// The images that an index lists, nested ones too, without attestations; of a single image, itself. Each descriptor
+    /// has its platform, which is read from the config where the index does not say it.
+    ///
+    /// # Errors
+    /// `LimitExceeded` for indexes nested more than 16 deep; those of reading documents. An image that is listed and not
+    /// here is listed all the same.
+    pub async fn images(&self) -> Result<Vec<Descriptor>> {
+        let mut waiting = vec![(self.descriptor().clone(), 0)];
+        let (mut images, mut indexes) = (Vec::new(), HashSet::new());
+        while let Some((mut of, depth)) = waiting.pop() {
+            let is_index =
+                of.digest == *self.digest() || is_index_type(&of.media_type) != Some(false);
+            if !is_index && of.platform.is_some() {
+                images.push(of);
+                continue;
+            }
+            let image = match self.child(&of).await {
+                Ok(image) => image,
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    images.push(of);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            match image.document() {
+                Document::Index(_) if depth == MAX_DEPTH => return Err(too_deep()),
+                // The same index again lists nothing new.
+                Document::Index(_) if !indexes.insert(of.digest.clone()) => {}
+                Document::Index(index) => {
+                    let listed = index.manifests.iter().filter(|child| !child.is_attestation());
+                    // The last is taken first.
+                    waiting.extend(listed.rev().map(|child| (child.clone(), depth + 1)));
+                }
+                _ => {
+                    if of.platform.is_none() && image.is_runnable() {
+                        of.platform = image.config().await?.parsed.platform;
+                    }
+                    images.push(of);
+                }
+            }
+        }
+        Ok(images)
+    }
+
+    /// What it runs on: one platform for each image.
+    ///
+    /// # Errors
+    /// As [`images`](Self::images).
+    pub async fn platforms(&self) -> Result<Vec<Platform>> {
+        let images = self.images().await?;
+        Ok(images.into_iter().filter_map(|image| image.platform).collect())
+    }
+
+    /// The image of an index that fits a machine best; a single image, if it fits.
+    ///
+    /// # Errors
+    /// `NotFound`, with the platforms that there are, and as [`images`](Self::images).
+    pub async fn select(&self, machine: &Platform) -> Result<Self> {
+        let images = self.images().await?;
+        let fit = |image: &Descriptor| machine.fit(image.platform.as_ref()?);
+        let fitting = images.iter().filter_map(|image| Some((fit(image)?, image)));
+        // Of equals the first.
+        let Some((_, best)) = fitting.min_by_key(|(fit, _)| *fit) else {
+            let all: Vec<String> = images
+                .iter()
+                .filter_map(|image| Some(image.platform.as_ref()?.to_string()))
+                .collect();
+            let message = format!("{}: no image in it is for {machine}", self.reference());
+            return Err(Error::new(ErrorKind::NotFound, message)
+                .hint(format!("its platforms are {}", all.join(", "))));
+        };
+        self.child(best).await
+    }
+
+    /// A manifest from the same source: one that an index lists, or a [referrer](Self::referrers).
+    ///
+    /// # Errors
+    /// `NotFound` when it is absent, `Corrupt` when its bytes are not what the descriptor says.
+    pub async fn child(&self, of: &Descriptor) -> Result<Self> {
+        if of.digest == *self.digest() {
+            return Ok(self.clone());
+        }
+        let manifest = self.source.manifest(of).await.context(|| self.reference())?;
+        Ok(Self { source: Arc::clone(&self.source), manifest })
+    }
+
+    /// The manifests whose subject is this one: signatures, SBOMs, attestations. None where the source keeps none.
+    ///
+    /// # Errors
+    /// Those of the source.
+    pub async fn referrers(&self) -> Result<Vec<Descriptor>> {
+        match self.source.referrers() {
+            Some(referrers) => referrers.referrers(self.digest()).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// The config.
+    ///
+    /// # Errors
+    /// `Ambiguous` for an index, `Unsupported` for an artifact, whose config is a [blob](Self::blob) like others;
+    /// `Corrupt` when it is malformed.
+    pub async fn config(&self) -> Result<Config> {
+        let image = self.image()?;
+        if !image.is_runnable() {
+            let message =
+                format!("its config is of type {}, and none of an image", image.config.media_type);
+            return Err(Error::new(ErrorKind::Unsupported, message).context(self.reference()));
+        }
+        let bytes = self.read(&image.config).await?.bytes(CONFIG_LIMIT).await?;
+        let parsed = ImageConfig::parse(&bytes).context(|| self.reference())?;
+        Ok(Config { bytes, parsed })
+    }
+
+    /// The layers, the lowest first; for an artifact, its blobs.
+    ///
+    /// # Errors
+    /// `Ambiguous` for an index.
+    pub fn layers(&self) -> Result<Vec<Layer>> {
+        (0..self.image()?.layers.len()).map(|at| self.layer(at)).collect()
+    }
+
+    /// One of the layers, from 0, the lowest.
+    ///
+    /// # Errors
+    /// `Ambiguous` for an index, `NotFound` when there are not so many.
+    pub fn layer(&self, at: usize) -> Result<Layer> {
+        let layers = &self.image()?.layers;
+        let Some(descriptor) = layers.get(at) else {
+            let message = format!("there is no layer {at}: it has {}", layers.len());
+            return Err(Error::new(ErrorKind::NotFound, message).context(self.reference()));
+        };
+        Ok(Layer { image: self.clone(), descriptor: descriptor.clone(), at })
+    }
+
+    /// The blob or manifest with a digest that a document of this image names: config, layer, or image of an index.
+    ///
+    /// # Errors
+    /// `NotFound` when no document names it, or it is absent.
+    pub async fn blob(&self, digest: &Digest) -> Result<Body> {
+        let named = |image: &Self| image.named(digest).cloned();
+        if let Some(of) = named(self) {
+            return self.read(&of).await;
+        }
+        if let Document::Index(_) = self.document() {
+            for child in self.images().await? {
+                let image = match self.child(&child).await {
+                    Ok(image) => image,
+                    Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                    Err(error) => return Err(error),
+                };
+                if let Some(of) = named(&image) {
+                    return self.read(&of).await;
+                }
+            }
+        }
+        let message = format!("no manifest of it names {digest}");
+        Err(Error::new(ErrorKind::NotFound, message).context(self.reference()))
+    }
+
+    /// What a descriptor stands for: a blob or a manifest.
+    ///
+    /// # Errors
+    /// `NotFound` when it is absent.
+    pub async fn read(&self, of: &Descriptor) -> Result<Body> {
+        if of.digest == *self.digest() || is_index_type(&of.media_type).is_some() {
+            let manifest = self.child(of).await?.manifest;
+            return Body::from_bytes(manifest.bytes().clone()).expecting(&Expect::from(of));
+        }
+        self.source.blob(of).await.context(|| self.reference())
+    }
+
+    /// The descriptor with a digest in this manifest, or of it.
+    fn named(&self, digest: &Digest) -> Option<&Descriptor> {
+        let below: Vec<&Descriptor> = match self.document() {
+            Document::Image(image) => image.layers.iter().chain([&image.config]).collect(),
+            Document::Index(index) => index.manifests.iter().collect(),
+            _ => Vec::new(),
+        };
+        below.into_iter().chain([self.descriptor()]).find(|of| of.digest == *digest)
+    }
+
+    fn is_runnable(&self) -> bool {
+        matches!(self.document(), Document::Image(image) if image.is_runnable())
+    }
+
+    fn image(&self) -> Result<&ImageDocument> {
+        match self.document() {
+            Document::Image(image) => Ok(image),
+            _ => Err(Error::new(ErrorKind::Ambiguous, "it is an index of several images")
+                .hint("select one by its platform")
+                .context(self.reference())),
+        }
+    }
+}
+
+fn too_deep() -> Error {
+    let message = format!("its indexes are nested more than {MAX_DEPTH} deep");
+    Error::new(ErrorKind::LimitExceeded, message)
+}
