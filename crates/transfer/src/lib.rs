@@ -37,10 +37,7 @@ mod transfer;
 mod verify;
 
 pub use commit::published::Published;
-pub use commit::report::{
-    BlobFate, ImageFailure, ImageReport, Plan, PlanTotals, PlannedBlob, PlannedImage,
-    PlatformsReport, Report, Sum,
-};
+pub use commit::report::{ImageFailure, ImageReport, PlatformsReport, Report};
 pub use events::event::{BlobId, Event, EventKind, Events, ImageId, TransferId};
 pub use events::queue::EventQueue;
 pub use open::rename::Rename;
@@ -50,6 +47,7 @@ pub use options::{
     Platforms, Subset, TransferOptions,
 };
 pub use plan::since::{Since, digests};
+pub use plan::{BlobFate, Plan, PlanTotals, PlannedBlob, PlannedImage, Sum};
 pub use transfer::{Destination, Transfer};
 pub use transship_compression as codec;
 pub use verify::{Checked, Findings, Problem, Verifier};

@@ -48,7 +48,7 @@ pub struct TransferOptions {
     /// Makes a delta: what these have is left out, and the copy says what it needs. A destination that holds whole images
     /// only is refused.
     pub since: Option<Since>,
-    /// How many blobs may be on their way at once; `None`: twice the processors, at most 8.
+    /// How many blobs are copied at once; `None`: 8. How many layers change form at once follows from processors and memory.
     pub jobs: Option<NonZeroUsize>,
     /// Keeps what was found true, and what layers became, from one transfer to the next. None by default; the command has
     /// one in the user's cache folder.
@@ -61,7 +61,16 @@ pub struct TransferOptions {
     pub spool: Option<PathBuf>,
 }
 
+/// How many blobs are copied at once where nobody says so. More of them wait for disks and servers, not for processors: how
+/// many layers change form at once is bounded apart.
+const STREAMS: NonZeroUsize = NonZeroUsize::new(8).unwrap();
+
 impl TransferOptions {
+    /// How many blobs may be copied, and how many documents read, at once.
+    pub(crate) fn streams(&self) -> usize {
+        self.jobs.unwrap_or(STREAMS).get()
+    }
+
     /// Whether nothing is asked for that would change an image, or leave a part of it behind.
     pub(crate) fn copies_as_it_is(&self) -> bool {
         matches!(self.platforms, Platforms::Present | Platforms::All)

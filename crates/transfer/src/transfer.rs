@@ -2,8 +2,11 @@
 
 use transship_core::{ArchiveWriter, ImageDestination, Reference, Result, Settings, Transports};
 
-use crate::copy::run::run;
-use crate::plan::dry_run::dry_run;
+use crate::commit::finish;
+use crate::copy::copy;
+use crate::events::emit::{Emitter, TransferEvents};
+use crate::open::{Output, Streams, boxed, open};
+use crate::plan::plan;
 use crate::{Plan, Report, Source, TransferOptions};
 
 /// Where images go.
@@ -83,8 +86,14 @@ impl Transfer {
     /// # Errors
     /// Those that `run` would give before it moves the first blob.
     pub async fn plan(&self) -> Result<Plan> {
-        let transports = (linked_unless(self.from.as_ref())?, linked_unless(self.to.as_ref())?);
-        dry_run(&self.sources, &self.destination, &self.options, transports).await
+        // Nothing happens, so there are no events.
+        let events = &TransferEvents::silent().emitter();
+        let output = Output::from(&self.destination);
+        let (from, to) = self.transports()?;
+        let opening =
+            open((&self.sources, output), (&from, &to), &self.options, events, Streams::Keep);
+        let batch = boxed(opening).await?;
+        plan(&batch).await?.describe().await
     }
 
     /// Does it.
@@ -93,9 +102,33 @@ impl Transfer {
     /// `Ambiguous` when a source holds several images and none is chosen; `Unsupported` when the destination cannot
     /// hold what is asked for; `Corrupt` when bytes are not what they have to be; those of the transports.
     pub async fn run(self) -> Result<Report> {
-        let transports = (linked_unless(self.from.as_ref())?, linked_unless(self.to.as_ref())?);
-        run(self.sources, self.destination, self.options, transports).await
+        let transports = self.transports()?;
+        let Self { sources, destination, options, .. } = self;
+        let events = TransferEvents::new(&options);
+        let stages = stages(&sources, destination, transports, &options, events.emitter());
+        let result = boxed(stages).await.map_err(|error| options.published.explain(error));
+        events.end(&result);
+        result
     }
+
+    fn transports(&self) -> Result<(Transports, Transports)> {
+        Ok((linked_unless(self.from.as_ref())?, linked_unless(self.to.as_ref())?))
+    }
+}
+
+async fn stages(
+    sources: &[Source],
+    destination: Destination,
+    (from, to): (Transports, Transports),
+    options: &TransferOptions,
+    events: Emitter,
+) -> Result<Report> {
+    let opening =
+        open((sources, destination.into()), (&from, &to), options, &events, Streams::Stage);
+    let batch = boxed(opening).await?;
+    let plan = boxed(plan(&batch)).await?;
+    let report = boxed(copy(plan)).await?;
+    finish(batch, report).await
 }
 
 fn linked_unless(given: Option<&Transports>) -> Result<Transports> {

@@ -117,7 +117,7 @@ pub(crate) struct Copy {
     #[arg(long)]
     pub(crate) dry_run: bool,
 
-    /// How many blobs are moved at once [default: twice the number of CPUs, at most 8]
+    /// How many blobs are copied at once [default: 8]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) jobs: Option<u16>,
 

@@ -2,37 +2,12 @@
 
 use std::collections::HashMap;
 
-use transship_core::{Descriptor, Digest, Error, ErrorKind, LayerForm, Manifest, Result, Stored};
+use transship_core::{Digest, Error, ErrorKind, Manifest, Result, Stored};
 
-use crate::commit::convert::{self, NewChild, NewLayer};
-use crate::plan::layers::{Handling, LayerPlan};
+use super::convert::{self, NewChild, NewLayer};
+use crate::copy::task::{CopiedBlobs, TaskKey};
+use crate::plan::layers::LayerPlan;
 use crate::plan::nodes::{ChildPlan, Fate, IndexPlan, LeafPlan, NodePlan, attested};
-
-/// A blob at the source, and the form it changes to: what is moved once for all who need it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct TaskKey {
-    pub(crate) digest: Digest,
-    pub(crate) to: Option<LayerForm>,
-}
-
-impl TaskKey {
-    pub(crate) fn kept(descriptor: &Descriptor) -> Self {
-        Self { digest: descriptor.digest.clone(), to: None }
-    }
-
-    /// `None` for what stays behind.
-    pub(crate) fn of(layer: &LayerPlan) -> Option<Self> {
-        let to = match layer.handling {
-            Handling::LeaveOut => return None,
-            Handling::Keep => None,
-            Handling::Change(to) => Some(to),
-        };
-        Some(Self { digest: layer.source.digest.clone(), to })
-    }
-}
-
-/// What the blobs became.
-pub(crate) type CopiedBlobs = HashMap<TaskKey, Stored>;
 
 /// A root, and the manifests below it, each before those that refer to it.
 #[derive(Debug)]

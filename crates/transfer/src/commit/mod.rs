@@ -1,9 +1,122 @@
-//! Commits images whose blobs are copied: new manifests, signatures, the report.
+//! Commits an image whose blobs are copied: its manifests, what is about it, its signatures, and its part of the report.
 
-pub(crate) mod convert;
-pub(crate) mod delta;
-pub(crate) mod image;
-pub(crate) mod manifests;
+mod convert;
+mod delta;
+mod manifests;
 pub(crate) mod published;
 pub(crate) mod report;
 pub(crate) mod signatures;
+
+use transship_core::{Commit, Committed, ImageDestination, ImageSource, Result, Shows};
+
+use crate::copy::task::CopiedBlobs;
+use crate::open::Batch;
+use crate::plan::nodes::ImagePlan;
+use crate::plan::{Action, ImageTask};
+use crate::{DetachedSignatures, EventKind};
+pub(crate) use convert::{ATTESTED, image_type, index_type, lost_in_docker};
+use delta::Delta;
+use manifests::{Built, build};
+use report::{ImageReport, Report};
+
+/// Commits an image.
+///
+/// # Errors
+/// Those of the destination. Then nothing of the image shows.
+pub(crate) async fn commit(
+    batch: &Batch<'_>,
+    task: ImageTask<'_>,
+    copied: &CopiedBlobs,
+) -> Result<ImageReport> {
+    let ImageTask { id, root, action, target } = task;
+    let place = target.image.owned()?;
+    let shows = place.accepts().shows;
+    let mut made = None;
+    let committed = match action {
+        Action::Nothing(there) => there,
+        Action::Copy { from, plan, .. } => {
+            let (committed, referrers) =
+                commit_plan(&plan, place, from.image.get(), copied).await?;
+            if shows == Shows::AtCommit {
+                batch.events.published(&committed.references);
+            }
+            made = Some((plan, referrers));
+            committed
+        }
+    };
+    batch.events.emit(EventKind::Committed {
+        image: id,
+        digest: committed.descriptor.digest.clone(),
+        references: committed.references.clone(),
+    });
+    let source = batch.sources.reference(id.0).clone();
+    let mut report = ImageReport::new(source, root, target.names, committed);
+    if let Some((plan, referrers)) = made {
+        report.platforms = plan.platforms;
+        report.referrers = referrers;
+        report.lost = plan.lost;
+        report.warnings = plan.warnings;
+    }
+    Ok(report)
+}
+
+/// Puts the manifests of an image and commits it. Also gives the number of its referrers.
+async fn commit_plan(
+    plan: &ImagePlan,
+    image: Box<dyn ImageDestination + '_>,
+    source: &dyn ImageSource,
+    copied: &CopiedBlobs,
+) -> Result<(Committed, usize)> {
+    let built = build(&plan.root, copied)?;
+    let referrers: Vec<Built> =
+        plan.referrers.iter().map(|node| build(node, copied)).collect::<Result<_>>()?;
+    let mut delta = Delta::default();
+    let absent = plan.absent.iter().map(|absent| &absent.digest).collect();
+    if let Some(since) = &plan.since {
+        delta = Delta::of(&built, &referrers, since, &absent);
+    }
+    for (_, manifest) in built.below.iter().filter(|(_, below)| !delta.leaves_out(below)) {
+        image.put_manifest(manifest).await?;
+    }
+    put_referrers(plan, &*image, &referrers).await?;
+    if plan.signatures == DetachedSignatures::Keep {
+        let alone = signatures::is_alone(plan);
+        let alone = alone.then(|| &plan.root.manifest().descriptor().digest);
+        signatures::copy(source, &*image, &built, alone).await?;
+    }
+    let what = Commit::new(&built.root)
+        .without(&plan.absent)
+        .needing(&delta.needs)
+        .preferring(plan.preferred.as_ref());
+    let committed = image.commit(what).await?;
+    Ok((committed, referrers.len()))
+}
+
+async fn put_referrers(
+    plan: &ImagePlan,
+    image: &dyn ImageDestination,
+    referrers: &[Built],
+) -> Result<()> {
+    for Built { root, below } in referrers {
+        for manifest in below.iter().map(|(_, below)| below).chain([root]) {
+            image.put_manifest(manifest).await?;
+        }
+        let digest = &root.descriptor().digest;
+        for (_, tag) in plan.beside.iter().filter(|(of, _)| of == digest) {
+            if let Some(place) = image.beside() {
+                place.put_beside(tag, root).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Publishes what the destination shows at its end, and completes the report.
+pub(crate) async fn finish(batch: Batch<'_>, mut report: Report) -> Result<Report> {
+    // Where everything failed, there is nothing to show.
+    if !report.images.is_empty() {
+        batch.writer.finish().await?;
+    }
+    report.failed.splice(0..0, batch.sources.failed);
+    Ok(report)
+}

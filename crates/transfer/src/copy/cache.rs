@@ -5,9 +5,9 @@ use transship_core::{
     Cache, Digest, Expect, LayerForm, Result, Stored, parse_digest, run_blocking,
 };
 
+use super::task::BlobTask;
 use crate::codec::{DEFAULT_GZIP_LEVEL, DEFAULT_ZSTD_LEVEL};
-use crate::commit::report::form_name;
-use crate::copy::blob::BlobTask;
+use crate::plan::form_name;
 use crate::{Compress, TransferOptions};
 
 /// Goes up whenever an encoder gives other bytes for the same input and level.

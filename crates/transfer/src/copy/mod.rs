@@ -1,8 +1,127 @@
-//! Copies the blobs of a plan: each once, with bounded concurrency.
+//! Copies what is planned: the blobs of several images at once, each blob once. An image is committed in its turn, when its
+//! blobs are there.
 
-pub(crate) mod ahead;
-pub(crate) mod blob;
+mod ahead;
+mod blob;
 pub(crate) mod cache;
-pub(crate) mod recompress;
-pub(crate) mod run;
-pub(crate) mod schedule;
+mod recompress;
+mod schedule;
+pub(crate) mod task;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::oneshot;
+use transship_core::{Result, cancelled};
+
+use crate::commit::{self, report::ImageReport};
+use crate::open::base::WithBase;
+use crate::open::{Batch, about, boxed};
+use crate::plan::{Action, ImageTask, TransferPlan};
+use crate::{EventKind, ImageFailure, Report};
+use blob::Route;
+use schedule::Scheduler;
+
+/// Copies the images of a plan.
+///
+/// # Errors
+/// The first of an image, unless the others are to go on.
+pub(crate) async fn copy(mut plan: TransferPlan<'_, '_>) -> Result<Report> {
+    let batch = plan.batch;
+    let scheduler = Scheduler::new(batch, std::mem::take(&mut plan.blobs));
+    let at_once = if plan.in_order { 1 } else { batch.options.streams() };
+    let mut images: Vec<(usize, ImageReport)> = Vec::with_capacity(plan.images.len());
+    let mut failed = std::mem::take(&mut plan.failed);
+    let mut waiting = std::mem::take(&mut plan.images).into_iter();
+    let (mut running, mut before) = (FuturesUnordered::new(), None);
+    loop {
+        while running.len() < at_once
+            && let Some(at) = waiting.next()
+        {
+            let (done, next) = oneshot::channel();
+            let turn = Turn { before: before.replace(next), done };
+            running.push(boxed(copy_in_turn(batch, &scheduler, at, plan.kept.remove(&at), turn)));
+        }
+        let Some(finished) = running.next().await else { break };
+        match finished? {
+            (at, Ok(mut image)) => {
+                image.warnings.extend(plan.lost_names(at));
+                images.push((at, image));
+            }
+            (_, Err(failure)) => failed.push(failure),
+        }
+    }
+    drop(running);
+    images.sort_unstable_by_key(|(at, _)| *at);
+    let mut report = scheduler.report(images.into_iter().map(|(_, image)| image).collect());
+    report.failed = failed;
+    Ok(report)
+}
+
+/// Copies an image, in one future from its first blob to its commit, so that no image can hold up another by waiting,
+/// unpolled, for a lock that both need.
+async fn copy_in_turn<'a>(
+    batch: &'a Batch<'_>,
+    scheduler: &Scheduler,
+    at: usize,
+    kept: Option<ImageTask<'a>>,
+    mut turn: Turn,
+) -> Result<(usize, Result<ImageReport, ImageFailure>)> {
+    let copied = async {
+        let image = batch.image(at, kept).await?;
+        copy_image(batch, scheduler, image, &mut turn).await
+    };
+    let copied = copied.await.map_err(|error| about(batch.sources.reference(at), error));
+    let outcome = match copied {
+        Ok(image) => Ok(image),
+        Err(error) => {
+            let failure = batch.failure(at, &error);
+            if !batch.goes_on(&error) {
+                return Err(error);
+            }
+            turn.come().await?;
+            Err(failure)
+        }
+    };
+    turn.end();
+    Ok((at, outcome))
+}
+
+async fn copy_image(
+    batch: &Batch<'_>,
+    scheduler: &Scheduler,
+    task: ImageTask<'_>,
+    turn: &mut Turn,
+) -> Result<ImageReport> {
+    let (image, place) = (task.id, task.target.image.get());
+    let source = batch.sources.reference(image.0).clone();
+    let destination = place.reference().clone();
+    batch.events.emit(EventKind::ImageStarted { image, source, destination });
+    let mut copied = task::CopiedBlobs::default();
+    if let Action::Copy { from, blobs, .. } = &task.action {
+        let source = &WithBase::over(from.image.get(), place);
+        copied = scheduler.copy_blobs(Route { image, source, destination: place }, blobs).await?;
+    }
+    turn.come().await?;
+    commit::commit(batch, task, &copied).await
+}
+
+/// When an image may be committed: after the one before it.
+#[derive(Debug)]
+struct Turn {
+    before: Option<oneshot::Receiver<()>>,
+    done: oneshot::Sender<()>,
+}
+
+impl Turn {
+    /// Waits for the image before.
+    async fn come(&mut self) -> Result<()> {
+        match self.before.take() {
+            Some(before) => before.await.map_err(|_| cancelled()),
+            None => Ok(()),
+        }
+    }
+
+    fn end(self) {
+        // After the last there is none.
+        let _ = self.done.send(());
+    }
+}

@@ -1,190 +1,199 @@
-//! Many images into one container: all are planned before the first byte is written, then they go, several at once.
+//! [`Scheduler`]: each blob of a transfer once, with bounded concurrency.
 
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::stream::{self, FuturesUnordered, StreamExt};
-use tokio::sync::oneshot;
-use transship_core::{AcceptsOrder, ArchiveWriter, ErrorKind, Result, cancelled};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
+use transship_core::{AcceptsOrder, Expect, LayerForm, Result, ResultExt, Stored, cancelled};
 
-use crate::commit::report::{ImageFailure, ImageReport, Report};
-use crate::copy::blob::{Scheduler, jobs};
-use crate::copy::run::{boxed, copy_image, emit_warnings};
+use super::blob::{Route, copy_blob};
+use super::cache::LayerCache;
+use super::recompress::Change;
+use super::task::{BlobNumbers, BlobTask, CopiedBlobs, TaskKey};
+use crate::commit::report::{ImageReport, Report};
 use crate::events::emit::Emitter;
-use crate::open::sources::{Sources, keeps_going};
-use crate::plan::image::{ImageTask, job};
-use crate::plan::names::NameTable;
-use crate::{EventKind, ImageId, TransferOptions};
+use crate::open::{Batch, StagedBlobs};
+use crate::{BlobId, Compress, Since};
 
-/// How many bytes of plans are kept until it is their turn. Of more than these, only what they share is kept, and they are
-/// planned a second time: what is planned is the same, and memory does not grow with their number.
-const KEPT: usize = 64 << 20;
+/// How many threads an encoder may have: more of them need memory, and the disk is no faster. The compiler makes it, and would
+/// refuse 0.
+const ENCODER_THREADS: NonZeroUsize = NonZeroUsize::new(4).unwrap();
 
-/// The images of a transfer, on their way into a container.
+/// How many layers may change form at once, counted in shares of memory: about 10 MiB each.
+const ENCODERS: u32 = 4;
+
+/// A layer of at most so many bytes needs little memory, and is compressed on one thread.
+const SMALL: u64 = 4 << 20;
+
+/// Schedules the blobs of a transfer.
 #[derive(Debug)]
-pub(crate) struct Many<'a> {
-    sources: &'a Sources<'a>,
-    writer: &'a dyn ArchiveWriter,
-    options: &'a TransferOptions,
-    events: &'a Emitter,
-    scheduler: Scheduler,
+pub(super) struct Scheduler {
+    pub(super) events: Emitter,
+    pub(super) since: Option<Since>,
+    pub(super) cache: LayerCache,
+    /// Blobs that a source that comes once has put into the destination.
+    pub(super) staged: StagedBlobs,
+    pub(super) counts: Counts,
+    compress: Compress,
+    at_once: usize,
+    threads: NonZeroUsize,
+    streams: Semaphore,
+    encoders: Semaphore,
+    cells: Mutex<HashMap<TaskKey, Arc<Cell>>>,
+    /// The next blob's number.
+    next: AtomicUsize,
 }
 
-/// What is known once all images are planned.
+/// One blob for all the images that need it.
+#[derive(Debug)]
+struct Cell {
+    id: BlobId,
+    /// Whether it was copied, or tried to be.
+    tried: AtomicBool,
+    stored: OnceCell<Stored>,
+}
+
 #[derive(Debug, Default)]
-struct Planned<'a> {
-    kept: HashMap<usize, ImageTask<'a>>,
-    /// The others that are to go, in order.
-    good: Vec<usize>,
-    taken: HashMap<usize, Vec<String>>,
-    failed: Vec<ImageFailure>,
-    in_order: bool,
-    /// In bytes, of all of them.
-    weight: usize,
+pub(super) struct Counts {
+    pub(super) moved: AtomicUsize,
+    pub(super) reused: AtomicUsize,
+    pub(super) left_out: AtomicUsize,
+    pub(super) read: Arc<AtomicU64>,
+    pub(super) written: AtomicU64,
 }
 
-impl<'a> Many<'a> {
-    pub(crate) fn new(
-        sources: &'a Sources<'a>,
-        writer: &'a dyn ArchiveWriter,
-        options: &'a TransferOptions,
-        events: &'a Emitter,
-    ) -> Self {
+fn threads() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+impl Cell {
+    fn new(id: BlobId) -> Arc<Self> {
+        Arc::new(Self { id, tried: AtomicBool::new(false), stored: OnceCell::new() })
+    }
+}
+
+impl Scheduler {
+    pub(super) fn new(batch: &Batch<'_>, blobs: BlobNumbers) -> Self {
+        let (options, at_once) = (batch.options, batch.options.streams());
         Self {
-            sources,
-            writer,
-            options,
-            events,
-            scheduler: Scheduler::new(options, events.clone(), &sources.staged),
+            events: batch.events.clone(),
+            since: options.since.clone(),
+            cache: LayerCache::new(options),
+            staged: Arc::clone(&batch.sources.staged),
+            counts: Counts::default(),
+            compress: options.compress,
+            at_once,
+            threads: threads().min(ENCODER_THREADS),
+            streams: Semaphore::new(at_once),
+            encoders: Semaphore::new(ENCODERS as usize),
+            next: AtomicUsize::new(blobs.ids.len()),
+            cells: Mutex::new(
+                blobs.ids.into_iter().map(|(key, id)| (key, Cell::new(id))).collect(),
+            ),
         }
     }
 
-    /// Plans all images, brings their blobs, and commits them in order.
-    pub(crate) async fn copy(&self) -> Result<Report> {
-        let Planned { mut kept, good, mut taken, mut failed, in_order, .. } = self.plan().await?;
-        self.scheduler.emit_planned(good.len());
-        let at_once = if in_order { 1 } else { jobs(self.options) };
-        let mut images: Vec<(usize, ImageReport)> = Vec::with_capacity(good.len());
-        let mut waiting = good.into_iter();
-        let mut running = FuturesUnordered::new();
-        let mut before = None;
-        loop {
-            while running.len() < at_once
-                && let Some(at) = waiting.next()
-            {
-                let (done, next) = oneshot::channel();
-                let turn = Turn { before: before.replace(next), done };
-                running.push(boxed(self.one(at, kept.remove(&at), turn)));
-            }
-            let Some(finished) = running.next().await else { break };
-            match finished? {
-                (at, Ok(mut image)) => {
-                    image.warnings.extend(taken.remove(&at).unwrap_or_default());
-                    images.push((at, image));
-                }
-                (_, Err(failure)) => failed.push(failure),
-            }
+    /// What was done.
+    pub(super) fn report(&self, images: Vec<ImageReport>) -> Report {
+        let Counts { moved, reused, left_out, read, written } = &self.counts;
+        Report {
+            images,
+            failed: Vec::new(),
+            blobs_moved: moved.load(Ordering::Relaxed),
+            blobs_reused: reused.load(Ordering::Relaxed),
+            blobs_left_out: left_out.load(Ordering::Relaxed),
+            bytes_read: read.load(Ordering::Relaxed),
+            bytes_written: written.load(Ordering::Relaxed),
         }
-        drop(running);
-        images.sort_unstable_by_key(|(at, _)| *at);
-        let mut report =
-            self.scheduler.report(images.into_iter().map(|(_, image)| image).collect());
-        report.failed = failed;
-        Ok(report)
     }
 
-    async fn plan(&self) -> Result<Planned<'_>> {
-        let mut planned = Planned::default();
-        let mut name_table = NameTable::of(self.sources);
-        // By position: a stream of references is not `Send`.
-        let mut all = stream::iter(0..self.sources.len())
-            .map(|at| boxed(job(at, self.sources, self.writer, self.options)))
-            .buffered(jobs(self.options));
-        let mut next = 0;
-        while let Some(job) = all.next().await {
-            let at = next;
-            next += 1;
-            let job = match job {
-                Err(error) if keeps_going(self.options, self.sources.asked(), &error) => {
-                    planned.failed.push(self.failure(at, &error));
-                    continue;
-                }
-                job => job?,
-            };
-            for (loser, text) in name_table.add(&job)? {
-                self.events.warn(Some(ImageId(loser)), text);
-            }
-            emit_warnings(&job, self.events);
-            self.scheduler.expect(job.tasks());
-            planned.in_order |= job.place.image.accepts().order == AcceptsOrder::AsPlanned;
-            planned.good.push(at);
-            planned.weight = planned.weight.saturating_add(job.weight());
-            if planned.weight <= KEPT {
-                planned.kept.insert(at, job);
-            }
-        }
-        drop(all);
-        planned.taken = name_table.into_taken();
-        Ok(planned)
-    }
-
-    /// Brings an image's blobs and commits it in its turn. All of it is one future, so that no image can hold up another
-    /// by waiting, unpolled, for a lock that both need.
-    async fn one(
+    /// Copies all blobs of an image. The first failure gives up the others.
+    pub(super) async fn copy_blobs(
         &self,
-        at: usize,
-        kept: Option<ImageTask<'_>>,
-        turn: Turn,
-    ) -> Result<(usize, Result<ImageReport, ImageFailure>)> {
-        let Turn { mut before, done } = turn;
-        let copied = async {
-            let job = match kept {
-                Some(job) => job,
-                None => job(at, self.sources, self.writer, self.options).await?,
-            };
-            let job = (self.sources.reference(at), job);
-            copy_image(&self.scheduler, job, self.events, async || come(&mut before).await).await
+        route: Route<'_>,
+        tasks: &[BlobTask],
+    ) -> Result<CopiedBlobs> {
+        let at_once = match route.destination.accepts().order {
+            AcceptsOrder::AsPlanned => 1,
+            _ => self.at_once,
         };
-        let outcome = match copied.await {
-            Err(error) if keeps_going(self.options, self.sources.asked(), &error) => {
-                come(&mut before).await?;
-                Err(self.failure(at, &error))
-            }
-            done => Ok(done?),
+        // By position: a stream of references is not `Send`.
+        stream::iter(0..tasks.len())
+            .map(|at| async move {
+                let task = &tasks[at];
+                let stored = self.copy_once(route, task).await.context(|| task.what())?;
+                Ok((task.key.clone(), stored))
+            })
+            .buffer_unordered(at_once)
+            .try_collect()
+            .await
+    }
+
+    /// Copies a blob, or waits for another image to have copied it.
+    async fn copy_once(&self, route: Route<'_>, task: &BlobTask) -> Result<Stored> {
+        let cell = self.cell(&task.key);
+        let mut ours = false;
+        let stored = cell
+            .stored
+            .get_or_try_init(|| {
+                ours = true;
+                copy_blob(self, route, task, self.try_of(&cell))
+            })
+            .await?;
+        if ours || self.is_left_out(stored) {
+            return Ok(stored.clone());
+        }
+        // What was copied for another image may not be there for this one.
+        let want = Expect::digest(stored.digest.clone()).with_size(stored.size);
+        if route.destination.has(&want).await?.is_some() {
+            return Ok(stored.clone());
+        }
+        copy_blob(self, route, task, self.try_of(&cell)).await
+    }
+
+    fn number(&self) -> BlobId {
+        BlobId(self.next.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The number of a try to copy a blob: the blob's own, once.
+    fn try_of(&self, cell: &Cell) -> BlobId {
+        if cell.tried.swap(true, Ordering::Relaxed) { self.number() } else { cell.id }
+    }
+
+    fn cell(&self, key: &TaskKey) -> Arc<Cell> {
+        let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        // One that was not planned is of an image that has changed since.
+        Arc::clone(cells.entry(key.clone()).or_insert_with(|| Cell::new(self.number())))
+    }
+
+    pub(super) fn is_left_out(&self, stored: &Stored) -> bool {
+        self.since.as_ref().is_some_and(|since| since.has(&stored.digest))
+    }
+
+    /// Waits until one more blob may be copied.
+    pub(super) async fn stream(&self) -> Result<SemaphorePermit<'_>> {
+        self.streams.acquire().await.map_err(|_| cancelled())
+    }
+
+    /// Waits until there is memory to change a layer. An encoder has threads of its own, and buffers for each: one or two
+    /// keep all processors busy, and more of them at once would only need more memory.
+    pub(super) async fn encoder(&self, task: &BlobTask) -> Result<SemaphorePermit<'_>> {
+        let shares = match task.key.to {
+            None | Some(LayerForm::Plain) => 1,
+            _ if task.source.size <= SMALL => 1,
+            _ if threads() <= ENCODER_THREADS => ENCODERS,
+            _ => ENCODERS / 2,
         };
-        // After the last there is none.
-        let _ = done.send(());
-        Ok((at, outcome))
+        self.encoders.acquire_many(shares).await.map_err(|_| cancelled())
     }
 
-    fn failure(&self, at: usize, error: &transship_core::Error) -> ImageFailure {
-        let failure = ImageFailure::new(self.sources.reference(at).clone(), error);
-        emit_failure(&failure, Some(ImageId(at)), self.events);
-        failure
-    }
-}
-
-/// Tells of an image that cannot be copied.
-pub(crate) fn emit_failure(failure: &ImageFailure, image: Option<ImageId>, events: &Emitter) {
-    if failure.kind == ErrorKind::Cancelled {
-        return image
-            .into_iter()
-            .for_each(|image| events.emit(EventKind::ImageCancelled { image }));
-    }
-    let (kind, error) = (failure.kind.to_string(), failure.error.clone());
-    events.emit(EventKind::ImageFailed { image, kind, error });
-}
-
-/// When an image may be committed: after the one before it.
-#[derive(Debug)]
-struct Turn {
-    before: Option<oneshot::Receiver<()>>,
-    done: oneshot::Sender<()>,
-}
-
-/// Waits for the image before.
-async fn come(before: &mut Option<oneshot::Receiver<()>>) -> Result<()> {
-    match before.take() {
-        Some(before) => before.await.map_err(|_| cancelled()),
-        None => Ok(()),
+    /// How a blob is changed on the way.
+    pub(super) fn change(&self, task: &BlobTask) -> Option<Change> {
+        let threads = if task.source.size <= SMALL { NonZeroUsize::MIN } else { self.threads };
+        let (compress, diff_id) = (self.compress, task.diff_id.clone());
+        task.key.to.map(|to| Change { to, compress, diff_id, threads })
     }
 }

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use transship_core::{Error, ErrorKind, Notice, Observer, Reference};
 
 use crate::events::ledger::Ledger;
-use crate::{BlobId, Event, EventKind, Events, ImageId, Published, TransferId};
+use crate::{
+    BlobId, Event, EventKind, Events, ImageFailure, ImageId, Published, TransferId, TransferOptions,
+};
 
 /// Tells the events of one transfer, in an order that all see, and none after the end.
 ///
@@ -26,12 +28,21 @@ struct Channel {
 pub(crate) struct Emitter(Arc<Channel>);
 
 impl TransferEvents {
-    pub(crate) fn new(events: Events, published: Published) -> Self {
-        let transfer = TransferId::next();
-        Self(Arc::new(Channel { transfer, events, published, ledger: Mutex::default() }))
+    pub(crate) fn new(options: &TransferOptions) -> Self {
+        Self(Arc::new(Channel {
+            transfer: TransferId::next(),
+            events: options.observer.clone(),
+            published: options.published.clone(),
+            ledger: Mutex::default(),
+        }))
     }
 
-    pub(crate) fn handle(&self) -> Emitter {
+    /// Events that nobody hears.
+    pub(crate) fn silent() -> Self {
+        Self::new(&TransferOptions::default())
+    }
+
+    pub(crate) fn emitter(&self) -> Emitter {
         Emitter(Arc::clone(&self.0))
     }
 
@@ -56,6 +67,18 @@ impl Drop for TransferEvents {
 impl Emitter {
     pub(crate) fn emit(&self, kind: EventKind) {
         self.0.emit(kind);
+    }
+
+    /// An image cannot be copied.
+    pub(crate) fn image_failed(&self, failure: &ImageFailure, image: Option<ImageId>) {
+        match (failure.kind, image) {
+            (ErrorKind::Cancelled, None) => {}
+            (ErrorKind::Cancelled, Some(image)) => self.emit(EventKind::ImageCancelled { image }),
+            (kind, image) => {
+                let (kind, error) = (kind.to_string(), failure.error.clone());
+                self.emit(EventKind::ImageFailed { image, kind, error });
+            }
+        }
     }
 
     /// Images show now.

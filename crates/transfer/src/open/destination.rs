@@ -1,34 +1,15 @@
-//! Opens what a transfer writes to: a place for one image, a container for many, a place in it.
+//! Opens what a transfer writes to: a place for one image, an archive for many, a place in it.
 
 use transship_core::{
     AcceptsNames, ArchiveWriter, Error, ErrorKind, ImageDestination, ImageName, Reference, Result,
-    Transports, WriteOptions,
+    ResultExt, Transports, WriteOptions,
 };
 
+use super::rename::{NameOrigin, WantedName, wanted};
+use super::sources::{Handle, Sources};
+use super::writer::{Output, Target, Writer};
+use crate::TransferOptions;
 use crate::events::emit::Emitter;
-use crate::open::rename::{NameOrigin, WantedName};
-use crate::open::sources::Sources;
-use crate::plan::image::{given, names};
-use crate::{Destination, TransferOptions};
-
-/// A place for one image, and the names that it could not take.
-#[derive(Debug)]
-pub(crate) struct Target<'w> {
-    pub(crate) image: Box<dyn ImageDestination + 'w>,
-    /// Those that it was opened with.
-    pub(crate) names: Vec<ImageName>,
-    /// Those of them that the caller gave or mapped.
-    pub(crate) said: Vec<ImageName>,
-    pub(crate) refused: Vec<ImageName>,
-}
-
-impl Target<'_> {
-    /// Whether the caller gave or mapped a name under which the image shows; where the place made it of what was asked for,
-    /// whether any of that was.
-    pub(crate) fn is_said(&self, shown: &ImageName) -> bool {
-        if self.names.contains(shown) { self.said.contains(shown) } else { !self.said.is_empty() }
-    }
-}
 
 fn write_options(options: &TransferOptions, events: &Emitter) -> WriteOptions {
     let mut how = WriteOptions::default();
@@ -39,59 +20,52 @@ fn write_options(options: &TransferOptions, events: &Emitter) -> WriteOptions {
     how
 }
 
-/// A place that was opened by its reference.
-#[derive(Debug)]
-pub(crate) enum Opened {
-    One(Box<dyn ImageDestination>),
-    Many(Box<dyn ArchiveWriter>),
-}
-
-/// Opens the place that a reference names: for one image, or as a container.
-pub(crate) async fn open(
+/// Opens the place that a reference names: for one image, or as a archive.
+pub(super) async fn open<'a>(
     at: &Reference,
     transports: &Transports,
     options: &TransferOptions,
     sources: &Sources<'_>,
     events: &Emitter,
-) -> Result<Opened> {
+) -> Result<Writer<'a>> {
     if sources.asked() > 1 {
-        let writer = open_many(at, transports, options, sources.asked(), events).await?;
-        return Ok(Opened::Many(writer));
+        return open_many(at, transports, options, sources.asked(), events).await;
     }
-    let given = given(0, sources, options);
+    let given = sources.given(0);
     let mut how = write_options(options, events);
     let transport = transports.of(at)?;
-    // Of a container that holds one image only, that goes to where it would go beside others.
+    // Of a archive that holds one image only, that goes to where it would go beside others.
     if sources.whole
         && given.is_empty()
         && let Some(archives) = transport.archives()
     {
         match archives.write(at, &how).await {
             Err(error) if error.kind() == ErrorKind::InvalidReference => {}
-            writer => return writer.map(Opened::Many),
+            writer => return writer.map(|writer| Writer::Archive(Handle::Owned(writer))),
         }
     }
-    let own = names(0, sources, options)?;
+    let own = wanted(sources.names(0), given, &options.renames);
+    let own = own.context(|| sources.reference(0))?;
     how.names = given.to_vec();
     how.fallback_names = own.iter().map(|wanted| wanted.name.clone()).collect();
     let image = transport.destination(at, &how).await?;
     if !own.iter().any(|wanted| is_misread(wanted, &*image)) {
-        return Ok(Opened::One(image));
+        return Ok(Writer::one(Handle::Owned(image)));
     }
     let held = own.into_iter().filter(|wanted| !is_misread(wanted, &*image));
     how.fallback_names = held.map(|wanted| wanted.name).collect();
     drop(image);
-    transport.destination(at, &how).await.map(Opened::One)
+    transport.destination(at, &how).await.map(|image| Writer::one(Handle::Owned(image)))
 }
 
-/// Opens a container for `count` images.
-async fn open_many(
+/// Opens a archive for `count` images.
+async fn open_many<'a>(
     at: &Reference,
     transports: &Transports,
     options: &TransferOptions,
     count: usize,
     events: &Emitter,
-) -> Result<Box<dyn ArchiveWriter>> {
+) -> Result<Writer<'a>> {
     check_names(options, count)?;
     let Some(archives) = transports.of(at)?.archives() else {
         let many: Vec<&str> = transports
@@ -105,18 +79,19 @@ async fn open_many(
         )
         .hint(format!("choose one image, or one of {} as destination", many.join(", "))));
     };
-    archives.write(at, &write_options(options, events)).await
+    let writer = archives.write(at, &write_options(options, events)).await?;
+    Ok(Writer::Archive(Handle::Owned(writer)))
 }
 
 /// Opens a place before the source, if it can keep blobs of which nobody knows yet what they are for. The names of the
 /// source's images are not known: only where the reference gives one, the place is for one image.
-pub(crate) async fn early(
+pub(super) async fn early<'a>(
     at: &Reference,
     given: &[ImageName],
     transports: &Transports,
     options: &TransferOptions,
     events: &Emitter,
-) -> Result<Option<Destination>> {
+) -> Result<Option<Output<'a>>> {
     let mut how = write_options(options, events);
     let transport = transports.of(at)?;
     let writer = match transport.archives() {
@@ -124,19 +99,22 @@ pub(crate) async fn early(
         None => return Ok(None),
     };
     match writer {
-        Ok(writer) if writer.staging().is_some() => Ok(Some(Destination::Archive(writer))),
+        Ok(writer) if writer.staging().is_some() => {
+            Ok(Some(Output::Archive(Handle::Owned(writer))))
+        }
         Ok(_) => Ok(None),
         Err(e) if e.kind() == ErrorKind::InvalidReference => {
             how.names = given.to_vec();
             let image = transport.destination(at, &how).await?;
-            Ok(image.staging().is_some().then_some(Destination::Image(image)))
+            let stages = image.staging().is_some();
+            Ok(stages.then_some(Output::Image(Handle::Owned(image))))
         }
         Err(e) => Err(e),
     }
 }
 
 /// Names are for a single image.
-pub(crate) fn check_names(options: &TransferOptions, count: usize) -> Result<()> {
+pub(super) fn check_names(options: &TransferOptions, count: usize) -> Result<()> {
     if count == 1 || options.names.is_empty() {
         return Ok(());
     }
@@ -147,22 +125,29 @@ pub(crate) fn check_names(options: &TransferOptions, count: usize) -> Result<()>
     .hint("without --name each image keeps its own names; --rename maps them"))
 }
 
-/// The names of a place that is open already do not change.
-pub(crate) fn check_fixed(image: &dyn ImageDestination, given: &[ImageName]) -> Result<()> {
-    if given.iter().all(|name| image.names().contains(name)) {
+/// That a place for one image that is open gets one, and under the names that it has.
+pub(super) fn check_fixed(image: &dyn ImageDestination, sources: &Sources<'_>) -> Result<()> {
+    let at = image.reference();
+    if sources.len() != 1 || sources.asked() != 1 {
+        let message = format!("{at} is a place for one image, and there are {}", sources.asked());
+        return Err(
+            Error::new(ErrorKind::Unsupported, message).hint("choose one image, or open a archive")
+        );
+    }
+    if sources.given(0).iter().all(|name| image.names().contains(name)) {
         return Ok(());
     }
     Err(Error::new(
         ErrorKind::InvalidReference,
-        format!("{} is open, with its names fixed, and a name is given", image.reference()),
+        format!("{at} is open, with its names fixed, and a name is given"),
     ))
 }
 
-/// Opens a place for an image in a container. Names that the container cannot hold are left out.
+/// Opens a place for an image in a archive. Names that the archive cannot hold are left out.
 ///
 /// # Errors
-/// That of the container for a name that the caller gave or mapped, and that it cannot hold.
-pub(crate) async fn place<'w>(
+/// That of the archive for a name that the caller gave or mapped, and that it cannot hold.
+pub(super) async fn place<'w>(
     writer: &'w dyn ArchiveWriter,
     wanted: &[WantedName],
 ) -> Result<Target<'w>> {
@@ -178,7 +163,8 @@ pub(crate) async fn place<'w>(
         }
         Ok(image) => {
             let said = said(wanted, &names);
-            return Ok(Target { image, names, said, refused: Vec::new() });
+            let (image, refused) = (Handle::Owned(image), Vec::new());
+            return Ok(Target { image, names, said, refused });
         }
         Err(error) => error,
     };
@@ -205,7 +191,7 @@ pub(crate) async fn place<'w>(
     }
     let image = writer.image(&held).await?;
     let said = said(wanted, &held);
-    Ok(Target { image, names: held, said, refused })
+    Ok(Target { image: Handle::Owned(image), names: held, said, refused })
 }
 
 /// Whether a tag that an image is called by at its source, as a layout has `3.18`, would show as an image of that name,
@@ -244,16 +230,17 @@ fn about_names(error: &Error) -> bool {
 ///
 /// # Errors
 /// `Unsupported` for a name that was mapped, and that it cannot hold.
-pub(crate) fn sole<'w>(
-    image: Box<dyn ImageDestination + 'w>,
+pub(super) fn sole<'w>(
+    image: Handle<'w, dyn ImageDestination + 'w>,
     wanted: &[WantedName],
     given: &[ImageName],
 ) -> Result<Target<'w>> {
-    let names = image.names().to_vec();
+    let place = image.get();
+    let names = place.names().to_vec();
     let said = said(wanted, &names);
-    let not_taken = if given.is_empty() { not_taken(&*image, wanted) } else { Vec::new() };
+    let not_taken = if given.is_empty() { not_taken(place, wanted) } else { Vec::new() };
     if let Some(mapped) = not_taken.iter().find(|wanted| wanted.by == NameOrigin::Caller) {
-        let message = format!("{} cannot hold the name {}", image.reference(), mapped.name);
+        let message = format!("{} cannot hold the name {}", place.reference(), mapped.name);
         return Err(
             Error::new(ErrorKind::Unsupported, message).hint("change the rule that gave it")
         );

@@ -1,8 +1,78 @@
-//! Opens what a transfer reads and writes: references, streams and what the caller has open.
+//! Opens what a transfer reads and writes. References, streams and what the caller has open become one [`Batch`]; one
+//! image is a batch of one.
 
 pub(crate) mod base;
-pub(crate) mod destination;
+mod destination;
 pub(crate) mod rename;
 pub(crate) mod source;
 pub(crate) mod sources;
-pub(crate) mod stream;
+mod stream;
+mod writer;
+
+use std::pin::Pin;
+
+use transship_core::{Error, ErrorKind, Result, ResultExt, Transports};
+
+use crate::events::emit::Emitter;
+use crate::{Failures, Source, TransferOptions};
+use rename::wanted;
+pub(crate) use sources::{OpenImage, Sources, about};
+pub(crate) use stream::{StagedBlobs, Streams};
+pub(crate) use writer::{Output, Target, Writer};
+
+/// All that a transfer reads and writes, open.
+#[derive(Debug)]
+pub(crate) struct Batch<'a> {
+    pub(crate) sources: Sources<'a>,
+    pub(crate) writer: Writer<'a>,
+    pub(crate) options: &'a TransferOptions,
+    pub(crate) events: &'a Emitter,
+}
+
+/// Opens sources and destination.
+///
+/// # Errors
+/// Those of the transports, and `Unsupported` where several images are to go to a place for one.
+pub(crate) async fn open<'a>(
+    (sources, output): (&'a [Source], Output<'a>),
+    (from, to): (&Transports, &Transports),
+    options: &'a TransferOptions,
+    events: &'a Emitter,
+    streams: Streams,
+) -> Result<Batch<'a>> {
+    options.compress.check()?;
+    let opening = stream::read(sources, output, options, (from, to), events, streams);
+    let (output, streamed) = boxed(opening).await?;
+    let sources = boxed(sources::open(sources, from, options, events, streamed)).await?;
+    sources.failed.iter().for_each(|failure| events.image_failed(failure, None));
+    let writer = boxed(writer::open(output, to, options, &sources, events)).await?;
+    Ok(Batch { sources, writer, options, events })
+}
+
+impl Batch<'_> {
+    /// The place for an image, under the names that it gets.
+    pub(crate) async fn target(&self, at: usize) -> Result<Target<'_>> {
+        let (reference, given) = (self.sources.reference(at), self.sources.given(at));
+        let names = wanted(self.sources.names(at), given, &self.options.renames);
+        let names = names.context(|| reference)?;
+        let target = self.writer.target(&names, given).await;
+        target.map_err(|error| about(reference, error))
+    }
+
+    /// Whether the other images go on after this error.
+    pub(crate) fn goes_on(&self, error: &Error) -> bool {
+        goes_on(self.options, self.sources.asked(), error)
+    }
+}
+
+/// Whether an error of one of `count` images leaves the others alone.
+fn goes_on(options: &TransferOptions, count: usize, error: &Error) -> bool {
+    options.failures == Failures::KeepGoing && count > 1 && error.kind() != ErrorKind::Cancelled
+}
+
+/// Hides a future's type, without which the compiler does not see that a future around it is `Send`.
+pub(crate) fn boxed<'a, T>(
+    future: impl Future<Output = T> + Send + 'a,
+) -> Pin<Box<dyn Future<Output = T> + Send + 'a>> {
+    Box::pin(future)
+}

@@ -5,10 +5,11 @@ use transship_core::{
     Result, Transports,
 };
 
+use super::goes_on;
+use super::source::Origin;
+use super::stream::{self, StagedBlobs, Streamed};
 use crate::events::emit::Emitter;
-use crate::open::source::Origin;
-use crate::open::stream::{self, StagedBlobs};
-use crate::{Failures, ImageFailure, Images, Source, TransferOptions};
+use crate::{ImageFailure, Images, Source, TransferOptions};
 
 /// An image that is open, and what is known of it.
 #[derive(Debug)]
@@ -31,6 +32,14 @@ impl<T: ?Sized> Handle<'_, T> {
             Self::Borrowed(handle) => handle,
         }
     }
+
+    /// What we opened. What the caller keeps is only looked at, and never written.
+    pub(crate) fn owned(self) -> Result<Box<T>> {
+        match self {
+            Self::Owned(handle) => Ok(handle),
+            Self::Borrowed(_) => Err(Error::new(ErrorKind::Unexpected, "a plan writes nothing")),
+        }
+    }
 }
 
 /// All that is read. Containers stay open; their images are opened in their turn, so that thousands of them need no
@@ -40,6 +49,8 @@ pub(crate) struct Sources<'a> {
     transports: Transports,
     how: ReadOptions,
     opened: Vec<OpenSource<'a>>,
+    /// The names for an image whose source says none.
+    names: &'a [ImageName],
     /// The images, in the order in which they go: the position of the place, and in a container that of the entry.
     images: Vec<(usize, usize)>,
     /// Whether all images of a container are among them, however many there are.
@@ -64,20 +75,19 @@ enum Content<'a> {
 }
 
 /// Opens all sources, in order.
-pub(crate) async fn open<'a>(
+pub(super) async fn open<'a>(
     sources: &'a [Source],
     transports: &Transports,
-    options: &TransferOptions,
+    options: &'a TransferOptions,
     events: &Emitter,
-    read: stream::Read,
+    streamed: Streamed,
 ) -> Result<Sources<'a>> {
-    options.compress.check()?;
     let mut how = stream::read_options(options, events);
-    how.passed = read.passed;
+    how.passed = streamed.passed;
     let (opened, images, failed) = (Vec::new(), Vec::new(), Vec::new());
-    let (transports, whole, staged) = (transports.clone(), false, read.staged);
-    let kept = how.clone();
-    let mut all = Sources { transports, how: kept, opened, images, whole, failed, staged };
+    let (transports, whole, staged) = (transports.clone(), false, streamed.staged);
+    let (kept, names) = (how.clone(), &*options.names);
+    let mut all = Sources { transports, how: kept, opened, names, images, whole, failed, staged };
     let alone = sources.len() == 1;
     let opening = Opening { transports: &all.transports.clone(), how, options, alone };
     for source in sources {
@@ -87,7 +97,7 @@ pub(crate) async fn open<'a>(
             None => error,
         });
         match failed {
-            Err(error) if keeps_going(options, sources.len(), &error) => {
+            Err(error) if goes_on(options, sources.len(), &error) => {
                 all.failed.push(ImageFailure::new(source.reference().clone(), &error));
             }
             done => done?,
@@ -97,11 +107,6 @@ pub(crate) async fn open<'a>(
         return Err(Error::new(ErrorKind::NotFound, "there is no image to copy"));
     }
     Ok(all)
-}
-
-/// Whether what failed is left out, and the rest goes on.
-pub(crate) fn keeps_going(options: &TransferOptions, of: usize, error: &Error) -> bool {
-    options.failures == Failures::KeepGoing && of > 1 && error.kind() != ErrorKind::Cancelled
 }
 
 impl<'a> Sources<'a> {
@@ -127,9 +132,10 @@ impl<'a> Sources<'a> {
         self.images.len() + self.failed.len()
     }
 
-    /// The names that were given for one image, where its source says them.
+    /// The names that were given for an image.
     pub(crate) fn given(&self, at: usize) -> &'a [ImageName] {
-        self.images.get(at).map_or(&[], |(place, _)| self.opened[*place].given)
+        let given = self.images.get(at).map_or(&[][..], |(source, _)| self.opened[*source].given);
+        if given.is_empty() { self.names } else { given }
     }
 
     /// The reference of an image.

@@ -10,50 +10,58 @@ use transship_core::{
     Transports,
 };
 
+use super::destination;
+use super::source::Origin;
+use super::writer::Output;
 use crate::events::emit::Emitter;
-use crate::open::destination;
-use crate::open::source::Origin;
-use crate::{Compress, Destination, EventKind, Source, TransferOptions};
+use crate::{Compress, EventKind, Source, TransferOptions};
 
 /// Blobs that are where they are going before they are planned.
 pub(crate) type StagedBlobs = Arc<HashSet<Digest>>;
 
+/// What to do with sources that come once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Streams {
+    /// Put their blobs into the destination as they pass.
+    Stage,
+    /// Write nothing: their transport keeps what has to be looked at.
+    Keep,
+}
+
 /// What a source that came once left behind.
 #[derive(Debug, Default)]
-pub(crate) struct Read {
-    pub(crate) passed: Option<Passed>,
-    pub(crate) staged: StagedBlobs,
+pub(super) struct Streamed {
+    pub(super) passed: Option<Passed>,
+    pub(super) staged: StagedBlobs,
 }
 
 /// Reads the only source, if it comes once, and opens the destination before it, if that can keep blobs of which nobody knows
 /// yet what they are for. Nothing shows.
-pub(crate) async fn read(
+pub(super) async fn read<'a>(
     sources: &[Source],
-    destination: Destination,
+    output: Output<'a>,
     options: &TransferOptions,
     (from, to): (&Transports, &Transports),
     events: &Emitter,
-) -> Result<(Destination, Read)> {
-    let [source] = sources else { return Ok((destination, Read::default())) };
+    streams: Streams,
+) -> Result<(Output<'a>, Streamed)> {
+    let ([source], Streams::Stage) = (sources, streams) else {
+        return Ok((output, Streamed::default()));
+    };
     let Some(at) = comes_once(&source.origin, from).await else {
-        return Ok((destination, Read::default()));
+        return Ok((output, Streamed::default()));
     };
-    options.compress.check()?;
-    let (destination, why) = early(destination, source, to, options, events).await?;
-    let staging = match &destination {
-        Destination::Image(image) if why.is_none() => image.staging(),
-        Destination::Archive(writer) if why.is_none() => writer.staging(),
-        _ => None,
-    };
-    let counted = staging.map(|staging| Counted::new(staging, events.clone()));
+    let (output, why) = early(output, source, to, options, events).await?;
+    let staging = if why.is_none() { output.staging() } else { None };
+    let recording = staging.map(|staging| Recording::new(staging, events.clone()));
     events.emit(EventKind::StreamStarted { source: at.clone(), spooled: why });
-    let into = counted.as_ref().map(|counted| counted as &dyn Staging);
+    let into = recording.as_ref().map(|recording| recording as &dyn Staging);
     let passed = pass(at, from, &read_options(options, events), into).await?;
-    let staged = counted.map(Counted::staged).unwrap_or_default();
-    Ok((destination, Read { passed, staged }))
+    let staged = recording.map(Recording::staged).unwrap_or_default();
+    Ok((output, Streamed { passed, staged }))
 }
 
-pub(crate) fn read_options(options: &TransferOptions, events: &Emitter) -> ReadOptions {
+pub(super) fn read_options(options: &TransferOptions, events: &Emitter) -> ReadOptions {
     let mut how = ReadOptions::default();
     how.observer = events.observer();
     how.spool.clone_from(&options.spool);
@@ -84,7 +92,7 @@ async fn pass(
 }
 
 /// Which of several kinds a place is: the first whose transport can read it. What is corrupt is so for all of them.
-pub(crate) async fn which<'a>(
+pub(super) async fn which<'a>(
     kinds: &'a [Reference],
     transports: &Transports,
     how: &mut ReadOptions,
@@ -109,43 +117,56 @@ pub(crate) async fn which<'a>(
 }
 
 /// The destination, open if blobs can be kept there before they are planned; else why not.
-async fn early(
-    destination: Destination,
+async fn early<'a>(
+    output: Output<'a>,
     source: &Source,
     transports: &Transports,
     options: &TransferOptions,
     events: &Emitter,
-) -> Result<(Destination, Option<String>)> {
+) -> Result<(Output<'a>, Option<String>)> {
     if !matches!(options.compress, Compress::Auto | Compress::Keep) {
-        return Ok((destination, Some("its layers are to change form".to_owned())));
+        return Ok((output, Some("its layers are to change form".to_owned())));
     }
-    let opened = match destination {
-        Destination::Reference(at) => {
+    let output = match output {
+        Output::Reference(at) => {
             let given = if source.names.is_empty() { &options.names } else { &source.names };
-            match destination::early(&at, given, transports, options, events).await? {
-                Some(opened) => opened,
-                None => Destination::Reference(at),
-            }
+            let opened = destination::early(&at, given, transports, options, events).await?;
+            opened.unwrap_or(Output::Reference(at))
         }
         open => open,
     };
-    let (at, stages) = match &opened {
-        Destination::Reference(at) => (at, false),
-        Destination::Image(image) => (image.reference(), image.staging().is_some()),
-        Destination::Archive(writer) => (writer.reference(), writer.staging().is_some()),
-    };
+    let stages = output.staging().is_some();
+    let at = output.reference();
     let why = format!("{at} takes no blobs before it is known what they are for");
-    Ok((opened, (!stages).then_some(why)))
+    Ok((output, (!stages).then_some(why)))
+}
+
+impl Output<'_> {
+    fn reference(&self) -> &Reference {
+        match self {
+            Self::Reference(at) => at,
+            Self::Image(image) => image.get().reference(),
+            Self::Archive(writer) => writer.get().reference(),
+        }
+    }
+
+    fn staging(&self) -> Option<&dyn Staging> {
+        match self {
+            Self::Reference(_) => None,
+            Self::Image(image) => image.get().staging(),
+            Self::Archive(writer) => writer.get().staging(),
+        }
+    }
 }
 
 /// Notes what is staged, and tells it.
-struct Counted<'a> {
+struct Recording<'a> {
     staging: &'a dyn Staging,
     events: Emitter,
     staged: Mutex<HashSet<Digest>>,
 }
 
-impl<'a> Counted<'a> {
+impl<'a> Recording<'a> {
     fn new(staging: &'a dyn Staging, events: Emitter) -> Self {
         Self { staging, events, staged: Mutex::default() }
     }
@@ -156,7 +177,7 @@ impl<'a> Counted<'a> {
 }
 
 #[async_trait]
-impl Staging for Counted<'_> {
+impl Staging for Recording<'_> {
     async fn stage(&self, body: Body) -> Result<Staged> {
         let events = self.events.clone();
         let body = body.on_progress(move |bytes| events.emit(EventKind::StreamAdvanced { bytes }));

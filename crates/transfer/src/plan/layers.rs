@@ -7,7 +7,7 @@ use transship_core::{
 };
 
 use crate::codec::Compression;
-use crate::commit::report::form_name;
+use crate::plan::form_name;
 use crate::plan::layer_type::LayerType;
 use crate::{Compress, Digests, Format, Nondistributable};
 

@@ -9,8 +9,8 @@ use transship_core::{
 };
 
 use crate::codec::Compression;
-use crate::commit::convert::{image_type, index_type, lost_in_docker};
 use crate::commit::report::PlatformsReport;
+use crate::commit::{image_type, index_type, lost_in_docker};
 use crate::plan::layers::{Handling, LayerPlan, LayerRules, plan_layer};
 use crate::plan::nodes::{ChildPlan, Fate, ImagePlan, IndexPlan, LeafPlan, NodePlan, diff_id};
 use crate::plan::select::{Choice, Leaf, describe, leaves};

@@ -4,13 +4,12 @@ use std::collections::HashMap;
 
 use transship_core::{AcceptsNameless, Digest, Error, ErrorKind, ImageName, Result};
 
-use crate::open::destination::Target;
-use crate::open::sources::Sources;
-use crate::plan::image::ImageTask;
+use super::ImageTask;
+use crate::open::{Sources, Target};
 
 /// The names under which the images so far will show.
 #[derive(Debug)]
-pub(crate) struct NameTable<'a> {
+pub(super) struct NameTable<'a> {
     sources: &'a Sources<'a>,
     holders: HashMap<ImageName, Holder>,
     /// How many names each image still has; those without a name are not among them.
@@ -18,7 +17,7 @@ pub(crate) struct NameTable<'a> {
     /// The first image without a name.
     nameless: Option<(usize, Digest)>,
     /// For each image that loses names to later ones, what to say of it.
-    taken: HashMap<usize, Vec<String>>,
+    lost: HashMap<usize, Vec<String>>,
 }
 
 /// The last image that gets a name.
@@ -31,30 +30,29 @@ struct Holder {
 }
 
 impl<'a> NameTable<'a> {
-    pub(crate) fn of(sources: &'a Sources<'a>) -> Self {
+    pub(super) fn of(sources: &'a Sources<'a>) -> Self {
         Self {
             sources,
             holders: HashMap::new(),
             left: HashMap::new(),
             nameless: None,
-            taken: HashMap::new(),
+            lost: HashMap::new(),
         }
     }
 
-    /// Adds the next image. Says which earlier one loses a name to it, and how that is told.
+    /// Adds the next image.
     ///
     /// # Errors
     /// `InvalidReference` when the caller gave or mapped a name that another image has, too; when an image would get a
     /// name that nobody gave it; when two images could not be told apart afterwards.
-    pub(crate) fn add(&mut self, job: &ImageTask<'_>) -> Result<Vec<(usize, String)>> {
-        let (at, place, digest) = (job.id.0, &job.place, &job.root.digest);
+    pub(super) fn add(&mut self, image: &ImageTask<'_>) -> Result<()> {
+        let (at, place, digest) = (image.id.0, &image.target, &image.root.digest);
         // What the image shows under counts, not what was asked for.
-        let shows = place.image.names();
-        if place.image.accepts().nameless == AcceptsNameless::One {
+        let shows = place.image.get().names();
+        if place.image.get().accepts().nameless == AcceptsNameless::One {
             self.check_named(at, place, digest)?;
         }
         self.left.insert(at, shows.len());
-        let mut lost = Vec::new();
         for name in shows {
             let said = place.is_said(name);
             let holder = Holder { at, digest: digest.clone(), name: name.clone(), said };
@@ -64,23 +62,22 @@ impl<'a> NameTable<'a> {
             }
             let left = self.left.entry(old.at).or_default();
             *left = left.saturating_sub(1);
-            let gone = *left == 0 && place.image.accepts().nameless == AcceptsNameless::One;
+            let gone = *left == 0 && place.image.get().accepts().nameless == AcceptsNameless::One;
             if said || old.said || gone {
                 return Err(self.both(old.at, at, name));
             }
             if old.name == *name {
                 let by = self.sources.reference(at);
                 let text = format!("its name {name} goes to {by}, which has it too");
-                self.taken.entry(old.at).or_default().push(text.clone());
-                lost.push((old.at, text));
+                self.lost.entry(old.at).or_default().push(text);
             }
         }
-        Ok(lost)
+        Ok(())
     }
 
     /// For each image that loses names, what is to be said of it.
-    pub(crate) fn into_taken(self) -> HashMap<usize, Vec<String>> {
-        self.taken
+    pub(super) fn into_lost(self) -> HashMap<usize, Vec<String>> {
+        self.lost
     }
 
     /// Of images beside others, each needs a name of its own. One may be without where nothing is made up for it.
@@ -94,7 +91,7 @@ impl<'a> NameTable<'a> {
             Some(name) => format!("the name {name} cannot be held"),
             None => "it has no name".to_owned(),
         };
-        if let Some(name) = place.image.names().first() {
+        if let Some(name) = place.image.get().names().first() {
             return Err(unnamed(format!("{image} would be named {name}: {why}")));
         }
         match &self.nameless {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use transship_core::{Accepts, Descriptor, Digest, Manifest, MediaType, Platform};
 
-use crate::commit::convert::{ATTESTED, image_type, index_type};
 use crate::commit::report::PlatformsReport;
+use crate::commit::{ATTESTED, image_type, index_type};
 use crate::plan::layers::{LayerPlan, LayerRules, needs_sniff};
 use crate::plan::select::{Choice, Room, leaves};
 use crate::plan::tree::{Image, Node, Tree};

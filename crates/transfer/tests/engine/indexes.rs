@@ -293,8 +293,8 @@ async fn nested_indexes_are_followed() {
     from.state().images[0].root = both;
     let to = dense();
     copy(&from, &to, only(&["linux/s390x", "linux/arm/v6"])).await.unwrap();
-    let root = to.state().images[0].root.clone();
-    let Document::Index(shown) = root.document() else { panic!() };
+    let stripped = to.state().images[0].root.clone();
+    let Document::Index(shown) = stripped.document() else { panic!() };
     assert_eq!(shown.manifests.len(), 1);
     from.state().images[0].root = top.clone();
 

@@ -247,3 +247,15 @@
 //! A digest is of a whole blob. So `Body::range` reads all of it, and gives the last chunk of the range when the whole was found
 //! true; `range_unchecked` reads the range alone, for callers who have digests of parts. What an application gets of an `Image`
 //! is a `Body`, as transports give it: one type has all ways to read, and none of them ends well on wrong bytes.
+//!
+//! # 41. One plan, for one image and many, for the run and for `--dry-run`
+//!
+//! There were two planners and two ways to copy: one image alone and many had code of their own, and `--dry-run` repeated both. They
+//! disagreed about names and about what may be asked at once, and one of them could hang. Now a batch is planned, and the plan is
+//! described or copied; one image is a batch of one, and a place for one image a writer of one. What is at the destination is
+//! asked by one function, when the plan is described or when the blob's turn has come.
+//!
+//! # 42. Streams and encoders have two limits
+//!
+//! `jobs` followed the processors, so that a builder with one of them pulled two blobs at once, though it waits for the network. Now 8
+//! blobs go at once everywhere, and how many layers change form at once is bounded by processors and memory alone.

@@ -108,7 +108,7 @@
 //! | option | default | for |
 //! |---|---|---|
 //! | `--connections N` | 8 | the most requests to a host at once, for reads and for writes; halved on 429, and growing back |
-//! | `--jobs N` | twice the CPUs, at most 8 | the most blobs on their way at once |
+//! | `--jobs N` | 8 | the most blobs on their way at once |
 //! | `--chunk-size BYTES` | in one piece | servers and proxies with a limit; a server that asks for larger pieces gets those |
 //! | `--idle-timeout SECONDS` | 60 | slow servers |
 //! | `--retries N` | 5 | |

@@ -1,0 +1,149 @@
+//! [`BlobTask`]: one blob that an image needs, in the form that it gets.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use transship_core::{
+    Descriptor, Digest, Expect, ImageDestination, LayerForm, MediaType, Result, Stored,
+};
+
+use super::cache::LayerCache;
+use crate::events::emit::Emitter;
+use crate::plan::layers::{Handling, LayerPlan};
+use crate::plan::nodes::ImagePlan;
+use crate::{BlobId, EventKind};
+
+/// A blob at the source, and the form it changes to: what is moved once for all who need it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct TaskKey {
+    pub(crate) digest: Digest,
+    pub(crate) to: Option<LayerForm>,
+}
+
+impl TaskKey {
+    pub(crate) fn kept(descriptor: &Descriptor) -> Self {
+        Self { digest: descriptor.digest.clone(), to: None }
+    }
+
+    /// `None` for what stays behind.
+    pub(crate) fn of(layer: &LayerPlan) -> Option<Self> {
+        let to = match layer.handling {
+            Handling::LeaveOut => return None,
+            Handling::Keep => None,
+            Handling::Change(to) => Some(to),
+        };
+        Some(Self { digest: layer.source.digest.clone(), to })
+    }
+}
+
+/// What the blobs became.
+pub(crate) type CopiedBlobs = HashMap<TaskKey, Stored>;
+
+/// One blob that an image needs.
+#[derive(Clone, Debug)]
+pub(crate) struct BlobTask {
+    pub(crate) key: TaskKey,
+    pub(crate) source: Arc<Descriptor>,
+    /// The type that it gets.
+    media_type: MediaType,
+    pub(crate) diff_id: Option<Digest>,
+    /// For a layer: its position, and how many there are.
+    layer: Option<(usize, usize)>,
+}
+
+impl BlobTask {
+    fn layer(layer: &LayerPlan, at: (usize, usize)) -> Option<Self> {
+        Some(Self {
+            key: TaskKey::of(layer)?,
+            source: Arc::clone(&layer.source),
+            media_type: layer.media_type.clone(),
+            diff_id: layer.diff_id.clone(),
+            layer: Some(at),
+        })
+    }
+
+    fn config(config: &Arc<Descriptor>) -> Self {
+        Self {
+            key: TaskKey::kept(config),
+            source: Arc::clone(config),
+            media_type: config.media_type.clone(),
+            diff_id: None,
+            layer: None,
+        }
+    }
+
+    /// For messages.
+    pub(super) fn what(&self) -> String {
+        let digest = &self.source.digest;
+        match (self.layer, &self.diff_id) {
+            (Some((at, of)), Some(diff_id)) if self.key.to.is_some() => {
+                format!("layer {} of {of} ({digest}, diff ID {diff_id})", at + 1)
+            }
+            (Some((at, of)), _) => format!("layer {} of {of} ({digest})", at + 1),
+            (None, _) => format!("config {digest}"),
+        }
+    }
+
+    /// The blob at the destination, if it is there and that can be known before.
+    pub(crate) async fn probe(
+        &self,
+        destination: &dyn ImageDestination,
+        cache: &LayerCache,
+    ) -> Result<Option<Stored>> {
+        let expect = cache.expect(self).await?;
+        if expect.digest.is_none() { Ok(None) } else { destination.has(&expect).await }
+    }
+
+    /// What will be there, as far as it is known before.
+    pub(crate) fn expect(&self) -> Expect {
+        let expect = match (self.key.to, &self.diff_id) {
+            (None, _) => Expect::from(&*self.source),
+            (Some(LayerForm::Plain), Some(diff_id)) => Expect::digest(diff_id.clone()),
+            _ => Expect::anything(),
+        };
+        expect.with_media_type(self.media_type.clone())
+    }
+}
+
+/// The blobs of an image, each once, in the order in which they go: of each manifest the layers from the lowest up,
+/// then the config.
+pub(crate) fn tasks(plan: &ImagePlan) -> Vec<BlobTask> {
+    let mut seen = HashSet::new();
+    let mut all = Vec::new();
+    for leaf in plan.images() {
+        let count = leaf.layers.len();
+        let layers = leaf.layers.iter().enumerate();
+        let layers = layers.filter_map(|(at, layer)| BlobTask::layer(layer, (at, count)));
+        for task in layers.chain([BlobTask::config(&leaf.config)]) {
+            if seen.insert(task.key.clone()) {
+                all.push(task);
+            }
+        }
+    }
+    all
+}
+
+/// The numbers of all blobs of a transfer, in the order of the plan.
+#[derive(Debug, Default)]
+pub(crate) struct BlobNumbers {
+    pub(super) ids: HashMap<TaskKey, BlobId>,
+    /// Their size at their sources.
+    bytes: u64,
+}
+
+impl BlobNumbers {
+    pub(crate) fn add(&mut self, tasks: &[BlobTask]) {
+        for task in tasks {
+            let next = BlobId(self.ids.len());
+            self.ids.entry(task.key.clone()).or_insert_with(|| {
+                self.bytes = self.bytes.saturating_add(task.source.size);
+                next
+            });
+        }
+    }
+
+    pub(crate) fn emit_planned(&self, images: usize, events: &Emitter) {
+        let (blobs, bytes) = (self.ids.len(), self.bytes);
+        events.emit(EventKind::Planned { images, blobs, bytes });
+    }
+}
