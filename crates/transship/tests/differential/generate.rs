@@ -6,6 +6,8 @@ use transship::sha256;
 use crate::mutate::mutate;
 use crate::tar_bytes::Entry;
 
+const USUAL_END: &str = "the usual end";
+
 /// What an archive is read as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
@@ -22,6 +24,16 @@ impl Form {
             Self::Layout => "oci-archive",
         }
     }
+
+    /// Whether a name that we show is the one that a tool gave an image: in a layout it may have no host, where each tool
+    /// has its own.
+    pub(crate) fn same_name(self, ours: &str, theirs: &str) -> bool {
+        let last = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
+        match self {
+            Self::Saved => ours == theirs,
+            Self::Layout => last(ours) == last(theirs),
+        }
+    }
 }
 
 /// An archive, and what was done to it.
@@ -29,6 +41,8 @@ pub(crate) struct Made {
     pub(crate) bytes: Vec<u8>,
     pub(crate) form: Form,
     pub(crate) what: String,
+    /// Whether something was changed that readers may take differently.
+    pub(crate) is_changed: bool,
 }
 
 /// The same for the same seed.
@@ -52,8 +66,10 @@ pub(crate) fn archive(seed: u64) -> Made {
     for entry in &entries {
         entry.write(&mut bytes);
     }
-    what.push(end(&mut bytes, &mut dice));
-    Made { bytes, form, what: what.join(", ") }
+    let end = end(&mut bytes, &mut dice);
+    let is_changed = !what.is_empty() || end != USUAL_END;
+    what.push(end);
+    Made { bytes, form, what: what.join(", "), is_changed }
 }
 
 /// Numbers that are as good as random, and the same for the same seed.
@@ -225,7 +241,7 @@ fn end(bytes: &mut Vec<u8>, dice: &mut Dice) -> String {
         8 => bytes.extend_from_slice(&[0; 700]),
         _ => {
             bytes.extend_from_slice(&[0; 10_240]);
-            return "the usual end".to_owned();
+            return USUAL_END.to_owned();
         }
     }
     "another end".to_owned()

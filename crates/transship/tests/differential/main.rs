@@ -5,15 +5,17 @@
 //! |---|---|
 //! | `DIFFERENTIAL_CASES` | how many archives; 300 without it |
 //! | `DIFFERENTIAL_SEED` | the first of them is made from this number; without it 1, and after that a fresh one, which is printed |
-//! | `DIFFERENTIAL_REQUIRE` | fail where skopeo is not installed, in place of leaving it out |
+//! | `DIFFERENTIAL_REQUIRE` | fail where a tool is not installed, in place of leaving it out |
 //!
-//! Other tools are skopeo, and Python's `tarfile` with a reader of a few lines. An archive that is read differently is kept, and
+//! Other tools are skopeo, and Python's `tarfile` with a reader of a few lines; about one of [`LOADED_EVERY`] archives also
+//! podman, docker and ctr, which load it. An archive that is read differently is kept, and
 //! named with its seed: `DIFFERENTIAL_SEED=N DIFFERENTIAL_CASES=1` makes it again.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 #![allow(clippy::print_stdout, reason = "a campaign says what it found")]
 #![cfg(all(unix, feature = "docker-archive", feature = "oci-layout"))]
 
 mod generate;
+mod loaders;
 mod mutate;
 mod ours;
 mod peers;
@@ -21,10 +23,15 @@ mod tar_bytes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use generate::{Form, Made};
+use loaders::Loaders;
 use peers::{Python, Skopeo};
+
+/// Of this many archives one is loaded by podman, docker and ctr: they take seconds each.
+const LOADED_EVERY: u64 = 10;
 
 /// An image as a reader sees it: the digest of its config, and those of its layers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,12 +66,13 @@ fn whoever_accepts_an_archive_sees_the_same_images() {
         seeds.last().unwrap()
     );
     let folder = room();
+    let loaders = Mutex::new(Loaders::start(folder.path()));
     let totals = std::thread::scope(|scope| {
         let halves = seeds.chunks(seeds.len().div_ceil(2).max(1)).enumerate();
-        let folder = &folder;
+        let (folder, loaders) = (&folder, &loaders);
         let running: Vec<_> = halves
             .map(|(at, seeds)| {
-                scope.spawn(move || campaign(seeds, &folder.path().join(at.to_string())))
+                scope.spawn(move || campaign(seeds, &folder.path().join(at.to_string()), loaders))
             })
             .collect();
         running.into_iter().map(|one| one.join().unwrap()).reduce(Totals::and).unwrap()
@@ -82,86 +90,152 @@ fn room() -> tempfile::TempDir {
     if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
 }
 
-fn campaign(seeds: &[u64], folder: &Path) -> Totals {
+fn campaign(seeds: &[u64], folder: &Path, loaders: &Mutex<Loaders>) -> Totals {
     std::fs::create_dir(folder).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
-    let (mut python, skopeo) = (Python::start(), Skopeo::find());
+    let mut peers = Peers { python: Python::start(), skopeo: Skopeo::find(), loaders };
     let mut totals = Totals::default();
     for seed in seeds {
         let made = generate::archive(*seed);
         let path = folder.join("case.tar");
         std::fs::write(&path, &made.bytes).unwrap();
-        let wrong = judge(&made, &path, &runtime, python.as_mut(), skopeo.as_ref(), &mut totals);
-        if let Some(wrong) = wrong {
-            let kept = keep(*seed, &made);
-            totals.disagreements.push(format!(
-                "seed {seed} ({}): {wrong}\n  {}",
-                made.what,
-                kept.display()
-            ));
+        let images = match ours(&made, &path, &runtime) {
+            Ok(Ok(images)) => Ok(images),
+            Ok(Err(refused)) => {
+                *totals.refused.entry(reason(&refused)).or_default() += 1;
+                continue;
+            }
+            Err(wrong) => Err(wrong),
+        };
+        let agreed = images.and_then(|images| {
+            totals.accepted += 1;
+            peers.agree(&made, &path, &images, &mut totals)?;
+            let is_asked = seed % LOADED_EVERY == 0 && made.is_changed;
+            if is_asked { peers.load_alike(&made, &path, &images, &mut totals) } else { Ok(()) }
+        });
+        if let Err(wrong) = agreed {
+            let kept = keep(*seed, &made).display().to_string();
+            totals.disagreements.push(format!("seed {seed} ({}): {wrong}\n  {kept}", made.what));
         }
     }
     totals
 }
 
-/// What is read differently, if anything is.
-fn judge(
+/// The images as we see them, or why we refuse the archive; an error where it is another one as a pipe than as a file.
+fn ours(
     made: &Made,
     path: &Path,
     runtime: &tokio::runtime::Runtime,
-    python: Option<&mut Python>,
-    skopeo: Option<&Skopeo>,
-    totals: &mut Totals,
-) -> Option<String> {
+) -> Result<Result<Vec<Option<Seen>>, String>, String> {
     let scheme = made.form.scheme();
     let read = runtime.block_on(ours::read(scheme, path));
     let file = runtime.block_on(ours::copied(scheme, path, false));
     let pipe = runtime.block_on(ours::copied(scheme, path, true));
-    match (&file, &pipe) {
+    match (file, pipe) {
         (Ok(file), Ok(pipe)) if file != pipe => {
-            return Some(format!("as a file {file:?}, as a pipe {pipe:?}"));
+            Err(format!("as a file {file:?}, as a pipe {pipe:?}"))
         }
-        (Ok(_), Err(error)) => return Some(format!("read as a file, and as a pipe: {error}")),
-        (Err(error), Ok(_)) => return Some(format!("read as a pipe, and as a file: {error}")),
-        _ => {}
+        (Ok(_), Err(error)) => Err(format!("read as a file, and as a pipe: {error}")),
+        (Err(error), Ok(_)) => Err(format!("read as a pipe, and as a file: {error}")),
+        _ => Ok(read),
     }
-    let images = match read {
-        Ok(images) => images,
-        Err(error) => {
-            *totals.refused.entry(reason(&error)).or_default() += 1;
-            return None;
+}
+
+/// Other tools, those that are installed.
+struct Peers<'a> {
+    python: Option<Python>,
+    skopeo: Option<Skopeo>,
+    loaders: &'a Mutex<Loaders>,
+}
+
+impl Peers<'_> {
+    /// Whether those that read single images see what we see, or what they see.
+    fn agree(
+        &mut self,
+        made: &Made,
+        path: &Path,
+        images: &[Option<Seen>],
+        totals: &mut Totals,
+    ) -> Result<(), String> {
+        if let (Form::Saved, Some(python)) = (made.form, &mut self.python) {
+            let theirs = python.ask(path);
+            totals.ask("python", theirs.is_some());
+            if let Some(wrong) = theirs.and_then(|theirs| differs_from_python(images, &theirs)) {
+                return Err(wrong);
+            }
         }
-    };
-    totals.accepted += 1;
-    if let (Form::Saved, Some(python)) = (made.form, python) {
-        let theirs = python.ask(path);
-        totals.ask("python", theirs.is_some());
-        if let Some(wrong) = theirs.and_then(|theirs| differs_from_python(&images, &theirs)) {
-            return Some(wrong);
+        let Some(skopeo) = &self.skopeo else { return Ok(()) };
+        if made.form == Form::Saved {
+            let theirs = skopeo.names(path);
+            totals.ask("skopeo's list", theirs.is_some());
+            if let (Some(ours), Some(theirs)) = (names_of(images), theirs)
+                && ours != theirs
+            {
+                return Err(format!("names: ours {ours:?}, skopeo {theirs:?}"));
+            }
         }
+        for (at, ours) in images.iter().enumerate() {
+            let Some(ours) = ours else { continue };
+            // We choose none of two by a name that both have.
+            let others = images.iter().flatten().filter(|other| *other != ours);
+            let shared: Vec<&String> = others.flat_map(|other| &other.names).collect();
+            let name = ours.names.iter().find(|name| !shared.contains(name));
+            let theirs = skopeo.ask(made.form, path, at, images.len(), name);
+            totals.ask("skopeo", theirs.is_some());
+            if let Some(theirs) = theirs
+                && (ours.config != theirs.config || ours.layers != theirs.layers)
+            {
+                return Err(format!("image {at}: ours {ours:?}, skopeo {theirs:?}"));
+            }
+        }
+        Ok(())
     }
-    let skopeo = skopeo?;
-    if made.form == Form::Saved {
-        let theirs = skopeo.names(path);
-        totals.ask("skopeo's list", theirs.is_some());
-        if let (Some(ours), Some(theirs)) = (names_of(&images), theirs)
-            && ours != theirs
-        {
-            return Some(format!("names: ours {ours:?}, skopeo {theirs:?}"));
+
+    /// Whether those that load the archive have our images then, or what they have.
+    fn load_alike(
+        &self,
+        made: &Made,
+        path: &Path,
+        images: &[Option<Seen>],
+        totals: &mut Totals,
+    ) -> Result<(), String> {
+        let loaders = self.loaders.lock().unwrap_or_else(PoisonError::into_inner);
+        for (who, theirs) in loaders.ask(path) {
+            totals.ask(who, theirs.is_some());
+            if let Some(wrong) =
+                theirs.and_then(|theirs| differs_from_loaded(made, images, &theirs))
+            {
+                return Err(format!("{who}: {wrong}"));
+            }
         }
+        Ok(())
     }
-    for (at, ours) in images.iter().enumerate() {
-        let Some(ours) = ours else { continue };
-        // We choose none of two by a name that both have.
-        let others = images.iter().flatten().filter(|other| *other != ours);
-        let shared: Vec<&String> = others.flat_map(|other| &other.names).collect();
-        let name = ours.names.iter().find(|name| !shared.contains(name));
-        let theirs = skopeo.ask(made.form, path, at, images.len(), name);
-        totals.ask("skopeo", theirs.is_some());
-        if let Some(theirs) = theirs
-            && (ours.config != theirs.config || ours.layers != theirs.layers)
-        {
-            return Some(format!("image {at}: ours {ours:?}, skopeo {theirs:?}"));
+}
+
+/// What a tool has loaded that we do not see, or has under another name.
+fn differs_from_loaded(made: &Made, ours: &[Option<Seen>], theirs: &[Seen]) -> Option<String> {
+    let seen: Vec<&Seen> = ours.iter().flatten().collect();
+    let is_whole = seen.len() == ours.len();
+    for image in theirs {
+        let same = seen.iter().find(|ours| ours.config == image.config);
+        // One that we refuse alone.
+        let Some(same) = same else {
+            if is_whole {
+                return Some(format!("ours {ours:?}, theirs {image:?}"));
+            }
+            continue;
+        };
+        if same.layers != image.layers {
+            return Some(format!("layers: ours {same:?}, theirs {image:?}"));
+        }
+        for name in image.names.iter().map(|name| full_name(name)) {
+            let have =
+                |ours: &&&Seen| ours.names.iter().any(|ours| made.form.same_name(ours, &name));
+            // Of two images with a name the last one keeps it there; we choose none by it.
+            let of: Vec<_> = seen.iter().filter(have).collect();
+            if is_whole && !of.iter().any(|ours| ours.config == image.config) {
+                return Some(format!("name {name}: ours {ours:?}, theirs {image:?}"));
+            }
         }
     }
     None
