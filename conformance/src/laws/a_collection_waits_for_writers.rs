@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::future::join;
-use transship_core::{CollectMode, ImageName, Reference, WriteMode};
+use transship_core::{CollectMode, DeleteOptions, ImageName, Reference, WriteMode};
 
 use super::collecting_takes_garbage_alone::{collect_by, not_claimed};
 use super::some_name;
@@ -38,7 +38,7 @@ fn check(kit: &Kit) -> Held {
         if let Some(deletion) = lab.transport().deletion() {
             // What only the old one needed is found by the new one, and needed by nobody.
             let at = &written.references[0];
-            lab.step(async { deletion.delete(at).await.during(|| format!("deleting {at}")) })?;
+            lab.step(async { deletion.delete(at, &DeleteOptions::default()).await.during(|| format!("deleting {at}")) })?;
         }
         let at = lab.step(beside(lab, &new, *by))?;
         lab.step(async {

@@ -1,7 +1,7 @@
 //! Deleting an image by one of several names takes that name alone; by its last one, the image.
 
 use proptest::prelude::*;
-use transship_core::{ImageName, ReadOptions, Reference, WriteMode};
+use transship_core::{DeleteOptions, ImageName, ReadOptions, Reference, WriteMode};
 
 use super::containers;
 use crate::broken::{While, hold};
@@ -64,7 +64,7 @@ fn names() -> Held<Vec<ImageName>> {
 async fn delete(lab: &Lab, at: &Reference) -> Held {
     let deletion = lab.transport().deletion();
     let deletion = deletion.ok_or_else(|| Broken::new("deletion is claimed, and is not there"))?;
-    deletion.delete(at).await.during(|| format!("deleting {at}"))
+    deletion.delete(at, &DeleteOptions::default()).await.during(|| format!("deleting {at}"))
 }
 
 async fn is_gone(lab: &Lab, at: &Reference) -> Held {

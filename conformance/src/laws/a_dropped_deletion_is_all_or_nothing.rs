@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proptest::sample::select;
-use transship_core::{ErrorKind, ImageName, Reference, WriteMode};
+use transship_core::{DeleteOptions, ErrorKind, ImageName, Reference, WriteMode};
 
 use super::{deletion_removes_that_image_alone, write_container};
 use crate::broken::hold;
@@ -77,7 +77,7 @@ fn one(lab: &Lab, image: &Image, polls: usize, linger: Duration) -> Held<bool> {
 async fn delete(lab: &Lab, at: &Reference, polls: usize, linger: Duration) -> Held<bool> {
     let deletion = lab.transport().deletion();
     let deletion = deletion.ok_or_else(|| Broken::new("deletion is claimed, and is not there"))?;
-    match dropped_after(deletion.delete(at), polls, linger).await {
+    match dropped_after(deletion.delete(at, &DeleteOptions::default()), polls, linger).await {
         None => Ok(false),
         Some(Ok(())) => Ok(true),
         Some(Err(e)) => {

@@ -4,9 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use transship_core::{
-    CollectMode, CollectOptions, Collected, Reference, Transport, WriteMode,
-};
+use transship_core::{CollectMode, CollectOptions, Collected, DeleteOptions, Reference, Transport, WriteMode};
 
 use super::{files_in, write_container};
 use crate::broken::{While, hold};
@@ -49,7 +47,7 @@ fn check(kit: &Kit) -> Held {
             let reference = lab.snapshot()?.images()[at].reference.clone();
             let locator = reference.split_once(':').map_or(&*reference, |(_, locator)| locator);
             let reference = lab.transport().parse(locator)?;
-            lab.step(async { deletion.delete(&reference).await.during(|| "deleting") })?;
+            lab.step(async { deletion.delete(&reference, &DeleteOptions::default()).await.during(|| "deleting") })?;
             want.remove(at);
         }
         let before = lab.snapshot()?;

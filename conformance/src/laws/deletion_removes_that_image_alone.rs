@@ -1,6 +1,6 @@
 //! Deleting an image removes it and nothing else; deleting what is not there is `NotFound`.
 
-use transship_core::{ErrorKind, WriteMode};
+use transship_core::{DeleteOptions, ErrorKind, WriteMode};
 
 use super::{fails, write_container};
 use crate::broken::{While, hold};
@@ -71,7 +71,7 @@ pub(super) fn one_name_each(container: &Container) -> Container {
 async fn ambiguous(lab: &Lab) -> Held {
     let deletion = lab.transport().deletion();
     let deletion = deletion.ok_or_else(|| Broken::new("deletion is claimed, and is not there"))?;
-    let (done, place) = (deletion.delete(lab.at()).await, lab.at().locator());
+    let (done, place) = (deletion.delete(lab.at(), &DeleteOptions::default()).await, lab.at().locator());
     fails(done, &[ErrorKind::Ambiguous], &[place], "deleting one of several, without a choice")
 }
 
@@ -80,8 +80,8 @@ pub(super) async fn delete(lab: &Lab, reference: &str) -> Held {
     let deletion = deletion.ok_or_else(|| Broken::new("deletion is claimed, and is not there"))?;
     let locator = reference.split_once(':').map_or(reference, |(_, locator)| locator);
     let at = lab.transport().parse(locator)?;
-    deletion.delete(&at).await.during(|| format!("deleting {at}"))?;
+    deletion.delete(&at, &DeleteOptions::default()).await.during(|| format!("deleting {at}"))?;
     let nowhere = lab.another()?;
-    let done = deletion.delete(nowhere.at()).await;
+    let done = deletion.delete(nowhere.at(), &DeleteOptions::default()).await;
     fails(done, &[ErrorKind::NotFound], &[nowhere.at().locator()], "deleting what is not there")
 }

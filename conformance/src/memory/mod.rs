@@ -11,9 +11,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use transship_core::{
-    ArchiveReader, ArchiveWriter, Archives, CollectOptions, Collected, Collection, Deletion,
-    Digest, Error, ErrorKind, ImageDestination, ImageName, ImageSource, ReadOptions, Reference,
-    Result, Transport, WriteMode, WriteOptions,
+    ArchiveReader, ArchiveWriter, Archives, CollectOptions, Collected, Collection, DeleteOptions,
+    Deletion, Digest, Error, ErrorKind, ImageDestination, ImageName, ImageSource, ReadOptions,
+    Reference, Result, Transport, WriteMode, WriteOptions,
 };
 
 use container::Container;
@@ -218,7 +218,7 @@ impl Collection for Memory {
 
 #[async_trait]
 impl Deletion for Memory {
-    async fn delete(&self, at: &Reference) -> Result<()> {
+    async fn delete(&self, at: &Reference, _: &DeleteOptions) -> Result<()> {
         let locator = Locator::of(at)?;
         let mut places = self.places();
         let nothing = || Error::new(ErrorKind::NotFound, format!("nothing is at {at}"));

@@ -4,9 +4,9 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use transship_core::{
-    ArchiveEntry, ArchiveReader, ArchiveWriter, Archives, Commit, Digest, Document, EntryDetails,
-    Error, ErrorKind, ImageDestination, ImageName, ImageSource, Manifest, OnePass, Passed,
-    ReadOptions, Reference, Result, Staging, Transport, WriteMode, WriteOptions,
+    ArchiveEntry, ArchiveReader, ArchiveWriter, Archives, Commit, DeleteOptions, Digest, Document,
+    EntryDetails, Error, ErrorKind, ImageDestination, ImageName, ImageSource, Manifest, OnePass,
+    Passed, ReadOptions, Reference, Result, Staging, Transport, WriteMode, WriteOptions,
 };
 
 use crate::destination::BrokenDestination;
@@ -45,7 +45,7 @@ impl Archives for Mutant {
         }
         if self.fault == Fault::AppendLosesTheFirst && append {
             let first = self.memory.parse(&format!("{}#0", at.locator()))?;
-            let _ = self.memory.deletion().unwrap().delete(&first).await;
+            let _ = self.memory.deletion().unwrap().delete(&first, &DeleteOptions::default()).await;
         }
         let sole = place(&self.memory, at);
         let to = if self.fault == Fault::WriterTakesAnImage { &sole } else { at };
@@ -234,7 +234,7 @@ impl ArchiveWriter for BrokenWriter {
         if self.of.fault == Fault::WriterFinishesOverItsBase {
             for number in (self.base..self.of.count(&self.at).await).rev() {
                 let at = self.of.memory.parse(&format!("{}#{number}", self.at.locator()))?;
-                self.of.memory.deletion().unwrap().delete(&at).await?;
+                self.of.memory.deletion().unwrap().delete(&at, &DeleteOptions::default()).await?;
             }
         }
         if self.of.fault == Fault::JoinsWhatWas && self.of.first(&self.at).await != self.first {

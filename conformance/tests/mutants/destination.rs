@@ -8,9 +8,9 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use transship_core::{
     Accepts, AcceptsLayers, AcceptsManifests, AcceptsNameless, AcceptsNames, Body, Commit,
-    Committed, Deltas, Descriptor, Digest, Error, ErrorKind, Expect, FileRange, ImageDestination,
-    ImageName, Manifest, MediaType, PutSignatures, Reference, Result, Shows, Staged, Staging,
-    Stored, Transport, WriteMode, WriteOptions,
+    Committed, DeleteOptions, Deltas, Descriptor, Digest, Error, ErrorKind, Expect, FileRange,
+    ImageDestination, ImageName, Manifest, MediaType, PutSignatures, Reference, Result, Shows,
+    Staged, Staging, Stored, Transport, WriteMode, WriteOptions,
 };
 
 use crate::bytes::{named, unchecked};
@@ -209,7 +209,8 @@ impl ImageDestination for BrokenDestination<'_> {
         }
         let taken = self.inner().take_from(&want, from).await?;
         if self.of.fault == Fault::TakesAway && taken.is_some() {
-            let _ = self.of.memory.deletion().unwrap().delete(from).await;
+            let _ =
+                self.of.memory.deletion().unwrap().delete(from, &DeleteOptions::default()).await;
         }
         Ok(taken)
     }

@@ -10,9 +10,9 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use transship_conformance::Memory;
 use transship_core::{
-    ArchiveEntry, Archives, CollectMode, CollectOptions, Collected, Collection, Deletion, Error,
-    ErrorKind, Garbage, ImageDestination, ImageName, ImageSource, ReadOptions, Reference, Result,
-    Transport, WriteMode, WriteOptions, sha256,
+    ArchiveEntry, Archives, CollectMode, CollectOptions, Collected, Collection, DeleteOptions,
+    Deletion, Error, ErrorKind, Garbage, ImageDestination, ImageName, ImageSource, ReadOptions,
+    Reference, Result, Transport, WriteMode, WriteOptions, sha256,
 };
 
 use crate::destination::BrokenDestination;
@@ -267,7 +267,7 @@ impl Collection for Mutant {
         };
         if takes {
             let first = self.memory.parse(&format!("{}#0", at.locator()))?;
-            let _ = self.memory.deletion().unwrap().delete(&first).await;
+            let _ = self.memory.deletion().unwrap().delete(&first, &DeleteOptions::default()).await;
         }
         if self.fault == Fault::CollectsReferrers && how.mode == CollectMode::Delete {
             self.state.counter.store(1, Ordering::Relaxed);
@@ -302,7 +302,7 @@ impl Mutant {
 
 #[async_trait]
 impl Deletion for Mutant {
-    async fn delete(&self, at: &Reference) -> Result<()> {
+    async fn delete(&self, at: &Reference, how: &DeleteOptions) -> Result<()> {
         let all = place(&self.memory, at);
         match self.fault {
             Fault::DeletesAll => {
@@ -313,37 +313,39 @@ impl Deletion for Mutant {
                 self.memory
                     .deletion()
                     .unwrap()
-                    .delete(&self.memory.parse(&format!("{}#0", all.locator()))?)
+                    .delete(&self.memory.parse(&format!("{}#0", all.locator()))?, how)
                     .await
             }
             Fault::DeletesByAnyName => {
                 let named = self.named(at).await?;
                 let at = named.as_ref().map_or(at, |(_, position)| position);
-                self.memory.deletion().unwrap().delete(at).await
+                self.memory.deletion().unwrap().delete(at, how).await
             }
             Fault::KeepsTheLastName if matches!(self.named(at).await?, Some((1, _))) => Ok(()),
-            Fault::DeletesOneOfSeveral => match self.memory.deletion().unwrap().delete(at).await {
-                Err(e) if e.kind() == ErrorKind::Ambiguous => {
-                    let first = self.memory.parse(&format!("{}#0", all.locator()))?;
-                    self.memory.deletion().unwrap().delete(&first).await
+            Fault::DeletesOneOfSeveral => {
+                match self.memory.deletion().unwrap().delete(at, how).await {
+                    Err(e) if e.kind() == ErrorKind::Ambiguous => {
+                        let first = self.memory.parse(&format!("{}#0", all.locator()))?;
+                        self.memory.deletion().unwrap().delete(&first, how).await
+                    }
+                    done => done,
                 }
-                done => done,
-            },
+            }
             Fault::DroppedDeletionKeepsItsLock => {
                 if self.state.locks.lock().unwrap().contains(&all.to_string()) {
                     return Err(Error::new(ErrorKind::Unavailable, "it is locked"));
                 }
                 self.state.locks.lock().unwrap().push(all.to_string());
                 tokio::task::yield_now().await;
-                let done = self.memory.deletion().unwrap().delete(at).await;
+                let done = self.memory.deletion().unwrap().delete(at, how).await;
                 self.state.locks.lock().unwrap().retain(|lock| *lock != all.to_string());
                 done
             }
-            Fault::DeletesNothing => match self.memory.deletion().unwrap().delete(at).await {
+            Fault::DeletesNothing => match self.memory.deletion().unwrap().delete(at, how).await {
                 Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
                 done => done,
             },
-            _ => self.memory.deletion().unwrap().delete(at).await,
+            _ => self.memory.deletion().unwrap().delete(at, how).await,
         }
     }
 }

@@ -157,3 +157,20 @@ fn mention(found: &mut Vec<Mention>, text: &str) {
 fn may_be_digest(text: &str) -> bool {
     text.len() > 32 && text.len() < 512 && text.contains(':')
 }
+
+#[cfg(test)]
+mod tests {
+    use super::mentions;
+
+    #[test]
+    fn nothing_is_kept_of_what_is_no_digest() {
+        let many = |one: &str| format!("[{}]", vec![one; 100_000].join(","));
+        for one in ["7", "{}", "[[]]", r#"{"a":null,"size":1}"#, r#""text""#] {
+            let found = mentions(many(one).as_bytes()).unwrap();
+            assert_eq!((found.len(), found.capacity()), (0, 0), "{one}");
+        }
+        let digest = format!("sha256:{}", "0".repeat(64));
+        let found = mentions(many(&format!(r#"{{"digest":"{digest}"}}"#)).as_bytes()).unwrap();
+        assert_eq!(found.len(), 100_000);
+    }
+}

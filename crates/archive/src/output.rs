@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use transship_core::{Cancel, Error, ErrorKind, FileRange, Result, WriteMode, spool_folder};
-use transship_local::{Publish, StagedFile, spool_file};
+use transship_local::{LockWait, Publish, StagedFile, spool_file};
 
 use crate::file::write_all_at;
 use crate::open::STDIO;
@@ -133,8 +133,9 @@ impl ArchiveOutput {
     /// Shows the archive: durably and at once where it is a file, else by copying it out.
     ///
     /// # Errors
-    /// `AlreadyExists` when a file has come there since `begin` and the mode is `Create`; `Cancelled`; I/O errors.
-    pub fn publish(self, cancel: &Cancel) -> Result<()> {
+    /// `AlreadyExists` when a file has come there since `begin` and the mode is `Create`; `Unavailable` when what is
+    /// replaced stays locked; `Cancelled`; I/O errors.
+    pub fn publish(self, wait: &LockWait, cancel: &Cancel) -> Result<()> {
         cancel.check()?;
         let reading = |e| Error::io("reading back", &self.path, e);
         let len = self.file.metadata().map_err(reading)?.len();
@@ -145,7 +146,7 @@ impl ArchiveOutput {
                     pack_into(&staged, &all, self.packing, cancel)?;
                 }
                 // Whoever is joining the old one has to be done, or it would take the place of this one.
-                let _lock = crate::rewrite::hold(staged.target(), publish, cancel)?;
+                let _lock = crate::rewrite::hold(staged.target(), publish, wait, cancel)?;
                 staged.publish(publish).map_err(|e| match e.kind() {
                     ErrorKind::AlreadyExists => exists(&self.path),
                     _ => e,

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use transship_archive::{ArchiveOutput, Outer, TarWriter};
 use transship_core::{Body, Cancel, ErrorKind, Result, WriteMode};
+use transship_local::LockWait;
 
 fn write(path: &Path, mode: WriteMode, name: &str) -> Result<()> {
     let output = ArchiveOutput::begin(path, mode, None, None)?;
@@ -14,7 +15,7 @@ fn write(path: &Path, mode: WriteMode, name: &str) -> Result<()> {
     let large = Body::from_bytes(vec![b'x'; 9 << 20]).chunks(&Cancel::new())?;
     writer.put_stream_as("large", large)?;
     writer.finish()?;
-    output.publish(&Cancel::new())
+    output.publish(&LockWait::default(), &Cancel::new())
 }
 
 fn files(folder: &Path) -> Vec<String> {
@@ -48,7 +49,7 @@ fn what_is_there_is_replaced_only_when_asked() {
     let late = folder.path().join("late.tar");
     let output = ArchiveOutput::begin(&late, WriteMode::Create, None, None).unwrap();
     std::fs::write(&late, "other").unwrap();
-    let error = output.publish(&Cancel::new()).unwrap_err();
+    let error = output.publish(&LockWait::default(), &Cancel::new()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AlreadyExists);
     assert_eq!(std::fs::read(&late).unwrap(), b"other");
     assert_eq!(std::fs::read(&path).unwrap(), before);
@@ -110,7 +111,10 @@ fn a_pipe_that_takes_nothing_does_not_hold_us() {
         });
         let both =
             other_end.then(|| std::fs::File::options().read(true).write(true).open(&pipe).unwrap());
-        assert_eq!(output.publish(&cancel).unwrap_err().kind(), ErrorKind::Cancelled);
+        assert_eq!(
+            output.publish(&LockWait::default(), &cancel).unwrap_err().kind(),
+            ErrorKind::Cancelled
+        );
         stopper.join().unwrap();
         drop(both);
     }

@@ -33,6 +33,8 @@ pub struct CollectOptions {
     pub min_age: Duration,
     /// Hears warnings.
     pub observer: Observer,
+    /// As in [`WriteOptions::lock_timeout`](crate::WriteOptions::lock_timeout).
+    pub lock_timeout: Option<Duration>,
 }
 
 impl CollectOptions {
@@ -41,7 +43,7 @@ impl CollectOptions {
 
     /// In a mode, with [`MIN_AGE`](Self::MIN_AGE).
     pub fn new(mode: CollectMode) -> Self {
-        Self { mode, min_age: Self::MIN_AGE, observer: Observer::default() }
+        Self { mode, min_age: Self::MIN_AGE, observer: Observer::default(), lock_timeout: None }
     }
 }
 

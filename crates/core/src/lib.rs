@@ -59,7 +59,9 @@ pub use manifest::{
     media_types,
 };
 pub use name::{DockerName, ImageName};
-pub use options::{Notice, Observer, ReadOptions, Settings, WriteMode, WriteOptions, spool_folder};
+pub use options::{
+    DeleteOptions, Notice, Observer, ReadOptions, Settings, WriteMode, WriteOptions, spool_folder,
+};
 pub use pass::{OnePass, Passed, Staged, Staging};
 pub use platform::Platform;
 pub use reference::Reference;

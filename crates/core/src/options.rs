@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::{Cache, Error, ErrorKind, ImageName, Passed, Result};
 
@@ -95,6 +96,19 @@ pub struct WriteOptions {
     pub spool: Option<PathBuf>,
     /// Knows what is there and true, so that it need not be read again. None by default.
     pub cache: Cache,
+    /// How long to wait for a lock that another process holds on the place; then it fails as `Unavailable`. `None`: for as
+    /// long as it is held. The observer hears of a wait after a second.
+    pub lock_timeout: Option<Duration>,
+}
+
+/// How to delete.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct DeleteOptions {
+    /// Hears warnings.
+    pub observer: Observer,
+    /// As in [`WriteOptions::lock_timeout`].
+    pub lock_timeout: Option<Duration>,
 }
 
 /// The folder for unnamed temporary files: as given, else `$TMPDIR` where it is not empty, else `/var/tmp`. On Windows,

@@ -5,8 +5,8 @@ use std::fmt;
 use async_trait::async_trait;
 
 use crate::{
-    Archives, Collection, Descriptor, ImageDestination, ImageSource, ReadOptions, Reference,
-    Result, WriteMode, WriteOptions,
+    Archives, Collection, DeleteOptions, Descriptor, ImageDestination, ImageSource, ReadOptions,
+    Reference, Result, WriteMode, WriteOptions,
 };
 
 /// A way to keep images. Configuration belongs to the value (see [`Registration`](crate::Registration)), not to each
@@ -90,5 +90,5 @@ pub trait Deletion: Send + Sync {
     /// - What only it needed goes with it, or with the next [collection](Transport::collection) where there is one.
     /// - `NotFound` and `Ambiguous` as in opening it; then nothing has changed.
     /// - It is durable, and all or nothing, also when its future is dropped.
-    async fn delete(&self, at: &Reference) -> Result<()>;
+    async fn delete(&self, at: &Reference, how: &DeleteOptions) -> Result<()>;
 }

@@ -48,7 +48,7 @@ impl DirectoryDestination {
         check_target(&path, publish)?;
         let mut accepts = Accepts::anything();
         accepts.names = AcceptsNames::None;
-        let stage = Unpublished::new(Stage::new(path.clone()));
+        let stage = Unpublished::new(Stage::new(path.clone(), how.observer.clone()));
         Ok(Self { reference, path, accepts, publish, stage })
     }
 }
@@ -95,7 +95,7 @@ impl ImageDestination for DirectoryDestination {
         let last = self.stage.last_step(move |stage, cancel| {
             stage.held().check(&whole, &absent)?;
             check_target(&path, publish)?;
-            stage.publish(&root, publish, cancel)
+            stage.publish(&root, publish, &|old| check_folder(old, &path, publish), cancel)
         });
         last.await.context(|| &self.reference)?;
         Ok(Committed::new(descriptor, vec![self.reference.clone()]))
@@ -113,17 +113,19 @@ impl PutSignatures for DirectoryDestination {
 /// Refuses to replace what is no image of ours.
 fn check_target(path: &Path, publish: Publish) -> Result<()> {
     match Target::look_at(path)? {
-        Target::Absent(_) => return Ok(()),
-        Target::Folder(_) => {}
-        Target::File(_) | Target::Stream(_) => {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                format!("{} is no folder, and an image here is one", path.display()),
-            ));
-        }
+        Target::Absent(_) => Ok(()),
+        Target::Folder(_) => check_folder(path, path, publish),
+        Target::File(_) | Target::Stream(_) => Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("{} is no folder, and an image here is one", path.display()),
+        )),
     }
+}
+
+/// Refuses to replace a folder that holds something else. It is `path`, and may stand elsewhere by now.
+fn check_folder(folder: &Path, path: &Path, publish: Publish) -> Result<()> {
     let (_, (version, empty)) =
-        Folder::read(path, |folder| Ok((Version::of(folder)?, folder.names()?.is_empty())))?;
+        Folder::read(folder, |folder| Ok((Version::of(folder)?, folder.names()?.is_empty())))?;
     match version {
         _ if empty => Ok(()),
         _ if publish == Publish::Create => Err(Error::new(

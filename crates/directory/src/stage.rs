@@ -6,9 +6,9 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use transship_core::{
-    Body, Cancel, Digest, DigestAlgorithm, Expect, Manifest, Result, Stored, cancelled,
+    Body, Cancel, Digest, DigestAlgorithm, Expect, Manifest, Observer, Result, Stored, cancelled,
 };
-use transship_local::{Publish, StagedFile, StagedFolder, write_body};
+use transship_local::{CheckOld, Publish, StagedFile, StagedFolder, write_body};
 
 use crate::check::Held;
 use crate::format::{
@@ -22,6 +22,7 @@ type SignaturesOf = HashMap<Option<Digest>, Vec<Bytes>>;
 #[derive(Debug)]
 pub(crate) struct Stage {
     target: PathBuf,
+    observer: Observer,
     folder: Mutex<Option<StagedFolder>>,
     path: OnceLock<PathBuf>,
     held: Mutex<Held>,
@@ -29,9 +30,10 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    pub(crate) fn new(target: PathBuf) -> Self {
+    pub(crate) fn new(target: PathBuf, observer: Observer) -> Self {
         Self {
             target,
+            observer,
             folder: Mutex::default(),
             path: OnceLock::new(),
             held: Mutex::default(),
@@ -66,8 +68,14 @@ impl Stage {
         lock(&self.signatures).insert(of, signatures);
     }
 
-    /// Writes the root and shows all of it.
-    pub(crate) fn publish(self, root: &Manifest, how: Publish, cancel: &Cancel) -> Result<()> {
+    /// Writes the root and shows all of it, unless something is wrong with what it replaces.
+    pub(crate) fn publish(
+        self,
+        root: &Manifest,
+        how: Publish,
+        check_old: &CheckOld<'_>,
+        cancel: &Cancel,
+    ) -> Result<()> {
         let folder = self.folder(cancel)?;
         let mut signatures = std::mem::take(&mut *lock(&self.signatures));
         // Those of the root may have been put under its digest.
@@ -89,7 +97,7 @@ impl Stage {
         write_file(folder, MANIFEST, root.bytes())?;
         write_file(folder, VERSION, version_text(all_sha256).as_bytes())?;
         match lock(&self.folder).take() {
-            Some(folder) => folder.publish(how, cancel),
+            Some(folder) => folder.publish_over(how, check_old, cancel),
             None => Err(cancelled()),
         }
     }
@@ -99,7 +107,7 @@ impl Stage {
         if let Some(path) = self.path.get() {
             return Ok(path);
         }
-        let made = StagedFolder::beside(&self.target, cancel)?;
+        let made = StagedFolder::beside(&self.target, cancel)?.with_observer(&self.observer);
         let path = self.path.get_or_init(|| made.path().to_owned());
         *folder = Some(made);
         Ok(path)

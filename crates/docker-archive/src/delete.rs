@@ -8,9 +8,9 @@ use transship_archive::docker_save::SavedImage;
 use transship_archive::layout::{LayoutIndex, blob_path};
 use transship_archive::{Base, EntryKind, Reach, Rewritten, TarIndex, rewrite};
 use transship_core::{
-    Cancel, Descriptor, Digest, Error, ErrorKind, ImageName, MANIFEST_LIMIT, Observer, Result,
-    parse_digest,
+    Cancel, Descriptor, Digest, Error, ErrorKind, ImageName, MANIFEST_LIMIT, Result, parse_digest,
 };
+use transship_local::LockWait;
 
 use crate::existing::Existing;
 use crate::legacy;
@@ -22,10 +22,10 @@ use crate::table::Table;
 ///
 /// # Errors
 /// `NotFound` and `Ambiguous`, listing what there is; as [`rewrite`].
-pub(crate) fn delete(locator: &Locator, cancel: &Cancel) -> Result<()> {
+pub(crate) fn delete(locator: &Locator, wait: &LockWait, cancel: &Cancel) -> Result<()> {
     let place = locator.with(Selector::None);
     let mut change = |base: &Arc<Base>| {
-        let existing = Existing::of(&place, base, &Observer::default())?;
+        let existing = Existing::of(&place, base, wait.observer())?;
         let at = existing.contents.choose(&locator.select, cancel)?;
         let mut table = Table::of(Some(&existing))?;
         let mut goes: HashSet<Arc<str>> = DOCUMENTS.iter().map(|name| Arc::from(*name)).collect();
@@ -42,7 +42,7 @@ pub(crate) fn delete(locator: &Locator, cancel: &Cancel) -> Result<()> {
         documents.retain(|(name, _)| base.index().contains(name));
         Ok(Rewritten { goes, documents })
     };
-    rewrite(Path::new(&place.path), &mut change, cancel)
+    rewrite(Path::new(&place.path), &mut change, wait, cancel)
 }
 
 /// An image that goes.

@@ -7,6 +7,7 @@ use transship_archive::docker_save::{MANIFEST_NAME, REPOSITORIES_NAME};
 use transship_archive::layout::{INDEX_FILE, blob_path};
 use transship_archive::{ArchiveOutput, Base, Documents, Joining, Packing, TarWriter};
 use transship_core::{Cancel, Digest, Result, WriteMode};
+use transship_local::LockWait;
 
 use crate::writing::{config_file, layer_file};
 
@@ -91,15 +92,16 @@ impl Output {
         self,
         mut tar: TarWriter,
         documents: &mut Documents<'_>,
+        wait: &LockWait,
         cancel: &Cancel,
     ) -> Result<()> {
         match self {
             Self::New(output) => {
                 documents(None, &mut tar)?;
                 tar.finish()?;
-                output.publish(cancel)
+                output.publish(wait, cancel)
             }
-            Self::Joined(joining) => joining.publish(tar, documents, cancel),
+            Self::Joined(joining) => joining.publish(tar, documents, wait, cancel),
         }
     }
 }

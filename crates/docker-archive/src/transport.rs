@@ -6,10 +6,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use transship_archive::{Packing, comes_once};
 use transship_core::{
-    ArchiveReader, ArchiveWriter, Archives, Deletion, Error, ErrorKind, ImageDestination,
-    ImageSource, OnePass, Passed, ReadOptions, Reference, Result, ResultExt, Settings, Staging,
-    Transport, WriteMode, WriteOptions, register_transport, run_blocking,
+    ArchiveReader, ArchiveWriter, Archives, DeleteOptions, Deletion, Error, ErrorKind,
+    ImageDestination, ImageSource, OnePass, Passed, ReadOptions, Reference, Result, ResultExt,
+    Settings, Staging, Transport, WriteMode, WriteOptions, register_transport, run_blocking,
 };
+use transship_local::LockWait;
 
 use crate::SCHEME;
 use crate::archive::{self, Reader, Writer};
@@ -88,9 +89,9 @@ impl Transport for DockerArchive {
 
 #[async_trait]
 impl Deletion for DockerArchive {
-    async fn delete(&self, at: &Reference) -> Result<()> {
-        let locator = locator_of(at)?;
-        run_blocking(move |cancel| delete::delete(&locator, cancel)).await.context(|| at)
+    async fn delete(&self, at: &Reference, how: &DeleteOptions) -> Result<()> {
+        let (locator, wait) = (locator_of(at)?, LockWait::from(how));
+        run_blocking(move |cancel| delete::delete(&locator, &wait, cancel)).await.context(|| at)
     }
 }
 

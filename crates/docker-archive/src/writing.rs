@@ -12,6 +12,7 @@ use transship_core::{
     Body, CONFIG_LIMIT, Cancel, Descriptor, Digest, Error, ErrorKind, Expect, FileRange, ImageName,
     MediaType, Observer, Result, Stored, WriteMode, WriteOptions, cancelled,
 };
+use transship_local::LockWait;
 
 use crate::existing::{Existing, Held};
 use crate::legacy;
@@ -27,7 +28,7 @@ pub(crate) struct Writing {
     pub(crate) place: Locator,
     /// The images of the archive that is joined, as they were in the beginning.
     pub(crate) existing: Option<Existing>,
-    observer: Observer,
+    wait: LockWait,
     /// Whoever writes waits here for its turn, without a thread.
     turn: Arc<tokio::sync::Mutex<()>>,
     /// Locked as long as something is being written.
@@ -95,7 +96,7 @@ impl Writing {
         Ok(Self {
             place,
             existing,
-            observer: how.observer.clone(),
+            wait: LockWait::from(how),
             turn: Arc::default(),
             tar: Mutex::new(OpenTar { output, tar, folders: HashSet::new() }),
             known: Mutex::default(),
@@ -325,12 +326,12 @@ impl Writing {
         let commits = Commits {
             place: &self.place,
             existing: self.existing.as_ref(),
-            observer: &self.observer,
+            observer: self.wait.observer(),
             known: &self.known.into_inner().unwrap_or_else(PoisonError::into_inner),
         };
         let mut documents =
             |base: Option<&Arc<Base>>, tar: &mut TarWriter| commits.put(base, tar, cancel);
-        open.output.publish(open.tar, &mut documents, cancel)
+        open.output.publish(open.tar, &mut documents, &self.wait, cancel)
     }
 
     fn with_tar<T>(&self, _turn: &Turn, step: impl FnOnce(&mut OpenTar) -> Result<T>) -> Result<T> {

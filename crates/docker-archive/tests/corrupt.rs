@@ -77,31 +77,49 @@ async fn a_compressed_layer_that_is_cut_off_or_goes_on() {
     }
 }
 
+/// An archive whose layout has a manifest with the right config, over another layer of some type.
+fn with_stored_manifest(config: &[u8], real: &[u8], other: &[u8], media_type: &str) -> Tar {
+    let stored = format!(
+        r#"{{"schemaVersion":2,"config":{{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"{}","size":{}}},"layers":[{{"mediaType":"{media_type}","digest":"{}","size":{}}}]}}"#,
+        sha256(config),
+        config.len(),
+        sha256(other),
+        other.len()
+    );
+    let index = format!(
+        r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{}","size":{}}}]}}"#,
+        sha256(stored.as_bytes()),
+        stored.len()
+    );
+    one_layer(config, real)
+        .file("index.json", index)
+        .file(&format!("blobs/sha256/{}", hex(stored.as_bytes())), &stored)
+        .file(&format!("blobs/sha256/{}", hex(config)), config)
+        .file(&format!("blobs/sha256/{}", hex(other)), other)
+}
+
 #[tokio::test]
 async fn a_stored_manifest_over_other_layers() {
     let folder = tempdir().unwrap();
     let (real, other) = (layer("real"), layer("other"));
     let config = config("a", &[&real]);
     for other in [other.clone(), gzip(&other)] {
-        let stored = format!(
-            r#"{{"schemaVersion":2,"config":{{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"{}","size":{}}},"layers":[{{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":"{}","size":{}}}]}}"#,
-            sha256(&config),
-            config.len(),
-            sha256(&other),
-            other.len()
-        );
-        let index = format!(
-            r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{}","size":{}}}]}}"#,
-            sha256(stored.as_bytes()),
-            stored.len()
-        );
-        let path = one_layer(&config, &real)
-            .file("index.json", index)
-            .file(&format!("blobs/sha256/{}", hex(stored.as_bytes())), &stored)
-            .file(&format!("blobs/sha256/{}", hex(&config)), &config)
-            .file(&format!("blobs/sha256/{}", hex(&other)), &other)
-            .save(folder.path());
+        let tar = "application/vnd.oci.image.layer.v1.tar";
+        let path = with_stored_manifest(&config, &real, &other, tar).save(folder.path());
         layer_is_corrupt_on_every_door(&path, folder.path(), "diff ID").await;
+    }
+}
+
+/// Of such a layer nobody knows what its diff ID is of: the manifest is not used, and the layer is that of `manifest.json`.
+#[tokio::test]
+async fn a_stored_manifest_with_a_layer_that_is_no_tar() {
+    let folder = tempdir().unwrap();
+    let (real, other) = (layer("real"), layer("other"));
+    let config = config("a", &[&real]);
+    for media_type in ["application/octet-stream", "", "application/vnd.oci.empty.v1+json"] {
+        let tar = with_stored_manifest(&config, &real, &other, media_type);
+        let pulled = pull_from(&tar.save(folder.path()), "").await.unwrap();
+        assert_eq!(pulled.layers, [real.clone()], "{media_type:?}");
     }
 }
 

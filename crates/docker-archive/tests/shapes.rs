@@ -188,7 +188,7 @@ async fn crane_ko_and_bazel() {
 async fn links_of_all_kinds() {
     let folder = tempdir().unwrap();
     let low = layer("low");
-    let config = config("a", &[&low, &low, &low]);
+    let config = config("a", &[&low, &low, &low, &low]);
     let path = Tar::new()
         .file("real/l", &low)
         .hardlink("hard", "real/l")
@@ -196,10 +196,17 @@ async fn links_of_all_kinds() {
         .symlink("2/b", "./../hard")
         .symlink("c", "1/a")
         .symlink("config", "c.json")
+        .symlink("linked", "real")
         .file("c.json", &config)
-        .file("manifest.json", manifest(&[("config", &["x:1"], &["hard", "c", "./real//l"])]))
+        .file(
+            "manifest.json",
+            manifest(&[("config", &["x:1"], &["hard", "c", "./real//l", "linked/l"])]),
+        )
         .save(folder.path());
-    holds(&path, &config, &[&low, &low, &low], MediaType::ImageLayer).await;
+    holds(&path, &config, &[&low, &low, &low, &low], MediaType::ImageLayer).await;
+    // Nothing is missing, also where a link is no name of an entry itself.
+    let reader = support::reader(&path).await.unwrap();
+    assert_eq!(reader.entries()[0].warnings, [""; 0]);
 }
 
 #[tokio::test]

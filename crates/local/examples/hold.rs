@@ -5,7 +5,7 @@ use std::any::Any;
 use std::path::PathBuf;
 
 use transship_core::Cancel;
-use transship_local::{Lock, Publish, StagedFile, StagedFolder};
+use transship_local::{Lock, LockWait, Publish, StagedFile, StagedFolder};
 
 fn main() {
     let mut args = std::env::args_os().skip(1);
@@ -20,7 +20,7 @@ fn main() {
             Box::new(folder)
         }
         "write" => write_again_and_again(&path),
-        "lock" => Box::new(Lock::exclusive(&path, &cancel).unwrap()),
+        "lock" => Box::new(Lock::exclusive(&path, &LockWait::default(), &cancel).unwrap()),
         other => panic!("{other}"),
     };
     println!("held");

@@ -11,7 +11,7 @@
 //! | share what is staged between steps, and drop it safely | [`Unpublished`] |
 //! | write or re-check a blob | [`write_body`], [`FileSink`], [`true_blob`] |
 //! | not read again what is known to be true | [`FileCache`], [`known_blob`], [`note_new`] |
-//! | keep other processes out | [`Lock`] |
+//! | keep other processes out | [`Lock`], [`LockWait`] |
 //! | copy a part of a file, and see whether a file has changed | [`copy_range`], [`FileStamp`] |
 //! | read a document of bounded size | [`read_document`], [`parse_json`] |
 //! | park bytes that come from a pipe | [`spool_file`] |
@@ -71,12 +71,12 @@ pub use copy::copy_range;
 pub use folder::Folder;
 pub use json::{parse_json, read_bounded, read_document};
 pub use known::{SETTLED, known_blob, note_new};
-pub use lock::Lock;
+pub use lock::{Lock, LockWait};
 pub use path_text::{PathText, cut_path};
 pub use sink::FileSink;
 pub use spool::spool_file;
 pub use staged::{Publish, StagedFile, sync_folder};
-pub use staged_folder::{StagedFolder, make_folder};
+pub use staged_folder::{CheckOld, StagedFolder, make_folder};
 pub use stale::{clean_around, clean_stale, is_ours};
 pub use stamp::FileStamp;
 pub use swap::settle;

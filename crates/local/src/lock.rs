@@ -1,15 +1,59 @@
-//! [`Lock`]: keeping other processes out.
+//! [`Lock`]: keeping other processes out, and [`LockWait`]: how to wait for those that are there.
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use transship_core::{Cancel, Error, ErrorKind, Result};
+use transship_core::{
+    Cancel, CollectOptions, DeleteOptions, Error, ErrorKind, Observer, Result, WriteOptions,
+};
 
 use crate::sys;
+use crate::target::shown;
 
-/// The longest pause between two looks at a lock that somebody else has.
+/// The longest pause between two tries to take a lock that another process holds.
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// A wait that takes longer is reported.
+const REPORTED: Duration = Duration::from_secs(1);
+
+/// How to wait for a lock that another process holds: who hears of a long wait, and when to give up. By default nobody
+/// hears of it, and it has no end.
+#[derive(Clone, Debug, Default)]
+pub struct LockWait {
+    observer: Observer,
+    limit: Option<Duration>,
+}
+
+impl LockWait {
+    /// Reports to an observer that it waits, after a second, and gives up after `limit`.
+    pub fn new(observer: &Observer, limit: Option<Duration>) -> Self {
+        Self { observer: observer.clone(), limit }
+    }
+
+    /// Hears of a long wait.
+    pub fn observer(&self) -> &Observer {
+        &self.observer
+    }
+}
+
+impl From<&WriteOptions> for LockWait {
+    fn from(how: &WriteOptions) -> Self {
+        Self::new(&how.observer, how.lock_timeout)
+    }
+}
+
+impl From<&DeleteOptions> for LockWait {
+    fn from(how: &DeleteOptions) -> Self {
+        Self::new(&how.observer, how.lock_timeout)
+    }
+}
+
+impl From<&CollectOptions> for LockWait {
+    fn from(how: &CollectOptions) -> Self {
+        Self::new(&how.observer, how.lock_timeout)
+    }
+}
 
 /// An advisory lock on a file or folder, given up when dropped, or when the process ends however it ends.
 ///
@@ -19,20 +63,21 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub struct Lock(File);
 
 impl Lock {
-    /// Waits until nobody else has any lock on it. The wait is polled and ends when cancelled.
+    /// Waits until nobody else holds a lock on it. The wait is polled, and ends when cancelled.
     ///
     /// # Errors
-    /// `NotFound` when nothing is there, `Unsupported` where there are no locks, `Cancelled`, other I/O errors.
-    pub fn exclusive(path: &Path, cancel: &Cancel) -> Result<Self> {
-        Self::wait(path, Kind::Exclusive, cancel)
+    /// `NotFound` when nothing is there, `Unsupported` where there are no locks, `Unavailable` when the limit of the wait
+    /// is over, `Cancelled`, other I/O errors.
+    pub fn exclusive(path: &Path, wait: &LockWait, cancel: &Cancel) -> Result<Self> {
+        Self::wait(path, Kind::Exclusive, wait, cancel)
     }
 
     /// Waits until nobody else has an exclusive lock on it.
     ///
     /// # Errors
     /// As [`exclusive`](Self::exclusive).
-    pub fn shared(path: &Path, cancel: &Cancel) -> Result<Self> {
-        Self::wait(path, Kind::Shared, cancel)
+    pub fn shared(path: &Path, wait: &LockWait, cancel: &Cancel) -> Result<Self> {
+        Self::wait(path, Kind::Shared, wait, cancel)
     }
 
     /// The lock, unless somebody else has one.
@@ -48,12 +93,22 @@ impl Lock {
         &self.0
     }
 
-    fn wait(path: &Path, kind: Kind, cancel: &Cancel) -> Result<Self> {
+    fn wait(path: &Path, kind: Kind, wait: &LockWait, cancel: &Cancel) -> Result<Self> {
         let mut pause = Duration::from_micros(500);
+        let (begun, mut reported) = (Instant::now(), false);
         loop {
             cancel.check()?;
             if let Some(lock) = Self::attempt(path, kind)? {
                 return Ok(lock);
+            }
+            let waited = begun.elapsed();
+            if wait.limit.is_some_and(|limit| waited >= limit) {
+                return Err(still_locked(path, waited));
+            }
+            if waited >= REPORTED && !reported {
+                reported = true;
+                let what = shown(path).display();
+                wait.observer.warn(format!("{what} is locked by another process: waiting for it"));
             }
             std::thread::sleep(pause);
             pause = (pause * 2).min(PAUSE);
@@ -83,6 +138,14 @@ impl Lock {
         let current = path.metadata().map_err(locking)?;
         Ok(sys::same_file(&ours, &current).then_some(Self(file)))
     }
+}
+
+fn still_locked(path: &Path, waited: Duration) -> Error {
+    let (what, seconds) = (shown(path).display(), waited.as_secs());
+    let message = format!("{what} is still locked by another process after {seconds} s");
+    Error::new(ErrorKind::Unavailable, message)
+        .with_retryable(false)
+        .hint("try again when it has ended, or wait longer")
 }
 
 #[derive(Clone, Copy)]

@@ -4,13 +4,16 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use transship_core::{Cancel, Error, ErrorKind, Result};
+use transship_core::{Cancel, Error, ErrorKind, Observer, Result};
 
 use crate::staged::sync_published;
-use crate::stale::{LOCK, builder, remove_staged_folder};
+use crate::stale::{LOCK, builder, remove_staged_folder, warn_of_remains};
 use crate::swap::{self, NEW, SWAP};
 use crate::target::{Target, folder_of};
-use crate::{Lock, Publish, clean_around, settle, sync_folder, sys};
+use crate::{Lock, LockWait, Publish, clean_around, settle, sync_folder, sys};
+
+/// Looks at a folder that is being replaced: an error keeps it.
+pub type CheckOld<'a> = dyn Fn(&Path) -> Result<()> + 'a;
 
 /// A folder being filled under a name of its own; dropping it removes it.
 #[derive(Debug)]
@@ -51,6 +54,13 @@ impl StagedFolder {
         Self::make(&folder, folder.clone(), true)
     }
 
+    /// Hears what of it, or of what it replaced, could not be removed.
+    #[must_use]
+    pub fn with_observer(mut self, observer: &Observer) -> Self {
+        self.staging.observer = observer.clone();
+        self
+    }
+
     /// Where to put files.
     pub fn path(&self) -> &Path {
         &self.new
@@ -67,12 +77,26 @@ impl StagedFolder {
     /// # Errors
     /// `AlreadyExists` when the target is there and must not be; `Cancelled`; I/O errors.
     pub fn publish(self, how: Publish, cancel: &Cancel) -> Result<()> {
+        self.publish_over(how, &|_| Ok(()), cancel)
+    }
+
+    /// As [`publish`](Self::publish), if a function finds nothing wrong with the folder that is replaced. It sees that folder
+    /// as it was taken from its place, with what others put there up to that moment; where it fails, the folder goes back.
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish); those of the function.
+    pub fn publish_over(
+        self,
+        how: Publish,
+        check_old: &CheckOld<'_>,
+        cancel: &Cancel,
+    ) -> Result<()> {
         sync_tree(&self.new, cancel)?;
         cancel.check()?;
         if self.inside {
-            self.publish_inside(how, cancel)
+            self.publish_inside(how, check_old, cancel)
         } else {
-            self.publish_beside(how, cancel)
+            self.publish_beside(how, check_old, cancel)
         }
     }
 
@@ -81,13 +105,13 @@ impl StagedFolder {
     ///
     /// # Errors
     /// `Cancelled`; I/O errors.
-    pub fn publish_new(self, cancel: &Cancel) -> Result<Option<Self>> {
+    pub fn publish_new(mut self, cancel: &Cancel) -> Result<Option<Self>> {
         self.sync(cancel)?;
         cancel.check()?;
         if self.inside {
             return Ok(Some(self));
         }
-        match self.rename(Publish::Create) {
+        match self.rename(Publish::Create, &|_| Ok(())) {
             Ok(()) => sync_published(&self.target).map(|()| None),
             Err(e) if is_taken(&e) || (is_fixed(&e) && self.target.is_dir()) => Ok(Some(self)),
             Err(e) => Err(Error::io("writing", &self.target, e)),
@@ -103,14 +127,13 @@ impl StagedFolder {
     }
 
     /// One rename, or an exchange of the two. Where it fails, the folders above that were made go again.
-    fn rename(&self, how: Publish) -> io::Result<()> {
-        let missing = missing_parents(&self.target);
-        let renamed = make_parents(&self.target).and_then(|()| {
-            adopt(&self.new, &self.target)?;
-            match fs::rename(&self.new, &self.target) {
-                Err(e) if how == Publish::Replace && is_taken(&e) => {
-                    sys::exchange(&self.new, &self.target)
-                }
+    fn rename(&mut self, how: Publish, check_old: &CheckOld<'_>) -> io::Result<()> {
+        let target = self.target.clone();
+        let missing = missing_parents(&target);
+        let renamed = make_parents(&target).and_then(|()| {
+            adopt(&self.new, &target)?;
+            match fs::rename(&self.new, &target) {
+                Err(e) if how == Publish::Replace && is_taken(&e) => self.exchange(check_old),
                 renamed => renamed,
             }
         });
@@ -121,6 +144,20 @@ impl StagedFolder {
             }
         }
         renamed
+    }
+
+    /// Exchanges the two folders, and back where the old one is not to be replaced.
+    fn exchange(&mut self, check_old: &CheckOld<'_>) -> io::Result<()> {
+        sys::exchange(&self.new, &self.target)?;
+        let Err(refused) = check_old(&self.new) else { return Ok(()) };
+        match sys::exchange(&self.new, &self.target) {
+            Ok(()) => Err(refused.into_io()),
+            Err(e) => {
+                self.staging.keep = true;
+                let kept = format!("what was there is kept in {}", self.new.display());
+                Err(Error::io("putting back", &self.target, e).hint(kept).into_io())
+            }
+        }
     }
 
     fn near(target: &Path) -> Result<Self> {
@@ -149,22 +186,35 @@ impl StagedFolder {
         Ok(Self { staging, new, target, inside })
     }
 
-    fn publish_beside(self, how: Publish, cancel: &Cancel) -> Result<()> {
-        match self.rename(how) {
+    fn publish_beside(
+        mut self,
+        how: Publish,
+        check_old: &CheckOld<'_>,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        match self.rename(how, check_old) {
             Ok(()) => sync_published(&self.target),
             Err(e) if is_taken(&e) => Err(exists(&self.target)),
-            Err(e) if is_fixed(&e) && self.target.is_dir() => self.publish_inside(how, cancel),
+            Err(e) if is_fixed(&e) && self.target.is_dir() => {
+                self.publish_inside(how, check_old, cancel)
+            }
             Err(e) => Err(Error::io("writing", &self.target, e)),
         }
     }
 
-    fn publish_inside(mut self, how: Publish, cancel: &Cancel) -> Result<()> {
+    fn publish_inside(
+        mut self,
+        how: Publish,
+        check_old: &CheckOld<'_>,
+        cancel: &Cancel,
+    ) -> Result<()> {
         let swap = self.target.join(SWAP);
         swap::write_list(&self.staging.path)?;
         adopt(&self.staging.path, &self.target)
             .map_err(|e| Error::io("writing", &self.staging.path, e))?;
         // Between the look and the rename nobody else may publish; where there are no locks, that is unlikely enough.
-        let alone = match Lock::exclusive(&self.target, cancel) {
+        let wait = LockWait::new(&self.staging.observer, None);
+        let alone = match Lock::exclusive(&self.target, &wait, cancel) {
             Err(e) if e.kind() == ErrorKind::Unsupported => None,
             lock => Some(lock?),
         };
@@ -173,6 +223,7 @@ impl StagedFolder {
             if how == Publish::Create && !swap::is_empty(&self.target)? {
                 return Err(exists(&self.target));
             }
+            check_old(&self.target)?;
             match fs::rename(&self.staging.path, &swap) {
                 Ok(()) => break,
                 Err(e) if is_taken(&e) => {}
@@ -183,7 +234,7 @@ impl StagedFolder {
         // From here on it counts: it is completed now or later, not removed.
         self.staging.keep = true;
         let synced = sync_published(&swap);
-        swap::complete_now(&swap, &self.target)?;
+        swap::complete_now(&swap, &self.target, &self.staging.observer)?;
         synced
     }
 }
@@ -193,6 +244,7 @@ impl StagedFolder {
 struct Staging {
     path: PathBuf,
     keep: bool,
+    observer: Observer,
     _lock: File,
 }
 
@@ -207,7 +259,10 @@ impl Staging {
                 .keep()
                 .map_err(|e| failed(e.error))?;
             match lock_new(&path) {
-                Ok(Some(lock)) => return Ok(Self { path, keep: false, _lock: lock }),
+                Ok(Some(lock)) => {
+                    let observer = Observer::default();
+                    return Ok(Self { path, keep: false, observer, _lock: lock });
+                }
                 Ok(None) => {}
                 Err(e) => {
                     // What cannot be removed now is stale for the next writer.
@@ -239,9 +294,10 @@ fn lock_new(folder: &Path) -> io::Result<Option<File>> {
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        if !self.keep {
-            // What cannot be removed now is stale for the next writer.
-            let _ = remove_staged_folder(&self.path);
+        if !self.keep
+            && let Err(e) = remove_staged_folder(&self.path)
+        {
+            warn_of_remains(&self.path, &e, &self.observer);
         }
     }
 }

@@ -5,9 +5,10 @@ use std::io;
 use std::path::Path;
 
 use tempfile::Builder;
-use transship_core::{Error, Result};
+use transship_core::{Error, Observer, Result};
 
 use crate::sys;
+use crate::target::shown;
 
 const PREFIX: &str = ".transship-";
 const SUFFIX: &str = ".tmp";
@@ -129,6 +130,12 @@ pub(crate) fn remove_staged_folder(path: &Path) -> io::Result<()> {
         }
         removed => removed,
     }
+}
+
+/// Says that staging could not be removed after the work was done, which then counts as done.
+pub(crate) fn warn_of_remains(path: &Path, error: &io::Error, observer: &Observer) {
+    let what = shown(path).display();
+    observer.warn(format!("{what} could not be removed, which the next write there does: {error}"));
 }
 
 /// Removes a folder with all that is in it, also where it was made read-only.

@@ -24,9 +24,9 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use transship_core::{Cancel, Error, ErrorKind, Result};
+use transship_core::{Cancel, Error, ErrorKind, Observer, Result};
 
-use crate::stale::{LOCK, remove_staged_folder, remove_tree};
+use crate::stale::{LOCK, remove_staged_folder, remove_tree, warn_of_remains};
 use crate::{is_ours, parse_json, read_bounded, read_document, sync_folder, sys};
 
 /// The name of a swap that has been committed and is not complete.
@@ -95,10 +95,10 @@ pub(crate) fn read_list(file: &File, lock: &File, path: &Path) -> Result<BTreeSe
 
 /// Completes a swap that was just committed by this process: as other tools see a mixture until then, it is tried again
 /// where it fails.
-pub(crate) fn complete_now(swap: &Path, folder: &Path) -> Result<()> {
+pub(crate) fn complete_now(swap: &Path, folder: &Path, observer: &Observer) -> Result<()> {
     let mut tries = 0;
     loop {
-        let completed = complete(swap, folder);
+        let completed = complete(swap, folder, observer);
         tries += 1;
         if completed.is_ok() || tries == TRIES {
             return completed.map_err(|e| {
@@ -111,7 +111,7 @@ pub(crate) fn complete_now(swap: &Path, folder: &Path) -> Result<()> {
 }
 
 /// Puts the new content in its place. The caller holds the lock.
-fn complete(swap: &Path, folder: &Path) -> Result<()> {
+fn complete(swap: &Path, folder: &Path, observer: &Observer) -> Result<()> {
     let list = swap.join(LIST);
     let lock = sys::open_to_lock(&swap.join(LOCK)).map_err(|e| Error::io("opening", swap, e))?;
     let names = checked_list(&read_document(&list, LIST_LIMIT, "the list")?, &lock, &list)?;
@@ -130,8 +130,10 @@ fn complete(swap: &Path, folder: &Path) -> Result<()> {
         }
     }
     sync_folder(folder)?;
-    // All is in its place. What cannot be removed now is removed by the next writer.
-    let _ = remove_staged_folder(swap);
+    // All is in its place.
+    if let Err(e) = remove_staged_folder(swap) {
+        warn_of_remains(swap, &e, observer);
+    }
     Ok(())
 }
 
@@ -187,7 +189,7 @@ fn try_settle(swap: &Path, folder: &Path) -> Result<Settled> {
         return Ok(Settled::Busy);
     }
     if swap.join(LIST).symlink_metadata().is_ok() {
-        complete(swap, folder)?;
+        complete(swap, folder, &Observer::default())?;
     } else {
         remove_staged_folder(swap).map_err(failed)?;
     }

@@ -20,15 +20,21 @@ pub(crate) fn open_without_waiting(path: &Path) -> io::Result<File> {
 /// Renames, and fails if the new name is taken.
 pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     match rename_with(from, to, How::NoReplace) {
-        Err(e) if unsupported(&e) => {
-            // A link fails if the name is taken, too.
-            std::fs::hard_link(from, to)?;
-            // It is there. The other name, if it cannot go now, is stale for the next writer.
-            let _ = std::fs::remove_file(from);
-            Ok(())
-        }
+        Err(e) if unsupported(&e) => link_new(from, to, |from| std::fs::remove_file(from)),
         done => done,
     }
+}
+
+/// A rename in two steps: a link fails if the name is taken, too.
+fn link_new(
+    from: &Path,
+    to: &Path,
+    remove: impl FnOnce(&Path) -> io::Result<()>,
+) -> io::Result<()> {
+    std::fs::hard_link(from, to)?;
+    // It is there. The other name, if it cannot go now, is stale for the next writer.
+    let _ = remove(from);
+    Ok(())
 }
 
 /// Exchanges two folders.
@@ -193,7 +199,15 @@ pub(crate) fn create_new(path: &Path) -> io::Result<File> {
 /// Makes what a folder lists survive a power cut.
 #[cfg(unix)]
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
-    match File::open(folder)?.sync_all() {
+    let opened = match File::open(folder) {
+        // Who may write there and not list it can only have everything written.
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+            rustix::fs::sync();
+            return Ok(());
+        }
+        opened => opened?,
+    };
+    match opened.sync_all() {
         // Some network and FUSE filesystems cannot; then there is nothing to be done.
         Err(e) if unsupported(&e) => Ok(()),
         done => done,
@@ -430,20 +444,6 @@ impl FolderHandle {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
-mod tests {
-    use super::syncfs_tells_errors;
-
-    #[test]
-    fn kernels_before_5_8_do_not_tell_what_could_not_be_written() {
-        for old in ["4.18.0-553.el8_10.x86_64", "5.4.0-190-generic", "5.7", "", "x", "5"] {
-            assert!(!syncfs_tells_errors(old), "{old}");
-        }
-        for new in ["5.8.0", "5.15.0-1", "6.1.0-30-amd64", "10.0"] {
-            assert!(syncfs_tells_errors(new), "{new}");
-        }
-    }
-}
 /// Whether an open file has no name any more.
 #[cfg(unix)]
 pub(crate) fn is_removed(file: &File) -> bool {
@@ -454,4 +454,33 @@ pub(crate) fn is_removed(file: &File) -> bool {
 #[cfg(not(unix))]
 pub(crate) fn is_removed(_: &File) -> bool {
     false
+}
+
+#[cfg(all(test, target_os = "linux"))]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+mod tests {
+    use super::{link_new, syncfs_tells_errors};
+
+    #[test]
+    fn a_file_that_was_linked_to_its_name_is_there_whatever_becomes_of_the_other_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+        std::fs::write(&from, "new").unwrap();
+        link_new(&from, &to, |_| Err(std::io::ErrorKind::PermissionDenied.into())).unwrap();
+        assert_eq!(std::fs::read_to_string(&to).unwrap(), "new");
+        let taken = link_new(&from, &to, |_| panic!("the name was taken")).unwrap_err();
+        assert_eq!(taken.kind(), std::io::ErrorKind::AlreadyExists);
+        link_new(&from, &dir.path().join("other"), |from| std::fs::remove_file(from)).unwrap();
+        assert!(!from.exists());
+    }
+
+    #[test]
+    fn kernels_before_5_8_do_not_tell_what_could_not_be_written() {
+        for old in ["4.18.0-553.el8_10.x86_64", "5.4.0-190-generic", "5.7", "", "x", "5"] {
+            assert!(!syncfs_tells_errors(old), "{old}");
+        }
+        for new in ["5.8.0", "5.15.0-1", "6.1.0-30-amd64", "10.0"] {
+            assert!(syncfs_tells_errors(new), "{new}");
+        }
+    }
 }

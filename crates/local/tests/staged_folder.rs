@@ -9,7 +9,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
 use common::{Holder, Mounted, names};
-use transship_core::{Cancel, ErrorKind};
+use transship_core::{Cancel, Error, ErrorKind, Notice, Observer};
 use transship_local::{Folder, Publish, StagedFolder, clean_stale, settle};
 
 fn stage(target: &Path, files: &[(&str, &str)]) -> StagedFolder {
@@ -345,4 +345,62 @@ fn a_new_one_that_comes_too_late_is_given_back() {
     fs::rename(room.path().join("y"), target.join("y")).unwrap();
     drop(room);
     assert_eq!(names(&target), ["x", "y"]);
+}
+
+#[test]
+fn what_came_into_the_old_folder_at_the_last_moment_keeps_it() {
+    for inside in [false, true] {
+        let disk = if inside { Mounted::tmpfs("size=1m") } else { None };
+        if inside && disk.is_none() {
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let target = disk.as_ref().map_or(dir.path().join("image"), |disk| disk.path().to_owned());
+        fs::create_dir_all(&target).unwrap();
+        fs::write(target.join("old"), "old").unwrap();
+        let staged = stage(&target, &[("x", "new")]);
+        let check = |old: &Path| {
+            assert_eq!(read(old, "thesis"), "years");
+            Err(Error::new(ErrorKind::Unsupported, "it holds something else"))
+        };
+        fs::write(target.join("thesis"), "years").unwrap();
+        let refused = staged.publish_over(Publish::Replace, &check, &Cancel::new()).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Unsupported, "{refused}");
+        assert_eq!(names(&target), ["old", "thesis"], "{inside}");
+        assert!(names(dir.path()).len() <= 1, "no staging is left");
+    }
+}
+
+#[test]
+fn what_cannot_be_removed_after_the_new_folder_shows_is_a_warning() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("image");
+    fs::create_dir_all(target.join("sub")).unwrap();
+    let mount = |program: &str, args: &[&str], at: &Path| {
+        let run = std::process::Command::new(program).args(args).arg(at).output();
+        run.is_ok_and(|run| run.status.success())
+    };
+    // Nobody can remove what something is mounted on.
+    if !mount("mount", &["-t", "tmpfs", "tmpfs"], &target.join("sub")) {
+        return;
+    }
+    let (said, hears) = heard();
+    let staged = stage(&target, &[("x", "new")]).with_observer(&hears);
+    staged.publish(Publish::Replace, &Cancel::new()).unwrap();
+    assert_eq!(names(&target), ["x"]);
+    let left: Vec<_> = names(dir.path()).into_iter().filter(|name| name != "image").collect();
+    let [left] = left.as_slice() else { panic!("{left:?}") };
+    assert!(mount("umount", &[], &dir.path().join(left).join("new/sub")));
+    let said = said.lock().unwrap();
+    let [Notice::Warning(warning)] = said.as_slice() else { panic!("{said:?}") };
+    assert!(warning.contains(left) && warning.contains("could not be removed"), "{warning}");
+    drop(stage(&target, &[]));
+    assert_eq!(names(dir.path()), ["image"], "the next writer removes it");
+}
+
+/// An observer, and what it heard.
+fn heard() -> (std::sync::Arc<std::sync::Mutex<Vec<Notice>>>, Observer) {
+    let said = std::sync::Arc::<std::sync::Mutex<Vec<Notice>>>::default();
+    let hears = std::sync::Arc::clone(&said);
+    (said, Observer::new(move |notice| hears.lock().unwrap().push(notice)))
 }

@@ -12,7 +12,7 @@ use transship_core::{
     Cancel, CollectMode, CollectOptions, Collected, Digest, Error, ErrorKind, Garbage,
     MANIFEST_LIMIT, Result, ResultExt, Spared, parse_digest,
 };
-use transship_local::{Lock, Target, clean_stale, is_ours, sync_folder};
+use transship_local::{Lock, LockWait, Target, clean_stale, is_ours, sync_folder};
 
 use crate::layout::Layout;
 use crate::storage::{FolderStorage, Storage, refuse_links};
@@ -28,7 +28,7 @@ pub(crate) fn collect(path: &Path, how: &CollectOptions, cancel: &Cancel) -> Res
     let blobs = target.join(BLOBS);
     let lock = match (how.mode, blobs.is_dir()) {
         // Nobody's blobs go before their manifest shows.
-        (CollectMode::Delete, true) => Some(Lock::exclusive(&blobs, cancel)?),
+        (CollectMode::Delete, true) => Some(Lock::exclusive(&blobs, &LockWait::from(how), cancel)?),
         _ => None,
     };
     loop {

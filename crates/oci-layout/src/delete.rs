@@ -11,7 +11,7 @@ use transship_archive::{Base, Reach, Rewritten, rewrite};
 use transship_core::{
     Cancel, Descriptor, Digest, Error, ErrorKind, MANIFEST_LIMIT, Result, parse_digest,
 };
-use transship_local::{Lock, Publish, StagedFile, Target};
+use transship_local::{Lock, LockWait, Publish, StagedFile, Target};
 
 use crate::layout::Layout;
 use crate::names::full_name;
@@ -28,13 +28,14 @@ pub(crate) fn from_folder(
     path: &Path,
     shared: Option<&Path>,
     select: &Selector,
+    wait: &LockWait,
     cancel: &Cancel,
 ) -> Result<()> {
     let target: PathBuf = Target::look_at(path)?.path().to_owned();
     let open = || Layout::open(Box::new(FolderStorage::new(&target, shared)));
     refuse_links(&target, shared)?;
     open()?;
-    let _lock = Lock::exclusive(&target.join(LAYOUT_FILE), cancel)?;
+    let _lock = Lock::exclusive(&target.join(LAYOUT_FILE), wait, cancel)?;
     let layout = open()?;
     let index = without(&layout, select, cancel)?;
     let file = StagedFile::beside(&target.join(INDEX_FILE))?;
@@ -48,7 +49,12 @@ pub(crate) fn from_folder(
 ///
 /// # Errors
 /// As [`from_folder`]; `Unsupported` when it is compressed as a whole.
-pub(crate) fn from_tar(path: &Path, select: &Selector, cancel: &Cancel) -> Result<()> {
+pub(crate) fn from_tar(
+    path: &Path,
+    select: &Selector,
+    wait: &LockWait,
+    cancel: &Cancel,
+) -> Result<()> {
     let mut change = |base: &Arc<Base>| {
         let layout = layout_of(base)?;
         let index = without(&layout, select, cancel)?;
@@ -71,7 +77,7 @@ pub(crate) fn from_tar(path: &Path, select: &Selector, cancel: &Cancel) -> Resul
         goes.extend(unneeded(base, &layout, &index, &needed, cancel)?);
         Ok(Rewritten { goes, documents })
     };
-    rewrite(path, &mut change, cancel)
+    rewrite(path, &mut change, wait, cancel)
 }
 
 /// The blobs that neither the entries of an index nor docker's manifest need.

@@ -7,10 +7,12 @@ use async_trait::async_trait;
 use transship_archive::docker_save::MANIFEST_NAME;
 use transship_archive::{Packing, TarIndex, comes_once};
 use transship_core::{
-    ArchiveReader, ArchiveWriter, Archives, CollectOptions, Collected, Collection, Deletion, Error,
-    ErrorKind, ImageDestination, ImageSource, OnePass, Passed, ReadOptions, Reference, Result,
-    ResultExt, Settings, Staging, Transport, WriteMode, WriteOptions, run_blocking,
+    ArchiveReader, ArchiveWriter, Archives, CollectOptions, Collected, Collection, DeleteOptions,
+    Deletion, Error, ErrorKind, ImageDestination, ImageSource, OnePass, Passed, ReadOptions,
+    Reference, Result, ResultExt, Settings, Staging, Transport, WriteMode, WriteOptions,
+    run_blocking,
 };
+use transship_local::LockWait;
 
 use crate::Kind;
 use crate::archive::{self, LayoutReader};
@@ -175,12 +177,13 @@ impl Transport for OciLayout {
 
 #[async_trait]
 impl Deletion for OciLayout {
-    async fn delete(&self, at: &Reference) -> Result<()> {
+    async fn delete(&self, at: &Reference, how: &DeleteOptions) -> Result<()> {
         let (place, shared) = (place(Kind::Folder, at)?, self.shared_blobs.clone());
+        let wait = LockWait::from(how);
         let deleted = run_blocking(move |cancel| {
             let path = Path::new(&place.path);
             check_folder(path)?;
-            delete::from_folder(path, shared.as_deref(), &place.select, cancel)
+            delete::from_folder(path, shared.as_deref(), &place.select, &wait, cancel)
         });
         deleted.await.context(|| at)
     }
@@ -272,10 +275,10 @@ impl Transport for OciArchive {
 
 #[async_trait]
 impl Deletion for OciArchive {
-    async fn delete(&self, at: &Reference) -> Result<()> {
-        let place = place(Kind::Tar, at)?;
+    async fn delete(&self, at: &Reference, how: &DeleteOptions) -> Result<()> {
+        let (place, wait) = (place(Kind::Tar, at)?, LockWait::from(how));
         let deleted = run_blocking(move |cancel| {
-            delete::from_tar(Path::new(&place.path), &place.select, cancel)
+            delete::from_tar(Path::new(&place.path), &place.select, &wait, cancel)
         });
         deleted.await.context(|| at)
     }

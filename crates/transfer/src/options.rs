@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use transship_core::{Cache, Error, ErrorKind, ImageName, LayerForm, Platform, Result, WriteMode};
 
@@ -59,6 +60,8 @@ pub struct TransferOptions {
     pub published: Published,
     /// The folder for unnamed temporary files; `None`: `$TMPDIR`, else `/var/tmp`.
     pub spool: Option<PathBuf>,
+    /// How long to wait for a lock that another process holds on the destination; `None`: for as long as it is held.
+    pub lock_timeout: Option<Duration>,
 }
 
 /// How many blobs are copied at once where nobody says so. More of them wait for disks and servers, not for processors: how

@@ -7,8 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use transship::{
     ArchiveReader, ArchiveWriter, Archives, CollectMode, CollectOptions, Collected, Collection,
-    Deletion, Error, ErrorKind, ImageDestination, ImageSource, ReadOptions, Reference, Result,
-    ResultExt, Settings, Transport, WriteMode, WriteOptions, run_blocking, spool_folder,
+    DeleteOptions, Deletion, Error, ErrorKind, ImageDestination, ImageSource, ReadOptions,
+    Reference, Result, ResultExt, Settings, Transport, WriteMode, WriteOptions, run_blocking,
+    spool_folder,
 };
 
 use crate::archive::{Reader, Writer};
@@ -178,7 +179,7 @@ impl Collection for Sqlite {
 
 #[async_trait]
 impl Deletion for Sqlite {
-    async fn delete(&self, at: &Reference) -> Result<()> {
+    async fn delete(&self, at: &Reference, _: &DeleteOptions) -> Result<()> {
         let (locator, patience) = (Locator::of(at)?, self.patience);
         let path = file(&locator)?;
         let deleted = run_blocking(move |cancel| {

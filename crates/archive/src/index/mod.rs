@@ -437,6 +437,30 @@ mod tests {
         assert_eq!(taken(entries), (50, ErrorKind::LimitExceeded));
     }
 
+    /// An image may list ten thousands of layers under one name that leads through many links.
+    #[test]
+    fn links_are_followed_once_for_each_name() {
+        let mut tar = tar::Builder::new(Vec::new());
+        for (name, bytes) in [("file", &b"1"[..]), ("other", b"22")] {
+            let mut header = tar::Header::new_ustar();
+            header.set_size(bytes.len() as u64);
+            header.set_mode(0o644);
+            tar.append_data(&mut header, name, bytes).unwrap();
+        }
+        let mut link = tar::Header::new_ustar();
+        link.set_entry_type(tar::EntryType::Symlink);
+        link.set_size(0);
+        link.set_mode(0o777);
+        tar.append_link(&mut link, "link", "file").unwrap();
+        let tar = FileRange::in_memory(tar.into_inner().unwrap(), "a.tar");
+        let index = TarIndex::of(&tar, &Cancel::new()).unwrap();
+        assert_eq!(index.get("link").unwrap().len(), 1);
+        // Another answer in its place shows that the links are not followed again.
+        let other = index.0.by_name["other"];
+        index.0.resolved().insert("link".into(), other).unwrap();
+        assert_eq!(index.get("link").unwrap().len(), 2);
+    }
+
     #[test]
     fn names_are_cleaned() {
         for (name, cleaned) in [

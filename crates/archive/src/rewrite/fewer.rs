@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use transship_core::{Cancel, Error, ErrorKind, Result};
-use transship_local::{Publish, StagedFile};
+use transship_local::{LockWait, Publish, StagedFile};
 
 use super::{Base, copy_parts, is_still, lock, place_of};
 use crate::TarWriter;
@@ -24,16 +24,17 @@ pub struct Rewritten {
 /// The function is called again where the archive was changed meanwhile.
 ///
 /// # Errors
-/// `NotFound`; those of the function; as [`Joining::begin`](super::Joining::begin). What was there is then as it was.
+/// `NotFound`; those of the function; `Unavailable` when it stays locked; as [`Joining::begin`](super::Joining::begin). What was there is then as it was.
 pub fn rewrite(
     path: &Path,
     change: &mut dyn FnMut(&Arc<Base>) -> Result<Rewritten>,
+    wait: &LockWait,
     cancel: &Cancel,
 ) -> Result<()> {
     let (target, _) = place_of(path)?;
     loop {
         cancel.check()?;
-        let Some(_lock) = lock(&target, cancel)? else {
+        let Some(_lock) = lock(&target, wait, cancel)? else {
             return Err(Error::new(
                 ErrorKind::NotFound,
                 format!("there is no file {}", path.display()),

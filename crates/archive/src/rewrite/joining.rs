@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use transship_core::{Cancel, FileRange, Result};
-use transship_local::{Publish, StagedFile, copy_range};
+use transship_local::{LockWait, Publish, StagedFile, copy_range};
 
 use super::{Base, copy_parts, is_still, lock, place_of};
 use crate::{Entry, TarIndex, TarWriter};
@@ -72,17 +72,19 @@ impl Joining {
     /// they said, the archive stays as it is, and nothing is written.
     ///
     /// # Errors
-    /// Those of the function, as [`begin`](Self::begin), `Cancelled`, I/O errors. What was there is then as it was.
+    /// Those of the function, as [`begin`](Self::begin), `Unavailable` when the archive stays locked, `Cancelled`, I/O
+    /// errors. What was there is then as it was.
     pub fn publish(
         mut self,
         tar: TarWriter,
         documents: &mut Documents<'_>,
+        wait: &LockWait,
         cancel: &Cancel,
     ) -> Result<()> {
         let mut end = tar.pause()?;
         loop {
             cancel.check()?;
-            let lock = lock(&self.target, cancel)?;
+            let lock = lock(&self.target, wait, cancel)?;
             if !is_still(self.base.as_deref(), &self.target)? {
                 self.base = match lock {
                     Some(_) => Some(Arc::new(Base::open(&self.target, cancel)?)),

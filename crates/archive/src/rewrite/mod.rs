@@ -9,7 +9,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 use transship_core::{Cancel, Error, ErrorKind, Result};
-use transship_local::{FileStamp, Lock, Publish, StagedFile, Target, copy_range};
+use transship_local::{FileStamp, Lock, LockWait, Publish, StagedFile, Target, copy_range};
 
 pub use base::Base;
 pub use fewer::{Rewritten, rewrite};
@@ -36,8 +36,8 @@ fn place_of(path: &Path) -> Result<(PathBuf, bool)> {
 }
 
 /// The lock on an archive, if there is one.
-fn lock(target: &Path, cancel: &Cancel) -> Result<Option<Lock>> {
-    match Lock::exclusive(target, cancel) {
+fn lock(target: &Path, wait: &LockWait, cancel: &Cancel) -> Result<Option<Lock>> {
+    match Lock::exclusive(target, wait, cancel) {
         Ok(lock) => Ok(Some(lock)),
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
         Err(e) => Err(e),
@@ -45,11 +45,16 @@ fn lock(target: &Path, cancel: &Cancel) -> Result<Option<Lock>> {
 }
 
 /// The lock on an archive that is replaced as a whole, where there is one and it can be locked.
-pub(crate) fn hold(target: &Path, how: Publish, cancel: &Cancel) -> Result<Option<Lock>> {
+pub(crate) fn hold(
+    target: &Path,
+    how: Publish,
+    wait: &LockWait,
+    cancel: &Cancel,
+) -> Result<Option<Lock>> {
     if how == Publish::Create {
         return Ok(None);
     }
-    match lock(target, cancel) {
+    match lock(target, wait, cancel) {
         Err(e) if e.kind() == ErrorKind::Unsupported => Ok(None),
         done => done,
     }

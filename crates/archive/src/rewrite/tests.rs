@@ -31,7 +31,7 @@ fn create(path: &Path, files: &[(&str, &str)]) {
         tar.put_bytes(name, text.as_bytes()).unwrap();
     }
     tar.finish().unwrap();
-    output.publish(&Cancel::new()).unwrap();
+    output.publish(&LockWait::default(), &Cancel::new()).unwrap();
 }
 
 fn add(path: &Path, file: &str, meanwhile: impl FnOnce()) -> Result<()> {
@@ -47,7 +47,7 @@ fn add(path: &Path, file: &str, meanwhile: impl FnOnce()) -> Result<()> {
         let list = [&old.unwrap_or_default()[..], file.as_bytes(), b" "].concat();
         tar.put_bytes("list", &list)
     };
-    joining.publish(tar, &mut list, &cancel)
+    joining.publish(tar, &mut list, &LockWait::default(), &cancel)
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn list(path: &Path, texts: &[(&'static str, &str)]) -> Result<()> {
     let mut put = |_: Option<&std::sync::Arc<Base>>, tar: &mut TarWriter| {
         texts.iter().try_for_each(|(name, text)| tar.put_bytes(name, text.as_bytes()))
     };
-    joining.publish(tar, &mut put, &cancel)
+    joining.publish(tar, &mut put, &LockWait::default(), &cancel)
 }
 
 #[test]
@@ -120,11 +120,11 @@ fn what_failed_leaves_it_as_it_was() {
         Some(error) => Err(error),
         None => Ok(()),
     };
-    let error = joining.publish(tar, &mut fail, &cancel).unwrap_err();
+    let error = joining.publish(tar, &mut fail, &LockWait::default(), &cancel).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     let (joining, tar) = Joining::begin(&path, DOCUMENTS, &cancel).unwrap();
     cancel.cancel();
-    joining.publish(tar, &mut |_, _| Ok(()), &cancel).unwrap_err();
+    joining.publish(tar, &mut |_, _| Ok(()), &LockWait::default(), &cancel).unwrap_err();
     assert!(fs::read(&path).unwrap() == before);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
@@ -184,9 +184,10 @@ fn fewer() {
         let goes = ["a", "list", "b"].map(std::sync::Arc::from).into();
         Ok(Rewritten { goes, documents: vec![("list", "y".into())] })
     };
-    rewrite(&path, &mut change, &cancel).unwrap();
+    rewrite(&path, &mut change, &LockWait::default(), &cancel).unwrap();
     assert_eq!(held(&path), shown(&[("c", "3"), ("list", "y")]));
-    let error = rewrite(&folder.path().join("none"), &mut change, &cancel).unwrap_err();
+    let error = rewrite(&folder.path().join("none"), &mut change, &LockWait::default(), &cancel)
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
 

@@ -28,6 +28,10 @@ pub(crate) struct Delete {
     #[arg(required = true, value_name = "REFERENCE", value_hint = clap::ValueHint::AnyPath)]
     pub(crate) references: Vec<String>,
 
+    /// Give up when another process still writes there after this time, e.g. 90s [default: wait for it]
+    #[arg(long, value_name = "DURATION", value_parser = values::duration)]
+    pub(crate) lock_timeout: Option<Duration>,
+
     #[command(flatten)]
     pub(crate) output: Output,
     #[command(flatten)]
@@ -48,6 +52,10 @@ pub(crate) struct Gc {
     /// Spare what is younger than this; 0 spares nothing
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = values::age)]
     pub(crate) min_age: Duration,
+
+    /// Give up when another process still writes there after this time, e.g. 90s [default: wait for it]
+    #[arg(long, value_name = "DURATION", value_parser = values::duration)]
+    pub(crate) lock_timeout: Option<Duration>,
 
     #[command(flatten)]
     pub(crate) output: Output,

@@ -1,6 +1,7 @@
 //! The arguments of `transship copy`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use transship::{Compress, Platform, Rename};
@@ -116,6 +117,10 @@ pub(crate) struct Copy {
     /// Say what would be done, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+
+    /// Give up when another process still writes there after this time, e.g. 90s [default: wait for it]
+    #[arg(long, value_name = "DURATION", value_parser = values::duration)]
+    pub(crate) lock_timeout: Option<Duration>,
 
     /// How many blobs are copied at once [default: 8]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]

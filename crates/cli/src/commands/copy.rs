@@ -123,6 +123,7 @@ fn options(args: &args::Copy, session: &Session) -> Result<TransferOptions> {
     options.observer = session.reporter.events();
     options.published = session.published.clone();
     options.spool.clone_from(&session.tmpdir);
+    options.lock_timeout = args.lock_timeout;
     Ok(options)
 }
 

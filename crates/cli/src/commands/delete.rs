@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use serde::Serialize;
-use transship::{Error, ErrorKind, Reference, Transports};
+use transship::{DeleteOptions, Error, ErrorKind, Reference, Transports};
 
 use crate::args;
 use crate::exit::{Done, Result};
@@ -26,8 +26,11 @@ pub(super) async fn run(args: args::Delete, session: &Session) -> Result {
         deletion(&known, &reference)?;
         references.push(reference);
     }
+    let mut how = DeleteOptions::default();
+    how.observer = session.reporter.observer();
+    how.lock_timeout = args.lock_timeout;
     let mut done = Deleted { deleted: Vec::new() };
-    let outcome = delete(in_order(references), &known, session, &mut done).await;
+    let outcome = delete(in_order(references), &known, &how, session, &mut done).await;
     // What is gone is gone, whatever became of the others.
     let printed = if args.output.json { output::print_json(&done) } else { Ok(()) };
     outcome?;
@@ -39,11 +42,12 @@ pub(super) async fn run(args: args::Delete, session: &Session) -> Result {
 async fn delete(
     references: Vec<Reference>,
     known: &Transports,
+    how: &DeleteOptions,
     session: &Session,
     done: &mut Deleted,
 ) -> transship::Result<()> {
     for reference in references {
-        deletion(known, &reference)?.delete(&reference).await?;
+        deletion(known, &reference)?.delete(&reference, how).await?;
         session.reporter.say(&safe(&format!("deleted {reference}")));
         done.deleted.push(reference.to_string());
     }

@@ -49,6 +49,7 @@ pub(super) async fn run(args: args::Gc, session: &Session) -> Result {
     let mut how = CollectOptions::new(mode);
     how.min_age = args.min_age;
     how.observer = session.reporter.observer();
+    how.lock_timeout = args.lock_timeout;
     let collected = collection.collect(&at, &how).await?;
     let bytes = collected.bytes();
     let garbage = collected

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::json;
 use tempfile::tempdir;
-use transship_core::{Deletion, ErrorKind, Result, Transport};
+use transship_core::{DeleteOptions, Deletion, ErrorKind, Result, Transport};
 use transship_docker_archive::DockerArchive;
 
 use crate::append::append;
@@ -17,7 +17,7 @@ use crate::support::{
 pub(crate) async fn delete(path: &Path, selector: &str) -> Result<()> {
     let transport = DockerArchive::new();
     let at = transport.parse(&format!("{}{selector}", path.display()))?;
-    Deletion::delete(&transport, &at).await
+    Deletion::delete(&transport, &at, &DeleteOptions::default()).await
 }
 
 #[tokio::test]

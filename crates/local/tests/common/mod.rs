@@ -79,6 +79,23 @@ impl Drop for Holder {
     }
 }
 
+/// Runs a test as a user to whom nothing is allowed, where this is root: then in a process of its own, which ends the test
+/// here with `false`.
+pub fn is_unprivileged(test: &str) -> bool {
+    let probe = tempfile::tempdir().unwrap();
+    if std::os::unix::fs::MetadataExt::uid(&probe.path().metadata().unwrap()) != 0 {
+        return true;
+    }
+    let ended = Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .output()
+        .unwrap();
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stdout));
+    false
+}
+
 /// A filesystem that is mounted for a test, where mounting is allowed.
 pub struct Mounted(tempfile::TempDir);
 

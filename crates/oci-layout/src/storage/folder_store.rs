@@ -13,11 +13,11 @@ use transship_archive::layout::{
 };
 use transship_core::{
     Body, Cache, Cancel, Digest, Error, ErrorKind, Expect, FileRange, Result, ResultExt, Stored,
-    WriteMode, cancelled,
+    WriteMode, WriteOptions, cancelled,
 };
 use transship_local::{
-    Lock, Publish, SETTLED, StagedFile, StagedFolder, Target, clean_around, folder_of, is_ours,
-    known_blob, make_folder, note_new, open_regular, shown, sync_folder, write_body,
+    Lock, LockWait, Publish, SETTLED, StagedFile, StagedFolder, Target, clean_around, folder_of,
+    is_ours, known_blob, make_folder, note_new, open_regular, shown, sync_folder, write_body,
 };
 
 use super::folder::{blob_file, blob_root};
@@ -33,6 +33,7 @@ pub(crate) struct FolderStore {
     shared: Option<PathBuf>,
     mode: WriteMode,
     cache: Cache,
+    wait: LockWait,
     state: Mutex<State>,
 }
 
@@ -87,7 +88,7 @@ impl FolderStore {
         path: &Path,
         shared: Option<&Path>,
         mode: WriteMode,
-        cache: &Cache,
+        how: &WriteOptions,
     ) -> Result<Self> {
         let target = match Target::look_at(path)? {
             Target::Absent(path) | Target::Folder(path) => path,
@@ -106,8 +107,8 @@ impl FolderStore {
             }
         }
         let shared = shared.map(Path::to_owned);
-        let cache = cache.clone();
-        Ok(Self { target, shared, mode, cache, state: Mutex::default() })
+        let (cache, wait) = (how.cache.clone(), LockWait::from(how));
+        Ok(Self { target, shared, mode, cache, wait, state: Mutex::default() })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -123,7 +124,7 @@ impl FolderStore {
         if self.state().lock.is_some() {
             return Ok(());
         }
-        match Lock::shared(&self.target.join(BLOBS), cancel) {
+        match Lock::shared(&self.target.join(BLOBS), &self.wait, cancel) {
             Ok(lock) => {
                 // Two steps may have taken one each; either will do.
                 self.state().lock.get_or_insert(lock);
@@ -141,10 +142,11 @@ impl FolderStore {
             return Ok(Arc::clone(room));
         }
         let in_layout = look(&self.target)? == Place::Layout;
+        let observer = self.wait.observer();
         let room = if in_layout || self.shared.is_some() {
-            Room::Near(StagedFolder::in_folder(&nearest(&self.root()))?)
+            Room::Near(StagedFolder::in_folder(&nearest(&self.root()))?.with_observer(observer))
         } else {
-            Room::New(StagedFolder::beside(&self.target, cancel)?)
+            Room::New(StagedFolder::beside(&self.target, cancel)?.with_observer(observer))
         };
         let room = Arc::new(room);
         state.room = Some(Arc::clone(&room));
@@ -224,7 +226,7 @@ impl FolderStore {
 
     /// Changes `index.json`, under the index lock.
     fn change_index(&self, images: &[NewImage], cancel: &Cancel) -> Result<()> {
-        let lock = Lock::exclusive(&self.target.join(LAYOUT_FILE), cancel)?;
+        let lock = Lock::exclusive(&self.target.join(LAYOUT_FILE), &self.wait, cancel)?;
         let old = read_index(&self.target);
         let before = old.as_ref().ok().and_then(Clone::clone);
         let mut index = match self.mode {

@@ -11,9 +11,10 @@ use transship_archive::layout::{BLOBS, INDEX_FILE, LAYOUT_BYTES, LAYOUT_FILE, bl
 use transship_archive::{ArchiveOutput, Base, Fate, Joining, Packing, TarWriter};
 use transship_core::{
     Body, Cancel, Descriptor, Digest, DigestAlgorithm, Error, ErrorKind, Expect, FileRange,
-    MANIFEST_LIMIT, Manifest, Observer, Result, ResultExt, Stored, WriteMode, WriteOptions,
+    MANIFEST_LIMIT, Manifest, Result, ResultExt, Stored, WriteMode, WriteOptions,
     parse_digest,
 };
+use transship_local::LockWait;
 
 use super::{Store, TarStorage};
 use crate::layout::Layout;
@@ -27,7 +28,7 @@ const DOCUMENTS: &[&str] = &[INDEX_FILE, MANIFEST_NAME];
 #[derive(Debug)]
 pub(crate) struct TarStore {
     docker_manifest: bool,
-    observer: Observer,
+    wait: LockWait,
     /// The archive that is joined, as it was in the beginning.
     base: Option<Arc<Base>>,
     /// `None` while it is being published.
@@ -79,7 +80,7 @@ impl TarStore {
         let output = Output { way, tar, folders: Vec::new() };
         Ok(Self {
             docker_manifest,
-            observer: how.observer.clone(),
+            wait: LockWait::from(how),
             base,
             output: Mutex::new(Some(output)),
             put: Mutex::default(),
@@ -157,7 +158,7 @@ impl TarStore {
             let loadable = loadable.map(|all| all.preferring(image.platform.as_ref()));
             all.insert(image.entry.digest.to_string(), loadable);
         }
-        docker::warn_of_zstd(all.values().flatten(), &self.observer);
+        docker::warn_of_zstd(all.values().flatten(), self.wait.observer());
         Ok(all)
     }
 
@@ -305,7 +306,7 @@ impl Store for TarStore {
             Way::New(archive) => {
                 self.put_documents(&mut tar, None, images, &ours)?;
                 tar.finish()?;
-                return archive.publish(cancel);
+                return archive.publish(&self.wait, cancel);
             }
             Way::Joined(joining) => joining,
         };
@@ -317,7 +318,7 @@ impl Store for TarStore {
             }
             self.put_documents(tar, base, images, &ours)
         };
-        joining.publish(tar, &mut documents, cancel)
+        joining.publish(tar, &mut documents, &self.wait, cancel)
     }
 }
 

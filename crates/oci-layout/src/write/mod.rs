@@ -205,9 +205,7 @@ fn store(
     cancel: &Cancel,
 ) -> Result<Box<dyn Store>> {
     Ok(match way {
-        Way::Folder { shared } => {
-            Box::new(FolderStore::open(path, shared.as_deref(), mode, &how.cache)?)
-        }
+        Way::Folder { shared } => Box::new(FolderStore::open(path, shared.as_deref(), mode, how)?),
         Way::Tar { docker_manifest, packing } => {
             Box::new(TarStore::open(path, (*docker_manifest, *packing), mode, how, cancel)?)
         }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::tempdir;
 use transship_core::{
-    CollectMode, CollectOptions, Collected, Collection, Commit, Deletion, Error, ErrorKind,
-    Manifest, Reference, Settings, Transport, WriteMode, sha256,
+    CollectMode, CollectOptions, Collected, Collection, Commit, DeleteOptions, Deletion, Error,
+    ErrorKind, Manifest, Reference, Settings, Transport, WriteMode, sha256,
 };
 use transship_oci_layout::{OciArchive, OciLayout};
 
@@ -155,19 +155,20 @@ async fn deleting_takes_what_is_about_it() {
     lay_out(dir.path(), &json!({ "schemaVersion": 2, "manifests": entries }), &blobs);
     let transport = OciLayout::new();
     let part = format!("@{}", one.manifest.descriptor().digest);
-    let error = transport.delete(&oci(dir.path(), &part)).await.unwrap_err();
+    let error =
+        transport.delete(&oci(dir.path(), &part), &DeleteOptions::default()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
-    transport.delete(&oci(dir.path(), ":x")).await.unwrap();
+    transport.delete(&oci(dir.path(), ":x"), &DeleteOptions::default()).await.unwrap();
     let left = |entries: &[&Value]| {
         let manifests = read_index(dir.path())["manifests"].as_array().unwrap().clone();
         assert!(manifests.iter().eq(entries.iter().copied()), "{manifests:?}");
     };
     left(&[&entries[2], &entries[3], &entries[5]]);
-    transport.delete(&oci(dir.path(), ":two")).await.unwrap();
+    transport.delete(&oci(dir.path(), ":two"), &DeleteOptions::default()).await.unwrap();
     left(&[&entries[3], &entries[5]]);
     gc(dir.path()).await;
     assert_holds(&oci(dir.path(), ":deux"), &two).await;
-    transport.delete(&oci(dir.path(), ":@0")).await.unwrap();
+    transport.delete(&oci(dir.path(), ":@0"), &DeleteOptions::default()).await.unwrap();
     left(&[]);
     gc(dir.path()).await;
     assert!(names_in(&dir.path().join("blobs/sha256")).is_empty());
@@ -188,10 +189,10 @@ async fn a_tar_is_written_anew() {
     write(&tar(&path, ":one:1"), &one).await.unwrap();
     let to = OciArchive::new();
     append(&tar(&path, ":two:1"), &two).await;
-    to.delete(&tar(&path, ":one:1")).await.unwrap();
+    to.delete(&tar(&path, ":one:1"), &DeleteOptions::default()).await.unwrap();
     assert_holds(&tar(&path, ""), &two).await;
     assert_eq!(fs::metadata(&path).unwrap().len(), fs::metadata(&alone).unwrap().len());
-    let error = to.delete(&tar(&path, ":one:1")).await.unwrap_err();
+    let error = to.delete(&tar(&path, ":one:1"), &DeleteOptions::default()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
     // A blob that is not what its name says gives way to the true one.
     let broken = fs::read(&path).unwrap();

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tempfile::tempdir;
-use transship_core::{Archives, Deletion, ReadOptions};
+use transship_core::{Archives, DeleteOptions, Deletion, ReadOptions};
 use transship_oci_layout::OciLayout;
 
 use crate::common::{entry, image, lay_out, made, named, oci, read_index};
@@ -28,7 +28,7 @@ async fn one_image_with_many_names() {
     let [only] = read.entries() else { panic!("{} entries", read.entries().len()) };
     assert_eq!(only.raw_names.len(), MANY + 1);
     // As docker means it, and only that one.
-    transport.delete(&oci(dir.path(), ":x:7")).await.unwrap();
+    transport.delete(&oci(dir.path(), ":x:7"), &DeleteOptions::default()).await.unwrap();
     let left = read_index(dir.path())["manifests"].as_array().unwrap().clone();
     assert_eq!(left.len(), entries.len() - 1);
     assert!(!left.contains(&entries[7]));
@@ -72,6 +72,6 @@ async fn what_is_about_what_is_about_it_goes_with_it() {
         subject = about.manifest;
     }
     lay_out(dir.path(), &listed(&entries), &blobs);
-    OciLayout::new().delete(&oci(dir.path(), ":one")).await.unwrap();
+    OciLayout::new().delete(&oci(dir.path(), ":one"), &DeleteOptions::default()).await.unwrap();
     assert_eq!(read_index(dir.path())["manifests"], json!([named(&two.manifest, "two")]));
 }

@@ -17,6 +17,7 @@ fn write_options(options: &TransferOptions, events: &Emitter) -> WriteOptions {
     how.observer = events.observer();
     how.spool.clone_from(&options.spool);
     how.cache = options.cache.clone();
+    how.lock_timeout = options.lock_timeout;
     how
 }
 

@@ -3,11 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use transship_core::{
-    ArchiveReader, ArchiveWriter, Archives, Deletion, Error, ErrorKind, ImageDestination,
-    ImageSource, ReadOptions, Reference, Result, ResultExt, Shows, Transport, WriteMode,
-    WriteOptions,
-};
+use transship_core::{ArchiveReader, ArchiveWriter, Archives, DeleteOptions, Deletion, Error, ErrorKind, ImageDestination, ImageSource, ReadOptions, Reference, Result, ResultExt, Shows, Transport, WriteMode, WriteOptions};
 
 use crate::archive::{Reader, Writer};
 use crate::destination::{Destination, Place};
@@ -118,7 +114,7 @@ impl Archives for Scaffold {
 
 #[async_trait]
 impl Deletion for Scaffold {
-    async fn delete(&self, at: &Reference) -> Result<()> {
+    async fn delete(&self, at: &Reference, _: &DeleteOptions) -> Result<()> {
         let locator = Locator::of(at)?;
         self.store.open(&locator.place).context(|| at)?;
         self.store
