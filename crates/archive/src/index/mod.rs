@@ -452,7 +452,7 @@ mod tests {
         link.set_size(0);
         link.set_mode(0o777);
         tar.append_link(&mut link, "link", "file").unwrap();
-        let tar = FileRange::in_memory(tar.into_inner().unwrap(), "a.tar");
+        let tar = FileRange::in_memory(tar.into_inner().unwrap(), Path::new("a.tar"));
         let index = TarIndex::of(&tar, &Cancel::new()).unwrap();
         assert_eq!(index.get("link").unwrap().len(), 1);
         // Another answer in its place shows that the links are not followed again.

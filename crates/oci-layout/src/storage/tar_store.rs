@@ -11,8 +11,7 @@ use transship_archive::layout::{BLOBS, INDEX_FILE, LAYOUT_BYTES, LAYOUT_FILE, bl
 use transship_archive::{ArchiveOutput, Base, Fate, Joining, Packing, TarWriter};
 use transship_core::{
     Body, Cancel, Descriptor, Digest, DigestAlgorithm, Error, ErrorKind, Expect, FileRange,
-    MANIFEST_LIMIT, Manifest, Result, ResultExt, Stored, WriteMode, WriteOptions,
-    parse_digest,
+    MANIFEST_LIMIT, Manifest, Result, ResultExt, Stored, WriteMode, WriteOptions, parse_digest,
 };
 use transship_local::LockWait;
 
