@@ -2,10 +2,13 @@
 //! networks that it does not: what only we can reach is no place for it to name.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use transship_core::{Error, ErrorKind, Result};
+
+use super::proxy::Proxies;
 
 /// Which addresses are not gone to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -68,7 +71,7 @@ fn without_port(host: &str) -> &str {
     }
 }
 
-fn canonical(ip: IpAddr) -> IpAddr {
+pub(super) fn canonical(ip: IpAddr) -> IpAddr {
     match ip {
         IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or(ip, IpAddr::V4),
         IpAddr::V4(_) => ip,
@@ -90,30 +93,13 @@ fn is_metadata(ip: IpAddr) -> bool {
 /// Looks names up, and forgets the addresses that are not gone to. A proxy is named by the user, and may be anywhere.
 #[derive(Clone, Debug)]
 pub(crate) struct Guarded {
-    guard: Guard,
-    proxies: Vec<String>,
-}
-
-impl Guarded {
-    pub(crate) fn new(guard: Guard) -> Self {
-        let variables = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"];
-        let all = variables.iter().flat_map(|name| [(*name).to_owned(), name.to_lowercase()]);
-        let proxies =
-            all.filter_map(|name| std::env::var(name).ok()).filter_map(|text| host(&text));
-        Self { guard, proxies: proxies.collect() }
-    }
-}
-
-/// The host of a proxy, which may stand without a scheme.
-fn host(proxy: &str) -> Option<String> {
-    let text = if proxy.contains("://") { proxy.to_owned() } else { format!("http://{proxy}") };
-    Url::parse(&text).ok()?.host_str().map(str::to_owned)
+    pub(crate) guard: Guard,
+    pub(crate) proxies: Arc<Proxies>,
 }
 
 impl Resolve for Guarded {
     fn resolve(&self, name: Name) -> Resolving {
-        let is_proxy = self.proxies.iter().any(|proxy| proxy == name.as_str());
-        let guard = if is_proxy { Guard::Open } else { self.guard };
+        let guard = if self.proxies.is_at(name.as_str()) { Guard::Open } else { self.guard };
         Box::pin(async move {
             let host = name.as_str().to_owned();
             let found = tokio::net::lookup_host((host.as_str(), 0)).await?;

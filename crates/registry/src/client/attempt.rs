@@ -10,7 +10,8 @@ use transship_core::{Error, ErrorKind, Result};
 use super::call::{Answer, Call, Fetched, Payload, silent};
 use super::host::Host;
 use super::idle::Idle;
-use crate::tls::Trust;
+use super::network::Policy;
+use crate::tls::{self, Folders, Trust};
 
 /// How many redirects are followed.
 const REDIRECTS: usize = 10;
@@ -134,12 +135,9 @@ impl Host {
         header: Option<&HeaderValue>,
         trust: Trust,
     ) -> Result<Answer, Failure> {
-        let place = url.host_str().unwrap_or_default();
-        let place = url.port().map_or_else(|| place.to_owned(), |port| format!("{place}:{port}"));
-        // What is configured for a host is found under the name that people give it.
-        let name = if self.is_home(url) { self.name() } else { &place };
-        let client = self.network.client(name, trust, self.guard(url)).await;
-        let client = client.map_err(Failure::lasting)?;
+        let place = place_of(url);
+        let client = async { self.network.client(&self.policy(url, trust).await?).await };
+        let client = client.await.map_err(Failure::lasting)?;
         let mut request = client.request(call.method.clone(), url.clone());
         request = request.headers(call.headers.clone());
         if let Some(header) = header {
@@ -170,6 +168,26 @@ impl Host {
         }
     }
 
+    /// How a place is spoken to. Certificates that are kept for this host hold for the places that it names too: its storage and its
+    /// realm are mostly of the same authority. Its client certificate is shown to no other machine.
+    pub(super) async fn policy(&self, url: &Url, trust: Trust) -> Result<Policy> {
+        let guard = self.guard(url);
+        if url.scheme() == "http" {
+            return Ok(Policy { trust, guard, folders: Folders::default() });
+        }
+        let of_host = self.certificates().await?.cloned();
+        if self.is_home(url) {
+            let folders = Folders { own: of_host, more: None };
+            return Ok(Policy { trust, guard, folders });
+        }
+        let own = self.network.certificates(&place_of(url)).await?;
+        let folders = match own {
+            None if self.is_on_machine(url) => Folders { own: of_host, more: None },
+            own => Folders { more: of_host.filter(|more| own.as_ref() != Some(more)), own },
+        };
+        Ok(Policy { trust, guard, folders })
+    }
+
     /// What is configured of a host is of that host; others prove who they are, unless nobody has to.
     fn trust_of(&self, url: &Url) -> Trust {
         match url.scheme() {
@@ -179,6 +197,12 @@ impl Host {
             _ => Trust::Verified,
         }
     }
+}
+
+/// `HOST[:PORT]`
+pub(super) fn place_of(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 /// Whether a refusal may be of who we are, or are not.
@@ -209,9 +233,10 @@ pub(crate) fn keeps_method(status: StatusCode) -> bool {
 
 /// The place that a `Location` names, seen from where it was given. A query stays.
 pub(crate) fn location(value: Option<&HeaderValue>, from: &Url) -> Result<Url> {
-    let text = value.and_then(|value| value.to_str().ok()).ok_or_else(|| {
-        Error::new(ErrorKind::Corrupt, "the server names a location that is missing or no text")
-    })?;
+    let text =
+        value.and_then(|value| std::str::from_utf8(value.as_bytes()).ok()).ok_or_else(|| {
+            Error::new(ErrorKind::Corrupt, "the server names a location that is missing or no text")
+        })?;
     named(text, from)
 }
 
@@ -248,33 +273,29 @@ fn failure(place: &str, error: reqwest::Error) -> Failure {
         (_, true) => Reached::Nothing,
         (_, false) => Reached::Server,
     };
-    let lasting = tls.is_some() || address_refused(&error).is_some();
     if let Some(refused) = address_refused(&error) {
         return Failure::lasting(Error::new(ErrorKind::Denied, refused));
     }
-    let (kind, message, hint) = match (tls, reached) {
-        (Some(_), Reached::NoTls) => (
-            ErrorKind::Unavailable,
-            format!("{place} does not speak TLS"),
-            Some("if that is as it should be, use docker.tls-verify=false"),
-        ),
-        (Some(_), _) => (
-            ErrorKind::Denied,
-            format!("{place} cannot prove that it is {place}"),
-            Some(
-                "give its certificate authority with docker.cert-dir, or use docker.tls-verify=false",
-            ),
-        ),
-        (None, Reached::Server) => {
-            (ErrorKind::Unavailable, "the connection was cut".to_owned(), None)
+    let lasting = tls.is_some();
+    let unsupported = tls.as_ref().and_then(tls::unsupported);
+    let made = match (tls, reached) {
+        (Some(_), Reached::NoTls) => {
+            Error::new(ErrorKind::Unavailable, format!("{place} does not speak TLS"))
+                .hint("if that is as it should be, use docker.tls-verify=false")
         }
-        (None, _) => (ErrorKind::Unavailable, format!("{place} cannot be reached"), None),
+        (Some(_), _) => match unsupported {
+            Some(why) => Error::new(ErrorKind::Unsupported, format!("{place} {why}"))
+                .hint(format!("supported are {}", tls::SUPPORTED)),
+            None => Error::new(
+                ErrorKind::Denied,
+                format!("{place} cannot prove that it is {place}"),
+            )
+            .hint("give its certificate authority with docker.cert-dir, or use docker.tls-verify=false"),
+        },
+        (None, Reached::Server) => Error::new(ErrorKind::Unavailable, "the connection was cut"),
+        (None, _) => Error::new(ErrorKind::Unavailable, format!("{place} cannot be reached")),
     };
-    let mut made = Error::new(kind, message).caused_by(innermost(&error));
-    if let Some(hint) = hint {
-        made = made.hint(hint);
-    }
-    Failure { error: made, reached, lasting, after: None }
+    Failure { error: made.caused_by(innermost(&error)), reached, lasting, after: None }
 }
 
 fn chain<'e>(
@@ -324,7 +345,8 @@ mod tests {
     fn locations() {
         let from = Url::parse("https://h.example:5000/v2/a/blobs/uploads/").unwrap();
         let to = |text: &str| {
-            location(HeaderValue::from_str(text).ok().as_ref(), &from).map(|url| url.to_string())
+            location(HeaderValue::from_bytes(text.as_bytes()).ok().as_ref(), &from)
+                .map(|url| url.to_string())
         };
         for (text, url) in [
             (
@@ -332,6 +354,9 @@ mod tests {
                 "https://h.example:5000/v2/a/blobs/uploads/1?_state=x%3D",
             ),
             ("1?x", "https://h.example:5000/v2/a/blobs/uploads/1?x"),
+            ("?x", "https://h.example:5000/v2/a/blobs/uploads/?x"),
+            ("//other.example/u?a=%2F", "https://other.example/u?a=%2F"),
+            ("/ä b", "https://h.example:5000/%C3%A4%20b"),
             ("http://h.example/u", "https://h.example:5000/u"),
             ("http://h.example:5000/u", "https://h.example:5000/u"),
             ("http://h.example:8080/u", "http://h.example:8080/u"),
@@ -340,7 +365,7 @@ mod tests {
         ] {
             assert_eq!(to(text).unwrap(), url);
         }
-        for text in ["https://me:secret@h.example/", "https://[::", "ä"] {
+        for text in ["https://me:secret@h.example/", "https://[::"] {
             assert!(to(text).is_err(), "{text}");
         }
         assert!(location(None, &from).is_err());

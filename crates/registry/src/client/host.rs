@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -32,6 +33,8 @@ pub(crate) struct Host {
     pub(super) trust: Trust,
     given: Given,
     base: OnceCell<Url>,
+    /// The folder with its certificates.
+    certificates: OnceCell<Option<PathBuf>>,
     pub(super) auth: Auth,
     reads: Arc<Limit>,
     /// Apart: the body of a write may be a read of the same host, and must not wait for it.
@@ -54,6 +57,7 @@ impl Host {
             trust,
             given,
             base: OnceCell::new(),
+            certificates: OnceCell::new(),
             auth: Auth::default(),
             reads: Limit::new(most),
             writes: Limit::new(most),
@@ -207,6 +211,17 @@ impl Host {
     /// What is not gone to at a place: nothing is forbidden at the host that a person named.
     pub(super) fn guard(&self, place: &Url) -> Guard {
         if self.is_home(place) { Guard::Open } else { Guard::named_by(&self.name) }
+    }
+
+    /// Whether a place is on the machine of this host, on whatever port.
+    pub(super) fn is_on_machine(&self, place: &Url) -> bool {
+        self.base.get().is_some_and(|base| base.host() == place.host())
+    }
+
+    /// The folder with its certificates, which is found under the name that people give it.
+    pub(super) async fn certificates(&self) -> Result<Option<&PathBuf>> {
+        let find = || self.network.certificates(&self.name);
+        Ok(self.certificates.get_or_try_init(find).await?.as_ref())
     }
 
     /// Whether a place is this host itself. Nowhere else are credentials sent.

@@ -10,11 +10,12 @@ mod limit;
 mod link;
 mod network;
 mod problem;
+mod proxy;
 mod repository;
 mod retry;
 
 pub(crate) use attempt::{Failure, keeps_method, location};
-pub(crate) use auth::Scopes;
+pub(crate) use auth::Access;
 pub(crate) use call::{Answer, Call, Fetched, Payload, Stream, Torn};
 pub(crate) use idle::Idle;
 pub(crate) use network::Network;

@@ -1,18 +1,21 @@
 //! [`Network`]: the connections of one transport.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use reqwest::redirect::Policy;
+use reqwest::redirect;
+use rustls::RootCertStore;
 use tokio::sync::OnceCell;
-use transship_core::{DockerName, Error, ErrorKind, Result, ResultExt, Sparse, run_blocking};
+use transship_core::{DockerName, Error, ErrorKind, Result, Sparse, run_blocking};
 
-use super::address::{Guard, Guarded, is_loopback};
+use super::address::{Guard, Guarded};
 use super::host::Host;
+use super::proxy::Proxies;
 use crate::RegistryOptions;
 use crate::config::{Endpoint, Given, RegistriesConf, Resolved};
 use crate::credentials::Credentials;
-use crate::tls::{self, Trust};
+use crate::tls::{self, Folders, Trust};
 
 /// The connections of one transport, and what it knows of hosts.
 #[derive(Debug)]
@@ -21,7 +24,10 @@ pub(crate) struct Network {
     pub(crate) credentials: Arc<Credentials>,
     conf: OnceCell<RegistriesConf>,
     hosts: Mutex<HashMap<(String, Trust, Given), Arc<Host>>>,
-    clients: Mutex<HashMap<(String, Trust, Guard), reqwest::Client>>,
+    clients: Mutex<HashMap<Policy, Arc<OnceCell<reqwest::Client>>>>,
+    proxies: OnceCell<Arc<Proxies>>,
+    /// The authorities of the system, which take a while to read.
+    roots: OnceCell<Arc<RootCertStore>>,
 }
 
 impl Network {
@@ -32,6 +38,8 @@ impl Network {
             conf: OnceCell::new(),
             hosts: Mutex::default(),
             clients: Mutex::default(),
+            proxies: OnceCell::new(),
+            roots: OnceCell::new(),
         })
     }
 
@@ -74,55 +82,121 @@ impl Network {
         Arc::clone(host)
     }
 
-    /// Connections to a host with its port, made once.
-    pub(crate) async fn client(
-        &self,
-        host: &str,
-        trust: Trust,
-        guard: Guard,
-    ) -> Result<reqwest::Client> {
-        let key = (host.to_owned(), trust, guard);
-        if let Some(client) = self.clients().get(&key) {
-            return Ok(client.clone());
-        }
-        let (options, name) = (self.options.clone(), host.to_owned());
-        let config = run_blocking(move |_| tls::client_config(&options, &name, trust)).await?;
-        let client = build(host, config, guard).context(|| format!("connecting to {host}"))?;
-        self.clients().insert(key, client.clone());
-        Ok(client)
+    /// The client for a policy, made once.
+    pub(crate) async fn client(&self, policy: &Policy) -> Result<reqwest::Client> {
+        let client = {
+            let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(clients.entry(policy.clone()).or_default())
+        };
+        client.get_or_try_init(|| self.build(policy)).await.cloned()
     }
 
-    fn clients(
-        &self,
-    ) -> std::sync::MutexGuard<'_, HashMap<(String, Trust, Guard), reqwest::Client>> {
-        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    async fn build(&self, policy: &Policy) -> Result<reqwest::Client> {
+        let proxies =
+            self.proxies.get_or_try_init(|| async { Proxies::of_process().map(Arc::new) });
+        let proxies = Arc::clone(proxies.await?);
+        let load = || run_blocking(|_| Ok(Arc::new(tls::system_roots())));
+        let roots = match policy.trust {
+            Trust::Verified => Some(Arc::clone(self.roots.get_or_try_init(load).await?)),
+            Trust::Anyone => None,
+        };
+        let folders = policy.folders.clone();
+        let config = run_blocking(move |_| tls::client_config(&folders, roots.as_deref())).await?;
+        build(config, policy.guard, &proxies)
     }
+
+    /// The folder with the certificates of a host, if there is one.
+    pub(crate) async fn certificates(&self, host: &str) -> Result<Option<PathBuf>> {
+        let (options, host) = (self.options.clone(), host.to_owned());
+        run_blocking(move |_| tls::folder_of(&options, &host)).await
+    }
+}
+
+/// What requests have in common that one client sends. There are few: of places that servers name, all have the same unless
+/// the user keeps certificates for them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Policy {
+    pub(crate) trust: Trust,
+    pub(crate) guard: Guard,
+    pub(crate) folders: Folders,
 }
 
 fn blocked(name: &DockerName) -> Error {
     Error::new(ErrorKind::Denied, format!("{} is blocked by registries.conf", name.domain()))
 }
 
-fn build(host: &str, mut config: rustls::ClientConfig, guard: Guard) -> Result<reqwest::Client> {
+fn build(
+    mut config: rustls::ClientConfig,
+    guard: Guard,
+    proxies: &Arc<Proxies>,
+) -> Result<reqwest::Client> {
     // One connection for each request: a blob that is slow, or cut, is no other one's affair.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let through = Arc::clone(proxies);
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("transship/", env!("CARGO_PKG_VERSION")))
         .tls_backend_preconfigured(config)
+        .proxy(reqwest::Proxy::custom(move |url| through.to(url).cloned()))
         // Followed by us, without credentials.
-        .redirect(Policy::none())
+        .redirect(redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)
         .connect_timeout(std::time::Duration::from_secs(30))
         .tcp_keepalive(std::time::Duration::from_secs(30))
         .http1_only();
     if guard != Guard::Open {
-        builder = builder.dns_resolver(Arc::new(Guarded::new(guard)));
-    }
-    if is_loopback(host) {
-        builder = builder.no_proxy();
+        builder = builder.dns_resolver(Arc::new(Guarded { guard, proxies: Arc::clone(proxies) }));
     }
     builder.build().map_err(|error| {
         Error::new(ErrorKind::Unexpected, "setting up connections").caused_by(error)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Surroundings;
+    use crate::config::Pulls;
+    use transship_core::Observer;
+
+    /// A host, whatever names its storage has, is spoken to by two clients: its own, and that of all places that it names.
+    #[tokio::test]
+    async fn clients_are_as_many_as_policies() {
+        let folder = tempfile::tempdir().unwrap();
+        let surroundings = Surroundings::below(folder.path());
+        let network = Network::new(RegistryOptions { surroundings, ..RegistryOptions::default() });
+        let host = network.host(&Endpoint {
+            host: "registry.example:5000".to_owned(),
+            repository: "a".to_owned(),
+            insecure: false,
+            pulls: Pulls::All,
+            given: Given::Sent,
+        });
+        host.base(&Observer::default()).await.unwrap();
+        let certificates = |host: &str| {
+            let path = folder.path().join("etc/containers/certs.d").join(host);
+            std::fs::create_dir_all(&path).unwrap();
+            path
+        };
+        let of_host = certificates("registry.example:5000");
+        let of_storage = certificates("storage.example");
+        let policy = async |url: &str| {
+            let policy = host.policy(&url.parse().unwrap(), Trust::Verified).await.unwrap();
+            network.client(&policy).await.unwrap();
+            policy
+        };
+        let own = policy("https://registry.example:5000/v2/").await;
+        assert_eq!((own.guard, own.folders.own.as_ref()), (Guard::Open, Some(&of_host)));
+        let cdn = policy("https://1.cdn.example/x").await;
+        for at in 2..50 {
+            assert_eq!(policy(&format!("https://{at}.cdn.example/x")).await, cdn);
+        }
+        let expected = Folders { own: None, more: Some(of_host.clone()) };
+        assert_eq!(cdn.folders, expected, "its authorities, and not who we are for it");
+        let realm = policy("https://registry.example/token").await;
+        assert_eq!(realm.folders, Folders { own: Some(of_host.clone()), more: None });
+        let storage = policy("https://storage.example/x").await;
+        assert_eq!(storage.folders, Folders { own: Some(of_storage), more: Some(of_host) });
+        assert_eq!(network.clients.lock().unwrap().len(), 4);
+    }
 }

@@ -30,26 +30,24 @@ pub(super) struct Pair {
     pub(super) key: PrivateKeyDer<'static>,
 }
 
-/// What is there for a host.
-pub(super) fn find(options: &RegistryOptions, host: &str) -> Result<Found> {
+/// The folder with the certificates of a host, if there is one. Blocks.
+pub(crate) fn find(options: &RegistryOptions, host: &str) -> Result<Option<PathBuf>> {
     if let Some(chosen) = &options.cert_dir {
-        return read(chosen)?.ok_or_else(|| {
-            Error::new(
-                ErrorKind::NotFound,
-                format!("{}: there is no such folder", chosen.display()),
-            )
-        });
+        return Ok(Some(chosen.clone()));
     }
     // The port that is everyone's is rarely written.
     let names = [Some(host), host.strip_suffix(":443")];
     for folder in folders(options) {
         for name in names.into_iter().flatten().filter(|name| is_plain(name)) {
-            if let Some(found) = read(&folder.join(name))? {
-                return Ok(found);
+            let folder = folder.join(name);
+            match fs::metadata(&folder) {
+                Ok(_) => return Ok(Some(folder)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(Error::io("looking for certificates in", &folder, error)),
             }
         }
     }
-    Ok(Found::default())
+    Ok(None)
 }
 
 fn folders(options: &RegistryOptions) -> Vec<PathBuf> {
@@ -64,14 +62,10 @@ fn is_plain(host: &str) -> bool {
     !host.is_empty() && !host.contains(['/', '\\']) && host != "." && host != ".."
 }
 
-/// `None` if there is no such folder.
-fn read(folder: &Path) -> Result<Option<Found>> {
+/// What a folder holds. Blocks.
+pub(super) fn read(folder: &Path) -> Result<Found> {
     let failed = |error| Error::io("reading certificates from", folder, error);
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed(error)),
-    };
+    let entries = fs::read_dir(folder).map_err(failed)?;
     let mut paths = Vec::new();
     for entry in entries {
         paths.push(entry.map_err(failed)?.path());
@@ -94,7 +88,7 @@ fn read(folder: &Path) -> Result<Option<Found>> {
             _ => {}
         }
     }
-    Ok(Some(found))
+    Ok(found)
 }
 
 fn pair(path: &Path) -> Result<Pair> {
@@ -164,7 +158,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut options = options(folder.path());
         let first = |options: &RegistryOptions, host| {
-            let found = find(options, host).unwrap();
+            let found = read(&find(options, host).unwrap()?).unwrap();
             found
                 .cas
                 .first()
@@ -182,19 +176,18 @@ mod tests {
         assert_eq!(first(&options, "i:5000"), None);
         assert_eq!(first(&options, "../certs.d/i"), None);
         options.cert_dir = Some(folder.path().join("chosen"));
-        assert_eq!(find(&options, "h:5000").unwrap_err().kind(), ErrorKind::NotFound);
+        let chosen = find(&options, "h:5000").unwrap().unwrap();
+        assert_eq!(read(&chosen).unwrap_err().kind(), ErrorKind::NotFound);
         write(&folder.path().join("chosen"), "ca.crt", &CERTIFICATE.repeat(3));
-        assert_eq!(find(&options, "any").unwrap().cas.len(), 3);
+        assert_eq!(read(&chosen).unwrap().cas.len(), 3);
     }
 
     #[test]
     fn certificates_and_their_keys() {
         let folder = tempfile::tempdir().unwrap();
-        let mut options = options(folder.path());
         let chosen = folder.path().join("chosen");
-        options.cert_dir = Some(chosen.clone());
         let fails = |said: &str| {
-            let error = find(&options, "h").unwrap_err();
+            let error = read(&chosen).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Corrupt);
             assert!(error.to_string().contains(said), "{error}");
         };
@@ -206,7 +199,7 @@ mod tests {
         write(&chosen, "a.key", KEY);
         fails("a.cert is missing");
         write(&chosen, "a.cert", &CERTIFICATE.repeat(2));
-        let client = find(&options, "h").unwrap().client.unwrap();
+        let client = read(&chosen).unwrap().client.unwrap();
         assert_eq!((client.path, client.chain.len()), (chosen.join("a.cert"), 2));
         write(&chosen, "ca.crt", "no PEM");
         fails("ca.crt: it holds no certificates");

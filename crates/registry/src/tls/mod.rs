@@ -4,6 +4,7 @@
 //! `~/.config/containers/certs.d`, `/etc/containers/certs.d`, `/etc/docker/certs.d`. Its `*.cert` and `*.key` are a client certificate
 //! and its key; of several pairs, the first by name is shown.
 
+mod algorithm;
 mod folder;
 mod pinned;
 
@@ -17,7 +18,8 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore};
 use transship_core::{Error, ErrorKind, Result};
 
-use crate::RegistryOptions;
+pub(crate) use algorithm::{SUPPORTED, unsupported};
+pub(crate) use folder::find as folder_of;
 
 use folder::Pair;
 use pinned::Pinned;
@@ -31,32 +33,41 @@ pub(crate) enum Trust {
     Anyone,
 }
 
-/// The TLS side of connections to a host (`docker.io`, `localhost:5000`). Blocks: it reads certificates.
+/// The folders with certificates for connections to a place.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Folders {
+    /// Its own: its authorities are believed, and its client certificate is shown.
+    pub(crate) own: Option<PathBuf>,
+    /// That of the host which named the place: its authorities are believed.
+    pub(crate) more: Option<PathBuf>,
+}
+
+/// The TLS side of connections, which believe everyone unless roots are given. Blocks: it reads certificates.
 pub(crate) fn client_config(
-    options: &RegistryOptions,
-    host: &str,
-    trust: Trust,
+    folders: &Folders,
+    roots: Option<&RootCertStore>,
 ) -> Result<ClientConfig> {
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let provider = Arc::new(ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
-        .map_err(|e| tls_error(host, e))?;
-    let found = folder::find(options, host)?;
-    let builder = match trust {
-        Trust::Verified => {
-            let pinned = found.cas.iter().map(|(_, certificate)| certificate.clone()).collect();
-            let (provider, roots) = (Arc::new(ring::default_provider()), roots(found.cas)?);
-            let webpki = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
-            let webpki = webpki.build().map_err(|error| {
-                Error::new(ErrorKind::Unexpected, format!("setting up TLS for {host}"))
-                    .caused_by(error)
-            })?;
+        .map_err(tls_error)?;
+    let read = |folder: &Option<PathBuf>| folder.as_deref().map(folder::read).transpose();
+    let (own, more) = (read(&folders.own)?.unwrap_or_default(), read(&folders.more)?);
+    let builder = match roots {
+        Some(roots) => {
+            let mut cas = own.cas;
+            cas.extend(more.into_iter().flat_map(|more| more.cas));
+            let pinned = cas.iter().map(|(_, certificate)| certificate.clone()).collect();
+            let roots = Arc::new(with_more(roots, cas)?);
+            let webpki = WebPkiServerVerifier::builder_with_provider(roots, provider);
+            let webpki = webpki.build().map_err(tls_error)?;
             builder.dangerous().with_custom_certificate_verifier(Pinned::or(webpki, pinned))
         }
-        Trust::Anyone => builder
+        None => builder
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(Anyone(ring::default_provider()))),
     };
-    match found.client {
+    match own.client {
         None => Ok(builder.with_no_client_auth()),
         Some(Pair { path, chain, key }) => {
             let unfit = |error: rustls::Error| {
@@ -76,11 +87,19 @@ pub(crate) fn client_config(
     }
 }
 
-/// Those of the system, and more.
-fn roots(more: Vec<(PathBuf, CertificateDer<'static>)>) -> Result<RootCertStore> {
+/// The authorities of the system. Blocks.
+pub(crate) fn system_roots() -> RootCertStore {
     let mut roots = RootCertStore::empty();
     // Some systems have some that are malformed.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    roots
+}
+
+fn with_more(
+    roots: &RootCertStore,
+    more: Vec<(PathBuf, CertificateDer<'static>)>,
+) -> Result<RootCertStore> {
+    let mut roots = roots.clone();
     for (path, certificate) in more {
         roots.add(certificate).map_err(|error| {
             let message = format!("{}: it holds no certificate of a CA", path.display());
@@ -90,8 +109,8 @@ fn roots(more: Vec<(PathBuf, CertificateDer<'static>)>) -> Result<RootCertStore>
     Ok(roots)
 }
 
-fn tls_error(host: &str, error: rustls::Error) -> Error {
-    Error::new(ErrorKind::Unexpected, format!("setting up TLS for {host}")).caused_by(error)
+fn tls_error(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::new(ErrorKind::Unexpected, "setting up TLS").caused_by(error)
 }
 
 /// Believes everyone, but that who signs holds the key.
