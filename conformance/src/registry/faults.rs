@@ -4,6 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use hyper::StatusCode;
 use hyper::header::{CONTENT_TYPE, HeaderName, LINK};
 use serde_json::json;
 
@@ -86,6 +87,10 @@ pub enum Fault {
         /// The value.
         value: String,
     },
+    /// Without one of its headers, by its name in lowercase.
+    WithoutHeader(&'static str),
+    /// Done, and where that is a success, answered with this status.
+    Answered(u16),
     /// These bytes in place of an HTTP answer, then the end of the connection.
     Raw(Bytes),
 }
@@ -199,6 +204,12 @@ pub(super) fn spoil(fault: &Fault, reply: &mut Reply, path: &str, serial: usize)
             reply.content = Content::Pieces(vec![bytes.clone()]);
         }
         Fault::Header { name, value } => reply.set(HeaderName::from_static(name), value),
+        Fault::WithoutHeader(name) => {
+            reply.headers.remove(*name);
+        }
+        Fault::Answered(status) if reply.status.is_success() => {
+            reply.status = StatusCode::from_u16(*status).unwrap_or(reply.status);
+        }
         _ => {}
     }
 }

@@ -79,6 +79,10 @@ fn wrong_in_every_way() {
     assert_eq!((answer.header("content-length"), answer.body.len()), ("6", 6));
     let (_, answer) = read(Fault::Header { name: "content-encoding", value: "gzip".into() }, 10);
     assert_eq!(answer.header("content-encoding"), "gzip");
+    let (_, answer) = read(Fault::WithoutHeader("docker-content-digest"), 10);
+    assert_eq!(answer.header("docker-content-digest"), "");
+    let (_, answer) = read(Fault::Answered(203), 10);
+    assert_eq!((answer.status, answer.body.len()), (203, 10));
     let other = Fault::Document { media_type: "text/html".into(), bytes: "<p>".into() };
     let (_, answer) = read(other, 10);
     assert_eq!((answer.header("content-type"), &*answer.body), ("text/html", &b"<p>"[..]));

@@ -6,7 +6,7 @@ use transship_core::{
     Digest, DockerName, Error, ErrorKind, ImageName, Manifest, Observer, Reference, Result,
 };
 
-use crate::client::{Network, Repository};
+use crate::client::{Access, Network, Repository};
 use crate::reference::{Locator, Wanted};
 use crate::{pull, push};
 
@@ -49,7 +49,7 @@ async fn repository(
     observer: &Observer,
 ) -> Result<Repository> {
     let endpoint = network.write_endpoint(name).await?;
-    Ok(Repository::new(network, &endpoint, observer))
+    Ok(Repository::new(network, &endpoint, Access::Push, observer))
 }
 
 /// Refuses a repository that has tags.

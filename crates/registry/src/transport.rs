@@ -9,7 +9,7 @@ use transship_core::{
     WriteMode, WriteOptions, inventory,
 };
 
-use crate::client::{Network, Repository};
+use crate::client::{Access, Network, Repository};
 use crate::config::{Endpoint, Pulls};
 use crate::destination::RegistryDestination;
 use crate::naming;
@@ -42,8 +42,8 @@ impl Registry {
             Pulls::Digests => name.digest().is_some(),
             Pulls::Tags => name.digest().is_none(),
         };
-        let fitting = endpoints.iter().filter(fits);
-        Ok(fitting.map(|at| Repository::new(&self.network, at, &how.observer)).collect())
+        let place = |at| Repository::new(&self.network, at, Access::Pull, &how.observer);
+        Ok(endpoints.iter().filter(fits).map(place).collect())
     }
 }
 

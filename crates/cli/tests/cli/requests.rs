@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 use transship::sha256;
-use transship_conformance::registry::{Options, Registry};
+use transship_conformance::registry::{Auth, Options, Registry, TokenAuth, User};
 
 use crate::make::{file, golden, tar};
 use crate::session::Session;
@@ -45,7 +45,8 @@ fn layer(number: usize) -> Vec<u8> {
 fn asked(registry: &Registry) -> (BTreeMap<String, usize>, u64) {
     let (mut counted, mut bytes) = (BTreeMap::new(), 0);
     for one in registry.exchanges() {
-        let of = ["/blobs/uploads/", "/blobs/", "/manifests/", "/tags/list", "/referrers/"];
+        let of =
+            ["/blobs/uploads/", "/blobs/", "/manifests/", "/tags/list", "/referrers/", "/token"];
         let what = of.into_iter().find(|part| one.path.contains(part)).unwrap_or("/v2/");
         let mount = if one.query.contains("mount=") { " (mount)" } else { "" };
         *counted.entry(format!("{} {what}{mount}", one.method)).or_insert(0) += 1;
@@ -323,4 +324,27 @@ fn of_a_mirror_of_the_same_again() {
     assert_eq!(mirror.tags("app"), registry.tags("app"));
     let (of_source, _) = asked(&registry);
     assert_eq!(of_source.get("GET /manifests/"), Some(&1), "{of_source:?}");
+}
+
+/// One token for a repository and what is done there.
+#[test]
+fn of_tokens() {
+    let session = Session::new();
+    let mut options = Options::default();
+    options.auth = Auth::Token(TokenAuth::new([User::new("me", "secret")]));
+    let registry = Registry::start(options).unwrap();
+    let host = registry.host().to_owned();
+    image(&session);
+    let tokens = |line: &str| {
+        session.ok(&format!("copy --quiet --creds me:secret {line}"));
+        asked(&registry).0.get("GET /token").copied().unwrap_or_default()
+    };
+    for tag in 1..3 {
+        assert_eq!(tokens(&format!("oci:gzip:1 docker://{host}/app:{tag}")), 1);
+    }
+    assert_eq!(tokens(&format!("docker://{host}/app:1 oci:pulled:1")), 1);
+    // To read one, to write the other, and to mount from the first.
+    assert_eq!(tokens(&format!("docker://{host}/app:1 docker://{host}/other:1")), 3);
+    let all = format!("--all-images docker://{host}/app docker://{host}/mirror/");
+    assert_eq!(tokens(&all), 3);
 }

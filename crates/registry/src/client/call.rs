@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{CONTENT_LENGTH, HeaderMap};
+use reqwest::header::{CONTENT_LENGTH, HeaderMap, LOCATION};
 use reqwest::{Method, StatusCode, Url};
 use transship_core::{Error, ErrorKind, Observer, Result};
 
@@ -113,7 +113,13 @@ impl Fetched {
 
     /// What it says went wrong.
     pub(crate) fn error(&self) -> Error {
-        problem::error(self.status, &self.bytes)
+        let error = problem::error(self.status, &self.bytes);
+        // Only where to: the query may be a signature.
+        let to = self.header(LOCATION.as_str()).filter(|_| self.status.is_redirection());
+        match to.and_then(|to| to.split(['?', '#']).next()) {
+            Some(to) => error.hint(format!("the server says that this is at {to}")),
+            None => error,
+        }
     }
 
     /// The code of what it says went wrong.

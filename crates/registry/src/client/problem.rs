@@ -47,9 +47,14 @@ fn kind(status: StatusCode, code: &str) -> ErrorKind {
 
 /// The first code, and all that is said, shortened. Servers differ in what they leave out, and in what they set to null.
 fn said(body: &[u8]) -> (String, String) {
-    let document: Value = serde_json::from_slice(body).unwrap_or_default();
-    let problems: Vec<&Value> = match &document["errors"] {
-        Value::Array(errors) => errors.iter().take(3).collect(),
+    let Ok(document) = serde_json::from_slice::<Value>(body) else {
+        return (String::new(), plain(body).chars().take(SHOWN).collect());
+    };
+    let problems: Vec<&Value> = match (&document["errors"], &document["error"], &document) {
+        (Value::Array(errors), _, _) | (_, _, Value::Array(errors)) => {
+            errors.iter().take(3).collect()
+        }
+        (one @ Value::Object(_), _, _) | (_, one @ Value::Object(_), _) => vec![one],
         _ => vec![&document],
     };
     let code = problems.first().map(|first| text_of(first, &["code"])).unwrap_or_default();
@@ -57,8 +62,17 @@ fn said(body: &[u8]) -> (String, String) {
     (code, all.join("; ").chars().take(SHOWN).collect())
 }
 
+/// The first line of a text. A page for people is none.
+fn plain(body: &[u8]) -> &str {
+    let text = std::str::from_utf8(body).unwrap_or_default().trim();
+    text.lines().next().filter(|line| !line.starts_with('<')).unwrap_or_default().trim()
+}
+
 /// What one problem says: its message, its code, and the detail that tells what it is about.
 fn words(problem: &Value) -> String {
+    if !problem.is_object() {
+        return scalar(problem);
+    }
     let code = text_of(problem, &["code"]);
     let mut words = match text_of(problem, &["message", "error_description", "error"]) {
         message if message.is_empty() || message == code => code,
@@ -80,12 +94,16 @@ fn words(problem: &Value) -> String {
 
 /// The first of some fields that is text, or a number.
 fn text_of(problem: &Value, fields: &[&str]) -> String {
-    let texts = fields.iter().map(|field| match &problem[*field] {
+    let texts = fields.iter().map(|field| scalar(&problem[*field]));
+    texts.into_iter().find(|text| !text.is_empty()).unwrap_or_default()
+}
+
+fn scalar(value: &Value) -> String {
+    match value {
         Value::String(text) => text.clone(),
         Value::Number(number) => number.to_string(),
         _ => String::new(),
-    });
-    texts.into_iter().find(|text| !text.is_empty()).unwrap_or_default()
+    }
 }
 
 /// The code of the first problem in a body.
@@ -156,8 +174,17 @@ mod tests {
             (r#"{"errors":[{"code":"A","message":"b","detail":"c"}]}"#, "b (A): c"),
             (r#"{"errors":[{"code":"A","message":null,"detail":[]},{"message":"d"}]}"#, "A; d"),
             (r#"{"error":"x","error_description":"y"}"#, "y"),
-            (r#"{"errors":["text", 1]}"#, ""),
-            ("[1]", ""),
+            (r#"{"errors":["text", 1]}"#, "text; 1"),
+            (r#"{"errors":{"code":"A","message":"b"}}"#, "b (A)"),
+            (r#"{"error":{"code":403,"message":"b"}}"#, "b (403)"),
+            (r#"[{"code":"A","message":"b"}]"#, "b (A)"),
+            (r#"{"errors":[]}"#, ""),
+            (r#"{"message":"b"}"#, "b"),
+            ("[1]", "1"),
+            ("quota exceeded\r\nmore", "quota exceeded"),
+            ("<html><body>403</body></html>", ""),
+            ("null", ""),
+            ("\"b\"", "b"),
         ] {
             assert_eq!(said(body.as_bytes()).1, words, "{body}");
         }

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use reqwest::{Method, Url};
 use transship_core::{Observer, Result};
 
-use super::attempt::named;
-use super::auth::Scopes;
+use super::auth::{Access, Scopes};
 use super::call::{Answer, Call, Fetched};
 use super::host::{Host, not_a_url};
 use super::link;
@@ -19,14 +18,22 @@ pub(crate) struct Repository {
     pub(crate) host: Arc<Host>,
     /// Without the host: `library/alpine`.
     pub(crate) path: String,
+    /// What all requests ask for, so that one token is enough.
+    access: Access,
     pub(crate) observer: Observer,
 }
 
 impl Repository {
-    pub(crate) fn new(network: &Arc<Network>, endpoint: &Endpoint, observer: &Observer) -> Self {
+    pub(crate) fn new(
+        network: &Arc<Network>,
+        endpoint: &Endpoint,
+        access: Access,
+        observer: &Observer,
+    ) -> Self {
         Self {
             host: network.host(endpoint),
             path: endpoint.repository.clone(),
+            access,
             observer: observer.clone(),
         }
     }
@@ -34,12 +41,14 @@ impl Repository {
     /// A request about something in it: `manifests/latest`.
     pub(crate) async fn call(&self, method: Method, rest: &str, doing: &str) -> Result<Call> {
         let url = self.url(rest).await?;
-        let scopes = match method {
-            Method::GET | Method::HEAD => Scopes::pull(&self.path),
-            _ => Scopes::push(&self.path),
-        };
         let what = format!("{doing} {}/{}", self.host.name(), self.path);
-        Ok(Call::new(method, url, what).scoped(scopes).heard_by(&self.observer))
+        Ok(self.call_to(method, url, what))
+    }
+
+    /// A request to a place that the server named.
+    pub(crate) fn call_to(&self, method: Method, url: Url, what: impl Into<String>) -> Call {
+        let scopes = Scopes::new(&self.path, self.access);
+        Call::new(method, url, what).scoped(scopes).heard_by(&self.observer)
     }
 
     pub(crate) async fn url(&self, rest: &str) -> Result<Url> {
@@ -55,11 +64,14 @@ impl Repository {
         self.host.open(call, &self.observer).await
     }
 
-    /// The page after one, if it says that there is one. It is at the same host.
+    /// The page after one, if it says that there is one. It is where that one was: behind a proxy, servers name a host that
+    /// nobody reaches.
     pub(crate) fn next_page(&self, page: &Fetched) -> Result<Option<Url>> {
         let Some(target) = link::next(&page.headers) else { return Ok(None) };
-        let url = named(&target, &page.url)?;
-        self.host.check_named(&url)?;
+        let next = page.url.join(&target).map_err(not_a_url)?;
+        let mut url = page.url.clone();
+        url.set_path(next.path());
+        url.set_query(next.query());
         Ok(Some(url))
     }
 }

@@ -107,31 +107,30 @@ pub(crate) fn is_digest_of(digest: &Digest, bytes: &[u8]) -> bool {
     })
 }
 
-fn type_of(fetched: &Fetched) -> MediaType {
+/// The type that a server says, without its parameters; empty if it says none.
+pub(super) fn type_of(fetched: &Fetched) -> MediaType {
     let said = fetched.header(CONTENT_TYPE.as_str()).unwrap_or_default();
-    MediaType::from(said.split(';').next().unwrap_or_default().trim())
+    MediaType::from(&*said.split(';').next().unwrap_or_default().trim().to_lowercase())
 }
 
 fn manifest(fetched: &Fetched, digest: Digest) -> Result<Manifest> {
     let said = type_of(fetched);
-    if said.as_ref().starts_with("application/vnd.docker.distribution.manifest.v1+") {
-        let message = "the server has it as a docker manifest of schema 1 only";
-        return Err(Error::new(ErrorKind::Unsupported, message)
-            .hint("push the image again with a current docker or podman"));
-    }
-    let media_type = match is_index_type(&said) {
-        Some(_) => said,
-        // What it is, the document says.
-        None => MediaType::Other(String::new()),
-    };
-    let kind = is_index_type(&media_type);
+    let kind = is_index_type(&said);
+    // Where the server does not say what it is, the document does.
+    let unsaid = || MediaType::Other(String::new());
+    let media_type = if kind.is_some() { said.clone() } else { unsaid() };
     let mut descriptor = Descriptor::new(media_type, digest, fetched.bytes.len() as u64);
     let described = Manifest::verified(&descriptor, fetched.bytes.clone());
     if described.is_ok() {
         return described;
     }
+    if said.as_ref().starts_with("application/vnd.docker.distribution.manifest.v1+") {
+        let message = "the server has it as a docker manifest of schema 1 only";
+        return Err(Error::new(ErrorKind::Unsupported, message)
+            .hint("push the image again with a current docker or podman"));
+    }
     // Between OCI's type and docker's, the bytes have the last word: the digest is theirs.
-    descriptor.media_type = MediaType::Other(String::new());
+    descriptor.media_type = unsaid();
     match Manifest::verified(&descriptor, fetched.bytes.clone()) {
         Ok(own) if is_index_type(&own.descriptor().media_type) == kind => Ok(own),
         _ => described,

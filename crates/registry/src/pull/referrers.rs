@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use reqwest::Method;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+use reqwest::header::{ACCEPT, HeaderValue};
 use transship_core::{
     Descriptor, Digest, Document, Error, ErrorKind, MANIFEST_LIMIT, Manifest, MediaType, Result,
     ResultExt,
 };
 
+use super::manifest::type_of;
 use super::pages::Pages;
 use super::{by_name, referrers_tag};
 use crate::client::{Fetched, Repository};
@@ -64,10 +65,11 @@ pub(crate) async fn tagged(of: &Repository, subject: &Digest) -> Result<Option<M
     }
 }
 
-/// Servers without the API answer all kinds of things; those that have it, an index.
+/// Servers without the API answer all kinds of things; those that have it, an index, not always under its type.
 fn is_list(fetched: &Fetched) -> bool {
-    let said = fetched.header(CONTENT_TYPE.as_str()).unwrap_or_default();
-    fetched.status.is_success() && said.split(';').next() == Some(MediaType::ImageIndex.as_ref())
+    fetched.status.is_success()
+        && (type_of(fetched) == MediaType::ImageIndex
+            || Document::parse(&fetched.bytes).is_ok_and(|document| document.is_index()))
 }
 
 fn page_of(page: &Fetched) -> Result<Vec<Descriptor>> {

@@ -24,7 +24,7 @@ const SMALL_PAGE: usize = 100;
 #[derive(Deserialize)]
 struct Page {
     #[serde(default)]
-    tags: Option<Vec<String>>,
+    tags: Option<Vec<Option<String>>>,
 }
 
 /// All tags, in the server's order, each once.
@@ -75,10 +75,11 @@ async fn first(of: &Repository, count: usize) -> Result<(Call, Fetched)> {
 }
 
 fn page(fetched: &Fetched) -> Result<Vec<String>> {
-    let page: Page = serde_json::from_slice(&fetched.bytes).map_err(|error| {
+    let page: Option<Page> = serde_json::from_slice(&fetched.bytes).map_err(|error| {
         Error::new(ErrorKind::Corrupt, "the server's list of tags is malformed").caused_by(error)
     })?;
-    Ok(page.tags.unwrap_or_default())
+    let tags = page.and_then(|page| page.tags).unwrap_or_default();
+    Ok(tags.into_iter().flatten().collect())
 }
 
 fn no_page() -> Error {

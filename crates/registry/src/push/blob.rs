@@ -47,9 +47,10 @@ async fn ask(repository: &Repository, want: &Expect) -> Result<Asked> {
     let fetched = repository.fetch(&call, 0).await?;
     match fetched.status.as_u16() {
         404 | 410 => Ok(Asked::Has(None)),
+        // What stands between may say the length of the answer to HEAD, which is nothing.
         200..=299 => {
             let said = fetched.header(CONTENT_LENGTH.as_str()).and_then(|text| text.parse().ok());
-            Ok(Asked::Has(of_size(want, digest, said)))
+            Ok(of_size(want, digest, said).map_or(Asked::DoesNotSay, |it| Asked::Has(Some(it))))
         }
         _ => Ok(Asked::DoesNotSay),
     }

@@ -115,7 +115,8 @@ impl Upload {
         let doubtful = self.ending && self.recovery.is_doubtful();
         match (fetched.status.as_u16(), fetched.code().as_str()) {
             (200..=299, _) => Ok(fetched),
-            (413, _) => Err(Setback::TooLarge(failure(&fetched))),
+            // What takes no body without a length takes pieces, which have one.
+            (411 | 413, _) => Err(Setback::TooLarge(failure(&fetched))),
             // What the end is about was put together from pieces of which the server said something odd.
             (400 | 416, _) if doubtful => Err(Setback::Mixed(failure(&fetched))),
             (416, _) => Err(Setback::OutOfRange(failure(&fetched))),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::header::LOCATION;
-use reqwest::{Method, Url};
+use reqwest::{Method, StatusCode, Url};
 use transship_core::{Digest, Error, ErrorKind, Result, ResultExt};
 
 use super::giving_up::GivingUp;
@@ -52,29 +52,29 @@ impl Session {
         call.scopes = call.scopes.and_pull(from);
         let fetched = repository.fetch(&call, 0).await?.success();
         let fetched = fetched.context(|| call.what.clone())?;
-        match fetched.status.as_u16() {
-            201 => Ok(Mounted::There),
-            _ => Self::of(repository, &fetched).map(Mounted::Upload).context(|| call.what),
+        match fetched.status {
+            StatusCode::CREATED => Ok(Mounted::There),
+            StatusCode::ACCEPTED => {
+                Self::of(repository, &fetched).map(Mounted::Upload).context(|| call.what)
+            }
+            // Neither what was asked for nor an upload.
+            _ => Err(fetched.error().context(call.what)),
         }
     }
 
     fn of(repository: &Repository, fetched: &Fetched) -> Result<Self> {
         let least =
             fetched.header("oci-chunk-min-length").and_then(|text| text.trim().parse().ok());
-        let mut session = Self {
-            repository: repository.clone(),
-            location: fetched.url.clone(),
-            least: least.unwrap_or(0),
-            open: false,
-        };
-        session.moved(fetched)?;
-        session.open = true;
-        Ok(session)
+        let location = location(fetched.headers.get(LOCATION), &fetched.url)?;
+        repository.host.check_named(&location)?;
+        let (repository, least) = (repository.clone(), least.unwrap_or(0));
+        Ok(Self { repository, location, least, open: true })
     }
 
-    /// The server says where to go on.
+    /// The server says where to go on: where it was, if it says nothing.
     pub(crate) fn moved(&mut self, fetched: &Fetched) -> Result<()> {
-        let to = location(fetched.headers.get(LOCATION), &fetched.url)?;
+        let Some(said) = fetched.headers.get(LOCATION) else { return Ok(()) };
+        let to = location(Some(said), &fetched.url)?;
         self.repository.host.check_named(&to)?;
         self.location = to;
         Ok(())
@@ -82,10 +82,7 @@ impl Session {
 
     /// A request to the session.
     pub(crate) fn call(&self, method: Method, what: &str) -> Call {
-        let scopes = crate::client::Scopes::push(&self.repository.path);
-        Call::new(method, self.location.clone(), what)
-            .scoped(scopes)
-            .heard_by(&self.repository.observer)
+        self.repository.call_to(method, self.location.clone(), what)
     }
 
     /// The request that ends the session with a blob.
@@ -102,9 +99,7 @@ impl Session {
         if !fetched.status.is_success() {
             return Ok(None);
         }
-        if fetched.headers.contains_key(LOCATION) {
-            self.moved(&fetched)?;
-        }
+        self.moved(&fetched)?;
         // `0-0` is said of one byte and of none.
         Ok(received(&fetched)?.filter(|received| *received > 1))
     }

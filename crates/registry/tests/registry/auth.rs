@@ -242,3 +242,46 @@ async fn helpers_are_asked_again() {
         push(&registry, &open(), "a:1", &sent).await.unwrap();
     }
 }
+
+/// `scope` of each request to the realm, sorted.
+fn scopes(server: &Server) -> Vec<String> {
+    let tokens = server.exchanges().into_iter().filter(|one| one.path == "/token");
+    let query =
+        tokens.map(|one| one.query.replace("%3A", ":").replace("%2C", ",").replace("%2F", "/"));
+    let mut scopes: Vec<String> = query
+        .map(|query| {
+            query.split('&').filter(|pair| pair.starts_with("scope=")).collect::<Vec<_>>().join(" ")
+        })
+        .collect();
+    scopes.sort();
+    scopes
+}
+
+/// A destination asks for all that it will do at once; a mount, for what it reads too.
+#[tokio::test]
+async fn one_token_for_a_repository_and_what_is_done_there() {
+    let server = tokens(|_| {});
+    let sent = image(noise(1000));
+    push(&basic(PASSWORD), &server, "team/a:1", &sent).await.unwrap();
+    assert_eq!(scopes(&server), ["scope=repository:team/a:pull,push"]);
+    server.forget_exchanges();
+    pull(&basic(PASSWORD), &server, "team/a:1").await.unwrap();
+    assert_eq!(scopes(&server), ["scope=repository:team/a:pull"]);
+    server.forget_exchanges();
+    let registry = basic(PASSWORD);
+    let from = registry.parse(&format!("//{}/team/a:1", server.host())).unwrap();
+    let to = destination(&registry, &server, "b:1", &WriteOptions::default()).await.unwrap();
+    for (descriptor, _) in &sent.blobs {
+        let want = Expect::from(descriptor);
+        assert!(to.has(&want).await.unwrap().is_none());
+        assert!(to.take_from(&want, &from).await.unwrap().is_some());
+    }
+    to.commit(Commit::new(&sent.manifest)).await.unwrap();
+    assert_eq!(
+        scopes(&server),
+        [
+            "scope=repository:b:pull,push",
+            "scope=repository:b:pull,push scope=repository:team/a:pull",
+        ]
+    );
+}

@@ -1,6 +1,7 @@
 //! `docker://` against a registry in the test's own process.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod answers;
 mod auth;
 mod common;
 mod cuts;

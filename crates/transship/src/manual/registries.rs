@@ -1,4 +1,4 @@
-//! Registries: who we are, where names lead, whom we believe, what to tune, and what each operation costs.
+//! Registries: authentication, `registries.conf`, TLS, retries, and the requests that each operation costs.
 //!
 //! ```sh
 //! transship copy docker://alpine:3 oci:layout                             # pull
@@ -8,39 +8,52 @@
 //! transship list docker://registry.local/team/app
 //! ```
 //!
-//! `docker://[HOST[:PORT]/]REPOSITORY[:TAG][@DIGEST]` is one image; without a host it is at `docker.io`. With a tag and a digest, what is
-//! read is the digest, and what is written has to have it before it gets the tag. Without an image, a repository is read as the container
-//! of its tags. With `/` at the end, images are written below a prefix by the names that they bring, without their domain and without
-//! `library/`: `localhost/app:1` to `docker://registry.local/mirror/` becomes `registry.local/mirror/app:1`. `--rename` maps names before
-//! that, and two images that would become one are refused before anything is sent.
+//! `docker://[HOST[:PORT]/]REPOSITORY[:TAG][@DIGEST]` names one image; without a host, the host is `docker.io`. With a tag and a digest,
+//! the digest is read; an image that is written must have the digest before it gets the tag. A repository without tag and digest can be
+//! read as an archive of its tags. With `/` at the end, images are written below a prefix under their own names, without domain and
+//! without `library/`: `localhost/app:1` to `docker://registry.local/mirror/` becomes `registry.local/mirror/app:1`. `--rename` changes
+//! names before that. Two images that would get the same name are refused before anything is sent.
 //!
 //! Every option below is `-o docker.KEY=VALUE`, `--KEY VALUE`, and for one side of a copy `--src-KEY`, `--dest-KEY`.
 //!
-//! # Credentials
+//! # Authentication
 //!
-//! | in this order | where |
+//! Credentials are looked for in this order; the first that is found is used.
+//!
+//! | source | where |
 //! |---|---|
-//! | given | `--creds USER:PASSWORD`, `--creds-file FILE`, `--creds-env NAME`, `--registry-token TOKEN`, or `--no-creds`; then nothing else is looked at |
-//! | chosen | `--authfile FILE`, else `$REGISTRY_AUTH_FILE`; then no other file is read, and it has to be there |
-//! | podman's | `$XDG_RUNTIME_DIR/containers/auth.json` (without that variable `/run/containers/UID/auth.json`), `~/.config/containers/auth.json` |
-//! | docker's | `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`; `~/.dockercfg` |
+//! | options | `--creds USER:PASSWORD`, `--creds-file FILE`, `--creds-env NAME`, `--registry-token TOKEN`, or `--no-creds`; nothing else is read then |
+//! | a chosen file | `--authfile FILE`, else `$REGISTRY_AUTH_FILE`; no other file is read then, and this one must exist |
+//! | podman's files | `$XDG_RUNTIME_DIR/containers/auth.json` (without that variable `/run/containers/UID/auth.json`), `~/.config/containers/auth.json` |
+//! | docker's files | `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`; `~/.dockercfg` |
 //!
 //! In a file the longest key wins: `host/team/app` before `host/team` before `host`. A credential helper (`credHelpers`) or store
-//! (`credsStore`) of the file is asked before its own entries; `credential-helpers` of `registries.conf` puts helpers in order.
+//! (`credsStore`) that the file names is asked before the file's own entries. `credential-helpers` of `registries.conf` sets the order of
+//! several helpers. A helper program that is not installed is a warning, and the pull goes on without its credential. A credential from
+//! a file or helper is looked up again when the registry stops accepting it.
 //!
-//! `--creds` can be read in the process list of the machine. `--creds-file` (its first line is `USER:PASSWORD`) and `--creds-env` cannot.
+//! Every user of the machine can see `--creds` in the process list. `--creds-file` (its first line is `USER:PASSWORD`) and `--creds-env`
+//! are not visible there.
 //!
-//! `transship login HOST` asks for user and password on a terminal, or takes `--username` and `--password-stdin`; it tries them at the
-//! registry, and only then keeps them: with the helper that the file names, else in the file, which is replaced as a whole and is its
-//! owner's alone (0600). `HOST/REPOSITORY` keeps them for what is below that repository. `transship logout` forgets them, and says which
-//! other file has some still. podman, skopeo and buildah read what we keep, and we what they keep, docker's files too.
+//! `transship login HOST` asks for user and password on a terminal, or takes `--username` and `--password-stdin`. It tries them at the
+//! registry and then stores them: with the helper that the file names, else in the file, which only its owner can read (0600).
+//! `HOST/REPOSITORY` stores them for that repository and those below it. `transship logout` removes them, and says which other file still
+//! has some. podman, skopeo and buildah read what is stored, and their files and docker's are read here.
 //!
-//! A registry that wants tokens gets them asked for by repository and by what is done: pulling for reads, pulling and pushing for writes,
-//! and pulling from the repository that a blob is mounted from. Identity tokens, and realms that do not answer `GET`, are asked by the
-//! `POST` of `OAuth2`. Tokens are renewed before they expire, and once when a registry says that they have. Credentials go to the host they are
-//! for and to the realm that it names, over TLS, and never to where a redirect leads. No error, event or log has them.
+//! A registry that uses tokens is asked for one token for each repository and purpose: `pull` for a source, `pull,push` for a
+//! destination from its first request on, and one more for each repository that blobs are mounted from. Identity tokens, and token
+//! servers that refuse `GET`, use the `POST` of `OAuth2`. Tokens are renewed before they expire, and once when a registry says that they
+//! have expired.
 //!
-//! # Where names lead
+//! A secret goes to the one it is for:
+//!
+//! - Credentials from options go to the host of the reference. Mirrors, and locations that `registries.conf` names, get what a file or
+//!   helper has for their own host.
+//! - Passwords go to the registry and to the token server that it names, over TLS, and never to where a redirect leads. A redirect of the
+//!   token server itself is followed; only the same host and port get the password again.
+//! - No error, event or log contains a secret.
+//!
+//! # Mirrors and registries.conf
 //!
 //! `registries.conf`, version 2, is read as podman reads it: `--registries-conf FILE`, else `$CONTAINERS_REGISTRIES_CONF`, else
 //! `~/.config/containers/registries.conf`, else `/etc/containers/registries.conf`; then the `*.conf` of `--registries-conf-dir`, else of
@@ -48,71 +61,107 @@
 //!
 //! ```toml
 //! [[registry]]
-//! prefix = "docker.io/library"          # the longest prefix counts; *.example.com is one, too
-//! location = "registry.local/hub"       # what stands in its place
+//! prefix = "docker.io/library"          # the longest prefix wins; *.example.com is one, too
+//! location = "registry.local/hub"       # replaces the prefix when reading
 //! [[registry.mirror]]
-//! location = "mirror.local:5000/hub"    # tried before it, in this order
-//! insecure = true                       # not checked, and plain HTTP is fine
+//! location = "mirror.local:5000/hub"    # tried first, in the order of the file
+//! insecure = true                       # certificates are not checked, and plain HTTP is allowed
 //! pull-from-mirror = "digest-only"      # or "tag-only", "all"
 //!
 //! [[registry]]
 //! location = "old.example.com"
-//! blocked = true                        # never read
+//! blocked = true                        # neither read nor written
 //!
 //! [aliases]
 //! app = "registry.local/team/app"       # `transship list app`
 //! ```
 //!
-//! Reading an image goes to the first place that has its manifest; a blob that this one lacks comes from the others. Writing goes to the
-//! registry as it is named: mirrors and locations are for reading. A name without a host is at `docker.io` unless an alias says otherwise:
-//! `unqualified-search-registries` is not followed, because what is found would depend on who answers first.
+//! An image is read from the first endpoint that has its manifest; a blob that this endpoint lacks is read from the next ones. Something is
+//! absent only when every endpoint says so: a mirror that answers 404 and a registry that answers 503 are an error. Images are written to
+//! the registry that the reference names; mirrors and locations are for reading. A `blocked` registry is neither read nor written, its
+//! mirrors are still read, and a mirror that a table of its own blocks is left out.
+//!
+//! A name without a host is at `docker.io` unless an alias says otherwise. `unqualified-search-registries` is not followed: which
+//! image is found would depend on which registry answers first.
 //!
 //! # TLS
 //!
-//! A registry proves who it is to the CAs of the system, and to the `*.crt` of `--cert-dir DIR`, else of the first that is there of
-//! `HOST[:PORT]` in `~/.config/containers/certs.d`, `/etc/containers/certs.d`, `/etc/docker/certs.d`. `NAME.cert` with `NAME.key` there is our
-//! own certificate. `--tls-verify=false` believes everyone, takes plain HTTP, and warns. Without it, plain HTTP is spoken only to this machine
-//! (`localhost`, `127.0.0.0/8`, `::1`), where no TLS is spoken, and to what `registries.conf` calls insecure.
+//! Server certificates are verified against the CAs of the system and the `*.crt` of `--cert-dir DIR`, else of the first folder that
+//! exists among `~/.config/containers/certs.d`, `/etc/containers/certs.d`, `/etc/docker/certs.d`, each followed by `/HOST[:PORT]`. `NAME.cert`
+//! with `NAME.key` in that folder is the client certificate. The CAs of a registry's folder also verify the storage and the token
+//! server that the registry names; its client certificate is shown to the registry's own host only.
 //!
-//! # What an operation costs
+//! A `*.crt` that is the very certificate of the server is accepted, although it is no CA. Keys and signatures of RSA (2048 bits or
+//! more), ECDSA P-256 and P-384, and Ed25519 are supported; for others, as ECDSA P-521, the error says so.
 //!
-//! An image of ten layers, whose config is the eleventh blob:
+//! `--tls-verify=false` accepts every certificate and plain HTTP, with a warning. Without it, plain HTTP is used only with this
+//! machine (`localhost`, `127.0.0.0/8`, `::1`), where the server does not speak TLS, and with registries that `registries.conf` calls
+//! insecure.
+//!
+//! A registry must not lead into the network that it cannot see itself: redirects, upload locations and token servers at link-local
+//! addresses, and from other machines at loopback addresses, are refused, and so is a step from HTTPS to plain HTTP.
+//!
+//! # Proxies
+//!
+//! `HTTPS_PROXY`, `HTTP_PROXY` and `ALL_PROXY`, also in lowercase, name a proxy by `http://`, `https://` or `socks5://[USER:PASSWORD@]HOST[:PORT]`.
+//! `NO_PROXY` lists exceptions, separated by commas, as in Go's programs: `example.com` (and names below it), `.example.com` or
+//! `*.example.com` (names below it only), addresses, networks (`10.0.0.0/8`), each of the names and addresses with `:PORT` if only that port
+//! is meant, or `*` for everything. This machine is never reached through a proxy.
+//!
+//! # Cost in requests
+//!
+//! For an image of ten layers, whose config is the eleventh blob:
 //!
 //! | operation | requests |
 //! |---|---|
-//! | push, layers gzipped already | 34: for each blob `HEAD`, `POST`, one streaming `PUT`; `PUT` of the manifest |
+//! | push, layers gzipped already | 34: for each blob `HEAD`, `POST`, `PUT`; `PUT` of the manifest |
 //! | push, layers plain | 34: for each layer `POST`, one streaming `PATCH` while it is compressed, `PUT` of its digest; for the config `HEAD`, `POST`, `PUT`; `PUT` of the manifest |
-//! | push again, nothing changed | 12: `HEAD` for each blob, `PUT` of the manifest; nothing is compressed again, unless `--no-cache` |
-//! | pull | 12: `GET` of the manifest and of each blob |
+//! | push again, nothing changed | 12: `HEAD` of each blob, `PUT` of the manifest; nothing is compressed again, unless `--no-cache` |
+//! | pull | 12: `GET` of the manifest and of each blob, also where layers change form |
 //! | pull again into the same layout | 2: `GET` of the manifest and of the config |
-//! | copy to another repository of the host | 25: `GET` of the manifest and of the config; for each blob `HEAD` and a `POST` that mounts it; `PUT` of the manifest. No layer's bytes pass |
+//! | copy to another repository of the host | 25: `GET` of the manifest and of the config; for each blob `HEAD` and a `POST` that mounts it; `PUT` of the manifest. No layer is downloaded |
+//! | mirror again, nothing changed | for each tag one `HEAD` on each side; and the list of tags |
+//! | dry run of a push; of a pull | 11: `HEAD` of each blob; 2: `GET` of the manifest and of the config |
+//! | `list` | 1 for each page of tags, which most servers fill with 1,000 |
+//! | `list --details` | for each tag `GET` of its manifest and config too, several at once |
+//! | `inspect` | 2: `GET` of the manifest and of the config |
+//! | `verify` | 13: as a pull, and the list of referrers |
+//! | `digests`, `--since` | 12: `GET` of the manifest, `HEAD` of each blob |
 //!
-//! Of an index, each manifest is one more request, and on reading one `HEAD` for each layer, because some indexes are there only in part.
-//! A list of tags is one request for each page. A layer of a known digest that the command compressed before is asked for by `HEAD` first.
+//! Of an index, each manifest that is copied is one more request: `--platform` reads the index and the one that it chose. A layer that
+//! transship compressed before is asked for by `HEAD` first, by the digest that it got then.
 //!
-//! The first request to a host may be answered 401; then there is, with tokens, one request to the realm for reading, one for writing,
-//! and one for each repository that is mounted from. To a loopback address, one connection finds out whether TLS is spoken.
+//! The first requests to a host may be answered 401. Tokens add one request for each repository and purpose. To a loopback address, one
+//! connection finds out whether the server speaks TLS.
 //!
-//! An image shows with the last request, the `PUT` of its root by tag. Several tags are one `PUT` each; several repositories are filled by
-//! mounts from the first.
+//! An image can be pulled after the last request, the `PUT` of its manifest by tag. Each further tag is one more `PUT`; a further repository
+//! is filled by mounts from the first. When one of them fails, the error names the tags that are published already, and `--json` lists
+//! them.
 //!
-//! # When there is trouble
+//! # Retries
 //!
-//! 408, 429, 5xx, connections that break and ones on which nothing happens for `--idle-timeout` (60) seconds are tried again, `--retries` (5)
-//! times, after waits that double from a quarter of a second, with jitter, or that `Retry-After` asks for. What makes progress starts to
-//! count anew. A pull goes on at the byte where it was cut; a push where the server says that it is, and from the start where it kept
-//! nothing. `--deadline` ends it all. Each retry is an event.
+//! 408, 425, 429, 500, 502 to 504, 509, 520 to 530, broken connections, and connections that are silent for `--idle-timeout` (60) seconds are
+//! retried `--retries` (5) times. The wait doubles from a quarter of a second, with jitter; `Retry-After` is followed up to five minutes.
+//! Answers that will not change, such as `DENIED` or `MANIFEST_INVALID`, are not retried. `--deadline` limits the whole copy. Each retry is an
+//! event.
+//!
+//! A pull resumes at the byte where it was cut. An upload resumes where the server says that it is, and the retry counter starts anew
+//! when 64 KiB or more have been added. When the server has lost the upload, the blob is sent again from its start, five times at
+//! most. A piece that is too large (413) is sent in smaller ones.
+//!
+//! Before it answers the last request of an upload, a server may move the blob into its storage. For this answer transship waits ten
+//! times `--idle-timeout`, asks by `HEAD` every `--idle-timeout` whether the blob is there, and goes on when it is.
 //!
 //! # Tuning
 //!
 //! | option | default | for |
 //! |---|---|---|
 //! | `--connections N` | 8 | the most requests to a host at once, for reads and for writes; halved on 429, and growing back |
-//! | `--jobs N` | 8 | the most blobs on their way at once |
-//! | `--chunk-size BYTES` | in one piece | servers and proxies with a limit; a server that asks for larger pieces gets those |
+//! | `--jobs N` | 8 | the most blobs that are copied at once |
+//! | `--chunk-size BYTES` | in one piece | servers and proxies that limit the size of a request |
 //! | `--idle-timeout SECONDS` | 60 | slow servers |
 //! | `--retries N` | 5 | |
-//! | `--sparse` | false | registries that take an index without all of its images |
+//! | `--sparse` | false | registries that accept an index without all of its images |
 //! | `--compress zstd` | gzip | what plain layers become; `keep` sends them as they are |
 //!
 //! # In a program

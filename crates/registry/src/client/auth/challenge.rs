@@ -16,93 +16,91 @@ pub(crate) fn all(headers: &HeaderMap) -> Vec<Challenge> {
     let mut all: Vec<Challenge> = headers
         .get_all(WWW_AUTHENTICATE)
         .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(challenges)
+        .flat_map(|value| challenges(&String::from_utf8_lossy(value.as_bytes())))
         .collect();
     all.sort_by_key(|challenge| *challenge == Challenge::Basic);
     all
 }
 
+/// Reads what servers write, which is not always what the RFC says: commas and the last quote are missing, a semicolon stands
+/// for a comma, one header has several schemes.
 fn challenges(text: &str) -> Vec<Challenge> {
     let mut found = Vec::new();
     let mut current: Option<(String, Vec<(String, String)>)> = None;
-    for part in split(text) {
-        let (scheme, parameter) = scheme_and_parameter(&part);
-        if let Some(scheme) = scheme {
-            found.extend(
-                current.replace((scheme.to_ascii_lowercase(), Vec::new())).and_then(understood),
-            );
-        }
-        if let (Some((_, parameters)), Some(parameter)) = (&mut current, parameter) {
-            parameters.push(parameter);
-        }
+    let mut rest = text.trim_start_matches(BETWEEN);
+    while !rest.is_empty() {
+        let end = rest.find(|c| BETWEEN.contains(&c) || c == '=').unwrap_or(rest.len());
+        let (word, after) = rest.split_at(end);
+        let word = word.to_ascii_lowercase();
+        rest = if let Some(after) = after.trim_start().strip_prefix('=') {
+            let (value, after) = value(after.trim_start());
+            if let Some((_, parameters)) = &mut current {
+                parameters.push((word, value));
+            }
+            after
+        } else {
+            found.extend(current.replace((word, Vec::new())).and_then(understood));
+            after
+        };
+        rest = rest.trim_start_matches(BETWEEN);
     }
     found.extend(current.and_then(understood));
     found
 }
 
-/// Cuts at commas outside of quotes.
-fn split(text: &str) -> Vec<String> {
-    let mut parts = vec![String::new()];
-    let (mut quoted, mut escaped) = (false, false);
-    for c in text.chars() {
-        if c == ',' && !quoted {
-            parts.push(String::new());
-            continue;
-        }
-        if c == '"' && !escaped {
-            quoted = !quoted;
-        }
-        escaped = quoted && c == '\\' && !escaped;
-        if let Some(last) = parts.last_mut() {
-            last.push(c);
-        }
-    }
-    parts
-}
+/// What stands between words.
+const BETWEEN: [char; 4] = [' ', '\t', ',', ';'];
 
-/// A part is `scheme key=value`, `scheme`, or `key=value`.
-fn scheme_and_parameter(part: &str) -> (Option<&str>, Option<(String, String)>) {
-    let part = part.trim();
-    let token = part.find([' ', '\t', '=']).unwrap_or(part.len());
-    if part[token..].trim_start().starts_with('=') {
-        return (None, parameter(part));
-    }
-    let scheme = Some(&part[..token]).filter(|scheme| !scheme.is_empty());
-    (scheme, parameter(part[token..].trim_start()))
-}
-
-fn parameter(text: &str) -> Option<(String, String)> {
-    let (key, value) = text.split_once('=')?;
-    Some((key.trim().to_ascii_lowercase(), unquoted(value.trim())))
-}
-
-fn unquoted(text: &str) -> String {
-    let Some(inner) = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) else {
-        return text.to_owned();
+/// The value of a parameter, and what follows it.
+fn value(text: &str) -> (String, &str) {
+    let Some(text) = text.strip_prefix('"') else {
+        let end = text.find(BETWEEN).unwrap_or(text.len());
+        return (text[..end].trim_matches('\'').to_owned(), &text[end..]);
     };
     let (mut plain, mut escaped) = (String::new(), false);
-    for c in inner.chars() {
-        if c == '\\' && !escaped {
-            escaped = true;
-        } else {
-            plain.push(c);
-            escaped = false;
+    for (at, c) in text.char_indices() {
+        match c {
+            '\\' if !escaped => {
+                escaped = true;
+                continue;
+            }
+            '"' if !escaped => match next_parameter(&text[..at]).filter(|_| plain.ends_with('=')) {
+                // It opens the next value: the quote before it is missing.
+                Some(comma) => return (text[..comma].to_owned(), &text[comma..]),
+                None => return (plain, &text[at + 1..]),
+            },
+            _ => plain.push(c),
         }
+        escaped = false;
     }
-    plain
+    // It is never closed.
+    match next_parameter(text) {
+        Some(comma) => (text[..comma].to_owned(), &text[comma..]),
+        None => (plain, ""),
+    }
+}
+
+/// Where the comma before `, KEY=` stands.
+fn next_parameter(text: &str) -> Option<usize> {
+    text.match_indices(',').map(|(comma, _)| comma).find(|comma| {
+        let key = text[comma + 1..].split('=').next().unwrap_or_default().trim();
+        text[comma + 1..].contains('=')
+            && !key.is_empty()
+            && key.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_')
+    })
 }
 
 fn understood((scheme, parameters): (String, Vec<(String, String)>)) -> Option<Challenge> {
     let get = |wanted: &str| {
-        parameters.iter().find(|(key, _)| key == wanted).map(|(_, value)| value.clone())
+        let found = parameters.iter().find(|(key, _)| key == wanted);
+        found.map(|(_, value)| value.clone()).filter(|value| !value.is_empty())
     };
     match scheme.as_str() {
         "basic" => Some(Challenge::Basic),
         "bearer" => Some(Challenge::Bearer {
             realm: get("realm")?,
             service: get("service"),
-            scope: get("scope").filter(|scope| !scope.is_empty()),
+            scope: get("scope"),
         }),
         _ => None,
     }
@@ -137,6 +135,47 @@ mod tests {
             r#"Basic realm="x", Bearer realm="https://auth.example/token", service="reg, istry""#;
         assert_eq!(of(&[both]), Some(bearer(None)));
         assert_eq!(of(&["Negotiate", r#"Basic realm="x""#]), Some(Challenge::Basic));
+    }
+
+    #[test]
+    fn what_servers_write_otherwise() {
+        let realm = "https://auth.example/token";
+        let bearer = |service: &str, scope: &str| {
+            let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+            Some(Challenge::Bearer {
+                realm: realm.to_owned(),
+                service: some(service),
+                scope: some(scope),
+            })
+        };
+        let scope = "repository:a:pull,push";
+        for (text, challenge) in [
+            (r#"Bearer realm="<R>" service="s" scope="<S>""#, bearer("s", scope)),
+            (r#"Bearer realm="<R>"service="s"scope="<S>""#, bearer("s", scope)),
+            (r#"BEARER Realm="<R>",SERVICE="s",Scope="<S>""#, bearer("s", scope)),
+            (r#"Bearer realm="<R>"; service="s"; scope="<S>""#, bearer("s", scope)),
+            (r#"Bearer , realm = "<R>" ,, service= s ,scope="<S>","#, bearer("s", scope)),
+            (r"Bearer realm=<R>,service=s", bearer("s", "")),
+            (r"Bearer realm='<R>', service='s'", bearer("s", "")),
+            (r#"Bearer realm="<R>,service="s",scope="<S>""#, bearer("s", scope)),
+            (r#"Bearer realm="<R>",service="s,scope="<S>""#, bearer("s", scope)),
+            (r#"Bearer realm="<R>",service="s",scope="<S>"#, bearer("s", scope)),
+            (r#"Bearer realm="<R>,service=s"#, bearer("s", "")),
+            (r#"Bearer realm="<R>",service="",scope="""#, bearer("", "")),
+            (r#"Basic realm="x" Bearer realm="<R>" service="s""#, bearer("s", "")),
+            (r#"Negotiate abc==, Bearer realm="<R>",service="s""#, bearer("s", "")),
+            (
+                r#"Digest realm="d", nonce="n", qop="auth,auth-int", Bearer realm="<R>", Basic"#,
+                bearer("", ""),
+            ),
+            (r#"Bearer error="invalid_token", realm="<R>", realm="other""#, bearer("", "")),
+            ("basic", Some(Challenge::Basic)),
+            (r#"bAsIc realm="unclosed"#, Some(Challenge::Basic)),
+            (r#"NTLM, Negotiate, BASIC REALM=x charset="UTF-8""#, Some(Challenge::Basic)),
+        ] {
+            let text = text.replace("<R>", realm).replace("<S>", scope);
+            assert_eq!(of(&[&text]), challenge, "{text}");
+        }
     }
 
     #[test]

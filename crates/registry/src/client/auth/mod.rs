@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use transship_core::{ErrorKind, Result};
 
 use challenge::Challenge;
-pub(crate) use scope::Scopes;
+pub(crate) use scope::{Access, Scopes};
 use token::{Realm, Token, basic, bearer};
 
 use crate::Credential;

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 /// What is done in a repository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Access {
+pub(crate) enum Access {
+    /// Reading.
     Pull,
+    /// Reading and writing.
     Push,
 }
 
@@ -18,25 +20,16 @@ pub(crate) struct Scopes {
 }
 
 impl Scopes {
-    /// Reading a repository.
-    pub(crate) fn pull(repository: &str) -> Self {
-        Self::new(repository, Access::Pull)
-    }
-
-    /// Reading and writing a repository.
-    pub(crate) fn push(repository: &str) -> Self {
-        Self::new(repository, Access::Push)
+    /// For requests to a repository.
+    pub(crate) fn new(repository: &str, access: Access) -> Self {
+        let own = repository.to_owned();
+        Self { all: BTreeMap::from([(own.clone(), access)]), own }
     }
 
     /// Reading another repository too.
     pub(crate) fn and_pull(mut self, repository: &str) -> Self {
         self.all.entry(repository.to_owned()).or_insert(Access::Pull);
         self
-    }
-
-    fn new(repository: &str, access: Access) -> Self {
-        let own = repository.to_owned();
-        Self { all: BTreeMap::from([(own.clone(), access)]), own }
     }
 
     /// The repository whose credential is used.
@@ -73,7 +66,7 @@ mod tests {
 
     #[test]
     fn texts() {
-        let scopes = Scopes::push("b").and_pull("a").and_pull("b");
+        let scopes = Scopes::new("b", Access::Push).and_pull("a").and_pull("b");
         assert_eq!(scopes.texts(None), ["repository:a:pull", "repository:b:pull,push"]);
         let asked = Some("repository:a:pull registry:catalog:*");
         assert_eq!(scopes.texts(asked).last().unwrap(), "registry:catalog:*");

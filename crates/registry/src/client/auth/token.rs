@@ -11,6 +11,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 use transship_core::{Error, ErrorKind, Observer, Result, ResultExt};
 
+use crate::client::attempt::{keeps_method, place_of};
 use crate::client::call::{Call, Payload};
 use crate::client::host::Host;
 use crate::client::problem;
@@ -180,9 +181,33 @@ impl Realm {
 
     async fn send(&self, host: &Host, mut call: Call) -> Result<(StatusCode, bytes::Bytes)> {
         call.headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        let fetched = host.fetch_plain(&call, LIMIT).await?;
-        Ok((fetched.status, fetched.bytes))
+        let mut hops = 0;
+        loop {
+            let fetched = host.fetch_plain(&call, LIMIT).await?;
+            let goes_on = keeps_method(fetched.status)
+                || (fetched.status.is_redirection() && call.method == Method::GET);
+            if !goes_on {
+                return Ok((fetched.status, fetched.bytes));
+            }
+            hops += 1;
+            let to = host.redirected(&fetched.headers, &fetched.url, hops);
+            let to = to.context(|| call.what.clone())?;
+            if !is_same_service(&call.url, &to) {
+                if call.method == Method::POST {
+                    let message = format!("the realm sends what is secret on to {}", place_of(&to));
+                    return Err(Error::new(ErrorKind::Denied, message).context(call.what));
+                }
+                call.headers.remove(AUTHORIZATION);
+            }
+            call.url = to;
+        }
     }
+}
+
+/// Whether what is secret may go from one place to another: to the same host and port, or there from plain HTTP to TLS.
+fn is_same_service(from: &Url, to: &Url) -> bool {
+    let safe = to.scheme() == "https" || to.scheme() == from.scheme();
+    safe && from.host() == to.host() && from.port() == to.port()
 }
 
 /// Says which credential it was that a realm refuses, if it does.
