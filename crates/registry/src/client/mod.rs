@@ -20,5 +20,5 @@ pub(crate) use call::{Answer, Call, Fetched, Payload, Stream, Torn};
 pub(crate) use idle::Idle;
 pub(crate) use network::Network;
 pub(crate) use problem::header;
-pub(crate) use repository::Repository;
+pub(crate) use repository::{Repository, next_page};
 pub(crate) use retry::Tries;

@@ -63,15 +63,15 @@ impl Repository {
     pub(crate) async fn open(&self, call: &Call) -> Result<Answer> {
         self.host.open(call, &self.observer).await
     }
+}
 
-    /// The page after one, if it says that there is one. It is where that one was: behind a proxy, servers name a host that
-    /// nobody reaches.
-    pub(crate) fn next_page(&self, page: &Fetched) -> Result<Option<Url>> {
-        let Some(target) = link::next(&page.headers) else { return Ok(None) };
-        let next = page.url.join(&target).map_err(not_a_url)?;
-        let mut url = page.url.clone();
-        url.set_path(next.path());
-        url.set_query(next.query());
-        Ok(Some(url))
-    }
+/// The page after one, if it says that there is one. It is where that one was: behind a proxy, servers name a host that
+/// nobody reaches.
+pub(crate) fn next_page(page: &Fetched) -> Result<Option<Url>> {
+    let Some(target) = link::next(&page.headers) else { return Ok(None) };
+    let next = page.url.join(&target).map_err(not_a_url)?;
+    let mut url = page.url.clone();
+    url.set_path(next.path());
+    url.set_query(next.query());
+    Ok(Some(url))
 }

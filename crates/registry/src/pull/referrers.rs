@@ -12,7 +12,7 @@ use transship_core::{
 use super::manifest::type_of;
 use super::pages::Pages;
 use super::{by_name, referrers_tag};
-use crate::client::{Fetched, Repository};
+use crate::client::{Fetched, Repository, next_page};
 use crate::reference::Wanted;
 
 /// The most referrers of one manifest that are read.
@@ -47,7 +47,7 @@ pub(crate) async fn referrers(of: &Repository, subject: &Digest) -> Result<Found
                 all.push(descriptor);
             }
         }
-        let Some(next) = of.next_page(&page).context(|| call.what.clone())? else {
+        let Some(next) = next_page(&page).context(|| call.what.clone())? else {
             return Ok(Found::Api(all));
         };
         pages.turn(all.len(), &next).context(|| call.what.clone())?;

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use transship_core::{Error, ErrorKind, Result, ResultExt};
 
 use super::pages::Pages;
-use crate::client::{Call, Fetched, Repository};
+use crate::client::{Call, Fetched, Repository, next_page};
 
 /// The largest page that is read, in bytes.
 const PAGE_LIMIT: u64 = 4 << 20;
@@ -38,7 +38,7 @@ pub(crate) async fn tags(of: &Repository) -> Result<Vec<String>> {
                 all.push(tag);
             }
         }
-        let Some(next) = of.next_page(&fetched).context(|| call.what.clone())? else {
+        let Some(next) = next_page(&fetched).context(|| call.what.clone())? else {
             return Ok(all);
         };
         pages.turn(all.len(), &next).context(|| call.what.clone())?;

@@ -15,13 +15,11 @@ use crate::common::{
 
 /// An answer, whole.
 fn raw(status: u16, headers: &[(&str, &str)], body: &str) -> Fault {
+    let headers: String =
+        headers.iter().map(|(name, value)| [name, ": ", value, "\r\n"].concat()).collect();
     let length = body.len();
-    let mut head =
-        format!("HTTP/1.1 {status} So\r\nConnection: close\r\nContent-Length: {length}\r\n");
-    for (name, value) in headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
-    }
-    Fault::Raw(format!("{head}\r\n{body}").into())
+    let head = format!("HTTP/1.1 {status} So\r\nConnection: close\r\nContent-Length: {length}");
+    Fault::Raw(format!("{head}\r\n{headers}\r\n{body}").into())
 }
 
 fn header(name: &'static str, value: &str) -> Fault {
@@ -61,7 +59,8 @@ async fn reads_are_sent_on() {
         let layer = sent.blobs[0].0.digest.to_string();
         let relative = format!("../blobs/{layer}");
         server.inject(Rule::new(raw(status, &[("location", &relative)], "")).path(&layer));
-        pull(&plain(), &server, "a:1").await.expect(&status.to_string());
+        let pulled = pull(&plain(), &server, "a:1").await;
+        assert!(pulled.is_ok(), "{status}: {pulled:?}");
         assert_eq!(tags(&plain(), &server).await.unwrap(), ["1"], "{status}");
         assert_eq!(server.pending_faults(), 0, "{status}");
     }
@@ -281,8 +280,8 @@ async fn lengths_are_required() {
     let body = Body::from_reader(Cursor::new(bytes.clone()));
     let stored = to.put_blob(Expect::anything(), body).await.unwrap();
     assert_eq!(server.blob("a", stored.digest.as_ref()).unwrap(), bytes);
-    let patches = server.exchanges().into_iter().filter(|one| one.method == "PATCH");
-    assert!(patches.last().unwrap().header("content-length").is_some());
+    let mut patches = server.exchanges().into_iter().filter(|one| one.method == "PATCH");
+    assert!(patches.next_back().unwrap().header("content-length").is_some());
 }
 
 /// How long a server asks to wait, and for what.
