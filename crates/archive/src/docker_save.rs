@@ -7,7 +7,8 @@ use std::fmt;
 use bytes::Bytes;
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
-use transship_core::{Error, ErrorKind, Result};
+use transship_core::fields::{check_values, other_letters};
+use transship_core::{Error, ErrorKind, Result, ResultExt};
 
 pub use crate::saved::{SavedEntry, entries_bytes, parse_entries};
 
@@ -19,10 +20,6 @@ pub const REPOSITORIES_NAME: &str = "repositories";
 
 /// The most bytes that either of them may have: enough for some 20,000 images of many layers, or ten times as many of few.
 pub const MANIFEST_LIMIT: u64 = 64 << 20;
-
-/// The most commas that `manifest.json` may have. Each stands for a value, which takes many times the memory; one of
-/// 64 MiB whose values are names with digests has fewer.
-const COMMAS_LIMIT: usize = 1 << 20;
 
 /// One image in `manifest.json`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -67,10 +64,7 @@ impl SavedImage {
 /// `Corrupt` with the image and the field: one that is missing, malformed, there twice, or written in other letters
 /// (`config`), which docker takes for the known one and other readers do not. `LimitExceeded` for too many values.
 pub fn parse_manifest(bytes: &[u8]) -> Result<Vec<SavedImage>> {
-    if bytes.split(|b| *b == b',').nth(COMMAS_LIMIT + 1).is_some() {
-        let message = format!("{MANIFEST_NAME} has more than {COMMAS_LIMIT} values");
-        return Err(Error::new(ErrorKind::LimitExceeded, message));
-    }
+    check_values(bytes).context(|| MANIFEST_NAME)?;
     serde_json::from_slice(bytes).map(|Images(images)| images).map_err(|e| {
         Error::new(ErrorKind::Corrupt, format!("{MANIFEST_NAME} is malformed")).caused_by(e)
     })
@@ -177,22 +171,12 @@ impl<'de> Visitor<'de> for ImageVisitor {
     }
 }
 
-/// Go's JSON takes a field in other letters for the one that is known, also with the long s and the Kelvin sign.
+/// Refuses a field that docker takes for one of ours, written in other letters.
 fn check_unknown<E: de::Error>(field: &str) -> Result<(), E> {
-    let folded: String = field
-        .chars()
-        .map(|c| match c {
-            '\u{17f}' => 's',
-            '\u{212a}' => 'k',
-            c => c.to_ascii_lowercase(),
-        })
-        .collect();
-    if matches!(&*folded, "config" | "repotags" | "layers") {
-        return Err(de::Error::custom(format_args!(
-            "some readers take the field {field:?} for one that is written in other letters"
-        )));
+    match other_letters(field, &["Config", "RepoTags", "Layers"]) {
+        Some(wrong) => Err(de::Error::custom(wrong)),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -213,6 +197,7 @@ mod tests {
 
     #[test]
     fn small_values_are_limited() {
+        use transship_core::fields::COMMAS_LIMIT;
         let image = r#"{"Config":"c","Layers":[]},"#;
         let many = format!("[{}]", image.repeat(COMMAS_LIMIT / 2 + 1));
         assert_eq!(parse_manifest(many.as_bytes()).unwrap_err().kind(), ErrorKind::LimitExceeded);
@@ -229,8 +214,8 @@ mod tests {
             (r#"{"Config":null,"Layers":[]}"#, "null"),
             (r#"{"Config":"c"}"#, "Layers"),
             (r#"{"Config":"c","Config":"d","Layers":[]}"#, "two fields"),
-            (r#"{"Config":"c","config":"d","Layers":[]}"#, "other letters"),
-            (r#"{"Config":"c","Layer\u017f":[],"Layers":[]}"#, "other letters"),
+            (r#"{"Config":"c","config":"d","Layers":[]}"#, "some readers take"),
+            (r#"{"Config":"c","Layer\u017f":[],"Layers":[]}"#, "some readers take"),
             (r#"{"Config":"c","Layers":[1]}"#, "integer"),
             (r#""c""#, "an image with"),
         ] {

@@ -57,6 +57,7 @@ mod writer;
 
 pub mod docker_save;
 pub mod layout;
+mod layout_index;
 
 pub use embedded::{check_content, embedded_content};
 pub use index::{ENTRY_LIMIT, Entry, EntryKind, Known, NAMES_LIMIT, TarIndex};

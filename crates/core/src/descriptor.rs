@@ -6,7 +6,7 @@ use oci_spec::image::{Digest, MediaType};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Error, ErrorKind, Platform, Result, is_index_type};
+use crate::{Error, ErrorKind, Platform, Result, fields, is_index_type};
 
 /// A [content descriptor](https://github.com/opencontainers/image-spec/blob/main/descriptor.md), with every field that
 /// its JSON had.
@@ -57,6 +57,23 @@ impl Descriptor {
             artifact_type: None,
             other: Map::new(),
         }
+    }
+
+    /// Reads one alone, as it stands in an index.
+    ///
+    /// # Errors
+    /// `Corrupt` when it is malformed.
+    pub fn parse(bytes: &[u8]) -> Result<Self> {
+        serde_json::from_slice(bytes)
+            .map_err(|error| Error::new(ErrorKind::Corrupt, "it is no descriptor").caused_by(error))
+    }
+
+    /// Refuses fields that readers take differently. [`Document::parse`](crate::Document::parse) does so with all in it.
+    ///
+    /// # Errors
+    /// `Corrupt` for a known field in other letters.
+    pub fn check_fields(&self) -> Result<()> {
+        fields::check_descriptor(self)
     }
 
     /// The value of an annotation.

@@ -10,7 +10,7 @@ use serde::de::{Deserializer as _, Error as _, IgnoredAny, MapAccess, Visitor};
 use crate::{Descriptor, Error, ErrorKind, Result};
 
 /// The most commas that a document may have. Each stands for a value, which takes many times the memory.
-const COMMAS: usize = 1 << 20;
+pub const COMMAS_LIMIT: usize = 1 << 20;
 
 const MANIFEST: &[&str] = &[
     "schemaVersion",
@@ -33,15 +33,24 @@ const CONFIG: &[&str] = &["architecture", "os", "os.version", "os.features", "va
 
 const ROOTFS: &[&str] = &["type", "diff_ids"];
 
+/// Refuses a document of so many values that parsing it would take many times its size.
+///
+/// # Errors
+/// `LimitExceeded`.
+pub fn check_values(bytes: &[u8]) -> Result<()> {
+    if bytes.split(|b| *b == b',').nth(COMMAS_LIMIT).is_none() {
+        return Ok(());
+    }
+    let message = format!("it has more than {COMMAS_LIMIT} values");
+    Err(Error::new(ErrorKind::LimitExceeded, message))
+}
+
 /// Holds the fields of a manifest or index to what all readers take the same way.
 ///
 /// # Errors
 /// `Corrupt` for a known field in other letters, `LimitExceeded` for too many values.
 pub(crate) fn check_manifest(bytes: &[u8]) -> Result<()> {
-    if bytes.split(|b| *b == b',').count() > COMMAS {
-        let message = format!("it has more than {COMMAS} values");
-        return Err(Error::new(ErrorKind::LimitExceeded, message));
-    }
+    check_values(bytes)?;
     serde_json::Deserializer::from_slice(bytes)
         .deserialize_map(Known(MANIFEST))
         .map_err(|e| Error::new(ErrorKind::Corrupt, "it is not a manifest").caused_by(e))
@@ -108,7 +117,7 @@ impl<'de> Visitor<'de> for Known {
 }
 
 /// What is wrong with a field that is a known one in other letters.
-fn other_letters(field: &str, known: &[&str]) -> Option<String> {
+pub fn other_letters(field: &str, known: &[&str]) -> Option<String> {
     let is_it = |known: &&str| *known != field && folded(known).eq(folded(field));
     let known = known.iter().find(|known| is_it(known))?;
     Some(format!("some readers take the field {field:?} for {known:?}"))

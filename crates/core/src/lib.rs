@@ -28,7 +28,7 @@ mod destination;
 mod details;
 mod digest;
 mod error;
-mod fields;
+pub mod fields;
 mod manifest;
 mod name;
 mod options;

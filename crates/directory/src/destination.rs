@@ -105,8 +105,7 @@ impl ImageDestination for DirectoryDestination {
 #[async_trait]
 impl PutSignatures for DirectoryDestination {
     async fn put_signatures(&self, of: Option<&Digest>, signatures: Vec<Bytes>) -> Result<()> {
-        self.stage.hold()?.put_signatures(of.cloned(), signatures);
-        Ok(())
+        self.stage.hold()?.put_signatures(of.cloned(), signatures).context(|| &self.reference)
     }
 }
 

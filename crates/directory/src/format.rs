@@ -13,6 +13,11 @@ pub(crate) const MANIFEST: &str = "manifest.json";
 /// What the name of a manifest below the root ends with.
 pub(crate) const MANIFEST_SUFFIX: &str = ".manifest.json";
 
+/// The most bytes that the signatures of an image have together.
+pub(crate) const SIGNATURES_SIZE: u64 = 1 << 20;
+/// The most signatures of one manifest, and one more.
+pub(crate) const SIGNATURES: usize = 1000;
+
 const VERSION_LIMIT: u64 = 1 << 10;
 const VERSION_TEXT: &str = "Directory Transport Version: ";
 

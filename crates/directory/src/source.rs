@@ -1,55 +1,69 @@
 //! [`DirectorySource`]: an image being read.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use transship_core::{
-    Body, Descriptor, Digest, Error, ErrorKind, Expect, FileRange, ImageSource, MANIFEST_LIMIT,
-    Manifest, Reference, Referrers, Result, Signatures, parse_digest, run_blocking,
+    Body, Cancel, Descriptor, Digest, Error, ErrorKind, Expect, FileRange, ImageSource,
+    MANIFEST_LIMIT, Manifest, Reference, Referrers, Result, Signatures, parse_digest, run_blocking,
 };
-use transship_local::{Folder, read_bounded};
+use transship_local::{FileStamp, Folder, read_bounded};
 
 use crate::format::{
-    MANIFEST, MANIFEST_SUFFIX, Version, name_of, names_of, signature_name, unknown_version,
+    MANIFEST, MANIFEST_SUFFIX, SIGNATURES, SIGNATURES_SIZE, Version, name_of, names_of,
+    signature_name, unknown_version,
 };
 
-/// The largest signature that is read, in bytes.
-const SIGNATURE_LIMIT: u64 = 4 << 20;
-
-/// The most signatures of one manifest.
-const SIGNATURES: usize = 1000;
-
-/// An image in a folder. The root and its signatures are read when it is opened, so that both are of one image.
+/// An image in a folder. The root is read when it is opened; signatures when they are asked for, if it is still the one
+/// that is there.
 #[derive(Debug)]
 pub(crate) struct DirectorySource {
     reference: Reference,
     folder: Arc<Folder>,
     root: Manifest,
-    signatures: Vec<Bytes>,
+    /// Kept open, so that no other file gets its identity.
+    root_file: Arc<File>,
+    stamp: FileStamp,
+    /// How many bytes of signatures each manifest has, of those that were read.
+    signed: Mutex<HashMap<Option<Digest>, u64>>,
+    /// The manifests that are about others, by the digest of what they are about.
+    about: OnceLock<HashMap<Digest, Vec<Descriptor>>>,
 }
 
 impl DirectorySource {
-    pub(crate) fn open(reference: Reference, path: &Path) -> Result<Self> {
+    pub(crate) fn open(reference: Reference, path: &Path, cancel: &Cancel) -> Result<Self> {
         let opened = Folder::read(path, |folder| {
+            cancel.check()?;
             if let Version::Other(found) = Version::of(folder)? {
                 return Err(unknown_version(path, &found));
             }
-            Ok((read_root(folder)?, read_signatures(folder, None)?))
+            read_root(folder)
         });
-        let (folder, (root, signatures)) = opened?;
-        Ok(Self { reference, folder: Arc::new(folder), root, signatures })
+        let (folder, (root, root_file, stamp)) = opened?;
+        let (folder, root_file) = (Arc::new(folder), Arc::new(root_file));
+        let (signed, about) = (Mutex::default(), OnceLock::new());
+        Ok(Self { reference, folder, root, root_file, stamp, signed, about })
     }
 
     async fn in_folder<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
-        F: FnOnce(&Folder) -> Result<T> + Send + 'static,
+        F: FnOnce(&Folder, &Cancel) -> Result<T> + Send + 'static,
     {
         let folder = Arc::clone(&self.folder);
-        run_blocking(move |_| work(&folder)).await
+        run_blocking(move |cancel| {
+            cancel.check()?;
+            work(&folder, cancel)
+        })
+        .await
+    }
+
+    fn signed(&self) -> MutexGuard<'_, HashMap<Option<Digest>, u64>> {
+        self.signed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -68,7 +82,7 @@ impl ImageSource for DirectorySource {
             return Manifest::verified(of, self.root.bytes().clone());
         }
         let of = of.clone();
-        self.in_folder(move |folder| {
+        self.in_folder(move |folder, _| {
             let (file, name) = open(folder, &of.digest, MANIFEST_SUFFIX, "manifest")?;
             Manifest::verified(&of, read_manifest(folder, &file, &name)?)
         })
@@ -77,7 +91,7 @@ impl ImageSource for DirectorySource {
 
     async fn blob(&self, of: &Descriptor) -> Result<Body> {
         let of = of.clone();
-        self.in_folder(move |folder| {
+        self.in_folder(move |folder, _| {
             let (file, name) = open(folder, &of.digest, "", "blob")?;
             let range = FileRange::whole(file, folder.path().join(name))?;
             Body::from_file(range).expecting(&Expect::from(&of))
@@ -97,31 +111,45 @@ impl ImageSource for DirectorySource {
 #[async_trait]
 impl Referrers for DirectorySource {
     async fn referrers(&self, of: &Digest) -> Result<Vec<Descriptor>> {
-        let of = of.clone();
-        self.in_folder(move |folder| {
-            let names = folder.names()?;
-            let manifests = names.iter().filter(|name| name.ends_with(MANIFEST_SUFFIX));
-            let about = manifests.filter_map(|name| subject_is(folder, name, &of).transpose());
-            about.collect()
-        })
-        .await
+        let about = if let Some(about) = self.about.get() {
+            about
+        } else {
+            let found = self.in_folder(find_subjects).await?;
+            self.about.get_or_init(|| found)
+        };
+        Ok(about.get(of).cloned().unwrap_or_default())
     }
 }
 
 #[async_trait]
 impl Signatures for DirectorySource {
     async fn signatures(&self, of: Option<&Digest>) -> Result<Vec<Bytes>> {
-        match of.filter(|of| **of != self.root.descriptor().digest) {
-            None => Ok(self.signatures.clone()),
-            Some(of) => {
-                let name = name_of(of);
-                self.in_folder(move |folder| read_signatures(folder, Some(&name))).await
-            }
-        }
+        let of = of.filter(|of| **of != self.root.descriptor().digest).cloned();
+        let name = of.as_ref().map(name_of);
+        let others: u64 = {
+            let signed = self.signed();
+            signed.iter().filter(|(manifest, _)| **manifest != of).map(|(_, size)| size).sum()
+        };
+        let (path, root_file, stamp) =
+            (self.folder.path().to_owned(), Arc::clone(&self.root_file), self.stamp);
+        let read = run_blocking(move |cancel| {
+            let (_, signatures) = Folder::read(&path, |folder| {
+                cancel.check()?;
+                check_root(folder, stamp)?;
+                read_signatures(folder, name.as_deref(), others, cancel)
+            })?;
+            drop(root_file);
+            Ok(signatures)
+        });
+        let signatures = read.await?;
+        let size = signatures.iter().map(|signature| signature.len() as u64).sum();
+        self.signed().insert(of, size);
+        Ok(signatures)
     }
 }
 
-fn read_root(folder: &Folder) -> Result<Manifest> {
+fn read_root(folder: &Folder) -> Result<(Manifest, File, FileStamp)> {
+    let path = folder.path().join(MANIFEST);
     let file = folder.file(MANIFEST).map_err(|e| match e.kind() {
         ErrorKind::NotFound => Error::new(
             ErrorKind::NotFound,
@@ -129,25 +157,50 @@ fn read_root(folder: &Folder) -> Result<Manifest> {
         ),
         _ => e,
     })?;
-    Manifest::new(read_manifest(folder, &file, MANIFEST)?)
-        .map_err(|e| e.context(folder.path().join(MANIFEST).display()))
+    let stamp = stamp_of(&file, &path)?;
+    let root = Manifest::new(read_manifest(folder, &file, MANIFEST)?);
+    Ok((root.map_err(|e| e.context(path.display()))?, file, stamp))
+}
+
+fn stamp_of(file: &File, path: &Path) -> Result<FileStamp> {
+    let found = file.metadata().map_err(|e| Error::io("looking at", path, e))?;
+    Ok(FileStamp::of(&found))
+}
+
+/// Refuses another image than the one that was opened.
+fn check_root(folder: &Folder, stamp: FileStamp) -> Result<()> {
+    let path = folder.path().join(MANIFEST);
+    if stamp_of(&folder.file(MANIFEST)?, &path)? == stamp {
+        return Ok(());
+    }
+    let message = format!("{} was replaced while the image was read", folder.path().display());
+    Err(Error::new(ErrorKind::Unavailable, message).hint("try again"))
 }
 
 fn read_manifest(folder: &Folder, file: &File, name: &str) -> Result<Vec<u8>> {
     read_bounded(file, &folder.path().join(name), MANIFEST_LIMIT, "the manifest")
 }
 
-fn read_signatures(folder: &Folder, of: Option<&str>) -> Result<Vec<Bytes>> {
-    let mut signatures = Vec::new();
+/// Reads the signatures of a manifest; `others` is how many bytes those of other manifests have.
+fn read_signatures(
+    folder: &Folder,
+    of: Option<&str>,
+    others: u64,
+    cancel: &Cancel,
+) -> Result<Vec<Bytes>> {
+    let (mut signatures, mut left) = (Vec::new(), SIGNATURES_SIZE.saturating_sub(others));
     for number in 1..=SIGNATURES {
+        cancel.check()?;
         let name = signature_name(of, number);
         let file = match folder.file(&name) {
             Ok(file) => file,
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(signatures),
             Err(e) => return Err(e),
         };
-        let path = folder.path().join(name);
-        signatures.push(read_bounded(&file, &path, SIGNATURE_LIMIT, "the signature")?.into());
+        let what = format!("with the others of up to {SIGNATURES_SIZE} bytes, the signature");
+        let signature = read_bounded(&file, &folder.path().join(name), left, &what)?;
+        left -= signature.len() as u64;
+        signatures.push(signature.into());
     }
     let message = format!("{} has over {SIGNATURES} signatures", folder.path().display());
     Err(Error::new(ErrorKind::LimitExceeded, message))
@@ -166,20 +219,29 @@ fn open(folder: &Folder, digest: &Digest, suffix: &str, what: &str) -> Result<(F
     Err(Error::new(ErrorKind::NotFound, message))
 }
 
-/// The manifest of a file, if it is about another one. Files that are no manifests are nobody's referrers.
-fn subject_is(folder: &Folder, name: &str, of: &Digest) -> Result<Option<Descriptor>> {
+/// The manifests that are about others, by the digest of what they are about, in the order of their names.
+fn find_subjects(folder: &Folder, cancel: &Cancel) -> Result<HashMap<Digest, Vec<Descriptor>>> {
+    let mut about: HashMap<_, Vec<_>> = HashMap::new();
+    for name in folder.names()? {
+        cancel.check()?;
+        if let Some((subject, of)) = about_another(folder, &name)? {
+            about.entry(subject).or_default().push(of);
+        }
+    }
+    Ok(about)
+}
+
+/// What the manifest in a file is about, and its descriptor. Files that are no manifests are nobody's referrers.
+fn about_another(folder: &Folder, name: &str) -> Result<Option<(Digest, Descriptor)>> {
     let Some(digest) = digest_of(name) else { return Ok(None) };
     let bytes = read_manifest(folder, &folder.file(name)?, name)?;
     let Ok(read) = Manifest::new(bytes) else { return Ok(None) };
-    let document = read.document();
-    if document.subject().is_none_or(|subject| subject.digest != *of) {
-        return Ok(None);
-    }
+    let Some(subject) = read.document().subject() else { return Ok(None) };
     let mut descriptor = read.descriptor().clone();
     descriptor.digest = digest;
-    descriptor.artifact_type = document.artifact_type().map(str::to_owned);
-    descriptor.annotations.clone_from(document.annotations());
-    Ok(Some(descriptor))
+    descriptor.artifact_type = read.document().artifact_type().map(str::to_owned);
+    descriptor.annotations.clone_from(read.document().annotations());
+    Ok(Some((subject.digest.clone(), descriptor)))
 }
 
 fn digest_of(name: &str) -> Option<Digest> {

@@ -6,13 +6,15 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use transship_core::{
-    Body, Cancel, Digest, DigestAlgorithm, Expect, Manifest, Observer, Result, Stored, cancelled,
+    Body, Cancel, Digest, DigestAlgorithm, Error, ErrorKind, Expect, Manifest, Observer, Result,
+    Stored, cancelled,
 };
 use transship_local::{CheckOld, Publish, StagedFile, StagedFolder, write_body};
 
 use crate::check::Held;
 use crate::format::{
-    MANIFEST, MANIFEST_SUFFIX, VERSION, name_of, signature_name, version_text, write_file,
+    MANIFEST, MANIFEST_SUFFIX, SIGNATURES, SIGNATURES_SIZE, VERSION, name_of, signature_name,
+    version_text, write_file,
 };
 
 /// Signatures by manifest; `None` is the root.
@@ -64,8 +66,21 @@ impl Stage {
         Ok(())
     }
 
-    pub(crate) fn put_signatures(&self, of: Option<Digest>, signatures: Vec<Bytes>) {
-        lock(&self.signatures).insert(of, signatures);
+    /// # Errors
+    /// `LimitExceeded` for more than are read back.
+    pub(crate) fn put_signatures(&self, of: Option<Digest>, signatures: Vec<Bytes>) -> Result<()> {
+        let mut all = lock(&self.signatures);
+        let others = all.iter().filter(|(manifest, _)| **manifest != of);
+        let new = others.flat_map(|(_, signatures)| signatures).chain(&signatures);
+        let size: u64 = new.map(|signature| signature.len() as u64).sum();
+        if size > SIGNATURES_SIZE || signatures.len() >= SIGNATURES {
+            let message = format!(
+                "a folder holds less than {SIGNATURES} signatures of a manifest, and {SIGNATURES_SIZE} bytes of them in all"
+            );
+            return Err(Error::new(ErrorKind::LimitExceeded, message));
+        }
+        all.insert(of, signatures);
+        Ok(())
     }
 
     /// Writes the root and shows all of it, unless something is wrong with what it replaces.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use transship_core::{
-    ImageDestination, ImageSource, ReadOptions, Reference, Result, Settings, Transport, WriteMode,
-    WriteOptions, register_transport, run_blocking,
+    Cancel, ImageDestination, ImageSource, ReadOptions, Reference, Result, Settings, Transport,
+    WriteMode, WriteOptions, register_transport, run_blocking,
 };
 
 use crate::SCHEME;
@@ -47,7 +47,7 @@ impl Transport for Directory {
 
     async fn source(&self, at: &Reference, _how: &ReadOptions) -> Result<Box<dyn ImageSource>> {
         let (at, path) = (at.clone(), path_of(at)?.to_owned());
-        let source = run_blocking(move |_| DirectorySource::open(at, &path)).await?;
+        let source = run_blocking(move |cancel| DirectorySource::open(at, &path, cancel)).await?;
         Ok(Box::new(source))
     }
 
@@ -57,7 +57,11 @@ impl Transport for Directory {
         how: &WriteOptions,
     ) -> Result<Box<dyn ImageDestination>> {
         let (at, path, how) = (at.clone(), path_of(at)?.to_owned(), how.clone());
-        let destination = run_blocking(move |_| DirectoryDestination::open(at, path, &how)).await?;
+        let open = move |cancel: &Cancel| {
+            cancel.check()?;
+            DirectoryDestination::open(at, path, &how)
+        };
+        let destination = run_blocking(open).await?;
         Ok(Box::new(destination))
     }
 }

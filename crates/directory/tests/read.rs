@@ -99,6 +99,74 @@ async fn what_is_no_image_says_so() {
 }
 
 #[tokio::test]
+async fn signatures_are_read_when_they_are_asked_for_and_in_bounds() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x");
+    write(&image("x"), &path).await.unwrap();
+    for number in 1..=4 {
+        // Sparse, as in a small archive that somebody sends.
+        let file = fs::File::create(path.join(format!("signature-{number}"))).unwrap();
+        file.set_len(300 << 10).unwrap();
+    }
+    // What cannot be read is not read: one that is opened and inspected does not fail.
+    let from = source(&path).await.unwrap();
+    from.root().await.unwrap();
+    let error = from.signatures().unwrap().signatures(None).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{error}");
+    assert!(error.to_string().contains("signature-4"), "{error}");
+    fs::remove_file(path.join("signature-4")).unwrap();
+    assert_eq!(from.signatures().unwrap().signatures(None).await.unwrap().len(), 3);
+    // Of all manifests together.
+    let other = transship_core::sha256(b"other");
+    let name = format!("{}.signature-1", other.digest());
+    fs::File::create(path.join(&name)).unwrap().set_len(200 << 10).unwrap();
+    let error = from.signatures().unwrap().signatures(Some(&other)).await.unwrap_err();
+    assert!(error.to_string().contains(&name), "{error}");
+    // Of another image they are not taken.
+    write(&image("y"), &path).await.unwrap();
+    let error = from.signatures().unwrap().signatures(None).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+}
+
+#[tokio::test]
+async fn referrers_are_looked_for_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x");
+    let image = image("x");
+    write(&image, &path).await.unwrap();
+    let from = source(&path).await.unwrap();
+    let of = &image.root.descriptor().digest;
+    assert!(from.referrers().unwrap().referrers(of).await.unwrap().is_empty());
+    // What comes later is not part of what was opened.
+    let text = String::from_utf8(image.root.bytes().to_vec()).unwrap();
+    let subject = serde_json::to_string(image.root.descriptor()).unwrap();
+    let about = text.replacen('{', &format!(r#"{{"subject":{subject},"#), 1);
+    let digest = transship_core::sha256(about.as_bytes());
+    fs::write(path.join(format!("{}.manifest.json", digest.digest())), about).unwrap();
+    assert!(from.referrers().unwrap().referrers(of).await.unwrap().is_empty());
+    let again = source(&path).await.unwrap();
+    assert_eq!(again.referrers().unwrap().referrers(of).await.unwrap()[0].digest, digest);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_name_that_is_not_utf8_is_none_of_an_image() {
+    use std::os::unix::ffi::OsStrExt;
+    let dir = tempfile::tempdir().unwrap();
+    let other = |folder: &std::path::Path| folder.join(std::ffi::OsStr::from_bytes(b"\xff.txt"));
+    fs::write(other(dir.path()), "x").unwrap();
+    let error = write(&image("x"), dir.path()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    assert!(error.to_string().contains("holds no image"), "{error}");
+    let (image, path) = (image("x"), dir.path().join("x"));
+    write(&image, &path).await.unwrap();
+    fs::write(other(&path), "x").unwrap();
+    let from = source(&path).await.unwrap();
+    let of = &image.root.descriptor().digest;
+    assert!(from.referrers().unwrap().referrers(of).await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn a_huge_manifest_is_over_the_limit() {
     let dir = tempfile::tempdir().unwrap();
     let file = fs::File::create(dir.path().join("manifest.json")).unwrap();

@@ -93,6 +93,9 @@ impl Going<'_> {
             .collect();
         let (mut reached, mut kept) = (Reach::new(&read), Reach::new(&read));
         let mut keep = Vec::new();
+        for entry in layout.malformed() {
+            kept.follow(entry.text.as_bytes());
+        }
         for entry in layout.entries() {
             let mut of_entry = Reach::new(&read);
             follow(&mut of_entry, entry);

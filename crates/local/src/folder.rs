@@ -103,10 +103,11 @@ impl Folder {
         Ok(file)
     }
 
-    /// The names in it, sorted, without those of our staging.
+    /// The names in it, sorted, without those of our staging. What of a name is not UTF-8 is replaced: no file of ours has
+    /// such a name.
     ///
     /// # Errors
-    /// I/O errors; `Unexpected` for a name that is not UTF-8.
+    /// I/O errors.
     pub fn names(&self) -> Result<Vec<String>> {
         let names = if let Some(swap) = &self.swap {
             swap.names.iter().cloned().collect()

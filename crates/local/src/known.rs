@@ -63,16 +63,30 @@ fn look(path: &Path, expect: &Expect, cache: &Cache, cancel: &Cancel) -> Result<
     Ok(stored)
 }
 
+/// A new file after its last write: which one it is, and in which state.
+#[derive(Clone, Copy, Debug)]
+pub struct NewFile(Option<Facts>);
+
+impl NewFile {
+    /// Of a file that is not written to any more.
+    pub fn of(file: &File) -> Self {
+        Self(Facts::of(file))
+    }
+}
+
 /// Notes that a file is true which this process has written, hashed on the way, and just put in place. Its last write was
 /// at least [`SETTLED`] before nobody else could reach it, so whoever writes to it now changes the time of its last
-/// modification.
-pub fn note_new(path: &Path, digest: &Digest, cache: &Cache) {
+/// modification. Another file at that path is not noted.
+pub fn note_new(path: &Path, new: NewFile, digest: &Digest, cache: &Cache) {
     if !cache.is_set() {
         return;
     }
     let Ok(file) = open_regular(path) else { return };
+    // A new name changes the time of the last change alone.
+    let is_it =
+        |now: &Facts| new.0.is_some_and(|new| Facts { changed: now.changed, ..new } == *now);
     // Times of whole seconds are too coarse to wait for.
-    if let Some(facts) = Facts::of(&file).filter(|facts| !facts.are_coarse()) {
+    if let Some(facts) = Facts::of(&file).filter(|facts| !facts.are_coarse() && is_it(facts)) {
         cache.note(&facts.question(), digest.as_ref());
     }
 }
@@ -196,14 +210,39 @@ mod tests {
         let path = folder.path().join("blob");
         for _ in 0..20 {
             let cache = Cache::new(Map::default());
-            fs::write(folder.path().join("staged"), "content").unwrap();
-            std::thread::sleep(SETTLED);
-            fs::rename(folder.path().join("staged"), &path).unwrap();
-            note_new(&path, &sha256(b"content"), &cache);
+            let new = place(&path);
+            note_new(&path, new, &sha256(b"content"), &cache);
             // At once, in the same tick as the rename.
             fs::write(&path, "tampers").unwrap();
             assert!(find(&path, b"content", &cache).is_none());
         }
+    }
+
+    /// A new file, whose last write was long ago.
+    fn place(path: &Path) -> NewFile {
+        let staged = path.with_extension("staged");
+        fs::write(&staged, "content").unwrap();
+        let new = NewFile::of(&File::open(&staged).unwrap());
+        std::thread::sleep(SETTLED);
+        fs::rename(&staged, path).unwrap();
+        new
+    }
+
+    #[test]
+    fn another_file_at_the_path_is_not_noted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("blob");
+        let map = Map::default();
+        let cache = Cache::new(map.clone());
+        let new = place(&path);
+        note_new(&path, new, &sha256(b"content"), &cache);
+        assert_eq!(map.0.lock().unwrap().len(), 1);
+        map.0.lock().unwrap().clear();
+        let other = folder.path().join("other");
+        fs::write(&other, "tampers").unwrap();
+        fs::rename(&other, &path).unwrap();
+        note_new(&path, new, &sha256(b"content"), &cache);
+        assert!(map.0.lock().unwrap().is_empty());
     }
 
     #[test]

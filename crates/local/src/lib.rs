@@ -70,7 +70,7 @@ pub use cache::FileCache;
 pub use copy::copy_range;
 pub use folder::Folder;
 pub use json::{parse_json, read_bounded, read_document};
-pub use known::{SETTLED, known_blob, note_new};
+pub use known::{NewFile, SETTLED, known_blob, note_new};
 pub use lock::{Lock, LockWait};
 pub use path_text::{PathText, cut_path};
 pub use sink::FileSink;

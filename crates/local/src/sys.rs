@@ -387,16 +387,13 @@ impl FolderHandle {
         open_at(&self.0, name.as_ref(), rustix::fs::OFlags::NOFOLLOW)
     }
 
-    /// What is in it.
+    /// What is in it; what of a name is not UTF-8 is replaced.
     pub(crate) fn names(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in rustix::fs::Dir::read_from(&self.0)? {
-            let entry = entry?;
-            let name = entry.file_name().to_str().map_err(|e| {
-                io::Error::new(io::ErrorKind::InvalidFilename, format!("a name is not UTF-8: {e}"))
-            })?;
+            let name = entry?.file_name().to_string_lossy().into_owned();
             if name != "." && name != ".." {
-                names.push(name.to_owned());
+                names.push(name);
             }
         }
         Ok(names)
@@ -435,11 +432,7 @@ impl FolderHandle {
 
     pub(crate) fn names(&self) -> io::Result<Vec<String>> {
         std::fs::read_dir(&self.0)?
-            .map(|entry| {
-                entry?.file_name().into_string().map_err(|_| {
-                    io::Error::new(io::ErrorKind::InvalidFilename, "a name is not UTF-8")
-                })
-            })
+            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
             .collect()
     }
 }

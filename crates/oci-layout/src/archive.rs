@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use transship_archive::layout::Malformed;
 use transship_core::{
     ArchiveEntry, ArchiveReader, ArchiveWriter, Cancel, EntryDetails, Error, ErrorKind,
     ImageDestination, ImageName, ImageSource, Reference, Result, ResultExt, Staging, WriteMode,
@@ -38,18 +39,23 @@ impl LayoutReader {
         let images = select::images(&layout, cancel)?;
         let mut entries: Vec<_> = images.iter().map(|image| entry(kind, place, image)).collect();
         warn_of_shared_names(&mut entries);
+        entries.extend(layout.index().malformed().map(|found| malformed(kind, place, found)));
+        entries.sort_by_key(|entry| entry.index);
         let reference = kind.reference(&place.with(Selector::None));
         Ok(Self { reference, layout, images, entries })
     }
 
     fn image(&self, entry: &ArchiveEntry) -> Result<&Image> {
-        // Images stand in the order of their positions, and entries beside them.
-        let at = self.images.binary_search_by_key(&entry.index, |image| image.index).ok();
-        let ours = at.filter(|at| self.entries[*at].reference == entry.reference);
-        ours.map(|at| &self.images[at]).ok_or_else(|| {
+        // Both stand in the order of their positions; entries that are malformed are no images.
+        let at = self.entries.binary_search_by_key(&entry.index, |entry| entry.index).ok();
+        if at.is_none_or(|at| self.entries[at].reference != entry.reference) {
             let message = format!("{} is no image of it", entry.reference);
-            Error::new(ErrorKind::NotFound, message).context(&self.reference)
-        })
+            return Err(Error::new(ErrorKind::NotFound, message).context(&self.reference));
+        }
+        match self.images.binary_search_by_key(&entry.index, |image| image.index) {
+            Ok(at) => Ok(&self.images[at]),
+            Err(_) => Err(select::malformed(&self.layout, entry.index).context(&self.reference)),
+        }
     }
 }
 
@@ -105,6 +111,14 @@ fn entry(kind: Kind, place: &Locator, image: &Image) -> ArchiveEntry {
         }
     }
     entry.raw_names.clone_from(&image.raw_names);
+    entry
+}
+
+/// The entry of what is no image because it is malformed: opening it says so.
+fn malformed(kind: Kind, place: &Locator, found: Malformed<'_>) -> ArchiveEntry {
+    let reference = kind.reference(&place.with(Selector::Index(found.position)));
+    let mut entry = ArchiveEntry::new(found.position, reference);
+    entry.warnings.push(found.error().to_string());
     entry
 }
 

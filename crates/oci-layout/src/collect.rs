@@ -24,7 +24,7 @@ use crate::storage::{FolderStorage, Storage, refuse_links};
 pub(crate) fn collect(path: &Path, how: &CollectOptions, cancel: &Cancel) -> Result<Collected> {
     let target = Target::look_at(path)?.path().to_owned();
     refuse_links(&target, None)?;
-    Layout::open(Box::new(FolderStorage::new(&target, None)))?;
+    Layout::open(Box::new(FolderStorage::new(&target, None)), cancel)?;
     let blobs = target.join(BLOBS);
     let lock = match (how.mode, blobs.is_dir()) {
         // Nobody's blobs go before their manifest shows.

@@ -32,7 +32,7 @@ pub(crate) fn from_folder(
     cancel: &Cancel,
 ) -> Result<()> {
     let target: PathBuf = Target::look_at(path)?.path().to_owned();
-    let open = || Layout::open(Box::new(FolderStorage::new(&target, shared)));
+    let open = || Layout::open(Box::new(FolderStorage::new(&target, shared)), cancel);
     refuse_links(&target, shared)?;
     open()?;
     let _lock = Lock::exclusive(&target.join(LAYOUT_FILE), wait, cancel)?;
@@ -56,7 +56,7 @@ pub(crate) fn from_tar(
     cancel: &Cancel,
 ) -> Result<()> {
     let mut change = |base: &Arc<Base>| {
-        let layout = layout_of(base)?;
+        let layout = layout_of(base, cancel)?;
         let index = without(&layout, select, cancel)?;
         let mut documents = vec![(INDEX_FILE, Bytes::from(index.to_bytes()))];
         let mut goes: HashSet<Arc<str>> = [Arc::from(INDEX_FILE)].into();
@@ -114,6 +114,12 @@ fn unneeded(
 /// The index without what is meant, and without what is about that alone.
 fn without(layout: &Layout, select: &Selector, cancel: &Cancel) -> Result<LayoutIndex> {
     let mut index = layout.index().clone();
+    if let Selector::Index(at) = select
+        && index.malformed().any(|entry| entry.position == *at)
+    {
+        index.retain_malformed(|entry| entry.position != *at);
+        return Ok(index);
+    }
     let meant = meant(layout, select, cancel)?;
     index.retain(|at, _| !meant.contains(&at));
     let left: BTreeSet<&str> = index.entries().iter().map(|entry| entry.digest.as_ref()).collect();
@@ -165,6 +171,9 @@ fn only_below(
     let (mut reached, mut kept) = (Reach::new(&read), Reach::new(&read));
     for entry in gone {
         reached.follow(&to_bytes(entry));
+    }
+    for entry in left.malformed() {
+        kept.follow(entry.text.as_bytes());
     }
     for entry in left.entries() {
         cancel.check()?;

@@ -31,8 +31,8 @@ impl Layout {
     /// Reads `oci-layout` and `index.json`.
     ///
     /// # Errors
-    /// `NotFound` when it is no layout, `Unsupported` for another version, `Corrupt`.
-    pub(crate) fn open(storage: Box<dyn Storage>) -> Result<Self> {
+    /// `NotFound` when it is no layout, `Unsupported` for another version, `Corrupt`, `Cancelled`.
+    pub(crate) fn open(storage: Box<dyn Storage>, cancel: &Cancel) -> Result<Self> {
         let Some(version) = storage.document(LAYOUT_FILE, LAYOUT_LIMIT)? else {
             return Err(no_layout("it has no file oci-layout"));
         };
@@ -40,9 +40,11 @@ impl Layout {
         let Some(index) = storage.document(INDEX_FILE, INDEX_LIMIT)? else {
             return Err(no_layout("it has no file index.json"));
         };
+        cancel.check()?;
         let index = LayoutIndex::parse(&index)?;
         let mut needs = HashSet::new();
         for digest in index.needs()? {
+            cancel.check()?;
             if storage.blob(&digest)?.is_none() {
                 needs.insert(digest);
             }

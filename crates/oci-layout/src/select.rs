@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use serde_json::json;
+use transship_archive::layout::Malformed;
 use transship_core::{
     CONFIG_LIMIT, Cancel, Descriptor, Digest, Document, Error, ErrorKind, Escaped, ImageName,
     Manifest, MediaType, Platform, Result, ResultExt, is_index_type,
@@ -63,7 +64,8 @@ pub(crate) fn images(layout: &Layout, cancel: &Cancel) -> Result<Vec<Image>> {
     let mut images: Vec<Image> = Vec::new();
     let mut seen = std::collections::BTreeMap::new();
     let mut names = HashSet::new();
-    for (index, entry) in layout.entries().iter().enumerate() {
+    for (at, entry) in layout.entries().iter().enumerate() {
+        let index = layout.index().position(at);
         let at = *seen.entry(entry.digest.to_string()).or_insert(images.len());
         if at == images.len() {
             let root = Root::Stored(entry.clone());
@@ -99,11 +101,11 @@ pub(crate) fn choose(layout: &Layout, select: &Selector, cancel: &Cancel) -> Res
     match select {
         Selector::None => only(layout, cancel),
         Selector::Name(name) => by_name(layout, name.as_str()),
-        Selector::Index(index) => match layout.entries().get(*index) {
+        Selector::Index(index) => match layout.index().stored_at(*index)? {
             Some(entry) => Ok(of_entry(layout, entry)),
             None => Err(Error::new(
                 ErrorKind::NotFound,
-                format!("there is no entry {index}: it has {}", count(layout.entries().len())),
+                format!("there is no entry {index}: it has {}", count(layout.index().stored_len())),
             )
             .hint(listing(layout))),
         },
@@ -115,7 +117,10 @@ fn only(layout: &Layout, cancel: &Cancel) -> Result<Chosen> {
     let mut images = images(layout, cancel)?;
     match (images.len(), images.pop()) {
         (1, Some(image)) => Ok(Chosen { root: image.root, raw_names: image.raw_names }),
-        (0, _) => Err(Error::new(ErrorKind::NotFound, "the layout holds no image")),
+        (0, _) => Err(match layout.index().malformed().next() {
+            Some(entry) => entry.error(),
+            None => Error::new(ErrorKind::NotFound, "the layout holds no image"),
+        }),
         (many, _) => Err(Error::new(
             ErrorKind::Ambiguous,
             format!("it holds {many} images, and none is chosen"),
@@ -143,7 +148,24 @@ pub(crate) fn named(layout: &Layout, name: &str) -> BTreeSet<usize> {
     WAYS.into_iter().map(hits).find(|hits| !hits.is_empty()).unwrap_or_default()
 }
 
+/// The error of an entry that is malformed.
+pub(crate) fn malformed(layout: &Layout, position: usize) -> Error {
+    match layout.index().stored_at(position) {
+        Err(error) => error,
+        Ok(_) => Error::new(ErrorKind::NotFound, format!("there is no entry {position}")),
+    }
+}
+
+/// Whether a malformed entry may be what a name means.
+pub(crate) fn may_have_name(entry: Malformed<'_>, name: &str) -> bool {
+    entry.has_text(|text| text == name || same_to_docker(text, name))
+}
+
 fn by_name(layout: &Layout, name: &str) -> Result<Chosen> {
+    // Another reader may see that image, and not the next one of that name.
+    if let Some(entry) = layout.index().malformed().find(|entry| may_have_name(*entry, name)) {
+        return Err(entry.error().hint(format!("delete it by its position, @{}", entry.position)));
+    }
     for way in WAYS {
         let hits: Vec<&Descriptor> = layout.entries().iter().filter(|e| way(e, name)).collect();
         let digests: BTreeSet<&str> = hits.iter().map(|hit| hit.digest.as_ref()).collect();
@@ -164,7 +186,10 @@ fn several(layout: &Layout, name: &str, digests: &BTreeSet<&str>) -> Error {
         .iter()
         .enumerate()
         .filter(|(_, entry)| of(entry))
-        .map(|(at, entry)| format!("{} (@{at})", Escaped(full_name(entry).unwrap_or("unnamed"))))
+        .map(|(at, entry)| {
+            let name = Escaped(full_name(entry).unwrap_or("unnamed"));
+            format!("{name} (@{})", layout.index().position(at))
+        })
         .collect();
     let message = format!("{} images are named \"{}\"", digests.len(), Escaped(name));
     Error::new(ErrorKind::Ambiguous, message).hint(format!("they are {}", full.join(", ")))
@@ -188,6 +213,10 @@ fn by_digest(layout: &Layout, digest: &Digest, cancel: &Cancel) -> Result<Chosen
         if let Some(found) = find_below(layout, entry, digest, 1, &mut seen, cancel)? {
             return Ok(Chosen { root: Root::Stored(found), raw_names: Vec::new() });
         }
+    }
+    let mut malformed = layout.index().malformed();
+    if let Some(entry) = malformed.find(|entry| entry.has_text(|text| text == digest.as_ref())) {
+        return Err(entry.error());
     }
     let message = format!("no manifest {digest} can be reached from index.json");
     Err(Error::new(ErrorKind::NotFound, message).hint(listing(layout)))
@@ -239,6 +268,9 @@ fn is_nameless_referrer(layout: &Layout, image: &Image) -> Result<bool> {
 /// The index of entries that are one multi-platform image together: none has a name, and their platforms all differ.
 /// Build tools write this.
 fn together(layout: &Layout, images: &[Image], cancel: &Cancel) -> Result<Option<Manifest>> {
+    if layout.index().malformed().next().is_some() {
+        return Ok(None);
+    }
     let mut platforms = BTreeSet::new();
     let mut entries = Vec::new();
     for image in images {
@@ -292,15 +324,13 @@ pub(crate) fn config_platform(layout: &Layout, config: &Descriptor) -> Result<Op
 
 /// What a layout holds, for errors.
 fn listing(layout: &Layout) -> String {
-    let all: Vec<String> = layout
-        .entries()
-        .iter()
-        .enumerate()
-        .map(|(at, entry)| match full_name(entry) {
-            Some(name) => Escaped(name).to_string(),
-            None => format!("@{at} (unnamed)"),
-        })
-        .collect();
+    let index = layout.index();
+    let entries = index.entries().iter().enumerate().map(|(at, entry)| match full_name(entry) {
+        Some(name) => Escaped(name).to_string(),
+        None => format!("@{} (unnamed)", index.position(at)),
+    });
+    let malformed = index.malformed().map(|entry| format!("@{} (malformed)", entry.position));
+    let all: Vec<String> = entries.chain(malformed).collect();
     match all.len() {
         0 => "it holds no image".to_owned(),
         n if n > LISTED => format!("it holds {} and {} more", all[..LISTED].join(", "), n - LISTED),

@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use transship_archive::docker_save::MANIFEST_NAME;
 use transship_archive::{Packing, TarIndex, comes_once};
 use transship_core::{
-    ArchiveReader, ArchiveWriter, Archives, CollectOptions, Collected, Collection, DeleteOptions,
-    Deletion, Error, ErrorKind, ImageDestination, ImageSource, OnePass, Passed, ReadOptions,
-    Reference, Result, ResultExt, Settings, Staging, Transport, WriteMode, WriteOptions,
-    run_blocking,
+    ArchiveReader, ArchiveWriter, Archives, Cancel, CollectOptions, Collected, Collection,
+    DeleteOptions, Deletion, Error, ErrorKind, ImageDestination, ImageSource, Observer, OnePass,
+    Passed, ReadOptions, Reference, Result, ResultExt, Settings, Staging, Transport, WriteMode,
+    WriteOptions, run_blocking,
 };
 use transship_local::LockWait;
 
@@ -25,6 +25,9 @@ use crate::select::{self, image_names};
 use crate::source::LayoutSource;
 use crate::storage::{FolderStorage, Storage, TarStorage};
 use crate::write::Way;
+
+/// Malformed entries that an image is opened beside and that are told.
+const MALFORMED_TOLD: usize = 10;
 
 const SYNTAX: &str = "PATH[:NAME|:@INDEX|@DIGEST]";
 
@@ -55,9 +58,9 @@ impl OciLayout {
 
     async fn open(&self, at: &Locator) -> Result<Arc<Layout>> {
         let (path, shared) = (PathBuf::from(&at.path), self.shared_blobs.clone());
-        run_blocking(move |_| {
+        run_blocking(move |cancel| {
             check_folder(&path)?;
-            let opened = opened(Box::new(FolderStorage::new(&path, shared.as_deref())));
+            let opened = opened(Box::new(FolderStorage::new(&path, shared.as_deref())), cancel);
             opened.map_err(|e| match e.kind() {
                 ErrorKind::NotFound if path.join("version").is_file() => {
                     e.hint("it may be an image of dir:")
@@ -116,7 +119,7 @@ impl OciArchive {
         run_blocking(move |cancel| {
             let index = TarIndex::open(&path, &how, cancel)?;
             let of_docker = index.contains(MANIFEST_NAME);
-            opened(Box::new(TarStorage::new(Arc::new(index)))).map_err(|e| match e.kind() {
+            opened(Box::new(TarStorage::new(Arc::new(index))), cancel).map_err(|e| match e.kind() {
                 ErrorKind::NotFound if of_docker => {
                     e.hint("it is an archive of docker save: docker-archive: reads it")
                 }
@@ -145,10 +148,10 @@ impl Transport for OciLayout {
         parse(Kind::Folder, locator)
     }
 
-    async fn source(&self, at: &Reference, _how: &ReadOptions) -> Result<Box<dyn ImageSource>> {
+    async fn source(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ImageSource>> {
         let place = place(Kind::Folder, at)?;
         let layout = self.open(&place).await.context(|| at)?;
-        source(layout, at, place).await
+        source(layout, at, place, &how.observer).await
     }
 
     async fn destination(
@@ -250,7 +253,7 @@ impl Transport for OciArchive {
     async fn source(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ImageSource>> {
         let place = place(Kind::Tar, at)?;
         let layout = Self::open(&place, how).await.context(|| at)?;
-        source(layout, at, place).await
+        source(layout, at, place, &how.observer).await
     }
 
     async fn destination(
@@ -333,8 +336,8 @@ fn place(kind: Kind, at: &Reference) -> Result<Locator> {
     Locator::parse(at.locator())
 }
 
-fn opened(storage: Box<dyn Storage>) -> Result<Arc<Layout>> {
-    Layout::open(storage).map(Arc::new)
+fn opened(storage: Box<dyn Storage>, cancel: &Cancel) -> Result<Arc<Layout>> {
+    Layout::open(storage, cancel).map(Arc::new)
 }
 
 /// Says what is wrong with a place where no layout can be.
@@ -351,7 +354,13 @@ async fn source(
     layout: Arc<Layout>,
     at: &Reference,
     place: Locator,
+    observer: &Observer,
 ) -> Result<Box<dyn ImageSource>> {
+    if place.select == Selector::None {
+        for entry in layout.index().malformed().take(MALFORMED_TOLD) {
+            observer.warn(format!("{at}: it is not looked at: {}", entry.error()));
+        }
+    }
     let on = Arc::clone(&layout);
     let chosen = run_blocking(move |cancel| select::choose(&on, &place.select, cancel)).await;
     let chosen = chosen.context(|| at)?;

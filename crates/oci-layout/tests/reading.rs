@@ -5,12 +5,14 @@ mod common;
 
 use std::fs;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use common::*;
 use serde_json::{Value, json};
 use transship_core::{
-    Archives, Descriptor, Document, ErrorKind, Manifest, MediaType, ReadOptions, Result, sha256,
+    Archives, Descriptor, Document, ErrorKind, Manifest, MediaType, Notice, Observer, ReadOptions,
+    Result, Transport, sha256,
 };
 use transship_oci_layout::OciLayout;
 
@@ -85,6 +87,72 @@ async fn one_name_for_two_images_and_names_that_are_none() {
 }
 
 #[tokio::test]
+async fn a_malformed_entry_hides_itself_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let (one, two) = (image("one"), image("two"));
+    let bad = json!({"digest": one.manifest.descriptor().digest, "size": "12",
+        "annotations": {"org.opencontainers.image.ref.name": "y"}});
+    let entries = [named(&one.manifest, "x"), bad, named(&two.manifest, "y"), Value::Null];
+    lay_out(dir.path(), &index_of(&entries), &bytes_of(&[&one, &two]));
+    let read = || async {
+        OciLayout::new().read(&oci(dir.path(), ""), &ReadOptions::default()).await.unwrap()
+    };
+    let reader = read().await;
+    let [x, malformed, y, null] = reader.entries() else { panic!("{:?}", reader.entries()) };
+    assert_eq!([x.index, malformed.index, y.index, null.index], [0, 1, 2, 3]);
+    for (entry, position) in [(malformed, "1"), (null, "3")] {
+        let says = format!("index.json: entry {position} is malformed");
+        assert!(entry.warnings[0].starts_with(&says), "{:?}", entry.warnings);
+        for error in [
+            reader.open(entry).await.unwrap_err(),
+            reader.details(entry).await.unwrap_err(),
+            source(&entry.reference).await.unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::Corrupt);
+            assert!(error.to_string().contains(&says), "{error}");
+        }
+    }
+    assert_holds(&x.reference, &one).await;
+    assert_holds(&oci(dir.path(), ":x"), &one).await;
+    assert_holds(&y.reference, &two).await;
+    assert_holds(&oci(dir.path(), ":@2"), &two).await;
+    // Another reader may take the other one for it.
+    assert_eq!(kind_of(dir.path(), ":y").await.0, ErrorKind::Corrupt);
+
+    // It goes when its name moves, or by its position; what others wrote stays until then.
+    write(&oci(dir.path(), ":z"), &one).await.unwrap();
+    assert_eq!(read().await.entries().len(), 4);
+    let layout = OciLayout::new();
+    layout.deletion().unwrap().delete(&oci(dir.path(), ":@3")).await.unwrap();
+    write(&oci(dir.path(), ":y"), &one).await.unwrap();
+    assert_holds(&oci(dir.path(), ":y"), &one).await;
+    assert!(read().await.entries().iter().all(|entry| entry.warnings.is_empty()));
+}
+
+#[tokio::test]
+async fn an_image_beside_a_malformed_entry_is_read_with_a_warning() {
+    let dir = tempfile::tempdir().unwrap();
+    let one = image("one");
+    lay_out(dir.path(), &index_of(&[json!({}), named(&one.manifest, "x")]), &bytes_of(&[&one]));
+    let warnings = Arc::new(Mutex::new(Vec::new()));
+    let mut how = ReadOptions::default();
+    let heard = Arc::clone(&warnings);
+    how.observer = Observer::new(move |notice| {
+        if let Notice::Warning(text) = notice {
+            heard.lock().unwrap().push(text);
+        }
+    });
+    let at = oci(dir.path(), "");
+    let opened = OciLayout::new().source(&at, &how).await.unwrap();
+    assert_eq!(opened.root().await.unwrap(), {
+        let named = source(&oci(dir.path(), ":x")).await.unwrap();
+        named.root().await.unwrap()
+    });
+    let warnings = warnings.lock().unwrap();
+    assert!(warnings.len() == 1 && warnings[0].contains("entry 0 is malformed"), "{warnings:?}");
+}
+
+#[tokio::test]
 async fn entries_of_a_platform_each_are_one_image() {
     let dir = tempfile::tempdir().unwrap();
     let (amd, arm) = (image_for("amd", "amd64"), image_for("arm", "arm64"));
@@ -152,6 +220,27 @@ async fn referrers_do_not_count() {
     assert!(none.unwrap().is_empty());
     // By position it can be read.
     assert_holds(&oci(dir.path(), ":@0"), &signature).await;
+}
+
+#[tokio::test]
+async fn details_leave_out_what_is_absent_and_tell_what_is_corrupt() {
+    let dir = tempfile::tempdir().unwrap();
+    let (amd, arm) = (image_for("amd", "amd64"), image_for("arm", "arm64"));
+    let both = index(&[(&amd.manifest, "amd64"), (&arm.manifest, "arm64")]);
+    let mut blobs = bytes_of(&[&amd, &arm]);
+    blobs.push(both.bytes().clone());
+    lay_out(dir.path(), &index_of(&[named(&both, "x")]), &blobs);
+    let reader =
+        OciLayout::new().read(&oci(dir.path(), ""), &ReadOptions::default()).await.unwrap();
+    let whole = reader.details(&reader.entries()[0]).await.unwrap();
+    let child = dir.path().join("blobs/sha256").join(arm.manifest.descriptor().digest.digest());
+    fs::remove_file(&child).unwrap();
+    let sparse = reader.details(&reader.entries()[0]).await.unwrap();
+    assert_eq!(sparse.platforms, whole.platforms);
+    assert!(sparse.size < whole.size);
+    fs::write(&child, vec![b' '; arm.manifest.bytes().len()]).unwrap();
+    let error = reader.details(&reader.entries()[0]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
 }
 
 #[tokio::test]

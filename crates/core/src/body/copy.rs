@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{TryStreamExt, stream};
 use tokio::sync::mpsc;
 
+use super::chunks::CHUNK;
 use super::{Body, ByteStream, Chunks, Origin, Stored, over};
 use crate::{Cancel, Error, Result, run_blocking};
 
@@ -21,7 +22,11 @@ impl Body {
         self.check_limit(limit)?;
         if let Origin::Bytes(bytes) = &self.origin {
             let bytes = bytes.clone();
-            run_inline(self)?;
+            if bytes.len() <= CHUNK {
+                run_inline(self)?;
+            } else {
+                run_blocking(move |cancel| self.chunks(cancel)?.finish()).await?;
+            }
             return Ok(bytes);
         }
         run_blocking(move |cancel| {
@@ -102,7 +107,7 @@ impl Chunks {
     }
 }
 
-/// Bytes in memory are few: they are checked where we are.
+/// Few bytes in memory are checked where we are.
 fn run_inline(body: Body) -> Result<Stored> {
     body.chunks(&Cancel::new())?.finish()
 }

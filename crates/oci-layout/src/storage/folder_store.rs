@@ -16,8 +16,9 @@ use transship_core::{
     WriteMode, WriteOptions, cancelled,
 };
 use transship_local::{
-    Lock, LockWait, Publish, SETTLED, StagedFile, StagedFolder, Target, clean_around, folder_of,
-    is_ours, known_blob, make_folder, note_new, open_regular, shown, sync_folder, write_body,
+    Lock, LockWait, NewFile, Publish, SETTLED, StagedFile, StagedFolder, Target, clean_around,
+    folder_of, is_ours, known_blob, make_folder, note_new, open_regular, shown, sync_folder,
+    write_body,
 };
 
 use super::folder::{blob_file, blob_root};
@@ -44,6 +45,8 @@ struct State {
     room: Option<Arc<Room>>,
     /// Blobs that were put, and their sizes.
     put: BTreeMap<String, u64>,
+    /// Their files, to be noted as true.
+    new: BTreeMap<String, NewFile>,
     /// Blobs that were found in place, and true.
     found: BTreeMap<String, u64>,
     /// When the last one was put.
@@ -282,6 +285,7 @@ impl Store for FolderStore {
         let room = self.room(cancel)?;
         let file = StagedFile::in_folder(room.folder())?;
         let stored = write_body(body, file.file(), file.path(), cancel)?;
+        let new = NewFile::of(file.file());
         let path = room.blob(&stored.digest);
         let folder = folder_of(&path);
         // In the staging: it is synced as a whole.
@@ -289,6 +293,7 @@ impl Store for FolderStore {
         file.place_unsynced(&path)?;
         let mut state = self.state();
         state.put.insert(stored.digest.to_string(), stored.size);
+        state.new.insert(stored.digest.to_string(), new);
         state.last = Some(Instant::now());
         Ok(stored)
     }
@@ -348,9 +353,11 @@ impl FolderStore {
             return Ok(());
         }
         let root = self.root();
-        for digest in self.state().put.keys().filter(|digest| wanted.contains(digest.as_str())) {
-            let digest = transship_core::parse_digest(digest)?;
-            note_new(&blob_file(&root, &digest), &digest, &self.cache);
+        for (digest, new) in &self.state().new {
+            if wanted.contains(digest.as_str()) {
+                let digest = transship_core::parse_digest(digest)?;
+                note_new(&blob_file(&root, &digest), *new, &digest, &self.cache);
+            }
         }
         Ok(())
     }

@@ -68,7 +68,7 @@ impl TarStore {
             let (joining, tar) = Joining::begin(path, DOCUMENTS, cancel)?;
             let base = joining.base().cloned();
             if let Some(base) = &base {
-                layout_of(base)?;
+                layout_of(base, cancel)?;
             }
             (Way::Joined(Box::new(joining)), tar, base)
         } else {
@@ -180,8 +180,9 @@ impl TarStore {
         base: Option<&Arc<Base>>,
         images: &[NewImage],
         ours: &HashMap<String, Option<Loadable>>,
+        cancel: &Cancel,
     ) -> Result<()> {
-        let layout = base.map(layout_of).transpose()?;
+        let layout = base.map(|base| layout_of(base, cancel)).transpose()?;
         let old = layout.as_ref().map(|layout| layout.index().clone()).unwrap_or_default();
         let mut index = old.clone();
         let is_referrer = |entry: &Descriptor| match &layout {
@@ -303,7 +304,7 @@ impl Store for TarStore {
         let Output { way, mut tar, .. } = output.ok_or_else(finished)?;
         let joining = match way {
             Way::New(archive) => {
-                self.put_documents(&mut tar, None, images, &ours)?;
+                self.put_documents(&mut tar, None, images, &ours, cancel)?;
                 tar.finish()?;
                 return archive.publish(&self.wait, cancel);
             }
@@ -315,15 +316,15 @@ impl Store for TarStore {
             if base.map(Arc::as_ptr) != self.base.as_ref().map(Arc::as_ptr) {
                 self.make_sure(tar, base, &wanted, cancel)?;
             }
-            self.put_documents(tar, base, images, &ours)
+            self.put_documents(tar, base, images, &ours, cancel)
         };
         joining.publish(tar, &mut documents, &self.wait, cancel)
     }
 }
 
 /// The layout in an archive that is joined.
-pub(crate) fn layout_of(base: &Arc<Base>) -> Result<Layout> {
-    Layout::open(Box::new(TarStorage::new(Arc::clone(base.index())))).map_err(|e| {
+pub(crate) fn layout_of(base: &Arc<Base>, cancel: &Cancel) -> Result<Layout> {
+    Layout::open(Box::new(TarStorage::new(Arc::clone(base.index()))), cancel).map_err(|e| {
         let of_docker = base.index().contains(MANIFEST_NAME);
         match e.kind() {
             ErrorKind::NotFound if of_docker => Error::new(ErrorKind::Unsupported, e.to_string())

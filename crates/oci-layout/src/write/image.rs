@@ -6,6 +6,7 @@ use transship_archive::layout::LayoutIndex;
 use transship_core::{Descriptor, Error, ErrorKind, Platform, Result};
 
 use crate::names::{Written, full_name, strip};
+use crate::select::may_have_name;
 
 /// An image that was committed and is to be shown.
 #[derive(Clone, Debug)]
@@ -40,6 +41,10 @@ pub(crate) fn enter_all(
         .collect();
     let is_referrer =
         |entry: &Descriptor| Ok(ours.contains(entry.digest.as_ref()) || is_referrer(entry)?);
+    // A name moves; what else a malformed entry says, nobody can read.
+    let names: Vec<&str> =
+        images.iter().flat_map(|image| &image.names).map(|name| name.name.as_str()).collect();
+    index.retain_malformed(|entry| !names.iter().any(|name| may_have_name(entry, name)));
     let needs = images.iter().flat_map(|image| &image.needs);
     index.change_needs(needs.map(String::as_str), |_| true);
     let mut entering = Entering::new(index);
