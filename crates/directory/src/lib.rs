@@ -14,6 +14,8 @@
 //! | `<name>` | a blob |
 //! | `signature-1`, `<name>.signature-1` and so on | detached signatures of the root, of another manifest |
 //!
+//! Signatures are read when they are asked for: 1 MiB of them in all, less than 1000 of a manifest.
+//!
 //! `<name>` is the encoded part of a sha256 digest; for other algorithms `<algorithm>-<encoded>` (read without the
 //! algorithm, too, as older tools write it). A folder without `version` is read; one of another version is refused.
 //!

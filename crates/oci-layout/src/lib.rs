@@ -22,6 +22,10 @@
 //! means them. Entries with one digest are one image with several names. Entries without names whose platforms all differ
 //! are together one multi-platform image. Entries whose manifest has a `subject` are about other images, and no images.
 //!
+//! An entry that is malformed hides itself only. It is listed by its position, with a warning; opening it fails, and so does a
+//! name that stands in it, because other readers may take it for that image. It goes when that name is written, or is deleted by
+//! its position. `null` is no value, as Go takes it. An entry with a known field in other letters hides all.
+//!
 //! # Nested indexes
 //!
 //! They are followed 16 deep. Content that a descriptor carries in its `data` must be what its digest says; it is served

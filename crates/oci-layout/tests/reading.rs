@@ -11,8 +11,8 @@ use bytes::Bytes;
 use common::*;
 use serde_json::{Value, json};
 use transship_core::{
-    Archives, Descriptor, Document, ErrorKind, Manifest, MediaType, Notice, Observer, ReadOptions,
-    Result, Transport, sha256,
+    Archives, DeleteOptions, Descriptor, Document, ErrorKind, Manifest, MediaType, Notice,
+    Observer, ReadOptions, Result, Transport, sha256,
 };
 use transship_oci_layout::OciLayout;
 
@@ -123,7 +123,12 @@ async fn a_malformed_entry_hides_itself_only() {
     write(&oci(dir.path(), ":z"), &one).await.unwrap();
     assert_eq!(read().await.entries().len(), 4);
     let layout = OciLayout::new();
-    layout.deletion().unwrap().delete(&oci(dir.path(), ":@3")).await.unwrap();
+    layout
+        .deletion()
+        .unwrap()
+        .delete(&oci(dir.path(), ":@3"), &DeleteOptions::default())
+        .await
+        .unwrap();
     write(&oci(dir.path(), ":y"), &one).await.unwrap();
     assert_holds(&oci(dir.path(), ":y"), &one).await;
     assert!(read().await.entries().iter().all(|entry| entry.warnings.is_empty()));
