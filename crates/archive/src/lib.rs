@@ -64,7 +64,7 @@ pub use index::{ENTRY_LIMIT, Entry, EntryKind, Known, NAMES_LIMIT, TarIndex};
 pub use open::{ArchiveFile, STDIO};
 pub use outer::{Outer, RATIO_FREE, RATIO_LIMIT, takes_too_much_memory};
 pub use output::ArchiveOutput;
-pub use packing::Packing;
+pub use packing::{PACKING_OPTION, Packing};
 pub use pass::{comes_once, pass};
 pub use plain_digest::PlainDigest;
 pub use reach::Reach;

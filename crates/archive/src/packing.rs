@@ -6,10 +6,18 @@ use std::path::Path;
 use std::thread;
 
 use transship_compression::{GZIP_LEVELS, GzipEncoder, ZSTD_LEVELS, ZstdEncoder};
-use transship_core::{Cancel, Error, ErrorKind, FileRange, Result};
+use transship_core::{Cancel, Error, ErrorKind, FileRange, Result, TransportOption};
 
 const GZIP_LEVEL: u32 = 6;
 const ZSTD_LEVEL: i32 = 3;
+
+/// The option `archive-compress` of transports that write archives.
+pub const PACKING_OPTION: TransportOption = TransportOption::value(
+    "archive-compress",
+    "FORM",
+    "Compress the archive as a whole: none, gzip[:LEVEL] or zstd[:LEVEL] [default: as its suffix says]",
+)
+.writing();
 
 /// How many compressed bytes are given at a time.
 const CHUNK: usize = 256 << 10;

@@ -61,14 +61,15 @@ pub(crate) fn code(outcome: &Result) -> ExitCode {
 
 fn of_kind(kind: ErrorKind) -> u8 {
     match kind {
-        ErrorKind::InvalidReference => 2,
+        // Of several images none was chosen: the reference has to say more.
+        ErrorKind::InvalidReference | ErrorKind::Ambiguous => 2,
         ErrorKind::NotFound => 3,
         ErrorKind::Corrupt | ErrorKind::LimitExceeded => 4,
         _ => 1,
     }
 }
 
-/// An error as a person reads it: what is wrong on the first line, the way out on the second.
+/// An error as a person reads it: what is wrong on the first line, what to do on the second.
 pub(crate) struct Told<'a>(pub(crate) &'a Error);
 
 impl fmt::Display for Told<'_> {

@@ -112,12 +112,13 @@ struct Unfinished {
 
 fn parse() -> Result<(Cli, Sides), clap::Error> {
     let mut command = sides::command();
-    let matches = command.try_get_matches_from_mut(sides::joined(std::env::args_os()))?;
+    let typed = sides::joined(args::translated(std::env::args_os()));
+    let matches = command.try_get_matches_from_mut(typed).map_err(args::advised)?;
     let cli = Cli::from_arg_matches(&matches)?;
     if let Command::Copy(copy) = &cli.command
         && copy.places().is_none()
     {
-        let text = "the destination is missing: it stands after the sources";
+        let text = "the destination is missing: give it after the sources";
         return Err(match command.find_subcommand_mut("copy") {
             Some(copy) => copy.error(MissingRequiredArgument, text),
             None => command.error(MissingRequiredArgument, text),

@@ -1,11 +1,11 @@
-//! The options of transports on the command line: `-o scheme.key=value` for both sides, `--KEY` too where
-//! that is no other option, `--src-KEY` and `--dest-KEY` for one. The keys are those that the linked transports registered, a third party's too.
+//! The options of transports on the command line: `-o scheme.key=value` and `--KEY` for both sides, `--src-KEY` and
+//! `--dest-KEY` for one. They come from what the linked transports registered, a third party's too.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use clap::{Arg, ArgMatches, CommandFactory};
-use transship::{Registration, Settings};
+use transship::{OptionSide, Registration, Settings, TransportOption};
 
 use crate::args::Cli;
 
@@ -19,36 +19,33 @@ pub(crate) struct Sides {
 /// The option of `copy` for all archives.
 const ARCHIVE_COMPRESS: &str = "archive_compress";
 
-/// Commands that have one side. What they do with it is reading, but for what `delete` and `gc` take away.
+/// Commands that have one side.
 const ONE_SIDED: [&str; 6] = ["list", "inspect", "verify", "digests", "delete", "gc"];
 
-/// A key of transports.
+/// A key, and the transports that know it with what they say about it.
 #[derive(Default)]
-struct Key {
-    schemes: Vec<&'static str>,
-    /// Whether it is `true` or `false`: its name alone is `true`.
-    flag: bool,
-    /// Whether it means something to a source.
-    reads: bool,
-}
+struct Key(Vec<(&'static str, &'static TransportOption)>);
 
 /// The whole command, with the options of the linked transports.
 pub(crate) fn command() -> clap::Command {
     let keys = keys();
     let command = ONE_SIDED.iter().fold(Cli::command(), |command, name| {
         command.mut_subcommand(name, |reader| {
-            let keys = keys.iter().filter(|(_, key)| key.reads);
-            keys.fold(reader, |reader, (name, key)| both(reader, name, key, Shown::Yes))
+            let keys = keys.iter().filter(|(_, key)| key.reads());
+            keys.fold(reader, |reader, (name, key)| both(reader, name, key, Shown::InLongHelp))
         })
     });
     command.mut_subcommand("copy", |copy| {
         keys.iter().fold(copy, |copy, (name, key)| {
-            // The two for one side say what there is.
+            // The two for one side are shown.
             let mut copy = both(copy, name, key, Shown::No);
-            if key.reads {
-                copy = copy.arg(option("src", name, key, "of the source "));
+            if key.reads() {
+                copy = copy.arg(key.arg(format!("src-{name}"), OptionSide::Source));
             }
-            copy.arg(option("dest", name, key, "of the destination "))
+            if key.writes() {
+                copy = copy.arg(key.arg(format!("dest-{name}"), OptionSide::Destination));
+            }
+            copy
         })
     })
 }
@@ -56,7 +53,7 @@ pub(crate) fn command() -> clap::Command {
 /// Whether help shows an option.
 #[derive(Clone, Copy, PartialEq)]
 enum Shown {
-    Yes,
+    InLongHelp,
     No,
 }
 
@@ -65,22 +62,52 @@ fn both(command: clap::Command, name: &'static str, key: &Key, shown: Shown) -> 
     if command.get_arguments().any(|known| known.get_long() == Some(name)) {
         return command;
     }
-    let arg = with_value(Arg::new(format!("both-{name}")).long(name), name, key, "");
+    let arg = key.arg(name.to_owned(), OptionSide::Both).id(format!("both-{name}"));
     command.arg(arg.hide(shown == Shown::No))
 }
 
-fn option(prefix: &str, name: &str, key: &Key, of: &str) -> Arg {
-    let long = format!("{prefix}-{name}");
-    with_value(Arg::new(long.clone()).long(long), name, key, of)
-}
+impl Key {
+    /// Whether it takes no value. Where one transport says so and another does not, it takes one.
+    fn is_flag(&self) -> bool {
+        self.0.iter().all(|(_, option)| option.is_flag())
+    }
 
-fn with_value(arg: Arg, name: &str, key: &Key, of: &str) -> Arg {
-    let help = format!("Set {name} {of}({})", key.schemes.join(", "));
-    let arg = arg.help(help).help_heading("Transports");
-    if key.flag {
-        arg.value_name("BOOL").num_args(0..=1).require_equals(true).default_missing_value("true")
-    } else {
-        arg.value_name("VALUE")
+    fn reads(&self) -> bool {
+        self.0.iter().any(|(_, option)| option.reads())
+    }
+
+    fn writes(&self) -> bool {
+        self.0.iter().any(|(_, option)| option.writes())
+    }
+
+    fn arg(&self, long: String, side: OptionSide) -> Arg {
+        let arg = Arg::new(long.clone()).long(long).help(self.help(side)).hide_short_help(true);
+        let arg = arg.help_heading(self.heading());
+        if self.is_flag() {
+            let arg = arg.value_name("BOOL").num_args(0..=1).require_equals(true);
+            return arg.default_missing_value("true");
+        }
+        arg.value_name(self.0.iter().find_map(|(_, option)| option.value_name).unwrap_or("VALUE"))
+    }
+
+    fn help(&self, side: OptionSide) -> String {
+        let mut helps: Vec<String> = Vec::new();
+        for (_, option) in &self.0 {
+            let help = option.help_for(side);
+            if !helps.contains(&help) {
+                helps.push(help);
+            }
+        }
+        helps.join("; ")
+    }
+
+    fn heading(&self) -> String {
+        let schemes: Vec<String> = self.0.iter().map(|(scheme, _)| (*scheme).to_owned()).collect();
+        format!("Options for {}", schemes.join(" and "))
+    }
+
+    fn schemes(&self) -> impl Iterator<Item = &'static str> {
+        self.0.iter().map(|(scheme, _)| *scheme)
     }
 }
 
@@ -92,7 +119,7 @@ pub(crate) fn joined(typed: impl IntoIterator<Item = OsString>) -> Vec<OsString>
         let name = text.to_str().and_then(|text| text.strip_prefix("--"))?;
         let name =
             ["src-", "dest-"].iter().find_map(|side| name.strip_prefix(side)).unwrap_or(name);
-        keys.get(name).filter(|key| key.flag)
+        keys.get(name).filter(|key| key.is_flag())
     };
     let (mut all, mut options): (Vec<OsString>, _) = (Vec::new(), true);
     for next in typed {
@@ -121,7 +148,7 @@ pub(crate) fn settings(matches: &ArgMatches) -> Sides {
             let value =
                 given(&format!("{prefix}-{name}")).or_else(|| given(&format!("both-{name}")));
             let Some(value) = value else { return settings };
-            key.schemes.iter().fold(settings, |settings, scheme| settings.with(scheme, name, value))
+            key.schemes().fold(settings, |settings, scheme| settings.with(scheme, name, value))
         })
     };
     let mut destination = side("dest");
@@ -129,26 +156,23 @@ pub(crate) fn settings(matches: &ArgMatches) -> Sides {
         destination = destination.with("oci-archive", "docker-manifest", "false");
     }
     if let ("copy", Some(form)) = (name, given(ARCHIVE_COMPRESS)) {
-        let of = keys().remove("archive-compress").unwrap_or_default().schemes;
+        let of = keys().remove("archive-compress").unwrap_or_default();
         let with = |all: Settings, scheme: &str| all.with(scheme, "archive-compress", form);
-        destination = of.iter().fold(destination, |all, scheme| with(all, scheme));
+        destination = of.schemes().fold(destination, with);
     }
     Sides { source: side("src"), destination }
 }
 
 /// Whether a transport knows a key.
 pub(crate) fn knows(scheme: &str, key: &str) -> bool {
-    keys().get(key).is_some_and(|key| key.schemes.contains(&scheme))
+    keys().get(key).is_some_and(|key| key.schemes().any(|known| known == scheme))
 }
 
 fn keys() -> BTreeMap<&'static str, Key> {
     let mut keys = BTreeMap::<_, Key>::new();
     for registration in Registration::linked() {
-        for name in registration.options {
-            let key = keys.entry(*name).or_default();
-            key.schemes.push(registration.scheme);
-            key.flag |= registration.flags.contains(name);
-            key.reads |= !registration.writing.contains(name);
+        for option in registration.options {
+            keys.entry(option.key).or_default().0.push((registration.scheme, option));
         }
     }
     keys

@@ -110,6 +110,16 @@ impl Error {
         }
     }
 
+    /// For a file or folder that an option names: if it is not there, the option is wrong, and nothing that was asked for is
+    /// missing. `NotFound` becomes `InvalidReference`; other kinds stay.
+    #[must_use]
+    pub fn of_option(mut self) -> Self {
+        if self.0.kind == ErrorKind::NotFound {
+            self.0.kind = ErrorKind::InvalidReference;
+        }
+        self
+    }
+
     /// Gives back the [`Error`] inside an `io::Error` that [`into_io`](Self::into_io) made.
     ///
     /// # Errors

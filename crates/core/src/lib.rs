@@ -37,6 +37,7 @@ mod platform;
 mod reference;
 mod source;
 mod transport;
+mod transport_option;
 mod transports;
 
 pub use archive::{ArchiveEntry, ArchiveReader, ArchiveWriter, Archives};
@@ -67,6 +68,7 @@ pub use platform::Platform;
 pub use reference::Reference;
 pub use source::{ImageSource, Referrers, Signatures};
 pub use transport::{Deletion, Transport};
+pub use transport_option::{OptionSide, TransportOption};
 pub use transports::{Registration, Transports};
 
 pub use oci_spec;

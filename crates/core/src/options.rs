@@ -36,6 +36,8 @@ pub enum Notice {
         /// Why the last try failed.
         why: String,
     },
+    /// A request to a server, and its answer, in one line without secrets.
+    Request(String),
 }
 
 /// Receives [`Notice`]s. It must return at once: it is called from the middle of the work.

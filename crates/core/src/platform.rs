@@ -46,6 +46,16 @@ pub struct Platform {
     pub other: Map<String, Value>,
 }
 
+/// Systems that may stand alone.
+const SYSTEMS: [&str; 8] =
+    ["linux", "windows", "darwin", "macos", "freebsd", "netbsd", "openbsd", "wasip1"];
+
+/// Architectures that may stand alone, as they are spelled when normalized.
+const ARCHITECTURES: [&str; 11] = [
+    "386", "amd64", "arm", "arm64", "loong64", "mips64le", "ppc64le", "riscv64", "s390x", "mips64",
+    "wasm",
+];
+
 impl Platform {
     /// A platform of an operating system and an architecture, as given.
     pub fn new(os: impl Into<String>, architecture: impl Into<String>) -> Self {
@@ -78,14 +88,15 @@ impl Platform {
         host.normalized()
     }
 
-    /// Parses `os/arch[/variant][:os.version]` and normalizes it.
+    /// Parses `os/arch[/variant][:os.version]` and normalizes it. As in docker, a system alone (`windows`) has the
+    /// architecture of this machine, and an architecture alone (`arm64`) has the system of its containers.
     ///
     /// # Errors
     /// `InvalidReference` when it is not of that form.
     pub fn parse(text: &str) -> Result<Self> {
         let bad = || {
             Error::new(ErrorKind::InvalidReference, format!("{text:?} is not a platform"))
-                .hint("the form is os/arch[/variant][:os.version], as in linux/arm64")
+                .hint("the form is os[/arch[/variant]][:os.version], as in linux/arm64")
         };
         let (path, version) = match text.split_once(':') {
             Some((path, version)) => (path, Some(version)),
@@ -98,13 +109,26 @@ impl Platform {
                     .bytes()
                     .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
         };
-        if !(2..=3).contains(&parts.len()) || !parts.iter().all(ok) || version == Some("") {
+        if !(1..=3).contains(&parts.len()) || !parts.iter().all(ok) || version == Some("") {
             return Err(bad());
         }
-        let mut platform = Self::new(parts[0], parts[1]);
-        platform.variant = parts.get(2).map(|v| (*v).to_owned());
+        let mut platform = match parts[..] {
+            [one] => Self::of_one_word(one).ok_or_else(bad)?,
+            _ => Self::new(parts[0], parts[1]),
+        };
+        platform.variant = parts.get(2).map(|v| (*v).to_owned()).or(platform.variant);
         platform.os_version = version.map(str::to_owned);
         Ok(platform.normalized())
+    }
+
+    /// A system or an architecture; the rest is of this machine.
+    fn of_one_word(word: &str) -> Option<Self> {
+        let (word, host) = (word.to_ascii_lowercase(), Self::host());
+        if SYSTEMS.contains(&word.as_str()) {
+            return Some(Self { os: word, ..host });
+        }
+        let known = ARCHITECTURES.contains(&normal_cpu(&word, None).0.as_str());
+        known.then(|| Self { architecture: word, variant: None, ..host })
     }
 
     /// With the one spelling that containerd uses: `aarch64` is `arm64`, `x86_64` is `amd64`, `arm` is `arm/v7`,
@@ -261,7 +285,18 @@ mod tests {
             assert_eq!(platform.to_string(), normal);
             assert_eq!(Platform::parse(normal).unwrap(), platform);
         }
-        for bad in ["linux", "linux/", "/amd64", "linux/a/b/c", "", "linux/amd64:", "linux/a b"] {
+        let host = Platform::host();
+        assert_eq!(Platform::parse("Windows").unwrap().os, "windows");
+        assert_eq!(Platform::parse("windows").unwrap().architecture, host.architecture);
+        assert_eq!(
+            Platform::parse("windows:10.0.1").unwrap().os_version.as_deref(),
+            Some("10.0.1")
+        );
+        assert_eq!(Platform::parse("aarch64").unwrap().to_string(), format!("{}/arm64", host.os));
+        assert_eq!(Platform::parse("arm").unwrap().to_string(), format!("{}/arm/v7", host.os));
+        for bad in
+            ["host2", "lin", "linux/", "/amd64", "linux/a/b/c", "", "linux/amd64:", "linux/a b"]
+        {
             assert_eq!(
                 Platform::parse(bad).unwrap_err().kind(),
                 ErrorKind::InvalidReference,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Error, ErrorKind, Reference, Result, Settings, Transport};
+use crate::{Error, ErrorKind, Reference, Result, Settings, Transport, TransportOption};
 
 /// What a transport's crate submits with [`register_transport!`](crate::register_transport).
 #[derive(Clone, Copy, Debug)]
@@ -10,12 +10,8 @@ use crate::{Error, ErrorKind, Reference, Result, Settings, Transport};
 pub struct Registration {
     /// The scheme.
     pub scheme: &'static str,
-    /// The keys of [`Settings`] that it knows.
-    pub options: &'static [&'static str],
-    /// Those of the keys that are `true` or `false`.
-    pub flags: &'static [&'static str],
-    /// Those of the keys that say how to write, and mean nothing to a source.
-    pub writing: &'static [&'static str],
+    /// The options that it knows: keys of [`Settings`], with their documentation.
+    pub options: &'static [TransportOption],
     /// Makes the transport.
     pub build: fn(&Settings) -> Result<Arc<dyn Transport>>,
 }
@@ -24,22 +20,10 @@ impl Registration {
     /// For [`register_transport!`](crate::register_transport).
     pub const fn new(
         scheme: &'static str,
-        options: &'static [&'static str],
+        options: &'static [TransportOption],
         build: fn(&Settings) -> Result<Arc<dyn Transport>>,
     ) -> Self {
-        Self { scheme, options, flags: &[], writing: &[], build }
-    }
-
-    /// Says which keys are `true` or `false`. A command may take them without a value.
-    #[must_use]
-    pub const fn flags(self, flags: &'static [&'static str]) -> Self {
-        Self { flags, ..self }
-    }
-
-    /// Says which keys are about writing alone.
-    #[must_use]
-    pub const fn writing(self, writing: &'static [&'static str]) -> Self {
-        Self { writing, ..self }
+        Self { scheme, options, build }
     }
 
     /// Those of the crates that are linked, sorted by scheme.
@@ -56,20 +40,22 @@ inventory::collect!(Registration);
 ///
 /// A crate that is only named in `Cargo.toml` is not linked: the program says `use the_crate as _;`.
 ///
-/// It takes the scheme, the keys of the [`Settings`] that the transport knows, others are refused before it is made, and a
-/// function that makes it. The settings that the function is given are those of all transports; its own are
-/// `settings.get("sqlite", "busy-timeout")`. After it may stand which of the keys are [`flags`](Registration::flags), and
-/// which are about [`writing`](Registration::writing) alone.
+/// It takes the scheme; the [options](TransportOption) of the transport, with the help that the command shows for them; and
+/// a function that makes the transport. Settings with other keys are refused before the transport is made. The function gets
+/// the settings of all transports; its own are `settings.get("sqlite", "busy-timeout")`.
 ///
 /// ```ignore
-/// register_transport!("sqlite", ["busy-timeout"], |settings| Ok(Arc::new(Sqlite::new(settings)?)));
-/// register_transport!("s3", ["region", "public"], build, flags: ["public"], writing: ["public"]);
+/// register_transport!(
+///     "sqlite",
+///     [TransportOption::value("busy-timeout", "SECONDS", "How long to wait for a locked database [default: 60]")],
+///     |settings| Ok(Arc::new(Sqlite::new(settings)?)),
+/// );
 /// ```
 #[macro_export]
 macro_rules! register_transport {
-    ($scheme:expr, [$($option:expr),* $(,)?], $build:expr $(, $of:ident: [$($key:expr),* $(,)?])* $(,)?) => {
+    ($scheme:expr, [$($option:expr),* $(,)?], $build:expr $(,)?) => {
         $crate::inventory::submit! {
-            $crate::Registration::new($scheme, &[$($option),*], $build)$(.$of(&[$($key),*]))*
+            $crate::Registration::new($scheme, &[$($option),*], $build)
         }
     };
 }
@@ -165,10 +151,11 @@ fn check_settings(settings: &Settings, known: &[&Registration]) -> Result<()> {
             )
             .hint(format!("the known ones are {all}")));
         };
-        if !registration.options.contains(&key) {
-            let hint = match registration.options {
+        if !registration.options.iter().any(|option| option.key == key) {
+            let keys: Vec<&str> = registration.options.iter().map(|option| option.key).collect();
+            let hint = match keys.as_slice() {
                 [] => format!("{scheme} has no options"),
-                options => format!("{scheme} knows {}", options.join(", ")),
+                keys => format!("the options of {scheme} are {}", keys.join(", ")),
             };
             return Err(Error::new(
                 ErrorKind::InvalidReference,

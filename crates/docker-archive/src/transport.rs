@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use transship_archive::{Packing, comes_once};
+use transship_archive::{PACKING_OPTION, Packing, comes_once};
 use transship_core::{
     ArchiveReader, ArchiveWriter, Archives, DeleteOptions, Deletion, Error, ErrorKind,
     ImageDestination, ImageSource, OnePass, Passed, ReadOptions, Reference, Result, ResultExt,
@@ -41,12 +41,9 @@ impl DockerArchive {
     }
 }
 
-register_transport!(
-    SCHEME,
-    ["archive-compress"],
-    |settings: &Settings| Ok(Arc::new(DockerArchive::with_settings(settings)?)),
-    writing: ["archive-compress"],
-);
+register_transport!(SCHEME, [PACKING_OPTION], |settings: &Settings| {
+    Ok(Arc::new(DockerArchive::with_settings(settings)?))
+});
 
 #[async_trait]
 impl Transport for DockerArchive {

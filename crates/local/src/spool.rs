@@ -12,6 +12,7 @@ use transship_core::{Error, Result};
 pub fn spool_file(folder: &Path) -> Result<File> {
     tempfile::tempfile_in(folder).map_err(|e| {
         Error::io("making a temporary file in", folder, e)
+            .of_option()
             .hint("choose another folder with --tmpdir or $TMPDIR")
     })
 }

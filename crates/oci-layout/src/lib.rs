@@ -88,19 +88,28 @@ pub use transport::{OciArchive, OciLayout};
 
 use std::sync::Arc;
 
-use transship_core::{Reference, register_transport};
+use transship_archive::PACKING_OPTION;
+use transship_core::{Reference, TransportOption, register_transport};
 
-register_transport!("oci", ["shared-blob-dir"], |settings| {
+const SHARED_BLOB_DIR: TransportOption = TransportOption::value(
+    "shared-blob-dir",
+    "DIR",
+    "Keep blobs in this folder, which layouts share, and not in the {side} layout",
+);
+
+const DOCKER_MANIFEST: TransportOption = TransportOption::flag(
+    "docker-manifest",
+    "Whether the archive gets a manifest.json, which `docker load` reads [default: true]",
+)
+.writing();
+
+register_transport!("oci", [SHARED_BLOB_DIR], |settings| {
     Ok(Arc::new(OciLayout::with_settings(settings)))
 });
 
-register_transport!(
-    "oci-archive",
-    ["archive-compress", "docker-manifest"],
-    |settings| Ok(Arc::new(OciArchive::with_settings(settings)?)),
-    flags: ["docker-manifest"],
-    writing: ["archive-compress", "docker-manifest"],
-);
+register_transport!("oci-archive", [PACKING_OPTION, DOCKER_MANIFEST], |settings| {
+    Ok(Arc::new(OciArchive::with_settings(settings)?))
+});
 
 /// Where a layout's files are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

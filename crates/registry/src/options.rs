@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use transship_core::{Error, ErrorKind, Result, Settings};
+use transship_core::{Error, ErrorKind, Result, Settings, TransportOption};
 
 use crate::{Credential, SCHEME, Secret, Surroundings};
 
@@ -51,30 +51,79 @@ pub struct RegistryOptions {
 /// The most that is read of a file with a credential.
 const CREDS_LIMIT: u64 = 64 * 1024;
 
-/// The keys of [`Settings`] that are known.
-pub(crate) const KEYS: &[&str] = &[
-    "authfile",
-    "cert-dir",
-    "chunk-size",
-    "connections",
-    "creds",
-    "creds-env",
-    "creds-file",
-    "idle-timeout",
-    "no-creds",
-    "registries-conf",
-    "registries-conf-dir",
-    "registry-token",
-    "retries",
-    "sparse",
-    "tls-verify",
+/// The options that can be set, for help.
+pub(crate) const OPTIONS: &[TransportOption] = &[
+    TransportOption::value(
+        "authfile",
+        "FILE",
+        "The file with credentials for the {side} registry [default: podman's, then docker's]",
+    ),
+    TransportOption::value(
+        "cert-dir",
+        "DIR",
+        "A folder with the CAs (*.crt) and client certificates (*.cert, *.key) for the {side} registry",
+    ),
+    TransportOption::value(
+        "chunk-size",
+        "BYTES",
+        "Upload blobs in chunks of this size, for servers with a limit [default: in one request]",
+    )
+    .writing(),
+    TransportOption::value(
+        "connections",
+        "N",
+        "The most requests at the same time to one {side} host [default: 8]",
+    ),
+    TransportOption::value(
+        "creds",
+        "USER[:PASSWORD]",
+        "Credentials for the {side} registry; other users see them in the list of processes",
+    ),
+    TransportOption::value(
+        "creds-env",
+        "VARIABLE",
+        "An environment variable that holds USER:PASSWORD for the {side} registry",
+    ),
+    TransportOption::value(
+        "creds-file",
+        "FILE",
+        "A file whose first line is USER:PASSWORD for the {side} registry",
+    ),
+    TransportOption::value(
+        "idle-timeout",
+        "SECONDS",
+        "Give up a {side} connection that is silent for so long [default: 60]",
+    ),
+    TransportOption::flag(
+        "no-creds",
+        "Use no credentials for the {side} registry, even if some are configured",
+    ),
+    TransportOption::value(
+        "registries-conf",
+        "FILE",
+        "The registries.conf for the {side} registry, with mirrors and aliases [default: podman's]",
+    ),
+    TransportOption::value(
+        "registries-conf-dir",
+        "DIR",
+        "The folder of drop-in files for the {side} registries.conf",
+    ),
+    TransportOption::value("registry-token", "TOKEN", "A bearer token for the {side} registry"),
+    TransportOption::value(
+        "retries",
+        "N",
+        "How often a failed {side} request is sent again [default: 5]",
+    ),
+    TransportOption::flag(
+        "sparse",
+        "Say that the registry accepts an index whose images are not all there",
+    )
+    .writing(),
+    TransportOption::flag(
+        "tls-verify",
+        "Whether the {side} registry must have a valid certificate; false also allows plain HTTP",
+    ),
 ];
-
-/// Those of them that are `true` or `false`.
-pub(crate) const FLAGS: &[&str] = &["no-creds", "sparse", "tls-verify"];
-
-/// Those of them that a source has no use for.
-pub(crate) const WRITING: &[&str] = &["chunk-size", "sparse"];
 
 impl Default for RegistryOptions {
     fn default() -> Self {
@@ -145,7 +194,7 @@ fn credential(settings: &Settings) -> Result<Option<Credential>> {
         "creds-env" => {
             let text = std::env::var(value).map_err(|_| {
                 let message = format!("there is no environment variable {value}");
-                Error::new(ErrorKind::NotFound, message).context("option docker.creds-env")
+                Error::new(ErrorKind::InvalidReference, message).context("option docker.creds-env")
             })?;
             pair(key, &text)
         }
@@ -164,7 +213,7 @@ fn pair(key: &str, text: &str) -> Result<Credential> {
 }
 
 fn first_line(path: &Path) -> Result<String> {
-    let failed = |error| Error::io("reading credentials from", path, error);
+    let failed = |error| Error::io("reading credentials from", path, error).of_option();
     let mut line = String::new();
     let file = File::open(path).map_err(failed)?;
     BufReader::new(file.take(CREDS_LIMIT)).read_line(&mut line).map_err(failed)?;
@@ -239,9 +288,12 @@ mod tests {
         assert_eq!(found.credential, Some(expected));
         std::fs::write(&path, "\n").unwrap();
         assert!(with("creds-file", path.to_str().unwrap()).is_err());
-        assert_eq!(with("creds-file", "/absent").unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(with("creds-file", "/absent").unwrap_err().kind(), ErrorKind::InvalidReference);
         let found = with("creds-env", "PATH").unwrap().credential;
         assert!(matches!(found, Some(Credential::Basic { .. })));
-        assert_eq!(with("creds-env", "NOT_SET_AT_ALL").unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(
+            with("creds-env", "NOT_SET_AT_ALL").unwrap_err().kind(),
+            ErrorKind::InvalidReference
+        );
     }
 }

@@ -13,7 +13,7 @@ use crate::client::{Access, Network, Repository};
 use crate::config::{Endpoint, Pulls};
 use crate::destination::RegistryDestination;
 use crate::naming;
-use crate::options::{FLAGS, KEYS, WRITING};
+use crate::options::OPTIONS;
 use crate::reader::{RegistryReader, repository_of};
 use crate::reference::{Locator, manifest_of};
 use crate::source::{RegistrySource, first_root};
@@ -52,7 +52,7 @@ fn build(settings: &Settings) -> Result<Arc<dyn Transport>> {
 }
 
 inventory::submit! {
-    transship_core::Registration::new(SCHEME, KEYS, build).flags(FLAGS).writing(WRITING)
+    transship_core::Registration::new(SCHEME, OPTIONS, build)
 }
 
 #[async_trait]

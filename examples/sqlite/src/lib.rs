@@ -44,6 +44,6 @@ use std::sync::Arc;
 
 pub use transport::Sqlite;
 
-transship::register_transport!(transport::SCHEME, [transport::BUSY_TIMEOUT], |settings| {
+transship::register_transport!(transport::SCHEME, [transport::BUSY_TIMEOUT_OPTION], |settings| {
     Ok(Arc::new(Sqlite::new(settings)?))
 });

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use transship::{
     ArchiveReader, ArchiveWriter, Archives, CollectMode, CollectOptions, Collected, Collection,
     DeleteOptions, Deletion, Error, ErrorKind, ImageDestination, ImageSource, ReadOptions,
-    Reference, Result, ResultExt, Settings, Transport, WriteMode, WriteOptions, run_blocking,
-    spool_folder,
+    Reference, Result, ResultExt, Settings, Transport, TransportOption, WriteMode, WriteOptions,
+    run_blocking, spool_folder,
 };
 
 use crate::archive::{Reader, Writer};
@@ -22,8 +22,15 @@ use crate::stage::Stage;
 
 pub(crate) const SCHEME: &str = "sqlite";
 
-/// The option for how long to wait for other processes, in seconds.
-pub(crate) const BUSY_TIMEOUT: &str = "busy-timeout";
+/// The key of the option below.
+const BUSY_TIMEOUT: &str = "busy-timeout";
+
+/// How long to wait for other processes.
+pub(crate) const BUSY_TIMEOUT_OPTION: TransportOption = TransportOption::value(
+    BUSY_TIMEOUT,
+    "SECONDS",
+    "How long to wait for a {side} database that another process has locked [default: 60]",
+);
 
 /// Images in SQLite databases.
 #[derive(Clone, Debug)]

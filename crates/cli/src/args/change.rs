@@ -8,28 +8,31 @@ use super::{Common, Output};
 use crate::values;
 
 const DELETE_NOTES: &str = "\
-An image that is chosen by a name loses that name, and goes with its last one.
-Chosen by @INDEX or digest, or alone in its place, it goes with all its names.
+Deleting by name removes that name; the image goes with its last name. Deleting
+by @INDEX or digest removes the image with all its names.
 
-An archive is written anew, at once, without the blobs that only the image
-needed. A layout loses the image, and `transship gc` removes its blobs.
+An archive is rewritten without the blobs that only this image used. A layout
+keeps the blobs until `transship gc --delete`.
 
-The first failure ends it. --json then says what was deleted before.";
+Deleting stops at the first failure; --json then prints what was deleted before.";
 
 const GC_NOTES: &str = "\
-Nothing is deleted without --delete. What might be needed stays: everything,
-where a document cannot be read; blobs younger than --min-age, because other
-tools write theirs before what needs them. Copies into the layout are waited for.";
+Without --delete, unreferenced blobs are listed and nothing changes. If a document
+cannot be read, everything is kept. Blobs younger than --min-age are kept, because
+other tools write blobs before the manifests that refer to them. Copies into the
+layout that are running are waited for.";
 
 #[derive(Debug, Args)]
 #[command(after_help = DELETE_NOTES)]
 pub(crate) struct Delete {
-    /// The images; those that are chosen by @INDEX go first, the last one of them before the others
+    /// The images; those given by @INDEX are deleted first, from the last to the first
     #[arg(required = true, value_name = "REFERENCE", value_hint = clap::ValueHint::AnyPath)]
     pub(crate) references: Vec<String>,
 
-    /// Give up when another process still writes there after this time, e.g. 90s [default: wait for it]
-    #[arg(long, value_name = "DURATION", value_parser = values::duration)]
+    /// Wait at most so long for another writer, as 90s
+    ///
+    /// By default, the command waits until the other process has finished.
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
     pub(crate) lock_timeout: Option<Duration>,
 
     #[command(flatten)]
@@ -45,16 +48,18 @@ pub(crate) struct Gc {
     #[arg(value_name = "REFERENCE", value_hint = clap::ValueHint::AnyPath)]
     pub(crate) reference: String,
 
-    /// Delete what is found, instead of listing it
+    /// Delete the unreferenced blobs
     #[arg(long)]
     pub(crate) delete: bool,
 
-    /// Spare what is younger than this; 0 spares nothing
+    /// Keep blobs that are younger than this; 0 keeps none
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = values::age)]
     pub(crate) min_age: Duration,
 
-    /// Give up when another process still writes there after this time, e.g. 90s [default: wait for it]
-    #[arg(long, value_name = "DURATION", value_parser = values::duration)]
+    /// Wait at most so long for another writer, as 90s
+    ///
+    /// By default, the command waits until the other process has finished.
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
     pub(crate) lock_timeout: Option<Duration>,
 
     #[command(flatten)]

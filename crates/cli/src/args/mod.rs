@@ -4,6 +4,7 @@ mod change;
 mod copy;
 #[cfg(feature = "registry")]
 mod login;
+mod skopeo;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,32 +19,38 @@ pub(crate) use change::{Delete, Gc};
 pub(crate) use copy::{Copy, Format, Subset};
 #[cfg(feature = "registry")]
 pub(crate) use login::{Login, Logout};
+pub(crate) use skopeo::{MultiArch, advised, translated};
+
+use skopeo::Overrides;
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    done
-  1    failed
-  2    the command line or a reference is wrong
+  0    success
+  1    any other failure
+  2    the command line or a reference is wrong, or does not say which image
   3    an image, blob or place was not found
-  4    something read is corrupt, malformed or over a limit
-  130  interrupted by Ctrl-C";
+  4    data is corrupt, malformed or over a limit
+  129  stopped by SIGHUP
+  130  stopped by SIGINT (Ctrl-C)
+  143  stopped by SIGTERM";
 
 const REFERENCES: &str = "\
 References:
-  A reference is TRANSPORT:PLACE; `transship transports` shows the grammars.
-  A path that exists may stand without a transport: it is looked at. `-` is
-  standard input or output.";
+  A reference is TRANSPORT:PLACE, as docker://alpine:3 or oci:DIR:NAME;
+  `transship transports` lists the forms. For a path that exists, the
+  transport is detected. `-` is stdin or stdout.";
 
 const EXAMPLES: &str = "\
 Examples:
+  transship copy docker://alpine:3 docker-archive:alpine.tar
+  transship copy --all-images images.tar docker://registry.local/mirror/
   transship copy --all-images docker-archive:images.tar oci:layout
-  transship copy images.tar:alpine:3 oci:layout:alpine:3
   transship copy oci:layout:alpine:3 docker-archive:- | docker load
   transship list images.tar
   transship inspect --json oci:layout:alpine:3
   transship verify oci:layout";
 
-/// Copies container images between registries, docker-save archives, OCI layouts and their tars, and directories.
+/// Copies container images between registries, `docker save` archives, OCI layouts and their archives, and directories
 #[derive(Debug, Parser)]
 #[command(
     name = "transship",
@@ -65,28 +72,32 @@ fn notes() -> String {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Copy images from one place to another
+    #[command(alias = "cp")]
     Copy(Copy),
-    /// List the images that a place holds
+    /// List the images in an archive, layout or repository
+    #[command(aliases = ["ls", "tags", "list-tags"])]
     List(List),
-    /// Show what an image is made of
+    /// Show the manifest, config, layers and digest of an image
     Inspect(Inspect),
-    /// Read images again and check everything: digests, sizes, diff IDs, counts
+    /// Read images and check all digests, sizes and diff IDs
+    #[command(aliases = ["validate", "check"])]
     Verify(Verify),
-    /// List the digests of all that places hold, for copy --since
+    /// Print the digests of all blobs and manifests, for `copy --since`
     Digests(Digests),
-    /// Log in to a registry: check a password, and keep it where podman and skopeo find it too
+    /// Log in to a registry; podman and skopeo use the same file
     #[cfg(feature = "registry")]
     Login(Login),
-    /// Forget the password for a registry
+    /// Remove the password for a registry
     #[cfg(feature = "registry")]
     Logout(Logout),
-    /// Delete images, or names of images
+    /// Delete images or tags
+    #[command(aliases = ["rm", "rmi"])]
     Delete(Delete),
-    /// Find blobs in a layout that no image needs, and delete them
+    /// List or delete unreferenced blobs of a layout
     Gc(Gc),
-    /// Check a reference and show its canonical form, without opening anything
+    /// Check a reference and print its canonical form
     Reference(Reference),
-    /// List the transports with their grammars and options
+    /// List the transports with their references and options
     Transports(Transports),
     /// Print a completion script for a shell
     Completions(Completions),
@@ -112,28 +123,43 @@ impl Command {
     }
 }
 
-/// What all commands take that open something.
+/// Options of all commands that open something.
 #[derive(Debug, Args)]
 pub(crate) struct Common {
-    /// Say nothing but errors, and what of an image was left out unasked
+    /// Print only errors, and what was left out
     #[arg(short, long)]
     pub(crate) quiet: bool,
 
-    /// How to show on stderr what goes on: auto, bars, plain, json (one event a line), none
+    /// Show each request to a registry, without secrets
+    #[arg(short, long, alias = "debug", conflicts_with = "quiet")]
+    pub(crate) verbose: bool,
+
+    /// Progress: auto, bars, plain, json or none
+    ///
+    /// `auto` shows bars on a terminal, else `plain`, which is a line for each image and one now and then. `json` prints one
+    /// event a line. `none` leaves warnings and results. All of it goes to stderr.
     #[arg(long, value_enum, value_name = "HOW", default_value_t = Progress::Auto, hide_possible_values = true)]
     pub(crate) progress: Progress,
 
-    /// Give up after this time, e.g. 90s, 5m or 1h30m
-    #[arg(long, value_name = "DURATION", value_parser = values::duration)]
+    /// Give up after this time, as 90s, 5m or 1h30m
+    #[arg(long, alias = "command-timeout", value_name = "TIME", value_parser = values::duration)]
     pub(crate) deadline: Option<Duration>,
 
-    /// The folder for temporary files [default: $TMPDIR, else /var/tmp]
+    /// Folder for temporary files
+    ///
+    /// By default $TMPDIR, else /var/tmp.
     #[arg(long, value_name = "DIR")]
     pub(crate) tmpdir: Option<PathBuf>,
 
-    /// Set an option of a transport, e.g. oci.shared-blob-dir=/blobs
-    #[arg(short = 'o', long = "option", value_name = "SCHEME.KEY=VALUE")]
+    /// Set SCHEME.KEY=VALUE, as oci.shared-blob-dir=/blobs
+    ///
+    /// It sets an option of a transport for all sides. `transship transports` lists the options.
+    #[arg(short = 'o', long = "option", value_name = "OPTION")]
     pub(crate) options: Vec<String>,
+
+    /// As skopeo: there is no signature policy here, which is what it asks for
+    #[arg(long, hide = true)]
+    insecure_policy: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -146,25 +172,32 @@ pub(crate) enum Progress {
     Plain,
     /// Events as JSON, one a line
     Json,
-    /// None, but warnings and results
+    /// Warnings and results only
     None,
 }
 
 /// How the result is printed.
 #[derive(Debug, Args)]
 pub(crate) struct Output {
-    /// Print one JSON value on stdout
+    /// Print the result as one JSON value on stdout
     #[arg(long)]
     pub(crate) json: bool,
 }
 
+/// What `-h` says about options of transports.
+const SHORT_NOTES: &str =
+    "`--help` also lists the options for transports: --creds, --tls-verify, ...";
+
 #[derive(Debug, Args)]
+#[command(after_help = SHORT_NOTES, after_long_help = "")]
 pub(crate) struct List {
-    /// The place
+    /// The archive, layout or repository
     #[arg(value_name = "REFERENCE", value_hint = clap::ValueHint::AnyPath)]
     pub(crate) reference: String,
 
-    /// Read the manifests of a registry's images too, which it may count as pulls
+    /// Read the manifest of each image in a registry, too
+    ///
+    /// A registry may count each as a pull. Without it, only the list of tags is read.
     #[arg(long)]
     pub(crate) details: bool,
 
@@ -175,6 +208,7 @@ pub(crate) struct List {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = SHORT_NOTES, after_long_help = "")]
 pub(crate) struct Inspect {
     /// The image
     #[arg(value_name = "REFERENCE", value_hint = clap::ValueHint::AnyPath)]
@@ -188,23 +222,37 @@ pub(crate) struct Inspect {
     #[arg(long, conflicts_with = "json")]
     pub(crate) config: bool,
 
-    /// Of an index, look at the image for this platform
-    #[arg(long, value_name = "PLATFORM", value_parser = values::platform)]
-    pub(crate) platform: Option<Platform>,
+    /// Print the digest and nothing else
+    #[arg(long, conflicts_with_all = ["config", "json", "raw"])]
+    pub(crate) digest: bool,
 
+    /// Show the image of an index for this platform
+    #[arg(long, value_name = "PLATFORM", value_parser = values::platform)]
+    platform: Option<Platform>,
+
+    #[command(flatten)]
+    overrides: Overrides,
     #[command(flatten)]
     pub(crate) output: Output,
     #[command(flatten)]
     pub(crate) common: Common,
 }
 
+impl Inspect {
+    /// The platform that was asked for.
+    pub(crate) fn platform(&self) -> Option<Platform> {
+        self.platform.clone().or_else(|| self.overrides.platform())
+    }
+}
+
 #[derive(Debug, Args)]
+#[command(after_help = SHORT_NOTES, after_long_help = "")]
 pub(crate) struct Verify {
-    /// The images; a place stands for all that it holds
+    /// The images; an archive, layout or repository means all of its images
     #[arg(required = true, value_name = "REFERENCE", value_hint = clap::ValueHint::AnyPath)]
     pub(crate) references: Vec<String>,
 
-    /// How many blobs are checked at once [default: the number of CPUs]
+    /// Check this many blobs at once [default: one per CPU]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) jobs: Option<u16>,
 
@@ -215,8 +263,9 @@ pub(crate) struct Verify {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = SHORT_NOTES, after_long_help = "")]
 pub(crate) struct Digests {
-    /// The images; a place stands for all that it holds
+    /// The images; an archive, layout or repository means all of its images
     #[arg(required = true, value_name = "REFERENCE", value_hint = clap::ValueHint::AnyPath)]
     pub(crate) references: Vec<String>,
 
@@ -228,7 +277,7 @@ pub(crate) struct Digests {
 
 #[derive(Debug, Args)]
 pub(crate) struct Reference {
-    /// The text
+    /// The reference
     #[arg(value_name = "REFERENCE", value_hint = clap::ValueHint::AnyPath)]
     pub(crate) reference: String,
 
@@ -251,7 +300,7 @@ pub(crate) struct Completions {
 
 #[derive(Debug, Args)]
 pub(crate) struct Man {
-    /// Write one file for each command into this folder [default: the main page, on stdout]
+    /// Write a page for each command to this folder [default: the main page, to stdout]
     #[arg(value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
 }

@@ -77,10 +77,11 @@ fn options(args: &args::Copy, session: &Session) -> Result<TransferOptions> {
     if args.all_images {
         options.images = Images::All;
     }
-    if !args.platforms.is_empty() {
-        options.platforms = Platforms::Only(args.platforms.clone());
+    let only = args.only();
+    if !only.is_empty() {
+        options.platforms = Platforms::Only(only);
     }
-    if args.all_platforms {
+    if args.all_platforms || args.multi_arch == Some(args::MultiArch::All) {
         options.platforms = Platforms::All;
     }
     options.subset = match args.subset {

@@ -83,10 +83,22 @@ struct Listed {
 pub(super) async fn run(args: args::Inspect, session: &Session) -> exit::Result {
     let known = session.sources()?;
     let reference = places::input(&args.reference, &known, session).await?;
-    let source = known.of(&reference)?.source(&reference, &session.read_options()).await?;
+    let (transport, how) = (known.of(&reference)?, session.read_options());
+    if args.digest
+        && args.platform().is_none()
+        && let Some(root) = transport.root_of(&reference, &how).await?
+    {
+        output::print(&format!("{}\n", root.digest))?;
+        return Ok(Done::Well);
+    }
+    let source = transport.source(&reference, &how).await?;
     let root = source.root().await?;
     let root_digest = root.descriptor().digest.to_string();
     let manifest = chosen(&*source, root, &args).await?;
+    if args.digest {
+        output::print(&format!("{}\n", manifest.descriptor().digest))?;
+        return Ok(Done::Well);
+    }
     if args.raw {
         output::print_bytes(manifest.bytes())?;
         return Ok(Done::Well);
@@ -123,8 +135,8 @@ async fn chosen(
 ) -> Result<Manifest> {
     match root.document() {
         Document::Index(index) => {
-            let wanted = match &args.platform {
-                Some(platform) => platform.clone(),
+            let wanted = match args.platform() {
+                Some(platform) => platform,
                 // An index has no config: it is that of the image for this machine.
                 None if args.config => Platform::host(),
                 None => return Ok(root),
@@ -132,7 +144,7 @@ async fn chosen(
             facts::choose(facts::children(source, index).await?, &wanted)
         }
         Document::Image(image) => {
-            let (Some(wanted), true) = (&args.platform, image.is_runnable()) else {
+            let (Some(wanted), true) = (args.platform(), image.is_runnable()) else {
                 return Ok(root);
             };
             match Config::read(source, &image.config).await?.platform() {

@@ -15,8 +15,8 @@ const LIMIT: u64 = 16 << 20;
 /// What stands between a reference and the name for its image, with blanks around it.
 const ARROW: &str = "->";
 
-/// Reads a list: a reference a line, or the name of an image as `docker pull` takes it; `REFERENCE -> NAME` for another name. Empty lines, and those that begin with `#`, say
-/// nothing.
+/// Reads a list: one reference a line, or the name of an image as `docker pull` takes it; `REFERENCE -> NAME` for another
+/// name. Empty lines and lines that begin with `#` are ignored.
 ///
 /// # Errors
 /// Those of the file; and what is wrong with a line, which the error names.
@@ -41,7 +41,7 @@ pub(super) async fn sources(
     }
     if all.is_empty() {
         let message = format!("{} lists no image", list.display());
-        return Err(Error::new(ErrorKind::NotFound, message));
+        return Err(Error::new(ErrorKind::InvalidReference, message));
     }
     Ok(all)
 }
@@ -69,7 +69,7 @@ async fn source(line: &str, known: &Transports, session: &Session) -> Result<Sou
 }
 
 fn read(path: &Path) -> Result<String> {
-    let failed = |e| Error::io("reading", path, e);
+    let failed = |e| Error::io("reading", path, e).of_option();
     let from: Box<dyn Read> = if path == Path::new("-") {
         Box::new(stdin().lock())
     } else {

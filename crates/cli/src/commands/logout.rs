@@ -26,11 +26,11 @@ pub(super) async fn run(args: Logout, session: &Session) -> Result {
         let registry = &args.registry;
         session
             .reporter
-            .warn(&format!("{path} has a password for {registry} too, and is left alone"));
+            .warn(&format!("{path} also has a password for {registry}; it is not changed"));
     }
     if !out.was_there {
         let message = format!("not logged in to {}", args.registry);
-        return Err(Error::new(ErrorKind::NotFound, message).into());
+        return Err(Error::new(ErrorKind::Unexpected, message).into());
     }
     if args.output.json {
         output::print_json(&Forgotten { registry: &args.registry, left_in })?;

@@ -1,7 +1,9 @@
 //! `transship transports`.
 
 use serde::Serialize;
-use transship::{Registration, Settings, Transport, Transports, WriteMode};
+use transship::{
+    OptionSide, Registration, Settings, Transport, TransportOption, Transports, WriteMode,
+};
 
 use crate::args;
 use crate::exit::{Done, Result};
@@ -19,7 +21,19 @@ struct One {
     syntax: &'static str,
     images: Images,
     existing: Existing,
-    options: &'static [&'static str],
+    /// Their keys.
+    options: Vec<&'static str>,
+    option_details: Vec<Details>,
+}
+
+#[derive(Serialize)]
+struct Details {
+    key: &'static str,
+    /// `null` for a flag.
+    value: Option<&'static str>,
+    help: String,
+    source: bool,
+    destination: bool,
 }
 
 /// How many images a place holds.
@@ -54,6 +68,7 @@ impl One {
     fn of(transport: &dyn Transport) -> Self {
         let scheme = transport.scheme();
         let registration = Registration::linked().into_iter().find(|r| r.scheme == scheme);
+        let options = registration.map_or(&[][..], |registration| registration.options);
         Self {
             scheme,
             syntax: transport.syntax(),
@@ -63,7 +78,20 @@ impl One {
                 WriteMode::Append => Existing::Joined,
                 _ => Existing::Refused,
             },
-            options: registration.map_or(&[], |r| r.options),
+            options: options.iter().map(|option| option.key).collect(),
+            option_details: options.iter().map(Details::from).collect(),
+        }
+    }
+}
+
+impl From<&TransportOption> for Details {
+    fn from(option: &TransportOption) -> Self {
+        Self {
+            key: option.key,
+            value: option.value_name,
+            help: option.help_for(OptionSide::Both),
+            source: option.reads(),
+            destination: option.writes(),
         }
     }
 }

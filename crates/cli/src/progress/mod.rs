@@ -31,8 +31,16 @@ struct State {
     show: Show,
     /// Events that wait to be told.
     queue: Option<Arc<EventQueue>>,
+    /// Whether requests are shown.
+    requests: Requests,
     /// Warnings are told once, whether they come as an event, a notice or in a report.
     warned: HashSet<String>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Requests {
+    Shown,
+    Hidden,
 }
 
 enum Show {
@@ -62,7 +70,10 @@ impl Reporter {
             },
         };
         let has_bars = matches!(show, Show::Bars(_));
-        let this = Self(Arc::new(Mutex::new(State { show, queue: None, warned: HashSet::new() })));
+        let verbose = common.is_some_and(|common| common.verbose);
+        let requests = if verbose { Requests::Shown } else { Requests::Hidden };
+        let state = State { show, queue: None, requests, warned: HashSet::new() };
+        let this = Self(Arc::new(Mutex::new(state)));
         if has_bars {
             this.draw_now_and_then();
         }
@@ -106,6 +117,7 @@ impl Reporter {
             Notice::Retrying { what, why } => {
                 this.say(&safe(&format!("trying {what} again: {why}")));
             }
+            Notice::Request(text) => this.lock().request(&text),
             _ => {}
         })
     }
@@ -203,6 +215,11 @@ impl Reporter {
 
 impl State {
     fn event(&mut self, event: &Event) {
+        if let EventKind::Request { .. } = &event.kind
+            && self.requests == Requests::Hidden
+        {
+            return;
+        }
         match &mut self.show {
             Show::Quiet => return,
             Show::Json => {
@@ -218,6 +235,12 @@ impl State {
             EventKind::StreamStarted { source, spooled: Some(why) } => {
                 self.say(&format!("{source} is put into a temporary file first: {}", safe(why)));
             }
+            EventKind::Request { text } => self.request(text),
+            EventKind::ImageStarted { source, platforms, .. }
+                if matches!(self.show, Show::Bars(_)) && platforms.len() > 1 =>
+            {
+                self.say(&safe(&format!("{source}: {}", plain::several(platforms))));
+            }
             EventKind::Retrying { what, why } => {
                 self.say(&format!("trying {what} again: {}", safe(why)));
             }
@@ -225,6 +248,14 @@ impl State {
                 self.say(&format!("trying a blob again: {}", safe(why)));
             }
             _ => {}
+        }
+    }
+
+    fn request(&mut self, text: &str) {
+        match self.show {
+            _ if self.requests == Requests::Hidden => {}
+            Show::Json => line(json!({"event": "request", "text": text})),
+            _ => self.say(&safe(text)),
         }
     }
 

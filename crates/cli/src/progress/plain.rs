@@ -17,6 +17,11 @@ pub(crate) struct Plain {
     spoke: Instant,
 }
 
+/// The platforms of an image that has several.
+pub(super) fn several(platforms: &[String]) -> String {
+    format!("{} platforms ({})", platforms.len(), platforms.join(", "))
+}
+
 impl Plain {
     pub(crate) fn new() -> Self {
         Self { tally: Tally::default(), spoke: Instant::now() }
@@ -25,10 +30,13 @@ impl Plain {
     /// The line to say about an event, if any.
     pub(crate) fn event(&mut self, event: &Event) -> Option<String> {
         match &event.kind {
-            EventKind::ImageStarted { source, destination, .. } => {
+            EventKind::ImageStarted { source, destination, platforms, .. } => {
                 self.spoke = Instant::now();
-                let (from, to) = (source.to_string(), destination.to_string());
-                Some(format!("copying {} to {}", safe(&from), safe(&to)))
+                let mut line = format!("copying {source} to {destination}");
+                if platforms.len() > 1 {
+                    line = format!("{line}: {}", several(platforms));
+                }
+                Some(safe(&line))
             }
             kind => {
                 self.tally.note(kind, Instant::now());

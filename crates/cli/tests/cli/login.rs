@@ -70,7 +70,7 @@ fn in_and_out() {
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         assert!(session.ok(&list).contains("v1"));
         assert!(session.ok(&format!("logout {host}")).contains("logged out"));
-        assert_eq!(session.run(&format!("logout {host}")).status.code(), Some(3));
+        assert_eq!(session.run(&format!("logout {host}")).status.code(), Some(1));
         assert_eq!(session.run(&list).status.code(), Some(1));
     }
 }
@@ -179,4 +179,25 @@ fn a_short_name_of_registries_conf() {
     assert!(session.ok(&format!("list {options} app")).contains("v1"));
     session.ok(&format!("inspect {options} app:v1"));
     assert_eq!(session.run("list app").status.code(), Some(3));
+}
+
+/// `--verbose` shows requests, of a copy too, and no secret: neither the password nor the token that it gives.
+#[test]
+fn requests_are_shown_without_secrets() {
+    let (session, registry) = (Session::new(), tokens());
+    let place = format!("docker://{}/team", registry.host());
+    for line in [
+        format!("list -v --creds me:{SECRET} {place}/app"),
+        format!("copy --verbose --dest-creds me:{SECRET} hello.tar:@0 {place}/new:1"),
+        format!("copy --debug --src-creds me:{SECRET} {place}/new:1 oci:x:1"),
+    ] {
+        let output = session.run(&line);
+        assert!(output.status.success(), "{line}: {output:?}");
+        let said = said(&output);
+        assert!(said.contains(&format!(" http://{}/v2/team/", registry.host())), "{said}");
+        assert!(said.contains(" -> 200 OK") && said.contains("scope=repository:team/"), "{said}");
+        assert!(!said.contains("Bearer") && !said.contains("Authorization"), "{said}");
+    }
+    let quiet = session.run(&format!("list --creds me:{SECRET} {place}/app"));
+    assert!(!said(&quiet).contains("GET "));
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Method, StatusCode, Url};
-use transship_core::{Error, ErrorKind, Result};
+use transship_core::{Error, ErrorKind, Notice, Result};
 
 use super::call::{Answer, Call, Fetched, Payload, silent};
 use super::host::Host;
@@ -161,11 +161,13 @@ impl Host {
             }
         }
         idle.touch();
-        match idle.guard(request.send()).await {
+        let answered = match idle.guard(request.send()).await {
             Some(Ok(response)) => Ok(Answer::new(response, idle)),
             Some(Err(error)) => Err(failure(&place, error)),
             None => Err(Failure::cut(silent())),
-        }
+        };
+        tell_request(call, url, &answered);
+        answered
     }
 
     /// How a place is spoken to. Certificates that are kept for this host hold for the places that it names too: its storage and its
@@ -203,6 +205,31 @@ impl Host {
 pub(super) fn place_of(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+/// The parts of a query that are shown. Others may be secret: redirects to storage carry signatures.
+const SHOWN: [&str; 8] =
+    ["artifactType", "digest", "from", "last", "mount", "n", "scope", "service"];
+
+/// Notifies the observer of a request and its answer, without headers, bodies and what of the address may be secret.
+fn tell_request(call: &Call, url: &Url, answered: &Result<Answer, Failure>) {
+    let outcome = match answered {
+        Ok(answer) => answer.status.to_string(),
+        Err(failure) => failure.error.to_string(),
+    };
+    let text = format!("{} {} -> {outcome}", call.method, shown(url));
+    call.observer.notify(Notice::Request(text));
+}
+
+fn shown(url: &Url) -> String {
+    let mut text = format!("{}{}", url.origin().ascii_serialization(), url.path());
+    let mut mark = '?';
+    for (key, value) in url.query_pairs() {
+        let value = if SHOWN.contains(&&*key) { value } else { "***".into() };
+        text.extend([mark.to_string().as_str(), &*key, "=", &*value]);
+        mark = '&';
+    }
+    text
 }
 
 /// Whether a refusal may be of who we are, or are not.

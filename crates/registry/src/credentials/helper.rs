@@ -105,7 +105,7 @@ impl Helper {
 
     fn cannot_start(&self, error: io::Error) -> Error {
         let kind = match error.kind() {
-            io::ErrorKind::NotFound => ErrorKind::NotFound,
+            io::ErrorKind::NotFound => ErrorKind::Unsupported,
             io::ErrorKind::PermissionDenied => ErrorKind::Denied,
             _ => ErrorKind::Unexpected,
         };
@@ -230,7 +230,7 @@ mod tests {
             assert!(text.contains("docker-credential-x") && !text.contains("hunter2"), "{text}");
         }
         let absent = Helper::new("absent", Some(&"/nowhere".into())).unwrap();
-        assert_eq!(absent.get("h").unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(absent.get("h").unwrap_err().kind(), ErrorKind::Unsupported);
         for name in ["", "../x", "a b", "a/b"] {
             assert!(Helper::new(name, None).is_err(), "{name}");
         }

@@ -103,8 +103,8 @@ pub(crate) fn host_of(key: &str) -> Result<&str> {
 fn target(options: &RegistryOptions) -> Result<PathBuf> {
     let chosen = options.authfile.clone().or_else(|| options.surroundings.auth_file.clone());
     let path = chosen.or_else(|| options.surroundings.primary_auth_file()).ok_or_else(|| {
-        Error::new(ErrorKind::NotFound, "there is no folder for credentials: HOME is not set")
-            .hint("name a file with --authfile")
+        let message = "there is no folder for credentials: HOME is not set";
+        Error::new(ErrorKind::InvalidReference, message).hint("name a file with --authfile")
     })?;
     Ok(fs::canonicalize(&path).unwrap_or(path))
 }
@@ -284,6 +284,6 @@ mod tests {
         let mut nowhere = options;
         nowhere.surroundings.runtime_dir = None;
         nowhere.surroundings.config_home = None;
-        assert_eq!(keep_for(&nowhere, "h").unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(keep_for(&nowhere, "h").unwrap_err().kind(), ErrorKind::InvalidReference);
     }
 }

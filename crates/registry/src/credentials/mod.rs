@@ -134,7 +134,7 @@ impl Credentials {
 
     fn ask(&self, helper: &str, host: &str, observer: &Observer) -> Result<Option<Credential>> {
         match self.helper(helper)?.get(keys::server(host)) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
+            Err(error) if error.kind() == ErrorKind::Unsupported => {
                 observer.warn(format!("no credential was asked for: {error}"));
                 Ok(None)
             }
@@ -170,7 +170,7 @@ fn is_chosen(options: &RegistryOptions, path: &Path) -> bool {
 
 fn absent(path: &Path) -> Error {
     Error::new(
-        ErrorKind::NotFound,
+        ErrorKind::InvalidReference,
         format!("{}: there is no such file with credentials", path.display()),
     )
     .hint("`transship login --authfile` makes one")
@@ -227,7 +227,7 @@ mod tests {
         options.surroundings.auth_file = Some(chosen.clone());
         assert_eq!(
             Credentials::new(&options).find("h", "r", &Observer::default()).unwrap_err().kind(),
-            ErrorKind::NotFound
+            ErrorKind::InvalidReference
         );
         write(&chosen, &entry("h", "chosen"));
         assert_eq!(user(&options, "h").as_deref(), Some("chosen"));

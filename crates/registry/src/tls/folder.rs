@@ -65,7 +65,7 @@ fn is_plain(host: &str) -> bool {
 /// What a folder holds. Blocks.
 pub(super) fn read(folder: &Path) -> Result<Found> {
     let failed = |error| Error::io("reading certificates from", folder, error);
-    let entries = fs::read_dir(folder).map_err(failed)?;
+    let entries = fs::read_dir(folder).map_err(|error| failed(error).of_option())?;
     let mut paths = Vec::new();
     for entry in entries {
         paths.push(entry.map_err(failed)?.path());
@@ -177,7 +177,7 @@ mod tests {
         assert_eq!(first(&options, "../certs.d/i"), None);
         options.cert_dir = Some(folder.path().join("chosen"));
         let chosen = find(&options, "h:5000").unwrap().unwrap();
-        assert_eq!(read(&chosen).unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(read(&chosen).unwrap_err().kind(), ErrorKind::InvalidReference);
         write(&folder.path().join("chosen"), "ca.crt", &CERTIFICATE.repeat(3));
         assert_eq!(read(&chosen).unwrap().cas.len(), 3);
     }

@@ -94,7 +94,8 @@ async fn copy_image(
     let (image, place) = (task.id, task.target.image.get());
     let source = batch.sources.reference(image.0).clone();
     let destination = place.reference().clone();
-    batch.events.emit(EventKind::ImageStarted { image, source, destination });
+    let platforms = task.platforms();
+    batch.events.emit(EventKind::ImageStarted { image, source, destination, platforms });
     let mut copied = task::CopiedBlobs::default();
     if let Action::Copy { from, blobs, .. } = &task.action {
         let source = &WithBase::over(from.image.get(), place);

@@ -104,6 +104,7 @@ impl Emitter {
                 channel.emit(EventKind::Retrying { what, why });
             }
             Notice::Warning(text) => channel.warn(None, text),
+            Notice::Request(text) => channel.emit(EventKind::Request { text }),
             _ => {}
         })
     }

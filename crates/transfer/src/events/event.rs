@@ -90,6 +90,8 @@ pub enum EventKind {
         /// Where it goes.
         #[serde(serialize_with = "text::one")]
         destination: Reference,
+        /// The platforms that are copied. Empty where they are not known or nothing has to be done.
+        platforms: Vec<String>,
     },
     /// A blob sets out.
     BlobStarted {
@@ -201,6 +203,11 @@ pub enum EventKind {
         what: String,
         /// Why the last try failed.
         why: String,
+    },
+    /// A transport sent a request to a server and got an answer.
+    Request {
+        /// Both, in one line without secrets.
+        text: String,
     },
     /// Something that the caller should know, and that stops nothing.
     Warning {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use transship_core::{Error, ErrorKind, Escaped, ImageName, Result, ResultExt};
 
-/// A rule that maps names: `PATTERN=REPLACEMENT`.
+/// A rule that maps names: `FROM=TO`.
 ///
 /// In the pattern, `*` stands for any text, also none and also with `/` and `:` in it; all else stands for itself. The
 /// pattern has to fit the whole name. Each `*` takes as much as it can, those further left first. In the replacement, the
@@ -33,14 +33,14 @@ pub struct Rename {
 impl FromStr for Rename {
     type Err = Error;
 
-    /// Parses `PATTERN=REPLACEMENT`; the first `=` parts them.
+    /// Parses `FROM=TO`; the first `=` parts them.
     fn from_str(text: &str) -> Result<Self> {
         let wrong = |why: &str| {
             Error::new(
                 ErrorKind::InvalidReference,
                 format!("\"{}\" is no rule for names: {why}", Escaped(text)),
             )
-            .hint("the form is PATTERN=REPLACEMENT, e.g. quay.io/*=registry.local/*")
+            .hint("the form is FROM=TO, e.g. quay.io/*=registry.local/*")
         };
         let Some((pattern, replacement)) = text.split_once('=') else {
             return Err(wrong("it has no ="));

@@ -49,6 +49,16 @@ impl ImageTask<'_> {
         }
     }
 
+    /// The platforms that are copied; none where nothing has to be done.
+    pub(crate) fn platforms(&self) -> Vec<String> {
+        match &self.action {
+            Action::Copy { plan, .. } => {
+                plan.platforms.copied.iter().map(ToString::to_string).collect()
+            }
+            Action::Nothing(_) => Vec::new(),
+        }
+    }
+
     /// About how many bytes of memory it needs until it is its turn.
     pub(super) fn weight(&self) -> usize {
         /// What is open, and small.

@@ -1,88 +1,128 @@
-//! The command `transship`: what it takes, and what it prints, for people and as JSON.
+//! The command `transship`: what it accepts, and what it prints as text and as JSON.
 //!
-//! Results go to stdout, all else to stderr. `--json` prints exactly one JSON value on stdout, also when an image is found
-//! wrong. On a failure there is none, and the exit code and stderr tell; but a `copy --json` that fails or is given up prints an
-//! object with `kind`, `error`, and in `published` the references that open what it has published all the same. Fields are in `snake_case`; more may be added, none
-//! is renamed or removed within a major version. Digests, names, platforms and references are texts as they are typed.
+//! Results go to stdout, everything else to stderr. With `--json`, stdout is exactly one JSON value, even if `verify` finds
+//! damage. After an error stdout is empty, with one exception: a `copy --json` that fails or is stopped prints an object with
+//! `kind`, `error` and `published`, which lists references to the images that it has published nevertheless. Fields are in
+//! `snake_case`. Within a major version fields may be added, and none is renamed or removed. Digests, names, platforms and
+//! references are strings, written as on the command line.
+//!
+//! # Glossary
+//!
+//! | term | meaning |
+//! |---|---|
+//! | reference | `TRANSPORT:PLACE`, the text that says where an image or an archive is (see [`formats`](super::formats)) |
+//! | transport | one way to store images: `docker`, `oci`, `oci-archive`, `docker-archive`, `dir`, or one of a third party |
+//! | archive | a place that holds several images: a tar, a layout, a repository of a registry |
+//! | layout | a folder in the [OCI image layout](https://github.com/opencontainers/image-spec/blob/main/image-layout.md) |
+//! | manifest, index | the JSON document of one image; the JSON document that lists the images of several platforms |
+//! | config, layer | the two kinds of blobs of an image: its settings, and a tar of files |
+//! | digest | the hash of a blob or manifest, as `sha256:...`; the digest of an image is that of its manifest or index |
+//! | diff ID | the hash of a layer without compression; the config lists them |
+//! | image ID | the digest of the config, as `docker images` shows it |
+//! | name, tag | what an image is called in an archive, as `docker.io/library/alpine:3`; `3` is the tag |
+//! | sparse index | an index that lists images which are not stored beside it |
+//! | referrer | a manifest about another one (its `subject`): a signature, an SBOM, an attestation |
+//! | delta, base | an archive without some blobs; the place that has these blobs |
+//! | unreferenced | a blob that no image uses, and which garbage collection (`gc`) may delete |
 //!
 //! # Places
 //!
-//! A place is a reference, `TRANSPORT:PLACE` (see [`formats`](super::formats)). Beside that the command takes
+//! Besides references, the command accepts
 //!
-//! - a path that exists, with a name, `@INDEX` or `@sha256:...` behind it or not. It is looked at: a folder with `oci-layout`
-//!   is `oci:`, a folder with the `version` file of such an image is `dir:`, a tar (plain or compressed) with `index.json` is
-//!   `oci-archive:`, with `manifest.json` alone `docker-archive:`;
-//! - `-`, which as a source is looked at in the same way, and as a destination is `docker-archive:-`. What comes from a pipe is
-//!   read in one pass into an `oci:` layout whose layers keep their form; else it is put into an unnamed file in `--tmpdir`, else
-//!   `$TMPDIR`, else `/var/tmp`, once, and so is an archive that goes to a pipe. A redirected file is read where it is.
+//! - a path that exists, alone or followed by `:NAME`, `:@INDEX` or `@sha256:...`. The transport is detected: a folder with a
+//!   file `oci-layout` is `oci:`, a folder with the `version` file of skopeo's format is `dir:`, a tar (plain or compressed)
+//!   with `index.json` is `oci-archive:`, and one with `manifest.json` alone is `docker-archive:`;
+//! - `-`, which is stdin or stdout. As a source, its format is detected; as a destination, it is `docker-archive:-`. A pipe is
+//!   streamed into an `oci:` layout if layers keep their form. Otherwise it is stored in an unnamed temporary file, in
+//!   `--tmpdir`, else `$TMPDIR`, else `/var/tmp`; so is an archive that is written to a pipe. A redirected file is read in place;
+//! - an alias from `registries.conf`, and a name with a host, as `quay.io/org/image:1`.
 //!
 //! # Exit codes
 //!
 //! | code | meaning | kinds of error |
 //! |---|---|---|
-//! | 0 | done, or nobody reads the output any more | |
-//! | 1 | failed | all others: `NoSpace` (a full disk or quota), `Unavailable`, `Denied`, ... |
-//! | 2 | the command line or a reference is wrong | `InvalidReference` |
+//! | 0 | success, or the reader of stdout has closed it | |
+//! | 1 | any other failure | `NoSpace` (disk full, quota), `Unavailable`, `Denied`, `AlreadyExists`, `Unsupported`, ... |
+//! | 2 | the command line or a reference is wrong, a file that an option names (`--authfile`, `--from-file`) does not exist, or there are several images and none is chosen | `InvalidReference`, `Ambiguous` |
 //! | 3 | an image, blob or place was not found | `NotFound` |
-//! | 4 | something read is corrupt, malformed or over a limit; `verify` and `list` found something wrong | `Corrupt`, `LimitExceeded` |
-//! | 130 | interrupted by Ctrl-C (128 + the number of any signal) | |
+//! | 4 | data is corrupt, malformed or over a limit; `verify` or `list` found damage | `Corrupt`, `LimitExceeded` |
+//! | 129, 130, 143 | stopped by SIGHUP, SIGINT (Ctrl-C), SIGTERM: 128 + the number of the signal | |
 //!
-//! An error is one line on stderr, `transship: ` and what was being done, to what, what was found and what was expected; the way
-//! out follows on a line of its own, `  hint: `. Control characters are escaped.
+//! A credential helper that is configured but not installed is a warning, and code 1 if the registry then denies access.
 //!
-//! Ctrl-C stops the work and cleans up: what was there stays as it was. In a registry, images that were published one by one
-//! before stay published, and are named. A second Ctrl-C ends the process at once; what is left
-//! over then, the next writer to that place removes. `--deadline` does the same as the first Ctrl-C, with exit code 1.
+//! An error is one line on stderr: `transship: `, what failed, what was found and what was expected. A suggestion may follow on
+//! a second line, `  hint: `. Control characters are escaped.
 //!
-//! # Options of transports
+//! A signal stops the work and cleans up: the destination stays as it was. In a registry, images that were published before the
+//! signal stay, and are listed. A second signal ends the process at once; the next writer to that place removes the staging
+//! files that are left. A signal that is ignored when the command starts, as under `nohup`, stays ignored. `--deadline` acts
+//! like the first signal, with exit code 1.
 //!
-//! `-o SCHEME.KEY=VALUE` sets an option wherever that transport is used; `transship transports` lists the keys. For `copy`, each
-//! key is an option of its own too: `--src-KEY VALUE` and `--dest-KEY VALUE` set it for one side alone.
+//! # Options for transports
+//!
+//! `transship transports` lists the transports with their options, and `--help` explains each option. `--KEY VALUE` and
+//! `-o SCHEME.KEY=VALUE` set an option for all places of a command; in `copy`, `--src-KEY` and `--dest-KEY` set it for the
+//! sources or the destination alone. An option that is a flag needs no value: `--no-creds` is `--no-creds=true`.
+//!
+//! # Words of skopeo and crane
+//!
+//! Where they mean the same, the options and subcommands of skopeo and crane work, though help does not list them: `--all`
+//! (`--all-platforms`), `--format v2s2`, `--override-os`, `--override-arch`, `--override-variant`, `--multi-arch all|system`,
+//! `--dest-compress-format`, `--additional-tag`, `--insecure-policy`, `--debug`, `--command-timeout`; `ls`, `tags`, `list-tags`,
+//! `manifest`, `config`, `digest`, `validate`, `cp`, `rm`. For others, the error names the right words. See
+//! [`coming_from`](super::coming_from).
 //!
 //! # Progress
 //!
-//! `--progress auto` (the default) shows bars on a terminal and lines elsewhere, also where `TERM` is `dumb` or not set: one for each
-//! image, and for what takes long how far it is, at most every 10 seconds. Bars are of all bytes and of each blob that is on its way, with
-//! rate and time left as far as the width allows; nothing of them stays. `--progress none` leaves results and warnings;
-//! `--quiet` leaves errors. With `--progress json` every line of stderr is a JSON object with a field `event`:
+//! `--progress auto` (the default) shows bars on a terminal and lines elsewhere, or if `TERM` is `dumb` or not set. Lines are one
+//! for each image, with the number of its platforms, and one at most every 10 seconds while blobs are copied. Bars show the
+//! total and each active blob, with rate and remaining time if the terminal is wide enough; they are erased at the end.
+//! `--progress none` shows warnings and results, `--quiet` errors only. `--verbose` also shows each request to a registry and its
+//! answer, without headers, credentials and signed parts of URLs. With `--progress json` every line of stderr is a JSON object
+//! with a field `event`:
 //!
 //! | `event` | fields |
 //! |---|---|
 //! | `planned` | `images`, `blobs`, `bytes` |
-//! | `image_started` | `image` (its number, from 0), `source`, `destination` |
+//! | `image_started` | `image` (its number, from 0), `source`, `destination`, `platforms` |
 //! | `blob_started` | `blob` (its number, from 0), `image`, `digest`, `media_type`, `size` |
-//! | `advanced` | `blob`, `bytes` more; after `retried` and `read_again` they count from 0 |
+//! | `advanced` | `blob`, `bytes` since the last such event; after `retried` and `read_again` the count starts from 0 |
 //! | `retried` | `blob`, `why` |
-//! | `read_again` | `blob`: a layer that changes form is not left out of a delta, which was seen by making it once |
-//! | `reused` | `blob`, `image`, `digest`, `size` |
+//! | `read_again` | `blob`: a layer was recompressed and is not in the base of the delta; it is read again and stored |
+//! | `reused` | `blob`, `image`, `digest`, `size`: it is at the destination |
 //! | `stored` | `blob`, `digest`, `size` |
-//! | `left_out` | `blob`, `image`, `digest`, `size`: of a delta |
+//! | `left_out` | `blob`, `image`, `digest`, `size`: the base of the delta has it |
 //! | `blob_failed` | `blob`, `kind`, `error` |
-//! | `blob_cancelled` | `blob`: given up on its way, because something else failed or was interrupted |
+//! | `blob_cancelled` | `blob`: stopped, because something else failed or the copy was stopped |
 //! | `committed` | `image`, `digest`, `references` |
 //! | `image_failed` | `image` (`null` for a source that could not be opened), `kind`, `error` |
 //! | `image_cancelled` | `image` |
-//! | `stream_started` | `source`, `spooled` (why it goes to a temporary file first, or `null`): of what comes once, as `-` |
-//! | `stream_advanced` | `bytes` more of it |
+//! | `stream_started` | `source`, `spooled` (why it goes to a temporary file first, or `null`): a source that can be read once, as `-` |
+//! | `stream_advanced` | `bytes` since the last such event |
+//! | `request` | `text`: a request to a registry and its answer; only with `--verbose` |
 //! | `retrying` | `what`, `why`: a transport tries something again, such as a request |
-//! | `warning` | `text`, and `image` where it is of one |
-//! | `finished`, `failed` (`kind`, `error`), `cancelled` | exactly one ends a transfer |
+//! | `warning` | `text`, and `image` if it is about one |
+//! | `finished`, `failed` (`kind`, `error`), `cancelled` | exactly one of them ends a transfer |
 //! | `error` | `kind`, `error`, `hint`: why the command failed; or `kind` and `signal`. It is the last line |
 //!
-//! A blob that was started ends once: `stored`, `blob_failed` or `blob_cancelled`; one that need not be read is `reused` or `left_out`. An
-//! image that was started ends once, too, as does the transfer, after which nothing of it comes. That holds also for one that is
-//! interrupted. Those of a transfer have its number, `transfer`. See [`EventKind`](crate::EventKind).
+//! Every started blob ends with exactly one of `stored`, `blob_failed` and `blob_cancelled`; a blob that need not be copied gets
+//! `reused` or `left_out` alone. Every started image ends with one event too, and so does the transfer, which is its last event,
+//! also if the copy is stopped. Events of a transfer carry its number, `transfer`. See [`EventKind`](crate::EventKind).
 //!
 //! # `copy`
 //!
-//! Copies one image, or several into one container. A source that holds several images and names none is refused, and the error
-//! lists them: `--all-images` copies all of each source that names none (see [`many_images`](super::many_images)). An image without a new name keeps its names. Without `--platform`, of an index every
-//! platform that is present is copied; a destination that holds single images gets that of this machine. `--all-platforms` fails
-//! where one is absent. One `--platform` is copied alone, without its index; several stay in it. `--subset sparse` keeps the index
-//! as it is, also around one image, and `--subset strip` takes out what stays behind, with the attestations about it; without
-//! either it is taken out only where the destination takes no gaps, and that is told. After success, stderr
-//! has for each image where it came from and where it is, its digest, what was lost, and which platforms were absent or left out.
-//! `--digestfile` gets the digests, one a line, in the order of the images.
+//! Copies one image, or several into one archive. If a source holds several images and names none, `copy` fails and lists them;
+//! `--all-images` copies all images of each such source (see [`many_images`](super::many_images)). An image without a new name
+//! keeps its names.
+//!
+//! Without `--platform`, every platform of an index that the source has is copied; a destination that holds single images gets
+//! the platform of this machine. `--all-platforms` fails if one is missing. One `--platform` is copied without its index, several
+//! keep it. `--subset sparse` keeps the index unchanged, even around one image. `--subset strip` removes the other platforms and
+//! their attestations from it. By default the index is rewritten only if the destination rejects incomplete indexes; a warning
+//! says so.
+//!
+//! After success, stderr shows for each image its source and destination, its digest, what was lost, and which platforms were
+//! missing or left out. `--digestfile` gets the digests, one a line, in the order of the images.
 //!
 //! ```json
 //! {
@@ -100,22 +140,22 @@
 //! }
 //! ```
 //!
-//! `failed` has an object for each image that failed with `--keep-going`: `source`, `kind`, `error`. Then the exit code is that of
-//! the kind, if all are of one, else 1.
+//! With `--keep-going`, `failed` has an object for each image that failed: `source`, `kind`, `error`. The exit code is then that
+//! of the kind if all failures are of one kind, else 1.
 //!
-//! With `--dry-run` nothing is written. Of one image every blob is listed; several are a table, with what it comes to. In JSON
-//! `totals` has `images`, `digests_kept`, `lost`, and `moved`, `changed`, `reused`, `left_out`, each with `blobs` and `bytes` at the
-//! source; a blob that images share counts, and is listed, with the first. Each of `images` has `source`, `destination`, `names`, `source_digest`, `source_media_type`, `media_type`,
-//! `digest_kept`, `platforms`, `lost`, `warnings`, and `blobs`: `digest`, `media_type`, `size` and `fate`, which is `moved`,
-//! `reused`, `left_out`, `known` (a delta leaves it out), or `changed` with `to` (`plain`, `gzip`, `zstd`).
+//! With `--dry-run` nothing is written. For one image every blob is listed; for several, a table with totals is printed. In JSON,
+//! `totals` has `images`, `digests_kept`, `lost`, and `moved`, `changed`, `reused`, `left_out`, each with `blobs` and `bytes` at
+//! the source. A blob that images share is counted and listed with the first of them. Each of `images` has `source`,
+//! `destination`, `names`, `source_digest`, `source_media_type`, `media_type`, `digest_kept`, `platforms`, `lost`, `warnings` and
+//! `blobs`: `digest`, `media_type`, `size` and `fate`, which is `moved`, `reused`, `left_out`, `known` (omitted from a delta), or
+//! `changed` with `to` (`plain`, `gzip`, `zstd`).
 //!
 //! # `list`
 //!
-//! The images of a place in stored order, without reading layers. Of a registry's repository these are its tags, a name a line, from its
-//! list of tags alone: manifests, which registries may count as pulls, are read with `--details`. In JSON `digest` and what else is not
-//! known then is `null` or empty.
-//! An image that cannot be read is listed with its `error`, and
-//! the exit code is 4. `digest` is `null` where none is stored and one would have to be made; `image_id` is `null` for an index.
+//! The images of an archive in stored order; layers are not read. For a repository of a registry, only its list of tags is read,
+//! and one tag is printed a line; `--details` also reads the manifests, which a registry may count as pulls. Without it, `digest`
+//! and the other fields that are not known are `null` or empty in JSON. An image that cannot be read is listed with its `error`,
+//! and the exit code is 4. `digest` is `null` if the format stores no manifest; `image_id` is `null` for an index.
 //!
 //! ```json
 //! {
@@ -132,8 +172,9 @@
 //!
 //! # `inspect`
 //!
-//! What an image is made of. `--raw` prints its manifest and `--config` its config, byte for byte. Of an index, `--platform`
-//! chooses an image; without it the index itself is shown, and `--config` is that of the image for this machine.
+//! The manifest and config of an image. `--raw` prints the manifest and `--config` the config, byte for byte; `--digest` prints
+//! the digest alone, for a registry with one HEAD request. `--platform` selects an image of an index. Without it, the index
+//! itself is shown, and `--config` is the config of the image for this machine.
 //!
 //! ```json
 //! {
@@ -148,19 +189,19 @@
 //! }
 //! ```
 //!
-//! `root_digest` is that of what the reference names, and differs from `digest` when an image of an index was chosen. `config` is
-//! the whole config as it stands. `kind` may also be
+//! `root_digest` is the digest that the reference resolves to: that of the index, if an image of it was selected. `config` is
+//! the whole config. `kind` may also be
 //!
-//! - `"index"`, with `manifests`: `digest`, `media_type`, `size`, `platform`, `present`, `attestation`, `annotations`, those of
-//!   nested indexes in their place;
+//! - `"index"`, with `manifests`: `digest`, `media_type`, `size`, `platform`, `present`, `attestation`, `annotations`. The
+//!   entries of a nested index are listed in place of it;
 //! - `"artifact"`, with `artifact_type`, `config` (`digest`, `media_type`, `size`, `annotations`), `layers`, `layers_size`.
 //!
 //! # `verify`
 //!
-//! Reads images again and checks everything that can be reached: that it is there, digests, sizes, that configs are configs, that
-//! there are as many diff IDs as layers, and the diff ID of each layer. A place without a selector stands for all its images.
-//! Absent images of a sparse index, and layers that are not to be distributed, are told and are no fault. The exit code is 4 when
-//! anything is wrong.
+//! Reads images and checks that all blobs are present, their digests and sizes, that configs are valid, that the numbers of diff
+//! IDs and layers agree, and the diff ID of each layer. An archive without the name of an image means all of its images. Missing
+//! images of a sparse index, and layers that are marked as not distributable, are reported and are no errors. The exit code is 4
+//! if anything is wrong.
 //!
 //! ```json
 //! {
@@ -174,12 +215,12 @@
 //! }
 //! ```
 //!
-//! `needs` is what a delta leaves out; see [`without_a_network`](super::without_a_network).
+//! `needs` lists the blobs that a delta omits; see [`without_a_network`](super::without_a_network).
 //!
 //! # `digests`
 //!
-//! The digests of all that is at places, manifests, configs and layers, one a line and sorted: a list for `copy --since`. In such
-//! a list, empty lines and lines that begin with `#` say nothing.
+//! The digests of all manifests, configs and layers of some places, sorted, one a line: a list for `copy --since`. In such a
+//! list, empty lines and lines that begin with `#` are ignored.
 //!
 //! ```json
 //! { "digests": ["sha256:.."] }
@@ -187,9 +228,9 @@
 //!
 //! # `delete`
 //!
-//! By a name, that name goes, and the image with its last one; by `@INDEX` or digest, or alone in its place, the image goes with
-//! all its names. That every place can delete is looked at before anything changes; after that the images go one by one, and the first failure
-//! ends it: `deleted` then holds those that went before it.
+//! Deleting by name removes that name; the image goes with its last name. Deleting by `@INDEX` or digest, or deleting the only
+//! image of a place, removes the image with all its names. Before anything changes, `delete` checks that every place supports it.
+//! Images are then deleted one by one, up to the first failure; `deleted` lists those that were deleted before it.
 //!
 //! ```json
 //! { "deleted": ["oci:layout:alpine:3"] }
@@ -197,8 +238,8 @@
 //!
 //! # `gc`
 //!
-//! Without `--delete` nothing changes. `garbage` is what no image needs, deleted or to be; `bytes` is its sum; `spared` is what
-//! no image is known to need and stays all the same, with the reason.
+//! Without `--delete` nothing changes. `garbage` lists the unreferenced blobs, `bytes` is their total size; `spared` lists
+//! unreferenced blobs that are kept, with the reason.
 //!
 //! ```json
 //! { "reference": "oci:layout", "deleted": false, "bytes": 1024, "garbage": [{ "digest": "sha256:..", "size": 1024 }],
@@ -207,8 +248,8 @@
 //!
 //! # `reference`
 //!
-//! Parses a reference without opening anything. The canonical text stands alone on the first line; the same image has the same
-//! text, whatever was typed.
+//! Parses a reference without opening anything. The first line is its canonical text, which is the same for all spellings of
+//! a reference.
 //!
 //! ```json
 //! { "reference": "docker-archive:a.tar:docker.io/library/x:1", "transport": "docker-archive", "locator": "a.tar:docker.io/library/x:1" }
@@ -216,13 +257,17 @@
 //!
 //! # `transports`
 //!
-//! `images` is `one` or `several`; `existing`, what writing does with a place that is there, is `refused`, `replaced` or `joined`.
+//! `images` is `one` or `several`. `existing` says what a copy to an existing place does: `refused`, `replaced` or `joined`.
+//! `options` lists the keys, and `option_details` explains them; `value` is `null` for a flag, `source` and `destination` say for
+//! which side it is.
 //!
 //! ```json
-//! { "transports": [{ "scheme": "dir", "syntax": "PATH", "images": "one", "existing": "replaced", "options": [] }] }
+//! { "transports": [{ "scheme": "oci", "syntax": "PATH[:NAME|:@INDEX|@DIGEST]", "images": "several", "existing": "joined",
+//!   "options": ["shared-blob-dir"],
+//!   "option_details": [{ "key": "shared-blob-dir", "value": "DIR", "help": "..", "source": true, "destination": true }] }] }
 //! ```
 //!
 //! # `completions`, `man`
 //!
-//! `transship completions bash|zsh|fish|elvish|powershell` prints a script. `transship man DIR` writes one page for each command
-//! into a folder, and without one prints the main page. Both come from the definitions that `--help` comes from.
+//! `transship completions bash|zsh|fish|elvish|powershell` prints a completion script. `transship man DIR` writes a manual page
+//! for each command to a folder; without DIR it prints the main page.

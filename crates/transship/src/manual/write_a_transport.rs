@@ -127,6 +127,8 @@
 //! ```ignore
 //! // In the transport's crate.
 //! transship::register_transport!("flat", [], |settings| Ok(Arc::new(Flat)));
+//! // With an option, which help then shows under the name of the transport:
+//! // [TransportOption::value("mode", "OCTAL", "The permissions of new files [default: 644]").writing()]
 //!
 //! // In the program.
 //! use transship_flat as _;

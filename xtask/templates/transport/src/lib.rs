@@ -26,5 +26,5 @@ use std::sync::Arc;
 
 pub use transport::Scaffold;
 
-// Decide: the keys of the settings that people may give (`-o scaffold.KEY=VALUE`), and how they are read.
+// Decide: the options that people may give (`--KEY VALUE`, `-o scaffold.KEY=VALUE`), each a `TransportOption` with its help.
 transship_core::register_transport!(transport::SCHEME, [], |_| Ok(Arc::new(Scaffold::new())));
