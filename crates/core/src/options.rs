@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Cache, Error, ErrorKind, ImageName, Passed, Result};
+use crate::{Cache, Error, ErrorKind, ImageName, Passed, Reference, Result};
 
 /// What writing does with a container that is there already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,6 +38,8 @@ pub enum Notice {
     },
     /// A request to a server, and its answer, in one line without secrets.
     Request(String),
+    /// The image can be opened by this reference now, although its commit goes on: a registry gets one tag after the other.
+    Published(Reference),
 }
 
 /// Receives [`Notice`]s. It must return at once: it is called from the middle of the work.

@@ -316,17 +316,9 @@ impl ImageDestination for RegistryDestination {
         self.check(&what, &manifests).await.context(|| &self.reference)?;
         let (mut done, mut descriptor) = (Vec::new(), what.root.descriptor().clone());
         for at in 0..self.targets.len() {
-            match self.publish(at, what.root, &mut done).await {
-                // The same of each, as long as the servers are alike.
-                Ok(digest) => descriptor.digest = digest,
-                Err(error) => {
-                    let error = error.context(&self.reference);
-                    return Err(match done.as_slice() {
-                        [] => error,
-                        done => error.context(format!("{} is written", list(done))),
-                    });
-                }
-            }
+            let published = self.publish(at, what.root, &mut done).await;
+            // The same of each, as long as the servers are alike.
+            descriptor.digest = published.context(|| &self.reference)?;
         }
         self.keep_names();
         Ok(Committed::new(descriptor, done))
@@ -351,10 +343,6 @@ impl ImageDestination for RegistryDestination {
             names.iter().map(|(_, name)| Locator::Name((*name).clone()).reference()).collect();
         Ok(Some(Committed::new(root.clone(), references)))
     }
-}
-
-fn list(done: &[Reference]) -> String {
-    done.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 #[async_trait]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use transship_core::{
-    Digest, DockerName, Error, ErrorKind, ImageName, Manifest, Observer, Reference, Result,
+    Digest, DockerName, Error, ErrorKind, ImageName, Manifest, Notice, Observer, Reference, Result,
 };
 
 use crate::client::{Access, Network, Repository};
@@ -99,8 +99,8 @@ impl Target {
         Ok(())
     }
 
-    /// Puts the root under all its names, and gives the digest that it has there. What is there when one fails is in the
-    /// error.
+    /// Puts the root under all its names, and gives the digest that it has there. Each name is told at once: the next one may
+    /// fail.
     pub(crate) async fn publish(
         &self,
         root: &Manifest,
@@ -113,7 +113,9 @@ impl Target {
                 None => Wanted::Digest(&root.descriptor().digest),
             };
             shown = push::put_manifest(&self.repository, root, wanted).await?;
-            done.push(Locator::Name(name.clone()).reference());
+            let published = Locator::Name(name.clone()).reference();
+            self.repository.observer.notify(Notice::Published(published.clone()));
+            done.push(published);
         }
         Ok(shown)
     }

@@ -188,6 +188,31 @@ fn a_deadline_stops_a_pull_that_hangs() {
     assert!(session.left().is_empty());
 }
 
+/// Of an image that gets several tags, those that show already are told: after a failure, and after a deadline.
+#[test]
+fn tags_that_were_put_before_the_one_that_fails_are_told() {
+    for (fault, told) in [
+        (Fault::Status { status: 403, retry_after: None }, "is written already"),
+        (Fault::Stall, "published already"),
+    ] {
+        let (session, registry) = (Session::new(), Registry::start(Options::default()).unwrap());
+        registry.inject(Rule::new(fault).method("PUT").path("/manifests/3").always());
+        let at = format!("docker://{}/app", registry.host());
+        let line =
+            format!("copy --json --deadline 2s --name 2 --name 3 --name 4 hello.tar:@0 {at}:1");
+        let output = session.run(&line);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let tags: Vec<String> = registry.tags("app").into_iter().map(|(tag, _)| tag).collect();
+        assert_eq!(tags, ["1", "2"]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        let line = said.lines().find(|line| line.contains(told)).expect(&said);
+        let shown = [1, 2].map(|tag| format!("{at}:{tag}"));
+        assert!(line.contains(&shown.join(", ")) && !line.contains("app:4"), "{said}");
+        let printed: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(printed["published"], serde_json::json!(shown), "{printed}");
+    }
+}
+
 fn gives_up(session: &Session, places: &str) {
     let output = session.run(&format!("copy --progress none --deadline 2s {places}"));
     let said = String::from_utf8(output.stderr).unwrap();

@@ -1,11 +1,12 @@
 //! [`Published`]: what shows already while a transfer goes on.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use transship_core::{Error, Reference};
 
-/// What a transfer has published: references that open images of it now, whatever becomes of the rest. A container that
-/// shows its images together has none before its end; a registry has each image with its commit.
+/// What a transfer has published: references that open images of it now, whatever becomes of the rest. An archive that
+/// shows its images together has none before its end; a registry has each tag when it is put.
 ///
 /// Clones share it, so that it also tells after the transfer was dropped:
 ///
@@ -22,18 +23,24 @@ use transship_core::{Error, Reference};
 /// # }
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct Published(Arc<Mutex<Vec<Reference>>>);
+pub struct Published(Arc<Mutex<List>>);
+
+#[derive(Debug, Default)]
+struct List {
+    references: Vec<Reference>,
+    known: HashSet<Reference>,
+}
 
 impl Published {
     /// What shows so far, in the order in which it was published.
     pub fn references(&self) -> Vec<Reference> {
-        self.list().clone()
+        self.list().references.clone()
     }
 
     /// All of it on one line, shortened; `None` where there is nothing.
     pub fn summary(&self) -> Option<String> {
         const LISTED: usize = 20;
-        let all = self.list();
+        let all = &self.list().references;
         let mut shown: Vec<String> = all.iter().take(LISTED).map(ToString::to_string).collect();
         if all.len() > LISTED {
             shown.push(format!("{} more", all.len() - LISTED));
@@ -41,8 +48,14 @@ impl Published {
         (!shown.is_empty()).then(|| shown.join(", "))
     }
 
+    /// Adds references. A destination tells each tag that it puts, and its commit tells all of them.
     pub(crate) fn add(&self, references: &[Reference]) {
-        self.list().extend_from_slice(references);
+        let mut list = self.list();
+        for reference in references {
+            if list.known.insert(reference.clone()) {
+                list.references.push(reference.clone());
+            }
+        }
     }
 
     /// Adds to the error of a transfer what it has published all the same.
@@ -53,7 +66,7 @@ impl Published {
         }
     }
 
-    fn list(&self) -> MutexGuard<'_, Vec<Reference>> {
+    fn list(&self) -> MutexGuard<'_, List> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

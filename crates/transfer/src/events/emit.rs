@@ -105,6 +105,7 @@ impl Emitter {
             }
             Notice::Warning(text) => channel.warn(None, text),
             Notice::Request(text) => channel.emit(EventKind::Request { text }),
+            Notice::Published(reference) => channel.published(&[reference]),
             _ => {}
         })
     }
