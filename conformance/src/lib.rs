@@ -80,8 +80,6 @@ mod lab;
 mod laws;
 mod memory;
 pub mod model;
-#[cfg(feature = "registry")]
-pub mod registry;
 mod report;
 mod runner;
 mod seen;

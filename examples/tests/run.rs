@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use transship_conformance::registry::{Options, Registry};
+use transship_test_registry::{Options, Registry};
 
 const HELLO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/hello.tar");
 

@@ -13,6 +13,7 @@ const DOCKER_ARCHIVE: &str = "transship-docker-archive";
 const OCI_LAYOUT: &str = "transship-oci-layout";
 const DIRECTORY: &str = "transship-directory";
 const REGISTRY: &str = "transship-registry";
+const TEST_REGISTRY: &str = "transship-test-registry";
 const CONFORMANCE: &str = "transship-conformance";
 const FACADE: &str = "transship";
 const CLI: &str = "transship-cli";
@@ -28,6 +29,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (DIRECTORY, &[CORE, LOCAL]),
     (REGISTRY, &[CORE]),
     (TRANSFER, &[CORE, COMPRESSION]),
+    (TEST_REGISTRY, &[CORE]),
     (CONFORMANCE, &[CORE]),
     (FACADE, &[CORE, LOCAL, TRANSFER, DOCKER_ARCHIVE, OCI_LAYOUT, DIRECTORY, REGISTRY]),
     (CLI, &[CORE, FACADE]),
@@ -35,6 +37,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("transship-sqlite", &[FACADE, CLI]),
     ("xtask", &[CORE, FACADE, CONFORMANCE]),
 ];
+
+/// What tests of every crate may use.
+const TEST_KITS: &[&str] = &[CONFORMANCE, TEST_REGISTRY];
 
 /// What a transport may depend on that is not named above, and says of itself that it is one
 /// (`package.metadata.transship.kind`). The facade may link it.
@@ -64,8 +69,8 @@ pub(crate) fn complaints(metadata: &Value) -> Result<Vec<String>> {
             let ours = dependency["path"].is_string();
             let dev = dependency["kind"].as_str() == Some("dev");
             let linked = name == FACADE && new.contains(&to);
-            let kit = dev && (to == CONFORMANCE || to == name);
-            let allowed = drawn.contains(&to) || linked || kit;
+            let for_tests = dev && (TEST_KITS.contains(&to) || to == name);
+            let allowed = drawn.contains(&to) || linked || for_tests;
             if ours && !allowed {
                 let kind = if dev { "dev-dependency" } else { "dependency" };
                 found.push(format!("{name} -> {to}: this {kind} is not drawn in DESIGN.md"));
@@ -102,6 +107,9 @@ mod tests {
         let kit =
             package("transship-directory", &[dependency("transship-conformance", Some("dev"))]);
         assert_eq!(complaints(&kit).unwrap(), [""; 0]);
+        let server =
+            package("transship-cli", &[dependency("transship-test-registry", Some("dev"))]);
+        assert_eq!(complaints(&server).unwrap(), [""; 0]);
     }
 
     #[test]
@@ -131,6 +139,8 @@ mod tests {
             package("transship-transfer", &[dependency("transship-oci-layout", Some("dev"))]),
             package("transship-core", &[dependency("transship-local", Some("build"))]),
             package("transship-directory", &[dependency("transship-conformance", None)]),
+            package("transship-registry", &[dependency("transship-test-registry", None)]),
+            package("transship-test-registry", &[dependency("transship-registry", Some("dev"))]),
             package("transship-unheard-of", &[]),
         ] {
             assert_eq!(complaints(&bad).unwrap().len(), 1, "{bad}");

@@ -1,6 +1,6 @@
 //! `cargo xtask cuts`: a large blob from and to a registry, over connections that break at random bytes.
 //!
-//! The registry is the one of the conformance kit; both are in a program of their own, so that this one needs neither.
+//! The registry is that of `crates/test-registry`; both are in a program of their own, so that this one needs neither.
 
 use crate::args::Args;
 use crate::sh::{self, Result};

@@ -53,7 +53,7 @@ pub async fn check(
 mod tests {
     use super::*;
     use crate::{Secret, Surroundings};
-    use transship_conformance::registry::{
+    use transship_test_registry::{
         Auth, ClientCertificates, Options, Registry, Tls, TokenAuth, User,
     };
 

@@ -8,7 +8,7 @@ use transship::{
     Artifact, Body, BodyReader, Descriptor, ErrorKind, Image, ImageWriter, Manifest, MediaType,
     Platform, ReadOptions, Reference, Result, Settings, Transfer, Transports, WriteOptions, sha256,
 };
-use transship_conformance::registry::{Options, Registry as Server};
+use transship_test_registry::{Options, Registry as Server};
 
 /// More than some chunks of 1 MiB.
 const LARGE: usize = 5 << 20;

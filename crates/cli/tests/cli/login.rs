@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
-use transship_conformance::registry::{Auth, Fault, Options, Registry, Rule, TokenAuth, User};
+use transship_test_registry::{Auth, Fault, Options, Registry, Rule, TokenAuth, User};
 
 use crate::session::Session;
 

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use transship_conformance::registry::{Fault, Options, Registry, Rule};
+use transship_test_registry::{Fault, Options, Registry, Rule};
 
 use crate::make;
 use crate::session::Session;

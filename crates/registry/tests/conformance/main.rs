@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use transship_conformance::registry::{Options, Parts, ReferrersApi, Registry as Server};
 use transship_conformance::{
     Chosen, Claims, Collection, Deletion, Empty, Fixture, Found, Listed, Nameless, Names, Place,
     Replaces, Signatures, Stored, Taken, Unfinished, Untagged,
 };
 use transship_core::Transport;
 use transship_registry::{Registry, RegistryOptions};
+use transship_test_registry::{Options, Parts, ReferrersApi, Registry as Server};
 
 use renamed::Renamed;
 

@@ -5,9 +5,9 @@ use std::io::Cursor;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use transship_conformance::registry::{ClientCertificates, Fault, Registry as Server, Rule, Tls};
 use transship_core::{Archives, Body, ErrorKind, Expect, ReadOptions, Transport, WriteOptions};
 use transship_registry::{Credential, Registry, Secret, Surroundings};
+use transship_test_registry::{ClientCertificates, Fault, Registry as Server, Rule, Tls};
 
 use crate::common::{
     asked, client, destination, image, noise, open, plain, pull, push, serve, source,

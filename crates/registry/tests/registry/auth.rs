@@ -1,10 +1,10 @@
 use std::time::Duration;
 
-use transship_conformance::registry::{
-    Action, Auth, Fault, Registry as Server, Right, Rule, TokenAuth, TokenField, User,
-};
 use transship_core::{Commit, ErrorKind, Expect, Transport, WriteOptions};
 use transship_registry::{Credential, Registry, Secret, Surroundings};
+use transship_test_registry::{
+    Action, Auth, Fault, Registry as Server, Right, Rule, TokenAuth, TokenField, User,
+};
 
 use crate::common::{Heard, client, destination, image, noise, open, pull, push, serve};
 

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::json;
-use transship_conformance::registry::{Options, Registry as Server};
 use transship_core::{
     Body, Commit, Committed, Descriptor, Expect, ImageDestination, ImageSource, Manifest,
     MediaType, Notice, Observer, ReadOptions, Result, Transport, WriteOptions,
 };
 use transship_registry::{Registry, RegistryOptions};
+use transship_test_registry::{Options, Registry as Server};
 
 /// An image in memory.
 #[derive(Clone, Debug)]

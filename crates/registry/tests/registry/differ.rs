@@ -4,11 +4,11 @@ use std::io::Cursor;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use transship_conformance::registry::{Fault, Options, Registry as Server, Rule};
 use transship_core::{
     Archives, Body, Commit, ErrorKind, Expect, ReadOptions, Result, Stored, Transport, WriteOptions,
 };
 use transship_registry::Registry;
+use transship_test_registry::{Fault, Options, Registry as Server, Rule};
 
 use crate::common::{
     asked, client, destination, eventually, image, noise, open, plain, pull, push, put, serve,

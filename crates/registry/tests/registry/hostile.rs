@@ -1,8 +1,8 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use transship_conformance::registry::{Auth, Fault, Registry as Server, Rule, TokenAuth, User};
 use transship_core::{Archives, Error, ErrorKind, ReadOptions, Transport};
+use transship_test_registry::{Auth, Fault, Registry as Server, Rule, TokenAuth, User};
 
 use transship_registry::{Credential, Registry, Secret};
 

@@ -2,9 +2,9 @@
 
 use std::io::Write;
 
-use transship_conformance::registry::{Auth, Fault, Registry as Server, Rule, TokenAuth, User};
 use transship_core::{ErrorKind, ReadOptions, Transport};
 use transship_registry::{Credential, Registry, Secret};
+use transship_test_registry::{Auth, Fault, Registry as Server, Rule, TokenAuth, User};
 
 use crate::common::{client, image, noise, open, plain, pull, push, serve};
 

@@ -1,5 +1,5 @@
-use transship_conformance::registry::{Fault, Listen, RangeRequests, Rule};
 use transship_core::{Document, ErrorKind, Transport};
+use transship_test_registry::{Fault, Listen, RangeRequests, Rule};
 
 use crate::common::{asked, image, noise, open, plain, pull, push, serve, source};
 

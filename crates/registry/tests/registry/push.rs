@@ -1,11 +1,9 @@
 use std::io::Cursor;
 
-use transship_conformance::registry::{
-    Fault, Locations, Options, Partial, Registry as Server, Rule,
-};
 use transship_core::{
     Body, Commit, ErrorKind, Expect, ImageName, Transport, WriteMode, WriteOptions,
 };
+use transship_test_registry::{Fault, Locations, Options, Partial, Registry as Server, Rule};
 
 use crate::common::{
     Heard, asked, client, destination, eventually, image, noise, open, plain, pull, push, put,
@@ -255,7 +253,7 @@ async fn a_session_in_place_of_a_mount_is_used() {
 
 #[tokio::test]
 async fn what_is_missing_is_refused_before_the_manifest() {
-    let server = serve(|options| options.parts = transship_conformance::registry::Parts::Optional);
+    let server = serve(|options| options.parts = transship_test_registry::Parts::Optional);
     let sent = image("layer");
     let registry = plain();
     let to = destination(&registry, &server, "a:1", &WriteOptions::default()).await.unwrap();

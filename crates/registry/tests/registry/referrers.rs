@@ -1,11 +1,11 @@
 use bytes::Bytes;
 use serde_json::json;
-use transship_conformance::registry::{ReferrersApi, Registry as Server};
 use transship_core::{
     Commit, Descriptor, Document, EMPTY_JSON_DIGEST, Manifest, MediaType, WriteOptions,
     parse_digest,
 };
 use transship_registry::Registry;
+use transship_test_registry::{ReferrersApi, Registry as Server};
 
 use crate::common::{Image, destination, image, open, plain, push, put, serve, source};
 

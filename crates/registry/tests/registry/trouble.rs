@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
-use transship_conformance::registry::{Fault, RetryAfter, Rule};
 use transship_core::{ErrorKind, ReadOptions, Transport};
+use transship_test_registry::{Fault, RetryAfter, Rule};
 
 use crate::common::{Heard, client, image, noise, open, plain, pull, push, serve};
 

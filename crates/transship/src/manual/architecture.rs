@@ -22,6 +22,7 @@
 //!         local <- directory
 //! core <- transfer
 //! { core, local, transfer, transports } <- transship <- cli <- examples
+//! core <- { conformance, test-registry }      used by the tests of all crates, and by no crate itself
 //! ```
 //!
 //! Transports never name each other, and the engine never names a transport: it asks a destination what it

@@ -168,4 +168,4 @@
 //!
 //! The feature `registry` has the transport, [`registry::RegistryOptions`](crate::registry::RegistryOptions) and
 //! [`registry::Surroundings`](crate::registry::Surroundings): where the files of a user are, as a value, so that a test or a service reads none of
-//! them. For tests there is an in-process registry in the conformance kit, with faults on a schedule.
+//! them. The crate `transship-test-registry` is a registry in the test's own process, with faults on a schedule.

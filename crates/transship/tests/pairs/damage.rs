@@ -45,8 +45,8 @@ async fn a_layer_that_is_gone_from_a_layout_ends_the_push() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_manifest_that_a_registry_lists_and_lacks_is_damage_unless_gaps_are_meant() {
-    let mut taken = transship_conformance::registry::Options::default();
-    taken.parts = transship_conformance::registry::Parts::SparseIndexes;
+    let mut taken = transship_test_registry::Options::default();
+    taken.parts = transship_test_registry::Parts::SparseIndexes;
     let lax = Bench::of(taken, "true");
     let (amd, arm) = (plain("amd64", "one"), plain("arm64", "two"));
     let root = index(&[(&amd, "amd64"), (&arm, "arm64")]);

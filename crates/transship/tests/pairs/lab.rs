@@ -11,7 +11,7 @@ use transship::{
 };
 use transship_conformance::model::Built;
 #[cfg(feature = "registry")]
-use transship_conformance::registry::{Options, Parts, Registry};
+use transship_test_registry::{Options, Parts, Registry};
 
 /// All that are linked; a registry runs in the test's own process.
 pub(crate) const TRANSPORTS: &[&str] = &[

@@ -9,7 +9,7 @@ use transship::{
     Images, Manifest, MediaType, Platform, ReadOptions, Reference, Report, Result, Settings,
     Transfer, TransferOptions, Transports, WriteOptions, sha256,
 };
-use transship_conformance::registry::{Fault, Registry as Server, Rule, gzip_of_zeros};
+use transship_test_registry::{Fault, Registry as Server, Rule, gzip_of_zeros};
 
 /// A manifest and its blobs.
 pub(crate) struct Made {
@@ -51,11 +51,11 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn new() -> Self {
-        Self::of(transship_conformance::registry::Options::default(), "false")
+        Self::of(transship_test_registry::Options::default(), "false")
     }
 
     /// With a server of its own kind; `sparse` says whether its indexes may have gaps.
-    pub(crate) fn of(options: transship_conformance::registry::Options, sparse: &str) -> Self {
+    pub(crate) fn of(options: transship_test_registry::Options, sparse: &str) -> Self {
         let server = Server::start(options).unwrap();
         let settings = Settings::new().with("docker", "no-creds", "true");
         let settings = settings.with("docker", "sparse", sparse);

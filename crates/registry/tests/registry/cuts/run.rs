@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::{StreamExt, stream};
-use transship_conformance::registry::{Fault, Options, Partial, Registry as Server, Rule};
 use transship_core::{
     Body, ByteStream, Descriptor, Digest, Error, ErrorKind, Expect, Hasher, MediaType, ReadOptions,
     Result, Transport, WriteOptions,
 };
 use transship_registry::{Registry, RegistryOptions};
+use transship_test_registry::{Fault, Options, Partial, Registry as Server, Rule};
 
 /// How much is cut how often, and where.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,7 @@ use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
-use transship_conformance::registry::{ClientCertificates, Listen, Registry, Tls};
+use transship_test_registry::{ClientCertificates, Listen, Registry, Tls};
 
 use crate::client::{Answer, over};
 use crate::registry;

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
-use transship_conformance::registry::{Fault, ReferrersApi, Registry, Rule};
 use transship_core::sha256;
+use transship_test_registry::{Fault, ReferrersApi, Registry, Rule};
 
 use crate::client::ask;
 use crate::manifests::{image, put};

@@ -1,6 +1,6 @@
 use std::time::{Duration, SystemTime};
 
-use transship_conformance::registry::{Fault, Registry, RetryAfter, Rule, gzip_of_zeros};
+use transship_test_registry::{Fault, Registry, RetryAfter, Rule, gzip_of_zeros};
 
 use crate::client::{Answer, ask, send};
 use crate::registry;

@@ -1,11 +1,11 @@
-//! An OCI registry in the test's own process: over loopback, in memory, and as difficult as a test wants it.
+//! An OCI registry in the test's own process: on loopback, in memory, and as difficult as a test needs it.
 //!
-//! It speaks the [distribution specification](https://github.com/opencontainers/distribution-spec/blob/main/spec.md) 1.1 over
-//! HTTP/1.1, and is of use to any project that tests a registry client. It is strict about what a client sends: what the
-//! specification forbids is refused, also where real servers look away.
+//! It speaks version 1.1 of the [distribution specification](https://github.com/opencontainers/distribution-spec/blob/main/spec.md)
+//! over HTTP/1.1. Any project that tests a registry client can use it. It is strict: a request that the specification forbids is
+//! refused, also where real servers accept it.
 //!
 //! ```
-//! use transship_conformance::registry::{Auth, Fault, Options, Registry, Rule, User};
+//! use transship_test_registry::{Auth, Fault, Options, Registry, Rule, User};
 //!
 //! let mut options = Options::default();
 //! options.auth = Auth::Basic(vec![User::new("me", "secret")]);
@@ -21,20 +21,20 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
-//! It runs on a thread of its own until it is dropped, so tests may block or be async. Everything that it was asked is
-//! kept: [`Registry::exchanges`] counts requests and shows where credentials went.
+//! It runs on a thread of its own until it is dropped, so tests may block or be async. It keeps every request:
+//! [`Registry::exchanges`] shows which there were, and where credentials went.
 //!
-//! | what | how |
+//! | feature | details |
 //! |---|---|
 //! | uploads | one `POST`; `POST` and `PUT`; chunked `PATCH`, with `Range` from `GET` after a cut; `OCI-Chunk-Min-Length`; `DELETE` |
 //! | blobs | byte ranges, mounts from another repository |
 //! | manifests | by tag and digest, `Accept` honoured, parts that must be there, `subject` |
 //! | lists | tags and catalog in pages with `Link`, referrers with a filter |
-//! | who asks | nobody, basic auth, tokens (`GET` and `OAuth2` `POST`, scopes, expiry, refresh tokens) |
+//! | authentication | none, basic auth, tokens (`GET` and `OAuth2` `POST`, scopes, expiry, refresh tokens) |
 //! | TLS | a CA, a server and a client certificate, made when it starts |
-//! | trouble | [`Fault`], on a schedule: [`Rule`] |
+//! | faults | cut connections, wrong lengths, digests and ranges, redirects, statuses, silence, raw bytes: [`Fault`], when a [`Rule`] says so |
 //!
-//! Nothing here limits memory: what tests put in stays until the registry is dropped.
+//! Memory is not limited: blobs and requests stay until the registry is dropped.
 
 mod auth;
 mod blobs;
@@ -64,3 +64,7 @@ pub use options::{
     ChunkedUploads, ClientCertificates, Deletes, Listen, Locations, Options, Partial, Parts,
     RangeRequests, ReferrersApi, SinglePost, Tls,
 };
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,4 +1,4 @@
-use transship_conformance::registry::{Deletes, RangeRequests};
+use transship_test_registry::{Deletes, RangeRequests};
 
 use crate::client::{ask, send};
 use crate::registry;

@@ -1,7 +1,7 @@
-use transship_conformance::registry::{
+use transship_core::sha256;
+use transship_test_registry::{
     ChunkedUploads, Fault, Locations, Partial, Registry, Rule, SinglePost,
 };
-use transship_core::sha256;
 
 use crate::client::{Answer, ask, send};
 use crate::registry;

@@ -12,7 +12,7 @@ mod manifests;
 mod tls;
 mod uploads;
 
-use transship_conformance::registry::{Options, Registry};
+use transship_test_registry::{Options, Registry};
 
 /// A registry that differs from the default in something.
 fn registry(change: impl FnOnce(&mut Options)) -> Registry {

@@ -1,6 +1,6 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use transship_conformance::registry::{
+use transship_test_registry::{
     Action, Auth, Fault, Registry, Right, Rule, TokenAuth, TokenField, User,
 };
 

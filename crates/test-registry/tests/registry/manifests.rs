@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
-use transship_conformance::registry::{Options, Parts, Registry};
 use transship_core::sha256;
+use transship_test_registry::{Options, Parts, Registry};
 
 use crate::client::{Answer, ask, send};
 use crate::registry;
