@@ -1,7 +1,7 @@
 //! Documents in an archive, read whole and within limits.
 
 use bytes::Bytes;
-use transship_core::{Error, ErrorKind, Result};
+use transship_core::Result;
 
 use crate::TarIndex;
 
@@ -11,15 +11,6 @@ impl TarIndex {
     /// # Errors
     /// `LimitExceeded` naming the document and the limit; as [`get`](Self::get).
     pub fn document(&self, name: &str, limit: u64, what: &str) -> Result<Bytes> {
-        let range = self.get(name)?;
-        if range.len() > limit {
-            return Err(Error::new(
-                ErrorKind::LimitExceeded,
-                format!("{what} {name:?} has {} bytes, more than the {limit} allowed", range.len()),
-            ));
-        }
-        let mut bytes = vec![0; usize::try_from(range.len()).unwrap_or(usize::MAX)];
-        range.read_at(0, &mut bytes)?;
-        Ok(bytes.into())
+        self.get(name)?.bytes(limit, format_args!("{what} {name:?}"))
     }
 }

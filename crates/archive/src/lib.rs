@@ -7,9 +7,9 @@
 //! | open an archive, from a file or a pipe, compressed or not | [`ArchiveFile`] |
 //! | read one that comes once, in one pass | [`pass`] |
 //! | find its entries, once, and read them by position | [`TarIndex`] |
-//! | write a tar, the same bytes for the same images, compressed or not | [`ArchiveOutput`], [`TarWriter`], [`Packing`] |
-//! | make an archive from one that is there, with more entries or fewer | [`Joining`], [`rewrite`] |
-//! | find what documents need | [`Reach`] |
+//! | write a tar, the same bytes for the same images, compressed or not | [`ArchiveOutput`], [`TarWriter`], [`Compressor`] |
+//! | make an archive from one that is there, with more entries or fewer | [`Appender`], [`rewrite`] |
+//! | find what documents need | [`Reachable`] |
 //! | read and write the documents of `docker save` | [`docker_save`] |
 //! | read and write the documents of OCI layouts | [`layout`] |
 //!
@@ -38,19 +38,18 @@
 //! Limits: [`ENTRY_LIMIT`], [`NAMES_LIMIT`], names of 4096 bytes, 40 links to an entry, 1 MiB for an extension, and for a
 //! compressed archive [`RATIO_LIMIT`].
 
+mod compression;
+mod compressor;
 mod document;
 mod embedded;
-mod file;
 mod index;
 mod mentions;
 mod open;
-mod outer;
 mod output;
-mod packing;
 mod pass;
 mod pipe;
 mod plain_digest;
-mod reach;
+mod reachable;
 mod rewrite;
 mod saved;
 mod writer;
@@ -59,14 +58,14 @@ pub mod docker_save;
 pub mod layout;
 mod layout_index;
 
+pub use compression::{Compression, RATIO_FREE, RATIO_LIMIT, takes_too_much_memory};
+pub use compressor::{COMPRESSOR_OPTION, Compressor};
 pub use embedded::{check_content, embedded_content};
 pub use index::{ENTRY_LIMIT, Entry, EntryKind, Known, NAMES_LIMIT, TarIndex};
 pub use open::{ArchiveFile, STDIO};
-pub use outer::{Outer, RATIO_FREE, RATIO_LIMIT, takes_too_much_memory};
 pub use output::ArchiveOutput;
-pub use packing::{PACKING_OPTION, Packing};
 pub use pass::{comes_once, pass};
 pub use plain_digest::PlainDigest;
-pub use reach::Reach;
-pub use rewrite::{Base, Documents, Joining, Rewritten, rewrite};
-pub use writer::{Fate, Put, TarWriter};
+pub use reachable::Reachable;
+pub use rewrite::{Appender, Base, Documents, Rewritten, rewrite};
+pub use writer::{Decision, Put, TarWriter};

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use crate::reach::{Kind, kind_of};
+use crate::reachable::{Kind, kind_of};
 
 /// Text that may be a digest, and what stands beside it.
 #[derive(Debug)]

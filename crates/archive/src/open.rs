@@ -8,8 +8,8 @@ use std::sync::Arc;
 use transship_core::{Cancel, Error, ErrorKind, FileRange, ReadOptions, Result, spool_folder};
 use transship_local::{open_regular, spool_file};
 
+use crate::compression::{self, Compression, Growth};
 use crate::index::{BLOCK, BLOCK_LEN, has_true_checksum};
-use crate::outer::{self, Growth, Outer};
 use crate::pipe::{Pipe, is_pipe};
 
 /// The path that stands for the standard input or output.
@@ -22,7 +22,7 @@ pub const STDIO: &str = "-";
 #[derive(Clone, Debug)]
 pub struct ArchiveFile {
     range: FileRange,
-    outer: Outer,
+    compression: Compression,
     spooled: bool,
 }
 
@@ -63,8 +63,8 @@ impl ArchiveFile {
         let mut head = Vec::new();
         let reading = |e| Error::io("reading", path, e);
         input.by_ref().take(BLOCK).read_to_end(&mut head).map_err(reading)?;
-        let outer = Outer::of(&head);
-        Self::spool_as(outer, io::Cursor::new(head).chain(input), path, how, cancel)
+        let compression = Compression::of(&head);
+        Self::spool_as(compression, io::Cursor::new(head).chain(input), path, how, cancel)
     }
 
     fn standard_input(how: &ReadOptions, cancel: &Cancel) -> Result<Self> {
@@ -81,31 +81,31 @@ impl ArchiveFile {
         let range = FileRange::whole(file, path)?;
         let mut head = [0; BLOCK_LEN];
         let n = range.read_at(0, &mut head)?;
-        let outer = Outer::of(&head[..n]);
-        if outer != Outer::Plain {
-            return Self::spool_as(outer, range.reader(), path, how, cancel);
+        let compression = Compression::of(&head[..n]);
+        if compression != Compression::Plain {
+            return Self::spool_as(compression, range.reader(), path, how, cancel);
         }
         check_is_tar(&head[..n], "it")?;
-        Ok(Self { range, outer, spooled: false })
+        Ok(Self { range, compression, spooled: false })
     }
 
     fn spool_as(
-        outer: Outer,
+        compression: Compression,
         input: impl Read + Send,
         path: &Path,
         how: &ReadOptions,
         cancel: &Cancel,
     ) -> Result<Self> {
         let file = spool_file(&spool_folder(how.spool.as_ref()))?;
-        let len = outer::spool(outer, input, path, &file, Growth::default(), cancel)?;
+        let len = compression::spool(compression, input, path, &file, Growth::default(), cancel)?;
         let range = FileRange::new(Arc::new(file), path, 0, len);
         let mut head = [0; BLOCK_LEN];
         let n = range.read_at(0, &mut head)?;
         check_is_tar(
             &head[..n],
-            if outer == Outer::Plain { "it" } else { "what is compressed in it" },
+            if compression == Compression::Plain { "it" } else { "what is compressed in it" },
         )?;
-        Ok(Self { range, outer, spooled: true })
+        Ok(Self { range, compression, spooled: true })
     }
 
     /// All of its bytes, decompressed.
@@ -114,8 +114,8 @@ impl ArchiveFile {
     }
 
     /// The compression that was around it.
-    pub fn outer(&self) -> Outer {
-        self.outer
+    pub fn compression(&self) -> Compression {
+        self.compression
     }
 
     /// Whether it is in a temporary file, because it came from a pipe or was compressed.
@@ -147,8 +147,8 @@ pub(crate) fn check_is_tar(head: &[u8], subject: &str) -> Result<()> {
         _ if head[..head.len().min(512)].get(257..262) == Some(b"ustar") => {
             "the checksum of its first header is wrong".to_owned()
         }
-        _ => match Outer::of(head) {
-            Outer::Plain => looks_like_text(head),
+        _ => match Compression::of(head) {
+            Compression::Plain => looks_like_text(head),
             _ => "it is compressed twice".to_owned(),
         },
     };

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use transship_core::{Cancel, Error, ErrorKind, FileRange, Result, WriteMode, spool_folder};
 use transship_local::{LockWait, Publish, StagedFile, spool_file};
 
-use crate::file::write_all_at;
+use crate::compressor::Compressor;
 use crate::open::STDIO;
-use crate::packing::Packing;
 use crate::pipe::Pipe;
 use crate::writer::Later;
+use transship_local::write_all_at;
 
 /// How many bytes are copied to a pipe between two looks at the cancel.
 const CHUNK: usize = 1 << 20;
@@ -23,7 +23,7 @@ pub struct ArchiveOutput {
     file: Arc<File>,
     path: PathBuf,
     way: Way,
-    packing: Packing,
+    compressor: Compressor,
     /// The folder of temporary files.
     spool: PathBuf,
 }
@@ -46,7 +46,7 @@ enum Sink {
 
 impl ArchiveOutput {
     /// Begins an archive at a path; `-` is the standard output. `spool` is as in
-    /// [`WriteOptions`](transship_core::WriteOptions), and used for what is not a file, or compressed. Without a `packing`
+    /// [`WriteOptions`](transship_core::WriteOptions), and used for what is not a file, or compressed. Without a `compressor`
     /// the path's suffix says whether it is.
     ///
     /// # Errors
@@ -55,7 +55,7 @@ impl ArchiveOutput {
         path: &Path,
         mode: WriteMode,
         spool: Option<&PathBuf>,
-        packing: Option<Packing>,
+        compressor: Option<Compressor>,
     ) -> Result<Self> {
         let publish = match mode {
             WriteMode::Create => Publish::Create,
@@ -65,10 +65,10 @@ impl ArchiveOutput {
                     ErrorKind::Unsupported,
                     format!("{}: this is for new archives", path.display()),
                 )
-                .hint("Joining is for archives that are there"));
+                .hint("Appender is for archives that are there"));
             }
         };
-        let how = (spool, packing.unwrap_or_else(|| Packing::by_suffix(path)));
+        let how = (spool, compressor.unwrap_or_else(|| Compressor::by_suffix(path)));
         if path == Path::new(STDIO) {
             return Self::copied(Path::new("the standard output"), Sink::Stdout, how);
         }
@@ -88,26 +88,26 @@ impl ArchiveOutput {
     fn staged(
         path: &Path,
         publish: Publish,
-        (spool, packing): (Option<&PathBuf>, Packing),
+        (spool, compressor): (Option<&PathBuf>, Compressor),
     ) -> Result<Self> {
         let staged = StagedFile::beside(path)?;
         let spool = spool_folder(spool);
-        let file = match packing {
-            Packing::Plain => Arc::clone(staged.file()),
+        let file = match compressor {
+            Compressor::Plain => Arc::clone(staged.file()),
             _ => Arc::new(spool_file(&spool)?),
         };
         let way = Way::Staged(Box::new(staged), publish);
-        Ok(Self { file, path: path.to_owned(), way, packing, spool })
+        Ok(Self { file, path: path.to_owned(), way, compressor, spool })
     }
 
     fn copied(
         path: &Path,
         sink: Sink,
-        (spool, packing): (Option<&PathBuf>, Packing),
+        (spool, compressor): (Option<&PathBuf>, Compressor),
     ) -> Result<Self> {
         let spool = spool_folder(spool);
         let file = Arc::new(spool_file(&spool)?);
-        Ok(Self { file, path: path.to_owned(), way: Way::Copied(sink), packing, spool })
+        Ok(Self { file, path: path.to_owned(), way: Way::Copied(sink), compressor, spool })
     }
 
     /// The file to write to, open for reading and writing.
@@ -116,16 +116,16 @@ impl ArchiveOutput {
     }
 
     pub(crate) fn later(&self) -> Later {
-        match (&self.way, self.packing) {
-            (Way::Staged(..), Packing::Plain) => Later::Synced,
+        match (&self.way, self.compressor) {
+            (Way::Staged(..), Compressor::Plain) => Later::Synced,
             _ => Later::ReadBack,
         }
     }
 
     /// What is written to, for messages: the archive, or the temporary file that becomes it.
     pub(crate) fn written_path(&self) -> PathBuf {
-        match (&self.way, self.packing) {
-            (Way::Staged(..), Packing::Plain) => self.path.clone(),
+        match (&self.way, self.compressor) {
+            (Way::Staged(..), Compressor::Plain) => self.path.clone(),
             _ => self.spool.join("(a temporary file; $TMPDIR chooses the folder)"),
         }
     }
@@ -142,8 +142,8 @@ impl ArchiveOutput {
         let all = FileRange::new(self.file, self.path.as_path(), 0, len);
         match self.way {
             Way::Staged(staged, publish) => {
-                if self.packing != Packing::Plain {
-                    pack_into(&staged, &all, self.packing, cancel)?;
+                if self.compressor != Compressor::Plain {
+                    pack_into(&staged, &all, self.compressor, cancel)?;
                 }
                 // Whoever is joining the old one has to be done, or it would take the place of this one.
                 let _lock = crate::rewrite::hold(staged.target(), publish, wait, cancel)?;
@@ -152,7 +152,7 @@ impl ArchiveOutput {
                     _ => e,
                 })
             }
-            Way::Copied(sink) => copy_out(&all, self.packing, sink, &self.path, cancel),
+            Way::Copied(sink) => copy_out(&all, self.compressor, sink, &self.path, cancel),
         }
     }
 }
@@ -165,11 +165,11 @@ fn exists(path: &Path) -> Error {
 fn pack_into(
     staged: &StagedFile,
     all: &FileRange,
-    packing: Packing,
+    compressor: Compressor,
     cancel: &Cancel,
 ) -> Result<()> {
     let mut at = 0;
-    packing.pack(all, cancel, &mut |bytes| {
+    compressor.pack(all, cancel, &mut |bytes| {
         write_all_at(staged.file(), bytes, at)
             .map_err(|e| Error::io("writing", staged.path(), e))?;
         at += bytes.len() as u64;
@@ -179,7 +179,7 @@ fn pack_into(
 
 fn copy_out(
     all: &FileRange,
-    packing: Packing,
+    compressor: Compressor,
     sink: Sink,
     path: &Path,
     cancel: &Cancel,
@@ -189,8 +189,8 @@ fn copy_out(
         Sink::Stdout => Pipe::stdout(cancel).map_err(writing)?,
         Sink::Path => Pipe::writing(path, cancel)?,
     };
-    if packing != Packing::Plain {
-        packing.pack(all, cancel, &mut |bytes| out.write_all(bytes).map_err(writing))?;
+    if compressor != Compressor::Plain {
+        compressor.pack(all, cancel, &mut |bytes| out.write_all(bytes).map_err(writing))?;
         return out.flush().map_err(writing);
     }
     let mut buffer = vec![0; CHUNK];

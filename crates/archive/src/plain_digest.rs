@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 
 use transship_core::{Digest, Error, ErrorKind, Hasher, Result};
 
-use crate::outer::Outer;
+use crate::compression::Compression;
 
 /// Chunks that may wait for the thread.
 const IN_FLIGHT: usize = 4;
@@ -27,7 +27,7 @@ impl PlainDigest {
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn start(form: Outer, hasher: Hasher) -> Result<Self> {
+    pub fn start(form: Compression, hasher: Hasher) -> Result<Self> {
         let (work, chunks) = sync_channel(IN_FLIGHT);
         let (give_back, back) = channel();
         let passed = Passed { chunks, give_back, chunk: Vec::new(), at: 0 };
@@ -51,7 +51,7 @@ impl PlainDigest {
     /// The digest of the plain bytes.
     ///
     /// # Errors
-    /// The decoder's, as [`Outer::decoder`] says.
+    /// The decoder's, as [`Compression::decoder`] says.
     pub fn finish(self) -> io::Result<Digest> {
         drop(self.work);
         let died = |_| Err(io::Error::other("the thread that decompresses has ended early"));
@@ -59,7 +59,7 @@ impl PlainDigest {
     }
 }
 
-fn digest(form: Outer, passed: Passed, mut hasher: Hasher) -> io::Result<Digest> {
+fn digest(form: Compression, passed: Passed, mut hasher: Hasher) -> io::Result<Digest> {
     let mut plain = form.decoder(BufReader::with_capacity(PLAIN, passed))?;
     let mut buffer = vec![0; PLAIN];
     loop {

@@ -11,8 +11,8 @@ use transship_core::{Chunks, Error, ErrorKind, FileRange, Result, Stored, cancel
 use transship_local::FileSink;
 
 use crate::ArchiveOutput;
-use crate::file::write_all_at;
 use crate::index::{BLOCK, BLOCK_LEN};
+use transship_local::write_all_at;
 
 /// Small writes are gathered up to this many bytes.
 const GATHER: usize = 256 << 10;
@@ -67,7 +67,7 @@ pub struct Put {
 
 /// What becomes of a stream that has passed, when its digest and size are known.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum Decision {
     /// It is kept under a name.
     Keep(String),
     /// It is taken out again: it is there already.
@@ -153,12 +153,12 @@ impl TarWriter {
     pub fn put_stream(
         &mut self,
         mut chunks: Chunks,
-        fate: impl FnOnce(&Stored) -> Result<Fate>,
+        fate: impl FnOnce(&Stored) -> Result<Decision>,
     ) -> Result<Option<Put>> {
         let start = self.position();
         let put = self.attempt(|this| {
             let stored = this.stream(&mut chunks)?;
-            let Fate::Keep(name) = fate(&stored)? else { return Ok(None) };
+            let Decision::Keep(name) = fate(&stored)? else { return Ok(None) };
             let mut header = plain_header(EntryType::Regular, stored.size);
             if !set_name(&mut header, &name)? {
                 return Err(bad_name(&name, "is too long"));

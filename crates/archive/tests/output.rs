@@ -4,7 +4,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use transship_archive::{ArchiveOutput, Outer, TarWriter};
+use transship_archive::{ArchiveOutput, Compression, TarWriter};
 use transship_core::{Body, Cancel, ErrorKind, Result, WriteMode};
 use transship_local::LockWait;
 
@@ -125,14 +125,14 @@ fn a_compressed_archive_shows_whole() {
     let folder = tempfile::tempdir().unwrap();
     let plain = folder.path().join("a.tar");
     write(&plain, WriteMode::Create, "a").unwrap();
-    for (name, outer) in [("a.tar.gz", Outer::Gzip), ("a.tar.zst", Outer::Zstd)] {
+    for (name, compression) in [("a.tar.gz", Compression::Gzip), ("a.tar.zst", Compression::Zstd)] {
         let path = folder.path().join(name);
         write(&path, WriteMode::Create, "b").unwrap();
         write(&path, WriteMode::Replace, "a").unwrap();
         let packed = std::fs::read(&path).unwrap();
-        assert_eq!(Outer::of(&packed), outer);
+        assert_eq!(Compression::of(&packed), compression);
         let mut back = Vec::new();
-        outer.decoder(&*packed).unwrap().read_to_end(&mut back).unwrap();
+        compression.decoder(&*packed).unwrap().read_to_end(&mut back).unwrap();
         assert!(back == std::fs::read(&plain).unwrap(), "{name}");
     }
     assert_eq!(files(folder.path()).len(), 3);

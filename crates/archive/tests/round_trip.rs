@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use transship_archive::{ArchiveFile, EntryKind, Fate, TarIndex, TarWriter};
+use transship_archive::{ArchiveFile, Decision, EntryKind, TarIndex, TarWriter};
 use transship_core::{Body, Cancel, Error, ErrorKind, ReadOptions, sha256};
 
 fn writer() -> (Arc<std::fs::File>, TarWriter) {
@@ -27,7 +27,7 @@ fn index_of(bytes: &[u8]) -> (ArchiveFile, TarIndex) {
 
 fn put(writer: &mut TarWriter, name: &str, body: Body) -> Result<bool, Error> {
     let chunks = body.chunks(&Cancel::new())?;
-    Ok(writer.put_stream(chunks, |_| Ok(Fate::Keep(name.to_owned())))?.is_some())
+    Ok(writer.put_stream(chunks, |_| Ok(Decision::Keep(name.to_owned())))?.is_some())
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn a_stream_may_have_a_long_name() {
     let streamed = tar(&|writer| {
         let chunks = || Body::from_bytes("1").chunks(&Cancel::new()).unwrap();
         // The name is known too late for another header.
-        let late = writer.put_stream(chunks(), |_| Ok(Fate::Keep(long.clone())));
+        let late = writer.put_stream(chunks(), |_| Ok(Decision::Keep(long.clone())));
         assert_eq!(late.unwrap_err().kind(), ErrorKind::Unsupported);
         assert_eq!(writer.put_stream_as(&long, chunks()).unwrap().offset, 3 * 512);
         let wrong = transship_core::Expect::digest(sha256(b"other"));
@@ -116,7 +116,7 @@ fn what_fails_or_is_there_already_leaves_nothing() {
     let chunks = Body::from_bytes(big.clone()).chunks(&Cancel::new()).unwrap();
     let put_it = writer.put_stream(chunks, |stored| {
         assert_eq!(stored.digest, sha256(&big));
-        Ok(Fate::Rewind)
+        Ok(Decision::Rewind)
     });
     assert_eq!(put_it.unwrap(), None);
     let wrong = transship_core::Expect::digest(sha256(b"other"));
@@ -165,7 +165,7 @@ fn what_was_put_can_be_read_before_the_end() {
     for data in [vec![b'x'; 100], vec![b'y'; 3 << 20]] {
         let chunks = Body::from_bytes(data.clone()).chunks(&Cancel::new()).unwrap();
         let name = format!("f{}", data.len());
-        let put = writer.put_stream(chunks, |_| Ok(Fate::Keep(name))).unwrap().unwrap();
+        let put = writer.put_stream(chunks, |_| Ok(Decision::Keep(name))).unwrap().unwrap();
         let range = writer.range(put.offset, put.stored.size).unwrap();
         let mut read = vec![0; data.len()];
         assert_eq!(range.read_at(0, &mut read).unwrap(), data.len());

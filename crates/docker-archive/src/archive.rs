@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use transship_archive::Packing;
+use transship_archive::Compressor;
 use transship_core::{
     ArchiveEntry, ArchiveReader, ArchiveWriter, Cancel, EntryDetails, Error, ErrorKind,
     ImageDestination, ImageName, ImageSource, ReadOptions, Reference, Result, ResultExt, Shows,
@@ -14,7 +14,7 @@ use transship_local::Unpublished;
 
 use crate::contents::Contents;
 use crate::destination::Destination;
-use crate::reference::{Locator, Selector, archive_name};
+use crate::reference::{Locator, Selector, archive_name, reference_to};
 use crate::source::Source;
 use crate::stored;
 use crate::writing::Writing;
@@ -36,7 +36,7 @@ impl Reader {
         let work = move |cancel: &Cancel| {
             let contents = Contents::open(&place, &how, cancel)?;
             let entries = contents.entries(cancel)?;
-            let reference = contents.place.to_reference();
+            let reference = reference_to(&contents.place);
             Ok(Self { reference, contents: Arc::new(contents), entries })
         };
         run_blocking(work).await
@@ -115,17 +115,17 @@ impl Writer {
     /// `InvalidReference` when the locator chooses an image; `AlreadyExists`; `Unsupported`; I/O errors.
     pub(crate) async fn begin(
         place: Locator,
-        packing: Option<Packing>,
+        compressor: Option<Compressor>,
         how: WriteOptions,
     ) -> Result<Self> {
-        let reference = place.to_reference();
+        let reference = reference_to(&place);
         if place.select != Selector::None {
             let message =
                 format!("{reference} names an image, and an archive of images is written");
             return Err(Error::new(ErrorKind::InvalidReference, message)
-                .hint(format!("write to {}", place.with(Selector::None).to_reference())));
+                .hint(format!("write to {}", reference_to(&place.with(Selector::None)))));
         }
-        Ok(Self { reference, writing: begin(place, packing, how).await? })
+        Ok(Self { reference, writing: begin(place, compressor, how).await? })
     }
 }
 
@@ -153,15 +153,15 @@ impl ArchiveWriter for Writer {
 /// `AlreadyExists`; I/O errors.
 pub(crate) async fn sole_image(
     locator: Locator,
-    packing: Option<Packing>,
+    compressor: Option<Compressor>,
     how: WriteOptions,
 ) -> Result<Destination> {
-    let reference = locator.to_reference();
+    let reference = reference_to(&locator);
     let mut names = Vec::new();
     match &locator.select {
         Selector::None => {}
         Selector::Name(name) => names.push(ImageName::from(name)),
-        Selector::Index(_) | Selector::Id(_) => {
+        Selector::Index(_) | Selector::Digest(_) => {
             let message = format!("{reference} can be read and not written");
             return Err(Error::new(ErrorKind::InvalidReference, message)
                 .hint("an image is written under a name, or without one: PATH:NAME or PATH"));
@@ -172,17 +172,17 @@ pub(crate) async fn sole_image(
         let usable = how.fallback_names.iter().filter_map(|name| archive_name(name.as_str()).ok());
         names.extend(usable.map(|name| ImageName::from(&name)));
     }
-    let writing = begin(locator.with(Selector::None), packing, how).await?;
+    let writing = begin(locator.with(Selector::None), compressor, how).await?;
     Destination::new(writing, once_each(names), Shows::AtCommit)
 }
 
 async fn begin(
     place: Locator,
-    packing: Option<Packing>,
+    compressor: Option<Compressor>,
     how: WriteOptions,
 ) -> Result<Arc<Unpublished<Writing>>> {
-    let reference = place.to_reference();
-    let begun = run_blocking(move |cancel| Writing::begin(place, packing, &how, cancel)).await;
+    let reference = reference_to(&place);
+    let begun = run_blocking(move |cancel| Writing::begin(place, compressor, &how, cancel)).await;
     Ok(Arc::new(Unpublished::new(begun.context(|| reference)?)))
 }
 

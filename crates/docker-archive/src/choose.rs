@@ -18,7 +18,7 @@ impl Contents {
             Selector::None => self.sole(),
             Selector::Name(name) => self.named(name),
             Selector::Index(index) => self.at(*index),
-            Selector::Id(id) => self.with_id(id, cancel),
+            Selector::Digest(id) => self.with_id(id, cancel),
         };
         chosen.map_err(|error| error.context(self.shown()))
     }

@@ -15,7 +15,7 @@ use transship_core::{
 
 use crate::config::Config;
 use crate::layer::Computed;
-use crate::reference::{Locator, Selector, archive_name};
+use crate::reference::{Locator, Selector, archive_name, reference_to};
 use crate::stored::StoredManifests;
 
 /// An archive, opened and indexed once.
@@ -37,7 +37,7 @@ impl Contents {
     /// `NotFound`; `Unsupported` for archives of other kinds; `Corrupt`; `LimitExceeded`; `Cancelled`; I/O errors.
     pub(crate) fn open(place: &Locator, how: &ReadOptions, cancel: &Cancel) -> Result<Self> {
         let place = place.with(Selector::None);
-        let shown = || place.to_reference();
+        let shown = || reference_to(&place);
         let index = TarIndex::open(Path::new(&place.path), how, cancel).context(shown)?;
         let index = Arc::new(index);
         Self::of(place.clone(), index, how).context(shown)
@@ -113,7 +113,7 @@ impl Contents {
 
     /// The archive as errors name it.
     pub(crate) fn shown(&self) -> String {
-        self.place.to_reference().to_string()
+        reference_to(&self.place).to_string()
     }
 }
 
@@ -157,7 +157,7 @@ fn warn_of_shared_names(entries: &mut [ArchiveEntry]) {
 }
 
 fn entry_of(place: &Locator, index: &TarIndex, image: &SavedImage, at: usize) -> ArchiveEntry {
-    let mut entry = ArchiveEntry::new(at, place.with(Selector::Index(at)).to_reference());
+    let mut entry = ArchiveEntry::new(at, reference_to(&place.with(Selector::Index(at))));
     entry.raw_names = image.names().to_vec();
     for name in names_of(image) {
         match name {

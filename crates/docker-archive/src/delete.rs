@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use transship_archive::docker_save::SavedImage;
 use transship_archive::layout::{LayoutIndex, blob_path};
-use transship_archive::{Base, EntryKind, Reach, Rewritten, TarIndex, rewrite};
+use transship_archive::{Base, EntryKind, Reachable, Rewritten, TarIndex, rewrite};
 use transship_core::{
     Cancel, Descriptor, Digest, Error, ErrorKind, ImageName, MANIFEST_LIMIT, Result, parse_digest,
 };
@@ -91,13 +91,13 @@ impl Going<'_> {
             .filter_map(manifest)
             .map(|digest| digest.to_string())
             .collect();
-        let (mut reached, mut kept) = (Reach::new(&read), Reach::new(&read));
+        let (mut reached, mut kept) = (Reachable::new(&read), Reachable::new(&read));
         let mut keep = Vec::new();
         for entry in layout.malformed() {
             kept.follow(entry.text.as_bytes());
         }
         for entry in layout.entries() {
-            let mut of_entry = Reach::new(&read);
+            let mut of_entry = Reachable::new(&read);
             follow(&mut of_entry, entry);
             let is_its = gone.as_ref().is_some_and(|gone| of_entry.has(gone))
                 && !of_entry.digests().into_iter().any(|digest| others.contains(digest));
@@ -111,7 +111,7 @@ impl Going<'_> {
             ));
         }
         layout.retain(|at, _| keep[at]);
-        let digests = |of: &Reach<'_>| {
+        let digests = |of: &Reachable<'_>| {
             of.digests().into_iter().filter_map(|digest| parse_digest(digest).ok()).collect()
         };
         Ok((digests(&reached), digests(&kept)))
@@ -137,7 +137,7 @@ impl Going<'_> {
     }
 }
 
-fn follow(reach: &mut Reach<'_>, entry: &Descriptor) {
+fn follow(reach: &mut Reachable<'_>, entry: &Descriptor) {
     // Everything in a descriptor has a form in JSON.
     reach.follow(&serde_json::to_vec(entry).unwrap_or_default());
 }

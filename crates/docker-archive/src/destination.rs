@@ -14,7 +14,7 @@ use transship_core::{
 use transship_local::{Held, Unpublished};
 
 use crate::commit::Checked;
-use crate::reference::{Locator, Selector, archive_name};
+use crate::reference::{Locator, Selector, archive_name, reference_to};
 use crate::writing::{Turn, Writing};
 
 /// One image being written.
@@ -40,7 +40,7 @@ impl Destination {
         shows: Shows,
     ) -> Result<Self> {
         let place = &writing.hold()?.place;
-        let reference = names.first().map_or_else(|| place.to_reference(), |n| named(place, n));
+        let reference = names.first().map_or_else(|| reference_to(place), |n| named(place, n));
         Ok(Self { reference, accepts: accepts(shows), writing, names, configs: Arc::default() })
     }
 
@@ -159,8 +159,8 @@ impl ImageDestination for Destination {
                 // Others may join at the same time; then the position is another one.
                 let joins = writing.existing.is_some();
                 let id = checked.id().clone();
-                let select = if joins { Selector::Id(id) } else { Selector::Index(at) };
-                references.push(writing.place.with(select).to_reference());
+                let select = if joins { Selector::Digest(id) } else { Selector::Index(at) };
+                references.push(reference_to(&writing.place.with(select)));
             }
             Ok(Committed::new(descriptor, references))
         };
@@ -195,7 +195,7 @@ fn accepts(shows: Shows) -> Accepts {
 /// An archive's reference for a name that is canonical.
 fn named(place: &Locator, name: &ImageName) -> Reference {
     let select = archive_name(name.as_str()).map_or(Selector::None, Selector::Name);
-    place.with(select).to_reference()
+    reference_to(&place.with(select))
 }
 
 fn is_compressed(media_type: &MediaType) -> bool {

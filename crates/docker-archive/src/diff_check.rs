@@ -5,7 +5,7 @@
 
 use std::io::{self, Read};
 
-use transship_archive::{Outer, PlainDigest};
+use transship_archive::{Compression, PlainDigest};
 use transship_core::{Digest, Error, ErrorKind, Hasher, Result};
 
 use crate::form::explain;
@@ -31,7 +31,7 @@ enum State {
 impl<R: Read> DiffChecked<R> {
     /// # Errors
     /// `Unsupported` for a diff ID that cannot be checked; when no thread can be started.
-    pub(crate) fn new(inner: R, form: Outer, diff_id: Digest) -> Result<Self> {
+    pub(crate) fn new(inner: R, form: Compression, diff_id: Digest) -> Result<Self> {
         let hasher = Hasher::new(diff_id.algorithm())?;
         let state = State::Running(PlainDigest::start(form, hasher)?);
         Ok(Self { inner, diff_id, state })

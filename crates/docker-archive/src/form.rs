@@ -2,7 +2,7 @@
 
 use std::io::{self, BufReader, Read};
 
-use transship_archive::{Outer, takes_too_much_memory};
+use transship_archive::{Compression, takes_too_much_memory};
 use transship_core::{Error, ErrorKind, FileRange, MediaType, Result};
 
 /// The bytes that tell a compression.
@@ -15,18 +15,18 @@ const BUFFER: usize = 128 << 10;
 ///
 /// # Errors
 /// I/O errors.
-pub(crate) fn form_of(range: &FileRange) -> Result<Outer> {
+pub(crate) fn form_of(range: &FileRange) -> Result<Compression> {
     let mut head = [0; HEAD];
     let len = range.read_at(0, &mut head)?;
-    Ok(Outer::of(&head[..len]))
+    Ok(Compression::of(&head[..len]))
 }
 
 /// What OCI calls a layer of a form; `None` where it has no name for it.
-pub(crate) fn media_type(form: Outer) -> Option<MediaType> {
+pub(crate) fn media_type(form: Compression) -> Option<MediaType> {
     match form {
-        Outer::Plain => Some(MediaType::ImageLayer),
-        Outer::Gzip => Some(MediaType::ImageLayerGzip),
-        Outer::Zstd => Some(MediaType::ImageLayerZstd),
+        Compression::Plain => Some(MediaType::ImageLayer),
+        Compression::Gzip => Some(MediaType::ImageLayerGzip),
+        Compression::Zstd => Some(MediaType::ImageLayerZstd),
         _ => None,
     }
 }
@@ -36,7 +36,7 @@ pub(crate) fn media_type(form: Outer) -> Option<MediaType> {
 /// # Errors
 /// When no decoder can be made.
 pub(crate) fn plain(
-    form: Outer,
+    form: Compression,
     compressed: impl Read + Send + 'static,
 ) -> Result<impl Read + Send + 'static> {
     let decoder = form.decoder(BufReader::with_capacity(BUFFER, compressed)).map_err(|e| {

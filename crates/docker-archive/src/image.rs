@@ -14,9 +14,6 @@ use crate::contents::Contents;
 use crate::layer::{Layer, is_tar};
 use crate::stored;
 
-/// Bytes that are compared at a time.
-const COMPARED: usize = 256 << 10;
-
 /// The manifest and the blobs of one image.
 #[derive(Debug)]
 pub(crate) struct Image {
@@ -156,7 +153,7 @@ fn add(layers: &mut HashMap<Digest, Layer>, layer: Layer, cancel: &Cancel) -> Re
         let message = format!("layer {digest} is listed under two diff IDs");
         return Err(Error::new(ErrorKind::Corrupt, message));
     }
-    if same_bytes(&layer.range, &other.range, cancel)? {
+    if layer.range.same_bytes(&other.range, cancel)? {
         return Ok(());
     }
     Err(Error::new(
@@ -167,23 +164,4 @@ fn add(layers: &mut HashMap<Digest, Layer>, layer: Layer, cancel: &Cancel) -> Re
             layer.range.offset()
         ),
     ))
-}
-
-fn same_bytes(a: &FileRange, b: &FileRange, cancel: &Cancel) -> Result<bool> {
-    let one_place = a.path() == b.path() && a.offset() == b.offset();
-    if one_place || a.len() != b.len() {
-        return Ok(a.len() == b.len());
-    }
-    let (mut left, mut right) = (vec![0; COMPARED], vec![0; COMPARED]);
-    let mut at = 0;
-    while at < a.len() {
-        cancel.check()?;
-        let n = a.read_at(at, &mut left)?;
-        let m = b.read_at(at, &mut right)?;
-        if left[..n] != right[..m] {
-            return Ok(false);
-        }
-        at += n as u64;
-    }
-    Ok(true)
 }

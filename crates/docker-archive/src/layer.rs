@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use transship_archive::{Known, Outer};
+use transship_archive::{Compression, Known};
 use transship_core::{
     Body, Cancel, Descriptor, Digest, Error, ErrorKind, Expect, FileRange, MediaType, Result,
     Stored, media_types,
@@ -29,9 +29,9 @@ pub(crate) enum Way {
     /// As they are; their digest says all.
     Whole,
     /// As they are; what they decompress to is held to a diff ID.
-    Checked(Outer, Digest),
+    Checked(Compression, Digest),
     /// Decompressed, because OCI has no name for the form.
-    Decompressed(Outer),
+    Decompressed(Compression),
 }
 
 /// Digests and sizes that took a pass over a layer to compute, by where the layer is.
@@ -59,7 +59,7 @@ impl Layer {
     ) -> Result<Self> {
         let form = form_of(&range)?;
         let (way, served) = match (form, media_type(form)) {
-            (Outer::Plain, _) => {
+            (Compression::Plain, _) => {
                 check_digest(known, diff_id)?;
                 (Way::Whole, Stored::new(diff_id.clone(), range.len()))
             }
@@ -171,7 +171,7 @@ fn check_passed(known: &Known, range: &FileRange, way: &Way, cancel: &Cancel) ->
     }
 }
 
-fn decompressed(range: &FileRange, form: Outer) -> Result<Body> {
+fn decompressed(range: &FileRange, form: Compression) -> Result<Body> {
     Ok(Body::from_reader(plain(form, range.reader())?))
 }
 

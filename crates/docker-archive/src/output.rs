@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use transship_archive::docker_save::{MANIFEST_NAME, REPOSITORIES_NAME};
 use transship_archive::layout::{INDEX_FILE, blob_path};
-use transship_archive::{ArchiveOutput, Base, Documents, Joining, Packing, TarWriter};
+use transship_archive::{Appender, ArchiveOutput, Base, Compressor, Documents, TarWriter};
 use transship_core::{Cancel, Digest, Result, WriteMode};
 use transship_local::LockWait;
 
@@ -18,7 +18,7 @@ pub(crate) const DOCUMENTS: &[&str] = &[INDEX_FILE, MANIFEST_NAME, REPOSITORIES_
 #[derive(Debug)]
 pub(crate) enum Output {
     New(ArchiveOutput),
-    Joined(Box<Joining>),
+    Appended(Box<Appender>),
 }
 
 /// How entries are named.
@@ -52,19 +52,19 @@ impl Output {
     /// Begins an archive. Nothing shows.
     ///
     /// # Errors
-    /// See [`ArchiveOutput::begin`] and [`Joining::begin`].
+    /// See [`ArchiveOutput::begin`] and [`Appender::begin`].
     pub(crate) fn begin(
         path: &Path,
         mode: WriteMode,
-        (spool, packing): (Option<&PathBuf>, Option<Packing>),
+        (spool, compressor): (Option<&PathBuf>, Option<Compressor>),
         cancel: &Cancel,
     ) -> Result<(Self, TarWriter)> {
         if mode == WriteMode::Append {
-            Packing::check_joining(packing, path)?;
-            let (joining, tar) = Joining::begin(path, DOCUMENTS, cancel)?;
-            return Ok((Self::Joined(Box::new(joining)), tar));
+            Compressor::check_append(compressor, path)?;
+            let (appender, tar) = Appender::begin(path, DOCUMENTS, cancel)?;
+            return Ok((Self::Appended(Box::new(appender)), tar));
         }
-        let output = ArchiveOutput::begin(path, mode, spool, packing)?;
+        let output = ArchiveOutput::begin(path, mode, spool, compressor)?;
         let tar = TarWriter::new(&output);
         Ok((Self::New(output), tar))
     }
@@ -73,21 +73,21 @@ impl Output {
     pub(crate) fn base(&self) -> Option<&Arc<Base>> {
         match self {
             Self::New(_) => None,
-            Self::Joined(joining) => joining.base(),
+            Self::Appended(appender) => appender.base(),
         }
     }
 
     /// Lets an entry that was put take the place of the one of that name in the archive that is joined.
     pub(crate) fn replace(&mut self, name: &str) {
-        if let Self::Joined(joining) = self {
-            joining.replace(name);
+        if let Self::Appended(appender) = self {
+            appender.replace(name);
         }
     }
 
     /// Puts the documents and shows the archive.
     ///
     /// # Errors
-    /// See [`ArchiveOutput::publish`] and [`Joining::publish`].
+    /// See [`ArchiveOutput::publish`] and [`Appender::publish`].
     pub(crate) fn publish(
         self,
         mut tar: TarWriter,
@@ -101,7 +101,7 @@ impl Output {
                 tar.finish()?;
                 output.publish(wait, cancel)
             }
-            Self::Joined(joining) => joining.publish(tar, documents, wait, cancel),
+            Self::Appended(appender) => appender.publish(tar, documents, wait, cancel),
         }
     }
 }

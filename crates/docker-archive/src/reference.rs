@@ -2,102 +2,54 @@
 //!
 //! The grammar is in the [crate's documentation](crate).
 
-use std::fmt;
-
-use transship_core::{Digest, DockerName, Error, ErrorKind, Escaped, Reference, Result};
-use transship_local::{PathText, cut_path};
+use transship_core::{DigestAlgorithm, DockerName, Error, ErrorKind, Escaped, Reference, Result};
+use transship_local::Grammar;
 
 use crate::SCHEME;
 
-/// A parsed locator: `PATH[:NAME|:@INDEX|@DIGEST]`. Its `Display` is the canonical text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Locator {
-    /// The archive's path, without escapes; `-` is standard input or output. Not empty.
-    pub path: String,
-    /// Which of its images.
-    pub select: Selector,
-}
+/// A parsed locator. Its digest is an image ID: the sha256 digest of a config. Its names have a tag and no digest.
+pub type Locator = transship_local::Locator<InArchive>;
 
-/// Which image of an archive.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Selector {
-    /// Its only one; when writing, an image without a name.
-    None,
-    /// The one of a name, which has a tag and no digest.
-    Name(DockerName),
-    /// The one at a position in `manifest.json`, from 0.
-    Index(usize),
-    /// The one of an image ID: the sha256 digest of its config.
-    Id(Digest),
-}
+/// Which image of an archive. Positions are those in `manifest.json`.
+pub type Selector = transship_local::Selector<DockerName>;
 
-impl Locator {
-    /// An archive at a path, without a choice among its images.
-    ///
-    /// # Errors
-    /// `InvalidReference` for an empty path or one with a NUL.
-    pub fn of_path(path: &str) -> Result<Self> {
-        if path.is_empty() {
-            return Err(Error::new(ErrorKind::InvalidReference, "the path is empty"));
+/// The grammar of locators of `docker-archive:`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InArchive;
+
+impl Grammar for InArchive {
+    type Name = DockerName;
+    const PLACE: &'static str = "place in an archive";
+    const DIGEST: &'static str = "an image ID";
+    const ALGORITHMS: &'static [DigestAlgorithm] = &[DigestAlgorithm::Sha256];
+    const EMPTY_PATH: Option<&'static str> = None;
+
+    fn name(whole: &str, name: &str) -> Result<DockerName> {
+        if let Some((_, behind)) = name.split_once('@') {
+            if behind.contains(':') {
+                return Err(Locator::invalid(whole, "a name in an archive has no digest")
+                    .hint("PATH@sha256:ID chooses by image ID"));
+            }
+            return Err(Locator::invalid(whole, "a name and an index cannot stand together")
+                .hint("the forms are PATH:NAME and PATH:@INDEX"));
         }
-        if path.contains('\0') {
-            return Err(Error::new(ErrorKind::InvalidReference, "a path cannot hold a NUL"));
-        }
-        Ok(Self { path: path.to_owned(), select: Selector::None })
+        archive_name(name).map_err(|error| {
+            let error = error.context(format!("\"{}\" is no place in an archive", Escaped(whole)));
+            if name.contains('\\') || name.starts_with('/') {
+                return error.hint(r"a colon in the path is written \:");
+            }
+            error
+        })
     }
 
-    /// Reads a locator, canonical or not.
-    ///
-    /// # Errors
-    /// `InvalidReference` with the reason.
-    pub fn parse(text: &str) -> Result<Self> {
-        let (path, rest) = cut_path(text);
-        let Some(rest) = rest else { return Self::of_path(&path) };
-        if rest.is_empty() {
-            return Err(invalid(text, "nothing stands behind the colon")
-                .hint("leave the colon out, or name an image: PATH:NAME, PATH:@INDEX"));
-        }
-        if let Some(path) = path.strip_suffix("@sha256")
-            && rest.bytes().all(|b| b.is_ascii_hexdigit())
-        {
-            return Ok(Self::of_path(path)?.with(Selector::Id(parse_id(text, rest)?)));
-        }
-        let select = match rest.strip_prefix('@') {
-            Some(index) => Selector::Index(parse_index(text, index)?),
-            None => Selector::Name(parse_name(text, rest)?),
-        };
-        Ok(Self::of_path(&path)?.with(select))
-    }
-
-    /// The same archive with another choice.
-    #[must_use]
-    pub fn with(&self, select: Selector) -> Self {
-        Self { path: self.path.clone(), select }
-    }
-
-    /// As a reference.
-    pub fn to_reference(&self) -> Reference {
-        Reference::new(SCHEME, self.to_string())
-    }
-
-    /// Whether it is standard input or output.
-    pub fn is_standard_stream(&self) -> bool {
-        self.path == "-"
+    fn colon_alone(whole: &str) -> Result<()> {
+        Err(Locator::invalid(whole, "nothing stands behind the colon")
+            .hint("leave the colon out, or name an image: PATH:NAME, PATH:@INDEX"))
     }
 }
 
-impl fmt::Display for Locator {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", PathText(&self.path))?;
-        match &self.select {
-            Selector::None => Ok(()),
-            Selector::Name(name) => write!(f, ":{name}"),
-            Selector::Index(index) => write!(f, ":@{index}"),
-            Selector::Id(id) => write!(f, "@{id}"),
-        }
-    }
+pub(crate) fn reference_to(locator: &Locator) -> Reference {
+    Reference::new(SCHEME, locator.to_string())
 }
 
 /// Parses a name as archives hold it: with a tag, `latest` where none is given, and no digest.
@@ -113,63 +65,6 @@ pub(crate) fn archive_name(text: &str) -> Result<DockerName> {
         ));
     }
     Ok(name)
-}
-
-fn parse_id(text: &str, hex: &str) -> Result<Digest> {
-    let is_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-    if hex.len() != 64 || !hex.bytes().all(is_hex) {
-        return Err(invalid(text, "an image ID is @sha256: and 64 lower-case hex digits"));
-    }
-    Digest::try_from(format!("sha256:{hex}"))
-        .map_err(|e| invalid(text, "the image ID is malformed").caused_by(e))
-}
-
-fn parse_index(text: &str, index: &str) -> Result<usize> {
-    let forms = "PATH:@INDEX chooses by position, PATH:NAME by name, PATH@sha256:ID by image ID";
-    if index.is_empty() {
-        return Err(invalid(text, "no number stands behind the @"));
-    }
-    if index.starts_with('-') {
-        return Err(invalid(text, "an index cannot be negative").hint("the first image is @0"));
-    }
-    if index.starts_with("sha256:") {
-        return Err(invalid(text, "an image ID stands directly behind the path").hint(forms));
-    }
-    if index.contains(':') {
-        return Err(invalid(text, "an index and a name cannot stand together"));
-    }
-    if !index.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(invalid(text, "an index is a number of decimal digits").hint(forms));
-    }
-    if index.len() > 1 && index.starts_with('0') {
-        return Err(invalid(text, "an index is written without leading zeros"));
-    }
-    index.parse().map_err(|e| invalid(text, "the index is too large").caused_by(e))
-}
-
-fn parse_name(text: &str, name: &str) -> Result<DockerName> {
-    if let Some((_, behind)) = name.split_once('@') {
-        if behind.contains(':') {
-            return Err(invalid(text, "a name in an archive has no digest")
-                .hint("PATH@sha256:ID chooses by image ID"));
-        }
-        return Err(invalid(text, "a name and an index cannot stand together")
-            .hint("the forms are PATH:NAME and PATH:@INDEX"));
-    }
-    archive_name(name).map_err(|error| {
-        let error = error.context(format!("\"{}\" is no place in an archive", Escaped(text)));
-        if name.contains('\\') || name.starts_with('/') {
-            return error.hint(r"a colon in the path is written \:");
-        }
-        error
-    })
-}
-
-fn invalid(text: &str, why: &str) -> Error {
-    Error::new(
-        ErrorKind::InvalidReference,
-        format!("\"{}\" is no place in an archive: {why}", Escaped(text)),
-    )
 }
 
 #[cfg(test)]
@@ -194,7 +89,7 @@ mod tests {
             ("a:h.x:5/y:1", "a", name("h.x:5/y:1"), "a:h.x:5/y:1"),
             ("a.tar:@0", "a.tar", Selector::Index(0), "a.tar:@0"),
             ("a.tar:@10", "a.tar", Selector::Index(10), "a.tar:@10"),
-            (&id, "a.tar", Selector::Id(transship_core::sha256(b"{}")), &id),
+            (&id, "a.tar", Selector::Digest(transship_core::sha256(b"{}")), &id),
             (r"a\:b:@1", "a:b", Selector::Index(1), r"a\:b:@1"),
             (r"a\\:@1", r"a\", Selector::Index(1), r"a\\:@1"),
             (r"a\", r"a\", Selector::None, r"a\\"),
@@ -253,7 +148,7 @@ mod tests {
         prop_oneof![
             Just(Selector::None),
             any::<usize>().prop_map(Selector::Index),
-            any::<Vec<u8>>().prop_map(|bytes| Selector::Id(transship_core::sha256(&bytes))),
+            any::<Vec<u8>>().prop_map(|bytes| Selector::Digest(transship_core::sha256(&bytes))),
             "([a-z]{1,3}\\.[a-z]{1,3}(:[0-9]{1,5})?/)?[a-z0-9]{1,5}(/[a-z]{1,3})?(:[A-Za-z0-9_]{1,9})?"
                 .prop_map(|text| Selector::Name(archive_name(&text).unwrap())),
         ]
@@ -265,7 +160,7 @@ mod tests {
             path in "([A-Za-z]:[/\\\\])?[-@:/\\\\a-c.]{1,9}(@sha256)?",
             select in selectors(),
         ) {
-            let locator = Locator { path, select };
+            let locator = Locator::of_path(&path).unwrap().with(select);
             prop_assert_eq!(Locator::parse(&locator.to_string()).unwrap(), locator);
         }
 

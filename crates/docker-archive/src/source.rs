@@ -11,7 +11,7 @@ use transship_core::{
 
 use crate::contents::Contents;
 use crate::image::Image;
-use crate::reference::Locator;
+use crate::reference::{Locator, reference_to};
 
 /// One image of an archive.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl Source {
         let work = move |cancel: &Cancel| {
             let contents = Contents::open(&locator, &how, cancel)?;
             let at = contents.choose(&locator.select, cancel)?;
-            Ok(Self::new(locator.to_reference(), Arc::new(contents), at))
+            Ok(Self::new(reference_to(&locator), Arc::new(contents), at))
         };
         run_blocking(work).await
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use transship_archive::{PACKING_OPTION, Packing, comes_once};
+use transship_archive::{COMPRESSOR_OPTION, Compressor, comes_once};
 use transship_core::{
     ArchiveReader, ArchiveWriter, Archives, DeleteOptions, Deletion, Error, ErrorKind,
     ImageDestination, ImageSource, OnePass, Passed, ReadOptions, Reference, Result, ResultExt,
@@ -15,13 +15,13 @@ use transship_local::LockWait;
 use crate::SCHEME;
 use crate::archive::{self, Reader, Writer};
 use crate::delete;
-use crate::reference::{Locator, Selector};
+use crate::reference::{Locator, Selector, reference_to};
 use crate::source::Source;
 
 /// Images in the archives of `docker save`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DockerArchive {
-    packing: Option<Packing>,
+    compressor: Option<Compressor>,
 }
 
 impl DockerArchive {
@@ -33,15 +33,16 @@ impl DockerArchive {
     /// As the setting `docker-archive.archive-compress` says.
     ///
     /// # Errors
-    /// See [`Packing::parse`].
+    /// See [`Compressor::parse`].
     pub fn with_settings(settings: &Settings) -> Result<Self> {
-        let packing = settings.get(SCHEME, "archive-compress").map(Packing::parse).transpose();
-        let packing = packing.context(|| "docker-archive.archive-compress")?;
-        Ok(Self { packing })
+        let compressor =
+            settings.get(SCHEME, "archive-compress").map(Compressor::parse).transpose();
+        let compressor = compressor.context(|| "docker-archive.archive-compress")?;
+        Ok(Self { compressor })
     }
 }
 
-register_transport!(SCHEME, [PACKING_OPTION], |settings: &Settings| {
+register_transport!(SCHEME, [COMPRESSOR_OPTION], |settings: &Settings| {
     Ok(Arc::new(DockerArchive::with_settings(settings)?))
 });
 
@@ -60,7 +61,7 @@ impl Transport for DockerArchive {
     }
 
     fn parse(&self, locator: &str) -> Result<Reference> {
-        Ok(Locator::parse(locator)?.to_reference())
+        Ok(reference_to(&Locator::parse(locator)?))
     }
 
     async fn source(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ImageSource>> {
@@ -72,7 +73,7 @@ impl Transport for DockerArchive {
         at: &Reference,
         how: &WriteOptions,
     ) -> Result<Box<dyn ImageDestination>> {
-        Ok(Box::new(archive::sole_image(locator_of(at)?, self.packing, how.clone()).await?))
+        Ok(Box::new(archive::sole_image(locator_of(at)?, self.compressor, how.clone()).await?))
     }
 
     fn archives(&self) -> Option<&dyn Archives> {
@@ -99,7 +100,7 @@ impl Archives for DockerArchive {
     }
 
     async fn write(&self, at: &Reference, how: &WriteOptions) -> Result<Box<dyn ArchiveWriter>> {
-        Ok(Box::new(Writer::begin(locator_of(at)?, self.packing, how.clone()).await?))
+        Ok(Box::new(Writer::begin(locator_of(at)?, self.compressor, how.clone()).await?))
     }
 
     fn one_pass(&self) -> Option<&dyn OnePass> {
@@ -121,7 +122,7 @@ impl OnePass for DockerArchive {
     ) -> Result<Passed> {
         let place = locator_of(at)?.with(Selector::None);
         let passed = transship_archive::pass(Path::new(&place.path), how, into).await;
-        passed.context(|| place.to_reference())
+        passed.context(|| reference_to(&place))
     }
 }
 

@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use tokio::sync::OwnedMutexGuard;
 use transship_archive::docker_save::SavedImage;
-use transship_archive::{Base, Fate, Packing, TarWriter};
+use transship_archive::{Base, Compressor, Decision, TarWriter};
 use transship_core::{
-    Body, CONFIG_LIMIT, Cancel, Descriptor, Digest, Error, ErrorKind, Expect, FileRange, ImageName,
-    MediaType, Observer, Result, Stored, WriteMode, WriteOptions, cancelled,
+    Body, CONFIG_LIMIT, Cancel, Descriptor, Digest, Error, ErrorKind, Expect, ImageName, MediaType,
+    Observer, Result, Stored, WriteMode, WriteOptions, cancelled,
 };
 use transship_local::LockWait;
 
@@ -84,13 +84,13 @@ impl Writing {
     /// See [`Output::begin`].
     pub(crate) fn begin(
         place: Locator,
-        packing: Option<Packing>,
+        compressor: Option<Compressor>,
         how: &WriteOptions,
         cancel: &Cancel,
     ) -> Result<Self> {
         let mode = how.mode.unwrap_or(WriteMode::Create);
         let path = Path::new(&place.path);
-        let (output, tar) = Output::begin(path, mode, (how.spool.as_ref(), packing), cancel)?;
+        let (output, tar) = Output::begin(path, mode, (how.spool.as_ref(), compressor), cancel)?;
         let existing = output.base().map(|base| Existing::of(&place, base, &how.observer));
         let existing = existing.transpose()?;
         Ok(Self {
@@ -154,7 +154,7 @@ impl Writing {
                     None => self.free_name(&wanted)?,
                 };
                 passed = Some((stored.clone(), file.clone(), damaged.is_some()));
-                Ok(if there { Fate::Rewind } else { Fate::Keep(file) })
+                Ok(if there { Decision::Rewind } else { Decision::Keep(file) })
             })?;
             let (stored, file, mends) = passed.ok_or_else(cancelled)?;
             if let Some(put) = put {
@@ -212,12 +212,8 @@ impl Writing {
             let message = format!("the config {digest} was not put");
             return Err(Error::new(ErrorKind::NotFound, message));
         };
-        if size > CONFIG_LIMIT {
-            let message = format!("the config {digest} has {size} bytes, more than {CONFIG_LIMIT}");
-            return Err(Error::new(ErrorKind::LimitExceeded, message));
-        }
         let range = self.with_tar(turn, |open| open.tar.range(offset, size))?;
-        whole(&range)
+        range.bytes(CONFIG_LIMIT, format_args!("the config {digest}"))
     }
 
     /// Gives more names to an image that is there. They move here from others. Gives its position.
@@ -447,10 +443,4 @@ pub(crate) fn layer_file(diff_id: &Digest) -> String {
         hex if hex.len() == 64 => format!("{hex}.tar"),
         hex => format!("{}-{:.64}.tar", diff_id.algorithm(), hex),
     }
-}
-
-fn whole(range: &FileRange) -> Result<Bytes> {
-    let mut bytes = vec![0; usize::try_from(range.len()).unwrap_or(usize::MAX)];
-    range.read_at(0, &mut bytes)?;
-    Ok(bytes.into())
 }

@@ -214,9 +214,9 @@ async fn outer_compression_by_content() {
     let low = layer("low");
     let config = config("a", &[&low]);
     let tar = one_layer(&config, &low).end();
-    for outer in [gzip(&tar), zstd(&tar), bzip2(&tar), xz(&tar)] {
+    for compression in [gzip(&tar), zstd(&tar), bzip2(&tar), xz(&tar)] {
         let folder = tempdir().unwrap();
-        let path = save(folder.path(), &outer);
+        let path = save(folder.path(), &compression);
         holds(&path, &config, &[&low], MediaType::ImageLayer).await;
     }
 }

@@ -15,7 +15,7 @@
 //! | copy a part of a file, and see whether a file has changed | [`copy_range`], [`FileStamp`] |
 //! | read a document of bounded size | [`read_document`], [`parse_json`] |
 //! | park bytes that come from a pipe | [`spool_file`] |
-//! | read and write a path in a reference | [`cut_path`], [`PathText`] |
+//! | read and write a reference with a path | [`Locator`], [`cut_path`], [`PathText`] |
 //!
 //! # Staging
 //!
@@ -52,6 +52,7 @@ mod copy;
 mod folder;
 mod json;
 mod known;
+mod locator;
 mod lock;
 mod path_text;
 mod sink;
@@ -71,6 +72,7 @@ pub use copy::copy_range;
 pub use folder::Folder;
 pub use json::{parse_json, read_bounded, read_document};
 pub use known::{NewFile, SETTLED, known_blob, note_new};
+pub use locator::{Grammar, Locator, Selector};
 pub use lock::{Lock, LockWait};
 pub use path_text::{PathText, cut_path};
 pub use sink::FileSink;
@@ -80,5 +82,6 @@ pub use staged_folder::{CheckOld, StagedFolder, make_folder};
 pub use stale::{clean_around, clean_stale, is_ours};
 pub use stamp::FileStamp;
 pub use swap::settle;
+pub use sys::write_all_at;
 pub use target::{Target, folder_of, open_regular, shown};
 pub use unpublished::{Held, Unpublished, unsettled};

@@ -324,20 +324,31 @@ pub(crate) fn copies_not(error: &io::Error) -> bool {
     unsupported(error)
 }
 
+/// Writes all bytes at a position of a file.
+///
+/// # Errors
+/// Those of the system.
 #[cfg(unix)]
-pub(crate) fn write_all_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
+pub fn write_all_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
     std::os::unix::fs::FileExt::write_all_at(file, bytes, at)
 }
 
+/// Writes all bytes at a position of a file.
+///
+/// # Errors
+/// Those of the system.
 #[cfg(windows)]
-pub(crate) fn write_all_at(file: &File, mut bytes: &[u8], mut at: u64) -> io::Result<()> {
+pub fn write_all_at(file: &File, mut bytes: &[u8], mut at: u64) -> io::Result<()> {
     while !bytes.is_empty() {
-        let n = std::os::windows::fs::FileExt::seek_write(file, bytes, at)?;
-        if n == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
+        match std::os::windows::fs::FileExt::seek_write(file, bytes, at) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(n) => {
+                bytes = &bytes[n..];
+                at += n as u64;
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
         }
-        bytes = &bytes[n..];
-        at += n as u64;
     }
     Ok(())
 }

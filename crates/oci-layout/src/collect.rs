@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
-use transship_archive::Reach;
+use transship_archive::Reachable;
 use transship_archive::layout::{BLOBS, INDEX_FILE, INDEX_LIMIT, LayoutIndex};
 use transship_core::{
     Cancel, CollectMode, CollectOptions, Collected, Digest, Error, ErrorKind, Garbage,
@@ -75,7 +75,7 @@ impl Survey {
             cancel.check()?;
             layout.bytes_of(digest, MANIFEST_LIMIT)
         };
-        let mut reach = Reach::new(&read);
+        let mut reach = Reachable::new(&read);
         reach.follow(index);
         this.add_about(&layout, &mut reach, cancel)?;
         cancel.check()?;
@@ -141,7 +141,7 @@ impl Survey {
     }
 
     /// Follows manifests that are listed nowhere and about something that is reached.
-    fn add_about(&self, layout: &Layout, reach: &mut Reach<'_>, cancel: &Cancel) -> Result<()> {
+    fn add_about(&self, layout: &Layout, reach: &mut Reachable<'_>, cancel: &Cancel) -> Result<()> {
         let mut about = BTreeMap::<String, Vec<&Digest>>::new();
         let small = self.files.values().filter(|file| file.size <= MANIFEST_LIMIT);
         for file in small.filter(|file| !reach.has(&file.digest)).collect::<Vec<_>>() {

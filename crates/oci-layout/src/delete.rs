@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use transship_archive::docker_save::{MANIFEST_NAME, entries_bytes};
 use transship_archive::layout::{BLOBS, INDEX_FILE, LAYOUT_FILE, LayoutIndex, blob_path};
-use transship_archive::{Base, Reach, Rewritten, rewrite};
+use transship_archive::{Base, Reachable, Rewritten, rewrite};
 use transship_core::{
     Cancel, Descriptor, Digest, Error, ErrorKind, MANIFEST_LIMIT, Result, parse_digest,
 };
@@ -92,7 +92,7 @@ fn unneeded(
         cancel.check()?;
         layout.bytes_of(digest, MANIFEST_LIMIT)
     };
-    let mut reach = Reach::new(&read);
+    let mut reach = Reachable::new(&read);
     reach.follow(&index.to_bytes());
     if let Some((digest, error)) = reach.unreadable().first() {
         let message = format!("{digest} cannot be read, and nobody knows what it needs: {error}");
@@ -168,7 +168,7 @@ fn only_below(
         cancel.check()?;
         layout.bytes_of(digest, MANIFEST_LIMIT)
     };
-    let (mut reached, mut kept) = (Reach::new(&read), Reach::new(&read));
+    let (mut reached, mut kept) = (Reachable::new(&read), Reachable::new(&read));
     for entry in gone {
         reached.follow(&to_bytes(entry));
     }

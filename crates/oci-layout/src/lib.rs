@@ -88,7 +88,7 @@ pub use transport::{OciArchive, OciLayout};
 
 use std::sync::Arc;
 
-use transship_archive::PACKING_OPTION;
+use transship_archive::COMPRESSOR_OPTION;
 use transship_core::{Reference, TransportOption, register_transport};
 
 const SHARED_BLOB_DIR: TransportOption = TransportOption::value(
@@ -107,7 +107,7 @@ register_transport!("oci", [SHARED_BLOB_DIR], |settings| {
     Ok(Arc::new(OciLayout::with_settings(settings)))
 });
 
-register_transport!("oci-archive", [PACKING_OPTION, DOCKER_MANIFEST], |settings| {
+register_transport!("oci-archive", [COMPRESSOR_OPTION, DOCKER_MANIFEST], |settings| {
     Ok(Arc::new(OciArchive::with_settings(settings)?))
 });
 

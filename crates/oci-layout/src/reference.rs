@@ -2,93 +2,35 @@
 //!
 //! The grammar is in the [crate's documentation](crate).
 
-use std::fmt;
+use transship_core::{DigestAlgorithm, DockerName, Error, ErrorKind, Escaped, ImageName, Result};
+use transship_local::Grammar;
 
-use transship_core::{
-    Digest, DigestAlgorithm, DockerName, Error, ErrorKind, Escaped, ImageName, Result,
-};
-use transship_local::{PathText, cut_path};
+/// A parsed locator. Its digest is that of a manifest or index, anywhere below `index.json`.
+pub type Locator = transship_local::Locator<InLayout>;
 
-/// A parsed locator: `PATH[:NAME|:@INDEX|@DIGEST]`. Its `Display` is the canonical text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Locator {
-    /// The path, without escapes; for `oci-archive:`, `-` is standard input or output. Not empty.
-    pub path: String,
-    /// Which of the images there.
-    pub select: Selector,
-}
+/// Which image of a layout. Positions are those of entries in `index.json`.
+pub type Selector = transship_local::Selector<ImageName>;
 
-/// Which image of a layout.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Selector {
-    /// Its only one; when writing, an image without a name.
-    None,
-    /// The one of a name.
-    Name(ImageName),
-    /// The one of an entry's position in `index.json`, from 0.
-    Index(usize),
-    /// The manifest or index of a digest, anywhere below `index.json`.
-    Digest(Digest),
-}
+/// The grammar of locators of `oci:` and `oci-archive:`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InLayout;
 
-impl Locator {
-    /// A layout at a path, without a choice among its images.
-    ///
-    /// # Errors
-    /// `InvalidReference` for an empty path or one with a NUL.
-    pub fn of_path(path: &str) -> Result<Self> {
-        if path.is_empty() {
-            return Err(Error::new(ErrorKind::InvalidReference, "the path is empty")
-                .hint("this folder is written . (a dot)"));
-        }
-        if path.contains('\0') {
-            return Err(Error::new(ErrorKind::InvalidReference, "a path cannot hold a NUL"));
-        }
-        Ok(Self { path: path.to_owned(), select: Selector::None })
+impl Grammar for InLayout {
+    type Name = ImageName;
+    const PLACE: &'static str = "place in a layout";
+    const DIGEST: &'static str = "a digest";
+    const ALGORITHMS: &'static [DigestAlgorithm] =
+        &[DigestAlgorithm::Sha256, DigestAlgorithm::Sha512];
+    const EMPTY_PATH: Option<&'static str> = Some("this folder is written . (a dot)");
+
+    fn name(whole: &str, name: &str) -> Result<ImageName> {
+        let place = || format!("\"{}\" is no {}", Escaped(whole), Self::PLACE);
+        parse_name(name).map_err(|e| e.context(place()))
     }
 
-    /// Reads a locator, canonical or not.
-    ///
-    /// # Errors
-    /// `InvalidReference` with the reason.
-    pub fn parse(text: &str) -> Result<Self> {
-        let (path, rest) = cut_path(text);
-        let Some(rest) = rest.filter(|rest| !rest.is_empty()) else { return Self::of_path(&path) };
-        if let Some((path, digest)) = parse_digest(text, &path, rest)? {
-            return Ok(Self::of_path(path)?.with(Selector::Digest(digest)));
-        }
-        let select = match rest.strip_prefix('@') {
-            Some(index) => Selector::Index(parse_index(text, index)?),
-            None => Selector::Name(parse_name(rest).map_err(|e| {
-                e.context(format!("\"{}\" is no place in a layout", Escaped(text)))
-            })?),
-        };
-        Ok(Self::of_path(&path)?.with(select))
-    }
-
-    /// The same layout with another choice.
-    #[must_use]
-    pub fn with(&self, select: Selector) -> Self {
-        Self { path: self.path.clone(), select }
-    }
-
-    /// Whether it is standard input or output, for `oci-archive:`.
-    pub fn is_standard_stream(&self) -> bool {
-        self.path == "-"
-    }
-}
-
-impl fmt::Display for Locator {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", PathText(&self.path))?;
-        match &self.select {
-            Selector::None => Ok(()),
-            Selector::Name(name) => write!(f, ":{name}"),
-            Selector::Index(index) => write!(f, ":@{index}"),
-            Selector::Digest(digest) => write!(f, "@{digest}"),
-        }
+    /// As in skopeo.
+    fn colon_alone(_: &str) -> Result<()> {
+        Ok(())
     }
 }
 
@@ -132,65 +74,10 @@ pub(crate) fn is_oci_name(text: &str) -> bool {
     })
 }
 
-/// `PATH@sha256:HEX`, cut at its colon. What looks like a digest and is too short is refused rather than taken as a
-/// name beside a folder called `PATH@sha256`.
-fn parse_digest<'a>(text: &str, path: &'a str, rest: &str) -> Result<Option<(&'a str, Digest)>> {
-    let Some((before, algorithm, digits)) =
-        [(DigestAlgorithm::Sha256, 64), (DigestAlgorithm::Sha512, 128)].into_iter().find_map(
-            |(algorithm, digits)| {
-                let before = path.strip_suffix(algorithm.as_ref())?.strip_suffix('@')?;
-                Some((before, algorithm, digits))
-            },
-        )
-    else {
-        return Ok(None);
-    };
-    if !rest.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return Ok(None);
-    }
-    let lower = |b: u8| b.is_ascii_digit() || b.is_ascii_lowercase();
-    if rest.len() != digits || !rest.bytes().all(lower) {
-        let why = format!("a digest is @{algorithm}: and {digits} lower-case hex digits");
-        return Err(invalid(text, &why));
-    }
-    let digest = Digest::try_from(format!("{algorithm}:{rest}"))
-        .map_err(|e| invalid(text, "the digest is malformed").caused_by(e))?;
-    Ok(Some((before, digest)))
-}
-
-fn parse_index(text: &str, index: &str) -> Result<usize> {
-    let forms = "PATH:@INDEX chooses by position, PATH:NAME by name, PATH@sha256:DIGEST by digest";
-    if index.is_empty() {
-        return Err(invalid(text, "no number stands behind the @"));
-    }
-    if index.starts_with('-') {
-        return Err(invalid(text, "an index cannot be negative").hint("the first image is @0"));
-    }
-    if index.starts_with("sha256:") || index.starts_with("sha512:") {
-        return Err(invalid(text, "a digest stands directly behind the path").hint(forms));
-    }
-    if index.contains(':') {
-        return Err(invalid(text, "an index and a name cannot stand together"));
-    }
-    if !index.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(invalid(text, "an index is a number of decimal digits").hint(forms));
-    }
-    if index.len() > 1 && index.starts_with('0') {
-        return Err(invalid(text, "an index is written without leading zeros"));
-    }
-    index.parse().map_err(|e| invalid(text, "the index is too large").caused_by(e))
-}
-
-fn invalid(text: &str, why: &str) -> Error {
-    Error::new(
-        ErrorKind::InvalidReference,
-        format!("\"{}\" is no place in a layout: {why}", Escaped(text)),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use transship_core::Digest;
 
     use super::*;
 
@@ -278,7 +165,7 @@ mod tests {
             path in "([A-Za-z]:[/\\\\])?[-@:/\\\\a-c.]{1,9}(@sha256)?",
             select in selectors(),
         ) {
-            let locator = Locator { path, select };
+            let locator = Locator::of_path(&path).unwrap().with(select);
             prop_assert_eq!(Locator::parse(&locator.to_string()).unwrap(), locator);
         }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use transship_archive::docker_save::MANIFEST_NAME;
-use transship_archive::{Packing, TarIndex, comes_once};
+use transship_archive::{Compressor, TarIndex, comes_once};
 use transship_core::{
     ArchiveReader, ArchiveWriter, Archives, Cancel, CollectOptions, Collected, Collection,
     DeleteOptions, Deletion, Error, ErrorKind, ImageDestination, ImageSource, Observer, OnePass,
@@ -76,12 +76,12 @@ impl OciLayout {
 #[derive(Clone, Debug)]
 pub struct OciArchive {
     docker_manifest: bool,
-    packing: Option<Packing>,
+    compressor: Option<Compressor>,
 }
 
 impl Default for OciArchive {
     fn default() -> Self {
-        Self { docker_manifest: true, packing: None }
+        Self { docker_manifest: true, compressor: None }
     }
 }
 
@@ -94,7 +94,7 @@ impl OciArchive {
     /// As the settings `oci-archive.docker-manifest` and `oci-archive.archive-compress` say.
     ///
     /// # Errors
-    /// `InvalidReference` when the first is neither `true` nor `false`; see [`Packing::parse`] for the other.
+    /// `InvalidReference` when the first is neither `true` nor `false`; see [`Compressor::parse`] for the other.
     pub fn with_settings(settings: &Settings) -> Result<Self> {
         let docker_manifest = match settings.get("oci-archive", "docker-manifest") {
             None | Some("true") => true,
@@ -105,13 +105,13 @@ impl OciArchive {
                 return Err(Error::new(ErrorKind::InvalidReference, message));
             }
         };
-        let packing = settings.get("oci-archive", "archive-compress").map(Packing::parse);
-        let packing = packing.transpose().context(|| "oci-archive.archive-compress")?;
-        Ok(Self { docker_manifest, packing })
+        let compressor = settings.get("oci-archive", "archive-compress").map(Compressor::parse);
+        let compressor = compressor.transpose().context(|| "oci-archive.archive-compress")?;
+        Ok(Self { docker_manifest, compressor })
     }
 
     fn way(&self) -> Way {
-        Way::Tar { docker_manifest: self.docker_manifest, packing: self.packing }
+        Way::Tar { docker_manifest: self.docker_manifest, compressor: self.compressor }
     }
 
     async fn open(at: &Locator, how: &ReadOptions) -> Result<Arc<Layout>> {

@@ -3,8 +3,9 @@
 //! Every operation is run once under strace to see its calls. Then each of them is made to fail, in a run of its own, with
 //! EIO, ENOSPC, EDQUOT or EINTR, and the process is killed at it; and files may grow to so many bytes only, so that a write is
 //! short and the next one fails. After each: what is there is the old content or the new, whole; the exit code is 0 only
-//! with the new; the same operation succeeds then, and nothing is left behind. Nothing is random: two runs try the same,
-//! as far as threads take turns alike.
+//! with the new, and an error over the new content says that it is there; no error says that something was not found; the
+//! same operation succeeds then, and nothing is left behind. Nothing is random: two runs try the same, as far as threads
+//! take turns alike.
 
 mod case;
 mod place;
@@ -21,11 +22,14 @@ use crate::counts::Counts;
 use crate::scale::make::{self, Shape};
 use crate::sh::{self, Result};
 use case::{CASES, Case};
-use place::{Place, State};
+use place::{Ended, Place, State};
 use points::{Fault, Point};
 
 /// How many faults of each operation are tried in `cargo xtask test`.
 const PART: usize = 5;
+
+/// The exit code for what is not there.
+const NOT_FOUND: i32 = 3;
 
 /// What all cases share.
 pub(crate) struct Tools {
@@ -39,7 +43,7 @@ pub(crate) struct Tools {
 }
 
 /// What an operation does, uncut.
-struct Ends {
+struct Outcomes {
     before: State,
     after: State,
 }
@@ -110,9 +114,9 @@ fn one(tools: &Tools, case: &Case, points: usize) -> Result<(usize, Vec<String>)
     let place = Place::new(tools, case, &whole);
     let log = tools.folder.join("strace.log");
     place.traced(&log)?;
-    let ends = Ends { before, after: place.state()? };
-    if ends.before == ends.after && !case.may_change_nothing() {
-        return Err(format!("{case} changes nothing: {:?}", ends.before));
+    let outcomes = Outcomes { before, after: place.state()? };
+    if outcomes.before == outcomes.after && !case.may_change_nothing() {
+        return Err(format!("{case} changes nothing: {:?}", outcomes.before));
     }
     let largest = place.largest()?;
     let faults = spread(points::all(&log, &whole, largest)?, points);
@@ -120,11 +124,11 @@ fn one(tools: &Tools, case: &Case, points: usize) -> Result<(usize, Vec<String>)
     thread::scope(|scope| {
         for job in 0..tools.jobs {
             let (next, hits, failures, faults) = (&next, &hits, &failures, &faults);
-            let (template, ends) = (&template, &ends);
+            let (template, outcomes) = (&template, &outcomes);
             scope.spawn(move || {
                 let here = tools.folder.join(format!("job-{job}"));
                 while let Some((point, fault)) = faults.get(next.fetch_add(1, Ordering::SeqCst)) {
-                    let done = hit(tools, case, (template, &here), ends, (point, *fault));
+                    let done = hit(tools, case, (template, &here), outcomes, (point, *fault));
                     if !matches!(done, Ok(false)) {
                         hits.fetch_add(1, Ordering::SeqCst);
                     }
@@ -146,7 +150,7 @@ fn hit(
     tools: &Tools,
     case: &Case,
     (template, here): (&Path, &Path),
-    ends: &Ends,
+    outcomes: &Outcomes,
     (point, fault): (&Point, Fault),
 ) -> Result<bool> {
     fresh(here)?;
@@ -157,22 +161,38 @@ fn hit(
     let Some(ended) = place.with_fault(point, fault, &log)? else { return Ok(false) };
     let said = || format!("it ended with {}: {}", ended.status, ended.said);
     let state = place.state().map_err(|e| format!("{e}; {}", said()))?;
-    if state != ends.before && state != ends.after {
+    if state != outcomes.before && state != outcomes.after {
         return Err(format!("neither old nor new: {state:?}; {}", said()));
     }
-    if ended.status.success() && state != ends.after {
+    if ended.status.success() && state != outcomes.after {
         return Err(format!("exit code 0 over the old content; {}", said()));
     }
     if fault != Fault::Kill {
         place.is_settled().map_err(|e| format!("{e}; {}", said()))?;
+        is_told(case, &ended, state == outcomes.after).map_err(|e| format!("{e}; {}", said()))?;
     }
-    place.again(state == ends.after).map_err(|e| format!("the retry: {e}; {}", said()))?;
+    place.again(state == outcomes.after).map_err(|e| format!("the retry: {e}; {}", said()))?;
     let state = place.state()?;
-    if state != ends.after && !case.goes_once() {
+    if state != outcomes.after && !case.goes_once() {
         return Err(format!("the retry left {state:?}; {}", said()));
     }
     place.is_clean().map_err(|e| format!("{e}; {}", said()))?;
     Ok(true)
+}
+
+/// Whether an operation that failed says what is true: nothing was missing, and what is there is there.
+fn is_told(case: &Case, ended: &Ended, done: bool) -> Result<()> {
+    if ended.status.success() {
+        return Ok(());
+    }
+    if ended.status.code() == Some(NOT_FOUND) {
+        return Err("its exit code says that something was not found".to_owned());
+    }
+    // A sync that fails after the rename: the content shows, and may be lost with the power.
+    if done && !case.may_change_nothing() && !ended.said.contains("is there") {
+        return Err("it does not say that the new content is there".to_owned());
+    }
+    Ok(())
 }
 
 /// So many of them, from all over.

@@ -1,11 +1,8 @@
 //! Two entries with one name: the same, or the archive is corrupt.
 
-use transship_core::{Cancel, Error, ErrorKind, FileRange, Result};
+use transship_core::{Cancel, Error, ErrorKind, Result};
 
 use super::{Entry, EntryKind, Store};
-
-/// How many bytes are compared at a time.
-const CHUNK: usize = 256 << 10;
 
 /// Holds two entries with one name to being the same. Some readers take the first, some the last.
 ///
@@ -36,21 +33,5 @@ fn equal_files(store: &Store, a: u64, b: u64, size: u64, cancel: &Cancel) -> Res
     if let (Some(a), Some(b)) = (store.known(a), store.known(b)) {
         return Ok(a.stored == b.stored);
     }
-    equal_bytes(&store.range(a, size)?, &store.range(b, size)?, cancel)
-}
-
-fn equal_bytes(a: &FileRange, b: &FileRange, cancel: &Cancel) -> Result<bool> {
-    let len = usize::try_from(a.len()).unwrap_or(CHUNK).min(CHUNK);
-    let (mut left, mut right) = (vec![0; len], vec![0; len]);
-    let mut at = 0;
-    while at < a.len() {
-        cancel.check()?;
-        let n = a.read_at(at, &mut left)?;
-        b.read_at(at, &mut right[..n])?;
-        if left[..n] != right[..n] {
-            return Ok(false);
-        }
-        at += n as u64;
-    }
-    Ok(true)
+    store.range(a, size)?.same_bytes(&store.range(b, size)?, cancel)
 }

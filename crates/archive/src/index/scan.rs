@@ -334,14 +334,14 @@ mod tests {
 
     /// An archive of which only the headers are in memory; it counts what is read.
     #[derive(Default)]
-    struct Ghost {
+    struct HeadersOnly {
         headers: HashMap<u64, Block>,
         len: u64,
         reads: Cell<usize>,
         bytes: Cell<usize>,
     }
 
-    impl Ghost {
+    impl HeadersOnly {
         fn put(&mut self, name: &str, size: u64) {
             let mut header = tar::Header::new_ustar();
             header.set_path(name).unwrap();
@@ -362,7 +362,7 @@ mod tests {
         }
     }
 
-    impl ReadAt for &Ghost {
+    impl ReadAt for &HeadersOnly {
         fn len(&self) -> u64 {
             self.len + 2 * BLOCK
         }
@@ -384,33 +384,33 @@ mod tests {
     #[test]
     fn an_archive_of_many_images_costs_half_a_read_an_entry() {
         for layer in [2 << 10, 60 << 10, 3 << 20] {
-            let mut ghost = Ghost::default();
+            let mut archive = HeadersOnly::default();
             for image in 0..1000 {
-                ghost.put(&format!("{image:064}.tar"), layer);
+                archive.put(&format!("{image:064}.tar"), layer);
                 for (file, size) in [("", 0), ("VERSION", 3), ("json", 1500), ("layer.tar", 0)] {
-                    ghost.put(&format!("{image:064}/{file}"), size);
+                    archive.put(&format!("{image:064}/{file}"), size);
                 }
-                ghost.put(&format!("{image:060}.json"), 4000);
+                archive.put(&format!("{image:060}.json"), 4000);
             }
-            ghost.put("manifest.json", 12 << 20);
-            let entries = ghost.scan();
+            archive.put("manifest.json", 12 << 20);
+            let entries = archive.scan();
             assert_eq!(entries, 6001);
-            let reads = ghost.reads.get();
+            let reads = archive.reads.get();
             assert!(reads <= entries / 2, "{reads} reads with layers of {layer} bytes");
         }
     }
 
     #[test]
     fn an_archive_of_2_gb_costs_less_than_a_megabyte() {
-        let mut ghost = Ghost::default();
+        let mut archive = HeadersOnly::default();
         for blob in 0..60 {
-            ghost.put(&format!("blobs/sha256/{blob:064}"), 2 << 10);
-            ghost.put(&format!("blobs/sha256/a{blob:063}"), 35 << 20);
+            archive.put(&format!("blobs/sha256/{blob:064}"), 2 << 10);
+            archive.put(&format!("blobs/sha256/a{blob:063}"), 35 << 20);
         }
         for name in ["index.json", "manifest.json", "oci-layout"] {
-            ghost.put(name, 300);
+            archive.put(name, 300);
         }
-        assert_eq!(ghost.scan(), 123);
-        assert!(ghost.bytes.get() < 500_000, "{} bytes", ghost.bytes.get());
+        assert_eq!(archive.scan(), 123);
+        assert!(archive.bytes.get() < 500_000, "{} bytes", archive.bytes.get());
     }
 }

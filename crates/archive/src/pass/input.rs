@@ -6,9 +6,9 @@ use std::path::Path;
 
 use transship_core::{Cancel, Error, ErrorKind, Result};
 
+use crate::compression::{Compression, Decoded, Growth};
 use crate::index::{BLOCK, BLOCK_LEN, Block, Blocks};
 use crate::open::check_is_tar;
-use crate::outer::{Decoded, Growth, Outer};
 
 /// Small reads are made from this many bytes.
 const BUFFER: usize = 256 << 10;
@@ -19,7 +19,7 @@ const DRAINED: u64 = 64 << 20;
 /// A tar that comes once.
 pub(super) struct Forward {
     reader: Box<dyn Read + Send>,
-    outer: Outer,
+    compression: Compression,
     at: u64,
     block: Block,
     bytes: Vec<u8>,
@@ -42,15 +42,16 @@ impl Forward {
         cancel: &Cancel,
     ) -> Result<Self> {
         let head = head_of(&mut input).map_err(|e| Error::io("reading", path, e))?;
-        let outer = Outer::of(&head);
+        let compression = Compression::of(&head);
         let whole = Cursor::new(head).chain(input);
-        let mut decoded = Decoded::new(outer, whole, path, growth)?;
+        let mut decoded = Decoded::new(compression, whole, path, growth)?;
         let head = head_of(&mut decoded).map_err(|e| Error::io("reading", path, e))?;
-        let subject = if outer == Outer::Plain { "it" } else { "what is compressed in it" };
+        let subject =
+            if compression == Compression::Plain { "it" } else { "what is compressed in it" };
         check_is_tar(&head, subject)?;
         Ok(Self {
             reader: Box::new(BufReader::with_capacity(BUFFER, Cursor::new(head).chain(decoded))),
-            outer,
+            compression,
             at: 0,
             block: [0; BLOCK_LEN],
             bytes: Vec::new(),
@@ -107,7 +108,7 @@ impl Forward {
     pub(super) fn drain(&mut self) -> Result<()> {
         let until = self.at.saturating_add(DRAINED);
         let mut room = vec![0; BUFFER];
-        while self.outer != Outer::Plain || self.at < until {
+        while self.compression != Compression::Plain || self.at < until {
             if self.read(&mut room)? == 0 {
                 break;
             }

@@ -11,11 +11,11 @@ use transship_core::{
 
 use super::input::Forward;
 use super::spool::Spool;
+use crate::compression::{Compression, Growth};
 use crate::index::{
     BLOCK_LEN, Entry, EntryKind, Held, Known, Reading, Scanner, Step, Store, TarIndex,
 };
 use crate::open::STDIO;
-use crate::outer::{Growth, Outer};
 use crate::pipe::Pipe;
 use crate::plain_digest::PlainDigest;
 
@@ -135,7 +135,7 @@ impl Passing {
     fn give(&mut self, mut payload: Payload, entry: Entry, at: (u64, u64)) -> Result<Body> {
         let (offset, size) = at;
         let plain = Arc::clone(&payload.plain);
-        if let form @ (Outer::Gzip | Outer::Zstd) = Outer::of(&payload.head) {
+        if let form @ (Compression::Gzip | Compression::Zstd) = Compression::of(&payload.head) {
             payload.side = Some(PlainDigest::start(form, Hasher::sha256())?);
         }
         self.away = Some(Away { entry, offset, size, plain });
@@ -199,7 +199,7 @@ impl Payload {
         self.size >= SMALLEST_BLOB
             && !matches!(first, Some(b'{' | b'['))
             // Served decompressed, under another digest.
-            && !matches!(Outer::of(&self.head), Outer::Bzip2 | Outer::Xz)
+            && !matches!(Compression::of(&self.head), Compression::Bzip2 | Compression::Xz)
             && (!name.starts_with("blobs/") || name.starts_with("blobs/sha256/"))
     }
 

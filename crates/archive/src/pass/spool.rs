@@ -8,9 +8,9 @@ use std::sync::Arc;
 use transship_core::{Body, Cancel, Digest, FileRange, Result, Stored};
 use transship_local::spool_file;
 
-use crate::file::write_all_at;
+use crate::compression::spooling;
 use crate::index::{Held, Known};
-use crate::outer::spooling;
+use transship_local::write_all_at;
 
 /// The most bytes that are kept in memory, for all small files together: the documents of an archive mostly fit, and then no
 /// temporary file is needed.

@@ -11,7 +11,7 @@ use transship_core::{
 
 use super::input::Forward;
 use super::passing::{Next, Passing};
-use crate::outer::{Growth, Outer};
+use crate::compression::{Compression, Growth};
 use crate::{ArchiveFile, EntryKind, TarIndex};
 
 const NAME: &str = "the pipe";
@@ -215,12 +215,13 @@ fn growth_is_limited() {
     let mut tar = Vec::new();
     file(&mut tar, "zeros", &vec![0; 8 << 20]);
     let growth = Growth { free: 1 << 20, ratio: 2 };
-    for (outer, bytes) in
-        [(Outer::Gzip, gzip(&tar)), (Outer::Zstd, zstd::encode_all(&tar[..], 1).unwrap())]
-    {
+    for (compression, bytes) in [
+        (Compression::Gzip, gzip(&tar)),
+        (Compression::Zstd, zstd::encode_all(&tar[..], 1).unwrap()),
+    ] {
         for stage in [Stage::Whole, Stage::No] {
             let error = passing(Cursor::new(bytes.clone()), growth, stage).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{outer:?}");
+            assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{compression:?}");
         }
     }
     assert!(passing(Cursor::new(tar), growth, Stage::Whole).is_ok());

@@ -7,7 +7,7 @@ use transship_core::{Cancel, Error, ErrorKind, FileRange, Result};
 use transship_local::{FileStamp, open_regular};
 
 use crate::index::BLOCK_LEN;
-use crate::{Outer, TarIndex};
+use crate::{Compression, TarIndex};
 
 /// An archive that another one is made from, as it was when it was opened.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl Base {
         let range = FileRange::whole(file, path)?;
         let mut head = [0; BLOCK_LEN];
         let n = range.read_at(0, &mut head)?;
-        if Outer::of(&head[..n]) != Outer::Plain {
+        if Compression::of(&head[..n]) != Compression::Plain {
             let message = format!(
                 "{} is compressed as a whole, and only plain archives can be changed",
                 path.display()

@@ -1,8 +1,8 @@
-//! Archives that are made from the one that is there: with more entries ([`Joining`]), or with fewer ([`rewrite`]).
+//! Archives that are made from the one that is there: with more entries ([`Appender`]), or with fewer ([`rewrite`]).
 
+mod appender;
 mod base;
-mod fewer;
-mod joining;
+mod remove;
 #[cfg(test)]
 mod tests;
 
@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use transship_core::{Cancel, Error, ErrorKind, Result};
 use transship_local::{FileStamp, Lock, LockWait, Publish, StagedFile, Target, copy_range};
 
+pub use appender::{Appender, Documents};
 pub use base::Base;
-pub use fewer::{Rewritten, rewrite};
-pub use joining::{Documents, Joining};
+pub use remove::{Rewritten, rewrite};
 
 use crate::open::STDIO;
 

@@ -36,7 +36,7 @@ fn create(path: &Path, files: &[(&str, &str)]) {
 
 fn add(path: &Path, file: &str, meanwhile: impl FnOnce()) -> Result<()> {
     let cancel = Cancel::new();
-    let (joining, mut tar) = Joining::begin(path, DOCUMENTS, &cancel)?;
+    let (appender, mut tar) = Appender::begin(path, DOCUMENTS, &cancel)?;
     tar.put_bytes("shared", b"by all")?;
     let body = Body::from_bytes(file.as_bytes().to_vec());
     tar.put_stream_as(file, body.chunks(&cancel)?)?;
@@ -47,7 +47,7 @@ fn add(path: &Path, file: &str, meanwhile: impl FnOnce()) -> Result<()> {
         let list = [&old.unwrap_or_default()[..], file.as_bytes(), b" "].concat();
         tar.put_bytes("list", &list)
     };
-    joining.publish(tar, &mut list, &LockWait::default(), &cancel)
+    appender.publish(tar, &mut list, &LockWait::default(), &cancel)
 }
 
 #[test]
@@ -74,11 +74,11 @@ fn old_entries_stay_as_they_are() {
 /// Puts documents and nothing else.
 fn list(path: &Path, texts: &[(&'static str, &str)]) -> Result<()> {
     let cancel = Cancel::new();
-    let (joining, tar) = Joining::begin(path, &["list", "second"], &cancel)?;
+    let (appender, tar) = Appender::begin(path, &["list", "second"], &cancel)?;
     let mut put = |_: Option<&std::sync::Arc<Base>>, tar: &mut TarWriter| {
         texts.iter().try_for_each(|(name, text)| tar.put_bytes(name, text.as_bytes()))
     };
-    joining.publish(tar, &mut put, &LockWait::default(), &cancel)
+    appender.publish(tar, &mut put, &LockWait::default(), &cancel)
 }
 
 #[test]
@@ -113,18 +113,18 @@ fn what_failed_leaves_it_as_it_was() {
     create(&path, &[("old", "1"), ("list", "old ")]);
     let before = fs::read(&path).unwrap();
     let cancel = Cancel::new();
-    let (joining, tar) = Joining::begin(&path, DOCUMENTS, &cancel).unwrap();
+    let (appender, tar) = Appender::begin(&path, DOCUMENTS, &cancel).unwrap();
     let failed = Error::new(ErrorKind::Unavailable, "no");
     let mut failed = Some(failed);
     let mut fail = |_: Option<&std::sync::Arc<Base>>, _: &mut TarWriter| match failed.take() {
         Some(error) => Err(error),
         None => Ok(()),
     };
-    let error = joining.publish(tar, &mut fail, &LockWait::default(), &cancel).unwrap_err();
+    let error = appender.publish(tar, &mut fail, &LockWait::default(), &cancel).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
-    let (joining, tar) = Joining::begin(&path, DOCUMENTS, &cancel).unwrap();
+    let (appender, tar) = Appender::begin(&path, DOCUMENTS, &cancel).unwrap();
     cancel.cancel();
-    joining.publish(tar, &mut |_, _| Ok(()), &LockWait::default(), &cancel).unwrap_err();
+    appender.publish(tar, &mut |_, _| Ok(()), &LockWait::default(), &cancel).unwrap_err();
     assert!(fs::read(&path).unwrap() == before);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
@@ -199,7 +199,7 @@ fn what_cannot_be_changed() {
     for (path, says) in
         [(&*path, "compressed as a whole"), (folder.path(), "a folder"), (Path::new("-"), "output")]
     {
-        let error = Joining::begin(path, DOCUMENTS, &Cancel::new()).unwrap_err();
+        let error = Appender::begin(path, DOCUMENTS, &Cancel::new()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
         assert!(error.to_string().contains(says), "{error}");
     }

@@ -1,5 +1,6 @@
 //! [`FileRange`]: a part of a file, read by position.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -7,7 +8,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::{Error, ErrorKind, Result};
+use crate::{Cancel, Error, ErrorKind, Result};
+
+/// Bytes that are compared at a time.
+const COMPARED: usize = 256 << 10;
 
 /// A part of a file, or of what stands for one. Cheap to clone; reads are by position, so clones do not disturb each
 /// other.
@@ -97,6 +101,46 @@ impl FileRange {
     /// `Corrupt` when the file ends before the range does, other I/O errors with the path.
     pub fn read_at(&self, at: u64, buffer: &mut [u8]) -> Result<usize> {
         self.opened()?.read_open(at, buffer)
+    }
+
+    /// All of its bytes, which are `limit` at most; `what` says in an error what has more.
+    ///
+    /// # Errors
+    /// `LimitExceeded`; as [`read_at`](Self::read_at).
+    pub fn bytes(&self, limit: u64, what: impl fmt::Display) -> Result<Bytes> {
+        let len =
+            usize::try_from(self.len).ok().filter(|_| self.len <= limit).ok_or_else(|| {
+                let message =
+                    format!("{what} has {} bytes, more than the {limit} allowed", self.len);
+                Error::new(ErrorKind::LimitExceeded, message)
+            })?;
+        let mut bytes = vec![0; len];
+        self.read_at(0, &mut bytes)?;
+        Ok(bytes.into())
+    }
+
+    /// Whether another range has the same bytes.
+    ///
+    /// # Errors
+    /// `Cancelled`; as [`read_at`](Self::read_at).
+    pub fn same_bytes(&self, other: &Self, cancel: &Cancel) -> Result<bool> {
+        let one_place = self.path == other.path && self.offset == other.offset;
+        if self.len != other.len || one_place {
+            return Ok(self.len == other.len);
+        }
+        let chunk = usize::try_from(self.len).unwrap_or(COMPARED).min(COMPARED);
+        let (mut ours, mut theirs) = (vec![0; chunk], vec![0; chunk]);
+        let mut at = 0;
+        while at < self.len {
+            cancel.check()?;
+            let n = self.read_at(at, &mut ours)?;
+            other.read_at(at, &mut theirs[..n])?;
+            if ours[..n] != theirs[..n] {
+                return Ok(false);
+            }
+            at += n as u64;
+        }
+        Ok(true)
     }
 
     /// The same range of a file that stays open.

@@ -1,4 +1,4 @@
-//! Joining archives of every shape.
+//! Appender archives of every shape.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Joining and deleting, where the archive is damaged, odd or contradicts itself elsewhere. What holds for each pair of an
+//! Appender and deleting, where the archive is damaged, odd or contradicts itself elsewhere. What holds for each pair of an
 //! archive and an operation: it fails and the file is as it was; or it does what was asked for, and each image that could be
 //! read before and was not to go reads the same.
 

@@ -32,15 +32,8 @@ impl Storage for TarStorage {
         if name == LAYOUT_FILE && !self.0.contains(name) {
             return Ok(None);
         }
-        let Some(range) = self.get(name)? else { return Ok(None) };
-        if range.len() > limit {
-            let message = format!("{name} has {} bytes, {limit} are the most", range.len());
-            return Err(Error::new(ErrorKind::LimitExceeded, message));
-        }
-        let mut bytes = vec![0; usize::try_from(range.len()).unwrap_or(0)];
-        let read = range.read_at(0, &mut bytes)?;
-        bytes.truncate(read);
-        Ok(Some(bytes))
+        let range = self.get(name)?;
+        range.map(|range| range.bytes(limit, name).map(Into::into)).transpose()
     }
 
     fn blob(&self, digest: &Digest) -> Result<Option<FileRange>> {

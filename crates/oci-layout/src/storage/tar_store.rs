@@ -8,7 +8,7 @@ use transship_archive::docker_save::{
     MANIFEST_LIMIT as DOCKER_LIMIT, MANIFEST_NAME, SavedEntry, entries_bytes, parse_entries,
 };
 use transship_archive::layout::{BLOBS, INDEX_FILE, LAYOUT_BYTES, LAYOUT_FILE, blob_path};
-use transship_archive::{ArchiveOutput, Base, Fate, Joining, Packing, TarWriter};
+use transship_archive::{Appender, ArchiveOutput, Base, Compressor, Decision, TarWriter};
 use transship_core::{
     Body, Cancel, Descriptor, Digest, DigestAlgorithm, Error, ErrorKind, Expect, FileRange,
     MANIFEST_LIMIT, Manifest, Result, ResultExt, Stored, WriteMode, WriteOptions, parse_digest,
@@ -48,7 +48,7 @@ struct Output {
 #[derive(Debug)]
 enum Way {
     New(ArchiveOutput),
-    Joined(Box<Joining>),
+    Appended(Box<Appender>),
 }
 
 impl TarStore {
@@ -58,21 +58,21 @@ impl TarStore {
     /// `AlreadyExists`, `Unsupported` for what cannot be joined, I/O errors.
     pub(crate) fn open(
         path: &Path,
-        (docker_manifest, packing): (bool, Option<Packing>),
+        (docker_manifest, compressor): (bool, Option<Compressor>),
         mode: WriteMode,
         how: &WriteOptions,
         cancel: &Cancel,
     ) -> Result<Self> {
         let (way, tar, base) = if mode == WriteMode::Append {
-            Packing::check_joining(packing, path)?;
-            let (joining, tar) = Joining::begin(path, DOCUMENTS, cancel)?;
-            let base = joining.base().cloned();
+            Compressor::check_append(compressor, path)?;
+            let (appender, tar) = Appender::begin(path, DOCUMENTS, cancel)?;
+            let base = appender.base().cloned();
             if let Some(base) = &base {
                 layout_of(base, cancel)?;
             }
-            (Way::Joined(Box::new(joining)), tar, base)
+            (Way::Appended(Box::new(appender)), tar, base)
         } else {
-            let archive = ArchiveOutput::begin(path, mode, how.spool.as_ref(), packing)?;
+            let archive = ArchiveOutput::begin(path, mode, how.spool.as_ref(), compressor)?;
             let tar = TarWriter::new(&archive);
             (Way::New(archive), tar, None)
         };
@@ -138,9 +138,9 @@ impl TarStore {
         let put = output.tar.put_stream(chunks, |stored| {
             passed = Some(stored.clone());
             Ok(if self.is_here(&stored.digest, cancel)? {
-                Fate::Rewind
+                Decision::Rewind
             } else {
-                Fate::Keep(blob_path(&stored.digest))
+                Decision::Keep(blob_path(&stored.digest))
             })
         })?;
         Ok((passed.ok_or_else(finished)?, put.map(|put| put.offset)))
@@ -167,8 +167,7 @@ impl TarStore {
         else {
             return Ok(None);
         };
-        let mut bytes = vec![0; usize::try_from(range.len()).unwrap_or(0)];
-        range.read_at(0, &mut bytes)?;
+        let bytes = range.bytes(MANIFEST_LIMIT, "the manifest")?;
         // Content of other types is nothing that docker takes.
         Ok(Manifest::verified(of, bytes).ok())
     }
@@ -279,10 +278,10 @@ impl Store for TarStore {
                 let name = blob_path(&stored.digest);
                 self.put().insert(stored.digest.to_string(), (offset, stored.size));
                 // One that is there and was not found true.
-                if let (Way::Joined(joining), Some(base)) = (&mut output.way, &self.base)
+                if let (Way::Appended(appender), Some(base)) = (&mut output.way, &self.base)
                     && base.index().contains(&name)
                 {
-                    joining.replace(&name);
+                    appender.replace(&name);
                 }
             }
             Ok(stored)
@@ -302,13 +301,13 @@ impl Store for TarStore {
         let ours = if self.docker_manifest { self.loadable(images)? } else { HashMap::new() };
         let output = self.output.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Output { way, mut tar, .. } = output.ok_or_else(finished)?;
-        let joining = match way {
+        let appender = match way {
             Way::New(archive) => {
                 self.put_documents(&mut tar, None, images, &ours, cancel)?;
                 tar.finish()?;
                 return archive.publish(&self.wait, cancel);
             }
-            Way::Joined(joining) => joining,
+            Way::Appended(appender) => appender,
         };
         let wanted: BTreeSet<&str> =
             images.iter().flat_map(|image| &image.reached).map(String::as_str).collect();
@@ -318,7 +317,7 @@ impl Store for TarStore {
             }
             self.put_documents(tar, base, images, &ours, cancel)
         };
-        joining.publish(tar, &mut documents, &self.wait, cancel)
+        appender.publish(tar, &mut documents, &self.wait, cancel)
     }
 }
 

@@ -121,12 +121,7 @@ impl<'a> Completeness<'a> {
             return Ok(None);
         }
         let Some(range) = self.store.read(&child.digest)? else { return Ok(None) };
-        if range.len() > MANIFEST_LIMIT {
-            let message = format!("manifest {} has {} bytes", child.digest, range.len());
-            return Err(Error::new(ErrorKind::LimitExceeded, message));
-        }
-        let mut bytes = vec![0; usize::try_from(range.len()).unwrap_or(0)];
-        range.read_at(0, &mut bytes)?;
+        let bytes = range.bytes(MANIFEST_LIMIT, format_args!("manifest {}", child.digest))?;
         Manifest::verified(child, bytes).map(Some)
     }
 

@@ -8,7 +8,7 @@ mod staging;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use transship_archive::Packing;
+use transship_archive::Compressor;
 use transship_core::{
     Body, CONFIG_LIMIT, Cancel, Descriptor, Document, Expect, Manifest, Platform, Reference,
     Result, ResultExt, Stored, WriteMode, WriteOptions, run_blocking,
@@ -30,7 +30,7 @@ pub(crate) enum Way {
     /// To a folder; its blobs may be in another one.
     Folder { shared: Option<PathBuf> },
     /// To a tar, with a `manifest.json` for docker or without.
-    Tar { docker_manifest: bool, packing: Option<Packing> },
+    Tar { docker_manifest: bool, compressor: Option<Compressor> },
 }
 
 /// A layout being written.
@@ -163,8 +163,7 @@ impl Content {
             && let Some(range) = self.store.read(&image.config.digest)?
             && range.len() == image.config.size
         {
-            let mut bytes = vec![0; usize::try_from(range.len()).unwrap_or(0)];
-            range.read_at(0, &mut bytes)?;
+            let bytes = range.bytes(CONFIG_LIMIT, "the config")?;
             entry.platform = of_config(&image.config.media_type, &bytes);
         }
         Ok(entry)
@@ -206,8 +205,8 @@ fn store(
 ) -> Result<Box<dyn Store>> {
     Ok(match way {
         Way::Folder { shared } => Box::new(FolderStore::open(path, shared.as_deref(), mode, how)?),
-        Way::Tar { docker_manifest, packing } => {
-            Box::new(TarStore::open(path, (*docker_manifest, *packing), mode, how, cancel)?)
+        Way::Tar { docker_manifest, compressor } => {
+            Box::new(TarStore::open(path, (*docker_manifest, *compressor), mode, how, cancel)?)
         }
     })
 }

@@ -7,25 +7,26 @@ use std::io::Write;
 use std::path::Path;
 
 use common::{Raw, open, text};
-use transship_archive::{ArchiveFile, Outer, TarIndex};
+use transship_archive::{ArchiveFile, Compression, TarIndex};
 use transship_core::{Cancel, ErrorKind, ReadOptions};
 
-const ALL: [Outer; 4] = [Outer::Gzip, Outer::Zstd, Outer::Bzip2, Outer::Xz];
+const ALL: [Compression; 4] =
+    [Compression::Gzip, Compression::Zstd, Compression::Bzip2, Compression::Xz];
 
-fn compress(outer: Outer, bytes: &[u8]) -> Vec<u8> {
-    match outer {
-        Outer::Gzip => {
+fn compress(compression: Compression, bytes: &[u8]) -> Vec<u8> {
+    match compression {
+        Compression::Gzip => {
             let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
             gzip.write_all(bytes).unwrap();
             gzip.finish().unwrap()
         }
-        Outer::Zstd => zstd::encode_all(bytes, 1).unwrap(),
-        Outer::Bzip2 => {
+        Compression::Zstd => zstd::encode_all(bytes, 1).unwrap(),
+        Compression::Bzip2 => {
             let mut bzip2 = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
             bzip2.write_all(bytes).unwrap();
             bzip2.finish().unwrap()
         }
-        Outer::Xz => {
+        Compression::Xz => {
             let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 1);
             xz.write_all(bytes).unwrap();
             xz.finish().unwrap()
@@ -48,52 +49,53 @@ fn read(bytes: &[u8]) -> String {
 
 #[test]
 fn known_by_content() {
-    for outer in ALL {
-        let bytes = compress(outer, &tar());
-        assert_eq!(Outer::of(&bytes), outer);
+    for compression in ALL {
+        let bytes = compress(compression, &tar());
+        assert_eq!(Compression::of(&bytes), compression);
         let archive = open(&bytes).unwrap();
-        assert_eq!((archive.outer(), archive.is_spooled()), (outer, true));
+        assert_eq!((archive.compression(), archive.is_spooled()), (compression, true));
         assert_eq!(archive.range().len(), tar().len() as u64);
-        assert_eq!(read(&bytes), "1", "{outer:?}");
+        assert_eq!(read(&bytes), "1", "{compression:?}");
     }
-    let skippable = [b"\x50\x2a\x4d\x18\x03\0\0\0abc".to_vec(), compress(Outer::Zstd, &tar())];
+    let skippable =
+        [b"\x50\x2a\x4d\x18\x03\0\0\0abc".to_vec(), compress(Compression::Zstd, &tar())];
     assert_eq!(read(&skippable.concat()), "1");
 }
 
 #[test]
 fn all_parts_of_a_stream_are_read() {
     let (head, tail) = (&tar()[..100_000], &tar()[100_000..]);
-    for outer in ALL {
-        let parts = [compress(outer, head), compress(outer, tail)].concat();
-        assert_eq!(read(&parts), "1", "{outer:?}");
+    for compression in ALL {
+        let parts = [compress(compression, head), compress(compression, tail)].concat();
+        assert_eq!(read(&parts), "1", "{compression:?}");
     }
 }
 
 #[test]
 fn a_torn_stream_is_corrupt() {
-    for outer in ALL {
-        let bytes = compress(outer, &tar());
+    for compression in ALL {
+        let bytes = compress(compression, &tar());
         for cut in [bytes.len() / 2, bytes.len() - 1, 20] {
             let error = open(&bytes[..cut]).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Corrupt, "{outer:?} {cut}");
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{compression:?} {cut}");
             assert!(error.to_string().contains("cut off"), "{error}");
         }
         let mut flipped = bytes.clone();
         let middle = flipped.len() / 2;
         flipped[middle] ^= 0x55;
-        assert_eq!(open(&flipped).unwrap_err().kind(), ErrorKind::Corrupt, "{outer:?}");
+        assert_eq!(open(&flipped).unwrap_err().kind(), ErrorKind::Corrupt, "{compression:?}");
     }
 }
 
 #[test]
 fn what_is_inside_must_be_a_tar() {
-    for outer in ALL {
-        let error = open(&compress(outer, b"hello")).unwrap_err().to_string();
+    for compression in ALL {
+        let error = open(&compress(compression, b"hello")).unwrap_err().to_string();
         assert!(
             error.contains("what is compressed in it is not a tar: it looks like text"),
             "{error}"
         );
-        let twice = compress(outer, &compress(outer, &tar()));
+        let twice = compress(compression, &compress(compression, &tar()));
         let error = open(&twice).unwrap_err();
         assert!(error.to_string().contains("compressed twice"), "{error}");
         assert_eq!(error.kind(), ErrorKind::Corrupt);
@@ -107,11 +109,11 @@ fn a_plain_file_is_read_where_it_is() {
     std::fs::write(&path, tar()).unwrap();
     let open = |path: &Path| ArchiveFile::open(path, &ReadOptions::default(), &Cancel::new());
     let archive = open(&path).unwrap();
-    assert_eq!((archive.outer(), archive.is_spooled()), (Outer::Plain, false));
+    assert_eq!((archive.compression(), archive.is_spooled()), (Compression::Plain, false));
     let mut how = ReadOptions::default();
     how.spool = Some(folder.path().join("nowhere"));
     assert!(ArchiveFile::open(&path, &how, &Cancel::new()).is_ok());
-    std::fs::write(&path, compress(Outer::Gzip, &tar())).unwrap();
+    std::fs::write(&path, compress(Compression::Gzip, &tar())).unwrap();
     let error = ArchiveFile::open(&path, &how, &Cancel::new()).unwrap_err();
     assert!(error.to_string().contains("--tmpdir"), "{error}");
     assert_eq!(open(&folder.path().join("b.tar")).unwrap_err().kind(), ErrorKind::NotFound);
@@ -126,7 +128,7 @@ fn a_pipe_is_spooled() {
     let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
     assert!(made.success());
     let to = path.clone();
-    let writer = std::thread::spawn(move || std::fs::write(to, compress(Outer::Xz, &tar())));
+    let writer = std::thread::spawn(move || std::fs::write(to, compress(Compression::Xz, &tar())));
     let archive = ArchiveFile::open(&path, &ReadOptions::default(), &Cancel::new()).unwrap();
     writer.join().unwrap().unwrap();
     assert!(archive.is_spooled());

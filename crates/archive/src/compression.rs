@@ -12,7 +12,7 @@ use flate2::read::MultiGzDecoder;
 use liblzma::read::XzDecoder;
 use transship_core::{Cancel, Error, ErrorKind, Result};
 
-use crate::file::write_all_at;
+use transship_local::write_all_at;
 
 /// Decompressed bytes that are let pass whatever the ratio.
 pub const RATIO_FREE: u64 = 1 << 30;
@@ -32,7 +32,7 @@ const CHUNK: usize = 1 << 20;
 /// The compression around an archive, or around a file in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Outer {
+pub enum Compression {
     /// None: a plain tar.
     Plain,
     /// gzip, of any number of members.
@@ -45,7 +45,7 @@ pub enum Outer {
     Xz,
 }
 
-impl Outer {
+impl Compression {
     /// Knows it by the first bytes; what is not compressed is taken for plain.
     pub fn of(head: &[u8]) -> Self {
         match head {
@@ -95,7 +95,7 @@ impl Outer {
     }
 }
 
-/// Whether a decoder of [`Outer::decoder`] found that a stream takes more memory than it may.
+/// Whether a decoder of [`Compression::decoder`] found that a stream takes more memory than it may.
 pub fn takes_too_much_memory(error: &io::Error) -> bool {
     use liblzma::stream::Error::{Mem, MemLimit};
     use zstd::zstd_safe::{get_error_name, zstd_sys::ZSTD_ErrorCode};
@@ -124,7 +124,7 @@ impl Default for Growth {
 /// The plain bytes of a stream. What it gives as an error is one of ours: `Corrupt` for a malformed or torn stream,
 /// `LimitExceeded` when it grows too much, I/O errors.
 pub(crate) struct Decoded<'a> {
-    outer: Outer,
+    compression: Compression,
     decoder: Box<dyn Read + Send + 'a>,
     from: PathBuf,
     passed: Arc<AtomicU64>,
@@ -134,15 +134,15 @@ pub(crate) struct Decoded<'a> {
 
 impl<'a> Decoded<'a> {
     pub(crate) fn new(
-        outer: Outer,
+        compression: Compression,
         input: impl Read + Send + 'a,
         from: &Path,
         growth: Growth,
     ) -> Result<Self> {
         let passed = Arc::new(AtomicU64::new(0));
         let counted = Counted { input, passed: Arc::clone(&passed) };
-        let decoder = outer.decoder(counted).map_err(|e| read_error(outer, from, e))?;
-        Ok(Self { outer, decoder, from: from.to_owned(), passed, given: 0, growth })
+        let decoder = compression.decoder(counted).map_err(|e| read_error(compression, from, e))?;
+        Ok(Self { compression, decoder, from: from.to_owned(), passed, given: 0, growth })
     }
 
     fn next(&mut self, buffer: &mut [u8]) -> Result<usize> {
@@ -150,16 +150,16 @@ impl<'a> Decoded<'a> {
             match self.decoder.read(buffer) {
                 Ok(n) => break n,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(read_error(self.outer, &self.from, e)),
+                Err(e) => return Err(read_error(self.compression, &self.from, e)),
             }
         };
         self.given += n as u64;
         let Growth { ratio, free } = self.growth;
         let allowed = self.passed.load(Ordering::Relaxed).saturating_mul(ratio).max(free);
-        if self.outer == Outer::Plain || self.given <= allowed {
+        if self.compression == Compression::Plain || self.given <= allowed {
             return Ok(n);
         }
-        let name = self.outer.name();
+        let name = self.compression.name();
         Err(Error::new(
             ErrorKind::LimitExceeded,
             format!(
@@ -179,7 +179,7 @@ impl Read for Decoded<'_> {
 impl fmt::Debug for Decoded<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Decoded")
-            .field("outer", &self.outer)
+            .field("compression", &self.compression)
             .field("given", &self.given)
             .finish_non_exhaustive()
     }
@@ -190,14 +190,14 @@ impl fmt::Debug for Decoded<'_> {
 /// # Errors
 /// `Corrupt` for a malformed or torn stream, `LimitExceeded` when it grows too much, `Cancelled`, I/O errors.
 pub(crate) fn spool(
-    outer: Outer,
+    compression: Compression,
     input: impl Read + Send,
     from: &Path,
     to: &File,
     growth: Growth,
     cancel: &Cancel,
 ) -> Result<u64> {
-    let mut decoded = Decoded::new(outer, input, from, growth)?;
+    let mut decoded = Decoded::new(compression, input, from, growth)?;
     let mut buffer = vec![0; CHUNK];
     let mut written = 0;
     loop {
@@ -218,21 +218,24 @@ pub(crate) fn spooling(from: &Path, error: io::Error) -> Error {
 }
 
 /// What the system says is the system's; the rest is what the decoder found in the stream.
-fn read_error(outer: Outer, from: &Path, error: io::Error) -> Error {
-    if outer == Outer::Plain || error.raw_os_error().is_some() {
+fn read_error(compression: Compression, from: &Path, error: io::Error) -> Error {
+    if compression == Compression::Plain || error.raw_os_error().is_some() {
         return Error::io("reading", from, error);
     }
     match Error::unwrap_io(error) {
         Ok(ours) => ours,
         Err(e) if takes_too_much_memory(&e) => Error::new(
             ErrorKind::LimitExceeded,
-            format!("decompressing its {} stream takes more memory than allowed", outer.name()),
+            format!(
+                "decompressing its {} stream takes more memory than allowed",
+                compression.name()
+            ),
         )
         .caused_by(e)
         .hint("if it is to be trusted, decompress it first"),
         Err(e) => Error::new(
             ErrorKind::Corrupt,
-            format!("its {} stream is malformed or was cut off", outer.name()),
+            format!("its {} stream is malformed or was cut off", compression.name()),
         )
         .caused_by(e),
     }
@@ -261,7 +264,7 @@ mod tests {
         let spool = |growth| {
             let to = tempfile::tempfile().unwrap();
             let (cancel, path) = (Cancel::new(), Path::new("t"));
-            let result = spool(Outer::Zstd, &zeros[..], path, &to, growth, &cancel);
+            let result = spool(Compression::Zstd, &zeros[..], path, &to, growth, &cancel);
             (result, to.metadata().unwrap().len())
         };
         assert_eq!(spool(Growth::default()).0.unwrap(), 8 << 20);
@@ -275,7 +278,7 @@ mod tests {
     #[test]
     fn words_about_memory_are_no_limit() {
         for text in ["a memory of old times", "out of memory"] {
-            let error = read_error(Outer::Zstd, Path::new("t"), io::Error::other(text));
+            let error = read_error(Compression::Zstd, Path::new("t"), io::Error::other(text));
             assert_eq!(error.kind(), ErrorKind::Corrupt, "{text}");
         }
     }
@@ -298,11 +301,12 @@ mod tests {
         let stream = liblzma::stream::Stream::new_stream_encoder(&filters, check).unwrap();
         let mut xz = Vec::new();
         liblzma::read::XzEncoder::new_stream(&b"x"[..], stream).read_to_end(&mut xz).unwrap();
-        for (outer, bytes) in [(Outer::Zstd, frame), (Outer::Xz, xz)] {
+        for (compression, bytes) in [(Compression::Zstd, frame), (Compression::Xz, xz)] {
             let to = tempfile::tempfile().unwrap();
             let cancel = Cancel::new();
-            let result = spool(outer, &bytes[..], Path::new("t"), &to, Growth::default(), &cancel);
-            assert_eq!(result.unwrap_err().kind(), ErrorKind::LimitExceeded, "{outer:?}");
+            let result =
+                spool(compression, &bytes[..], Path::new("t"), &to, Growth::default(), &cancel);
+            assert_eq!(result.unwrap_err().kind(), ErrorKind::LimitExceeded, "{compression:?}");
         }
     }
 }

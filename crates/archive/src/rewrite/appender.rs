@@ -1,4 +1,4 @@
-//! [`Joining`]: an archive that gets more entries.
+//! [`Appender`]: an archive that gets more entries.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::{Entry, TarIndex, TarWriter};
 /// - Any number may join one archive at once. Each takes the lock on it only to publish; who finds that another was faster
 ///   joins what that one made. What both wrote is kept once.
 #[derive(Debug)]
-pub struct Joining {
+pub struct Appender {
     path: PathBuf,
     target: PathBuf,
     /// Written anew, whatever the base has of them.
@@ -34,7 +34,7 @@ pub struct Joining {
 /// Puts what an archive needs beside its old and new entries, given the archive that is joined.
 pub type Documents<'a> = dyn FnMut(Option<&Arc<Base>>, &mut TarWriter) -> Result<()> + 'a;
 
-impl Joining {
+impl Appender {
     /// Opens the archive, if it is there, and begins to write behind it. `documents` are the names of the entries that
     /// `publish` will write.
     ///
@@ -134,7 +134,7 @@ impl Joining {
         }
         let held = FileRange::in_memory(held.to_vec(), self.path.as_path());
         let now = TarIndex::of(&held, cancel)?;
-        say_the_same(&now, base.index(), self.documents)
+        say_the_same(&now, base.index(), self.documents, cancel)
     }
 
     /// Takes our entries to where they belong behind the base of now, but for those that it has, too. Gives where they end.
@@ -176,7 +176,12 @@ fn length(parts: &[(u64, u64)]) -> u64 {
 }
 
 /// Whether what was written anew is there with the same bytes, and all of the documents that are there were.
-fn say_the_same(now: &TarIndex, there: &TarIndex, documents: &[&str]) -> Result<bool> {
+fn say_the_same(
+    now: &TarIndex,
+    there: &TarIndex,
+    documents: &[&str],
+    cancel: &Cancel,
+) -> Result<bool> {
     let gone = |name: &&str| there.contains(name) && !now.contains(name);
     if documents.iter().any(gone) {
         return Ok(false);
@@ -186,15 +191,9 @@ fn say_the_same(now: &TarIndex, there: &TarIndex, documents: &[&str]) -> Result<
             return Ok(false);
         }
         let (now, there) = (now.get(name)?, there.get(name)?);
-        if now.len() != there.len() || whole(&now)? != whole(&there)? {
+        if !now.same_bytes(&there, cancel)? {
             return Ok(false);
         }
     }
     Ok(true)
-}
-
-fn whole(range: &FileRange) -> Result<Vec<u8>> {
-    let mut bytes = vec![0; usize::try_from(range.len()).unwrap_or_default()];
-    range.read_at(0, &mut bytes)?;
-    Ok(bytes)
 }

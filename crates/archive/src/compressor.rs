@@ -1,4 +1,4 @@
-//! [`Packing`]: the compression around an archive that is written.
+//! [`Compressor`]: the compression around an archive that is written.
 
 use std::io::{self, Read};
 use std::num::NonZeroUsize;
@@ -12,7 +12,7 @@ const GZIP_LEVEL: u32 = 6;
 const ZSTD_LEVEL: i32 = 3;
 
 /// The option `archive-compress` of transports that write archives.
-pub const PACKING_OPTION: TransportOption = TransportOption::value(
+pub const COMPRESSOR_OPTION: TransportOption = TransportOption::value(
     "archive-compress",
     "FORM",
     "Compress the archive as a whole: none, gzip[:LEVEL] or zstd[:LEVEL] [default: as its suffix says]",
@@ -29,7 +29,7 @@ const THREADS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(3);
 /// depend on the archive and the level, not on the threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Packing {
+pub enum Compressor {
     /// None: a plain tar.
     Plain,
     /// gzip (RFC 1952), of a level from 1 to 9.
@@ -38,7 +38,7 @@ pub enum Packing {
     Zstd(i32),
 }
 
-impl Packing {
+impl Compressor {
     /// `none`, `gzip[:LEVEL]` or `zstd[:LEVEL]`.
     ///
     /// # Errors
@@ -81,13 +81,13 @@ impl Packing {
     ///
     /// # Errors
     /// `Unsupported` for one that is compressed by wish, or by its suffix when it is not there.
-    pub fn check_joining(this: Option<Self>, path: &Path) -> Result<()> {
-        let packing = match this {
-            Some(packing) => packing,
+    pub fn check_append(this: Option<Self>, path: &Path) -> Result<()> {
+        let compressor = match this {
+            Some(compressor) => compressor,
             None if path.exists() => Self::Plain,
             None => Self::by_suffix(path),
         };
-        if packing == Self::Plain {
+        if compressor == Self::Plain {
             return Ok(());
         }
         let message = format!("{}: a compressed archive cannot be joined", path.display());
@@ -103,9 +103,9 @@ impl Packing {
         put: &mut dyn FnMut(&[u8]) -> Result<()>,
     ) -> Result<()> {
         let plain = Cancellable { inner: from.reader(), cancel: cancel.clone() };
-        let packing =
+        let compressor =
             |e| Error::unwrap_io(e).unwrap_or_else(|e| Error::io("compressing", from.path(), e));
-        let mut packed = self.encoder(plain).map_err(packing)?;
+        let mut packed = self.encoder(plain).map_err(compressor)?;
         let mut chunk = vec![0; CHUNK];
         loop {
             cancel.check()?;
@@ -113,7 +113,7 @@ impl Packing {
                 Ok(0) => return Ok(()),
                 Ok(n) => put(&chunk[..n])?,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(packing(e)),
+                Err(e) => return Err(compressor(e)),
             }
         }
     }
@@ -146,25 +146,27 @@ mod tests {
     use std::io::Read;
 
     use super::*;
-    use crate::Outer;
+    use crate::Compression;
 
     #[test]
     fn what_is_packed_is_unpacked() {
         let plain: Vec<u8> = (0..10_000_000_u32).map(|n| n.to_le_bytes()[1]).collect();
         let from = FileRange::in_memory(plain.clone(), Path::new("a.tar"));
-        for (text, outer) in
-            [("none", Outer::Plain), ("gzip:1", Outer::Gzip), ("zstd", Outer::Zstd)]
-        {
+        for (text, compression) in [
+            ("none", Compression::Plain),
+            ("gzip:1", Compression::Gzip),
+            ("zstd", Compression::Zstd),
+        ] {
             let mut packed = Vec::new();
             let mut put = |bytes: &[u8]| {
                 packed.extend_from_slice(bytes);
                 Ok(())
             };
-            Packing::parse(text).unwrap().pack(&from, &Cancel::new(), &mut put).unwrap();
-            assert_eq!(Outer::of(&packed), outer);
-            assert_eq!(packed.len() < plain.len(), outer != Outer::Plain);
+            Compressor::parse(text).unwrap().pack(&from, &Cancel::new(), &mut put).unwrap();
+            assert_eq!(Compression::of(&packed), compression);
+            assert_eq!(packed.len() < plain.len(), compression != Compression::Plain);
             let mut back = Vec::new();
-            outer.decoder(&*packed).unwrap().read_to_end(&mut back).unwrap();
+            compression.decoder(&*packed).unwrap().read_to_end(&mut back).unwrap();
             assert!(back == plain, "{text}");
         }
     }
@@ -174,22 +176,22 @@ mod tests {
         // More than one block of each encoder.
         let plain: Vec<u8> = (0..9_000_000_u32).map(|n| n.to_le_bytes()[1]).collect();
         let from = FileRange::in_memory(plain.clone(), Path::new("a.tar"));
-        let packed = |packing: Packing| {
+        let packed = |compressor: Compressor| {
             let mut packed = Vec::new();
             let mut put = |bytes: &[u8]| {
                 packed.extend_from_slice(bytes);
                 Ok(())
             };
-            packing.pack(&from, &Cancel::new(), &mut put).unwrap();
+            compressor.pack(&from, &Cancel::new(), &mut put).unwrap();
             packed
         };
         // Readers of one member or frame see all of it, and nothing stands behind.
-        let gzip = packed(Packing::Gzip(6));
+        let gzip = packed(Compressor::Gzip(6));
         let mut first = flate2::bufread::GzDecoder::new(&*gzip);
         let mut back = Vec::new();
         first.read_to_end(&mut back).unwrap();
         assert!(back == plain && first.into_inner().is_empty());
-        let zstd = packed(Packing::Zstd(3));
+        let zstd = packed(Compressor::Zstd(3));
         let mut first = zstd::Decoder::with_buffer(&*zstd).unwrap().single_frame();
         let mut back = Vec::new();
         first.read_to_end(&mut back).unwrap();
@@ -199,7 +201,7 @@ mod tests {
     #[test]
     fn a_cancel_stops_it_before_the_next_chunk() {
         let from = FileRange::in_memory(noise(8 << 20), Path::new("a.tar"));
-        for packing in [Packing::Plain, Packing::Gzip(1), Packing::Zstd(1)] {
+        for compressor in [Compressor::Plain, Compressor::Gzip(1), Compressor::Zstd(1)] {
             let cancel = Cancel::new();
             let mut chunks = 0;
             let mut put = |_: &[u8]| {
@@ -207,8 +209,8 @@ mod tests {
                 cancel.cancel();
                 Ok(())
             };
-            let error = packing.pack(&from, &cancel, &mut put).unwrap_err();
-            assert_eq!((error.kind(), chunks), (ErrorKind::Cancelled, 1), "{packing:?}");
+            let error = compressor.pack(&from, &cancel, &mut put).unwrap_err();
+            assert_eq!((error.kind(), chunks), (ErrorKind::Cancelled, 1), "{compressor:?}");
         }
     }
 
@@ -226,24 +228,24 @@ mod tests {
         let from = FileRange::in_memory(vec![1; 10], Path::new("a.tar"));
         let cancel = Cancel::new();
         cancel.cancel();
-        let error = Packing::Gzip(1).pack(&from, &cancel, &mut |_| Ok(())).unwrap_err();
+        let error = Compressor::Gzip(1).pack(&from, &cancel, &mut |_| Ok(())).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Cancelled);
     }
 
     #[test]
     fn text_and_suffixes() {
         for bad in ["", "gzip:0", "gzip:10", "gzip:", "zstd:20", "zstd:-1", "none:1", "xz"] {
-            assert_eq!(Packing::parse(bad).unwrap_err().kind(), ErrorKind::InvalidReference);
+            assert_eq!(Compressor::parse(bad).unwrap_err().kind(), ErrorKind::InvalidReference);
         }
-        for (path, packing) in [
-            ("a.tar.gz", Packing::Gzip(GZIP_LEVEL)),
-            ("a.tgz", Packing::Gzip(GZIP_LEVEL)),
-            ("a.tar.zst", Packing::Zstd(ZSTD_LEVEL)),
-            ("a.tar", Packing::Plain),
-            ("-", Packing::Plain),
-            ("gz", Packing::Plain),
+        for (path, compressor) in [
+            ("a.tar.gz", Compressor::Gzip(GZIP_LEVEL)),
+            ("a.tgz", Compressor::Gzip(GZIP_LEVEL)),
+            ("a.tar.zst", Compressor::Zstd(ZSTD_LEVEL)),
+            ("a.tar", Compressor::Plain),
+            ("-", Compressor::Plain),
+            ("gz", Compressor::Plain),
         ] {
-            assert_eq!(Packing::by_suffix(Path::new(path)), packing, "{path}");
+            assert_eq!(Compressor::by_suffix(Path::new(path)), compressor, "{path}");
         }
     }
 }

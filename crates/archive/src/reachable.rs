@@ -1,4 +1,4 @@
-//! [`Reach`]: what documents need, or might need.
+//! [`Reachable`]: what documents need, or might need.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -13,7 +13,7 @@ use crate::mentions::{Mention, mentions};
 
 /// Follows documents from one to the next, cautiously: whatever looks like a digest in a document that is reached, in a
 /// field that nobody knows, too, is reached. Only layers and configs of images are not looked into.
-pub struct Reach<'a> {
+pub struct Reachable<'a> {
     read: &'a dyn Fn(&Digest) -> Result<Option<Bytes>>,
     /// Whether each was looked into, or did not need to be.
     reached: HashMap<String, Looked>,
@@ -22,9 +22,9 @@ pub struct Reach<'a> {
     unreadable: Vec<(Digest, Error)>,
 }
 
-impl std::fmt::Debug for Reach<'_> {
+impl std::fmt::Debug for Reachable<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Reach").field("reached", &self.reached.len()).finish_non_exhaustive()
+        f.debug_struct("Reachable").field("reached", &self.reached.len()).finish_non_exhaustive()
     }
 }
 
@@ -47,7 +47,7 @@ pub(crate) enum Kind {
     Unknown,
 }
 
-impl<'a> Reach<'a> {
+impl<'a> Reachable<'a> {
     /// With a function that reads a document: `None` where it is not there, `LimitExceeded` where it is too large to be one.
     pub fn new(read: &'a dyn Fn(&Digest) -> Result<Option<Bytes>>) -> Self {
         let (new, ahead, unreadable) = (Vec::new(), Vec::new(), Vec::new());
@@ -184,7 +184,7 @@ mod tests {
             large if *large == d("large") => Err(Error::new(ErrorKind::LimitExceeded, "")),
             digest => Ok(documents.get(digest).map(|document| document.to_string().into())),
         };
-        let mut reach = Reach::new(&read);
+        let mut reach = Reachable::new(&read);
         let config = MediaType::ImageConfig.to_string();
         let list = json!([
             { "mediaType": config, "digest": d("config").to_string() },
@@ -231,10 +231,10 @@ mod tests {
             }] })
         };
         let read = |_: &Digest| Ok(None);
-        let mut reach = Reach::new(&read);
+        let mut reach = Reachable::new(&read);
         reach.follow(of(&data).to_string().as_bytes());
         assert!(reach.digests().contains(layer.as_str()));
-        let mut other = Reach::new(&read);
+        let mut other = Reachable::new(&read);
         other.follow(of("e30=").to_string().as_bytes());
         assert!(!other.digests().contains(layer.as_str()));
     }
