@@ -8,16 +8,16 @@
 //! | read one that comes once, in one pass | [`pass`] |
 //! | find its entries, once, and read them by position | [`TarIndex`] |
 //! | write a tar, the same bytes for the same images, compressed or not | [`ArchiveOutput`], [`TarWriter`], [`Compressor`] |
-//! | make an archive from one that is there, with more entries or fewer | [`Appender`], [`rewrite`] |
-//! | find what documents need | [`Reachable`] |
+//! | append entries to an archive, or remove entries | [`Appender`], [`rewrite`] |
+//! | find the blobs that documents refer to | [`Reachable`] |
 //! | read and write the documents of `docker save` | [`docker_save`] |
 //! | read and write the documents of OCI layouts | [`layout`] |
 //!
 //! # What is refused
 //!
-//! Readers of tars differ in what they make of headers that no honest tool writes. Whoever can make one reader see another
-//! image than the one that was checked has won, so an archive is [`Corrupt`](transship_core::ErrorKind::Corrupt) as a whole
-//! when it has
+//! Readers of tars differ in what they make of headers that no honest tool writes. Such a difference is a security problem:
+//! one reader checks an image, and another one runs a different image. So an archive that readers may take differently is
+//! [`Corrupt`](transship_core::ErrorKind::Corrupt) as a whole, which is one that has
 //!
 //! - two entries with one name that are not the same, byte for byte (some readers take the first, some the last); a name
 //!   that is a file or link and has others below it;
@@ -31,9 +31,9 @@
 //! - bytes where only POSIX has a part of the name, in other formats; a mode of another type of file than the header's;
 //! - `..` in a name that a document asks for, or in a link's target behind another part.
 //!
-//! Links are only looked at when they are followed, and only inside the archive. Devices and entries of vendors' types are
-//! let be until somebody asks for them. An archive without an end mark is read, as other readers do; what is missing in it
-//! is then said to be cut off.
+//! Links are only checked when they are followed, and only inside the archive. Device nodes and entries of vendors' types are
+//! ignored unless a document refers to them. An archive without an end mark is read, as by other readers; the error for an
+//! entry that is missing then says that the archive was cut off.
 //!
 //! Limits: [`ENTRY_LIMIT`], [`NAMES_LIMIT`], names of 4096 bytes, 40 links to an entry, 1 MiB for an extension, and for a
 //! compressed archive [`RATIO_LIMIT`].

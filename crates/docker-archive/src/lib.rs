@@ -14,7 +14,7 @@
 //! The path ends at the first colon. One that belongs to it is written `\:`, and a backslash before a colon or a
 //! backslash `\\`; the colon of a drive (`C:\`, `C:/`) is a part of the path. The path `-` is standard input or output.
 //!
-//! # What is read
+//! # Reading
 //!
 //! The archives of docker (before and since release 25), podman, skopeo, buildah, containerd, crane, ko, jib, bazel,
 //! kaniko and nix, plain or compressed as a whole. The headers of the tar are read once, by
@@ -23,22 +23,22 @@
 //! - `manifest.json` lists the images. An image without a stored manifest gets one that is made of its config and
 //!   layers, the same each time. Where the same tar is an OCI layout, too, and has a manifest for the config with all
 //!   of its blobs, that one is served.
-//! - **The diff IDs in the config are what layers are held to**, on every pass. A plain layer is served under its diff
+//! - **Each layer is checked against its diff ID in the config**, each time it is read. A plain layer is served under its diff
 //!   ID. One that is compressed by gzip or zstd is served as it is, and decompressed on the side to be checked; its
 //!   digest is computed when the manifest is first asked for. OCI has no name for other compressions: such layers are
 //!   served plain.
-//! - The image ID is the digest of the config's bytes. The names of files are not believed.
-//! - A name that is none, and a name that two images have, do not hide an image: it is there by index and ID.
+//! - The image ID is the digest of the config's bytes, whatever the file is called.
+//! - An image with an invalid tag, or with a tag that another image has too, can be selected by index or ID.
 //! - Archives of docker before 1.10, which have no `manifest.json`, are refused.
 //!
-//! # What is written
+//! # Writing
 //!
 //! `<diff ID>.tar` for each layer, once, and for each image `<image ID>.json` and the `<id>/` folders that docker before
 //! 1.10 read; then `manifest.json` and `repositories`. Images come in the order of their commits; images with one config
 //! are one entry with all of their names; a name that was given to an earlier image moves to the later one.
 //! The same images give the same bytes.
 //!
-//! # What is joined
+//! # Appending
 //!
 //! With [`WriteMode::Append`](transship_core::WriteMode::Append), an archive of any of those tools that is not compressed as a
 //! whole. Every entry stays where it is, byte for byte, but for `manifest.json`, `repositories` and `index.json`, which are
@@ -47,13 +47,13 @@
 //! images become a part of that: `blobs/`, a manifest, an entry in `index.json`. An image whose name is taken over stays,
 //! without it.
 //!
-//! # What is deleted
+//! # Deleting
 //!
 //! By its name, an image loses that name, and goes with its last one; by position, ID or alone in its archive, it goes with
 //! all of its names. What only it needs goes with it: config, layers, legacy folders, and in a layout in the same tar its
 //! entries and their blobs. All other entries stay byte for byte. An archive that is compressed as a whole cannot be changed.
 //!
-//! # How it shows
+//! # Publishing
 //!
 //! The archive is written beside its target and put in its place when it is complete; one that was there stays as it is
 //! until then. Manifests are not kept: readers make them, of OCI types, so that an image has another manifest digest

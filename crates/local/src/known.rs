@@ -1,8 +1,7 @@
 //! Files that were found true, and have not changed since.
 //!
-//! A file is known by device, inode, size, and the times of its last modification and change. A change that comes in the
-//! same tick of the filesystem's clock as the last one leaves no trace in these, so a file is only noted when that tick
-//! was over before its content was known.
+//! A file is identified by device, inode, size, and the times of its last modification and change. Two writes within one
+//! tick of the filesystem's clock look the same, so files younger than a tick are not cached, as in git.
 
 use std::fs::File;
 use std::path::Path;
@@ -74,9 +73,9 @@ impl NewFile {
     }
 }
 
-/// Notes that a file is true which this process has written, hashed on the way, and just put in place. Its last write was
-/// at least [`SETTLED`] before nobody else could reach it, so whoever writes to it now changes the time of its last
-/// modification. Another file at that path is not noted.
+/// Caches the digest of a file that this process has written and just put in place. The caller must have waited for
+/// [`SETTLED`] after the last write before putting it there: then every later write changes its modification time. Another
+/// file at that path is not cached.
 pub fn note_new(path: &Path, new: NewFile, digest: &Digest, cache: &Cache) {
     if !cache.is_set() {
         return;

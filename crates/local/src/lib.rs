@@ -42,9 +42,9 @@
 //!
 //! # The lock on an archive
 //!
-//! Whoever puts a new archive in the place of another that it was made from holds an exclusive lock on the old file, from
-//! before its last look at it to after the rename; if that is not the file there any more, it starts over. Readers take
-//! none, and keep what they have opened.
+//! To append or delete, a writer locks the old file exclusively, checks that it is unchanged, writes the new file beside it,
+//! renames it, and unlocks. If another file has taken its place meanwhile, the writer starts over with that one. Readers take
+//! no lock, and keep the file open that they have opened.
 
 mod blob;
 mod cache;

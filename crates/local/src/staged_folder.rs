@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use transship_core::{Cancel, Error, ErrorKind, Observer, Result};
 
 use crate::staged::sync_published;
-use crate::stale::{LOCK, builder, remove_staged_folder, warn_of_remains};
+use crate::stale::{LOCK, builder, remove_remains, remove_staged_folder};
 use crate::swap::{self, NEW, SWAP};
 use crate::target::{Target, folder_of};
 use crate::{Lock, LockWait, Publish, clean_around, settle, sync_folder, sys};
@@ -193,7 +193,11 @@ impl StagedFolder {
         cancel: &Cancel,
     ) -> Result<()> {
         match self.rename(how, check_old) {
-            Ok(()) => sync_published(&self.target),
+            Ok(()) => {
+                let synced = sync_published(&self.target);
+                self.staging.remove();
+                synced
+            }
             Err(e) if is_taken(&e) => Err(exists(&self.target)),
             Err(e) if is_fixed(&e) && self.target.is_dir() => {
                 self.publish_inside(how, check_old, cancel)
@@ -275,6 +279,14 @@ impl Staging {
     }
 }
 
+impl Staging {
+    /// Removes it with the old content that is in it, after the new content shows.
+    fn remove(&mut self) {
+        self.keep = true;
+        remove_remains(&self.path, &self.observer);
+    }
+}
+
 /// The lock of a folder that was just made; `None` where a cleaner saw it before its lock, and removes it.
 fn lock_new(folder: &Path) -> io::Result<Option<File>> {
     let path = folder.join(LOCK);
@@ -294,10 +306,9 @@ fn lock_new(folder: &Path) -> io::Result<Option<File>> {
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        if !self.keep
-            && let Err(e) = remove_staged_folder(&self.path)
-        {
-            warn_of_remains(&self.path, &e, &self.observer);
+        if !self.keep {
+            // What cannot be removed now is stale for the next writer.
+            let _ = remove_staged_folder(&self.path);
         }
     }
 }

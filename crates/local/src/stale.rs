@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use tempfile::Builder;
 use transship_core::{Error, Observer, Result};
@@ -13,6 +14,10 @@ use crate::target::shown;
 const PREFIX: &str = ".transship-";
 const SUFFIX: &str = ".tmp";
 const RANDOM: usize = 12;
+
+/// How often the end of a write is tried, and the pause between two tries.
+const TRIES: usize = 5;
+const AGAIN: Duration = Duration::from_millis(20);
 
 /// The file in a staged folder whose lock says that the writer lives.
 pub(crate) const LOCK: &str = "lock";
@@ -120,7 +125,11 @@ pub(crate) fn remove_staged_folder(path: &Path) -> io::Result<()> {
             fs::remove_file(entry.path())?;
         }
     }
-    fs::remove_file(path.join(LOCK))?;
+    match fs::remove_file(path.join(LOCK)) {
+        // An earlier try came so far.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+        removed => removed?,
+    }
     // Without its lock it is anybody's: another writer may have removed it by now, or taken its name.
     match fs::remove_dir(path) {
         Err(e)
@@ -132,10 +141,24 @@ pub(crate) fn remove_staged_folder(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Says that staging could not be removed after the work was done, which then counts as done.
-pub(crate) fn warn_of_remains(path: &Path, error: &io::Error, observer: &Observer) {
-    let what = shown(path).display();
-    observer.warn(format!("{what} could not be removed, which the next write there does: {error}"));
+/// Removes a staged folder after the work is done, by its holder. Where that fails the work still counts as done: an
+/// observer is warned.
+pub(crate) fn remove_remains(path: &Path, observer: &Observer) {
+    if let Err(e) = again(|| remove_staged_folder(path)) {
+        let what = shown(path).display();
+        observer.warn(format!("{what} could not be removed, which the next write there does: {e}"));
+    }
+}
+
+/// Does something that may fail in passing, up to [`TRIES`] times.
+pub(crate) fn again<E>(mut work: impl FnMut() -> Result<(), E>) -> Result<(), E> {
+    for _ in 1..TRIES {
+        if work().is_ok() {
+            return Ok(());
+        }
+        std::thread::sleep(AGAIN);
+    }
+    work()
 }
 
 /// Removes a folder with all that is in it, also where it was made read-only.

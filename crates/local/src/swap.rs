@@ -26,7 +26,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use transship_core::{Cancel, Error, ErrorKind, Observer, Result};
 
-use crate::stale::{LOCK, remove_staged_folder, remove_tree, warn_of_remains};
+use crate::stale::{LOCK, again, remove_remains, remove_staged_folder, remove_tree};
 use crate::{is_ours, parse_json, read_bounded, read_document, sync_folder, sys};
 
 /// The name of a swap that has been committed and is not complete.
@@ -38,10 +38,6 @@ pub(crate) const NEW: &str = "new";
 
 /// A list of a million blobs fits.
 const LIST_LIMIT: u64 = 128 << 20;
-
-/// How often a swap is tried to be completed, and the pause between.
-const TRIES: usize = 5;
-const AGAIN: Duration = Duration::from_millis(20);
 
 /// Completes a swap of a folder's content that a killed writer left, and waits for one that is being completed.
 ///
@@ -96,22 +92,16 @@ pub(crate) fn read_list(file: &File, lock: &File, path: &Path) -> Result<BTreeSe
 /// Completes a swap that was just committed by this process: as other tools see a mixture until then, it is tried again
 /// where it fails.
 pub(crate) fn complete_now(swap: &Path, folder: &Path, observer: &Observer) -> Result<()> {
-    let mut tries = 0;
-    loop {
-        let completed = complete(swap, folder, observer);
-        tries += 1;
-        if completed.is_ok() || tries == TRIES {
-            return completed.map_err(|e| {
-                let shows = "the new content is there; other tools see it when it is complete";
-                e.hint(format!("{shows}, which the next write to {} does", folder.display()))
-            });
-        }
-        std::thread::sleep(AGAIN);
-    }
+    again(|| put_in_place(swap, folder)).map_err(|e| {
+        let shows = "the new content is there; other tools see it when it is complete";
+        e.hint(format!("{shows}, which the next write to {} does", folder.display()))
+    })?;
+    remove_remains(swap, observer);
+    Ok(())
 }
 
 /// Puts the new content in its place. The caller holds the lock.
-fn complete(swap: &Path, folder: &Path, observer: &Observer) -> Result<()> {
+fn put_in_place(swap: &Path, folder: &Path) -> Result<()> {
     let list = swap.join(LIST);
     let lock = sys::open_to_lock(&swap.join(LOCK)).map_err(|e| Error::io("opening", swap, e))?;
     let names = checked_list(&read_document(&list, LIST_LIMIT, "the list")?, &lock, &list)?;
@@ -129,12 +119,7 @@ fn complete(swap: &Path, folder: &Path, observer: &Observer) -> Result<()> {
             _ => {}
         }
     }
-    sync_folder(folder)?;
-    // All is in its place.
-    if let Err(e) = remove_staged_folder(swap) {
-        warn_of_remains(swap, &e, observer);
-    }
-    Ok(())
+    sync_folder(folder)
 }
 
 /// What is in the file `list`.
@@ -189,10 +174,9 @@ fn try_settle(swap: &Path, folder: &Path) -> Result<Settled> {
         return Ok(Settled::Busy);
     }
     if swap.join(LIST).symlink_metadata().is_ok() {
-        complete(swap, folder, &Observer::default())?;
-    } else {
-        remove_staged_folder(swap).map_err(failed)?;
+        put_in_place(swap, folder)?;
     }
+    remove_staged_folder(swap).map_err(failed)?;
     Ok(Settled::Yes)
 }
 

@@ -26,7 +26,7 @@ pub enum Target {
 }
 
 impl Target {
-    /// Looks. The answer may be outdated as soon as it is there.
+    /// Looks at a path. The answer may be outdated at once.
     ///
     /// # Errors
     /// I/O errors with the path, `Unexpected` for a loop of symlinks.

@@ -195,9 +195,8 @@ impl TarIndex {
         }
     }
 
-    /// What is known of a file because it has passed and was staged, so that its bytes may not be asked for again; else
-    /// `None`. Links are followed as in
-    /// [`get`](Self::get).
+    /// The digests of a file that came through a pipe and was staged at the destination, so that its bytes cannot be read
+    /// here any more; else `None`. Links are followed as in [`get`](Self::get).
     pub fn known(&self, name: &str) -> Option<&Known> {
         match self.resolve(name).ok()?.kind {
             EntryKind::File { offset, .. } => self.0.store.staged(offset),

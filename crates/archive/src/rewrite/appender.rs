@@ -1,4 +1,4 @@
-//! [`Appender`]: an archive that gets more entries.
+//! [`Appender`]: appends entries to an archive.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,13 +10,14 @@ use transship_local::{LockWait, Publish, StagedFile, copy_range};
 use super::{Base, copy_parts, is_still, lock, place_of};
 use crate::{Entry, TarIndex, TarWriter};
 
-/// An archive that gets more entries, or comes to be. Nothing shows before [`publish`](Self::publish); dropped without it,
+/// Appends entries to an archive, or writes a new one. Nothing shows before [`publish`](Self::publish); dropped without it,
 /// it leaves no trace.
 ///
-/// - New entries go to a file beside it, behind the room for the old ones, which are copied there in the end: byte for
-///   byte, but for the documents that are written anew. Blocks are shared where the filesystem can.
-/// - Any number may join one archive at once. Each takes the lock on it only to publish; who finds that another was faster
-///   joins what that one made. What both wrote is kept once.
+/// - New entries go to a temporary file beside the archive, after a gap as long as the old entries. In the end the old
+///   entries are copied into the gap, byte for byte, without the documents that are written anew. Blocks are shared where the
+///   filesystem can.
+/// - Any number of processes may append to one archive at once. Each locks it only to publish. One that finds that another
+///   was faster appends to the archive that the other made. Entries that both wrote are kept once.
 #[derive(Debug)]
 pub struct Appender {
     path: PathBuf,
