@@ -161,15 +161,17 @@ fn ctr_load(containerd: &Loader, path: &Path) -> Option<Vec<Seen>> {
     let images: Vec<Vec<&str>> =
         listed.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
     let digest = |of: &Value| {
-        let of = of["digest"].as_str().unwrap();
-        sha256(&run(&["content", "get", of]).unwrap()).to_string()
+        let of = of["digest"].as_str()?;
+        run(&["content", "get", of]).map(|blob| sha256(&blob).to_string())
     };
-    let seen = loaded.map(|_| {
+    // An import does not look whether the blobs of a manifest are there: it is refused when it is unpacked.
+    let seen = loaded.and_then(|_| {
         let all = images.iter().map(|columns| {
-            let manifest = run(&["content", "get", columns[2]]).unwrap();
-            let manifest: Value = serde_json::from_slice(&manifest).unwrap();
-            let layers = manifest["layers"].as_array().into_iter().flatten().map(digest).collect();
-            Seen { config: digest(&manifest["config"]), layers, names: vec![columns[0].to_owned()] }
+            let manifest: Value =
+                serde_json::from_slice(&run(&["content", "get", columns[2]])?).ok()?;
+            let layers = manifest["layers"].as_array().into_iter().flatten().map(digest);
+            let (config, layers) = (digest(&manifest["config"])?, layers.collect::<Option<_>>()?);
+            Some(Seen { config, layers, names: vec![columns[0].to_owned()] })
         });
         all.collect()
     });
