@@ -76,6 +76,7 @@ laws! { $
     several_images_are_ambiguous
     a_second_image_without_a_name_is_refused
     a_source_says_whether_it_may_be_sparse
+    what_is_asked_for_less_is_true
     what_is_not_claimed_is_not_there
     details_are_true
     what_is_not_accepted_is_refused

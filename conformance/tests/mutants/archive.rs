@@ -57,6 +57,14 @@ impl Archives for Mutant {
         Ok(Box::new(BrokenWriter { of, at, inner: Some(inner), names, taken, base, first }))
     }
 
+    fn container_of(&self, at: &Reference) -> Option<Reference> {
+        (self.fault == Fault::EachIsAContainer).then(|| at.clone())
+    }
+
+    fn may_be_container(&self, at: &Reference) -> bool {
+        self.fault != Fault::NoneIsAContainer && self.container_of(at).is_none_or(|of| of == *at)
+    }
+
     fn one_pass(&self) -> Option<&dyn OnePass> {
         let able = matches!(self.fault, Fault::PassLosesTheLast | Fault::AlwaysComesOnce);
         able.then_some(self)

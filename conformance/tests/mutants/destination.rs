@@ -162,6 +162,11 @@ impl ImageDestination for BrokenDestination<'_> {
         &self.accepts
     }
 
+    async fn shows(&self, root: &Descriptor) -> Result<Option<Committed>> {
+        let all = || Committed::new(root.clone(), vec![self.reference().clone()]);
+        Ok((self.of.fault == Fault::AnythingShows).then(all))
+    }
+
     async fn has(&self, want: &Expect) -> Result<Option<Stored>> {
         let early =
             self.early.lock().unwrap().iter().any(|s| Some(&s.digest) == want.digest.as_ref());

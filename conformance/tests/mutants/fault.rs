@@ -320,6 +320,14 @@ faults! {
     EmptyIsThere => "what_is_not_claimed_is_not_there",
     /// Its index is never sparse, a source says of a place that takes gaps.
     GapsAreDenied => "a_source_says_whether_it_may_be_sparse",
+    /// The root is that of what was there before.
+    RootIsRemembered => "what_is_asked_for_less_is_true",
+    /// Each reference is a container.
+    EachIsAContainer => "what_is_asked_for_less_is_true",
+    /// No reference is one.
+    NoneIsAContainer => "what_is_asked_for_less_is_true",
+    /// Whatever is asked for shows already.
+    AnythingShows => "what_is_asked_for_less_is_true",
     /// The last image does not pass.
     PassLosesTheLast => "a_container_in_one_pass_is_the_same",
     /// What can be read again comes once, it says.

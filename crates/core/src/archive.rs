@@ -19,12 +19,16 @@ pub trait Archives: Send + Sync {
 
     /// The container that a reference is in, where its text alone tells: then a reference that is another one names an image, and
     /// nothing has to be listed to see that.
+    ///
+    /// - It is the container that [`read`](Self::read) opens for that reference.
     fn container_of(&self, at: &Reference) -> Option<Reference> {
         let _ = at;
         None
     }
 
     /// Whether a reference may be that of a container: only then there is something to list.
+    ///
+    /// - It may be, for the reference of each container that is there.
     fn may_be_container(&self, at: &Reference) -> bool {
         self.container_of(at).is_none_or(|place| place == *at)
     }

@@ -68,6 +68,8 @@ pub trait ImageDestination: fmt::Debug + Send + Sync {
 
     /// What a [`commit`](Self::commit) of this root would give, where all names of the image stand for it already, as it is. Then nothing is
     /// left to do. For places where that costs less to ask for than to write again; it changes nothing, and `None` is never wrong.
+    ///
+    /// - What it gives is what the commit of that root gave; of another root it gives nothing.
     async fn shows(&self, root: &Descriptor) -> Result<Option<Committed>> {
         let _ = root;
         Ok(None)

@@ -43,6 +43,8 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
 
     /// The root of an image, where it costs less to ask for than to open: so that what did not change need not be read. In a registry
     /// it is a HEAD, which is not counted as a pull. `None` where it costs as much, or is not known; opening it tells then.
+    ///
+    /// - Its digest and size are those of the root that opening gives.
     async fn root_of(&self, at: &Reference, how: &ReadOptions) -> Result<Option<Descriptor>> {
         let _ = (at, how);
         Ok(None)

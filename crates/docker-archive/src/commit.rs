@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use transship_core::{
     Accepts, Cancel, Commit, Descriptor, Digest, Document, Error, ErrorKind, ImageDocument,
-    ImageName, MediaType, Result, media_types,
+    ImageName, LayerForm, LayerType, MediaType, Result,
 };
 
 use crate::config::Config;
@@ -178,12 +178,7 @@ impl Checked {
 }
 
 fn is_plain(media_type: &MediaType) -> bool {
-    match media_type {
-        MediaType::ImageLayer | MediaType::ImageLayerNonDistributable => true,
-        other => {
-            [media_types::DOCKER_LAYER, media_types::DOCKER_FOREIGN_LAYER].contains(&other.as_ref())
-        }
-    }
+    LayerType::of(media_type).is_some_and(|layer| layer.form == LayerForm::Plain)
 }
 
 fn other_size(what: &str, described: &Descriptor, found: u64) -> Error {

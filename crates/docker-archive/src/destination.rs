@@ -8,8 +8,8 @@ use bytes::Bytes;
 use transship_core::{
     Accepts, AcceptsLayers, AcceptsManifests, AcceptsNames, AcceptsOrder, Artifacts, Body,
     CONFIG_LIMIT, Cancel, Commit, Committed, Digest, Error, ErrorKind, Expect, ImageConfig,
-    ImageDestination, ImageName, Manifest, MediaType, Reference, Result, ResultExt, Shows, Sparse,
-    Stored, media_types, sha256,
+    ImageDestination, ImageName, LayerForm, LayerType, Manifest, MediaType, Reference, Result,
+    ResultExt, Shows, Sparse, Stored, media_types, sha256,
 };
 use transship_local::{Held, Unpublished};
 
@@ -199,17 +199,5 @@ fn named(place: &Locator, name: &ImageName) -> Reference {
 }
 
 fn is_compressed(media_type: &MediaType) -> bool {
-    use media_types as docker;
-    match media_type {
-        MediaType::ImageLayerGzip
-        | MediaType::ImageLayerZstd
-        | MediaType::ImageLayerNonDistributableGzip
-        | MediaType::ImageLayerNonDistributableZstd => true,
-        other => [
-            docker::DOCKER_LAYER_GZIP,
-            docker::DOCKER_LAYER_ZSTD,
-            docker::DOCKER_FOREIGN_LAYER_GZIP,
-        ]
-        .contains(&other.as_ref()),
-    }
+    LayerType::of(media_type).is_some_and(|layer| layer.form != LayerForm::Plain)
 }

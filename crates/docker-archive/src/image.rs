@@ -6,12 +6,12 @@ use serde_json::json;
 use transship_archive::layout::blob_path;
 use transship_core::{
     Body, Cancel, Descriptor, Digest, Document, Error, ErrorKind, Escaped, Expect, FileRange,
-    ImageDocument, Manifest, MediaType, Result, ResultExt,
+    ImageDocument, LayerType, Manifest, MediaType, Result, ResultExt,
 };
 
 use crate::config::Config;
 use crate::contents::Contents;
-use crate::layer::{Layer, is_tar};
+use crate::layer::Layer;
 use crate::stored;
 
 /// The manifest and the blobs of one image.
@@ -54,7 +54,7 @@ impl Contents {
         let Document::Image(ImageDocument { layers: described, .. }) = manifest.document() else {
             return Ok(None);
         };
-        let tars = described.iter().all(|layer| is_tar(&layer.media_type));
+        let tars = described.iter().all(|layer| LayerType::of(&layer.media_type).is_some());
         if described.len() != config.diff_ids.len() || !tars {
             return Ok(None);
         }

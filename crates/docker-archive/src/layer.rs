@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use transship_archive::{Compression, Known};
 use transship_core::{
     Body, Cancel, Descriptor, Digest, Error, ErrorKind, Expect, FileRange, MediaType, Result,
-    Stored, media_types,
+    Stored,
 };
 
 use crate::diff_check::{self, DiffChecked};
@@ -173,25 +173,4 @@ fn check_passed(known: &Known, range: &FileRange, way: &Way, cancel: &Cancel) ->
 
 fn decompressed(range: &FileRange, form: Compression) -> Result<Body> {
     Ok(Body::from_reader(plain(form, range.reader())?))
-}
-
-/// Whether a type promises a tar, compressed or not: then the diff ID is that of the plain one.
-pub(crate) fn is_tar(media_type: &MediaType) -> bool {
-    use media_types as docker;
-    match media_type {
-        MediaType::ImageLayer
-        | MediaType::ImageLayerGzip
-        | MediaType::ImageLayerZstd
-        | MediaType::ImageLayerNonDistributable
-        | MediaType::ImageLayerNonDistributableGzip
-        | MediaType::ImageLayerNonDistributableZstd => true,
-        other => [
-            docker::DOCKER_LAYER,
-            docker::DOCKER_LAYER_GZIP,
-            docker::DOCKER_LAYER_ZSTD,
-            docker::DOCKER_FOREIGN_LAYER,
-            docker::DOCKER_FOREIGN_LAYER_GZIP,
-        ]
-        .contains(&other.as_ref()),
-    }
 }

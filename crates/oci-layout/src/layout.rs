@@ -113,8 +113,7 @@ impl Layout {
     /// # Errors
     /// `NotFound` when it is not here, `Corrupt` when it is not what the descriptor says, `LimitExceeded`.
     pub(crate) fn manifest(&self, of: &Descriptor) -> Result<Manifest> {
-        let bytes = self.document(of, MANIFEST_LIMIT, "manifest")?;
-        Manifest::verified(of, bytes)
+        Manifest::verified(of, self.unchecked(of, MANIFEST_LIMIT, "manifest")?)
     }
 
     /// A manifest, if it is here.
@@ -150,17 +149,21 @@ impl Layout {
     /// # Errors
     /// As [`manifest`](Self::manifest).
     pub(crate) fn document(&self, of: &Descriptor, limit: u64, what: &str) -> Result<Bytes> {
+        let bytes = self.unchecked(of, limit, what)?;
+        check_content(&bytes, of).context(|| format!("{what} {}", of.digest))?;
+        Ok(bytes)
+    }
+
+    fn unchecked(&self, of: &Descriptor, limit: u64, what: &str) -> Result<Bytes> {
         let name = || format!("{what} {}", of.digest);
         if of.size > limit {
             let message = format!("it has {} bytes, {limit} are the most", of.size);
             return Err(Error::new(ErrorKind::LimitExceeded, message).context(name()));
         }
-        let bytes = match self.range(of, what)? {
-            Found::Embedded(bytes) => bytes,
-            Found::File(range) => read_all(&range, of).context(name)?,
-        };
-        check_content(&bytes, of).context(name)?;
-        Ok(bytes)
+        match self.range(of, what)? {
+            Found::Embedded(bytes) => Ok(bytes),
+            Found::File(range) => read_all(&range, of).context(name),
+        }
     }
 
     /// A config or layer; the body holds its bytes to the descriptor.

@@ -43,11 +43,12 @@ pub use events::queue::EventQueue;
 pub use open::rename::Rename;
 pub use open::source::Source;
 pub use options::{
-    Attached, Compress, DetachedSignatures, Digests, Failures, Format, Images, Nondistributable,
-    Platforms, Subset, TransferOptions,
+    Attached, Compress, DetachedSignatures, Digests, Failures, Images, Nondistributable, Platforms,
+    Subset, TransferOptions,
 };
 pub use plan::since::{Since, digests};
 pub use plan::{BlobFate, Plan, PlanTotals, PlannedBlob, PlannedImage, Sum};
 pub use transfer::{Destination, Transfer};
 pub use transship_compression as codec;
+pub use transship_core::Format;
 pub use verify::{Checked, Findings, Problem, Verifier};

@@ -4,7 +4,9 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use transship_core::{Cache, Error, ErrorKind, ImageName, LayerForm, Platform, Result, WriteMode};
+use transship_core::{
+    Cache, Error, ErrorKind, Format, ImageName, LayerForm, Platform, Result, WriteMode,
+};
 
 use crate::codec::{GZIP_LEVELS, ZSTD_LEVELS};
 use crate::{Events, Published, Rename, Since};
@@ -208,16 +210,6 @@ impl Compress {
             format!("{name} has no level {level}: its levels are {low} to {high}"),
         ))
     }
-}
-
-/// A kind of manifests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Format {
-    /// Those of the OCI image specification.
-    Oci,
-    /// Those of docker, schema 2.
-    Docker,
 }
 
 /// Whether digests may change.

@@ -8,7 +8,6 @@ use transship_core::{
 };
 
 use crate::Format;
-use crate::plan::layer_type::describes_bytes;
 
 /// A layer as it is at the destination.
 #[derive(Clone, Debug)]
@@ -263,6 +262,18 @@ fn written(document: Map<String, Value>) -> Result<Manifest> {
 /// Not seen: the documents were read before.
 fn malformed() -> Error {
     Error::new(ErrorKind::Corrupt, "the manifest is malformed")
+}
+
+/// Whether an annotation describes the bytes of a layer, and is wrong once they change: the tables of contents of
+/// zstd:chunked and of eStargz.
+fn describes_bytes(annotation: &str) -> bool {
+    [
+        "io.github.containers.zstd-chunked.",
+        "containerd.io/snapshot/stargz/",
+        "io.containers.estargz.",
+    ]
+    .iter()
+    .any(|prefix| annotation.starts_with(prefix))
 }
 
 #[cfg(test)]

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use transship_core::{
-    AcceptsLayers, Descriptor, Digest, Error, ErrorKind, LayerForm, MediaType, Result,
+    AcceptsLayers, Descriptor, Digest, Error, ErrorKind, LayerForm, LayerType, MediaType, Result,
 };
 
 use crate::codec::Compression;
 use crate::plan::form_name;
-use crate::plan::layer_type::LayerType;
 use crate::{Compress, Digests, Format, Nondistributable};
 
 /// What is asked of layers, by the caller and the destination.

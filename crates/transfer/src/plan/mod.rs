@@ -6,7 +6,6 @@
 
 mod description;
 mod image;
-pub(crate) mod layer_type;
 pub(crate) mod layers;
 pub(crate) mod manifests;
 mod names;

@@ -5,10 +5,10 @@ use std::pin::Pin;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use transship_core::{
     CONFIG_LIMIT, Descriptor, Digest, Document, Error, ErrorKind, ImageConfig, ImageDocument,
-    ImageSource, IndexDocument, Manifest, Platform, Result, ResultExt, Sparse, is_index_type,
+    ImageSource, IndexDocument, LayerType, Manifest, Platform, Result, ResultExt, Sparse,
+    is_index_type,
 };
 
-use crate::plan::layer_type::LayerType;
 use crate::plan::select::describe;
 
 /// How deep indexes may be nested.

@@ -5,11 +5,10 @@ use std::collections::{HashSet, VecDeque};
 use serde::Deserialize;
 use transship_core::{
     CONFIG_LIMIT, Descriptor, Digest, Document, Error, ErrorKind, Escaped, ImageDocument,
-    ImageSource, IndexDocument, Manifest, Result, ResultExt, Sparse, parse_digest,
+    ImageSource, IndexDocument, LayerType, Manifest, Result, ResultExt, Sparse, parse_digest,
 };
 
 use super::{Findings, Problem};
-use crate::plan::layer_type::LayerType;
 
 /// The deepest nesting of indexes.
 const DEPTH: usize = 16;

@@ -197,6 +197,7 @@
 //! | `details_are_true` | a listing shows a platform or a size that the image does not have |
 //! | `referrers_come_with_their_image` | signatures and bills of materials stay behind |
 //! | `a_container_in_one_pass_is_the_same` | through a pipe another image comes than from the file, or half of one that was cut off |
+//! | `what_is_asked_for_less_is_true` | an image that changed is skipped, as its root was said to be the old one |
 //! | `a_source_says_whether_it_may_be_sparse` | a platform that another tool removed stops a copy, or one that is damaged is left out in silence |
 //! | `what_is_not_claimed_is_not_there` | a command offers what the place cannot do, and fails in the middle |
 //! | `signatures_come_back` | a signed image arrives unsigned, or with the signature of another one |

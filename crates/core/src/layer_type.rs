@@ -1,15 +1,27 @@
-//! The types of layers that are known, and so may change form.
+//! [`LayerType`]: the media types of layers that are known, in one table.
 
-use transship_core::{LayerForm, MediaType, media_types};
+use oci_spec::image::MediaType;
 
-use crate::Format;
+use crate::{LayerForm, media_types};
+
+/// A kind of manifests: there are these two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// Those of the OCI image specification.
+    Oci,
+    /// Those of docker, schema 2.
+    Docker,
+}
 
 /// What a media type says of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LayerType {
-    pub(crate) format: Format,
-    pub(crate) form: LayerForm,
-    pub(crate) distributable: bool,
+pub struct LayerType {
+    /// The kind of manifests that it is for.
+    pub format: Format,
+    /// How the tar is compressed.
+    pub form: LayerForm,
+    /// Whether it is to be distributed: if not, a place need not hold it.
+    pub distributable: bool,
 }
 
 const OCI: &str = "application/vnd.oci.image.layer.v1.tar";
@@ -39,27 +51,16 @@ const fn of(format: Format, form: LayerForm, distributable: bool) -> LayerType {
 }
 
 impl LayerType {
-    /// What a media type means; `None` for types that are never changed: encrypted, in-toto, unknown ones.
-    pub(crate) fn of(media_type: &MediaType) -> Option<Self> {
+    /// What a media type means: a tar, whose plain bytes the config's diff ID is of. `None` for types that are never changed:
+    /// encrypted, in-toto, unknown ones.
+    pub fn of(media_type: &MediaType) -> Option<Self> {
         TABLE.iter().find(|(name, _)| *name == media_type.as_ref()).map(|(_, found)| *found)
     }
 
     /// The media type that says this; `None` where there is none.
-    pub(crate) fn media_type(self) -> Option<MediaType> {
+    pub fn media_type(self) -> Option<MediaType> {
         TABLE.iter().find(|(_, known)| *known == self).map(|(name, _)| MediaType::from(*name))
     }
-}
-
-/// Whether an annotation describes the bytes of a layer, and is wrong once they change: the tables of contents of
-/// zstd:chunked and of eStargz.
-pub(crate) fn describes_bytes(annotation: &str) -> bool {
-    [
-        "io.github.containers.zstd-chunked.",
-        "containerd.io/snapshot/stargz/",
-        "io.containers.estargz.",
-    ]
-    .iter()
-    .any(|prefix| annotation.starts_with(prefix))
 }
 
 #[cfg(test)]

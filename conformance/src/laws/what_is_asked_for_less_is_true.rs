@@ -1,0 +1,81 @@
+//! What a place says without opening an image is what opening it says.
+
+use transship_core::{ReadOptions, WriteMode};
+
+use super::{all, some_name};
+use crate::broken::{While, hold};
+use crate::lab::Lab;
+use crate::model::{Built, Image};
+use crate::runner::Kit;
+use crate::{Held, Law};
+
+pub(crate) const LAW: Law = Law {
+    name: "what_is_asked_for_less_is_true",
+    sentence: "What a place says without opening an image is what opening it says.",
+    promises: &[
+        "Its digest and size are those of the root that opening gives.",
+        "It is the container that [`read`](Self::read) opens for that reference.",
+        "It may be, for the reference of each container that is there.",
+        "What it gives is what the commit of that root gave; of another root it gives nothing.",
+    ],
+    not_claimed: all,
+    cost: 8,
+    check,
+};
+
+fn check(kit: &Kit) -> Held {
+    kit.each(0_u8..50, |lab, seed| {
+        let (built, other) = (Image::simple(*seed).build()?, Image::simple(seed + 100).build()?);
+        lab.step(async {
+            let names = some_name(lab.claims());
+            let committed = lab.write(&built, WriteMode::Create, &names).await?;
+            for at in &committed.references {
+                root(lab, at).await?;
+                container(lab, at).await?;
+            }
+            let mode = match lab.transport().default_mode() {
+                WriteMode::Create => WriteMode::Replace,
+                default => default,
+            };
+            let again = lab.destination(mode, &names).await?;
+            let shows = async |of: &Built| again.shows(of.root.descriptor()).await;
+            if let Some(shown) = shows(&built).await.during(|| "asking whether it shows")? {
+                let digests = (&shown.descriptor.digest, &committed.descriptor.digest);
+                hold!(digests.0 == digests.1, "{} shows, and it is {}", digests.0, digests.1);
+                let references = (&shown.references, &committed.references);
+                hold!(references.0 == references.1, "it shows as {:?}, and is {:?}", references.0, references.1);
+            }
+            let wrong = shows(&other).await.during(|| "asking whether another one shows")?;
+            hold!(wrong.is_none(), "an image shows that was never written: {wrong:?}");
+            Ok(())
+        })
+    })
+}
+
+async fn root(lab: &Lab, at: &transship_core::Reference) -> Held {
+    let said = lab.transport().root_of(at, &ReadOptions::default()).await;
+    let Some(said) = said.during(|| "asking for the root alone")? else { return Ok(()) };
+    let root = lab.source(at).await?.root().await.during(|| "reading the root")?;
+    let is = root.descriptor();
+    hold!(
+        (&said.digest, said.size) == (&is.digest, is.size),
+        "the root is said to be {} of {} bytes, and is {} of {}",
+        said.digest,
+        said.size,
+        is.digest,
+        is.size
+    );
+    Ok(())
+}
+
+async fn container(lab: &Lab, at: &transship_core::Reference) -> Held {
+    let Some(archives) = lab.transport().archives() else { return Ok(()) };
+    let reader = archives.read(at, &ReadOptions::default()).await;
+    let reader = reader.during(|| "opening its container")?;
+    let place = reader.reference();
+    if let Some(said) = archives.container_of(at) {
+        hold!(said == *place, "{at} is said to be in {said}, and is in {place}");
+    }
+    hold!(archives.may_be_container(place), "{place} is a container, and is said to be none");
+    Ok(())
+}
