@@ -1,13 +1,11 @@
 //! What an image says of itself, read without its layers.
 
+use async_trait::async_trait;
 use serde_json::Value;
 use transship::{
-    CONFIG_LIMIT, Descriptor, Document, Error, ErrorKind, ImageDocument, ImageSource,
-    IndexDocument, Manifest, Platform, Result, ResultExt,
+    CONFIG_LIMIT, Descriptor, Error, ErrorKind, ImageDocument, ImageSource, IndexDocument, Listed,
+    Manifest, Platform, Result, ResultExt, Visit, Visitor, walk_from,
 };
-
-/// The deepest nesting of indexes.
-const DEPTH: usize = 16;
 
 /// An image's config: its bytes, and what they say.
 pub(crate) struct Config {
@@ -58,50 +56,43 @@ pub(crate) struct Child {
 }
 
 /// Everything that an index lists, those of nested indexes in their place.
-pub(crate) async fn children(
-    source: &dyn ImageSource,
-    index: &IndexDocument,
-) -> Result<Vec<Child>> {
-    let mut found = Vec::new();
-    // A stack keeps the order: what an index lists is pushed backwards.
-    let mut stack: Vec<(Descriptor, usize)> =
-        index.manifests.iter().rev().map(|d| (d.clone(), 1)).collect();
-    while let Some((descriptor, depth)) = stack.pop() {
-        let manifest = match source.manifest(&descriptor).await {
-            Ok(manifest) => Some(manifest),
-            Err(error) if error.kind() == ErrorKind::NotFound => None,
-            Err(error) => return Err(error),
-        };
-        match manifest.as_ref().map(Manifest::document) {
-            Some(Document::Index(_)) if depth == DEPTH => {
-                let text = format!("indexes are nested deeper than {DEPTH}");
-                return Err(Error::new(ErrorKind::LimitExceeded, text));
-            }
-            Some(Document::Index(inner)) => {
-                stack.extend(inner.manifests.iter().rev().map(|d| (d.clone(), depth + 1)));
-            }
-            document => {
-                let platform = platform(source, &descriptor, document).await?;
-                found.push(Child { descriptor, manifest, platform });
-            }
-        }
-    }
-    Ok(found)
+pub(crate) async fn children(source: &dyn ImageSource, index: &Manifest) -> Result<Vec<Child>> {
+    walk_from(source, index, &Children { source }).await
 }
 
-async fn platform(
-    source: &dyn ImageSource,
-    descriptor: &Descriptor,
-    document: Option<&Document>,
-) -> Result<Option<Platform>> {
-    if let Some(said) = &descriptor.platform {
-        return Ok(Some(said.clone().normalized()));
+struct Children<'a> {
+    source: &'a dyn ImageSource,
+}
+
+#[async_trait]
+impl Visitor for Children<'_> {
+    type Output = Vec<Child>;
+
+    async fn image(&self, of: Visit<'_>, image: &ImageDocument) -> Result<Vec<Child>> {
+        let descriptor = of.listed.descriptor.clone();
+        let platform = match &descriptor.platform {
+            Some(said) => Some(said.clone().normalized()),
+            None if image.is_runnable() => {
+                Config::read(self.source, &image.config).await?.platform()
+            }
+            None => None,
+        };
+        Ok(vec![Child { descriptor, manifest: Some(of.manifest.clone()), platform }])
     }
-    match document {
-        Some(Document::Image(image)) if image.is_runnable() => {
-            Ok(Config::read(source, &image.config).await?.platform())
-        }
-        _ => Ok(None),
+
+    async fn index(
+        &self,
+        _: Visit<'_>,
+        _: &IndexDocument,
+        children: Vec<Vec<Child>>,
+    ) -> Result<Vec<Child>> {
+        Ok(children.into_iter().flatten().collect())
+    }
+
+    fn absent(&self, listed: Listed<'_>, _: Error) -> Result<Vec<Child>> {
+        let descriptor = listed.descriptor.clone();
+        let platform = descriptor.platform.clone().map(Platform::normalized);
+        Ok(vec![Child { descriptor, manifest: None, platform }])
     }
 }
 

@@ -2,15 +2,13 @@
 
 use std::collections::HashSet;
 
+use async_trait::async_trait;
 use oci_spec::image::Digest;
 
 use crate::{
     CONFIG_LIMIT, Descriptor, Document, Error, ErrorKind, ImageConfig, ImageDocument, ImageSource,
-    Manifest, Platform, Result,
+    IndexDocument, Listed, Platform, Result, Visit, Visitor, walk_from,
 };
-
-/// Indexes within indexes are followed so deep.
-const DEPTH: usize = 16;
 
 /// What is known of an image without reading its layers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,71 +44,30 @@ impl EntryDetails {
         if let Document::Image(image) = root.document() {
             details.image_id = Some(image.config.digest.clone());
         }
-        let mut walk = Walk::new(source, details);
-        walk.manifest(&root, 0).await?;
-        while let Some((child, depth)) = walk.waiting.pop() {
-            walk.child(child, depth).await?;
+        let parts = walk_from(source, &root, &Reader { source }).await?;
+        let (mut manifests, mut layers) = (HashSet::new(), HashSet::new());
+        for part in parts.into_iter().filter(|part| manifests.insert(part.digest.clone())) {
+            details.platforms.extend(part.platform);
+            let new = part.layers.iter().filter(|layer| layers.insert(layer.digest.clone()));
+            // What a manifest says may be any number.
+            details.size = new.map(|layer| layer.size).fold(details.size, u64::saturating_add);
         }
-        Ok(walk.details)
+        Ok(details)
     }
 }
 
-/// The manifests of an image, visited one after the other.
-struct Walk<'a> {
+/// What one manifest adds.
+struct Part {
+    digest: Digest,
+    platform: Option<Platform>,
+    layers: Vec<Descriptor>,
+}
+
+struct Reader<'a> {
     source: &'a dyn ImageSource,
-    details: EntryDetails,
-    /// What is to be visited, the next one last.
-    waiting: Vec<(Descriptor, usize)>,
-    manifests: HashSet<Digest>,
-    layers: HashSet<Digest>,
 }
 
-impl<'a> Walk<'a> {
-    fn new(source: &'a dyn ImageSource, details: EntryDetails) -> Self {
-        let (waiting, manifests, layers) = (Vec::new(), HashSet::new(), HashSet::new());
-        Self { source, details, waiting, manifests, layers }
-    }
-
-    async fn child(&mut self, child: Descriptor, depth: usize) -> Result<()> {
-        let absent = if child.may_be_manifest() {
-            match self.source.manifest(&child).await {
-                Ok(manifest) => return self.manifest(&manifest, depth).await,
-                Err(e) if e.kind() == ErrorKind::NotFound => child,
-                Err(e) => return Err(e),
-            }
-        } else {
-            child
-        };
-        self.details.platforms.extend(absent.platform);
-        Ok(())
-    }
-
-    async fn manifest(&mut self, manifest: &Manifest, depth: usize) -> Result<()> {
-        let index = match manifest.document() {
-            Document::Image(image) => return self.image(manifest.descriptor(), image).await,
-            Document::Index(_) if depth == DEPTH => return Err(too_deep()),
-            Document::Index(index) => index,
-        };
-        let images = index.manifests.iter().filter(|child| !child.is_attestation());
-        let new = images.filter(|child| self.manifests.insert(child.digest.clone()));
-        let new: Vec<_> = new.map(|child| (child.clone(), depth + 1)).collect();
-        self.waiting.extend(new.into_iter().rev());
-        Ok(())
-    }
-
-    async fn image(&mut self, of: &Descriptor, image: &ImageDocument) -> Result<()> {
-        let platform = match &of.platform {
-            None if image.is_runnable() => self.platform_of(&image.config).await?,
-            said => said.clone(),
-        };
-        let details = &mut self.details;
-        details.platforms.extend(platform.filter(|platform| !platform.is_unknown()));
-        let new = image.layers.iter().filter(|layer| self.layers.insert(layer.digest.clone()));
-        // What a manifest says may be any number.
-        details.size = new.map(|layer| layer.size).fold(details.size, u64::saturating_add);
-        Ok(())
-    }
-
+impl Reader<'_> {
     /// What a config says. One that is absent, too large or no config says nothing; a copy says what is wrong.
     async fn platform_of(&self, config: &Descriptor) -> Result<Option<Platform>> {
         let config = match self.source.blob(config).await {
@@ -127,7 +84,44 @@ impl<'a> Walk<'a> {
     }
 }
 
-fn too_deep() -> Error {
-    let message = format!("its indexes are nested more than {DEPTH} deep");
-    Error::new(ErrorKind::LimitExceeded, message)
+impl Part {
+    fn without_layers(of: &Descriptor) -> Self {
+        Self { digest: of.digest.clone(), platform: of.platform.clone(), layers: Vec::new() }
+    }
+}
+
+#[async_trait]
+impl Visitor for Reader<'_> {
+    type Output = Vec<Part>;
+
+    fn skip(&self, listed: Listed<'_>) -> Option<Vec<Part>> {
+        let of = listed.descriptor;
+        if of.is_attestation() && !listed.is_first() {
+            return Some(Vec::new());
+        }
+        (!of.may_be_manifest()).then(|| vec![Part::without_layers(of)])
+    }
+
+    async fn image(&self, of: Visit<'_>, image: &ImageDocument) -> Result<Vec<Part>> {
+        let of = of.listed.descriptor;
+        let platform = match &of.platform {
+            None if image.is_runnable() => self.platform_of(&image.config).await?,
+            said => said.clone(),
+        };
+        let platform = platform.filter(|platform| !platform.is_unknown());
+        Ok(vec![Part { digest: of.digest.clone(), platform, layers: image.layers.clone() }])
+    }
+
+    async fn index(
+        &self,
+        _: Visit<'_>,
+        _: &IndexDocument,
+        children: Vec<Vec<Part>>,
+    ) -> Result<Vec<Part>> {
+        Ok(children.into_iter().flatten().collect())
+    }
+
+    fn absent(&self, listed: Listed<'_>, _: Error) -> Result<Vec<Part>> {
+        Ok(vec![Part::without_layers(listed.descriptor)])
+    }
 }

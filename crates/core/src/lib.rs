@@ -40,6 +40,7 @@ mod source;
 mod transport;
 mod transport_option;
 mod transports;
+mod walk;
 
 pub use archive::{ArchiveEntry, ArchiveReader, ArchiveWriter, Archives};
 pub use blocking::{Cancel, cancelled, run_blocking};
@@ -72,6 +73,9 @@ pub use source::{ImageSource, Referrers, Signatures};
 pub use transport::{Deletion, Transport};
 pub use transport_option::{OptionSide, TransportOption};
 pub use transports::{Registration, Transports};
+pub use walk::{
+    INDEX_DEPTH, Listed, MANIFESTS_LIMIT, Visit, Visitor, walk, walk_from, walk_listed,
+};
 
 pub use oci_spec;
 pub use oci_spec::image::{Digest, DigestAlgorithm, MediaType};

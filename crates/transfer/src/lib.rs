@@ -18,7 +18,7 @@
 //!
 //! The stages, each a folder, in the order in which an image passes them: `open` (sources and destination become a batch),
 //! `plan` (documents in, a plan out; what it decides it decides without I/O), `copy` (each blob once, with bounded concurrency),
-//! `commit` (new manifests, commits in order, the report). `events` tells an observer; `verify` reads images again.
+//! `commit` (new manifests, commits in order, the report). `events` go to an observer; `verify` reads images again.
 //!
 //! What holds for all of them:
 //!

@@ -38,7 +38,7 @@ pub struct TransferOptions {
     pub renames: Vec<Rename>,
     /// What the failure of one image does to the others.
     pub failures: Failures,
-    /// What to do with a container that is there already; `None`: as the transport does by default.
+    /// What to do with an archive that is there already; `None`: as the transport does by default.
     pub mode: Option<WriteMode>,
     /// Whether digests may change.
     pub digests: Digests,
@@ -95,7 +95,7 @@ pub enum Images {
     /// The one that the reference names, or the only one.
     #[default]
     One,
-    /// All of the container, each under its own names. A reference that names one image stands for that one beside other
+    /// All of the archive, each under its own names. A reference that names one image stands for that one beside other
     /// sources; alone it contradicts this, and is refused.
     All,
 }
@@ -104,10 +104,10 @@ pub enum Images {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Failures {
-    /// It ends the transfer. In a container that shows its images together, nothing shows.
+    /// It ends the transfer. In an archive that shows its images together, nothing shows.
     #[default]
     Stop,
-    /// The others go on, and the report says what failed. No image is half there. A container that shows its images
+    /// The others go on, and the report says what failed. No image is half there. An archive that shows its images
     /// together shows those that are good, unless all have failed. Where only one image is asked for, it ends the transfer.
     KeepGoing,
 }

@@ -17,7 +17,7 @@ pub enum Destination {
     Reference(Reference),
     /// A place for one image, open, with its names fixed.
     Image(Box<dyn ImageDestination>),
-    /// A container that is open. It is finished when all images are in it.
+    /// An archive that is open. It is finished when all images are in it.
     Archive(Box<dyn ArchiveWriter>),
 }
 
@@ -46,7 +46,7 @@ impl Transfer {
 
     /// From several places into one, of any mix of kinds.
     ///
-    /// The images go in the order of the sources, and those of a container in stored order.
+    /// The images go in the order of the sources, and those of an archive in stored order.
     pub fn many(
         sources: impl IntoIterator<Item = impl Into<Source>>,
         destination: impl Into<Destination>,

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 use transship::{
-    Descriptor, Document, Error, ErrorKind, ImageDocument, ImageSource, IndexDocument, Manifest,
-    Platform, Result,
+    Descriptor, Document, Error, ErrorKind, ImageDocument, ImageSource, Manifest, Platform, Result,
 };
 
 use crate::args;
@@ -118,7 +117,7 @@ pub(super) async fn run(args: args::Inspect, session: &Session) -> exit::Result 
         subject: None,
         content: Content::Index { manifests: Vec::new() },
     };
-    let inspected = inspected.with(&*source, manifest.document()).await?;
+    let inspected = inspected.with(&*source, &manifest).await?;
     if args.output.json {
         output::print_json(&inspected)?;
     } else {
@@ -134,14 +133,14 @@ async fn chosen(
     args: &args::Inspect,
 ) -> Result<Manifest> {
     match root.document() {
-        Document::Index(index) => {
+        Document::Index(_) => {
             let wanted = match args.platform() {
                 Some(platform) => platform,
                 // An index has no config: it is that of the image for this machine.
                 None if args.config => Platform::host(),
                 None => return Ok(root),
             };
-            facts::choose(facts::children(source, index).await?, &wanted)
+            facts::choose(facts::children(source, &root).await?, &wanted)
         }
         Document::Image(image) => {
             let (Some(wanted), true) = (args.platform(), image.is_runnable()) else {
@@ -185,8 +184,8 @@ impl From<Descriptor> for Blob {
 }
 
 impl Inspected {
-    async fn with(mut self, source: &dyn ImageSource, document: &Document) -> Result<Self> {
-        match document {
+    async fn with(mut self, source: &dyn ImageSource, manifest: &Manifest) -> Result<Self> {
+        match manifest.document() {
             Document::Image(image) => {
                 self.annotations.clone_from(&image.annotations);
                 self.subject = image.subject.clone().map(Blob::from);
@@ -195,7 +194,7 @@ impl Inspected {
             Document::Index(index) => {
                 self.annotations.clone_from(&index.annotations);
                 self.subject = index.subject.clone().map(Blob::from);
-                self.content = self::index(source, index).await?;
+                self.content = self::index(source, manifest).await?;
             }
             _ => {}
         }
@@ -255,7 +254,7 @@ async fn image(source: &dyn ImageSource, image: &ImageDocument) -> Result<Conten
     })
 }
 
-async fn index(source: &dyn ImageSource, index: &IndexDocument) -> Result<Content> {
+async fn index(source: &dyn ImageSource, index: &Manifest) -> Result<Content> {
     let listed = |child: Child| Listed {
         digest: child.descriptor.digest.to_string(),
         media_type: child.descriptor.media_type.to_string(),

@@ -101,7 +101,7 @@ fn new_child(child: &ChildPlan, made: &HashMap<&Digest, Manifest>) -> NewChild {
     }
 }
 
-/// What the container says of the old manifest is also true of the new one: platform and annotations.
+/// What the archive says of the old manifest is also true of the new one: platform and annotations.
 fn described(old: &Manifest, new: &Manifest) -> Result<Manifest> {
     let mut descriptor = old.descriptor().clone();
     let made = new.descriptor();

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use transship_core::{Error, Reference};
 
-/// What a transfer has published: references that open images of it now, whatever becomes of the rest. An archive that
+/// What a transfer has published: references that open images of it now, even if the rest fails. An archive that
 /// shows its images together has none before its end; a registry has each tag when it is put.
 ///
-/// Clones share it, so that it also tells after the transfer was dropped:
+/// Clones share it, so that it can be asked after the transfer was dropped:
 ///
 /// ```
 /// # use transship_core::Reference;

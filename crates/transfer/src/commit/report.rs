@@ -31,7 +31,7 @@ pub struct Report {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ImageFailure {
-    /// Where it was to come from; a container that could not be opened stands for all of its images.
+    /// Where it was to come from; an archive that could not be opened stands for all of its images.
     #[serde(serialize_with = "text::one")]
     pub source: Reference,
     /// The error's kind.

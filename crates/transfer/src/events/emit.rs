@@ -1,4 +1,4 @@
-//! Tells an observer what happens, and one end of it.
+//! Emits the events of a transfer to its observer, each end once.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,9 +9,9 @@ use crate::{
     BlobId, Event, EventKind, Events, ImageFailure, ImageId, Published, TransferId, TransferOptions,
 };
 
-/// Tells the events of one transfer, in an order that all see, and none after the end.
+/// Emits the events of one transfer, in one order for all, and none after the end.
 ///
-/// Dropped without an end, it tells that the transfer was cancelled.
+/// Dropped without an end, it emits that the transfer was cancelled.
 #[derive(Debug)]
 pub(crate) struct TransferEvents(Arc<Channel>);
 
@@ -23,7 +23,7 @@ struct Channel {
     ledger: Mutex<Ledger>,
 }
 
-/// Tells events from elsewhere, as long as the transfer lasts.
+/// Emits events from any thread, until the transfer has ended.
 #[derive(Clone, Debug)]
 pub(crate) struct Emitter(Arc<Channel>);
 
@@ -46,7 +46,7 @@ impl TransferEvents {
         Emitter(Arc::clone(&self.0))
     }
 
-    /// Tells the end.
+    /// Emits the end.
     pub(crate) fn end<T>(self, result: &Result<T, Error>) {
         self.0.emit(match result {
             Ok(_) => EventKind::Finished,
@@ -90,7 +90,7 @@ impl Emitter {
         self.emit(EventKind::Warning { image, text: text.into() });
     }
 
-    /// Of a blob that is on its way and is read from its start now.
+    /// For a blob that was started and is now read from its beginning.
     pub(crate) fn reading(&self, blob: BlobId) -> Reading {
         let number = self.0.ledger().readings(blob);
         Reading { channel: Arc::clone(&self.0), blob, number }
@@ -143,7 +143,7 @@ impl Reading {
     }
 }
 
-/// A blob on its way. Dropped without an end, it tells that it was given up.
+/// A blob that was started. Dropped without an end, it emits that it was given up.
 #[derive(Debug)]
 pub(crate) struct OpenBlob<'t> {
     events: &'t Emitter,

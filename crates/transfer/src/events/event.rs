@@ -1,4 +1,4 @@
-//! [`Event`]: what happens in a transfer, told while it happens.
+//! [`Event`]: what happens in a transfer, while it happens.
 
 use std::fmt;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ impl TransferId {
 /// - A blob with `Stored`, `Reused`, `LeftOut`, `BlobFailed` or `BlobCancelled`. It is not started where nothing of it
 ///   has to be read. No number is used twice: a blob that a second image has to bring again has another.
 ///
-/// So it is when the transfer's future is dropped, too: what was still on its way is then cancelled, blobs first, and the
+/// This also holds when the transfer's future is dropped: what was still open is then cancelled, blobs first, and the
 /// transfer at last.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -158,12 +158,12 @@ pub enum EventKind {
         /// The error, in one line.
         error: String,
     },
-    /// A blob was given up on its way, because something else failed or was cancelled.
+    /// A blob was given up half way, because something else failed or was cancelled.
     BlobCancelled {
         /// Which.
         blob: BlobId,
     },
-    /// A blob has arrived. Of a source that comes once it did so before it was planned, and its bytes were told of as those of
+    /// A blob has arrived. Of a source that comes once it did so before it was planned, and its bytes were counted as those of
     /// the stream.
     Stored {
         /// Which.
@@ -173,7 +173,7 @@ pub enum EventKind {
         /// Its size there, in bytes.
         size: u64,
     },
-    /// An image is complete. In a container that shows its images together it shows with the end of the transfer.
+    /// An image is complete. In an archive that shows its images together it shows with the end of the transfer.
     Committed {
         /// Which.
         image: ImageId,

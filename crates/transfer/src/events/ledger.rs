@@ -1,4 +1,4 @@
-//! [`Ledger`]: which events may be told, so that what was started ends once, and what passed counts once.
+//! [`Ledger`]: which events may be emitted, so that everything that starts ends once, and each byte counts once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -61,7 +61,7 @@ impl<T: Ord + Copy, W> Begun<T, W> {
 }
 
 impl Ledger {
-    /// What is to be told when something happens: nothing of what has ended, and before the end of all what is still open.
+    /// The events to emit for an event: none about what has ended; before the last one, an end for all that is still open.
     pub(crate) fn enter(&mut self, kind: EventKind) -> Vec<EventKind> {
         if self.ended {
             return Vec::new();
@@ -84,7 +84,7 @@ impl Ledger {
         self.blobs.open.get(&blob).map_or(0, |running| running.reading)
     }
 
-    /// What is to be told of bytes that passed in a reading of a blob. Threads of one that has ended may still count, and a
+    /// The event for bytes that were read of a blob. Threads of a reading that has ended may still count, and a
     /// transport that goes on after a cut may read once more what has passed: that counts once.
     pub(crate) fn advance(
         &mut self,

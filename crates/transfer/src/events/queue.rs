@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::{BlobId, Event, EventKind, Events, TransferId};
 
-/// The other end of [`Events::queued`]: gives events in their order, from any thread, and never holds up who tells them.
+/// The other end of [`Events::queued`]: gives events in their order, from any thread, and never makes the transfer wait.
 ///
 /// While nobody reads, bytes of one blob are added up in one [`Advanced`](EventKind::Advanced), and those of a stream in one
 /// [`StreamAdvanced`](EventKind::StreamAdvanced), so that what waits is bounded by the number of images, blobs, warnings
@@ -116,7 +116,7 @@ impl Waiting {
     }
 }
 
-/// Who tells. Dropped, nothing comes any more.
+/// The sending end. When it is dropped, no event follows.
 struct QueueSender(Arc<Shared>);
 
 impl Drop for QueueSender {

@@ -1,20 +1,17 @@
 //! [`WithBase`]: a delta together with the place that has the rest.
 
 use std::collections::HashSet;
-use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use transship_core::{
-    Body, Contents, Descriptor, Digest, Document, Error, ErrorKind, Expect, ImageDestination,
-    ImageName, ImageSource, MANIFEST_LIMIT, Manifest, Reference, Referrers, Result, ResultExt,
-    Signatures, Sparse,
+    Body, Contents, Descriptor, Digest, Error, ErrorKind, Expect, ImageDestination, ImageDocument,
+    ImageName, ImageSource, IndexDocument, Listed, MANIFEST_LIMIT, Manifest, Reference, Referrers,
+    Result, ResultExt, Signatures, Sparse, Visit, Visitor, walk_from,
 };
 
 /// How many digests an error lists.
 const LISTED: usize = 20;
-
-/// How deep indexes may be nested.
-const MAX_DEPTH: usize = 16;
 
 /// An image of which the destination has what its source leaves out. All else is the source's.
 #[derive(Clone, Copy)]
@@ -42,13 +39,13 @@ impl<'a> WithBase<'a> {
     /// `NotFound`, listing everything that is missing of the delta.
     pub(crate) async fn check(&self, place: &dyn ImageDestination) -> Result<()> {
         let Some(needs) = self.source.needs() else { return Ok(()) };
-        let mut walk = Walk { image: self, place, needs, seen: HashSet::new(), whole: true };
-        match self.root().await {
-            Ok(root) => walk.manifest(root, 0).await?,
-            Err(error) if error.kind() == ErrorKind::NotFound => walk.whole = false,
+        let check = Completeness { place, needs, seen: Mutex::default() };
+        let complete = match self.root().await {
+            Ok(root) => walk_from(self, &root, &check).await?,
+            Err(error) if error.kind() == ErrorKind::NotFound => false,
             Err(error) => return Err(error),
-        }
-        if walk.whole { Ok(()) } else { Err(missing(needs, place).await?) }
+        };
+        if complete { Ok(()) } else { Err(missing(needs, place).await?) }
     }
 
     fn is_left_out(&self, digest: &Digest) -> bool {
@@ -132,59 +129,44 @@ impl ImageSource for WithBase<'_> {
 }
 
 /// Whether all that an image needs is at the destination.
-struct Walk<'a> {
-    image: &'a WithBase<'a>,
+struct Completeness<'a> {
     place: &'a dyn ImageDestination,
     needs: &'a HashSet<Digest>,
-    seen: HashSet<Digest>,
-    whole: bool,
+    seen: Mutex<HashSet<Digest>>,
 }
 
-impl Walk<'_> {
-    /// Boxes, so that deep nesting needs little stack.
-    fn manifest(
-        &mut self,
-        manifest: Manifest,
-        depth: usize,
-    ) -> Pin<Box<dyn Future<Output = Result<()>> + Send + '_>> {
-        Box::pin(async move {
-            match manifest.document() {
-                Document::Image(image) => {
-                    for blob in image.layers.iter().chain([&image.config]) {
-                        self.blob(blob).await?;
-                    }
-                }
-                Document::Index(index) if depth < MAX_DEPTH => {
-                    for child in &index.manifests {
-                        self.child(child, depth + 1).await?;
-                    }
-                }
-                // The one who reads it says so.
-                _ => {}
-            }
-            Ok(())
-        })
+impl Completeness<'_> {
+    fn is_new(&self, of: &Descriptor) -> bool {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(of.digest.clone())
+    }
+}
+
+#[async_trait]
+impl Visitor for Completeness<'_> {
+    type Output = bool;
+
+    fn skip(&self, listed: Listed<'_>) -> Option<bool> {
+        (!self.is_new(listed.descriptor)).then_some(true)
     }
 
-    async fn child(&mut self, of: &Descriptor, depth: usize) -> Result<()> {
-        if !self.whole || !self.seen.insert(of.digest.clone()) {
-            return Ok(());
-        }
-        match self.image.manifest(of).await {
-            Ok(manifest) => self.manifest(manifest, depth).await,
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                self.whole &= !self.needs.contains(&of.digest);
-                Ok(())
+    async fn image(&self, _: Visit<'_>, image: &ImageDocument) -> Result<bool> {
+        for blob in image.layers.iter().chain([&image.config]) {
+            if self.needs.contains(&blob.digest)
+                && self.is_new(blob)
+                && self.place.has(&Expect::from(blob)).await?.is_none()
+            {
+                return Ok(false);
             }
-            Err(error) => Err(error),
         }
+        Ok(true)
     }
 
-    async fn blob(&mut self, of: &Descriptor) -> Result<()> {
-        if self.whole && self.seen.insert(of.digest.clone()) && self.needs.contains(&of.digest) {
-            self.whole = self.place.has(&Expect::from(of)).await?.is_some();
-        }
-        Ok(())
+    async fn index(&self, _: Visit<'_>, _: &IndexDocument, children: Vec<bool>) -> Result<bool> {
+        Ok(children.into_iter().all(|complete| complete))
+    }
+
+    fn absent(&self, listed: Listed<'_>, _: Error) -> Result<bool> {
+        Ok(!self.needs.contains(&listed.descriptor.digest))
     }
 }
 

@@ -11,11 +11,10 @@ mod writer;
 
 use std::pin::Pin;
 
-use transship_core::{Error, ErrorKind, Result, ResultExt, Transports};
+use transship_core::{Error, ErrorKind, Result, Transports};
 
 use crate::events::emit::Emitter;
 use crate::{Failures, Source, TransferOptions};
-use rename::wanted;
 pub(crate) use sources::{OpenImage, Sources, about};
 pub(crate) use stream::{StagedBlobs, Streams};
 pub(crate) use writer::{Output, Target, Writer};
@@ -50,15 +49,6 @@ pub(crate) async fn open<'a>(
 }
 
 impl Batch<'_> {
-    /// The place for an image, under the names that it gets.
-    pub(crate) async fn target(&self, at: usize) -> Result<Target<'_>> {
-        let (reference, given) = (self.sources.reference(at), self.sources.given(at));
-        let names = wanted(self.sources.names(at), given, &self.options.renames);
-        let names = names.context(|| reference)?;
-        let target = self.writer.target(&names, given).await;
-        target.map_err(|error| about(reference, error))
-    }
-
     /// Whether the other images go on after this error.
     pub(crate) fn goes_on(&self, error: &Error) -> bool {
         goes_on(self.options, self.sources.asked(), error)

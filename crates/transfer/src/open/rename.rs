@@ -12,8 +12,8 @@ use transship_core::{Error, ErrorKind, Escaped, ImageName, Result, ResultExt};
 /// first `*` is what the first `*` of the pattern stood for, the second one what the second stood for, and so on; text that
 /// no `*` of the replacement takes is dropped.
 ///
-/// A docker name is held against the pattern in its canonical form, `docker.io/library/alpine:3`, and if that does not
-/// fit, as people write it, `alpine:3`. Other names are held against it as they are.
+/// A docker name is matched in its canonical form, `docker.io/library/alpine:3`, and if that does not
+/// fit, as people write it, `alpine:3`. Other names are matched as they are.
 ///
 /// ```
 /// use transship_core::ImageName;

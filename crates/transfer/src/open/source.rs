@@ -30,11 +30,11 @@ pub struct Source {
 pub(crate) enum Origin {
     /// A place, opened by its transport.
     Reference(Reference),
-    /// A place of which only the content tells which of these it is.
+    /// A source of one of several formats; which one shows when it is read.
     OneOf(Vec<Reference>),
     /// An image that is open.
     Image(Box<dyn ImageSource>),
-    /// A container that is open.
+    /// An archive that is open.
     Archive(Box<dyn ArchiveReader>),
 }
 
@@ -43,7 +43,7 @@ impl Source {
         Self { origin, images: None, names: Vec::new(), context: None }
     }
 
-    /// A place of which only the content tells whether it is of this kind or of that: the first that can read it. For what
+    /// A source of one of two formats, when only its content shows which: the first transport that can read it is used. For what
     /// comes once, and cannot be looked at before.
     pub fn either(this: Reference, that: Reference) -> Self {
         Self::new(Origin::OneOf(vec![this, that]))

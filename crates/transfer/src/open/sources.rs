@@ -42,7 +42,7 @@ impl<T: ?Sized> Handle<'_, T> {
     }
 }
 
-/// All that is read. Containers stay open; their images are opened in their turn, so that thousands of them need no
+/// All that is read. Archives stay open; their images are opened in their turn, so that thousands of them need no
 /// memory while they wait.
 #[derive(Debug)]
 pub(crate) struct Sources<'a> {
@@ -51,9 +51,9 @@ pub(crate) struct Sources<'a> {
     opened: Vec<OpenSource<'a>>,
     /// The names for an image whose source says none.
     names: &'a [ImageName],
-    /// The images, in the order in which they go: the position of the place, and in a container that of the entry.
+    /// The images, in the order in which they go: the position of the place, and in an archive that of the entry.
     images: Vec<(usize, usize)>,
-    /// Whether all images of a container are among them, however many there are.
+    /// Whether all images of an archive are among them, however many there are.
     pub(crate) whole: bool,
     /// What could not be opened.
     pub(crate) failed: Vec<ImageFailure>,
@@ -160,7 +160,7 @@ impl<'a> Sources<'a> {
     pub(crate) async fn root(&self, at: usize, options: &TransferOptions) -> Option<Descriptor> {
         let (place, entry) = self.images[at];
         let Content::Archive(archive) = &self.opened[place].content else { return None };
-        // A container that somebody else opened may be of a transport that is not linked.
+        // An archive that somebody else opened may be of a transport that is not linked.
         let reference = &archive.get().entries()[entry].reference;
         match self.transports.of(reference) {
             // Who does not answer this is asked again when the image is opened.
@@ -298,7 +298,7 @@ fn ambiguous(archive: &dyn ArchiveReader) -> Error {
     .hint(format!("choose one of {}", there.join(", ")))
 }
 
-/// Adds the other way out to a transport's error about several images.
+/// Adds to a transport's error about several images that all of them can be copied.
 fn say_all_images(error: Error) -> Error {
     const ALL: &str = "--all-images";
     if error.kind() != ErrorKind::Ambiguous || error.way_out().is_some_and(|out| out.contains(ALL))

@@ -159,7 +159,7 @@ impl Output<'_> {
     }
 }
 
-/// Notes what is staged, and tells it.
+/// Notes which blobs are staged, and emits their bytes as events.
 struct Recording<'a> {
     staging: &'a dyn Staging,
     events: Emitter,

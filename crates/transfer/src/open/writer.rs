@@ -3,12 +3,14 @@
 use std::sync::{Mutex, PoisonError};
 
 use transship_core::{
-    ArchiveWriter, Error, ErrorKind, ImageDestination, ImageName, Reference, Result, Transports,
+    ArchiveWriter, Error, ErrorKind, ImageDestination, ImageName, Reference, Result, ResultExt,
+    Transports,
 };
 
+use super::Batch;
 use super::destination::{self, check_names};
-use super::rename::WantedName;
-use super::sources::{Handle, Sources};
+use super::rename::wanted;
+use super::sources::{Handle, Sources, about};
 use crate::events::emit::Emitter;
 use crate::{Destination, TransferOptions};
 
@@ -88,32 +90,34 @@ impl<'a> Writer<'a> {
         Self::One(Mutex::new(Some(image)))
     }
 
-    /// The place for an image.
-    pub(super) async fn target(
-        &self,
-        wanted: &[WantedName],
-        given: &[ImageName],
-    ) -> Result<Target<'_>> {
-        let image = match self {
-            Self::Archive(writer) => return destination::place(writer.get(), wanted).await,
-            Self::One(image) => image.lock().unwrap_or_else(PoisonError::into_inner).take(),
-        };
-        let image = match image {
-            Some(Handle::Owned(image)) => Handle::Owned(image as Box<dyn ImageDestination>),
-            Some(Handle::Borrowed(image)) => Handle::Borrowed(image),
-            None => {
-                return Err(Error::new(ErrorKind::Unexpected, "a place for one image is taken"));
-            }
-        };
-        destination::sole(image, wanted, given)
-    }
-
     /// Publishes what an archive shows at its end.
     pub(crate) async fn finish(self) -> Result<()> {
         match self {
             Self::One(_) => Ok(()),
             Self::Archive(writer) => writer.owned()?.finish().await,
         }
+    }
+}
+
+impl Batch<'_> {
+    /// The place for an image, under the names that it gets.
+    pub(crate) async fn target(&self, at: usize) -> Result<Target<'_>> {
+        let (reference, given) = (self.sources.reference(at), self.sources.given(at));
+        let names = wanted(self.sources.names(at), given, &self.options.renames);
+        let names = names.context(|| reference)?;
+        let target = match &self.writer {
+            Writer::Archive(writer) => destination::place(writer.get(), &names).await,
+            Writer::One(image) => {
+                let image = image.lock().unwrap_or_else(PoisonError::into_inner).take();
+                let image = match image {
+                    Some(Handle::Owned(image)) => Ok(Handle::Owned(image as Box<_>)),
+                    Some(Handle::Borrowed(image)) => Ok(Handle::Borrowed(image)),
+                    None => Err(Error::new(ErrorKind::Unexpected, "the only place is taken")),
+                };
+                image.and_then(|image| destination::sole(image, &names, given))
+            }
+        };
+        target.map_err(|error| about(reference, error))
     }
 }
 

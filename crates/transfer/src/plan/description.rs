@@ -129,7 +129,7 @@ pub struct PlannedImage {
     pub digest_kept: bool,
     /// What becomes of its platforms.
     pub platforms: PlatformsReport,
-    /// Its blobs, in the order in which they go. One that several images share is told with the first.
+    /// Its blobs, in the order in which they go. One that several images share is listed with the first.
     pub blobs: Vec<PlannedBlob>,
     /// What it has and will have no more, a sentence each.
     pub lost: Vec<String>,

@@ -12,7 +12,7 @@ use crate::codec::Compression;
 use crate::commit::report::PlatformsReport;
 use crate::commit::{image_type, index_type, lost_in_docker};
 use crate::plan::layers::{Handling, LayerPlan, LayerRules, plan_layer};
-use crate::plan::nodes::{ChildPlan, Fate, ImagePlan, IndexPlan, LeafPlan, NodePlan, diff_id};
+use crate::plan::nodes::{ChildPlan, Fate, ImagePlan, IndexPlan, LeafPlan, NodePlan};
 use crate::plan::select::{Choice, Leaf, describe, leaves};
 use crate::plan::tree::{Child, Found, Image, Node, Tree};
 use crate::{Digests, Format, Subset, TransferOptions};
@@ -151,7 +151,7 @@ impl Planner<'_> {
         let mut layers = Vec::with_capacity(image.document.layers.len());
         for (at, layer) in image.document.layers.iter().enumerate() {
             let sniffed = self.sniffed.get(&layer.digest).copied();
-            let plan = plan_layer(layer, diff_id(image, at), self.rules, format, sniffed)
+            let plan = plan_layer(layer, image.diff_id(at), self.rules, format, sniffed)
                 .context(|| format!("manifest {digest}"))?;
             layers.push(plan);
         }

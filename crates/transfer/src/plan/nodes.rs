@@ -197,7 +197,7 @@ pub(crate) fn to_sniff(tree: &Tree, choice: &Choice, rules: &LayerRules) -> Vec<
         }
         let layers = document.layers.iter().enumerate();
         layers
-            .filter(|(at, layer)| needs_sniff(layer, diff_id(image, *at), rules))
+            .filter(|(at, layer)| needs_sniff(layer, image.diff_id(*at), rules))
             .map(|(_, layer)| layer.clone())
             .collect::<Vec<_>>()
     };
@@ -224,10 +224,6 @@ impl Choice {
             Self::Alone { at, .. } => *at == leaf,
         }
     }
-}
-
-pub(crate) fn diff_id(image: &Image, layer: usize) -> Option<&Digest> {
-    image.config.as_ref()?.diff_id(layer, image.document.layers.len())
 }
 
 /// The image that an attestation is about.

@@ -268,9 +268,9 @@ fn list<'a>(platforms: impl Iterator<Item = &'a Platform>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use transship_core::{IndexDocument, Manifest, MediaType, sha256};
+    use transship_core::{ImageConfig, IndexDocument, Manifest, MediaType, sha256};
 
-    use crate::plan::tree::{Config, Image};
+    use crate::plan::tree::Image;
 
     fn image(platform: &str) -> Tree {
         let config = r#"{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2}"#;
@@ -282,7 +282,9 @@ mod tests {
         };
         let document = document.clone();
         let platform = Platform::parse(platform).ok();
-        let config = Some(Config { platform, diff_ids: None });
+        let mut config = ImageConfig::default();
+        config.platform = platform;
+        let config = Some(config);
         Tree { manifest, node: Node::Image(Image { document, config }) }
     }
 

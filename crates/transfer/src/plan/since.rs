@@ -1,17 +1,14 @@
 //! [`Since`]: what those for whom a delta is made have already.
 
 use std::collections::HashSet;
-use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures_util::stream::{self, StreamExt};
+use async_trait::async_trait;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use transship_core::{
-    Descriptor, Digest, Document, Error, ErrorKind, ImageSource, Manifest, ReadOptions, Reference,
-    Result, ResultExt, Transports, is_index_type,
+    Descriptor, Digest, Error, ErrorKind, ImageDocument, ImageSource, IndexDocument, Listed,
+    ReadOptions, Reference, Result, ResultExt, Transports, Visit, Visitor, walk_from,
 };
-
-/// How deep indexes may be nested.
-const MAX_DEPTH: usize = 16;
 
 /// How many blobs are asked for at once.
 const AT_ONCE: usize = 8;
@@ -40,7 +37,7 @@ impl Since {
     }
 }
 
-/// The digests of all that is at a place, of one image or of all of a container: of each manifest, config and layer that
+/// The digests of all that is at a place, of one image or of all of an archive: of each manifest, config and layer that
 /// is there. Layers are not read.
 ///
 /// # Errors
@@ -51,114 +48,97 @@ pub async fn digests(
     how: &ReadOptions,
 ) -> Result<HashSet<Digest>> {
     let transport = transports.of(at)?;
-    let mut there = Inventory::default();
+    let inventory = Inventory::default();
     if let Some(archives) = transport.archives().filter(|a| a.may_be_container(at)) {
         let reader = archives.read(at, how).await?;
         if reader.reference() == at {
             for entry in reader.entries() {
                 let image = reader.open(entry).await.context(|| &entry.reference)?;
-                there.image(&*image).await.context(|| &entry.reference)?;
+                inventory.add(&*image).await.context(|| &entry.reference)?;
             }
-            return Ok(there.there);
+            return Ok(inventory.there.into_inner().unwrap_or_else(PoisonError::into_inner));
         }
     }
     let image = transport.source(at, how).await?;
-    there.image(&*image).await.context(|| at)?;
-    Ok(there.there)
+    inventory.add(&*image).await.context(|| at)?;
+    Ok(inventory.there.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
+/// What is at a place, each thing asked for once.
 #[derive(Debug, Default)]
 struct Inventory {
-    there: HashSet<Digest>,
-    absent: HashSet<Digest>,
+    asked: Mutex<HashSet<Digest>>,
+    there: Mutex<HashSet<Digest>>,
+}
+
+/// Adds what is there of one image.
+struct Counting<'a> {
+    source: &'a dyn ImageSource,
+    inventory: &'a Inventory,
 }
 
 impl Inventory {
-    async fn image(&mut self, source: &dyn ImageSource) -> Result<()> {
+    async fn add(&self, source: &dyn ImageSource) -> Result<()> {
         match source.root().await {
-            Ok(root) if self.is_new(root.descriptor()) => self.manifest(source, root, 0).await,
-            Ok(_) => Ok(()),
-            Err(error) => absent(error),
+            Ok(root) if self.is_new(root.descriptor()) => {
+                walk_from(source, &root, &Counting { source, inventory: self }).await
+            }
+            // What is not there is not among what is there: sparse indexes, deltas, layers that are not to be distributed.
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
         }
     }
 
     fn is_new(&self, of: &Descriptor) -> bool {
-        !self.there.contains(&of.digest) && !self.absent.contains(&of.digest)
+        locked(&self.asked).insert(of.digest.clone())
     }
 
-    /// Boxes, so that deep nesting needs little stack.
-    fn manifest<'a>(
-        &'a mut self,
-        source: &'a dyn ImageSource,
-        manifest: Manifest,
-        depth: usize,
-    ) -> Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>> {
-        Box::pin(async move {
-            self.there.insert(manifest.descriptor().digest.clone());
-            match manifest.document() {
-                Document::Image(image) => {
-                    let blobs = image.layers.iter().chain([&image.config]).cloned().collect();
-                    self.blobs(source, blobs).await?;
-                }
-                Document::Index(index) => {
-                    if depth == MAX_DEPTH {
-                        return Err(too_deep());
-                    }
-                    for child in &index.manifests {
-                        self.child(source, child, depth + 1).await?;
-                    }
-                }
-                _ => {}
-            }
-            Ok(())
-        })
+    fn note(&self, digest: &Digest) {
+        locked(&self.there).insert(digest.clone());
     }
+}
 
-    async fn child(
-        &mut self,
-        source: &dyn ImageSource,
-        of: &Descriptor,
-        depth: usize,
-    ) -> Result<()> {
-        if !self.is_new(of) {
-            return Ok(());
-        }
-        if is_index_type(&of.media_type).is_none() && !of.media_type.as_ref().is_empty() {
-            return self.blobs(source, vec![of.clone()]).await;
-        }
-        match source.manifest(of).await {
-            Ok(manifest) => self.manifest(source, manifest, depth).await,
-            Err(error) => {
-                self.absent.insert(of.digest.clone());
-                absent(error)
-            }
-        }
-    }
+fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
+impl Counting<'_> {
     /// Asks for blobs without opening them.
-    async fn blobs(&mut self, source: &dyn ImageSource, mut blobs: Vec<Descriptor>) -> Result<()> {
-        let mut asked = HashSet::new();
-        blobs.retain(|of| self.is_new(of) && asked.insert(of.digest.clone()));
-        let mut held = stream::iter(blobs)
-            .map(|of| async move { source.holds(&of).await.map(|held| (of.digest, held)) })
-            .buffer_unordered(AT_ONCE);
-        while let Some(answer) = held.next().await {
-            let (digest, held) = answer?;
-            if held {
-                self.there.insert(digest)
-            } else {
-                self.absent.insert(digest)
-            };
-        }
+    async fn blobs(&self, blobs: impl Iterator<Item = &Descriptor> + Send) -> Result<()> {
+        let new = blobs.filter(|of| self.inventory.is_new(of)).cloned().collect::<Vec<_>>();
+        stream::iter(new)
+            .map(|of| async move {
+                if self.source.holds(&of).await? {
+                    self.inventory.note(&of.digest);
+                }
+                Ok(())
+            })
+            .buffer_unordered(AT_ONCE)
+            .try_collect()
+            .await
+    }
+}
+
+#[async_trait]
+impl Visitor for Counting<'_> {
+    type Output = ();
+
+    fn skip(&self, listed: Listed<'_>) -> Option<()> {
+        let of = listed.descriptor;
+        (!of.may_be_manifest() || !self.inventory.is_new(of)).then_some(())
+    }
+
+    async fn image(&self, of: Visit<'_>, image: &ImageDocument) -> Result<()> {
+        self.inventory.note(&of.manifest.descriptor().digest);
+        self.blobs(image.layers.iter().chain([&image.config])).await
+    }
+
+    async fn index(&self, of: Visit<'_>, index: &IndexDocument, _: Vec<()>) -> Result<()> {
+        self.inventory.note(&of.manifest.descriptor().digest);
+        self.blobs(index.manifests.iter().filter(|of| !of.may_be_manifest())).await
+    }
+
+    fn absent(&self, _: Listed<'_>, _: Error) -> Result<()> {
         Ok(())
     }
-}
-
-/// What is not there is not among what is there: sparse indexes, deltas, layers that are not to be distributed.
-fn absent(error: Error) -> Result<()> {
-    if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) }
-}
-
-fn too_deep() -> Error {
-    Error::new(ErrorKind::LimitExceeded, format!("indexes are nested deeper than {MAX_DEPTH}"))
 }

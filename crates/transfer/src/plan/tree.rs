@@ -1,18 +1,15 @@
 //! [`Tree`]: the documents of an image or index, read once. Layers are not read.
 
-use std::pin::Pin;
-
+use async_trait::async_trait;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use transship_core::{
-    CONFIG_LIMIT, Descriptor, Digest, Document, Error, ErrorKind, ImageConfig, ImageDocument,
-    ImageSource, IndexDocument, LayerType, Manifest, Platform, Result, ResultExt, Sparse,
-    is_index_type,
+    CONFIG_LIMIT, Descriptor, Digest, Error, ErrorKind, ImageConfig, ImageDocument, ImageSource,
+    IndexDocument, LayerType, Listed, Manifest, Platform, Result, ResultExt, Sparse, Visit,
+    Visitor, is_index_type, walk, walk_from, walk_listed,
 };
 
-use crate::plan::select::describe;
-
-/// How deep indexes may be nested.
-const MAX_DEPTH: usize = 16;
+use super::select::describe;
+use crate::open::boxed;
 
 /// How many documents are asked for at once.
 const AT_ONCE: usize = 8;
@@ -36,15 +33,7 @@ pub(crate) enum Node {
 pub(crate) struct Image {
     pub(crate) document: ImageDocument,
     /// What the config says; `None` for artifacts, whose config is never parsed.
-    pub(crate) config: Option<Config>,
-}
-
-/// What the engine has to know of an image's config.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Config {
-    pub(crate) platform: Option<Platform>,
-    /// One for each layer; `None` where the config has none.
-    pub(crate) diff_ids: Option<Vec<Digest>>,
+    pub(crate) config: Option<ImageConfig>,
 }
 
 /// What an index lists.
@@ -63,6 +52,26 @@ pub(crate) enum Found {
     Unread,
     /// The source does not hold it, as in a sparse index: what is missing.
     Absent(String),
+}
+
+impl Found {
+    fn here(self) -> Result<Box<Tree>> {
+        match self {
+            Self::Here(tree) => Ok(tree),
+            // Where a walk begins is read.
+            Self::Unread | Self::Absent(_) => {
+                Err(Error::new(ErrorKind::Unexpected, "the first manifest was not read"))
+            }
+        }
+    }
+}
+
+impl Image {
+    /// The diff ID of a layer, where the config has one for each.
+    pub(crate) fn diff_id(&self, at: usize) -> Option<&Digest> {
+        let diff_ids = self.config.as_ref()?.diff_ids.as_ref()?;
+        diff_ids.get(at).filter(|_| diff_ids.len() == self.document.layers.len())
+    }
 }
 
 /// How much of an index is read before it is known what is chosen.
@@ -107,14 +116,14 @@ impl Tree {
     /// `Corrupt` for what is damaged or malformed and for indexes that contain themselves, `LimitExceeded` for ones that
     /// are nested too deep.
     pub(crate) async fn load(source: &dyn ImageSource, reading: Reading) -> Result<Box<Self>> {
-        let root = source.root().await?;
-        Loader { source, reading }.load(root, Vec::new()).await
+        walk(source, &Loader { source, reading }).await?.here()
     }
 
     /// Reads the documents of a manifest that is not the root. `NotFound` when it is not all there.
     pub(crate) async fn of(source: &dyn ImageSource, of: &Descriptor) -> Result<Box<Self>> {
         let manifest = source.manifest(of).await?;
-        let tree = Loader { source, reading: Reading::Whole }.load(manifest, Vec::new()).await?;
+        let loader = Loader { source, reading: Reading::Whole };
+        let tree = walk_from(source, &manifest, &loader).await?.here()?;
         if let Node::Image(image) = &tree.node {
             ask_for_layers(source, &image.document).await?;
         }
@@ -130,7 +139,7 @@ impl Tree {
         source: &dyn ImageSource,
         taken: &(dyn Fn(usize) -> bool + Sync),
     ) -> Result<()> {
-        let loader = Loader { source, reading: Reading::Whole };
+        let loader = &Loader { source, reading: Reading::Whole };
         let mut leaves = Vec::new();
         self.leaves_mut(&mut leaves);
         let chosen = leaves.into_iter().enumerate().filter(|(at, _)| taken(*at));
@@ -142,7 +151,7 @@ impl Tree {
             .collect();
         // By position: a stream of references is not `Send`.
         let read: Vec<Found> = stream::iter(0..unread.len())
-            .map(|at| Box::pin(loader.look_for(&unread[at], &[])))
+            .map(|at| boxed(loader.read(&unread[at])))
             .buffered(AT_ONCE)
             .try_collect()
             .await?;
@@ -174,67 +183,67 @@ impl Tree {
     }
 }
 
-/// Boxes, so that deep nesting needs little stack.
-type Loading<'a> = Pin<Box<dyn Future<Output = Result<Box<Tree>>> + Send + 'a>>;
-
 /// Reads documents.
-#[derive(Clone, Copy)]
 struct Loader<'s> {
     source: &'s dyn ImageSource,
     reading: Reading,
 }
 
-impl<'s> Loader<'s> {
-    fn load(self, manifest: Manifest, above: Vec<Digest>) -> Loading<'s> {
-        Box::pin(async move {
-            let node = match manifest.document() {
-                Document::Image(document) => {
-                    let config = load_config(self.source, document).await?;
-                    Node::Image(Image { document: document.clone(), config })
-                }
-                Document::Index(document) => {
-                    let path = below(&above, manifest.descriptor())?;
-                    let children = self.children(document, &path).await?;
-                    Node::Index { document: document.clone(), children }
-                }
-                _ => return Err(unknown(manifest.descriptor())),
-            };
-            Ok(Box::new(Tree { manifest, node }))
-        })
+impl Loader<'_> {
+    /// Reads what an index lists and was not read.
+    async fn read(&self, of: &Descriptor) -> Result<Found> {
+        walk_listed(self.source, of, self).await.map_err(|error| damaged(of, error))
     }
 
-    async fn children(self, document: &IndexDocument, path: &[Digest]) -> Result<Vec<Child>> {
-        // By position: a stream of references is not `Send`.
-        let found: Vec<Found> = stream::iter(0..document.manifests.len())
-            .map(|at| Box::pin(self.look_for(&document.manifests[at], path)))
-            .buffered(AT_ONCE)
-            .try_collect()
-            .await?;
-        let children = document.manifests.iter().zip(found);
-        Ok(children.map(|(child, found)| Child::new(child, found)).collect())
+    /// Whether what is said of a manifest is enough to choose.
+    fn is_read_later(&self, listed: Listed<'_>) -> bool {
+        let of = listed.descriptor;
+        let said = of.platform.is_some() || of.is_attestation();
+        let is_image = is_index_type(&of.media_type) == Some(false);
+        !listed.is_first() && is_image && said && self.reading == Reading::ToChoose
+    }
+}
+
+#[async_trait]
+impl Visitor for Loader<'_> {
+    type Output = Found;
+
+    fn skip(&self, listed: Listed<'_>) -> Option<Found> {
+        let whole = self.source.sparse() == Sparse::Refused;
+        (whole && self.is_read_later(listed)).then_some(Found::Unread)
     }
 
-    async fn look_for(self, of: &Descriptor, path: &[Digest]) -> Result<Found> {
-        let kind = is_index_type(&of.media_type);
-        if kind == Some(true) {
-            below(path, of)?;
-        }
-        let told = kind == Some(false) && (of.platform.is_some() || of.is_attestation());
-        let later = told && self.reading == Reading::ToChoose;
-        let sparse = self.source.sparse() == Sparse::Accepted;
-        if later && !sparse {
+    async fn image(&self, of: Visit<'_>, image: &ImageDocument) -> Result<Found> {
+        if self.is_read_later(of.listed) {
             return Ok(Found::Unread);
         }
-        let manifest = match self.source.manifest(of).await {
-            Ok(_) if later => return Ok(Found::Unread),
-            Ok(manifest) => manifest,
-            Err(error) if sparse && error.kind() == ErrorKind::NotFound => {
-                return Ok(Found::Absent(error.to_string()));
+        let config = match load_config(self.source, image).await {
+            Err(error) if !of.listed.is_first() => {
+                return Err(damaged(of.listed.descriptor, error));
             }
-            Err(error) => return Err(damaged(of, error)),
+            config => config?,
         };
-        let tree = self.load(manifest, path.to_vec()).await;
-        tree.map(Found::Here).map_err(|error| damaged(of, error))
+        let node = Node::Image(Image { document: image.clone(), config });
+        Ok(Found::Here(Box::new(Tree { manifest: of.manifest.clone(), node })))
+    }
+
+    async fn index(
+        &self,
+        of: Visit<'_>,
+        index: &IndexDocument,
+        found: Vec<Found>,
+    ) -> Result<Found> {
+        let children = index.manifests.iter().zip(found);
+        let children = children.map(|(child, found)| Child::new(child, found)).collect();
+        let node = Node::Index { document: index.clone(), children };
+        Ok(Found::Here(Box::new(Tree { manifest: of.manifest.clone(), node })))
+    }
+
+    fn absent(&self, listed: Listed<'_>, error: Error) -> Result<Found> {
+        match self.source.sparse() {
+            Sparse::Accepted => Ok(Found::Absent(error.to_string())),
+            _ => Err(damaged(listed.descriptor, error)),
+        }
     }
 }
 
@@ -246,31 +255,6 @@ fn damaged(of: &Descriptor, error: Error) -> Error {
     let what = describe(of.platform.as_ref(), of);
     Error::new(ErrorKind::Corrupt, format!("{what} is listed, and not whole: {error}"))
         .hint("what is whole can be copied by its platform")
-}
-
-fn unknown(descriptor: &Descriptor) -> Error {
-    Error::new(
-        ErrorKind::Unsupported,
-        format!("manifest {} is neither an image nor an index", descriptor.digest),
-    )
-}
-
-fn below(above: &[Digest], index: &Descriptor) -> Result<Vec<Digest>> {
-    if above.contains(&index.digest) {
-        return Err(Error::new(
-            ErrorKind::Corrupt,
-            format!("index {} contains itself", index.digest),
-        ));
-    }
-    if above.len() >= MAX_DEPTH {
-        return Err(Error::new(
-            ErrorKind::LimitExceeded,
-            format!("index {} is nested deeper than {MAX_DEPTH}", index.digest),
-        ));
-    }
-    let mut path = above.to_vec();
-    path.push(index.digest.clone());
-    Ok(path)
 }
 
 /// Some tools keep the manifests and configs of all platforms, and the layers of one. Where that is usual, on disks, asking
@@ -290,68 +274,29 @@ async fn ask_for_layers(source: &dyn ImageSource, document: &ImageDocument) -> R
     Ok(())
 }
 
-async fn load_config(source: &dyn ImageSource, document: &ImageDocument) -> Result<Option<Config>> {
+async fn load_config(
+    source: &dyn ImageSource,
+    document: &ImageDocument,
+) -> Result<Option<ImageConfig>> {
     if !document.is_runnable() {
         return Ok(None);
     }
     let what = || format!("config {}", document.config.digest);
     let body = source.blob(&document.config).await?;
     let bytes = body.bytes(CONFIG_LIMIT).await.context(what)?;
-    let config = Config::parse(&bytes).context(what)?;
-    config.check_count(document).context(what)?;
+    let config = ImageConfig::parse(&bytes).context(what)?;
+    check_count(&config, document).context(what)?;
     Ok(Some(config))
 }
 
-impl Config {
-    fn parse(bytes: &[u8]) -> Result<Self> {
-        let ImageConfig { platform, diff_ids, .. } = ImageConfig::parse(bytes)?;
-        Ok(Self { platform, diff_ids })
+/// Each layer has a diff ID. Where some are of unknown types, builders leave them out.
+fn check_count(config: &ImageConfig, document: &ImageDocument) -> Result<()> {
+    let Some(diff_ids) = &config.diff_ids else { return Ok(()) };
+    let (ids, layers) = (diff_ids.len(), document.layers.len());
+    let known = document.layers.iter().all(|layer| LayerType::of(&layer.media_type).is_some());
+    if !known || ids == layers {
+        return Ok(());
     }
-
-    /// Each layer has a diff ID. Where some are of unknown types, builders leave them out.
-    fn check_count(&self, document: &ImageDocument) -> Result<()> {
-        let Some(diff_ids) = &self.diff_ids else { return Ok(()) };
-        let known = document.layers.iter().all(|layer| LayerType::of(&layer.media_type).is_some());
-        if !known || diff_ids.len() == document.layers.len() {
-            return Ok(());
-        }
-        Err(Error::new(
-            ErrorKind::Corrupt,
-            format!(
-                "it has {} diff IDs, and the manifest has {} layers",
-                diff_ids.len(),
-                document.layers.len()
-            ),
-        ))
-    }
-
-    /// The diff ID of a layer, by its position among `layers` layers.
-    pub(crate) fn diff_id(&self, at: usize, layers: usize) -> Option<&Digest> {
-        self.diff_ids.as_ref().filter(|ids| ids.len() == layers)?.get(at)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_config_says_platform_and_diff_ids() {
-        let config = Config::parse(
-            br#"{"os":"linux","architecture":"arm","variant":"v7","rootfs":{"diff_ids":
-            ["sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"]},"x":1}"#,
-        )
-        .unwrap();
-        assert_eq!(config.platform.unwrap().to_string(), "linux/arm/v7");
-        assert_eq!(config.diff_ids.unwrap().len(), 1);
-        let empty = Config::parse(b"{}").unwrap();
-        assert_eq!(empty, Config::default());
-    }
-
-    #[test]
-    fn what_is_no_config_is_corrupt() {
-        for bad in ["", "hello", "[1]", r#"{"rootfs":{"diff_ids":["x"]}}"#] {
-            assert_eq!(Config::parse(bad.as_bytes()).unwrap_err().kind(), ErrorKind::Corrupt);
-        }
-    }
+    let message = format!("it has {ids} diff IDs, and the manifest has {layers} layers");
+    Err(Error::new(ErrorKind::Corrupt, message))
 }

@@ -88,7 +88,7 @@ fn layer(body: Body, mut hasher: Hasher, cancel: &Cancel) -> Result<BlobTruth> {
         Err(Ok(error)) => return Err(error),
         Err(Err(error)) => Some(error),
     };
-    // A wrong digest explains why a layer does not decompress, so it is told first.
+    // A wrong digest explains why a layer does not decompress, so it is reported first.
     let Stored { size, .. } = chunks.finish()?;
     match malformed {
         None => Ok(BlobTruth { size, diff_id: Some(hasher.finish()) }),

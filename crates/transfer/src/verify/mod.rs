@@ -18,7 +18,7 @@ use walk::{Use, Walk};
 /// digests and sizes are true, that configs are configs with as many diff IDs as there are layers, and that each layer,
 /// decompressed, has its diff ID. Manifests that are about the image (its referrers) are checked too.
 ///
-/// One verifier is for one container: a blob that its images share is read once.
+/// One verifier is for one archive: a blob that its images share is read once.
 ///
 /// ```no_run
 /// # async fn f(source: Box<dyn transship_core::ImageSource>) -> transship_core::Result<()> {
@@ -68,7 +68,7 @@ impl Findings {
     }
 }
 
-/// How much was checked. A blob that an earlier image of the same container shares counts, though it was not read again.
+/// How much was checked. A blob that an earlier image of the same archive shares counts, though it was not read again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Checked {
@@ -99,7 +99,7 @@ impl Problem {
 }
 
 impl Verifier {
-    /// One for a container whose images nobody has looked at yet.
+    /// One for an archive whose images nobody has looked at yet.
     pub fn new() -> Self {
         Self::default()
     }
@@ -123,7 +123,7 @@ impl Verifier {
     /// # Errors
     /// `Cancelled` only: all else is a finding.
     pub async fn image(&self, source: &dyn ImageSource) -> Result<Findings> {
-        let Walk { mut findings, uses } = walk::walk(source).await?;
+        let Walk { mut findings, uses, .. } = walk::walk(source).await?;
         let firsts = firsts(&uses);
         let truths: Vec<Result<BlobTruth>> = stream::iter(firsts.iter().copied())
             .map(|used| self.blob(source, used))

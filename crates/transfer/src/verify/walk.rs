@@ -1,22 +1,24 @@
 //! From the root down: reads every manifest and config, and lists the blobs with what they have to be.
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::Mutex;
 
-use serde::Deserialize;
+use async_trait::async_trait;
 use transship_core::{
-    CONFIG_LIMIT, Descriptor, Digest, Document, Error, ErrorKind, Escaped, ImageDocument,
-    ImageSource, IndexDocument, LayerType, Manifest, Result, ResultExt, Sparse, parse_digest,
+    CONFIG_LIMIT, Descriptor, Digest, Error, ErrorKind, Escaped, ImageConfig, ImageDocument,
+    ImageSource, IndexDocument, LayerType, Listed, MANIFESTS_LIMIT, Manifest, Result, Sparse,
+    Visit, Visitor, walk_from, walk_listed,
 };
 
-use super::{Findings, Problem};
-
-/// The deepest nesting of indexes.
-const DEPTH: usize = 16;
+use super::{Findings, Problem, locked};
 
 /// What the manifests say.
+#[derive(Default)]
 pub(super) struct Walk {
     pub(super) findings: Findings,
     pub(super) uses: Vec<Use>,
+    /// Manifests about those that were read, and what to call them. They are still to be read.
+    referrers: VecDeque<(Descriptor, String)>,
 }
 
 /// One use of a blob.
@@ -46,170 +48,186 @@ impl Use {
     }
 }
 
-/// A manifest that is still to be looked at.
-struct Next {
-    of: Descriptor,
-    what: String,
-    depth: usize,
-    absence: Absence,
-}
-
-/// Whether a manifest may be absent.
-#[derive(Clone, Copy)]
-enum Absence {
-    /// It is a child of a sparse index.
-    Legal,
-    /// It was listed as being there.
-    Wrong,
-}
-
-impl Absence {
-    fn of_children(source: &dyn ImageSource) -> Self {
-        if source.sparse() == Sparse::Accepted { Self::Legal } else { Self::Wrong }
-    }
-}
-
-impl Next {
-    fn may_miss(&self, error: &Error) -> bool {
-        matches!((error.kind(), self.absence), (ErrorKind::NotFound, Absence::Legal))
-    }
-}
-
 pub(super) async fn walk(source: &dyn ImageSource) -> Result<Walk> {
-    let mut walk = Walk { findings: Findings::default(), uses: Vec::new() };
+    let mut all = Walk::default();
     let root = match source.root().await {
         Ok(root) => root,
-        Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
         Err(error) => {
             match source.root_descriptor() {
                 Some(root) if is_left_out(source, root, &error) => {
-                    walk.findings.root = Some(root.clone());
-                    walk.findings.need(root);
+                    all.findings.root = Some(root.clone());
+                    all.findings.need(root);
                 }
-                _ => walk.findings.problems.push(Problem::new("root", None, error)),
+                _ => all.problem("root", None, error)?,
             }
-            return Ok(walk);
+            return Ok(all);
         }
     };
-    walk.findings.root = Some(root.descriptor().clone());
-    let mut seen = HashSet::from([root.descriptor().digest.clone()]);
-    let mut queue = VecDeque::new();
-    walk.manifest(source, &root, String::new(), 0, &mut queue).await?;
-    while let Some(next) = queue.pop_front() {
-        if !seen.insert(next.of.digest.clone()) {
-            continue;
+    all.findings.root = Some(root.descriptor().clone());
+    let seen = &Mutex::new(HashSet::from([root.descriptor().digest.clone()]));
+    let reader = Reader { source, first: String::new(), seen };
+    match walk_from(source, &root, &reader).await {
+        Ok(found) => all.add(found),
+        Err(error) => all.problem("image", None, error)?,
+    }
+    while let Some((of, first)) = all.referrers.pop_front() {
+        if locked(seen).len() > MANIFESTS_LIMIT {
+            let message = format!("more than {MANIFESTS_LIMIT} manifests are about it");
+            all.problem("image", None, Error::new(ErrorKind::LimitExceeded, message))?;
+            break;
         }
-        match source.manifest(&next.of).await {
-            Ok(manifest) => {
-                walk.manifest(source, &manifest, next.what, next.depth, &mut queue).await?;
-            }
-            Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
-            Err(error) if is_left_out(source, &next.of, &error) => walk.findings.need(&next.of),
-            Err(error) if next.may_miss(&error) => walk.findings.absent.push(next.of),
-            Err(error) => {
-                walk.findings.problems.push(Problem::new(next.what, Some(&next.of.digest), error));
-            }
+        let reader = Reader { source, first: first.clone(), seen };
+        match walk_listed(source, &of, &reader).await {
+            Ok(found) => all.add(found),
+            Err(error) => all.problem(first, Some(&of.digest), error)?,
         }
     }
-    Ok(walk)
+    Ok(all)
+}
+
+/// Whether something is not there because it is left out of a delta.
+pub(super) fn is_left_out(source: &dyn ImageSource, of: &Descriptor, error: &Error) -> bool {
+    let needs = || source.needs().is_some_and(|needs| needs.contains(&of.digest));
+    error.kind() == ErrorKind::NotFound && needs()
 }
 
 impl Walk {
-    async fn manifest(
+    fn add(&mut self, found: Self) {
+        let Self { findings, uses, referrers } = found;
+        self.findings.checked.manifests += findings.checked.manifests;
+        self.findings.checked.bytes += findings.checked.bytes;
+        self.findings.absent.extend(findings.absent);
+        self.findings.problems.extend(findings.problems);
+        findings.needs.iter().for_each(|of| self.findings.need(of));
+        self.uses.extend(uses);
+        self.referrers.extend(referrers);
+    }
+
+    /// Notes what is wrong. That it was cancelled is the end of the walk.
+    fn problem(
         &mut self,
-        source: &dyn ImageSource,
-        manifest: &Manifest,
-        what: String,
-        depth: usize,
-        queue: &mut VecDeque<Next>,
+        what: impl Into<String>,
+        digest: Option<&Digest>,
+        error: Error,
     ) -> Result<()> {
-        let descriptor = manifest.descriptor();
-        self.findings.checked.manifests += 1;
-        self.findings.checked.bytes += descriptor.size;
-        match manifest.document() {
-            Document::Index(index) => {
-                let absence = Absence::of_children(source);
-                self.index(index, descriptor, &what, depth, (absence, queue));
-            }
-            Document::Image(image) => self.image(source, image.clone(), &what).await?,
-            _ => {}
+        if error.kind() == ErrorKind::Cancelled {
+            return Err(error);
         }
-        let Some(referrers) = source.referrers() else { return Ok(()) };
-        match referrers.referrers(&descriptor.digest).await {
-            Ok(found) => queue.extend(found.into_iter().map(|of| Next {
-                what: format!("{}referrer", prefix(&what)),
-                of,
-                depth,
-                absence: Absence::Wrong,
-            })),
-            Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
-            Err(error) => self.findings.problems.push(Problem::new(
-                spelled(&what, "referrers"),
-                Some(&descriptor.digest),
-                error,
-            )),
-        }
+        self.findings.problems.push(Problem::new(what, digest, error));
         Ok(())
     }
+}
 
-    fn index(
-        &mut self,
-        index: &IndexDocument,
-        of: &Descriptor,
-        what: &str,
-        depth: usize,
-        (absence, queue): (Absence, &mut VecDeque<Next>),
-    ) {
-        if depth == DEPTH {
-            let error = Error::new(
-                ErrorKind::LimitExceeded,
-                format!("indexes are nested deeper than {DEPTH}"),
-            );
-            self.findings.problems.push(Problem::new(what, Some(&of.digest), error));
-            return;
-        }
-        queue.extend(index.manifests.iter().enumerate().map(|(at, child)| Next {
-            what: format!("{}{}", prefix(what), label(child, at)),
-            of: child.clone(),
-            depth: depth + 1,
-            absence,
-        }));
+/// Reads manifests and configs, each once, and goes on after what is wrong.
+struct Reader<'a> {
+    source: &'a dyn ImageSource,
+    /// What to call the manifest where the walk begins; nothing for the root.
+    first: String,
+    seen: &'a Mutex<HashSet<Digest>>,
+}
+
+#[async_trait]
+impl Visitor for Reader<'_> {
+    type Output = Walk;
+
+    fn skip(&self, listed: Listed<'_>) -> Option<Walk> {
+        let new = locked(self.seen).insert(listed.descriptor.digest.clone());
+        (!new).then(Walk::default)
     }
 
+    async fn image(&self, of: Visit<'_>, image: &ImageDocument) -> Result<Walk> {
+        let what = self.what(of.listed);
+        let mut walk = self.manifest(of.manifest, &what).await?;
+        walk.image(self.source, image, &what).await?;
+        Ok(walk)
+    }
+
+    async fn index(&self, of: Visit<'_>, _: &IndexDocument, children: Vec<Walk>) -> Result<Walk> {
+        let mut walk = self.manifest(of.manifest, &self.what(of.listed)).await?;
+        for child in children {
+            walk.add(child);
+        }
+        Ok(walk)
+    }
+
+    fn absent(&self, listed: Listed<'_>, error: Error) -> Result<Walk> {
+        let of = listed.descriptor;
+        let mut walk = Walk::default();
+        if is_left_out(self.source, of, &error) {
+            walk.findings.need(of);
+        } else if !listed.is_first() && self.source.sparse() == Sparse::Accepted {
+            walk.findings.absent.push(of.clone());
+        } else {
+            return self.failed(listed, error);
+        }
+        Ok(walk)
+    }
+
+    fn failed(&self, listed: Listed<'_>, error: Error) -> Result<Walk> {
+        let mut walk = Walk::default();
+        walk.problem(self.what(listed), Some(&listed.descriptor.digest), error)?;
+        Ok(walk)
+    }
+}
+
+impl Reader<'_> {
+    /// What to call a manifest.
+    fn what(&self, listed: Listed<'_>) -> String {
+        let (of, at) = (listed.descriptor, listed.at);
+        let Some(index) = listed.index else { return self.first.clone() };
+        let label = match &of.platform {
+            _ if of.is_attestation() => format!("attestation {at}"),
+            Some(platform) if !platform.is_unknown() => Escaped(&platform.to_string()).to_string(),
+            _ => format!("manifest {at}"),
+        };
+        format!("{}{label}", prefix(&self.what(*index)))
+    }
+
+    /// Counts a manifest, and asks what is about it.
+    async fn manifest(&self, manifest: &Manifest, what: &str) -> Result<Walk> {
+        let (mut walk, of) = (Walk::default(), manifest.descriptor());
+        walk.findings.checked.manifests = 1;
+        walk.findings.checked.bytes = of.size;
+        let Some(referrers) = self.source.referrers() else { return Ok(walk) };
+        let name = format!("{}referrer", prefix(what));
+        match referrers.referrers(&of.digest).await {
+            Ok(found) => walk.referrers.extend(found.into_iter().map(|of| (of, name.clone()))),
+            Err(error) => walk.problem(spelled(what, "referrers"), Some(&of.digest), error)?,
+        }
+        Ok(walk)
+    }
+}
+
+impl Walk {
     async fn image(
         &mut self,
         source: &dyn ImageSource,
-        image: ImageDocument,
+        image: &ImageDocument,
         what: &str,
     ) -> Result<()> {
         let config_what = format!("{}config", prefix(what));
+        let mut config_use = Some(Use::of(&config_what, &image.config));
         let mut diff_ids = Vec::new();
         if image.is_runnable() {
             match config(source, &image.config).await {
                 Ok(listed) => {
-                    self.count(&image, listed.len(), what);
+                    self.count(image, listed.len(), what);
                     diff_ids = listed;
                 }
-                Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
                 Err(error) if is_left_out(source, &image.config, &error) => {}
-                Err(error) => self.findings.problems.push(Problem::new(
-                    config_what.clone(),
-                    Some(&image.config.digest),
-                    error,
-                )),
+                // It is not read a second time.
+                Err(error) => {
+                    config_use = None;
+                    self.problem(config_what, Some(&image.config.digest), error)?;
+                }
             }
         }
-        let count = image.layers.len();
-        let config_told =
-            self.findings.problems.last().is_some_and(|last| last.what == config_what);
-        if !config_told {
-            self.uses.push(Use { what: config_what, blob: image.config, diff_id: None });
-        }
-        let mut diff_ids = diff_ids.into_iter();
-        for (at, blob) in image.layers.into_iter().enumerate() {
-            let diff_id = diff_ids.next().filter(|_| LayerType::of(&blob.media_type).is_some());
-            let what = format!("{}layer {} of {count}", prefix(what), at + 1);
-            self.uses.push(Use { what, blob, diff_id });
+        self.uses.extend(config_use);
+        let (count, mut diff_ids) = (image.layers.len(), diff_ids.into_iter());
+        for (at, blob) in image.layers.iter().enumerate() {
+            let mut used = Use::of(&format!("{}layer {} of {count}", prefix(what), at + 1), blob);
+            used.diff_id = diff_ids.next().filter(|_| LayerType::of(&blob.media_type).is_some());
+            self.uses.push(used);
         }
         Ok(())
     }
@@ -226,37 +244,18 @@ impl Walk {
     }
 }
 
-/// Whether something is not there because it is left out of a delta.
-pub(super) fn is_left_out(source: &dyn ImageSource, of: &Descriptor, error: &Error) -> bool {
-    let needs = || source.needs().is_some_and(|needs| needs.contains(&of.digest));
-    error.kind() == ErrorKind::NotFound && needs()
+impl Use {
+    fn of(what: &str, blob: &Descriptor) -> Self {
+        Self { what: what.to_owned(), blob: blob.clone(), diff_id: None }
+    }
 }
 
 /// The diff IDs that a config lists.
 async fn config(source: &dyn ImageSource, of: &Descriptor) -> Result<Vec<Digest>> {
-    #[derive(Deserialize)]
-    struct Config {
-        rootfs: RootFs,
-    }
-    #[derive(Deserialize)]
-    struct RootFs {
-        #[serde(default)]
-        diff_ids: Option<Vec<String>>,
-    }
     let bytes = source.blob(of).await?.bytes(CONFIG_LIMIT).await?;
-    let config: Config = serde_json::from_slice(&bytes)
-        .map_err(|e| Error::new(ErrorKind::Corrupt, "it is no image config").caused_by(e))?;
-    let listed = config.rootfs.diff_ids.unwrap_or_default();
-    listed.iter().map(|text| parse_digest(text).context(|| "diff ID")).collect()
-}
-
-/// What to call a child of an index.
-fn label(child: &Descriptor, at: usize) -> String {
-    match &child.platform {
-        _ if child.is_attestation() => format!("attestation {at}"),
-        Some(platform) if !platform.is_unknown() => Escaped(&platform.to_string()).to_string(),
-        _ => format!("manifest {at}"),
-    }
+    ImageConfig::parse(&bytes)?
+        .diff_ids
+        .ok_or_else(|| Error::new(ErrorKind::Corrupt, "it is no image config: it lists no layers"))
 }
 
 fn prefix(what: &str) -> String {

@@ -321,6 +321,30 @@ async fn indexes_that_are_nested_too_deep_are_refused() {
     assert_eq!(error.kind(), ErrorKind::LimitExceeded);
 }
 
+/// Each index lists the one below it a hundred times: a few kilobytes, and more visits than there is time for.
+#[tokio::test]
+async fn an_index_that_multiplies_is_refused_by_all_who_walk_it() {
+    let from = Memory::new("from");
+    let mut top = index(&from, OCI_INDEX, &[]);
+    for _ in 0..6 {
+        let mut listed = child(&top, "x/y");
+        listed.as_object_mut().unwrap().remove("platform");
+        top = index(&from, OCI_INDEX, &vec![listed; 100]);
+    }
+    from.show(&[], &top);
+    let error = copy(&from, &Memory::new("to"), TransferOptions::default()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{error}");
+    let at = from.at("box");
+    let source = from.source(&at, &ReadOptions::default()).await.unwrap();
+    let error = EntryDetails::read(&*source).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{error}");
+    // What is met a second time is not walked a second time.
+    let there = digests(&at, &from.alone(), &ReadOptions::default()).await.unwrap();
+    assert_eq!(there.len(), 7);
+    let findings = Verifier::new().image(&*source).await.unwrap();
+    assert_eq!((findings.checked.manifests, findings.problems.len()), (7, 0));
+}
+
 #[tokio::test]
 async fn artifacts_in_an_index_are_copied_or_left_out() {
     let from = Memory::new("from");

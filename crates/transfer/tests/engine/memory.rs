@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tokio::sync::Semaphore;
 use transship_core::*;
 
 use crate::faults::{Faults, not_there, refuse};
@@ -49,6 +50,8 @@ pub struct Memory {
     pub docker_names: bool,
     pub signatures: bool,
     pub streams: Streams,
+    /// Bounds the requests that are open at once, as one host does for source and destination.
+    pub line: Arc<Semaphore>,
 }
 
 impl Memory {
@@ -61,6 +64,7 @@ impl Memory {
             docker_names: false,
             signatures: false,
             streams: Streams::Never,
+            line: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
         }
     }
 
@@ -80,6 +84,12 @@ impl Memory {
 
     pub fn at(&self, locator: &str) -> Reference {
         Reference::new(self.scheme, locator)
+    }
+
+    /// One request. It takes a moment.
+    async fn request(&self) {
+        let _open = self.line.acquire().await.unwrap();
+        tokio::task::yield_now().await;
     }
 
     pub fn puts(&self) -> usize {
@@ -289,6 +299,7 @@ impl ImageSource for MemorySource {
     }
 
     async fn manifest(&self, of: &Descriptor) -> Result<Manifest> {
+        self.memory.request().await;
         let mut state = self.memory.state();
         *state.asked.entry(of.digest.clone()).or_default() += 1;
         if state.faults.missing.contains(&of.digest) {
@@ -299,6 +310,7 @@ impl ImageSource for MemorySource {
     }
 
     async fn blob(&self, of: &Descriptor) -> Result<Body> {
+        self.memory.request().await;
         self.memory.body(of)
     }
 
@@ -388,6 +400,7 @@ impl ImageDestination for MemoryDestination {
     }
 
     async fn has(&self, want: &Expect) -> Result<Option<Stored>> {
+        self.memory.request().await;
         let state = self.memory.state();
         let digest = want.digest.as_ref().expect("a digest to look for");
         let seen = state.blobs.get(digest).filter(|_| !state.faults.unseen.contains(digest));

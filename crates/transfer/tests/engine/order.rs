@@ -1,7 +1,10 @@
 //! The order of blobs, and how many are on their way at once.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use transship_core::*;
 use transship_transfer::*;
 
@@ -113,4 +116,42 @@ fn a_transfer_can_be_spawned() {
     let (from, to) = (Memory::new("from"), Memory::new("to"));
     is_send(&transfer(&from, &to, all(1)).run());
     is_send(&transfer(&from, &to, all(1)).plan());
+}
+
+/// Of source and destination on one host, no request waits for an answer that nobody polls.
+#[tokio::test]
+async fn sources_and_destinations_may_share_their_connections() {
+    for permits in 1..=3 {
+        let (from, mut to) = (images(9, 3), Memory::new("to"));
+        to.line = Arc::new(Semaphore::new(permits));
+        let from = Memory { line: Arc::clone(&to.line), ..from };
+        let mut options = all(8);
+        options.compress = Compress::Zstd(None);
+        let planned = crate::plan(&from, &to, options.clone());
+        let planned = tokio::time::timeout(Duration::from_secs(60), planned).await;
+        let planned = planned.expect("the plan hangs").unwrap();
+        let copied = tokio::time::timeout(Duration::from_secs(60), copy(&from, &to, options)).await;
+        let copied = copied.expect("the copy hangs").unwrap();
+        assert_eq!((planned.images.len(), copied.images.len()), (9, 9));
+    }
+}
+
+/// Planning reads each document once, however many images there are, and the copy reads none again.
+#[tokio::test]
+async fn many_images_are_planned_once() {
+    let from = images(120, 2);
+    let to = Memory::new("to");
+    copy(&from, &to, all(8)).await.unwrap();
+    let configs: Vec<Digest> = from
+        .state()
+        .images
+        .iter()
+        .filter_map(|image| match image.root.document() {
+            Document::Image(image) => Some(image.config.digest.clone()),
+            _ => None,
+        })
+        .collect();
+    let asked = from.state().asked.clone();
+    // Once to plan, and once to copy it.
+    assert!(configs.iter().all(|config| asked[config] <= 2), "{asked:?}");
 }

@@ -1,4 +1,4 @@
-//! How it is built: the crates, the arrows between them, and what holds everywhere.
+//! How it is built: the crates, the stages of the engine, and what holds everywhere.
 //!
 //! # Words
 //!
@@ -9,15 +9,16 @@
 //! | blob | bytes with a digest: a config or a layer |
 //! | transport | a way to keep images, e.g. `oci`; a crate that implements [`Transport`](crate::Transport) |
 //! | reference | `scheme:locator`, where one image is; a plain value |
-//! | container (of images) | a place that holds several images: an archive, a layout, a repository |
-//! | image name | the text an image is stored under in its container; a [`DockerName`](crate::DockerName) is the parsed, canonical kind |
+//! | archive | any place that holds several images: a tar, a layout, a repository of a registry |
+//! | image name | the text an image is stored under in its archive; a [`DockerName`](crate::DockerName) is the parsed, canonical kind |
 //! | source, destination | one image being read, one image being written |
-//! | transfer | one run of the engine |
+//! | batch | all that one transfer reads and writes, open |
+//! | task | what a transfer does for one image, or for one blob |
 //!
-//! # Arrows
+//! # Crates
 //!
 //! ```text
-//! compression <- { archive, transfer }
+//! core <- compression <- { archive, transfer }
 //! core <- local <- archive <- { docker-archive, oci-layout }
 //!         local <- directory
 //! core <- transfer
@@ -27,6 +28,44 @@
 //!
 //! Transports never name each other, and the engine never names a transport: it asks a destination what it
 //! [accepts](crate::Accepts) and a source what it has. `cargo xtask ci` fails on any other arrow.
+//!
+//! # The engine: five stages, a folder each
+//!
+//! ```text
+//!            references, streams, opened places
+//!                          |
+//!   open    open()         v             Batch { sources, writer }
+//!                          |
+//!   plan    plan()         v             TransferPlan { ImageTask { ImagePlan, BlobTask .. } .. }
+//!                          |                     `-- describe() -> Plan, what --dry-run prints
+//!   copy    copy()         v             Stored, for each BlobTask
+//!                          |
+//!   commit  commit()       v             ImageReport, image by image, in the order of the plan
+//!                          |
+//!           finish()       v             Report
+//! ```
+//!
+//! [`Transfer::run`](crate::Transfer::run) calls them one after the other, and the whole is in `transfer.rs`:
+//!
+//! | stage | takes | gives | does |
+//! |---|---|---|---|
+//! | `open` | [`Source`](crate::Source)s, a [`Destination`](crate::Destination) | `Batch` | opens all; one image is a batch of one, a place for one image a writer of one. A stream is read here, and its blobs staged |
+//! | `plan` | `&Batch` | `TransferPlan` | for each image: reads its documents (`tree`), chooses platforms (`select`), says what becomes of each manifest (`manifests`) and layer (`layers`); holds the names of all images against each other (`names`) |
+//! | `copy` | `TransferPlan` | `Report` | copies each blob once, however many images share it (`schedule`); one blob's way is one file, `blob`: reuse, read, change, put, retry |
+//! | `commit` | `ImageTask`, what its blobs became | `ImageReport` | makes the new manifests (`manifests`, edits in place by `convert`), puts them, then the signatures, and commits in the image's turn |
+//! | `finish` | `Batch`, `Report` | `Report` | publishes what an archive shows at its end |
+//!
+//! Beside them: `events` (an event for all that begins and ends, each end once, kept straight by a ledger) and `verify`, which reads
+//! images again.
+//!
+//! - **The plan that is shown is the plan that runs.** A dry run stops after `plan` and asks, by the function that the copy asks, which
+//!   blobs are there. Choices follow from documents and options alone.
+//! - **One walk.** Indexes, manifests and configs are followed in one place, [`walk`](crate::walk()), with a visitor: the engine's tree,
+//!   deltas, digests, `verify`, `inspect` and `list`. It has the one limit of depth, and of manifests.
+//! - **One future an image**, from its first blob to its commit. Nothing is spawned, so dropping the transfer stops all of it; and
+//!   whatever is polled beside others awaits nothing that those hold.
+//! - **Bounded.** [`jobs`](crate::TransferOptions::jobs) bounds streams; layers that change form are bounded by memory and
+//!   processors apart. Plans of more than 64 MiB together are made again when their turn comes.
 //!
 //! # Facts, hints, results, edits
 //!
@@ -38,14 +77,8 @@
 //!
 //! A transport says where bytes are; [`Body`](crate::Body) hashes, counts and limits them. Every copy is checked because
 //! there is no way to read a blob that does not check it. Hashing runs on a thread of its own, so that a verified copy runs
-//! at the speed of SHA-256.
-//!
-//! # The engine
-//!
-//! A [`Transfer`](crate::Transfer) goes through stages: *select* the images and platforms, *plan* what moves, changes form
-//! or is there already, *execute* with bounded concurrency (a blob that images share moves once; the first failure cancels
-//! the rest), *commit* in order, *report*. The engine alone changes bytes: it decompresses for a destination that holds plain
-//! layers, compresses when asked, and checks every diff ID on the way.
+//! at the speed of SHA-256. The engine alone changes bytes: it decompresses for a destination that holds plain layers,
+//! compresses when asked, and checks every diff ID on the way.
 //!
 //! # What holds everywhere
 //!

@@ -259,3 +259,10 @@
 //!
 //! `jobs` followed the processors, so that a builder with one of them pulled two blobs at once, though it waits for the network. Now 8
 //! blobs go at once everywhere, and how many layers change form at once is bounded by processors and memory alone.
+//!
+//! # 43. One walk, with a visitor
+//!
+//! Six pieces of code followed indexes, each with its own limit and its own idea of what absent means; none had a limit for an index
+//! that lists another a hundred times, which lists another a hundred times. Now [`walk`](crate::walk()) reads, several at once, counts
+//! and limits; a visitor says what to skip and what follows from a manifest, from one that is absent, and from one that is damaged. What
+//! the visits give comes back in the order of the index. It is a fold and no stream, so that `verify` and deltas keep only what they need.
