@@ -1,8 +1,9 @@
 //! [`Reachable`]: what documents need, or might need.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use bytes::Bytes;
+use serde::de::IgnoredAny;
 use transship_core::{
     Descriptor, Digest, Error, ErrorKind, ImageConfig, MediaType, Result, is_index_type,
     parse_digest,
@@ -20,6 +21,8 @@ pub struct Reachable<'a> {
     new: Vec<String>,
     ahead: Vec<(Digest, Kind)>,
     unreadable: Vec<(Digest, Error)>,
+    /// Whose descriptor carries a content that is not theirs, and who are nowhere else.
+    misfits: HashSet<Digest>,
 }
 
 impl std::fmt::Debug for Reachable<'_> {
@@ -37,28 +40,27 @@ enum Looked {
 }
 
 /// What a reference says of what it refers to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     /// A layer or a config: bytes.
     Blob,
-    /// A manifest or index.
-    Manifest,
     /// Either.
     Unknown,
+    /// A manifest or index.
+    Manifest,
 }
 
 impl<'a> Reachable<'a> {
     /// With a function that reads a document: `None` where it is not there, `LimitExceeded` where it is too large to be one.
     pub fn new(read: &'a dyn Fn(&Digest) -> Result<Option<Bytes>>) -> Self {
         let (new, ahead, unreadable) = (Vec::new(), Vec::new(), Vec::new());
-        Self { read, reached: HashMap::new(), new, ahead, unreadable }
+        let (reached, misfits) = (HashMap::new(), HashSet::new());
+        Self { read, reached, new, ahead, unreadable, misfits }
     }
 
-    /// Follows all that a document refers to. What is no JSON refers to nothing.
+    /// Follows all that a document refers to, whether or not all of it is JSON.
     pub fn follow(&mut self, document: &[u8]) {
-        for mention in mentions(document).unwrap_or_default() {
-            self.take(mention);
-        }
+        mentions(document, &mut |mention| self.take(mention));
         self.go_on();
     }
 
@@ -96,17 +98,33 @@ impl<'a> Reachable<'a> {
 
     /// Notes a digest, and what it is the digest of where the descriptor carries that: a place without the blob serves it
     /// from there.
-    fn take(&mut self, mention: Mention) {
+    fn take(&mut self, mention: Mention<'_>) {
         let Ok(digest) = parse_digest(&mention.digest) else { return };
         self.note(&digest, mention.kind);
         let Some(data) = mention.data.filter(|_| mention.kind != Kind::Blob) else { return };
-        let mut descriptor = Descriptor::new(MediaType::from(""), digest, mention.size);
-        descriptor.data = Some(data);
-        if let Ok(Some(bytes)) = embedded_content(&descriptor) {
-            for mention in mentions(&bytes).unwrap_or_default() {
-                self.take(mention);
+        let mut descriptor = Descriptor::new(MediaType::from(""), digest.clone(), mention.size);
+        descriptor.data = Some(data.into_owned());
+        match embedded_content(&descriptor) {
+            Ok(None) => {}
+            Ok(Some(bytes)) => self.scan(&digest, mention.kind, &bytes),
+            // What is there is looked into itself.
+            Err(error) => {
+                if matches!((self.read)(&digest), Ok(None)) && self.misfits.insert(digest.clone()) {
+                    self.unreadable.push((digest, error));
+                }
             }
         }
+    }
+
+    /// Looks at the bytes of what may be a document. What readers cannot read may need more than is found.
+    fn scan(&mut self, digest: &Digest, kind: Kind, bytes: &[u8]) {
+        if kind == Kind::Manifest
+            && let Err(e) = serde_json::from_slice::<IgnoredAny>(bytes)
+        {
+            let error = Error::new(ErrorKind::Corrupt, "it is malformed").caused_by(e);
+            self.unreadable.push((digest.clone(), error));
+        }
+        mentions(bytes, &mut |mention| self.take(mention));
     }
 
     fn note(&mut self, digest: &Digest, kind: Kind) {
@@ -134,15 +152,7 @@ impl<'a> Reachable<'a> {
             Err(e) if e.kind() == ErrorKind::LimitExceeded && kind == Kind::Unknown => return,
             Err(e) => return self.unreadable.push((digest.clone(), e)),
         };
-        match mentions(&bytes) {
-            Ok(mentions) => mentions.into_iter().for_each(|mention| self.take(mention)),
-            Err(e) if kind == Kind::Manifest => {
-                let error = Error::new(ErrorKind::Corrupt, "it is malformed").caused_by(e);
-                self.unreadable.push((digest.clone(), error));
-            }
-            // Bytes of a type that nobody knows.
-            Err(_) => {}
-        }
+        self.scan(digest, kind, &bytes);
     }
 }
 

@@ -4,11 +4,11 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use transship_archive::docker_save::SavedImage;
 use transship_archive::layout::{LayoutIndex, blob_path};
-use transship_archive::{Base, EntryKind, Reachable, Rewritten, TarIndex, rewrite};
+use transship_archive::{Base, EntryKind, Reachable, Rewritten, TarIndex, check_content, rewrite};
 use transship_core::{
-    Cancel, Descriptor, Digest, Error, ErrorKind, ImageName, MANIFEST_LIMIT, Result, parse_digest,
+    Cancel, Descriptor, Digest, Error, ErrorKind, ImageName, MANIFEST_LIMIT, MediaType, Result,
+    parse_digest,
 };
 use transship_local::LockWait;
 
@@ -57,14 +57,21 @@ impl Going<'_> {
         let index = self.existing.base.index();
         let (mut kept, mut goes) = (HashSet::new(), HashSet::new());
         for (at, entry) in self.existing.entries.iter().enumerate() {
-            let files = if at == self.at { &mut goes } else { &mut kept };
-            add_chains(index, entry.image(), files);
+            let image = entry.image();
+            for name in std::iter::once(&image.config).chain(image.layer_names()) {
+                if at == self.at {
+                    goes.extend(index.chain(name).into_iter().flatten());
+                } else {
+                    kept.extend(index.staying_chain(name)?);
+                }
+            }
         }
         if let Some(layout) = layout {
             let (gone, stay) = self.take_out(layout)?;
-            let blobs = |all: Vec<Digest>| all.into_iter().map(|digest| blob_path(&digest).into());
-            goes.extend(blobs(gone));
-            kept.extend(blobs(stay));
+            goes.extend(gone.iter().map(|digest| Arc::from(blob_path(digest))));
+            for digest in &stay {
+                kept.extend(index.staying_chain(&blob_path(digest))?);
+            }
         }
         for name in self.legacy_folders() {
             let files = ["VERSION", "json", "layer.tar"].map(|file| format!("{name}/{file}"));
@@ -142,19 +149,16 @@ fn follow(reach: &mut Reachable<'_>, entry: &Descriptor) {
     reach.follow(&serde_json::to_vec(entry).unwrap_or_default());
 }
 
-/// A document of a layout in a tar.
+/// A document of a layout in a tar, true to its digest.
 fn document(index: &TarIndex, digest: &Digest) -> Result<Option<bytes::Bytes>> {
     match index.document(&blob_path(digest), MANIFEST_LIMIT, "document") {
-        Ok(bytes) => Ok(Some(bytes)),
+        Ok(bytes) => {
+            let size = bytes.len() as u64;
+            check_content(&bytes, &Descriptor::new(MediaType::from(""), digest.clone(), size))?;
+            Ok(Some(bytes))
+        }
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
         Err(e) => Err(e),
-    }
-}
-
-/// The entries on the ways to an image's files. What is missing or broken is nobody's.
-fn add_chains(index: &TarIndex, image: &SavedImage, files: &mut HashSet<Arc<str>>) {
-    for name in std::iter::once(&image.config).chain(image.layer_names()) {
-        files.extend(index.chain(name).into_iter().flatten());
     }
 }
 

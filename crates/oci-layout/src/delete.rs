@@ -101,7 +101,7 @@ fn unneeded(
     let mut kept: HashSet<Arc<str>> = HashSet::new();
     let reached = reach.digests().into_iter().filter_map(|digest| parse_digest(digest).ok());
     for name in reached.map(|digest| blob_path(&digest)).chain(needed.iter().cloned()) {
-        kept.extend(base.index().chain(&name).into_iter().flatten());
+        kept.extend(base.index().staying_chain(&name)?);
     }
     let is_blob = |name: &str| {
         let rest = name.strip_prefix(BLOBS).and_then(|rest| rest.strip_prefix('/'));
@@ -183,6 +183,10 @@ fn only_below(
     }
     // What was not read for that is told as unreadable.
     cancel.check()?;
+    if !kept.unreadable().is_empty() {
+        // It may reach any of them: what is about them stays.
+        return Ok(BTreeSet::new());
+    }
     let kept = kept.digests();
     let only = reached.digests().into_iter().filter(|digest| !kept.contains(digest));
     Ok(only.map(str::to_owned).collect())

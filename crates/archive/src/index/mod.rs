@@ -171,6 +171,20 @@ impl TarIndex {
         Ok(passed)
     }
 
+    /// As [`chain`](Self::chain), of a name whose bytes have to stay; nothing when there are none.
+    ///
+    /// # Errors
+    /// `Corrupt` when links are not followed here: another reader may follow them.
+    pub fn staying_chain(&self, name: &str) -> Result<Vec<Arc<str>>> {
+        match self.chain(name) {
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            Err(e) => Err(e
+                .context("nothing can be deleted")
+                .hint("copy what shall stay to another archive")),
+            found => found,
+        }
+    }
+
     /// What remains of the tar without some entries, in order: the parts of the file, as position and length, without the
     /// end mark. Entries of one name go together.
     pub fn without(&self, goes: &dyn Fn(&Entry) -> bool) -> Vec<(u64, u64)> {

@@ -47,6 +47,35 @@ async fn what_is_left_is_what_there_would_be() {
 }
 
 #[tokio::test]
+async fn what_others_reach_through_links_that_are_not_followed_stays() {
+    let folder = tempdir().unwrap();
+    let (low, high) = (layer("low"), layer("high"));
+    let (a, b) = (config("a", &[&low]), config("b", &[&high]));
+    for target in ["store/a/../l", "/l.tar", "high.tar"] {
+        let path = Tar::new()
+            .file("a.json", &a)
+            .file("b.json", &b)
+            .file("low.tar", &low)
+            .file("store/a/x", "")
+            .file("store/l", &high)
+            .symlink("high.tar", target)
+            .file(
+                "manifest.json",
+                manifest(&[
+                    ("a.json", &["a:1"], &["low.tar"]),
+                    ("b.json", &["b:1"], &["high.tar"]),
+                ]),
+            )
+            .save(folder.path());
+        let before = fs::read(&path).unwrap();
+        assert_error(delete(&path, ":a:1").await, ErrorKind::Corrupt, "nothing can be deleted");
+        assert_eq!(fs::read(&path).unwrap(), before);
+        delete(&path, ":b:1").await.unwrap();
+        pull_from(&path, ":a:1").await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn what_others_reach_through_links_stays() {
     let folder = tempdir().unwrap();
     let (low, high) = (layer("low"), layer("high"));

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use base64::Engine;
 use serde_json::{Value, json};
 use tempfile::tempdir;
 use transship_core::{
@@ -115,6 +116,143 @@ async fn where_something_cannot_be_read_everything_stays() {
     fs::write(layout.join("index.json"), "{").unwrap();
     let error = collect(layout, CollectMode::Delete, Duration::ZERO).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+}
+
+/// Fields that readers skip, and that a parser of all of it cannot read.
+fn skipped() -> Vec<Vec<u8>> {
+    let deep = format!(r#""x":{}{}"#, "[".repeat(200), "]".repeat(200));
+    let odd = [&br#""x":1e999"#[..], br#""x":"\ud800""#, b"\"x\":\"\xff\"", deep.as_bytes()];
+    odd.map(<[u8]>::to_vec).into()
+}
+
+/// A document with one more field in front.
+fn with_field(document: &[u8], field: &[u8]) -> Vec<u8> {
+    [b"{", field, b",", &document[1..]].concat()
+}
+
+fn in_base64(bytes: &[u8]) -> String {
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+#[tokio::test]
+async fn what_readers_skip_hides_nothing() {
+    let dir = tempdir().unwrap();
+    let layout = dir.path();
+    let (one, gone) = (image("one"), image("gone"));
+    let blobs: Vec<_> = one.blobs.iter().map(|(_, bytes)| bytes.clone()).collect();
+    let kept = |more: usize| blobs.len() + more;
+    for field in skipped() {
+        let bytes = bytes::Bytes::from(with_field(one.manifest.bytes(), &field));
+        let manifest = Manifest::new(bytes.clone()).unwrap();
+        let carried = entry(&manifest, &json!({ "data": in_base64(&bytes) }));
+        lay_out(layout, &json!({ "schemaVersion": 2, "manifests": [carried] }), &blobs);
+        fs::write(layout.join("blobs/sha256").join(sha256(b"x").digest()), "x").unwrap();
+        gc(layout).await;
+        assert_eq!(names_in(&layout.join("blobs/sha256")).len(), kept(0), "{field:?}");
+        let whole = [&blobs[..], &[bytes.clone()]].concat();
+        for media_type in [
+            "application/vnd.oci.image.manifest.v1+json",
+            "",
+            "a/b",
+            "application/vnd.oci.image.layer.v1.tar",
+            "application/vnd.oci.image.config.v1+json",
+        ] {
+            let stored = entry(&manifest, &json!({ "mediaType": media_type }));
+            lay_out(layout, &json!({ "schemaVersion": 2, "manifests": [stored] }), &whole);
+            fs::write(layout.join("blobs/sha256").join(sha256(b"x").digest()), "x").unwrap();
+            gc(layout).await;
+            assert_eq!(names_in(&layout.join("blobs/sha256")).len(), kept(1), "{media_type}");
+            fs::remove_file(layout.join("blobs/sha256").join(sha256(&bytes).digest())).unwrap();
+        }
+        // In index.json itself, and in an entry of it.
+        let listed = serde_json::to_vec(&entry(&manifest, &json!({}))).unwrap();
+        let listed = [b"{\"manifests\":[", &with_field(&listed, &field)[..], b"]}"].concat();
+        lay_out(layout, &json!({}), &whole);
+        lay_out(layout, &json!({}), &bytes_of(&[&gone]));
+        fs::write(layout.join("index.json"), with_field(&listed, &field)).unwrap();
+        match collect(layout, CollectMode::Delete, Duration::ZERO).await {
+            Ok(_) => assert_eq!(names_in(&layout.join("blobs/sha256")).len(), kept(1), "{field:?}"),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}"),
+        }
+        fs::remove_dir_all(layout.join("blobs")).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_manifest_that_is_carried_and_cannot_be_read_keeps_everything() {
+    let dir = tempdir().unwrap();
+    let layout = dir.path();
+    let one = image("one");
+    let blobs: Vec<_> = one.blobs.iter().map(|(_, bytes)| bytes.clone()).collect();
+    let whole = in_base64(one.manifest.bytes());
+    let (begin, end) = whole.split_at(76);
+    for data in [format!("{begin}\n{end}"), "!".to_owned(), in_base64(b"{}")] {
+        let entries = vec![entry(&one.manifest, &json!({ "data": data }))];
+        lay_out(layout, &json!({ "schemaVersion": 2, "manifests": entries }), &blobs);
+        let taken = gc(layout).await;
+        assert!(taken.garbage.is_empty(), "{taken:?}");
+        assert_eq!(taken.spared[0].what, one.manifest.descriptor().digest.to_string());
+        assert_eq!(names_in(&layout.join("blobs/sha256")).len(), blobs.len());
+    }
+}
+
+#[tokio::test]
+async fn deleting_from_a_tar_keeps_what_others_need() {
+    let dir = tempdir().unwrap();
+    let layout = dir.path().join("layout");
+    let (one, two) = (image("one"), image("two"));
+    let mut cases = Vec::new();
+    for field in skipped() {
+        let bytes = bytes::Bytes::from(with_field(one.manifest.bytes(), &field));
+        let manifest = Manifest::new(bytes.clone()).unwrap();
+        let carried = json!({ "data": in_base64(&bytes) });
+        cases.push((manifest.clone(), carried, vec![]));
+        cases.push((manifest, json!({ "mediaType": "" }), vec![bytes]));
+    }
+    for (manifest, fields, more) in cases {
+        let entries = vec![entry(&manifest, &fields), named(&two.manifest, "two")];
+        let blobs = one.blobs.iter().map(|(_, bytes)| bytes.clone()).chain(more);
+        let blobs: Vec<_> = blobs.chain(bytes_of(&[&two])).collect();
+        lay_out(&layout, &json!({ "schemaVersion": 2, "manifests": entries }), &blobs);
+        let path = dir.path().join("a.tar");
+        let mut builder = ::tar::Builder::new(fs::File::create(&path).unwrap());
+        builder.append_dir_all("", &layout).unwrap();
+        builder.finish().unwrap();
+        let at = tar(&path, ":two");
+        OciArchive::new().delete(&at, &DeleteOptions::default()).await.unwrap();
+        let read = fs::read(&path).unwrap();
+        let has = |text: &str| read.windows(text.len()).any(|part| part == text.as_bytes());
+        assert!(has("layer of one") && !has("layer of two"), "{fields}");
+        fs::remove_dir_all(&layout).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn links_that_are_not_followed_keep_everything() {
+    let dir = tempdir().unwrap();
+    let (layout, path) = (dir.path().join("layout"), dir.path().join("a.tar"));
+    let (one, two) = (image("one"), image("two"));
+    let entries = vec![named(&one.manifest, "one"), named(&two.manifest, "two")];
+    let blobs = bytes_of(&[&one, &two]);
+    lay_out(&layout, &json!({ "schemaVersion": 2, "manifests": entries }), &blobs);
+    let layer = layout.join("blobs/sha256").join(one.blobs[2].0.digest.digest());
+    fs::create_dir_all(layout.join("store/a")).unwrap();
+    fs::rename(&layer, layout.join("store/l")).unwrap();
+    std::os::unix::fs::symlink("../../store/a/../l", &layer).unwrap();
+    let mut builder = ::tar::Builder::new(fs::File::create(&path).unwrap());
+    builder.follow_symlinks(false);
+    builder.append_dir_all("", &layout).unwrap();
+    builder.finish().unwrap();
+    let before = fs::read(&path).unwrap();
+    let delete = |name| {
+        let at = tar(&path, name);
+        async move { OciArchive::new().delete(&at, &DeleteOptions::default()).await }
+    };
+    let error = delete(":two").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+    assert_eq!(fs::read(&path).unwrap(), before);
+    delete(":one").await.unwrap();
+    assert_holds(&tar(&path, ":two"), &two).await;
 }
 
 #[tokio::test]
