@@ -1,7 +1,6 @@
 //! What goes to stdout: text, bytes, one JSON value; and how facts are spelled for people.
 
-use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io::{self, Write};
 
 use serde::Serialize;
 use transship::{Digest, Error, ErrorKind, Escaped};
@@ -28,19 +27,24 @@ pub(crate) fn print_json(value: &impl Serialize) -> Result<()> {
     print(&text)
 }
 
+/// Cells beyond it stand as they are, and nothing is padded to their width.
+const WIDEST: usize = 100;
+
 /// Rows in columns, two spaces apart; the last column is not padded.
 pub(crate) fn columns(rows: &[Vec<String>]) -> String {
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
     };
-    let widths: Vec<usize> = (0..count).map(|column| width(column).unwrap_or(0)).collect();
+    let width = |column| width(column).unwrap_or(0).min(WIDEST);
+    let widths: Vec<usize> = (0..count).map(width).collect();
     let mut text = String::new();
     for row in rows {
         let mut line = String::new();
         for (cell, width) in row.iter().zip(&widths) {
-            // Writing to a String cannot fail.
-            let _ = write!(line, "{cell:<width$}  ");
+            let blanks = 2 + width.saturating_sub(cell.chars().count());
+            line.push_str(cell);
+            line.extend(std::iter::repeat_n(' ', blanks));
         }
         text.push_str(line.trim_end());
         text.push('\n');
@@ -113,5 +117,9 @@ mod tests {
     fn columns_line_up() {
         let row = |cells: [&str; 2]| cells.map(str::to_owned).to_vec();
         assert_eq!(columns(&[row(["a", "b"]), row(["long", ""])]), "a     b\nlong\n");
+        // Beyond the width that Rust can format, too.
+        let huge = "x".repeat(70_000);
+        let text = columns(&[row(["a", "b"]), row([&huge, "c"])]);
+        assert_eq!(text, format!("a{}  b\n{huge}  c\n", " ".repeat(WIDEST - 1)));
     }
 }

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::contents::Contents;
 use crate::form::{form_of, plain};
 use crate::layer::{Layer, Way};
+use crate::output::DOCUMENTS;
 use crate::reference::Locator;
 use crate::table::NewEntry;
 use crate::writing::layer_file;
@@ -32,8 +33,10 @@ pub(crate) struct Existing {
     by_id: HashMap<Digest, usize>,
     /// Files that are said to be a layer, by its diff ID.
     layers: HashMap<Digest, Vec<String>>,
-    /// How many diff IDs each file is said to have.
-    claims: HashMap<String, usize>,
+    /// How many diff IDs each entry is said to have, by its own name or through links.
+    claims: HashMap<Arc<str>, usize>,
+    /// The entries of configs.
+    config_files: HashSet<Arc<str>>,
 }
 
 /// A layer that is in the archive.
@@ -65,13 +68,19 @@ impl Existing {
         let layout = layout(base.index());
         let base = Arc::clone(base);
         let (by_id, layers, claims) = (HashMap::new(), HashMap::new(), HashMap::new());
-        let mut this = Self { base, contents, entries, configs, layout, by_id, layers, claims };
+        let config_files = HashSet::new();
+        let mut this =
+            Self { base, contents, entries, configs, layout, by_id, layers, claims, config_files };
         this.look_up();
         Ok(this)
     }
 
     fn look_up(&mut self) {
-        let mut pairs = HashSet::new();
+        let base = Arc::clone(&self.base);
+        let file = |name: &str| base.index().chain(name).ok()?.pop();
+        let file = |name: &str| file(name).unwrap_or_else(|| Arc::from(name));
+        self.config_files = self.entries.iter().map(|entry| file(&entry.image().config)).collect();
+        let (mut pairs, mut claims) = (HashSet::new(), HashSet::new());
         for (at, config) in self.configs.iter().enumerate() {
             let Some(config) = config else { continue };
             self.by_id.entry(config.id.clone()).or_insert(at);
@@ -82,7 +91,10 @@ impl Existing {
             for (diff_id, name) in config.diff_ids.iter().zip(names) {
                 if pairs.insert((diff_id.clone(), name.clone())) {
                     self.layers.entry(diff_id.clone()).or_default().push(name.clone());
-                    *self.claims.entry(name.clone()).or_default() += 1;
+                    let file = file(name);
+                    if claims.insert((diff_id.clone(), Arc::clone(&file))) {
+                        *self.claims.entry(file).or_default() += 1;
+                    }
                 }
             }
         }
@@ -106,21 +118,16 @@ impl Existing {
 
     /// The entry that images list for a layer of which no true file is there: a whole one in its place mends them all.
     /// `None` where it stands for something else, too.
-    pub(crate) fn damaged(&self, diff_id: &Digest) -> Option<String> {
+    pub(crate) fn damaged(&self, diff_id: &Digest) -> Option<Arc<str>> {
         let listed = self.layers.get(diff_id)?.first()?;
-        let chain = self.base.index().chain(listed).unwrap_or_default();
-        let name = chain.last().map_or(listed.as_str(), |name| &**name);
-        let of_others = self.claims.get(name).is_some_and(|claims| *claims > 1)
-            || (name != listed && self.claims.contains_key(name) && !self.lists(diff_id, name));
-        let is_config = self.entries.iter().any(|entry| entry.image().config == name);
+        let last = self.base.index().chain(listed).ok().and_then(|mut chain| chain.pop());
+        let name = last.unwrap_or_else(|| Arc::from(&**listed));
+        let of_others = self.claims.get(&name).is_some_and(|claims| *claims > 1)
+            || self.config_files.contains(&name)
+            || is_document(&name);
         // A layout finds a layer by its digest, and lists a compressed one by another.
-        let fits = self.layout.is_none() || blob_path(diff_id) == name;
-        (fits && !of_others && !is_config).then(|| name.to_owned())
-    }
-
-    /// Whether an entry is said to be a layer.
-    fn lists(&self, diff_id: &Digest, name: &str) -> bool {
-        self.layers.get(diff_id).is_some_and(|files| files.iter().any(|file| file == name))
+        let fits = self.layout.is_none() || *blob_path(diff_id) == *name;
+        (fits && !of_others).then_some(name)
     }
 
     /// Whether each layer of an image is there under the name that the image lists, where some were found or put as given.
@@ -197,6 +204,12 @@ impl Existing {
         }
         Ok(Some(Held { stored, served, file: file.to_owned(), offset: None }))
     }
+}
+
+/// Whether readers know an entry by its name alone.
+fn is_document(name: &str) -> bool {
+    let of_legacy = name.ends_with("/json") || name.ends_with("/VERSION");
+    DOCUMENTS.contains(&name) || name == LAYOUT_FILE || of_legacy
 }
 
 fn not_mended(message: String) -> Error {

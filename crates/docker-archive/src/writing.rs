@@ -149,7 +149,7 @@ impl Writing {
                 let existing = self.existing.as_ref().filter(|_| !there);
                 let damaged = existing.and_then(|existing| existing.damaged(&stored.digest));
                 let file = match &damaged {
-                    Some(damaged) => damaged.clone(),
+                    Some(damaged) => damaged.to_string(),
                     None if there => wanted,
                     None => self.free_name(&wanted)?,
                 };

@@ -278,3 +278,27 @@ async fn docker_gets_nothing_of_which_a_layer_is_not_there() {
     to.commit(Commit::new(&whole.manifest)).await.unwrap();
     assert!(loadable(&path).is_empty());
 }
+
+#[tokio::test]
+async fn what_is_damaged_keeps_the_names_that_docker_knows() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.tar");
+    let one = image("one");
+    write(&tar(&path, ":x:1"), &one).await.unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    let text = one.manifest.bytes();
+    let at = bytes.windows(text.len()).position(|part| part == text).unwrap();
+    bytes[at + 3] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let append = async |name: &str, made: &Made| {
+        let at = tar(&path, &format!(":{name}"));
+        let to = OciArchive::new().destination(&at, &how(WriteMode::Append)).await.unwrap();
+        write_to(to, made).await.unwrap();
+        let docker = document(&path, "manifest.json");
+        let config = format!("blobs/sha256/{}", one.blobs[0].0.digest.digest());
+        let listed = docker.as_array().unwrap().iter().find(|i| i["Config"] == *config).unwrap();
+        listed["RepoTags"].clone()
+    };
+    assert_eq!(append("y:1", &image("two")).await, json!(["docker.io/library/x:1"]));
+    assert_eq!(append("x:1", &image("three")).await, Value::Null);
+}

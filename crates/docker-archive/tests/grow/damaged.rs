@@ -134,6 +134,26 @@ impl Images {
                     .symlink("low.tar", "real.tar")
                     .hardlink("more.tar", "real.tar"),
             ),
+            (
+                "a link to the list of images",
+                self.tar(&[("low.tar", None)]).symlink("low.tar", "manifest.json"),
+            ),
+            (
+                "a link to the config of another",
+                self.tar(&[("low.tar", None)]).symlink("low.tar", "o.json"),
+            ),
+            ("the list of images is a layer", {
+                self.tar(&[("manifest.json", Some(listed("manifest.json", "low.tar")))])
+            }),
+            (
+                "another has its layer where a link leads to",
+                self.tar(&[
+                    ("low.tar", Some(layer("other"))),
+                    ("other.tar", None),
+                    ("manifest.json", Some(listed("low.tar", "low.tar"))),
+                ])
+                .symlink("other.tar", "low.tar"),
+            ),
             ("a link leads nowhere", self.tar(&[("low.tar", None)]).symlink("low.tar", "no.tar")),
             (
                 "a link to another's layer",

@@ -17,6 +17,7 @@ pub(crate) struct Completeness<'a> {
     store: &'a dyn Store,
     /// Manifests that were put.
     put: &'a [Manifest],
+    by_digest: HashMap<&'a Digest, &'a Manifest>,
     absent: HashSet<&'a Digest>,
     needs: HashMap<&'a Digest, &'a Descriptor>,
     cancel: &'a Cancel,
@@ -28,7 +29,9 @@ impl<'a> Completeness<'a> {
         let Image { put, absent, needs, .. } = *image;
         let absent = absent.iter().map(|of| &of.digest).collect();
         let needs = needs.iter().map(|of| (&of.digest, of)).collect();
-        Self { store, put, absent, needs, cancel, reached: BTreeSet::new() }
+        let by_digest = put.iter().map(|manifest| (&manifest.descriptor().digest, manifest));
+        let by_digest = by_digest.collect();
+        Self { store, put, by_digest, absent, needs, cancel, reached: BTreeSet::new() }
     }
 
     /// Checks the root, and the referrers among the manifests that were put, which it gives back.
@@ -113,8 +116,7 @@ impl<'a> Completeness<'a> {
     }
 
     fn child(&self, child: &Descriptor) -> Result<Option<Manifest>> {
-        let is_it = |manifest: &&Manifest| manifest.descriptor().digest == child.digest;
-        if let Some(manifest) = self.put.iter().find(is_it) {
+        if let Some(manifest) = self.by_digest.get(&child.digest) {
             return Manifest::verified(child, manifest.bytes().clone()).map(Some);
         }
         if self.store.has(&Expect::from(child), self.cancel)?.is_none() {

@@ -56,7 +56,7 @@ pub(crate) fn manifest_json(images: &Images<'_>, old: Vec<SavedEntry>) -> Result
         unused.entry(entry.image().config.clone()).or_insert(entry);
     }
     let mut saved = Vec::new();
-    let mut done = BTreeSet::new();
+    let (mut done, mut listed) = (BTreeSet::new(), BTreeSet::new());
     for entry in images.new.entries() {
         let digest = entry.digest.to_string();
         if !done.insert(digest.clone()) {
@@ -70,6 +70,7 @@ pub(crate) fn manifest_json(images: &Images<'_>, old: Vec<SavedEntry>) -> Result
         };
         image.rename(names.get(&digest).cloned().unwrap_or_default());
         saved.push(image);
+        listed.insert(digest);
     }
     // Images that went took theirs with them.
     let old_is_done = unused.is_empty();
@@ -78,9 +79,19 @@ pub(crate) fn manifest_json(images: &Images<'_>, old: Vec<SavedEntry>) -> Result
             unused.remove(&candidate.saved.config);
         }
     }
-    let taken: BTreeSet<&String> = names.values().flatten().collect();
+    // What is damaged now is listed as before, with the names that it has still.
+    let stays = |digest: &String| !images.ours.contains_key(digest) && !listed.contains(digest);
+    let taken = names.iter().filter(|(digest, _)| !stays(digest));
+    let taken: BTreeSet<&String> = taken.flat_map(|(_, names)| names).collect();
+    let now: BTreeSet<&String> = names.values().flatten().collect();
+    let before = self::names(images.old);
+    let before: BTreeSet<&String> = before.values().flatten().collect();
     for (_, mut entry) in unused {
-        let kept = entry.image().names().iter().filter(|name| !taken.contains(&canonical(name)));
+        let goes = |name: &String| {
+            let name = canonical(name);
+            taken.contains(&name) || (before.contains(&name) && !now.contains(&name))
+        };
+        let kept = entry.image().names().iter().filter(|name| !goes(name));
         entry.rename(kept.cloned().collect());
         saved.push(entry);
     }
