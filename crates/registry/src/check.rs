@@ -3,7 +3,7 @@
 use reqwest::{Method, StatusCode};
 use transship_core::{DockerName, Error, ErrorKind, Observer, Result, ResultExt};
 
-use crate::client::{Call, Network};
+use crate::client::{Call, Network, Patience};
 use crate::credentials::host_of;
 use crate::{Credential, RegistryOptions};
 
@@ -33,7 +33,7 @@ pub async fn check(
     }
     let host = network.host(&network.write_endpoint(&name).await?);
     let url =
-        host.base(observer).await?.join("v2/").map_err(|error| {
+        host.base(observer, Patience::Full).await?.join("v2/").map_err(|error| {
             Error::new(ErrorKind::Unexpected, "this is no URL").caused_by(error)
         })?;
     let call = Call::new(Method::GET, url, format!("logging in to {}", host.name()));

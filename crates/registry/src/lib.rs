@@ -28,6 +28,7 @@ mod credentials;
 mod destination;
 mod naming;
 mod options;
+mod places;
 mod pull;
 mod push;
 mod reader;

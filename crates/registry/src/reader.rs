@@ -9,7 +9,7 @@ use transship_core::{
     Reference, Result, ResultExt,
 };
 
-use crate::client::Repository;
+use crate::places::Places;
 use crate::pull;
 use crate::reference::{Locator, Wanted, manifest_of};
 use crate::source::RegistrySource;
@@ -18,7 +18,7 @@ use crate::source::RegistrySource;
 #[derive(Debug)]
 pub(crate) struct RegistryReader {
     reference: Reference,
-    places: Vec<Repository>,
+    places: Places,
     names: Vec<DockerName>,
     entries: Vec<ArchiveEntry>,
     /// What the tags led to that were looked at: an entry stays the image that it was then.
@@ -26,14 +26,11 @@ pub(crate) struct RegistryReader {
 }
 
 impl RegistryReader {
-    pub(crate) async fn open(name: &DockerName, places: Vec<Repository>) -> Result<Self> {
+    pub(crate) async fn open(name: &DockerName, places: Places) -> Result<Self> {
         let repository = format!("{}/{}", name.domain(), name.path());
         let reference = repository_of(name)?;
         // The registry itself knows them all; a mirror may not.
-        let Some(place) = places.last() else {
-            return Err(Error::new(ErrorKind::NotFound, "no registry is configured for it"));
-        };
-        let tags = pull::tags(place).await.context(|| &reference)?;
+        let tags = pull::tags(places.authority(name)?).await.context(|| &reference)?;
         let (names, entries) = (Vec::new(), Vec::new());
         let mut reader = Self { reference, places, names, entries, seen: Mutex::default() };
         for tag in tags.iter().filter(|tag| !lists_referrers(tag)) {

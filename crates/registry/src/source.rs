@@ -12,6 +12,7 @@ use transship_core::{
 };
 
 use crate::client::Repository;
+use crate::places::Places;
 use crate::pull::{self, FoundReferrers};
 use crate::push;
 use crate::reference::{Wanted, manifest_of};
@@ -22,8 +23,7 @@ pub(crate) struct RegistrySource {
     reference: Reference,
     names: Vec<ImageName>,
     root: Manifest,
-    /// The place that had the root, and then the others that the image may be read from.
-    places: Vec<Repository>,
+    places: Places,
     configs: Configs,
 }
 
@@ -32,7 +32,7 @@ impl RegistrySource {
     pub(crate) async fn open(
         reference: Reference,
         name: &DockerName,
-        places: Vec<Repository>,
+        places: Places,
     ) -> Result<Self> {
         Self::open_as(reference, name, manifest_of(name), places).await
     }
@@ -42,25 +42,16 @@ impl RegistrySource {
         reference: Reference,
         name: &DockerName,
         wanted: Wanted<'_>,
-        places: Vec<Repository>,
+        places: Places,
     ) -> Result<Self> {
-        let (mut failed, mut asked) = (Failures::default(), None);
-        for (at, place) in places.iter().enumerate() {
-            match pull::by_name(place, wanted).await {
-                Ok(root) => {
-                    let mut places = places;
-                    places[..=at].rotate_right(1);
-                    let (names, configs) = (names(name), Configs::default());
-                    return Ok(Self { reference, names, root, places, configs });
-                }
-                Err(error) => {
-                    failed.add(error);
-                    asked = Some(place);
-                }
+        let get = |place| async move { pull::by_name(&place, wanted).await };
+        match places.first(get).await {
+            Ok((root, at)) => {
+                let (places, names, configs) = (places.from(at), names(name), Configs::default());
+                Ok(Self { reference, names, root, places, configs })
             }
+            Err(error) => Err(with_tags(error, places.authority(name)?, name).await),
         }
-        let place = asked.ok_or_else(|| no_place(name))?;
-        Err(with_tags(failed.reason(), place, name).await)
     }
 
     /// A config, which whoever copies the image looks at before it copies it: one request is enough for both.
@@ -69,67 +60,9 @@ impl RegistrySource {
             return Body::from_bytes(bytes).expecting(&Expect::from(of));
         }
         let get = |place| async move { pull::open_blob(&place, of).await?.bytes(of.size).await };
-        let bytes = self.first(get).await.context(|| format!("blob {}", of.digest))?;
+        let bytes = self.places.get(get).await.context(|| format!("blob {}", of.digest))?;
         self.configs.keep(&of.digest, bytes.clone());
         Body::from_bytes(bytes).expecting(&Expect::from(of))
-    }
-
-    /// What the first place gives that gives it.
-    async fn first<T, F>(&self, get: impl Fn(Repository) -> F) -> Result<T>
-    where
-        F: Future<Output = Result<T>>,
-    {
-        let mut failed = Failures::default();
-        for place in &self.places {
-            match get(place.clone()).await {
-                Ok(got) => return Ok(got),
-                Err(error) => failed.add(error),
-            }
-        }
-        Err(failed.reason())
-    }
-}
-
-/// The root that a name has at the first place that has it.
-pub(crate) async fn first_root(
-    places: &[Repository],
-    wanted: Wanted<'_>,
-) -> Result<Option<Descriptor>> {
-    let mut failed = Failures::default();
-    for place in places {
-        match pull::head_manifest(place, wanted).await {
-            Ok(Some(root)) => return Ok(Some(root)),
-            Ok(None) => {}
-            Err(error) => failed.add(error),
-        }
-    }
-    failed.unknown.map_or(Ok(None), Err)
-}
-
-/// What the places that were asked for one thing answered, none of which gave it.
-#[derive(Debug, Default)]
-struct Failures {
-    /// The last that does not have it: the registry itself comes last.
-    absent: Option<Error>,
-    /// The first of which it is not known.
-    unknown: Option<Error>,
-}
-
-impl Failures {
-    fn add(&mut self, error: Error) {
-        match error.kind() {
-            ErrorKind::NotFound => self.absent = Some(error),
-            _ => self.unknown = self.unknown.take().or(Some(error)),
-        }
-    }
-
-    /// Why it was not given. What one place lacks may be at another one that did not answer: it is absent only where all say so.
-    fn reason(self) -> Error {
-        match (self.unknown, self.absent) {
-            (Some(unknown), _) => unknown,
-            (None, Some(absent)) => absent,
-            (None, None) => Error::new(ErrorKind::NotFound, "there is no place for it"),
-        }
     }
 }
 
@@ -162,11 +95,6 @@ impl Configs {
 fn absent(want: &Expect) -> Error {
     let digest = want.digest.as_ref().map(ToString::to_string).unwrap_or_default();
     Error::new(ErrorKind::NotFound, format!("blob {digest} is not there"))
-}
-
-fn no_place(name: &DockerName) -> Error {
-    let message = format!("no registry is configured for {name}");
-    Error::new(ErrorKind::NotFound, message)
 }
 
 /// The tag is its name; a digest is none.
@@ -213,7 +141,8 @@ impl ImageSource for RegistrySource {
         if self.root.descriptor().digest == of.digest {
             return Manifest::verified(of, self.root.bytes().clone());
         }
-        self.first(|place| async move { pull::by_descriptor(&place, of).await })
+        self.places
+            .get(|place| async move { pull::by_descriptor(&place, of).await })
             .await
             .context(|| format!("manifest {}", of.digest))
     }
@@ -222,7 +151,8 @@ impl ImageSource for RegistrySource {
         if Configs::takes(of) {
             return self.config(of).await;
         }
-        self.first(|place| async move { pull::open_blob(&place, of).await })
+        self.places
+            .get(|place| async move { pull::open_blob(&place, of).await })
             .await
             .context(|| format!("blob {}", of.digest))
     }
@@ -233,7 +163,7 @@ impl ImageSource for RegistrySource {
             let want = &want;
             async move { push::look(&place, want).await?.ok_or_else(|| absent(want)) }
         };
-        match self.first(ask).await {
+        match self.places.get(ask).await {
             Ok(_) => Ok(true),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error).context(|| format!("blob {}", of.digest)),
@@ -241,7 +171,7 @@ impl ImageSource for RegistrySource {
     }
 
     fn sparse(&self) -> Sparse {
-        self.places.first().map_or(Sparse::Refused, |place| place.host.sparse())
+        self.places.sparse()
     }
 
     fn referrers(&self) -> Option<&dyn Referrers> {
@@ -252,7 +182,8 @@ impl ImageSource for RegistrySource {
 #[async_trait]
 impl Referrers for RegistrySource {
     async fn referrers(&self, of: &Digest) -> Result<Vec<Descriptor>> {
-        let found = self.first(|place| async move { pull::referrers(&place, of).await }).await?;
+        let found =
+            self.places.get(|place| async move { pull::referrers(&place, of).await }).await?;
         Ok(match found {
             FoundReferrers::Api(all) | FoundReferrers::Tag(all) => all,
         })
@@ -264,7 +195,7 @@ impl Referrers for RegistrySource {
         let (algorithm, hex) = (of.algorithm(), of.digest());
         let found = KINDS.map(|kind| async move {
             let tag = format!("{algorithm}-{hex}.{kind}");
-            let root = first_root(&self.places, Wanted::Tag(&tag)).await?;
+            let root = self.places.root(Wanted::Tag(&tag)).await?;
             Ok(root.map(|root| (tag, root)))
         });
         Ok(try_join_all(found).await?.into_iter().flatten().collect())

@@ -14,9 +14,10 @@ use crate::config::{Endpoint, Pulls};
 use crate::destination::RegistryDestination;
 use crate::naming;
 use crate::options::OPTIONS;
+use crate::places::Places;
 use crate::reader::{RegistryReader, repository_of};
 use crate::reference::{Locator, manifest_of};
-use crate::source::{RegistrySource, first_root};
+use crate::source::RegistrySource;
 use crate::target::{refuse_a_repository, targets};
 use crate::writer::{Names, RegistryWriter};
 use crate::{RegistryOptions, SCHEME};
@@ -35,7 +36,7 @@ impl Registry {
     }
 
     /// Where a name can be read from: mirrors that are for such pulls, then the registry itself.
-    async fn places(&self, name: &DockerName, how: &ReadOptions) -> Result<Vec<Repository>> {
+    async fn places(&self, name: &DockerName, how: &ReadOptions) -> Result<Places> {
         let endpoints = self.network.endpoints(name).await?;
         let fits = |endpoint: &&Endpoint| match endpoint.pulls {
             Pulls::All => true,
@@ -43,7 +44,7 @@ impl Registry {
             Pulls::Tags => name.digest().is_none(),
         };
         let place = |at| Repository::new(&self.network, at, Access::Pull, &how.observer);
-        Ok(endpoints.iter().filter(fits).map(place).collect())
+        Ok(Places::new(endpoints.iter().filter(fits).map(place).collect()))
     }
 }
 
@@ -83,7 +84,7 @@ impl Transport for Registry {
     async fn root_of(&self, at: &Reference, how: &ReadOptions) -> Result<Option<Descriptor>> {
         let name = one_image(at)?;
         let places = self.places(&name, how).await?;
-        first_root(&places, manifest_of(&name)).await.context(|| at)
+        places.root(manifest_of(&name)).await.context(|| at)
     }
 
     async fn destination(

@@ -9,7 +9,6 @@ use transship_core::{Error, ErrorKind, Notice, Result};
 
 use super::call::{Answer, Call, Fetched, Payload, silent};
 use super::host::Host;
-use super::idle::Idle;
 use super::network::Policy;
 use crate::tls::{self, Folders, Trust};
 
@@ -102,7 +101,7 @@ impl Host {
 
     /// Sends a request as it is, again where that may help, and reads the answer.
     pub(super) async fn fetch_plain(&self, call: &Call, limit: u64) -> Result<Fetched> {
-        let mut tries = self.tries();
+        let mut tries = call.patience.tries(self.tries());
         loop {
             let failure = match self.attempt_plain(call).await {
                 Ok(answer) => match self.read(answer, limit).await {
@@ -143,7 +142,7 @@ impl Host {
         if let Some(header) = header {
             request = request.header(AUTHORIZATION, header.clone());
         }
-        let idle = call.idle.clone().unwrap_or_else(|| Idle::new(self.idle_timeout()));
+        let idle = call.idle.clone().unwrap_or_else(|| call.patience.idle(self.idle_timeout()));
         match &call.payload {
             Payload::Nothing
                 if matches!(call.method, Method::POST | Method::PUT | Method::PATCH) =>

@@ -10,6 +10,7 @@ use transship_core::{Error, ErrorKind, Observer, Result};
 
 use super::auth::Scopes;
 use super::idle::Idle;
+use super::patience::Patience;
 use super::problem;
 
 /// A request as it is meant.
@@ -22,6 +23,7 @@ pub(crate) struct Call {
     pub(crate) payload: Payload,
     /// Its clock, where it is not the usual one.
     pub(crate) idle: Option<Idle>,
+    pub(crate) patience: Patience,
     /// For messages: what is being done, to what.
     pub(crate) what: String,
     /// Hears of tries again.
@@ -69,6 +71,7 @@ impl Call {
             scopes: Scopes::default(),
             payload: Payload::Nothing,
             idle: None,
+            patience: Patience::Full,
             what: what.into(),
             observer: Observer::default(),
         }

@@ -20,6 +20,7 @@ use super::auth::Auth;
 use super::call::{Answer, Call, Fetched, Torn};
 use super::limit::{Limit, Permit};
 use super::network::Network;
+use super::patience::{Away, Patience};
 use super::problem::{self, PROBLEM_LIMIT};
 use super::retry::{self, Tries, UNREACHABLE};
 use crate::Credential;
@@ -40,6 +41,7 @@ pub(crate) struct Host {
     /// Apart: the body of a write may be a read of the same host, and must not wait for it.
     writes: Arc<Limit>,
     warned: AtomicBool,
+    away: Away,
     /// Where blobs are known to be: from there they can be mounted.
     placed: Mutex<HashMap<Digest, String>>,
     listing: tokio::sync::Mutex<()>,
@@ -62,6 +64,7 @@ impl Host {
             reads: Limit::new(most),
             writes: Limit::new(most),
             warned: AtomicBool::new(false),
+            away: Away::default(),
             placed: Mutex::default(),
             listing: tokio::sync::Mutex::default(),
         })
@@ -112,14 +115,17 @@ impl Host {
     }
 
     /// Its URL: scheme, host and port.
-    pub(crate) async fn base(&self, observer: &Observer) -> Result<&Url> {
+    pub(crate) async fn base(&self, observer: &Observer, patience: Patience) -> Result<&Url> {
+        self.away.check(&self.name, patience)?;
         if self.trust == Trust::Anyone && !self.warned.swap(true, Ordering::Relaxed) {
             observer.warn(format!("whether {} is what it says it is, is not checked", self.name));
         }
-        self.base.get_or_try_init(|| self.find_base(observer)).await
+        self.base.get_or_try_init(|| self.find_base(observer, patience)).await
     }
 
-    async fn find_base(&self, observer: &Observer) -> Result<Url> {
+    async fn find_base(&self, observer: &Observer, patience: Patience) -> Result<Url> {
+        // Others may have found meanwhile that it cannot be reached.
+        self.away.check(&self.name, patience)?;
         let api = match self.name.as_str() {
             "docker.io" => "registry-1.docker.io",
             name => name,
@@ -131,7 +137,7 @@ impl Host {
         // A server that does not speak TLS says so at the first byte.
         let what = format!("looking how {} speaks", self.name);
         let ping = Call::new(Method::GET, https.join("v2/").map_err(not_a_url)?, what);
-        let mut tries = self.tries();
+        let mut tries = patience.tries(self.tries());
         loop {
             match self.probe(&ping).await {
                 Ok(_) => return Ok(https),
@@ -144,6 +150,7 @@ impl Host {
                     return url(&format!("http://{api}/"));
                 }
                 Err(failure) => {
+                    self.note(patience, Some(&failure), observer);
                     self.wait(failure, &ping, &mut tries, observer).await.context(|| &ping.what)?;
                 }
             }
@@ -259,7 +266,7 @@ impl Host {
         limit: u64,
         observer: &Observer,
     ) -> Result<Fetched> {
-        let mut tries = self.tries();
+        let mut tries = call.patience.tries(self.tries());
         loop {
             let failure = match self.fetch_once(call, limit).await {
                 Ok(fetched) => return Ok(fetched),
@@ -271,7 +278,7 @@ impl Host {
 
     /// Sends a request, again where that may help, up to the headers of its answer.
     pub(crate) async fn open(&self, call: &Call, observer: &Observer) -> Result<Answer> {
-        let mut tries = self.tries();
+        let mut tries = call.patience.tries(self.tries());
         loop {
             let failure = match self.open_once(call).await {
                 Ok(answer) => return Ok(answer),
@@ -284,7 +291,7 @@ impl Host {
     /// Sends a request once.
     pub(crate) async fn fetch_once(&self, call: &Call, limit: u64) -> Result<Fetched, Failure> {
         let _permit = self.permit(call).await;
-        let answer = self.attempt(call).await?;
+        let answer = self.reach(call).await?;
         // The length in the answer to HEAD is that of what is not sent; to others, a few words are no harm.
         let limit = if call.method == Method::HEAD { u64::MAX } else { limit.max(PROBLEM_LIMIT) };
         self.read(answer, limit).await
@@ -292,13 +299,25 @@ impl Host {
 
     async fn open_once(&self, call: &Call) -> Result<Answer, Failure> {
         let _permit = self.permit(call).await;
-        let answer = self.attempt(call).await?;
+        let answer = self.reach(call).await?;
         if answer.status.is_success() || answer.status == StatusCode::RANGE_NOT_SATISFIABLE {
             self.limit(call).grow();
             return Ok(answer);
         }
         let fetched = self.read(answer, 0).await?;
         Err(Failure::lasting(fetched.error()))
+    }
+
+    /// One attempt, which shows whether the host can be reached.
+    async fn reach(&self, call: &Call) -> Result<Answer, Failure> {
+        let answer = self.attempt(call).await;
+        self.note(call.patience, answer.as_ref().err(), &call.observer);
+        answer
+    }
+
+    fn note(&self, patience: Patience, failure: Option<&Failure>, observer: &Observer) {
+        let unreachable = failure.filter(|failure| !failure.lasting).map(|failure| &failure.error);
+        self.away.note(&self.name, patience, unreachable, observer);
     }
 
     pub(super) async fn read(&self, answer: Answer, limit: u64) -> Result<Fetched, Failure> {

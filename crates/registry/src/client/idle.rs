@@ -51,6 +51,18 @@ impl Idle {
         self.0.sent.load(Ordering::Relaxed)
     }
 
+    /// Whether nothing has happened for too long.
+    pub(crate) fn has_expired(&self) -> bool {
+        self.end().is_some_and(|end| Instant::now() >= end)
+    }
+
+    /// When it expires, if nothing happens; `None` where it is our turn.
+    fn end(&self) -> Option<Instant> {
+        let last = self.0.last.load(Ordering::Relaxed);
+        let limit = if self.is_sent() { self.0.answer } else { self.0.limit };
+        (last != PAUSED).then(|| self.0.born + Duration::from_millis(last) + limit)
+    }
+
     /// Something happened.
     pub(crate) fn touch(&self) {
         let now = u64::try_from(self.0.born.elapsed().as_millis()).unwrap_or(PAUSED - 1);
@@ -73,13 +85,10 @@ impl Idle {
 
     async fn expired(&self) {
         loop {
-            let last = self.0.last.load(Ordering::Relaxed);
-            if last == PAUSED {
+            let Some(end) = self.end() else {
                 sleep(self.0.limit).await;
                 continue;
-            }
-            let limit = if self.is_sent() { self.0.answer } else { self.0.limit };
-            let end = self.0.born + Duration::from_millis(last) + limit;
+            };
             let now = Instant::now();
             if now >= end {
                 return;

@@ -154,9 +154,10 @@ fn build(
 
 #[cfg(test)]
 mod tests {
+    use super::super::patience::Patience;
     use super::*;
     use crate::Surroundings;
-    use crate::config::Pulls;
+    use crate::config::{Pulls, Role};
     use transship_core::Observer;
 
     /// A host, whatever names its storage has, is spoken to by two clients: its own, and that of all places that it names.
@@ -171,8 +172,9 @@ mod tests {
             insecure: false,
             pulls: Pulls::All,
             given: Given::Sent,
+            role: Role::Registry,
         });
-        host.base(&Observer::default()).await.unwrap();
+        host.base(&Observer::default(), Patience::Full).await.unwrap();
         let certificates = |host: &str| {
             let path = folder.path().join("etc/containers/certs.d").join(host);
             std::fs::create_dir_all(&path).unwrap();

@@ -10,7 +10,8 @@ use super::call::{Answer, Call, Fetched};
 use super::host::{Host, not_a_url};
 use super::link;
 use super::network::Network;
-use crate::config::Endpoint;
+use super::patience::Patience;
+use crate::config::{Endpoint, Role};
 
 /// One repository of a host.
 #[derive(Clone, Debug)]
@@ -20,6 +21,8 @@ pub(crate) struct Repository {
     pub(crate) path: String,
     /// What all requests ask for, so that one token is enough.
     access: Access,
+    pub(crate) role: Role,
+    patience: Patience,
     pub(crate) observer: Observer,
 }
 
@@ -34,8 +37,15 @@ impl Repository {
             host: network.host(endpoint),
             path: endpoint.repository.clone(),
             access,
+            role: endpoint.role,
+            patience: Patience::Full,
             observer: observer.clone(),
         }
+    }
+
+    /// The same, asked with another patience.
+    pub(crate) fn with(&self, patience: Patience) -> Self {
+        Self { patience, ..self.clone() }
     }
 
     /// A request about something in it: `manifests/latest`.
@@ -48,11 +58,12 @@ impl Repository {
     /// A request to a place that the server named.
     pub(crate) fn call_to(&self, method: Method, url: Url, what: impl Into<String>) -> Call {
         let scopes = Scopes::new(&self.path, self.access);
-        Call::new(method, url, what).scoped(scopes).heard_by(&self.observer)
+        let call = Call::new(method, url, what).scoped(scopes).heard_by(&self.observer);
+        Call { patience: self.patience, ..call }
     }
 
     pub(crate) async fn url(&self, rest: &str) -> Result<Url> {
-        let base = self.host.base(&self.observer).await?;
+        let base = self.host.base(&self.observer, self.patience).await?;
         base.join(&format!("/v2/{}/{rest}", self.path)).map_err(not_a_url)
     }
 

@@ -21,16 +21,24 @@ pub(crate) struct Tries {
     most: u32,
     made: u32,
     first: Duration,
+    /// Whether only a server that says when to come again is asked again.
+    only_when_asked: bool,
 }
 
 impl Tries {
     pub(crate) fn new(options: &RegistryOptions) -> Self {
-        Self { most: options.retries, made: 0, first: options.first_wait }
+        Self { most: options.retries, made: 0, first: options.first_wait, only_when_asked: false }
     }
 
     /// No more than so many.
     pub(crate) fn at_most(mut self, most: u32) -> Self {
         self.most = self.most.min(most);
+        self
+    }
+
+    /// None but those that a server asks for.
+    pub(crate) fn only_when_asked(mut self) -> Self {
+        self.only_when_asked = true;
         self
     }
 
@@ -41,6 +49,9 @@ impl Tries {
 
     /// How long to wait before the next try, of which there are at most `most`; `None` when it is enough.
     pub(crate) fn next(&mut self, most: u32, asked: Option<Duration>) -> Option<Duration> {
+        if self.only_when_asked && asked.is_none() {
+            return None;
+        }
         if self.made >= self.most.min(most) || asked.is_some_and(|asked| asked > LONGEST_ASKED) {
             return None;
         }

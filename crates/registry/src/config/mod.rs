@@ -60,6 +60,16 @@ pub(crate) struct Endpoint {
     pub(crate) pulls: Pulls,
     /// Whether credentials that were given go there.
     pub(crate) given: Given,
+    pub(crate) role: Role,
+}
+
+/// What a place is for a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// The registry itself, wherever configuration says that it is: it knows what there is.
+    Registry,
+    /// It has a part of what the registry has, maybe.
+    Mirror,
 }
 
 /// Whether credentials that a caller gives, and not a file, go to a host. They are for the host of the reference, and for no
@@ -116,6 +126,7 @@ impl RegistriesConf {
             insecure,
             pulls: Pulls::All,
             given: Given::Sent,
+            role: Role::Registry,
         };
         let full = text(name);
         let Some((table, matched)) = self.table(&full) else {
@@ -132,7 +143,8 @@ impl RegistriesConf {
             endpoints.push(if table.location.is_empty() {
                 own(table.insecure)
             } else {
-                at(&table.location, rest, table.insecure, Pulls::All)?
+                let at = at(&table.location, rest, table.insecure, Pulls::All)?;
+                Endpoint { role: Role::Registry, ..at }
             });
         }
         endpoints.retain(|endpoint| !self.is_blocked(endpoint));
@@ -243,7 +255,8 @@ fn at(location: &str, rest: &str, insecure: bool, pulls: Pulls) -> Result<Endpoi
         return Err(Error::new(ErrorKind::Corrupt, message));
     };
     let (host, repository) = (host.to_owned(), repository.to_owned());
-    Ok(Endpoint { host, repository, insecure, pulls, given: Given::Kept })
+    let (given, role) = (Given::Kept, Role::Mirror);
+    Ok(Endpoint { host, repository, insecure, pulls, given, role })
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use transship_core::{
     Body, ByteStream, Descriptor, Digest, Error, ErrorKind, Expect, Observer, Result, ResultExt,
 };
 
-use crate::client::{Answer, Call, Failure, Repository, Torn, Tries, header};
+use crate::client::{Answer, Call, Failure, Patience, Repository, Torn, Tries, header};
 
 /// Less than this is no progress: a server that cuts after each few bytes is given up in the end.
 const PROGRESS: u64 = 64 << 10;
@@ -18,9 +18,10 @@ const PROGRESS: u64 = 64 << 10;
 /// Opens a blob. That it is there has been seen when this returns.
 pub(crate) async fn open(from: &Repository, of: &Descriptor) -> Result<Body> {
     let reading = Reading { from: from.clone(), of: of.clone() };
-    let answer = reading.open(0).await?;
-    // The first who reads gets this answer; who reads again, or from elsewhere, asks again.
-    let first = Arc::new(Mutex::new(Some(answer)));
+    let part = reading.open(0).await?;
+    // The first who reads gets this answer; who reads again, or from elsewhere, asks again. No other place is asked then.
+    let first = Arc::new(Mutex::new(Some(part)));
+    let reading = Reading { from: from.with(Patience::Full), ..reading };
     let body = Body::from_fn(move |at| {
         let held = first.lock().unwrap_or_else(PoisonError::into_inner).take();
         let (reading, held) = (reading.clone(), held.filter(|_| at == 0));
@@ -30,11 +31,11 @@ pub(crate) async fn open(from: &Repository, of: &Descriptor) -> Result<Body> {
                 let nothing: ByteStream = Box::pin(stream::empty());
                 return Ok(nothing);
             }
-            let answer = match held {
-                Some(answer) => answer,
+            let part = match held {
+                Some(part) => part,
                 None => reading.open(at).await?,
             };
-            Ok(reading.stream(answer, at))
+            Ok(reading.stream(part, at))
         }
     });
     body.expecting(&Expect::from(of))
@@ -61,28 +62,48 @@ struct Reading {
     of: Descriptor,
 }
 
+/// An answer with bytes of a blob.
+#[derive(Debug)]
+struct Part {
+    answer: Answer,
+    /// The offset of its first byte.
+    start: u64,
+}
+
 /// A blob while it comes.
 struct Coming {
     reading: Reading,
     answer: Answer,
-    /// How many bytes have passed.
+    /// The offset of the next byte of the answer.
     at: u64,
+    /// How many bytes have been passed on. An answer may begin before that.
+    passed: u64,
     tries: Tries,
     /// Where the tries were counted from.
     tried_at: u64,
 }
 
 impl Reading {
-    /// Asks for the bytes from an offset on; for all of them where the server refuses a part.
-    async fn open(&self, at: u64) -> Result<Answer> {
-        let mut call = self.call(at).await?;
-        let mut answer = self.from.open(&call).await?;
-        if answer.status == StatusCode::RANGE_NOT_SATISFIABLE && at > 0 {
-            call = self.call(0).await?;
-            answer = self.from.open(&call).await?;
+    /// Asks for the bytes from an offset on; for all of them where the server refuses a part, or sends another one.
+    async fn open(&self, at: u64) -> Result<Part> {
+        match self.ask(at).await {
+            Err(error) if at > 0 && !is_unanswered(&error) => {}
+            part => return part,
         }
-        self.check(&answer, at).context(|| call.what)?;
-        Ok(answer)
+        self.ask(0).await.map_err(|error| {
+            if is_unanswered(&error) {
+                return error;
+            }
+            let message = format!("the server does not send the rest from byte {at} on");
+            Error::new(ErrorKind::Unavailable, message).caused_by(error)
+        })
+    }
+
+    async fn ask(&self, at: u64) -> Result<Part> {
+        let call = self.call(at).await?;
+        let answer = self.from.open(&call).await?;
+        let start = self.start(&answer, at).context(|| call.what)?;
+        Ok(Part { answer, start })
     }
 
     async fn call(&self, at: u64) -> Result<Call> {
@@ -101,68 +122,106 @@ impl Reading {
         Ok(call)
     }
 
-    /// Holds an answer to what was asked for, before any byte.
-    fn check(&self, answer: &Answer, at: u64) -> Result<()> {
+    /// The offset of the first byte of an answer, which is not after what was asked for. Looked at before any byte.
+    fn start(&self, answer: &Answer, at: u64) -> Result<u64> {
         let wrong = |found: String| Err(Error::new(ErrorKind::Corrupt, found));
-        let size = self.of.size;
-        match (answer.status, answer.length()) {
-            (StatusCode::PARTIAL_CONTENT, length) => {
-                // Without one, the length says enough: the digest decides.
-                let range = header(&answer.headers, CONTENT_RANGE.as_str()).unwrap_or_default();
-                let said = range.trim().to_lowercase().replace('=', " ");
-                if !(said.is_empty() || said.starts_with(&format!("bytes {at}-"))) {
-                    return wrong(format!("asked from byte {at} on, the server sends {range:?}"));
+        let (size, length) = (self.of.size, answer.length());
+        let rest = size.saturating_sub(at);
+        let range = header(&answer.headers, CONTENT_RANGE.as_str()).unwrap_or_default().trim();
+        match (answer.status, Range::parse(range)) {
+            (StatusCode::OK, _) => match length {
+                Some(length) if length != size => {
+                    wrong(format!("the server has {length} bytes, {size} expected"))
                 }
-                match length {
-                    Some(length) if length != size.saturating_sub(at) => wrong(format!(
-                        "the server has {} bytes, {size} expected",
-                        at.saturating_add(length)
-                    )),
-                    _ => Ok(()),
+                _ => Ok(0),
+            },
+            (StatusCode::PARTIAL_CONTENT, Some(Range { size: Some(said), .. })) if said != size => {
+                wrong(format!("the server has {said} bytes, {size} expected"))
+            }
+            // It may begin earlier, and be of less than the rest.
+            (StatusCode::PARTIAL_CONTENT, Some(Range { start, .. })) if start <= at => {
+                match length.map(|length| start.saturating_add(length)) {
+                    Some(end) if end > size => {
+                        wrong(format!("the server has {end} bytes, {size} expected"))
+                    }
+                    _ => Ok(start),
                 }
             }
-            (StatusCode::OK, Some(length)) if length != size => {
-                wrong(format!("the server has {length} bytes, {size} expected"))
+            // Without a range, the length says enough: the digest decides.
+            (StatusCode::PARTIAL_CONTENT, None) if range.is_empty() => match length {
+                Some(length) if length == size => Ok(0),
+                Some(length) if length != rest => wrong(format!(
+                    "the server has {} bytes, {size} expected",
+                    at.saturating_add(length)
+                )),
+                _ => Ok(at),
+            },
+            (StatusCode::PARTIAL_CONTENT, _) => {
+                wrong(format!("asked from byte {at} on, the server sends {range:?}"))
             }
-            (StatusCode::OK, _) => Ok(()),
             (status, _) => wrong(format!("the server answers {status} to a request for bytes")),
         }
     }
 
-    /// The bytes from an offset on, which goes on in other answers where this one is cut.
-    fn stream(self, answer: Answer, at: u64) -> ByteStream {
+    /// The bytes from an offset on, which go on in other answers where this one ends early.
+    fn stream(self, part: Part, at: u64) -> ByteStream {
         let tries = self.from.host.tries();
-        let coming = Coming { reading: self, answer, at: 0, tries, tried_at: at };
-        // A server that does not do ranges sends what has passed already once more.
-        let skip = if coming.answer.status == StatusCode::OK { 0 } else { at };
-        let coming = Coming { at: skip, ..coming };
-        Box::pin(stream::try_unfold((coming, at), |(mut coming, mut passed)| async move {
-            loop {
-                let Some(mut chunk) = coming.next().await? else { return Ok(None) };
-                let start = coming.at - chunk.len() as u64;
-                if coming.at <= passed {
-                    continue;
-                }
-                // What was sent again is not passed on again.
-                let again = usize::try_from(passed.saturating_sub(start)).unwrap_or(usize::MAX);
-                let new = chunk.split_off(again.min(chunk.len()));
-                passed = coming.at;
-                return Ok(Some((new, (coming, passed))));
-            }
+        let Part { answer, start } = part;
+        let coming = Coming { reading: self, answer, at: start, passed: at, tries, tried_at: at };
+        Box::pin(stream::try_unfold(coming, |mut coming| async move {
+            Ok(coming.next().await?.map(|chunk| (chunk, coming)))
         }))
     }
 }
 
+/// Whether no answer came, so that asking in another way does not help.
+fn is_unanswered(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Cancelled)
+}
+
+/// What a `Content-Range` says. Servers write it in several ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Range {
+    start: u64,
+    /// The size of all of it, if that is said.
+    size: Option<u64>,
+}
+
+impl Range {
+    fn parse(text: &str) -> Option<Self> {
+        let text = text.to_ascii_lowercase();
+        let text = text.strip_prefix("bytes")?.trim_start_matches(['=', ' ', ':']);
+        let (range, size) = text.split_once('/').unwrap_or((text, "*"));
+        let (start, _) = range.split_once('-')?;
+        Some(Self { start: start.trim().parse().ok()?, size: size.trim().parse().ok() })
+    }
+}
+
 impl Coming {
-    /// The next bytes of some answer; `at` is behind them.
+    /// The next bytes of some answer that have not passed yet.
     async fn next(&mut self) -> Result<Option<Bytes>> {
         loop {
             let error = match self.answer.chunk().await {
-                Ok(Some(chunk)) => {
+                Ok(Some(mut chunk)) => {
+                    let again = self.passed.saturating_sub(self.at);
+                    let again = usize::try_from(again).unwrap_or(usize::MAX).min(chunk.len());
                     self.at += chunk.len() as u64;
-                    return Ok(Some(chunk));
+                    // What was sent again is not passed on again.
+                    let new = chunk.split_off(again);
+                    if new.is_empty() {
+                        continue;
+                    }
+                    self.passed = self.at;
+                    return Ok(Some(new));
                 }
-                Ok(None) if self.at >= self.reading.of.size => return Ok(None),
+                Ok(None) if self.passed >= self.reading.of.size => return Ok(None),
+                // Some servers give a large blob in parts: that is no failure.
+                Ok(None)
+                    if self.answer.status == StatusCode::PARTIAL_CONTENT && self.progressed() =>
+                {
+                    self.open_rest().await?;
+                    continue;
+                }
                 Ok(None) => Error::new(ErrorKind::Unavailable, "the connection ended early"),
                 Err(Torn::Cut(error) | Torn::Refused(error)) => error,
             };
@@ -170,23 +229,32 @@ impl Coming {
         }
     }
 
-    /// Asks for the rest.
+    /// Asks for the rest, unless it was done often enough without progress.
     async fn go_on(&mut self, error: Error) -> Result<()> {
-        if self.at >= self.tried_at + PROGRESS {
-            self.tries.reset();
-            self.tried_at = self.at;
-        }
+        self.progressed();
         let Reading { from, of } = &self.reading;
-        let what = format!("reading blob {} from byte {} on", of.digest, self.at);
+        let what = format!("reading blob {} from byte {} on", of.digest, self.passed);
         let observer: &Observer = &from.observer;
-        let host = &from.host;
-        host.wait_for(Failure::cut(error), &what, &mut self.tries, observer)
+        from.host
+            .wait_for(Failure::cut(error), &what, &mut self.tries, observer)
             .await
             .context(|| &what)?;
-        self.answer = self.reading.open(self.at).await?;
-        if self.answer.status == StatusCode::OK {
-            self.at = 0;
+        self.open_rest().await
+    }
+
+    /// Whether enough has passed since the tries were counted; then they are counted from here.
+    fn progressed(&mut self) -> bool {
+        let progressed = self.passed >= self.tried_at + PROGRESS;
+        if progressed {
+            self.tries.reset();
+            self.tried_at = self.passed;
         }
+        progressed
+    }
+
+    async fn open_rest(&mut self) -> Result<()> {
+        let part = self.reading.open(self.passed).await?;
+        (self.answer, self.at) = (part.answer, part.start);
         Ok(())
     }
 }

@@ -15,15 +15,18 @@ use crate::client::{Call, Failure, Fetched, Idle};
 const PATIENCE: u32 = 10;
 
 impl Upload {
-    /// A clock that waits longer for the answer than for all else.
+    /// A clock that waits longer for the answer than for all else, unless that did not help before.
     pub(super) fn patient(&self) -> Idle {
         let limit = self.repository.host.idle_timeout();
+        if self.recovery.waited {
+            return Idle::new(limit);
+        }
         Idle::patient(limit, limit.saturating_mul(PATIENCE))
     }
 
     /// Sends the request that ends the session, with nothing in it.
     pub(super) async fn end(
-        &self,
+        &mut self,
         mut call: Call,
         stored: &Stored,
     ) -> Result<Option<Fetched>, Failure> {
@@ -36,16 +39,20 @@ impl Upload {
     /// Sends a request that ends the session, and looks for the blob while there is no answer. `None` when the blob is there before the
     /// answer is.
     pub(super) async fn watch(
-        &self,
+        &mut self,
         call: &Call,
         idle: &Idle,
         stored: &Stored,
     ) -> Result<Option<Fetched>, Failure> {
-        let answer = pin!(self.repository.host.fetch_once(call, 0));
-        match select(answer, pin!(self.appears(idle, stored))).await {
-            Either::Left((answer, _)) => answer.map(Some),
-            Either::Right(((), _)) => Ok(None),
-        }
+        let answer = {
+            let answer = pin!(self.repository.host.fetch_once(call, 0));
+            match select(answer, pin!(self.appears(idle, stored))).await {
+                Either::Left((answer, _)) => answer.map(Some),
+                Either::Right(((), _)) => Ok(None),
+            }
+        };
+        self.recovery.waited |= answer.is_err() && idle.has_expired();
+        answer
     }
 
     /// Ends when the blob is there.

@@ -24,6 +24,8 @@ const SMALLEST: u64 = 64 << 10;
 pub(super) enum Setback {
     /// It ends.
     Lasting(Error),
+    /// It ends, unless the blob is there: some servers refuse what they have already.
+    Refused(Error),
     /// It may go on from where the server is.
     Passing(Failure),
     /// The server is elsewhere, or pieces of this size are too large for it.
@@ -43,7 +45,10 @@ pub(super) struct Recovery {
     restarts: u32,
     /// How often in a row what follows was refused where the server said that it was.
     refused: u32,
+    /// Whether the server did not know us, since there was progress.
     denied: bool,
+    /// Whether the answer to the last request was waited for in vain.
+    pub(super) waited: bool,
     resumes: Resumes,
     pub(super) ranges: Ranges,
 }
@@ -70,6 +75,13 @@ pub(super) enum Ranges {
     Obeyed,
 }
 
+impl Setback {
+    /// Whether the server has answered, and refused what it was sent.
+    fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::OutOfRange(_) | Self::Mixed(_))
+    }
+}
+
 impl Recovery {
     pub(super) fn new(repository: &Repository) -> Self {
         Self {
@@ -78,6 +90,7 @@ impl Recovery {
             restarts: 0,
             refused: 0,
             denied: false,
+            waited: false,
             resumes: Resumes::Would,
             ranges: Ranges::Expected,
         }
@@ -89,6 +102,7 @@ impl Recovery {
             self.tries.reset();
             self.tried_at = at;
             self.refused = 0;
+            self.denied = false;
         }
     }
 
@@ -124,24 +138,33 @@ impl Upload {
             (404, _) | (_, "BLOB_UPLOAD_INVALID" | "BLOB_UPLOAD_UNKNOWN") => {
                 Err(Setback::Passing(failure(&fetched)))
             }
-            // A token that expired on the way.
+            // A token that expired on the way. It may do so again, and not twice in the same place.
             (401, _) if !self.recovery.denied => {
                 self.recovery.denied = true;
                 Err(Setback::Passing(Failure::cut(fetched.error())))
             }
+            (400..=499, _) if self.ending => Err(Setback::Refused(fetched.error())),
             _ => Err(Setback::Lasting(fetched.error())),
         }
     }
 
     /// Finds out how to go on.
     pub(super) async fn recover(&mut self, setback: Setback) -> Result<Step> {
+        if setback.is_refusal()
+            && let Some(stored) = self.is_there().await?
+        {
+            return Ok(Step::Done(stored));
+        }
         match setback {
-            Setback::Lasting(error) => Err(error),
+            Setback::Lasting(error) | Setback::Refused(error) => Err(error),
             // Another request than before: it is no try of the same.
-            Setback::TooLarge(_) if self.make_smaller() => match self.status().await {
-                Some(there) => self.go_on(there),
-                None => self.begin_again(),
-            },
+            Setback::TooLarge(failure) if self.make_smaller() => {
+                let why = Why::of(&failure);
+                match self.status().await {
+                    Some(there) => self.go_on(there, &why),
+                    None => self.begin_again(&why),
+                }
+            }
             Setback::TooLarge(failure) => Err(failure.error.with_retryable(false)),
             Setback::Mixed(failure) => {
                 let why = self.wait(failure).await?;
@@ -159,8 +182,8 @@ impl Upload {
                         self.recovery.resumes = Resumes::Never;
                         self.restart(&why)
                     }
-                    Some(there) => self.go_on(there),
-                    None if smaller => self.begin_again(),
+                    Some(there) => self.go_on(there, &why),
+                    None if smaller => self.begin_again(&why),
                     None => self.restart(&why),
                 }
             }
@@ -170,7 +193,7 @@ impl Upload {
                     return Ok(Step::Done(stored));
                 }
                 match self.status().await {
-                    Some(there) => self.go_on(there),
+                    Some(there) => self.go_on(there, &why),
                     None => self.restart(&why),
                 }
             }
@@ -181,7 +204,7 @@ impl Upload {
     async fn wait(&mut self, failure: Failure) -> Result<Why> {
         let Repository { host, observer, .. } = &self.repository;
         let (host, observer) = (Arc::clone(host), observer.clone());
-        let why = Why { kind: failure.error.kind(), text: failure.error.to_string() };
+        let why = Why::of(&failure);
         host.wait_for(failure, &self.what, &mut self.recovery.tries, &observer).await?;
         Ok(why)
     }
@@ -208,7 +231,7 @@ impl Upload {
     }
 
     /// Goes on from where the server is.
-    fn go_on(&mut self, there: u64) -> Result<Step> {
+    fn go_on(&mut self, there: u64, why: &Why) -> Result<Step> {
         match self.feed.rewind(there) {
             Ok(()) => {
                 // More of what is cut than is kept must not be on its way again. It is in several requests now anyway.
@@ -217,10 +240,7 @@ impl Upload {
                 self.recovery.progressed(there);
                 Ok(self.feed.end().map_or(Step::Piece, Step::Finish))
             }
-            Err(gone) => {
-                let why = Why { kind: gone.kind(), text: gone.to_string() };
-                self.restart(&why).map_err(|_| gone)
-            }
+            Err(_) => self.restart(why),
         }
     }
 
@@ -231,14 +251,22 @@ impl Upload {
             return Err(Error::new(why.kind, message).with_retryable(false));
         }
         self.recovery.restarts += 1;
-        self.begin_again()
+        self.recovery.denied = false;
+        self.begin_again(why)
     }
 
     /// From the start, in a new session; the old one is given up.
-    fn begin_again(&mut self) -> Result<Step> {
+    ///
+    /// # Errors
+    /// Why it has to, where what was sent is gone.
+    fn begin_again(&mut self, why: &Why) -> Result<Step> {
         self.session = None;
-        self.feed.rewind(0)?;
-        Ok(self.first())
+        match self.feed.rewind(0) {
+            Ok(()) => Ok(self.first()),
+            Err(gone) => Err(Error::new(why.kind, why.text.clone())
+                .with_retryable(gone.retryable())
+                .context(gone)),
+        }
     }
 }
 
@@ -247,4 +275,10 @@ impl Upload {
 struct Why {
     kind: ErrorKind,
     text: String,
+}
+
+impl Why {
+    fn of(failure: &Failure) -> Self {
+        Self { kind: failure.error.kind(), text: failure.error.to_string() }
+    }
 }

@@ -7,7 +7,7 @@ use reqwest::{Method, StatusCode, Url};
 use transship_core::{Digest, Error, ErrorKind, Result, ResultExt};
 
 use super::giving_up::GivingUp;
-use crate::client::{Call, Fetched, Repository, location};
+use crate::client::{Call, Fetched, Patience, Repository, location};
 
 /// How long giving up a session may take.
 const CANCEL: Duration = Duration::from_secs(5);
@@ -46,8 +46,8 @@ impl Session {
         digest: &Digest,
         from: &str,
     ) -> Result<Mounted> {
-        let mut call =
-            repository.call(Method::POST, "blobs/uploads/", "mounting a blob to").await?;
+        let asked = repository.with(Patience::Probe);
+        let mut call = asked.call(Method::POST, "blobs/uploads/", "mounting a blob to").await?;
         call.url.query_pairs_mut().append_pair("mount", digest.as_ref()).append_pair("from", from);
         call.scopes = call.scopes.and_pull(from);
         let fetched = repository.fetch(&call, 0).await?.success();

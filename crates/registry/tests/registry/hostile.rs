@@ -250,8 +250,8 @@ async fn a_range_of_other_bytes() {
     let layer = sent.blobs[0].0.digest.to_string();
     server.inject(Rule::new(Fault::CutResponse { after: 10_000 }).path(&layer));
     server.inject(Rule::new(Fault::WrongRange).path(&layer));
-    let error = pull(&plain(), &server, "a:1").await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+    let read = pull(&plain(), &server, "a:1").await.unwrap();
+    assert_eq!(read.blobs[0].1, sent.blobs[0].1, "they are not used");
 }
 
 #[tokio::test]

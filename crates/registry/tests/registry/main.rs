@@ -6,6 +6,7 @@ mod auth;
 mod common;
 mod cuts;
 mod differ;
+mod ends;
 mod hostile;
 mod many;
 mod mirrors;

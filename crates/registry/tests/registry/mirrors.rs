@@ -6,7 +6,7 @@ use transship_core::{ErrorKind, ReadOptions, Transport};
 use transship_registry::{Credential, Registry, Secret};
 use transship_test_registry::{Auth, Fault, Registry as Server, Rule, TokenAuth, User};
 
-use crate::common::{client, image, noise, open, plain, pull, push, serve};
+use crate::common::{Heard, client, image, noise, open, plain, pull, push, serve};
 
 /// A transport for which one server is the mirror of the other.
 fn mirrored(server: &Server, mirror: &Server) -> (Registry, tempfile::NamedTempFile) {
@@ -61,6 +61,20 @@ async fn absent_is_what_all_places_lack() {
     }
 }
 
+/// An image that the registry itself gave lacks what the registry lacks.
+#[tokio::test]
+async fn what_the_registry_lacks_is_absent() {
+    let (server, mirror, sent) = (open(), open(), image(noise(3000)));
+    push(&plain(), &server, "a:1", &sent).await.unwrap();
+    let (registry, _file) = mirrored(&server, &mirror);
+    let at = registry.parse(&format!("//{}/a:1", server.host())).unwrap();
+    let from = registry.source(&at, &ReadOptions::default()).await.unwrap();
+    mirror.inject(Rule::new(status(503)).path("blobs").always());
+    server.inject(Rule::new(status(404)).path("blobs").always());
+    assert!(!from.holds(&sent.blobs[0].0).await.unwrap());
+    assert_eq!(from.blob(&sent.blobs[0].0).await.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
 /// The same of a tag.
 #[tokio::test]
 async fn a_tag_is_not_there_where_all_places_say_so() {
@@ -72,8 +86,73 @@ async fn a_tag_is_not_there_where_all_places_say_so() {
         registry.source(&at, &how).await.map_err(|error| error.kind()).map(|_| ())
     };
     assert_eq!(opened().await, Err(ErrorKind::NotFound));
-    mirror.inject(Rule::new(status(503)).path("manifests").always());
+    server.inject(Rule::new(status(503)).path("manifests").always());
     assert_eq!(opened().await, Err(ErrorKind::Unavailable));
+}
+
+/// A mirror that cannot be asked, in whatever way.
+fn dead(server: &Server, way: u16) -> (Registry, tempfile::NamedTempFile, Server) {
+    let mirror = open();
+    match way {
+        0 => mirror.inject(Rule::new(Fault::Close).always()),
+        code => mirror.inject(Rule::new(status(code)).path("a/").always()),
+    }
+    let (registry, file) = mirrored(server, &mirror);
+    (registry, file, mirror)
+}
+
+/// What the registry itself says is not there is not there, whatever its mirrors say.
+#[tokio::test]
+async fn a_mirror_that_is_down_hides_nothing_of_the_registry() {
+    for way in [0, 401, 403, 500, 503] {
+        let (server, sent) = (open(), image(noise(3000)));
+        push(&plain(), &server, "a:1", &sent).await.unwrap();
+        let (registry, _file, _mirror) = dead(&server, way);
+        let at = |tag| registry.parse(&format!("//{}/a:{tag}", server.host())).unwrap();
+        let how = ReadOptions::default();
+        let error = registry.source(&at("2"), &how).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{way}: {error}");
+        assert!(error.to_string().contains("its tags are 1"), "{way}: {error}");
+        assert_eq!(registry.root_of(&at("2"), &how).await.unwrap(), None, "{way}");
+        let from = registry.source(&at("1"), &how).await.unwrap();
+        let root = &sent.manifest.descriptor().digest;
+        assert_eq!(from.referrers().unwrap().beside(root).await.unwrap(), [], "{way}");
+        assert_eq!(from.referrers().unwrap().referrers(root).await.unwrap(), [], "{way}");
+        let absent = crate::common::described(transship_core::MediaType::ImageLayer, b"no");
+        assert!(!from.holds(&absent).await.unwrap(), "{way}");
+    }
+}
+
+/// A mirror that cannot be reached is not tried again, neither for the same nor, for a while, for anything else.
+#[tokio::test]
+async fn a_mirror_that_cannot_be_reached_is_left_out() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let server = open();
+    for at in 0..5 {
+        push(&plain(), &server, &format!("a:{at}"), &image(noise(1000 + at))).await.unwrap();
+    }
+    for reached in [false, true] {
+        let mirror = open();
+        mirror.inject(Rule::new(Fault::Close).always());
+        let to = if reached { mirror.host().to_string() } else { closed.to_string() };
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let from = server.host();
+        write!(
+            file,
+            "[[registry]]\nlocation = \"{from}\"\n[[registry.mirror]]\nlocation = \"{to}\"\n"
+        )
+        .unwrap();
+        let registry = client(|options| options.registries_conf = Some(file.path().to_owned()));
+        let (heard, mut how) = (Heard::default(), ReadOptions::default());
+        how.observer = heard.observer();
+        for tag in 0..5 {
+            let at = registry.parse(&format!("//{from}/a:{tag}")).unwrap();
+            registry.source(&at, &how).await.unwrap();
+        }
+        assert_eq!(heard.retries(), 0, "{}", heard.text());
+        assert_eq!(heard.text().matches("is left out for").count(), 1, "{}", heard.text());
+        assert!(mirror.exchanges().len() <= 2, "{:?}", mirror.exchanges());
+    }
 }
 
 /// What is given for a registry is for that one alone: a mirror that asks for it does not get it.

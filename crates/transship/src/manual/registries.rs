@@ -76,8 +76,9 @@
 //! app = "registry.local/team/app"       # `transship list app`
 //! ```
 //!
-//! An image is read from the first endpoint that has its manifest; a blob that this endpoint lacks is read from the next ones. Something is
-//! absent only when every endpoint says so: a mirror that answers 404 and a registry that answers 503 are an error. Images are written to
+//! An image is read from the first endpoint that has its manifest; a blob that this endpoint lacks is read from the next ones. What
+//! the registry itself lacks is absent, whatever its mirrors say; a mirror that answers 404 and a registry that answers 503 are an
+//! error. A mirror is asked once while other endpoints are left, and one that cannot be reached is left out for five minutes. Images are written to
 //! the registry that the reference names; mirrors and locations are for reading. A `blocked` registry is neither read nor written, its
 //! mirrors are still read, and a mirror that a table of its own blocks is left out.
 //!

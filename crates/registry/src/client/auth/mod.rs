@@ -181,7 +181,7 @@ impl Auth {
             return Ok(Token { header: bearer(token)?, renew_at: Instant::now() });
         }
         // The future is large, and this one is in every request.
-        Box::pin(realm.token(host, texts, who, &call.observer)).await
+        Box::pin(realm.token(host, texts, who, call)).await
     }
 
     async fn credential(&self, host: &Host, call: &Call) -> Result<Option<Credential>> {

@@ -9,7 +9,7 @@ use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
-use transship_core::{Error, ErrorKind, Observer, Result, ResultExt};
+use transship_core::{Error, ErrorKind, Result, ResultExt};
 
 use crate::client::attempt::{keeps_method, place_of};
 use crate::client::call::{Call, Payload};
@@ -74,12 +74,19 @@ impl Granted {
     }
 }
 
-/// For which host, with which scopes, and who hears of tries again.
+/// For which host and request, with which scopes.
 #[derive(Clone, Copy)]
 struct Asking<'a> {
     host: &'a Host,
     scopes: &'a [String],
-    observer: &'a Observer,
+    request: &'a Call,
+}
+
+impl Asking<'_> {
+    fn call(self, method: Method, url: Url, what: String) -> Call {
+        let call = Call::new(method, url, what).heard_by(&self.request.observer);
+        Call { patience: self.request.patience.of_token(), ..call }
+    }
 }
 
 impl Realm {
@@ -95,9 +102,9 @@ impl Realm {
         host: &Host,
         scopes: &[String],
         who: Option<&Credential>,
-        observer: &Observer,
+        request: &Call,
     ) -> Result<Token> {
-        let asking = Asking { host, scopes, observer };
+        let asking = Asking { host, scopes, request };
         let answer = match who {
             Some(Credential::IdentityToken(token)) => {
                 let fields = [("grant_type", "refresh_token"), ("refresh_token", token.reveal())];
@@ -129,7 +136,7 @@ impl Realm {
 
     async fn get(
         &self,
-        Asking { host, scopes, observer }: Asking<'_>,
+        asking: Asking<'_>,
         header: Option<HeaderValue>,
     ) -> Result<(StatusCode, bytes::Bytes)> {
         let mut url = self.url.clone();
@@ -138,28 +145,27 @@ impl Realm {
             if let Some(service) = &self.service {
                 query.append_pair("service", service);
             }
-            for scope in scopes {
+            for scope in asking.scopes {
                 query.append_pair("scope", scope);
             }
         }
-        let mut call = Call::new(Method::GET, url, self.what(host)).heard_by(observer);
+        let mut call = asking.call(Method::GET, url, self.what(asking.host));
         if let Some(header) = header {
             call.headers.insert(AUTHORIZATION, header);
         }
-        self.send(host, call).await
+        self.send(asking.host, call).await
     }
 
     async fn post(
         &self,
-        Asking { host, scopes, observer }: Asking<'_>,
+        asking: Asking<'_>,
         fields: &[(&str, &str)],
     ) -> Result<(StatusCode, bytes::Bytes)> {
-        let mut call =
-            Call::new(Method::POST, self.url.clone(), self.what(host)).heard_by(observer);
+        let mut call = asking.call(Method::POST, self.url.clone(), self.what(asking.host));
         let form = HeaderValue::from_static("application/x-www-form-urlencoded");
         call.headers.insert(CONTENT_TYPE, form);
-        call.payload = Payload::Bytes(self.form(scopes, fields).into());
-        self.send(host, call).await
+        call.payload = Payload::Bytes(self.form(asking.scopes, fields).into());
+        self.send(asking.host, call).await
     }
 
     fn form(&self, scopes: &[String], fields: &[(&str, &str)]) -> String {
