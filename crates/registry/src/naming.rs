@@ -56,11 +56,12 @@ pub(crate) fn of_many(place: &Locator, names: &[ImageName]) -> Result<Vec<Placed
 /// A tag alone stays that tag, and the tag of any repository becomes the same tag of this one.
 fn as_tag(place: &DockerName, name: &ImageName) -> Result<Placed> {
     let repository = format!("{}/{}", place.domain(), place.path());
-    if let Ok(tagged) = DockerName::parse(&format!("{repository}:{name}")) {
+    if let Ok(tagged) = DockerName::parse(&format!("{repository}:{name}"))
+        && tagged.digest().is_none()
+    {
         return Ok(Placed { asked: tagged.to_string(), name: tagged, tag_of: None });
     }
-    let docker = name.docker().filter(|docker| docker.digest().is_none());
-    let docker = docker.ok_or_else(|| not_a_docker_name(name))?.or_latest();
+    let docker = name.docker().filter(has_tag).ok_or_else(|| not_a_docker_name(name))?.or_latest();
     let tag = docker.tag().unwrap_or("latest");
     Ok(Placed {
         name: DockerName::parse(&format!("{repository}:{tag}"))?,
@@ -70,7 +71,7 @@ fn as_tag(place: &DockerName, name: &ImageName) -> Result<Placed> {
 }
 
 fn below_prefix(prefix: &Prefix, name: &ImageName) -> Result<Placed> {
-    let docker = name.docker().ok_or_else(|| not_a_docker_name(name))?;
+    let docker = name.docker().filter(has_tag).ok_or_else(|| not_a_docker_name(name))?;
     let asked = docker.clone().or_latest().to_string();
     Ok(Placed { name: prefix.place(&docker)?, asked, tag_of: None })
 }
@@ -125,7 +126,7 @@ fn in_repository(place: &DockerName, names: &[ImageName]) -> Result<Vec<DockerNa
 fn below(prefix: &Prefix, names: &[ImageName]) -> Result<Vec<DockerName>> {
     names
         .iter()
-        .map(|name| match name.docker() {
+        .map(|name| match name.docker().filter(has_tag) {
             Some(docker) => prefix.place(&docker),
             None => Err(not_a_docker_name(name)),
         })
@@ -134,7 +135,7 @@ fn below(prefix: &Prefix, names: &[ImageName]) -> Result<Vec<DockerName>> {
 
 /// Of fallback names, those that can be held.
 fn fallback(prefix: &Prefix, names: &[ImageName]) -> Result<Vec<DockerName>> {
-    let docker = names.iter().filter_map(ImageName::docker);
+    let docker = names.iter().filter_map(ImageName::docker).filter(has_tag);
     let held: Vec<_> = docker.filter_map(|name| prefix.place(&name).ok()).collect();
     if held.is_empty() { Err(nameless()) } else { Ok(held) }
 }
@@ -147,6 +148,12 @@ pub(crate) fn without_repeats(names: Vec<DockerName>) -> Vec<DockerName> {
         }
     }
     all
+}
+
+/// Whether a name has a tag, its own or `latest`: one with a digest alone, as containerd gives, would get a tag that nobody
+/// gave.
+fn has_tag(name: &DockerName) -> bool {
+    name.digest().is_none() || name.tag().is_some()
 }
 
 fn not_a_docker_name(name: &ImageName) -> Error {

@@ -21,7 +21,7 @@ fn write_options(options: &TransferOptions, events: &Emitter) -> WriteOptions {
     how
 }
 
-/// Opens the place that a reference names: for one image, or as a archive.
+/// Opens the place that a reference names: for one image, or as an archive.
 pub(super) async fn open<'a>(
     at: &Reference,
     transports: &Transports,
@@ -35,9 +35,9 @@ pub(super) async fn open<'a>(
     let given = sources.given(0);
     let mut how = write_options(options, events);
     let transport = transports.of(at)?;
-    // Of a archive that holds one image only, that goes to where it would go beside others.
-    if sources.whole
-        && given.is_empty()
+    // The only image of an archive or list goes to where it would go beside others.
+    if sources.of_many
+        && options.names.is_empty()
         && let Some(archives) = transport.archives()
     {
         match archives.write(at, &how).await {
@@ -59,7 +59,7 @@ pub(super) async fn open<'a>(
     transport.destination(at, &how).await.map(|image| Writer::one(Handle::Owned(image)))
 }
 
-/// Opens a archive for `count` images.
+/// Opens an archive for `count` images.
 async fn open_many<'a>(
     at: &Reference,
     transports: &Transports,
@@ -131,9 +131,8 @@ pub(super) fn check_fixed(image: &dyn ImageDestination, sources: &Sources<'_>) -
     let at = image.reference();
     if sources.len() != 1 || sources.asked() != 1 {
         let message = format!("{at} is a place for one image, and there are {}", sources.asked());
-        return Err(
-            Error::new(ErrorKind::Unsupported, message).hint("choose one image, or open a archive")
-        );
+        return Err(Error::new(ErrorKind::Unsupported, message)
+            .hint("choose one image, or open an archive"));
     }
     if sources.given(0).iter().all(|name| image.names().contains(name)) {
         return Ok(());
@@ -144,7 +143,7 @@ pub(super) fn check_fixed(image: &dyn ImageDestination, sources: &Sources<'_>) -
     ))
 }
 
-/// Opens a place for an image in a archive. Names that the archive cannot hold are left out.
+/// Opens a place for an image in an archive. Names that the archive cannot hold are left out.
 ///
 /// # Errors
 /// That of the archive for a name that the caller gave or mapped, and that it cannot hold.

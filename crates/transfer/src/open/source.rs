@@ -63,7 +63,8 @@ impl Source {
         self
     }
 
-    /// Where the caller has it from, such as the line of a list: errors about it begin with that.
+    /// The line of a list that it comes from: errors about it begin with that, and its image keeps its names as beside
+    /// others, also when the list has one line.
     #[must_use]
     pub fn context(mut self, context: impl Into<String>) -> Self {
         self.context = Some(context.into());

@@ -53,8 +53,9 @@ pub(crate) struct Sources<'a> {
     names: &'a [ImageName],
     /// The images, in the order in which they go: the position of the place, and in an archive that of the entry.
     images: Vec<(usize, usize)>,
-    /// Whether all images of an archive are among them, however many there are.
-    pub(crate) whole: bool,
+    /// Whether they are all images of an archive, or lines of a list: such images go to the same places under the same
+    /// names however many there are.
+    pub(crate) of_many: bool,
     /// What could not be opened.
     pub(crate) failed: Vec<ImageFailure>,
     /// Blobs that are at the destination already.
@@ -65,7 +66,7 @@ pub(crate) struct Sources<'a> {
 struct OpenSource<'a> {
     content: Content<'a>,
     given: &'a [ImageName],
-    whole: bool,
+    of_many: bool,
 }
 
 #[derive(Debug)]
@@ -85,9 +86,9 @@ pub(super) async fn open<'a>(
     let mut how = stream::read_options(options, events);
     how.passed = streamed.passed;
     let (opened, images, failed) = (Vec::new(), Vec::new(), Vec::new());
-    let (transports, whole, staged) = (transports.clone(), false, streamed.staged);
+    let (transports, of_many, staged) = (transports.clone(), false, streamed.staged);
     let (kept, names) = (how.clone(), &*options.names);
-    let mut all = Sources { transports, how: kept, opened, names, images, whole, failed, staged };
+    let mut all = Sources { transports, how: kept, opened, names, images, of_many, failed, staged };
     let alone = sources.len() == 1;
     let opening = Opening { transports: &all.transports.clone(), how, options, alone };
     for source in sources {
@@ -117,7 +118,7 @@ impl<'a> Sources<'a> {
             return Err(Error::new(ErrorKind::InvalidReference, message).hint("choose one of them"));
         }
         self.images.extend((0..count).map(|entry| (at, entry)));
-        self.whole |= place.whole;
+        self.of_many |= place.of_many;
         self.opened.push(place);
         Ok(())
     }
@@ -240,8 +241,9 @@ impl Opening<'_> {
                 Content::Archive(Handle::Borrowed(&**archive))
             }
         };
-        let whole = images == Images::All && matches!(content, Content::Archive(_));
-        Ok(OpenSource { content, given: &source.names, whole })
+        let all = images == Images::All && matches!(content, Content::Archive(_));
+        let of_many = all || source.context.is_some();
+        Ok(OpenSource { content, given: &source.names, of_many })
     }
 
     /// Whether a source, of which all images are asked for, must not be one of them.

@@ -82,11 +82,12 @@ impl<'a> NameTable<'a> {
 
     /// Of images beside others, each needs a name of its own. One may be without where nothing is made up for it.
     fn check_named(&mut self, at: usize, place: &Target<'_>, digest: &Digest) -> Result<()> {
-        if !place.names.is_empty() || self.sources.asked() == 1 {
+        let refused = place.refused.first();
+        let alone = self.sources.asked() == 1 && !(self.sources.of_many && refused.is_some());
+        if !place.names.is_empty() || alone {
             return Ok(());
         }
         let image = self.sources.reference(at);
-        let refused = place.refused.first();
         let why = match refused {
             Some(name) => format!("the name {name} cannot be held"),
             None => "it has no name".to_owned(),

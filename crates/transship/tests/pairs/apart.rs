@@ -43,7 +43,20 @@ const CASES: &[Case] = &[
     },
     Case { images: &[&["q.io/app:1"], &["r.io/app:1"]], to: "p/", expected: Err("would both be") },
     Case { images: &[&["app:1"], &[]], to: "p/", expected: Err("no name") },
+    // Names that registries cannot hold are not replaced by `latest`, one image or many.
+    Case { images: &[&["App+x"]], to: "a/b", expected: Err("cannot be held") },
+    Case { images: &[&["App+x"]], to: "p/", expected: Err("no name") },
+    Case { images: &[&[BY_DIGEST]], to: "a/b", expected: Err("cannot be held") },
+    Case { images: &[&[BY_DIGEST]], to: "p/", expected: Err("no name") },
+    Case { images: &[&[BY_BOTH]], to: "a/b", expected: Ok(&["a/b:1"]) },
+    Case { images: &[&[BY_BOTH]], to: "p/", expected: Ok(&["p/app:1"]) },
 ];
+
+/// As containerd names what was pulled by digest.
+const BY_DIGEST: &str =
+    "app@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+const BY_BOTH: &str =
+    "app:1@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_image_keeps_a_name_of_its_own_or_nothing_is_written() {
@@ -140,6 +153,23 @@ async fn a_delta_is_completed_in_a_repository_that_has_its_base() {
 }
 
 /// A layout's names that are only tags, and what an archive or a registry makes of them.
+/// A list of one line goes where it would go with a second one.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_only_line_of_a_list_keeps_its_name() {
+    for (given, expected) in [(None, "a/b:7"), (Some("app:9"), "a/b:9")] {
+        let bench = Bench::new();
+        let one = plain("amd64", "one");
+        bench.write(&bench.remote("s"), &["s:7"], &one.manifest, &[&one]).await;
+        let mut line = Source::from(bench.remote("s:7")).context("list:1");
+        if let Some(name) = given {
+            line = line.named(ImageName::new(name).unwrap());
+        }
+        bench.with(Transfer::new(line, bench.remote("a/b"))).run().await.unwrap();
+        let tags: Vec<_> = bench.tags().into_iter().filter(|tag| tag.starts_with("a/")).collect();
+        assert_eq!(tags, [expected]);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tag_alone_is_no_image_elsewhere() {
     for (names, shown) in [
