@@ -123,7 +123,7 @@ impl Scan<'_, '_> {
         let text_at = |text: &Text| text_of(&self.document[text.clone()]);
         let data = data.as_ref().and_then(text_at);
         let Some(digest) = digest.as_ref().and_then(text_at) else {
-            return data.into_iter().for_each(|data| mention(self.take, data));
+            return data.map_or((), |data| mention(self.take, data));
         };
         let kind = match kind.unwrap_or(Kind::Unknown) {
             Kind::Blob if place == Place::Manifest => Kind::Unknown,
@@ -158,21 +158,27 @@ impl Scan<'_, '_> {
             return mention(self.take, name);
         }
         let field = self.around().map_or(Field::Other, |around| around.field);
-        match field {
-            Field::Digest if text_of(raw).is_some_and(|text| may_be_digest(&text)) => {
-                let before = self.around().and_then(|around| around.digest.replace(begin..end));
-                let before = before.and_then(|text| text_of(&self.document[text]));
-                before.into_iter().for_each(|text| mention(self.take, text));
+        let said = match (field, self.around()) {
+            (Field::Digest, Some(around))
+                if text_of(raw).is_some_and(|text| may_be_digest(&text)) =>
+            {
+                let before = around.digest.replace(begin..end);
+                before.and_then(|text| text_of(&self.document[text]))
             }
-            Field::Data => self.around().into_iter().for_each(|it| it.data = Some(begin..end)),
-            Field::MediaType => {
+            (Field::Data, Some(around)) => {
+                around.data = Some(begin..end);
+                None
+            }
+            (Field::MediaType, Some(around)) => {
                 let said = kind_of(text_of(raw).as_deref());
-                let around = self.around().into_iter();
                 // Of two, readers take the one or the other.
-                around.for_each(|it| it.kind = Some(it.kind.map_or(said, |kind| kind.max(said))));
-                text_of(raw).into_iter().for_each(|text| mention(self.take, text));
+                around.kind = Some(around.kind.map_or(said, |kind| kind.max(said)));
+                text_of(raw)
             }
-            _ => text_of(raw).into_iter().for_each(|text| mention(self.take, text)),
+            _ => text_of(raw),
+        };
+        if let Some(text) = said {
+            mention(self.take, text);
         }
     }
 

@@ -101,6 +101,7 @@ impl Images {
 
     fn odd_documents(&self) -> Vec<(&'static str, Tar)> {
         let one = |name: &'static str, bytes: Option<Vec<u8>>| self.tar(&[(name, bytes)]);
+        let link_to = |target: &str| self.tar(&[("low.tar", None)]).symlink("low.tar", target);
         vec![
             ("a config is missing", one("o.json", None)),
             ("a config is no JSON", one("o.json", Some(b"{".to_vec()))),
@@ -134,14 +135,8 @@ impl Images {
                     .symlink("low.tar", "real.tar")
                     .hardlink("more.tar", "real.tar"),
             ),
-            (
-                "a link to the list of images",
-                self.tar(&[("low.tar", None)]).symlink("low.tar", "manifest.json"),
-            ),
-            (
-                "a link to the config of another",
-                self.tar(&[("low.tar", None)]).symlink("low.tar", "o.json"),
-            ),
+            ("a link to the list of images", link_to("manifest.json")),
+            ("a link to the config of another", link_to("o.json")),
             ("the list of images is a layer", {
                 self.tar(&[("manifest.json", Some(listed("manifest.json", "low.tar")))])
             }),
@@ -154,11 +149,8 @@ impl Images {
                 ])
                 .symlink("other.tar", "low.tar"),
             ),
-            ("a link leads nowhere", self.tar(&[("low.tar", None)]).symlink("low.tar", "no.tar")),
-            (
-                "a link to another's layer",
-                self.tar(&[("low.tar", None)]).symlink("low.tar", "other.tar"),
-            ),
+            ("a link leads nowhere", link_to("no.tar")),
+            ("a link to another's layer", link_to("other.tar")),
             ("repositories are no JSON", self.tar(&[("repositories", Some(b"[".to_vec()))])),
         ]
     }

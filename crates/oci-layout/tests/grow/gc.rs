@@ -149,7 +149,7 @@ async fn what_readers_skip_hides_nothing() {
         fs::write(layout.join("blobs/sha256").join(sha256(b"x").digest()), "x").unwrap();
         gc(layout).await;
         assert_eq!(names_in(&layout.join("blobs/sha256")).len(), kept(0), "{field:?}");
-        let whole = [&blobs[..], &[bytes.clone()]].concat();
+        let whole = [&blobs[..], std::slice::from_ref(&bytes)].concat();
         for media_type in [
             "application/vnd.oci.image.manifest.v1+json",
             "",
