@@ -123,8 +123,8 @@ pub trait PutSignatures: Send + Sync {
 /// The ability to keep images beside one, as [`Referrers::beside`](crate::Referrers::beside) gives them.
 #[async_trait]
 pub trait PutBeside: Send + Sync {
-    /// Gives a tag to a manifest that was put. It shows with the commit; another image that has the tag already keeps it, and a
-    /// warning says so.
+    /// Gives a tag to a manifest that was put. It shows with the commit. Its name says what it is about, so that it moves here from
+    /// what has it; where it may not move, the commit says so in [`Committed::lost`].
     async fn put_beside(&self, tag: &str, root: &Manifest) -> Result<()>;
 }
 
@@ -135,6 +135,13 @@ pub trait Contents: Send + Sync {
     ///
     /// - What was put is read back, also before the commit.
     async fn read(&self, of: &Descriptor) -> Result<Option<Body>>;
+
+    /// Whether something is here that [`has`](ImageDestination::has) does not find: there, a place that cannot be asked for it has
+    /// nothing, and here that is an error.
+    async fn holds(&self, want: &Expect) -> Result<bool> {
+        let _ = want;
+        Ok(false)
+    }
 }
 
 /// What to show.
@@ -215,12 +222,14 @@ pub struct Committed {
     pub descriptor: Descriptor,
     /// References that open it, one for each name, at least one.
     pub references: Vec<Reference>,
+    /// What is beside the image at its source, and could not be kept [beside](PutBeside) it: a sentence each.
+    pub lost: Vec<String>,
 }
 
 impl Committed {
     /// What shows, and where.
     pub fn new(descriptor: Descriptor, references: Vec<Reference>) -> Self {
-        Self { descriptor, references }
+        Self { descriptor, references, lost: Vec::new() }
     }
 }
 

@@ -148,12 +148,7 @@ impl RegistryDestination {
     }
 
     /// Publishes an image under the names in one repository.
-    async fn publish(
-        &self,
-        at: usize,
-        root: &Manifest,
-        done: &mut Vec<Reference>,
-    ) -> Result<Digest> {
+    async fn publish(&self, at: usize, root: &Manifest, committed: &mut Committed) -> Result<()> {
         let (first, target) = (self.first()?, &self.targets[at]);
         let (blobs, manifests, beside) = {
             let state = self.state();
@@ -164,9 +159,11 @@ impl RegistryDestination {
         }
         put_manifests(&target.repository, &manifests).await?;
         for (tag, beside) in &beside {
-            put_tag_beside(&target.repository, tag, beside).await?;
+            committed.lost.extend(put_tag_beside(&target.repository, tag, beside).await?);
         }
-        target.publish(root, done).await
+        // The same of each, as long as the servers are alike.
+        committed.descriptor.digest = target.publish(root, &mut committed.references).await?;
+        Ok(())
     }
 
     /// The image is there: no other one may get its names.
@@ -314,14 +311,14 @@ impl ImageDestination for RegistryDestination {
         what.check_whole().context(|| &self.reference)?;
         let manifests = self.state().manifests.clone();
         self.check(&what, &manifests).await.context(|| &self.reference)?;
-        let (mut done, mut descriptor) = (Vec::new(), what.root.descriptor().clone());
+        let mut committed = Committed::new(what.root.descriptor().clone(), Vec::new());
         for at in 0..self.targets.len() {
-            let published = self.publish(at, what.root, &mut done).await;
-            // The same of each, as long as the servers are alike.
-            descriptor.digest = published.context(|| &self.reference)?;
+            let published = self.publish(at, what.root, &mut committed).await;
+            published.context(|| &self.reference)?;
         }
+        committed.lost.dedup();
         self.keep_names();
-        Ok(Committed::new(descriptor, done))
+        Ok(committed)
     }
 
     async fn shows(&self, root: &Descriptor) -> Result<Option<Committed>> {
@@ -353,18 +350,23 @@ impl PutBeside for RegistryDestination {
     }
 }
 
-/// Tags a manifest, unless the tag is another image's.
-async fn put_tag_beside(to: &Repository, tag: &str, root: &Manifest) -> Result<()> {
+/// Tags a manifest, also where the tag is another image's: its name says what it is about. Why it could not, where the registry
+/// does not let it move.
+async fn put_tag_beside(to: &Repository, tag: &str, root: &Manifest) -> Result<Option<String>> {
     let wanted = Wanted::Tag(tag);
-    match pull::head_manifest(to, wanted).await? {
-        Some(there) if there.digest == root.descriptor().digest => Ok(()),
-        Some(there) => {
-            let digest = &there.digest;
-            to.observer
-                .warn(format!("the tag {tag} is that of {digest} in {}, and stays", to.path));
-            Ok(())
-        }
-        None => push::put_manifest(to, root, wanted).await.map(|_| ()),
+    if let Ok(Some(there)) = pull::head_manifest(to, wanted).await
+        && there.digest == root.descriptor().digest
+    {
+        return Ok(None);
+    }
+    match push::put_manifest(to, root, wanted).await {
+        Ok(_) => Ok(None),
+        Err(error) => match error.kind() {
+            ErrorKind::AlreadyExists | ErrorKind::Denied | ErrorKind::Unsupported => {
+                Ok(Some(format!("{tag}, which is about the image: {error}")))
+            }
+            _ => Err(error),
+        },
     }
 }
 
@@ -390,6 +392,19 @@ impl Contents for RegistryDestination {
             Ok(body) => Ok(Some(body)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
+        }
+    }
+
+    async fn holds(&self, want: &Expect) -> Result<bool> {
+        let repository = &self.first()?.repository;
+        if push::look(repository, want).await?.is_some() {
+            return Ok(true);
+        }
+        match &want.digest {
+            Some(digest) if want.media_type.as_ref().is_none_or(may_be_manifest) => {
+                has_manifest(repository, digest).await
+            }
+            _ => Ok(false),
         }
     }
 }

@@ -137,7 +137,14 @@ fn below(prefix: &Prefix, names: &[ImageName]) -> Result<Vec<DockerName>> {
 fn fallback(prefix: &Prefix, names: &[ImageName]) -> Result<Vec<DockerName>> {
     let docker = names.iter().filter_map(ImageName::docker).filter(has_tag);
     let held: Vec<_> = docker.filter_map(|name| prefix.place(&name).ok()).collect();
-    if held.is_empty() { Err(nameless()) } else { Ok(held) }
+    match (held.is_empty(), names.first()) {
+        (false, _) => Ok(held),
+        (true, None) => Err(nameless()),
+        (true, Some(name)) => {
+            let message = format!("{}, and the image has no other name", unfit(name));
+            Err(Error::new(ErrorKind::InvalidReference, message).hint(NAME_IT))
+        }
+    }
 }
 
 pub(crate) fn without_repeats(names: Vec<DockerName>) -> Vec<DockerName> {
@@ -157,14 +164,19 @@ fn has_tag(name: &DockerName) -> bool {
 }
 
 fn not_a_docker_name(name: &ImageName) -> Error {
-    let message = format!("{name} is not a name that a registry can hold");
-    Error::new(ErrorKind::Unsupported, message)
+    Error::new(ErrorKind::Unsupported, unfit(name))
+}
+
+fn unfit(name: &ImageName) -> String {
+    format!("{name} is not a name that a registry can hold")
 }
 
 fn nameless() -> Error {
     Error::new(ErrorKind::InvalidReference, "the image has no name, and a registry needs one")
-        .hint("name the image in the reference, or with --name")
+        .hint(NAME_IT)
 }
+
+const NAME_IT: &str = "name the image in the reference, or with --name";
 
 #[cfg(test)]
 mod tests {
@@ -200,7 +212,8 @@ mod tests {
         {
             assert_eq!(one(at, &[given], &[]).unwrap_err().kind(), ErrorKind::Unsupported);
         }
-        assert!(one("//h.x/p/", &[], &["no name"]).is_err());
+        let error = one("//h.x/p/", &[], &["no name"]).unwrap_err();
+        assert!(error.to_string().contains("no name is not a name that a registry can hold"));
     }
 
     #[test]

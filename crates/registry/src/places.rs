@@ -78,16 +78,31 @@ impl Places {
         let get = |place| async move {
             pull::head_manifest(&place, wanted).await?.ok_or_else(|| absent(wanted))
         };
-        match self.get(get).await {
-            Ok(root) => Ok(Some(root)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        if_there(self.get(get).await)
+    }
+
+    /// The root of a tag beside an image, at the first place that has it and lets us ask for it.
+    pub(crate) async fn root_beside(&self, tag: &str) -> Result<Option<Descriptor>> {
+        let wanted = Wanted::Tag(tag);
+        let get = |place| async move {
+            let found = pull::head_manifest(&place, wanted).await;
+            let found = pull::if_given(&place, tag, found)?.flatten();
+            found.ok_or_else(|| absent(wanted))
+        };
+        if_there(self.get(get).await)
     }
 }
 
 fn absent(wanted: Wanted<'_>) -> Error {
     Error::new(ErrorKind::NotFound, format!("{wanted} is not there"))
+}
+
+fn if_there<T>(got: Result<T>) -> Result<Option<T>> {
+    match got {
+        Ok(got) => Ok(Some(got)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// What the places that were asked for one thing answered, none of which gave it.

@@ -195,7 +195,7 @@ impl Referrers for RegistrySource {
         let (algorithm, hex) = (of.algorithm(), of.digest());
         let found = KINDS.map(|kind| async move {
             let tag = format!("{algorithm}-{hex}.{kind}");
-            let root = self.places.root(Wanted::Tag(&tag)).await?;
+            let root = self.places.root_beside(&tag).await?;
             Ok(root.map(|root| (tag, root)))
         });
         Ok(try_join_all(found).await?.into_iter().flatten().collect())

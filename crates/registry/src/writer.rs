@@ -102,7 +102,10 @@ impl RegistryWriter {
     }
 
     fn mixed(&self, one: &str, other: &str) -> Error {
-        let message = format!("images of {one} and of {other} would be tags of one repository");
+        let message = format!(
+            "names of {one} and of {other} would become tags of one repository, {}",
+            self.reference
+        );
         Error::new(ErrorKind::AlreadyExists, message).hint(format!(
             "with a slash at the end, {}/, each keeps its repository",
             self.reference

@@ -110,6 +110,28 @@ fn a_tag_is_no_repository() {
     case.end();
 }
 
+/// Below a prefix each image needs a name that a registry can hold: which name is none, and why, is said.
+#[test]
+fn names_that_a_registry_cannot_hold() {
+    let (mut case, server) = (Case::new(), Server::usual());
+    for (name, why) in [
+        ("1", "1 is a tag, and not the name of a repository"),
+        ("latest", "latest is a tag, and not the name of a repository"),
+        ("Has Space", "Has Space is not a name that a registry can hold"),
+    ] {
+        let folder = case.path("l");
+        let _ = std::fs::remove_dir_all(&folder);
+        let mut layout = Layout::new(&folder);
+        layout.image(&Image::new("a"), name);
+        layout.close();
+        for how in ["copy", "copy --all-images"] {
+            let ran = case.ends(2, &format!("{how} oci:l docker://{}/x/", server.host()));
+            case.check(ran.err.contains(why), why, &ran);
+        }
+    }
+    case.end();
+}
+
 /// By digest to the same digest, to a tag, to nothing, to another digest (skopeo#2023): there, or refused.
 #[test]
 fn copies_by_digest() {

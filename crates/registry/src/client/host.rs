@@ -42,6 +42,8 @@ pub(crate) struct Host {
     writes: Arc<Limit>,
     warned: AtomicBool,
     away: Away,
+    /// Whether it was told that tags beside images may not be asked for.
+    warned_of_tags: AtomicBool,
     /// Where blobs are known to be: from there they can be mounted.
     placed: Mutex<HashMap<Digest, String>>,
     listing: tokio::sync::Mutex<()>,
@@ -65,6 +67,7 @@ impl Host {
             writes: Limit::new(most),
             warned: AtomicBool::new(false),
             away: Away::default(),
+            warned_of_tags: AtomicBool::new(false),
             placed: Mutex::default(),
             listing: tokio::sync::Mutex::default(),
         })
@@ -95,6 +98,13 @@ impl Host {
     /// A repository that has a blob.
     pub(crate) fn placed(&self, digest: &Digest) -> Option<String> {
         self.placed.lock().unwrap_or_else(PoisonError::into_inner).get(digest).cloned()
+    }
+
+    /// Tells once that a tag beside an image may not be asked for, and counts as absent.
+    pub(crate) fn warn_of_tag(&self, tag: &str, error: &Error, observer: &Observer) {
+        if !self.warned_of_tags.swap(true, Ordering::Relaxed) {
+            observer.warn(format!("{tag} and others like it count as absent: {error}"));
+        }
     }
 
     /// The right to change lists of referrers: one at a time, so that we lose none of our own.

@@ -70,6 +70,22 @@ pub(crate) async fn head(from: &Repository, wanted: Wanted<'_>) -> Result<Option
     }
 }
 
+/// What was found under a tag beside an image, which not all servers have or let anybody ask for: where that is refused, there is
+/// none.
+pub(crate) fn if_given<T>(from: &Repository, tag: &str, found: Result<T>) -> Result<Option<T>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error) => match error.kind() {
+            ErrorKind::NotFound => Ok(None),
+            ErrorKind::Denied | ErrorKind::Unsupported | ErrorKind::Unexpected => {
+                from.host.warn_of_tag(tag, &error, &from.observer);
+                Ok(None)
+            }
+            _ => Err(error),
+        },
+    }
+}
+
 /// The descriptor that the answer to HEAD is, where nothing of it is missing.
 fn described(fetched: &Fetched, wanted: Wanted<'_>) -> Option<Descriptor> {
     let said = parse_digest(fetched.header(DIGEST_HEADER)?).ok()?;

@@ -9,7 +9,7 @@ use transship_core::{
     ResultExt,
 };
 
-use super::manifest::type_of;
+use super::manifest::{if_given, type_of};
 use super::pages::Pages;
 use super::{by_name, referrers_tag};
 use crate::client::{Fetched, Repository, next_page};
@@ -39,7 +39,9 @@ pub(crate) async fn referrers(of: &Repository, subject: &Digest) -> Result<Found
     loop {
         let fetched = of.fetch(&call, MANIFEST_LIMIT).await?;
         if !is_list(&fetched) && all.is_empty() {
-            return tagged(of, subject).await.map(|index| Found::Tag(listed(index.as_ref())));
+            let tag = referrers_tag(subject);
+            let index = if_given(of, &tag, tagged(of, subject).await)?.flatten();
+            return Ok(Found::Tag(listed(index.as_ref())));
         }
         let page = fetched.success().context(|| call.what.clone())?;
         for descriptor in page_of(&page).context(|| call.what.clone())? {

@@ -213,7 +213,7 @@ async fn heads_that_fail_are_not_the_end() {
     }
 }
 
-/// A mount that fails in whatever way, and referrers that cannot be listed, stop no copy.
+/// A mount that fails in whatever way stops no copy.
 #[tokio::test]
 async fn mounts_that_fail_are_not_the_end() {
     for fault in [status(400), status(404), status(409), status(500)] {

@@ -1,13 +1,15 @@
 use bytes::Bytes;
 use serde_json::json;
 use transship_core::{
-    Commit, Descriptor, Document, EMPTY_JSON_DIGEST, Manifest, MediaType, WriteOptions,
-    parse_digest,
+    Commit, Descriptor, Document, EMPTY_JSON_DIGEST, ErrorKind, Expect, Manifest, MediaType,
+    ReadOptions, Transport, WriteOptions, parse_digest,
 };
 use transship_registry::Registry;
-use transship_test_registry::{ReferrersApi, Registry as Server};
+use transship_test_registry::{Fault, ReferrersApi, Registry as Server, Rule};
 
-use crate::common::{Image, destination, image, open, plain, push, put, serve, source};
+use crate::common::{
+    Heard, Image, client, destination, image, open, plain, push, put, serve, source,
+};
 
 /// An artifact about an image.
 fn about(subject: &Descriptor, text: &str) -> Image {
@@ -92,4 +94,99 @@ async fn many_at_once_lose_none() {
     });
     futures_util::future::try_join_all(writes).await.unwrap();
     check(&registry, &server, &sent, &all).await;
+}
+
+/// What is about an image and may not be asked for is none; the reason is told. What cannot be asked for now is an error.
+#[tokio::test]
+async fn lists_and_tags_that_are_refused_stop_no_copy() {
+    for (said, paths) in [400, 401, 402, 403, 404, 405].into_iter().flat_map(|said| {
+        let (api, tags) = ("/referrers/", "manifests/sha256-");
+        [(said, vec![api]), (said, vec![tags]), (said, vec![api, tags])]
+    }) {
+        let (server, sent) = (open(), image("layer"));
+        push(&plain(), &server, "a:1", &sent).await.unwrap();
+        for path in &paths {
+            let fault = Fault::Status { status: said, retry_after: None };
+            server.inject(Rule::new(fault).path(path).always());
+        }
+        let (heard, mut how) = (Heard::default(), ReadOptions::default());
+        how.observer = heard.observer();
+        let registry = plain();
+        let at = registry.parse(&format!("//{}/a:1", server.host())).unwrap();
+        let from = registry.source(&at, &how).await.unwrap();
+        let (root, about) = (&sent.manifest.descriptor().digest, from.referrers().unwrap());
+        assert_eq!(about.referrers(root).await.unwrap(), [], "{said} {paths:?}");
+        assert_eq!(about.beside(root).await.unwrap(), [], "{said} {paths:?}");
+        let told = heard.text().matches("count as absent").count();
+        assert_eq!(
+            told,
+            usize::from(said != 404 && paths.contains(&"manifests/sha256-")),
+            "{said} {paths:?}"
+        );
+    }
+    for path in ["/referrers/", "manifests/sha256-"] {
+        let (server, sent) = (open(), image("layer"));
+        let registry = client(|options| options.retries = 0);
+        push(&registry, &server, "a:1", &sent).await.unwrap();
+        let fault = Fault::Status { status: 500, retry_after: None };
+        server.inject(Rule::new(fault).path(path).always());
+        let from = source(&registry, &server, "a:1").await.unwrap();
+        let (root, about) = (&sent.manifest.descriptor().digest, from.referrers().unwrap());
+        let asked = match path {
+            "/referrers/" => about.referrers(root).await.map(|_| ()),
+            _ => about.beside(root).await.map(|_| ()),
+        };
+        assert_eq!(asked.unwrap_err().kind(), ErrorKind::Unavailable);
+    }
+}
+
+/// A tag beside an image says what it is about: it moves to the new signatures. Where it may not, that is said.
+#[tokio::test]
+async fn a_tag_beside_an_image_moves() {
+    let (server, registry, sent) = (open(), plain(), image("layer"));
+    let tag = format!("sha256-{}.sig", sent.manifest.descriptor().digest.digest());
+    let sign = async |text: &str| {
+        let signatures = about(sent.manifest.descriptor(), text);
+        let to = destination(&registry, &server, "a:1", &WriteOptions::default()).await.unwrap();
+        put(&*to, &sent).await.unwrap();
+        put(&*to, &signatures).await.unwrap();
+        to.put_manifest(&signatures.manifest).await.unwrap();
+        to.beside().unwrap().put_beside(&tag, &signatures.manifest).await.unwrap();
+        let committed = to.commit(Commit::new(&sent.manifest)).await.unwrap();
+        let (_, tagged) = server.manifest("a", &tag).unwrap();
+        (committed.lost, tagged == *signatures.manifest.bytes())
+    };
+    assert_eq!(sign("one").await, (vec![], true));
+    assert_eq!(sign("two").await, (vec![], true));
+    let fault = Fault::Status { status: 409, retry_after: None };
+    server.inject(Rule::new(fault).method("PUT").path(&format!("manifests/{tag}")).always());
+    assert_eq!(sign("two").await, (vec![], true), "it is there already");
+    let (lost, moved) = sign("three").await;
+    assert!(!moved && lost.len() == 1 && lost[0].contains(&tag), "{lost:?}");
+}
+
+/// What a delta needs is asked for in another way where HEAD is refused; a registry that is down lacks nothing.
+#[tokio::test]
+async fn what_a_place_holds_is_not_guessed() {
+    let (server, sent) = (open(), image("layer"));
+    let registry = client(|options| options.retries = 0);
+    push(&registry, &server, "a:1", &sent).await.unwrap();
+    let to = destination(&registry, &server, "a:2", &WriteOptions::default()).await.unwrap();
+    let contents = to.contents().unwrap();
+    let held = Expect::from(&sent.blobs[0].0);
+    let absent = Expect::digest(transship_core::sha256(b"absent"));
+    let root = Expect::digest(sent.manifest.descriptor().digest.clone());
+    for status in [405, 403, 501, 503] {
+        server.clear_faults();
+        let fault = Fault::Status { status, retry_after: None };
+        server.inject(Rule::new(fault).method("HEAD").always());
+        let found = contents.holds(&held).await.map_err(|error| error.kind());
+        if status == 503 {
+            assert_eq!(found, Err(ErrorKind::Unavailable));
+            continue;
+        }
+        assert_eq!(found, Ok(true), "{status}");
+        assert!(contents.holds(&root).await.unwrap(), "{status}");
+        assert!(!contents.holds(&absent).await.unwrap(), "{status}");
+    }
 }

@@ -35,12 +35,13 @@ pub(crate) async fn commit(
     let committed = match action {
         Action::Nothing(there) => there,
         Action::Copy { from, plan, .. } => {
-            let (committed, referrers) =
+            let (mut committed, referrers) =
                 commit_plan(&plan, place, from.image.get(), copied).await?;
+            let lost = std::mem::take(&mut committed.lost);
             if shows == Shows::AtCommit {
                 batch.events.published(&committed.references);
             }
-            made = Some((plan, referrers));
+            made = Some((plan, referrers.saturating_sub(lost.len()), lost));
             committed
         }
     };
@@ -51,10 +52,11 @@ pub(crate) async fn commit(
     });
     let source = batch.sources.reference(id.0).clone();
     let mut report = ImageReport::new(source, root, target.names, committed);
-    if let Some((plan, referrers)) = made {
+    if let Some((plan, referrers, lost)) = made {
         report.platforms = plan.platforms;
         report.referrers = referrers;
         report.lost = plan.lost;
+        report.lost.extend(lost);
         report.warnings = plan.warnings;
     }
     Ok(report)

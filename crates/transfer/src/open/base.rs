@@ -153,7 +153,7 @@ impl Visitor for Completeness<'_> {
         for blob in image.layers.iter().chain([&image.config]) {
             if self.needs.contains(&blob.digest)
                 && self.is_new(blob)
-                && self.place.has(&Expect::from(blob)).await?.is_none()
+                && !holds(self.place, &Expect::from(blob)).await?
             {
                 return Ok(false);
             }
@@ -170,11 +170,22 @@ impl Visitor for Completeness<'_> {
     }
 }
 
+/// Whether a place has something. That it cannot be asked does not mean no.
+async fn holds(place: &dyn ImageDestination, want: &Expect) -> Result<bool> {
+    if place.has(want).await?.is_some() {
+        return Ok(true);
+    }
+    match place.contents() {
+        Some(contents) => contents.holds(want).await.context(|| place.reference()),
+        None => Ok(false),
+    }
+}
+
 /// The error of a delta whose base is not there, with all of the delta's needs that are not.
 async fn missing(needs: &HashSet<Digest>, place: &dyn ImageDestination) -> Result<Error> {
     let mut lacking = Vec::new();
     for digest in needs {
-        if place.has(&Expect::digest(digest.clone())).await?.is_none() {
+        if !holds(place, &Expect::digest(digest.clone())).await? {
             lacking.push(digest.to_string());
         }
     }

@@ -53,10 +53,31 @@ pub(super) async fn open<'a>(
     if !own.iter().any(|wanted| is_misread(wanted, &*image)) {
         return Ok(Writer::one(Handle::Owned(image)));
     }
-    let held = own.into_iter().filter(|wanted| !is_misread(wanted, &*image));
-    how.fallback_names = held.map(|wanted| wanted.name).collect();
+    let (misread, held): (Vec<_>, Vec<_>) =
+        own.into_iter().partition(|wanted| is_misread(wanted, &*image));
+    how.fallback_names = held.into_iter().map(|wanted| wanted.name).collect();
     drop(image);
-    transport.destination(at, &how).await.map(|image| Writer::one(Handle::Owned(image)))
+    let image = transport.destination(at, &how).await;
+    let image = image.map_err(|error| nameless(error, at, &reasons(&misread)))?;
+    Ok(Writer::one(Handle::Owned(image)))
+}
+
+/// Why each name is left out that would be misread.
+fn reasons(misread: &[WantedName]) -> Vec<String> {
+    misread
+        .iter()
+        .map(|WantedName { name, .. }| format!("{name} is a tag, and not the name of a repository"))
+        .collect()
+}
+
+/// Of an image that needs a name: why it cannot have those that it has at its source.
+fn nameless(error: Error, at: &Reference, reasons: &[String]) -> Error {
+    if reasons.is_empty() || error.kind() != ErrorKind::InvalidReference {
+        return error;
+    }
+    let message = format!("{}, and the image has no other name", reasons.join(", "));
+    let hint = error.way_out().unwrap_or("name the image in the reference, or with --name");
+    Error::new(ErrorKind::InvalidReference, message).hint(hint).context(at)
 }
 
 /// Opens an archive for `count` images.
@@ -157,7 +178,9 @@ pub(super) async fn place<'w>(
             let (misread, rest): (Vec<_>, Vec<_>) =
                 wanted.iter().cloned().partition(|wanted| is_misread(wanted, &*image));
             drop(image);
-            let mut place = Box::pin(place(writer, &rest)).await?;
+            let place = Box::pin(place(writer, &rest)).await;
+            let mut place =
+                place.map_err(|error| nameless(error, writer.reference(), &reasons(&misread)))?;
             place.refused.extend(misread.into_iter().map(|wanted| wanted.name));
             return Ok(place);
         }
@@ -171,12 +194,16 @@ pub(super) async fn place<'w>(
     if names.is_empty() || !about_names(&error) {
         return Err(error);
     }
-    let (mut held, mut refused) = (Vec::new(), Vec::new());
+    let (mut held, mut refused, mut why) = (Vec::new(), Vec::new(), Vec::new());
     for one @ WantedName { name, by } in wanted {
         match writer.image(std::slice::from_ref(name)).await {
-            Ok(image) if is_misread(one, &*image) => refused.push(name.clone()),
+            Ok(image) if is_misread(one, &*image) => {
+                why.extend(reasons(std::slice::from_ref(one)));
+                refused.push(name.clone());
+            }
             Ok(_) => held.push(name.clone()),
             Err(error) if about_names(&error) && *by == NameOrigin::Source => {
+                why.push(error.message().to_owned());
                 refused.push(name.clone());
             }
             Err(error) => return Err(error),
@@ -189,7 +216,8 @@ pub(super) async fn place<'w>(
         }
         refused = held.split_off(1);
     }
-    let image = writer.image(&held).await?;
+    let image = writer.image(&held).await;
+    let image = image.map_err(|error| nameless(error, writer.reference(), &why))?;
     let said = said(wanted, &held);
     Ok(Target { image: Handle::Owned(image), names: held, said, refused })
 }

@@ -32,14 +32,14 @@ pub(crate) async fn attach(
     let accepts = destination.accepts();
     let mut attaching = Attaching { source, accepts, plan, seen, waiting: VecDeque::new() };
     for (digest, kept) in subjects {
-        let found = referrers.referrers(&digest).await?;
+        let found = referrers.referrers(&digest).await.map_err(leave_out)?;
         if kept || found.is_empty() {
             attaching.add(found, 1)?;
         } else {
             let count = counted(found.len());
             attaching.plan.lost.push(format!("{count} about {digest}: its digest changes"));
         }
-        for (tag, root) in referrers.beside(&digest).await? {
+        for (tag, root) in referrers.beside(&digest).await.map_err(leave_out)? {
             let what = format!("{tag}, which is about {digest}");
             if !kept {
                 attaching.plan.lost.push(format!("{what}: its digest changes"));
@@ -52,6 +52,11 @@ pub(crate) async fn attach(
         }
     }
     attaching.follow(referrers).await
+}
+
+/// What is about an image cannot be listed; the image itself may be copied all the same.
+fn leave_out(error: Error) -> Error {
+    error.hint("try again, or copy the image alone: without --referrers")
 }
 
 fn counted(manifests: usize) -> String {
