@@ -88,7 +88,7 @@ impl Checked {
             let diff_ids = existing.configs[at].as_ref().map(|config| &*config.diff_ids);
             let diff_ids = diff_ids.unwrap_or_default();
             self.check_diff_ids(diff_ids)?;
-            let descriptor = self.again(writing, existing, at, diff_ids, cancel)?;
+            let descriptor = self.again(writing, existing, at, turn, cancel)?;
             let at = writing.add_names(&described.digest, names);
             return Ok((at, descriptor));
         }
@@ -113,21 +113,27 @@ impl Checked {
         writing: &Writing,
         existing: &Existing,
         at: usize,
-        diff_ids: &[Digest],
+        turn: &Turn,
         cancel: &Cancel,
     ) -> Result<Descriptor> {
+        let diff_ids = existing.configs[at].as_ref().map(|config| &*config.diff_ids);
+        let diff_ids = diff_ids.unwrap_or_default();
         for diff_id in diff_ids {
             writing.layer(diff_id, cancel)?;
         }
         existing.check_listed(at, diff_ids, &|id| writing.known().layer(id).cloned(), cancel)?;
         let put_now = |id: &Digest| writing.known().layer(id).is_some_and(|it| it.offset.is_some());
-        if !diff_ids.iter().any(put_now) {
-            return Ok(existing.contents.image(at, cancel)?.manifest.descriptor().clone());
-        }
-        let layers = self.layers(writing, diff_ids)?;
-        let size = existing.configs[at].as_ref().map_or(self.0.config.size, |config| config.size);
-        let made = made_manifest(self.id(), size, &layers)?;
         let stored = existing.contents.stored.find(existing.base.index(), self.id());
+        let made = if diff_ids.iter().any(put_now) {
+            let layers = self.layers(writing, diff_ids)?;
+            let size = existing.configs[at].as_ref().map(|config| config.size);
+            made_manifest(self.id(), size.unwrap_or(self.0.config.size), &layers)?
+        } else {
+            existing.contents.image(at, cancel)?.manifest
+        };
+        if stored.is_none() {
+            writing.mend_manifest(&made, turn)?;
+        }
         Ok(stored.unwrap_or_else(|| made.descriptor().clone()))
     }
 

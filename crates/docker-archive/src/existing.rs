@@ -130,6 +130,27 @@ impl Existing {
         (fits && !of_others).then_some(name)
     }
 
+    /// Whether a file has some bytes.
+    pub(crate) fn holds(&self, name: &str, bytes: &[u8]) -> bool {
+        let range = self.base.index().get(name).ok().filter(|it| it.len() == bytes.len() as u64);
+        let limit = bytes.len() as u64;
+        range.is_some_and(|it| it.bytes(limit, format_args!("{name}")).is_ok_and(|it| it == bytes))
+    }
+
+    /// Whether nothing that can be read needs an entry whose bytes are not what its name says.
+    pub(crate) fn is_of_no_use(&self, name: &str) -> bool {
+        let chain = self.base.index().chain(name).unwrap_or_default();
+        let is_config = |at: usize| {
+            let config = &self.entries[at].image().config;
+            self.base.index().chain(config).is_ok_and(|it| it.iter().any(|it| **it == *name))
+        };
+        let mut read = (0..self.entries.len()).filter(|at| self.configs[*at].is_some());
+        matches!(&chain[..], [file] if **file == *name)
+            && !self.claims.contains_key(name)
+            && !is_document(name)
+            && !read.any(is_config)
+    }
+
     /// Whether each layer of an image is there under the name that the image lists, where some were found or put as given.
     ///
     /// # Errors

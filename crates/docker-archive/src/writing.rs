@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use tokio::sync::OwnedMutexGuard;
 use transship_archive::docker_save::SavedImage;
+use transship_archive::layout::blob_path;
 use transship_archive::{Base, Compressor, Decision, TarWriter};
 use transship_core::{
-    Body, CONFIG_LIMIT, Cancel, Descriptor, Digest, Error, ErrorKind, Expect, ImageName, MediaType,
-    Observer, Result, Stored, WriteMode, WriteOptions, cancelled,
+    Body, CONFIG_LIMIT, Cancel, Descriptor, Digest, Error, ErrorKind, Expect, ImageName, Manifest,
+    MediaType, Observer, Result, Stored, WriteMode, WriteOptions, cancelled,
 };
 use transship_local::LockWait;
 
@@ -191,9 +192,7 @@ impl Writing {
             return Ok(wanted.to_owned());
         };
         if self.shape() == Shape::Layout {
-            let message = format!("{wanted} is in the archive, and is not what its name says");
-            return Err(Error::new(ErrorKind::Corrupt, message)
-                .hint("copy its images and the new ones to another archive"));
+            return Err(not_what_it_says(wanted));
         }
         let (stem, suffix) = wanted.rsplit_once('.').unwrap_or((wanted, ""));
         let mut others = (1_u32..).map(|n| format!("{stem}-{n}.{suffix}"));
@@ -233,7 +232,7 @@ impl Writing {
     pub(crate) fn record(
         &self,
         image: NewImage,
-        manifest: &transship_core::Manifest,
+        manifest: &Manifest,
         names: &[ImageName],
         turn: &Turn,
     ) -> Result<usize> {
@@ -270,17 +269,12 @@ impl Writing {
         image: &NewImage,
         config: &str,
         folders: &[legacy::LegacyLayer],
-        manifest: &transship_core::Manifest,
+        manifest: &Manifest,
     ) -> Result<()> {
         let there = |name: &str| self.existing.as_ref().is_some_and(|e| e.contains(name));
-        if !there(config) {
-            open.tar.put_bytes(config, &image.config)?;
-        }
+        self.put_true(open, config, &image.config)?;
         if self.shape() == Shape::Layout {
-            let name = transship_archive::layout::blob_path(&manifest.descriptor().digest);
-            if !there(&name) {
-                open.tar.put_bytes(&name, manifest.bytes())?;
-            }
+            self.put_true(open, &blob_path(&manifest.descriptor().digest), manifest.bytes())?;
         }
         let new = |id: &String| !open.folders.contains(id) && !there(&format!("{id}/json"));
         for folder in folders.iter().filter(|folder| new(&folder.id)) {
@@ -294,14 +288,41 @@ impl Writing {
         Ok(())
     }
 
+    /// Puts a file, unless it is there; other bytes under its name give way where they are of no use.
+    fn put_true(&self, open: &mut OpenTar, name: &str, bytes: &[u8]) -> Result<()> {
+        if let Some(existing) = self.existing.as_ref().filter(|existing| existing.contains(name)) {
+            if existing.holds(name, bytes) {
+                return Ok(());
+            }
+            if !existing.is_of_no_use(name) {
+                return Err(not_what_it_says(name));
+            }
+            open.output.replace(name);
+        }
+        open.tar.put_bytes(name, bytes)
+    }
+
+    /// Puts the manifest of an image that was there, where the layout lists it and does not have it, or has other bytes.
+    ///
+    /// # Errors
+    /// `Corrupt` where something else stands in its place, I/O errors.
+    pub(crate) fn mend_manifest(&self, manifest: &Manifest, turn: &Turn) -> Result<()> {
+        let digest = &manifest.descriptor().digest;
+        let layout = self.existing.as_ref().and_then(|existing| existing.layout.as_ref());
+        if !layout.is_some_and(|layout| layout.entries().iter().any(|it| it.digest == *digest)) {
+            return Ok(());
+        }
+        self.with_tar(turn, |open| self.put_true(open, &blob_path(digest), manifest.bytes()))
+    }
+
     /// The entry for a config: one that has these bytes already, or a new one.
     fn config_name(&self, image: &NewImage) -> Result<String> {
         let wanted = self.shape().config(&image.id);
-        let there = self.existing.as_ref().filter(|existing| existing.contains(&wanted));
-        let same = there.and_then(|existing| {
-            existing.base.index().document(&wanted, CONFIG_LIMIT, "config").ok()
-        });
-        if same.is_some_and(|bytes| bytes == image.config) {
+        let fits = |existing: &Existing| {
+            existing.holds(&wanted, &image.config)
+                || (self.shape() == Shape::Layout && existing.is_of_no_use(&wanted))
+        };
+        if self.existing.as_ref().is_some_and(fits) {
             return Ok(wanted);
         }
         self.free_name(&wanted)
@@ -422,6 +443,12 @@ impl Known {
     pub(crate) fn image(&self, id: &Digest) -> Option<&Recorded> {
         self.images.get(id)
     }
+}
+
+fn not_what_it_says(name: &str) -> Error {
+    let message = format!("{name} is in the archive, and is not what its name says");
+    Error::new(ErrorKind::Corrupt, message)
+        .hint("copy its images and the new ones to another archive")
 }
 
 fn failed_badly() -> Error {

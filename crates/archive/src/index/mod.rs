@@ -1,6 +1,7 @@
 //! [`TarIndex`]: what a tar holds and where, from one pass over its headers.
 
 mod header;
+mod messages;
 mod pax;
 mod resolve;
 mod same;
@@ -18,6 +19,7 @@ use transship_core::{Cancel, Error, ErrorKind, FileRange, ReadOptions, Result};
 
 use crate::ArchiveFile;
 use header::Type;
+use messages::{Failed, Shown};
 use scan::End;
 
 pub use store::Known;
@@ -45,7 +47,7 @@ struct Inner {
     entries: Vec<Entry>,
     by_name: HashMap<Arc<str>, usize>,
     /// Where names were found to lead: documents ask for one many times, and links make that costly.
-    resolved: Mutex<HashMap<Box<str>, usize>>,
+    resolved: Mutex<HashMap<Box<str>, Result<usize, Failed>>>,
     end: End,
 }
 
@@ -223,14 +225,18 @@ impl TarIndex {
     /// # Errors
     /// As [`get`](Self::get).
     fn resolve(&self, name: &str) -> Result<&Entry> {
-        if let Some(at) = self.0.resolved().get(name) {
-            return Ok(&self.0.entries[*at]);
+        if let Some(found) = self.0.resolved().get(name) {
+            return Ok(&self.0.entries[found.clone()?]);
         }
-        let entry = resolve::resolve(self, name)?;
-        if let Some(at) = self.0.by_name.get(&entry.name) {
-            self.0.resolved().insert(name.into(), *at);
+        let found = resolve::resolve(self, name);
+        let at = match &found {
+            Ok(entry) => self.0.by_name.get(&entry.name).copied().map(Ok),
+            Err(error) => Some(Err(Failed::from(error))),
+        };
+        if let Some(at) = at {
+            self.0.resolved().insert(name.into(), at);
         }
-        Ok(entry)
+        found
     }
 
     fn at_name(&self, name: &str) -> Option<&Entry> {
@@ -243,7 +249,7 @@ impl TarIndex {
 }
 
 impl Inner {
-    fn resolved(&self) -> MutexGuard<'_, HashMap<Box<str>, usize>> {
+    fn resolved(&self) -> MutexGuard<'_, HashMap<Box<str>, Result<usize, Failed>>> {
         self.resolved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -276,21 +282,6 @@ impl fmt::Debug for TarIndex {
             .field("store", &self.0.store)
             .field("entries", &self.0.entries.len())
             .finish_non_exhaustive()
-    }
-}
-
-/// An entry as messages show it.
-struct Shown<'a>(&'a Entry);
-
-impl fmt::Display for Shown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = match self.0.kind {
-            EntryKind::File { .. } => "a file",
-            EntryKind::Folder => "a folder",
-            EntryKind::Symlink(_) | EntryKind::Hardlink(_) => "a link",
-            EntryKind::Other(_) => "no file",
-        };
-        write!(f, "the entry {:?} at offset {} is {what}", self.0.name, self.0.header)
     }
 }
 
@@ -470,8 +461,14 @@ mod tests {
         assert_eq!(index.get("link").unwrap().len(), 1);
         // Another answer in its place shows that the links are not followed again.
         let other = index.0.by_name["other"];
-        index.0.resolved().insert("link".into(), other).unwrap();
+        index.0.resolved().insert("link".into(), Ok(other)).unwrap().unwrap();
         assert_eq!(index.get("link").unwrap().len(), 2);
+        // Nor are those that lead nowhere.
+        let error = index.get("no").unwrap_err();
+        index.0.resolved().insert("no".into(), Ok(other)).unwrap().unwrap_err();
+        assert_eq!(index.get("no").unwrap().len(), 2);
+        index.0.resolved().insert("no".into(), Err(Failed::from(&error)));
+        assert_eq!(index.get("no").unwrap_err().to_string(), error.to_string());
     }
 
     #[test]

@@ -308,3 +308,39 @@ async fn what_cannot_be_joined() {
     let output = writer_with(Path::new("-"), WriteMode::Append).await;
     assert_error(output, ErrorKind::Unsupported, "standard input or output");
 }
+
+/// A layout in the same tar: what is not what its name says gives way, so that its readers see the image, too.
+#[tokio::test]
+async fn damaged_blobs_of_a_layout_are_mended() {
+    let folder = tempdir().unwrap();
+    let (old, new) = (Image::new("old", &["low"]), Image::new("new", &["low", "high"]));
+    let blob = |bytes: &[u8]| format!("blobs/sha256/{}", hex(bytes));
+    let base = || {
+        let (config, low) = (blob(&old.config), blob(&old.layers[0]));
+        Tar::new()
+            .file(&low, &old.layers[0])
+            .file(&config, &old.config)
+            .file("index.json", r#"{"schemaVersion":2,"manifests":[]}"#)
+            .file("manifest.json", manifest(&[(&config, &["o:1"], &[&low])]))
+            .file("oci-layout", r#"{"imageLayoutVersion":"1.0.0"}"#)
+    };
+    let document = new.manifest();
+    let (config, root) = (blob(&new.config), blob(document.bytes()));
+    for files in [vec![&root], vec![&config], vec![&root, &config], vec![]] {
+        let tar = files.iter().fold(base(), |tar, name| tar.file(name, "junk"));
+        let path = tar.save(folder.path());
+        append(&path, &new, &["n:1"]).await;
+        assert_eq!(tar_text(&path, &root).as_bytes(), document.bytes(), "{files:?}");
+        assert_eq!(tar_text(&path, &config).as_bytes(), new.config, "{files:?}");
+        holds(&path, ":n:1", &new).await;
+        holds(&path, ":o:1", &old).await;
+        // Damaged later, or taken away.
+        let whole = fs::read(&path).unwrap();
+        let at = whole.windows(document.bytes().len()).position(|part| part == document.bytes());
+        let mut damaged = whole.clone();
+        damaged[at.unwrap() + 3] ^= 1;
+        fs::write(&path, &damaged).unwrap();
+        append(&path, &new, &["n:1"]).await;
+        assert_eq!(tar_text(&path, &root).as_bytes(), document.bytes(), "{files:?}");
+    }
+}
