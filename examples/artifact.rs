@@ -2,7 +2,8 @@
 
 use std::fs::File;
 
-use transship::{Artifact, Body, FileRange, Image, Settings, Transports};
+use transship::transport::FileRange;
+use transship::{Artifact, Body, Image, Settings, Transports};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use transship::docker_archive::DockerArchive;
 use transship::oci_layout::OciLayout;
-use transship::{Images, Transfer, TransferOptions, Transport, Transports};
+use transship::transport::Transport;
+use transship::{Images, Transfer, TransferOptions, Transports};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -17,8 +18,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (archives, layouts) = (DockerArchive::new(), OciLayout::new());
     let (from, to) = (archives.parse(&archive)?, layouts.parse(&layout)?);
 
-    let mut options = TransferOptions::default();
-    options.images = Images::All;
+    let options = TransferOptions::default().with_images(Images::All);
     let report = Transfer::new(from, to)
         .options(options)
         // Each side knows only what it needs: this program reads archives and writes layouts.

@@ -3,7 +3,8 @@
 use std::io::Read;
 use std::path::Path;
 
-use transship::{Body, Image, Platform, Result, Settings, Transports, run_blocking};
+use transship::transport::run_blocking;
+use transship::{Body, Image, Platform, Result, Settings, Transports};
 
 #[tokio::main]
 async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {

@@ -7,10 +7,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use transship::{
+use transship::register_transport;
+use transship::transport::{
     Body, Descriptor, Error, ErrorKind, ImageDestination, ImageSource, Manifest, MediaType,
-    Platform, ReadOptions, Reference, Result, Transport, WriteMode, WriteOptions,
-    register_transport, sha256,
+    Platform, ReadOptions, Reference, Result, Transport, WriteMode, WriteOptions, sha256,
 };
 
 // In a crate of its own this line stands there, and the command says `use that_crate as _;`.

@@ -12,9 +12,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let transports = Transports::linked(&Settings::new())?;
 
-    let mut options = TransferOptions::default();
-    options.images = Images::All;
-    options.observer = observer();
+    let options = TransferOptions::default().with_images(Images::All).with_observer(observer());
     let report = Transfer::new(transports.parse(&from)?, transports.parse(&to)?)
         .options(options)
         .run()

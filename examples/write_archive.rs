@@ -2,9 +2,9 @@
 //!
 //! They share a layer, which is in the archive once.
 
+use transship::transport::{Commit, Expect, ImageDestination, sha256};
 use transship::{
-    Body, Commit, Descriptor, Expect, ImageDestination, ImageName, Manifest, MediaType, Result,
-    Settings, Transports, WriteOptions, sha256,
+    Body, Descriptor, ImageName, Manifest, MediaType, Result, Settings, Transports, WriteOptions,
 };
 
 #[tokio::main]

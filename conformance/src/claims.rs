@@ -4,11 +4,15 @@
 /// switches laws off or widens what counts as equal, and is reported.
 ///
 /// ```
-/// use transship_conformance::{Append, Claims, Holds, Names};
-/// let claims = Claims { names: Names::None, holds: Holds::One, append: Append::Refused, ..Claims::default() };
-/// # let _ = claims;
+/// use transship_conformance::{Claims, Names, Signatures};
+/// let claims = Claims::default().with(Names::Docker).with(Signatures::None);
+/// assert_eq!(claims.names, Names::Docker);
 /// ```
+///
+/// Profiles are where most transports begin: [`registry`](Self::registry), [`single_image`](Self::single_image),
+/// [`in_memory`](Self::in_memory).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Claims {
     /// Whether manifests keep their bytes.
     pub manifests: Manifests,
@@ -62,6 +66,99 @@ pub struct Claims {
     pub collection: Collection,
     /// Whether the kit can see what is stored.
     pub stored: Stored,
+}
+
+impl Claims {
+    /// Of places that hold one image and are its name, such as a folder: nothing is joined, deleted or collected.
+    pub fn single_image() -> Self {
+        Self::default()
+            .with(Names::None)
+            .with(Holds::One)
+            .with(Append::Refused)
+            .with(Writers::One)
+            .with(Deletion::None)
+            .with(Collection::None)
+    }
+
+    /// Of repositories in a registry: they hold tags, come with their first image, and what is deleted or collected is the
+    /// server's affair.
+    pub fn registry() -> Self {
+        Self::default()
+            .with(Names::Docker)
+            .with(Untagged::One)
+            .with(Nameless::Goes)
+            .with(Taken::InItsPlace)
+            // The tag moves, and the manifest is found by its digest alone.
+            .with(Listed::Names)
+            .with(Deletion::None)
+            .with(Signatures::None)
+            .with(Stored::Hidden)
+            .with(Empty::None)
+            .with(Replaces::Images)
+            .with(Unfinished::Shows)
+            // A repository without a tag is its `latest`.
+            .with(Chosen::ByName)
+            // A mount says neither the size nor the bytes.
+            .with(Found::Trusted)
+            .with(Collection::None)
+    }
+
+    /// Of what one process keeps in memory, and nobody else sees.
+    pub fn in_memory() -> Self {
+        Self::default().with(Stored::Hidden).with(Processes::One)
+    }
+
+    /// Claims one thing more.
+    #[must_use]
+    pub fn with(mut self, claim: impl Claim) -> Self {
+        claim.set(&mut self);
+        self
+    }
+}
+
+/// What can be claimed: each of the types of the fields of [`Claims`].
+pub trait Claim {
+    /// Claims it.
+    fn set(self, claims: &mut Claims);
+}
+
+macro_rules! claims {
+    ($($field:ident: $kind:ty),* $(,)?) => {
+        $(impl Claim for $kind {
+            fn set(self, claims: &mut Claims) {
+                claims.$field = self;
+            }
+        })*
+    };
+}
+
+claims! {
+    manifests: Manifests,
+    names: Names,
+    holds: Holds,
+    indexes: Indexes,
+    layers: Layers,
+    artifacts: Artifacts,
+    referrers: Referrers,
+    aliases: Aliases,
+    signatures: Signatures,
+    untagged: Untagged,
+    nameless: Nameless,
+    taken: Taken,
+    listed: Listed,
+    empty: Empty,
+    replaces: Replaces,
+    leftover: Leftover,
+    unfinished: Unfinished,
+    chosen: Chosen,
+    found: Found,
+    append: Append,
+    writers: Writers,
+    processes: Processes,
+    abandoned: Abandoned,
+    deletion: Deletion,
+    collection: Collection,
+    stored: Stored,
 }
 
 /// Whether manifests keep their bytes.

@@ -19,7 +19,7 @@
 //!         Ok(Place::new("somewhere", ()))
 //!     }
 //!     fn claims(&self) -> Claims {
-//!         Claims { stored: Stored::Hidden, processes: Processes::One, ..Claims::default() }
+//!         Claims::in_memory()
 //!     }
 //! }
 //!
@@ -90,9 +90,9 @@ mod streams;
 
 pub use broken::{Broken, Held};
 pub use claims::{
-    Abandoned, Aliases, Append, Artifacts, Chosen, Claims, Collection, Deletion, Empty, Found,
-    Holds, Indexes, Layers, Leftover, Listed, Manifests, Nameless, Names, Processes, Referrers,
-    Replaces, Signatures, Stored, Taken, Unfinished, Untagged, Writers,
+    Abandoned, Aliases, Append, Artifacts, Chosen, Claim, Claims, Collection, Deletion, Empty,
+    Found, Holds, Indexes, Layers, Leftover, Listed, Manifests, Nameless, Names, Processes,
+    Referrers, Replaces, Signatures, Stored, Taken, Unfinished, Untagged, Writers,
 };
 pub use fixture::{Fixture, Place};
 pub use laws::ALL;

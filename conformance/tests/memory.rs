@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use transship_conformance::{Claims, Fixture, Memory, Place, Processes, Stored};
+use transship_conformance::{Claims, Fixture, Memory, Place};
 use transship_core::Transport;
 
 #[derive(Debug)]
@@ -21,7 +21,7 @@ impl Fixture for InMemory {
     }
 
     fn claims(&self) -> Claims {
-        Claims { stored: Stored::Hidden, processes: Processes::One, ..Claims::default() }
+        Claims::in_memory()
     }
 }
 

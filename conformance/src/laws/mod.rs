@@ -129,8 +129,8 @@ pub(crate) fn files(claims: &Claims) -> Option<&'static str> {
 pub(crate) fn one_line(error: &transship_core::Error) -> Held {
     let text = error.to_string();
     hold!(!text.is_empty() && !error.message().is_empty(), "an error says nothing");
-    let way_out = error.way_out().unwrap_or_default();
-    for text in [text.as_str(), way_out] {
+    let hint = error.as_hint().map(ToString::to_string).unwrap_or_default();
+    for text in [text, hint] {
         hold!(!text.contains(char::is_control), "an error has more than one line: {text:?}");
         let dumps =
             ["Some(", "Err(", "Ok(", "Error {", "Os {", "Custom {", "ErrorKind::", "ImageName("];

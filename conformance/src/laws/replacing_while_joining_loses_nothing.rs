@@ -1,4 +1,4 @@
-//! Of a place that is replaced while an image joins it, the new ones are there, whole; or joining fails as `Unavailable`.
+//! Of a place that is replaced while an image joins it, the new ones are there, whole; or joining fails as `Conflict`.
 
 use transship_core::{Error, ErrorKind, ImageName, WriteMode};
 
@@ -13,7 +13,7 @@ use crate::{Claims, Held, Law, Names, Replaces, Writers};
 
 pub(crate) const LAW: Law = Law {
     name: "replacing_while_joining_loses_nothing",
-    sentence: "Of a place that is replaced while an image joins it, the new ones are there, whole; or joining fails as `Unavailable`.",
+    sentence: "Of a place that is replaced while an image joins it, the new ones are there, whole; or joining fails as `Conflict`.",
     promises: &["Where it is replaced meanwhile, what replaced it is joined"],
     not_claimed,
     cost: 2,
@@ -73,7 +73,7 @@ async fn join(lab: &Lab, joins: &Entry, replaces: &Entry, by: By) -> Held<bool> 
 fn fails_well(error: &Error) -> Held<bool> {
     one_line(error)?;
     let kind = error.kind();
-    hold!(kind == ErrorKind::Unavailable, "joining what was replaced meanwhile fails as {kind}: {error}");
+    hold!(kind == ErrorKind::Conflict, "joining what was replaced meanwhile fails as {kind}: {error}");
     Ok(false)
 }
 

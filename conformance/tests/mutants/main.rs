@@ -67,22 +67,20 @@ impl Fixture for Mutants {
 
     fn claims(&self) -> Claims {
         let stored = if self.on_disk() { Stored::Files } else { Stored::Hidden };
-        let strict = Claims { stored, processes: Processes::One, ..Claims::default() };
+        let strict = Claims::in_memory().with(stored);
         match self.fault {
             Fault::OtherProcessesSeeNothing | Fault::OtherProcessesReplaceNothing => {
-                Claims { processes: Processes::Many, ..strict }
+                strict.with(Processes::Many)
             }
-            Fault::AcceptsTooMuch | Fault::RefusesAsCorrupt => {
-                Claims { layers: Layers::Plain, ..strict }
-            }
+            Fault::AcceptsTooMuch | Fault::RefusesAsCorrupt => strict.with(Layers::Plain),
             Fault::LayersGoByTheConfig => {
                 let (manifests, indexes) = (Manifests::Rebuilt, Indexes::Refused);
-                Claims { manifests, indexes, artifacts: Artifacts::Refused, ..strict }
+                strict.with(manifests).with(indexes).with(Artifacts::Refused)
             }
-            Fault::SecondNamelessIsTaken => Claims { untagged: Untagged::One, ..strict },
-            Fault::OffersWhatItDoesNotClaim => Claims { referrers: Referrers::Refused, ..strict },
-            Fault::EmptyIsThere => Claims { empty: Empty::None, ..strict },
-            Fault::NamesAreIgnored => Claims { names: Names::None, ..strict },
+            Fault::SecondNamelessIsTaken => strict.with(Untagged::One),
+            Fault::OffersWhatItDoesNotClaim => strict.with(Referrers::Refused),
+            Fault::EmptyIsThere => strict.with(Empty::None),
+            Fault::NamesAreIgnored => strict.with(Names::None),
             _ => strict,
         }
     }

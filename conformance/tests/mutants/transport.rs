@@ -169,7 +169,8 @@ impl Transport for Mutant {
                 self.by_prefix(at, how).await?.ok_or(e)?
             }
             (Fault::NamesOnLines, Err(e)) => {
-                let names = e.way_out().unwrap_or_default().replace(", ", "\n");
+                let names =
+                    e.as_hint().map(ToString::to_string).unwrap_or_default().replace(", ", "\n");
                 return Err(Error::new(e.kind(), e.to_string()).with_hint(names));
             }
             (_, opened) => opened?,

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bzip2::read::MultiBzDecoder;
 use flate2::read::MultiGzDecoder;
 use liblzma::read::XzDecoder;
-use transship_core::{Cancel, Error, ErrorKind, Result};
+use transship_core::{Cancel, Error, ErrorKind, Hint, Result};
 
 use transship_local::write_all_at;
 
@@ -213,8 +213,7 @@ pub(crate) fn spool(
 
 /// That a temporary file could not be written.
 pub(crate) fn spooling(from: &Path, error: io::Error) -> Error {
-    Error::io("writing the temporary file for", from, error)
-        .hint("choose another folder with --tmpdir or $TMPDIR")
+    Error::io("writing the temporary file for", from, error).hint(Hint::ChangeSpoolFolder)
 }
 
 /// What the system says is the system's; the rest is what the decoder found in the stream.

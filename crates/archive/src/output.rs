@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use transship_core::{Cancel, Error, ErrorKind, FileRange, Result, WriteMode, spool_folder};
+use transship_core::{Cancel, Error, ErrorKind, FileRange, Hint, Result, WriteMode, spool_folder};
 use transship_local::{LockWait, Publish, StagedFile, spool_file};
 
 use crate::compressor::Compressor;
@@ -159,7 +159,7 @@ impl ArchiveOutput {
 
 fn exists(path: &Path) -> Error {
     Error::new(ErrorKind::AlreadyExists, format!("{} is there already", path.display()))
-        .hint("--append joins it, --replace replaces it, once the new one is complete")
+        .hint(Hint::AppendOrReplace)
 }
 
 fn pack_into(

@@ -44,7 +44,7 @@ fn what_is_there_is_replaced_only_when_asked() {
     let before = std::fs::read(&path).unwrap();
     let error = write(&path, WriteMode::Create, "b").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AlreadyExists);
-    assert!(error.to_string().contains("--replace"), "{error}");
+    assert!(error.to_string().contains("replace it"), "{error}");
     // It may come while we write.
     let late = folder.path().join("late.tar");
     let output = ArchiveOutput::begin(&late, WriteMode::Create, None, None).unwrap();

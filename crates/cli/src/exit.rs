@@ -4,7 +4,9 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
-use transship::{Error, ErrorKind, Escaped};
+use transship::{Error, ErrorKind};
+
+use crate::hints::hint;
 
 /// How a command ended that did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,14 +76,11 @@ pub(crate) struct Told<'a>(pub(crate) &'a Error);
 
 impl fmt::Display for Told<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whole = self.0.to_string();
-        let Some(hint) = self.0.way_out() else {
-            return write!(f, "transship: {whole}");
-        };
-        // The error's own text ends with the hint in brackets.
-        let hint = Escaped(hint).to_string();
-        let what = whole.strip_suffix(&format!(" ({hint})")).unwrap_or(&whole);
-        write!(f, "transship: {what}\n  hint: {hint}")
+        write!(f, "transship: {}", self.0.without_hint())?;
+        match hint(self.0) {
+            Some(hint) => write!(f, "\n  hint: {hint}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -90,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_way_out_has_its_own_line() {
+    fn the_hint_has_its_own_line() {
         let error = Error::new(ErrorKind::NotFound, "no image is named \"x\"").hint("it holds\ny");
         assert_eq!(
             Told(&error.context("a.tar")).to_string(),

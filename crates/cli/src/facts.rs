@@ -2,10 +2,11 @@
 
 use async_trait::async_trait;
 use serde_json::Value;
-use transship::{
-    CONFIG_LIMIT, Descriptor, Error, ErrorKind, ImageDocument, ImageSource, IndexDocument, Listed,
-    Manifest, Platform, Result, ResultExt, Visit, Visitor, walk_from,
+use transship::transport::{
+    CONFIG_LIMIT, ImageDocument, ImageSource, IndexDocument, Listed, ResultExt, Visit, Visitor,
+    walk_from,
 };
+use transship::{Descriptor, Error, ErrorKind, Manifest, Platform, Result};
 
 /// An image's config: its bytes, and what they say.
 pub(crate) struct Config {

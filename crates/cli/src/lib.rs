@@ -15,6 +15,7 @@ mod args;
 mod commands;
 mod exit;
 mod facts;
+mod hints;
 mod output;
 mod places;
 mod progress;

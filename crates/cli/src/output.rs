@@ -3,7 +3,8 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
-use transship::{Digest, Error, ErrorKind, Escaped};
+use transship::transport::Escaped;
+use transship::{Digest, Error, ErrorKind};
 
 use crate::exit::{Failure, Result};
 

@@ -4,7 +4,8 @@
 use std::io::{IsTerminal, stdout};
 use std::path::Path;
 
-use transship::{Error, ErrorKind, Reference, Result, ResultExt, Source, Transports, run_blocking};
+use transship::transport::{ResultExt, run_blocking};
+use transship::{Error, ErrorKind, Reference, Result, Source, Transports};
 
 use crate::session::Session;
 use crate::sniff;
@@ -168,7 +169,7 @@ fn missing(text: &str, error: Error) -> Error {
     if text.contains(':') || error.kind() != ErrorKind::InvalidReference {
         return error;
     }
-    let hint = error.way_out().map(|hint| format!(", or a path that exists; {hint}"));
+    let hint = error.as_hint().map(|hint| format!(", or a path that exists; {hint}"));
     let hint = hint.as_deref().and_then(|hint| hint.strip_prefix(", or ")).unwrap_or_default();
     Error::new(ErrorKind::NotFound, format!("there is no file or folder {text:?}"))
         .hint(format!("give {hint}"))

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use transship::{Published, ReadOptions, Settings, Transports};
+use transship::transfer::Published;
+use transship::{ReadOptions, Settings, Transports};
 
 use crate::args::Common;
 use crate::progress::Reporter;

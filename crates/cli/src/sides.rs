@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use clap::{Arg, ArgMatches, CommandFactory};
-use transship::{OptionSide, Registration, Settings, TransportOption};
+use transship::Settings;
+use transship::transport::{OptionSide, Registration, TransportOption};
 
 use crate::args::Cli;
 

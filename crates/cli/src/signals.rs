@@ -3,7 +3,8 @@
 use std::future::Future;
 use std::time::Duration;
 
-use transship::{Error, ErrorKind, Published};
+use transship::transfer::Published;
+use transship::{Error, ErrorKind};
 
 use crate::exit::{Failure, Result};
 

@@ -5,10 +5,9 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use transship::{
-    Digest, Error, ErrorKind, Result, ResultExt, Since, Transports, digests, parse_digest,
-    run_blocking,
-};
+use transship::transfer::{Since, digests};
+use transship::transport::{ResultExt, parse_digest, run_blocking};
+use transship::{Digest, Error, ErrorKind, Result, Transports};
 
 use crate::places;
 use crate::session::Session;
@@ -76,7 +75,7 @@ mod tests {
 
     #[test]
     fn lists() {
-        let digest = transship::sha256(b"x");
+        let digest = transship::transport::sha256(b"x");
         let text = format!("# of last week\n\n  {digest}\r\n{digest}\n");
         assert_eq!(parse(&text).unwrap(), [digest.clone(), digest]);
         let error = parse("#\nsha256:abc\n").unwrap_err();

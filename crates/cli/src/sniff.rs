@@ -5,7 +5,8 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
 use transship::codec::{Compression, GzipDecoder, SNIFF_LEN, ZstdDecoder};
-use transship::{Cancel, Error, ErrorKind, Result, codec, spool_folder};
+use transship::transport::{Cancel, spool_folder};
+use transship::{Error, ErrorKind, Hint, Result, codec};
 
 /// The scheme for what is at a path.
 ///
@@ -102,9 +103,7 @@ fn spooled(from: &mut File, spool: Option<&PathBuf>, cancel: &Cancel) -> Result<
     let folder = spool_folder(spool);
     let failed = |e| {
         let doing = format!("spooling standard input in {}", folder.display());
-        Error::new(ErrorKind::Unexpected, doing)
-            .caused_by(e)
-            .hint("choose another folder with --tmpdir or $TMPDIR")
+        Error::new(ErrorKind::Unexpected, doing).caused_by(e).hint(Hint::ChangeSpoolFolder)
     };
     let mut file = tempfile::tempfile_in(&folder).map_err(failed)?;
     let mut buffer = vec![0; 1 << 20];

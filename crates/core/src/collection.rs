@@ -45,6 +45,12 @@ impl CollectOptions {
     pub fn new(mode: CollectMode) -> Self {
         Self { mode, min_age: Self::MIN_AGE, observer: Observer::default(), lock_timeout: None }
     }
+
+    crate::setters! {
+        with_min_age(min_age: Duration)
+        with_observer(observer: Observer)
+        with_lock_timeout(lock_timeout: Option<Duration>)
+    }
 }
 
 /// Whether to delete.

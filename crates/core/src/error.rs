@@ -5,6 +5,8 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
+use crate::Hint;
+
 /// What went wrong, to match on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -27,6 +29,8 @@ pub enum ErrorKind {
     Unsupported,
     /// It cannot be reached now; later it may.
     Unavailable,
+    /// Another writer changed the place meanwhile. The same call may succeed.
+    Conflict,
     /// The caller gave up.
     Cancelled,
     /// The disk, the quota or the largest size of a file does not allow more.
@@ -47,6 +51,7 @@ impl fmt::Display for ErrorKind {
             Self::LimitExceeded => "limit exceeded",
             Self::Unsupported => "unsupported",
             Self::Unavailable => "unavailable",
+            Self::Conflict => "conflict",
             Self::Cancelled => "cancelled",
             Self::NoSpace => "no space",
             Self::Unexpected => "unexpected",
@@ -57,7 +62,7 @@ impl fmt::Display for ErrorKind {
 /// A failure: a [kind](ErrorKind) to match on, and what a person needs to read.
 ///
 /// `Display` gives one line, without control characters: the contexts from the outermost in, the message, the
-/// cause, and the way out where there is one.
+/// cause, and the [`Hint`] where there is one.
 ///
 /// ```
 /// use transship_core::{Error, ErrorKind};
@@ -72,7 +77,7 @@ struct Parts {
     kind: ErrorKind,
     message: Cow<'static, str>,
     contexts: Vec<String>,
-    hint: Option<String>,
+    hint: Option<Hint>,
     retryable: bool,
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -88,7 +93,7 @@ impl Error {
             message: message.into(),
             contexts: Vec::new(),
             hint: None,
-            retryable: kind == ErrorKind::Unavailable,
+            retryable: matches!(kind, ErrorKind::Unavailable | ErrorKind::Conflict),
             cause: None,
         }))
     }
@@ -102,9 +107,9 @@ impl Error {
             Err(error) => {
                 let message = format!("{doing} {}", path.as_ref().display());
                 let kind = ErrorKind::of_io(&error);
-                let hint = way_out_of(kind, &error);
+                let hint = hint_of(kind, &error);
                 let mut made = Self::new(kind, message).caused_by(error);
-                made.0.hint = hint.map(str::to_owned);
+                made.0.hint = hint.map(Hint::from);
                 made
             }
         }
@@ -140,21 +145,22 @@ impl Error {
         self
     }
 
-    /// Says the way out. The first hint stays.
+    /// Says what to do about it. The first hint stays.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub fn hint(mut self, hint: impl Into<Hint>) -> Self {
         self.0.hint.get_or_insert(hint.into());
         self
     }
 
-    /// Says another way out, in place of the one said so far.
+    /// Says what to do about it, in place of the hint that it has.
     #[must_use]
-    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+    pub fn with_hint(mut self, hint: impl Into<Hint>) -> Self {
         self.0.hint = Some(hint.into());
         self
     }
 
-    /// Keeps the error that led to this one; it is shown and is the [`source`](std::error::Error::source).
+    /// Keeps the error that led to this one. `Display` shows it, so that the [`source`](std::error::Error::source) is what is
+    /// below it.
     #[must_use]
     pub fn caused_by(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.0.cause = Some(cause.into());
@@ -178,9 +184,25 @@ impl Error {
         self.0.retryable
     }
 
-    /// The way out, if one is known.
-    pub fn way_out(&self) -> Option<&str> {
-        self.0.hint.as_deref()
+    /// What to do about it, if that is known.
+    pub fn as_hint(&self) -> Option<&Hint> {
+        self.0.hint.as_ref()
+    }
+
+    /// What `Display` says, without the hint: for programs that have words of their own for hints.
+    pub fn without_hint(&self) -> impl fmt::Display {
+        WithoutHint(self)
+    }
+
+    fn fmt_without_hint(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for context in self.0.contexts.iter().rev() {
+            write!(f, "{}: ", Escaped(context))?;
+        }
+        write!(f, "{}", Escaped(&self.0.message))?;
+        match &self.0.cause {
+            Some(cause) => write!(f, ": {}", Escaped(&cause.to_string())),
+            None => Ok(()),
+        }
     }
 
     /// The message alone, without contexts, cause and hint.
@@ -243,7 +265,7 @@ fn is_one_of(error: &io::Error, numbers: &[i32]) -> bool {
     error.raw_os_error().is_some_and(|number| numbers.contains(&number))
 }
 
-fn way_out_of(kind: ErrorKind, error: &io::Error) -> Option<&'static str> {
+fn hint_of(kind: ErrorKind, error: &io::Error) -> Option<&'static str> {
     match kind {
         ErrorKind::NoSpace => Some("make room there, or choose another place"),
         _ if is_one_of(error, TOO_MANY_FILES) => Some("allow more open files (ulimit -n)"),
@@ -251,19 +273,21 @@ fn way_out_of(kind: ErrorKind, error: &io::Error) -> Option<&'static str> {
     }
 }
 
+struct WithoutHint<'a>(&'a Error);
+
+impl fmt::Display for WithoutHint<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt_without_hint(f)
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for context in self.0.contexts.iter().rev() {
-            write!(f, "{}: ", Escaped(context))?;
+        self.fmt_without_hint(f)?;
+        match &self.0.hint {
+            Some(hint) => write!(f, " ({})", Escaped(&hint.to_string())),
+            None => Ok(()),
         }
-        write!(f, "{}", Escaped(&self.0.message))?;
-        if let Some(cause) = &self.0.cause {
-            write!(f, ": {}", Escaped(&cause.to_string()))?;
-        }
-        if let Some(hint) = &self.0.hint {
-            write!(f, " ({})", Escaped(hint))?;
-        }
-        Ok(())
     }
 }
 
@@ -275,7 +299,7 @@ impl fmt::Debug for Error {
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0.cause.as_deref().map(|cause| cause as _)
+        self.0.cause.as_deref().and_then(std::error::Error::source)
     }
 }
 
@@ -345,7 +369,7 @@ mod tests {
         let e = Error::new(ErrorKind::Corrupt, "digest").into_io();
         assert_eq!(Error::io("reading", "x", e).kind(), ErrorKind::Corrupt);
         let full = Error::io("writing", "/p", io::Error::from(io::ErrorKind::StorageFull));
-        assert!(full.to_string().contains("/p") && full.way_out().is_some());
+        assert!(full.to_string().contains("/p") && full.as_hint().is_some());
     }
 
     #[test]
@@ -386,7 +410,7 @@ mod tests {
         ] {
             let error = Error::io("writing", "/p", io::Error::from_raw_os_error(number));
             assert_eq!(error.kind(), kind, "{error}");
-            assert_eq!(error.way_out().is_some(), matches!(number, 23 | 24 | 27 | 28 | 122));
+            assert_eq!(error.as_hint().is_some(), matches!(number, 23 | 24 | 27 | 28 | 122));
         }
     }
 }

@@ -29,6 +29,7 @@ mod details;
 mod digest;
 mod error;
 pub mod fields;
+mod hint;
 mod layer_type;
 mod manifest;
 mod name;
@@ -57,6 +58,7 @@ pub use destination::{
 pub use details::EntryDetails;
 pub use digest::{EMPTY_JSON_DIGEST, Hasher, parse_digest, sha256};
 pub use error::{Error, ErrorKind, Escaped, Result, ResultExt};
+pub use hint::Hint;
 pub use layer_type::{Format, LayerType};
 pub use manifest::{
     CONFIG_LIMIT, Document, ImageDocument, IndexDocument, MANIFEST_LIMIT, Manifest, is_index_type,

@@ -9,6 +9,22 @@ use std::time::Duration;
 
 use crate::{Cache, Error, ErrorKind, ImageName, Passed, Reference, Result};
 
+/// Builders of options: a method for each field.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! setters {
+    ($($with:ident($field:ident: $type:ty))*) => {
+        $(
+            #[doc = concat!("Sets [`", stringify!($field), "`](Self::", stringify!($field), ").")]
+            #[must_use]
+            pub fn $with(mut self, $field: impl Into<$type>) -> Self {
+                self.$field = $field.into();
+                self
+            }
+        )*
+    };
+}
+
 /// What writing does with a container that is there already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -19,7 +35,7 @@ pub enum WriteMode {
     Replace,
     /// It is joined: its images stay, byte for byte.
     ///
-    /// - Where it is replaced meanwhile, what replaced it is joined, or it fails as `Unavailable`.
+    /// - Where it is replaced meanwhile, what replaced it is joined, or it fails as `Conflict`.
     Append,
 }
 
@@ -84,6 +100,14 @@ pub struct ReadOptions {
     pub passed: Option<Passed>,
 }
 
+impl ReadOptions {
+    crate::setters! {
+        with_observer(observer: Observer)
+        with_spool(spool: Option<PathBuf>)
+        with_passed(passed: Option<Passed>)
+    }
+}
+
 /// How to write one image or a container.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
@@ -113,6 +137,18 @@ pub struct DeleteOptions {
     pub observer: Observer,
     /// As in [`WriteOptions::lock_timeout`].
     pub lock_timeout: Option<Duration>,
+}
+
+impl WriteOptions {
+    crate::setters! {
+        with_mode(mode: Option<WriteMode>)
+        with_names(names: Vec<ImageName>)
+        with_fallback_names(fallback_names: Vec<ImageName>)
+        with_observer(observer: Observer)
+        with_spool(spool: Option<PathBuf>)
+        with_cache(cache: Cache)
+        with_lock_timeout(lock_timeout: Option<Duration>)
+    }
 }
 
 /// The folder for unnamed temporary files: as given, else `$TMPDIR` where it is not empty, else `/var/tmp`. On Windows,

@@ -3,9 +3,7 @@
 
 use std::sync::Arc;
 
-use transship_conformance::{
-    Append, Claims, Collection, Deletion, Fixture, Holds, Names, Place, Writers,
-};
+use transship_conformance::{Claims, Fixture, Place};
 use transship_core::Transport;
 use transship_directory::Directory;
 
@@ -22,15 +20,7 @@ impl Fixture for Folders {
     }
 
     fn claims(&self) -> Claims {
-        Claims {
-            names: Names::None,
-            holds: Holds::One,
-            append: Append::Refused,
-            writers: Writers::One,
-            deletion: Deletion::None,
-            collection: Collection::None,
-            ..Claims::default()
-        }
+        Claims::single_image()
     }
 }
 

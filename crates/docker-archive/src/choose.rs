@@ -28,7 +28,7 @@ impl Contents {
             1 => Ok(0),
             0 => Err(Error::new(ErrorKind::NotFound, "the archive holds no image")),
             n => Err(Error::new(ErrorKind::Ambiguous, format!("the archive holds {n} images"))
-                .hint(self.way_out())),
+                .hint(self.choices())),
         }
     }
 
@@ -80,11 +80,11 @@ impl Contents {
     }
 
     fn not_found(&self, message: String) -> Error {
-        Error::new(ErrorKind::NotFound, message).hint(self.way_out())
+        Error::new(ErrorKind::NotFound, message).hint(self.choices())
     }
 
     /// What there is, and how to name one.
-    fn way_out(&self) -> String {
+    fn choices(&self) -> String {
         if self.images.is_empty() {
             return "it holds no image".to_owned();
         }

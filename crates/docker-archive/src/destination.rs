@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use transship_core::{
     Accepts, AcceptsLayers, AcceptsManifests, AcceptsNames, AcceptsOrder, Artifacts, Body,
-    CONFIG_LIMIT, Cancel, Commit, Committed, Digest, Error, ErrorKind, Expect, ImageConfig,
+    CONFIG_LIMIT, Cancel, Commit, Committed, Digest, Error, ErrorKind, Expect, Hint, ImageConfig,
     ImageDestination, ImageName, LayerForm, LayerType, Manifest, MediaType, Reference, Result,
     ResultExt, Shows, Sparse, Stored, media_types, sha256,
 };
@@ -135,7 +135,7 @@ impl ImageDestination for Destination {
                 ErrorKind::Unsupported,
                 format!("layers are plain tars here, and this one is {media_type}"),
             )
-            .hint("copy with --compress none")),
+            .hint(Hint::PlainLayers)),
             _ => self.put_layer(expect, body).await,
         };
         put.context(|| &self.reference)

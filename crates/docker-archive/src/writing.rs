@@ -457,7 +457,7 @@ fn failed_badly() -> Error {
 
 fn replaced(how: &str) -> Error {
     let message = format!("the archive was replaced meanwhile, by one that {how}");
-    Error::new(ErrorKind::Unavailable, message).hint("copy again")
+    Error::new(ErrorKind::Conflict, message).hint("copy again")
 }
 
 pub(crate) fn config_file(id: &Digest) -> String {

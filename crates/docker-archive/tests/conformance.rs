@@ -23,17 +23,15 @@ impl Fixture for Archives {
     }
 
     fn claims(&self) -> Claims {
-        Claims {
-            manifests: Manifests::Rebuilt,
-            names: Names::Docker,
-            indexes: Indexes::Refused,
-            layers: Layers::Plain,
-            artifacts: Artifacts::Refused,
-            referrers: Referrers::Refused,
-            signatures: Signatures::None,
-            collection: Collection::None,
-            ..Claims::default()
-        }
+        Claims::default()
+            .with(Manifests::Rebuilt)
+            .with(Names::Docker)
+            .with(Indexes::Refused)
+            .with(Layers::Plain)
+            .with(Artifacts::Refused)
+            .with(Referrers::Refused)
+            .with(Signatures::None)
+            .with(Collection::None)
     }
 }
 

@@ -327,7 +327,7 @@ async fn what_an_archive_cannot_hold() {
     assert_error(destination.put_manifest(&index).await, ErrorKind::Unsupported, "single images");
     let gzip = Expect::anything().with_media_type(MediaType::ImageLayerGzip);
     let result = destination.put_blob(gzip, Body::from_bytes("x")).await;
-    assert_error(result, ErrorKind::Unsupported, "--compress none");
+    assert_error(result, ErrorKind::Unsupported, "plain tars");
     put(&*destination, &image).await.unwrap();
     let manifest = image.manifest();
     let left_out = [Descriptor::new(tar, sha256(&image.layers[0]), 1)];
@@ -361,7 +361,7 @@ async fn modes() {
     let path = folder.path().join("a.tar");
     let image = Image::new("a", &["low"]);
     write(&path, &[(&image, &["x:1"])]).await;
-    assert_error(writer(&path).await, ErrorKind::AlreadyExists, "--replace");
+    assert_error(writer(&path).await, ErrorKind::AlreadyExists, "replace it");
     let before = std::fs::read(&path).unwrap();
     drop(writer_with(&path, WriteMode::Append).await.unwrap());
     assert!(std::fs::read(&path).unwrap() == before);

@@ -66,7 +66,7 @@ impl Folder {
     /// content is swapped while it runs.
     ///
     /// # Errors
-    /// As [`open`](Self::open), those of `read`, and `Unavailable` when the folder does not stop changing.
+    /// As [`open`](Self::open), those of `read`, and `Conflict` when the folder does not stop changing.
     pub fn read<T>(path: &Path, read: impl Fn(&Self) -> Result<T>) -> Result<(Self, T)> {
         for _ in 0..TRIES {
             let folder = Self::open(path)?;
@@ -78,7 +78,7 @@ impl Folder {
             std::thread::sleep(PAUSE);
         }
         let message = format!("{} is being written again and again", path.display());
-        Err(Error::new(ErrorKind::Unavailable, message))
+        Err(Error::new(ErrorKind::Conflict, message))
     }
 
     /// Where it was when it was opened.

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 
-use transship_core::{Error, Result};
+use transship_core::{Error, Hint, Result};
 
 /// An unnamed temporary file in a folder: it is gone when it is closed, also when the process is killed.
 ///
@@ -11,8 +11,6 @@ use transship_core::{Error, Result};
 /// I/O errors that name the folder and say how to choose another.
 pub fn spool_file(folder: &Path) -> Result<File> {
     tempfile::tempfile_in(folder).map_err(|e| {
-        Error::io("making a temporary file in", folder, e)
-            .of_option()
-            .hint("choose another folder with --tmpdir or $TMPDIR")
+        Error::io("making a temporary file in", folder, e).of_option().hint(Hint::ChangeSpoolFolder)
     })
 }

@@ -149,14 +149,14 @@ fn a_blob_in_place_counts_only_if_it_is_true() {
 }
 
 #[test]
-fn a_full_disk_is_an_error_with_a_way_out() {
+fn a_full_disk_is_an_error_with_a_hint() {
     let Some(disk) = Mounted::tmpfs("size=1m") else { return };
     let target = disk.path().join("a.tar");
     fs::write(&target, "old").unwrap();
     let staged = StagedFile::beside(&target).unwrap();
     let body = Body::from_bytes(vec![1; 2 << 20]);
     let error = write_body(body, staged.file(), staged.path(), &Cancel::new()).unwrap_err();
-    assert!(error.way_out().is_some_and(|hint| hint.contains("room")), "{error}");
+    assert!(error.as_hint().is_some_and(|hint| hint.to_string().contains("room")), "{error}");
     drop(staged);
     assert_eq!(names(disk.path()), ["a.tar"]);
     assert_eq!(fs::read_to_string(&target).unwrap(), "old");

@@ -93,7 +93,7 @@ fn a_spool_without_a_folder_says_how_to_choose_one() {
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "it has no name");
     let text = spool_file(&dir.path().join("none")).unwrap_err().to_string();
     assert!(
-        text.contains("none") && text.contains("--tmpdir") && text.contains("TMPDIR"),
+        text.contains("none") && text.contains("another folder") && text.contains("TMPDIR"),
         "{text}"
     );
 }

@@ -170,7 +170,7 @@ async fn what_was_there_stays_until_the_new_one_is_complete() {
     let before = fs::read(&path).unwrap();
     let error = destination(&at).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AlreadyExists);
-    assert!(error.to_string().contains("--replace"), "{error}");
+    assert!(error.to_string().contains("replace it"), "{error}");
     let transport = OciArchive::new();
     for mode in [WriteMode::Append, WriteMode::Replace] {
         let to = transport.destination(&at, &how(mode)).await.unwrap();

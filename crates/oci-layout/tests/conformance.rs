@@ -12,14 +12,12 @@ use transship_oci_layout::{OciArchive, OciLayout};
 
 /// What holds of both.
 fn layouts() -> Claims {
-    Claims {
-        names: Names::OciOrDocker,
-        signatures: Signatures::None,
-        untagged: Untagged::One,
-        nameless: Nameless::Goes,
-        taken: Taken::InItsPlace,
-        ..Claims::default()
-    }
+    Claims::default()
+        .with(Names::OciOrDocker)
+        .with(Signatures::None)
+        .with(Untagged::One)
+        .with(Nameless::Goes)
+        .with(Taken::InItsPlace)
 }
 
 #[derive(Debug)]
@@ -37,7 +35,7 @@ impl Fixture for Folders {
     fn claims(&self) -> Claims {
         // The folder stays, and with it the lock that is in it.
         let leftover = Leftover::UntilCollected;
-        Claims { abandoned: Abandoned::Blobs, leftover, ..layouts() }
+        layouts().with(Abandoned::Blobs).with(leftover)
     }
 }
 
@@ -54,7 +52,7 @@ impl Fixture for Archives {
     }
 
     fn claims(&self) -> Claims {
-        Claims { collection: Collection::None, ..layouts() }
+        layouts().with(Collection::None)
     }
 }
 

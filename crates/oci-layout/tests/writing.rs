@@ -205,7 +205,7 @@ async fn modes() {
     let error = write_to(second, &two).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{error}");
     let error = open(WriteMode::Create).await.unwrap_err();
-    assert!(error.to_string().contains("--replace"), "{error}");
+    assert!(error.to_string().contains("replace it"), "{error}");
     write(&oci(&layout, ":y"), &one).await.unwrap();
 
     let before = tree(&layout);
@@ -231,7 +231,7 @@ async fn only_one_image_may_be_without_a_name() {
     let before = tree(&layout);
     let error = write(&oci(&layout, ""), &two).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AlreadyExists);
-    assert!(error.to_string().contains("name it"), "{error}");
+    assert!(error.to_string().contains("a name"), "{error}");
     assert_eq!(tree(&layout)["index.json"], before["index.json"]);
     // The name goes to the entry that had none.
     write(&oci(&layout, ":x"), &one).await.unwrap();

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::hints::option;
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use futures_util::stream::{self, TryStreamExt};
@@ -136,8 +137,11 @@ impl RegistryDestination {
                 "{root} lacks {}, and most registries take whole indexes only",
                 absent.digest
             );
-            return Err(Error::new(ErrorKind::Unsupported, message)
-                .hint("if this one takes others, say docker.sparse=true"));
+            return Err(Error::new(ErrorKind::Unsupported, message).hint(option(
+                "if this one takes others",
+                "sparse",
+                "true",
+            )));
         }
         self.targets.iter().try_for_each(|target| target.check(what.root))?;
         let absent = what.absent_digests();

@@ -26,6 +26,7 @@ mod client;
 mod config;
 mod credentials;
 mod destination;
+mod hints;
 mod naming;
 mod options;
 mod places;

@@ -1,6 +1,8 @@
 //! Which names an image gets, and in which repositories they are.
 
-use transship_core::{DockerName, Error, ErrorKind, ImageName, Reference, Result, WriteOptions};
+use transship_core::{
+    DockerName, Error, ErrorKind, Hint, ImageName, Reference, Result, WriteOptions,
+};
 
 use crate::reference::{Locator, Prefix};
 
@@ -142,7 +144,7 @@ fn fallback(prefix: &Prefix, names: &[ImageName]) -> Result<Vec<DockerName>> {
         (true, None) => Err(nameless()),
         (true, Some(name)) => {
             let message = format!("{}, and the image has no other name", unfit(name));
-            Err(Error::new(ErrorKind::InvalidReference, message).hint(NAME_IT))
+            Err(Error::new(ErrorKind::InvalidReference, message).hint(Hint::NameImage))
         }
     }
 }
@@ -173,10 +175,8 @@ fn unfit(name: &ImageName) -> String {
 
 fn nameless() -> Error {
     Error::new(ErrorKind::InvalidReference, "the image has no name, and a registry needs one")
-        .hint(NAME_IT)
+        .hint(Hint::NameImage)
 }
-
-const NAME_IT: &str = "name the image in the reference, or with --name";
 
 #[cfg(test)]
 mod tests {

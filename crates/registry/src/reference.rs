@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::hints::NO_TLS;
 use transship_core::{Digest, DockerName, Error, ErrorKind, Escaped, Reference, Result};
 
 use crate::SCHEME;
@@ -35,8 +36,7 @@ impl Locator {
             return Err(invalid("the repository is missing"));
         }
         if rest.contains("://") {
-            return Err(invalid("a host is written without http:// or https://")
-                .hint("plain HTTP is an option: docker.tls-verify=false"));
+            return Err(invalid("a host is written without http:// or https://").hint(NO_TLS));
         }
         match rest.strip_suffix('/') {
             Some(prefix) => Prefix::parse(prefix).map(Self::Prefix),

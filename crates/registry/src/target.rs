@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use transship_core::{
-    Digest, DockerName, Error, ErrorKind, ImageName, Manifest, Notice, Observer, Reference, Result,
+    Digest, DockerName, Error, ErrorKind, Hint, ImageName, Manifest, Notice, Observer, Reference,
+    Result,
 };
 
 use crate::client::{Access, Network, Repository};
@@ -93,7 +94,7 @@ impl Target {
                     ErrorKind::Corrupt,
                     format!("the image is {found}, and has to be {wanted}"),
                 )
-                .hint("it may have been changed on the way: keep it with --preserve-digests"));
+                .hint(Hint::PreserveDigests));
             }
         }
         Ok(())

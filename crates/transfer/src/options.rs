@@ -71,6 +71,29 @@ pub struct TransferOptions {
 const STREAMS: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 
 impl TransferOptions {
+    transship_core::setters! {
+        with_images(images: Images)
+        with_platforms(platforms: Platforms)
+        with_subset(subset: Subset)
+        with_compress(compress: Compress)
+        with_format(format: Option<Format>)
+        with_names(names: Vec<ImageName>)
+        with_renames(renames: Vec<Rename>)
+        with_failures(failures: Failures)
+        with_mode(mode: Option<WriteMode>)
+        with_digests(digests: Digests)
+        with_nondistributable(nondistributable: Nondistributable)
+        with_signatures(signatures: DetachedSignatures)
+        with_attached(attached: Attached)
+        with_since(since: Option<Since>)
+        with_jobs(jobs: Option<NonZeroUsize>)
+        with_cache(cache: Cache)
+        with_observer(observer: Events)
+        with_published(published: Published)
+        with_spool(spool: Option<PathBuf>)
+        with_lock_timeout(lock_timeout: Option<Duration>)
+    }
+
     /// How many blobs may be copied, and how many documents read, at once.
     pub(crate) fn streams(&self) -> usize {
         self.jobs.unwrap_or(STREAMS).get()

@@ -1,10 +1,50 @@
 #![doc = include_str!("../README.md")]
+//!
+//! # What is where
+//!
+//! | for | |
+//! |---|---|
+//! | applications | here: references, [`Transfer`], [`Image`], [`Artifact`], [`Verifier`], events, errors |
+//! | all options, reports and events of a transfer | [`transfer`] |
+//! | authors of transports | [`transport`], and [`local`] for those that keep images on a disk |
+//! | the transports themselves | [`docker_archive`], [`oci_layout`], [`directory`], [`registry`] |
+//! | reading | [`manual`] |
 
-mod image;
+pub mod image;
+pub mod manual;
 
-pub use image::{Artifact, Config, Image, ImageWriter, Layer};
-pub use transship_core::*;
-pub use transship_transfer::*;
+// Where images are, and what they are made of.
+pub use transship_core::{
+    Body, BodyReader, Descriptor, Digest, DockerName, Document, ImageName, Manifest, MediaType,
+    Platform, Reference, Settings, Transports, media_types,
+};
+
+// Parts of images, and images of one's own.
+pub use image::{Artifact, Image, ImageWriter, Layer};
+
+// Copies and checks.
+pub use transship_transfer::{
+    Compress, Destination, Event, EventKind, EventQueue, Events, Findings, Format, Images, Plan,
+    Platforms, Rename, Report, Source, Transfer, TransferOptions, Verifier,
+};
+
+// What all of them take and give.
+pub use transship_core::{
+    Error, ErrorKind, Hint, Notice, Observer, ReadOptions, Result, WriteMode, WriteOptions,
+};
+
+/// All that a transport is made of: the traits, the types that they speak in, and helpers that each transport needs.
+pub mod transport {
+    pub use transship_core::*;
+}
+
+/// All of the engine: each option, what reports and plans say, each event.
+pub mod transfer {
+    pub use transship_transfer::*;
+}
+
+pub use transship_core::{oci_spec, register_transport};
+pub use transship_transfer::codec;
 
 // A crate that is only named in Cargo.toml is not linked, and registers nothing. `tests/linked.rs` holds this list to
 // the features.
@@ -19,5 +59,3 @@ pub use transship_registry as registry;
 
 /// What a transport of your own that keeps images on a disk can share with those that are here.
 pub use transship_local as local;
-
-pub mod manual;

@@ -4,9 +4,10 @@
 use std::io::{Read, Write};
 use std::path::Path;
 
+use transship::transport::sha256;
 use transship::{
     Artifact, Body, BodyReader, Descriptor, ErrorKind, Image, ImageWriter, Manifest, MediaType,
-    Platform, ReadOptions, Reference, Result, Settings, Transfer, Transports, WriteOptions, sha256,
+    Platform, ReadOptions, Reference, Result, Settings, Transfer, Transports, WriteOptions,
 };
 use transship_test_registry::{Options, Registry as Server};
 

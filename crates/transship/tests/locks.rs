@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use transship::local::{Lock, LockWait};
+use transship::transport::{Cancel, CollectMode, CollectOptions, Commit, DeleteOptions, Expect};
 use transship::{
-    Body, Cancel, CollectMode, CollectOptions, Commit, DeleteOptions, ErrorKind, Expect, Notice,
-    Observer, Reference, Result, Settings, Transports, WriteMode, WriteOptions,
+    Body, ErrorKind, Notice, Observer, Reference, Result, Settings, Transports, WriteMode,
+    WriteOptions,
 };
 use transship_conformance::model::{Built, Image};
 

@@ -6,10 +6,10 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use transship::transport::{ArchiveReader, ArchiveWriter, Commit, Expect, ImageSource};
 use transship::{
-    ArchiveReader, ArchiveWriter, Body, Commit, Digest, Document, ErrorKind, Expect, ImageName,
-    ImageSource, Images, ReadOptions, Settings, Source, Transfer, TransferOptions, Transports,
-    WriteOptions,
+    Body, Digest, Document, ErrorKind, ImageName, Images, ReadOptions, Settings, Source, Transfer,
+    TransferOptions, Transports, WriteOptions,
 };
 
 const HELLO: &str =

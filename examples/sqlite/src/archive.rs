@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use transship::{
+use transship::transport::{
     ArchiveEntry, ArchiveReader, ArchiveWriter, Error, ErrorKind, ImageDestination, ImageName,
     ImageSource, Reference, Result, ResultExt, run_blocking,
 };

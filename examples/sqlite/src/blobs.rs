@@ -1,7 +1,7 @@
 //! [`Blobs`]: content by its digest, in rows of bounded size.
 
 use rusqlite::{Connection, OptionalExtension, params};
-use transship::{Digest, Error, ErrorKind};
+use transship::transport::{Digest, Error, ErrorKind};
 
 use crate::failure::Tried;
 

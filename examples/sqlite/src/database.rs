@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
-use transship::{Cancel, Error, ErrorKind, Result};
+use transship::transport::{Cancel, Error, ErrorKind, Result};
 
 use crate::failure::Tried;
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use transship::{
+use transship::transport::{
     Accepts, Body, Cancel, Commit, Committed, Digest, Error, Expect, ImageDestination, ImageName,
     Manifest, PutSignatures, Reference, Result, ResultExt, Shows, Stored, run_blocking,
 };
@@ -165,7 +165,8 @@ fn true_blob(place: &Place, want: &Expect, cancel: &Cancel) -> Result<Option<Sto
     let Some(found) = found else { return Ok(None) };
     let body = Body::from_reader(BlobReader::new(Shared::new(database), found));
     let expect = Expect::digest(digest.clone()).with_size(found.size);
-    let read = body.expecting(&expect)?.chunks(cancel).and_then(transship::Chunks::finish);
+    let read =
+        body.expecting(&expect)?.chunks(cancel).and_then(transship::transport::Chunks::finish);
     // What is not whole and true is not there: it will be put again.
     read.map(Some).or_else(|e: Error| if cancel.is_cancelled() { Err(e) } else { Ok(None) })
 }

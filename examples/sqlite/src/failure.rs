@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use rusqlite::ErrorCode;
-use transship::{Error, ErrorKind};
+use transship::transport::{Error, ErrorKind};
 
 /// SQLite's error, or one of ours.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use bytes::Bytes;
-use transship::{
+use transship::transport::{
     Commit, Descriptor, Digest, Document, Error, ErrorKind, ImageName, MANIFEST_LIMIT, Manifest,
 };
 
@@ -54,7 +54,7 @@ impl Pending {
             return Error::new(ErrorKind::NotFound, format!("{digest} was not put"));
         }
         let message = format!("blob {digest} was there, and has been removed meanwhile");
-        Error::new(ErrorKind::Unavailable, message).hint("copy again")
+        Error::new(ErrorKind::Conflict, message).hint("copy again")
     }
 }
 
@@ -70,7 +70,7 @@ impl Parts {
     /// Follows an image from its root, through what is in one of the places.
     ///
     /// # Errors
-    /// `NotFound` for what is in none of them and not knowingly left out, `Unavailable` where it was found, `Corrupt` for what has another size there.
+    /// `NotFound` for what is in none of them and not knowingly left out, `Conflict` where it was found, `Corrupt` for what has another size there.
     pub(crate) fn gather(image: &Pending, places: &[Blobs<'_>]) -> Tried<Self> {
         let mut parts = Self::default();
         parts.follow(image, places, image.root.clone())?;

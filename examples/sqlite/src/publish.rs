@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
-use transship::{
+use transship::transport::{
     Cancel, Collected, Digest, Error, ErrorKind, Garbage, Manifest, Result, WriteMode, parse_digest,
 };
 

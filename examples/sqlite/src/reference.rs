@@ -3,7 +3,7 @@
 use std::fmt;
 
 use transship::local::{PathText, cut_path};
-use transship::{Digest, Error, ErrorKind, Escaped, ImageName, Reference, Result};
+use transship::transport::{Digest, Error, ErrorKind, Escaped, ImageName, Reference, Result};
 
 use crate::transport::SCHEME;
 

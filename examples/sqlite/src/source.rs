@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use rusqlite::Connection;
-use transship::{
+use transship::transport::{
     Body, Cancel, Descriptor, Digest, Error, ErrorKind, Expect, ImageName, ImageSource,
     MANIFEST_LIMIT, Manifest, Reference, Referrers, Result, ResultExt, Signatures, run_blocking,
 };

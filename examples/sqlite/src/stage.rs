@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
-use transship::{Body, Cancel, Digest, Error, Expect, Result, Stored};
+use transship::transport::{Body, Cancel, Digest, Error, Expect, Result, Stored};
 
 use crate::blobs::{Blobs, CHUNK};
 use crate::database::{POLL, make_tables};

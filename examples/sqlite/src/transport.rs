@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use transship::{
+use transship::transport::{
     ArchiveReader, ArchiveWriter, Archives, CollectMode, CollectOptions, Collected, Collection,
     DeleteOptions, Deletion, Error, ErrorKind, ImageDestination, ImageSource, ReadOptions,
     Reference, Result, ResultExt, Settings, Transport, TransportOption, WriteMode, WriteOptions,

@@ -7,7 +7,8 @@ use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
 use rusqlite::Connection;
-use transship::{ErrorKind, ReadOptions, Settings, Transport, Transports, WriteMode, WriteOptions};
+use transship::transport::Transport;
+use transship::{ErrorKind, ReadOptions, Settings, Transports, WriteMode, WriteOptions};
 use transship_sqlite::Sqlite;
 
 const HELLO: &str = concat!("docker-archive:", env!("CARGO_MANIFEST_DIR"), "/../data/hello.tar");
@@ -107,7 +108,7 @@ async fn an_empty_file_is_no_database_yet() {
 }
 
 #[tokio::test]
-async fn a_lock_that_stays_is_told_with_the_way_out() {
+async fn a_lock_that_stays_is_told_with_a_hint() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("images.db");
     let settings = Settings::new().with("sqlite", "busy-timeout", "0");
@@ -120,6 +121,9 @@ async fn a_lock_that_stays_is_told_with_the_way_out() {
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let error = writer.finish().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
-    assert!(error.retryable() && error.way_out().unwrap().contains("busy-timeout"), "{error}");
+    assert!(
+        error.retryable() && error.as_hint().unwrap().to_string().contains("busy-timeout"),
+        "{error}"
+    );
     other.execute_batch("ROLLBACK").unwrap();
 }

@@ -3,10 +3,14 @@
 use std::fs;
 use std::num::NonZeroUsize;
 
+use transship::transfer::{
+    Attached, DetachedSignatures, Digests, Failures, ImageFailure, ImageReport, Nondistributable,
+    Subset,
+};
+use transship::transport::Cache;
 use transship::{
-    Attached, Cache, Compress, DetachedSignatures, Digests, Error, ErrorKind, Failures, Format,
-    ImageFailure, ImageName, ImageReport, Images, Nondistributable, Plan, Platforms, Report,
-    Subset, Transfer, TransferOptions, WriteMode,
+    Compress, Error, ErrorKind, Format, ImageName, Images, Plan, Platforms, Report, Transfer,
+    TransferOptions, WriteMode,
 };
 
 use transship::local::FileCache;

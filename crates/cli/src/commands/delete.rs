@@ -3,7 +3,8 @@
 use std::cmp::Reverse;
 
 use serde::Serialize;
-use transship::{DeleteOptions, Error, ErrorKind, Reference, Transports};
+use transship::transport::DeleteOptions;
+use transship::{Error, ErrorKind, Reference, Transports};
 
 use crate::args;
 use crate::exit::{Done, Result};
@@ -57,7 +58,7 @@ async fn delete(
 fn deletion<'t>(
     known: &'t Transports,
     at: &Reference,
-) -> transship::Result<&'t dyn transship::Deletion> {
+) -> transship::Result<&'t dyn transship::transport::Deletion> {
     known.of(at)?.deletion().ok_or_else(|| {
         let able = known.iter().filter(|transport| transport.deletion().is_some());
         let able: Vec<&str> = able.map(|transport| transport.scheme()).collect();

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde::Serialize;
-use transship::digests;
+use transship::transfer::digests;
 
 use crate::args;
 use crate::exit::{Done, Result};

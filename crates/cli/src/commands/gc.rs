@@ -1,7 +1,8 @@
 //! `transship gc`.
 
 use serde::Serialize;
-use transship::{CollectMode, CollectOptions, Error, ErrorKind};
+use transship::transport::{CollectMode, CollectOptions};
+use transship::{Error, ErrorKind};
 
 use crate::args;
 use crate::exit::{Done, Result};

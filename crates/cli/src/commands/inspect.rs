@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::Value;
-use transship::{
-    Descriptor, Document, Error, ErrorKind, ImageDocument, ImageSource, Manifest, Platform, Result,
-};
+use transship::transport::{ImageDocument, ImageSource};
+use transship::{Descriptor, Document, Error, ErrorKind, Manifest, Platform, Result};
 
 use crate::args;
 use crate::exit::{self, Done};
@@ -165,7 +164,7 @@ async fn config(source: &dyn ImageSource, manifest: &Manifest) -> Result<Vec<u8>
         }
         Document::Image(image) => {
             let body = source.blob(&image.config).await?;
-            Ok(body.bytes(transship::CONFIG_LIMIT).await?.into())
+            Ok(body.bytes(transship::transport::CONFIG_LIMIT).await?.into())
         }
         _ => Err(Error::new(ErrorKind::Unsupported, "an index has no config")
             .hint("choose one of its images with --platform")),

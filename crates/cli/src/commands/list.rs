@@ -2,7 +2,8 @@
 
 use futures_util::stream::{self, StreamExt};
 use serde::Serialize;
-use transship::{ArchiveEntry, EntryDetails, Error, ErrorKind, Reference, Result};
+use transship::transport::{ArchiveEntry, EntryDetails};
+use transship::{Error, ErrorKind, Reference, Result};
 
 use crate::args;
 use crate::exit::{self, Done};

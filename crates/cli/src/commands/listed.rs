@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io::{Read, stdin};
 use std::path::Path;
 
-use transship::{Error, ErrorKind, ImageName, Result, ResultExt, Source, Transports, run_blocking};
+use transship::transport::{ResultExt, run_blocking};
+use transship::{Error, ErrorKind, ImageName, Result, Source, Transports};
 
 use crate::places;
 use crate::session::Session;

@@ -4,7 +4,8 @@ use std::io::{BufRead, IsTerminal, Read, Write, stderr, stdin};
 
 use serde::Serialize;
 use transship::registry::{self, Credential, RegistryOptions, SCHEME, Secret};
-use transship::{Error, ErrorKind, Settings, run_blocking};
+use transship::transport::run_blocking;
+use transship::{Error, ErrorKind, Settings};
 
 use crate::args::Login;
 use crate::exit::{Done, Result};

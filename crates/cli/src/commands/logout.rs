@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 use transship::registry::{self, RegistryOptions};
-use transship::{Error, ErrorKind, run_blocking};
+use transship::transport::run_blocking;
+use transship::{Error, ErrorKind};
 
 use crate::args::Logout;
 use crate::exit::{Done, Result};

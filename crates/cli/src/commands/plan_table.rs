@@ -1,6 +1,7 @@
 //! `copy --dry-run` of several images, as a table.
 
-use transship::{Plan, PlanTotals, PlannedImage, Sum};
+use transship::Plan;
+use transship::transfer::{PlanTotals, PlannedImage, Sum};
 
 use crate::output::{columns, count, safe, size};
 

@@ -1,9 +1,8 @@
 //! `transship transports`.
 
 use serde::Serialize;
-use transship::{
-    OptionSide, Registration, Settings, Transport, TransportOption, Transports, WriteMode,
-};
+use transship::transport::{OptionSide, Registration, Transport, TransportOption};
+use transship::{Settings, Transports, WriteMode};
 
 use crate::args;
 use crate::exit::{Done, Result};

@@ -4,10 +4,9 @@ use std::fmt;
 use std::num::NonZeroUsize;
 
 use serde::Serialize;
-use transship::{
-    Checked, Descriptor, Error, ErrorKind, Findings, ImageSource, Problem, Reference, Result,
-    Transport, Verifier,
-};
+use transship::transfer::{Checked, Problem};
+use transship::transport::{ImageSource, Transport};
+use transship::{Descriptor, Error, ErrorKind, Findings, Reference, Result, Verifier};
 
 use crate::args;
 use crate::exit::{self, Done, Failure};

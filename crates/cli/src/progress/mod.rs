@@ -19,6 +19,7 @@ use transship::{Event, EventKind, EventQueue, Events, Notice, Observer};
 
 use crate::args::{Common, Progress};
 use crate::exit::{Failure, Told};
+use crate::hints::hint;
 use crate::output::safe;
 use bars::{Bars, FRAME};
 use plain::Plain;
@@ -101,7 +102,7 @@ impl Reporter {
         self.lock().queue = Some(Arc::clone(&queue));
         let this = self.clone();
         in_background("events", move || {
-            while queue.is_open() {
+            while queue.blocking_wait() {
                 // All that waits is told before anybody else says something.
                 drop(this.lock());
             }
@@ -183,8 +184,8 @@ impl Reporter {
             Failure::Error(error) if json => line(json!({
                 "event": "error",
                 "kind": error.kind().to_string(),
-                "error": error.to_string(),
-                "hint": error.way_out(),
+                "error": error.without_hint().to_string(),
+                "hint": hint(error),
             })),
             Failure::Error(error) => line(Told(error)),
             Failure::Signal(number) if json => {

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use transship::{BlobId, EventKind};
+use transship::EventKind;
+use transship::transfer::BlobId;
 
 use super::pace::Pace;
 use crate::output::short;
@@ -100,7 +101,9 @@ impl Part {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use transship::{ImageId, MediaType, sha256};
+    use transship::MediaType;
+    use transship::transfer::ImageId;
+    use transship::transport::sha256;
 
     #[test]
     fn what_is_read_twice_counts_once() {

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use transship::{BlobId, EventKind, MediaType, sha256};
+use transship::transfer::BlobId;
+use transship::transport::sha256;
+use transship::{EventKind, MediaType};
 
 use super::area::Size;
 use super::bars::Bars;
@@ -137,7 +139,7 @@ fn size(columns: usize) -> Size {
 fn started(blob: usize, size: u64) -> EventKind {
     EventKind::BlobStarted {
         blob: BlobId(blob),
-        image: transship::ImageId(0),
+        image: transship::transfer::ImageId(0),
         digest: sha256(blob.to_string().as_bytes()),
         media_type: MediaType::from("application/vnd.oci.image.layer.v1.tar"),
         size,
@@ -205,7 +207,7 @@ fn a_copy_as_it_looks() {
         ]
     );
     // The small one is not seen, and counts; so does what was there.
-    let image = transship::ImageId(0);
+    let image = transship::transfer::ImageId(0);
     let there =
         EventKind::Reused { blob: BlobId(2), image, digest: sha256(b"x"), size: 100_000_000 };
     let rows = work.after(900, &[advanced(0, 20_000_000), advanced(1, 1000), there]);
@@ -242,7 +244,7 @@ fn a_layer_that_a_delta_may_leave_out_is_read_once_or_twice() {
     work.after(100, &[planned(2 * big), started(0, big), advanced(0, big)]);
     let left = EventKind::LeftOut {
         blob: BlobId(0),
-        image: transship::ImageId(0),
+        image: transship::transfer::ImageId(0),
         digest: sha256(b"zipped"),
         size: 9,
     };

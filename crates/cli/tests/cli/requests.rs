@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use transship::sha256;
+use transship::transport::sha256;
 use transship_test_registry::{Auth, Options, Registry, TokenAuth, User};
 
 use crate::make::{file, golden, tar};

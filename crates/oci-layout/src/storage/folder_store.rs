@@ -12,8 +12,8 @@ use transship_archive::layout::{
     check_layout,
 };
 use transship_core::{
-    Body, Cache, Cancel, Digest, Error, ErrorKind, Expect, FileRange, Result, ResultExt, Stored,
-    WriteMode, WriteOptions, cancelled,
+    Body, Cache, Cancel, Digest, Error, ErrorKind, Expect, FileRange, Hint, Result, ResultExt,
+    Stored, WriteMode, WriteOptions, cancelled,
 };
 use transship_local::{
     Lock, LockWait, NewFile, Publish, SETTLED, StagedFile, StagedFolder, Target, clean_around,
@@ -206,7 +206,7 @@ impl FolderStore {
             let path = blob_file(&root, &transship_core::parse_digest(digest)?);
             if !path.metadata().is_ok_and(|found| found.len() == *size) {
                 let message = format!("blob {digest} was there, and has been removed meanwhile");
-                return Err(Error::new(ErrorKind::Unavailable, message).hint("copy again"));
+                return Err(Error::new(ErrorKind::Conflict, message).hint("copy again"));
             }
         }
         Ok(())
@@ -463,5 +463,5 @@ fn exists(target: &Path) -> Error {
         ErrorKind::AlreadyExists,
         format!("the layout {} is there already", shown(target).display()),
     )
-    .hint("it can be joined, or with --replace replaced")
+    .hint(Hint::AppendOrReplace)
 }

@@ -226,7 +226,7 @@ impl TarStore {
                 if true_blob(base, &expect, cancel)?.is_none() {
                     let message =
                         format!("the archive was replaced by one whose {name} is corrupt");
-                    return Err(Error::new(ErrorKind::Unavailable, message).hint("copy again"));
+                    return Err(Error::new(ErrorKind::Conflict, message).hint("copy again"));
                 }
             } else if !self.put().contains_key(digest.as_ref())
                 && let Some(from) = self.read(&digest)?

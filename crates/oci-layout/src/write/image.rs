@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use transship_archive::layout::LayoutIndex;
-use transship_core::{Descriptor, Error, ErrorKind, Platform, Result};
+use transship_core::{Descriptor, Error, ErrorKind, Hint, Platform, Result};
 
 use crate::names::{Written, full_name, strip};
 use crate::select::may_have_name;
@@ -175,8 +175,7 @@ fn merged(old: &Descriptor, new: Descriptor) -> Descriptor {
 /// The error for a second image without a name: nobody could tell the two apart.
 pub(crate) fn second_nameless(other: &Descriptor) -> Error {
     let message = format!("it holds an image without a name already, {}", other.digest);
-    Error::new(ErrorKind::AlreadyExists, message)
-        .hint("name it: PATH:NAME, or --name NAME where it has several")
+    Error::new(ErrorKind::AlreadyExists, message).hint(Hint::NameImage)
 }
 
 #[cfg(test)]
@@ -227,7 +226,7 @@ mod tests {
         assert_eq!(listed(&index), [("x".to_owned(), 1), ("-".to_owned(), 2)]);
         let error = enter_them(&mut index, &[image("ccc", &[])]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::AlreadyExists);
-        assert!(error.to_string().contains("name it"), "{error}");
+        assert!(error.to_string().contains("a name"), "{error}");
         enter_all(&mut index, &[image("ccc", &[])], &|entry| Ok(entry.size == 2)).unwrap();
     }
 

@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::time::Duration;
 
+use crate::hints::{NO_TLS, certificate};
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Method, StatusCode, Url};
 use transship_core::{Error, ErrorKind, Notice, Result};
@@ -306,17 +307,15 @@ fn failure(place: &str, error: reqwest::Error) -> Failure {
     let unsupported = tls.as_ref().and_then(tls::unsupported);
     let made = match (tls, reached) {
         (Some(_), Reached::NoTls) => {
-            Error::new(ErrorKind::Unavailable, format!("{place} does not speak TLS"))
-                .hint("if that is as it should be, use docker.tls-verify=false")
+            Error::new(ErrorKind::Unavailable, format!("{place} does not speak TLS")).hint(NO_TLS)
         }
         (Some(_), _) => match unsupported {
             Some(why) => Error::new(ErrorKind::Unsupported, format!("{place} {why}"))
                 .hint(format!("supported are {}", tls::SUPPORTED)),
-            None => Error::new(
-                ErrorKind::Denied,
-                format!("{place} cannot prove that it is {place}"),
-            )
-            .hint("give its certificate authority with docker.cert-dir, or use docker.tls-verify=false"),
+            None => {
+                Error::new(ErrorKind::Denied, format!("{place} cannot prove that it is {place}"))
+                    .hint(certificate())
+            }
         },
         (None, Reached::Server) => Error::new(ErrorKind::Unavailable, "the connection was cut"),
         (None, _) => Error::new(ErrorKind::Unavailable, format!("{place} cannot be reached")),

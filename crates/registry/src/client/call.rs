@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
+use crate::hints::option;
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{CONTENT_LENGTH, HeaderMap, LOCATION};
 use reqwest::{Method, StatusCode, Url};
@@ -201,6 +202,9 @@ impl Answer {
 
 /// Nothing came for too long.
 pub(crate) fn silent() -> Error {
-    Error::new(ErrorKind::Unavailable, "the server has been silent for too long")
-        .hint("wait longer with docker.idle-timeout=SECONDS")
+    Error::new(ErrorKind::Unavailable, "the server has been silent for too long").hint(option(
+        "to wait longer",
+        "idle-timeout",
+        "SECONDS",
+    ))
 }

@@ -1,5 +1,6 @@
 //! What a server says went wrong.
 
+use crate::hints::option;
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
@@ -26,9 +27,11 @@ pub(crate) fn error(status: StatusCode, body: &[u8]) -> Error {
     let error = if is_transient(status, body) { error } else { error.with_retryable(false) };
     match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-            error.hint("log in, or give a credential with docker.creds")
+            error.hint("log in, or give a credential")
         }
-        StatusCode::PAYLOAD_TOO_LARGE => error.hint("send in pieces: docker.chunk-size=BYTES"),
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            error.hint(option("to send in pieces", "chunk-size", "BYTES"))
+        }
         _ => error,
     }
 }

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use transship_core::{Error, ErrorKind, Result, ResultExt};
+use transship_core::{Error, ErrorKind, Hint, Result, ResultExt};
 
 use super::file::AuthFile;
 use super::helper::Helper;
@@ -104,7 +104,7 @@ fn target(options: &RegistryOptions) -> Result<PathBuf> {
     let chosen = options.authfile.clone().or_else(|| options.surroundings.auth_file.clone());
     let path = chosen.or_else(|| options.surroundings.primary_auth_file()).ok_or_else(|| {
         let message = "there is no folder for credentials: HOME is not set";
-        Error::new(ErrorKind::InvalidReference, message).hint("name a file with --authfile")
+        Error::new(ErrorKind::InvalidReference, message).hint(Hint::NameAuthFile)
     })?;
     Ok(fs::canonicalize(&path).unwrap_or(path))
 }

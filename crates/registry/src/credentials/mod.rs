@@ -19,7 +19,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use transship_core::{Error, ErrorKind, Observer, Result, ResultExt};
+use transship_core::{Error, ErrorKind, Hint, Observer, Result, ResultExt};
 
 use crate::RegistryOptions;
 use crate::config::{AUTH_FILES, RegistriesConf};
@@ -173,7 +173,7 @@ fn absent(path: &Path) -> Error {
         ErrorKind::InvalidReference,
         format!("{}: there is no such file with credentials", path.display()),
     )
-    .hint("`transship login --authfile` makes one")
+    .hint(Hint::NameAuthFile)
 }
 
 #[cfg(test)]

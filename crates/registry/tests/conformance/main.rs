@@ -7,10 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use transship_conformance::{
-    Chosen, Claims, Collection, Deletion, Empty, Fixture, Found, Listed, Nameless, Names, Place,
-    Replaces, Signatures, Stored, Taken, Unfinished, Untagged,
-};
+use transship_conformance::{Claims, Fixture, Place};
 use transship_core::Transport;
 use transship_registry::{Registry, RegistryOptions};
 use transship_test_registry::{Options, Parts, ReferrersApi, Registry as Server};
@@ -61,29 +58,8 @@ impl Fixture for Repositories {
     }
 
     fn claims(&self) -> Claims {
-        Claims {
-            // A repository holds tags, which the test's own transport makes of any name.
-            names: Names::Docker,
-            untagged: Untagged::One,
-            nameless: Nameless::Goes,
-            taken: Taken::InItsPlace,
-            // The tag moves, and the manifest is found by its digest alone.
-            listed: Listed::Names,
-            deletion: Deletion::None,
-            signatures: Signatures::None,
-            stored: Stored::Hidden,
-            // A repository comes with its first image.
-            empty: Empty::None,
-            replaces: Replaces::Images,
-            unfinished: Unfinished::Shows,
-            // A repository without a tag is its `latest`.
-            chosen: Chosen::ByName,
-            // A mount says neither the size nor the bytes.
-            found: Found::Trusted,
-            // Who may delete, and what is collected then, is the server's affair.
-            collection: Collection::None,
-            ..Claims::default()
-        }
+        // Names are tags, which the test's own transport makes of any name.
+        Claims::registry()
     }
 }
 

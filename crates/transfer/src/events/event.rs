@@ -254,7 +254,7 @@ impl Events {
     /// # use transship_transfer::Events;
     /// let (observer, queue) = Events::queued();
     /// let shown = std::thread::spawn(move || {
-    ///     while let Some(event) = queue.recv() {
+    ///     while let Some(event) = queue.blocking_recv() {
     ///         println!("{event:?}");
     ///     }
     /// });

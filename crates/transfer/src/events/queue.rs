@@ -4,9 +4,12 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::Notify;
+
 use crate::{BlobId, Event, EventKind, Events, TransferId};
 
-/// The other end of [`Events::queued`]: gives events in their order, from any thread, and never makes the transfer wait.
+/// The other end of [`Events::queued`]: gives events in their order, from any thread, and never makes the transfer wait. Only
+/// methods whose names say so block.
 ///
 /// While nobody reads, bytes of one blob are added up in one [`Advanced`](EventKind::Advanced), and those of a stream in one
 /// [`StreamAdvanced`](EventKind::StreamAdvanced), so that what waits is bounded by the number of images, blobs, warnings
@@ -17,6 +20,8 @@ pub struct EventQueue(Arc<Shared>);
 struct Shared {
     waiting: Mutex<Waiting>,
     changed: Condvar,
+    /// For those who do not block.
+    wake: Notify,
 }
 
 #[derive(Default)]
@@ -36,8 +41,22 @@ impl EventQueue {
         (Events::new(move |event| sender.0.emit(event)), Self(shared))
     }
 
-    /// The next event. Blocks until there is one; `None` when all clones of the observer are gone.
-    pub fn recv(&self) -> Option<Event> {
+    /// The next event, once there is one; `None` when all clones of the observer are gone. Dropped, it has taken none.
+    pub async fn recv(&self) -> Option<Event> {
+        loop {
+            let changed = self.0.wake.notified();
+            {
+                let mut waiting = self.0.lock();
+                if !waiting.events.is_empty() || waiting.closed {
+                    return waiting.pop();
+                }
+            }
+            changed.await;
+        }
+    }
+
+    /// As [`recv`](Self::recv), for a thread that may wait.
+    pub fn blocking_recv(&self) -> Option<Event> {
         self.wait().pop()
     }
 
@@ -46,8 +65,8 @@ impl EventQueue {
         self.0.lock().pop()
     }
 
-    /// Blocks until an event waits: `true`; or until none will come: `false`.
-    pub fn is_open(&self) -> bool {
+    /// Blocks until an event waits: `true`; or until none will come: `false`. Takes none.
+    pub fn blocking_wait(&self) -> bool {
         !self.wait().events.is_empty()
     }
 
@@ -71,7 +90,12 @@ impl Shared {
 
     fn emit(&self, event: &Event) {
         self.lock().push(event);
+        self.notify();
+    }
+
+    fn notify(&self) {
         self.changed.notify_all();
+        self.wake.notify_waiters();
     }
 }
 
@@ -122,7 +146,7 @@ struct QueueSender(Arc<Shared>);
 impl Drop for QueueSender {
     fn drop(&mut self) {
         self.0.lock().closed = true;
-        self.0.changed.notify_all();
+        self.0.notify();
     }
 }
 
@@ -137,7 +161,7 @@ mod tests {
         let advanced = |blob, bytes| EventKind::Advanced { blob: BlobId(blob), bytes };
         let retried = EventKind::Retried { blob: BlobId(1), why: "so".to_owned() };
         let emit = |kind: EventKind| events.emit(&Event { transfer, kind });
-        let read = || queue.recv().map(|event| event.kind);
+        let read = || queue.blocking_recv().map(|event| event.kind);
         for kind in
             [advanced(1, 3), advanced(2, 1), advanced(1, 4), retried.clone(), advanced(1, 5)]
         {
@@ -149,7 +173,7 @@ mod tests {
         emit(advanced(1, 1));
         assert_eq!(read(), Some(retried));
         assert_eq!(read(), Some(advanced(1, 6)));
-        assert!(queue.is_open());
+        assert!(queue.blocking_wait());
         assert_eq!(read(), Some(advanced(2, 8)));
         assert!(queue.try_recv().is_none());
         for bytes in [2, 3] {
@@ -157,7 +181,27 @@ mod tests {
         }
         assert_eq!(read(), Some(EventKind::StreamAdvanced { bytes: 5 }));
         drop(events);
-        assert!(!queue.is_open());
+        assert!(!queue.blocking_wait());
         assert_eq!(read(), None);
+    }
+
+    #[tokio::test]
+    async fn a_task_waits_for_events_without_blocking() {
+        let (events, queue) = EventQueue::pair();
+        let transfer = TransferId::next();
+        let kind = EventKind::StreamAdvanced { bytes: 1 };
+        let event = Event { transfer, kind };
+        // On one thread: a reader that blocked would wait for ever.
+        let told = event.clone();
+        let emit = async move {
+            tokio::task::yield_now().await;
+            events.emit(&told);
+            tokio::task::yield_now().await;
+            drop(events);
+        };
+        let read = async { (queue.recv().await, queue.recv().await) };
+        let (read, ()) = futures_util::future::join(read, emit).await;
+        assert_eq!(read.0.map(|event| event.kind), Some(event.kind));
+        assert!(read.1.is_none());
     }
 }

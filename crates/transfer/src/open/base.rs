@@ -5,9 +5,9 @@ use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use transship_core::{
-    Body, Contents, Descriptor, Digest, Error, ErrorKind, Expect, ImageDestination, ImageDocument,
-    ImageName, ImageSource, IndexDocument, Listed, MANIFEST_LIMIT, Manifest, Reference, Referrers,
-    Result, ResultExt, Signatures, Sparse, Visit, Visitor, walk_from,
+    Body, Contents, Descriptor, Digest, Error, ErrorKind, Expect, Hint, ImageDestination,
+    ImageDocument, ImageName, ImageSource, IndexDocument, Listed, MANIFEST_LIMIT, Manifest,
+    Reference, Referrers, Result, ResultExt, Signatures, Sparse, Visit, Visitor, walk_from,
 };
 
 /// How many digests an error lists.
@@ -195,14 +195,6 @@ async fn missing(needs: &HashSet<Digest>, place: &dyn ImageDestination) -> Resul
         lacking.truncate(LISTED);
         lacking.push(format!("{} more", count - LISTED));
     }
-    let hint = match place.contents() {
-        Some(_) => {
-            "copy what the delta was made against to that place first; an archive that has it is joined with --append"
-        }
-        None => {
-            "a delta is completed in an oci: layout that has what it was made against, or with --append in an archive"
-        }
-    };
     Ok(Error::new(
         ErrorKind::NotFound,
         format!(
@@ -211,5 +203,5 @@ async fn missing(needs: &HashSet<Digest>, place: &dyn ImageDestination) -> Resul
             lacking.join(", ")
         ),
     )
-    .hint(hint))
+    .hint(Hint::CopyBaseFirst))
 }

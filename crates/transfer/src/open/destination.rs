@@ -1,8 +1,8 @@
 //! Opens what a transfer writes to: a place for one image, an archive for many, a place in it.
 
 use transship_core::{
-    AcceptsNames, ArchiveWriter, Error, ErrorKind, ImageDestination, ImageName, Reference, Result,
-    ResultExt, Transports, WriteOptions,
+    AcceptsNames, ArchiveWriter, Error, ErrorKind, Hint, ImageDestination, ImageName, Reference,
+    Result, ResultExt, Transports, WriteOptions,
 };
 
 use super::rename::{NameOrigin, WantedName, wanted};
@@ -76,7 +76,7 @@ fn nameless(error: Error, at: &Reference, reasons: &[String]) -> Error {
         return error;
     }
     let message = format!("{}, and the image has no other name", reasons.join(", "));
-    let hint = error.way_out().unwrap_or("name the image in the reference, or with --name");
+    let hint = error.as_hint().cloned().unwrap_or(Hint::NameImage);
     Error::new(ErrorKind::InvalidReference, message).hint(hint).context(at)
 }
 
@@ -144,7 +144,7 @@ pub(super) fn check_names(options: &TransferOptions, count: usize) -> Result<()>
         ErrorKind::InvalidReference,
         format!("a name is given for one image, and there are {count}"),
     )
-    .hint("without --name each image keeps its own names; --rename maps them"))
+    .hint(Hint::KeepNames))
 }
 
 /// That a place for one image that is open gets one, and under the names that it has.

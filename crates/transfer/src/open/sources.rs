@@ -1,8 +1,8 @@
 //! Opens what a transfer reads from, and finds the images in it.
 
 use transship_core::{
-    ArchiveReader, Descriptor, Error, ErrorKind, ImageName, ImageSource, ReadOptions, Reference,
-    Result, Transports,
+    ArchiveReader, Descriptor, Error, ErrorKind, Hint, ImageName, ImageSource, ReadOptions,
+    Reference, Result, Transports,
 };
 
 use super::goes_on;
@@ -302,14 +302,13 @@ fn ambiguous(archive: &dyn ArchiveReader) -> Error {
 
 /// Adds to a transport's error about several images that all of them can be copied.
 fn say_all_images(error: Error) -> Error {
-    const ALL: &str = "--all-images";
-    if error.kind() != ErrorKind::Ambiguous || error.way_out().is_some_and(|out| out.contains(ALL))
-    {
+    if error.kind() != ErrorKind::Ambiguous {
         return error;
     }
-    let both = match error.way_out() {
-        Some(out) => format!("{out}; or copy all with {ALL}"),
-        None => format!("choose one, or copy all with {ALL}"),
+    let which = match error.as_hint() {
+        Some(Hint::SelectImage(_)) => return error,
+        Some(hint) => hint.to_string().into(),
+        None => "choose one".into(),
     };
-    error.with_hint(both)
+    error.with_hint(Hint::SelectImage(which))
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use transship_core::{
-    AcceptsLayers, Descriptor, Digest, Error, ErrorKind, LayerForm, LayerType, MediaType, Result,
+    AcceptsLayers, Descriptor, Digest, Error, ErrorKind, Hint, LayerForm, LayerType, MediaType,
+    Result,
 };
 
 use crate::codec::Compression;
@@ -157,7 +158,7 @@ fn target_type(
                 layer.digest, layer.media_type
             ),
         )
-        .hint("--format oci keeps it")
+        .hint(Hint::UseOciFormat)
     })
 }
 
@@ -217,7 +218,7 @@ fn no_diff_id(layer: &Descriptor) -> Error {
             layer.digest
         ),
     )
-    .hint("--compress keep copies it as it is")
+    .hint(Hint::KeepCompression)
 }
 
 impl LayerRules {
@@ -265,7 +266,7 @@ impl LayerRules {
                 ErrorKind::Unsupported,
                 format!("the destination cannot hold {} layers", form_name(to)),
             )
-            .hint("leave --compress away"));
+            .hint(Hint::CompressAsFits));
         }
         if self.digests == Digests::Preserve {
             return Err(Error::new(
@@ -276,7 +277,7 @@ impl LayerRules {
                     form_name(to)
                 ),
             )
-            .hint("leave --preserve-digests away, or choose a destination that holds the layer as it is"));
+            .hint(Hint::AllowDigestChange));
         }
         Ok(())
     }
@@ -293,7 +294,7 @@ impl LayerRules {
                 is.map_or("of an unknown form", form_name)
             ),
         )
-        .hint("leave --compress away"))
+        .hint(Hint::CompressAsFits))
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use transship_core::{
-    Accepts, AcceptsManifests, Artifacts, Deltas, Descriptor, Digest, Error, ErrorKind,
+    Accepts, AcceptsManifests, Artifacts, Deltas, Descriptor, Digest, Error, ErrorKind, Hint,
     ImageDocument, IndexDocument, Manifest, MediaType, Result, ResultExt, Sparse, media_types,
 };
 
@@ -76,9 +76,7 @@ impl ImagePlan {
             ErrorKind::Unsupported,
             format!("{} would have to change, and digests are to be preserved", self.source.digest),
         )
-        .hint(
-            "leave --preserve-digests away, or choose a destination that holds the image as it is",
-        ))
+        .hint(Hint::AllowDigestChange))
     }
 }
 
@@ -216,7 +214,7 @@ impl Planner<'_> {
                         child.descriptor.digest
                     ),
                 )
-                .hint("--format oci keeps it"));
+                .hint(Hint::UseOciFormat));
             }
             let absent = self.absent.len();
             let node = NodePlan::Index(self.index(manifest, document, children)?);
@@ -300,7 +298,7 @@ impl Planner<'_> {
                 ErrorKind::Unsupported,
                 format!("the destination takes no index with gaps, and {} would be one", what()),
             )
-            .hint("--subset strip takes it out of the index")),
+            .hint(Hint::StripIndex)),
             Subset::Auto => {
                 let what = what();
                 self.lost.push(format!(

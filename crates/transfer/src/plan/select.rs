@@ -1,6 +1,6 @@
 //! Which platforms of an index. Pure: documents in, a choice out.
 
-use transship_core::{Descriptor, Error, ErrorKind, Platform, Result, is_index_type};
+use transship_core::{Descriptor, Error, ErrorKind, Hint, Platform, Result, is_index_type};
 
 use crate::plan::nodes::attested;
 use crate::plan::tree::{Child, Found, Node, Reading, Tree};
@@ -102,7 +102,7 @@ pub(crate) fn choose(
             ErrorKind::Unsupported,
             "the destination holds single images, and a part of an index is asked for",
         )
-        .hint("leave --subset away, or copy to oci:, oci-archive: or dir:"));
+        .hint(Hint::WholeIndex));
     }
     match (platforms, room) {
         (Platforms::Present | Platforms::All, Room::Indexes) => {
@@ -257,7 +257,7 @@ fn fitting(leaves: &[Leaf<'_>], wanted: &Platform) -> Result<usize> {
     let there =
         list(leaves.iter().filter(|leaf| leaf.is_present()).filter_map(|leaf| leaf.platform()));
     Err(Error::new(ErrorKind::NotFound, format!("there is no image for {wanted}"))
-        .hint(format!("there is {there}; choose with --platform")))
+        .hint(Hint::SelectPlatform(there)))
 }
 
 fn list<'a>(platforms: impl Iterator<Item = &'a Platform>) -> String {

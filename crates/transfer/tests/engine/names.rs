@@ -95,7 +95,7 @@ async fn several_images_and_none_chosen_is_ambiguous() {
     let (from, to) = (three(), Memory::new("to"));
     let error = copy(&from, &to, TransferOptions::default()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Ambiguous);
-    assert!(error.to_string().contains("name one; or copy all with --all-images"), "{error}");
+    assert!(error.to_string().contains("name one; or take all images"), "{error}");
 
     let reader = from.archives().unwrap().read(&from.at("box"), &ReadOptions::default()).await;
     let error = Transfer::new(reader.unwrap(), to.at("box"))

@@ -189,8 +189,7 @@ impl Artifact {
 async fn beside(transports: &Transports, image: &Image) -> Result<ImageWriter> {
     let at = image.reference();
     let transport = transports.of(at)?;
-    let mut how = WriteOptions::default();
-    how.mode = Some(WriteMode::Append);
+    let how = WriteOptions::default().with_mode(WriteMode::Append);
     if let Some(archives) = transport.archives() {
         let place = match archives.container_of(at) {
             Some(place) => place,

@@ -7,7 +7,7 @@
 //! | image | a manifest, its config and its layers |
 //! | index | a manifest that lists manifests, one per platform |
 //! | blob | bytes with a digest: a config or a layer |
-//! | transport | a way to keep images, e.g. `oci`; a crate that implements [`Transport`](crate::Transport) |
+//! | transport | a way to keep images, e.g. `oci`; a crate that implements [`Transport`](crate::transport::Transport) |
 //! | reference | `scheme:locator`, where one image is; a plain value |
 //! | archive | any place that holds several images: a tar, a layout, a repository of a registry |
 //! | image name | the text an image is stored under in its archive; a [`DockerName`](crate::DockerName) is the parsed, canonical kind |
@@ -27,7 +27,7 @@
 //! ```
 //!
 //! Transports never name each other, and the engine never names a transport: it asks a destination what it
-//! [accepts](crate::Accepts) and a source what it has. `cargo xtask ci` fails on any other arrow.
+//! [accepts](crate::transport::Accepts) and a source what it has. `cargo xtask ci` fails on any other arrow.
 //!
 //! # The engine: five stages, a folder each
 //!
@@ -60,7 +60,7 @@
 //!
 //! - **The plan that is shown is the plan that runs.** A dry run stops after `plan` and asks, by the function that the copy asks, which
 //!   blobs are there. Choices follow from documents and options alone.
-//! - **One walk.** Indexes, manifests and configs are followed in one place, [`walk`](crate::walk()), with a visitor: the engine's tree,
+//! - **One walk.** Indexes, manifests and configs are followed in one place, [`walk`](crate::transport::walk()), with a visitor: the engine's tree,
 //!   deltas, digests, `verify`, `inspect` and `list`. It has the one limit of depth, and of manifests.
 //! - **One future an image**, from its first blob to its commit. Nothing is spawned, so dropping the transfer stops all of it; and
 //!   whatever is polled beside others awaits nothing that those hold.
@@ -69,8 +69,8 @@
 //!
 //! # Facts, hints, results, edits
 //!
-//! Four types where other tools have one. A [`Descriptor`](crate::Descriptor) is a fact, an [`Expect`](crate::Expect) a
-//! hint, a [`Stored`](crate::Stored) a result; edits live in the engine's plan. Descriptors and manifests keep every field
+//! Four types where other tools have one. A [`Descriptor`](crate::Descriptor) is a fact, an [`Expect`](crate::transport::Expect) a
+//! hint, a [`Stored`](crate::transport::Stored) a result; edits live in the engine's plan. Descriptors and manifests keep every field
 //! and byte that they were read with: what need not change keeps its digest.
 //!
 //! # Bytes have one door

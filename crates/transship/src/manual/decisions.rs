@@ -2,7 +2,7 @@
 //!
 //! # 1. A source says the names of its image
 //!
-//! [`ImageSource::names`](crate::ImageSource::names) was not in the first design. An image that is copied alone to a place without a
+//! [`ImageSource::names`](crate::transport::ImageSource::names) was not in the first design. An image that is copied alone to a place without a
 //! name keeps its names, and only the source knows them. Names are no part of the manifest, so they cannot be read from there.
 //!
 //! # 2. A destination says which names it took
@@ -12,7 +12,7 @@
 //!
 //! # 3. An archive entry has details beside it
 //!
-//! [`ArchiveReader::details`](crate::ArchiveReader::details) gives digest, image ID, platforms and size of one entry. They cost a read
+//! [`ArchiveReader::details`](crate::transport::ArchiveReader::details) gives digest, image ID, platforms and size of one entry. They cost a read
 //! for each image, and most callers of `entries` do not want them: an archive may have thousands of images.
 //!
 //! # 4. Verifying is the engine's, not a copy to nowhere
@@ -79,8 +79,8 @@
 //!
 //! # 17. Details of an entry have a default
 //!
-//! [`ArchiveReader::details`](crate::ArchiveReader::details) opens the image and reads its manifests and configs, by
-//! [`EntryDetails::read`](crate::EntryDetails::read). Each transport had forty lines that did the same, each a little
+//! [`ArchiveReader::details`](crate::transport::ArchiveReader::details) opens the image and reads its manifests and configs, by
+//! [`EntryDetails::read`](crate::transport::EntryDetails::read). Each transport had forty lines that did the same, each a little
 //! differently. A transport that knows it for less says so itself.
 //!
 //! # 18. The facade shows what places on a disk share
@@ -95,8 +95,8 @@
 //!
 //! # 20. A delta is a sparse layout that says what it lacks
 //!
-//! [`Commit::absent`](crate::Commit::absent) holds children that nobody misses. What a delta leaves out has to be somewhere, so it has a field
-//! of its own, [`Commit::needs`](crate::Commit::needs), and a place that takes deltas remembers it: without that, a delta could not be told
+//! [`Commit::absent`](crate::transport::Commit::absent) holds children that nobody misses. What a delta leaves out has to be somewhere, so it has a field
+//! of its own, [`Commit::needs`](crate::transport::Commit::needs), and a place that takes deltas remembers it: without that, a delta could not be told
 //! from damage. A layout keeps it as an annotation of `index.json`, as that is written with the table of contents at once, is kept by
 //! tools that do not know it, and needs no file that they would not expect.
 //!
@@ -105,13 +105,13 @@
 //!
 //! # 21. The destination is what completes a delta
 //!
-//! A delta is read together with [`ImageDestination::contents`](crate::ImageDestination::contents), the place that it is copied to. The engine then
+//! A delta is read together with [`ImageDestination::contents`](crate::transport::ImageDestination::contents), the place that it is copied to. The engine then
 //! sees a whole image, so that platforms, changes of form and checks are the same for deltas as for all else.
 //!
 //! # 22. Referrers follow digests
 //!
 //! They are copied as they are, and only for manifests that keep their digest: a signature that was made to follow a new digest would not be
-//! one. Places that hold artifacts hold referrers; there is no second word for it in [`Accepts`](crate::Accepts).
+//! one. Places that hold artifacts hold referrers; there is no second word for it in [`Accepts`](crate::transport::Accepts).
 //!
 //! # 23. Images of a container are planned twice where there are many
 //!
@@ -126,7 +126,7 @@
 //!
 //! # 25. A cache of answers, not of facts
 //!
-//! [`Cache`](crate::Cache) keeps texts by question. A question names all that its answer depends on, so nothing is ever invalidated, entries
+//! [`Cache`](crate::transport::Cache) keeps texts by question. A question names all that its answer depends on, so nothing is ever invalidated, entries
 //! may be forgotten at any time, and core, engine and transports need not know each other's entries. The facade depends on `local`
 //! for the file that keeps them.
 //!
@@ -153,7 +153,7 @@
 //! # 27. A source may be asked whether it holds a blob
 //!
 //! Of an index, the engine asks whether the layers of each platform are there, and so opened each one and dropped it: at a registry a
-//! request for bytes that nobody wants, and a connection lost. [`ImageSource::holds`](crate::ImageSource::holds) asks, by default in
+//! request for bytes that nobody wants, and a connection lost. [`ImageSource::holds`](crate::transport::ImageSource::holds) asks, by default in
 //! that way; `docker://` asks by `HEAD`. It is a hint for plans, and so no law: what counts is `blob`.
 //!
 //! # 28. Archives are compressed when they are complete
@@ -169,7 +169,7 @@
 //!
 //! An image with several names loses the one that it was chosen by, as `docker rmi` does, and goes with its last one. Chosen by position,
 //! by digest or alone in its place it goes with all. An archive is written anew without what only that image needed; a layout leaves its
-//! blobs to a [collection](crate::Collection), because other tools write into layouts without a lock, blobs before what needs them.
+//! blobs to a [collection](crate::transport::Collection), because other tools write into layouts without a lock, blobs before what needs them.
 //!
 //! # 30. A ledger sees to the ends of events
 //!
@@ -263,6 +263,6 @@
 //! # 43. One walk, with a visitor
 //!
 //! Six pieces of code followed indexes, each with its own limit and its own idea of what absent means; none had a limit for an index
-//! that lists another a hundred times, which lists another a hundred times. Now [`walk`](crate::walk()) reads, several at once, counts
+//! that lists another a hundred times, which lists another a hundred times. Now [`walk`](crate::transport::walk()) reads, several at once, counts
 //! and limits; a visitor says what to skip and what follows from a manifest, from one that is absent, and from one that is damaged. What
 //! the visits give comes back in the order of the index. It is a fold and no stream, so that `verify` and deltas keep only what they need.

@@ -2,8 +2,8 @@
 //!
 //! A transport is four answers: what a reference means, how an image is read, how one is written so that it shows at once
 //! or not at all, and, where a place holds several, how they are listed and written together. The bullets in the docs of
-//! [`Transport`](crate::Transport), [`ImageSource`](crate::ImageSource), [`ImageDestination`](crate::ImageDestination) and
-//! [`Archives`](crate::Archives) are promises that callers build on. The conformance kit, `transship-conformance`, holds a
+//! [`Transport`](crate::transport::Transport), [`ImageSource`](crate::transport::ImageSource), [`ImageDestination`](crate::transport::ImageDestination) and
+//! [`Archives`](crate::transport::Archives) are promises that callers build on. The conformance kit, `transship-conformance`, holds a
 //! transport to them.
 //!
 //! # The short way
@@ -24,12 +24,12 @@
 //! compiled together and held to the laws whenever this manual is tested.
 //!
 //! Three things make it short. [`Body`](crate::Body) checks bytes, wherever they come from.
-//! [`run_blocking`](crate::run_blocking) takes work off the runtime and tells it when nobody waits any more.
+//! [`run_blocking`](crate::transport::run_blocking) takes work off the runtime and tells it when nobody waits any more.
 //! [`transship::local`](crate::local) has what places on a disk need: staged files and folders, locks, bounded reading.
 //!
 //! ## 1. What a reference means
 //!
-//! [`parse`](crate::Transport::parse) looks at the text and nothing else, and gives the one spelling of what was meant. Here
+//! [`parse`](crate::transport::Transport::parse) looks at the text and nothing else, and gives the one spelling of what was meant. Here
 //! all of it is a path. A place of several images says which one, as `PATH[:NAME|:@INDEX|@DIGEST]`: see
 //! `examples/sqlite/src/reference.rs`.
 //!
@@ -47,7 +47,7 @@
 //!
 //! Errors have a kind that callers match on, and a text for people: what was being done, to which reference, and the way
 //! out where there is one. [`Error::io`](crate::Error::io) gives I/O errors their path and kind,
-//! [`context`](crate::ResultExt::context) says what it was about.
+//! [`context`](crate::transport::ResultExt::context) says what it was about.
 //!
 //! ## 2. How an image is read
 //!
@@ -73,7 +73,7 @@
 //! What is put waits where nobody looks. The commit makes it durable and shows it in one step; until then the old image is
 //! there, whole. A put that fails, or whose future is dropped, leaves nothing; so does a destination that is dropped. What
 //! the root refers to has to be there, or knowingly absent. What cannot be held is refused with `Unsupported`, and
-//! [`accepts`](crate::ImageDestination::accepts) says so before: the engine then chooses a platform or changes the form of
+//! [`accepts`](crate::transport::ImageDestination::accepts) says so before: the engine then chooses a platform or changes the form of
 //! layers by itself.
 //!
 //! ```
@@ -142,7 +142,8 @@
 //!
 //! # What to claim
 //!
-//! Begin with `Claims::default()`, which is the strictest. A claim is for what people who use the place would expect of it;
+//! Begin with `Claims::default()`, which is the strictest, or with the profile that fits: `Claims::single_image()` for a place of
+//! one image, `Claims::registry()` for repositories. A claim is for what people who use the place would expect of it;
 //! what you did not get to is no claim but a bug.
 //!
 //! | claim | when | not when |

@@ -1,7 +1,7 @@
 //! Archives, each made from a number: true ones, with a few things changed that readers may take differently.
 
 use serde_json::{Value, json};
-use transship::sha256;
+use transship::transport::sha256;
 
 use crate::mutate::mutate;
 use crate::tar_bytes::Entry;

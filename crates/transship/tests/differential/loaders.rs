@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use transship::sha256;
+use transship::transport::sha256;
 
 use crate::Seen;
 

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use transship::transport::sha256;
 use transship::{
     Document, Images, ReadOptions, Result, Settings, Transfer, TransferOptions, Transports,
-    WriteMode, sha256,
+    WriteMode,
 };
 
 use crate::Seen;
@@ -43,8 +44,8 @@ async fn all(scheme: &str, path: &Path) -> Result<Vec<Option<Seen>>> {
 }
 
 async fn image(
-    reader: &dyn transship::ArchiveReader,
-    entry: &transship::ArchiveEntry,
+    reader: &dyn transship::transport::ArchiveReader,
+    entry: &transship::transport::ArchiveEntry,
     names: Vec<String>,
 ) -> Result<Seen> {
     let source = reader.open(entry).await?;
@@ -96,7 +97,7 @@ async fn copy(scheme: &str, from: &Path, to: &Path) -> Result<Vec<String>> {
     options.images = Images::All;
     options.mode = Some(WriteMode::Create);
     let report = Transfer::new(from, to).options(options).run().await?;
-    let shown = |image: &transship::ImageReport| {
+    let shown = |image: &transship::transfer::ImageReport| {
         let names: Vec<_> = image
             .destinations
             .iter()

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
-use transship::sha256;
+use transship::transport::sha256;
 
 use crate::generate::Form;
 use crate::{Seen, full_name};

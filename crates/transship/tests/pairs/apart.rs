@@ -1,8 +1,9 @@
 //! Several images into one place: each under a name that somebody gave it, or nothing is written.
 
+use transship::transfer::{Digests, Since, digests};
 use transship::{
-    Digests, ErrorKind, ImageName, Images, ReadOptions, Reference, Since, Source, Transfer,
-    TransferOptions, WriteOptions, digests,
+    ErrorKind, ImageName, Images, ReadOptions, Reference, Source, Transfer, TransferOptions,
+    WriteOptions,
 };
 
 use crate::registry::{Bench, Made, plain};
@@ -82,7 +83,7 @@ async fn each_image_keeps_a_name_of_its_own_or_nothing_is_written() {
             Err(text) => {
                 for error in [planned.unwrap_err(), copied.unwrap_err()] {
                     assert!(error.to_string().contains(text), "{what}: {error}");
-                    assert!(error.way_out().is_some(), "{what}: {error}");
+                    assert!(error.as_hint().is_some(), "{what}: {error}");
                 }
                 assert_eq!(bench.writes(), [""; 0], "{what}");
             }

@@ -1,6 +1,7 @@
 //! Images whose tags say that they are about another one, as cosign has them.
 
-use transship::{Attached, Transfer, TransferOptions};
+use transship::transfer::Attached;
+use transship::{Transfer, TransferOptions};
 
 use crate::registry::{Bench, plain};
 
@@ -23,7 +24,7 @@ async fn tags_about_an_image_come_with_it_or_that_they_do_not_is_told() {
     let copy = async |to: &str| {
         let mut options = TransferOptions::default();
         options.attached = Attached::Copy;
-        options.digests = transship::Digests::Preserve;
+        options.digests = transship::transfer::Digests::Preserve;
         let transfer = Transfer::new(bench.remote("r:1"), bench.parse(to)).options(options);
         bench.with(transfer).run().await.unwrap()
     };

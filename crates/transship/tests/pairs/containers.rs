@@ -2,9 +2,9 @@
 //! comes back, in its place, under its names.
 
 use proptest::strategy::{Strategy, ValueTree};
+use transship::transfer::Digests;
 use transship::{
-    Digest, Digests, Document, Images, ReadOptions, Reference, Transfer, TransferOptions,
-    WriteOptions,
+    Digest, Document, Images, ReadOptions, Reference, Transfer, TransferOptions, WriteOptions,
 };
 use transship_conformance::model::Container;
 use transship_conformance::{
@@ -32,26 +32,22 @@ struct Listed {
 
 /// What both can hold.
 fn claims(a: &str, b: &str) -> Claims {
-    let layouts = Claims {
-        names: Names::OciOrDocker,
-        signatures: Signatures::None,
-        untagged: Untagged::One,
-        nameless: Nameless::Goes,
-        taken: Taken::InItsPlace,
-        ..Claims::default()
-    };
+    let layouts = Claims::default()
+        .with(Names::OciOrDocker)
+        .with(Signatures::None)
+        .with(Untagged::One)
+        .with(Nameless::Goes)
+        .with(Taken::InItsPlace);
     if keeps(a) && keeps(b) {
         return layouts;
     }
-    Claims {
-        manifests: Manifests::Rebuilt,
-        names: Names::Docker,
-        indexes: Indexes::Refused,
-        layers: Layers::Plain,
-        artifacts: Artifacts::Refused,
-        referrers: Referrers::Refused,
-        ..layouts
-    }
+    layouts
+        .with(Manifests::Rebuilt)
+        .with(Names::Docker)
+        .with(Indexes::Refused)
+        .with(Layers::Plain)
+        .with(Artifacts::Refused)
+        .with(Referrers::Refused)
 }
 
 fn keeps(scheme: &str) -> bool {

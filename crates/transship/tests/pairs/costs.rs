@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::json;
+use transship::transfer::digests;
 use transship::{
     Compress, Images, Manifest, MediaType, Platform, Platforms, ReadOptions, Transfer,
-    TransferOptions, Verifier, digests,
+    TransferOptions, Verifier,
 };
 
 use crate::registry::{Bench, Made, plain};

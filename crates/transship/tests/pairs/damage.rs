@@ -1,9 +1,10 @@
 //! Damage is no absence, from disks and from registries.
 
 use serde_json::json;
+use transship::transport::sha256;
 use transship::{
     Descriptor, ErrorKind, Images, Manifest, MediaType, Platform, Platforms, ReadOptions, Settings,
-    Transfer, TransferOptions, Transports, Verifier, sha256,
+    Transfer, TransferOptions, Transports, Verifier,
 };
 
 use crate::registry::{Bench, Made, image, plain};

@@ -5,11 +5,12 @@ use std::fs;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
+use transship::transfer::{Attached, Since, digests};
+use transship::transport::{Commit, Expect, ImageSource, sha256};
 use transship::{
-    Attached, Body, Commit, Compress, Descriptor, Document, Error, ErrorKind, Expect, ImageName,
-    ImageSource, Images, Manifest, MediaType, Platform, ReadOptions, Reference, Report, Settings,
-    Since, Transfer, TransferOptions, Transports, Verifier, WriteMode, WriteOptions, digests,
-    sha256,
+    Body, Compress, Descriptor, Document, Error, ErrorKind, ImageName, Images, Manifest, MediaType,
+    Platform, ReadOptions, Reference, Report, Settings, Transfer, TransferOptions, Transports,
+    Verifier, WriteMode, WriteOptions,
 };
 
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";

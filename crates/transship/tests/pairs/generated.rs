@@ -2,7 +2,9 @@
 //! back, or differs only as the transports' formats do.
 
 use proptest::strategy::{Strategy, ValueTree};
-use transship::{Digests, Document, ImageSource, Manifest, Transfer, TransferOptions, Verifier};
+use transship::transfer::Digests;
+use transship::transport::ImageSource;
+use transship::{Document, Manifest, Transfer, TransferOptions, Verifier};
 use transship_conformance::model::{Built, Form, Image, Layer, Node, Presence};
 use transship_conformance::{Claims, strategies};
 

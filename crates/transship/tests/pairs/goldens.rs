@@ -6,10 +6,10 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use transship::transport::{CONFIG_LIMIT, ImageDocument, ImageSource};
 use transship::{
-    CONFIG_LIMIT, DockerName, Document, ErrorKind, ImageDocument, ImageSource, Images, Manifest,
-    Platform, Platforms, ReadOptions, Reference, Settings, Transfer, TransferOptions, Transports,
-    WriteMode,
+    DockerName, Document, ErrorKind, Images, Manifest, Platform, Platforms, ReadOptions, Reference,
+    Settings, Transfer, TransferOptions, Transports, WriteMode,
 };
 
 const GOLDENS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../xtask/goldens");

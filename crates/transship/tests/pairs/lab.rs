@@ -5,10 +5,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use transship::{
-    Body, Commit, Expect, ImageDestination, ImageSource, ReadOptions, Reference, Settings,
-    Transports, WriteOptions,
-};
+use transship::transport::{Commit, Expect, ImageDestination, ImageSource};
+use transship::{Body, ReadOptions, Reference, Settings, Transports, WriteOptions};
 use transship_conformance::model::Built;
 #[cfg(feature = "registry")]
 use transship_test_registry::{Options, Parts, Registry};
@@ -30,7 +28,7 @@ pub(crate) fn cases() -> u32 {
 
 /// The same cases for the same text.
 pub(crate) fn runner(seed: &str) -> TestRunner {
-    let seed = transship::sha256(seed.as_bytes());
+    let seed = transship::transport::sha256(seed.as_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed.digest().as_bytes()[..32]);
     TestRunner::new_with_rng(Config::default(), rng)
 }

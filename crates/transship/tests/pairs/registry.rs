@@ -4,10 +4,12 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use serde_json::json;
+use transship::transfer::Digests;
+use transship::transport::{ArchiveWriter, Commit, Expect, sha256};
 use transship::{
-    ArchiveWriter, Body, Commit, Compress, Descriptor, Digests, ErrorKind, Expect, ImageName,
-    Images, Manifest, MediaType, Platform, ReadOptions, Reference, Report, Result, Settings,
-    Transfer, TransferOptions, Transports, WriteOptions, sha256,
+    Body, Compress, Descriptor, ErrorKind, ImageName, Images, Manifest, MediaType, Platform,
+    ReadOptions, Reference, Report, Result, Settings, Transfer, TransferOptions, Transports,
+    WriteOptions,
 };
 use transship_test_registry::{Fault, Registry as Server, Rule, gzip_of_zeros};
 

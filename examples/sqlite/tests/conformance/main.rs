@@ -6,7 +6,7 @@ mod rows;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use transship::Transport;
+use transship::transport::Transport;
 use transship_conformance::{Fixture, Place};
 use transship_sqlite::Sqlite;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use rusqlite::{Connection, OpenFlags};
-use transship::sha256;
+use transship::transport::sha256;
 
 /// What each table says: the key and the value of each row are its two columns.
 const TABLES: &[(&str, &str)] = &[

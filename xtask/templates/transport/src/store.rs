@@ -98,7 +98,7 @@ impl Container {
         // It was whole when it was committed: what it lacks now was there, and has gone since.
         let parts = Parts::gather(&image, &find).map_err(|e| match e.kind() {
             ErrorKind::NotFound => {
-                Error::new(ErrorKind::Unavailable, e.to_string()).hint("copy again")
+                Error::new(ErrorKind::Conflict, e.to_string()).hint("copy again")
             }
             _ => e,
         })?;

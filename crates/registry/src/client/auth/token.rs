@@ -9,7 +9,7 @@ use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
-use transship_core::{Error, ErrorKind, Result, ResultExt};
+use transship_core::{Error, ErrorKind, Hint, Result, ResultExt};
 
 use crate::client::attempt::{keeps_method, place_of};
 use crate::client::call::{Call, Payload};
@@ -223,14 +223,14 @@ fn refused(host: &Host, who: Option<&Credential>, error: Error) -> Error {
         return error;
     }
     match who {
-        None => error.with_hint(format!("`transship login {name}` keeps a credential for it")),
+        None => error.with_hint(Hint::LogIn(name.to_owned())),
         // One that was given for this once is not kept anywhere.
         Some(_) if host.given_credential().is_some() => {
             error.context(format!("{name} does not accept the credential that was given"))
         }
         Some(_) => error
             .context(format!("{name} does not accept the credential that is kept for it"))
-            .with_hint(format!("`transship login {name}` keeps another one")),
+            .with_hint(Hint::LogIn(name.to_owned())),
     }
 }
 

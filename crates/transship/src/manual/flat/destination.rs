@@ -1,10 +1,7 @@
 use std::fs;
 
 use transship::local::{Publish, StagedFile, StagedFolder, Unpublished, write_body};
-use transship::{
-    Accepts, AcceptsManifests, AcceptsNames, Cancel, Commit, Committed, Document, MediaType,
-    Sparse, Stored, media_types,
-};
+use transship::transport::{Accepts, AcceptsManifests, AcceptsNames, Cancel, Commit, Committed, Document, MediaType, Sparse, Stored, media_types};
 
 /// An image being written: a folder beside, which takes the place of what is there with the commit.
 #[derive(Debug)]

@@ -1,7 +1,4 @@
-use transship_conformance::{
-    Append, Claims, Collection, Deletion, Fixture, Holds, Indexes, Names, Place, Referrers,
-    Signatures, Writers,
-};
+use transship_conformance::{Claims, Fixture, Indexes, Place, Referrers, Signatures};
 
 #[derive(Debug)]
 struct Folders;
@@ -16,18 +13,7 @@ impl Fixture for Folders {
     }
 
     fn claims(&self) -> Claims {
-        Claims {
-            names: Names::None,
-            holds: Holds::One,
-            indexes: Indexes::Refused,
-            referrers: Referrers::Refused,
-            signatures: Signatures::None,
-            append: Append::Refused,
-            writers: Writers::One,
-            deletion: Deletion::None,
-            collection: Collection::None,
-            ..Claims::default()
-        }
+        Claims::single_image().with(Indexes::Refused).with(Referrers::Refused).with(Signatures::None)
     }
 }
 

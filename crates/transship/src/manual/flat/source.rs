@@ -1,5 +1,5 @@
 use transship::local::{Folder, read_bounded};
-use transship::{Body, Descriptor, Digest, Expect, FileRange, MANIFEST_LIMIT, Manifest, ResultExt};
+use transship::transport::{Body, Descriptor, Digest, Expect, FileRange, MANIFEST_LIMIT, Manifest, ResultExt};
 
 /// An image being read. The folder is held open: another one may take its name meanwhile.
 #[derive(Debug)]

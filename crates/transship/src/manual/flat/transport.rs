@@ -2,10 +2,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use transship::{
-    Error, ErrorKind, ImageDestination, ImageSource, ReadOptions, Reference, Result, Transport,
-    WriteMode, WriteOptions, run_blocking,
-};
+use transship::transport::{Error, ErrorKind, ImageDestination, ImageSource, ReadOptions, Reference, Result, Transport, WriteMode, WriteOptions, run_blocking};
 
 /// `flat:PATH`: one image in a folder.
 #[derive(Debug)]
