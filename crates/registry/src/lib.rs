@@ -12,14 +12,14 @@
 //! | `TAG` | without tag and digest, an image is read and written as `latest` |
 //! | `DIGEST` | reading: it decides, whatever the tag is; writing: the image has to have it, and then gets the tag |
 //!
-//! `docker://[HOST[:PORT]/][PREFIX/]`, with a slash at the end, is a place for images that bring their own names: each goes to the
-//! prefix and its repository without the domain and without `library/`, with its tag. It is for writing only.
+//! `docker://[HOST[:PORT]/][PREFIX/]`, with a slash at the end, is a prefix below which images are written under their own names:
+//! each goes to the prefix and its repository without the domain and without `library/`, with its tag. It cannot be read.
 //!
-//! # Containers
+//! # Archives
 //!
-//! Read as a container, a repository is its tags; without any, it is not there. Written as one, `docker://HOST/REPOSITORY` takes
-//! images whose names are tags, or names in that repository; a prefix takes any docker names. Each image shows with its commit, and takes
-//! the place of the one that has its tag; to replace a repository as a whole is refused.
+//! A repository is an archive of its tags; without any tag it is `NotFound`. Several images can be written to
+//! `docker://HOST/REPOSITORY` if their names are tags or names in that repository, and to a prefix under any docker names. Each image can
+//! be pulled from its commit on, and overwrites the tag if it exists. A repository as a whole cannot be replaced.
 
 mod check;
 mod client;

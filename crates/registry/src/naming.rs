@@ -83,9 +83,9 @@ pub(crate) fn container(at: &Reference) -> Result<Locator> {
     match Locator::of(at)? {
         Locator::Name(name) if name.tag().is_some() || name.digest().is_some() => Err(Error::new(
             ErrorKind::InvalidReference,
-            format!("{at} names an image, where a place for several is needed"),
+            format!("{at} names one image, and several are written"),
         )
-        .hint("leave out the tag, or name a prefix, with a slash at the end")),
+        .hint("leave out the tag or digest; or end the reference with a slash, so that images keep their names")),
         place => Ok(place),
     }
 }
@@ -120,7 +120,7 @@ fn in_repository(place: &DockerName, names: &[ImageName]) -> Result<Vec<DockerNa
                 ErrorKind::Unsupported,
                 format!("{name} is not a tag, and not in the repository {repository}"),
             )
-            .hint("with a slash at the end, images keep their own repositories"))
+            .hint("end the reference with a slash, so that images keep their repositories"))
         })
         .collect()
 }

@@ -92,7 +92,7 @@ impl Target {
             if let Some(wanted) = name.digest().filter(|wanted| *wanted != found) {
                 return Err(Error::new(
                     ErrorKind::Corrupt,
-                    format!("the image is {found}, and has to be {wanted}"),
+                    format!("the digest of the image is {found}, and the reference says {wanted}"),
                 )
                 .hint(Hint::PreserveDigests));
             }

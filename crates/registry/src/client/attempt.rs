@@ -304,19 +304,18 @@ fn failure(place: &str, error: reqwest::Error) -> Failure {
         return Failure::lasting(Error::new(ErrorKind::Denied, refused));
     }
     let lasting = tls.is_some();
-    let unsupported = tls.as_ref().and_then(tls::unsupported);
+    if let Some(why) = tls.as_ref().and_then(tls::unsupported) {
+        let error = Error::new(ErrorKind::Unsupported, format!("{place} {why}"));
+        return Failure::lasting(error.hint(format!("supported are {}", tls::SUPPORTED)));
+    }
     let made = match (tls, reached) {
         (Some(_), Reached::NoTls) => {
             Error::new(ErrorKind::Unavailable, format!("{place} does not speak TLS")).hint(NO_TLS)
         }
-        (Some(_), _) => match unsupported {
-            Some(why) => Error::new(ErrorKind::Unsupported, format!("{place} {why}"))
-                .hint(format!("supported are {}", tls::SUPPORTED)),
-            None => {
-                Error::new(ErrorKind::Denied, format!("{place} cannot prove that it is {place}"))
-                    .hint(certificate())
-            }
-        },
+        (Some(_), _) => {
+            Error::new(ErrorKind::Denied, format!("{place} cannot prove that it is {place}"))
+                .hint(certificate())
+        }
         (None, Reached::Server) => Error::new(ErrorKind::Unavailable, "the connection was cut"),
         (None, _) => Error::new(ErrorKind::Unavailable, format!("{place} cannot be reached")),
     };

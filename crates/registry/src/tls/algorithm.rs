@@ -31,13 +31,12 @@ pub(crate) fn unsupported(error: &Error) -> Option<String> {
             signature_algorithm_id,
             public_key_algorithm_id,
         }) => Some(signed_with(&[public_key_algorithm_id, signature_algorithm_id])),
-        // The server has nothing to sign with that we take, and says no more than that.
-        Error::AlertReceived(AlertDescription::HandshakeFailure) | Error::PeerIncompatible(_) => {
-            Some(
-                "has no algorithm in common with this client: its key may be of ECDSA P-521"
-                    .to_owned(),
-            )
-        }
+        // The server says no more than that.
+        Error::AlertReceived(AlertDescription::HandshakeFailure) => Some(
+            "refuses the handshake: it may want a client certificate, or have a key that is not supported, as ECDSA P-521"
+                .to_owned(),
+        ),
+        Error::PeerIncompatible(_) => Some("has no algorithm in common with this client".to_owned()),
         _ => None,
     }
 }

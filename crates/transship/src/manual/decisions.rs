@@ -266,3 +266,10 @@
 //! that lists another a hundred times, which lists another a hundred times. Now [`walk`](crate::transport::walk()) reads, several at once, counts
 //! and limits; a visitor says what to skip and what follows from a manifest, from one that is absent, and from one that is damaged. What
 //! the visits give comes back in the order of the index. It is a fold and no stream, so that `verify` and deltas keep only what they need.
+//!
+//! # 44. What a registry names is on its side
+//!
+//! The storage and the token server of a private registry mostly have certificates of the same private CA, and Go's clients
+//! verify them with the registry's `certs.d` folder. So its CAs hold for all places that it names. Its client certificate is
+//! shown to its own host only, while Go shows it to everyone who asks. A next page of a list is read from the host that sent the
+//! list: of the link, path and query count. Behind a proxy, servers name a host that nobody reaches, and no list goes on elsewhere.

@@ -226,10 +226,10 @@ fn refused(host: &Host, who: Option<&Credential>, error: Error) -> Error {
         None => error.with_hint(Hint::LogIn(name.to_owned())),
         // One that was given for this once is not kept anywhere.
         Some(_) if host.given_credential().is_some() => {
-            error.context(format!("{name} does not accept the credential that was given"))
+            error.context(format!("{name} does not accept the given credential"))
         }
         Some(_) => error
-            .context(format!("{name} does not accept the credential that is kept for it"))
+            .context(format!("{name} does not accept the stored credential"))
             .with_hint(Hint::LogIn(name.to_owned())),
     }
 }
