@@ -23,7 +23,7 @@ mod session;
 mod sides;
 mod signals;
 mod since;
-mod sniff;
+mod stdin;
 mod values;
 
 use std::process::ExitCode;

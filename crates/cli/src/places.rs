@@ -1,39 +1,62 @@
-//! What was typed as a place, as a reference. Beyond what the library takes, a bare path that exists is looked at, a
-//! bare `-` is standard input or output, and a short name of `registries.conf` is an image in a registry.
+//! What was typed as a place, as a reference. Beyond what the library takes, transports recognize a bare path that exists, a
+//! bare `-` is stdin or stdout, and a short name of `registries.conf` is an image in a registry.
 
 use std::io::{IsTerminal, stdout};
 use std::path::Path;
 
-use transship::transport::{ResultExt, run_blocking};
+use transship::transport::{Passed, ReadOptions, ResultExt, run_blocking};
 use transship::{Error, ErrorKind, Reference, Result, Source, Transports};
 
 use crate::session::Session;
-use crate::sniff;
+use crate::stdin;
 
-/// The reference of something to read.
-pub(crate) async fn input(text: &str, known: &Transports, session: &Session) -> Result<Reference> {
-    let Some((path, rest)) = bare(text, known) else {
-        return unnamed(text, known, session).await;
-    };
-    let path = through_stdin(path)?;
-    let scheme = if path == "-" {
-        let spool = session.tmpdir.clone();
-        run_blocking(move |cancel| sniff::stdin(spool.as_ref(), cancel)).await
-    } else {
-        let path = path.to_owned();
-        run_blocking(move |_| sniff::path(Path::new(&path))).await
-    };
-    known.parse(&spelled(scheme.context(|| text)?, path, rest))
+/// Something to read.
+#[derive(Debug)]
+pub(crate) struct Input {
+    pub(crate) reference: Reference,
+    /// How to read it: what was opened to recognize it is not opened again.
+    pub(crate) how: ReadOptions,
 }
 
-/// The reference of a line in a list, which may be the name of an image as `docker pull` takes it. One without a `/` is as
+impl From<Input> for Source {
+    fn from(input: Input) -> Self {
+        Self::from(input.reference).opened(input.how.passed)
+    }
+}
+
+/// Something to read.
+pub(crate) async fn input(text: &str, known: &Transports, session: &Session) -> Result<Input> {
+    let mut how = session.read_options();
+    let Some((path, rest)) = bare(text, known) else {
+        return Ok(Input { reference: unnamed(text, known, session).await?, how });
+    };
+    let found = recognized((through_stdin(path)?, rest), known, &how).await;
+    let (reference, opened) = found.context(|| text)?;
+    how.passed = opened;
+    Ok(Input { reference, how })
+}
+
+/// The reference of a path, whose transport recognizes it, with what stands behind the path.
+async fn recognized(
+    (path, rest): (&str, &str),
+    known: &Transports,
+    how: &ReadOptions,
+) -> Result<(Reference, Option<Passed>)> {
+    let (transport, found) = known.recognize(Path::new(path), how).await?;
+    let reference = transport.parse(&format!("{}{rest}", found.locator))?;
+    Ok((reference, found.opened))
+}
+
+/// A line of a list, which may be the name of an image as `docker pull` takes it. One without a `/` is as
 /// likely a transport that is misspelled.
-pub(crate) async fn listed(text: &str, known: &Transports, session: &Session) -> Result<Reference> {
+pub(crate) async fn listed(text: &str, known: &Transports, session: &Session) -> Result<Input> {
     let has_parts =
         text.split_once(':').map_or(text, |(name, _)| name).contains('/') || has_host(text);
     let is_name = has_parts && bare(text, known).is_none() && !names_transport(text, known);
     match known.parse(&format!("docker://{text}")) {
-        Ok(name) if is_name && short_name(text, session).await.is_none() => Ok(name),
+        Ok(reference) if is_name && short_name(text, session).await.is_none() => {
+            Ok(Input { reference, how: session.read_options() })
+        }
         _ => input(text, known, session).await,
     }
 }
@@ -42,10 +65,10 @@ pub(crate) async fn listed(text: &str, known: &Transports, session: &Session) ->
 pub(crate) async fn source(text: &str, known: &Transports, session: &Session) -> Result<Source> {
     if let Some((path, rest)) = bare(text, known)
         && through_stdin(path)? == "-"
-        && !sniff::is_redirected()
+        && !stdin::is_redirected()
     {
         let kinds = ["oci-archive", "docker-archive"];
-        let places = kinds.map(|scheme| known.parse(&spelled(scheme, "-", rest)));
+        let places = kinds.map(|scheme| known.parse(&format!("{scheme}:-{rest}")));
         let [layout, saved] = places;
         return match (layout, saved) {
             (Ok(layout), Ok(saved)) => Ok(Source::either(layout, saved)),
@@ -85,8 +108,8 @@ fn has_host(text: &str) -> bool {
 
 /// `-` for a path that is a pipe, which becomes the standard input; other paths as they are.
 fn through_stdin(path: &str) -> Result<&str> {
-    if path != "-" && sniff::is_pipe(Path::new(path)) {
-        sniff::take_as_stdin(Path::new(path))?;
+    if path != "-" && stdin::is_pipe(Path::new(path)) {
+        stdin::take_as_stdin(Path::new(path))?;
         return Ok("-");
     }
     Ok(path)
@@ -109,15 +132,11 @@ async fn short_name(_: &str, _: &Session) -> Option<String> {
 }
 
 /// The reference of somewhere to write.
-pub(crate) async fn output(text: &str, known: &Transports) -> Result<Reference> {
+pub(crate) async fn output(text: &str, known: &Transports, session: &Session) -> Result<Reference> {
     let reference = match bare(text, known) {
         None => known.parse(text)?,
-        Some(("-", rest)) => known.parse(&spelled("docker-archive", "-", rest))?,
-        Some((path, rest)) => {
-            let at = path.to_owned();
-            let scheme = run_blocking(move |_| sniff::path(Path::new(&at))).await;
-            known.parse(&spelled(scheme.context(|| text)?, path, rest))?
-        }
+        Some(("-", rest)) => known.parse(&format!("docker-archive:-{rest}"))?,
+        Some(place) => recognized(place, known, &session.read_options()).await.context(|| text)?.0,
     };
     if is_stream(&reference) && stdout().is_terminal() {
         return Err(Error::new(
@@ -145,25 +164,6 @@ fn bare<'a>(text: &'a str, known: &Transports) -> Option<(&'a str, &'a str)> {
         .find(|(path, _)| *path == "-" || Path::new(path).symlink_metadata().is_ok())
 }
 
-/// As a transport takes it: a colon in a path would end it, except where the whole locator is the path.
-fn spelled(scheme: &str, path: &str, rest: &str) -> String {
-    if scheme == "dir" {
-        return format!("{scheme}:{path}{rest}");
-    }
-    let mut escaped = String::with_capacity(path.len());
-    let mut after = path.chars().skip(1).map(Some).chain([None]);
-    for c in path.chars() {
-        let next = after.next().flatten();
-        // A backslash is itself unless a colon or a backslash follows it.
-        let special = c == ':' || (c == '\\' && matches!(next, None | Some(':' | '\\')));
-        if special {
-            escaped.push('\\');
-        }
-        escaped.push(c);
-    }
-    format!("{scheme}:{escaped}{rest}")
-}
-
 /// Text that names no transport was most likely meant as a path.
 fn missing(text: &str, error: Error) -> Error {
     if text.contains(':') || error.kind() != ErrorKind::InvalidReference {
@@ -173,19 +173,4 @@ fn missing(text: &str, error: Error) -> Error {
     let hint = hint.as_deref().and_then(|hint| hint.strip_prefix(", or ")).unwrap_or_default();
     Error::new(ErrorKind::NotFound, format!("there is no file or folder {text:?}"))
         .hint(format!("give {hint}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_as_transports_take_them() {
-        for (path, locator) in
-            [("a:b", r"a\:b"), (r"a\b", r"a\b"), (r"a\:b", r"a\\\:b"), (r"a\", r"a\\")]
-        {
-            assert_eq!(spelled("oci", path, ":x:1"), format!("oci:{locator}:x:1"));
-        }
-        assert_eq!(spelled("dir", "a:b", ""), "dir:a:b");
-    }
 }

@@ -34,8 +34,8 @@ pub(crate) async fn since(
             all.extend(listed);
             continue;
         }
-        let reference = places::input(text, known, session).await?;
-        all.extend(digests(&reference, known, &session.read_options()).await?);
+        let input = places::input(text, known, session).await?;
+        all.extend(digests(&input.reference, known, &input.how).await?);
     }
     Ok(Some(Since::new(all)))
 }

@@ -209,11 +209,6 @@ impl Error {
     pub fn message(&self) -> &str {
         &self.0.message
     }
-
-    /// What to do about it, if that is known.
-    pub fn advice(&self) -> Option<&str> {
-        self.0.hint.as_deref()
-    }
 }
 
 impl ErrorKind {

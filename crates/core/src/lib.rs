@@ -36,6 +36,7 @@ mod name;
 mod options;
 mod pass;
 mod platform;
+mod recognize;
 mod reference;
 mod source;
 mod transport;
@@ -70,6 +71,7 @@ pub use options::{
 };
 pub use pass::{OnePass, Passed, Staged, Staging};
 pub use platform::Platform;
+pub use recognize::{Candidate, Recognized};
 pub use reference::Reference;
 pub use source::{ImageSource, Referrers, Signatures};
 pub use transport::{Deletion, Transport};

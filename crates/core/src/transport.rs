@@ -5,8 +5,8 @@ use std::fmt;
 use async_trait::async_trait;
 
 use crate::{
-    Archives, Collection, DeleteOptions, Descriptor, ImageDestination, ImageSource, ReadOptions,
-    Reference, Result, WriteMode, WriteOptions,
+    Archives, Cancel, Candidate, Collection, DeleteOptions, Descriptor, ImageDestination,
+    ImageSource, ReadOptions, Recognized, Reference, Result, WriteMode, WriteOptions,
 };
 
 /// A way to keep images. Configuration belongs to the value (see [`Registration`](crate::Registration)), not to each
@@ -33,6 +33,17 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// - For every `r` that it returns, `parse(r.locator())` equals `r`.
     /// - What cannot be expressed is refused with `InvalidReference` and the reason, never turned into something else.
     fn parse(&self, locator: &str) -> Result<Reference>;
+
+    /// Whether what is at a path, or comes on the standard input, is a place of this transport: for people who give a path
+    /// without a transport. It blocks, and changes nothing. The locator that it gives is that of the place. By default, nothing
+    /// is recognized.
+    ///
+    /// Look at [`head`](Candidate::head) first. A transport that has to open the place for it uses
+    /// [`open_once`](Candidate::open_once), and gives what it opened in [`Recognized::opened`].
+    fn recognize(&self, found: &Candidate, cancel: &Cancel) -> Result<Option<Recognized>> {
+        let _ = (found, cancel);
+        Ok(None)
+    }
 
     /// Opens one image for reading.
     ///

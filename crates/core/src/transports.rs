@@ -1,8 +1,12 @@
 //! [`Transports`]: the transports that a program knows, and how they come to be known.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use crate::{Error, ErrorKind, Reference, Result, Settings, Transport, TransportOption};
+use crate::{
+    Candidate, Error, ErrorKind, ReadOptions, Recognized, Reference, Result, Settings, Transport,
+    TransportOption, run_blocking,
+};
 
 /// What a transport's crate submits with [`register_transport!`](crate::register_transport).
 #[derive(Clone, Copy, Debug)]
@@ -126,6 +130,32 @@ impl Transports {
             .hint(format!("the form is TRANSPORT:PLACE, with one of {}", self.schemes())));
         };
         self.get(scheme)?.parse(locator).map_err(|e| e.context(text))
+    }
+
+    /// Recognizes what is at a path, or on the standard input for `-`: the transport, and the locator of the place.
+    ///
+    /// # Errors
+    /// If no transport recognizes it, the first error of one that looked at it; else `InvalidReference` for a folder and
+    /// `Corrupt` for a file. I/O errors.
+    pub async fn recognize(
+        &self,
+        path: &Path,
+        how: &ReadOptions,
+    ) -> Result<(Arc<dyn Transport>, Recognized)> {
+        let (this, path, how) = (self.clone(), path.to_owned(), how.clone());
+        run_blocking(move |cancel| {
+            let found = Candidate::look(path, &how)?;
+            let mut failed = None;
+            for transport in &this.0 {
+                match transport.recognize(&found, cancel) {
+                    Ok(Some(recognized)) => return Ok((Arc::clone(transport), recognized)),
+                    Ok(None) => {}
+                    Err(error) => failed = failed.or(Some(error)),
+                }
+            }
+            Err(failed.unwrap_or_else(|| found.unknown()))
+        })
+        .await
     }
 
     /// The transport of a reference.

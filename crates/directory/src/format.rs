@@ -1,6 +1,7 @@
 //! File names and the version.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
 use transship_core::{Digest, DigestAlgorithm, Error, ErrorKind, Result};
@@ -20,6 +21,14 @@ pub(crate) const SIGNATURES: usize = 1000;
 
 const VERSION_LIMIT: u64 = 1 << 10;
 const VERSION_TEXT: &str = "Directory Transport Version: ";
+
+/// Whether a folder has the version file of an image, of whatever version.
+pub(crate) fn has_version_file(folder: &Path) -> bool {
+    let mut start = Vec::new();
+    let read = File::open(folder.join(VERSION))
+        .and_then(|file| file.take(VERSION_TEXT.len() as u64).read_to_end(&mut start));
+    read.is_ok() && start == VERSION_TEXT.as_bytes()
+}
 
 /// The text of the version file.
 pub(crate) fn version_text(all_sha256: bool) -> &'static str {

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use transship_core::{
-    Cancel, ImageDestination, ImageSource, ReadOptions, Reference, Result, Settings, Transport,
-    WriteMode, WriteOptions, register_transport, run_blocking,
+    Cancel, Candidate, ImageDestination, ImageSource, ReadOptions, Recognized, Reference, Result,
+    Settings, Transport, WriteMode, WriteOptions, register_transport, run_blocking,
 };
 
 use crate::SCHEME;
 use crate::destination::DirectoryDestination;
+use crate::format;
 use crate::reference::{self, path_of};
 use crate::source::DirectorySource;
 
@@ -43,6 +44,11 @@ impl Transport for Directory {
 
     fn parse(&self, locator: &str) -> Result<Reference> {
         reference::parse(locator)
+    }
+
+    fn recognize(&self, found: &Candidate, _: &Cancel) -> Result<Option<Recognized>> {
+        let is_image = found.is_folder() && format::has_version_file(found.path());
+        Ok(is_image.then(|| Recognized::new(found.path().to_string_lossy())))
     }
 
     async fn source(&self, at: &Reference, _how: &ReadOptions) -> Result<Box<dyn ImageSource>> {

@@ -4,13 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use transship_archive::{COMPRESSOR_OPTION, Compressor, comes_once};
+use transship_archive::docker_save::MANIFEST_NAME;
+use transship_archive::{COMPRESSOR_OPTION, Compressor, TarIndex, comes_once};
 use transship_core::{
-    ArchiveReader, ArchiveWriter, Archives, DeleteOptions, Deletion, Error, ErrorKind,
-    ImageDestination, ImageSource, OnePass, Passed, ReadOptions, Reference, Result, ResultExt,
-    Settings, Staging, Transport, WriteMode, WriteOptions, register_transport, run_blocking,
+    ArchiveReader, ArchiveWriter, Archives, Cancel, Candidate, DeleteOptions, Deletion, Error,
+    ErrorKind, ImageDestination, ImageSource, OnePass, Passed, ReadOptions, Recognized, Reference,
+    Result, ResultExt, Settings, Staging, Transport, WriteMode, WriteOptions, register_transport,
+    run_blocking,
 };
-use transship_local::LockWait;
+use transship_local::{LockWait, PathText};
 
 use crate::SCHEME;
 use crate::archive::{self, Reader, Writer};
@@ -62,6 +64,16 @@ impl Transport for DockerArchive {
 
     fn parse(&self, locator: &str) -> Result<Reference> {
         Ok(reference_to(&Locator::parse(locator)?))
+    }
+
+    fn recognize(&self, found: &Candidate, cancel: &Cancel) -> Result<Option<Recognized>> {
+        let Some((tar, opened)) = TarIndex::of_candidate(found, cancel)? else { return Ok(None) };
+        // With an index.json it is a layout, for docker too.
+        if tar.contains("index.json") || !tar.contains(MANIFEST_NAME) {
+            return Ok(None);
+        }
+        let path = PathText(&found.path().to_string_lossy()).to_string();
+        Ok(Some(Recognized::new(path).opened(opened)))
     }
 
     async fn source(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ImageSource>> {

@@ -7,12 +7,14 @@ use async_trait::async_trait;
 use transship_archive::docker_save::MANIFEST_NAME;
 use transship_archive::{Compressor, TarIndex, comes_once};
 use transship_core::{
-    ArchiveReader, ArchiveWriter, Archives, Cancel, CollectOptions, Collected, Collection,
-    DeleteOptions, Deletion, Error, ErrorKind, ImageDestination, ImageSource, Observer, OnePass,
-    Passed, ReadOptions, Reference, Result, ResultExt, Settings, Staging, Transport, WriteMode,
-    WriteOptions, run_blocking,
+    ArchiveReader, ArchiveWriter, Archives, Cancel, Candidate, CollectOptions, Collected,
+    Collection, DeleteOptions, Deletion, Error, ErrorKind, ImageDestination, ImageSource, Observer,
+    OnePass, Passed, ReadOptions, Recognized, Reference, Result, ResultExt, Settings, Staging,
+    Transport, WriteMode, WriteOptions, run_blocking,
 };
 use transship_local::LockWait;
+
+use transship_local::PathText;
 
 use crate::Kind;
 use crate::archive::{self, LayoutReader};
@@ -130,6 +132,11 @@ impl OciArchive {
     }
 }
 
+/// The path of what was found, as a locator has it.
+fn path_text(found: &Candidate) -> String {
+    PathText(&found.path().to_string_lossy()).to_string()
+}
+
 #[async_trait]
 impl Transport for OciLayout {
     fn scheme(&self) -> &'static str {
@@ -146,6 +153,11 @@ impl Transport for OciLayout {
 
     fn parse(&self, locator: &str) -> Result<Reference> {
         parse(Kind::Folder, locator)
+    }
+
+    fn recognize(&self, found: &Candidate, _: &Cancel) -> Result<Option<Recognized>> {
+        let is_layout = found.is_folder() && found.path().join("oci-layout").is_file();
+        Ok(is_layout.then(|| Recognized::new(path_text(found))))
     }
 
     async fn source(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ImageSource>> {
@@ -248,6 +260,12 @@ impl Transport for OciArchive {
 
     fn parse(&self, locator: &str) -> Result<Reference> {
         parse(Kind::Tar, locator)
+    }
+
+    fn recognize(&self, found: &Candidate, cancel: &Cancel) -> Result<Option<Recognized>> {
+        let Some((tar, opened)) = TarIndex::of_candidate(found, cancel)? else { return Ok(None) };
+        let is_layout = tar.contains("index.json");
+        Ok(is_layout.then(|| Recognized::new(path_text(found)).opened(opened)))
     }
 
     async fn source(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ImageSource>> {

@@ -14,6 +14,13 @@ use crate::failure::Tried;
 /// Tells databases of this kind from others: "tshp".
 const APPLICATION: i64 = 0x7473_6870;
 
+/// Whether a file that begins like this is a database of ours. The application ID stands at this place of the header.
+pub(crate) fn is_ours(head: &[u8]) -> bool {
+    let application = head.get(68..72).and_then(|bytes| bytes.try_into().ok());
+    head.starts_with(b"SQLite format 3\0")
+        && application.is_some_and(|bytes| i64::from(u32::from_be_bytes(bytes)) == APPLICATION)
+}
+
 /// The version of the tables.
 const VERSION: i64 = 1;
 

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use transship::local::PathText;
 use transship::transport::{
-    ArchiveReader, ArchiveWriter, Archives, CollectMode, CollectOptions, Collected, Collection,
-    DeleteOptions, Deletion, Error, ErrorKind, ImageDestination, ImageSource, ReadOptions,
-    Reference, Result, ResultExt, Settings, Transport, TransportOption, WriteMode, WriteOptions,
-    run_blocking, spool_folder,
+    ArchiveReader, ArchiveWriter, Archives, Cancel, Candidate, CollectMode, CollectOptions,
+    Collected, Collection, DeleteOptions, Deletion, Error, ErrorKind, ImageDestination,
+    ImageSource, ReadOptions, Recognized, Reference, Result, ResultExt, Settings, Transport,
+    TransportOption, WriteMode, WriteOptions, run_blocking, spool_folder,
 };
 
 use crate::archive::{Reader, Writer};
-use crate::database::Database;
+use crate::database::{self, Database};
 use crate::destination::{Destination, Target};
 use crate::publish::{Place, remove_unused, unused};
 use crate::reference::{Locator, Select};
@@ -98,6 +99,11 @@ impl Transport for Sqlite {
 
     fn parse(&self, locator: &str) -> Result<Reference> {
         Ok(Locator::parse(locator)?.reference())
+    }
+
+    fn recognize(&self, found: &Candidate, _: &Cancel) -> Result<Option<Recognized>> {
+        let path = found.path().to_string_lossy();
+        Ok(database::is_ours(found.head()).then(|| Recognized::new(PathText(&path).to_string())))
     }
 
     async fn source(&self, at: &Reference, _: &ReadOptions) -> Result<Box<dyn ImageSource>> {

@@ -37,6 +37,12 @@ fn it_is_one_more_transport_of_the_command() {
     said(folder, &["copy", "--all-images", HELLO, "sqlite:images.db"]);
     let listed = said(folder, &["list", "sqlite:images.db"]);
     assert!(listed.contains("example/hello:1") && listed.contains("example/world:1"), "{listed}");
+    assert_eq!(said(folder, &["list", "images.db"]), listed, "a bare path is recognized");
+    let help = said(folder, &["copy", "--help"]);
+    let ours = help.split("Options for sqlite:\n").nth(1).unwrap();
+    assert!(ours.contains("--src-busy-timeout <SECONDS>"), "{ours}");
+    assert!(ours.contains("How long to wait for a source database"), "{ours}");
+    said(folder, &["copy", "images.db:docker.io/example/world:1", "oci:bare"]);
     said(folder, &["copy", "sqlite:images.db:docker.io/example/world:1", "oci:layout"]);
     said(folder, &["copy", "oci:layout", "sqlite:images.db:again"]);
     said(folder, &["verify", "sqlite:images.db"]);

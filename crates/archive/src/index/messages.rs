@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use transship_core::{Error, ErrorKind};
+use transship_core::{Error, ErrorKind, Hint};
 
 use super::{Entry, EntryKind};
 
@@ -11,12 +11,12 @@ use super::{Entry, EntryKind};
 pub(super) struct Failed {
     kind: ErrorKind,
     message: String,
-    hint: Option<String>,
+    hint: Option<Hint>,
 }
 
 impl From<&Error> for Failed {
     fn from(error: &Error) -> Self {
-        let hint = error.advice().map(str::to_owned);
+        let hint = error.as_hint().cloned();
         Self { kind: error.kind(), message: error.message().to_owned(), hint }
     }
 }

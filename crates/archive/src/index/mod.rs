@@ -15,7 +15,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use transship_core::{Cancel, Error, ErrorKind, FileRange, ReadOptions, Result};
+use transship_core::{Cancel, Candidate, Error, ErrorKind, FileRange, Passed, ReadOptions, Result};
 
 use crate::ArchiveFile;
 use header::Type;
@@ -121,6 +121,19 @@ impl TarIndex {
         index
             .map(|index| Self::clone(&index))
             .ok_or_else(|| Error::new(ErrorKind::Unsupported, "what has passed is no tar"))
+    }
+
+    /// Opens what was found at a path, for a transport that may recognize it. `None` if it is no file, or if another transport
+    /// could not open it either.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn of_candidate(found: &Candidate, cancel: &Cancel) -> Result<Option<(Arc<Self>, Passed)>> {
+        if found.is_folder() {
+            return Ok(None);
+        }
+        let opened = found.open_once(|path, how| Self::open(path, how, cancel))?;
+        Ok(opened.and_then(|opened| Some((opened.get::<Self>()?, opened))))
     }
 
     /// Its entries, in stored order. Entries with a name that is not UTF-8 are left out, as no document can name them.

@@ -27,7 +27,7 @@ use crate::since;
 pub(super) async fn run(args: args::Copy, session: &Session) -> Result {
     let (from, to) = (session.sources()?, session.destinations()?);
     let (sources, destination) = args.places().unwrap_or_default();
-    let destination = places::output(destination, &to).await?;
+    let destination = places::output(destination, &to, session).await?;
     if args.output.json && !args.dry_run && places::is_stream(&destination) {
         return Err(Error::new(
             ErrorKind::InvalidReference,

@@ -22,7 +22,7 @@ pub(super) async fn run(args: args::Delete, session: &Session) -> Result {
     let known = session.sources()?;
     let mut references = Vec::new();
     for text in &args.references {
-        let reference = places::input(text, &known, session).await?;
+        let reference = places::input(text, &known, session).await?.reference;
         // Before anything changes.
         deletion(&known, &reference)?;
         references.push(reference);

@@ -21,8 +21,8 @@ pub(super) async fn run(args: args::Digests, session: &Session) -> Result {
     let known = session.sources()?;
     let mut all = BTreeSet::new();
     for text in &args.references {
-        let reference = places::input(text, &known, session).await?;
-        let found = digests(&reference, &known, &session.read_options()).await?;
+        let input = places::input(text, &known, session).await?;
+        let found = digests(&input.reference, &known, &input.how).await?;
         all.extend(found.iter().map(ToString::to_string));
     }
     if args.output.json {

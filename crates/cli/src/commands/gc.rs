@@ -34,7 +34,7 @@ struct Stays {
 
 pub(super) async fn run(args: args::Gc, session: &Session) -> Result {
     let known = session.sources()?;
-    let at = places::input(&args.reference, &known, session).await?;
+    let at = places::input(&args.reference, &known, session).await?.reference;
     let Some(collection) = known.of(&at)?.collection() else {
         let able = known.iter().filter(|transport| transport.collection().is_some());
         let able: Vec<&str> = able.map(|transport| transport.scheme()).collect();

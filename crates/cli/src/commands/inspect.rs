@@ -80,8 +80,8 @@ struct Listed {
 
 pub(super) async fn run(args: args::Inspect, session: &Session) -> exit::Result {
     let known = session.sources()?;
-    let reference = places::input(&args.reference, &known, session).await?;
-    let (transport, how) = (known.of(&reference)?, session.read_options());
+    let places::Input { reference, how } = places::input(&args.reference, &known, session).await?;
+    let transport = known.of(&reference)?;
     if args.digest
         && args.platform().is_none()
         && let Some(root) = transport.root_of(&reference, &how).await?

@@ -40,9 +40,8 @@ struct One {
 
 pub(super) async fn run(args: args::List, session: &Session) -> exit::Result {
     let known = session.sources()?;
-    let reference = places::input(&args.reference, &known, session).await?;
+    let places::Input { reference, how } = places::input(&args.reference, &known, session).await?;
     let transport = known.of(&reference)?;
-    let how = session.read_options();
     let mut images = Vec::new();
     let mut done = Done::Well;
     if let Some(archives) = transport.archives() {

@@ -56,8 +56,8 @@ pub(super) async fn run(args: args::Verify, session: &Session) -> exit::Result {
         places.push(places::input(text, &known, session).await?);
     }
     let mut run = Run { args: &args, session, verified: Verified::default(), unopened: None };
-    for reference in &places {
-        run.place(&**known.of(reference)?, reference).await?;
+    for place in &places {
+        run.place(&**known.of(&place.reference)?, place).await?;
     }
     run.end()
 }
@@ -75,21 +75,20 @@ impl Run<'_> {
     async fn place(
         &mut self,
         transport: &dyn Transport,
-        reference: &Reference,
+        places::Input { reference, how }: &places::Input,
     ) -> exit::Result<()> {
-        let how = self.session.read_options();
         let verifier = self.verifier();
         let Some(archives) = transport.archives().filter(|a| a.may_be_container(reference)) else {
-            let opened = transport.source(reference, &how).await;
+            let opened = transport.source(reference, how).await;
             return self.image(&verifier, reference, &[], opened).await;
         };
-        let reader = match archives.read(reference, &how).await {
+        let reader = match archives.read(reference, how).await {
             Ok(reader) => reader,
             Err(error) => return self.image(&verifier, reference, &[], Err(error)).await,
         };
         if reader.reference() != reference {
             drop(reader);
-            let opened = transport.source(reference, &how).await;
+            let opened = transport.source(reference, how).await;
             return self.image(&verifier, reference, &[], opened).await;
         }
         for entry in reader.entries() {

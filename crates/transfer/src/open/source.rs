@@ -1,6 +1,6 @@
 //! [`Source`]: what a transfer reads.
 
-use transship_core::{ArchiveReader, ImageName, ImageSource, Reference};
+use transship_core::{ArchiveReader, ImageName, ImageSource, Passed, Reference};
 
 use crate::Images;
 
@@ -23,6 +23,7 @@ pub struct Source {
     pub(crate) images: Option<Images>,
     pub(crate) names: Vec<ImageName>,
     pub(crate) context: Option<String>,
+    pub(crate) opened: Option<Passed>,
 }
 
 /// What a source was made from.
@@ -40,7 +41,7 @@ pub(crate) enum Origin {
 
 impl Source {
     fn new(origin: Origin) -> Self {
-        Self { origin, images: None, names: Vec::new(), context: None }
+        Self { origin, images: None, names: Vec::new(), context: None, opened: None }
     }
 
     /// A source of one of two formats, when only its content shows which: the first transport that can read it is used. For what
@@ -68,6 +69,14 @@ impl Source {
     #[must_use]
     pub fn context(mut self, context: impl Into<String>) -> Self {
         self.context = Some(context.into());
+        self
+    }
+
+    /// The place as it was opened to recognize it, from [`Recognized::opened`](transship_core::Recognized::opened): it is not
+    /// opened a second time.
+    #[must_use]
+    pub fn opened(mut self, opened: Option<Passed>) -> Self {
+        self.opened = opened;
         self
     }
 

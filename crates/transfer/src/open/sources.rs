@@ -225,7 +225,9 @@ impl Opening<'_> {
         let images = source.images.unwrap_or(self.options.images);
         let content = match &source.origin {
             Origin::Reference(at) => {
-                self.reference(at, images, &self.how, self.is_whole(source)).await?
+                let mut how = self.how.clone();
+                how.passed = source.opened.clone().or(how.passed);
+                self.reference(at, images, &how, self.is_whole(source)).await?
             }
             Origin::OneOf(kinds) => {
                 let mut how = self.how.clone();

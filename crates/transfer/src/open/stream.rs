@@ -48,7 +48,7 @@ pub(super) async fn read<'a>(
     let ([source], Streams::Stage) = (sources, streams) else {
         return Ok((output, Streamed::default()));
     };
-    let Some(at) = comes_once(&source.origin, from).await else {
+    let Some(at) = comes_once(source, from).await else {
         return Ok((output, Streamed::default()));
     };
     let (output, why) = early(output, source, to, options, events).await?;
@@ -69,8 +69,10 @@ pub(super) fn read_options(options: &TransferOptions, events: &Emitter) -> ReadO
 }
 
 /// The reference of what comes once. Of several kinds that it can be it is the last, which is what others are not.
-async fn comes_once<'a>(origin: &'a Origin, transports: &Transports) -> Option<&'a Reference> {
-    let at = match origin {
+async fn comes_once<'a>(source: &'a Source, transports: &Transports) -> Option<&'a Reference> {
+    let at = match &source.origin {
+        // It was read already.
+        _ if source.opened.is_some() => return None,
         Origin::Reference(at) => at,
         Origin::OneOf(kinds) => kinds.last()?,
         _ => return None,

@@ -138,6 +138,9 @@
 //! }
 //! ```
 //!
+//! If your places are files or folders that can be told from others, implement [`Transport::recognize`](crate::Transport::recognize):
+//! then the command takes their bare paths, too.
+//!
 //! A program that wants no registration hands the value over: `Transports::default().with(Arc::new(Flat))`.
 //!
 //! # What to claim
