@@ -213,7 +213,8 @@ pub(crate) fn spool(
 
 /// That a temporary file could not be written.
 pub(crate) fn spooling(from: &Path, error: io::Error) -> Error {
-    Error::io("writing the temporary file for", from, error).hint(Hint::ChangeSpoolFolder)
+    // In place of the hint of a full disk, which is that of the temporary folder.
+    Error::io("writing the temporary file for", from, error).with_hint(Hint::ChangeSpoolFolder)
 }
 
 /// What the system says is the system's; the rest is what the decoder found in the stream.
