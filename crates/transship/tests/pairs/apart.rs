@@ -46,9 +46,9 @@ const CASES: &[Case] = &[
     Case { images: &[&["app:1"], &[]], to: "p/", expected: Err("no name") },
     // Names that registries cannot hold are not replaced by `latest`, one image or many.
     Case { images: &[&["App+x"]], to: "a/b", expected: Err("cannot be held") },
-    Case { images: &[&["App+x"]], to: "p/", expected: Err("no name") },
+    Case { images: &[&["App+x"]], to: "p/", expected: Err("App+x is not a name") },
     Case { images: &[&[BY_DIGEST]], to: "a/b", expected: Err("cannot be held") },
-    Case { images: &[&[BY_DIGEST]], to: "p/", expected: Err("no name") },
+    Case { images: &[&[BY_DIGEST]], to: "p/", expected: Err("is not a name") },
     Case { images: &[&[BY_BOTH]], to: "a/b", expected: Ok(&["a/b:1"]) },
     Case { images: &[&[BY_BOTH]], to: "p/", expected: Ok(&["p/app:1"]) },
 ];
