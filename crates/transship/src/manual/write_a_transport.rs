@@ -138,7 +138,7 @@
 //! }
 //! ```
 //!
-//! If your places are files or folders that can be told from others, implement [`Transport::recognize`](crate::Transport::recognize):
+//! If your places are files or folders that can be told from others, implement [`Transport::recognize`](crate::transport::Transport::recognize):
 //! then the command takes their bare paths, too.
 //!
 //! A program that wants no registration hands the value over: `Transports::default().with(Arc::new(Flat))`.
