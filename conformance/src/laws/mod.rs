@@ -129,7 +129,7 @@ pub(crate) fn files(claims: &Claims) -> Option<&'static str> {
 pub(crate) fn one_line(error: &transship_core::Error) -> Held {
     let text = error.to_string();
     hold!(!text.is_empty() && !error.message().is_empty(), "an error says nothing");
-    let hint = error.as_hint().map(ToString::to_string).unwrap_or_default();
+    let hint = error.advice().map(ToString::to_string).unwrap_or_default();
     for text in [text, hint] {
         hold!(!text.contains(char::is_control), "an error has more than one line: {text:?}");
         let dumps =

@@ -170,7 +170,7 @@ impl Transport for Mutant {
             }
             (Fault::NamesOnLines, Err(e)) => {
                 let names =
-                    e.as_hint().map(ToString::to_string).unwrap_or_default().replace(", ", "\n");
+                    e.advice().map(ToString::to_string).unwrap_or_default().replace(", ", "\n");
                 return Err(Error::new(e.kind(), e.to_string()).with_hint(names));
             }
             (_, opened) => opened?,

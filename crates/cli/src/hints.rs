@@ -5,7 +5,7 @@ use transship::{Error, Hint};
 
 /// What a person can do about an error, if that is known.
 pub(crate) fn hint(error: &Error) -> Option<String> {
-    error.as_hint().map(|hint| Escaped(&words(hint)).to_string())
+    error.advice().map(|hint| Escaped(&words(hint)).to_string())
 }
 
 fn words(hint: &Hint) -> String {
@@ -35,6 +35,7 @@ fn words(hint: &Hint) -> String {
         Hint::CopyBaseFirst => {
             "copy what the delta was made against to that place first, an oci: layout or, with --append, an archive"
         }
+        Hint::WithoutReferrers => "try again, or copy the image alone: without --referrers",
         Hint::ChangeSpoolFolder => "choose another folder with --tmpdir or $TMPDIR",
         Hint::NameAuthFile => "name a file with --authfile; `transship login` makes one",
         other => return other.to_string(),

@@ -169,7 +169,7 @@ fn missing(text: &str, error: Error) -> Error {
     if text.contains(':') || error.kind() != ErrorKind::InvalidReference {
         return error;
     }
-    let hint = error.as_hint().map(|hint| format!(", or a path that exists; {hint}"));
+    let hint = error.advice().map(|hint| format!(", or a path that exists; {hint}"));
     let hint = hint.as_deref().and_then(|hint| hint.strip_prefix(", or ")).unwrap_or_default();
     Error::new(ErrorKind::NotFound, format!("there is no file or folder {text:?}"))
         .hint(format!("give {hint}"))

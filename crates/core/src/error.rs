@@ -185,7 +185,7 @@ impl Error {
     }
 
     /// What to do about it, if that is known.
-    pub fn as_hint(&self) -> Option<&Hint> {
+    pub fn advice(&self) -> Option<&Hint> {
         self.0.hint.as_ref()
     }
 
@@ -364,7 +364,7 @@ mod tests {
         let e = Error::new(ErrorKind::Corrupt, "digest").into_io();
         assert_eq!(Error::io("reading", "x", e).kind(), ErrorKind::Corrupt);
         let full = Error::io("writing", "/p", io::Error::from(io::ErrorKind::StorageFull));
-        assert!(full.to_string().contains("/p") && full.as_hint().is_some());
+        assert!(full.to_string().contains("/p") && full.advice().is_some());
     }
 
     #[test]
@@ -405,7 +405,7 @@ mod tests {
         ] {
             let error = Error::io("writing", "/p", io::Error::from_raw_os_error(number));
             assert_eq!(error.kind(), kind, "{error}");
-            assert_eq!(error.as_hint().is_some(), matches!(number, 23 | 24 | 27 | 28 | 122));
+            assert_eq!(error.advice().is_some(), matches!(number, 23 | 24 | 27 | 28 | 122));
         }
     }
 }

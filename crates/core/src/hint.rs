@@ -41,6 +41,8 @@ pub enum Hint {
     /// Copy what a delta was made against to its destination first; archives are joined with
     /// [`Append`](crate::WriteMode::Append).
     CopyBaseFirst,
+    /// Copy the image alone.
+    WithoutReferrers,
     /// Choose another folder for temporary files.
     ChangeSpoolFolder,
     /// Name a file for credentials.
@@ -99,6 +101,7 @@ impl Hint {
             Self::CopyBaseFirst => {
                 "first copy what the delta was made against to that place, an oci: layout or an archive that is appended to"
             }
+            Self::WithoutReferrers => "try again, or copy the image alone, without its referrers",
             Self::ChangeSpoolFolder => "choose another folder for temporary files, as with $TMPDIR",
             Self::NameAuthFile => "name a file for credentials",
             Self::AnyOf(hints) => return list(hints, Hint::to_string).into(),

@@ -428,7 +428,7 @@ async fn a_mount_point_and_a_full_disk() {
     let to = destination(disk.path()).await.unwrap();
     let large = Body::from_bytes(vec![0; 2 << 20]);
     let error = to.put_blob(Expect::anything(), large).await.unwrap_err();
-    assert!(error.as_hint().is_some(), "{error}");
+    assert!(error.advice().is_some(), "{error}");
     drop(to);
     assert_holds(disk.path(), &new).await;
     assert_eq!(names(disk.path()).len(), 5);

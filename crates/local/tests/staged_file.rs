@@ -156,7 +156,7 @@ fn a_full_disk_is_an_error_with_a_hint() {
     let staged = StagedFile::beside(&target).unwrap();
     let body = Body::from_bytes(vec![1; 2 << 20]);
     let error = write_body(body, staged.file(), staged.path(), &Cancel::new()).unwrap_err();
-    assert!(error.as_hint().is_some_and(|hint| hint.to_string().contains("room")), "{error}");
+    assert!(error.advice().is_some_and(|hint| hint.to_string().contains("room")), "{error}");
     drop(staged);
     assert_eq!(names(disk.path()), ["a.tar"]);
     assert_eq!(fs::read_to_string(&target).unwrap(), "old");

@@ -34,7 +34,7 @@ fn settings_reach_the_transports_or_are_refused() {
     let typo = Settings::new().with("oci", "shared-blobs", "x");
     let error = Transports::linked(&typo).unwrap_err();
     if cfg!(feature = "oci-layout") {
-        assert!(error.as_hint().unwrap().to_string().contains("shared-blob-dir"), "{error}");
+        assert!(error.advice().unwrap().to_string().contains("shared-blob-dir"), "{error}");
     } else {
         assert!(error.to_string().contains("not here"), "{error}");
     }

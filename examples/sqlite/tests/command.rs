@@ -128,7 +128,7 @@ async fn a_lock_that_stays_is_told_with_a_hint() {
     let error = writer.finish().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     assert!(
-        error.retryable() && error.as_hint().unwrap().to_string().contains("busy-timeout"),
+        error.retryable() && error.advice().unwrap().to_string().contains("busy-timeout"),
         "{error}"
     );
     other.execute_batch("ROLLBACK").unwrap();

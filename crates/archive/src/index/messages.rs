@@ -16,7 +16,7 @@ pub(super) struct Failed {
 
 impl From<&Error> for Failed {
     fn from(error: &Error) -> Self {
-        let hint = error.as_hint().cloned();
+        let hint = error.advice().cloned();
         Self { kind: error.kind(), message: error.message().to_owned(), hint }
     }
 }

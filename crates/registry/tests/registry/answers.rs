@@ -76,7 +76,7 @@ async fn reads_are_sent_on() {
         let to = [("Location", "/v2/a/elsewhere?secret=1")];
         server.inject(Rule::new(raw(status, &to, "")).method("PUT").path("manifests").always());
         let error = push(&plain(), &server, "a:2", &sent).await.unwrap_err();
-        let hint = error.as_hint().unwrap().to_string();
+        let hint = error.advice().unwrap().to_string();
         assert!(hint.contains("/v2/a/elsewhere") && !hint.contains("secret"), "{hint}");
     }
 }

@@ -47,7 +47,7 @@ async fn passwords() {
     for registry in [basic("wrong"), crate::common::plain()] {
         let error = pull(&registry, &server, "a:1").await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
-        assert!(error.as_hint().unwrap().to_string().contains("log in"), "{error}");
+        assert!(error.advice().unwrap().to_string().contains("log in"), "{error}");
     }
 }
 

@@ -39,7 +39,7 @@ async fn what_is_not_there_is_not_found() {
     push(&registry, &server, "a:1", &sent).await.unwrap();
     let error = source(&registry, &server, "a:2").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
-    assert_eq!(error.as_hint(), Some(&"its tags are 1".into()));
+    assert_eq!(error.advice(), Some(&"its tags are 1".into()));
     let error = source(&registry, &server, "b:1").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     let from = source(&registry, &server, "a:1").await.unwrap();
@@ -116,5 +116,5 @@ async fn a_tag_that_moves_does_not_move_an_open_source() {
 #[test]
 fn two_slashes_are_needed() {
     let error = plain().parse("alpine").unwrap_err();
-    assert_eq!(error.as_hint(), Some(&"the form is docker://alpine".into()));
+    assert_eq!(error.advice(), Some(&"the form is docker://alpine".into()));
 }

@@ -76,7 +76,7 @@ fn nameless(error: Error, at: &Reference, reasons: &[String]) -> Error {
         return error;
     }
     let message = format!("{}, and the image has no other name", reasons.join(", "));
-    let hint = error.as_hint().cloned().unwrap_or(Hint::NameImage);
+    let hint = error.advice().cloned().unwrap_or(Hint::NameImage);
     Error::new(ErrorKind::InvalidReference, message).hint(hint).context(at)
 }
 

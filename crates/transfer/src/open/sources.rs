@@ -307,7 +307,7 @@ fn say_all_images(error: Error) -> Error {
     if error.kind() != ErrorKind::Ambiguous {
         return error;
     }
-    let which = match error.as_hint() {
+    let which = match error.advice() {
         Some(Hint::SelectImage(_)) => return error,
         Some(hint) => hint.to_string().into(),
         None => "choose one".into(),

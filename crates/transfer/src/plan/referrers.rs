@@ -3,7 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 
 use transship_core::{
-    Accepts, Artifacts, Descriptor, Digest, Error, ErrorKind, ImageDestination, ImageSource,
+    Accepts, Artifacts, Descriptor, Digest, Error, ErrorKind, Hint, ImageDestination, ImageSource,
     Referrers, Result, ResultExt, Sparse,
 };
 
@@ -56,7 +56,7 @@ pub(crate) async fn attach(
 
 /// What is about an image cannot be listed; the image itself may be copied all the same.
 fn leave_out(error: Error) -> Error {
-    error.hint("try again, or copy the image alone: without --referrers")
+    error.hint(Hint::WithoutReferrers)
 }
 
 fn counted(manifests: usize) -> String {

@@ -171,7 +171,7 @@ async fn digests_that_must_stay_are_not_changed() {
         });
         let error = copy(&from, &to, options).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported);
-        assert_eq!(error.as_hint(), Some(&Hint::AllowDigestChange), "{error}");
+        assert_eq!(error.advice(), Some(&Hint::AllowDigestChange), "{error}");
         assert!(to.state().log.is_empty());
     }
 }

@@ -117,7 +117,7 @@ proptest! {
                 }
                 Err(error) => {
                     assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
-                    assert!(error.as_hint().is_some(), "{error}");
+                    assert!(error.advice().is_some(), "{error}");
                     assert!(to.state().log.is_empty());
                 }
             }

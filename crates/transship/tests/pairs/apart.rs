@@ -83,7 +83,7 @@ async fn each_image_keeps_a_name_of_its_own_or_nothing_is_written() {
             Err(text) => {
                 for error in [planned.unwrap_err(), copied.unwrap_err()] {
                     assert!(error.to_string().contains(text), "{what}: {error}");
-                    assert!(error.as_hint().is_some(), "{what}: {error}");
+                    assert!(error.advice().is_some(), "{what}: {error}");
                 }
                 assert_eq!(bench.writes(), [""; 0], "{what}");
             }
