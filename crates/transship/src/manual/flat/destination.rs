@@ -95,10 +95,11 @@ impl ImageDestination for FlatDestination {
         let Document::Image(image) = root.document() else {
             return Err(unsupported(&self.reference, "it holds single images, and no index"));
         };
+        let parts: Vec<Descriptor> = image.layers.iter().chain([&image.config]).cloned().collect();
         let descriptor = root.descriptor().clone();
         let publish = self.publish;
         let committed = self.stage.last_step(move |stage, cancel| {
-            for part in image.layers.iter().chain([&image.config]) {
+            for part in &parts {
                 is_there(&stage, part)?;
             }
             let manifest = stage.path().join("manifest.json");
