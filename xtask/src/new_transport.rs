@@ -250,7 +250,7 @@ fn fill(template: &str, name: &Name, kind: Kind) -> String {
         // A member may not depend on the facade, which links the members.
         Kind::Member => text,
         Kind::Alone => text
-            .replace("transship_core", "transship")
+            .replace("transship_core", "transship::transport")
             .replace("transship_local", "transship::local"),
     }
 }
