@@ -152,7 +152,7 @@ pub struct Commit<'a> {
     pub root: &'a Manifest,
     /// Children that are knowingly left out.
     pub absent: &'a [Descriptor],
-    /// What is left out because those for whom this is made have it: blobs, manifests with all that is below them, the
+    /// What a delta leaves out because the receiver has it: blobs, manifests with all that is below them, the
     /// root itself.
     pub needs: &'a [Descriptor],
     /// Of an index, the platform that a place should show where it has to show a single image.
@@ -165,7 +165,7 @@ impl<'a> Commit<'a> {
         Self { root, absent: &[], needs: &[], platform: None }
     }
 
-    /// Names what is left out because those for whom this is made have it: then it is a delta.
+    /// Names what is left out because the receiver has it: then it is a delta.
     #[must_use]
     pub fn needing(mut self, needs: &'a [Descriptor]) -> Self {
         self.needs = needs;
@@ -198,7 +198,7 @@ impl<'a> Commit<'a> {
         ))
     }
 
-    /// Whether something is left out because those for whom this is made have it.
+    /// Whether it is a delta: something is left out because the receiver has it.
     pub fn is_needed(&self, digest: &Digest) -> bool {
         self.needs.iter().any(|needed| needed.digest == *digest)
     }

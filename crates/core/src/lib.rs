@@ -10,7 +10,7 @@
 //! | container | a place that holds several images | [`Archives`] |
 //! | image name | the text an image is stored under in its container | [`ImageName`], [`DockerName`] |
 //!
-//! Whoever adds a transport implements [`Transport`], [`ImageSource`] and [`ImageDestination`], and
+//! To add a transport, implement [`Transport`], [`ImageSource`] and [`ImageDestination`], and
 //! [`Archives`] where a place holds several images. Each bullet in their docs is a promise that callers build on, and a law of
 //! the kit `transship-conformance`. The manual of the crate `transship` has a chapter that does it step by step.
 //!

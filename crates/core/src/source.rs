@@ -25,7 +25,7 @@ pub trait ImageSource: fmt::Debug + Send + Sync {
         &[]
     }
 
-    /// What this place says it lacks, because those for whom it was made have it: then it is a delta. `None` for all else.
+    /// For a delta: the digests that it leaves out, because the receiver has them. `None` for all else.
     ///
     /// What is lacking and not among it is missing by mistake. Other images of the place may need it.
     ///

@@ -134,7 +134,7 @@ impl Computed {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = Arc::clone(all.entry((range.path().to_owned(), range.offset())).or_default());
         drop(all);
-        // Held while computing: whoever asks at the same time would do the same.
+        // Held while computing: another caller would do the same work.
         let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(stored) = &*known {
             return Ok(stored.clone());

@@ -30,7 +30,7 @@ pub(crate) struct Writing {
     /// The images of the archive that is joined, as they were in the beginning.
     pub(crate) existing: Option<Existing>,
     wait: LockWait,
-    /// Whoever writes waits here for its turn, without a thread.
+    /// Writers wait here for their turn, without a thread.
     turn: Arc<tokio::sync::Mutex<()>>,
     /// Locked as long as something is being written.
     tar: Mutex<OpenTar>,

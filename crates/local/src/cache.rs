@@ -160,7 +160,7 @@ fn append(path: &Path, new: &[u8]) -> io::Result<u64> {
     Ok(file.metadata()?.len())
 }
 
-/// Whoever can write to it decides what is taken for true.
+/// A process that can write to it decides what is believed.
 fn check_ours(file: &File) -> io::Result<()> {
     let found = file.metadata()?;
     if found.is_file() && sys::is_private(&found) {

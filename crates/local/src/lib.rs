@@ -36,8 +36,8 @@
 //!    changes `index.json` takes it, reads `index.json` again, changes his own entries, and renames the new one in place
 //!    before he gives it up. It is held for milliseconds, never while blobs are written.
 //! 2. **The content lock**: shared, on the folder `blobs`, from the first blob that a writer finds or puts to the end of
-//!    its commit. Whoever deletes blobs takes it exclusively, so that nobody's blob goes before its manifest shows.
-//! 3. Whoever needs both takes the content lock first.
+//!    its commit. A deletion takes it exclusively, so that no writer's blob goes before its manifest shows.
+//! 3. A process that needs both takes the content lock first.
 //! 4. Readers take none: `index.json` is replaced by rename, blobs never change.
 //!
 //! # The lock on an archive

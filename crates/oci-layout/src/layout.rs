@@ -57,7 +57,7 @@ impl Layout {
         Self { storage, index: LayoutIndex::new(), needs: HashSet::new(), about: OnceLock::new() }
     }
 
-    /// What the layout lacks because those for whom it was made have it.
+    /// For a delta: what the layout leaves out because the receiver has it.
     pub(crate) fn needs(&self) -> &HashSet<Digest> {
         &self.needs
     }

@@ -54,7 +54,7 @@ impl RegistrySource {
         }
     }
 
-    /// A config, which whoever copies the image looks at before it copies it: one request is enough for both.
+    /// A config, which is read before the image is copied: one request is enough for both.
     async fn config(&self, of: &Descriptor) -> Result<Body> {
         if let Some(bytes) = self.configs.get(&of.digest) {
             return Body::from_bytes(bytes).expecting(&Expect::from(of));

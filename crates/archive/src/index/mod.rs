@@ -77,7 +77,7 @@ impl TarIndex {
     /// headers.
     ///
     /// # Errors
-    /// As [`read`](Self::read) and [`ArchiveFile::open`]; `Unsupported` when what passed is no tar.
+    /// As [`read`](Self::read) and [`ArchiveFile::open`]; `Unsupported` when the stream was no tar.
     pub fn open(path: &Path, how: &ReadOptions, cancel: &Cancel) -> Result<Self> {
         let Some(passed) = &how.passed else {
             return Self::read(&ArchiveFile::open(path, how, cancel)?, cancel);

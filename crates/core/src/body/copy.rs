@@ -67,7 +67,7 @@ impl Body {
         }))
     }
 
-    /// The bytes from an offset on, for whoever resumes after that many; `None` where they pass only once. Nothing checks
+    /// The bytes from an offset on, to resume after that many; `None` where they pass only once. Nothing checks
     /// them: only all of them together can be found true.
     pub fn stream_at(&self, at: u64) -> Option<ByteStream> {
         match &self.origin {

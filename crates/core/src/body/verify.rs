@@ -75,7 +75,7 @@ impl Expect {
             .map_or_else(|| Ok(Hasher::sha256()), |digest| Hasher::new(digest.algorithm()))
     }
 
-    /// Holds what passed to what was expected.
+    /// Compares the bytes that were read with what was expected.
     ///
     /// # Errors
     /// `Corrupt` with both when they differ.

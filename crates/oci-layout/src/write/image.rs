@@ -18,7 +18,7 @@ pub(crate) struct NewImage {
     pub(crate) referrers: Vec<Descriptor>,
     /// The digests of all that it needs, its root's too.
     pub(crate) reached: BTreeSet<String>,
-    /// The digests of what it lacks because those for whom it is made have it.
+    /// For a delta: the digests that it leaves out.
     pub(crate) needs: BTreeSet<String>,
     /// The platform of an index that was asked for.
     pub(crate) platform: Option<Platform>,

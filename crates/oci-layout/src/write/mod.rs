@@ -187,7 +187,7 @@ impl Content {
 pub(crate) struct Image<'a> {
     pub(crate) root: &'a Manifest,
     pub(crate) absent: &'a [Descriptor],
-    /// What is left out because those for whom it is made have it.
+    /// For a delta: what it leaves out.
     pub(crate) needs: &'a [Descriptor],
     /// The platform of an index that was asked for.
     pub(crate) platform: Option<&'a Platform>,

@@ -169,7 +169,7 @@ pub enum BlobFate {
     },
     /// It stays behind: it is not to be distributed.
     LeftOut,
-    /// It stays behind: those for whom the delta is made have it.
+    /// It is left out: the receiver of the delta has it.
     Known,
 }
 

@@ -1,4 +1,4 @@
-//! [`Since`]: what those for whom a delta is made have already.
+//! [`Since`]: what the receiver of a delta has already.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,7 @@ use transship_core::{
 /// How many blobs are asked for at once.
 const AT_ONCE: usize = 8;
 
-/// The digests of what those for whom a delta is made have already: manifests, configs, layers. What is among them is
+/// The digests of what the receiver of a delta has already: manifests, configs, layers. What is among them is
 /// left out of the copy.
 ///
 /// ```
