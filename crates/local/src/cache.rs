@@ -1,8 +1,11 @@
 //! [`FileCache`]: a [`Memo`] in a file that processes share.
 //!
-//! A line for each answer: the question's hash, a checksum, the answer. Lines are only added, by one write at the end of
-//! the file; of two for one question the later one holds. A line that is torn or damaged fails its checksum and is passed
-//! over. A file that has grown too large is replaced by one with its newer half.
+//! A line for each answer: the question's key, a checksum, the answer. Lines are only added, by one write at the end of
+//! the file; of two for one question the later one holds. A line that is torn or damaged fails its checksum and answers
+//! nothing. A file that has grown too large is replaced by one with its newer half.
+//!
+//! The first question reads the file and notes where its lines begin; a line is checked when its question comes. So a full
+//! cache costs a command a few milliseconds.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
@@ -21,6 +24,13 @@ const LIMIT: u64 = 8 << 20;
 /// How many bytes of new answers wait to be written.
 const BUFFER: usize = 64 << 10;
 
+/// The length of a key, in hexadecimal digits, and half of it.
+const KEY: usize = 32;
+const HALF: usize = KEY / 2;
+
+/// The length of a line whose answer is a digest, in bytes.
+const USUAL_LINE: usize = 122;
+
 /// A cache in a file. It is read at the first question; new answers are written when there are many, and when it is
 /// dropped.
 ///
@@ -36,11 +46,47 @@ pub struct FileCache {
 #[derive(Debug, Default)]
 struct State {
     /// `None` until it is read.
-    known: Option<HashMap<Key, Box<str>>>,
+    lines: Option<Lines>,
+    /// The answers of this process, by their keys.
+    noted: HashMap<String, Box<str>>,
+    /// Lines to write.
     new: Vec<u8>,
 }
 
-type Key = [u8; 16];
+impl State {
+    fn recall(&mut self, key: &str, read: impl FnOnce() -> Lines) -> Option<&str> {
+        let lines = self.lines.get_or_insert_with(read);
+        self.noted.get(key).map(|answer| &**answer).or_else(|| lines.answer(key))
+    }
+}
+
+/// What was in the file.
+#[derive(Debug)]
+struct Lines {
+    text: Vec<u8>,
+    /// Where the last line of each key begins. Half a key is enough to find it.
+    starts: HashMap<[u8; HALF], usize>,
+}
+
+impl Lines {
+    fn of(text: Vec<u8>) -> Self {
+        let mut starts = HashMap::with_capacity(text.len() / USUAL_LINE);
+        let mut start = 0;
+        for end in memchr::memchr_iter(b'\n', &text) {
+            if let Some(half) = text[start..end].first_chunk() {
+                starts.insert(*half, start);
+            }
+            start = end + 1;
+        }
+        Self { text, starts }
+    }
+
+    fn answer(&self, key: &str) -> Option<&str> {
+        let rest = &self.text[*self.starts.get(key.as_bytes().first_chunk::<HALF>()?)?..];
+        let line = &rest[..memchr::memchr(b'\n', rest)?];
+        parse(line).filter(|(found, _)| *found == key).map(|(_, answer)| answer)
+    }
+}
 
 impl FileCache {
     /// A cache in this file, which need not be there.
@@ -64,14 +110,8 @@ impl FileCache {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn read(&self) -> HashMap<Key, Box<str>> {
-        let mut known = HashMap::new();
-        for line in newest(&self.path, self.limit * 2).split(|byte| *byte == b'\n') {
-            if let Some((key, answer)) = parse(line) {
-                known.insert(key, answer.into());
-            }
-        }
-        known
+    fn read(&self) -> Lines {
+        Lines::of(newest(&self.path, self.limit * 2))
     }
 
     /// Writes what is new. What cannot be written is forgotten.
@@ -106,20 +146,18 @@ impl FileCache {
 
 impl Memo for FileCache {
     fn recall(&self, question: &str) -> Option<String> {
-        let mut state = self.state();
-        let known = state.known.get_or_insert_with(|| self.read());
-        known.get(&key(question)).map(ToString::to_string)
+        self.state().recall(&key(question), || self.read()).map(ToOwned::to_owned)
     }
 
     fn note(&self, question: &str, answer: &str) {
         let key = key(question);
         let mut state = self.state();
-        let known = state.known.get_or_insert_with(|| self.read());
-        if known.get(&key).is_some_and(|old| **old == *answer) || answer.contains('\n') {
+        let known = state.recall(&key, || self.read()).is_some_and(|old| old == answer);
+        if known || answer.contains('\n') {
             return;
         }
-        known.insert(key, answer.into());
-        let line = format!("{} {} {answer}\n", hex(&key), check(&hex(&key), answer));
+        let line = format!("{key} {} {answer}\n", check(&key, answer));
+        state.noted.insert(key, answer.into());
         state.new.extend_from_slice(line.as_bytes());
         if state.new.len() >= BUFFER {
             self.flush(&mut state);
@@ -169,25 +207,8 @@ fn check_ours(file: &File) -> io::Result<()> {
     Err(io::ErrorKind::PermissionDenied.into())
 }
 
-fn key(question: &str) -> Key {
-    let mut key = Key::default();
-    let digest = sha256(question.as_bytes());
-    for (byte, pair) in key.iter_mut().zip(digest.digest().as_bytes().chunks(2)) {
-        *byte = std::str::from_utf8(pair)
-            .ok()
-            .and_then(|pair| u8::from_str_radix(pair, 16).ok())
-            .unwrap_or(0);
-    }
-    key
-}
-
-fn hex(key: &Key) -> String {
-    use std::fmt::Write as _;
-    key.iter().fold(String::with_capacity(32), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+fn key(question: &str) -> String {
+    sha256(question.as_bytes()).digest().chars().take(KEY).collect()
 }
 
 fn check(key: &str, answer: &str) -> String {
@@ -195,19 +216,12 @@ fn check(key: &str, answer: &str) -> String {
     digest.digest().get(..16).unwrap_or_default().to_owned()
 }
 
-/// A line that is whole.
-fn parse(line: &[u8]) -> Option<(Key, &str)> {
+/// The key and the answer of a line that is whole.
+fn parse(line: &[u8]) -> Option<(&str, &str)> {
     let line = std::str::from_utf8(line).ok()?;
     let (key, rest) = line.split_once(' ')?;
     let (sum, answer) = rest.split_once(' ')?;
-    if key.len() != 32 || check(key, answer) != sum {
-        return None;
-    }
-    let mut bytes = Key::default();
-    for (at, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(key.get(2 * at..2 * at + 2)?, 16).ok()?;
-    }
-    Some((bytes, answer))
+    (check(key, answer) == sum).then_some((key, answer))
 }
 
 #[cfg(test)]
