@@ -13,7 +13,7 @@ pub(crate) const LAW: Law = Law {
     promises: &[
         "It does no I/O and never panics.",
         "For every `r` that it returns, `parse(r.locator())` equals `r`.",
-        "What cannot be expressed is refused with `InvalidReference`",
+        "What cannot be expressed is refused with `InvalidInput`",
     ],
     not_claimed: all,
     cost: 1,
@@ -38,8 +38,8 @@ fn one(lab: &Lab, text: &str) -> Held {
         Err(e) => {
             let kind = e.kind();
             hold!(
-                kind == transship_core::ErrorKind::InvalidReference,
-                "{text:?} is refused as {kind} and not as an invalid reference: {e}"
+                kind == transship_core::ErrorKind::InvalidInput,
+                "{text:?} is refused as {kind} and not as invalid input: {e}"
             );
             return super::one_line(&e);
         }

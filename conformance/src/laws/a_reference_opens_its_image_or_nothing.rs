@@ -20,7 +20,7 @@ pub(crate) const LAW: Law = Law {
     name: "a_reference_opens_its_image_or_nothing",
     sentence: "Texts that are nearly the reference of an image open that image or nothing, and change nothing.",
     promises: &[
-        "What cannot be expressed is refused with `InvalidReference` and the reason, never turned into something else.",
+        "What cannot be expressed is refused with `InvalidInput` and the reason, never turned into something else.",
         "`NotFound` when the container or the image is not there; the error lists the names that are.",
     ],
     not_claimed,
@@ -84,7 +84,7 @@ async fn one(lab: &Lab, text: &str, entries: &[Entry], listed: &[String]) -> Hel
             let kinds = [
                 ErrorKind::NotFound,
                 ErrorKind::Ambiguous,
-                ErrorKind::InvalidReference,
+                ErrorKind::InvalidInput,
                 ErrorKind::Unsupported,
             ];
             hold!(kinds.contains(&e.kind()), "{at} fails as {:?}: {e}", e.kind());

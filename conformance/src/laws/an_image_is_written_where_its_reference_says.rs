@@ -19,7 +19,7 @@ pub(crate) const LAW: Law = Law {
         "The image is the one that the reference names afterwards, where it names one.",
         "Of the references that it gives, one for each name, each opens the image.",
         "Each is there once, however often it was given.",
-        "`InvalidReference` when the reference names an image in it",
+        "`InvalidInput` when the reference names an image in it",
         "What the reference says beyond the container's place is not looked at.",
     ],
     not_claimed: all,
@@ -86,5 +86,5 @@ async fn containers(lab: &Lab, at: &Reference) -> Held {
         Err(e) => Err(e),
         Ok(_) => archives.write(at, &how(WriteMode::Replace, &[])).await,
     };
-    fails(opened, &[ErrorKind::InvalidReference], &[], &format!("writing a container by {at}"))
+    fails(opened, &[ErrorKind::InvalidInput], &[], &format!("writing a container by {at}"))
 }

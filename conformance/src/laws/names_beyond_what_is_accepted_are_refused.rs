@@ -58,7 +58,7 @@ async fn given(lab: &Lab, names: &[ImageName]) -> Held {
     if matches!(lab.claims().names, Names::Docker | Names::OciOrDocker) {
         let how = how(WriteMode::Create, std::slice::from_ref(&bad));
         let opened = lab.transport().destination(lab.at(), &how).await;
-        let kinds = [ErrorKind::Unsupported, ErrorKind::InvalidReference];
+        let kinds = [ErrorKind::Unsupported, ErrorKind::InvalidInput];
         fails(opened, &kinds, &["UPPER CASE"], "opening with a name that is none here")?;
         if lab.holds_many() {
             let writer = lab.writer(WriteMode::Create).await?;

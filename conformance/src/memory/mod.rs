@@ -100,7 +100,7 @@ impl Locator {
             return Self::parse(at.locator());
         }
         let message = format!("{at} is no reference of {SCHEME}");
-        Err(Error::new(ErrorKind::InvalidReference, message))
+        Err(Error::new(ErrorKind::InvalidInput, message))
     }
 
     fn with(&self, select: Select) -> Self {
@@ -126,7 +126,7 @@ fn parse_index(text: &str, index: &str) -> Result<usize> {
 }
 
 fn invalid(text: &str, why: &str) -> Error {
-    Error::new(ErrorKind::InvalidReference, format!("{SCHEME}:{text}: {why}"))
+    Error::new(ErrorKind::InvalidInput, format!("{SCHEME}:{text}: {why}"))
         .hint("the form is PLACE, PLACE:NAME or PLACE#INDEX")
 }
 

@@ -206,7 +206,7 @@ impl ImageDestination for BrokenDestination<'_> {
                 self.of.memory.parse(from.locator())?;
                 if from.scheme() != self.of.memory.scheme() {
                     let message = format!("{from} is no reference of it");
-                    return Err(Error::new(ErrorKind::InvalidReference, message));
+                    return Err(Error::new(ErrorKind::InvalidInput, message));
                 }
             }
             (Fault::TakesAnySize, ..) => want.size = None,

@@ -127,9 +127,10 @@ impl Transport for Mutant {
                 let _ = &locator[..locator.len().min(15)];
                 self.memory.parse(locator)
             }
-            Fault::ParseErrorIsADump => self.memory.parse(locator).map_err(|_| {
-                Error::new(ErrorKind::InvalidReference, format!("{:?}", Some(locator)))
-            }),
+            Fault::ParseErrorIsADump => self
+                .memory
+                .parse(locator)
+                .map_err(|_| Error::new(ErrorKind::InvalidInput, format!("{:?}", Some(locator)))),
             Fault::ParseLooks if locator.ends_with(":kit") => {
                 let parsed = self.memory.parse(locator)?;
                 match self.named(&parsed).now_or_never() {
@@ -221,7 +222,7 @@ impl Transport for Mutant {
         if self.fault == Fault::FallbackIsAnOrder && how.names.is_empty() {
             for name in &how.fallback_names {
                 name.docker().ok_or_else(|| {
-                    Error::new(ErrorKind::InvalidReference, format!("{name} is no docker name"))
+                    Error::new(ErrorKind::InvalidInput, format!("{name} is no docker name"))
                 })?;
             }
         }

@@ -42,7 +42,7 @@ impl Compressor {
     /// `none`, `gzip[:LEVEL]` or `zstd[:LEVEL]`.
     ///
     /// # Errors
-    /// `InvalidReference` for other text.
+    /// `InvalidInput` for other text.
     pub fn parse(text: &str) -> Result<Self> {
         let (form, level) = match text.split_once(':') {
             Some((form, level)) => (form, Some(level)),
@@ -64,7 +64,7 @@ impl Compressor {
             let message = format!(
                 "{text:?} is no compression of an archive: none, gzip[:1-9] or zstd[:1-19]"
             );
-            Error::new(ErrorKind::InvalidReference, message)
+            Error::new(ErrorKind::InvalidInput, message)
         })
     }
 
@@ -235,7 +235,7 @@ mod tests {
     #[test]
     fn text_and_suffixes() {
         for bad in ["", "gzip:0", "gzip:10", "gzip:", "zstd:20", "zstd:-1", "none:1", "xz"] {
-            assert_eq!(Compressor::parse(bad).unwrap_err().kind(), ErrorKind::InvalidReference);
+            assert_eq!(Compressor::parse(bad).unwrap_err().kind(), ErrorKind::InvalidInput);
         }
         for (path, compressor) in [
             ("a.tar.gz", Compressor::Gzip(GZIP_LEVEL)),

@@ -64,7 +64,7 @@ pub(crate) fn code(outcome: &Result) -> ExitCode {
 fn of_kind(kind: ErrorKind) -> u8 {
     match kind {
         // Of several images none was chosen: the reference has to say more.
-        ErrorKind::InvalidReference | ErrorKind::Ambiguous => 2,
+        ErrorKind::InvalidInput | ErrorKind::Ambiguous => 2,
         ErrorKind::NotFound => 3,
         ErrorKind::Corrupt | ErrorKind::LimitExceeded => 4,
         _ => 1,

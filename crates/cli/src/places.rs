@@ -140,7 +140,7 @@ pub(crate) async fn output(text: &str, known: &Transports, session: &Session) ->
     };
     if is_stream(&reference) && stdout().is_terminal() {
         return Err(Error::new(
-            ErrorKind::InvalidReference,
+            ErrorKind::InvalidInput,
             "an archive would be written to the terminal",
         )
         .hint("send it to a file or a pipe"));
@@ -166,7 +166,7 @@ fn bare<'a>(text: &'a str, known: &Transports) -> Option<(&'a str, &'a str)> {
 
 /// Text that names no transport was most likely meant as a path.
 fn missing(text: &str, error: Error) -> Error {
-    if text.contains(':') || error.kind() != ErrorKind::InvalidReference {
+    if text.contains(':') || error.kind() != ErrorKind::InvalidInput {
         return error;
     }
     let hint = error.advice().map(|hint| format!(", or a path that exists; {hint}"));

@@ -21,15 +21,16 @@ pub(crate) fn is_pipe(_: &Path) -> bool {
 /// Makes a pipe the standard input of this process.
 ///
 /// # Errors
-/// `InvalidReference` for the second one; I/O errors.
+/// `InvalidInput` for the second one; I/O errors.
 #[cfg(unix)]
 pub(crate) fn take_as_stdin(path: &Path) -> Result<()> {
     use std::sync::atomic::{AtomicBool, Ordering};
     static TAKEN: AtomicBool = AtomicBool::new(false);
     if TAKEN.swap(true, Ordering::Relaxed) {
         let message = format!("{} is a second pipe, and one can be read at a time", path.display());
-        return Err(Error::new(ErrorKind::InvalidReference, message)
-            .hint("write one of them to a file first"));
+        return Err(
+            Error::new(ErrorKind::InvalidInput, message).hint("write one of them to a file first")
+        );
     }
     let file = File::open(path).map_err(|e| Error::io("opening", path, e))?;
     rustix::stdio::dup2_stdin(&file).map_err(|e| Error::io("reading", path, e.into()))

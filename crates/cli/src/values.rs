@@ -90,7 +90,7 @@ pub(crate) fn age(text: &str) -> Result<Duration> {
 }
 
 fn wrong(message: String) -> Error {
-    Error::new(ErrorKind::InvalidReference, message)
+    Error::new(ErrorKind::InvalidInput, message)
 }
 
 #[cfg(test)]

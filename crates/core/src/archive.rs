@@ -36,7 +36,7 @@ pub trait Archives: Send + Sync {
     /// Begins to write a container.
     ///
     /// - Nothing changes that shows.
-    /// - `InvalidReference` when the reference names an image in it: names are given to each image.
+    /// - `InvalidInput` when the reference names an image in it: names are given to each image.
     async fn write(&self, at: &Reference, how: &WriteOptions) -> Result<Box<dyn ArchiveWriter>>;
 
     /// The ability to read a container that comes once.

@@ -21,8 +21,8 @@ pub enum ErrorKind {
     Corrupt,
     /// Permission was refused.
     Denied,
-    /// The text of a reference, name, platform or option is not well formed.
-    InvalidReference,
+    /// What the caller gave is not well formed or cannot be used: a reference, a name, a platform, an option, a path.
+    InvalidInput,
     /// A document, ratio or depth is over its limit.
     LimitExceeded,
     /// The place or this release cannot do it.
@@ -47,7 +47,7 @@ impl fmt::Display for ErrorKind {
             Self::Ambiguous => "ambiguous",
             Self::Corrupt => "corrupt",
             Self::Denied => "denied",
-            Self::InvalidReference => "invalid reference",
+            Self::InvalidInput => "invalid input",
             Self::LimitExceeded => "limit exceeded",
             Self::Unsupported => "unsupported",
             Self::Unavailable => "unavailable",
@@ -116,11 +116,11 @@ impl Error {
     }
 
     /// For a file or folder that an option names: if it is not there, the option is wrong, and nothing that was asked for is
-    /// missing. `NotFound` becomes `InvalidReference`; other kinds stay.
+    /// missing. `NotFound` becomes `InvalidInput`; other kinds stay.
     #[must_use]
     pub fn of_option(mut self) -> Self {
         if self.0.kind == ErrorKind::NotFound {
-            self.0.kind = ErrorKind::InvalidReference;
+            self.0.kind = ErrorKind::InvalidInput;
         }
         self
     }
@@ -224,7 +224,7 @@ impl ErrorKind {
             // A decoder says so of its data; the system says so of a call of ours.
             Io::InvalidInput if error.raw_os_error().is_none() => Self::Corrupt,
             Io::StorageFull | Io::QuotaExceeded | Io::FileTooLarge => Self::NoSpace,
-            Io::InvalidFilename | Io::IsADirectory => Self::InvalidReference,
+            Io::InvalidFilename | Io::IsADirectory => Self::InvalidInput,
             Io::Unsupported => Self::Unsupported,
             Io::TimedOut
             | Io::ConnectionRefused
@@ -236,7 +236,7 @@ impl ErrorKind {
             | Io::StaleNetworkFileHandle
             | Io::ResourceBusy
             | Io::OutOfMemory => Self::Unavailable,
-            _ if is_one_of(error, LINK_LOOP) => Self::InvalidReference,
+            _ if is_one_of(error, LINK_LOOP) => Self::InvalidInput,
             _ if is_one_of(error, TOO_MANY_FILES) => Self::Unavailable,
             _ => Self::Unexpected,
         }
@@ -393,9 +393,9 @@ mod tests {
             (28, ErrorKind::NoSpace),
             (122, ErrorKind::NoSpace),
             (27, ErrorKind::NoSpace),
-            (36, ErrorKind::InvalidReference),
-            (LINK_LOOP[0], ErrorKind::InvalidReference),
-            (21, ErrorKind::InvalidReference),
+            (36, ErrorKind::InvalidInput),
+            (LINK_LOOP[0], ErrorKind::InvalidInput),
+            (21, ErrorKind::InvalidInput),
             (23, ErrorKind::Unavailable),
             (24, ErrorKind::Unavailable),
             (110, ErrorKind::Unavailable),

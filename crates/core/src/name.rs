@@ -22,7 +22,7 @@ impl ImageName {
     /// Checks a name as given, without changing it.
     ///
     /// # Errors
-    /// `InvalidReference` when it is empty or has control characters.
+    /// `InvalidInput` when it is empty or has control characters.
     pub fn new(text: &str) -> Result<Self> {
         if text.is_empty() {
             return Err(invalid(text, "it is empty"));
@@ -86,7 +86,7 @@ impl DockerName {
     /// `docker.io`, and names of one component there get `library/`. No tag is added.
     ///
     /// # Errors
-    /// `InvalidReference` with the reason.
+    /// `InvalidInput` with the reason.
     pub fn parse(text: &str) -> Result<Self> {
         if text.len() == 64 && text.bytes().all(is_hex) {
             return Err(invalid(text, "64 hex digits are an image ID, not a name"));
@@ -154,7 +154,7 @@ impl fmt::Display for DockerName {
 
 fn invalid(text: &str, why: &str) -> Error {
     Error::new(
-        ErrorKind::InvalidReference,
+        ErrorKind::InvalidInput,
         format!("\"{}\" is not an image name: {why}", Escaped(text)),
     )
 }
@@ -312,7 +312,7 @@ mod tests {
             ".x/a:1",
         ] {
             let error = DockerName::parse(text).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::InvalidReference, "{text}");
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{text}");
         }
     }
 }

@@ -188,7 +188,7 @@ impl Settings {
     /// Takes a setting as it stands on a command line: `scheme.key=value`.
     ///
     /// # Errors
-    /// `InvalidReference` when it is not of that form.
+    /// `InvalidInput` when it is not of that form.
     pub fn set(&mut self, text: &str) -> Result<()> {
         let parsed = text.split_once('=').filter(|(key, _)| {
             key.split_once('.').is_some_and(|(s, k)| !s.is_empty() && !k.is_empty())
@@ -197,7 +197,7 @@ impl Settings {
             // What follows may be a secret.
             let text = text.split_once('=').map_or(text, |(key, _)| key);
             return Err(Error::new(
-                ErrorKind::InvalidReference,
+                ErrorKind::InvalidInput,
                 format!("option {text:?} is not of the form scheme.key=value"),
             ));
         };
@@ -249,7 +249,7 @@ mod tests {
         let error = settings.set("creds=me:hunter2").unwrap_err().to_string();
         assert!(error.contains("\"creds\"") && !error.contains("hunter2"), "{error}");
         for bad in ["oci", "oci.=", ".k=v", "k=v"] {
-            assert_eq!(settings.set(bad).unwrap_err().kind(), ErrorKind::InvalidReference, "{bad}");
+            assert_eq!(settings.set(bad).unwrap_err().kind(), ErrorKind::InvalidInput, "{bad}");
         }
     }
 }

@@ -92,10 +92,10 @@ impl Platform {
     /// architecture of this machine, and an architecture alone (`arm64`) has the system of its containers.
     ///
     /// # Errors
-    /// `InvalidReference` when it is not of that form.
+    /// `InvalidInput` when it is not of that form.
     pub fn parse(text: &str) -> Result<Self> {
         let bad = || {
-            Error::new(ErrorKind::InvalidReference, format!("{text:?} is not a platform"))
+            Error::new(ErrorKind::InvalidInput, format!("{text:?} is not a platform"))
                 .hint("the form is os[/arch[/variant]][:os.version], as in linux/arm64")
         };
         let (path, version) = match text.split_once(':') {
@@ -297,11 +297,7 @@ mod tests {
         for bad in
             ["host2", "lin", "linux/", "/amd64", "linux/a/b/c", "", "linux/amd64:", "linux/a b"]
         {
-            assert_eq!(
-                Platform::parse(bad).unwrap_err().kind(),
-                ErrorKind::InvalidReference,
-                "{bad}"
-            );
+            assert_eq!(Platform::parse(bad).unwrap_err().kind(), ErrorKind::InvalidInput, "{bad}");
         }
     }
 

@@ -50,7 +50,7 @@ impl Candidate {
     /// Looks at a path; `-` is the standard input. Blocks.
     ///
     /// # Errors
-    /// `InvalidReference` for what is neither a file nor a folder; I/O errors.
+    /// `InvalidInput` for what is neither a file nor a folder; I/O errors.
     pub fn look(path: impl Into<PathBuf>, how: &ReadOptions) -> Result<Self> {
         let path = path.into();
         let (is_folder, head) = if path == Path::new("-") {
@@ -59,7 +59,7 @@ impl Candidate {
             let found = path.metadata().map_err(|e| Error::io("opening", &path, e))?;
             if !found.is_dir() && !found.is_file() {
                 let message = "it is neither a file nor a folder";
-                return Err(Error::new(ErrorKind::InvalidReference, message)
+                return Err(Error::new(ErrorKind::InvalidInput, message)
                     .hint("name the transport, as in docker-archive:PATH"));
             }
             let head = if found.is_dir() { Vec::new() } else { head_of(&path)? };
@@ -104,7 +104,7 @@ impl Candidate {
     /// Why nobody recognizes it.
     pub(crate) fn unknown(&self) -> Error {
         let (kind, what) = if self.is_folder {
-            (ErrorKind::InvalidReference, "folder")
+            (ErrorKind::InvalidInput, "folder")
         } else {
             (ErrorKind::Corrupt, "file")
         };

@@ -31,7 +31,7 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     ///
     /// - It does no I/O and never panics.
     /// - For every `r` that it returns, `parse(r.locator())` equals `r`.
-    /// - What cannot be expressed is refused with `InvalidReference` and the reason, never turned into something else.
+    /// - What cannot be expressed is refused with `InvalidInput` and the reason, never turned into something else.
     fn parse(&self, locator: &str) -> Result<Reference>;
 
     /// Whether what is at a path, or comes on the standard input, is a place of this transport: for people who give a path

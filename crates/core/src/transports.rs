@@ -77,7 +77,7 @@ impl Transports {
     /// Those whose crates are linked, made with settings.
     ///
     /// # Errors
-    /// `Unexpected` when two crates claim one scheme; `InvalidReference` for a setting that no linked transport knows;
+    /// `Unexpected` when two crates claim one scheme; `InvalidInput` for a setting that no linked transport knows;
     /// what making a transport gives.
     pub fn linked(settings: &Settings) -> Result<Self> {
         let found = Registration::linked();
@@ -109,10 +109,10 @@ impl Transports {
     /// The one with a scheme.
     ///
     /// # Errors
-    /// `InvalidReference`, listing the known ones.
+    /// `InvalidInput`, listing the known ones.
     pub fn get(&self, scheme: &str) -> Result<&Arc<dyn Transport>> {
         self.0.binary_search_by_key(&scheme, |t| t.scheme()).map(|at| &self.0[at]).map_err(|_| {
-            Error::new(ErrorKind::InvalidReference, format!("there is no transport {scheme:?}"))
+            Error::new(ErrorKind::InvalidInput, format!("there is no transport {scheme:?}"))
                 .hint(format!("the known ones are {}", self.schemes()))
         })
     }
@@ -120,11 +120,11 @@ impl Transports {
     /// Parses `scheme:locator`.
     ///
     /// # Errors
-    /// `InvalidReference` with the reason.
+    /// `InvalidInput` with the reason.
     pub fn parse(&self, text: &str) -> Result<Reference> {
         let Some((scheme, locator)) = text.split_once(':') else {
             return Err(Error::new(
-                ErrorKind::InvalidReference,
+                ErrorKind::InvalidInput,
                 format!("{text:?} names no transport"),
             )
             .hint(format!("the form is TRANSPORT:PLACE, with one of {}", self.schemes())));
@@ -135,7 +135,7 @@ impl Transports {
     /// Recognizes what is at a path, or on the standard input for `-`: the transport, and the locator of the place.
     ///
     /// # Errors
-    /// If no transport recognizes it, the first error of one that looked at it; else `InvalidReference` for a folder and
+    /// If no transport recognizes it, the first error of one that looked at it; else `InvalidInput` for a folder and
     /// `Corrupt` for a file. I/O errors.
     pub async fn recognize(
         &self,
@@ -176,7 +176,7 @@ fn check_settings(settings: &Settings, known: &[&Registration]) -> Result<()> {
         let Some(registration) = known.iter().find(|r| r.scheme == scheme) else {
             let all = known.iter().map(|r| r.scheme).collect::<Vec<_>>().join(", ");
             return Err(Error::new(
-                ErrorKind::InvalidReference,
+                ErrorKind::InvalidInput,
                 format!("option {scheme}.{key} is for the transport {scheme:?}, which is not here"),
             )
             .hint(format!("the known ones are {all}")));
@@ -188,7 +188,7 @@ fn check_settings(settings: &Settings, known: &[&Registration]) -> Result<()> {
                 keys => format!("the options of {scheme} are {}", keys.join(", ")),
             };
             return Err(Error::new(
-                ErrorKind::InvalidReference,
+                ErrorKind::InvalidInput,
                 format!("there is no option {scheme}.{key}"),
             )
             .hint(hint));

@@ -36,7 +36,7 @@ proptest! {
             ImageName::new(&text).err(),
         ];
         for error in errors.into_iter().flatten() {
-            prop_assert_eq!(error.kind(), ErrorKind::InvalidReference);
+            prop_assert_eq!(error.kind(), ErrorKind::InvalidInput);
             prop_assert!(!error.to_string().contains('\n'));
         }
     }

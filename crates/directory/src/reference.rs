@@ -9,11 +9,11 @@ use crate::SCHEME;
 /// Checks a locator.
 pub(crate) fn parse(locator: &str) -> Result<Reference> {
     if locator.is_empty() {
-        return Err(Error::new(ErrorKind::InvalidReference, "the path is empty")
+        return Err(Error::new(ErrorKind::InvalidInput, "the path is empty")
             .hint("the form is dir:PATH, with dir:. for the working folder"));
     }
     if locator.contains('\0') {
-        return Err(Error::new(ErrorKind::InvalidReference, "a path cannot hold a NUL"));
+        return Err(Error::new(ErrorKind::InvalidInput, "a path cannot hold a NUL"));
     }
     Ok(Reference::new(SCHEME, locator))
 }
@@ -22,7 +22,7 @@ pub(crate) fn parse(locator: &str) -> Result<Reference> {
 pub(crate) fn path_of(at: &Reference) -> Result<&Path> {
     if at.scheme() != SCHEME {
         let message = format!("{at} is no reference of {SCHEME}");
-        return Err(Error::new(ErrorKind::InvalidReference, message));
+        return Err(Error::new(ErrorKind::InvalidInput, message));
     }
     parse(at.locator())?;
     Ok(Path::new(at.locator()))
@@ -40,7 +40,7 @@ mod tests {
             assert_eq!(path_of(&reference).unwrap(), Path::new(text));
         }
         for text in ["", "a\0b"] {
-            assert_eq!(parse(text).unwrap_err().kind(), ErrorKind::InvalidReference, "{text:?}");
+            assert_eq!(parse(text).unwrap_err().kind(), ErrorKind::InvalidInput, "{text:?}");
         }
         assert!(path_of(&Reference::new("oci", "a")).is_err());
     }

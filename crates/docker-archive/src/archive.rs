@@ -112,7 +112,7 @@ impl Writer {
     /// Begins an archive. Nothing shows.
     ///
     /// # Errors
-    /// `InvalidReference` when the locator chooses an image; `AlreadyExists`; `Unsupported`; I/O errors.
+    /// `InvalidInput` when the locator chooses an image; `AlreadyExists`; `Unsupported`; I/O errors.
     pub(crate) async fn begin(
         place: Locator,
         compressor: Option<Compressor>,
@@ -122,7 +122,7 @@ impl Writer {
         if place.select != Selector::None {
             let message =
                 format!("{reference} names an image, and an archive of images is written");
-            return Err(Error::new(ErrorKind::InvalidReference, message)
+            return Err(Error::new(ErrorKind::InvalidInput, message)
                 .hint(format!("write to {}", reference_to(&place.with(Selector::None)))));
         }
         Ok(Self { reference, writing: begin(place, compressor, how).await? })
@@ -149,7 +149,7 @@ impl ArchiveWriter for Writer {
 /// Opens a place for the only image of a new archive.
 ///
 /// # Errors
-/// `InvalidReference` for a locator that cannot be written to; `Unsupported` for names that are no docker names;
+/// `InvalidInput` for a locator that cannot be written to; `Unsupported` for names that are no docker names;
 /// `AlreadyExists`; I/O errors.
 pub(crate) async fn sole_image(
     locator: Locator,
@@ -163,7 +163,7 @@ pub(crate) async fn sole_image(
         Selector::Name(name) => names.push(ImageName::from(name)),
         Selector::Index(_) | Selector::Digest(_) => {
             let message = format!("{reference} can be read and not written");
-            return Err(Error::new(ErrorKind::InvalidReference, message)
+            return Err(Error::new(ErrorKind::InvalidInput, message)
                 .hint("an image is written under a name, or without one: PATH:NAME or PATH"));
         }
     }

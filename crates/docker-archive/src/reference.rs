@@ -57,7 +57,7 @@ pub(crate) fn archive_name(text: &str) -> Result<DockerName> {
     let name = DockerName::parse(text)?.or_latest();
     if name.digest().is_some() {
         return Err(Error::new(
-            ErrorKind::InvalidReference,
+            ErrorKind::InvalidInput,
             format!(
                 "\"{}\" has a digest, and an archive keeps names with tags only",
                 Escaped(text)
@@ -139,7 +139,7 @@ mod tests {
             ("a\0b", "NUL"),
         ] {
             let error = Locator::parse(text).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::InvalidReference, "{text}");
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{text}");
             assert!(error.to_string().contains(why), "{text}: {error}");
         }
     }

@@ -141,7 +141,7 @@ impl OnePass for DockerArchive {
 fn locator_of(at: &Reference) -> Result<Locator> {
     if at.scheme() != SCHEME {
         let message = format!("{at} is no reference of {SCHEME}");
-        return Err(Error::new(ErrorKind::InvalidReference, message));
+        return Err(Error::new(ErrorKind::InvalidInput, message));
     }
     Locator::parse(at.locator())
 }

@@ -160,12 +160,12 @@ async fn references_that_cannot_be_written_to() {
     let id = format!("@sha256:{}", hex(b""));
     for selector in [":@0", &id] {
         let result = transport.destination(&at(selector), &WriteOptions::default()).await;
-        assert_error(result, ErrorKind::InvalidReference, "read and not written");
+        assert_error(result, ErrorKind::InvalidInput, "read and not written");
     }
     for selector in [":@0", ":x:1", &id] {
         let archives = transport.archives().unwrap();
         let result = archives.write(&at(selector), &WriteOptions::default()).await;
-        assert_error(result, ErrorKind::InvalidReference, "names an image");
+        assert_error(result, ErrorKind::InvalidInput, "names an image");
     }
     let mut how = WriteOptions::default();
     how.names = names(&["no docker name"]);

@@ -25,13 +25,13 @@ pub trait Grammar {
     /// Reads what stands behind the colon of a whole text, where it is no index.
     ///
     /// # Errors
-    /// `InvalidReference`.
+    /// `InvalidInput`.
     fn name(whole: &str, name: &str) -> Result<Self::Name>;
 
     /// What a colon means behind which nothing stands.
     ///
     /// # Errors
-    /// `InvalidReference` where it has no meaning; else no image is chosen.
+    /// `InvalidInput` where it has no meaning; else no image is chosen.
     fn colon_alone(whole: &str) -> Result<()>;
 }
 
@@ -61,9 +61,9 @@ impl<G: Grammar> Locator<G> {
     /// An archive at a path, without a choice among its images.
     ///
     /// # Errors
-    /// `InvalidReference` for an empty path or one with a NUL.
+    /// `InvalidInput` for an empty path or one with a NUL.
     pub fn of_path(path: &str) -> Result<Self> {
-        let refused = |why| Error::new(ErrorKind::InvalidReference, why);
+        let refused = |why| Error::new(ErrorKind::InvalidInput, why);
         if path.is_empty() {
             let error = refused("the path is empty");
             return Err(G::EMPTY_PATH.into_iter().fold(error, Error::hint));
@@ -77,7 +77,7 @@ impl<G: Grammar> Locator<G> {
     /// Reads a locator, canonical or not.
     ///
     /// # Errors
-    /// `InvalidReference` with the reason.
+    /// `InvalidInput` with the reason.
     pub fn parse(text: &str) -> Result<Self> {
         let (path, rest) = cut_path(text);
         let Some(rest) = rest else { return Self::of_path(&path) };
@@ -104,7 +104,7 @@ impl<G: Grammar> Locator<G> {
     /// The error for a text that is no locator, with the reason.
     pub fn invalid(text: &str, why: &str) -> Error {
         let message = format!("\"{}\" is no {}: {why}", Escaped(text), G::PLACE);
-        Error::new(ErrorKind::InvalidReference, message)
+        Error::new(ErrorKind::InvalidInput, message)
     }
 }
 

@@ -146,7 +146,7 @@ pub(crate) async fn write(
 ) -> Result<Box<dyn ArchiveWriter>> {
     if place.select != Selector::None {
         return Err(Error::new(
-            ErrorKind::InvalidReference,
+            ErrorKind::InvalidInput,
             "it names an image, where a place for several is needed",
         )
         .hint("leave out what stands behind the path"));

@@ -53,7 +53,7 @@ pub(crate) struct LayoutDestination<'w> {
 
 impl LayoutDestination<'_> {
     /// # Errors
-    /// `InvalidReference` for a name that a layout cannot hold, or that no reference to this place can hold.
+    /// `InvalidInput` for a name that a layout cannot hold, or that no reference to this place can hold.
     pub(crate) fn new(writing: Arc<Writing>, names: &[ImageName], ends: Ends) -> Result<Self> {
         let shown = names.to_vec();
         let names: Vec<Written> = names.iter().map(Written::new).collect::<Result<_>>()?;
@@ -196,7 +196,7 @@ fn names(place: &Locator, how: &WriteOptions) -> Result<Vec<ImageName>> {
         Selector::Name(name) => vec![name.clone()],
         Selector::Index(_) | Selector::Digest(_) => {
             return Err(Error::new(
-                ErrorKind::InvalidReference,
+                ErrorKind::InvalidInput,
                 "an image is written under a name; an index or digest is for reading",
             )
             .hint("the form is PATH or PATH:NAME"));
@@ -227,5 +227,5 @@ fn check_reference(reference: &Reference) -> Result<()> {
         return Ok(());
     }
     let message = format!("{reference} would not be read back as this name at this path");
-    Err(Error::new(ErrorKind::InvalidReference, message))
+    Err(Error::new(ErrorKind::InvalidInput, message))
 }

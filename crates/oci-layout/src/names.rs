@@ -35,7 +35,7 @@ impl Written {
     /// name is a canonical docker reference, and that one alone for what only docker's grammar holds.
     ///
     /// # Errors
-    /// `InvalidReference` for a name that neither holds.
+    /// `InvalidInput` for a name that neither holds.
     pub(crate) fn new(name: &ImageName) -> Result<Self> {
         let text = parse_name(name.as_str())?.as_str().to_owned();
         let docker = name.docker();

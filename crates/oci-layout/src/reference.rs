@@ -39,7 +39,7 @@ impl Grammar for InLayout {
 /// containerd annotation holds.
 ///
 /// # Errors
-/// `InvalidReference` for others.
+/// `InvalidInput` for others.
 pub(crate) fn parse_name(text: &str) -> Result<ImageName> {
     let name = ImageName::new(text)?;
     if is_oci_name(text) {
@@ -49,7 +49,7 @@ pub(crate) fn parse_name(text: &str) -> Result<ImageName> {
         Ok(_) => Ok(name),
         Err(docker) => {
             let message = format!("\"{}\" is no name that a layout can hold", Escaped(text));
-            let error = Error::new(ErrorKind::InvalidReference, message);
+            let error = Error::new(ErrorKind::InvalidInput, message);
             Err(if text.starts_with('\\') {
                 error.hint(r"a colon in the path is written \:")
             } else {
@@ -144,7 +144,7 @@ mod tests {
             ("a\0b", "NUL"),
         ] {
             let error = Locator::parse(text).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::InvalidReference, "{text}");
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{text}");
             assert!(error.to_string().contains(why), "{text}: {error}");
         }
     }

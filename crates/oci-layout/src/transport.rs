@@ -96,7 +96,7 @@ impl OciArchive {
     /// As the settings `oci-archive.docker-manifest` and `oci-archive.archive-compress` say.
     ///
     /// # Errors
-    /// `InvalidReference` when the first is neither `true` nor `false`; see [`Compressor::parse`] for the other.
+    /// `InvalidInput` when the first is neither `true` nor `false`; see [`Compressor::parse`] for the other.
     pub fn with_settings(settings: &Settings) -> Result<Self> {
         let docker_manifest = match settings.get("oci-archive", "docker-manifest") {
             None | Some("true") => true,
@@ -104,7 +104,7 @@ impl OciArchive {
             Some(other) => {
                 let message =
                     format!("oci-archive.docker-manifest is {other:?}, neither true nor false");
-                return Err(Error::new(ErrorKind::InvalidReference, message));
+                return Err(Error::new(ErrorKind::InvalidInput, message));
             }
         };
         let compressor = settings.get("oci-archive", "archive-compress").map(Compressor::parse);
@@ -211,7 +211,7 @@ impl Collection for OciLayout {
         if place.select != Selector::None {
             let message =
                 format!("{at} names an image, and garbage is collected in a whole layout");
-            return Err(Error::new(ErrorKind::InvalidReference, message)
+            return Err(Error::new(ErrorKind::InvalidInput, message)
                 .hint("leave out what stands behind the path"));
         }
         if let Some(shared) = &self.shared_blobs {
@@ -349,7 +349,7 @@ fn parse(kind: Kind, locator: &str) -> Result<Reference> {
 fn place(kind: Kind, at: &Reference) -> Result<Locator> {
     if at.scheme() != kind.scheme() {
         let message = format!("{at} is no reference of {}:", kind.scheme());
-        return Err(Error::new(ErrorKind::InvalidReference, message));
+        return Err(Error::new(ErrorKind::InvalidInput, message));
     }
     Locator::parse(at.locator())
 }

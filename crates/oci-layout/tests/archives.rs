@@ -158,7 +158,7 @@ async fn without_a_document_for_docker() {
     assert!(entries(&path).iter().all(|(name, _)| name != "manifest.json"));
     let settings = Settings::new().with("oci-archive", "docker-manifest", "perhaps");
     let error = OciArchive::with_settings(&settings).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::InvalidReference);
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }
 
 #[tokio::test]

@@ -260,9 +260,9 @@ async fn names_of_the_options() {
 
     how.names = vec![name("not a name")];
     let error = transport.destination(&oci(&layout, ""), &how).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::InvalidReference, "{error}");
+    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
     let error = destination(&oci(&layout, ":@0")).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::InvalidReference, "{error}");
+    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
 }
 
 #[tokio::test]
@@ -296,7 +296,7 @@ async fn several_images_show_together() {
     drop(writer);
     assert_eq!(tree(&layout), before);
     let error = transport.write(&oci(&layout, ":x"), &WriteOptions::default()).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::InvalidReference);
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ const LIMIT: u64 = 64 * 1024;
 /// it wants one. A registry that asks nobody accepts everybody.
 ///
 /// # Errors
-/// `Denied` when it does not; those of the connection; `InvalidReference` for a key that is none.
+/// `Denied` when it does not; those of the connection; `InvalidInput` for a key that is none.
 pub async fn check(
     options: &RegistryOptions,
     key: &str,
@@ -29,7 +29,7 @@ pub async fn check(
     let name = DockerName::parse(&format!("{host}/login")).context(|| host)?;
     if name.domain() != host {
         let message = format!("{host:?} is no registry: it has neither a dot nor a port");
-        return Err(Error::new(ErrorKind::InvalidReference, message));
+        return Err(Error::new(ErrorKind::InvalidInput, message));
     }
     let host = network.host(&network.write_endpoint(&name).await?);
     let url =
@@ -155,7 +155,7 @@ mod tests {
         let (options, observer) = (options(&folder), Observer::default());
         for bad in ["", "name", "https://h.example", "h.example:port"] {
             let asked = check(&options, bad, &credential, &observer).await;
-            assert_eq!(asked.unwrap_err().kind(), ErrorKind::InvalidReference, "{bad}");
+            assert_eq!(asked.unwrap_err().kind(), ErrorKind::InvalidInput, "{bad}");
         }
     }
 }

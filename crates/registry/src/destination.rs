@@ -68,7 +68,7 @@ impl RegistryDestination {
     fn first(&self) -> Result<&Target> {
         self.targets
             .first()
-            .ok_or_else(|| Error::new(ErrorKind::InvalidReference, "the image has no name"))
+            .ok_or_else(|| Error::new(ErrorKind::InvalidInput, "the image has no name"))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -82,7 +82,7 @@ fn below_prefix(prefix: &Prefix, name: &ImageName) -> Result<Placed> {
 pub(crate) fn container(at: &Reference) -> Result<Locator> {
     match Locator::of(at)? {
         Locator::Name(name) if name.tag().is_some() || name.digest().is_some() => Err(Error::new(
-            ErrorKind::InvalidReference,
+            ErrorKind::InvalidInput,
             format!("{at} names one image, and several are written"),
         )
         .hint("leave out the tag or digest; or end the reference with a slash, so that images keep their names")),
@@ -144,7 +144,7 @@ fn fallback(prefix: &Prefix, names: &[ImageName]) -> Result<Vec<DockerName>> {
         (true, None) => Err(nameless()),
         (true, Some(name)) => {
             let message = format!("{}, and the image has no other name", unfit(name));
-            Err(Error::new(ErrorKind::InvalidReference, message).hint(Hint::NameImage))
+            Err(Error::new(ErrorKind::InvalidInput, message).hint(Hint::NameImage))
         }
     }
 }
@@ -174,7 +174,7 @@ fn unfit(name: &ImageName) -> String {
 }
 
 fn nameless() -> Error {
-    Error::new(ErrorKind::InvalidReference, "the image has no name, and a registry needs one")
+    Error::new(ErrorKind::InvalidInput, "the image has no name, and a registry needs one")
         .hint(Hint::NameImage)
 }
 

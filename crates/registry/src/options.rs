@@ -150,7 +150,7 @@ impl RegistryOptions {
     /// From settings, as `docker.KEY`.
     ///
     /// # Errors
-    /// `InvalidReference` for a value that is malformed. Secrets are not in the message.
+    /// `InvalidInput` for a value that is malformed. Secrets are not in the message.
     pub fn from_settings(settings: &Settings) -> Result<Self> {
         let get = |key| settings.get(SCHEME, key);
         let defaults = Self::default();
@@ -186,7 +186,7 @@ fn credential(settings: &Settings) -> Result<Option<Credential>> {
     let Some((key, value)) = given.next() else { return Ok(None) };
     if let Some((other, _)) = given.next() {
         let message = format!("options docker.{key} and docker.{other} exclude each other");
-        return Err(Error::new(ErrorKind::InvalidReference, message));
+        return Err(Error::new(ErrorKind::InvalidInput, message));
     }
     match key {
         "creds" => pair(key, value),
@@ -194,7 +194,7 @@ fn credential(settings: &Settings) -> Result<Option<Credential>> {
         "creds-env" => {
             let text = std::env::var(value).map_err(|_| {
                 let message = format!("there is no environment variable {value}");
-                Error::new(ErrorKind::InvalidReference, message).context("option docker.creds-env")
+                Error::new(ErrorKind::InvalidInput, message).context("option docker.creds-env")
             })?;
             pair(key, &text)
         }
@@ -207,7 +207,7 @@ fn pair(key: &str, text: &str) -> Result<Credential> {
     let (user, secret) = text.split_once(':').unwrap_or((text, ""));
     if user.is_empty() {
         let message = format!("option docker.{key} has no user: its form is USER[:PASSWORD]");
-        return Err(Error::new(ErrorKind::InvalidReference, message));
+        return Err(Error::new(ErrorKind::InvalidInput, message));
     }
     Ok(Credential::Basic { user: user.to_owned(), secret: Secret::new(secret) })
 }
@@ -235,7 +235,7 @@ fn number<T: std::str::FromStr>(settings: &Settings, key: &str) -> Result<Option
 
 fn malformed(key: &str, value: &str, wanted: &str) -> Error {
     let message = format!("option docker.{key} is {value:?}, where {wanted} is expected");
-    Error::new(ErrorKind::InvalidReference, message)
+    Error::new(ErrorKind::InvalidInput, message)
 }
 
 #[cfg(test)]
@@ -267,7 +267,7 @@ mod tests {
         ] {
             let settings = Settings::new().with("docker", key, value);
             let error = RegistryOptions::from_settings(&settings).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::InvalidReference);
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
             assert!(!error.to_string().contains("hunter2"), "{error}");
         }
         let both =
@@ -288,12 +288,12 @@ mod tests {
         assert_eq!(found.credential, Some(expected));
         std::fs::write(&path, "\n").unwrap();
         assert!(with("creds-file", path.to_str().unwrap()).is_err());
-        assert_eq!(with("creds-file", "/absent").unwrap_err().kind(), ErrorKind::InvalidReference);
+        assert_eq!(with("creds-file", "/absent").unwrap_err().kind(), ErrorKind::InvalidInput);
         let found = with("creds-env", "PATH").unwrap().credential;
         assert!(matches!(found, Some(Credential::Basic { .. })));
         assert_eq!(
             with("creds-env", "NOT_SET_AT_ALL").unwrap_err().kind(),
-            ErrorKind::InvalidReference
+            ErrorKind::InvalidInput
         );
     }
 }

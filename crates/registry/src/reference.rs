@@ -115,7 +115,7 @@ impl fmt::Display for Wanted<'_> {
 }
 
 fn invalid(why: impl Into<std::borrow::Cow<'static, str>>) -> Error {
-    Error::new(ErrorKind::InvalidReference, why)
+    Error::new(ErrorKind::InvalidInput, why)
 }
 
 #[cfg(test)]
@@ -165,7 +165,7 @@ mod tests {
             "//h.example/../x",
         ] {
             let error = Locator::parse(text).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::InvalidReference, "{text}");
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{text}");
         }
     }
 

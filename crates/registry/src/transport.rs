@@ -156,7 +156,7 @@ fn one_image(at: &Reference) -> Result<DockerName> {
     match Locator::of(at)? {
         Locator::Name(name) => Ok(name),
         Locator::Prefix(_) => Err(Error::new(
-            ErrorKind::InvalidReference,
+            ErrorKind::InvalidInput,
             format!("{at} is a prefix, which is for writing"),
         )
         .hint("name a repository: leave out the slash at the end")),

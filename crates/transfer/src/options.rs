@@ -229,7 +229,7 @@ impl Compress {
             return Ok(());
         }
         Err(Error::new(
-            ErrorKind::InvalidReference,
+            ErrorKind::InvalidInput,
             format!("{name} has no level {level}: its levels are {low} to {high}"),
         ))
     }

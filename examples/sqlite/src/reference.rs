@@ -51,7 +51,7 @@ impl Locator {
             return Self::parse(at.locator());
         }
         let message = format!("{at} is no reference of {SCHEME}");
-        Err(Error::new(ErrorKind::InvalidReference, message))
+        Err(Error::new(ErrorKind::InvalidInput, message))
     }
 
     /// The same database with another choice.
@@ -116,7 +116,7 @@ fn parse_index(text: &str, index: &str) -> Result<usize> {
 
 fn invalid(text: &str, why: &str) -> Error {
     let message = format!("\"{}\" is no place in a database: {why}", Escaped(text));
-    Error::new(ErrorKind::InvalidReference, message)
+    Error::new(ErrorKind::InvalidInput, message)
 }
 
 #[cfg(test)]
@@ -162,7 +162,7 @@ mod tests {
             (r"db:\", "empty"),
         ] {
             let error = Locator::parse(text).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::InvalidReference, "{text}");
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{text}");
             assert!(error.to_string().contains(why), "{text}: {error}");
         }
     }

@@ -49,12 +49,12 @@ impl Sqlite {
     /// With its settings.
     ///
     /// # Errors
-    /// `InvalidReference` when `sqlite.busy-timeout` is no number of seconds.
+    /// `InvalidInput` when `sqlite.busy-timeout` is no number of seconds.
     pub fn new(settings: &Settings) -> Result<Self> {
         let Some(text) = settings.get(SCHEME, BUSY_TIMEOUT) else { return Ok(Self::default()) };
         let patience = text.parse().map(Duration::from_secs).map_err(|e| {
             let message = format!("{SCHEME}.{BUSY_TIMEOUT}={text} is no number of seconds");
-            Error::new(ErrorKind::InvalidReference, message).caused_by(e)
+            Error::new(ErrorKind::InvalidInput, message).caused_by(e)
         })?;
         Ok(Self { patience })
     }
@@ -123,7 +123,7 @@ impl Transport for Sqlite {
             Select::Name(name) => vec![name.clone()],
             Select::Index(_) | Select::Digest(_) => {
                 let message = format!("{at}: an index or a digest is for reading");
-                return Err(Error::new(ErrorKind::InvalidReference, message)
+                return Err(Error::new(ErrorKind::InvalidInput, message)
                     .hint(format!("write to {}", locator.with(Select::Only).reference())));
             }
         };
@@ -161,7 +161,7 @@ impl Archives for Sqlite {
         let locator = Locator::of(at)?;
         if locator.select != Select::Only {
             let message = format!("{at} names an image, and a database of images is written");
-            return Err(Error::new(ErrorKind::InvalidReference, message)
+            return Err(Error::new(ErrorKind::InvalidInput, message)
                 .hint(format!("write to {}", locator.with(Select::Only).reference())));
         }
         let (place, stage) = self.begin(&locator, how).await?;

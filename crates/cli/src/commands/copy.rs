@@ -30,7 +30,7 @@ pub(super) async fn run(args: args::Copy, session: &Session) -> Result {
     let destination = places::output(destination, &to, session).await?;
     if args.output.json && !args.dry_run && places::is_stream(&destination) {
         return Err(Error::new(
-            ErrorKind::InvalidReference,
+            ErrorKind::InvalidInput,
             "both the archive and the JSON would go to standard output",
         )
         .into());

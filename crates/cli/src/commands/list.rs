@@ -83,7 +83,7 @@ pub(super) async fn run(args: args::List, session: &Session) -> exit::Result {
 
 fn one_image(reference: &Reference, place: &Reference) -> Error {
     let text = format!("{reference} is one image, and what a place holds is listed");
-    Error::new(ErrorKind::InvalidReference, text)
+    Error::new(ErrorKind::InvalidInput, text)
         .hint(format!("transship list {place}, or transship inspect {reference}"))
 }
 

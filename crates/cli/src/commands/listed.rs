@@ -42,7 +42,7 @@ pub(super) async fn sources(
     }
     if all.is_empty() {
         let message = format!("{} lists no image", list.display());
-        return Err(Error::new(ErrorKind::InvalidReference, message));
+        return Err(Error::new(ErrorKind::InvalidInput, message));
     }
     Ok(all)
 }
@@ -59,7 +59,7 @@ async fn source(line: &str, known: &Transports, session: &Session) -> Result<Sou
     };
     if reference == "-" {
         // The list, or another line, may be there too.
-        return Err(Error::new(ErrorKind::InvalidReference, "standard input cannot be in a list")
+        return Err(Error::new(ErrorKind::InvalidInput, "standard input cannot be in a list")
             .hint("give it as a SOURCE"));
     }
     let source = Source::from(places::listed(reference, known, session).await?);

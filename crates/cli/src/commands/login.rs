@@ -32,7 +32,7 @@ pub(super) async fn run(args: Login, session: &Session) -> Result {
     };
     if username.is_empty() || username.contains(':') {
         let message = "a user name is not empty, and has no colon";
-        return Err(Error::new(ErrorKind::InvalidReference, message).into());
+        return Err(Error::new(ErrorKind::InvalidInput, message).into());
     }
     let secret = if args.password_stdin { piped().await? } else { ask_secretly().await? };
     let credential = Credential::Basic { user: username.clone(), secret: secret.clone() };
@@ -88,7 +88,7 @@ async fn piped() -> transship::Result<Secret> {
 
 fn not_empty(text: &str) -> transship::Result<Secret> {
     if text.is_empty() {
-        return Err(Error::new(ErrorKind::InvalidReference, "the password is empty"));
+        return Err(Error::new(ErrorKind::InvalidInput, "the password is empty"));
     }
     Ok(Secret::new(text))
 }
@@ -97,7 +97,7 @@ fn not_empty(text: &str) -> transship::Result<Secret> {
 async fn ask(prompt: &str) -> transship::Result<String> {
     if !stdin().is_terminal() {
         let message = "there is no terminal to ask at";
-        return Err(Error::new(ErrorKind::InvalidReference, message)
+        return Err(Error::new(ErrorKind::InvalidInput, message)
             .hint("give --username, and the password with --password-stdin"));
     }
     // Without the prompt, the question is still there.

@@ -350,7 +350,7 @@ async fn what_cannot_be_collected() {
     write(&oci(&layout, ":x"), &image("one")).await.unwrap();
     let how = CollectOptions::new(CollectMode::Look);
     let error = OciLayout::new().collect(&oci(&layout, ":x"), &how).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::InvalidReference, "{error}");
+    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
     let settings = Settings::new().with("oci", "shared-blob-dir", dir.path().display().to_string());
     let shared = OciLayout::with_settings(&settings);
     let error = shared.collect(&oci(&layout, ""), &how).await.unwrap_err();

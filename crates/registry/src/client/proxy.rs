@@ -43,7 +43,7 @@ impl Proxies {
     /// Those of this process.
     ///
     /// # Errors
-    /// `InvalidReference` for a variable that names no proxy. Its value is not in the message: it may have a password.
+    /// `InvalidInput` for a variable that names no proxy. Its value is not in the message: it may have a password.
     pub(crate) fn of_process() -> Result<Self> {
         Self::of(|name| std::env::var(name).ok())
     }
@@ -98,7 +98,7 @@ fn parse(variable: &str, value: &str) -> Result<Url> {
     });
     found.ok_or_else(|| {
         let message = format!("the environment variable {variable} names no proxy");
-        Error::new(ErrorKind::InvalidReference, message)
+        Error::new(ErrorKind::InvalidInput, message)
             .hint("its form is http://HOST:PORT; https, socks5 and socks5h are other schemes")
     })
 }

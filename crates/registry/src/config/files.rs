@@ -21,7 +21,7 @@ pub(super) fn read(options: &RegistryOptions) -> Result<Vec<(PathBuf, String)>> 
     if let Some(chosen) = options.registries_conf.as_ref().or(around.registries_conf.as_ref()) {
         let text = text(chosen)?.ok_or_else(|| {
             let message = format!("{}: there is no such file", chosen.display());
-            Error::new(ErrorKind::InvalidReference, message)
+            Error::new(ErrorKind::InvalidInput, message)
         })?;
         texts.push((chosen.clone(), text));
     } else if let Some(found) = optional(user.as_ref().map(|user| user.join("registries.conf")))? {
@@ -123,6 +123,6 @@ mod tests {
         options.registries_conf_dir = Some(below.join("dir"));
         assert_eq!(names(&options, below), ["chosen", "dir/x.conf"]);
         options.registries_conf = Some(below.join("absent"));
-        assert_eq!(read(&options).unwrap_err().kind(), ErrorKind::InvalidReference);
+        assert_eq!(read(&options).unwrap_err().kind(), ErrorKind::InvalidInput);
     }
 }

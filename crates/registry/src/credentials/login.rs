@@ -36,7 +36,7 @@ pub struct LoggedOut {
 /// read it. Blocks.
 ///
 /// # Errors
-/// Those of files and helpers; `InvalidReference` for a key that is none.
+/// Those of files and helpers; `InvalidInput` for a key that is none.
 pub fn keep(options: &RegistryOptions, key: &str, user: &str, secret: &Secret) -> Result<LoggedIn> {
     let host = host_of(key)?;
     let path = target(options)?;
@@ -55,7 +55,7 @@ pub fn keep(options: &RegistryOptions, key: &str, user: &str, secret: &Secret) -
 /// Forgets a credential that [`keep`] kept, or that another tool kept in the same place. Blocks.
 ///
 /// # Errors
-/// Those of files and helpers; `InvalidReference` for a key that is none.
+/// Those of files and helpers; `InvalidInput` for a key that is none.
 pub fn forget(options: &RegistryOptions, key: &str) -> Result<LoggedOut> {
     let host = host_of(key)?;
     let path = target(options)?;
@@ -94,7 +94,7 @@ pub(crate) fn host_of(key: &str) -> Result<&str> {
     if key.contains("://") || !key.split('/').all(plain) || key.contains(['@', '?', '#']) {
         let message = format!("{key:?} is no registry");
         let hint = "its form is HOST[:PORT][/REPOSITORY], without https:// and without a tag";
-        return Err(Error::new(ErrorKind::InvalidReference, message).hint(hint));
+        return Err(Error::new(ErrorKind::InvalidInput, message).hint(hint));
     }
     Ok(host)
 }
@@ -104,7 +104,7 @@ fn target(options: &RegistryOptions) -> Result<PathBuf> {
     let chosen = options.authfile.clone().or_else(|| options.surroundings.auth_file.clone());
     let path = chosen.or_else(|| options.surroundings.primary_auth_file()).ok_or_else(|| {
         let message = "there is no folder for credentials: HOME is not set";
-        Error::new(ErrorKind::InvalidReference, message).hint(Hint::NameAuthFile)
+        Error::new(ErrorKind::InvalidInput, message).hint(Hint::NameAuthFile)
     })?;
     Ok(fs::canonicalize(&path).unwrap_or(path))
 }
@@ -277,13 +277,13 @@ mod tests {
         for bad in ["", "https://h", "h/", "me@h", "h /x", "h\n"] {
             assert_eq!(
                 keep_for(&options, bad).unwrap_err().kind(),
-                ErrorKind::InvalidReference,
+                ErrorKind::InvalidInput,
                 "{bad:?}"
             );
         }
         let mut nowhere = options;
         nowhere.surroundings.runtime_dir = None;
         nowhere.surroundings.config_home = None;
-        assert_eq!(keep_for(&nowhere, "h").unwrap_err().kind(), ErrorKind::InvalidReference);
+        assert_eq!(keep_for(&nowhere, "h").unwrap_err().kind(), ErrorKind::InvalidInput);
     }
 }

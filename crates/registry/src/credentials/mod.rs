@@ -170,7 +170,7 @@ fn is_chosen(options: &RegistryOptions, path: &Path) -> bool {
 
 fn absent(path: &Path) -> Error {
     Error::new(
-        ErrorKind::InvalidReference,
+        ErrorKind::InvalidInput,
         format!("{}: there is no such file with credentials", path.display()),
     )
     .hint(Hint::NameAuthFile)
@@ -227,7 +227,7 @@ mod tests {
         options.surroundings.auth_file = Some(chosen.clone());
         assert_eq!(
             Credentials::new(&options).find("h", "r", &Observer::default()).unwrap_err().kind(),
-            ErrorKind::InvalidReference
+            ErrorKind::InvalidInput
         );
         write(&chosen, &entry("h", "chosen"));
         assert_eq!(user(&options, "h").as_deref(), Some("chosen"));

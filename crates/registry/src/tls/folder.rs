@@ -177,7 +177,7 @@ mod tests {
         assert_eq!(first(&options, "../certs.d/i"), None);
         options.cert_dir = Some(folder.path().join("chosen"));
         let chosen = find(&options, "h:5000").unwrap().unwrap();
-        assert_eq!(read(&chosen).unwrap_err().kind(), ErrorKind::InvalidReference);
+        assert_eq!(read(&chosen).unwrap_err().kind(), ErrorKind::InvalidInput);
         write(&folder.path().join("chosen"), "ca.crt", &CERTIFICATE.repeat(3));
         assert_eq!(read(&chosen).unwrap().cas.len(), 3);
     }

@@ -43,7 +43,7 @@ async fn images_keep_their_repositories_below_a_prefix() {
     let clash = writer.image(&names(&["ghcr.io/app:1"])).await.unwrap_err();
     assert_eq!(clash.kind(), ErrorKind::AlreadyExists, "{clash}");
     assert!(clash.to_string().contains("localhost/app:1"), "{clash}");
-    assert_eq!(writer.image(&[]).await.unwrap_err().kind(), ErrorKind::InvalidReference);
+    assert_eq!(writer.image(&[]).await.unwrap_err().kind(), ErrorKind::InvalidInput);
     assert!(server.exchanges().iter().all(|one| one.method != "PUT"), "nothing is sent before");
     put(&*first, &one).await.unwrap();
     put(&*second, &two).await.unwrap();
@@ -89,5 +89,5 @@ async fn a_repository_takes_tags() {
     assert_eq!(server.tags("r").len(), 2);
     let tagged = registry.parse(&format!("//{}/r:2", server.host())).unwrap();
     let error = registry.write(&tagged, &WriteOptions::default()).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::InvalidReference);
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }

@@ -41,7 +41,7 @@ pub(super) async fn open<'a>(
         && let Some(archives) = transport.archives()
     {
         match archives.write(at, &how).await {
-            Err(error) if error.kind() == ErrorKind::InvalidReference => {}
+            Err(error) if error.kind() == ErrorKind::InvalidInput => {}
             writer => return writer.map(|writer| Writer::Archive(Handle::Owned(writer))),
         }
     }
@@ -72,12 +72,12 @@ fn reasons(misread: &[WantedName]) -> Vec<String> {
 
 /// Of an image that needs a name: why it cannot have those that it has at its source.
 fn nameless(error: Error, at: &Reference, reasons: &[String]) -> Error {
-    if reasons.is_empty() || error.kind() != ErrorKind::InvalidReference {
+    if reasons.is_empty() || error.kind() != ErrorKind::InvalidInput {
         return error;
     }
     let message = format!("{}, and the image has no other name", reasons.join(", "));
     let hint = error.advice().cloned().unwrap_or(Hint::NameImage);
-    Error::new(ErrorKind::InvalidReference, message).hint(hint).context(at)
+    Error::new(ErrorKind::InvalidInput, message).hint(hint).context(at)
 }
 
 /// Opens an archive for `count` images.
@@ -125,7 +125,7 @@ pub(super) async fn early<'a>(
             Ok(Some(Output::Archive(Handle::Owned(writer))))
         }
         Ok(_) => Ok(None),
-        Err(e) if e.kind() == ErrorKind::InvalidReference => {
+        Err(e) if e.kind() == ErrorKind::InvalidInput => {
             how.names = given.to_vec();
             let image = transport.destination(at, &how).await?;
             let stages = image.staging().is_some();
@@ -141,7 +141,7 @@ pub(super) fn check_names(options: &TransferOptions, count: usize) -> Result<()>
         return Ok(());
     }
     Err(Error::new(
-        ErrorKind::InvalidReference,
+        ErrorKind::InvalidInput,
         format!("a name is given for one image, and there are {count}"),
     )
     .hint(Hint::KeepNames))
@@ -159,7 +159,7 @@ pub(super) fn check_fixed(image: &dyn ImageDestination, sources: &Sources<'_>) -
         return Ok(());
     }
     Err(Error::new(
-        ErrorKind::InvalidReference,
+        ErrorKind::InvalidInput,
         format!("{at} is open, with its names fixed, and a name is given"),
     ))
 }
@@ -250,7 +250,7 @@ fn said(wanted: &[WantedName], held: &[ImageName]) -> Vec<ImageName> {
 }
 
 fn about_names(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::InvalidReference | ErrorKind::Unsupported)
+    matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported)
 }
 
 /// A place that was opened with these names, to fall back to, or with names that were given. Of the first it may not have

@@ -37,7 +37,7 @@ impl FromStr for Rename {
     fn from_str(text: &str) -> Result<Self> {
         let wrong = |why: &str| {
             Error::new(
-                ErrorKind::InvalidReference,
+                ErrorKind::InvalidInput,
                 format!("\"{}\" is no rule for names: {why}", Escaped(text)),
             )
             .hint("the form is FROM=TO, e.g. quay.io/*=registry.local/*")
@@ -63,7 +63,7 @@ impl Rename {
     /// The new name; `None` where the pattern does not fit.
     ///
     /// # Errors
-    /// `InvalidReference` when the new text is no name, or is no docker name where the old one was.
+    /// `InvalidInput` when the new text is no name, or is no docker name where the old one was.
     pub fn apply(&self, name: &ImageName) -> Result<Option<ImageName>> {
         let docker = name.docker();
         let taken = match &docker {
@@ -202,7 +202,7 @@ mod tests {
     fn rules_are_checked() {
         for bad in ["", "a", "=a", "a=", "a=*", "a*=**", "a\n=b"] {
             let error = bad.parse::<Rename>().unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::InvalidReference, "{bad}");
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{bad}");
         }
     }
 
@@ -210,7 +210,7 @@ mod tests {
     fn what_comes_out_has_to_be_a_name() {
         let rule: Rename = "*=UP/*".parse().unwrap();
         let error = rule.apply(&name("alpine:3")).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidReference);
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
         assert!(error.to_string().contains("alpine:3 by the rule *=UP/*"), "{error}");
     }
 

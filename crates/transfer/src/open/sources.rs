@@ -115,7 +115,7 @@ impl<'a> Sources<'a> {
         let (at, count) = (self.opened.len(), place.count());
         if count > 1 && !place.given.is_empty() {
             let message = format!("a name is given for one image, and it holds {count}");
-            return Err(Error::new(ErrorKind::InvalidReference, message).hint("choose one of them"));
+            return Err(Error::new(ErrorKind::InvalidInput, message).hint("choose one of them"));
         }
         self.images.extend((0..count).map(|entry| (at, entry)));
         self.of_many |= place.of_many;
@@ -276,7 +276,7 @@ impl Opening<'_> {
             };
             if must_be_whole {
                 return Err(Error::new(
-                    ErrorKind::InvalidReference,
+                    ErrorKind::InvalidInput,
                     format!("{at} names one image, and all images are asked for"),
                 )
                 .hint(format!("all of them are {place}")));

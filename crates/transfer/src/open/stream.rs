@@ -99,7 +99,7 @@ pub(super) async fn which<'a>(
     transports: &Transports,
     how: &mut ReadOptions,
 ) -> Result<&'a Reference> {
-    let mut last = Error::new(ErrorKind::InvalidReference, "it is not said what the source can be");
+    let mut last = Error::new(ErrorKind::InvalidInput, "it is not said what the source can be");
     if let Some(at) = kinds.last()
         && how.passed.is_none()
         && let Some(one_pass) = transports.of(at)?.archives().and_then(|a| a.one_pass())

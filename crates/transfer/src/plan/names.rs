@@ -43,7 +43,7 @@ impl<'a> NameTable<'a> {
     /// Adds the next image.
     ///
     /// # Errors
-    /// `InvalidReference` when the caller gave or mapped a name that another image has, too; when an image would get a
+    /// `InvalidInput` when the caller gave or mapped a name that another image has, too; when an image would get a
     /// name that nobody gave it; when two images could not be told apart afterwards.
     pub(super) fn add(&mut self, image: &ImageTask<'_>) -> Result<()> {
         let (at, place, digest) = (image.id.0, &image.target, &image.root.digest);
@@ -114,7 +114,7 @@ impl<'a> NameTable<'a> {
 }
 
 fn unnamed(message: String) -> Error {
-    Error::new(ErrorKind::InvalidReference, message)
+    Error::new(ErrorKind::InvalidInput, message)
         .hint("give each image a name of its own, or copy one of them")
 }
 

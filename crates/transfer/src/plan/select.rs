@@ -203,7 +203,7 @@ fn some(leaves: &[Leaf<'_>], wanted: &[Platform], subset: Subset, room: Room) ->
         taken[at] |= subject.is_some_and(|subject| taken[subject]);
     }
     match (last, room) {
-        (None, _) => Err(Error::new(ErrorKind::InvalidReference, "no platform is asked for")),
+        (None, _) => Err(Error::new(ErrorKind::InvalidInput, "no platform is asked for")),
         (Some(at), _) if count == 1 && subset == Subset::Auto => {
             Ok(Choice::Alone { at, why: None })
         }

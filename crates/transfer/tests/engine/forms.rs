@@ -103,7 +103,7 @@ async fn a_level_that_there_is_not_is_refused() {
     for compress in [Compress::Gzip(Some(0)), Compress::Gzip(Some(10)), Compress::Zstd(Some(23))] {
         let to = Memory::new("to");
         let error = copy(&from, &to, options(|o| o.compress = compress)).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidReference, "{compress:?}");
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{compress:?}");
     }
 }
 

@@ -96,10 +96,10 @@ async fn sources_of_all_kinds_go_together() {
     let sources =
         vec![Source::from(a.at("box:@1")).images(Images::All), Source::from(b.at("box:@1"))];
     let error = from_many(sources, &[&a, &b], &to).run().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::InvalidReference);
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
     let sources = vec![Source::from(a.at("box")).named(name("x")).images(Images::All)];
     let error = from_many(sources, &[&a], &to).run().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::InvalidReference);
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }
 
 #[tokio::test]
@@ -126,7 +126,7 @@ async fn two_images_for_one_name_are_refused_before_anything_is_written() {
         plan(&from, &to, merged.clone()).await.unwrap_err(),
         copy(&from, &to, merged.clone()).await.unwrap_err(),
     ] {
-        assert_eq!(error.kind(), ErrorKind::InvalidReference);
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
         let text = error.to_string();
         assert!(text.contains("from:box:@0 and from:box:@1 would both be named same:1"), "{text}");
     }

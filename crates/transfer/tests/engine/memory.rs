@@ -128,7 +128,7 @@ impl Memory {
     fn check_names(&self, names: &[ImageName]) -> Result<()> {
         match names.iter().find(|name| self.docker_names && name.docker().is_none()) {
             Some(name) => {
-                Err(Error::new(ErrorKind::InvalidReference, format!("{name} is not a docker name")))
+                Err(Error::new(ErrorKind::InvalidInput, format!("{name} is not a docker name")))
             }
             None => Ok(()),
         }
@@ -206,7 +206,7 @@ impl Archives for Memory {
 
     async fn write(&self, at: &Reference, _: &WriteOptions) -> Result<Box<dyn ArchiveWriter>> {
         if at.locator() != "box" {
-            return Err(Error::new(ErrorKind::InvalidReference, "it names an image"));
+            return Err(Error::new(ErrorKind::InvalidInput, "it names an image"));
         }
         let pending = Arc::default();
         Ok(Box::new(MemoryWriter { memory: self.clone(), at: at.clone(), pending }))

@@ -119,7 +119,7 @@ async fn many_images_need_room_for_many() {
         o.names = vec![ImageName::new("b").unwrap()];
     });
     let error = copy(&three(), &Memory::new("to"), named).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::InvalidReference);
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
 
     let from = three();
     let error = transfer(&from, &Memory::new("to"), all());
@@ -130,7 +130,7 @@ async fn many_images_need_room_for_many() {
         .run()
         .await
         .map_or_else(|e| e, |_| panic!("{error:?}"));
-    assert_eq!(error.kind(), ErrorKind::InvalidReference);
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }
 
 #[tokio::test]
@@ -234,5 +234,5 @@ async fn names_of_a_place_that_is_open_are_fixed() {
     let named = options(|o| o.names = vec![ImageName::new("b").unwrap()]);
     let transfer = Transfer::new(from.at("box:@0"), place).from_transports(from.alone());
     let error = transfer.options(named).run().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::InvalidReference);
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }

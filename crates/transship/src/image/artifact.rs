@@ -198,7 +198,7 @@ async fn beside(transports: &Transports, image: &Image) -> Result<ImageWriter> {
         let by_digest = transport.parse(&format!("{}@{}", place.locator(), image.digest()));
         for at in by_digest.into_iter().chain([place]) {
             match ImageWriter::open(transports, &at, &how).await {
-                Err(error) if error.kind() == ErrorKind::InvalidReference => {}
+                Err(error) if error.kind() == ErrorKind::InvalidInput => {}
                 opened => return opened,
             }
         }

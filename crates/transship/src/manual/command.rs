@@ -43,7 +43,7 @@
 //! |---|---|---|
 //! | 0 | success, or the reader of stdout has closed it | |
 //! | 1 | any other failure | `NoSpace` (disk full, quota), `Unavailable`, `Denied`, `AlreadyExists`, `Unsupported`, ... |
-//! | 2 | the command line or a reference is wrong, a file that an option names (`--authfile`, `--from-file`) does not exist, or there are several images and none is chosen | `InvalidReference`, `Ambiguous` |
+//! | 2 | the command line or a reference is wrong, a file that an option names (`--authfile`, `--from-file`) does not exist, or there are several images and none is chosen | `InvalidInput`, `Ambiguous` |
 //! | 3 | an image, blob or place was not found | `NotFound` |
 //! | 4 | data is corrupt, malformed or over a limit; `verify` or `list` found damage | `Corrupt`, `LimitExceeded` |
 //! | 129, 130, 143 | stopped by SIGHUP, SIGINT (Ctrl-C), SIGTERM: 128 + the number of the signal | |

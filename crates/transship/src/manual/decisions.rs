@@ -273,3 +273,8 @@
 //! verify them with the registry's `certs.d` folder. So its CAs hold for all places that it names. Its client certificate is
 //! shown to its own host only, while Go shows it to everyone who asks. A next page of a list is read from the host that sent the
 //! list: of the link, path and query count. Behind a proxy, servers name a host that nobody reaches, and no list goes on elsewhere.
+//!
+//! # 45. `InvalidInput`
+//!
+//! Issue 1 named an error kind `InvalidReference`. It came to stand for all that a caller gives and that cannot be used: options,
+//! platforms, passwords, lists, paths. It is `InvalidInput` now, one kind with one exit code.

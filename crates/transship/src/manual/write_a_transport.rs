@@ -40,7 +40,7 @@
 //! # fn main() -> Result<()> {
 //! let transports = transship::Transports::new().with(Arc::new(Flat));
 //! assert_eq!(transports.parse("flat:some/folder")?.locator(), "some/folder");
-//! assert_eq!(transports.parse("flat:").unwrap_err().kind(), ErrorKind::InvalidReference);
+//! assert_eq!(transports.parse("flat:").unwrap_err().kind(), ErrorKind::InvalidInput);
 //! # Ok(())
 //! # }
 //! ```

@@ -119,7 +119,7 @@ async fn two_sources_of_one_name_do_not_go_over_each_other() {
         bench.server.forget_exchanges();
         let sources = ["one", "two"].map(|name| Source::from(bench.layout(name)));
         let error = bench.with(Transfer::many(sources, &to)).run().await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidReference, "{scheme}: {error}");
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{scheme}: {error}");
         assert!(error.to_string().contains("would both be named"), "{scheme}: {error}");
         assert_eq!(bench.writes(), [""; 0], "{scheme}");
         assert!(!bench.path("to").exists(), "{scheme}");

@@ -49,7 +49,7 @@ impl Locator {
             return Self::parse(at.locator());
         }
         let message = format!("{at} is no reference of {SCHEME}");
-        Err(Error::new(ErrorKind::InvalidReference, message))
+        Err(Error::new(ErrorKind::InvalidInput, message))
     }
 
     /// The same place with another choice.
@@ -110,5 +110,5 @@ fn parse_index(text: &str, index: &str) -> Result<usize> {
 
 fn invalid(text: &str, why: &str) -> Error {
     let message = format!("\"{}\" is no place for images: {why}", Escaped(text));
-    Error::new(ErrorKind::InvalidReference, message)
+    Error::new(ErrorKind::InvalidInput, message)
 }

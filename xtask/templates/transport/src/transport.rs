@@ -70,7 +70,7 @@ impl Transport for Scaffold {
             Select::Name(name) => vec![name.clone()],
             Select::Index(_) | Select::Digest(_) => {
                 let message = format!("{at}: an index or a digest is for reading");
-                return Err(Error::new(ErrorKind::InvalidReference, message)
+                return Err(Error::new(ErrorKind::InvalidInput, message)
                     .hint(format!("write to {}", locator.with(Select::Only).reference())));
             }
         };
@@ -105,7 +105,7 @@ impl Archives for Scaffold {
         let locator = Locator::of(at)?;
         if locator.select != Select::Only {
             let message = format!("{at} names an image, and a place of images is written");
-            return Err(Error::new(ErrorKind::InvalidReference, message)
+            return Err(Error::new(ErrorKind::InvalidInput, message)
                 .hint(format!("write to {}", locator.with(Select::Only).reference())));
         }
         Ok(Box::new(Writer::new(self.begin(locator, how).context(|| at)?)))

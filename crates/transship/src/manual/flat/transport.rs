@@ -25,7 +25,7 @@ impl Transport for Flat {
     fn parse(&self, locator: &str) -> Result<Reference> {
         if locator.is_empty() || locator.contains('\0') {
             let message = "flat: is followed by the path of a folder";
-            return Err(Error::new(ErrorKind::InvalidReference, message));
+            return Err(Error::new(ErrorKind::InvalidInput, message));
         }
         Ok(Reference::new("flat", locator))
     }
