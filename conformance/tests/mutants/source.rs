@@ -1,14 +1,14 @@
 //! [`BrokenSource`]: reading, with a mistake.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use transship_core::{
     Body, Descriptor, Digest, Error, ErrorKind, Expect, ImageName, ImageSource, Manifest,
-    ReadOptions, Reference, Result, Signatures, Sparse, Transport,
+    MediaType, ReadOptions, Reference, Result, Signatures, Sparse, Transport, sha256,
 };
 
 use crate::fault::Fault;
@@ -94,7 +94,12 @@ impl ImageSource for BrokenSource {
     }
 
     fn root_descriptor(&self) -> Option<&Descriptor> {
-        self.inner.root_descriptor()
+        static BEFORE: LazyLock<Descriptor> =
+            LazyLock::new(|| Descriptor::new(MediaType::ImageManifest, sha256(b"before"), 6));
+        match self.of.fault {
+            Fault::RootIsRemembered => Some(&BEFORE),
+            _ => self.inner.root_descriptor(),
+        }
     }
 
     async fn root(&self) -> Result<Manifest> {

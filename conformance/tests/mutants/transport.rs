@@ -11,8 +11,8 @@ use futures_util::FutureExt;
 use transship_conformance::Memory;
 use transship_core::{
     ArchiveEntry, Archives, CollectMode, CollectOptions, Collected, Collection, DeleteOptions,
-    Deletion, Descriptor, Error, ErrorKind, Garbage, ImageDestination, ImageName, ImageSource,
-    MediaType, ReadOptions, Reference, Result, Transport, WriteMode, WriteOptions, sha256,
+    Deletion, Error, ErrorKind, Garbage, ImageDestination, ImageName, ImageSource, ReadOptions,
+    Reference, Result, Transport, WriteMode, WriteOptions, sha256,
 };
 
 use crate::destination::BrokenDestination;
@@ -245,11 +245,6 @@ impl Transport for Mutant {
             destination.has_also(self.memory.destination(at, &how).await?);
         }
         Ok(Box::new(destination))
-    }
-
-    async fn root_of(&self, _: &Reference, _: &ReadOptions) -> Result<Option<Descriptor>> {
-        let wrong = || Descriptor::new(MediaType::ImageManifest, sha256(b"before"), 6);
-        Ok((self.fault == Fault::RootIsRemembered).then(wrong))
     }
 
     fn archives(&self) -> Option<&dyn Archives> {

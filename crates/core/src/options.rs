@@ -98,6 +98,10 @@ pub struct ReadOptions {
     pub spool: Option<PathBuf>,
     /// What [`OnePass::pass`](crate::OnePass::pass) gave for the container: it is read instead of the place.
     pub passed: Option<Passed>,
+    /// The caller asks for [`ImageSource::root_descriptor`](crate::ImageSource::root_descriptor) first, and may need no more. Where
+    /// [`Transport::compares_roots`](crate::Transport::compares_roots), opening an image asks for that alone, and leaves reading
+    /// the root to [`ImageSource::root`](crate::ImageSource::root).
+    pub compare: bool,
 }
 
 impl ReadOptions {
@@ -105,6 +109,7 @@ impl ReadOptions {
         with_observer(observer: Observer)
         with_spool(spool: Option<PathBuf>)
         with_passed(passed: Option<Passed>)
+        with_compare(compare: bool)
     }
 }
 

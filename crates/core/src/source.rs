@@ -34,7 +34,10 @@ pub trait ImageSource: fmt::Debug + Send + Sync {
         None
     }
 
-    /// The descriptor of the root, where it is known without its bytes: of a delta, which may lack them.
+    /// The descriptor of the root, where it is known without its bytes: of a delta, which may lack them, and of an image that
+    /// was opened to be [compared](crate::ReadOptions::compare).
+    ///
+    /// - Its digest and size are those of the root.
     fn root_descriptor(&self) -> Option<&Descriptor> {
         None
     }

@@ -5,8 +5,8 @@ use std::fmt;
 use async_trait::async_trait;
 
 use crate::{
-    Archives, Cancel, Candidate, Collection, DeleteOptions, Descriptor, ImageDestination,
-    ImageSource, ReadOptions, Recognized, Reference, Result, WriteMode, WriteOptions,
+    Archives, Cancel, Candidate, Collection, DeleteOptions, ImageDestination, ImageSource,
+    ReadOptions, Recognized, Reference, Result, WriteMode, WriteOptions,
 };
 
 /// A way to keep images. Configuration belongs to the value (see [`Registration`](crate::Registration)), not to each
@@ -52,13 +52,11 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// - Equal references open equal images: by any value of the transport, what another one wrote too.
     async fn source(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ImageSource>>;
 
-    /// The root of an image, where it costs less to ask for than to open: so that what did not change need not be read. In a registry
-    /// it is a HEAD, which is not counted as a pull. `None` where it costs as much, or is not known; opening it tells then.
-    ///
-    /// - Its digest and size are those of the root that opening gives.
-    async fn root_of(&self, at: &Reference, how: &ReadOptions) -> Result<Option<Descriptor>> {
-        let _ = (at, how);
-        Ok(None)
+    /// Whether the descriptor of a root costs less than the root, as in a registry, where a HEAD request is enough and is not counted as
+    /// a pull. Then sources follow [`ReadOptions::compare`], and destinations answer
+    /// [`shows`](crate::ImageDestination::shows): an image that is there already is not read.
+    fn compares_roots(&self) -> bool {
+        false
     }
 
     /// Opens a place for one image.

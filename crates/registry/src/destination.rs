@@ -333,7 +333,7 @@ impl ImageDestination for RegistryDestination {
             .collect();
         let shown = names.iter().map(|(repository, name)| async {
             // A hint that cannot be had is none.
-            let found = pull::head_manifest(repository, manifest_of(name)).await;
+            let found = pull::head_manifest(&repository.probed(), manifest_of(name)).await;
             found.is_ok_and(|found| found.is_some_and(|found| found.digest == root.digest))
         });
         if !join_all(shown).await.into_iter().all(|shows| shows) || names.is_empty() {

@@ -73,35 +73,19 @@ impl Places {
         Err(failures.reason())
     }
 
-    /// The root that a name has at the first place that has it.
-    pub(crate) async fn root(&self, wanted: Wanted<'_>) -> Result<Option<Descriptor>> {
-        let get = |place| async move {
-            pull::head_manifest(&place, wanted).await?.ok_or_else(|| absent(wanted))
-        };
-        if_there(self.get(get).await)
-    }
-
     /// The root of a tag beside an image, at the first place that has it and lets us ask for it.
     pub(crate) async fn root_beside(&self, tag: &str) -> Result<Option<Descriptor>> {
         let wanted = Wanted::Tag(tag);
         let get = |place| async move {
             let found = pull::head_manifest(&place, wanted).await;
             let found = pull::if_given(&place, tag, found)?.flatten();
-            found.ok_or_else(|| absent(wanted))
+            found.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("{tag} is not there")))
         };
-        if_there(self.get(get).await)
-    }
-}
-
-fn absent(wanted: Wanted<'_>) -> Error {
-    Error::new(ErrorKind::NotFound, format!("{wanted} is not there"))
-}
-
-fn if_there<T>(got: Result<T>) -> Result<Option<T>> {
-    match got {
-        Ok(got) => Ok(Some(got)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
+        match self.get(get).await {
+            Ok(got) => Ok(Some(got)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 

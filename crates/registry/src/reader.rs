@@ -11,7 +11,7 @@ use transship_core::{
 
 use crate::places::Places;
 use crate::pull;
-use crate::reference::{Locator, Wanted, manifest_of};
+use crate::reference::Locator;
 use crate::source::RegistrySource;
 
 /// A repository, whose tags were listed once.
@@ -21,18 +21,21 @@ pub(crate) struct RegistryReader {
     places: Places,
     names: Vec<DockerName>,
     entries: Vec<ArchiveEntry>,
+    /// Whether images are opened to be compared.
+    compare: bool,
     /// What the tags led to that were looked at: an entry stays the image that it was then.
     seen: Mutex<HashMap<usize, Digest>>,
 }
 
 impl RegistryReader {
-    pub(crate) async fn open(name: &DockerName, places: Places) -> Result<Self> {
+    pub(crate) async fn open(name: &DockerName, places: Places, compare: bool) -> Result<Self> {
         let repository = format!("{}/{}", name.domain(), name.path());
         let reference = repository_of(name)?;
         // The registry itself knows them all; a mirror may not.
         let tags = pull::tags(places.authority(name)?).await.context(|| &reference)?;
         let (names, entries) = (Vec::new(), Vec::new());
-        let mut reader = Self { reference, places, names, entries, seen: Mutex::default() };
+        let seen = Mutex::default();
+        let mut reader = Self { reference, places, names, entries, compare, seen };
         for tag in tags.iter().filter(|tag| !lists_referrers(tag)) {
             // What is no tag cannot be asked for either.
             if let Ok(name) = DockerName::parse(&format!("{repository}:{tag}")) {
@@ -63,12 +66,15 @@ impl RegistryReader {
             let message = format!("{} is no image of it", entry.reference);
             Error::new(ErrorKind::NotFound, message).context(&self.reference)
         })?;
-        let seen = self.seen().get(&entry.index).cloned();
-        let wanted = seen.as_ref().map_or_else(|| manifest_of(name), Wanted::Digest);
+        let name = match self.seen().get(&entry.index) {
+            Some(digest) => DockerName::parse(&format!("{name}@{digest}"))?,
+            None => name.clone(),
+        };
         let (reference, places) = (entry.reference.clone(), self.places.clone());
-        let source = RegistrySource::open_as(reference, name, wanted, places).await?;
-        let digest = source.root().await?.descriptor().digest.clone();
-        self.seen().entry(entry.index).or_insert(digest);
+        let source = RegistrySource::open(reference, name, places, self.compare).await?;
+        if let Some(root) = source.root_descriptor() {
+            self.seen().entry(entry.index).or_insert(root.digest.clone());
+        }
         Ok(source)
     }
 

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::try_join_all;
+use tokio::sync::OnceCell;
 use transship_core::{
     Body, Descriptor, Digest, DockerName, Error, ErrorKind, Expect, ImageConfig, ImageName,
     ImageSource, Manifest, Reference, Referrers, Result, ResultExt, Sparse,
@@ -13,45 +14,55 @@ use transship_core::{
 
 use crate::client::Repository;
 use crate::places::Places;
-use crate::pull::{self, FoundReferrers};
+use crate::pull::{self, FoundReferrers, Root};
 use crate::push;
-use crate::reference::{Wanted, manifest_of};
+use crate::reference::manifest_of;
 
 /// An image, opened: its tag leads to one manifest, whatever becomes of the tag.
 #[derive(Debug)]
 pub(crate) struct RegistrySource {
     reference: Reference,
+    name: DockerName,
     names: Vec<ImageName>,
-    root: Manifest,
+    /// Of an image that was opened to be compared, until its root is read.
+    described: Option<Descriptor>,
+    root: OnceCell<Manifest>,
     places: Places,
     configs: Configs,
 }
 
 impl RegistrySource {
-    /// Opens an image at the first of some places that has it.
+    /// Opens an image at the first of some places that has it; where it is to be compared, by its descriptor.
     pub(crate) async fn open(
         reference: Reference,
-        name: &DockerName,
+        name: DockerName,
         places: Places,
+        compare: bool,
     ) -> Result<Self> {
-        Self::open_as(reference, name, manifest_of(name), places).await
+        let wanted = manifest_of(&name);
+        let get = |place| async move {
+            if compare {
+                return pull::root_of(&place, wanted).await;
+            }
+            pull::by_name(&place, wanted).await.map(Root::Read)
+        };
+        let (found, at) = match places.first(get).await {
+            Ok(found) => found,
+            Err(error) => return Err(with_tags(error, places.authority(&name)?, &name).await),
+        };
+        let (described, root) = match found {
+            Root::Described(descriptor) => (Some(descriptor), OnceCell::new()),
+            Root::Read(root) => (None, OnceCell::new_with(Some(root))),
+        };
+        let (places, names, configs) = (places.from(at), names(&name), Configs::default());
+        Ok(Self { reference, name, names, described, root, places, configs })
     }
 
-    /// Opens the image that a tag led to earlier.
-    pub(crate) async fn open_as(
-        reference: Reference,
-        name: &DockerName,
-        wanted: Wanted<'_>,
-        places: Places,
-    ) -> Result<Self> {
+    /// The root. It is asked for by its name also where its descriptor is known: what a server says of it may be wrong.
+    async fn read_root(&self) -> Result<&Manifest> {
+        let wanted = manifest_of(&self.name);
         let get = |place| async move { pull::by_name(&place, wanted).await };
-        match places.first(get).await {
-            Ok((root, at)) => {
-                let (places, names, configs) = (places.from(at), names(name), Configs::default());
-                Ok(Self { reference, names, root, places, configs })
-            }
-            Err(error) => Err(with_tags(error, places.authority(name)?, name).await),
-        }
+        self.root.get_or_try_init(|| self.places.get(get)).await
     }
 
     /// A config, which is read before the image is copied: one request is enough for both.
@@ -133,13 +144,17 @@ impl ImageSource for RegistrySource {
         &self.names
     }
 
+    fn root_descriptor(&self) -> Option<&Descriptor> {
+        self.root.get().map(Manifest::descriptor).or(self.described.as_ref())
+    }
+
     async fn root(&self) -> Result<Manifest> {
-        Ok(self.root.clone())
+        self.read_root().await.cloned()
     }
 
     async fn manifest(&self, of: &Descriptor) -> Result<Manifest> {
-        if self.root.descriptor().digest == of.digest {
-            return Manifest::verified(of, self.root.bytes().clone());
+        if let Some(root) = self.root.get().filter(|root| root.descriptor().digest == of.digest) {
+            return Manifest::verified(of, root.bytes().clone());
         }
         self.places
             .get(|place| async move { pull::by_descriptor(&place, of).await })

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use transship_core::{
-    ArchiveReader, ArchiveWriter, Archives, Descriptor, DockerName, Error, ErrorKind,
-    ImageDestination, ImageSource, ReadOptions, Reference, Result, ResultExt, Settings, Transport,
-    WriteMode, WriteOptions, inventory,
+    ArchiveReader, ArchiveWriter, Archives, DockerName, Error, ErrorKind, ImageDestination,
+    ImageSource, ReadOptions, Reference, Result, ResultExt, Settings, Transport, WriteMode,
+    WriteOptions, inventory,
 };
 
 use crate::client::{Access, Network, Repository};
@@ -16,7 +16,7 @@ use crate::naming;
 use crate::options::OPTIONS;
 use crate::places::Places;
 use crate::reader::{RegistryReader, repository_of};
-use crate::reference::{Locator, manifest_of};
+use crate::reference::Locator;
 use crate::source::RegistrySource;
 use crate::target::{refuse_a_repository, targets};
 use crate::writer::{Names, RegistryWriter};
@@ -77,14 +77,12 @@ impl Transport for Registry {
     async fn source(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ImageSource>> {
         let name = one_image(at)?;
         let places = self.places(&name, how).await?;
-        let source = RegistrySource::open(at.clone(), &name, places).await.context(|| at)?;
-        Ok(Box::new(source))
+        let source = RegistrySource::open(at.clone(), name, places, how.compare).await;
+        Ok(Box::new(source.context(|| at)?))
     }
 
-    async fn root_of(&self, at: &Reference, how: &ReadOptions) -> Result<Option<Descriptor>> {
-        let name = one_image(at)?;
-        let places = self.places(&name, how).await?;
-        places.root(manifest_of(&name)).await.context(|| at)
+    fn compares_roots(&self) -> bool {
+        true
     }
 
     async fn destination(
@@ -122,7 +120,7 @@ impl Archives for Registry {
     async fn read(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ArchiveReader>> {
         let name = one_image(at)?;
         let places = self.places(&name, how).await?;
-        Ok(Box::new(RegistryReader::open(&name, places).await?))
+        Ok(Box::new(RegistryReader::open(&name, places, how.compare).await?))
     }
 
     fn container_of(&self, at: &Reference) -> Option<Reference> {

@@ -82,14 +82,12 @@ pub(super) async fn run(args: args::Inspect, session: &Session) -> exit::Result 
     let known = session.sources()?;
     let places::Input { reference, how } = places::input(&args.reference, &known, session).await?;
     let transport = known.of(&reference)?;
-    if args.digest
-        && args.platform().is_none()
-        && let Some(root) = transport.root_of(&reference, &how).await?
-    {
+    let digest_alone = args.digest && args.platform().is_none() && transport.compares_roots();
+    let source = transport.source(&reference, &how.with_compare(digest_alone)).await?;
+    if digest_alone && let Some(root) = source.root_descriptor() {
         output::print(&format!("{}\n", root.digest))?;
         return Ok(Done::Well);
     }
-    let source = transport.source(&reference, &how).await?;
     let root = source.root().await?;
     let root_digest = root.descriptor().digest.to_string();
     let manifest = chosen(&*source, root, &args).await?;

@@ -159,6 +159,8 @@ fn of_a_copy_between_repositories_of_a_host() {
     let moved = costs(
         &registry,
         &[
+            // The tag on each side, which may be the same.
+            ("HEAD /manifests/", 2),
             ("GET /manifests/", 1),
             // The config, which says what the layers are.
             ("GET /blobs/", 1),
@@ -322,6 +324,36 @@ fn of_a_mirror_of_the_same_again() {
     asked(&registry);
     session.ok(&line);
     assert_eq!(mirror.tags("app"), registry.tags("app"));
+    let (of_source, _) = asked(&registry);
+    assert_eq!(of_source.get("GET /manifests/"), Some(&1), "{of_source:?}");
+}
+
+/// Single references and lists of them are compared as whole repositories are.
+#[test]
+fn of_the_same_references_again() {
+    let (session, registry, host) = start();
+    tagged(&session, &registry, 3);
+    let mirror = Registry::start(Options::default()).unwrap();
+    let list: Vec<_> = (0..3).map(|at| format!("docker://{host}/app:t{at}")).collect();
+    session.write("list", list.join("\n"));
+    let one = format!("copy --quiet docker://{host}/app:t0 docker://{}/app:t0", mirror.host());
+    let lines = format!("copy --quiet --from-file list docker://{}/", mirror.host());
+    for (line, tags) in [(one, 1), (lines, 3)] {
+        session.ok(&line);
+        asked(&registry);
+        asked(&mirror);
+        session.ok(&line);
+        costs(&registry, &[("HEAD /manifests/", tags)]);
+        costs(&mirror, &[("HEAD /manifests/", tags)]);
+        // What would become another image is read.
+        session.ok(&format!("{line} --platform linux/amd64"));
+        assert!(asked(&registry).0.contains_key("GET /manifests/"), "{line}");
+    }
+    // A tag that moved is copied.
+    session.ok(&format!("copy --quiet docker-archive:hello.tar:@0 docker://{host}/app:t1"));
+    asked(&registry);
+    session.ok(&format!("copy --quiet docker://{host}/app:t1 docker://{}/app:t1", mirror.host()));
+    assert_eq!(registry.manifest("app", "t1"), mirror.manifest("app", "t1"));
     let (of_source, _) = asked(&registry);
     assert_eq!(of_source.get("GET /manifests/"), Some(&1), "{of_source:?}");
 }

@@ -48,6 +48,14 @@ impl Repository {
         Self { patience, ..self.clone() }
     }
 
+    /// The same, for questions whose answer only spares work.
+    pub(crate) fn probed(&self) -> Self {
+        match self.patience {
+            Patience::Full => self.with(Patience::Probe),
+            Patience::OtherPlaces | Patience::Probe => self.clone(),
+        }
+    }
+
     /// A request about something in it: `manifests/latest`.
     pub(crate) async fn call(&self, method: Method, rest: &str, doing: &str) -> Result<Call> {
         let url = self.url(rest).await?;

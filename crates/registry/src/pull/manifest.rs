@@ -52,21 +52,44 @@ pub(crate) async fn by_descriptor(from: &Repository, of: &Descriptor) -> Result<
 /// What a tag or digest leads to, if something is there: from HEAD, which registries do not count as a pull, where that says all
 /// of it; else from the manifest.
 pub(crate) async fn head(from: &Repository, wanted: Wanted<'_>) -> Result<Option<Descriptor>> {
-    let call = call(from, Method::HEAD, &wanted.to_string()).await?;
-    let fetched = from.fetch(&call, 0).await;
-    match &fetched {
-        Ok(fetched) if matches!(fetched.status.as_u16(), 404 | 410) => return Ok(None),
-        Ok(fetched) if fetched.status.is_success() => {
-            if let Some(descriptor) = described(fetched, wanted) {
-                return Ok(Some(descriptor));
-            }
-        }
-        _ => {}
+    let answer = ask_head(from, wanted).await?;
+    if answer.as_ref().is_some_and(|answer| matches!(answer.status.as_u16(), 404 | 410)) {
+        return Ok(None);
+    }
+    if let Some(descriptor) = answer.and_then(|answer| described(&answer, wanted)) {
+        return Ok(Some(descriptor));
     }
     match by_name(from, wanted).await {
         Ok(manifest) => Ok(Some(manifest.descriptor().clone())),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+/// The root of an image, as far as it had to be read to know its descriptor.
+#[derive(Debug)]
+pub(crate) enum Root {
+    Described(Descriptor),
+    Read(Manifest),
+}
+
+/// The root that a tag or digest leads to: described by HEAD where that says all of it, else read. That it is absent is said by GET, which
+/// also says why.
+pub(crate) async fn root(from: &Repository, wanted: Wanted<'_>) -> Result<Root> {
+    let answer = ask_head(&from.probed(), wanted).await?;
+    match answer.and_then(|answer| described(&answer, wanted)) {
+        Some(descriptor) => Ok(Root::Described(descriptor)),
+        None => by_name(from, wanted).await.map(Root::Read),
+    }
+}
+
+/// The answer to HEAD, if there is one.
+async fn ask_head(from: &Repository, wanted: Wanted<'_>) -> Result<Option<Fetched>> {
+    let call = call(from, Method::HEAD, &wanted.to_string()).await?;
+    match from.fetch(&call, 0).await {
+        Ok(fetched) => Ok(Some(fetched)),
+        Err(error) if error.kind() == ErrorKind::Cancelled => Err(error),
+        Err(_) => Ok(None),
     }
 }
 
@@ -89,6 +112,9 @@ pub(crate) fn if_given<T>(from: &Repository, tag: &str, found: Result<T>) -> Res
 /// The descriptor that the answer to HEAD is, where nothing of it is missing.
 fn described(fetched: &Fetched, wanted: Wanted<'_>) -> Option<Descriptor> {
     let said = parse_digest(fetched.header(DIGEST_HEADER)?).ok()?;
+    if !fetched.status.is_success() {
+        return None;
+    }
     if matches!(wanted, Wanted::Digest(digest) if *digest != said) {
         return None;
     }

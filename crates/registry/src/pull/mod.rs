@@ -8,7 +8,8 @@ mod tags;
 
 pub(crate) use blob::{open as open_blob, size as size_of_blob};
 pub(crate) use manifest::{
-    by_descriptor, by_name, head as head_manifest, if_given, is_digest_of, referrers_tag,
+    Root, by_descriptor, by_name, head as head_manifest, if_given, is_digest_of, referrers_tag,
+    root as root_of,
 };
 pub(crate) use referrers::{Found as FoundReferrers, referrers, tagged as tagged_referrers};
 pub(crate) use tags::{some as some_tags, tags};

@@ -5,13 +5,13 @@ use reqwest::header::CONTENT_LENGTH;
 use transship_core::{Digest, ErrorKind, Expect, Result, Stored};
 
 use super::session::{Mounted, Session};
-use crate::client::{Patience, Repository};
+use crate::client::Repository;
 use crate::pull;
 
 /// The blob, if the server says that it has it, with the size that it should have. This is a hint: a server that cannot be asked
 /// at once gets the blob, and is right or wrong then.
 pub(crate) async fn has(repository: &Repository, want: &Expect) -> Result<Option<Stored>> {
-    match ask(&repository.with(Patience::Probe), want).await {
+    match ask(&repository.probed(), want).await {
         Ok(Asked::Has(found)) => Ok(found),
         Err(error) if error.kind() == ErrorKind::Cancelled => Err(error),
         Ok(Asked::DoesNotSay) | Err(_) => Ok(None),

@@ -151,7 +151,9 @@ async fn types_of_manifests() {
         let back = pull(&plain(), &server, "a:1").await.expect(&said);
         assert_eq!(back.manifest.descriptor(), sent.manifest.descriptor(), "{said}");
         let at = plain().parse(&format!("//{}/a:1", server.host())).unwrap();
-        let root = plain().root_of(&at, &ReadOptions::default()).await.expect(&said).unwrap();
+        let how = ReadOptions::default().with_compare(true);
+        let from = plain().source(&at, &how).await.expect(&said);
+        let root = from.root_descriptor().unwrap();
         assert_eq!(root.digest, sent.manifest.descriptor().digest, "{said}");
     }
 }

@@ -208,7 +208,9 @@ async fn heads_that_fail_are_not_the_end() {
             assert!(!from.holds(&absent).await.expect(&what));
         }
         let at = plain().parse(&format!("//{}/a:1", server.host())).unwrap();
-        let root = plain().root_of(&at, &ReadOptions::default()).await.expect(&what).unwrap();
+        let how = ReadOptions::default().with_compare(true);
+        let from = plain().source(&at, &how).await.expect(&what);
+        let root = from.root_descriptor().unwrap();
         assert_eq!(root.digest, sent.manifest.descriptor().digest);
     }
 }

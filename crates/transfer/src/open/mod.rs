@@ -42,7 +42,8 @@ pub(crate) async fn open<'a>(
     options.compress.check()?;
     let opening = stream::read(sources, output, options, (from, to), events, streams);
     let (output, streamed) = boxed(opening).await?;
-    let sources = boxed(sources::open(sources, from, options, events, streamed)).await?;
+    let compare = options.copies_as_it_is() && output.compares_roots(to);
+    let sources = boxed(sources::open(sources, from, options, events, streamed, compare)).await?;
     sources.failed.iter().for_each(|failure| events.image_failed(failure, None));
     let writer = boxed(writer::open(output, to, options, &sources, events)).await?;
     Ok(Batch { sources, writer, options, events })

@@ -47,7 +47,8 @@ impl<T: ?Sized> Handle<'_, T> {
 #[derive(Debug)]
 pub(crate) struct Sources<'a> {
     transports: Transports,
-    how: ReadOptions,
+    /// Whether what the destination shows is compared with roots before they are read.
+    compare: bool,
     opened: Vec<OpenSource<'a>>,
     /// The names for an image whose source says none.
     names: &'a [ImageName],
@@ -82,13 +83,15 @@ pub(super) async fn open<'a>(
     options: &'a TransferOptions,
     events: &Emitter,
     streamed: Streamed,
+    compare: bool,
 ) -> Result<Sources<'a>> {
     let mut how = stream::read_options(options, events);
     how.passed = streamed.passed;
+    how.compare = compare;
     let (opened, images, failed) = (Vec::new(), Vec::new(), Vec::new());
     let (transports, of_many, staged) = (transports.clone(), false, streamed.staged);
-    let (kept, names) = (how.clone(), &*options.names);
-    let mut all = Sources { transports, how: kept, opened, names, images, of_many, failed, staged };
+    let names = &*options.names;
+    let mut all = Sources { transports, compare, opened, names, images, of_many, failed, staged };
     let alone = sources.len() == 1;
     let opening = Opening { transports: &all.transports.clone(), how, options, alone };
     for source in sources {
@@ -157,19 +160,13 @@ impl<'a> Sources<'a> {
         }
     }
 
-    /// The root of an image that is not open yet and would be copied as it is, where that costs less to ask for.
-    pub(crate) async fn root(&self, at: usize, options: &TransferOptions) -> Option<Descriptor> {
-        let (place, entry) = self.images[at];
-        let Content::Archive(archive) = &self.opened[place].content else { return None };
-        // An archive that somebody else opened may be of a transport that is not linked.
-        let reference = &archive.get().entries()[entry].reference;
-        match self.transports.of(reference) {
-            // Who does not answer this is asked again when the image is opened.
-            Ok(transport) if options.copies_as_it_is() => {
-                transport.root_of(reference, &self.how).await.ok().flatten()
-            }
-            _ => None,
-        }
+    /// The root of an open image, where it is compared before it is read.
+    pub(crate) fn compared<'i>(&self, image: &'i OpenImage<'_>) -> Option<&'i Descriptor> {
+        let image = image.image.get();
+        // What somebody else opened may be of a transport that is not linked.
+        let transport = self.transports.of(image.reference());
+        let compares = self.compare && transport.is_ok_and(|transport| transport.compares_roots());
+        image.root_descriptor().filter(|_| compares)
     }
 
     /// Opens an image.

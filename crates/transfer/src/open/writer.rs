@@ -41,6 +41,18 @@ pub(crate) struct Target<'w> {
     pub(crate) refused: Vec<ImageName>,
 }
 
+impl Output<'_> {
+    /// Whether the destination says for less than a copy costs that it shows an image already.
+    pub(super) fn compares_roots(&self, transports: &Transports) -> bool {
+        let at = match self {
+            Self::Reference(at) => at,
+            Self::Image(image) => image.get().reference(),
+            Self::Archive(writer) => writer.get().reference(),
+        };
+        transports.of(at).is_ok_and(|transport| transport.compares_roots())
+    }
+}
+
 impl From<Destination> for Output<'_> {
     fn from(destination: Destination) -> Self {
         match destination {

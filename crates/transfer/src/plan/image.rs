@@ -80,20 +80,15 @@ impl ImageTask<'_> {
 /// Opens an image and its place, and plans it.
 pub(super) async fn plan_image<'a>(batch: &'a Batch<'_>, at: usize) -> Result<ImageTask<'a>> {
     let id = ImageId(at);
-    let mut target = None;
-    if let Some(root) = batch.sources.root(at, batch.options).await {
-        let place = batch.target(at).await?;
-        if let Some(there) = place.image.get().shows(&root).await? {
-            return Ok(ImageTask { id, root, action: Action::Nothing(there), target: place });
-        }
-        target = Some(place);
-    }
     let from = batch.sources.image(at).await?;
-    let target = match target {
-        Some(place) => place,
-        None => batch.target(at).await?,
-    };
+    let target = batch.target(at).await?;
     let (source, place) = (from.image.get(), target.image.get());
+    if let Some(root) = batch.sources.compared(&from)
+        && let Some(there) = place.shows(root).await?
+    {
+        let (root, action) = (root.clone(), Action::Nothing(there));
+        return Ok(ImageTask { id, root, action, target });
+    }
     let mut plan = plan_for(source, place, batch.options)
         .await
         .map_err(|error| about(source.reference(), error))?;

@@ -108,11 +108,15 @@ impl Image {
     /// # Errors
     /// As [`open`](Self::open).
     pub async fn resolve(transports: &Transports, at: &Reference) -> Result<Descriptor> {
-        let known = transports.of(at)?.root_of(at, &ReadOptions::default()).await?;
-        match known {
-            Some(descriptor) => Ok(descriptor),
-            None => Ok(Self::open(transports, at).await?.descriptor().clone()),
+        let how = ReadOptions::default().with_compare(true);
+        let transport = transports.of(at)?;
+        let source = transport.source(at, &how).await?;
+        if transport.compares_roots()
+            && let Some(descriptor) = source.root_descriptor()
+        {
+            return Ok(descriptor.clone());
         }
+        Ok(source.root().await?.descriptor().clone())
     }
 
     /// The reference that it was opened from.

@@ -120,8 +120,8 @@
 //! | push again, nothing changed | 12: `HEAD` of each blob, `PUT` of the manifest; nothing is compressed again, unless `--no-cache` |
 //! | pull | 12: `GET` of the manifest and of each blob, also where layers change form |
 //! | pull again into the same layout | 2: `GET` of the manifest and of the config |
-//! | copy to another repository of the host | 25: `GET` of the manifest and of the config; for each blob `HEAD` and a `POST` that mounts it; `PUT` of the manifest. No layer is downloaded |
-//! | mirror again, nothing changed | for each tag one `HEAD` on each side; and the list of tags |
+//! | copy to another repository of the host | 27: `HEAD` of the tag on each side; `GET` of the manifest and of the config; for each blob `HEAD` and a `POST` that mounts it; `PUT` of the manifest. No layer is downloaded |
+//! | copy or mirror between registries again, nothing changed | for each tag one `HEAD` on each side; of a whole repository the list of tags |
 //! | dry run of a push; of a pull | 11: `HEAD` of each blob; 2: `GET` of the manifest and of the config |
 //! | `list` | 1 for each page of tags, which most servers fill with 1,000 |
 //! | `list --details` | for each tag `GET` of its manifest and config too, several at once |
