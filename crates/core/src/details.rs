@@ -1,9 +1,11 @@
 //! [`EntryDetails`]: what is known of an image without reading its layers.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use oci_spec::image::Digest;
+use tokio::sync::OnceCell;
 
 use crate::{
     CONFIG_LIMIT, Descriptor, Document, Error, ErrorKind, ImageConfig, ImageDocument, ImageSource,
@@ -31,6 +33,14 @@ impl EntryDetails {
     /// # Errors
     /// Those of the source, but for what is absent; `LimitExceeded` for indexes nested more than 16 deep.
     pub async fn read(source: &dyn ImageSource) -> Result<Self> {
+        Self::read_with(source, &ConfigPlatforms::default()).await
+    }
+
+    /// As [`read`](Self::read), for one of several images that may share configs.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub async fn read_with(source: &dyn ImageSource, platforms: &ConfigPlatforms) -> Result<Self> {
         let mut details = Self::default();
         let is_lacking =
             |root: &&Descriptor| source.needs().is_some_and(|needs| needs.contains(&root.digest));
@@ -44,7 +54,7 @@ impl EntryDetails {
         if let Document::Image(image) = root.document() {
             details.image_id = Some(image.config.digest.clone());
         }
-        let parts = walk_from(source, &root, &Reader { source }).await?;
+        let parts = walk_from(source, &root, &Reader { source, platforms }).await?;
         let (mut manifests, mut layers) = (HashSet::new(), HashSet::new());
         for part in parts.into_iter().filter(|part| manifests.insert(part.digest.clone())) {
             details.platforms.extend(part.platform);
@@ -65,22 +75,40 @@ struct Part {
 
 struct Reader<'a> {
     source: &'a dyn ImageSource,
+    platforms: &'a ConfigPlatforms,
 }
 
-impl Reader<'_> {
+/// What configs say that images run on. A config that many images share is read once.
+#[derive(Debug, Default)]
+pub struct ConfigPlatforms(Mutex<HashMap<(Digest, u64), Cell>>);
+
+/// What a config says, or what is wrong with it.
+type Said = Result<Option<Platform>>;
+
+type Cell = Arc<OnceCell<Said>>;
+
+impl ConfigPlatforms {
     /// What a config says. One that is absent, too large or no config says nothing; a copy says what is wrong.
-    async fn platform_of(&self, config: &Descriptor) -> Result<Option<Platform>> {
-        let config = match self.source.blob(config).await {
-            Ok(body) => body.bytes(CONFIG_LIMIT).await,
-            Err(e) => Err(e),
+    async fn read(&self, source: &dyn ImageSource, config: &Descriptor) -> Said {
+        let cell = {
+            let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(known.entry((config.digest.clone(), config.size)).or_default())
         };
-        match config {
-            Ok(config) => Ok(ImageConfig::parse(&config).ok().and_then(|config| config.platform)),
-            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::LimitExceeded) => {
-                Ok(None)
+        let read = || async {
+            let bytes = match source.blob(config).await {
+                Ok(body) => body.bytes(CONFIG_LIMIT).await,
+                Err(e) => Err(e),
+            };
+            match bytes {
+                Ok(bytes) => Ok(Ok(ImageConfig::parse(&bytes).ok().and_then(|said| said.platform))),
+                Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::LimitExceeded) => {
+                    Ok(Ok(None))
+                }
+                Err(e) if e.kind().is_of_content() => Ok(Err(e)),
+                Err(e) => Err(e),
             }
-            Err(e) => Err(e),
-        }
+        };
+        cell.get_or_try_init(read).await?.clone()
     }
 }
 
@@ -105,7 +133,7 @@ impl Visitor for Reader<'_> {
     async fn image(&self, of: Visit<'_>, image: &ImageDocument) -> Result<Vec<Part>> {
         let of = of.listed.descriptor;
         let platform = match &of.platform {
-            None if image.is_runnable() => self.platform_of(&image.config).await?,
+            None if image.is_runnable() => self.platforms.read(self.source, &image.config).await?,
             said => said.clone(),
         };
         let platform = platform.filter(|platform| !platform.is_unknown());

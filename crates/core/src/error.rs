@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::Hint;
 
@@ -71,15 +72,17 @@ impl fmt::Display for ErrorKind {
 ///     .context("docker-archive:a.tar");
 /// assert_eq!(e.to_string(), "docker-archive:a.tar: no image is named \"x:1\" (it holds y:1 and y:2)");
 /// ```
+#[derive(Clone)]
 pub struct Error(Box<Parts>);
 
+#[derive(Clone)]
 struct Parts {
     kind: ErrorKind,
     message: Cow<'static, str>,
     contexts: Vec<String>,
     hint: Option<Hint>,
     retryable: bool,
-    cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+    cause: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 /// `std::result::Result` with our [`Error`].
@@ -163,7 +166,7 @@ impl Error {
     /// below it.
     #[must_use]
     pub fn caused_by(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        self.0.cause = Some(cause.into());
+        self.0.cause = Some(Arc::from(cause.into()));
         self
     }
 
@@ -212,6 +215,11 @@ impl Error {
 }
 
 impl ErrorKind {
+    /// Whether it says something of what is stored, so that who asks again gets the same answer.
+    pub fn is_of_content(self) -> bool {
+        matches!(self, Self::NotFound | Self::Corrupt | Self::LimitExceeded | Self::Unsupported)
+    }
+
     /// What an I/O error is, by what a caller can do about it.
     pub(crate) fn of_io(error: &io::Error) -> Self {
         use io::ErrorKind as Io;

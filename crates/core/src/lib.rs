@@ -33,6 +33,7 @@ mod hint;
 mod layer_type;
 mod manifest;
 mod name;
+mod once;
 mod options;
 mod pass;
 mod platform;
@@ -56,7 +57,7 @@ pub use destination::{
     Artifacts, Commit, Committed, Contents, Deltas, ImageDestination, LayerForm, PutBeside,
     PutSignatures, Shows, Sparse,
 };
-pub use details::EntryDetails;
+pub use details::{ConfigPlatforms, EntryDetails};
 pub use digest::{EMPTY_JSON_DIGEST, Hasher, parse_digest, sha256};
 pub use error::{Error, ErrorKind, Escaped, Result, ResultExt};
 pub use hint::Hint;
@@ -66,6 +67,7 @@ pub use manifest::{
     media_types,
 };
 pub use name::{DockerName, ImageName};
+pub use once::OncePer;
 pub use options::{
     DeleteOptions, Notice, Observer, ReadOptions, Settings, WriteMode, WriteOptions, spool_folder,
 };

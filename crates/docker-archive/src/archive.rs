@@ -16,7 +16,6 @@ use crate::contents::Contents;
 use crate::destination::Destination;
 use crate::reference::{Locator, Selector, archive_name, reference_to};
 use crate::source::Source;
-use crate::stored;
 use crate::writing::Writing;
 
 /// An archive being read.
@@ -82,11 +81,7 @@ impl Contents {
     fn details(&self, at: usize, cancel: &Cancel) -> Result<EntryDetails> {
         let (config, _) = self.config(at)?;
         let mut details = EntryDetails::default();
-        let stored = self.stored.find(&self.index, &config.id);
-        details.root = match stored {
-            Some(descriptor) => Some(stored::read(&self.index, &descriptor)?.descriptor().clone()),
-            None => None,
-        };
+        details.root = self.stored.find(&self.index, &config.id);
         // A layer that is there twice is stored once.
         let names: BTreeSet<_> = self.images[at].layer_names().iter().collect();
         let mut files = BTreeMap::new();
@@ -95,8 +90,8 @@ impl Contents {
             files.extend(self.file(name).ok().map(|file| (file.offset(), file.len())));
         }
         details.size = files.values().sum();
-        details.image_id = Some(config.id);
-        details.platforms = vec![config.platform];
+        details.image_id = Some(config.id.clone());
+        details.platforms = vec![config.platform.clone()];
         Ok(details)
     }
 }

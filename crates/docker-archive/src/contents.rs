@@ -4,13 +4,12 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use transship_archive::TarIndex;
 use transship_archive::docker_save::{self, MANIFEST_NAME, REPOSITORIES_NAME, SavedImage};
 use transship_archive::layout::{INDEX_FILE, LAYOUT_FILE};
 use transship_core::{
     ArchiveEntry, CONFIG_LIMIT, Cancel, Digest, Error, ErrorKind, Escaped, FileRange, ImageName,
-    ReadOptions, Result, ResultExt,
+    OncePer, ReadOptions, Result, ResultExt, sha256,
 };
 
 use crate::config::Config;
@@ -28,6 +27,15 @@ pub(crate) struct Contents {
     pub(crate) images: Vec<SavedImage>,
     pub(crate) stored: StoredManifests,
     pub(crate) computed: Computed,
+    /// By their entries: many images may have one.
+    configs: OncePer<Arc<str>, Arc<ReadConfig>>,
+}
+
+/// A config that was read.
+#[derive(Debug)]
+struct ReadConfig {
+    id: Digest,
+    parsed: Result<Arc<Config>>,
 }
 
 impl Contents {
@@ -56,7 +64,8 @@ impl Contents {
         let images = docker_save::parse_manifest(&manifest)?;
         drop(manifest);
         let stored = StoredManifests::of(&index, &how.observer);
-        Ok(Self { place, index, images, stored, computed: Computed::default() })
+        let (computed, configs) = (Computed::default(), OncePer::default());
+        Ok(Self { place, index, images, stored, computed, configs })
     }
 
     /// One for each image, in stored order. Large archives have ten thousands of names: this is work.
@@ -83,9 +92,9 @@ impl Contents {
     ///
     /// # Errors
     /// `Corrupt` when it is missing or is no config, `LimitExceeded` when it is too large.
-    pub(crate) fn config(&self, at: usize) -> Result<(Config, FileRange)> {
+    pub(crate) fn config(&self, at: usize) -> Result<(Arc<Config>, FileRange)> {
         let name = &self.images[at].config;
-        let parsed = self.config_bytes(at).and_then(|bytes| Config::parse(&bytes));
+        let parsed = self.read_config(at).and_then(|read| read.parsed.clone());
         let config = parsed.context(|| format!("image @{at}: config \"{}\"", Escaped(name)))?;
         Ok((config, self.file(name)?))
     }
@@ -95,12 +104,17 @@ impl Contents {
     /// # Errors
     /// As [`config`](Self::config).
     pub(crate) fn id(&self, at: usize) -> Result<Digest> {
-        Ok(transship_core::sha256(&self.config_bytes(at)?))
+        Ok(self.read_config(at)?.id.clone())
     }
 
-    fn config_bytes(&self, at: usize) -> Result<Bytes> {
-        let read = self.index.document(&self.images[at].config, CONFIG_LIMIT, "config");
-        read.map_err(incomplete)
+    fn read_config(&self, at: usize) -> Result<Arc<ReadConfig>> {
+        let name = &self.images[at].config;
+        let entry = self.index.target(name).map_err(incomplete)?;
+        self.configs.get_or_compute(Arc::clone(entry), || {
+            let bytes = self.index.document(name, CONFIG_LIMIT, "config")?;
+            let parsed = Config::parse(&bytes).map(Arc::new);
+            Ok(Arc::new(ReadConfig { id: sha256(&bytes), parsed }))
+        })
     }
 
     /// A file that `manifest.json` names.

@@ -36,7 +36,7 @@ pub(crate) fn delete(locator: &Locator, wait: &LockWait, cancel: &Cancel) -> Res
         if !stays {
             table.remove(at);
             let layout = table.layout();
-            goes.extend(Going { existing: &existing, at }.files(layout)?);
+            goes.extend(Going { existing: &existing, at, cancel }.files(layout)?);
         }
         let mut documents = table.documents()?;
         documents.retain(|(name, _)| base.index().contains(name));
@@ -49,6 +49,7 @@ pub(crate) fn delete(locator: &Locator, wait: &LockWait, cancel: &Cancel) -> Res
 struct Going<'a> {
     existing: &'a Existing,
     at: usize,
+    cancel: &'a Cancel,
 }
 
 impl Going<'_> {
@@ -56,10 +57,14 @@ impl Going<'_> {
     fn files(&self, layout: Option<&mut LayoutIndex>) -> Result<HashSet<Arc<str>>> {
         let index = self.existing.base.index();
         let (mut kept, mut goes) = (HashSet::new(), HashSet::new());
+        // Images share files, and a chain of links can be long.
+        let mut followed = HashSet::new();
         for (at, entry) in self.existing.entries.iter().enumerate() {
-            let image = entry.image();
-            for name in std::iter::once(&image.config).chain(image.layer_names()) {
-                if at == self.at {
+            let (image, is_its) = (entry.image(), at == self.at);
+            let names = std::iter::once(&image.config).chain(image.layer_names());
+            for name in names.filter(|name| followed.insert((*name, is_its))) {
+                self.cancel.check()?;
+                if is_its {
                     goes.extend(index.chain(name).into_iter().flatten());
                 } else {
                     kept.extend(index.staying_chain(name)?);
@@ -78,7 +83,7 @@ impl Going<'_> {
             goes.extend(files.iter().chain([&name]).map(|file| Arc::from(&**file)));
         }
         goes.retain(|name| !kept.contains(name));
-        add_links(index, &kept, &mut goes);
+        add_links(index, &kept, &mut goes, self.cancel)?;
         add_folders(index, &kept, &mut goes);
         Ok(goes)
     }
@@ -86,7 +91,10 @@ impl Going<'_> {
     /// Takes its entries out of a layout. Gives the digests that they reach, and those that the others do.
     fn take_out(&self, layout: &mut LayoutIndex) -> Result<(Vec<Digest>, Vec<Digest>)> {
         let index = self.existing.base.index();
-        let read = |digest: &Digest| document(index, digest);
+        let read = |digest: &Digest| {
+            self.cancel.check()?;
+            document(index, digest)
+        };
         let manifest = |at: usize| {
             let config = self.existing.configs[at].as_ref()?;
             let found = self.existing.contents.stored.find(index, &config.id)?;
@@ -133,12 +141,13 @@ impl Going<'_> {
             made.into_iter().map(|folder| folder.id).collect()
         };
         let mut gone = ids(self.at);
+        let mut configs = HashSet::new();
         for other in (0..self.existing.entries.len()).filter(|at| *at != self.at) {
-            if gone.is_empty() {
-                break;
+            let config = self.existing.configs[other].as_ref();
+            if !gone.is_empty() && config.is_some_and(|config| configs.insert(&config.id)) {
+                let others = ids(other);
+                gone.retain(|id| !others.contains(id));
             }
-            let others = ids(other);
-            gone.retain(|id| !others.contains(id));
         }
         gone
     }
@@ -163,17 +172,23 @@ fn document(index: &TarIndex, digest: &Digest) -> Result<Option<bytes::Bytes>> {
 }
 
 /// Links to what goes, go too.
-fn add_links(index: &TarIndex, kept: &HashSet<Arc<str>>, goes: &mut HashSet<Arc<str>>) {
+fn add_links(
+    index: &TarIndex,
+    kept: &HashSet<Arc<str>>,
+    goes: &mut HashSet<Arc<str>>,
+    cancel: &Cancel,
+) -> Result<()> {
     let is_link = |kind: &EntryKind| matches!(kind, EntryKind::Symlink(_) | EntryKind::Hardlink(_));
-    let links = index.entries().iter().filter(|entry| is_link(&entry.kind));
-    let dangling: Vec<Arc<str>> = links
-        .filter(|entry| !kept.contains(&entry.name))
-        .filter(|entry| {
-            index.chain(&entry.name).is_ok_and(|chain| chain.iter().any(|name| goes.contains(name)))
-        })
-        .map(|entry| Arc::clone(&entry.name))
-        .collect();
+    let mut dangling = Vec::new();
+    for link in index.entries().iter().filter(|entry| is_link(&entry.kind)) {
+        cancel.check()?;
+        let chain = index.chain(&link.name).unwrap_or_default();
+        if !kept.contains(&link.name) && chain.iter().any(|name| goes.contains(name)) {
+            dangling.push(Arc::clone(&link.name));
+        }
+    }
     goes.extend(dangling);
+    Ok(())
 }
 
 /// What else stands in the folder of a legacy layer that goes.

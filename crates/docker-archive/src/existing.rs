@@ -27,7 +27,7 @@ pub(crate) struct Existing {
     pub(crate) contents: Contents,
     pub(crate) entries: Vec<SavedEntry>,
     /// What the configs say that can be read.
-    pub(crate) configs: Vec<Option<Config>>,
+    pub(crate) configs: Vec<Option<Arc<Config>>>,
     /// The index of the layout that stands in the same tar.
     pub(crate) layout: Option<LayoutIndex>,
     by_id: HashMap<Digest, usize>,
@@ -35,8 +35,8 @@ pub(crate) struct Existing {
     layers: HashMap<Digest, Vec<String>>,
     /// How many diff IDs each entry is said to have, by its own name or through links.
     claims: HashMap<Arc<str>, usize>,
-    /// The entries of configs.
-    config_files: HashSet<Arc<str>>,
+    /// The entries of configs, and whether one can be read.
+    config_files: HashMap<Arc<str>, bool>,
 }
 
 /// A layer that is in the archive.
@@ -68,7 +68,7 @@ impl Existing {
         let layout = layout(base.index());
         let base = Arc::clone(base);
         let (by_id, layers, claims) = (HashMap::new(), HashMap::new(), HashMap::new());
-        let config_files = HashSet::new();
+        let config_files = HashMap::new();
         let mut this =
             Self { base, contents, entries, configs, layout, by_id, layers, claims, config_files };
         this.look_up();
@@ -77,9 +77,11 @@ impl Existing {
 
     fn look_up(&mut self) {
         let base = Arc::clone(&self.base);
-        let file = |name: &str| base.index().chain(name).ok()?.pop();
-        let file = |name: &str| file(name).unwrap_or_else(|| Arc::from(name));
-        self.config_files = self.entries.iter().map(|entry| file(&entry.image().config)).collect();
+        let file = |name: &str| target_or_name(base.index(), name);
+        let of_config = |(entry, config): (&SavedEntry, &Option<_>)| {
+            (file(&entry.image().config), config.is_some())
+        };
+        self.config_files = self.entries.iter().zip(&self.configs).map(of_config).collect();
         let (mut pairs, mut claims) = (HashSet::new(), HashSet::new());
         for (at, config) in self.configs.iter().enumerate() {
             let Some(config) = config else { continue };
@@ -120,10 +122,9 @@ impl Existing {
     /// `None` where it stands for something else, too.
     pub(crate) fn damaged(&self, diff_id: &Digest) -> Option<Arc<str>> {
         let listed = self.layers.get(diff_id)?.first()?;
-        let last = self.base.index().chain(listed).ok().and_then(|mut chain| chain.pop());
-        let name = last.unwrap_or_else(|| Arc::from(&**listed));
+        let name = target_or_name(self.base.index(), listed);
         let of_others = self.claims.get(&name).is_some_and(|claims| *claims > 1)
-            || self.config_files.contains(&name)
+            || self.config_files.contains_key(&name)
             || is_document(&name);
         // A layout finds a layer by its digest, and lists a compressed one by another.
         let fits = self.layout.is_none() || *blob_path(diff_id) == *name;
@@ -139,16 +140,9 @@ impl Existing {
 
     /// Whether nothing that can be read needs an entry whose bytes are not what its name says.
     pub(crate) fn is_of_no_use(&self, name: &str) -> bool {
-        let chain = self.base.index().chain(name).unwrap_or_default();
-        let is_config = |at: usize| {
-            let config = &self.entries[at].image().config;
-            self.base.index().chain(config).is_ok_and(|it| it.iter().any(|it| **it == *name))
-        };
-        let mut read = (0..self.entries.len()).filter(|at| self.configs[*at].is_some());
-        matches!(&chain[..], [file] if **file == *name)
-            && !self.claims.contains_key(name)
-            && !is_document(name)
-            && !read.any(is_config)
+        let is_file = self.base.index().target(name).is_ok_and(|target| **target == *name);
+        let of_config = self.config_files.get(name).copied().unwrap_or(false);
+        is_file && !of_config && !self.claims.contains_key(name) && !is_document(name)
     }
 
     /// Whether each layer of an image is there under the name that the image lists, where some were found or put as given.
@@ -177,7 +171,7 @@ impl Existing {
             }
             match self.look_at(name, diff_id, cancel) {
                 Ok(Some(_)) => {}
-                Err(error) if !is_of_content(error.kind()) => return Err(error),
+                Err(error) if !error.kind().is_of_content() => return Err(error),
                 _ => {
                     let name = Escaped(name);
                     return Err(not_mended(format!(
@@ -204,7 +198,7 @@ impl Existing {
             match self.look_at(&file, diff_id, cancel) {
                 Ok(Some(held)) => return Ok(Some(held)),
                 Ok(None) => {}
-                Err(e) if is_of_content(e.kind()) => {}
+                Err(e) if e.kind().is_of_content() => {}
                 Err(e) => return Err(e),
             }
         }
@@ -227,6 +221,11 @@ impl Existing {
     }
 }
 
+/// The entry that a name leads to, or the name where it leads nowhere.
+fn target_or_name(index: &TarIndex, name: &str) -> Arc<str> {
+    index.target(name).map_or_else(|_| Arc::from(name), Arc::clone)
+}
+
 /// Whether readers know an entry by its name alone.
 fn is_document(name: &str) -> bool {
     let of_legacy = name.ends_with("/json") || name.ends_with("/VERSION");
@@ -245,9 +244,4 @@ fn layout(index: &TarIndex) -> Option<LayoutIndex> {
     }
     let bytes = index.document(INDEX_FILE, INDEX_LIMIT, "the layout's index").ok()?;
     LayoutIndex::parse(&bytes).ok()
-}
-
-/// Whether an error is about what is stored, and not about reading it.
-fn is_of_content(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::NotFound | ErrorKind::Corrupt | ErrorKind::LimitExceeded)
 }

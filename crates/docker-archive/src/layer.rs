@@ -1,13 +1,11 @@
 //! [`Layer`]: one layer as an archive has it, and the [`Body`] that it becomes.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use transship_archive::{Compression, Known};
 use transship_core::{
-    Body, Cancel, Descriptor, Digest, Error, ErrorKind, Expect, FileRange, MediaType, Result,
-    Stored,
+    Body, Cancel, Descriptor, Digest, Error, ErrorKind, Expect, FileRange, MediaType, OncePer,
+    Result, Stored,
 };
 
 use crate::diff_check::{self, DiffChecked};
@@ -34,15 +32,8 @@ pub(crate) enum Way {
     Decompressed(Compression),
 }
 
-/// Digests and sizes that took a pass over a layer to compute, by where the layer is.
-#[derive(Debug, Default)]
-pub(crate) struct Computed(Mutex<HashMap<Place, Once>>);
-
-/// A file and an offset in it.
-type Place = (PathBuf, u64);
-
-/// Held while it is computed.
-type Once = Arc<Mutex<Option<Stored>>>;
+/// Digests and sizes that took a pass over a layer to compute, by where the layer is: a file and an offset in it.
+pub(crate) type Computed = OncePer<(PathBuf, u64), Stored>;
 
 impl Layer {
     /// A layer that nothing but a diff ID describes. A plain one is served under that; one that is compressed by gzip or
@@ -58,6 +49,7 @@ impl Layer {
         cancel: &Cancel,
     ) -> Result<Self> {
         let form = form_of(&range)?;
+        let place = (range.path().to_owned(), range.offset());
         let (way, served) = match (form, media_type(form)) {
             (Compression::Plain, _) => {
                 check_digest(known, diff_id)?;
@@ -69,15 +61,16 @@ impl Layer {
                     check_passed(known, &range, &way, cancel)?;
                     known.stored.clone()
                 } else {
-                    let whole = || Ok(Body::from_file(range.clone()));
-                    computed.or_compute(&range, whole, cancel)?
+                    let whole = || Body::from_file(range.clone()).chunks(cancel)?.finish();
+                    computed.get_or_compute(place, whole)?
                 };
                 (way, served)
             }
             (_, None) => {
                 let expect = Expect::digest(diff_id.clone());
-                let plain = || decompressed(&range, form)?.expecting(&expect);
-                (Way::Decompressed(form), computed.or_compute(&range, plain, cancel)?)
+                let plain =
+                    || decompressed(&range, form)?.expecting(&expect)?.chunks(cancel)?.finish();
+                (Way::Decompressed(form), computed.get_or_compute(place, plain)?)
             }
         };
         let media_type = media_type(form).unwrap_or(MediaType::ImageLayer);
@@ -121,25 +114,6 @@ impl Layer {
             Way::Decompressed(form) => decompressed(&self.range, *form)?,
         };
         body.expecting(&Expect::from(&self.descriptor))
-    }
-}
-
-impl Computed {
-    fn or_compute(
-        &self,
-        range: &FileRange,
-        body: impl FnOnce() -> Result<Body>,
-        cancel: &Cancel,
-    ) -> Result<Stored> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = Arc::clone(all.entry((range.path().to_owned(), range.offset())).or_default());
-        drop(all);
-        // Held while computing: another caller would do the same work.
-        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(stored) = &*known {
-            return Ok(stored.clone());
-        }
-        Ok(known.insert(body()?.chunks(cancel)?.finish()?).clone())
     }
 }
 

@@ -76,7 +76,8 @@ impl Walk {
                 let mut blobs = std::iter::once(&image.config).chain(&image.layers);
                 if blobs.all(|blob| blob_range(index, blob).is_some()) {
                     let config = image.config.digest.clone();
-                    self.found.entry(config).or_insert_with(|| without_names(descriptor));
+                    let found = without_names(manifest.descriptor());
+                    self.found.entry(config).or_insert(found);
                 }
             }
             _ => {}

@@ -20,7 +20,8 @@ use transship_core::{Cancel, Candidate, Error, ErrorKind, FileRange, Passed, Rea
 
 use crate::ArchiveFile;
 use header::Type;
-use messages::{Failed, Shown};
+use messages::Shown;
+use resolve::Lead;
 use scan::End;
 
 pub use entry::{Entry, EntryKind};
@@ -48,10 +49,15 @@ struct Inner {
     store: Store,
     entries: Vec<Entry>,
     by_name: HashMap<Arc<str>, usize>,
-    /// Where names were found to lead: documents ask for one many times, and links make that costly.
-    resolved: Mutex<HashMap<Box<str>, Result<usize, Failed>>>,
+    resolved: Resolved,
     end: End,
 }
+
+/// Where names were found to lead, or why nowhere: documents ask for one many times, and links make that costly.
+type Resolved = Mutex<HashMap<Box<str>, Result<Arc<Lead>>>>;
+
+/// The most names of which it is remembered where they lead.
+const REMEMBERED: usize = 1 << 16;
 
 impl TarIndex {
     /// Reads all headers of an archive, and no payloads but those of entries that share a name.
@@ -125,7 +131,7 @@ impl TarIndex {
     /// `NotFound` naming the entry; `Corrupt` when links lead outside the archive, in a circle, through more than 40 others,
     /// or to what is no file, and when the entry is missing in an archive without an end mark.
     pub fn get(&self, name: &str) -> Result<FileRange> {
-        let entry = self.resolve(name)?;
+        let entry = self.entry(&*self.lead(name)?);
         match entry.kind {
             EntryKind::File { offset, size } => self.0.store.range(offset, size),
             _ => Err(Error::new(
@@ -140,15 +146,21 @@ impl TarIndex {
         self.0.end.at
     }
 
+    /// The name of the entry that a name leads to: no link.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn target(&self, name: &str) -> Result<&Arc<str>> {
+        Ok(&self.entry(&*self.lead(name)?).name)
+    }
+
     /// The names of the entries that a name leads through, the file last: what has to stay for it to be readable.
     ///
     /// # Errors
     /// As [`get`](Self::get).
     pub fn chain(&self, name: &str) -> Result<Vec<Arc<str>>> {
-        let mut passed = Vec::new();
-        let last = resolve::resolve_through(self, name, &mut passed)?;
-        passed.push(Arc::clone(&last.name));
-        Ok(passed)
+        let lead = self.lead(name)?;
+        Ok(lead.links.iter().chain([&self.entry(&lead).name]).cloned().collect())
     }
 
     /// As [`chain`](Self::chain), of a name whose bytes have to stay; nothing when there are none.
@@ -192,33 +204,34 @@ impl TarIndex {
     /// The digests of a file that came through a pipe and was staged at the destination, so that its bytes cannot be read
     /// here any more; else `None`. Links are followed as in [`get`](Self::get).
     pub fn known(&self, name: &str) -> Option<&Known> {
-        match self.resolve(name).ok()?.kind {
+        match self.entry(&*self.lead(name).ok()?).kind {
             EntryKind::File { offset, .. } => self.0.store.staged(offset),
             _ => None,
         }
     }
 
-    /// The entry that a name leads to: never a link.
+    /// Where a name leads. Links are followed once for each name.
     ///
     /// # Errors
     /// As [`get`](Self::get).
-    fn resolve(&self, name: &str) -> Result<&Entry> {
-        if let Some(found) = self.0.resolved().get(name) {
-            return Ok(&self.0.entries[found.clone()?]);
+    fn lead(&self, name: &str) -> Result<Arc<Lead>> {
+        if let Some(known) = self.0.resolved().get(name) {
+            return known.clone();
         }
-        let found = resolve::resolve(self, name);
-        let at = match &found {
-            Ok(entry) => self.0.by_name.get(&entry.name).copied().map(Ok),
-            Err(error) => Some(Err(Failed::from(error))),
-        };
-        if let Some(at) = at {
-            self.0.resolved().insert(name.into(), at);
+        let found = resolve::resolve(self, name).map(Arc::new);
+        let mut resolved = self.0.resolved();
+        if resolved.len() < REMEMBERED {
+            resolved.insert(name.into(), found.clone());
         }
         found
     }
 
-    fn at_name(&self, name: &str) -> Option<&Entry> {
-        self.0.by_name.get(name).map(|at| &self.0.entries[*at])
+    fn entry(&self, lead: &Lead) -> &Entry {
+        &self.0.entries[lead.at]
+    }
+
+    fn at_name(&self, name: &str) -> Option<(usize, &Entry)> {
+        self.0.by_name.get(name).map(|at| (*at, &self.0.entries[*at]))
     }
 
     fn has_end_mark(&self) -> bool {
@@ -227,7 +240,7 @@ impl TarIndex {
 }
 
 impl Inner {
-    fn resolved(&self) -> MutexGuard<'_, HashMap<Box<str>, Result<usize, Failed>>> {
+    fn resolved(&self) -> MutexGuard<'_, HashMap<Box<str>, Result<Arc<Lead>>>> {
         self.resolved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -438,15 +451,16 @@ mod tests {
         let index = TarIndex::of(&tar, &Cancel::new()).unwrap();
         assert_eq!(index.get("link").unwrap().len(), 1);
         // Another answer in its place shows that the links are not followed again.
-        let other = index.0.by_name["other"];
-        index.0.resolved().insert("link".into(), Ok(other)).unwrap().unwrap();
+        let other = Arc::new(Lead { at: index.0.by_name["other"], links: Vec::new() });
+        index.0.resolved().insert("link".into(), Ok(Arc::clone(&other)));
         assert_eq!(index.get("link").unwrap().len(), 2);
+        assert_eq!(**index.target("link").unwrap(), *"other");
+        assert_eq!(index.chain("link").unwrap().len(), 1);
         // Nor are those that lead nowhere.
         let error = index.get("no").unwrap_err();
+        assert_eq!(index.chain("no").unwrap_err().to_string(), error.to_string());
         index.0.resolved().insert("no".into(), Ok(other)).unwrap().unwrap_err();
         assert_eq!(index.get("no").unwrap().len(), 2);
-        index.0.resolved().insert("no".into(), Err(Failed::from(&error)));
-        assert_eq!(index.get("no").unwrap_err().to_string(), error.to_string());
     }
 
     #[test]

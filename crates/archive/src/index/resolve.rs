@@ -12,27 +12,34 @@ const LINK_LIMIT: usize = 40;
 /// The most parts of paths on the way to an entry, those of link targets included.
 const STEP_LIMIT: usize = 4096;
 
-/// The entry that a name leads to: never a link.
+/// Where a name leads.
+#[derive(Debug)]
+pub(super) struct Lead {
+    /// The entry at the end, by its position: never a link.
+    pub(super) at: usize,
+    /// The names of the links on the way.
+    pub(super) links: Vec<Arc<str>>,
+}
+
+/// Follows a name.
 ///
 /// # Errors
 /// See [`TarIndex::get`].
-pub(super) fn resolve<'a>(index: &'a TarIndex, name: &str) -> Result<&'a Entry> {
-    resolve_through(index, name, &mut Vec::new())
-}
-
-/// As [`resolve`], noting the names of the links on the way.
-pub(super) fn resolve_through<'a>(
-    index: &'a TarIndex,
-    name: &str,
-    passed: &mut Vec<Arc<str>>,
-) -> Result<&'a Entry> {
-    let (here, ahead) = (String::new(), Vec::new());
-    let mut walk = Walk { index, asked: name, here, ahead, links: 0, steps: 0, passed };
+pub(super) fn resolve(index: &TarIndex, name: &str) -> Result<Lead> {
+    let mut walk = Walk {
+        index,
+        asked: name,
+        here: String::new(),
+        ahead: Vec::new(),
+        steps: 0,
+        links: Vec::new(),
+    };
     if name.split('/').any(|part| part == "..") {
         return Err(walk.taken_differently("the name has \"..\""));
     }
     walk.go_on(name, None)?;
-    walk.run()
+    let at = walk.run()?;
+    Ok(Lead { at, links: walk.links })
 }
 
 /// Whether `..` stands in a path anywhere but at its beginning. There, some readers drop the part before it as text, and
@@ -49,20 +56,20 @@ fn goes_back(path: &str) -> bool {
     })
 }
 
-struct Walk<'a, 'n> {
+struct Walk<'a> {
     index: &'a TarIndex,
-    asked: &'n str,
+    asked: &'a str,
     /// The folder that has been reached, without links.
     here: String,
     /// The parts still to go, the next one last.
     ahead: Vec<String>,
-    links: usize,
     steps: usize,
-    passed: &'n mut Vec<Arc<str>>,
+    /// The names of the links that were followed.
+    links: Vec<Arc<str>>,
 }
 
-impl<'a> Walk<'a, '_> {
-    fn run(mut self) -> Result<&'a Entry> {
+impl<'a> Walk<'a> {
+    fn run(&mut self) -> Result<usize> {
         let mut last = None;
         while let Some(part) = self.ahead.pop() {
             self.steps += 1;
@@ -81,29 +88,27 @@ impl<'a> Walk<'a, '_> {
     }
 
     /// Goes one part on. Gives the entry there, if there is one and it is no link.
-    fn step(&mut self, part: &str) -> Result<Option<&'a Entry>> {
+    fn step(&mut self, part: &str) -> Result<Option<usize>> {
         if part == ".." {
             if self.here.is_empty() {
                 return Err(self.leads_outside());
             }
             self.up();
-            return Ok(self.index.at_name(&self.here));
+            return Ok(self.index.at_name(&self.here).map(|(at, _)| at));
         }
         if !self.here.is_empty() {
             self.here.push('/');
         }
         self.here.push_str(part);
-        let entry = self.index.at_name(&self.here);
-        match entry.map(|entry| (entry, &entry.kind)) {
-            Some((entry, EntryKind::Symlink(target))) => {
+        let Some((at, entry)) = self.index.at_name(&self.here) else { return Ok(None) };
+        match &entry.kind {
+            EntryKind::Symlink(target) => {
                 self.up();
                 self.go_on(target, Some(entry))?;
                 Ok(None)
             }
-            Some((entry, EntryKind::Hardlink(target))) => self.other_name(entry, target).map(Some),
-            Some((entry, EntryKind::File { .. } | EntryKind::Other(_)))
-                if !self.ahead.is_empty() =>
-            {
+            EntryKind::Hardlink(target) => self.other_name(entry, target).map(Some),
+            EntryKind::File { .. } | EntryKind::Other(_) if !self.ahead.is_empty() => {
                 Err(Error::new(
                     ErrorKind::Corrupt,
                     format!(
@@ -113,7 +118,7 @@ impl<'a> Walk<'a, '_> {
                     ),
                 ))
             }
-            _ => Ok(entry),
+            _ => Ok(Some(at)),
         }
     }
 
@@ -130,9 +135,8 @@ impl<'a> Walk<'a, '_> {
             if goes_back(path) {
                 return Err(self.taken_differently(&format!("{} to {path:?}", Shown(link))));
             }
-            self.links += 1;
-            self.passed.push(Arc::clone(&link.name));
-            if self.links > LINK_LIMIT {
+            self.links.push(Arc::clone(&link.name));
+            if self.links.len() > LINK_LIMIT {
                 return Err(Error::new(
                     ErrorKind::Corrupt,
                     format!(
@@ -148,22 +152,21 @@ impl<'a> Walk<'a, '_> {
     }
 
     /// The entry that a hard link is another name of: a file, directly or through other hard links.
-    fn other_name(&mut self, from: &'a Entry, target: &str) -> Result<&'a Entry> {
+    fn other_name(&mut self, from: &'a Entry, target: &str) -> Result<usize> {
         let (mut link, mut target) = (from, target.to_owned());
         loop {
-            self.links += 1;
-            self.passed.push(Arc::clone(&link.name));
+            self.links.push(Arc::clone(&link.name));
             let name =
                 clean(target.as_bytes()).map_err(|_| self.leads_outside())?.unwrap_or_default();
-            let Some(entry) = self.index.at_name(&name) else {
+            let Some((at, entry)) = self.index.at_name(&name) else {
                 return Err(Error::new(
                     ErrorKind::Corrupt,
                     format!("{} to {target:?}, which is not there", Shown(link)),
                 ));
             };
             match &entry.kind {
-                EntryKind::File { .. } if self.ahead.is_empty() => return Ok(entry),
-                EntryKind::Hardlink(next) if self.links <= LINK_LIMIT => {
+                EntryKind::File { .. } if self.ahead.is_empty() => return Ok(at),
+                EntryKind::Hardlink(next) if self.links.len() <= LINK_LIMIT => {
                     (link, target) = (entry, next.to_string());
                 }
                 _ => {
@@ -194,7 +197,7 @@ impl<'a> Walk<'a, '_> {
 
     fn not_found(&self) -> Error {
         let name = self.asked;
-        let through = if self.links > 0 && self.here != name {
+        let through = if !self.links.is_empty() && self.here != name {
             format!(", which links lead to as {:?}", self.here)
         } else {
             String::new()
