@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use transship_core::{Cancel, Error, ErrorKind, FileRange, Hint, Result, WriteMode, spool_folder};
-use transship_local::{LockWait, Publish, StagedFile, spool_file};
+use transship_local::{LockWait, Publish, StagedFile, replace_file, spool_file};
 
 use crate::compressor::Compressor;
 use crate::open::STDIO;
@@ -145,9 +145,7 @@ impl ArchiveOutput {
                 if self.compressor != Compressor::Plain {
                     pack_into(&staged, &all, self.compressor, cancel)?;
                 }
-                // Whoever is joining the old one has to be done, or it would take the place of this one.
-                let _lock = crate::rewrite::hold(staged.target(), publish, wait, cancel)?;
-                staged.publish(publish).map_err(|e| match e.kind() {
+                replace_file(*staged, publish, wait, cancel).map_err(|e| match e.kind() {
                     ErrorKind::AlreadyExists => exists(&self.path),
                     _ => e,
                 })

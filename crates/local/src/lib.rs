@@ -7,6 +7,7 @@
 //! | see what stands at a path before writing there | [`Target`] |
 //! | open what is read | [`open_regular`], [`Folder`] |
 //! | write a file that shows at once, whole | [`StagedFile`] |
+//! | make a file anew from the one that is there, beside other processes | [`change_file`], [`replace_file`] |
 //! | write a folder that shows at once, whole | [`StagedFolder`], [`settle`] |
 //! | share what is staged between steps, and drop it safely | [`Unpublished`] |
 //! | write or re-check a blob | [`write_body`], [`FileSink`], [`true_blob`] |
@@ -44,10 +45,11 @@
 //!
 //! To append or delete, a writer locks the old file exclusively, checks that it is unchanged, writes the new file beside it,
 //! renames it, and unlocks. If another file has taken its place meanwhile, the writer starts over with that one. Readers take
-//! no lock, and keep the file open that they have opened.
+//! no lock, and keep the file open that they have opened. [`change_file`] is all of this.
 
 mod blob;
 mod cache;
+mod change_file;
 mod copy;
 mod folder;
 mod json;
@@ -68,6 +70,7 @@ mod unpublished;
 
 pub use blob::{sync_file, true_blob, write_body};
 pub use cache::FileCache;
+pub use change_file::{Before, change_file, replace_file};
 pub use copy::copy_range;
 pub use folder::Folder;
 pub use json::{parse_json, read_bounded, read_document};

@@ -1,13 +1,14 @@
 //! [`Appender`]: appends entries to an archive.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use transship_core::{Cancel, FileRange, Result};
-use transship_local::{LockWait, Publish, StagedFile, copy_range};
+use transship_local::{Before, LockWait, StagedFile, change_file, copy_range};
 
-use super::{Base, copy_parts, is_still, lock, place_of};
+use super::{Base, copy_parts, place_of};
 use crate::{Entry, TarIndex, TarWriter};
 
 /// Appends entries to an archive, or writes a new one. Nothing shows before [`publish`](Self::publish); dropped without it,
@@ -25,7 +26,10 @@ pub struct Appender {
     /// Written anew, whatever the base has of them.
     documents: &'static [&'static str],
     base: Option<Arc<Base>>,
-    staged: StagedFile,
+    /// What becomes the archive; `None` when it was to be published, and something else was faster.
+    staged: Option<StagedFile>,
+    /// The file of it, which can be read when it has no name any more.
+    file: Arc<File>,
     /// Names of entries of the base that ours take the place of.
     replaced: BTreeSet<String>,
     /// Where our entries begin.
@@ -51,7 +55,8 @@ impl Appender {
         let staged = StagedFile::beside(&target)?;
         let path = path.to_owned();
         let replaced = BTreeSet::new();
-        let mut this = Self { path, target, documents, base, staged, replaced, from: 0 };
+        let (file, staged) = (Arc::clone(staged.file()), Some(staged));
+        let mut this = Self { path, target, documents, base, staged, file, replaced, from: 0 };
         this.from = length(&this.kept());
         let tar = this.writer(this.from);
         Ok((this, tar))
@@ -83,46 +88,38 @@ impl Appender {
         cancel: &Cancel,
     ) -> Result<()> {
         let mut end = tar.pause()?;
-        loop {
-            cancel.check()?;
-            let lock = lock(&self.target, wait, cancel)?;
-            if !is_still(self.base.as_deref(), &self.target)? {
-                self.base = match lock {
-                    Some(_) => Some(Arc::new(Base::open(&self.target, cancel)?)),
-                    None => None,
-                };
-                end = self.move_ours(end, cancel)?;
-            } else if length(&self.kept()) != self.from {
-                end = self.move_ours(end, cancel)?;
-            }
-            let (file, path) = (Arc::clone(self.staged.file()), self.path.as_path());
-            let mut tar = TarWriter::holding(file, path, end);
+        let target = self.target.clone();
+        change_file(&target, wait, cancel, &mut |before| {
+            self.join(before, &mut end, cancel)?;
+            let mut tar = TarWriter::holding(Arc::clone(&self.file), self.path.as_path(), end);
             documents(self.base.as_ref(), &mut tar)?;
-            if self.is_as_before(&tar, end, cancel)?
-                && is_still(self.base.as_deref(), &self.target)?
-            {
-                return Ok(());
+            if self.is_as_before(&tar, end, cancel)? {
+                return Ok(None);
             }
-            if let Some(base) = &self.base {
-                copy_parts(base, &self.kept(), &self.staged, 0, cancel)?;
+            if let (Some(base), Some(staged)) = (&self.base, &self.staged) {
+                copy_parts(base, &self.kept(), staged, 0, cancel)?;
             }
             tar.finish()?;
-            cancel.check()?;
-            if !is_still(self.base.as_deref(), &self.target)? {
-                continue;
-            }
-            if self.base.is_some() {
-                return self.staged.publish(Publish::Replace);
-            }
-            match self.staged.publish_new()? {
-                None => return Ok(()),
-                Some(staged) => self.staged = staged,
-            }
+            Ok(self.staged.take())
+        })
+    }
+
+    /// Takes our entries behind those of the archive that is there now.
+    fn join(&mut self, before: &Before, end: &mut u64, cancel: &Cancel) -> Result<()> {
+        let is_still = self.base.as_ref().map(|base| base.stamp()) == before.stamp();
+        if !is_still {
+            let base = before.file().zip(before.stamp());
+            let base = base.map(|(file, stamp)| Base::of(file, stamp, cancel)).transpose()?;
+            self.base = base.map(Arc::new);
         }
+        if !is_still || self.staged.is_none() || length(&self.kept()) != self.from {
+            *end = self.move_ours(*end, cancel)?;
+        }
+        Ok(())
     }
 
     fn writer(&self, at: u64) -> TarWriter {
-        TarWriter::at(Arc::clone(self.staged.file()), self.path.as_path(), at)
+        TarWriter::at(Arc::clone(&self.file), self.path.as_path(), at)
     }
 
     /// Whether the archive would be what the base is: none of our entries, and documents that say the same.
@@ -140,8 +137,8 @@ impl Appender {
 
     /// Takes our entries to where they belong behind the base of now, but for those that it has, too. Gives where they end.
     fn move_ours(&mut self, end: u64, cancel: &Cancel) -> Result<u64> {
-        let path = self.staged.path().to_owned();
-        let ours = FileRange::new(Arc::clone(self.staged.file()), path, self.from, end - self.from);
+        let (file, path) = (Arc::clone(&self.file), self.path.as_path());
+        let ours = FileRange::new(file, path, self.from, end - self.from);
         let index = TarIndex::of(&ours, cancel)?;
         let stays = |name: &str| !self.goes(name);
         let there = |entry: &Entry| match &self.base {
@@ -156,7 +153,8 @@ impl Appender {
             copy_range(&ours.part(start, len), staged.file(), staged.path(), at, cancel)?;
             at += len;
         }
-        (self.staged, self.from) = (staged, from);
+        self.file = Arc::clone(staged.file());
+        (self.staged, self.from) = (Some(staged), from);
         Ok(at)
     }
 

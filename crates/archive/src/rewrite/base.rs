@@ -24,21 +24,25 @@ impl Base {
     pub fn open(path: &Path, cancel: &Cancel) -> Result<Self> {
         let file = open_regular(path)?;
         let found = file.metadata().map_err(|e| Error::io("looking at", path, e))?;
-        let range = FileRange::whole(file, path)?;
+        Self::of(&FileRange::whole(file, path)?, FileStamp::of(&found), cancel)
+    }
+
+    /// Indexes an open file that was in this state.
+    pub(super) fn of(range: &FileRange, stamp: FileStamp, cancel: &Cancel) -> Result<Self> {
         let mut head = [0; BLOCK_LEN];
         let n = range.read_at(0, &mut head)?;
         if Compression::of(&head[..n]) != Compression::Plain {
             let message = format!(
                 "{} is compressed as a whole, and only plain archives can be changed",
-                path.display()
+                range.path().display()
             );
             return Err(Error::new(ErrorKind::Unsupported, message).hint(
                 "decompress it first, or copy its images and the new ones to another archive",
             ));
         }
         crate::open::check_is_tar(&head[..n], "it")?;
-        let index = Arc::new(TarIndex::of(&range, cancel)?);
-        Ok(Self { index, stamp: FileStamp::of(&found) })
+        let index = Arc::new(TarIndex::of(range, cancel)?);
+        Ok(Self { index, stamp })
     }
 
     /// What it holds and where.

@@ -9,7 +9,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 use transship_core::{Cancel, Error, ErrorKind, Result};
-use transship_local::{FileStamp, Lock, LockWait, Publish, StagedFile, Target, copy_range};
+use transship_local::{StagedFile, Target, copy_range};
 
 pub use appender::{Appender, Documents};
 pub use base::Base;
@@ -32,41 +32,6 @@ fn place_of(path: &Path) -> Result<(PathBuf, bool)> {
         Target::File(path) => Ok((path, true)),
         Target::Folder(_) => refused("a folder"),
         Target::Stream(_) => refused("a pipe, socket or device"),
-    }
-}
-
-/// The lock on an archive, if there is one.
-fn lock(target: &Path, wait: &LockWait, cancel: &Cancel) -> Result<Option<Lock>> {
-    match Lock::exclusive(target, wait, cancel) {
-        Ok(lock) => Ok(Some(lock)),
-        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(e),
-    }
-}
-
-/// The lock on an archive that is replaced as a whole, where there is one and it can be locked.
-pub(crate) fn hold(
-    target: &Path,
-    how: Publish,
-    wait: &LockWait,
-    cancel: &Cancel,
-) -> Result<Option<Lock>> {
-    if how == Publish::Create {
-        return Ok(None);
-    }
-    match lock(target, wait, cancel) {
-        Err(e) if e.kind() == ErrorKind::Unsupported => Ok(None),
-        done => done,
-    }
-}
-
-/// Whether the archive there is still the one that was read, in the same state: tools that take no lock may have
-/// replaced it or written to it.
-fn is_still(base: Option<&Base>, target: &Path) -> Result<bool> {
-    match target.metadata() {
-        Ok(found) => Ok(base.is_some_and(|base| base.stamp() == FileStamp::of(&found))),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(base.is_none()),
-        Err(e) => Err(Error::io("looking at", target, e)),
     }
 }
 

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use transship_core::{Cancel, Error, ErrorKind, Result};
-use transship_local::{LockWait, Publish, StagedFile};
+use transship_local::{LockWait, StagedFile, change_file};
 
-use super::{Base, copy_parts, is_still, lock, place_of};
+use super::{Base, copy_parts, place_of};
 use crate::TarWriter;
 
 /// What an archive becomes.
@@ -32,15 +32,12 @@ pub fn rewrite(
     cancel: &Cancel,
 ) -> Result<()> {
     let (target, _) = place_of(path)?;
-    loop {
-        cancel.check()?;
-        let Some(_lock) = lock(&target, wait, cancel)? else {
-            return Err(Error::new(
-                ErrorKind::NotFound,
-                format!("there is no file {}", path.display()),
-            ));
+    change_file(&target, wait, cancel, &mut |before| {
+        let (Some(file), Some(stamp)) = (before.file(), before.stamp()) else {
+            let message = format!("there is no file {}", path.display());
+            return Err(Error::new(ErrorKind::NotFound, message));
         };
-        let base = Arc::new(Base::open(&target, cancel)?);
+        let base = Arc::new(Base::of(file, stamp, cancel)?);
         let Rewritten { goes, documents } = change(&base)?;
         let staged = StagedFile::beside(&target)?;
         let parts = base.index().without(&|entry| goes.contains(&entry.name));
@@ -50,9 +47,6 @@ pub fn rewrite(
             tar.put_bytes(name, &bytes)?;
         }
         tar.finish()?;
-        cancel.check()?;
-        if is_still(Some(&base), &target)? {
-            return staged.publish(Publish::Replace);
-        }
-    }
+        Ok(Some(staged))
+    })
 }

@@ -4,6 +4,7 @@ use std::sync::Barrier;
 
 use tempfile::TempDir;
 use transship_core::{Body, WriteMode};
+use transship_local::LockWait;
 
 use super::*;
 use crate::{ArchiveOutput, TarIndex, TarWriter};
