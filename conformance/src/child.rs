@@ -1,6 +1,7 @@
 //! Other processes that work at the place of a case: the test's own program, started again to do a [`Job`].
 
 use std::env;
+use std::fmt;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -81,14 +82,14 @@ impl Process {
             if begun.elapsed() > PATIENCE {
                 child.kill()?;
                 child.wait()?;
-                return Err(Broken::new(format!("another process hangs: {:?}", self.job)));
+                return Err(Broken::new(format!("another process hangs: {}", self.job)));
             }
             std::thread::sleep(Duration::from_millis(2));
         }
         let output = child.wait_with_output()?;
         // A program that runs no test at all succeeds, too.
         let ran = String::from_utf8_lossy(&output.stdout).contains("1 passed");
-        hold!(output.status.success() && ran, "another process, {:?}: {}", self.job, said(&output));
+        hold!(output.status.success() && ran, "another process, {}: {}", self.job, said(&output));
         Ok(())
     }
 }
@@ -107,6 +108,18 @@ fn said(output: &Output) -> String {
     let stderr = String::from_utf8_lossy(&output.stderr);
     let lines: Vec<_> = stderr.lines().filter(|line| !line.trim().is_empty()).collect();
     lines[..lines.len().min(6)].join(" | ")
+}
+
+/// For messages.
+impl fmt::Display for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (first, count) = (self.first, self.count);
+        match self.kind {
+            Kind::Append => write!(f, "which appends {count} images from number {first}"),
+            Kind::Replace => write!(f, "which replaces {count} times from image {first}"),
+            Kind::Read => write!(f, "which reads {count} times"),
+        }
+    }
 }
 
 impl Job {

@@ -117,6 +117,7 @@ fn check_each(snapshot: &Snapshot, want: &[&Entry], claims: &Claims) -> Held {
         images.len(),
         want.len()
     );
+    in_order(images, want, claims)?;
     for (at, (found, want)) in images.iter().zip(want).enumerate() {
         let sorted = |names: &[ImageName]| {
             let mut names: Vec<_> = names.iter().map(|name| meaning(name, claims)).collect();
@@ -126,7 +127,24 @@ fn check_each(snapshot: &Snapshot, want: &[&Entry], claims: &Claims) -> Held {
         };
         found.seen.is(&want.built, claims).during(|| format!("image {at} of the listing"))?;
         let (have, want) = (sorted(&found.seen.names), sorted(&want.names));
-        hold!(have == want, "image {at} of the listing has the names {have:?} instead of {want:?}");
+        let (have, want) = (have.join(", "), want.join(", "));
+        hold!(have == want, "image {at} of the listing has the names [{have}] instead of [{want}]");
+    }
+    Ok(())
+}
+
+/// Whether the same images are listed in the order that is wanted. Where only the order differs, that is what is said.
+fn in_order(images: &[Shown], want: &[&Entry], claims: &Claims) -> Held {
+    for (at, (found, one)) in images.iter().zip(want).enumerate() {
+        let Err(broken) = found.seen.is(&one.built, claims) else { continue };
+        let belongs = want.iter().position(|want| found.seen.is(&want.built, claims).is_ok());
+        let Some(belongs) = belongs else {
+            return Err(broken.while_doing(format!("image {at} of the listing")));
+        };
+        let root = &found.seen.root.descriptor().digest;
+        return Err(Broken::new(format!(
+            "the images are listed in another order: {root} is at position {at}, and belongs at {belongs}"
+        )));
     }
     Ok(())
 }

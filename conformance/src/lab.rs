@@ -1,8 +1,8 @@
 //! [`Lab`]: one case of one law: a transport, a fresh place, and what laws do with them.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use proptest::sample::select;
 use proptest::strategy::Strategy;
@@ -16,10 +16,8 @@ use crate::broken::While;
 use crate::child::{Job, Process};
 use crate::model::{Blob, Built};
 use crate::snapshot::Snapshot;
+use crate::watch::{awaited, awaiting, patience, waiting};
 use crate::{Broken, Claims, Fixture, Held, Holds, Place, Replaces};
-
-/// After this time a step is taken to hang.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A transport and a fresh place.
 #[derive(Debug)]
@@ -35,8 +33,10 @@ pub(crate) struct Lab {
 impl Lab {
     /// `test` is the test that another process runs.
     pub(crate) fn new(fixture: &Arc<dyn Fixture>, test: Option<Arc<str>>) -> Held<Self> {
+        awaiting("the fixture to give a transport and a place");
         let transport = fixture.transport();
         let place = fixture.place()?;
+        awaiting("the place's locator to be parsed");
         let at = transport.parse(place.locator()).during(|| "parsing the fixture's place")?;
         let (fixture, claims) = (Arc::clone(fixture), fixture.claims());
         Ok(Self { fixture, test, transport, place, at, claims })
@@ -99,12 +99,15 @@ impl Lab {
     }
 
     fn step_on<T>(&self, runtime: Runtime, step: impl Future<Output = Held<T>>) -> Held<T> {
-        let done = runtime.block_on(async { tokio::time::timeout(PATIENCE, step).await });
+        let limit = patience();
+        let done = runtime.block_on(async { tokio::time::timeout(limit, step).await });
+        let done = done.map_err(|_| {
+            let (place, seconds) = (&self.at, limit.as_secs());
+            let what = awaited();
+            Broken::new(format!("{place}: it hangs: {seconds} s have passed waiting for {what}"))
+        });
         end(runtime, done.is_ok());
-        done.unwrap_or_else(|_| {
-            let place = &self.at;
-            Err(Broken::new(format!("{place}: it hangs: nothing for {} s", PATIENCE.as_secs())))
-        })
+        done?
     }
 
     /// What the transport and the place show now.
@@ -119,17 +122,21 @@ impl Lab {
     }
 
     pub(crate) async fn reader(&self) -> Held<Box<dyn ArchiveReader>> {
-        let reader = self.archives()?.read(&self.at, &ReadOptions::default()).await;
+        let how = ReadOptions::default();
+        let reader = waiting("the container to open", self.archives()?.read(&self.at, &how)).await;
         reader.during(|| "opening the container to read")
     }
 
     pub(crate) async fn writer(&self, mode: WriteMode) -> Held<Box<dyn ArchiveWriter>> {
-        let writer = self.archives()?.write(&self.at, &how(mode, &[])).await;
+        let how = how(mode, &[]);
+        let what = format!("the container to open for writing, {mode:?}");
+        let writer = waiting(what, self.archives()?.write(&self.at, &how)).await;
         writer.during(|| "opening the container to write")
     }
 
     pub(crate) async fn source(&self, at: &Reference) -> Held<Box<dyn ImageSource>> {
-        let source = self.transport.source(at, &ReadOptions::default()).await;
+        let how = ReadOptions::default();
+        let source = waiting(format!("{at} to open"), self.transport.source(at, &how)).await;
         source.during(|| format!("opening {at}"))
     }
 
@@ -138,8 +145,10 @@ impl Lab {
         mode: WriteMode,
         names: &[ImageName],
     ) -> Held<Box<dyn ImageDestination>> {
-        let destination = self.transport.destination(&self.at, &how(mode, names)).await;
-        destination.during(|| format!("opening a place for an image, {mode:?}, {names:?}"))
+        let how = how(mode, names);
+        let what = format!("a place for an image to open, {mode:?}, {}", named(names));
+        let destination = waiting(what, self.transport.destination(&self.at, &how)).await;
+        destination.during(|| format!("opening a place for an image, {mode:?}, {}", named(names)))
     }
 
     /// Writes an image by itself.
@@ -170,10 +179,23 @@ impl Lab {
 
 fn end(runtime: Runtime, well: bool) {
     if well {
-        // Waits for blocking work.
+        let before = awaited();
+        awaiting(format!("the blocking work to end that was begun up to {before}"));
         drop(runtime);
+        awaiting(before);
     } else {
         runtime.shutdown_background();
+    }
+}
+
+/// Names, for messages.
+pub(crate) fn named(names: &[ImageName]) -> String {
+    match names {
+        [] => "without a name".to_owned(),
+        names => {
+            let names: Vec<&str> = names.iter().map(ImageName::as_str).collect();
+            format!("as {}", names.join(", "))
+        }
     }
 }
 
@@ -191,7 +213,9 @@ pub(crate) async fn put_all(destination: &dyn ImageDestination, built: &Built) -
     }
     for manifest in &built.below {
         let digest = &manifest.descriptor().digest;
-        destination.put_manifest(manifest).await.during(|| format!("putting manifest {digest}"))?;
+        let put =
+            waiting(format!("manifest {digest} to be put"), destination.put_manifest(manifest));
+        put.await.during(|| format!("putting manifest {digest}"))?;
     }
     Ok(())
 }
@@ -232,6 +256,19 @@ pub(crate) enum Way {
     File,
 }
 
+/// For messages: what a put reads from.
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bytes => "bytes in memory",
+            Self::Reopen => "a stream that can be opened again",
+            Self::Stream => "a stream",
+            Self::Reader => "a reader",
+            Self::File => "a file",
+        })
+    }
+}
+
 impl Way {
     pub(crate) const ALL: [Self; 5] =
         [Self::Bytes, Self::Reopen, Self::Stream, Self::Reader, Self::File];
@@ -258,14 +295,17 @@ impl Way {
 
 pub(crate) async fn put(destination: &dyn ImageDestination, blob: &Blob, way: Way) -> Held {
     let digest = &blob.descriptor.digest;
-    let stored = destination
-        .put_blob(Expect::from(&blob.descriptor), way.body(&blob.bytes)?)
+    let size = blob.bytes.len();
+    let what = format!("blob {digest} of {size} B to be put, from {way}");
+    let put = destination.put_blob(Expect::from(&blob.descriptor), way.body(&blob.bytes)?);
+    let stored = waiting(what, put)
         .await
-        .during(|| format!("putting blob {digest} of {} B, {way:?}", blob.bytes.len()))?;
+        .during(|| format!("putting blob {digest} of {size} B, from {way}"))?;
     if stored.digest == *digest && stored.size == blob.descriptor.size {
         return Ok(());
     }
-    Err(Broken::new(format!("put_blob says that it stored {stored:?}, which is not {digest}")))
+    let (said, bytes) = (stored.digest, stored.size);
+    Err(Broken::new(format!("put_blob says that it stored {bytes} B as {said}, and not {digest}")))
 }
 
 pub(crate) async fn commit(
@@ -274,5 +314,5 @@ pub(crate) async fn commit(
 ) -> Held<Committed> {
     let platform = built.preferred();
     let what = Commit::new(&built.root).without(&built.absent).preferring(platform.as_ref());
-    destination.commit(what).await.during(|| "committing")
+    waiting("the commit", destination.commit(what)).await.during(|| "committing")
 }

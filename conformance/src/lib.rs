@@ -63,6 +63,7 @@
 //! | `TRANSSHIP_CASES` | the number of cases of each law (16) |
 //! | `TRANSSHIP_SEED` | what the cases follow from, a number, `random`, or `corners` for those that are looked at each time (1) |
 //! | `TRANSSHIP_CASE` | the one case to run again, as a failure prints it |
+//! | `TRANSSHIP_PATIENCE` | how many seconds one step may take (60); a case gets four times as much, and a law has a limit, too |
 //! | `TRANSSHIP_TRANSPORT` | the scheme of the one transport to look at |
 //! | `TRANSSHIP_REPORT` | a folder for one JSON file for each law that ran |
 //!
@@ -75,6 +76,7 @@ mod child;
 mod claims;
 mod expected;
 mod fixture;
+mod inputs;
 mod interrupt;
 mod lab;
 mod laws;
@@ -87,6 +89,7 @@ mod settings;
 mod snapshot;
 pub mod strategies;
 mod streams;
+mod watch;
 
 pub use broken::{Broken, Held};
 pub use claims::{

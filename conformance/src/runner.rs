@@ -2,7 +2,10 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::panic;
 use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use proptest::strategy::{Just, Strategy};
@@ -11,7 +14,11 @@ use transship_core::{Hasher, Transport};
 
 use crate::lab::Lab;
 use crate::settings::{CORNERS, Settings};
-use crate::{Broken, Claims, Fixture, Held, Processes};
+use crate::watch::Watch;
+use crate::{ALL, Broken, Claims, Fixture, Held, Processes, inputs};
+
+/// How often is looked whether a law takes too long.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// One law.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +78,7 @@ pub(crate) struct Kit {
     settings: Settings,
     law: &'static str,
     cost: u32,
+    watch: Arc<Watch>,
     ran: Cell<u32>,
     failed: Cell<Option<Replay>>,
     unable: Cell<Option<&'static str>>,
@@ -138,6 +146,7 @@ impl Kit {
         };
         let mut runner = TestRunner::new_with_rng(config, self.rng(case));
         let done = runner.run(strategy, |value| {
+            self.watch.case(case.to_string());
             let held =
                 Lab::new(&self.fixture, self.settings.test()).and_then(|lab| check(&lab, &value));
             held.map_err(|broken| TestCaseError::fail(broken.to_string()))
@@ -145,7 +154,8 @@ impl Kit {
         match done {
             Ok(()) => Ok(()),
             Err(TestError::Fail(why, value)) => {
-                Err(Broken::new(format!("{why}\n  with: {value:?}\n  replay: {case}")))
+                let inputs = inputs::lines(self.law, &format!("{value:?}"));
+                Err(Broken::new(format!("{why}{inputs}\n  replay: {case}")))
             }
             Err(TestError::Abort(why)) => Err(Broken::new(format!("no case was generated: {why}"))),
         }
@@ -172,19 +182,77 @@ pub fn run(fixture: Arc<dyn Fixture>, law: &Law, settings: &Settings) -> (Outcom
     if let Some(why) = (law.not_claimed)(&claims) {
         return (Outcome::NotClaimed(why), began.elapsed());
     }
-    let settings = settings.clone();
+    let cases = settings.cases(law.cost).len();
+    let watch = Watch::new(settings.limits(), u32::try_from(cases).unwrap_or(u32::MAX));
+    let outcome = watched(&Arc::new(watch), law, fixture, claims, settings.clone());
+    (outcome, began.elapsed())
+}
+
+/// Runs a law on a thread of its own, which is left behind when it takes too long: what blocks cannot be stopped.
+fn watched(
+    watch: &Arc<Watch>,
+    law: &Law,
+    fixture: Arc<dyn Fixture>,
+    claims: Claims,
+    settings: Settings,
+) -> Outcome {
+    let (done, outcome) = channel();
+    let (law, watched) = (*law, Arc::clone(watch));
+    let work = move || {
+        watched.enter();
+        // Nobody waits for it when it was given up.
+        let _ = done.send(checked(watched, &law, fixture, claims, settings));
+    };
+    let thread = match thread::Builder::new().name(law.name.to_owned()).spawn(work) {
+        Ok(thread) => thread,
+        Err(e) => {
+            return Outcome::Broken { why: format!("no thread can be started: {e}"), replay: None };
+        }
+    };
+    loop {
+        match outcome.recv_timeout(LOOK) {
+            Ok(outcome) => return outcome,
+            Err(RecvTimeoutError::Timeout) => {
+                if let Some(why) = watch.late() {
+                    return Outcome::Broken { why: explained(&law, &why), replay: None };
+                }
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                if let Err(panicked) = thread.join() {
+                    panic::resume_unwind(panicked);
+                }
+                let why = "it ended without an outcome".to_owned();
+                return Outcome::Broken { why, replay: None };
+            }
+        }
+    }
+}
+
+fn checked(
+    watch: Arc<Watch>,
+    law: &Law,
+    fixture: Arc<dyn Fixture>,
+    claims: Claims,
+    settings: Settings,
+) -> Outcome {
     let (ran, failed, unable) = (Cell::new(0), Cell::new(None), Cell::new(None));
     let (name, cost) = (law.name, law.cost);
-    let kit = Kit { fixture, claims, settings, law: name, cost, ran, failed, unable };
-    let outcome = match (law.check)(&kit) {
+    let kit = Kit { fixture, claims, settings, law: name, cost, watch, ran, failed, unable };
+    match (law.check)(&kit) {
         Ok(()) => match kit.unable.get() {
             Some(why) => Outcome::NotClaimed(why),
             None => Outcome::Held(kit.ran.get()),
         },
-        Err(broken) => Outcome::Broken {
-            why: format!("{}\n  {broken}", law.sentence),
-            replay: kit.failed.get(),
-        },
-    };
-    (outcome, began.elapsed())
+        Err(broken) => {
+            let why = explained(law, &broken.to_string());
+            Outcome::Broken { why, replay: kit.failed.get() }
+        }
+    }
+}
+
+/// What does not hold, why, and where the law is in the order in which to read them.
+fn explained(law: &Law, why: &str) -> String {
+    let at = ALL.iter().position(|other| other.name == law.name).unwrap_or_default() + 1;
+    let order = format!("law {at} of {}: of several that fail, begin with the first", ALL.len());
+    format!("{}\n  {why}\n  {order}", law.sentence)
 }

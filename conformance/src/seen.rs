@@ -107,7 +107,9 @@ impl Seen {
         hold!(
             found.size == want.size
                 && is_index_type(&found.media_type) == is_index_type(&want.media_type),
-            "the root is described as {found:?} instead of {want:?}"
+            "the root is described as {} instead of {}",
+            found.to_json(),
+            want.to_json()
         );
         let mut below: BTreeMap<String, Bytes> = BTreeMap::new();
         for manifest in &built.below {
@@ -115,12 +117,20 @@ impl Seen {
         }
         // What is absent of one image may come with another one.
         let more = self.below.keys().filter(|digest| !below.contains_key(*digest)).count();
+        let missing: Vec<&str> = below
+            .iter()
+            .filter(|(digest, bytes)| self.below.get(*digest) != Some(bytes))
+            .map(|(digest, _)| digest.as_str())
+            .collect();
         hold!(
-            below.iter().all(|(digest, bytes)| self.below.get(digest) == Some(bytes))
-                && (more == 0 || !built.absent.is_empty()),
-            "these manifests are below the root: {:?} instead of {:?}",
-            self.below.keys(),
-            below.keys()
+            missing.is_empty(),
+            "of {} manifests below the root these do not read back: {}",
+            below.len(),
+            missing.join(", ")
+        );
+        hold!(
+            more == 0 || !built.absent.is_empty(),
+            "{more} manifests more than were written are below the root"
         );
         self.blobs_are(built)
     }
@@ -129,8 +139,9 @@ impl Seen {
         for blob in &built.blobs {
             let digest = blob.descriptor.digest.to_string();
             let found = self.blobs.get(&digest);
-            hold!(found.is_some(), "blob {digest} is not part of what reads back");
-            hold!(found == Some(&blob.bytes), "blob {digest} reads back as other bytes");
+            let of = || special(&blob.descriptor, built);
+            hold!(found.is_some(), "blob {digest} is not part of what reads back{}", of());
+            hold!(found == Some(&blob.bytes), "blob {digest} reads back as other bytes{}", of());
         }
         Ok(())
     }
@@ -154,4 +165,25 @@ impl Seen {
         }
         Ok(())
     }
+}
+
+/// What is special about a blob, in brackets: that is often why it is lost.
+fn special(of: &Descriptor, built: &Built) -> String {
+    let times = built.blobs.iter().filter(|blob| blob.descriptor.digest == of.digest).count();
+    let manifest = built.below.iter().any(|manifest| manifest.descriptor().digest == of.digest);
+    let facts = [
+        (of.digest.algorithm().as_ref() != "sha256", format!("named by {}", of.digest.algorithm())),
+        (of.size == 0, "it is empty".to_owned()),
+        (!of.urls.is_empty(), format!("with urls: {}", of.urls.join(", "))),
+        (of.is_nondistributable(), "non-distributable".to_owned()),
+        (!of.annotations.is_empty(), "with annotations".to_owned()),
+        (of.data.is_some(), "with its bytes in the descriptor".to_owned()),
+        (!of.other.is_empty(), "with fields that nobody knows".to_owned()),
+        (times > 1, format!("it comes {times} times")),
+        (manifest, "it is one of the manifests, too".to_owned()),
+    ];
+    let facts: Vec<String> =
+        facts.into_iter().filter(|(is, _)| *is).map(|(_, fact)| fact).collect();
+    let what = format!("{}, {} B", of.media_type, of.size);
+    if facts.is_empty() { format!(" ({what})") } else { format!(" ({what}; {})", facts.join("; ")) }
 }

@@ -4,19 +4,23 @@ use std::env;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::runner::Replay;
+use crate::watch::Limits;
 
 /// How laws are run.
 ///
 /// `TRANSSHIP_CASES` is the number of cases of each law, `TRANSSHIP_SEED` a number that they follow from (or `random`, or
-/// `corners` for those that are not generated), `TRANSSHIP_CASE` the one case to run again.
+/// `corners` for those that are not generated), `TRANSSHIP_CASE` the one case to run again, `TRANSSHIP_PATIENCE` the seconds that a
+/// step may take.
 #[derive(Clone, Debug)]
 pub struct Settings {
     cases: u32,
     seed: u64,
     only: Option<u32>,
     shrinks: u32,
+    patience: Duration,
     kept: Vec<Replay>,
     test: Option<Arc<str>>,
 }
@@ -27,9 +31,20 @@ pub(crate) const CORNERS: u64 = u64::MAX;
 /// Cases of a law when nobody says how many. Few: many laws run with every build.
 const CASES: u32 = 16;
 
+/// How long one step may take. Many times what the slowest takes on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
 impl Default for Settings {
     fn default() -> Self {
-        Self { cases: CASES, seed: 1, only: None, shrinks: 200, kept: Vec::new(), test: None }
+        Self {
+            cases: CASES,
+            seed: 1,
+            only: None,
+            shrinks: 200,
+            patience: PATIENCE,
+            kept: Vec::new(),
+            test: None,
+        }
     }
 }
 
@@ -48,6 +63,7 @@ impl Settings {
                 text => text.parse().unwrap_or(default.seed),
             },
             only: number("TRANSSHIP_CASE").map(small),
+            patience: number("TRANSSHIP_PATIENCE").map_or(PATIENCE, Duration::from_secs),
             ..default
         }
     }
@@ -64,6 +80,17 @@ impl Settings {
     pub fn with_shrinks(mut self, shrinks: u32) -> Self {
         self.shrinks = shrinks;
         self
+    }
+
+    /// With so much time for one step. A case gets four times as much; a law has a limit, too.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        Limits { step: self.patience }
     }
 
     /// With the name of the test that runs the law, by which other processes run it too: it has to ask

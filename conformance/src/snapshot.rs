@@ -78,12 +78,16 @@ impl Snapshot {
                 None => return Err(Broken::new(format!("{name} is gone"))),
             }
         }
-        let new: Vec<_> =
-            self.files.keys().filter(|name| !before.files.contains_key(*name)).collect();
+        let new: Vec<_> = self
+            .files
+            .keys()
+            .filter(|name| !before.files.contains_key(*name))
+            .map(String::as_str)
+            .collect();
         if new.is_empty() || abandoned == Abandoned::Blobs {
             return Ok(());
         }
-        Err(Broken::new(format!("these are new: {new:?}")))
+        Err(Broken::new(format!("these are new: {}", new.join(", "))))
     }
 
     /// Whether images of another place are the same, under the same names, in the same order.
@@ -94,14 +98,8 @@ impl Snapshot {
         if all(self) == all(other) {
             return Ok(());
         }
-        let names = |of: &Self| {
-            let one = |image: &Shown| {
-                (image.names.clone(), image.seen.root.descriptor().digest.to_string())
-            };
-            of.images().iter().map(one).collect::<Vec<_>>()
-        };
-        let (one, two) = (names(self), names(other));
-        Err(Broken::new(format!("two places show different things: {one:?} and {two:?}")))
+        let (one, two) = (self.listing(), other.listing());
+        Err(Broken::new(format!("two places show different things: {one} and {two}")))
     }
 
     /// Whether the same images are listed and read, whatever the files.
@@ -117,17 +115,22 @@ impl Snapshot {
                 say(self.is_absent())
             )));
         }
-        let text = |of: &Self| {
-            of.images()
-                .iter()
-                .map(|i| (i.names.clone(), i.seen.root.descriptor().digest.to_string()))
-                .collect::<Vec<_>>()
+        let (was, is) = (before.listing(), self.listing());
+        if was == is {
+            return Err(Broken::new(format!("parts of an image have changed, of {is}")));
+        }
+        Err(Broken::new(format!("what shows has changed: it was {was}, and now is {is}")))
+    }
+
+    /// The images with their names, in their order.
+    fn listing(&self) -> String {
+        let one = |image: &Shown| {
+            let names =
+                if image.names.is_empty() { "no name".to_owned() } else { image.names.join(", ") };
+            format!("{} ({names})", image.seen.root.descriptor().digest)
         };
-        Err(Broken::new(format!(
-            "what shows has changed: it was {:?}, and now is {:?}",
-            text(before),
-            text(self)
-        )))
+        let all: Vec<String> = self.images().iter().map(one).collect();
+        if all.is_empty() { "no image".to_owned() } else { all.join(", then ") }
     }
 }
 

@@ -44,6 +44,7 @@ mod transport;
 mod transport_option;
 mod transports;
 mod walk;
+mod wrap;
 
 pub use archive::{ArchiveEntry, ArchiveReader, ArchiveWriter, Archives};
 pub use blocking::{Cancel, cancelled, run_blocking};
@@ -82,6 +83,7 @@ pub use transports::{Registration, Transports};
 pub use walk::{
     INDEX_DEPTH, Listed, MANIFESTS_LIMIT, Visit, Visitor, walk, walk_from, walk_listed,
 };
+pub use wrap::{WrapArchives, WrapDestination, WrapReader, WrapSource, WrapTransport, WrapWriter};
 
 pub use oci_spec;
 pub use oci_spec::image::{Digest, DigestAlgorithm, MediaType};

@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use oci_spec::image::Digest;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{Error, ErrorKind, Escaped, Result};
 
@@ -53,6 +54,20 @@ impl fmt::Display for ImageName {
 impl fmt::Debug for ImageName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ImageName({})", self.0)
+    }
+}
+
+/// As text.
+impl Serialize for ImageName {
+    fn serialize<S: Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
+        to.serialize_str(&self.0)
+    }
+}
+
+/// Checks it as [`new`](Self::new) does.
+impl<'de> Deserialize<'de> for ImageName {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+        Self::new(&String::deserialize(from)?).map_err(serde::de::Error::custom)
     }
 }
 
