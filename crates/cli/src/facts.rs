@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use serde_json::Value;
 use transship::transport::{
-    CONFIG_LIMIT, ImageDocument, ImageSource, IndexDocument, Listed, ResultExt, Visit, Visitor,
-    walk_from,
+    CONFIG_LIMIT, ImageDocument, ImageSource, IndexDocument, Listed, ResultExt, Sparse, Visit,
+    Visitor, needed_blob, walk_from,
 };
 use transship::{Descriptor, Error, ErrorKind, Manifest, Platform, Result};
 
@@ -21,7 +21,7 @@ impl Config {
     /// `Corrupt` when it is not JSON.
     pub(crate) async fn read(source: &dyn ImageSource, of: &Descriptor) -> Result<Self> {
         let what = || format!("config {}", of.digest);
-        let bytes = source.blob(of).await?.bytes(CONFIG_LIMIT).await.context(what)?;
+        let bytes = needed_blob(source, of).await?.bytes(CONFIG_LIMIT).await.context(what)?;
         let value = serde_json::from_slice(&bytes)
             .map_err(|e| Error::new(ErrorKind::Corrupt, "it is not JSON").caused_by(e))
             .context(what)?;
@@ -100,8 +100,12 @@ impl Visitor for Children<'_> {
 /// The child that fits a platform best.
 ///
 /// # Errors
-/// `NotFound`, listing what there is.
-pub(crate) fn choose(children: Vec<Child>, wanted: &Platform) -> Result<Manifest> {
+/// `NotFound`, listing what there is; `Corrupt` for one that is missing from a whole index.
+pub(crate) fn choose(
+    source: &dyn ImageSource,
+    children: Vec<Child>,
+    wanted: &Platform,
+) -> Result<Manifest> {
     let there: Vec<String> =
         children.iter().filter_map(|c| c.platform.as_ref()).map(ToString::to_string).collect();
     let runs = |child: &Child| child.platform.as_ref().and_then(|p| wanted.fit(p));
@@ -112,6 +116,10 @@ pub(crate) fn choose(children: Vec<Child>, wanted: &Platform) -> Result<Manifest
         .min_by_key(|(fit, child)| (*fit, child.manifest.is_none()));
     match best {
         Some((_, Child { manifest: Some(manifest), .. })) => Ok(manifest),
+        Some((_, child)) if source.sparse() == Sparse::Refused => Err(Error::new(
+            ErrorKind::Corrupt,
+            format!("the image for {wanted}, {}, is listed and missing", child.descriptor.digest),
+        )),
         Some((_, child)) => Err(Error::new(
             ErrorKind::NotFound,
             format!("the image for {wanted}, {}, is not here", child.descriptor.digest),

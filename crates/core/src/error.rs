@@ -128,6 +128,16 @@ impl Error {
         self
     }
 
+    /// For what an image refers to: if its source lacks that, the image is damaged, and nothing that was asked for is missing.
+    /// `NotFound` becomes `Corrupt`; other kinds stay.
+    #[must_use]
+    pub fn of_part(mut self) -> Self {
+        if self.0.kind == ErrorKind::NotFound {
+            self.0.kind = ErrorKind::Corrupt;
+        }
+        self
+    }
+
     /// Gives back the [`Error`] inside an `io::Error` that [`into_io`](Self::into_io) made.
     ///
     /// # Errors

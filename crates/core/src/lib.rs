@@ -76,7 +76,7 @@ pub use pass::{OnePass, Passed, Staged, Staging};
 pub use platform::Platform;
 pub use recognize::{Candidate, Recognized};
 pub use reference::Reference;
-pub use source::{ImageSource, Referrers, Signatures};
+pub use source::{ImageSource, Referrers, Signatures, needed_blob};
 pub use transport::{Deletion, Transport};
 pub use transport_option::{OptionSide, TransportOption};
 pub use transports::{Registration, Transports};

@@ -91,6 +91,16 @@ pub trait ImageSource: fmt::Debug + Send + Sync {
     }
 }
 
+/// A config or layer that an image needs. Only a root can be not there: what a manifest refers to and its source lacks is damage, unless a
+/// delta leaves it out.
+///
+/// # Errors
+/// Those of [`ImageSource::blob`], and `Corrupt` for what is missing.
+pub async fn needed_blob(source: &dyn ImageSource, of: &Descriptor) -> Result<Body> {
+    let left_out = || source.needs().is_some_and(|needs| needs.contains(&of.digest));
+    source.blob(of).await.map_err(|error| if left_out() { error } else { error.of_part() })
+}
+
 /// Manifests that are about an image: their `subject` is one of its manifests.
 #[async_trait]
 pub trait Referrers: Send + Sync {

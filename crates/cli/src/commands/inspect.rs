@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::Value;
-use transship::transport::{ImageDocument, ImageSource};
+use transship::transport::{ImageDocument, ImageSource, needed_blob};
 use transship::{Descriptor, Document, Error, ErrorKind, Manifest, Platform, Result};
 
 use crate::args;
@@ -137,7 +137,7 @@ async fn chosen(
                 None if args.config => Platform::host(),
                 None => return Ok(root),
             };
-            facts::choose(facts::children(source, &root).await?, &wanted)
+            facts::choose(source, facts::children(source, &root).await?, &wanted)
         }
         Document::Image(image) => {
             let (Some(wanted), true) = (args.platform(), image.is_runnable()) else {
@@ -161,7 +161,7 @@ async fn config(source: &dyn ImageSource, manifest: &Manifest) -> Result<Vec<u8>
             Ok(Config::read(source, &image.config).await?.bytes)
         }
         Document::Image(image) => {
-            let body = source.blob(&image.config).await?;
+            let body = needed_blob(source, &image.config).await?;
             Ok(body.bytes(transship::transport::CONFIG_LIMIT).await?.into())
         }
         _ => Err(Error::new(ErrorKind::Unsupported, "an index has no config")

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use transship_core::{
-    Body, Descriptor, ImageDestination, ImageSource, Result, Stored, run_blocking,
+    Body, Descriptor, ImageDestination, ImageSource, Result, Stored, needed_blob, run_blocking,
 };
 
 use super::recompress::{CancelOnDrop, changed};
@@ -92,7 +92,7 @@ impl BlobCopy<'_> {
         let Some(stored) = found else { return Ok(None) };
         if self.scheduler.staged.contains(&stored.digest) {
             // It counts only if the source has it where it says: an archive that is a file is read in that way.
-            route.source.blob(&task.source).await?;
+            needed_blob(route.source, &task.source).await?;
             self.started();
             self.scheduler.counts.read.fetch_add(stored.size, Ordering::Relaxed);
             return Ok(Some(self.stored(stored)));
@@ -121,7 +121,7 @@ impl BlobCopy<'_> {
     }
 
     async fn read_once(&self, purpose: Purpose) -> Result<Stored> {
-        let body = self.route.source.blob(&self.task.source).await?;
+        let body = needed_blob(self.route.source, &self.task.source).await?;
         let (body, _cancel) = self.changed(body)?;
         match purpose {
             Purpose::Put => self.route.destination.put_blob(self.task.expect(), body).await,

@@ -5,7 +5,7 @@ use std::io::Read;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use transship_core::{
-    Body, Descriptor, Digest, Error, ImageSource, Result, ResultExt, run_blocking,
+    Body, Descriptor, Digest, Error, ImageSource, Result, ResultExt, needed_blob, run_blocking,
 };
 
 use crate::codec::{Compression, SNIFF_LEN, sniff};
@@ -20,8 +20,10 @@ pub(crate) async fn sniff_layers(
     layers.retain(|layer| seen.insert(layer.digest.clone()));
     stream::iter(layers)
         .map(|layer| async move {
-            let start = match start_of(source.blob(&layer).await?).await {
-                Err(error) if error.retryable() => start_of(source.blob(&layer).await?).await,
+            let start = match start_of(needed_blob(source, &layer).await?).await {
+                Err(error) if error.retryable() => {
+                    start_of(needed_blob(source, &layer).await?).await
+                }
                 start => start,
             };
             let start = start.context(|| format!("layer {}", layer.digest))?;

@@ -5,7 +5,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use transship_core::{
     CONFIG_LIMIT, Descriptor, Digest, Error, ErrorKind, ImageConfig, ImageDocument, ImageSource,
     IndexDocument, LayerType, Listed, Manifest, Platform, Result, ResultExt, Sparse, Visit,
-    Visitor, is_index_type, walk, walk_from, walk_listed,
+    Visitor, is_index_type, walk_from, walk_listed,
 };
 
 use super::select::describe;
@@ -112,11 +112,14 @@ impl Child {
 impl Tree {
     /// Reads the documents of an image.
     ///
-    /// Of an index, what is absent is no error where the source may be sparse; of a single image it is `NotFound`.
-    /// `Corrupt` for what is damaged or malformed and for indexes that contain themselves, `LimitExceeded` for ones that
+    /// `NotFound` is the root alone. Of an index, a manifest that is absent is no error where the source may be sparse.
+    /// `Corrupt` for what is missing, damaged or malformed and for indexes that contain themselves, `LimitExceeded` for ones that
     /// are nested too deep.
     pub(crate) async fn load(source: &dyn ImageSource, reading: Reading) -> Result<Box<Self>> {
-        walk(source, &Loader { source, reading }).await?.here()
+        let root = source.root().await?;
+        let found = walk_from(source, &root, &Loader { source, reading }).await;
+        // Only the root can be not there.
+        found.map_err(Error::of_part)?.here()
     }
 
     /// Reads the documents of a manifest that is not the root. `NotFound` when it is not all there.
@@ -253,8 +256,10 @@ fn damaged(of: &Descriptor, error: Error) -> Error {
         return error;
     }
     let what = describe(of.platform.as_ref(), of);
-    Error::new(ErrorKind::Corrupt, format!("{what} is listed, and not whole: {error}"))
-        .hint("what is whole can be copied by its platform")
+    error
+        .of_part()
+        .context(format!("{what} is listed, and not whole"))
+        .with_hint("what is whole can be copied by its platform")
 }
 
 /// Some tools keep the manifests and configs of all platforms, and the layers of one. Where that is usual, on disks, asking

@@ -97,11 +97,11 @@ async fn bytes_that_are_not_true_are_corrupt() {
 }
 
 #[tokio::test]
-async fn a_layer_that_is_missing_is_not_found() {
+async fn a_layer_that_is_missing_is_damage() {
     let (from, digests) = many_layers();
     from.state().faults.missing.insert(digests[7].clone());
     let error = copy(&from, &Memory::new("to"), TransferOptions::default()).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
     assert!(error.to_string().contains("layer 8 of 8"), "{error}");
 }
 

@@ -298,7 +298,7 @@ async fn layers_that_are_not_to_be_distributed_stay_behind() {
 
     let copy_them = options(|o| o.nondistributable = Nondistributable::Copy);
     let error = copy(&from, &Memory::new("to"), copy_them.clone()).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
 
     let from = Memory::new("from");
     from.show(&[], &Image::with(vec![layer]).put(&from));

@@ -106,7 +106,7 @@ async fn what_is_damaged_is_not_absent() {
         (manifest_of, Sparse::Refused, Some(ErrorKind::Corrupt)),
         (config_of, Sparse::Refused, Some(ErrorKind::Corrupt)),
         // It is found missing when it is its turn.
-        (layer_of, Sparse::Refused, Some(ErrorKind::NotFound)),
+        (layer_of, Sparse::Refused, Some(ErrorKind::Corrupt)),
     ];
     for (at, (gone, sparse, expected)) in cases.into_iter().enumerate() {
         let (mut from, _, images) = three();

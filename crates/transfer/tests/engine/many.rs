@@ -192,7 +192,7 @@ async fn the_others_go_on_when_one_fails() {
         assert_eq!(
             failed,
             [
-                ("from:box:@1".to_owned(), ErrorKind::NotFound),
+                ("from:box:@1".to_owned(), ErrorKind::Corrupt),
                 ("from:box:@3".to_owned(), ErrorKind::Corrupt),
                 ("from:box:@4".to_owned(), ErrorKind::Unexpected),
             ]

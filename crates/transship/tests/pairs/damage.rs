@@ -7,6 +7,8 @@ use transship::{
     Transfer, TransferOptions, Transports, Verifier,
 };
 
+use transship_test_registry::{Fault, Rule};
+
 use crate::registry::{Bench, Made, image, plain};
 
 fn index(of: &[(&Made, &str)]) -> Manifest {
@@ -98,4 +100,31 @@ async fn a_layer_that_is_not_to_be_distributed_may_be_absent_everywhere() {
     let archive = bench.parse(&format!("docker-archive:{}", bench.path("a.tar").display()));
     let refused = bench.with(Transfer::new(&folder, &archive)).run().await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Unsupported, "{refused}");
+}
+
+/// What a manifest refers to and a place lacks is damage, of single images and of indexes, on disks and in registries.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_image_lacks_is_damage_everywhere() {
+    for gone in [0, 1] {
+        let bench = Bench::new();
+        let (amd, arm) = (plain("amd64", "one"), plain("arm64", "two"));
+        let root = index(&[(&amd, "amd64"), (&arm, "arm64")]);
+        bench.write(&bench.layout("l"), &["a:1"], &root, &[&amd, &arm]).await;
+        bench.write(&bench.layout("l"), &["a:2"], &arm.manifest, &[&arm]).await;
+        bench.write(&bench.remote("a"), &["a:1"], &root, &[&amd, &arm]).await;
+        bench.write(&bench.remote("a"), &["a:2"], &arm.manifest, &[&arm]).await;
+        let digest = &arm.blobs[gone].0.digest;
+        std::fs::remove_file(bench.path("l/blobs/sha256").join(digest.digest())).unwrap();
+        let gone = Fault::Status { status: 404, retry_after: None };
+        bench.server.inject(Rule::new(gone).method("GET").path(digest.as_ref()).always());
+        for tag in ["1", "2"] {
+            let places = [bench.layout(&format!("l:a:{tag}")), bench.remote(&format!("a:{tag}"))];
+            for (at, from) in places.into_iter().enumerate() {
+                let to = bench.layout(&format!("to{at}{tag}"));
+                let error = bench.with(Transfer::new(&from, &to)).run().await.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Corrupt, "{from}: {error}");
+                assert!(error.to_string().contains(&digest.to_string()), "{from}: {error}");
+            }
+        }
+    }
 }
