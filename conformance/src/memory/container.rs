@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use transship_core::{
-    Commit, Descriptor, Digest, Document, Error, ErrorKind, ImageName, Manifest, Reference, Result,
-    WriteMode,
+    Available, Descriptor, Digest, Document, Error, ErrorKind, ImageName, Manifest, Reference,
+    Result, WriteMode,
 };
 
 use super::{Locator, SCHEME, Select};
@@ -159,41 +159,15 @@ impl Parts {
         }
         parts
     }
-
-    /// Refuses a root of which something is missing that is not knowingly left out.
-    pub(super) fn check(&self, what: &Commit<'_>) -> Result<()> {
-        let mut waiting = vec![what.root.document()];
-        while let Some(document) = waiting.pop() {
-            match document {
-                Document::Image(image) => {
-                    for blob in image.layers.iter().chain([&image.config]) {
-                        let found = self.blobs.get(&blob.digest).map(|bytes| bytes.len() as u64);
-                        found_or_absent(what, blob, found)?;
-                    }
-                }
-                Document::Index(index) => {
-                    for child in &index.manifests {
-                        let found = self.manifests.get(&child.digest);
-                        let size = found.map(|manifest| manifest.descriptor().size);
-                        found_or_absent(what, child, size)?;
-                        waiting.extend(found.map(Manifest::document));
-                    }
-                }
-                _ => return Err(Error::new(ErrorKind::Unsupported, "it is no known manifest")),
-            }
-        }
-        Ok(())
-    }
 }
 
-fn found_or_absent(what: &Commit<'_>, part: &Descriptor, found: Option<u64>) -> Result<()> {
-    match found {
-        Some(size) if size == part.size => Ok(()),
-        Some(size) => {
-            let message = format!("{} has {size} bytes, {} expected", part.digest, part.size);
-            Err(Error::new(ErrorKind::Corrupt, message))
-        }
-        None if what.is_absent(&part.digest) || what.is_needed(&part.digest) => Ok(()),
-        None => Err(Error::new(ErrorKind::NotFound, format!("{} was not put", part.digest))),
+impl Available for Parts {
+    fn blob(&self, of: &Descriptor) -> Result<Option<u64>> {
+        Ok(self.blobs.get(&of.digest).map(|bytes| bytes.len() as u64))
+    }
+
+    fn manifest(&self, of: &Descriptor) -> Result<Option<Manifest>> {
+        let found = self.manifests.get(&of.digest);
+        found.map(|found| Manifest::verified(of, found.bytes().clone())).transpose()
     }
 }

@@ -153,7 +153,7 @@ impl ImageDestination for Destination {
 
     async fn commit(self: Box<Self>, what: Commit<'_>) -> Result<Committed> {
         let parts = self.parts();
-        parts.check(&what).map_err(|e| e.context(&self.reference))?;
+        what.check_complete(&[], &parts).map_err(|e| e.context(&self.reference))?;
         let needs = what.needs.iter().map(|needed| &needed.digest);
         let needs = needs.filter(|needed| !parts.has(needed)).cloned().collect();
         let parts = parts.of(what.root);

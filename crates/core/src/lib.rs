@@ -22,6 +22,7 @@ mod blocking;
 mod body;
 mod cache;
 mod collection;
+mod complete;
 mod config;
 mod descriptor;
 mod destination;
@@ -51,6 +52,7 @@ pub use blocking::{Cancel, cancelled, run_blocking};
 pub use body::{Body, BodyReader, ByteStream, Chunks, Expect, FileRange, RangeReader, Stored};
 pub use cache::{Cache, Memo};
 pub use collection::{CollectMode, CollectOptions, Collected, Collection, Garbage, Spared};
+pub use complete::{Available, Complete};
 pub use config::ImageConfig;
 pub use descriptor::Descriptor;
 pub use destination::{

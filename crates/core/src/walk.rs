@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
+use oci_spec::image::Digest;
 
 use crate::{
     Descriptor, Document, Error, ErrorKind, ImageDocument, ImageSource, IndexDocument, Manifest,
@@ -155,10 +156,7 @@ impl<V: Visitor> Walk<'_, V> {
             Document::Index(index) => index,
         };
         if listed.indexes() > INDEX_DEPTH {
-            let digest = &listed.descriptor.digest;
-            let message = format!("index {digest} is nested deeper than {INDEX_DEPTH}");
-            let error = Error::new(ErrorKind::LimitExceeded, message);
-            return self.visitor.failed(listed, error);
+            return self.visitor.failed(listed, too_deep(&listed.descriptor.digest));
         }
         // By position: a stream of references is not `Send`.
         let children = stream::iter(0..index.manifests.len())
@@ -171,6 +169,11 @@ impl<V: Visitor> Walk<'_, V> {
             .await?;
         self.visitor.index(visit, index, children).await
     }
+}
+
+pub(crate) fn too_deep(index: &Digest) -> Error {
+    let message = format!("index {index} is nested deeper than {INDEX_DEPTH}");
+    Error::new(ErrorKind::LimitExceeded, message)
 }
 
 impl Listed<'_> {

@@ -93,7 +93,9 @@ impl ImageDestination for DirectoryDestination {
         let (whole, absent) = (what.root.clone(), what.absent.to_vec());
         let (path, publish) = (self.path.clone(), self.publish);
         let last = self.stage.last_step(move |stage, cancel| {
-            stage.held().check(&whole, &absent)?;
+            let held = stage.held();
+            Commit::new(&whole).without(&absent).check_complete(held.manifests.values(), &*held)?;
+            drop(held);
             check_target(&path, publish)?;
             stage.publish(&root, publish, &|old| check_folder(old, &path, publish), cancel)
         });

@@ -26,7 +26,6 @@
 //! there by such a write, but came out of an archive, is refused: other tools do not look into it. A folder that is not empty and is no
 //! image is refused and stays as it is. There are no names.
 
-mod check;
 mod destination;
 mod format;
 mod reference;

@@ -6,16 +6,30 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use transship_core::{
-    Body, Cancel, Digest, DigestAlgorithm, Error, ErrorKind, Expect, Manifest, Observer, Result,
-    Stored, cancelled,
+    Available, Body, Cancel, Descriptor, Digest, DigestAlgorithm, Error, ErrorKind, Expect,
+    Manifest, Observer, Result, Stored, cancelled,
 };
 use transship_local::{CheckOld, Publish, StagedFile, StagedFolder, write_body};
 
-use crate::check::Held;
 use crate::format::{
     MANIFEST, MANIFEST_SUFFIX, SIGNATURES, SIGNATURES_SIZE, VERSION, name_of, signature_name,
     version_text, write_file,
 };
+
+/// What has been put.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    /// Blobs and their sizes.
+    pub blobs: HashMap<Digest, u64>,
+    /// Manifests below the root, and referrers.
+    pub manifests: HashMap<Digest, Manifest>,
+}
+
+impl Available for Held {
+    fn blob(&self, of: &Descriptor) -> Result<Option<u64>> {
+        Ok(self.blobs.get(&of.digest).copied())
+    }
+}
 
 /// Signatures by manifest; `None` is the root.
 type SignaturesOf = HashMap<Option<Digest>, Vec<Bytes>>;

@@ -4,18 +4,21 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use transship_core::{
-    Accepts, Cancel, Commit, Descriptor, Digest, Document, Error, ErrorKind, ImageDocument,
-    ImageName, LayerForm, LayerType, MediaType, Result,
+    Accepts, Available, Cancel, Commit, Descriptor, Digest, Document, Error, ErrorKind,
+    ImageDocument, ImageName, LayerForm, LayerType, Manifest, MediaType, Result,
 };
 
 use crate::config::Config;
 use crate::existing::Existing;
 use crate::image::made_manifest;
-use crate::writing::{NewImage, Turn, Writing};
+use crate::writing::{Known, NewImage, Turn, Writing};
 
 /// A root that an archive can hold.
 #[derive(Debug)]
-pub(crate) struct Checked(ImageDocument);
+pub(crate) struct Checked {
+    root: Manifest,
+    image: ImageDocument,
+}
 
 impl Checked {
     /// Looks at what kind of thing it is.
@@ -52,12 +55,12 @@ impl Checked {
                 layer.digest, layer.media_type
             ));
         }
-        Ok(Self(image.clone()))
+        Ok(Self { root: what.root.clone(), image: image.clone() })
     }
 
     /// Its image ID.
     pub(crate) fn id(&self) -> &Digest {
-        &self.0.config.digest
+        &self.image.config.digest
     }
 
     /// Records the image, once everything that it needs was found true. Gives its position, and the manifest that
@@ -74,10 +77,10 @@ impl Checked {
         turn: &Turn,
         cancel: &Cancel,
     ) -> Result<(usize, Descriptor)> {
-        let described = &self.0.config;
+        let described = &self.image.config;
         let recorded = writing.known().image(&described.digest).cloned();
         if let Some(image) = recorded {
-            let layers = self.layers(writing, &image.layers)?;
+            let layers = self.layers(writing, image.config_size, &image.layers)?;
             let manifest = made_manifest(&described.digest, image.config_size, &layers)?;
             let at = writing.add_names(&described.digest, names);
             return Ok((at, manifest.descriptor().clone()));
@@ -96,11 +99,8 @@ impl Checked {
             Some(bytes) => bytes.clone(),
             None => writing.read_back(&described.digest, turn)?,
         };
-        if bytes.len() as u64 != described.size {
-            return Err(other_size("config", described, bytes.len() as u64));
-        }
         let config = Config::parse(&bytes)?;
-        let layers = self.layers(writing, &config.diff_ids)?;
+        let layers = self.layers(writing, config.size, &config.diff_ids)?;
         let manifest = made_manifest(&config.id, config.size, &layers)?;
         let image = NewImage { id: config.id, config: bytes, layers: config.diff_ids };
         let at = writing.record(image, &manifest, names, turn)?;
@@ -125,9 +125,10 @@ impl Checked {
         let put_now = |id: &Digest| writing.known().layer(id).is_some_and(|it| it.offset.is_some());
         let stored = existing.contents.stored.find(existing.base.index(), self.id());
         let made = if diff_ids.iter().any(put_now) {
-            let layers = self.layers(writing, diff_ids)?;
             let size = existing.configs[at].as_ref().map(|config| config.size);
-            made_manifest(self.id(), size.unwrap_or(self.0.config.size), &layers)?
+            let size = size.unwrap_or(self.image.config.size);
+            let layers = self.layers(writing, size, diff_ids)?;
+            made_manifest(self.id(), size, &layers)?
         } else {
             existing.contents.image(at, cancel)?.manifest
         };
@@ -137,27 +138,30 @@ impl Checked {
         Ok(stored.unwrap_or_else(|| made.descriptor().clone()))
     }
 
-    /// The layers as they will be served.
-    fn layers(&self, writing: &Writing, diff_ids: &[Digest]) -> Result<Vec<Descriptor>> {
+    /// The layers as they will be served, once all of the image is there.
+    fn layers(
+        &self,
+        writing: &Writing,
+        config_size: u64,
+        diff_ids: &[Digest],
+    ) -> Result<Vec<Descriptor>> {
         self.check_diff_ids(diff_ids)?;
-        let known = writing.known();
-        let mut served = Vec::with_capacity(diff_ids.len());
-        for layer in &self.0.layers {
-            let Some(held) = known.layer(&layer.digest) else {
-                let message = format!("layer {} was not put", layer.digest);
-                return Err(Error::new(ErrorKind::NotFound, message));
-            };
-            if held.stored.size != layer.size {
-                return Err(other_size("layer", layer, held.stored.size));
-            }
-            served.push(held.served.clone());
-        }
-        Ok(served)
+        let known = &*writing.known();
+        let here = Here { config: &self.image.config.digest, config_size, known };
+        Commit::new(&self.root).check_complete(&[], &here)?;
+        let served = |layer: &Descriptor| {
+            known.layer(&layer.digest).map(|held| held.served.clone()).ok_or_else(|| {
+                let message =
+                    format!("layer {} was not put: an archive holds all layers", layer.digest);
+                Error::new(ErrorKind::NotFound, message)
+            })
+        };
+        self.image.layers.iter().map(served).collect()
     }
 
     /// Holds the layers to the diff IDs of the config.
     fn check_diff_ids(&self, diff_ids: &[Digest]) -> Result<()> {
-        let layers = &self.0.layers;
+        let layers = &self.image.layers;
         if layers.len() != diff_ids.len() {
             return Err(Error::new(
                 ErrorKind::Corrupt,
@@ -187,12 +191,18 @@ fn is_plain(media_type: &MediaType) -> bool {
     LayerType::of(media_type).is_some_and(|layer| layer.form == LayerForm::Plain)
 }
 
-fn other_size(what: &str, described: &Descriptor, found: u64) -> Error {
-    Error::new(
-        ErrorKind::Corrupt,
-        format!(
-            "{what} {} has {found} bytes, and the manifest says {}",
-            described.digest, described.size
-        ),
-    )
+/// What is there of an image.
+struct Here<'a> {
+    config: &'a Digest,
+    config_size: u64,
+    known: &'a Known,
+}
+
+impl Available for Here<'_> {
+    fn blob(&self, of: &Descriptor) -> Result<Option<u64>> {
+        if of.digest == *self.config {
+            return Ok(Some(self.config_size));
+        }
+        Ok(self.known.layer(&of.digest).map(|held| held.stored.size))
+    }
 }

@@ -1,17 +1,18 @@
 //! A layout being written, wherever its files are.
 
-mod complete;
 pub(crate) mod docker;
 mod image;
 mod staging;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use transship_archive::Compressor;
 use transship_core::{
-    Body, CONFIG_LIMIT, Cancel, Descriptor, Document, Expect, Manifest, Platform, Reference,
-    Result, ResultExt, Stored, WriteMode, WriteOptions, run_blocking,
+    Available, Body, CONFIG_LIMIT, Cancel, Commit, Descriptor, Digest, Document, Expect,
+    MANIFEST_LIMIT, Manifest, Platform, Reference, Result, ResultExt, Stored, WriteMode,
+    WriteOptions, run_blocking,
 };
 use transship_local::Unpublished;
 
@@ -20,7 +21,6 @@ use crate::names::{Written, strip};
 use crate::platform::of_config;
 use crate::reference::{Locator, Selector};
 use crate::storage::{FolderStore, Store, TarStore};
-use complete::Completeness;
 
 pub(crate) use image::{NewImage, enter_all};
 
@@ -121,10 +121,10 @@ impl Content {
     /// # Errors
     /// `NotFound` for what it needs and is not there, `AlreadyExists` for a second one without a name.
     pub(crate) fn record(&self, image: &Image<'_>, cancel: &Cancel) -> Result<Descriptor> {
-        let mut complete = Completeness::new(&*self.store, image, cancel);
-        let referrers = complete.check(image.root)?;
-        let needs = complete.lacking()?;
-        let reached = complete.into_reached();
+        let here = Here { store: &*self.store, cancel };
+        let commit = Commit::new(image.root).without(image.absent).needing(image.needs);
+        let complete = commit.check_complete(image.put, &here)?;
+        let needs = here.lacking(image.needs)?;
         let entry = self.entry(image.root)?;
         self.check_nameless(&entry, image.names)?;
         if !needs.contains(entry.digest.as_ref()) {
@@ -135,8 +135,8 @@ impl Content {
         self.images().push(NewImage {
             names,
             entry: entry.clone(),
-            referrers,
-            reached,
+            referrers: complete.referrers.iter().map(referrer).collect(),
+            reached: complete.digests.iter().map(Digest::to_string).collect(),
             needs,
             platform,
         });
@@ -180,6 +180,49 @@ impl Content {
             _ => Ok(()),
         }
     }
+}
+
+/// What is in the store.
+struct Here<'a> {
+    store: &'a dyn Store,
+    cancel: &'a Cancel,
+}
+
+impl Here<'_> {
+    /// Of what is left out for others to have, that which is not here.
+    fn lacking(&self, needs: &[Descriptor]) -> Result<BTreeSet<String>> {
+        let mut lacking = BTreeSet::new();
+        for needed in needs {
+            if self.blob(needed)?.is_none() {
+                lacking.insert(needed.digest.to_string());
+            }
+        }
+        Ok(lacking)
+    }
+}
+
+impl Available for Here<'_> {
+    fn blob(&self, of: &Descriptor) -> Result<Option<u64>> {
+        self.cancel.check()?;
+        Ok(self.store.has(&Expect::from(of), self.cancel)?.map(|stored| stored.size))
+    }
+
+    fn manifest(&self, of: &Descriptor) -> Result<Option<Manifest>> {
+        if self.blob(of)?.is_none() {
+            return Ok(None);
+        }
+        let Some(range) = self.store.read(&of.digest)? else { return Ok(None) };
+        let bytes = range.bytes(MANIFEST_LIMIT, format_args!("manifest {}", of.digest))?;
+        Manifest::verified(of, bytes).map(Some)
+    }
+}
+
+/// The entry of a referrer.
+fn referrer(manifest: &Manifest) -> Descriptor {
+    let mut entry = manifest.descriptor().clone();
+    let artifact_type = || manifest.document().artifact_type().map(str::to_owned);
+    entry.artifact_type = entry.artifact_type.or_else(artifact_type);
+    entry
 }
 
 /// An image that is committed.
