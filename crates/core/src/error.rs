@@ -151,10 +151,13 @@ impl Error {
         io::Error::other(self)
     }
 
-    /// Says what was being done, to what: shown before everything said so far.
+    /// Says what was being done, to what: shown before everything said so far. What was said last is not said again.
     #[must_use]
     pub fn context(mut self, context: impl fmt::Display) -> Self {
-        self.0.contexts.push(context.to_string());
+        let context = context.to_string();
+        if self.0.contexts.last() != Some(&context) {
+            self.0.contexts.push(context);
+        }
         self
     }
 
@@ -375,6 +378,12 @@ mod tests {
         assert_eq!(format!("{e:?}").lines().count(), 1);
         let e = e.hint("not this").with_hint("copy again; or not");
         assert_eq!(e.to_string(), "a.tar: layer 1: bad\\nbyte (copy again; or not)");
+    }
+
+    #[test]
+    fn a_context_is_not_said_twice_in_a_row() {
+        let e = Error::new(ErrorKind::Corrupt, "bad").context("a.tar").context("a.tar");
+        assert_eq!(e.context("list").context("a.tar").to_string(), "a.tar: list: a.tar: bad");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use futures_util::stream::{self, StreamExt};
 use serde::Serialize;
+use transship::transport::ResultExt as _;
 use transship::transport::{ArchiveEntry, EntryDetails};
 use transship::{Error, ErrorKind, Reference, Result};
 
@@ -59,8 +60,9 @@ pub(super) async fn run(args: args::List, session: &Session) -> exit::Result {
         let mut details = details.buffered(DETAILS_AT_ONCE);
         for entry in reader.entries() {
             let details = details.next().await.flatten();
+            let details = details.map(|found| found.context(|| &entry.reference));
             if let Some(Err(error)) = &details {
-                session.reporter.warn(&format!("{}: {error}", entry.reference));
+                session.reporter.warn(&error.to_string());
                 done = Done::FoundWrong;
             }
             for warning in &entry.warnings {

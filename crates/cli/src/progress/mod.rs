@@ -297,7 +297,7 @@ fn in_background(name: &str, work: impl FnOnce() + Send + 'static) {
     let _ = std::thread::Builder::new().name(name.to_owned()).spawn(work);
 }
 
-/// Nobody can be told that stderr is closed.
+/// One write, so that lines of several processes stay whole. A closed stderr is no error.
 fn line(text: impl fmt::Display) {
-    let _ = writeln!(stderr().lock(), "{text}");
+    let _ = stderr().lock().write_all(format!("{text}\n").as_bytes());
 }
