@@ -91,7 +91,7 @@ impl Checked {
             let diff_ids = existing.configs[at].as_ref().map(|config| &*config.diff_ids);
             let diff_ids = diff_ids.unwrap_or_default();
             self.check_diff_ids(diff_ids)?;
-            let descriptor = self.again(writing, existing, at, turn, cancel)?;
+            let descriptor = self.again(writing, existing, (at, names), turn, cancel)?;
             let at = writing.add_names(&described.digest, names);
             return Ok((at, descriptor));
         }
@@ -107,12 +107,16 @@ impl Checked {
         Ok((at, manifest.descriptor().clone()))
     }
 
-    /// The manifest of an image that the archive has already. What of it was damaged or missing has been put now.
+    /// The manifest of an image that the archive has already. What of it was damaged or missing has been put now; where the layout in
+    /// the same tar has no manifest of it that can be read, it gets one.
+    ///
+    /// # Errors
+    /// `Corrupt` for what cannot be mended in place, `Cancelled`, I/O errors.
     fn again(
         &self,
         writing: &Writing,
         existing: &Existing,
-        at: usize,
+        (at, names): (usize, &[ImageName]),
         turn: &Turn,
         cancel: &Cancel,
     ) -> Result<Descriptor> {
@@ -122,8 +126,16 @@ impl Checked {
             writing.layer(diff_id, cancel)?;
         }
         existing.check_listed(at, diff_ids, &|id| writing.known().layer(id).cloned(), cancel)?;
+        let (stored, index) = (&existing.contents.stored, existing.base.index());
+        if let Some(complete) = stored.find(index, self.id()) {
+            return Ok(complete);
+        }
         let put_now = |id: &Digest| writing.known().layer(id).is_some_and(|it| it.offset.is_some());
-        let stored = existing.contents.stored.find(existing.base.index(), self.id());
+        if let Some(incomplete) = stored.find_incomplete(index, self.id()) {
+            existing.check_stored(&incomplete, &put_now)?;
+            return Ok(incomplete);
+        }
+        existing.check_names(at, names)?;
         let made = if diff_ids.iter().any(put_now) {
             let size = existing.configs[at].as_ref().map(|config| config.size);
             let size = size.unwrap_or(self.image.config.size);
@@ -132,10 +144,8 @@ impl Checked {
         } else {
             existing.contents.image(at, cancel)?.manifest
         };
-        if stored.is_none() {
-            writing.mend_manifest(&made, turn)?;
-        }
-        Ok(stored.unwrap_or_else(|| made.descriptor().clone()))
+        writing.add_manifest(self.id(), &made, turn)?;
+        Ok(made.descriptor().clone())
     }
 
     /// The layers as they will be served, once all of the image is there.

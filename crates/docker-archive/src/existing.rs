@@ -7,16 +7,18 @@ use transship_archive::docker_save::{MANIFEST_LIMIT, MANIFEST_NAME, SavedEntry, 
 use transship_archive::layout::{INDEX_FILE, INDEX_LIMIT, LAYOUT_FILE, LayoutIndex, blob_path};
 use transship_archive::{Base, TarIndex};
 use transship_core::{
-    Body, Cancel, Descriptor, Digest, Error, ErrorKind, Escaped, Expect, Observer, ReadOptions,
-    Result, Stored,
+    Body, Cancel, Descriptor, Digest, Error, ErrorKind, Escaped, Expect, ImageName, Observer,
+    ReadOptions, Result, Stored,
 };
 
 use crate::config::Config;
 use crate::contents::Contents;
 use crate::form::{form_of, plain};
 use crate::layer::{Layer, Way};
+use crate::named_layout::name_of;
 use crate::output::DOCUMENTS;
-use crate::reference::Locator;
+use crate::reference::{Locator, archive_name};
+use crate::stored;
 use crate::table::NewEntry;
 use crate::writing::layer_file;
 
@@ -107,11 +109,59 @@ impl Existing {
         self.by_id.get(id).copied()
     }
 
-    /// An image as it is listed anew, where another archive has taken the place of this one.
-    pub(crate) fn as_new(&self, id: &Digest) -> Option<NewEntry> {
-        let at = self.position(id)?;
-        let saved = self.entries[at].image().clone();
-        Some(NewEntry { id: id.clone(), saved, top: None, manifest: None })
+    /// An image as it is listed anew: with a manifest that was added to the layout, or where another archive has taken the place of
+    /// this one.
+    pub(crate) fn as_new(&self, id: &Digest, manifest: Option<&Descriptor>) -> Option<NewEntry> {
+        let saved = self.entries[self.position(id)?].image().clone();
+        Some(NewEntry { id: id.clone(), saved, top: None, manifest: manifest.cloned() })
+    }
+
+    /// Whether what an entry of the layout leads to can be read.
+    pub(crate) fn is_readable(&self, entry: &Descriptor) -> bool {
+        stored::read(self.base.index(), entry)
+            .map_or_else(|error| !error.kind().is_of_content(), |_| true)
+    }
+
+    /// Checks that names of an image, of which the layout has no manifest that can be read, are not there those of something else.
+    ///
+    /// # Errors
+    /// `Corrupt` naming what has one.
+    pub(crate) fn check_names(&self, at: usize, names: &[ImageName]) -> Result<()> {
+        let mut ours = self.contents.names(at);
+        ours.retain(|name| names.contains(name));
+        for entry in self.layout.iter().flat_map(LayoutIndex::entries) {
+            let name = name_of(entry).and_then(|name| archive_name(name).ok());
+            let Some(name) = name.map(|name| ImageName::from(&name)) else { continue };
+            if ours.contains(&name) && self.is_readable(entry) {
+                return Err(not_mended(format!(
+                    "{name} is image @{at} in {MANIFEST_NAME}, and {} in {INDEX_FILE}, which does not lead to it",
+                    entry.digest
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that all of an image is there that the layout's manifest of it lists, where some was put now.
+    ///
+    /// # Errors
+    /// `Corrupt` naming what is missing.
+    pub(crate) fn check_stored(
+        &self,
+        manifest: &Descriptor,
+        put_now: &dyn Fn(&Digest) -> bool,
+    ) -> Result<()> {
+        let index = self.base.index();
+        let read = stored::read(index, manifest)?;
+        let is_there =
+            |blob: &&Descriptor| stored::blob_range(index, blob).is_some() || put_now(&blob.digest);
+        match read.document().parts().find(|blob| !is_there(blob)) {
+            None => Ok(()),
+            Some(blob) => Err(not_mended(format!(
+                "manifest {} in {INDEX_FILE} lists {}, which is damaged or missing and cannot be mended in place",
+                manifest.digest, blob.digest
+            ))),
+        }
     }
 
     pub(crate) fn contains(&self, name: &str) -> bool {

@@ -17,6 +17,9 @@ pub(crate) struct NamedLayout {
     noted: bool,
     of_name: HashMap<ImageName, BTreeSet<usize>>,
     of_image: HashMap<Digest, Entries>,
+    /// How often an entry was looked at.
+    #[cfg(test)]
+    looked_at: usize,
 }
 
 /// The entries of one digest.
@@ -29,7 +32,15 @@ struct Entries {
 impl NamedLayout {
     pub(crate) fn new(index: LayoutIndex) -> Self {
         let (gone, of_name, of_image) = (HashSet::new(), HashMap::new(), HashMap::new());
-        Self { index, gone, noted: false, of_name, of_image }
+        Self {
+            index,
+            gone,
+            noted: false,
+            of_name,
+            of_image,
+            #[cfg(test)]
+            looked_at: 0,
+        }
     }
 
     /// The index, to be read or changed.
@@ -67,6 +78,40 @@ impl NamedLayout {
         }
     }
 
+    /// Lists a manifest under names, in place of entries of these names that cannot be read. A name of one that can be read stays with that.
+    pub(crate) fn enter(
+        &mut self,
+        manifest: &Descriptor,
+        names: &[ImageName],
+        is_readable: &dyn Fn(&Descriptor) -> bool,
+    ) {
+        self.note_all();
+        if !self.of_image.contains_key(&manifest.digest) {
+            self.push(manifest.clone());
+        }
+        for name in names {
+            let entries = &self.index.entries();
+            let is_damaged = |at: &usize| {
+                let entry = &entries[*at];
+                entry.digest != manifest.digest && !is_readable(entry)
+            };
+            let holders = self.of_name.remove(name).unwrap_or_default();
+            let (damaged, others): (BTreeSet<_>, BTreeSet<_>) =
+                holders.into_iter().partition(is_damaged);
+            for at in &damaged {
+                if let Some(of_image) = self.of_image.get_mut(&entries[*at].digest) {
+                    of_image.count -= 1;
+                }
+            }
+            self.gone.extend(damaged);
+            let is_free = others.is_empty();
+            self.of_name.insert(name.clone(), others);
+            if is_free {
+                self.name(manifest, name);
+            }
+        }
+    }
+
     /// Takes a name off the entries that have it; the last of an image stays, without one.
     pub(crate) fn unname(&mut self, name: &ImageName) {
         self.note_all();
@@ -94,7 +139,16 @@ impl NamedLayout {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn looked_at(&self) -> usize {
+        self.looked_at
+    }
+
     fn note(&mut self, at: usize) {
+        #[cfg(test)]
+        {
+            self.looked_at += 1;
+        }
         let entry = &self.index.entries()[at];
         let of_image = self.of_image.entry(entry.digest.clone()).or_default();
         of_image.count += 1;
@@ -112,7 +166,7 @@ impl NamedLayout {
 }
 
 /// The name of an entry of a layout, as it stands.
-fn name_of(entry: &Descriptor) -> Option<&str> {
+pub(crate) fn name_of(entry: &Descriptor) -> Option<&str> {
     let annotation = |key: &str| entry.annotation(key).filter(|name| !name.is_empty());
     annotation(CONTAINERD_NAME).or_else(|| annotation(REF_NAME))
 }

@@ -4,10 +4,10 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
-use transship_archive::TarIndex;
 use transship_archive::layout::{
     CONTAINERD_NAME, INDEX_FILE, INDEX_LIMIT, LayoutIndex, REF_NAME, blob_path,
 };
+use transship_archive::{TarIndex, embedded_content};
 use transship_core::{
     Descriptor, Digest, Document, FileRange, MANIFEST_LIMIT, Manifest, Observer, Result,
 };
@@ -28,6 +28,8 @@ struct Walk {
     seen: HashSet<Digest>,
     /// Complete images, by their config.
     found: HashMap<Digest, Descriptor>,
+    /// Images that lack a blob, by their config.
+    incomplete: HashMap<Digest, Descriptor>,
 }
 
 impl StoredManifests {
@@ -57,6 +59,15 @@ impl StoredManifests {
             walk.look_at(index, &next, depth);
         }
     }
+
+    /// The stored manifest of the image with a config, where it lacks a blob and no complete one is there.
+    pub(crate) fn find_incomplete(&self, index: &TarIndex, config: &Digest) -> Option<Descriptor> {
+        if self.find(index, config).is_some() {
+            return None;
+        }
+        let walk = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        walk.incomplete.get(config).cloned()
+    }
 }
 
 impl Walk {
@@ -73,23 +84,25 @@ impl Walk {
         match manifest.document() {
             Document::Index(nested) => self.push(&nested.manifests, depth + 1),
             Document::Image(image) if image.is_runnable() && image.subject.is_none() => {
-                let mut blobs = std::iter::once(&image.config).chain(&image.layers);
-                if blobs.all(|blob| blob_range(index, blob).is_some()) {
-                    let config = image.config.digest.clone();
-                    let found = without_names(manifest.descriptor());
-                    self.found.entry(config).or_insert(found);
-                }
+                let mut blobs = manifest.document().parts();
+                let is_complete = blobs.all(|blob| blob_range(index, blob).is_some());
+                let images = if is_complete { &mut self.found } else { &mut self.incomplete };
+                let config = image.config.digest.clone();
+                images.entry(config).or_insert_with(|| without_names(manifest.descriptor()));
             }
             _ => {}
         }
     }
 }
 
-/// Reads a stored manifest.
+/// Reads a stored manifest, which may be in its descriptor.
 ///
 /// # Errors
 /// `NotFound`, `Corrupt`, `LimitExceeded`, I/O errors.
 pub(crate) fn read(index: &TarIndex, descriptor: &Descriptor) -> Result<Manifest> {
+    if let Some(bytes) = embedded_content(descriptor)? {
+        return Manifest::verified(descriptor, bytes);
+    }
     let bytes = index.document(&blob_path(&descriptor.digest), MANIFEST_LIMIT, "manifest")?;
     Manifest::verified(descriptor, bytes)
 }

@@ -55,6 +55,8 @@ struct OpenTar {
 pub(crate) struct Known {
     layers: HashMap<Digest, Held>,
     images: HashMap<Digest, Recorded>,
+    /// Manifests that were added of images that were there, by their IDs.
+    manifests: HashMap<Digest, Descriptor>,
     /// What was committed, in order: images, and the names that they got.
     commits: Vec<(Digest, Vec<ImageName>)>,
 }
@@ -302,17 +304,18 @@ impl Writing {
         open.tar.put_bytes(name, bytes)
     }
 
-    /// Puts the manifest of an image that was there, where the layout lists it and does not have it, or has other bytes.
+    /// Adds a manifest to the layout in the same tar, if there is one, of an image that was there.
     ///
     /// # Errors
     /// `Corrupt` where something else stands in its place, I/O errors.
-    pub(crate) fn mend_manifest(&self, manifest: &Manifest, turn: &Turn) -> Result<()> {
-        let digest = &manifest.descriptor().digest;
-        let layout = self.existing.as_ref().and_then(|existing| existing.layout.as_ref());
-        if !layout.is_some_and(|layout| layout.entries().iter().any(|it| it.digest == *digest)) {
+    pub(crate) fn add_manifest(&self, id: &Digest, manifest: &Manifest, turn: &Turn) -> Result<()> {
+        if self.shape() == Shape::Saved {
             return Ok(());
         }
-        self.with_tar(turn, |open| self.put_true(open, &blob_path(digest), manifest.bytes()))
+        let of = manifest.descriptor();
+        self.with_tar(turn, |open| self.put_true(open, &blob_path(&of.digest), manifest.bytes()))?;
+        self.known().manifests.insert(id.clone(), of.clone());
+        Ok(())
     }
 
     /// The entry for a config: one that has these bytes already, or a new one.
@@ -368,21 +371,28 @@ impl Commits<'_> {
     /// Puts the documents of an archive that joins a base; made sure of, where that is not the one of the beginning.
     fn put(&self, base: Option<&Arc<Base>>, tar: &mut TarWriter, cancel: &Cancel) -> Result<()> {
         if base.map(Arc::as_ptr) == self.existing.map(|ours| Arc::as_ptr(&ours.base)) {
-            return self.put_documents(Table::of(self.existing)?, tar);
+            return self.put_documents(Table::of(self.existing)?, self.existing, tar);
         }
         let other = base.map(|base| Existing::of(self.place, base, self.observer));
         let other = other.transpose()?;
         self.make_sure(tar, other.as_ref(), cancel)?;
-        self.put_documents(Table::of(other.as_ref())?, tar)
+        self.put_documents(Table::of(other.as_ref())?, other.as_ref(), tar)
     }
 
-    fn put_documents(&self, mut table: Table, tar: &mut TarWriter) -> Result<()> {
+    fn put_documents(
+        &self,
+        mut table: Table,
+        base: Option<&Existing>,
+        tar: &mut TarWriter,
+    ) -> Result<()> {
+        let is_readable = |entry: &Descriptor| base.is_none_or(|base| base.is_readable(entry));
         for (id, names) in &self.known.commits {
             if let Some(recorded) = self.known.images.get(id) {
                 table.add(&recorded.entry, names);
             } else if let Some(existing) = self.existing
-                && let Some(entry) = existing.as_new(id)
+                && let Some(entry) = existing.as_new(id, self.known.manifests.get(id))
             {
+                table.add_manifest(&entry, &is_readable);
                 table.add(&entry, names);
             }
         }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read;
 use std::path::Path;
 
 use base64::Engine;
@@ -21,6 +22,11 @@ fn flipped(bytes: &[u8]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     bytes[600] ^= 1;
     bytes
+}
+
+/// Other bytes of the same length.
+fn flipped_text(text: &[u8]) -> Vec<u8> {
+    text.iter().map(|b| if *b == b'2' { b'3' } else { *b }).collect()
 }
 
 /// `x:1` over `low` and `high`, `o:1` over `other`, `s:1` over `low`.
@@ -176,16 +182,44 @@ impl Images {
             .file("manifest.json", manifest(listed))
     }
 
-    fn layouts(&self) -> Vec<(&'static str, Tar)> {
-        let index = |entries: &[Value]| json!({ "schemaVersion": 2, "manifests": entries });
-        let entry = |image: &Image, name: &str| {
-            let root = image.manifest();
-            json!({
-                "mediaType": root.descriptor().media_type.to_string(), "size": root.bytes().len(),
-                "digest": root.descriptor().digest.to_string(),
-                "annotations": { "io.containerd.image.name": format!("docker.io/library/{name}") },
-            })
+    /// Layouts whose manifests are those of another tool: none that is made here has their bytes.
+    fn manifests_of_another_tool(&self) -> Vec<(&'static str, Tar)> {
+        let text = json!({
+            "schemaVersion": 2, "config": {
+                "mediaType": "application/vnd.oci.image.config.v1+json",
+                "size": self.x.config.len(), "digest": sha256(&self.x.config).to_string() },
+            "layers": self.x.layers.iter().map(|layer| json!({
+                "mediaType": "application/vnd.oci.image.layer.v1.tar", "size": layer.len(),
+                "digest": sha256(layer).to_string() })).collect::<Vec<_>>(),
+        });
+        let text = serde_json::to_vec_pretty(&text).unwrap();
+        let mut listed = entry(&self.x, "x:1");
+        listed["digest"] = sha256(&text).to_string().into();
+        listed["size"] = text.len().into();
+        let nested = index(std::slice::from_ref(&listed)).to_string().into_bytes();
+        let listed_index = json!({
+            "mediaType": "application/vnd.oci.image.index.v1+json", "size": nested.len(),
+            "digest": sha256(&nested).to_string(), "annotations": listed["annotations"].clone(),
+        });
+        let blob = |of: &[u8], bytes: &[u8]| (format!("blobs/sha256/{}", hex(of)), bytes.to_vec());
+        let listed = index(&[listed, entry(&self.o, "o:1")]);
+        let alone = |bytes: &[u8]| self.with_layout(&listed, &[blob(&text, bytes)]);
+        let within = |bytes: &[u8]| {
+            let files = [blob(&nested, &nested), blob(&text, bytes)];
+            self.with_layout(&index(std::slice::from_ref(&listed_index)), &files)
         };
+        let changed = flipped_text(&text);
+        vec![
+            ("another's manifest", alone(&text)),
+            ("another's manifest is damaged", alone(&changed)),
+            ("another's manifest is cut", alone(&text[..9])),
+            ("another's manifest is missing", self.with_layout(&listed, &[])),
+            ("a manifest in an index", within(&text)),
+            ("a manifest in an index is damaged", within(&changed)),
+        ]
+    }
+
+    fn layouts(&self) -> Vec<(&'static str, Tar)> {
         let stored = |image: &Image| {
             let bytes = image.manifest().bytes().to_vec();
             (format!("blobs/sha256/{}", hex(&bytes)), bytes)
@@ -226,6 +260,20 @@ impl Images {
             ("the index is no JSON", self.with_layout(&json!("no"), &both)),
         ]
     }
+}
+
+fn index(entries: &[Value]) -> Value {
+    json!({ "schemaVersion": 2, "manifests": entries })
+}
+
+/// The entry of an image, with its name as containerd writes it.
+fn entry(image: &Image, name: &str) -> Value {
+    let root = image.manifest();
+    json!({
+        "mediaType": root.descriptor().media_type.to_string(), "size": root.bytes().len(),
+        "digest": root.descriptor().digest.to_string(),
+        "annotations": { "io.containerd.image.name": format!("docker.io/library/{name}") },
+    })
 }
 
 /// What is done, and the names that go or come to another image.
@@ -284,6 +332,54 @@ async fn readable(path: &Path) -> BTreeMap<&'static str, Pulled> {
     all
 }
 
+/// The entries of a tar, the last of each name.
+fn entries(path: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut archive = tar::Archive::new(fs::File::open(path).unwrap());
+    let read = |entry: std::io::Result<tar::Entry<'_, fs::File>>| {
+        let mut entry = entry.unwrap();
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).unwrap();
+        (entry.path().unwrap().display().to_string(), bytes)
+    };
+    archive.entries().unwrap().map(read).collect()
+}
+
+/// What of an image does not hold in the layout in the same tar, as a reader of layouts sees it, if there is one.
+fn layout_complaint(path: &Path, name: &str, image: &Image) -> Option<String> {
+    let files = entries(path);
+    let index: Value = serde_json::from_slice(files.get("index.json")?).ok()?;
+    let named = |entry: &&Value| {
+        entry["annotations"]["io.containerd.image.name"] == format!("docker.io/library/{name}")
+    };
+    let found: Vec<_> = index["manifests"].as_array()?.iter().filter(named).collect();
+    let [entry] = found[..] else {
+        return Some(format!("{} entries are named {name}", found.len()));
+    };
+    let blob = |of: &Value| {
+        let digest = of["digest"].as_str()?.strip_prefix("sha256:")?;
+        let bytes = files.get(&format!("blobs/sha256/{digest}"))?;
+        (hex(bytes) == digest && of["size"] == bytes.len()).then_some(bytes)
+    };
+    let read = |of: &Value| {
+        let document = blob(of).map(|bytes| serde_json::from_slice::<Value>(bytes).unwrap());
+        document.ok_or_else(|| format!("{of} is damaged or missing"))
+    };
+    let root = read(entry).and_then(|root| match root.get("manifests") {
+        Some(nested) => read(&nested[0]),
+        None => Ok(root),
+    });
+    let root = match root {
+        Ok(root) => root,
+        Err(error) => return Some(error),
+    };
+    let layers = root["layers"].as_array()?;
+    let parts = layers.iter().chain([&root["config"]]);
+    let wanted = image.layers.iter().chain([&image.config]);
+    let same = layers.len() == image.layers.len()
+        && parts.zip(wanted).all(|(part, wanted)| blob(part).is_some_and(|it| *it == *wanted));
+    (!same).then(|| format!("{root} is not whole, or another image"))
+}
+
 /// What of it does not hold.
 async fn complaint(
     path: &Path,
@@ -297,7 +393,11 @@ async fn complaint(
             return Some(format!("{error}, and it has changed"));
         }
         // Nothing stands in the way of a whole one.
-        return matches!(base, "whole" | "layout" | "links").then(|| error.to_string());
+        return matches!(
+            base,
+            "whole" | "layout" | "links" | "another's manifest" | "a manifest in an index"
+        )
+        .then(|| error.to_string());
     }
     let asked = operation.asked(images);
     for (name, image) in &asked {
@@ -305,6 +405,9 @@ async fn complaint(
             Ok(pulled) if (&pulled.config, &pulled.layers) == (&image.config, &image.layers) => {}
             Ok(_) => return Some(format!("{name} is another")),
             Err(error) => return Some(format!("{name}: {error}")),
+        }
+        if let Some(found) = layout_complaint(path, name, image) {
+            return Some(format!("{name} in the layout: {found}"));
         }
     }
     let after = readable(path).await;
@@ -330,7 +433,8 @@ async fn complaint(
 async fn nothing_else_is_destroyed_and_what_is_asked_for_is_there() {
     let images = Images::new();
     let folder = tempdir().unwrap();
-    let all = images.bases().into_iter().chain(images.odd_documents()).chain(images.layouts());
+    let all = images.bases().into_iter().chain(images.odd_documents());
+    let all = all.chain(images.layouts()).chain(images.manifests_of_another_tool());
     let mut complaints = Vec::new();
     for (base, tar) in all {
         let bytes = tar.end();
