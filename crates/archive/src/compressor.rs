@@ -118,7 +118,7 @@ impl Compressor {
         }
     }
 
-    fn encoder<'a>(self, plain: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
+    fn encoder(self, plain: impl Read + Send + 'static) -> io::Result<Box<dyn Read>> {
         let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN).min(THREADS);
         Ok(match self {
             Self::Plain => Box::new(plain),

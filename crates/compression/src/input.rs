@@ -57,11 +57,20 @@ pub(super) struct Fuse {
 impl Fuse {
     /// Runs `read`, unless an earlier run has failed.
     pub(super) fn guard<T>(&mut self, read: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-        if self.blown {
-            return Err(io::Error::other("read again after an error"));
-        }
+        self.check()?;
         let result = read();
-        self.blown = result.is_err();
+        self.note(&result);
         result
+    }
+
+    /// Fails after an error.
+    pub(super) fn check(&self) -> io::Result<()> {
+        if self.blown { Err(io::Error::other("read again after an error")) } else { Ok(()) }
+    }
+
+    /// Remembers an error, unless it says to try again.
+    pub(super) fn note<T>(&mut self, result: &io::Result<T>) {
+        let again = |error: &io::Error| error.kind() == ErrorKind::Interrupted;
+        self.blown |= result.as_ref().is_err_and(|error| !again(error));
     }
 }

@@ -15,6 +15,7 @@
 //! The gzip encoder compresses blocks on several threads and yields one member all the same; how
 //! the blocks are joined is told in `stitch`.
 
+mod ahead;
 mod bits;
 mod deflate_scan;
 mod deflate_table;
@@ -27,6 +28,7 @@ mod tests;
 mod workers;
 mod zstd;
 
+pub use ahead::Ahead;
 pub use gzip::{DEFAULT_GZIP_LEVEL, GZIP_LEVELS, GzipDecoder, GzipEncoder};
 pub use sniff::{Compression, SNIFF_LEN, sniff};
 pub use zstd::{DEFAULT_ZSTD_LEVEL, ZSTD_LEVELS, ZstdDecoder, ZstdEncoder};

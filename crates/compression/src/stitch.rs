@@ -77,11 +77,13 @@ pub(super) struct BlockEncoder {
     /// One for each level that has been needed.
     compressors: Vec<(CompressionLvl, Compressor)>,
     scanner: Scanner,
+    /// Where libdeflate writes: room for the worst case, of which little is used.
+    room: Vec<u8>,
 }
 
 impl BlockEncoder {
     pub(super) fn new() -> Self {
-        Self { compressors: Vec::new(), scanner: Scanner::new() }
+        Self { compressors: Vec::new(), scanner: Scanner::new(), room: Vec::new() }
     }
 
     /// Makes `packed` and `crc` from `plain`.
@@ -90,38 +92,44 @@ impl BlockEncoder {
     pub(super) fn encode(&mut self, block: &mut Block) -> io::Result<()> {
         block.crc = Hasher::new();
         block.crc.update(&block.plain);
-        let compressor = self.compressor(block.level);
+        let compressor = compressor(&mut self.compressors, block.level);
         let bound = compressor.deflate_compress_bound(block.plain.len());
-        block.packed.resize(bound + PADDING, 0);
+        // Zeros are written once, into memory that is used many times.
+        if self.room.len() < bound + PADDING {
+            self.room.resize(bound + PADDING, 0);
+        }
         let len = compressor
-            .deflate_compress(&block.plain, &mut block.packed[..bound])
+            .deflate_compress(&block.plain, &mut self.room[..bound])
             .map_err(io::Error::other)?;
-        block.packed[len..len + PADDING].fill(0);
-        block.packed.truncate(len + PADDING);
+        self.room[len..len + PADDING].fill(0);
         self.open_end(block, len)
     }
 
-    fn compressor(&mut self, level: CompressionLvl) -> &mut Compressor {
-        let known = self.compressors.iter().position(|(other, _)| *other == level);
-        let index = known.unwrap_or_else(|| {
-            self.compressors.push((level, Compressor::new(level)));
-            self.compressors.len() - 1
-        });
-        &mut self.compressors[index].1
-    }
-
-    /// Turns the stream in the first `len` bytes of `packed` into one that can be continued.
+    /// Makes `packed` of the stream in the first `len` bytes of `room`, as one that can be continued.
     fn open_end(&mut self, block: &mut Block, len: usize) -> io::Result<()> {
-        let scan = self.scanner.scan(&block.packed);
+        let scan = self.scanner.scan(&self.room[..len + PADDING]);
         let scan = scan
             .filter(|scan| scan.plain_len == block.plain.len() as u64)
             .filter(|scan| scan.end.div_ceil(8) == len)
             .ok_or_else(|| io::Error::other("the deflate encoder made a block that is not true"))?;
-        block.packed.truncate(len);
+        block.packed.clear();
+        block.packed.extend_from_slice(&self.room[..len]);
         block.packed[scan.last_block / 8] &= !(1 << (scan.last_block % 8));
         append_empty_stored_block(&mut block.packed, scan.end);
         Ok(())
     }
+}
+
+/// The compressor of a level, which is made when it is first needed.
+fn compressor(
+    known: &mut Vec<(CompressionLvl, Compressor)>,
+    level: CompressionLvl,
+) -> &mut Compressor {
+    let index = known.iter().position(|(other, _)| *other == level).unwrap_or_else(|| {
+        known.push((level, Compressor::new(level)));
+        known.len() - 1
+    });
+    &mut known[index].1
 }
 
 /// Adds an empty stored block to a stream that ends at bit `end`, in the last byte.
@@ -190,8 +198,9 @@ mod tests {
     #[test]
     fn a_block_that_decodes_to_another_length_is_refused() {
         let mut block = Block { plain: b"abc".to_vec(), ..Block::take(CompressionLvl::fastest()) };
-        block.packed = vec![0x03, 0x00];
-        block.packed.resize(2 + PADDING, 0);
-        assert!(BlockEncoder::new().open_end(&mut block, 2).is_err());
+        let mut encoder = BlockEncoder::new();
+        encoder.room = vec![0x03, 0x00];
+        encoder.room.resize(2 + PADDING, 0);
+        assert!(encoder.open_end(&mut block, 2).is_err());
     }
 }

@@ -23,7 +23,7 @@ fn gzip(plain: &[u8], level: u32, n: usize) -> Vec<u8> {
 }
 
 fn zstd(plain: &[u8], level: i32, n: usize) -> Vec<u8> {
-    read_all(ZstdEncoder::new(plain, level, threads(n)).unwrap()).unwrap()
+    read_all(ZstdEncoder::new(Cursor::new(plain.to_vec()), level, threads(n)).unwrap()).unwrap()
 }
 
 fn gunzip(packed: &[u8]) -> io::Result<Vec<u8>> {
@@ -231,7 +231,8 @@ fn a_wrong_gzip_checksum_or_length_is_an_error_for_good() {
 
 #[test]
 fn zstd_bytes_do_not_depend_on_threads_or_reads() {
-    let plain = mixed(5 * BLOCK_LEN);
+    // Several jobs of each level.
+    let plain = mixed(10 * BLOCK_LEN);
     for level in [1, DEFAULT_ZSTD_LEVEL] {
         let expected = zstd(&plain, level, 1);
         for n in [1, 2, 3, 100] {
@@ -244,6 +245,22 @@ fn zstd_bytes_do_not_depend_on_threads_or_reads() {
 }
 
 #[test]
+fn a_zstd_encoder_lets_go_at_any_level() {
+    // One job takes seconds, more of them as long as there is input.
+    let input = mixed(1 << 20).repeat(64);
+    let mut encoder = ZstdEncoder::new(Cursor::new(input), 19, threads(2)).unwrap();
+    let start = std::time::Instant::now();
+    let error = loop {
+        if let Err(error) = encoder.read(&mut [0; 4096]) {
+            break error;
+        }
+    };
+    assert_eq!(error.kind(), ErrorKind::Interrupted);
+    drop(encoder);
+    assert!(start.elapsed() < std::time::Duration::from_secs(2), "{:?}", start.elapsed());
+}
+
+#[test]
 fn zstd_of_any_size_comes_back() {
     for len in [0, 1, 2, 1000, BLOCK_LEN - 1, BLOCK_LEN, BLOCK_LEN + 1, 3 * BLOCK_LEN] {
         for plain in [mixed(len), random(len), vec![0; len]] {
@@ -251,7 +268,7 @@ fn zstd_of_any_size_comes_back() {
         }
     }
     for level in [0, -1, 20, i32::MAX] {
-        let error = ZstdEncoder::new(&b""[..], level, threads(1)).unwrap_err();
+        let error = ZstdEncoder::new(io::empty(), level, threads(1)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
     }
 }

@@ -8,7 +8,7 @@ use transship_core::{
     Body, Descriptor, ImageDestination, ImageSource, Result, Stored, needed_blob, run_blocking,
 };
 
-use super::recompress::{CancelOnDrop, changed};
+use super::recompress::changed;
 use super::schedule::Scheduler;
 use super::task::BlobTask;
 use crate::events::emit::OpenBlob;
@@ -122,7 +122,7 @@ impl BlobCopy<'_> {
 
     async fn read_once(&self, purpose: Purpose) -> Result<Stored> {
         let body = needed_blob(self.route.source, &self.task.source).await?;
-        let (body, _cancel) = self.changed(body)?;
+        let body = self.changed(body)?;
         match purpose {
             Purpose::Put => self.route.destination.put_blob(self.task.expect(), body).await,
             Purpose::Digest => run_blocking(move |cancel| body.chunks(cancel)?.finish()).await,
@@ -130,7 +130,7 @@ impl BlobCopy<'_> {
     }
 
     /// The body in the form that it gets.
-    fn changed(&self, body: Body) -> Result<(Body, Option<CancelOnDrop>)> {
+    fn changed(&self, body: Body) -> Result<Body> {
         let (reading, read) =
             (self.scheduler.events.reading(self.id), Arc::clone(&self.scheduler.counts.read));
         let body = body.on_progress(move |bytes| {
@@ -138,8 +138,8 @@ impl BlobCopy<'_> {
             reading.advanced(bytes);
         });
         match self.scheduler.change(self.task) {
-            Some(change) => changed(body, change).map(|(body, cancel)| (body, Some(cancel))),
-            None => Ok((body, None)),
+            Some(change) => changed(body, change),
+            None => Ok(body),
         }
     }
 

@@ -1,7 +1,6 @@
 //! Copies what is planned: the blobs of several images at once, each blob once. An image is committed in its turn, when its
 //! blobs are there.
 
-mod ahead;
 mod blob;
 pub(crate) mod cache;
 mod recompress;

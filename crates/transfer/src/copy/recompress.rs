@@ -7,10 +7,9 @@ use transship_core::{Body, Cancel, Digest, Error, ErrorKind, Expect, LayerForm, 
 
 use crate::Compress;
 use crate::codec::{
-    Compression, DEFAULT_GZIP_LEVEL, DEFAULT_ZSTD_LEVEL, GzipDecoder, GzipEncoder, SNIFF_LEN,
-    ZstdDecoder, ZstdEncoder, sniff,
+    Ahead, Compression, DEFAULT_GZIP_LEVEL, DEFAULT_ZSTD_LEVEL, GzipDecoder, GzipEncoder,
+    SNIFF_LEN, ZstdDecoder, ZstdEncoder, sniff,
 };
-use crate::copy::ahead::Ahead;
 
 /// What a layer is to become.
 #[derive(Clone, Debug)]
@@ -39,57 +38,24 @@ impl Change {
     }
 }
 
-/// Stops the reading of the source when it is dropped, also when that waits for bytes.
-#[derive(Debug)]
-pub(crate) struct CancelOnDrop(Cancel);
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        self.0.cancel();
-    }
-}
-
-/// The body in another form. It passes once, and only while the [`CancelOnDrop`] lives.
+/// The body in another form, which passes once.
 ///
 /// What `body` is compressed with is seen from its first bytes. Its own digest and the diff ID are checked.
-pub(crate) fn changed(body: Body, change: Change) -> Result<(Body, CancelOnDrop)> {
-    let cancel = Cancel::new();
+pub(crate) fn changed(body: Body, change: Change) -> Result<Body> {
     let expect = match (&change.diff_id, change.to) {
         // The reader of the body hashes these very bytes.
         (Some(diff_id), LayerForm::Plain) => Expect::digest(diff_id.clone()),
         _ => Expect::anything(),
     };
-    let reader = Lazy::Waiting(Box::new((body, change, cancel.clone())));
-    Ok((Body::from_reader(reader).expecting(&expect)?, CancelOnDrop(cancel)))
-}
-
-/// Opens the body at the first read, on the blocking thread where it is read.
-enum Lazy {
-    Waiting(Box<(Body, Change, Cancel)>),
-    Running(Box<dyn Read + Send>),
-    Failed,
-}
-
-impl Read for Lazy {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        if let Self::Running(reader) = self {
-            return reader.read(out);
-        }
-        let Self::Waiting(waiting) = std::mem::replace(self, Self::Failed) else {
-            return Err(io::Error::other("read again after an error"));
-        };
-        let (body, change, cancel) = *waiting;
-        let mut reader = open(body, &change, &cancel).map_err(Error::into_io)?;
-        let n = reader.read(out)?;
-        *self = Self::Running(reader);
-        Ok(n)
-    }
+    Body::from_lazy_reader(move |cancel| open(body, &change, cancel)).expecting(&expect)
 }
 
 fn open(body: Body, change: &Change, cancel: &Cancel) -> Result<Box<dyn Read + Send>> {
+    let expected = body.expected().digest.clone();
     let mut source = body.chunks(cancel)?;
     let start = read_start(&mut source)?;
     let compression = sniff(&start);
+    let left_to_check = left_to_check(compression, expected.as_ref(), change);
     let whole = io::Cursor::new(start).chain(source);
     if change.is_done(compression) {
         return Ok(Box::new(whole));
@@ -105,23 +71,29 @@ fn open(body: Body, change: &Change, cancel: &Cancel) -> Result<Box<dyn Read + S
             ));
         }
     };
-    encode(plain, change, cancel)
-}
-
-fn encode(
-    plain: Box<dyn Read + Send>,
-    change: &Change,
-    cancel: &Cancel,
-) -> Result<Box<dyn Read + Send>> {
     if change.to == LayerForm::Plain {
-        return Ok(Box::new(Ahead::start(plain)?));
+        return Ok(Box::new(Ahead::start("transship-ahead", plain).map_err(codec)?));
     }
-    let plain: Box<dyn Read + Send> = match &change.diff_id {
+    let plain: Box<dyn Read + Send> = match left_to_check {
         Some(diff_id) => Box::new(
             Body::from_reader(plain).expecting(&Expect::digest(diff_id.clone()))?.chunks(cancel)?,
         ),
         None => plain,
     };
+    encode(plain, change)
+}
+
+/// The diff ID, unless the reader of the body hashes these very bytes and checks it.
+fn left_to_check<'a>(
+    compression: Compression,
+    expected: Option<&Digest>,
+    change: &'a Change,
+) -> Option<&'a Digest> {
+    let diff_id = change.diff_id.as_ref();
+    diff_id.filter(|diff_id| compression != Compression::Plain || expected != Some(diff_id))
+}
+
+fn encode(plain: Box<dyn Read + Send>, change: &Change) -> Result<Box<dyn Read + Send>> {
     if change.to == LayerForm::Zstd {
         let level = match change.compress {
             Compress::Zstd(Some(level)) => level,
@@ -149,4 +121,44 @@ fn read_start(source: &mut impl Read) -> Result<Vec<u8>> {
         .read_to_end(&mut start)
         .map_err(|e| Error::io("reading", "the first bytes", e))?;
     Ok(start)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use transship_core::sha256;
+
+    fn gzipping(diff_id: Option<Digest>) -> Change {
+        let (to, compress) = (LayerForm::Gzip, Compress::default());
+        Change { to, compress, diff_id, threads: NonZeroUsize::MIN }
+    }
+
+    #[test]
+    fn each_byte_is_hashed_once() {
+        let (one, other) = (sha256(b"one"), sha256(b"other"));
+        let change = gzipping(Some(one.clone()));
+        let left = |compression, expected| left_to_check(compression, expected, &change);
+        assert_eq!(left(Compression::Plain, Some(&one)), None);
+        assert_eq!(left(Compression::Plain, Some(&other)), Some(&one));
+        assert_eq!(left(Compression::Plain, None), Some(&one));
+        // The digest of a compressed layer is not that of the plain one, even if it claims to be.
+        assert_eq!(left(Compression::Gzip, Some(&one)), Some(&one));
+        assert_eq!(left_to_check(Compression::Plain, Some(&one), &gzipping(None)), None);
+    }
+
+    #[tokio::test]
+    async fn a_plain_layer_is_still_checked() {
+        let layer = vec![7; 3 << 20];
+        for (expected, diff_id, fine) in [
+            (sha256(&layer), sha256(&layer), true),
+            (sha256(b"other"), sha256(b"other"), false),
+            (sha256(&layer), sha256(b"other"), false),
+        ] {
+            let body =
+                Body::from_bytes(layer.clone()).expecting(&Expect::digest(expected)).unwrap();
+            let body = changed(body, gzipping(Some(diff_id))).unwrap();
+            let kind = body.bytes(1 << 20).await.err().map(|error| error.kind());
+            assert_eq!(kind, (!fine).then_some(ErrorKind::Corrupt));
+        }
+    }
 }

@@ -211,7 +211,9 @@ pub fn in_form(content: &[u8], form: LayerForm) -> Vec<u8> {
     let one = NonZeroUsize::MIN;
     match form {
         LayerForm::Gzip => GzipEncoder::new(content, 6, one).unwrap().read_to_end(&mut made),
-        LayerForm::Zstd => ZstdEncoder::new(content, 3, one).unwrap().read_to_end(&mut made),
+        LayerForm::Zstd => ZstdEncoder::new(std::io::Cursor::new(content.to_vec()), 3, one)
+            .unwrap()
+            .read_to_end(&mut made),
         _ => return content.to_vec(),
     }
     .unwrap();
