@@ -187,6 +187,7 @@ fn copy_out(
         Sink::Stdout => Pipe::stdout(cancel).map_err(writing)?,
         Sink::Path => Pipe::writing(path, cancel)?,
     };
+    out.widen();
     if compressor != Compressor::Plain {
         compressor.pack(all, cancel, &mut |bytes| out.write_all(bytes).map_err(writing))?;
         return out.flush().map_err(writing);

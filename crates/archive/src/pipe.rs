@@ -30,9 +30,15 @@ impl Pipe {
 
     /// The standard output.
     pub(crate) fn stdout(cancel: &Cancel) -> io::Result<Self> {
-        let file = sys::stdout()?;
-        let piece = if file.metadata()?.is_file() { WHOLE } else { PIECE };
-        Ok(Self { file, cancel: cancel.clone(), piece })
+        Self::inherited(sys::stdout()?, cancel)
+    }
+
+    /// A writing end that other processes may have, too.
+    fn inherited(file: File, cancel: &Cancel) -> io::Result<Self> {
+        let found = file.metadata()?;
+        let own = if is_pipe(&found) { sys::own_writing_end(&file) } else { None };
+        let piece = if own.is_some() || found.is_file() { WHOLE } else { PIECE };
+        Ok(Self { file: own.unwrap_or(file), cancel: cancel.clone(), piece })
     }
 
     /// A pipe with a name, for reading.
@@ -103,7 +109,7 @@ pub(crate) fn is_pipe(found: &Metadata) -> bool {
 mod sys {
     use std::fs::{File, Metadata, OpenOptions};
     use std::io;
-    use std::os::fd::AsFd;
+    use std::os::fd::{AsFd, AsRawFd};
     use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
     use std::path::Path;
     use std::time::Duration;
@@ -149,6 +155,19 @@ mod sys {
 
     pub(super) fn stdout() -> io::Result<File> {
         io::stdout().as_fd().try_clone_to_owned().map(File::from)
+    }
+
+    /// The writing end of a pipe once more, so that writes take what they can: the end that was inherited is shared with
+    /// other processes, which may not expect that. `None` where the system does not give it.
+    #[cfg(target_os = "linux")]
+    pub(super) fn own_writing_end(pipe: &File) -> Option<File> {
+        let path = format!("/proc/self/fd/{}", pipe.as_raw_fd());
+        without_waiting().write(true).open(path).ok()
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn own_writing_end(_pipe: &File) -> Option<File> {
+        None
     }
 
     pub(super) fn open_to_read(path: &Path) -> io::Result<File> {
@@ -208,6 +227,10 @@ mod sys {
         io::stdout().as_handle().try_clone_to_owned().map(File::from)
     }
 
+    pub(super) fn own_writing_end(_pipe: &File) -> Option<File> {
+        None
+    }
+
     pub(super) fn open_to_read(path: &Path) -> io::Result<File> {
         File::open(path)
     }
@@ -218,5 +241,53 @@ mod sys {
 
     pub(super) fn is_pipe(_found: &Metadata) -> bool {
         false
+    }
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use super::*;
+    use rustix::fs::{OFlags, fcntl_getfl};
+    use transship_core::ErrorKind;
+
+    fn pipe() -> (File, File) {
+        let (read, write) = rustix::pipe::pipe().unwrap();
+        (read.into(), write.into())
+    }
+
+    #[test]
+    fn an_inherited_pipe_takes_all_that_it_has_room_for() {
+        let (mut read, write) = pipe();
+        let shared = write.try_clone().unwrap();
+        let mut out = Pipe::inherited(write, &Cancel::new()).unwrap();
+        out.widen();
+        assert_eq!(out.write(&vec![7; 100_000]).unwrap(), 100_000);
+        let mut got = vec![0; 100_000];
+        read.read_exact(&mut got).unwrap();
+        assert!(got.iter().all(|byte| *byte == 7));
+        // Others who write to it are not told to come again.
+        assert!(!fcntl_getfl(&shared).unwrap().contains(OFlags::NONBLOCK));
+        drop((out, shared));
+        assert_eq!(read.read(&mut got).unwrap(), 0, "it is closed");
+    }
+
+    #[test]
+    fn a_full_pipe_is_waited_for_until_the_cancel() {
+        let (_read, write) = pipe();
+        let cancel = Cancel::new();
+        let mut out = Pipe::inherited(write, &cancel).unwrap();
+        let writing = std::thread::spawn(move || out.write_all(&vec![0; 10 << 20]));
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        cancel.cancel();
+        let error = Error::unwrap_io(writing.join().unwrap().unwrap_err()).unwrap();
+        assert_eq!(error.kind(), ErrorKind::Cancelled);
+    }
+
+    #[test]
+    fn a_file_takes_everything_at_once() {
+        let file = tempfile::tempfile().unwrap();
+        let mut out = Pipe::inherited(file, &Cancel::new()).unwrap();
+        assert_eq!(out.write(&vec![1; WHOLE]).unwrap(), WHOLE);
     }
 }
