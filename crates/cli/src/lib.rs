@@ -91,15 +91,21 @@ fn tell_published(failure: &Failure, session: &Session, json: bool) {
         }
         Failure::ClosedPipe => return,
     };
-    if let Some(there) = session.published.summary()
-        && given_up
-    {
-        session.reporter.warn(&format!("published already: {there}"));
+    let unconfirmed = session.published.unconfirmed().map(|reference| reference.to_string());
+    if given_up {
+        if let Some(there) = session.published.summary() {
+            session.reporter.warn(&format!("published already: {there}"));
+        }
+        if let Some(reference) = &unconfirmed {
+            let text = format!("it is not known whether {reference} is published: look there");
+            session.reporter.warn(&text);
+        }
     }
     if json {
         let published = session.published.references().iter().map(ToString::to_string).collect();
+        let kind = kind.to_string();
         // The failure is told; that this cannot be is no other one.
-        let _ = output::print_json(&Unfinished { kind: kind.to_string(), error, published });
+        let _ = output::print_json(&Unfinished { kind, error, published, unconfirmed });
     }
 }
 
@@ -109,6 +115,8 @@ struct Unfinished {
     kind: String,
     error: String,
     published: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unconfirmed: Option<String>,
 }
 
 fn parse() -> Result<(Cli, Sides), clap::Error> {

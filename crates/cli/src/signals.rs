@@ -24,12 +24,16 @@ pub(crate) async fn guarded<T>(
             result = &mut work => return result,
             number = signals.next() => {
                 tokio::spawn(exit_on_the_next(signals));
-                Failure::Signal(number)
+                Some(number)
             }
-            () = passed(deadline) => Failure::Error(too_late(deadline, published)),
+            () = passed(deadline) => None,
         }
     };
-    Err(ended)
+    // The work is dropped: what it left open is known now.
+    Err(match ended {
+        Some(number) => Failure::Signal(number),
+        None => Failure::Error(too_late(deadline, published)),
+    })
 }
 
 async fn passed(deadline: Option<Duration>) {
@@ -41,7 +45,8 @@ async fn passed(deadline: Option<Duration>) {
 
 fn too_late(deadline: Option<Duration>, published: &Published) -> Error {
     let after = deadline.unwrap_or_default();
-    let changed = if published.references().is_empty() { "nothing has changed; " } else { "" };
+    let unchanged = published.references().is_empty() && published.unconfirmed().is_none();
+    let changed = if unchanged { "nothing has changed; " } else { "" };
     Error::new(ErrorKind::Cancelled, format!("it was not done after {after:?}, the deadline"))
         .hint(format!("{changed}give it more time with --deadline"))
 }

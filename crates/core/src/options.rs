@@ -54,6 +54,9 @@ pub enum Notice {
     },
     /// A request to a server, and its answer, in one line without secrets.
     Request(String),
+    /// The request goes out now after which the image can be opened by this reference. Until
+    /// [`Published`](Self::Published) or an error follows, whether it can is not known.
+    Publishing(Reference),
     /// The image can be opened by this reference now, although its commit goes on: a registry gets one tag after the other.
     Published(Reference),
 }

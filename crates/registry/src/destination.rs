@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::hints::option;
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use futures_util::stream::{self, TryStreamExt};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use transship_core::{
     Accepts, AcceptsNameless, Body, Commit, Committed, Contents, Descriptor, Digest, DockerName,
     Document, Error, ErrorKind, Expect, ImageDestination, ImageName, LayerForm, Manifest,
@@ -16,7 +16,7 @@ use transship_core::{
 
 use crate::client::Repository;
 use crate::pull;
-use crate::push::{self, Mounted, Session};
+use crate::push::{self, Mounted, Session, Taken};
 use crate::reference::{Locator, Wanted, manifest_of};
 use crate::replicate::replicate;
 use crate::target::{Target, has_manifest};
@@ -161,13 +161,11 @@ impl RegistryDestination {
         if at > 0 {
             replicate(&first.repository, &target.repository, &blobs).await?;
         }
-        put_manifests(&target.repository, &manifests).await?;
+        committed.lost.extend(put_manifests(&target.repository, &manifests).await?);
         for (tag, beside) in &beside {
             committed.lost.extend(put_tag_beside(&target.repository, tag, beside).await?);
         }
-        // The same of each, as long as the servers are alike.
-        committed.descriptor.digest = target.publish(root, &mut committed.references).await?;
-        Ok(())
+        target.publish(root, committed).await
     }
 
     /// The image is there: no other one may get its names.
@@ -195,29 +193,45 @@ impl RegistryDestination {
     }
 }
 
-/// Puts what a root refers to, and what is about it. Images are put at once; what refers to them follows in the order in which it was
-/// given, as does what is listed.
-async fn put_manifests(to: &Repository, manifests: &[Manifest]) -> Result<()> {
-    let (mut images, mut others) = (Vec::new(), Vec::new());
+/// Puts what a root refers to, and what is about it: at once what does not refer to each other, and the rest after that. Gives what of it
+/// could not be listed.
+async fn put_manifests(to: &Repository, manifests: &[Manifest]) -> Result<Vec<String>> {
+    let mut lost = Vec::new();
+    for together in by_height(manifests) {
+        let put = |manifest: Manifest| async move {
+            let name = Wanted::Digest(&manifest.descriptor().digest);
+            push::put_manifest(to, &manifest, name).await.map(|taken| (manifest.clone(), taken))
+        };
+        let taken: Vec<(Manifest, Taken)> =
+            stream::iter(together.into_iter().map(put)).buffered(AT_ONCE).try_collect().await?;
+        // In the order in which they were given.
+        for (manifest, taken) in &taken {
+            lost.extend(push::list_referrer(to, manifest, taken).await?);
+        }
+    }
+    Ok(lost)
+}
+
+/// Manifests by the longest way down to one that refers to no other of them. They come with what is below before what is above.
+fn by_height(manifests: &[Manifest]) -> Vec<Vec<Manifest>> {
+    let mut heights: HashMap<&Digest, usize> = HashMap::new();
+    let mut all: Vec<Vec<Manifest>> = Vec::new();
     for manifest in manifests {
         let document = manifest.document();
-        match document {
-            Document::Image(_) if document.subject().is_none() => images.push(manifest),
-            _ => others.push(manifest),
+        let listed = match document {
+            Document::Index(index) => &index.manifests[..],
+            _ => &[],
+        };
+        let below = listed.iter().chain(document.subject());
+        let below = below.filter_map(|below| heights.get(&below.digest));
+        let height = below.map(|height| height + 1).max().unwrap_or(0);
+        heights.insert(&manifest.descriptor().digest, height);
+        if all.len() == height {
+            all.push(Vec::new());
         }
+        all[height].push(manifest.clone());
     }
-    let put = |manifest: &'_ Manifest| {
-        let manifest = manifest.clone();
-        async move {
-            let name = Wanted::Digest(&manifest.descriptor().digest);
-            push::put_manifest(to, &manifest, name).await.map(|_| ())
-        }
-    };
-    stream::iter(images.into_iter().map(Ok)).try_for_each_concurrent(AT_ONCE, put).await?;
-    for manifest in others {
-        put(manifest).await?;
-    }
-    Ok(())
+    all
 }
 
 /// What a manifest refers to.
@@ -363,15 +377,8 @@ async fn put_tag_beside(to: &Repository, tag: &str, root: &Manifest) -> Result<O
     {
         return Ok(None);
     }
-    match push::put_manifest(to, root, wanted).await {
-        Ok(_) => Ok(None),
-        Err(error) => match error.kind() {
-            ErrorKind::AlreadyExists | ErrorKind::Denied | ErrorKind::Unsupported => {
-                Ok(Some(format!("{tag}, which is about the image: {error}")))
-            }
-            _ => Err(error),
-        },
-    }
+    let put = push::put_manifest(to, root, wanted).await;
+    push::lost_beside(put, || format!("{tag}, which is about the image"))
 }
 
 /// By what is in the repository a delta is completed.
@@ -416,4 +423,29 @@ impl Contents for RegistryDestination {
 /// Whether something is asked for where manifests are.
 fn may_be_manifest(media_type: &MediaType) -> bool {
     media_type.as_ref().is_empty() || is_index_type(media_type).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_does_not_refer_to_each_other_goes_at_once() {
+        let media_type = MediaType::ImageIndex.to_string();
+        let index = |name: &str, below: &[&Manifest], subject: Option<&Manifest>| {
+            let below: Vec<&Descriptor> = below.iter().map(|below| below.descriptor()).collect();
+            let document = json!({ "schemaVersion": 2, "mediaType": media_type, "manifests": below,
+                "subject": subject.map(Manifest::descriptor), "annotations": { "name": name } });
+            Manifest::new(document.to_string()).unwrap()
+        };
+        let (a, b) = (index("a", &[], None), index("b", &[], None));
+        let (c, d) = (index("c", &[&a], None), index("d", &[&a, &b], None));
+        let (about_d, top) = (index("about", &[], Some(&d)), index("top", &[&a, &c], None));
+        let other = index("other", &[], Some(&index("elsewhere", &[], None)));
+        let all = [&a, &b, &c, &d, &about_d, &top, &other].map(Clone::clone);
+        let heights = [vec![a, b, other], vec![c, d], vec![about_d, top]];
+        assert_eq!(by_height(&all), heights);
+    }
 }

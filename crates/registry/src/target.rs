@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use transship_core::{
-    Digest, DockerName, Error, ErrorKind, Hint, ImageName, Manifest, Notice, Observer, Reference,
+    Committed, Digest, DockerName, Error, ErrorKind, Hint, ImageName, Manifest, Notice, Observer,
     Result,
 };
 
@@ -100,25 +100,24 @@ impl Target {
         Ok(())
     }
 
-    /// Puts the root under all its names, and gives the digest that it has there. Each name is told at once: the next one may
-    /// fail.
-    pub(crate) async fn publish(
-        &self,
-        root: &Manifest,
-        done: &mut Vec<Reference>,
-    ) -> Result<Digest> {
-        let mut shown = root.descriptor().digest.clone();
+    /// Puts the root under all its names. The observer hears of each name before and after: the next one may fail.
+    pub(crate) async fn publish(&self, root: &Manifest, committed: &mut Committed) -> Result<()> {
+        let observer = &self.repository.observer;
         for name in &self.names {
             let wanted = match name.tag() {
                 Some(tag) => Wanted::Tag(tag),
                 None => Wanted::Digest(&root.descriptor().digest),
             };
-            shown = push::put_manifest(&self.repository, root, wanted).await?;
-            let published = Locator::Name(name.clone()).reference();
-            self.repository.observer.notify(Notice::Published(published.clone()));
-            done.push(published);
+            let reference = Locator::Name(name.clone()).reference();
+            observer.notify(Notice::Publishing(reference.clone()));
+            let taken = push::put_manifest(&self.repository, root, wanted).await?;
+            observer.notify(Notice::Published(reference.clone()));
+            committed.references.push(reference);
+            committed.lost.extend(push::list_referrer(&self.repository, root, &taken).await?);
+            // The same of each, as long as the servers are alike.
+            committed.descriptor.digest = taken.digest;
         }
-        Ok(shown)
+        Ok(())
     }
 }
 

@@ -210,7 +210,39 @@ fn tags_that_were_put_before_the_one_that_fails_are_told() {
         assert!(line.contains(&shown.join(", ")) && !line.contains("app:4"), "{said}");
         let printed: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(printed["published"], serde_json::json!(shown), "{printed}");
+        // What was answered is known.
+        let unconfirmed = (told == "published already").then(|| format!("{at}:3"));
+        assert_eq!(printed["unconfirmed"], serde_json::json!(unconfirmed), "{printed}");
     }
+}
+
+/// A registry that was sent the last manifest, and has not answered, may have taken it.
+#[test]
+fn what_was_not_answered_is_not_known() {
+    for fault in [Fault::Late(Duration::from_secs(20)), Fault::Stall] {
+        let (session, registry) = (Session::new(), Registry::start(Options::default()).unwrap());
+        registry.inject(Rule::new(fault).method("PUT").path("/manifests/1").always());
+        let to = format!("docker://{}/app:1", registry.host());
+        let output = session.run(&format!("copy --progress none --deadline 2s hello.tar:@0 {to}"));
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(&format!("not known whether {to} is published")), "{said}");
+        assert!(!said.contains("nothing has changed"), "{said}");
+        // Before that, nothing was published.
+        let line = format!("copy --progress none --deadline 2s hello.tar:@0 {to}");
+        registry.clear_faults();
+        registry.inject(Rule::new(Fault::Stall).method("POST").always());
+        registry.inject(Rule::new(Fault::Stall).method("HEAD").always());
+        let said = String::from_utf8(session.run(&line).stderr).unwrap();
+        assert!(said.contains("nothing has changed"), "{said}");
+    }
+    // Without a deadline it is the connection that ends.
+    let (session, registry) = (Session::new(), Registry::start(Options::default()).unwrap());
+    registry.inject(Rule::new(Fault::CutBeforeAnswer).method("PUT").path("/manifests/1").always());
+    let to = format!("docker://{}/app:1", registry.host());
+    let output = session.run(&format!("copy --quiet --json --retries 0 hello.tar:@0 {to}"));
+    let printed: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(printed["unconfirmed"], serde_json::json!(to), "{printed}");
+    assert_eq!(registry.tags("app").len(), 1, "it was taken");
 }
 
 fn gives_up(session: &Session, places: &str) {

@@ -25,23 +25,38 @@ pub(crate) struct Taken {
     listed: bool,
 }
 
-/// Puts a manifest. Where it is about another one and the server keeps no list of such, its tag is brought up to date.
-pub(crate) async fn put(to: &Repository, manifest: &Manifest, name: Wanted<'_>) -> Result<Digest> {
-    let taken = put_alone(to, manifest, name).await?;
-    if let Some(subject) = manifest.document().subject()
-        && !taken.listed
-    {
-        referrers::add(to, &subject.digest, manifest).await?;
+/// Lists a manifest that was put among what is about its subject, where the server does not do so itself. What is lost where its tag
+/// may not be read or written.
+pub(crate) async fn list(
+    to: &Repository,
+    manifest: &Manifest,
+    taken: &Taken,
+) -> Result<Option<String>> {
+    let Some(subject) = manifest.document().subject().filter(|_| !taken.listed) else {
+        return Ok(None);
+    };
+    let (digest, subject) = (&manifest.descriptor().digest, &subject.digest);
+    let what = || format!("{digest} is not listed among what is about {subject}");
+    lost_beside(referrers::add(to, subject, manifest).await, what)
+}
+
+/// What is lost when something beside an image cannot be written: the image is there all the same. What may pass is an error,
+/// so that it is tried again.
+pub(crate) fn lost_beside<T>(
+    done: Result<T>,
+    what: impl FnOnce() -> String,
+) -> Result<Option<String>> {
+    match done {
+        Ok(_) => Ok(None),
+        Err(error) => match error.kind() {
+            ErrorKind::Cancelled | ErrorKind::Unavailable | ErrorKind::Conflict => Err(error),
+            _ => Ok(Some(format!("{}: {error}", what()))),
+        },
     }
-    Ok(taken.digest)
 }
 
 /// Puts a manifest.
-pub(crate) async fn put_alone(
-    to: &Repository,
-    manifest: &Manifest,
-    name: Wanted<'_>,
-) -> Result<Taken> {
+pub(crate) async fn put(to: &Repository, manifest: &Manifest, name: Wanted<'_>) -> Result<Taken> {
     let doing = format!("writing {name} to");
     let mut call = to.call(Method::PUT, &format!("manifests/{name}"), &doing).await?;
     let media_type = manifest.descriptor().media_type.as_ref();

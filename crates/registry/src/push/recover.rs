@@ -34,6 +34,8 @@ pub(super) enum Setback {
     TooLarge(Failure),
     /// The server has other bytes than were meant.
     Mixed(Failure),
+    /// The token ended. There is a new one, with which the same request may be accepted.
+    TokenEnded(Error),
 }
 
 /// What is known of what went wrong.
@@ -45,8 +47,8 @@ pub(super) struct Recovery {
     restarts: u32,
     /// How often in a row what follows was refused where the server said that it was.
     refused: u32,
-    /// Whether the server did not know us, since there was progress.
-    denied: bool,
+    /// At which byte the token ended last.
+    token_ended: Option<u64>,
     /// Whether the answer to the last request was waited for in vain.
     pub(super) waited: bool,
     resumes: Resumes,
@@ -89,7 +91,7 @@ impl Recovery {
             tried_at: 0,
             restarts: 0,
             refused: 0,
-            denied: false,
+            token_ended: None,
             waited: false,
             resumes: Resumes::Would,
             ranges: Ranges::Expected,
@@ -102,7 +104,6 @@ impl Recovery {
             self.tries.reset();
             self.tried_at = at;
             self.refused = 0;
-            self.denied = false;
         }
     }
 
@@ -138,10 +139,10 @@ impl Upload {
             (404, _) | (_, "BLOB_UPLOAD_INVALID" | "BLOB_UPLOAD_UNKNOWN") => {
                 Err(Setback::Passing(failure(&fetched)))
             }
-            // A token that expired on the way. It may do so again, and not twice in the same place.
-            (401, _) if !self.recovery.denied => {
-                self.recovery.denied = true;
-                Err(Setback::Passing(Failure::cut(fetched.error())))
+            // A token may end again and again on the way of a large blob. A new one that is refused at the same byte is no better.
+            (401, _) if self.recovery.token_ended != Some(self.began) => {
+                self.recovery.token_ended = Some(self.began);
+                Err(Setback::TokenEnded(fetched.error()))
             }
             (400..=499, _) if self.ending => Err(Setback::Refused(fetched.error())),
             _ => Err(Setback::Lasting(fetched.error())),
@@ -157,6 +158,12 @@ impl Upload {
         }
         match setback {
             Setback::Lasting(error) | Setback::Refused(error) => Err(error),
+            // Nothing of the request was taken, and nothing more is asked: a token may be good for very few requests.
+            Setback::TokenEnded(error) => match self.feed.rewind(self.began) {
+                Ok(()) if self.began == 0 => Ok(self.first()),
+                Ok(()) => Ok(self.feed.end().map_or(Step::Piece, Step::Finish)),
+                Err(_) => self.restart(&Why { kind: error.kind(), text: error.to_string() }),
+            },
             // Another request than before: it is no try of the same.
             Setback::TooLarge(failure) if self.make_smaller() => {
                 let why = Why::of(&failure);
@@ -251,7 +258,7 @@ impl Upload {
             return Err(Error::new(why.kind, message).with_retryable(false));
         }
         self.recovery.restarts += 1;
-        self.recovery.denied = false;
+        self.recovery.token_ended = None;
         self.begin_again(why)
     }
 

@@ -5,7 +5,7 @@ use transship_core::{
     Descriptor, Digest, Document, Error, ErrorKind, Manifest, MediaType, Result, ResultExt,
 };
 
-use super::manifest::put_alone;
+use super::manifest::put;
 use crate::client::Repository;
 use crate::pull::{self, FoundReferrers, referrers_tag};
 use crate::reference::Wanted;
@@ -34,7 +34,7 @@ pub(crate) async fn add(to: &Repository, subject: &Digest, manifest: &Manifest) 
             return Ok(());
         }
         let index = with(index.as_ref(), &entry)?;
-        put_alone(to, &index, Wanted::Tag(&tag))
+        put(to, &index, Wanted::Tag(&tag))
             .await
             .context(|| format!("listing the referrers of {subject}"))?;
     }

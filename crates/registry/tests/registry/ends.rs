@@ -29,10 +29,37 @@ async fn an_upload_outlives_many_tokens() {
     }
     stream(&registry, &server, &bytes).await.unwrap();
     assert_eq!(server.pending_faults(), 0);
-    // Where nothing comes of it, it ends.
-    server.inject(Rule::new(status(401)).method("PATCH").always());
-    let error = stream(&registry, &server, &noise(300_000)).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
+    // Where nothing comes of it, it ends at once, and says why.
+    for (method, sent) in [("PATCH", 2), ("PUT", 2)] {
+        server.clear_faults();
+        server.forget_exchanges();
+        let body =
+            r#"{"errors":[{"code":"UNAUTHORIZED","message":"no","detail":"ask the admin"}]}"#;
+        let refusal = Fault::Raw(
+            format!("HTTP/1.1 401 x\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into(),
+        );
+        server.inject(Rule::new(refusal).method(method).path("uploads").always());
+        let error = stream(&registry, &server, &noise(250_000)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
+        assert!(error.to_string().contains("ask the admin"), "{error}");
+        assert_eq!(server.count(method, "uploads"), sent, "{method}");
+    }
+}
+
+/// Each token is good for a few requests only, of which small last pieces and the end of the upload are some.
+#[tokio::test]
+async fn an_upload_goes_on_with_tokens_for_few_requests() {
+    for (skips, size) in [(vec![0, 1, 2], 300_001), (vec![2, 3], 300_001), (vec![0], 5)] {
+        let (server, bytes) = (open(), noise(size));
+        let registry = client(|options| options.chunk_size = Some(100_000));
+        for skip in &skips {
+            server.inject(Rule::new(status(401)).method("PATCH").skip(*skip));
+        }
+        server.inject(Rule::new(status(401)).method("PUT").path("uploads"));
+        stream(&registry, &server, &bytes).await.unwrap();
+        assert_eq!(server.pending_faults(), 0);
+        assert_eq!(server.count("GET", "uploads"), 0, "where the server is, is known");
+    }
 }
 
 /// A server that refuses the request that ends an upload may have the blob all the same.

@@ -140,6 +140,41 @@ async fn lists_and_tags_that_are_refused_stop_no_copy() {
     }
 }
 
+/// The image is there, whatever becomes of the list of what is about it. What may pass is tried again and is an error.
+#[tokio::test]
+async fn a_list_that_cannot_be_written_is_lost() {
+    for status in [400, 403, 404, 405, 409, 412, 500] {
+        let server = serve(|options| options.referrers = ReferrersApi::Off);
+        let registry = client(|options| options.retries = 1);
+        let (sent, subject) = (image("layer"), image("subject"));
+        let about = about(subject.manifest.descriptor(), "one");
+        let fault = Fault::Status { status, retry_after: None };
+        server.inject(Rule::new(fault).method("PUT").path("manifests/sha256-").always());
+        let to = destination(&registry, &server, "a:1", &WriteOptions::default()).await.unwrap();
+        put(&*to, &sent).await.unwrap();
+        put(&*to, &about).await.unwrap();
+        to.put_manifest(&about.manifest).await.unwrap();
+        let committed = to.commit(Commit::new(&sent.manifest)).await;
+        let tries = server.count("PUT", "manifests/sha256-");
+        if status == 500 {
+            assert_eq!(committed.unwrap_err().kind(), ErrorKind::Unavailable);
+            assert_eq!(tries, 2);
+            continue;
+        }
+        let lost = committed.unwrap().lost;
+        let digest = about.manifest.descriptor().digest.to_string();
+        assert!(lost.len() == 1 && lost[0].contains(&digest), "{status}: {lost:?}");
+        assert!(lost[0].contains(&status.to_string()), "{lost:?}");
+        assert_eq!((server.tags("a").len(), tries), (1, 1), "{status}");
+        // Of what is about another image itself, the tag is there, too.
+        let to = destination(&registry, &server, "a:2", &WriteOptions::default()).await.unwrap();
+        put(&*to, &about).await.unwrap();
+        let committed = to.commit(Commit::new(&about.manifest)).await.unwrap();
+        assert_eq!(committed.references.len(), 1);
+        assert!(committed.lost.len() == 1 && server.tags("a").len() == 2, "{committed:?}");
+    }
+}
+
 /// A tag beside an image says what it is about: it moves to the new signatures. Where it may not, that is said.
 #[tokio::test]
 async fn a_tag_beside_an_image_moves() {

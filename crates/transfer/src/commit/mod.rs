@@ -10,6 +10,7 @@ pub(crate) mod signatures;
 use transship_core::{Commit, Committed, ImageDestination, ImageSource, Result, Shows};
 
 use crate::copy::task::CopiedBlobs;
+use crate::events::emit::Emitter;
 use crate::open::Batch;
 use crate::plan::nodes::ImagePlan;
 use crate::plan::{Action, ImageTask};
@@ -36,7 +37,7 @@ pub(crate) async fn commit(
         Action::Nothing(there) => there,
         Action::Copy { from, plan, .. } => {
             let (mut committed, referrers) =
-                commit_plan(&plan, place, from.image.get(), copied).await?;
+                commit_plan(&plan, place, from.image.get(), copied, batch.events).await?;
             let lost = std::mem::take(&mut committed.lost);
             if shows == Shows::AtCommit {
                 batch.events.published(&committed.references);
@@ -68,6 +69,7 @@ async fn commit_plan(
     image: Box<dyn ImageDestination + '_>,
     source: &dyn ImageSource,
     copied: &CopiedBlobs,
+    events: &Emitter,
 ) -> Result<(Committed, usize)> {
     let built = build(&plan.root, copied)?;
     let referrers: Vec<Built> =
@@ -90,7 +92,7 @@ async fn commit_plan(
         .without(&plan.absent)
         .needing(&delta.needs)
         .preferring(plan.preferred.as_ref());
-    let committed = image.commit(what).await?;
+    let committed = events.publishing(image.reference().clone(), image.commit(what)).await?;
     Ok((committed, referrers.len()))
 }
 
@@ -117,7 +119,10 @@ async fn put_referrers(
 pub(crate) async fn finish(batch: Batch<'_>, mut report: Report) -> Result<Report> {
     // Where everything failed, there is nothing to show.
     if !report.images.is_empty() {
-        batch.writer.finish().await?;
+        match batch.writer.reference().cloned() {
+            Some(to) => batch.events.publishing(to, batch.writer.finish()).await?,
+            None => batch.writer.finish().await?,
+        }
     }
     report.failed.splice(0..0, batch.sources.failed);
     Ok(report)

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use transship_core::{Error, Reference};
+use transship_core::{Error, ErrorKind, Reference};
 
 /// What a transfer has published: references that open images of it now, even if the rest fails. An archive that
 /// shows its images together has none before its end; a registry has each tag when it is put.
@@ -29,6 +29,15 @@ pub struct Published(Arc<Mutex<List>>);
 struct List {
     references: Vec<Reference>,
     known: HashSet<Reference>,
+    /// What is being published.
+    pending: Option<Pending>,
+}
+
+#[derive(Debug)]
+struct Pending {
+    reference: Reference,
+    /// Whether a request that publishes it was sent.
+    sent: bool,
 }
 
 impl Published {
@@ -37,7 +46,12 @@ impl Published {
         self.list().references.clone()
     }
 
-    /// All of it on one line, shortened; `None` where there is nothing.
+    /// What may show or not: the transfer was dropped, or its connection ended, while it was being published.
+    pub fn unconfirmed(&self) -> Option<Reference> {
+        self.list().pending.as_ref().map(|pending| pending.reference.clone())
+    }
+
+    /// All that shows on one line, shortened; `None` where there is nothing.
     pub fn summary(&self) -> Option<String> {
         const LISTED: usize = 20;
         let all = &self.list().references;
@@ -52,14 +66,35 @@ impl Published {
     pub(crate) fn add(&self, references: &[Reference]) {
         let mut list = self.list();
         for reference in references {
+            list.pending.take_if(|pending| pending.reference == *reference);
             if list.known.insert(reference.clone()) {
                 list.references.push(reference.clone());
             }
         }
     }
 
+    /// An image is being committed, or an archive ended.
+    pub(crate) fn begin(&self, reference: Reference) {
+        self.list().pending = Some(Pending { reference, sent: false });
+    }
+
+    /// The request is being sent that publishes an image.
+    pub(crate) fn publishing(&self, reference: Reference) {
+        self.list().pending = Some(Pending { reference, sent: true });
+    }
+
+    /// What was begun has ended. Where a server took the request and its answer is missing, it is not known how.
+    pub(crate) fn end(&self, error: Option<&Error>) {
+        let unanswered = error.is_some_and(|error| error.kind() == ErrorKind::Unavailable);
+        self.list().pending.take_if(|pending| !(pending.sent && unanswered));
+    }
+
     /// Adds to the error of a transfer what it has published all the same.
     pub(crate) fn explain(&self, error: Error) -> Error {
+        let error = match self.unconfirmed() {
+            Some(reference) => error.context(format!("{reference} may be written, or not")),
+            None => error,
+        };
         match self.summary() {
             Some(there) => error.context(format!("{there} is written already")),
             None => error,

@@ -81,6 +81,18 @@ impl Emitter {
         }
     }
 
+    /// What a commit or the end of an archive does: until it has ended, whether its images show is not known.
+    pub(crate) async fn publishing<T>(
+        &self,
+        to: Reference,
+        work: impl Future<Output = transship_core::Result<T>>,
+    ) -> transship_core::Result<T> {
+        self.0.published.begin(to);
+        let done = work.await;
+        self.0.published.end(done.as_ref().err());
+        done
+    }
+
     /// Images show now.
     pub(crate) fn published(&self, references: &[Reference]) {
         self.0.published.add(references);
@@ -105,6 +117,7 @@ impl Emitter {
             }
             Notice::Warning(text) => channel.warn(None, text),
             Notice::Request(text) => channel.emit(EventKind::Request { text }),
+            Notice::Publishing(reference) => channel.0.published.publishing(reference),
             Notice::Published(reference) => channel.published(&[reference]),
             _ => {}
         })

@@ -102,6 +102,14 @@ impl<'a> Writer<'a> {
         Self::One(Mutex::new(Some(image)))
     }
 
+    /// The archive that shows its images at its end.
+    pub(crate) fn reference(&self) -> Option<&Reference> {
+        match self {
+            Self::One(_) => None,
+            Self::Archive(writer) => Some(writer.get().reference()),
+        }
+    }
+
     /// Publishes what an archive shows at its end.
     pub(crate) async fn finish(self) -> Result<()> {
         match self {

@@ -2,8 +2,8 @@
 //!
 //! Results go to stdout, everything else to stderr. With `--json`, stdout is exactly one JSON value, even if `verify` finds
 //! damage. After an error stdout is empty, with one exception: a `copy --json` that fails or is stopped prints an object with
-//! `kind`, `error` and `published`, which lists references to the images that it has published nevertheless. Fields are in
-//! `snake_case`. Within a major version fields may be added, and none is renamed or removed. Digests, names, platforms and
+//! `kind`, `error` and `published`, which lists references to the images that it has published nevertheless; `unconfirmed` is a
+//! reference that was being published, of which it is not known whether it is. Fields are in `snake_case`. Within a major version fields may be added, and none is renamed or removed. Digests, names, platforms and
 //! references are strings, written as on the command line.
 //!
 //! # Glossary
