@@ -28,17 +28,20 @@
 //!
 //! # From nothing to green
 //!
-//! 1. Copy [`Memory`] (`src/memory/`): a locator that is parsed once, a source, a destination, a container.
+//! 1. Begin with the scaffold: `cargo xtask new-transport NAME --on file|folder|memory` writes a crate that keeps all laws. To
+//!    understand it, read the manual (`transship::manual::write_a_transport`); a complete transport to read is
+//!    `examples/sqlite`.
 //! 2. Say where fresh places are. A place that is a file or folder comes from [`Place::in_folder`]: then everything that is
 //!    left lying about, and every stored byte that changes, is seen.
 //! 3. Run with no claims. What fails and cannot be otherwise in your place is a claim ([`Claims`]); all else is a bug.
-//! 4. A failure prints the smallest image and the texts that show it, and how to run that one case again.
+//! 4. A failure prints the smallest image and the texts that show it, and how to run that one case again. Of several that
+//!    fail, begin with the first in the order of [`ALL`]; each says which it is.
 //! 5. Now and then run more: `TRANSSHIP_CASES=1000 TRANSSHIP_SEED=random cargo test --test conformance`.
 //!
 //! # What is not looked at
 //!
 //! - What the traits cannot show: whether parsing does I/O, whether files are synced before they are renamed and folders
-//!   after, whether something outside the place is touched. `cargo xtask conformance --trace` looks at it for the
+//!   after, whether something outside the place is touched. `cargo xtask trace` looks at it for
 //!   transports on disk, from below; a power cut itself is nobody's test.
 //! - Processes that are killed: those of the kit end by themselves. `cargo xtask torture` kills the command.
 //! - Every interleaving: operations are dropped at each of their await points, after a pause that differs from case to
@@ -69,7 +72,7 @@
 //!
 //! Cases that once failed are run first: `tests/conformance.kept` of the package has a line `SCHEME LAW SEED CASE` for each.
 //!
-//! [`Memory`] is the smallest correct transport, and the one to copy.
+//! [`Memory`] is a correct transport to break, in tests of the kit and of your own.
 
 mod broken;
 mod child;

@@ -77,7 +77,7 @@ fn write_report(
         _ => json!(null),
     };
     let line = json!({
-        "transport": scheme, "law": law.name, "outcome": what, "cases": cases, "why": why,
+        "transport": scheme, "law": law.name, "order": law.order(), "outcome": what, "cases": cases, "why": why,
         "seed": settings.seed(), "replay": replay, "millis": u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
     });
     // The table will lack it, which its reader sees.

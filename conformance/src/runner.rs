@@ -36,6 +36,13 @@ pub struct Law {
     pub(crate) check: fn(&Kit) -> Held,
 }
 
+impl Law {
+    /// Its place in the order in which to read laws, from 1.
+    pub(crate) fn order(&self) -> usize {
+        ALL.iter().position(|other| other.name == self.name).map_or(ALL.len(), |at| at + 1)
+    }
+}
+
 /// What became of a law.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -252,7 +259,7 @@ fn checked(
 
 /// What does not hold, why, and where the law is in the order in which to read them.
 fn explained(law: &Law, why: &str) -> String {
-    let at = ALL.iter().position(|other| other.name == law.name).unwrap_or_default() + 1;
-    let order = format!("law {at} of {}: of several that fail, begin with the first", ALL.len());
+    let (at, of) = (law.order(), ALL.len());
+    let order = format!("law {at} of {of}: of several that fail, begin with the first");
     format!("{}\n  {why}\n  {order}", law.sentence)
 }

@@ -107,7 +107,8 @@ fn read(folder: &Path) -> Result<Vec<Row>> {
         let field = |name: &str| report[name].as_str().unwrap_or_default().to_owned();
         rows.push(Row { transport: field("transport"), law: field("law"), report: report.clone() });
     }
-    rows.sort_by(|a, b| (&a.transport, &a.law).cmp(&(&b.transport, &b.law)));
+    let order = |row: &Row| row.report["order"].as_u64();
+    rows.sort_by(|a, b| (&a.transport, order(a)).cmp(&(&b.transport, order(b))));
     Ok(rows)
 }
 
@@ -131,7 +132,11 @@ fn keep(package: &Path, rows: &[Row]) -> Result<()> {
 
 fn print(rows: &[Row]) {
     let transports: BTreeSet<&str> = rows.iter().map(|row| row.transport.as_str()).collect();
-    let laws: BTreeSet<&str> = rows.iter().map(|row| row.law.as_str()).collect();
+    // In the order in which to read them: what fails first may explain the rest.
+    let mut laws: Vec<&Row> = rows.iter().collect();
+    laws.sort_by_key(|row| row.report["order"].as_u64());
+    let mut laws: Vec<&str> = laws.iter().map(|row| row.law.as_str()).collect();
+    laws.dedup();
     // Of several fixtures of one transport, together.
     let mut reports: BTreeMap<(&str, &str), Vec<&Value>> = BTreeMap::new();
     for row in rows {

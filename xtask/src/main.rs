@@ -36,8 +36,12 @@ cargo xtask bench   [--runs 5] [--image FILE] [--filter S]
                                                     ours, skopeo and the primitives, side by side
 cargo xtask conformance [--transport T] [--law L] [--cases 16] [--seed 1] [--case N] [--json]
                                                     the laws of the conformance kit, for every transport, as a table
-cargo xtask conformance --trace [--transport T]     what the traits cannot see, by strace over the command (Linux)
-cargo xtask new-transport NAME [--path DIR]         a crate for a transport, in crates/NAME or elsewhere, that keeps
+cargo xtask trace   [--scheme S [--program FILE] [--changes]]
+                                                    what the traits cannot see, by strace (Linux) over our command, or over
+                                                    one of yours with the transport S, whose places are paths; with
+                                                    --changes one that can join, delete and collect
+cargo xtask new-transport NAME [--on memory|file|folder] [--path DIR]
+                                                    a crate for a transport, in crates/NAME or elsewhere, that keeps
                                                     the laws from the start (--check: whether it does)
 cargo xtask cuts    [--points 100] [--mib 1024] [--seed 1]
                                                     a blob from and to a registry, over connections that break
@@ -76,6 +80,7 @@ fn main() -> ExitCode {
         "new-transport" => new_transport::run(&mut args),
         "scale" => scale::run(&mut args),
         "torture" => torture::run(&mut args),
+        "trace" => trace::of_a_program(&mut args),
         "" | "help" | "--help" | "-h" => {
             println!("{HELP}");
             return ExitCode::SUCCESS;

@@ -1,5 +1,5 @@
-//! `cargo xtask new-transport`: a crate for a transport, which keeps images in memory until its author decides otherwise,
-//! and passes the conformance kit from the start.
+//! `cargo xtask new-transport`: a crate for a transport, which keeps images in memory, a file or a folder until its author
+//! decides otherwise, and passes the conformance kit from the start.
 
 use std::fs;
 use std::path::{self, Path, PathBuf};
@@ -10,21 +10,61 @@ use crate::arrows;
 use crate::counts::Counts;
 use crate::sh::{self, Result};
 
-/// The files of every transport crate. They are a crate themselves, of the transport `scaffold`.
+/// A template, which is compiled into this program.
+macro_rules! template {
+    ($path:literal) => {
+        include_str!(concat!("../templates/transport/", $path))
+    };
+}
+
+/// The files of every transport crate. With those of a [`Ground`] they are a crate, of the transport `scaffold`.
 const FILES: &[(&str, &str)] = &[
-    ("src/archive.rs", include_str!("../templates/transport/src/archive.rs")),
-    ("src/destination.rs", include_str!("../templates/transport/src/destination.rs")),
-    ("src/lib.rs", include_str!("../templates/transport/src/lib.rs")),
-    ("src/parts.rs", include_str!("../templates/transport/src/parts.rs")),
-    ("src/reference.rs", include_str!("../templates/transport/src/reference.rs")),
-    ("src/source.rs", include_str!("../templates/transport/src/source.rs")),
-    ("src/store.rs", include_str!("../templates/transport/src/store.rs")),
-    ("src/transport.rs", include_str!("../templates/transport/src/transport.rs")),
-    ("tests/conformance.rs", include_str!("../templates/transport/tests/conformance.rs")),
+    ("src/archive.rs", template!("src/archive.rs")),
+    ("src/destination.rs", template!("src/destination.rs")),
+    ("src/images.rs", template!("src/images.rs")),
+    ("src/lib.rs", template!("src/lib.rs")),
+    ("src/reference.rs", template!("src/reference.rs")),
+    ("src/source.rs", template!("src/source.rs")),
+    ("src/transport.rs", template!("src/transport.rs")),
+    ("src/writing.rs", template!("src/writing.rs")),
 ];
 
-const MEMBER: &str = include_str!("../templates/transport/member.toml");
-const ALONE: &str = include_str!("../templates/transport/alone.toml");
+/// What a scaffold keeps its images in.
+#[derive(Debug)]
+struct Ground {
+    /// As in `--on`.
+    name: &'static str,
+    /// In a sentence.
+    within: &'static str,
+    /// `src/store.rs`.
+    store: &'static str,
+    /// `tests/conformance.rs`.
+    test: &'static str,
+}
+
+const GROUNDS: &[Ground] = &[
+    Ground {
+        name: "memory",
+        within: "memory",
+        store: template!("store/memory.rs"),
+        test: template!("tests/memory.rs"),
+    },
+    Ground {
+        name: "file",
+        within: "one file",
+        store: template!("store/file.rs"),
+        test: template!("tests/disk.rs"),
+    },
+    Ground {
+        name: "folder",
+        within: "one folder",
+        store: template!("store/folder.rs"),
+        test: template!("tests/disk.rs"),
+    },
+];
+
+const MEMBER: &str = template!("member.toml");
+const ALONE: &str = template!("alone.toml");
 
 /// Schemes that are spoken for, here or by what people know from other tools.
 const TAKEN: &[&str] = &[
@@ -45,12 +85,12 @@ pub(crate) fn run(args: &mut Args) -> Result<bool> {
         args.finish()?;
         return Ok(check()?.good());
     }
-    let path = args.value("--path")?;
+    let (path, on) = (args.value("--path")?, args.value("--on")?);
     let name = args.word().ok_or("new-transport wants a NAME: the scheme of its references")?;
     args.finish()?;
     let (root, name) = (sh::root(), Name::parse(&name)?);
     let folder = path.map_or_else(|| root.join("crates").join(&name.scheme), PathBuf::from);
-    let made = make(&root, &name, &folder)?;
+    let made = make(&root, &name, ground(on.as_deref().unwrap_or("memory"))?, &folder)?;
     let (shown, package) = (made.folder.display(), name.package());
     println!("{shown}: the transport {} in {} lines", name.scheme, made.lines);
     match made.kind {
@@ -80,29 +120,10 @@ pub(crate) fn check() -> Result<Counts> {
     let profiles = lab.join("profiles.toml");
     write(&profiles, profiles_of(&root)?.as_str())?;
     let mut counts = Counts::default();
-    let name = Name::parse("scaffold-within")?;
-    let folder = workspace.join("crates").join(&name.scheme);
-    counts += told("within the workspace", || {
-        make(&workspace, &name, &folder)?;
-        let package = name.package();
-        let metadata = sh::json(
-            sh::cargo(["metadata", "--format-version=1", "--no-deps"]).current_dir(&workspace),
-        )?;
-        let complaints = arrows::complaints(&metadata)?;
-        for complaint in &complaints {
-            println!("{complaint}");
-        }
-        Ok(complaints.is_empty()
-            && cargo(&workspace, &["fmt", "--check", "-p", &package])?
-            && cargo(&workspace, &["test", "--quiet", "-p", &package])?
-            && cargo(
-                &workspace,
-                &["clippy", "--quiet", "-p", &package, "--all-targets", "--", "-D", "warnings"],
-            )?)
-    })?;
+    counts += told("within the workspace, on each ground", || members_are_good(&workspace))?;
     let name = Name::parse("scaffold-alone")?;
     counts += told("on its own", || {
-        make(&root, &name, &alone)?;
+        make(&root, &name, ground("file")?, &alone)?;
         let profiles = profiles.to_str().ok_or("the target folder is not UTF-8")?;
         Ok(cargo(&alone, &["fmt", "--check"])?
             && cargo(&alone, &["test", "--quiet", "--config", profiles])?)
@@ -110,6 +131,31 @@ pub(crate) fn check() -> Result<Counts> {
     // Copies would be found by searches.
     let _ = fs::remove_dir_all(&lab);
     Ok(counts)
+}
+
+/// Makes a member on each ground, and looks at all of them at once: they share what is built.
+fn members_are_good(workspace: &Path) -> Result<bool> {
+    let mut packages = Vec::new();
+    for ground in GROUNDS {
+        let name = Name::parse(&format!("scaffold-on-{}", ground.name))?;
+        make(workspace, &name, ground, &workspace.join("crates").join(&name.scheme))?;
+        packages.extend(["-p".to_owned(), name.package()]);
+    }
+    let mut metadata = sh::cargo(["metadata", "--format-version=1", "--no-deps"]);
+    let complaints = arrows::complaints(&sh::json(metadata.current_dir(workspace))?)?;
+    for complaint in &complaints {
+        println!("{complaint}");
+    }
+    let with = |before: &[&'static str], after: &[&'static str]| {
+        let packages = packages.iter().map(String::as_str);
+        let args: Vec<&str> =
+            before.iter().copied().chain(packages).chain(after.iter().copied()).collect();
+        cargo(workspace, &args)
+    };
+    Ok(complaints.is_empty()
+        && with(&["fmt", "--check"], &[])?
+        && with(&["test", "--quiet"], &[])?
+        && with(&["clippy", "--quiet"], &["--all-targets", "--", "-D", "warnings"])?)
 }
 
 /// How the workspace is built. Built the same way, what a crate on its own depends on is there already.
@@ -153,7 +199,9 @@ impl Name {
             "that scheme is spoken for".to_owned()
         } else {
             let name = Self { scheme: text.to_owned() };
-            let mut words = FILES.iter().flat_map(|(_, text)| text.split(|c| !is_word(c)));
+            let texts = FILES.iter().map(|(_, text)| *text);
+            let texts = texts.chain(GROUNDS.iter().flat_map(|ground| [ground.store, ground.test]));
+            let mut words = texts.flat_map(|text| text.split(|c| !is_word(c)));
             let camel = name.camel();
             if !words.any(|word| word == camel) {
                 return Ok(name);
@@ -193,6 +241,14 @@ enum Kind {
     Alone,
 }
 
+fn ground(name: &str) -> Result<&'static Ground> {
+    let known = GROUNDS.iter().find(|ground| ground.name == name);
+    known.ok_or_else(|| {
+        let names: Vec<&str> = GROUNDS.iter().map(|ground| ground.name).collect();
+        format!("--on is one of {}, not {name:?}", names.join(", "))
+    })
+}
+
 struct Made {
     folder: PathBuf,
     kind: Kind,
@@ -200,7 +256,7 @@ struct Made {
 }
 
 /// Writes the crate to a folder that is not there yet.
-fn make(root: &Path, name: &Name, folder: &Path) -> Result<Made> {
+fn make(root: &Path, name: &Name, ground: &Ground, folder: &Path) -> Result<Made> {
     let failed = |path: &Path, e: std::io::Error| format!("{}: {e}", path.display());
     let folder = path::absolute(folder).map_err(|e| failed(folder, e))?;
     if root.join("crates").join(&name.scheme).exists() {
@@ -212,8 +268,11 @@ fn make(root: &Path, name: &Name, folder: &Path) -> Result<Made> {
     let member = folder.parent() == Some(root.join("crates").as_path());
     let kind = if member { Kind::Member } else { Kind::Alone };
     let mut lines = 0;
-    for (path, text) in FILES {
-        let (path, text) = (folder.join(path), fill(text, name, kind));
+    let own = [("src/store.rs", ground.store), ("tests/conformance.rs", ground.test)];
+    let files: Vec<_> = FILES.iter().copied().chain(own).collect();
+    for (path, text) in &files {
+        let text = fill(text, name, kind).replace("@where@", ground.within);
+        let path = folder.join(path);
         lines += text.lines().count();
         write(&path, &text)?;
     }
@@ -231,7 +290,7 @@ fn make(root: &Path, name: &Name, folder: &Path) -> Result<Made> {
         write(&folder.join("Cargo.lock"), &lock.map_err(|e| failed(root, e))?)?;
     }
     // A name of another length breaks lines elsewhere.
-    let files = FILES.iter().map(|(path, _)| folder.join(path));
+    let files = files.iter().map(|(path, _)| folder.join(path));
     sh::stdout(sh::command("rustfmt", files).args(["--edition", "2024"]))?;
     Ok(Made { folder, kind, lines })
 }
@@ -331,8 +390,9 @@ mod tests {
     #[test]
     fn what_is_there_is_not_written_over() {
         let name = Name::parse("newer").unwrap();
-        assert!(make(&sh::root(), &name, &sh::root().join("xtask")).is_err());
+        assert!(make(&sh::root(), &name, &GROUNDS[0], &sh::root().join("xtask")).is_err());
         let ours = Name { scheme: "core".to_owned() };
-        assert!(make(&sh::root(), &ours, Path::new("/nowhere/at/all")).is_err());
+        assert!(make(&sh::root(), &ours, &GROUNDS[0], Path::new("/nowhere/at/all")).is_err());
+        assert!(ground("tape").unwrap_err().contains("memory, file, folder"));
     }
 }

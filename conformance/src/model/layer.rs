@@ -7,6 +7,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use transship_core::{Descriptor, Digest, MediaType, media_types};
 
+use super::frame::frame;
 use super::{Blob, Format, digest_of, noise};
 use crate::Held;
 
@@ -113,7 +114,7 @@ impl Layer {
                         // A skippable frame of four bytes.
                         out.extend_from_slice(&[0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 1, 2, 3, 4]);
                     }
-                    out.extend(zstd::encode_all(part, 1)?);
+                    out.extend(frame(part));
                 }
                 out
             }

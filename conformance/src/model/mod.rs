@@ -3,6 +3,7 @@
 mod built;
 mod config;
 mod container;
+mod frame;
 mod image;
 mod index;
 mod layer;

@@ -23,7 +23,9 @@ pub enum Publish {
 
 /// A file being written under a name of its own; dropping it removes it.
 ///
-/// Its mode is that of any new file (0666 without the umask).
+/// Its mode is that of any new file (0666 without the umask). A lock on it keeps others from taking it for stale: who hands it
+/// to a library that locks and unlocks its files, as embedded databases do, gives that up, and stages it in a
+/// [`StagedFolder`](crate::StagedFolder) instead.
 #[derive(Debug)]
 pub struct StagedFile {
     // Removed before the lock on the file is given up.

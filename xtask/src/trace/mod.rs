@@ -1,4 +1,4 @@
-//! `cargo xtask conformance --trace`: what the traits cannot see, looked at from below, with strace over the command.
+//! `cargo xtask trace`, `conformance --trace`: what the traits cannot see, looked at from below, with strace over a command.
 //!
 //! Parsing a reference does no I/O; files are synced before they are renamed, and folders after; nothing outside the
 //! place is touched; reading changes nothing. [`rules`] judges what [`calls`] has read.
@@ -9,6 +9,7 @@ mod rules;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::args::Args;
 use crate::sh::{self, Result};
 
 /// A command that is looked at.
@@ -51,20 +52,41 @@ const CHANGES: &[Case] = &[
     Case { name: "collect", words: &["gc", "--delete", "--min-age", "0", "@"], rule: Rule::Writes },
 ];
 
-const SCHEMES: &[&str] = &["dir", "docker-archive", "oci", "oci-archive"];
+/// Our transports on disk, and whether places of theirs can be joined and cleaned up.
+const OURS: &[(&str, bool)] =
+    &[("dir", false), ("docker-archive", false), ("oci", true), ("oci-archive", false)];
 
-/// Looks at all of them, or at those of one transport.
+/// Looks at a program with any transport whose places are paths: `trace [--program FILE] [--scheme NAME] [--changes]`.
+pub(crate) fn of_a_program(args: &mut Args) -> Result<bool> {
+    let (program, scheme) = (args.value("--program")?, args.value("--scheme")?);
+    let changes = args.flag("--changes");
+    args.finish()?;
+    match (program, scheme) {
+        (None, None) => run(None),
+        (None, Some(scheme)) if OURS.iter().any(|(ours, _)| *ours == scheme) => run(Some(&scheme)),
+        (Some(program), Some(scheme)) => look_at(PathBuf::from(program), &[(&scheme, changes)]),
+        _ => {
+            Err("trace wants --program, a command with that transport linked, and --scheme".into())
+        }
+    }
+}
+
+/// Looks at all transports of our own, or at one.
 pub(crate) fn run(only: Option<&str>) -> Result<bool> {
+    let asked = OURS.iter().copied().filter(|(scheme, _)| only.is_none_or(|only| only == *scheme));
+    look_at(built()?, &asked.collect::<Vec<_>>())
+}
+
+fn look_at(transship: PathBuf, schemes: &[(&str, bool)]) -> Result<bool> {
     let strace = sh::find("strace").ok_or("strace is not installed (Debian: strace)")?;
-    let tracer =
-        Tracer { strace, transship: built()?, hello: sh::root().join("examples/data/hello.tar") };
+    let tracer = Tracer { strace, transship, hello: sh::root().join("examples/data/hello.tar") };
     let mut failed = 0;
-    for scheme in SCHEMES.iter().filter(|scheme| only.is_none_or(|only| only == **scheme)) {
+    for (scheme, changed) in schemes {
         let folder = sh::target()?.join(format!("trace-{}-{scheme}", std::process::id()));
         for made in [&folder, &folder.with_extension("cache")] {
             fs::create_dir_all(made).map_err(|e| format!("{}: {e}", made.display()))?;
         }
-        let changes = if *scheme == "oci" { CHANGES } else { &[] };
+        let changes = if *changed { CHANGES } else { &[] };
         for case in CASES.iter().chain(changes) {
             let complaints = tracer.look(case, scheme, &folder)?;
             println!(

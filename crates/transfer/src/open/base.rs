@@ -6,8 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 use transship_core::{
     Body, Contents, Descriptor, Digest, Error, ErrorKind, Expect, Hint, ImageDestination,
-    ImageDocument, ImageName, ImageSource, IndexDocument, Listed, MANIFEST_LIMIT, Manifest,
-    Reference, Referrers, Result, ResultExt, Signatures, Sparse, Visit, Visitor, walk_from,
+    ImageDocument, ImageSource, IndexDocument, Listed, MANIFEST_LIMIT, Manifest, Result, ResultExt,
+    Visit, Visitor, WrapSource, walk_from,
 };
 
 /// How many digests an error lists.
@@ -40,7 +40,7 @@ impl<'a> WithBase<'a> {
     pub(crate) async fn check(&self, place: &dyn ImageDestination) -> Result<()> {
         let Some(needs) = self.source.needs() else { return Ok(()) };
         let check = Completeness { place, needs, seen: Mutex::default() };
-        let complete = match self.root().await {
+        let complete = match WrapSource::root(self).await {
             Ok(root) => walk_from(self, &root, &check).await?,
             Err(error) if error.kind() == ErrorKind::NotFound => false,
             Err(error) => return Err(error),
@@ -68,25 +68,13 @@ impl<'a> WithBase<'a> {
 }
 
 #[async_trait]
-impl ImageSource for WithBase<'_> {
-    fn reference(&self) -> &Reference {
-        self.source.reference()
-    }
-
-    fn names(&self) -> &[ImageName] {
-        self.source.names()
-    }
-
-    fn needs(&self) -> Option<&HashSet<Digest>> {
-        self.source.needs()
-    }
-
-    fn root_descriptor(&self) -> Option<&Descriptor> {
-        self.source.root_descriptor()
+impl WrapSource for WithBase<'_> {
+    fn inner(&self) -> &dyn ImageSource {
+        self.source
     }
 
     async fn root(&self) -> Result<Manifest> {
-        if let Some(root) = self.root_descriptor()
+        if let Some(root) = self.source.root_descriptor()
             && let Some(manifest) = self.read_manifest(root).await?
         {
             return Ok(manifest);
@@ -113,18 +101,6 @@ impl ImageSource for WithBase<'_> {
             Some(_) => Ok(true),
             None => self.source.holds(of).await,
         }
-    }
-
-    fn sparse(&self) -> Sparse {
-        self.source.sparse()
-    }
-
-    fn referrers(&self) -> Option<&dyn Referrers> {
-        self.source.referrers()
-    }
-
-    fn signatures(&self) -> Option<&dyn Signatures> {
-        self.source.signatures()
     }
 }
 

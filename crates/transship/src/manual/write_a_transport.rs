@@ -6,19 +6,31 @@
 //! [`Archives`](crate::transport::Archives) are promises that callers build on. The conformance kit, `transship-conformance`, holds a
 //! transport to them.
 //!
-//! # The short way
+//! # Begin with the scaffold
 //!
 //! ```text
-//! cargo xtask new-transport shelf --path ../transship-shelf     # or crates/shelf, without --path
-//! cargo test --manifest-path ../transship-shelf/Cargo.toml      # green
-//! grep -rn Decide: ../transship-shelf                           # what is yours to decide
+//! cargo xtask new-transport shelf --on file --path ../transship-shelf   # or crates/shelf, without --path
+//! cargo test --manifest-path ../transship-shelf/Cargo.toml              # green
+//! grep -rn Decide: ../transship-shelf                                   # what is yours to decide
 //! ```
 //!
-//! The crate keeps images in memory, and all laws. Put your place where `src/store.rs` is, and stay green. `examples/sqlite`
-//! is a crate that came to be that way: several images in one file, several processes, nothing claimed, and the command
-//! with it in three lines.
+//! The crate keeps several images in one place, and all laws. `--on` chooses what is nearest to yours:
 //!
-//! # The long way: a transport in two hundred and fifty lines
+//! | `--on` | a place is | take it for |
+//! |---|---|---|
+//! | `file` | one file, written anew and renamed with each change ([`change_file`](crate::local::change_file)) | a format of archives, an embedded database |
+//! | `folder` | a folder with a file for each blob, and a list that is replaced under a lock | a cache, a store by digest |
+//! | `memory` | a value in the process | a service, a client of a server |
+//!
+//! They differ in `src/store.rs` alone, which is yours to replace: what is at a place (`Container`), the bytes of a blob
+//! (`Blob`), where bytes wait that do not show yet (`Room`), and a change that shows all at once or not at all
+//! (`Place::change`). The other files rarely change: `reference.rs` says what stands behind the scheme, `images.rs` what an
+//! image consists of, `writing.rs` and `destination.rs` how one is written, `source.rs` how it is read.
+//!
+//! Then, to understand it, build the small transport below; to see a complete one, read `examples/sqlite`: several images
+//! in one file, several processes, nothing claimed, and the command with it in three lines.
+//!
+//! # To understand it: a transport in two hundred and fifty lines
 //!
 //! `flat:PATH` keeps one image in a folder: `manifest.json`, and each blob under its digest. The four pieces below are
 //! compiled together and held to the laws whenever this manual is tested.
@@ -68,6 +80,10 @@
 //! [`Body::from_reader`](crate::Body::from_reader) for blocking code, [`Body::from_stream`](crate::Body::from_stream)
 //! for what passes once.
 //!
+//! A transport that changes another one (it counts, caches, renames) implements
+//! [`WrapTransport`](crate::transport::WrapTransport), [`WrapSource`](crate::transport::WrapSource) and their like: it says what
+//! it changes, and all other methods, also those that the traits provide, are those of the wrapped value.
+//!
 //! ## 3. How one is written
 //!
 //! What is put waits where nobody looks. The commit makes it durable and shows it in one step; until then the old image is
@@ -91,7 +107,7 @@
 //!
 //! A `Fixture` says where fresh places are and what is claimed; `conformance!` makes a test of each law. With
 //! `Place::in_folder` the kit sees every file that is left lying about, and changes bytes on the disk to see whether that is
-//! noticed.
+//! noticed. A database, whose file changes with each opening, says in `Fixture::snapshot` which rows it has.
 //!
 //! ```
 //! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/manual/flat/transport.rs"));
@@ -115,8 +131,10 @@
 //! # }
 //! ```
 //!
-//! A law that does not hold prints the smallest image that shows it, and how to run that one case again. Run more now and
-//! then: `TRANSSHIP_CASES=1000 TRANSSHIP_SEED=random cargo test --test conformance`.
+//! A law that does not hold prints the smallest image that shows it, what is special about what was lost, and how to run that
+//! one case again. Of several that fail, begin with the first: each says which law it is in the order in which to read them.
+//! The kit always ends: what takes too long says what was awaited (`TRANSSHIP_PATIENCE=120` where a machine is slow). Run more
+//! now and then: `TRANSSHIP_CASES=1000 TRANSSHIP_SEED=random cargo test --test conformance`.
 //!
 //! ## 5. Into a program
 //!
@@ -138,8 +156,12 @@
 //! }
 //! ```
 //!
-//! If your places are files or folders that can be told from others, implement [`Transport::recognize`](crate::transport::Transport::recognize):
-//! then the command takes their bare paths, too.
+//! If your places are files or folders that can be told from others, implement
+//! [`Transport::recognize`](crate::transport::Transport::recognize): then the command takes their bare paths, too. It gets the path and its
+//! first bytes; `-` is the standard input, of which there are no first bytes if it is a pipe. A format that can be read from a
+//! pipe has [`Archives::one_pass`](crate::transport::Archives::one_pass), and recognizes `-` by opening it once
+//! ([`Candidate::open_once`](crate::transport::Candidate::open_once)): what it read is given back in
+//! [`Recognized::opened`](crate::transport::Recognized::opened), and the place is opened with it.
 //!
 //! A program that wants no registration hands the value over: `Transports::default().with(Arc::new(Flat))`.
 //!
@@ -158,7 +180,7 @@
 //! | `layers: Plain` | readers of the format expect plain tars | it compresses by itself: the engine does that |
 //! | `append: Refused` | the place is replaced whole: a tar | a lock is missing |
 //! | `writers: One` | nothing there can be locked | a race is rare |
-//! | `processes: One` | it is in memory | a cache holds what other processes write |
+//! | `processes: One` | it is in memory, or an embedded database lets one process in | a cache holds what other processes write |
 //! | `abandoned: Blobs` | a collector of garbage exists, and needs no luck | staging is not cleaned up |
 //! | `leftover: UntilCollected` | what was replaced or deleted stays until a collector comes, as in a folder of blobs | the place is written anew as a whole |
 //! | `untagged`, `nameless`, `taken` | the format orders or drops them so | - |
@@ -264,6 +286,6 @@
 //!
 //! # What the kit cannot see
 //!
-//! That files are synced before they are renamed, and that parsing does no I/O: `cargo xtask conformance --trace` looks at
-//! the system calls. That memory does not grow with the size of a blob: measure it, with a layer larger than your memory
+//! That files are synced before they are renamed, and that parsing does no I/O: `cargo xtask trace --program FILE --scheme NAME`
+//! looks at the system calls of a command of yours (the three lines above), where places are paths. That memory does not grow with the size of a blob: measure it, with a layer larger than your memory
 //! limit. That a process killed at any moment leaves the old or the new: kill it (`cargo xtask torture` does it to ours).

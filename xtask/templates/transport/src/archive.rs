@@ -8,10 +8,12 @@ use transship_core::{
     ImageSource, Reference, Result, ResultExt, Shows,
 };
 
-use crate::destination::{Destination, Place, Stage};
-use crate::reference::{Locator, Select};
+use crate::destination::Destination;
+use crate::images::Image;
+use crate::reference::{Locator, Select, reference};
 use crate::source::Source;
-use crate::store::{Container, Image};
+use crate::store::Container;
+use crate::writing::{Begun, Writing};
 
 /// A place being read.
 #[derive(Debug)]
@@ -22,17 +24,17 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    pub(crate) fn new(locator: &Locator, container: Arc<Container>) -> Self {
+    pub(crate) fn new(locator: &Locator, container: Container) -> Self {
         let entry = |(index, image): (usize, &Image)| {
             // By digest: a position changes when an image before it is deleted.
-            let select = Select::Digest(image.root.descriptor().digest.clone());
-            let mut entry = ArchiveEntry::new(index, locator.with(select).reference());
+            let select = Select::Digest(image.root.digest.clone());
+            let mut entry = ArchiveEntry::new(index, reference(&locator.with(select)));
             entry.names.clone_from(&image.names);
             entry.raw_names = image.names.iter().map(ToString::to_string).collect();
             entry
         };
-        let entries = container.images.iter().enumerate().map(entry).collect();
-        Self { reference: locator.reference(), container, entries }
+        let entries = container.images.0.iter().enumerate().map(entry).collect();
+        Self { reference: reference(locator), container: Arc::new(container), entries }
     }
 }
 
@@ -47,7 +49,7 @@ impl ArchiveReader for Reader {
     }
 
     async fn open(&self, entry: &ArchiveEntry) -> Result<Box<dyn ImageSource>> {
-        let image = self.container.images.get(entry.index);
+        let image = self.container.images.0.get(entry.index);
         let image = image.filter(|_| self.entries.contains(entry)).ok_or_else(|| {
             let message = format!("{} is no image of {}", entry.reference, self.reference);
             Error::new(ErrorKind::NotFound, message)
@@ -60,14 +62,14 @@ impl ArchiveReader for Reader {
 /// A place being written.
 #[derive(Debug)]
 pub(crate) struct Writer {
+    locator: Locator,
     reference: Reference,
-    place: Place,
-    stage: Arc<Stage>,
+    writing: Arc<Writing>,
 }
 
 impl Writer {
-    pub(crate) fn new(place: Place) -> Self {
-        Self { reference: place.locator.reference(), place, stage: Arc::default() }
+    pub(crate) fn new(locator: Locator, writing: Writing) -> Self {
+        Self { reference: reference(&locator), locator, writing: Arc::new(writing) }
     }
 }
 
@@ -78,11 +80,11 @@ impl ArchiveWriter for Writer {
     }
 
     async fn image(&self, names: &[ImageName]) -> Result<Box<dyn ImageDestination + '_>> {
-        let (place, stage) = (self.place.clone(), Arc::clone(&self.stage));
-        Ok(Box::new(Destination::new(place, names, stage, Shows::AtFinish)))
+        let (locator, writing) = (&self.locator, Arc::clone(&self.writing));
+        Ok(Box::new(Destination::new(locator, names, writing, Shows::AtFinish)))
     }
 
     async fn finish(self: Box<Self>) -> Result<()> {
-        self.stage.publish(&self.place).context(|| &self.reference)
+        self.writing.last_step(Begun::publish).await.context(|| &self.reference)
     }
 }

@@ -1,14 +1,13 @@
 // Decide: what is said here of where images are and how.
 
-//! `scaffold:` keeps images in memory.
+//! `scaffold:` keeps images in @where@.
 //!
 //! # Grammar
 //!
-//! `scaffold:PLACE[:NAME|:@INDEX|@DIGEST]`
+//! `scaffold:PATH[:NAME|:@INDEX|@DIGEST]`
 //!
-//! - `PLACE` ends at the first colon.
-//! - `NAME` is any text. One that begins with `@` or `\`, or stands behind a place that ends like `@sha256`, has a `\` before
-//!   it.
+//! - `PATH` ends at the first colon; a colon in it is written `\:`.
+//! - `NAME` is any text. One that begins with `@` or `\`, or is hex digits alone, has a `\` before it.
 //! - `@INDEX` is the position of an image, from 0, in the order of commits; for reading and deleting.
 //! - `@DIGEST` is `@sha256:` or `@sha512:` and all the digest's digits: the image whose manifest or index that is; for
 //!   reading and deleting.
@@ -16,11 +15,12 @@
 
 mod archive;
 mod destination;
-mod parts;
+mod images;
 mod reference;
 mod source;
 mod store;
 mod transport;
+mod writing;
 
 use std::sync::Arc;
 

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use transship_core::{
-    Body, Descriptor, Digest, Error, ErrorKind, Expect, ImageName, ImageSource, Manifest,
-    Reference, Referrers, Result, ResultExt,
+    Body, Descriptor, Digest, Error, ErrorKind, Expect, ImageName, ImageSource,
+    MANIFEST_LIMIT, Manifest, Reference, Referrers, Result, ResultExt, run_blocking,
 };
 
-use crate::store::{Container, Image};
+use crate::images::Image;
+use crate::store::{Blob, Container, body};
 
 /// An image being read.
 #[derive(Debug)]
@@ -23,9 +24,21 @@ impl Source {
         Self { reference, container, image }
     }
 
-    fn missing(&self, what: &str, of: &Descriptor) -> Error {
-        let message = format!("there is no {what} {}", of.digest);
-        Error::new(ErrorKind::NotFound, message).context(&self.reference)
+    /// Does something with the bytes of a blob or manifest, off the runtime.
+    async fn with_bytes<T: Send + 'static>(
+        &self,
+        of: &Descriptor,
+        what: &'static str,
+        work: impl FnOnce(Blob, &Descriptor) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (container, of) = (Arc::clone(&self.container), of.clone());
+        let done = run_blocking(move |_| {
+            let bytes = container.blob(&of.digest)?.ok_or_else(|| {
+                Error::new(ErrorKind::NotFound, format!("there is no {what} {}", of.digest))
+            })?;
+            work(bytes, &of)
+        });
+        done.await.context(|| &self.reference)
     }
 }
 
@@ -40,18 +53,20 @@ impl ImageSource for Source {
     }
 
     async fn root(&self) -> Result<Manifest> {
-        Ok(self.image.root.clone())
+        self.manifest(&self.image.root).await
     }
 
     async fn manifest(&self, of: &Descriptor) -> Result<Manifest> {
-        let bytes = self.container.blob(&of.digest).ok_or_else(|| self.missing("manifest", of))?;
-        Manifest::verified(of, bytes).context(|| &self.reference)
+        let read = |bytes: Blob, of: &Descriptor| {
+            let bytes = bytes.bytes(MANIFEST_LIMIT, format_args!("manifest {}", of.digest))?;
+            Manifest::verified(of, bytes)
+        };
+        self.with_bytes(of, "manifest", read).await
     }
 
     async fn blob(&self, of: &Descriptor) -> Result<Body> {
-        let bytes = self.container.blob(&of.digest).ok_or_else(|| self.missing("blob", of))?;
-        // Decide: where the bytes come from. `from_file`, `from_reader` and `from_fn` need no memory for all of them.
-        Body::from_bytes(bytes).expecting(&Expect::from(of)).context(|| &self.reference)
+        let open = |bytes, of: &Descriptor| body(bytes).expecting(&Expect::from(of));
+        self.with_bytes(of, "blob", open).await
     }
 
     // Decide: without it, manifests that are about an image are refused at `put_manifest`, and that is claimed.
@@ -63,12 +78,7 @@ impl ImageSource for Source {
 #[async_trait]
 impl Referrers for Source {
     async fn referrers(&self, of: &Digest) -> Result<Vec<Descriptor>> {
-        let mut found = Vec::new();
-        for manifest in &self.image.parts.about {
-            if manifest.document().subject().is_some_and(|subject| subject.digest == *of) {
-                found.push(manifest.descriptor().clone());
-            }
-        }
-        Ok(found)
+        let about = self.image.about.iter().filter(|about| about.subject == *of);
+        Ok(about.map(|about| about.manifest.clone()).collect())
     }
 }

@@ -1,19 +1,23 @@
 //! [`Scaffold`]: the transport.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use transship_core::{ArchiveReader, ArchiveWriter, Archives, DeleteOptions, Deletion, Error, ErrorKind, ImageDestination, ImageSource, ReadOptions, Reference, Result, ResultExt, Shows, Transport, WriteMode, WriteOptions};
+use transship_core::{ArchiveReader, ArchiveWriter, Archives, Cancel, Candidate, DeleteOptions, Deletion, Error, ErrorKind, ImageDestination, ImageSource, ReadOptions, Recognized, Reference, Result, ResultExt, Shows, Transport, WriteMode, WriteOptions, run_blocking};
+use transship_local::LockWait;
 
 use crate::archive::{Reader, Writer};
-use crate::destination::{Destination, Place};
-use crate::reference::{Locator, Select};
+use crate::destination::Destination;
+use crate::images::Blobs;
+use crate::reference::{Locator, Select, locator, reference};
 use crate::source::Source;
-use crate::store::Store;
+use crate::store::{Container, Store};
+use crate::writing::{Begun, Place, Writing};
 
 pub(crate) const SCHEME: &str = "scaffold";
 
-/// Images in memory. Clones share them.
+/// Images in @where@. Clones share what they keep.
 #[derive(Clone, Debug, Default)]
 pub struct Scaffold {
     // Decide: what is configured once, a client or a timeout, and not with each call.
@@ -21,15 +25,28 @@ pub struct Scaffold {
 }
 
 impl Scaffold {
-    /// Where nothing is yet.
+    /// With nothing to be configured.
     pub fn new() -> Self {
         Self::default()
     }
 
-    fn begin(&self, locator: Locator, how: &WriteOptions) -> Result<Place> {
-        let mode = how.mode.unwrap_or(self.default_mode());
-        let base = self.store.base(&locator.place, mode)?;
-        Ok(Place { store: self.store.clone(), locator, mode, base })
+    async fn open(&self, at: &Reference) -> Result<(Locator, Container)> {
+        let (locator, store) = (locator(at)?, self.store.clone());
+        let path = PathBuf::from(&locator.path);
+        let container = run_blocking(move |cancel| store.open(&path, cancel));
+        Ok((locator, container.await.context(|| at)?))
+    }
+
+    async fn begin(&self, at: &Reference, how: &WriteOptions) -> Result<(Locator, Writing)> {
+        let locator = locator(at)?;
+        let place = Place {
+            store: self.store.clone(),
+            path: PathBuf::from(&locator.path),
+            mode: how.mode.unwrap_or(self.default_mode()),
+            wait: LockWait::from(how),
+        };
+        let begun = run_blocking(move |cancel| Begun::new(place, cancel));
+        Ok((locator, Writing::new(begun.await.context(|| at)?)))
     }
 }
 
@@ -40,7 +57,7 @@ impl Transport for Scaffold {
     }
 
     fn syntax(&self) -> &'static str {
-        "PLACE[:NAME|:@INDEX|@DIGEST]"
+        "PATH[:NAME|:@INDEX|@DIGEST]"
     }
 
     // Decide: what people expect who copy to a place that is there, and say nothing of it.
@@ -48,15 +65,22 @@ impl Transport for Scaffold {
         WriteMode::Append
     }
 
-    fn parse(&self, locator: &str) -> Result<Reference> {
-        Ok(Locator::parse(locator)?.reference())
+    fn parse(&self, text: &str) -> Result<Reference> {
+        Locator::parse(text).map(|locator| reference(&locator))
+    }
+
+    // Decide: whether a bare path can be told to be a place of yours. Without it, people write the scheme.
+    fn recognize(&self, found: &Candidate, cancel: &Cancel) -> Result<Option<Recognized>> {
+        let Some(path) = found.path().to_str() else { return Ok(None) };
+        let place = Locator::of_path(path)?;
+        let ours = self.store.recognizes(found, cancel)?;
+        Ok(ours.then(|| Recognized::new(place.to_string())))
     }
 
     async fn source(&self, at: &Reference, _: &ReadOptions) -> Result<Box<dyn ImageSource>> {
-        let locator = Locator::of(at)?;
-        let container = self.store.open(&locator.place).context(|| at)?;
-        let image = container.choose(&locator.select).context(|| at)?.clone();
-        Ok(Box::new(Source::new(locator.reference(), container, image)))
+        let (locator, container) = self.open(at).await?;
+        let image = container.images.choose(&locator.select).context(|| at)?.clone();
+        Ok(Box::new(Source::new(reference(&locator), Arc::new(container), image)))
     }
 
     async fn destination(
@@ -64,22 +88,23 @@ impl Transport for Scaffold {
         at: &Reference,
         how: &WriteOptions,
     ) -> Result<Box<dyn ImageDestination>> {
-        let locator = Locator::of(at)?;
-        let mut names = match &locator.select {
-            Select::Only => Vec::new(),
-            Select::Name(name) => vec![name.clone()],
+        let given = locator(at)?;
+        let mut names = match &given.select {
+            Select::None => Vec::new(),
+            Select::Name(name) => vec![name.0.clone()],
             Select::Index(_) | Select::Digest(_) => {
-                let message = format!("{at}: an index or a digest is for reading");
-                return Err(Error::new(ErrorKind::InvalidInput, message)
-                    .hint(format!("write to {}", locator.with(Select::Only).reference())));
+                return Err(Error::new(ErrorKind::InvalidInput, "an index or a digest is for reading")
+                    .context(at)
+                    .hint(format!("write to {}", reference(&given.with(Select::None)))));
             }
         };
         names.extend(how.names.iter().cloned());
         if names.is_empty() {
             names.clone_from(&how.fallback_names);
         }
-        let place = self.begin(locator, how).context(|| at)?;
-        Ok(Box::new(Destination::new(place, &names, Arc::default(), Shows::AtCommit)))
+        let (locator, writing) = self.begin(at, how).await?;
+        let writing = Arc::new(writing);
+        Ok(Box::new(Destination::new(&locator, &names, writing, Shows::AtCommit)))
     }
 
     // Decide: a place that holds one image has no archives.
@@ -96,31 +121,37 @@ impl Transport for Scaffold {
 #[async_trait]
 impl Archives for Scaffold {
     async fn read(&self, at: &Reference, _: &ReadOptions) -> Result<Box<dyn ArchiveReader>> {
-        let locator = Locator::of(at)?.with(Select::Only);
-        let container = self.store.open(&locator.place).context(|| at)?;
-        Ok(Box::new(Reader::new(&locator, container)))
+        let (locator, container) = self.open(at).await?;
+        Ok(Box::new(Reader::new(&locator.with(Select::None), container)))
     }
 
     async fn write(&self, at: &Reference, how: &WriteOptions) -> Result<Box<dyn ArchiveWriter>> {
-        let locator = Locator::of(at)?;
-        if locator.select != Select::Only {
-            let message = format!("{at} names an image, and a place of images is written");
+        let given = locator(at)?;
+        if given.select != Select::None {
+            let message = "it names an image, and a place of images is written";
             return Err(Error::new(ErrorKind::InvalidInput, message)
-                .hint(format!("write to {}", locator.with(Select::Only).reference())));
+                .context(at)
+                .hint(format!("write to {}", reference(&given.with(Select::None)))));
         }
-        Ok(Box::new(Writer::new(self.begin(locator, how).context(|| at)?)))
+        let (locator, writing) = self.begin(at, how).await?;
+        Ok(Box::new(Writer::new(locator, writing)))
     }
 }
 
 #[async_trait]
 impl Deletion for Scaffold {
-    async fn delete(&self, at: &Reference, _: &DeleteOptions) -> Result<()> {
-        let locator = Locator::of(at)?;
-        self.store.open(&locator.place).context(|| at)?;
-        self.store
-            .change(&locator.place, WriteMode::Append, |container| {
-                container.remove(&locator.select)
-            })
-            .context(|| at)
+    async fn delete(&self, at: &Reference, how: &DeleteOptions) -> Result<()> {
+        let locator = locator(at)?;
+        let place = Place {
+            store: self.store.clone(),
+            path: PathBuf::from(&locator.path),
+            mode: WriteMode::Append,
+            wait: LockWait::from(how),
+        };
+        let deleted = run_blocking(move |cancel| {
+            place.store.open(&place.path, cancel)?;
+            place.change(&Blobs::new(), cancel, &mut |images, _| images.remove(&locator.select))
+        });
+        deleted.await.context(|| at)
     }
 }

@@ -1,0 +1,181 @@
+//! [`Store`]: where images are. Here: all images of a place in one file.
+//!
+//! The file is [`MAGIC`], the bytes of blobs and manifests, a [`Table`] of them as JSON, and 8 bytes with its length.
+
+#![allow(clippy::unnecessary_wraps, clippy::unused_self, reason = "what a place offers, whether or not this one needs it")]
+
+// Decide: the format is yours to replace. What this file promises to the others is what a place has to offer: a change shows
+// all at once or not at all, and who opened a container before the change reads what it was, or an error.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use transship_core::{
+    Body, Cancel, Candidate, Digest, Error, ErrorKind, FileRange, Result, Stored, WriteMode,
+};
+use transship_local::{
+    StagedFile, change_file, copy_range, folder_of, open_regular, parse_json, spool_file,
+    write_all_at, write_body,
+};
+
+use crate::images::{Blobs, Change, Images};
+use crate::writing::Place;
+
+/// How the file begins.
+const MAGIC: &[u8] = b"scaffold: images, 1\n";
+
+/// More than a table should have.
+const LIMIT: u64 = 64 << 20;
+
+/// The length of what stands at the end.
+const END: u64 = 8;
+
+/// Where containers are: all that is known is in their files.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Store;
+
+/// What is in a file.
+#[derive(Debug, Default)]
+pub(crate) struct Container {
+    pub(crate) images: Images,
+    blobs: Blobs,
+}
+
+/// What is where in a file.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Table {
+    images: Images,
+    /// Offset and length of each.
+    blobs: Vec<(Digest, u64, u64)>,
+}
+
+/// Where bytes wait that do not show yet: in files without names, beside the one that they are for.
+#[derive(Debug)]
+pub(crate) struct Room(Arc<Path>);
+
+/// The bytes of a blob or manifest, wherever they are.
+// Decide: for what is in no file, a type of your own that has `len` and `bytes`.
+pub(crate) type Blob = FileRange;
+
+/// They as a body.
+// Decide: `Body::from_reader` and `Body::from_fn` are for what is in no file.
+pub(crate) fn body(blob: Blob) -> Body {
+    Body::from_file(blob)
+}
+
+impl Store {
+    /// What is at a place.
+    ///
+    /// # Errors
+    /// `NotFound`, `Corrupt`.
+    pub(crate) fn open(&self, path: &Path, _: &Cancel) -> Result<Container> {
+        Container::read(&FileRange::whole(open_regular(path)?, path)?)
+    }
+
+    /// What is at a place, if anything is.
+    pub(crate) fn find(&self, path: &Path, cancel: &Cancel) -> Result<Option<Container>> {
+        match self.open(path, cancel) {
+            Ok(container) => Ok(Some(container)),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Whether a path is a place of ours.
+    pub(crate) fn recognizes(&self, found: &Candidate, _: &Cancel) -> Result<bool> {
+        Ok(found.head().starts_with(MAGIC))
+    }
+}
+
+impl Container {
+    /// The bytes of a blob or manifest. They are of the file that was opened, whatever is at its path now.
+    pub(crate) fn blob(&self, digest: &Digest) -> Result<Option<Blob>> {
+        Ok(self.blobs.get(digest).cloned())
+    }
+
+    fn read(file: &FileRange) -> Result<Self> {
+        let bad = |why: &str| {
+            let message = format!("{} is damaged: {why}", file.path().display());
+            Error::new(ErrorKind::Corrupt, message)
+        };
+        let begins = file.part(0, MAGIC.len() as u64).bytes(LIMIT, "the beginning")?;
+        if begins != MAGIC {
+            return Err(bad("it is no file of images, or its beginning has changed"));
+        }
+        let end = file.len().saturating_sub(END);
+        let length: Option<[u8; 8]> = file.part(end, END).bytes(END, "the end")?[..].try_into().ok();
+        let length = u64::from_le_bytes(length.ok_or_else(|| bad("it has no end"))?);
+        let begins = end.checked_sub(length).ok_or_else(|| bad("it is cut off"))?;
+        let table = file.part(begins, length).bytes(LIMIT, "the table of images")?;
+        let table: Table = parse_json(&table, "the table of images")?;
+        let mut blobs = Blobs::new();
+        for (digest, at, len) in table.blobs {
+            if at.checked_add(len).is_none_or(|end| end > begins) {
+                return Err(bad("its table says that a blob is behind its end"));
+            }
+            blobs.insert(digest, file.part(at, len));
+        }
+        Ok(Self { images: table.images, blobs })
+    }
+}
+
+impl Room {
+    pub(crate) fn new(path: &Path, _: &Cancel) -> Result<Self> {
+        Ok(Self(folder_of(path).into()))
+    }
+
+    /// Takes all bytes of a body.
+    pub(crate) fn keep(&self, body: Body, cancel: &Cancel) -> Result<(Stored, Blob)> {
+        let file = spool_file(&self.0)?;
+        let stored = write_body(body, &file, &self.0, cancel)?;
+        Ok((stored, FileRange::whole(file, Arc::clone(&self.0))?))
+    }
+}
+
+impl Place {
+    /// Changes what is there, all at once or not at all: the file is written anew, without what no image uses any more.
+    // Decide: whether something is worth its effort that writes less. Then `change` has to be more than a new file.
+    pub(crate) fn change(
+        &self,
+        new: &Blobs,
+        cancel: &Cancel,
+        change: &mut Change<'_>,
+    ) -> Result<()> {
+        change_file(&self.path, &self.wait, cancel, &mut |before| {
+            // What is replaced may be anything.
+            let there = before.file().filter(|_| self.mode != WriteMode::Replace);
+            let base = self.base(there.map(Container::read).transpose()?)?;
+            let Container { mut images, blobs } = base;
+            change(&mut images, &|digest| new.contains_key(digest) || blobs.contains_key(digest))?;
+            let file = StagedFile::beside(&self.path)?;
+            write(&file, images, &|digest| new.get(digest).or(blobs.get(digest)), cancel)?;
+            Ok(Some(file))
+        })
+    }
+}
+
+/// Writes a file of images.
+fn write<'b>(
+    file: &StagedFile,
+    images: Images,
+    find: &dyn Fn(&Digest) -> Option<&'b Blob>,
+    cancel: &Cancel,
+) -> Result<()> {
+    let put = |bytes: &[u8], at: u64| {
+        write_all_at(file.file(), bytes, at).map_err(|e| Error::io("writing", file.path(), e))
+    };
+    put(MAGIC, 0)?;
+    let (mut at, mut blobs) = (MAGIC.len() as u64, Vec::new());
+    for digest in images.parts() {
+        let Some(bytes) = find(digest) else { continue };
+        copy_range(bytes, file.file(), file.path(), at, cancel)?;
+        blobs.push((digest.clone(), at, bytes.len()));
+        at += bytes.len();
+    }
+    let table = serde_json::to_vec(&Table { images, blobs }).map_err(|e| {
+        Error::new(ErrorKind::Unexpected, "the table of images cannot be written").caused_by(e)
+    })?;
+    put(&table, at)?;
+    put(&(table.len() as u64).to_le_bytes(), at + table.len() as u64)
+}

@@ -1,0 +1,216 @@
+//! [`Store`]: where images are. Here: the images of a place in one folder, with a file for each blob.
+//!
+//! `scaffold.json` lists the images, `blobs/sha256-HEX` are configs, layers and manifests.
+
+#![allow(clippy::unnecessary_wraps, clippy::unused_self, reason = "what a place offers, whether or not this one needs it")]
+
+// Decide: what is where is yours to replace. What this file promises to the others is what a place has to offer: a change
+// shows all at once or not at all, and who opened a container before the change reads what it was, or an error.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use transship_core::{
+    Body, Cancel, Candidate, Digest, Error, ErrorKind, FileRange, Result, Stored, WriteMode,
+};
+use transship_local::{
+    Folder, Lock, Publish, StagedFile, StagedFolder, make_folder, open_regular, parse_json,
+    read_document, sync_folder, write_all_at, write_body,
+};
+
+use crate::images::{Blobs, Change, Images};
+use crate::writing::Place;
+
+/// The list of images.
+const LIST: &str = "scaffold.json";
+
+/// The folder of blobs.
+const BLOBS: &str = "blobs";
+
+/// More than the list should have.
+const LIMIT: u64 = 64 << 20;
+
+/// Where containers are: all that is known is in their folders.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Store;
+
+/// What is in a folder.
+#[derive(Debug, Default)]
+pub(crate) struct Container {
+    pub(crate) images: Images,
+    /// Where the blobs are; `None` of one that is not there yet.
+    blobs: Option<PathBuf>,
+}
+
+/// Where bytes wait that do not show yet: in a folder of their own, near the one that they are for.
+#[derive(Debug)]
+pub(crate) struct Room(StagedFolder);
+
+/// The bytes of a blob or manifest, wherever they are.
+// Decide: for what is in no file, a type of your own that has `len` and `bytes`.
+pub(crate) type Blob = FileRange;
+
+/// They as a body.
+// Decide: `Body::from_reader` and `Body::from_fn` are for what is in no file.
+pub(crate) fn body(blob: Blob) -> Body {
+    Body::from_file(blob)
+}
+
+impl Store {
+    /// What is at a place.
+    ///
+    /// # Errors
+    /// `NotFound`, `Corrupt`.
+    pub(crate) fn open(&self, path: &Path, _: &Cancel) -> Result<Container> {
+        let list = read_document(&path.join(LIST), LIMIT, "the list of images")?;
+        let images = parse_json(&list, "the list of images")?;
+        Ok(Container { images, blobs: Some(path.join(BLOBS)) })
+    }
+
+    /// What is at a place, if anything is.
+    ///
+    /// # Errors
+    /// `Unsupported` for a folder of something else.
+    pub(crate) fn find(&self, path: &Path, cancel: &Cancel) -> Result<Option<Container>> {
+        match self.open(path, cancel) {
+            Ok(container) => return Ok(Some(container)),
+            Err(e) if e.kind() == ErrorKind::NotFound => {}
+            Err(e) => return Err(e),
+        }
+        match Folder::open(path).and_then(|folder| folder.names()) {
+            // A writer that was killed may have left blobs.
+            Ok(names) if names.iter().all(|name| name == BLOBS) => Ok(None),
+            Ok(_) => {
+                let message = format!("{} holds something else", path.display());
+                Err(Error::new(ErrorKind::Unsupported, message).hint("choose another folder"))
+            }
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Whether a path is a place of ours.
+    pub(crate) fn recognizes(&self, found: &Candidate, _: &Cancel) -> Result<bool> {
+        Ok(found.is_folder() && found.path().join(LIST).is_file())
+    }
+}
+
+impl Container {
+    /// The bytes of a blob or manifest. Those that were deleted since are not there.
+    pub(crate) fn blob(&self, digest: &Digest) -> Result<Option<Blob>> {
+        let Some(blobs) = &self.blobs else { return Ok(None) };
+        let path = blobs.join(file_name(digest));
+        match open_regular(&path) {
+            Ok(file) => FileRange::whole(file, path).map(Some),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+impl Room {
+    pub(crate) fn new(path: &Path, cancel: &Cancel) -> Result<Self> {
+        StagedFolder::beside(path, cancel).map(Self)
+    }
+
+    /// Takes all bytes of a body, durably.
+    pub(crate) fn keep(&self, body: Body, cancel: &Cancel) -> Result<(Stored, Blob)> {
+        // It gets its name when it is known to be whole and true; until then, dropping it removes it.
+        let file = StagedFile::in_folder(self.0.path())?;
+        let stored = write_body(body, file.file(), file.path(), cancel)?;
+        let path = self.0.path().join(file_name(&stored.digest));
+        file.place(&path)?;
+        Ok((stored.clone(), FileRange::closed(path, stored.size)))
+    }
+}
+
+impl Place {
+    /// Changes what is there, all at once or not at all: the new list shows the images. What none uses any more is removed.
+    pub(crate) fn change(
+        &self,
+        new: &Blobs,
+        cancel: &Cancel,
+        change: &mut Change<'_>,
+    ) -> Result<()> {
+        let is_new = !self.path.exists();
+        let changed = self.lock(cancel).and_then(|_lock| {
+            let changed = self.change_locked(new, cancel, change);
+            if changed.is_err() && is_new && !self.path.join(LIST).exists() {
+                // They may not be there yet.
+                let _ = fs::remove_dir_all(self.path.join(BLOBS));
+            }
+            changed
+        });
+        if changed.is_err() && is_new {
+            // What others put there keeps it.
+            let _ = fs::remove_dir(&self.path);
+        }
+        changed
+    }
+
+    /// Makes the folder, and keeps other writers out.
+    fn lock(&self, cancel: &Cancel) -> Result<Lock> {
+        loop {
+            cancel.check()?;
+            make_folder(&self.path)?;
+            match Lock::exclusive(&self.path, &self.wait, cancel) {
+                // One that failed to write the first image took it away again.
+                Err(e) if e.kind() == ErrorKind::NotFound => {}
+                locked => return locked,
+            }
+        }
+    }
+
+    fn change_locked(
+        &self,
+        new: &Blobs,
+        cancel: &Cancel,
+        change: &mut Change<'_>,
+    ) -> Result<()> {
+        let there = match self.store.find(&self.path, cancel) {
+            Err(e) if e.kind() == ErrorKind::Corrupt && self.mode == WriteMode::Replace => None,
+            there => there?,
+        };
+        let mut images = self.base(there)?.images;
+        let blobs = self.path.join(BLOBS);
+        let place = |digest: &Digest| blobs.join(file_name(digest));
+        change(&mut images, &|digest| new.contains_key(digest) || place(digest).exists())?;
+        let list = serde_json::to_vec(&images).map_err(|e| {
+            Error::new(ErrorKind::Unexpected, "the list of images cannot be written").caused_by(e)
+        })?;
+        // From here on it goes to its end.
+        cancel.check()?;
+        make_folder(&blobs)?;
+        for digest in images.parts() {
+            if let Some(staged) = new.get(digest) {
+                let to = place(digest);
+                fs::rename(staged.path(), &to).map_err(|e| Error::io("writing", &to, e))?;
+            }
+        }
+        sync_folder(&blobs)?;
+        let file = StagedFile::beside(&self.path.join(LIST))?;
+        write_all_at(file.file(), &list, 0).map_err(|e| Error::io("writing", file.path(), e))?;
+        file.publish(Publish::Replace)?;
+        remove_unused(&blobs, &images.parts().into_iter().map(file_name).collect())
+    }
+}
+
+fn remove_unused(blobs: &Path, used: &HashSet<String>) -> Result<()> {
+    for name in Folder::open(blobs)?.names()? {
+        let path = blobs.join(&name);
+        match if used.contains(&name) { Ok(()) } else { fs::remove_file(&path) } {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                return Err(Error::io("removing", &path, e));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// `sha256-44136f...`: a digest is safe in a path but for its colon.
+fn file_name(digest: &Digest) -> String {
+    digest.to_string().replace(':', "-")
+}
