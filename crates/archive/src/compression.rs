@@ -1,4 +1,4 @@
-//! The compression around a whole archive, known by its content.
+//! Decompressing whole archives, within limits.
 
 use std::fmt;
 use std::fs::File;
@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bzip2::read::MultiBzDecoder;
 use flate2::read::MultiGzDecoder;
 use liblzma::read::XzDecoder;
+use transship_compression::Compression;
 use transship_core::{Cancel, Error, ErrorKind, Hint, Result};
-
 use transship_local::write_all_at;
 
 /// Decompressed bytes that are let pass whatever the ratio.
@@ -29,73 +29,33 @@ const XZ_MEMORY: u64 = 136 << 20;
 /// How many bytes are decompressed between two looks at the cancel.
 const CHUNK: usize = 1 << 20;
 
-/// The compression around an archive, or around a file in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Compression {
-    /// None: a plain tar.
-    Plain,
-    /// gzip, of any number of members.
-    Gzip,
-    /// zstd, of any number of frames.
-    Zstd,
-    /// bzip2, of any number of streams.
-    Bzip2,
-    /// xz, of any number of streams.
-    Xz,
+/// The plain bytes of a stream, to its end: all members, frames and streams. What the decoder finds wrong is an error of
+/// a kind of its own choice; those of the input come through.
+///
+/// # Errors
+/// When no decoder can be made.
+pub fn decoder<'a, R: Read + Send + 'a>(
+    compression: Compression,
+    input: R,
+) -> io::Result<Box<dyn Read + Send + 'a>> {
+    Ok(match compression {
+        Compression::Plain => Box::new(input),
+        Compression::Gzip => Box::new(MultiGzDecoder::new(input)),
+        Compression::Zstd => {
+            let mut decoder = zstd::Decoder::new(input)?;
+            decoder.window_log_max(ZSTD_WINDOW_LOG)?;
+            Box::new(decoder)
+        }
+        Compression::Bzip2 => Box::new(MultiBzDecoder::new(input)),
+        Compression::Xz => {
+            let flags = liblzma::stream::CONCATENATED;
+            let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, flags)?;
+            Box::new(XzDecoder::new_stream(input, stream))
+        }
+    })
 }
 
-impl Compression {
-    /// Knows it by the first bytes; what is not compressed is taken for plain.
-    pub fn of(head: &[u8]) -> Self {
-        match head {
-            [0x1f, 0x8b, 8, ..] => Self::Gzip,
-            // The second is a skippable frame, which may stand first.
-            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::Zstd,
-            [b'B', b'Z', b'h', b'1'..=b'9', ..] => Self::Bzip2,
-            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Self::Xz,
-            _ => Self::Plain,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Plain => "plain",
-            Self::Gzip => "gzip",
-            Self::Zstd => "zstd",
-            Self::Bzip2 => "bzip2",
-            Self::Xz => "xz",
-        }
-    }
-
-    /// The plain bytes of a stream, to its end: all members, frames and streams. What the decoder finds wrong is an error of
-    /// a kind of its own choice; those of the input come through.
-    ///
-    /// # Errors
-    /// When no decoder can be made.
-    pub fn decoder<'a, R: Read + Send + 'a>(
-        self,
-        input: R,
-    ) -> io::Result<Box<dyn Read + Send + 'a>> {
-        Ok(match self {
-            Self::Plain => Box::new(input),
-            Self::Gzip => Box::new(MultiGzDecoder::new(input)),
-            Self::Zstd => {
-                let mut decoder = zstd::Decoder::new(input)?;
-                decoder.window_log_max(ZSTD_WINDOW_LOG)?;
-                Box::new(decoder)
-            }
-            Self::Bzip2 => Box::new(MultiBzDecoder::new(input)),
-            Self::Xz => {
-                let flags = liblzma::stream::CONCATENATED;
-                let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, flags)?;
-                Box::new(XzDecoder::new_stream(input, stream))
-            }
-        })
-    }
-}
-
-/// Whether a decoder of [`Compression::decoder`] found that a stream takes more memory than it may.
+/// Whether a [`decoder`] found that a stream takes more memory than it may.
 pub fn takes_too_much_memory(error: &io::Error) -> bool {
     use liblzma::stream::Error::{Mem, MemLimit};
     use zstd::zstd_safe::{get_error_name, zstd_sys::ZSTD_ErrorCode};
@@ -141,7 +101,8 @@ impl<'a> Decoded<'a> {
     ) -> Result<Self> {
         let passed = Arc::new(AtomicU64::new(0));
         let counted = Counted { input, passed: Arc::clone(&passed) };
-        let decoder = compression.decoder(counted).map_err(|e| read_error(compression, from, e))?;
+        let decoder =
+            decoder(compression, counted).map_err(|e| read_error(compression, from, e))?;
         Ok(Self { compression, decoder, from: from.to_owned(), passed, given: 0, growth })
     }
 
@@ -159,11 +120,11 @@ impl<'a> Decoded<'a> {
         if self.compression == Compression::Plain || self.given <= allowed {
             return Ok(n);
         }
-        let name = self.compression.name();
+        let form = self.compression;
         Err(Error::new(
             ErrorKind::LimitExceeded,
             format!(
-                "its {name} stream grows by more than {ratio} times, to more than {allowed} bytes"
+                "its {form} stream grows by more than {ratio} times, to more than {allowed} bytes"
             ),
         )
         .hint("if it is to be trusted, decompress it first"))
@@ -226,16 +187,13 @@ fn read_error(compression: Compression, from: &Path, error: io::Error) -> Error 
         Ok(ours) => ours,
         Err(e) if takes_too_much_memory(&e) => Error::new(
             ErrorKind::LimitExceeded,
-            format!(
-                "decompressing its {} stream takes more memory than allowed",
-                compression.name()
-            ),
+            format!("decompressing its {compression} stream takes more memory than allowed"),
         )
         .caused_by(e)
         .hint("if it is to be trusted, decompress it first"),
         Err(e) => Error::new(
             ErrorKind::Corrupt,
-            format!("its {} stream is malformed or was cut off", compression.name()),
+            format!("its {compression} stream is malformed or was cut off"),
         )
         .caused_by(e),
     }

@@ -70,11 +70,6 @@ pub fn parse_manifest(bytes: &[u8]) -> Result<Vec<SavedImage>> {
     })
 }
 
-/// Writes `manifest.json`, as docker does: compact, in the order given.
-pub fn manifest_bytes(images: &[SavedImage]) -> Bytes {
-    to_bytes(&images)
-}
-
 /// What `repositories` says: for each repository, tags and the IDs of their top layers.
 pub type Repositories = BTreeMap<String, BTreeMap<String, String>>;
 
@@ -90,12 +85,8 @@ pub fn parse_repositories(bytes: &[u8]) -> Result<Repositories> {
 
 /// Writes `repositories`, sorted.
 pub fn repositories_bytes(repositories: &Repositories) -> Bytes {
-    to_bytes(repositories)
-}
-
-/// Strings, lists and maps of strings: writing them as JSON cannot fail.
-fn to_bytes(value: &impl Serialize) -> Bytes {
-    serde_json::to_vec(value).unwrap_or_default().into()
+    // A map of texts has a form in JSON.
+    serde_json::to_vec(repositories).unwrap_or_default().into()
 }
 
 /// The list, which says in errors which image is malformed.
@@ -189,7 +180,8 @@ mod tests {
         let images = parse_manifest(text.as_bytes()).unwrap();
         assert_eq!(images[0], SavedImage::new("c.json", vec!["a.tar".into(), "b.tar".into()]));
         assert_eq!(images[1].names(), ["x:1", "y:2"]);
-        assert_eq!(manifest_bytes(&images), text);
+        let entries: Vec<SavedEntry> = images.into_iter().map(SavedEntry::from).collect();
+        assert_eq!(entries_bytes(&entries), text);
         let others = r#"[{"Layers":null,"Parent":"","Config":"c","LayerSources":{"sha256:x":{}}}]"#;
         assert_eq!(parse_manifest(others.as_bytes()).unwrap(), [SavedImage::new("c", vec![])]);
         assert!(parse_manifest(b" [] ").unwrap().is_empty());

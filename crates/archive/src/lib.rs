@@ -58,7 +58,7 @@ pub mod docker_save;
 pub mod layout;
 mod layout_index;
 
-pub use compression::{Compression, RATIO_FREE, RATIO_LIMIT, takes_too_much_memory};
+pub use compression::{RATIO_FREE, RATIO_LIMIT, decoder, takes_too_much_memory};
 pub use compressor::{COMPRESSOR_OPTION, Compressor};
 pub use embedded::{check_content, embedded_content};
 pub use index::{ENTRY_LIMIT, Entry, EntryKind, Known, NAMES_LIMIT, TarIndex};
@@ -68,4 +68,5 @@ pub use pass::{comes_once, pass};
 pub use plain_digest::PlainDigest;
 pub use reachable::Reachable;
 pub use rewrite::{Appender, Base, Documents, Rewritten, rewrite};
+pub use transship_compression::{Compression, SNIFF_LEN, sniff};
 pub use writer::{Decision, Put, TarWriter};

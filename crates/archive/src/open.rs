@@ -5,10 +5,11 @@ use std::io::{self, Read, Seek};
 use std::path::Path;
 use std::sync::Arc;
 
+use transship_compression::{Compression, sniff};
 use transship_core::{Cancel, Error, ErrorKind, FileRange, ReadOptions, Result, spool_folder};
 use transship_local::{open_regular, spool_file};
 
-use crate::compression::{self, Compression, Growth};
+use crate::compression::{self, Growth};
 use crate::index::{BLOCK, BLOCK_LEN, has_true_checksum};
 use crate::pipe::{Pipe, is_pipe};
 
@@ -63,7 +64,7 @@ impl ArchiveFile {
         let mut head = Vec::new();
         let reading = |e| Error::io("reading", path, e);
         input.by_ref().take(BLOCK).read_to_end(&mut head).map_err(reading)?;
-        let compression = Compression::of(&head);
+        let compression = sniff(&head);
         Self::spool_as(compression, io::Cursor::new(head).chain(input), path, how, cancel)
     }
 
@@ -81,7 +82,7 @@ impl ArchiveFile {
         let range = FileRange::whole(file, path)?;
         let mut head = [0; BLOCK_LEN];
         let n = range.read_at(0, &mut head)?;
-        let compression = Compression::of(&head[..n]);
+        let compression = sniff(&head[..n]);
         if compression != Compression::Plain {
             return Self::spool_as(compression, range.reader(), path, how, cancel);
         }
@@ -147,7 +148,7 @@ pub(crate) fn check_is_tar(head: &[u8], subject: &str) -> Result<()> {
         _ if head[..head.len().min(512)].get(257..262) == Some(b"ustar") => {
             "the checksum of its first header is wrong".to_owned()
         }
-        _ => match Compression::of(head) {
+        _ => match sniff(head) {
             Compression::Plain => looks_like_text(head),
             _ => "it is compressed twice".to_owned(),
         },

@@ -4,9 +4,10 @@ use std::io::{self, BufReader, Read};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 
+use transship_compression::Compression;
 use transship_core::{Digest, Error, ErrorKind, Hasher, Result};
 
-use crate::compression::Compression;
+use crate::compression::decoder;
 
 /// Chunks that may wait for the thread.
 const IN_FLIGHT: usize = 4;
@@ -51,7 +52,7 @@ impl PlainDigest {
     /// The digest of the plain bytes.
     ///
     /// # Errors
-    /// The decoder's, as [`Compression::decoder`] says.
+    /// The decoder's, as [`decoder`] says.
     pub fn finish(self) -> io::Result<Digest> {
         drop(self.work);
         let died = |_| Err(io::Error::other("the thread that decompresses has ended early"));
@@ -60,7 +61,7 @@ impl PlainDigest {
 }
 
 fn digest(form: Compression, passed: Passed, mut hasher: Hasher) -> io::Result<Digest> {
-    let mut plain = form.decoder(BufReader::with_capacity(PLAIN, passed))?;
+    let mut plain = decoder(form, BufReader::with_capacity(PLAIN, passed))?;
     let mut buffer = vec![0; PLAIN];
     loop {
         match plain.read(&mut buffer) {

@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::Path;
 
 use common::{Raw, open, text};
-use transship_archive::{ArchiveFile, Compression, TarIndex};
+use transship_archive::{ArchiveFile, Compression, TarIndex, sniff};
 use transship_core::{Cancel, ErrorKind, ReadOptions};
 
 const ALL: [Compression; 4] =
@@ -31,7 +31,7 @@ fn compress(compression: Compression, bytes: &[u8]) -> Vec<u8> {
             xz.write_all(bytes).unwrap();
             xz.finish().unwrap()
         }
-        _ => bytes.to_vec(),
+        Compression::Plain => bytes.to_vec(),
     }
 }
 
@@ -51,7 +51,7 @@ fn read(bytes: &[u8]) -> String {
 fn known_by_content() {
     for compression in ALL {
         let bytes = compress(compression, &tar());
-        assert_eq!(Compression::of(&bytes), compression);
+        assert_eq!(sniff(&bytes), compression);
         let archive = open(&bytes).unwrap();
         assert_eq!((archive.compression(), archive.is_spooled()), (compression, true));
         assert_eq!(archive.range().len(), tar().len() as u64);

@@ -1,8 +1,9 @@
 //! Recognizing a compression by its first bytes.
 
+use std::fmt;
+
 /// How a stream is compressed, as far as its first bytes tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum Compression {
     /// None of the others: not compressed, or in a way that is not known here.
     Plain,
@@ -14,6 +15,18 @@ pub enum Compression {
     Bzip2,
     /// xz.
     Xz,
+}
+
+impl fmt::Display for Compression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Plain => "plain",
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+            Self::Bzip2 => "bzip2",
+            Self::Xz => "xz",
+        })
+    }
 }
 
 /// How many bytes from the start of a stream [`sniff`] looks at.

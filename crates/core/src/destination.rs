@@ -198,11 +198,6 @@ impl<'a> Commit<'a> {
         ))
     }
 
-    /// Whether it is a delta: something is left out because the receiver has it.
-    pub fn is_needed(&self, digest: &Digest) -> bool {
-        self.needs.iter().any(|needed| needed.digest == *digest)
-    }
-
     /// Whether a child is knowingly left out. For one child; of many see [`absent_digests`](Self::absent_digests).
     pub fn is_absent(&self, digest: &Digest) -> bool {
         self.absent.iter().any(|absent| absent.digest == *digest)

@@ -49,7 +49,7 @@ mod wrap;
 
 pub use archive::{ArchiveEntry, ArchiveReader, ArchiveWriter, Archives};
 pub use blocking::{Cancel, cancelled, run_blocking};
-pub use body::{Body, BodyReader, ByteStream, Chunks, Expect, FileRange, RangeReader, Stored};
+pub use body::{Body, BodyReader, ByteStream, Chunks, Expect, FileRange, Stored};
 pub use cache::{Cache, Memo};
 pub use collection::{CollectMode, CollectOptions, Collected, Collection, Garbage, Spared};
 pub use complete::{Available, Complete};

@@ -69,13 +69,6 @@ impl Platform {
         }
     }
 
-    /// Sets the variant.
-    #[must_use]
-    pub fn with_variant(mut self, variant: impl Into<String>) -> Self {
-        self.variant = Some(variant.into());
-        self
-    }
-
     /// The machine this runs on, for container images: Linux on anything but Windows.
     pub fn host() -> Self {
         let os = if cfg!(windows) { "windows" } else { "linux" };

@@ -2,11 +2,8 @@
 
 use std::io::{self, BufReader, Read};
 
-use transship_archive::{Compression, takes_too_much_memory};
+use transship_archive::{Compression, SNIFF_LEN, decoder, sniff, takes_too_much_memory};
 use transship_core::{Error, ErrorKind, FileRange, MediaType, Result};
-
-/// The bytes that tell a compression.
-const HEAD: usize = 6;
 
 /// The bytes that are handed to a decoder at a time.
 const BUFFER: usize = 128 << 10;
@@ -16,9 +13,9 @@ const BUFFER: usize = 128 << 10;
 /// # Errors
 /// I/O errors.
 pub(crate) fn form_of(range: &FileRange) -> Result<Compression> {
-    let mut head = [0; HEAD];
+    let mut head = [0; SNIFF_LEN];
     let len = range.read_at(0, &mut head)?;
-    Ok(Compression::of(&head[..len]))
+    Ok(sniff(&head[..len]))
 }
 
 /// What OCI calls a layer of a form; `None` where it has no name for it.
@@ -39,7 +36,7 @@ pub(crate) fn plain(
     form: Compression,
     compressed: impl Read + Send + 'static,
 ) -> Result<impl Read + Send + 'static> {
-    let decoder = form.decoder(BufReader::with_capacity(BUFFER, compressed)).map_err(|e| {
+    let decoder = decoder(form, BufReader::with_capacity(BUFFER, compressed)).map_err(|e| {
         Error::new(ErrorKind::Unexpected, "making a decoder for the layer").caused_by(e)
     })?;
     Ok(Explained(decoder))

@@ -4,9 +4,10 @@ use std::fmt;
 use std::io::{self, BufReader, Cursor, Read};
 use std::path::Path;
 
+use transship_compression::{Compression, sniff};
 use transship_core::{Cancel, Error, ErrorKind, Result};
 
-use crate::compression::{Compression, Decoded, Growth};
+use crate::compression::{Decoded, Growth};
 use crate::index::{BLOCK, BLOCK_LEN, Block, Blocks};
 use crate::open::check_is_tar;
 
@@ -42,7 +43,7 @@ impl Forward {
         cancel: &Cancel,
     ) -> Result<Self> {
         let head = head_of(&mut input).map_err(|e| Error::io("reading", path, e))?;
-        let compression = Compression::of(&head);
+        let compression = sniff(&head);
         let whole = Cursor::new(head).chain(input);
         let mut decoded = Decoded::new(compression, whole, path, growth)?;
         let head = head_of(&mut decoded).map_err(|e| Error::io("reading", path, e))?;

@@ -4,6 +4,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use transship_compression::{Compression, sniff};
 use transship_core::{
     Body, Cancel, Digest, Error, ErrorKind, Expect, Hasher, ReadOptions, Result, Staged,
     spool_folder,
@@ -11,7 +12,7 @@ use transship_core::{
 
 use super::input::Forward;
 use super::spool::Spool;
-use crate::compression::{Compression, Growth};
+use crate::compression::Growth;
 use crate::index::{
     BLOCK_LEN, Entry, EntryKind, Held, Known, Reading, Scanner, Step, Store, TarIndex,
 };
@@ -135,7 +136,7 @@ impl Passing {
     fn give(&mut self, mut payload: Payload, entry: Entry, at: (u64, u64)) -> Result<Body> {
         let (offset, size) = at;
         let plain = Arc::clone(&payload.plain);
-        if let form @ (Compression::Gzip | Compression::Zstd) = Compression::of(&payload.head) {
+        if let form @ (Compression::Gzip | Compression::Zstd) = sniff(&payload.head) {
             payload.side = Some(PlainDigest::start(form, Hasher::sha256())?);
         }
         self.away = Some(Away { entry, offset, size, plain });
@@ -199,7 +200,7 @@ impl Payload {
         self.size >= SMALLEST_BLOB
             && !matches!(first, Some(b'{' | b'['))
             // Served decompressed, under another digest.
-            && !matches!(Compression::of(&self.head), Compression::Bzip2 | Compression::Xz)
+            && !matches!(sniff(&self.head), Compression::Bzip2 | Compression::Xz)
             && (!name.starts_with("blobs/") || name.starts_with("blobs/sha256/"))
     }
 

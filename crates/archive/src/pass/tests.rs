@@ -5,13 +5,14 @@ use std::io::{Cursor, Read, Write};
 use std::path::Path;
 
 use tar::{EntryType, Header};
+use transship_compression::Compression;
 use transship_core::{
     Cancel, Error, ErrorKind, FileRange, ReadOptions, Result, Staged, Stored, sha256,
 };
 
 use super::input::Forward;
 use super::passing::{Next, Passing};
-use crate::compression::{Compression, Growth};
+use crate::compression::Growth;
 use crate::{ArchiveFile, EntryKind, TarIndex};
 
 const NAME: &str = "the pipe";

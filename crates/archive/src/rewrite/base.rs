@@ -7,7 +7,7 @@ use transship_core::{Cancel, Error, ErrorKind, FileRange, Result};
 use transship_local::{FileStamp, open_regular};
 
 use crate::index::BLOCK_LEN;
-use crate::{Compression, TarIndex};
+use crate::{Compression, TarIndex, sniff};
 
 /// An archive that another one is made from, as it was when it was opened.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ impl Base {
     pub(super) fn of(range: &FileRange, stamp: FileStamp, cancel: &Cancel) -> Result<Self> {
         let mut head = [0; BLOCK_LEN];
         let n = range.read_at(0, &mut head)?;
-        if Compression::of(&head[..n]) != Compression::Plain {
+        if sniff(&head[..n]) != Compression::Plain {
             let message = format!(
                 "{} is compressed as a whole, and only plain archives can be changed",
                 range.path().display()

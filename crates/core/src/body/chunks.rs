@@ -85,7 +85,7 @@ impl Body {
     pub fn chunks(self, cancel: &Cancel) -> Result<Chunks> {
         let feed = match self.origin {
             Origin::Bytes(bytes) => Feed::Bytes(bytes),
-            Origin::File(range) => Feed::Range(range.reader()),
+            Origin::File(range) => Feed::Range(RangeReader::new(range)),
             Origin::Reader(reader) => Feed::Reader(reader),
             Origin::Lazy(open) => Feed::Reader(open(cancel)?),
             Origin::Stream(stream) => Feed::Stream {

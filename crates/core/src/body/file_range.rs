@@ -184,8 +184,8 @@ impl FileRange {
     }
 
     /// Reads the range from its start to its end.
-    pub fn reader(&self) -> RangeReader {
-        RangeReader { range: self.clone(), at: 0 }
+    pub fn reader(&self) -> impl Read + fmt::Debug + Send + Sync + use<> {
+        RangeReader::new(self.clone())
     }
 }
 
@@ -206,9 +206,15 @@ impl Origin {
 
 /// Reads a [`FileRange`] in order. A file that was closed stays open from the first read on.
 #[derive(Debug)]
-pub struct RangeReader {
+pub(super) struct RangeReader {
     range: FileRange,
     at: u64,
+}
+
+impl RangeReader {
+    pub(super) fn new(range: FileRange) -> Self {
+        Self { range, at: 0 }
+    }
 }
 
 impl Read for RangeReader {

@@ -17,7 +17,7 @@ use futures_util::Stream;
 use oci_spec::image::Digest;
 
 pub use chunks::Chunks;
-pub use file_range::{FileRange, RangeReader};
+pub use file_range::FileRange;
 pub use reader::BodyReader;
 pub use verify::{Expect, Stored};
 

@@ -470,7 +470,7 @@ impl MemoryDestination {
                             || blob.media_type.as_ref().contains("foreign");
                         assert!(
                             foreign
-                                || what.is_needed(&blob.digest)
+                                || what.needs.iter().any(|needed| needed.digest == blob.digest)
                                 || state.blobs.contains_key(&blob.digest),
                             "{blob:?} is missing"
                         );
