@@ -11,7 +11,7 @@ use transship_core::{
     Descriptor, Digest, Document, Error, ErrorKind, Result, ResultExt, parse_digest,
 };
 
-use crate::layout::{INDEX_FILE, NEEDS};
+use crate::layout::{ENTRIES_LIMIT, INDEX_FILE, INDEX_LIMIT, NEEDS, NEEDS_LIMIT};
 
 /// The field of the entries in an `index.json`.
 const ENTRIES: &str = "manifests";
@@ -21,6 +21,9 @@ const ANNOTATIONS: &str = "annotations";
 
 /// The most malformed entries of an `index.json` that are told one by one; with more of them, all of it is malformed.
 const MALFORMED_LIMIT: usize = 1000;
+
+/// The most lists and objects in one entry, so that a copy of it is cheap. Those that tools write have three.
+const ENTRY_LISTS_LIMIT: usize = 4096;
 
 /// An `index.json`: the entries as descriptors, and every field as it stood.
 ///
@@ -149,7 +152,7 @@ impl LayoutIndex {
     ///
     /// # Errors
     /// `Corrupt` when it is no index, or is a manifest as well, or has an entry that readers take differently, or very
-    /// many that are malformed; `LimitExceeded` for too many values.
+    /// many that are malformed; `LimitExceeded` for too many entries or values.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         check_values(bytes).context(|| INDEX_FILE)?;
         let malformed = |e| Error::new(ErrorKind::Corrupt, "it is malformed").caused_by(e);
@@ -160,6 +163,7 @@ impl LayoutIndex {
         if !header.is_index() {
             return Err(Error::new(ErrorKind::Corrupt, "it is no index").context(INDEX_FILE));
         }
+        check_entries(parsed.entries.len()).context(|| INDEX_FILE)?;
         for text in parsed.entries {
             index.read(text).context(|| INDEX_FILE)?;
         }
@@ -169,6 +173,10 @@ impl LayoutIndex {
     fn read(&mut self, text: Box<RawValue>) -> Result<()> {
         let position = self.stored.len();
         let entry = || format!("entry {position}");
+        if text.get().matches(['[', '{']).nth(ENTRY_LISTS_LIMIT).is_some() {
+            let message = format!("it has more than {ENTRY_LISTS_LIMIT} lists and objects");
+            return Err(Error::new(ErrorKind::LimitExceeded, message).context(entry()));
+        }
         let form = match Descriptor::parse(text.get().as_bytes()) {
             Ok(descriptor) => {
                 descriptor.check_fields().context(entry)?;
@@ -201,13 +209,13 @@ impl LayoutIndex {
         self.stored.len()
     }
 
-    /// The entry that is stored at a position; `None` when there is none.
+    /// Which of the [`entries`](Self::entries) is stored at a position; `None` when nothing is stored there.
     ///
     /// # Errors
     /// `Corrupt` when it is malformed.
-    pub fn stored_at(&self, position: usize) -> Result<Option<&Descriptor>> {
+    pub fn stored_at(&self, position: usize) -> Result<Option<usize>> {
         match self.positions.binary_search(&position) {
-            Ok(at) => Ok(Some(&self.entries[at])),
+            Ok(at) => Ok(Some(at)),
             Err(_) => match self.malformed().find(|entry| entry.position == position) {
                 Some(entry) => Err(entry.error()),
                 None => Ok(None),
@@ -250,13 +258,14 @@ impl LayoutIndex {
     /// What the layout is said to lack; see [`NEEDS`].
     ///
     /// # Errors
-    /// `Corrupt` when the annotation is malformed.
+    /// `Corrupt` when the annotation is malformed, `LimitExceeded` for too many digests.
     pub fn needs(&self) -> Result<Vec<Digest>> {
-        self.needs_text()
-            .split_whitespace()
-            .map(parse_digest)
-            .collect::<Result<_>>()
-            .context(|| NEEDS)
+        let text = self.needs_text();
+        if text.split_whitespace().nth(NEEDS_LIMIT).is_some() {
+            let message = format!("it has more than {NEEDS_LIMIT} digests");
+            return Err(Error::new(ErrorKind::LimitExceeded, message).context(NEEDS));
+        }
+        text.split_whitespace().map(parse_digest).collect::<Result<_>>().context(|| NEEDS)
     }
 
     fn needs_text(&self) -> String {
@@ -330,6 +339,23 @@ impl LayoutIndex {
         self.retain_stored(|position| !goes.contains(&position));
     }
 
+    /// As [`to_bytes`](Self::to_bytes), if [`parse`](Self::parse) takes it.
+    ///
+    /// # Errors
+    /// `LimitExceeded` for too many entries, bytes or values; `Corrupt` for a malformed list of what it lacks.
+    pub fn to_file(&self) -> Result<Vec<u8>> {
+        let bytes = self.to_bytes();
+        self.needs()?;
+        check_entries(self.stored.len())
+            .and_then(|()| check_values(&bytes))
+            .context(|| INDEX_FILE)?;
+        if bytes.len() as u64 > INDEX_LIMIT {
+            let message = format!("it would have more than {INDEX_LIMIT} bytes");
+            return Err(Error::new(ErrorKind::LimitExceeded, message).context(INDEX_FILE));
+        }
+        Ok(bytes)
+    }
+
     /// As it is stored: entries that were not touched with every field they had, in the order they had.
     pub fn to_bytes(&self) -> Vec<u8> {
         // Writing to memory does not fail, and all of it has a form in JSON.
@@ -355,6 +381,14 @@ impl Serialize for Stored<'_> {
     }
 }
 
+fn check_entries(count: usize) -> Result<()> {
+    if count <= ENTRIES_LIMIT {
+        return Ok(());
+    }
+    let message = format!("it has {count} entries, {ENTRIES_LIMIT} are the most");
+    Err(Error::new(ErrorKind::LimitExceeded, message).hint("keep the images in several layouts"))
+}
+
 /// What is written anew: all of it has a form in JSON.
 fn raw(value: &impl Serialize) -> Box<RawValue> {
     serde_json::value::to_raw_value(value).unwrap_or_default()
@@ -365,6 +399,7 @@ mod tests {
     use super::*;
     use crate::layout::REF_NAME;
     use transship_core::MediaType;
+    use transship_core::fields::{COMMAS_LIMIT, LISTS_LIMIT};
 
     const ENTRY: &str = r#"{"size":2,"digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","mediaType":"m","annotations":{"z":"1","a":"2"},"x":[1]}"#;
 
@@ -454,7 +489,7 @@ mod tests {
             assert!(malformed.len() == 1 && error.contains("entry 1 is malformed"), "{error}");
             assert_eq!(malformed[0].has_text(|text| text == "b"), bad.contains(r#""b""#));
             assert_eq!(index.stored_at(1).unwrap_err().kind(), ErrorKind::Corrupt);
-            assert_eq!(index.stored_at(2).unwrap(), Some(&index.entries()[1]));
+            assert_eq!(index.stored_at(2).unwrap(), Some(1));
             assert_eq!(index.stored_at(3).unwrap(), None);
             // It stays where others go, and moves with them.
             index.retain(|at, _| at == 1);
@@ -488,10 +523,43 @@ mod tests {
             LayoutIndex::parse(some.as_bytes()).unwrap().malformed().count(),
             MALFORMED_LIMIT
         );
-        let values = format!(r#"{{"manifests":[],"x":[{}0]}}"#, "0,".repeat(1 << 20));
-        assert_eq!(
-            LayoutIndex::parse(values.as_bytes()).unwrap_err().kind(),
-            ErrorKind::LimitExceeded
-        );
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let refused = |text: &str| {
+            let error = LayoutIndex::parse(text.as_bytes()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{error}");
+        };
+        refused(&format!(r#"{{"manifests":[],"x":[{}0]}}"#, "0,".repeat(COMMAS_LIMIT)));
+        // No comma, and a list for each byte.
+        let deep = ["[".repeat(100), "]".repeat(100)].concat();
+        let lists = vec![&*deep; LISTS_LIMIT / 100 + 1].join(",");
+        refused(&format!(r#"{{"manifests":[],"x":[{lists}]}}"#));
+        let one =
+            |lists: usize| format!(r#"{{"x":[{}0],{}"#, "[0],".repeat(lists), &entry("a")[1..]);
+        refused(&format!(r#"{{"manifests":[{}]}}"#, one(ENTRY_LISTS_LIMIT)));
+        let text = format!(r#"{{"manifests":[{}]}}"#, one(ENTRY_LISTS_LIMIT / 2));
+        assert_eq!(LayoutIndex::parse(text.as_bytes()).unwrap().entries().len(), 1);
+        let needs = vec![transship_core::sha256(b"").to_string(); NEEDS_LIMIT + 1].join(" ");
+        let text = format!(r#"{{"annotations":{{"{NEEDS}":"{needs}"}},"manifests":[]}}"#);
+        let index = LayoutIndex::parse(text.as_bytes()).unwrap();
+        assert_eq!(index.needs().unwrap_err().kind(), ErrorKind::LimitExceeded);
+    }
+
+    #[test]
+    fn what_is_written_can_be_read() {
+        let text = format!(r#"{{"manifests":[{}]}}"#, vec![entry("a"); ENTRIES_LIMIT].join(","));
+        let mut index = LayoutIndex::parse(text.as_bytes()).unwrap();
+        LayoutIndex::parse(&index.to_file().unwrap()).unwrap();
+        index.push(Descriptor::new(MediaType::ImageManifest, transship_core::sha256(b""), 0));
+        assert_eq!(index.to_file().unwrap_err().kind(), ErrorKind::LimitExceeded);
+        let error = LayoutIndex::parse(&index.to_bytes()).unwrap_err();
+        assert!(error.to_string().contains("40001 entries"), "{error}");
+        index.retain(|at, _| at == 0);
+        let mut long = index.entries()[0].clone();
+        long.data = Some("A".repeat(usize::try_from(INDEX_LIMIT).unwrap()));
+        index.push(long);
+        assert_eq!(index.to_file().unwrap_err().kind(), ErrorKind::LimitExceeded);
     }
 }

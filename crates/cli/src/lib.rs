@@ -158,7 +158,7 @@ fn in_runtime(cli: Cli, session: &Session) -> exit::Result {
 /// pieces take a moment on a busy machine.
 async fn cleaned_up() {
     let end = tokio::time::Instant::now() + CLEANING;
-    while transship::local::unsettled() > 0 && tokio::time::Instant::now() < end {
+    while transship::local::unfinished_writes() > 0 && tokio::time::Instant::now() < end {
         tokio::time::sleep(std::time::Duration::from_millis(2)).await;
     }
 }

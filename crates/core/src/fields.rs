@@ -9,8 +9,11 @@ use serde::de::{Deserializer as _, Error as _, IgnoredAny, MapAccess, Visitor};
 
 use crate::{Descriptor, Error, ErrorKind, Result};
 
-/// The most commas that a document may have. Each stands for a value, which takes many times the memory.
-pub const COMMAS_LIMIT: usize = 1 << 20;
+/// The most commas of a document. Each stands for a value, which takes up to some 100 bytes in memory.
+pub const COMMAS_LIMIT: usize = 1 << 19;
+
+/// The most lists and objects of a document, nested ones too: each takes up to 1 KB in memory.
+pub const LISTS_LIMIT: usize = 1 << 17;
 
 const MANIFEST: &[&str] = &[
     "schemaVersion",
@@ -38,10 +41,18 @@ const ROOTFS: &[&str] = &["type", "diff_ids"];
 /// # Errors
 /// `LimitExceeded`.
 pub fn check_values(bytes: &[u8]) -> Result<()> {
-    if bytes.split(|b| *b == b',').nth(COMMAS_LIMIT).is_none() {
-        return Ok(());
+    let (mut commas, mut lists) = (0, 0);
+    for byte in bytes {
+        commas += usize::from(*byte == b',');
+        lists += usize::from(matches!(byte, b'[' | b'{'));
     }
-    let message = format!("it has more than {COMMAS_LIMIT} values");
+    let message = if commas >= COMMAS_LIMIT {
+        format!("it has more than {COMMAS_LIMIT} values")
+    } else if lists > LISTS_LIMIT {
+        format!("it has more than {LISTS_LIMIT} lists and objects")
+    } else {
+        return Ok(());
+    };
     Err(Error::new(ErrorKind::LimitExceeded, message))
 }
 

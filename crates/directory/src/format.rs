@@ -1,11 +1,10 @@
 //! File names and the version.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::Path;
 
 use transship_core::{Digest, DigestAlgorithm, Error, ErrorKind, Result};
-use transship_local::{Folder, read_bounded};
+use transship_local::{Folder, open_regular, read_bounded};
 
 /// The file that says which version it is.
 pub(crate) const VERSION: &str = "version";
@@ -24,10 +23,10 @@ const VERSION_TEXT: &str = "Directory Transport Version: ";
 
 /// Whether a folder has the version file of an image, of whatever version.
 pub(crate) fn has_version_file(folder: &Path) -> bool {
-    let mut start = Vec::new();
-    let read = File::open(folder.join(VERSION))
-        .and_then(|file| file.take(VERSION_TEXT.len() as u64).read_to_end(&mut start));
-    read.is_ok() && start == VERSION_TEXT.as_bytes()
+    let mut start = [0; VERSION_TEXT.len()];
+    // Not of a pipe, which may never give a byte.
+    open_regular(&folder.join(VERSION)).is_ok_and(|mut file| file.read_exact(&mut start).is_ok())
+        && start == *VERSION_TEXT.as_bytes()
 }
 
 /// The text of the version file.
@@ -106,8 +105,7 @@ pub(crate) fn unknown_version(path: &Path, found: &str) -> Error {
 /// Writes a small file.
 pub(crate) fn write_file(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
     let path = folder.join(name);
-    let written: io::Result<()> = std::fs::write(&path, bytes);
-    written.map_err(|e| Error::io("writing", path, e))
+    std::fs::write(&path, bytes).map_err(|e| Error::io("writing", path, e))
 }
 
 #[cfg(test)]

@@ -231,7 +231,7 @@ fn find_subjects(folder: &Folder, cancel: &Cancel) -> Result<HashMap<Digest, Vec
     Ok(about)
 }
 
-/// What the manifest in a file is about, and its descriptor. Files that are no manifests are nobody's referrers.
+/// What the manifest in a file is about, and its descriptor. Other files are no referrers.
 fn about_another(folder: &Folder, name: &str) -> Result<Option<(Digest, Descriptor)>> {
     let Some(digest) = digest_of(name) else { return Ok(None) };
     let bytes = read_manifest(folder, &folder.file(name)?, name)?;

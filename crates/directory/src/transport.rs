@@ -47,8 +47,9 @@ impl Transport for Directory {
     }
 
     fn recognize(&self, found: &Candidate, _: &Cancel) -> Result<Option<Recognized>> {
-        let is_image = found.is_folder() && format::has_version_file(found.path());
-        Ok(is_image.then(|| Recognized::new(found.path().to_string_lossy())))
+        // Only text can name the place.
+        let path = found.path().to_str().filter(|_| found.is_folder());
+        Ok(path.filter(|_| format::has_version_file(found.path())).map(Recognized::new))
     }
 
     async fn source(&self, at: &Reference, _how: &ReadOptions) -> Result<Box<dyn ImageSource>> {

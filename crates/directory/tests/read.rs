@@ -6,7 +6,32 @@ mod common;
 use std::fs;
 
 use common::*;
-use transship_core::{Document, ErrorKind, parse_digest};
+use transship_core::{
+    Cancel, Candidate, Document, ErrorKind, ReadOptions, Transport, parse_digest,
+};
+use transship_directory::Directory;
+
+#[test]
+#[cfg(unix)]
+fn what_is_recognized() {
+    let dir = tempfile::tempdir().unwrap();
+    let recognized = |name: &str| {
+        let found = Candidate::look(dir.path().join(name), &ReadOptions::default()).unwrap();
+        let found = Directory::new().recognize(&found, &Cancel::new()).unwrap();
+        found.map(|found| found.locator)
+    };
+    let image = dir.path().join("image");
+    fs::create_dir(&image).unwrap();
+    assert_eq!(recognized("image"), None);
+    fs::write(image.join("version"), "Directory Transport Version: 1.1\n").unwrap();
+    assert_eq!(recognized("image").unwrap(), image.to_str().unwrap());
+    assert_eq!(recognized("image/version"), None);
+    // A pipe that nobody writes to.
+    fs::remove_file(image.join("version")).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(image.join("version")).status().unwrap();
+    assert!(made.success());
+    assert_eq!(recognized("image"), None);
+}
 
 #[tokio::test]
 async fn an_image_that_skopeo_wrote() {

@@ -1,11 +1,11 @@
-//! Writing a blob to a file, and looking whether one on disk is true.
+//! Writing a blob to a file.
 
 use std::fs::File;
 use std::path::Path;
 
-use transship_core::{Body, Cancel, Error, ErrorKind, Expect, FileRange, Result, Stored};
+use transship_core::{Body, Cancel, Result, Stored};
 
-use crate::{FileSink, open_regular};
+use crate::FileSink;
 
 /// Writes a body to a file from its current position; the path is for messages. Nothing is synced, but much of it is
 /// on its way to the disk already.
@@ -22,27 +22,4 @@ pub fn write_body(body: Body, file: &File, path: &Path, cancel: &Cancel) -> Resu
         sink.put(chunk)?;
     }
     chunks.finish()
-}
-
-/// The blob at a path, if it is there, whole, and true to what is expected: it is hashed now.
-///
-/// # Errors
-/// `Cancelled`; I/O errors; `Unsupported` for digests that cannot be checked.
-pub fn true_blob(path: &Path, expect: &Expect, cancel: &Cancel) -> Result<Option<Stored>> {
-    let checked = open_regular(path)
-        .and_then(|file| FileRange::whole(file, path))
-        .and_then(|range| Body::from_file(range).expecting(expect)?.chunks(cancel)?.finish());
-    match checked {
-        Ok(stored) => Ok(Some(stored)),
-        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Corrupt) => Ok(None),
-        Err(e) => Err(e),
-    }
-}
-
-/// Makes a file's content survive a power cut.
-///
-/// # Errors
-/// I/O errors, with the path.
-pub fn sync_file(file: &File, path: &Path) -> Result<()> {
-    file.sync_all().map_err(|e| Error::io("syncing", path, e))
 }

@@ -16,7 +16,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use transship_core::{Memo, sha256};
 
 use crate::target::folder_of;
-use crate::{Lock, Publish, StagedFile, sys};
+use crate::{Lock, Publish, put_file, sys};
 
 /// The size from which on a file is replaced by its newer half, in bytes: some 60,000 answers.
 const LIMIT: u64 = 8 << 20;
@@ -34,8 +34,8 @@ const USUAL_LINE: usize = 122;
 /// A cache in a file. It is read at the first question; new answers are written when there are many, and when it is
 /// dropped.
 ///
-/// A file that another user owns, or that others may write to, is left alone: then nothing is known. No error of the file is
-/// ever told: without it, all is found out anew.
+/// A file that another user owns, or that others may write to, is left alone: then nothing is known. Errors
+/// of the file are not reported: without it, all is found out anew.
 #[derive(Debug)]
 pub struct FileCache {
     path: PathBuf,
@@ -122,7 +122,7 @@ impl FileCache {
         }
         let written = append(&self.path, &new);
         if written.is_ok_and(|size| size > self.limit) {
-            // Somebody else may be at it, or the disk may be full.
+            // Another process may be doing it, or the disk may be full.
             let _ = self.shrink();
         }
     }
@@ -136,11 +136,7 @@ impl FileCache {
             .flatten()
             .copied()
             .collect();
-        let file = StagedFile::beside(&self.path)?;
-        (&**file.file())
-            .write_all(&whole)
-            .map_err(|e| transship_core::Error::io("writing", file.path(), e))?;
-        file.publish(Publish::Replace)
+        put_file(&self.path, &whole, Publish::Replace)
     }
 }
 

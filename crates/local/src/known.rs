@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use transship_core::{Body, Cache, Cancel, Digest, ErrorKind, Expect, FileRange, Result, Stored};
 
-use crate::{open_regular, sys};
+use crate::{FileStamp, open_regular};
 
 /// Longer than a tick of a filesystem whose times have parts of a second: kernels count at least 100 of them in a second.
 const TICK: Duration = Duration::from_millis(20);
@@ -45,31 +45,31 @@ fn look(path: &Path, expect: &Expect, cache: &Cache, cancel: &Cancel) -> Result<
     let Some(digest) = expect.digest.as_ref().filter(|_| cache.is_set()) else {
         return body.chunks(cancel)?.finish();
     };
-    let (now, before) = (SystemTime::now(), range.file().and_then(Facts::of));
-    if let Some(facts) = before
-        && expect.size.is_none_or(|size| size == facts.size)
-        && cache.recall(&facts.question()).as_deref() == Some(digest.as_ref())
+    let (now, before) = (SystemTime::now(), range.file().and_then(stamp_of));
+    if let Some(stamp) = before
+        && expect.size.is_none_or(|size| size == stamp.size)
+        && cache.recall(&stamp.question()).as_deref() == Some(digest.as_ref())
     {
-        return Ok(Stored::new(digest.clone(), facts.size));
+        return Ok(Stored::new(digest.clone(), stamp.size));
     }
     let stored = body.chunks(cancel)?.finish()?;
-    if let Some(facts) = before
-        && facts.is_settled(now)
-        && range.file().and_then(Facts::of) == before
+    if let Some(stamp) = before
+        && stamp.is_settled(now)
+        && range.file().and_then(stamp_of) == before
     {
-        cache.note(&facts.question(), stored.digest.as_ref());
+        cache.note(&stamp.question(), stored.digest.as_ref());
     }
     Ok(stored)
 }
 
 /// A new file after its last write: which one it is, and in which state.
 #[derive(Clone, Copy, Debug)]
-pub struct NewFile(Option<Facts>);
+pub struct NewFile(Option<FileStamp>);
 
 impl NewFile {
     /// Of a file that is not written to any more.
     pub fn of(file: &File) -> Self {
-        Self(Facts::of(file))
+        Self(stamp_of(file))
     }
 }
 
@@ -82,46 +82,37 @@ pub fn note_new(path: &Path, new: NewFile, digest: &Digest, cache: &Cache) {
     }
     let Ok(file) = open_regular(path) else { return };
     // A new name changes the time of the last change alone.
-    let is_it =
-        |now: &Facts| new.0.is_some_and(|new| Facts { changed: now.changed, ..new } == *now);
+    let is_it = |now: &FileStamp| {
+        new.0.is_some_and(|new| FileStamp { changed: now.changed, ..new } == *now)
+    };
     // Times of whole seconds are too coarse to wait for.
-    if let Some(facts) = Facts::of(&file).filter(|facts| !facts.are_coarse() && is_it(facts)) {
-        cache.note(&facts.question(), digest.as_ref());
+    if let Some(stamp) = stamp_of(&file).filter(|stamp| !stamp.is_coarse() && is_it(stamp)) {
+        cache.note(&stamp.question(), digest.as_ref());
     }
 }
 
-/// What changes with a file's content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Facts {
-    pub(crate) device: u64,
-    pub(crate) inode: u64,
-    pub(crate) size: u64,
-    /// Seconds and nanoseconds.
-    pub(crate) modified: (i64, i64),
-    pub(crate) changed: (i64, i64),
+/// `None` where a file may change without a trace.
+fn stamp_of(file: &File) -> Option<FileStamp> {
+    let stamp = FileStamp::of(&file.metadata().ok()?);
+    FileStamp::EXACT.then_some(stamp)
 }
 
-impl Facts {
-    /// `None` where files have no such facts.
-    fn of(file: &File) -> Option<Self> {
-        sys::facts(&file.metadata().ok()?)
-    }
-
+impl FileStamp {
     fn question(&self) -> String {
-        let Self { device, inode, size, modified, changed } = self;
+        let Self { identity: (device, inode), size, modified, changed } = self;
         format!(
             "true {device} {inode} {size} {}.{:09} {}.{:09}",
             modified.0, modified.1, changed.0, changed.1
         )
     }
 
-    fn are_coarse(&self) -> bool {
+    fn is_coarse(&self) -> bool {
         self.modified.1 == 0 || self.changed.1 == 0
     }
 
     /// Whether a change from now on would be seen. Times that lie ahead are those of another clock.
     fn is_settled(&self, now: SystemTime) -> bool {
-        let tick = if self.are_coarse() { COARSE_TICK } else { TICK };
+        let tick = if self.is_coarse() { COARSE_TICK } else { TICK };
         let last = self.modified.max(self.changed);
         let (Ok(seconds), Ok(nanos)) = (u64::try_from(last.0), u32::try_from(last.1)) else {
             return false;
@@ -184,7 +175,7 @@ mod tests {
         fs::write(&path, "content").unwrap();
         settle();
         find(&path, b"content", &cache).unwrap();
-        // A lie shows that nobody reads the file.
+        // A wrong answer shows that the file is not read.
         let lie = sha256(b"another").to_string();
         map.0.lock().unwrap().values_mut().for_each(|answer| answer.clone_from(&lie));
         assert!(find(&path, b"another", &cache).is_some());
@@ -247,17 +238,16 @@ mod tests {
     #[test]
     fn times_ahead_and_whole_seconds_need_longer() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000);
-        let facts = |seconds, nanos| Facts {
-            device: 1,
-            inode: 1,
+        let stamp = |seconds, nanos| FileStamp {
+            identity: (1, 1),
             size: 1,
             modified: (1, 1),
             changed: (seconds, nanos),
         };
-        assert!(facts(999, 900_000_000).is_settled(now));
-        assert!(!facts(999, 990_000_000).is_settled(now));
-        assert!(!facts(1_000, 5).is_settled(now));
-        assert!(!facts(998, 0).is_settled(now));
-        assert!(facts(996, 0).is_settled(now));
+        assert!(stamp(999, 900_000_000).is_settled(now));
+        assert!(!stamp(999, 990_000_000).is_settled(now));
+        assert!(!stamp(1_000, 5).is_settled(now));
+        assert!(!stamp(998, 0).is_settled(now));
+        assert!(stamp(996, 0).is_settled(now));
     }
 }

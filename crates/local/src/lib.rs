@@ -33,9 +33,9 @@
 //!
 //! This is a contract between processes and between releases. Locks are `flock`s (on Windows: `LockFileEx`), polled.
 //!
-//! 1. **The index lock**: exclusive, on the file `oci-layout`, which is never renamed once it is there. Whoever
-//!    changes `index.json` takes it, reads `index.json` again, changes his own entries, and renames the new one in place
-//!    before he gives it up. It is held for milliseconds, never while blobs are written.
+//! 1. **The index lock**: exclusive, on the file `oci-layout`, which is never renamed once it is there. A process
+//!    that changes `index.json` takes it, reads `index.json` again, changes its own entries, renames the new one in place,
+//!    and gives it up. It is held for milliseconds, never while blobs are written.
 //! 2. **The content lock**: shared, on the folder `blobs`, from the first blob that a writer finds or puts to the end of
 //!    its commit. A deletion takes it exclusively, so that no writer's blob goes before its manifest shows.
 //! 3. A process that needs both takes the content lock first.
@@ -68,7 +68,7 @@ mod sys;
 mod target;
 mod unpublished;
 
-pub use blob::{sync_file, true_blob, write_body};
+pub use blob::write_body;
 pub use cache::FileCache;
 pub use change_file::{Before, change_file, replace_file};
 pub use copy::copy_range;
@@ -80,11 +80,11 @@ pub use lock::{Lock, LockWait};
 pub use path_text::{PathText, cut_path};
 pub use sink::FileSink;
 pub use spool::spool_file;
-pub use staged::{Publish, StagedFile, sync_folder};
+pub use staged::{Publish, StagedFile, put_file, sync_folder};
 pub use staged_folder::{CheckOld, StagedFolder, make_folder};
 pub use stale::{clean_around, clean_stale, is_ours};
 pub use stamp::FileStamp;
 pub use swap::settle;
 pub use sys::write_all_at;
 pub use target::{Target, folder_of, open_regular, shown};
-pub use unpublished::{Held, Unpublished, unsettled};
+pub use unpublished::{Held, Unpublished, unfinished_writes};

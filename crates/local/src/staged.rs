@@ -102,6 +102,7 @@ impl StagedFile {
         let failed = |e| Error::io("writing", &target, e);
         if how == Publish::Replace
             && let Ok(old) = target.symlink_metadata()
+            && old.is_file()
         {
             sys::adopt(&self.file, &old).map_err(failed)?;
         }
@@ -158,6 +159,17 @@ impl StagedFile {
         // It has gone from that name.
         let _ = self.path.keep();
     }
+}
+
+/// Writes a small file and shows it, durably and at once. A symlink at the path is replaced, not followed.
+///
+/// # Errors
+/// `AlreadyExists` when the path is there and must not be; I/O errors.
+pub fn put_file(path: &Path, bytes: &[u8], how: Publish) -> Result<()> {
+    clean_around(path);
+    let staged = StagedFile::make(&folder_of(path), path.to_owned())?;
+    sys::write_all_at(&staged.file, bytes, 0).map_err(|e| Error::io("writing", path, e))?;
+    staged.publish(how)
 }
 
 /// Makes the names in a folder survive a power cut.

@@ -4,16 +4,16 @@
 //! on the new content counts, wherever its parts are:
 //!
 //! ```text
-//! .transship-swap/lock      held by whoever completes the swap
+//! .transship-swap/lock      held by the process that completes the swap
 //! .transship-swap/list      JSON: the new content's names, and which file the lock is
 //! .transship-swap/new/..    what is not in its place yet
 //! ```
 //!
-//! Completing it removes what is not in the list, moves what is new to its place, and removes `.transship-swap`. Whoever
-//! is killed on the way leaves it to the next writer. Readers complete nothing; they look into `new` first
+//! Completing it removes what is not in the list, moves what is new to its place, and removes `.transship-swap`. A
+//! process that is killed on the way leaves it to the next writer. Readers complete nothing; they look into `new` first
 //! ([`Folder`](crate::Folder)).
 //!
-//! A swap that was not made where it is, such as one that came out of somebody's archive, is refused by readers and
+//! A swap that was not made where it is, such as one that was extracted from an archive, is refused by readers and
 //! writers: other tools know nothing of it, and would see another image. `list` says which file the lock is, by its inode
 //! and the time of its last change, which nobody can choose.
 
@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use transship_core::{Cancel, Error, ErrorKind, Observer, Result};
 
 use crate::stale::{LOCK, again, remove_remains, remove_staged_folder, remove_tree};
-use crate::{is_ours, parse_json, read_bounded, read_document, sync_folder, sys};
+use crate::{FileStamp, is_ours, parse_json, read_bounded, read_document, sync_folder, sys};
 
 /// The name of a swap that has been committed and is not complete.
 pub(crate) const SWAP: &str = ".transship-swap";
@@ -132,8 +132,9 @@ struct List {
 
 /// What tells a file from all others that are made elsewhere or later.
 fn identity(lock: &File) -> Option<String> {
-    let facts = sys::facts(&lock.metadata().ok()?)?;
-    Some(format!("{} {}.{:09}", facts.inode, facts.changed.0, facts.changed.1))
+    let stamp = FileStamp::of(&lock.metadata().ok()?);
+    let (inode, changed) = (stamp.identity.1, stamp.changed);
+    FileStamp::EXACT.then(|| format!("{inode} {}.{:09}", changed.0, changed.1))
 }
 
 enum Settled {
@@ -228,5 +229,5 @@ fn checked_list(bytes: &[u8], lock: &File, path: &Path) -> Result<BTreeSet<Strin
 
 fn not_ours(path: &Path) -> Error {
     let message = format!("{} is not what an interrupted write here leaves", path.display());
-    Error::new(ErrorKind::Corrupt, message).hint("remove it, if nobody knows what it is")
+    Error::new(ErrorKind::Corrupt, message).hint("remove it, if you do not know what it is")
 }

@@ -63,25 +63,6 @@ fn rename_with(_: &Path, _: &Path, _: How) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// What changes with a file's content.
-#[cfg(unix)]
-#[expect(clippy::unnecessary_wraps, reason = "elsewhere there are none")]
-pub(crate) fn facts(of: &Metadata) -> Option<crate::known::Facts> {
-    use std::os::unix::fs::MetadataExt;
-    Some(crate::known::Facts {
-        device: of.dev(),
-        inode: of.ino(),
-        size: of.size(),
-        modified: (of.mtime(), of.mtime_nsec()),
-        changed: (of.ctime(), of.ctime_nsec()),
-    })
-}
-
-#[cfg(not(unix))]
-pub(crate) fn facts(_: &Metadata) -> Option<crate::known::Facts> {
-    None
-}
-
 /// A file that is made is for its owner alone.
 #[cfg(unix)]
 pub(crate) fn keep_private(options: &mut std::fs::OpenOptions) {

@@ -8,12 +8,12 @@ use tokio::sync::Notify;
 use transship_core::{Cancel, Result, cancelled, run_blocking};
 
 /// How many values in this process are being written or wait for the end of a step that still has them.
-static UNSETTLED: AtomicUsize = AtomicUsize::new(0);
+static UNFINISHED: AtomicUsize = AtomicUsize::new(0);
 
 /// How many values in this process are neither published nor dropped. A program that was interrupted waits for this to be 0
 /// before it exits: then nothing of what it gave up is left behind.
-pub fn unsettled() -> usize {
-    UNSETTLED.load(Ordering::SeqCst)
+pub fn unfinished_writes() -> usize {
+    UNFINISHED.load(Ordering::SeqCst)
 }
 
 /// A value that counts as long as it is there.
@@ -29,14 +29,14 @@ struct Count;
 
 impl Count {
     fn new() -> Self {
-        UNSETTLED.fetch_add(1, Ordering::SeqCst);
+        UNFINISHED.fetch_add(1, Ordering::SeqCst);
         Self
     }
 }
 
 impl Drop for Count {
     fn drop(&mut self) {
-        UNSETTLED.fetch_sub(1, Ordering::SeqCst);
+        UNFINISHED.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

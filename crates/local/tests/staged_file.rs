@@ -10,9 +10,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
 use common::{Holder, Mounted, names};
-use transship_core::{Body, Cancel, ErrorKind, Expect, sha256};
+use transship_core::{Body, Cache, Cancel, ErrorKind, Expect, sha256};
 use transship_local::{
-    Publish, StagedFile, clean_stale, is_ours, sync_folder, true_blob, write_body,
+    Publish, StagedFile, clean_stale, is_ours, known_blob, put_file, sync_folder, write_body,
 };
 
 fn stage(target: &Path, content: &str) -> StagedFile {
@@ -33,6 +33,24 @@ fn nothing_shows_before_it_is_published() {
     stage(&target, "new").publish(Publish::Create).unwrap();
     assert_eq!(fs::read_to_string(&target).unwrap(), "new");
     assert_eq!(names(dir.path()), ["a.tar"]);
+}
+
+#[test]
+fn a_file_that_is_put_follows_no_link() {
+    let dir = tempfile::tempdir().unwrap();
+    let (victim, link) = (dir.path().join("victim"), dir.path().join("link"));
+    fs::write(&victim, "old").unwrap();
+    symlink("victim", &link).unwrap();
+    assert_eq!(
+        put_file(&link, b"new", Publish::Create).unwrap_err().kind(),
+        ErrorKind::AlreadyExists
+    );
+    put_file(&link, b"new", Publish::Replace).unwrap();
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "old");
+    assert_eq!(fs::read_to_string(&link).unwrap(), "new");
+    let mode = |path| fs::symlink_metadata(path).unwrap().permissions();
+    assert_eq!(mode(&link), mode(&victim));
+    assert_eq!(names(dir.path()), ["link", "victim"]);
 }
 
 #[test]
@@ -138,7 +156,7 @@ fn a_blob_in_place_counts_only_if_it_is_true() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("blob");
     let want = Expect::digest(sha256(b"content")).with_size(7);
-    let look = || true_blob(&path, &want, &Cancel::new()).unwrap();
+    let look = || known_blob(&path, &want, &Cache::default(), &Cancel::new()).unwrap();
     assert_eq!(look(), None);
     for wrong in ["conten", "content!", "cOntent", ""] {
         fs::write(&path, wrong).unwrap();

@@ -12,7 +12,7 @@ use transship_core::{
 };
 
 use crate::Kind;
-use crate::destination::{Ends, LayoutDestination, without_repeats};
+use crate::destination::{Ends, LayoutDestination};
 use crate::layout::Layout;
 use crate::reference::{Locator, Selector, parse_name};
 use crate::select::{self, Image, Root};
@@ -37,7 +37,8 @@ impl LayoutReader {
         cancel: &Cancel,
     ) -> Result<Self> {
         let images = select::images(&layout, cancel)?;
-        let mut entries: Vec<_> = images.iter().map(|image| entry(kind, place, image)).collect();
+        let mut entries: Vec<_> =
+            images.iter().map(|image| entry(kind, place, &layout, image)).collect();
         warn_of_shared_names(&mut entries);
         entries.extend(layout.index().malformed().map(|found| malformed(kind, place, found)));
         entries.sort_by_key(|entry| entry.index);
@@ -91,11 +92,12 @@ impl ArchiveReader for LayoutReader {
 
 /// An image's entry. Its reference is by digest, which holds whatever others write to the layout; only where a digest
 /// cannot be written in a reference, it is by position.
-fn entry(kind: Kind, place: &Locator, image: &Image) -> ArchiveEntry {
+fn entry(kind: Kind, place: &Locator, layout: &Layout, image: &Image) -> ArchiveEntry {
     let select = match &image.root {
         Root::Together(_) => Selector::None,
-        Root::Stored(root) => {
-            let by_digest = place.with(Selector::Digest(root.digest.clone()));
+        root => {
+            let digest = root.descriptor(layout).digest.clone();
+            let by_digest = place.with(Selector::Digest(digest));
             if Locator::parse(&by_digest.to_string()).is_ok_and(|parsed| parsed == by_digest) {
                 by_digest.select
             } else {
@@ -176,8 +178,7 @@ impl ArchiveWriter for LayoutWriter {
     }
 
     async fn image(&self, names: &[ImageName]) -> Result<Box<dyn ImageDestination + '_>> {
-        let (writing, names) = (Arc::clone(&self.writing), without_repeats(names.to_vec()));
-        let opened = LayoutDestination::new(writing, &names, Ends::WithWriter);
+        let opened = LayoutDestination::new(Arc::clone(&self.writing), names, Ends::WithWriter);
         Ok(Box::new(opened.context(|| &self.reference)?))
     }
 

@@ -27,7 +27,7 @@ pub(crate) fn collect(path: &Path, how: &CollectOptions, cancel: &Cancel) -> Res
     Layout::open(Box::new(FolderStorage::new(&target, None)), cancel)?;
     let blobs = target.join(BLOBS);
     let lock = match (how.mode, blobs.is_dir()) {
-        // Nobody's blobs go before their manifest shows.
+        // No writer's blobs go before their manifest shows.
         (CollectMode::Delete, true) => Some(Lock::exclusive(&blobs, &LockWait::from(how), cancel)?),
         _ => None,
     };
@@ -37,7 +37,7 @@ pub(crate) fn collect(path: &Path, how: &CollectOptions, cancel: &Cancel) -> Res
         if lock.is_none() {
             return Ok(survey.found);
         }
-        // Other tools take no lock, and may need by now what nobody needed.
+        // Other tools take no lock, and may have listed an image meanwhile.
         if index_bytes(&target)? == index {
             survey.delete(&target, cancel)?;
             return Ok(survey.found);

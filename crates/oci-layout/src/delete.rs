@@ -11,7 +11,7 @@ use transship_archive::{Base, Reachable, Rewritten, rewrite};
 use transship_core::{
     Cancel, Descriptor, Digest, Error, ErrorKind, MANIFEST_LIMIT, Result, parse_digest,
 };
-use transship_local::{Lock, LockWait, Publish, StagedFile, Target};
+use transship_local::{Lock, LockWait, Publish, Target, put_file};
 
 use crate::layout::Layout;
 use crate::names::full_name;
@@ -38,14 +38,11 @@ pub(crate) fn from_folder(
     let _lock = Lock::exclusive(&target.join(LAYOUT_FILE), wait, cancel)?;
     let layout = open()?;
     let index = without(&layout, select, cancel)?;
-    let file = StagedFile::beside(&target.join(INDEX_FILE))?;
-    std::io::Write::write_all(&mut &**file.file(), &index.to_bytes())
-        .map_err(|e| Error::io("writing", file.path(), e))?;
     cancel.check()?;
-    file.publish(Publish::Replace)
+    put_file(&target.join(INDEX_FILE), &index.to_bytes(), Publish::Replace)
 }
 
-/// Deletes from a layout in a tar, which is written anew without the blobs that nobody needs.
+/// Deletes from a layout in a tar, which is written anew without the blobs that no image needs.
 ///
 /// # Errors
 /// As [`from_folder`]; `Unsupported` when it is compressed as a whole.
@@ -66,7 +63,8 @@ pub(crate) fn from_tar(
             let ours_about = BTreeSet::new();
             let images =
                 Images { old, new: &index, ours: &ours, ours_about, layout: Some(&layout) };
-            let saved = docker::manifest_json(&images, docker_entries(Some(base))?)?;
+            let entries = docker_entries(Some(base))?;
+            let saved = docker::manifest_json(&images, entries, wait.observer())?;
             for image in &saved {
                 let image = image.image();
                 needed.extend(image.layer_names().iter().chain([&image.config]).cloned());
@@ -95,7 +93,7 @@ fn unneeded(
     let mut reach = Reachable::new(&read);
     reach.follow(&index.to_bytes());
     if let Some((digest, error)) = reach.unreadable().first() {
-        let message = format!("{digest} cannot be read, and nobody knows what it needs: {error}");
+        let message = format!("{digest} cannot be read, and may need any blob: {error}");
         return Err(Error::new(error.kind(), message));
     }
     let mut kept: HashSet<Arc<str>> = HashSet::new();
@@ -140,14 +138,14 @@ fn meant(layout: &Layout, select: &Selector, cancel: &Cancel) -> Result<BTreeSet
         let entries = layout.entries().iter().enumerate();
         entries.filter(|(_, entry)| test(entry)).map(|(at, _)| at).collect()
     };
-    let root = match chosen.root {
+    if let Root::Together(_) = chosen.root {
         // All that have no name, and what is about them.
-        Root::Together(_) => return Ok(all(&|entry| full_name(entry).is_none())),
-        Root::Stored(root) => root,
-    };
+        return Ok(all(&|entry| full_name(entry).is_none()));
+    }
     if let Selector::Name(name) = select {
         return Ok(select::named(layout, name.as_str()));
     }
+    let root = chosen.root.descriptor(layout);
     let meant = all(&|entry| entry.digest == root.digest);
     if meant.is_empty() {
         let message = format!("{} is a part of another image", root.digest);
@@ -181,7 +179,7 @@ fn only_below(
             kept.follow(&to_bytes(entry));
         }
     }
-    // What was not read for that is told as unreadable.
+    // A cancelled read looks like an unreadable manifest.
     cancel.check()?;
     if !kept.unreadable().is_empty() {
         // It may reach any of them: what is about them stays.

@@ -1,5 +1,6 @@
 //! [`LayoutDestination`]: one image of a layout, being written.
 
+use std::collections::HashSet;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -52,11 +53,14 @@ pub(crate) struct LayoutDestination<'w> {
 }
 
 impl LayoutDestination<'_> {
+    /// Names that are given twice count once.
+    ///
     /// # Errors
     /// `InvalidInput` for a name that a layout cannot hold, or that no reference to this place can hold.
     pub(crate) fn new(writing: Arc<Writing>, names: &[ImageName], ends: Ends) -> Result<Self> {
-        let shown = names.to_vec();
-        let names: Vec<Written> = names.iter().map(Written::new).collect::<Result<_>>()?;
+        let mut seen = HashSet::new();
+        let shown: Vec<_> = names.iter().filter(|name| seen.insert(*name)).cloned().collect();
+        let names: Vec<Written> = shown.iter().map(Written::new).collect::<Result<_>>()?;
         for name in &names {
             check_reference(&writing.reference(Selector::Name(name.name.clone())))?;
         }
@@ -207,18 +211,7 @@ fn names(place: &Locator, how: &WriteOptions) -> Result<Vec<ImageName>> {
         let holds = |name: &&ImageName| parse_name(name.as_str()).is_ok();
         names.extend(how.fallback_names.iter().filter(holds).cloned());
     }
-    Ok(without_repeats(names))
-}
-
-/// Each name once, in the order given.
-pub(crate) fn without_repeats(names: Vec<ImageName>) -> Vec<ImageName> {
-    let mut once = Vec::with_capacity(names.len());
-    for name in names {
-        if !once.contains(&name) {
-            once.push(name);
-        }
-    }
-    once
+    Ok(names)
 }
 
 fn check_reference(reference: &Reference) -> Result<()> {

@@ -91,7 +91,7 @@ impl Layout {
         let Some(range) = self.storage.blob(digest)? else { return Ok(false) };
         let mut head = [0; 64];
         let read = range.read_at(0, &mut head)?;
-        // Blanks in front are allowed, and nobody writes that many.
+        // Blanks in front are allowed; 64 of them are taken for an object.
         Ok(head[..read].trim_ascii_start().first().is_none_or(|first| *first == b'{'))
     }
 
@@ -139,7 +139,7 @@ impl Layout {
         }
         match self.manifest(of) {
             Ok(manifest) => Ok(Some(manifest)),
-            Err(e) if is_of_content(e.kind()) => Ok(None),
+            Err(e) if e.kind().is_of_content() => Ok(None),
             Err(e) => Err(e),
         }
     }
@@ -224,17 +224,6 @@ impl Layout {
             (None, None) => Err(not_here(of, what)),
         }
     }
-}
-
-/// Whether an error is about what is stored, and not about reading it.
-pub(crate) fn is_of_content(kind: ErrorKind) -> bool {
-    matches!(
-        kind,
-        ErrorKind::NotFound
-            | ErrorKind::Corrupt
-            | ErrorKind::Unsupported
-            | ErrorKind::LimitExceeded
-    )
 }
 
 enum Found {

@@ -25,6 +25,7 @@
 //! An entry that is malformed hides itself only. It is listed by its position, with a warning; opening it fails, and so does a
 //! name that stands in it, because other readers may take it for that image. It goes when that name is written, or is deleted by
 //! its position. `null` is no value, as Go takes it. An entry with a known field in other letters hides all.
+//! An `index.json` has at most 40,000 entries ([`ENTRIES_LIMIT`](transship_archive::layout::ENTRIES_LIMIT)) and 32 MiB.
 //!
 //! # Nested indexes
 //!
@@ -36,7 +37,7 @@
 //! A layout that is there is joined; [`WriteMode::Replace`](transship_core::WriteMode::Replace) replaces its `index.json`
 //! by one with the new images alone, and leaves the blobs of the old ones, which others may be about to use, for a
 //! collection of garbage. Blobs are staged inside the layout and put in place with the commit, in this order: blobs, folders,
-//! `index.json`. A new layout is staged beside its place and renamed; whoever finds that another was faster joins that one.
+//! `index.json`. A new layout is staged beside its place and renamed; a writer that finds that another was faster joins that one.
 //! Locks are those of [`transship_local`]. What was in `index.json` stays there, field by field; a name that is taken over
 //! takes the old entry with it.
 //!
@@ -54,7 +55,7 @@
 //!
 //! By its name, an image loses that name, and goes with its last one; by position, digest or alone in its layout, it goes
 //! with all of its names. What is about it alone, and has no name, goes too. In a folder, `index.json` changes, and the blobs
-//! stay for a collection. A tar is written anew without the blobs that nobody needs; what stays is kept byte for byte.
+//! stay for a collection. A tar is written anew without the blobs that no image needs; what stays is kept byte for byte.
 //!
 //! A collection follows all documents from `index.json` on, and takes for needed whatever looks like a digest in one of them;
 //! so are manifests that are listed nowhere, and about something that is needed. Where a document cannot be read, everything

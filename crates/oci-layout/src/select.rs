@@ -1,6 +1,6 @@
 //! Which image of a layout is meant, and which there are.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde_json::json;
 use transship_archive::layout::Malformed;
@@ -9,7 +9,7 @@ use transship_core::{
     Manifest, MediaType, Platform, Result, ResultExt, is_index_type,
 };
 
-use crate::layout::{Layout, is_of_content};
+use crate::layout::Layout;
 use crate::names::{alias, full_name, same_to_docker};
 use crate::platform::of_config;
 use crate::reference::Selector;
@@ -30,10 +30,22 @@ pub(crate) struct Chosen {
 /// What a reference stands for.
 #[derive(Clone, Debug)]
 pub(crate) enum Root {
-    /// A manifest or index that is stored.
-    Stored(Descriptor),
+    /// One of the entries of `index.json`.
+    Entry(usize),
+    /// A manifest or index below one of them.
+    Below(Box<Descriptor>),
     /// Several entries without names that are one multi-platform image together; the index is made from them.
-    Together(Manifest),
+    Together(Box<Manifest>),
+}
+
+impl Root {
+    pub(crate) fn descriptor<'a>(&'a self, layout: &'a Layout) -> &'a Descriptor {
+        match self {
+            Self::Entry(at) => &layout.entries()[*at],
+            Self::Below(found) => found,
+            Self::Together(index) => index.descriptor(),
+        }
+    }
 }
 
 /// One image of a layout: entries with one digest, or those that are one multi-platform image together.
@@ -62,17 +74,15 @@ pub(crate) fn image_names(raw: &[String]) -> Vec<ImageName> {
 /// `Corrupt` when a manifest that has to be looked into is.
 pub(crate) fn images(layout: &Layout, cancel: &Cancel) -> Result<Vec<Image>> {
     let mut images: Vec<Image> = Vec::new();
-    let mut seen = std::collections::BTreeMap::new();
-    let mut names = HashSet::new();
+    let (mut seen, mut names) = (HashMap::new(), HashSet::new());
     for (at, entry) in layout.entries().iter().enumerate() {
-        let index = layout.index().position(at);
-        let at = *seen.entry(entry.digest.to_string()).or_insert(images.len());
-        if at == images.len() {
-            let root = Root::Stored(entry.clone());
+        let image = *seen.entry(&entry.digest).or_insert(images.len());
+        if image == images.len() {
+            let (index, root) = (layout.index().position(at), Root::Entry(at));
             images.push(Image { index, root, raw_names: Vec::new() });
         }
-        if let Some(name) = full_name(entry).filter(|name| names.insert((at, *name))) {
-            images[at].raw_names.push(name.to_owned());
+        if let Some(name) = full_name(entry).filter(|name| names.insert((image, *name))) {
+            images[image].raw_names.push(name.to_owned());
         }
     }
     if images.len() == 1 {
@@ -87,7 +97,8 @@ pub(crate) fn images(layout: &Layout, cancel: &Cancel) -> Result<Vec<Image>> {
     }
     match together(layout, &kept, cancel)? {
         Some(index) => {
-            Ok(vec![Image { index: 0, root: Root::Together(index), raw_names: Vec::new() }])
+            let root = Root::Together(Box::new(index));
+            Ok(vec![Image { index: 0, root, raw_names: Vec::new() }])
         }
         None => Ok(kept),
     }
@@ -102,7 +113,7 @@ pub(crate) fn choose(layout: &Layout, select: &Selector, cancel: &Cancel) -> Res
         Selector::None => only(layout, cancel),
         Selector::Name(name) => by_name(layout, name.as_str()),
         Selector::Index(index) => match layout.index().stored_at(*index)? {
-            Some(entry) => Ok(of_entry(layout, entry)),
+            Some(at) => Ok(of_entry(layout, at)),
             None => Err(Error::new(
                 ErrorKind::NotFound,
                 format!("there is no entry {index}: it has {}", count(layout.index().stored_len())),
@@ -166,17 +177,17 @@ fn by_name(layout: &Layout, name: &str) -> Result<Chosen> {
     if let Some(entry) = layout.index().malformed().find(|entry| may_have_name(*entry, name)) {
         return Err(entry.error().hint(format!("delete it by its position, @{}", entry.position)));
     }
-    for way in WAYS {
-        let hits: Vec<&Descriptor> = layout.entries().iter().filter(|e| way(e, name)).collect();
-        let digests: BTreeSet<&str> = hits.iter().map(|hit| hit.digest.as_ref()).collect();
-        match hits.first() {
-            None => {}
-            Some(hit) if digests.len() == 1 => return Ok(of_entry(layout, hit)),
-            Some(_) => return Err(several(layout, name, &digests)),
+    let hits = named(layout, name);
+    let digests: BTreeSet<&str> =
+        hits.iter().map(|at| layout.entries()[*at].digest.as_ref()).collect();
+    match hits.first() {
+        Some(at) if digests.len() == 1 => Ok(of_entry(layout, *at)),
+        Some(_) => Err(several(layout, name, &digests)),
+        None => {
+            let message = format!("no image is named \"{}\"", Escaped(name));
+            Err(Error::new(ErrorKind::NotFound, message).hint(listing(layout)))
         }
     }
-    let message = format!("no image is named \"{}\"", Escaped(name));
-    Err(Error::new(ErrorKind::NotFound, message).hint(listing(layout)))
 }
 
 fn several(layout: &Layout, name: &str, digests: &BTreeSet<&str>) -> Error {
@@ -196,22 +207,23 @@ fn several(layout: &Layout, name: &str, digests: &BTreeSet<&str>) -> Error {
 }
 
 /// The image of an entry, with the names of all entries that have its digest.
-fn of_entry(layout: &Layout, entry: &Descriptor) -> Chosen {
-    let same = layout.entries().iter().filter(|other| other.digest == entry.digest);
+fn of_entry(layout: &Layout, at: usize) -> Chosen {
+    let digest = &layout.entries()[at].digest;
+    let same = layout.entries().iter().filter(|other| other.digest == *digest);
     let mut seen = HashSet::new();
     let names = same.filter_map(full_name).filter(|name| seen.insert(*name));
     let raw_names = names.map(str::to_owned).collect();
-    Chosen { root: Root::Stored(entry.clone()), raw_names }
+    Chosen { root: Root::Entry(at), raw_names }
 }
 
 fn by_digest(layout: &Layout, digest: &Digest, cancel: &Cancel) -> Result<Chosen> {
-    if let Some(entry) = layout.entries().iter().find(|entry| entry.digest == *digest) {
-        return Ok(of_entry(layout, entry));
+    if let Some(at) = layout.entries().iter().position(|entry| entry.digest == *digest) {
+        return Ok(of_entry(layout, at));
     }
     let mut seen = BTreeSet::new();
     for entry in layout.entries() {
         if let Some(found) = find_below(layout, entry, digest, 1, &mut seen, cancel)? {
-            return Ok(Chosen { root: Root::Stored(found), raw_names: Vec::new() });
+            return Ok(Chosen { root: Root::Below(Box::new(found)), raw_names: Vec::new() });
         }
     }
     let mut malformed = layout.index().malformed();
@@ -259,10 +271,7 @@ pub(crate) fn check_depth(depth: usize) -> Result<()> {
 }
 
 fn is_nameless_referrer(layout: &Layout, image: &Image) -> Result<bool> {
-    match &image.root {
-        Root::Stored(entry) if image.raw_names.is_empty() => Ok(layout.subject(entry)?.is_some()),
-        _ => Ok(false),
-    }
+    Ok(image.raw_names.is_empty() && layout.subject(image.root.descriptor(layout))?.is_some())
 }
 
 /// The index of entries that are one multi-platform image together: none has a name, and their platforms all differ.
@@ -275,7 +284,7 @@ fn together(layout: &Layout, images: &[Image], cancel: &Cancel) -> Result<Option
     let mut entries = Vec::new();
     for image in images {
         cancel.check()?;
-        let Root::Stored(entry) = &image.root else { return Ok(None) };
+        let entry = image.root.descriptor(layout);
         if !image.raw_names.is_empty() || is_index_type(&entry.media_type) == Some(true) {
             return Ok(None);
         }
@@ -317,7 +326,7 @@ pub(crate) fn config_platform(layout: &Layout, config: &Descriptor) -> Result<Op
     }
     match layout.document(config, CONFIG_LIMIT, "config") {
         Ok(bytes) => Ok(of_config(&config.media_type, &bytes)),
-        Err(e) if is_of_content(e.kind()) => Ok(None),
+        Err(e) if e.kind().is_of_content() => Ok(None),
         Err(e) => Err(e),
     }
 }

@@ -61,16 +61,13 @@ impl ImageSource for LayoutSource {
     }
 
     fn root_descriptor(&self) -> Option<&Descriptor> {
-        Some(match &self.root {
-            Root::Stored(entry) => entry,
-            Root::Together(index) => index.descriptor(),
-        })
+        Some(self.root.descriptor(&self.layout))
     }
 
     async fn root(&self) -> Result<Manifest> {
         match &self.root {
-            Root::Stored(entry) => self.on_layout(entry, Layout::manifest).await,
-            Root::Together(index) => Ok(index.clone()),
+            Root::Together(index) => Ok((**index).clone()),
+            root => self.manifest(root.descriptor(&self.layout)).await,
         }
     }
 

@@ -12,9 +12,7 @@ use transship_core::{
     OnePass, Passed, ReadOptions, Recognized, Reference, Result, ResultExt, Settings, Staging,
     Transport, WriteMode, WriteOptions, run_blocking,
 };
-use transship_local::LockWait;
-
-use transship_local::PathText;
+use transship_local::{LockWait, PathText};
 
 use crate::Kind;
 use crate::archive::{self, LayoutReader};
@@ -133,8 +131,9 @@ impl OciArchive {
 }
 
 /// The path of what was found, as a locator has it.
-fn path_text(found: &Candidate) -> String {
-    PathText(&found.path().to_string_lossy()).to_string()
+fn path_text(found: &Candidate) -> Option<String> {
+    // Only text can name the place.
+    found.path().to_str().map(|path| PathText(path).to_string())
 }
 
 #[async_trait]
@@ -157,7 +156,7 @@ impl Transport for OciLayout {
 
     fn recognize(&self, found: &Candidate, _: &Cancel) -> Result<Option<Recognized>> {
         let is_layout = found.is_folder() && found.path().join("oci-layout").is_file();
-        Ok(is_layout.then(|| Recognized::new(path_text(found))))
+        Ok(path_text(found).filter(|_| is_layout).map(Recognized::new))
     }
 
     async fn source(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ImageSource>> {
@@ -265,7 +264,8 @@ impl Transport for OciArchive {
     fn recognize(&self, found: &Candidate, cancel: &Cancel) -> Result<Option<Recognized>> {
         let Some((tar, opened)) = TarIndex::of_candidate(found, cancel)? else { return Ok(None) };
         let is_layout = tar.contains("index.json");
-        Ok(is_layout.then(|| Recognized::new(path_text(found)).opened(opened)))
+        let path = path_text(found).filter(|_| is_layout);
+        Ok(path.map(|path| Recognized::new(path).opened(opened)))
     }
 
     async fn source(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ImageSource>> {

@@ -6,12 +6,13 @@ mod common;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
+use std::sync::mpsc::{Receiver, channel};
 
 use common::*;
 use serde_json::{Value, json};
 use transship_core::{
-    AcceptsOrder, Archives, Body, Commit, ErrorKind, Expect, Manifest, Settings, Transport,
-    WriteMode, WriteOptions,
+    AcceptsOrder, Archives, Body, Commit, DeleteOptions, Deletion, ErrorKind, Expect, Manifest,
+    Observer, Settings, Transport, WriteMode, WriteOptions,
 };
 use transship_oci_layout::OciArchive;
 
@@ -222,19 +223,25 @@ async fn broken_archives() {
     assert!(error.to_string().contains("docker-archive:"), "{error}");
 }
 
+/// An observer, and what it hears.
+fn observer() -> (Observer, Receiver<String>) {
+    let (said, hears) = channel();
+    (Observer::new(move |notice| said.send(format!("{notice:?}")).unwrap()), hears)
+}
+
 #[tokio::test]
 async fn older_dockers_cannot_load_zstd() {
     let dir = tempfile::tempdir().unwrap();
     let config = blob("application/vnd.oci.image.config.v1+json", "{}");
     let zstd = blob("application/vnd.oci.image.layer.v1.tar+zstd", "zstd");
     let made = made(&json!({}), vec![config, zstd]);
-    let (said, hears) = std::sync::mpsc::channel();
+    let (observer, hears) = observer();
     let mut how = WriteOptions::default();
-    how.observer = transship_core::Observer::new(move |notice| said.send(notice).unwrap());
+    how.observer = observer;
     let at = tar(&dir.path().join("a.tar"), "");
     write_to(OciArchive::new().destination(&at, &how).await.unwrap(), &made).await.unwrap();
     drop(how);
-    let said: Vec<String> = hears.iter().map(|notice| format!("{notice:?}")).collect();
+    let said: Vec<String> = hears.iter().collect();
     assert!(said.len() == 1 && said[0].contains("zstd"), "{said:?}");
 }
 
@@ -290,9 +297,13 @@ async fn what_is_damaged_keeps_the_names_that_docker_knows() {
     let at = bytes.windows(text.len()).position(|part| part == text).unwrap();
     bytes[at + 3] ^= 1;
     fs::write(&path, bytes).unwrap();
+    let (observer, hears) = observer();
+    let warned = || hears.try_iter().filter(|said| said.contains("x:1 is damaged")).count();
     let append = async |name: &str, made: &Made| {
         let at = tar(&path, &format!(":{name}"));
-        let to = OciArchive::new().destination(&at, &how(WriteMode::Append)).await.unwrap();
+        let mut how = how(WriteMode::Append);
+        how.observer = observer.clone();
+        let to = OciArchive::new().destination(&at, &how).await.unwrap();
         write_to(to, made).await.unwrap();
         let docker = document(&path, "manifest.json");
         let config = format!("blobs/sha256/{}", one.blobs[0].0.digest.digest());
@@ -300,5 +311,55 @@ async fn what_is_damaged_keeps_the_names_that_docker_knows() {
         listed["RepoTags"].clone()
     };
     assert_eq!(append("y:1", &image("two")).await, json!(["docker.io/library/x:1"]));
+    assert_eq!(warned(), 1);
     assert_eq!(append("x:1", &image("three")).await, Value::Null);
+    assert_eq!(warned(), 0);
+}
+
+#[tokio::test]
+async fn a_deletion_says_what_is_damaged_beside() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.tar");
+    let one = image("one");
+    write(&tar(&path, ":x:1"), &one).await.unwrap();
+    let to = OciArchive::new().destination(&tar(&path, ":y:1"), &how(WriteMode::Append)).await;
+    write_to(to.unwrap(), &image("two")).await.unwrap();
+    let layer = format!("blobs/sha256/{}", one.blobs[2].0.digest.digest());
+    let mut without = tar::Builder::new(Vec::new());
+    for (name, bytes) in entries(&path) {
+        if name != layer && !name.ends_with('/') {
+            let mut header = tar::Header::new_ustar();
+            header.set_size(bytes.len() as u64);
+            header.set_mode(0o644);
+            without.append_data(&mut header, name, &*bytes).unwrap();
+        }
+    }
+    fs::write(&path, without.into_inner().unwrap()).unwrap();
+    let (observer, hears) = observer();
+    let mut how = DeleteOptions::default();
+    how.observer = observer;
+    OciArchive::new().delete(&tar(&path, ":y:1"), &how).await.unwrap();
+    let said: Vec<String> = hears.try_iter().collect();
+    assert!(said.len() == 1 && said[0].contains("docker.io/library/x:1 is damaged"), "{said:?}");
+    assert_eq!(document(&path, "manifest.json")[0]["RepoTags"][0], "docker.io/library/x:1");
+}
+
+#[tokio::test]
+async fn what_cannot_be_joined_is_refused_before_anything_is_copied() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.tar");
+    write(&tar(&path, ":x:1"), &image("one")).await.unwrap();
+    let whole = fs::read(&path).unwrap();
+    for begin in [&br#"[{"Config""#[..], br#"{"schemaVersion""#] {
+        let mut bytes = whole.clone();
+        let at = bytes.windows(begin.len()).rposition(|part| part == begin).unwrap();
+        bytes[at] = b'x';
+        fs::write(&path, &bytes).unwrap();
+        let opened =
+            OciArchive::new().destination(&tar(&path, ":y"), &how(WriteMode::Append)).await;
+        assert_eq!(opened.unwrap_err().kind(), ErrorKind::Corrupt);
+        let opened = OciArchive::new().write(&tar(&path, ""), &how(WriteMode::Append)).await;
+        assert_eq!(opened.unwrap_err().kind(), ErrorKind::Corrupt);
+        assert_eq!(fs::read(&path).unwrap(), bytes);
+    }
 }

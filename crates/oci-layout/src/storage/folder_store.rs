@@ -17,8 +17,8 @@ use transship_core::{
 };
 use transship_local::{
     Lock, LockWait, NewFile, Publish, SETTLED, StagedFile, StagedFolder, Target, clean_around,
-    folder_of, is_ours, known_blob, make_folder, note_new, open_regular, shown, sync_folder,
-    write_body,
+    folder_of, is_ours, known_blob, make_folder, note_new, open_regular, put_file, shown,
+    sync_folder, write_body,
 };
 
 use super::folder::{blob_file, blob_root};
@@ -218,10 +218,7 @@ impl FolderStore {
             return make_folder(&self.target.join(BLOBS));
         }
         make_folder(&self.target)?;
-        let file = StagedFile::beside(&self.target.join(LAYOUT_FILE))?;
-        std::io::Write::write_all(&mut &**file.file(), LAYOUT_BYTES)
-            .map_err(|e| Error::io("writing", file.path(), e))?;
-        match file.publish(Publish::Create) {
+        match put_file(&self.target.join(LAYOUT_FILE), LAYOUT_BYTES, Publish::Create) {
             Err(e) if e.kind() != ErrorKind::AlreadyExists => Err(e),
             _ => make_folder(&self.target.join(BLOBS)),
         }
@@ -229,7 +226,7 @@ impl FolderStore {
 
     /// Changes `index.json`, under the index lock.
     fn change_index(&self, images: &[NewImage], cancel: &Cancel) -> Result<()> {
-        let lock = Lock::exclusive(&self.target.join(LAYOUT_FILE), &self.wait, cancel)?;
+        let _lock = Lock::exclusive(&self.target.join(LAYOUT_FILE), &self.wait, cancel)?;
         let old = read_index(&self.target);
         let before = old.as_ref().ok().and_then(Clone::clone);
         let mut index = match self.mode {
@@ -249,12 +246,7 @@ impl FolderStore {
         if before.is_some_and(|before| before == index) {
             return Ok(());
         }
-        let file = StagedFile::beside(&self.target.join(INDEX_FILE))?;
-        std::io::Write::write_all(&mut &**file.file(), &index.to_bytes())
-            .map_err(|e| Error::io("writing", file.path(), e))?;
-        file.publish(Publish::Replace)?;
-        drop(lock);
-        Ok(())
+        put_file(&self.target.join(INDEX_FILE), &index.to_file()?, Publish::Replace)
     }
 
     /// Takes the room: no step works in it any more.
@@ -390,7 +382,7 @@ impl FolderStore {
     }
 }
 
-/// Shows a layout that was not there; gives its room back when somebody else was faster.
+/// Shows a layout that was not there; gives its room back when another writer was faster.
 fn publish_new(
     room: StagedFolder,
     images: &[NewImage],
@@ -403,7 +395,7 @@ fn publish_new(
     let mut index = LayoutIndex::new();
     enter_all(&mut index, images, &|_| Ok(false))?;
     write(LAYOUT_FILE, LAYOUT_BYTES)?;
-    write(INDEX_FILE, &index.to_bytes())?;
+    write(INDEX_FILE, &index.to_file()?)?;
     make_folder(&room.path().join(BLOBS))?;
     room.publish_new(cancel)
 }

@@ -55,7 +55,7 @@ impl TarStore {
     /// Begins the tar; nothing shows.
     ///
     /// # Errors
-    /// `AlreadyExists`, `Unsupported` for what cannot be joined, I/O errors.
+    /// `AlreadyExists`, `Unsupported` for what cannot be joined, `Corrupt` for an archive that is malformed, I/O errors.
     pub(crate) fn open(
         path: &Path,
         (docker_manifest, compressor): (bool, Option<Compressor>),
@@ -68,7 +68,11 @@ impl TarStore {
             let (appender, tar) = Appender::begin(path, DOCUMENTS, cancel)?;
             let base = appender.base().cloned();
             if let Some(base) = &base {
+                // Before anything is copied.
                 layout_of(base, cancel)?;
+                if docker_manifest {
+                    docker_entries(Some(base))?;
+                }
             }
             (Way::Appended(Box::new(appender)), tar, base)
         } else {
@@ -194,13 +198,14 @@ impl TarStore {
                 |digest: &Digest| base.is_some_and(|b| b.index().contains(&blob_path(digest)));
             !self.put().contains_key(digest) && !parse_digest(digest).is_ok_and(|d| in_base(&d))
         });
-        tar.put_bytes(INDEX_FILE, &index.to_bytes())?;
+        tar.put_bytes(INDEX_FILE, &index.to_file()?)?;
         if self.docker_manifest {
             let referrers = images.iter().flat_map(|image| &image.referrers);
             let ours_about = referrers.map(|referrer| referrer.digest.to_string()).collect();
             let images =
                 Images { old: &old, new: &index, ours, ours_about, layout: layout.as_ref() };
-            let manifest = docker::manifest_json(&images, docker_entries(base)?)?;
+            let observer = self.wait.observer();
+            let manifest = docker::manifest_json(&images, docker_entries(base)?, observer)?;
             tar.put_bytes(MANIFEST_NAME, &entries_bytes(&manifest))?;
         }
         match base {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use transship_archive::docker_save::{SavedEntry, SavedImage};
+use transship_archive::docker_save::{MANIFEST_NAME, SavedEntry, SavedImage};
 use transship_archive::layout::{LayoutIndex, blob_path};
 use transship_core::{
     Descriptor, Digest, DockerName, Document, ImageDocument, Manifest, Observer, Platform, Result,
@@ -48,8 +48,13 @@ pub(crate) struct Images<'a> {
 }
 
 /// The document for all images that docker can hold; of an index, the one that was asked for, else one for
-/// `linux/amd64`, or else the first for Linux. `old` is what it said before: an image keeps its fields and its platform there, and what the layout does not know stays.
-pub(crate) fn manifest_json(images: &Images<'_>, old: Vec<SavedEntry>) -> Result<Vec<SavedEntry>> {
+/// `linux/amd64`, or else the first for Linux. `old` is what it said before: an image keeps its fields and its platform
+/// there, and what the layout does not know stays.
+pub(crate) fn manifest_json(
+    images: &Images<'_>,
+    old: Vec<SavedEntry>,
+    observer: &Observer,
+) -> Result<Vec<SavedEntry>> {
     let names = names(images.new);
     let mut unused: BTreeMap<String, SavedEntry> = BTreeMap::new();
     for entry in old {
@@ -92,7 +97,13 @@ pub(crate) fn manifest_json(images: &Images<'_>, old: Vec<SavedEntry>) -> Result
             taken.contains(&name) || (before.contains(&name) && !now.contains(&name))
         };
         let kept = entry.image().names().iter().filter(|name| !goes(name));
-        entry.rename(kept.cloned().collect());
+        let kept: Vec<String> = kept.cloned().collect();
+        if let Some(name) = kept.iter().find(|name| now.contains(&canonical(name))) {
+            observer.warn(format!(
+                "the image {name} is damaged: {MANIFEST_NAME} lists it for docker as before"
+            ));
+        }
+        entry.rename(kept);
         saved.push(entry);
     }
     Ok(saved)

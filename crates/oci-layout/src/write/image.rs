@@ -41,7 +41,7 @@ pub(crate) fn enter_all(
         .collect();
     let is_referrer =
         |entry: &Descriptor| Ok(ours.contains(entry.digest.as_ref()) || is_referrer(entry)?);
-    // A name moves; what else a malformed entry says, nobody can read.
+    // A name moves; the rest of a malformed entry cannot be read.
     let names: Vec<&str> =
         images.iter().flat_map(|image| &image.names).map(|name| name.name.as_str()).collect();
     index.retain_malformed(|entry| !names.iter().any(|name| may_have_name(entry, name)));
@@ -172,7 +172,7 @@ fn merged(old: &Descriptor, new: Descriptor) -> Descriptor {
     both
 }
 
-/// The error for a second image without a name: nobody could tell the two apart.
+/// The error for a second image without a name: the two could not be told apart.
 pub(crate) fn second_nameless(other: &Descriptor) -> Error {
     let message = format!("it holds an image without a name already, {}", other.digest);
     Error::new(ErrorKind::AlreadyExists, message).hint(Hint::NameImage)

@@ -1,5 +1,7 @@
 //! Layouts with thousands of entries: what is done for one of them is not done for each.
 
+use std::fs;
+
 use serde_json::{Value, json};
 use tempfile::tempdir;
 use transship_core::{Archives, DeleteOptions, Deletion, ReadOptions};
@@ -74,4 +76,41 @@ async fn what_is_about_what_is_about_it_goes_with_it() {
     lay_out(dir.path(), &listed(&entries), &blobs);
     OciLayout::new().delete(&oci(dir.path(), ":one"), &DeleteOptions::default()).await.unwrap();
     assert_eq!(read_index(dir.path())["manifests"], json!([named(&two.manifest, "two")]));
+}
+
+/// The most memory that this process has had, in MiB.
+#[cfg(target_os = "linux")]
+fn peak() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() >> 10
+}
+
+/// The largest of each kind that is read. To list all of them takes no more than 200 MiB.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn hostile_indexes_take_little_memory() {
+    let entry = |n: usize, rest: &str| format!(r#"{{"digest":"sha256:{n:064x}","size":1{rest}}}"#);
+    let all = |count: usize, rest: &str| {
+        let entries: Vec<String> = (0..count).map(|n| entry(n, rest)).collect();
+        format!(r#"{{"manifests":[{}]}}"#, entries.join(","))
+    };
+    let annotations: Vec<String> = (0..24).map(|n| format!(r#""{n}":"""#)).collect();
+    let objects = vec![r#"{"a":1}"#; 2_000].join(",");
+    let deep = [r#"{"a":"#.repeat(100), "1".to_owned(), "}".repeat(100)].concat();
+    for (what, index) in [
+        ("long", all(40_000, &format!(r#","annotations":{{"a":"{}"}}"#, "x".repeat(700)))),
+        ("annotations", all(20_000, &format!(r#","annotations":{{{}}}"#, annotations.join(",")))),
+        ("objects", all(65, &format!(r#","x":[{objects}]"#))),
+        ("deep", all(1_300, &format!(r#","x":{deep}"#))),
+    ] {
+        let dir = tempdir().unwrap();
+        lay_out(dir.path(), &Value::Null, &[]);
+        fs::write(dir.path().join("index.json"), index).unwrap();
+        let read = OciLayout::new().read(&oci(dir.path(), ""), &ReadOptions::default()).await;
+        let read = read.unwrap();
+        read.details(&read.entries()[7]).await.unwrap_err();
+        let peak = peak();
+        assert!(peak < 200, "{what}: {peak} MiB");
+    }
 }

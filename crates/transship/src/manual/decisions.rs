@@ -220,7 +220,7 @@
 //!
 //! A destination that was dropped used to wait for its running step, so that its staging was gone afterwards. On a current-thread
 //! runtime the step may need an async task of the same thread: that waits for ever. Now steps share what is staged, and the
-//! last one to end removes it. A program that exits waits for [`unsettled`](crate::local::unsettled) to be 0, as the command does.
+//! last one to end removes it. A program that exits waits for [`unfinished_writes`](crate::local::unfinished_writes) to be 0, as the command does.
 //!
 //! # 37. What readers take differently is found by asking them
 //!
@@ -278,3 +278,17 @@
 //!
 //! Issue 1 named an error kind `InvalidReference`. It came to stand for all that a caller gives and that cannot be used: options,
 //! platforms, passwords, lists, paths. It is `InvalidInput` now, one kind with one exit code.
+//!
+//! # 46. An `index.json` has limits of its own
+//!
+//! Any hostile document costs at most 2 s and 200 MiB. A document was limited by its bytes and commas, while `[[[[` takes 300 bytes of
+//! memory for each byte and has no comma. So lists and objects are counted, too; an `index.json` has at most 32 MiB and 40,000 entries,
+//! one of them at most 4,096 lists and objects, and a delta lacks at most 100,000 digests. Offsets into one buffer would allow more
+//! entries, and `list` still looks for the manifest of each. What would be too large to read is not written either.
+//!
+//! # 47. A layout's `index.json` and `oci-layout` are replaced, its folders are looked at
+//!
+//! Below a layout's own folder no link is followed for writing or collecting. The two documents are renamed into place, so that a link
+//! that appears there in the last moment is replaced, and what it leads to stays. `blobs` and the folders below are looked at before a
+//! write or a collection, by path: who swaps one for a link in between may write to the layout, and could put the blobs elsewhere
+//! himself. Handles of folders for the staging, the sync, the locks and the cleaning would be a second way to do each of them.
