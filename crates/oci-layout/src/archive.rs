@@ -7,8 +7,7 @@ use async_trait::async_trait;
 use transship_archive::layout::Malformed;
 use transship_core::{
     ArchiveEntry, ArchiveReader, ArchiveWriter, Cancel, EntryDetails, Error, ErrorKind,
-    ImageDestination, ImageName, ImageSource, Reference, Result, ResultExt, Staging, WriteMode,
-    WriteOptions,
+    ImageDestination, ImageName, ImageSource, Reference, Result, ResultExt, Staging, WriteOptions,
 };
 
 use crate::Kind;
@@ -142,18 +141,19 @@ fn warn_of_shared_names(entries: &mut [ArchiveEntry]) {
 /// Opens a layout for several images.
 pub(crate) async fn write(
     way: Way,
-    place: Locator,
-    mode: WriteMode,
+    at: &Reference,
     how: &WriteOptions,
 ) -> Result<Box<dyn ArchiveWriter>> {
+    let place = way.kind().place(at)?;
     if place.select != Selector::None {
         return Err(Error::new(
             ErrorKind::InvalidInput,
             "it names an image, where a place for several is needed",
         )
+        .context(at)
         .hint("leave out what stands behind the path"));
     }
-    let writing = Writing::open(way, &place, mode, how).await?;
+    let writing = Writing::open(way, &place, how).await.context(|| at)?;
     let reference = writing.reference(Selector::None);
     Ok(Box::new(LayoutWriter { writing, reference }))
 }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use transship_core::{
     Accepts, AcceptsNameless, AcceptsOrder, Body, Cancel, Commit, Committed, Contents, Deltas,
     Descriptor, Digest, Error, ErrorKind, Expect, ImageDestination, ImageName, Manifest, Reference,
-    Result, ResultExt, Shows, Staging, Stored, WriteMode, WriteOptions,
+    Result, ResultExt, Shows, Staging, Stored, WriteOptions,
 };
 
 use crate::Kind;
@@ -19,13 +19,14 @@ use crate::write::{Content, Image, Way, Writing};
 /// Opens a place for one image.
 pub(crate) async fn open(
     way: Way,
-    place: Locator,
-    mode: WriteMode,
+    at: &Reference,
     how: &WriteOptions,
 ) -> Result<Box<dyn ImageDestination>> {
-    let names = names(&place, how)?;
-    let writing = Writing::open(way, &place, mode, how).await?;
-    Ok(Box::new(LayoutDestination::new(writing, &names, Ends::WithCommit)?))
+    let place = way.kind().place(at)?;
+    let names = names(&place, how).context(|| at)?;
+    let writing = Writing::open(way, &place, how).await.context(|| at)?;
+    let opened = LayoutDestination::new(writing, &names, Ends::WithCommit);
+    Ok(Box::new(opened.context(|| at)?))
 }
 
 /// What publishes the image.

@@ -76,7 +76,6 @@ mod delete;
 mod destination;
 mod layout;
 mod names;
-mod platform;
 mod reference;
 mod select;
 mod source;
@@ -90,7 +89,9 @@ pub use transport::{OciArchive, OciLayout};
 use std::sync::Arc;
 
 use transship_archive::COMPRESSOR_OPTION;
-use transship_core::{Reference, TransportOption, register_transport};
+use transship_core::{
+    Error, ErrorKind, Reference, Result, TransportOption, WriteMode, register_transport,
+};
 
 const SHARED_BLOB_DIR: TransportOption = TransportOption::value(
     "shared-blob-dir",
@@ -127,7 +128,22 @@ impl Kind {
         }
     }
 
+    fn default_mode(self) -> WriteMode {
+        match self {
+            Self::Folder => WriteMode::Append,
+            Self::Tar => WriteMode::Create,
+        }
+    }
+
     fn reference(self, locator: &Locator) -> Reference {
         Reference::new(self.scheme(), locator.to_string())
+    }
+
+    fn place(self, at: &Reference) -> Result<Locator> {
+        if at.scheme() != self.scheme() {
+            let message = format!("{at} is no reference of {}:", self.scheme());
+            return Err(Error::new(ErrorKind::InvalidInput, message));
+        }
+        Locator::parse(at.locator())
     }
 }

@@ -5,13 +5,12 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use serde_json::json;
 use transship_archive::layout::Malformed;
 use transship_core::{
-    CONFIG_LIMIT, Cancel, Descriptor, Digest, Document, Error, ErrorKind, Escaped, ImageName,
-    Manifest, MediaType, Platform, Result, ResultExt, is_index_type,
+    CONFIG_LIMIT, Cancel, Descriptor, Digest, Document, Error, ErrorKind, Escaped, ImageConfig,
+    ImageName, Manifest, MediaType, Platform, Result, ResultExt, is_index_type,
 };
 
 use crate::layout::Layout;
 use crate::names::{alias, full_name, same_to_docker};
-use crate::platform::of_config;
 use crate::reference::Selector;
 
 /// How deep indexes may lie in each other.
@@ -329,6 +328,12 @@ pub(crate) fn config_platform(layout: &Layout, config: &Descriptor) -> Result<Op
         Err(e) if e.kind().is_of_content() => Ok(None),
         Err(e) => Err(e),
     }
+}
+
+/// What a config says that its image runs on; `None` when it is no image's config, or says nothing.
+pub(crate) fn of_config(media_type: &MediaType, bytes: &[u8]) -> Option<Platform> {
+    let config = ImageConfig::is_type(media_type).then(|| ImageConfig::parse(bytes))?;
+    config.ok()?.platform
 }
 
 /// What a layout holds, for errors.

@@ -56,6 +56,10 @@ impl OciLayout {
         self
     }
 
+    fn way(&self) -> Way {
+        Way::Folder { shared: self.shared_blobs.clone() }
+    }
+
     async fn open(&self, at: &Locator) -> Result<Arc<Layout>> {
         let (path, shared) = (PathBuf::from(&at.path), self.shared_blobs.clone());
         run_blocking(move |cancel| {
@@ -147,7 +151,7 @@ impl Transport for OciLayout {
     }
 
     fn default_mode(&self) -> WriteMode {
-        WriteMode::Append
+        Kind::Folder.default_mode()
     }
 
     fn parse(&self, locator: &str) -> Result<Reference> {
@@ -160,7 +164,7 @@ impl Transport for OciLayout {
     }
 
     async fn source(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ImageSource>> {
-        let place = place(Kind::Folder, at)?;
+        let place = Kind::Folder.place(at)?;
         let layout = self.open(&place).await.context(|| at)?;
         source(layout, at, place, &how.observer).await
     }
@@ -170,10 +174,7 @@ impl Transport for OciLayout {
         at: &Reference,
         how: &WriteOptions,
     ) -> Result<Box<dyn ImageDestination>> {
-        let place = place(Kind::Folder, at)?;
-        let mode = how.mode.unwrap_or(self.default_mode());
-        let way = Way::Folder { shared: self.shared_blobs.clone() };
-        destination::open(way, place, mode, how).await.context(|| at)
+        destination::open(self.way(), at, how).await
     }
 
     fn archives(&self) -> Option<&dyn Archives> {
@@ -192,7 +193,7 @@ impl Transport for OciLayout {
 #[async_trait]
 impl Deletion for OciLayout {
     async fn delete(&self, at: &Reference, how: &DeleteOptions) -> Result<()> {
-        let (place, shared) = (place(Kind::Folder, at)?, self.shared_blobs.clone());
+        let (place, shared) = (Kind::Folder.place(at)?, self.shared_blobs.clone());
         let wait = LockWait::from(how);
         let deleted = run_blocking(move |cancel| {
             let path = Path::new(&place.path);
@@ -206,7 +207,7 @@ impl Deletion for OciLayout {
 #[async_trait]
 impl Collection for OciLayout {
     async fn collect(&self, at: &Reference, how: &CollectOptions) -> Result<Collected> {
-        let (place, how) = (place(Kind::Folder, at)?, how.clone());
+        let (place, how) = (Kind::Folder.place(at)?, how.clone());
         if place.select != Selector::None {
             let message =
                 format!("{at} names an image, and garbage is collected in a whole layout");
@@ -230,16 +231,13 @@ impl Collection for OciLayout {
 #[async_trait]
 impl Archives for OciLayout {
     async fn read(&self, at: &Reference, _how: &ReadOptions) -> Result<Box<dyn ArchiveReader>> {
-        let place = place(Kind::Folder, at)?;
+        let place = Kind::Folder.place(at)?;
         let layout = self.open(&place).await.context(|| at)?;
         reader(Kind::Folder, layout, at, place).await
     }
 
     async fn write(&self, at: &Reference, how: &WriteOptions) -> Result<Box<dyn ArchiveWriter>> {
-        let place = place(Kind::Folder, at)?;
-        let mode = how.mode.unwrap_or(self.default_mode());
-        let way = Way::Folder { shared: self.shared_blobs.clone() };
-        archive::write(way, place, mode, how).await.context(|| at)
+        archive::write(self.way(), at, how).await
     }
 }
 
@@ -254,7 +252,7 @@ impl Transport for OciArchive {
     }
 
     fn default_mode(&self) -> WriteMode {
-        WriteMode::Create
+        Kind::Tar.default_mode()
     }
 
     fn parse(&self, locator: &str) -> Result<Reference> {
@@ -269,7 +267,7 @@ impl Transport for OciArchive {
     }
 
     async fn source(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ImageSource>> {
-        let place = place(Kind::Tar, at)?;
+        let place = Kind::Tar.place(at)?;
         let layout = Self::open(&place, how).await.context(|| at)?;
         source(layout, at, place, &how.observer).await
     }
@@ -279,10 +277,7 @@ impl Transport for OciArchive {
         at: &Reference,
         how: &WriteOptions,
     ) -> Result<Box<dyn ImageDestination>> {
-        let place = place(Kind::Tar, at)?;
-        let mode = how.mode.unwrap_or(self.default_mode());
-        let way = self.way();
-        destination::open(way, place, mode, how).await.context(|| at)
+        destination::open(self.way(), at, how).await
     }
 
     fn archives(&self) -> Option<&dyn Archives> {
@@ -297,7 +292,7 @@ impl Transport for OciArchive {
 #[async_trait]
 impl Deletion for OciArchive {
     async fn delete(&self, at: &Reference, how: &DeleteOptions) -> Result<()> {
-        let (place, wait) = (place(Kind::Tar, at)?, LockWait::from(how));
+        let (place, wait) = (Kind::Tar.place(at)?, LockWait::from(how));
         let deleted = run_blocking(move |cancel| {
             delete::from_tar(Path::new(&place.path), &place.select, &wait, cancel)
         });
@@ -308,16 +303,13 @@ impl Deletion for OciArchive {
 #[async_trait]
 impl Archives for OciArchive {
     async fn read(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ArchiveReader>> {
-        let place = place(Kind::Tar, at)?;
+        let place = Kind::Tar.place(at)?;
         let layout = Self::open(&place, how).await.context(|| at)?;
         reader(Kind::Tar, layout, at, place).await
     }
 
     async fn write(&self, at: &Reference, how: &WriteOptions) -> Result<Box<dyn ArchiveWriter>> {
-        let place = place(Kind::Tar, at)?;
-        let mode = how.mode.unwrap_or(self.default_mode());
-        let way = self.way();
-        archive::write(way, place, mode, how).await.context(|| at)
+        archive::write(self.way(), at, how).await
     }
 
     fn one_pass(&self) -> Option<&dyn OnePass> {
@@ -328,7 +320,7 @@ impl Archives for OciArchive {
 #[async_trait]
 impl OnePass for OciArchive {
     async fn comes_once(&self, at: &Reference) -> bool {
-        place(Kind::Tar, at).is_ok_and(|place| comes_once(Path::new(&place.path)))
+        Kind::Tar.place(at).is_ok_and(|place| comes_once(Path::new(&place.path)))
     }
 
     async fn pass(
@@ -337,21 +329,13 @@ impl OnePass for OciArchive {
         how: &ReadOptions,
         into: Option<&dyn Staging>,
     ) -> Result<Passed> {
-        let place = place(Kind::Tar, at)?;
+        let place = Kind::Tar.place(at)?;
         transship_archive::pass(Path::new(&place.path), how, into).await.context(|| at)
     }
 }
 
 fn parse(kind: Kind, locator: &str) -> Result<Reference> {
     Locator::parse(locator).map(|locator| kind.reference(&locator))
-}
-
-fn place(kind: Kind, at: &Reference) -> Result<Locator> {
-    if at.scheme() != kind.scheme() {
-        let message = format!("{at} is no reference of {}:", kind.scheme());
-        return Err(Error::new(ErrorKind::InvalidInput, message));
-    }
-    Locator::parse(at.locator())
 }
 
 fn opened(storage: Box<dyn Storage>, cancel: &Cancel) -> Result<Arc<Layout>> {

@@ -18,8 +18,8 @@ use transship_local::Unpublished;
 
 use crate::Kind;
 use crate::names::{Written, strip};
-use crate::platform::of_config;
 use crate::reference::{Locator, Selector};
+use crate::select::of_config;
 use crate::storage::{FolderStore, Store, TarStore};
 
 pub(crate) use image::{NewImage, enter_all};
@@ -31,6 +31,15 @@ pub(crate) enum Way {
     Folder { shared: Option<PathBuf> },
     /// To a tar, with a `manifest.json` for docker or without.
     Tar { docker_manifest: bool, compressor: Option<Compressor> },
+}
+
+impl Way {
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Self::Folder { .. } => Kind::Folder,
+            Self::Tar { .. } => Kind::Tar,
+        }
+    }
 }
 
 /// A layout being written.
@@ -50,17 +59,9 @@ pub(crate) struct Content {
 
 impl Writing {
     /// Opens the place. Nothing changes that shows.
-    pub(crate) async fn open(
-        way: Way,
-        place: &Locator,
-        mode: WriteMode,
-        how: &WriteOptions,
-    ) -> Result<Arc<Self>> {
-        let (path, how) = (PathBuf::from(&place.path), how.clone());
-        let kind = match way {
-            Way::Folder { .. } => Kind::Folder,
-            Way::Tar { .. } => Kind::Tar,
-        };
+    pub(crate) async fn open(way: Way, place: &Locator, how: &WriteOptions) -> Result<Arc<Self>> {
+        let (path, how, kind) = (PathBuf::from(&place.path), how.clone(), way.kind());
+        let mode = how.mode.unwrap_or(kind.default_mode());
         let store = run_blocking(move |cancel| store(&way, &path, mode, &how, cancel)).await?;
         let place = place.with(Selector::None);
         let content = Unpublished::new(Content { store, images: Mutex::default() });
