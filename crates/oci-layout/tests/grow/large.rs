@@ -1,6 +1,8 @@
 //! Layouts with thousands of entries: what is done for one of them is not done for each.
 
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 use serde_json::{Value, json};
 use tempfile::tempdir;
@@ -78,18 +80,26 @@ async fn what_is_about_what_is_about_it_goes_with_it() {
     assert_eq!(read_index(dir.path())["manifests"], json!([named(&two.manifest, "two")]));
 }
 
-/// The most memory that this process has had, in MiB.
+const PLACE: &str = "TRANSSHIP_TEST_PLACE";
+
+/// What another process runs, so that its memory is of this alone: the test below starts this test of this program again.
 #[cfg(target_os = "linux")]
-fn peak() -> u64 {
+#[tokio::test]
+async fn list_in_little_memory() {
+    let Ok(place) = std::env::var(PLACE) else { return };
+    let at = oci(Path::new(&place), "");
+    let read = OciLayout::new().read(&at, &ReadOptions::default()).await.unwrap();
+    read.details(&read.entries()[7]).await.unwrap_err();
     let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() >> 10
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let peak = peak.split_whitespace().next().unwrap().parse::<u64>().unwrap() >> 10;
+    assert!(peak < 200, "{peak} MiB");
 }
 
 /// The largest of each kind that is read. To list all of them takes no more than 200 MiB.
 #[cfg(target_os = "linux")]
-#[tokio::test]
-async fn hostile_indexes_take_little_memory() {
+#[test]
+fn hostile_indexes_take_little_memory() {
     let entry = |n: usize, rest: &str| format!(r#"{{"digest":"sha256:{n:064x}","size":1{rest}}}"#);
     let all = |count: usize, rest: &str| {
         let entries: Vec<String> = (0..count).map(|n| entry(n, rest)).collect();
@@ -102,15 +112,14 @@ async fn hostile_indexes_take_little_memory() {
         ("long", all(40_000, &format!(r#","annotations":{{"a":"{}"}}"#, "x".repeat(700)))),
         ("annotations", all(20_000, &format!(r#","annotations":{{{}}}"#, annotations.join(",")))),
         ("objects", all(65, &format!(r#","x":[{objects}]"#))),
-        ("deep", all(1_300, &format!(r#","x":{deep}"#))),
+        ("deep", all(1_250, &format!(r#","x":{deep}"#))),
     ] {
         let dir = tempdir().unwrap();
         lay_out(dir.path(), &Value::Null, &[]);
         fs::write(dir.path().join("index.json"), index).unwrap();
-        let read = OciLayout::new().read(&oci(dir.path(), ""), &ReadOptions::default()).await;
-        let read = read.unwrap();
-        read.details(&read.entries()[7]).await.unwrap_err();
-        let peak = peak();
-        assert!(peak < 200, "{what}: {peak} MiB");
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        child.args(["--exact", "large::list_in_little_memory"]).env(PLACE, dir.path());
+        let done = child.output().unwrap();
+        assert!(done.status.success(), "{what}: {}", String::from_utf8_lossy(&done.stdout));
     }
 }
