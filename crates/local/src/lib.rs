@@ -10,7 +10,7 @@
 //! | make a file anew from the one that is there, beside other processes | [`change_file`], [`replace_file`] |
 //! | write a folder that shows at once, whole | [`StagedFolder`], [`settle`] |
 //! | share what is staged between steps, and drop it safely | [`Unpublished`] |
-//! | write or re-check a blob | [`write_body`], [`FileSink`], [`true_blob`] |
+//! | write or re-check a blob | [`write_body`], [`FileSink`], [`known_blob`] |
 //! | not read again what is known to be true | [`FileCache`], [`known_blob`], [`note_new`] |
 //! | keep other processes out | [`Lock`], [`LockWait`] |
 //! | copy a part of a file, and see whether a file has changed | [`copy_range`], [`FileStamp`] |
