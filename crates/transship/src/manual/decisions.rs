@@ -292,3 +292,16 @@
 //! that appears there in the last moment is replaced, and what it leads to stays. `blobs` and the folders below are looked at before a
 //! write or a collection, by path: who swaps one for a link in between may write to the layout, and could put the blobs elsewhere
 //! himself. Handles of folders for the staging, the sync, the locks and the cleaning would be a second way to do each of them.
+//!
+//! # 48. Wrappers are traits
+//!
+//! A transport that changes another one forgot provided methods: our own adapter in a test had lost six. A macro cannot know which
+//! methods are written by hand, so [`WrapTransport`](crate::transport::WrapTransport) and five more have the methods of the trait that
+//! they are for, each passed on by default, and whoever implements one has the trait. A test compares the lists of methods. A type
+//! that calls its own methods says which trait it means, as both have them.
+//!
+//! # 49. One scaffold on three grounds
+//!
+//! The scaffolds for memory, a file and a folder differ in one file, `store.rs`, and in the fixture of their tests; all do their
+//! work off the runtime, also the one in memory, so that what an author puts there may block. Three crates would have
+//! been three transports to keep right. A file is written anew with each change, as zip's are: what appends is a format's own work.
