@@ -24,13 +24,14 @@ impl<'a> BitReader<'a> {
         Self { data, next: 0, buffer: 0, count: 0 }
     }
 
-    /// Fills the buffer to [`REFILLED`](Self::REFILLED) bits or more; `None` past the end.
+    /// Fills the buffer, and counts [`REFILLED`](Self::REFILLED) of its bits or more; `None` past the end.
     #[inline]
     pub(super) fn refill(&mut self) -> Option<()> {
         let bytes = self.data.get(self.next..)?.first_chunk::<8>()?;
-        self.buffer |= u64::from_le_bytes(*bytes) << self.count;
-        // Only the bytes that went in whole are passed; the next refill ORs the rest in again.
-        self.next += (63 - self.count as usize) / 8;
+        self.buffer |= u64::from_le_bytes(*bytes) << (self.count % u64::BITS);
+        // Only the bytes that went in whole are passed; the next refill ORs the rest in again. (Both are far from their limits,
+        // and checks of overflow cost a tenth of a scan.)
+        self.next = self.next.wrapping_add((63 ^ self.count as usize) / 8);
         self.count |= Self::REFILLED;
         Some(())
     }
@@ -45,7 +46,7 @@ impl<'a> BitReader<'a> {
     #[inline]
     pub(super) fn skip(&mut self, n: u32) {
         debug_assert!(n <= self.count, "skipped more bits than the buffer holds");
-        self.buffer >>= n;
+        self.buffer >>= n % u64::BITS;
         self.count = self.count.wrapping_sub(n);
     }
 

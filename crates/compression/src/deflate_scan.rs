@@ -62,20 +62,26 @@ impl Scanner {
 
     /// Passes the symbols of a block; returns how many bytes they stand for.
     ///
-    /// Each entry is looked up before the refill that follows, which does not touch the bits that
-    /// are there already, so that the processor need not wait for it. Of the 56 bits that a refill
-    /// leaves, literals take 11, a length 15 + 5 and a distance 15 + 13.
+    /// After a refill all 64 bits of the buffer are true, and 56 of them counted. Literals take 11 of them, and a match 48: a
+    /// length 15 + 5 and a distance 15 + 13. So one refill is enough for a match or for two entries of literals, and for the
+    /// index of the entry after them, which is looked up before the next one: the processor need not wait for it.
     fn skip_block(&self, bits: &mut BitReader<'_>) -> Option<u64> {
-        let mut plain_len = 0;
+        let mut plain_len: u64 = 0;
         bits.refill()?;
         let mut entry = self.literals.at(bits.peek());
         loop {
             bits.refill()?;
             if entry.is_literals() {
-                plain_len += u64::from(entry.base());
+                plain_len = plain_len.wrapping_add(entry.base().into());
                 bits.skip(entry.skip());
                 entry = self.literals.at(bits.peek());
-                continue;
+                if entry.is_literals() {
+                    plain_len = plain_len.wrapping_add(entry.base().into());
+                    bits.skip(entry.skip());
+                    entry = self.literals.at(bits.peek());
+                    continue;
+                }
+                bits.refill()?;
             }
             if entry.is_special() {
                 entry = self.literals.resolve(bits.peek());
@@ -85,21 +91,24 @@ impl Scanner {
                 }
             }
             let after_code = bits.peek() >> entry.skip();
-            plain_len += u64::from(entry.base()) + (after_code & ((1 << entry.extra()) - 1));
+            let extra = after_code & ((1 << entry.extra()) - 1);
+            plain_len = plain_len.wrapping_add(u64::from(entry.base()) + extra);
             bits.skip(entry.skip() + entry.extra());
             if entry.is_match() {
-                let mut distance = self.distances.at(bits.peek());
-                if distance.is_special() {
-                    distance = self.distances.resolve(bits.peek());
-                    if distance.is_special() {
-                        return None;
-                    }
-                }
-                bits.refill()?;
-                bits.skip(distance.skip());
+                bits.skip(self.distance(bits.peek())?);
             }
             entry = self.literals.at(bits.peek());
         }
+    }
+
+    /// How many bits a distance takes.
+    #[inline]
+    fn distance(&self, bits: u64) -> Option<u32> {
+        let mut distance = self.distances.at(bits);
+        if distance.is_special() {
+            distance = self.distances.resolve(bits);
+        }
+        (!distance.is_special()).then(|| distance.skip())
     }
 
     /// Reads the codes of a block with dynamic codes (RFC 1951 3.2.7) and makes their tables.
