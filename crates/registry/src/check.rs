@@ -38,7 +38,7 @@ pub async fn check(
         })?;
     let call = Call::new(Method::GET, url, format!("logging in to {}", host.name()));
     let call = call.heard_by(observer);
-    let answer = host.fetch(&call, LIMIT, observer).await?;
+    let answer = host.fetch(&call, LIMIT).await?;
     match answer.status {
         status if status.is_success() => Ok(()),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
@@ -108,7 +108,7 @@ mod tests {
         let mut options = options(&folder);
         let refused = check_with(&options, &registry, "x").await.unwrap_err();
         assert!(refused.to_string().contains("certificate"), "{refused}");
-        assert_eq!(registry.exchanges().len(), 0, "nothing is sent to who is not believed");
+        assert_eq!(registry.exchanges().len(), 0, "nothing is sent without a valid certificate");
         let certs = folder.path().join("etc/containers/certs.d").join(registry.host());
         std::fs::create_dir_all(&certs).unwrap();
         std::fs::write(certs.join("ca.crt"), registry.ca_pem().unwrap()).unwrap();

@@ -1,4 +1,4 @@
-//! Who may do what.
+//! Users and what they may do.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper::header::{AUTHORIZATION, HeaderMap};
 
-/// Who may do what.
+/// Which users may do what.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum Auth {
@@ -29,7 +29,7 @@ pub struct User {
 }
 
 impl User {
-    /// Somebody who may do everything.
+    /// A user who may do everything.
     pub fn new(name: &str, password: &str) -> Self {
         Self { name: name.to_owned(), password: password.to_owned(), rights: None }
     }
@@ -93,7 +93,7 @@ impl Action {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TokenAuth {
-    /// Those who have a password.
+    /// Users with passwords.
     pub users: Vec<User>,
     /// What everybody may do.
     pub anonymous: Vec<Right>,
@@ -133,7 +133,7 @@ pub enum TokenField {
     AccessToken,
 }
 
-/// Who sent a request.
+/// The user of a request.
 #[derive(Clone, Debug)]
 pub(super) enum Caller {
     /// Nobody asks.

@@ -6,7 +6,7 @@ use super::auth::Auth;
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Options {
-    /// Who may do what.
+    /// Which users may do what.
     pub auth: Auth,
     /// Plain HTTP, or TLS with certificates made on the spot.
     pub tls: Tls,

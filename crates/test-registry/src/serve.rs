@@ -110,7 +110,7 @@ impl Exchanging {
             Ok(reply) => reply,
             Err(Failure::Broken(error)) => return Err(error),
             Err(Failure::Refused(reply)) => {
-                // Who waits for 100 Continue has not sent, and need not.
+                // A client that waits for 100 Continue has not sent the body, and need not.
                 if !head.headers.contains_key(EXPECT) {
                     feed.drain().await;
                 }
@@ -254,7 +254,7 @@ impl Exchanging {
         Ok(self.shared.tokens.answer(how, method, query, headers, &form))
     }
 
-    /// Who asks, if they may.
+    /// The user of the request, if they may do this.
     fn caller(
         &self,
         route: &Route,
@@ -305,7 +305,7 @@ impl Exchanging {
         match route.and_then(|route| route.right(method)) {
             Some(("", _)) => challenge += ",scope=\"registry:catalog:*\"",
             Some((name, action)) => {
-                // Who writes reads too: as docker-registry asks for it.
+                // Writing needs reading too, as in the challenge of docker-registry.
                 let read = if action == super::Action::Push { "pull," } else { "" };
                 let action = action.as_str();
                 let _ = write!(challenge, ",scope=\"repository:{name}:{read}{action}\"");

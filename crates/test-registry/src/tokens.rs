@@ -35,7 +35,7 @@ struct Given {
 }
 
 impl Tokens {
-    /// Who a bearer token stands for; `None` for one that does not hold (any more).
+    /// The user of a bearer token; `None` if it is unknown or expired.
     pub(super) fn caller(&self, token: &str) -> Option<Caller> {
         let state = self.state();
         let given = state.given.get(token).filter(|given| given.until > Instant::now())?;

@@ -1,4 +1,4 @@
-//! One attempt at a request: who we are, redirects, and what a failure means.
+//! One attempt at a request: authentication, redirects, and what a failure means.
 
 use std::error::Error as StdError;
 use std::time::Duration;
@@ -49,7 +49,7 @@ impl Failure {
 }
 
 impl Host {
-    /// Sends a request, says who we are where the host asks for it, and follows where it sends a reader.
+    /// Sends a request, authenticates where the host asks for it, and follows redirects of reads.
     pub(super) async fn attempt(&self, call: &Call) -> Result<Answer, Failure> {
         let (mut url, mut asked, mut hops) = (call.url.clone(), false, 0);
         loop {
@@ -77,8 +77,8 @@ impl Host {
 
     /// Whether a request that was refused may be accepted with another header.
     ///
-    /// Some registries answer a stranger as if nothing were there, or with an error of their own, and say only at `/v2/` how
-    /// they want to know who we are; and some say that a token has ended without a challenge.
+    /// Without a token, some registries answer as if nothing were there, or with an error of their own, and have the challenge
+    /// only at `/v2/`; and some say that a token has expired without a challenge.
     async fn ask_who(
         &self,
         call: &Call,
@@ -90,7 +90,7 @@ impl Host {
         Ok(challenged || self.auth.unexplained(self, call, answer.status, sent).await)
     }
 
-    /// Sends a request as it is: no redirects, no question who we are.
+    /// Sends a request as it is: without redirects and authentication.
     pub(super) async fn attempt_plain(&self, call: &Call) -> Result<Answer, Failure> {
         self.transmit(call, &call.url, None, self.trust_of(&call.url)).await
     }
@@ -102,19 +102,8 @@ impl Host {
 
     /// Sends a request as it is, again where that may help, and reads the answer.
     pub(super) async fn fetch_plain(&self, call: &Call, limit: u64) -> Result<Fetched> {
-        let mut tries = call.patience.tries(self.tries());
-        loop {
-            let failure = match self.attempt_plain(call).await {
-                Ok(answer) => match self.read(answer, limit).await {
-                    Ok(fetched) => return Ok(fetched),
-                    Err(failure) => failure,
-                },
-                Err(failure) => failure,
-            };
-            self.wait(failure, call, &mut tries, &call.observer)
-                .await
-                .map_err(|error| error.context(&call.what))?;
-        }
+        let attempt = || async { self.read(self.attempt_plain(call).await?, limit).await };
+        self.retry(call, attempt).await
     }
 
     /// Where a redirect leads, of which this is the `hops`th.
@@ -190,7 +179,7 @@ impl Host {
         Ok(Policy { trust, guard, folders })
     }
 
-    /// What is configured of a host is of that host; others prove who they are, unless nobody has to.
+    /// What is configured for a host holds for that host; the certificates of others are checked, unless none are.
     fn trust_of(&self, url: &Url) -> Trust {
         match url.scheme() {
             // Nothing is proved there, and no certificate has to be loaded.
@@ -232,7 +221,7 @@ fn shown(url: &Url) -> String {
     text
 }
 
-/// Whether a refusal may be of who we are, or are not.
+/// Whether a refusal may be for lack of authentication.
 fn may_be_denied(status: StatusCode) -> bool {
     matches!(
         status,

@@ -1,4 +1,4 @@
-//! [`Host`]: one registry. Sends requests, tries again what may pass, follows redirects, and says who we are to it alone.
+//! [`Host`]: one registry. Sends requests, again where that may help, follows redirects, and authenticates to it alone.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -24,7 +24,7 @@ use super::patience::{Away, Patience};
 use super::problem::{self, PROBLEM_LIMIT};
 use super::retry::{self, Tries, UNREACHABLE};
 use crate::Credential;
-use crate::config::Given;
+use crate::config::GivenCredential;
 use crate::tls::Trust;
 
 /// One registry, as people name it (`docker.io`, `localhost:5000`).
@@ -32,7 +32,7 @@ pub(crate) struct Host {
     pub(super) network: Arc<Network>,
     name: String,
     pub(super) trust: Trust,
-    given: Given,
+    given: GivenCredential,
     base: OnceCell<Url>,
     /// The folder with its certificates.
     certificates: OnceCell<Option<PathBuf>>,
@@ -42,7 +42,7 @@ pub(crate) struct Host {
     writes: Arc<Limit>,
     warned: AtomicBool,
     away: Away,
-    /// Whether it was told that tags beside images may not be asked for.
+    /// Whether there was a warning that tags beside images may not be read.
     warned_of_tags: AtomicBool,
     /// Where blobs are known to be: from there they can be mounted.
     placed: Mutex<HashMap<Digest, String>>,
@@ -53,7 +53,12 @@ pub(crate) struct Host {
 const PLACED: usize = 100_000;
 
 impl Host {
-    pub(crate) fn new(network: Arc<Network>, name: &str, trust: Trust, given: Given) -> Arc<Self> {
+    pub(crate) fn new(
+        network: Arc<Network>,
+        name: &str,
+        trust: Trust,
+        given: GivenCredential,
+    ) -> Arc<Self> {
         let most = network.options.connections.get();
         Arc::new(Self {
             network,
@@ -100,7 +105,7 @@ impl Host {
         self.placed.lock().unwrap_or_else(PoisonError::into_inner).get(digest).cloned()
     }
 
-    /// Tells once that a tag beside an image may not be asked for, and counts as absent.
+    /// Warns once that a tag beside an image may not be read, and counts as absent.
     pub(crate) fn warn_of_tag(&self, tag: &str, error: &Error, observer: &Observer) {
         if !self.warned_of_tags.swap(true, Ordering::Relaxed) {
             observer.warn(format!("{tag} and others like it count as absent: {error}"));
@@ -161,7 +166,9 @@ impl Host {
                 }
                 Err(failure) => {
                     self.note(patience, Some(&failure), observer);
-                    self.wait(failure, &ping, &mut tries, observer).await.context(|| &ping.what)?;
+                    self.wait_for(failure, &ping.what, &mut tries, observer)
+                        .await
+                        .context(|| &ping.what)?;
                 }
             }
         }
@@ -248,7 +255,7 @@ impl Host {
 
     /// The credential that was given, where it is for this host.
     pub(crate) fn given_credential(&self) -> Option<&Credential> {
-        self.network.options.credential.as_ref().filter(|_| self.given == Given::Sent)
+        self.network.options.credential.as_ref().filter(|_| self.given == GivenCredential::Sent)
     }
 
     /// The credential that is given or found for a repository.
@@ -270,31 +277,31 @@ impl Host {
     }
 
     /// Sends a request, again where that may help, and reads the answer, of at most `limit` bytes.
-    pub(crate) async fn fetch(
-        &self,
-        call: &Call,
-        limit: u64,
-        observer: &Observer,
-    ) -> Result<Fetched> {
-        let mut tries = call.patience.tries(self.tries());
-        loop {
-            let failure = match self.fetch_once(call, limit).await {
-                Ok(fetched) => return Ok(fetched),
-                Err(failure) => failure,
-            };
-            self.wait(failure, call, &mut tries, observer).await.context(|| &call.what)?;
-        }
+    pub(crate) async fn fetch(&self, call: &Call, limit: u64) -> Result<Fetched> {
+        self.retry(call, || self.fetch_once(call, limit)).await
     }
 
     /// Sends a request, again where that may help, up to the headers of its answer.
-    pub(crate) async fn open(&self, call: &Call, observer: &Observer) -> Result<Answer> {
+    pub(crate) async fn open(&self, call: &Call) -> Result<Answer> {
+        self.retry(call, || self.open_once(call)).await
+    }
+
+    /// Makes attempts at a request until one succeeds.
+    ///
+    /// # Errors
+    /// The last failure, when another attempt does not help or there were enough.
+    pub(super) async fn retry<T, F>(&self, call: &Call, attempt: impl Fn() -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
         let mut tries = call.patience.tries(self.tries());
         loop {
-            let failure = match self.open_once(call).await {
-                Ok(answer) => return Ok(answer),
-                Err(failure) => failure,
-            };
-            self.wait(failure, call, &mut tries, observer).await.context(|| &call.what)?;
+            match attempt().await {
+                Ok(done) => return Ok(done),
+                Err(failure) => {
+                    self.wait(failure, call, &mut tries).await.context(|| &call.what)?;
+                }
+            }
         }
     }
 
@@ -357,12 +364,11 @@ impl Host {
         failure: Failure,
         call: &Call,
         tries: &mut Tries,
-        observer: &Observer,
     ) -> Result<()> {
         if !call.repeats() {
             return Err(failure.error);
         }
-        self.wait_for(failure, &call.what, tries, observer).await
+        self.wait_for(failure, &call.what, tries, &call.observer).await
     }
 
     /// As [`wait`](Self::wait), for what is sent again in another way.

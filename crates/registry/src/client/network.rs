@@ -13,7 +13,7 @@ use super::address::{Guard, Guarded};
 use super::host::Host;
 use super::proxy::Proxies;
 use crate::RegistryOptions;
-use crate::config::{Endpoint, Given, RegistriesConf, Resolved};
+use crate::config::{Endpoint, GivenCredential, RegistriesConf, Resolved};
 use crate::credentials::Credentials;
 use crate::tls::{self, Folders, Trust};
 
@@ -23,7 +23,7 @@ pub(crate) struct Network {
     pub(crate) options: RegistryOptions,
     pub(crate) credentials: Arc<Credentials>,
     conf: OnceCell<RegistriesConf>,
-    hosts: Mutex<HashMap<(String, Trust, Given), Arc<Host>>>,
+    hosts: Mutex<HashMap<(String, Trust, GivenCredential), Arc<Host>>>,
     clients: Mutex<HashMap<Policy, Arc<OnceCell<reqwest::Client>>>>,
     proxies: OnceCell<Arc<Proxies>>,
     /// The authorities of the system, which take a while to read.
@@ -171,7 +171,7 @@ mod tests {
             repository: "a".to_owned(),
             insecure: false,
             pulls: Pulls::All,
-            given: Given::Sent,
+            given: GivenCredential::Sent,
             role: Role::Registry,
         });
         host.base(&Observer::default(), Patience::Full).await.unwrap();
@@ -194,7 +194,7 @@ mod tests {
             assert_eq!(policy(&format!("https://{at}.cdn.example/x")).await, cdn);
         }
         let expected = Folders { own: None, more: Some(of_host.clone()) };
-        assert_eq!(cdn.folders, expected, "its authorities, and not who we are for it");
+        assert_eq!(cdn.folders, expected, "its authorities, without a client certificate");
         let realm = policy("https://registry.example/token").await;
         assert_eq!(realm.folders, Folders { own: Some(of_host.clone()), more: None });
         let storage = policy("https://storage.example/x").await;

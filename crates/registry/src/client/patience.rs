@@ -9,7 +9,7 @@ use transship_core::{Error, ErrorKind, Observer, Result};
 use super::idle::Idle;
 use super::retry::Tries;
 
-/// How long an answer to a question is waited for whose answer only spares work.
+/// The longest wait for an answer that only spares work.
 const PROBE: Duration = Duration::from_secs(10);
 
 /// How long a host that could not be reached is left out where another one has the same.
@@ -66,7 +66,7 @@ impl Away {
         Err(Error::new(ErrorKind::Unavailable, message).with_retryable(false))
     }
 
-    /// Remembers how a request ended that another place gets, too. The first failure is told.
+    /// Remembers how a request ended that another place gets, too. The first failure gives a warning.
     pub(super) fn note(
         &self,
         host: &str,
@@ -77,9 +77,9 @@ impl Away {
         if patience != Patience::OtherPlaces {
             return;
         }
-        let told = self.is_recent();
+        let warned = self.is_recent();
         *self.since() = unreachable.map(|_| Instant::now());
-        if let Some(error) = unreachable.filter(|_| !told) {
+        if let Some(error) = unreachable.filter(|_| !warned) {
             let minutes = AWAY.as_secs() / 60;
             observer.warn(format!("{host} is left out for {minutes} minutes: {error}"));
         }

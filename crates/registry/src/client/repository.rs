@@ -76,11 +76,11 @@ impl Repository {
     }
 
     pub(crate) async fn fetch(&self, call: &Call, limit: u64) -> Result<Fetched> {
-        self.host.fetch(call, limit, &self.observer).await
+        self.host.fetch(call, limit).await
     }
 
     pub(crate) async fn open(&self, call: &Call) -> Result<Answer> {
-        self.host.open(call, &self.observer).await
+        self.host.open(call).await
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) fn read(options: &RegistryOptions) -> Result<Vec<(PathBuf, String)>> 
         })?;
         texts.push((chosen.clone(), text));
     } else if let Some(found) = optional(user.as_ref().map(|user| user.join("registries.conf")))? {
-        // Who has one of their own wants nothing of the system's.
+        // A file of the user replaces that of the system.
         texts.push(found);
         folders.remove(0);
     } else {

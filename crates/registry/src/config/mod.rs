@@ -59,7 +59,7 @@ pub(crate) struct Endpoint {
     /// Which pulls it is for.
     pub(crate) pulls: Pulls,
     /// Whether credentials that were given go there.
-    pub(crate) given: Given,
+    pub(crate) given: GivenCredential,
     pub(crate) role: Role,
 }
 
@@ -75,11 +75,11 @@ pub(crate) enum Role {
 /// Whether credentials that a caller gives, and not a file, go to a host. They are for the host of the reference, and for no
 /// other one that configuration leads to: a mirror, or where a prefix is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Given {
+pub(crate) enum GivenCredential {
     /// They do.
     Sent,
     /// They do not.
-    Kept,
+    Withheld,
 }
 
 /// Where a name leads.
@@ -125,7 +125,7 @@ impl RegistriesConf {
             repository: name.path().to_owned(),
             insecure,
             pulls: Pulls::All,
-            given: Given::Sent,
+            given: GivenCredential::Sent,
             role: Role::Registry,
         };
         let full = text(name);
@@ -149,7 +149,7 @@ impl RegistriesConf {
         }
         endpoints.retain(|endpoint| !self.is_blocked(endpoint));
         for endpoint in endpoints.iter_mut().filter(|endpoint| endpoint.host == name.domain()) {
-            endpoint.given = Given::Sent;
+            endpoint.given = GivenCredential::Sent;
         }
         Ok(Resolved { endpoints, write: own(table.insecure), blocked: table.blocked })
     }
@@ -255,7 +255,7 @@ fn at(location: &str, rest: &str, insecure: bool, pulls: Pulls) -> Result<Endpoi
         return Err(Error::new(ErrorKind::Corrupt, message));
     };
     let (host, repository) = (host.to_owned(), repository.to_owned());
-    let (given, role) = (Given::Kept, Role::Mirror);
+    let (given, role) = (GivenCredential::Withheld, Role::Mirror);
     Ok(Endpoint { host, repository, insecure, pulls, given, role })
 }
 

@@ -1,4 +1,4 @@
-//! Programs that keep credentials: `docker-credential-NAME`, which are told what to do by an argument and speak JSON.
+//! Programs that keep credentials: `docker-credential-NAME`, which take a verb as argument and speak JSON.
 //! See <https://github.com/docker/docker-credential-helpers>.
 
 use std::ffi::OsString;

@@ -1,4 +1,4 @@
-//! [`Credentials`]: who we are for a host, as podman, skopeo and docker find it.
+//! [`Credentials`]: finds the credential for a host, as podman, skopeo and docker do.
 //!
 //! | in this order | where |
 //! |---|---|
@@ -52,7 +52,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Who we are for a host.
+/// The credential for a host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credential {
     /// A user and a password.
@@ -83,7 +83,7 @@ impl Credentials {
 
     /// The credential for a repository of a host (`docker.io`, `localhost:5000`). Blocks: it reads files and starts helpers.
     ///
-    /// A helper that cannot be started is told and passed over: a public image needs none of what it keeps.
+    /// A helper that cannot be started gives a warning and is left out: a public image needs no credential.
     pub(crate) fn find(
         &self,
         host: &str,

@@ -19,19 +19,19 @@ const PROGRESS: u64 = 64 << 10;
 pub(crate) async fn open(from: &Repository, of: &Descriptor) -> Result<Body> {
     let reading = Reading { from: from.clone(), of: of.clone() };
     let part = reading.open(0).await?;
-    // The first who reads gets this answer; who reads again, or from elsewhere, asks again. No other place is asked then.
+    // The first reader gets this answer; reading again, or from another offset, sends a new request, to this place alone.
     let first = Arc::new(Mutex::new(Some(part)));
     let reading = Reading { from: from.with(Patience::Full), ..reading };
     let body = Body::from_fn(move |at| {
-        let held = first.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let (reading, held) = (reading.clone(), held.filter(|_| at == 0));
+        let part = first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (reading, part) = (reading.clone(), part.filter(|_| at == 0));
         async move {
             // Servers refuse a range of nothing.
             if at > 0 && at >= reading.of.size {
                 let nothing: ByteStream = Box::pin(stream::empty());
                 return Ok(nothing);
             }
-            let part = match held {
+            let part = match part {
                 Some(part) => part,
                 None => reading.open(at).await?,
             };

@@ -18,12 +18,12 @@ use crate::reference::Wanted;
 /// The most referrers of one manifest that are read.
 const REFERRERS_LIMIT: usize = 10_000;
 
-/// Who said which referrers there are.
+/// Referrers, and where they are listed.
 #[derive(Debug)]
 pub(crate) enum Found {
-    /// The server itself.
+    /// By the API.
     Api(Vec<Descriptor>),
-    /// The tag, or nobody.
+    /// Under the tag; none where there is no tag.
     Tag(Vec<Descriptor>),
 }
 

@@ -63,7 +63,7 @@ fn of_size(want: &Expect, digest: &Digest, said: Option<u64>) -> Option<Stored> 
     fits.then(|| Stored::new(digest.clone(), size))
 }
 
-/// Asks for a blob of another repository. Who may not read there, or may not mount, sends the blob itself.
+/// Mounts a blob of another repository. Where that may not be read, or nothing be mounted, the blob is sent.
 pub(crate) async fn mount(
     repository: &Repository,
     digest: &Digest,

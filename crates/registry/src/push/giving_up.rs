@@ -1,21 +1,21 @@
-//! [`settled`]: uploads that are being given up, by tasks that outlive what began them.
+//! [`settled`]: uploads that are being cancelled, by tasks that outlive what began them.
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
-/// How many uploads are being given up now.
+/// How many uploads are being cancelled now.
 static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
 
-/// Told of each that ends.
+/// Wakes waiters when one ends.
 static ENDED: Notify = Notify::const_new();
 
-/// Waits until no upload is being given up any more, in the whole process.
+/// Waits until no upload is being cancelled any more, in the whole process.
 ///
-/// What is dropped while it sends a blob leaves a task that tells the server so, which would otherwise keep the part that
-/// came until it expires. A program that ends its runtime after such a drop awaits this before, and not for longer than
-/// it likes: a server that does not answer is waited for 5 s.
+/// When an upload is dropped, a task cancels it at the server, which would otherwise keep the part that it has until it
+/// expires. A program that ends its runtime after such a drop awaits this before, with a limit of its own if it likes: a
+/// server that does not answer is waited for 5 s.
 pub async fn settled() {
     loop {
         let mut ended = pin!(ENDED.notified());
@@ -28,7 +28,7 @@ pub async fn settled() {
     }
 }
 
-/// Lives as long as one upload is being given up.
+/// Lives as long as one upload is being cancelled.
 #[derive(Debug)]
 pub(super) struct GivingUp(());
 

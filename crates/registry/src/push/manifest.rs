@@ -76,7 +76,7 @@ pub(crate) async fn put(to: &Repository, manifest: &Manifest, name: Wanted<'_>) 
         (Wanted::Tag(_), Some(said)) => {
             check_taken(to, manifest, &said).await.context(|| call.what)?
         }
-        // As who reads it by the tag will, where the server says nothing that we understand.
+        // Where the server says nothing that we understand: as readers of the tag will compute it.
         (Wanted::Tag(_), None) => sha256(manifest.bytes()),
     };
     Ok(Taken { digest, listed: fetched.header("oci-subject").is_some() })

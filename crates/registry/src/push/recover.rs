@@ -49,7 +49,7 @@ pub(super) struct Recovery {
     refused: u32,
     /// At which byte the token ended last.
     token_ended: Option<u64>,
-    /// Whether the answer to the last request was waited for in vain.
+    /// Whether the answer to the last request did not come in time.
     pub(super) waited: bool,
     resumes: Resumes,
     pub(super) ranges: Ranges,
@@ -62,7 +62,7 @@ enum Resumes {
     Would,
     /// It has done so.
     Has,
-    /// Not any more: other bytes came of it.
+    /// Not any more: it led to other bytes.
     Never,
 }
 
@@ -71,9 +71,9 @@ enum Resumes {
 pub(super) enum Ranges {
     /// It was as expected.
     Expected,
-    /// It was something else, and that was not listened to.
+    /// It was something else, and was ignored.
     Odd,
-    /// It counts: other bytes came of not listening.
+    /// It counts: ignoring it led to other bytes.
     Obeyed,
 }
 
@@ -107,7 +107,7 @@ impl Recovery {
         }
     }
 
-    /// The server has other bytes than were meant: what was believed of it is not believed again.
+    /// The server has other bytes than were sent: what it said of its position counts differently from now on.
     fn learn(&mut self) {
         if self.ranges == Ranges::Odd {
             self.ranges = Ranges::Obeyed;

@@ -1,4 +1,4 @@
-//! Whom we believe to be a host, and who we are for it.
+//! Which certificates of hosts are accepted, and which client certificates are sent.
 //!
 //! CAs are those of the system and the `*.crt` of a folder: `cert-dir`, else the first that is there of `HOST[:PORT]` in
 //! `~/.config/containers/certs.d`, `/etc/containers/certs.d`, `/etc/docker/certs.d`. Its `*.cert` and `*.key` are a client certificate
@@ -24,7 +24,7 @@ pub(crate) use folder::find as folder_of;
 use folder::Pair;
 use pinned::Pinned;
 
-/// Whether a host has to prove who it is.
+/// Whether the certificate of a host is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Trust {
     /// By a certificate that is good for its name.
@@ -113,7 +113,7 @@ fn tls_error(error: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::new(ErrorKind::Unexpected, "setting up TLS").caused_by(error)
 }
 
-/// Believes everyone, but that who signs holds the key.
+/// Accepts every certificate whose key signs the handshake.
 #[derive(Debug)]
 struct Anyone(CryptoProvider);
 

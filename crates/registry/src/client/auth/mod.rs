@@ -1,4 +1,4 @@
-//! [`Auth`]: says to one host who we are.
+//! [`Auth`]: authenticates to one host.
 
 mod challenge;
 mod scope;
@@ -47,7 +47,7 @@ impl Slot {
     }
 }
 
-/// How a host wants to know who we are.
+/// How a host wants clients to authenticate.
 #[derive(Clone, Debug, Default)]
 enum Known {
     /// It has not said.
@@ -194,7 +194,7 @@ impl Auth {
         Ok(found)
     }
 
-    /// The next request asks again who we are.
+    /// The next request authenticates anew.
     fn forget(&self, call: &Call) {
         lock(&self.found).remove(call.scopes.own());
     }
