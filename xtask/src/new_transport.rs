@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{self, Path, PathBuf};
+use std::process::Command;
 use std::time::Instant;
 
 use crate::args::Args;
@@ -77,6 +78,9 @@ const TAKEN: &[&str] = &[
     "oci-archive",
 ];
 
+/// How many cases of each law are run for the members. The scaffold on its own runs as many as its author would.
+const CASES: &str = "4";
+
 /// Longer than any scheme should be.
 const LONGEST: usize = 40;
 
@@ -125,8 +129,9 @@ pub(crate) fn check() -> Result<Counts> {
     counts += told("on its own", || {
         make(&root, &name, ground("file")?, &alone)?;
         let profiles = profiles.to_str().ok_or("the target folder is not UTF-8")?;
-        Ok(cargo(&alone, &["fmt", "--check"])?
-            && cargo(&alone, &["test", "--quiet", "--config", profiles])?)
+        let mut tests = cargo(&alone, &["test", "--quiet", "--config", profiles])?;
+        Ok(sh::cargo_quietly(&mut cargo(&alone, &["fmt", "--check"])?)?
+            && sh::cargo_quietly(&mut tests)?)
     })?;
     // Copies would be found by searches.
     let _ = fs::remove_dir_all(&lab);
@@ -150,7 +155,7 @@ fn members_are_good(workspace: &Path) -> Result<bool> {
         let packages = packages.iter().map(String::as_str);
         let args: Vec<&str> =
             before.iter().copied().chain(packages).chain(after.iter().copied()).collect();
-        cargo(workspace, &args)
+        sh::cargo_quietly(cargo(workspace, &args)?.env("TRANSSHIP_CASES", CASES))
     };
     Ok(complaints.is_empty()
         && with(&["fmt", "--check"], &[])?
@@ -175,10 +180,10 @@ fn told(name: &str, check: impl FnOnce() -> Result<bool>) -> Result<Counts> {
 }
 
 /// What was built before is shared: sources of the same bytes and age count as the same.
-fn cargo(folder: &Path, args: &[&str]) -> Result<bool> {
+fn cargo(folder: &Path, args: &[&str]) -> Result<Command> {
     let mut command = sh::cargo(args);
     command.current_dir(folder).env("CARGO_TARGET_DIR", sh::target()?);
-    sh::cargo_quietly(&mut command)
+    Ok(command)
 }
 
 /// The name of a transport.
