@@ -70,7 +70,7 @@ pub struct Collected {
     /// What no image needs, sorted: it is deleted, if that was told.
     pub garbage: Vec<Garbage>,
     /// What stays although no image is known to need it, and why.
-    pub spared: Vec<Spared>,
+    pub kept: Vec<Kept>,
 }
 
 /// A blob that no image needs.
@@ -93,14 +93,14 @@ impl Garbage {
 /// What stays although no image is known to need it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Spared {
+pub struct Kept {
     /// A digest or a path.
     pub what: String,
     /// Why it stays.
     pub why: String,
 }
 
-impl Spared {
+impl Kept {
     /// Something, and why it stays.
     pub fn new(what: impl Into<String>, why: impl Into<String>) -> Self {
         Self { what: what.into(), why: why.into() }

@@ -51,7 +51,7 @@ pub use archive::{ArchiveEntry, ArchiveReader, ArchiveWriter, Archives};
 pub use blocking::{Cancel, cancelled, run_blocking};
 pub use body::{Body, BodyReader, ByteStream, Chunks, Expect, FileRange, Stored};
 pub use cache::{Cache, Memo};
-pub use collection::{CollectMode, CollectOptions, Collected, Collection, Garbage, Spared};
+pub use collection::{CollectMode, CollectOptions, Collected, Collection, Garbage, Kept};
 pub use complete::{Available, Complete};
 pub use config::ImageConfig;
 pub use descriptor::Descriptor;
@@ -69,7 +69,7 @@ pub use manifest::{
     CONFIG_LIMIT, Document, ImageDocument, IndexDocument, MANIFEST_LIMIT, Manifest, is_index_type,
     media_types,
 };
-pub use name::{DockerName, ImageName};
+pub use name::{DockerName, ImageName, without_repeats};
 pub use once::OncePer;
 pub use options::{
     DeleteOptions, Notice, Observer, ReadOptions, Settings, WriteMode, WriteOptions, spool_folder,

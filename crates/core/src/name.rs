@@ -4,7 +4,9 @@
 //! [distribution/reference](https://pkg.go.dev/github.com/distribution/reference):
 //! `[domain/]component(/component)*[:tag][@digest]`.
 
+use std::collections::HashSet;
 use std::fmt;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use oci_spec::image::Digest;
@@ -269,6 +271,12 @@ fn is_component(component: &str) -> bool {
         .split(alnum)
         .filter(|run| !run.is_empty())
         .all(|run| matches!(run, b"." | b"_" | b"__") || run.iter().all(|b| *b == b'-'))
+}
+
+/// Names, each once, in the order given.
+pub fn without_repeats<T: Eq + Hash + Clone>(names: Vec<T>) -> Vec<T> {
+    let mut seen = HashSet::with_capacity(names.len());
+    names.into_iter().filter(|name| seen.insert(name.clone())).collect()
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use transship_archive::Compressor;
 use transship_core::{
     ArchiveEntry, ArchiveReader, ArchiveWriter, Cancel, EntryDetails, Error, ErrorKind,
     ImageDestination, ImageName, ImageSource, ReadOptions, Reference, Result, ResultExt, Shows,
-    WriteOptions, run_blocking,
+    WriteOptions, run_blocking, without_repeats,
 };
 use transship_local::Unpublished;
 
@@ -168,7 +168,7 @@ pub(crate) async fn sole_image(
         names.extend(usable.map(|name| ImageName::from(&name)));
     }
     let writing = begin(locator.with(Selector::None), compressor, how).await?;
-    Destination::new(writing, once_each(names), Shows::AtCommit)
+    Destination::new(writing, without_repeats(names), Shows::AtCommit)
 }
 
 async fn begin(
@@ -188,10 +188,5 @@ fn docker_names(names: &[ImageName]) -> Result<Vec<ImageName>> {
         Err(error) => Err(Error::new(ErrorKind::Unsupported, "an archive holds docker names only")
             .caused_by(error)),
     });
-    Ok(once_each(canonical.collect::<Result<_>>()?))
-}
-
-fn once_each(names: Vec<ImageName>) -> Vec<ImageName> {
-    let mut seen = std::collections::HashSet::new();
-    names.into_iter().filter(|name| seen.insert(name.clone())).collect()
+    Ok(without_repeats(canonical.collect::<Result<_>>()?))
 }

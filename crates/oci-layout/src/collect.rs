@@ -9,8 +9,8 @@ use serde::Deserialize;
 use transship_archive::Reachable;
 use transship_archive::layout::{BLOBS, INDEX_FILE, INDEX_LIMIT, LayoutIndex};
 use transship_core::{
-    Cancel, CollectMode, CollectOptions, Collected, Digest, Error, ErrorKind, Garbage,
-    MANIFEST_LIMIT, Result, ResultExt, Spared, parse_digest,
+    Cancel, CollectMode, CollectOptions, Collected, Digest, Error, ErrorKind, Garbage, Kept,
+    MANIFEST_LIMIT, Result, ResultExt, parse_digest,
 };
 use transship_local::{Lock, LockWait, Target, clean_stale, is_ours, sync_folder};
 
@@ -79,26 +79,26 @@ impl Survey {
         reach.follow(index);
         this.add_about(&layout, &mut reach, cancel)?;
         cancel.check()?;
-        let unreadable: Vec<Spared> = reach
+        let unreadable: Vec<Kept> = reach
             .unreadable()
             .iter()
             .map(|(digest, error)| {
                 let why = format!("it cannot be read, and may need any other blob: {error}");
-                Spared::new(digest.to_string(), why)
+                Kept::new(digest.to_string(), why)
             })
             .collect();
         let everything_stays = !unreadable.is_empty();
-        this.found.spared.extend(unreadable);
+        this.found.kept.extend(unreadable);
         for file in this.files.values().filter(|file| !reach.has(&file.digest)) {
             if everything_stays {
                 let why = "it may be needed by what cannot be read";
-                this.found.spared.push(Spared::new(file.digest.to_string(), why));
+                this.found.kept.push(Kept::new(file.digest.to_string(), why));
             } else if file.age < how.min_age {
                 let why = format!(
                     "it is younger than {} s, and may belong to what is being written",
                     how.min_age.as_secs()
                 );
-                this.found.spared.push(Spared::new(file.digest.to_string(), why));
+                this.found.kept.push(Kept::new(file.digest.to_string(), why));
             } else {
                 this.found.garbage.push(Garbage::new(file.digest.clone(), file.size));
             }
@@ -132,7 +132,7 @@ impl Survey {
                     _ if is_ours(name) => {}
                     _ => {
                         let what = path.display().to_string();
-                        self.found.spared.push(Spared::new(what, "it is no blob"));
+                        self.found.kept.push(Kept::new(what, "it is no blob"));
                     }
                 }
             }

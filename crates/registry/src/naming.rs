@@ -1,7 +1,7 @@
 //! Which names an image gets, and in which repositories they are.
 
 use transship_core::{
-    DockerName, Error, ErrorKind, Hint, ImageName, Reference, Result, WriteOptions,
+    DockerName, Error, ErrorKind, Hint, ImageName, Reference, Result, WriteOptions, without_repeats,
 };
 
 use crate::reference::{Locator, Prefix};
@@ -147,16 +147,6 @@ fn fallback(prefix: &Prefix, names: &[ImageName]) -> Result<Vec<DockerName>> {
             Err(Error::new(ErrorKind::InvalidInput, message).hint(Hint::NameImage))
         }
     }
-}
-
-pub(crate) fn without_repeats(names: Vec<DockerName>) -> Vec<DockerName> {
-    let mut all: Vec<DockerName> = Vec::with_capacity(names.len());
-    for name in names {
-        if !all.contains(&name) {
-            all.push(name);
-        }
-    }
-    all
 }
 
 /// Whether a name has a tag, its own or `latest`: one with a digest alone, as containerd gives, would get a tag that nobody

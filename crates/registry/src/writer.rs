@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use transship_core::{
     ArchiveWriter, Error, ErrorKind, ImageDestination, ImageName, Observer, Reference, Result,
-    ResultExt,
+    ResultExt, without_repeats,
 };
 
 use crate::client::Network;
@@ -150,7 +150,7 @@ impl ArchiveWriter for RegistryWriter {
         let placed = naming::of_many(&self.place, names).context(|| &self.reference)?;
         let claimed = Some(self.claim(&placed).context(|| &self.reference)?);
         let placed = placed.into_iter().map(|placed| placed.name).collect();
-        let placed = naming::without_repeats(placed);
+        let placed = without_repeats(placed);
         let targets = targets(&self.network, &placed, &self.observer).await?;
         if self.names == Names::New {
             for target in &targets {

@@ -57,8 +57,7 @@ pub(super) async fn run(args: args::Gc, session: &Session) -> Result {
         .garbage
         .iter()
         .map(|blob| Blob { digest: blob.digest.to_string(), size: blob.size });
-    let spared =
-        collected.spared.into_iter().map(|stays| Stays { what: stays.what, why: stays.why });
+    let spared = collected.kept.into_iter().map(|stays| Stays { what: stays.what, why: stays.why });
     let found = Found {
         reference: at.to_string(),
         deleted: args.delete,

@@ -70,7 +70,7 @@ async fn what_is_needed_in_any_way_stays() {
     let looked = collect(layout, CollectMode::Look, Duration::ZERO).await.unwrap();
     assert_eq!(names_in(layout), before);
     let young = collect(layout, CollectMode::Delete, Duration::from_secs(60)).await.unwrap();
-    assert!(young.garbage.is_empty() && young.spared.len() > looked.garbage.len(), "{young:?}");
+    assert!(young.garbage.is_empty() && young.kept.len() > looked.garbage.len(), "{young:?}");
     assert!(
         names_in(layout)
             .iter()
@@ -79,7 +79,7 @@ async fn what_is_needed_in_any_way_stays() {
     );
     let taken = gc(layout).await;
     assert_eq!(taken, looked);
-    assert_eq!(taken.spared.len(), 1, "{taken:?}");
+    assert_eq!(taken.kept.len(), 1, "{taken:?}");
     let mut left: Vec<_> = names_in(&layout.join("blobs/sha256"));
     left.retain(|name| name != "notes");
     let mut kept = kept;
@@ -107,7 +107,7 @@ async fn where_something_cannot_be_read_everything_stays() {
         let before = names_in(layout);
         let taken = gc(layout).await;
         assert!(taken.garbage.is_empty(), "{taken:?}");
-        assert_eq!(taken.spared[0].what, one.manifest.descriptor().digest.to_string());
+        assert_eq!(taken.kept[0].what, one.manifest.descriptor().digest.to_string());
         assert_eq!(names_in(layout), before);
     }
     fs::write(&manifest, whole).unwrap();
@@ -191,7 +191,7 @@ async fn a_manifest_that_is_carried_and_cannot_be_read_keeps_everything() {
         lay_out(layout, &json!({ "schemaVersion": 2, "manifests": entries }), &blobs);
         let taken = gc(layout).await;
         assert!(taken.garbage.is_empty(), "{taken:?}");
-        assert_eq!(taken.spared[0].what, one.manifest.descriptor().digest.to_string());
+        assert_eq!(taken.kept[0].what, one.manifest.descriptor().digest.to_string());
         assert_eq!(names_in(&layout.join("blobs/sha256")).len(), blobs.len());
     }
 }
