@@ -87,6 +87,14 @@ impl Manifest {
         &self.descriptor
     }
 
+    /// The descriptor by which a place lists it among the manifests about another: with its artifact type.
+    pub fn as_referrer(&self) -> Descriptor {
+        let mut listed = self.descriptor.clone();
+        let own = || self.document.artifact_type().map(str::to_owned);
+        listed.artifact_type = listed.artifact_type.or_else(own);
+        listed
+    }
+
     /// The bytes, exactly as stored.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes

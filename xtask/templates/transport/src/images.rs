@@ -158,8 +158,8 @@ impl Pending {
         // The same image gives the same bytes.
         parts.sort_by(|a, b| a.as_ref().cmp(b.as_ref()));
         let about = complete.referrers.iter().filter_map(|manifest| {
-            let (subject, manifest) = (manifest.document().subject()?, manifest.descriptor());
-            Some(About { subject: subject.digest.clone(), manifest: manifest.clone() })
+            let subject = manifest.document().subject()?.digest.clone();
+            Some(About { subject, manifest: manifest.as_referrer() })
         });
         let (root, about) = (self.root.descriptor().clone(), about.collect());
         Ok(Image { root, names: self.names, parts, about })
