@@ -8,7 +8,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let transports = Transports::linked(&Settings::new())?;
     let place = transports.parse(&place)?;
 
-    // An ability is an object: who has none holds one image.
+    // Transports whose places hold single images have no `archives`.
     let Some(archives) = transports.of(&place)?.archives() else {
         return Err(format!("{place} is a place for one image").into());
     };

@@ -1,4 +1,4 @@
-//! Mirrors the images that a filter of one's own takes, here those of a platform: `mirror docker://alpine oci:mirror linux/s390x`.
+//! Mirrors the images that a filter selects, here those for a platform: `mirror docker://alpine oci:mirror linux/s390x`.
 
 use transship::{Image, Platform, ReadOptions, Settings, Source, Transfer, Transports};
 

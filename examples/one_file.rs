@@ -16,7 +16,7 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let image = Image::open(&transports, &transports.parse(&image)?).await?;
     let is_index = image.document().is_index();
     let image = if is_index { image.select(&Platform::host()).await? } else { image };
-    // What is in a later layer hides what is in an earlier one. (Whiteouts are left out of this example.)
+    // Files in a later layer hide those in earlier ones. (This example ignores whiteouts.)
     for layer in image.layers()?.iter().rev() {
         if let Some(content) = find(layer.tar().await?, file.clone()).await? {
             print!("{}", String::from_utf8_lossy(&content));
@@ -30,7 +30,7 @@ async fn find(tar: Body, name: String) -> Result<Option<Vec<u8>>> {
     run_blocking(move |cancel| {
         let mut plain = tar.chunks(cancel)?;
         let found = search(&mut plain, Path::new(&name));
-        // The layer is read to its end: only then it is known that the file is what was in it.
+        // The digest is checked at the end of the layer.
         plain.finish()?;
         found.map_err(|error| transship::Error::io("reading", &name, error))
     })

@@ -98,7 +98,7 @@ impl ImageSource for Empty {
         if of.digest != sha256(self.config.as_bytes()) {
             return Err(Error::new(ErrorKind::NotFound, format!("there is no blob {}", of.digest)));
         }
-        // The body holds the bytes to what is expected of them, here and wherever they come from.
+        // The body checks size and digest while it is read.
         Body::from_bytes(self.config.clone()).expecting(&of.into())
     }
 }

@@ -1,4 +1,4 @@
-//! Copies all images and shows how far it is: `progress docker-archive:images.tar oci:layout`.
+//! Copies all images and shows progress: `progress docker-archive:images.tar oci:layout`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -21,7 +21,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// It is called from the middle of the work and must return at once: it counts and prints, and never waits.
+/// It is called while images are copied and must return at once: it counts and prints, and never waits.
 fn observer() -> Events {
     let (total, done) = (AtomicU64::new(0), AtomicU64::new(0));
     Events::new(move |event| match &event.kind {
@@ -41,8 +41,8 @@ fn observer() -> Events {
                 references.first().map(ToString::to_string).unwrap_or_default()
             );
         }
-        EventKind::Warning { text, .. } => println!("note: {text}"),
-        end if end.is_end() => println!("the end: {end:?}"),
+        EventKind::Warning { text, .. } => println!("warning: {text}"),
+        end if end.is_end() => println!("ended: {end:?}"),
         _ => {}
     })
 }

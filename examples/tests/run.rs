@@ -40,7 +40,7 @@ fn progress_ends_at_100() {
     let dir = tempfile::tempdir().unwrap();
     let from = format!("docker-archive:{HELLO}");
     let said = run(env!("CARGO_BIN_EXE_progress"), dir.path(), [&from, "oci-archive:out.tar"]);
-    assert!(said.contains("\n100%\n") && said.contains("the end: Finished"), "{said}");
+    assert!(said.contains("\n100%\n") && said.contains("ended: Finished"), "{said}");
     assert_eq!(list(dir.path(), "oci-archive:out.tar").len(), 2);
 }
 

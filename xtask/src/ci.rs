@@ -23,6 +23,11 @@ pub(crate) fn checks() -> Result<Counts> {
         &["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"],
     )?;
     counts += cargo("rustdoc", &["doc", "--quiet", "--no-deps", "--workspace"])?;
+    // Whether each crate can be published, in order: metadata, versions of the others, files.
+    counts += cargo(
+        "packages",
+        &["package", "--quiet", "--workspace", "--no-verify", "--offline", "--allow-dirty"],
+    )?;
     Ok(counts)
 }
 

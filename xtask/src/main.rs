@@ -15,6 +15,7 @@ mod differential;
 mod faults;
 mod interop;
 mod new_transport;
+mod nightly;
 mod scale;
 mod served;
 mod sh;
@@ -29,7 +30,7 @@ use crate::args::Args;
 
 const HELP: &str = "\
 cargo xtask test    [--require-peers]               everything that decides: ci, tests, doc tests, interop
-cargo xtask ci                                      arrows between crates, sizes of files, rustfmt, clippy, rustdoc
+cargo xtask ci                                      arrows between crates, sizes of files, rustfmt, clippy, rustdoc, packages
 cargo xtask cases                                   what users of this command and its peers met with, as tests of the command
 cargo xtask interop [--require-peers] [--filter S]  real tools read what we write, and we read what they write
 cargo xtask bench   [--runs 5] [--image FILE] [--filter S]
@@ -53,6 +54,7 @@ cargo xtask faults  [--part | --points N] [--filter S] [--jobs N]
                                                     each system call that writes, of each operation and place, fails or
                                                     is the last one: the old or the new is there, whole, a retry
                                                     succeeds, nothing is left behind (strace)
+cargo xtask nightly [--filter S]                    conformance, cuts, differential, faults, scale and torture, whole
 cargo xtask scale   [--images 10,100,1000,4000] | --bundle [--mib 5120] | --pipes [--mib 5120]
                                                     many images through every archive: time, memory, bytes (strace);
                                                     the bundle's also as a delta, a week after; from docker, podman
@@ -78,6 +80,7 @@ fn main() -> ExitCode {
         "bench" => bench::run(&mut args),
         "conformance" => conformance::run(&mut args),
         "new-transport" => new_transport::run(&mut args),
+        "nightly" => nightly::run(&mut args),
         "scale" => scale::run(&mut args),
         "torture" => torture::run(&mut args),
         "trace" => trace::of_a_program(&mut args),

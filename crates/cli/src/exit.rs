@@ -1,4 +1,4 @@
-//! How the command ends: exit codes, and what is said on stderr.
+//! Exit codes and error messages.
 
 use std::fmt;
 use std::io;
@@ -13,9 +13,9 @@ use crate::hints::hint;
 pub(crate) enum Done {
     /// All is well.
     Well,
-    /// It did what it should, and what it found is wrong.
+    /// It ran, and found damage.
     FoundWrong,
-    /// It did a part, and told what failed: of this kind, or of several kinds.
+    /// A part failed, which was reported: with this kind of error, or `Unexpected` for several kinds.
     Partly(ErrorKind),
 }
 
@@ -24,7 +24,7 @@ pub(crate) enum Done {
 pub(crate) enum Failure {
     /// With an error to show.
     Error(Error),
-    /// Nobody reads our output any more. Nothing to say, and nobody to say it to.
+    /// The reader of stdout has closed it. Nothing is reported.
     ClosedPipe,
     /// By a signal of this number.
     Signal(u8),
@@ -45,7 +45,7 @@ impl Failure {
         if error.kind() == io::ErrorKind::BrokenPipe {
             Self::ClosedPipe
         } else {
-            Self::Error(Error::io("writing to", "standard output", error))
+            Self::Error(Error::io("writing to", "stdout", error))
         }
     }
 }
@@ -63,7 +63,6 @@ pub(crate) fn code(outcome: &Result) -> ExitCode {
 
 fn of_kind(kind: ErrorKind) -> u8 {
     match kind {
-        // Of several images none was chosen: the reference has to say more.
         ErrorKind::InvalidInput | ErrorKind::Ambiguous => 2,
         ErrorKind::NotFound => 3,
         ErrorKind::Corrupt | ErrorKind::LimitExceeded => 4,

@@ -1,4 +1,4 @@
-//! What an image says of itself, read without its layers.
+//! The facts of an image, without reading its layers.
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -8,7 +8,9 @@ use transship::transport::{
 };
 use transship::{Descriptor, Error, ErrorKind, Manifest, Platform, Result};
 
-/// An image's config: its bytes, and what they say.
+use crate::output::few;
+
+/// The config of an image, as bytes and parsed.
 pub(crate) struct Config {
     pub(crate) bytes: Vec<u8>,
     pub(crate) value: Value,
@@ -33,7 +35,7 @@ impl Config {
         self.value.get(key).and_then(Value::as_str).filter(|text| !text.is_empty())
     }
 
-    /// What the image runs on.
+    /// The platform of the image.
     pub(crate) fn platform(&self) -> Option<Platform> {
         let mut platform = Platform::new(self.text("os")?, self.text("architecture")?);
         platform.variant = self.text("variant").map(str::to_owned);
@@ -56,7 +58,7 @@ pub(crate) struct Child {
     pub(crate) platform: Option<Platform>,
 }
 
-/// Everything that an index lists, those of nested indexes in their place.
+/// The entries of an index; those of nested indexes in place of them.
 pub(crate) async fn children(source: &dyn ImageSource, index: &Manifest) -> Result<Vec<Child>> {
     walk_from(source, index, &Children { source }).await
 }
@@ -106,8 +108,7 @@ pub(crate) fn choose(
     children: Vec<Child>,
     wanted: &Platform,
 ) -> Result<Manifest> {
-    let there: Vec<String> =
-        children.iter().filter_map(|c| c.platform.as_ref()).map(ToString::to_string).collect();
+    let there: Vec<_> = children.iter().filter_map(|child| child.platform.clone()).collect();
     let runs = |child: &Child| child.platform.as_ref().and_then(|p| wanted.fit(p));
     let best = children
         .into_iter()
@@ -126,7 +127,7 @@ pub(crate) fn choose(
         )
         .hint("the index is sparse: its other images are elsewhere")),
         None => Err(Error::new(ErrorKind::NotFound, format!("there is no image for {wanted}"))
-            .hint(format!("there is {}", there.join(", ")))),
+            .hint(format!("there is {}", few(&there)))),
     }
 }
 

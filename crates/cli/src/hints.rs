@@ -3,7 +3,7 @@
 use transship::transport::Escaped;
 use transship::{Error, Hint};
 
-/// What a person can do about an error, if that is known.
+/// The hint of an error, in the words of this command.
 pub(crate) fn hint(error: &Error) -> Option<String> {
     error.advice().map(|hint| Escaped(&words(hint)).to_string())
 }
@@ -18,24 +18,22 @@ fn words(hint: &Hint) -> String {
         Hint::NameImage => "name it in the reference, or with --name",
         Hint::KeepNames => "without --name each image keeps its own names; --rename maps them",
         Hint::AppendOrReplace => {
-            "--append joins it, --replace replaces it, once the new one is complete"
+            "--append adds to it; --replace overwrites it, once the copy is complete"
         }
         Hint::AllowDigestChange => {
-            "leave --preserve-digests away, or choose a destination that holds the image as it is"
+            "leave out --preserve-digests, or choose a destination that accepts the image unchanged"
         }
-        Hint::PreserveDigests => {
-            "it may have been changed while it was copied: keep it with --preserve-digests"
-        }
-        Hint::UseOciFormat => "--format oci keeps it",
+        Hint::PreserveDigests => "if the copy would change it, --preserve-digests fails instead",
+        Hint::UseOciFormat => "--format oci preserves it",
         Hint::KeepCompression => "--compress keep copies it as it is",
-        Hint::CompressAsFits => "leave --compress away",
+        Hint::CompressAsFits => "leave out --compress",
         Hint::PlainLayers => "copy with --compress none",
-        Hint::StripIndex => "--subset strip takes it out of the index",
-        Hint::WholeIndex => "leave --subset away, or copy to oci:, oci-archive: or dir:",
+        Hint::StripIndex => "--subset strip removes it from the index",
+        Hint::WholeIndex => "leave out --subset, or copy to oci:, oci-archive: or dir:",
         Hint::CopyBaseFirst => {
-            "copy what the delta was made against to that place first, an oci: layout or, with --append, an archive"
+            "first copy the base of the delta there: to an oci: layout, or with --append to an archive"
         }
-        Hint::WithoutReferrers => "try again, or copy the image alone: without --referrers",
+        Hint::WithoutReferrers => "try again, or copy without --referrers",
         Hint::ChangeSpoolFolder => "choose another folder with --tmpdir or $TMPDIR",
         Hint::NameAuthFile => "name a file with --authfile; `transship login` makes one",
         other => return other.to_string(),
@@ -55,7 +53,7 @@ mod tests {
             Hint::SetOption { when: "to wait", scheme: "s3", key: "timeout", value: "SECONDS" };
         for (known, flags) in [
             (Hint::SelectImage("it holds a".into()), "it holds a; or copy all with --all-images"),
-            (Hint::StripIndex, "--subset strip takes it out of the index"),
+            (Hint::StripIndex, "--subset strip removes it from the index"),
             (
                 Hint::AnyOf(vec![option, "see\nit".into()]),
                 "to wait, use --timeout=SECONDS; or see\\nit",

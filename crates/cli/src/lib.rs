@@ -1,4 +1,4 @@
-//! The command `transship`, as a library: whoever has one more transport links it in and calls [`run`].
+//! The command `transship`, as a library: to add a transport, link its crate and call [`run`].
 //!
 //! ```ignore
 //! use transship_sqlite as _;
@@ -9,7 +9,7 @@
 //!
 //! What it prints is described in [`transship::manual::command`].
 //!
-//! What was typed (`args`) becomes what is meant (a `session`, references), which a command runs (`commands`).
+//! `args` defines what can be typed; `session` and `places` turn it into options and references; `commands` run.
 
 mod args;
 mod commands;
@@ -37,13 +37,13 @@ use exit::Failure;
 use session::Session;
 use sides::Sides;
 
-/// How long steps of writing may go on after they were told to stop.
+/// The longest wait for cancelled writes to clean up.
 const CLEANING: std::time::Duration = std::time::Duration::from_secs(30);
 
-/// How long anything else may go on then. Only reads that cannot be interrupted, of a terminal or a pipe, come near it.
+/// The longest wait for everything else. Only reads of a terminal or a pipe, which cannot be interrupted, need it.
 const GRACE: std::time::Duration = std::time::Duration::from_millis(500);
 
-/// How long registries may take to hear that uploads were given up. Whom it takes longer finds out when they expire.
+/// The longest wait for registries to be told of cancelled uploads. Without it, uploads expire at the server.
 #[cfg(feature = "registry")]
 const FAREWELL: std::time::Duration = std::time::Duration::from_secs(2);
 
@@ -71,7 +71,7 @@ pub fn run() -> ExitCode {
     exit::code(&outcome)
 }
 
-/// Whether a copy's archive goes to standard output, where then nothing else may stand.
+/// Whether a copy writes its archive to stdout, where no JSON may follow it.
 fn is_to_stdout(copy: &args::Copy) -> bool {
     copy.places().is_some_and(|(_, to)| {
         let place = to.split_once(':').filter(|_| !to.starts_with('-')).map_or(to, |(_, at)| at);
@@ -79,7 +79,7 @@ fn is_to_stdout(copy: &args::Copy) -> bool {
     })
 }
 
-/// Says what a copy that failed or was given up has published all the same.
+/// Reports the images that a failed or stopped copy has published.
 fn tell_published(failure: &Failure, session: &Session, json: bool) {
     // The engine says what is published in its own errors.
     let (kind, error, given_up) = match failure {
@@ -104,12 +104,12 @@ fn tell_published(failure: &Failure, session: &Session, json: bool) {
     if json {
         let published = session.published.references().iter().map(ToString::to_string).collect();
         let kind = kind.to_string();
-        // The failure is told; that this cannot be is no other one.
+        // The failure is reported on stderr already.
         let _ = output::print_json(&Unfinished { kind, error, published, unconfirmed });
     }
 }
 
-/// What a copy that did not end well prints.
+/// The JSON of a copy that failed or was stopped.
 #[derive(serde::Serialize)]
 struct Unfinished {
     kind: String,
@@ -154,8 +154,7 @@ fn in_runtime(cli: Cli, session: &Session) -> exit::Result {
     outcome
 }
 
-/// Waits until what was being written is gone: steps that were told to stop end with the piece that they are at, and large
-/// pieces take a moment on a busy machine.
+/// Waits until cancelled writes have removed their staging files.
 async fn cleaned_up() {
     let end = tokio::time::Instant::now() + CLEANING;
     while transship::local::unfinished_writes() > 0 && tokio::time::Instant::now() < end {
@@ -163,7 +162,7 @@ async fn cleaned_up() {
     }
 }
 
-/// Waits a little until registries have been told of uploads that will not go on.
+/// Waits a little for cancelled uploads to be deleted at registries.
 #[cfg(feature = "registry")]
 async fn settled() {
     let _ = tokio::time::timeout(FAREWELL, transship::registry::settled()).await;

@@ -1,5 +1,7 @@
-//! What goes to stdout: text, bytes, one JSON value; and how facts are spelled for people.
+//! Writing to stdout, as text, bytes or one JSON value; and formatting for people.
 
+use std::borrow::Cow;
+use std::fmt::Display;
 use std::io::{self, Write};
 
 use serde::Serialize;
@@ -28,23 +30,30 @@ pub(crate) fn print_json(value: &impl Serialize) -> Result<()> {
     print(&text)
 }
 
-/// Cells beyond it stand as they are, and nothing is padded to their width.
-const WIDEST: usize = 100;
+/// The most characters of a cell. `--json` has all of them.
+const LONGEST_CELL: usize = 500;
 
-/// Rows in columns, two spaces apart; the last column is not padded.
+/// Cells are padded to at most this width.
+const WIDEST_COLUMN: usize = 100;
+
+/// The most entries of a list that are shown.
+const LISTED: usize = 10;
+
+/// Rows in columns, two spaces apart; the last column is not padded. Long cells are shortened.
 pub(crate) fn columns(rows: &[Vec<String>]) -> String {
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
     };
-    let width = |column| width(column).unwrap_or(0).min(WIDEST);
+    let width = |column| width(column).unwrap_or(0).min(WIDEST_COLUMN);
     let widths: Vec<usize> = (0..count).map(width).collect();
     let mut text = String::new();
     for row in rows {
         let mut line = String::new();
         for (cell, width) in row.iter().zip(&widths) {
+            let cell = shortened(cell);
             let blanks = 2 + width.saturating_sub(cell.chars().count());
-            line.push_str(cell);
+            line.push_str(&cell);
             line.extend(std::iter::repeat_n(' ', blanks));
         }
         text.push_str(line.trim_end());
@@ -53,7 +62,23 @@ pub(crate) fn columns(rows: &[Vec<String>]) -> String {
     text
 }
 
-/// Text from outside, fit for a line.
+fn shortened(cell: &str) -> Cow<'_, str> {
+    match cell.char_indices().nth(LONGEST_CELL) {
+        Some((end, _)) => format!("{}... ({} bytes)", &cell[..end], cell.len()).into(),
+        None => cell.into(),
+    }
+}
+
+/// The first few of a list, and how many more there are.
+pub(crate) fn few(all: &[impl Display]) -> String {
+    let listed: Vec<_> = all.iter().take(LISTED).map(ToString::to_string).collect();
+    match all.len().saturating_sub(LISTED) {
+        0 => listed.join(", "),
+        more => format!("{} and {more} more", listed.join(", ")),
+    }
+}
+
+/// Text from outside, with control characters escaped.
 pub(crate) fn safe(text: &str) -> String {
     Escaped(text).to_string()
 }
@@ -118,9 +143,16 @@ mod tests {
     fn columns_line_up() {
         let row = |cells: [&str; 2]| cells.map(str::to_owned).to_vec();
         assert_eq!(columns(&[row(["a", "b"]), row(["long", ""])]), "a     b\nlong\n");
-        // Beyond the width that Rust can format, too.
-        let huge = "x".repeat(70_000);
+        let huge = "ä".repeat(70_000);
         let text = columns(&[row(["a", "b"]), row([&huge, "c"])]);
-        assert_eq!(text, format!("a{}  b\n{huge}  c\n", " ".repeat(WIDEST - 1)));
+        let start = "ä".repeat(LONGEST_CELL);
+        let blanks = " ".repeat(WIDEST_COLUMN - 1);
+        assert_eq!(text, format!("a{blanks}  b\n{start}... (140000 bytes)  c\n"));
+    }
+
+    #[test]
+    fn long_lists_are_shortened() {
+        assert_eq!(few(&["a", "b"]), "a, b");
+        assert_eq!(few(&[1; 12]), "1, 1, 1, 1, 1, 1, 1, 1, 1, 1 and 2 more");
     }
 }

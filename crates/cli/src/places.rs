@@ -1,12 +1,13 @@
-//! What was typed as a place, as a reference. Beyond what the library takes, transports recognize a bare path that exists, a
-//! bare `-` is stdin or stdout, and a short name of `registries.conf` is an image in a registry.
+//! From typed places to references. Besides references, the command accepts a path that exists, `-` for stdin or stdout, and an
+//! alias of `registries.conf`.
 
 use std::io::{IsTerminal, stdout};
 use std::path::Path;
 
-use transship::transport::{Passed, ReadOptions, ResultExt, run_blocking};
+use transship::transport::{OptionSide, Passed, ReadOptions, ResultExt, run_blocking};
 use transship::{Error, ErrorKind, Reference, Result, Source, Transports};
 
+use crate::args;
 use crate::session::Session;
 use crate::stdin;
 
@@ -36,7 +37,7 @@ pub(crate) async fn input(text: &str, known: &Transports, session: &Session) -> 
     Ok(Input { reference, how })
 }
 
-/// The reference of a path, whose transport recognizes it, with what stands behind the path.
+/// The reference of a path that a transport recognizes, with the name or digest behind it.
 async fn recognized(
     (path, rest): (&str, &str),
     known: &Transports,
@@ -47,8 +48,8 @@ async fn recognized(
     Ok((reference, found.opened))
 }
 
-/// A line of a list, which may be the name of an image as `docker pull` takes it. One without a `/` is as
-/// likely a transport that is misspelled.
+/// A line of a list, which may be the name of an image as for `docker pull`. Without a `/` it may as well be a misspelled
+/// transport.
 pub(crate) async fn listed(text: &str, known: &Transports, session: &Session) -> Result<Input> {
     let has_parts =
         text.split_once(':').map_or(text, |(name, _)| name).contains('/') || has_host(text);
@@ -61,7 +62,7 @@ pub(crate) async fn listed(text: &str, known: &Transports, session: &Session) ->
     }
 }
 
-/// Something to copy. Of what comes on a pipe only its end tells what it is: it is not looked at before.
+/// Something to copy. The format of a pipe is known only at its end, so it is not detected here.
 pub(crate) async fn source(text: &str, known: &Transports, session: &Session) -> Result<Source> {
     if let Some((path, rest)) = bare(text, known)
         && through_stdin(path)? == "-"
@@ -79,8 +80,8 @@ pub(crate) async fn source(text: &str, known: &Transports, session: &Session) ->
     input(text, known, session).await.map(Source::from)
 }
 
-/// Text that is no path: a reference, a short name of `registries.conf`, or a name with the host of its registry, as `docker
-/// pull` takes it. What begins with the name of a transport is a reference, and else a mistake.
+/// Text that is no path: a reference, an alias of `registries.conf`, or a name with the host of its registry, as for `docker
+/// pull`.
 async fn unnamed(text: &str, known: &Transports, session: &Session) -> Result<Reference> {
     let error = match known.parse(text) {
         Ok(reference) => return Ok(reference),
@@ -92,7 +93,7 @@ async fn unnamed(text: &str, known: &Transports, session: &Session) -> Result<Re
     }
     match known.parse(&format!("docker://{text}")) {
         Ok(name) if has_host(text) => Ok(name),
-        _ => Err(missing(text, error)),
+        _ => Err(no_transport(text, error, known, OptionSide::Source)),
     }
 }
 
@@ -115,8 +116,7 @@ fn through_stdin(path: &str) -> Result<&str> {
     Ok(path)
 }
 
-/// What text that is nothing else stands for by the aliases of `registries.conf`. A file that is wrong says so when a registry is
-/// used.
+/// The image that an alias of `registries.conf` stands for. A malformed file is an error when a registry is used.
 #[cfg(feature = "registry")]
 async fn short_name(text: &str, session: &Session) -> Option<String> {
     use transship::registry::{self, RegistryOptions};
@@ -134,16 +134,18 @@ async fn short_name(_: &str, _: &Session) -> Option<String> {
 /// The reference of somewhere to write.
 pub(crate) async fn output(text: &str, known: &Transports, session: &Session) -> Result<Reference> {
     let reference = match bare(text, known) {
-        None => known.parse(text)?,
+        None => known
+            .parse(text)
+            .map_err(|error| no_transport(text, error, known, OptionSide::Destination))?,
         Some(("-", rest)) => known.parse(&format!("docker-archive:-{rest}"))?,
         Some(place) => recognized(place, known, &session.read_options()).await.context(|| text)?.0,
     };
     if is_stream(&reference) && stdout().is_terminal() {
         return Err(Error::new(
             ErrorKind::InvalidInput,
-            "an archive would be written to the terminal",
+            "the archive would be written to the terminal",
         )
-        .hint("send it to a file or a pipe"));
+        .hint("redirect it to a file or a pipe"));
     }
     Ok(reference)
 }
@@ -154,7 +156,7 @@ pub(crate) fn is_stream(reference: &Reference) -> bool {
     locator == "-" || locator.starts_with("-:") || locator.starts_with("-@")
 }
 
-/// The path, and what stands behind it, of text that names no transport but something that is there.
+/// Splits text without a transport into a path that exists and the rest.
 fn bare<'a>(text: &'a str, known: &Transports) -> Option<(&'a str, &'a str)> {
     if names_transport(text, known) {
         return None;
@@ -164,13 +166,50 @@ fn bare<'a>(text: &'a str, known: &Transports) -> Option<(&'a str, &'a str)> {
         .find(|(path, _)| *path == "-" || Path::new(path).symlink_metadata().is_ok())
 }
 
-/// Text that names no transport was most likely meant as a path.
-fn missing(text: &str, error: Error) -> Error {
-    if text.contains(':') || error.kind() != ErrorKind::InvalidInput {
+/// The error about text that names no transport, with what was probably meant.
+fn no_transport(text: &str, error: Error, known: &Transports, side: OptionSide) -> Error {
+    if error.kind() != ErrorKind::InvalidInput || names_transport(text, known) {
         return error;
     }
-    let hint = error.advice().map(|hint| format!(", or a path that exists; {hint}"));
-    let hint = hint.as_deref().and_then(|hint| hint.strip_prefix(", or ")).unwrap_or_default();
-    Error::new(ErrorKind::NotFound, format!("there is no file or folder {text:?}"))
-        .hint(format!("give {hint}"))
+    if side == OptionSide::Source && !text.contains(':') {
+        let error = Error::new(ErrorKind::NotFound, format!("there is no file or folder {text:?}"));
+        return error.hint(match known.parse(&format!("docker://{text}")) {
+            Ok(_) => format!("an image in a registry is docker://{text}"),
+            Err(_) => "give a path that exists, or a reference, TRANSPORT:PLACE".to_owned(),
+        });
+    }
+    match meant(text, known, side) {
+        Some(hint) => error.with_hint(hint),
+        None => error,
+    }
+}
+
+/// What text that names no transport was probably meant as.
+fn meant(text: &str, known: &Transports, side: OptionSide) -> Option<String> {
+    let (word, rest) = text.split_once(':').unwrap_or((text, ""));
+    if let Some(tip) = args::transport_tip(word, side) {
+        return Some(tip.to_owned());
+    }
+    let near = known.iter().map(|known| known.scheme());
+    let near = near.map(|scheme| (strsim::osa_distance(word, scheme), scheme)).min();
+    if let Some((distance, scheme)) = near
+        && text.contains(':')
+        && distance <= word.len() / 3
+    {
+        return Some(format!("did you mean {scheme}:{rest}"));
+    }
+    let is_name = has_host(text) || side == OptionSide::Source;
+    if is_name && known.parse(&format!("docker://{text}")).is_ok() {
+        return Some(format!("an image in a registry is docker://{text}"));
+    }
+    let tar =
+        [".tar", ".tgz", ".tzst", ".tar.gz", ".tar.zst"].iter().any(|end| text.ends_with(end));
+    (side == OptionSide::Destination).then(|| {
+        let format = if tar {
+            format!("docker-archive:{text} or oci-archive:{text}")
+        } else {
+            format!("oci:{text}, dir:{text}, or docker://HOST/REPOSITORY")
+        };
+        format!("name the format: {format}")
+    })
 }

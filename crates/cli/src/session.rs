@@ -1,4 +1,4 @@
-//! What was typed, as the library takes it.
+//! The common options of a command line.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,7 +15,7 @@ pub(crate) struct Session {
     pub(crate) reporter: Reporter,
     pub(crate) deadline: Option<Duration>,
     pub(crate) tmpdir: Option<PathBuf>,
-    /// What a copy has published, also after it was given up.
+    /// What a copy has published, also after it was stopped.
     pub(crate) published: Published,
     options: Vec<String>,
     sides: Sides,

@@ -62,7 +62,7 @@ struct Signals(Vec<(tokio::signal::unix::Signal, u8)>);
 
 #[cfg(unix)]
 impl Signals {
-    /// A signal that this process was told to ignore, as by `nohup` or a shell's background jobs, stays ignored.
+    /// A signal that is ignored when the process starts, as by `nohup` or a shell's background jobs, stays ignored.
     fn listen() -> Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         let ignored = ignored();

@@ -15,10 +15,10 @@ use crate::session::Session;
 /// The largest list that is read, in bytes: about a million digests.
 const LIMIT: u64 = 64 << 20;
 
-/// What starts a list.
+/// How a list of digests begins.
 const STARTS: [&[u8]; 3] = [b"sha256:", b"sha512:", b"#"];
 
-/// What all of them have; `None` without any.
+/// The digests of all bases; `None` without any.
 pub(crate) async fn since(
     texts: &[String],
     known: &Transports,
@@ -40,7 +40,7 @@ pub(crate) async fn since(
     Ok(Some(Since::new(all)))
 }
 
-/// The digests of a list, if the file is one.
+/// The digests of a file, if it is a list.
 fn list(path: &Path) -> Result<Option<Vec<Digest>>> {
     if !path.is_file() {
         return Ok(None);
@@ -60,7 +60,7 @@ fn list(path: &Path) -> Result<Option<Vec<Digest>>> {
     parse(&text).map(Some)
 }
 
-/// One digest a line; empty lines, and those that begin with `#`, say nothing.
+/// One digest a line; empty lines and lines that begin with `#` are ignored.
 fn parse(text: &str) -> Result<Vec<Digest>> {
     let lines = text.lines().enumerate().map(|(at, line)| (at + 1, line.trim()));
     lines

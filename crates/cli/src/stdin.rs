@@ -1,4 +1,4 @@
-//! Pipes as paths, and what standard input is.
+//! Pipes that are given as paths, and the kind of stdin.
 
 use std::fs::{self, File};
 use std::io;
@@ -27,7 +27,7 @@ pub(crate) fn take_as_stdin(path: &Path) -> Result<()> {
     use std::sync::atomic::{AtomicBool, Ordering};
     static TAKEN: AtomicBool = AtomicBool::new(false);
     if TAKEN.swap(true, Ordering::Relaxed) {
-        let message = format!("{} is a second pipe, and one can be read at a time", path.display());
+        let message = format!("{} is a second pipe, and only one can be read", path.display());
         return Err(
             Error::new(ErrorKind::InvalidInput, message).hint("write one of them to a file first")
         );

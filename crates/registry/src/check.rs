@@ -139,7 +139,10 @@ mod tests {
         options.tls_verify = Some(false);
         check(&options, registry.host(), &credential, &observer).await.unwrap();
         let warnings = warnings.lock().unwrap().join(" ");
-        assert!(warnings.contains("is not checked") && !warnings.contains("hunter2"), "{warnings}");
+        assert!(
+            warnings.contains("is not verified") && !warnings.contains("hunter2"),
+            "{warnings}"
+        );
         let conf = folder.path().join("etc/containers/registries.conf");
         std::fs::create_dir_all(conf.parent().unwrap()).unwrap();
         let text = format!("[[registry]]\nlocation = {:?}\ninsecure = true", registry.host());

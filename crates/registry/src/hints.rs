@@ -5,7 +5,8 @@ use transship_core::Hint;
 use crate::SCHEME;
 
 /// To speak plain HTTP, or not to check certificates.
-pub(crate) const NO_TLS: Hint = option("if that is as it should be", "tls-verify", "false");
+pub(crate) const NO_TLS: Hint =
+    option("for plain HTTP, or to accept any certificate", "tls-verify", "false");
 
 /// To set an option.
 pub(crate) const fn option(when: &'static str, key: &'static str, value: &'static str) -> Hint {

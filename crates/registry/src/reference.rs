@@ -40,6 +40,9 @@ impl Locator {
         }
         match rest.strip_suffix('/') {
             Some(prefix) => Prefix::parse(prefix).map(Self::Prefix),
+            None if is_host(rest) => Err(invalid("a host alone is no image").hint(format!(
+                "an image there is docker://{rest}/REPOSITORY; as the destination of several images, docker://{rest}/; at Docker Hub, docker://docker.io/library/{rest}"
+            ))),
             None => DockerName::parse(rest).map(Self::Name),
         }
     }
@@ -86,6 +89,12 @@ impl Prefix {
         let tag = name.tag().unwrap_or("latest");
         DockerName::parse(&format!("{}/{}{slash}{own}:{tag}", self.host, self.path))
     }
+}
+
+/// Whether a text that Docker Hub's short names allow was meant as a host, as `localhost:5000` or `registry.local`.
+fn is_host(text: &str) -> bool {
+    let name = text.split([':', '@']).next().unwrap_or_default();
+    !text.contains('/') && (name.contains('.') || name == "localhost")
 }
 
 /// How a manifest is asked for: the digest decides, then the tag.
@@ -163,6 +172,9 @@ mod tests {
             &prefix,
             "//a\r\nb",
             "//h.example/../x",
+            "//127.0.0.1:5000",
+            "//localhost",
+            "//registry.local",
         ] {
             let error = Locator::parse(text).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{text}");

@@ -145,7 +145,7 @@ pub enum Platforms {
     /// whole can be asked for with [`Only`](Self::Only). A destination that holds single images gets that of this machine.
     #[default]
     Present,
-    /// Every one; one that is absent is `NotFound`.
+    /// Every one; one that is absent is `NotFound`. `Unsupported` where they are several and the destination holds single images.
     All,
     /// The one that fits this machine best, alone: without its index and its attestations.
     Host,

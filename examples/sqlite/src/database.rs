@@ -47,7 +47,7 @@ impl Database {
             }
             Ok(_) => {}
         }
-        // Not read-only: what a writer that was killed has left is rolled back by whoever opens next.
+        // Not read-only: what a writer that was killed has left is rolled back when the database is opened next.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let opened = || -> Tried<Connection> {
             let connection = Connection::open_with_flags(path, flags)?;

@@ -23,7 +23,7 @@
 //! # Writing
 //!
 //! What is put waits in an unnamed file in the spool folder. A commit, or the `finish` of a writer, is one transaction:
-//! killed at any instant, the database has the old images or the new ones. Whoever finds it locked by another process
+//! killed at any instant, the database has the old images or the new ones. A writer that finds it locked by another process
 //! tries again, up to the option `busy-timeout` in seconds (60).
 //!
 //! A commit to a new database that fails, for want of room say, may leave an empty file, which counts as no database.

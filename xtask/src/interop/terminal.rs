@@ -161,7 +161,7 @@ fn plain(rows: &[String]) -> Result<()> {
     let result = ["oci:from", "  digest ", "  was ", "oci:from", "  digest ", "  was "];
     let mut starts = vec!["$ transship", "copying oci:from", "copying oci:from"];
     starts.extend(result);
-    starts.extend(["2 images copied: 4 blobs moved ", "code 0"]);
+    starts.extend(["2 images copied: 4 blobs copied ", "code 0"]);
     if is(&starts) { Ok(()) } else { Err(format!("these are not the plain lines:\n{rows:#?}")) }
 }
 

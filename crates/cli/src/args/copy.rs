@@ -110,7 +110,7 @@ pub(crate) struct Copy {
     /// Convert manifests: oci or docker
     ///
     /// By default they stay as they are, if the destination accepts them.
-    #[arg(long, value_enum, value_name = "KIND", hide_possible_values = true)]
+    #[arg(long, short_alias = 'f', value_enum, value_name = "KIND", hide_possible_values = true)]
     pub(crate) format: Option<Format>,
 
     /// Rename images; * in FROM matches any text

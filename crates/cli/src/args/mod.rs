@@ -19,7 +19,7 @@ pub(crate) use change::{Delete, Gc};
 pub(crate) use copy::{Copy, Format, Subset};
 #[cfg(feature = "registry")]
 pub(crate) use login::{Login, Logout};
-pub(crate) use skopeo::{MultiArch, advised, translated};
+pub(crate) use skopeo::{MultiArch, advised, translated, transport_tip};
 
 use skopeo::Overrides;
 

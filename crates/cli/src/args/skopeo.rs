@@ -1,11 +1,12 @@
-//! What people who come from skopeo and crane type. Where it means the same here it works, hidden from help; else a tip names
-//! the right words.
+//! Options and commands of skopeo and crane. Those that mean the same here work, hidden from help; for others, a tip names the
+//! right words.
 
 use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, ValueEnum};
 use transship::Platform;
+use transship::transport::OptionSide;
 
 /// `skopeo --override-os`, `--override-arch` and `--override-variant`: the platform that is copied or inspected.
 #[derive(Debug, Args)]
@@ -19,7 +20,7 @@ pub(crate) struct Overrides {
 }
 
 impl Overrides {
-    /// The platform, if one of them is given: what is not said is that of this machine.
+    /// The platform, if one of them is given; the rest is completed from this machine.
     pub(crate) fn platform(&self) -> Option<Platform> {
         let Self { os, arch, variant } = self;
         if os.is_none() && arch.is_none() && variant.is_none() {
@@ -61,8 +62,8 @@ const SUBCOMMANDS: [(&str, &[&str]); 3] = [
     ("digest", &["inspect", "--digest"]),
 ];
 
-/// What was typed, in our words: options before the subcommand go behind it, and crane's `manifest`, `config` and `digest` are
-/// options of `inspect`.
+/// Translates a command line: options before the subcommand move behind it, and crane's `manifest`, `config` and `digest`
+/// become options of `inspect`.
 pub(crate) fn translated(typed: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut typed = typed.into_iter();
     let mut all: Vec<OsString> = typed.next().into_iter().collect();
@@ -94,7 +95,7 @@ fn moves(word: &OsString) -> bool {
     word.to_str().is_some_and(|word| word.starts_with('-') && !ours.contains(&word))
 }
 
-/// A usage error with a tip, where other tools have what was typed.
+/// Adds a tip to a usage error about an option or command of another tool.
 pub(crate) fn advised(mut error: clap::Error) -> clap::Error {
     let (of, table) = match error.kind() {
         ErrorKind::UnknownArgument => (ContextKind::InvalidArg, OPTIONS),
@@ -115,6 +116,26 @@ pub(crate) fn advised(mut error: clap::Error) -> clap::Error {
     error
 }
 
+/// What to type in place of a transport that only other tools have.
+pub(crate) fn transport_tip(word: &str, side: OptionSide) -> Option<&'static str> {
+    let writes = side == OptionSide::Destination;
+    Some(match word {
+        "docker-daemon" | "containers-storage" | "podman" if writes => {
+            "use transship copy SOURCE docker-archive:- | docker load"
+        }
+        "docker-daemon" => "use docker save IMAGE | transship copy - DESTINATION",
+        "containers-storage" | "podman" => {
+            "use podman save -m IMAGE | transship copy - DESTINATION"
+        }
+        "http" | "https" | "registry" => "an image in a registry is docker://HOST/REPOSITORY:TAG",
+        "ocidir" | "oci-layout" | "oci-dir" | "layout" => "a layout is oci:PATH[:NAME]",
+        "tar" | "tarball" | "file" => {
+            "an archive is docker-archive:PATH or oci-archive:PATH; one that exists needs only its path"
+        }
+        _ => return None,
+    })
+}
+
 /// Words of other tools, and what to type here.
 type Tips = &'static [(&'static [&'static str], &'static str)];
 
@@ -132,6 +153,14 @@ const COMMANDS: Tips = &[
     ),
     (&["auth"], "transship login HOST"),
     (&["images"], "transship list PLACE"),
+    (
+        &["catalog"],
+        "transship list docker://HOST/REPOSITORY: the repositories of a host are not listed",
+    ),
+    (
+        &["sign", "standalone-sign", "standalone-verify"],
+        "signing is not supported; copy --referrers copies the signatures that exist",
+    ),
     (&["prune"], "transship gc PLACE"),
 ];
 
@@ -140,7 +169,7 @@ const OPTIONS: Tips = &[
     (&["--dest-compress-level"], "--compress gzip:LEVEL, or --compress zstd:LEVEL"),
     (
         &["--dest-force-compress-format"],
-        "--compress FORM changes every layer that has another form",
+        "--compress FORM, which changes every layer of another form",
     ),
     (&["--dest-decompress"], "--compress none"),
     (&["--dest-oci-accept-uncompressed-layers"], "--compress none, or --compress keep"),
@@ -168,7 +197,7 @@ const OPTIONS: Tips = &[
             "--sign-by-sigstore-private-key",
             "--sign-by-sq-fingerprint",
         ],
-        "transship does not sign; --referrers copies the signatures that exist",
+        "signing is not supported; --referrers copies the signatures that exist",
     ),
     (
         &["--encryption-key", "--encrypt-layer", "--decryption-key"],
@@ -183,9 +212,11 @@ const OPTIONS: Tips = &[
         &["--output", "--input"],
         "files are references: docker-archive:FILE.tar, oci-archive:FILE.tar",
     ),
-    (&["--no-tags"], "leave it out: inspect lists no tags"),
+    (&["--no-tags", "-n"], "leave it out: inspect lists no tags"),
+    // Only `copy` has an option of this name.
+    (&["--format", "-f"], "--json, for example with jq -r .digest"),
     (&["--os", "--arch", "--variant"], "--platform OS/ARCH[/VARIANT]"),
-    (&["--force", "--overwrite"], "--replace overwrites the destination"),
+    (&["--force", "--overwrite"], "--replace"),
     (&["--no-clobber"], "leave it out: archives are overwritten only with --replace"),
     (&["--recursive"], "--referrers"),
     (&["--concurrency", "--max-concurrent-downloads"], "--jobs N"),

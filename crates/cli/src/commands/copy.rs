@@ -18,7 +18,7 @@ use transship::local::FileCache;
 use crate::args;
 use crate::commands::{listed, plan_table};
 use crate::exit::{Done, Result};
-use crate::output::{self, count, safe, size};
+use crate::output::{self, count, few, safe, size};
 use crate::places;
 use crate::session::Session;
 use crate::sides;
@@ -31,14 +31,14 @@ pub(super) async fn run(args: args::Copy, session: &Session) -> Result {
     if args.output.json && !args.dry_run && places::is_stream(&destination) {
         return Err(Error::new(
             ErrorKind::InvalidInput,
-            "both the archive and the JSON would go to standard output",
+            "the archive and the JSON would both go to stdout",
         )
         .into());
     }
     if args.archive_compress.is_some() && !sides::knows(destination.scheme(), "archive-compress") {
-        let message = format!("{destination} is no archive that could be compressed");
+        let message = format!("{destination} cannot be compressed as a whole");
         return Err(Error::new(ErrorKind::Unsupported, message)
-            .hint("--compress says what becomes of layers")
+            .hint("--compress is for layers")
             .into());
     }
     let mut all = Vec::new();
@@ -66,7 +66,7 @@ pub(super) async fn run(args: args::Copy, session: &Session) -> Result {
     Ok(end(&report.failed, session))
 }
 
-/// What failed where the others went on.
+/// Shows the images that failed while others were copied.
 fn end(failed: &[ImageFailure], session: &Session) -> Done {
     for failure in failed {
         session.reporter.fault(&failure.error);
@@ -148,7 +148,10 @@ fn write_digests(args: &args::Copy, report: &Report) -> Result<()> {
         digests.push('\n');
     }
     fs::write(path, digests).map_err(|e| {
-        let text = format!("the images are copied, but not so their digests to {}", path.display());
+        let text = format!(
+            "the images are copied; their digests could not be written to {}",
+            path.display()
+        );
         Error::new(ErrorKind::Unexpected, text).caused_by(e)
     })?;
     Ok(())
@@ -160,14 +163,14 @@ fn tell(report: &Report, session: &Session) {
     }
     let left_out = match report.blobs_left_out {
         0 => String::new(),
-        count => format!(", {count} left out of the delta"),
+        count => format!(", {count} omitted from the delta"),
     };
     let failed = match report.failed.len() {
         0 => String::new(),
         failed => format!(" and {failed} failed"),
     };
     session.reporter.say(&format!(
-        "{} copied{failed}: {} moved ({}), {} already there{left_out}",
+        "{} copied{failed}: {} copied ({}), {} reused{left_out}",
         count(report.images.len(), "image"),
         count(report.blobs_moved, "blob"),
         size(report.bytes_written),
@@ -177,8 +180,7 @@ fn tell(report: &Report, session: &Session) {
 
 fn tell_image(image: &ImageReport, session: &Session) {
     let say = |text: &str| session.reporter.say(&safe(text));
-    let to: Vec<_> = image.destinations.iter().map(ToString::to_string).collect();
-    say(&format!("{} -> {}", image.source, to.join(", ")));
+    say(&format!("{} -> {}", image.source, few(&image.destinations)));
     say(&format!("  digest {}", image.digest));
     if image.digest != image.source_digest {
         say(&format!("  was {}", image.source_digest));
@@ -188,18 +190,17 @@ fn tell_image(image: &ImageReport, session: &Session) {
         [("not in the source", &platforms.absent), ("left out", &platforms.skipped)]
     {
         if !listed.is_empty() {
-            let listed: Vec<_> = listed.iter().map(ToString::to_string).collect();
-            say(&format!("  {what}: {}", listed.join(", ")));
+            say(&format!("  {what}: {}", few(listed)));
         }
     }
     if !platforms.absent.is_empty() {
-        let absent: Vec<_> = platforms.absent.iter().map(ToString::to_string).collect();
-        session.reporter.quiet_too(&format!("not in {}: {}", image.source, absent.join(", ")));
+        let absent = few(&platforms.absent);
+        session.reporter.quiet_too(&format!("not in {}: {absent}", image.source));
     }
     if image.referrers > 0 {
-        say(&format!("  with {} about it", count(image.referrers, "manifest")));
+        say(&format!("  with {}", count(image.referrers, "referrer")));
     }
-    // Told already, if the engine told it while it worked.
+    // Shown once, also if it was an event before.
     for lost in &image.lost {
         session.reporter.warn(&format!("lost: {lost}"));
         session.reporter.quiet_too(&format!("lost of {}: {lost}", image.source));

@@ -32,7 +32,7 @@ pub(super) async fn run(args: args::Delete, session: &Session) -> Result {
     how.lock_timeout = args.lock_timeout;
     let mut done = Deleted { deleted: Vec::new() };
     let outcome = delete(in_order(references), &known, &how, session, &mut done).await;
-    // What is gone is gone, whatever became of the others.
+    // Also after a failure: what was deleted before it.
     let printed = if args.output.json { output::print_json(&done) } else { Ok(()) };
     outcome?;
     printed?;
@@ -62,13 +62,13 @@ fn deletion<'t>(
     known.of(at)?.deletion().ok_or_else(|| {
         let able = known.iter().filter(|transport| transport.deletion().is_some());
         let able: Vec<&str> = able.map(|transport| transport.scheme()).collect();
-        let message = format!("{at}: {} images cannot be deleted", at.scheme());
+        let message = format!("{at}: deleting is not supported in {}:", at.scheme());
         Error::new(ErrorKind::Unsupported, message)
-            .hint(format!("images of {} can be", able.join(", ")))
+            .hint(format!("it is supported in {}:", able.join(":, ")))
     })
 }
 
-/// Those that are chosen by position first, the last one before the others: each that goes moves those behind it.
+/// Those given by position first, from the last to the first: deleting one moves those behind it.
 fn in_order(mut references: Vec<Reference>) -> Vec<Reference> {
     let mut seen = std::collections::HashSet::new();
     references.retain(|reference| seen.insert(reference.clone()));

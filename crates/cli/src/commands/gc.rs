@@ -38,11 +38,11 @@ pub(super) async fn run(args: args::Gc, session: &Session) -> Result {
     let Some(collection) = known.of(&at)?.collection() else {
         let able = known.iter().filter(|transport| transport.collection().is_some());
         let able: Vec<&str> = able.map(|transport| transport.scheme()).collect();
-        let message = format!("{at}: there is nothing to collect in {}", at.scheme());
+        let message = format!("{at}: {}: has no garbage collection", at.scheme());
         return Err(Error::new(ErrorKind::Unsupported, message)
             .hint(format!(
-                "{} leaves blobs behind; archives lose them with `delete`",
-                able.join(", ")
+                "`gc` is for {}:; `delete` removes the blobs of an archive at once",
+                able.join(":, ")
             ))
             .into());
     };
@@ -85,7 +85,7 @@ fn list(found: &Found) -> Result<()> {
 
 fn tell(found: &Found, session: &Session) {
     for stays in &found.spared {
-        session.reporter.warn(&safe(&format!("{} stays: {}", stays.what, stays.why)));
+        session.reporter.warn(&safe(&format!("{} is kept: {}", stays.what, stays.why)));
     }
     let blobs = count(found.garbage.len(), "blob");
     let bytes = size(found.bytes);
@@ -94,6 +94,6 @@ fn tell(found: &Found, session: &Session) {
     } else if found.garbage.is_empty() {
         "nothing to delete".to_owned()
     } else {
-        format!("{blobs} would be deleted ({bytes}): --delete does it")
+        format!("{blobs} would be deleted ({bytes}); --delete deletes them")
     });
 }

@@ -8,12 +8,15 @@ use transship::{Error, ErrorKind, Reference, Result};
 
 use crate::args;
 use crate::exit::{self, Done};
-use crate::output::{self, safe, short, size};
+use crate::output::{self, count, safe, short, size};
 use crate::places;
 use crate::session::Session;
 
-/// How many images are asked about at once.
+/// How many images are read at once.
 const DETAILS_AT_ONCE: usize = 8;
+
+/// The most platforms that the table lists.
+const FEW: usize = 3;
 
 /// The JSON value.
 #[derive(Serialize)]
@@ -84,7 +87,8 @@ pub(super) async fn run(args: args::List, session: &Session) -> exit::Result {
 }
 
 fn one_image(reference: &Reference, place: &Reference) -> Error {
-    let text = format!("{reference} is one image, and what a place holds is listed");
+    let text =
+        format!("{reference} is one image; `list` is for archives, layouts and repositories");
     Error::new(ErrorKind::InvalidInput, text)
         .hint(format!("transship list {place}, or transship inspect {reference}"))
 }
@@ -118,6 +122,14 @@ impl One {
         }
     }
 
+    /// A few platforms, or how many they are.
+    fn platforms(&self) -> String {
+        match self.platforms.len() {
+            0..=FEW => safe(&self.platforms.join(",")),
+            many => count(many, "platform"),
+        }
+    }
+
     /// A line, and one more for each further name.
     fn rows(&self) -> Vec<Vec<String>> {
         let or_dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
@@ -126,7 +138,7 @@ impl One {
             self.index.to_string(),
             id,
             digest,
-            or_dash(safe(&self.platforms.join(","))),
+            or_dash(self.platforms()),
             self.size.map_or("-".to_owned(), size),
             or_dash(self.names.first().cloned().unwrap_or_default()),
         ];
@@ -149,7 +161,7 @@ fn show(args: &args::List, reference: &Reference, images: Vec<One>) -> exit::Res
     output::print(&output::columns(&rows))
 }
 
-/// A line for each name: what a registry tells of many images at once.
+/// A line for each name: what a registry lists in one request.
 fn show_names(images: &[One]) -> exit::Result<()> {
     let names = images.iter().flat_map(|image| &image.names).map(|name| format!("{name}\n"));
     output::print(&names.collect::<String>())

@@ -13,7 +13,7 @@ use crate::session::Session;
 /// The most bytes that a list may have.
 const LIMIT: u64 = 16 << 20;
 
-/// What stands between a reference and the name for its image, with blanks around it.
+/// Separates a reference and the new name of its image, with blanks around it.
 const ARROW: &str = "->";
 
 /// Reads a list: one reference a line, or the name of an image as `docker pull` takes it; `REFERENCE -> NAME` for another
@@ -41,7 +41,7 @@ pub(super) async fn sources(
         all.push(source.context(place));
     }
     if all.is_empty() {
-        let message = format!("{} lists no image", list.display());
+        let message = format!("{} lists no images", list.display());
         return Err(Error::new(ErrorKind::InvalidInput, message));
     }
     Ok(all)
@@ -58,8 +58,7 @@ async fn source(line: &str, known: &Transports, session: &Session) -> Result<Sou
         _ => (line, None),
     };
     if reference == "-" {
-        // The list, or another line, may be there too.
-        return Err(Error::new(ErrorKind::InvalidInput, "standard input cannot be in a list")
+        return Err(Error::new(ErrorKind::InvalidInput, "a list cannot name stdin")
             .hint("give it as a SOURCE"));
     }
     let source = Source::from(places::listed(reference, known, session).await?);
@@ -83,7 +82,7 @@ fn read(path: &Path) -> Result<String> {
         return Err(Error::new(ErrorKind::LimitExceeded, message));
     }
     String::from_utf8(bytes).map_err(|e| {
-        let message = format!("{} is no text in UTF-8", path.display());
+        let message = format!("{} is not UTF-8 text", path.display());
         Error::new(ErrorKind::Corrupt, message).caused_by(e)
     })
 }

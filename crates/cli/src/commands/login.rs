@@ -12,7 +12,7 @@ use crate::exit::{Done, Result};
 use crate::output;
 use crate::session::Session;
 
-/// Nobody has a longer password; tokens have some thousand letters.
+/// The longest password, in bytes; tokens have some thousand.
 const LIMIT: u64 = 64 * 1024;
 
 /// The JSON value.
@@ -96,7 +96,7 @@ fn not_empty(text: &str) -> transship::Result<Secret> {
 /// A line of a person.
 async fn ask(prompt: &str) -> transship::Result<String> {
     if !stdin().is_terminal() {
-        let message = "there is no terminal to ask at";
+        let message = "stdin is not a terminal, so the password cannot be asked for";
         return Err(Error::new(ErrorKind::InvalidInput, message)
             .hint("give --username, and the password with --password-stdin"));
     }
@@ -140,7 +140,6 @@ impl Drop for Quiet {
     fn drop(&mut self) {
         use rustix::termios::{OptionalActions, tcsetattr};
         if let Some(before) = &self.0 {
-            // There is nobody to tell.
             let _ = tcsetattr(stdin(), OptionalActions::Now, before);
             let _ = stderr().lock().write_all(b"\n");
         }

@@ -5,16 +5,15 @@ use transship::transfer::{PlanTotals, PlannedImage, Sum};
 
 use crate::output::{columns, count, safe, size};
 
-/// A line for each image, what is to be known of some, and what it comes to. Blobs that images share are told with the
-/// first.
+/// A line for each image, its losses and warnings, and totals. Shared blobs are counted for the first image that has them.
 pub(super) fn table(plan: &Plan) -> String {
-    let head = ["MOVE", "CHANGE", "THERE", "DIGEST", "IMAGE"].map(str::to_owned).to_vec();
+    let head = ["COPY", "RECOMPRESS", "REUSE", "DIGEST", "IMAGE"].map(str::to_owned).to_vec();
     let rows = plan.images.iter().map(row);
     let mut text = columns(&[head].into_iter().chain(rows).collect::<Vec<_>>());
     let mut notes = String::new();
     for image in &plan.images {
         let source = image.source.to_string();
-        for (what, said) in [("lost", &image.lost), ("note", &image.warnings)] {
+        for (what, said) in [("lost", &image.lost), ("warning", &image.warnings)] {
             for said in said {
                 notes += &safe(&format!("{source}: {what}: {said}"));
                 notes.push('\n');
@@ -36,7 +35,7 @@ pub(super) fn table(plan: &Plan) -> String {
 
 fn row(image: &PlannedImage) -> Vec<String> {
     let of = PlanTotals::of(&image.blobs);
-    let digest = if image.digest_kept { "kept" } else { "changes" };
+    let digest = if image.digest_kept { "unchanged" } else { "changes" };
     vec![
         cell(of.moved),
         cell(of.changed),
@@ -53,9 +52,9 @@ fn cell(sum: Sum) -> String {
 fn totals(totals: &PlanTotals, failed: usize) -> String {
     let mut parts = vec![count(totals.images, "image")];
     for (sum, what) in [
-        (totals.moved, "to move"),
-        (totals.changed, "to change form"),
-        (totals.reused, "there"),
+        (totals.moved, "to copy"),
+        (totals.changed, "to recompress"),
+        (totals.reused, "to reuse"),
         (totals.left_out, "left out"),
     ] {
         if sum.blobs > 0 {
@@ -64,10 +63,10 @@ fn totals(totals: &PlanTotals, failed: usize) -> String {
     }
     let changing = totals.images - totals.digests_kept;
     if changing > 0 {
-        parts.push(format!("{} of images to change", count(changing, "digest")));
+        parts.push(format!("{} to change", count(changing, "digest")));
     }
     if totals.lost > 0 {
-        parts.push(format!("{} to lose", count(totals.lost, "thing")));
+        parts.push(format!("{} lost", count(totals.lost, "detail")));
     }
     if failed > 0 {
         parts.push(format!("{failed} cannot be copied"));

@@ -25,9 +25,8 @@ pub(super) fn run(args: &args::Reference) -> Result {
     if args.output.json {
         output::print_json(&parts)?;
     } else {
-        let rows = [["transport", parts.transport], ["locator", parts.locator]];
-        let rows = rows.map(|row| row.map(str::to_owned).to_vec());
-        output::print(&format!("{}\n{}", parts.reference, output::columns(&rows)))?;
+        let Parts { reference, transport, locator } = parts;
+        output::print(&format!("{reference}\ntransport  {transport}\nlocator    {locator}\n"))?;
     }
     Ok(Done::Well)
 }

@@ -10,7 +10,7 @@ use transship::{Descriptor, Error, ErrorKind, Findings, Reference, Result, Verif
 
 use crate::args;
 use crate::exit::{self, Done, Failure};
-use crate::output::{self, count, safe, size};
+use crate::output::{self, count, few, safe, size};
 use crate::places;
 use crate::session::Session;
 
@@ -34,7 +34,7 @@ struct One {
     problems: Vec<Wrong>,
 }
 
-/// What a delta leaves out.
+/// A blob that a delta omits.
 #[derive(Serialize)]
 struct Needed {
     digest: String,
@@ -182,21 +182,21 @@ impl fmt::Display for One {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}  {}", if self.ok { "ok " } else { "BAD" }, safe(&self.reference))?;
         if !self.names.is_empty() {
-            write!(f, "  {}", safe(&self.names.join(", ")))?;
+            write!(f, "  {}", safe(&few(&self.names)))?;
         }
         let Checked { manifests, blobs, bytes, .. } = self.checked;
         let (manifests, blobs) = (count(manifests, "manifest"), count(blobs, "blob"));
         write!(f, "\n     {manifests}, {blobs}, {}", size(bytes))?;
         if !self.absent.is_empty() {
-            write!(f, "; {} absent, as may be", self.absent.len())?;
+            write!(f, "; {} absent, which is allowed", self.absent.len())?;
         }
         writeln!(f)?;
         if !self.needs.is_empty() {
             let bytes = self.needs.iter().map(|needed| needed.size).fold(0, u64::saturating_add);
             writeln!(
                 f,
-                "     a delta: it needs {} ({}) from what it was made against",
-                count(self.needs.len(), "part"),
+                "     a delta: it needs {} ({}) of its base",
+                count(self.needs.len(), "blob"),
                 size(bytes)
             )?;
         }

@@ -15,7 +15,7 @@ pub(super) const FRAME: Duration = Duration::from_millis(100);
 /// Blobs below this size come and go too fast to be seen.
 const SMALL: u64 = 4 << 20;
 
-/// Where nobody knows it.
+/// If the terminal does not say its size.
 const SIZE: Size = Size { columns: 80, rows: 24 };
 
 /// The bars, and where they stand on the terminal.
@@ -34,7 +34,7 @@ impl Bars {
         self.note(&event.kind, Instant::now());
     }
 
-    /// Bytes were read, of nobody knows how many.
+    /// Bytes were read; the total is unknown.
     pub(crate) fn read(&mut self, bytes: u64) {
         self.tally.read(bytes, Instant::now());
     }

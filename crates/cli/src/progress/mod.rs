@@ -1,4 +1,4 @@
-//! What is said on stderr while a command runs, and after.
+//! What a command prints to stderr.
 
 mod area;
 mod bars;
@@ -24,17 +24,17 @@ use crate::output::safe;
 use bars::{Bars, FRAME};
 use plain::Plain;
 
-/// Says on stderr what goes on, in the way that was asked for.
+/// Prints progress, warnings and results to stderr, in the form of `--progress`.
 #[derive(Clone)]
 pub(crate) struct Reporter(Arc<Mutex<State>>);
 
 struct State {
     show: Show,
-    /// Events that wait to be told.
+    /// Events that are not shown yet.
     queue: Option<Arc<EventQueue>>,
     /// Whether requests are shown.
     requests: Requests,
-    /// Warnings are told once, whether they come as an event, a notice or in a report.
+    /// Each warning is shown once, whether it comes as an event, a notice or in a report.
     warned: HashSet<String>,
 }
 
@@ -81,7 +81,7 @@ impl Reporter {
         this
     }
 
-    /// Draws bars from a thread, as long as somebody has something to show.
+    /// Draws bars from a thread, as long as the reporter exists.
     fn draw_now_and_then(&self) {
         let state = Arc::downgrade(&self.0);
         in_background("bars", move || {
@@ -95,7 +95,7 @@ impl Reporter {
         });
     }
 
-    /// An observer for the engine, which does not wait for the terminal: a thread tells what waits in its queue.
+    /// An observer for the engine, which does not wait for the terminal: a thread shows the events of its queue.
     pub(crate) fn events(&self) -> Events {
         let (events, queue) = Events::queued();
         let queue = Arc::new(queue);
@@ -103,7 +103,7 @@ impl Reporter {
         let this = self.clone();
         in_background("events", move || {
             while queue.blocking_wait() {
-                // All that waits is told before anybody else says something.
+                // Locking shows the queued events first.
                 drop(this.lock());
             }
         });
@@ -116,7 +116,7 @@ impl Reporter {
         Observer::new(move |notice| match notice {
             Notice::Warning(text) => this.warn(&text),
             Notice::Retrying { what, why } => {
-                this.say(&safe(&format!("trying {what} again: {why}")));
+                this.say(&safe(&format!("retrying: {what}: {why}")));
             }
             Notice::Request(text) => this.lock().request(&text),
             _ => {}
@@ -133,19 +133,19 @@ impl Reporter {
         }
     }
 
-    /// Says something that is worth knowing and stops nothing. Once.
+    /// Shows a warning, once.
     pub(crate) fn warn(&self, text: &str) {
         self.lock().warn(text);
     }
 
-    /// Where nothing else is said, says what of an image was left out unasked.
+    /// With `--quiet`, shows what of an image was missing.
     pub(crate) fn quiet_too(&self, text: &str) {
         if matches!(self.lock().show, Show::Quiet) {
             line(format_args!("transship: {}", safe(text)));
         }
     }
 
-    /// Says why something failed where the rest went on.
+    /// Shows why an image failed while others were copied.
     pub(crate) fn fault(&self, text: &str) {
         let mut state = self.lock();
         match state.show {
@@ -156,12 +156,12 @@ impl Reporter {
         }
     }
 
-    /// Says something, if anything is said at all.
+    /// Prints a line, unless `--quiet`.
     pub(crate) fn say(&self, text: &str) {
         self.lock().say(text);
     }
 
-    /// Writes a result to stdout. Where that is the terminal too, bars are not in its way.
+    /// Writes a result to stdout. Bars are erased before, in case that is the same terminal.
     pub(crate) fn result<T>(&self, write: impl FnOnce() -> T) -> T {
         match &mut self.lock().show {
             Show::Bars(bars) => bars.aside(write),
@@ -176,7 +176,7 @@ impl Reporter {
         }
     }
 
-    /// Says why the command failed.
+    /// Shows why the command failed.
     pub(crate) fn failure(&self, failure: &Failure) {
         let json = matches!(self.lock().show, Show::Json);
         match failure {
@@ -202,7 +202,7 @@ impl Reporter {
         }
     }
 
-    /// The state, once all events that wait have been told.
+    /// The state, after all queued events were shown.
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(queue) = state.queue.clone() {
@@ -243,10 +243,10 @@ impl State {
                 self.say(&safe(&format!("{source}: {}", plain::several(platforms))));
             }
             EventKind::Retrying { what, why } => {
-                self.say(&format!("trying {what} again: {}", safe(why)));
+                self.say(&format!("retrying: {what}: {}", safe(why)));
             }
             EventKind::Retried { why, .. } => {
-                self.say(&format!("trying a blob again: {}", safe(why)));
+                self.say(&format!("retrying a blob: {}", safe(why)));
             }
             _ => {}
         }
@@ -292,7 +292,7 @@ fn shows_bars() -> bool {
     cfg!(unix) && stderr().is_terminal() && std::env::var_os("TERM").is_some_and(moves)
 }
 
-/// Where no thread can be started, bars stand still, and events are told when the next one says something.
+/// If no thread can be started, bars do not move, and events are shown with the next line.
 fn in_background(name: &str, work: impl FnOnce() + Send + 'static) {
     let _ = std::thread::Builder::new().name(name.to_owned()).spawn(work);
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 /// How far back a rate looks.
 const WINDOW: Duration = Duration::from_secs(6);
 
-/// A rate is not told before so much time has passed.
+/// A rate is shown after this time.
 const LEAST: Duration = Duration::from_millis(400);
 
 /// Bytes that passed, noted now and then.

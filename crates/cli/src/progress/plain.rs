@@ -1,4 +1,4 @@
-//! Progress in lines: one for each image, and for long ones how far they are.
+//! Progress in lines: one for each image, and one at intervals.
 
 use std::time::{Duration, Instant};
 
@@ -7,10 +7,10 @@ use transship::{Event, EventKind};
 use super::tally::Tally;
 use crate::output::{safe, size};
 
-/// How long nothing is said.
+/// The time between lines.
 const SILENCE: Duration = Duration::from_secs(10);
 
-/// What has passed of how much.
+/// Bytes done, and in total.
 #[derive(Debug)]
 pub(crate) struct Plain {
     tally: Tally,
@@ -27,7 +27,7 @@ impl Plain {
         Self { tally: Tally::default(), spoke: Instant::now() }
     }
 
-    /// The line to say about an event, if any.
+    /// The line for an event, if any.
     pub(crate) fn event(&mut self, event: &Event) -> Option<String> {
         match &event.kind {
             EventKind::ImageStarted { source, destination, platforms, .. } => {
@@ -47,7 +47,7 @@ impl Plain {
         }
     }
 
-    /// The line to say about bytes that were read, if any.
+    /// The line for bytes that were read, if any.
     pub(crate) fn read(&mut self, bytes: u64) -> Option<String> {
         self.tally.read(bytes, Instant::now());
         self.now_and_then()

@@ -1,16 +1,16 @@
-//! [`Row`]: how far something is, in a line of any width.
+//! [`Row`]: a bar with numbers, in a line of any width.
 
 use std::time::Duration;
 
 use crate::output::size;
 
-/// What a line tells.
+/// The contents of a line.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Row<'a> {
     /// In ASCII.
     pub(super) name: &'a str,
     pub(super) done: u64,
-    /// Of how many bytes, if anybody knows.
+    /// The total, if it is known.
     pub(super) of: Option<u64>,
     /// Bytes per second.
     pub(super) rate: Option<u64>,
@@ -33,7 +33,7 @@ enum Part {
 
 use Part::{Bar, Done, DoneOf, Left, LeftSaid, Name, Percent, Rate};
 
-/// From the one that tells most to the narrowest.
+/// Layouts, from the widest to the narrowest.
 const SIZED: [&[Part]; 7] = [
     &[Name(12), Bar, DoneOf, Rate, LeftSaid],
     &[Name(6), Bar, DoneOf, Rate, Left],
@@ -44,7 +44,7 @@ const SIZED: [&[Part]; 7] = [
     &[Percent],
 ];
 
-/// Where it is not known how many bytes there will be.
+/// Layouts if the total is unknown.
 const UNSIZED: [&[Part]; 3] = [&[Name(6), Done, Rate], &[Name(6), Done], &[Done]];
 
 impl Part {
@@ -64,7 +64,7 @@ impl Part {
 }
 
 impl Row<'_> {
-    /// The line, of at most so many columns. It says as much as fits, and in the least of them nothing.
+    /// The line, of at most so many columns, in the widest layout that fits.
     pub(super) fn line(&self, columns: usize) -> String {
         let layouts: &[&[Part]] = if self.of.is_some() { &SIZED } else { &UNSIZED };
         let least = |parts: &[Part]| parts.iter().map(|part| part.width() + 1).sum::<usize>() - 1;

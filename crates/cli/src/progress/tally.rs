@@ -1,4 +1,4 @@
-//! [`Tally`]: how far a transfer is, by what it tells.
+//! [`Tally`]: the progress of a transfer, counted from its events.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -9,7 +9,7 @@ use transship::transfer::BlobId;
 use super::pace::Pace;
 use crate::output::short;
 
-/// All bytes, and those of each blob that is on its way.
+/// All bytes, and those of each active blob.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     /// `None` before anything is known.
@@ -17,18 +17,18 @@ pub(super) struct Tally {
     pub(super) blobs: BTreeMap<BlobId, Part>,
 }
 
-/// How much of something has passed.
+/// The bytes of something, done and in total.
 #[derive(Debug)]
 pub(super) struct Part {
     pub(super) name: String,
-    /// `None` where nobody knows.
+    /// `None` if it is unknown.
     pub(super) size: Option<u64>,
     pub(super) done: u64,
     pub(super) pace: Pace,
 }
 
 impl Tally {
-    /// Counts what an event tells.
+    /// Counts an event.
     pub(super) fn note(&mut self, kind: &EventKind, now: Instant) {
         match kind {
             // In place of those that came before it was known how many there are.
@@ -62,7 +62,7 @@ impl Tally {
         }
     }
 
-    /// Bytes were read, of nobody knows how many.
+    /// Bytes were read; the total is unknown.
     pub(super) fn read(&mut self, bytes: u64, now: Instant) {
         self.total.get_or_insert_with(|| Part::new("read", None, now)).advance(bytes);
     }
@@ -74,7 +74,7 @@ impl Tally {
         }
     }
 
-    /// Bytes that are there without having passed.
+    /// Bytes that need not be copied.
     fn jump(&mut self, bytes: u64) {
         if let Some(total) = &mut self.total {
             total.done = total.done.saturating_add(bytes);

@@ -2,6 +2,9 @@
 
 use std::fs;
 
+use serde_json::json;
+use transship::transport::sha256;
+
 use crate::make;
 use crate::session::Session;
 
@@ -49,6 +52,66 @@ fn a_bare_path_is_looked_at() {
         "list missing.tar",
         "copy a:b.tar:example/world:1 missing",
     ]));
+}
+
+#[test]
+fn what_was_probably_meant() {
+    let session = Session::new();
+    insta::assert_snapshot!(session.transcript([
+        "list dockerarchive:hello.tar",
+        "list oic:layout",
+        "list docker-daemon:alpine",
+        "list https://quay.io/org/image",
+        "list alpine",
+        "list alpine:3",
+        "list docker://127.0.0.1:5000",
+        "copy hello.tar:@0 new.tar",
+        "copy hello.tar:@0 ./new",
+        "copy hello.tar:@0 localhost:5000/x",
+        "copy hello.tar:@0 docker-daemon:x:1",
+        "gc docker-archive:hello.tar",
+        "delete dir:x",
+    ]));
+}
+
+#[test]
+fn wide_cells_are_shortened() {
+    let session = Session::new();
+    session.ok("copy hello.tar:example/world:1 oci:layout");
+    let path = session.path("layout/index.json");
+    let index: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let entry = &index["manifests"][0];
+    let long = "n".repeat(70_000);
+    let mut named = entry.clone();
+    named["annotations"] = json!({ "org.opencontainers.image.ref.name": long });
+    let blob = |json: &serde_json::Value| {
+        let text = json.to_string();
+        let digest = sha256(text.as_bytes());
+        session.write(&format!("layout/blobs/sha256/{}", digest.digest()), &text);
+        (digest.to_string(), text.len())
+    };
+    let stored = entry["digest"].as_str().unwrap().replace(':', "/");
+    let stored = fs::read(session.path(&format!("layout/blobs/{stored}"))).unwrap();
+    let mut manifest: serde_json::Value = serde_json::from_slice(&stored).unwrap();
+    let children: Vec<_> = (0..12)
+        .map(|number| {
+            manifest["annotations"] = json!({ "number": number.to_string() });
+            let (digest, size) = blob(&manifest);
+            let platform = json!({ "os": "linux", "architecture": format!("a{number}") });
+            json!({ "mediaType": entry["mediaType"], "digest": digest, "size": size, "platform": platform })
+        })
+        .collect();
+    let kind = "application/vnd.oci.image.index.v1+json";
+    let (digest, size) =
+        blob(&json!({ "schemaVersion": 2, "mediaType": kind, "manifests": children }));
+    let many_entry = json!({ "mediaType": kind, "digest": digest, "size": size });
+    let index = json!({ "schemaVersion": 2, "manifests": [named, many_entry] });
+    fs::write(&path, index.to_string()).unwrap();
+    let listed = session.ok("list oci:layout");
+    assert!(listed.lines().all(|line| line.len() < 1000), "{listed}");
+    assert!(listed.contains("12 platforms"), "{listed}");
+    assert!(session.ok("list --json oci:layout").contains("linux/a11"));
+    assert!(session.ok("list --json oci:layout").contains(&long));
 }
 
 #[test]

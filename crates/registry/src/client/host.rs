@@ -133,7 +133,7 @@ impl Host {
     pub(crate) async fn base(&self, observer: &Observer, patience: Patience) -> Result<&Url> {
         self.away.check(&self.name, patience)?;
         if self.trust == Trust::Anyone && !self.warned.swap(true, Ordering::Relaxed) {
-            observer.warn(format!("whether {} is what it says it is, is not checked", self.name));
+            observer.warn(format!("the certificate of {} is not verified", self.name));
         }
         self.base.get_or_try_init(|| self.find_base(observer, patience)).await
     }
@@ -150,7 +150,7 @@ impl Host {
             return Ok(https);
         }
         // A server that does not speak TLS says so at the first byte.
-        let what = format!("looking how {} speaks", self.name);
+        let what = format!("finding out whether {} speaks TLS", self.name);
         let ping = Call::new(Method::GET, https.join("v2/").map_err(not_a_url)?, what);
         let mut tries = patience.tries(self.tries());
         loop {
@@ -177,7 +177,8 @@ impl Host {
     /// Whether it answers plain HTTP: on its own port, where there may be nothing that speaks TLS, or through a proxy.
     async fn speaks_plain(&self, api: &str) -> Result<bool> {
         let place = url(&format!("http://{api}/v2/"))?;
-        let ping = Call::new(Method::GET, place, format!("looking how {} speaks", self.name));
+        let ping =
+            Call::new(Method::GET, place, format!("finding out whether {} speaks TLS", self.name));
         Ok(match self.probe(&ping).await {
             // What a proxy says of a place that it cannot reach is not that place's answer, and 400 is that of servers that want TLS.
             Ok(answer) => !matches!(answer.status.as_u16(), 400 | 407 | 502..=504),

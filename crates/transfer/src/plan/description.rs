@@ -157,19 +157,19 @@ pub struct PlannedBlob {
 #[serde(tag = "fate", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum BlobFate {
-    /// It moves as it is.
+    /// It is copied unchanged.
     Moved,
-    /// It is there already.
+    /// The destination has it.
     Reused,
-    /// It gets another form.
+    /// It is compressed, decompressed or recompressed.
     Changed {
-        /// Which.
+        /// The form that it gets.
         #[serde(serialize_with = "form")]
         to: LayerForm,
     },
-    /// It stays behind: it is not to be distributed.
+    /// It is not distributable, and not copied.
     LeftOut,
-    /// It is left out: the receiver of the delta has it.
+    /// It is omitted: the base of the delta has it.
     Known,
 }
 
@@ -315,8 +315,8 @@ impl fmt::Display for PlanTotals {
         write!(f, "{} images", self.images)?;
         for (what, Sum { blobs, bytes }) in [
             ("to copy", self.moved),
-            ("to change", self.changed),
-            ("there", self.reused),
+            ("to recompress", self.changed),
+            ("to reuse", self.reused),
             ("left out", self.left_out),
         ] {
             if blobs > 0 {
@@ -334,16 +334,16 @@ impl fmt::Display for PlannedImage {
         for name in self.names.iter().filter(|name| !place.ends_with(name.as_str())) {
             write!(f, " as {name}")?;
         }
-        let digest = if self.digest_kept { "is kept" } else { "changes" };
-        write!(f, "\n  {} {digest}", self.source_digest)?;
+        let digest = if self.digest_kept { "unchanged" } else { "will change" };
+        write!(f, "\n  digest {}: {digest}", self.source_digest)?;
         if self.media_type != self.source_media_type {
             let (from, to) = (self.source_media_type.as_ref(), self.media_type.as_ref());
             write!(f, ", {} becomes {}", Escaped(from), Escaped(to))?;
         }
         for (what, platforms) in [
-            ("copied", &self.platforms.copied),
-            ("absent", &self.platforms.absent),
-            ("skipped", &self.platforms.skipped),
+            ("platforms", &self.platforms.copied),
+            ("not in the source", &self.platforms.absent),
+            ("left out", &self.platforms.skipped),
         ] {
             if !platforms.is_empty() {
                 let all: Vec<_> = platforms.iter().map(ToString::to_string).collect();
@@ -357,7 +357,7 @@ impl fmt::Display for PlannedImage {
             write!(f, "\n  lost: {}", Escaped(text))?;
         }
         for text in &self.warnings {
-            write!(f, "\n  note: {}", Escaped(text))?;
+            write!(f, "\n  warning: {}", Escaped(text))?;
         }
         writeln!(f)
     }
@@ -367,10 +367,11 @@ impl fmt::Display for BlobFate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Moved => f.write_str("copy"),
-            Self::Reused => f.write_str("there"),
-            Self::Changed { to } => write!(f, "to {}", form_name(*to)),
+            Self::Reused => f.write_str("reuse"),
+            Self::Changed { to: LayerForm::Plain } => f.write_str("decompress"),
+            Self::Changed { to } => write!(f, "compress with {}", form_name(*to)),
             Self::LeftOut => f.write_str("leave out"),
-            Self::Known => f.write_str("known"),
+            Self::Known => f.write_str("omit"),
         }
     }
 }

@@ -109,7 +109,13 @@ pub(crate) fn choose(
             check_presence(&leaves, platforms, document.manifests.is_empty())?;
             Ok(if subset == Subset::Strip { without_stale(&leaves) } else { Choice::Whole })
         }
-        (Platforms::Present | Platforms::All, Room::OneImage) => for_host(&leaves),
+        (Platforms::All, Room::OneImage) => {
+            match leaves.iter().filter(|leaf| leaf.is_image()).count() {
+                0 | 1 => check_presence(&leaves, platforms, false).and_then(|()| for_host(&leaves)),
+                count => Err(too_many(count)),
+            }
+        }
+        (Platforms::Present, Room::OneImage) => for_host(&leaves),
         (Platforms::Host, room) => some(&leaves, &[Platform::host()], subset, room),
         (Platforms::Only(wanted), room) => some(&leaves, wanted, subset, room),
     }
@@ -208,12 +214,16 @@ fn some(leaves: &[Leaf<'_>], wanted: &[Platform], subset: Subset, room: Room) ->
             Ok(Choice::Alone { at, why: None })
         }
         (_, Room::Indexes) => Ok(Choice::Some(taken)),
-        (_, Room::OneImage) => Err(Error::new(
-            ErrorKind::Unsupported,
-            format!("the destination holds single images, and {count} platforms are asked for"),
-        )
-        .hint("ask for one platform, or copy to oci:, oci-archive: or dir:")),
+        (_, Room::OneImage) => Err(too_many(count)),
     }
+}
+
+fn too_many(platforms: usize) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        format!("the destination holds single images, and {platforms} platforms are asked for"),
+    )
+    .hint("ask for one platform, or copy to oci:, oci-archive: or dir:")
 }
 
 /// The attestations, and what each is about, if that is listed too.
@@ -260,9 +270,16 @@ fn fitting(leaves: &[Leaf<'_>], wanted: &Platform) -> Result<usize> {
         .hint(Hint::SelectPlatform(there)))
 }
 
-fn list<'a>(platforms: impl Iterator<Item = &'a Platform>) -> String {
-    let all: Vec<_> = platforms.map(ToString::to_string).collect();
-    if all.is_empty() { "none".to_owned() } else { all.join(", ") }
+/// The most platforms that an error lists.
+const LISTED: usize = 10;
+
+fn list<'a>(mut platforms: impl Iterator<Item = &'a Platform>) -> String {
+    let first: Vec<_> = platforms.by_ref().take(LISTED).map(ToString::to_string).collect();
+    match platforms.count() {
+        0 if first.is_empty() => "none".to_owned(),
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
 }
 
 #[cfg(test)]

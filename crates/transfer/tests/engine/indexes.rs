@@ -180,6 +180,15 @@ async fn all_platforms_means_all() {
 }
 
 #[tokio::test]
+async fn all_platforms_do_not_fit_into_a_single_image() {
+    let (from, _, _) = three();
+    let all = options(|o| o.platforms = Platforms::All);
+    let error = copy(&from, &single(), all).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.to_string().contains("3 platforms"), "{error}");
+}
+
+#[tokio::test]
 async fn nothing_present_is_not_found() {
     let (from, _, images) = three();
     for image in &images {

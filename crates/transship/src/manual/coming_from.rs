@@ -1,7 +1,8 @@
-//! From skopeo, crane, ctr and docker save: what was typed there, and what is typed here.
+//! For people who know skopeo, crane, ctr, docker or podman: their commands, and those of transship.
 //!
-//! References that skopeo accepts mean the same here, so arguments can mostly stay. What differs for all of them: several images
-//! go in one command, layers keep their form unless something asks otherwise, and a failed copy leaves what was there as it was.
+//! References of skopeo mean the same here, so most arguments stay as they are. Three things differ: one command copies several
+//! images, layers are not recompressed unless the destination or an option asks for it, and a copy that fails leaves the destination
+//! as it was.
 //!
 //! # skopeo
 //!
@@ -21,7 +22,7 @@
 //! | `skopeo inspect oci:l:x` | `transship inspect oci:l:x` |
 //! | `skopeo inspect --raw oci:l:x` | `transship inspect --raw oci:l:x` |
 //! | `skopeo inspect --config oci:l:x` | `transship inspect --config oci:l:x` |
-//! | `skopeo manifest-digest` of a file | `transship inspect --json oci:l:x`, field `digest` |
+//! | `skopeo manifest-digest` of a file | `transship inspect --digest oci:l:x` |
 //! | `skopeo copy --dest-tls-verify=false oci:l:x docker://h/r:x` | `transship copy --dest-tls-verify=false oci:l:x docker://h/r:x` |
 //! | `skopeo copy --src-creds U:P docker://h/r:x oci:l:x` | the same, or `--src-creds-file F`, which no process list shows |
 //! | `skopeo list-tags docker://h/r` | `transship list docker://h/r` |
@@ -35,7 +36,7 @@
 //! |---|---|
 //! | `crane manifest` of an image in a layout | `transship inspect --raw oci:l:x` |
 //! | `crane config` | `transship inspect --config oci:l:x` |
-//! | `crane digest` | `transship inspect --json oci:l:x`, field `digest` |
+//! | `crane digest h/r:x` | `transship inspect --digest docker://h/r:x` |
 //! | `crane pull h/r:x a.tar` | `transship copy docker://h/r:x docker-archive:a.tar` |
 //! | `crane push a.tar h/r:x` | `transship copy a.tar docker://h/r:x` |
 //! | `crane copy h/r:x h/s:x` | `transship copy docker://h/r:x docker://h/s:x` |

@@ -3,10 +3,10 @@
 //! | for | read |
 //! |---|---|
 //! | people at a shell, and scripts | [`command`], [`many_images`], [`registries`], [`without_a_network`] |
-//! | those who know other tools | [`coming_from`] |
+//! | people who know other tools | [`coming_from`] |
 //! | authors of applications | [`architecture`], [`formats`] |
 //! | authors of transports | [`write_a_transport`] |
-//! | those who ask why | [`decisions`] |
+//! | readers who ask why | [`decisions`] |
 
 pub mod architecture;
 pub mod coming_from;

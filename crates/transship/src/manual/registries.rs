@@ -45,7 +45,7 @@
 //! servers that refuse `GET`, use the `POST` of `OAuth2`. Tokens are renewed before they expire, and once when a registry says that they
 //! have expired.
 //!
-//! A secret goes to the one it is for:
+//! Secrets are sent only where they belong:
 //!
 //! - Credentials from options go to the host of the reference. Mirrors, and locations that `registries.conf` names, get what a file or
 //!   helper has for their own host.
