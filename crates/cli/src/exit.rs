@@ -19,6 +19,23 @@ pub(crate) enum Done {
     Partly(ErrorKind),
 }
 
+impl Done {
+    /// What an error says of an image that is there: it is damaged, or it could not be read.
+    pub(crate) fn found(kind: ErrorKind) -> Self {
+        if kind.is_of_content() { Self::FoundWrong } else { Self::Partly(kind) }
+    }
+
+    /// The end after two parts: damage says more than a part that failed.
+    pub(crate) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Well, done) | (done, Self::Well) => done,
+            (Self::FoundWrong, _) | (_, Self::FoundWrong) => Self::FoundWrong,
+            (Self::Partly(one), Self::Partly(two)) if one == two => self,
+            (Self::Partly(_), Self::Partly(_)) => Self::Partly(ErrorKind::Unexpected),
+        }
+    }
+}
+
 /// Why a command failed.
 #[derive(Debug)]
 pub(crate) enum Failure {

@@ -228,7 +228,8 @@ impl Error {
 }
 
 impl ErrorKind {
-    /// Whether it says something of what is stored, so that who asks again gets the same answer.
+    /// Whether it says what is there: absent, broken, or of a kind that this release cannot read. Every other kind leaves that open:
+    /// it could not be reached or read, and another try may tell.
     pub fn is_of_content(self) -> bool {
         matches!(self, Self::NotFound | Self::Corrupt | Self::LimitExceeded | Self::Unsupported)
     }

@@ -71,9 +71,7 @@ fn end(failed: &[ImageFailure], session: &Session) -> Done {
     for failure in failed {
         session.reporter.fault(&failure.error);
     }
-    let Some(first) = failed.first() else { return Done::Well };
-    let same = failed.iter().all(|failure| failure.kind == first.kind);
-    Done::Partly(if same { first.kind } else { ErrorKind::Unexpected })
+    failed.iter().map(|failure| Done::Partly(failure.kind)).fold(Done::Well, Done::and)
 }
 
 fn options(args: &args::Copy, session: &Session) -> Result<TransferOptions> {

@@ -66,7 +66,7 @@ pub(super) async fn run(args: args::List, session: &Session) -> exit::Result {
             let details = details.map(|found| found.context(|| &entry.reference));
             if let Some(Err(error)) = &details {
                 session.reporter.warn(&error.to_string());
-                done = Done::FoundWrong;
+                done = done.and(Done::found(error.kind()));
             }
             for warning in &entry.warnings {
                 session.reporter.warn(&format!("{}: {warning}", entry.reference));

@@ -24,6 +24,7 @@ struct Verified {
 #[derive(Serialize)]
 struct One {
     ok: bool,
+    verdict: Verdict,
     reference: String,
     names: Vec<String>,
     digest: Option<String>,
@@ -32,6 +33,22 @@ struct One {
     needs: Vec<Needed>,
     warnings: Vec<String>,
     problems: Vec<Wrong>,
+    unreachable: Vec<Wrong>,
+    #[serde(skip)]
+    done: Done,
+}
+
+/// What was found of an image. Absent, unreachable and broken are three things.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Verdict {
+    Ok,
+    /// A part is broken, or is absent though the image needs it.
+    Bad,
+    /// There is no such image.
+    Absent,
+    /// What was read is good, and not all of it could be read.
+    Unreachable,
 }
 
 /// A blob that a delta omits.
@@ -55,7 +72,8 @@ pub(super) async fn run(args: args::Verify, session: &Session) -> exit::Result {
     for text in &args.references {
         places.push(places::input(text, &known, session).await?);
     }
-    let mut run = Run { args: &args, session, verified: Verified::default(), unopened: None };
+    let (verified, done) = (Verified::default(), Done::Well);
+    let mut run = Run { args: &args, session, verified, done, unopened: None };
     for place in &places {
         run.place(&**known.of(&place.reference)?, place).await?;
     }
@@ -66,7 +84,8 @@ struct Run<'a> {
     args: &'a args::Verify,
     session: &'a Session,
     verified: Verified,
-    /// The first place that could not be opened, for a reason other than what is in it.
+    done: Done,
+    /// Why the first image could not be opened, if not for what is in it.
     unopened: Option<Error>,
 }
 
@@ -112,13 +131,14 @@ impl Run<'_> {
                 one.found(verifier.image(&*source).await?);
             }
             Err(error) => {
-                one.problems.push(Wrong::of("place", None, &error));
-                if !matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::LimitExceeded) {
+                one.unopened(&error);
+                if one.done != Done::FoundWrong {
                     self.unopened.get_or_insert(error);
                 }
             }
         }
-        one.ok = one.problems.is_empty();
+        one.judge();
+        self.done = self.done.and(one.done);
         if !self.args.output.json {
             self.session.reporter.result(|| output::print(&one.to_string()))?;
         }
@@ -144,10 +164,8 @@ impl Run<'_> {
             self.session.reporter.result(|| output::print_json(&self.verified))?;
         }
         match self.unopened {
-            // Of one that is found wrong and one that is not found, the first says more.
             Some(error) if wrong == 1 => Err(Failure::Error(error)),
-            _ if wrong > 0 => Ok(Done::FoundWrong),
-            _ => Ok(Done::Well),
+            _ => Ok(self.done),
         }
     }
 }
@@ -156,6 +174,7 @@ impl One {
     fn new(reference: &Reference, warnings: &[String]) -> Self {
         Self {
             ok: true,
+            verdict: Verdict::Ok,
             reference: reference.to_string(),
             names: Vec::new(),
             digest: None,
@@ -164,7 +183,27 @@ impl One {
             needs: Vec::new(),
             warnings: warnings.to_vec(),
             problems: Vec::new(),
+            unreachable: Vec::new(),
+            done: Done::Well,
         }
+    }
+
+    fn unopened(&mut self, error: &Error) {
+        let kind = error.kind();
+        let broken = matches!(kind, ErrorKind::Corrupt | ErrorKind::LimitExceeded);
+        self.done = if broken { Done::FoundWrong } else { Done::Partly(kind) };
+        let list = if kind.is_of_content() { &mut self.problems } else { &mut self.unreachable };
+        list.push(Wrong::of("place", None, error));
+    }
+
+    fn judge(&mut self) {
+        self.ok = self.done == Done::Well;
+        self.verdict = match self.done {
+            Done::Well => Verdict::Ok,
+            Done::FoundWrong => Verdict::Bad,
+            Done::Partly(ErrorKind::NotFound) => Verdict::Absent,
+            Done::Partly(_) => Verdict::Unreachable,
+        };
     }
 
     fn found(&mut self, found: Findings) {
@@ -174,13 +213,27 @@ impl One {
         let needed = |of: &Descriptor| Needed { digest: of.digest.to_string(), size: of.size };
         self.needs = found.needs.iter().map(needed).collect();
         self.problems.extend(found.problems.iter().map(Wrong::from));
+        self.unreachable.extend(found.unreachable.iter().map(Wrong::from));
+        let all = found.problems.iter().chain(&found.unreachable);
+        self.done = all.map(|problem| Done::found(problem.error.kind())).fold(self.done, Done::and);
     }
 }
 
-/// For people: the verdict, how much was checked, and each thing that is wrong.
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ok => "ok ",
+            Self::Bad => "BAD",
+            Self::Absent => "absent",
+            Self::Unreachable => "unreachable",
+        })
+    }
+}
+
+/// For people: the verdict, how much was checked, and each thing that is wrong or could not be read.
 impl fmt::Display for One {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}  {}", if self.ok { "ok " } else { "BAD" }, safe(&self.reference))?;
+        write!(f, "{}  {}", self.verdict, safe(&self.reference))?;
         if !self.names.is_empty() {
             write!(f, "  {}", safe(&few(&self.names)))?;
         }
@@ -200,7 +253,7 @@ impl fmt::Display for One {
                 size(bytes)
             )?;
         }
-        for wrong in &self.problems {
+        for wrong in self.problems.iter().chain(&self.unreachable) {
             writeln!(f, "     {}: {}", safe(&wrong.what), wrong.error)?;
         }
         Ok(())

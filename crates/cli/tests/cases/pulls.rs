@@ -397,3 +397,69 @@ fn a_secret_goes_to_the_one_it_is_for() {
     assert!(registry.state().asked.is_empty());
     case.end();
 }
+
+/// Absent, unreachable and broken are three things: what a server does not give just now is not damage.
+#[test]
+fn what_cannot_be_reached_is_not_broken() {
+    let mut case = Case::new();
+    for (part, status, verdict, code) in [
+        ("layer", 503, "unreachable", 1),
+        ("layer", 403, "unreachable", 1),
+        ("layer", 404, "bad", 4),
+        ("layer", 200, "bad", 4),
+        ("config", 503, "unreachable", 1),
+        ("child", 503, "unreachable", 1),
+        ("child", 404, "bad", 4),
+        ("referrers", 503, "unreachable", 1),
+        ("root", 503, "unreachable", 1),
+        ("root", 404, "absent", 3),
+    ] {
+        let image = Image::new("a");
+        let rest = match part {
+            "layer" => digest(&image.packed[0]),
+            "config" => digest(&image.config),
+            "child" => digest(&image.manifest),
+            _ => "1".to_owned(),
+        };
+        let server = Server::scripted(move |request, _| {
+            let hit = request.rest == rest || request.kind == part;
+            hit.then(|| Reply::new(status, "other bytes"))
+        });
+        server.add("a/b", &image, "good");
+        let children = [image.entry(&platform("linux", "amd64"))];
+        server.state().put_manifest("a/b", "1", INDEX, &index(&children));
+        let line = format!("-o docker.retries=0 docker://{}/a/b:1", server.host());
+        let ran = case.ends(code, &format!("verify {line}"));
+        let word = if verdict == "bad" { "BAD" } else { verdict };
+        case.check(ran.out.starts_with(word), &format!("{part}, {status}: {word}"), &ran);
+        let ran = case.ends(code, &format!("verify --json {line}"));
+        let json: Value = serde_json::from_str(&ran.out).unwrap();
+        let image = &json["images"][0];
+        case.check(image["verdict"] == verdict, &format!("{part}, {status}: {verdict}"), &ran);
+        let listed = image["unreachable"].as_array().unwrap().len();
+        case.check((listed > 0) == (verdict == "unreachable"), "they are listed apart", &ran);
+    }
+    case.end();
+}
+
+/// A list with details says what of it cannot be reached, and what is broken.
+#[test]
+fn a_list_says_what_cannot_be_reached() {
+    let mut case = Case::new();
+    for (status, code) in [(503, 1), (403, 1), (404, 4)] {
+        let server = Server::scripted(move |request, _| {
+            let hit = request.is("GET", "manifests") && request.rest == "2";
+            hit.then(|| Reply::new(status, ""))
+        });
+        listed_with_details(&mut case, &server, code);
+    }
+    case.end();
+}
+
+fn listed_with_details(case: &mut Case, server: &Server, code: i32) {
+    server.add("a/b", &Image::new("a"), "1");
+    server.add("a/b", &Image::new("b"), "2");
+    let line = format!("list --details -o docker.retries=0 docker://{}/a/b", server.host());
+    let ran = case.ends(code, &line);
+    case.check(ran.out.contains("a/b:1"), "the other one is listed", &ran);
+}

@@ -1,14 +1,15 @@
 //! One blob, read whole: its digest and size, and the diff ID of a layer.
 
-use std::io::{self, Cursor, Read};
+use std::io::{self, Read};
 use std::path::PathBuf;
 
 use transship_core::{
-    Body, Cancel, Digest, DigestAlgorithm, Error, ErrorKind, Hasher, Result, Stored, run_blocking,
+    Body, Cancel, Digest, DigestAlgorithm, Error, ErrorKind, FileRange, Hasher, Result, Stored,
+    run_blocking,
 };
 
 use super::walk::Use;
-use crate::codec::{Compression, GzipDecoder, SNIFF_LEN, ZstdDecoder, sniff};
+use crate::codec::Sniffed;
 
 /// What was found true of a blob.
 #[derive(Clone, Debug)]
@@ -19,41 +20,25 @@ pub(super) struct BlobTruth {
     pub(super) diff_id: Option<Digest>,
 }
 
-/// The same bytes in the same place, asked the same question. A digest alone will not do: an archive may keep two files
-/// for which it claims one digest.
+/// The same blob, asked the same question. Of a blob in a file, the digest alone will not do: an archive may keep two files for
+/// which it claims one digest.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct BlobKey {
     digest: Digest,
-    path: PathBuf,
-    offset: u64,
     len: u64,
     plain: Option<DigestAlgorithm>,
+    file: Option<(PathBuf, u64)>,
 }
 
 impl BlobKey {
-    pub(super) fn of(body: &Body, used: &Use) -> Option<Self> {
-        body.file_range().map(|range| Self {
-            digest: used.blob.digest.clone(),
-            path: range.path().to_owned(),
-            offset: range.offset(),
-            len: range.len(),
-            plain: used.diff_id.as_ref().map(|digest| digest.algorithm().clone()),
-        })
-    }
-}
-
-/// The same digest and size, asked the same question.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(super) struct DigestKey {
-    digest: Digest,
-    len: u64,
-    plain: Option<DigestAlgorithm>,
-}
-
-impl DigestKey {
     pub(super) fn of(used: &Use) -> Self {
         let plain = used.diff_id.as_ref().map(|digest| digest.algorithm().clone());
-        Self { digest: used.blob.digest.clone(), len: used.blob.size, plain }
+        Self { digest: used.blob.digest.clone(), len: used.blob.size, plain, file: None }
+    }
+
+    pub(super) fn in_file(self, range: &FileRange) -> Self {
+        let file = Some((range.path().to_owned(), range.offset()));
+        Self { len: range.len(), file, ..self }
     }
 }
 
@@ -72,16 +57,8 @@ pub(super) async fn read(body: Body, diff_id: Option<&Digest>) -> Result<BlobTru
 
 fn layer(body: Body, mut hasher: Hasher, cancel: &Cancel) -> Result<BlobTruth> {
     let mut chunks = body.chunks(cancel)?;
-    let mut start = Vec::with_capacity(SNIFF_LEN);
-    let sniffed = (&mut chunks).take(SNIFF_LEN as u64).read_to_end(&mut start);
-    sniffed.map_err(|e| Error::io("reading", "layer", e))?;
-    let input = Cursor::new(&start).chain(&mut chunks);
-    let read = match sniff(&start) {
-        Compression::Plain => hash(input, &mut hasher),
-        Compression::Gzip => hash(GzipDecoder::new(input), &mut hasher),
-        Compression::Zstd => ZstdDecoder::new(input).and_then(|input| hash(input, &mut hasher)),
-        _ => Err(io::Error::other("its compression is none that layers have")),
-    };
+    let plain = Sniffed::new(&mut chunks).and_then(Sniffed::decoded);
+    let read = plain.and_then(|plain| hash(plain, &mut hasher));
     let malformed = match read.map_err(Error::unwrap_io) {
         Ok(()) => None,
         // The bytes themselves could not be read, or are not what they have to be.

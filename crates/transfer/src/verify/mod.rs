@@ -11,7 +11,7 @@ use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use transship_core::{Descriptor, Digest, Error, ErrorKind, ImageSource, Result};
 
-use blob::{BlobKey, BlobTruth, DigestKey};
+use blob::{BlobKey, BlobTruth};
 use walk::{Use, Walk};
 
 /// Reads images again and checks everything that their roots reach: that the manifests and blobs are there, that their
@@ -34,8 +34,6 @@ pub struct Verifier {
     jobs: Option<NonZeroUsize>,
     progress: Option<Arc<dyn Fn(u64) + Send + Sync>>,
     seen: Mutex<HashMap<BlobKey, BlobTruth>>,
-    /// Of blobs that are no range of a file: who has them by their digest gives the same each time.
-    by_digest: Mutex<HashMap<DigestKey, BlobTruth>>,
 }
 
 /// What was found of one image.
@@ -48,17 +46,23 @@ pub struct Findings {
     pub checked: Checked,
     /// What is knowingly not there: manifests of a sparse index, layers that are not to be distributed.
     pub absent: Vec<Descriptor>,
-    /// What is left out of a delta: those for whom it was made have it. What is below a manifest that is left out is
-    /// not told.
+    /// What is left out of a delta: its receivers have it. What is below a manifest that is left out is not listed.
     pub needs: Vec<Descriptor>,
-    /// Everything that is wrong, from the root down.
+    /// What is absent or broken, from the root down.
     pub problems: Vec<Problem>,
+    /// What could not be read, so that nothing is known of it: the place does not answer, or refuses permission.
+    pub unreachable: Vec<Problem>,
 }
 
 impl Findings {
-    /// Whether nothing is wrong. A delta from which parts were left out may be clean.
+    /// Whether everything was read and nothing is wrong. A delta from which parts were left out may be clean.
     pub fn is_clean(&self) -> bool {
-        self.problems.is_empty()
+        self.problems.is_empty() && self.unreachable.is_empty()
+    }
+
+    fn add(&mut self, problem: Problem) {
+        let found = problem.error.kind().is_of_content();
+        if found { &mut self.problems } else { &mut self.unreachable }.push(problem);
     }
 
     fn need(&mut self, of: &Descriptor) {
@@ -80,7 +84,7 @@ pub struct Checked {
     pub bytes: u64,
 }
 
-/// One thing that is wrong.
+/// One thing that is wrong, or could not be read.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Problem {
@@ -99,7 +103,7 @@ impl Problem {
 }
 
 impl Verifier {
-    /// One for an archive whose images nobody has looked at yet.
+    /// A verifier that has read nothing yet.
     pub fn new() -> Self {
         Self::default()
     }
@@ -121,7 +125,7 @@ impl Verifier {
     /// Checks an image. It goes on after a problem.
     ///
     /// # Errors
-    /// `Cancelled` only: all else is a finding.
+    /// `Cancelled` only: all else is among the findings.
     pub async fn image(&self, source: &dyn ImageSource) -> Result<Findings> {
         let Walk { mut findings, uses, .. } = walk::walk(source).await?;
         let firsts = firsts(&uses);
@@ -147,7 +151,7 @@ impl Verifier {
                     findings.absent.push(used.blob.clone());
                 }
                 Err(error) => {
-                    findings.problems.push(Problem::new(&*used.what, Some(digest), error));
+                    findings.add(Problem::new(&*used.what, Some(digest), error));
                 }
             }
         }
@@ -158,23 +162,23 @@ impl Verifier {
     }
 
     async fn blob(&self, source: &dyn ImageSource, used: &Use) -> Result<BlobTruth> {
-        let by_digest = DigestKey::of(used);
-        if let Some(truth) = locked(&self.by_digest).get(&by_digest).cloned() {
+        let seen = |key: &BlobKey| locked(&self.seen).get(key).cloned();
+        let mut key = BlobKey::of(used);
+        if let Some(truth) = seen(&key) {
             return Ok(truth);
         }
         let mut body = source.blob(&used.blob).await?.expecting(&(&used.blob).into())?;
-        let key = BlobKey::of(&body, used);
-        if let Some(truth) = key.as_ref().and_then(|key| locked(&self.seen).get(key).cloned()) {
-            return Ok(truth);
+        if let Some(range) = body.file_range() {
+            key = key.in_file(range);
+            if let Some(truth) = seen(&key) {
+                return Ok(truth);
+            }
         }
         if let Some(progress) = self.progress.clone() {
             body = body.on_progress(move |bytes| progress(bytes));
         }
         let truth = blob::read(body, used.diff_id.as_ref()).await?;
-        match key {
-            Some(key) => drop(locked(&self.seen).insert(key, truth.clone())),
-            None => drop(locked(&self.by_digest).insert(by_digest, truth.clone())),
-        }
+        locked(&self.seen).insert(key, truth.clone());
         Ok(truth)
     }
 

@@ -18,6 +18,8 @@ struct Fake {
     root: Manifest,
     manifests: HashMap<Digest, Manifest>,
     blobs: HashMap<Digest, Bytes>,
+    /// Blobs whose place does not answer.
+    silent: Vec<Digest>,
 }
 
 #[async_trait]
@@ -35,6 +37,9 @@ impl ImageSource for Fake {
     }
 
     async fn blob(&self, of: &Descriptor) -> Result<Body> {
+        if self.silent.contains(&of.digest) {
+            return Err(Error::new(ErrorKind::Unavailable, "the place does not answer"));
+        }
         let bytes = self.blobs.get(&of.digest).cloned().ok_or_else(absent)?;
         Ok(Body::from_bytes(bytes))
     }
@@ -73,6 +78,7 @@ fn image(diff_ids: &[Digest]) -> Fake {
         root: Manifest::new(manifest.to_string()).unwrap(),
         manifests: HashMap::new(),
         blobs: [config, plain, packed].map(|b| (sha256(&b), Bytes::from(b))).into(),
+        silent: Vec::new(),
     }
 }
 
@@ -105,6 +111,16 @@ async fn everything_that_is_wrong_is_told() {
         told(&findings),
         [("layer 1 of 2", ErrorKind::Corrupt), ("layer 2 of 2", ErrorKind::NotFound)]
     );
+}
+
+#[tokio::test]
+async fn what_cannot_be_reached_is_not_broken() {
+    let mut source = good();
+    source.silent = source.blobs.keys().cloned().collect();
+    let findings = check(&source).await;
+    assert!(findings.problems.is_empty() && !findings.is_clean(), "{findings:?}");
+    let unreachable: Vec<_> = findings.unreachable.iter().map(|of| &*of.what).collect();
+    assert_eq!(unreachable, ["config", "layer 1 of 2", "layer 2 of 2"]);
 }
 
 #[tokio::test]

@@ -98,12 +98,13 @@ impl Walk {
         self.findings.checked.bytes += findings.checked.bytes;
         self.findings.absent.extend(findings.absent);
         self.findings.problems.extend(findings.problems);
+        self.findings.unreachable.extend(findings.unreachable);
         findings.needs.iter().for_each(|of| self.findings.need(of));
         self.uses.extend(uses);
         self.referrers.extend(referrers);
     }
 
-    /// Notes what is wrong. That it was cancelled is the end of the walk.
+    /// Adds what is wrong or could not be read. That it was cancelled is the end of the walk.
     fn problem(
         &mut self,
         what: impl Into<String>,
@@ -113,7 +114,7 @@ impl Walk {
         if error.kind() == ErrorKind::Cancelled {
             return Err(error);
         }
-        self.findings.problems.push(Problem::new(what, digest, error));
+        self.findings.add(Problem::new(what, digest, error));
         Ok(())
     }
 }

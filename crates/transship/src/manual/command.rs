@@ -155,7 +155,7 @@
 //! The images of an archive in stored order; layers are not read. For a repository of a registry, only its list of tags is read,
 //! and one tag is printed a line; `--details` also reads the manifests, which a registry may count as pulls. Without it, `digest`
 //! and the other fields that are not known are `null` or empty in JSON. An image that cannot be read is listed with its `error`,
-//! and the exit code is 4. `digest` is `null` if the format stores no manifest; `image_id` is `null` for an index.
+//! and the exit code is 4, or 1 if it could only not be reached. `digest` is `null` if the format stores no manifest; `image_id` is `null` for an index.
 //!
 //! ```json
 //! {
@@ -200,17 +200,21 @@
 //!
 //! Reads images and checks that all blobs are present, their digests and sizes, that configs are valid, that the numbers of diff
 //! IDs and layers agree, and the diff ID of each layer. An archive without the name of an image means all of its images. Missing
-//! images of a sparse index, and layers that are marked as not distributable, are reported and are no errors. The exit code is 4
-//! if anything is wrong.
+//! images of a sparse index, and layers that are marked as not distributable, are reported and are no errors.
+//!
+//! Each image gets a verdict, and the exit code is that of the worst: `bad` (4) if something is broken, or is absent though the
+//! image needs it; `unreachable` (1) if nothing is wrong with what was read, and a part could not be read: the server does not
+//! answer, or permission is refused; `absent` (3) if there is no such image; `ok` (0).
 //!
 //! ```json
 //! {
 //!   "ok": false,
 //!   "images": [{
-//!     "ok": false, "reference": "oci:b@sha256:..", "names": ["x"], "digest": "sha256:..",
+//!     "ok": false, "verdict": "bad", "reference": "oci:b@sha256:..", "names": ["x"], "digest": "sha256:..",
 //!     "checked": { "manifests": 1, "blobs": 2, "bytes": 4132 },
 //!     "absent": [], "needs": [{ "digest": "sha256:..", "size": 527 }], "warnings": [],
-//!     "problems": [{ "what": "layer 1 of 2", "digest": "sha256:..", "kind": "corrupt", "error": ".." }]
+//!     "problems": [{ "what": "layer 1 of 2", "digest": "sha256:..", "kind": "corrupt", "error": ".." }],
+//!     "unreachable": []
 //!   }]
 //! }
 //! ```
