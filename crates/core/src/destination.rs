@@ -32,6 +32,12 @@ pub trait ImageDestination: fmt::Debug + Send + Sync {
         &[]
     }
 
+    /// The digests that the root has to have, because the reference or a name says so. Known when it is opened. A copy that would
+    /// give another root is refused before anything is written; a commit of another root, too.
+    fn pinned(&self) -> Vec<&Digest> {
+        Vec::new()
+    }
+
     /// What it can hold. Known when it is opened, and does not change.
     ///
     /// - What it lists can be committed; what it does not is refused with `Unsupported`.

@@ -17,9 +17,9 @@ use transship_core::{
 use crate::client::Repository;
 use crate::pull;
 use crate::push::{self, Mounted, Session, Taken};
-use crate::reference::{Locator, Wanted, manifest_of};
+use crate::reference::{Locator, Wanted};
 use crate::replicate::replicate;
-use crate::target::{Target, has_manifest};
+use crate::target::{Target, has_manifest, written_as};
 use crate::writer::Claimed;
 use crate::{AT_ONCE, SCHEME};
 
@@ -265,6 +265,11 @@ impl ImageDestination for RegistryDestination {
         &self.names
     }
 
+    fn pinned(&self) -> Vec<&Digest> {
+        let names = self.targets.iter().flat_map(|target| &target.names);
+        names.filter_map(DockerName::digest).collect()
+    }
+
     fn accepts(&self) -> &Accepts {
         &self.accepts
     }
@@ -347,7 +352,7 @@ impl ImageDestination for RegistryDestination {
             .collect();
         let shown = names.iter().map(|(repository, name)| async {
             // A hint that cannot be had is none.
-            let found = pull::head_manifest(&repository.probed(), manifest_of(name)).await;
+            let found = pull::head_manifest(&repository.probed(), written_as(name)).await;
             found.is_ok_and(|found| found.is_some_and(|found| found.digest == root.digest))
         });
         if !join_all(shown).await.into_iter().all(|shows| shows) || names.is_empty() {

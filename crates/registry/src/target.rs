@@ -72,12 +72,7 @@ impl Target {
     /// Refuses a name that an image has.
     pub(crate) async fn refuse_what_is_there(&self) -> Result<()> {
         for name in &self.names {
-            let wanted = match (name.tag(), name.digest()) {
-                (Some(tag), _) => Wanted::Tag(tag),
-                (None, Some(digest)) => Wanted::Digest(digest),
-                (None, None) => continue,
-            };
-            if pull::head_manifest(&self.repository, wanted).await?.is_some() {
+            if pull::head_manifest(&self.repository, written_as(name)).await?.is_some() {
                 let message = format!("{name} is there already");
                 return Err(Error::new(ErrorKind::AlreadyExists, message));
             }
@@ -104,13 +99,9 @@ impl Target {
     pub(crate) async fn publish(&self, root: &Manifest, committed: &mut Committed) -> Result<()> {
         let observer = &self.repository.observer;
         for name in &self.names {
-            let wanted = match name.tag() {
-                Some(tag) => Wanted::Tag(tag),
-                None => Wanted::Digest(&root.descriptor().digest),
-            };
             let reference = Locator::Name(name.clone()).reference();
             observer.notify(Notice::Publishing(reference.clone()));
-            let taken = push::put_manifest(&self.repository, root, wanted).await?;
+            let taken = push::put_manifest(&self.repository, root, written_as(name)).await?;
             observer.notify(Notice::Published(reference.clone()));
             committed.references.push(reference);
             committed.lost.extend(push::list_referrer(&self.repository, root, &taken).await?);
@@ -118,6 +109,14 @@ impl Target {
             committed.descriptor.digest = taken.digest;
         }
         Ok(())
+    }
+}
+
+/// What a root is put as: its tag moves to it; without one it is put under its digest.
+pub(crate) fn written_as(name: &DockerName) -> Wanted<'_> {
+    match (name.tag(), name.digest()) {
+        (None, Some(digest)) => Wanted::Digest(digest),
+        (tag, _) => Wanted::Tag(tag.unwrap_or("latest")),
     }
 }
 

@@ -34,6 +34,7 @@ mod open;
 mod options;
 mod plan;
 mod transfer;
+mod turn;
 mod verify;
 
 pub use commit::published::Published;

@@ -272,3 +272,65 @@ fn the_second_run_of_a_mirror() {
     }
     case.end();
 }
+
+/// A digest that the destination says is held against the image before the first byte is sent, and in a dry run.
+#[test]
+fn a_pinned_digest_is_checked_in_the_plan() {
+    let mut case = Case::new();
+    let image = Image::new("a");
+    layout(&case.path("l"), &image, "x");
+    let (is, other) = (digest(&image.manifest), digest(b"other"));
+    for (what, pinned, code) in [
+        ("oci:l", &*is, 0),
+        ("oci:l", &*other, 4),
+        // It would get another digest.
+        ("--format docker oci:l", &*is, 4),
+        ("--compress zstd oci:l", &*is, 4),
+    ] {
+        for tag in ["", ":1"] {
+            let server = Server::usual();
+            let line = format!("{what} docker://{}/a/b{tag}@{pinned}", server.host());
+            case.ends(code, &format!("copy --dry-run {line}"));
+            let ran = case.ends(code, &format!("copy {line}"));
+            let sent =
+                !server.state().blobs.is_empty() || server.state().asked("POST", "uploads") > 0;
+            case.check(sent == (code == 0), "nothing is sent for a wrong digest", &ran);
+            let tagged = server.state().manifests.contains_key(&("a/b".to_owned(), "1".to_owned()));
+            case.check(tagged == (code == 0 && !tag.is_empty()), "the tag moves with it", &ran);
+        }
+    }
+    // The image is there under its digest, and the tag is another's.
+    let server = Server::usual();
+    server.add("a/b", &image, "2");
+    server.add("a/b", &Image::new("c"), "1");
+    let host = server.host();
+    let ran = case.ends(0, &format!("copy docker://{host}/a/b:2 docker://{host}/a/b:1@{is}"));
+    let moved = server.state().manifests[&("a/b".to_owned(), "1".to_owned())].1 == image.manifest;
+    case.check(moved, "the tag moves", &ran);
+    case.end();
+}
+
+/// Of two images for one place, the order of the request decides which comes first, and not which answers first.
+#[test]
+fn the_order_decides_and_not_what_answers_first() {
+    let mut case = Case::new();
+    for slow in ["t/r0", "t/r1"] {
+        let server = Server::scripted(move |request, _| {
+            if request.repository == slow && request.kind == "manifests" {
+                std::thread::sleep(std::time::Duration::from_millis(300));
+            }
+            None
+        });
+        server.add("t/r0", &Image::new("a"), "v0");
+        server.add("t/r1", &Image::new("b"), "v1");
+        let to = Server::usual();
+        let (from, host) = (server.host(), to.host());
+        let line = format!("docker://{from}/t/r0 docker://{from}/t/r1 docker://{host}/x/repo");
+        for more in ["--dry-run ", ""] {
+            let ran = case.ends(1, &format!("copy {more}--keep-going --all-images {line}"));
+            case.check(ran.err.contains("r1:v1: "), "the second one is refused", &ran);
+        }
+        assert_eq!(to.state().tags["x/repo"], ["v0"], "{slow} is slow");
+    }
+    case.end();
+}

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use transship_core::{Digest, Error, ErrorKind, Manifest, Result, Stored};
+use transship_core::{Descriptor, Digest, Error, ErrorKind, Manifest, Result, Stored};
 
 use super::convert::{self, NewChild, NewLayer};
-use crate::copy::task::{CopiedBlobs, TaskKey};
+use crate::copy::task::{BlobTask, CopiedBlobs, TaskKey};
 use crate::plan::layers::LayerPlan;
-use crate::plan::nodes::{ChildPlan, Fate, IndexPlan, LeafPlan, NodePlan, attested};
+use crate::plan::nodes::{ChildPlan, Fate, ImagePlan, IndexPlan, LeafPlan, NodePlan, attested};
 
 /// A root, and the manifests below it, each before those that refer to it.
 #[derive(Debug)]
@@ -15,6 +15,19 @@ pub(crate) struct Built {
     pub(crate) root: Manifest,
     /// With the digest that each had at the source.
     pub(crate) below: Vec<(Digest, Manifest)>,
+}
+
+/// The digest that the root of an image gets, where that is known before the copy: no layer changes form.
+pub(crate) fn planned_root(plan: &ImagePlan, blobs: &[BlobTask]) -> Result<Option<Digest>> {
+    if blobs.iter().any(|blob| blob.key.to.is_some()) {
+        return Ok(None);
+    }
+    let kept = |blob: &BlobTask| {
+        let Descriptor { digest, size, .. } = &*blob.source;
+        (blob.key.clone(), Stored::new(digest.clone(), *size))
+    };
+    let built = build(&plan.root, &blobs.iter().map(kept).collect())?;
+    Ok(Some(built.root.descriptor().digest.clone()))
 }
 
 pub(crate) fn build(node: &NodePlan, copied: &CopiedBlobs) -> Result<Built> {

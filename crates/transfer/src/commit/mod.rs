@@ -17,6 +17,7 @@ use crate::plan::{Action, ImageTask};
 use crate::{DetachedSignatures, EventKind};
 pub(crate) use convert::{ATTESTED, image_type, index_type, lost_in_docker};
 use delta::Delta;
+pub(crate) use manifests::planned_root;
 use manifests::{Built, build};
 use report::{ImageReport, Report};
 

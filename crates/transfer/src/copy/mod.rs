@@ -8,13 +8,13 @@ mod schedule;
 pub(crate) mod task;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use tokio::sync::oneshot;
-use transship_core::{Result, cancelled};
+use transship_core::Result;
 
 use crate::commit::{self, report::ImageReport};
 use crate::open::base::WithBase;
 use crate::open::{Batch, about, boxed};
 use crate::plan::{Action, ImageTask, TransferPlan};
+use crate::turn::{Turn, Turns};
 use crate::{EventKind, ImageFailure, Report};
 use blob::Route;
 use schedule::Scheduler;
@@ -30,14 +30,13 @@ pub(crate) async fn copy(mut plan: TransferPlan<'_, '_>) -> Result<Report> {
     let mut images: Vec<(usize, ImageReport)> = Vec::with_capacity(plan.images.len());
     let mut failed = std::mem::take(&mut plan.failed);
     let mut waiting = std::mem::take(&mut plan.images).into_iter();
-    let (mut running, mut before) = (FuturesUnordered::new(), None);
+    let (mut running, mut commits) = (FuturesUnordered::new(), Turns::default());
     loop {
         while running.len() < at_once
             && let Some(at) = waiting.next()
         {
-            let (done, next) = oneshot::channel();
-            let turn = Turn { before: before.replace(next), done };
-            running.push(boxed(copy_in_turn(batch, &scheduler, at, plan.kept.remove(&at), turn)));
+            let (kept, turn) = (plan.kept.remove(&at), commits.next());
+            running.push(boxed(copy_in_turn(batch, &scheduler, at, kept, turn)));
         }
         let Some(finished) = running.next().await else { break };
         match finished? {
@@ -102,26 +101,4 @@ async fn copy_image(
     }
     turn.come().await?;
     commit::commit(batch, task, &copied).await
-}
-
-/// When an image may be committed: after the one before it.
-#[derive(Debug)]
-struct Turn {
-    before: Option<oneshot::Receiver<()>>,
-    done: oneshot::Sender<()>,
-}
-
-impl Turn {
-    /// Waits for the image before.
-    async fn come(&mut self) -> Result<()> {
-        match self.before.take() {
-            Some(before) => before.await.map_err(|_| cancelled()),
-            None => Ok(()),
-        }
-    }
-
-    fn end(self) {
-        // After the last there is none.
-        let _ = self.done.send(());
-    }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use transship_core::{Committed, Descriptor, Digest, ImageDestination, ImageSource, Result};
+use transship_core::{
+    Committed, Descriptor, Digest, Error, ErrorKind, Hint, ImageDestination, ImageSource, Result,
+};
 
 use super::layers::LayerRules;
 use super::manifests::plan;
@@ -12,7 +14,7 @@ use super::select::choose;
 use super::sniff::sniff_layers;
 use super::tree::Tree;
 use crate::codec::Compression;
-use crate::commit::signatures;
+use crate::commit::{planned_root, signatures};
 use crate::copy::task::{BlobTask, tasks};
 use crate::open::base::WithBase;
 use crate::open::{Batch, OpenImage, Target, about};
@@ -77,13 +79,17 @@ impl ImageTask<'_> {
     }
 }
 
-/// Opens an image and its place, and plans it.
-pub(super) async fn plan_image<'a>(batch: &'a Batch<'_>, at: usize) -> Result<ImageTask<'a>> {
+/// Opens an image and plans it for its place.
+pub(super) async fn plan_image<'a>(
+    batch: &'a Batch<'_>,
+    at: usize,
+    target: Target<'a>,
+) -> Result<ImageTask<'a>> {
     let id = ImageId(at);
     let from = batch.sources.image(at).await?;
-    let target = batch.target(at).await?;
     let (source, place) = (from.image.get(), target.image.get());
     if let Some(root) = batch.sources.compared(&from)
+        && place.pinned().into_iter().all(|pinned| *pinned == root.digest)
         && let Some(there) = place.shows(root).await?
     {
         let (root, action) = (root.clone(), Action::Nothing(there));
@@ -98,6 +104,7 @@ pub(super) async fn plan_image<'a>(batch: &'a Batch<'_>, at: usize) -> Result<Im
         refused.map(|name| format!("the name {name}: {} cannot hold it", place.reference())),
     );
     let (root, blobs) = (plan.source.clone(), tasks(&plan));
+    check_pinned(place, &plan, &blobs).map_err(|error| about(source.reference(), error))?;
     Ok(ImageTask { id, root, action: Action::Copy { from, plan, blobs }, target })
 }
 
@@ -122,4 +129,27 @@ async fn plan_for(
         attach(source, &mut plan, destination).await?;
     }
     Ok(plan)
+}
+
+/// That the root gets the digest that the destination says. Where layers change form, it is known after the copy only; then the
+/// commit checks it.
+fn check_pinned(place: &dyn ImageDestination, plan: &ImagePlan, blobs: &[BlobTask]) -> Result<()> {
+    let pinned = place.pinned();
+    if pinned.is_empty() {
+        return Ok(());
+    }
+    let (at, was) = (place.reference(), &plan.root.manifest().descriptor().digest);
+    let becomes = planned_root(plan, blobs)?;
+    for wanted in pinned {
+        let message = match &becomes {
+            Some(digest) if digest == wanted => continue,
+            Some(digest) => format!("{at} says the digest {wanted}, and the image has {digest}"),
+            None if wanted != was => continue,
+            None => format!("{at} says the digest {wanted}, which would change"),
+        };
+        let error = Error::new(ErrorKind::Corrupt, message);
+        let changes = becomes.as_ref() != Some(was);
+        return Err(if changes { error.hint(Hint::PreserveDigests) } else { error });
+    }
+    Ok(())
 }

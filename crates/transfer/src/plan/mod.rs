@@ -23,6 +23,7 @@ use transship_core::{AcceptsOrder, Result};
 
 use crate::copy::task::BlobNumbers;
 use crate::open::{Batch, boxed};
+use crate::turn::{Turn, Turns};
 use crate::{ImageFailure, ImageId};
 pub(crate) use description::form_name;
 pub use description::{BlobFate, Plan, PlanTotals, PlannedBlob, PlannedImage, Sum};
@@ -58,9 +59,10 @@ pub(crate) struct TransferPlan<'a, 's> {
 pub(crate) async fn plan<'a, 's>(batch: &'a Batch<'s>) -> Result<TransferPlan<'a, 's>> {
     let mut plan = TransferPlan::of(batch);
     let mut names = NameTable::of(&batch.sources);
+    let mut places = Turns::default();
     // By position: a stream of references is not `Send`.
     let mut planned = stream::iter(0..batch.sources.len())
-        .map(|at| boxed(async move { (at, image::plan_image(batch, at).await) }))
+        .map(|at| boxed(plan_in_turn(batch, at, places.next())))
         .buffered(batch.options.streams());
     // Nothing is awaited in the loop: the other images, which it would not poll, may hold what that waits for.
     while let Some((at, image)) = planned.next().await {
@@ -78,6 +80,21 @@ pub(crate) async fn plan<'a, 's>(batch: &'a Batch<'s>) -> Result<TransferPlan<'a
     }
     plan.blobs.emit_planned(plan.images.len(), batch.events);
     Ok(plan)
+}
+
+/// Places are opened in order: of two images for one name, the order decides which comes first, and not what answers first.
+async fn plan_in_turn<'a>(
+    batch: &'a Batch<'_>,
+    at: usize,
+    mut turn: Turn,
+) -> (usize, Result<ImageTask<'a>>) {
+    let planned = async {
+        turn.come().await?;
+        let target = batch.target(at).await;
+        turn.end();
+        image::plan_image(batch, at, target?).await
+    };
+    (at, planned.await)
 }
 
 impl<'a, 's> TransferPlan<'a, 's> {
@@ -126,7 +143,7 @@ impl Batch<'_> {
     ) -> Result<ImageTask<'a>> {
         match kept {
             Some(image) => Ok(image),
-            None => image::plan_image(self, at).await,
+            None => image::plan_image(self, at, self.target(at).await?).await,
         }
     }
 

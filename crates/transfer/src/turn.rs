@@ -1,0 +1,43 @@
+//! [`Turns`]: steps of images that are worked on at once, and take one step in order.
+
+use tokio::sync::oneshot;
+use transship_core::{Result, cancelled};
+
+/// Gives out turns.
+#[derive(Debug, Default)]
+pub(crate) struct Turns {
+    last: Option<oneshot::Receiver<()>>,
+}
+
+/// When a step may be taken: after the one before it.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    before: Option<oneshot::Receiver<()>>,
+    done: oneshot::Sender<()>,
+}
+
+impl Turns {
+    /// The turn after those that were given out before.
+    pub(crate) fn next(&mut self) -> Turn {
+        let (done, next) = oneshot::channel();
+        Turn { before: self.last.replace(next), done }
+    }
+}
+
+impl Turn {
+    /// Waits for the one before.
+    ///
+    /// # Errors
+    /// `Cancelled` when that was dropped before its end.
+    pub(crate) async fn come(&mut self) -> Result<()> {
+        match self.before.take() {
+            Some(before) => before.await.map_err(|_| cancelled()),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn end(self) {
+        // After the last there is none.
+        let _ = self.done.send(());
+    }
+}
