@@ -30,7 +30,7 @@ mod zstd;
 
 pub use ahead::Ahead;
 pub use gzip::{DEFAULT_GZIP_LEVEL, GZIP_LEVELS, GzipDecoder, GzipEncoder};
-pub use sniff::{Compression, SNIFF_LEN, sniff};
+pub use sniff::{Compression, SNIFF_LEN, Sniffed, sniff};
 pub use zstd::{DEFAULT_ZSTD_LEVEL, ZSTD_LEVELS, ZstdDecoder, ZstdEncoder};
 
 /// The most threads that one encoder uses, however many it is given.

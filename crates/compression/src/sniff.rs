@@ -1,6 +1,9 @@
 //! Recognizing a compression by its first bytes.
 
 use std::fmt;
+use std::io::{self, Chain, Cursor, Read};
+
+use crate::{GzipDecoder, ZstdDecoder};
 
 /// How a stream is compressed, as far as its first bytes tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,6 +48,46 @@ pub fn sniff(start: &[u8]) -> Compression {
         [b'B', b'Z', b'h', b'1'..=b'9', ..] => Compression::Bzip2,
         [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Compression::Xz,
         _ => Compression::Plain,
+    }
+}
+
+/// A reader whose first bytes were looked at.
+#[derive(Debug)]
+pub struct Sniffed<R> {
+    /// What it is compressed with.
+    pub compression: Compression,
+    /// All of its bytes, the first ones too.
+    pub whole: Chain<Cursor<Vec<u8>>, R>,
+}
+
+impl<R: Read> Sniffed<R> {
+    /// Looks at the first bytes of a reader.
+    ///
+    /// # Errors
+    /// Those of the reader.
+    pub fn new(mut reader: R) -> io::Result<Self> {
+        let mut start = Vec::with_capacity(SNIFF_LEN);
+        (&mut reader).take(SNIFF_LEN as u64).read_to_end(&mut start)?;
+        Ok(Self { compression: sniff(&start), whole: Cursor::new(start).chain(reader) })
+    }
+
+    /// Its bytes, decompressed where they are gzip or zstd.
+    ///
+    /// # Errors
+    /// `Unsupported` for other compressions, which layers do not have.
+    pub fn decoded<'r>(self) -> io::Result<Box<dyn Read + Send + 'r>>
+    where
+        R: Send + 'r,
+    {
+        Ok(match self.compression {
+            Compression::Plain => Box::new(self.whole),
+            Compression::Gzip => Box::new(GzipDecoder::new(self.whole)),
+            Compression::Zstd => Box::new(ZstdDecoder::new(self.whole)?),
+            other => {
+                let message = format!("it is compressed with {other}, which layers must not be");
+                return Err(io::Error::new(io::ErrorKind::Unsupported, message));
+            }
+        })
     }
 }
 

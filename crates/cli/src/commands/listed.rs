@@ -44,7 +44,7 @@ pub(super) async fn sources(
         let message = format!("{} lists no images", list.display());
         return Err(Error::new(ErrorKind::InvalidInput, message));
     }
-    Ok(all)
+    Ok(Source::list(all))
 }
 
 async fn source(line: &str, known: &Transports, session: &Session) -> Result<Source> {

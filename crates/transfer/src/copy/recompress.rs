@@ -7,8 +7,7 @@ use transship_core::{Body, Cancel, Digest, Error, ErrorKind, Expect, LayerForm, 
 
 use crate::Compress;
 use crate::codec::{
-    Ahead, Compression, DEFAULT_GZIP_LEVEL, DEFAULT_ZSTD_LEVEL, GzipDecoder, GzipEncoder,
-    SNIFF_LEN, ZstdDecoder, ZstdEncoder, sniff,
+    Ahead, Compression, DEFAULT_GZIP_LEVEL, DEFAULT_ZSTD_LEVEL, GzipEncoder, Sniffed, ZstdEncoder,
 };
 
 /// What a layer is to become.
@@ -52,25 +51,13 @@ pub(crate) fn changed(body: Body, change: Change) -> Result<Body> {
 
 fn open(body: Body, change: &Change, cancel: &Cancel) -> Result<Box<dyn Read + Send>> {
     let expected = body.expected().digest.clone();
-    let mut source = body.chunks(cancel)?;
-    let start = read_start(&mut source)?;
-    let compression = sniff(&start);
-    let left_to_check = left_to_check(compression, expected.as_ref(), change);
-    let whole = io::Cursor::new(start).chain(source);
-    if change.is_done(compression) {
-        return Ok(Box::new(whole));
+    let source = Sniffed::new(body.chunks(cancel)?);
+    let source = source.map_err(|e| Error::io("reading", "the first bytes", e))?;
+    let left_to_check = left_to_check(source.compression, expected.as_ref(), change);
+    if change.is_done(source.compression) {
+        return Ok(Box::new(source.whole));
     }
-    let plain: Box<dyn Read + Send> = match compression {
-        Compression::Plain => Box::new(whole),
-        Compression::Gzip => Box::new(GzipDecoder::new(whole)),
-        Compression::Zstd => Box::new(ZstdDecoder::new(whole).map_err(codec)?),
-        other => {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                format!("it is compressed with {other:?}, which layers must not be"),
-            ));
-        }
-    };
+    let plain = source.decoded().map_err(codec)?;
     if change.to == LayerForm::Plain {
         return Ok(Box::new(Ahead::start("transship-ahead", plain).map_err(codec)?));
     }
@@ -112,15 +99,6 @@ fn codec(error: io::Error) -> Error {
     Error::unwrap_io(error).unwrap_or_else(|error| {
         Error::new(ErrorKind::Unsupported, "compressing is not possible so").caused_by(error)
     })
-}
-
-fn read_start(source: &mut impl Read) -> Result<Vec<u8>> {
-    let mut start = Vec::with_capacity(SNIFF_LEN);
-    source
-        .take(SNIFF_LEN as u64)
-        .read_to_end(&mut start)
-        .map_err(|e| Error::io("reading", "the first bytes", e))?;
-    Ok(start)
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ pub(super) struct Scheduler {
     pub(super) events: Emitter,
     pub(super) since: Option<Since>,
     pub(super) cache: LayerCache,
-    /// Blobs that a source that comes once has put into the destination.
+    /// Blobs of a stream that are at the destination already.
     pub(super) staged: StagedBlobs,
     pub(super) counts: Counts,
     compress: Compress,

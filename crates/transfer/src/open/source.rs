@@ -23,6 +23,7 @@ pub struct Source {
     pub(crate) images: Option<Images>,
     pub(crate) names: Vec<ImageName>,
     pub(crate) context: Option<String>,
+    pub(crate) listed: bool,
     pub(crate) opened: Option<Passed>,
 }
 
@@ -41,13 +42,18 @@ pub(crate) enum Origin {
 
 impl Source {
     fn new(origin: Origin) -> Self {
-        Self { origin, images: None, names: Vec::new(), context: None, opened: None }
+        Self { origin, images: None, names: Vec::new(), context: None, listed: false, opened: None }
     }
 
-    /// A source of one of two formats, when only its content shows which: the first transport that can read it is used. For what
-    /// comes once, and cannot be looked at before.
+    /// A stream in one of two formats, which only its content tells: the first transport that can read it is used.
     pub fn either(this: Reference, that: Reference) -> Self {
         Self::new(Origin::OneOf(vec![this, that]))
+    }
+
+    /// The sources of a list: each image goes where it would go beside others, under its own names, also when the list has
+    /// one.
+    pub fn list(sources: impl IntoIterator<Item = Self>) -> Vec<Self> {
+        sources.into_iter().map(|source| Self { listed: true, ..source }).collect()
     }
 
     /// Which images of it, whatever [`TransferOptions::images`](crate::TransferOptions::images) says.
@@ -64,8 +70,7 @@ impl Source {
         self
     }
 
-    /// The line of a list that it comes from: errors about it begin with that, and its image keeps its names as beside
-    /// others, also when the list has one line.
+    /// Where it is said, as a line of a file: errors about it begin with that.
     #[must_use]
     pub fn context(mut self, context: impl Into<String>) -> Self {
         self.context = Some(context.into());

@@ -33,7 +33,7 @@ impl<T: ?Sized> Handle<'_, T> {
         }
     }
 
-    /// What we opened. What the caller keeps is only looked at, and never written.
+    /// What we opened. What the caller keeps is read and never written.
     pub(crate) fn owned(self) -> Result<Box<T>> {
         match self {
             Self::Owned(handle) => Ok(handle),
@@ -163,7 +163,7 @@ impl<'a> Sources<'a> {
     /// The root of an open image, where it is compared before it is read.
     pub(crate) fn compared<'i>(&self, image: &'i OpenImage<'_>) -> Option<&'i Descriptor> {
         let image = image.image.get();
-        // What somebody else opened may be of a transport that is not linked.
+        // What the caller opened may be of a transport that is not linked.
         let transport = self.transports.of(image.reference());
         let compares = self.compare && transport.is_ok_and(|transport| transport.compares_roots());
         image.root_descriptor().filter(|_| compares)
@@ -241,7 +241,7 @@ impl Opening<'_> {
             }
         };
         let all = images == Images::All && matches!(content, Content::Archive(_));
-        let of_many = all || source.context.is_some();
+        let of_many = all || source.listed;
         Ok(OpenSource { content, given: &source.names, of_many })
     }
 

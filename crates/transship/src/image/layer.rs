@@ -1,11 +1,11 @@
 //! [`Layer`]: one layer, as stored or as the tar that it is.
 
-use std::io::{self, Cursor, Read};
+use std::io::{self, Read};
 
 use transship_core::{
-    Body, Cancel, Chunks, Descriptor, Digest, Document, Error, ErrorKind, Expect, Result, ResultExt,
+    Body, Cancel, Descriptor, Digest, Document, Error, ErrorKind, Expect, Result,
 };
-use transship_transfer::codec::{Compression, GzipDecoder, SNIFF_LEN, ZstdDecoder, sniff};
+use transship_transfer::codec::Sniffed;
 
 use super::Image;
 
@@ -71,51 +71,28 @@ impl Layer {
 
 /// A layer that is decompressed while it is read. What it is compressed with is seen from its first bytes, whatever its type
 /// says.
-enum Plain {
-    Stored(Box<Input>),
-    Gzip(Box<GzipDecoder<Input>>),
-    Zstd(Box<ZstdDecoder<Input>>),
-}
-
-type Input = io::Chain<Cursor<Vec<u8>>, Chunks>;
+struct Plain(Box<dyn Read + Send>);
 
 impl Plain {
     fn open(stored: Body, cancel: &Cancel) -> Result<Self> {
-        let mut chunks = stored.chunks(cancel)?;
-        let mut start = Vec::with_capacity(SNIFF_LEN);
-        let sniffed = (&mut chunks).take(SNIFF_LEN as u64).read_to_end(&mut start);
-        sniffed.map_err(|e| Error::io("reading", "layer", e))?;
-        let compression = sniff(&start);
-        let input = Cursor::new(start).chain(chunks);
-        match compression {
-            Compression::Plain => Ok(Self::Stored(Box::new(input))),
-            Compression::Gzip => Ok(Self::Gzip(Box::new(GzipDecoder::new(input)))),
-            Compression::Zstd => {
-                let decoder = ZstdDecoder::new(input);
-                decoder.map(Box::new).map(Self::Zstd).map_err(malformed).context(|| "layer")
-            }
-            other => Err(Error::new(
-                ErrorKind::Unsupported,
-                format!("it is compressed with {other:?}, which layers must not be"),
-            )),
-        }
+        let layer = Sniffed::new(stored.chunks(cancel)?);
+        let layer = layer.map_err(|e| Error::io("reading", "layer", e))?;
+        layer.decoded().map(Self).map_err(|e| malformed(e).context("layer"))
     }
 }
 
 fn malformed(error: io::Error) -> Error {
-    Error::unwrap_io(error).unwrap_or_else(|error| {
-        Error::new(ErrorKind::Corrupt, "it does not decompress").caused_by(error)
-    })
+    let kind = match error.kind() {
+        io::ErrorKind::Unsupported => ErrorKind::Unsupported,
+        _ => ErrorKind::Corrupt,
+    };
+    Error::unwrap_io(error)
+        .unwrap_or_else(|error| Error::new(kind, "it does not decompress").caused_by(error))
 }
 
 impl Read for Plain {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let read = match self {
-            Self::Stored(input) => input.read(out),
-            Self::Gzip(decoder) => decoder.read(out),
-            Self::Zstd(decoder) => decoder.read(out),
-        };
-        match read {
+        match self.0.read(out) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => {
                 Err(malformed(error).into_io())
             }

@@ -153,7 +153,6 @@ async fn a_delta_is_completed_in_a_repository_that_has_its_base() {
     assert_eq!(bytes, *new.manifest.bytes());
 }
 
-/// A layout's names that are only tags, and what an archive or a registry makes of them.
 /// A list of one line goes where it would go with a second one.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_only_line_of_a_list_keeps_its_name() {
@@ -161,16 +160,17 @@ async fn the_only_line_of_a_list_keeps_its_name() {
         let bench = Bench::new();
         let one = plain("amd64", "one");
         bench.write(&bench.remote("s"), &["s:7"], &one.manifest, &[&one]).await;
-        let mut line = Source::from(bench.remote("s:7")).context("list:1");
+        let mut line = Source::from(bench.remote("s:7"));
         if let Some(name) = given {
             line = line.named(ImageName::new(name).unwrap());
         }
-        bench.with(Transfer::new(line, bench.remote("a/b"))).run().await.unwrap();
+        bench.with(Transfer::many(Source::list([line]), bench.remote("a/b"))).run().await.unwrap();
         let tags: Vec<_> = bench.tags().into_iter().filter(|tag| tag.starts_with("a/")).collect();
         assert_eq!(tags, [expected]);
     }
 }
 
+/// A layout's names that are only tags, and what an archive or a registry makes of them.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tag_alone_is_no_image_elsewhere() {
     for (names, shown) in [
