@@ -66,7 +66,7 @@ pub struct TransferOptions {
     pub lock_timeout: Option<Duration>,
 }
 
-/// How many blobs are copied at once where nobody says so. More of them wait for disks and servers, not for processors: how
+/// How many blobs are copied at once by default. More of them wait for disks and servers, not for processors: how
 /// many layers change form at once is bounded apart.
 const STREAMS: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 
@@ -202,7 +202,7 @@ pub enum Compress {
 
 impl Compress {
     /// The form that is asked for.
-    pub fn form(self) -> Option<LayerForm> {
+    pub(crate) fn form(self) -> Option<LayerForm> {
         match self {
             Self::Auto | Self::Keep => None,
             Self::Plain => Some(LayerForm::Plain),

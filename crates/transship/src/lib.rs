@@ -19,7 +19,7 @@ pub use transship_core::{
     Platform, Reference, Settings, Transports, media_types,
 };
 
-// Parts of images, and images of one's own.
+// Reads parts of images, and writes images and artifacts.
 pub use image::{Artifact, Image, ImageWriter, Layer};
 
 // Copies and checks.

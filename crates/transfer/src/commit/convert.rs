@@ -100,21 +100,16 @@ fn place(descriptor: &mut Map<String, Value>, stored: &Stored) {
 
 /// Only the fields that docker's format has, in its order.
 fn docker_image(document: &Map<String, Value>) -> Result<Map<String, Value>> {
+    const LAYER: &[&str] = &["mediaType", "size", "digest", "urls"];
     let config =
         only(document.get("config").ok_or_else(malformed)?, &["mediaType", "size", "digest"])?;
-    let layers = match document.get("layers").and_then(Value::as_array) {
-        Some(layers) => layers
-            .iter()
-            .map(|layer| only(layer, &["mediaType", "size", "digest", "urls"]))
-            .collect::<Result<Vec<_>>>()?,
-        None => Vec::new(),
-    };
-    let mut made = Map::new();
-    made.insert("schemaVersion".to_owned(), json!(2));
-    made.insert("mediaType".to_owned(), json!(media_types::DOCKER_MANIFEST));
-    made.insert("config".to_owned(), config);
-    made.insert("layers".to_owned(), Value::Array(layers));
-    Ok(made)
+    let layers = all_only(document.get("layers"), LAYER)?;
+    Ok(docker(media_types::DOCKER_MANIFEST, [("config", config), ("layers", layers)]))
+}
+
+fn docker<const N: usize>(media_type: &str, parts: [(&str, Value); N]) -> Map<String, Value> {
+    let head = [("schemaVersion", json!(2)), ("mediaType", json!(media_type))];
+    head.into_iter().chain(parts).map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
 /// The index with these children, in another format if one is given.
@@ -176,18 +171,9 @@ fn edit_child(
 }
 
 fn docker_index(document: &Map<String, Value>) -> Result<Map<String, Value>> {
-    let manifests = document
-        .get("manifests")
-        .and_then(Value::as_array)
-        .ok_or_else(malformed)?
-        .iter()
-        .map(|child| only(child, &["mediaType", "size", "digest", "platform"]))
-        .collect::<Result<Vec<_>>>()?;
-    let mut made = Map::new();
-    made.insert("schemaVersion".to_owned(), json!(2));
-    made.insert("mediaType".to_owned(), json!(media_types::DOCKER_LIST));
-    made.insert("manifests".to_owned(), Value::Array(manifests));
-    Ok(made)
+    const CHILD: &[&str] = &["mediaType", "size", "digest", "platform"];
+    let manifests = all_only(document.get("manifests"), CHILD)?;
+    Ok(docker(media_types::DOCKER_LIST, [("manifests", manifests)]))
 }
 
 /// What a manifest or index has for which docker's format has no place, a sentence each.
@@ -243,6 +229,12 @@ fn only(value: &Value, names: &[&str]) -> Result<Value> {
         Some(((*name).to_owned(), value.clone()))
     });
     Ok(Value::Object(picked.collect()))
+}
+
+/// Of each value of a list; of none, an empty list.
+fn all_only(list: Option<&Value>, names: &[&str]) -> Result<Value> {
+    let all = list.and_then(Value::as_array).into_iter().flatten();
+    all.map(|value| only(value, names)).collect()
 }
 
 fn object(manifest: &Manifest) -> Result<Map<String, Value>> {

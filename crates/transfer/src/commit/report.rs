@@ -74,7 +74,7 @@ pub struct ImageReport {
     pub referrers: usize,
     /// What it had at the source and has no more, a sentence each.
     pub lost: Vec<String>,
-    /// What the caller should know beside, a sentence each.
+    /// Warnings, a sentence each.
     pub warnings: Vec<String>,
 }
 

@@ -8,7 +8,7 @@ use crate::DetachedSignatures;
 use crate::commit::manifests::Built;
 use crate::plan::nodes::ImagePlan;
 
-/// Refuses a plan by which signatures would be lost that nobody asked to remove.
+/// Refuses a plan that loses signatures, unless they are to be removed.
 ///
 /// # Errors
 /// `Unsupported`, and those of the source.

@@ -37,7 +37,7 @@ impl TransferEvents {
         }))
     }
 
-    /// Events that nobody hears.
+    /// Events without an observer.
     pub(crate) fn silent() -> Self {
         Self::new(&TransferOptions::default())
     }
@@ -138,7 +138,7 @@ impl Channel {
     }
 }
 
-/// One reading of a blob. What it still has to say when the next has begun, or the blob has ended, nobody hears.
+/// One reading of a blob. It emits nothing when the next reading has begun, or the blob has ended.
 #[derive(Debug)]
 pub(crate) struct Reading {
     channel: Arc<Channel>,

@@ -20,7 +20,7 @@ pub struct TransferId(u64);
 #[serde(transparent)]
 pub struct ImageId(pub usize);
 
-/// Which blob of a transfer, from 0, in the order of the plan; those that have to be brought again come after.
+/// Which blob of a transfer, from 0, in the order of the plan; those that have to be copied again come after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct BlobId(pub usize);
@@ -39,7 +39,7 @@ impl TransferId {
 /// - A transfer with `Finished`, `Failed` or `Cancelled`, after which nothing of it comes.
 /// - An image with `Committed`, `ImageFailed` or `ImageCancelled`.
 /// - A blob with `Stored`, `Reused`, `LeftOut`, `BlobFailed` or `BlobCancelled`. It is not started where nothing of it
-///   has to be read. No number is used twice: a blob that a second image has to bring again has another.
+///   has to be read. No number is used twice: a blob that is copied again for a second image has another.
 ///
 /// This also holds when the transfer's future is dropped: what was still open is then cancelled, blobs first, and the
 /// transfer at last.
@@ -67,7 +67,7 @@ pub enum EventKind {
         /// Their size at the source, in bytes.
         bytes: u64,
     },
-    /// A source that comes once is read, in one pass, before it is known what has to be done.
+    /// A stream is read, in one pass, before it is known what has to be done.
     StreamStarted {
         /// Which.
         #[serde(serialize_with = "text::one")]
@@ -75,7 +75,7 @@ pub enum EventKind {
         /// Why its blobs are put into a temporary file first; `None` where they go to the destination as they pass.
         spooled: Option<String>,
     },
-    /// Bytes of a blob of such a source went to the destination.
+    /// Bytes of a blob of a stream went to the destination.
     StreamAdvanced {
         /// How many more.
         bytes: u64,
@@ -93,7 +93,7 @@ pub enum EventKind {
         /// The platforms that are copied. Empty where they are not known or nothing has to be done.
         platforms: Vec<String>,
     },
-    /// A blob sets out.
+    /// The copy of a blob begins.
     BlobStarted {
         /// Which.
         blob: BlobId,
@@ -114,15 +114,15 @@ pub enum EventKind {
         /// again. Together they are at most its size, and exactly that when it is stored.
         bytes: u64,
     },
-    /// A blob failed in a way that may pass, and is asked for again.
+    /// The copy of a blob failed in a way that may pass, and is tried again.
     Retried {
         /// Which.
         blob: BlobId,
         /// Why it failed.
         why: String,
     },
-    /// A blob that changes form was read to see what it becomes. That is nothing that a delta leaves out, so it is read once
-    /// more, and goes.
+    /// A blob that changes form was read to see what it becomes. The receiver of the delta does not have that, so the blob is
+    /// read once more and copied.
     ReadAgain {
         /// Which.
         blob: BlobId,
@@ -138,7 +138,7 @@ pub enum EventKind {
         /// Its size there, in bytes.
         size: u64,
     },
-    /// A blob is left out of a delta: who gets it has the blob. One that changes form was read to find that out.
+    /// A blob is left out of a delta: the receiver has it. One that changes form was read to find that out.
     LeftOut {
         /// Which.
         blob: BlobId,
@@ -149,7 +149,7 @@ pub enum EventKind {
         /// Its size there, in bytes.
         size: u64,
     },
-    /// A blob cannot be brought.
+    /// A blob cannot be copied.
     BlobFailed {
         /// Which.
         blob: BlobId,
@@ -163,8 +163,8 @@ pub enum EventKind {
         /// Which.
         blob: BlobId,
     },
-    /// A blob has arrived. Of a source that comes once it did so before it was planned, and its bytes were counted as those of
-    /// the stream.
+    /// A blob is at the destination. A blob of a stream got there before it was planned, and its bytes were counted as those
+    /// of the stream.
     Stored {
         /// Which.
         blob: BlobId,

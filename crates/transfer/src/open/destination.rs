@@ -105,7 +105,7 @@ async fn open_many<'a>(
     Ok(Writer::Archive(Handle::Owned(writer)))
 }
 
-/// Opens a place before the source, if it can keep blobs of which nobody knows yet what they are for. The names of the
+/// Opens a place before the source, if it can keep blobs before it is known which image they are of. The names of the
 /// source's images are not known: only where the reference gives one, the place is for one image.
 pub(super) async fn early<'a>(
     at: &Reference,
@@ -223,7 +223,7 @@ pub(super) async fn place<'w>(
 }
 
 /// Whether a tag that an image is called by at its source, as a layout has `3.18`, would show as an image of that name,
-/// `3.18:latest`, which nobody gave. Words that no one takes for a tag are names, as they are for other tools.
+/// `3.18:latest`, a name that was not given. Words that are no usual tags are names, as they are for other tools.
 fn is_misread(wanted: &WantedName, image: &dyn ImageDestination) -> bool {
     let word = wanted.name.as_str();
     if wanted.by == NameOrigin::Caller || !is_tag(word) || image.names().contains(&wanted.name) {

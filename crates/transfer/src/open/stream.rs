@@ -1,5 +1,5 @@
-//! Sources that come once: read in one pass, with their blobs put where they are going as they pass, if that place can
-//! keep blobs before it is known what they are for.
+//! Streams: sources that can be read only once. They are read in one pass, and their blobs go straight to the destination, if it can
+//! keep blobs before it is known which image they are of.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,24 +19,24 @@ use crate::{Compress, EventKind, Source, TransferOptions};
 /// Blobs that are where they are going before they are planned.
 pub(crate) type StagedBlobs = Arc<HashSet<Digest>>;
 
-/// What to do with sources that come once.
+/// What to do with streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Streams {
     /// Put their blobs into the destination as they pass.
     Stage,
-    /// Write nothing: their transport keeps what has to be looked at.
+    /// Write nothing: their transport keeps what a plan has to read.
     Keep,
 }
 
-/// What a source that came once left behind.
+/// What is left of a stream that was read.
 #[derive(Debug, Default)]
 pub(super) struct Streamed {
     pub(super) passed: Option<Passed>,
     pub(super) staged: StagedBlobs,
 }
 
-/// Reads the only source, if it comes once, and opens the destination before it, if that can keep blobs of which nobody knows
-/// yet what they are for. Nothing shows.
+/// Reads the only source, if it is a stream, and opens the destination before it, if that can keep blobs before it is known which
+/// image they are of. Nothing shows.
 pub(super) async fn read<'a>(
     sources: &[Source],
     output: Output<'a>,
@@ -68,7 +68,7 @@ pub(super) fn read_options(options: &TransferOptions, events: &Emitter) -> ReadO
     how
 }
 
-/// The reference of what comes once. Of several kinds that it can be it is the last, which is what others are not.
+/// The reference of a source that is a stream. If it can be of several formats, it is the last of their references.
 async fn comes_once<'a>(source: &'a Source, transports: &Transports) -> Option<&'a Reference> {
     let at = match &source.origin {
         // It was read already.

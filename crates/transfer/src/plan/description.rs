@@ -133,7 +133,7 @@ pub struct PlannedImage {
     pub blobs: Vec<PlannedBlob>,
     /// What it has and will have no more, a sentence each.
     pub lost: Vec<String>,
-    /// What the caller should know beside, a sentence each.
+    /// Warnings, a sentence each.
     pub warnings: Vec<String>,
 }
 

@@ -45,8 +45,8 @@ impl LayerPlan {
     }
 }
 
-/// Whether the first bytes of a layer have to be looked at before [`plan_layer`]: of one that is to stay as it is, and is
-/// no plain tar, or is none that the config knows. What changes form is looked at while it does.
+/// Whether the first bytes of a layer have to be read before [`plan_layer`]: the layer keeps its form, and its type says that
+/// it is a plain tar where the config says that it is none. A layer that changes form shows what it is on the way.
 pub(crate) fn needs_sniff(
     layer: &Descriptor,
     diff_id: Option<&Digest>,

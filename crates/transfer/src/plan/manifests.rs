@@ -1,4 +1,4 @@
-//! Makes the plan of an image. Pure: documents, what was looked at, and wishes in; a plan out.
+//! Makes the plan of an image. Pure: documents, the compression of layers, and options in; a plan out.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::commit::report::PlatformsReport;
 use crate::commit::{image_type, index_type, lost_in_docker};
 use crate::plan::layers::{Handling, LayerPlan, LayerRules, plan_layer};
 use crate::plan::nodes::{ChildPlan, Fate, ImagePlan, IndexPlan, LeafPlan, NodePlan};
-use crate::plan::select::{Choice, Leaf, describe, leaves};
+use crate::plan::select::{Choice, describe, leaves};
 use crate::plan::tree::{Child, Found, Image, Node, Tree};
 use crate::{Digests, Format, Subset, TransferOptions};
 
@@ -115,8 +115,8 @@ impl Planner<'_> {
         let mut chosen = None;
         for (position, leaf) in leaves(tree).into_iter().enumerate() {
             if position == at {
-                self.platforms.copied.extend(leaf.child.platform.clone());
-                chosen = leaf.child.tree();
+                self.platforms.copied.extend(leaf.platform.clone());
+                chosen = leaf.tree();
             } else {
                 self.skip(leaf);
             }
@@ -130,11 +130,10 @@ impl Planner<'_> {
         }
     }
 
-    fn skip(&mut self, leaf: Leaf<'_>) {
-        if leaf.child.descriptor.is_attestation() {
-            return;
+    fn skip(&mut self, child: &Child) {
+        if !child.descriptor.is_attestation() {
+            self.platforms.skipped.extend(child.platform.clone());
         }
-        self.platforms.skipped.extend(leaf.child.platform.clone());
     }
 
     fn image(&mut self, manifest: &Manifest, image: &Image) -> Result<LeafPlan> {
@@ -231,7 +230,7 @@ impl Planner<'_> {
             Found::Absent(why) => self.leave_absent(child, taken.then_some(why)),
             // It was not chosen.
             Found::Unread => {
-                self.skip(Leaf { child });
+                self.skip(child);
                 self.leave_out(child)
             }
             Found::Here(tree) => match &**tree {
@@ -239,7 +238,7 @@ impl Planner<'_> {
                     self.take(child, manifest, image, docker)
                 }
                 _ => {
-                    self.skip(Leaf { child });
+                    self.skip(child);
                     self.leave_out(child)
                 }
             },
@@ -279,12 +278,12 @@ impl Planner<'_> {
                 let what = describe(None, &child.descriptor);
                 self.warnings.push(format!("{what} is listed, and is not present: {why}"));
             }
-            (None, _) => self.skip(Leaf { child }),
+            (None, _) => self.skip(child),
         }
         self.leave_out(child)
     }
 
-    /// Keeps it in the list, or takes it out, as is asked for and the destination can.
+    /// Keeps it in the list, or takes it out, as the options say and the destination allows.
     fn leave_out(&mut self, child: &Child) -> Result<Fate> {
         let gaps = self.accepts.sparse == Sparse::Accepted;
         let what = || describe(child.platform.as_ref(), &child.descriptor);

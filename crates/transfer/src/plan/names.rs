@@ -1,4 +1,4 @@
-//! What is known of all images together before the first byte is written: who gets which name.
+//! Which image gets which name, known of all images before the first byte is written.
 
 use std::collections::HashMap;
 
@@ -44,7 +44,7 @@ impl<'a> NameTable<'a> {
     ///
     /// # Errors
     /// `InvalidInput` when the caller gave or mapped a name that another image has, too; when an image would get a
-    /// name that nobody gave it; when two images could not be told apart afterwards.
+    /// name that was made up; when two images could not be told apart afterwards.
     pub(super) fn add(&mut self, image: &ImageTask<'_>) -> Result<()> {
         let (at, place, digest) = (image.id.0, &image.target, &image.root.digest);
         // What the image shows under counts, not what was asked for.

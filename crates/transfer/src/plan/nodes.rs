@@ -208,7 +208,7 @@ pub(crate) fn to_sniff(tree: &Tree, choice: &Choice, rules: &LayerRules) -> Vec<
         .iter()
         .enumerate()
         .filter(|(at, _)| choice.takes(*at))
-        .filter_map(|(_, leaf)| match leaf.child.tree()? {
+        .filter_map(|(_, leaf)| match leaf.tree()? {
             Tree { node: Node::Image(image), .. } => Some(of_image(image)),
             _ => None,
         })

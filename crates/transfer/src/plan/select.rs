@@ -36,49 +36,38 @@ pub(crate) enum Choice {
     Alone { at: usize, why: Option<String> },
 }
 
-/// One thing that an index lists, other than a nested index that is here.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Leaf<'a> {
-    pub(crate) child: &'a Child,
-}
-
-/// The leaves of a tree, in order, those of nested indexes in place.
-pub(crate) fn leaves(tree: &Tree) -> Vec<Leaf<'_>> {
+/// The leaves of a tree: all that an index lists, in order, and in place of nested indexes that are here what those list.
+pub(crate) fn leaves(tree: &Tree) -> Vec<&Child> {
     let mut all = Vec::new();
     collect(tree, &mut all);
     all
 }
 
-fn collect<'a>(tree: &'a Tree, all: &mut Vec<Leaf<'a>>) {
+fn collect<'a>(tree: &'a Tree, all: &mut Vec<&'a Child>) {
     let Node::Index { children, .. } = &tree.node else { return };
     for child in children {
         match child.tree() {
             Some(nested @ Tree { node: Node::Index { .. }, .. }) => collect(nested, all),
-            _ => all.push(Leaf { child }),
+            _ => all.push(child),
         }
     }
 }
 
-impl<'a> Leaf<'a> {
-    /// Something to run: no attestation, no artifact.
-    fn platform(self) -> Option<&'a Platform> {
-        let unknown = |p: &Platform| p.os == "unknown" && p.architecture == "unknown";
-        let platform = self.child.platform.as_ref()?;
-        (!self.child.descriptor.is_attestation() && !unknown(platform)).then_some(platform)
+impl Child {
+    /// The platform of something to run: no attestation, no artifact.
+    fn runs_on(&self) -> Option<&Platform> {
+        let platform = self.platform.as_ref()?;
+        (!self.descriptor.is_attestation() && !platform.is_unknown()).then_some(platform)
     }
 
     /// Whether it is here, and an image that could run somewhere.
-    fn is_image(self) -> bool {
-        let runnable = match (&self.child.found, self.child.tree().map(|tree| &tree.node)) {
+    fn is_image(&self) -> bool {
+        let runnable = match (&self.found, self.tree().map(|tree| &tree.node)) {
             (_, Some(Node::Image(image))) => image.document.is_runnable(),
-            (Found::Unread, _) => self.platform().is_some(),
+            (Found::Unread, _) => self.runs_on().is_some(),
             _ => false,
         };
-        runnable && !self.child.descriptor.is_attestation()
-    }
-
-    fn is_present(self) -> bool {
-        self.child.is_present()
+        runnable && !self.descriptor.is_attestation()
     }
 }
 
@@ -145,12 +134,12 @@ fn check_single(tree: &Tree, platforms: &Platforms) -> Result<()> {
     ))
 }
 
-fn check_presence(leaves: &[Leaf<'_>], platforms: &Platforms, empty: bool) -> Result<()> {
+fn check_presence(leaves: &[&Child], platforms: &Platforms, empty: bool) -> Result<()> {
     let missing = leaves.iter().find(|leaf| !leaf.is_present());
     match missing {
-        Some(leaf) if *platforms == Platforms::All => Err(absent(leaf.child)),
+        Some(leaf) if *platforms == Platforms::All => Err(absent(leaf)),
         Some(leaf) if leaves.iter().all(|leaf| !leaf.is_present()) && !empty => {
-            Err(absent(leaf.child).context("nothing that the index lists is present"))
+            Err(absent(leaf).context("nothing that the index lists is present"))
         }
         _ => Ok(()),
     }
@@ -177,11 +166,11 @@ pub(crate) fn describe(platform: Option<&Platform>, descriptor: &Descriptor) -> 
 }
 
 /// For a destination that holds single images: this machine's, or the only one that there is.
-fn for_host(leaves: &[Leaf<'_>]) -> Result<Choice> {
+fn for_host(leaves: &[&Child]) -> Result<Choice> {
     let present: Vec<usize> = (0..leaves.len()).filter(|at| leaves[*at].is_image()).collect();
     let only = |at: usize| {
-        let child = leaves[at].child;
-        let name = match leaves[at].platform() {
+        let child = leaves[at];
+        let name = match leaves[at].runs_on() {
             Some(platform) => platform.to_string(),
             None => describe(None, &child.descriptor),
         };
@@ -196,7 +185,7 @@ fn for_host(leaves: &[Leaf<'_>]) -> Result<Choice> {
     }
 }
 
-fn some(leaves: &[Leaf<'_>], wanted: &[Platform], subset: Subset, room: Room) -> Result<Choice> {
+fn some(leaves: &[&Child], wanted: &[Platform], subset: Subset, room: Room) -> Result<Choice> {
     let mut taken = vec![false; leaves.len()];
     let mut last = None;
     for platform in wanted {
@@ -227,19 +216,19 @@ fn too_many(platforms: usize) -> Error {
 }
 
 /// The attestations, and what each is about, if that is listed too.
-fn attestations(leaves: &[Leaf<'_>]) -> Vec<(usize, Option<usize>)> {
-    let about = |leaf: &Leaf<'_>| {
-        let subject = attested(&leaf.child.descriptor)?;
-        leaves.iter().position(|other| other.child.descriptor.digest.as_ref() == subject)
+fn attestations(leaves: &[&Child]) -> Vec<(usize, Option<usize>)> {
+    let about = |leaf: &&Child| {
+        let subject = attested(&leaf.descriptor)?;
+        leaves.iter().position(|other| other.descriptor.digest.as_ref() == subject)
     };
     let all = leaves.iter().enumerate();
-    all.filter(|(_, leaf)| leaf.child.descriptor.is_attestation())
+    all.filter(|(_, leaf)| leaf.descriptor.is_attestation())
         .map(|(at, leaf)| (at, about(leaf)))
         .collect()
 }
 
 /// All but the attestations about what is absent.
-fn without_stale(leaves: &[Leaf<'_>]) -> Choice {
+fn without_stale(leaves: &[&Child]) -> Choice {
     let mut taken = vec![true; leaves.len()];
     for (at, subject) in attestations(leaves) {
         taken[at] = subject.is_none_or(|subject| leaves[subject].is_present());
@@ -248,13 +237,13 @@ fn without_stale(leaves: &[Leaf<'_>]) -> Choice {
 }
 
 /// The leaf that fits a platform best, the first of equal ones; those that are present before others.
-fn fitting(leaves: &[Leaf<'_>], wanted: &Platform) -> Result<usize> {
+fn fitting(leaves: &[&Child], wanted: &Platform) -> Result<usize> {
     let best = |present: bool| {
         leaves
             .iter()
             .enumerate()
             .filter(|(_, leaf)| leaf.is_present() == present)
-            .filter_map(|(at, leaf)| Some((wanted.fit(leaf.platform()?)?, at)))
+            .filter_map(|(at, leaf)| Some((wanted.fit(leaf.runs_on()?)?, at)))
             .min()
             .map(|(_, at)| at)
     };
@@ -262,10 +251,10 @@ fn fitting(leaves: &[Leaf<'_>], wanted: &Platform) -> Result<usize> {
         return Ok(at);
     }
     if let Some(at) = best(false) {
-        return Err(absent(leaves[at].child));
+        return Err(absent(leaves[at]));
     }
     let there =
-        list(leaves.iter().filter(|leaf| leaf.is_present()).filter_map(|leaf| leaf.platform()));
+        list(leaves.iter().filter(|leaf| leaf.is_present()).filter_map(|leaf| leaf.runs_on()));
     Err(Error::new(ErrorKind::NotFound, format!("there is no image for {wanted}"))
         .hint(Hint::SelectPlatform(there)))
 }

@@ -48,7 +48,7 @@ pub(crate) struct Child {
 #[derive(Debug)]
 pub(crate) enum Found {
     Here(Box<Tree>),
-    /// It is listed, and has not been read: its descriptor says what it is for.
+    /// It is listed, and has not been read: its descriptor says its platform.
     Unread,
     /// The source does not hold it, as in a sparse index: what is missing.
     Absent(String),

@@ -17,14 +17,19 @@
 //!
 //! # Crates
 //!
-//! ```text
-//! core <- compression <- { archive, transfer }
-//! core <- local <- archive <- { docker-archive, oci-layout }
-//!         local <- directory
-//! core <- transfer
-//! { core, local, transfer, transports } <- transship <- cli <- examples
-//! core <- { conformance, test-registry }      used by the tests of all crates, and by no crate itself
-//! ```
+//! | crate | is | uses |
+//! |---|---|---|
+//! | `core` | the words and traits: references, manifests, bodies, errors, the walk | |
+//! | `compression` | gzip and zstd, as readers | |
+//! | `local` | what places on a disk share: locks, staging, caches | `core` |
+//! | `archive` | tars, read and written so that no two readers see two images | `core`, `local`, `compression` |
+//! | `docker-archive`, `oci-layout` | `docker-archive:`; `oci:` and `oci-archive:` | `core`, `local`, `archive` |
+//! | `directory` | `dir:` | `core`, `local` |
+//! | `registry` | `docker://` | `core` |
+//! | `transfer` | the engine | `core`, `compression` |
+//! | `transship` | the facade: the engine, the transports, [`Image`](crate::Image), this manual | all above |
+//! | `cli` | the command | `transship` |
+//! | `test-registry`, `conformance` | a registry for tests; the laws of transports | `core`; used by tests only |
 //!
 //! Transports never name each other, and the engine never names a transport: it asks a destination what it
 //! [accepts](crate::transport::Accepts) and a source what it has. `cargo xtask ci` fails on any other arrow.
@@ -50,13 +55,14 @@
 //! | stage | takes | gives | does |
 //! |---|---|---|---|
 //! | `open` | [`Source`](crate::Source)s, a [`Destination`](crate::Destination) | `Batch` | opens all; one image is a batch of one, a place for one image a writer of one. A stream is read here, and its blobs staged |
-//! | `plan` | `&Batch` | `TransferPlan` | for each image: reads its documents (`tree`), chooses platforms (`select`), says what becomes of each manifest (`manifests`) and layer (`layers`); holds the names of all images against each other (`names`) |
+//! | `plan` | `&Batch` | `TransferPlan` | opens the place of each image, in order; then for each image, several at once: compares it with what is there where that costs less than reading, reads its documents (`tree`), chooses platforms (`select`), says what becomes of each manifest (`manifests`) and layer (`layers`), checks the digest that the destination says; holds the names of all images against each other (`names`) |
 //! | `copy` | `TransferPlan` | `Report` | copies each blob once, however many images share it (`schedule`); one blob's way is one file, `blob`: reuse, read, change, put, retry |
 //! | `commit` | `ImageTask`, what its blobs became | `ImageReport` | makes the new manifests (`manifests`, edits in place by `convert`), puts them, then the signatures, and commits in the image's turn |
 //! | `finish` | `Batch`, `Report` | `Report` | publishes what an archive shows at its end |
 //!
-//! Beside them: `events` (an event for all that begins and ends, each end once, kept straight by a ledger) and `verify`, which reads
-//! images again.
+//! Beside them: `events` (an event for all that begins and ends; a ledger sees to one end each), `verify`, which reads images
+//! again and tells what is broken, absent or unreachable, and `turn`, by which images that are worked on at once open their
+//! places and commit in order.
 //!
 //! - **The plan that is shown is the plan that runs.** A dry run stops after `plan` and asks, by the function that the copy asks, which
 //!   blobs are there. Choices follow from documents and options alone.
@@ -90,7 +96,7 @@
 //! - **Verified.** Digest and size of everything that is read, or found in place, are checked before it counts.
 //! - **Bounded.** Documents have limits, memory does not grow with the size of blobs or archives.
 //! - **Confined.** No path or link in an archive leads outside it; what two readers could take differently is refused.
-//! - **Explained.** One [`Error`](crate::Error) type: a kind to match on, the context, and the way out.
+//! - **Explained.** One [`Error`](crate::Error) type: a kind to match on, the context, and a hint what to do.
 //!
 //! # Writing a transport
 //!

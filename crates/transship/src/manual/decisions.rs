@@ -335,3 +335,57 @@
 //! they are 4 MiB from level 3 to 8, and 8 MiB up to 15: 0.4% more bytes, no more CPU. At 19 jobs of 4 MiB cost half the CPU
 //! again, and shorter overlaps 5% of the size, so those of zstd stay. One of them takes seconds, so the encoder has a thread of its own,
 //! and who reads from it looks every 50 ms whether to go on.
+//!
+//! # 52. Files that come during a replacement are kept
+//!
+//! A `dir:` is replaced by exchanging two folders. A program that has the old folder open may put files into it up to the last
+//! moment, and removing the old folder removed them, too. So the old folder is looked at once more after the exchange. With
+//! files in it that are no part of an image, it goes back to its place, and the copy fails and names them. Between that look
+//! and the removal a moment is left: no system call removes a folder only if it is as it was.
+//!
+//! # 53. A deletion takes options
+//!
+//! `Deletion::delete` took a reference alone. It waits for other writers of the place, and a caller has to bound that wait, as
+//! for a copy and a collection. So it takes [`DeleteOptions`](crate::transport::DeleteOptions), which can grow without another change of the
+//! trait.
+//!
+//! # 54. A registered option says what it is
+//!
+//! `register_transport!` took keys, and apart from them which are flags and which are about writing. Help had nothing to say of an
+//! option, and the command guessed what takes a value. Now it takes a list of
+//! [`TransportOption`](crate::transport::TransportOption)s: key, name of the value or flag, help, and the sides that it is for. Help,
+//! completions and `transports --json` are made from that, for transports of third parties, too.
+//!
+//! # 55. Exit codes follow from kinds of errors, and the worst image decides
+//!
+//! The code of an error follows from its [`ErrorKind`](crate::ErrorKind) alone, in every command. Two kinds moved: several images of
+//! which none is chosen are a mistake in the reference (2, was 1), and so is a file that an option names and that does not exist
+//! (2, was 3); 3 is for images, blobs and places. `verify`, `list` and `copy --keep-going` go on after an image. Damage (4) then says more
+//! than what is absent or cannot be reached; failures of one kind have its code, of several kinds 1. `verify` used to call BAD what
+//! it could only not read. Absent, unreachable and broken are three things, and have three codes: 3, 1 and 4. An I/O error is
+//! "unreachable": a disk that fails does not say what is on it.
+//!
+//! # 56. Transports recognize paths
+//!
+//! The command had a reader of tars of its own, to tell what a bare path is. It disagreed with the transports, knew no third party's,
+//! and decompressed an archive that was then decompressed again. [`Transport::recognize`](crate::transport::Transport::recognize) is asked
+//! instead, with the first bytes read once for all. What a transport had to open for its answer is given to its source
+//! ([`Source::opened`](crate::Source::opened)). One that does not implement it is named in references, as before.
+//!
+//! # 57. A digest that the destination says is checked in the plan
+//!
+//! `docker://HOST/x@sha256:..` was held against the image at the commit, when all of it was sent, and never in a dry run. A
+//! destination says which digests it is bound to ([`ImageDestination::pinned`](crate::transport::ImageDestination::pinned)), and the plan refuses an image
+//! that would get another. Where layers change form the new digest is known only afterwards; then the commit checks it, unless
+//! the digest is that of the unchanged image, which cannot come out.
+//!
+//! # 58. The order of the request decides between images
+//!
+//! Images are planned at once, and each opened its place when its source had answered: with `--keep-going`, the faster of two
+//! registries got a name that both claimed. Places are opened in the order of the request, each in its
+//! turn; all else stays at once.
+//!
+//! # 59. A list is marked by its maker
+//!
+//! The image of a list's only line keeps its name as beside others. That followed from `Source::context`, which is for messages.
+//! [`Source::list`](crate::Source::list) marks the sources of a list; the context only says where they stand.

@@ -36,7 +36,7 @@
 //! compiled together and held to the laws whenever this manual is tested.
 //!
 //! Three things make it short. [`Body`](crate::Body) checks bytes, wherever they come from.
-//! [`run_blocking`](crate::transport::run_blocking) takes work off the runtime and tells it when nobody waits any more.
+//! [`run_blocking`](crate::transport::run_blocking) takes work off the runtime, and cancels it when its future is dropped.
 //! [`transship::local`](crate::local) has what places on a disk need: staged files and folders, locks, bounded reading.
 //!
 //! ## 1. What a reference means
@@ -65,7 +65,7 @@
 //!
 //! The root is read when the image is opened, so that a source that was opened before a write is of one image: the old one.
 //! A manifest comes with the descriptor that it has to fit ([`Manifest::verified`](crate::Manifest::verified)), a blob as a
-//! [`Body`](crate::Body) that expects what the descriptor says. Nothing is read before somebody asks, no blob is held in
+//! [`Body`](crate::Body) that expects what the descriptor says. Nothing is read before it is asked for, no blob is held in
 //! memory, and documents have limits.
 //!
 //! ```
@@ -86,7 +86,7 @@
 //!
 //! ## 3. How one is written
 //!
-//! What is put waits where nobody looks. The commit makes it durable and shows it in one step; until then the old image is
+//! What is put waits where no reader looks. The commit makes it durable and shows it in one step; until then the old image is
 //! there, whole. A put that fails, or whose future is dropped, leaves nothing; so does a destination that is dropped. What
 //! the root refers to has to be there, or knowingly absent. What cannot be held is refused with `Unsupported`, and
 //! [`accepts`](crate::transport::ImageDestination::accepts) says so before: the engine then chooses a platform or changes the form of

@@ -49,7 +49,7 @@ impl ImageSource for FlatSource {
         let opened = run_blocking(move |_| {
             let name = file_name(&of.digest);
             let range = FileRange::whole(folder.file(&name)?, folder.path().join(&name))?;
-            // Whoever reads it gets these bytes or an error.
+            // A reader gets these bytes or an error.
             Body::from_file(range).expecting(&Expect::from(&of))
         });
         opened.await.context(|| format!("{}: blob {digest}", self.reference))
