@@ -155,7 +155,10 @@ impl Error {
     #[must_use]
     pub fn context(mut self, context: impl fmt::Display) -> Self {
         let context = context.to_string();
-        if self.0.contexts.last() != Some(&context) {
+        let first = self.0.contexts.last().map_or(&*self.0.message, String::as_str);
+        // The same text may be the beginning of another reference.
+        let said = first.strip_prefix(&*context);
+        if said.is_none_or(|rest| !rest.is_empty() && !rest.starts_with(": ")) {
             self.0.contexts.push(context);
         }
         self
@@ -385,6 +388,8 @@ mod tests {
     fn a_context_is_not_said_twice_in_a_row() {
         let e = Error::new(ErrorKind::Corrupt, "bad").context("a.tar").context("a.tar");
         assert_eq!(e.context("list").context("a.tar").to_string(), "a.tar: list: a.tar: bad");
+        let e = Error::new(ErrorKind::Corrupt, "dir:ab: bad").context("dir:ab").context("dir:a");
+        assert_eq!(e.to_string(), "dir:a: dir:ab: bad");
     }
 
     #[test]

@@ -167,6 +167,7 @@ wrappers! {
     WrapDestination of ImageDestination: (fmt::Debug + Send + Sync) {
         fn reference(&self) -> &Reference;
         fn names(&self) -> &[ImageName];
+        fn pinned(&self) -> Vec<&Digest>;
         fn accepts(&self) -> &Accepts;
         fn staging(&self) -> Option<&dyn Staging>;
         fn signatures(&self) -> Option<&dyn PutSignatures>;

@@ -8,11 +8,11 @@ mod schedule;
 pub(crate) mod task;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use transship_core::Result;
+use transship_core::{Result, ResultExt};
 
 use crate::commit::{self, report::ImageReport};
 use crate::open::base::WithBase;
-use crate::open::{Batch, about, boxed};
+use crate::open::{Batch, boxed};
 use crate::plan::{Action, ImageTask, TransferPlan};
 use crate::turn::{Turn, Turns};
 use crate::{EventKind, ImageFailure, Report};
@@ -67,7 +67,7 @@ async fn copy_in_turn<'a>(
         let image = batch.image(at, kept).await?;
         copy_image(batch, scheduler, image, &mut turn).await
     };
-    let copied = copied.await.map_err(|error| about(batch.sources.reference(at), error));
+    let copied = copied.await.context(|| batch.sources.reference(at));
     let outcome = match copied {
         Ok(image) => Ok(image),
         Err(error) => {

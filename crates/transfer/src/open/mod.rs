@@ -2,7 +2,6 @@
 //! image is a batch of one.
 
 pub(crate) mod base;
-mod destination;
 pub(crate) mod rename;
 pub(crate) mod source;
 pub(crate) mod sources;
@@ -15,7 +14,7 @@ use transship_core::{Error, ErrorKind, Result, Transports};
 
 use crate::events::emit::Emitter;
 use crate::{Failures, Source, TransferOptions};
-pub(crate) use sources::{OpenImage, Sources, about};
+pub(crate) use sources::{OpenImage, Sources};
 pub(crate) use stream::{StagedBlobs, Streams};
 pub(crate) use writer::{Output, Target, Writer};
 

@@ -2,7 +2,7 @@
 
 use transship_core::{
     ArchiveReader, Descriptor, Error, ErrorKind, Hint, ImageName, ImageSource, ReadOptions,
-    Reference, Result, Transports,
+    Reference, Result, ResultExt, Transports,
 };
 
 use super::goes_on;
@@ -181,23 +181,11 @@ impl<'a> Sources<'a> {
                 let archive = archive.get();
                 let entry = &archive.entries()[entry];
                 let image = archive.open(entry).await;
-                let image = image.map_err(|error| about(&entry.reference, error))?;
+                let image = image.context(|| &entry.reference)?;
                 Ok(OpenImage { image: Handle::Owned(image), warnings: entry.warnings.clone() })
             }
         }
     }
-}
-
-/// Says which image an error is about, unless it begins with that.
-pub(crate) fn about(reference: &Reference, error: Error) -> Error {
-    let text = reference.to_string();
-    let said = error.to_string();
-    let rest = said.strip_prefix(&text);
-    // The same text may be the beginning of another reference.
-    if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(": ")) {
-        return error;
-    }
-    error.context(text)
 }
 
 impl OpenSource<'_> {

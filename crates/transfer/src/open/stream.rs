@@ -10,9 +10,8 @@ use transship_core::{
     Transports,
 };
 
-use super::destination;
 use super::source::Origin;
-use super::writer::Output;
+use super::writer::{self, Output};
 use crate::events::emit::Emitter;
 use crate::{Compress, EventKind, Source, TransferOptions};
 
@@ -132,7 +131,7 @@ async fn early<'a>(
     let output = match output {
         Output::Reference(at) => {
             let given = if source.names.is_empty() { &options.names } else { &source.names };
-            let opened = destination::early(&at, given, transports, options, events).await?;
+            let opened = writer::early(&at, given, transports, options, events).await?;
             opened.unwrap_or(Output::Reference(at))
         }
         open => open,

@@ -7,7 +7,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::Serialize;
 use transship_core::{
     Descriptor, Digest, Escaped, ImageDestination, ImageName, LayerForm, MediaType, Reference,
-    Result,
+    Result, ResultExt,
 };
 
 use super::layers::Handling;
@@ -16,7 +16,7 @@ use super::{Action, ImageTask, TransferPlan};
 use crate::copy::cache::LayerCache;
 use crate::copy::task::BlobTask;
 use crate::events::text;
-use crate::open::{about, boxed};
+use crate::open::boxed;
 use crate::{ImageFailure, PlatformsReport};
 
 /// Of how many blobs of an image the destination is asked at once.
@@ -191,7 +191,7 @@ impl TransferPlan<'_, '_> {
             let kept = self.kept.remove(&at);
             images.push(boxed(async move {
                 let image = async { batch.image(at, kept).await?.describe(cache).await }.await;
-                (at, image.map_err(|error| about(batch.sources.reference(at), error)))
+                (at, image.context(|| batch.sources.reference(at)))
             }));
         }
         let mut all = stream::iter(images).buffered(batch.options.streams());

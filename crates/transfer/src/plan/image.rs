@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use transship_core::{
     Committed, Descriptor, Digest, Error, ErrorKind, Hint, ImageDestination, ImageSource, Result,
+    ResultExt,
 };
 
 use super::layers::LayerRules;
@@ -17,7 +18,7 @@ use crate::codec::Compression;
 use crate::commit::{planned_root, signatures};
 use crate::copy::task::{BlobTask, tasks};
 use crate::open::base::WithBase;
-use crate::open::{Batch, OpenImage, Target, about};
+use crate::open::{Batch, OpenImage, Target};
 use crate::{Attached, ImageId, TransferOptions};
 
 /// What a transfer does for one image.
@@ -95,16 +96,15 @@ pub(super) async fn plan_image<'a>(
         let (root, action) = (root.clone(), Action::Nothing(there));
         return Ok(ImageTask { id, root, action, target });
     }
-    let mut plan = plan_for(source, place, batch.options)
-        .await
-        .map_err(|error| about(source.reference(), error))?;
+    let plan = plan_for(source, place, batch.options).await;
+    let mut plan = plan.context(|| source.reference())?;
     plan.warnings.splice(0..0, from.warnings.iter().cloned());
     let refused = target.refused.iter();
     plan.lost.extend(
         refused.map(|name| format!("the name {name}: {} cannot hold it", place.reference())),
     );
     let (root, blobs) = (plan.source.clone(), tasks(&plan));
-    check_pinned(place, &plan, &blobs).map_err(|error| about(source.reference(), error))?;
+    check_pinned(place, &plan, &blobs).context(|| source.reference())?;
     Ok(ImageTask { id, root, action: Action::Copy { from, plan, blobs }, target })
 }
 

@@ -26,7 +26,7 @@ struct Holder {
     at: usize,
     digest: Digest,
     name: ImageName,
-    said: bool,
+    by_caller: bool,
 }
 
 impl<'a> NameTable<'a> {
@@ -54,8 +54,8 @@ impl<'a> NameTable<'a> {
         }
         self.left.insert(at, shows.len());
         for name in shows {
-            let said = place.is_said(name);
-            let holder = Holder { at, digest: digest.clone(), name: name.clone(), said };
+            let by_caller = place.is_by_caller(name);
+            let holder = Holder { at, digest: digest.clone(), name: name.clone(), by_caller };
             let Some(old) = self.holders.insert(canonical(name), holder) else { continue };
             if old.digest == *digest {
                 continue;
@@ -63,7 +63,7 @@ impl<'a> NameTable<'a> {
             let left = self.left.entry(old.at).or_default();
             *left = left.saturating_sub(1);
             let gone = *left == 0 && place.image.get().accepts().nameless == AcceptsNameless::One;
-            if said || old.said || gone {
+            if by_caller || old.by_caller || gone {
                 return Err(self.both(old.at, at, name));
             }
             if old.name == *name {
