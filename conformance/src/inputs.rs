@@ -76,6 +76,11 @@ const LABELS: &[(&[&str], &[&str])] = &[
         &["first image", "second image", "signatures of the root", "signatures of a child"],
     ),
     (&["the_same_puts_give_the_same_bytes"], &["images, as written", "some are there"]),
+    (&["a_manifest_may_be_a_layer_too"], &["number of the image", "the artifact is first"]),
+    (
+        &["what_comes_again_completes_what_is_there"],
+        &["change", "written by", "number of the image"],
+    ),
     (&["what_is_missing_is_refused_at_commit"], &["image", "what is left out"]),
     (&["wrong_bytes_are_refused"], &["image", "which blob", "what is wrong", "expected by"]),
     (

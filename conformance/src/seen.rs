@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use transship_core::{
-    Descriptor, Document, ErrorKind, ImageName, ImageSource, Manifest, is_index_type,
-};
+use transship_core::{Descriptor, Document, ErrorKind, ImageName, ImageSource, Manifest};
 
 use crate::broken::{While, hold};
 use crate::model::Built;
@@ -77,6 +75,9 @@ impl Seen {
         }
         match source.manifest(of).await {
             Ok(manifest) => {
+                let said = manifest.descriptor();
+                let texts = (of.to_json(), said.to_json());
+                hold!(said == of, "a child is asked for as {}, and comes as {}", texts.0, texts.1);
                 self.below.insert(digest, manifest.bytes().clone());
                 Ok(Some(manifest))
             }
@@ -105,8 +106,7 @@ impl Seen {
             want.digest
         );
         hold!(
-            found.size == want.size
-                && is_index_type(&found.media_type) == is_index_type(&want.media_type),
+            found.size == want.size && found.media_type == want.media_type,
             "the root is described as {} instead of {}",
             found.to_json(),
             want.to_json()

@@ -4,6 +4,7 @@ use std::process::Command;
 
 use crate::args::Args;
 use crate::ci;
+use crate::conformance;
 use crate::counts::Counts;
 use crate::faults;
 use crate::interop::{self, Options};
@@ -20,6 +21,10 @@ pub(crate) fn run(args: &mut Args) -> Result<bool> {
     }
     counts += runner(&mut tests)?;
     counts += runner(&mut sh::cargo(["test", "--quiet", "--doc", "--workspace"]))?;
+    counts += conformance::fresh().unwrap_or_else(|reason| {
+        println!("FAILED   conformance: {reason}");
+        Counts::one(false)
+    });
     counts += new_transport::check().unwrap_or_else(|reason| {
         println!("FAILED   new-transport: {reason}");
         Counts::one(false)

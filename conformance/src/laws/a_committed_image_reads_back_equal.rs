@@ -6,7 +6,7 @@ use transship_core::{Commit, Document, ErrorKind, Manifest, WriteMode};
 
 use super::{all, fails};
 use crate::broken::{While, hold};
-use crate::lab::{Lab, put_all};
+use crate::lab::{Lab, commit, put_all};
 use crate::model::{Image, Node};
 use crate::runner::Kit;
 use crate::seen::Seen;
@@ -18,6 +18,10 @@ pub(crate) const LAW: Law = Law {
     sentence: "A committed image reads back equal: manifests, blobs, order and names; and the commit says what is there.",
     promises: &[
         "Its bytes are as stored, and true to their digest.",
+        "Its descriptor has the media type, digest and size of the manifest.",
+        "Its descriptor is the one that was asked for, with platform, annotations and all.",
+        "It stores the root, which need not be put before, and may be.",
+        "They need no particular runtime",
         "What it lists can be committed; what it does not is refused with `Unsupported`.",
         "Each name, durably, all at once or not at all",
         "What it takes reads back as it was given",
@@ -73,10 +77,17 @@ fn contradictory(lab: &Lab, image: &Image) -> Held {
 
 async fn one(lab: &Lab, node: &Node, names: &[transship_core::ImageName]) -> Held {
     let built = node.build()?;
-    let committed = lab.write(&built, WriteMode::Create, names).await?;
+    let destination = lab.destination(WriteMode::Create, names).await?;
+    put_all(&*destination, &built).await?;
+    if names.len() == 1 && lab.claims().manifests == Manifests::Kept {
+        destination.put_manifest(&built.root).await.during(|| "putting the root before the commit")?;
+    }
+    let committed = commit(destination, &built).await?;
     let distinct: BTreeSet<_> = names.iter().map(|name| meaning(name, lab.claims())).collect();
     let (given, want) = (committed.references.len(), distinct.len().max(1));
     hold!(given == want, "the commit gives {given} references of {} names", names.len());
+    let different: BTreeSet<_> = committed.references.iter().map(ToString::to_string).collect();
+    hold!(different.len() == given, "the commit gives a reference twice: {different:?}");
     for at in &committed.references {
         let source = lab.source(at).await.during(|| "opening what the commit gave")?;
         let seen = Seen::read(&*source).await?;
@@ -85,12 +96,15 @@ async fn one(lab: &Lab, node: &Node, names: &[transship_core::ImageName]) -> Hel
         hold!(again.bytes() == seen.root.bytes(), "the root, asked for as a manifest, is another one");
         let (found, said) = (seen.root.descriptor(), &committed.descriptor);
         hold!(
-            found.digest == said.digest && found.size == said.size,
-            "the commit says that {} B of digest {} are there, and {} B of {} are",
-            said.size,
+            (&found.digest, found.size, &found.media_type)
+                == (&said.digest, said.size, &said.media_type),
+            "the commit says that {} is there, of {} B and type {}, and it is {}, {} B, {}",
             said.digest,
+            said.size,
+            said.media_type,
+            found.digest,
             found.size,
-            found.digest
+            found.media_type
         );
         let is_index = matches!(seen.root.document(), Document::Index(_));
         hold!(

@@ -1,12 +1,16 @@
 //! A name that an earlier image has moves to the later one, in one writer and when appending.
 
 use proptest::prelude::*;
-use transship_core::WriteMode;
+use transship_core::{ImageName, WriteMode};
 
-use super::{containers, write_container};
+use super::{containers, some_name, write_container};
+use crate::broken::{While, hold};
 use crate::expected;
-use crate::model::{Container, Named, Node};
+use crate::lab::{Lab, commit, put_all};
+use crate::model::{Container, Image, Named, Node};
 use crate::runner::Kit;
+use crate::seen::Seen;
+use crate::snapshot::Snapshot;
 use crate::strategies::{names, plain_images};
 use crate::{Append, Held, Law, Nameless, Untagged};
 
@@ -42,6 +46,35 @@ fn check(kit: &Kit) -> Held {
             lab.step(write_container(lab, WriteMode::Append, &build(&images[cut..])?))?;
         }
         let want = expected::shown(build(&images)?, claims);
-        expected::check_taken(&lab.snapshot()?, &want, claims)
+        expected::check_taken(&lab.snapshot()?, &want, claims)?;
+        if claims.append == Append::Joins { at_once(&lab.another()?) } else { Ok(()) }
     })
+}
+
+/// Of two that were opened with one name, the one that is committed last has it.
+fn at_once(lab: &Lab) -> Held {
+    let (names, images) = (some_name(lab.claims()), [Image::simple(1), Image::simple(2)]);
+    lab.step(async {
+        let (first, second) = (images[0].build()?, images[1].build()?);
+        // So that the place is there.
+        lab.write(&Image::simple(3).build()?, WriteMode::Create, &[other_name()?]).await?;
+        let one = lab.destination(WriteMode::Append, &names).await?;
+        let two = lab.destination(WriteMode::Append, &names).await?;
+        put_all(&*one, &first).await?;
+        put_all(&*two, &second).await?;
+        commit(one, &first).await?;
+        let committed = commit(two, &second).await?;
+        let what = || "the image that was committed last of two with one name";
+        let seen = Seen::read(&*lab.source(&committed.references[0]).await.during(what)?).await?;
+        seen.is(&second, lab.claims()).during(what)?;
+        let snapshot = Snapshot::take(lab).await?;
+        let counts = snapshot.images().iter().map(|image| image.seen.names.len());
+        let counts: Vec<_> = counts.filter(|count| *count > 0).collect();
+        hold!(counts == [1, 1], "of two names, images of that many names are left: {counts:?}");
+        Ok(())
+    })
+}
+
+fn other_name() -> Held<ImageName> {
+    Ok(ImageName::new("docker.io/library/other:1")?)
 }

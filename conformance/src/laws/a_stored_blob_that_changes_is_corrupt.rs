@@ -29,7 +29,7 @@ pub(crate) const LAW: Law = Law {
 
 /// What happens to what is stored.
 #[derive(Clone, Copy, Debug)]
-enum Change {
+pub(super) enum Change {
     /// One byte is another one.
     Byte(usize),
     /// The last one is gone, where the blob is a file of its own.
@@ -64,7 +64,7 @@ fn check(kit: &Kit) -> Held {
 }
 
 /// Changes each place where the bytes are stored as they are; none where they are stored otherwise.
-fn changed(folder: &Path, blob: &[u8], change: Change) -> Held<bool> {
+pub(super) fn changed(folder: &Path, blob: &[u8], change: Change) -> Held<bool> {
     let mut paths = Vec::new();
     files_in(folder, &mut paths)?;
     let mut done = false;
@@ -81,7 +81,7 @@ fn changed_in(path: &PathBuf, blob: &[u8], change: Change) -> Held<bool> {
     };
     let alone = bytes.len() == blob.len();
     match change {
-        Change::Byte(byte) => bytes[at + byte] ^= 0x20,
+        Change::Byte(byte) => bytes[at + byte % blob.len()] ^= 0x20,
         Change::Short if alone => bytes.truncate(blob.len() - 1),
         Change::Long if alone => bytes.push(0),
         _ => return Ok(false),

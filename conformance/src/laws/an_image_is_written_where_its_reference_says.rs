@@ -9,8 +9,8 @@ use crate::lab::{Lab, commit, how, put_all};
 use crate::model::Built;
 use crate::runner::Kit;
 use crate::seen::Seen;
-use crate::strategies::{names, plain_images};
-use crate::{Append, Held, Law, Names};
+use crate::strategies::{meaning, names, plain_images};
+use crate::{Append, Chosen, Held, Law, Names};
 
 pub(crate) const LAW: Law = Law {
     name: "an_image_is_written_where_its_reference_says",
@@ -21,6 +21,7 @@ pub(crate) const LAW: Law = Law {
         "Each is there once, however often it was given.",
         "`InvalidInput` when the reference names an image in it",
         "What the reference says beyond the container's place is not looked at.",
+        "Each transport heeds the mode, the names and the names to fall back to.",
     ],
     not_claimed: all,
     cost: 1,
@@ -35,6 +36,10 @@ fn check(kit: &Kit) -> Held {
         let names = if has_names { vec![name.clone()] } else { Vec::new() };
         // Once more, twice, or not.
         let again = if *names_again { [&*names, &*names].concat() } else { Vec::new() };
+        // Where the place is a name itself, it holds no name of another one.
+        if has_names && lab.claims().chosen == Chosen::Only {
+            lab.step(falls_back(lab, name))?;
+        }
         lab.step(one(lab, &first.build()?, &second.build()?, &names, &again))
     })
 }
@@ -74,11 +79,26 @@ async fn one(
     Ok(())
 }
 
+/// Where nothing else names an image, the names to fall back to do.
+async fn falls_back(lab: &Lab, name: &ImageName) -> Held {
+    let mut how = how(WriteMode::Create, &[]);
+    how.fallback_names = vec![name.clone()];
+    let opened = lab.transport().destination(lab.at(), &how).await;
+    let opened = opened.during(|| format!("opening a place with {name} to fall back to"))?;
+    let taken: Vec<_> = opened.names().iter().map(|name| meaning(name, lab.claims())).collect();
+    let want = [meaning(name, lab.claims())];
+    hold!(taken == want, "nothing else names it, and of {name} it takes the names {taken:?}");
+    Ok(())
+}
+
 /// A reference of an image, where one of a container is wanted.
 async fn containers(lab: &Lab, at: &Reference) -> Held {
     let Some(archives) = lab.transport().archives() else { return Ok(()) };
     let listed = archives.read(at, &transship_core::ReadOptions::default()).await;
-    let entries = listed.during(|| format!("listing {at}"))?.entries().len();
+    let listed = listed.during(|| format!("listing {at}"))?;
+    let (is, place) = (listed.reference(), lab.at());
+    hold!(is == place, "the container of {at} says that it is {is}, and is {place}");
+    let entries = listed.entries().len();
     hold!(entries == 1, "listing {at} gives {entries} images of one");
     let opened = archives.write(at, &how(WriteMode::Replace, &some_name(lab.claims()))).await;
     // Names are given to each image: also those of the options are none of the container's.

@@ -1,17 +1,26 @@
 //! Creating refuses a container that is there, joining is refused where it is not claimed, and neither changes anything.
 
-use transship_core::{ErrorKind, WriteMode};
+use futures_util::future::join_all;
+use transship_core::{
+    ArchiveWriter, Body, Commit, ErrorKind, Expect, ImageName, WriteMode,
+};
 
-use super::{all, fails};
-use crate::lab::{Lab, how};
+use super::{all, fails, some_name};
+use crate::broken::hold;
+use crate::lab::{Lab, how, put_all};
+use crate::model::{Built, Image};
 use crate::runner::Kit;
+use crate::snapshot::Snapshot;
 use crate::strategies::plain_images;
-use crate::{Append, Held, Holds, Law, Replaces};
+use crate::{Append, Held, Holds, Law, Replaces, Writers};
 
 pub(crate) const LAW: Law = Law {
     name: "create_refuses_what_is_there",
     sentence: "Creating refuses a container that is there, joining is refused where it is not claimed, and neither changes anything.",
-    promises: &["`AlreadyExists` when the mode is [`Create`](WriteMode::Create) and the container is there."],
+    promises: &[
+        "`AlreadyExists` when the mode is [`Create`](WriteMode::Create) and the container is there.",
+        "What was opened to create fails with `AlreadyExists` where the container came meanwhile",
+    ],
     not_claimed: all,
     cost: 2,
     check,
@@ -31,8 +40,79 @@ fn check(kit: &Kit) -> Held {
             })?;
             fails(opened, &[ErrorKind::Unsupported], &[], "opening a writer, Replace")?;
         }
-        lab.snapshot()?.same(&before)
+        lab.snapshot()?.same(&before)?;
+        came_meanwhile(&lab.another()?, image)?;
+        let lab = lab.another()?;
+        if lab.claims().writers == Writers::Many && lab.claims().replaces == Replaces::Containers {
+            lab.step(race(&lab))?;
+        }
+        Ok(())
     })
+}
+
+/// Opened while nothing was there, and ended when something is.
+fn came_meanwhile(lab: &Lab, image: &Image) -> Held {
+    let names = some_name(lab.claims());
+    let (first, second) = (image.build()?, Image { seed: 77, ..image.clone() }.build()?);
+    let before = lab.step(async {
+        let late = lab.destination(WriteMode::Create, &names).await?;
+        put_all(&*late, &second).await?;
+        let is_container = lab.holds_many() && lab.claims().replaces == Replaces::Containers;
+        let writer = if is_container { Some(lab.writer(WriteMode::Create).await?) } else { None };
+        lab.write(&first, WriteMode::Create, &names).await?;
+        let before = Snapshot::take(lab).await?;
+        let done = late.commit(Commit::new(&second.root)).await;
+        let what = "committing what was opened to create, after the place came";
+        fails(done, &[ErrorKind::AlreadyExists], &[lab.at().locator()], what)?;
+        if let Some(writer) = writer {
+            let what = "finishing a writer that was opened to create, after the place came";
+            fails(fill(writer, &second, &names).await, &[ErrorKind::AlreadyExists], &[], what)?;
+        }
+        Ok(before)
+    })?;
+    lab.snapshot()?.shows_the_same(&before)
+}
+
+async fn fill(
+    writer: Box<dyn ArchiveWriter>,
+    built: &Built,
+    names: &[ImageName],
+) -> transship_core::Result<()> {
+    let image = writer.image(names).await?;
+    for blob in &built.blobs {
+        let body = Body::from_bytes(blob.bytes.clone());
+        image.put_blob(Expect::from(&blob.descriptor), body).await?;
+    }
+    image.commit(Commit::new(&built.root)).await?;
+    writer.finish().await
+}
+
+/// Of several who create one place at once, one has created it, and it is there.
+async fn race(lab: &Lab) -> Held {
+    let names = some_name(lab.claims());
+    let images = (0..4).map(|seed| Image::simple(seed).build()).collect::<Held<Vec<_>>>()?;
+    let create = async |built: &Built| -> transship_core::Result<()> {
+        let how = how(WriteMode::Create, &names);
+        let destination = lab.transport().destination(lab.at(), &how).await?;
+        for blob in &built.blobs {
+            let body = Body::from_bytes(blob.bytes.clone());
+            destination.put_blob(Expect::from(&blob.descriptor), body).await?;
+        }
+        destination.commit(Commit::new(&built.root)).await.map(drop)
+    };
+    let done = join_all(images.iter().map(create)).await;
+    let mut winners = Vec::new();
+    for (built, done) in images.iter().zip(done) {
+        match done {
+            Ok(()) => winners.push(built),
+            refused => fails(refused, &[ErrorKind::AlreadyExists], &[], "one of several who create a place")?,
+        }
+    }
+    hold!(winners.len() == 1, "{} of 4 created one place, each of them alone", winners.len());
+    let snapshot = Snapshot::take(lab).await?;
+    let images = snapshot.images();
+    hold!(images.len() == 1, "{} images are there, of one who created the place", images.len());
+    images[0].seen.is(winners[0], lab.claims()).map_err(|e| e.while_doing("the image that was created"))
 }
 
 async fn refused(lab: &Lab, mode: WriteMode, kind: ErrorKind) -> Held {

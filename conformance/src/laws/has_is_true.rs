@@ -2,21 +2,25 @@
 
 use std::path::Path;
 
-use transship_core::{Descriptor, Expect, WriteMode, sha256};
+use transship_core::{Descriptor, Expect, ImageDestination, WriteMode, sha256};
 
 use super::{all, files_in};
-use crate::broken::hold;
+use crate::broken::{While, hold};
 use crate::lab::{Lab, Way, commit, how, put, put_all};
 use crate::model::{Blob, Built, Image};
 use crate::runner::Kit;
-use crate::seen::Seen;
+use crate::seen::{LIMIT, Seen};
 use crate::strategies::plain_images;
 use crate::{Append, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "has_is_true",
     sentence: "`has` says yes only for what is there, whole and of the size asked for, and changes nothing; and what it says is there can be committed.",
-    promises: &["Yes only for bytes that are whole and true to their digest.", "Changes nothing."],
+    promises: &[
+        "Yes only for bytes that are whole and true to their digest.",
+        "Changes nothing.",
+        "What was put is read back, also before the commit.",
+    ],
     not_claimed: all,
     cost: 1,
     check,
@@ -70,6 +74,10 @@ async fn filled(lab: &Lab, image: &Image) -> Held {
             let same = has.digest == digest && has.size == size;
             hold!(same, "has says {has:?} of {digest}, {size} B");
         }
+        if let Some(has) = destination.has(&Expect::digest(digest.clone())).await? {
+            hold!(has.size == size, "asked without a size, has says {has:?} of {size} B");
+        }
+        read_back(&*destination, blob).await?;
         let larger = Expect::digest(digest).with_size(size + 1);
         let has = destination.has(&larger).await?;
         hold!(has.is_none(), "has says that {has:?} is there, asked for {} bytes", size + 1);
@@ -80,6 +88,19 @@ async fn filled(lab: &Lab, image: &Image) -> Held {
         hold!(has.is_none(), "has says that {has:?} is there, which was never put");
     }
     commit(destination, &built).await.map(|_| ())
+}
+
+/// What was put and is found can be read, where contents can be.
+async fn read_back(destination: &dyn ImageDestination, blob: &Blob) -> Held {
+    let Some(contents) = destination.contents() else { return Ok(()) };
+    let digest = &blob.descriptor.digest;
+    let read = contents.read(&blob.descriptor).await.during(|| format!("reading back {digest}"))?;
+    let Some(body) = read else {
+        return Err(crate::Broken::new(format!("{digest} was put, and cannot be read back before the commit")));
+    };
+    let bytes = body.bytes(LIMIT).await.during(|| format!("reading back {digest}"))?;
+    hold!(bytes == blob.bytes, "{digest} was put, and is read back as other bytes");
+    Ok(())
 }
 
 /// What another place has is not here.

@@ -8,7 +8,8 @@ use transship_core::{ErrorKind, ImageName, WriteMode};
 use crate::broken::{While, hold};
 use crate::expected::Entry;
 use crate::lab::{Lab, commit, put_all};
-use crate::{Broken, Claims, Held, Holds, Law, Names, Stored, Unfinished};
+use crate::model::{Built, Child, Format, Image, Index, Node, Presence};
+use crate::{Broken, Claims, Held, Holds, Indexes, Law, Names, Stored, Unfinished};
 
 /// Lists the laws, and makes the macro that expands to a test for each. `$` stands for itself.
 macro_rules! laws {
@@ -37,6 +38,8 @@ macro_rules! laws {
 
 laws! { $
     a_reference_is_a_fixed_point
+    a_place_is_where_its_text_says
+    a_place_is_recognized_by_its_path
     equal_references_open_equal_images
     a_reference_opens_its_image_or_nothing
     an_image_is_written_where_its_reference_says
@@ -44,6 +47,7 @@ laws! { $
     a_position_is_that_of_the_listing
     a_committed_image_reads_back_equal
     every_door_gives_the_same_bytes
+    a_runtime_of_one_thread_is_enough
     blobs_put_at_once_are_all_there
     reading_changes_nothing
     what_is_asked_for_is_held_to_its_descriptor
@@ -65,6 +69,9 @@ laws! { $
     readers_never_see_a_mixture
     a_reader_reads_what_it_lists
     referrers_come_with_their_image
+    what_is_beside_shows_with_its_image
+    a_manifest_may_be_a_layer_too
+    what_comes_again_completes_what_is_there
     signatures_come_back
     names_stay_with_their_image
     shared_blobs_are_stored_once
@@ -180,6 +187,16 @@ pub(crate) async fn write_container(lab: &Lab, mode: WriteMode, entries: &[Entry
         commit(destination, &entry.built).await.during(what)?;
     }
     writer.finish().await.during(|| "finishing")
+}
+
+/// An image, in an index with another one where indexes are held.
+pub(crate) fn image_or_index(lab: &Lab, image: &Image) -> Held<Built> {
+    if lab.claims().indexes == Indexes::Refused {
+        return image.build();
+    }
+    let child = |image| Child { node: Node::Image(image), presence: Presence::Here };
+    let children = [image.clone(), Image::simple(3)].map(child).to_vec();
+    Index { format: Format::Oci, children, described: false }.build()
 }
 
 /// All files below a folder.

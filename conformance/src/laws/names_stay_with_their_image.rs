@@ -3,7 +3,9 @@
 use transship_core::WriteMode;
 
 use super::{containers, write_container};
+use crate::broken::hold;
 use crate::expected;
+use crate::lab::Lab;
 use crate::runner::Kit;
 use crate::strategies::{containers as generated, corner_containers};
 use crate::{Held, Law};
@@ -22,6 +24,19 @@ fn check(kit: &Kit) -> Held {
         let entries = expected::build(container)?;
         lab.step(write_container(lab, WriteMode::Create, &entries))?;
         let want = expected::shown(entries, lab.claims());
-        expected::check(&lab.snapshot()?, &want, lab.claims())
+        expected::check(&lab.snapshot()?, &want, lab.claims())?;
+        lab.step(entries_are_true(lab))
     })
+}
+
+/// Positions count from 0, and each name stands there as it is written.
+async fn entries_are_true(lab: &Lab) -> Held {
+    for (at, entry) in lab.reader().await?.entries().iter().enumerate() {
+        // Names of one image may count.
+        let first = at > 0 || entry.index == 0;
+        hold!(first, "the first entry of a listing says that it is at {}", entry.index);
+        let (raw, names) = (entry.raw_names.len(), entry.names.len());
+        hold!(raw >= names, "entry {at} has {names} names, of which {raw} stand in the container");
+    }
+    Ok(())
 }

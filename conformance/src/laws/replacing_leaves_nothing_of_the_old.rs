@@ -5,6 +5,7 @@ use transship_core::{CollectMode, WriteMode};
 use super::collecting_takes_garbage_alone::collect;
 use super::{all, some_name};
 use crate::lab::Lab;
+use crate::model::{Algorithm, Image, Layer};
 use crate::runner::Kit;
 use crate::strategies::plain_images;
 use crate::{Abandoned, Held, Law, Leftover};
@@ -19,10 +20,14 @@ pub(crate) const LAW: Law = Law {
 };
 
 fn check(kit: &Kit) -> Held {
-    kit.each((plain_images(kit.claims()), plain_images(kit.claims())), |lab, (old, new)| {
+    let layer = Layer { algorithm: Algorithm::Sha512, ..Layer::small(4, 700) };
+    let long = Image { layers: vec![layer], ..Image::simple(1) };
+    let corners = [(long.clone(), Image::simple(2)), (Image::simple(2), long)];
+    let images = (plain_images(kit.claims()), plain_images(kit.claims()));
+    kit.each_with(&corners, images, |lab, (old, new)| {
         let names = some_name(lab.claims());
         let other = lab.another()?;
-        let write = |lab: &Lab, image: &crate::model::Image, mode| {
+        let write = |lab: &Lab, image: &Image, mode| {
             lab.step(async { lab.write(&image.build()?, mode, &names).await })
         };
         write(lab, old, WriteMode::Create)?;

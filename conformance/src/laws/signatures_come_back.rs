@@ -5,13 +5,13 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use transship_core::{Digest, WriteMode};
 
-use super::some_name;
+use super::{image_or_index, some_name};
 use crate::broken::{While, hold};
 use crate::lab::{Lab, commit, put_all};
-use crate::model::{Built, Image, noise};
+use crate::model::{Built, noise};
 use crate::runner::Kit;
 use crate::strategies::plain_images;
-use crate::{Broken, Held, Indexes, Law, Signatures};
+use crate::{Broken, Held, Law, Signatures};
 
 pub(crate) const LAW: Law = Law {
     name: "signatures_come_back",
@@ -38,17 +38,6 @@ fn check(kit: &Kit) -> Held {
         // What takes its place is not signed by them.
         lab.step(come_back(lab, &second.build()?, &[], &[]))
     })
-}
-
-fn image_or_index(lab: &Lab, image: &Image) -> Held<Built> {
-    if lab.claims().indexes == Indexes::Refused {
-        return image.build();
-    }
-    let child = |node| crate::model::Child { node, presence: crate::model::Presence::Here };
-    let nodes = [image.clone(), Image::simple(3)].map(crate::model::Node::Image);
-    let children = nodes.map(child).to_vec();
-    let format = crate::model::Format::Oci;
-    crate::model::Index { format, children, described: false }.build()
 }
 
 fn signatures(seed: u64, sizes: &[usize]) -> Vec<Bytes> {

@@ -2,18 +2,18 @@
 
 use transship_core::{ReadOptions, WriteMode};
 
-use super::{all, some_name};
+use super::{all, image_or_index, some_name};
 use crate::broken::{While, hold};
 use crate::lab::Lab;
 use crate::model::{Built, Image};
 use crate::runner::Kit;
-use crate::{Held, Law};
+use crate::{Append, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "what_is_asked_for_less_is_true",
     sentence: "What a place says without opening an image is what opening it says.",
     promises: &[
-        "Its digest and size are those of the root.",
+        "Its digest, size and media type are those of the root.",
         "It is the container that [`read`](Self::read) opens for that reference.",
         "It may be, for the reference of each container that is there.",
         "What it gives is what the commit of that root gave; of another root it gives nothing.",
@@ -25,7 +25,8 @@ pub(crate) const LAW: Law = Law {
 
 fn check(kit: &Kit) -> Held {
     kit.each(0_u8..50, |lab, seed| {
-        let (built, other) = (Image::simple(*seed).build()?, Image::simple(seed + 100).build()?);
+        let built = image_or_index(lab, &Image::simple(*seed))?;
+        let other = Image::simple(seed + 100).build()?;
         lab.step(async {
             let names = some_name(lab.claims());
             let committed = lab.write(&built, WriteMode::Create, &names).await?;
@@ -47,9 +48,23 @@ fn check(kit: &Kit) -> Held {
             }
             let wrong = shows(&other).await.during(|| "asking whether another one shows")?;
             hold!(wrong.is_none(), "an image shows that was never written: {wrong:?}");
-            Ok(())
+            drop(again);
+            moved(lab, &built, &other).await
         })
     })
+}
+
+/// An image that is there and has lost its name does not show under it.
+async fn moved(lab: &Lab, built: &Built, other: &Built) -> Held {
+    let names = some_name(lab.claims());
+    if names.is_empty() || lab.claims().append == Append::Refused || !lab.holds_many() {
+        return Ok(());
+    }
+    lab.write(other, WriteMode::Append, &names).await?;
+    let again = lab.destination(WriteMode::Append, &names).await?;
+    let shown = again.shows(built.root.descriptor()).await.during(|| "asking after its name moved")?;
+    hold!(shown.is_none(), "its name stands for another image now, and it shows: {shown:?}");
+    Ok(())
 }
 
 async fn root(lab: &Lab, at: &transship_core::Reference) -> Held {
@@ -59,12 +74,14 @@ async fn root(lab: &Lab, at: &transship_core::Reference) -> Held {
     let root = source.root().await.during(|| "reading the root")?;
     let is = root.descriptor();
     hold!(
-        (&said.digest, said.size) == (&is.digest, is.size),
-        "the root is said to be {} of {} bytes, and is {} of {}",
+        (&said.digest, said.size, &said.media_type) == (&is.digest, is.size, &is.media_type),
+        "the root is said to be {} of {} bytes and type {}, and is {} of {} and {}",
         said.digest,
         said.size,
+        said.media_type,
         is.digest,
-        is.size
+        is.size,
+        is.media_type
     );
     Ok(())
 }

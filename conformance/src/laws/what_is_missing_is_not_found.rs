@@ -3,6 +3,7 @@
 use transship_core::{Descriptor, ErrorKind, ImageName, MediaType, ReadOptions, WriteMode, sha256};
 
 use super::{all, fails};
+use crate::broken::hold;
 use crate::lab::{Lab, commit, put_all};
 use crate::model::Image;
 use crate::runner::Kit;
@@ -44,6 +45,7 @@ async fn in_containers(lab: &Lab, image: &Image) -> Held {
         commit(destination, &built).await?;
     }
     writer.finish().await?;
+    names_are_listed(lab).await?;
     let second = lab.reader().await?.entries().last().map(|entry| entry.reference.clone());
     let built = Image { seed: 9, ..image.clone() }.build()?;
     if lab.claims().replaces == Replaces::Images {
@@ -57,6 +59,27 @@ async fn in_containers(lab: &Lab, image: &Image) -> Held {
     lab.writer(WriteMode::Replace).await?.finish().await?;
     let opened = lab.transport().source(lab.at(), &ReadOptions::default()).await;
     fails(opened, &[ErrorKind::NotFound], &[], "opening an empty container")
+}
+
+/// Asked for another name, the error lists those that are there.
+async fn names_are_listed(lab: &Lab) -> Held {
+    let Some(at) = lab.reader().await?.entries().first().map(|entry| entry.names.clone()) else {
+        return Ok(());
+    };
+    let text = format!("{}:docker.io/library/other:1", lab.at().locator());
+    let Ok(other) = lab.transport().parse(&text) else { return Ok(()) };
+    let opened = lab.transport().source(&other, &ReadOptions::default()).await;
+    let Err(error) = opened else {
+        return Err(crate::Broken::new(format!("{other} opens an image that has not this name")));
+    };
+    hold!(error.kind() == ErrorKind::NotFound, "{other} fails as {:?}: {error}", error.kind());
+    let said = format!("{error} {}", error.advice().map(ToString::to_string).unwrap_or_default());
+    let listed = at.iter().any(|name| {
+        let short = name.as_str().rsplit('/').next().unwrap_or_default();
+        said.contains(short)
+    });
+    hold!(listed, "{other} is not there, and the error does not list the names that are: {said}");
+    Ok(())
 }
 
 async fn one(lab: &Lab, image: &Image) -> Held {

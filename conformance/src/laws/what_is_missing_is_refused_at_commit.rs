@@ -6,40 +6,48 @@ use transship_core::{
 };
 
 use super::{all, fails};
-use crate::broken::While;
+use crate::broken::{While, hold};
 use crate::expected::{self, Entry};
 use crate::lab::{Lab, commit, put_all};
-use crate::model::{Built, Image, Node};
+use crate::model::{Built, Child, Image, Layer, Node};
 use crate::runner::Kit;
 use crate::seen::Seen;
-use crate::strategies::nodes;
-use crate::{Found, Held, Law};
+use crate::strategies::{corner_nodes, nodes};
+use crate::{Found, Held, Law, Layers, Manifests};
 
 pub(crate) const LAW: Law = Law {
     name: "what_is_missing_is_refused_at_commit",
     sentence: "A commit of an image that lacks something which is not said to be absent is refused, names it, shows nothing, and can be tried again.",
-    promises: &["What the root refers to and is not there must be in [`Commit::absent`]; else it is refused."],
+    promises: &[
+        "What the root refers to and is not there must be in [`Commit::absent`]; else it is refused.",
+        "A layer that is not to be distributed and says where else it is, in `urls`, may be missing",
+    ],
     not_claimed: all,
     cost: 1,
     check,
 };
 
 fn check(kit: &Kit) -> Held {
-    let what = any::<prop::sample::Index>();
-    kit.each((nodes(kit.claims()), what), |lab, (node, index)| {
+    let nested = corner_nodes(kit.claims()).into_iter().filter(is_nested);
+    let corners: Vec<_> = nested.flat_map(|node| (0..9_usize).map(move |at| (node.clone(), at))).collect();
+    kit.each_with(&corners, (nodes(kit.claims()), any::<usize>()), |lab, (node, which)| {
         let built = node.build()?;
         let parts = built.blobs.len() + built.below.len() + built.absent.len();
         if parts == 0 {
             return Ok(());
         }
+        if *which % 5 == 0 {
+            foreign(&lab.another()?)?;
+        }
+        let which = which % parts;
         let before = lab.snapshot()?;
         lab.step(resized(lab, &built))?;
         lab.snapshot()?.same(&before)?;
-        lab.step(lacking(lab, &built, node, index.index(parts)))?;
+        lab.step(lacking(lab, &built, node, which))?;
         lab.snapshot()?.same(&before)?;
         if lab.holds_many() {
             let other = lab.another()?;
-            in_a_writer(&other, &built, node, index.index(parts))?;
+            in_a_writer(&other, &built, node, which)?;
         }
         // A second try, with everything, succeeds.
         let written = lab.step(lab.write(&built, WriteMode::Create, &[]));
@@ -48,6 +56,38 @@ fn check(kit: &Kit) -> Held {
             let source = lab.source(&written.references[0]).await?;
             Seen::read(&*source).await?.is(&built, lab.claims())
         })
+    })
+}
+
+/// An index in an index.
+fn is_nested(node: &Node) -> bool {
+    let is_index = |child: &Child| matches!(child.node, Node::Index(_));
+    matches!(node, Node::Index(index) if index.children.iter().any(is_index))
+}
+
+/// A layer that nobody may give away need not be there.
+fn foreign(lab: &Lab) -> Held {
+    if lab.claims().layers == Layers::Plain || lab.claims().manifests == Manifests::Rebuilt {
+        return Ok(());
+    }
+    let layers = vec![Layer::small(4, 300), Layer::small(8, 500)];
+    let mut built = Image { layers, ..Image::simple(7) }.build()?;
+    let mut root: serde_json::Value =
+        serde_json::from_slice(built.root.bytes()).map_err(std::io::Error::from)?;
+    let layer = &mut root["layers"][1];
+    layer["mediaType"] = "application/vnd.oci.image.layer.nondistributable.v1.tar".into();
+    layer["urls"] = serde_json::json!(["https://example.invalid/layer"]);
+    built.root = Manifest::new(root.to_string())?;
+    let Some(foreign) = built.root.document().parts().last().cloned() else { return Ok(()) };
+    built.blobs.retain(|blob| blob.descriptor.digest != foreign.digest);
+    lab.step(async {
+        let what = || "an image without a layer that is not to be distributed";
+        let written = lab.write(&built, WriteMode::Create, &super::some_name(lab.claims())).await;
+        let written = written.map_err(|e| e.while_doing(what()))?;
+        let source = lab.source(&written.references[0]).await?;
+        let holds = source.holds(&foreign).await.during(what)?;
+        hold!(!holds, "a layer is said to be here that nobody put");
+        fails(source.blob(&foreign).await, &[ErrorKind::NotFound], &[], "reading that layer")
     })
 }
 

@@ -1,6 +1,6 @@
 //! [`Container`]: images in their order. A value: who holds it reads what it was.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -22,6 +22,8 @@ pub(super) struct Image {
     pub(super) names: Vec<ImageName>,
     pub(super) parts: Parts,
     pub(super) signatures: Signed,
+    /// Images beside it, by the tags that say so.
+    pub(super) beside: BTreeMap<String, Manifest>,
     /// What is left out of a delta.
     pub(super) needs: HashSet<Digest>,
 }
@@ -34,6 +36,8 @@ pub(super) type Signed = HashMap<Digest, Vec<Bytes>>;
 pub(super) struct Parts {
     pub(super) manifests: HashMap<Digest, Manifest>,
     pub(super) blobs: HashMap<Digest, Bytes>,
+    /// Manifests that have a subject, in the order in which they were put.
+    pub(super) about: Vec<Manifest>,
 }
 
 impl Container {
@@ -61,6 +65,7 @@ impl Container {
             there.names.extend(image.names);
             there.signatures.extend(image.signatures);
             there.parts.take_in(&image.parts);
+            there.beside.extend(image.beside);
             there.needs.retain(|needed| image.needs.contains(needed));
             return at;
         }
@@ -125,20 +130,43 @@ impl Parts {
     pub(super) fn take_in(&mut self, other: &Self) {
         self.manifests.extend(other.manifests.iter().map(|(d, m)| (d.clone(), m.clone())));
         self.blobs.extend(other.blobs.iter().map(|(d, b)| (d.clone(), b.clone())));
+        other.about.iter().for_each(|about| self.add_about(about));
     }
 
-    /// Those that a root refers to.
-    pub(super) fn of(self, root: &Manifest) -> Self {
-        let mut parts = Self::default();
-        let mut waiting: Vec<_> = vec![root.clone()];
-        for (digest, manifest) in &self.manifests {
-            // Those that are about it come with it.
-            let about = manifest.document().subject().map(|subject| subject.digest.clone());
-            if about.as_ref() == Some(&root.descriptor().digest) {
-                parts.manifests.insert(digest.clone(), manifest.clone());
-                waiting.push(manifest.clone());
-            }
+    pub(super) fn put_manifest(&mut self, manifest: &Manifest) {
+        self.manifests.insert(manifest.descriptor().digest.clone(), manifest.clone());
+        if manifest.document().subject().is_some() {
+            self.add_about(manifest);
         }
+    }
+
+    fn add_about(&mut self, about: &Manifest) {
+        if self.about.iter().all(|other| other.descriptor().digest != about.descriptor().digest) {
+            self.about.push(about.clone());
+        }
+    }
+
+    /// Those that a root, and what is beside it, refer to, and what is about those.
+    pub(super) fn of<'m>(&self, roots: impl Iterator<Item = &'m Manifest>) -> Self {
+        let mut parts = Self::default();
+        roots.for_each(|root| self.follow(root, &mut parts));
+        let mut waiting: Vec<&Manifest> = self.about.iter().collect();
+        // One may be about what is about the image.
+        while let Some(at) = waiting.iter().position(|about| parts.is_subject_of(about)) {
+            let about = waiting.remove(at);
+            self.follow(about, &mut parts);
+        }
+        parts.about =
+            self.about.iter().filter(|about| parts.is_subject_of(about)).cloned().collect();
+        parts
+    }
+
+    fn is_subject_of(&self, about: &Manifest) -> bool {
+        about.document().subject().is_some_and(|of| self.manifests.contains_key(&of.digest))
+    }
+
+    fn follow(&self, from: &Manifest, parts: &mut Self) {
+        let mut waiting = vec![from.clone()];
         while let Some(manifest) = waiting.pop() {
             match manifest.document() {
                 Document::Image(image) => {
@@ -148,16 +176,15 @@ impl Parts {
                     }
                 }
                 Document::Index(index) => {
-                    for child in &index.manifests {
-                        let Some(found) = self.manifests.get(&child.digest) else { continue };
-                        parts.manifests.insert(child.digest.clone(), found.clone());
-                        waiting.push(found.clone());
-                    }
+                    let children = index.manifests.iter();
+                    waiting.extend(
+                        children.filter_map(|child| self.manifests.get(&child.digest)).cloned(),
+                    );
                 }
                 _ => {}
             }
+            parts.manifests.insert(manifest.descriptor().digest.clone(), manifest);
         }
-        parts
     }
 }
 

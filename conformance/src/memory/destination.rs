@@ -1,14 +1,14 @@
 //! [`Destination`]: an image being written.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use transship_core::{
     Accepts, Body, Commit, Committed, Contents, Deltas, Descriptor, Digest, Expect,
-    ImageDestination, ImageName, Manifest, PutSignatures, Reference, Result, Shows, Stored,
-    WriteMode,
+    ImageDestination, ImageName, Manifest, PutBeside, PutSignatures, Reference, Result, Shows,
+    Stored, WriteMode,
 };
 
 use super::container::{Container, Image, Parts, Signed};
@@ -28,6 +28,7 @@ pub(super) struct Destination {
     there: Parts,
     put: Mutex<Parts>,
     signatures: Mutex<HashMap<Option<Digest>, Vec<Bytes>>>,
+    beside: Mutex<BTreeMap<String, Manifest>>,
     /// Where other places are.
     memory: Memory,
     target: Target,
@@ -64,8 +65,8 @@ impl Destination {
             accepts.shows = Shows::AtFinish;
         }
         let (reference, there) = (place.with(select).reference(), base.parts());
-        let (put, signatures) = (Mutex::default(), Mutex::default());
-        Self { place, reference, names, accepts, there, put, signatures, memory, target }
+        let (put, signatures, beside) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { place, reference, names, accepts, there, put, signatures, beside, memory, target }
     }
 
     fn put(&self) -> MutexGuard<'_, Parts> {
@@ -138,12 +139,15 @@ impl ImageDestination for Destination {
     }
 
     async fn put_manifest(&self, manifest: &Manifest) -> Result<()> {
-        let digest = manifest.descriptor().digest.clone();
-        self.put().manifests.insert(digest, manifest.clone());
+        self.put().put_manifest(manifest);
         Ok(())
     }
 
     fn signatures(&self) -> Option<&dyn PutSignatures> {
+        Some(self)
+    }
+
+    fn beside(&self) -> Option<&dyn PutBeside> {
         Some(self)
     }
 
@@ -155,11 +159,13 @@ impl ImageDestination for Destination {
         let parts = self.parts();
         what.check_complete(&[], &parts).map_err(|e| e.context(&self.reference))?;
         let needs = what.needs.iter().map(|needed| &needed.digest);
-        let needs = needs.filter(|needed| !parts.has(needed)).cloned().collect();
-        let parts = parts.of(what.root);
+        let needs: HashSet<_> = needs.filter(|needed| !parts.has(needed)).cloned().collect();
+        let beside = self.beside.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut parts = parts.of([what.root].into_iter().chain(beside.values()));
+        parts.manifests.retain(|digest, _| !needs.contains(digest));
         let signatures = self.signed(&what.root.descriptor().digest);
-        let image =
-            Image { root: what.root.clone(), names: self.names.clone(), parts, signatures, needs };
+        let root = what.root.clone();
+        let image = Image { root, names: self.names.clone(), parts, signatures, beside, needs };
         let mut position = 0;
         let add = |container: &mut Container| position = container.add(image);
         match &self.target {
@@ -180,6 +186,15 @@ impl PutSignatures for Destination {
     async fn put_signatures(&self, of: Option<&Digest>, signatures: Vec<Bytes>) -> Result<()> {
         let mut all = self.signatures.lock().unwrap_or_else(PoisonError::into_inner);
         all.insert(of.cloned(), signatures);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl PutBeside for Destination {
+    async fn put_beside(&self, tag: &str, root: &Manifest) -> Result<()> {
+        let mut beside = self.beside.lock().unwrap_or_else(PoisonError::into_inner);
+        beside.insert(tag.to_owned(), root.clone());
         Ok(())
     }
 }

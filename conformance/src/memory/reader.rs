@@ -138,14 +138,16 @@ impl Signatures for Source {
 #[async_trait]
 impl Referrers for Source {
     async fn referrers(&self, of: &Digest) -> Result<Vec<Descriptor>> {
-        let mut found = Vec::new();
-        for manifest in self.image.parts.manifests.values() {
-            if manifest.document().subject().is_some_and(|subject| subject.digest == *of) {
-                found.push(manifest.descriptor().clone());
-            }
-        }
-        // The same order each time.
-        found.sort_by_key(|descriptor| descriptor.digest.to_string());
-        Ok(found)
+        let is_about = |manifest: &&Manifest| {
+            manifest.document().subject().is_some_and(|subject| subject.digest == *of)
+        };
+        let about = self.image.parts.about.iter().filter(is_about);
+        Ok(about.map(Manifest::as_referrer).collect())
+    }
+
+    async fn beside(&self, of: &Digest) -> Result<Vec<(String, Descriptor)>> {
+        let name = format!("{}-{}.", of.algorithm(), of.digest());
+        let beside = self.image.beside.iter().filter(|(tag, _)| tag.starts_with(&name));
+        Ok(beside.map(|(tag, root)| (tag.clone(), root.descriptor().clone())).collect())
     }
 }

@@ -196,6 +196,15 @@ pub fn corner_containers(claims: &Claims) -> Vec<Container> {
     containers.push((0..30).map(|at| named(Image::simple(at), &[&format!("many:{at}")])).collect());
     if claims.indexes == Indexes::Held {
         containers.push(with_an_index(claims));
+        containers.push(attested_and_nested(claims));
+    }
+    if claims.names == Names::AnyText {
+        // A name with a tag and a digest, which are one name.
+        let pinned = format!("pinned:1@sha256:{}", "ab".repeat(32));
+        containers.push(vec![
+            named(Image::simple(1), &[&pinned]),
+            named(Image::simple(2), &["pinned:1"]),
+        ]);
     }
     if claims.empty == Empty::None {
         containers.retain(|images| !images.is_empty());
@@ -217,6 +226,27 @@ fn with_an_index(claims: &Claims) -> Vec<Named> {
         Named { node: Node::Image(Image::simple(2)), names: name("b:1") },
         Named { node: Node::Image(Image::simple(3)), names: name("c:1") },
     ]
+}
+
+/// An index with an attestation, and one that holds another.
+fn attested_and_nested(claims: &Claims) -> Vec<Named> {
+    let child = |seed, architecture, presence| {
+        let node = Node::Image(Image { architecture, ..Image::simple(seed) });
+        Child { node, presence }
+    };
+    let attested = vec![
+        child(21, "amd64", Presence::Here),
+        child(22, "s390x", Presence::Here),
+        child(23, "amd64", Presence::Attestation),
+    ];
+    let inner = index(Format::Oci, vec![child(24, "arm64", Presence::Here)]);
+    let inner = Child { node: inner, presence: Presence::Here };
+    let nested = vec![child(25, "amd64", Presence::Here), inner];
+    let named = |children, name| Named {
+        node: index(Format::Oci, children),
+        names: given(name, claims).into_iter().collect(),
+    };
+    vec![named(attested, "deep:1"), named(nested, "deep:2")]
 }
 
 fn given(name: &str, claims: &Claims) -> Option<ImageName> {

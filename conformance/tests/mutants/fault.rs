@@ -1,27 +1,32 @@
 //! The ways in which the mutants are broken, and the law that is named for each.
 
+use crate::Mutants;
+
 macro_rules! faults {
-    ($($(#[doc = $doc:literal])* $fault:ident => $law:literal,)*) => {
+    ($kind:ident $all:ident $module:literal $($(#[doc = $doc:literal])* $fault:ident => $law:literal,)*) => {
         /// A realistic mistake.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Fault {
+        pub enum $kind {
             $($(#[doc = $doc])* $fault,)*
         }
 
         /// Each mistake and the law that catches it.
-        pub const FAULTS: &[(Fault, &str)] = &[$((Fault::$fault, $law),)*];
+        pub const $all: &[($kind, &str)] = &[$(($kind::$fault, $law),)*];
 
         $(
             #[test]
             #[allow(non_snake_case, reason = "named after the mistakes")]
             fn $fault() {
-                crate::is_caught(Fault::$fault, $law, concat!("fault::", stringify!($fault)));
+                let (fixture, test) = ($kind::$fault.fixture(), concat!($module, "::", stringify!($fault)));
+                crate::is_caught(stringify!($fault), fixture, $law, test);
             }
         )*
     };
 }
+pub(crate) use faults;
 
 faults! {
+    Fault FAULTS "fault"
     // References.
     /// A name is looked for by its beginning.
     NamesByPrefix => "a_reference_opens_its_image_or_nothing",
@@ -344,4 +349,10 @@ faults! {
     OtherProcessesSeeNothing => "many_processes_lose_nothing",
     /// The same.
     OtherProcessesReplaceNothing => "processes_see_whole_images",
+}
+
+impl Fault {
+    fn fixture(self) -> Mutants {
+        Mutants::of(self)
+    }
 }

@@ -57,11 +57,12 @@ impl Commit<'_> {
             absent: self.absent_digests(),
             needs: self.needs.iter().map(|needed| &needed.digest).collect(),
             sizes: HashMap::new(),
+            followed: HashSet::new(),
         };
         check.manifest(self.root, 0)?;
         let mut referrers = Vec::new();
         for manifest in put {
-            let is_new = !check.sizes.contains_key(&manifest.descriptor().digest);
+            let is_new = !check.followed.contains(&manifest.descriptor().digest);
             if is_new && manifest.document().subject().is_some() {
                 check.manifest(manifest, 0)?;
                 referrers.push(manifest.clone());
@@ -78,11 +79,16 @@ struct Check<'a> {
     needs: HashSet<&'a Digest>,
     /// What was found, with its size.
     sizes: HashMap<Digest, u64>,
+    /// The manifests that were looked into. One may be a layer of an artifact, too, and was found as that before.
+    followed: HashSet<Digest>,
 }
 
 impl Check<'_> {
     fn manifest(&mut self, manifest: &Manifest, depth: usize) -> Result<()> {
         let of = manifest.descriptor();
+        if !self.followed.insert(of.digest.clone()) {
+            return Ok(());
+        }
         self.sizes.insert(of.digest.clone(), of.size);
         let checked = match manifest.document() {
             Document::Image(image) => self.image(image),
@@ -103,7 +109,10 @@ impl Check<'_> {
                 self.blob(child, "content")?;
                 continue;
             }
-            if self.is_done(child)? {
+            let is_done = self.is_done(child)?;
+            if is_done
+                && (self.followed.contains(&child.digest) || self.absent.contains(&child.digest))
+            {
                 continue;
             }
             let found = match self.put.get(&child.digest) {
@@ -225,6 +234,27 @@ mod tests {
         for layers in [vec![longer.clone()], vec![layer("layer"), longer]] {
             let error = Commit::new(&image(&layers, None)).check_complete(&[], &HERE).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_manifest_that_is_a_layer_too_is_followed() {
+        let image = image(&[layer("layer")], None);
+        let artifact = self::image(&[json!(image.descriptor())], None);
+        let all = Both(&image);
+        let listed = [json!(artifact.descriptor()), json!(image.descriptor())];
+        let put = [artifact, image.clone()];
+        let complete = Commit::new(&index(&listed)).check_complete(&put, &all).unwrap();
+        assert!(complete.digests.contains(&sha256(b"layer")));
+    }
+
+    /// The texts, and a manifest that was put as a blob.
+    struct Both<'a>(&'a Manifest);
+
+    impl Available for Both<'_> {
+        fn blob(&self, of: &Descriptor) -> Result<Option<u64>> {
+            let own = self.0.descriptor();
+            if own.digest == of.digest { Ok(Some(own.size)) } else { HERE.blob(of) }
         }
     }
 

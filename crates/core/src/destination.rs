@@ -64,6 +64,7 @@ pub trait ImageDestination: fmt::Debug + Send + Sync {
     /// - An expectation, `expect`'s or the body's own, that does not hold fails the put and stores nothing.
     /// - A body that fails midway fails the put with that cause.
     /// - A dropped put leaves no trace.
+    /// - What is put takes the place of bytes that are there and are damaged.
     async fn put_blob(&self, expect: Expect, body: Body) -> Result<Stored>;
 
     /// Stores a manifest that an index refers to, or a referrer. Gives it no name.
@@ -106,6 +107,10 @@ pub trait ImageDestination: fmt::Debug + Send + Sync {
     ///
     /// - Each name, durably, all at once or not at all, also when it fails or its future is dropped.
     /// - What the root refers to and is not there must be in [`Commit::absent`]; else it is refused.
+    /// - A layer that is not to be distributed and says where else it is, in `urls`, may be missing; reading it is `NotFound`.
+    /// - It stores the root, which need not be put before, and may be.
+    /// - What was opened to create fails with `AlreadyExists` where the container came meanwhile, and leaves it as it is.
+    /// - An image that is there already gains what it lacked: children that were absent, manifests about it. It loses nothing.
     /// - What is in [`Commit::needs`] may be missing, too; sources of the image say it in
     ///   [`needs`](crate::ImageSource::needs).
     /// - Where [`Accepts::deltas`] refuses deltas, so does the commit, with `Unsupported`.
@@ -129,8 +134,10 @@ pub trait PutSignatures: Send + Sync {
 /// The ability to keep images beside one, as [`Referrers::beside`](crate::Referrers::beside) gives them.
 #[async_trait]
 pub trait PutBeside: Send + Sync {
-    /// Gives a tag to a manifest that was put. It shows with the commit. Its name says what it is about, so that it moves here from
-    /// what has it; where it may not move, the commit says so in [`Committed::lost`].
+    /// Gives a tag to a manifest that was put. Its name says what it is about, so that it moves here from what has it; where it
+    /// may not move, the commit says so in [`Committed::lost`].
+    ///
+    /// - It shows beside the image, with the commit, and not without it.
     async fn put_beside(&self, tag: &str, root: &Manifest) -> Result<()>;
 }
 

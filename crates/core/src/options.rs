@@ -117,6 +117,8 @@ impl ReadOptions {
 }
 
 /// How to write one image or a container.
+///
+/// - Each transport heeds the mode, the names and the names to fall back to. All else it may ignore where it has no use for it.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct WriteOptions {

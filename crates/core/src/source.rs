@@ -37,21 +37,23 @@ pub trait ImageSource: fmt::Debug + Send + Sync {
     /// The descriptor of the root, where it is known without its bytes: of a delta, which may lack them, and of an image that
     /// was opened to be [compared](crate::ReadOptions::compare).
     ///
-    /// - Its digest and size are those of the root.
+    /// - Its digest, size and media type are those of the root.
     fn root_descriptor(&self) -> Option<&Descriptor> {
         None
     }
 
-    /// The manifest or index that the reference names. Its descriptor has what the container says of it: platform,
-    /// annotations.
+    /// The manifest or index that the reference names. Its descriptor may have a platform and annotations, where the
+    /// container keeps them.
     ///
     /// - Its bytes are as stored, and true to their digest.
+    /// - Its descriptor has the media type, digest and size of the manifest.
     async fn root(&self) -> Result<Manifest>;
 
     /// A manifest that the root refers to, directly or through other indexes, or one that is about the image. The root
     /// itself may be asked for, too. What is asked for and is no part of the image, but is there, may be given.
     ///
     /// - `NotFound`, naming it, if it is absent, as in a sparse index.
+    /// - Its descriptor is the one that was asked for, with platform, annotations and all.
     /// - `Corrupt` if its bytes are not what the descriptor says.
     async fn manifest(&self, of: &Descriptor) -> Result<Manifest>;
 
@@ -104,7 +106,10 @@ pub async fn needed_blob(source: &dyn ImageSource, of: &Descriptor) -> Result<Bo
 /// Manifests that are about an image: their `subject` is one of its manifests.
 #[async_trait]
 pub trait Referrers: Send + Sync {
-    /// The descriptors of manifests whose subject is `of`, in stored order.
+    /// The descriptors of manifests whose subject is `of`: the root, a manifest below it, or one that is about those.
+    ///
+    /// - Each has the media type, digest, size and artifact type of its manifest; its annotations may be there, too.
+    /// - In the order in which they were put, where the place keeps images in theirs; else in the same order each time.
     async fn referrers(&self, of: &Digest) -> Result<Vec<Descriptor>>;
 
     /// Images beside this one whose names say that they are about a manifest: cosign's `sha256-HEX.sig`, `.att` and `.sbom`. The

@@ -12,8 +12,11 @@ use crate::{
 /// A way to keep images. Configuration belongs to the value (see [`Registration`](crate::Registration)), not to each
 /// call.
 ///
-/// Methods that are `async` are called within a tokio runtime, and do not block it: blocking work goes through
-/// [`run_blocking`](crate::run_blocking). Any of their futures may be dropped at any time.
+/// - Methods that are `async` are called within a tokio runtime, which may have a single thread, and do not block it: blocking
+///   work goes through [`run_blocking`](crate::run_blocking).
+/// - They need no particular runtime: the next call may come from another one, when the first has ended.
+///
+/// Any of their futures may be dropped at any time.
 #[async_trait]
 pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// What stands before the first colon of a reference.
@@ -32,11 +35,14 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// - It does no I/O and never panics.
     /// - For every `r` that it returns, `parse(r.locator())` equals `r`.
     /// - What cannot be expressed is refused with `InvalidInput` and the reason, never turned into something else.
+    /// - A path is taken as it is written: nothing in it is decoded, trimmed or folded.
     fn parse(&self, locator: &str) -> Result<Reference>;
 
     /// Whether what is at a path, or comes on the standard input, is a place of this transport: for people who give a path
-    /// without a transport. It blocks, and changes nothing. The locator that it gives is that of the place. By default, nothing
-    /// is recognized.
+    /// without a transport. It blocks. The locator that it gives is that of the place. By default, nothing is recognized.
+    ///
+    /// - What it recognizes can be read by the locator that it gives, and with what it opened.
+    /// - It changes nothing, and recognizes no empty file, no empty folder and no text.
     ///
     /// Look at [`head`](Candidate::head) first. A transport that has to open the place for it uses
     /// [`open_once`](Candidate::open_once), and gives what it opened in [`Recognized::opened`].

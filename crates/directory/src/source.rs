@@ -237,9 +237,8 @@ fn about_another(folder: &Folder, name: &str) -> Result<Option<(Digest, Descript
     let bytes = read_manifest(folder, &folder.file(name)?, name)?;
     let Ok(read) = Manifest::new(bytes) else { return Ok(None) };
     let Some(subject) = read.document().subject() else { return Ok(None) };
-    let mut descriptor = read.descriptor().clone();
+    let mut descriptor = read.as_referrer();
     descriptor.digest = digest;
-    descriptor.artifact_type = read.document().artifact_type().map(str::to_owned);
     descriptor.annotations.clone_from(read.document().annotations());
     Ok(Some((subject.digest.clone(), descriptor)))
 }

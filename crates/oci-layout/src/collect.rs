@@ -178,6 +178,12 @@ impl Survey {
             }
         }
         folders.iter().try_for_each(|folder| sync_folder(folder))?;
+        // The last blob of a digest that is seldom used takes its folder with it. That of sha256 stays: other tools may be about to
+        // write to it.
+        for folder in folders.iter().filter(|folder| !folder.ends_with("sha256")) {
+            // It is not empty, most likely.
+            let _ = fs::remove_dir(folder);
+        }
         let blobs = target.join(BLOBS);
         [target, &blobs]
             .iter()

@@ -11,7 +11,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use transship_core::{
     Accepts, AcceptsNameless, Body, Commit, Committed, Contents, Descriptor, Digest, DockerName,
     Document, Error, ErrorKind, Expect, ImageDestination, ImageName, LayerForm, Manifest,
-    MediaType, PutBeside, Reference, Result, ResultExt, Sparse, Stored, is_index_type,
+    MediaType, PutBeside, Reference, Result, ResultExt, Sparse, Stored, WriteMode, is_index_type,
 };
 
 use crate::client::Repository;
@@ -32,6 +32,7 @@ pub(crate) struct RegistryDestination {
     names: Vec<ImageName>,
     accepts: Accepts,
     state: Mutex<State>,
+    mode: Option<WriteMode>,
     /// In a writer: the names, which no other image may have.
     claimed: Mutex<Option<Claimed>>,
 }
@@ -39,7 +40,8 @@ pub(crate) struct RegistryDestination {
 #[derive(Debug, Default)]
 struct State {
     /// What is known to be in the first repository, or will be before the root is.
-    there: HashSet<Digest>,
+    /// A manifest may be a layer of an artifact, too.
+    there: HashSet<(Kind, Digest)>,
     /// Uploads that the server began when it could not mount.
     begun: HashMap<Digest, Session>,
     /// What was put, in order.
@@ -62,7 +64,13 @@ impl RegistryDestination {
         accepts.sparse = sparse;
         accepts.nameless = AcceptsNameless::One;
         let (state, claimed) = (Mutex::default(), Mutex::new(claimed));
-        Self { reference, targets, names, accepts, state, claimed }
+        Self { reference, targets, names, accepts, state, mode: None, claimed }
+    }
+
+    /// How it was opened.
+    pub(crate) fn with_mode(mut self, mode: Option<WriteMode>) -> Self {
+        self.mode = mode;
+        self
     }
 
     fn first(&self) -> Result<&Target> {
@@ -80,7 +88,7 @@ impl RegistryDestination {
         let repository = &self.first()?.repository;
         repository.host.place(&stored.digest, &repository.path);
         let mut state = self.state();
-        if state.there.insert(stored.digest.clone()) {
+        if state.there.insert((Kind::Blob, stored.digest.clone())) {
             let media_type = media_type.cloned().unwrap_or(MediaType::Other(String::new()));
             state.blobs.push(Descriptor::new(media_type, stored.digest.clone(), stored.size));
         }
@@ -100,7 +108,7 @@ impl RegistryDestination {
             _ => return Ok(()),
         };
         let asked = children.into_iter().filter(|child| {
-            let known = self.state().there.contains(&child.digest);
+            let known = self.state().there.contains(&(kind, child.digest.clone()));
             !(known || absent.contains(&child.digest) || (kind == Kind::Blob && is_foreign(child)))
         });
         stream::iter(asked.map(Ok))
@@ -115,7 +123,7 @@ impl RegistryDestination {
                 format!("{kind} {} is not there, and the image needs it", child.digest),
             ));
         }
-        self.state().there.insert(child.digest.clone());
+        self.state().there.insert((kind, child.digest.clone()));
         Ok(())
     }
 
@@ -235,7 +243,7 @@ fn by_height(manifests: &[Manifest]) -> Vec<Vec<Manifest>> {
 }
 
 /// What a manifest refers to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Kind {
     Blob,
     Manifest,
@@ -316,7 +324,7 @@ impl ImageDestination for RegistryDestination {
     /// Keeps it for the commit, so that nothing of an image that is given up is ever there under a name of its own.
     async fn put_manifest(&self, manifest: &Manifest) -> Result<()> {
         let mut state = self.state();
-        if state.there.insert(manifest.descriptor().digest.clone()) {
+        if state.there.insert((Kind::Manifest, manifest.descriptor().digest.clone())) {
             state.manifests.push(manifest.clone());
         }
         Ok(())
@@ -334,6 +342,12 @@ impl ImageDestination for RegistryDestination {
         what.check_whole().context(|| &self.reference)?;
         let manifests = self.state().manifests.clone();
         self.check(&what, &manifests).await.context(|| &self.reference)?;
+        if self.mode == Some(WriteMode::Create) {
+            // A server has no step for it: who comes between this and the tag is overwritten.
+            for target in &self.targets {
+                target.refuse_what_is_there().await.context(|| &self.reference)?;
+            }
+        }
         let mut committed = Committed::new(what.root.descriptor().clone(), Vec::new());
         for at in 0..self.targets.len() {
             let published = self.publish(at, what.root, &mut committed).await;

@@ -101,13 +101,9 @@ impl Transport for Registry {
             [only] => Locator::Name(only.clone()).reference(),
             _ => at.clone(),
         };
-        Ok(Box::new(RegistryDestination::new(
-            reference,
-            targets,
-            wanted,
-            self.network.sparse(),
-            None,
-        )))
+        let sparse = self.network.sparse();
+        let destination = RegistryDestination::new(reference, targets, wanted, sparse, None);
+        Ok(Box::new(destination.with_mode(how.mode)))
     }
 
     fn archives(&self) -> Option<&dyn Archives> {

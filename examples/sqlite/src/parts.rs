@@ -64,6 +64,8 @@ pub(crate) struct Parts {
     pub(crate) digests: Vec<Digest>,
     pub(crate) about: Vec<Manifest>,
     seen: HashSet<String>,
+    /// Manifests that were followed. One may be a layer of an artifact, too, and was seen then.
+    followed: HashSet<String>,
 }
 
 impl Parts {
@@ -84,27 +86,33 @@ impl Parts {
 
     fn gains(&self, about: &Manifest) -> bool {
         let subject = about.document().subject();
-        let about_this = subject.is_some_and(|subject| self.seen.contains(subject.digest.as_ref()));
-        about_this && !self.seen.contains(about.descriptor().digest.as_ref())
+        let about_this =
+            subject.is_some_and(|subject| self.followed.contains(subject.digest.as_ref()));
+        about_this && !self.followed.contains(about.descriptor().digest.as_ref())
     }
 
     fn follow(&mut self, image: &Pending, places: &[Blobs<'_>], from: Manifest) -> Tried {
-        self.note(&from.descriptor().digest);
         let mut waiting = vec![from];
         while let Some(manifest) = waiting.pop() {
+            let digest = &manifest.descriptor().digest;
+            if !self.followed.insert(digest.to_string()) {
+                continue;
+            }
+            self.note(digest);
             let (of, below): (Vec<&Descriptor>, Vec<&Descriptor>) = match manifest.document() {
                 Document::Image(of) => (of.layers.iter().chain([&of.config]).collect(), Vec::new()),
                 Document::Index(of) => (Vec::new(), of.manifests.iter().collect()),
                 _ => return Err(Error::new(ErrorKind::Unsupported, "it is no manifest").into()),
             };
-            for blob in of.iter().filter(|blob| !image.absent.contains(blob.digest.as_ref())) {
-                if self.note(&blob.digest) {
-                    locate(image, places, blob)?;
+            for blob in of {
+                if !self.seen.contains(blob.digest.as_ref())
+                    && locate(image, places, blob)?.is_some()
+                {
+                    self.note(&blob.digest);
                 }
             }
-            for child in below.iter().filter(|c| !image.absent.contains(c.digest.as_ref())) {
-                if self.note(&child.digest) {
-                    let (place, found) = locate(image, places, child)?;
+            for child in below {
+                if let Some((place, found)) = locate(image, places, child)? {
                     let bytes = place.bytes(found, MANIFEST_LIMIT)?;
                     waiting.push(Manifest::verified(child, bytes)?);
                 }
@@ -113,23 +121,22 @@ impl Parts {
         Ok(())
     }
 
-    fn note(&mut self, digest: &Digest) -> bool {
-        let new = self.seen.insert(digest.to_string());
-        if new {
+    fn note(&mut self, digest: &Digest) {
+        if self.seen.insert(digest.to_string()) {
             self.digests.push(digest.clone());
         }
-        new
     }
 }
 
+/// Where a part is; `None` where it may be missing.
 fn locate<'a>(
     image: &Pending,
     places: &[Blobs<'a>],
     part: &Descriptor,
-) -> Tried<(Blobs<'a>, Found)> {
+) -> Tried<Option<(Blobs<'a>, Found)>> {
     for place in places {
         match place.find(&part.digest)? {
-            Some(found) if found.size == part.size => return Ok((*place, found)),
+            Some(found) if found.size == part.size => return Ok(Some((*place, found))),
             Some(found) => {
                 let (digest, expected) = (&part.digest, part.size);
                 let message = format!("{digest} has {} bytes, {expected} expected", found.size);
@@ -138,5 +145,6 @@ fn locate<'a>(
             None => {}
         }
     }
-    Err(image.lacks(part).into())
+    let may_lack = image.absent.contains(part.digest.as_ref()) || part.is_nondistributable();
+    if may_lack { Ok(None) } else { Err(image.lacks(part).into()) }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
 use transship::transport::{
-    Cancel, Collected, Digest, Error, ErrorKind, Garbage, Manifest, Result, WriteMode, parse_digest,
+    Cancel, Collected, Descriptor, Digest, Error, ErrorKind, Garbage, Manifest, Result, WriteMode,
+    parse_digest,
 };
 
 use crate::blobs::Blobs;
@@ -85,10 +86,7 @@ impl Place {
             let parts = Parts::gather(image, &[staged, there])?;
             let id = add_image(connection, image)?;
             for digest in &parts.digests {
-                let blob = match there.find(digest)? {
-                    Some(found) => found.id,
-                    None => copy(connection, staged, there, digest, cancel)?,
-                };
+                let blob = place(connection, staged, there, digest, cancel)?;
                 let sql = "INSERT OR IGNORE INTO place.uses VALUES (?, ?)";
                 connection.execute(sql, [id, blob])?;
             }
@@ -139,7 +137,7 @@ fn add_image(connection: &Connection, image: &Pending) -> Tried<i64> {
         there
     } else {
         let sql = "INSERT INTO place.images (digest, descriptor) VALUES (?, ?)";
-        connection.execute(sql, params![of.digest.as_ref(), to_json(&image.root)?])?;
+        connection.execute(sql, params![of.digest.as_ref(), to_json(of)?])?;
         connection.last_insert_rowid()
     };
     for name in &image.names {
@@ -149,21 +147,31 @@ fn add_image(connection: &Connection, image: &Pending) -> Tried<i64> {
     Ok(id)
 }
 
-fn copy(
+/// Moves a blob here, unless it is here and was not put. What was put takes the place of what is here, which may be damaged.
+fn place(
     connection: &Connection,
     from: Blobs<'_>,
     to: Blobs<'_>,
     digest: &Digest,
     cancel: &Cancel,
 ) -> Tried<i64> {
-    let missing = || Error::new(ErrorKind::NotFound, format!("{digest} was not put"));
-    let found = from.find(digest)?.ok_or_else(missing)?;
-    let id = to.add(None, digest, found.size)?;
-    for number in 0..found.chunks() {
+    let (put, there) = (from.find(digest)?, to.find(digest)?);
+    let (put, id) = match (put, there) {
+        (None, Some(there)) => return Ok(there.id),
+        (Some(put), None) => (put, to.add(None, digest, put.size)?),
+        (Some(put), Some(there)) => {
+            to.remove_chunks(there.id)?;
+            (put, there.id)
+        }
+        (None, None) => {
+            return Err(Error::new(ErrorKind::NotFound, format!("{digest} was not put")).into());
+        }
+    };
+    for number in 0..put.chunks() {
         cancel.check()?;
         let sql = "INSERT INTO place.chunks
                    SELECT ?, number, bytes FROM main.chunks WHERE blob = ? AND number = ?";
-        connection.execute(sql, params![id, found.id, number.cast_signed()])?;
+        connection.execute(sql, params![id, put.id, number.cast_signed()])?;
     }
     Ok(id)
 }
@@ -186,12 +194,13 @@ fn add_referrer(connection: &Connection, there: Blobs<'_>, about: &Manifest) -> 
         return Ok(());
     };
     let sql = "INSERT OR IGNORE INTO place.referrers VALUES (?, ?, ?)";
-    connection.execute(sql, params![blob.id, subject.digest.as_ref(), to_json(about)?])?;
+    connection
+        .execute(sql, params![blob.id, subject.digest.as_ref(), to_json(&about.as_referrer())?])?;
     Ok(())
 }
 
-fn to_json(manifest: &Manifest) -> Result<String, Failure> {
-    serde_json::to_string(manifest.descriptor()).map_err(|e| {
+fn to_json(descriptor: &Descriptor) -> Result<String, Failure> {
+    serde_json::to_string(descriptor).map_err(|e| {
         let message = "a descriptor cannot be written as JSON";
         Error::new(ErrorKind::Unexpected, message).caused_by(e).into()
     })

@@ -136,7 +136,7 @@ impl Content {
         self.images().push(NewImage {
             names,
             entry: entry.clone(),
-            referrers: complete.referrers.iter().map(referrer).collect(),
+            referrers: complete.referrers.iter().map(Manifest::as_referrer).collect(),
             reached: complete.digests.iter().map(Digest::to_string).collect(),
             needs,
             platform,
@@ -216,14 +216,6 @@ impl Available for Here<'_> {
         let bytes = range.bytes(MANIFEST_LIMIT, format_args!("manifest {}", of.digest))?;
         Manifest::verified(of, bytes).map(Some)
     }
-}
-
-/// The entry of a referrer.
-fn referrer(manifest: &Manifest) -> Descriptor {
-    let mut entry = manifest.descriptor().clone();
-    let artifact_type = || manifest.document().artifact_type().map(str::to_owned);
-    entry.artifact_type = entry.artifact_type.or_else(artifact_type);
-    entry
 }
 
 /// An image that is committed.

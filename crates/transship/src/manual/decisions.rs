@@ -389,3 +389,11 @@
 //!
 //! The image of a list's only line keeps its name as beside others. That followed from `Source::context`, which is for messages.
 //! [`Source::list`](crate::Source::list) marks the sources of a list; the context only says where they stand.
+//!
+//! # 60. What comes back beside the bytes
+//!
+//! The traits did not say which fields of a descriptor come back, so each transport had its own idea, and the kit none. A child comes
+//! with the descriptor that was asked for, whole. What is about an image is listed with media type, digest, size and artifact type
+//! ([`Manifest::as_referrer`](crate::Manifest::as_referrer)); annotations are the manifest's, and a list may repeat them: in an `index.json`
+//! they would be read as names. Platform and annotations of a root belong to the container, where it keeps them. `Create` holds at the
+//! commit, too; a registry has no step for that, so the tag is asked for once more, and who comes between is overwritten.

@@ -198,6 +198,8 @@
 //! | law | without it |
 //! |---|---|
 //! | `a_reference_is_a_fixed_point` | a reference that was printed and stored means something else in the next process, or none |
+//! | `a_place_is_where_its_text_says` | a folder with a space, a `%` or a capital in its name is another folder |
+//! | `a_place_is_recognized_by_its_path` | a text file is taken for a place of images, or a bare path opens another place |
 //! | `equal_references_open_equal_images` | a cache that outlives a write shows what was there before |
 //! | `a_reference_opens_its_image_or_nothing` | a slip of the pen in a reference copies another image, or writes somewhere |
 //! | `an_image_is_written_where_its_reference_says` | the copy went somewhere, and the printed reference opens something else |
@@ -222,6 +224,7 @@
 //! | `reading_changes_nothing` | a read-only disk cannot be read, and backups see changes that are none |
 //! | `details_are_true` | a listing shows a platform or a size that the image does not have |
 //! | `referrers_come_with_their_image` | signatures and bills of materials stay behind |
+//! | `what_is_beside_shows_with_its_image` | a signature that stands under a tag shows before its image, or never |
 //! | `a_container_in_one_pass_is_the_same` | through a pipe another image comes than from the file, or half of one that was cut off |
 //! | `what_is_asked_for_less_is_true` | an image that changed is skipped, as its root was said to be the old one |
 //! | `a_source_says_whether_it_may_be_sparse` | a platform that another tool removed stops a copy, or one that is damaged is left out in silence |
@@ -233,6 +236,9 @@
 //! | law | without it |
 //! |---|---|
 //! | `wrong_bytes_are_refused` | a truncated download is stored as the layer that it is not |
+//! | `a_runtime_of_one_thread_is_enough` | a program with one thread stops for a second, or for ever |
+//! | `a_manifest_may_be_a_layer_too` | an image loses its config because an artifact beside it refers to its manifest |
+//! | `what_comes_again_completes_what_is_there` | a platform or a signature that comes later is reported, and not kept; damage cannot be mended by a copy |
 //! | `a_failing_body_fails_with_its_cause` | "write failed" where the registry had said "denied" |
 //! | `blobs_put_at_once_are_all_there` | a layer is lost when two come together, and only under load |
 //! | `a_dropped_put_leaves_no_trace` | Ctrl-C leaves half a layer, which the next copy takes for a whole one |

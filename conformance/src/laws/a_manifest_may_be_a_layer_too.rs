@@ -1,0 +1,79 @@
+//! A manifest of an image that is also a layer of an artifact is both: the image is whole, and so is the artifact.
+
+use bytes::Bytes;
+use transship_core::{
+    CollectMode, Descriptor, EMPTY_JSON_DIGEST, Manifest, MediaType, WriteMode, parse_digest,
+};
+
+use super::collecting_takes_garbage_alone::collect;
+use super::some_name;
+use crate::lab::{Lab, commit, put_all};
+use crate::model::{Blob, Built, Image};
+use crate::runner::Kit;
+use crate::seen::Seen;
+use crate::{Artifacts, Claims, Collection, Held, Indexes, Law, Layers};
+
+pub(crate) const LAW: Law = Law {
+    name: "a_manifest_may_be_a_layer_too",
+    sentence: "A manifest of an image that is also a layer of an artifact is both: the image is whole, and so is the artifact.",
+    promises: &["What it takes reads back as it was given"],
+    not_claimed,
+    cost: 8,
+    check,
+};
+
+fn not_claimed(claims: &Claims) -> Option<&'static str> {
+    let held = claims.indexes == Indexes::Held
+        && claims.artifacts == Artifacts::Held
+        && claims.layers == Layers::Any;
+    (!held).then_some("indexes or artifacts are not held")
+}
+
+fn check(kit: &Kit) -> Held {
+    kit.each_with(&[(1, false), (2, true)], (0_u8..50, proptest::bool::ANY), |lab, (seed, first)| {
+        let built = both(*seed, *first)?;
+        lab.step(async {
+            let destination = lab.destination(WriteMode::Create, &some_name(lab.claims())).await?;
+            put_all(&*destination, &built).await?;
+            let committed = commit(destination, &built).await?;
+            if lab.claims().collection == Collection::Collects && lab.holds_many() {
+                collect(lab, CollectMode::Delete).await?;
+            }
+            read(lab, &committed.references[0], &built).await
+        })
+    })
+}
+
+async fn read(lab: &Lab, at: &transship_core::Reference, built: &Built) -> Held {
+    let seen = Seen::read(&*lab.source(at).await?).await;
+    let what = "an index of an image, and of an artifact of which a layer is that image's manifest";
+    seen.and_then(|seen| seen.is(built, lab.claims())).map_err(|e| e.while_doing(what))
+}
+
+/// An index of an image and an artifact, in one order or the other.
+fn both(seed: u8, artifact_first: bool) -> Held<Built> {
+    let image = Image::simple(seed).build()?;
+    let of = image.root.descriptor();
+    let layer = Descriptor::new(of.media_type.clone(), of.digest.clone(), of.size);
+    let empty = Descriptor::new(MediaType::EmptyJSON, parse_digest(EMPTY_JSON_DIGEST)?, 2);
+    let artifact = Manifest::new(
+        serde_json::json!({
+            "schemaVersion": 2, "mediaType": MediaType::ImageManifest.to_string(),
+            "artifactType": "application/vnd.example.kit", "config": empty, "layers": [layer],
+        })
+        .to_string(),
+    )?;
+    let mut listed = vec![of.clone(), artifact.descriptor().clone()];
+    if artifact_first {
+        listed.reverse();
+    }
+    let index = serde_json::json!({
+        "schemaVersion": 2, "mediaType": MediaType::ImageIndex.to_string(), "manifests": listed,
+    });
+    let mut built = Built::new(Manifest::new(index.to_string())?);
+    built.add(Blob { descriptor: layer, bytes: image.root.bytes().clone() });
+    built.add(Blob { descriptor: empty, bytes: Bytes::from_static(b"{}") });
+    built.take_in(image);
+    built.below.push(artifact);
+    Ok(built)
+}

@@ -1,0 +1,88 @@
+//! A place that is recognized by its bare path is the one that its reference opens, and looking at it changes nothing.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use transship_core::{Cancel, Candidate, ReadOptions, Recognized, WriteMode};
+
+use super::{files, some_name};
+use crate::broken::{While, hold};
+use crate::lab::Lab;
+use crate::model::Image;
+use crate::runner::Kit;
+use crate::seen::Seen;
+use crate::{Broken, Held, Law};
+
+pub(crate) const LAW: Law = Law {
+    name: "a_place_is_recognized_by_its_path",
+    sentence: "A place that is recognized by its bare path is the one that its reference opens, and looking at it changes nothing.",
+    promises: &[
+        "What it recognizes can be read by the locator that it gives, and with what it opened.",
+        "It changes nothing, and recognizes no empty file, no empty folder and no text.",
+    ],
+    not_claimed: files,
+    cost: 8,
+    check,
+};
+
+fn check(kit: &Kit) -> Held {
+    kit.each(0_u8..50, |lab, seed| {
+        others(lab)?;
+        let built = Image::simple(*seed).build()?;
+        lab.step(async {
+            lab.write(&built, WriteMode::Create, &some_name(lab.claims())).await.map(drop)
+        })?;
+        let path = PathBuf::from(lab.at().locator());
+        if !path.exists() {
+            kit.not_able("its locators are no paths");
+            return Ok(());
+        }
+        let before = lab.snapshot()?;
+        let found = recognized(lab, &path)?;
+        lab.snapshot()?.same(&before).during(|| "after it was recognized")?;
+        let Some(found) = found else {
+            kit.not_able("it recognizes no paths");
+            return Ok(());
+        };
+        let at = lab.transport().parse(&found.locator).during(|| "parsing what was recognized")?;
+        lab.step(async {
+            for how in [ReadOptions::default(), ReadOptions::default().with_passed(found.opened)] {
+                let transport = lab.other_transport();
+                let what = || format!("{at}, recognized by its path");
+                let source = transport.source(&at, &how).await.during(what)?;
+                let seen = Seen::read(&*source).await.during(what)?;
+                seen.is(&built, lab.claims()).during(what)?;
+                let Some(archives) = transport.archives() else { continue };
+                let listed = archives.read(&at, &how).await.during(what)?.entries().len();
+                hold!(listed == 1, "{}: {listed} images are listed of one", what());
+            }
+            Ok(())
+        })
+    })
+}
+
+fn recognized(lab: &Lab, path: &Path) -> Held<Option<Recognized>> {
+    let candidate = Candidate::look(path, &ReadOptions::default()).during(|| "looking at a path")?;
+    let found = lab.transport().recognize(&candidate, &Cancel::new());
+    found.during(|| format!("recognizing {}", path.display()))
+}
+
+/// What is no place of images.
+fn others(lab: &Lab) -> Held {
+    let folder = tempfile::tempdir()?;
+    let inside = |name: &str| folder.path().join(name);
+    fs::write(inside("empty"), b"")?;
+    fs::write(inside("text"), b"nothing of images\n")?;
+    fs::write(inside("json"), b"{\"a\": [1]}")?;
+    fs::create_dir(inside("folder"))?;
+    fs::create_dir(inside("full"))?;
+    fs::write(inside("full/text"), b"nothing of images\n")?;
+    for name in ["empty", "text", "json", "folder", "full"] {
+        let candidate = Candidate::look(inside(name), &ReadOptions::default()).during(|| name)?;
+        // An error tells nobody that it is a place.
+        if let Ok(Some(found)) = lab.transport().recognize(&candidate, &Cancel::new()) {
+            return Err(Broken::new(format!("it recognizes a place in {name}: {}", found.locator)));
+        }
+    }
+    Ok(())
+}

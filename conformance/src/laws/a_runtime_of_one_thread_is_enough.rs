@@ -1,0 +1,178 @@
+//! All work goes on in a runtime of one thread, whose other tasks feed it and go on meanwhile.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::future::try_join;
+use tokio::sync::mpsc;
+use transship_core::{Body, ByteStream, Commit, DeleteOptions, Expect, ImageDestination, ImageName, ImageSource, WriteMode};
+
+use super::{all, some_name};
+use crate::broken::While;
+use crate::lab::Lab;
+use crate::model::{Blob, Built, Image, Layer};
+use crate::runner::Kit;
+use crate::seen::Seen;
+use crate::{Append, Broken, Deletion, Held, Law, Names, Writers};
+
+pub(crate) const LAW: Law = Law {
+    name: "a_runtime_of_one_thread_is_enough",
+    sentence: "All work goes on in a runtime of one thread, whose other tasks feed it and go on meanwhile.",
+    promises: &[
+        "Methods that are `async` are called within a tokio runtime, which may have a single thread, and do not block it",
+        "It may be asked for again, concurrently, and dropped half read.",
+    ],
+    not_claimed: all,
+    cost: 8,
+    check,
+};
+
+/// So long nobody may have the thread.
+const LONGEST: Duration = Duration::from_secs(1);
+
+/// A machine that does something else has it longer now and then, but not each time.
+const TRIES: usize = 3;
+
+/// So many bodies are open at once.
+const BODIES: usize = 40;
+
+fn check(kit: &Kit) -> Held {
+    kit.each(0_u8..40, |lab, seed| {
+        let mut had = Duration::ZERO;
+        for _ in 0..TRIES {
+            let lab = lab.another()?;
+            had = lab.step_on_one_thread(steadily(all_work(&lab, *seed)))?;
+            if had < LONGEST {
+                return Ok(());
+            }
+        }
+        let millis = had.as_millis();
+        Err(Broken::new(format!("for {millis} ms no other task of the thread went on: it is blocked")))
+    })
+}
+
+/// The longest time for which another task of the thread did not go on.
+async fn steadily(work: impl Future<Output = Held>) -> Held<Duration> {
+    let (began, longest, last) = (Instant::now(), Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let tick = move |longest: &AtomicU64, last: &AtomicU64| {
+        let now = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let before = last.swap(now, Ordering::Relaxed);
+        longest.fetch_max(now.saturating_sub(before), Ordering::Relaxed);
+    };
+    let ticks = tokio::spawn({
+        let (longest, last) = (Arc::clone(&longest), Arc::clone(&last));
+        async move {
+            loop {
+                tick(&longest, &last);
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        }
+    });
+    let done = work.await;
+    tick(&longest, &last);
+    ticks.abort();
+    done.map(|()| Duration::from_millis(longest.load(Ordering::Relaxed)))
+}
+
+fn shared() -> Layer {
+    Layer::small(4, 200_000)
+}
+
+async fn all_work(lab: &Lab, seed: u8) -> Held {
+    let layers = vec![shared(), Layer::small(seed, 700)];
+    let built = Image { layers, ..Image::simple(seed) }.build()?;
+    let destination = lab.destination(WriteMode::Create, &some_name(lab.claims())).await?;
+    put_fed(&*destination, &built).await?;
+    let committed = destination.commit(Commit::new(&built.root)).await.during(|| "committing")?;
+    let source = lab.source(&committed.references[0]).await?;
+    Seen::read(&*source).await?.is(&built, lab.claims())?;
+    let Some(layer) = source.root().await?.document().parts().nth(1).cloned() else { return Ok(()) };
+    let half_read = half_read(&*source, &layer).await?;
+    if lab.claims().append == Append::Joins && lab.holds_many() && lab.claims().names != Names::None {
+        beside(lab, &*source, &layer).await?;
+    }
+    for stream in half_read {
+        let rest: Vec<_> = stream.collect().await;
+        rest.into_iter().collect::<transship_core::Result<Vec<_>>>().during(|| "reading a body to its end")?;
+    }
+    if lab.claims().deletion == Deletion::Deletes && lab.holds_many() {
+        let Some(deletion) = lab.transport().deletion() else { return Ok(()) };
+        let deleted = deletion.delete(&committed.references[0], &DeleteOptions::default()).await;
+        deleted.during(|| "deleting")?;
+    }
+    Ok(())
+}
+
+/// Puts what other tasks of the thread give, piece by piece.
+async fn put_fed(destination: &dyn ImageDestination, built: &Built) -> Held {
+    for blob in &built.blobs {
+        let digest = &blob.descriptor.digest;
+        let put = destination.put_blob(Expect::from(&blob.descriptor), Body::from_stream(fed(blob)));
+        put.await.during(|| format!("putting {digest}, which another task of the thread feeds"))?;
+    }
+    for manifest in &built.below {
+        destination.put_manifest(manifest).await?;
+    }
+    Ok(())
+}
+
+fn fed(blob: &Blob) -> ByteStream {
+    let (give, mut get) = mpsc::channel::<Bytes>(1);
+    let mut bytes = blob.bytes.clone();
+    tokio::spawn(async move {
+        while !bytes.is_empty() {
+            tokio::task::yield_now().await;
+            let piece = bytes.split_to(bytes.len().min(30_000));
+            if give.send(piece).await.is_err() {
+                return;
+            }
+        }
+    });
+    futures_util::stream::poll_fn(move |context| get.poll_recv(context).map(|piece| piece.map(Ok))).boxed()
+}
+
+/// Many bodies, of each of which the beginning was read.
+async fn half_read(source: &dyn ImageSource, layer: &transship_core::Descriptor) -> Held<Vec<ByteStream>> {
+    let (mut bodies, mut streams) = (Vec::new(), Vec::new());
+    for at in 0..BODIES {
+        let body = source.blob(layer).await;
+        bodies.push(body.during(|| format!("opening body {at} of {BODIES} at once"))?);
+    }
+    for (at, body) in bodies.into_iter().enumerate() {
+        let mut stream = body.into_stream();
+        let first = stream.next().await.transpose();
+        first.during(|| format!("reading body {at} of {BODIES} at once"))?;
+        streams.push(stream);
+    }
+    Ok(streams)
+}
+
+/// What is read from a place is put to it again, and two images are committed at once.
+async fn beside(
+    lab: &Lab,
+    source: &dyn ImageSource,
+    layer: &transship_core::Descriptor,
+) -> Held {
+    let name = |at: usize| ImageName::new(&format!("docker.io/library/beside:{at}"));
+    let one = async |at: usize| -> Held {
+        let seed = 100 + u8::try_from(at).unwrap_or(0);
+        let mut other = Image { layers: vec![shared()], ..Image::simple(seed) }.build()?;
+        other.blobs.retain(|blob| blob.descriptor.digest != layer.digest);
+        let destination = lab.destination(WriteMode::Append, &[name(at)?]).await?;
+        let body = source.blob(layer).await.during(|| "reading, to put it again")?;
+        let body = body.expecting(&Expect::from(layer))?;
+        destination.put_blob(Expect::from(layer), body).await.during(|| "putting what is read from the same place")?;
+        put_fed(&*destination, &other).await?;
+        destination.commit(Commit::new(&other.root)).await.during(|| "committing one of two at once")?;
+        Ok(())
+    };
+    if lab.claims().writers == Writers::Many {
+        try_join(one(0), one(1)).await?;
+    } else {
+        one(0).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,77 @@
+//! An image that was put beside another one shows with its commit, under its tag, and not without it.
+
+use transship_core::{Commit, Descriptor, ImageDestination, Reference, WriteMode};
+
+use super::{all, some_name};
+use crate::broken::{While, hold};
+use crate::lab::{Lab, put_all};
+use crate::model::{Built, Image};
+use crate::runner::Kit;
+use crate::{Broken, Held, Law};
+
+pub(crate) const LAW: Law = Law {
+    name: "what_is_beside_shows_with_its_image",
+    sentence: "An image that was put beside another one shows with its commit, under its tag, and not without it.",
+    promises: &["It shows beside the image, with the commit, and not without it."],
+    not_claimed: all,
+    cost: 8,
+    check,
+};
+
+fn check(kit: &Kit) -> Held {
+    kit.each(0_u8..50, |lab, seed| {
+        let (built, beside) = (Image::simple(*seed).build()?, Image::simple(seed + 100).build()?);
+        let before = lab.snapshot()?;
+        let able = lab.step(async {
+            let destination = lab.destination(WriteMode::Create, &some_name(lab.claims())).await?;
+            put(&*destination, &built, &beside).await
+        })?;
+        if !able {
+            kit.not_able("images beside others are not kept");
+            return Ok(());
+        }
+        lab.snapshot()?.shows_the_same(&before).during(|| "after putting it, without a commit")?;
+        lab.step(shows(lab, &built, &beside))
+    })
+}
+
+fn tag(built: &Built) -> String {
+    let of = &built.root.descriptor().digest;
+    format!("{}-{}.sig", of.algorithm(), of.digest())
+}
+
+async fn put(destination: &dyn ImageDestination, built: &Built, beside: &Built) -> Held<bool> {
+    let Some(able) = destination.beside() else { return Ok(false) };
+    put_all(destination, built).await?;
+    put_all(destination, beside).await?;
+    destination.put_manifest(&beside.root).await.during(|| "putting a manifest")?;
+    able.put_beside(&tag(built), &beside.root).await.during(|| "putting it beside an image")?;
+    Ok(true)
+}
+
+async fn shows(lab: &Lab, built: &Built, beside: &Built) -> Held {
+    let names = some_name(lab.claims());
+    let alone = lab.write(built, WriteMode::Create, &names).await?;
+    let found = find(lab, &alone.references[0], built).await?;
+    hold!(found.is_empty(), "an image shows beside one that came alone: {found:?}");
+    let destination = lab.destination(WriteMode::Append, &names).await?;
+    put(&*destination, built, beside).await?;
+    let early = find(lab, &alone.references[0], built).await?;
+    hold!(early.is_empty(), "an image shows beside another one before the commit: {early:?}");
+    let committed = destination.commit(Commit::new(&built.root)).await.during(|| "committing")?;
+    hold!(committed.lost.is_empty(), "it says that it lost something: {}", committed.lost.join("; "));
+    let found = find(lab, &committed.references[0], built).await?;
+    let (tag, want) = (tag(built), &beside.root.descriptor().digest);
+    let same = matches!(&found[..], [(name, of)] if *name == tag && of.digest == *want);
+    hold!(same, "{tag} with {want} was put beside it, and there is {found:?}");
+    Ok(())
+}
+
+async fn find(lab: &Lab, at: &Reference, built: &Built) -> Held<Vec<(String, Descriptor)>> {
+    let source = lab.source(at).await?;
+    let Some(referrers) = source.referrers() else {
+        return Err(Broken::new("images are kept beside others, and the source has no referrers()"));
+    };
+    let found = referrers.beside(&built.root.descriptor().digest).await;
+    found.during(|| "asking what is beside it")
+}

@@ -1,0 +1,235 @@
+//! Sixty slips that were thought of before the laws were read, from the docs of the traits alone: facts beside the bytes, order,
+//! spelling, what lies two levels deep, the runtime's own progress, races, and what shows later than it is said to.
+
+mod archive;
+mod destination;
+mod source;
+mod transport;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use transship_conformance::{Claims, Fixture, Memory, Place, Stored};
+use transship_core::{Digest, Manifest, Transport};
+
+use crate::fault::faults;
+pub use transport::Slipping;
+
+faults! {
+    Slip SLIPS "slips"
+    // Facts beside the bytes.
+    /// The reader of a container is the image that it was opened by.
+    ReaderIsTheImage => "an_image_is_written_where_its_reference_says",
+    /// A child comes with a descriptor of its own, without its platform.
+    ChildForgetsItsPlatform => "a_committed_image_reads_back_equal",
+    /// The same without its annotations.
+    ChildForgetsItsAnnotations => "a_committed_image_reads_back_equal",
+    /// What is about an image is listed without what it is.
+    ReferrerForgetsItsType => "referrers_come_with_their_image",
+    /// And without its size.
+    ReferrerHasNoSize => "referrers_come_with_their_image",
+    /// And with a media type of nothing.
+    ReferrerIsAnyBytes => "referrers_come_with_their_image",
+    /// Asked for the root alone, its size is not known.
+    RootAloneHasNoSize => "what_is_asked_for_less_is_true",
+    /// Asked for the root alone, it is an image, whatever it is.
+    RootAloneIsAnImage => "what_is_asked_for_less_is_true",
+    /// The names as they stand there lack the last.
+    RawNamesLackOne => "names_stay_with_their_image",
+    /// The commit says another media type.
+    CommitTypeIsOfBytes => "a_committed_image_reads_back_equal",
+    /// Of two names the commit gives the first twice.
+    CommitGivesOneTwice => "a_committed_image_reads_back_equal",
+    /// Without a size, what is found has none.
+    FoundHasNoSize => "has_is_true",
+    /// Attestations run somewhere.
+    DetailsCountAttestations => "details_are_true",
+    /// What lies in an index of an index runs nowhere.
+    DetailsForgetTheNested => "details_are_true",
+    /// Entries count from one, their references do not.
+    EntriesCountFromOne => "names_stay_with_their_image",
+    // Order.
+    /// What is about an image comes by its digest.
+    ReferrersAreSorted => "referrers_come_with_their_image",
+    /// The newest signature first, where there are several of one length.
+    SignaturesAreSorted => "signatures_come_back",
+    /// The listing goes by names.
+    ListingIsSorted => "names_stay_with_their_image",
+    /// An image that is written again moves to the end.
+    AgainIsLast => "append_keeps_every_old_image",
+    // Spelling.
+    /// `latest` is left out.
+    LatestIsDropped => "names_stay_with_their_image",
+    /// Names are as docker shows them.
+    NamesAreFamiliar => "names_stay_with_their_image",
+    /// A digest in a name is none.
+    DigestInANameIsLost => "names_stay_with_their_image",
+    /// Long names are cut.
+    LongNamesAreCut => "names_stay_with_their_image",
+    /// `%41` in a path is `A`.
+    PathIsDecoded => "a_place_is_where_its_text_says",
+    /// Spaces around a path are none of it.
+    PathIsTrimmed => "a_place_is_where_its_text_says",
+    /// A path has no upper case.
+    PathIsFolded => "a_place_is_where_its_text_says",
+    /// `+` in a path is a space.
+    PlusIsASpace => "a_place_is_where_its_text_says",
+    // Two levels deep.
+    /// What an index of an index lists may be missing.
+    CommitLooksOneLevelDeep => "what_is_missing_is_refused_at_commit",
+    /// The configs of an index's images may be missing.
+    CommitForgetsConfigsBelow => "what_is_missing_is_refused_at_commit",
+    /// What is about what is about an image is lost.
+    SecondReferrerIsLost => "referrers_come_with_their_image",
+    /// What is about an image of an index is lost.
+    ReferrerOfAChildIsLost => "referrers_come_with_their_image",
+    /// Only the root's own children are found.
+    GrandchildIsNotFound => "a_committed_image_reads_back_equal",
+    /// What is absent below has to be there.
+    AbsentBelowIsRefused => "a_committed_image_reads_back_equal",
+    /// A manifest that is a layer, too, is not followed.
+    OneSetOfDigests => "a_manifest_may_be_a_layer_too",
+    /// The same, the other way round: the layer is taken for done.
+    LayerThatIsAManifestIsLost => "a_manifest_may_be_a_layer_too",
+    // The runtime's own progress.
+    /// Opening reads on the thread of the runtime.
+    OpeningBlocks => "a_runtime_of_one_thread_is_enough",
+    /// A commit writes on the thread of the runtime.
+    CommitBlocks => "a_runtime_of_one_thread_is_enough",
+    /// A put waits for its body on the thread of the runtime.
+    PutBlocks => "a_runtime_of_one_thread_is_enough",
+    /// A put gives its thread to others, and there is none.
+    PutNeedsSeveralThreads => "a_runtime_of_one_thread_is_enough",
+    /// Who finds it busy turns around until it is not.
+    CommitSpins => "a_runtime_of_one_thread_is_enough",
+    /// One blob is read at a time.
+    BodiesTakeTurns => "a_runtime_of_one_thread_is_enough",
+    /// Sixteen are.
+    BodiesAreFew => "a_runtime_of_one_thread_is_enough",
+    /// A put waits until nobody reads.
+    PutWaitsForReaders => "a_runtime_of_one_thread_is_enough",
+    /// Work goes to the runtime that was the first.
+    FirstRuntimeDoesAll => "a_committed_image_reads_back_equal",
+    // Races.
+    /// Creating looks when it is opened, and never again.
+    CreateLooksOnce => "create_refuses_what_is_there",
+    /// A creator who finds the place made joins it.
+    CreateJoins => "create_refuses_what_is_there",
+    /// The same in a writer.
+    WriterCreateLooksOnce => "create_refuses_what_is_there",
+    /// A name that came meanwhile stays where it is.
+    LateNameIsNotTaken => "a_name_taken_over_moves",
+    // Later than it says.
+    /// The commit has only begun when it says that it is done.
+    CommitEndsLater => "a_committed_image_reads_back_equal",
+    /// So has the deletion.
+    DeletionEndsLater => "deletion_removes_that_image_alone",
+    /// So has the end of a writer.
+    FinishEndsLater => "names_stay_with_their_image",
+    // What comes again.
+    /// What is there is not written again, however it is.
+    DamageStays => "what_comes_again_completes_what_is_there",
+    /// A sparse index stays sparse.
+    GapsStay => "what_comes_again_completes_what_is_there",
+    /// What is about an image has to come with it at first.
+    LaterReferrerIsLost => "what_comes_again_completes_what_is_there",
+    /// A sparse index that comes again makes the whole one sparse.
+    LessIsMore => "what_comes_again_completes_what_is_there",
+    // What else is said.
+    /// Names to fall back to are not looked at.
+    FallbackIsNotTaken => "an_image_is_written_where_its_reference_says",
+    /// A layer that nobody may give away has to be there.
+    ForeignLayersAreMissed => "what_is_missing_is_refused_at_commit",
+    /// An image shows, whatever its names stand for.
+    ShowsByAnyName => "what_is_asked_for_less_is_true",
+    /// What was put is read back after the commit only.
+    PutIsNotReadBack => "has_is_true",
+    /// A tag beside an image is there before the image is.
+    BesideIsEarly => "what_is_beside_shows_with_its_image",
+    /// What is put beside an image is not kept.
+    BesideIsLost => "what_is_beside_shows_with_its_image",
+    /// Every file is a place.
+    EachFileIsAPlace => "a_place_is_recognized_by_its_path",
+    /// The place that is recognized is the one above.
+    AnotherIsRecognized => "a_place_is_recognized_by_its_path",
+    /// Looking leaves a file.
+    RecognizingLeavesAFile => "a_place_is_recognized_by_its_path",
+    /// Without names in the error.
+    NotFoundSaysNoNames => "what_is_missing_is_not_found",
+}
+
+/// What the slips remember.
+#[derive(Debug)]
+pub struct State {
+    pub busy: AtomicUsize,
+    /// Of blobs that are read.
+    pub turns: Arc<Semaphore>,
+    pub reading: Arc<AtomicUsize>,
+    pub lost: Mutex<HashSet<Digest>>,
+    pub first: Mutex<Option<Handle>>,
+    pub gone: Mutex<HashMap<Digest, HashSet<Digest>>>,
+    pub late: Mutex<HashSet<Digest>>,
+    pub about: Mutex<Vec<Manifest>>,
+    pub beside: Mutex<Vec<(String, Manifest)>>,
+}
+
+/// A transport with a slip.
+#[derive(Debug)]
+pub struct Slips {
+    slip: Slip,
+    memory: Memory,
+    state: Arc<State>,
+}
+
+impl Slip {
+    /// Whether a file stands for the place, so that what is stored is seen.
+    pub fn is_on_disk(self) -> bool {
+        self == Self::DamageStays || self.recognizes()
+    }
+
+    pub fn recognizes(self) -> bool {
+        matches!(
+            self,
+            Self::EachFileIsAPlace | Self::AnotherIsRecognized | Self::RecognizingLeavesAFile
+        )
+    }
+
+    pub fn fixture(self) -> Slips {
+        let turns = if self == Self::BodiesTakeTurns { 1 } else { 16 };
+        let state = State {
+            busy: AtomicUsize::new(0),
+            turns: Arc::new(Semaphore::new(turns)),
+            reading: Arc::default(),
+            lost: Mutex::default(),
+            first: Mutex::default(),
+            gone: Mutex::default(),
+            late: Mutex::default(),
+            about: Mutex::default(),
+            beside: Mutex::default(),
+        };
+        Slips { slip: self, memory: Memory::new(), state: Arc::new(state) }
+    }
+}
+
+impl Fixture for Slips {
+    fn transport(&self) -> Arc<dyn Transport> {
+        let (memory, state) = (self.memory.clone(), Arc::clone(&self.state));
+        Arc::new(Slipping { slip: self.slip, memory, state })
+    }
+
+    fn place(&self) -> std::io::Result<Place> {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        if self.slip.is_on_disk() {
+            return Place::in_folder("place");
+        }
+        Ok(Place::new(format!("place-{}", NEXT.fetch_add(1, Ordering::Relaxed)), ()))
+    }
+
+    fn claims(&self) -> Claims {
+        let claims = Claims::in_memory();
+        if self.slip.is_on_disk() { claims.with(Stored::Files) } else { claims }
+    }
+}
