@@ -314,7 +314,7 @@
 //! An encoder of our own in safe Rust, with the 32 KiB before each block as history, needs no scan. Measured on the first 60 MB of a
 //! Debian image, Python's library and `node_modules` (15 MB), user CPU of one thread and size:
 //!
-//! | encoder | Debian | Python | node_modules |
+//! | encoder | Debian | Python | `node_modules` |
 //! |---|---|---|---|
 //! | libdeflate 2/1/1/1 with the scan, as it is | 0.44 s, 23.71 MB | 0.41, 23.55 | 0.07, 3.67 |
 //! | of it libdeflate | 0.33 | 0.32 | 0.06 |
