@@ -19,7 +19,7 @@ const ENTRIES: &str = "manifests";
 /// The field of what is known of all of it.
 const ANNOTATIONS: &str = "annotations";
 
-/// The most malformed entries of an `index.json` that are told one by one; with more of them, all of it is malformed.
+/// The most malformed entries of an `index.json` that are reported one by one; with more of them, all of it is malformed.
 const MALFORMED_LIMIT: usize = 1000;
 
 /// The most lists and objects in one entry, so that a copy of it is cheap. Those that tools write have three.
@@ -184,7 +184,7 @@ impl LayoutIndex {
                 self.positions.push(position);
                 Form::Whole
             }
-            // Nobody knows what it is called: another reader may know.
+            // Its name is not known here, and another reader may find one.
             Err(error) if texts(text.get()).is_none() => return Err(error.context(entry())),
             Err(error) if position - self.entries.len() == MALFORMED_LIMIT => {
                 let which = format!("{} and {MALFORMED_LIMIT} others are malformed", entry());

@@ -1,4 +1,4 @@
-//! [`PlainDigest`]: hashes what compressed bytes are plain, while they pass.
+//! [`PlainDigest`]: decompresses and hashes bytes on a thread of its own, while they are read.
 
 use std::io::{self, BufReader, Read};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -73,7 +73,7 @@ fn digest(form: Compression, passed: Passed, mut hasher: Hasher) -> io::Result<D
     }
 }
 
-/// What has passed, as a reader.
+/// The bytes that were given, as a reader.
 struct Passed {
     chunks: Receiver<Vec<u8>>,
     give_back: Sender<Vec<u8>>,

@@ -85,7 +85,7 @@ impl<'a> Reachable<'a> {
         self.reached.keys().map(String::as_str).collect()
     }
 
-    /// Documents that could not be read: nobody knows what they need.
+    /// Documents that could not be read: it is not known what they need.
     pub fn unreadable(&self) -> &[(Digest, Error)] {
         &self.unreadable
     }
@@ -170,6 +170,7 @@ pub(crate) fn kind_of(media_type: Option<&str>) -> Kind {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
     use serde_json::json;
     use transship_core::sha256;
 
@@ -218,22 +219,7 @@ mod tests {
         let layer = sha256(b"layer").to_string();
         let inner = format!(r#"{{"config":{{}},"layers":[{{"digest":"{layer}"}}]}}"#);
         let inner_digest = sha256(inner.as_bytes());
-        // `inner` as base64, by hand: three bytes to four characters.
-        let data = {
-            const TABLE: &[u8] =
-                b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-            let mut out = String::new();
-            for part in inner.as_bytes().chunks(3) {
-                let mut all = [0; 3];
-                all[..part.len()].copy_from_slice(part);
-                let bits = u32::from_be_bytes([0, all[0], all[1], all[2]]);
-                for (at, shift) in [18, 12, 6, 0].into_iter().enumerate() {
-                    let six = usize::try_from(bits >> shift & 63).unwrap();
-                    out.push(if at <= part.len() { char::from(TABLE[six]) } else { '=' });
-                }
-            }
-            out
-        };
+        let data = base64::engine::general_purpose::STANDARD.encode(&inner);
         let of = |data: &str| {
             json!({ "manifests": [{
                 "mediaType": MediaType::ImageManifest.to_string(),

@@ -18,7 +18,7 @@ use super::workers::{Pending, Workers};
 /// The levels of [`GzipEncoder`]; higher is smaller and slower.
 pub const GZIP_LEVELS: RangeInclusive<u32> = 1..=9;
 
-/// The level to take where nobody says: files smaller than those of level 1 by 1%, for a tenth more
+/// The level by default: files smaller than those of level 1 by 1%, for a tenth more
 /// time.
 pub const DEFAULT_GZIP_LEVEL: u32 = 2;
 
@@ -33,7 +33,7 @@ const INPUT_LEN: usize = 128 << 10;
 
 /// Compresses what it reads from `R` to one gzip member.
 ///
-/// The input is read by whoever reads the output, and compressed by threads in between, in blocks
+/// The input is read by the thread that reads the output, and compressed by threads in between, in blocks
 /// of 1 MiB. That takes about 3 MiB of memory for each thread and 7 MiB more. Dropped half way, it
 /// waits for the blocks that are being compressed, which takes milliseconds, and its threads have
 /// ended then.
@@ -179,7 +179,7 @@ pub struct GzipDecoder<R> {
 }
 
 impl<R: Read> GzipDecoder<R> {
-    /// Decodes `input`. Its first bytes are read at once; what is wrong with them is told by the
+    /// Decodes `input`. Its first bytes are read at once; what is wrong with them is reported by the
     /// first read.
     pub fn new(input: R) -> Self {
         let input = BufReader::with_capacity(INPUT_LEN, Input::new(input));

@@ -13,7 +13,7 @@
 //!   further read fails, so that a broken stream cannot look like one that has ended.
 //!
 //! The gzip encoder compresses blocks on several threads and yields one member all the same; how
-//! the blocks are joined is told in `stitch`.
+//! the blocks are joined is described in `stitch`.
 
 mod ahead;
 mod bits;

@@ -15,7 +15,7 @@ use super::input::{Fuse, Input};
 /// The levels of [`ZstdEncoder`]. Those above 19 need too much memory.
 pub const ZSTD_LEVELS: RangeInclusive<i32> = 1..=19;
 
-/// The level to take where nobody says: zstd's own default.
+/// The level by default: zstd's own.
 pub const DEFAULT_ZSTD_LEVEL: i32 = 3;
 
 /// The largest window a decoder allows, as a power of two: 128 MiB.

@@ -10,7 +10,7 @@ use crate::{Observer, Reference, Result};
 /// The ability to remove what no image in a container needs.
 #[async_trait]
 pub trait Collection: Send + Sync {
-    /// Finds what no image needs and, if told so, deletes it.
+    /// Finds what no image needs and, in [`CollectMode::Delete`], deletes it.
     ///
     /// - Every image stays whole, and so does what is about it.
     /// - Told to look, it changes nothing.
@@ -38,7 +38,7 @@ pub struct CollectOptions {
 }
 
 impl CollectOptions {
-    /// The age below which nothing is deleted, when nobody says another: an hour.
+    /// The age below which nothing is deleted by default: an hour.
     pub const MIN_AGE: Duration = Duration::from_secs(3600);
 
     /// In a mode, with [`MIN_AGE`](Self::MIN_AGE).
@@ -67,7 +67,7 @@ pub enum CollectMode {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Collected {
-    /// What no image needs, sorted: it is deleted, if that was told.
+    /// What no image needs, sorted. In [`CollectMode::Delete`] it is deleted.
     pub garbage: Vec<Garbage>,
     /// What stays although no image is known to need it, and why.
     pub kept: Vec<Kept>,

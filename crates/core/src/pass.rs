@@ -13,7 +13,7 @@ use crate::{Body, FileRange, ReadOptions, Reference, Result, Stored};
 /// it is going while it passes. What lists the images is often the last of it, and decides at the end.
 ///
 /// To read one: [`pass`](Self::pass), then [`Transport::source`](crate::Transport::source) or
-/// [`Archives::read`](crate::Archives::read) with what passed in [`ReadOptions::passed`].
+/// [`Archives::read`](crate::Archives::read) with the result in [`ReadOptions::passed`].
 #[async_trait]
 pub trait OnePass: Send + Sync {
     /// Whether what is there now can be read only once. What cannot be looked at comes not once: opening it says why.
@@ -35,7 +35,7 @@ pub trait OnePass: Send + Sync {
     ) -> Result<Passed>;
 }
 
-/// What a pass left behind, for [`ReadOptions::passed`]. Only transports of the same format can read it.
+/// The result of a pass, for [`ReadOptions::passed`]. Only transports of the same format can read it.
 #[derive(Clone)]
 pub struct Passed(Arc<dyn Any + Send + Sync>);
 

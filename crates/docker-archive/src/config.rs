@@ -56,29 +56,3 @@ pub(crate) fn fields(bytes: &[u8]) -> Result<Map<String, Value>> {
 fn malformed(error: serde_json::Error) -> Error {
     Error::new(ErrorKind::Corrupt, "the config is not an image's config").caused_by(error)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_tools_write() {
-        let bytes = br#"{"os":"windows","architecture":"arm64","variant":"v8","os.version":"10.0",
-            "os.features":null,"rootfs":{"type":"layers","diff_ids":null},"config":{"Healthcheck":{}}}"#;
-        let config = Config::parse(bytes).unwrap();
-        assert_eq!(config.platform.to_string(), "windows/arm64/v8:10.0");
-        assert_eq!((config.id, config.size), (sha256(bytes), bytes.len() as u64));
-        assert!(config.diff_ids.is_empty());
-    }
-
-    #[test]
-    fn what_is_no_config() {
-        for bad in ["", "[]", "{}", "nonsense", r#"{"rootfs":{"diff_ids":["sha256:short"]}}"#] {
-            assert_eq!(
-                Config::parse(bad.as_bytes()).unwrap_err().kind(),
-                ErrorKind::Corrupt,
-                "{bad}"
-            );
-        }
-    }
-}

@@ -122,7 +122,7 @@ impl Going<'_> {
         if let Some((digest, error)) = kept.unreadable().first() {
             return Err(Error::new(
                 error.kind(),
-                format!("{digest} cannot be read, and nobody knows what it needs: {error}"),
+                format!("{digest} cannot be read, and so it is not known what it needs: {error}"),
             ));
         }
         layout.retain(|at, _| keep[at]);

@@ -33,7 +33,7 @@ struct Walk {
 }
 
 impl StoredManifests {
-    /// Of a tar. An `index.json` that cannot be read is told and left alone: nothing here depends on it.
+    /// Of a tar. An `index.json` that cannot be read gives a warning: nothing here depends on it.
     pub(crate) fn of(index: &TarIndex, observer: &Observer) -> Self {
         let mut walk = Walk::default();
         if index.contains(INDEX_FILE) {

@@ -202,7 +202,7 @@ impl Writing {
         Ok(free.unwrap_or_else(|| wanted.to_owned()))
     }
 
-    /// Reads back a small blob that was put as a layer, because nobody said what it is.
+    /// Reads back a small blob that was put as a layer, because its type was not given.
     ///
     /// # Errors
     /// `NotFound` naming it, `LimitExceeded`, I/O errors.

@@ -79,7 +79,7 @@ impl TarIndex {
         reading.finish(end)
     }
 
-    /// Opens an archive as the options say: what passed, or what is at a path (see [`ArchiveFile::open`]), and reads all
+    /// Opens an archive as the options say: one that was read in one pass, or the one at a path (see [`ArchiveFile::open`]), and reads all
     /// headers.
     ///
     /// # Errors
@@ -89,9 +89,9 @@ impl TarIndex {
             return Self::read(&ArchiveFile::open(path, how, cancel)?, cancel);
         };
         let index = passed.get::<Self>();
-        index
-            .map(|index| Self::clone(&index))
-            .ok_or_else(|| Error::new(ErrorKind::Unsupported, "what has passed is no tar"))
+        index.map(|index| Self::clone(&index)).ok_or_else(|| {
+            Error::new(ErrorKind::Unsupported, "what was read in one pass is no tar")
+        })
     }
 
     /// Opens what was found at a path, for a transport that may recognize it. `None` if it is no file, or if another transport

@@ -28,7 +28,7 @@ pub(super) fn check(store: &Store, first: &Entry, second: &Entry, cancel: &Cance
     ))
 }
 
-/// Of what has passed, the digests are known.
+/// Of files that were read in one pass, the digests are known.
 fn equal_files(store: &Store, a: u64, b: u64, size: u64, cancel: &Cancel) -> Result<bool> {
     if let (Some(a), Some(b)) = (store.known(a), store.known(b)) {
         return Ok(a.stored == b.stored);

@@ -124,7 +124,7 @@ impl Forward {
             self.at
         );
         Error::new(ErrorKind::Corrupt, message)
-            .hint("whoever wrote it stopped or failed: see what it says")
+            .hint("the program that wrote it stopped or failed: see its messages")
     }
 
     fn next_block(&mut self, at: u64) -> Result<usize> {

@@ -190,7 +190,7 @@ impl Chunks {
         Ok(self.current.take().map(|chunk| Bytes::from_owner(Shared(chunk))))
     }
 
-    /// Reads what is left and says what passed.
+    /// Reads the rest. Gives digest and size of all bytes.
     ///
     /// # Errors
     /// As [`next`](Self::next).
@@ -205,7 +205,7 @@ impl Chunks {
         &self.expect
     }
 
-    /// What passed, once all of it has and was found true.
+    /// Digest and size of all bytes, once they were read and found true.
     pub fn stored(&self) -> Option<&Stored> {
         self.stored.as_ref()
     }

@@ -95,7 +95,7 @@ impl Body {
 }
 
 impl Chunks {
-    /// Writes what is left and says what passed. The path is for messages.
+    /// Writes the rest. Gives digest and size of all bytes. The path is for messages.
     ///
     /// # Errors
     /// As [`next`](Self::next), and I/O errors of the writer with the path.

@@ -35,7 +35,7 @@ type Progress = Arc<dyn Fn(u64) + Send + Sync>;
 ///
 /// Every door ([`bytes`](Self::bytes), [`into_stream`](Self::into_stream), [`chunks`](Self::chunks),
 /// [`copy_to_file`](Self::copy_to_file)) holds them to the expectation: at the end, digest and size; as soon as there
-/// are too many bytes, that. What has passed before an error was true of nothing and has to be thrown away.
+/// are too many bytes, that. Bytes that came before an error are unchecked and have to be thrown away.
 pub struct Body {
     origin: Origin,
     expect: Expect,
