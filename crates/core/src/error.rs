@@ -360,11 +360,24 @@ fn is_hidden(c: char) -> bool {
 pub trait ResultExt<T> {
     /// See [`Error::context`]; the text is made only for an error.
     fn context<C: fmt::Display>(self, context: impl FnOnce() -> C) -> Result<T>;
+
+    /// `None` in place of an error that is `NotFound`.
+    ///
+    /// # Errors
+    /// All others.
+    fn if_found(self) -> Result<Option<T>>;
 }
 
 impl<T> ResultExt<T> for Result<T> {
     fn context<C: fmt::Display>(self, context: impl FnOnce() -> C) -> Result<T> {
         self.map_err(|error| error.context(context()))
+    }
+
+    fn if_found(self) -> Result<Option<T>> {
+        match self {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            found => found.map(Some),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use transship_core::{Cancel, Error, ErrorKind, FileRange, Result};
+use transship_core::{Cancel, Error, ErrorKind, FileRange, Result, ResultExt};
 
 use crate::{FileStamp, Lock, LockWait, Publish, StagedFile};
 
@@ -66,7 +66,7 @@ pub fn change_file(
 ) -> Result<()> {
     loop {
         cancel.check()?;
-        let lock = lock(path, wait, cancel)?;
+        let lock = Lock::exclusive(path, wait, cancel).if_found()?;
         let before = Before::look(path, lock.as_ref())?;
         let staged = change(&before)?;
         cancel.check()?;
@@ -98,19 +98,10 @@ pub fn replace_file(
 ) -> Result<()> {
     let _lock = match how {
         Publish::Create => None,
-        Publish::Replace => match lock(staged.target(), wait, cancel) {
+        Publish::Replace => match Lock::exclusive(staged.target(), wait, cancel).if_found() {
             Err(e) if e.kind() == ErrorKind::Unsupported => None,
             lock => lock?,
         },
     };
     staged.publish(how)
-}
-
-/// The lock on a file, if it is there.
-fn lock(path: &Path, wait: &LockWait, cancel: &Cancel) -> Result<Option<Lock>> {
-    match Lock::exclusive(path, wait, cancel) {
-        Ok(lock) => Ok(Some(lock)),
-        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(e),
-    }
 }

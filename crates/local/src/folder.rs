@@ -141,7 +141,7 @@ impl Folder {
     fn is_unchanged(&self) -> Result<bool> {
         let now = match Self::open(&self.path) {
             Ok(now) => now,
-            // Between the two renames of somebody who replaces it in his way.
+            // Another tool replaces it by two renames, and this is between them.
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(false),
             Err(e) => return Err(e),
         };

@@ -17,8 +17,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// A wait that takes longer is reported.
 const REPORTED: Duration = Duration::from_secs(1);
 
-/// How to wait for a lock that another process holds: who hears of a long wait, and when to give up. By default nobody
-/// hears of it, and it has no end.
+/// How to wait for a lock that another process holds: which observer gets a notice of a long wait, and when to give up. By
+/// default there is no notice and no limit.
 #[derive(Clone, Debug, Default)]
 pub struct LockWait {
     observer: Observer,
@@ -31,7 +31,7 @@ impl LockWait {
         Self { observer: observer.clone(), limit }
     }
 
-    /// Hears of a long wait.
+    /// The observer that gets the notice.
     pub fn observer(&self) -> &Observer {
         &self.observer
     }
@@ -63,7 +63,7 @@ impl From<&CollectOptions> for LockWait {
 pub struct Lock(File);
 
 impl Lock {
-    /// Waits until nobody else holds a lock on it. The wait is polled, and ends when cancelled.
+    /// Waits until there is no other lock on it. The wait is polled, and ends when cancelled.
     ///
     /// # Errors
     /// `NotFound` when nothing is there, `Unsupported` where there are no locks, `Unavailable` when the limit of the wait
@@ -72,7 +72,7 @@ impl Lock {
         Self::wait(path, Kind::Exclusive, wait, cancel)
     }
 
-    /// Waits until nobody else has an exclusive lock on it.
+    /// Waits until there is no exclusive lock on it.
     ///
     /// # Errors
     /// As [`exclusive`](Self::exclusive).
@@ -80,7 +80,7 @@ impl Lock {
         Self::wait(path, Kind::Shared, wait, cancel)
     }
 
-    /// The lock, unless somebody else has one.
+    /// The lock, unless there is another one.
     ///
     /// # Errors
     /// As [`exclusive`](Self::exclusive).
@@ -134,7 +134,7 @@ impl Lock {
             Err(TryLockError::Error(e)) => return Err(locking(e)),
         }
         let ours = file.metadata().map_err(locking)?;
-        // A lock on what was replaced or removed meanwhile keeps nobody out.
+        // A lock on what was replaced or removed meanwhile excludes no other process.
         let current = path.metadata().map_err(locking)?;
         Ok(sys::same_file(&ours, &current).then_some(Self(file)))
     }

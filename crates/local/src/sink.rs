@@ -15,8 +15,7 @@ const WRITE_BACK: u64 = 8 << 20;
 /// How much room is taken ahead. A size that is only claimed takes no more than this.
 const AHEAD: u64 = 256 << 20;
 
-/// Writes to a file from its current position, takes room ahead where it is told what is to come, and lets the disk begin
-/// early.
+/// Writes to a file from its current position, reserves room where the size is known, and lets the disk begin early.
 #[derive(Debug)]
 pub struct FileSink<'a> {
     file: &'a File,

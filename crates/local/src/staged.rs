@@ -63,7 +63,7 @@ impl StagedFile {
         loop {
             let (file, path) =
                 builder().make_in(folder, sys::create_new).map_err(failed)?.into_parts();
-            // Nobody else wants it but a cleaner that saw it before its lock; that one removes it.
+            // Only a cleaner that saw it before its lock can hold it; that one removes it.
             match file.try_lock() {
                 Err(fs::TryLockError::WouldBlock) => continue,
                 Err(fs::TryLockError::Error(e)) if !sys::unsupported(&e) => {
@@ -154,7 +154,7 @@ impl StagedFile {
     }
 
     fn published(self) {
-        // The published file may stay open elsewhere; it is nobody's any more. Without locks there is none to give up.
+        // The published file may stay open elsewhere, and is staging no more. Without locks there is none to give up.
         let _ = self.file.unlock();
         // It has gone from that name.
         let _ = self.path.keep();

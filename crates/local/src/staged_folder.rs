@@ -54,7 +54,7 @@ impl StagedFolder {
         Self::make(&folder, folder.clone(), true)
     }
 
-    /// Hears what of it, or of what it replaced, could not be removed.
+    /// The observer of warnings: what of it, or of what it replaced, could not be removed.
     #[must_use]
     pub fn with_observer(mut self, observer: &Observer) -> Self {
         self.staging.observer = observer.clone();
@@ -164,7 +164,7 @@ impl StagedFolder {
         let target = target.canonicalize().map_err(|e| Error::io("looking at", target, e))?;
         let fixed = target.parent().is_none()
             || sys::is_mount_point(&target)
-            // Whoever works in it would find himself in a removed folder.
+            // A process that works in it would be in a removed folder.
             || std::env::current_dir().is_ok_and(|here| here.starts_with(&target));
         if fixed {
             return Self::make(&target.clone(), target, true);
@@ -216,7 +216,7 @@ impl StagedFolder {
         swap::write_list(&self.staging.path)?;
         adopt(&self.staging.path, &self.target)
             .map_err(|e| Error::io("writing", &self.staging.path, e))?;
-        // Between the look and the rename nobody else may publish; where there are no locks, that is unlikely enough.
+        // No other process may publish between the look and the rename; without locks that is unlikely enough.
         let wait = LockWait::new(&self.staging.observer, None);
         let alone = match Lock::exclusive(&self.target, &wait, cancel) {
             Err(e) if e.kind() == ErrorKind::Unsupported => None,

@@ -35,7 +35,7 @@ pub fn is_ours(name: &str) -> bool {
 pub fn clean_around(path: &Path) {
     let Ok(path) = std::path::absolute(path) else { return };
     for (above, folder) in path.ancestors().skip(1).enumerate() {
-        let whose = if above == 0 { Whose::Anybodys } else { Whose::Own };
+        let whose = if above == 0 { Whose::Any } else { Whose::Own };
         if sys::may_change(folder) {
             // It may not be there yet.
             let _ = clean(folder, whose);
@@ -48,12 +48,12 @@ pub fn clean_around(path: &Path) {
 /// # Errors
 /// I/O errors of listing the folder; none when it is not there.
 pub fn clean_stale(folder: &Path) -> Result<()> {
-    clean(folder, Whose::Anybodys)
+    clean(folder, Whose::Any)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Whose {
-    Anybodys,
+    Any,
     Own,
 }
 
@@ -68,7 +68,7 @@ fn clean(folder: &Path, whose: Whose) -> Result<()> {
         let entry = entry.map_err(listing)?;
         if entry.file_name().to_str().is_some_and(is_ours)
             && let Ok(found) = entry.metadata()
-            && (whose == Whose::Anybodys || sys::is_own(&found))
+            && (whose == Whose::Any || sys::is_own(&found))
         {
             // Another cleaner may be faster, and a live writer's staging is not to be had: neither is an error.
             let _ = if found.is_dir() {
@@ -96,7 +96,7 @@ fn remove_stale_file(path: &Path) -> io::Result<()> {
     fs::remove_file(path)
 }
 
-/// Removes a staged folder if nobody holds its lock.
+/// Removes a staged folder whose lock is free.
 pub(crate) fn remove_stale_folder(path: &Path) -> io::Result<()> {
     let lock = path.join(LOCK);
     let file = match sys::open_to_lock(&lock) {

@@ -123,7 +123,7 @@ pub(crate) fn make_removable(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether it is this user's, and nobody else can write to it.
+/// Whether it is this user's, and no other user can write to it.
 #[cfg(unix)]
 pub(crate) fn is_private(of: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;

@@ -50,20 +50,20 @@ impl Drop for Count {
 pub struct Unpublished<T> {
     /// `None` when the last step has it. Locked for moments only.
     value: Mutex<Option<Arc<Counted<T>>>>,
-    /// Told when a step ends.
+    /// Notified when a step ends.
     ended: Arc<Notify>,
 }
 
 /// A share of what is being written; the last step waits for it to be dropped.
 #[derive(Debug)]
 pub struct Held<T> {
-    // Dropped before the end is told.
+    // Dropped before the end is notified.
     value: Arc<Counted<T>>,
-    _end: TellEnd,
+    _end: NotifyEnd,
 }
 
 #[derive(Debug)]
-struct TellEnd(Arc<Notify>);
+struct NotifyEnd(Arc<Notify>);
 
 impl<T: Send + Sync + 'static> Unpublished<T> {
     /// What is to be written to in steps.
@@ -79,7 +79,7 @@ impl<T: Send + Sync + 'static> Unpublished<T> {
     pub fn hold(&self) -> Result<Held<T>> {
         let value = self.value.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let value = value.ok_or_else(cancelled)?;
-        Ok(Held { value, _end: TellEnd(Arc::clone(&self.ended)) })
+        Ok(Held { value, _end: NotifyEnd(Arc::clone(&self.ended)) })
     }
 
     /// Does a step on a blocking thread. Steps may run at once.
@@ -138,7 +138,7 @@ impl<T> Deref for Held<T> {
     }
 }
 
-impl Drop for TellEnd {
+impl Drop for NotifyEnd {
     fn drop(&mut self) {
         self.0.notify_waiters();
     }

@@ -17,7 +17,7 @@ use transship_local::{Lock, LockWait, Target, clean_stale, is_ours, sync_folder}
 use crate::layout::Layout;
 use crate::storage::{FolderStorage, Storage, refuse_links};
 
-/// Finds blobs that no image needs, and deletes them if told so.
+/// Finds blobs that no image needs, and deletes them in [`CollectMode::Delete`].
 ///
 /// # Errors
 /// `NotFound` when it is no layout; `Corrupt` when its `index.json` is; `Cancelled`; I/O errors.

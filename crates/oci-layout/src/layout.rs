@@ -74,11 +74,7 @@ impl Layout {
     pub(crate) fn bytes_of(&self, digest: &Digest, limit: u64) -> Result<Option<Bytes>> {
         let Some(range) = self.storage.blob(digest)? else { return Ok(None) };
         let of = Descriptor::new(transship_core::MediaType::from(""), digest.clone(), range.len());
-        if of.size > limit {
-            let message = format!("it has {} bytes, {limit} are the most", of.size);
-            return Err(Error::new(ErrorKind::LimitExceeded, message));
-        }
-        let bytes = read_all(&range, &of)?;
+        let bytes = range.bytes(limit, "it")?;
         check_content(&bytes, &of)?;
         Ok(Some(bytes))
     }
@@ -116,18 +112,6 @@ impl Layout {
         Manifest::verified(of, self.unchecked(of, MANIFEST_LIMIT, "manifest")?)
     }
 
-    /// A manifest, if it is here.
-    ///
-    /// # Errors
-    /// As [`manifest`](Self::manifest), but for its absence.
-    pub(crate) fn manifest_if_here(&self, of: &Descriptor) -> Result<Option<Manifest>> {
-        match self.manifest(of) {
-            Ok(manifest) => Ok(Some(manifest)),
-            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(e),
-        }
-    }
-
     /// A manifest, if it is here and is one: for looking at entries that may not be what is asked for, whose
     /// faults must not hide the others.
     ///
@@ -162,7 +146,11 @@ impl Layout {
         }
         match self.range(of, what)? {
             Found::Embedded(bytes) => Ok(bytes),
-            Found::File(range) => read_all(&range, of).context(name),
+            Found::File(range) if range.len() != of.size => {
+                let message = format!("it has {} bytes, {} expected", range.len(), of.size);
+                Err(Error::new(ErrorKind::Corrupt, message).context(name()))
+            }
+            Found::File(range) => range.bytes(limit, what).context(name),
         }
     }
 
@@ -244,16 +232,4 @@ fn left_out(of: &Descriptor, what: &str) -> Error {
 
 fn no_layout(why: impl Into<Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::NotFound, why).context("there is no OCI layout")
-}
-
-fn read_all(range: &FileRange, of: &Descriptor) -> Result<Bytes> {
-    if range.len() != of.size {
-        let message = format!("it has {} bytes, {} expected", range.len(), of.size);
-        return Err(Error::new(ErrorKind::Corrupt, message));
-    }
-    // Bounded: the caller has looked at the size.
-    let mut bytes = vec![0; usize::try_from(of.size).unwrap_or(0)];
-    let read = range.read_at(0, &mut bytes)?;
-    bytes.truncate(read);
-    Ok(bytes.into())
 }

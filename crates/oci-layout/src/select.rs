@@ -247,7 +247,7 @@ fn find_below(
     }
     check_depth(depth)?;
     // Sparse layouts lack some.
-    let Some(manifest) = layout.manifest_if_here(entry)? else { return Ok(None) };
+    let Some(manifest) = layout.manifest(entry).if_found()? else { return Ok(None) };
     let Document::Index(index) = manifest.document() else { return Ok(None) };
     if let Some(child) = index.manifests.iter().find(|child| child.digest == *digest) {
         return Ok(Some(child.clone()));

@@ -26,8 +26,8 @@ use crate::source::LayoutSource;
 use crate::storage::{FolderStorage, Storage, TarStorage};
 use crate::write::Way;
 
-/// Malformed entries that an image is opened beside and that are told.
-const MALFORMED_TOLD: usize = 10;
+/// The most malformed entries that are warned of when an image is opened beside them.
+const MALFORMED_WARNED: usize = 10;
 
 const SYNTAX: &str = "PATH[:NAME|:@INDEX|@DIGEST]";
 
@@ -359,7 +359,7 @@ async fn source(
     observer: &Observer,
 ) -> Result<Box<dyn ImageSource>> {
     if place.select == Selector::None {
-        for entry in layout.index().malformed().take(MALFORMED_TOLD) {
+        for entry in layout.index().malformed().take(MALFORMED_WARNED) {
             observer.warn(format!("{at}: it is not looked at: {}", entry.error()));
         }
     }

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use transship_archive::layout::{BLOBS, INDEX_FILE, LAYOUT_FILE};
-use transship_core::{Digest, Error, ErrorKind, FileRange, Result};
+use transship_core::{Digest, Error, ErrorKind, FileRange, Result, ResultExt};
 use transship_local::{open_regular, read_document};
 
 use super::Storage;
@@ -65,21 +65,12 @@ impl FolderStorage {
 
 impl Storage for FolderStorage {
     fn document(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
-        if_there(read_document(&self.folder.join(name), limit, "the document"))
+        read_document(&self.folder.join(name), limit, "the document").if_found()
     }
 
     fn blob(&self, digest: &Digest) -> Result<Option<FileRange>> {
         let path = blob_file(&self.blobs, digest);
-        let Some(file) = if_there(open_regular(&path))? else { return Ok(None) };
+        let Some(file) = open_regular(&path).if_found()? else { return Ok(None) };
         FileRange::whole(file, path).map(Some)
-    }
-}
-
-/// What is not there is no error here.
-fn if_there<T>(found: Result<T>) -> Result<Option<T>> {
-    match found {
-        Ok(found) => Ok(Some(found)),
-        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(e),
     }
 }

@@ -127,15 +127,11 @@ impl FolderStore {
         if self.state().lock.is_some() {
             return Ok(());
         }
-        match Lock::shared(&self.target.join(BLOBS), &self.wait, cancel) {
-            Ok(lock) => {
-                // Two steps may have taken one each; either will do.
-                self.state().lock.get_or_insert(lock);
-                Ok(())
-            }
-            Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
-            Err(e) => Err(e),
-        }
+        let lock = Lock::shared(&self.target.join(BLOBS), &self.wait, cancel).if_found()?;
+        // Two steps may have taken one each; either will do.
+        let mut state = self.state();
+        state.lock = state.lock.take().or(lock);
+        Ok(())
     }
 
     fn room(&self, cancel: &Cancel) -> Result<Arc<Room>> {

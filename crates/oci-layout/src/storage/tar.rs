@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use transship_archive::TarIndex;
 use transship_archive::layout::{LAYOUT_FILE, blob_path};
-use transship_core::{Digest, Error, ErrorKind, FileRange, Result};
+use transship_core::{Digest, Error, ErrorKind, FileRange, Result, ResultExt};
 
 use super::Storage;
 
@@ -16,14 +16,6 @@ impl TarStorage {
     pub(crate) fn new(index: Arc<TarIndex>) -> Self {
         Self(index)
     }
-
-    fn get(&self, name: &str) -> Result<Option<FileRange>> {
-        match self.0.get(name) {
-            Ok(range) => Ok(Some(range)),
-            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(e),
-        }
-    }
 }
 
 impl Storage for TarStorage {
@@ -32,7 +24,7 @@ impl Storage for TarStorage {
         if name == LAYOUT_FILE && !self.0.contains(name) {
             return Ok(None);
         }
-        let range = self.get(name)?;
+        let range = self.0.get(name).if_found()?;
         range.map(|range| range.bytes(limit, name).map(Into::into)).transpose()
     }
 
@@ -46,7 +38,7 @@ impl Storage for TarStorage {
                 let message = format!("{path} has the digest {}", known.stored.digest);
                 Err(Error::new(ErrorKind::Corrupt, message))
             }
-            _ => self.get(&path),
+            _ => self.0.get(&path).if_found(),
         }
     }
 }
