@@ -44,7 +44,8 @@
 //! whole. Every entry stays where it is, byte for byte, but for `manifest.json`, `repositories` and `index.json`, which are
 //! written anew behind the new entries; fields of theirs that are not known stay. A layer that is there, under whatever
 //! name, is used, once its bytes are found true. Where the same tar is an OCI layout, too, as docker since 25 writes it, new
-//! images become a part of that: `blobs/`, a manifest, an entry in `index.json`. An image whose name is taken over stays,
+//! images become a part of that: `blobs/`, a manifest, an entry in `index.json`. An image that is appended again gets what of it is
+//! damaged or missing, a manifest in the layout too; where that cannot be done in place, the copy fails. An image whose name is taken over stays,
 //! without it.
 //!
 //! # Deleting

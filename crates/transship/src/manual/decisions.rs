@@ -240,7 +240,9 @@
 //!
 //! An image that is appended again to a `docker-archive:` puts what the archive lacks under the name that its images list: one
 //! entry mends all that share it, links to it too. Where that name stands for two layers nothing in place is right, and the
-//! copy fails with the old archive as it was.
+//! copy fails with the old archive as it was. A layout in the same tar may list a manifest of the image that cannot be read. Another
+//! tool wrote it, so its bytes cannot be made again: the image gets a manifest that is made here, and the entry under its name leads
+//! to that. Where an entry that can be read has the name, and does not lead to the image, the copy fails.
 //!
 //! # 40. A range of a blob is checked, or says that it is not
 //!

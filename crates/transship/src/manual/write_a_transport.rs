@@ -88,7 +88,8 @@
 //!
 //! What is put waits where no reader looks. The commit makes it durable and shows it in one step; until then the old image is
 //! there, whole. A put that fails, or whose future is dropped, leaves nothing; so does a destination that is dropped. What
-//! the root refers to has to be there, or knowingly absent. What cannot be held is refused with `Unsupported`, and
+//! the root refers to has to be there, or knowingly absent: [`Commit::check_complete`](crate::transport::Commit::check_complete) checks
+//! that, in indexes and referrers too, and asks an [`Available`](crate::transport::Available) what is there. What cannot be held is refused with `Unsupported`, and
 //! [`accepts`](crate::transport::ImageDestination::accepts) says so before: the engine then chooses a platform or changes the form of
 //! layers by itself.
 //!
