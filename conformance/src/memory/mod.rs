@@ -1,4 +1,5 @@
-//! The smallest correct transport, and the one to copy: images in memory, `mem:PLACE[:NAME|#INDEX]`.
+//! A correct transport to read and to break in tests (the one to begin with is the scaffold): images in memory,
+//! `mem:PLACE[:NAME|#INDEX]`.
 
 mod container;
 mod destination;
