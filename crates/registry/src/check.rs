@@ -11,7 +11,7 @@ use crate::{Credential, RegistryOptions};
 const LIMIT: u64 = 64 * 1024;
 
 /// Asks a registry, `HOST[:PORT]` or `HOST[:PORT]/REPOSITORY`, whether it accepts a credential: with `GET /v2/`, and for a token where
-/// it wants one. A registry that asks nobody accepts everybody.
+/// it wants one. A registry without authentication accepts every credential.
 ///
 /// # Errors
 /// `Denied` when it does not; those of the connection; `InvalidInput` for a key that is none.

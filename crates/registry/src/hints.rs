@@ -13,7 +13,7 @@ pub(crate) const fn option(when: &'static str, key: &'static str, value: &'stati
     Hint::SetOption { when, scheme: SCHEME, key, value }
 }
 
-/// For a server whose certificate nobody vouches for.
+/// For a server whose certificate no trusted authority has signed.
 pub(crate) fn certificate() -> Hint {
     Hint::AnyOf(vec![option("to trust its certificate authority", "cert-dir", "FOLDER"), NO_TLS])
 }

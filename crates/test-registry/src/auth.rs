@@ -52,7 +52,7 @@ impl fmt::Debug for User {
     }
 }
 
-/// What somebody may do with repositories whose name begins with a text.
+/// What users may do with repositories whose name begins with a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Right {
     prefix: String,
@@ -95,7 +95,7 @@ impl Action {
 pub struct TokenAuth {
     /// Users with passwords.
     pub users: Vec<User>,
-    /// What everybody may do.
+    /// What every user may do.
     pub anonymous: Vec<Right>,
     /// How long a token holds.
     pub lifetime: Duration,
@@ -155,7 +155,7 @@ impl Caller {
     }
 }
 
-/// What one may do with a repository; `None` is everybody.
+/// What a user may do with a repository; `None` is every user.
 pub(super) fn rights(auth: &TokenAuth, user: Option<&User>, repository: &str) -> Vec<Action> {
     let may = |action: &Action| {
         allowed(&auth.anonymous, repository, *action)

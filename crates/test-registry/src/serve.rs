@@ -33,7 +33,7 @@ use super::{blobs, faults, manifests, pages};
 /// The most bytes of a form that asks for a token.
 const FORM_LIMIT: usize = 64 * 1024;
 
-/// Takes connections until it is told to end, or nobody can tell it any more.
+/// Takes connections until its owner ends it or is gone.
 pub(super) async fn run(listener: TcpListener, shared: Arc<Shared>, end: oneshot::Receiver<()>) {
     let accepting = async {
         loop {

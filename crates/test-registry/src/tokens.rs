@@ -16,20 +16,20 @@ use super::reply::Reply;
 /// The name that the registry has in challenges.
 pub(super) const SERVICE: &str = "in-process-registry";
 
-/// The tokens that were given.
+/// The tokens that were issued.
 #[derive(Debug, Default)]
 pub(super) struct Tokens(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
     serial: u64,
-    given: HashMap<String, Given>,
+    access: HashMap<String, Access>,
     /// Refresh tokens, and whose they are.
     refresh: HashMap<String, User>,
 }
 
 #[derive(Debug)]
-struct Given {
+struct Access {
     scopes: Vec<(String, Action)>,
     until: Instant,
 }
@@ -38,13 +38,13 @@ impl Tokens {
     /// The user of a bearer token; `None` if it is unknown or expired.
     pub(super) fn caller(&self, token: &str) -> Option<Caller> {
         let state = self.state();
-        let given = state.given.get(token).filter(|given| given.until > Instant::now())?;
-        Some(Caller::Scopes(given.scopes.clone()))
+        let access = state.access.get(token).filter(|access| access.until > Instant::now())?;
+        Some(Caller::Scopes(access.scopes.clone()))
     }
 
     /// Ends them all.
     pub(super) fn expire(&self) {
-        self.state().given.clear();
+        self.state().access.clear();
     }
 
     /// A refresh token, as `docker login` keeps one.
@@ -126,7 +126,7 @@ impl Tokens {
         let mut state = self.state();
         let token = format!("token-{}", state.next());
         let until = Instant::now() + how.lifetime;
-        state.given.insert(token.clone(), Given { scopes, until });
+        state.access.insert(token.clone(), Access { scopes, until });
         if how.field != TokenField::AccessToken {
             answer.insert("token".to_owned(), token.clone().into());
         }

@@ -172,7 +172,7 @@ impl Upload<'_> {
 
     /// Reads the body into the session.
     async fn take(&mut self, id: &str) -> Result<(), Failure> {
-        // Also when nobody polls us any more, because the connection is gone.
+        // Also when this is dropped because the connection is gone.
         let broken = ForgetOnDrop(
             (self.shared.options.partial == Partial::Dropped).then_some((self.shared, id)),
         );

@@ -88,7 +88,7 @@ impl Call {
         self
     }
 
-    /// Whether it can be sent again as it is. All that we send may arrive twice without harm: an upload session that nobody uses
+    /// Whether it can be sent again as it is. All that we send may arrive twice without harm: an unused upload session
     /// expires. What passes once is for its owner to send again, from where the server says it is.
     pub(crate) fn repeats(&self) -> bool {
         !matches!(self.payload, Payload::Stream(_))

@@ -144,14 +144,14 @@ impl Said {
 }
 
 fn drain(from: Option<impl Read + Send + 'static>) -> mpsc::Receiver<Vec<u8>> {
-    let (told, text) = mpsc::channel();
+    let (output, text) = mpsc::channel();
     thread::spawn(move || {
         let mut all = Vec::new();
         if let Some(from) = from {
             // What was read before an error is what there is.
             let _ = from.take(LIMIT + 1).read_to_end(&mut all);
         }
-        let _ = told.send(all);
+        let _ = output.send(all);
     });
     text
 }

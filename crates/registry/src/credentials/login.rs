@@ -134,7 +134,7 @@ fn write(path: &Path, text: &[u8]) -> Result<()> {
 /// How the name of a temporary file begins, and how many letters and digits follow.
 const STAGED: (&str, usize) = (".auth-", 6);
 
-/// Removes what killed logins and logouts left. The lock on the folder says that nobody else is at it.
+/// Removes what killed logins and logouts left. Under the lock on the folder no other process has one open.
 fn clean(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     let is_staged = |name: &str| {

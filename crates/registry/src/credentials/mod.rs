@@ -162,7 +162,7 @@ fn files(options: &RegistryOptions) -> Vec<PathBuf> {
     chosen.map_or_else(|| options.surroundings.auth_files(), |chosen| vec![chosen.clone()])
 }
 
-/// Whether somebody named the file: then it must be there.
+/// Whether the user named the file: then it must be there.
 fn is_chosen(options: &RegistryOptions, path: &Path) -> bool {
     let chosen = [&options.authfile, &options.surroundings.auth_file];
     chosen.into_iter().flatten().any(|chosen| chosen == path)

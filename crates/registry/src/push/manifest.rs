@@ -135,7 +135,7 @@ fn says_fixed(fetched: &Fetched) -> bool {
 async fn check_taken(to: &Repository, manifest: &Manifest, said: &Digest) -> Result<Digest> {
     let digest = &manifest.descriptor().digest;
     if said.algorithm() != digest.algorithm() && Hasher::new(said.algorithm()).is_err() {
-        // Of an algorithm that nobody here knows.
+        // Of an algorithm that we do not know.
         return Ok(digest.clone());
     }
     match pull::by_descriptor(to, manifest.descriptor()).await {

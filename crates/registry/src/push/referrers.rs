@@ -15,7 +15,7 @@ const TRIES: usize = 5;
 
 /// Adds a manifest to the list of what is about its subject.
 ///
-/// There is no way to write only if nobody else has: so it is read again, and written again if this manifest is not in it.
+/// No request writes only if the list is unchanged: so it is read again, and written again if this manifest is not in it.
 pub(crate) async fn add(to: &Repository, subject: &Digest, manifest: &Manifest) -> Result<()> {
     let _one = to.host.listing().await;
     // A server may keep a list and not say so when a manifest is put.
