@@ -399,3 +399,16 @@
 //! ([`Manifest::as_referrer`](crate::Manifest::as_referrer)); annotations are the manifest's, and a list may repeat them: in an `index.json`
 //! they would be read as names. Platform and annotations of a root belong to the container, where it keeps them. `Create` holds at the
 //! commit, too; a registry has no step for that, so the tag is asked for once more, and who comes between is overwritten.
+//!
+//! # 61. One way to compare roots before they are read
+//!
+//! `Transport::root_of` asked for a root beside the open source, and the engine used it for tags of whole repositories alone. A source
+//! that is opened with [`ReadOptions::compare`](crate::ReadOptions::compare) says its descriptor and reads its root when it is asked for; single
+//! references and lists profit, too. It costs a first copy between registries one `HEAD` on each side; copies to other places
+//! do not ask, as [`compares_roots`](crate::transport::Transport::compares_roots) is false there.
+//!
+//! # 62. Only what was asked for is "not found"
+//!
+//! A layer that a registry had lost was exit 3, as a mistyped tag is, and a lost child manifest 4. What a manifest or index
+//! refers to is needed: lacking it is damage of the image, with its digest, wherever it is kept. Exceptions are those that say so: a sparse
+//! index, a delta, and referrers, which may stay behind.
