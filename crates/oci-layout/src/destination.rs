@@ -1,6 +1,5 @@
 //! [`LayoutDestination`]: one image of a layout, being written.
 
-use std::collections::HashSet;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,7 +7,7 @@ use async_trait::async_trait;
 use transship_core::{
     Accepts, AcceptsNameless, AcceptsOrder, Body, Cancel, Commit, Committed, Contents, Deltas,
     Descriptor, Digest, Error, ErrorKind, Expect, ImageDestination, ImageName, Manifest, Reference,
-    Result, ResultExt, Shows, Staging, Stored, WriteOptions,
+    Result, ResultExt, Shows, Staging, Stored, WriteOptions, without_repeats,
 };
 
 use crate::Kind;
@@ -59,8 +58,7 @@ impl LayoutDestination<'_> {
     /// # Errors
     /// `InvalidInput` for a name that a layout cannot hold, or that no reference to this place can hold.
     pub(crate) fn new(writing: Arc<Writing>, names: &[ImageName], ends: Ends) -> Result<Self> {
-        let mut seen = HashSet::new();
-        let shown: Vec<_> = names.iter().filter(|name| seen.insert(*name)).cloned().collect();
+        let shown = without_repeats(names.to_vec());
         let names: Vec<Written> = shown.iter().map(Written::new).collect::<Result<_>>()?;
         for name in &names {
             check_reference(&writing.reference(Selector::Name(name.name.clone())))?;
