@@ -11,7 +11,7 @@ use super::samples;
 use crate::served::{PASSWORD, Served, Speaks, USER};
 use crate::sh::{self, Result};
 
-/// What is made once, when the first check wants it; a failure is told to each that does.
+/// Made once, when the first check needs it; a failure fails every check that does.
 type Once<T> = OnceCell<Result<T>>;
 
 /// An archive and the images that its maker says are in it.

@@ -1,7 +1,7 @@
 //! `cargo xtask interop`: real tools read what we write, and we read what they write.
 //!
 //! Everything happens in one private folder under `target/interop`; dockerd and containerd are our children there, on
-//! unix sockets, and docker-registry is one on a loopback port. What we wrote is looked at by the peers and by `xtask/goldens/expect`, never by ourselves alone.
+//! unix sockets, and docker-registry is one on a loopback port. What we write is read by the peers and by `xtask/goldens/expect`, never by ourselves alone.
 
 mod checks;
 mod concurrent;

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use crate::args::Args;
 use crate::sh::{self, Result};
 
-/// A command that is looked at.
+/// A command that is traced.
 struct Case {
     name: &'static str,
     words: &'static [&'static str],

@@ -153,7 +153,7 @@ impl State {
         }
     }
 
-    /// Nothing is left to be synced, but for what is on its way out.
+    /// Nothing is left to be synced, except files that are being deleted.
     fn end(mut self, folder: &Path) -> Vec<String> {
         let shows = |path: &&String| !is_staging(path) && Path::new(path).starts_with(folder);
         let files: Vec<_> = self.dirty.iter().filter(shows).cloned().collect();

@@ -40,7 +40,7 @@ fn lists_from_elsewhere() {
     case.end();
 }
 
-/// `copy <(ssh host docker save app) oci:l`: a bare path that is a pipe is looked at as `-` is.
+/// `copy <(ssh host docker save app) oci:l`: the format of a path that is a pipe is detected, as for `-`.
 #[test]
 fn a_pipe_as_a_bare_path() {
     let mut case = Case::new();

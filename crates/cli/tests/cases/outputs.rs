@@ -42,7 +42,7 @@ fn outputs_that_fail() {
     case.end();
 }
 
-/// Where there is no folder for temporary files, copies without one go on, and others name it and the way out
+/// Without a folder for temporary files, copies that need none work, and the errors of others name it and --tmpdir
 /// (skopeo#805).
 #[test]
 fn no_folder_for_temporary_files() {
@@ -64,7 +64,7 @@ fn no_folder_for_temporary_files() {
         let ran = Case::feed(command, line, fed);
         case.check(ran.good() || needed, "it needs no temporary file", &ran);
         let told = ran.err.contains("nowhere") && ran.err.to_lowercase().contains("tmpdir");
-        case.check(ran.good() || told, "the folder and the way out are named", &ran);
+        case.check(ran.good() || told, "the folder and --tmpdir are named", &ran);
     }
     case.end();
 }

@@ -348,7 +348,7 @@ fn schema_1() {
         server.state().put_manifest("a/b", "1", kind, old.to_string().as_bytes());
         let ran = case.run(&format!("copy docker://{}/a/b:1 oci:l", server.host()));
         let told = ran.err.to_lowercase().contains("schema");
-        case.check(!ran.good() && told && !case.there("l"), "it is told", &ran);
+        case.check(!ran.good() && told && !case.there("l"), "the error says so", &ran);
     }
     case.end();
 }

@@ -241,7 +241,7 @@ fn a_tag_that_may_not_move() {
     pushed(&mut case, &server, "oci:one");
     pushed(&mut case, &server, "oci:one");
     let moved = case.run(&format!("copy oci:two docker://{}/a/b:1", server.host()));
-    case.check(!moved.good() && moved.err.contains("immutable"), "it is told", &moved);
+    case.check(!moved.good() && moved.err.contains("immutable"), "the error says so", &moved);
     let key = ("a/b".to_owned(), "1".to_owned());
     assert_eq!(digest(&server.state().manifests[&key].1), digest(&one.manifest));
     case.end();

@@ -188,7 +188,7 @@ fn a_deadline_stops_a_pull_that_hangs() {
     assert!(session.left().is_empty());
 }
 
-/// Of an image that gets several tags, those that show already are told: after a failure, and after a deadline.
+/// Of an image that gets several tags, those that are published are listed, after a failure and after a deadline.
 #[test]
 fn tags_that_were_put_before_the_one_that_fails_are_told() {
     for (fault, told) in [

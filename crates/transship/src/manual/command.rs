@@ -155,7 +155,8 @@
 //! The images of an archive in stored order; layers are not read. For a repository of a registry, only its list of tags is read,
 //! and one tag is printed a line; `--details` also reads the manifests, which a registry may count as pulls. Without it, `digest`
 //! and the other fields that are not known are `null` or empty in JSON. An image that cannot be read is listed with its `error`,
-//! and the exit code is 4, or 1 if it could only not be reached. `digest` is `null` if the format stores no manifest; `image_id` is `null` for an index.
+//! and the exit code is 4, or 1 if it could not be reached. Tables shorten cells of more than 500 characters and give the
+//! number of more than three platforms; `--json` has all of them. `digest` is `null` if the format stores no manifest; `image_id` is `null` for an index.
 //!
 //! ```json
 //! {
