@@ -195,7 +195,9 @@ impl ImageDestination for SlippingDestination<'_> {
     async fn has(&self, want: &Expect) -> Result<Option<Stored>> {
         let mut found = self.inner.has(want).await?;
         if self.of.slip == Slip::FoundHasNoSize && want.size.is_none() {
-            found.iter_mut().for_each(|found| found.size = 0);
+            if let Some(found) = &mut found {
+                found.size = 0;
+            }
         }
         Ok(found)
     }
@@ -351,10 +353,11 @@ impl SlippingDestination<'_> {
 
     /// Says that it is done, and begins.
     fn commit_later(self: Box<Self>, what: Commit<'_>) -> Result<Committed> {
-        let names = self.inner.names().iter();
         let place = self.of.place(&self.at);
-        let named = names.map(|name| self.of.memory.parse(&format!("{}:{name}", place.locator())));
-        let mut references = named.collect::<Result<Vec<_>>>()?;
+        let reference =
+            |name: &ImageName| self.of.memory.parse(&format!("{}:{name}", place.locator()));
+        let mut references =
+            self.inner.names().iter().map(reference).collect::<Result<Vec<_>>>()?;
         if references.is_empty() {
             references.push(self.of.memory.parse(&format!("{}#0", place.locator()))?);
         }

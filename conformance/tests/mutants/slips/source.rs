@@ -161,12 +161,16 @@ impl Referrers for SlippingSource {
         let mut found = self.inner.referrers().unwrap().referrers(of).await?;
         match self.of.slip {
             Slip::ReferrerForgetsItsType => {
-                found.iter_mut().for_each(|found| found.artifact_type = None);
+                for found in &mut found {
+                    found.artifact_type = None;
+                }
             }
             Slip::ReferrerHasNoSize => found.iter_mut().for_each(|found| found.size = 0),
             Slip::ReferrerIsAnyBytes => {
                 let any = MediaType::Other("application/octet-stream".to_owned());
-                found.iter_mut().for_each(|found| found.media_type = any.clone());
+                for found in &mut found {
+                    found.media_type = any.clone();
+                }
             }
             Slip::ReferrersAreSorted => {
                 found.sort_by_key(|found| found.digest.to_string());
