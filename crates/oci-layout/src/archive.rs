@@ -6,8 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use transship_archive::layout::Malformed;
 use transship_core::{
-    ArchiveEntry, ArchiveReader, ArchiveWriter, Cancel, EntryDetails, Error, ErrorKind,
-    ImageDestination, ImageName, ImageSource, Reference, Result, ResultExt, Staging, WriteOptions,
+    ArchiveEntry, ArchiveReader, ArchiveWriter, Cancel, ConfigPlatforms, EntryDetails, Error,
+    ErrorKind, ImageDestination, ImageName, ImageSource, Reference, Result, ResultExt, Staging,
+    WriteOptions,
 };
 
 use crate::Kind;
@@ -25,6 +26,7 @@ pub(crate) struct LayoutReader {
     layout: Arc<Layout>,
     images: Vec<Image>,
     entries: Vec<ArchiveEntry>,
+    platforms: ConfigPlatforms,
 }
 
 impl LayoutReader {
@@ -42,7 +44,7 @@ impl LayoutReader {
         entries.extend(layout.index().malformed().map(|found| malformed(kind, place, found)));
         entries.sort_by_key(|entry| entry.index);
         let reference = kind.reference(&place.with(Selector::None));
-        Ok(Self { reference, layout, images, entries })
+        Ok(Self { reference, layout, images, entries, platforms: ConfigPlatforms::default() })
     }
 
     fn image(&self, entry: &ArchiveEntry) -> Result<&Image> {
@@ -71,7 +73,8 @@ impl ArchiveReader for LayoutReader {
 
     async fn details(&self, entry: &ArchiveEntry) -> Result<EntryDetails> {
         let source = self.open(entry).await?;
-        let mut details = EntryDetails::read(&*source).await.context(|| &entry.reference)?;
+        let details = EntryDetails::read_with(&*source, &self.platforms).await;
+        let mut details = details.context(|| &entry.reference)?;
         if let Root::Together(_) = self.image(entry)?.root {
             details.root = None;
         }
