@@ -412,3 +412,10 @@
 //! A layer that a registry had lost was exit 3, as a mistyped tag is, and a lost child manifest 4. What a manifest or index
 //! refers to is needed: lacking it is damage of the image, with its digest, wherever it is kept. Exceptions are those that say so: a sparse
 //! index, a delta, and referrers, which may stay behind.
+//!
+//! # 63. A host without a repository is no image
+//!
+//! skopeo and docker read `docker://127.0.0.1:5000` as the image `library/127.0.0.1` of Docker Hub with the tag `5000`. Everyone who
+//! types it means the registry. Names with a dot, and `localhost`, are refused where a repository is missing; the full name,
+//! `docker://docker.io/library/NAME`, is still accepted. Likewise `--all-platforms` to a destination that holds single images fails, as
+//! skopeo's `--all` does: a warning is easily missed, and the archive lacks what was asked for by name.
