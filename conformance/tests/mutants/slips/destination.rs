@@ -194,10 +194,11 @@ impl ImageDestination for SlippingDestination<'_> {
 
     async fn has(&self, want: &Expect) -> Result<Option<Stored>> {
         let mut found = self.inner.has(want).await?;
-        if self.of.slip == Slip::FoundHasNoSize && want.size.is_none() {
-            if let Some(found) = &mut found {
-                found.size = 0;
-            }
+        if self.of.slip == Slip::FoundHasNoSize
+            && want.size.is_none()
+            && let Some(found) = &mut found
+        {
+            found.size = 0;
         }
         Ok(found)
     }
