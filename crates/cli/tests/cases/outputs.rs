@@ -93,6 +93,14 @@ fn little_of_everything() {
         let ran = case.shell(&line);
         case.check(ran.good(), "it works", &ran);
     }
+    // How many threads ask for memory at once differs from run to run.
+    for (run, options) in
+        ["", "--compress gzip", "--compress zstd"].iter().cycle().take(12).enumerate()
+    {
+        let line = format!("ulimit -v 600000 && exec $T copy {options} a.tar oci:e{run}");
+        let ran = case.shell(&line);
+        case.check(ran.good(), "it works in little address space", &ran);
+    }
     let small = case.shell("ulimit -f 100 && exec $T copy a.tar docker-archive:f.tar");
     case.check(!small.good() && !case.there("f.tar"), "files are limited", &small);
     case.end();

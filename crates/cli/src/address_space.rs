@@ -1,0 +1,32 @@
+//! Address space, where it is limited (`ulimit -v`, batch systems).
+//!
+//! glibc reserves 64 MiB of it for each arena, and makes up to eight arenas for each processor as threads ask for memory. Little
+//! of that is used, but all of it counts against the limit, and the process is aborted when none is left. The number of
+//! arenas is set by an environment variable that is read when a process starts
+//! ([mallopt(3)](https://man7.org/linux/man-pages/man3/mallopt.3.html)).
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+use std::os::unix::process::CommandExt as _;
+
+/// The variable, and the arenas that are enough.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+const ARENAS: (&str, &str) = ("MALLOC_ARENA_MAX", "2");
+
+/// Starts this program again with few arenas, where address space is limited and nobody has set their number. Nothing may
+/// have been read or started before. Where that fails, the process goes on as it is.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+pub(crate) fn save() {
+    let limited = rustix::process::getrlimit(rustix::process::Resource::As).current.is_some();
+    let mut arguments = std::env::args_os();
+    if limited
+        && std::env::var_os(ARENAS.0).is_none()
+        && let Some(name) = arguments.next()
+    {
+        let mut again = std::process::Command::new("/proc/self/exe");
+        let _ = again.arg0(name).args(arguments).env(ARENAS.0, ARENAS.1).exec();
+    }
+}
+
+/// Other systems reserve no address space for a thread.
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+pub(crate) fn save() {}
