@@ -21,6 +21,9 @@ pub const REPOSITORIES_NAME: &str = "repositories";
 /// The most bytes that either of them may have: enough for some 20,000 images of many layers, or ten times as many of few.
 pub const MANIFEST_LIMIT: u64 = 64 << 20;
 
+/// The most layers that an image may have. Docker makes 127 at most.
+pub const LAYERS_LIMIT: usize = 1 << 16;
+
 /// One image in `manifest.json`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -62,12 +65,20 @@ impl SavedImage {
 ///
 /// # Errors
 /// `Corrupt` with the image and the field: one that is missing, malformed, there twice, or written in other letters
-/// (`config`), which docker takes for the known one and other readers do not. `LimitExceeded` for too many values.
+/// (`config`), which docker takes for the known one and other readers do not. `LimitExceeded` for too many values, and for
+/// more than [`LAYERS_LIMIT`] layers.
 pub fn parse_manifest(bytes: &[u8]) -> Result<Vec<SavedImage>> {
     check_values(bytes).context(|| MANIFEST_NAME)?;
-    serde_json::from_slice(bytes).map(|Images(images)| images).map_err(|e| {
+    let Images(images) = serde_json::from_slice(bytes).map_err(|e| {
         Error::new(ErrorKind::Corrupt, format!("{MANIFEST_NAME} is malformed")).caused_by(e)
-    })
+    })?;
+    match images.iter().position(|image| image.layers.len() > LAYERS_LIMIT) {
+        Some(at) => Err(Error::new(
+            ErrorKind::LimitExceeded,
+            format!("{MANIFEST_NAME}: image {at} has more than {LAYERS_LIMIT} layers"),
+        )),
+        None => Ok(images),
+    }
 }
 
 /// What `repositories` says: for each repository, tags and the IDs of their top layers.
@@ -195,6 +206,15 @@ mod tests {
         assert_eq!(parse_manifest(many.as_bytes()).unwrap_err().kind(), ErrorKind::LimitExceeded);
         let layers = format!(r#"[{{"Config":"c","Layers":["{:0>60}"]}}]"#, 1);
         assert!(parse_manifest(layers.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn layers_are_limited() {
+        let many = |count| vec![r#""l""#; count].join(",");
+        let layers = |count| format!(r#"[{{"Config":"c","Layers":[{}]}}]"#, many(count));
+        assert!(parse_manifest(layers(LAYERS_LIMIT).as_bytes()).is_ok());
+        let error = parse_manifest(layers(LAYERS_LIMIT + 1).as_bytes()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::LimitExceeded);
     }
 
     #[test]

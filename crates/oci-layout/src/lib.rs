@@ -34,7 +34,7 @@
 //!
 //! # Writing to a folder
 //!
-//! A layout that is there is joined; [`WriteMode::Replace`](transship_core::WriteMode::Replace) replaces its `index.json`
+//! A layout that is there is joined; [`WriteMode::Replace`] replaces its `index.json`
 //! by one with the new images alone, and leaves the blobs of the old ones, which others may be about to use, for a
 //! collection of garbage. Blobs are staged inside the layout and put in place with the commit, in this order: blobs, folders,
 //! `index.json`. A new layout is staged beside its place and renamed; a writer that finds that another was faster joins that one.
