@@ -122,18 +122,3 @@ fn each_law_catches_a_mistake() {
 fn named() -> impl Iterator<Item = &'static str> {
     FAULTS.iter().map(|(_, law)| *law).chain(SLIPS.iter().map(|(_, law)| *law))
 }
-
-/// Which laws catch one of the slips, in the default run: `SLIP=NAME cargo test -p transship-conformance --test mutants which -- --ignored`.
-#[test]
-#[ignore = "looks at all laws"]
-fn which_laws_catch() {
-    let name = std::env::var("SLIP").expect("the name of a slip");
-    let (slip, _) = SLIPS.iter().find(|(slip, _)| format!("{slip:?}") == name).expect("a slip");
-    let patience = std::time::Duration::from_secs(20);
-    let settings = Settings::default().with_shrinks(0).with_patience(patience);
-    let catches = |law: &&transship_conformance::Law| {
-        matches!(run(Arc::new(slip.fixture()), law, &settings).0, Outcome::Broken { .. })
-    };
-    let law = ALL.iter().find(catches).map_or("no law", |law| law.name);
-    println!("{name}: {law}");
-}
