@@ -12,7 +12,7 @@ use std::os::unix::process::CommandExt as _;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const ARENAS: (&str, &str) = ("MALLOC_ARENA_MAX", "2");
 
-/// Starts this program again with few arenas, where address space is limited and nobody has set their number. Nothing may
+/// Starts this program again with few arenas, where address space is limited and their number is not set. Nothing may
 /// have been read or started before. Where that fails, the process goes on as it is.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub(crate) fn save() {

@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_millis(50);
 
 /// Reads ahead on a thread, a few buffers at most. The bytes, and the error if there is one, are those of the reader.
 ///
-/// A read that waits for long fails with [`Interrupted`](ErrorKind::Interrupted), and may be repeated: whoever reads can look
+/// A read that waits for long fails with [`Interrupted`](ErrorKind::Interrupted), and may be repeated: the caller can look
 /// in between whether to go on, however long the reader inside takes.
 ///
 /// The thread ends with the reader inside, or when this is dropped and that reader's read returns. The drop does not wait.

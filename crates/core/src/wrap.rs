@@ -8,10 +8,10 @@
 //!
 //! /// Says what is read.
 //! #[derive(Debug)]
-//! struct Told(Box<dyn ImageSource>);
+//! struct Logged(Box<dyn ImageSource>);
 //!
 //! #[async_trait::async_trait]
-//! impl WrapSource for Told {
+//! impl WrapSource for Logged {
 //!     fn inner(&self) -> &dyn ImageSource {
 //!         &*self.0
 //!     }
@@ -23,7 +23,7 @@
 //! }
 //!
 //! fn wrapped(source: Box<dyn ImageSource>) -> Box<dyn ImageSource> {
-//!     Box::new(Told(source))
+//!     Box::new(Logged(source))
 //! }
 //! ```
 

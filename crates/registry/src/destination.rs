@@ -418,11 +418,7 @@ impl Contents for RegistryDestination {
         } else {
             pull::open_blob(repository, of).await
         };
-        match read {
-            Ok(body) => Ok(Some(body)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        read.if_found()
     }
 
     async fn holds(&self, want: &Expect) -> Result<bool> {

@@ -1,6 +1,6 @@
 //! [`Places`]: where an image can be read, and what it means when none of these places gives something.
 
-use transship_core::{Descriptor, DockerName, Error, ErrorKind, Result, Sparse};
+use transship_core::{Descriptor, DockerName, Error, ErrorKind, Result, ResultExt, Sparse};
 
 use crate::client::{Patience, Repository};
 use crate::config::Role;
@@ -81,11 +81,7 @@ impl Places {
             let found = pull::if_given(&place, tag, found)?.flatten();
             found.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("{tag} is not there")))
         };
-        match self.get(get).await {
-            Ok(got) => Ok(Some(got)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        self.get(get).await.if_found()
     }
 }
 
