@@ -50,7 +50,7 @@ impl<'a> Blobs<'a> {
             self.connection.query_row(&sql, params![id, number.cast_signed()], |row| row.get(0));
         found.optional()?.ok_or_else(|| {
             let message = "it was deleted or replaced while it was read";
-            Error::new(ErrorKind::NotFound, message).into()
+            Error::new(ErrorKind::Conflict, message).into()
         })
     }
 

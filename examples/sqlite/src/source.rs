@@ -130,17 +130,44 @@ impl Source {
     ) -> Result<Self> {
         let chosen = database.read(move |connection| {
             let image = Image::choose(connection, &select)?;
-            let root = manifest(Blobs::new(connection, "main"), &image.descriptor)?;
+            let root = manifest(connection, &image.descriptor)?;
+            let root = root.ok_or_else(|| missing("manifest", &image.descriptor))?;
             Ok((image.id, image.image_names(), root))
         });
         let (id, names, root) = chosen.await.context(|| &reference)?;
         Ok(Self { reference, database, id, names, root })
     }
+
+    /// Reads a part of the image. `NotFound` means that the image lacks it: where the image has gone since it was opened,
+    /// its parts are not absent, and the error says so.
+    async fn part<T: Send + 'static>(
+        &self,
+        (what, of): (&'static str, &Descriptor),
+        look: impl FnOnce(&Connection) -> Tried<Option<T>> + Send + 'static,
+    ) -> Result<T> {
+        let (id, root, of) = (self.id, self.root.descriptor().digest.clone(), of.clone());
+        let read = self.database.read(move |connection| {
+            if let Some(found) = look(connection)? {
+                return Ok(found);
+            }
+            // With the digest: SQLite gives the ID of an image that was deleted to a later one.
+            let sql = "SELECT count(*) FROM images WHERE id = ? AND digest = ?";
+            match connection.query_row(sql, (id, root.as_ref()), |row| row.get::<_, i64>(0))? {
+                0 => {
+                    let message = "the image was deleted or replaced while it was read";
+                    Err(Error::new(ErrorKind::Conflict, message).into())
+                }
+                _ => Err(missing(what, &of).into()),
+            }
+        });
+        read.await.context(|| &self.reference)
+    }
 }
 
-fn manifest(blobs: Blobs<'_>, of: &Descriptor) -> Tried<Manifest> {
-    let found = blobs.find(&of.digest)?.ok_or_else(|| missing("manifest", of))?;
-    Ok(Manifest::verified(of, blobs.bytes(found, MANIFEST_LIMIT)?)?)
+fn manifest(connection: &Connection, of: &Descriptor) -> Tried<Option<Manifest>> {
+    let blobs = Blobs::new(connection, "main");
+    let Some(found) = blobs.find(&of.digest)? else { return Ok(None) };
+    Ok(Some(Manifest::verified(of, blobs.bytes(found, MANIFEST_LIMIT)?)?))
 }
 
 fn missing(what: &str, of: &Descriptor) -> Error {
@@ -162,16 +189,13 @@ impl ImageSource for Source {
     }
 
     async fn manifest(&self, of: &Descriptor) -> Result<Manifest> {
-        let of = of.clone();
-        let read = self.database.read(move |c| manifest(Blobs::new(c, "main"), &of));
-        read.await.context(|| &self.reference)
+        let wanted = of.clone();
+        self.part(("manifest", of), move |connection| manifest(connection, &wanted)).await
     }
 
     async fn blob(&self, of: &Descriptor) -> Result<Body> {
         let digest = of.digest.clone();
-        let found = self.database.read(move |c| Blobs::new(c, "main").find(&digest)).await;
-        let found = found.and_then(|found| found.ok_or_else(|| missing("blob", of)));
-        let found = found.context(|| &self.reference)?;
+        let found = self.part(("blob", of), move |c| Blobs::new(c, "main").find(&digest)).await?;
         let here = Expect::digest(of.digest.clone()).with_size(found.size);
         Body::from_reader(BlobReader::new(self.database.clone(), found))
             .expecting(&here)
