@@ -1,12 +1,12 @@
 //! zstd (RFC 8878), on the zstd crate.
 
 use std::fmt;
-use std::io::{self, BufReader, ErrorKind, Read};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 
-use ::zstd::stream::read::{Decoder, Encoder};
-use ::zstd::zstd_safe::CParameter;
+use ::zstd::stream::raw::{CParameter, Encoder, InBuffer, Operation, OutBuffer};
+use ::zstd::stream::read::Decoder;
 
 use super::MAX_THREADS;
 use super::ahead::Ahead;
@@ -49,20 +49,58 @@ impl ZstdEncoder {
             let message = format!("zstd level {level} is not one of {ZSTD_LEVELS:?}");
             return Err(io::Error::new(ErrorKind::InvalidInput, message));
         }
-        let mut encoder = Encoder::with_buffer(BufReader::with_capacity(INPUT_LEN, input), level)?;
-        encoder.include_checksum(true)?;
-        encoder.include_contentsize(false)?;
+        let mut encoder = Encoder::new(level)?;
+        encoder.set_parameter(CParameter::ChecksumFlag(true))?;
+        encoder.set_parameter(CParameter::ContentSizeFlag(false))?;
         // Never 0, which compresses on the calling thread, to other bytes.
         let threads = u32::try_from(threads.get().min(MAX_THREADS)).unwrap_or(1);
-        encoder.multithread(threads)?;
+        encoder.set_parameter(CParameter::NbWorkers(threads))?;
         encoder.set_parameter(CParameter::JobSize(job_len(level)))?;
-        Ahead::start("zstd", encoder).map(Self)
+        let input = BufReader::with_capacity(INPUT_LEN, input);
+        Ahead::start("zstd", Frame { input, encoder, drained: false, ended: false }).map(Self)
     }
 }
 
 impl Read for ZstdEncoder {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         self.0.read(buf)
+    }
+}
+
+/// One frame, as its threads make it.
+///
+/// The crate's own reader offers zstd no input at the start of each read. With nothing to take, zstd waits for its oldest job,
+/// and the other threads have none.
+struct Frame<R> {
+    input: BufReader<R>,
+    encoder: Encoder<'static>,
+    /// The end of the input has been seen.
+    drained: bool,
+    ended: bool,
+}
+
+impl<R: Read> Read for Frame<R> {
+    /// Fills `buf`, except at the end. What was compressed before an error is lost.
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let mut output = OutBuffer::around(buf);
+        while !self.ended && output.pos() < output.capacity() {
+            if self.drained {
+                self.ended = self.encoder.finish(&mut output, true)? == 0;
+                continue;
+            }
+            let input = match self.input.fill_buf() {
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                input => input?,
+            };
+            self.drained = input.is_empty();
+            if !self.drained {
+                let mut input = InBuffer::around(input);
+                self.encoder.run(&mut input, &mut output)?;
+                let taken = input.pos();
+                self.input.consume(taken);
+            }
+        }
+        Ok(output.pos())
     }
 }
 
