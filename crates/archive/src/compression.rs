@@ -147,9 +147,6 @@ impl fmt::Debug for Decoded<'_> {
 }
 
 /// Decompresses all of a stream into a file, from its start. Gives the number of bytes written.
-///
-/// # Errors
-/// `Corrupt` for a malformed or torn stream, `LimitExceeded` when it grows too much, `Cancelled`, I/O errors.
 pub(crate) fn spool(
     compression: Compression,
     input: impl Read + Send,

@@ -57,9 +57,6 @@ pub fn check_values(bytes: &[u8]) -> Result<()> {
 }
 
 /// Holds the fields of a manifest or index to what all readers take the same way.
-///
-/// # Errors
-/// `Corrupt` for a known field in other letters, `LimitExceeded` for too many values.
 pub(crate) fn check_manifest(bytes: &[u8]) -> Result<()> {
     check_values(bytes)?;
     serde_json::Deserializer::from_slice(bytes)
@@ -68,17 +65,11 @@ pub(crate) fn check_manifest(bytes: &[u8]) -> Result<()> {
 }
 
 /// Holds the fields of an image config that choose platform and layers to what all readers take the same way.
-///
-/// # Errors
-/// `Corrupt` for a known field in other letters, and when it is no object.
 pub(crate) fn check_config(bytes: &[u8]) -> Result<()> {
     serde_json::Deserializer::from_slice(bytes).deserialize_map(Known(CONFIG)).map_err(no_config)
 }
 
 /// As [`check_config`], for the fields of its `rootfs`.
-///
-/// # Errors
-/// `Corrupt` for a known field in other letters.
 pub(crate) fn check_rootfs<'a>(fields: impl IntoIterator<Item = &'a String>) -> Result<()> {
     match fields.into_iter().find_map(|field| other_letters(field, ROOTFS)) {
         Some(wrong) => Err(Error::new(ErrorKind::Corrupt, wrong).context("rootfs")),
@@ -92,9 +83,6 @@ pub(crate) fn no_config(error: serde_json::Error) -> Error {
 }
 
 /// As [`check_manifest`], for the fields of a descriptor in it.
-///
-/// # Errors
-/// `Corrupt` for a known field in other letters.
 pub(crate) fn check_descriptor(descriptor: &Descriptor) -> Result<()> {
     let of_platform = descriptor.platform.iter().flat_map(|p| p.other.keys());
     let wrong = (descriptor.other.keys().filter_map(|field| other_letters(field, DESCRIPTOR)))

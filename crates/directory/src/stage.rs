@@ -80,8 +80,6 @@ impl Stage {
         Ok(())
     }
 
-    /// # Errors
-    /// `LimitExceeded` for more than are read back.
     pub(crate) fn put_signatures(&self, of: Option<Digest>, signatures: Vec<Bytes>) -> Result<()> {
         let mut all = lock(&self.signatures);
         let others = all.iter().filter(|(manifest, _)| **manifest != of);

@@ -28,9 +28,6 @@ pub(crate) struct Reader {
 
 impl Reader {
     /// Opens, indexes and lists it.
-    ///
-    /// # Errors
-    /// See [`Contents::open`].
     pub(crate) async fn open(place: Locator, how: ReadOptions) -> Result<Self> {
         let work = move |cancel: &Cancel| {
             let contents = Contents::open(&place, &how, cancel)?;
@@ -75,9 +72,6 @@ impl ArchiveReader for Reader {
 
 impl Contents {
     /// What is known of an image without reading its layers. Layers that are missing count nothing.
-    ///
-    /// # Errors
-    /// See [`Contents::config`].
     fn details(&self, at: usize, cancel: &Cancel) -> Result<EntryDetails> {
         let (config, _) = self.config(at)?;
         let mut details = EntryDetails::default();
@@ -105,9 +99,6 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Begins an archive. Nothing shows.
-    ///
-    /// # Errors
-    /// `InvalidInput` when the locator chooses an image; `AlreadyExists`; `Unsupported`; I/O errors.
     pub(crate) async fn begin(
         place: Locator,
         compressor: Option<Compressor>,
@@ -142,10 +133,6 @@ impl ArchiveWriter for Writer {
 }
 
 /// Opens a place for the only image of a new archive.
-///
-/// # Errors
-/// `InvalidInput` for a locator that cannot be written to; `Unsupported` for names that are no docker names;
-/// `AlreadyExists`; I/O errors.
 pub(crate) async fn sole_image(
     locator: Locator,
     compressor: Option<Compressor>,

@@ -10,9 +10,6 @@ const LISTED: usize = 10;
 
 impl Contents {
     /// The position of the image that is meant. Configs are read only when an image ID is asked for.
-    ///
-    /// # Errors
-    /// `NotFound` and `Ambiguous`, listing what there is.
     pub(crate) fn choose(&self, select: &Selector, cancel: &Cancel) -> Result<usize> {
         let chosen = match select {
             Selector::None => self.sole(),

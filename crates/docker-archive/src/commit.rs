@@ -22,9 +22,6 @@ pub(crate) struct Checked {
 
 impl Checked {
     /// Looks at what kind of thing it is.
-    ///
-    /// # Errors
-    /// `Unsupported` for indexes, artifacts, images that lack something and layers that are no plain tars.
     pub(crate) fn new(what: Commit<'_>, accepts: &Accepts) -> Result<Self> {
         what.check_whole()?;
         let root = what.root.descriptor();
@@ -65,10 +62,6 @@ impl Checked {
 
     /// Records the image, once everything that it needs was found true. Gives its position, and the manifest that
     /// readers will see.
-    ///
-    /// # Errors
-    /// `NotFound` for what was not put, `Corrupt` when config and layers contradict each other; see
-    /// [`Writing::record`].
     pub(crate) fn record(
         &self,
         writing: &Writing,
@@ -109,9 +102,6 @@ impl Checked {
 
     /// The manifest of an image that the archive has already. What of it was damaged or missing has been put now; where the layout in
     /// the same tar has no manifest of it that can be read, it gets one.
-    ///
-    /// # Errors
-    /// `Corrupt` for what cannot be mended in place, `Cancelled`, I/O errors.
     fn again(
         &self,
         writing: &Writing,

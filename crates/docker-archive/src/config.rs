@@ -18,9 +18,6 @@ pub(crate) struct Config {
 
 impl Config {
     /// Reads a config.
-    ///
-    /// # Errors
-    /// `Corrupt` when it is not one.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self> {
         let config = ImageConfig::parse(bytes)?;
         let Some(diff_ids) = config.diff_ids else {
@@ -31,9 +28,6 @@ impl Config {
     }
 
     /// Holds the number of layers to the number of diff IDs.
-    ///
-    /// # Errors
-    /// `Corrupt` when they differ.
     pub(crate) fn check_layer_count(&self, layers: usize) -> Result<()> {
         if self.diff_ids.len() == layers {
             return Ok(());
@@ -46,9 +40,6 @@ impl Config {
 }
 
 /// All fields of a config.
-///
-/// # Errors
-/// `Corrupt` when it is no JSON object.
 pub(crate) fn fields(bytes: &[u8]) -> Result<Map<String, Value>> {
     serde_json::from_slice(bytes).map_err(malformed)
 }

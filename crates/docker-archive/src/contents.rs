@@ -40,9 +40,6 @@ struct ReadConfig {
 
 impl Contents {
     /// Opens an archive and reads its headers and `manifest.json`.
-    ///
-    /// # Errors
-    /// `NotFound`; `Unsupported` for archives of other kinds; `Corrupt`; `LimitExceeded`; `Cancelled`; I/O errors.
     pub(crate) fn open(place: &Locator, how: &ReadOptions, cancel: &Cancel) -> Result<Self> {
         let place = place.with(Selector::None);
         let shown = || reference_to(&place);
@@ -52,9 +49,6 @@ impl Contents {
     }
 
     /// Of an archive that is indexed.
-    ///
-    /// # Errors
-    /// As [`open`](Self::open).
     pub(crate) fn of(place: Locator, index: Arc<TarIndex>, how: &ReadOptions) -> Result<Self> {
         if !index.contains(MANIFEST_NAME) {
             return Err(no_manifest(&index, &place));
@@ -69,9 +63,6 @@ impl Contents {
     }
 
     /// One for each image, in stored order. Large archives have ten thousands of names: this is work.
-    ///
-    /// # Errors
-    /// `Cancelled`.
     pub(crate) fn entries(&self, cancel: &Cancel) -> Result<Vec<ArchiveEntry>> {
         let entry = |(at, image)| {
             cancel.check()?;
@@ -89,9 +80,6 @@ impl Contents {
     }
 
     /// The config of an image, and where its bytes are.
-    ///
-    /// # Errors
-    /// `Corrupt` when it is missing or is no config, `LimitExceeded` when it is too large.
     pub(crate) fn config(&self, at: usize) -> Result<(Arc<Config>, FileRange)> {
         let name = &self.images[at].config;
         let parsed = self.read_config(at).and_then(|read| read.parsed.clone());
@@ -100,9 +88,6 @@ impl Contents {
     }
 
     /// The image ID of an image: its config's digest. What the config says is not looked at.
-    ///
-    /// # Errors
-    /// As [`config`](Self::config).
     pub(crate) fn id(&self, at: usize) -> Result<Digest> {
         Ok(self.read_config(at)?.id.clone())
     }
@@ -118,9 +103,6 @@ impl Contents {
     }
 
     /// A file that `manifest.json` names.
-    ///
-    /// # Errors
-    /// `Corrupt` when it is missing: the archive contradicts itself.
     pub(crate) fn file(&self, name: &str) -> Result<FileRange> {
         self.index.get(name).map_err(incomplete)
     }

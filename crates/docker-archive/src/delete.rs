@@ -19,9 +19,6 @@ use crate::reference::{Locator, Selector};
 use crate::table::Table;
 
 /// Deletes an image, or one of its names.
-///
-/// # Errors
-/// `NotFound` and `Ambiguous`, listing what there is; as [`rewrite`].
 pub(crate) fn delete(locator: &Locator, wait: &LockWait, cancel: &Cancel) -> Result<()> {
     let place = locator.with(Selector::None);
     let mut change = |base: &Arc<Base>| {

@@ -31,9 +31,6 @@ pub(crate) struct Destination {
 
 impl Destination {
     /// A place for one image. One that shows at its commit is alone in its archive, which goes with it.
-    ///
-    /// # Errors
-    /// `Cancelled` when the archive is finished.
     pub(crate) fn new(
         writing: Arc<Unpublished<Writing>>,
         names: Vec<ImageName>,

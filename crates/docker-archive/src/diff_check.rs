@@ -29,8 +29,6 @@ enum State {
 }
 
 impl<R: Read> DiffChecked<R> {
-    /// # Errors
-    /// `Unsupported` for a diff ID that cannot be checked; when no thread can be started.
     pub(crate) fn new(inner: R, form: Compression, diff_id: Digest) -> Result<Self> {
         let hasher = Hasher::new(diff_id.algorithm())?;
         let state = State::Running(PlainDigest::start(form, hasher)?);
@@ -63,8 +61,6 @@ impl<R: Read> DiffChecked<R> {
     }
 }
 
-/// # Errors
-/// `Corrupt` when a layer is another than its config says.
 pub(crate) fn judge(found: &Digest, diff_id: &Digest) -> Result<()> {
     if found == diff_id {
         return Ok(());

@@ -56,9 +56,6 @@ pub(crate) struct Held {
 
 impl Existing {
     /// Reads the documents of an archive.
-    ///
-    /// # Errors
-    /// As [`Contents::open`].
     pub(crate) fn of(place: &Locator, base: &Arc<Base>, observer: &Observer) -> Result<Self> {
         let mut how = ReadOptions::default();
         how.observer = observer.clone();
@@ -123,9 +120,6 @@ impl Existing {
     }
 
     /// Checks that names of an image, of which the layout has no manifest that can be read, are not there those of something else.
-    ///
-    /// # Errors
-    /// `Corrupt` naming what has one.
     pub(crate) fn check_names(&self, at: usize, names: &[ImageName]) -> Result<()> {
         let mut ours = self.contents.names(at);
         ours.retain(|name| names.contains(name));
@@ -143,9 +137,6 @@ impl Existing {
     }
 
     /// Checks that all of an image is there that the layout's manifest of it lists, where some was put now.
-    ///
-    /// # Errors
-    /// `Corrupt` naming what is missing.
     pub(crate) fn check_stored(
         &self,
         manifest: &Descriptor,
@@ -196,9 +187,6 @@ impl Existing {
     }
 
     /// Whether each layer of an image is there under the name that the image lists, where some were found or put as given.
-    ///
-    /// # Errors
-    /// `Corrupt` naming the layer and its file; `Cancelled`, I/O errors.
     pub(crate) fn check_listed(
         &self,
         at: usize,
@@ -239,9 +227,6 @@ impl Existing {
     }
 
     /// A layer by its diff ID, if a file is there, whole, that turns out to be it: it is hashed now.
-    ///
-    /// # Errors
-    /// `Cancelled`, I/O errors.
     pub(crate) fn find_layer(&self, diff_id: &Digest, cancel: &Cancel) -> Result<Option<Held>> {
         let listed = self.layers.get(diff_id).into_iter().flatten().cloned();
         for file in listed.chain([layer_file(diff_id)]) {

@@ -9,9 +9,6 @@ use transship_core::{Error, ErrorKind, FileRange, MediaType, Result};
 const BUFFER: usize = 128 << 10;
 
 /// How a layer is compressed, as far as its first bytes tell. Names are not believed.
-///
-/// # Errors
-/// I/O errors.
 pub(crate) fn form_of(range: &FileRange) -> Result<Compression> {
     let mut head = [0; SNIFF_LEN];
     let len = range.read_at(0, &mut head)?;
@@ -29,9 +26,6 @@ pub(crate) fn media_type(form: Compression) -> Option<MediaType> {
 }
 
 /// The plain bytes of a layer. What is malformed is `Corrupt`; errors of the input come through.
-///
-/// # Errors
-/// When no decoder can be made.
 pub(crate) fn plain(
     form: Compression,
     compressed: impl Read + Send + 'static,

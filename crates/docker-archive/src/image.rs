@@ -25,9 +25,6 @@ pub(crate) struct Image {
 
 impl Contents {
     /// Reads an image's config and looks at its layers; those that are compressed inside are read as a whole, once.
-    ///
-    /// # Errors
-    /// `Corrupt`, `LimitExceeded`, `Cancelled`, I/O errors.
     pub(crate) fn image(&self, at: usize, cancel: &Cancel) -> Result<Image> {
         let (config, range) = self.config(at)?;
         config
@@ -98,9 +95,6 @@ impl Contents {
 
 impl Image {
     /// A config or layer.
-    ///
-    /// # Errors
-    /// `NotFound` naming it.
     pub(crate) fn blob(&self, of: &Descriptor) -> Result<Body> {
         let body = if of.digest == self.config_digest {
             Body::from_file(self.config.clone())
@@ -117,9 +111,6 @@ impl Image {
 }
 
 /// The manifest of an image for which none is stored. The same for the same config and layers, in each release.
-///
-/// # Errors
-/// None.
 pub(crate) fn made_manifest(
     config: &Digest,
     config_size: u64,

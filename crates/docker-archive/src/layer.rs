@@ -38,9 +38,6 @@ pub(crate) type Computed = OncePer<(PathBuf, u64), Stored>;
 impl Layer {
     /// A layer that nothing but a diff ID describes. A plain one is served under that; one that is compressed by gzip or
     /// zstd as it is, under a digest that is computed; others are served plain.
-    ///
-    /// # Errors
-    /// I/O errors, `Corrupt` for what cannot be decompressed.
     pub(crate) fn look_at(
         range: FileRange,
         known: Option<&Known>,
@@ -79,9 +76,6 @@ impl Layer {
     }
 
     /// A layer that a stored manifest describes as a [tar](is_tar).
-    ///
-    /// # Errors
-    /// I/O errors.
     pub(crate) fn described(
         descriptor: &Descriptor,
         range: FileRange,
@@ -102,9 +96,6 @@ impl Layer {
     }
 
     /// Its bytes as they are served, held to digest, size and diff ID.
-    ///
-    /// # Errors
-    /// When a thread or decoder cannot be made.
     pub(crate) fn body(&self) -> Result<Body> {
         let body = match &self.way {
             Way::Whole => Body::from_file(self.range.clone()),

@@ -50,9 +50,6 @@ impl Shape {
 
 impl Output {
     /// Begins an archive. Nothing shows.
-    ///
-    /// # Errors
-    /// See [`ArchiveOutput::begin`] and [`Appender::begin`].
     pub(crate) fn begin(
         path: &Path,
         mode: WriteMode,
@@ -85,9 +82,6 @@ impl Output {
     }
 
     /// Puts the documents and shows the archive.
-    ///
-    /// # Errors
-    /// See [`ArchiveOutput::publish`] and [`Appender::publish`].
     pub(crate) fn publish(
         self,
         mut tar: TarWriter,

@@ -25,9 +25,6 @@ pub(crate) struct Source {
 
 impl Source {
     /// Opens an image, under the reference by which it was asked for.
-    ///
-    /// # Errors
-    /// See [`Contents::open`]; `NotFound` and `Ambiguous`, listing what there is.
     pub(crate) async fn open(locator: Locator, how: ReadOptions) -> Result<Self> {
         let work = move |cancel: &Cancel| {
             let contents = Contents::open(&locator, &how, cancel)?;

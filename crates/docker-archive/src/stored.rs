@@ -96,9 +96,6 @@ impl Walk {
 }
 
 /// Reads a stored manifest, which may be in its descriptor.
-///
-/// # Errors
-/// `NotFound`, `Corrupt`, `LimitExceeded`, I/O errors.
 pub(crate) fn read(index: &TarIndex, descriptor: &Descriptor) -> Result<Manifest> {
     if let Some(bytes) = embedded_content(descriptor)? {
         return Manifest::verified(descriptor, bytes);

@@ -56,9 +56,6 @@ pub(crate) struct NewEntry {
 
 impl Table {
     /// Of an archive that is there, or of a new one.
-    ///
-    /// # Errors
-    /// I/O errors.
     pub(crate) fn of(existing: Option<&Existing>) -> Result<Self> {
         let mut this = Self {
             images: Vec::new(),
@@ -201,9 +198,6 @@ impl Table {
     }
 
     /// The documents, in the order in which they are written.
-    ///
-    /// # Errors
-    /// `LimitExceeded` when they would be larger than readers take.
     pub(crate) fn documents(self) -> Result<Vec<(&'static str, Bytes)>> {
         let images = self.images.into_iter().filter(|image| !image.gone);
         let entries: Vec<SavedEntry> = images

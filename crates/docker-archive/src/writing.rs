@@ -82,9 +82,6 @@ pub(crate) struct NewImage {
 
 impl Writing {
     /// Begins an archive. Nothing shows.
-    ///
-    /// # Errors
-    /// See [`Output::begin`].
     pub(crate) fn begin(
         place: Locator,
         compressor: Option<Compressor>,
@@ -126,9 +123,7 @@ impl Writing {
     }
 
     /// Puts a layer, unless it is there: then its bytes are only checked.
-    ///
-    /// # Errors
-    /// Those of the body, I/O errors, `Cancelled`. The archive is as before.
+    /// When it fails, the archive is as before.
     pub(crate) fn put_layer(
         &self,
         expect: &Expect,
@@ -174,9 +169,6 @@ impl Writing {
     }
 
     /// A layer by its diff ID: put, or true in the archive that is joined.
-    ///
-    /// # Errors
-    /// `Cancelled`, I/O errors.
     pub(crate) fn layer(&self, diff_id: &Digest, cancel: &Cancel) -> Result<Option<Stored>> {
         if let Some(known) = self.known().layer(diff_id) {
             return Ok(Some(known.stored.clone()));
@@ -203,9 +195,6 @@ impl Writing {
     }
 
     /// Reads back a small blob that was put as a layer, because its type was not given.
-    ///
-    /// # Errors
-    /// `NotFound` naming it, `LimitExceeded`, I/O errors.
     pub(crate) fn read_back(&self, digest: &Digest, turn: &Turn) -> Result<Bytes> {
         let put =
             self.known().layers.get(digest).and_then(|held| Some((held.offset?, held.stored.size)));
@@ -228,9 +217,7 @@ impl Writing {
 
     /// Writes an image's config, and what older tools or a layout in the same tar need; records it under names. They move
     /// here from earlier images. Gives its position.
-    ///
-    /// # Errors
-    /// `Corrupt` for a config that is no JSON object, I/O errors. The archive is as before.
+    /// When it fails, the archive is as before.
     pub(crate) fn record(
         &self,
         image: NewImage,
@@ -305,9 +292,6 @@ impl Writing {
     }
 
     /// Adds a manifest to the layout in the same tar, if there is one, of an image that was there.
-    ///
-    /// # Errors
-    /// `Corrupt` where something else stands in its place, I/O errors.
     pub(crate) fn add_manifest(&self, id: &Digest, manifest: &Manifest, turn: &Turn) -> Result<()> {
         if self.shape() == Shape::Saved {
             return Ok(());
@@ -338,9 +322,7 @@ impl Writing {
     }
 
     /// Writes the documents and puts the archive in place.
-    ///
-    /// # Errors
-    /// See [`Output::publish`]. What was there is then as before.
+    /// When it fails, the archive is as before.
     pub(crate) fn finish(self, cancel: &Cancel) -> Result<()> {
         let open = self.tar.into_inner().map_err(|_| failed_badly())?;
         let commits = Commits {

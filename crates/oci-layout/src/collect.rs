@@ -18,9 +18,6 @@ use crate::layout::Layout;
 use crate::storage::{FolderStorage, Storage, refuse_links};
 
 /// Finds blobs that no image needs, and deletes them in [`CollectMode::Delete`].
-///
-/// # Errors
-/// `NotFound` when it is no layout; `Corrupt` when its `index.json` is; `Cancelled`; I/O errors.
 pub(crate) fn collect(path: &Path, how: &CollectOptions, cancel: &Cancel) -> Result<Collected> {
     let target = Target::look_at(path)?.path().to_owned();
     refuse_links(&target, None)?;

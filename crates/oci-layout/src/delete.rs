@@ -21,9 +21,7 @@ use crate::storage::{FolderStorage, docker_entries, layout_of, refuse_links};
 use crate::write::docker::{self, Images};
 
 /// Deletes from a layout in a folder: `index.json` changes, under its lock. Blobs stay for a collection.
-///
-/// # Errors
-/// `NotFound` and `Ambiguous`, listing what there is; I/O errors. What was there is then as it was.
+/// When it fails, the layout is as before.
 pub(crate) fn from_folder(
     path: &Path,
     shared: Option<&Path>,
@@ -43,9 +41,6 @@ pub(crate) fn from_folder(
 }
 
 /// Deletes from a layout in a tar, which is written anew without the blobs that no image needs.
-///
-/// # Errors
-/// As [`from_folder`]; `Unsupported` when it is compressed as a whole.
 pub(crate) fn from_tar(
     path: &Path,
     select: &Selector,

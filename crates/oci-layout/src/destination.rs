@@ -54,9 +54,6 @@ pub(crate) struct LayoutDestination<'w> {
 
 impl LayoutDestination<'_> {
     /// Names that are given twice count once.
-    ///
-    /// # Errors
-    /// `InvalidInput` for a name that a layout cannot hold, or that no reference to this place can hold.
     pub(crate) fn new(writing: Arc<Writing>, names: &[ImageName], ends: Ends) -> Result<Self> {
         let shown = without_repeats(names.to_vec());
         let names: Vec<Written> = shown.iter().map(Written::new).collect::<Result<_>>()?;

@@ -29,9 +29,6 @@ pub(crate) struct Layout {
 
 impl Layout {
     /// Reads `oci-layout` and `index.json`.
-    ///
-    /// # Errors
-    /// `NotFound` when it is no layout, `Unsupported` for another version, `Corrupt`, `Cancelled`.
     pub(crate) fn open(storage: Box<dyn Storage>, cancel: &Cancel) -> Result<Self> {
         let Some(version) = storage.document(LAYOUT_FILE, LAYOUT_LIMIT)? else {
             return Err(no_layout("it has no file oci-layout"));
@@ -68,9 +65,6 @@ impl Layout {
     }
 
     /// All bytes of a blob, true to its digest; `None` when it is not here.
-    ///
-    /// # Errors
-    /// `LimitExceeded` beyond `limit` bytes, `Corrupt` for other bytes, I/O errors.
     pub(crate) fn bytes_of(&self, digest: &Digest, limit: u64) -> Result<Option<Bytes>> {
         let Some(range) = self.storage.blob(digest)? else { return Ok(None) };
         let of = Descriptor::new(transship_core::MediaType::from(""), digest.clone(), range.len());
@@ -80,9 +74,6 @@ impl Layout {
     }
 
     /// Whether a blob begins as a JSON object does.
-    ///
-    /// # Errors
-    /// I/O errors.
     pub(crate) fn begins_as_json(&self, digest: &Digest) -> Result<bool> {
         let Some(range) = self.storage.blob(digest)? else { return Ok(false) };
         let mut head = [0; 64];
@@ -92,9 +83,6 @@ impl Layout {
     }
 
     /// Whether a blob is here; its bytes are not looked at.
-    ///
-    /// # Errors
-    /// I/O errors.
     pub(crate) fn holds(&self, digest: &Digest) -> Result<bool> {
         Ok(self.storage.blob(digest)?.is_some())
     }
@@ -105,18 +93,12 @@ impl Layout {
     }
 
     /// A manifest or index, checked.
-    ///
-    /// # Errors
-    /// `NotFound` when it is not here, `Corrupt` when it is not what the descriptor says, `LimitExceeded`.
     pub(crate) fn manifest(&self, of: &Descriptor) -> Result<Manifest> {
         Manifest::verified(of, self.unchecked(of, MANIFEST_LIMIT, "manifest")?)
     }
 
     /// A manifest, if it is here and is one: for looking at entries that may not be what is asked for, whose
     /// faults must not hide the others.
-    ///
-    /// # Errors
-    /// I/O errors.
     pub(crate) fn glance(&self, of: &Descriptor) -> Result<Option<Manifest>> {
         if !of.may_be_manifest() {
             return Ok(None);
@@ -129,9 +111,6 @@ impl Layout {
     }
 
     /// All bytes of a small blob, checked; `what` says what it is, in errors.
-    ///
-    /// # Errors
-    /// As [`manifest`](Self::manifest).
     pub(crate) fn document(&self, of: &Descriptor, limit: u64, what: &str) -> Result<Bytes> {
         let bytes = self.unchecked(of, limit, what)?;
         check_content(&bytes, of).context(|| format!("{what} {}", of.digest))?;
@@ -155,9 +134,6 @@ impl Layout {
     }
 
     /// A config or layer; the body holds its bytes to the descriptor.
-    ///
-    /// # Errors
-    /// `NotFound` when it is not here, `Corrupt` when it has another size.
     pub(crate) fn blob(&self, of: &Descriptor) -> Result<Body> {
         let body = match self.range(of, "blob")? {
             Found::Embedded(bytes) => Body::from_bytes(bytes),
@@ -167,17 +143,11 @@ impl Layout {
     }
 
     /// What a manifest is about, if it is here and is about something.
-    ///
-    /// # Errors
-    /// I/O errors.
     pub(crate) fn subject(&self, of: &Descriptor) -> Result<Option<Descriptor>> {
         Ok(self.glance(of)?.and_then(|manifest| manifest.document().subject().cloned()))
     }
 
     /// The entries whose manifests are about one, in stored order. All entries are read the first time.
-    ///
-    /// # Errors
-    /// I/O errors, `Cancelled`.
     pub(crate) fn about(&self, subject: &Digest, cancel: &Cancel) -> Result<Vec<Descriptor>> {
         let about = if let Some(about) = self.about.get() {
             about

@@ -33,9 +33,6 @@ pub(crate) struct Written {
 impl Written {
     /// Decides which annotations hold a name: `ref.name` as given where its grammar holds it, containerd's too where the
     /// name is a canonical docker reference, and that one alone for what only docker's grammar holds.
-    ///
-    /// # Errors
-    /// `InvalidInput` for a name that neither holds.
     pub(crate) fn new(name: &ImageName) -> Result<Self> {
         let text = parse_name(name.as_str())?.as_str().to_owned();
         let docker = name.docker();

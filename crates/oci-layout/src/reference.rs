@@ -37,9 +37,6 @@ impl Grammar for InLayout {
 /// Checks a name: the grammar of
 /// [`ref.name`](https://github.com/opencontainers/image-spec/blob/main/annotations.md#rules), or a docker name, which the
 /// containerd annotation holds.
-///
-/// # Errors
-/// `InvalidInput` for others.
 pub(crate) fn parse_name(text: &str) -> Result<ImageName> {
     let name = ImageName::new(text)?;
     if is_oci_name(text) {

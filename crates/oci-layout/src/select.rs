@@ -68,9 +68,6 @@ pub(crate) fn image_names(raw: &[String]) -> Vec<ImageName> {
 }
 
 /// All images of a layout, in stored order. Referrers without a name are none.
-///
-/// # Errors
-/// `Corrupt` when a manifest that has to be looked into is.
 pub(crate) fn images(layout: &Layout, cancel: &Cancel) -> Result<Vec<Image>> {
     let mut images: Vec<Image> = Vec::new();
     let (mut seen, mut names) = (HashMap::new(), HashSet::new());
@@ -104,9 +101,6 @@ pub(crate) fn images(layout: &Layout, cancel: &Cancel) -> Result<Vec<Image>> {
 }
 
 /// The image that a selector means.
-///
-/// # Errors
-/// `NotFound` or `Ambiguous`, listing what there is; `Corrupt`.
 pub(crate) fn choose(layout: &Layout, select: &Selector, cancel: &Cancel) -> Result<Chosen> {
     match select {
         Selector::None => only(layout, cancel),

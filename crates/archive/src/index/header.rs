@@ -48,9 +48,6 @@ pub(crate) struct Parsed {
 }
 
 /// Reads a header block that is not all zeros.
-///
-/// # Errors
-/// `Corrupt` with the reason.
 pub(crate) fn parse(block: &Block) -> Result<Parsed> {
     let header = Header::from_byte_slice(block);
     if !has_true_checksum(block) {

@@ -211,9 +211,6 @@ impl TarIndex {
     }
 
     /// Where a name leads. Links are followed once for each name.
-    ///
-    /// # Errors
-    /// As [`get`](Self::get).
     fn lead(&self, name: &str) -> Result<Arc<Lead>> {
         if let Some(known) = self.0.resolved().get(name) {
             return known.clone();
@@ -316,9 +313,6 @@ impl Reading {
     }
 
     /// The entry that a member becomes; `None` for one that no document can name.
-    ///
-    /// # Errors
-    /// `Corrupt` for a name that leads outside, `LimitExceeded`.
     pub(crate) fn look_at(&mut self, member: &Member) -> Result<Option<Entry>> {
         let shown = || {
             format!("entry {:?} at offset {}", String::from_utf8_lossy(&member.name), member.header)
@@ -343,9 +337,6 @@ impl Reading {
     }
 
     /// Adds an entry, whose bytes are there.
-    ///
-    /// # Errors
-    /// `Corrupt` when there is another of its name that is not the same, `Cancelled`, I/O errors.
     pub(crate) fn enter(&mut self, entry: Entry) -> Result<()> {
         let at = self.index.entries.len();
         match self.index.by_name.entry(Arc::clone(&entry.name)) {
@@ -366,8 +357,6 @@ impl Reading {
         self.index.store.hold(offset, held);
     }
 
-    /// # Errors
-    /// `Corrupt` when something lies below what is no folder.
     pub(crate) fn finish(mut self, end: End) -> Result<TarIndex> {
         self.index.end = end;
         self.index.check_folders()?;
@@ -390,9 +379,6 @@ fn kind_of(member: &Member) -> EntryKind {
 }
 
 /// A name as documents give it: `./a//b/` is `a/b`. `None` for the root itself and for what is not UTF-8.
-///
-/// # Errors
-/// `Corrupt` for a name that leads outside the archive.
 pub(crate) fn clean(name: &[u8]) -> Result<Option<String>> {
     let parts = || name.split(|b| *b == b'/');
     if name.starts_with(b"/") || parts().any(|part| part == b"..") {

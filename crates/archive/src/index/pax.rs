@@ -15,10 +15,6 @@ pub(crate) struct Records {
 }
 
 /// Reads the payload of an extended header. Records that change neither name nor extent are let pass.
-///
-/// # Errors
-/// `Corrupt` for a malformed record, for one of two that contradict or repeat each other, for sparse files, and for names or
-/// sizes that would hold for all entries that follow.
 pub(crate) fn parse(mut payload: &[u8], scope: Scope) -> Result<Records> {
     let mut records = Records::default();
     while !payload.is_empty() {

@@ -22,9 +22,6 @@ pub(super) struct Lead {
 }
 
 /// Follows a name.
-///
-/// # Errors
-/// See [`TarIndex::get`].
 pub(super) fn resolve(index: &TarIndex, name: &str) -> Result<Lead> {
     let mut walk = Walk {
         index,

@@ -5,9 +5,6 @@ use transship_core::{Cancel, Error, ErrorKind, Result};
 use super::{Entry, EntryKind, Store};
 
 /// Holds two entries with one name to being the same. Some readers take the first, some the last.
-///
-/// # Errors
-/// `Corrupt` with both offsets, `Cancelled`, I/O errors.
 pub(super) fn check(store: &Store, first: &Entry, second: &Entry, cancel: &Cancel) -> Result<()> {
     let same = match (&first.kind, &second.kind) {
         (EntryKind::File { offset: a, size: m }, EntryKind::File { offset: b, size: n }) => {

@@ -100,9 +100,6 @@ pub(crate) enum Step {
 }
 
 /// Reads all headers and gives each entry to a function.
-///
-/// # Errors
-/// As [`Scanner::next`], `Cancelled`, those of the function.
 pub(crate) fn scan<S: ReadAt>(
     source: S,
     cancel: &Cancel,
@@ -121,9 +118,6 @@ pub(crate) fn scan<S: ReadAt>(
 
 impl Scanner {
     /// The next entry, or the end.
-    ///
-    /// # Errors
-    /// `Corrupt` for what readers take differently and for a torn archive, `LimitExceeded`, I/O errors.
     pub(crate) fn next(&mut self, blocks: &mut impl Blocks) -> Result<Step> {
         loop {
             let at = self.at;

@@ -60,9 +60,6 @@ impl<S: ReadAt> Window<S> {
     }
 
     /// The block at a position; `None` where the file ends.
-    ///
-    /// # Errors
-    /// `Corrupt` when the file ends within the block.
     pub(crate) fn block(&mut self, at: u64) -> Result<Option<&Block>> {
         let left = self.len().saturating_sub(at);
         if left == 0 {

@@ -34,8 +34,6 @@ impl fmt::Debug for Forward {
 }
 
 impl Forward {
-    /// # Errors
-    /// `Corrupt` when it does not begin as a tar does, plain or compressed; I/O errors.
     pub(super) fn new(
         mut input: impl Read + Send + 'static,
         path: &Path,

@@ -55,9 +55,6 @@ struct Away {
 
 impl Passing {
     /// Begins to read a pipe, or `-` for the standard input.
-    ///
-    /// # Errors
-    /// `Corrupt` when no tar comes; I/O errors.
     pub(super) fn open(path: &Path, how: &ReadOptions, cancel: &Cancel) -> Result<Self> {
         let (pipe, path) = if path == Path::new(STDIO) {
             let name = PathBuf::from("the standard input");
@@ -84,9 +81,6 @@ impl Passing {
 
     /// Reads on to what can be a blob, which has to be read and [`staged`](Self::staged) then, or to the end. What is
     /// before it is kept; all is, if nothing is staged.
-    ///
-    /// # Errors
-    /// `Corrupt` with the offset, `LimitExceeded`, `Cancelled`, I/O errors.
     pub(super) fn next(&mut self, stages: bool) -> Result<Next> {
         loop {
             self.cancel.check()?;
@@ -111,9 +105,6 @@ impl Passing {
     }
 
     /// Says where the blob is that was given away.
-    ///
-    /// # Errors
-    /// `Corrupt` when there is another file of its name that is not the same.
     pub(super) fn staged(&mut self, staged: Staged) -> Result<()> {
         let Some(away) = self.away.take() else { return Err(not_read()) };
         if lock(&self.input).at() != away.offset + away.size || staged.stored.size != away.size {
@@ -124,9 +115,6 @@ impl Passing {
     }
 
     /// Reads what stands behind the end.
-    ///
-    /// # Errors
-    /// `Corrupt` when something lies below what is no folder; what reading gives.
     pub(super) fn finish(self) -> Result<TarIndex> {
         let Some(Step::End(end)) = self.end else { return Err(not_read()) };
         lock(&self.input).drain()?;

@@ -38,9 +38,6 @@ impl Spool {
     }
 
     /// Keeps a file.
-    ///
-    /// # Errors
-    /// Those of the body, I/O errors.
     pub(super) fn keep(&mut self, body: Body, cancel: &Cancel) -> Result<Held> {
         match body.expected().size {
             Some(size) if size <= SMALL && self.in_memory < MEMORY => self.remember(body, cancel),

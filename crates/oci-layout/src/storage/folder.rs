@@ -28,9 +28,6 @@ pub(crate) fn blob_root(folder: &Path, shared: Option<&Path>) -> PathBuf {
 
 /// Below a layout's own folder no link is followed for writing or collecting: what it leads to may be another layout's, or no
 /// layout's at all. Reading follows them. A shared folder of blobs is where the caller says, and may be a link itself.
-///
-/// # Errors
-/// `Unsupported` naming the link; I/O errors.
 pub(crate) fn refuse_links(folder: &Path, shared: Option<&Path>) -> Result<()> {
     let blobs = blob_root(folder, shared);
     let own = [LAYOUT_FILE, INDEX_FILE].map(|name| folder.join(name));

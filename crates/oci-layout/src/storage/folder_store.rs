@@ -84,9 +84,6 @@ enum Place {
 
 impl FolderStore {
     /// Looks at the place. Changes nothing.
-    ///
-    /// # Errors
-    /// `AlreadyExists`, `Unsupported` for what is no layout and not empty, `Corrupt` for a layout that cannot be joined.
     pub(crate) fn open(
         path: &Path,
         shared: Option<&Path>,

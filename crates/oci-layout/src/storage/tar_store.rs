@@ -53,9 +53,6 @@ enum Way {
 
 impl TarStore {
     /// Begins the tar; nothing shows.
-    ///
-    /// # Errors
-    /// `AlreadyExists`, `Unsupported` for what cannot be joined, `Corrupt` for an archive that is malformed, I/O errors.
     pub(crate) fn open(
         path: &Path,
         (docker_manifest, compressor): (bool, Option<Compressor>),

@@ -26,9 +26,6 @@ pub(crate) struct NewImage {
 
 /// Enters images in an index, one after the other. `is_referrer` says of an entry whether its manifest is about another
 /// one.
-///
-/// # Errors
-/// `AlreadyExists` when two images would be without a name.
 pub(crate) fn enter_all(
     index: &mut LayoutIndex,
     images: &[NewImage],

@@ -118,9 +118,6 @@ impl Content {
     }
 
     /// Records an image, which then shows with [`publish`](Self::publish).
-    ///
-    /// # Errors
-    /// `NotFound` for what it needs and is not there, `AlreadyExists` for a second one without a name.
     pub(crate) fn record(&self, image: &Image<'_>, cancel: &Cancel) -> Result<Descriptor> {
         let here = Here { store: &*self.store, cancel };
         let commit = Commit::new(image.root).without(image.absent).needing(image.needs);
