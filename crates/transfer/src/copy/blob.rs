@@ -9,7 +9,7 @@ use transship_core::{
 };
 
 use super::recompress::changed;
-use super::schedule::Scheduler;
+use super::schedule::{EncoderPermit, Scheduler};
 use super::task::BlobTask;
 use crate::events::emit::OpenBlob;
 use crate::{BlobId, EventKind, ImageId};
@@ -66,20 +66,22 @@ impl BlobCopy<'_> {
                 return Ok(self.left_out(stored));
             }
             self.started();
-            return self.put().await;
+            return self.put(None).await;
         }
-        let _encoder = self.scheduler.encoder(self.task).await?;
+        let permit = self.scheduler.encoder(self.task).await?;
         self.started();
         if self.scheduler.since.is_some() {
             // What a layer becomes is only known afterwards. It is made twice if it is not among what is left out.
-            let stored = self.read(Purpose::Digest).await?;
+            let stored = self.read(Purpose::Digest, Some(permit)).await?;
             self.scheduler.cache.note(self.task, &stored).await?;
             if self.scheduler.is_left_out(&stored) {
                 return Ok(self.left_out(stored));
             }
             self.emit(EventKind::ReadAgain { blob: self.id });
+            let permit = self.scheduler.encoder(self.task).await?;
+            return self.put(Some(permit)).await;
         }
-        self.put().await
+        self.put(Some(permit)).await
     }
 
     /// The blob, if it is there already or can be had without its bytes passing here.
@@ -103,26 +105,29 @@ impl BlobCopy<'_> {
         Ok(Some(stored))
     }
 
-    async fn put(&self) -> Result<Stored> {
-        let stored = self.read(Purpose::Put).await?;
+    async fn put(&self, permit: Option<EncoderPermit>) -> Result<Stored> {
+        let stored = self.read(Purpose::Put, permit).await?;
         self.scheduler.cache.note(self.task, &stored).await?;
         Ok(self.stored(stored))
     }
 
-    /// Reads it, and once more if that fails in a way that may pass.
-    async fn read(&self, purpose: Purpose) -> Result<Stored> {
-        match self.read_once(purpose).await {
+    /// Reads it, and once more if that fails in a way that may pass. A layer that changes form needs a permit.
+    async fn read(&self, purpose: Purpose, permit: Option<EncoderPermit>) -> Result<Stored> {
+        let changes = permit.is_some();
+        match self.read_once(purpose, permit).await {
             Err(error) if error.retryable() => {
                 self.emit(EventKind::Retried { blob: self.id, why: error.to_string() });
-                self.read_once(purpose).await
+                let permit =
+                    if changes { Some(self.scheduler.encoder(self.task).await?) } else { None };
+                self.read_once(purpose, permit).await
             }
             result => result,
         }
     }
 
-    async fn read_once(&self, purpose: Purpose) -> Result<Stored> {
+    async fn read_once(&self, purpose: Purpose, permit: Option<EncoderPermit>) -> Result<Stored> {
         let body = needed_blob(self.route.source, &self.task.source).await?;
-        let body = self.changed(body)?;
+        let body = self.changed(body, permit)?;
         match purpose {
             Purpose::Put => self.route.destination.put_blob(self.task.expect(), body).await,
             Purpose::Digest => run_blocking(move |cancel| body.chunks(cancel)?.finish()).await,
@@ -130,15 +135,15 @@ impl BlobCopy<'_> {
     }
 
     /// The body in the form that it gets.
-    fn changed(&self, body: Body) -> Result<Body> {
+    fn changed(&self, body: Body, permit: Option<EncoderPermit>) -> Result<Body> {
         let (reading, read) =
             (self.scheduler.events.reading(self.id), Arc::clone(&self.scheduler.counts.read));
         let body = body.on_progress(move |bytes| {
             read.fetch_add(bytes, Ordering::Relaxed);
             reading.advanced(bytes);
         });
-        match self.scheduler.change(self.task) {
-            Some(change) => changed(body, change),
+        match self.scheduler.change(self.task).zip(permit) {
+            Some((change, permit)) => changed(body, change, permit),
             None => Ok(body),
         }
     }

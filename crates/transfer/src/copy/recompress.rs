@@ -3,8 +3,10 @@
 use std::io::{self, Read};
 use std::num::NonZeroUsize;
 
+use tokio::sync::OwnedSemaphorePermit;
 use transship_core::{Body, Cancel, Digest, Error, ErrorKind, Expect, LayerForm, Result};
 
+use super::schedule::EncoderPermit;
 use crate::Compress;
 use crate::codec::{
     Ahead, Compression, DEFAULT_GZIP_LEVEL, DEFAULT_ZSTD_LEVEL, GzipEncoder, Sniffed, ZstdEncoder,
@@ -40,18 +42,44 @@ impl Change {
 /// The body in another form, which passes once.
 ///
 /// What `body` is compressed with is seen from its first bytes. Its own digest and the diff ID are checked.
-pub(crate) fn changed(body: Body, change: Change) -> Result<Body> {
+/// The permit's processors are free when `body` has been read, its memory when the result has.
+pub(crate) fn changed(body: Body, change: Change, permit: EncoderPermit) -> Result<Body> {
     let expect = match (&change.diff_id, change.to) {
         // The reader of the body hashes these very bytes.
         (Some(diff_id), LayerForm::Plain) => Expect::digest(diff_id.clone()),
         _ => Expect::anything(),
     };
-    Body::from_lazy_reader(move |cancel| open(body, &change, cancel)).expecting(&expect)
+    let EncoderPermit { processors, memory } = permit;
+    let changed = Body::from_lazy_reader(move |cancel| {
+        let reader = open(body, &change, processors, cancel)?;
+        Ok(Holding(Some((reader, memory))))
+    });
+    changed.expecting(&expect)
 }
 
-fn open(body: Body, change: &Change, cancel: &Cancel) -> Result<Box<dyn Read + Send>> {
+/// A reader that is dropped at its end, and the permit with it.
+struct Holding<R>(Option<(R, OwnedSemaphorePermit)>);
+
+impl<R: Read> Read for Holding<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let Some((reader, _)) = &mut self.0 else { return Ok(0) };
+        let read = reader.read(buf)?;
+        if read == 0 && !buf.is_empty() {
+            self.0 = None;
+        }
+        Ok(read)
+    }
+}
+
+fn open(
+    body: Body,
+    change: &Change,
+    processors: OwnedSemaphorePermit,
+    cancel: &Cancel,
+) -> Result<Box<dyn Read + Send>> {
     let expected = body.expected().digest.clone();
-    let source = Sniffed::new(body.chunks(cancel)?);
+    let body = Holding(Some((body.chunks(cancel)?, processors)));
+    let source = Sniffed::new(body);
     let source = source.map_err(|e| Error::io("reading", "the first bytes", e))?;
     let left_to_check = left_to_check(source.compression, expected.as_ref(), change);
     if change.is_done(source.compression) {
@@ -104,11 +132,45 @@ fn codec(error: io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+    use tokio::sync::Semaphore;
     use transship_core::sha256;
 
     fn gzipping(diff_id: Option<Digest>) -> Change {
         let (to, compress) = (LayerForm::Gzip, Compress::default());
         Change { to, compress, diff_id, threads: NonZeroUsize::MIN }
+    }
+
+    async fn permit() -> EncoderPermit {
+        let one = || Arc::new(Semaphore::new(1)).acquire_owned();
+        EncoderPermit { processors: one().await.unwrap(), memory: one().await.unwrap() }
+    }
+
+    #[tokio::test]
+    async fn processors_are_free_before_memory() {
+        for to in [LayerForm::Gzip, LayerForm::Zstd] {
+            let permit = permit().await;
+            let [processors, memory] =
+                [&permit.processors, &permit.memory].map(|permit| Arc::clone(permit.semaphore()));
+            let layer: Vec<u8> =
+                (0..3_u32 << 18).flat_map(|n| n.wrapping_mul(n).to_le_bytes()).collect();
+            let change = Change { to, ..gzipping(None) };
+            let body = changed(Body::from_bytes(layer), change, permit).unwrap();
+            transship_core::run_blocking(move |cancel| {
+                let mut chunks = body.chunks(cancel)?;
+                assert!(chunks.next()?.is_some());
+                assert_eq!(memory.available_permits(), 0);
+                while processors.available_permits() == 0 {
+                    assert!(chunks.next()?.is_some(), "held to the end");
+                }
+                assert_eq!(memory.available_permits(), 0);
+                chunks.finish()?;
+                assert_eq!(memory.available_permits(), 1);
+                Ok(())
+            })
+            .await
+            .unwrap();
+        }
     }
 
     #[test]
@@ -134,7 +196,7 @@ mod tests {
         ] {
             let body =
                 Body::from_bytes(layer.clone()).expecting(&Expect::digest(expected)).unwrap();
-            let body = changed(body, gzipping(Some(diff_id))).unwrap();
+            let body = changed(body, gzipping(Some(diff_id)), permit().await).unwrap();
             let kind = body.bytes(1 << 20).await.err().map(|error| error.kind());
             assert_eq!(kind, (!fine).then_some(ErrorKind::Corrupt));
         }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use transship_core::{AcceptsOrder, Expect, LayerForm, Result, ResultExt, Stored, cancelled};
 
 use super::blob::{Route, copy_blob};
@@ -22,11 +22,17 @@ use crate::{BlobId, Compress, Since};
 /// refuse 0.
 const ENCODER_THREADS: NonZeroUsize = NonZeroUsize::new(4).unwrap();
 
-/// How many layers may change form at once, counted in shares of memory: about 10 MiB each.
-const ENCODERS: u32 = 4;
+/// How many layers are read at once to change form, counted in shares of processors: a large layer keeps all of them busy.
+const PROCESSORS: u32 = 4;
+
+/// As many shares of memory, about 10 MiB each: a large layer is written to its end while the next one is read.
+const MEMORY: u32 = 2 * PROCESSORS;
 
 /// A layer of at most so many bytes needs little memory, and is compressed on one thread.
 const SMALL: u64 = 4 << 20;
+
+/// Up to this level zstd needs no more than its shares of memory.
+const MOST_FRUGAL: i32 = 8;
 
 /// Schedules the blobs of a transfer.
 #[derive(Debug)]
@@ -41,7 +47,8 @@ pub(super) struct Scheduler {
     at_once: usize,
     threads: NonZeroUsize,
     streams: Semaphore,
-    encoders: Semaphore,
+    processors: Arc<Semaphore>,
+    memory: Arc<Semaphore>,
     cells: Mutex<HashMap<TaskKey, Arc<Cell>>>,
     /// The next blob's number.
     next: AtomicUsize,
@@ -63,6 +70,15 @@ pub(super) struct Counts {
     pub(super) left_out: AtomicUsize,
     pub(super) read: Arc<AtomicU64>,
     pub(super) written: AtomicU64,
+}
+
+/// Leave to change the form of one layer.
+#[derive(Debug)]
+pub(crate) struct EncoderPermit {
+    /// Until the layer was read.
+    pub(super) processors: OwnedSemaphorePermit,
+    /// Until what it became was read.
+    pub(super) memory: OwnedSemaphorePermit,
 }
 
 fn threads() -> NonZeroUsize {
@@ -88,7 +104,8 @@ impl Scheduler {
             at_once,
             threads: threads().min(ENCODER_THREADS),
             streams: Semaphore::new(at_once),
-            encoders: Semaphore::new(ENCODERS as usize),
+            processors: Arc::new(Semaphore::new(PROCESSORS as usize)),
+            memory: Arc::new(Semaphore::new(MEMORY as usize)),
             next: AtomicUsize::new(blobs.ids.len()),
             cells: Mutex::new(
                 blobs.ids.into_iter().map(|(key, id)| (key, Cell::new(id))).collect(),
@@ -178,16 +195,26 @@ impl Scheduler {
         self.streams.acquire().await.map_err(|_| cancelled())
     }
 
-    /// Waits until there is memory to change a layer. An encoder has threads of its own, and buffers for each: one or two
+    /// Waits until one more layer may change form. An encoder has threads of its own, and buffers for each: one or two
     /// keep all processors busy, and more of them at once would only need more memory.
-    pub(super) async fn encoder(&self, task: &BlobTask) -> Result<SemaphorePermit<'_>> {
-        let shares = match task.key.to {
+    pub(super) async fn encoder(&self, task: &BlobTask) -> Result<EncoderPermit> {
+        let processors = match task.key.to {
             None | Some(LayerForm::Plain) => 1,
             _ if task.source.size <= SMALL => 1,
-            _ if threads() <= ENCODER_THREADS => ENCODERS,
-            _ => ENCODERS / 2,
+            _ if threads() <= ENCODER_THREADS => PROCESSORS,
+            _ => PROCESSORS / 2,
         };
-        self.encoders.acquire_many(shares).await.map_err(|_| cancelled())
+        // The threads of high levels have hundreds of MiB.
+        let memory = match self.compress {
+            Compress::Zstd(Some(level)) if level > MOST_FRUGAL => MEMORY / PROCESSORS * processors,
+            _ => processors,
+        };
+        let acquire =
+            |semaphore: &Arc<Semaphore>, shares| Arc::clone(semaphore).acquire_many_owned(shares);
+        Ok(EncoderPermit {
+            memory: acquire(&self.memory, memory).await.map_err(|_| cancelled())?,
+            processors: acquire(&self.processors, processors).await.map_err(|_| cancelled())?,
+        })
     }
 
     /// How a blob is changed on the way.
