@@ -90,6 +90,7 @@ const LABELS: &[(&[&str], &[&str])] = &[
             "nothing_shows_before_commit",
             "readers_never_see_a_mixture",
             "replacing_keeps_the_old_image_readable",
+            "what_has_gone_is_no_gap",
             "replacing_leaves_nothing_of_the_old",
             "what_is_staged_is_there_for_each_image",
         ],

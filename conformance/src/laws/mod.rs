@@ -65,6 +65,7 @@ laws! { $
     a_commit_dropped_in_a_writer_is_whole_or_not_there
     a_dropped_opening_leaves_no_trace
     replacing_keeps_the_old_image_readable
+    what_has_gone_is_no_gap
     replacing_leaves_nothing_of_the_old
     readers_never_see_a_mixture
     a_reader_reads_what_it_lists

@@ -179,6 +179,8 @@ faults! {
     FinishInTwoSteps => "a_dropped_finish_is_all_or_nothing",
     /// Every call looks at what is there now.
     SourceLooksAgain => "replacing_keeps_the_old_image_readable",
+    /// What was replaced is not there, it says.
+    GoneIsNotFound => "what_has_gone_is_no_gap",
     /// Replacing empties the place, and fills it then.
     ReplaceInTwoSteps => "readers_never_see_a_mixture",
     /// The reader looks entries up by their position when they are opened.

@@ -120,6 +120,9 @@ impl ImageSource for BrokenSource {
         {
             return Err(Error::new(ErrorKind::NotFound, format!("there is no {}", of.digest)));
         }
+        if self.of.fault == Fault::GoneIsNotFound {
+            return self.now().await?.manifest(of).await;
+        }
         if self.of.fault == Fault::ManifestSizeIsBelieved {
             let root = self.inner.root().await?;
             if root.descriptor().digest == of.digest {
@@ -183,7 +186,7 @@ impl ImageSource for BrokenSource {
             Fault::FilesAreBelieved
             | Fault::StoredBlobsAreBelieved
             | Fault::WrongOnDiskIsUnexpected => self.over_disk(of, body).await,
-            Fault::SourceLooksAgain => self.now().await?.blob(of).await,
+            Fault::SourceLooksAgain | Fault::GoneIsNotFound => self.now().await?.blob(of).await,
             _ => body.expecting(&Expect::from(of)),
         }
     }

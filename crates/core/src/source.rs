@@ -13,6 +13,8 @@ use crate::{Body, Descriptor, ErrorKind, ImageName, Manifest, Reference, Result,
 ///
 /// - Reading changes nothing.
 /// - A source that was opened before a write still reads the old bytes or fails; it never mixes old and new.
+/// - A part that was there when the image was opened, and was deleted or replaced since, is `Conflict`: `NotFound` would say
+///   that the image lacks it, and a copy would go on without it.
 #[async_trait]
 pub trait ImageSource: fmt::Debug + Send + Sync {
     /// The image's reference.

@@ -9,9 +9,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use transship_core::{
     Body, Cancel, Descriptor, Digest, Error, ErrorKind, Expect, FileRange, ImageSource,
-    MANIFEST_LIMIT, Manifest, Reference, Referrers, Result, Signatures, parse_digest, run_blocking,
+    MANIFEST_LIMIT, Manifest, Reference, Referrers, Result, ResultExt, Signatures, parse_digest,
+    run_blocking,
 };
-use transship_local::{FileStamp, Folder, read_bounded};
+use transship_local::{Folder, read_bounded};
 
 use crate::format::{
     MANIFEST, MANIFEST_SUFFIX, SIGNATURES, SIGNATURES_SIZE, Version, name_of, names_of,
@@ -25,9 +26,6 @@ pub(crate) struct DirectorySource {
     reference: Reference,
     folder: Arc<Folder>,
     root: Manifest,
-    /// Kept open, so that no other file gets its identity.
-    root_file: Arc<File>,
-    stamp: FileStamp,
     /// How many bytes of signatures each manifest has, of those that were read.
     signed: Mutex<HashMap<Option<Digest>, u64>>,
     /// The manifests that are about others, by the digest of what they are about.
@@ -43,10 +41,9 @@ impl DirectorySource {
             }
             read_root(folder)
         });
-        let (folder, (root, root_file, stamp)) = opened?;
-        let (folder, root_file) = (Arc::new(folder), Arc::new(root_file));
+        let (folder, root) = opened?;
         let (signed, about) = (Mutex::default(), OnceLock::new());
-        Ok(Self { reference, folder, root, root_file, stamp, signed, about })
+        Ok(Self { reference, folder: Arc::new(folder), root, signed, about })
     }
 
     async fn in_folder<T, F>(&self, work: F) -> Result<T>
@@ -130,15 +127,14 @@ impl Signatures for DirectorySource {
             let signed = self.signed();
             signed.iter().filter(|(manifest, _)| **manifest != of).map(|(_, size)| size).sum()
         };
-        let (path, root_file, stamp) =
-            (self.folder.path().to_owned(), Arc::clone(&self.root_file), self.stamp);
+        let opened = Arc::clone(&self.folder);
         let read = run_blocking(move |cancel| {
-            let (_, signatures) = Folder::read(&path, |folder| {
+            let (_, signatures) = Folder::read(opened.path(), |folder| {
                 cancel.check()?;
-                check_root(folder, stamp)?;
                 read_signatures(folder, name.as_deref(), others, cancel)
             })?;
-            drop(root_file);
+            // Of the same image: what was seen of it is held open, and so nothing else has its identity.
+            opened.check_unchanged()?;
             Ok(signatures)
         });
         let signatures = read.await?;
@@ -148,7 +144,7 @@ impl Signatures for DirectorySource {
     }
 }
 
-fn read_root(folder: &Folder) -> Result<(Manifest, File, FileStamp)> {
+fn read_root(folder: &Folder) -> Result<Manifest> {
     let path = folder.path().join(MANIFEST);
     let file = folder.file(MANIFEST).map_err(|e| match e.kind() {
         ErrorKind::NotFound => Error::new(
@@ -157,24 +153,7 @@ fn read_root(folder: &Folder) -> Result<(Manifest, File, FileStamp)> {
         ),
         _ => e,
     })?;
-    let stamp = stamp_of(&file, &path)?;
-    let root = Manifest::new(read_manifest(folder, &file, MANIFEST)?);
-    Ok((root.map_err(|e| e.context(path.display()))?, file, stamp))
-}
-
-fn stamp_of(file: &File, path: &Path) -> Result<FileStamp> {
-    let found = file.metadata().map_err(|e| Error::io("looking at", path, e))?;
-    Ok(FileStamp::of(&found))
-}
-
-/// Refuses another image than the one that was opened.
-fn check_root(folder: &Folder, stamp: FileStamp) -> Result<()> {
-    let path = folder.path().join(MANIFEST);
-    if stamp_of(&folder.file(MANIFEST)?, &path)? == stamp {
-        return Ok(());
-    }
-    let message = format!("{} was replaced while the image was read", folder.path().display());
-    Err(Error::new(ErrorKind::Unavailable, message).hint("try again"))
+    Manifest::new(read_manifest(folder, &file, MANIFEST)?).context(|| path.display())
 }
 
 fn read_manifest(folder: &Folder, file: &File, name: &str) -> Result<Vec<u8>> {

@@ -150,7 +150,7 @@ async fn signatures_are_read_when_they_are_asked_for_and_in_bounds() {
     // Of another image they are not taken.
     write(&image("y"), &path).await.unwrap();
     let error = from.signatures().unwrap().signatures(None).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
 }
 
 #[tokio::test]

@@ -71,8 +71,8 @@ async fn replacing_keeps_the_old_image_until_the_commit() {
     assert_eq!(names(dir.path()), ["x"]);
     // A reader from before has the old image or nothing.
     assert_eq!(before.root().await.unwrap(), old.root);
-    assert_eq!(before.blob(&old.blobs[0].0).await.unwrap_err().kind(), ErrorKind::NotFound);
-    assert_eq!(before.blob(&new.blobs[0].0).await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(before.blob(&old.blobs[0].0).await.unwrap_err().kind(), ErrorKind::Conflict);
+    assert_eq!(before.blob(&new.blobs[0].0).await.unwrap_err().kind(), ErrorKind::Conflict);
 }
 
 #[tokio::test]

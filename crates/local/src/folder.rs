@@ -30,6 +30,8 @@ pub struct Folder {
     swap: Option<Swap>,
     /// What was seen, while [`read`](Self::read) is under way.
     seen: Mutex<Option<Vec<Seen>>>,
+    /// What [`read`](Self::read) saw.
+    read: Vec<Seen>,
 }
 
 /// What was seen in a folder, to be compared later. Files are kept open, so that no other gets their identity.
@@ -59,19 +61,22 @@ impl Folder {
         }
         let handle = FolderHandle::open(path).map_err(opening)?;
         let swap = Swap::of(&handle, path)?;
-        Ok(Self { path: path.to_owned(), handle, swap, seen: Mutex::default() })
+        let (seen, read) = (Mutex::default(), Vec::new());
+        Ok(Self { path: path.to_owned(), handle, swap, seen, read })
     }
 
     /// Opens a folder and reads several of its files as they are at one moment: `read` may be called again if the
-    /// content is swapped while it runs.
+    /// content is swapped while it runs. What `read` opened stays open with the folder, to know it again.
     ///
     /// # Errors
     /// As [`open`](Self::open), those of `read`, and `Conflict` when the folder does not stop changing.
     pub fn read<T>(path: &Path, read: impl Fn(&Self) -> Result<T>) -> Result<(Self, T)> {
         for _ in 0..TRIES {
-            let folder = Self::open(path)?;
+            let mut folder = Self::open(path)?;
             *folder.seen() = Some(Vec::new());
             let result = read(&folder);
+            let seen = folder.seen().take();
+            folder.read = seen.unwrap_or_default();
             if folder.is_unchanged()? {
                 return result.map(|value| (folder, value));
             }
@@ -89,7 +94,8 @@ impl Folder {
     /// Opens a regular file in it, without following a symlink out of it.
     ///
     /// # Errors
-    /// `NotFound` with the path, `Unsupported` for what is no regular file, I/O errors.
+    /// `NotFound` with the path, `Conflict` if something else took the place of what [`read`](Self::read) saw, `Unsupported`
+    /// for what is no regular file, I/O errors.
     pub fn file(&self, name: &str) -> Result<File> {
         let path = self.path.join(name);
         let opening = |e| Error::io("opening", &path, e);
@@ -98,9 +104,24 @@ impl Folder {
             let file = opened.as_ref().ok().map(File::try_clone).transpose().map_err(opening)?;
             seen.push(Seen::File(name.to_owned(), file));
         }
+        if opened.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::NotFound) {
+            self.check_unchanged()?;
+        }
         let file = opened.map_err(opening)?;
         regular(&file.metadata().map_err(opening)?, &path)?;
         Ok(file)
+    }
+
+    /// Refuses a folder that does not show any more what [`read`](Self::read) saw.
+    ///
+    /// # Errors
+    /// `Conflict`; I/O errors.
+    pub fn check_unchanged(&self) -> Result<()> {
+        if self.is_unchanged()? {
+            return Ok(());
+        }
+        let message = format!("{} was deleted or replaced while it was read", self.path.display());
+        Err(Error::new(ErrorKind::Conflict, message).hint("try again"))
     }
 
     /// The names in it, sorted, without those of our staging. What of a name is not UTF-8 is replaced: no file of ours has
@@ -139,18 +160,20 @@ impl Folder {
 
     /// Whether everything that was seen is there as it was: a swap replaces each file by another one.
     fn is_unchanged(&self) -> Result<bool> {
+        if self.read.is_empty() {
+            return Ok(true);
+        }
         let now = match Self::open(&self.path) {
             Ok(now) => now,
             // Another tool replaces it by two renames, and this is between them.
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(false),
             Err(e) => return Err(e),
         };
-        let seen = self.seen().take().unwrap_or_default();
-        for seen in seen {
+        for seen in &self.read {
             let same = match seen {
-                Seen::Names(names) => now.names()? == names,
+                Seen::Names(names) => now.names()? == *names,
                 Seen::File(name, file) => {
-                    same_file(file.as_ref(), now.open_file(&name).ok().as_ref())
+                    same_file(file.as_ref(), now.open_file(name).ok().as_ref())
                 }
             };
             if !same {

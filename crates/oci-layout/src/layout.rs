@@ -11,9 +11,10 @@ use transship_archive::layout::{
 use transship_archive::{check_content, embedded_content};
 use transship_core::{
     Body, Cancel, Descriptor, Digest, Error, ErrorKind, Expect, FileRange, MANIFEST_LIMIT,
-    Manifest, Result, ResultExt,
+    Manifest, Result, ResultExt, sha256,
 };
 
+use crate::select::Root;
 use crate::storage::Storage;
 
 /// An opened layout: its `index.json` as it was then, and its blobs. Methods block.
@@ -21,6 +22,8 @@ use crate::storage::Storage;
 pub(crate) struct Layout {
     storage: Box<dyn Storage>,
     index: LayoutIndex,
+    /// Of the bytes of `index.json`; `None` where it was not looked at.
+    digest: Option<Digest>,
     /// What is said to be lacking, and is.
     needs: HashSet<Digest>,
     /// The entries whose manifests are about others, by the digest of what they are about.
@@ -38,6 +41,7 @@ impl Layout {
             return Err(no_layout("it has no file index.json"));
         };
         cancel.check()?;
+        let digest = Some(sha256(&index));
         let index = LayoutIndex::parse(&index)?;
         let mut needs = HashSet::new();
         for digest in index.needs()? {
@@ -46,12 +50,13 @@ impl Layout {
                 needs.insert(digest);
             }
         }
-        Ok(Self { storage, index, needs, about: OnceLock::new() })
+        Ok(Self { storage, index, digest, needs, about: OnceLock::new() })
     }
 
     /// The blobs of a layout whose `index.json` is not looked at.
     pub(crate) fn over(storage: Box<dyn Storage>) -> Self {
-        Self { storage, index: LayoutIndex::new(), needs: HashSet::new(), about: OnceLock::new() }
+        let (index, needs) = (LayoutIndex::new(), HashSet::new());
+        Self { storage, index, digest: None, needs, about: OnceLock::new() }
     }
 
     /// For a delta: what the layout leaves out because the receiver has it.
@@ -140,6 +145,26 @@ impl Layout {
             Found::File(range) => Body::from_file(range),
         };
         body.expecting(&Expect::from(of)).context(|| format!("blob {}", of.digest))
+    }
+
+    /// Whether `index.json` still lists an image that was opened.
+    ///
+    /// # Errors
+    /// `Corrupt`, I/O errors.
+    pub(crate) fn still_lists(&self, root: &Root) -> Result<bool> {
+        let Some(now) = self.storage.document(INDEX_FILE, INDEX_LIMIT)? else { return Ok(false) };
+        if self.digest == Some(sha256(&now)) {
+            return Ok(true);
+        }
+        let now = LayoutIndex::parse(&now)?;
+        let listed: HashSet<&Digest> = now.entries().iter().map(|entry| &entry.digest).collect();
+        Ok(match root {
+            Root::Entry(at) => listed.contains(&self.entries()[*at].digest),
+            // It may be below any of them, and is made of all of them.
+            Root::Below(_) | Root::Together(_) => {
+                self.entries().iter().all(|entry| listed.contains(&entry.digest))
+            }
+        })
     }
 
     /// What a manifest is about, if it is here and is about something.

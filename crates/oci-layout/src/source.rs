@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use transship_core::{
-    Body, Descriptor, Digest, ImageName, ImageSource, Manifest, Reference, Referrers, Result,
-    ResultExt, run_blocking,
+    Body, Descriptor, Digest, Error, ErrorKind, ImageName, ImageSource, Manifest, Reference,
+    Referrers, Result, ResultExt, run_blocking,
 };
 
 use crate::layout::Layout;
@@ -31,15 +31,22 @@ impl LayoutSource {
         Self { layout, reference, root, names }
     }
 
+    /// Reads a part of the image. A layout has no lock for readers, and others may have collected what this image needs.
     async fn on_layout<T: Send + 'static>(
         &self,
         of: &Descriptor,
         read: fn(&Layout, &Descriptor) -> Result<T>,
     ) -> Result<T> {
-        let (layout, of) = (Arc::clone(&self.layout), of.clone());
+        let (layout, root, of) = (Arc::clone(&self.layout), self.root.clone(), of.clone());
         run_blocking(move |cancel| {
             cancel.check()?;
-            read(&layout, &of)
+            let read = read(&layout, &of);
+            let absent = read.as_ref().is_err_and(|e| e.kind() == ErrorKind::NotFound);
+            if absent && !layout.still_lists(&root)? {
+                let message = "the image was deleted or replaced while it was read";
+                return Err(Error::new(ErrorKind::Conflict, message));
+            }
+            read
         })
         .await
         .context(|| &self.reference)

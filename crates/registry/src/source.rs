@@ -16,7 +16,7 @@ use crate::client::Repository;
 use crate::places::Places;
 use crate::pull::{self, FoundReferrers, Root};
 use crate::push;
-use crate::reference::manifest_of;
+use crate::reference::{Wanted, manifest_of};
 
 /// An image, opened: its tag leads to one manifest, whatever becomes of the tag.
 #[derive(Debug)]
@@ -65,13 +65,32 @@ impl RegistrySource {
         self.root.get_or_try_init(|| self.places.get(get)).await
     }
 
+    /// What it means that a part is not there: if the root is not there any more either, the image was deleted.
+    async fn missing(&self, error: Error) -> Error {
+        let root = self.root_descriptor().filter(|_| error.kind() == ErrorKind::NotFound);
+        let Some(wanted) = root.map(|root| Wanted::Digest(&root.digest)) else { return error };
+        let gone = || Error::new(ErrorKind::NotFound, "it is not there any more");
+        let ask =
+            |place| async move { pull::head_manifest(&place, wanted).await?.ok_or_else(gone) };
+        match self.places.get(ask).await {
+            Err(e) if e.kind() == ErrorKind::NotFound => {
+                Error::new(ErrorKind::Conflict, "the image was deleted while it was read")
+                    .caused_by(error)
+            }
+            _ => error,
+        }
+    }
+
     /// A config, which is read before the image is copied: one request is enough for both.
     async fn config(&self, of: &Descriptor) -> Result<Body> {
         if let Some(bytes) = self.configs.get(&of.digest) {
             return Body::from_bytes(bytes).expecting(&Expect::from(of));
         }
         let get = |place| async move { pull::open_blob(&place, of).await?.bytes(of.size).await };
-        let bytes = self.places.get(get).await.context(|| format!("blob {}", of.digest))?;
+        let bytes = match self.places.get(get).await {
+            Ok(bytes) => bytes,
+            Err(e) => return Err(self.missing(e).await),
+        };
         self.configs.keep(&of.digest, bytes.clone());
         Body::from_bytes(bytes).expecting(&Expect::from(of))
     }
@@ -156,20 +175,24 @@ impl ImageSource for RegistrySource {
         if let Some(root) = self.root.get().filter(|root| root.descriptor().digest == of.digest) {
             return Manifest::verified(of, root.bytes().clone());
         }
-        self.places
-            .get(|place| async move { pull::by_descriptor(&place, of).await })
-            .await
-            .context(|| format!("manifest {}", of.digest))
+        let get = |place| async move { pull::by_descriptor(&place, of).await };
+        let read = match self.places.get(get).await {
+            Err(e) => Err(self.missing(e).await),
+            read => read,
+        };
+        read.context(|| format!("manifest {}", of.digest))
     }
 
     async fn blob(&self, of: &Descriptor) -> Result<Body> {
         if Configs::takes(of) {
-            return self.config(of).await;
+            return self.config(of).await.context(|| format!("blob {}", of.digest));
         }
-        self.places
-            .get(|place| async move { pull::open_blob(&place, of).await })
-            .await
-            .context(|| format!("blob {}", of.digest))
+        let get = |place| async move { pull::open_blob(&place, of).await };
+        let opened = match self.places.get(get).await {
+            Err(e) => Err(self.missing(e).await),
+            opened => opened,
+        };
+        opened.context(|| format!("blob {}", of.digest))
     }
 
     async fn holds(&self, of: &Descriptor) -> Result<bool> {

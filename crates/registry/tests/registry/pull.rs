@@ -49,6 +49,27 @@ async fn what_is_not_there_is_not_found() {
 }
 
 #[tokio::test]
+async fn a_part_of_an_image_that_was_deleted_is_a_conflict() {
+    let (server, sent) = (open(), image("layer"));
+    push(&plain(), &server, "a:1", &sent).await.unwrap();
+    let from = source(&plain(), &server, "a:1").await.unwrap();
+    let (layer, root) = (&sent.blobs[0].0, &sent.manifest.descriptor().digest);
+    let lacks = |path: &str| {
+        server.inject(
+            Rule::new(Fault::Status { status: 404, retry_after: None }).path(path).always(),
+        );
+    };
+    lacks(layer.digest.as_ref());
+    assert_eq!(from.blob(layer).await.unwrap_err().kind(), ErrorKind::NotFound);
+    lacks(root.as_ref());
+    let error = from.blob(layer).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    assert!(error.to_string().contains("deleted while it was read"), "{error}");
+    let child = crate::common::described(transship_core::MediaType::ImageManifest, b"child");
+    assert_eq!(from.manifest(&child).await.unwrap_err().kind(), ErrorKind::Conflict);
+}
+
+#[tokio::test]
 async fn schema_1_is_refused() {
     let (server, sent) = (open(), image("layer"));
     push(&plain(), &server, "old:1", &sent).await.unwrap();

@@ -8,7 +8,7 @@ use transship_core::{
     MANIFEST_LIMIT, Manifest, Reference, Referrers, Result, ResultExt, run_blocking,
 };
 
-use crate::images::Image;
+use crate::images::{Image, gone};
 use crate::store::{Blob, Container, body};
 
 /// An image being read.
@@ -32,8 +32,12 @@ impl Source {
         work: impl FnOnce(Blob, &Descriptor) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (container, of) = (Arc::clone(&self.container), of.clone());
+        let is_part = self.image.parts.contains(&of.digest);
         let done = run_blocking(move |_| {
             let bytes = container.blob(&of.digest)?.ok_or_else(|| {
+                if is_part {
+                    return gone(&of.digest);
+                }
                 Error::new(ErrorKind::NotFound, format!("there is no {what} {}", of.digest))
             })?;
             work(bytes, &of)

@@ -1,0 +1,113 @@
+//! A part of an image that was deleted or replaced since it was opened is a `Conflict`, and not something that it lacks.
+
+use proptest::sample::select;
+use transship_core::{
+    CollectMode, Descriptor, Document, Error, ErrorKind, ImageSource, Manifest, ResultExt, WriteMode,
+};
+
+use super::collecting_takes_garbage_alone::collect;
+use super::deletion_removes_that_image_alone::delete;
+use super::{all, some_name};
+use crate::broken::{While, hold};
+use crate::lab::Lab;
+use crate::model::Built;
+use crate::runner::Kit;
+use crate::seen::LIMIT;
+use crate::strategies::nodes;
+use crate::{Claims, Collection, Deletion, Held, Holds, Law};
+
+pub(crate) const LAW: Law = Law {
+    name: "what_has_gone_is_no_gap",
+    sentence: "A part of an image that was deleted or replaced since it was opened is a `Conflict`, and not something that it lacks.",
+    promises: &["A part that was there when the image was opened, and was deleted or replaced since, is `Conflict`"],
+    not_claimed: all,
+    cost: 1,
+    check,
+};
+
+/// How an image goes.
+#[derive(Clone, Copy, Debug)]
+enum Gone {
+    Deleted,
+    Replaced,
+}
+
+fn check(kit: &Kit) -> Held {
+    let mut ways = vec![Gone::Replaced];
+    if deletes(kit.claims()) {
+        ways.push(Gone::Deleted);
+    }
+    let images = (nodes(kit.claims()), nodes(kit.claims()), select(ways));
+    kit.each(images, |lab, (old, new, gone)| {
+        let (old, new) = (old.build()?, new.build()?);
+        lab.step(one(lab, &old, &new, *gone))
+    })
+}
+
+fn deletes(claims: &Claims) -> bool {
+    claims.deletion == Deletion::Deletes && claims.holds == Holds::Many
+}
+
+async fn one(lab: &Lab, old: &Built, new: &Built, gone: Gone) -> Held {
+    let names = some_name(lab.claims());
+    let written = lab.write(old, WriteMode::Create, &names).await?;
+    let at = &written.references[0];
+    let source = lab.source(at).await?;
+    let root = source.root().await.during(|| "reading the root")?;
+    let parts = parts(&*lab.source(at).await?, root).await?;
+    match gone {
+        Gone::Deleted => delete(lab, &at.to_string()).await?,
+        Gone::Replaced => drop(lab.write(new, WriteMode::Replace, &names).await?),
+    }
+    if lab.claims().collection == Collection::Collects && lab.holds_many() {
+        collect(lab, CollectMode::Delete).await?;
+    }
+    for part in &parts {
+        if let Err(error) = part.read(&*source).await {
+            let (what, kind) = (&part.of.digest, error.kind());
+            hold!(
+                kind == ErrorKind::Conflict,
+                "{what} is gone with its image, and fails as {kind:?} instead of Conflict: {error}"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// A manifest or blob that an image has.
+#[derive(Debug)]
+struct Part {
+    of: Descriptor,
+    is_manifest: bool,
+}
+
+impl Part {
+    async fn read(&self, source: &dyn ImageSource) -> Result<(), Error> {
+        if self.is_manifest {
+            return source.manifest(&self.of).await.map(|_| ());
+        }
+        source.blob(&self.of).await?.bytes(LIMIT).await.map(|_| ())
+    }
+}
+
+/// What is there of an image, without its root.
+async fn parts(source: &dyn ImageSource, root: Manifest) -> Held<Vec<Part>> {
+    let (mut parts, mut waiting) = (Vec::new(), vec![root]);
+    while let Some(manifest) = waiting.pop() {
+        match manifest.document() {
+            Document::Image(image) => {
+                let blobs = image.layers.iter().chain([&image.config]).cloned();
+                parts.extend(blobs.map(|of| Part { of, is_manifest: false }));
+            }
+            Document::Index(index) => {
+                for of in &index.manifests {
+                    let Some(child) = source.manifest(of).await.if_found()? else { continue };
+                    parts.push(Part { of: of.clone(), is_manifest: true });
+                    waiting.push(child);
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(parts)
+}
