@@ -43,7 +43,7 @@
 //! - What the traits cannot show: whether parsing does I/O, whether files are synced before they are renamed and folders
 //!   after, whether something outside the place is touched. `cargo xtask trace` looks at it for
 //!   transports on disk, from below; a power cut itself is nobody's test.
-//! - Processes that are killed: those of the kit end by themselves. `cargo xtask torture` kills the command.
+//! - Processes that are killed: those of the kit end by themselves. `cargo xtask faults` kills the command.
 //! - Every interleaving: operations are dropped at each of their await points, after a pause that differs from case to
 //!   case; blocking work that they began is met at various points, not at each. Writers at once meet as it happens.
 //! - Sizes above 3 MiB, containers of more than 30 images, images of more than nine layers, indexes deeper than three.

@@ -1,5 +1,8 @@
 //! The few options that the subcommands take.
 
+use std::fmt::Display;
+use std::str::FromStr;
+
 use crate::sh::Result;
 
 /// The words behind the subcommand, taken out one by one.
@@ -36,6 +39,14 @@ impl Args {
         Err(format!("{name} wants a value"))
     }
 
+    /// The same as a number.
+    pub(crate) fn number<T: FromStr<Err: Display>>(&mut self, name: &str, default: T) -> Result<T> {
+        match self.value(name)? {
+            Some(text) => text.parse().map_err(|e| format!("{name} {text}: {e}")),
+            None => Ok(default),
+        }
+    }
+
     /// The first word that is no option. To be asked for when all options are taken.
     pub(crate) fn word(&mut self) -> Option<String> {
         let at = self.words.iter().position(|word| !word.starts_with('-'))?;
@@ -65,7 +76,7 @@ mod tests {
         assert!(args.flag("--require-peers"));
         assert!(!args.flag("--require-peers"));
         assert_eq!(args.value("--filter").unwrap().as_deref(), Some("dir"));
-        assert_eq!(args.value("--runs").unwrap().as_deref(), Some("3"));
+        assert_eq!((args.number("--runs", 5), args.number("--runs", 5)), (Ok(3), Ok(5)));
         args.finish().unwrap();
         let mut args = self::args("--path there name");
         assert_eq!(args.value("--path").unwrap().as_deref(), Some("there"));
@@ -76,5 +87,6 @@ mod tests {
     fn refuses_what_it_does_not_know() {
         assert!(args("--fast").finish().is_err());
         assert!(args("--runs").value("--runs").is_err());
+        assert!(args("--runs many").number("--runs", 1).is_err());
     }
 }

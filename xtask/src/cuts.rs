@@ -6,17 +6,14 @@ use crate::args::Args;
 use crate::sh::{self, Result};
 
 pub(crate) fn run(args: &mut Args) -> Result<bool> {
-    let mut number = |name: &str, default: &str| -> Result<String> {
-        let text = args.value(name)?.unwrap_or_else(|| default.to_owned());
-        text.parse::<u64>().map_err(|e| format!("{name} {text}: {e}"))?;
-        Ok(text)
-    };
-    let numbers = [number("--points", "100")?, number("--mib", "1024")?, number("--seed", "1")?];
+    let defaults = [("--points", 100), ("--mib", 1024), ("--seed", 1)];
+    let mut numbers = Vec::new();
+    for (name, default) in defaults {
+        numbers.push(args.number::<u64>(name, default)?.to_string());
+    }
     args.finish()?;
-    let cargo =
-        ["run", "--quiet", "--release", "-p", "transship-registry", "--example", "cuts", "--"];
-    let words = cargo.iter().map(|word| (*word).to_owned()).chain(numbers);
-    let mut command = sh::command(env!("CARGO"), words);
-    let status = command.current_dir(sh::root()).status().map_err(|e| format!("cargo: {e}"))?;
+    let cargo = "run --quiet --release -p transship-registry --example cuts --";
+    let mut command = sh::cargo(cargo.split(' '));
+    let status = command.args(numbers).status().map_err(|e| format!("cargo: {e}"))?;
     Ok(status.success())
 }

@@ -6,24 +6,12 @@ use crate::args::Args;
 use crate::sh::{self, Result};
 
 pub(crate) fn run(args: &mut Args) -> Result<bool> {
-    let mut number = |name: &str, default: &str| -> Result<String> {
-        let text = args.value(name)?.unwrap_or_else(|| default.to_owned());
-        text.parse::<u64>().map_err(|e| format!("{name} {text}: {e}"))?;
-        Ok(text)
-    };
-    let (cases, seed) = (number("--cases", "20000")?, number("--seed", "1")?);
+    let (cases, seed): (u64, u64) = (args.number("--cases", 20_000)?, args.number("--seed", 1)?);
     args.finish()?;
-    let mut command = sh::cargo([
-        "test",
-        "--quiet",
-        "-p",
-        "transship",
-        "--test",
-        "differential",
-        "--",
-        "--nocapture",
-    ]);
-    command.env("DIFFERENTIAL_CASES", cases).env("DIFFERENTIAL_SEED", seed);
+    let cargo = "test --quiet -p transship --test differential -- --nocapture";
+    let mut command = sh::cargo(cargo.split(' '));
+    command.env("DIFFERENTIAL_CASES", cases.to_string());
+    command.env("DIFFERENTIAL_SEED", seed.to_string());
     let status =
         command.env("DIFFERENTIAL_REQUIRE", "1").status().map_err(|e| format!("cargo: {e}"))?;
     Ok(status.success())

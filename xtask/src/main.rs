@@ -21,7 +21,6 @@ mod served;
 mod sh;
 mod sizes;
 mod test;
-mod torture;
 mod trace;
 
 use std::process::ExitCode;
@@ -47,14 +46,11 @@ cargo xtask new-transport NAME [--on memory|file|folder] [--path DIR]
 cargo xtask cuts    [--points 100] [--mib 1024] [--seed 1]
                                                     a blob from and to a registry, over connections that break
 cargo xtask differential [--cases 20000] [--seed 1] mutated archives, read by us as a file and as a pipe, by skopeo and by Python
-cargo xtask torture [--points 200] [--seed 1] [--mib 16] [--filter S]
-                                                    append, replace, delete and gc, each killed, cancelled and out of disk at
-                                                    so many random moments that hit it (root)
 cargo xtask faults  [--part | --points N] [--filter S] [--jobs N]
-                                                    each system call that writes, of each operation and place, fails or
-                                                    is the last one: the old or the new is there, whole, a retry
-                                                    succeeds, nothing is left behind (strace)
-cargo xtask nightly [--filter S]                    conformance, cuts, differential, faults, scale and torture, whole
+                                                    each system call that writes, of each operation and place, fails, or
+                                                    the command is killed or interrupted at it: the old or the new is
+                                                    there, whole, a retry succeeds, nothing is left behind (strace)
+cargo xtask nightly [--filter S]                    conformance, cuts, differential, faults, scale and trace, whole
 cargo xtask scale   [--images 10,100,1000,4000] | --bundle [--mib 5120] | --pipes [--mib 5120]
                                                     many images through every archive: time, memory, bytes (strace);
                                                     the bundle's also as a delta, a week after; from docker, podman
@@ -82,7 +78,6 @@ fn main() -> ExitCode {
         "new-transport" => new_transport::run(&mut args),
         "nightly" => nightly::run(&mut args),
         "scale" => scale::run(&mut args),
-        "torture" => torture::run(&mut args),
         "trace" => trace::of_a_program(&mut args),
         "" | "help" | "--help" | "-h" => {
             println!("{HELP}");

@@ -3,11 +3,11 @@
 use crate::args::Args;
 use crate::counts::Counts;
 use crate::sh::Result;
-use crate::{conformance, cuts, differential, faults, scale, torture, trace};
+use crate::{conformance, cuts, differential, faults, scale, trace};
 
 type Campaign = (&'static str, fn(&mut Args) -> Result<bool>);
 
-const CAMPAIGNS: [Campaign; 9] = [
+const CAMPAIGNS: [Campaign; 8] = [
     ("conformance", conformance::run),
     ("cuts", cuts::run),
     ("differential", differential::run),
@@ -15,7 +15,6 @@ const CAMPAIGNS: [Campaign; 9] = [
     ("scale", scale::run),
     ("scale --bundle", scale::run),
     ("scale --pipes", scale::run),
-    ("torture", torture::run),
     ("trace", trace::of_a_program),
 ];
 

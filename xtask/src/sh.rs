@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -68,6 +68,36 @@ pub(crate) fn stdout(command: &mut Command) -> Result<Vec<u8>> {
     let said = String::from_utf8_lossy(&finished.stderr).into_owned()
         + &String::from_utf8_lossy(&finished.stdout);
     Err(format!("{} ended with {}:\n{}", show(command), finished.status, tail(&said)))
+}
+
+/// What a run cost.
+pub(crate) struct Cost {
+    /// Seconds.
+    pub(crate) wall: f64,
+    /// Seconds of processors.
+    pub(crate) cpu: f64,
+    /// Peak resident memory, MiB.
+    pub(crate) peak: f64,
+    /// MB handed to file systems.
+    pub(crate) written: f64,
+}
+
+/// Runs a program that must exit with 0, by `time`, which writes what it says to a file.
+pub(crate) fn timed(command: &Command, says: &Path) -> Result<Cost> {
+    let mut time = self::command("time", ["-f", "%U %S %M %O", "-o"]);
+    time.arg(says).arg(command.get_program()).args(command.get_args());
+    let given = command.get_envs().filter_map(|(name, value)| Some((name, value?)));
+    time.envs(given);
+    let begun = Instant::now();
+    stdout(&mut time)?;
+    let wall = begun.elapsed().as_secs_f64();
+    let text = std::fs::read_to_string(says).map_err(|e| format!("{}: {e}", says.display()))?;
+    let numbers: Vec<f64> = text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    let [user, system, kibibytes, blocks] = numbers[..] else {
+        return Err(format!("time said {text:?}"));
+    };
+    let (peak, written) = (kibibytes / 1024.0, blocks * 512.0 / 1e6);
+    Ok(Cost { wall, cpu: user + system, peak, written })
 }
 
 /// The same as text, without the last line end.

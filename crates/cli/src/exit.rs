@@ -11,7 +11,6 @@ use crate::hints::hint;
 /// How a command ended that did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Done {
-    /// All is well.
     Well,
     /// It ran, and found damage.
     FoundWrong,
@@ -47,7 +46,6 @@ pub(crate) enum Failure {
     Signal(u8),
 }
 
-/// What a command gives.
 pub(crate) type Result<T = Done> = std::result::Result<T, Failure>;
 
 impl From<Error> for Failure {
@@ -57,7 +55,6 @@ impl From<Error> for Failure {
 }
 
 impl Failure {
-    /// A failure to write to stdout.
     pub(crate) fn stdout(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
             Self::ClosedPipe
@@ -67,7 +64,6 @@ impl Failure {
     }
 }
 
-/// The exit code of an outcome.
 pub(crate) fn code(outcome: &Result) -> ExitCode {
     ExitCode::from(match outcome {
         Ok(Done::Well) | Err(Failure::ClosedPipe) => 0,
@@ -88,9 +84,9 @@ fn of_kind(kind: ErrorKind) -> u8 {
 }
 
 /// An error as a person reads it: what is wrong on the first line, what to do on the second.
-pub(crate) struct Told<'a>(pub(crate) &'a Error);
+pub(crate) struct ErrorText<'a>(pub(crate) &'a Error);
 
-impl fmt::Display for Told<'_> {
+impl fmt::Display for ErrorText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "transship: {}", self.0.without_hint())?;
         match hint(self.0) {
@@ -108,10 +104,10 @@ mod tests {
     fn the_hint_has_its_own_line() {
         let error = Error::new(ErrorKind::NotFound, "no image is named \"x\"").hint("it holds\ny");
         assert_eq!(
-            Told(&error.context("a.tar")).to_string(),
+            ErrorText(&error.context("a.tar")).to_string(),
             "transship: a.tar: no image is named \"x\"\n  hint: it holds\\ny"
         );
         let plain = Error::new(ErrorKind::Corrupt, "a (b)");
-        assert_eq!(Told(&plain).to_string(), "transship: a (b)");
+        assert_eq!(ErrorText(&plain).to_string(), "transship: a (b)");
     }
 }

@@ -3,12 +3,10 @@
 use async_trait::async_trait;
 use serde_json::Value;
 use transship::transport::{
-    CONFIG_LIMIT, ImageDocument, ImageSource, IndexDocument, Listed, ResultExt, Sparse, Visit,
-    Visitor, needed_blob, walk_from,
+    CONFIG_LIMIT, ImageDocument, ImageSource, IndexDocument, Listed, ResultExt, Visit, Visitor,
+    needed_blob, walk_from,
 };
 use transship::{Descriptor, Error, ErrorKind, Manifest, Platform, Result};
-
-use crate::output::few;
 
 /// The config of an image, as bytes and parsed.
 pub(crate) struct Config {
@@ -30,12 +28,10 @@ impl Config {
         Ok(Self { bytes: bytes.into(), value })
     }
 
-    /// A text in it.
     pub(crate) fn text(&self, key: &str) -> Option<&str> {
         self.value.get(key).and_then(Value::as_str).filter(|text| !text.is_empty())
     }
 
-    /// The platform of the image.
     pub(crate) fn platform(&self) -> Option<Platform> {
         let mut platform = Platform::new(self.text("os")?, self.text("architecture")?);
         platform.variant = self.text("variant").map(str::to_owned);
@@ -96,38 +92,6 @@ impl Visitor for Children<'_> {
         let descriptor = listed.descriptor.clone();
         let platform = descriptor.platform.clone().map(Platform::normalized);
         Ok(vec![Child { descriptor, manifest: None, platform }])
-    }
-}
-
-/// The child that fits a platform best.
-///
-/// # Errors
-/// `NotFound`, listing what there is; `Corrupt` for one that is missing from a whole index.
-pub(crate) fn choose(
-    source: &dyn ImageSource,
-    children: Vec<Child>,
-    wanted: &Platform,
-) -> Result<Manifest> {
-    let there: Vec<_> = children.iter().filter_map(|child| child.platform.clone()).collect();
-    let runs = |child: &Child| child.platform.as_ref().and_then(|p| wanted.fit(p));
-    let best = children
-        .into_iter()
-        .filter(|child| !child.descriptor.is_attestation())
-        .filter_map(|child| Some((runs(&child)?, child)))
-        .min_by_key(|(fit, child)| (*fit, child.manifest.is_none()));
-    match best {
-        Some((_, Child { manifest: Some(manifest), .. })) => Ok(manifest),
-        Some((_, child)) if source.sparse() == Sparse::Refused => Err(Error::new(
-            ErrorKind::Corrupt,
-            format!("the image for {wanted}, {}, is listed and missing", child.descriptor.digest),
-        )),
-        Some((_, child)) => Err(Error::new(
-            ErrorKind::NotFound,
-            format!("the image for {wanted}, {}, is not here", child.descriptor.digest),
-        )
-        .hint("the index is sparse: its other images are elsewhere")),
-        None => Err(Error::new(ErrorKind::NotFound, format!("there is no image for {wanted}"))
-            .hint(format!("there is {}", few(&there)))),
     }
 }
 

@@ -10,13 +10,11 @@ use transship::{Digest, Error, ErrorKind};
 
 use crate::exit::{Failure, Result};
 
-/// Writes bytes as they are.
 pub(crate) fn print_bytes(bytes: &[u8]) -> Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(bytes).and_then(|()| out.flush()).map_err(Failure::stdout)
 }
 
-/// Writes text.
 pub(crate) fn print(text: &str) -> Result<()> {
     print_bytes(text.as_bytes())
 }
@@ -60,6 +58,15 @@ pub(crate) fn columns(rows: &[Vec<String>]) -> String {
         text.push('\n');
     }
     text
+}
+
+/// Rows below their heads.
+pub(crate) fn table<const N: usize>(
+    heads: [&str; N],
+    rows: impl Iterator<Item = Vec<String>>,
+) -> String {
+    let heads = heads.map(str::to_owned).to_vec();
+    columns(&[heads].into_iter().chain(rows).collect::<Vec<_>>())
 }
 
 fn shortened(cell: &str) -> Cow<'_, str> {

@@ -10,7 +10,6 @@ use crate::args::Common;
 use crate::progress::Reporter;
 use crate::sides::Sides;
 
-/// What all commands share.
 pub(crate) struct Session {
     pub(crate) reporter: Reporter,
     pub(crate) deadline: Option<Duration>,
@@ -44,7 +43,6 @@ impl Session {
         self.transports(&self.sides.destination)
     }
 
-    /// The settings for reading.
     #[cfg(feature = "registry")]
     pub(crate) fn source_settings(&self) -> transship::Result<Settings> {
         self.settings(&self.sides.source)

@@ -164,7 +164,6 @@ pub(crate) fn settings(matches: &ArgMatches) -> Sides {
     Sides { source: side("src"), destination }
 }
 
-/// Whether a transport knows a key.
 pub(crate) fn knows(scheme: &str, key: &str) -> bool {
     keys().get(key).is_some_and(|key| key.schemes().any(|known| known == scheme))
 }

@@ -6,7 +6,7 @@ mod run;
 
 use std::process::ExitCode;
 
-use run::{Campaign, Outcome, Way};
+use run::{Campaign, Direction, Outcome};
 
 /// The size of the pieces, where the blob goes in such.
 const PIECE: u64 = 16 << 20;
@@ -27,34 +27,39 @@ async fn main() -> ExitCode {
     let campaign = Campaign { points, size: mib << 20, seed };
     println!("{points} cuts in {mib} MiB, seed {seed}");
     let mut failed = false;
-    for way in [Way::Pull, Way::Push, Way::PushStream, Way::PushPieces(PIECE), Way::PushToForgetful]
-    {
-        let most = match way {
-            Way::Pull => campaign.size / PULL_SHARE,
-            Way::PushToForgetful => campaign.size / 2 + PIECE,
+    for direction in [
+        Direction::Pull,
+        Direction::Push,
+        Direction::PushStream,
+        Direction::PushPieces(PIECE),
+        Direction::PushToForgetful,
+    ] {
+        let most = match direction {
+            Direction::Pull => campaign.size / PULL_SHARE,
+            Direction::PushToForgetful => campaign.size / 2 + PIECE,
             _ => PIECE * campaign.points as u64,
         };
-        match campaign.run(way).await {
+        match campaign.run(direction).await {
             Ok(outcome) => {
                 failed |= outcome.again > most;
-                show(way, campaign, outcome, most);
+                show(direction, campaign, outcome, most);
             }
             Err(error) => {
                 failed = true;
-                println!("FAILED  {way:?}: {error}");
+                println!("FAILED  {direction:?}: {error}");
             }
         }
     }
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-fn show(way: Way, campaign: Campaign, outcome: Outcome, most: u64) {
+fn show(direction: Direction, campaign: Campaign, outcome: Outcome, most: u64) {
     let Outcome { cuts, requests, again, opened, took, .. } = outcome;
     let verdict = if again > most { "FAILED" } else { "ok    " };
     let share = again * 100_000 / campaign.size;
     let (percent, rest) = (share / 1000, share % 1000);
     println!(
-        "{verdict}  {way:?}: {cuts} cuts, {requests} requests, {again} B sent again ({percent}.{rest:03} %, at most {most} B), \
+        "{verdict}  {direction:?}: {cuts} cuts, {requests} requests, {again} B sent again ({percent}.{rest:03} %, at most {most} B), \
          source opened {opened} times, {:.1} s, verified",
         took.as_secs_f64()
     );

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use crate::hints::option;
 use async_trait::async_trait;
@@ -15,6 +15,7 @@ use transship_core::{
 };
 
 use crate::client::Repository;
+use crate::locked;
 use crate::pull;
 use crate::push::{self, Mounted, Session, Taken};
 use crate::reference::{Locator, Wanted};
@@ -80,7 +81,7 @@ impl RegistryDestination {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.state)
     }
 
     /// Remembers what is there now.
@@ -178,7 +179,7 @@ impl RegistryDestination {
 
     /// The image is there: no other one may get its names.
     fn keep_names(&self) {
-        let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut claimed = locked(&self.claimed);
         if let Some(claimed) = claimed.as_mut() {
             claimed.keep();
         }

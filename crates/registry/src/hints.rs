@@ -8,7 +8,6 @@ use crate::SCHEME;
 pub(crate) const NO_TLS: Hint =
     option("for plain HTTP, or to accept any certificate", "tls-verify", "false");
 
-/// To set an option.
 pub(crate) const fn option(when: &'static str, key: &'static str, value: &'static str) -> Hint {
     Hint::SetOption { when, scheme: SCHEME, key, value }
 }

@@ -35,12 +35,15 @@ mod push;
 mod reader;
 mod reference;
 mod replicate;
+mod small_file;
 mod source;
 mod surroundings;
 mod target;
 mod tls;
 mod transport;
 mod writer;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use check::check;
 pub use config::short_name;
@@ -52,6 +55,11 @@ pub use transport::Registry;
 
 /// How many things of one image are done at once. How many requests a host gets at once is a matter of the host.
 const AT_ONCE: usize = 8;
+
+/// What a mutex holds, also after a panic: no update here stops half way.
+fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// What stands before the colon.
 pub const SCHEME: &str = "docker";

@@ -4,7 +4,7 @@ use transship_core::{
     DockerName, Error, ErrorKind, Hint, ImageName, Reference, Result, WriteOptions, without_repeats,
 };
 
-use crate::reference::{Locator, Prefix};
+use crate::reference::{Locator, Prefix, repository_of};
 
 /// The names that one image gets at a reference, and those of the options that they come from.
 pub(crate) fn of_one(
@@ -21,14 +21,17 @@ pub(crate) fn of_one(
             names
         }
         Locator::Prefix(prefix) if how.names.is_empty() => fallback(&prefix, &how.fallback_names)?,
-        Locator::Prefix(prefix) => below(&prefix, &how.names)?,
+        Locator::Prefix(prefix) => {
+            let below = |name| prefix.place(&docker_name(name)?);
+            how.names.iter().map(below).collect::<Result<_>>()?
+        }
     };
     let names = without_repeats(names);
     let shown = shown(&names);
     Ok((names, shown))
 }
 
-/// A name that an image of a container gets, and where it comes from.
+/// A name that an image of an archive gets, and where it comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Placed {
     pub(crate) name: DockerName,
@@ -38,7 +41,7 @@ pub(crate) struct Placed {
     pub(crate) tag_of: Option<String>,
 }
 
-/// The names that an image of a container gets.
+/// The names that an image of an archive gets.
 pub(crate) fn of_many(place: &Locator, names: &[ImageName]) -> Result<Vec<Placed>> {
     let placed: Vec<Placed> = match place {
         Locator::Name(name) if names.is_empty() => {
@@ -57,23 +60,23 @@ pub(crate) fn of_many(place: &Locator, names: &[ImageName]) -> Result<Vec<Placed
 
 /// A tag alone stays that tag, and the tag of any repository becomes the same tag of this one.
 fn as_tag(place: &DockerName, name: &ImageName) -> Result<Placed> {
-    let repository = format!("{}/{}", place.domain(), place.path());
+    let repository = repository_of(place);
     if let Ok(tagged) = DockerName::parse(&format!("{repository}:{name}"))
         && tagged.digest().is_none()
     {
         return Ok(Placed { asked: tagged.to_string(), name: tagged, tag_of: None });
     }
-    let docker = name.docker().filter(has_tag).ok_or_else(|| not_a_docker_name(name))?.or_latest();
+    let docker = docker_name(name)?.or_latest();
     let tag = docker.tag().unwrap_or("latest");
     Ok(Placed {
         name: DockerName::parse(&format!("{repository}:{tag}"))?,
         asked: docker.to_string(),
-        tag_of: Some(format!("{}/{}", docker.domain(), docker.path())),
+        tag_of: Some(repository_of(&docker)),
     })
 }
 
 fn below_prefix(prefix: &Prefix, name: &ImageName) -> Result<Placed> {
-    let docker = name.docker().filter(has_tag).ok_or_else(|| not_a_docker_name(name))?;
+    let docker = docker_name(name)?;
     let asked = docker.clone().or_latest().to_string();
     Ok(Placed { name: prefix.place(&docker)?, asked, tag_of: None })
 }
@@ -96,21 +99,21 @@ pub(crate) fn shown(names: &[DockerName]) -> Vec<ImageName> {
         .iter()
         .filter_map(|name| {
             let tag = name.tag()?;
-            ImageName::new(&format!("{}/{}:{tag}", name.domain(), name.path())).ok()
+            ImageName::new(&format!("{}:{tag}", repository_of(name))).ok()
         })
         .collect()
 }
 
 /// Names in a repository: tags alone, or with the repository.
 fn in_repository(place: &DockerName, names: &[ImageName]) -> Result<Vec<DockerName>> {
-    let repository = format!("{}/{}", place.domain(), place.path());
+    let repository = repository_of(place);
     names
         .iter()
         .map(|name| {
             if let Ok(tagged) = DockerName::parse(&format!("{repository}:{name}")) {
                 return Ok(tagged);
             }
-            let Some(docker) = name.docker() else { return Err(not_a_docker_name(name)) };
+            let docker = name.docker().ok_or_else(|| not_a_docker_name(name))?;
             if (docker.domain(), docker.path()) == (place.domain(), place.path())
                 && docker.digest().is_none()
             {
@@ -121,16 +124,6 @@ fn in_repository(place: &DockerName, names: &[ImageName]) -> Result<Vec<DockerNa
                 format!("{name} is not a tag, and not in the repository {repository}"),
             )
             .hint("end the reference with a slash, so that images keep their repositories"))
-        })
-        .collect()
-}
-
-fn below(prefix: &Prefix, names: &[ImageName]) -> Result<Vec<DockerName>> {
-    names
-        .iter()
-        .map(|name| match name.docker().filter(has_tag) {
-            Some(docker) => prefix.place(&docker),
-            None => Err(not_a_docker_name(name)),
         })
         .collect()
 }
@@ -153,6 +146,10 @@ fn fallback(prefix: &Prefix, names: &[ImageName]) -> Result<Vec<DockerName>> {
 /// gave.
 fn has_tag(name: &DockerName) -> bool {
     name.digest().is_none() || name.tag().is_some()
+}
+
+fn docker_name(name: &ImageName) -> Result<DockerName> {
+    name.docker().filter(has_tag).ok_or_else(|| not_a_docker_name(name))
 }
 
 fn not_a_docker_name(name: &ImageName) -> Error {

@@ -135,7 +135,7 @@ impl Default for RegistryOptions {
             tls_verify: None,
             registries_conf: None,
             registries_conf_dir: None,
-            surroundings: Surroundings::of_process(),
+            surroundings: Surroundings::default(),
             connections: NonZeroUsize::new(8).unwrap_or(NonZeroUsize::MIN),
             retries: 5,
             first_wait: Duration::from_millis(250),

@@ -1,7 +1,7 @@
-//! [`RegistryReader`]: a repository as a container of its tags.
+//! [`RegistryReader`]: a repository as an archive of its tags.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use transship_core::{
@@ -9,9 +9,10 @@ use transship_core::{
     Reference, Result, ResultExt,
 };
 
+use crate::locked;
 use crate::places::Places;
 use crate::pull;
-use crate::reference::Locator;
+use crate::reference::{Locator, repository_of};
 use crate::source::RegistrySource;
 
 /// A repository, whose tags were listed once.
@@ -29,8 +30,8 @@ pub(crate) struct RegistryReader {
 
 impl RegistryReader {
     pub(crate) async fn open(name: &DockerName, places: Places, compare: bool) -> Result<Self> {
-        let repository = format!("{}/{}", name.domain(), name.path());
-        let reference = repository_of(name)?;
+        let repository = repository_of(name);
+        let reference = archive_of(name)?;
         // The registry itself knows them all; a mirror may not.
         let tags = pull::tags(places.authority(name)?).await.context(|| &reference)?;
         let (names, entries) = (Vec::new(), Vec::new());
@@ -79,13 +80,13 @@ impl RegistryReader {
     }
 
     fn seen(&self) -> MutexGuard<'_, HashMap<usize, Digest>> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.seen)
     }
 }
 
-/// The repository of a name, as a container.
-pub(crate) fn repository_of(name: &DockerName) -> Result<Reference> {
-    let repository = DockerName::parse(&format!("{}/{}", name.domain(), name.path()))?;
+/// The repository of a name, as an archive of its tags.
+pub(crate) fn archive_of(name: &DockerName) -> Result<Reference> {
+    let repository = DockerName::parse(&repository_of(name))?;
     Ok(Locator::Name(repository).reference())
 }
 

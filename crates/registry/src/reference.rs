@@ -97,6 +97,11 @@ fn is_host(text: &str) -> bool {
     !text.contains('/') && (name.contains('.') || name == "localhost")
 }
 
+/// The repository of a name, with its host.
+pub(crate) fn repository_of(name: &DockerName) -> String {
+    format!("{}/{}", name.domain(), name.path())
+}
+
 /// How a manifest is asked for: the digest decides, then the tag.
 pub(crate) fn manifest_of(name: &DockerName) -> Wanted<'_> {
     match (name.digest(), name.tag()) {
@@ -108,9 +113,7 @@ pub(crate) fn manifest_of(name: &DockerName) -> Wanted<'_> {
 /// What a manifest is asked for by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wanted<'a> {
-    /// Its digest.
     Digest(&'a Digest),
-    /// A tag.
     Tag(&'a str),
 }
 

@@ -8,7 +8,6 @@ use crate::client::Repository;
 use crate::pull;
 use crate::push::{self, Mounted};
 
-/// Brings blobs.
 pub(crate) async fn replicate(
     from: &Repository,
     to: &Repository,

@@ -1,7 +1,7 @@
 //! [`RegistrySource`]: one image being read.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -13,6 +13,8 @@ use transship_core::{
 };
 
 use crate::client::Repository;
+use crate::locked;
+use crate::naming::shown;
 use crate::places::Places;
 use crate::pull::{self, FoundReferrers, Root};
 use crate::push;
@@ -54,7 +56,9 @@ impl RegistrySource {
             Root::Described(descriptor) => (Some(descriptor), OnceCell::new()),
             Root::Read(root) => (None, OnceCell::new_with(Some(root))),
         };
-        let (places, names, configs) = (places.from(at), names(&name), Configs::default());
+        // A digest is no name.
+        let names = shown(&[name.clone().or_latest()]);
+        let (places, configs) = (places.from(at), Configs::default());
         Ok(Self { reference, name, names, described, root, places, configs })
     }
 
@@ -111,11 +115,11 @@ impl Configs {
     }
 
     fn get(&self, digest: &Digest) -> Option<Bytes> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(digest).cloned()
+        locked(&self.0).get(digest).cloned()
     }
 
     fn keep(&self, digest: &Digest, bytes: Bytes) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = locked(&self.0);
         if kept.len() < Self::MOST {
             kept.insert(digest.clone(), bytes);
         }
@@ -125,17 +129,6 @@ impl Configs {
 fn absent(want: &Expect) -> Error {
     let digest = want.digest.as_ref().map(ToString::to_string).unwrap_or_default();
     Error::new(ErrorKind::NotFound, format!("blob {digest} is not there"))
-}
-
-/// The tag is its name; a digest is none.
-fn names(name: &DockerName) -> Vec<ImageName> {
-    let tag = match (name.tag(), name.digest()) {
-        (Some(tag), _) => tag,
-        (None, Some(_)) => return Vec::new(),
-        (None, None) => "latest",
-    };
-    let text = format!("{}/{}:{tag}", name.domain(), name.path());
-    ImageName::new(&text).into_iter().collect()
 }
 
 /// Adds which tags there are to the error that one is not.
@@ -201,11 +194,8 @@ impl ImageSource for RegistrySource {
             let want = &want;
             async move { push::look(&place, want).await?.ok_or_else(|| absent(want)) }
         };
-        match self.places.get(ask).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error).context(|| format!("blob {}", of.digest)),
-        }
+        let found = self.places.get(ask).await.if_found();
+        Ok(found.context(|| format!("blob {}", of.digest))?.is_some())
     }
 
     fn sparse(&self) -> Sparse {

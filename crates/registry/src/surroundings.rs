@@ -27,8 +27,7 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
-    /// Those of this process.
-    pub fn of_process() -> Self {
+    fn of_process() -> Self {
         let path = |name: &str| {
             std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
         };
@@ -80,6 +79,7 @@ impl Surroundings {
     }
 }
 
+/// Those of this process.
 impl Default for Surroundings {
     fn default() -> Self {
         Self::of_process()

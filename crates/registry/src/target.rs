@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use transship_core::{
     Committed, Digest, DockerName, Error, ErrorKind, Hint, ImageName, Manifest, Notice, Observer,
-    Result,
+    Result, ResultExt,
 };
 
 use crate::client::{Access, Network, Repository};
@@ -60,11 +60,11 @@ pub(crate) async fn refuse_a_repository(
     observer: &Observer,
 ) -> Result<()> {
     let repository = repository(network, name, observer).await?;
-    match pull::some_tags(&repository, 1).await {
-        Ok(tags) if tags.is_empty() => Ok(()),
-        Ok(_) => Err(Error::new(ErrorKind::AlreadyExists, format!("{name} has images already"))),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
+    match pull::some_tags(&repository, 1).await.if_found()? {
+        Some(tags) if !tags.is_empty() => {
+            Err(Error::new(ErrorKind::AlreadyExists, format!("{name} has images already")))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -120,13 +120,11 @@ pub(crate) fn written_as(name: &DockerName) -> Wanted<'_> {
     }
 }
 
-/// Whether a server has a manifest.
 pub(crate) async fn has_manifest(repository: &Repository, digest: &Digest) -> Result<bool> {
     let found = pull::head_manifest(repository, Wanted::Digest(digest)).await?;
     Ok(found.is_some())
 }
 
-/// The names that show, of all repositories.
 pub(crate) fn names_of(targets: &[Target]) -> Vec<ImageName> {
     targets.iter().flat_map(|target| crate::naming::shown(&target.names)).collect()
 }

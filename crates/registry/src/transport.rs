@@ -15,7 +15,7 @@ use crate::destination::RegistryDestination;
 use crate::naming;
 use crate::options::OPTIONS;
 use crate::places::Places;
-use crate::reader::{RegistryReader, repository_of};
+use crate::reader::{RegistryReader, archive_of};
 use crate::reference::Locator;
 use crate::source::RegistrySource;
 use crate::target::{refuse_a_repository, targets};
@@ -120,7 +120,7 @@ impl Archives for Registry {
     }
 
     fn container_of(&self, at: &Reference) -> Option<Reference> {
-        repository_of(&one_image(at).ok()?).ok()
+        archive_of(&one_image(at).ok()?).ok()
     }
 
     async fn write(&self, at: &Reference, how: &WriteOptions) -> Result<Box<dyn ArchiveWriter>> {

@@ -1,7 +1,7 @@
 //! [`RegistryWriter`]: several images below one place, each of which shows with its commit.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use transship_core::{
@@ -11,6 +11,7 @@ use transship_core::{
 
 use crate::client::Network;
 use crate::destination::RegistryDestination;
+use crate::locked;
 use crate::naming::{self, Placed};
 use crate::reference::Locator;
 use crate::target::{names_of, targets};
@@ -82,7 +83,7 @@ impl RegistryWriter {
                 return Err(self.mixed(&other, repository));
             }
         }
-        let mut claims = lock(&self.claims);
+        let mut claims = locked(&self.claims);
         for (place, asked) in &pairs {
             let Some((other, _)) = claims.get(place) else { continue };
             if other == asked && !asked.is_empty() {
@@ -122,13 +123,9 @@ fn both(one: &str, other: &str, place: &str) -> Error {
     Error::new(ErrorKind::AlreadyExists, message).hint("rename one of them")
 }
 
-fn lock(claims: &Claims) -> MutexGuard<'_, HashMap<String, (String, usize)>> {
-    claims.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Drop for Claimed {
     fn drop(&mut self) {
-        let mut claims = lock(&self.claims);
+        let mut claims = locked(&self.claims);
         for name in &self.names {
             if let Some((_, images)) = claims.get_mut(name) {
                 *images -= 1;

@@ -133,7 +133,6 @@ pub enum TokenField {
     AccessToken,
 }
 
-/// The user of a request.
 #[derive(Clone, Debug)]
 pub(super) enum Caller {
     /// Nobody asks.

@@ -102,7 +102,6 @@ impl fmt::Debug for Sending {
     }
 }
 
-/// The body of a request.
 #[derive(Debug)]
 pub(super) struct Feed {
     incoming: Incoming,

@@ -37,7 +37,6 @@ impl Exchange {
     }
 }
 
-/// All exchanges of a registry.
 #[derive(Debug, Default)]
 pub(super) struct Log(Mutex<Vec<Arc<Entry>>>);
 

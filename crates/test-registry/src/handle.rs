@@ -129,13 +129,8 @@ impl Registry {
     pub fn put_blob(&self, repository: &str, bytes: impl Into<Bytes>) -> Digest {
         let bytes = bytes.into();
         let digest = sha256(&bytes);
-        self.put_blob_as(repository, &digest, bytes);
-        digest
-    }
-
-    /// Stores bytes under a digest, whether it is theirs or not.
-    pub fn put_blob_as(&self, repository: &str, digest: &Digest, bytes: impl Into<Bytes>) {
         self.shared.store().put_blob(repository, digest.as_ref(), Blob::new(bytes));
+        digest
     }
 
     /// Stores a manifest as it is, and shows it under a tag. Nothing is checked.
@@ -261,7 +256,6 @@ impl Shared {
     }
 }
 
-/// A request that goes on.
 #[derive(Debug)]
 pub(super) struct Busy {
     busy: Arc<AtomicUsize>,

@@ -8,7 +8,6 @@ pub(super) enum Asked {
     /// All of it: there is no header, or one that is not understood and thus ignored (RFC 9110, section 14.2).
     All,
     Part(Range<u64>),
-    /// 416.
     Beyond,
 }
 

@@ -9,7 +9,6 @@ use serde_json::json;
 
 use super::body::{Pace, Sending};
 
-/// An answer.
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) status: StatusCode,

@@ -77,7 +77,6 @@ where
     let _ = http1::Builder::new().serve_connection(wire, service).await;
 }
 
-/// One request on its way.
 struct Exchanging {
     shared: Arc<Shared>,
     entry: Arc<Entry>,
@@ -172,7 +171,6 @@ impl Exchanging {
         })
     }
 
-    /// What a fault does to the answer.
     fn after(&self, fault: &Fault, reply: &mut Reply, path: &str) -> Result<(), io::Error> {
         if matches!(fault, Fault::CutBeforeAnswer) {
             return Err(io::Error::from(io::ErrorKind::ConnectionAborted));

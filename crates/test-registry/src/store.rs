@@ -8,7 +8,6 @@ use transship_core::{Digest, Hasher, Result, sha256};
 /// Blobs are kept in pieces of this size: a large one is never copied as a whole.
 const PIECE: usize = 1024 * 1024;
 
-/// Everything.
 #[derive(Debug, Default)]
 pub(super) struct Store {
     blobs: HashMap<String, Blob>,
@@ -17,7 +16,6 @@ pub(super) struct Store {
     serial: u64,
 }
 
-/// Bytes in pieces.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Blob {
     pub(super) pieces: Vec<Bytes>,
@@ -37,7 +35,6 @@ pub(super) struct StoredManifest {
     pub(super) bytes: Bytes,
 }
 
-/// An upload that goes on.
 #[derive(Debug, Default)]
 pub(super) struct Session {
     pub(super) repository: String,
@@ -62,7 +59,6 @@ impl Store {
         self.repositories.entry(name.to_owned()).or_default()
     }
 
-    /// A blob that is linked to a repository.
     pub(super) fn blob(&self, repository: &str, digest: &str) -> Option<&Blob> {
         let linked = self.repositories.get(repository)?.blobs.contains(digest);
         linked.then(|| self.blobs.get(digest)).flatten()

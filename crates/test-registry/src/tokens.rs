@@ -16,7 +16,6 @@ use super::reply::Reply;
 /// The name that the registry has in challenges.
 pub(super) const SERVICE: &str = "in-process-registry";
 
-/// The tokens that were issued.
 #[derive(Debug, Default)]
 pub(super) struct Tokens(Mutex<State>);
 
@@ -42,7 +41,6 @@ impl Tokens {
         Some(Caller::Scopes(access.scopes.clone()))
     }
 
-    /// Ends them all.
     pub(super) fn expire(&self) {
         self.state().access.clear();
     }

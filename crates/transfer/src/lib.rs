@@ -33,9 +33,12 @@ mod events;
 mod open;
 mod options;
 mod plan;
+mod text;
 mod transfer;
 mod turn;
 mod verify;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use commit::published::Published;
 pub use commit::report::{ImageFailure, ImageReport, PlatformsReport, Report};
@@ -53,3 +56,8 @@ pub use transfer::{Destination, Transfer};
 pub use transship_compression as codec;
 pub use transship_core::Format;
 pub use verify::{Checked, Findings, Problem, Verifier};
+
+/// What a mutex holds, also after a panic: no update here stops half way.
+fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}

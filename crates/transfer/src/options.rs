@@ -155,7 +155,6 @@ pub enum Platforms {
 }
 
 impl Platforms {
-    /// The one that is asked for first.
     pub(crate) fn first(&self) -> Option<Platform> {
         match self {
             Self::Present | Self::All => None,
@@ -201,7 +200,6 @@ pub enum Compress {
 }
 
 impl Compress {
-    /// The form that is asked for.
     pub(crate) fn form(self) -> Option<LayerForm> {
         match self {
             Self::Auto | Self::Keep => None,

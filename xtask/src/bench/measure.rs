@@ -1,11 +1,9 @@
 //! One timed run of one command, and medians of several.
 
-use std::fs;
 use std::path::Path;
-use std::time::Instant;
 
-use super::rows::Way;
-use crate::sh::{self, Result};
+use super::rows::Contender;
+use crate::sh::{self, Cost, Result};
 
 /// Where skopeo, podman and buildah remember blobs: with it, a second run is another one's work.
 const CACHE: &str = "/var/lib/containers/cache";
@@ -25,28 +23,20 @@ pub(super) struct Figures {
 }
 
 /// Runs it once, from a clean place, with nothing of an earlier run waiting to be written.
-pub(super) fn measure(way: &Way, makes: &Path) -> Result<Figures> {
+pub(super) fn measure(contender: &Contender, makes: &Path) -> Result<Figures> {
     remove(makes)?;
     remove(Path::new(CACHE))?;
     sh::stdout(&mut sh::command("sync", [""; 0]))?;
-    let figures = makes.with_extension("time");
-    let told = figures.display().to_string();
-    let mut time = sh::command("time", ["-f", "%U %S %M %O", "-o", &told]);
-    time.args(&way.command);
-    let begun = Instant::now();
-    sh::stdout(&mut time)?;
-    let wall = begun.elapsed().as_secs_f64();
-    let text = fs::read_to_string(&figures).map_err(|e| format!("{told}: {e}"))?;
-    let numbers: Vec<f64> = text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
-    let [user, system, kibibytes, blocks] = numbers[..] else {
-        return Err(format!("time said {text:?}"));
-    };
+    let mut words = contender.command.iter();
+    let program = words.next().ok_or("a contender has no command")?;
+    let cost = sh::timed(&sh::command(program, words), &makes.with_extension("time"))?;
+    let Cost { wall, cpu, peak, written } = cost;
     Ok(Figures {
         wall,
         best: wall,
-        cpu: user + system,
-        peak: kibibytes / 1024.0,
-        written: blocks * 512.0 / 1e6,
+        cpu,
+        peak,
+        written,
         result: if makes.exists() { size(makes)? } else { 0.0 },
     })
 }

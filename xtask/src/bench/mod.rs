@@ -17,8 +17,7 @@ use crate::args::Args;
 use crate::sh::{self, Result};
 
 pub(crate) fn run(args: &mut Args) -> Result<bool> {
-    let runs = args.value("--runs")?.unwrap_or_else(|| "5".to_owned());
-    let runs: usize = runs.parse().map_err(|e| format!("--runs {runs}: {e}"))?;
+    let runs = args.number("--runs", 5)?;
     let image = args.value("--image")?;
     let filter = args.value("--filter")?.unwrap_or_default();
     args.finish()?;
@@ -69,13 +68,13 @@ fn table(transship: &Path, image: &Path, scratch: &Path, runs: usize, filter: &s
     Ok(())
 }
 
-/// One median for each way of doing the row's work.
+/// One median for each tool that does the row's work.
 fn interleaved(row: &Row, runs: usize) -> Result<Vec<Figures>> {
-    let mut all = vec![Vec::new(); row.ways.len()];
+    let mut all = vec![Vec::new(); row.contenders.len()];
     // The first run warms the page cache and is not counted.
     for run in 0..=runs {
-        for (way, figures) in row.ways.iter().zip(&mut all) {
-            let measured = measure(way, &row.makes)?;
+        for (contender, figures) in row.contenders.iter().zip(&mut all) {
+            let measured = measure(contender, &row.makes)?;
             if run > 0 {
                 figures.push(measured);
             }
@@ -86,11 +85,12 @@ fn interleaved(row: &Row, runs: usize) -> Result<Vec<Figures>> {
 
 fn print(row: &Row, figures: &[Figures]) {
     let ours = figures.first().map_or(0.0, |ours| ours.wall);
-    for (way, it) in row.ways.iter().zip(figures) {
-        let ratio = if way.compared { format!("{:.2}x", it.wall / ours) } else { String::new() };
+    for (contender, it) in row.contenders.iter().zip(figures) {
+        let ratio =
+            if contender.compared { format!("{:.2}x", it.wall / ours) } else { String::new() };
         println!(
             "{:<28} {:<24} {:>7.3} {:>7.3} {:>7.2} {:>9.1} {:>9.1} {:>9.1} {ratio:>8}",
-            row.work, way.who, it.wall, it.best, it.cpu, it.peak, it.written, it.result
+            row.work, contender.who, it.wall, it.best, it.cpu, it.peak, it.written, it.result
         );
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::rows::{Row, Way, hash, skopeo, theirs, words};
+use super::rows::{Contender, Row, hash, skopeo, theirs, words};
 use crate::scale::make::{Shape, archive};
 use crate::served::{Served, Speaks};
 use crate::sh::{self, Result};
@@ -53,7 +53,7 @@ impl Servers {
             transship,
             ["copy", "--quiet", "--all-images", &bundle, &many],
         ))?;
-        let ours = |args: &[&str]| Way {
+        let ours = |args: &[&str]| Contender {
             who: "transship",
             command: words(&[&[transship, "copy", "--quiet"], args].concat()),
             compared: true,
@@ -66,47 +66,47 @@ impl Servers {
         ])
     }
 
-    fn push(&self, ours: &dyn Fn(&[&str]) -> Way, image: &Path, plain: &str) -> Row {
+    fn push(&self, ours: &dyn Fn(&[&str]) -> Contender, image: &Path, plain: &str) -> Row {
         let to = self.push.place("base:1");
-        let ways = vec![
+        let contenders = vec![
             ours(&[plain, &to]),
             theirs(&["copy", "-q", "--dest-tls-verify=false", plain, &to]),
             hash(&image.display().to_string()),
         ];
-        Row { work: PUSH, makes: self.push.data(), ways }
+        Row { work: PUSH, makes: self.push.data(), contenders }
     }
 
-    fn pull(&self, ours: &dyn Fn(&[&str]) -> Way, base: &str) -> Row {
+    fn pull(&self, ours: &dyn Fn(&[&str]) -> Contender, base: &str) -> Row {
         let makes = self.scratch.join("pulled.oci");
         let to = format!("oci:{}:base", makes.display());
-        let ways =
+        let contenders =
             vec![ours(&[base, &to]), theirs(&["copy", "-q", "--src-tls-verify=false", base, &to])];
-        Row { work: PULL, makes, ways }
+        Row { work: PULL, makes, contenders }
     }
 
-    fn push_many(&self, ours: &dyn Fn(&[&str]) -> Way, bundle: &str) -> Row {
+    fn push_many(&self, ours: &dyn Fn(&[&str]) -> Contender, bundle: &str) -> Row {
         let to = self.push.place("many/");
         let each = format!("{bundle}:docker.io/{BUNDLE}:$n");
         let theirs = loop_of_skopeo("--dest-tls-verify=false", &each, &format!("{to}{BUNDLE}:$n"));
-        let ways = vec![ours(&["--all-images", bundle, &to]), theirs];
-        Row { work: PUSH_MANY, makes: self.push.data(), ways }
+        let contenders = vec![ours(&["--all-images", bundle, &to]), theirs];
+        Row { work: PUSH_MANY, makes: self.push.data(), contenders }
     }
 
-    fn pull_many(&self, ours: &dyn Fn(&[&str]) -> Way) -> Row {
+    fn pull_many(&self, ours: &dyn Fn(&[&str]) -> Contender) -> Row {
         let makes = self.scratch.join("pulled-many.oci");
         let (from, to) =
             (self.pull.place(&format!("many/{BUNDLE}")), format!("oci:{}", makes.display()));
         let theirs =
             loop_of_skopeo("--src-tls-verify=false", &format!("{from}:$n"), &format!("{to}:$n"));
-        let ways = vec![ours(&["--all-images", &from, &to]), theirs];
-        Row { work: PULL_MANY, makes, ways }
+        let contenders = vec![ours(&["--all-images", &from, &to]), theirs];
+        Row { work: PULL_MANY, makes, contenders }
     }
 }
 
 /// skopeo copies one image at a time.
-fn loop_of_skopeo(option: &str, from: &str, to: &str) -> Way {
+fn loop_of_skopeo(option: &str, from: &str, to: &str) -> Contender {
     let script = format!(
         "n=0; while [ $n -lt 40 ]; do skopeo --insecure-policy copy -q {option} \"{from}\" \"{to}\" || exit 1; n=$((n+1)); done"
     );
-    Way { who: "skopeo, 40 times", command: words(&["sh", "-c", &script]), compared: true }
+    Contender { who: "skopeo, 40 times", command: words(&["sh", "-c", &script]), compared: true }
 }

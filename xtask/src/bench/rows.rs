@@ -10,11 +10,11 @@ pub(super) struct Row {
     /// What is written, and removed before each run.
     pub(super) makes: PathBuf,
     /// Ours first.
-    pub(super) ways: Vec<Way>,
+    pub(super) contenders: Vec<Contender>,
 }
 
-/// One way of doing it.
-pub(super) struct Way {
+/// One tool that does it.
+pub(super) struct Contender {
     pub(super) who: &'static str,
     pub(super) command: Vec<String>,
     /// Does the whole work, so that a ratio means something.
@@ -61,69 +61,69 @@ impl Bench<'_> {
         let (makes, to) = self.makes("out.oci");
         let (from, to) = (format!("docker-archive:{}", self.plain), format!("oci:{to}:base"));
         let skopeo = ["copy", "-q", "--dest-oci-accept-uncompressed-layers", &from, &to];
-        let ways = vec![
+        let contenders = vec![
             self.ours(&["copy", "--quiet", "--compress", "keep", &from, &to]),
             theirs(&skopeo),
             hash(&self.plain),
             write(&self.plain, &makes),
         ];
-        Row { work: "docker-archive -> oci plain", makes, ways }
+        Row { work: "docker-archive -> oci plain", makes, contenders }
     }
 
     fn gzip_to_oci(&self) -> Row {
         let (makes, to) = self.makes("out.oci");
         let (from, to) = (format!("docker-archive:{}", self.plain), format!("oci:{to}:base"));
-        let ways = vec![
+        let contenders = vec![
             self.ours(&["copy", "--quiet", "--compress", "gzip", &from, &to]),
             theirs(&["copy", "-q", &from, &to]),
             hash(&self.plain),
             write(&self.layout, &makes),
         ];
-        Row { work: "docker-archive -> oci gzip", makes, ways }
+        Row { work: "docker-archive -> oci gzip", makes, contenders }
     }
 
     fn oci_to_docker_archive(&self) -> Row {
         let (makes, to) = self.makes("out.tar");
         let (from, to) =
             (format!("oci:{}:base", self.layout), format!("docker-archive:{to}:base:1"));
-        let ways = vec![
+        let contenders = vec![
             self.ours(&["copy", "--quiet", &from, &to]),
             theirs(&["copy", "-q", &from, &to]),
             hash(&self.plain),
             write(&self.plain, &makes),
         ];
-        Row { work: "oci gzip -> docker-archive", makes, ways }
+        Row { work: "oci gzip -> docker-archive", makes, contenders }
     }
 
     fn oci_to_archive(&self) -> Row {
         let (makes, to) = self.makes("out.oci.tar");
         let (from, to) = (format!("oci:{}:base", self.layout), format!("oci-archive:{to}:base"));
-        let ways = vec![
+        let contenders = vec![
             self.ours(&["copy", "--quiet", &from, &to]),
             theirs(&["copy", "-q", "--all", &from, &to]),
             hash(&self.archive),
             write(&self.archive, &makes),
         ];
-        Row { work: "oci -> oci-archive", makes, ways }
+        Row { work: "oci -> oci-archive", makes, contenders }
     }
 
     fn archive_to_oci(&self) -> Row {
         let (makes, to) = self.makes("out.oci");
         let (from, to) = (format!("oci-archive:{}:base", self.archive), format!("oci:{to}:base"));
-        let ways = vec![
+        let contenders = vec![
             self.ours(&["copy", "--quiet", &from, &to]),
             theirs(&["copy", "-q", "--all", &from, &to]),
             hash(&self.archive),
             write(&self.archive, &makes),
         ];
-        Row { work: "oci-archive -> oci", makes, ways }
+        Row { work: "oci-archive -> oci", makes, contenders }
     }
 
     fn inspect(&self) -> Row {
         let (makes, _) = self.makes("nothing");
         let from = format!("oci-archive:{}:base", self.archive);
-        let ways = vec![self.ours(&["inspect", &from]), theirs(&["inspect", &from])];
-        Row { work: "inspect oci-archive", makes, ways }
+        let contenders = vec![self.ours(&["inspect", &from]), theirs(&["inspect", &from])];
+        Row { work: "inspect oci-archive", makes, contenders }
     }
 
     fn makes(&self, name: &str) -> (PathBuf, String) {
@@ -132,8 +132,8 @@ impl Bench<'_> {
         (makes, text)
     }
 
-    fn ours(&self, args: &[&str]) -> Way {
-        Way {
+    fn ours(&self, args: &[&str]) -> Contender {
+        Contender {
             who: "transship",
             command: words(&[&[self.transship], args].concat()),
             compared: true,
@@ -141,22 +141,22 @@ impl Bench<'_> {
     }
 }
 
-pub(super) fn theirs(args: &[&str]) -> Way {
+pub(super) fn theirs(args: &[&str]) -> Contender {
     let command = words(&[&["skopeo", "--insecure-policy"], args].concat());
-    Way { who: "skopeo", command, compared: true }
+    Contender { who: "skopeo", command, compared: true }
 }
 
 /// No verified copy is faster than hashing what is read, on one core.
-pub(super) fn hash(file: &str) -> Way {
+pub(super) fn hash(file: &str) -> Contender {
     let command = words(&["openssl", "dgst", "-sha256", file]);
-    Way { who: "openssl dgst -sha256", command, compared: false }
+    Contender { who: "openssl dgst -sha256", command, compared: false }
 }
 
 /// Nor is a durable one faster than writing what is written.
-fn write(from: &str, to: &Path) -> Way {
+fn write(from: &str, to: &Path) -> Contender {
     let script = "cp -r \"$0\" \"$1\" && find \"$1\" -type f -exec sync {} +";
     let command = words(&["sh", "-c", script, from, &to.display().to_string()]);
-    Way { who: "cp + fsync", command, compared: false }
+    Contender { who: "cp + fsync", command, compared: false }
 }
 
 pub(super) fn skopeo(args: &[&str]) -> std::process::Command {

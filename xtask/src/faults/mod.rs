@@ -1,11 +1,11 @@
 //! `cargo xtask faults`: each system call that writes, of each operation and place, fails or is the last one.
 //!
 //! Every operation is run once under strace to see its calls. Then each of them is made to fail, in a run of its own, with
-//! EIO, ENOSPC, EDQUOT or EINTR, and the process is killed at it; and files may grow to so many bytes only, so that a write is
-//! short and the next one fails. After each: what is there is the old content or the new, whole; the exit code is 0 only
-//! with the new, and an error over the new content says that it is there; no error says that something was not found; the
-//! same operation succeeds then, and nothing is left behind. Nothing is random: two runs try the same, as far as threads
-//! take turns alike.
+//! EIO, ENOSPC, EDQUOT or EINTR, and the process is killed at it, or interrupted as by Ctrl-C; and files may grow to so many
+//! bytes only, so that a write is short and the next one fails. After each: what is there is the old content or the new, whole;
+//! the exit code is 0 only with the new, and an error over the new content says that it is there; no error says that something
+//! was not found; the same operation succeeds then, and nothing is left behind: in a layout, after `gc`, exactly the blobs that
+//! the images need. Nothing is random: two runs try the same, as far as threads take turns alike.
 
 mod case;
 mod place;
@@ -49,15 +49,11 @@ struct Outcomes {
 }
 
 pub(crate) fn run(args: &mut Args) -> Result<bool> {
-    let number = |text: Option<String>, default: usize| match text {
-        Some(text) => text.parse().map_err(|e| format!("{text}: {e}")),
-        None => Ok(default),
-    };
     let filter = args.value("--filter")?.unwrap_or_default();
     let every = if args.flag("--part") { PART } else { usize::MAX };
-    let points = number(args.value("--points")?, every)?;
+    let points = args.number("--points", every)?;
     let cores = thread::available_parallelism().map_or(2, usize::from);
-    let jobs = number(args.value("--jobs")?, cores)?;
+    let jobs = args.number("--jobs", cores)?;
     args.finish()?;
     let Some(strace) = sh::find("strace") else {
         return Err("strace is not installed (Debian: strace)".to_owned());
@@ -167,7 +163,7 @@ fn hit(
     if ended.status.success() && state != outcomes.after {
         return Err(format!("exit code 0 over the old content; {}", said()));
     }
-    if fault != Fault::Kill {
+    if !fault.ends_it() {
         place.is_settled().map_err(|e| format!("{e}; {}", said()))?;
         is_told(case, &ended, state == outcomes.after).map_err(|e| format!("{e}; {}", said()))?;
     }

@@ -90,7 +90,7 @@ impl<'a> Place<'a> {
                 let inject = format!("inject={name}:{}:when={number}", fault.injected());
                 let ended = self.strace(&["-e", &inject], log, &words)?;
                 let seen = fs::read_to_string(log).map_err(|e| e.to_string())?;
-                let hit = fault == Fault::Kill && !ended.status.success();
+                let hit = fault.ends_it() && !ended.status.success();
                 let folder = self.folder.display().to_string();
                 Ok((hit || has_hit(&seen, &folder)).then_some(ended))
             }
@@ -166,13 +166,19 @@ impl<'a> Place<'a> {
             }
             Ok(())
         })?;
-        if self.case.operation != Operation::Gc {
+        if self.case.scheme != "oci" || self.case.place != Where::Plain {
             return Ok(());
         }
-        let words = ["gc", "--min-age", "0", "--json", &self.reference()];
-        let said = sh::json(&mut self.command(&words.map(str::to_owned)))?;
-        let left = said["garbage"].as_array().is_none_or(|left| !left.is_empty());
-        if left { Err(format!("gc left {said}")) } else { Ok(()) }
+        let before = self.state()?;
+        if self.case.operation != Operation::Gc {
+            self.succeed(&["gc", "--delete", "--min-age", "0", &self.reference()])?;
+        }
+        let said = sh::json(&mut self.command(&self.reading("gc", &["--min-age", "0", "--json"])))?;
+        let left = ["garbage", "spared"].map(|kind| &said[kind]);
+        if left.iter().any(|list| list.as_array().is_none_or(|list| !list.is_empty())) {
+            return Err(format!("gc left {said}"));
+        }
+        if self.state()? == before { Ok(()) } else { Err("gc took an image".to_owned()) }
     }
 
     fn path(&self) -> PathBuf {

@@ -63,12 +63,20 @@ pub(super) enum Fault {
     Enospc,
     Edquot,
     Eintr,
+    /// `kill -9`.
     Kill,
+    /// Ctrl-C.
+    Interrupt,
     /// The write is short, and the next one fails.
     Short,
 }
 
 impl Fault {
+    /// Whether it is no failure of the call, but the end of the process.
+    pub(super) fn ends_it(self) -> bool {
+        matches!(self, Self::Kill | Self::Interrupt)
+    }
+
     /// As strace has it.
     pub(super) fn injected(self) -> &'static str {
         match self {
@@ -77,18 +85,21 @@ impl Fault {
             Self::Edquot => "error=EDQUOT",
             Self::Eintr => "error=EINTR",
             Self::Kill | Self::Short => "signal=KILL",
+            Self::Interrupt => "signal=INT",
         }
     }
 }
+
+/// What happens at each call.
+const OF_CALLS: [Fault; 6] =
+    [Fault::Eio, Fault::Enospc, Fault::Edquot, Fault::Eintr, Fault::Kill, Fault::Interrupt];
 
 /// All faults of an operation that was traced, below a folder where files grew to so many bytes.
 pub(super) fn all(log: &Path, folder: &Path, largest: u64) -> Result<Vec<(Point, Fault)>> {
     let text = fs::read_to_string(log).map_err(|e| format!("{}: {e}", log.display()))?;
     let mut all = Vec::new();
     for point in calls(&text, &folder.display().to_string()) {
-        for fault in [Fault::Eio, Fault::Enospc, Fault::Edquot, Fault::Eintr, Fault::Kill] {
-            all.push((point.clone(), fault));
-        }
+        all.extend(OF_CALLS.map(|fault| (point.clone(), fault)));
     }
     let sizes: BTreeSet<u64> = (0..SIZES).map(|at| largest / 512 * at / SIZES).collect();
     all.extend(sizes.into_iter().map(|size| (Point::Size(size), Fault::Short)));

@@ -154,8 +154,7 @@ impl<'a> Week<'a> {
     }
 
     fn timed(&self, step: &Step) -> Result<()> {
-        let costs = self.scale.timed(step)?;
-        row(self.shape, step, costs, None);
+        row(self.shape, step, &self.scale.timed(step)?, None);
         Ok(())
     }
 }

@@ -5,6 +5,7 @@
 //! images come back the same; and for the bundle, what a week's delta costs and comes to.
 
 mod delta;
+mod disk;
 pub(crate) mod make;
 mod pipes;
 mod trace;
@@ -12,22 +13,20 @@ mod trace;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
 
 use serde_json::Value;
 
 use crate::args::Args;
-use crate::sh::{self, Result};
+use crate::sh::{self, Cost, Result};
 use make::{Made, Shape};
 use trace::Traffic;
 
 pub(crate) fn run(args: &mut Args) -> Result<bool> {
     let images = args.value("--images")?;
-    let mib = args.value("--mib")?;
+    let mib = args.number("--mib", 5120)?;
     let bundle = args.flag("--bundle");
     let piped = args.flag("--pipes");
     args.finish()?;
-    let mib = mib.as_deref().unwrap_or("5120").parse().map_err(|e| format!("--mib: {e}"))?;
     let scratch = sh::target()?.join(format!("scale-{}", std::process::id()));
     if piped {
         let done = pipes::run(mib, &scratch);
@@ -155,7 +154,7 @@ impl Scale {
 
     /// Runs it timed, then undoes it and runs it traced.
     fn step(&self, shape: &Shape, made: &Made, step: &Step) -> Result<Option<Traffic>> {
-        let costs = self.timed(step)?;
+        let cost = self.timed(step)?;
         let traffic = if self.traced {
             if !step.again {
                 Self::undo(step)?;
@@ -164,7 +163,7 @@ impl Scale {
         } else {
             None
         };
-        row(shape, step, costs, traffic.map(|traffic| (traffic, made.unique)));
+        row(shape, step, &cost, traffic.map(|traffic| (traffic, made.unique)));
         Ok(traffic)
     }
 
@@ -177,21 +176,11 @@ impl Scale {
         command
     }
 
-    /// Seconds, seconds of processors, MiB.
-    fn timed(&self, step: &Step) -> Result<[f64; 3]> {
-        let figures = self.folder.join("time");
-        let told = figures.display().to_string();
-        let mut time = self.command("time");
-        time.args(["-f", "%U %S %M", "-o", &told]).args(self.copy(step));
-        let begun = Instant::now();
-        sh::stdout(&mut time)?;
-        let wall = begun.elapsed().as_secs_f64();
-        let text = fs::read_to_string(&figures).map_err(|e| format!("{told}: {e}"))?;
-        let numbers: Vec<f64> = text.split_whitespace().filter_map(|n| n.parse().ok()).collect();
-        let [user, system, kibibytes] = numbers[..] else {
-            return Err(format!("time said {text:?}"));
-        };
-        Ok([wall, user + system, kibibytes / 1024.0])
+    fn timed(&self, step: &Step) -> Result<Cost> {
+        let copy = self.copy(step);
+        let mut command = self.command(&copy[0]);
+        command.args(&copy[1..]);
+        sh::timed(&command, &self.folder.join("time"))
     }
 
     /// With a cache of its own, which lives as long as the images.
@@ -232,8 +221,8 @@ impl Scale {
 }
 
 /// Prints what a step cost; where it was traced, its bytes, also against those of the unique blobs.
-fn row(shape: &Shape, step: &Step, costs: [f64; 3], traffic: Option<(Traffic, u64)>) {
-    let [wall, cpu, peak] = costs;
+fn row(shape: &Shape, step: &Step, cost: &Cost, traffic: Option<(Traffic, u64)>) {
+    let Cost { wall, cpu, peak, .. } = cost;
     let shown = |bytes: Option<u64>| {
         bytes.map_or_else(|| "-".to_owned(), |bytes| format!("{:.1}", megabytes(bytes)))
     };

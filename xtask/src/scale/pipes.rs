@@ -11,12 +11,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::disk::Mounted;
 use super::make::{self, Shape};
 use super::{decided, megabytes};
 use crate::interop::lab::Lab;
 use crate::interop::peer::Peer;
 use crate::sh::{self, Result};
-use crate::torture::disk::Mounted;
 
 /// What the command may use, in KiB.
 const MEMORY: u64 = 64 << 10;

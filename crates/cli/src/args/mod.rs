@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use serde::Serialize;
 use transship::Platform;
 
-use crate::values;
+use crate::{exit, output, values};
 
 pub(crate) use change::{Delete, Gc};
 pub(crate) use copy::{Copy, Format, Subset};
@@ -184,6 +185,17 @@ pub(crate) struct Output {
     pub(crate) json: bool,
 }
 
+impl Output {
+    /// Prints the result in that form, or as text.
+    pub(crate) fn print(
+        &self,
+        result: &impl Serialize,
+        text: impl FnOnce() -> String,
+    ) -> exit::Result<()> {
+        if self.json { output::print_json(result) } else { output::print(&text()) }
+    }
+}
+
 /// What `-h` says about options of transports.
 const SHORT_NOTES: &str =
     "`--help` also lists the options for transports: --creds, --tls-verify, ...";
@@ -239,7 +251,6 @@ pub(crate) struct Inspect {
 }
 
 impl Inspect {
-    /// The platform that was asked for.
     pub(crate) fn platform(&self) -> Option<Platform> {
         self.platform.clone().or_else(|| self.overrides.platform())
     }

@@ -6,13 +6,13 @@ use serde::Serialize;
 use transship::transport::DeleteOptions;
 use transship::{Error, ErrorKind, Reference, Transports};
 
+use super::able;
 use crate::args;
 use crate::exit::{Done, Result};
 use crate::output::{self, safe};
 use crate::places;
 use crate::session::Session;
 
-/// The JSON value.
 #[derive(Serialize)]
 struct Deleted {
     deleted: Vec<String>,
@@ -60,11 +60,9 @@ fn deletion<'t>(
     at: &Reference,
 ) -> transship::Result<&'t dyn transship::transport::Deletion> {
     known.of(at)?.deletion().ok_or_else(|| {
-        let able = known.iter().filter(|transport| transport.deletion().is_some());
-        let able: Vec<&str> = able.map(|transport| transport.scheme()).collect();
+        let able = able(known, |transport| transport.deletion().is_some());
         let message = format!("{at}: deleting is not supported in {}:", at.scheme());
-        Error::new(ErrorKind::Unsupported, message)
-            .hint(format!("it is supported in {}:", able.join(":, ")))
+        Error::new(ErrorKind::Unsupported, message).hint(format!("it is supported in {able}"))
     })
 }
 

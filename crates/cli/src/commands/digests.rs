@@ -7,11 +7,9 @@ use transship::transfer::digests;
 
 use crate::args;
 use crate::exit::{Done, Result};
-use crate::output;
 use crate::places;
 use crate::session::Session;
 
-/// The JSON value.
 #[derive(Serialize)]
 struct Listed {
     digests: BTreeSet<String>,
@@ -25,13 +23,12 @@ pub(super) async fn run(args: args::Digests, session: &Session) -> Result {
         let found = digests(&input.reference, &known, &input.how).await?;
         all.extend(found.iter().map(ToString::to_string));
     }
-    if args.output.json {
-        output::print_json(&Listed { digests: all })?;
-    } else {
-        let mut lines = Vec::from_iter(all);
+    let listed = Listed { digests: all };
+    args.output.print(&listed, || {
+        let mut lines: Vec<&str> = listed.digests.iter().map(String::as_str).collect();
         // A line end behind the last.
-        lines.push(String::new());
-        output::print(&lines.join("\n"))?;
-    }
+        lines.push("");
+        lines.join("\n")
+    })?;
     Ok(Done::Well)
 }

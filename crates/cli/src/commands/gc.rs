@@ -4,20 +4,20 @@ use serde::Serialize;
 use transship::transport::{CollectMode, CollectOptions};
 use transship::{Error, ErrorKind};
 
+use super::able;
 use crate::args;
 use crate::exit::{Done, Result};
-use crate::output::{self, count, safe, size};
+use crate::output::{columns, count, safe, size};
 use crate::places;
 use crate::session::Session;
 
-/// The JSON value.
 #[derive(Serialize)]
 struct Found {
     reference: String,
     deleted: bool,
     bytes: u64,
     garbage: Vec<Blob>,
-    spared: Vec<Stays>,
+    spared: Vec<Kept>,
 }
 
 #[derive(Serialize)]
@@ -27,7 +27,7 @@ struct Blob {
 }
 
 #[derive(Serialize)]
-struct Stays {
+struct Kept {
     what: String,
     why: String,
 }
@@ -36,14 +36,10 @@ pub(super) async fn run(args: args::Gc, session: &Session) -> Result {
     let known = session.sources()?;
     let at = places::input(&args.reference, &known, session).await?.reference;
     let Some(collection) = known.of(&at)?.collection() else {
-        let able = known.iter().filter(|transport| transport.collection().is_some());
-        let able: Vec<&str> = able.map(|transport| transport.scheme()).collect();
+        let able = able(&known, |transport| transport.collection().is_some());
         let message = format!("{at}: {}: has no garbage collection", at.scheme());
         return Err(Error::new(ErrorKind::Unsupported, message)
-            .hint(format!(
-                "`gc` is for {}:; `delete` removes the blobs of an archive at once",
-                able.join(":, ")
-            ))
+            .hint(format!("`gc` is for {able}; `delete` removes the blobs of an archive at once"))
             .into());
     };
     let mode = if args.delete { CollectMode::Delete } else { CollectMode::Look };
@@ -57,7 +53,7 @@ pub(super) async fn run(args: args::Gc, session: &Session) -> Result {
         .garbage
         .iter()
         .map(|blob| Blob { digest: blob.digest.to_string(), size: blob.size });
-    let spared = collected.kept.into_iter().map(|stays| Stays { what: stays.what, why: stays.why });
+    let spared = collected.kept.into_iter().map(|kept| Kept { what: kept.what, why: kept.why });
     let found = Found {
         reference: at.to_string(),
         deleted: args.delete,
@@ -65,27 +61,17 @@ pub(super) async fn run(args: args::Gc, session: &Session) -> Result {
         garbage: garbage.collect(),
         spared: spared.collect(),
     };
-    if args.output.json {
-        output::print_json(&found)?;
-    } else {
-        list(&found)?;
-    }
+    args.output.print(&found, || {
+        let row = |blob: &Blob| vec![blob.digest.clone(), size(blob.size)];
+        columns(&found.garbage.iter().map(row).collect::<Vec<_>>())
+    })?;
     tell(&found, session);
     Ok(Done::Well)
 }
 
-fn list(found: &Found) -> Result<()> {
-    let rows = found.garbage.iter().map(|blob| vec![blob.digest.clone(), size(blob.size)]);
-    let rows: Vec<_> = rows.collect();
-    if !rows.is_empty() {
-        output::print(&output::columns(&rows))?;
-    }
-    Ok(())
-}
-
 fn tell(found: &Found, session: &Session) {
-    for stays in &found.spared {
-        session.reporter.warn(&safe(&format!("{} is kept: {}", stays.what, stays.why)));
+    for kept in &found.spared {
+        session.reporter.warn(&safe(&format!("{} is kept: {}", kept.what, kept.why)));
     }
     let blobs = count(found.garbage.len(), "blob");
     let bytes = size(found.bytes);

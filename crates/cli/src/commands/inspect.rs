@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 use transship::transport::{ImageDocument, ImageSource, needed_blob};
-use transship::{Descriptor, Document, Error, ErrorKind, Manifest, Platform, Result};
+use transship::{Descriptor, Document, Error, ErrorKind, Image, Manifest, Platform, Result};
 
 use crate::args;
 use crate::exit::{self, Done};
@@ -14,7 +14,6 @@ use crate::output::{self, count, safe, size};
 use crate::places;
 use crate::session::Session;
 
-/// The JSON value.
 #[derive(Serialize)]
 struct Inspected {
     reference: String,
@@ -88,9 +87,13 @@ pub(super) async fn run(args: args::Inspect, session: &Session) -> exit::Result 
         output::print(&format!("{}\n", root.digest))?;
         return Ok(Done::Well);
     }
-    let root = source.root().await?;
-    let root_digest = root.descriptor().digest.to_string();
-    let manifest = chosen(&*source, root, &args).await?;
+    let root = Image::of(source).await?;
+    let root_digest = root.digest().to_string();
+    let image = match wanted(&args, &root) {
+        Some(platform) => root.select(&platform).await?,
+        None => root,
+    };
+    let (source, manifest) = (image.source(), image.manifest());
     if args.digest {
         output::print(&format!("{}\n", manifest.descriptor().digest))?;
         return Ok(Done::Well);
@@ -100,7 +103,7 @@ pub(super) async fn run(args: args::Inspect, session: &Session) -> exit::Result 
         return Ok(Done::Well);
     }
     if args.config {
-        output::print_bytes(&config(&*source, &manifest).await?)?;
+        output::print_bytes(&config(source, manifest).await?)?;
         return Ok(Done::Well);
     }
     let inspected = Inspected {
@@ -114,45 +117,16 @@ pub(super) async fn run(args: args::Inspect, session: &Session) -> exit::Result 
         subject: None,
         content: Content::Index { manifests: Vec::new() },
     };
-    let inspected = inspected.with(&*source, &manifest).await?;
-    if args.output.json {
-        output::print_json(&inspected)?;
-    } else {
-        output::print(&inspected.text())?;
-    }
+    let inspected = inspected.with(source, manifest).await?;
+    args.output.print(&inspected, || inspected.text())?;
     Ok(Done::Well)
 }
 
-/// The manifest to look at: the root, or the image of an index that was asked for.
-async fn chosen(
-    source: &dyn ImageSource,
-    root: Manifest,
-    args: &args::Inspect,
-) -> Result<Manifest> {
-    match root.document() {
-        Document::Index(_) => {
-            let wanted = match args.platform() {
-                Some(platform) => platform,
-                // An index has no config: it is that of the image for this machine.
-                None if args.config => Platform::host(),
-                None => return Ok(root),
-            };
-            facts::choose(source, facts::children(source, &root).await?, &wanted)
-        }
-        Document::Image(image) => {
-            let (Some(wanted), true) = (args.platform(), image.is_runnable()) else {
-                return Ok(root);
-            };
-            match Config::read(source, &image.config).await?.platform() {
-                Some(is) if wanted.fit(&is).is_none() => {
-                    Err(Error::new(ErrorKind::NotFound, format!("there is no image for {wanted}"))
-                        .hint(format!("there is {is}")))
-                }
-                _ => Ok(root),
-            }
-        }
-        _ => Ok(root),
-    }
+/// The platform of the image to look at; `None` for what the reference names.
+fn wanted(args: &args::Inspect, root: &Image) -> Option<Platform> {
+    // An index has no config: it is that of the image for this machine.
+    let host = (args.config && root.document().is_index()).then(Platform::host);
+    args.platform().or(host)
 }
 
 async fn config(source: &dyn ImageSource, manifest: &Manifest) -> Result<Vec<u8>> {

@@ -18,7 +18,6 @@ const DETAILS_AT_ONCE: usize = 8;
 /// The most platforms that the table lists.
 const FEW: usize = 3;
 
-/// The JSON value.
 #[derive(Serialize)]
 struct Listed {
     reference: String,
@@ -152,13 +151,11 @@ impl One {
 }
 
 fn show(args: &args::List, reference: &Reference, images: Vec<One>) -> exit::Result<()> {
-    if args.output.json {
-        return output::print_json(&Listed { reference: reference.to_string(), images });
-    }
-    let head = ["INDEX", "IMAGE ID", "DIGEST", "PLATFORM", "SIZE", "NAME"];
-    let head = head.map(str::to_owned).to_vec();
-    let rows: Vec<_> = [head].into_iter().chain(images.iter().flat_map(One::rows)).collect();
-    output::print(&output::columns(&rows))
+    let listed = Listed { reference: reference.to_string(), images };
+    args.output.print(&listed, || {
+        let head = ["INDEX", "IMAGE ID", "DIGEST", "PLATFORM", "SIZE", "NAME"];
+        output::table(head, listed.images.iter().flat_map(One::rows))
+    })
 }
 
 /// A line for each name: what a registry lists in one request.

@@ -9,13 +9,12 @@ use transship::{Error, ErrorKind, Settings};
 
 use crate::args::Login;
 use crate::exit::{Done, Result};
-use crate::output;
+use crate::output::safe;
 use crate::session::Session;
 
 /// The longest password, in bytes; tokens have some thousand.
 const LIMIT: u64 = 64 * 1024;
 
-/// The JSON value.
 #[derive(Serialize)]
 struct Kept<'a> {
     registry: &'a str,
@@ -41,20 +40,18 @@ pub(super) async fn run(args: Login, session: &Session) -> Result {
     Box::pin(registry::check(&options, &args.registry, &credential, &observer)).await?;
     let (key, user) = (args.registry.clone(), username.clone());
     let kept = run_blocking(move |_| registry::keep(&options, &key, &user, &secret)).await?;
-    let told = Kept {
+    let result = Kept {
         registry: &args.registry,
         username: &username,
         file: kept.file.display().to_string(),
         helper: kept.helper.as_deref(),
     };
-    if args.output.json {
-        output::print_json(&told)?;
-    } else {
+    args.output.print(&result, || {
         let place =
-            told.helper.map_or(told.file.clone(), |name| format!("docker-credential-{name}"));
-        let line = format!("logged in to {}; the password is in {place}", told.registry);
-        output::print(&format!("{}\n", output::safe(&line)))?;
-    }
+            result.helper.map_or(result.file.clone(), |name| format!("docker-credential-{name}"));
+        let line = format!("logged in to {}; the password is in {place}", result.registry);
+        format!("{}\n", safe(&line))
+    })?;
     Ok(Done::Well)
 }
 

@@ -7,10 +7,9 @@ use transship::{Error, ErrorKind};
 
 use crate::args::Logout;
 use crate::exit::{Done, Result};
-use crate::output;
+use crate::output::safe;
 use crate::session::Session;
 
-/// The JSON value.
 #[derive(Serialize)]
 struct Forgotten<'a> {
     registry: &'a str,
@@ -33,10 +32,7 @@ pub(super) async fn run(args: Logout, session: &Session) -> Result {
         let message = format!("not logged in to {}", args.registry);
         return Err(Error::new(ErrorKind::Unexpected, message).into());
     }
-    if args.output.json {
-        output::print_json(&Forgotten { registry: &args.registry, left_in })?;
-    } else {
-        output::print(&format!("logged out of {}\n", output::safe(&args.registry)))?;
-    }
+    let forgotten = Forgotten { registry: &args.registry, left_in };
+    args.output.print(&forgotten, || format!("logged out of {}\n", safe(&args.registry)))?;
     Ok(Done::Well)
 }

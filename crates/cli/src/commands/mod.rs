@@ -18,11 +18,13 @@ mod reference;
 mod transports;
 mod verify;
 
+use transship::Transports;
+use transship::transport::Transport;
+
 use crate::args::Command;
 use crate::exit::Result;
 use crate::session::Session;
 
-/// Runs a command.
 pub(crate) async fn run(command: Command, session: &Session) -> Result {
     match command {
         Command::Copy(args) => copy::run(args, session).await,
@@ -41,4 +43,10 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result {
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(args),
     }
+}
+
+/// The transports that can do something, for messages: `oci:, oci-archive:`.
+fn able(known: &Transports, can: impl Fn(&dyn Transport) -> bool) -> String {
+    let able = known.iter().filter(|transport| can(&***transport));
+    able.map(|transport| format!("{}:", transport.scheme())).collect::<Vec<_>>().join(", ")
 }

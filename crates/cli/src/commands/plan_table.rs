@@ -3,13 +3,12 @@
 use transship::Plan;
 use transship::transfer::{PlanTotals, PlannedImage, Sum};
 
-use crate::output::{columns, count, safe, size};
+use crate::output::{self, count, safe, size};
 
 /// A line for each image, its losses and warnings, and totals. Shared blobs are counted for the first image that has them.
 pub(super) fn table(plan: &Plan) -> String {
-    let head = ["COPY", "RECOMPRESS", "REUSE", "DIGEST", "IMAGE"].map(str::to_owned).to_vec();
-    let rows = plan.images.iter().map(row);
-    let mut text = columns(&[head].into_iter().chain(rows).collect::<Vec<_>>());
+    let head = ["COPY", "RECOMPRESS", "REUSE", "DIGEST", "IMAGE"];
+    let mut text = output::table(head, plan.images.iter().map(row));
     let mut notes = String::new();
     for image in &plan.images {
         let source = image.source.to_string();

@@ -5,9 +5,7 @@ use transship::{Settings, Transports};
 
 use crate::args;
 use crate::exit::{Done, Result};
-use crate::output;
 
-/// The JSON value.
 #[derive(Serialize)]
 struct Parts<'a> {
     reference: String,
@@ -22,11 +20,9 @@ pub(super) fn run(args: &args::Reference) -> Result {
         transport: reference.scheme(),
         locator: reference.locator(),
     };
-    if args.output.json {
-        output::print_json(&parts)?;
-    } else {
-        let Parts { reference, transport, locator } = parts;
-        output::print(&format!("{reference}\ntransport  {transport}\nlocator    {locator}\n"))?;
-    }
+    args.output.print(&parts, || {
+        let Parts { reference, transport, locator } = &parts;
+        format!("{reference}\ntransport  {transport}\nlocator    {locator}\n")
+    })?;
     Ok(Done::Well)
 }

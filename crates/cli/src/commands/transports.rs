@@ -8,7 +8,6 @@ use crate::args;
 use crate::exit::{Done, Result};
 use crate::output;
 
-/// The JSON value.
 #[derive(Serialize)]
 struct Listed {
     transports: Vec<One>,
@@ -55,11 +54,7 @@ enum Existing {
 pub(super) fn run(args: &args::Transports) -> Result {
     let linked = Transports::linked(&Settings::new())?;
     let listed = Listed { transports: linked.iter().map(|t| One::of(&**t)).collect() };
-    if args.output.json {
-        output::print_json(&listed)?;
-    } else {
-        output::print(&table(&listed.transports))?;
-    }
+    args.output.print(&listed, || table(&listed.transports))?;
     Ok(Done::Well)
 }
 
@@ -96,7 +91,6 @@ impl From<&TransportOption> for Details {
 }
 
 fn table(transports: &[One]) -> String {
-    let head = ["REFERENCE", "IMAGES", "EXISTING", "OPTIONS"].map(str::to_owned).to_vec();
     let rows = transports.iter().map(|one| {
         let images = match one.images {
             Images::One => "one",
@@ -114,5 +108,5 @@ fn table(transports: &[One]) -> String {
             one.options.join(", "),
         ]
     });
-    output::columns(&[head].into_iter().chain(rows).collect::<Vec<_>>())
+    output::table(["REFERENCE", "IMAGES", "EXISTING", "OPTIONS"], rows)
 }

@@ -14,7 +14,6 @@ use crate::output::{self, count, few, safe, size};
 use crate::places;
 use crate::session::Session;
 
-/// The JSON value.
 #[derive(Default, Serialize)]
 struct Verified {
     ok: bool,

@@ -18,7 +18,7 @@ use serde_json::json;
 use transship::{Event, EventKind, EventQueue, Events, Notice, Observer};
 
 use crate::args::{Common, Progress};
-use crate::exit::{Failure, Told};
+use crate::exit::{ErrorText, Failure};
 use crate::hints::hint;
 use crate::output::safe;
 use bars::{Bars, FRAME};
@@ -110,7 +110,6 @@ impl Reporter {
         events
     }
 
-    /// An observer for transports.
     pub(crate) fn observer(&self) -> Observer {
         let this = self.clone();
         Observer::new(move |notice| match notice {
@@ -169,7 +168,6 @@ impl Reporter {
         }
     }
 
-    /// Clears bars.
     pub(crate) fn end(&self) {
         if let Show::Bars(bars) = &mut self.lock().show {
             bars.clear();
@@ -187,7 +185,7 @@ impl Reporter {
                 "error": error.without_hint().to_string(),
                 "hint": hint(error),
             })),
-            Failure::Error(error) => line(Told(error)),
+            Failure::Error(error) => line(ErrorText(error)),
             Failure::Signal(number) if json => {
                 line(json!({"event": "error", "kind": "cancelled", "signal": number}));
             }

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use crate::output::size;
 
-/// The contents of a line.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Row<'a> {
     /// In ASCII.

@@ -28,7 +28,6 @@ pub(super) struct Part {
 }
 
 impl Tally {
-    /// Counts an event.
     pub(super) fn note(&mut self, kind: &EventKind, now: Instant) {
         match kind {
             // In place of those that came before it was known how many there are.

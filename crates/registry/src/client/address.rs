@@ -22,7 +22,6 @@ pub(crate) enum Guard {
 }
 
 impl Guard {
-    /// For places that a host names.
     pub(crate) fn named_by(host: &str) -> Self {
         if is_loopback(host) { Self::NoMetadata } else { Self::NoMetadataNorLoopback }
     }

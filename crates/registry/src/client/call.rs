@@ -1,7 +1,7 @@
 //! [`Call`] and [`Answer`]: a request as it is meant, and what comes back.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use crate::hints::option;
 use bytes::{Bytes, BytesMut};
@@ -13,6 +13,7 @@ use super::auth::Scopes;
 use super::idle::Idle;
 use super::patience::Patience;
 use super::problem;
+use crate::locked;
 
 /// A request as it is meant.
 #[derive(Debug)]
@@ -31,7 +32,6 @@ pub(crate) struct Call {
     pub(crate) observer: Observer,
 }
 
-/// What is sent.
 #[derive(Debug)]
 pub(crate) enum Payload {
     Nothing,
@@ -40,7 +40,6 @@ pub(crate) enum Payload {
     Stream(Stream),
 }
 
-/// A stream on its way out.
 pub(crate) struct Stream {
     body: Mutex<Option<reqwest::Body>>,
     /// How many bytes, where that is known.
@@ -53,7 +52,7 @@ impl Stream {
     }
 
     pub(crate) fn take(&self) -> Option<reqwest::Body> {
-        self.body.lock().unwrap_or_else(PoisonError::into_inner).take()
+        locked(&self.body).take()
     }
 }
 
@@ -148,10 +147,9 @@ pub(crate) struct Answer {
 
 /// Why a body could not be read.
 #[derive(Debug)]
-pub(crate) enum Torn {
+pub(crate) enum ReadFailure {
     /// Another try may give all of it.
     Cut(Error),
-    /// It is refused.
     Refused(Error),
 }
 
@@ -166,24 +164,23 @@ impl Answer {
         problem::header(&self.headers, CONTENT_LENGTH.as_str())?.parse().ok()
     }
 
-    /// The next bytes.
-    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, Torn> {
+    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, ReadFailure> {
         self.idle.touch();
         match self.idle.guard(self.response.chunk()).await {
             Some(Ok(chunk)) => Ok(chunk),
-            Some(Err(error)) => Err(Torn::Cut(
+            Some(Err(error)) => Err(ReadFailure::Cut(
                 Error::new(ErrorKind::Unavailable, "the connection was cut")
                     .caused_by(error.without_url()),
             )),
-            None => Err(Torn::Cut(silent())),
+            None => Err(ReadFailure::Cut(silent())),
         }
     }
 
     /// All bytes, of which there may be at most `limit`.
-    pub(crate) async fn all(mut self, limit: u64) -> Result<Fetched, Torn> {
+    pub(crate) async fn all(mut self, limit: u64) -> Result<Fetched, ReadFailure> {
         let over = || {
             let message = format!("the server sends more than {limit} bytes");
-            Torn::Refused(Error::new(ErrorKind::LimitExceeded, message))
+            ReadFailure::Refused(Error::new(ErrorKind::LimitExceeded, message))
         };
         let mut bytes = BytesMut::new();
         if self.length().is_some_and(|length| length > limit) {

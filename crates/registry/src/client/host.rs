@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode, Url};
@@ -17,7 +17,7 @@ use transship_core::{
 use super::address::{Guard, is_loopback};
 use super::attempt::{Failure, Reached, named};
 use super::auth::Auth;
-use super::call::{Answer, Call, Fetched, Torn};
+use super::call::{Answer, Call, Fetched, ReadFailure};
 use super::limit::{Limit, Permit};
 use super::network::Network;
 use super::patience::{Away, Patience};
@@ -25,6 +25,7 @@ use super::problem::{self, PROBLEM_LIMIT};
 use super::retry::{self, Tries, UNREACHABLE};
 use crate::Credential;
 use crate::config::GivenCredential;
+use crate::locked;
 use crate::tls::Trust;
 
 /// One registry, as people name it (`docker.io`, `localhost:5000`).
@@ -34,7 +35,6 @@ pub(crate) struct Host {
     pub(super) trust: Trust,
     given: GivenCredential,
     base: OnceCell<Url>,
-    /// The folder with its certificates.
     certificates: OnceCell<Option<PathBuf>>,
     pub(super) auth: Auth,
     reads: Arc<Limit>,
@@ -92,17 +92,15 @@ impl Host {
         self.name == other.name
     }
 
-    /// Remembers that a repository has a blob.
     pub(crate) fn place(&self, digest: &Digest, repository: &str) {
-        let mut placed = self.placed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut placed = locked(&self.placed);
         if placed.len() < PLACED {
             placed.entry(digest.clone()).or_insert_with(|| repository.to_owned());
         }
     }
 
-    /// A repository that has a blob.
     pub(crate) fn placed(&self, digest: &Digest) -> Option<String> {
-        self.placed.lock().unwrap_or_else(PoisonError::into_inner).get(digest).cloned()
+        locked(&self.placed).get(digest).cloned()
     }
 
     /// Warns once that a tag beside an image may not be read, and counts as absent.
@@ -306,7 +304,6 @@ impl Host {
         }
     }
 
-    /// Sends a request once.
     pub(crate) async fn fetch_once(&self, call: &Call, limit: u64) -> Result<Fetched, Failure> {
         let _permit = self.permit(call).await;
         let answer = self.reach(call).await?;
@@ -341,8 +338,8 @@ impl Host {
     pub(super) async fn read(&self, answer: Answer, limit: u64) -> Result<Fetched, Failure> {
         let limit = if answer.status.is_success() { limit } else { PROBLEM_LIMIT };
         let fetched = answer.all(limit).await.map_err(|torn| match torn {
-            Torn::Cut(error) => Failure::cut(error),
-            Torn::Refused(error) => Failure::lasting(error),
+            ReadFailure::Cut(error) => Failure::cut(error),
+            ReadFailure::Refused(error) => Failure::lasting(error),
         })?;
         if problem::is_transient(fetched.status, &fetched.bytes) {
             if fetched.status == StatusCode::TOO_MANY_REQUESTS {

@@ -63,7 +63,6 @@ impl Idle {
         (last != PAUSED).then(|| self.0.born + Duration::from_millis(last) + limit)
     }
 
-    /// Something happened.
     pub(crate) fn touch(&self) {
         let now = u64::try_from(self.0.born.elapsed().as_millis()).unwrap_or(PAUSED - 1);
         self.0.last.store(now, Ordering::Relaxed);

@@ -1,8 +1,9 @@
 //! [`Limit`]: how many requests a host gets at once. Fewer when it says that they are too many, and then slowly more.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use crate::locked;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -23,7 +24,6 @@ struct State {
     shrunk: Option<Instant>,
 }
 
-/// The right to one request.
 #[derive(Debug)]
 pub(crate) struct Permit(Arc<Limit>);
 
@@ -67,7 +67,7 @@ impl Limit {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.state)
     }
 }
 

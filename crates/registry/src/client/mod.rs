@@ -17,7 +17,7 @@ mod retry;
 
 pub(crate) use attempt::{Failure, keeps_method, location};
 pub(crate) use auth::Access;
-pub(crate) use call::{Answer, Call, Fetched, Payload, Stream, Torn};
+pub(crate) use call::{Answer, Call, Fetched, Payload, ReadFailure, Stream};
 pub(crate) use idle::Idle;
 pub(crate) use network::Network;
 pub(crate) use patience::Patience;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use reqwest::redirect;
 use rustls::RootCertStore;
@@ -15,6 +15,7 @@ use super::proxy::Proxies;
 use crate::RegistryOptions;
 use crate::config::{Endpoint, GivenCredential, RegistriesConf, Resolved};
 use crate::credentials::Credentials;
+use crate::locked;
 use crate::tls::{self, Folders, Trust};
 
 /// The connections of one transport, and what it knows of hosts.
@@ -69,23 +70,21 @@ impl Network {
         self.conf.get_or_try_init(load).await?.resolve(name)
     }
 
-    /// A host, with its connections.
     pub(crate) fn host(self: &Arc<Self>, endpoint: &Endpoint) -> Arc<Host> {
         let trust = match (self.options.tls_verify, endpoint.insecure) {
             (Some(false), _) | (None, true) => Trust::Anyone,
             (Some(true), _) | (None, false) => Trust::Verified,
         };
-        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut hosts = locked(&self.hosts);
         let host = hosts
             .entry((endpoint.host.clone(), trust, endpoint.given))
             .or_insert_with(|| Host::new(Arc::clone(self), &endpoint.host, trust, endpoint.given));
         Arc::clone(host)
     }
 
-    /// The client for a policy, made once.
     pub(crate) async fn client(&self, policy: &Policy) -> Result<reqwest::Client> {
         let client = {
-            let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut clients = locked(&self.clients);
             Arc::clone(clients.entry(policy.clone()).or_default())
         };
         client.get_or_try_init(|| self.build(policy)).await.cloned()

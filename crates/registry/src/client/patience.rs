@@ -1,6 +1,6 @@
 //! [`Patience`]: how hard a request is tried; [`Away`]: hosts that cannot be reached are left out for a while.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -8,6 +8,7 @@ use transship_core::{Error, ErrorKind, Observer, Result};
 
 use super::idle::Idle;
 use super::retry::Tries;
+use crate::locked;
 
 /// The longest wait for an answer that only spares work.
 const PROBE: Duration = Duration::from_secs(10);
@@ -90,6 +91,6 @@ impl Away {
     }
 
     fn since(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.0)
     }
 }

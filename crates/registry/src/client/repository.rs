@@ -13,7 +13,6 @@ use super::network::Network;
 use super::patience::Patience;
 use crate::config::{Endpoint, Role};
 
-/// One repository of a host.
 #[derive(Clone, Debug)]
 pub(crate) struct Repository {
     pub(crate) host: Arc<Host>,

@@ -1,14 +1,11 @@
 //! The files of `registries.conf`.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use transship_core::{Error, ErrorKind, Result};
+use transship_core::{Error, ErrorKind, Result, ResultExt};
 
-use crate::RegistryOptions;
-
-const LIMIT: u64 = 4 * 1024 * 1024;
+use crate::{RegistryOptions, small_file};
 
 /// The texts of the files in the order in which they count.
 pub(super) fn read(options: &RegistryOptions) -> Result<Vec<(PathBuf, String)>> {
@@ -48,30 +45,18 @@ fn optional(path: Option<PathBuf>) -> Result<Option<(PathBuf, String)>> {
 }
 
 fn text(path: &Path) -> Result<Option<String>> {
-    let failed = |error| Error::io("reading", path, error);
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed(error)),
-    };
-    let mut text = String::new();
-    file.take(LIMIT + 1).read_to_string(&mut text).map_err(failed)?;
-    if text.len() as u64 > LIMIT {
-        let message = format!("{} is larger than {LIMIT} bytes", path.display());
-        return Err(Error::new(ErrorKind::LimitExceeded, message));
-    }
-    Ok(Some(text))
+    let Some(bytes) = small_file::read_if_there(path, "reading")? else { return Ok(None) };
+    String::from_utf8(bytes).map(Some).map_err(|error| {
+        let message = format!("{} is not UTF-8 text", path.display());
+        Error::new(ErrorKind::Corrupt, message).caused_by(error)
+    })
 }
 
 fn drop_ins(folder: &Path) -> Result<Vec<PathBuf>> {
     let failed = |error| Error::io("reading", folder, error);
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(failed(error)),
-    };
+    let entries = fs::read_dir(folder).map_err(failed).if_found()?;
     let mut paths = Vec::new();
-    for entry in entries {
+    for entry in entries.into_iter().flatten() {
         let path = entry.map_err(failed)?.path();
         if path.extension().is_some_and(|extension| extension == "conf") && !path.is_dir() {
             paths.push(path);

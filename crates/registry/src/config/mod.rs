@@ -21,6 +21,7 @@ use transship_core::{DockerName, Error, ErrorKind, Result};
 
 use crate::RegistryOptions;
 
+use crate::reference::repository_of;
 use parse::{Table, Text};
 
 /// The name, with its host, that a short one stands for by `[aliases]` of `registries.conf`; its tag or digest goes with it. Blocks.
@@ -39,11 +40,8 @@ pub(crate) const AUTH_FILES: &str = "containers-auth.json";
 /// Which pulls a mirror is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pulls {
-    /// All.
     All,
-    /// Those by digest.
     Digests,
-    /// Those by tag.
     Tags,
 }
 
@@ -52,11 +50,9 @@ pub(crate) enum Pulls {
 pub(crate) struct Endpoint {
     /// The host and port as people write it: `docker.io`.
     pub(crate) host: String,
-    /// The repository there.
     pub(crate) repository: String,
     /// Whether certificates are not checked, and plain HTTP is fine.
     pub(crate) insecure: bool,
-    /// Which pulls it is for.
     pub(crate) pulls: Pulls,
     /// Whether credentials that were given go there.
     pub(crate) given: GivenCredential,
@@ -76,9 +72,7 @@ pub(crate) enum Role {
 /// other one that configuration leads to: a mirror, or where a prefix is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum GivenCredential {
-    /// They do.
     Sent,
-    /// They do not.
     Withheld,
 }
 
@@ -93,7 +87,6 @@ pub(crate) struct Resolved {
     pub(crate) blocked: bool,
 }
 
-/// What is configured of registries.
 #[derive(Debug, Default)]
 pub(crate) struct RegistriesConf {
     tables: Vec<Table>,
@@ -128,12 +121,12 @@ impl RegistriesConf {
             given: GivenCredential::Sent,
             role: Role::Registry,
         };
-        let full = text(name);
+        let full = name.to_string();
         let Some((table, matched)) = self.table(&full) else {
             return Ok(Resolved { endpoints: vec![own(false)], write: own(false), blocked: false });
         };
         // A prefix may reach into the tag; what is left of the repository is nothing then.
-        let repository = format!("{}/{}", name.domain(), name.path());
+        let repository = repository_of(name);
         let rest = repository.get(matched..).unwrap_or_default();
         let mut endpoints = Vec::new();
         for mirror in &table.mirror {
@@ -230,17 +223,6 @@ fn covers(prefix: &str, name: &str) -> Option<usize> {
         None => name.strip_prefix(prefix).map(|_| prefix.len())?,
     };
     name[end..].chars().next().is_none_or(|next| matches!(next, '/' | ':' | '@')).then_some(end)
-}
-
-fn text(name: &DockerName) -> String {
-    let mut text = format!("{}/{}", name.domain(), name.path());
-    if let Some(tag) = name.tag() {
-        text = text + ":" + tag;
-    }
-    if let Some(digest) = name.digest() {
-        text = text + "@" + digest.as_ref();
-    }
-    text
 }
 
 fn at(location: &str, rest: &str, insecure: bool, pulls: Pulls) -> Result<Endpoint> {

@@ -1,7 +1,5 @@
 //! Files with credentials: containers' `auth.json`, docker's `config.json`, and the older `.dockercfg`.
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -11,9 +9,7 @@ use serde_json::{Map, Value};
 use transship_core::{Error, ErrorKind, Result};
 
 use super::{Credential, Secret, keys};
-
-/// Nobody has as many registries.
-const LIMIT: u64 = 4 * 1024 * 1024;
+use crate::small_file;
 
 /// Written with and without padding.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
@@ -30,18 +26,8 @@ pub(super) struct AuthFile {
 impl AuthFile {
     /// Reads it; `None` if it is not there.
     pub(super) fn read(path: &Path) -> Result<Option<Self>> {
-        let failed = |error| Error::io("reading credentials from", path, error);
-        let file = match File::open(path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(failed(error)),
-        };
-        let mut text = Vec::new();
-        file.take(LIMIT + 1).read_to_end(&mut text).map_err(failed)?;
-        if text.len() as u64 > LIMIT {
-            let message = format!("{} is larger than {LIMIT} bytes", path.display());
-            return Err(Error::new(ErrorKind::LimitExceeded, message));
-        }
+        let found = small_file::read_if_there(path, "reading credentials from")?;
+        let Some(text) = found else { return Ok(None) };
         let document = if text.iter().all(u8::is_ascii_whitespace) {
             Map::new()
         } else {
@@ -95,7 +81,6 @@ impl AuthFile {
         self.auths().is_some_and(|auths| auths.keys().any(|known| same(known, key)))
     }
 
-    /// Sets the entry of a key.
     pub(super) fn set(&mut self, key: &str, user: &str, secret: &Secret) {
         let encoded = STANDARD.encode(format!("{user}:{}", secret.reveal()));
         let mut entry = Map::new();
@@ -119,7 +104,6 @@ impl AuthFile {
         auths.len() < before
     }
 
-    /// Its text.
     pub(super) fn to_text(&self) -> Result<Vec<u8>> {
         let mut text = serde_json::to_vec_pretty(&self.document).map_err(|error| {
             Error::new(ErrorKind::Unexpected, "writing credentials").caused_by(error)

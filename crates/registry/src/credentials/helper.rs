@@ -60,7 +60,6 @@ impl Helper {
         })
     }
 
-    /// Keeps a credential.
     pub(super) fn store(&self, server: &str, user: &str, secret: &Secret) -> Result<()> {
         let text = json!({ "ServerURL": server, "Username": user, "Secret": secret.reveal() });
         let said = self.run("store", text.to_string().as_bytes())?;

@@ -85,7 +85,6 @@ fn left(options: &RegistryOptions, changed: &Path, key: &str) -> Result<Option<P
     Ok(None)
 }
 
-/// The host of a key.
 pub(crate) fn host_of(key: &str) -> Result<&str> {
     let host = key.split('/').next().unwrap_or_default();
     let plain = |text: &str| {

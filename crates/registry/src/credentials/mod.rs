@@ -41,7 +41,7 @@ impl Secret {
     }
 
     /// The secret itself. It goes into a request and nowhere else.
-    pub fn reveal(&self) -> &str {
+    pub(crate) fn reveal(&self) -> &str {
         &self.0
     }
 }
@@ -68,7 +68,6 @@ pub enum Credential {
     Bearer(Secret),
 }
 
-/// Finds credentials.
 #[derive(Debug)]
 pub(crate) struct Credentials {
     options: RegistryOptions,
@@ -76,7 +75,6 @@ pub(crate) struct Credentials {
 }
 
 impl Credentials {
-    /// As the options say.
     pub(crate) fn new(options: &RegistryOptions) -> Self {
         Self { options: options.clone(), helpers: OnceLock::new() }
     }

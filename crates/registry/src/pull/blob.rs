@@ -1,6 +1,6 @@
 //! Blobs, which go on where they were cut.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -10,7 +10,8 @@ use transship_core::{
     Body, ByteStream, Descriptor, Digest, Error, ErrorKind, Expect, Observer, Result, ResultExt,
 };
 
-use crate::client::{Answer, Call, Failure, Patience, Repository, Torn, Tries, header};
+use crate::client::{Answer, Call, Failure, Patience, ReadFailure, Repository, Tries, header};
+use crate::locked;
 
 /// Less than this is no progress: a server that cuts after each few bytes is given up in the end.
 const PROGRESS: u64 = 64 << 10;
@@ -23,7 +24,7 @@ pub(crate) async fn open(from: &Repository, of: &Descriptor) -> Result<Body> {
     let first = Arc::new(Mutex::new(Some(part)));
     let reading = Reading { from: from.with(Patience::Full), ..reading };
     let body = Body::from_fn(move |at| {
-        let part = first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let part = locked(&first).take();
         let (reading, part) = (reading.clone(), part.filter(|_| at == 0));
         async move {
             // Servers refuse a range of nothing.
@@ -55,7 +56,6 @@ pub(crate) async fn size(from: &Repository, digest: &Digest) -> Result<Option<u6
     Ok(range.rsplit_once('/').and_then(|(_, size)| size.trim().parse().ok()))
 }
 
-/// What is being read.
 #[derive(Clone, Debug)]
 struct Reading {
     from: Repository,
@@ -70,7 +70,6 @@ struct Part {
     start: u64,
 }
 
-/// A blob while it comes.
 struct Coming {
     reading: Reading,
     answer: Answer,
@@ -223,7 +222,7 @@ impl Coming {
                     continue;
                 }
                 Ok(None) => Error::new(ErrorKind::Unavailable, "the connection ended early"),
-                Err(Torn::Cut(error) | Torn::Refused(error)) => error,
+                Err(ReadFailure::Cut(error) | ReadFailure::Refused(error)) => error,
             };
             self.go_on(error).await?;
         }

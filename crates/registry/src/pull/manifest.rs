@@ -22,7 +22,6 @@ const TYPES: [&str; 5] = [
 
 const DIGEST_HEADER: &str = "docker-content-digest";
 
-/// The manifest of a tag or a digest.
 pub(crate) async fn by_name(from: &Repository, wanted: Wanted<'_>) -> Result<Manifest> {
     let call = call(from, Method::GET, &wanted.to_string()).await?;
     let fetched = from.fetch(&call, MANIFEST_LIMIT).await?;
@@ -35,7 +34,6 @@ pub(crate) async fn by_name(from: &Repository, wanted: Wanted<'_>) -> Result<Man
     manifest(&fetched, expected).context(doing)
 }
 
-/// The manifest that a descriptor stands for.
 pub(crate) async fn by_descriptor(from: &Repository, of: &Descriptor) -> Result<Manifest> {
     let mut call = call(from, Method::GET, of.digest.as_ref()).await?;
     if let Ok(own) = HeaderValue::from_str(of.media_type.as_ref())
@@ -59,11 +57,8 @@ pub(crate) async fn head(from: &Repository, wanted: Wanted<'_>) -> Result<Option
     if let Some(descriptor) = answer.and_then(|answer| described(&answer, wanted)) {
         return Ok(Some(descriptor));
     }
-    match by_name(from, wanted).await {
-        Ok(manifest) => Ok(Some(manifest.descriptor().clone())),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
+    let found = by_name(from, wanted).await.if_found()?;
+    Ok(found.map(|manifest| manifest.descriptor().clone()))
 }
 
 /// The root of an image, as far as it had to be read to know its descriptor.

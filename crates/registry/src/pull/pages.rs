@@ -11,7 +11,6 @@ const FREE: usize = 100;
 /// What a page has to bring after those, on average.
 const LEAST: usize = 10;
 
-/// Counts the pages of a list.
 #[derive(Debug)]
 pub(crate) struct Pages {
     /// What is listed, for messages.

@@ -21,7 +21,6 @@ const REFERRERS_LIMIT: usize = 10_000;
 /// Referrers, and where they are listed.
 #[derive(Debug)]
 pub(crate) enum Found {
-    /// By the API.
     Api(Vec<Descriptor>),
     /// Under the tag; none where there is no tag.
     Tag(Vec<Descriptor>),
@@ -59,12 +58,8 @@ pub(crate) async fn referrers(of: &Repository, subject: &Digest) -> Result<Found
 
 /// The index that lists referrers under a tag, if there is one.
 pub(crate) async fn tagged(of: &Repository, subject: &Digest) -> Result<Option<Manifest>> {
-    match by_name(of, Wanted::Tag(&referrers_tag(subject))).await {
-        Ok(index) if index.document().is_index() => Ok(Some(index)),
-        Ok(_) => Ok(None),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
+    let found = by_name(of, Wanted::Tag(&referrers_tag(subject))).await.if_found()?;
+    Ok(found.filter(|index| index.document().is_index()))
 }
 
 /// Servers without the API answer all kinds of things; those that have it, an index, not always under its type.

@@ -12,7 +12,6 @@ use crate::client::{Call, Fetched, Repository, next_page};
 /// The largest page that is read, in bytes.
 const PAGE_LIMIT: u64 = 4 << 20;
 
-/// The most tags that are read.
 const TAGS_LIMIT: usize = 200_000;
 
 /// How many are asked for at once; servers give fewer if they like.

@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 use reqwest::header::CONTENT_LENGTH;
-use transship_core::{Digest, ErrorKind, Expect, Result, Stored};
+use transship_core::{Digest, ErrorKind, Expect, Result, ResultExt, Stored};
 
 use super::session::{Mounted, Session};
 use crate::client::Repository;
@@ -24,11 +24,8 @@ pub(crate) async fn look(repository: &Repository, want: &Expect) -> Result<Optio
         Asked::Has(found) => Ok(found),
         Asked::DoesNotSay => {
             let Some(digest) = &want.digest else { return Ok(None) };
-            match pull::size_of_blob(repository, digest).await {
-                Ok(said) => Ok(of_size(want, digest, said)),
-                Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-                Err(error) => Err(error),
-            }
+            let found = pull::size_of_blob(repository, digest).await.if_found()?;
+            Ok(found.and_then(|size| of_size(want, digest, size)))
         }
     }
 }

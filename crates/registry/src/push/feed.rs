@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -12,6 +12,7 @@ use transship_core::{Body, Error, ErrorKind, Result, Stored};
 
 use super::pump::{Chunk, Pump};
 use crate::client::Idle;
+use crate::locked;
 
 /// The bytes of one blob. They are read again from the start where the body can be, else the last of them are kept.
 #[derive(Clone)]
@@ -120,7 +121,7 @@ impl Feed {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.0)
     }
 }
 
@@ -149,7 +150,6 @@ impl State {
         Poll::Ready(Ok(true))
     }
 
-    /// The next bytes.
     fn next(&mut self, limit: u64, context: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {
         while self.at >= self.taken {
             match self.take(context) {

@@ -55,7 +55,6 @@ pub(crate) fn lost_beside<T>(
     }
 }
 
-/// Puts a manifest.
 pub(crate) async fn put(to: &Repository, manifest: &Manifest, name: Wanted<'_>) -> Result<Taken> {
     let doing = format!("writing {name} to");
     let mut call = to.call(Method::PUT, &format!("manifests/{name}"), &doing).await?;

@@ -22,7 +22,6 @@ const SMALLEST: u64 = 64 << 10;
 /// Why an upload does not go on as it was.
 #[derive(Debug)]
 pub(super) enum Setback {
-    /// It ends.
     Lasting(Error),
     /// It ends, unless the blob is there: some servers refuse what they have already.
     Refused(Error),
@@ -58,7 +57,6 @@ pub(super) struct Recovery {
 /// Whether an upload goes on from where the server says that it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Resumes {
-    /// It would.
     Would,
     /// It has done so.
     Has,
@@ -69,7 +67,6 @@ enum Resumes {
 /// What is made of what a server says that it has when it takes a piece. That may be of the piece alone, or of the first one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ranges {
-    /// It was as expected.
     Expected,
     /// It was something else, and was ignored.
     Odd,
@@ -277,7 +274,6 @@ impl Upload {
     }
 }
 
-/// What it was that failed.
 #[derive(Debug)]
 struct Why {
     kind: ErrorKind,

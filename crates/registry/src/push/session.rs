@@ -25,14 +25,12 @@ pub(crate) struct Session {
 /// What a server does when it is asked for a mount.
 #[derive(Debug)]
 pub(crate) enum Mounted {
-    /// The blob is there.
     There,
     /// It cannot, and begins an upload.
     Upload(Session),
 }
 
 impl Session {
-    /// Begins an upload.
     pub(crate) async fn start(repository: &Repository) -> Result<Self> {
         let call =
             repository.call(Method::POST, "blobs/uploads/", "beginning an upload to").await?;
@@ -80,7 +78,6 @@ impl Session {
         Ok(())
     }
 
-    /// A request to the session.
     pub(crate) fn call(&self, method: Method, what: &str) -> Call {
         self.repository.call_to(method, self.location.clone(), what)
     }

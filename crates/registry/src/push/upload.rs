@@ -79,7 +79,6 @@ pub(super) struct Upload {
     pub(super) what: String,
 }
 
-/// What is done next.
 #[derive(Debug)]
 pub(super) enum Step {
     /// All of it, in the request that ends the session.

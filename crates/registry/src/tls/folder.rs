@@ -1,20 +1,15 @@
 //! Folders with certificates: `HOST[:PORT]/*.crt`, `*.cert` and `*.key`. See
 //! [containers-certs.d(5)](https://github.com/containers/image/blob/main/docs/containers-certs.d.5.md).
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use transship_core::{Error, ErrorKind, Result};
+use transship_core::{Error, ErrorKind, Result, ResultExt};
 
-use crate::RegistryOptions;
+use crate::{RegistryOptions, small_file};
 
-/// A bundle of all public CAs has a quarter of it.
-const LIMIT: u64 = 4 * 1024 * 1024;
-
-/// What a folder holds.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     /// CAs, and the files they came from.
@@ -22,7 +17,6 @@ pub(super) struct Found {
     pub(super) client: Option<Pair>,
 }
 
-/// A client certificate.
 #[derive(Debug)]
 pub(super) struct Pair {
     pub(super) path: PathBuf,
@@ -40,10 +34,9 @@ pub(crate) fn find(options: &RegistryOptions, host: &str) -> Result<Option<PathB
     for folder in folders(options) {
         for name in names.into_iter().flatten().filter(|name| is_plain(name)) {
             let folder = folder.join(name);
-            match fs::metadata(&folder) {
-                Ok(_) => return Ok(Some(folder)),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(Error::io("looking for certificates in", &folder, error)),
+            let failed = |error| Error::io("looking for certificates in", &folder, error);
+            if fs::metadata(&folder).map_err(failed).if_found()?.is_some() {
+                return Ok(Some(folder));
             }
         }
     }
@@ -98,30 +91,18 @@ fn pair(path: &Path) -> Result<Pair> {
     }
     let chain = certificates(path)?;
     // What the parser says could quote the key.
-    let parsed = PrivateKeyDer::from_pem_slice(&bytes(&key)?);
+    let parsed = PrivateKeyDer::from_pem_slice(&small_file::read(&key, "reading")?);
     let key = parsed.map_err(|_| corrupt(&key, "it holds no private key as PEM"))?;
     Ok(Pair { path: path.to_owned(), chain, key })
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
-    let bytes = bytes(path)?;
+    let bytes = small_file::read(path, "reading")?;
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
     match all {
         Ok(all) if !all.is_empty() => Ok(all),
         _ => Err(corrupt(path, "it holds no certificates as PEM")),
     }
-}
-
-fn bytes(path: &Path) -> Result<Vec<u8>> {
-    let failed = |error| Error::io("reading", path, error);
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(failed)?;
-    file.take(LIMIT + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > LIMIT {
-        let message = format!("{} is larger than {LIMIT} bytes", path.display());
-        return Err(Error::new(ErrorKind::LimitExceeded, message));
-    }
-    Ok(bytes)
 }
 
 fn alone(path: &Path, other: &str) -> Error {

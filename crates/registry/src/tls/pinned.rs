@@ -46,20 +46,11 @@ impl ServerCertVerifier for Pinned {
             now,
         );
         let Err(error) = verified else { return verified };
-        if !self.given.iter().any(|given| given == end_entity) {
+        if !self.given.iter().any(|given| given == end_entity) || is_of_time(&error) {
             return Err(error);
         }
         verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
-        match validity(end_entity) {
-            Some((from, to)) if (from..=to).contains(&now.as_secs()) => {
-                Ok(ServerCertVerified::assertion())
-            }
-            Some((from, _)) if now.as_secs() < from => {
-                Err(Error::InvalidCertificate(CertificateError::NotValidYet))
-            }
-            Some(_) => Err(Error::InvalidCertificate(CertificateError::Expired)),
-            None => Err(Error::InvalidCertificate(CertificateError::BadEncoding)),
-        }
+        Ok(ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -85,107 +76,54 @@ impl ServerCertVerifier for Pinned {
     }
 }
 
-const SEQUENCE: u8 = 0x30;
-const UTC_TIME: u8 = 0x17;
-const GENERALIZED_TIME: u8 = 0x18;
-/// The tag of the version, which a certificate of version 1 has not.
-const VERSION: u8 = 0xa0;
-
-/// From when to when a certificate is valid, in seconds since 1970:
-/// [RFC 5280, 4.1](https://www.rfc-editor.org/rfc/rfc5280#section-4.1).
-fn validity(certificate: &[u8]) -> Option<(u64, u64)> {
-    let (_, certificate, _) = element(certificate)?;
-    let (_, mut fields, _) = element(certificate)?;
-    if fields.first() == Some(&VERSION) {
-        fields = element(fields)?.2;
-    }
-    // The serial number, the algorithm, the issuer.
-    for _ in 0..3 {
-        fields = element(fields)?.2;
-    }
-    let (tag, times, _) = element(fields)?;
-    let (from_tag, from, rest) = element(times).filter(|_| tag == SEQUENCE)?;
-    let (to_tag, to, _) = element(rest)?;
-    Some((seconds(from_tag, from)?, seconds(to_tag, to)?))
-}
-
-/// The first element of DER: its tag, its content, and what follows it.
-fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (tag, rest) = der.split_first()?;
-    let (first, rest) = rest.split_first()?;
-    let (length, rest) = match first {
-        0..=0x7f => (usize::from(*first), rest),
-        0x81..=0x84 => {
-            let (length, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-            (length.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte)), rest)
-        }
-        _ => return None,
-    };
-    let (content, rest) = rest.split_at_checked(length)?;
-    Some((*tag, content, rest))
-}
-
-/// `YYMMDDhhmmssZ` or `YYYYMMDDhhmmssZ`.
-fn seconds(tag: u8, time: &[u8]) -> Option<u64> {
-    let digits = std::str::from_utf8(time.strip_suffix(b"Z")?).ok()?;
-    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let (year, rest) = match (tag, digits.len()) {
-        (UTC_TIME, 12) => {
-            let year: u64 = digits[..2].parse().ok()?;
-            (if year < 50 { 2000 + year } else { 1900 + year }, &digits[2..])
-        }
-        (GENERALIZED_TIME, 14) => (digits[..4].parse().ok()?, &digits[4..]),
-        _ => return None,
-    };
-    let two = |at: usize| rest[at..at + 2].parse::<u64>().ok();
-    let (month, day) = (two(0)?, two(2)?);
-    if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || day == 0 {
-        return None;
-    }
-    // Days since 1970-01-01, in years that begin in March.
-    let (y, m) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1;
-    let days = days.checked_sub(719_468)?;
-    Some(((days * 24 + two(4)?) * 60 + two(6)?) * 60 + two(8)?)
+/// Whether the time of a certificate is not right, or cannot be read. webpki looks at it first, so that after any other error it
+/// is right.
+fn is_of_time(error: &Error) -> bool {
+    use CertificateError::{BadEncoding, Expired, ExpiredContext, NotValidYet, NotValidYetContext};
+    matches!(
+        error,
+        Error::InvalidCertificate(
+            BadEncoding | Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. }
+        )
+    )
 }
 
 #[cfg(test)]
 mod tests {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, date_time_ymd};
+    use rustls::RootCertStore;
+    use rustls::crypto::ring::default_provider;
+
     use super::*;
 
-    #[test]
-    fn times() {
-        assert_eq!(seconds(UTC_TIME, b"700101000000Z"), Some(0));
-        assert_eq!(seconds(UTC_TIME, b"240229123456Z"), Some(1_709_210_096));
-        assert_eq!(seconds(GENERALIZED_TIME, b"20500101000000Z"), Some(2_524_608_000));
-        assert_eq!(seconds(GENERALIZED_TIME, b"99991231235959Z"), Some(253_402_300_799));
-        for (tag, text) in [
-            (UTC_TIME, &b"240229123456"[..]),
-            (UTC_TIME, b"24022912345aZ"),
-            (GENERALIZED_TIME, b"240229123456Z"),
-            (UTC_TIME, b"241329123456Z"),
-            (2, b"240229123456Z"),
-        ] {
-            assert_eq!(seconds(tag, text), None);
-        }
+    /// A certificate of an authority that names a host, valid in these years.
+    fn made(years: [i32; 2]) -> CertificateDer<'static> {
+        let mut params = CertificateParams::new(vec!["h.example".to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let [from, to] = years.map(|year| date_time_ymd(year, 1, 1));
+        (params.not_before, params.not_after) = (from, to);
+        params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().clone()
+    }
+
+    fn verified(shown: &CertificateDer<'_>, given: &CertificateDer<'static>, name: &str) -> bool {
+        let provider = Arc::new(default_provider());
+        let mut roots = RootCertStore::empty();
+        roots.add(given.clone()).unwrap();
+        let webpki = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
+        let pinned = Pinned::or(webpki.build().unwrap(), vec![given.clone()]);
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        pinned.verify_server_cert(shown, &[], &name, &[], UnixTime::now()).is_ok()
     }
 
     #[test]
-    fn elements() {
-        assert_eq!(element(&[0x30, 1, 7, 9]), Some((0x30, &[7][..], &[9][..])));
-        assert_eq!(element(&[0x04, 0x81, 2, 1, 2]), Some((4, &[1, 2][..], &[][..])));
-        for torn in [
-            &[][..],
-            &[0x30],
-            &[0x30, 2, 1],
-            &[0x30, 0x82, 1],
-            &[0x30, 0x80],
-            &[0x30, 0x85, 0, 0, 0, 0, 1],
-        ] {
-            assert_eq!(element(torn), None);
+    fn its_name_and_its_time_count() {
+        let good = made([2020, 2999]);
+        assert!(verified(&good, &good, "h.example"));
+        assert!(!verified(&good, &good, "other.example"));
+        assert!(!verified(&good, &made([2020, 2999]), "h.example"), "another one was given");
+        for years in [[2020, 2021], [2998, 2999]] {
+            let bad = made(years);
+            assert!(!verified(&bad, &bad, "h.example"), "{years:?}");
         }
-        assert_eq!(validity(&[0x30, 3, 0x30, 1, 2]), None);
     }
 }

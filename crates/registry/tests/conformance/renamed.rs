@@ -7,10 +7,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use transship_core::{
-    Accepts, ArchiveEntry, ArchiveReader, ArchiveWriter, Archives, Body, Commit, Committed,
-    Descriptor, EntryDetails, Error, ErrorKind, Expect, ImageDestination, ImageName, ImageSource,
-    Manifest, ReadOptions, Reference, Referrers, Result, Stored, Transport, WriteMode,
-    WriteOptions, sha256,
+    ArchiveEntry, ArchiveReader, ArchiveWriter, Archives, Error, ErrorKind, ImageDestination,
+    ImageName, ImageSource, ReadOptions, Reference, Result, Transport, WrapArchives,
+    WrapDestination, WrapReader, WrapSource, WrapTransport, WrapWriter, WriteOptions, sha256,
 };
 use transship_registry::Registry;
 
@@ -73,21 +72,9 @@ fn with_tags(how: &WriteOptions) -> Result<WriteOptions> {
 }
 
 #[async_trait]
-impl Transport for Renamed {
-    fn scheme(&self) -> &'static str {
-        self.0.scheme()
-    }
-
-    fn syntax(&self) -> &'static str {
-        self.0.syntax()
-    }
-
-    fn default_mode(&self) -> WriteMode {
-        self.0.default_mode()
-    }
-
-    fn parse(&self, locator: &str) -> Result<Reference> {
-        self.0.parse(locator)
+impl WrapTransport for Renamed {
+    fn inner(&self) -> &dyn Transport {
+        &self.0
     }
 
     async fn source(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ImageSource>> {
@@ -109,7 +96,11 @@ impl Transport for Renamed {
 }
 
 #[async_trait]
-impl Archives for Renamed {
+impl WrapArchives for Renamed {
+    fn inner(&self) -> &dyn Archives {
+        &self.0
+    }
+
     async fn read(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ArchiveReader>> {
         let inner = self.0.read(at, how).await?;
         let mut entries = inner.entries().to_vec();
@@ -137,30 +128,13 @@ impl Source {
     }
 }
 
-#[async_trait]
-impl ImageSource for Source {
-    fn reference(&self) -> &Reference {
-        self.inner.reference()
+impl WrapSource for Source {
+    fn inner(&self) -> &dyn ImageSource {
+        &*self.inner
     }
 
     fn names(&self) -> &[ImageName] {
         &self.names
-    }
-
-    async fn root(&self) -> Result<Manifest> {
-        self.inner.root().await
-    }
-
-    async fn manifest(&self, of: &Descriptor) -> Result<Manifest> {
-        self.inner.manifest(of).await
-    }
-
-    async fn blob(&self, of: &Descriptor) -> Result<Body> {
-        self.inner.blob(of).await
-    }
-
-    fn referrers(&self) -> Option<&dyn Referrers> {
-        self.inner.referrers()
     }
 }
 
@@ -170,38 +144,20 @@ struct Destination<'w> {
     inner: Box<dyn ImageDestination + 'w>,
 }
 
-#[async_trait]
-impl ImageDestination for Destination<'_> {
-    fn reference(&self) -> &Reference {
-        self.inner.reference()
+impl WrapDestination for Destination<'_> {
+    fn inner(&self) -> &dyn ImageDestination {
+        &*self.inner
+    }
+
+    fn into_inner<'a>(self: Box<Self>) -> Box<dyn ImageDestination + 'a>
+    where
+        Self: 'a,
+    {
+        self.inner
     }
 
     fn names(&self) -> &[ImageName] {
         &self.names
-    }
-
-    fn accepts(&self) -> &Accepts {
-        self.inner.accepts()
-    }
-
-    async fn has(&self, want: &Expect) -> Result<Option<Stored>> {
-        self.inner.has(want).await
-    }
-
-    async fn take_from(&self, want: &Expect, from: &Reference) -> Result<Option<Stored>> {
-        self.inner.take_from(want, from).await
-    }
-
-    async fn put_blob(&self, expect: Expect, body: Body) -> Result<Stored> {
-        self.inner.put_blob(expect, body).await
-    }
-
-    async fn put_manifest(&self, manifest: &Manifest) -> Result<()> {
-        self.inner.put_manifest(manifest).await
-    }
-
-    async fn commit(self: Box<Self>, what: Commit<'_>) -> Result<Committed> {
-        self.inner.commit(what).await
     }
 }
 
@@ -212,17 +168,13 @@ struct Reader {
 }
 
 #[async_trait]
-impl ArchiveReader for Reader {
-    fn reference(&self) -> &Reference {
-        self.inner.reference()
+impl WrapReader for Reader {
+    fn inner(&self) -> &dyn ArchiveReader {
+        &*self.inner
     }
 
     fn entries(&self) -> &[ArchiveEntry] {
         &self.entries
-    }
-
-    async fn details(&self, entry: &ArchiveEntry) -> Result<EntryDetails> {
-        self.inner.details(entry).await
     }
 
     async fn open(&self, entry: &ArchiveEntry) -> Result<Box<dyn ImageSource>> {
@@ -234,17 +186,20 @@ impl ArchiveReader for Reader {
 struct Writer(Box<dyn ArchiveWriter>);
 
 #[async_trait]
-impl ArchiveWriter for Writer {
-    fn reference(&self) -> &Reference {
-        self.0.reference()
+impl WrapWriter for Writer {
+    fn inner(&self) -> &dyn ArchiveWriter {
+        &*self.0
+    }
+
+    fn into_inner<'a>(self: Box<Self>) -> Box<dyn ArchiveWriter + 'a>
+    where
+        Self: 'a,
+    {
+        self.0
     }
 
     async fn image(&self, names: &[ImageName]) -> Result<Box<dyn ImageDestination + '_>> {
         let inner = self.0.image(&to_tags(names)?).await?;
         Ok(Box::new(Destination { names: from_tags(inner.names()), inner }))
-    }
-
-    async fn finish(self: Box<Self>) -> Result<()> {
-        self.0.finish().await
     }
 }

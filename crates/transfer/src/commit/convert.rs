@@ -4,7 +4,8 @@
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use transship_core::{
-    Digest, Error, ErrorKind, Manifest, MediaType, Platform, Result, Stored, media_types,
+    Descriptor, Digest, Error, ErrorKind, Manifest, MediaType, Platform, Result, Stored,
+    media_types,
 };
 
 use crate::Format;
@@ -28,7 +29,12 @@ pub(crate) enum NewChild {
 }
 
 /// The annotation by which an attestation says what it is about.
-pub(crate) const ATTESTED: &str = "vnd.docker.reference.digest";
+const ATTESTED: &str = "vnd.docker.reference.digest";
+
+/// The image that an attestation is about.
+pub(crate) fn attested(child: &Descriptor) -> Option<&str> {
+    child.is_attestation().then(|| child.annotation(ATTESTED)).flatten()
+}
 
 /// The type of an image's manifest.
 pub(crate) fn image_type(format: Format) -> MediaType {
@@ -38,7 +44,6 @@ pub(crate) fn image_type(format: Format) -> MediaType {
     }
 }
 
-/// The type of an index.
 pub(crate) fn index_type(format: Format) -> MediaType {
     match format {
         Format::Oci => MediaType::ImageIndex,

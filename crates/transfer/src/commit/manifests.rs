@@ -7,7 +7,7 @@ use transship_core::{Descriptor, Digest, Error, ErrorKind, Manifest, Result, Sto
 use super::convert::{self, NewChild, NewLayer};
 use crate::copy::task::{BlobTask, CopiedBlobs, TaskKey};
 use crate::plan::layers::LayerPlan;
-use crate::plan::nodes::{ChildPlan, Fate, ImagePlan, IndexPlan, LeafPlan, NodePlan, attested};
+use crate::plan::nodes::{ChildPlan, Fate, ImagePlan, IndexPlan, LeafPlan, NodePlan};
 
 /// A root, and the manifests below it, each before those that refer to it.
 #[derive(Debug)]
@@ -100,7 +100,7 @@ fn new_child(child: &ChildPlan, made: &HashMap<&Digest, Manifest>) -> NewChild {
         return NewChild::Gone;
     }
     let platform = child.platform.clone();
-    let subject = attested(&child.descriptor)
+    let subject = convert::attested(&child.descriptor)
         .and_then(|subject| Digest::try_from(subject).ok())
         .and_then(|subject| made.get(&subject))
         .map(|new| new.descriptor().digest.clone());

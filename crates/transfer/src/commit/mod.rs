@@ -15,7 +15,7 @@ use crate::open::Batch;
 use crate::plan::nodes::ImagePlan;
 use crate::plan::{Action, ImageTask};
 use crate::{DetachedSignatures, EventKind};
-pub(crate) use convert::{ATTESTED, image_type, index_type, lost_in_docker};
+pub(crate) use convert::{attested, image_type, index_type, lost_in_docker};
 use delta::Delta;
 pub(crate) use manifests::planned_root;
 use manifests::{Built, build};
@@ -38,7 +38,7 @@ pub(crate) async fn commit(
         Action::Nothing(there) => there,
         Action::Copy { from, plan, .. } => {
             let (mut committed, referrers) =
-                commit_plan(&plan, place, from.image.get(), copied, batch.events).await?;
+                commit_plan(&plan, place, from.get(), copied, batch.events).await?;
             let lost = std::mem::take(&mut committed.lost);
             if shows == Shows::AtCommit {
                 batch.events.published(&committed.references);

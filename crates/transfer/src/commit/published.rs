@@ -1,8 +1,10 @@
 //! [`Published`]: what shows already while a transfer goes on.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
+use crate::locked;
+use crate::text::few;
 use transship_core::{Error, ErrorKind, Reference};
 
 /// What a transfer has published: references that open images of it now, even if the rest fails. An archive that
@@ -53,13 +55,8 @@ impl Published {
 
     /// All that shows on one line, shortened; `None` where there is nothing.
     pub fn summary(&self) -> Option<String> {
-        const LISTED: usize = 20;
         let all = &self.list().references;
-        let mut shown: Vec<String> = all.iter().take(LISTED).map(ToString::to_string).collect();
-        if all.len() > LISTED {
-            shown.push(format!("{} more", all.len() - LISTED));
-        }
-        (!shown.is_empty()).then(|| shown.join(", "))
+        (!all.is_empty()).then(|| few(all))
     }
 
     /// Adds references. A destination tells each tag that it puts, and its commit tells all of them.
@@ -102,6 +99,6 @@ impl Published {
     }
 
     fn list(&self) -> MutexGuard<'_, List> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.0)
     }
 }

@@ -5,7 +5,7 @@ use transship_core::{
     Committed, Descriptor, Digest, Error, ErrorKind, ImageName, MediaType, Platform, Reference,
 };
 
-use crate::events::text;
+use crate::text;
 
 /// What a transfer did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

@@ -30,7 +30,6 @@ enum Purpose {
     Digest,
 }
 
-/// One try to copy a blob.
 struct BlobCopy<'a> {
     scheduler: &'a Scheduler,
     route: Route<'a>,

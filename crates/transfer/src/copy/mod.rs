@@ -2,7 +2,6 @@
 //! blobs are there.
 
 mod blob;
-pub(crate) mod cache;
 mod recompress;
 mod schedule;
 pub(crate) mod task;
@@ -96,7 +95,7 @@ async fn copy_image(
     batch.events.emit(EventKind::ImageStarted { image, source, destination, platforms });
     let mut copied = task::CopiedBlobs::default();
     if let Action::Copy { from, blobs, .. } = &task.action {
-        let source = &WithBase::over(from.image.get(), place);
+        let source = &WithBase::over(from.get(), place);
         copied = scheduler.copy_blobs(Route { image, source, destination: place }, blobs).await?;
     }
     turn.come().await?;

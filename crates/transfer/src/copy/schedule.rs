@@ -3,18 +3,18 @@
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use transship_core::{AcceptsOrder, Expect, LayerForm, Result, ResultExt, Stored, cancelled};
 
 use super::blob::{Route, copy_blob};
-use super::cache::LayerCache;
 use super::recompress::Change;
-use super::task::{BlobNumbers, BlobTask, CopiedBlobs, TaskKey};
+use super::task::{BlobNumbers, BlobTask, CopiedBlobs, LayerCache, TaskKey};
 use crate::commit::report::{ImageReport, Report};
 use crate::events::emit::Emitter;
+use crate::locked;
 use crate::open::{Batch, StagedBlobs};
 use crate::{BlobId, Compress, Since};
 
@@ -113,7 +113,6 @@ impl Scheduler {
         }
     }
 
-    /// What was done.
     pub(super) fn report(&self, images: Vec<ImageReport>) -> Report {
         let Counts { moved, reused, left_out, read, written } = &self.counts;
         Report {
@@ -181,7 +180,7 @@ impl Scheduler {
     }
 
     fn cell(&self, key: &TaskKey) -> Arc<Cell> {
-        let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cells = locked(&self.cells);
         // One that was not planned is of an image that has changed since.
         Arc::clone(cells.entry(key.clone()).or_insert_with(|| Cell::new(self.number())))
     }

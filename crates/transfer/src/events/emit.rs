@@ -1,10 +1,11 @@
 //! Emits the events of a transfer to its observer, each end once.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use transship_core::{Error, ErrorKind, Notice, Observer, Reference};
 
 use crate::events::ledger::Ledger;
+use crate::locked;
 use crate::{
     BlobId, Event, EventKind, Events, ImageFailure, ImageId, Published, TransferId, TransferOptions,
 };
@@ -46,7 +47,6 @@ impl TransferEvents {
         Emitter(Arc::clone(&self.0))
     }
 
-    /// Emits the end.
     pub(crate) fn end<T>(self, result: &Result<T, Error>) {
         self.0.emit(match result {
             Ok(_) => EventKind::Finished,
@@ -126,7 +126,7 @@ impl Emitter {
 
 impl Channel {
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.ledger)
     }
 
     fn emit(&self, kind: EventKind) {

@@ -7,8 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::Serialize;
 use transship_core::{Digest, MediaType, Reference};
 
-use super::text;
-use crate::EventQueue;
+use crate::{EventQueue, text};
 
 /// Which transfer of this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -238,9 +237,9 @@ impl EventKind {
 
 /// An observer of [`Event`]s. It must return at once: it is called from the middle of the work, from several threads.
 #[derive(Clone, Default)]
-pub struct Events(Option<Arc<Hear>>);
+pub struct Events(Option<Arc<Callback>>);
 
-type Hear = dyn Fn(&Event) + Send + Sync;
+type Callback = dyn Fn(&Event) + Send + Sync;
 
 impl Events {
     /// An observer that calls a function.

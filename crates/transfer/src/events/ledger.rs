@@ -8,8 +8,8 @@ use crate::{BlobId, EventKind, ImageId};
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     ended: bool,
-    blobs: Begun<BlobId, Running>,
-    images: Begun<ImageId, ()>,
+    blobs: Started<BlobId, Running>,
+    images: Started<ImageId, ()>,
 }
 
 /// A blob that was started and has not ended.
@@ -23,18 +23,18 @@ struct Running {
 }
 
 #[derive(Debug)]
-struct Begun<T, W> {
+struct Started<T, W> {
     open: BTreeMap<T, W>,
     ended: BTreeSet<T>,
 }
 
-impl<T, W> Default for Begun<T, W> {
+impl<T, W> Default for Started<T, W> {
     fn default() -> Self {
         Self { open: BTreeMap::new(), ended: BTreeSet::new() }
     }
 }
 
-impl<T: Ord + Copy, W> Begun<T, W> {
+impl<T: Ord + Copy, W> Started<T, W> {
     fn begin(&mut self, id: T, running: W) -> bool {
         let new = !self.ended.contains(&id) && !self.open.contains_key(&id);
         if new {

@@ -4,4 +4,3 @@ pub(crate) mod emit;
 pub(crate) mod event;
 pub(crate) mod ledger;
 pub(crate) mod queue;
-pub(crate) mod text;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use crate::locked;
 use crate::{BlobId, Event, EventKind, Events, TransferId};
 
 /// The other end of [`Events::queued`]: gives events in their order, from any thread, and never makes the transfer wait. Only
@@ -85,7 +86,7 @@ impl fmt::Debug for EventQueue {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.waiting)
     }
 
     fn emit(&self, event: &Event) {

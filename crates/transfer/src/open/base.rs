@@ -1,17 +1,16 @@
 //! [`WithBase`]: a delta together with the place that has the rest.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
+use crate::locked;
+use crate::text::few;
 use async_trait::async_trait;
 use transship_core::{
     Body, Contents, Descriptor, Digest, Error, ErrorKind, Expect, Hint, ImageDestination,
     ImageDocument, ImageSource, IndexDocument, Listed, MANIFEST_LIMIT, Manifest, Result, ResultExt,
     Visit, Visitor, WrapSource, walk_from,
 };
-
-/// How many digests an error lists.
-const LISTED: usize = 20;
 
 /// An image of which the destination has what its source leaves out. All else is the source's.
 #[derive(Clone, Copy)]
@@ -40,10 +39,9 @@ impl<'a> WithBase<'a> {
     pub(crate) async fn check(&self, place: &dyn ImageDestination) -> Result<()> {
         let Some(needs) = self.source.needs() else { return Ok(()) };
         let check = Completeness { place, needs, seen: Mutex::default() };
-        let complete = match WrapSource::root(self).await {
-            Ok(root) => walk_from(self, &root, &check).await?,
-            Err(error) if error.kind() == ErrorKind::NotFound => false,
-            Err(error) => return Err(error),
+        let complete = match WrapSource::root(self).await.if_found()? {
+            Some(root) => walk_from(self, &root, &check).await?,
+            None => false,
         };
         if complete { Ok(()) } else { Err(missing(needs, place).await?) }
     }
@@ -113,7 +111,7 @@ struct Completeness<'a> {
 
 impl Completeness<'_> {
     fn is_new(&self, of: &Descriptor) -> bool {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(of.digest.clone())
+        locked(&self.seen).insert(of.digest.clone())
     }
 }
 
@@ -166,18 +164,7 @@ async fn missing(needs: &HashSet<Digest>, place: &dyn ImageDestination) -> Resul
         }
     }
     lacking.sort_unstable();
-    let count = lacking.len();
-    if count > LISTED {
-        lacking.truncate(LISTED);
-        lacking.push(format!("{} more", count - LISTED));
-    }
-    Ok(Error::new(
-        ErrorKind::NotFound,
-        format!(
-            "it is a delta, and {} lacks {count} of what it needs: {}",
-            place.reference(),
-            lacking.join(", ")
-        ),
-    )
-    .hint(Hint::CopyBaseFirst))
+    let (at, count, listed) = (place.reference(), lacking.len(), few(lacking));
+    let message = format!("it is a delta, and {at} lacks {count} of what it needs: {listed}");
+    Ok(Error::new(ErrorKind::NotFound, message).hint(Hint::CopyBaseFirst))
 }

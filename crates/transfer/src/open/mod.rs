@@ -14,7 +14,7 @@ use transship_core::{Error, ErrorKind, Result, Transports};
 
 use crate::events::emit::Emitter;
 use crate::{Failures, Source, TransferOptions};
-pub(crate) use sources::{OpenImage, Sources};
+pub(crate) use sources::{Handle, Sources};
 pub(crate) use stream::{StagedBlobs, Streams};
 pub(crate) use writer::{Output, Target, Writer};
 

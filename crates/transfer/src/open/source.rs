@@ -32,11 +32,9 @@ pub struct Source {
 pub(crate) enum Origin {
     /// A place, opened by its transport.
     Reference(Reference),
-    /// A source of one of several formats; which one shows when it is read.
-    OneOf(Vec<Reference>),
-    /// An image that is open.
+    /// A source of one of two formats; which one shows when it is read.
+    OneOf([Reference; 2]),
     Image(Box<dyn ImageSource>),
-    /// An archive that is open.
     Archive(Box<dyn ArchiveReader>),
 }
 
@@ -47,7 +45,7 @@ impl Source {
 
     /// A stream in one of two formats, which only its content tells: the first transport that can read it is used.
     pub fn either(this: Reference, that: Reference) -> Self {
-        Self::new(Origin::OneOf(vec![this, that]))
+        Self::new(Origin::OneOf([this, that]))
     }
 
     /// The sources of a list: each image goes where it would go beside others, under its own names, also when the list has
@@ -85,11 +83,10 @@ impl Source {
         self
     }
 
-    /// Its reference, or that of what is open; of several kinds the last.
+    /// Its reference, or that of what is open; of two formats the last.
     pub fn reference(&self) -> &Reference {
         match &self.origin {
-            Origin::Reference(at) => at,
-            Origin::OneOf(kinds) => &kinds[kinds.len() - 1],
+            Origin::Reference(at) | Origin::OneOf([_, at]) => at,
             Origin::Image(image) => image.reference(),
             Origin::Archive(archive) => archive.reference(),
         }

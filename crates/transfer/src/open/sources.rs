@@ -9,14 +9,8 @@ use super::goes_on;
 use super::source::Origin;
 use super::stream::{self, StagedBlobs, Streamed};
 use crate::events::emit::Emitter;
+use crate::text::few;
 use crate::{ImageFailure, Images, Source, TransferOptions};
-
-/// An image that is open, and what is known of it.
-#[derive(Debug)]
-pub(crate) struct OpenImage<'a> {
-    pub(crate) image: Handle<'a, dyn ImageSource>,
-    pub(crate) warnings: Vec<String>,
-}
 
 /// Something that we opened, or that the caller did.
 #[derive(Debug)]
@@ -136,13 +130,11 @@ impl<'a> Sources<'a> {
         self.images.len() + self.failed.len()
     }
 
-    /// The names that were given for an image.
     pub(crate) fn given(&self, at: usize) -> &'a [ImageName] {
         let given = self.images.get(at).map_or(&[][..], |(source, _)| self.opened[*source].given);
         if given.is_empty() { self.names } else { given }
     }
 
-    /// The reference of an image.
     pub(crate) fn reference(&self, at: usize) -> &Reference {
         let (place, entry) = self.images[at];
         match &self.opened[place].content {
@@ -151,7 +143,6 @@ impl<'a> Sources<'a> {
         }
     }
 
-    /// The names that an image has.
     pub(crate) fn names(&self, at: usize) -> &[ImageName] {
         let (place, entry) = self.images[at];
         match &self.opened[place].content {
@@ -161,29 +152,32 @@ impl<'a> Sources<'a> {
     }
 
     /// The root of an open image, where it is compared before it is read.
-    pub(crate) fn compared<'i>(&self, image: &'i OpenImage<'_>) -> Option<&'i Descriptor> {
-        let image = image.image.get();
+    pub(crate) fn compared<'i>(&self, image: &'i dyn ImageSource) -> Option<&'i Descriptor> {
         // What the caller opened may be of a transport that is not linked.
         let transport = self.transports.of(image.reference());
         let compares = self.compare && transport.is_ok_and(|transport| transport.compares_roots());
         image.root_descriptor().filter(|_| compares)
     }
 
-    /// Opens an image.
-    pub(crate) async fn image(&self, at: usize) -> Result<OpenImage<'_>> {
+    pub(crate) async fn image(&self, at: usize) -> Result<Handle<'_, dyn ImageSource>> {
         let (place, entry) = self.images[at];
         match &self.opened[place].content {
-            Content::Image(image) => {
-                let image = image.get();
-                Ok(OpenImage { image: Handle::Borrowed(image), warnings: Vec::new() })
-            }
+            Content::Image(image) => Ok(Handle::Borrowed(image.get())),
             Content::Archive(archive) => {
                 let archive = archive.get();
                 let entry = &archive.entries()[entry];
                 let image = archive.open(entry).await;
-                let image = image.context(|| &entry.reference)?;
-                Ok(OpenImage { image: Handle::Owned(image), warnings: entry.warnings.clone() })
+                image.map(Handle::Owned).context(|| &entry.reference)
             }
+        }
+    }
+
+    /// What is to be said of an image before it is copied.
+    pub(crate) fn warnings(&self, at: usize) -> &[String] {
+        let (place, entry) = self.images[at];
+        match &self.opened[place].content {
+            Content::Image(_) => &[],
+            Content::Archive(archive) => &archive.get().entries()[entry].warnings,
         }
     }
 }
@@ -273,18 +267,13 @@ impl Opening<'_> {
 }
 
 fn ambiguous(archive: &dyn ArchiveReader) -> Error {
-    const SHOWN: usize = 20;
     let entries = archive.entries();
-    let mut there: Vec<String> =
-        entries.iter().take(SHOWN).map(|entry| entry.reference.to_string()).collect();
-    if entries.len() > SHOWN {
-        there.push(format!("{} more", entries.len() - SHOWN));
-    }
+    let there = few(entries.iter().map(|entry| &entry.reference));
     Error::new(
         ErrorKind::Ambiguous,
         format!("{} holds {} images, and none is chosen", archive.reference(), entries.len()),
     )
-    .hint(format!("choose one of {}", there.join(", ")))
+    .hint(format!("choose one of {there}"))
 }
 
 /// Adds to a transport's error about several images that all of them can be copied.

@@ -6,19 +6,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use transship_core::{
-    Body, Digest, Error, ErrorKind, Passed, ReadOptions, Reference, Result, Staged, Staging,
+    Body, Digest, ErrorKind, OnePass, Passed, ReadOptions, Reference, Result, Staged, Staging,
     Transports,
 };
 
 use super::source::Origin;
 use super::writer::{self, Output};
 use crate::events::emit::Emitter;
+use crate::locked;
 use crate::{Compress, EventKind, Source, TransferOptions};
 
 /// Blobs that are where they are going before they are planned.
 pub(crate) type StagedBlobs = Arc<HashSet<Digest>>;
 
-/// What to do with streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Streams {
     /// Put their blobs into the destination as they pass.
@@ -44,18 +44,16 @@ pub(super) async fn read<'a>(
     events: &Emitter,
     streams: Streams,
 ) -> Result<(Output<'a>, Streamed)> {
-    let ([source], Streams::Stage) = (sources, streams) else {
-        return Ok((output, Streamed::default()));
-    };
-    let Some(at) = comes_once(source, from).await else {
-        return Ok((output, Streamed::default()));
-    };
+    let nothing = Streamed::default();
+    let ([source], Streams::Stage) = (sources, streams) else { return Ok((output, nothing)) };
+    let Some(at) = may_be_stream(source) else { return Ok((output, nothing)) };
+    let Some(one_pass) = one_pass(at, from).await else { return Ok((output, nothing)) };
     let (output, why) = early(output, source, to, options, events).await?;
     let staging = if why.is_none() { output.staging() } else { None };
     let recording = staging.map(|staging| Recording::new(staging, events.clone()));
     events.emit(EventKind::StreamStarted { source: at.clone(), spooled: why });
     let into = recording.as_ref().map(|recording| recording as &dyn Staging);
-    let passed = pass(at, from, &read_options(options, events), into).await?;
+    let passed = Some(one_pass.pass(at, &read_options(options, events), into).await?);
     let staged = recording.map(Recording::staged).unwrap_or_default();
     Ok((output, Streamed { passed, staged }))
 }
@@ -67,54 +65,39 @@ pub(super) fn read_options(options: &TransferOptions, events: &Emitter) -> ReadO
     how
 }
 
-/// The reference of a source that is a stream. If it can be of several formats, it is the last of their references.
-async fn comes_once<'a>(source: &'a Source, transports: &Transports) -> Option<&'a Reference> {
-    let at = match &source.origin {
+/// The reference of a source that is not open; of one that can be of several formats the last.
+fn may_be_stream(source: &Source) -> Option<&Reference> {
+    match &source.origin {
         // It was read already.
-        _ if source.opened.is_some() => return None,
-        Origin::Reference(at) => at,
-        Origin::OneOf(kinds) => kinds.last()?,
-        _ => return None,
-    };
-    let one_pass = transports.of(at).ok()?.archives()?.one_pass()?;
-    one_pass.comes_once(at).await.then_some(at)
-}
-
-async fn pass(
-    at: &Reference,
-    transports: &Transports,
-    how: &ReadOptions,
-    into: Option<&dyn Staging>,
-) -> Result<Option<Passed>> {
-    match transports.of(at)?.archives().and_then(|archives| archives.one_pass()) {
-        Some(one_pass) => one_pass.pass(at, how, into).await.map(Some),
-        None => Ok(None),
+        _ if source.opened.is_some() => None,
+        Origin::Reference(at) | Origin::OneOf([_, at]) => Some(at),
+        Origin::Image(_) | Origin::Archive(_) => None,
     }
 }
 
-/// Which of several kinds a place is: the first whose transport can read it. What is corrupt is so for all of them.
+/// What reads a stream, if a reference is one.
+async fn one_pass<'t>(at: &Reference, transports: &'t Transports) -> Option<&'t dyn OnePass> {
+    let one_pass = transports.of(at).ok()?.archives()?.one_pass()?;
+    one_pass.comes_once(at).await.then_some(one_pass)
+}
+
+/// Which of two formats a place has: the first whose transport can read it. What is corrupt is so for both.
 pub(super) async fn which<'a>(
-    kinds: &'a [Reference],
+    formats: &'a [Reference; 2],
     transports: &Transports,
     how: &mut ReadOptions,
 ) -> Result<&'a Reference> {
-    let mut last = Error::new(ErrorKind::InvalidInput, "it is not said what the source can be");
-    if let Some(at) = kinds.last()
-        && how.passed.is_none()
-        && let Some(one_pass) = transports.of(at)?.archives().and_then(|a| a.one_pass())
-        && one_pass.comes_once(at).await
+    let [this, that] = formats;
+    if how.passed.is_none()
+        && let Some(one_pass) = one_pass(that, transports).await
     {
-        how.passed = Some(one_pass.pass(at, how, None).await?);
+        how.passed = Some(one_pass.pass(that, how, None).await?);
     }
-    for at in kinds {
-        let Some(archives) = transports.of(at)?.archives() else { return Ok(at) };
-        match archives.read(at, how).await {
-            Ok(_) => return Ok(at),
-            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Unsupported) => last = e,
-            Err(e) => return Err(e),
-        }
+    let Some(archives) = transports.of(this)?.archives() else { return Ok(this) };
+    match archives.read(this, how).await {
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Unsupported) => Ok(that),
+        found => found.map(|_| this),
     }
-    Err(last)
 }
 
 /// The destination, open if blobs can be kept there before they are planned; else why not.
@@ -183,7 +166,7 @@ impl Staging for Recording<'_> {
         let events = self.events.clone();
         let body = body.on_progress(move |bytes| events.emit(EventKind::StreamAdvanced { bytes }));
         let staged = self.staging.stage(body).await?;
-        let mut all = self.staged.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = locked(&self.staged);
         all.insert(staged.stored.digest.clone());
         Ok(staged)
     }

@@ -1,6 +1,6 @@
 //! [`Writer`]: where the images of a batch go. A place for one image is a writer of one.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use transship_core::{
     AcceptsNames, ArchiveWriter, Error, ErrorKind, Hint, ImageDestination, ImageName, Reference,
@@ -11,6 +11,7 @@ use super::Batch;
 use super::rename::{NameOrigin, WantedName, wanted};
 use super::sources::{Handle, Sources};
 use crate::events::emit::Emitter;
+use crate::locked;
 use crate::{Destination, TransferOptions};
 
 /// A destination that may be open already.
@@ -125,7 +126,7 @@ impl Batch<'_> {
         let target = match &self.writer {
             Writer::Archive(writer) => place(writer.get(), &names).await,
             Writer::One(image) => {
-                let image = image.lock().unwrap_or_else(PoisonError::into_inner).take();
+                let image = locked(image).take();
                 let image = match image {
                     Some(Handle::Owned(image)) => Ok(Handle::Owned(image as Box<_>)),
                     Some(Handle::Borrowed(image)) => Ok(Handle::Borrowed(image)),
@@ -309,27 +310,14 @@ fn check_fixed(image: &dyn ImageDestination, sources: &Sources<'_>) -> Result<()
 /// That of the archive for a name that the caller gave or mapped, and that it cannot hold.
 async fn place<'w>(writer: &'w dyn ArchiveWriter, wanted: &[WantedName]) -> Result<Target<'w>> {
     let names: Vec<ImageName> = wanted.iter().map(|wanted| wanted.name.clone()).collect();
-    let error = match writer.image(&names).await {
-        Ok(image) if wanted.iter().any(|wanted| is_misread(wanted, &*image)) => {
-            let (misread, rest): (Vec<_>, Vec<_>) =
-                wanted.iter().cloned().partition(|wanted| is_misread(wanted, &*image));
-            drop(image);
-            let place = Box::pin(place(writer, &rest)).await;
-            let mut place =
-                place.map_err(|error| nameless(error, writer.reference(), &reasons(&misread)))?;
-            place.refused.extend(misread.into_iter().map(|wanted| wanted.name));
-            return Ok(place);
+    let together = match writer.image(&names).await {
+        Ok(image) if !wanted.iter().any(|wanted| is_misread(wanted, &*image)) => {
+            let (by_caller, image) = (by_caller(wanted, &names), Handle::Owned(image));
+            return Ok(Target { image, names, by_caller, refused: Vec::new() });
         }
-        Ok(image) => {
-            let by_caller = by_caller(wanted, &names);
-            let (image, refused) = (Handle::Owned(image), Vec::new());
-            return Ok(Target { image, names, by_caller, refused });
-        }
-        Err(error) => error,
+        Err(error) if names.is_empty() || !about_names(&error) => return Err(error),
+        together => together.err(),
     };
-    if names.is_empty() || !about_names(&error) {
-        return Err(error);
-    }
     let (mut held, mut refused, mut why) = (Vec::new(), Vec::new(), Vec::new());
     for one @ WantedName { name, by } in wanted {
         match writer.image(std::slice::from_ref(name)).await {
@@ -345,7 +333,7 @@ async fn place<'w>(writer: &'w dyn ArchiveWriter, wanted: &[WantedName]) -> Resu
             Err(error) => return Err(error),
         }
     }
-    if refused.is_empty() {
+    if let (Some(error), true) = (together, refused.is_empty()) {
         // Each alone, and not together: there is room for one.
         if wanted.iter().skip(1).any(|wanted| wanted.by == NameOrigin::Caller) {
             return Err(error);

@@ -13,10 +13,9 @@ use transship_core::{
 use super::layers::Handling;
 use super::nodes::ImagePlan;
 use super::{Action, ImageTask, TransferPlan};
-use crate::copy::cache::LayerCache;
-use crate::copy::task::BlobTask;
-use crate::events::text;
+use crate::copy::task::{BlobTask, LayerCache};
 use crate::open::boxed;
+use crate::text;
 use crate::{ImageFailure, PlatformsReport};
 
 /// Of how many blobs of an image the destination is asked at once.

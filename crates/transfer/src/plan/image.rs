@@ -1,24 +1,20 @@
 //! [`ImageTask`]: one image, planned.
 
-use std::collections::HashMap;
-
 use transship_core::{
-    Committed, Descriptor, Digest, Error, ErrorKind, Hint, ImageDestination, ImageSource, Result,
-    ResultExt,
+    Committed, Descriptor, Error, ErrorKind, Hint, ImageDestination, ImageSource, Result, ResultExt,
 };
 
 use super::layers::LayerRules;
 use super::manifests::plan;
-use super::nodes::{ImagePlan, room, to_sniff};
+use super::nodes::ImagePlan;
 use super::referrers::attach;
-use super::select::choose;
+use super::select::{Room, choose};
 use super::sniff::sniff_layers;
 use super::tree::Tree;
-use crate::codec::Compression;
 use crate::commit::{planned_root, signatures};
 use crate::copy::task::{BlobTask, tasks};
 use crate::open::base::WithBase;
-use crate::open::{Batch, OpenImage, Target};
+use crate::open::{Batch, Handle, Target};
 use crate::{Attached, ImageId, TransferOptions};
 
 /// What a transfer does for one image.
@@ -35,7 +31,7 @@ pub(crate) struct ImageTask<'a> {
 #[expect(clippy::large_enum_variant, reason = "nearly all of them are copied")]
 pub(crate) enum Action<'a> {
     Copy {
-        from: OpenImage<'a>,
+        from: Handle<'a, dyn ImageSource>,
         plan: ImagePlan,
         blobs: Vec<BlobTask>,
     },
@@ -88,8 +84,8 @@ pub(super) async fn plan_image<'a>(
 ) -> Result<ImageTask<'a>> {
     let id = ImageId(at);
     let from = batch.sources.image(at).await?;
-    let (source, place) = (from.image.get(), target.image.get());
-    if let Some(root) = batch.sources.compared(&from)
+    let (source, place) = (from.get(), target.image.get());
+    if let Some(root) = batch.sources.compared(source)
         && place.pinned().into_iter().all(|pinned| *pinned == root.digest)
         && let Some(there) = place.shows(root).await?
     {
@@ -98,7 +94,7 @@ pub(super) async fn plan_image<'a>(
     }
     let plan = plan_for(source, place, batch.options).await;
     let mut plan = plan.context(|| source.reference())?;
-    plan.warnings.splice(0..0, from.warnings.iter().cloned());
+    plan.warnings.splice(0..0, batch.sources.warnings(at).iter().cloned());
     let refused = target.refused.iter();
     plan.lost.extend(
         refused.map(|name| format!("the name {name}: {} cannot hold it", place.reference())),
@@ -116,13 +112,12 @@ async fn plan_for(
     let accepts = destination.accepts();
     let source = &WithBase::over(source, destination);
     source.check(destination).await?;
-    let room = room(accepts);
+    let room = Room::of(accepts);
     let mut tree = Tree::load(source, options.platforms.reading(room)).await?;
     let choice = choose(&tree, &options.platforms, options.subset, room)?;
     tree.complete(source, &|leaf| choice.takes(leaf)).await?;
     let rules = LayerRules::new(options, accepts);
-    let sniffed: HashMap<Digest, Compression> =
-        sniff_layers(source, to_sniff(&tree, &choice, &rules), options.streams()).await?;
+    let sniffed = sniff_layers(source, (&tree, &choice), &rules, options.streams()).await?;
     let mut plan = plan(&tree, &choice, options, accepts, &sniffed)?;
     signatures::check(source, destination, &plan).await?;
     if options.attached == Attached::Copy {

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use transship_core::{
-    AcceptsLayers, Descriptor, Digest, Error, ErrorKind, Hint, LayerForm, LayerType, MediaType,
-    Result,
+    Accepts, AcceptsLayers, Descriptor, Digest, Error, ErrorKind, Hint, LayerForm, LayerType,
+    MediaType, Result,
 };
 
 use crate::codec::Compression;
 use crate::plan::form_name;
-use crate::{Compress, Digests, Format, Nondistributable};
+use crate::{Compress, Digests, Format, Nondistributable, TransferOptions};
 
 /// What is asked of layers, by the caller and the destination.
 #[derive(Clone, Debug)]
@@ -222,6 +222,17 @@ fn no_diff_id(layer: &Descriptor) -> Error {
 }
 
 impl LayerRules {
+    /// What the caller and the destination ask of layers.
+    pub(crate) fn new(options: &TransferOptions, accepts: &Accepts) -> Self {
+        Self {
+            compress: options.compress,
+            digests: options.digests,
+            nondistributable: options.nondistributable,
+            layers: accepts.layers,
+            prefers: accepts.prefers,
+        }
+    }
+
     /// The form that a layer is to have; `None` for its own.
     fn form(&self, has: LayerForm) -> Option<LayerForm> {
         let preferred = match (self.digests, self.prefers) {

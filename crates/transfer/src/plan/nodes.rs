@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use transship_core::{Accepts, Descriptor, Digest, Manifest, MediaType, Platform};
+use transship_core::{Descriptor, Digest, Manifest, MediaType, Platform};
 
 use crate::commit::report::PlatformsReport;
-use crate::commit::{ATTESTED, image_type, index_type};
-use crate::plan::layers::{LayerPlan, LayerRules, needs_sniff};
-use crate::plan::select::{Choice, Room, leaves};
-use crate::plan::tree::{Image, Node, Tree};
-use crate::{DetachedSignatures, Format, Since, TransferOptions};
+use crate::commit::{image_type, index_type};
+use crate::plan::layers::LayerPlan;
+use crate::{DetachedSignatures, Format, Since};
 
 /// What becomes of an image or index.
 #[derive(Debug)]
@@ -168,65 +166,4 @@ impl NodePlan {
             Self::Index(_) => self.copied().flat_map(Self::images).collect(),
         }
     }
-}
-
-impl LayerRules {
-    /// What the caller and the destination ask of layers.
-    pub(crate) fn new(options: &TransferOptions, accepts: &Accepts) -> Self {
-        Self {
-            compress: options.compress,
-            digests: options.digests,
-            nondistributable: options.nondistributable,
-            layers: accepts.layers,
-            prefers: accepts.prefers,
-        }
-    }
-}
-
-/// Whether the destination has room for indexes.
-pub(crate) fn room(accepts: &Accepts) -> Room {
-    if accepts.takes_indexes() { Room::Indexes } else { Room::OneImage }
-}
-
-/// The layers whose first bytes [`plan`] has to know.
-pub(crate) fn to_sniff(tree: &Tree, choice: &Choice, rules: &LayerRules) -> Vec<Descriptor> {
-    let of_image = |image: &Image| {
-        let document = &image.document;
-        if !document.is_runnable() {
-            return Vec::new();
-        }
-        let layers = document.layers.iter().enumerate();
-        layers
-            .filter(|(at, layer)| needs_sniff(layer, image.diff_id(*at), rules))
-            .map(|(_, layer)| layer.clone())
-            .collect::<Vec<_>>()
-    };
-    if let Node::Image(image) = &tree.node {
-        return of_image(image);
-    }
-    leaves(tree)
-        .iter()
-        .enumerate()
-        .filter(|(at, _)| choice.takes(*at))
-        .filter_map(|(_, leaf)| match leaf.tree()? {
-            Tree { node: Node::Image(image), .. } => Some(of_image(image)),
-            _ => None,
-        })
-        .flatten()
-        .collect()
-}
-
-impl Choice {
-    pub(crate) fn takes(&self, leaf: usize) -> bool {
-        match self {
-            Self::Whole => true,
-            Self::Some(taken) => taken.get(leaf).copied().unwrap_or(false),
-            Self::Alone { at, .. } => *at == leaf,
-        }
-    }
-}
-
-/// The image that an attestation is about.
-pub(crate) fn attested(child: &Descriptor) -> Option<&str> {
-    child.is_attestation().then(|| child.annotation(ATTESTED)).flatten()
 }

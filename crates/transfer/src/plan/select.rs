@@ -1,9 +1,12 @@
 //! Which platforms of an index. Pure: documents in, a choice out.
 
-use transship_core::{Descriptor, Error, ErrorKind, Hint, Platform, Result, is_index_type};
+use transship_core::{
+    Accepts, Descriptor, Error, ErrorKind, Hint, Platform, Result, is_index_type,
+};
 
-use crate::plan::nodes::attested;
+use crate::commit::attested;
 use crate::plan::tree::{Child, Found, Node, Reading, Tree};
+use crate::text::few;
 use crate::{Platforms, Subset};
 
 /// What the destination can hold.
@@ -13,6 +16,12 @@ pub(crate) enum Room {
     Indexes,
     /// Single images only.
     OneImage,
+}
+
+impl Room {
+    pub(crate) fn of(accepts: &Accepts) -> Self {
+        if accepts.takes_indexes() { Self::Indexes } else { Self::OneImage }
+    }
 }
 
 impl Platforms {
@@ -34,6 +43,16 @@ pub(crate) enum Choice {
     Some(Vec<bool>),
     /// One image alone, without its index: the leaf at this position.
     Alone { at: usize, why: Option<String> },
+}
+
+impl Choice {
+    pub(crate) fn takes(&self, leaf: usize) -> bool {
+        match self {
+            Self::Whole => true,
+            Self::Some(taken) => taken.get(leaf).copied().unwrap_or(false),
+            Self::Alone { at, .. } => *at == leaf,
+        }
+    }
 }
 
 /// The leaves of a tree: all that an index lists, in order, and in place of nested indexes that are here what those list.
@@ -125,7 +144,7 @@ fn check_single(tree: &Tree, platforms: &Platforms) -> Result<()> {
         return Ok(());
     }
     let wanted = match platforms {
-        Platforms::Only(wanted) => list(wanted.iter()),
+        Platforms::Only(wanted) => few(wanted),
         _ => Platform::host().to_string(),
     };
     Err(Error::new(
@@ -253,22 +272,10 @@ fn fitting(leaves: &[&Child], wanted: &Platform) -> Result<usize> {
     if let Some(at) = best(false) {
         return Err(absent(leaves[at]));
     }
-    let there =
-        list(leaves.iter().filter(|leaf| leaf.is_present()).filter_map(|leaf| leaf.runs_on()));
+    let present = leaves.iter().filter(|leaf| leaf.is_present());
+    let there = few(present.filter_map(|leaf| leaf.runs_on()));
     Err(Error::new(ErrorKind::NotFound, format!("there is no image for {wanted}"))
         .hint(Hint::SelectPlatform(there)))
-}
-
-/// The most platforms that an error lists.
-const LISTED: usize = 10;
-
-fn list<'a>(mut platforms: impl Iterator<Item = &'a Platform>) -> String {
-    let first: Vec<_> = platforms.by_ref().take(LISTED).map(ToString::to_string).collect();
-    match platforms.count() {
-        0 if first.is_empty() => "none".to_owned(),
-        0 => first.join(", "),
-        more => format!("{} and {more} more", first.join(", ")),
-    }
 }
 
 #[cfg(test)]

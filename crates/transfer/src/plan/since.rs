@@ -1,13 +1,14 @@
 //! [`Since`]: what the receiver of a delta has already.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::locked;
 use async_trait::async_trait;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use transship_core::{
-    Descriptor, Digest, Error, ErrorKind, ImageDocument, ImageSource, IndexDocument, Listed,
-    ReadOptions, Reference, Result, ResultExt, Transports, Visit, Visitor, walk_from,
+    Descriptor, Digest, Error, ImageDocument, ImageSource, IndexDocument, Listed, ReadOptions,
+    Reference, Result, ResultExt, Transports, Visit, Visitor, walk_from,
 };
 
 /// How many blobs are asked for at once.
@@ -79,12 +80,11 @@ struct Counting<'a> {
 
 impl Inventory {
     async fn add(&self, source: &dyn ImageSource) -> Result<()> {
-        match source.root().await {
-            Ok(root) if self.is_new(root.descriptor()) => {
+        // What is not there is not among what is there: sparse indexes, deltas, layers that are not to be distributed.
+        match source.root().await.if_found()? {
+            Some(root) if self.is_new(root.descriptor()) => {
                 walk_from(source, &root, &Counting { source, inventory: self }).await
             }
-            // What is not there is not among what is there: sparse indexes, deltas, layers that are not to be distributed.
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
     }
@@ -96,10 +96,6 @@ impl Inventory {
     fn note(&self, digest: &Digest) {
         locked(&self.there).insert(digest.clone());
     }
-}
-
-fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
-    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Counting<'_> {

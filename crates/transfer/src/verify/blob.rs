@@ -14,7 +14,6 @@ use crate::codec::Sniffed;
 /// What was found true of a blob.
 #[derive(Clone, Debug)]
 pub(super) struct BlobTruth {
-    /// Its size in bytes.
     pub(super) size: u64,
     /// For a layer whose diff ID was asked for: the digest of its plain bytes.
     pub(super) diff_id: Option<Digest>,

@@ -5,12 +5,13 @@ mod walk;
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use transship_core::{Descriptor, Digest, Error, ErrorKind, ImageSource, Result};
 
+use crate::locked;
 use blob::{BlobKey, BlobTruth};
 use walk::{Use, Walk};
 
@@ -185,10 +186,6 @@ impl Verifier {
     fn width(&self) -> usize {
         self.jobs.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get)
     }
-}
-
-fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
-    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// One use of each blob, one that knows the diff ID where there is one.

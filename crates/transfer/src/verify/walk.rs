@@ -10,7 +10,8 @@ use transship_core::{
     Visit, Visitor, walk_from, walk_listed,
 };
 
-use super::{Findings, Problem, locked};
+use super::{Findings, Problem};
+use crate::locked;
 
 /// What the manifests say.
 #[derive(Default)]

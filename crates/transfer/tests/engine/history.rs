@@ -152,9 +152,9 @@ async fn told(case: &Case) -> (Vec<EventKind>, Option<Result<Report>>) {
     (heard, done)
 }
 
-/// A blob on its way.
+/// A blob that was started and has not ended.
 #[derive(Debug, Default)]
-struct Way {
+struct OpenBlob {
     size: u64,
     done: u64,
     retried: usize,
@@ -163,7 +163,7 @@ struct Way {
 
 #[derive(Debug, Default)]
 struct History {
-    open: BTreeMap<BlobId, Way>,
+    open: BTreeMap<BlobId, OpenBlob>,
     ended: BTreeSet<BlobId>,
     images: BTreeMap<ImageId, usize>,
     /// Bytes that came with the source, and have not been said to be those of a blob.
@@ -203,40 +203,40 @@ impl History {
     fn blob(&mut self, kind: &EventKind) {
         match kind {
             EventKind::BlobStarted { blob, size, .. } => {
-                let way = Way { size: *size, ..Way::default() };
+                let open = OpenBlob { size: *size, ..OpenBlob::default() };
                 assert!(!self.ended.contains(blob), "{kind:?}: it has ended");
-                assert!(self.open.insert(*blob, way).is_none(), "{kind:?}: again");
+                assert!(self.open.insert(*blob, open).is_none(), "{kind:?}: again");
             }
             EventKind::Advanced { blob, bytes } => {
-                let way = self.way(*blob);
-                way.done += bytes;
-                assert!(*bytes > 0 && way.done <= way.size, "{kind:?}: {way:?}");
+                let open = self.open_blob(*blob);
+                open.done += bytes;
+                assert!(*bytes > 0 && open.done <= open.size, "{kind:?}: {open:?}");
             }
             EventKind::Retried { blob, .. } => {
                 self.retried += 1;
-                let way = self.way(*blob);
-                way.done = 0;
-                way.retried += 1;
-                assert!(way.retried <= 1 + usize::from(way.read_again), "{kind:?}: {way:?}");
+                let open = self.open_blob(*blob);
+                open.done = 0;
+                open.retried += 1;
+                assert!(open.retried <= 1 + usize::from(open.read_again), "{kind:?}: {open:?}");
             }
             EventKind::ReadAgain { blob } => {
                 assert!(self.is_delta, "{kind:?}: of no delta");
                 self.read_again += 1;
-                let way = self.way(*blob);
-                assert!(way.done == way.size && !way.read_again, "{kind:?}: {way:?}");
-                (way.done, way.read_again) = (0, true);
+                let open = self.open_blob(*blob);
+                assert!(open.done == open.size && !open.read_again, "{kind:?}: {open:?}");
+                (open.done, open.read_again) = (0, true);
             }
             EventKind::Stored { blob, .. } => {
-                let way = self.end(*blob).expect("it was started");
+                let open = self.end(*blob).expect("it was started");
                 // What came with the source was told as it came.
-                let came = way.done == 0 && self.came >= way.size;
-                assert!(way.done == way.size || came, "{kind:?}: {way:?}");
-                self.came -= way.size - way.done;
+                let came = open.done == 0 && self.came >= open.size;
+                assert!(open.done == open.size || came, "{kind:?}: {open:?}");
+                self.came -= open.size - open.done;
                 self.moved += 1;
             }
             EventKind::LeftOut { blob, .. } => {
                 assert!(self.is_delta, "{kind:?}: of no delta");
-                let whole = self.end(*blob).is_none_or(|way| way.done == way.size);
+                let whole = self.end(*blob).is_none_or(|open| open.done == open.size);
                 assert!(whole, "{kind:?}: it was not read to its end");
                 self.left_out += 1;
             }
@@ -246,17 +246,17 @@ impl History {
             }
             EventKind::BlobFailed { blob, .. } => drop(self.end(*blob)),
             EventKind::BlobCancelled { blob } => {
-                assert!(self.end(*blob).is_some(), "{kind:?}: it is not on its way");
+                assert!(self.end(*blob).is_some(), "{kind:?}: it is not open");
             }
             _ => {}
         }
     }
 
-    fn way(&mut self, blob: BlobId) -> &mut Way {
-        self.open.get_mut(&blob).unwrap_or_else(|| panic!("{blob:?} is not on its way"))
+    fn open_blob(&mut self, blob: BlobId) -> &mut OpenBlob {
+        self.open.get_mut(&blob).unwrap_or_else(|| panic!("{blob:?} is not open"))
     }
 
-    fn end(&mut self, blob: BlobId) -> Option<Way> {
+    fn end(&mut self, blob: BlobId) -> Option<OpenBlob> {
         assert!(self.ended.insert(blob), "{blob:?} ends twice");
         self.open.remove(&blob)
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::json;
 use transship_core::{
     Body, Commit, Committed, Descriptor, Document, ErrorKind, Manifest, MediaType, ReadOptions,
-    Reference, Result, Transports, WriteMode, WriteOptions,
+    Reference, Result, ResultExt, Transports, WriteMode, WriteOptions,
 };
 
 use super::{Image, ImageWriter};
@@ -211,10 +211,8 @@ async fn absent(image: &Image) -> Result<Vec<Descriptor>> {
     let Document::Index(index) = image.document() else { return Ok(Vec::new()) };
     let mut absent = Vec::new();
     for child in &index.manifests {
-        match image.child(child).await {
-            Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::NotFound => absent.push(child.clone()),
-            Err(error) => return Err(error),
+        if image.child(child).await.if_found()?.is_none() {
+            absent.push(child.clone());
         }
     }
     Ok(absent)

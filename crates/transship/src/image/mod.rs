@@ -5,21 +5,19 @@ mod layer;
 mod writer;
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use transship_core::{
-    Body, CONFIG_LIMIT, Descriptor, Digest, Document, Error, ErrorKind, Expect, ImageConfig,
-    ImageDocument, ImageName, ImageSource, Manifest, Platform, ReadOptions, Reference, Result,
-    ResultExt, Transports, is_index_type,
+    Body, CONFIG_LIMIT, Descriptor, Digest, Document, Error, ErrorKind, Expect, Hint, ImageConfig,
+    ImageDocument, ImageName, ImageSource, IndexDocument, Listed, Manifest, Platform, ReadOptions,
+    Reference, Result, ResultExt, Sparse, Transports, Visit, Visitor, is_index_type, walk_from,
 };
 
 pub use artifact::Artifact;
 pub use layer::Layer;
 pub use writer::ImageWriter;
-
-/// Indexes within indexes are followed so deep.
-const MAX_DEPTH: usize = 16;
 
 /// An image, index or artifact, opened from any transport: its manifest, config, layers and other blobs.
 ///
@@ -124,6 +122,11 @@ impl Image {
         self.source.reference()
     }
 
+    /// Its source, for what is not here.
+    pub fn source(&self) -> &dyn ImageSource {
+        &*self.source
+    }
+
     /// The names that it is stored under.
     pub fn names(&self) -> &[ImageName] {
         self.source.names()
@@ -156,41 +159,8 @@ impl Image {
     /// `LimitExceeded` for indexes nested more than 16 deep; those of reading documents. An image that is listed and not
     /// here is listed all the same.
     pub async fn images(&self) -> Result<Vec<Descriptor>> {
-        let mut waiting = vec![(self.descriptor().clone(), 0)];
-        let (mut images, mut indexes) = (Vec::new(), HashSet::new());
-        while let Some((mut of, depth)) = waiting.pop() {
-            let is_index =
-                of.digest == *self.digest() || is_index_type(&of.media_type) != Some(false);
-            if !is_index && of.platform.is_some() {
-                images.push(of);
-                continue;
-            }
-            let image = match self.child(&of).await {
-                Ok(image) => image,
-                Err(error) if error.kind() == ErrorKind::NotFound => {
-                    images.push(of);
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            match image.document() {
-                Document::Index(_) if depth == MAX_DEPTH => return Err(too_deep()),
-                // The same index again lists nothing new.
-                Document::Index(_) if !indexes.insert(of.digest.clone()) => {}
-                Document::Index(index) => {
-                    let listed = index.manifests.iter().filter(|child| !child.is_attestation());
-                    // The last is taken first.
-                    waiting.extend(listed.rev().map(|child| (child.clone(), depth + 1)));
-                }
-                _ => {
-                    if of.platform.is_none() && image.is_runnable() {
-                        of.platform = image.config().await?.parsed.platform;
-                    }
-                    images.push(of);
-                }
-            }
-        }
-        Ok(images)
+        let listing = Listing { source: self.source(), indexes: Mutex::default() };
+        walk_from(self.source(), &self.manifest, &listing).await
     }
 
     /// What it runs on: one platform for each image.
@@ -202,25 +172,43 @@ impl Image {
         Ok(images.into_iter().filter_map(|image| image.platform).collect())
     }
 
-    /// The image of an index that fits a machine best; a single image, if it fits.
+    /// The image of an index that fits a machine best, of those that are here; a single image, unless it says that it is for
+    /// another machine.
     ///
     /// # Errors
-    /// `NotFound`, with the platforms that there are, and as [`images`](Self::images).
+    /// `NotFound`, with the platforms that there are; `Corrupt` when it is missing from a source that is to hold all that its
+    /// indexes list; and as [`images`](Self::images).
     pub async fn select(&self, machine: &Platform) -> Result<Self> {
         let images = self.images().await?;
+        if !self.document().is_index() && images.iter().all(|image| image.platform.is_none()) {
+            return Ok(self.clone());
+        }
         let fit = |image: &Descriptor| machine.fit(image.platform.as_ref()?);
         let fitting = images.iter().filter_map(|image| Some((fit(image)?, image)));
+        let mut fitting: Vec<_> = fitting.collect();
         // Of equals the first.
-        let Some((_, best)) = fitting.min_by_key(|(fit, _)| *fit) else {
-            let all: Vec<String> = images
-                .iter()
-                .filter_map(|image| Some(image.platform.as_ref()?.to_string()))
-                .collect();
-            let message = format!("{}: no image in it is for {machine}", self.reference());
-            return Err(Error::new(ErrorKind::NotFound, message)
-                .hint(format!("its platforms are {}", all.join(", "))));
-        };
-        self.child(best).await
+        fitting.sort_by_key(|(fit, _)| *fit);
+        let mut absent = None;
+        for (_, image) in fitting {
+            match self.child(image).await {
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    absent.get_or_insert(error.context(format!("the image for {machine}")));
+                }
+                found => return found,
+            }
+        }
+        Err(match absent {
+            Some(error) if self.source.sparse() == Sparse::Refused => error.of_part(),
+            Some(error) => error.hint("the index is sparse: its other images are elsewhere"),
+            None => {
+                let there = images.iter().filter_map(|image| image.platform.as_ref());
+                let there: Vec<_> = there.map(|p| p.clone().normalized().to_string()).collect();
+                let message = format!("there is no image for {machine}");
+                Error::new(ErrorKind::NotFound, message)
+                    .context(self.reference())
+                    .hint(Hint::SelectPlatform(there.join(", ")))
+            }
+        })
     }
 
     /// A manifest from the same source: one that an index lists, or a [referrer](Self::referrers).
@@ -295,12 +283,8 @@ impl Image {
         }
         if let Document::Index(_) = self.document() {
             for child in self.images().await? {
-                let image = match self.child(&child).await {
-                    Ok(image) => image,
-                    Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                    Err(error) => return Err(error),
-                };
-                if let Some(of) = named(&image) {
+                let image = self.child(&child).await.if_found()?;
+                if let Some(of) = image.as_ref().and_then(named) {
                     return self.read(&of).await;
                 }
             }
@@ -321,7 +305,6 @@ impl Image {
         self.source.blob(of).await.context(|| self.reference())
     }
 
-    /// The descriptor with a digest in this manifest, or of it.
     fn named(&self, digest: &Digest) -> Option<&Descriptor> {
         let below: Vec<&Descriptor> = match self.document() {
             Document::Image(image) => image.layers.iter().chain([&image.config]).collect(),
@@ -345,7 +328,48 @@ impl Image {
     }
 }
 
-fn too_deep() -> Error {
-    let message = format!("its indexes are nested more than {MAX_DEPTH} deep");
-    Error::new(ErrorKind::LimitExceeded, message)
+/// Lists images with their platforms. Manifests are read only where the index does not say what they run on.
+struct Listing<'a> {
+    source: &'a dyn ImageSource,
+    /// The indexes that were read: the same one again lists nothing new.
+    indexes: Mutex<HashSet<Digest>>,
+}
+
+#[async_trait]
+impl Visitor for Listing<'_> {
+    type Output = Vec<Descriptor>;
+
+    fn skip(&self, listed: Listed<'_>) -> Option<Vec<Descriptor>> {
+        let of = listed.descriptor;
+        if of.is_attestation() && !listed.is_first() {
+            return Some(Vec::new());
+        }
+        if is_index_type(&of.media_type) == Some(false) {
+            return of.platform.is_some().then(|| vec![of.clone()]);
+        }
+        let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
+        (!indexes.insert(of.digest.clone())).then(Vec::new)
+    }
+
+    async fn image(&self, of: Visit<'_>, image: &ImageDocument) -> Result<Vec<Descriptor>> {
+        let mut descriptor = of.listed.descriptor.clone();
+        if descriptor.platform.is_none() && image.is_runnable() {
+            let bytes = self.source.blob(&image.config).await?.bytes(CONFIG_LIMIT).await?;
+            descriptor.platform = ImageConfig::parse(&bytes)?.platform;
+        }
+        Ok(vec![descriptor])
+    }
+
+    async fn index(
+        &self,
+        _: Visit<'_>,
+        _: &IndexDocument,
+        images: Vec<Vec<Descriptor>>,
+    ) -> Result<Vec<Descriptor>> {
+        Ok(images.into_iter().flatten().collect())
+    }
+
+    fn absent(&self, listed: Listed<'_>, _: Error) -> Result<Vec<Descriptor>> {
+        Ok(vec![listed.descriptor.clone()])
+    }
 }

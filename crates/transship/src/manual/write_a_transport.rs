@@ -296,4 +296,4 @@
 //!
 //! That files are synced before they are renamed, and that parsing does no I/O: `cargo xtask trace --program FILE --scheme NAME`
 //! looks at the system calls of a command of yours (the three lines above), where places are paths. That memory does not grow with the size of a blob: measure it, with a layer larger than your memory
-//! limit. That a process killed at any moment leaves the old or the new: kill it (`cargo xtask torture` does it to ours).
+//! limit. That a process killed at any moment leaves the old or the new: kill it (`cargo xtask faults` does it to ours).

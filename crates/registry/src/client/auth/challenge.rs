@@ -2,7 +2,6 @@
 
 use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 
-/// A way to authenticate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Challenge {
     /// With user and password, in each request.
@@ -48,7 +47,6 @@ fn challenges(text: &str) -> Vec<Challenge> {
     found
 }
 
-/// What stands between words.
 const BETWEEN: [char; 4] = [' ', '\t', ',', ';'];
 
 /// The value of a parameter, and what follows it.

@@ -5,7 +5,7 @@ mod scope;
 mod token;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderValue};
@@ -19,6 +19,7 @@ use token::{Realm, Token, basic, bearer};
 use crate::Credential;
 use crate::client::call::Call;
 use crate::client::host::Host;
+use crate::locked;
 
 /// What a host asked for, and what we have got for it.
 #[derive(Debug, Default)]
@@ -42,7 +43,7 @@ struct Slot {
 
 impl Slot {
     fn good(&self) -> Option<HeaderValue> {
-        let token = lock(&self.token);
+        let token = locked(&self.token);
         token.as_ref().filter(|token| token.renew_at > Instant::now()).map(|t| t.header.clone())
     }
 }
@@ -50,7 +51,6 @@ impl Slot {
 /// How a host wants clients to authenticate.
 #[derive(Clone, Debug, Default)]
 enum Known {
-    /// It has not said.
     #[default]
     Nothing,
     Basic,
@@ -60,7 +60,7 @@ enum Known {
 impl Auth {
     /// `Authorization` for a request, as far as the host has said what it wants.
     pub(crate) async fn header(&self, host: &Host, call: &Call) -> Result<Option<HeaderValue>> {
-        let known = lock(&self.known).clone();
+        let known = locked(&self.known).clone();
         if let Some(Credential::Bearer(token)) = host.given_credential() {
             return bearer(token).map(Some);
         }
@@ -87,9 +87,9 @@ impl Auth {
             return Ok(false);
         };
         let basic = matches!(known, Known::Basic);
-        *lock(&self.known) = known;
+        *locked(&self.known) = known;
         if let Some(scope) = scope {
-            lock(&self.asked).insert(call.scopes.own().to_owned(), scope);
+            locked(&self.asked).insert(call.scopes.own().to_owned(), scope);
         }
         match sent {
             None => Ok(true),
@@ -122,7 +122,7 @@ impl Auth {
             self.drop_token(sent);
             return matches!(self.header(host, call).await, Ok(Some(now)) if now != *sent);
         }
-        if !matches!(*lock(&self.known), Known::Nothing) {
+        if !matches!(*locked(&self.known), Known::Nothing) {
             return false;
         }
         // Most that have nothing there have nothing to hide.
@@ -138,14 +138,14 @@ impl Auth {
     async fn ping(&self, host: &Host, call: &Call) -> bool {
         let Some(answer) = host.ping(&call.observer).await else { return false };
         let Ok(Some((known, _))) = answerable(host, &answer) else { return false };
-        *lock(&self.known) = known;
+        *locked(&self.known) = known;
         true
     }
 
     async fn token(&self, host: &Host, call: &Call, realm: &Realm) -> Result<HeaderValue> {
-        let asked = lock(&self.asked).get(call.scopes.own()).cloned();
+        let asked = locked(&self.asked).get(call.scopes.own()).cloned();
         let texts = call.scopes.texts(asked.as_deref());
-        let slot = Arc::clone(lock(&self.tokens).entry(texts.clone()).or_default());
+        let slot = Arc::clone(locked(&self.tokens).entry(texts.clone()).or_default());
         if let Some(header) = slot.good() {
             return Ok(header);
         }
@@ -153,7 +153,7 @@ impl Auth {
         if let Some(header) = slot.good() {
             return Ok(header);
         }
-        let known = lock(&self.found).contains_key(call.scopes.own());
+        let known = locked(&self.found).contains_key(call.scopes.own());
         let who = self.credential(host, call).await?;
         let mut got = self.token_for(host, call, realm, &texts, who.as_ref()).await;
         if known && got.as_ref().is_err_and(|error| error.kind() == ErrorKind::Denied) {
@@ -165,7 +165,7 @@ impl Auth {
         }
         let token = got?;
         let header = token.header.clone();
-        *lock(&slot.token) = Some(token);
+        *locked(&slot.token) = Some(token);
         Ok(header)
     }
 
@@ -186,23 +186,23 @@ impl Auth {
 
     async fn credential(&self, host: &Host, call: &Call) -> Result<Option<Credential>> {
         let repository = call.scopes.own().to_owned();
-        if let Some(found) = lock(&self.found).get(&repository) {
+        if let Some(found) = locked(&self.found).get(&repository) {
             return Ok(found.clone());
         }
         let found = host.find_credential(&repository, &call.observer).await?;
-        lock(&self.found).insert(repository, found.clone());
+        locked(&self.found).insert(repository, found.clone());
         Ok(found)
     }
 
     /// The next request authenticates anew.
     fn forget(&self, call: &Call) {
-        lock(&self.found).remove(call.scopes.own());
+        locked(&self.found).remove(call.scopes.own());
     }
 
     /// A token that was sent in vain is used no more.
     fn drop_token(&self, sent: &HeaderValue) {
-        for slot in lock(&self.tokens).values() {
-            let mut token = lock(&slot.token);
+        for slot in locked(&self.tokens).values() {
+            let mut token = locked(&slot.token);
             if token.as_ref().is_some_and(|token| token.header == *sent) {
                 *token = None;
             }
@@ -225,8 +225,4 @@ fn answerable(host: &Host, answer: &HeaderMap) -> Result<Option<(Known, Option<S
         }
     }
     refused.map_or(Ok(None), Err)
-}
-
-fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
-    of.lock().unwrap_or_else(PoisonError::into_inner)
 }

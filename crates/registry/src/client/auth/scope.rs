@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 /// What is done in a repository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Access {
-    /// Reading.
     Pull,
-    /// Reading and writing.
     Push,
 }
 

@@ -250,12 +250,10 @@ fn granted((status, body): &(StatusCode, bytes::Bytes)) -> Result<Token> {
     Ok(Token { header, renew_at: Instant::now() + life })
 }
 
-/// `Authorization` with a token.
 pub(crate) fn bearer(token: &Secret) -> Result<HeaderValue> {
     sensitive(&format!("Bearer {}", token.reveal()))
 }
 
-/// `Authorization` with a password.
 pub(crate) fn basic(user: &str, secret: &Secret) -> Result<HeaderValue> {
     use base64::Engine as _;
     let pair = format!("{user}:{}", secret.reveal());

@@ -24,9 +24,9 @@ pub(crate) struct Campaign {
     pub(crate) seed: u64,
 }
 
-/// Which way the bytes go, and what is known of them.
+/// Which direction the bytes go, and what is known of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
+pub(crate) enum Direction {
     /// To us.
     Pull,
     /// To the server, of a digest that is known: in one request.
@@ -56,24 +56,25 @@ pub(crate) struct Outcome {
 
 impl Campaign {
     /// Moves the blob one way, and fails unless it arrives whole and true.
-    pub(crate) async fn run(self, way: Way) -> Result<Outcome> {
+    pub(crate) async fn run(self, direction: Direction) -> Result<Outcome> {
         let mut options = Options::default();
-        if way == Way::PushToForgetful {
+        if direction == Direction::PushToForgetful {
             options.partial = Partial::Dropped;
         }
         let server = Server::start(options).map_err(|e| Error::io("starting", "a registry", e))?;
-        let registry = client(way);
+        let registry = client(direction);
         let digest = self.digest();
         let began = Instant::now();
-        let opened = match way {
-            Way::Pull => self.pull(&server, &registry, &digest).await?,
-            _ => self.push(&server, &registry, &digest, way).await?,
+        let opened = match direction {
+            Direction::Pull => self.pull(&server, &registry, &digest).await?,
+            _ => self.push(&server, &registry, &digest, direction).await?,
         };
         let took = began.elapsed();
         let exchanges = server.exchanges();
         let of_blob = exchanges.iter().filter(|one| one.path.contains("/blobs/"));
-        let moved: u64 =
-            of_blob.map(|one| if way == Way::Pull { one.sent } else { one.received }).sum();
+        let moved: u64 = of_blob
+            .map(|one| if direction == Direction::Pull { one.sent } else { one.received })
+            .sum();
         Ok(Outcome {
             cuts: exchanges.iter().filter(|one| one.faulty).count(),
             requests: exchanges.len(),
@@ -119,10 +120,11 @@ impl Campaign {
         server: &Server,
         registry: &Registry,
         digest: &Digest,
-        way: Way,
+        direction: Direction,
     ) -> Result<usize> {
-        for (nth, cut) in self.of_push(way).into_iter().enumerate() {
-            let whole = nth == 0 && matches!(way, Way::Push | Way::PushToForgetful);
+        for (nth, cut) in self.of_push(direction).into_iter().enumerate() {
+            let whole =
+                nth == 0 && matches!(direction, Direction::Push | Direction::PushToForgetful);
             let method = if whole { "PUT" } else { "PATCH" };
             let rule = Rule::new(Fault::CutRequest { after: cut });
             server.inject(rule.method(method).path("/blobs/uploads/"));
@@ -131,8 +133,8 @@ impl Campaign {
         let destination = registry.destination(&at, &WriteOptions::default()).await?;
         let opened = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&opened);
-        let (body, expect) = match way {
-            Way::Push | Way::PushToForgetful => {
+        let (body, expect) = match direction {
+            Direction::Push | Direction::PushToForgetful => {
                 let open = move |from| {
                     count.fetch_add(1, Ordering::Relaxed);
                     async move { Ok(self.pieces(from)) }
@@ -150,11 +152,11 @@ impl Campaign {
     }
 
     /// After how many bytes each request is cut.
-    fn of_push(self, way: Way) -> Vec<u64> {
-        match way {
-            Way::PushToForgetful => vec![self.size / 2],
+    fn of_push(self, direction: Direction) -> Vec<u64> {
+        match direction {
+            Direction::PushToForgetful => vec![self.size / 2],
             // Each piece is a request of its own.
-            Way::PushPieces(size) => self.points().iter().map(|at| at % size).collect(),
+            Direction::PushPieces(size) => self.points().iter().map(|at| at % size).collect(),
             _ => {
                 let points = self.points();
                 let before = [0].into_iter().chain(points.iter().copied());
@@ -209,13 +211,13 @@ fn word(at: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-fn client(way: Way) -> Registry {
+fn client(direction: Direction) -> Registry {
     let mut options = RegistryOptions::default();
     options.first_wait = Duration::from_millis(2);
     options.anonymous = true;
     // Cuts may lie close together, and then none of them has brought it forward.
     options.retries = 30;
-    if let Way::PushPieces(size) = way {
+    if let Direction::PushPieces(size) = direction {
         options.chunk_size = Some(size);
     }
     Registry::new(options)
