@@ -32,7 +32,7 @@ cargo xtask test    [--require-peers]               everything that decides: ci,
 cargo xtask ci                                      arrows between crates, sizes of files, rustfmt, clippy, rustdoc, packages
 cargo xtask cases                                   what users of this command and its peers met with, as tests of the command
 cargo xtask interop [--require-peers] [--filter S]  real tools read what we write, and we read what they write
-cargo xtask bench   [--runs 5] [--image FILE] [--filter S]
+cargo xtask bench   [--runs 5] [--image FILE] [--filter S] [--old TRANSSHIP]
                                                     ours, skopeo and the primitives, side by side
 cargo xtask conformance [--transport T] [--law L] [--cases 16] [--seed 1] [--case N] [--json]
                                                     the laws of the conformance kit, for every transport, as a table

@@ -13,6 +13,7 @@ const CACHE: &str = "/var/lib/containers/cache";
 pub(super) struct Figures {
     pub(super) wall: f64,
     pub(super) best: f64,
+    pub(super) worst: f64,
     pub(super) cpu: f64,
     /// Peak resident memory, MiB.
     pub(super) peak: f64,
@@ -34,6 +35,7 @@ pub(super) fn measure(contender: &Contender, makes: &Path) -> Result<Figures> {
     Ok(Figures {
         wall,
         best: wall,
+        worst: wall,
         cpu,
         peak,
         written,
@@ -41,7 +43,7 @@ pub(super) fn measure(contender: &Contender, makes: &Path) -> Result<Figures> {
     })
 }
 
-/// Each figure's median; of the wall clock the best too.
+/// Each figure's median; of the wall clock also the best and the worst.
 pub(super) fn medians(of: &[Figures]) -> Figures {
     let median = |figure: fn(&Figures) -> f64| {
         let mut figures: Vec<f64> = of.iter().map(figure).collect();
@@ -51,6 +53,7 @@ pub(super) fn medians(of: &[Figures]) -> Figures {
     Figures {
         wall: median(|it| it.wall),
         best: of.iter().map(|it| it.wall).fold(f64::INFINITY, f64::min),
+        worst: of.iter().map(|it| it.wall).fold(0.0, f64::max),
         cpu: median(|it| it.cpu),
         peak: median(|it| it.peak),
         written: median(|it| it.written),
@@ -76,9 +79,15 @@ mod tests {
 
     #[test]
     fn the_middle_one_counts() {
-        let runs = [3.0, 1.0, 9.0].map(|wall| Figures { wall, best: wall, ..Figures::default() });
+        let runs = [3.0, 1.0, 9.0].map(|wall| Figures {
+            wall,
+            best: wall,
+            worst: wall,
+            ..Figures::default()
+        });
         let middle = medians(&runs);
         assert!((middle.wall - 3.0).abs() < 1e-9);
         assert!((middle.best - 1.0).abs() < 1e-9);
+        assert!((middle.worst - 9.0).abs() < 1e-9);
     }
 }

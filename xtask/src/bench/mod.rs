@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: ours, skopeo's and the primitives on one real image, side by side.
 //!
+//! `--old` takes another build of the command, which is measured beside ours, and `--image` an image of any size.
 //! The runs are interleaved and each figure is a median; what is written is removed before each run, and so is the
 //! cache that skopeo keeps. Timings never pass or fail anything.
 
@@ -12,13 +13,14 @@ use std::path::{Path, PathBuf};
 
 use self::measure::{Figures, measure, medians};
 use self::registries::Servers;
-use self::rows::{Row, rows};
+use self::rows::{Builds, Row, rows};
 use crate::args::Args;
 use crate::sh::{self, Result};
 
 pub(crate) fn run(args: &mut Args) -> Result<bool> {
     let runs = args.number("--runs", 5)?;
     let image = args.value("--image")?;
+    let old = args.value("--old")?;
     let filter = args.value("--filter")?.unwrap_or_default();
     args.finish()?;
     let folder = sh::target()?.join("bench");
@@ -26,10 +28,11 @@ pub(crate) fn run(args: &mut Args) -> Result<bool> {
         Some(image) => fs::canonicalize(&image).map_err(|e| format!("{image}: {e}"))?,
         None => base(&folder)?,
     };
-    let transship = sh::transship()?;
+    let mut builds = vec![("transship", sh::transship()?.display().to_string())];
+    builds.extend(old.map(|old| ("old build", old)));
     let scratch = folder.join(format!("run-{}", std::process::id()));
     fs::create_dir_all(&scratch).map_err(|e| format!("{}: {e}", scratch.display()))?;
-    let done = table(&transship, &image, &scratch, runs, &filter);
+    let done = table(&Builds(builds), &image, &scratch, runs, &filter);
     let removed = fs::remove_dir_all(&scratch);
     done?;
     removed.map_err(|e| format!("{}: {e}", scratch.display()))?;
@@ -50,17 +53,24 @@ pub(crate) fn base(folder: &Path) -> Result<PathBuf> {
     Ok(image)
 }
 
-fn table(transship: &Path, image: &Path, scratch: &Path, runs: usize, filter: &str) -> Result<()> {
-    let transship = transship.display().to_string();
-    let mut rows = rows(&transship, image, scratch)?;
+fn table(builds: &Builds, image: &Path, scratch: &Path, runs: usize, filter: &str) -> Result<()> {
+    let mut rows = rows(builds, image, scratch)?;
     let servers = Servers::start(scratch, filter)?;
     if let Some(servers) = &servers {
-        rows.extend(servers.rows(&transship, image)?);
+        rows.extend(servers.rows(builds, image)?);
     }
     println!("{}, {runs} runs, medians\n", image.display());
     println!(
-        "{:<28} {:<24} {:>7} {:>7} {:>7} {:>9} {:>9} {:>9} {:>8}",
-        "work", "who", "wall s", "best s", "CPU s", "peak MiB", "writes MB", "result MB", "ours is"
+        "{:<28} {:<20} {:>7} {:>15} {:>7} {:>9} {:>9} {:>9} {:>8}",
+        "work",
+        "who",
+        "wall s",
+        "best to worst",
+        "CPU s",
+        "peak MiB",
+        "writes MB",
+        "result MB",
+        "ours is"
     );
     for row in rows.iter().filter(|row| row.work.contains(filter)) {
         print(row, &interleaved(row, runs)?);
@@ -86,11 +96,18 @@ fn interleaved(row: &Row, runs: usize) -> Result<Vec<Figures>> {
 fn print(row: &Row, figures: &[Figures]) {
     let ours = figures.first().map_or(0.0, |ours| ours.wall);
     for (contender, it) in row.contenders.iter().zip(figures) {
-        let ratio =
-            if contender.compared { format!("{:.2}x", it.wall / ours) } else { String::new() };
         println!(
-            "{:<28} {:<24} {:>7.3} {:>7.3} {:>7.2} {:>9.1} {:>9.1} {:>9.1} {ratio:>8}",
-            row.work, contender.who, it.wall, it.best, it.cpu, it.peak, it.written, it.result
+            "{:<28} {:<20} {:>7.3} {:>6.3} to {:>5.3} {:>7.2} {:>9.1} {:>9.1} {:>9.1} {:>7.2}x",
+            row.work,
+            contender.who,
+            it.wall,
+            it.best,
+            it.worst,
+            it.cpu,
+            it.peak,
+            it.written,
+            it.result,
+            it.wall / ours
         );
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::rows::{Contender, Row, hash, skopeo, theirs, words};
+use super::rows::{Builds, Contender, Row, hash, skopeo, theirs, with, words};
 use crate::scale::make::{Shape, archive};
 use crate::served::{Served, Speaks};
 use crate::sh::{self, Result};
@@ -41,7 +41,7 @@ impl Servers {
     }
 
     /// Fills the one to pull from, and lists the work.
-    pub(super) fn rows(&self, transship: &str, image: &Path) -> Result<Vec<Row>> {
+    pub(super) fn rows(&self, builds: &Builds, image: &Path) -> Result<Vec<Row>> {
         let plain = format!("docker-archive:{}", image.display());
         let bundle = self.scratch.join("bundle.tar");
         archive(&Shape::bundle(BUNDLE_MIB), &bundle)?;
@@ -49,56 +49,47 @@ impl Servers {
         let base = self.pull.place("base:1");
         sh::stdout(&mut skopeo(&["copy", "-q", "--dest-tls-verify=false", &plain, &base]))?;
         let many = self.pull.place("many/");
-        sh::stdout(&mut sh::command(
-            transship,
-            ["copy", "--quiet", "--all-images", &bundle, &many],
-        ))?;
-        let ours = |args: &[&str]| Contender {
-            who: "transship",
-            command: words(&[&[transship, "copy", "--quiet"], args].concat()),
-            compared: true,
-        };
+        let ours = builds.copy(&["--all-images", &bundle, &many]).swap_remove(0).command;
+        sh::stdout(&mut sh::command(&ours[0], &ours[1..]))?;
         Ok(vec![
-            self.push(&ours, image, &plain),
-            self.pull(&ours, &base),
-            self.push_many(&ours, &bundle),
-            self.pull_many(&ours),
+            self.push(builds, image, &plain),
+            self.pull(builds, &base),
+            self.push_many(builds, &bundle),
+            self.pull_many(builds),
         ])
     }
 
-    fn push(&self, ours: &dyn Fn(&[&str]) -> Contender, image: &Path, plain: &str) -> Row {
+    fn push(&self, builds: &Builds, image: &Path, plain: &str) -> Row {
         let to = self.push.place("base:1");
-        let contenders = vec![
-            ours(&[plain, &to]),
-            theirs(&["copy", "-q", "--dest-tls-verify=false", plain, &to]),
-            hash(&image.display().to_string()),
-        ];
+        let theirs = theirs(&["copy", "-q", "--dest-tls-verify=false", plain, &to]);
+        let contenders =
+            with(builds.copy(&[plain, &to]), [theirs, hash(&image.display().to_string())]);
         Row { work: PUSH, makes: self.push.data(), contenders }
     }
 
-    fn pull(&self, ours: &dyn Fn(&[&str]) -> Contender, base: &str) -> Row {
+    fn pull(&self, builds: &Builds, base: &str) -> Row {
         let makes = self.scratch.join("pulled.oci");
         let to = format!("oci:{}:base", makes.display());
-        let contenders =
-            vec![ours(&[base, &to]), theirs(&["copy", "-q", "--src-tls-verify=false", base, &to])];
+        let theirs = theirs(&["copy", "-q", "--src-tls-verify=false", base, &to]);
+        let contenders = with(builds.copy(&[base, &to]), [theirs]);
         Row { work: PULL, makes, contenders }
     }
 
-    fn push_many(&self, ours: &dyn Fn(&[&str]) -> Contender, bundle: &str) -> Row {
+    fn push_many(&self, builds: &Builds, bundle: &str) -> Row {
         let to = self.push.place("many/");
         let each = format!("{bundle}:docker.io/{BUNDLE}:$n");
         let theirs = loop_of_skopeo("--dest-tls-verify=false", &each, &format!("{to}{BUNDLE}:$n"));
-        let contenders = vec![ours(&["--all-images", bundle, &to]), theirs];
+        let contenders = with(builds.copy(&["--all-images", bundle, &to]), [theirs]);
         Row { work: PUSH_MANY, makes: self.push.data(), contenders }
     }
 
-    fn pull_many(&self, ours: &dyn Fn(&[&str]) -> Contender) -> Row {
+    fn pull_many(&self, builds: &Builds) -> Row {
         let makes = self.scratch.join("pulled-many.oci");
         let (from, to) =
             (self.pull.place(&format!("many/{BUNDLE}")), format!("oci:{}", makes.display()));
         let theirs =
             loop_of_skopeo("--src-tls-verify=false", &format!("{from}:$n"), &format!("{to}:$n"));
-        let contenders = vec![ours(&["--all-images", &from, &to]), theirs];
+        let contenders = with(builds.copy(&["--all-images", &from, &to]), [theirs]);
         Row { work: PULL_MANY, makes, contenders }
     }
 }
@@ -108,5 +99,5 @@ fn loop_of_skopeo(option: &str, from: &str, to: &str) -> Contender {
     let script = format!(
         "n=0; while [ $n -lt 40 ]; do skopeo --insecure-policy copy -q {option} \"{from}\" \"{to}\" || exit 1; n=$((n+1)); done"
     );
-    Contender { who: "skopeo, 40 times", command: words(&["sh", "-c", &script]), compared: true }
+    Contender { who: "skopeo, 40 times", command: words(&["sh", "-c", &script]) }
 }

@@ -17,13 +17,29 @@ pub(super) struct Row {
 pub(super) struct Contender {
     pub(super) who: &'static str,
     pub(super) command: Vec<String>,
-    /// Does the whole work, so that a ratio means something.
-    pub(super) compared: bool,
+}
+
+/// The builds of transship that are compared, the first of which is ours.
+pub(super) struct Builds(pub(super) Vec<(&'static str, String)>);
+
+impl Builds {
+    /// A copy by each of them, which knows nothing from the one before.
+    pub(super) fn copy(&self, args: &[&str]) -> Vec<Contender> {
+        self.run(&[&["copy", "--quiet", "--no-cache"], args].concat())
+    }
+
+    fn run(&self, args: &[&str]) -> Vec<Contender> {
+        let contender = |(who, path): &(&'static str, String)| Contender {
+            who,
+            command: words(&[&[path.as_str()], args].concat()),
+        };
+        self.0.iter().map(contender).collect()
+    }
 }
 
 /// The inputs and tools of all rows.
 struct Bench<'a> {
-    transship: &'a str,
+    builds: &'a Builds,
     /// The docker-archive.
     plain: String,
     /// The same as skopeo gzips it, in a layout and in an oci-archive; both under the name `base`.
@@ -33,10 +49,10 @@ struct Bench<'a> {
 }
 
 /// Makes the inputs in `scratch` and lists the work.
-pub(super) fn rows(transship: &str, image: &Path, scratch: &Path) -> Result<Vec<Row>> {
+pub(super) fn rows(builds: &Builds, image: &Path, scratch: &Path) -> Result<Vec<Row>> {
     let at = |name: &str| scratch.join(name).display().to_string();
     let bench = Bench {
-        transship,
+        builds,
         plain: image.display().to_string(),
         layout: at("in.oci"),
         archive: at("in.oci.tar"),
@@ -49,6 +65,7 @@ pub(super) fn rows(transship: &str, image: &Path, scratch: &Path) -> Result<Vec<
     Ok(vec![
         bench.plain_to_oci(),
         bench.gzip_to_oci(),
+        bench.zstd_to_oci(),
         bench.oci_to_docker_archive(),
         bench.oci_to_archive(),
         bench.archive_to_oci(),
@@ -61,68 +78,87 @@ impl Bench<'_> {
         let (makes, to) = self.makes("out.oci");
         let (from, to) = (format!("docker-archive:{}", self.plain), format!("oci:{to}:base"));
         let skopeo = ["copy", "-q", "--dest-oci-accept-uncompressed-layers", &from, &to];
-        let contenders = vec![
-            self.ours(&["copy", "--quiet", "--compress", "keep", &from, &to]),
-            theirs(&skopeo),
-            hash(&self.plain),
-            write(&self.plain, &makes),
-        ];
+        let contenders = with(
+            self.builds.copy(&["--compress", "keep", &from, &to]),
+            [theirs(&skopeo), hash(&self.plain), write(&self.plain, &makes)],
+        );
         Row { work: "docker-archive -> oci plain", makes, contenders }
     }
 
     fn gzip_to_oci(&self) -> Row {
         let (makes, to) = self.makes("out.oci");
         let (from, to) = (format!("docker-archive:{}", self.plain), format!("oci:{to}:base"));
-        let contenders = vec![
-            self.ours(&["copy", "--quiet", "--compress", "gzip", &from, &to]),
-            theirs(&["copy", "-q", &from, &to]),
-            hash(&self.plain),
-            write(&self.layout, &makes),
-        ];
+        let contenders = with(
+            self.builds.copy(&["--compress", "gzip", &from, &to]),
+            [
+                theirs(&["copy", "-q", &from, &to]),
+                hash(&self.plain),
+                shell("pigz -1 -p2", "pigz -1 -p2 -c \"$0\" > \"$1\"", &self.plain, &makes),
+                write(&self.layout, &makes),
+            ],
+        );
         Row { work: "docker-archive -> oci gzip", makes, contenders }
+    }
+
+    fn zstd_to_oci(&self) -> Row {
+        let (makes, to) = self.makes("out.oci");
+        let (from, to) = (format!("docker-archive:{}", self.plain), format!("oci:{to}:base"));
+        let zstd = "zstd -q -3 -T2 -o \"$1\" \"$0\"";
+        let contenders = with(
+            self.builds.copy(&["--compress", "zstd", &from, &to]),
+            [shell("zstd -3 -T2", zstd, &self.plain, &makes), hash(&self.plain)],
+        );
+        Row { work: "docker-archive -> oci zstd", makes, contenders }
     }
 
     fn oci_to_docker_archive(&self) -> Row {
         let (makes, to) = self.makes("out.tar");
         let (from, to) =
             (format!("oci:{}:base", self.layout), format!("docker-archive:{to}:base:1"));
-        let contenders = vec![
-            self.ours(&["copy", "--quiet", &from, &to]),
-            theirs(&["copy", "-q", &from, &to]),
-            hash(&self.plain),
-            write(&self.plain, &makes),
-        ];
+        let contenders = with(
+            self.builds.copy(&[&from, &to]),
+            [
+                theirs(&["copy", "-q", &from, &to]),
+                shell("gzip -dc", GUNZIP, &self.layout, &makes),
+                hash(&self.plain),
+                write(&self.plain, &makes),
+            ],
+        );
         Row { work: "oci gzip -> docker-archive", makes, contenders }
     }
 
     fn oci_to_archive(&self) -> Row {
         let (makes, to) = self.makes("out.oci.tar");
         let (from, to) = (format!("oci:{}:base", self.layout), format!("oci-archive:{to}:base"));
-        let contenders = vec![
-            self.ours(&["copy", "--quiet", &from, &to]),
-            theirs(&["copy", "-q", "--all", &from, &to]),
-            hash(&self.archive),
-            write(&self.archive, &makes),
-        ];
+        let contenders = with(
+            self.builds.copy(&[&from, &to]),
+            [
+                theirs(&["copy", "-q", "--all", &from, &to]),
+                hash(&self.archive),
+                write(&self.archive, &makes),
+            ],
+        );
         Row { work: "oci -> oci-archive", makes, contenders }
     }
 
     fn archive_to_oci(&self) -> Row {
         let (makes, to) = self.makes("out.oci");
         let (from, to) = (format!("oci-archive:{}:base", self.archive), format!("oci:{to}:base"));
-        let contenders = vec![
-            self.ours(&["copy", "--quiet", &from, &to]),
-            theirs(&["copy", "-q", "--all", &from, &to]),
-            hash(&self.archive),
-            write(&self.archive, &makes),
-        ];
+        let contenders = with(
+            self.builds.copy(&[&from, &to]),
+            [
+                theirs(&["copy", "-q", "--all", &from, &to]),
+                hash(&self.archive),
+                write(&self.archive, &makes),
+            ],
+        );
         Row { work: "oci-archive -> oci", makes, contenders }
     }
 
     fn inspect(&self) -> Row {
         let (makes, _) = self.makes("nothing");
         let from = format!("oci-archive:{}:base", self.archive);
-        let contenders = vec![self.ours(&["inspect", &from]), theirs(&["inspect", &from])];
+        let contenders = with(self.builds.run(&["inspect", &from]), [theirs(&["inspect", &from])]);
         Row { work: "inspect oci-archive", makes, contenders }
     }
 
@@ -131,32 +167,40 @@ impl Bench<'_> {
         let text = makes.display().to_string();
         (makes, text)
     }
+}
 
-    fn ours(&self, args: &[&str]) -> Contender {
-        Contender {
-            who: "transship",
-            command: words(&[&[self.transship], args].concat()),
-            compared: true,
-        }
-    }
+/// Ours, and what they are compared with.
+pub(super) fn with<const N: usize>(
+    mut ours: Vec<Contender>,
+    others: [Contender; N],
+) -> Vec<Contender> {
+    ours.extend(others);
+    ours
 }
 
 pub(super) fn theirs(args: &[&str]) -> Contender {
     let command = words(&[&["skopeo", "--insecure-policy"], args].concat());
-    Contender { who: "skopeo", command, compared: true }
+    Contender { who: "skopeo", command }
 }
 
 /// No verified copy is faster than hashing what is read, on one core.
 pub(super) fn hash(file: &str) -> Contender {
     let command = words(&["openssl", "dgst", "-sha256", file]);
-    Contender { who: "openssl dgst -sha256", command, compared: false }
+    Contender { who: "openssl dgst -sha256", command }
 }
+
+/// Decompresses the layers of a layout; its other blobs are no gzip.
+const GUNZIP: &str = "gzip -dc \"$0\"/blobs/sha256/* > \"$1\" 2> /dev/null || [ -s \"$1\" ]";
 
 /// Nor is a durable one faster than writing what is written.
 fn write(from: &str, to: &Path) -> Contender {
     let script = "cp -r \"$0\" \"$1\" && find \"$1\" -type f -exec sync {} +";
-    let command = words(&["sh", "-c", script, from, &to.display().to_string()]);
-    Contender { who: "cp + fsync", command, compared: false }
+    shell("cp + fsync", script, from, to)
+}
+
+/// A script that makes `$1` from `$0`.
+fn shell(who: &'static str, script: &str, from: &str, to: &Path) -> Contender {
+    Contender { who, command: words(&["sh", "-c", script, from, &to.display().to_string()]) }
 }
 
 pub(super) fn skopeo(args: &[&str]) -> std::process::Command {
