@@ -1,13 +1,14 @@
 //! Other processes that work at the place of a case: the test's own program, started again to do a [`Job`].
 
 use std::env;
+use std::ffi::OsString;
 use std::fmt;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use transship_core::{
-    Archives, ErrorKind, ImageName, ReadOptions, Reference, Transport, WriteMode,
+    Archives, DeleteOptions, ErrorKind, ImageName, ReadOptions, Reference, Transport, WriteMode,
 };
 
 use crate::broken::{While, hold};
@@ -39,6 +40,10 @@ pub(crate) enum Kind {
     Append,
     /// Writes images, each in place of what is there.
     Replace,
+    /// Writes images with one writer, beside what is there.
+    Join,
+    /// Deletes as many images, from the first.
+    Delete,
     /// Reads everything that is there, and fails for what is no image of those numbers, from 0 to `first`.
     Read,
 }
@@ -65,8 +70,17 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    pub(crate) fn start(test: &str, locator: &str, job: Job) -> Held<Self> {
-        let mut command = Command::new(env::current_exe()?);
+    /// `before` are the words of a program that runs it, if one does.
+    pub(crate) fn start(test: &str, locator: &str, job: Job, before: &[OsString]) -> Held<Self> {
+        let program = env::current_exe()?;
+        let mut command = match before {
+            [] => Command::new(program),
+            [runs, words @ ..] => {
+                let mut command = Command::new(runs);
+                command.args(words).arg(program);
+                command
+            }
+        };
         command.args([test, "--exact", "--nocapture", "--test-threads=1"]);
         command.env(VARIABLE, job.text(locator));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -117,6 +131,8 @@ impl fmt::Display for Job {
         match self.kind {
             Kind::Append => write!(f, "which appends {count} images from number {first}"),
             Kind::Replace => write!(f, "which replaces {count} times from image {first}"),
+            Kind::Join => write!(f, "which appends {count} images at once from number {first}"),
+            Kind::Delete => write!(f, "which deletes {count} images"),
             Kind::Read => write!(f, "which reads {count} times"),
         }
     }
@@ -127,6 +143,8 @@ impl Job {
         let kind = match self.kind {
             Kind::Append => "append",
             Kind::Replace => "replace",
+            Kind::Join => "join",
+            Kind::Delete => "delete",
             Kind::Read => "read",
         };
         json!({ "at": locator, "kind": kind, "first": self.first, "count": self.count }).to_string()
@@ -139,6 +157,8 @@ impl Job {
         let kind = match value["kind"].as_str() {
             Some("append") => Kind::Append,
             Some("replace") => Kind::Replace,
+            Some("join") => Kind::Join,
+            Some("delete") => Kind::Delete,
             Some("read") => Kind::Read,
             _ => return Err(wrong()),
         };
@@ -178,13 +198,17 @@ fn done(fixture: &dyn Fixture, text: &str) -> Held {
     let at = transport.parse(&locator)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
+        if job.kind == Kind::Join {
+            return join(&*transport, &at, job, &claims).await;
+        }
         for number in job.first..job.first.saturating_add(job.count) {
             match job.kind {
                 Kind::Append => write(&*transport, &at, number, WriteMode::Append, &claims).await?,
                 Kind::Replace => {
                     write(&*transport, &at, number, WriteMode::Replace, &claims).await?;
                 }
-                Kind::Read => look(&*transport, &at, job.first, &claims).await?,
+                Kind::Delete => delete(&*transport, &at).await?,
+                Kind::Read | Kind::Join => look(&*transport, &at, job.first, &claims).await?,
             }
         }
         Ok(())
@@ -210,6 +234,27 @@ async fn write(
     let committed = commit(destination, &built).await.during(what)?;
     hold!(!committed.references.is_empty(), "the commit gives no reference");
     Ok(())
+}
+
+async fn join(transport: &dyn Transport, at: &Reference, job: Job, claims: &Claims) -> Held {
+    let archives = transport.archives().ok_or_else(|| Broken::new("it has no archives()"))?;
+    let writer = archives.write(at, &how(WriteMode::Append, &[])).await.during(|| "joining")?;
+    for number in job.first..job.first.saturating_add(job.count) {
+        let (built, names) = (image(number)?, names(number, claims)?);
+        let destination = writer.image(&names).await.during(|| format!("image {number}"))?;
+        put_all(&*destination, &built).await?;
+        commit(destination, &built).await?;
+    }
+    writer.finish().await.during(|| "finishing")
+}
+
+async fn delete(transport: &dyn Transport, at: &Reference) -> Held {
+    let both = transport.archives().zip(transport.deletion());
+    let (archives, deletion) = both.ok_or_else(|| Broken::new("it has no deletion()"))?;
+    let reader = archives.read(at, &ReadOptions::default()).await.during(|| "listing")?;
+    let first = reader.entries().first().ok_or_else(|| Broken::new("no image is there"))?;
+    let done = deletion.delete(&first.reference, &DeleteOptions::default()).await;
+    done.during(|| format!("deleting {}", first.reference))
 }
 
 /// What is there is whole, and one of the images that are being written.

@@ -102,6 +102,7 @@ const LABELS: &[(&[&str], &[&str])] = &[
 pub(crate) fn lines(law: &str, value: &str) -> String {
     let mut parts = Vec::new();
     take_apart(value.trim(), &mut parts);
+    parts.retain(|part| !part.is_empty());
     let known = LABELS.iter().find(|(laws, _)| laws.contains(&law)).map(|(_, labels)| *labels);
     let known = known.filter(|labels| labels.len() == parts.len()).unwrap_or_default();
     let line = |(at, part): (usize, &&str)| match known.get(at) {

@@ -1,5 +1,6 @@
 //! [`Lab`]: one case of one law: a transport, a fresh place, and what laws do with them.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use crate::broken::While;
 use crate::child::{Job, Process};
 use crate::model::{Blob, Built};
 use crate::snapshot::Snapshot;
+use crate::trace::Tracer;
 use crate::watch::{awaited, awaiting, patience, waiting};
 use crate::{Broken, Claims, Fixture, Held, Holds, Place, Replaces};
 
@@ -49,9 +51,18 @@ impl Lab {
 
     /// Another process, which does a job at this place.
     pub(crate) fn process(&self, job: Job) -> Held<Process> {
+        self.process_by(job, &[])
+    }
+
+    /// As [`process`](Self::process), where what it does to files is written down.
+    pub(crate) fn traced_process(&self, job: Job, tracer: &Tracer) -> Held<Process> {
+        self.process_by(job, &tracer.words())
+    }
+
+    fn process_by(&self, job: Job, before: &[OsString]) -> Held<Process> {
         let test = self.test.as_deref();
         let test = test.ok_or_else(|| Broken::new("no test is known that a process could run"))?;
-        Process::start(test, self.at.locator(), job)
+        Process::start(test, self.at.locator(), job, before)
     }
 
     /// What the fixture says of the place.

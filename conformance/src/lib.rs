@@ -40,9 +40,11 @@
 //!
 //! # What is not looked at
 //!
-//! - What the traits cannot show: whether parsing does I/O, whether files are synced before they are renamed and folders
-//!   after, whether something outside the place is touched. `cargo xtask trace` looks at it for
-//!   transports on disk, from below; a power cut itself is nobody's test.
+//! - What the traits cannot show: whether parsing does I/O, whether something outside the place is touched. `cargo xtask
+//!   trace` looks at it for transports on disk, from below.
+//! - Durability where `strace` is missing. Where it is, what is written in place (a database's own pages, a log that is
+//!   extended) is not held to an order, only to being synced at the end; nor is it seen whether a name that was taken away
+//!   comes back, which undoes the commit of a format that keeps a journal.
 //! - Processes that are killed: those of the kit end by themselves. `cargo xtask faults` kills the command.
 //! - Every interleaving: operations are dropped at each of their await points, after a pause that differs from case to
 //!   case; blocking work that they began is met at various points, not at each. Writers at once meet as it happens.
@@ -92,6 +94,7 @@ mod settings;
 mod snapshot;
 pub mod strategies;
 mod streams;
+mod trace;
 mod watch;
 
 pub use broken::{Broken, Held};

@@ -56,6 +56,7 @@ laws! { $
     a_failing_body_fails_with_its_cause
     nothing_shows_before_commit
     an_unfinished_container_is_not_there
+    a_commit_survives_a_power_cut
     a_dropped_destination_leaves_no_trace
     dropping_waits_for_nothing
     a_dropped_put_leaves_no_trace

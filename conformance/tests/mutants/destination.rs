@@ -14,6 +14,7 @@ use transship_core::{
 };
 
 use crate::bytes::{named, unchecked};
+use crate::disk::store_carelessly;
 use crate::fault::Fault;
 use crate::manifests::{by_the_config, children, preferred};
 use crate::transport::{Mutant, folder, make_empty, place};
@@ -348,6 +349,12 @@ impl BrokenDestination<'_> {
             Fault::CommitGivesTheConfig => {
                 committed.descriptor =
                     config.into_iter().next().unwrap_or(committed.descriptor.clone());
+            }
+            Fault::ForgetsToSyncAFile
+            | Fault::ForgetsToSyncTheFolder
+            | Fault::ForgetsToSyncTheFolderAbove
+            | Fault::SyncsAfterTheRename => {
+                store_carelessly(self.of.fault, &folder(&self.at).unwrap()).unwrap();
             }
             Fault::BytesHoldACounter => {
                 let number = self.of.state.counter.fetch_add(1, Ordering::Relaxed).to_string();

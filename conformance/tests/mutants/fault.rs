@@ -226,6 +226,14 @@ faults! {
     AppendReplaces => "append_keeps_every_old_image",
     /// Joining turns the old images around.
     AppendLosesTheFirst => "append_keeps_every_old_image",
+    /// A file is not synced.
+    ForgetsToSyncAFile => "a_commit_survives_a_power_cut",
+    /// A file is, and not the folder of its name.
+    ForgetsToSyncTheFolder => "a_commit_survives_a_power_cut",
+    /// A folder that was made is, and not the one above it.
+    ForgetsToSyncTheFolderAbove => "a_commit_survives_a_power_cut",
+    /// A file takes the place of another one, and is synced then.
+    SyncsAfterTheRename => "a_commit_survives_a_power_cut",
     /// A writer that joins writes what was there when it was opened.
     JoinsWhatWas => "replacing_while_joining_loses_nothing",
     /// Who has a name keeps it.

@@ -6,6 +6,7 @@
 mod archive;
 mod bytes;
 mod destination;
+mod disk;
 mod fault;
 mod manifests;
 mod slips;
@@ -53,6 +54,10 @@ impl Mutants {
                 | Fault::DroppedOpeningLeavesAFile
                 | Fault::BytesHoldTheSecond
                 | Fault::StagedStays
+                | Fault::ForgetsToSyncAFile
+                | Fault::ForgetsToSyncTheFolder
+                | Fault::ForgetsToSyncTheFolderAbove
+                | Fault::SyncsAfterTheRename
         )
     }
 }
@@ -75,9 +80,12 @@ impl Fixture for Mutants {
         let stored = if self.on_disk() { Stored::Files } else { Stored::Hidden };
         let strict = Claims::in_memory().with(stored);
         match self.fault {
-            Fault::OtherProcessesSeeNothing | Fault::OtherProcessesReplaceNothing => {
-                strict.with(Processes::Many)
-            }
+            Fault::OtherProcessesSeeNothing
+            | Fault::OtherProcessesReplaceNothing
+            | Fault::ForgetsToSyncAFile
+            | Fault::ForgetsToSyncTheFolder
+            | Fault::ForgetsToSyncTheFolderAbove
+            | Fault::SyncsAfterTheRename => strict.with(Processes::Many),
             Fault::AcceptsTooMuch | Fault::RefusesAsCorrupt => strict.with(Layers::Plain),
             Fault::LayersGoByTheConfig => {
                 let (manifests, indexes) = (Manifests::Rebuilt, Indexes::Refused);

@@ -3,6 +3,8 @@
 //! Parsing a reference does no I/O; files are synced before they are renamed, and folders after; nothing outside the
 //! place is touched; reading changes nothing. [`rules`] judges what [`calls`] has read.
 
+// The conformance kit holds the transports of all authors to durability by the same calls.
+#[path = "../../../conformance/src/trace/calls.rs"]
 mod calls;
 mod rules;
 

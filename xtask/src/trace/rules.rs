@@ -18,11 +18,13 @@ pub(super) fn no_io(calls: &[Call], folder: &Path) -> Vec<String> {
 
 /// Nothing is changed.
 pub(super) fn reads(calls: &[Call]) -> Vec<String> {
-    let changes = calls
-        .iter()
-        .filter(|call| !matches!(call, Call::Looked(_) | Call::Synced(_) | Call::Unnamed));
+    let changes = calls.iter().filter(|call| is_change(call));
     let changes = changes.filter(|call| paths(call).iter().any(|path| !is_none_of_ours(path)));
     changes.map(|call| format!("reading changes something: {call:?}")).collect()
+}
+
+fn is_change(call: &Call) -> bool {
+    !matches!(call, Call::Looked(_) | Call::Synced(_) | Call::SyncedAll | Call::Unnamed)
 }
 
 /// Whether it is a stream, or an unnamed temporary file.
@@ -36,7 +38,7 @@ pub(super) fn writes(calls: &[Call], folder: &Path, cache: &Path) -> Vec<String>
     let mut state = State::default();
     for call in calls {
         let paths = paths(call);
-        let changes = !matches!(call, Call::Looked(_) | Call::Synced(_) | Call::Unnamed);
+        let changes = is_change(call);
         let outside = paths.iter().find(|path| !Path::new(path).starts_with(folder));
         if let Some(outside) = outside.filter(|_| changes) {
             let remembers = paths.iter().all(|path| Path::new(path).starts_with(cache));
@@ -86,6 +88,10 @@ impl State {
             Call::Synced(path) => {
                 self.dirty.remove(path);
                 self.unsynced.remove(path);
+            }
+            Call::SyncedAll => {
+                self.dirty.clear();
+                self.unsynced.clear();
             }
             Call::Renamed(from, to) => self.renamed(from, to),
             Call::Exchanged(from, to) => {

@@ -267,6 +267,7 @@
 //! | `a_commit_dropped_in_a_writer_is_whole_or_not_there` | an export that went on after Ctrl-C of one image holds a half of it |
 //! | `a_dropped_finish_is_all_or_nothing` | some of the images of a container, after Ctrl-C |
 //! | `replacing_keeps_the_old_image_readable` | services that start during an upload find nothing |
+//! | `a_commit_survives_a_power_cut` | a machine that loses power keeps an index whose blobs are empty (looked at with `strace`, on Linux) |
 //! | `what_has_gone_is_no_gap` | a copy of an index that is deleted meanwhile succeeds without some of its platforms |
 //! | `replacing_leaves_nothing_of_the_old` | a folder that is replaced every night fills the disk, and old layers leak |
 //! | `readers_never_see_a_mixture` | the old manifest with the new layers |

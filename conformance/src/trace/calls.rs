@@ -17,6 +17,8 @@ pub(super) enum Call {
     Synced(String),
     /// A name was moved to another one.
     Renamed(String, String),
+    /// Everything on a filesystem was synced.
+    SyncedAll,
     /// Two names were exchanged.
     Exchanged(String, String),
     /// A file got another name.
@@ -63,7 +65,8 @@ fn call(line: &str, calls: &mut Vec<Call>) {
         "copy_file_range" => fd(arg(2)).map(Call::Wrote),
         "sendfile" => fd(arg(0)).map(Call::Wrote),
         "truncate" => Some(Call::Wrote(quoted(arg(0)))),
-        "fsync" | "fdatasync" | "syncfs" => fd(arg(0)).map(Call::Synced),
+        "fsync" | "fdatasync" => fd(arg(0)).map(Call::Synced),
+        "sync" | "syncfs" => Some(Call::SyncedAll),
         "mkdir" => Some(Call::Made(quoted(arg(0)))),
         "mkdirat" => Some(Call::Made(at(0, 1))),
         "symlink" => Some(Call::Made(quoted(arg(1)))),
@@ -92,7 +95,7 @@ fn call(line: &str, calls: &mut Vec<Call>) {
 /// All paths of a call.
 pub(super) fn paths(call: &Call) -> Vec<String> {
     match call {
-        Call::Unnamed => Vec::new(),
+        Call::Unnamed | Call::SyncedAll => Vec::new(),
         Call::Looked(path)
         | Call::Made(path)
         | Call::Wrote(path)

@@ -1,0 +1,70 @@
+//! What a commit has shown is there after a power cut: its bytes and the names that lead to them are synced.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use proptest::strategy::Just;
+
+use super::files;
+use crate::broken::hold;
+use crate::child::{Job, Kind};
+use crate::lab::Lab;
+use crate::runner::Kit;
+use crate::trace::Tracer;
+use crate::{Append, Claims, Deletion, Held, Holds, Law, Processes};
+
+pub(crate) const LAW: Law = Law {
+    name: "a_commit_survives_a_power_cut",
+    sentence: "What a commit has shown is there after a power cut: its bytes and the names that lead to them are synced.",
+    promises: &[
+        "Each name, durably, all at once or not at all",
+        "All or nothing, durably, also when its future is dropped.",
+        "It is durable, and all or nothing, also when its future is dropped.",
+    ],
+    not_claimed,
+    // The same calls each time.
+    cost: u32::MAX,
+    check,
+};
+
+fn not_claimed(claims: &Claims) -> Option<&'static str> {
+    let alone = claims.processes == Processes::One;
+    files(claims).or(alone.then_some("no other process can be started, or none sees what this one writes"))
+}
+
+fn check(kit: &Kit) -> Held {
+    let Some(tracer) = Tracer::new()? else {
+        kit.not_able("not looked at: strace is missing, or may not trace");
+        return Ok(());
+    };
+    kit.each(Just(()), |lab, ()| {
+        let all = [Kind::Replace, Kind::Replace, Kind::Append, Kind::Join, Kind::Delete];
+        let able = all.into_iter().filter(|kind| is_able(*kind, lab.claims()));
+        able.zip(0..).try_for_each(|(kind, number)| {
+            one(lab, &tracer, job(kind, number)).map_err(|e| e.while_doing(format!("{kind:?}")))
+        })
+    })
+}
+
+fn is_able(kind: Kind, claims: &Claims) -> bool {
+    let joins = claims.append == Append::Joins && claims.holds == Holds::Many;
+    match kind {
+        Kind::Append | Kind::Join => joins,
+        Kind::Delete => joins && claims.deletion == Deletion::Deletes,
+        Kind::Replace | Kind::Read => true,
+    }
+}
+
+fn job(kind: Kind, first: u8) -> Job {
+    Job { kind, first, count: 1 }
+}
+
+fn one(lab: &Lab, tracer: &Tracer, job: Job) -> Held {
+    let folder = lab.folder()?.canonicalize()?;
+    let facts: BTreeMap<_, _> = lab.facts()?;
+    let before: BTreeSet<PathBuf> = facts.into_keys().map(|name| folder.join(name)).collect();
+    lab.traced_process(job, tracer)?.end()?;
+    let lost = tracer.lost(&folder, &before)?;
+    hold!(lost.is_empty(), "a power cut may lose what was committed: {}", lost.join("; "));
+    Ok(())
+}

@@ -1,0 +1,50 @@
+//! What a process does to files, seen from below with `strace`.
+
+mod calls;
+mod power_cut;
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::broken::While;
+use crate::{Broken, Held};
+
+/// A program that traces others, and where it writes what it sees.
+#[derive(Debug)]
+pub(crate) struct Tracer {
+    log: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Tracer {
+    /// None where `strace` is missing, or may not trace.
+    pub(crate) fn new() -> Held<Option<Self>> {
+        let mut probe = Command::new("strace");
+        probe.args(["-f", "-o", "/dev/null", "true"]).stdin(Stdio::null());
+        let probe = probe.stdout(Stdio::null()).stderr(Stdio::null()).status();
+        if !probe.is_ok_and(|status| status.success()) {
+            return Ok(None);
+        }
+        let folder = tempfile::tempdir()?;
+        Ok(Some(Self { log: folder.path().join("trace"), _folder: folder }))
+    }
+
+    /// The words before those of a command.
+    pub(crate) fn words(&self) -> Vec<OsString> {
+        let words = ["strace", "-f", "-y", "-qq", "-s", "0", "-e", "trace=%file,%desc", "-o"];
+        words.into_iter().map(OsString::from).chain([self.log.clone().into()]).collect()
+    }
+
+    /// What a power cut could take of what was written in a folder, where `before` was there.
+    pub(crate) fn lost(&self, folder: &Path, before: &BTreeSet<PathBuf>) -> Held<Vec<String>> {
+        let text = fs::read(&self.log).during(|| "reading what strace saw")?;
+        let calls = calls::parse(&String::from_utf8_lossy(&text));
+        if calls.is_empty() {
+            return Err(Broken::new("strace says nothing of a process"));
+        }
+        Ok(power_cut::lost(&calls, folder, before))
+    }
+}
