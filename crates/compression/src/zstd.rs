@@ -18,6 +18,10 @@ pub const ZSTD_LEVELS: RangeInclusive<i32> = 1..=19;
 /// The level by default: zstd's own.
 pub const DEFAULT_ZSTD_LEVEL: i32 = 3;
 
+/// The longer of the two tables of the default level, as a power of two. zstd's own is twice as large, and with it both do not fit
+/// in the second cache of many processors: a tenth slower, and 0.9% smaller. Part of what determines the output.
+const HASH_LOG: u32 = 16;
+
 /// The largest window a decoder allows, as a power of two: 128 MiB.
 const WINDOW_LOG_MAX: u32 = 27;
 
@@ -56,6 +60,9 @@ impl ZstdEncoder {
         let threads = u32::try_from(threads.get().min(MAX_THREADS)).unwrap_or(1);
         encoder.set_parameter(CParameter::NbWorkers(threads))?;
         encoder.set_parameter(CParameter::JobSize(job_len(level)))?;
+        if level == DEFAULT_ZSTD_LEVEL {
+            encoder.set_parameter(CParameter::HashLog(HASH_LOG))?;
+        }
         let input = BufReader::with_capacity(INPUT_LEN, input);
         Ahead::start("zstd", Frame { input, encoder, drained: false, ended: false }).map(Self)
     }

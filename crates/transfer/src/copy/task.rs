@@ -150,7 +150,7 @@ impl BlobNumbers {
 }
 
 /// Goes up whenever an encoder gives other bytes for the same input and level.
-const ENCODERS: u32 = 1;
+const ENCODERS: u32 = 2;
 
 /// What earlier transfers made of layers, by diff ID, encoder and level, so that nothing is compressed a second time to find out
 /// that the result is there.

@@ -331,12 +331,25 @@
 //! (61 and 36 per byte), most of them checks of bounds. Nothing here is both smaller and faster. What would help is a libdeflate that
 //! can leave the last block open, which needs a change of its C code.
 //!
+//! Of 2.0 s of CPU for 252 MB, on two processors that are busy for 96% of the time, libdeflate takes 62%, the scan with its tables 16%,
+//! SHA-256 10%, the kernel 7%, copies 2%. Without scan, copies and idle time it would take 0.82 s, and be 2.4 times as fast as skopeo
+//! 1.9.3 (2.0 s); with level 1 alone as well, 1.4% larger, 0.76 s. So a factor of 2.5 at this size needs that change, and more.
+//!
 //! # 51. Jobs of zstd
 //!
 //! zstd cuts its input into jobs of four windows, 8 MiB at level 3, so that two threads have little to share in a layer of 40 MB. Here
 //! they are 4 MiB from level 3 to 8, and 8 MiB up to 15: 0.4% more bytes, no more CPU. At 19 jobs of 4 MiB cost half the CPU
 //! again, and shorter overlaps 5% of the size, so those of zstd stay. One of them takes seconds, so the encoder has a thread of its own,
 //! and who reads from it looks every 50 ms whether to go on.
+//!
+//! Two threads took 0.99 s for a Debian image of 252 MB, and `zstd -3 -T2` 0.69 s. The reader of the zstd crate begins each read without
+//! input; zstd then waits for its oldest job, and one worker stood idle for two thirds of the time. The encoder now drives zstd
+//! itself, with the same bytes: 0.86 s. And a large layer held its place until its result was stored. Now the next one is read as soon
+//! as all of a layer was, and memory alone limits how many there are: two. Both processors are busy for 80% of the time now.
+//!
+//! What is left is SHA-256 of what is read and written, 0.19 s of 1.39 s of CPU, which `zstd` does not do. So at level 3 the longer of the
+//! two tables has 2^16 entries, half of zstd's: both fit in a second cache of 1 MiB, CPU is 1.31 s, and the result 79.2 MB
+//! instead of 78.5, as that of `zstd -3 -T2` (79.1). Jobs of 8 MiB with it are 0.4% smaller and leave a thread idle on 40 MB.
 //!
 //! # 52. Files that come during a replacement are kept
 //!
