@@ -16,9 +16,6 @@ pub(crate) struct Config {
 
 impl Config {
     /// Reads the config of an image.
-    ///
-    /// # Errors
-    /// `Corrupt` when it is not JSON.
     pub(crate) async fn read(source: &dyn ImageSource, of: &Descriptor) -> Result<Self> {
         let what = || format!("config {}", of.digest);
         let bytes = needed_blob(source, of).await?.bytes(CONFIG_LIMIT).await.context(what)?;

@@ -19,9 +19,6 @@ pub(crate) fn is_pipe(_: &Path) -> bool {
 }
 
 /// Makes a pipe the standard input of this process.
-///
-/// # Errors
-/// `InvalidInput` for the second one; I/O errors.
 #[cfg(unix)]
 pub(crate) fn take_as_stdin(path: &Path) -> Result<()> {
     use std::sync::atomic::{AtomicBool, Ordering};

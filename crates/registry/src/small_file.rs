@@ -10,9 +10,6 @@ use transship_core::{Error, ErrorKind, Result, ResultExt};
 const LIMIT: u64 = 4 << 20;
 
 /// All of a file. `doing` is for messages: `reading credentials from`.
-///
-/// # Errors
-/// `NotFound` when it is not there, `LimitExceeded` when it is too large; those of I/O.
 pub(crate) fn read(path: &Path, doing: &'static str) -> Result<Vec<u8>> {
     let failed = |error| Error::io(doing, path, error);
     let mut bytes = Vec::new();

@@ -26,9 +26,6 @@ impl Turns {
 
 impl Turn {
     /// Waits for the one before.
-    ///
-    /// # Errors
-    /// `Cancelled` when that was dropped before its end.
     pub(crate) async fn come(&mut self) -> Result<()> {
         match self.before.take() {
             Some(before) => before.await.map_err(|_| cancelled()),

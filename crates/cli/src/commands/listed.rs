@@ -18,9 +18,6 @@ const ARROW: &str = "->";
 
 /// Reads a list: one reference a line, or the name of an image as `docker pull` takes it; `REFERENCE -> NAME` for another
 /// name. Empty lines and lines that begin with `#` are ignored.
-///
-/// # Errors
-/// Those of the file; and what is wrong with a line, which the error names.
 pub(super) async fn sources(
     list: &Path,
     known: &Transports,

@@ -286,9 +286,6 @@ impl Host {
     }
 
     /// Makes attempts at a request until one succeeds.
-    ///
-    /// # Errors
-    /// The last failure, when another attempt does not help or there were enough.
     pub(super) async fn retry<T, F>(&self, call: &Call, attempt: impl Fn() -> F) -> Result<T>
     where
         F: Future<Output = Result<T, Failure>>,
@@ -354,9 +351,6 @@ impl Host {
     }
 
     /// Waits before the next try.
-    ///
-    /// # Errors
-    /// The failure, when another try does not help or there were enough.
     pub(crate) async fn wait(
         &self,
         failure: Failure,

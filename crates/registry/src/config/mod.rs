@@ -109,9 +109,6 @@ impl RegistriesConf {
     }
 
     /// Where a name leads.
-    ///
-    /// # Errors
-    /// `Corrupt`, when a location makes it a name that is none.
     pub(crate) fn resolve(&self, name: &DockerName) -> Result<Resolved> {
         let own = |insecure| Endpoint {
             host: name.domain().to_owned(),

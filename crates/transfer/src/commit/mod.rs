@@ -22,9 +22,6 @@ use manifests::{Built, build};
 use report::{ImageReport, Report};
 
 /// Commits an image.
-///
-/// # Errors
-/// Those of the destination. Then nothing of the image shows.
 pub(crate) async fn commit(
     batch: &Batch<'_>,
     task: ImageTask<'_>,

@@ -9,9 +9,6 @@ use crate::commit::manifests::Built;
 use crate::plan::nodes::ImagePlan;
 
 /// Refuses a plan that loses signatures, unless they are to be removed.
-///
-/// # Errors
-/// `Unsupported`, and those of the source.
 pub(crate) async fn check(
     source: &dyn ImageSource,
     destination: &dyn ImageDestination,

@@ -19,9 +19,6 @@ use blob::Route;
 use schedule::Scheduler;
 
 /// Copies the images of a plan.
-///
-/// # Errors
-/// The first of an image, unless the others are to go on.
 pub(crate) async fn copy(mut plan: TransferPlan<'_, '_>) -> Result<Report> {
     let batch = plan.batch;
     let scheduler = Scheduler::new(batch, std::mem::take(&mut plan.blobs));

@@ -33,9 +33,6 @@ impl<'a> WithBase<'a> {
 
     /// That the destination has, whole and true, all that the image needs. Reads documents only, but for what the
     /// destination reads to know that it is true.
-    ///
-    /// # Errors
-    /// `NotFound`, listing everything that is missing of the delta.
     pub(crate) async fn check(&self, place: &dyn ImageDestination) -> Result<()> {
         let Some(needs) = self.source.needs() else { return Ok(()) };
         let check = Completeness { place, needs, seen: Mutex::default() };

@@ -28,9 +28,6 @@ pub(crate) struct Batch<'a> {
 }
 
 /// Opens sources and destination.
-///
-/// # Errors
-/// Those of the transports, and `Unsupported` where several images are to go to a place for one.
 pub(crate) async fn open<'a>(
     (sources, output): (&'a [Source], Output<'a>),
     (from, to): (&Transports, &Transports),

@@ -305,9 +305,6 @@ fn check_fixed(image: &dyn ImageDestination, sources: &Sources<'_>) -> Result<()
 }
 
 /// Opens a place for an image in an archive. Names that the archive cannot hold are left out.
-///
-/// # Errors
-/// That of the archive for a name that the caller gave or mapped, and that it cannot hold.
 async fn place<'w>(writer: &'w dyn ArchiveWriter, wanted: &[WantedName]) -> Result<Target<'w>> {
     let names: Vec<ImageName> = wanted.iter().map(|wanted| wanted.name.clone()).collect();
     let together = match writer.image(&names).await {
@@ -379,9 +376,6 @@ fn about_names(error: &Error) -> bool {
 
 /// A place that was opened with these names, to fall back to, or with names that were given. Of the first it may not have
 /// taken all.
-///
-/// # Errors
-/// `Unsupported` for a name that was mapped, and that it cannot hold.
 fn sole<'w>(
     image: Handle<'w, dyn ImageDestination + 'w>,
     wanted: &[WantedName],

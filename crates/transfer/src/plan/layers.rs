@@ -78,9 +78,6 @@ fn stays_behind(known: LayerType, rules: &LayerRules) -> bool {
 
 /// What becomes of a layer. `format` is the one that its manifest is converted to, `looked` what its first bytes are, where
 /// that was looked at.
-///
-/// # Errors
-/// `Unsupported` when it would have to change and must not or cannot; `Corrupt` for a plain layer that is not what the config says.
 pub(crate) fn plan_layer(
     layer: &Descriptor,
     diff_id: Option<&Digest>,

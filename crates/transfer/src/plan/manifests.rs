@@ -18,9 +18,6 @@ use crate::plan::tree::{Child, Found, Image, Node, Tree};
 use crate::{Digests, Format, Subset, TransferOptions};
 
 /// Plans one image.
-///
-/// # Errors
-/// `Unsupported` when the destination cannot hold it, or a digest would change that must not.
 pub(crate) fn plan(
     tree: &Tree,
     choice: &Choice,

@@ -53,9 +53,6 @@ pub(crate) struct TransferPlan<'a, 's> {
 }
 
 /// Plans all images before the first blob is copied.
-///
-/// # Errors
-/// The first of an image, unless the others are to go on; `InvalidInput` where two would get one name.
 pub(crate) async fn plan<'a, 's>(batch: &'a Batch<'s>) -> Result<TransferPlan<'a, 's>> {
     let mut plan = TransferPlan::of(batch);
     let mut names = NameTable::of(&batch.sources);

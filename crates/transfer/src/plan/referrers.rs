@@ -18,9 +18,6 @@ const MAX_DEPTH: usize = 16;
 const MOST: usize = 1000;
 
 /// Adds to the plan of an image what is about it and its manifests, and says what cannot come with it.
-///
-/// # Errors
-/// `LimitExceeded` for too many, or too long a chain; those of the source.
 pub(crate) async fn attach(
     source: &dyn ImageSource,
     plan: &mut ImagePlan,

@@ -91,9 +91,6 @@ impl Child {
 }
 
 /// Chooses. For a tree that is a single image it only checks that it is what was asked for.
-///
-/// # Errors
-/// `NotFound` when nothing fits, saying what there is; `Unsupported` when several are asked for and there is room for one.
 pub(crate) fn choose(
     tree: &Tree,
     platforms: &Platforms,

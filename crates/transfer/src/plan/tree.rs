@@ -134,9 +134,6 @@ impl Tree {
     }
 
     /// Reads what was chosen and is unread, and asks whether the layers of what was chosen are there where asking is cheap.
-    ///
-    /// # Errors
-    /// `Corrupt` for what is listed and damaged.
     pub(crate) async fn complete(
         &mut self,
         source: &dyn ImageSource,
