@@ -11,9 +11,9 @@ use crate::hints::hint;
 /// How a command ended that did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Done {
-    Well,
+    Success,
     /// It ran, and found damage.
-    FoundWrong,
+    FoundDamage,
     /// A part failed, which was reported: with this kind of error, or `Unexpected` for several kinds.
     Partly(ErrorKind),
 }
@@ -21,14 +21,14 @@ pub(crate) enum Done {
 impl Done {
     /// What an error says of an image that is there: it is damaged, or it could not be read.
     pub(crate) fn found(kind: ErrorKind) -> Self {
-        if kind.is_of_content() { Self::FoundWrong } else { Self::Partly(kind) }
+        if kind.is_of_content() { Self::FoundDamage } else { Self::Partly(kind) }
     }
 
     /// The end after two parts: damage says more than a part that failed.
     pub(crate) fn and(self, other: Self) -> Self {
         match (self, other) {
-            (Self::Well, done) | (done, Self::Well) => done,
-            (Self::FoundWrong, _) | (_, Self::FoundWrong) => Self::FoundWrong,
+            (Self::Success, done) | (done, Self::Success) => done,
+            (Self::FoundDamage, _) | (_, Self::FoundDamage) => Self::FoundDamage,
             (Self::Partly(one), Self::Partly(two)) if one == two => self,
             (Self::Partly(_), Self::Partly(_)) => Self::Partly(ErrorKind::Unexpected),
         }
@@ -66,8 +66,8 @@ impl Failure {
 
 pub(crate) fn code(outcome: &Result) -> ExitCode {
     ExitCode::from(match outcome {
-        Ok(Done::Well) | Err(Failure::ClosedPipe) => 0,
-        Ok(Done::FoundWrong) => 4,
+        Ok(Done::Success) | Err(Failure::ClosedPipe) => 0,
+        Ok(Done::FoundDamage) => 4,
         Err(Failure::Signal(number)) => 128 + number,
         Ok(Done::Partly(kind)) => of_kind(*kind),
         Err(Failure::Error(error)) => of_kind(error.kind()),

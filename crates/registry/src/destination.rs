@@ -17,11 +17,11 @@ use transship_core::{
 use crate::client::Repository;
 use crate::locked;
 use crate::pull;
-use crate::push::{self, Mounted, Session, Taken};
+use crate::push::{self, Mounted, Session, StoredManifest};
 use crate::reference::{Locator, Wanted};
 use crate::replicate::replicate;
 use crate::target::{Target, has_manifest, written_as};
-use crate::writer::Claimed;
+use crate::writer::ClaimedNames;
 use crate::{AT_ONCE, SCHEME};
 
 /// An image that goes to one repository, or to several under several names. Its bytes go to the first; the others get them from
@@ -35,7 +35,7 @@ pub(crate) struct RegistryDestination {
     state: Mutex<State>,
     mode: Option<WriteMode>,
     /// In a writer: the names, which no other image may have.
-    claimed: Mutex<Option<Claimed>>,
+    claimed: Mutex<Option<ClaimedNames>>,
 }
 
 #[derive(Debug, Default)]
@@ -58,7 +58,7 @@ impl RegistryDestination {
         targets: Vec<Target>,
         names: Vec<ImageName>,
         sparse: Sparse,
-        claimed: Option<Claimed>,
+        claimed: Option<ClaimedNames>,
     ) -> Self {
         let mut accepts = Accepts::anything();
         accepts.prefers = Some(LayerForm::Gzip);
@@ -211,7 +211,7 @@ async fn put_manifests(to: &Repository, manifests: &[Manifest]) -> Result<Vec<St
             let name = Wanted::Digest(&manifest.descriptor().digest);
             push::put_manifest(to, &manifest, name).await.map(|taken| (manifest.clone(), taken))
         };
-        let taken: Vec<(Manifest, Taken)> =
+        let taken: Vec<(Manifest, StoredManifest)> =
             stream::iter(together.into_iter().map(put)).buffered(AT_ONCE).try_collect().await?;
         // In the order in which they were given.
         for (manifest, taken) in &taken {

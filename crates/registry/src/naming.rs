@@ -33,7 +33,7 @@ pub(crate) fn of_one(
 
 /// A name that an image of an archive gets, and where it comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Placed {
+pub(crate) struct TargetName {
     pub(crate) name: DockerName,
     /// What was asked for; empty for the `latest` of an image without a name.
     pub(crate) asked: String,
@@ -42,11 +42,11 @@ pub(crate) struct Placed {
 }
 
 /// The names that an image of an archive gets.
-pub(crate) fn of_many(place: &Locator, names: &[ImageName]) -> Result<Vec<Placed>> {
-    let placed: Vec<Placed> = match place {
+pub(crate) fn of_many(place: &Locator, names: &[ImageName]) -> Result<Vec<TargetName>> {
+    let placed: Vec<TargetName> = match place {
         Locator::Name(name) if names.is_empty() => {
             let name = name.clone().or_latest();
-            vec![Placed { name, asked: String::new(), tag_of: None }]
+            vec![TargetName { name, asked: String::new(), tag_of: None }]
         }
         Locator::Name(place) => {
             names.iter().map(|name| as_tag(place, name)).collect::<Result<_>>()?
@@ -59,30 +59,30 @@ pub(crate) fn of_many(place: &Locator, names: &[ImageName]) -> Result<Vec<Placed
 }
 
 /// A tag alone stays that tag, and the tag of any repository becomes the same tag of this one.
-fn as_tag(place: &DockerName, name: &ImageName) -> Result<Placed> {
+fn as_tag(place: &DockerName, name: &ImageName) -> Result<TargetName> {
     let repository = repository_of(place);
     if let Ok(tagged) = DockerName::parse(&format!("{repository}:{name}"))
         && tagged.digest().is_none()
     {
-        return Ok(Placed { asked: tagged.to_string(), name: tagged, tag_of: None });
+        return Ok(TargetName { asked: tagged.to_string(), name: tagged, tag_of: None });
     }
     let docker = docker_name(name)?.or_latest();
     let tag = docker.tag().unwrap_or("latest");
-    Ok(Placed {
+    Ok(TargetName {
         name: DockerName::parse(&format!("{repository}:{tag}"))?,
         asked: docker.to_string(),
         tag_of: Some(repository_of(&docker)),
     })
 }
 
-fn below_prefix(prefix: &Prefix, name: &ImageName) -> Result<Placed> {
+fn below_prefix(prefix: &Prefix, name: &ImageName) -> Result<TargetName> {
     let docker = docker_name(name)?;
     let asked = docker.clone().or_latest().to_string();
-    Ok(Placed { name: prefix.place(&docker)?, asked, tag_of: None })
+    Ok(TargetName { name: prefix.place(&docker)?, asked, tag_of: None })
 }
 
 /// A place for several images: a prefix, or a repository without a tag.
-pub(crate) fn container(at: &Reference) -> Result<Locator> {
+pub(crate) fn archive(at: &Reference) -> Result<Locator> {
     match Locator::of(at)? {
         Locator::Name(name) if name.tag().is_some() || name.digest().is_some() => Err(Error::new(
             ErrorKind::InvalidInput,
@@ -204,9 +204,9 @@ mod tests {
     }
 
     #[test]
-    fn a_container_is_not_an_image() {
+    fn an_archive_is_not_an_image() {
         for (text, is) in [("//h.x/a", true), ("//h.x/a/", true), ("//h.x/a:1", false)] {
-            assert_eq!(container(&Locator::parse(text).unwrap().reference()).is_ok(), is, "{text}");
+            assert_eq!(archive(&Locator::parse(text).unwrap().reference()).is_ok(), is, "{text}");
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::client::Repository;
 use crate::locked;
 use crate::naming::shown;
 use crate::places::Places;
-use crate::pull::{self, FoundReferrers, Root};
+use crate::pull::{self, ListedReferrers, Root};
 use crate::push;
 use crate::reference::{Wanted, manifest_of};
 
@@ -213,7 +213,7 @@ impl Referrers for RegistrySource {
         let found =
             self.places.get(|place| async move { pull::referrers(&place, of).await }).await?;
         Ok(match found {
-            FoundReferrers::Api(all) | FoundReferrers::Tag(all) => all,
+            ListedReferrers::Api(all) | ListedReferrers::Tag(all) => all,
         })
     }
 

@@ -124,7 +124,7 @@ impl Archives for Registry {
     }
 
     async fn write(&self, at: &Reference, how: &WriteOptions) -> Result<Box<dyn ArchiveWriter>> {
-        let place = naming::container(at)?;
+        let place = naming::archive(at)?;
         let new = match (how.mode, &place) {
             (Some(WriteMode::Replace), _) => return Err(not_as_a_whole(at)),
             (Some(WriteMode::Create), Locator::Name(name)) => {

@@ -12,7 +12,7 @@ use transship_core::{
 use crate::client::Network;
 use crate::destination::RegistryDestination;
 use crate::locked;
-use crate::naming::{self, Placed};
+use crate::naming::{self, TargetName};
 use crate::reference::Locator;
 use crate::target::{names_of, targets};
 
@@ -44,13 +44,13 @@ const TAGS: &str = "";
 
 /// The names of one image, which another one may not get under another name.
 #[derive(Debug)]
-pub(crate) struct Claimed {
+pub(crate) struct ClaimedNames {
     claims: Claims,
     /// None once they are kept for good.
     names: Vec<String>,
 }
 
-impl Claimed {
+impl ClaimedNames {
     /// The image is there: its names stay claimed.
     pub(crate) fn keep(&mut self) {
         self.names.clear();
@@ -70,10 +70,10 @@ impl RegistryWriter {
 
     /// Claims the names of an image. Two images that are called differently must not become one, nor two without a name,
     /// and only tags of one repository become tags of another.
-    fn claim(&self, placed: &[Placed]) -> Result<Claimed> {
+    fn claim(&self, placed: &[TargetName]) -> Result<ClaimedNames> {
         // Sorted, so that one fault gives one error.
         let mut pairs: BTreeMap<String, String> = BTreeMap::new();
-        for Placed { name, asked, tag_of } in placed {
+        for TargetName { name, asked, tag_of } in placed {
             // Of two names of one image that become one, the first.
             pairs.entry(name.to_string()).or_insert_with(|| asked.clone());
             let Some(repository) = tag_of else { continue };
@@ -99,7 +99,7 @@ impl RegistryWriter {
             claims.entry(place).or_insert((name, 0)).1 += 1;
         }
         drop(claims);
-        Ok(Claimed { claims: Arc::clone(&self.claims), names })
+        Ok(ClaimedNames { claims: Arc::clone(&self.claims), names })
     }
 
     fn mixed(&self, one: &str, other: &str) -> Error {
@@ -123,7 +123,7 @@ fn both(one: &str, other: &str, place: &str) -> Error {
     Error::new(ErrorKind::AlreadyExists, message).hint("rename one of them")
 }
 
-impl Drop for Claimed {
+impl Drop for ClaimedNames {
     fn drop(&mut self) {
         let mut claims = locked(&self.claims);
         for name in &self.names {

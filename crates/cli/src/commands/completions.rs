@@ -8,5 +8,5 @@ pub(super) fn run(args: &Completions) -> Result {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut sides::command(), "transship", &mut script);
     output::print_bytes(&script)?;
-    Ok(Done::Well)
+    Ok(Done::Success)
 }

@@ -71,7 +71,7 @@ fn end(failed: &[ImageFailure], session: &Session) -> Done {
     for failure in failed {
         session.reporter.fault(&failure.error);
     }
-    failed.iter().map(|failure| Done::Partly(failure.kind)).fold(Done::Well, Done::and)
+    failed.iter().map(|failure| Done::Partly(failure.kind)).fold(Done::Success, Done::and)
 }
 
 fn options(args: &args::Copy, session: &Session) -> Result<TransferOptions> {

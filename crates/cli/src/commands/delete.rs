@@ -36,7 +36,7 @@ pub(super) async fn run(args: args::Delete, session: &Session) -> Result {
     let printed = if args.output.json { output::print_json(&done) } else { Ok(()) };
     outcome?;
     printed?;
-    Ok(Done::Well)
+    Ok(Done::Success)
 }
 
 /// Deletes one after the other, up to the first that fails.

@@ -30,5 +30,5 @@ pub(super) async fn run(args: args::Digests, session: &Session) -> Result {
         lines.push("");
         lines.join("\n")
     })?;
-    Ok(Done::Well)
+    Ok(Done::Success)
 }

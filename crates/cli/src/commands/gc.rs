@@ -66,7 +66,7 @@ pub(super) async fn run(args: args::Gc, session: &Session) -> Result {
         columns(&found.garbage.iter().map(row).collect::<Vec<_>>())
     })?;
     tell(&found, session);
-    Ok(Done::Well)
+    Ok(Done::Success)
 }
 
 fn tell(found: &Found, session: &Session) {

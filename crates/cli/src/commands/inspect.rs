@@ -85,7 +85,7 @@ pub(super) async fn run(args: args::Inspect, session: &Session) -> exit::Result 
     let source = transport.source(&reference, &how.with_compare(digest_alone)).await?;
     if digest_alone && let Some(root) = source.root_descriptor() {
         output::print(&format!("{}\n", root.digest))?;
-        return Ok(Done::Well);
+        return Ok(Done::Success);
     }
     let root = Image::of(source).await?;
     let root_digest = root.digest().to_string();
@@ -96,15 +96,15 @@ pub(super) async fn run(args: args::Inspect, session: &Session) -> exit::Result 
     let (source, manifest) = (image.source(), image.manifest());
     if args.digest {
         output::print(&format!("{}\n", manifest.descriptor().digest))?;
-        return Ok(Done::Well);
+        return Ok(Done::Success);
     }
     if args.raw {
         output::print_bytes(manifest.bytes())?;
-        return Ok(Done::Well);
+        return Ok(Done::Success);
     }
     if args.config {
         output::print_bytes(&config(source, manifest).await?)?;
-        return Ok(Done::Well);
+        return Ok(Done::Success);
     }
     let inspected = Inspected {
         reference: source.reference().to_string(),
@@ -119,7 +119,7 @@ pub(super) async fn run(args: args::Inspect, session: &Session) -> exit::Result 
     };
     let inspected = inspected.with(source, manifest).await?;
     args.output.print(&inspected, || inspected.text())?;
-    Ok(Done::Well)
+    Ok(Done::Success)
 }
 
 /// The platform of the image to look at; `None` for what the reference names.

@@ -46,7 +46,7 @@ pub(super) async fn run(args: args::List, session: &Session) -> exit::Result {
     let places::Input { reference, how } = places::input(&args.reference, &known, session).await?;
     let transport = known.of(&reference)?;
     let mut images = Vec::new();
-    let mut done = Done::Well;
+    let mut done = Done::Success;
     if let Some(archives) = transport.archives() {
         if let Some(place) = archives.container_of(&reference).filter(|place| *place != reference) {
             return Err(one_image(&reference, &place).into());

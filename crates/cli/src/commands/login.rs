@@ -52,7 +52,7 @@ pub(super) async fn run(args: Login, session: &Session) -> Result {
         let line = format!("logged in to {}; the password is in {place}", result.registry);
         format!("{}\n", safe(&line))
     })?;
-    Ok(Done::Well)
+    Ok(Done::Success)
 }
 
 /// The same options as those of the transport, so that both mean the same.

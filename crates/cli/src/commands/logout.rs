@@ -34,5 +34,5 @@ pub(super) async fn run(args: Logout, session: &Session) -> Result {
     }
     let forgotten = Forgotten { registry: &args.registry, left_in };
     args.output.print(&forgotten, || format!("logged out of {}\n", safe(&args.registry)))?;
-    Ok(Done::Well)
+    Ok(Done::Success)
 }

@@ -15,10 +15,10 @@ pub(super) fn run(args: args::Man) -> Result {
         let mut page = Vec::new();
         Man::new(command).render(&mut page).map_err(Failure::stdout)?;
         output::print_bytes(&page)?;
-        return Ok(Done::Well);
+        return Ok(Done::Success);
     };
     let failed = |e| Error::io("writing the manual pages to", &dir, e);
     fs::create_dir_all(&dir).map_err(failed)?;
     clap_mangen::generate_to(command, &dir).map_err(failed)?;
-    Ok(Done::Well)
+    Ok(Done::Success)
 }

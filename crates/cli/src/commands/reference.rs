@@ -24,5 +24,5 @@ pub(super) fn run(args: &args::Reference) -> Result {
         let Parts { reference, transport, locator } = &parts;
         format!("{reference}\ntransport  {transport}\nlocator    {locator}\n")
     })?;
-    Ok(Done::Well)
+    Ok(Done::Success)
 }

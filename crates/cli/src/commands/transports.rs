@@ -55,7 +55,7 @@ pub(super) fn run(args: &args::Transports) -> Result {
     let linked = Transports::linked(&Settings::new())?;
     let listed = Listed { transports: linked.iter().map(|t| One::of(&**t)).collect() };
     args.output.print(&listed, || table(&listed.transports))?;
-    Ok(Done::Well)
+    Ok(Done::Success)
 }
 
 impl One {

@@ -71,7 +71,7 @@ pub(super) async fn run(args: args::Verify, session: &Session) -> exit::Result {
     for text in &args.references {
         places.push(places::input(text, &known, session).await?);
     }
-    let (verified, done) = (Verified::default(), Done::Well);
+    let (verified, done) = (Verified::default(), Done::Success);
     let mut run = Run { args: &args, session, verified, done, unopened: None };
     for place in &places {
         run.place(&**known.of(&place.reference)?, place).await?;
@@ -131,7 +131,7 @@ impl Run<'_> {
             }
             Err(error) => {
                 one.unopened(&error);
-                if one.done != Done::FoundWrong {
+                if one.done != Done::FoundDamage {
                     self.unopened.get_or_insert(error);
                 }
             }
@@ -183,23 +183,23 @@ impl One {
             warnings: warnings.to_vec(),
             problems: Vec::new(),
             unreachable: Vec::new(),
-            done: Done::Well,
+            done: Done::Success,
         }
     }
 
     fn unopened(&mut self, error: &Error) {
         let kind = error.kind();
         let broken = matches!(kind, ErrorKind::Corrupt | ErrorKind::LimitExceeded);
-        self.done = if broken { Done::FoundWrong } else { Done::Partly(kind) };
+        self.done = if broken { Done::FoundDamage } else { Done::Partly(kind) };
         let list = if kind.is_of_content() { &mut self.problems } else { &mut self.unreachable };
         list.push(Wrong::of("place", None, error));
     }
 
     fn judge(&mut self) {
-        self.ok = self.done == Done::Well;
+        self.ok = self.done == Done::Success;
         self.verdict = match self.done {
-            Done::Well => Verdict::Ok,
-            Done::FoundWrong => Verdict::Bad,
+            Done::Success => Verdict::Ok,
+            Done::FoundDamage => Verdict::Bad,
             Done::Partly(ErrorKind::NotFound) => Verdict::Absent,
             Done::Partly(_) => Verdict::Unreachable,
         };

@@ -76,7 +76,7 @@ impl Helper {
         }
     }
 
-    fn run(&self, verb: &str, input: &[u8]) -> Result<Said> {
+    fn run(&self, verb: &str, input: &[u8]) -> Result<Output> {
         let mut command = Command::new(&self.program);
         command.arg(verb).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         if let Some(path) = &self.path {
@@ -99,7 +99,7 @@ impl Helper {
                 self.error(ErrorKind::LimitExceeded, &format!("{verb} printed over {LIMIT} bytes"))
             );
         }
-        Ok(Said { well, text })
+        Ok(Output { well, text })
     }
 
     fn cannot_start(&self, error: io::Error) -> Error {
@@ -129,12 +129,12 @@ impl Helper {
 }
 
 /// What a program that ended said.
-struct Said {
+struct Output {
     well: bool,
     text: Vec<u8>,
 }
 
-impl Said {
+impl Output {
     /// The protocol has words for it, and no exit code.
     fn is_not_found(&self) -> bool {
         let text = String::from_utf8_lossy(&self.text);

@@ -11,5 +11,5 @@ pub(crate) use manifest::{
     Root, by_descriptor, by_name, head as head_manifest, if_given, is_digest_of, referrers_tag,
     root as root_of,
 };
-pub(crate) use referrers::{Found as FoundReferrers, referrers, tagged as tagged_referrers};
+pub(crate) use referrers::{ListedReferrers, referrers, tagged as tagged_referrers};
 pub(crate) use tags::{some as some_tags, tags};

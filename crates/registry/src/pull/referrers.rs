@@ -20,7 +20,7 @@ const REFERRERS_LIMIT: usize = 10_000;
 
 /// Referrers, and where they are listed.
 #[derive(Debug)]
-pub(crate) enum Found {
+pub(crate) enum ListedReferrers {
     Api(Vec<Descriptor>),
     /// Under the tag; none where there is no tag.
     Tag(Vec<Descriptor>),
@@ -28,7 +28,7 @@ pub(crate) enum Found {
 
 /// The manifests whose subject is one, after
 /// [the spec](https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers).
-pub(crate) async fn referrers(of: &Repository, subject: &Digest) -> Result<Found> {
+pub(crate) async fn referrers(of: &Repository, subject: &Digest) -> Result<ListedReferrers> {
     let doing = format!("listing the referrers of {subject} in");
     let mut call = of.call(Method::GET, &format!("referrers/{subject}"), &doing).await?;
     call.headers
@@ -40,7 +40,7 @@ pub(crate) async fn referrers(of: &Repository, subject: &Digest) -> Result<Found
         if !is_list(&fetched) && all.is_empty() {
             let tag = referrers_tag(subject);
             let index = if_given(of, &tag, tagged(of, subject).await)?.flatten();
-            return Ok(Found::Tag(listed(index.as_ref())));
+            return Ok(ListedReferrers::Tag(listed(index.as_ref())));
         }
         let page = fetched.success().context(|| call.what.clone())?;
         for descriptor in page_of(&page).context(|| call.what.clone())? {
@@ -49,7 +49,7 @@ pub(crate) async fn referrers(of: &Repository, subject: &Digest) -> Result<Found
             }
         }
         let Some(next) = next_page(&page).context(|| call.what.clone())? else {
-            return Ok(Found::Api(all));
+            return Ok(ListedReferrers::Api(all));
         };
         pages.turn(all.len(), &next).context(|| call.what.clone())?;
         call.url = next;

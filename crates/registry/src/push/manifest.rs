@@ -18,7 +18,7 @@ const UNKNOWN: [&str; 3] = ["MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN", "MANIFEST_U
 const UNKNOWN_TRIES: u32 = 3;
 
 /// A manifest that a server took.
-pub(crate) struct Taken {
+pub(crate) struct StoredManifest {
     /// What it is found by under the name that it was put under: of a tag, a server says which digest it stands for.
     pub(crate) digest: Digest,
     /// Whether the server says that it keeps the list of what is about its subject.
@@ -30,7 +30,7 @@ pub(crate) struct Taken {
 pub(crate) async fn list(
     to: &Repository,
     manifest: &Manifest,
-    taken: &Taken,
+    taken: &StoredManifest,
 ) -> Result<Option<String>> {
     let Some(subject) = manifest.document().subject().filter(|_| !taken.listed) else {
         return Ok(None);
@@ -55,7 +55,11 @@ pub(crate) fn lost_beside<T>(
     }
 }
 
-pub(crate) async fn put(to: &Repository, manifest: &Manifest, name: Wanted<'_>) -> Result<Taken> {
+pub(crate) async fn put(
+    to: &Repository,
+    manifest: &Manifest,
+    name: Wanted<'_>,
+) -> Result<StoredManifest> {
     let doing = format!("writing {name} to");
     let mut call = to.call(Method::PUT, &format!("manifests/{name}"), &doing).await?;
     let media_type = manifest.descriptor().media_type.as_ref();
@@ -78,7 +82,7 @@ pub(crate) async fn put(to: &Repository, manifest: &Manifest, name: Wanted<'_>) 
         // Where the server says nothing that we understand: as readers of the tag will compute it.
         (Wanted::Tag(_), None) => sha256(manifest.bytes()),
     };
-    Ok(Taken { digest, listed: fetched.header("oci-subject").is_some() })
+    Ok(StoredManifest { digest, listed: fetched.header("oci-subject").is_some() })
 }
 
 /// Sends it, again where a server does not see yet what was put a moment ago.
@@ -102,7 +106,7 @@ async fn refused(
     manifest: &Manifest,
     name: Wanted<'_>,
     fetched: &Fetched,
-) -> Result<Taken> {
+) -> Result<StoredManifest> {
     let (error, digest) = (fetched.error(), &manifest.descriptor().digest);
     let Wanted::Tag(tag) = name else { return Err(error) };
     if !matches!(fetched.status.as_u16(), 400 | 403 | 405 | 409 | 412 | 422) {
@@ -110,7 +114,7 @@ async fn refused(
     }
     match pull::head_manifest(to, name).await {
         Ok(Some(there)) if there.digest == *digest => {
-            Ok(Taken { digest: there.digest, listed: true })
+            Ok(StoredManifest { digest: there.digest, listed: true })
         }
         Ok(Some(there)) if says_fixed(fetched) => Err(Error::new(
             ErrorKind::AlreadyExists,

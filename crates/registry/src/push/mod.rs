@@ -14,6 +14,8 @@ mod upload;
 pub use giving_up::settled;
 
 pub(crate) use blob::{has, look, mount};
-pub(crate) use manifest::{Taken, list as list_referrer, lost_beside, put as put_manifest};
+pub(crate) use manifest::{
+    StoredManifest, list as list_referrer, lost_beside, put as put_manifest,
+};
 pub(crate) use session::{Mounted, Session};
 pub(crate) use upload::upload;

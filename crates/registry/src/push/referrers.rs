@@ -7,7 +7,7 @@ use transship_core::{
 
 use super::manifest::put;
 use crate::client::Repository;
-use crate::pull::{self, FoundReferrers, referrers_tag};
+use crate::pull::{self, ListedReferrers, referrers_tag};
 use crate::reference::Wanted;
 
 /// How often the list is written again when another one was written at the same time.
@@ -19,7 +19,7 @@ const TRIES: usize = 5;
 pub(crate) async fn add(to: &Repository, subject: &Digest, manifest: &Manifest) -> Result<()> {
     let _one = to.host.listing().await;
     // A server may keep a list and not say so when a manifest is put.
-    if let FoundReferrers::Api(listed) = pull::referrers(to, subject).await?
+    if let ListedReferrers::Api(listed) = pull::referrers(to, subject).await?
         && listed.iter().any(|entry| entry.digest == manifest.descriptor().digest)
     {
         return Ok(());

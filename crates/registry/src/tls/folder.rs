@@ -11,7 +11,7 @@ use transship_core::{Error, ErrorKind, Result, ResultExt};
 use crate::{RegistryOptions, small_file};
 
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct Certificates {
     /// CAs, and the files they came from.
     pub(super) cas: Vec<(PathBuf, CertificateDer<'static>)>,
     pub(super) client: Option<Pair>,
@@ -56,7 +56,7 @@ fn is_plain(host: &str) -> bool {
 }
 
 /// What a folder holds. Blocks.
-pub(super) fn read(folder: &Path) -> Result<Found> {
+pub(super) fn read(folder: &Path) -> Result<Certificates> {
     let failed = |error| Error::io("reading certificates from", folder, error);
     let entries = fs::read_dir(folder).map_err(|error| failed(error).of_option())?;
     let mut paths = Vec::new();
@@ -64,7 +64,7 @@ pub(super) fn read(folder: &Path) -> Result<Found> {
         paths.push(entry.map_err(failed)?.path());
     }
     paths.sort_unstable();
-    let mut found = Found::default();
+    let mut found = Certificates::default();
     for path in paths {
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("crt") => {

@@ -1,7 +1,7 @@
 //! Copies what is planned: the blobs of several images at once, each blob once. An image is committed in its turn, when its
 //! blobs are there.
 
-mod blob;
+pub(crate) mod blob;
 mod recompress;
 mod schedule;
 pub(crate) mod task;

@@ -9,9 +9,9 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use transship_core::{AcceptsOrder, Expect, LayerForm, Result, ResultExt, Stored, cancelled};
 
-use super::blob::{Route, copy_blob};
+use super::blob::{LayerCache, Route, copy_blob};
 use super::recompress::Change;
-use super::task::{BlobNumbers, BlobTask, CopiedBlobs, LayerCache, TaskKey};
+use super::task::{BlobNumbers, BlobTask, CopiedBlobs, TaskKey};
 use crate::commit::report::{ImageReport, Report};
 use crate::events::emit::Emitter;
 use crate::locked;

@@ -13,7 +13,8 @@ use transship_core::{
 use super::layers::Handling;
 use super::nodes::ImagePlan;
 use super::{Action, ImageTask, TransferPlan};
-use crate::copy::task::{BlobTask, LayerCache};
+use crate::copy::blob::LayerCache;
+use crate::copy::task::BlobTask;
 use crate::open::boxed;
 use crate::text;
 use crate::{ImageFailure, PlatformsReport};
