@@ -33,7 +33,7 @@ pub struct RegistryOptions {
     pub registries_conf_dir: Option<PathBuf>,
     /// Where the files of the user and of the machine are. Not a setting.
     pub surroundings: Surroundings,
-    /// The most requests to one host at once. `connections=N`.
+    /// The most requests to one host at once. Large blobs come in pieces over those that are free. `connections=N`.
     pub connections: NonZeroUsize,
     /// How often a request is tried again. `retries=N`.
     pub retries: u32,

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode, Url};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
 use transship_core::{
     Digest, Error, ErrorKind, Notice, Observer, Result, ResultExt, Sparse, run_blocking,
@@ -40,6 +40,8 @@ pub(crate) struct Host {
     reads: Arc<Limit>,
     /// Apart: the body of a write may be a read of the same host, and must not wait for it.
     writes: Arc<Limit>,
+    /// How many more blobs, or pieces of them, may be on their way here.
+    slots: Arc<Semaphore>,
     warned: AtomicBool,
     away: Away,
     /// Whether there was a warning that tags beside images may not be read.
@@ -48,6 +50,10 @@ pub(crate) struct Host {
     placed: Mutex<HashMap<Digest, String>>,
     listing: tokio::sync::Mutex<()>,
 }
+
+/// A connection that brings bytes of a blob, one of those that the host may get at once.
+#[derive(Debug)]
+pub(crate) struct Slot(#[expect(dead_code, reason = "it is held")] OwnedSemaphorePermit);
 
 /// Of how many blobs it is remembered where they are.
 const PLACED: usize = 100_000;
@@ -70,6 +76,7 @@ impl Host {
             auth: Auth::default(),
             reads: Limit::new(most),
             writes: Limit::new(most),
+            slots: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))),
             warned: AtomicBool::new(false),
             away: Away::default(),
             warned_of_tags: AtomicBool::new(false),
@@ -113,6 +120,15 @@ impl Host {
     /// The right to change lists of referrers: one at a time, so that we lose none of our own.
     pub(crate) async fn listing(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.listing.lock().await
+    }
+
+    /// A connection for the bytes of a blob, if one is free. Blobs come without one too; only pieces need one.
+    pub(crate) fn slot(&self) -> Option<Slot> {
+        Arc::clone(&self.slots).try_acquire_owned().ok().map(Slot)
+    }
+
+    pub(crate) fn has_slot(&self) -> bool {
+        self.slots.available_permits() > 0
     }
 
     pub(crate) fn tries(&self) -> Tries {

@@ -18,6 +18,7 @@ mod retry;
 pub(crate) use attempt::{Failure, keeps_method, location};
 pub(crate) use auth::Access;
 pub(crate) use call::{Answer, Call, Fetched, Payload, ReadFailure, Stream};
+pub(crate) use host::Slot;
 pub(crate) use idle::Idle;
 pub(crate) use network::Network;
 pub(crate) use patience::Patience;

@@ -10,7 +10,10 @@ use transship_core::{
     Body, ByteStream, Descriptor, Digest, Error, ErrorKind, Expect, Observer, Result, ResultExt,
 };
 
-use crate::client::{Answer, Call, Failure, Patience, ReadFailure, Repository, Tries, header};
+use super::pieces::{self, Begun};
+use crate::client::{
+    Answer, Call, Failure, Patience, ReadFailure, Repository, Slot, Tries, header,
+};
 use crate::locked;
 
 /// Less than this is no progress: a server that cuts after each few bytes is given up in the end.
@@ -18,25 +21,28 @@ const PROGRESS: u64 = 64 << 10;
 
 /// Opens a blob. That it is there has been seen when this returns.
 pub(crate) async fn open(from: &Repository, of: &Descriptor) -> Result<Body> {
-    let reading = Reading { from: from.clone(), of: of.clone() };
-    let part = reading.open(0).await?;
+    let reading = Reading { from: from.clone(), of: of.clone(), span: Span::Rest };
+    let begun = pieces::begin(&reading, 0).await?;
     // The first reader gets this answer; reading again, or from another offset, sends a new request, to this place alone.
-    let first = Arc::new(Mutex::new(Some(part)));
+    let first = Arc::new(Mutex::new(Some(begun)));
     let reading = Reading { from: from.with(Patience::Full), ..reading };
     let body = Body::from_fn(move |at| {
-        let part = locked(&first).take();
-        let (reading, part) = (reading.clone(), part.filter(|_| at == 0));
+        let begun = locked(&first).take();
+        let (reading, begun) = (reading.clone(), begun.filter(|_| at == 0));
         async move {
             // Servers refuse a range of nothing.
             if at > 0 && at >= reading.of.size {
                 let nothing: ByteStream = Box::pin(stream::empty());
                 return Ok(nothing);
             }
-            let part = match part {
-                Some(part) => part,
-                None => reading.open(at).await?,
+            let begun = match begun {
+                Some(begun) => begun,
+                None => pieces::begin(&reading, at).await?,
             };
-            Ok(reading.stream(part, at))
+            Ok(match begun {
+                Begun::Rest { part, slot } => reading.stream(part, at, slot),
+                Begun::Pieces { first, slot } => pieces::stream(reading, first, slot),
+            })
         }
     });
     body.expecting(&Expect::from(of))
@@ -57,26 +63,36 @@ pub(crate) async fn size(from: &Repository, digest: &Digest) -> Result<Option<u6
 }
 
 #[derive(Clone, Debug)]
-struct Reading {
-    from: Repository,
-    of: Descriptor,
+pub(super) struct Reading {
+    pub(super) from: Repository,
+    pub(super) of: Descriptor,
+    pub(super) span: Span,
+}
+
+/// How much of a blob is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Span {
+    /// All from an offset on, in whatever way the server sends it.
+    Rest,
+    /// What is before this offset, in answers that begin where it was asked for: others are errors.
+    Until(u64),
 }
 
 /// An answer with bytes of a blob.
 #[derive(Debug)]
-struct Part {
-    answer: Answer,
+pub(super) struct Part {
+    pub(super) answer: Answer,
     /// The offset of its first byte.
-    start: u64,
+    pub(super) start: u64,
 }
 
-struct Coming {
+pub(super) struct Coming {
     reading: Reading,
     answer: Answer,
     /// The offset of the next byte of the answer.
     at: u64,
     /// How many bytes have been passed on. An answer may begin before that.
-    passed: u64,
+    pub(super) passed: u64,
     tries: Tries,
     /// Where the tries were counted from.
     tried_at: u64,
@@ -84,8 +100,13 @@ struct Coming {
 
 impl Reading {
     /// Asks for the bytes from an offset on; for all of them where the server refuses a part, or sends another one.
-    async fn open(&self, at: u64) -> Result<Part> {
+    pub(super) async fn open(&self, at: u64) -> Result<Part> {
         match self.ask(at).await {
+            Ok(part) if self.span != Span::Rest && part.start != at => {
+                let message = format!("the server does not send a piece from byte {at} on");
+                return Err(Error::new(ErrorKind::Unsupported, message));
+            }
+            Err(error) if self.span != Span::Rest => return Err(error),
             Err(error) if at > 0 && !is_unanswered(&error) => {}
             part => return part,
         }
@@ -98,11 +119,19 @@ impl Reading {
         })
     }
 
-    async fn ask(&self, at: u64) -> Result<Part> {
+    pub(super) async fn ask(&self, at: u64) -> Result<Part> {
         let call = self.call(at).await?;
         let answer = self.from.open(&call).await?;
         let start = self.start(&answer, at).context(|| call.what)?;
         Ok(Part { answer, start })
+    }
+
+    /// The offset after the last byte that is read.
+    fn end(&self) -> u64 {
+        match self.span {
+            Span::Rest => self.of.size,
+            Span::Until(end) => end,
+        }
     }
 
     async fn call(&self, at: u64) -> Result<Call> {
@@ -112,12 +141,15 @@ impl Reading {
         call.headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
         // The bytes as they are stored.
         call.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        if at > 0 {
-            let range = HeaderValue::from_str(&format!("bytes={at}-")).map_err(|error| {
-                Error::new(ErrorKind::Unexpected, "this is no range").caused_by(error)
-            })?;
-            call.headers.insert(RANGE, range);
-        }
+        let range = match self.span {
+            Span::Until(end) => format!("bytes={at}-{}", end.saturating_sub(1)),
+            Span::Rest if at > 0 => format!("bytes={at}-"),
+            Span::Rest => return Ok(call),
+        };
+        let range = HeaderValue::from_str(&range).map_err(|error| {
+            Error::new(ErrorKind::Unexpected, "this is no range").caused_by(error)
+        })?;
+        call.headers.insert(RANGE, range);
         Ok(call)
     }
 
@@ -163,18 +195,22 @@ impl Reading {
     }
 
     /// The bytes from an offset on, which go on in other answers where this one ends early.
-    fn stream(self, part: Part, at: u64) -> ByteStream {
+    pub(super) fn stream(self, part: Part, at: u64, slot: Option<Slot>) -> ByteStream {
+        let coming = (self.coming(part, at), slot);
+        Box::pin(stream::try_unfold(coming, |(mut coming, slot)| async move {
+            Ok(coming.next().await?.map(|chunk| (chunk, (coming, slot))))
+        }))
+    }
+
+    pub(super) fn coming(self, part: Part, at: u64) -> Coming {
         let tries = self.from.host.tries();
         let Part { answer, start } = part;
-        let coming = Coming { reading: self, answer, at: start, passed: at, tries, tried_at: at };
-        Box::pin(stream::try_unfold(coming, |mut coming| async move {
-            Ok(coming.next().await?.map(|chunk| (chunk, coming)))
-        }))
+        Coming { reading: self, answer, at: start, passed: at, tries, tried_at: at }
     }
 }
 
 /// Whether no answer came, so that asking in another way does not help.
-fn is_unanswered(error: &Error) -> bool {
+pub(super) fn is_unanswered(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Cancelled)
 }
 
@@ -198,7 +234,8 @@ impl Range {
 
 impl Coming {
     /// The next bytes of some answer that have not passed yet.
-    async fn next(&mut self) -> Result<Option<Bytes>> {
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>> {
+        let end = self.reading.end();
         loop {
             let error = match self.answer.chunk().await {
                 Ok(Some(mut chunk)) => {
@@ -206,14 +243,20 @@ impl Coming {
                     let again = usize::try_from(again).unwrap_or(usize::MAX).min(chunk.len());
                     self.at += chunk.len() as u64;
                     // What was sent again is not passed on again.
-                    let new = chunk.split_off(again);
+                    let mut new = chunk.split_off(again);
+                    if let Span::Until(end) = self.reading.span {
+                        if self.passed >= end && !new.is_empty() {
+                            return Ok(None);
+                        }
+                        new.truncate(usize::try_from(end - self.passed).unwrap_or(usize::MAX));
+                    }
                     if new.is_empty() {
                         continue;
                     }
-                    self.passed = self.at;
+                    self.passed += new.len() as u64;
                     return Ok(Some(new));
                 }
-                Ok(None) if self.passed >= self.reading.of.size => return Ok(None),
+                Ok(None) if self.passed >= end => return Ok(None),
                 // Some servers give a large blob in parts: that is no failure.
                 Ok(None)
                     if self.answer.status == StatusCode::PARTIAL_CONTENT && self.progressed() =>
@@ -231,7 +274,7 @@ impl Coming {
     /// Asks for the rest, unless it was done often enough without progress.
     async fn go_on(&mut self, error: Error) -> Result<()> {
         self.progressed();
-        let Reading { from, of } = &self.reading;
+        let Reading { from, of, .. } = &self.reading;
         let what = format!("reading blob {} from byte {} on", of.digest, self.passed);
         let observer: &Observer = &from.observer;
         from.host

@@ -3,6 +3,7 @@
 mod blob;
 mod manifest;
 mod pages;
+mod pieces;
 mod referrers;
 mod tags;
 

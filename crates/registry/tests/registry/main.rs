@@ -10,6 +10,7 @@ mod ends;
 mod hostile;
 mod many;
 mod mirrors;
+mod pieces;
 mod pull;
 mod push;
 mod referrers;

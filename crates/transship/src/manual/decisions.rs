@@ -432,3 +432,10 @@
 //! types it means the registry. Names with a dot, and `localhost`, are refused where a repository is missing; the full name,
 //! `docker://docker.io/library/NAME`, is still accepted. Likewise `--all-platforms` to a destination that holds single images fails, as
 //! skopeo's `--all` does: a warning is easily missed, and the archive lacks what was asked for by name.
+//!
+//! # 64. Large blobs come in pieces, without `If-Range`
+//!
+//! One connection to a registry is often limited. The pieces of a blob are of one content, because its digest is its name, and the digest of
+//! all of it is checked as ever: so no `ETag` is compared. Pieces are passed on in order, from memory: a file would be written and read
+//! once more. Where the server does not give a piece, one stream goes on from its first byte; pieces behind it that have come are
+//! dropped, which costs 24 MiB at most. They are taken from connections that are free, and other blobs never wait for them.

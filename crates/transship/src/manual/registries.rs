@@ -132,6 +132,11 @@
 //! Of an index, each manifest that is copied is one more request: `--platform` reads the index and the one that it chose. A layer that
 //! transship compressed before is asked for by `HEAD` first, by the digest that it got then.
 //!
+//! A blob of 32 MiB or more comes in pieces of 8 MiB, each by a request with `Range`, four at once while fewer than `--connections` are on
+//! their way: many servers and lines limit each connection. The answer to the first request decides: 206 is a piece, 200 is the whole
+//! blob, which is read as it comes. When a piece does not come as it was asked for, the rest comes in one stream. The pieces on their way
+//! are in memory, 8 MiB for each of the connections. With `--connections 1` there are none.
+//!
 //! The first requests to a host may be answered 401. Tokens add one request for each repository and purpose. To a loopback address, one
 //! connection finds out whether the server speaks TLS.
 //!
@@ -157,7 +162,7 @@
 //!
 //! | option | default | for |
 //! |---|---|---|
-//! | `--connections N` | 8 | the most requests to a host at once, for reads and for writes; halved on 429, and growing back |
+//! | `--connections N` | 8 | the most requests to a host at once, for reads and for writes; halved on 429, and growing back; and the most pieces of blobs that come at once |
 //! | `--jobs N` | 8 | the most blobs that are copied at once |
 //! | `--chunk-size BYTES` | in one piece | servers and proxies that limit the size of a request |
 //! | `--idle-timeout SECONDS` | 60 | slow servers |

@@ -1,0 +1,140 @@
+//! Large blobs, which come in pieces over several connections.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use transship_core::{Descriptor, ErrorKind, ImageSource, MediaType, Result};
+use transship_registry::Registry;
+use transship_test_registry::{Fault, RangeRequests, Registry as Server, Rule};
+
+use crate::common::{
+    client, described, eventually, image, noise, open, plain, push, serve, source,
+};
+
+const PIECE: u64 = 8 << 20;
+/// Four whole pieces and a short one.
+const SIZE: u64 = 4 * PIECE + 12_345;
+const PIECES: usize = 5;
+
+static LARGE: LazyLock<Bytes> = LazyLock::new(|| noise(SIZE.try_into().unwrap()));
+
+/// A repository with a large blob, opened.
+async fn opened(server: &Server, with: &Registry) -> (Box<dyn ImageSource>, Descriptor) {
+    push(&plain(), server, "a:1", &image("layer")).await.unwrap();
+    server.put_blob("a", LARGE.clone());
+    let from = source(with, server, "a:1").await.unwrap();
+    server.forget_exchanges();
+    (from, described(MediaType::ImageLayer, &LARGE))
+}
+
+async fn read(server: &Server, with: &Registry) -> Result<Bytes> {
+    let (from, of) = opened(server, with).await;
+    from.blob(&of).await?.bytes(1 << 30).await
+}
+
+/// The ranges that were asked for, in order of their beginning.
+fn ranges(server: &Server) -> Vec<String> {
+    let range = |one: &transship_test_registry::Exchange| one.header("range").map(str::to_owned);
+    let mut all: Vec<_> = server.exchanges().iter().filter_map(range).collect();
+    all.sort_by_key(|range| range[6..range.find('-').unwrap()].parse::<u64>().unwrap());
+    all
+}
+
+fn sent(server: &Server) -> u64 {
+    server.exchanges().iter().map(|one| one.sent).sum()
+}
+
+#[tokio::test]
+async fn a_large_blob_comes_in_pieces_each_once() {
+    let server = open();
+    assert!(read(&server, &plain()).await.unwrap() == *LARGE);
+    let expected: Vec<_> = (0..PIECES as u64)
+        .map(|at| format!("bytes={}-{}", at * PIECE, SIZE.min((at + 1) * PIECE) - 1))
+        .collect();
+    assert_eq!(ranges(&server), expected);
+    assert_eq!((sent(&server), server.exchanges().len()), (SIZE, PIECES));
+}
+
+#[tokio::test]
+async fn four_pieces_are_on_their_way_at_once_and_no_more_than_are_read() {
+    let server = open();
+    let (from, of) = opened(&server, &plain()).await;
+    let slow = Fault::Slow { bytes: 64 << 10, pause: Duration::from_millis(2) };
+    server.inject(Rule::new(slow).path("/blobs/").always());
+    let mut body = from.blob(&of).await.unwrap().into_stream();
+    let first = tokio::spawn(async move { (body.next().await.unwrap().unwrap(), body) });
+    eventually("four at once", || server.exchanges().len() == 4).await;
+    assert!(server.exchanges().iter().all(|one| one.sent < PIECE), "none waits for another");
+    let (_, body) = first.await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(server.exchanges().len(), 4, "the fifth is held back while nobody reads");
+    drop(body);
+}
+
+#[tokio::test]
+async fn one_stream_where_pieces_are_not_for() {
+    let one = |server: &Server| (server.exchanges().len(), sent(server), ranges(server).len());
+    let server = open();
+    let single = client(|options| options.connections = 1.try_into().unwrap());
+    assert!(read(&server, &single).await.unwrap() == *LARGE);
+    assert_eq!(one(&server), (1, SIZE, 0), "one connection is all that is allowed");
+    let server = serve(|options| options.ranges = RangeRequests::Ignored);
+    assert!(read(&server, &plain()).await.unwrap() == *LARGE);
+    assert_eq!(one(&server), (1, SIZE, 1), "the answer with all of it is taken");
+}
+
+/// What goes wrong with any of the pieces costs no more than what was not yet there.
+#[tokio::test]
+async fn each_piece_may_fail() {
+    let gone = |status| Fault::Status { status, retry_after: None };
+    // And the most that is sent beside the blob.
+    let faults = [
+        (Fault::CutResponse { after: 3_000_000 }, 1 << 20),
+        (Fault::Close, 0),
+        (gone(503), 1 << 20),
+        (gone(416), 3 * PIECE),
+        (Fault::WrongRange, 4 * PIECE),
+        (Fault::WithoutHeader("content-range"), 4 * PIECE),
+        (Fault::IgnoreRange, SIZE),
+    ];
+    for (fault, more) in faults {
+        for piece in 0..PIECES {
+            let server = open();
+            server
+                .inject(Rule::new(fault.clone()).path("/blobs/sha256:").method("GET").skip(piece));
+            let what = format!("{fault:?} of piece {piece}");
+            let bytes =
+                read(&server, &plain()).await.unwrap_or_else(|error| panic!("{what}: {error}"));
+            assert!(bytes == *LARGE, "{what}");
+            assert_eq!(server.pending_faults(), 0, "{what}");
+            assert!(sent(&server) <= SIZE + more, "{what}: {} bytes", sent(&server));
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_digest_is_that_of_the_whole() {
+    for piece in 0..PIECES {
+        let server = open();
+        server
+            .inject(Rule::new(Fault::WrongBytes).path("/blobs/sha256:").method("GET").skip(piece));
+        let error = read(&server, &plain()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_never_gives_a_piece_is_an_error() {
+    let server = open();
+    let (from, of) = opened(&server, &plain()).await;
+    let body = from.blob(&of).await.unwrap();
+    server.inject(Rule::new(Fault::Close).path("/blobs/").always());
+    assert_eq!(body.bytes(1 << 30).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    let absent = described(MediaType::ImageLayer, &LARGE[1..]);
+    server.clear_faults();
+    server.forget_exchanges();
+    assert_eq!(from.blob(&absent).await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(server.count("GET", absent.digest.as_ref()), 1);
+}
