@@ -17,6 +17,7 @@ mod interop;
 mod new_transport;
 mod nightly;
 mod scale;
+mod seeded;
 mod served;
 mod sh;
 mod sizes;
@@ -50,7 +51,9 @@ cargo xtask faults  [--part | --points N] [--filter S] [--jobs N]
                                                     each system call that writes, of each operation and place, fails, or
                                                     the command is killed or interrupted at it: the old or the new is
                                                     there, whole, a retry succeeds, nothing is left behind (strace)
-cargo xtask nightly [--filter S]                    conformance, cuts, differential, faults, scale and trace, whole
+cargo xtask seeded  [--filter S]                    mistakes of authors, made on purpose in two transports: the kit's laws
+                                                    catch each
+cargo xtask nightly [--filter S]                    conformance, cuts, differential, faults, scale, seeded and trace, whole
 cargo xtask scale   [--images 10,100,1000,4000] | --bundle [--mib 5120] | --pipes [--mib 5120]
                                                     many images through every archive: time, memory, bytes (strace);
                                                     the bundle's also as a delta, a week after; from docker, podman
@@ -78,6 +81,7 @@ fn main() -> ExitCode {
         "new-transport" => new_transport::run(&mut args),
         "nightly" => nightly::run(&mut args),
         "scale" => scale::run(&mut args),
+        "seeded" => seeded::run(&mut args),
         "trace" => trace::of_a_program(&mut args),
         "" | "help" | "--help" | "-h" => {
             println!("{HELP}");

@@ -142,9 +142,8 @@ pub(crate) fn check() -> Result<Counts> {
 fn members_are_good(workspace: &Path) -> Result<bool> {
     let mut packages = Vec::new();
     for ground in GROUNDS {
-        let name = Name::parse(&format!("scaffold-on-{}", ground.name))?;
-        make(workspace, &name, ground, &workspace.join("crates").join(&name.scheme))?;
-        packages.extend(["-p".to_owned(), name.package()]);
+        let name = format!("scaffold-on-{}", ground.name);
+        packages.extend(["-p".to_owned(), member(workspace, &name, ground.name)?.0]);
     }
     let mut metadata = sh::cargo(["metadata", "--format-version=1", "--no-deps"]);
     let complaints = arrows::complaints(&sh::json(metadata.current_dir(workspace))?)?;
@@ -161,6 +160,13 @@ fn members_are_good(workspace: &Path) -> Result<bool> {
         && with(&["fmt", "--check"], &[])?
         && with(&["test", "--quiet"], &[])?
         && with(&["clippy", "--quiet"], &["--all-targets", "--", "-D", "warnings"])?)
+}
+
+/// Makes a member of a workspace: its package, and where it is.
+pub(crate) fn member(workspace: &Path, name: &str, on: &str) -> Result<(String, PathBuf)> {
+    let name = Name::parse(name)?;
+    let folder = workspace.join("crates").join(&name.scheme);
+    Ok((name.package(), make(workspace, &name, ground(on)?, &folder)?.folder))
 }
 
 /// How the workspace is built. Built the same way, what a crate on its own depends on is there already.
@@ -180,7 +186,7 @@ fn told(name: &str, check: impl FnOnce() -> Result<bool>) -> Result<Counts> {
 }
 
 /// What was built before is shared: sources of the same bytes and age count as the same.
-fn cargo(folder: &Path, args: &[&str]) -> Result<Command> {
+pub(crate) fn cargo(folder: &Path, args: &[&str]) -> Result<Command> {
     let mut command = sh::cargo(args);
     command.current_dir(folder).env("CARGO_TARGET_DIR", sh::target()?);
     Ok(command)
@@ -324,7 +330,7 @@ fn write(path: &Path, text: &str) -> Result<()> {
     made.and_then(|()| fs::write(path, text)).map_err(|e| format!("{}: {e}", path.display()))
 }
 
-fn copy_workspace(root: &Path, to: &Path) -> Result<()> {
+pub(crate) fn copy_workspace(root: &Path, to: &Path) -> Result<()> {
     for name in [
         "Cargo.toml",
         "Cargo.lock",

@@ -3,11 +3,11 @@
 use crate::args::Args;
 use crate::counts::Counts;
 use crate::sh::Result;
-use crate::{conformance, cuts, differential, faults, scale, trace};
+use crate::{conformance, cuts, differential, faults, scale, seeded, trace};
 
 type Campaign = (&'static str, fn(&mut Args) -> Result<bool>);
 
-const CAMPAIGNS: [Campaign; 8] = [
+const CAMPAIGNS: [Campaign; 9] = [
     ("conformance", conformance::run),
     ("cuts", cuts::run),
     ("differential", differential::run),
@@ -15,6 +15,7 @@ const CAMPAIGNS: [Campaign; 8] = [
     ("scale", scale::run),
     ("scale --bundle", scale::run),
     ("scale --pipes", scale::run),
+    ("seeded", seeded::run),
     ("trace", trace::of_a_program),
 ];
 
