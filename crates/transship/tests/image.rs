@@ -4,7 +4,7 @@
 use std::io::{Read, Write};
 use std::path::Path;
 
-use transship::transport::sha256;
+use transship::transport::{Commit, sha256};
 use transship::{
     Artifact, Body, BodyReader, Descriptor, ErrorKind, Image, ImageWriter, Manifest, MediaType,
     Platform, ReadOptions, Reference, Result, Settings, Transfer, Transports, WriteOptions,
@@ -364,6 +364,29 @@ async fn a_platform_of_an_index_is_chosen() {
         assert_eq!(error.kind(), ErrorKind::NotFound);
         assert!(error.to_string().contains("linux/arm64"), "{error}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_here_is_chosen_before_what_fits_better() {
+    let lab = Lab::new();
+    let at = lab.parse(&format!("oci:{}:app:1", lab.path("sparse")));
+    let [v7, v6] = ["linux/arm/v7", "linux/arm/v6"].map(|text| Platform::parse(text).unwrap());
+    let writer = lab.writer(&at).await;
+    let plain = tar_of("a", b"b");
+    let layer = writer.put_blob(MediaType::ImageLayer, plain.clone()).await.unwrap();
+    let config = serde_json::json!({"os": "linux", "architecture": "arm", "variant": "v6",
+        "rootfs": {"type": "layers", "diff_ids": [sha256(&plain).to_string()]}});
+    let config = writer.put_blob(MediaType::ImageConfig, config.to_string()).await.unwrap();
+    let made = manifest(&config, &[layer]);
+    writer.put_manifest(&made).await.unwrap();
+    let mut here = made.descriptor().clone();
+    here.platform = Some(v6);
+    let mut gone = Descriptor::new(MediaType::ImageManifest, sha256(b"gone"), 4);
+    gone.platform = Some(v7.clone());
+    let root = index(&[gone.clone(), here.clone()]);
+    writer.commit_as(Commit::new(&root).without(&[gone])).await.unwrap();
+    let image = lab.open(&at).await.unwrap();
+    assert_eq!(*image.select(&v7).await.unwrap().digest(), here.digest);
 }
 
 #[tokio::test]
