@@ -439,3 +439,15 @@
 //! all of it is checked as ever: so no `ETag` is compared. Pieces are passed on in order, from memory: a file would be written and read
 //! once more. Where the server does not give a piece, one stream goes on from its first byte; pieces behind it that have come are
 //! dropped, which costs 24 MiB at most. They are taken from connections that are free, and other blobs never wait for them.
+//!
+//! # 65. Faults at each call in place of random moments
+//!
+//! A campaign killed, interrupted and starved the command at random moments. `cargo xtask faults` does so at each system call that
+//! writes, which are the only moments between which what is on the disk differs; so it replaced the other one, took over the
+//! interruption, and the check that `gc` leaves exactly what the images need.
+//!
+//! # 66. webpki says whether the time of a pinned certificate is right
+//!
+//! A server's own certificate that is given as its authority is accepted though webpki refuses it, if its name and its time are right.
+//! webpki looks at the time before anything else, so every other refusal says that it is right; a second reader of DER is not needed.
+//! A test holds webpki to that order.
