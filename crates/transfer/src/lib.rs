@@ -46,6 +46,7 @@ pub use events::event::{BlobId, Event, EventKind, Events, ImageId, TransferId};
 pub use events::queue::EventQueue;
 pub use open::rename::Rename;
 pub use open::source::Source;
+pub use open::tags::Tags;
 pub use options::{
     Attached, Compress, DetachedSignatures, Digests, Failures, Images, Nondistributable, Platforms,
     Subset, TransferOptions,

@@ -9,7 +9,7 @@ use transship_core::{
 };
 
 use crate::codec::{GZIP_LEVELS, ZSTD_LEVELS};
-use crate::{Events, Published, Rename, Since};
+use crate::{Events, Published, Rename, Since, Tags};
 
 /// What a transfer is to do, where that does not follow from its source and destination.
 ///
@@ -23,6 +23,9 @@ use crate::{Events, Published, Rename, Since};
 pub struct TransferOptions {
     /// Which images of a source that does not say so itself.
     pub images: Images,
+    /// Of an archive of which all images are copied, those with which tags. An image that a reference names
+    /// beside other sources is copied whatever its tag.
+    pub tags: Tags,
     /// Which platforms of an index.
     pub platforms: Platforms,
     /// What becomes of an index of which a part stays behind.
@@ -73,6 +76,7 @@ const STREAMS: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 impl TransferOptions {
     transship_core::setters! {
         with_images(images: Images)
+        with_tags(tags: Tags)
         with_platforms(platforms: Platforms)
         with_subset(subset: Subset)
         with_compress(compress: Compress)

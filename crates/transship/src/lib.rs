@@ -25,7 +25,7 @@ pub use image::{Artifact, Image, ImageWriter, Layer};
 // Copies and checks.
 pub use transship_transfer::{
     Compress, Destination, Event, EventKind, EventQueue, Events, Findings, Format, Images, Plan,
-    Platforms, Rename, Report, Source, Transfer, TransferOptions, Verifier,
+    Platforms, Rename, Report, Source, Tags, Transfer, TransferOptions, Verifier,
 };
 
 // What all of them take and give.

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use transship::{Compress, Platform, Rename};
 
 use super::skopeo::{MultiArch, Overrides};
-use super::{Common, Output};
+use super::{Common, Output, TagArgs};
 use crate::values;
 
 const SHORT_NOTES: &str = "\
@@ -44,9 +44,12 @@ pub(crate) struct Copy {
 
     /// Copy all images of each source
     ///
-    /// Each keeps its own names. Of a source that names one image, that image is copied.
+    /// Each keeps its own names. Of a source that names one image, that image is copied. The options that choose tags imply it.
     #[arg(long, alias = "all-tags")]
     pub(crate) all_images: bool,
+
+    #[command(flatten)]
+    pub(crate) tags: TagArgs,
 
     /// Also copy the images that a file lists
     ///

@@ -5,6 +5,7 @@ mod copy;
 #[cfg(feature = "registry")]
 mod login;
 mod skopeo;
+mod tags;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,6 +21,8 @@ pub(crate) use change::{Delete, Gc};
 pub(crate) use copy::{Copy, Format, Subset};
 #[cfg(feature = "registry")]
 pub(crate) use login::{Login, Logout};
+pub(crate) use tags::TagArgs;
+
 pub(crate) use skopeo::{MultiArch, advised, translated, transport_tip};
 
 use skopeo::Overrides;
@@ -213,6 +216,8 @@ pub(crate) struct List {
     #[arg(long)]
     pub(crate) details: bool,
 
+    #[command(flatten)]
+    pub(crate) tags: TagArgs,
     #[command(flatten)]
     pub(crate) output: Output,
     #[command(flatten)]

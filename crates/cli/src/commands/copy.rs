@@ -76,7 +76,8 @@ fn end(failed: &[ImageFailure], session: &Session) -> Done {
 
 fn options(args: &args::Copy, session: &Session) -> Result<TransferOptions> {
     let mut options = TransferOptions::default();
-    if args.all_images {
+    options.tags = args.tags.tags()?;
+    if args.all_images || !options.tags.is_all() {
         options.images = Images::All;
     }
     let only = args.only();

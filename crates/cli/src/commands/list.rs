@@ -4,7 +4,7 @@ use futures_util::stream::{self, StreamExt};
 use serde::Serialize;
 use transship::transport::ResultExt as _;
 use transship::transport::{ArchiveEntry, EntryDetails};
-use transship::{Error, ErrorKind, Reference, Result};
+use transship::{Error, ErrorKind, Reference, Result, Tags};
 
 use crate::args;
 use crate::exit::{self, Done};
@@ -42,6 +42,7 @@ struct One {
 }
 
 pub(super) async fn run(args: args::List, session: &Session) -> exit::Result {
+    let tags = args.tags.tags()?;
     let known = session.sources()?;
     let places::Input { reference, how } = places::input(&args.reference, &known, session).await?;
     let transport = known.of(&reference)?;
@@ -56,11 +57,12 @@ pub(super) async fn run(args: args::List, session: &Session) -> exit::Result {
             return Err(one_image(&reference, reader.reference()).into());
         }
         let named_only = reader.details_are_costly() && !args.details;
-        let details = stream::iter(reader.entries()).map(|entry| async {
+        let entries = chosen(reader.entries(), &tags);
+        let details = stream::iter(&entries).map(|entry| async {
             if named_only { None } else { Some(reader.details(entry).await) }
         });
         let mut details = details.buffered(DETAILS_AT_ONCE);
-        for entry in reader.entries() {
+        for entry in &entries {
             let details = details.next().await.flatten();
             let details = details.map(|found| found.context(|| &entry.reference));
             if let Some(Err(error)) = &details {
@@ -83,6 +85,21 @@ pub(super) async fn run(args: args::List, session: &Session) -> exit::Result {
     }
     show(&args, &reference, images)?;
     Ok(done)
+}
+
+/// The images that the tags choose, with the names that they choose.
+fn chosen(entries: &[ArchiveEntry], tags: &Tags) -> Vec<ArchiveEntry> {
+    if tags.is_all() {
+        return entries.to_vec();
+    }
+    let names = tags.choose(entries.iter().map(|entry| &*entry.names));
+    let some = entries.iter().zip(names).filter(|(_, names)| !names.is_empty());
+    let some = some.map(|(entry, names)| {
+        let mut entry = entry.clone();
+        entry.names = names;
+        entry
+    });
+    some.collect()
 }
 
 fn one_image(reference: &Reference, place: &Reference) -> Error {

@@ -49,6 +49,28 @@ fn names_are_mapped() {
 }
 
 #[test]
+fn tags_are_chosen() {
+    let session = session();
+    for (tag, from) in [("1.9", "@0"), ("1.10", "@1"), ("2.0-rc1", "@1"), ("edge", "@0")] {
+        session.ok(&format!("copy --quiet hello.tar:{from} oci:layout:team/app:{tag}"));
+    }
+    insta::assert_snapshot!(session.transcript([
+        "list --tags 1.* --tags edge --not-tags *9 oci:layout",
+        "list --semver >=1.9,<3 --newest 1 oci:layout",
+        "copy --tags 1.* --newest 1 oci:layout oci-archive:new.tar",
+        "list new.tar",
+        "copy --semver >=2.0.0-rc1 oci:layout more.tar docker-archive:none.tar",
+        "copy --tags none oci:layout docker-archive:none.tar",
+        "copy --tags none oci:layout:team/app:1.9 docker-archive:named.tar",
+        "copy --semver newest oci:layout docker-archive:none.tar",
+        "copy --newest 0 oci:layout docker-archive:none.tar",
+    ]));
+    assert!(!session.path("none.tar").exists());
+    let plain = session.ok("list --json new.tar");
+    assert!(!plain.contains("1.9") && plain.contains("1.10"), "{plain}");
+}
+
+#[test]
 fn a_list() {
     let session = session();
     session.write(

@@ -198,6 +198,19 @@ fn of_a_list() {
     assert_eq!(names["images"][3]["digest"], serde_json::Value::Null);
 }
 
+/// Tags that are not chosen cost nothing.
+#[test]
+fn of_chosen_tags() {
+    let (session, registry, host) = start();
+    tagged(&session, &registry, 500);
+    let names = session.ok(&format!("list --tags t4* --newest 2 docker://{host}/app"));
+    costs(&registry, &[("GET /tags/list", 1)]);
+    assert_eq!(names, format!("{host}/app:t498\n{host}/app:t499\n"));
+    session.ok(&format!("copy --tags t4* --newest 2 docker://{host}/app oci:chosen"));
+    // The ten layers once, the config for the plan of each image.
+    costs(&registry, &[("GET /tags/list", 1), ("GET /manifests/", 2), ("GET /blobs/", LAYERS + 2)]);
+}
+
 #[test]
 fn of_a_list_with_details() {
     let (session, registry, host) = start();

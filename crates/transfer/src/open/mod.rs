@@ -2,10 +2,12 @@
 //! image is a batch of one.
 
 pub(crate) mod base;
+mod pattern;
 pub(crate) mod rename;
 pub(crate) mod source;
 pub(crate) mod sources;
 mod stream;
+pub(crate) mod tags;
 mod writer;
 
 use std::pin::Pin;

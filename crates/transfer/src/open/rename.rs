@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use transship_core::{Error, ErrorKind, Escaped, ImageName, Result, ResultExt};
 
+use super::pattern::Pattern;
+
 /// A rule that maps names: `FROM=TO`.
 ///
 /// In the pattern, `*` stands for any text, also none and also with `/` and `:` in it; all else stands for itself. The
@@ -26,7 +28,7 @@ use transship_core::{Error, ErrorKind, Escaped, ImageName, Result, ResultExt};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Rename {
-    pattern: String,
+    pattern: Pattern,
     replacement: String,
 }
 
@@ -51,11 +53,11 @@ impl FromStr for Rename {
         if text.chars().any(char::is_control) {
             return Err(wrong("it has control characters"));
         }
-        let stars = |text: &str| text.matches('*').count();
-        if stars(replacement) > stars(pattern) {
+        let pattern = Pattern::new(pattern);
+        if replacement.matches('*').count() > pattern.stars() {
             return Err(wrong("the replacement has more * than the pattern"));
         }
-        Ok(Self { pattern: pattern.to_owned(), replacement: replacement.to_owned() })
+        Ok(Self { pattern, replacement: replacement.to_owned() })
     }
 }
 
@@ -67,8 +69,11 @@ impl Rename {
     pub fn apply(&self, name: &ImageName) -> Result<Option<ImageName>> {
         let docker = name.docker();
         let taken = match &docker {
-            Some(docker) => self.fit(&docker.to_string()).or_else(|| self.fit(&docker.familiar())),
-            None => self.fit(name.as_str()),
+            Some(docker) => self
+                .pattern
+                .fit(&docker.to_string())
+                .or_else(|| self.pattern.fit(&docker.familiar())),
+            None => self.pattern.fit(name.as_str()),
         };
         let Some(taken) = taken else { return Ok(None) };
         let new = self.filled(&taken);
@@ -78,27 +83,6 @@ impl Rename {
             transship_core::DockerName::parse(&new).context(what)?;
         }
         Ok(Some(checked))
-    }
-
-    /// What each `*` of the pattern stands for. Each literal part is as far right as it can be, so each `*` takes as much
-    /// as the ones to its left leave it.
-    fn fit(&self, name: &str) -> Option<Vec<String>> {
-        let mut parts = self.pattern.split('*');
-        let first = parts.next()?;
-        let rest: Vec<&str> = parts.collect();
-        let Some((last, middle)) = rest.split_last() else {
-            return (name == first).then(Vec::new);
-        };
-        let mut open = name.strip_prefix(first)?.strip_suffix(last)?;
-        let mut taken = Vec::with_capacity(rest.len());
-        for literal in middle.iter().rev() {
-            let at = open.rfind(literal)?;
-            taken.push(open[at + literal.len()..].to_owned());
-            open = &open[..at];
-        }
-        taken.push(open.to_owned());
-        taken.reverse();
-        Some(taken)
     }
 
     fn filled(&self, taken: &[String]) -> String {
@@ -115,7 +99,7 @@ impl Rename {
 
 impl fmt::Display for Rename {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}={}", Escaped(&self.pattern), Escaped(&self.replacement))
+        write!(f, "{}={}", self.pattern, Escaped(&self.replacement))
     }
 }
 

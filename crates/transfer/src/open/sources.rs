@@ -46,8 +46,8 @@ pub(crate) struct Sources<'a> {
     opened: Vec<OpenSource<'a>>,
     /// The names for an image whose source says none.
     names: &'a [ImageName],
-    /// The images, in the order in which they go: the position of the place, and in an archive that of the entry.
-    images: Vec<(usize, usize)>,
+    /// The images, in the order in which they go.
+    images: Vec<Chosen>,
     /// Whether they are all images of an archive, or lines of a list: such images go to the same places under the same
     /// names however many there are.
     pub(crate) of_many: bool,
@@ -57,11 +57,24 @@ pub(crate) struct Sources<'a> {
     pub(crate) staged: StagedBlobs,
 }
 
+/// An image that is to be read.
+#[derive(Debug)]
+struct Chosen {
+    /// The position of its source.
+    source: usize,
+    /// In an archive, the position of its entry.
+    entry: usize,
+    /// The names of the entry that were chosen; `None` for all.
+    names: Option<Vec<ImageName>>,
+}
+
 #[derive(Debug)]
 struct OpenSource<'a> {
     content: Content<'a>,
     given: &'a [ImageName],
     of_many: bool,
+    /// Of all images of an archive, the names that are chosen; `None` for all images and names.
+    chosen: Option<Vec<Vec<ImageName>>>,
 }
 
 #[derive(Debug)]
@@ -109,12 +122,13 @@ pub(super) async fn open<'a>(
 
 impl<'a> Sources<'a> {
     fn add(&mut self, place: OpenSource<'a>) -> Result<()> {
-        let (at, count) = (self.opened.len(), place.count());
-        if count > 1 && !place.given.is_empty() {
-            let message = format!("a name is given for one image, and it holds {count}");
+        let at = self.opened.len();
+        let images = place.images(at)?;
+        if images.len() > 1 && !place.given.is_empty() {
+            let message = format!("a name is given for one image, and it holds {}", images.len());
             return Err(Error::new(ErrorKind::InvalidInput, message).hint("choose one of them"));
         }
-        self.images.extend((0..count).map(|entry| (at, entry)));
+        self.images.extend(images);
         self.of_many |= place.of_many;
         self.opened.push(place);
         Ok(())
@@ -131,23 +145,25 @@ impl<'a> Sources<'a> {
     }
 
     pub(crate) fn given(&self, at: usize) -> &'a [ImageName] {
-        let given = self.images.get(at).map_or(&[][..], |(source, _)| self.opened[*source].given);
+        let given = self.images.get(at).map_or(&[][..], |image| self.opened[image.source].given);
         if given.is_empty() { self.names } else { given }
     }
 
     pub(crate) fn reference(&self, at: usize) -> &Reference {
-        let (place, entry) = self.images[at];
-        match &self.opened[place].content {
+        let image = &self.images[at];
+        match &self.opened[image.source].content {
             Content::Image(image) => image.get().reference(),
-            Content::Archive(archive) => &archive.get().entries()[entry].reference,
+            Content::Archive(archive) => &archive.get().entries()[image.entry].reference,
         }
     }
 
+    /// The names that an image has, of those that are chosen.
     pub(crate) fn names(&self, at: usize) -> &[ImageName] {
-        let (place, entry) = self.images[at];
-        match &self.opened[place].content {
-            Content::Image(image) => image.get().names(),
-            Content::Archive(archive) => &archive.get().entries()[entry].names,
+        let image = &self.images[at];
+        match (&image.names, &self.opened[image.source].content) {
+            (Some(names), _) => names,
+            (None, Content::Image(image)) => image.get().names(),
+            (None, Content::Archive(archive)) => &archive.get().entries()[image.entry].names,
         }
     }
 
@@ -160,12 +176,12 @@ impl<'a> Sources<'a> {
     }
 
     pub(crate) async fn image(&self, at: usize) -> Result<Handle<'_, dyn ImageSource>> {
-        let (place, entry) = self.images[at];
-        match &self.opened[place].content {
+        let chosen = &self.images[at];
+        match &self.opened[chosen.source].content {
             Content::Image(image) => Ok(Handle::Borrowed(image.get())),
             Content::Archive(archive) => {
                 let archive = archive.get();
-                let entry = &archive.entries()[entry];
+                let entry = &archive.entries()[chosen.entry];
                 let image = archive.open(entry).await;
                 image.map(Handle::Owned).context(|| &entry.reference)
             }
@@ -174,20 +190,38 @@ impl<'a> Sources<'a> {
 
     /// What is to be said of an image before it is copied.
     pub(crate) fn warnings(&self, at: usize) -> &[String] {
-        let (place, entry) = self.images[at];
-        match &self.opened[place].content {
+        let image = &self.images[at];
+        match &self.opened[image.source].content {
             Content::Image(_) => &[],
-            Content::Archive(archive) => &archive.get().entries()[entry].warnings,
+            Content::Archive(archive) => &archive.get().entries()[image.entry].warnings,
         }
     }
 }
 
 impl OpenSource<'_> {
-    fn count(&self) -> usize {
-        match &self.content {
-            Content::Image(_) => 1,
-            Content::Archive(archive) => archive.get().entries().len(),
+    /// The images of the source, which is at this position.
+    ///
+    /// # Errors
+    /// `NotFound` where tags are chosen, and it has none of them.
+    fn images(&self, source: usize) -> Result<Vec<Chosen>> {
+        let archive = match (&self.content, &self.chosen) {
+            (Content::Image(_), _) => return Ok(vec![Chosen { source, entry: 0, names: None }]),
+            (Content::Archive(archive), _) => archive.get(),
+        };
+        let Some(chosen) = &self.chosen else {
+            let all = 0..archive.entries().len();
+            return Ok(all.map(|entry| Chosen { source, entry, names: None }).collect());
+        };
+        let some = chosen.iter().enumerate().filter(|(_, names)| !names.is_empty());
+        let some: Vec<Chosen> = some
+            .map(|(entry, names)| Chosen { source, entry, names: Some(names.clone()) })
+            .collect();
+        if some.is_empty() {
+            let message = format!("{} has no image with such a tag", archive.reference());
+            let there = few(archive.entries().iter().flat_map(|entry| &entry.names));
+            return Err(Error::new(ErrorKind::NotFound, message).hint(format!("it has {there}")));
         }
+        Ok(some)
     }
 }
 
@@ -224,7 +258,14 @@ impl Opening<'_> {
         };
         let all = images == Images::All && matches!(content, Content::Archive(_));
         let of_many = all || source.listed;
-        Ok(OpenSource { content, given: &source.names, of_many })
+        let chosen = match &content {
+            Content::Archive(archive) if all && !self.options.tags.is_all() => {
+                let entries = archive.get().entries().iter();
+                Some(self.options.tags.choose(entries.map(|entry| &*entry.names)))
+            }
+            _ => None,
+        };
+        Ok(OpenSource { content, given: &source.names, of_many, chosen })
     }
 
     /// Whether a source, of which all images are asked for, must not be one of them.

@@ -10,6 +10,7 @@ use transship_core::{
 use super::Batch;
 use super::rename::{NameOrigin, WantedName, wanted};
 use super::sources::{Handle, Sources};
+use super::tags::is_tag;
 use crate::events::emit::Emitter;
 use crate::locked;
 use crate::{Destination, TransferOptions};
@@ -355,13 +356,6 @@ fn is_misread(wanted: &WantedName, image: &dyn ImageDestination) -> bool {
         .iter()
         .filter_map(ImageName::docker)
         .any(|shown| shown.tag() == Some("latest") && shown.path().rsplit('/').next() == Some(word))
-}
-
-/// Whether a word is a tag rather than a name: a version, or `latest`.
-fn is_tag(word: &str) -> bool {
-    let version = word.strip_prefix('v').unwrap_or(word);
-    let digit = version.starts_with(|first: char| first.is_ascii_digit());
-    (digit || word == "latest") && !word.contains([':', '/', '@'])
 }
 
 /// Those of the names that the caller gave or mapped.

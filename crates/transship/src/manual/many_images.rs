@@ -26,6 +26,28 @@
 //! and written once. A layout gets several images at the same time. A tar gets them one after the other, so that the same images
 //! give the same bytes.
 //!
+//! # Choosing tags
+//!
+//! `list` and `copy` take the images of archives and repositories by their tags. `copy` then copies all images that are chosen,
+//! as with `--all-images`:
+//!
+//! ```text
+//! transship list --tags '3.*' --not-tags '*-rc*' docker://quay.io/org/app
+//! transship copy --semver '>=1.20, <2' --newest 3 docker://quay.io/org/app docker://registry.local/org/app
+//! ```
+//!
+//! | option | chooses |
+//! |---|---|
+//! | `--tags PATTERN` | tags that match; `*` is any text; repeated: one of them has to match |
+//! | `--not-tags PATTERN` | tags that do not match any of these |
+//! | `--semver RANGE` | versions in a range, written as in Cargo.toml; `v1.2`, `1` and `1.2.3` are versions; a tag with a suffix, as `3.18-slim`, is a pre-release, and a range has it only if it names a pre-release of the same version |
+//! | `--newest N` | of each repository the N newest of what the others choose; versions are newer than other tags |
+//!
+//! A name without a tag has the tag `latest`. An image without a name is not chosen, and an image that the command line names
+//! beside others is copied whatever its tag. Of an image with several names, those that are chosen are copied. If a source has no such tag, that is an
+//! error. In a registry only the list of tags is read: the other images cost no request. In the library:
+//! [`Tags`](crate::Tags), [`TransferOptions::tags`](crate::TransferOptions::tags).
+//!
 //! # Names
 //!
 //! An image keeps its names, unless it gets others by `--name` (one image), by `->` in a list, or by `--rename`:
