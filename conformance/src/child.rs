@@ -15,7 +15,7 @@ use crate::broken::{While, hold};
 use crate::lab::{commit, how, put_all};
 use crate::model::{Built, Image, Layer};
 use crate::seen::Seen;
-use crate::{Broken, Claims, Fixture, Held, Names, Replaces};
+use crate::{Ability, Broken, Facts, Fixture, Held, Replaces};
 
 /// Holds the job of a process that was started by a law.
 const VARIABLE: &str = "TRANSSHIP_KIT_CHILD";
@@ -176,39 +176,39 @@ pub(crate) fn image(number: u8) -> Held<Built> {
 }
 
 /// The name of a number's image, where images have names.
-pub(crate) fn names(number: u8, claims: &Claims) -> Held<Vec<ImageName>> {
-    if claims.names == Names::None {
+pub(crate) fn names(number: u8, facts: &Facts) -> Held<Vec<ImageName>> {
+    if !facts.has(Ability::Names) {
         return Ok(Vec::new());
     }
     Ok(vec![ImageName::new(&format!("docker.io/library/process:{number}"))?])
 }
 
 /// The name of a number's image that is to take the place of another one.
-pub(crate) fn names_to_replace(number: u8, claims: &Claims) -> Held<Vec<ImageName>> {
-    match claims.replaces {
-        Replaces::Containers => names(number, claims),
-        Replaces::Images => names(0, claims),
+pub(crate) fn names_to_replace(number: u8, facts: &Facts) -> Held<Vec<ImageName>> {
+    match facts.claims.replaces {
+        Replaces::Containers => names(number, facts),
+        Replaces::Images => names(0, facts),
     }
 }
 
 fn done(fixture: &dyn Fixture, text: &str) -> Held {
     let (locator, job) = Job::parse(text)?;
     let transport = fixture.transport();
-    let claims = fixture.claims();
+    let facts = Facts::of(fixture)?;
     let at = transport.parse(&locator)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         if job.kind == Kind::Join {
-            return join(&*transport, &at, job, &claims).await;
+            return join(&*transport, &at, job, &facts).await;
         }
         for number in job.first..job.first.saturating_add(job.count) {
             match job.kind {
-                Kind::Append => write(&*transport, &at, number, WriteMode::Append, &claims).await?,
+                Kind::Append => write(&*transport, &at, number, WriteMode::Append, &facts).await?,
                 Kind::Replace => {
-                    write(&*transport, &at, number, WriteMode::Replace, &claims).await?;
+                    write(&*transport, &at, number, WriteMode::Replace, &facts).await?;
                 }
                 Kind::Delete => delete(&*transport, &at).await?,
-                Kind::Read | Kind::Join => look(&*transport, &at, job.first, &claims).await?,
+                Kind::Read | Kind::Join => look(&*transport, &at, job.first, &facts).await?,
             }
         }
         Ok(())
@@ -220,12 +220,12 @@ async fn write(
     at: &Reference,
     number: u8,
     mode: WriteMode,
-    claims: &Claims,
+    facts: &Facts,
 ) -> Held {
     let what = || format!("image {number}, {mode:?}");
     let names = match mode {
-        WriteMode::Replace => names_to_replace(number, claims)?,
-        _ => names(number, claims)?,
+        WriteMode::Replace => names_to_replace(number, facts)?,
+        _ => names(number, facts)?,
     };
     let how = how(mode, &names);
     let destination = transport.destination(at, &how).await.during(what)?;
@@ -236,11 +236,11 @@ async fn write(
     Ok(())
 }
 
-async fn join(transport: &dyn Transport, at: &Reference, job: Job, claims: &Claims) -> Held {
+async fn join(transport: &dyn Transport, at: &Reference, job: Job, facts: &Facts) -> Held {
     let archives = transport.archives().ok_or_else(|| Broken::new("it has no archives()"))?;
     let writer = archives.write(at, &how(WriteMode::Append, &[])).await.during(|| "joining")?;
     for number in job.first..job.first.saturating_add(job.count) {
-        let (built, names) = (image(number)?, names(number, claims)?);
+        let (built, names) = (image(number)?, names(number, facts)?);
         let destination = writer.image(&names).await.during(|| format!("image {number}"))?;
         put_all(&*destination, &built).await?;
         commit(destination, &built).await?;
@@ -258,18 +258,18 @@ async fn delete(transport: &dyn Transport, at: &Reference) -> Held {
 }
 
 /// What is there is whole, and one of the images that are being written.
-async fn look(transport: &dyn Transport, at: &Reference, last: u8, claims: &Claims) -> Held {
-    let Some(archives) = transport.archives().filter(|_| claims.names != Names::None) else {
+async fn look(transport: &dyn Transport, at: &Reference, last: u8, facts: &Facts) -> Held {
+    let Some(archives) = transport.archives().filter(|_| facts.has(Ability::Names)) else {
         let source = match transport.source(at, &ReadOptions::default()).await {
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
             source => source?,
         };
-        return known(&Seen::read(&*source).await, last, claims);
+        return known(&Seen::read(&*source).await, last, facts);
     };
-    look_in(archives, at, last, claims).await
+    look_in(archives, at, last, facts).await
 }
 
-async fn look_in(archives: &dyn Archives, at: &Reference, last: u8, claims: &Claims) -> Held {
+async fn look_in(archives: &dyn Archives, at: &Reference, last: u8, facts: &Facts) -> Held {
     let reader = match archives.read(at, &ReadOptions::default()).await {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
         reader => reader?,
@@ -277,15 +277,15 @@ async fn look_in(archives: &dyn Archives, at: &Reference, last: u8, claims: &Cla
     for entry in reader.entries() {
         // What was replaced meanwhile may be gone, and that is said.
         let Ok(source) = reader.open(entry).await else { continue };
-        known(&Seen::read(&*source).await, last, claims)?;
+        known(&Seen::read(&*source).await, last, facts)?;
     }
     Ok(())
 }
 
-fn known(seen: &Held<Seen>, last: u8, claims: &Claims) -> Held {
+fn known(seen: &Held<Seen>, last: u8, facts: &Facts) -> Held {
     let Ok(seen) = seen else { return Ok(()) };
     for number in 0..=last {
-        if seen.is(&image(number)?, claims).is_ok() {
+        if seen.is(&image(number)?, facts).is_ok() {
             return Ok(());
         }
     }

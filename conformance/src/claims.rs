@@ -1,16 +1,20 @@
 //! [`Claims`]: what legitimately differs between transports.
 
-/// What a transport says of itself where transports may differ. Everything defaults to the strictest; what is claimed
-/// switches laws off or widens what counts as equal, and is reported.
+/// What an author says of a transport where transports may differ, and the traits do not say it. Everything defaults to the
+/// strictest; what is claimed switches laws off or widens what counts as equal. A law that is switched off says what users
+/// lose by it.
+///
+/// What a transport says itself is not claimed: [`Accepts`](transship_core::Accepts) of its destinations, whether it has
+/// `archives()`, `deletion()`, `collection()` and `signatures()`. The kit [asks for it](crate::Facts).
+///
+/// Begin with the profile that fits: [`archive`](Self::archive), [`single_image`](Self::single_image),
+/// [`registry`](Self::registry), [`engine`](Self::engine) or [`in_memory`](Self::in_memory).
 ///
 /// ```
-/// use transship_conformance::{Claims, Names, Signatures};
-/// let claims = Claims::default().with(Names::Docker).with(Signatures::None);
+/// use transship_conformance::{Claims, Manifests, Names};
+/// let claims = Claims::archive().with(Manifests::Rebuilt).with(Names::Docker);
 /// assert_eq!(claims.names, Names::Docker);
 /// ```
-///
-/// Profiles are where most transports begin: [`registry`](Self::registry), [`single_image`](Self::single_image),
-/// [`in_memory`](Self::in_memory).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Claims {
@@ -18,24 +22,6 @@ pub struct Claims {
     pub manifests: Manifests,
     /// Which names images may have.
     pub names: Names,
-    /// How many images a place holds.
-    pub holds: Holds,
-    /// Whether indexes are held.
-    pub indexes: Indexes,
-    /// Which forms of layers are held.
-    pub layers: Layers,
-    /// Whether artifacts are held.
-    pub artifacts: Artifacts,
-    /// Whether manifests that are about an image are kept with it.
-    pub referrers: Referrers,
-    /// Whether an image may have several names.
-    pub aliases: Aliases,
-    /// Whether detached signatures are kept with an image.
-    pub signatures: Signatures,
-    /// Whether several images without a name may be in one place.
-    pub untagged: Untagged,
-    /// What becomes of an image whose last name was taken over.
-    pub nameless: Nameless,
     /// Where an image stands that took over a name.
     pub taken: Taken,
     /// What a listing lists.
@@ -46,8 +32,6 @@ pub struct Claims {
     pub replaces: Replaces,
     /// What is left of what was replaced or deleted.
     pub leftover: Leftover,
-    /// Whether images of a writer that is not finished show.
-    pub unfinished: Unfinished,
     /// Which image a container's own reference opens.
     pub chosen: Chosen,
     /// Whether blobs that are found or taken in place are looked at.
@@ -60,52 +44,48 @@ pub struct Claims {
     pub processes: Processes,
     /// What a destination that was dropped may leave in a place that holds images already.
     pub abandoned: Abandoned,
-    /// Whether images can be deleted.
-    pub deletion: Deletion,
-    /// Whether what no image needs can be collected.
-    pub collection: Collection,
-    /// Whether the kit can see what is stored.
-    pub stored: Stored,
 }
 
 impl Claims {
-    /// Of places that hold one image and are its name, such as a folder: nothing is joined, deleted or collected.
-    pub fn single_image() -> Self {
+    /// Of files and folders that hold several images: nothing is claimed.
+    pub fn archive() -> Self {
         Self::default()
-            .with(Names::None)
-            .with(Holds::One)
-            .with(Append::Refused)
-            .with(Writers::One)
-            .with(Deletion::None)
-            .with(Collection::None)
     }
 
-    /// Of repositories in a registry: they hold tags, come with their first image, and what is deleted or collected is the
-    /// server's affair.
+    /// Of places that hold one image and are its name, such as a folder: one writes at a time.
+    pub fn single_image() -> Self {
+        Self::default().with(Append::Refused).with(Writers::One)
+    }
+
+    /// Of repositories in a registry: they hold tags, and come with their first image.
     pub fn registry() -> Self {
         Self::default()
             .with(Names::Docker)
-            .with(Untagged::One)
-            .with(Nameless::Goes)
             .with(Taken::InItsPlace)
             // The tag moves, and the manifest is found by its digest alone.
             .with(Listed::Names)
-            .with(Deletion::None)
-            .with(Signatures::None)
-            .with(Stored::Hidden)
             .with(Empty::None)
             .with(Replaces::Images)
-            .with(Unfinished::Shows)
             // A repository without a tag is its `latest`.
             .with(Chosen::ByName)
             // A mount says neither the size nor the bytes.
             .with(Found::Trusted)
-            .with(Collection::None)
+    }
+
+    /// Of the store of a container engine, which a daemon answers for: it keeps configs and layers, and makes manifests of
+    /// them. Nobody replaces it as a whole.
+    pub fn engine() -> Self {
+        Self::default()
+            .with(Manifests::Rebuilt)
+            .with(Names::Docker)
+            .with(Replaces::Images)
+            // The daemon says what it has.
+            .with(Found::Trusted)
     }
 
     /// Of what one process keeps in memory, and nobody else sees.
     pub fn in_memory() -> Self {
-        Self::default().with(Stored::Hidden).with(Processes::One)
+        Self::default().with(Processes::One)
     }
 
     /// Claims one thing more.
@@ -135,30 +115,17 @@ macro_rules! claims {
 claims! {
     manifests: Manifests,
     names: Names,
-    holds: Holds,
-    indexes: Indexes,
-    layers: Layers,
-    artifacts: Artifacts,
-    referrers: Referrers,
-    aliases: Aliases,
-    signatures: Signatures,
-    untagged: Untagged,
-    nameless: Nameless,
     taken: Taken,
     listed: Listed,
     empty: Empty,
     replaces: Replaces,
     leftover: Leftover,
-    unfinished: Unfinished,
     chosen: Chosen,
     found: Found,
     append: Append,
     writers: Writers,
     processes: Processes,
     abandoned: Abandoned,
-    deletion: Deletion,
-    collection: Collection,
-    stored: Stored,
 }
 
 /// Whether manifests keep their bytes.
@@ -171,7 +138,7 @@ pub enum Manifests {
     Rebuilt,
 }
 
-/// Which names images may have.
+/// Which names images may have, where they may have some.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Names {
     /// Any text that is an [`ImageName`](transship_core::ImageName).
@@ -181,98 +148,6 @@ pub enum Names {
     OciOrDocker,
     /// Docker names with a tag.
     Docker,
-    /// None: the place is the name.
-    None,
-}
-
-/// How many images a place holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Holds {
-    /// Any number.
-    #[default]
-    Many,
-    /// One.
-    One,
-}
-
-/// Whether indexes are held.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Indexes {
-    /// They are, nested and sparse ones too.
-    #[default]
-    Held,
-    /// Single images only.
-    Refused,
-}
-
-/// Which forms of layers are held.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Layers {
-    /// Any bytes of any type.
-    #[default]
-    Any,
-    /// Plain ones, whose digests are the config's diff IDs.
-    Plain,
-}
-
-/// Whether artifacts are held.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Artifacts {
-    /// They are.
-    #[default]
-    Held,
-    /// They are not.
-    Refused,
-}
-
-/// Whether manifests that are about an image are kept with it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Referrers {
-    /// They are.
-    #[default]
-    Kept,
-    /// They are not.
-    Refused,
-}
-
-/// Whether an image may have several names.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Aliases {
-    /// Any number.
-    #[default]
-    Held,
-    /// One at most: more are refused when it is opened.
-    Refused,
-}
-
-/// Whether detached signatures are kept with an image.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Signatures {
-    /// They are.
-    #[default]
-    Kept,
-    /// They are not: destinations say so, by having no `signatures()`.
-    None,
-}
-
-/// Whether several images without a name may be in one place.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Untagged {
-    /// Any number.
-    #[default]
-    Many,
-    /// One.
-    One,
-}
-
-/// What becomes of an image whose last name was taken over.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Nameless {
-    /// It stays, without a name.
-    #[default]
-    Stays,
-    /// It goes.
-    Goes,
 }
 
 /// Where an image stands that took over a name.
@@ -345,16 +220,6 @@ pub enum Found {
     Trusted,
 }
 
-/// Whether images of a writer that is not finished show.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Unfinished {
-    /// They do not: all of them show with `finish`.
-    #[default]
-    Hidden,
-    /// Each shows with its commit, and `finish` has nothing left to do.
-    Shows,
-}
-
 /// Whether a place that is there can be joined.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Append {
@@ -393,34 +258,4 @@ pub enum Abandoned {
     Nothing,
     /// Blobs that nothing refers to, until they are collected.
     Blobs,
-}
-
-/// Whether images can be deleted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Deletion {
-    /// They can.
-    #[default]
-    Deletes,
-    /// They cannot.
-    None,
-}
-
-/// Whether what no image needs can be collected.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Collection {
-    /// It can.
-    #[default]
-    Collects,
-    /// It cannot.
-    None,
-}
-
-/// Whether the kit can see what is stored.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Stored {
-    /// As files in a folder: see [`Place::in_folder`](crate::Place::in_folder).
-    #[default]
-    Files,
-    /// It cannot.
-    Hidden,
 }

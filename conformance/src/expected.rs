@@ -7,7 +7,7 @@ use crate::model::{Built, Container};
 use crate::seen::Seen;
 use crate::snapshot::{Shown, Snapshot};
 use crate::strategies::meaning;
-use crate::{Broken, Claims, Held, Listed, Manifests, Nameless, Taken};
+use crate::{Ability, Broken, Facts, Held, Listed, Manifests, Taken};
 
 /// An image that should be there.
 #[derive(Debug)]
@@ -17,8 +17,8 @@ pub(crate) struct Entry {
 }
 
 /// What makes two images one.
-pub(crate) fn identity(built: &Built, claims: &Claims) -> Digest {
-    match (claims.manifests, built.config()) {
+pub(crate) fn identity(built: &Built, facts: &Facts) -> Digest {
+    match (facts.claims.manifests, built.config()) {
         (Manifests::Rebuilt, Some(config)) => config.descriptor.digest.clone(),
         _ => built.root.descriptor().digest.clone(),
     }
@@ -33,18 +33,18 @@ pub(crate) fn build(container: &Container) -> Held<Vec<Entry>> {
 }
 
 /// What shows after these were written in order: an image that was there gets the names in addition, names move.
-pub(crate) fn shown(written: Vec<Entry>, claims: &Claims) -> Vec<Entry> {
+pub(crate) fn shown(written: Vec<Entry>, facts: &Facts) -> Vec<Entry> {
     let mut shown: Vec<Entry> = Vec::new();
     for new in written {
-        let taken: Vec<_> = new.names.iter().map(|name| meaning(name, claims)).collect();
-        let id = identity(&new.built, claims);
+        let taken: Vec<_> = new.names.iter().map(|name| meaning(name, facts)).collect();
+        let id = identity(&new.built, facts);
         shown.retain_mut(|old| {
             let named = !old.names.is_empty();
-            old.names.retain(|name| !taken.contains(&meaning(name, claims)));
-            let lost_all = named && old.names.is_empty() && identity(&old.built, claims) != id;
-            !(lost_all && claims.nameless == Nameless::Goes)
+            old.names.retain(|name| !taken.contains(&meaning(name, facts)));
+            let lost_all = named && old.names.is_empty() && identity(&old.built, facts) != id;
+            !(lost_all && facts.has(Ability::OneWithoutName))
         });
-        match shown.iter_mut().find(|old| identity(&old.built, claims) == id) {
+        match shown.iter_mut().find(|old| identity(&old.built, facts) == id) {
             Some(same) => same.names.extend(new.names),
             None => shown.push(new),
         }
@@ -57,22 +57,21 @@ pub(crate) fn of_entry<'e>(
     entry: &ArchiveEntry,
     at: usize,
     want: &'e [Entry],
-    claims: &Claims,
+    facts: &Facts,
 ) -> Vec<&'e Entry> {
-    if claims.listed == Listed::Images {
+    if facts.claims.listed == Listed::Images {
         return want.get(at).into_iter().collect();
     }
-    let listed: Vec<_> = entry.names.iter().map(|name| meaning(name, claims)).collect();
-    let called =
-        |one: &&Entry| one.names.iter().any(|name| listed.contains(&meaning(name, claims)));
+    let listed: Vec<_> = entry.names.iter().map(|name| meaning(name, facts)).collect();
+    let called = |one: &&Entry| one.names.iter().any(|name| listed.contains(&meaning(name, facts)));
     want.iter().filter(|one| listed.is_empty() || called(one)).collect()
 }
 
 /// Whether what was read is one of some images.
-pub(crate) fn is_one_of(seen: &Seen, want: &[&Entry], claims: &Claims) -> Held {
+pub(crate) fn is_one_of(seen: &Seen, want: &[&Entry], facts: &Facts) -> Held {
     let mut held = Err(Broken::new("it is not among what was written"));
     for one in want {
-        held = seen.is(&one.built, claims);
+        held = seen.is(&one.built, facts);
         if held.is_ok() {
             break;
         }
@@ -81,18 +80,18 @@ pub(crate) fn is_one_of(seen: &Seen, want: &[&Entry], claims: &Claims) -> Held {
 }
 
 /// Whether a place shows these, in this order; after names were taken over, in the order that is claimed.
-pub(crate) fn check_taken(snapshot: &Snapshot, want: &[Entry], claims: &Claims) -> Held {
-    if claims.taken == Taken::AtTheEnd {
-        return check(snapshot, want, claims);
+pub(crate) fn check_taken(snapshot: &Snapshot, want: &[Entry], facts: &Facts) -> Held {
+    if facts.claims.taken == Taken::AtTheEnd {
+        return check(snapshot, want, facts);
     }
     let want: Vec<_> = want.iter().collect();
-    check_each(snapshot, &as_listed(snapshot, want, claims), claims)
+    check_each(snapshot, &as_listed(snapshot, want, facts), facts)
 }
 
 /// In the order of the listing.
-fn as_listed<'e>(snapshot: &Snapshot, want: Vec<&'e Entry>, claims: &Claims) -> Vec<&'e Entry> {
+fn as_listed<'e>(snapshot: &Snapshot, want: Vec<&'e Entry>, facts: &Facts) -> Vec<&'e Entry> {
     let position = |entry: &Entry| {
-        let is = |image: &Shown| image.seen.is(&entry.built, claims).is_ok();
+        let is = |image: &Shown| image.seen.is(&entry.built, facts).is_ok();
         snapshot.images().iter().position(is)
     };
     let mut placed: Vec<_> = want.into_iter().map(|entry| (position(entry), entry)).collect();
@@ -101,15 +100,15 @@ fn as_listed<'e>(snapshot: &Snapshot, want: Vec<&'e Entry>, claims: &Claims) -> 
 }
 
 /// Whether a place shows these, in this order, or in the one of a place that lists names.
-pub(crate) fn check(snapshot: &Snapshot, want: &[Entry], claims: &Claims) -> Held {
+pub(crate) fn check(snapshot: &Snapshot, want: &[Entry], facts: &Facts) -> Held {
     let want: Vec<_> = want.iter().collect();
-    match claims.listed {
-        Listed::Images => check_each(snapshot, &want, claims),
-        Listed::Names => check_each(snapshot, &as_listed(snapshot, want, claims), claims),
+    match facts.claims.listed {
+        Listed::Images => check_each(snapshot, &want, facts),
+        Listed::Names => check_each(snapshot, &as_listed(snapshot, want, facts), facts),
     }
 }
 
-fn check_each(snapshot: &Snapshot, want: &[&Entry], claims: &Claims) -> Held {
+fn check_each(snapshot: &Snapshot, want: &[&Entry], facts: &Facts) -> Held {
     let images = snapshot.images();
     hold!(
         images.len() == want.len(),
@@ -117,15 +116,15 @@ fn check_each(snapshot: &Snapshot, want: &[&Entry], claims: &Claims) -> Held {
         images.len(),
         want.len()
     );
-    in_order(images, want, claims)?;
+    in_order(images, want, facts)?;
     for (at, (found, want)) in images.iter().zip(want).enumerate() {
         let sorted = |names: &[ImageName]| {
-            let mut names: Vec<_> = names.iter().map(|name| meaning(name, claims)).collect();
+            let mut names: Vec<_> = names.iter().map(|name| meaning(name, facts)).collect();
             names.sort();
             names.dedup();
             names
         };
-        found.seen.is(&want.built, claims).during(|| format!("image {at} of the listing"))?;
+        found.seen.is(&want.built, facts).during(|| format!("image {at} of the listing"))?;
         let (have, want) = (sorted(&found.seen.names), sorted(&want.names));
         let (have, want) = (have.join(", "), want.join(", "));
         hold!(have == want, "image {at} of the listing has the names [{have}] instead of [{want}]");
@@ -134,10 +133,10 @@ fn check_each(snapshot: &Snapshot, want: &[&Entry], claims: &Claims) -> Held {
 }
 
 /// Whether the same images are listed in the order that is wanted. Where only the order differs, that is what is said.
-fn in_order(images: &[Shown], want: &[&Entry], claims: &Claims) -> Held {
+fn in_order(images: &[Shown], want: &[&Entry], facts: &Facts) -> Held {
     for (at, (found, one)) in images.iter().zip(want).enumerate() {
-        let Err(broken) = found.seen.is(&one.built, claims) else { continue };
-        let belongs = want.iter().position(|want| found.seen.is(&want.built, claims).is_ok());
+        let Err(broken) = found.seen.is(&one.built, facts) else { continue };
+        let belongs = want.iter().position(|want| found.seen.is(&want.built, facts).is_ok());
         let Some(belongs) = belongs else {
             return Err(broken.while_doing(format!("image {at} of the listing")));
         };

@@ -19,7 +19,7 @@ use crate::model::{Blob, Built};
 use crate::snapshot::Snapshot;
 use crate::trace::Tracer;
 use crate::watch::{awaited, awaiting, patience, waiting};
-use crate::{Broken, Claims, Fixture, Held, Holds, Place, Replaces};
+use crate::{Ability, Broken, Claims, Facts, Fixture, Held, Place, Replaces};
 
 /// A transport and a fresh place.
 #[derive(Debug)]
@@ -29,24 +29,28 @@ pub(crate) struct Lab {
     transport: Arc<dyn Transport>,
     place: Place,
     at: Reference,
-    claims: Claims,
+    facts: Arc<Facts>,
 }
 
 impl Lab {
     /// `test` is the test that another process runs.
-    pub(crate) fn new(fixture: &Arc<dyn Fixture>, test: Option<Arc<str>>) -> Held<Self> {
+    pub(crate) fn new(
+        fixture: &Arc<dyn Fixture>,
+        test: Option<Arc<str>>,
+        facts: &Arc<Facts>,
+    ) -> Held<Self> {
         awaiting("the fixture to give a transport and a place");
         let transport = fixture.transport();
         let place = fixture.place()?;
         awaiting("the place's locator to be parsed");
         let at = transport.parse(place.locator()).during(|| "parsing the fixture's place")?;
-        let (fixture, claims) = (Arc::clone(fixture), fixture.claims());
-        Ok(Self { fixture, test, transport, place, at, claims })
+        let (fixture, facts) = (Arc::clone(fixture), Arc::clone(facts));
+        Ok(Self { fixture, test, transport, place, at, facts })
     }
 
     /// Another fresh place of the same transport.
     pub(crate) fn another(&self) -> Held<Self> {
-        Self::new(&self.fixture, self.test.clone())
+        Self::new(&self.fixture, self.test.clone(), &self.facts)
     }
 
     /// Another process, which does a job at this place.
@@ -66,7 +70,7 @@ impl Lab {
     }
 
     /// What the fixture says of the place.
-    pub(crate) fn facts(&self) -> Held<std::collections::BTreeMap<String, String>> {
+    pub(crate) fn fixture_snapshot(&self) -> Held<std::collections::BTreeMap<String, String>> {
         self.fixture.snapshot(&self.place).during(|| "the fixture's snapshot")
     }
 
@@ -83,8 +87,16 @@ impl Lab {
         &self.at
     }
 
+    pub(crate) fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
     pub(crate) fn claims(&self) -> &Claims {
-        &self.claims
+        &self.facts.claims
+    }
+
+    pub(crate) fn has(&self, ability: Ability) -> bool {
+        self.facts.has(ability)
     }
 
     /// The place's own folder, if what is stored can be seen.
@@ -93,32 +105,18 @@ impl Lab {
     }
 
     pub(crate) fn folder(&self) -> Held<&Path> {
-        self.files().ok_or_else(|| {
-            Broken::new("its files can be seen, it claims, and its places have no folder")
-        })
+        self.files().ok_or_else(|| Broken::new("its places have no folder of their own"))
     }
 
     /// Runs a step in a runtime of its own, and waits until all blocking work that it began has ended.
     pub(crate) fn step<T>(&self, step: impl Future<Output = Held<T>>) -> Held<T> {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        self.step_on(runtime, step)
+        step_on(self.at.locator(), runtime, step)
     }
 
     /// As [`step`](Self::step), where all tasks share one thread.
     pub(crate) fn step_on_one_thread<T>(&self, step: impl Future<Output = Held<T>>) -> Held<T> {
-        self.step_on(Builder::new_current_thread().enable_all().build()?, step)
-    }
-
-    fn step_on<T>(&self, runtime: Runtime, step: impl Future<Output = Held<T>>) -> Held<T> {
-        let limit = patience();
-        let done = runtime.block_on(async { tokio::time::timeout(limit, step).await });
-        let done = done.map_err(|_| {
-            let (place, seconds) = (&self.at, limit.as_secs());
-            let what = awaited();
-            Broken::new(format!("{place}: it hangs: {seconds} s have passed waiting for {what}"))
-        });
-        end(runtime, done.is_ok());
-        done?
+        step_on(self.at.locator(), Builder::new_current_thread().enable_all().build()?, step)
     }
 
     /// What the transport and the place show now.
@@ -127,9 +125,7 @@ impl Lab {
     }
 
     pub(crate) fn archives(&self) -> Held<&dyn Archives> {
-        self.transport
-            .archives()
-            .ok_or_else(|| Broken::new("it claims to hold many images, and has no archives()"))
+        self.transport.archives().ok_or_else(|| Broken::new("it has no archives()"))
     }
 
     pub(crate) async fn reader(&self) -> Held<Box<dyn ArchiveReader>> {
@@ -176,16 +172,27 @@ impl Lab {
 
     /// How a container is written again: in place of what is there, where that can be.
     pub(crate) fn again(&self) -> WriteMode {
-        match self.claims.replaces {
+        match self.claims().replaces {
             Replaces::Containers => WriteMode::Replace,
             Replaces::Images => WriteMode::Append,
         }
     }
+}
 
-    /// How many images one place takes.
-    pub(crate) fn holds_many(&self) -> bool {
-        self.claims.holds == Holds::Many
-    }
+/// Runs a step, for as long as one may take.
+pub(crate) fn step_on<T>(
+    place: &str,
+    runtime: Runtime,
+    step: impl Future<Output = Held<T>>,
+) -> Held<T> {
+    let limit = patience();
+    let done = runtime.block_on(async { tokio::time::timeout(limit, step).await });
+    let done = done.map_err(|_| {
+        let (seconds, what) = (limit.as_secs(), awaited());
+        Broken::new(format!("{place}: it hangs: {seconds} s have passed waiting for {what}"))
+    });
+    end(runtime, done.is_ok());
+    done?
 }
 
 fn end(runtime: Runtime, well: bool) {

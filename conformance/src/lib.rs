@@ -5,7 +5,7 @@
 //!
 //! ```
 //! use std::sync::Arc;
-//! use transship_conformance::{Claims, Fixture, Memory, Place, Processes, Stored};
+//! use transship_conformance::{Claims, Fixture, Memory, Place};
 //! use transship_core::Transport;
 //!
 //! #[derive(Debug)]
@@ -80,6 +80,7 @@ mod broken;
 mod child;
 mod claims;
 mod expected;
+mod facts;
 mod fixture;
 mod inputs;
 mod interrupt;
@@ -99,10 +100,10 @@ mod watch;
 
 pub use broken::{Broken, Held};
 pub use claims::{
-    Abandoned, Aliases, Append, Artifacts, Chosen, Claim, Claims, Collection, Deletion, Empty,
-    Found, Holds, Indexes, Layers, Leftover, Listed, Manifests, Nameless, Names, Processes,
-    Referrers, Replaces, Signatures, Stored, Taken, Unfinished, Untagged, Writers,
+    Abandoned, Append, Chosen, Claim, Claims, Empty, Found, Leftover, Listed, Manifests, Names,
+    Processes, Replaces, Taken, Writers,
 };
+pub use facts::{Ability, Facts};
 pub use fixture::{Fixture, Place};
 pub use laws::ALL;
 pub use memory::Memory;

@@ -45,7 +45,7 @@ pub fn test(fixture: impl Fixture, law: &Law, package: &str, module: &str) {
         Outcome::Held(_) => {}
         // Not by a macro: the test harness would keep that to itself.
         Outcome::NotClaimed(why) => {
-            let line = format!("{scheme}: {}: not claimed: {why}\n", law.name);
+            let line = format!("{scheme}: {} is not run: {why}\n", law.name);
             // Nobody can be told that nobody can be told.
             let _ = std::io::stderr().write_all(line.as_bytes());
         }

@@ -15,7 +15,7 @@ use transship_core::{Hasher, Transport};
 use crate::lab::Lab;
 use crate::settings::{CORNERS, Settings};
 use crate::watch::Watch;
-use crate::{ALL, Broken, Claims, Fixture, Held, Processes, inputs};
+use crate::{ALL, Ability, Broken, Facts, Fixture, Held, Processes, inputs};
 
 /// How often is looked whether a law takes too long.
 const LOOK: Duration = Duration::from_millis(100);
@@ -29,8 +29,8 @@ pub struct Law {
     pub sentence: &'static str,
     /// The promises of the traits that it holds a transport to: the beginnings of bullets in their docs.
     pub promises: &'static [&'static str],
-    /// Why a transport's claims switch it off, if they do.
-    pub(crate) not_claimed: fn(&Claims) -> Option<&'static str>,
+    /// What it is about. Without that it is not run, which is said with what users lose.
+    pub(crate) needs: &'static [Ability],
     /// Of how many times fewer cases than others; 1 for most.
     pub(crate) cost: u32,
     pub(crate) check: fn(&Kit) -> Held,
@@ -48,7 +48,7 @@ impl Law {
 pub enum Outcome {
     /// It holds in so many cases.
     Held(u32),
-    /// The transport's claims switch it off, or it lacks the ability that the law is about.
+    /// The transport lacks the ability that the law is about, or does not claim it. In a sentence, what users lose by that.
     NotClaimed(&'static str),
     /// It does not hold.
     Broken {
@@ -81,7 +81,7 @@ impl fmt::Display for Replay {
 #[derive(Debug)]
 pub(crate) struct Kit {
     fixture: Arc<dyn Fixture>,
-    claims: Claims,
+    facts: Arc<Facts>,
     settings: Settings,
     law: &'static str,
     cost: u32,
@@ -92,8 +92,8 @@ pub(crate) struct Kit {
 }
 
 impl Kit {
-    pub(crate) fn claims(&self) -> &Claims {
-        &self.claims
+    pub(crate) fn facts(&self) -> &Facts {
+        &self.facts
     }
 
     /// The transport, to see what it is able to do.
@@ -154,8 +154,8 @@ impl Kit {
         let mut runner = TestRunner::new_with_rng(config, self.rng(case));
         let done = runner.run(strategy, |value| {
             self.watch.case(case.to_string());
-            let held =
-                Lab::new(&self.fixture, self.settings.test()).and_then(|lab| check(&lab, &value));
+            let held = Lab::new(&self.fixture, self.settings.test(), &self.facts)
+                .and_then(|lab| check(&lab, &value));
             held.map_err(|broken| TestCaseError::fail(broken.to_string()))
         });
         match done {
@@ -181,17 +181,10 @@ impl Kit {
 
 /// Looks whether a law holds for a transport.
 pub fn run(fixture: Arc<dyn Fixture>, law: &Law, settings: &Settings) -> (Outcome, Duration) {
-    let (mut claims, began) = (fixture.claims(), Instant::now());
-    if settings.test().is_none() {
-        // Nobody said which test another process could run.
-        claims.processes = Processes::One;
-    }
-    if let Some(why) = (law.not_claimed)(&claims) {
-        return (Outcome::NotClaimed(why), began.elapsed());
-    }
+    let began = Instant::now();
     let cases = settings.cases(law.cost).len();
     let watch = Watch::new(settings.limits(), u32::try_from(cases).unwrap_or(u32::MAX));
-    let outcome = watched(&Arc::new(watch), law, fixture, claims, settings.clone());
+    let outcome = watched(&Arc::new(watch), law, fixture, settings.clone());
     (outcome, began.elapsed())
 }
 
@@ -200,7 +193,6 @@ fn watched(
     watch: &Arc<Watch>,
     law: &Law,
     fixture: Arc<dyn Fixture>,
-    claims: Claims,
     settings: Settings,
 ) -> Outcome {
     let (done, outcome) = channel();
@@ -208,7 +200,7 @@ fn watched(
     let work = move || {
         watched.enter();
         // Nobody waits for it when it was given up.
-        let _ = done.send(checked(watched, &law, fixture, claims, settings));
+        let _ = done.send(checked(watched, &law, fixture, settings));
     };
     let thread = match thread::Builder::new().name(law.name.to_owned()).spawn(work) {
         Ok(thread) => thread,
@@ -235,16 +227,24 @@ fn watched(
     }
 }
 
-fn checked(
-    watch: Arc<Watch>,
-    law: &Law,
-    fixture: Arc<dyn Fixture>,
-    claims: Claims,
-    settings: Settings,
-) -> Outcome {
+fn checked(watch: Arc<Watch>, law: &Law, fixture: Arc<dyn Fixture>, settings: Settings) -> Outcome {
+    let mut facts = match Facts::of(&*fixture) {
+        Ok(facts) => facts,
+        Err(broken) => {
+            return Outcome::Broken { why: explained(law, &broken.to_string()), replay: None };
+        }
+    };
+    if settings.test().is_none() {
+        // Nobody said which test another process could run.
+        facts.claims.processes = Processes::One;
+    }
+    if let Some(why) = facts.lacks(law.needs) {
+        return Outcome::NotClaimed(why);
+    }
+    let facts = Arc::new(facts);
     let (ran, failed, unable) = (Cell::new(0), Cell::new(None), Cell::new(None));
     let (name, cost) = (law.name, law.cost);
-    let kit = Kit { fixture, claims, settings, law: name, cost, watch, ran, failed, unable };
+    let kit = Kit { fixture, facts, settings, law: name, cost, watch, ran, failed, unable };
     match (law.check)(&kit) {
         Ok(()) => match kit.unable.get() {
             Some(why) => Outcome::NotClaimed(why),

@@ -7,7 +7,7 @@ use transship_core::{Descriptor, Document, ErrorKind, ImageName, ImageSource, Ma
 
 use crate::broken::{While, hold};
 use crate::model::Built;
-use crate::{Claims, Held, Manifests};
+use crate::{Facts, Held, Manifests};
 
 /// More than any blob here has.
 pub(crate) const LIMIT: u64 = 64 << 20;
@@ -90,8 +90,8 @@ impl Seen {
     }
 
     /// Whether it is what was written.
-    pub(crate) fn is(&self, built: &Built, claims: &Claims) -> Held {
-        match claims.manifests {
+    pub(crate) fn is(&self, built: &Built, facts: &Facts) -> Held {
+        match facts.claims.manifests {
             Manifests::Kept => self.is_kept(built),
             Manifests::Rebuilt => self.is_rebuilt(built),
         }

@@ -29,7 +29,7 @@ pub(crate) struct Shown {
 
 impl Snapshot {
     pub(crate) async fn take(lab: &Lab) -> Held<Self> {
-        let files = lab.facts()?;
+        let files = lab.fixture_snapshot()?;
         // A new value, which cannot know anything of what was not shown.
         let transport = lab.other_transport();
         let images = match transport.archives() {

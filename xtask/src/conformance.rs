@@ -227,6 +227,6 @@ fn cell(reports: &[&Value]) -> String {
     } else if any("held") {
         format!("{} in {} ms", sum("cases"), sum("millis"))
     } else {
-        "not claimed".to_owned()
+        "not run".to_owned()
     }
 }

@@ -6,21 +6,20 @@ use std::time::Duration;
 use futures_util::future::join;
 use transship_core::{CollectMode, DeleteOptions, ImageName, Reference, WriteMode};
 
-use super::collecting_takes_garbage_alone::{collect_by, not_claimed};
-use super::some_name;
+use super::collecting_takes_garbage_alone::collect_by;
 use crate::broken::While;
 use crate::lab::{By, Lab, commit, put_missing};
 use crate::model::{Built, Image};
 use crate::runner::Kit;
 use crate::seen::Seen;
 use crate::strategies::plain_images;
-use crate::{Held, Law, Names};
+use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "a_collection_waits_for_writers",
     sentence: "What a writer has found or put is there at its commit, whatever is collected beside it.",
     promises: &["Writers of ours are waited for"],
-    not_claimed,
+    needs: &[Ability::ManyImages, Ability::Collection],
     cost: 2,
     check,
 };
@@ -29,12 +28,12 @@ pub(crate) const LAW: Law = Law {
 const MEANWHILE: Duration = Duration::from_millis(30);
 
 fn check(kit: &Kit) -> Held {
-    kit.each((plain_images(kit.claims()), By::any()), |lab, (image, by)| {
+    kit.each((plain_images(kit.facts()), By::any()), |lab, (image, by)| {
         let old = image.build()?;
         let new = Image { seed: image.seed.wrapping_add(1), ..image.clone() }.build()?;
         // Something stays, so that the container does.
         lab.step(async { lab.write(&Image::simple(77).build()?, WriteMode::Create, &other(lab)).await })?;
-        let written = lab.step(lab.write(&old, WriteMode::Append, &some_name(lab.claims())))?;
+        let written = lab.step(lab.write(&old, WriteMode::Append, &lab.facts().some_name()))?;
         if let Some(deletion) = lab.transport().deletion() {
             // What only the old one needed is found by the new one, and needed by nobody.
             let at = &written.references[0];
@@ -43,22 +42,22 @@ fn check(kit: &Kit) -> Held {
         let at = lab.step(beside(lab, &new, *by))?;
         lab.step(async {
             let seen = Seen::read(&*lab.source(&at).await?).await;
-            let held = seen.and_then(|seen| seen.is(&new, lab.claims()));
+            let held = seen.and_then(|seen| seen.is(&new, lab.facts()));
             held.during(|| "an image that was written beside a collection")
         })
     })
 }
 
 fn other(lab: &Lab) -> Vec<ImageName> {
-    match lab.claims().names {
-        Names::None => Vec::new(),
-        _ => ImageName::new("docker.io/library/other:1").into_iter().collect(),
+    if !lab.has(Ability::Names) {
+        return Vec::new();
     }
+    ImageName::new("docker.io/library/other:1").into_iter().collect()
 }
 
 /// Writes an image, and collects when its blobs are there and what shows it is to come.
 async fn beside(lab: &Lab, new: &Built, by: By) -> Held<Reference> {
-    let names = some_name(lab.claims());
+    let names = lab.facts().some_name();
     if by == By::Itself {
         let destination = lab.destination(WriteMode::Append, &names).await?;
         put_missing(&*destination, new).await?;

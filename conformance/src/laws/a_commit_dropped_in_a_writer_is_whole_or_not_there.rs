@@ -5,7 +5,6 @@ use std::time::Duration;
 use proptest::sample::select;
 use transship_core::{Commit, ImageName};
 
-use super::containers;
 use crate::broken::{While, hold};
 use crate::expected::{self, Entry};
 use crate::interrupt::{MOST_POLLS, dropped_after};
@@ -13,23 +12,19 @@ use crate::lab::{Lab, commit, put_all};
 use crate::model::Image;
 use crate::runner::Kit;
 use crate::strategies::plain_images;
-use crate::{Claims, Held, Law, Names};
+use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "a_commit_dropped_in_a_writer_is_whole_or_not_there",
     sentence: "A commit in a writer that is dropped at any of its await points has its image whole or not there, and a retry succeeds.",
     promises: &["Each name, durably, all at once or not at all, also when it fails or its future is dropped."],
-    not_claimed,
+    needs: &[Ability::ManyImages, Ability::Names],
     cost: 4,
     check,
 };
 
-fn not_claimed(claims: &Claims) -> Option<&'static str> {
-    containers(claims).or((claims.names == Names::None).then_some("images have no names"))
-}
-
 fn check(kit: &Kit) -> Held {
-    let images = (plain_images(kit.claims()), plain_images(kit.claims()));
+    let images = (plain_images(kit.facts()), plain_images(kit.facts()));
     let linger = select(vec![0_u64, 100, 1000]);
     kit.each((images, linger), |lab, ((first, second), micros)| {
         for polls in 0..MOST_POLLS {
@@ -53,17 +48,17 @@ fn entry(image: &Image, at: u8) -> Held<Entry> {
 /// Whether the commit ended before it was dropped.
 fn one(lab: &Lab, first: &Image, second: &Image, polls: usize, linger: Duration) -> Held<bool> {
     let ended = lab.step(write(lab, [entry(first, 1)?, entry(second, 2)?], polls, linger, false))?;
-    let both = expected::shown(vec![entry(first, 1)?, entry(second, 2)?], lab.claims());
-    let alone = expected::shown(vec![entry(first, 1)?], lab.claims());
+    let both = expected::shown(vec![entry(first, 1)?, entry(second, 2)?], lab.facts());
+    let alone = expected::shown(vec![entry(first, 1)?], lab.facts());
     let snapshot = lab.snapshot()?;
-    let whole = expected::check(&snapshot, &both, lab.claims());
+    let whole = expected::check(&snapshot, &both, lab.facts());
     if ended {
         whole?;
     } else {
-        whole.or_else(|_| expected::check(&snapshot, &alone, lab.claims()))?;
+        whole.or_else(|_| expected::check(&snapshot, &alone, lab.facts()))?;
     }
     lab.step(write(lab, [entry(first, 1)?, entry(second, 2)?], polls, linger, true))?;
-    expected::check(&lab.snapshot()?, &both, lab.claims())
+    expected::check(&lab.snapshot()?, &both, lab.facts())
         .map_err(|e| e.while_doing("after the second try"))?;
     Ok(ended)
 }

@@ -5,13 +5,12 @@ use std::path::PathBuf;
 
 use proptest::strategy::Just;
 
-use super::files;
 use crate::broken::hold;
 use crate::child::{Job, Kind};
 use crate::lab::Lab;
 use crate::runner::Kit;
 use crate::trace::Tracer;
-use crate::{Append, Claims, Deletion, Held, Holds, Law, Processes};
+use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "a_commit_survives_a_power_cut",
@@ -21,16 +20,11 @@ pub(crate) const LAW: Law = Law {
         "All or nothing, durably, also when its future is dropped.",
         "It is durable, and all or nothing, also when its future is dropped.",
     ],
-    not_claimed,
+    needs: &[Ability::Files, Ability::ManyProcesses],
     // The same calls each time.
     cost: u32::MAX,
     check,
 };
-
-fn not_claimed(claims: &Claims) -> Option<&'static str> {
-    let alone = claims.processes == Processes::One;
-    files(claims).or(alone.then_some("no other process can be started, or none sees what this one writes"))
-}
 
 fn check(kit: &Kit) -> Held {
     let Some(tracer) = Tracer::new()? else {
@@ -39,18 +33,17 @@ fn check(kit: &Kit) -> Held {
     };
     kit.each(Just(()), |lab, ()| {
         let all = [Kind::Replace, Kind::Replace, Kind::Append, Kind::Join, Kind::Delete];
-        let able = all.into_iter().filter(|kind| is_able(*kind, lab.claims()));
+        let able = all.into_iter().filter(|kind| is_able(*kind, lab));
         able.zip(0..).try_for_each(|(kind, number)| {
             one(lab, &tracer, job(kind, number)).map_err(|e| e.while_doing(format!("{kind:?}")))
         })
     })
 }
 
-fn is_able(kind: Kind, claims: &Claims) -> bool {
-    let joins = claims.append == Append::Joins && claims.holds == Holds::Many;
+fn is_able(kind: Kind, lab: &Lab) -> bool {
     match kind {
-        Kind::Append | Kind::Join => joins,
-        Kind::Delete => joins && claims.deletion == Deletion::Deletes,
+        Kind::Append | Kind::Join => lab.has(Ability::Append),
+        Kind::Delete => lab.has(Ability::Append) && lab.has(Ability::Deletion),
         Kind::Replace | Kind::Read => true,
     }
 }
@@ -61,7 +54,7 @@ fn job(kind: Kind, first: u8) -> Job {
 
 fn one(lab: &Lab, tracer: &Tracer, job: Job) -> Held {
     let folder = lab.folder()?.canonicalize()?;
-    let facts: BTreeMap<_, _> = lab.facts()?;
+    let facts: BTreeMap<_, _> = lab.fixture_snapshot()?;
     let before: BTreeSet<PathBuf> = facts.into_keys().map(|name| folder.join(name)).collect();
     lab.traced_process(job, tracer)?.end()?;
     let lost = tracer.lost(&folder, &before)?;

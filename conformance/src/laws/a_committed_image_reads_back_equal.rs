@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use transship_core::{Commit, Document, ErrorKind, Manifest, WriteMode};
 
-use super::{all, fails};
+use super::fails;
 use crate::broken::{While, hold};
 use crate::lab::{Lab, commit, put_all};
 use crate::model::{Image, Node};
 use crate::runner::Kit;
 use crate::seen::Seen;
 use crate::strategies::{corner_nodes, meaning, names, nodes};
-use crate::{Aliases, Held, Law, Listed, Manifests, Names};
+use crate::{Ability, Held, Law, Listed, Manifests};
 
 pub(crate) const LAW: Law = Law {
     name: "a_committed_image_reads_back_equal",
@@ -27,17 +27,17 @@ pub(crate) const LAW: Law = Law {
         "What it takes reads back as it was given",
         "All of an index is kept, whatever [platform](Commit::platform) is preferred of it.",
     ],
-    not_claimed: all,
+    needs: &[],
     cost: 1,
     check,
 };
 
 fn check(kit: &Kit) -> Held {
-    let most = if kit.claims().aliases == Aliases::Held { 3 } else { 2 };
-    let names = proptest::collection::vec(names(kit.claims()), 0..most);
-    let corners: Vec<_> = corner_nodes(kit.claims()).into_iter().map(|node| (node, Vec::new())).collect();
-    kit.each_with(&corners, (nodes(kit.claims()), names), |lab, (node, names)| {
-        let names = if lab.claims().names == Names::None { &[][..] } else { names };
+    let most = if kit.facts().has(Ability::SeveralNames) { 3 } else { 2 };
+    let names = proptest::collection::vec(names(kit.facts()), 0..most);
+    let corners: Vec<_> = corner_nodes(kit.facts()).into_iter().map(|node| (node, Vec::new())).collect();
+    kit.each_with(&corners, (nodes(kit.facts()), names), |lab, (node, names)| {
+        let names = if lab.has(Ability::Names) { names } else { &[][..] };
         lab.step(one(lab, node, names))?;
         match node {
             Node::Image(image) if lab.claims().manifests == Manifests::Rebuilt => {
@@ -68,7 +68,7 @@ fn contradictory(lab: &Lab, image: &Image) -> Held {
             Ok(committed) => {
                 let source = lab.source(&committed.references[0]).await.during(|| what)?;
                 let seen = Seen::read(&*source).await.during(|| what)?;
-                seen.is(&built, lab.claims()).during(|| what)
+                seen.is(&built, lab.facts()).during(|| what)
             }
             refused => fails(refused, &[ErrorKind::Unsupported, ErrorKind::Corrupt], &[], what),
         }
@@ -83,7 +83,7 @@ async fn one(lab: &Lab, node: &Node, names: &[transship_core::ImageName]) -> Hel
         destination.put_manifest(&built.root).await.during(|| "putting the root before the commit")?;
     }
     let committed = commit(destination, &built).await?;
-    let distinct: BTreeSet<_> = names.iter().map(|name| meaning(name, lab.claims())).collect();
+    let distinct: BTreeSet<_> = names.iter().map(|name| meaning(name, lab.facts())).collect();
     let (given, want) = (committed.references.len(), distinct.len().max(1));
     hold!(given == want, "the commit gives {given} references of {} names", names.len());
     let different: BTreeSet<_> = committed.references.iter().map(ToString::to_string).collect();
@@ -91,7 +91,7 @@ async fn one(lab: &Lab, node: &Node, names: &[transship_core::ImageName]) -> Hel
     for at in &committed.references {
         let source = lab.source(at).await.during(|| "opening what the commit gave")?;
         let seen = Seen::read(&*source).await?;
-        seen.is(&built, lab.claims())?;
+        seen.is(&built, lab.facts())?;
         let again = source.manifest(seen.root.descriptor()).await.during(|| "asking for the root")?;
         hold!(again.bytes() == seen.root.bytes(), "the root, asked for as a manifest, is another one");
         let (found, said) = (seen.root.descriptor(), &committed.descriptor);
@@ -112,8 +112,8 @@ async fn one(lab: &Lab, node: &Node, names: &[transship_core::ImageName]) -> Hel
             "the root is described as {}",
             found.media_type
         );
-        let mut want: Vec<_> = names.iter().map(|name| meaning(name, lab.claims())).collect();
-        let mut have: Vec<_> = seen.names.iter().map(|name| meaning(name, lab.claims())).collect();
+        let mut want: Vec<_> = names.iter().map(|name| meaning(name, lab.facts())).collect();
+        let mut have: Vec<_> = seen.names.iter().map(|name| meaning(name, lab.facts())).collect();
         want.sort();
         want.dedup();
         have.sort();

@@ -10,7 +10,7 @@ use transship_core::{
     WriteMode, sha256,
 };
 
-use super::{containers, fails, write_container};
+use super::{fails, write_container};
 use crate::broken::{While, hold};
 use crate::expected;
 use crate::lab::Lab;
@@ -18,7 +18,7 @@ use crate::runner::Kit;
 use crate::seen::{LIMIT, Seen};
 use crate::snapshot::Shown;
 use crate::strategies::{containers as generated, corner_containers};
-use crate::{Broken, Held, Law};
+use crate::{Ability, Broken, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "a_container_in_one_pass_is_the_same",
@@ -29,7 +29,7 @@ pub(crate) const LAW: Law = Law {
         "What can be a blob is staged, in order, one after the other.",
         "`Corrupt`, saying where, when it ends early.",
     ],
-    not_claimed: containers,
+    needs: &[Ability::ManyImages],
     cost: 4,
     check,
 };
@@ -40,8 +40,8 @@ fn check(kit: &Kit) -> Held {
         kit.not_able("it has no one_pass()");
         return Ok(());
     }
-    let corners: Vec<_> = corner_containers(kit.claims()).into_iter().map(|c| (c, 513)).collect();
-    kit.each_with(&corners, (generated(kit.claims(), 6), 513_usize..1200), |lab, (container, end)| {
+    let corners: Vec<_> = corner_containers(kit.facts()).into_iter().map(|c| (c, 513)).collect();
+    kit.each_with(&corners, (generated(kit.facts(), 6), 513_usize..1200), |lab, (container, end)| {
         let entries = expected::build(container)?;
         lab.step(write_container(lab, WriteMode::Create, &entries))?;
         let before = lab.snapshot()?;

@@ -3,34 +3,27 @@
 use proptest::prelude::*;
 use transship_core::{DeleteOptions, ImageName, ReadOptions, Reference, WriteMode};
 
-use super::containers;
 use crate::broken::{While, hold};
 use crate::expected::{self, Entry};
 use crate::lab::Lab;
 use crate::runner::Kit;
 use crate::strategies::plain_images;
-use crate::{Broken, Claims, Deletion, Held, Law, Names};
+use crate::{Ability, Broken, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "a_deleted_name_leaves_the_others",
     sentence: "Deleting an image by one of several names takes that name alone; by its last one, the image.",
     promises: &["By one of several names, that name goes, and the image stays under the others."],
-    not_claimed,
+    needs: &[Ability::ManyImages, Ability::Names, Ability::SeveralNames, Ability::Deletion],
     cost: 1,
     check,
 };
 
-fn not_claimed(claims: &Claims) -> Option<&'static str> {
-    let nameless = (claims.names == Names::None).then_some("images have no names");
-    let stays = (claims.deletion == Deletion::None).then_some("images cannot be deleted");
-    containers(claims).or(nameless).or(stays)
-}
-
 fn check(kit: &Kit) -> Held {
-    let images = (plain_images(kit.claims()), plain_images(kit.claims()));
+    let images = (plain_images(kit.facts()), plain_images(kit.facts()));
     kit.each((images, any::<bool>()), |lab, ((other, image), first)| {
         let (other, image) = (other.build()?, image.build()?);
-        if expected::identity(&other, lab.claims()) == expected::identity(&image, lab.claims()) {
+        if expected::identity(&other, lab.facts()) == expected::identity(&image, lab.facts()) {
             return Ok(());
         }
         let names = names()?;
@@ -47,10 +40,10 @@ fn check(kit: &Kit) -> Held {
         let kept = usize::from(*first);
         lab.step(delete(lab, gone))?;
         let want = [entry(&other, &names[2..]), entry(&image, &names[kept..=kept])];
-        expected::check(&lab.snapshot()?, &want, lab.claims())
+        expected::check(&lab.snapshot()?, &want, lab.facts())
             .map_err(|e| e.while_doing("after one of two names"))?;
         lab.step(delete(lab, left))?;
-        expected::check(&lab.snapshot()?, &want[..1], lab.claims())
+        expected::check(&lab.snapshot()?, &want[..1], lab.facts())
             .map_err(|e| e.while_doing("after the last name"))?;
         lab.step(is_gone(lab, left))
     })

@@ -7,7 +7,7 @@ use transship_core::{
     Commit, Contents, Deltas, Descriptor, Digest, ErrorKind, WriteMode,
 };
 
-use super::{all, fails, some_name};
+use super::fails;
 use crate::broken::{While, hold};
 use crate::lab::{Lab, Way, put};
 use crate::model::Built;
@@ -24,14 +24,14 @@ pub(crate) const LAW: Law = Law {
         "Reading it is `NotFound` here.",
         "What was put is read back, also before the commit.",
     ],
-    not_claimed: all,
+    needs: &[],
     cost: 2,
     check,
 };
 
 fn check(kit: &Kit) -> Held {
     let left = proptest::collection::vec(any::<bool>(), 1..12);
-    kit.each((nodes(kit.claims()), left), |lab, (node, mask)| {
+    kit.each((nodes(kit.facts()), left), |lab, (node, mask)| {
         let built = node.build()?;
         let left = leave_out(&built, mask);
         let before = lab.snapshot()?;
@@ -65,7 +65,7 @@ fn leave_out(built: &Built, mask: &[bool]) -> Vec<Descriptor> {
 /// Whether it was taken.
 async fn write(lab: &Lab, built: &Built, left: &[Descriptor]) -> Held<bool> {
     let is_left = |digest: &Digest| left.iter().any(|left| left.digest == *digest);
-    let destination = lab.destination(WriteMode::Create, &some_name(lab.claims())).await?;
+    let destination = lab.destination(WriteMode::Create, &lab.facts().some_name()).await?;
     let accepted = destination.accepts().deltas == Deltas::Accepted;
     for (at, blob) in built.blobs.iter().enumerate() {
         if !is_left(&blob.descriptor.digest) {

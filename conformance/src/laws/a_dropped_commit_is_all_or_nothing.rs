@@ -6,29 +6,28 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use transship_core::{Commit, WriteMode};
 
-use super::{all, some_name};
 use crate::Abandoned;
 use crate::interrupt::{MOST_POLLS, dropped_after};
 use crate::lab::{Lab, put_all};
 use crate::model::{Built, Image};
 use crate::runner::Kit;
 use crate::strategies::plain_images;
-use crate::{Append, Broken, Held, Law};
+use crate::{Ability, Broken, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "a_dropped_commit_is_all_or_nothing",
     sentence: "A commit that is dropped at any of its await points shows all of the image or nothing, and a retry succeeds.",
     promises: &["Each name, durably, all at once or not at all, also when it fails or its future is dropped."],
-    not_claimed: all,
+    needs: &[],
     cost: 2,
     check,
 };
 
 fn check(kit: &Kit) -> Held {
-    let joins = kit.claims().append == Append::Joins;
+    let joins = kit.facts().has(Ability::Append);
     let mode = if joins { WriteMode::Append } else { WriteMode::Replace };
     let linger = select(vec![0_u64, 0, 30, 100, 300, 1000, 3000]);
-    let images = (plain_images(kit.claims()), plain_images(kit.claims()));
+    let images = (plain_images(kit.facts()), plain_images(kit.facts()));
     kit.each((images, (linger, any::<bool>())), |lab, ((first, second), (micros, there))| {
         for polls in 0..MOST_POLLS {
             let lab = lab.another()?;
@@ -49,7 +48,7 @@ fn one(lab: &Lab, image: &Image, mode: WriteMode, polls: usize, linger: Duration
     let built = image.build()?;
     let before = lab.snapshot()?;
     let ended = lab.step(async {
-        let destination = lab.destination(mode, &some_name(lab.claims())).await?;
+        let destination = lab.destination(mode, &lab.facts().some_name()).await?;
         put_all(&*destination, &built).await?;
         Ok(dropped_after(destination.commit(Commit::new(&built.root)), polls, linger).await)
     })?;
@@ -68,17 +67,17 @@ fn one(lab: &Lab, image: &Image, mode: WriteMode, polls: usize, linger: Duration
         }
         _ => {}
     }
-    lab.step(lab.write(&built, mode, &some_name(lab.claims())))
+    lab.step(lab.write(&built, mode, &lab.facts().some_name()))
         .map_err(|e| e.while_doing("trying again"))?;
     if shows(lab, &built)? { Ok(done) } else { Err(Broken::new("the second try does not show")) }
 }
 
 /// Whether an image shows, whole and under its name.
 fn shows(lab: &Lab, built: &Built) -> Held<bool> {
-    let names = some_name(lab.claims());
+    let names = lab.facts().some_name();
     let snapshot = lab.snapshot()?;
     Ok(snapshot.images().iter().any(|image| {
         let has_them = names.iter().all(|name| image.seen.names.contains(name));
-        has_them && image.seen.is(built, lab.claims()).is_ok()
+        has_them && image.seen.is(built, lab.facts()).is_ok()
     }))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::sample::select;
 use transship_core::{DeleteOptions, ErrorKind, ImageName, Reference, WriteMode};
 
-use super::{deletion_removes_that_image_alone, write_container};
+use super::write_container;
 use crate::broken::hold;
 use crate::expected::{self, Entry};
 use crate::interrupt::{MOST_POLLS, dropped_after};
@@ -13,25 +13,20 @@ use crate::lab::Lab;
 use crate::model::Image;
 use crate::runner::Kit;
 use crate::strategies::plain_images;
-use crate::{Broken, Claims, Held, Law, Names};
+use crate::{Ability, Broken, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "a_dropped_deletion_is_all_or_nothing",
     sentence: "A deletion that is dropped at any of its await points has deleted the image or changed nothing, and a retry succeeds.",
     promises: &["It is durable, and all or nothing, also when its future is dropped."],
-    not_claimed,
+    needs: &[Ability::Deletion, Ability::Names],
     cost: 4,
     check,
 };
 
-fn not_claimed(claims: &Claims) -> Option<&'static str> {
-    let nameless = (claims.names == Names::None).then_some("images have no names");
-    (deletion_removes_that_image_alone::LAW.not_claimed)(claims).or(nameless)
-}
-
 fn check(kit: &Kit) -> Held {
     let linger = select(vec![0_u64, 100, 1000]);
-    kit.each((plain_images(kit.claims()), linger), |lab, (image, micros)| {
+    kit.each((plain_images(kit.facts()), linger), |lab, (image, micros)| {
         for polls in 0..MOST_POLLS {
             let (lab, linger) = (lab.another()?, Duration::from_micros(*micros));
             let ended = one(&lab, image, polls, linger);
@@ -59,7 +54,7 @@ fn one(lab: &Lab, image: &Image, polls: usize, linger: Duration) -> Held<bool> {
     let at = lab.transport().parse(text.split_once(':').map_or(&*text, |(_, locator)| locator))?;
     let ended = lab.step(delete(lab, &at, polls, linger))?;
     let after = lab.snapshot()?;
-    let gone = expected::check(&after, &both[1..], lab.claims());
+    let gone = expected::check(&after, &both[1..], lab.facts());
     match ended {
         true => gone?,
         false if gone.is_ok() => {}
@@ -67,7 +62,7 @@ fn one(lab: &Lab, image: &Image, polls: usize, linger: Duration) -> Held<bool> {
             after.shows_the_same(&before)?;
             let again = lab.step(delete(lab, &at, usize::MAX, linger))?;
             hold!(again, "the second try does not end");
-            expected::check(&lab.snapshot()?, &both[1..], lab.claims())
+            expected::check(&lab.snapshot()?, &both[1..], lab.facts())
                 .map_err(|e| e.while_doing("after the second try"))?;
         }
     }

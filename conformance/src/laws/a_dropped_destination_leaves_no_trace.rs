@@ -5,14 +5,13 @@ use std::pin::pin;
 use futures_util::future::{Either, select};
 use transship_core::{Body, Expect, WriteMode};
 
-use super::{all, some_name};
 use crate::broken::{While, hold};
 use crate::lab::{Lab, Way, put};
 use crate::model::Node;
 use crate::runner::Kit;
 use crate::strategies::{nodes, plain_images};
 use crate::streams::Slow;
-use crate::{Append, Broken, Held, Law};
+use crate::{Ability, Broken, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "a_dropped_destination_leaves_no_trace",
@@ -21,19 +20,19 @@ pub(crate) const LAW: Law = Law {
         "After a drop, the place is as it was before.",
         "Drop never publishes.",
     ],
-    not_claimed: all,
+    needs: &[],
     cost: 2,
     check,
 };
 
 fn check(kit: &Kit) -> Held {
-    let images = (plain_images(kit.claims()), nodes(kit.claims()));
+    let images = (plain_images(kit.facts()), nodes(kit.facts()));
     kit.each((images, 0_usize..8), |lab, ((first, second), puts)| {
         while_it_puts(lab, *puts % 2)?;
         dropped(lab, second, *puts, WriteMode::Create)?;
         lab.step(async { lab.write(&first.build()?, WriteMode::Create, &[]).await })?;
         dropped(lab, second, *puts, WriteMode::Replace)?;
-        if lab.claims().append == Append::Joins {
+        if lab.has(Ability::Append) {
             dropped(lab, second, *puts, WriteMode::Append)?;
         }
         Ok(())
@@ -42,10 +41,10 @@ fn check(kit: &Kit) -> Held {
 
 /// What it leaves where a step was under way, and has ended.
 fn while_it_puts(lab: &Lab, pieces: usize) -> Held {
-    let before = lab.facts()?;
+    let before = lab.fixture_snapshot()?;
     lab.step(async {
         let slow = Slow::default();
-        let destination = lab.destination(WriteMode::Create, &some_name(lab.claims())).await?;
+        let destination = lab.destination(WriteMode::Create, &lab.facts().some_name()).await?;
         let put = destination.put_blob(Expect::anything(), Body::from_reader(slow.clone()));
         match select(put, pin!(slow.has_given(pieces + 1))).await {
             Either::Left((done, _)) => {
@@ -59,7 +58,7 @@ fn while_it_puts(lab: &Lab, pieces: usize) -> Held {
             }
         }
     })?;
-    let after = lab.facts()?;
+    let after = lab.fixture_snapshot()?;
     let new: Vec<_> = after.keys().filter(|name| !before.contains_key(*name)).collect();
     hold!(after == before, "dropped while it puts, it leaves {new:?}");
     Ok(())
@@ -69,7 +68,7 @@ fn dropped(lab: &Lab, node: &Node, puts: usize, mode: WriteMode) -> Held {
     let before = lab.snapshot()?;
     lab.step(async {
         let built = node.build()?;
-        let destination = lab.destination(mode, &some_name(lab.claims())).await?;
+        let destination = lab.destination(mode, &lab.facts().some_name()).await?;
         for (at, blob) in built.blobs.iter().enumerate().take(puts) {
             put(&*destination, blob, Way::nth(at)).await?;
         }

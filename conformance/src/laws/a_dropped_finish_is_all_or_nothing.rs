@@ -6,7 +6,6 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use transship_core::WriteMode;
 
-use super::hidden;
 use crate::broken::While;
 use crate::expected::{self, Entry};
 use crate::interrupt::{MOST_POLLS, dropped_after};
@@ -14,20 +13,20 @@ use crate::lab::{Lab, commit, put_all};
 use crate::model::Container;
 use crate::runner::Kit;
 use crate::strategies::{containers as generated, plain_images};
-use crate::{Broken, Held, Law};
+use crate::{Ability, Broken, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "a_dropped_finish_is_all_or_nothing",
     sentence: "A `finish` that is dropped at any of its await points shows all of the container or nothing, and a retry succeeds.",
     promises: &["All or nothing, durably, also when its future is dropped."],
-    not_claimed: hidden,
+    needs: &[Ability::ManyImages, Ability::ShowsAtFinish],
     cost: 2,
     check,
 };
 
 fn check(kit: &Kit) -> Held {
     let linger = select(vec![0_u64, 0, 30, 100, 300, 1000, 3000]);
-    let images = (plain_images(kit.claims()), generated(kit.claims(), 5));
+    let images = (plain_images(kit.facts()), generated(kit.facts(), 5));
     kit.each((images, (linger, any::<bool>())), |lab, ((first, container), (micros, there))| {
         for polls in 0..MOST_POLLS {
             let lab = lab.another()?;
@@ -51,7 +50,7 @@ fn one(lab: &Lab, container: &Container, polls: usize, linger: Duration) -> Held
         Ok(dropped_after(writer.finish(), polls, linger).await)
     })?;
     let want = || -> Held<Vec<Entry>> {
-        Ok(expected::shown(expected::build(container)?, lab.claims()))
+        Ok(expected::shown(expected::build(container)?, lab.facts()))
     };
     let all = shows(lab, &want()?);
     let is_done = ended.is_some();
@@ -73,7 +72,7 @@ fn shows(lab: &Lab, want: &[Entry]) -> Held {
     if snapshot.is_absent() {
         return Err(Broken::new("the container is not there"));
     }
-    expected::check(&snapshot, want, lab.claims())
+    expected::check(&snapshot, want, lab.facts())
 }
 
 async fn fill(lab: &Lab, container: &Container) -> Held<Box<dyn transship_core::ArchiveWriter>> {

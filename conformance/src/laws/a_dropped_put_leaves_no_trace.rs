@@ -5,7 +5,6 @@ use std::time::Duration;
 use proptest::prelude::*;
 use transship_core::{Body, Expect, WriteMode};
 
-use super::all;
 use crate::broken::hold;
 use crate::lab::{Lab, commit, put_all};
 use crate::model::Image;
@@ -19,7 +18,7 @@ pub(crate) const LAW: Law = Law {
     name: "a_dropped_put_leaves_no_trace",
     sentence: "A put that is dropped midway leaves no trace, and the destination goes on.",
     promises: &["A dropped put leaves no trace."],
-    not_claimed: all,
+    needs: &[],
     cost: 2,
     check,
 };
@@ -27,7 +26,7 @@ pub(crate) const LAW: Law = Law {
 fn check(kit: &Kit) -> Held {
     let at = (any::<prop::sample::Index>(), any::<prop::sample::Index>());
     let millis = 0_u64..8;
-    kit.each((plain_images(kit.claims()), at, millis), |lab, (image, at, millis)| {
+    kit.each((plain_images(kit.facts()), at, millis), |lab, (image, at, millis)| {
         let before = lab.snapshot()?;
         lab.step(abandoned(lab, image, at, *millis))?;
         lab.snapshot()?.same(&before)?;
@@ -71,5 +70,5 @@ async fn goes_on(lab: &Lab, image: &Image, at: &At, millis: u64) -> Held {
     put_all(&*destination, &built).await?;
     let committed = commit(destination, &built).await?;
     let source = lab.source(&committed.references[0]).await?;
-    Seen::read(&*source).await?.is(&built, lab.claims())
+    Seen::read(&*source).await?.is(&built, lab.facts())
 }

@@ -2,14 +2,13 @@
 
 use transship_core::WriteMode;
 
-use super::hidden;
 use crate::broken::While;
 use crate::expected;
 use crate::lab::{Lab, commit, put_all};
 use crate::model::Container;
 use crate::runner::Kit;
 use crate::strategies::{containers as generated, plain_images};
-use crate::{Append, Held, Law};
+use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "a_dropped_writer_leaves_no_trace",
@@ -18,18 +17,18 @@ pub(crate) const LAW: Law = Law {
         "Dropped without [`finish`](Self::finish), it leaves what was there as it was.",
         "Nothing changes that shows.",
     ],
-    not_claimed: hidden,
+    needs: &[Ability::ManyImages, Ability::ShowsAtFinish],
     cost: 2,
     check,
 };
 
 fn check(kit: &Kit) -> Held {
-    let images = (plain_images(kit.claims()), generated(kit.claims(), 5));
+    let images = (plain_images(kit.facts()), generated(kit.facts(), 5));
     kit.each(images, |lab, (first, container)| {
         dropped(lab, container, WriteMode::Create)?;
         lab.step(async { lab.write(&first.build()?, WriteMode::Create, &[]).await })?;
         dropped(lab, container, WriteMode::Replace)?;
-        if lab.claims().append == Append::Joins {
+        if lab.has(Ability::Append) {
             dropped(lab, container, WriteMode::Append)?;
         }
         Ok(())

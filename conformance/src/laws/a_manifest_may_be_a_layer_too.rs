@@ -6,37 +6,29 @@ use transship_core::{
 };
 
 use super::collecting_takes_garbage_alone::collect;
-use super::some_name;
 use crate::lab::{Lab, commit, put_all};
 use crate::model::{Blob, Built, Image};
 use crate::runner::Kit;
 use crate::seen::Seen;
-use crate::{Artifacts, Claims, Collection, Held, Indexes, Law, Layers};
+use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "a_manifest_may_be_a_layer_too",
     sentence: "A manifest of an image that is also a layer of an artifact is both: the image is whole, and so is the artifact.",
     promises: &["What it takes reads back as it was given"],
-    not_claimed,
+    needs: &[Ability::Indexes, Ability::Artifacts, Ability::CompressedLayers],
     cost: 8,
     check,
 };
-
-fn not_claimed(claims: &Claims) -> Option<&'static str> {
-    let held = claims.indexes == Indexes::Held
-        && claims.artifacts == Artifacts::Held
-        && claims.layers == Layers::Any;
-    (!held).then_some("indexes or artifacts are not held")
-}
 
 fn check(kit: &Kit) -> Held {
     kit.each_with(&[(1, false), (2, true)], (0_u8..50, proptest::bool::ANY), |lab, (seed, first)| {
         let built = both(*seed, *first)?;
         lab.step(async {
-            let destination = lab.destination(WriteMode::Create, &some_name(lab.claims())).await?;
+            let destination = lab.destination(WriteMode::Create, &lab.facts().some_name()).await?;
             put_all(&*destination, &built).await?;
             let committed = commit(destination, &built).await?;
-            if lab.claims().collection == Collection::Collects && lab.holds_many() {
+            if lab.has(Ability::Collection) {
                 collect(lab, CollectMode::Delete).await?;
             }
             read(lab, &committed.references[0], &built).await
@@ -47,7 +39,7 @@ fn check(kit: &Kit) -> Held {
 async fn read(lab: &Lab, at: &transship_core::Reference, built: &Built) -> Held {
     let seen = Seen::read(&*lab.source(at).await?).await;
     let what = "an index of an image, and of an artifact of which a layer is that image's manifest";
-    seen.and_then(|seen| seen.is(built, lab.claims())).map_err(|e| e.while_doing(what))
+    seen.and_then(|seen| seen.is(built, lab.facts())).map_err(|e| e.while_doing(what))
 }
 
 /// An index of an image and an artifact, in one order or the other.

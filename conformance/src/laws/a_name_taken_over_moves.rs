@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use transship_core::{ImageName, WriteMode};
 
-use super::{containers, some_name, write_container};
+use super::write_container;
 use crate::broken::{While, hold};
 use crate::expected;
 use crate::lab::{Lab, commit, put_all};
@@ -12,48 +12,44 @@ use crate::runner::Kit;
 use crate::seen::Seen;
 use crate::snapshot::Snapshot;
 use crate::strategies::{names, plain_images};
-use crate::{Append, Held, Law, Nameless, Untagged};
+use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "a_name_taken_over_moves",
     sentence: "A name that an earlier image has moves to the later one, in one writer and when appending.",
     promises: &["A name that an earlier image has is taken over."],
-    not_claimed: containers,
+    needs: &[Ability::ManyImages],
     cost: 1,
     check,
 };
 
 fn check(kit: &Kit) -> Held {
-    let names = proptest::collection::vec(names(kit.claims()), 3);
+    let names = proptest::collection::vec(names(kit.facts()), 3);
     let takes = proptest::collection::vec((0_usize..3, 1_usize..4), 2..5);
-    let images = proptest::collection::vec(plain_images(kit.claims()), 4);
+    let images = proptest::collection::vec(plain_images(kit.facts()), 4);
     kit.each((names, takes, images, any::<bool>()), |lab, (names, takes, images, append)| {
         let mut written = takes.iter().zip(images).map(|((from, to), image)| Named {
             node: Node::Image(image.clone()),
             names: names.iter().skip(*from).take(*to).cloned().collect(),
         });
         let images: Vec<Named> = written.by_ref().filter(|image| !image.names.is_empty()).collect();
-        let claims = lab.claims();
-        let one_nameless = claims.untagged == Untagged::One && claims.nameless == Nameless::Stays;
-        if one_nameless && images.len() > 2 {
-            return Ok(());
-        }
+        let facts = lab.facts();
         let build = |images: &[Named]| expected::build(&Container { images: images.to_vec() });
-        let joins = *append && claims.append == Append::Joins;
+        let joins = *append && facts.has(Ability::Append);
         let cut = if joins { images.len() / 2 } else { images.len() };
         lab.step(write_container(lab, WriteMode::Create, &build(&images[..cut])?))?;
         if joins {
             lab.step(write_container(lab, WriteMode::Append, &build(&images[cut..])?))?;
         }
-        let want = expected::shown(build(&images)?, claims);
-        expected::check_taken(&lab.snapshot()?, &want, claims)?;
-        if claims.append == Append::Joins { at_once(&lab.another()?) } else { Ok(()) }
+        let want = expected::shown(build(&images)?, facts);
+        expected::check_taken(&lab.snapshot()?, &want, facts)?;
+        if facts.has(Ability::Append) { at_once(&lab.another()?) } else { Ok(()) }
     })
 }
 
 /// Of two that were opened with one name, the one that is committed last has it.
 fn at_once(lab: &Lab) -> Held {
-    let (names, images) = (some_name(lab.claims()), [Image::simple(1), Image::simple(2)]);
+    let (names, images) = (lab.facts().some_name(), [Image::simple(1), Image::simple(2)]);
     lab.step(async {
         let (first, second) = (images[0].build()?, images[1].build()?);
         // So that the place is there.
@@ -66,7 +62,7 @@ fn at_once(lab: &Lab) -> Held {
         let committed = commit(two, &second).await?;
         let what = || "the image that was committed last of two with one name";
         let seen = Seen::read(&*lab.source(&committed.references[0]).await.during(what)?).await?;
-        seen.is(&second, lab.claims()).during(what)?;
+        seen.is(&second, lab.facts()).during(what)?;
         let snapshot = Snapshot::take(lab).await?;
         let counts = snapshot.images().iter().map(|image| image.seen.names.len());
         let counts: Vec<_> = counts.filter(|count| *count > 0).collect();

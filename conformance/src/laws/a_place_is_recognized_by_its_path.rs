@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 
 use transship_core::{Cancel, Candidate, ReadOptions, Recognized, WriteMode};
 
-use super::{files, some_name};
 use crate::broken::{While, hold};
 use crate::lab::Lab;
 use crate::model::Image;
 use crate::runner::Kit;
 use crate::seen::Seen;
-use crate::{Broken, Held, Law};
+use crate::{Ability, Broken, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "a_place_is_recognized_by_its_path",
@@ -20,7 +19,7 @@ pub(crate) const LAW: Law = Law {
         "What it recognizes can be read by the locator that it gives, and with what it opened.",
         "It changes nothing, and recognizes no empty file, no empty folder and no text.",
     ],
-    not_claimed: files,
+    needs: &[Ability::Files],
     cost: 8,
     check,
 };
@@ -30,7 +29,7 @@ fn check(kit: &Kit) -> Held {
         others(lab)?;
         let built = Image::simple(*seed).build()?;
         lab.step(async {
-            lab.write(&built, WriteMode::Create, &some_name(lab.claims())).await.map(drop)
+            lab.write(&built, WriteMode::Create, &lab.facts().some_name()).await.map(drop)
         })?;
         let path = PathBuf::from(lab.at().locator());
         if !path.exists() {
@@ -51,7 +50,7 @@ fn check(kit: &Kit) -> Held {
                 let what = || format!("{at}, recognized by its path");
                 let source = transport.source(&at, &how).await.during(what)?;
                 let seen = Seen::read(&*source).await.during(what)?;
-                seen.is(&built, lab.claims()).during(what)?;
+                seen.is(&built, lab.facts()).during(what)?;
                 let Some(archives) = transport.archives() else { continue };
                 let listed = archives.read(&at, &how).await.during(what)?.entries().len();
                 hold!(listed == 1, "{}: {listed} images are listed of one", what());

@@ -2,7 +2,7 @@
 
 use transship_core::{ErrorKind, ReadOptions, Reference, WriteMode};
 
-use super::{all, fails, some_name};
+use super::fails;
 use crate::broken::{While, hold};
 use crate::lab::{Lab, commit, how, put_all};
 use crate::model::Image;
@@ -14,7 +14,7 @@ pub(crate) const LAW: Law = Law {
     name: "a_place_is_where_its_text_says",
     sentence: "A path in a reference is taken as it is written: what is written to one is not at another that is spelled nearly so.",
     promises: &["A path is taken as it is written: nothing in it is decoded, trimmed or folded."],
-    not_claimed: all,
+    needs: &[],
     cost: 16,
     check,
 };
@@ -58,14 +58,14 @@ fn one(lab: &Lab, end: &str, other: &str, seed: u8) -> Held {
     }
     let built = Image::simple(seed).build()?;
     lab.step(async {
-        let how = how(WriteMode::Create, &some_name(lab.claims()));
+        let how = how(WriteMode::Create, &lab.facts().some_name());
         let opened = lab.transport().destination(&at, &how).await;
         let destination = opened.during(|| format!("opening {at} to write"))?;
         put_all(&*destination, &built).await?;
         let written = commit(destination, &built).await?;
         let source = lab.other_transport().source(&written.references[0], &ReadOptions::default()).await;
         let found = Seen::read(&*source.during(|| "opening what was written")?).await?;
-        found.is(&built, lab.claims())?;
+        found.is(&built, lab.facts())?;
         if let Some(other) = &other {
             let opened = lab.transport().source(other, &ReadOptions::default()).await;
             let kinds = [ErrorKind::NotFound, ErrorKind::InvalidInput, ErrorKind::Corrupt, ErrorKind::Unsupported];

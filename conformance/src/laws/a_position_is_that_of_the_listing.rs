@@ -2,20 +2,20 @@
 
 use transship_core::{ErrorKind, ReadOptions, WriteMode};
 
-use super::{containers, fails, write_container};
+use super::{fails, write_container};
 use crate::broken::{While, hold};
 use crate::expected;
 use crate::lab::Lab;
 use crate::runner::Kit;
 use crate::seen::Seen;
 use crate::strategies::{containers as generated, corner_containers};
-use crate::{Held, Law};
+use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "a_position_is_that_of_the_listing",
     sentence: "Where references choose by position, `N` is the image that the listing has at `N`, and beyond the last there is none.",
     promises: &["`NotFound` when the container or the image is not there; the error lists the names that are."],
-    not_claimed: containers,
+    needs: &[Ability::ManyImages],
     cost: 4,
     check,
 };
@@ -25,7 +25,7 @@ fn check(kit: &Kit) -> Held {
         kit.not_able("its references choose no image by position");
         return Ok(());
     };
-    kit.each_with(&corner_containers(kit.claims()), generated(kit.claims(), 8), |lab, container| {
+    kit.each_with(&corner_containers(kit.facts()), generated(kit.facts(), 8), |lab, container| {
         let entries = expected::build(container)?;
         lab.step(write_container(lab, WriteMode::Create, &entries))?;
         lab.step(by_position(lab, &sign))

@@ -2,30 +2,30 @@
 
 use transship_core::{ArchiveReader, WriteMode};
 
-use super::{containers, write_container};
+use super::write_container;
 use crate::broken::{While, hold};
 use crate::expected::{self, Entry};
 use crate::model::Container;
 use crate::runner::Kit;
 use crate::seen::Seen;
 use crate::strategies::containers as generated;
-use crate::{Claims, Held, Law, Listed};
+use crate::{Ability, Facts, Held, Law, Listed};
 
 pub(crate) const LAW: Law = Law {
     name: "a_reader_reads_what_it_lists",
     sentence: "A reader that was opened before a write opens the images that it lists, or says that they are gone, and never others.",
     promises: &["After a write it is the image that the reader lists, or an error, and never another one."],
-    not_claimed: containers,
+    needs: &[Ability::ManyImages],
     cost: 2,
     check,
 };
 
 fn check(kit: &Kit) -> Held {
-    let two = (generated(kit.claims(), 6), generated(kit.claims(), 6));
+    let two = (generated(kit.facts(), 6), generated(kit.facts(), 6));
     kit.each(two, |lab, (old, new)| {
         let entries = |of: &Container| expected::build(of);
         lab.step(write_container(lab, WriteMode::Create, &entries(old)?))?;
-        let want = expected::shown(entries(old)?, lab.claims());
+        let want = expected::shown(entries(old)?, lab.facts());
         lab.step(async {
             let reader = lab.reader().await?;
             let outlives = match reader.entries().first() {
@@ -42,22 +42,22 @@ fn check(kit: &Kit) -> Held {
             if let (Some(source), Some(entry)) = (outlives, reader.entries().first())
                 && let Ok(seen) = Seen::read(&*source).await
             {
-                let want = expected::of_entry(entry, 0, &want, lab.claims());
-                expected::is_one_of(&seen, &want, lab.claims())?;
+                let want = expected::of_entry(entry, 0, &want, lab.facts());
+                expected::is_one_of(&seen, &want, lab.facts())?;
             }
-            old_or_error(&*reader, &want, lab.claims()).await
+            old_or_error(&*reader, &want, lab.facts()).await
         })
     })
 }
 
-async fn old_or_error(reader: &dyn ArchiveReader, want: &[Entry], claims: &Claims) -> Held {
+async fn old_or_error(reader: &dyn ArchiveReader, want: &[Entry], facts: &Facts) -> Held {
     let count = reader.entries().len();
-    let all = claims.listed == Listed::Names || count == want.len();
+    let all = facts.claims.listed == Listed::Names || count == want.len();
     hold!(all, "the reader lists {count} images of {}", want.len());
     for (at, entry) in reader.entries().iter().enumerate() {
         let Ok(source) = reader.open(entry).await else { continue };
         let Ok(seen) = Seen::read(&*source).await else { continue };
-        let same = expected::is_one_of(&seen, &expected::of_entry(entry, at, want, claims), claims);
+        let same = expected::is_one_of(&seen, &expected::of_entry(entry, at, want, facts), facts);
         same.map_err(|e| e.while_doing(format!("{}, listed before the write", entry.reference)))?;
     }
     Ok(())

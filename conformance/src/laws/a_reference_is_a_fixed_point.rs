@@ -1,6 +1,5 @@
 //! The canonical text of a reference parses to the same reference, and what is refused says why in one line.
 
-use super::all;
 use crate::broken::hold;
 use crate::lab::Lab;
 use crate::runner::Kit;
@@ -15,7 +14,7 @@ pub(crate) const LAW: Law = Law {
         "For every `r` that it returns, `parse(r.locator())` equals `r`.",
         "What cannot be expressed is refused with `InvalidInput`",
     ],
-    not_claimed: all,
+    needs: &[],
     cost: 1,
     check,
 };

@@ -7,14 +7,14 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use transship_core::{ErrorKind, ImageName, ReadOptions, WriteMode};
 
-use super::{containers, one_line, write_container};
+use super::{one_line, write_container};
 use crate::broken::{While, hold};
 use crate::expected::Entry;
 use crate::lab::Lab;
 use crate::model::Image;
 use crate::runner::Kit;
 use crate::seen::Seen;
-use crate::{Claims, Held, Law, Names};
+use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "a_reference_opens_its_image_or_nothing",
@@ -23,14 +23,10 @@ pub(crate) const LAW: Law = Law {
         "What cannot be expressed is refused with `InvalidInput` and the reason, never turned into something else.",
         "`NotFound` when the container or the image is not there; the error lists the names that are.",
     ],
-    not_claimed,
+    needs: &[Ability::ManyImages, Ability::Names],
     cost: 2,
     check,
 };
-
-fn not_claimed(claims: &Claims) -> Option<&'static str> {
-    containers(claims).or((claims.names == Names::None).then_some("images have no names"))
-}
 
 /// Names that begin, end and sort alike.
 const NAMES: [&str; 3] =
@@ -70,7 +66,7 @@ async fn one(lab: &Lab, text: &str, entries: &[Entry], listed: &[String]) -> Hel
     match lab.transport().source(&at, &ReadOptions::default()).await {
         Ok(source) => {
             let seen = Seen::read(&*source).await.during(|| format!("reading {at}"))?;
-            let is = entries.iter().position(|entry| seen.is(&entry.built, lab.claims()).is_ok());
+            let is = entries.iter().position(|entry| seen.is(&entry.built, lab.facts()).is_ok());
             let Some(is) = is else {
                 return Err(crate::Broken::new(format!("{at} opens what is no image of the container")));
             };

@@ -10,13 +10,12 @@ use futures_util::future::try_join;
 use tokio::sync::mpsc;
 use transship_core::{Body, ByteStream, Commit, DeleteOptions, Expect, ImageDestination, ImageName, ImageSource, WriteMode};
 
-use super::{all, some_name};
 use crate::broken::While;
 use crate::lab::Lab;
 use crate::model::{Blob, Built, Image, Layer};
 use crate::runner::Kit;
 use crate::seen::Seen;
-use crate::{Append, Broken, Deletion, Held, Law, Names, Writers};
+use crate::{Ability, Broken, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "a_runtime_of_one_thread_is_enough",
@@ -25,7 +24,7 @@ pub(crate) const LAW: Law = Law {
         "Methods that are `async` are called within a tokio runtime, which may have a single thread, and do not block it",
         "It may be asked for again, concurrently, and dropped half read.",
     ],
-    not_claimed: all,
+    needs: &[],
     cost: 8,
     check,
 };
@@ -84,21 +83,21 @@ fn shared() -> Layer {
 async fn all_work(lab: &Lab, seed: u8) -> Held {
     let layers = vec![shared(), Layer::small(seed, 700)];
     let built = Image { layers, ..Image::simple(seed) }.build()?;
-    let destination = lab.destination(WriteMode::Create, &some_name(lab.claims())).await?;
+    let destination = lab.destination(WriteMode::Create, &lab.facts().some_name()).await?;
     put_fed(&*destination, &built).await?;
     let committed = destination.commit(Commit::new(&built.root)).await.during(|| "committing")?;
     let source = lab.source(&committed.references[0]).await?;
-    Seen::read(&*source).await?.is(&built, lab.claims())?;
+    Seen::read(&*source).await?.is(&built, lab.facts())?;
     let Some(layer) = source.root().await?.document().parts().nth(1).cloned() else { return Ok(()) };
     let half_read = half_read(&*source, &layer).await?;
-    if lab.claims().append == Append::Joins && lab.holds_many() && lab.claims().names != Names::None {
+    if lab.has(Ability::Append) && lab.has(Ability::Names) {
         beside(lab, &*source, &layer).await?;
     }
     for stream in half_read {
         let rest: Vec<_> = stream.collect().await;
         rest.into_iter().collect::<transship_core::Result<Vec<_>>>().during(|| "reading a body to its end")?;
     }
-    if lab.claims().deletion == Deletion::Deletes && lab.holds_many() {
+    if lab.has(Ability::Deletion) {
         let Some(deletion) = lab.transport().deletion() else { return Ok(()) };
         let deleted = deletion.delete(&committed.references[0], &DeleteOptions::default()).await;
         deleted.during(|| "deleting")?;
@@ -169,7 +168,7 @@ async fn beside(
         destination.commit(Commit::new(&other.root)).await.during(|| "committing one of two at once")?;
         Ok(())
     };
-    if lab.claims().writers == Writers::Many {
+    if lab.has(Ability::ManyWriters) {
         try_join(one(0), one(1)).await?;
     } else {
         one(0).await?;

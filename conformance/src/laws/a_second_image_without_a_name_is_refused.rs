@@ -2,40 +2,35 @@
 
 use transship_core::{AcceptsNameless, Commit, ErrorKind, WriteMode};
 
-use super::{containers, fails};
+use super::fails;
 use crate::broken::{While, hold};
 use crate::lab::{Lab, commit, put_all};
 use crate::model::{Built, Image};
 use crate::runner::Kit;
-use crate::{Broken, Claims, Held, Law, Unfinished, Untagged};
+use crate::{Ability, Broken, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "a_second_image_without_a_name_is_refused",
     sentence: "Where one image may be without a name, a second one is refused, and the first stays.",
     promises: &["Where [one](crate::AcceptsNameless::One) image may be without a name, a second one is refused"],
-    not_claimed,
+    needs: &[Ability::ManyImages, Ability::OneWithoutName],
     cost: 8,
     check,
 };
-
-fn not_claimed(claims: &Claims) -> Option<&'static str> {
-    let many = claims.untagged == Untagged::Many;
-    containers(claims).or(many.then_some("any number of images may be without a name"))
-}
 
 fn check(kit: &Kit) -> Held {
     kit.each(0_u8..50, |lab, seed| {
         let (first, second) = (Image::simple(*seed).build()?, Image::simple(*seed + 1).build()?);
         let before = lab.snapshot()?;
         lab.step(refused(lab, &first, &second))?;
-        if lab.claims().unfinished == Unfinished::Hidden {
+        if lab.has(Ability::ShowsAtFinish) {
             return lab.snapshot()?.same(&before);
         }
         let after = lab.snapshot()?;
         let [image] = after.images() else {
             return Err(Broken::new(format!("{} images are there", after.images().len())));
         };
-        image.seen.is(&first, lab.claims()).during(|| "the image that was there")
+        image.seen.is(&first, lab.facts()).during(|| "the image that was there")
     })
 }
 

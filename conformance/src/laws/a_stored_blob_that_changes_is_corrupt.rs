@@ -10,19 +10,19 @@ use transship_core::{
     Body, Descriptor, Document, ErrorKind, ReadOptions, Reference, Result, WriteMode, run_blocking,
 };
 
-use super::{files, files_in, one_line, some_name};
+use super::{files_in, one_line};
 use crate::broken::{While, hold};
 use crate::lab::Lab;
 use crate::model::{Image, Layer};
 use crate::runner::Kit;
 use crate::seen::LIMIT;
-use crate::{Broken, Held, Law};
+use crate::{Ability, Broken, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "a_stored_blob_that_changes_is_corrupt",
     sentence: "A stored blob that has changed, is cut short or has grown is `Corrupt` through every door, and the error names it.",
     promises: &["The [`Body`] holds the bytes to the descriptor's digest and size."],
-    not_claimed: files,
+    needs: &[Ability::Files],
     cost: 2,
     check,
 };
@@ -55,7 +55,7 @@ fn check(kit: &Kit) -> Held {
         let built = image.build()?;
         let bytes = &built.layers()[1].bytes.clone();
         let written =
-            lab.step(lab.write(&built, WriteMode::Create, &some_name(lab.claims())))?;
+            lab.step(lab.write(&built, WriteMode::Create, &lab.facts().some_name()))?;
         if !changed(lab.folder()?, bytes, *change)? {
             return Ok(());
         }

@@ -3,14 +3,14 @@
 use proptest::prelude::*;
 use transship_core::{ErrorKind, ImageName, Reference, WriteMode};
 
-use super::{all, fails, some_name};
+use super::fails;
 use crate::broken::{While, hold};
 use crate::lab::{Lab, commit, how, put_all};
 use crate::model::Built;
 use crate::runner::Kit;
 use crate::seen::Seen;
 use crate::strategies::{meaning, names, plain_images};
-use crate::{Append, Chosen, Held, Law, Names};
+use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "an_image_is_written_where_its_reference_says",
@@ -23,21 +23,21 @@ pub(crate) const LAW: Law = Law {
         "What the reference says beyond the container's place is not looked at.",
         "Each transport heeds the mode, the names and the names to fall back to.",
     ],
-    not_claimed: all,
+    needs: &[],
     cost: 1,
     check,
 };
 
 fn check(kit: &Kit) -> Held {
-    let images = (plain_images(kit.claims()), plain_images(kit.claims()));
-    let what = (images, names(kit.claims()), any::<bool>());
+    let images = (plain_images(kit.facts()), plain_images(kit.facts()));
+    let what = (images, names(kit.facts()), any::<bool>());
     kit.each(what, |lab, ((first, second), name, names_again)| {
-        let has_names = lab.claims().names != Names::None;
+        let has_names = lab.has(Ability::Names);
         let names = if has_names { vec![name.clone()] } else { Vec::new() };
         // Once more, twice, or not.
         let again = if *names_again { [&*names, &*names].concat() } else { Vec::new() };
         // Where the place is a name itself, it holds no name of another one.
-        if has_names && lab.claims().chosen == Chosen::Only {
+        if has_names && lab.has(Ability::Ambiguity) {
             lab.step(falls_back(lab, name))?;
         }
         lab.step(one(lab, &first.build()?, &second.build()?, &names, &again))
@@ -58,7 +58,7 @@ async fn one(
     if !names.is_empty() {
         containers(lab, at).await?;
     }
-    let mode = if lab.claims().append == Append::Joins { WriteMode::Append } else { WriteMode::Replace };
+    let mode = if lab.has(Ability::Append) { WriteMode::Append } else { WriteMode::Replace };
     let mut how = how(mode, names_again);
     if !names.is_empty() {
         how.fallback_names = vec![ImageName::new("docker.io/library/fallback:1")?];
@@ -74,7 +74,7 @@ async fn one(
     hold!(given.len() == count && given.contains(at), "written by {at}, it is {given:?}");
     for at in [at, &again.references[0]] {
         let seen = Seen::read(&*lab.source(at).await?).await?;
-        seen.is(second, lab.claims()).during(|| format!("{at}, written by that reference"))?;
+        seen.is(second, lab.facts()).during(|| format!("{at}, written by that reference"))?;
     }
     Ok(())
 }
@@ -85,8 +85,8 @@ async fn falls_back(lab: &Lab, name: &ImageName) -> Held {
     how.fallback_names = vec![name.clone()];
     let opened = lab.transport().destination(lab.at(), &how).await;
     let opened = opened.during(|| format!("opening a place with {name} to fall back to"))?;
-    let taken: Vec<_> = opened.names().iter().map(|name| meaning(name, lab.claims())).collect();
-    let want = [meaning(name, lab.claims())];
+    let taken: Vec<_> = opened.names().iter().map(|name| meaning(name, lab.facts())).collect();
+    let want = [meaning(name, lab.facts())];
     hold!(taken == want, "nothing else names it, and of {name} it takes the names {taken:?}");
     Ok(())
 }
@@ -100,7 +100,7 @@ async fn containers(lab: &Lab, at: &Reference) -> Held {
     hold!(is == place, "the container of {at} says that it is {is}, and is {place}");
     let entries = listed.entries().len();
     hold!(entries == 1, "listing {at} gives {entries} images of one");
-    let opened = archives.write(at, &how(WriteMode::Replace, &some_name(lab.claims()))).await;
+    let opened = archives.write(at, &how(WriteMode::Replace, &lab.facts().some_name())).await;
     // Names are given to each image: also those of the options are none of the container's.
     let opened = match opened {
         Err(e) => Err(e),

@@ -3,27 +3,27 @@
 use proptest::prelude::*;
 use transship_core::{ImageName, WriteMode};
 
-use super::{containers, write_container};
+use super::write_container;
 use crate::expected::{self, Entry};
 use crate::model::{Named, Node};
 use crate::runner::Kit;
 use crate::strategies::{distinct, names, plain_images};
-use crate::{Held, Law};
+use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "an_image_twice_is_one",
     sentence: "An image that is written twice, or under two names, is one image with all of its names.",
     promises: &["An image that is there already gets the names in addition."],
-    not_claimed: containers,
+    needs: &[Ability::ManyImages],
     cost: 1,
     check,
 };
 
 fn check(kit: &Kit) -> Held {
-    let names = || proptest::collection::vec(names(kit.claims()), 1..3);
-    let other = (plain_images(kit.claims()), names());
+    let names = || proptest::collection::vec(names(kit.facts()), 1..3);
+    let other = (plain_images(kit.facts()), names());
     let again = (names(), any::<bool>());
-    kit.each((plain_images(kit.claims()), names(), other, again), |lab, value| {
+    kit.each((plain_images(kit.facts()), names(), other, again), |lab, value| {
         let (image, first, (other, other_names), (second, same)) = value;
         let node = |image: &crate::model::Image, names: &[ImageName]| Named {
             node: Node::Image(image.clone()),
@@ -31,7 +31,7 @@ fn check(kit: &Kit) -> Held {
         };
         let names = if *same { first } else { second };
         let mut written =
-            distinct(vec![node(image, first), node(other, other_names)], lab.claims());
+            distinct(vec![node(image, first), node(other, other_names)], lab.facts());
         written.push(node(image, names));
         if written.iter().any(|image| image.names.is_empty()) {
             return Ok(());
@@ -43,7 +43,7 @@ fn check(kit: &Kit) -> Held {
             written.iter().map(entry).collect::<Held<Vec<_>>>()
         };
         lab.step(write_container(lab, WriteMode::Create, &entries()?))?;
-        let want = expected::shown(entries()?, lab.claims());
-        expected::check_taken(&lab.snapshot()?, &want, lab.claims())
+        let want = expected::shown(entries()?, lab.facts());
+        expected::check_taken(&lab.snapshot()?, &want, lab.facts())
     })
 }

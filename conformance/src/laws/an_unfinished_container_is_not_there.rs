@@ -2,30 +2,29 @@
 
 use transship_core::{Shows, WriteMode};
 
-use super::{containers, some_name};
 use crate::broken::{While, hold};
 use crate::expected;
 use crate::lab::{Lab, commit, put_all};
 use crate::model::Container;
 use crate::runner::Kit;
 use crate::strategies::{containers as generated, plain_images};
-use crate::{Append, Held, Law};
+use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "an_unfinished_container_is_not_there",
     sentence: "What is committed in a writer shows when it says: with the commit, or with `finish` and nothing before.",
     promises: &["It shows at once where [`shows`](Accepts::shows) is `AtCommit`, and with the writer's `finish` where it is not."],
-    not_claimed: containers,
+    needs: &[Ability::ManyImages],
     cost: 2,
     check,
 };
 
 fn check(kit: &Kit) -> Held {
-    kit.each((generated(kit.claims(), 4), plain_images(kit.claims())), |lab, (container, first)| {
+    kit.each((generated(kit.facts(), 4), plain_images(kit.facts())), |lab, (container, first)| {
         unfinished(lab, container, WriteMode::Create)?;
         lab.step(async { lab.write(&first.build()?, WriteMode::Replace, &[]).await })?;
         unfinished(lab, container, lab.again())?;
-        if lab.claims().append == Append::Joins {
+        if lab.has(Ability::Append) {
             unfinished(lab, container, WriteMode::Append)?;
         }
         at_once(lab, first)
@@ -63,7 +62,7 @@ fn unfinished(lab: &Lab, container: &Container, mode: WriteMode) -> Held {
 /// An image by itself shows with its commit.
 fn at_once(lab: &Lab, image: &crate::model::Image) -> Held {
     let built = image.build()?;
-    let destination = lab.step(lab.destination(WriteMode::Replace, &some_name(lab.claims())))?;
+    let destination = lab.step(lab.destination(WriteMode::Replace, &lab.facts().some_name()))?;
     let shows = destination.accepts().shows;
     hold!(shows == Shows::AtCommit, "an image by itself says that it shows {shows:?}");
     lab.step(async {
@@ -71,7 +70,7 @@ fn at_once(lab: &Lab, image: &crate::model::Image) -> Held {
         commit(destination, &built).await
     })?;
     let snapshot = lab.snapshot()?;
-    let there = snapshot.images().iter().any(|image| image.seen.is(&built, lab.claims()).is_ok());
+    let there = snapshot.images().iter().any(|image| image.seen.is(&built, lab.facts()).is_ok());
     hold!(there, "an image that was committed by itself does not show");
     Ok(())
 }

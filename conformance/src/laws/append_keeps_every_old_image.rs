@@ -2,7 +2,7 @@
 
 use transship_core::WriteMode;
 
-use super::{containers, write_container};
+use super::write_container;
 use crate::broken::{While, hold};
 use crate::expected::{self, Entry};
 use crate::lab::Lab;
@@ -11,30 +11,25 @@ use crate::runner::Kit;
 use crate::seen::Seen;
 use crate::snapshot::Shown;
 use crate::strategies::{containers as generated, corner_containers, distinct};
-use crate::{Append, Broken, Claims, Held, Law, Listed};
+use crate::{Ability, Broken, Held, Law, Listed};
 
 pub(crate) const LAW: Law = Law {
     name: "append_keeps_every_old_image",
     sentence: "Appending keeps every image that is there byte for byte, and a reader that was opened before still reads what it opened.",
     promises: &["It is joined: its images stay, byte for byte."],
-    not_claimed,
+    needs: &[Ability::ManyImages, Ability::Append],
     cost: 1,
     check,
 };
 
-pub(super) fn not_claimed(claims: &Claims) -> Option<&'static str> {
-    containers(claims)
-        .or((claims.append == Append::Refused).then_some("a place that is there cannot be joined"))
-}
-
 fn check(kit: &Kit) -> Held {
-    let two = (generated(kit.claims(), 6), generated(kit.claims(), 6));
-    let corners = corner_containers(kit.claims());
+    let two = (generated(kit.facts(), 6), generated(kit.facts(), 6));
+    let corners = corner_containers(kit.facts());
     let corners: Vec<_> =
         corners.iter().skip(1).zip(&corners).map(|(old, new)| (old.clone(), new.clone())).collect();
     kit.each_with(&corners, two, |lab, (old, new)| {
         let all: Vec<Named> = old.images.iter().chain(&new.images).cloned().collect();
-        let all = distinct(all, lab.claims());
+        let all = distinct(all, lab.facts());
         let kept = old.images.len();
         append(lab, &all[..kept.min(all.len())], &all[kept.min(all.len())..])
     })
@@ -43,7 +38,7 @@ fn check(kit: &Kit) -> Held {
 fn append(lab: &Lab, old: &[Named], new: &[Named]) -> Held {
     let build = |images: &[Named]| expected::build(&Container { images: images.to_vec() });
     lab.step(write_container(lab, WriteMode::Create, &build(old)?))?;
-    let want: Vec<Entry> = expected::shown(build(old)?, lab.claims());
+    let want: Vec<Entry> = expected::shown(build(old)?, lab.facts());
     let before = lab.snapshot()?;
     lab.step(async {
         let reader = lab.reader().await?;
@@ -51,16 +46,16 @@ fn append(lab: &Lab, old: &[Named], new: &[Named]) -> Held {
         for (at, entry) in reader.entries().iter().enumerate() {
             let source = reader.open(entry).await.during(|| "opening by the old reader")?;
             let seen = Seen::read(&*source).await.during(|| "reading by the old reader")?;
-            let want = expected::of_entry(entry, at, &want, lab.claims());
-            expected::is_one_of(&seen, &want, lab.claims())
+            let want = expected::of_entry(entry, at, &want, lab.facts());
+            expected::is_one_of(&seen, &want, lab.facts())
                 .during(|| "by a reader that was opened before")?;
         }
         Ok(())
     })?;
     let all: Vec<Named> = old.iter().chain(new).cloned().collect();
-    let want = expected::shown(build(&all)?, lab.claims());
+    let want = expected::shown(build(&all)?, lab.facts());
     let after = lab.snapshot()?;
-    expected::check(&after, &want, lab.claims())?;
+    expected::check(&after, &want, lab.facts())?;
     for (at, was) in before.images().iter().enumerate() {
         let same = |is: &&Shown| is.seen.root == was.seen.root;
         let is = match lab.claims().listed {

@@ -3,14 +3,13 @@
 use futures_util::future::join_all;
 use transship_core::{AcceptsOrder, Body, Expect, ImageDestination, Stored, WriteMode, sha256};
 
-use super::{all, some_name};
 use crate::broken::{While, hold};
 use crate::lab::{Lab, Way, commit, put};
 use crate::model::{Blob, Built, Image};
 use crate::runner::Kit;
 use crate::seen::Seen;
 use crate::strategies::{corner_images, plain_images};
-use crate::{Artifacts, Claims, Held, Law};
+use crate::{Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "blobs_put_at_once_are_all_there",
@@ -19,15 +18,15 @@ pub(crate) const LAW: Law = Law {
         "Stores a blob, and says what is there now, also when nothing of it was known before.",
         "Several may be put at once, the same one too, where the order is [`Any`](AcceptsOrder::Any).",
     ],
-    not_claimed: all,
+    needs: &[],
     cost: 2,
     check,
 };
 
 fn check(kit: &Kit) -> Held {
-    let claims = Claims { artifacts: Artifacts::Refused, ..kit.claims().clone() };
-    let corners: Vec<Image> = corner_images(&claims).into_iter().step_by(2).collect();
-    kit.each_with(&corners, plain_images(kit.claims()), |lab, image| {
+    let facts = kit.facts().without_artifacts();
+    let corners: Vec<Image> = corner_images(&facts).into_iter().step_by(2).collect();
+    kit.each_with(&corners, plain_images(kit.facts()), |lab, image| {
         let built = image.build()?;
         lab.step(at_once(lab, &built))?;
         let other = lab.another()?;
@@ -38,11 +37,11 @@ fn check(kit: &Kit) -> Held {
 async fn read_back(lab: &Lab, destination: Box<dyn ImageDestination>, built: &Built) -> Held {
     let committed = commit(destination, built).await?;
     let source = lab.source(&committed.references[0]).await?;
-    Seen::read(&*source).await?.is(built, lab.claims())
+    Seen::read(&*source).await?.is(built, lab.facts())
 }
 
 async fn at_once(lab: &Lab, built: &Built) -> Held {
-    let destination = lab.destination(WriteMode::Create, &some_name(lab.claims())).await?;
+    let destination = lab.destination(WriteMode::Create, &lab.facts().some_name()).await?;
     let one = &*destination;
     // Each twice, of which the second is the same by other doors.
     let twice = built.blobs.iter().chain(&built.blobs).enumerate();
@@ -60,7 +59,7 @@ async fn at_once(lab: &Lab, built: &Built) -> Held {
 
 /// Nothing is said of the bytes but their type.
 async fn unknown(lab: &Lab, built: &Built) -> Held {
-    let destination = lab.destination(WriteMode::Create, &some_name(lab.claims())).await?;
+    let destination = lab.destination(WriteMode::Create, &lab.facts().some_name()).await?;
     for (at, blob) in built.blobs.iter().enumerate() {
         let sha256_named = blob.descriptor.digest == sha256(&blob.bytes);
         if sha256_named {

@@ -6,14 +6,14 @@ use std::path::Path;
 use proptest::prelude::*;
 use transship_core::{ErrorKind, Reference, WriteMode};
 
-use super::{files, files_in};
+use super::files_in;
 use crate::broken::hold;
 use crate::lab::Lab;
 use crate::model::{Built, Image};
 use crate::runner::Kit;
 use crate::seen::LIMIT;
 use crate::strategies::plain_images;
-use crate::{Held, Law};
+use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "changed_bytes_never_read_as_true",
@@ -22,14 +22,14 @@ pub(crate) const LAW: Law = Law {
         "`Corrupt` if its bytes are not what the descriptor says.",
         "The [`Body`] holds the bytes to the descriptor's digest and size.",
     ],
-    not_claimed: files,
+    needs: &[Ability::Files],
     cost: 1,
     check,
 };
 
 fn check(kit: &Kit) -> Held {
     let at = proptest::collection::vec(any::<(prop::sample::Index, prop::sample::Index, u8)>(), 1..3);
-    kit.each((plain_images(kit.claims()), at), |lab, (image, changes)| {
+    kit.each((plain_images(kit.facts()), at), |lab, (image, changes)| {
         one(lab, lab.folder()?, image, changes)
     })
 }

@@ -12,7 +12,7 @@ use crate::expected;
 use crate::lab::Lab;
 use crate::runner::Kit;
 use crate::strategies::containers as generated;
-use crate::{Broken, Claims, Collection, Held, Holds, Law, Stored};
+use crate::{Ability, Broken, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "collecting_takes_garbage_alone",
@@ -23,21 +23,16 @@ pub(crate) const LAW: Law = Law {
         "Told to delete, it leaves nothing that it would find again.",
         "What is younger than",
     ],
-    not_claimed,
+    needs: &[Ability::ManyImages, Ability::Collection],
     cost: 1,
     check,
 };
 
-pub(super) fn not_claimed(claims: &Claims) -> Option<&'static str> {
-    (claims.collection == Collection::None || claims.holds == Holds::One)
-        .then_some("nothing can be collected")
-}
-
 fn check(kit: &Kit) -> Held {
-    let containers = (generated(kit.claims(), 6), any::<prop::sample::Index>());
+    let containers = (generated(kit.facts(), 6), any::<prop::sample::Index>());
     kit.each(containers, |lab, (container, which)| {
         lab.step(write_container(lab, WriteMode::Create, &expected::build(container)?))?;
-        let mut want = expected::shown(expected::build(container)?, lab.claims());
+        let mut want = expected::shown(expected::build(container)?, lab.facts());
         if want.is_empty() {
             return Ok(());
         }
@@ -74,7 +69,7 @@ fn spares_the_young(lab: &Lab) -> Held {
 
 /// As many files are there as if there had never been more.
 fn leaves_nothing_extra(lab: &Lab, want: &[expected::Entry]) -> Held {
-    if lab.claims().stored == Stored::Hidden {
+    if !lab.has(Ability::Files) {
         return Ok(());
     }
     let fresh = lab.another()?;

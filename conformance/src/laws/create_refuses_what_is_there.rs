@@ -5,14 +5,14 @@ use transship_core::{
     ArchiveWriter, Body, Commit, ErrorKind, Expect, ImageName, WriteMode,
 };
 
-use super::{all, fails, some_name};
+use super::fails;
 use crate::broken::hold;
 use crate::lab::{Lab, how, put_all};
 use crate::model::{Built, Image};
 use crate::runner::Kit;
 use crate::snapshot::Snapshot;
 use crate::strategies::plain_images;
-use crate::{Append, Held, Holds, Law, Replaces, Writers};
+use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "create_refuses_what_is_there",
@@ -21,20 +21,20 @@ pub(crate) const LAW: Law = Law {
         "`AlreadyExists` when the mode is [`Create`](WriteMode::Create) and the container is there.",
         "What was opened to create fails with `AlreadyExists` where the container came meanwhile",
     ],
-    not_claimed: all,
+    needs: &[],
     cost: 2,
     check,
 };
 
 fn check(kit: &Kit) -> Held {
-    kit.each(plain_images(kit.claims()), |lab, image| {
+    kit.each(plain_images(kit.facts()), |lab, image| {
         lab.step(async { lab.write(&image.build()?, WriteMode::Create, &[]).await })?;
         let before = lab.snapshot()?;
         lab.step(refused(lab, WriteMode::Create, ErrorKind::AlreadyExists))?;
-        if lab.claims().append == Append::Refused {
+        if !lab.has(Ability::Append) {
             lab.step(refused(lab, WriteMode::Append, ErrorKind::Unsupported))?;
         }
-        if lab.claims().replaces == Replaces::Images {
+        if !lab.has(Ability::ReplacesContainers) {
             let opened = lab.step(async {
                 Ok(lab.archives()?.write(lab.at(), &how(WriteMode::Replace, &[])).await)
             })?;
@@ -43,7 +43,7 @@ fn check(kit: &Kit) -> Held {
         lab.snapshot()?.same(&before)?;
         came_meanwhile(&lab.another()?, image)?;
         let lab = lab.another()?;
-        if lab.claims().writers == Writers::Many && lab.claims().replaces == Replaces::Containers {
+        if lab.has(Ability::ManyWriters) && lab.has(Ability::ReplacesContainers) {
             lab.step(race(&lab))?;
         }
         Ok(())
@@ -52,12 +52,12 @@ fn check(kit: &Kit) -> Held {
 
 /// Opened while nothing was there, and ended when something is.
 fn came_meanwhile(lab: &Lab, image: &Image) -> Held {
-    let names = some_name(lab.claims());
+    let names = lab.facts().some_name();
     let (first, second) = (image.build()?, Image { seed: 77, ..image.clone() }.build()?);
     let before = lab.step(async {
         let late = lab.destination(WriteMode::Create, &names).await?;
         put_all(&*late, &second).await?;
-        let is_container = lab.holds_many() && lab.claims().replaces == Replaces::Containers;
+        let is_container = lab.has(Ability::ManyImages) && lab.has(Ability::ReplacesContainers);
         let writer = if is_container { Some(lab.writer(WriteMode::Create).await?) } else { None };
         lab.write(&first, WriteMode::Create, &names).await?;
         let before = Snapshot::take(lab).await?;
@@ -89,7 +89,7 @@ async fn fill(
 
 /// Of several who create one place at once, one has created it, and it is there.
 async fn race(lab: &Lab) -> Held {
-    let names = some_name(lab.claims());
+    let names = lab.facts().some_name();
     let images = (0..4).map(|seed| Image::simple(seed).build()).collect::<Held<Vec<_>>>()?;
     let create = async |built: &Built| -> transship_core::Result<()> {
         let how = how(WriteMode::Create, &names);
@@ -112,14 +112,14 @@ async fn race(lab: &Lab) -> Held {
     let snapshot = Snapshot::take(lab).await?;
     let images = snapshot.images();
     hold!(images.len() == 1, "{} images are there, of one who created the place", images.len());
-    images[0].seen.is(winners[0], lab.claims()).map_err(|e| e.while_doing("the image that was created"))
+    images[0].seen.is(winners[0], lab.facts()).map_err(|e| e.while_doing("the image that was created"))
 }
 
 async fn refused(lab: &Lab, mode: WriteMode, kind: ErrorKind) -> Held {
     let (how, place) = (how(mode, &[]), lab.at().locator());
     let opened = lab.transport().destination(lab.at(), &how).await;
     fails(opened, &[kind], &[place], &format!("opening for an image, {mode:?}"))?;
-    if lab.claims().holds == Holds::Many {
+    if lab.has(Ability::ManyImages) {
         let opened = lab.archives()?.write(lab.at(), &how).await;
         fails(opened, &[kind], &[place], &format!("opening a writer, {mode:?}"))?;
     }

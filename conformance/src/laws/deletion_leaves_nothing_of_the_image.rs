@@ -12,13 +12,13 @@ use crate::expected;
 use crate::lab::Lab;
 use crate::runner::Kit;
 use crate::strategies::containers as generated;
-use crate::{Claims, Deletion, Held, Holds, Law, Leftover, Stored};
+use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "deletion_leaves_nothing_of_the_image",
     sentence: "A place from which an image was deleted holds no more than one where it never was.",
     promises: &["What only it needed goes with it"],
-    not_claimed,
+    needs: &[Ability::ManyImages, Ability::Deletion, Ability::Files, Ability::NothingLeft],
     cost: 1,
     check,
 };
@@ -26,20 +26,12 @@ pub(crate) const LAW: Law = Law {
 /// The names of folders that are empty now may stay in a tar: `blobs`, and one for each algorithm.
 const FOLDERS: u64 = 3 * 512;
 
-fn not_claimed(claims: &Claims) -> Option<&'static str> {
-    let none = claims.deletion == Deletion::None || claims.holds == Holds::One;
-    let none = none.then_some("images cannot be deleted");
-    let hidden = (claims.stored == Stored::Hidden).then_some("what is stored cannot be seen");
-    let later = claims.leftover == Leftover::UntilCollected;
-    none.or(hidden).or(later.then_some("what is left is collected"))
-}
-
 fn check(kit: &Kit) -> Held {
-    kit.each((generated(kit.claims(), 6), any::<prop::sample::Index>()), |lab, (container, which)| {
+    kit.each((generated(kit.facts(), 6), any::<prop::sample::Index>()), |lab, (container, which)| {
         let container = one_name_each(container);
         let entries = expected::build(&container)?;
         lab.step(write_container(lab, WriteMode::Create, &entries))?;
-        let mut want = expected::shown(entries, lab.claims());
+        let mut want = expected::shown(entries, lab.facts());
         if want.is_empty() {
             return Ok(());
         }
@@ -57,7 +49,7 @@ fn check(kit: &Kit) -> Held {
 fn sizes(lab: &Lab) -> Held<BTreeMap<String, Option<u64>>> {
     let folder = lab.folder()?;
     let size = |name: &String| folder.join(name).metadata().ok().filter(std::fs::Metadata::is_file);
-    let facts = lab.facts()?.into_keys();
+    let facts = lab.fixture_snapshot()?.into_keys();
     Ok(facts.map(|name| (name.clone(), size(&name).map(|found| found.len()))).collect())
 }
 

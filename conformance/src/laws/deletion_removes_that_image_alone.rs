@@ -9,7 +9,7 @@ use crate::lab::Lab;
 use crate::model::Container;
 use crate::runner::Kit;
 use crate::strategies::{containers as generated, corner_containers};
-use crate::{Broken, Chosen, Claims, Deletion, Held, Holds, Law};
+use crate::{Ability, Broken, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "deletion_removes_that_image_alone",
@@ -19,31 +19,26 @@ pub(crate) const LAW: Law = Law {
         "Chosen otherwise, the image goes with all of its names.",
         "`NotFound` and `Ambiguous` as in opening it; then nothing has changed.",
     ],
-    not_claimed,
+    needs: &[Ability::ManyImages, Ability::Deletion],
     cost: 1,
     check,
 };
 
-fn not_claimed(claims: &Claims) -> Option<&'static str> {
-    (claims.deletion == Deletion::None || claims.holds == Holds::One)
-        .then_some("images cannot be deleted")
-}
-
 fn check(kit: &Kit) -> Held {
-    let corners: Vec<_> = corner_containers(kit.claims())
+    let corners: Vec<_> = corner_containers(kit.facts())
         .into_iter()
         .filter(|container| container.images.len() < 6)
         .flat_map(|container| (0..container.images.len()).map(move |at| (container.clone(), at)))
         .collect();
-    kit.each_with(&corners, (generated(kit.claims(), 6), 0_usize..6), |lab, (container, which)| {
+    kit.each_with(&corners, (generated(kit.facts(), 6), 0_usize..6), |lab, (container, which)| {
         let container = one_name_each(container);
         let entries = expected::build(&container)?;
         lab.step(write_container(lab, WriteMode::Create, &entries))?;
-        let mut want = expected::shown(entries, lab.claims());
+        let mut want = expected::shown(entries, lab.facts());
         if want.is_empty() {
             return Ok(());
         }
-        if want.len() > 1 && lab.claims().chosen == Chosen::Only {
+        if want.len() > 1 && lab.has(Ability::Ambiguity) {
             let before = lab.snapshot()?;
             lab.step(ambiguous(lab))?;
             lab.snapshot()?.same(&before)?;
@@ -54,7 +49,7 @@ fn check(kit: &Kit) -> Held {
         lab.step(delete(lab, &reference))?;
         let snapshot = lab.snapshot()?;
         hold!(!snapshot.is_absent(), "the container is gone");
-        expected::check(&snapshot, &want, lab.claims())
+        expected::check(&snapshot, &want, lab.facts())
     })
 }
 

@@ -4,25 +4,25 @@ use std::collections::HashMap;
 
 use transship_core::{Document, EntryDetails, WriteMode};
 
-use super::{containers, write_container};
+use super::write_container;
 use crate::broken::{While, hold};
 use crate::expected;
 use crate::lab::Lab;
 use crate::runner::Kit;
 use crate::strategies::{containers as generated, corner_containers};
-use crate::{Held, Law};
+use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "details_are_true",
     sentence: "What a listing says of an image without reading its layers is what reading it says.",
     promises: &["What it says is what reading the image would say."],
-    not_claimed: containers,
+    needs: &[Ability::ManyImages],
     cost: 2,
     check,
 };
 
 fn check(kit: &Kit) -> Held {
-    kit.each_with(&corner_containers(kit.claims()), generated(kit.claims(), 8), |lab, container| {
+    kit.each_with(&corner_containers(kit.facts()), generated(kit.facts(), 8), |lab, container| {
         let entries = expected::build(container)?;
         lab.step(write_container(lab, WriteMode::Create, &entries))?;
         lab.step(all_true(lab))

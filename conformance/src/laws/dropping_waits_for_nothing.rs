@@ -12,13 +12,12 @@ use futures_util::future::{Either, select};
 use proptest::prelude::*;
 use transship_core::{Body, Commit, Expect, ImageDestination, WriteMode};
 
-use super::{all, some_name};
 use crate::broken::{While, hold};
 use crate::lab::Lab;
 use crate::model::Image;
 use crate::runner::Kit;
 use crate::strategies::plain_images;
-use crate::{Broken, Held, Law};
+use crate::{Ability, Broken, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "dropping_waits_for_nothing",
@@ -26,7 +25,7 @@ pub(crate) const LAW: Law = Law {
     promises: &[
         "Drop waits for nothing, so that it is safe in every runtime: where a step still runs, its end cleans up.",
     ],
-    not_claimed: all,
+    needs: &[],
     cost: 2,
     check,
 };
@@ -43,10 +42,10 @@ enum What {
 fn check(kit: &Kit) -> Held {
     let what = prop::sample::select(vec![What::Whole, What::Last]);
     let how = (what, any::<bool>(), any::<bool>(), 0_usize..3);
-    kit.each((plain_images(kit.claims()), how), |lab, (image, (what, writer, alone, pieces))| {
-        let before = lab.facts()?;
+    kit.each((plain_images(kit.facts()), how), |lab, (image, (what, writer, alone, pieces))| {
+        let before = lab.fixture_snapshot()?;
         let step = async {
-            if *writer && lab.holds_many() {
+            if *writer && lab.has(Ability::ManyImages) {
                 of_writer(lab, *what, *pieces).await
             } else {
                 of_destination(lab, *what, *pieces, image).await
@@ -54,7 +53,7 @@ fn check(kit: &Kit) -> Held {
         };
         // Alone, the task that feeds the put has the thread that drops.
         let finished = if *alone { lab.step_on_one_thread(step) } else { lab.step(step) }?;
-        let after = lab.facts()?;
+        let after = lab.fixture_snapshot()?;
         let new: Vec<_> = after.keys().filter(|name| !before.contains_key(*name)).collect();
         hold!(finished || after == before, "when all steps had ended, {new:?} were left");
         Ok(())
@@ -63,7 +62,7 @@ fn check(kit: &Kit) -> Held {
 
 /// Whether it ended before it was dropped.
 async fn of_destination(lab: &Lab, what: What, pieces: usize, image: &Image) -> Held<bool> {
-    let destination = lab.destination(WriteMode::Create, &some_name(lab.claims())).await?;
+    let destination = lab.destination(WriteMode::Create, &lab.facts().some_name()).await?;
     let feed = given_up(&*destination, pieces).await?;
     match what {
         What::Whole => feed.while_dropped(destination)?,
@@ -80,7 +79,7 @@ async fn of_destination(lab: &Lab, what: What, pieces: usize, image: &Image) -> 
 
 async fn of_writer(lab: &Lab, what: What, pieces: usize) -> Held<bool> {
     let writer = lab.writer(WriteMode::Create).await?;
-    let names = some_name(lab.claims());
+    let names = lab.facts().some_name();
     let image = writer.image(&names).await.during(|| "opening an image")?;
     let feed = given_up(&*image, pieces).await?;
     drop(image);

@@ -4,26 +4,25 @@ use std::sync::Arc;
 
 use transship_core::{ReadOptions, Reference, Transport, WriteMode};
 
-use super::{all, some_name};
 use crate::broken::{While, hold};
 use crate::lab::{Lab, commit, how, put_all};
 use crate::model::Built;
 use crate::runner::Kit;
 use crate::seen::Seen;
 use crate::strategies::plain_images;
-use crate::{Chosen, Held, Law};
+use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "equal_references_open_equal_images",
     sentence: "Equal references open equal images, by any value of the transport, also after another value has written there.",
     promises: &["Equal references open equal images: by any value of the transport, what another one wrote too."],
-    not_claimed: all,
+    needs: &[],
     cost: 1,
     check,
 };
 
 fn check(kit: &Kit) -> Held {
-    let images = (plain_images(kit.claims()), plain_images(kit.claims()));
+    let images = (plain_images(kit.facts()), plain_images(kit.facts()));
     kit.each(images, |lab, (first, second)| {
         let (first, second) = (first.build()?, second.build()?);
         // Both live on, with all that they remember.
@@ -48,7 +47,7 @@ fn parsed(lab: &Lab) -> Vec<Option<Reference>> {
 }
 
 async fn write(lab: &Lab, transport: &Arc<dyn Transport>, built: &Built) -> Held<Vec<Reference>> {
-    let how = how(WriteMode::Replace, &some_name(lab.claims()));
+    let how = how(WriteMode::Replace, &lab.facts().some_name());
     let destination = transport.destination(lab.at(), &how).await.during(|| "opening to replace")?;
     put_all(&*destination, built).await?;
     Ok(commit(destination, built).await?.references)
@@ -57,7 +56,7 @@ async fn write(lab: &Lab, transport: &Arc<dyn Transport>, built: &Built) -> Held
 async fn equal(lab: &Lab, values: &[Arc<dyn Transport>; 2], at: &[Reference], want: &Built) -> Held {
     let place = lab.at().locator();
     // Which image a container is may be a matter of its name.
-    let container = Some(lab.at()).filter(|_| lab.claims().chosen == Chosen::Only);
+    let container = Some(lab.at()).filter(|_| lab.has(Ability::Ambiguity));
     for at in at.iter().chain(container) {
         for value in values {
             opens(lab, &**value, at, want).await?;
@@ -82,5 +81,5 @@ async fn opens(lab: &Lab, value: &dyn Transport, at: &Reference, want: &Built) -
     let source = source.during(|| format!("opening {at}"))?;
     hold!(source.reference() == &at, "{at} opens, and says that it is {}", source.reference());
     let seen = Seen::read(&*source).await.during(|| format!("reading {at}"))?;
-    seen.is(want, lab.claims()).during(|| at.to_string())
+    seen.is(want, lab.facts()).during(|| at.to_string())
 }

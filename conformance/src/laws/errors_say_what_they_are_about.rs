@@ -2,7 +2,7 @@
 
 use transship_core::{Body, Error, ErrorKind, Expect, ImageDestination, ImageName, ReadOptions, WriteMode};
 
-use super::{all, fails, one_line, some_name, write_container};
+use super::{fails, one_line, write_container};
 use crate::broken::hold;
 use crate::expected::Entry;
 use crate::lab::{Lab, Way, how};
@@ -10,7 +10,7 @@ use crate::model::Image;
 use crate::runner::Kit;
 use crate::streams::failing;
 use crate::strategies::plain_images;
-use crate::{Broken, Claims, Held, Law};
+use crate::{Ability, Broken, Facts, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "errors_say_what_they_are_about",
@@ -20,13 +20,13 @@ pub(crate) const LAW: Law = Law {
         "What it lists can be committed; what it does not is refused with `Unsupported`.",
         "`NotFound` when the container or the image is not there; the error lists the names that are.",
     ],
-    not_claimed: all,
+    needs: &[],
     cost: 4,
     check,
 };
 
 fn check(kit: &Kit) -> Held {
-    kit.each(plain_images(kit.claims()), |lab, image| {
+    kit.each(plain_images(kit.facts()), |lab, image| {
         lab.step(puts(lab, image))?;
         let other = lab.another()?;
         other.step(unsupported(&other, image))?;
@@ -49,7 +49,7 @@ fn names<T>(done: transship_core::Result<T>, any: &[&str], what: &str) -> Held<O
 
 async fn puts(lab: &Lab, image: &Image) -> Held {
     let built = image.build()?;
-    let destination = lab.destination(WriteMode::Create, &some_name(lab.claims())).await?;
+    let destination = lab.destination(WriteMode::Create, &lab.facts().some_name()).await?;
     let place = lab.at().locator();
     for blob in &built.blobs {
         let digest = blob.descriptor.digest.to_string();
@@ -82,7 +82,7 @@ async fn unsupported(lab: &Lab, image: &Image) -> Held {
     let place = lab.at().locator();
     let opened = lab.transport().destination(lab.at(), &how(WriteMode::Append, &[])).await;
     names(opened, &[place], "joining")?;
-    let named = how(WriteMode::Create, &some_name(&Claims::default()));
+    let named = how(WriteMode::Create, &Facts::strictest().some_name());
     names(lab.transport().destination(lab.at(), &named).await, &[place, "kit:1"], "a name")?;
     let child = crate::model::Child {
         node: crate::model::Node::Image(image.clone()),
@@ -111,7 +111,7 @@ async fn unsupported(lab: &Lab, image: &Image) -> Held {
 
 /// The images that are there have other names.
 async fn other_name(lab: &Lab, image: &Image) -> Held {
-    if some_name(lab.claims()).is_empty() || !lab.holds_many() {
+    if lab.facts().some_name().is_empty() || !lab.has(Ability::ManyImages) {
         return Ok(());
     }
     let entry = |(seed, name): (u8, &str)| {

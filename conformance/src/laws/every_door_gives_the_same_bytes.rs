@@ -9,7 +9,6 @@ use transship_core::{
     Body, Descriptor, Document, ImageSource, Manifest, WriteMode, run_blocking,
 };
 
-use super::all;
 use crate::broken::{While, hold};
 use crate::lab::Lab;
 use crate::model::{Blob, Image};
@@ -25,13 +24,13 @@ pub(crate) const LAW: Law = Law {
         "It may be asked for again, concurrently, and dropped half read.",
         "The [`Body`] holds the bytes to the descriptor's digest and size.",
     ],
-    not_claimed: all,
+    needs: &[],
     cost: 1,
     check,
 };
 
 fn check(kit: &Kit) -> Held {
-    kit.each_with(&corner_images(kit.claims()), images(kit.claims()), |lab, image| lab.step(one(lab, image)))
+    kit.each_with(&corner_images(kit.facts()), images(kit.facts()), |lab, image| lab.step(one(lab, image)))
 }
 
 async fn one(lab: &Lab, image: &Image) -> Held {

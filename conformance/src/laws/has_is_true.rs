@@ -4,14 +4,14 @@ use std::path::Path;
 
 use transship_core::{Descriptor, Expect, ImageDestination, WriteMode, sha256};
 
-use super::{all, files_in};
+use super::files_in;
 use crate::broken::{While, hold};
 use crate::lab::{Lab, Way, commit, how, put, put_all};
 use crate::model::{Blob, Built, Image};
 use crate::runner::Kit;
 use crate::seen::{LIMIT, Seen};
 use crate::strategies::plain_images;
-use crate::{Append, Held, Law};
+use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "has_is_true",
@@ -21,7 +21,7 @@ pub(crate) const LAW: Law = Law {
         "Changes nothing.",
         "What was put is read back, also before the commit.",
     ],
-    not_claimed: all,
+    needs: &[],
     cost: 1,
     check,
 };
@@ -33,7 +33,7 @@ const DISTINCT: usize = 16;
 const SEARCHED: usize = 256 << 10;
 
 fn check(kit: &Kit) -> Held {
-    let images = (plain_images(kit.claims()), plain_images(kit.claims()));
+    let images = (plain_images(kit.facts()), plain_images(kit.facts()));
     kit.each(images, |lab, (first, second)| {
         let before = lab.snapshot()?;
         lab.step(empty(lab, first))?;
@@ -43,11 +43,11 @@ fn check(kit: &Kit) -> Held {
         let other = lab.another()?;
         other.step(filled(&other, first))?;
         other.step(joined(&other, first, second, WriteMode::Replace))?;
-        if lab.holds_many() {
+        if lab.has(Ability::ManyImages) {
             let other = lab.another()?;
             other.step(in_a_writer(&other, first, second))?;
         }
-        if lab.claims().append == Append::Joins && lab.holds_many() {
+        if lab.has(Ability::Append) {
             lab.step(joined(lab, first, second, WriteMode::Append))?;
             spoiled(lab, first)?;
         }
@@ -109,11 +109,11 @@ fn elsewhere(lab: &Lab, image: &Image) -> Held {
     lab.step(async {
         let built = image.build()?;
         // By the same value of the transport, with all that it remembers.
-        let how = how(WriteMode::Create, &super::some_name(lab.claims()));
+        let how = how(WriteMode::Create, &lab.facts().some_name());
         let there = lab.transport().destination(other.at(), &how).await?;
         put_all(&*there, &built).await?;
         commit(there, &built).await?;
-        let here = lab.destination(WriteMode::Create, &super::some_name(lab.claims())).await?;
+        let here = lab.destination(WriteMode::Create, &lab.facts().some_name()).await?;
         for blob in &built.blobs {
             let has = here.has(&Expect::from(&blob.descriptor)).await?;
             hold!(has.is_none(), "another place was written to, and has says that {has:?} is here");
@@ -131,7 +131,7 @@ async fn in_a_writer(lab: &Lab, first: &Image, second: &Image) -> Held {
     let given_up = writer.image(&[]).await?;
     put_all(&*given_up, &first).await?;
     drop(given_up);
-    let destination = writer.image(&super::some_name(lab.claims())).await?;
+    let destination = writer.image(&lab.facts().some_name()).await?;
     for (at, blob) in second.blobs.iter().enumerate() {
         if destination.has(&Expect::from(&blob.descriptor)).await?.is_none() {
             put(&*destination, blob, Way::nth(at)).await?;
@@ -140,7 +140,7 @@ async fn in_a_writer(lab: &Lab, first: &Image, second: &Image) -> Held {
     let committed = commit(destination, &second).await?;
     writer.finish().await?;
     let source = lab.source(&committed.references[0]).await?;
-    let seen = Seen::read(&*source).await?.is(&second, lab.claims());
+    let seen = Seen::read(&*source).await?.is(&second, lab.facts());
     seen.map_err(|e| e.while_doing("of blobs that `has` found in a writer"))
 }
 
@@ -170,7 +170,7 @@ fn spoiled(lab: &Lab, image: &Image) -> Held {
     let unchanged = lab.snapshot().is_ok();
     lab.step(async {
         let destination =
-            lab.destination(WriteMode::Append, &super::some_name(lab.claims())).await?;
+            lab.destination(WriteMode::Append, &lab.facts().some_name()).await?;
         for blob in spoiled {
             let has = destination.has(&Expect::from(blob)).await?;
             hold!(unchanged || has.is_none(), "a stored byte has changed, and has says {has:?}");
@@ -208,7 +208,7 @@ async fn joined(lab: &Lab, first: &Image, second: &Image, mode: WriteMode) -> He
     let mut second = second.clone();
     second.layers.extend(first.layers.clone());
     let built = second.build()?;
-    let names = super::some_name(lab.claims());
+    let names = lab.facts().some_name();
     let destination = lab.destination(mode, &names).await?;
     let mut missing = built.clone();
     missing.blobs.clear();
@@ -220,5 +220,5 @@ async fn joined(lab: &Lab, first: &Image, second: &Image, mode: WriteMode) -> He
     put_all(&*destination, &missing).await?;
     let committed = commit(destination, &built).await?;
     let source = lab.source(&committed.references[0]).await?;
-    Seen::read(&*source).await?.is(&built, lab.claims())
+    Seen::read(&*source).await?.is(&built, lab.facts())
 }

@@ -2,31 +2,30 @@
 
 use transship_core::WriteMode;
 
-use super::containers;
 use crate::broken::While;
 use crate::expected::{self, Entry};
 use crate::lab::{Lab, Way, commit, put};
 use crate::model::Image;
 use crate::runner::Kit;
 use crate::strategies::plain_images;
-use crate::{Held, Law};
+use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "images_open_at_once_do_not_mix",
     sentence: "Images that are open in one writer at once do not mix, and one that is dropped leaves no name.",
     promises: &["Several may be open at once."],
-    not_claimed: containers,
+    needs: &[Ability::ManyImages],
     cost: 2,
     check,
 };
 
 fn check(kit: &Kit) -> Held {
-    let images = (plain_images(kit.claims()), plain_images(kit.claims()), plain_images(kit.claims()));
+    let images = (plain_images(kit.facts()), plain_images(kit.facts()), plain_images(kit.facts()));
     kit.each(images, |lab, (first, second, dropped)| {
         lab.step(write(lab, [first, second, dropped]))?;
         // In the order of their commits.
-        let want = expected::shown(vec![entry(second, 1)?, entry(first, 0)?], lab.claims());
-        expected::check(&lab.snapshot()?, &want, lab.claims())
+        let want = expected::shown(vec![entry(second, 1)?, entry(first, 0)?], lab.facts());
+        expected::check(&lab.snapshot()?, &want, lab.facts())
     })
 }
 

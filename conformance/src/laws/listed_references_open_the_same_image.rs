@@ -2,7 +2,7 @@
 
 use transship_core::{ErrorKind, ReadOptions, WriteMode};
 
-use super::{containers, fails};
+use super::fails;
 use crate::broken::{While, hold};
 use crate::expected;
 use crate::lab::{Lab, commit, put_all};
@@ -10,7 +10,7 @@ use crate::model::Container;
 use crate::runner::Kit;
 use crate::seen::Seen;
 use crate::strategies::{containers as generated, corner_containers};
-use crate::{Broken, Held, Law, Listed};
+use crate::{Ability, Broken, Held, Law, Listed};
 
 pub(crate) const LAW: Law = Law {
     name: "listed_references_open_the_same_image",
@@ -20,13 +20,13 @@ pub(crate) const LAW: Law = Law {
         "Untagged images are there.",
         "An entry of another reader is `NotFound`.",
     ],
-    not_claimed: containers,
+    needs: &[Ability::ManyImages],
     cost: 1,
     check,
 };
 
 fn check(kit: &Kit) -> Held {
-    kit.each_with(&corner_containers(kit.claims()), generated(kit.claims(), 12), |lab, container| {
+    kit.each_with(&corner_containers(kit.facts()), generated(kit.facts(), 12), |lab, container| {
         let (committed, entries) = lab.step(write(lab, container))?;
         lab.step(others(lab, container))?;
         for (reference, at) in committed {
@@ -78,7 +78,7 @@ async fn write(lab: &Lab, container: &Container) -> Held<Written> {
 
 async fn same(lab: &Lab, reference: &str, built: &crate::model::Built) -> Held {
     let seen = open(lab, reference).await?;
-    seen.is(built, lab.claims()).during(|| format!("{reference}, which its commit gave"))
+    seen.is(built, lab.facts()).during(|| format!("{reference}, which its commit gave"))
 }
 
 async fn open(lab: &Lab, text: &str) -> Held<Seen> {

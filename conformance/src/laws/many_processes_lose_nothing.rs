@@ -2,27 +2,20 @@
 
 use transship_core::WriteMode;
 
-use super::many_writers_lose_nothing;
 use crate::broken::{While, hold};
 use crate::child::{self, Job, Kind};
 use crate::lab::Lab;
 use crate::runner::Kit;
-use crate::{Broken, Claims, Held, Law, Processes};
+use crate::{Ability, Broken, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "many_processes_lose_nothing",
     sentence: "Many processes that write to one place lose nothing: each image is there, whole, under its name.",
     promises: &["Any number may append to one container at once; none loses another's image."],
-    not_claimed,
+    needs: &[Ability::ManyImages, Ability::Append, Ability::Names, Ability::ManyWriters, Ability::ManyProcesses],
     cost: 8,
     check,
 };
-
-fn not_claimed(claims: &Claims) -> Option<&'static str> {
-    let alone = claims.processes == Processes::One;
-    (many_writers_lose_nothing::LAW.not_claimed)(claims)
-        .or(alone.then_some("no other process can be started, or none sees what this one writes"))
-}
 
 /// How many images each of them writes.
 const EACH: u8 = 3;
@@ -30,7 +23,7 @@ const EACH: u8 = 3;
 fn check(kit: &Kit) -> Held {
     kit.each((2_u8..4, proptest::bool::ANY), |lab, (processes, there)| {
         if *there {
-            let (first, names) = (child::image(200)?, child::names(200, lab.claims())?);
+            let (first, names) = (child::image(200)?, child::names(200, lab.facts())?);
             lab.step(lab.write(&first, WriteMode::Create, &names))?;
         }
         let job = |at: u8| Job { kind: Kind::Append, first: at * EACH, count: EACH };
@@ -46,10 +39,10 @@ fn all_there(lab: &Lab, count: u8, old: bool) -> Held {
     let snapshot = lab.snapshot()?;
     let numbers: Vec<u8> = (0..count).chain(old.then_some(200)).collect();
     for number in &numbers {
-        let names = child::names(*number, lab.claims())?;
+        let names = child::names(*number, lab.facts())?;
         let found = snapshot.images().iter().find(|image| image.seen.names == names);
         let found = found.ok_or_else(|| Broken::new(format!("{names:?} of another process is lost")))?;
-        found.seen.is(&child::image(*number)?, lab.claims()).during(|| format!("{names:?}"))?;
+        found.seen.is(&child::image(*number)?, lab.facts()).during(|| format!("{names:?}"))?;
     }
     let found = snapshot.images().len();
     hold!(found == numbers.len(), "{found} images are there, {} were written", numbers.len());

@@ -8,33 +8,25 @@ use transship_core::{
     Commit, ErrorKind, Expect, ImageDestination, ImageName, ReadOptions, WriteMode,
 };
 
-use super::containers;
 use crate::broken::{While, hold};
 use crate::lab::{Lab, how};
 use crate::model::{Built, Image};
 use crate::runner::Kit;
 use crate::seen::Seen;
 use crate::strategies::plain_images;
-use crate::{Append, Broken, Claims, Held, Law, Names, Writers};
+use crate::{Ability, Broken, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "many_writers_lose_nothing",
     sentence: "Many who write to one place at once lose nothing: each image is there, whole, under its name.",
     promises: &["Any number may append to one container at once; none loses another's image."],
-    not_claimed,
+    needs: &[Ability::ManyImages, Ability::Append, Ability::Names, Ability::ManyWriters],
     cost: 2,
     check,
 };
 
-fn not_claimed(claims: &Claims) -> Option<&'static str> {
-    let joins = claims.append == Append::Joins && claims.names != Names::None;
-    let one = (!joins).then_some("a place that is there cannot be joined");
-    let alone = (claims.writers == Writers::One).then_some("one writes at a time");
-    containers(claims).or(one).or(alone)
-}
-
 fn check(kit: &Kit) -> Held {
-    kit.each(proptest::collection::vec(plain_images(kit.claims()), 2..6), |lab, images| {
+    kit.each(proptest::collection::vec(plain_images(kit.facts()), 2..6), |lab, images| {
         let all = images.iter().enumerate().map(|(at, image)| named(image, at));
         let all = all.collect::<Held<Vec<_>>>()?;
         lab.step(write_all(lab, &all))?;
@@ -42,7 +34,7 @@ fn check(kit: &Kit) -> Held {
         for (built, name) in &all {
             let found = snapshot.images().iter().find(|image| image.seen.names.contains(name));
             let found = found.ok_or_else(|| Broken::new(format!("{name} is lost")))?;
-            found.seen.is(built, lab.claims()).during(|| name.to_string())?;
+            found.seen.is(built, lab.facts()).during(|| name.to_string())?;
         }
         Ok(())
     })
@@ -95,7 +87,7 @@ async fn reads_meanwhile(lab: &Lab, all: &[(Built, ImageName)]) -> Held {
         for entry in reader.entries() {
             let source = reader.open(entry).await.during(|| entry.reference.to_string())?;
             let seen = Seen::read(&*source).await.during(|| entry.reference.to_string())?;
-            let known = all.iter().any(|(built, _)| seen.is(built, lab.claims()).is_ok());
+            let known = all.iter().any(|(built, _)| seen.is(built, lab.facts()).is_ok());
             hold!(known, "{} is none of the images that are being written", entry.reference);
         }
     }

@@ -3,13 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use transship_core::{ErrorKind, ImageName, WriteMode};
+use transship_core::{ErrorKind, WriteMode};
 
 use crate::broken::{While, hold};
 use crate::expected::Entry;
 use crate::lab::{Lab, commit, put_all};
 use crate::model::{Built, Child, Format, Image, Index, Node, Presence};
-use crate::{Broken, Claims, Held, Holds, Indexes, Law, Names, Stored, Unfinished};
+use crate::{Ability, Broken, Held, Law};
 
 /// Lists the laws, and makes the macro that expands to a test for each. `$` stands for itself.
 macro_rules! laws {
@@ -86,7 +86,7 @@ laws! { $
     a_second_image_without_a_name_is_refused
     a_source_says_whether_it_may_be_sparse
     what_is_asked_for_less_is_true
-    what_is_not_claimed_is_not_there
+    a_place_holds_what_it_states
     details_are_true
     what_is_not_accepted_is_refused
     has_is_true
@@ -111,27 +111,6 @@ laws! { $
     changed_bytes_never_read_as_true
     a_stored_blob_that_changes_is_corrupt
     errors_say_what_they_are_about
-}
-
-/// For laws that hold for all.
-pub(crate) fn all(_: &Claims) -> Option<&'static str> {
-    None
-}
-
-/// For laws of containers.
-pub(crate) fn containers(claims: &Claims) -> Option<&'static str> {
-    (claims.holds == Holds::One).then_some("a place holds one image")
-}
-
-/// For laws of containers whose images show with `finish`.
-pub(crate) fn hidden(claims: &Claims) -> Option<&'static str> {
-    let shows = claims.unfinished == Unfinished::Shows;
-    containers(claims).or(shows.then_some("each image of a writer shows with its commit"))
-}
-
-/// For laws that look at what is stored.
-pub(crate) fn files(claims: &Claims) -> Option<&'static str> {
-    (claims.stored == Stored::Hidden).then_some("what is stored cannot be seen")
 }
 
 /// What is printed of an error is one line of text, and no dump of a value.
@@ -171,14 +150,6 @@ pub(crate) fn fails<T>(
     Ok(())
 }
 
-/// A name, where images have names.
-pub(crate) fn some_name(claims: &Claims) -> Vec<ImageName> {
-    match claims.names {
-        Names::None => Vec::new(),
-        _ => ImageName::new("docker.io/library/kit:1").into_iter().collect(),
-    }
-}
-
 /// Writes images to a container, one after the other.
 pub(crate) async fn write_container(lab: &Lab, mode: WriteMode, entries: &[Entry]) -> Held {
     let writer = lab.writer(mode).await?;
@@ -193,7 +164,7 @@ pub(crate) async fn write_container(lab: &Lab, mode: WriteMode, entries: &[Entry
 
 /// An image, in an index with another one where indexes are held.
 pub(crate) fn image_or_index(lab: &Lab, image: &Image) -> Held<Built> {
-    if lab.claims().indexes == Indexes::Refused {
+    if !lab.has(Ability::Indexes) {
         return image.build();
     }
     let child = |image| Child { node: Node::Image(image), presence: Presence::Here };

@@ -2,12 +2,12 @@
 
 use transship_core::{AcceptsNames, ErrorKind, ImageName, WriteMode};
 
-use super::{all, fails};
+use super::fails;
 use crate::broken::{While, hold};
 use crate::lab::{Lab, how};
 use crate::runner::Kit;
 use crate::strategies::{docker_names, meaning};
-use crate::{Chosen, Held, Law, Names};
+use crate::{Ability, Chosen, Held, Law, Names};
 
 pub(crate) const LAW: Law = Law {
     name: "names_beyond_what_is_accepted_are_refused",
@@ -17,7 +17,7 @@ pub(crate) const LAW: Law = Law {
         "They do not change.",
         "A fallback name that this place cannot hold is not among them.",
     ],
-    not_claimed: all,
+    needs: &[],
     cost: 2,
     check,
 };
@@ -34,15 +34,15 @@ fn check(kit: &Kit) -> Held {
 
 async fn given(lab: &Lab, names: &[ImageName]) -> Held {
     let opened = lab.transport().destination(lab.at(), &how(WriteMode::Create, names)).await;
-    if lab.claims().names == Names::None {
+    if !lab.has(Ability::Names) {
         return fails(opened, &[ErrorKind::Unsupported], &[], "opening with a name");
     }
     let destination = opened.during(|| "opening with names")?;
     hold!(destination.accepts().names != AcceptsNames::None, "names are claimed, not accepted");
     let distinct: std::collections::BTreeSet<_> =
-        names.iter().map(|name| meaning(name, lab.claims())).collect();
+        names.iter().map(|name| meaning(name, lab.facts())).collect();
     let have: std::collections::BTreeSet<_> =
-        destination.names().iter().map(|name| meaning(name, lab.claims())).collect();
+        destination.names().iter().map(|name| meaning(name, lab.facts())).collect();
     if destination.accepts().names == AcceptsNames::Many {
         hold!(have == distinct, "it took the names {have:?} of {distinct:?}");
     }
@@ -60,7 +60,7 @@ async fn given(lab: &Lab, names: &[ImageName]) -> Held {
         let opened = lab.transport().destination(lab.at(), &how).await;
         let kinds = [ErrorKind::Unsupported, ErrorKind::InvalidInput];
         fails(opened, &kinds, &["UPPER CASE"], "opening with a name that is none here")?;
-        if lab.holds_many() {
+        if lab.has(Ability::ManyImages) {
             let writer = lab.writer(WriteMode::Create).await?;
             let opened = writer.image(&[bad]).await;
             fails(opened, &kinds, &["UPPER CASE"], "opening an image of a writer with such a name")?;
@@ -80,6 +80,6 @@ async fn fallback(lab: &Lab, names: &[ImageName]) -> Held {
         return Ok(());
     }
     let some = !destination.names().is_empty();
-    hold!(some == (lab.claims().names != Names::None), "of fallback names it took {:?}", destination.names());
+    hold!(some == (lab.has(Ability::Names)), "of fallback names it took {:?}", destination.names());
     Ok(())
 }

@@ -2,29 +2,29 @@
 
 use transship_core::WriteMode;
 
-use super::{containers, write_container};
+use super::write_container;
 use crate::broken::hold;
 use crate::expected;
 use crate::lab::Lab;
 use crate::runner::Kit;
 use crate::strategies::{containers as generated, corner_containers};
-use crate::{Held, Law};
+use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "names_stay_with_their_image",
     sentence: "In a container, names stay with their image, images stay in their order, and untagged ones stay reachable.",
     promises: &["Images are kept in the order of their commits.", "Untagged images are there."],
-    not_claimed: containers,
+    needs: &[Ability::ManyImages],
     cost: 1,
     check,
 };
 
 fn check(kit: &Kit) -> Held {
-    kit.each_with(&corner_containers(kit.claims()), generated(kit.claims(), 30), |lab, container| {
+    kit.each_with(&corner_containers(kit.facts()), generated(kit.facts(), 30), |lab, container| {
         let entries = expected::build(container)?;
         lab.step(write_container(lab, WriteMode::Create, &entries))?;
-        let want = expected::shown(entries, lab.claims());
-        expected::check(&lab.snapshot()?, &want, lab.claims())?;
+        let want = expected::shown(entries, lab.facts());
+        expected::check(&lab.snapshot()?, &want, lab.facts())?;
         lab.step(entries_are_true(lab))
     })
 }

@@ -2,25 +2,25 @@
 
 use transship_core::{ErrorKind, WriteMode, WriteOptions};
 
-use super::{all, fails};
+use super::fails;
 use crate::broken::{While, hold};
 use crate::lab::{Lab, commit, put_all};
 use crate::model::Image;
 use crate::runner::Kit;
 use crate::strategies::plain_images;
-use crate::{Append, Held, Holds, Law, Names};
+use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "no_mode_is_the_default_mode",
     sentence: "Writing without a mode does what the transport says that it does by default.",
     promises: &["Writing without a mode does just that."],
-    not_claimed: all,
+    needs: &[],
     cost: 4,
     check,
 };
 
 fn check(kit: &Kit) -> Held {
-    kit.each(plain_images(kit.claims()), |lab, image| {
+    kit.each(plain_images(kit.facts()), |lab, image| {
         write(lab, image, 1)?;
         let one = lab.snapshot()?;
         hold!(one.images().len() == 1, "{} images are there, one was written", one.images().len());
@@ -30,7 +30,7 @@ fn check(kit: &Kit) -> Held {
                 return lab.snapshot()?.same(&one);
             }
             WriteMode::Append => {
-                let claimed = lab.claims().append == Append::Joins;
+                let claimed = lab.has(Ability::Append);
                 hold!(claimed, "it joins by default, and claims that it cannot be joined");
             }
             _ => {}
@@ -49,7 +49,7 @@ fn check(kit: &Kit) -> Held {
 
 fn options(lab: &Lab, number: u8) -> Held<WriteOptions> {
     let mut how = WriteOptions::default();
-    if lab.claims().names != Names::None {
+    if lab.has(Ability::Names) {
         how.names = vec![transship_core::ImageName::new(&format!("docker.io/library/kit:{number}"))?];
     }
     Ok(how)
@@ -71,7 +71,7 @@ async fn refused(lab: &Lab) -> Held {
     let kinds = [ErrorKind::AlreadyExists];
     let opened = lab.transport().destination(lab.at(), &options(lab, 2)?).await;
     fails(opened, &kinds, &[], "opening without a mode, where the default is to create")?;
-    if lab.claims().holds == Holds::One {
+    if !lab.has(Ability::ManyImages) {
         return Ok(());
     }
     let opened = lab.archives()?.write(lab.at(), &WriteOptions::default()).await;

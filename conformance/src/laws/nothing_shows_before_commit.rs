@@ -2,29 +2,28 @@
 
 use transship_core::WriteMode;
 
-use super::all;
 use crate::lab::{Lab, put_all};
 use crate::model::Image;
 use crate::runner::Kit;
 use crate::strategies::plain_images;
-use crate::{Append, Held, Law};
+use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "nothing_shows_before_commit",
     sentence: "Nothing shows before the commit: not in an empty place, and not in one that holds images.",
     promises: &["Nothing changes that shows.", "Gives it no name."],
-    not_claimed: all,
+    needs: &[],
     cost: 2,
     check,
 };
 
 fn check(kit: &Kit) -> Held {
-    let images = (plain_images(kit.claims()), plain_images(kit.claims()));
+    let images = (plain_images(kit.facts()), plain_images(kit.facts()));
     kit.each(images, |lab, (first, second)| {
         unseen(lab, first, WriteMode::Create)?;
         lab.step(async { lab.write(&first.build()?, WriteMode::Create, &[]).await })?;
         unseen(lab, second, WriteMode::Replace)?;
-        if lab.claims().append == Append::Joins {
+        if lab.has(Ability::Append) {
             unseen(lab, second, WriteMode::Append)?;
         }
         Ok(())
@@ -36,7 +35,7 @@ fn unseen(lab: &Lab, image: &Image, mode: WriteMode) -> Held {
     let built = image.build()?;
     let destination = lab.step(async {
         // Under a name where there are names: a place may have room for one image without.
-        let names = super::some_name(lab.claims());
+        let names = lab.facts().some_name();
         let destination = lab.destination(mode, &names).await?;
         put_all(&*destination, &built).await?;
         Ok(destination)

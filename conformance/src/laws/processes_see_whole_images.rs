@@ -2,11 +2,10 @@
 
 use transship_core::WriteMode;
 
-use super::all;
 use crate::broken::hold;
 use crate::child::{self, Job, Kind};
 use crate::runner::Kit;
-use crate::{Held, Law, Processes};
+use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "processes_see_whole_images",
@@ -15,11 +14,7 @@ pub(crate) const LAW: Law = Law {
         "Each entry's reference opens the same image in a new transport value, in another process too.",
         "It is replaced as a whole, at once, when the new one is complete.",
     ],
-    not_claimed: |claims| {
-        let alone = claims.processes == Processes::One;
-        all(claims)
-            .or(alone.then_some("no other process can be started, or none sees what this one writes"))
-    },
+    needs: &[Ability::ManyProcesses],
     cost: 8,
     check,
 };
@@ -29,7 +24,7 @@ const IMAGES: u8 = 5;
 
 fn check(kit: &Kit) -> Held {
     kit.each(0..IMAGES, |lab, number| {
-        let (first, names) = (child::image(*number)?, child::names_to_replace(*number, lab.claims())?);
+        let (first, names) = (child::image(*number)?, child::names_to_replace(*number, lab.facts())?);
         lab.step(lab.write(&first, WriteMode::Create, &names))?;
         // At the same time: one who writes, and one who looks.
         let reads = lab.process(Job { kind: Kind::Read, first: IMAGES, count: 10 })?;
@@ -40,7 +35,7 @@ fn check(kit: &Kit) -> Held {
         let images = snapshot.images();
         hold!(images.len() == 1, "{} images are there, of which each was to replace all", images.len());
         let last = child::image(IMAGES - 1)?;
-        let found = images[0].seen.is(&last, lab.claims());
+        let found = images[0].seen.is(&last, lab.facts());
         found.map_err(|e| e.while_doing("what another process wrote last"))
     })
 }

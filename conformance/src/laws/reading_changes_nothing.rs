@@ -2,7 +2,6 @@
 
 use transship_core::WriteMode;
 
-use super::all;
 use crate::runner::Kit;
 use crate::strategies::nodes;
 use crate::{Abandoned, Held, Law};
@@ -11,13 +10,13 @@ pub(crate) const LAW: Law = Law {
     name: "reading_changes_nothing",
     sentence: "Reading changes nothing at the place.",
     promises: &["Reading changes nothing."],
-    not_claimed: all,
+    needs: &[],
     cost: 2,
     check,
 };
 
 fn check(kit: &Kit) -> Held {
-    kit.each(nodes(kit.claims()), |lab, node| {
+    kit.each(nodes(kit.facts()), |lab, node| {
         let built = node.build()?;
         let committed = lab.step(lab.write(&built, WriteMode::Create, &[]))?;
         let before = lab.snapshot()?;

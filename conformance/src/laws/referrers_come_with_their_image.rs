@@ -8,13 +8,13 @@ use transship_core::{
 };
 
 use super::collecting_takes_garbage_alone::collect;
-use super::{image_or_index, some_name};
+use super::image_or_index;
 use crate::broken::{While, hold};
 use crate::lab::{Lab, put_all};
 use crate::model::Built;
 use crate::runner::Kit;
 use crate::strategies::plain_images;
-use crate::{Broken, Collection, Held, Law, Listed, Referrers};
+use crate::{Ability, Broken, Held, Law, Listed};
 
 pub(crate) const LAW: Law = Law {
     name: "referrers_come_with_their_image",
@@ -25,15 +25,13 @@ pub(crate) const LAW: Law = Law {
         "Each has the media type, digest, size and artifact type of its manifest",
         "In the order in which they were put, where the place keeps images in theirs",
     ],
-    not_claimed: |claims| {
-        (claims.referrers == Referrers::Refused).then_some("manifests about images are not kept")
-    },
+    needs: &[Ability::Referrers],
     cost: 2,
     check,
 };
 
 fn check(kit: &Kit) -> Held {
-    kit.each((plain_images(kit.claims()), 1_usize..4), |lab, (image, count)| {
+    kit.each((plain_images(kit.facts()), 1_usize..4), |lab, (image, count)| {
         let built = image_or_index(lab, image)?;
         let about = all_about(&built, *count)?;
         lab.step(write(lab, &built, &about))?;
@@ -85,10 +83,10 @@ pub(super) async fn put_with(
 }
 
 async fn write(lab: &Lab, built: &Built, about: &[Manifest]) -> Held {
-    let destination = lab.destination(WriteMode::Create, &some_name(lab.claims())).await?;
+    let destination = lab.destination(WriteMode::Create, &lab.facts().some_name()).await?;
     put_with(&*destination, built, about).await?;
     let done = destination.commit(Commit::new(&built.root)).await.during(|| "committing")?;
-    if lab.claims().collection == Collection::Collects && lab.holds_many() {
+    if lab.has(Ability::Collection) {
         // What is about an image is no garbage.
         collect(lab, CollectMode::Delete).await?;
     }
@@ -112,7 +110,7 @@ pub(super) async fn are_there(lab: &Lab, source: &dyn ImageSource, about: &[Mani
         let again = referrers.referrers(&of).await.during(|| format!("what is about {of}"))?;
         hold!(found == again, "what is about {of} comes in another order the second time");
         let mut want: Vec<_> = about.iter().filter(|m| subject(m).as_ref() == Some(&of)).collect();
-        if !(lab.holds_many() && lab.claims().listed == Listed::Images) {
+        if !(lab.has(Ability::ManyImages) && lab.claims().listed == Listed::Images) {
             // In an order of its own.
             want.sort_by_key(|m| found.iter().position(|found| found.digest == m.descriptor().digest));
         }

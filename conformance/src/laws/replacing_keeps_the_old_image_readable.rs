@@ -2,7 +2,6 @@
 
 use transship_core::{Document, ImageSource, Manifest, WriteMode};
 
-use super::{all, some_name};
 use crate::broken::hold;
 use crate::lab::{Lab, commit, put_all};
 use crate::model::Built;
@@ -17,23 +16,23 @@ pub(crate) const LAW: Law = Law {
     promises: &[
         "A source that was opened before a write still reads the old bytes or fails; it never mixes old and new.",
     ],
-    not_claimed: all,
+    needs: &[],
     cost: 2,
     check,
 };
 
 fn check(kit: &Kit) -> Held {
-    kit.each((plain_images(kit.claims()), plain_images(kit.claims())), |lab, (first, second)| {
+    kit.each((plain_images(kit.facts()), plain_images(kit.facts())), |lab, (first, second)| {
         let (first, second) = (first.build()?, second.build()?);
         lab.step(one(lab, &first, &second))?;
         let snapshot = lab.snapshot()?;
         hold!(snapshot.images().len() == 1, "{} images are there", snapshot.images().len());
-        snapshot.images()[0].seen.is(&second, lab.claims())
+        snapshot.images()[0].seen.is(&second, lab.facts())
     })
 }
 
 async fn one(lab: &Lab, first: &Built, second: &Built) -> Held {
-    let names = some_name(lab.claims());
+    let names = lab.facts().some_name();
     let written = lab.write(first, WriteMode::Create, &names).await?;
     let untouched = lab.source(&written.references[0]).await?;
     let looked_at = lab.source(&written.references[0]).await?;
@@ -42,7 +41,7 @@ async fn one(lab: &Lab, first: &Built, second: &Built) -> Held {
     put_all(&*destination, second).await?;
     // Until the new one shows, the old one is whole.
     let meanwhile = lab.source(&written.references[0]).await?;
-    Seen::read(&*meanwhile).await?.is(first, lab.claims())?;
+    Seen::read(&*meanwhile).await?.is(first, lab.facts())?;
     commit(destination, second).await?;
     old_or_error(&*looked_at, Some(root), first).await?;
     if lab.claims().manifests == Manifests::Kept {

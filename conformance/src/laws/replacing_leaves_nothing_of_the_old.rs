@@ -3,18 +3,17 @@
 use transship_core::{CollectMode, WriteMode};
 
 use super::collecting_takes_garbage_alone::collect;
-use super::{all, some_name};
 use crate::lab::Lab;
 use crate::model::{Algorithm, Image, Layer};
 use crate::runner::Kit;
 use crate::strategies::plain_images;
-use crate::{Abandoned, Held, Law, Leftover};
+use crate::{Abandoned, Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "replacing_leaves_nothing_of_the_old",
     sentence: "A place where an image was replaced is what it is where only the new one was ever written.",
     promises: &["It is replaced as a whole, at once, when the new one is complete."],
-    not_claimed: all,
+    needs: &[],
     cost: 2,
     check,
 };
@@ -23,9 +22,9 @@ fn check(kit: &Kit) -> Held {
     let layer = Layer { algorithm: Algorithm::Sha512, ..Layer::small(4, 700) };
     let long = Image { layers: vec![layer], ..Image::simple(1) };
     let corners = [(long.clone(), Image::simple(2)), (Image::simple(2), long)];
-    let images = (plain_images(kit.claims()), plain_images(kit.claims()));
+    let images = (plain_images(kit.facts()), plain_images(kit.facts()));
     kit.each_with(&corners, images, |lab, (old, new)| {
-        let names = some_name(lab.claims());
+        let names = lab.facts().some_name();
         let other = lab.another()?;
         let write = |lab: &Lab, image: &Image, mode| {
             lab.step(async { lab.write(&image.build()?, mode, &names).await })
@@ -33,7 +32,7 @@ fn check(kit: &Kit) -> Held {
         write(lab, old, WriteMode::Create)?;
         write(lab, new, WriteMode::Replace)?;
         write(&other, new, WriteMode::Create)?;
-        if lab.claims().leftover == Leftover::UntilCollected {
+        if !lab.has(Ability::NothingLeft) {
             lab.step(collect(lab, CollectMode::Delete))?;
         }
         let (replaced, fresh) = (lab.snapshot()?, other.snapshot()?);

@@ -2,36 +2,26 @@
 
 use transship_core::{Error, ErrorKind, ImageName, WriteMode};
 
-use super::{append_keeps_every_old_image, one_line};
+use super::one_line;
 use crate::broken::{While, hold};
 use crate::expected::{self, Entry};
 use crate::lab::{By, Lab, commit, how, put_all, put_missing};
 use crate::model::Image;
 use crate::runner::Kit;
 use crate::strategies::plain_images;
-use crate::{Claims, Held, Law, Names, Replaces, Writers};
+use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "replacing_while_joining_loses_nothing",
     sentence: "Of a place that is replaced while an image joins it, the new ones are there, whole; or joining fails as `Conflict`.",
     promises: &["Where it is replaced meanwhile, what replaced it is joined"],
-    not_claimed,
+    needs: &[Ability::ManyImages, Ability::Append, Ability::ManyWriters, Ability::Names, Ability::ReplacesContainers],
     cost: 2,
     check,
 };
 
-fn not_claimed(claims: &Claims) -> Option<&'static str> {
-    let alone = claims.writers == Writers::One;
-    let nameless = claims.names == Names::None;
-    let images = claims.replaces == Replaces::Images;
-    append_keeps_every_old_image::not_claimed(claims)
-        .or(alone.then_some("one writes at a time"))
-        .or(nameless.then_some("images have no names"))
-        .or(images.then_some("a container cannot be replaced as a whole"))
-}
-
 fn check(kit: &Kit) -> Held {
-    let images = (plain_images(kit.claims()), plain_images(kit.claims()));
+    let images = (plain_images(kit.facts()), plain_images(kit.facts()));
     kit.each((images, By::any()), |lab, ((image, other), by)| {
         // The one that joins has its layers from the old one.
         let old = named(image, 1)?;
@@ -41,7 +31,7 @@ fn check(kit: &Kit) -> Held {
         let mut want = vec![replaces];
         want.extend(joined.then_some(joins));
         let snapshot = lab.snapshot().map_err(|e| e.while_doing("after both"))?;
-        expected::check(&snapshot, &want, lab.claims())
+        expected::check(&snapshot, &want, lab.facts())
             .map_err(|e| e.while_doing(format!("replaced while joined, which succeeds: {joined}")))
     })
 }

@@ -2,25 +2,20 @@
 
 use transship_core::{ErrorKind, ImageName, ReadOptions, WriteMode};
 
-use super::{containers, fails, write_container};
+use super::{fails, write_container};
 use crate::expected::Entry;
 use crate::model::Image;
 use crate::runner::Kit;
-use crate::{Chosen, Claims, Held, Law};
+use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "several_images_are_ambiguous",
     sentence: "A container of several images without a choice is `Ambiguous`, and the error lists the names to choose from.",
     promises: &["`Ambiguous` when several images fit, or none is chosen of several."],
-    not_claimed,
+    needs: &[Ability::ManyImages, Ability::Ambiguity],
     cost: 8,
     check,
 };
-
-fn not_claimed(claims: &Claims) -> Option<&'static str> {
-    let by_name = claims.chosen == Chosen::ByName;
-    containers(claims).or(by_name.then_some("where no name is said, one is meant"))
-}
 
 fn check(kit: &Kit) -> Held {
     kit.each(2_u8..6, |lab, count| {

@@ -5,18 +5,18 @@ use std::path::Path;
 
 use transship_core::WriteMode;
 
-use super::{containers, files, write_container};
+use super::write_container;
 use crate::broken::hold;
 use crate::expected::Entry;
 use crate::model::{Image, Layer, noise};
 use crate::runner::Kit;
-use crate::{Append, Held, Law};
+use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "shared_blobs_are_stored_once",
     sentence: "A blob that images of a container share is there once.",
     promises: &["A blob that images share is stored once."],
-    not_claimed: |claims| containers(claims).or_else(|| files(claims)),
+    needs: &[Ability::ManyImages, Ability::Files],
     cost: 4,
     check,
 };
@@ -33,7 +33,7 @@ fn check(kit: &Kit) -> Held {
         });
         let entries = entries.collect::<Held<Vec<_>>>()?;
         // Some are in one writer, the others come after.
-        let joins = lab.claims().append == Append::Joins;
+        let joins = lab.has(Ability::Append);
         let (first, more) = entries.split_at(if joins { 1 } else { entries.len() });
         lab.step(write_container(lab, WriteMode::Create, first))?;
         if joins {

@@ -5,13 +5,13 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use transship_core::{Digest, WriteMode};
 
-use super::{image_or_index, some_name};
+use super::image_or_index;
 use crate::broken::{While, hold};
 use crate::lab::{Lab, commit, put_all};
 use crate::model::{Built, noise};
 use crate::runner::Kit;
 use crate::strategies::plain_images;
-use crate::{Broken, Held, Law, Signatures};
+use crate::{Ability, Broken, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "signatures_come_back",
@@ -20,16 +20,14 @@ pub(crate) const LAW: Law = Law {
         "In the order in which they were put, those of that manifest alone; none where there are none.",
         "They show with the commit, and not without it.",
     ],
-    not_claimed: |claims| {
-        (claims.signatures == Signatures::None).then_some("detached signatures are not kept")
-    },
+    needs: &[Ability::Signatures],
     cost: 2,
     check,
 };
 
 fn check(kit: &Kit) -> Held {
     let sizes = || vec(prop_oneof![0_usize..3, 500_usize..600, Just(70_000)], 0..4);
-    let images = (plain_images(kit.claims()), plain_images(kit.claims()));
+    let images = (plain_images(kit.facts()), plain_images(kit.facts()));
     kit.each((images, sizes(), sizes()), |lab, ((first, second), root, child)| {
         let built = image_or_index(lab, first)?;
         let (root, child) = (signatures(1, root), signatures(2, child));
@@ -46,7 +44,7 @@ fn signatures(seed: u64, sizes: &[usize]) -> Vec<Bytes> {
 }
 
 async fn put(lab: &Lab, built: &Built, root: &[Bytes], child: &[Bytes]) -> Held<Box<dyn transship_core::ImageDestination>> {
-    let destination = lab.destination(WriteMode::Replace, &some_name(lab.claims())).await?;
+    let destination = lab.destination(WriteMode::Replace, &lab.facts().some_name()).await?;
     let Some(signatures) = destination.signatures() else {
         return Err(Broken::new(
             "it claims to keep detached signatures, and its destination has no signatures(): if it cannot keep them, \

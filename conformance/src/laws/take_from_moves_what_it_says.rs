@@ -2,14 +2,13 @@
 
 use transship_core::{Expect, ImageDestination, Reference, WriteMode, sha256};
 
-use super::{all, some_name};
 use crate::broken::{While, hold};
 use crate::lab::{Lab, Way, commit, put};
 use crate::model::Built;
 use crate::runner::Kit;
 use crate::seen::Seen;
 use crate::strategies::{corner_images, plain_images};
-use crate::{Artifacts, Claims, Found, Held, Law};
+use crate::{Found, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "take_from_moves_what_it_says",
@@ -18,18 +17,18 @@ pub(crate) const LAW: Law = Law {
         "`None` when it cannot; then nothing has changed.",
         "What it says it has got is here, as if it had been put; where it came from nothing has changed.",
     ],
-    not_claimed: all,
+    needs: &[],
     cost: 2,
     check,
 };
 
 fn check(kit: &Kit) -> Held {
-    let claims = Claims { artifacts: Artifacts::Refused, ..kit.claims().clone() };
-    let corners: Vec<_> = corner_images(&claims).into_iter().step_by(3).collect();
-    kit.each_with(&corners, plain_images(kit.claims()), |lab, image| {
+    let facts = kit.facts().without_artifacts();
+    let corners: Vec<_> = corner_images(&facts).into_iter().step_by(3).collect();
+    kit.each_with(&corners, plain_images(kit.facts()), |lab, image| {
         let from = lab.another()?;
         let built = image.build()?;
-        let names = some_name(lab.claims());
+        let names = lab.facts().some_name();
         let written = from.step(from.write(&built, WriteMode::Create, &names))?;
         let before = from.snapshot()?;
         let nothing = lab.snapshot()?;
@@ -42,7 +41,7 @@ fn check(kit: &Kit) -> Held {
 
 /// What cannot be taken is not; what was taken goes with the destination.
 async fn dropped(lab: &Lab, built: &Built, from: &Reference) -> Held {
-    let destination = lab.destination(WriteMode::Create, &some_name(lab.claims())).await?;
+    let destination = lab.destination(WriteMode::Create, &lab.facts().some_name()).await?;
     let absent = Expect::digest(sha256(b"absent")).with_size(6);
     let got = destination.take_from(&absent, from).await.during(|| "taking what is not there")?;
     hold!(got.is_none(), "take_from says that it has got {got:?}, which is not there");
@@ -73,7 +72,7 @@ async fn take(destination: &dyn ImageDestination, want: &Expect, from: &Referenc
 }
 
 async fn taken(lab: &Lab, built: &Built, from: &Reference) -> Held {
-    let destination = lab.destination(WriteMode::Create, &some_name(lab.claims())).await?;
+    let destination = lab.destination(WriteMode::Create, &lab.facts().some_name()).await?;
     for (at, blob) in built.blobs.iter().enumerate() {
         if !take(&*destination, &Expect::from(&blob.descriptor), from).await? {
             put(&*destination, blob, Way::nth(at)).await?;
@@ -84,5 +83,5 @@ async fn taken(lab: &Lab, built: &Built, from: &Reference) -> Held {
     }
     let committed = commit(destination, built).await?;
     let source = lab.source(&committed.references[0]).await?;
-    Seen::read(&*source).await?.is(built, lab.claims()).during(|| "of blobs that were taken")
+    Seen::read(&*source).await?.is(built, lab.facts()).during(|| "of blobs that were taken")
 }

@@ -3,32 +3,32 @@
 use proptest::strategy::Strategy;
 use transship_core::WriteMode;
 
-use super::{all, write_container};
+use super::write_container;
 use crate::expected;
 use crate::broken::hold;
 use crate::lab::{Lab, Way, put};
 use crate::model::{Container, Image, Named, Node};
 use crate::runner::Kit;
 use crate::strategies::{containers as generated, plain_images};
-use crate::{Abandoned, Held, Holds, Law};
+use crate::{Abandoned, Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "the_same_puts_give_the_same_bytes",
     sentence: "The same images, put in the same order, give the same bytes.",
     promises: &["so that the same images give the same"],
-    not_claimed: all,
+    needs: &[],
     cost: 1,
     check,
 };
 
 fn check(kit: &Kit) -> Held {
-    if kit.claims().holds == Holds::Many {
+    if kit.facts().has(Ability::ManyImages) {
         let named = Named { node: Node::Image(Image::simple(1)), names: Vec::new() };
         let corner = (Container { images: vec![named] }, true);
-        let containers = generated(kit.claims(), 10).prop_map(|container| (container, false));
+        let containers = generated(kit.facts(), 10).prop_map(|container| (container, false));
         return kit.each_with(&[corner], containers, twice);
     }
-    let one = plain_images(kit.claims()).prop_map(|image| Container {
+    let one = plain_images(kit.facts()).prop_map(|image| Container {
         images: vec![Named { node: Node::Image(image), names: Vec::new() }],
     });
     kit.each(one.prop_map(|container| (container, false)), twice)
@@ -46,7 +46,7 @@ fn twice(lab: &Lab, (container, later): &(Container, bool)) -> Held {
         }
         let entries = expected::build(container)?;
         lab.step(async {
-            if lab.claims().holds == Holds::Many {
+            if lab.has(Ability::ManyImages) {
                 return write_container(lab, WriteMode::Create, &entries).await;
             }
             lab.write(&entries[0].built, WriteMode::Create, &[]).await.map(|_| ())

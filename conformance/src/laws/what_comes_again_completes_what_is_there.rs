@@ -6,13 +6,12 @@ use transship_core::{CollectMode, Commit, Manifest, Reference, Sparse, WriteMode
 use super::a_stored_blob_that_changes_is_corrupt::{Change, changed};
 use super::collecting_takes_garbage_alone::collect;
 use super::referrers_come_with_their_image::{are_there, put_with, referrer};
-use super::{all, some_name};
 use crate::broken::{While, hold};
 use crate::lab::{By, Lab, commit, put_all};
 use crate::model::{Built, Child, Format, Image, Index, Layer, Node, Presence};
 use crate::runner::Kit;
 use crate::seen::Seen;
-use crate::{Append, Collection, Held, Indexes, Law, Referrers, Stored};
+use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "what_comes_again_completes_what_is_there",
@@ -21,7 +20,7 @@ pub(crate) const LAW: Law = Law {
         "An image that is there already gains what it lacked",
         "What is put takes the place of bytes that are there and are damaged.",
     ],
-    not_claimed: all,
+    needs: &[],
     cost: 4,
     check,
 };
@@ -48,7 +47,7 @@ fn again(lab: &Lab) -> WriteMode {
 }
 
 fn joins(lab: &Lab) -> bool {
-    lab.claims().append == Append::Joins && lab.holds_many()
+    lab.has(Ability::Append)
 }
 
 /// An image with what is about it.
@@ -58,7 +57,7 @@ struct Whole<'a> {
 }
 
 async fn write(lab: &Lab, of: &Whole<'_>, by: By, mode: WriteMode) -> Held<Reference> {
-    let names = some_name(lab.claims());
+    let names = lab.facts().some_name();
     let committed = if by == By::AWriter && joins(lab) {
         let writer = lab.writer(mode).await?;
         let destination = writer.image(&names).await.during(|| "opening an image")?;
@@ -76,7 +75,7 @@ async fn write(lab: &Lab, of: &Whole<'_>, by: By, mode: WriteMode) -> Held<Refer
         let what = Commit::new(&of.built.root).without(&of.built.absent);
         destination.commit(what).await.during(|| "committing")?
     };
-    if lab.claims().collection == Collection::Collects && lab.holds_many() {
+    if lab.has(Ability::Collection) {
         collect(lab, CollectMode::Delete).await?;
     }
     Ok(committed.references[0].clone())
@@ -85,10 +84,10 @@ async fn write(lab: &Lab, of: &Whole<'_>, by: By, mode: WriteMode) -> Held<Refer
 /// A sparse index that is completed later, and one that is not made sparse again.
 fn gaps(lab: &Lab, by: By, seed: u8) -> Held {
     let accepted = lab.step(async {
-        let destination = lab.destination(WriteMode::Create, &some_name(lab.claims())).await?;
+        let destination = lab.destination(WriteMode::Create, &lab.facts().some_name()).await?;
         Ok(destination.accepts().sparse == Sparse::Accepted)
     })?;
-    if lab.claims().indexes == Indexes::Refused || !accepted {
+    if !lab.has(Ability::Indexes) || !accepted {
         return Ok(());
     }
     let child = |seed, presence| Child { node: Node::Image(Image::simple(seed)), presence };
@@ -117,7 +116,7 @@ fn gaps(lab: &Lab, by: By, seed: u8) -> Held {
 
 /// Something that is about an image, and comes later.
 fn about(lab: &Lab, by: By, seed: u8) -> Held {
-    if lab.claims().referrers == Referrers::Refused {
+    if !lab.has(Ability::Referrers) {
         return Ok(());
     }
     let built = Image::simple(seed).build()?;
@@ -138,7 +137,7 @@ fn about(lab: &Lab, by: By, seed: u8) -> Held {
 
 /// Stored bytes that have changed, and are put again.
 fn damage(lab: &Lab, by: By, change: Change) -> Held {
-    if lab.claims().stored == Stored::Hidden {
+    if !lab.has(Ability::Files) {
         return Ok(());
     }
     let layers = vec![Layer::small(4, 300), Layer::small(8, 5000)];
@@ -159,5 +158,5 @@ fn damage(lab: &Lab, by: By, change: Change) -> Held {
 async fn is_whole(lab: &Lab, at: &Reference, of: &Whole<'_>) -> Held {
     let seen = Seen::read(&*lab.source(at).await?).await?;
     hold!(seen.absent.is_empty(), "it lacks {}", seen.absent.join(", "));
-    seen.is(of.built, lab.claims())
+    seen.is(of.built, lab.facts())
 }

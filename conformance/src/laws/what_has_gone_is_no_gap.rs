@@ -7,20 +7,19 @@ use transship_core::{
 
 use super::collecting_takes_garbage_alone::collect;
 use super::deletion_removes_that_image_alone::delete;
-use super::{all, some_name};
 use crate::broken::{While, hold};
 use crate::lab::Lab;
 use crate::model::Built;
 use crate::runner::Kit;
 use crate::seen::LIMIT;
 use crate::strategies::nodes;
-use crate::{Claims, Collection, Deletion, Held, Holds, Law};
+use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "what_has_gone_is_no_gap",
     sentence: "A part of an image that was deleted or replaced since it was opened is a `Conflict`, and not something that it lacks.",
     promises: &["A part that was there when the image was opened, and was deleted or replaced since, is `Conflict`"],
-    not_claimed: all,
+    needs: &[],
     cost: 1,
     check,
 };
@@ -34,22 +33,18 @@ enum Gone {
 
 fn check(kit: &Kit) -> Held {
     let mut ways = vec![Gone::Replaced];
-    if deletes(kit.claims()) {
+    if kit.facts().has(Ability::Deletion) {
         ways.push(Gone::Deleted);
     }
-    let images = (nodes(kit.claims()), nodes(kit.claims()), select(ways));
+    let images = (nodes(kit.facts()), nodes(kit.facts()), select(ways));
     kit.each(images, |lab, (old, new, gone)| {
         let (old, new) = (old.build()?, new.build()?);
         lab.step(one(lab, &old, &new, *gone))
     })
 }
 
-fn deletes(claims: &Claims) -> bool {
-    claims.deletion == Deletion::Deletes && claims.holds == Holds::Many
-}
-
 async fn one(lab: &Lab, old: &Built, new: &Built, gone: Gone) -> Held {
-    let names = some_name(lab.claims());
+    let names = lab.facts().some_name();
     let written = lab.write(old, WriteMode::Create, &names).await?;
     let at = &written.references[0];
     let source = lab.source(at).await?;
@@ -59,7 +54,7 @@ async fn one(lab: &Lab, old: &Built, new: &Built, gone: Gone) -> Held {
         Gone::Deleted => delete(lab, &at.to_string()).await?,
         Gone::Replaced => drop(lab.write(new, WriteMode::Replace, &names).await?),
     }
-    if lab.claims().collection == Collection::Collects && lab.holds_many() {
+    if lab.has(Ability::Collection) {
         collect(lab, CollectMode::Delete).await?;
     }
     for part in &parts {

@@ -5,7 +5,7 @@ use transship_core::{
     Body, Descriptor, ErrorKind, ImageSource, Result, WriteMode, run_blocking, sha256,
 };
 
-use super::{all, fails};
+use super::fails;
 use crate::lab::Lab;
 use crate::model::Node;
 use crate::runner::Kit;
@@ -20,13 +20,13 @@ pub(crate) const LAW: Law = Law {
         "The [`Body`] holds the bytes to the descriptor's digest and size.",
         "`Corrupt` if its bytes are not what the descriptor says.",
     ],
-    not_claimed: all,
+    needs: &[],
     cost: 1,
     check,
 };
 
 fn check(kit: &Kit) -> Held {
-    kit.each_with(&corner_nodes(kit.claims()), nodes(kit.claims()), |lab, node| lab.step(one(lab, node)))
+    kit.each_with(&corner_nodes(kit.facts()), nodes(kit.facts()), |lab, node| lab.step(one(lab, node)))
 }
 
 async fn one(lab: &Lab, node: &Node) -> Held {

@@ -2,12 +2,12 @@
 
 use transship_core::{ReadOptions, WriteMode};
 
-use super::{all, image_or_index, some_name};
+use super::image_or_index;
 use crate::broken::{While, hold};
 use crate::lab::Lab;
 use crate::model::{Built, Image};
 use crate::runner::Kit;
-use crate::{Append, Held, Law};
+use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "what_is_asked_for_less_is_true",
@@ -18,7 +18,7 @@ pub(crate) const LAW: Law = Law {
         "It may be, for the reference of each container that is there.",
         "What it gives is what the commit of that root gave; of another root it gives nothing.",
     ],
-    not_claimed: all,
+    needs: &[],
     cost: 8,
     check,
 };
@@ -28,7 +28,7 @@ fn check(kit: &Kit) -> Held {
         let built = image_or_index(lab, &Image::simple(*seed))?;
         let other = Image::simple(seed + 100).build()?;
         lab.step(async {
-            let names = some_name(lab.claims());
+            let names = lab.facts().some_name();
             let committed = lab.write(&built, WriteMode::Create, &names).await?;
             for at in &committed.references {
                 root(lab, at).await?;
@@ -56,8 +56,8 @@ fn check(kit: &Kit) -> Held {
 
 /// An image that is there and has lost its name does not show under it.
 async fn moved(lab: &Lab, built: &Built, other: &Built) -> Held {
-    let names = some_name(lab.claims());
-    if names.is_empty() || lab.claims().append == Append::Refused || !lab.holds_many() {
+    let names = lab.facts().some_name();
+    if names.is_empty() || !lab.has(Ability::Append) || !lab.has(Ability::ManyImages) {
         return Ok(());
     }
     lab.write(other, WriteMode::Append, &names).await?;

@@ -2,7 +2,6 @@
 
 use transship_core::{Commit, Descriptor, ImageDestination, Reference, WriteMode};
 
-use super::{all, some_name};
 use crate::broken::{While, hold};
 use crate::lab::{Lab, put_all};
 use crate::model::{Built, Image};
@@ -13,7 +12,7 @@ pub(crate) const LAW: Law = Law {
     name: "what_is_beside_shows_with_its_image",
     sentence: "An image that was put beside another one shows with its commit, under its tag, and not without it.",
     promises: &["It shows beside the image, with the commit, and not without it."],
-    not_claimed: all,
+    needs: &[],
     cost: 8,
     check,
 };
@@ -23,7 +22,7 @@ fn check(kit: &Kit) -> Held {
         let (built, beside) = (Image::simple(*seed).build()?, Image::simple(seed + 100).build()?);
         let before = lab.snapshot()?;
         let able = lab.step(async {
-            let destination = lab.destination(WriteMode::Create, &some_name(lab.claims())).await?;
+            let destination = lab.destination(WriteMode::Create, &lab.facts().some_name()).await?;
             put(&*destination, &built, &beside).await
         })?;
         if !able {
@@ -50,7 +49,7 @@ async fn put(destination: &dyn ImageDestination, built: &Built, beside: &Built) 
 }
 
 async fn shows(lab: &Lab, built: &Built, beside: &Built) -> Held {
-    let names = some_name(lab.claims());
+    let names = lab.facts().some_name();
     let alone = lab.write(built, WriteMode::Create, &names).await?;
     let found = find(lab, &alone.references[0], built).await?;
     hold!(found.is_empty(), "an image shows beside one that came alone: {found:?}");

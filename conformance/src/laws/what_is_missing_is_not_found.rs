@@ -2,13 +2,13 @@
 
 use transship_core::{Descriptor, ErrorKind, ImageName, MediaType, ReadOptions, WriteMode, sha256};
 
-use super::{all, fails};
+use super::fails;
 use crate::broken::hold;
 use crate::lab::{Lab, commit, put_all};
 use crate::model::Image;
 use crate::runner::Kit;
 use crate::strategies::plain_images;
-use crate::{Held, Law, Replaces};
+use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "what_is_missing_is_not_found",
@@ -18,15 +18,15 @@ pub(crate) const LAW: Law = Law {
         "`NotFound`, naming it, if it is absent",
         "`NotFound`, naming it, before any byte.",
     ],
-    not_claimed: all,
+    needs: &[],
     cost: 2,
     check,
 };
 
 fn check(kit: &Kit) -> Held {
-    kit.each(plain_images(kit.claims()), |lab, image| {
+    kit.each(plain_images(kit.facts()), |lab, image| {
         lab.step(one(lab, image))?;
-        if lab.holds_many() {
+        if lab.has(Ability::ManyImages) {
             let other = lab.another()?;
             other.step(in_containers(&other, image))?;
         }
@@ -48,7 +48,7 @@ async fn in_containers(lab: &Lab, image: &Image) -> Held {
     names_are_listed(lab).await?;
     let second = lab.reader().await?.entries().last().map(|entry| entry.reference.clone());
     let built = Image { seed: 9, ..image.clone() }.build()?;
-    if lab.claims().replaces == Replaces::Images {
+    if !lab.has(Ability::ReplacesContainers) {
         return Ok(());
     }
     lab.write(&built, WriteMode::Replace, &[ImageName::new("docker.io/library/other:1")?]).await?;

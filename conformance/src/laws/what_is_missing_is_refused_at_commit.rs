@@ -5,7 +5,7 @@ use transship_core::{
     Commit, Document, ErrorKind, ImageDestination, ImageName, Manifest, WriteMode,
 };
 
-use super::{all, fails};
+use super::fails;
 use crate::broken::{While, hold};
 use crate::expected::{self, Entry};
 use crate::lab::{Lab, commit, put_all};
@@ -13,7 +13,7 @@ use crate::model::{Built, Child, Image, Layer, Node};
 use crate::runner::Kit;
 use crate::seen::Seen;
 use crate::strategies::{corner_nodes, nodes};
-use crate::{Found, Held, Law, Layers, Manifests};
+use crate::{Ability, Found, Held, Law, Manifests};
 
 pub(crate) const LAW: Law = Law {
     name: "what_is_missing_is_refused_at_commit",
@@ -22,15 +22,15 @@ pub(crate) const LAW: Law = Law {
         "What the root refers to and is not there must be in [`Commit::absent`]; else it is refused.",
         "A layer that is not to be distributed and says where else it is, in `urls`, may be missing",
     ],
-    not_claimed: all,
+    needs: &[],
     cost: 1,
     check,
 };
 
 fn check(kit: &Kit) -> Held {
-    let nested = corner_nodes(kit.claims()).into_iter().filter(is_nested);
+    let nested = corner_nodes(kit.facts()).into_iter().filter(is_nested);
     let corners: Vec<_> = nested.flat_map(|node| (0..9_usize).map(move |at| (node.clone(), at))).collect();
-    kit.each_with(&corners, (nodes(kit.claims()), any::<usize>()), |lab, (node, which)| {
+    kit.each_with(&corners, (nodes(kit.facts()), any::<usize>()), |lab, (node, which)| {
         let built = node.build()?;
         let parts = built.blobs.len() + built.below.len() + built.absent.len();
         if parts == 0 {
@@ -45,7 +45,7 @@ fn check(kit: &Kit) -> Held {
         lab.snapshot()?.same(&before)?;
         lab.step(lacking(lab, &built, node, which))?;
         lab.snapshot()?.same(&before)?;
-        if lab.holds_many() {
+        if lab.has(Ability::ManyImages) {
             let other = lab.another()?;
             in_a_writer(&other, &built, node, which)?;
         }
@@ -54,7 +54,7 @@ fn check(kit: &Kit) -> Held {
         let written = written.map_err(|e| e.while_doing("a second try, with everything"))?;
         lab.step(async {
             let source = lab.source(&written.references[0]).await?;
-            Seen::read(&*source).await?.is(&built, lab.claims())
+            Seen::read(&*source).await?.is(&built, lab.facts())
         })
     })
 }
@@ -67,7 +67,7 @@ fn is_nested(node: &Node) -> bool {
 
 /// A layer that nobody may give away need not be there.
 fn foreign(lab: &Lab) -> Held {
-    if lab.claims().layers == Layers::Plain || lab.claims().manifests == Manifests::Rebuilt {
+    if !lab.has(Ability::CompressedLayers) || lab.claims().manifests == Manifests::Rebuilt {
         return Ok(());
     }
     let layers = vec![Layer::small(4, 300), Layer::small(8, 500)];
@@ -82,7 +82,7 @@ fn foreign(lab: &Lab) -> Held {
     built.blobs.retain(|blob| blob.descriptor.digest != foreign.digest);
     lab.step(async {
         let what = || "an image without a layer that is not to be distributed";
-        let written = lab.write(&built, WriteMode::Create, &super::some_name(lab.claims())).await;
+        let written = lab.write(&built, WriteMode::Create, &lab.facts().some_name()).await;
         let written = written.map_err(|e| e.while_doing(what()))?;
         let source = lab.source(&written.references[0]).await?;
         let holds = source.holds(&foreign).await.during(what)?;
@@ -118,14 +118,14 @@ fn in_a_writer(lab: &Lab, built: &Built, node: &Node, without: usize) -> Held {
         let writer = lab.writer(WriteMode::Create).await?;
         let refused = writer.image(&[ImageName::new("docker.io/library/refused:1")?]).await?;
         refuse(refused, built, node, without).await?;
-        let (built, names) = (whole.build()?, super::some_name(lab.claims()));
+        let (built, names) = (whole.build()?, lab.facts().some_name());
         let destination = writer.image(&names).await?;
         put_all(&*destination, &built).await?;
         commit(destination, &built).await?;
         writer.finish().await.during(|| "finishing, after a commit that was refused")
     })?;
-    let want = [Entry { built: whole.build()?, names: super::some_name(lab.claims()) }];
-    expected::check(&lab.snapshot()?, &want, lab.claims())
+    let want = [Entry { built: whole.build()?, names: lab.facts().some_name() }];
+    expected::check(&lab.snapshot()?, &want, lab.facts())
         .map_err(|e| e.while_doing("in a writer of which one commit was refused"))
 }
 

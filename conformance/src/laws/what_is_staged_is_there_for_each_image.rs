@@ -8,7 +8,7 @@ use transship_core::{
 };
 
 use super::shared_blobs_are_stored_once::occurrences;
-use super::{all, fails, some_name};
+use super::fails;
 use crate::broken::{While, hold};
 use crate::lab::{Lab, Way, commit, put};
 use crate::model::{Blob, Built, Image, Layer};
@@ -16,7 +16,7 @@ use crate::runner::Kit;
 use crate::seen::Seen;
 use crate::strategies::plain_images;
 use crate::streams::failing;
-use crate::{Held, Law};
+use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "what_is_staged_is_there_for_each_image",
@@ -26,19 +26,19 @@ pub(crate) const LAW: Law = Law {
         "What no image refers to is gone when the images show.",
         "A body that fails midway fails with that cause, and nothing is kept.",
     ],
-    not_claimed: all,
+    needs: &[],
     cost: 2,
     check,
 };
 
 fn check(kit: &Kit) -> Held {
     let able = Cell::new(false);
-    kit.each((plain_images(kit.claims()), plain_images(kit.claims())), |lab, (first, second)| {
+    kit.each((plain_images(kit.facts()), plain_images(kit.facts())), |lab, (first, second)| {
         if lab.step(alone(lab, &first.build()?))? {
             able.set(true);
             gone(lab)?;
         }
-        if lab.holds_many() {
+        if lab.has(Ability::ManyImages) {
             let other = lab.another()?;
             let second = Image { seed: first.seed.wrapping_add(1), ..second.clone() };
             if other.step(together(&other, first, &second))? {
@@ -61,7 +61,7 @@ fn extra() -> Vec<u8> {
 
 /// Whether blobs can be staged for an image by itself.
 async fn alone(lab: &Lab, built: &Built) -> Held<bool> {
-    let destination = lab.destination(WriteMode::Create, &some_name(lab.claims())).await?;
+    let destination = lab.destination(WriteMode::Create, &lab.facts().some_name()).await?;
     let Some(staging) = destination.staging() else { return Ok(false) };
     for (at, blob) in built.blobs.iter().enumerate() {
         stage(staging, blob, at).await?;
@@ -72,7 +72,7 @@ async fn alone(lab: &Lab, built: &Built) -> Held<bool> {
     hold!(has.is_none(), "of a body that failed after 100 of {size} B, {has:?} is there");
     let committed = commit(destination, built).await?;
     let source = lab.source(&committed.references[0]).await?;
-    Seen::read(&*source).await?.is(built, lab.claims()).during(|| "of blobs that were staged")?;
+    Seen::read(&*source).await?.is(built, lab.facts()).during(|| "of blobs that were staged")?;
     Ok(true)
 }
 
@@ -94,7 +94,7 @@ async fn together(lab: &Lab, first: &Image, second: &Image) -> Held<bool> {
     writer.finish().await.during(|| "finishing")?;
     for (at, built) in references.iter().zip(&images) {
         let seen = Seen::read(&*lab.source(at).await?).await?;
-        seen.is(built, lab.claims()).during(|| format!("{at}, of blobs that were staged"))?;
+        seen.is(built, lab.facts()).during(|| format!("{at}, of blobs that were staged"))?;
     }
     Ok(true)
 }

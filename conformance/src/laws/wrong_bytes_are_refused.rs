@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use transship_core::{ErrorKind, Expect, ImageDestination, WriteMode};
 
-use super::{all, fails};
+use super::fails;
 use crate::broken::hold;
 use crate::lab::{Lab, Way, commit, put_all};
 use crate::model::{Blob, Image};
@@ -19,7 +19,7 @@ pub(crate) const LAW: Law = Law {
     promises: &[
         "An expectation, `expect`'s or the body's own, that does not hold fails the put and stores nothing.",
     ],
-    not_claimed: all,
+    needs: &[],
     cost: 1,
     check,
 };
@@ -44,7 +44,7 @@ fn check(kit: &Kit) -> Held {
     let wrong = select(vec![Wrong::OneByte, Wrong::Short, Wrong::Long, Wrong::Size]);
     let expects = select(vec![Expects::Put, Expects::Body]);
     let what = (any::<prop::sample::Index>(), wrong, expects);
-    kit.each((plain_images(kit.claims()), what), |lab, (image, (blob, wrong, expects))| {
+    kit.each((plain_images(kit.facts()), what), |lab, (image, (blob, wrong, expects))| {
         let before = lab.snapshot()?;
         lab.step(one(lab, image, blob, *wrong, *expects))?;
         lab.snapshot()?.same(&before)?;
@@ -134,6 +134,6 @@ async fn then_right(lab: &Lab, image: &Image, blob: &prop::sample::Index, wrong:
     refused(&*destination, one, wrong, Expects::Put, Way::Reader).await?;
     let committed = commit(destination, &built).await?;
     let source = lab.source(&committed.references[0]).await?;
-    Seen::read(&*source).await?.is(&built, lab.claims())
+    Seen::read(&*source).await?.is(&built, lab.facts())
 }
 

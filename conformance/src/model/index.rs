@@ -50,6 +50,17 @@ pub enum Presence {
 }
 
 impl Node {
+    /// Whether all that it lists is there.
+    pub fn is_whole(&self) -> bool {
+        match self {
+            Self::Image(_) => true,
+            Self::Index(index) => index
+                .children
+                .iter()
+                .all(|child| child.presence != Presence::Absent && child.node.is_whole()),
+        }
+    }
+
     /// Its bytes.
     ///
     /// # Errors

@@ -6,22 +6,24 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::{images, names, nodes};
+use transship_core::AcceptsNames;
+
 use crate::model::{Algorithm, Container, Form, Image, Layer, Named, Node};
-use crate::{Aliases, Artifacts, Claims, Empty, Layers, Manifests, Names, Untagged};
+use crate::{Ability, Empty, Facts, Manifests, Names};
 
 /// Containers of up to `most` images, no two of which have a name in common. Large ones have small images.
-pub fn containers(claims: &Claims, most: usize) -> BoxedStrategy<Container> {
-    let least = usize::from(claims.empty == Empty::None);
-    let few = vec(named(claims, nodes_without_subject(claims)), least..4.min(most + 1));
-    let many = vec(named(claims, small(claims)), least..=most);
-    let claims = claims.clone();
+pub fn containers(facts: &Facts, most: usize) -> BoxedStrategy<Container> {
+    let least = usize::from(facts.claims.empty == Empty::None);
+    let few = vec(named(facts, nodes_without_subject(facts)), least..4.min(most + 1));
+    let many = vec(named(facts, small(facts)), least..=most);
+    let facts = facts.clone();
     prop_oneof![2 => few, 1 => many]
-        .prop_map(move |images| Container { images: distinct(images, &claims) })
+        .prop_map(move |images| Container { images: distinct(images, &facts) })
         .boxed()
 }
 
-fn nodes_without_subject(claims: &Claims) -> BoxedStrategy<Node> {
-    nodes(claims)
+fn nodes_without_subject(facts: &Facts) -> BoxedStrategy<Node> {
+    nodes(facts)
         .prop_map(|node| match node {
             Node::Image(image) => Node::Image(Image { subject: false, ..image }),
             index @ Node::Index(_) => index,
@@ -29,24 +31,24 @@ fn nodes_without_subject(claims: &Claims) -> BoxedStrategy<Node> {
         .boxed()
 }
 
-fn named(claims: &Claims, node: BoxedStrategy<Node>) -> BoxedStrategy<Named> {
-    let count = match claims.names {
-        Names::None => 0..1,
-        _ if claims.aliases == Aliases::Refused => 0..2,
-        _ => 0..4_usize,
+fn named(facts: &Facts, node: BoxedStrategy<Node>) -> BoxedStrategy<Named> {
+    let count = match facts.accepts.names {
+        AcceptsNames::None => 0..1,
+        AcceptsNames::Many => 0..4_usize,
+        _ => 0..2,
     };
-    (node, vec(names(claims), count)).prop_map(|(node, names)| Named { node, names }).boxed()
+    (node, vec(names(facts), count)).prop_map(|(node, names)| Named { node, names }).boxed()
 }
 
 /// Images of one or two layers out of a few.
-fn small(claims: &Claims) -> BoxedStrategy<Node> {
-    let plain = claims.layers == Layers::Plain;
+fn small(facts: &Facts) -> BoxedStrategy<Node> {
+    let plain = !facts.has(Ability::CompressedLayers);
     let layer = (0_u8..5, 0_usize..3).prop_map(move |(seed, size)| Layer {
         form: if plain || size < 2 { Form::Plain } else { Form::Gzip(1) },
         algorithm: Algorithm::Sha256,
         ..Layer::small(seed, [0, 512, 700][size])
     });
-    let other = images(&Claims { artifacts: Artifacts::Refused, ..claims.clone() });
+    let other = images(&facts.without_artifacts());
     // Of few seeds, so that images have one config in common, and not the manifest.
     let image = (0_u8..4, vec(layer, 0..3), any::<bool>())
         .prop_map(|(seed, layers, described)| Image { layers, described, ..Image::simple(seed) });
@@ -56,28 +58,28 @@ fn small(claims: &Claims) -> BoxedStrategy<Node> {
 }
 
 /// Takes away names that an earlier image has, and images without a name where only one may be.
-pub fn distinct(images: Vec<Named>, claims: &Claims) -> Vec<Named> {
+pub fn distinct(images: Vec<Named>, facts: &Facts) -> Vec<Named> {
     let (mut seen, mut nameless) = (HashSet::new(), 0);
     images
         .into_iter()
         .map(|mut image| {
-            if claims.aliases == Aliases::Refused {
+            if facts.accepts.names == AcceptsNames::One {
                 image.names.truncate(1);
             }
-            image.names.retain(|name| seen.insert(meaning(name, claims)));
+            image.names.retain(|name| seen.insert(meaning(name, facts)));
             image
         })
         .filter(|image| {
             nameless += usize::from(image.names.is_empty());
-            !image.names.is_empty() || claims.untagged == Untagged::Many || nameless < 2
+            !image.names.is_empty() || !facts.has(Ability::OneWithoutName) || nameless < 2
         })
         .collect()
 }
 
 /// What a name means where `alpine` is `docker.io/library/alpine:latest`.
-pub(crate) fn meaning(name: &transship_core::ImageName, claims: &Claims) -> String {
-    match claims.names {
-        Names::AnyText if claims.manifests == Manifests::Kept => name.as_str().to_owned(),
+pub(crate) fn meaning(name: &transship_core::ImageName, facts: &Facts) -> String {
+    match facts.claims.names {
+        Names::AnyText if facts.claims.manifests == Manifests::Kept => name.as_str().to_owned(),
         _ => name
             .docker()
             .map_or_else(|| name.as_str().to_owned(), |docker| docker.or_latest().to_string()),

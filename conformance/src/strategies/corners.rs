@@ -6,7 +6,7 @@ use super::distinct;
 use crate::model::{
     Algorithm, Child, Config, Container, Form, Format, Image, Index, Layer, Named, Node, Presence,
 };
-use crate::{Aliases, Artifacts, Claims, Empty, Indexes, Layers, Names};
+use crate::{Ability, Empty, Facts, Names};
 
 /// One mebibyte.
 const CHUNK: usize = 1 << 20;
@@ -22,7 +22,7 @@ const SIZES: &[&[usize]] = &[
 ];
 
 /// Images that have each one thing that others have not.
-pub fn corner_images(claims: &Claims) -> Vec<Image> {
+pub fn corner_images(facts: &Facts) -> Vec<Image> {
     let with = |layers: Vec<Layer>| Image { layers, ..Image::simple(0) };
     let mut images = vec![with(vec![])];
     images.extend(SIZES.iter().map(|sizes| with(noise_of(sizes))));
@@ -42,8 +42,8 @@ pub fn corner_images(claims: &Claims) -> Vec<Image> {
         // The root is named by it, too.
         Image { algorithm: Algorithm::Sha512, ..Image::simple(6) },
     ]);
-    images.extend(configs(claims));
-    if claims.layers == Layers::Any {
+    images.extend(configs(facts));
+    if facts.has(Ability::CompressedLayers) {
         images.extend(forms());
     }
     let docker: Vec<_> = images
@@ -65,12 +65,12 @@ fn sha512(mut layer: Layer) -> Layer {
     layer
 }
 
-fn configs(claims: &Claims) -> Vec<Image> {
+fn configs(facts: &Facts) -> Vec<Image> {
     let of = |config| Image { config, ..Image::simple(1) };
     let mut images = vec![of(Config::DockerFields), of(Config::UnknownFields), of(Config::Long)];
     images.push(Image { described: true, ..of(Config::Plain) });
     images.push(Image { architecture: "arm/v7", ..of(Config::Plain) });
-    if claims.artifacts == Artifacts::Held {
+    if facts.has(Ability::Artifacts) {
         images.push(Image { layers: vec![], ..of(Config::Artifact) });
         images.push(Image { described: true, ..of(Config::Artifact) });
         images.push(Image { subject: true, ..of(Config::Plain) });
@@ -102,12 +102,13 @@ fn forms() -> Vec<Image> {
 }
 
 /// Those, and indexes that have each one thing that others have not.
-pub fn corner_nodes(claims: &Claims) -> Vec<Node> {
-    let images = corner_images(claims).into_iter().map(Node::Image);
-    if claims.indexes == Indexes::Refused {
+pub fn corner_nodes(facts: &Facts) -> Vec<Node> {
+    let images = corner_images(facts).into_iter().map(Node::Image);
+    if !facts.has(Ability::Indexes) {
         return images.collect();
     }
-    images.chain(indexes()).collect()
+    let sparse = facts.has(Ability::SparseIndexes);
+    images.chain(indexes()).filter(|node| sparse || node.is_whole()).collect()
 }
 
 fn indexes() -> Vec<Node> {
@@ -144,10 +145,10 @@ fn index(format: Format, children: Vec<Child>) -> Node {
 }
 
 /// Containers that have each one thing that others have not.
-pub fn corner_containers(claims: &Claims) -> Vec<Container> {
+pub fn corner_containers(facts: &Facts) -> Vec<Container> {
     let named = |image: Image, names: &[&str]| Named {
         node: Node::Image(image),
-        names: names.iter().filter_map(|name| given(name, claims)).collect(),
+        names: names.iter().filter_map(|name| given(name, facts)).collect(),
     };
     let shared = Layer::small(1, 70_000);
     // Twice in the first of them.
@@ -188,17 +189,17 @@ pub fn corner_containers(claims: &Claims) -> Vec<Container> {
     let alike = ["a/b:v1", "a/b:V1", "a_b:v1", "a-b:v1", "a/b_v1:1", "a.b:v1"];
     containers
         .push((40..).zip(alike).map(|(at, name)| named(Image::simple(at), &[name])).collect());
-    if claims.aliases == Aliases::Held {
+    if facts.has(Ability::SeveralNames) {
         // One twice, under other names, with one in between.
         let of = |seed, name: &str| named(Image::simple(seed), &[name]);
         containers.push(vec![of(1, "a:1"), of(2, "b:1"), of(1, "c:1")]);
     }
     containers.push((0..30).map(|at| named(Image::simple(at), &[&format!("many:{at}")])).collect());
-    if claims.indexes == Indexes::Held {
-        containers.push(with_an_index(claims));
-        containers.push(attested_and_nested(claims));
+    if facts.has(Ability::Indexes) {
+        containers.push(with_an_index(facts));
+        containers.push(attested_and_nested(facts));
     }
-    if claims.names == Names::AnyText {
+    if facts.claims.names == Names::AnyText {
         // A name with a tag and a digest, which are one name.
         let pinned = format!("pinned:1@sha256:{}", "ab".repeat(32));
         containers.push(vec![
@@ -206,21 +207,21 @@ pub fn corner_containers(claims: &Claims) -> Vec<Container> {
             named(Image::simple(2), &["pinned:1"]),
         ]);
     }
-    if claims.empty == Empty::None {
+    if facts.claims.empty == Empty::None {
         containers.retain(|images| !images.is_empty());
     }
-    let claimed = |images: Vec<Named>| Container { images: distinct(images, claims) };
+    let claimed = |images: Vec<Named>| Container { images: distinct(images, facts) };
     containers.into_iter().map(claimed).collect()
 }
 
 /// An index, and one of the images in it by itself.
-fn with_an_index(claims: &Claims) -> Vec<Named> {
+fn with_an_index(facts: &Facts) -> Vec<Named> {
     let here = |seed| Child { node: Node::Image(Image::simple(seed)), presence: Presence::Here };
     // Of a layer that two have in common.
     let shares = Node::Image(Image { described: true, ..Image::simple(1) });
     let shares = Child { node: shares, presence: Presence::Here };
     let both = index(Format::Oci, vec![here(1), here(2), shares]);
-    let name = |name| given(name, claims).into_iter().collect();
+    let name = |name| given(name, facts).into_iter().collect();
     vec![
         Named { node: both, names: name("a:1") },
         Named { node: Node::Image(Image::simple(2)), names: name("b:1") },
@@ -229,7 +230,7 @@ fn with_an_index(claims: &Claims) -> Vec<Named> {
 }
 
 /// An index with an attestation, and one that holds another.
-fn attested_and_nested(claims: &Claims) -> Vec<Named> {
+fn attested_and_nested(facts: &Facts) -> Vec<Named> {
     let child = |seed, architecture, presence| {
         let node = Node::Image(Image { architecture, ..Image::simple(seed) });
         Child { node, presence }
@@ -244,13 +245,13 @@ fn attested_and_nested(claims: &Claims) -> Vec<Named> {
     let nested = vec![child(25, "amd64", Presence::Here), inner];
     let named = |children, name| Named {
         node: index(Format::Oci, children),
-        names: given(name, claims).into_iter().collect(),
+        names: given(name, facts).into_iter().collect(),
     };
     vec![named(attested, "deep:1"), named(nested, "deep:2")]
 }
 
-fn given(name: &str, claims: &Claims) -> Option<ImageName> {
-    if claims.names == Names::None {
+fn given(name: &str, facts: &Facts) -> Option<ImageName> {
+    if !facts.has(Ability::Names) {
         return None;
     }
     ImageName::new(&format!("docker.io/library/{name}")).ok()

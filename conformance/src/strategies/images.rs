@@ -6,18 +6,18 @@ use proptest::sample::select;
 
 use super::layers;
 use crate::model::{Algorithm, Child, Config, Format, Image, Index, Node, Presence};
-use crate::{Artifacts, Claims, Indexes};
+use crate::{Ability, Facts};
 
 /// Images of 0 to 8 layers, sometimes one layer twice.
-pub fn images(claims: &Claims) -> BoxedStrategy<Image> {
-    let config = if claims.artifacts == Artifacts::Held { vec![Config::Artifact] } else { vec![] };
+pub fn images(facts: &Facts) -> BoxedStrategy<Image> {
+    let config = if facts.has(Ability::Artifacts) { vec![Config::Artifact] } else { vec![] };
     let runnable = [Config::Plain, Config::Plain, Config::DockerFields, Config::UnknownFields];
     let config =
         select(config.into_iter().chain(runnable).chain([Config::Long]).collect::<Vec<_>>());
     let count = prop_oneof![8 => 0_usize..4, 1 => 4_usize..9];
     let layers = count.prop_flat_map({
-        let claims = claims.clone();
-        move |count| vec(layers(&claims), count)
+        let facts = facts.clone();
+        move |count| vec(layers(&facts), count)
     });
     let format = select(vec![Format::Oci, Format::Docker]);
     let architecture = select(vec!["amd64", "arm64", "arm/v7", "s390x"]);
@@ -37,26 +37,27 @@ pub fn images(claims: &Claims) -> BoxedStrategy<Image> {
 }
 
 /// Images that are never about others and no artifacts: those that `list` shows wherever they are.
-pub fn plain_images(claims: &Claims) -> BoxedStrategy<Image> {
-    let claims = Claims { artifacts: Artifacts::Refused, ..claims.clone() };
-    images(&claims).prop_map(|image| Image { subject: false, ..image }).boxed()
+pub fn plain_images(facts: &Facts) -> BoxedStrategy<Image> {
+    let facts = facts.without_artifacts();
+    images(&facts).prop_map(|image| Image { subject: false, ..image }).boxed()
 }
 
 /// Images and, where they are held, indexes: nested, with attestations, with gaps.
-pub fn nodes(claims: &Claims) -> BoxedStrategy<Node> {
-    let image = images(claims).prop_map(Node::Image);
-    if claims.indexes == Indexes::Refused {
+pub fn nodes(facts: &Facts) -> BoxedStrategy<Node> {
+    let image = images(facts).prop_map(Node::Image);
+    if !facts.has(Ability::Indexes) {
         return image.boxed();
     }
-    let leaf = (plain_images(claims), prop::bool::weighted(0.1)).prop_map(|(image, sha512)| {
+    let leaf = (plain_images(facts), prop::bool::weighted(0.1)).prop_map(|(image, sha512)| {
         let algorithm = if sha512 { Algorithm::Sha512 } else { Algorithm::Sha256 };
         Node::Image(Image { algorithm, ..image })
     });
     let leaf = leaf.boxed();
-    let index = leaf.prop_recursive(2, 8, 3, |inner| {
+    let sparse = facts.has(Ability::SparseIndexes);
+    let index = leaf.prop_recursive(2, 8, 3, move |inner| {
         let presence = prop_oneof![
             6 => Just(Presence::Here),
-            1 => Just(Presence::Absent),
+            1 => Just(if sparse { Presence::Absent } else { Presence::Here }),
             1 => Just(Presence::Attestation),
         ];
         let child = (inner, presence).prop_map(|(node, presence)| Child { node, presence });

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use crate::model::{Algorithm, Form, Layer};
-use crate::{Claims, Layers};
+use crate::{Ability, Facts};
 
 /// One mebibyte: the size of the chunks in which bodies pass.
 const CHUNK: usize = 1 << 20;
@@ -22,16 +22,17 @@ pub fn sizes() -> impl Strategy<Value = usize> {
 }
 
 /// Layers that a transport holds. Their seeds are few, so that images share them.
-pub fn layers(claims: &Claims) -> BoxedStrategy<Layer> {
-    let form = match claims.layers {
-        Layers::Plain => Just(Form::Plain).boxed(),
-        Layers::Any => prop_oneof![
+pub fn layers(facts: &Facts) -> BoxedStrategy<Layer> {
+    let form = if facts.has(Ability::CompressedLayers) {
+        prop_oneof![
             4 => Just(Form::Plain),
             3 => (1_usize..4).prop_map(Form::Gzip),
             2 => (1_usize..4).prop_map(Form::Zstd),
             1 => Just(Form::Unknown),
         ]
-        .boxed(),
+        .boxed()
+    } else {
+        Just(Form::Plain).boxed()
     };
     let algorithm = prop_oneof![9 => Just(Algorithm::Sha256), 1 => Just(Algorithm::Sha512)];
     (0_u8..6, sizes(), form, algorithm, any::<bool>())

@@ -1,4 +1,4 @@
-//! What is generated: everything that an image can be, as far as a transport's claims let it in.
+//! What is generated: everything that an image can be, as far as a transport's facts let it in.
 
 mod containers;
 mod corners;

@@ -4,12 +4,12 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use transship_core::{DockerName, ImageName};
 
-use crate::{Claims, Names};
+use crate::{Facts, Names};
 
 /// Names that a transport holds.
-pub fn names(claims: &Claims) -> BoxedStrategy<ImageName> {
-    match claims.names {
-        Names::Docker | Names::None => docker_names(),
+pub fn names(facts: &Facts) -> BoxedStrategy<ImageName> {
+    match facts.claims.names {
+        Names::Docker => docker_names(),
         Names::OciOrDocker => prop_oneof![2 => docker_names(), 1 => oci_names()].boxed(),
         Names::AnyText => prop_oneof![2 => docker_names(), 1 => oci_names(), 1 => texts()].boxed(),
     }

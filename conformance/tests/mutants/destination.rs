@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use transship_core::{
-    Accepts, AcceptsLayers, AcceptsManifests, AcceptsNameless, AcceptsNames, Body, Commit,
-    Committed, DeleteOptions, Deltas, Descriptor, Digest, Error, ErrorKind, Expect, FileRange,
-    ImageDestination, ImageName, Manifest, MediaType, PutSignatures, Reference, Result, Shows,
-    Staged, Staging, Stored, Transport, WriteMode, WriteOptions,
+    Accepts, AcceptsLayers, AcceptsManifests, AcceptsNameless, AcceptsNames, AcceptsReferrers,
+    Artifacts, Body, Commit, Committed, DeleteOptions, Deltas, Descriptor, Digest, Error,
+    ErrorKind, Expect, FileRange, ImageDestination, ImageName, Manifest, MediaType, PutSignatures,
+    Reference, Result, Shows, Staged, Staging, Stored, Transport, WriteMode, WriteOptions,
 };
 
 use crate::bytes::{named, unchecked};
@@ -53,6 +53,11 @@ impl<'w> BrokenDestination<'w> {
             Fault::AcceptsTooMuch | Fault::RefusesAsCorrupt => {
                 accepts.layers = AcceptsLayers::PlainOnly;
             }
+            Fault::LayersGoByTheConfig => {
+                accepts.manifests = AcceptsManifests::Only(vec![MediaType::ImageManifest]);
+                accepts.artifacts = Artifacts::Refused;
+            }
+            Fault::OffersWhatItDoesNotAccept => accepts.referrers = AcceptsReferrers::Refused,
             Fault::DeltasAreTaken => accepts.deltas = Deltas::Refused,
             Fault::SecondNamelessIsTaken => accepts.nameless = AcceptsNameless::One,
             Fault::NamesAreIgnored => accepts.names = AcceptsNames::None,

@@ -329,10 +329,10 @@ faults! {
     StagedStays => "what_is_staged_is_there_for_each_image",
     /// A second image without a name is taken beside the first.
     SecondNamelessIsTaken => "a_second_image_without_a_name_is_refused",
-    /// What is claimed not to be kept is offered.
-    OffersWhatItDoesNotClaim => "what_is_not_claimed_is_not_there",
+    /// What is not accepted is offered.
+    OffersWhatItDoesNotAccept => "a_place_holds_what_it_states",
     /// A container of no images is there, where none was claimed to be.
-    EmptyIsThere => "what_is_not_claimed_is_not_there",
+    EmptyIsThere => "a_place_holds_what_it_states",
     /// Its index is never sparse, a source says of a place that takes gaps.
     GapsAreDenied => "a_source_says_whether_it_may_be_sparse",
     /// The root is that of what was there before.

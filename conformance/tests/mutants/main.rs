@@ -17,8 +17,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use transship_conformance::{
-    ALL, Artifacts, Claims, Empty, Fixture, Indexes, Layers, Manifests, Memory, Names, Outcome,
-    Place, Processes, Referrers, Settings, Stored, Untagged, is_child, law, run,
+    ALL, Claims, Empty, Fixture, Manifests, Memory, Outcome, Place, Processes, Settings, is_child,
+    law, run,
 };
 use transship_core::Transport;
 
@@ -77,8 +77,7 @@ impl Fixture for Mutants {
     }
 
     fn claims(&self) -> Claims {
-        let stored = if self.on_disk() { Stored::Files } else { Stored::Hidden };
-        let strict = Claims::in_memory().with(stored);
+        let strict = Claims::in_memory();
         match self.fault {
             Fault::OtherProcessesSeeNothing
             | Fault::OtherProcessesReplaceNothing
@@ -86,15 +85,8 @@ impl Fixture for Mutants {
             | Fault::ForgetsToSyncTheFolder
             | Fault::ForgetsToSyncTheFolderAbove
             | Fault::SyncsAfterTheRename => strict.with(Processes::Many),
-            Fault::AcceptsTooMuch | Fault::RefusesAsCorrupt => strict.with(Layers::Plain),
-            Fault::LayersGoByTheConfig => {
-                let (manifests, indexes) = (Manifests::Rebuilt, Indexes::Refused);
-                strict.with(manifests).with(indexes).with(Artifacts::Refused)
-            }
-            Fault::SecondNamelessIsTaken => strict.with(Untagged::One),
-            Fault::OffersWhatItDoesNotClaim => strict.with(Referrers::Refused),
+            Fault::LayersGoByTheConfig => strict.with(Manifests::Rebuilt),
             Fault::EmptyIsThere => strict.with(Empty::None),
-            Fault::NamesAreIgnored => strict.with(Names::None),
             _ => strict,
         }
     }

@@ -69,6 +69,8 @@ pub trait ImageDestination: fmt::Debug + Send + Sync {
 
     /// Stores a manifest that an index refers to, or a referrer. Gives it no name.
     ///
+    /// - Where [`Accepts::referrers`] refuses them, manifests about others are refused with `Unsupported`, here or by the commit.
+    ///
     /// What it refers to need not be there yet; that is looked at by the commit. The engine puts blobs before manifests,
     /// and what is below before what is above.
     async fn put_manifest(&self, manifest: &Manifest) -> Result<()>;
@@ -263,6 +265,8 @@ pub struct Accepts {
     pub sparse: Sparse,
     /// Whether artifacts can be held: manifests whose config is no image config.
     pub artifacts: Artifacts,
+    /// Whether manifests that are about an image are kept with it.
+    pub referrers: AcceptsReferrers,
     /// Whether an image can be held of which a part is somewhere else.
     pub deltas: Deltas,
 }
@@ -280,6 +284,7 @@ impl Accepts {
             shows: Shows::AtCommit,
             sparse: Sparse::Accepted,
             artifacts: Artifacts::Accepted,
+            referrers: AcceptsReferrers::Accepted,
             deltas: Deltas::Refused,
         }
     }
@@ -396,6 +401,16 @@ pub enum Artifacts {
     /// They can.
     Accepted,
     /// They cannot.
+    Refused,
+}
+
+/// Whether manifests that are about an image are kept with it: those that have it as their subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AcceptsReferrers {
+    /// They are.
+    Accepted,
+    /// They are not.
     Refused,
 }
 

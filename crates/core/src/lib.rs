@@ -57,8 +57,8 @@ pub use config::ImageConfig;
 pub use descriptor::Descriptor;
 pub use destination::{
     Accepts, AcceptsLayers, AcceptsManifests, AcceptsNameless, AcceptsNames, AcceptsOrder,
-    Artifacts, Commit, Committed, Contents, Deltas, ImageDestination, LayerForm, PutBeside,
-    PutSignatures, Shows, Sparse,
+    AcceptsReferrers, Artifacts, Commit, Committed, Contents, Deltas, ImageDestination, LayerForm,
+    PutBeside, PutSignatures, Shows, Sparse,
 };
 pub use details::{ConfigPlatforms, EntryDetails};
 pub use digest::{EMPTY_JSON_DIGEST, Hasher, parse_digest, sha256};

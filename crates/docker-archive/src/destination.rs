@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use transship_core::{
-    Accepts, AcceptsLayers, AcceptsManifests, AcceptsNames, AcceptsOrder, Artifacts, Body,
-    CONFIG_LIMIT, Cancel, Commit, Committed, Digest, Error, ErrorKind, Expect, Hint, ImageConfig,
-    ImageDestination, ImageName, LayerForm, LayerType, Manifest, MediaType, Reference, Result,
-    ResultExt, Shows, Sparse, Stored, media_types, sha256,
+    Accepts, AcceptsLayers, AcceptsManifests, AcceptsNames, AcceptsOrder, AcceptsReferrers,
+    Artifacts, Body, CONFIG_LIMIT, Cancel, Commit, Committed, Digest, Error, ErrorKind, Expect,
+    Hint, ImageConfig, ImageDestination, ImageName, LayerForm, LayerType, Manifest, MediaType,
+    Reference, Result, ResultExt, Shows, Sparse, Stored, media_types, sha256,
 };
 use transship_local::{Held, Unpublished};
 
@@ -186,6 +186,7 @@ fn accepts(shows: Shows) -> Accepts {
     accepts.shows = shows;
     accepts.sparse = Sparse::Refused;
     accepts.artifacts = Artifacts::Refused;
+    accepts.referrers = AcceptsReferrers::Refused;
     accepts
 }
 

@@ -3,10 +3,7 @@
 
 use std::sync::Arc;
 
-use transship_conformance::{
-    Artifacts, Claims, Collection, Fixture, Indexes, Layers, Manifests, Names, Place, Referrers,
-    Signatures,
-};
+use transship_conformance::{Claims, Fixture, Manifests, Names, Place};
 use transship_core::Transport;
 use transship_docker_archive::DockerArchive;
 
@@ -23,15 +20,7 @@ impl Fixture for Archives {
     }
 
     fn claims(&self) -> Claims {
-        Claims::default()
-            .with(Manifests::Rebuilt)
-            .with(Names::Docker)
-            .with(Indexes::Refused)
-            .with(Layers::Plain)
-            .with(Artifacts::Refused)
-            .with(Referrers::Refused)
-            .with(Signatures::None)
-            .with(Collection::None)
+        Claims::archive().with(Manifests::Rebuilt).with(Names::Docker)
     }
 }
 

@@ -3,21 +3,13 @@
 
 use std::sync::Arc;
 
-use transship_conformance::{
-    Abandoned, Claims, Collection, Fixture, Leftover, Nameless, Names, Place, Signatures, Taken,
-    Untagged,
-};
+use transship_conformance::{Abandoned, Claims, Fixture, Leftover, Names, Place, Taken};
 use transship_core::Transport;
 use transship_oci_layout::{OciArchive, OciLayout};
 
 /// What holds of both.
 fn layouts() -> Claims {
-    Claims::default()
-        .with(Names::OciOrDocker)
-        .with(Signatures::None)
-        .with(Untagged::One)
-        .with(Nameless::Goes)
-        .with(Taken::InItsPlace)
+    Claims::archive().with(Names::OciOrDocker).with(Taken::InItsPlace)
 }
 
 #[derive(Debug)]
@@ -52,7 +44,7 @@ impl Fixture for Archives {
     }
 
     fn claims(&self) -> Claims {
-        layouts().with(Collection::None)
+        layouts()
     }
 }
 

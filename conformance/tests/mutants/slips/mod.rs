@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
-use transship_conformance::{Claims, Fixture, Memory, Place, Stored};
+use transship_conformance::{Claims, Fixture, Memory, Place};
 use transship_core::{Digest, Manifest, Transport};
 
 use crate::fault::faults;
@@ -229,7 +229,6 @@ impl Fixture for Slips {
     }
 
     fn claims(&self) -> Claims {
-        let claims = Claims::in_memory();
-        if self.slip.is_on_disk() { claims.with(Stored::Files) } else { claims }
+        Claims::in_memory()
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::{HashSet, VecDeque};
 
 use transship_core::{
-    Accepts, Artifacts, Descriptor, Digest, Error, ErrorKind, Hint, ImageDestination, ImageSource,
-    Referrers, Result, ResultExt, Sparse,
+    Accepts, AcceptsReferrers, Artifacts, Descriptor, Digest, Error, ErrorKind, Hint,
+    ImageDestination, ImageSource, Referrers, Result, ResultExt, Sparse,
 };
 
 use crate::plan::manifests::as_it_is;
@@ -105,7 +105,8 @@ impl Attaching<'_> {
     async fn take(&mut self, of: &Descriptor) -> Result<bool> {
         let digest = &of.digest;
         let what = format!("manifest {digest}, which is about the image");
-        if self.accepts.artifacts == Artifacts::Refused {
+        let refused = self.accepts.referrers == AcceptsReferrers::Refused;
+        if refused || self.accepts.artifacts == Artifacts::Refused {
             self.plan.lost.push(format!("{what}: the destination cannot hold it"));
             return Ok(false);
         }

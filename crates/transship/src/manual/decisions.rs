@@ -132,17 +132,17 @@
 //!
 //! # 26. What a registry cannot promise, it claims
 //!
-//! The traits grew up on disks. On a network these laws had to change, each by a claim that any transport can make:
+//! The traits grew up on disks. On a network these laws had to change, each by what any transport can state or claim:
 //!
 //! | on a disk | in a registry | why |
 //! |---|---|---|
 //! | a container of no images is there | `empty: None` | a repository comes with its first manifest; one with blobs alone is `NotFound` |
 //! | a container is replaced at once | `replaces: Images` | tags move one by one, and few servers let anybody delete; for a repository it is `Unsupported` |
-//! | a writer shows all with `finish` | `unfinished: Shows` | there is no step for several tags; each image is whole, and a failure lists what is there |
-//! | images are listed as they were written | `listed: Names`, `taken`, `nameless` | a listing is of tags, in the server's order; an image whose tag went is found by its digest alone |
-//! | the only image needs no name | `chosen: ByName`, `untagged: One` | everywhere a repository without a tag means its `latest` |
+//! | a writer shows all with `finish` | `Accepts::shows` | there is no step for several tags; each image is whole, and a failure lists what is there |
+//! | images are listed as they were written | `listed: Names`, `taken`, `Accepts::nameless` | a listing is of tags, in the server's order; an image whose tag went is found by its digest alone |
+//! | the only image needs no name | `chosen: ByName`, `Accepts::nameless` | everywhere a repository without a tag means its `latest` |
 //! | what is found in place is looked at | `found: Trusted` | the bytes would have to come here; the server has them by their digest |
-//! | nothing is left over, and garbage can be collected | `stored: Hidden`, `deletion`, `collection: None` | what is kept, and when it goes, is the server's affair |
+//! | nothing is left over, and garbage can be collected | no files to see, no `deletion()`, no `collection()` | what is kept, and when it goes, is the server's affair |
 //!
 //! What a reader has looked at once stays the image that it was: the first look at an entry fixes its digest. Before that it is
 //! only a name, because a request for each of 500 tags is more than a listing should cost.
@@ -451,3 +451,10 @@
 //! A server's own certificate that is given as its authority is accepted though webpki refuses it, if its name and its time are right.
 //! webpki looks at the time before anything else, so every other refusal says that it is right; a second reader of DER is not needed.
 //! A test holds webpki to that order.
+//!
+//! # 67. Claims are what the traits do not say
+//!
+//! An author said twice what a place holds: in `Accepts` and to the kit, which looked whether both were the same. The kit now asks
+//! the transport, at a place where nothing is, and thirteen claims are left of twenty-six. `Accepts` says whether referrers are kept, so that
+//! a copy reports them as lost instead of failing; signatures stay an ability, `signatures()`, which nobody can state and not have. The price: an
+//! ability that an author forgets is no failure. The kit prints the law that is not run, with what users lose.

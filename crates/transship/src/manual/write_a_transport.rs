@@ -168,29 +168,29 @@
 //!
 //! # What to claim
 //!
-//! Begin with `Claims::default()`, which is the strictest, or with the profile that fits: `Claims::single_image()` for a place of
-//! one image, `Claims::registry()` for repositories. A claim is for what people who use the place would expect of it;
-//! what you did not get to is no claim but a bug.
+//! What your transport says of itself by the traits is not claimed: `Accepts` of its destinations (manifests, layers, names,
+//! artifacts, referrers, sparse indexes, images without a name, when images show), and whether it has `archives()`,
+//! `deletion()`, `collection()` and `signatures()`. The kit asks for it, and holds it to both: what is accepted comes back, and
+//! what is not is refused. The kit sees files where the place comes from `Place::in_folder`.
+//!
+//! A claim is what the traits do not say. Begin with the profile that fits: `Claims::archive()` for files and folders of several
+//! images, `Claims::single_image()` for a place of one, `Claims::registry()` for repositories, `Claims::engine()` for the store of
+//! a container engine. A claim is for what people who use the place would expect of it; what you did not get to is no claim but
+//! a bug. A law that is not run prints what users lose by that.
 //!
 //! | claim | when | not when |
 //! |---|---|---|
-//! | `holds: One`, `names: None` | the place is one image: a folder, a URL | listing was not written yet |
-//! | `names: Docker`, `OciOrDocker`, `aliases: Refused` | the format cannot hold other names, or several | parsing them is tedious: an escape is two lines |
+//! | `names: Docker`, `OciOrDocker` | the format cannot hold other names | parsing them is tedious: an escape is two lines |
 //! | `manifests: Rebuilt` | the format has no place for a manifest (`docker save`) | manifests are parsed and written again: digests are lost |
-//! | `indexes`, `artifacts`, `referrers`, `signatures` | the format has no place for them | only images were tried |
-//! | `layers: Plain` | readers of the format expect plain tars | it compresses by itself: the engine does that |
 //! | `append: Refused` | the place is replaced whole: a tar | a lock is missing |
 //! | `writers: One` | nothing there can be locked | a race is rare |
 //! | `processes: One` | it is in memory, or an embedded database lets one process in | a cache holds what other processes write |
 //! | `abandoned: Blobs` | a collector of garbage exists, and needs no luck | staging is not cleaned up |
 //! | `leftover: UntilCollected` | what was replaced or deleted stays until a collector comes, as in a folder of blobs | the place is written anew as a whole |
-//! | `untagged`, `nameless`, `taken` | the format orders or drops them so | - |
+//! | `taken: InItsPlace` | the format orders images so | - |
 //! | `listed: Names`, `chosen: ByName`, `empty: None` | a service lists names, means one where none is said, and has no empty place | a format of your own: print what opens again |
-//! | `replaces: Images`, `unfinished: Shows` | a service publishes image by image, and has no step for all of them | there is a rename or a transaction: use it |
+//! | `replaces: Images` | a service publishes image by image | there is a rename or a transaction: use it |
 //! | `found: Trusted` | a remote place keeps blobs by their digests, and its word is all there is | the bytes are on this machine: hash them |
-//! | `deletion: None` | nothing can be taken away: a tape, a stream | - |
-//! | `collection: None` | nothing is ever left unused, or one image is all there is | a crash or another tool leaves blobs behind |
-//! | `stored: Hidden` | the bytes are on another machine, or in memory | they are in a file: let the kit look |
 //!
 //! # What each law protects the people who use it from
 //!
@@ -229,7 +229,7 @@
 //! | `a_container_in_one_pass_is_the_same` | through a pipe another image comes than from the file, or half of one that was cut off |
 //! | `what_is_asked_for_less_is_true` | an image that changed is skipped, as its root was said to be the old one |
 //! | `a_source_says_whether_it_may_be_sparse` | a platform that another tool removed stops a copy, or one that is damaged is left out in silence |
-//! | `what_is_not_claimed_is_not_there` | a command offers what the place cannot do, and fails in the middle |
+//! | `a_place_holds_what_it_states` | a command offers what the place cannot do, and fails in the middle |
 //! | `signatures_come_back` | a signed image arrives unsigned, or with the signature of another one |
 //!
 //! Writing:

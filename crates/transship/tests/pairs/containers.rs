@@ -3,14 +3,14 @@
 
 use proptest::strategy::{Strategy, ValueTree};
 use transship::transfer::Digests;
+use transship::transport::{
+    AcceptsLayers, AcceptsManifests, AcceptsNameless, Artifacts, MediaType,
+};
 use transship::{
     Digest, Document, Images, ReadOptions, Reference, Transfer, TransferOptions, WriteOptions,
 };
 use transship_conformance::model::Container;
-use transship_conformance::{
-    Artifacts, Claims, Indexes, Layers, Manifests, Nameless, Names, Referrers, Signatures, Taken,
-    Untagged, strategies,
-};
+use transship_conformance::{Claims, Facts, Manifests, Names, strategies};
 
 use crate::lab::{Lab, cases, put, runner};
 
@@ -31,23 +31,18 @@ struct Listed {
 }
 
 /// What both can hold.
-fn claims(a: &str, b: &str) -> Claims {
-    let layouts = Claims::default()
-        .with(Names::OciOrDocker)
-        .with(Signatures::None)
-        .with(Untagged::One)
-        .with(Nameless::Goes)
-        .with(Taken::InItsPlace);
+fn facts(a: &str, b: &str) -> Facts {
+    let mut facts = Facts::strictest();
+    facts.accepts.nameless = AcceptsNameless::One;
+    facts.claims = Claims::archive().with(Names::OciOrDocker);
     if keeps(a) && keeps(b) {
-        return layouts;
+        return facts;
     }
-    layouts
-        .with(Manifests::Rebuilt)
-        .with(Names::Docker)
-        .with(Indexes::Refused)
-        .with(Layers::Plain)
-        .with(Artifacts::Refused)
-        .with(Referrers::Refused)
+    facts.claims = Claims::archive().with(Manifests::Rebuilt).with(Names::Docker);
+    facts.accepts.manifests = AcceptsManifests::Only(vec![MediaType::ImageManifest]);
+    facts.accepts.layers = AcceptsLayers::PlainOnly;
+    facts.accepts.artifacts = Artifacts::Refused;
+    facts
 }
 
 fn keeps(scheme: &str) -> bool {
@@ -105,7 +100,7 @@ async fn check(a: &str, b: &str, container: &Container) -> bool {
 async fn pairs_of(a: &str) {
     for b in CONTAINERS {
         let mut runner = runner(&format!("containers {a} {b}"));
-        let containers = strategies::containers(&claims(a, b), MOST);
+        let containers = strategies::containers(&facts(a, b), MOST);
         let mut checked = 0;
         for _ in 0..cases() {
             let container = containers.new_tree(&mut runner).unwrap().current();

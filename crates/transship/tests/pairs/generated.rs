@@ -6,7 +6,7 @@ use transship::transfer::Digests;
 use transship::transport::ImageSource;
 use transship::{Document, Manifest, Transfer, TransferOptions, Verifier};
 use transship_conformance::model::{Built, Form, Image, Layer, Node, Presence};
-use transship_conformance::{Claims, strategies};
+use transship_conformance::{Facts, strategies};
 
 use crate::lab::{Lab, TRANSPORTS, cases, runner};
 
@@ -54,16 +54,16 @@ async fn same_image(source: &dyn ImageSource, root: &Manifest, built: &Built, no
 
 /// What can be in both.
 fn nodes(a: &str, b: &str) -> impl Strategy<Value = Node> + use<> {
-    let claims = Claims::default();
+    let facts = Facts::strictest();
     if keeps(a) && keeps(b) {
         // The engine refuses an index of which nothing is present.
-        return strategies::nodes(&claims).prop_filter("nothing is there", is_there).boxed();
+        return strategies::nodes(&facts).prop_filter("nothing is there", is_there).boxed();
     }
     let known = |image: Image| {
         let known = |layer: &Layer| layer.form != Form::Unknown;
         Image { layers: image.layers.into_iter().filter(known).collect(), ..image }
     };
-    strategies::plain_images(&claims).prop_map(move |image| Node::Image(known(image))).boxed()
+    strategies::plain_images(&facts).prop_map(move |image| Node::Image(known(image))).boxed()
 }
 
 /// Whether there is an image in it.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use transship_conformance::{Claims, Collection, Fixture, Place, Signatures};
+use transship_conformance::{Claims, Fixture, Place};
 use transship_core::Transport;
 use transship_scaffold::Scaffold;
 
@@ -23,7 +23,7 @@ impl Fixture for OnDisk {
     // Decide: what cannot be otherwise in your place. Each claim takes something away from those who use it.
     fn claims(&self) -> Claims {
         // What no image uses goes with each change: there is nothing to collect.
-        Claims::default().with(Signatures::None).with(Collection::None)
+        Claims::archive()
     }
 }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use transship_conformance::{Claims, Collection, Fixture, Place, Signatures};
+use transship_conformance::{Claims, Fixture, Place};
 use transship_core::Transport;
 use transship_scaffold::Scaffold;
 
@@ -25,7 +25,7 @@ impl Fixture for InMemory {
     // Decide: what cannot be otherwise in your place. On a disk, what is stored can be seen: claim nothing to begin with.
     fn claims(&self) -> Claims {
         // What no image uses goes with each change: there is nothing to collect.
-        Claims::in_memory().with(Signatures::None).with(Collection::None)
+        Claims::in_memory()
     }
 }
 

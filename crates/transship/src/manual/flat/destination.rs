@@ -1,7 +1,7 @@
 use std::fs;
 
 use transship::local::{Publish, StagedFile, StagedFolder, Unpublished, write_body};
-use transship::transport::{Accepts, AcceptsManifests, AcceptsNames, Cancel, Commit, Committed, Document, MediaType, Sparse, Stored, media_types};
+use transship::transport::{Accepts, AcceptsManifests, AcceptsNames, AcceptsReferrers, Cancel, Commit, Committed, Document, MediaType, Sparse, Stored, media_types};
 
 /// An image being written: a folder beside, which takes the place of what is there with the commit.
 #[derive(Debug)]
@@ -31,6 +31,7 @@ impl FlatDestination {
         accepts.manifests = AcceptsManifests::Only(vec![MediaType::ImageManifest, docker]);
         accepts.names = AcceptsNames::None;
         accepts.sparse = Sparse::Refused;
+        accepts.referrers = AcceptsReferrers::Refused;
         let stage = StagedFolder::beside(path(&reference), cancel).context(|| &reference)?;
         Ok(Self { reference, accepts, publish, stage: Unpublished::new(stage) })
     }

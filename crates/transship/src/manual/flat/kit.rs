@@ -1,4 +1,4 @@
-use transship_conformance::{Claims, Fixture, Indexes, Place, Referrers, Signatures};
+use transship_conformance::{Claims, Fixture, Place};
 
 #[derive(Debug)]
 struct Folders;
@@ -13,7 +13,7 @@ impl Fixture for Folders {
     }
 
     fn claims(&self) -> Claims {
-        Claims::single_image().with(Indexes::Refused).with(Referrers::Refused).with(Signatures::None)
+        Claims::single_image()
     }
 }
 
