@@ -158,6 +158,7 @@ impl Facts {
     }
 
     async fn asked(transport: &dyn Transport, place: &Place, claims: Claims) -> Held<Self> {
+        awaiting("the place's locator to be parsed");
         let at = transport.parse(place.locator()).during(|| "parsing the fixture's place")?;
         let mut offers = Vec::new();
         let mut offer = |is: bool, ability| offers.extend(is.then_some(ability));
