@@ -112,8 +112,7 @@ impl ImageDestination for Destination {
     async fn has(&self, want: &Expect) -> Result<Option<Stored>> {
         let Some(digest) = &want.digest else { return Ok(None) };
         let found = self.parts().blobs.get(digest).map(|bytes| bytes.len() as u64);
-        let found = found.filter(|size| want.size.is_none_or(|want| want == *size));
-        Ok(found.map(|size| Stored::new(digest.clone(), size)))
+        Ok(found.and_then(|size| want.of_size(size)))
     }
 
     async fn take_from(&self, want: &Expect, from: &Reference) -> Result<Option<Stored>> {

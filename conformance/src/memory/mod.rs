@@ -97,11 +97,7 @@ impl Locator {
     }
 
     fn of(at: &Reference) -> Result<Self> {
-        if at.scheme() == SCHEME {
-            return Self::parse(at.locator());
-        }
-        let message = format!("{at} is no reference of {SCHEME}");
-        Err(Error::new(ErrorKind::InvalidInput, message))
+        Self::parse(at.locator_in(SCHEME)?)
     }
 
     fn with(&self, select: Select) -> Self {

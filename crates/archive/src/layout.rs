@@ -3,7 +3,7 @@
 //! Format: [image layout](https://github.com/opencontainers/image-spec/blob/main/image-layout.md).
 
 use serde_json::Value;
-use transship_core::{Digest, Error, ErrorKind, Result};
+use transship_core::{Descriptor, Digest, Error, ErrorKind, Result};
 
 pub use crate::layout_index::{LayoutIndex, Malformed};
 
@@ -45,6 +45,17 @@ pub const NEEDS_LIMIT: usize = 100_000;
 /// Where a blob is in a layout: `blobs/ALGORITHM/ENCODED`. Digests hold nothing that leads out of the folder.
 pub fn blob_path(digest: &Digest) -> String {
     format!("{BLOBS}/{}/{}", digest.algorithm(), digest.digest())
+}
+
+/// The name of an entry, as it stands: the full one of containerd where there is one, else `ref.name`.
+pub fn entry_name(entry: &Descriptor) -> Option<&str> {
+    let annotation = |key| entry.annotation(key).filter(|name| !name.is_empty());
+    annotation(CONTAINERD_NAME).or_else(|| annotation(REF_NAME))
+}
+
+/// Takes the names off an entry.
+pub fn strip_names(entry: &mut Descriptor) {
+    entry.annotations.retain(|key, _| key != CONTAINERD_NAME && key != REF_NAME);
 }
 
 /// Checks the content of `oci-layout`.

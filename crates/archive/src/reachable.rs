@@ -1,6 +1,6 @@
 //! [`Reachable`]: what documents need, or might need.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 use serde::de::IgnoredAny;
@@ -17,8 +17,8 @@ use crate::mentions::{Mention, mentions};
 pub struct Reachable<'a> {
     read: &'a dyn Fn(&Digest) -> Result<Option<Bytes>>,
     /// Whether each was looked into, or did not need to be.
-    reached: HashMap<String, Looked>,
-    new: Vec<String>,
+    reached: HashMap<Digest, Looked>,
+    new: Vec<Digest>,
     ahead: Vec<(Digest, Kind)>,
     unreadable: Vec<(Digest, Error)>,
     /// Whose descriptor carries a content that is not theirs, and who are nowhere else.
@@ -64,6 +64,12 @@ impl<'a> Reachable<'a> {
         self.go_on();
     }
 
+    /// Follows an entry of an index.
+    pub fn follow_entry(&mut self, entry: &Descriptor) {
+        // Everything in a descriptor has a form in JSON.
+        self.follow(&serde_json::to_vec(entry).unwrap_or_default());
+    }
+
     /// Follows a manifest.
     pub fn follow_manifest(&mut self, digest: &Digest) {
         self.note(digest, Kind::Manifest);
@@ -71,23 +77,33 @@ impl<'a> Reachable<'a> {
     }
 
     /// The digests that were reached since this was asked last.
-    pub fn newly_reached(&mut self) -> Vec<String> {
+    pub fn newly_reached(&mut self) -> Vec<Digest> {
         std::mem::take(&mut self.new)
     }
 
     /// Whether a digest is reached.
     pub fn has(&self, digest: &Digest) -> bool {
-        self.reached.contains_key(digest.as_ref())
+        self.reached.contains_key(digest)
     }
 
     /// All digests that are reached.
-    pub fn digests(&self) -> BTreeSet<&str> {
-        self.reached.keys().map(String::as_str).collect()
+    pub fn digests(&self) -> impl Iterator<Item = &Digest> {
+        self.reached.keys()
     }
 
     /// Documents that could not be read: it is not known what they need.
     pub fn unreadable(&self) -> &[(Digest, Error)] {
         &self.unreadable
+    }
+
+    /// Checks that all that is needed was reached.
+    ///
+    /// # Errors
+    /// That of a document that could not be read.
+    pub fn check_readable(&self) -> Result<()> {
+        let Some((digest, error)) = self.unreadable.first() else { return Ok(()) };
+        let message = format!("{digest} cannot be read, and may need any blob: {error}");
+        Err(Error::new(error.kind(), message))
     }
 
     fn go_on(&mut self) {
@@ -129,7 +145,7 @@ impl<'a> Reachable<'a> {
 
     fn note(&mut self, digest: &Digest, kind: Kind) {
         let new = &mut self.new;
-        let looked = self.reached.entry(digest.to_string()).or_insert_with_key(|digest| {
+        let looked = self.reached.entry(digest.clone()).or_insert_with_key(|digest| {
             new.push(digest.clone());
             Looked::Not
         });
@@ -229,9 +245,9 @@ mod tests {
         let read = |_: &Digest| Ok(None);
         let mut reach = Reachable::new(&read);
         reach.follow(of(&data).to_string().as_bytes());
-        assert!(reach.digests().contains(layer.as_str()));
+        assert!(reach.has(&parse_digest(&layer).unwrap()));
         let mut other = Reachable::new(&read);
         other.follow(of("e30=").to_string().as_bytes());
-        assert!(!other.digests().contains(layer.as_str()));
+        assert!(!other.has(&parse_digest(&layer).unwrap()));
     }
 }

@@ -1,5 +1,6 @@
 //! [`Archives`], [`ArchiveReader`], [`ArchiveWriter`]: containers that hold several images.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use async_trait::async_trait;
@@ -101,6 +102,18 @@ impl ArchiveEntry {
     /// An entry without names and warnings.
     pub fn new(index: usize, reference: Reference) -> Self {
         Self { index, reference, names: Vec::new(), raw_names: Vec::new(), warnings: Vec::new() }
+    }
+
+    /// Warns, in each entry, of the names that others have too.
+    pub fn warn_of_shared_names(entries: &mut [Self]) {
+        let mut holders = HashMap::<ImageName, usize>::new();
+        for name in entries.iter().flat_map(|entry| &entry.names) {
+            *holders.entry(name.clone()).or_default() += 1;
+        }
+        for entry in entries {
+            let shared = entry.names.iter().filter(|name| holders[*name] > 1);
+            entry.warnings.extend(shared.map(|name| format!("another image is named {name} too")));
+        }
     }
 }
 

@@ -1,15 +1,13 @@
 //! [`EntryDetails`]: what is known of an image without reading its layers.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashSet;
 
 use async_trait::async_trait;
 use oci_spec::image::Digest;
-use tokio::sync::OnceCell;
 
 use crate::{
     CONFIG_LIMIT, Descriptor, Document, Error, ErrorKind, ImageConfig, ImageDocument, ImageSource,
-    IndexDocument, Listed, Platform, Result, Visit, Visitor, walk_from,
+    IndexDocument, Listed, OncePer, Platform, Result, Visit, Visitor, walk_from,
 };
 
 /// What is known of an image without reading its layers.
@@ -78,37 +76,19 @@ struct Reader<'a> {
     platforms: &'a ConfigPlatforms,
 }
 
-/// What configs say that images run on. A config that many images share is read once.
-#[derive(Debug, Default)]
-pub struct ConfigPlatforms(Mutex<HashMap<(Digest, u64), Cell>>);
+/// What configs say that images run on, by their digests and sizes: a config that many images share is read once.
+pub type ConfigPlatforms = OncePer<(Digest, u64), Option<Platform>>;
 
-/// What a config says, or what is wrong with it.
-type Said = Result<Option<Platform>>;
-
-type Cell = Arc<OnceCell<Said>>;
-
-impl ConfigPlatforms {
-    /// What a config says. One that is absent, too large or no config says nothing; a copy says what is wrong.
-    async fn read(&self, source: &dyn ImageSource, config: &Descriptor) -> Said {
-        let cell = {
-            let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(known.entry((config.digest.clone(), config.size)).or_default())
-        };
-        let read = || async {
-            let bytes = match source.blob(config).await {
-                Ok(body) => body.bytes(CONFIG_LIMIT).await,
-                Err(e) => Err(e),
-            };
-            match bytes {
-                Ok(bytes) => Ok(Ok(ImageConfig::parse(&bytes).ok().and_then(|said| said.platform))),
-                Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::LimitExceeded) => {
-                    Ok(Ok(None))
-                }
-                Err(e) if e.kind().is_of_content() => Ok(Err(e)),
-                Err(e) => Err(e),
-            }
-        };
-        cell.get_or_try_init(read).await?.clone()
+/// What a config says. One that is absent, too large or no config says nothing; a copy says what is wrong.
+async fn platform_of(source: &dyn ImageSource, config: &Descriptor) -> Result<Option<Platform>> {
+    let bytes = match source.blob(config).await {
+        Ok(body) => body.bytes(CONFIG_LIMIT).await,
+        Err(e) => Err(e),
+    };
+    match bytes {
+        Ok(bytes) => Ok(ImageConfig::parse(&bytes).ok().and_then(|config| config.platform)),
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::LimitExceeded) => Ok(None),
+        Err(e) => Err(e),
     }
 }
 
@@ -133,7 +113,11 @@ impl Visitor for Reader<'_> {
     async fn image(&self, of: Visit<'_>, image: &ImageDocument) -> Result<Vec<Part>> {
         let of = of.listed.descriptor;
         let platform = match &of.platform {
-            None if image.is_runnable() => self.platforms.read(self.source, &image.config).await?,
+            None if image.is_runnable() => {
+                let config = &image.config;
+                let key = (config.digest.clone(), config.size);
+                self.platforms.get_or_await(key, platform_of(self.source, config)).await?
+            }
             said => said.clone(),
         };
         let platform = platform.filter(|platform| !platform.is_unknown());

@@ -12,28 +12,44 @@ use crate::Result;
 pub struct OncePer<K, V>(Mutex<HashMap<K, Slot<V>>>);
 
 /// Locked while the value is computed.
-type Slot<V> = Arc<Mutex<Option<Result<V>>>>;
+type Slot<V> = Arc<tokio::sync::Mutex<Option<Result<V>>>>;
 
 impl<K: Eq + Hash, V: Clone> OncePer<K, V> {
-    /// The value of a key, computed now if it is not known. It blocks while another thread computes it.
+    /// The value of a key, computed now if it is not known. It blocks while others compute it.
     ///
     /// # Errors
     /// Those of `compute`.
     pub fn get_or_compute(&self, key: K, compute: impl FnOnce() -> Result<V>) -> Result<V> {
-        let slot = {
-            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(all.entry(key).or_default())
-        };
-        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = &*slot {
-            return known.clone();
-        }
-        let computed = compute();
-        if computed.as_ref().map_or_else(|error| error.kind().is_of_content(), |_| true) {
-            *slot = Some(computed.clone());
-        }
-        computed
+        let slot = self.slot(key);
+        let mut slot = slot.blocking_lock();
+        slot.clone().unwrap_or_else(|| keep(&mut slot, compute()))
     }
+
+    /// As [`get_or_compute`](Self::get_or_compute), for what takes a future to compute.
+    pub(crate) async fn get_or_await(
+        &self,
+        key: K,
+        compute: impl Future<Output = Result<V>>,
+    ) -> Result<V> {
+        let slot = self.slot(key);
+        let mut slot = slot.lock().await;
+        match slot.clone() {
+            Some(known) => known,
+            None => keep(&mut slot, compute.await),
+        }
+    }
+
+    fn slot(&self, key: K) -> Slot<V> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(all.entry(key).or_default())
+    }
+}
+
+fn keep<V: Clone>(slot: &mut Option<Result<V>>, computed: Result<V>) -> Result<V> {
+    if computed.as_ref().map_or_else(|error| error.kind().is_of_content(), |_| true) {
+        *slot = Some(computed.clone());
+    }
+    computed
 }
 
 impl<K, V> Default for OncePer<K, V> {

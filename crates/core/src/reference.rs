@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::{Error, ErrorKind, Result};
+
 /// Where an image is: `scheme:locator`, in its transport's canonical form.
 ///
 /// A value: no open file, no connection, no configuration. Its text is all of it; [`Transports::parse`] of that text,
@@ -29,6 +31,18 @@ impl Reference {
     /// What stands behind the scheme, in the transport's grammar.
     pub fn locator(&self) -> &str {
         &self.locator
+    }
+
+    /// The locator, for the transport of a scheme.
+    ///
+    /// # Errors
+    /// `InvalidInput` when the reference is another transport's.
+    pub fn locator_in(&self, scheme: &str) -> Result<&str> {
+        if self.scheme == scheme {
+            return Ok(&self.locator);
+        }
+        let message = format!("{self} is no reference of {scheme}:");
+        Err(Error::new(ErrorKind::InvalidInput, message))
     }
 }
 

@@ -66,8 +66,7 @@ impl ImageDestination for DirectoryDestination {
     async fn has(&self, want: &Expect) -> Result<Option<Stored>> {
         let Some(digest) = &want.digest else { return Ok(None) };
         let size = self.stage.hold()?.held().blobs.get(digest).copied();
-        let fits = size.filter(|size| want.size.is_none_or(|want| want == *size));
-        Ok(fits.map(|size| Stored::new(digest.clone(), size)))
+        Ok(size.and_then(|size| want.of_size(size)))
     }
 
     async fn put_blob(&self, expect: Expect, body: Body) -> Result<Stored> {

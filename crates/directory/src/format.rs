@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use transship_core::{Digest, DigestAlgorithm, Error, ErrorKind, Result};
+use transship_core::{Digest, DigestAlgorithm, Error, ErrorKind, Result, ResultExt};
 use transship_local::{Folder, open_regular, read_bounded};
 
 /// The file that says which version it is.
@@ -75,11 +75,7 @@ pub(crate) enum Version {
 impl Version {
     pub(crate) fn of(folder: &Folder) -> Result<Self> {
         let path = folder.path().join(VERSION);
-        let file = match folder.file(VERSION) {
-            Ok(file) => file,
-            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Self::None),
-            Err(e) => return Err(e),
-        };
+        let Some(file) = folder.file(VERSION).if_found()? else { return Ok(Self::None) };
         let bytes = read_bounded(&file, &path, VERSION_LIMIT, "the version file")?;
         Ok(Self::parse(&String::from_utf8_lossy(&bytes)))
     }

@@ -20,12 +20,9 @@ pub(crate) fn parse(locator: &str) -> Result<Reference> {
 
 /// The path of a reference.
 pub(crate) fn path_of(at: &Reference) -> Result<&Path> {
-    if at.scheme() != SCHEME {
-        let message = format!("{at} is no reference of {SCHEME}");
-        return Err(Error::new(ErrorKind::InvalidInput, message));
-    }
-    parse(at.locator())?;
-    Ok(Path::new(at.locator()))
+    let locator = at.locator_in(SCHEME)?;
+    parse(locator)?;
+    Ok(Path::new(locator))
 }
 
 #[cfg(test)]

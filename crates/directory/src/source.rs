@@ -146,13 +146,10 @@ impl Signatures for DirectorySource {
 
 fn read_root(folder: &Folder) -> Result<Manifest> {
     let path = folder.path().join(MANIFEST);
-    let file = folder.file(MANIFEST).map_err(|e| match e.kind() {
-        ErrorKind::NotFound => Error::new(
-            ErrorKind::NotFound,
-            format!("{} holds no image: it has no {MANIFEST}", folder.path().display()),
-        ),
-        _ => e,
-    })?;
+    let Some(file) = folder.file(MANIFEST).if_found()? else {
+        let message = format!("{} holds no image: it has no {MANIFEST}", folder.path().display());
+        return Err(Error::new(ErrorKind::NotFound, message));
+    };
     Manifest::new(read_manifest(folder, &file, MANIFEST)?).context(|| path.display())
 }
 
@@ -171,11 +168,7 @@ fn read_signatures(
     for number in 1..=SIGNATURES {
         cancel.check()?;
         let name = signature_name(of, number);
-        let file = match folder.file(&name) {
-            Ok(file) => file,
-            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(signatures),
-            Err(e) => return Err(e),
-        };
+        let Some(file) = folder.file(&name).if_found()? else { return Ok(signatures) };
         let what = format!("with the others of up to {SIGNATURES_SIZE} bytes, the signature");
         let signature = read_bounded(&file, &folder.path().join(name), left, &what)?;
         left -= signature.len() as u64;
@@ -189,9 +182,8 @@ fn read_signatures(
 fn open(folder: &Folder, digest: &Digest, suffix: &str, what: &str) -> Result<(File, String)> {
     for name in names_of(digest) {
         let name = format!("{name}{suffix}");
-        match folder.file(&name) {
-            Err(e) if e.kind() == ErrorKind::NotFound => {}
-            opened => return opened.map(|file| (file, name)),
+        if let Some(file) = folder.file(&name).if_found()? {
+            return Ok((file, name));
         }
     }
     let message = format!("{what} {digest} is not in {}", folder.path().display());

@@ -1,6 +1,6 @@
 //! [`Contents`]: an archive, opened and indexed once, shared by its reader and its sources.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -70,7 +70,7 @@ impl Contents {
         };
         let mut entries: Vec<_> =
             self.images.iter().enumerate().map(entry).collect::<Result<_>>()?;
-        warn_of_shared_names(&mut entries);
+        ArchiveEntry::warn_of_shared_names(&mut entries);
         Ok(entries)
     }
 
@@ -138,18 +138,6 @@ fn no_manifest(index: &TarIndex, place: &Locator) -> Error {
         .hint("docker load it and docker save it again");
     }
     Error::new(ErrorKind::Corrupt, "it has no manifest.json: it is no archive of docker save")
-}
-
-fn warn_of_shared_names(entries: &mut [ArchiveEntry]) {
-    let mut holders = HashMap::<ImageName, usize>::new();
-    for name in entries.iter().flat_map(|entry| &entry.names) {
-        *holders.entry(name.clone()).or_default() += 1;
-    }
-    for entry in entries {
-        for name in entry.names.iter().filter(|name| holders.get(*name).is_some_and(|n| *n > 1)) {
-            entry.warnings.push(format!("another image is named {name} too"));
-        }
-    }
 }
 
 fn entry_of(place: &Locator, index: &TarIndex, image: &SavedImage, at: usize) -> ArchiveEntry {

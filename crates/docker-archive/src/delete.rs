@@ -7,8 +7,7 @@ use std::sync::Arc;
 use transship_archive::layout::{LayoutIndex, blob_path};
 use transship_archive::{Base, EntryKind, Reachable, Rewritten, TarIndex, check_content, rewrite};
 use transship_core::{
-    Cancel, Descriptor, Digest, Error, ErrorKind, ImageName, MANIFEST_LIMIT, MediaType, Result,
-    parse_digest,
+    Cancel, Descriptor, Digest, ImageName, MANIFEST_LIMIT, MediaType, Result, ResultExt,
 };
 use transship_local::LockWait;
 
@@ -98,11 +97,8 @@ impl Going<'_> {
             Some(found.digest)
         };
         let gone = manifest(self.at);
-        let others: HashSet<String> = (0..self.existing.entries.len())
-            .filter(|at| *at != self.at)
-            .filter_map(manifest)
-            .map(|digest| digest.to_string())
-            .collect();
+        let others = (0..self.existing.entries.len()).filter(|at| *at != self.at);
+        let others: HashSet<Digest> = others.filter_map(manifest).collect();
         let (mut reached, mut kept) = (Reachable::new(&read), Reachable::new(&read));
         let mut keep = Vec::new();
         for entry in layout.malformed() {
@@ -110,22 +106,15 @@ impl Going<'_> {
         }
         for entry in layout.entries() {
             let mut of_entry = Reachable::new(&read);
-            follow(&mut of_entry, entry);
+            of_entry.follow_entry(entry);
             let is_its = gone.as_ref().is_some_and(|gone| of_entry.has(gone))
-                && !of_entry.digests().into_iter().any(|digest| others.contains(digest));
-            follow(if is_its { &mut reached } else { &mut kept }, entry);
+                && !of_entry.digests().any(|digest| others.contains(digest));
+            if is_its { &mut reached } else { &mut kept }.follow_entry(entry);
             keep.push(!is_its);
         }
-        if let Some((digest, error)) = kept.unreadable().first() {
-            return Err(Error::new(
-                error.kind(),
-                format!("{digest} cannot be read, and so it is not known what it needs: {error}"),
-            ));
-        }
+        kept.check_readable()?;
         layout.retain(|at, _| keep[at]);
-        let digests = |of: &Reachable<'_>| {
-            of.digests().into_iter().filter_map(|digest| parse_digest(digest).ok()).collect()
-        };
+        let digests = |of: &Reachable<'_>| of.digests().cloned().collect();
         Ok((digests(&reached), digests(&kept)))
     }
 
@@ -150,22 +139,13 @@ impl Going<'_> {
     }
 }
 
-fn follow(reach: &mut Reachable<'_>, entry: &Descriptor) {
-    // Everything in a descriptor has a form in JSON.
-    reach.follow(&serde_json::to_vec(entry).unwrap_or_default());
-}
-
 /// A document of a layout in a tar, true to its digest.
 fn document(index: &TarIndex, digest: &Digest) -> Result<Option<bytes::Bytes>> {
-    match index.document(&blob_path(digest), MANIFEST_LIMIT, "document") {
-        Ok(bytes) => {
-            let size = bytes.len() as u64;
-            check_content(&bytes, &Descriptor::new(MediaType::from(""), digest.clone(), size))?;
-            Ok(Some(bytes))
-        }
-        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(e),
-    }
+    let read = index.document(&blob_path(digest), MANIFEST_LIMIT, "document");
+    let Some(bytes) = read.if_found()? else { return Ok(None) };
+    let size = bytes.len() as u64;
+    check_content(&bytes, &Descriptor::new(MediaType::from(""), digest.clone(), size))?;
+    Ok(Some(bytes))
 }
 
 /// Links to what goes, go too.

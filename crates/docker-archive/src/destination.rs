@@ -161,17 +161,7 @@ impl ImageDestination for Destination {
             }
             Ok(Committed::new(descriptor, references))
         };
-        let committed = match self.accepts.shows {
-            Shows::AtCommit => {
-                let finish = move |writing: Writing, cancel: &Cancel| {
-                    let committed = record(&writing, cancel)?;
-                    writing.finish(cancel)?;
-                    Ok(committed)
-                };
-                self.writing.last_step(finish).await
-            }
-            _ => self.writing.step(record).await,
-        };
+        let committed = self.writing.commit(self.accepts.shows, record, Writing::finish).await;
         committed.context(|| &self.reference)
     }
 }

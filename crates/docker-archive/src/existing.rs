@@ -4,7 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use transship_archive::docker_save::{MANIFEST_LIMIT, MANIFEST_NAME, SavedEntry, parse_entries};
-use transship_archive::layout::{INDEX_FILE, INDEX_LIMIT, LAYOUT_FILE, LayoutIndex, blob_path};
+use transship_archive::layout::{
+    INDEX_FILE, INDEX_LIMIT, LAYOUT_FILE, LayoutIndex, blob_path, entry_name,
+};
 use transship_archive::{Base, TarIndex};
 use transship_core::{
     Body, Cancel, Descriptor, Digest, Error, ErrorKind, Escaped, Expect, ImageName, Observer,
@@ -15,7 +17,6 @@ use crate::config::Config;
 use crate::contents::Contents;
 use crate::form::{form_of, plain};
 use crate::layer::{Layer, Way};
-use crate::named_layout::name_of;
 use crate::output::DOCUMENTS;
 use crate::reference::{Locator, archive_name};
 use crate::stored;
@@ -124,7 +125,7 @@ impl Existing {
         let mut ours = self.contents.names(at);
         ours.retain(|name| names.contains(name));
         for entry in self.layout.iter().flat_map(LayoutIndex::entries) {
-            let name = name_of(entry).and_then(|name| archive_name(name).ok());
+            let name = entry_name(entry).and_then(|name| archive_name(name).ok());
             let Some(name) = name.map(|name| ImageName::from(&name)) else { continue };
             if ours.contains(&name) && self.is_readable(entry) {
                 return Err(not_mended(format!(

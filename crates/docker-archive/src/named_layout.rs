@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use transship_archive::layout::{CONTAINERD_NAME, LayoutIndex, REF_NAME};
+use transship_archive::layout::{CONTAINERD_NAME, LayoutIndex, REF_NAME, entry_name, strip_names};
 use transship_core::{Descriptor, Digest, ImageName};
 
 use crate::reference::archive_name;
@@ -123,9 +123,7 @@ impl NamedLayout {
                 self.gone.insert(at);
                 continue;
             }
-            for key in [CONTAINERD_NAME, REF_NAME] {
-                entry.annotations.remove(key);
-            }
+            strip_names(&mut entry);
             of_image.nameless.insert(at);
             self.index.replace(at, entry);
         }
@@ -152,7 +150,7 @@ impl NamedLayout {
         let entry = &self.index.entries()[at];
         let of_image = self.of_image.entry(entry.digest.clone()).or_default();
         of_image.count += 1;
-        match name_of(entry).map(archive_name) {
+        match entry_name(entry).map(archive_name) {
             None => {
                 of_image.nameless.insert(at);
             }
@@ -163,10 +161,4 @@ impl NamedLayout {
             Some(Err(_)) => {}
         }
     }
-}
-
-/// The name of an entry of a layout, as it stands.
-pub(crate) fn name_of(entry: &Descriptor) -> Option<&str> {
-    let annotation = |key: &str| entry.annotation(key).filter(|name| !name.is_empty());
-    annotation(CONTAINERD_NAME).or_else(|| annotation(REF_NAME))
 }

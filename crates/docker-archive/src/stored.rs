@@ -4,9 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
-use transship_archive::layout::{
-    CONTAINERD_NAME, INDEX_FILE, INDEX_LIMIT, LayoutIndex, REF_NAME, blob_path,
-};
+use transship_archive::layout::{INDEX_FILE, INDEX_LIMIT, LayoutIndex, blob_path, strip_names};
 use transship_archive::{TarIndex, embedded_content};
 use transship_core::{
     Descriptor, Digest, Document, FileRange, MANIFEST_LIMIT, Manifest, Observer, Result,
@@ -112,6 +110,6 @@ pub(crate) fn blob_range(index: &TarIndex, blob: &Descriptor) -> Option<FileRang
 /// The names in annotations are the layout's; here names are those of `manifest.json`.
 fn without_names(descriptor: &Descriptor) -> Descriptor {
     let mut descriptor = descriptor.clone();
-    descriptor.annotations.retain(|key, _| key != CONTAINERD_NAME && key != REF_NAME);
+    strip_names(&mut descriptor);
     descriptor
 }

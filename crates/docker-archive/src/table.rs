@@ -211,7 +211,8 @@ impl Table {
             return Err(too_large(manifest.len()));
         }
         let mut documents = Vec::new();
-        let index = self.layout.map(|mut layout| Bytes::from(layout.index().to_bytes()));
+        let index = self.layout.map(|mut layout| layout.index().to_file()).transpose()?;
+        let index = index.map(Bytes::from);
         let index = index.or(self.unread);
         documents.extend(index.map(|index| (INDEX_FILE, index)));
         documents.push((MANIFEST_NAME, manifest));

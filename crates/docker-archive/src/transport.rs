@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use transship_archive::docker_save::MANIFEST_NAME;
 use transship_archive::{COMPRESSOR_OPTION, Compressor, TarIndex, comes_once};
 use transship_core::{
-    ArchiveReader, ArchiveWriter, Archives, Cancel, Candidate, DeleteOptions, Deletion, Error,
-    ErrorKind, ImageDestination, ImageSource, OnePass, Passed, ReadOptions, Recognized, Reference,
-    Result, ResultExt, Settings, Staging, Transport, WriteMode, WriteOptions, register_transport,
+    ArchiveReader, ArchiveWriter, Archives, Cancel, Candidate, DeleteOptions, Deletion,
+    ImageDestination, ImageSource, OnePass, Passed, ReadOptions, Recognized, Reference, Result,
+    ResultExt, Settings, Staging, Transport, WriteMode, WriteOptions, register_transport,
     run_blocking,
 };
 use transship_local::{LockWait, PathText};
@@ -139,9 +139,5 @@ impl OnePass for DockerArchive {
 }
 
 fn locator_of(at: &Reference) -> Result<Locator> {
-    if at.scheme() != SCHEME {
-        let message = format!("{at} is no reference of {SCHEME}");
-        return Err(Error::new(ErrorKind::InvalidInput, message));
-    }
-    Locator::parse(at.locator())
+    Locator::parse(at.locator_in(SCHEME)?)
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use transship_core::{Cancel, Error, ErrorKind, FileRange, Result, ResultExt};
 
+use crate::sys::if_there;
 use crate::{FileStamp, Lock, LockWait, Publish, StagedFile};
 
 /// What a change begins with: the file that is there, or none.
@@ -33,11 +34,9 @@ impl Before {
 
     /// Whether it is in that state still: tools that take no lock may have replaced it or written to it.
     fn is_still(&self) -> Result<bool> {
-        match self.path.metadata() {
-            Ok(found) => Ok(self.stamp() == Some(FileStamp::of(&found))),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(self.there.is_none()),
-            Err(e) => Err(Error::io("looking at", &self.path, e)),
-        }
+        let found = if_there(self.path.metadata());
+        let found = found.map_err(|e| Error::io("looking at", &self.path, e))?;
+        Ok(self.stamp() == found.as_ref().map(FileStamp::of))
     }
 }
 

@@ -11,7 +11,7 @@ use transship_core::{Error, ErrorKind, Result};
 
 use crate::stale::LOCK;
 use crate::swap::{LIST, NEW, SWAP, is_spared, read_list};
-use crate::sys::{self, FolderHandle};
+use crate::sys::{self, FolderHandle, if_there};
 use crate::target::regular;
 
 /// Tries to read one state of a folder that is being replaced all the time.
@@ -151,11 +151,8 @@ impl Folder {
             return Err(io::ErrorKind::NotFound.into());
         }
         // It moves from there to here and never back.
-        match swap.new.as_ref().map(|new| new.file(name)) {
-            Some(Err(e)) if e.kind() == io::ErrorKind::NotFound => self.handle.file(name),
-            Some(opened) => opened,
-            None => self.handle.file(name),
-        }
+        let new = swap.new.as_ref().map(|new| if_there(new.file(name))).transpose()?.flatten();
+        new.map_or_else(|| self.handle.file(name), Ok)
     }
 
     /// Whether everything that was seen is there as it was: a swap replaces each file by another one.
@@ -199,25 +196,17 @@ fn same_file(a: Option<&File>, b: Option<&File>) -> bool {
 
 impl Swap {
     fn of(folder: &FolderHandle, path: &Path) -> Result<Option<Self>> {
-        let path = path.join(SWAP);
-        let absent = |e: &io::Error| e.kind() == io::ErrorKind::NotFound;
-        let swap = match folder.folder(SWAP) {
-            Ok(swap) => swap,
-            Err(e) if absent(&e) => return Ok(None),
-            Err(e) => return Err(Error::io("opening", &path, e)),
+        let path = &path.join(SWAP);
+        let opening = |name| move |e| Error::io("opening", path.join(name), e);
+        let Some(swap) = if_there(folder.folder(SWAP)).map_err(opening(""))? else {
+            return Ok(None);
         };
-        let list = match swap.file(LIST) {
-            Ok(list) => list,
-            // All is in its place.
-            Err(e) if absent(&e) => return Ok(None),
-            Err(e) => return Err(Error::io("opening", path.join(LIST), e)),
+        // Where one of the two has gone, all is in its place.
+        let Some(list) = if_there(swap.file(LIST)).map_err(opening(LIST))? else {
+            return Ok(None);
         };
-        let opening = |e| Error::io("opening", path.join(LOCK), e);
-        let lock = match swap.file(LOCK) {
-            Ok(lock) => lock,
-            // It went after the list was opened.
-            Err(e) if absent(&e) => return Ok(None),
-            Err(e) => return Err(opening(e)),
+        let Some(lock) = if_there(swap.file(LOCK)).map_err(opening(LOCK))? else {
+            return Ok(None);
         };
         let names = match read_list(&list, &lock, &path.join(LIST)) {
             Ok(names) => names,
@@ -225,10 +214,7 @@ impl Swap {
             Err(_) if sys::is_removed(&list) || sys::is_removed(&lock) => return Ok(None),
             Err(e) => return Err(e),
         };
-        match swap.folder(NEW) {
-            Ok(new) => Ok(Some(Self { names, new: Some(new) })),
-            Err(e) if absent(&e) => Ok(Some(Self { names, new: None })),
-            Err(e) => Err(Error::io("opening", path.join(NEW), e)),
-        }
+        let new = if_there(swap.folder(NEW)).map_err(opening(NEW))?;
+        Ok(Some(Self { names, new }))
     }
 }

@@ -86,5 +86,5 @@ pub use stale::{clean_around, clean_stale, is_ours};
 pub use stamp::FileStamp;
 pub use swap::settle;
 pub use sys::write_all_at;
-pub use target::{Target, folder_of, open_regular, shown};
+pub use target::{Target, folder_of, list_folder, open_regular, shown};
 pub use unpublished::{Held, Unpublished, unfinished_writes};

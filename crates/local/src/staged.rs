@@ -63,16 +63,7 @@ impl StagedFile {
         loop {
             let (file, path) =
                 builder().make_in(folder, sys::create_new).map_err(failed)?.into_parts();
-            // Only a cleaner that saw it before its lock can hold it; that one removes it.
-            match file.try_lock() {
-                Err(fs::TryLockError::WouldBlock) => continue,
-                Err(fs::TryLockError::Error(e)) if !sys::unsupported(&e) => {
-                    return Err(Error::io("locking", &path, e));
-                }
-                // Where there are no locks, staging is never taken for stale.
-                Ok(()) | Err(fs::TryLockError::Error(_)) => {}
-            }
-            if path.exists() {
+            if sys::lock_new(&file, &path).map_err(|e| Error::io("locking", &path, e))? {
                 return Ok(Self { path, file: Arc::new(file), target });
             }
         }

@@ -277,9 +277,7 @@ impl Staging {
             }
         }
     }
-}
 
-impl Staging {
     /// Removes it with the old content that is in it, after the new content shows.
     fn remove(&mut self) {
         self.keep = true;
@@ -290,18 +288,8 @@ impl Staging {
 /// The lock of a folder that was just made; `None` where a cleaner saw it before its lock, and removes it.
 fn lock_new(folder: &Path) -> io::Result<Option<File>> {
     let path = folder.join(LOCK);
-    let lock = match sys::create_new(&path) {
-        Ok(lock) => lock,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(e),
-    };
-    match lock.try_lock() {
-        Err(fs::TryLockError::WouldBlock) => return Ok(None),
-        Err(fs::TryLockError::Error(e)) if !sys::unsupported(&e) => return Err(e),
-        // Where there are no locks, staging is never taken for stale.
-        Ok(()) | Err(fs::TryLockError::Error(_)) => {}
-    }
-    Ok(path.exists().then_some(lock))
+    let Some(lock) = sys::if_there(sys::create_new(&path))? else { return Ok(None) };
+    Ok(sys::lock_new(&lock, &path)?.then_some(lock))
 }
 
 impl Drop for Staging {

@@ -6,10 +6,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use tempfile::Builder;
-use transship_core::{Error, Observer, Result};
+use transship_core::{Observer, Result};
 
 use crate::sys;
-use crate::target::shown;
+use crate::target::{list_folder, shown};
 
 const PREFIX: &str = ".transship-";
 const SUFFIX: &str = ".tmp";
@@ -58,23 +58,16 @@ enum Whose {
 }
 
 fn clean(folder: &Path, whose: Whose) -> Result<()> {
-    let listing = |e| Error::io("listing", folder, e);
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(e) => return Err(listing(e)),
-    };
-    for entry in entries {
-        let entry = entry.map_err(listing)?;
-        if entry.file_name().to_str().is_some_and(is_ours)
-            && let Ok(found) = entry.metadata()
+    for path in list_folder(folder)? {
+        if path.file_name().and_then(|name| name.to_str()).is_some_and(is_ours)
+            && let Ok(found) = path.symlink_metadata()
             && (whose == Whose::Any || sys::is_own(&found))
         {
             // Another cleaner may be faster, and a live writer's staging is not to be had: neither is an error.
             let _ = if found.is_dir() {
-                remove_stale_folder(&entry.path())
+                remove_stale_folder(&path)
             } else if found.is_file() {
-                remove_stale_file(&entry.path())
+                remove_stale_file(&path)
             } else {
                 Ok(())
             };
@@ -99,11 +92,9 @@ fn remove_stale_file(path: &Path) -> io::Result<()> {
 /// Removes a staged folder whose lock is free.
 pub(crate) fn remove_stale_folder(path: &Path) -> io::Result<()> {
     let lock = path.join(LOCK);
-    let file = match sys::open_to_lock(&lock) {
-        Ok(file) => file,
+    let Some(file) = sys::if_there(sys::open_to_lock(&lock))? else {
         // Just made, or nearly removed. If it is just made, its maker sees that it is gone and makes another.
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return fs::remove_dir(path),
-        Err(e) => return Err(e),
+        return fs::remove_dir(path);
     };
     file.try_lock()?;
     if sys::same_file(&file.metadata()?, &lock.metadata()?) {
@@ -125,19 +116,12 @@ pub(crate) fn remove_staged_folder(path: &Path) -> io::Result<()> {
             fs::remove_file(entry.path())?;
         }
     }
-    match fs::remove_file(path.join(LOCK)) {
-        // An earlier try came so far.
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-        removed => removed?,
-    }
+    // An earlier try may have come so far.
+    sys::if_there(fs::remove_file(path.join(LOCK)))?;
     // Without its lock it is anybody's: another writer may have removed it by now, or taken its name.
-    match fs::remove_dir(path) {
-        Err(e)
-            if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) =>
-        {
-            Ok(())
-        }
-        removed => removed,
+    match sys::if_there(fs::remove_dir(path)) {
+        Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
+        removed => removed.map(drop),
     }
 }
 

@@ -27,7 +27,9 @@ use serde::{Deserialize, Serialize};
 use transship_core::{Cancel, Error, ErrorKind, Observer, Result};
 
 use crate::stale::{LOCK, again, remove_remains, remove_staged_folder, remove_tree};
-use crate::{FileStamp, is_ours, parse_json, read_bounded, read_document, sync_folder, sys};
+use crate::{
+    FileStamp, is_ours, list_folder, parse_json, read_bounded, read_document, sync_folder, sys,
+};
 
 /// The name of a swap that has been committed and is not complete.
 pub(crate) const SWAP: &str = ".transship-swap";
@@ -58,13 +60,8 @@ pub fn settle(folder: &Path, cancel: &Cancel) -> Result<()> {
 
 /// Whether a folder holds nothing that counts as content.
 pub(crate) fn is_empty(folder: &Path) -> Result<bool> {
-    let listing = |e| Error::io("listing", folder, e);
-    for entry in fs::read_dir(folder).map_err(listing)? {
-        if !is_spared(entry.map_err(listing)?.file_name().to_str()) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    let names = list_folder(folder)?;
+    Ok(names.iter().all(|path| is_spared(path.file_name().and_then(|name| name.to_str()))))
 }
 
 /// Whether a name in a folder is no content: staging, a swap, or what `mkfs` puts at the root of a filesystem.
@@ -111,13 +108,9 @@ fn put_in_place(swap: &Path, folder: &Path) -> Result<()> {
     }
     remove_old(folder, &names, &new)?;
     for name in &names {
-        match fs::rename(new.join(name), folder.join(name)) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => {
-                return Err(Error::io("putting in place", folder.join(name), e));
-            }
-            // In its place already.
-            _ => {}
-        }
+        // One that is not there is in its place already.
+        sys::if_there(fs::rename(new.join(name), folder.join(name)))
+            .map_err(|e| Error::io("putting in place", folder.join(name), e))?;
     }
     sync_folder(folder)
 }
@@ -144,26 +137,20 @@ enum Settled {
 
 fn try_settle(swap: &Path, folder: &Path) -> Result<Settled> {
     let failed = |e| Error::io("completing", swap, e);
-    match swap.symlink_metadata() {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Settled::Yes),
-        Err(e) => return Err(failed(e)),
-        Ok(found) if !found.is_dir() => return Err(not_ours(swap)),
-        Ok(_) => {}
+    match sys::if_there(swap.symlink_metadata()).map_err(failed)? {
+        None => return Ok(Settled::Yes),
+        Some(found) if !found.is_dir() => return Err(not_ours(swap)),
+        Some(_) => {}
     }
     let lock = swap.join(LOCK);
-    let file = match sys::open_to_lock(&lock) {
-        Ok(file) => file,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            // The last step of a removal; if that goes on, it may be faster than we are.
-            return match fs::remove_dir(swap) {
-                Ok(()) => Ok(Settled::Yes),
-                Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Settled::Yes),
-                // The next swap has taken the name.
-                Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(Settled::Busy),
-                Err(e) => Err(failed(e)),
-            };
-        }
-        Err(e) => return Err(failed(e)),
+    let Some(file) = sys::if_there(sys::open_to_lock(&lock)).map_err(failed)? else {
+        // The last step of a removal; if that goes on, it may be faster than we are.
+        return match sys::if_there(fs::remove_dir(swap)) {
+            Ok(_) => Ok(Settled::Yes),
+            // The next swap has taken the name.
+            Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(Settled::Busy),
+            Err(e) => Err(failed(e)),
+        };
     };
     match file.try_lock() {
         Ok(()) => {}
@@ -182,19 +169,13 @@ fn try_settle(swap: &Path, folder: &Path) -> Result<Settled> {
 }
 
 fn remove_old(folder: &Path, names: &BTreeSet<String>, new: &Path) -> Result<()> {
-    let listing = |e| Error::io("listing", folder, e);
-    for entry in fs::read_dir(folder).map_err(listing)? {
-        let entry = entry.map_err(listing)?;
-        let name = entry.file_name();
-        let stays = name.to_str().is_some_and(|name| {
-            is_spared(Some(name))
-                || (names.contains(name) && new.join(name).symlink_metadata().is_err())
-        });
-        if stays {
+    for path in list_folder(folder)? {
+        let name = path.file_name().and_then(|name| name.to_str());
+        let is_new = |name| names.contains(name) && new.join(name).symlink_metadata().is_err();
+        if is_spared(name) || name.is_some_and(is_new) {
             continue;
         }
-        let path = entry.path();
-        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        let is_folder = path.symlink_metadata().is_ok_and(|found| found.is_dir());
         let removed = if is_folder { remove_tree(&path) } else { fs::remove_file(&path) };
         removed.map_err(|e| Error::io("removing", &path, e))?;
     }
@@ -202,17 +183,14 @@ fn remove_old(folder: &Path, names: &BTreeSet<String>, new: &Path) -> Result<()>
 }
 
 fn names_of(folder: &Path) -> Result<BTreeSet<String>> {
-    let listing = |e| Error::io("listing", folder, e);
-    fs::read_dir(folder)
-        .map_err(listing)?
-        .map(|entry| {
-            entry.map_err(listing)?.file_name().into_string().map_err(|name| {
-                let message =
-                    format!("the file name {} is not UTF-8", PathBuf::from(name).display());
-                Error::new(ErrorKind::Unexpected, message)
-            })
+    let name = |path: PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
+        name.ok_or_else(|| {
+            let message = format!("the file name {} is not UTF-8", path.display());
+            Error::new(ErrorKind::Unexpected, message)
         })
-        .collect()
+    };
+    list_folder(folder)?.into_iter().map(name).collect()
 }
 
 fn checked_list(bytes: &[u8], lock: &File, path: &Path) -> Result<BTreeSet<String>> {

@@ -1,6 +1,6 @@
 //! What differs between platforms, with a fallback for each.
 
-use std::fs::{File, Metadata};
+use std::fs::{File, Metadata, TryLockError};
 use std::io;
 use std::path::Path;
 
@@ -35,6 +35,24 @@ fn link_new(
     // It is there. The other name, if it cannot go now, is stale for the next writer.
     let _ = remove(from);
     Ok(())
+}
+
+/// `None` in place of the error that something is not there.
+pub(crate) fn if_there<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        found => found.map(Some),
+    }
+}
+
+/// Locks staging that was just made; `false` where a cleaner saw it before its lock: that one removes it.
+pub(crate) fn lock_new(file: &File, path: &Path) -> io::Result<bool> {
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(e)) if !unsupported(&e) => Err(e),
+        // Where there are no locks, staging is never taken for stale.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(path.exists()),
+    }
 }
 
 /// Exchanges two folders.

@@ -1,12 +1,12 @@
 //! [`Target`]: what stands at a path.
 
-use std::fs::{File, Metadata};
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use transship_core::{Error, ErrorKind, Result};
 
-use crate::sys;
+use crate::sys::{self, if_there};
 
 /// Symlinks that are followed in a row, as Linux does.
 const LINKS: usize = 40;
@@ -33,10 +33,9 @@ impl Target {
     pub fn look_at(path: &Path) -> Result<Self> {
         let mut at = std::path::absolute(path).map_err(|e| Error::io("looking at", path, e))?;
         for _ in 0..=LINKS {
-            let found = match at.symlink_metadata() {
-                Ok(found) => found,
-                Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Self::Absent(at)),
-                Err(e) => return Err(Error::io("looking at", path, e)),
+            let found = if_there(at.symlink_metadata());
+            let Some(found) = found.map_err(|e| Error::io("looking at", path, e))? else {
+                return Ok(Self::Absent(at));
             };
             if !found.is_symlink() {
                 return Ok(Self::of(&found, at));
@@ -80,6 +79,20 @@ pub fn open_regular(path: &Path) -> Result<File> {
     // And after: it may have been replaced in between.
     regular(&file.metadata().map_err(opening)?, path)?;
     Ok(file)
+}
+
+/// What is in a folder, sorted; nothing where it is not there.
+///
+/// # Errors
+/// I/O errors with the path.
+pub fn list_folder(folder: &Path) -> Result<Vec<PathBuf>> {
+    let list = || -> io::Result<Vec<PathBuf>> {
+        fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect()
+    };
+    let listed = if_there(list()).map_err(|e| Error::io("listing", folder, e))?;
+    let mut paths = listed.unwrap_or_default();
+    paths.sort();
+    Ok(paths)
 }
 
 /// The folder that a path is in; `.` for a bare name.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
-use transship_core::{Cancel, Result, cancelled, run_blocking};
+use transship_core::{Cancel, Result, Shows, cancelled, run_blocking};
 
 /// How many values in this process are being written or wait for the end of a step that still has them.
 static UNFINISHED: AtomicUsize = AtomicUsize::new(0);
@@ -125,6 +125,27 @@ impl<T: Send + Sync + 'static> Unpublished<T> {
             let done = work(value, cancel);
             drop(count);
             done
+        })
+        .await
+    }
+
+    /// Records an image in a step. One that shows with its commit is published in the same step, which is the last.
+    ///
+    /// # Errors
+    /// Those of the functions; as [`last_step`](Self::last_step).
+    pub async fn commit<R: Send + 'static>(
+        &self,
+        shows: Shows,
+        record: impl FnOnce(&T, &Cancel) -> Result<R> + Send + 'static,
+        publish: impl FnOnce(T, &Cancel) -> Result<()> + Send + 'static,
+    ) -> Result<R> {
+        if shows != Shows::AtCommit {
+            return self.step(record).await;
+        }
+        self.last_step(move |value, cancel| {
+            let recorded = record(&value, cancel)?;
+            publish(value, cancel)?;
+            Ok(recorded)
         })
         .await
     }

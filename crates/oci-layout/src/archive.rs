@@ -1,18 +1,17 @@
 //! [`LayoutReader`] and [`LayoutWriter`]: several images of a layout.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use transship_archive::layout::Malformed;
 use transship_core::{
     ArchiveEntry, ArchiveReader, ArchiveWriter, Cancel, ConfigPlatforms, EntryDetails, Error,
-    ErrorKind, ImageDestination, ImageName, ImageSource, Reference, Result, ResultExt, Staging,
-    WriteOptions,
+    ErrorKind, ImageDestination, ImageName, ImageSource, Reference, Result, ResultExt, Shows,
+    Staging, WriteOptions,
 };
 
 use crate::Kind;
-use crate::destination::{Ends, LayoutDestination};
+use crate::destination::LayoutDestination;
 use crate::layout::Layout;
 use crate::reference::{Locator, Selector, parse_name};
 use crate::select::{self, Image, Root};
@@ -40,7 +39,7 @@ impl LayoutReader {
         let images = select::images(&layout, cancel)?;
         let mut entries: Vec<_> =
             images.iter().map(|image| entry(kind, place, &layout, image)).collect();
-        warn_of_shared_names(&mut entries);
+        ArchiveEntry::warn_of_shared_names(&mut entries);
         entries.extend(layout.index().malformed().map(|found| malformed(kind, place, found)));
         entries.sort_by_key(|entry| entry.index);
         let reference = kind.reference(&place.with(Selector::None));
@@ -126,21 +125,6 @@ fn malformed(kind: Kind, place: &Locator, found: Malformed<'_>) -> ArchiveEntry 
     entry
 }
 
-fn warn_of_shared_names(entries: &mut [ArchiveEntry]) {
-    let mut seen = BTreeSet::new();
-    let mut shared = BTreeSet::new();
-    for name in entries.iter().flat_map(|entry| &entry.raw_names) {
-        if !seen.insert(name.clone()) {
-            shared.insert(name.clone());
-        }
-    }
-    for entry in entries {
-        for name in entry.raw_names.iter().filter(|name| shared.contains(*name)) {
-            entry.warnings.push(format!("another image has the name {name:?}, too"));
-        }
-    }
-}
-
 /// Opens a layout for several images.
 pub(crate) async fn write(
     way: Way,
@@ -181,7 +165,7 @@ impl ArchiveWriter for LayoutWriter {
     }
 
     async fn image(&self, names: &[ImageName]) -> Result<Box<dyn ImageDestination + '_>> {
-        let opened = LayoutDestination::new(Arc::clone(&self.writing), names, Ends::WithWriter);
+        let opened = LayoutDestination::new(Arc::clone(&self.writing), names, Shows::AtFinish);
         Ok(Box::new(opened.context(|| &self.reference)?))
     }
 

@@ -1,6 +1,6 @@
 //! Collection: blobs of a layout in a folder that no image needs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -12,7 +12,7 @@ use transship_core::{
     Cancel, CollectMode, CollectOptions, Collected, Digest, Error, ErrorKind, Garbage, Kept,
     MANIFEST_LIMIT, Result, ResultExt, parse_digest,
 };
-use transship_local::{Lock, LockWait, Target, clean_stale, is_ours, sync_folder};
+use transship_local::{Lock, LockWait, Target, clean_stale, is_ours, list_folder, sync_folder};
 
 use crate::layout::Layout;
 use crate::storage::{FolderStorage, Storage, refuse_links};
@@ -105,7 +105,7 @@ impl Survey {
 
     /// The blobs there are. What is none stays.
     fn list(&mut self, blobs: &Path) -> Result<()> {
-        for folder in entries(blobs)? {
+        for folder in list_folder(blobs)? {
             let Some(algorithm) = folder.file_name().and_then(|name| name.to_str()) else {
                 continue;
             };
@@ -113,7 +113,7 @@ impl Survey {
             if !is_folder || is_ours(algorithm) {
                 continue;
             }
-            for path in entries(&folder)? {
+            for path in list_folder(&folder)? {
                 let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
                 let digest = parse_digest(&format!("{algorithm}:{name}"));
                 let found = match path.symlink_metadata() {
@@ -139,7 +139,7 @@ impl Survey {
 
     /// Follows manifests that are listed nowhere and about something that is reached.
     fn add_about(&self, layout: &Layout, reach: &mut Reachable<'_>, cancel: &Cancel) -> Result<()> {
-        let mut about = BTreeMap::<String, Vec<&Digest>>::new();
+        let mut about = HashMap::<Digest, Vec<&Digest>>::new();
         let small = self.files.values().filter(|file| file.size <= MANIFEST_LIMIT);
         for file in small.filter(|file| !reach.has(&file.digest)).collect::<Vec<_>>() {
             cancel.check()?;
@@ -163,7 +163,7 @@ impl Survey {
     }
 
     fn delete(&self, target: &Path, cancel: &Cancel) -> Result<()> {
-        let mut folders = std::collections::BTreeSet::new();
+        let mut folders = BTreeSet::new();
         for garbage in &self.found.garbage {
             cancel.check()?;
             let Some(file) = self.files.get(garbage.digest.as_ref()) else { continue };
@@ -190,7 +190,7 @@ impl Survey {
 }
 
 /// What a blob is about, if it is a manifest that says so. Blobs that do not begin as JSON does are not read.
-fn subject_of(layout: &Layout, file: &File) -> Result<Option<String>> {
+fn subject_of(layout: &Layout, file: &File) -> Result<Option<Digest>> {
     #[derive(Deserialize)]
     struct About {
         subject: Option<Subject>,
@@ -205,23 +205,7 @@ fn subject_of(layout: &Layout, file: &File) -> Result<Option<String>> {
     let Some(bytes) = layout.bytes_of(&file.digest, MANIFEST_LIMIT)? else { return Ok(None) };
     let about = serde_json::from_slice::<About>(&bytes).ok();
     let subject = about.and_then(|about| about.subject).and_then(|subject| subject.digest);
-    Ok(subject.filter(|subject| parse_digest(subject).is_ok()))
-}
-
-/// What is in a folder, sorted; nothing where there is none.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    let listing = |e| Error::io("listing", folder, e);
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(listing(e)),
-    };
-    let mut paths = Vec::new();
-    for entry in entries {
-        paths.push(entry.map_err(listing)?.path());
-    }
-    paths.sort();
-    Ok(paths)
+    Ok(subject.and_then(|subject| parse_digest(&subject).ok()))
 }
 
 /// How long ago a file was written or got its name; nothing if that is to come.

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use transship_archive::docker_save::{MANIFEST_NAME, entries_bytes};
-use transship_archive::layout::{BLOBS, INDEX_FILE, LAYOUT_FILE, LayoutIndex, blob_path};
+use transship_archive::layout::{
+    BLOBS, INDEX_FILE, LAYOUT_FILE, LayoutIndex, blob_path, entry_name,
+};
 use transship_archive::{Base, Reachable, Rewritten, rewrite};
 use transship_core::{
     Cancel, Descriptor, Digest, Error, ErrorKind, MANIFEST_LIMIT, Result, parse_digest,
@@ -14,7 +16,6 @@ use transship_core::{
 use transship_local::{Lock, LockWait, Publish, Target, put_file};
 
 use crate::layout::Layout;
-use crate::names::full_name;
 use crate::reference::Selector;
 use crate::select::{self, Root};
 use crate::storage::{FolderStorage, docker_entries, layout_of, refuse_links};
@@ -87,13 +88,9 @@ fn unneeded(
     };
     let mut reach = Reachable::new(&read);
     reach.follow(&index.to_bytes());
-    if let Some((digest, error)) = reach.unreadable().first() {
-        let message = format!("{digest} cannot be read, and may need any blob: {error}");
-        return Err(Error::new(error.kind(), message));
-    }
+    reach.check_readable()?;
     let mut kept: HashSet<Arc<str>> = HashSet::new();
-    let reached = reach.digests().into_iter().filter_map(|digest| parse_digest(digest).ok());
-    for name in reached.map(|digest| blob_path(&digest)).chain(needed.iter().cloned()) {
+    for name in reach.digests().map(blob_path).chain(needed.iter().cloned()) {
         kept.extend(base.index().staying_chain(&name)?);
     }
     let is_blob = |name: &str| {
@@ -115,12 +112,9 @@ fn without(layout: &Layout, select: &Selector, cancel: &Cancel) -> Result<Layout
     }
     let meant = meant(layout, select, cancel)?;
     index.retain(|at, _| !meant.contains(&at));
-    let left: BTreeSet<&str> = index.entries().iter().map(|entry| entry.digest.as_ref()).collect();
-    let gone: Vec<&Descriptor> = meant
-        .iter()
-        .map(|at| &layout.entries()[*at])
-        .filter(|entry| !left.contains(entry.digest.as_ref()))
-        .collect();
+    let left: HashSet<&Digest> = index.entries().iter().map(|entry| &entry.digest).collect();
+    let gone = meant.iter().map(|at| &layout.entries()[*at]);
+    let gone: Vec<_> = gone.filter(|entry| !left.contains(&entry.digest)).collect();
     let gone = only_below(layout, &gone, &index, cancel)?;
     drop_about(layout, &mut index, gone, cancel)?;
     Ok(index)
@@ -135,7 +129,7 @@ fn meant(layout: &Layout, select: &Selector, cancel: &Cancel) -> Result<BTreeSet
     };
     if let Root::Together(_) = chosen.root {
         // All that have no name, and what is about them.
-        return Ok(all(&|entry| full_name(entry).is_none()));
+        return Ok(all(&|entry| entry_name(entry).is_none()));
     }
     if let Selector::Name(name) = select {
         return Ok(select::named(layout, name.as_str()));
@@ -156,47 +150,45 @@ fn only_below(
     gone: &[&Descriptor],
     left: &LayoutIndex,
     cancel: &Cancel,
-) -> Result<BTreeSet<String>> {
+) -> Result<HashSet<Digest>> {
     let read = |digest: &Digest| {
         cancel.check()?;
         layout.bytes_of(digest, MANIFEST_LIMIT)
     };
     let (mut reached, mut kept) = (Reachable::new(&read), Reachable::new(&read));
     for entry in gone {
-        reached.follow(&to_bytes(entry));
+        reached.follow_entry(entry);
     }
     for entry in left.malformed() {
         kept.follow(entry.text.as_bytes());
     }
     for entry in left.entries() {
         cancel.check()?;
-        if full_name(entry).is_some() || layout.subject(entry)?.is_none() {
-            kept.follow(&to_bytes(entry));
+        if entry_name(entry).is_some() || layout.subject(entry)?.is_none() {
+            kept.follow_entry(entry);
         }
     }
     // A cancelled read looks like an unreadable manifest.
     cancel.check()?;
     if !kept.unreadable().is_empty() {
         // It may reach any of them: what is about them stays.
-        return Ok(BTreeSet::new());
+        return Ok(HashSet::new());
     }
-    let kept = kept.digests();
-    let only = reached.digests().into_iter().filter(|digest| !kept.contains(digest));
-    Ok(only.map(str::to_owned).collect())
+    Ok(reached.digests().filter(|digest| !kept.has(digest)).cloned().collect())
 }
 
 /// Takes out what is without a name and about something that has gone. Each manifest is read once.
 fn drop_about(
     layout: &Layout,
     index: &mut LayoutIndex,
-    gone: BTreeSet<String>,
+    gone: HashSet<Digest>,
     cancel: &Cancel,
 ) -> Result<()> {
-    let mut about = HashMap::<String, Vec<String>>::new();
-    for entry in index.entries().iter().filter(|entry| full_name(entry).is_none()) {
+    let mut about = HashMap::<Digest, Vec<Digest>>::new();
+    for entry in index.entries().iter().filter(|entry| entry_name(entry).is_none()) {
         cancel.check()?;
         if let Some(subject) = layout.subject(entry)? {
-            about.entry(subject.digest.to_string()).or_default().push(entry.digest.to_string());
+            about.entry(subject.digest).or_default().push(entry.digest.clone());
         }
     }
     let mut goes = HashSet::new();
@@ -207,11 +199,6 @@ fn drop_about(
             ahead.push(digest);
         }
     }
-    index.retain(|_, entry| full_name(entry).is_some() || !goes.contains(entry.digest.as_ref()));
+    index.retain(|_, entry| entry_name(entry).is_some() || !goes.contains(&entry.digest));
     Ok(())
-}
-
-/// Everything in a descriptor has a form in JSON.
-fn to_bytes(entry: &Descriptor) -> Vec<u8> {
-    serde_json::to_vec(entry).unwrap_or_default()
 }

@@ -1,6 +1,5 @@
 //! [`LayoutDestination`]: one image of a layout, being written.
 
-use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -24,39 +23,28 @@ pub(crate) async fn open(
     let place = way.kind().place(at)?;
     let names = names(&place, how).context(|| at)?;
     let writing = Writing::open(way, &place, how).await.context(|| at)?;
-    let opened = LayoutDestination::new(writing, &names, Ends::WithCommit);
+    let opened = LayoutDestination::new(writing, &names, Shows::AtCommit);
     Ok(Box::new(opened.context(|| at)?))
-}
-
-/// What publishes the image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ends {
-    /// Its commit.
-    WithCommit,
-    /// The writer that it is a part of.
-    WithWriter,
 }
 
 /// Writes one image to a layout.
 #[derive(Debug)]
-pub(crate) struct LayoutDestination<'w> {
+pub(crate) struct LayoutDestination {
     writing: Arc<Writing>,
     reference: Reference,
     names: Vec<Written>,
     /// The same, as the trait gives them.
-    shown: Vec<ImageName>,
+    given: Vec<ImageName>,
     accepts: Accepts,
     /// Manifests that were put.
     put: Arc<Mutex<Vec<Manifest>>>,
-    ends: Ends,
-    writer: PhantomData<&'w ()>,
 }
 
-impl LayoutDestination<'_> {
+impl LayoutDestination {
     /// Names that are given twice count once.
-    pub(crate) fn new(writing: Arc<Writing>, names: &[ImageName], ends: Ends) -> Result<Self> {
-        let shown = without_repeats(names.to_vec());
-        let names: Vec<Written> = shown.iter().map(Written::new).collect::<Result<_>>()?;
+    pub(crate) fn new(writing: Arc<Writing>, names: &[ImageName], shows: Shows) -> Result<Self> {
+        let given = without_repeats(names.to_vec());
+        let names: Vec<Written> = given.iter().map(Written::new).collect::<Result<_>>()?;
         for name in &names {
             check_reference(&writing.reference(Selector::Name(name.name.clone())))?;
         }
@@ -67,12 +55,9 @@ impl LayoutDestination<'_> {
         if writing.kind() == Kind::Tar {
             accepts.order = AcceptsOrder::AsPlanned;
         }
-        if ends == Ends::WithWriter {
-            accepts.shows = Shows::AtFinish;
-        }
+        accepts.shows = shows;
         let reference = writing.reference(select);
-        let (put, writer) = (Arc::default(), PhantomData);
-        Ok(Self { writing, reference, names, shown, accepts, put, ends, writer })
+        Ok(Self { writing, reference, names, given, accepts, put: Arc::default() })
     }
 
     pub(crate) fn writing(&self) -> &Arc<Writing> {
@@ -89,13 +74,13 @@ impl LayoutDestination<'_> {
 }
 
 #[async_trait]
-impl ImageDestination for LayoutDestination<'_> {
+impl ImageDestination for LayoutDestination {
     fn reference(&self) -> &Reference {
         &self.reference
     }
 
     fn names(&self) -> &[ImageName] {
-        &self.shown
+        &self.given
     }
 
     fn accepts(&self) -> &Accepts {
@@ -159,17 +144,7 @@ impl ImageDestination for LayoutDestination<'_> {
             content.record(&image, cancel)
         };
         let content = self.writing.content();
-        let entry = match self.ends {
-            Ends::WithWriter => content.step(record).await,
-            Ends::WithCommit => {
-                let publish = move |content: Content, cancel: &Cancel| {
-                    let entry = record(&content, cancel)?;
-                    content.publish(cancel)?;
-                    Ok(entry)
-                };
-                content.last_step(publish).await
-            }
-        };
+        let entry = content.commit(self.accepts.shows, record, Content::publish).await;
         let entry = entry.context(|| &self.reference)?;
         let references = self.references(&entry.digest);
         Ok(Committed::new(entry, references))
@@ -177,7 +152,7 @@ impl ImageDestination for LayoutDestination<'_> {
 }
 
 #[async_trait]
-impl Contents for LayoutDestination<'_> {
+impl Contents for LayoutDestination {
     async fn read(&self, of: &Descriptor) -> Result<Option<Body>> {
         let of = of.clone();
         self.writing

@@ -89,9 +89,7 @@ pub use transport::{OciArchive, OciLayout};
 use std::sync::Arc;
 
 use transship_archive::COMPRESSOR_OPTION;
-use transship_core::{
-    Error, ErrorKind, Reference, Result, TransportOption, WriteMode, register_transport,
-};
+use transship_core::{Reference, Result, TransportOption, WriteMode, register_transport};
 
 const SHARED_BLOB_DIR: TransportOption = TransportOption::value(
     "shared-blob-dir",
@@ -140,10 +138,6 @@ impl Kind {
     }
 
     fn place(self, at: &Reference) -> Result<Locator> {
-        if at.scheme() != self.scheme() {
-            let message = format!("{at} is no reference of {}:", self.scheme());
-            return Err(Error::new(ErrorKind::InvalidInput, message));
-        }
-        Locator::parse(at.locator())
+        Locator::parse(at.locator_in(self.scheme())?)
     }
 }

@@ -1,18 +1,14 @@
 //! The names of entries: which annotations hold them, how they are looked up, how they are written.
 
-use transship_archive::layout::{CONTAINERD_NAME, REF_NAME};
+use transship_archive::layout::{CONTAINERD_NAME, REF_NAME, entry_name, strip_names};
 use transship_core::{Descriptor, DockerName, ImageName, Result};
 
 use crate::reference::{is_oci_name, parse_name};
 
-/// The name of an entry: the full one of containerd where there is one, else `ref.name`.
-pub(crate) fn full_name(entry: &Descriptor) -> Option<&str> {
-    annotation(entry, CONTAINERD_NAME).or_else(|| annotation(entry, REF_NAME))
-}
-
 /// What else an entry may be looked up by: `ref.name` beside a full name, often only a tag.
 pub(crate) fn alias(entry: &Descriptor) -> Option<&str> {
-    annotation(entry, CONTAINERD_NAME).and_then(|_| annotation(entry, REF_NAME))
+    let alias = entry.annotation(REF_NAME).filter(|alias| !alias.is_empty());
+    alias.filter(|alias| entry_name(entry) != Some(*alias))
 }
 
 /// Whether two names mean the same to docker: `alpine:3` and `docker.io/library/alpine:3`.
@@ -47,24 +43,13 @@ impl Written {
 
     /// Gives an entry this name, and no other.
     pub(crate) fn put_on(&self, entry: &mut Descriptor) {
-        strip(entry);
+        strip_names(entry);
         for (key, value) in [(REF_NAME, &self.reference), (CONTAINERD_NAME, &self.containerd)] {
             if let Some(value) = value {
                 entry.annotations.insert(key.to_owned(), value.clone());
             }
         }
     }
-}
-
-/// Takes the names off an entry.
-pub(crate) fn strip(entry: &mut Descriptor) {
-    for key in [REF_NAME, CONTAINERD_NAME] {
-        entry.annotations.remove(key);
-    }
-}
-
-fn annotation<'a>(entry: &'a Descriptor, key: &str) -> Option<&'a str> {
-    entry.annotation(key).filter(|value| !value.is_empty())
 }
 
 #[cfg(test)]
@@ -92,7 +77,7 @@ mod tests {
             written.put_on(&mut entry);
             assert_eq!(entry.annotation(REF_NAME), reference, "{name}");
             assert_eq!(entry.annotation(CONTAINERD_NAME), containerd, "{name}");
-            assert_eq!(full_name(&entry), containerd.or(reference), "{name}");
+            assert_eq!(entry_name(&entry), containerd.or(reference), "{name}");
         }
         assert!(Written::new(&ImageName::new("a b").unwrap()).is_err());
     }

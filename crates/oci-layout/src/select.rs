@@ -3,14 +3,14 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde_json::json;
-use transship_archive::layout::Malformed;
+use transship_archive::layout::{Malformed, entry_name};
 use transship_core::{
     CONFIG_LIMIT, Cancel, Descriptor, Digest, Document, Error, ErrorKind, Escaped, ImageConfig,
     ImageName, Manifest, MediaType, Platform, Result, ResultExt, is_index_type,
 };
 
 use crate::layout::Layout;
-use crate::names::{alias, full_name, same_to_docker};
+use crate::names::{alias, same_to_docker};
 use crate::reference::Selector;
 
 /// How deep indexes may lie in each other.
@@ -77,7 +77,7 @@ pub(crate) fn images(layout: &Layout, cancel: &Cancel) -> Result<Vec<Image>> {
             let (index, root) = (layout.index().position(at), Root::Entry(at));
             images.push(Image { index, root, raw_names: Vec::new() });
         }
-        if let Some(name) = full_name(entry).filter(|name| names.insert((image, *name))) {
+        if let Some(name) = entry_name(entry).filter(|name| names.insert((image, *name))) {
             images[image].raw_names.push(name.to_owned());
         }
     }
@@ -138,9 +138,9 @@ type HasName = fn(&Descriptor, &str) -> bool;
 
 /// How an entry may have a name: as it stands, as an alias, or as docker means it.
 const WAYS: [HasName; 3] = [
-    |entry, name| full_name(entry) == Some(name),
+    |entry, name| entry_name(entry) == Some(name),
     |entry, name| alias(entry) == Some(name),
-    |entry, name| full_name(entry).is_some_and(|full| same_to_docker(full, name)),
+    |entry, name| entry_name(entry).is_some_and(|full| same_to_docker(full, name)),
 ];
 
 /// The positions of the entries that a name means: those that have it in the first way in which any has it.
@@ -191,7 +191,7 @@ fn several(layout: &Layout, name: &str, digests: &BTreeSet<&str>) -> Error {
         .enumerate()
         .filter(|(_, entry)| of(entry))
         .map(|(at, entry)| {
-            let name = Escaped(full_name(entry).unwrap_or("unnamed"));
+            let name = Escaped(entry_name(entry).unwrap_or("unnamed"));
             format!("{name} (@{})", layout.index().position(at))
         })
         .collect();
@@ -204,7 +204,7 @@ fn of_entry(layout: &Layout, at: usize) -> Chosen {
     let digest = &layout.entries()[at].digest;
     let same = layout.entries().iter().filter(|other| other.digest == *digest);
     let mut seen = HashSet::new();
-    let names = same.filter_map(full_name).filter(|name| seen.insert(*name));
+    let names = same.filter_map(entry_name).filter(|name| seen.insert(*name));
     let raw_names = names.map(str::to_owned).collect();
     Chosen { root: Root::Entry(at), raw_names }
 }
@@ -333,7 +333,7 @@ pub(crate) fn of_config(media_type: &MediaType, bytes: &[u8]) -> Option<Platform
 /// What a layout holds, for errors.
 fn listing(layout: &Layout) -> String {
     let index = layout.index();
-    let entries = index.entries().iter().enumerate().map(|(at, entry)| match full_name(entry) {
+    let entries = index.entries().iter().enumerate().map(|(at, entry)| match entry_name(entry) {
         Some(name) => Escaped(name).to_string(),
         None => format!("@{} (unnamed)", index.position(at)),
     });

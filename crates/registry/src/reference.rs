@@ -48,10 +48,7 @@ impl Locator {
     }
 
     pub(crate) fn of(at: &Reference) -> Result<Self> {
-        if at.scheme() != SCHEME {
-            return Err(invalid(format!("{at} is no reference of {SCHEME}")));
-        }
-        Self::parse(at.locator())
+        Self::parse(at.locator_in(SCHEME)?)
     }
 
     pub(crate) fn reference(&self) -> Reference {

@@ -47,11 +47,7 @@ impl Locator {
 
     /// The locator of a reference, which may be one of another transport.
     pub(crate) fn of(at: &Reference) -> Result<Self> {
-        if at.scheme() == SCHEME {
-            return Self::parse(at.locator());
-        }
-        let message = format!("{at} is no reference of {SCHEME}");
-        Err(Error::new(ErrorKind::InvalidInput, message))
+        Self::parse(at.locator_in(SCHEME)?)
     }
 
     /// The same database with another choice.

@@ -65,6 +65,12 @@ impl Expect {
         })
     }
 
+    /// A blob of the expected digest that is there with a size, if that is the expected one.
+    pub fn of_size(&self, size: u64) -> Option<Stored> {
+        let digest = self.digest.clone()?;
+        self.size.is_none_or(|expected| expected == size).then(|| Stored::new(digest, size))
+    }
+
     /// A hasher for the digest that is expected, sha256 where none is.
     ///
     /// # Errors

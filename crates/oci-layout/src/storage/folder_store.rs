@@ -17,8 +17,8 @@ use transship_core::{
 };
 use transship_local::{
     Lock, LockWait, NewFile, Publish, SETTLED, StagedFile, StagedFolder, Target, clean_around,
-    folder_of, is_ours, known_blob, make_folder, note_new, open_regular, put_file, shown,
-    sync_folder, write_body,
+    folder_of, is_ours, known_blob, list_folder, make_folder, note_new, open_regular, put_file,
+    shown, sync_folder, write_body,
 };
 
 use super::folder::{blob_file, blob_root};
@@ -258,10 +258,7 @@ impl Store for FolderStore {
             known(&state.put).or_else(|| known(&state.found))
         };
         match known {
-            Some(size) if want.size.is_none_or(|want| want == size) => {
-                Ok(Some(Stored::new(digest.clone(), size)))
-            }
-            Some(_) => Ok(None),
+            Some(size) => Ok(want.of_size(size)),
             None => self.find_in_place(digest, want, cancel),
         }
     }
@@ -400,14 +397,8 @@ fn look(target: &Path) -> Result<Place> {
         check_layout(&version)?;
         return Ok(Place::Layout);
     }
-    let listing = |e| Error::io("listing", target, e);
-    let entries = match fs::read_dir(target) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Place::Free),
-        Err(e) => return Err(listing(e)),
-    };
-    for entry in entries {
-        let name = entry.map_err(listing)?.file_name();
+    for path in list_folder(target)? {
+        let name = path.file_name().unwrap_or_default();
         if !name.to_str().is_some_and(|name| is_ours(name) || name == "lost+found") {
             // It may have become one since.
             if target.join(LAYOUT_FILE).exists() {

@@ -264,8 +264,7 @@ impl Store for TarStore {
     fn has(&self, want: &Expect, cancel: &Cancel) -> Result<Option<Stored>> {
         let Some(digest) = &want.digest else { return Ok(None) };
         self.is_here(digest, cancel)?;
-        let fits = self.known(digest).filter(|size| want.size.is_none_or(|want| want == *size));
-        Ok(fits.map(|size| Stored::new(digest.clone(), size)))
+        Ok(self.known(digest).and_then(|size| want.of_size(size)))
     }
 
     fn put(&self, body: Body, cancel: &Cancel) -> Result<Stored> {

@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use transship_archive::docker_save::{MANIFEST_NAME, SavedEntry, SavedImage};
-use transship_archive::layout::{LayoutIndex, blob_path};
+use transship_archive::layout::{LayoutIndex, blob_path, entry_name};
 use transship_core::{
     Descriptor, Digest, DockerName, Document, ImageDocument, Manifest, Observer, Platform, Result,
 };
 
 use crate::layout::Layout;
-use crate::names::full_name;
 use crate::select::DEPTH;
 
 /// How manifests are looked at, and whether blobs are there.
@@ -124,7 +123,7 @@ impl Images<'_> {
             return Ok(ours.clone());
         }
         let Some(layout) = self.layout else { return Ok(None) };
-        let nameless = full_name(entry).is_none();
+        let nameless = entry_name(entry).is_none();
         if nameless
             && (self.ours_about.contains(entry.digest.as_ref()) || layout.subject(entry)?.is_some())
         {
@@ -219,7 +218,7 @@ fn is_whole(seen: &Seen<'_>, image: &ImageDocument) -> Result<bool> {
 fn names(index: &LayoutIndex) -> BTreeMap<String, Vec<String>> {
     let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for entry in index.entries() {
-        let name = full_name(entry).and_then(|name| DockerName::parse(name).ok());
+        let name = entry_name(entry).and_then(|name| DockerName::parse(name).ok());
         if let Some(name) = name.filter(|name| name.tag().is_some() && name.digest().is_none()) {
             let of_entry = names.entry(entry.digest.to_string()).or_default();
             let name = name.to_string();

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use transship_archive::layout::LayoutIndex;
+use transship_archive::layout::{LayoutIndex, entry_name, strip_names};
 use transship_core::{Descriptor, Error, ErrorKind, Hint, Platform, Result};
 
-use crate::names::{Written, full_name, strip};
+use crate::names::Written;
 use crate::select::may_have_name;
 
 /// An image that was committed and is to be shown.
@@ -65,7 +65,7 @@ enum Key {
 
 impl Key {
     fn of(entry: &Descriptor) -> Self {
-        match full_name(entry) {
+        match entry_name(entry) {
             Some(name) => Self::Name(name.to_owned()),
             None => Self::Nameless(entry.digest.to_string()),
         }
@@ -109,7 +109,7 @@ impl<'a> Entering<'a> {
         for referrer in &image.referrers {
             if !self.is_listed(referrer) {
                 let mut entry = referrer.clone();
-                strip(&mut entry);
+                strip_names(&mut entry);
                 self.push(entry);
             }
         }
@@ -149,7 +149,7 @@ impl<'a> Entering<'a> {
 
     /// Refuses a nameless image beside another one.
     fn check_nameless(&self, is_referrer: &dyn Fn(&Descriptor) -> Result<bool>) -> Result<()> {
-        for other in self.index.entries().iter().filter(|entry| full_name(entry).is_none()) {
+        for other in self.index.entries().iter().filter(|entry| entry_name(entry).is_none()) {
             if !other.is_attestation() && !is_referrer(other)? {
                 return Err(second_nameless(other));
             }
@@ -194,7 +194,7 @@ mod tests {
     }
 
     fn listed(index: &LayoutIndex) -> Vec<(String, u64)> {
-        let name = |e: &Descriptor| full_name(e).unwrap_or("-").to_owned();
+        let name = |e: &Descriptor| entry_name(e).unwrap_or("-").to_owned();
         index.entries().iter().map(|e| (name(e), e.size)).collect()
     }
 

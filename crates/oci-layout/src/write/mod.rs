@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use transship_archive::Compressor;
+use transship_archive::layout::strip_names;
 use transship_core::{
     Available, Body, CONFIG_LIMIT, Cancel, Commit, Descriptor, Digest, Document, Expect,
     MANIFEST_LIMIT, Manifest, Platform, Reference, Result, ResultExt, Stored, WriteMode,
@@ -17,7 +18,7 @@ use transship_core::{
 use transship_local::Unpublished;
 
 use crate::Kind;
-use crate::names::{Written, strip};
+use crate::names::Written;
 use crate::reference::{Locator, Selector};
 use crate::select::of_config;
 use crate::storage::{FolderStore, Store, TarStore};
@@ -154,7 +155,7 @@ impl Content {
     /// The entry of a root: what its descriptor says, without names, and its platform.
     fn entry(&self, root: &Manifest) -> Result<Descriptor> {
         let mut entry = root.descriptor().clone();
-        strip(&mut entry);
+        strip_names(&mut entry);
         if entry.platform.is_none()
             && let Document::Image(image) = root.document()
             && image.config.size <= CONFIG_LIMIT

@@ -30,7 +30,7 @@ impl Staging for LayoutWriter {
 }
 
 #[async_trait]
-impl Staging for LayoutDestination<'_> {
+impl Staging for LayoutDestination {
     async fn stage(&self, body: Body) -> Result<Staged> {
         stage(self.writing(), body).await
     }

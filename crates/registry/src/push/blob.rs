@@ -25,7 +25,7 @@ pub(crate) async fn look(repository: &Repository, want: &Expect) -> Result<Optio
         Asked::DoesNotSay => {
             let Some(digest) = &want.digest else { return Ok(None) };
             let found = pull::size_of_blob(repository, digest).await.if_found()?;
-            Ok(found.and_then(|size| of_size(want, digest, size)))
+            Ok(found.and_then(|said| said.or(want.size)).and_then(|size| want.of_size(size)))
         }
     }
 }
@@ -47,17 +47,11 @@ async fn ask(repository: &Repository, want: &Expect) -> Result<Asked> {
         // What stands between may say the length of the answer to HEAD, which is nothing.
         200..=299 => {
             let said = fetched.header(CONTENT_LENGTH.as_str()).and_then(|text| text.parse().ok());
-            Ok(of_size(want, digest, said).map_or(Asked::DoesNotSay, |it| Asked::Has(Some(it))))
+            let found = said.or(want.size).and_then(|size| want.of_size(size));
+            Ok(found.map_or(Asked::DoesNotSay, |it| Asked::Has(Some(it))))
         }
         _ => Ok(Asked::DoesNotSay),
     }
-}
-
-/// What is there, if it has the size that it should have.
-fn of_size(want: &Expect, digest: &Digest, said: Option<u64>) -> Option<Stored> {
-    let size = said.or(want.size)?;
-    let fits = want.size.is_none_or(|wanted| wanted == size);
-    fits.then(|| Stored::new(digest.clone(), size))
 }
 
 /// Mounts a blob of another repository. Where that may not be read, or nothing be mounted, the blob is sent.
