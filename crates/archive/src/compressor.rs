@@ -6,7 +6,7 @@ use std::path::Path;
 use std::thread;
 
 use transship_compression::{GZIP_LEVELS, GzipEncoder, ZSTD_LEVELS, ZstdEncoder};
-use transship_core::{Cancel, Error, ErrorKind, FileRange, Result, TransportOption};
+use transship_core::{Cancel, Error, ErrorKind, Result, TransportOption};
 
 const GZIP_LEVEL: u32 = 6;
 const ZSTD_LEVEL: i32 = 3;
@@ -95,16 +95,18 @@ impl Compressor {
             .hint("write it at once, or compress it when it is complete"))
     }
 
-    /// Compresses all of a file to one gzip member or zstd frame, and gives what comes of it in order, as it comes.
+    /// Compresses all that a reader gives to one gzip member or zstd frame, and gives what comes of it in order, as it
+    /// comes. The path is for messages.
     pub(crate) fn pack(
         self,
-        from: &FileRange,
+        plain: impl Read + Send + 'static,
+        path: &Path,
         cancel: &Cancel,
         put: &mut dyn FnMut(&[u8]) -> Result<()>,
     ) -> Result<()> {
-        let plain = Cancellable { inner: from.reader(), cancel: cancel.clone() };
+        let plain = Cancellable { inner: plain, cancel: cancel.clone() };
         let compressor =
-            |e| Error::unwrap_io(e).unwrap_or_else(|e| Error::io("compressing", from.path(), e));
+            |e| Error::unwrap_io(e).unwrap_or_else(|e| Error::io("compressing", path, e));
         let mut packed = self.encoder(plain).map_err(compressor)?;
         let mut chunk = vec![0; CHUNK];
         loop {
@@ -143,17 +145,20 @@ impl<R: Read> Read for Cancellable<R> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
+    use std::io::Cursor;
 
     use super::*;
     use transship_compression::{Compression, sniff};
 
     use crate::compression::decoder;
 
+    fn path() -> &'static Path {
+        Path::new("a.tar")
+    }
+
     #[test]
     fn what_is_packed_is_unpacked() {
         let plain: Vec<u8> = (0..10_000_000_u32).map(|n| n.to_le_bytes()[1]).collect();
-        let from = FileRange::in_memory(plain.clone(), Path::new("a.tar"));
         for (text, compression) in [
             ("none", Compression::Plain),
             ("gzip:1", Compression::Gzip),
@@ -164,7 +169,8 @@ mod tests {
                 packed.extend_from_slice(bytes);
                 Ok(())
             };
-            Compressor::parse(text).unwrap().pack(&from, &Cancel::new(), &mut put).unwrap();
+            let compressor = Compressor::parse(text).unwrap();
+            compressor.pack(Cursor::new(plain.clone()), path(), &Cancel::new(), &mut put).unwrap();
             assert_eq!(sniff(&packed), compression);
             assert_eq!(packed.len() < plain.len(), compression != Compression::Plain);
             let mut back = Vec::new();
@@ -177,14 +183,13 @@ mod tests {
     fn it_is_one_member_or_frame() {
         // More than one block of each encoder.
         let plain: Vec<u8> = (0..9_000_000_u32).map(|n| n.to_le_bytes()[1]).collect();
-        let from = FileRange::in_memory(plain.clone(), Path::new("a.tar"));
         let packed = |compressor: Compressor| {
             let mut packed = Vec::new();
             let mut put = |bytes: &[u8]| {
                 packed.extend_from_slice(bytes);
                 Ok(())
             };
-            compressor.pack(&from, &Cancel::new(), &mut put).unwrap();
+            compressor.pack(Cursor::new(plain.clone()), path(), &Cancel::new(), &mut put).unwrap();
             packed
         };
         // Readers of one member or frame see all of it, and nothing stands behind.
@@ -202,7 +207,7 @@ mod tests {
 
     #[test]
     fn a_cancel_stops_it_before_the_next_chunk() {
-        let from = FileRange::in_memory(noise(8 << 20), Path::new("a.tar"));
+        let plain = noise(8 << 20);
         for compressor in [Compressor::Plain, Compressor::Gzip(1), Compressor::Zstd(1)] {
             let cancel = Cancel::new();
             let mut chunks = 0;
@@ -211,7 +216,8 @@ mod tests {
                 cancel.cancel();
                 Ok(())
             };
-            let error = compressor.pack(&from, &cancel, &mut put).unwrap_err();
+            let plain = Cursor::new(plain.clone());
+            let error = compressor.pack(plain, path(), &cancel, &mut put).unwrap_err();
             assert_eq!((error.kind(), chunks), (ErrorKind::Cancelled, 1), "{compressor:?}");
         }
     }
@@ -227,10 +233,10 @@ mod tests {
 
     #[test]
     fn a_cancel_stops_it() {
-        let from = FileRange::in_memory(vec![1; 10], Path::new("a.tar"));
         let cancel = Cancel::new();
         cancel.cancel();
-        let error = Compressor::Gzip(1).pack(&from, &cancel, &mut |_| Ok(())).unwrap_err();
+        let plain = Cursor::new([1; 10]);
+        let error = Compressor::Gzip(1).pack(plain, path(), &cancel, &mut |_| Ok(())).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Cancelled);
     }
 

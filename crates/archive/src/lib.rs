@@ -42,6 +42,7 @@ mod compression;
 mod compressor;
 mod document;
 mod embedded;
+mod flow;
 mod index;
 mod mentions;
 mod open;

@@ -58,6 +58,11 @@ impl Pipe {
         sys::widen(&self.file);
     }
 
+    /// From now on it stops when this is cancelled.
+    pub(crate) fn set_cancel(&mut self, cancel: &Cancel) {
+        self.cancel = cancel.clone();
+    }
+
     /// The file itself.
     pub(crate) fn file(&self) -> &File {
         &self.file
@@ -79,10 +84,15 @@ impl Read for Pipe {
 impl Write for Pipe {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let bytes = &bytes[..bytes.len().min(self.piece)];
-        loop {
+        if self.piece == PIECE {
             sys::wait(&self.file, Ready::ToWrite, &self.cancel)?;
+        }
+        loop {
+            self.cancel.check().map_err(Error::into_io)?;
             match self.file.write(bytes) {
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    sys::wait(&self.file, Ready::ToWrite, &self.cancel)?;
+                }
                 done => return done,
             }
         }

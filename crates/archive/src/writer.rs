@@ -1,16 +1,19 @@
 //! [`TarWriter`]: writes tars that are the same for the same content.
 
+mod streaming;
+
 use std::fmt;
 use std::fs::File;
-use std::io::{Seek, SeekFrom};
+use std::io::{self, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tar::{EntryType, Header};
-use transship_core::{Chunks, Error, ErrorKind, FileRange, Result, Stored, cancelled};
+use transship_core::{Cancel, Chunks, Error, ErrorKind, FileRange, Result, Stored, cancelled};
 use transship_local::FileSink;
 
-use crate::ArchiveOutput;
+use crate::flow::Flow;
 use crate::index::{BLOCK, BLOCK_LEN};
 use transship_local::write_all_at;
 
@@ -21,29 +24,26 @@ const FILE_MODE: u32 = 0o444;
 const FOLDER_MODE: u32 = 0o755;
 const LINK_MODE: u32 = 0o777;
 
-/// Writes a tar to a file, the same bytes for the same entries: times 0, owner 0 without a name, modes 0444, 0755 and
-/// 0777.
+/// Writes a tar, the same bytes for the same entries: times 0, owner 0 without a name, modes 0444, 0755 and 0777.
 ///
-/// - The end of the file may hold what was rewound, until [`finish`](Self::finish).
-/// - After an error in a `put`, the tar is as before it.
+/// - The end of a file may hold what was rewound, until [`finish`](Self::finish).
+/// - After an error in a `put` to a file, the tar is as before it. What went to a pipe or an encoder cannot be taken back:
+///   when an error leaves a part of an entry there, everything that follows fails, and the tar gets no end.
 pub struct TarWriter {
-    file: Arc<File>,
+    to: To,
     path: Arc<Path>,
-    /// What is not in the file yet, from `flushed` on.
+    /// What is not written yet, from `flushed` on.
     gathered: Vec<u8>,
     flushed: u64,
     /// How many bytes of small writes are gathered.
     room: usize,
-    later: Later,
 }
 
-/// What becomes of the file when it is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Later {
-    /// It is synced to the disk.
-    Synced,
-    /// It is read back and forgotten.
-    ReadBack,
+enum To {
+    /// In place: headers are written when sizes are known, and what is not wanted is overwritten.
+    File(Arc<File>),
+    /// From the first byte to the last.
+    Flow(Box<Flow>),
 }
 
 impl fmt::Debug for TarWriter {
@@ -75,18 +75,25 @@ pub enum Decision {
 }
 
 impl TarWriter {
-    /// Writes to an output, from its start.
-    pub fn new(output: &ArchiveOutput) -> Self {
-        Self {
-            later: output.later(),
-            ..Self::to_file(Arc::clone(output.file()), output.written_path())
-        }
-    }
-
     /// Writes to a file that is open for reading and writing, from its start. The path is for messages.
     pub fn to_file(file: Arc<File>, path: impl Into<Arc<Path>>) -> Self {
-        let (gathered, later) = (Vec::new(), Later::Synced);
-        Self { file, path: path.into(), gathered, flushed: 0, room: GATHER, later }
+        Self::new(To::File(file), path)
+    }
+
+    /// Writes to what takes bytes once.
+    pub(crate) fn to_flow(flow: Flow, path: impl Into<Arc<Path>>) -> Self {
+        Self::new(To::Flow(Box::new(flow)), path)
+    }
+
+    fn new(to: To, path: impl Into<Arc<Path>>) -> Self {
+        Self { to, path: path.into(), gathered: Vec::new(), flushed: 0, room: GATHER }
+    }
+
+    /// From now on, waiting for a pipe or an encoder stops when this is cancelled.
+    pub fn set_cancel(&mut self, cancel: &Cancel) {
+        if let To::Flow(flow) = &mut self.to {
+            flow.set_cancel(cancel);
+        }
     }
 
     /// Goes on in a file behind what is there, from the end of an entry.
@@ -145,7 +152,8 @@ impl TarWriter {
     }
 
     /// Puts a file whose size, and perhaps name, is known only when its bytes have passed. They are written once; the header
-    /// is written in its place afterwards. `None` when the fate was to rewind it.
+    /// is written in its place afterwards; where that cannot be, they are stored in a temporary file first. `None` when the
+    /// fate was to rewind it.
     ///
     /// # Errors
     /// Those of the chunks and of the fate; `Unsupported` for a name of more than 100 bytes that does not fit in a plain
@@ -155,9 +163,10 @@ impl TarWriter {
         mut chunks: Chunks,
         fate: impl FnOnce(&Stored) -> Result<Decision>,
     ) -> Result<Option<Put>> {
-        let start = self.position();
+        let To::File(file) = &self.to else { return self.stream_stored(chunks, fate) };
+        let (start, file) = (self.position(), Arc::clone(file));
         let put = self.attempt(|this| {
-            let stored = this.stream(&mut chunks)?;
+            let stored = this.stream(&file, &mut chunks)?;
             let Decision::Keep(name) = fate(&stored)? else { return Ok(None) };
             let mut header = plain_header(EntryType::Regular, stored.size);
             if !set_name(&mut header, &name)? {
@@ -176,66 +185,85 @@ impl TarWriter {
     /// # Errors
     /// Those of the chunks; `Unsupported` for a name that cannot be; I/O errors.
     pub fn put_stream_as(&mut self, name: &str, mut chunks: Chunks) -> Result<Put> {
+        let To::File(file) = &self.to else { return self.stream_as(name, chunks) };
+        let file = Arc::clone(file);
         self.attempt(|this| {
             let mut header = plain_header(EntryType::Regular, 0);
             if !set_name(&mut header, name)? {
                 this.extension(&record("path", name))?;
             }
             let start = this.position();
-            let stored = this.stream(&mut chunks)?;
+            let stored = this.stream(&file, &mut chunks)?;
             header.set_size(stored.size);
             this.close(start, header, stored)
         })
     }
 
-    /// Bytes that were put, for reading. They may be rewound and overwritten later.
+    /// Bytes that were put as a stream, for reading. They may be rewound and overwritten later. `None` for layers and large blobs that
+    /// went to a pipe or an encoder.
     ///
     /// # Errors
     /// I/O errors.
-    pub fn range(&mut self, offset: u64, size: u64) -> Result<FileRange> {
-        self.flush()?;
-        Ok(FileRange::new(Arc::clone(&self.file), Arc::clone(&self.path), offset, size))
+    pub fn range(&mut self, offset: u64, size: u64) -> Result<Option<FileRange>> {
+        match &mut self.to {
+            To::Flow(flow) => flow.spool().kept(offset),
+            To::File(file) => {
+                let range = FileRange::new(Arc::clone(file), Arc::clone(&self.path), offset, size);
+                self.flush().map(|()| Some(range))
+            }
+        }
     }
 
     /// Takes out all that was put from a position on, which must be the beginning of an entry.
     pub fn rewind(&mut self, to: u64) {
         let kept = usize::try_from(to.saturating_sub(self.flushed)).unwrap_or(usize::MAX);
         self.gathered.truncate(kept);
+        if to < self.flushed
+            && let To::Flow(flow) = &mut self.to
+        {
+            flow.break_off();
+        }
         self.flushed = self.flushed.min(to);
     }
 
-    /// Ends the tar. The file then has its bytes and no others.
+    /// Ends the tar. A file then has its bytes and no others.
     ///
     /// # Errors
     /// I/O errors.
     pub fn finish(mut self) -> Result<()> {
         self.append(&[0; 2 * BLOCK_LEN])?;
         self.flush()?;
-        let len = self.position();
-        self.file.set_len(len).map_err(|e| Error::io("writing", &self.path, e))
+        match self.to {
+            To::File(file) => {
+                file.set_len(self.flushed).map_err(|e| Error::io("writing", &self.path, e))
+            }
+            To::Flow(flow) => flow.finish(),
+        }
     }
 
     /// Does it, or leaves the tar as before.
     fn attempt<T>(&mut self, put: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        if let To::Flow(flow) = &self.to {
+            flow.check()?;
+        }
         let start = self.position();
         put(self).inspect_err(|_| self.rewind(start))
     }
 
-    /// Leaves room for a header, and puts a payload.
-    fn stream(&mut self, chunks: &mut Chunks) -> Result<Stored> {
+    /// Leaves room for a header, and puts a payload in a file.
+    fn stream(&mut self, file: &File, chunks: &mut Chunks) -> Result<Stored> {
         self.append(&[0; BLOCK_LEN])?;
-        let (file, path) = (Arc::clone(&self.file), Arc::clone(&self.path));
+        let path = Arc::clone(&self.path);
         let size = chunks.expected().size;
         let mut sink = None;
         while let Some(chunk) = chunks.next()? {
-            let small = sink.is_none() && self.gathered.len() + chunk.len() <= GATHER;
-            if small || self.later == Later::ReadBack {
+            if sink.is_none() && self.gathered.len() + chunk.len() <= GATHER {
                 self.append(chunk)?;
                 continue;
             }
             let sink = match &mut sink {
                 Some(sink) => sink,
-                None => sink.insert(self.sink(&file, &path, size)?),
+                None => sink.insert(self.sink(file, &path, size)?),
             };
             sink.put(chunk)?;
             self.flushed += chunk.len() as u64;
@@ -310,7 +338,12 @@ impl TarWriter {
             return Ok(());
         }
         self.flush()?;
-        write_all_at(&self.file, bytes, self.flushed).map_err(|e| self.failed(e))?;
+        match &mut self.to {
+            To::File(file) => {
+                write_all_at(file, bytes, self.flushed).map_err(|e| self.failed(e))?;
+            }
+            To::Flow(flow) => flow.put(Bytes::copy_from_slice(bytes))?,
+        }
         self.flushed += bytes.len() as u64;
         Ok(())
     }
@@ -321,18 +354,27 @@ impl TarWriter {
             self.gathered[from..from + bytes.len()].copy_from_slice(bytes);
             return Ok(());
         }
-        // Appended in one piece, it is in the file in one piece.
-        write_all_at(&self.file, bytes, at).map_err(|e| self.failed(e))
+        match &self.to {
+            // Appended in one piece, it is in the file in one piece.
+            To::File(file) => write_all_at(file, bytes, at).map_err(|e| self.failed(e)),
+            To::Flow(_) => Err(cancelled()),
+        }
     }
 
     fn flush(&mut self) -> Result<()> {
-        write_all_at(&self.file, &self.gathered, self.flushed).map_err(|e| self.failed(e))?;
-        self.flushed += self.gathered.len() as u64;
-        self.gathered.clear();
+        let len = self.gathered.len() as u64;
+        match &mut self.to {
+            To::File(file) => {
+                write_all_at(file, &self.gathered, self.flushed).map_err(|e| self.failed(e))?;
+                self.gathered.clear();
+            }
+            To::Flow(flow) => flow.put(std::mem::take(&mut self.gathered).into())?,
+        }
+        self.flushed += len;
         Ok(())
     }
 
-    fn failed(&self, error: std::io::Error) -> Error {
+    fn failed(&self, error: io::Error) -> Error {
         Error::io("writing", &self.path, error)
     }
 }

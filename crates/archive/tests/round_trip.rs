@@ -166,7 +166,7 @@ fn what_was_put_can_be_read_before_the_end() {
         let chunks = Body::from_bytes(data.clone()).chunks(&Cancel::new()).unwrap();
         let name = format!("f{}", data.len());
         let put = writer.put_stream(chunks, |_| Ok(Decision::Keep(name))).unwrap().unwrap();
-        let range = writer.range(put.offset, put.stored.size).unwrap();
+        let range = writer.range(put.offset, put.stored.size).unwrap().unwrap();
         let mut read = vec![0; data.len()];
         assert_eq!(range.read_at(0, &mut read).unwrap(), data.len());
         assert!(read == data);
@@ -203,7 +203,7 @@ fn a_long_name_that_is_known_beforehand() {
     assert_eq!(writer.position(), 0);
     let put = writer.put_stream_as(&name, chunks(Body::from_bytes("content"))).unwrap();
     assert_eq!(put.stored.size, 7);
-    let range = writer.range(put.offset, 7).unwrap();
+    let range = writer.range(put.offset, 7).unwrap().unwrap();
     let mut bytes = [0; 7];
     range.read_at(0, &mut bytes).unwrap();
     assert_eq!(&bytes, b"content");

@@ -96,7 +96,7 @@ impl Checked {
         let layers = self.layers(writing, config.size, &config.diff_ids)?;
         let manifest = made_manifest(&config.id, config.size, &layers)?;
         let image = NewImage { id: config.id, config: bytes, layers: config.diff_ids };
-        let at = writing.record(image, &manifest, names, turn)?;
+        let at = writing.record(image, &manifest, names, turn, cancel)?;
         Ok((at, manifest.descriptor().clone()))
     }
 

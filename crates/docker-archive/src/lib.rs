@@ -69,6 +69,7 @@
 mod archive;
 mod choose;
 mod commit;
+mod commits;
 mod config;
 mod contents;
 mod delete;

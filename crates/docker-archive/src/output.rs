@@ -61,8 +61,7 @@ impl Output {
             let (appender, tar) = Appender::begin(path, DOCUMENTS, cancel)?;
             return Ok((Self::Appended(Box::new(appender)), tar));
         }
-        let output = ArchiveOutput::begin(path, mode, spool, compressor)?;
-        let tar = TarWriter::new(&output);
+        let (output, tar) = ArchiveOutput::begin(path, mode, spool, compressor)?;
         Ok((Self::New(output), tar))
     }
 
@@ -91,9 +90,9 @@ impl Output {
     ) -> Result<()> {
         match self {
             Self::New(output) => {
+                tar.set_cancel(cancel);
                 documents(None, &mut tar)?;
-                tar.finish()?;
-                output.publish(wait, cancel)
+                output.publish(tar, wait, cancel)
             }
             Self::Appended(appender) => appender.publish(tar, documents, wait, cancel),
         }

@@ -11,15 +11,16 @@ use transship_archive::layout::blob_path;
 use transship_archive::{Base, Compressor, Decision, TarWriter};
 use transship_core::{
     Body, CONFIG_LIMIT, Cancel, Descriptor, Digest, Error, ErrorKind, Expect, ImageName, Manifest,
-    MediaType, Observer, Result, Stored, WriteMode, WriteOptions, cancelled,
+    MediaType, Result, Stored, WriteMode, WriteOptions, cancelled,
 };
 use transship_local::LockWait;
 
+use crate::commits::Commits;
 use crate::existing::{Existing, Held};
 use crate::legacy;
 use crate::output::{Output, Shape};
 use crate::reference::Locator;
-use crate::table::{NewEntry, Table};
+use crate::table::NewEntry;
 
 /// An archive being written; dropping it removes what was staged. Its methods block but for [`turn`](Self::turn) and
 /// [`known`](Self::known).
@@ -53,12 +54,12 @@ struct OpenTar {
 /// What is in the archive so far: what was put, and what was found in the one that is joined.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
-    layers: HashMap<Digest, Held>,
-    images: HashMap<Digest, Recorded>,
+    pub(crate) layers: HashMap<Digest, Held>,
+    pub(crate) images: HashMap<Digest, Recorded>,
     /// Manifests that were added of images that were there, by their IDs.
-    manifests: HashMap<Digest, Descriptor>,
+    pub(crate) manifests: HashMap<Digest, Descriptor>,
     /// What was committed, in order: images, and the names that they got.
-    commits: Vec<(Digest, Vec<ImageName>)>,
+    pub(crate) commits: Vec<(Digest, Vec<ImageName>)>,
 }
 
 /// An image that was written.
@@ -67,7 +68,7 @@ pub(crate) struct Recorded {
     pub(crate) config_size: u64,
     /// Its diff IDs.
     pub(crate) layers: Vec<Digest>,
-    entry: NewEntry,
+    pub(crate) entry: NewEntry,
     /// Its position among those that were written.
     at: usize,
 }
@@ -78,6 +79,14 @@ pub(crate) struct NewImage {
     pub(crate) id: Digest,
     pub(crate) config: Bytes,
     pub(crate) layers: Vec<Digest>,
+}
+
+/// A layer that was put.
+struct NewLayer {
+    file: String,
+    /// Whether it takes the place of one that is damaged.
+    mends: bool,
+    offset: u64,
 }
 
 impl Writing {
@@ -139,33 +148,55 @@ impl Writing {
             {
                 return body.chunks(cancel)?.finish();
             }
-            let chunks = body.chunks(cancel)?;
-            let mut passed = None;
-            let put = open.tar.put_stream(chunks, |stored| {
-                let there = self.layer(&stored.digest, cancel)?.is_some();
-                let wanted = self.shape().layer(&stored.digest);
-                let existing = self.existing.as_ref().filter(|_| !there);
-                let damaged = existing.and_then(|existing| existing.damaged(&stored.digest));
-                let file = match &damaged {
-                    Some(damaged) => damaged.to_string(),
-                    None if there => wanted,
-                    None => self.free_name(&wanted)?,
-                };
-                passed = Some((stored.clone(), file.clone(), damaged.is_some()));
-                Ok(if there { Decision::Rewind } else { Decision::Keep(file) })
-            })?;
-            let (stored, file, mends) = passed.ok_or_else(cancelled)?;
-            if let Some(put) = put {
+            open.tar.set_cancel(cancel);
+            let (stored, new) = self.put_new(&mut open.tar, body, cancel)?;
+            if let Some(NewLayer { file, mends, offset }) = new {
                 if mends {
                     open.output.replace(&file);
                 }
                 let layer = MediaType::ImageLayer;
                 let served = Descriptor::new(layer, stored.digest.clone(), stored.size);
-                let held = Held { stored: stored.clone(), served, file, offset: Some(put.offset) };
+                let held = Held { stored: stored.clone(), served, file, offset: Some(offset) };
                 self.known().layers.insert(stored.digest.clone(), held);
             }
             Ok(stored)
         })
+    }
+
+    /// Puts a layer, which is not there if its digest is known. One that turns out to be there is taken out again.
+    fn put_new(
+        &self,
+        tar: &mut TarWriter,
+        body: Body,
+        cancel: &Cancel,
+    ) -> Result<(Stored, Option<NewLayer>)> {
+        let digest = body.expected().digest.clone();
+        let chunks = body.chunks(cancel)?;
+        if let Some(digest) = digest {
+            let (file, mends) = self.layer_name(&digest)?;
+            let put = tar.put_stream_as(&file, chunks)?;
+            return Ok((put.stored, Some(NewLayer { file, mends, offset: put.offset })));
+        }
+        let (mut passed, mut name) = (None, None);
+        let put = tar.put_stream(chunks, |stored| {
+            passed = Some(stored.clone());
+            if self.layer(&stored.digest, cancel)?.is_some() {
+                return Ok(Decision::Rewind);
+            }
+            let (file, _) = name.insert(self.layer_name(&stored.digest)?);
+            Ok(Decision::Keep(file.clone()))
+        })?;
+        let new = put.zip(name);
+        let new = new.map(|(put, (file, mends))| NewLayer { file, mends, offset: put.offset });
+        Ok((passed.ok_or_else(cancelled)?, new))
+    }
+
+    /// The entry for a layer that is not there, and whether it takes the place of one that is damaged.
+    fn layer_name(&self, diff_id: &Digest) -> Result<(String, bool)> {
+        match self.existing.as_ref().and_then(|existing| existing.damaged(diff_id)) {
+            Some(damaged) => Ok((damaged.to_string(), true)),
+            None => Ok((self.free_name(&self.shape().layer(diff_id))?, false)),
+        }
     }
 
     /// A layer by its diff ID: put, or true in the archive that is joined.
@@ -203,6 +234,10 @@ impl Writing {
             return Err(Error::new(ErrorKind::NotFound, message));
         };
         let range = self.with_tar(turn, |open| open.tar.range(offset, size))?;
+        let range = range.ok_or_else(|| {
+            let message = format!("{digest} is no config: it was put as a layer");
+            Error::new(ErrorKind::Unsupported, message)
+        })?;
         range.bytes(CONFIG_LIMIT, format_args!("the config {digest}"))
     }
 
@@ -224,6 +259,7 @@ impl Writing {
         manifest: &Manifest,
         names: &[ImageName],
         turn: &Turn,
+        cancel: &Cancel,
     ) -> Result<usize> {
         let fields = crate::config::fields(&image.config)?;
         let folders = match self.shape() {
@@ -233,6 +269,7 @@ impl Writing {
         let config = self.config_name(&image)?;
         let layers = self.layer_files(&image.layers)?;
         self.with_tar(turn, |open| {
+            open.tar.set_cancel(cancel);
             let start = open.tar.position();
             let put = self.put_image(open, &image, &config, &folders, manifest);
             put.inspect_err(|_| open.tar.rewind(start))?;
@@ -341,90 +378,6 @@ impl Writing {
     }
 }
 
-/// What was committed, when all of it is there.
-struct Commits<'a> {
-    place: &'a Locator,
-    existing: Option<&'a Existing>,
-    observer: &'a Observer,
-    known: &'a Known,
-}
-
-impl Commits<'_> {
-    /// Puts the documents of an archive that joins a base; made sure of, where that is not the one of the beginning.
-    fn put(&self, base: Option<&Arc<Base>>, tar: &mut TarWriter, cancel: &Cancel) -> Result<()> {
-        if base.map(Arc::as_ptr) == self.existing.map(|ours| Arc::as_ptr(&ours.base)) {
-            return self.put_documents(Table::of(self.existing)?, self.existing, tar);
-        }
-        let other = base.map(|base| Existing::of(self.place, base, self.observer));
-        let other = other.transpose()?;
-        self.make_sure(tar, other.as_ref(), cancel)?;
-        self.put_documents(Table::of(other.as_ref())?, other.as_ref(), tar)
-    }
-
-    fn put_documents(
-        &self,
-        mut table: Table,
-        base: Option<&Existing>,
-        tar: &mut TarWriter,
-    ) -> Result<()> {
-        let is_readable = |entry: &Descriptor| base.is_none_or(|base| base.is_readable(entry));
-        for (id, names) in &self.known.commits {
-            if let Some(recorded) = self.known.images.get(id) {
-                table.add(&recorded.entry, names);
-            } else if let Some(existing) = self.existing
-                && let Some(entry) = existing.as_new(id, self.known.manifests.get(id))
-            {
-                table.add_manifest(&entry, &is_readable);
-                table.add(&entry, names);
-            }
-        }
-        table.documents()?.iter().try_for_each(|(name, bytes)| tar.put_bytes(name, bytes))
-    }
-
-    /// Makes sure of what our images need in an archive that is not the one that it was found in.
-    fn make_sure(
-        &self,
-        tar: &mut TarWriter,
-        other: Option<&Existing>,
-        cancel: &Cancel,
-    ) -> Result<()> {
-        let shape = |of: Option<&Existing>| of.is_some_and(|of| of.layout.is_some());
-        if shape(other) && !shape(self.existing) {
-            return Err(replaced("has another form"));
-        }
-        let known = self.known;
-        let mut files: Vec<(&str, Expect)> = Vec::new();
-        for (id, _) in &known.commits {
-            let Some(image) = known.images.get(id) else {
-                if other.and_then(|other| other.position(id)).is_none() {
-                    return Err(replaced("does not have an image that was there"));
-                }
-                continue;
-            };
-            files.push((&image.entry.saved.config, Expect::digest(id.clone())));
-            let layers = image.layers.iter().filter_map(|layer| known.layers.get(layer));
-            files.extend(layers.map(|held| (&*held.file, Expect::from(&held.served))));
-        }
-        let mut done = HashSet::new();
-        for (name, expect) in files.into_iter().filter(|(name, _)| done.insert(*name)) {
-            let there = other.filter(|other| other.contains(name));
-            let from = match (there, self.existing) {
-                (Some(other), _) => other.base.index().get(name)?,
-                (None, Some(ours)) if ours.contains(name) => ours.base.index().get(name)?,
-                _ => continue,
-            };
-            let chunks = Body::from_file(from).expecting(&expect)?.chunks(cancel)?;
-            if there.is_some() {
-                chunks.finish().map_err(|e| replaced("has another file of a name").caused_by(e))?;
-            } else {
-                // It was in the archive that we joined first, and that one has gone.
-                tar.put_stream_as(name, chunks)?;
-            }
-        }
-        Ok(())
-    }
-}
-
 impl Known {
     /// A layer, by its diff ID.
     pub(crate) fn layer(&self, digest: &Digest) -> Option<&Held> {
@@ -445,11 +398,6 @@ fn not_what_it_says(name: &str) -> Error {
 
 fn failed_badly() -> Error {
     Error::new(ErrorKind::Unexpected, "an earlier step of writing the archive failed badly")
-}
-
-fn replaced(how: &str) -> Error {
-    let message = format!("the archive was replaced meanwhile, by one that {how}");
-    Error::new(ErrorKind::Conflict, message).hint("copy again")
 }
 
 pub(crate) fn config_file(id: &Digest) -> String {

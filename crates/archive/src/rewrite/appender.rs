@@ -5,11 +5,15 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use transship_core::{Cancel, FileRange, Result};
-use transship_local::{Before, LockWait, StagedFile, change_file, copy_range};
+use transship_core::{Cancel, Error, FileRange, Result, ResultExt};
+use transship_local::{Before, FileStamp, LockWait, StagedFile, change_file, copy_range};
 
 use super::{Base, copy_parts, place_of};
 use crate::{Entry, TarIndex, TarWriter};
+
+/// How often the old entries are copied without the lock, and in vain because another process was faster, before they are
+/// copied under it.
+const ROUNDS: usize = 3;
 
 /// Appends entries to an archive, or writes a new one. Nothing shows before [`publish`](Self::publish); dropped without it,
 /// it leaves no trace.
@@ -17,8 +21,9 @@ use crate::{Entry, TarIndex, TarWriter};
 /// - New entries go to a temporary file beside the archive, after a gap as long as the old entries. In the end the old
 ///   entries are copied into the gap, byte for byte, without the documents that are written anew. Blocks are shared where the
 ///   filesystem can.
-/// - Any number of processes may append to one archive at once. Each locks it only to publish. One that finds that another
-///   was faster appends to the archive that the other made. Entries that both wrote are kept once.
+/// - Any number of processes may append to one archive at once. Each locks it only to compare and rename, when everything is
+///   copied and synced. One that finds that another was faster appends to the archive that the other made; one that finds
+///   this several times then copies under the lock. Entries that both wrote are kept once.
 #[derive(Debug)]
 pub struct Appender {
     path: PathBuf,
@@ -89,33 +94,76 @@ impl Appender {
     ) -> Result<()> {
         let mut end = tar.pause()?;
         let target = self.target.clone();
+        for _ in 0..ROUNDS {
+            let changes = match self.complete(&mut end, documents, cancel) {
+                // What was read is not there any more.
+                Err(_) if !cancel.is_cancelled() && !self.base_is_still()? => {
+                    self.join(Base::open(&target, cancel).if_found()?);
+                    continue;
+                }
+                changes => changes?,
+            };
+            if changes {
+                self.file.sync_all().map_err(|e| Error::io("syncing", &self.path, e))?;
+            }
+            let mut overtaken = false;
+            change_file(&target, wait, cancel, &mut |before| {
+                overtaken = !self.is_joined_to(before) || (changes && self.staged.is_none());
+                Ok(if changes && !overtaken { self.staged.take() } else { None })
+            })?;
+            if !overtaken {
+                return Ok(());
+            }
+            self.join(Base::open(&target, cancel).if_found()?);
+        }
         change_file(&target, wait, cancel, &mut |before| {
-            self.join(before, &mut end, cancel)?;
-            let mut tar = TarWriter::holding(Arc::clone(&self.file), self.path.as_path(), end);
-            documents(self.base.as_ref(), &mut tar)?;
-            if self.is_as_before(&tar, end, cancel)? {
-                return Ok(None);
+            if !self.is_joined_to(before) {
+                let base = before.file().zip(before.stamp());
+                self.join(base.map(|(file, stamp)| Base::of(file, stamp, cancel)).transpose()?);
             }
-            if let (Some(base), Some(staged)) = (&self.base, &self.staged) {
-                copy_parts(base, &self.kept(), staged, 0, cancel)?;
-            }
-            tar.finish()?;
-            Ok(self.staged.take())
+            let changes = self.complete(&mut end, documents, cancel)?;
+            Ok(if changes { self.staged.take() } else { None })
         })
     }
 
-    /// Takes our entries behind those of the archive that is there now.
-    fn join(&mut self, before: &Before, end: &mut u64, cancel: &Cancel) -> Result<()> {
-        let is_still = self.base.as_ref().map(|base| base.stamp()) == before.stamp();
-        if !is_still {
-            let base = before.file().zip(before.stamp());
-            let base = base.map(|(file, stamp)| Base::of(file, stamp, cancel)).transpose()?;
-            self.base = base.map(Arc::new);
-        }
-        if !is_still || self.staged.is_none() || length(&self.kept()) != self.from {
+    /// Whether what is there is the archive that is joined, unchanged.
+    fn is_joined_to(&self, before: &Before) -> bool {
+        self.base.as_ref().map(|base| base.stamp()) == before.stamp()
+    }
+
+    /// As [`is_joined_to`](Self::is_joined_to), without the lock.
+    fn base_is_still(&self) -> Result<bool> {
+        let looking = |e| Error::io("looking at", &self.target, e);
+        let found = self.target.metadata().map_err(looking).if_found()?;
+        Ok(self.base.as_ref().map(|base| base.stamp()) == found.as_ref().map(FileStamp::of))
+    }
+
+    /// Takes another archive as the one that is joined. Our entries go to a new file behind it.
+    fn join(&mut self, base: Option<Base>) {
+        self.base = base.map(Arc::new);
+        self.staged = None;
+    }
+
+    /// Puts the old entries before ours, and the documents behind. `false` where the archive stays as it is.
+    fn complete(
+        &mut self,
+        end: &mut u64,
+        documents: &mut Documents<'_>,
+        cancel: &Cancel,
+    ) -> Result<bool> {
+        if self.staged.is_none() || length(&self.kept()) != self.from {
             *end = self.move_ours(*end, cancel)?;
         }
-        Ok(())
+        let mut tar = TarWriter::holding(Arc::clone(&self.file), self.path.as_path(), *end);
+        documents(self.base.as_ref(), &mut tar)?;
+        if self.is_as_before(&tar, *end, cancel)? {
+            return Ok(false);
+        }
+        if let (Some(base), Some(staged)) = (&self.base, &self.staged) {
+            copy_parts(base, &self.kept(), staged, 0, cancel)?;
+        }
+        tar.finish()?;
+        Ok(true)
     }
 
     fn writer(&self, at: u64) -> TarWriter {

@@ -26,13 +26,11 @@ fn shown(expected: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 fn create(path: &Path, files: &[(&str, &str)]) {
-    let output = ArchiveOutput::begin(path, WriteMode::Create, None, None).unwrap();
-    let mut tar = TarWriter::new(&output);
+    let (output, mut tar) = ArchiveOutput::begin(path, WriteMode::Create, None, None).unwrap();
     for (name, text) in files {
         tar.put_bytes(name, text.as_bytes()).unwrap();
     }
-    tar.finish().unwrap();
-    output.publish(&LockWait::default(), &Cancel::new()).unwrap();
+    output.publish(tar, &LockWait::default(), &Cancel::new()).unwrap();
 }
 
 fn add(path: &Path, file: &str, meanwhile: impl FnOnce()) -> Result<()> {
@@ -69,6 +67,33 @@ fn old_entries_stay_as_they_are() {
     // Extension header, its payload, header, payload.
     assert!(after[1024..1024 + 2048] == before[2048..2048 + 2048], "the last one has changed");
     assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o640);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+/// Documents are made, and entries copied, while others may have the lock; also when another one was faster.
+#[test]
+fn the_lock_is_not_held_while_entries_are_copied() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("a.tar");
+    create(&path, &[("old", "1"), ("list", "old ")]);
+    let cancel = Cancel::new();
+    for overtaken in [0, 1, 2] {
+        let (appender, mut tar) = Appender::begin(&path, DOCUMENTS, &cancel).unwrap();
+        tar.put_bytes(&format!("new{overtaken}"), b"2").unwrap();
+        let mut calls = 0;
+        let mut documents = |_: Option<&std::sync::Arc<Base>>, tar: &mut TarWriter| {
+            if calls < overtaken {
+                add(&path, &format!("other{overtaken}{calls}"), || ()).unwrap();
+            }
+            calls += 1;
+            fs::File::open(&path).unwrap().try_lock().expect("it is locked");
+            tar.put_bytes("list", b"none")
+        };
+        appender.publish(tar, &mut documents, &LockWait::default(), &cancel).unwrap();
+        assert_eq!(calls, overtaken + 1);
+    }
+    // `old`, `list`, three of ours, and two of each of three others.
+    assert_eq!(held(&path).len(), 11);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 

@@ -78,6 +78,26 @@ fn an_archive_goes_through_pipes() {
     session.ok("verify oci-archive:layout.tar");
 }
 
+/// Whatever went out before the failure, it is no archive.
+#[test]
+fn a_copy_that_fails_leaves_no_archive_in_the_pipe() {
+    let session = Session::new();
+    session.ok("copy --all-images hello.tar oci:layout");
+    let blobs = std::fs::read_dir(session.path("layout/blobs/sha256")).unwrap();
+    let largest = blobs.max_by_key(|blob| blob.as_ref().unwrap().metadata().unwrap().len());
+    let largest = largest.unwrap().unwrap().path();
+    let mut bytes = std::fs::read(&largest).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    std::fs::write(&largest, bytes).unwrap();
+    for to in ["docker-archive:-", "oci-archive:-", "--archive-compress gzip oci-archive:-"] {
+        let out = piped(&session, &format!("copy --quiet --all-images oci:layout {to}"), b"");
+        assert_eq!(out.status.code(), Some(4), "{to}: {out:?}");
+        let read = piped(&session, "list -", &out.stdout);
+        assert!(!read.status.success(), "{to}: {read:?}");
+    }
+}
+
 #[test]
 fn json_and_an_archive_do_not_share_stdout() {
     let session = Session::new();

@@ -40,7 +40,7 @@ pub(crate) trait Store: fmt::Debug + Send + Sync {
         None
     }
 
-    /// The bytes of a blob that [`has`](Self::has) knows.
+    /// The bytes of a blob that [`has`](Self::has) knows. `None` for layers that have gone out to a pipe.
     fn read(&self, digest: &Digest) -> Result<Option<FileRange>>;
 
     /// Shows images: all of them at once, durably, or none.

@@ -73,8 +73,7 @@ impl TarStore {
             }
             (Way::Appended(Box::new(appender)), tar, base)
         } else {
-            let archive = ArchiveOutput::begin(path, mode, how.spool.as_ref(), compressor)?;
-            let tar = TarWriter::new(&archive);
+            let (archive, tar) = ArchiveOutput::begin(path, mode, how.spool.as_ref(), compressor)?;
             (Way::New(archive), tar, None)
         };
         let output = Output { way, tar, folders: Vec::new() };
@@ -150,7 +149,7 @@ impl TarStore {
     /// What docker can load of the new images, by their digest.
     fn loadable(&self, images: &[NewImage]) -> Result<HashMap<String, Option<Loadable>>> {
         let manifest = |of: &Descriptor| self.manifest(of);
-        let holds = |digest: &Digest| Ok(self.read(digest)?.is_some());
+        let holds = |digest: &Digest| Ok(self.known(digest).is_some());
         let seen = docker::Seen { manifest: &manifest, holds: &holds };
         let mut all = HashMap::new();
         for image in images {
@@ -269,6 +268,7 @@ impl Store for TarStore {
 
     fn put(&self, body: Body, cancel: &Cancel) -> Result<Stored> {
         self.with_output(|output| {
+            output.tar.set_cancel(cancel);
             if let Some(digest) = body.expected().digest.clone()
                 && self.is_here(&digest, cancel)?
             {
@@ -292,7 +292,7 @@ impl Store for TarStore {
     fn read(&self, digest: &Digest) -> Result<Option<FileRange>> {
         let place = self.put().get(digest.as_ref()).copied();
         if let Some((offset, size)) = place {
-            return self.with_output(|output| output.tar.range(offset, size)).map(Some);
+            return self.with_output(|output| output.tar.range(offset, size));
         }
         let is_found = self.found().contains_key(digest.as_ref());
         Ok(self.base.as_ref().filter(|_| is_found).and_then(|base| blob(base, digest)))
@@ -302,11 +302,11 @@ impl Store for TarStore {
         let ours = if self.docker_manifest { self.loadable(images)? } else { HashMap::new() };
         let output = self.output.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Output { way, mut tar, .. } = output.ok_or_else(finished)?;
+        tar.set_cancel(cancel);
         let appender = match way {
             Way::New(archive) => {
                 self.put_documents(&mut tar, None, images, &ours, cancel)?;
-                tar.finish()?;
-                return archive.publish(&self.wait, cancel);
+                return archive.publish(tar, &self.wait, cancel);
             }
             Way::Appended(appender) => appender,
         };

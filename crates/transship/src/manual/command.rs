@@ -1,7 +1,7 @@
 //! The command `transship`: what it accepts, and what it prints as text and as JSON.
 //!
 //! Results go to stdout, everything else to stderr. With `--json`, stdout is exactly one JSON value, even if `verify` finds
-//! damage. After an error stdout is empty, with one exception: a `copy --json` that fails or is stopped prints an object with
+//! damage. After an error stdout is empty, with two exceptions: an archive that was being written to `-` ends in the middle; and a `copy --json` that fails or is stopped prints an object with
 //! `kind`, `error` and `published`, which lists references to the images that it has published nevertheless; `unconfirmed` is a
 //! reference that was being published, of which it is not known whether it is. Fields are in `snake_case`. Within a major version fields may be added, and none is renamed or removed. Digests, names, platforms and
 //! references are strings, written as on the command line.
@@ -34,7 +34,9 @@
 //!   with `index.json` is `oci-archive:`, and one with `manifest.json` alone is `docker-archive:`;
 //! - `-`, which is stdin or stdout. As a source, its format is detected; as a destination, it is `docker-archive:-`. A pipe is
 //!   streamed into an `oci:` layout if layers keep their form. Otherwise it is stored in an unnamed temporary file, in
-//!   `--tmpdir`, else `$TMPDIR`, else `/var/tmp`; so is an archive that is written to a pipe. A redirected file is read in place;
+//!   `--tmpdir`, else `$TMPDIR`, else `/var/tmp`. A redirected file is read in place. An archive that is written to a pipe goes out
+//!   as it comes: layers whose size is known are not stored, others one at a time. If the copy fails, the archive ends in the
+//!   middle, without its index and its end, and the exit code says so (`set -o pipefail`): readers refuse it;
 //! - an alias from `registries.conf`, and a name with a host, as `quay.io/org/image:1`.
 //!
 //! # Exit codes

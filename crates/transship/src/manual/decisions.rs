@@ -458,3 +458,13 @@
 //! the transport, at a place where nothing is, and thirteen claims are left of twenty-six. `Accepts` says whether referrers are kept, so that
 //! a copy reports them as lost instead of failing; signatures stay an ability, `signatures()`, which nobody can state and not have. The price: an
 //! ability that an author forgets is no failure. The kit prints the law that is not run, with what users lose.
+//!
+//! # 68. What goes to a pipe or an encoder cannot be taken back
+//!
+//! Archives to a pipe, and those that are compressed as a whole, were written to a temporary file, and copied out when they were
+//! complete. Now each entry goes out as it comes, and the price is that a failed copy leaves a part of an archive in the pipe. What a
+//! reader gets then must not look like an archive: blobs come before the documents that list them, the last piece of a blob goes out only when
+//! its digest was found true, so that the tar is cut off within an entry, and neither a tar nor a gzip member gets its end. After an
+//! entry that failed in the middle the archive cannot go on, also with other images; before, those could still be written. A
+//! size must stand before the bytes: a layer that is being decompressed is stored first, one at a time. Configs and manifests are kept
+//! in the same temporary file, because a commit reads them.

@@ -27,8 +27,8 @@
 //!
 //! A tar that is written, of this format or of a layout, is compressed as its suffix says (`.tar.gz`, `.tgz`, `.tar.zst`, `.tzst`)
 //! or as `--archive-compress gzip[:LEVEL]|zstd[:LEVEL]|none` says: one gzip member or zstd frame, compressed on several threads,
-//! whose number does not change the bytes. The plain tar goes to an unnamed temporary file first (`--tmpdir`), so there must be room
-//! for both. Images cannot be appended to a compressed archive or deleted from it. (skopeo 1.9 and podman 4.3 read
+//! whose number does not change the bytes. It is compressed as it is written. Only a layer whose size is not known beforehand, because it is
+//! being decompressed, goes to an unnamed temporary file first (`--tmpdir`), one at a time. Images cannot be appended to a compressed archive or deleted from it. (skopeo 1.9 and podman 4.3 read
 //! `docker-archive` tars in zstd, not in gzip.)
 //!
 //! Each layer is written once, whatever the number of images, with the legacy files for old versions of docker. The same images
