@@ -66,8 +66,7 @@ impl<'a> Reachable<'a> {
 
     /// Follows an entry of an index.
     pub fn follow_entry(&mut self, entry: &Descriptor) {
-        // Everything in a descriptor has a form in JSON.
-        self.follow(&serde_json::to_vec(entry).unwrap_or_default());
+        self.follow(entry.to_json().as_bytes());
     }
 
     /// Follows a manifest.

@@ -104,27 +104,6 @@ impl Descriptor {
         // All of it is text, numbers and lists of them.
         serde_json::to_string(self).unwrap_or_default()
     }
-
-    /// As `oci-spec`'s type. That type has no place for unknown fields; they are lost.
-    ///
-    /// # Errors
-    /// `Unsupported` for values that `oci-spec` cannot hold.
-    pub fn to_oci_spec(&self) -> Result<oci_spec::image::Descriptor> {
-        serde_json::to_value(self).and_then(serde_json::from_value).map_err(|error| {
-            Error::new(ErrorKind::Unsupported, "oci-spec cannot hold this descriptor")
-                .caused_by(error)
-        })
-    }
-}
-
-impl TryFrom<&oci_spec::image::Descriptor> for Descriptor {
-    type Error = Error;
-
-    fn try_from(from: &oci_spec::image::Descriptor) -> Result<Self> {
-        serde_json::to_value(from).and_then(serde_json::from_value).map_err(|error| {
-            Error::new(ErrorKind::Corrupt, "this oci-spec descriptor is malformed").caused_by(error)
-        })
-    }
 }
 
 fn no_media_type() -> MediaType {
@@ -181,11 +160,5 @@ mod tests {
         let text = r#"{"mediaType":"m","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2,"urls":null,"annotations":null,"platform":null}"#;
         let parsed: Descriptor = serde_json::from_str(text).unwrap();
         assert!(parsed.urls.is_empty() && parsed.platform.is_none());
-    }
-
-    #[test]
-    fn to_oci_spec_and_back() {
-        let d = Descriptor::new(MediaType::ImageConfig, crate::sha256(b"{}"), 2);
-        assert_eq!(Descriptor::try_from(&d.to_oci_spec().unwrap()).unwrap(), d);
     }
 }

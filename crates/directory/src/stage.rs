@@ -18,14 +18,14 @@ use crate::format::{
 
 /// What has been put.
 #[derive(Debug, Default)]
-pub(crate) struct Held {
+pub(crate) struct Put {
     /// Blobs and their sizes.
     pub blobs: HashMap<Digest, u64>,
     /// Manifests below the root, and referrers.
     pub manifests: HashMap<Digest, Manifest>,
 }
 
-impl Available for Held {
+impl Available for Put {
     fn blob(&self, of: &Descriptor) -> Result<Option<u64>> {
         Ok(self.blobs.get(&of.digest).copied())
     }
@@ -41,7 +41,7 @@ pub(crate) struct Stage {
     observer: Observer,
     folder: Mutex<Option<StagedFolder>>,
     path: OnceLock<PathBuf>,
-    held: Mutex<Held>,
+    held: Mutex<Put>,
     signatures: Mutex<SignaturesOf>,
 }
 
@@ -58,7 +58,7 @@ impl Stage {
     }
 
     /// What is in it.
-    pub(crate) fn held(&self) -> MutexGuard<'_, Held> {
+    pub(crate) fn held(&self) -> MutexGuard<'_, Put> {
         lock(&self.held)
     }
 

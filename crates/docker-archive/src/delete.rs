@@ -32,7 +32,7 @@ pub(crate) fn delete(locator: &Locator, wait: &LockWait, cancel: &Cancel) -> Res
         if !stays {
             table.remove(at);
             let layout = table.layout();
-            goes.extend(Going { existing: &existing, at, cancel }.files(layout)?);
+            goes.extend(Removal { existing: &existing, at, cancel }.files(layout)?);
         }
         let mut documents = table.documents()?;
         documents.retain(|(name, _)| base.index().contains(name));
@@ -42,13 +42,13 @@ pub(crate) fn delete(locator: &Locator, wait: &LockWait, cancel: &Cancel) -> Res
 }
 
 /// An image that goes.
-struct Going<'a> {
+struct Removal<'a> {
     existing: &'a Existing,
     at: usize,
     cancel: &'a Cancel,
 }
 
-impl Going<'_> {
+impl Removal<'_> {
     /// The entries that only it needs; the layout, if there is one, loses it.
     fn files(&self, layout: Option<&mut LayoutIndex>) -> Result<HashSet<Arc<str>>> {
         let index = self.existing.base.index();

@@ -11,7 +11,7 @@ use transship_core::{
     Hint, ImageConfig, ImageDestination, ImageName, LayerForm, LayerType, Manifest, MediaType,
     Reference, Result, ResultExt, Shows, Sparse, Stored, media_types, sha256,
 };
-use transship_local::{Held, Unpublished};
+use transship_local::{Share, Unpublished};
 
 use crate::commit::Checked;
 use crate::reference::{Locator, Selector, archive_name, reference_to};
@@ -59,7 +59,7 @@ impl Destination {
     async fn find_in_place(
         &self,
         digest: &Digest,
-        writing: Held<Writing>,
+        writing: Share<Writing>,
     ) -> Result<Option<Stored>> {
         let Some(existing) = &writing.existing else { return Ok(None) };
         if let Some(at) = existing.position(digest) {

@@ -16,7 +16,7 @@ use transship_core::{
 use crate::config::Config;
 use crate::contents::Contents;
 use crate::form::{form_of, plain};
-use crate::layer::{Layer, Way};
+use crate::layer::{Layer, Served};
 use crate::output::DOCUMENTS;
 use crate::reference::{Locator, archive_name};
 use crate::stored;
@@ -44,7 +44,7 @@ pub(crate) struct Existing {
 
 /// A layer that is in the archive.
 #[derive(Clone, Debug)]
-pub(crate) struct Held {
+pub(crate) struct StoredLayer {
     /// Its plain bytes.
     pub(crate) stored: Stored,
     /// What it is served as.
@@ -192,7 +192,7 @@ impl Existing {
         &self,
         at: usize,
         diff_ids: &[Digest],
-        held: &dyn Fn(&Digest) -> Option<Held>,
+        held: &dyn Fn(&Digest) -> Option<StoredLayer>,
         cancel: &Cancel,
     ) -> Result<()> {
         let names = self.entries[at].image().layer_names();
@@ -204,7 +204,8 @@ impl Existing {
         }
         for (diff_id, name) in diff_ids.iter().zip(names) {
             let chain = self.base.index().chain(name).unwrap_or_default();
-            let same = |held: &Held| held.file == *name || chain.iter().any(|n| **n == *held.file);
+            let same =
+                |held: &StoredLayer| held.file == *name || chain.iter().any(|n| **n == *held.file);
             if held(diff_id).as_ref().is_some_and(same) {
                 continue;
             }
@@ -228,7 +229,11 @@ impl Existing {
     }
 
     /// A layer by its diff ID, if a file is there, whole, that turns out to be it: it is hashed now.
-    pub(crate) fn find_layer(&self, diff_id: &Digest, cancel: &Cancel) -> Result<Option<Held>> {
+    pub(crate) fn find_layer(
+        &self,
+        diff_id: &Digest,
+        cancel: &Cancel,
+    ) -> Result<Option<StoredLayer>> {
         let listed = self.layers.get(diff_id).into_iter().flatten().cloned();
         for file in listed.chain([layer_file(diff_id)]) {
             match self.look_at(&file, diff_id, cancel) {
@@ -241,7 +246,12 @@ impl Existing {
         Ok(None)
     }
 
-    fn look_at(&self, file: &str, diff_id: &Digest, cancel: &Cancel) -> Result<Option<Held>> {
+    fn look_at(
+        &self,
+        file: &str,
+        diff_id: &Digest,
+        cancel: &Cancel,
+    ) -> Result<Option<StoredLayer>> {
         let range = self.base.index().get(file)?;
         let form = form_of(&range)?;
         let plain = Body::from_reader(plain(form, range.reader())?);
@@ -250,10 +260,10 @@ impl Existing {
         let served = layer.descriptor;
         // A layout finds it by the digest of its bytes.
         let is_named = self.layout.is_none() || blob_path(&served.digest) == file;
-        if !is_named || matches!(layer.way, Way::Decompressed(_)) {
+        if !is_named || matches!(layer.how, Served::Decompressed(_)) {
             return Ok(None);
         }
-        Ok(Some(Held { stored, served, file: file.to_owned(), offset: None }))
+        Ok(Some(StoredLayer { stored, served, file: file.to_owned(), offset: None }))
     }
 }
 

@@ -140,7 +140,7 @@ fn add(layers: &mut HashMap<Digest, Layer>, layer: Layer, cancel: &Cancel) -> Re
         layers.insert(digest, layer);
         return Ok(());
     };
-    if other.way != layer.way {
+    if other.how != layer.how {
         let message = format!("layer {digest} is listed under two diff IDs");
         return Err(Error::new(ErrorKind::Corrupt, message));
     }

@@ -18,12 +18,12 @@ pub(crate) struct Layer {
     pub(crate) descriptor: Descriptor,
     /// Where its bytes are in the archive.
     pub(crate) range: FileRange,
-    pub(crate) way: Way,
+    pub(crate) how: Served,
 }
 
 /// How the bytes in the archive become those that are served.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
+pub(crate) enum Served {
     /// As they are; their digest says all.
     Whole,
     /// As they are; what they decompress to is held to a diff ID.
@@ -47,32 +47,32 @@ impl Layer {
     ) -> Result<Self> {
         let form = form_of(&range)?;
         let place = (range.path().to_owned(), range.offset());
-        let (way, served) = match (form, media_type(form)) {
+        let (how, served) = match (form, media_type(form)) {
             (Compression::Plain, _) => {
                 check_digest(known, diff_id)?;
-                (Way::Whole, Stored::new(diff_id.clone(), range.len()))
+                (Served::Whole, Stored::new(diff_id.clone(), range.len()))
             }
             (_, Some(_)) => {
-                let way = Way::Checked(form, diff_id.clone());
+                let how = Served::Checked(form, diff_id.clone());
                 let served = if let Some(known) = known {
-                    check_passed(known, &range, &way, cancel)?;
+                    check_passed(known, &range, &how, cancel)?;
                     known.stored.clone()
                 } else {
                     let whole = || Body::from_file(range.clone()).chunks(cancel)?.finish();
                     computed.get_or_compute(place, whole)?
                 };
-                (way, served)
+                (how, served)
             }
             (_, None) => {
                 let expect = Expect::digest(diff_id.clone());
                 let plain =
                     || decompressed(&range, form)?.expecting(&expect)?.chunks(cancel)?.finish();
-                (Way::Decompressed(form), computed.get_or_compute(place, plain)?)
+                (Served::Decompressed(form), computed.get_or_compute(place, plain)?)
             }
         };
         let media_type = media_type(form).unwrap_or(MediaType::ImageLayer);
         let descriptor = Descriptor::new(media_type, served.digest, served.size);
-        Ok(Self { descriptor, range, way })
+        Ok(Self { descriptor, range, how })
     }
 
     /// A layer that a stored manifest describes as a [tar](is_tar).
@@ -83,26 +83,26 @@ impl Layer {
         diff_id: &Digest,
         cancel: &Cancel,
     ) -> Result<Self> {
-        let way = if descriptor.digest == *diff_id {
-            Way::Whole
+        let how = if descriptor.digest == *diff_id {
+            Served::Whole
         } else {
-            Way::Checked(form_of(&range)?, diff_id.clone())
+            Served::Checked(form_of(&range)?, diff_id.clone())
         };
         if let Some(known) = known {
             check_digest(Some(known), &descriptor.digest)?;
-            check_passed(known, &range, &way, cancel)?;
+            check_passed(known, &range, &how, cancel)?;
         }
-        Ok(Self { descriptor: descriptor.clone(), range, way })
+        Ok(Self { descriptor: descriptor.clone(), range, how })
     }
 
     /// Its bytes as they are served, held to digest, size and diff ID.
     pub(crate) fn body(&self) -> Result<Body> {
-        let body = match &self.way {
-            Way::Whole => Body::from_file(self.range.clone()),
-            Way::Checked(form, diff_id) => {
+        let body = match &self.how {
+            Served::Whole => Body::from_file(self.range.clone()),
+            Served::Checked(form, diff_id) => {
                 Body::from_reader(DiffChecked::new(self.range.reader(), *form, diff_id.clone())?)
             }
-            Way::Decompressed(form) => decompressed(&self.range, *form)?,
+            Served::Decompressed(form) => decompressed(&self.range, *form)?,
         };
         body.expecting(&Expect::from(&self.descriptor))
     }
@@ -123,8 +123,8 @@ fn check_digest(known: Option<&Known>, digest: &Digest) -> Result<()> {
 
 /// A layer that has passed may be where it goes already, and its bytes are then not asked for again: its diff ID is
 /// checked now.
-fn check_passed(known: &Known, range: &FileRange, way: &Way, cancel: &Cancel) -> Result<()> {
-    let Way::Checked(form, diff_id) = way else { return Ok(()) };
+fn check_passed(known: &Known, range: &FileRange, how: &Served, cancel: &Cancel) -> Result<()> {
+    let Served::Checked(form, diff_id) = how else { return Ok(()) };
     match &known.plain {
         Some(plain) if plain.algorithm() == diff_id.algorithm() => {
             diff_check::judge(plain, diff_id)

@@ -16,7 +16,7 @@ use transship_core::{
 use transship_local::LockWait;
 
 use crate::commits::Commits;
-use crate::existing::{Existing, Held};
+use crate::existing::{Existing, StoredLayer};
 use crate::legacy;
 use crate::output::{Output, Shape};
 use crate::reference::Locator;
@@ -54,7 +54,7 @@ struct OpenTar {
 /// What is in the archive so far: what was put, and what was found in the one that is joined.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
-    pub(crate) layers: HashMap<Digest, Held>,
+    pub(crate) layers: HashMap<Digest, StoredLayer>,
     pub(crate) images: HashMap<Digest, Recorded>,
     /// Manifests that were added of images that were there, by their IDs.
     pub(crate) manifests: HashMap<Digest, Descriptor>,
@@ -156,7 +156,8 @@ impl Writing {
                 }
                 let layer = MediaType::ImageLayer;
                 let served = Descriptor::new(layer, stored.digest.clone(), stored.size);
-                let held = Held { stored: stored.clone(), served, file, offset: Some(offset) };
+                let held =
+                    StoredLayer { stored: stored.clone(), served, file, offset: Some(offset) };
                 self.known().layers.insert(stored.digest.clone(), held);
             }
             Ok(stored)
@@ -380,7 +381,7 @@ impl Writing {
 
 impl Known {
     /// A layer, by its diff ID.
-    pub(crate) fn layer(&self, digest: &Digest) -> Option<&Held> {
+    pub(crate) fn layer(&self, digest: &Digest) -> Option<&StoredLayer> {
         self.layers.get(digest)
     }
 

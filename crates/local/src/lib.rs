@@ -87,4 +87,4 @@ pub use stamp::FileStamp;
 pub use swap::settle;
 pub use sys::write_all_at;
 pub use target::{Target, folder_of, list_folder, open_regular, shown};
-pub use unpublished::{Held, Unpublished, unfinished_writes};
+pub use unpublished::{Share, Unpublished, unfinished_writes};

@@ -56,7 +56,7 @@ pub struct Unpublished<T> {
 
 /// A share of what is being written; the last step waits for it to be dropped.
 #[derive(Debug)]
-pub struct Held<T> {
+pub struct Share<T> {
     // Dropped before the end is notified.
     value: Arc<Counted<T>>,
     _end: NotifyEnd,
@@ -76,10 +76,10 @@ impl<T: Send + Sync + 'static> Unpublished<T> {
     ///
     /// # Errors
     /// `Cancelled` when the last step has begun.
-    pub fn hold(&self) -> Result<Held<T>> {
+    pub fn hold(&self) -> Result<Share<T>> {
         let value = self.value.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let value = value.ok_or_else(cancelled)?;
-        Ok(Held { value, _end: NotifyEnd(Arc::clone(&self.ended)) })
+        Ok(Share { value, _end: NotifyEnd(Arc::clone(&self.ended)) })
     }
 
     /// Does a step on a blocking thread. Steps may run at once.
@@ -151,7 +151,7 @@ impl<T: Send + Sync + 'static> Unpublished<T> {
     }
 }
 
-impl<T> Deref for Held<T> {
+impl<T> Deref for Share<T> {
     type Target = T;
 
     fn deref(&self) -> &T {

@@ -16,7 +16,7 @@ use crate::layout::Layout;
 use crate::reference::{Locator, Selector, parse_name};
 use crate::select::{self, Image, Root};
 use crate::source::LayoutSource;
-use crate::write::{Content, Way, Writing};
+use crate::write::{Content, Medium, Writing};
 
 /// A layout, opened once.
 #[derive(Debug)]
@@ -127,11 +127,11 @@ fn malformed(kind: Kind, place: &Locator, found: Malformed<'_>) -> ArchiveEntry 
 
 /// Opens a layout for several images.
 pub(crate) async fn write(
-    way: Way,
+    medium: Medium,
     at: &Reference,
     how: &WriteOptions,
 ) -> Result<Box<dyn ArchiveWriter>> {
-    let place = way.kind().place(at)?;
+    let place = medium.kind().place(at)?;
     if place.select != Selector::None {
         return Err(Error::new(
             ErrorKind::InvalidInput,
@@ -140,7 +140,7 @@ pub(crate) async fn write(
         .context(at)
         .hint("leave out what stands behind the path"));
     }
-    let writing = Writing::open(way, &place, how).await.context(|| at)?;
+    let writing = Writing::open(medium, &place, how).await.context(|| at)?;
     let reference = writing.reference(Selector::None);
     Ok(Box::new(LayoutWriter { writing, reference }))
 }

@@ -12,17 +12,17 @@ use transship_core::{
 use crate::Kind;
 use crate::names::Written;
 use crate::reference::{Locator, Selector, parse_name};
-use crate::write::{Content, Image, Way, Writing};
+use crate::write::{Content, Image, Medium, Writing};
 
 /// Opens a place for one image.
 pub(crate) async fn open(
-    way: Way,
+    medium: Medium,
     at: &Reference,
     how: &WriteOptions,
 ) -> Result<Box<dyn ImageDestination>> {
-    let place = way.kind().place(at)?;
+    let place = medium.kind().place(at)?;
     let names = names(&place, how).context(|| at)?;
-    let writing = Writing::open(way, &place, how).await.context(|| at)?;
+    let writing = Writing::open(medium, &place, how).await.context(|| at)?;
     let opened = LayoutDestination::new(writing, &names, Shows::AtCommit);
     Ok(Box::new(opened.context(|| at)?))
 }

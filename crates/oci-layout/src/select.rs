@@ -5,16 +5,13 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use serde_json::json;
 use transship_archive::layout::{Malformed, entry_name};
 use transship_core::{
-    CONFIG_LIMIT, Cancel, Descriptor, Digest, Document, Error, ErrorKind, Escaped, ImageConfig,
-    ImageName, Manifest, MediaType, Platform, Result, ResultExt, is_index_type,
+    CONFIG_LIMIT, Cancel, Descriptor, Digest, Document, Error, ErrorKind, Escaped, INDEX_DEPTH,
+    ImageConfig, ImageName, Manifest, MediaType, Platform, Result, ResultExt, is_index_type,
 };
 
 use crate::layout::Layout;
 use crate::names::{alias, same_to_docker};
 use crate::reference::Selector;
-
-/// How deep indexes may lie in each other.
-pub(crate) const DEPTH: usize = 16;
 
 /// Names that an error lists.
 const LISTED: usize = 20;
@@ -239,7 +236,10 @@ fn find_below(
     if is_index_type(&entry.media_type) == Some(false) || !seen.insert(entry.digest.to_string()) {
         return Ok(None);
     }
-    check_depth(depth)?;
+    if depth > INDEX_DEPTH {
+        let message = format!("indexes lie in each other deeper than {INDEX_DEPTH}");
+        return Err(Error::new(ErrorKind::LimitExceeded, message));
+    }
     // Sparse layouts lack some.
     let Some(manifest) = layout.manifest(entry).if_found()? else { return Ok(None) };
     let Document::Index(index) = manifest.document() else { return Ok(None) };
@@ -252,15 +252,6 @@ fn find_below(
         }
     }
     Ok(None)
-}
-
-/// Refuses indexes that lie deeper in each other than [`DEPTH`].
-pub(crate) fn check_depth(depth: usize) -> Result<()> {
-    if depth <= DEPTH {
-        return Ok(());
-    }
-    let message = format!("indexes lie in each other deeper than {DEPTH}");
-    Err(Error::new(ErrorKind::LimitExceeded, message))
 }
 
 fn is_nameless_referrer(layout: &Layout, image: &Image) -> Result<bool> {

@@ -24,7 +24,7 @@ use crate::reference::{Locator, Selector};
 use crate::select::{self, image_names};
 use crate::source::LayoutSource;
 use crate::storage::{FolderStorage, Storage, TarStorage};
-use crate::write::Way;
+use crate::write::Medium;
 
 /// The most malformed entries that are warned of when an image is opened beside them.
 const MALFORMED_WARNED: usize = 10;
@@ -56,8 +56,8 @@ impl OciLayout {
         self
     }
 
-    fn way(&self) -> Way {
-        Way::Folder { shared: self.shared_blobs.clone() }
+    fn medium(&self) -> Medium {
+        Medium::Folder { shared: self.shared_blobs.clone() }
     }
 
     async fn open(&self, at: &Locator) -> Result<Arc<Layout>> {
@@ -114,8 +114,8 @@ impl OciArchive {
         Ok(Self { docker_manifest, compressor })
     }
 
-    fn way(&self) -> Way {
-        Way::Tar { docker_manifest: self.docker_manifest, compressor: self.compressor }
+    fn medium(&self) -> Medium {
+        Medium::Tar { docker_manifest: self.docker_manifest, compressor: self.compressor }
     }
 
     async fn open(at: &Locator, how: &ReadOptions) -> Result<Arc<Layout>> {
@@ -174,7 +174,7 @@ impl Transport for OciLayout {
         at: &Reference,
         how: &WriteOptions,
     ) -> Result<Box<dyn ImageDestination>> {
-        destination::open(self.way(), at, how).await
+        destination::open(self.medium(), at, how).await
     }
 
     fn archives(&self) -> Option<&dyn Archives> {
@@ -237,7 +237,7 @@ impl Archives for OciLayout {
     }
 
     async fn write(&self, at: &Reference, how: &WriteOptions) -> Result<Box<dyn ArchiveWriter>> {
-        archive::write(self.way(), at, how).await
+        archive::write(self.medium(), at, how).await
     }
 }
 
@@ -277,7 +277,7 @@ impl Transport for OciArchive {
         at: &Reference,
         how: &WriteOptions,
     ) -> Result<Box<dyn ImageDestination>> {
-        destination::open(self.way(), at, how).await
+        destination::open(self.medium(), at, how).await
     }
 
     fn archives(&self) -> Option<&dyn Archives> {
@@ -309,7 +309,7 @@ impl Archives for OciArchive {
     }
 
     async fn write(&self, at: &Reference, how: &WriteOptions) -> Result<Box<dyn ArchiveWriter>> {
-        archive::write(self.way(), at, how).await
+        archive::write(self.medium(), at, how).await
     }
 
     fn one_pass(&self) -> Option<&dyn OnePass> {

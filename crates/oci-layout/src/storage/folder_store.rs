@@ -42,7 +42,7 @@ pub(crate) struct FolderStore {
 struct State {
     /// The content lock, where there is a layout.
     lock: Option<Lock>,
-    room: Option<Arc<Room>>,
+    room: Option<Arc<BlobStaging>>,
     /// Blobs that were put, and their sizes.
     put: BTreeMap<String, u64>,
     /// Their files, to be noted as true.
@@ -55,14 +55,14 @@ struct State {
 
 /// Where blobs wait for the commit, as `blobs/ALGORITHM/ENCODED`.
 #[derive(Debug)]
-enum Room {
+enum BlobStaging {
     /// In what becomes the layout.
     New(StagedFolder),
     /// Near the place where they will be.
     Near(StagedFolder),
 }
 
-impl Room {
+impl BlobStaging {
     fn folder(&self) -> &Path {
         let (Self::New(staged) | Self::Near(staged)) = self;
         staged.path()
@@ -131,7 +131,7 @@ impl FolderStore {
         Ok(())
     }
 
-    fn room(&self, cancel: &Cancel) -> Result<Arc<Room>> {
+    fn room(&self, cancel: &Cancel) -> Result<Arc<BlobStaging>> {
         self.lock_content(cancel)?;
         let mut state = self.state();
         if let Some(room) = &state.room {
@@ -140,9 +140,11 @@ impl FolderStore {
         let in_layout = look(&self.target)? == Place::Layout;
         let observer = self.wait.observer();
         let room = if in_layout || self.shared.is_some() {
-            Room::Near(StagedFolder::in_folder(&nearest(&self.root()))?.with_observer(observer))
+            BlobStaging::Near(
+                StagedFolder::in_folder(&nearest(&self.root()))?.with_observer(observer),
+            )
         } else {
-            Room::New(StagedFolder::beside(&self.target, cancel)?.with_observer(observer))
+            BlobStaging::New(StagedFolder::beside(&self.target, cancel)?.with_observer(observer))
         };
         let room = Arc::new(room);
         state.room = Some(Arc::clone(&room));
@@ -243,7 +245,7 @@ impl FolderStore {
     }
 
     /// Takes the room: no step works in it any more.
-    fn take_room(&self, cancel: &Cancel) -> Result<Room> {
+    fn take_room(&self, cancel: &Cancel) -> Result<BlobStaging> {
         drop(self.room(cancel)?);
         self.state().room.take().and_then(Arc::into_inner).ok_or_else(cancelled)
     }
@@ -353,8 +355,8 @@ impl FolderStore {
         let room = self.take_room(cancel)?;
         drop_unwanted(&room, &self.state().put, wanted)?;
         let room = match room {
-            Room::Near(room) => room,
-            Room::New(room) => match publish_new(room, images, cancel)? {
+            BlobStaging::Near(room) => room,
+            BlobStaging::New(room) => match publish_new(room, images, cancel)? {
                 None => return Ok(()),
                 Some(_)
                     if self.mode == WriteMode::Create && look(&self.target)? == Place::Layout =>
@@ -417,7 +419,11 @@ fn read_index(target: &Path) -> Result<Option<LayoutIndex>> {
 }
 
 /// Removes blobs that no image needs: those of images that were abandoned.
-fn drop_unwanted(room: &Room, put: &BTreeMap<String, u64>, wanted: &BTreeSet<&str>) -> Result<()> {
+fn drop_unwanted(
+    room: &BlobStaging,
+    put: &BTreeMap<String, u64>,
+    wanted: &BTreeSet<&str>,
+) -> Result<()> {
     for digest in put.keys().filter(|digest| !wanted.contains(digest.as_str())) {
         let path = room.blob(&transship_core::parse_digest(digest)?);
         fs::remove_file(&path).map_err(|e| Error::io("removing", &path, e))?;

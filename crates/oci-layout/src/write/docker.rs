@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use transship_archive::docker_save::{MANIFEST_NAME, SavedEntry, SavedImage};
 use transship_archive::layout::{LayoutIndex, blob_path, entry_name};
 use transship_core::{
-    Descriptor, Digest, DockerName, Document, ImageDocument, Manifest, Observer, Platform, Result,
+    Descriptor, Digest, DockerName, Document, INDEX_DEPTH, ImageDocument, Manifest, Observer,
+    Platform, Result,
 };
 
 use crate::layout::Layout;
-use crate::select::DEPTH;
 
 /// How manifests are looked at, and whether blobs are there.
 pub(crate) struct Seen<'a> {
@@ -150,7 +150,7 @@ impl Loadable {
     }
 
     fn collect(&mut self, seen: &Seen<'_>, of: &Descriptor, depth: usize) -> Result<()> {
-        if of.is_attestation() || depth > DEPTH {
+        if of.is_attestation() || depth > INDEX_DEPTH {
             return Ok(());
         }
         let Some(manifest) = (seen.manifest)(of)? else { return Ok(()) };

@@ -27,14 +27,14 @@ pub(crate) use image::{NewImage, enter_all};
 
 /// How a layout is written.
 #[derive(Clone, Debug)]
-pub(crate) enum Way {
+pub(crate) enum Medium {
     /// To a folder; its blobs may be in another one.
     Folder { shared: Option<PathBuf> },
     /// To a tar, with a `manifest.json` for docker or without.
     Tar { docker_manifest: bool, compressor: Option<Compressor> },
 }
 
-impl Way {
+impl Medium {
     pub(crate) fn kind(&self) -> Kind {
         match self {
             Self::Folder { .. } => Kind::Folder,
@@ -60,10 +60,14 @@ pub(crate) struct Content {
 
 impl Writing {
     /// Opens the place. Nothing changes that shows.
-    pub(crate) async fn open(way: Way, place: &Locator, how: &WriteOptions) -> Result<Arc<Self>> {
-        let (path, how, kind) = (PathBuf::from(&place.path), how.clone(), way.kind());
+    pub(crate) async fn open(
+        medium: Medium,
+        place: &Locator,
+        how: &WriteOptions,
+    ) -> Result<Arc<Self>> {
+        let (path, how, kind) = (PathBuf::from(&place.path), how.clone(), medium.kind());
         let mode = how.mode.unwrap_or(kind.default_mode());
-        let store = run_blocking(move |cancel| store(&way, &path, mode, &how, cancel)).await?;
+        let store = run_blocking(move |cancel| store(&medium, &path, mode, &how, cancel)).await?;
         let place = place.with(Selector::None);
         let content = Unpublished::new(Content { store, images: Mutex::default() });
         Ok(Arc::new(Self { kind, place, content }))
@@ -231,15 +235,17 @@ pub(crate) struct Image<'a> {
 }
 
 fn store(
-    way: &Way,
+    medium: &Medium,
     path: &Path,
     mode: WriteMode,
     how: &WriteOptions,
     cancel: &Cancel,
 ) -> Result<Box<dyn Store>> {
-    Ok(match way {
-        Way::Folder { shared } => Box::new(FolderStore::open(path, shared.as_deref(), mode, how)?),
-        Way::Tar { docker_manifest, compressor } => {
+    Ok(match medium {
+        Medium::Folder { shared } => {
+            Box::new(FolderStore::open(path, shared.as_deref(), mode, how)?)
+        }
+        Medium::Tar { docker_manifest, compressor } => {
             Box::new(TarStore::open(path, (*docker_manifest, *compressor), mode, how, cancel)?)
         }
     })
