@@ -20,13 +20,15 @@ const PIECES: usize = 5;
 
 static LARGE: LazyLock<Bytes> = LazyLock::new(|| noise(SIZE.try_into().unwrap()));
 
+static OF: LazyLock<Descriptor> = LazyLock::new(|| described(MediaType::ImageLayer, &LARGE));
+
 /// A repository with a large blob, opened.
 async fn opened(server: &Server, with: &Registry) -> (Box<dyn ImageSource>, Descriptor) {
     push(&plain(), server, "a:1", &image("layer")).await.unwrap();
     server.put_blob("a", LARGE.clone());
     let from = source(with, server, "a:1").await.unwrap();
     server.forget_exchanges();
-    (from, described(MediaType::ImageLayer, &LARGE))
+    (from, OF.clone())
 }
 
 async fn read(server: &Server, with: &Registry) -> Result<Bytes> {
@@ -89,38 +91,38 @@ async fn one_stream_where_pieces_are_not_for() {
 #[tokio::test]
 async fn each_piece_may_fail() {
     let gone = |status| Fault::Status { status, retry_after: None };
-    // And the most that is sent beside the blob.
+    // The first piece that it happens to, and the most that is sent beside the blob.
     let faults = [
-        (Fault::CutResponse { after: 3_000_000 }, 1 << 20),
-        (Fault::Close, 0),
-        (gone(503), 1 << 20),
-        (gone(416), 3 * PIECE),
-        (Fault::WrongRange, 4 * PIECE),
-        (Fault::WithoutHeader("content-range"), 4 * PIECE),
-        (Fault::IgnoreRange, SIZE),
+        (Fault::CutResponse { after: 3_000_000 }, 0, 1 << 20),
+        (gone(416), 0, 3 * PIECE),
+        (Fault::WrongRange, 0, 4 * PIECE),
+        (Fault::IgnoreRange, 0, SIZE),
+        (Fault::Close, PIECES - 1, 0),
+        (gone(503), PIECES - 1, 1 << 20),
+        (Fault::WithoutHeader("content-range"), PIECES - 1, 4 * PIECE),
     ];
-    for (fault, more) in faults {
-        for piece in 0..PIECES {
-            let server = open();
-            server
-                .inject(Rule::new(fault.clone()).path("/blobs/sha256:").method("GET").skip(piece));
+    let server = open();
+    let (from, of) = opened(&server, &plain()).await;
+    for (fault, first, more) in faults {
+        for piece in first..PIECES {
             let what = format!("{fault:?} of piece {piece}");
-            let bytes =
-                read(&server, &plain()).await.unwrap_or_else(|error| panic!("{what}: {error}"));
-            assert!(bytes == *LARGE, "{what}");
+            server.inject(Rule::new(fault.clone()).method("GET").skip(piece));
+            let bytes = from.blob(&of).await.unwrap().bytes(1 << 30).await;
+            assert!(bytes.unwrap_or_else(|error| panic!("{what}: {error}")) == *LARGE, "{what}");
             assert_eq!(server.pending_faults(), 0, "{what}");
             assert!(sent(&server) <= SIZE + more, "{what}: {} bytes", sent(&server));
+            server.forget_exchanges();
         }
     }
 }
 
 #[tokio::test]
 async fn the_digest_is_that_of_the_whole() {
+    let server = open();
+    let (from, of) = opened(&server, &plain()).await;
     for piece in 0..PIECES {
-        let server = open();
-        server
-            .inject(Rule::new(Fault::WrongBytes).path("/blobs/sha256:").method("GET").skip(piece));
-        let error = read(&server, &plain()).await.unwrap_err();
+        server.inject(Rule::new(Fault::WrongBytes).method("GET").skip(piece));
+        let error = from.blob(&of).await.unwrap().bytes(1 << 30).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
     }
 }
