@@ -12,6 +12,7 @@ mod conformance;
 mod counts;
 mod cuts;
 mod differential;
+mod distant;
 mod faults;
 mod interop;
 mod new_transport;

@@ -1,8 +1,10 @@
 //! Pushing and pulling: the same docker-registry for everyone, over plain HTTP on loopback.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::rows::{Builds, Contender, Row, hash, skopeo, theirs, with, words};
+use crate::distant::distant;
 use crate::scale::make::{Shape, archive};
 use crate::served::{Served, Speaks};
 use crate::sh::{self, Result};
@@ -11,6 +13,15 @@ const PUSH: &str = "push to a registry (gzip)";
 const PULL: &str = "pull from a registry";
 const PUSH_MANY: &str = "push 40 images to a registry";
 const PULL_MANY: &str = "pull 40 images, registry";
+
+const PUSH_FAR: &str = "push 20 layers, 50 ms away";
+const PULL_FAR: &str = "pull 20 layers, 50 ms away";
+
+/// How much later each request arrives at a registry that is far away.
+const FAR: Duration = Duration::from_millis(50);
+
+/// The layers of what is pushed there and pulled, and their bytes.
+const LAYERS: (usize, u64) = (20, 100_000);
 
 /// How large the 40 images look together; they share layers.
 const BUNDLE_MIB: u64 = 1024;
@@ -27,7 +38,9 @@ pub(super) struct Servers {
 impl Servers {
     /// Starts them; `None` where there is no docker-registry, or no row of theirs is asked for.
     pub(super) fn start(scratch: &Path, filter: &str) -> Result<Option<Self>> {
-        let wanted = [PUSH, PULL, PUSH_MANY, PULL_MANY].iter().any(|work| work.contains(filter));
+        let wanted = [PUSH, PULL, PUSH_MANY, PULL_MANY, PUSH_FAR, PULL_FAR]
+            .iter()
+            .any(|work| work.contains(filter));
         if !wanted {
             return Ok(None);
         }
@@ -51,12 +64,14 @@ impl Servers {
         let many = self.pull.place("many/");
         let ours = builds.copy(&["--all-images", &bundle, &many]).swap_remove(0).command;
         sh::stdout(&mut sh::command(&ours[0], &ours[1..]))?;
-        Ok(vec![
+        let mut rows = vec![
             self.push(builds, image, &plain),
             self.pull(builds, &base),
             self.push_many(builds, &bundle),
             self.pull_many(builds),
-        ])
+        ];
+        rows.extend(self.far_away(builds)?);
+        Ok(rows)
     }
 
     fn push(&self, builds: &Builds, image: &Path, plain: &str) -> Row {
@@ -73,6 +88,28 @@ impl Servers {
         let theirs = theirs(&["copy", "-q", "--src-tls-verify=false", base, &to]);
         let contenders = with(builds.copy(&[base, &to]), [theirs]);
         Row { work: PULL, makes, contenders }
+    }
+
+    /// An image of many small layers, by a way on which answers take long.
+    fn far_away(&self, builds: &Builds) -> Result<[Row; 2]> {
+        let tar = self.scratch.join("layers.tar");
+        archive(&Shape::layered(LAYERS.0, LAYERS.1), &tar)?;
+        let layout = format!("oci:{}:1", self.scratch.join("layers.oci").display());
+        let from = format!("docker-archive:{}", tar.display());
+        sh::stdout(&mut skopeo(&["copy", "-q", &from, &layout]))?;
+        let to = format!("docker://{}/far:1", distant(&self.push.host, FAR)?);
+        let theirs_to = theirs(&["copy", "-q", "--dest-tls-verify=false", &layout, &to]);
+        let push = with(builds.copy(&[&layout, &to]), [theirs_to]);
+        let (near, far) = (self.pull.place("far:1"), distant(&self.pull.host, FAR)?);
+        sh::stdout(&mut skopeo(&["copy", "-q", "--dest-tls-verify=false", &layout, &near]))?;
+        let (makes, far) = (self.scratch.join("far.oci"), format!("docker://{far}/far:1"));
+        let to = format!("oci:{}:1", makes.display());
+        let theirs_from = theirs(&["copy", "-q", "--src-tls-verify=false", &far, &to]);
+        let pull = with(builds.copy(&[&far, &to]), [theirs_from]);
+        Ok([
+            Row { work: PUSH_FAR, makes: self.push.data(), contenders: push },
+            Row { work: PULL_FAR, makes, contenders: pull },
+        ])
     }
 
     fn push_many(&self, builds: &Builds, bundle: &str) -> Row {

@@ -65,6 +65,11 @@ impl Shape {
         }
     }
 
+    /// One image of so many layers, each of so many bytes.
+    pub(crate) fn layered(layers: usize, bytes: u64) -> Self {
+        Self { first: 0, images: 1, layers: vec![(1, bytes); layers], changed: None }
+    }
+
     /// The same images, of which one has changed: its config, and the layer that is its own.
     pub(super) fn changing(&self, image: u64) -> Self {
         Self { changed: Some(image), ..self.clone() }
