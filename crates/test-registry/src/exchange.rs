@@ -28,6 +28,9 @@ pub struct Exchange {
     pub faulty: bool,
     /// Whether the client showed a certificate.
     pub client_certificate: bool,
+    /// The length of the longest chain of requests that ends with this one, each of which came after the answer to the one before. With
+    /// [`Fault::Late`](super::Fault::Late) each time, a client waits so often for the registry.
+    pub round: usize,
 }
 
 impl Exchange {
@@ -55,7 +58,7 @@ impl Log {
         let headers = request.headers().iter().map(|(name, value)| {
             (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
         });
-        let asked = Exchange {
+        let mut asked = Exchange {
             method: request.method().to_string(),
             path: request.uri().path().to_owned(),
             query: request.uri().query().unwrap_or_default().to_owned(),
@@ -65,7 +68,11 @@ impl Log {
             sent: 0,
             faulty: false,
             client_certificate: certificate,
+            round: 1,
         };
+        let mut entries = self.entries();
+        let before = entries.iter().filter(|one| one.status.load(Ordering::Relaxed) != 0);
+        asked.round += before.map(|one| one.asked.round).max().unwrap_or(0);
         let entry = Arc::new(Entry {
             asked,
             status: AtomicU16::new(0),
@@ -73,7 +80,7 @@ impl Log {
             sent: AtomicU64::new(0),
             faulty: AtomicBool::new(false),
         });
-        self.entries().push(Arc::clone(&entry));
+        entries.push(Arc::clone(&entry));
         entry
     }
 

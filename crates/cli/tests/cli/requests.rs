@@ -1,26 +1,27 @@
 //! What each operation costs at a registry, request by request. The manual's chapter `registries` has these figures.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::json;
 use transship::transport::sha256;
-use transship_test_registry::{Auth, Options, Registry, TokenAuth, User};
+use transship_test_registry::{Auth, Fault, Options, Registry, Rule, TokenAuth, User};
 
 use crate::make::{file, golden, tar};
 use crate::session::Session;
 
 const LAYERS: usize = 10;
 
-/// `plain.tar`, an image of ten layers, and `oci:gzip`, the same with its layers gzipped.
-fn image(session: &Session) {
-    let layers: Vec<Vec<u8>> = (0..LAYERS).map(layer).collect();
+/// `plain.tar`, an image, and `oci:gzip`, the same with its layers gzipped.
+fn image(session: &Session, layers: usize) {
+    let layers: Vec<Vec<u8>> = (0..layers).map(layer).collect();
     let diff_ids: Vec<String> = layers.iter().map(|layer| sha256(layer).to_string()).collect();
     let config = json!({
         "architecture": "amd64",
         "os": "linux",
         "rootfs": { "type": "layers", "diff_ids": diff_ids },
     });
-    let names: Vec<String> = (0..LAYERS).map(|number| format!("{number}.tar")).collect();
+    let names: Vec<String> = (0..layers.len()).map(|number| format!("{number}.tar")).collect();
     let manifest =
         json!([{ "Config": "config.json", "RepoTags": ["example/ten:1"], "Layers": names }]);
     let mut members = vec![file("config.json", config.to_string())];
@@ -68,16 +69,16 @@ fn costs(registry: &Registry, expected: &[(&str, usize)]) -> u64 {
     bytes
 }
 
-fn start() -> (Session, Registry, String) {
+fn start(layers: usize) -> (Session, Registry, String) {
     let (session, registry) = (Session::new(), Registry::start(Options::default()).unwrap());
-    image(&session);
+    image(&session, layers);
     let host = registry.host().to_owned();
     (session, registry, host)
 }
 
 #[test]
 fn of_a_push_and_of_the_same_again() {
-    let (session, registry, host) = start();
+    let (session, registry, host) = start(LAYERS);
     let push = format!("copy --quiet oci:gzip:1 docker://{host}/app:1");
     session.ok(&push);
     // Ten layers and a config: is it there, a session, its bytes. Then the manifest.
@@ -97,7 +98,7 @@ fn of_a_push_and_of_the_same_again() {
 
 #[test]
 fn of_a_push_that_compresses_and_of_the_same_again() {
-    let (session, registry, host) = start();
+    let (session, registry, host) = start(LAYERS);
     let push = format!("copy --quiet docker-archive:plain.tar docker://{host}/app:1");
     session.ok(&format!("{push} --no-cache"));
     // What a layer becomes is known when it has been sent: a session, its bytes in one piece, its digest.
@@ -120,7 +121,7 @@ fn of_a_push_that_compresses_and_of_the_same_again() {
 
 #[test]
 fn of_a_pull_and_of_the_same_again() {
-    let (session, registry, host) = start();
+    let (session, registry, host) = start(LAYERS);
     session.ok(&format!("copy --quiet oci:gzip:1 docker://{host}/app:1"));
     asked(&registry);
     let pull = format!("copy --quiet docker://{host}/app:1 oci:pulled:1");
@@ -133,7 +134,7 @@ fn of_a_pull_and_of_the_same_again() {
 
 #[test]
 fn of_an_index() {
-    let (session, registry, host) = start();
+    let (session, registry, host) = start(LAYERS);
     golden("skopeo-oci-archive-index.tar", &session.path("index.tar"));
     session.ok(&format!("copy --quiet oci-archive:index.tar docker://{host}/app:1"));
     // Three images, each with a config and a layer, and the index.
@@ -152,7 +153,7 @@ fn of_an_index() {
 
 #[test]
 fn of_a_copy_between_repositories_of_a_host() {
-    let (session, registry, host) = start();
+    let (session, registry, host) = start(LAYERS);
     session.ok(&format!("copy --quiet oci:gzip:1 docker://{host}/app:1"));
     asked(&registry);
     session.ok(&format!("copy --quiet docker://{host}/app:1 docker://{host}/other:1"));
@@ -185,7 +186,7 @@ fn tagged(session: &Session, registry: &Registry, count: usize) {
 
 #[test]
 fn of_a_list() {
-    let (session, registry, host) = start();
+    let (session, registry, host) = start(LAYERS);
     tagged(&session, &registry, 500);
     let names = session.ok(&format!("list docker://{host}/app"));
     costs(&registry, &[("GET /tags/list", 1)]);
@@ -213,7 +214,7 @@ fn of_chosen_tags() {
 
 #[test]
 fn of_a_list_with_details() {
-    let (session, registry, host) = start();
+    let (session, registry, host) = start(LAYERS);
     tagged(&session, &registry, 12);
     let table = session.ok(&format!("list --details docker://{host}/app"));
     assert_eq!(table.lines().filter(|line| line.contains("linux/amd64")).count(), 12, "{table}");
@@ -222,7 +223,7 @@ fn of_a_list_with_details() {
 
 #[test]
 fn of_a_dry_run() {
-    let (session, registry, host) = start();
+    let (session, registry, host) = start(LAYERS);
     session.ok(&format!("copy --dry-run oci:gzip:1 docker://{host}/app:1"));
     costs(&registry, &[("HEAD /blobs/", 11)]);
     session.ok(&format!("copy --quiet oci:gzip:1 docker://{host}/app:1"));
@@ -274,7 +275,7 @@ fn index(registry: &Registry) {
 
 #[test]
 fn of_one_platform_of_an_index() {
-    let (session, registry, host) = start();
+    let (session, registry, host) = start(LAYERS);
     index(&registry);
     session.ok(&format!("copy --quiet --platform linux/arch3 docker://{host}/big/app:1 oci:one:1"));
     // The index, the manifest that was chosen, its config and its five layers.
@@ -283,7 +284,7 @@ fn of_one_platform_of_an_index() {
 
 #[test]
 fn of_a_whole_index() {
-    let (session, registry, host) = start();
+    let (session, registry, host) = start(LAYERS);
     index(&registry);
     session.ok(&format!("copy --quiet docker://{host}/big/app:1 oci:all:1"));
     costs(&registry, &[("GET /manifests/", 9), ("GET /blobs/", 48)]);
@@ -291,7 +292,7 @@ fn of_a_whole_index() {
 
 #[test]
 fn of_verify_digests_and_since() {
-    let (session, registry, host) = start();
+    let (session, registry, host) = start(LAYERS);
     session.ok(&format!("copy --quiet oci:gzip:1 docker://{host}/app:1"));
     asked(&registry);
     session.ok(&format!("verify docker://{host}/app:1"));
@@ -310,7 +311,7 @@ fn of_verify_digests_and_since() {
 /// A layer that changes form is fetched once, and not for its first bytes before.
 #[test]
 fn of_a_pull_that_changes_layers() {
-    let (session, registry, host) = start();
+    let (session, registry, host) = start(LAYERS);
     session.ok(&format!("copy --quiet oci:gzip:1 docker://{host}/app:1"));
     asked(&registry);
     for to in ["docker-archive:pulled.tar", "--compress zstd oci:zstd:1"] {
@@ -322,7 +323,7 @@ fn of_a_pull_that_changes_layers() {
 /// What did not change is asked for by HEAD on both sides, which no registry counts as a pull.
 #[test]
 fn of_a_mirror_of_the_same_again() {
-    let (session, registry, host) = start();
+    let (session, registry, host) = start(LAYERS);
     tagged(&session, &registry, 7);
     let mirror = Registry::start(Options::default()).unwrap();
     let line = format!("copy --quiet --all-images docker://{host}/app docker://{}/", mirror.host());
@@ -344,7 +345,7 @@ fn of_a_mirror_of_the_same_again() {
 /// Single references and lists of them are compared as whole repositories are.
 #[test]
 fn of_the_same_references_again() {
-    let (session, registry, host) = start();
+    let (session, registry, host) = start(LAYERS);
     tagged(&session, &registry, 3);
     let mirror = Registry::start(Options::default()).unwrap();
     let list: Vec<_> = (0..3).map(|at| format!("docker://{host}/app:t{at}")).collect();
@@ -379,7 +380,7 @@ fn of_tokens() {
     options.auth = Auth::Token(TokenAuth::new([User::new("me", "secret")]));
     let registry = Registry::start(options).unwrap();
     let host = registry.host().to_owned();
-    image(&session);
+    image(&session, LAYERS);
     let tokens = |line: &str| {
         session.ok(&format!("copy --quiet --creds me:secret {line}"));
         asked(&registry).0.get("GET /token").copied().unwrap_or_default()
@@ -392,4 +393,33 @@ fn of_tokens() {
     assert_eq!(tokens(&format!("docker://{host}/app:1 docker://{host}/other:1")), 3);
     let all = format!("--all-images docker://{host}/app docker://{host}/mirror/");
     assert_eq!(tokens(&all), 3);
+}
+
+/// How often a client waits for the registry, one answer after the other.
+#[track_caller]
+fn rounds(registry: &Registry) -> usize {
+    let rounds = registry.exchanges().iter().map(|one| one.round).max().unwrap_or(0);
+    registry.forget_exchanges();
+    rounds
+}
+
+/// What does not depend on each other is asked for at once, of twenty layers, too.
+#[test]
+fn of_waiting_for_answers() {
+    let (session, registry, host) = start(20);
+    let late = Fault::Late(Duration::from_millis(250));
+    registry.inject(Rule::new(late).always());
+    // So wide that nothing waits for its turn.
+    let copy = "copy --quiet --jobs 24 --connections 24";
+    session.ok(&format!("{copy} oci:gzip:1 docker://{host}/app:1"));
+    // Whether blobs are there, sessions, bytes; the manifest.
+    assert_eq!(rounds(&registry), 4);
+    session.ok(&format!("{copy} docker://{host}/app:1 oci:pulled:1"));
+    // The manifest, the config, the layers.
+    assert_eq!(rounds(&registry), 3);
+    // Whether 21 blobs are there, eight at once.
+    session.ok(&format!("copy --dry-run oci:gzip:1 docker://{host}/other:1"));
+    assert_eq!(rounds(&registry), 3);
+    session.ok(&format!("inspect docker://{host}/app:1"));
+    assert_eq!(rounds(&registry), 2);
 }

@@ -468,3 +468,10 @@
 //! entry that failed in the middle the archive cannot go on, also with other images; before, those could still be written. A
 //! size must stand before the bytes: a layer that is being decompressed is stored first, one at a time. Configs and manifests are kept
 //! in the same temporary file, because a commit reads them.
+//!
+//! # 69. HTTP/1.1 alone
+//!
+//! What makes a copy over a long way slow is the number of answers that are waited for one after the other. HTTP/2 changes that only by
+//! sending more requests at once, which `--jobs` and `--connections` do without it: with 24 of each, a push of twenty layers waits four times, a
+//! pull three times, and a test counts it. HTTP/2 would spare handshakes of TLS, puts blobs on one connection, which is what pieces
+//! avoid, and brings three packages (187 in place of 184). It stays out of the build, as before.

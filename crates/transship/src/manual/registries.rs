@@ -132,6 +132,11 @@
 //! Of an index, each manifest that is copied is one more request: `--platform` reads the index and the one that it chose. A layer that
 //! transship compressed before is asked for by `HEAD` first, by the digest that it got then.
 //!
+//! On a long way, what counts is how many answers are waited for one after the other. Of an image of twenty layers, with `--jobs 24
+//! --connections 24`: pull 3 (manifest, config, all layers at once), push 4 (`HEAD`, `POST`, `PUT` of all blobs at once, then the manifest);
+//! `inspect` 2, dry run of a push 3 (`HEAD` of eight blobs at once). By default eight blobs are
+//! copied at once; the next eight wait in their turn.
+//!
 //! A blob of 32 MiB or more comes in pieces of 8 MiB, each by a request with `Range`, four at once while fewer than `--connections` are on
 //! their way: many servers and lines limit each connection. The answer to the first request decides: 206 is a piece, 200 is the whole
 //! blob, which is read as it comes. When a piece does not come as it was asked for, the rest comes in one stream. The pieces on their way
