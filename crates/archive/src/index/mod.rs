@@ -29,7 +29,7 @@ pub use store::Known;
 
 pub(crate) use header::has_true_checksum;
 pub(crate) use scan::{Blocks, Member, Scanner, Step};
-pub(crate) use store::{Held, Store};
+pub(crate) use store::{PassedFile, Store};
 pub(crate) use window::{BLOCK, BLOCK_LEN, Block};
 
 /// The most entries that an archive may have. An image takes about seven.
@@ -353,7 +353,7 @@ impl Reading {
     }
 
     /// Says where the bytes of a file are that has passed.
-    pub(crate) fn hold(&mut self, offset: u64, held: Held) {
+    pub(crate) fn hold(&mut self, offset: u64, held: PassedFile) {
         self.index.store.hold(offset, held);
     }
 

@@ -10,12 +10,12 @@ pub(crate) enum Store {
     /// In the archive.
     File(FileRange),
     /// The archive has passed: here and there, by their offset in it.
-    Passed(HashMap<u64, Held>),
+    Passed(HashMap<u64, PassedFile>),
 }
 
 /// A file that has passed.
 #[derive(Clone, Debug)]
-pub(crate) struct Held {
+pub(crate) struct PassedFile {
     pub(crate) bytes: FileRange,
     pub(crate) known: Known,
     /// Whether it was given away, so that it may not be read again.
@@ -70,7 +70,7 @@ impl Store {
         }
     }
 
-    pub(crate) fn hold(&mut self, offset: u64, held: Held) {
+    pub(crate) fn hold(&mut self, offset: u64, held: PassedFile) {
         if let Self::Passed(all) = self {
             all.insert(offset, held);
         }

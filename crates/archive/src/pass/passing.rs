@@ -14,7 +14,7 @@ use super::input::Forward;
 use super::spool::Spool;
 use crate::compression::Growth;
 use crate::index::{
-    BLOCK_LEN, Entry, EntryKind, Held, Known, Reading, Scanner, Step, Store, TarIndex,
+    BLOCK_LEN, Entry, EntryKind, Known, PassedFile, Reading, Scanner, Step, Store, TarIndex,
 };
 use crate::open::STDIO;
 use crate::pipe::Pipe;
@@ -111,7 +111,7 @@ impl Passing {
             return Err(not_read());
         }
         let known = Known::new(staged.stored, away.plain.get().cloned());
-        self.enter(away.entry, away.offset, Held { bytes: staged.bytes, known, staged: true })
+        self.enter(away.entry, away.offset, PassedFile { bytes: staged.bytes, known, staged: true })
     }
 
     /// Reads what stands behind the end.
@@ -131,7 +131,7 @@ impl Passing {
         Body::from_reader(payload).expecting(&sized(size))
     }
 
-    fn enter(&mut self, entry: Entry, offset: u64, held: Held) -> Result<()> {
+    fn enter(&mut self, entry: Entry, offset: u64, held: PassedFile) -> Result<()> {
         self.reading.hold(offset, held);
         self.reading.enter(entry)
     }

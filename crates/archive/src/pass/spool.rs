@@ -9,7 +9,7 @@ use transship_core::{Body, Cancel, Digest, FileRange, Result, Stored};
 use transship_local::spool_file;
 
 use crate::compression::spooling;
-use crate::index::{Held, Known};
+use crate::index::{Known, PassedFile};
 use transship_local::write_all_at;
 
 /// The most bytes that are kept in memory, for all small files together: the documents of an archive mostly fit, and then no
@@ -38,14 +38,14 @@ impl Spool {
     }
 
     /// Keeps a file.
-    pub(super) fn keep(&mut self, body: Body, cancel: &Cancel) -> Result<Held> {
+    pub(super) fn keep(&mut self, body: Body, cancel: &Cancel) -> Result<PassedFile> {
         match body.expected().size {
             Some(size) if size <= SMALL && self.in_memory < MEMORY => self.remember(body, cancel),
             _ => self.store(body, cancel),
         }
     }
 
-    fn remember(&mut self, body: Body, cancel: &Cancel) -> Result<Held> {
+    fn remember(&mut self, body: Body, cancel: &Cancel) -> Result<PassedFile> {
         let (mut chunks, mut bytes) = (body.chunks(cancel)?, Vec::new());
         while let Some(chunk) = chunks.next()? {
             bytes.extend_from_slice(chunk);
@@ -58,7 +58,7 @@ impl Spool {
     }
 
     /// What is kept now, or was already.
-    fn held(&mut self, stored: Stored, keep: impl FnOnce(&mut Self) -> FileRange) -> Held {
+    fn held(&mut self, stored: Stored, keep: impl FnOnce(&mut Self) -> FileRange) -> PassedFile {
         let known = Known::new(stored.clone(), None);
         let bytes = if let Some(bytes) = self.kept.get(&stored.digest) {
             bytes.clone()
@@ -67,10 +67,10 @@ impl Spool {
             self.kept.insert(stored.digest, bytes.clone());
             bytes
         };
-        Held { bytes, known, staged: false }
+        PassedFile { bytes, known, staged: false }
     }
 
-    fn store(&mut self, body: Body, cancel: &Cancel) -> Result<Held> {
+    fn store(&mut self, body: Body, cancel: &Cancel) -> Result<PassedFile> {
         let file = self.file()?;
         let mut chunks = body.chunks(cancel)?;
         let mut at = self.end;

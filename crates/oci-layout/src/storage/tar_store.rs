@@ -40,13 +40,13 @@ pub(crate) struct TarStore {
 
 #[derive(Debug)]
 struct Output {
-    way: Way,
+    archive: Archive,
     tar: TarWriter,
     folders: Vec<DigestAlgorithm>,
 }
 
 #[derive(Debug)]
-enum Way {
+enum Archive {
     New(ArchiveOutput),
     Appended(Box<Appender>),
 }
@@ -60,7 +60,7 @@ impl TarStore {
         how: &WriteOptions,
         cancel: &Cancel,
     ) -> Result<Self> {
-        let (way, tar, base) = if mode == WriteMode::Append {
+        let (archive, tar, base) = if mode == WriteMode::Append {
             Compressor::check_append(compressor, path)?;
             let (appender, tar) = Appender::begin(path, DOCUMENTS, cancel)?;
             let base = appender.base().cloned();
@@ -71,12 +71,12 @@ impl TarStore {
                     docker_entries(Some(base))?;
                 }
             }
-            (Way::Appended(Box::new(appender)), tar, base)
+            (Archive::Appended(Box::new(appender)), tar, base)
         } else {
             let (archive, tar) = ArchiveOutput::begin(path, mode, how.spool.as_ref(), compressor)?;
-            (Way::New(archive), tar, None)
+            (Archive::New(archive), tar, None)
         };
-        let output = Output { way, tar, folders: Vec::new() };
+        let output = Output { archive, tar, folders: Vec::new() };
         Ok(Self {
             docker_manifest,
             wait: LockWait::from(how),
@@ -279,7 +279,7 @@ impl Store for TarStore {
                 let name = blob_path(&stored.digest);
                 self.put().insert(stored.digest.to_string(), (offset, stored.size));
                 // One that is there and was not found true.
-                if let (Way::Appended(appender), Some(base)) = (&mut output.way, &self.base)
+                if let (Archive::Appended(appender), Some(base)) = (&mut output.archive, &self.base)
                     && base.index().contains(&name)
                 {
                     appender.replace(&name);
@@ -301,14 +301,14 @@ impl Store for TarStore {
     fn publish(self: Box<Self>, images: &[NewImage], cancel: &Cancel) -> Result<()> {
         let ours = if self.docker_manifest { self.loadable(images)? } else { HashMap::new() };
         let output = self.output.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Output { way, mut tar, .. } = output.ok_or_else(finished)?;
+        let Output { archive, mut tar, .. } = output.ok_or_else(finished)?;
         tar.set_cancel(cancel);
-        let appender = match way {
-            Way::New(archive) => {
+        let appender = match archive {
+            Archive::New(archive) => {
                 self.put_documents(&mut tar, None, images, &ours, cancel)?;
                 return archive.publish(tar, &self.wait, cancel);
             }
-            Way::Appended(appender) => appender,
+            Archive::Appended(appender) => appender,
         };
         let wanted: BTreeSet<&str> =
             images.iter().flat_map(|image| &image.reached).map(String::as_str).collect();
