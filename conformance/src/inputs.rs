@@ -8,7 +8,7 @@ const LABELS: &[(&[&str], &[&str])] = &[
         &["first image", "second image", "microseconds before the drop"],
     ),
     (&["a_committed_image_reads_back_equal"], &["image", "names"]),
-    (&["a_container_in_one_pass_is_the_same"], &["images, as written", "bytes before it ends"]),
+    (&["an_archive_in_one_pass_is_the_same"], &["images, as written", "bytes before it ends"]),
     (&["a_deleted_name_leaves_the_others"], &["other image", "image", "delete its first name"]),
     (&["a_delta_says_what_it_needs"], &["image", "parts that are left out"]),
     (
@@ -54,7 +54,7 @@ const LABELS: &[(&[&str], &[&str])] = &[
         &["an_image_twice_is_one"],
         &["image", "names", "other image", "names of the other", "names the second time", "same"],
     ),
-    (&["an_unfinished_container_is_not_there"], &["images, as written", "image there"]),
+    (&["an_unfinished_archive_is_not_there"], &["images, as written", "image there"]),
     (&["append_keeps_every_old_image"], &["images there", "images appended"]),
     (
         &["collecting_takes_garbage_alone", "deletion_leaves_nothing_of_the_image"],

@@ -54,8 +54,8 @@
 //!   garbage has to be; how much memory and time something takes.
 //! - Places that come but once: a pass is looked at over a container that can be read again.
 //! - Digests of sha512 are those of layers and of manifests below an index, not of configs and roots.
-//! - What a claim says that is not so on the cautious side: `Append::Refused` is held to refusing, while
-//!   `Writers::One`, `Processes::One`, `Stored::Hidden` and `Abandoned::Blobs` only switch off what they switch off.
+//! - Whether a claim is needed: `Writers::One`, `Processes::One` and `Abandoned::Blobs` only switch off what they switch off,
+//!   and so does an ability that a transport does not offer.
 //!
 //! # Laws
 //!

@@ -47,8 +47,8 @@ fn while_it_puts(lab: &Lab, pieces: usize) -> Held {
         let destination = lab.destination(WriteMode::Create, &lab.facts().some_name()).await?;
         let put = destination.put_blob(Expect::anything(), Body::from_reader(slow.clone()));
         match select(put, pin!(slow.has_given(pieces + 1))).await {
-            Either::Left((done, _)) => {
-                let why = format!("a put of a body that never ends has ended: {done:?}");
+            Either::Left(_) => {
+                let why = "a put of a body that never ends has ended";
                 Err(Broken::new(why))
             }
             // Given up.

@@ -1,4 +1,4 @@
-//! A `finish` that is dropped at any of its await points shows all of the container or nothing, and a retry succeeds.
+//! A `finish` that is dropped at any of its await points shows all of the archive or nothing, and a retry succeeds.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::{Ability, Broken, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "a_dropped_finish_is_all_or_nothing",
-    sentence: "A `finish` that is dropped at any of its await points shows all of the container or nothing, and a retry succeeds.",
+    sentence: "A `finish` that is dropped at any of its await points shows all of the archive or nothing, and a retry succeeds.",
     promises: &["All or nothing, durably, also when its future is dropped."],
     needs: &[Ability::ManyImages, Ability::ShowsAtFinish],
     cost: 2,

@@ -47,8 +47,8 @@ async fn give_up(
     let put = destination.put_blob(Expect::from(&blob.descriptor), body);
     match tokio::time::timeout(Duration::from_millis(millis), put).await {
         Err(_) => Ok(()),
-        Ok(done) => {
-            Err(Broken::new(format!("a put of a body that never ends has ended: {done:?}")))
+        Ok(_) => {
+            Err(Broken::new("a put of a body that never ends has ended"))
         }
     }
 }
@@ -66,7 +66,7 @@ async fn goes_on(lab: &Lab, image: &Image, at: &At, millis: u64) -> Held {
     let destination = lab.destination(WriteMode::Create, &[]).await?;
     give_up(&*destination, blob, at.1.index(blob.bytes.len() + 1), millis).await?;
     let has = destination.has(&Expect::from(&blob.descriptor)).await?;
-    hold!(has.is_none(), "after a put that was dropped, has says that {has:?} is there");
+    hold!(has.is_none(), "after a put that was dropped, has says that it is there");
     put_all(&*destination, &built).await?;
     let committed = commit(destination, &built).await?;
     let source = lab.source(&committed.references[0]).await?;

@@ -45,7 +45,7 @@ async fn one(
         fails(put.await, &[kind], &["the kit gave up"], "putting a body that fails")?;
     }
     let has = destination.has(&Expect::from(&blob.descriptor)).await?;
-    hold!(has.is_none(), "after a put that failed, has says that {has:?} is there");
+    hold!(has.is_none(), "after a put that failed, has says that it is there");
     put_all(&*destination, &built).await?;
     let committed = commit(destination, &built).await?;
     let source = lab.source(&committed.references[0]).await?;

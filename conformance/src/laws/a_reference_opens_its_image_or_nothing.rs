@@ -83,7 +83,7 @@ async fn one(lab: &Lab, text: &str, entries: &[Entry], listed: &[String]) -> Hel
                 ErrorKind::InvalidInput,
                 ErrorKind::Unsupported,
             ];
-            hold!(kinds.contains(&e.kind()), "{at} fails as {:?}: {e}", e.kind());
+            hold!(kinds.contains(&e.kind()), "{at} fails as \"{}\": {e}", e.kind());
             one_line(&e)
         }
     }

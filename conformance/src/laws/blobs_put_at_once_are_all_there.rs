@@ -77,6 +77,6 @@ async fn says(destination: &dyn ImageDestination, blob: &Blob, way: Way) -> Held
     let stored = destination.put_blob(expect, body).await;
     let stored = stored.during(|| format!("putting {} B without a digest", blob.bytes.len()))?;
     let want = Stored::new(blob.descriptor.digest.clone(), blob.descriptor.size);
-    hold!(stored == want, "put_blob says that it stored {stored:?}, and that is {want:?}");
+    hold!(stored == want, "put_blob says that it stored {} B as {}, and that is {} B as {}", stored.size, stored.digest, want.size, want.digest);
     Ok(())
 }

@@ -83,7 +83,7 @@ async fn true_or_error(lab: &Lab, at: &Reference, built: &Built) -> Held {
             Err(e) => {
                 // The machine is well; what is stored is not.
                 let kind = e.kind();
-                hold!(kind != ErrorKind::Unexpected, "a byte has changed, and that is {kind:?}: {e}");
+                hold!(kind != ErrorKind::Unexpected, "a byte has changed, and that is called {kind}: {e}");
                 super::one_line(&e)?;
             }
         }

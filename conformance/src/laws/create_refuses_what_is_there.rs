@@ -1,4 +1,4 @@
-//! Creating refuses a container that is there, joining is refused where it is not claimed, and neither changes anything.
+//! Creating refuses an archive that is there, joining is refused where it is not claimed, and neither changes anything.
 
 use futures_util::future::join_all;
 use transship_core::{
@@ -16,7 +16,7 @@ use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "create_refuses_what_is_there",
-    sentence: "Creating refuses a container that is there, joining is refused where it is not claimed, and neither changes anything.",
+    sentence: "Creating refuses an archive that is there, joining is refused where it is not claimed, and neither changes anything.",
     promises: &[
         "`AlreadyExists` when the mode is [`Create`](WriteMode::Create) and the container is there.",
         "What was opened to create fails with `AlreadyExists` where the container came meanwhile",

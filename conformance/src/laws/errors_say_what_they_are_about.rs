@@ -58,7 +58,7 @@ async fn puts(lab: &Lab, image: &Image) -> Held {
         longer.push(0);
         for way in [Way::Bytes, Way::Stream, Way::File] {
             let put = put(&*destination, &blob.descriptor, way.body(&longer.clone().into())?).await;
-            let failed = names(put, &about, &format!("putting wrong bytes, {way:?}"))?;
+            let failed = names(put, &about, &format!("putting wrong bytes, {way}"))?;
             hold!(failed.is_some(), "putting wrong bytes succeeds");
         }
         let error = Error::new(ErrorKind::Unavailable, "the kit gave up");

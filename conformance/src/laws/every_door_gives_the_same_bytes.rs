@@ -123,7 +123,7 @@ async fn to_file(body: Body, blob: &Blob) -> Held {
     let mut bytes = Vec::new();
     (&*file).seek(SeekFrom::Start(0))?;
     (&*file).read_to_end(&mut bytes)?;
-    hold!(stored.digest == blob.descriptor.digest, "copying to a file says {stored:?}");
+    hold!(stored.digest == blob.descriptor.digest, "copying to a file gives {} instead of {}", stored.digest, blob.descriptor.digest);
     same(&bytes.into(), blob, "copied to a file")
 }
 

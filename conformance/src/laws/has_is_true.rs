@@ -59,7 +59,7 @@ async fn empty(lab: &Lab, image: &Image) -> Held {
     let destination = lab.destination(WriteMode::Create, &[]).await?;
     for blob in &image.build()?.blobs {
         let has = destination.has(&Expect::from(&blob.descriptor)).await?;
-        hold!(has.is_none(), "nothing was put, and has says that {has:?} is there");
+        hold!(has.is_none(), "nothing was put, and has says that it is there");
     }
     Ok(())
 }
@@ -72,20 +72,20 @@ async fn filled(lab: &Lab, image: &Image) -> Held {
         let (digest, size) = (blob.descriptor.digest.clone(), blob.descriptor.size);
         if let Some(has) = destination.has(&Expect::from(&blob.descriptor)).await? {
             let same = has.digest == digest && has.size == size;
-            hold!(same, "has says {has:?} of {digest}, {size} B");
+            hold!(same, "has says {} of {} B, and it is {digest} of {size} B", has.digest, has.size);
         }
         if let Some(has) = destination.has(&Expect::digest(digest.clone())).await? {
-            hold!(has.size == size, "asked without a size, has says {has:?} of {size} B");
+            hold!(has.size == size, "asked without a size, has says {} B of {size} B", has.size);
         }
         read_back(&*destination, blob).await?;
         let larger = Expect::digest(digest).with_size(size + 1);
         let has = destination.has(&larger).await?;
-        hold!(has.is_none(), "has says that {has:?} is there, asked for {} bytes", size + 1);
+        hold!(has.is_none(), "has says that it is there, asked for {} bytes", size + 1);
         let nameless = Expect::anything().with_size(size);
         let has = destination.has(&nameless).await?;
-        hold!(has.is_none(), "has says that {has:?} is there, asked for any {size} bytes");
+        hold!(has.is_none(), "has says that it is there, asked for any {size} bytes");
         let has = destination.has(&Expect::digest(sha256(b"other"))).await?;
-        hold!(has.is_none(), "has says that {has:?} is there, which was never put");
+        hold!(has.is_none(), "has says that it is there, which was never put");
     }
     commit(destination, &built).await.map(|_| ())
 }
@@ -116,7 +116,7 @@ fn elsewhere(lab: &Lab, image: &Image) -> Held {
         let here = lab.destination(WriteMode::Create, &lab.facts().some_name()).await?;
         for blob in &built.blobs {
             let has = here.has(&Expect::from(&blob.descriptor)).await?;
-            hold!(has.is_none(), "another place was written to, and has says that {has:?} is here");
+            hold!(has.is_none(), "another place was written to, and has says that it is here");
         }
         Ok(())
     })
@@ -173,7 +173,7 @@ fn spoiled(lab: &Lab, image: &Image) -> Held {
             lab.destination(WriteMode::Append, &lab.facts().some_name()).await?;
         for blob in spoiled {
             let has = destination.has(&Expect::from(blob)).await?;
-            hold!(unchanged || has.is_none(), "a stored byte has changed, and has says {has:?}");
+            hold!(unchanged || has.is_none(), "a stored byte has changed, and has says that the blob is there");
         }
         Ok(())
     })

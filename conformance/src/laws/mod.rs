@@ -55,7 +55,7 @@ laws! { $
     wrong_bytes_are_refused
     a_failing_body_fails_with_its_cause
     nothing_shows_before_commit
-    an_unfinished_container_is_not_there
+    an_unfinished_archive_is_not_there
     a_commit_survives_a_power_cut
     a_dropped_destination_leaves_no_trace
     dropping_waits_for_nothing
@@ -103,7 +103,7 @@ laws! { $
     collecting_takes_garbage_alone
     a_collection_waits_for_writers
     what_is_staged_is_there_for_each_image
-    a_container_in_one_pass_is_the_same
+    an_archive_in_one_pass_is_the_same
     the_same_puts_give_the_same_bytes
     many_writers_lose_nothing
     many_processes_lose_nothing
@@ -139,8 +139,9 @@ pub(crate) fn fails<T>(
     let Err(error) = result else { return Err(Broken::new(format!("{what}: it succeeds"))) };
     hold!(
         kinds.contains(&error.kind()),
-        "{what}: it fails as {:?} instead of {kinds:?}: {error}",
-        error.kind()
+        "{what}: it fails as \"{}\" instead of \"{}\": {error}",
+        error.kind(),
+        kinds.iter().map(ToString::to_string).collect::<Vec<_>>().join("\" or \"")
     );
     one_line(&error)?;
     let text = error.to_string();

@@ -1,4 +1,4 @@
-//! In a container, names stay with their image, images stay in their order, and untagged ones stay reachable.
+//! In an archive, names stay with their image, images stay in their order, and untagged ones stay reachable.
 
 use transship_core::WriteMode;
 
@@ -12,7 +12,7 @@ use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "names_stay_with_their_image",
-    sentence: "In a container, names stay with their image, images stay in their order, and untagged ones stay reachable.",
+    sentence: "In an archive, names stay with their image, images stay in their order, and untagged ones stay reachable.",
     promises: &["Images are kept in the order of their commits.", "Untagged images are there."],
     needs: &[Ability::ManyImages],
     cost: 1,

@@ -1,4 +1,4 @@
-//! A container of several images without a choice is `Ambiguous`, and the error lists the names to choose from.
+//! An archive of several images without a choice is `Ambiguous`, and the error lists the names to choose from.
 
 use transship_core::{ErrorKind, ImageName, ReadOptions, WriteMode};
 
@@ -10,7 +10,7 @@ use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "several_images_are_ambiguous",
-    sentence: "A container of several images without a choice is `Ambiguous`, and the error lists the names to choose from.",
+    sentence: "An archive of several images without a choice is `Ambiguous`, and the error lists the names to choose from.",
     promises: &["`Ambiguous` when several images fit, or none is chosen of several."],
     needs: &[Ability::ManyImages, Ability::Ambiguity],
     cost: 8,

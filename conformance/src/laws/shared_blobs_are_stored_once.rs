@@ -1,4 +1,4 @@
-//! A blob that images of a container share is there once.
+//! A blob that images of an archive share is there once.
 
 use std::fs;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "shared_blobs_are_stored_once",
-    sentence: "A blob that images of a container share is there once.",
+    sentence: "A blob that images of an archive share is there once.",
     promises: &["A blob that images share is stored once."],
     needs: &[Ability::ManyImages, Ability::Files],
     cost: 4,

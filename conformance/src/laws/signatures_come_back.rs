@@ -47,8 +47,7 @@ async fn put(lab: &Lab, built: &Built, root: &[Bytes], child: &[Bytes]) -> Held<
     let destination = lab.destination(WriteMode::Replace, &lab.facts().some_name()).await?;
     let Some(signatures) = destination.signatures() else {
         return Err(Broken::new(
-            "it claims to keep detached signatures, and its destination has no signatures(): if it cannot keep them, \
-             claim `signatures: Signatures::None`",
+            "it keeps detached signatures of a place where nothing is, and has no signatures() here",
         ));
     };
     // The root is meant by its digest, too.

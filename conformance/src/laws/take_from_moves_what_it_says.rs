@@ -57,7 +57,7 @@ async fn dropped(lab: &Lab, built: &Built, from: &Reference) -> Held {
             hold!(got.is_none(), "take_from says that it has got {got:?}, asked for {size} B");
         }
         let has = destination.has(&Expect::from(&blob.descriptor)).await?;
-        hold!(has.is_none(), "take_from got nothing, and has says that {has:?} is there");
+        hold!(has.is_none(), "take_from got nothing, and has says that it is there");
         take(&*destination, &Expect::from(&blob.descriptor), from).await?;
     }
     Ok(())

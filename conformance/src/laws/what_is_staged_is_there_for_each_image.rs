@@ -69,7 +69,7 @@ async fn alone(lab: &Lab, built: &Built) -> Held<bool> {
     fill(&*destination, built).await?;
     let size = extra().len() as u64;
     let has = destination.has(&Expect::digest(sha256(&extra()[..100])).with_size(100)).await?;
-    hold!(has.is_none(), "of a body that failed after 100 of {size} B, {has:?} is there");
+    hold!(has.is_none(), "of a body that failed after 100 of {size} B, something is there");
     let committed = commit(destination, built).await?;
     let source = lab.source(&committed.references[0]).await?;
     Seen::read(&*source).await?.is(built, lab.facts()).during(|| "of blobs that were staged")?;

@@ -69,10 +69,10 @@ async fn one(
     let longer = Expect::anything().with_size(blob.descriptor.size + 1);
     for way in [Way::Bytes, Way::Stream] {
         let put = destination.put_blob(longer.clone(), way.body(&blob.bytes)?).await;
-        fails(put, &[ErrorKind::Corrupt], &[], &format!("putting bytes of another size, {way:?}"))?;
+        fails(put, &[ErrorKind::Corrupt], &[], &format!("putting bytes of another size, {way}"))?;
     }
     let has = destination.has(&Expect::from(&blob.descriptor)).await?;
-    hold!(has.is_none(), "after a put that failed, has says that {has:?} is there");
+    hold!(has.is_none(), "after a put that failed, has says that it is there");
     Ok(())
 }
 
@@ -114,7 +114,7 @@ async fn refused(
             Err(e) => Err(e),
         },
     };
-    let what = format!("putting wrong bytes ({wrong:?}, expected by the {expects:?}, {way:?})");
+    let what = format!("putting wrong bytes ({wrong:?}, expected by the {expects:?}, {way})");
     fails(put, &[ErrorKind::Corrupt], &[], &what)
 }
 

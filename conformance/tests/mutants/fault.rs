@@ -186,7 +186,7 @@ faults! {
     /// The reader looks entries up by their position when they are opened.
     ReaderLooksAgain => "a_reader_reads_what_it_lists",
     /// Each image of a writer shows with its commit, which says that it will not.
-    WriterShowsAtCommit => "an_unfinished_container_is_not_there",
+    WriterShowsAtCommit => "an_unfinished_archive_is_not_there",
     /// Signatures of children are kept as those of the root.
     SignaturesAreOfTheRoot => "signatures_come_back",
     /// Signatures come back in another order.
@@ -344,9 +344,9 @@ faults! {
     /// Whatever is asked for shows already.
     AnythingShows => "what_is_asked_for_less_is_true",
     /// The last image does not pass.
-    PassLosesTheLast => "a_container_in_one_pass_is_the_same",
+    PassLosesTheLast => "an_archive_in_one_pass_is_the_same",
     /// What can be read again comes once, it says.
-    AlwaysComesOnce => "a_container_in_one_pass_is_the_same",
+    AlwaysComesOnce => "an_archive_in_one_pass_is_the_same",
     /// The bytes hold a counter.
     BytesHoldACounter => "the_same_puts_give_the_same_bytes",
     /// The bytes hold the time, in seconds.

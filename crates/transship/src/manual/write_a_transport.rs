@@ -226,7 +226,7 @@
 //! | `details_are_true` | a listing shows a platform or a size that the image does not have |
 //! | `referrers_come_with_their_image` | signatures and bills of materials stay behind |
 //! | `what_is_beside_shows_with_its_image` | a signature that stands under a tag shows before its image, or never |
-//! | `a_container_in_one_pass_is_the_same` | through a pipe another image comes than from the file, or half of one that was cut off |
+//! | `an_archive_in_one_pass_is_the_same` | through a pipe another image comes than from the file, or half of one that was cut off |
 //! | `what_is_asked_for_less_is_true` | an image that changed is skipped, as its root was said to be the old one |
 //! | `a_source_says_whether_it_may_be_sparse` | a platform that another tool removed stops a copy, or one that is damaged is left out in silence |
 //! | `a_place_holds_what_it_states` | a command offers what the place cannot do, and fails in the middle |
@@ -259,7 +259,7 @@
 //! | law | without it |
 //! |---|---|
 //! | `nothing_shows_before_commit` | others pull an image that is half there |
-//! | `an_unfinished_container_is_not_there` | others read an export that is half there |
+//! | `an_unfinished_archive_is_not_there` | others read an export that is half there |
 //! | `a_dropped_destination_leaves_no_trace` | failed copies fill the disk |
 //! | `dropping_waits_for_nothing` | a service with one thread hangs for ever when a copy is given up |
 //! | `a_dropped_writer_leaves_no_trace` | an interrupted export destroys the archive that it was to replace |

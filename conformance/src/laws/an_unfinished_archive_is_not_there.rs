@@ -11,7 +11,7 @@ use crate::strategies::{containers as generated, plain_images};
 use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
-    name: "an_unfinished_container_is_not_there",
+    name: "an_unfinished_archive_is_not_there",
     sentence: "What is committed in a writer shows when it says: with the commit, or with `finish` and nothing before.",
     promises: &["It shows at once where [`shows`](Accepts::shows) is `AtCommit`, and with the writer's `finish` where it is not."],
     needs: &[Ability::ManyImages],

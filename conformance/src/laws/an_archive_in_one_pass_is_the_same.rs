@@ -1,4 +1,4 @@
-//! Read in one pass, a container has the images that it has when it is read at random, and one that ends early is `Corrupt`.
+//! Read in one pass, an archive has the images that it has when it is read at random, and one that ends early is `Corrupt`.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,8 +21,8 @@ use crate::strategies::{containers as generated, corner_containers};
 use crate::{Ability, Broken, Held, Law};
 
 pub(crate) const LAW: Law = Law {
-    name: "a_container_in_one_pass_is_the_same",
-    sentence: "Read in one pass, a container has the images that it has when it is read at random, and one that ends early is `Corrupt`.",
+    name: "an_archive_in_one_pass_is_the_same",
+    sentence: "Read in one pass, an archive has the images that it has when it is read at random, and one that ends early is `Corrupt`.",
     promises: &[
         "Reads nothing of it.",
         "Opened with what passed, it has the images, documents and blobs that it has when it is read at random",
