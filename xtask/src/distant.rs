@@ -39,9 +39,9 @@ fn connect(client: &TcpStream, server: &str, later: Duration) -> io::Result<()> 
     client.set_nodelay(true)?;
     let (mut from, mut back) = (client.try_clone()?, client.try_clone()?);
     let (mut to, mut answers) = (server.try_clone()?, server);
-    let (send, sent) = sync_channel(ON_THEIR_WAY);
+    let (send, arriving) = sync_channel(ON_THEIR_WAY);
     thread::spawn(move || take(&mut from, &send, later));
-    thread::spawn(move || pass(&mut to, &sent));
+    thread::spawn(move || pass(&mut to, &arriving));
     thread::spawn(move || {
         let _ = io::copy(&mut answers, &mut back);
         let _ = back.shutdown(Shutdown::Both);
