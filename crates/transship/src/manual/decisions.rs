@@ -419,3 +419,11 @@
 //! types it means the registry. Names with a dot, and `localhost`, are refused where a repository is missing; the full name,
 //! `docker://docker.io/library/NAME`, is still accepted. Likewise `--all-platforms` to a destination that holds single images fails, as
 //! skopeo's `--all` does: a warning is easily missed, and the archive lacks what was asked for by name.
+//!
+//! # 64. An engine is read by the transports of the archives
+//!
+//! `docker-daemon:` has no parser of tars: a save passes once, into the destination where that can stage blobs, and is then opened by
+//! `oci-archive:` where it is a layout, which has the digests that the engine knows, and by `docker-archive:` where it is not. So
+//! this crate, and no other transport, names two others. Loads have no names, because engines with the containerd store name an image
+//! before they unpack it: names come afterwards, one request each. Layers that the engine has are not left out yet: a
+//! destination has to know the config before the layers for that.
