@@ -10,6 +10,7 @@ const COMPRESSION: &str = "transship-compression";
 const ARCHIVE: &str = "transship-archive";
 const TRANSFER: &str = "transship-transfer";
 const DOCKER_ARCHIVE: &str = "transship-docker-archive";
+const DOCKER_DAEMON: &str = "transship-docker-daemon";
 const OCI_LAYOUT: &str = "transship-oci-layout";
 const DIRECTORY: &str = "transship-directory";
 const REGISTRY: &str = "transship-registry";
@@ -18,7 +19,7 @@ const CONFORMANCE: &str = "transship-conformance";
 const FACADE: &str = "transship";
 const CLI: &str = "transship-cli";
 
-/// Each package and what it may depend on. Transports never name each other; transfer never names a transport.
+/// Each package and what it may depend on. Of transports, only an engine names others; transfer never names a transport.
 const ARROWS: &[(&str, &[&str])] = &[
     (CORE, &[]),
     (LOCAL, &[CORE]),
@@ -26,12 +27,17 @@ const ARROWS: &[(&str, &[&str])] = &[
     (ARCHIVE, &[CORE, LOCAL, COMPRESSION]),
     (DOCKER_ARCHIVE, &[CORE, LOCAL, ARCHIVE]),
     (OCI_LAYOUT, &[CORE, LOCAL, ARCHIVE]),
+    // Reads what engines save as the transports of its formats.
+    (DOCKER_DAEMON, &[CORE, LOCAL, ARCHIVE, DOCKER_ARCHIVE, OCI_LAYOUT]),
     (DIRECTORY, &[CORE, LOCAL]),
     (REGISTRY, &[CORE]),
     (TRANSFER, &[CORE, COMPRESSION]),
     (TEST_REGISTRY, &[CORE]),
     (CONFORMANCE, &[CORE]),
-    (FACADE, &[CORE, LOCAL, TRANSFER, DOCKER_ARCHIVE, OCI_LAYOUT, DIRECTORY, REGISTRY]),
+    (
+        FACADE,
+        &[CORE, LOCAL, TRANSFER, DOCKER_ARCHIVE, DOCKER_DAEMON, OCI_LAYOUT, DIRECTORY, REGISTRY],
+    ),
     (CLI, &[CORE, FACADE]),
     ("transship-examples", &[CORE, FACADE, CLI]),
     ("transship-sqlite", &[FACADE, CLI]),

@@ -5,7 +5,7 @@
 //! | to | there is |
 //! |---|---|
 //! | open an archive, from a file or a pipe, compressed or not | [`ArchiveFile`] |
-//! | read one that comes once, in one pass | [`pass`] |
+//! | read one that comes once, in one pass | [`pass`], [`pass_reader`] |
 //! | find its entries, once, and read them by position | [`TarIndex`] |
 //! | write a tar, the same bytes for the same images, compressed or not | [`ArchiveOutput`], [`TarWriter`], [`Compressor`] |
 //! | append entries to an archive, or remove entries | [`Appender`], [`rewrite`] |
@@ -65,7 +65,7 @@ pub use embedded::{check_content, embedded_content};
 pub use index::{ENTRY_LIMIT, Entry, EntryKind, Known, NAMES_LIMIT, TarIndex};
 pub use open::{ArchiveFile, STDIO};
 pub use output::ArchiveOutput;
-pub use pass::{comes_once, pass};
+pub use pass::{comes_once, pass, pass_reader};
 pub use plain_digest::PlainDigest;
 pub use reachable::Reachable;
 pub use rewrite::{Appender, Base, Documents, Rewritten, rewrite};

@@ -7,7 +7,7 @@
 //! | applications | here: references, [`Transfer`], [`Image`], [`Artifact`], [`Verifier`], events, errors |
 //! | all options, reports and events of a transfer | [`transfer`] |
 //! | authors of transports | [`transport`], and [`local`] for those that keep images on a disk |
-//! | the transports themselves | [`docker_archive`], [`oci_layout`], [`directory`], [`registry`] |
+//! | the transports themselves | [`docker_archive`], [`docker_daemon`], [`oci_layout`], [`directory`], [`registry`] |
 //! | reading | [`manual`] |
 
 pub mod image;
@@ -52,6 +52,8 @@ pub use transship_transfer::codec;
 pub use transship_directory as directory;
 #[cfg(feature = "docker-archive")]
 pub use transship_docker_archive as docker_archive;
+#[cfg(feature = "docker-daemon")]
+pub use transship_docker_daemon as docker_daemon;
 #[cfg(feature = "oci-layout")]
 pub use transship_oci_layout as oci_layout;
 #[cfg(feature = "registry")]

@@ -4,10 +4,11 @@
 use transship::{Settings, Transports};
 
 /// Every transport there is, and whether its feature is on.
-const ALL: [(&str, bool); 5] = [
+const ALL: [(&str, bool); 6] = [
     ("dir", cfg!(feature = "directory")),
     ("docker", cfg!(feature = "registry")),
     ("docker-archive", cfg!(feature = "docker-archive")),
+    ("docker-daemon", cfg!(feature = "docker-daemon")),
     ("oci", cfg!(feature = "oci-layout")),
     ("oci-archive", cfg!(feature = "oci-layout")),
 ];

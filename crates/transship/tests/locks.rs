@@ -9,8 +9,8 @@ use std::time::Duration;
 use transship::local::{Lock, LockWait};
 use transship::transport::{Cancel, CollectMode, CollectOptions, Commit, DeleteOptions, Expect};
 use transship::{
-    Body, ErrorKind, Notice, Observer, Reference, Result, Settings, Transports, WriteMode,
-    WriteOptions,
+    Body, ErrorKind, ImageName, Notice, Observer, Reference, Result, Settings, Transports,
+    WriteMode, WriteOptions,
 };
 use transship_conformance::model::{Built, Image};
 
@@ -59,6 +59,8 @@ async fn run(
     match operation {
         Operation::Append | Operation::Replace => {
             let append = matches!(operation, Operation::Append);
+            // With a name: an image without one is refused before the wait where such an image is there already.
+            writing.names = vec![ImageName::new("second:1").unwrap()];
             writing.mode = Some(if append { WriteMode::Append } else { WriteMode::Replace });
             write(transports, at, &Image::simple(2).build().unwrap(), &writing).await
         }

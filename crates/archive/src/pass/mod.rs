@@ -10,7 +10,8 @@ mod spool;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 use transship_core::{Cancel, Passed, ReadOptions, Result, Staging, run_blocking};
 
@@ -32,9 +33,31 @@ pub fn comes_once(path: &Path) -> bool {
 /// # Errors
 /// Those of [`TarIndex::read`] and of the staging; `Corrupt` with the offset when the archive ends early.
 pub async fn pass(path: &Path, how: &ReadOptions, into: Option<&dyn Staging>) -> Result<Passed> {
+    let (path, how) = (path.to_owned(), how.clone());
+    run(move |cancel| Passing::open(&path, &how, cancel), into).await
+}
+
+/// Reads an archive in one pass from what gives its bytes. What it is called is for messages.
+///
+/// # Errors
+/// As [`pass`].
+pub async fn pass_reader(
+    input: impl Read + Send + 'static,
+    called: &str,
+    how: &ReadOptions,
+    into: Option<&dyn Staging>,
+) -> Result<Passed> {
+    let (path, how) = (PathBuf::from(called), how.clone());
+    run(move |cancel| Passing::of_reader(input, &path, &how, cancel), into).await
+}
+
+async fn run(
+    open: impl FnOnce(&Cancel) -> Result<Passing> + Send + 'static,
+    into: Option<&dyn Staging>,
+) -> Result<Passed> {
     let stop = StopOnDrop(Cancel::new());
-    let (path, how, cancel) = (path.to_owned(), how.clone(), stop.0.clone());
-    let mut passing = run_blocking(move |_| Passing::open(&path, &how, &cancel)).await?;
+    let cancel = stop.0.clone();
+    let mut passing = run_blocking(move |_| open(&cancel)).await?;
     let gives = into.is_some();
     loop {
         let (next, back) = run_blocking(move |_| {

@@ -63,8 +63,18 @@ impl Passing {
             (Pipe::reading(path, cancel)?, path.to_owned())
         };
         pipe.widen();
-        let input = Forward::new(pipe, &path, Growth::default(), cancel)?;
-        Ok(Self::of(input, &path, how, cancel))
+        Self::of_reader(pipe, &path, how, cancel)
+    }
+
+    /// Begins to read from what gives the bytes.
+    pub(super) fn of_reader(
+        input: impl Read + Send + 'static,
+        path: &Path,
+        how: &ReadOptions,
+        cancel: &Cancel,
+    ) -> Result<Self> {
+        let input = Forward::new(input, path, Growth::default(), cancel)?;
+        Ok(Self::of(input, path, how, cancel))
     }
 
     pub(super) fn of(input: Forward, path: &Path, how: &ReadOptions, cancel: &Cancel) -> Self {

@@ -120,10 +120,9 @@ pub(crate) fn advised(mut error: clap::Error) -> clap::Error {
 pub(crate) fn transport_tip(word: &str, side: OptionSide) -> Option<&'static str> {
     let writes = side == OptionSide::Destination;
     Some(match word {
-        "docker-daemon" | "containers-storage" | "podman" if writes => {
-            "use transship copy SOURCE docker-archive:- | docker load"
+        "containers-storage" | "podman" if writes => {
+            "use transship copy SOURCE docker-archive:- | podman load"
         }
-        "docker-daemon" => "use docker save IMAGE | transship copy - DESTINATION",
         "containers-storage" | "podman" => {
             "use podman save -m IMAGE | transship copy - DESTINATION"
         }
@@ -184,8 +183,6 @@ const OPTIONS: Tips = &[
         &["--insecure", "--plain-http", "--skip-verify"],
         "--tls-verify=false, or --src-tls-verify=false for the sources alone",
     ),
-    (&["--src-daemon-host"], "docker save IMAGE | transship copy - DESTINATION"),
-    (&["--dest-daemon-host"], "transship copy SOURCE docker-archive:- | docker load"),
     (
         &["--policy", "--registries.d"],
         "there is no signature policy here: images of all sources are accepted",

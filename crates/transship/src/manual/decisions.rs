@@ -475,3 +475,10 @@
 //! sending more requests at once, which `--jobs` and `--connections` do without it: with 24 of each, a push of twenty layers waits four times, a
 //! pull three times, and a test counts it. HTTP/2 would spare handshakes of TLS, puts blobs on one connection, which is what pieces
 //! avoid, and brings three packages (187 in place of 184). It stays out of the build, as before.
+//! # 70. An engine is read by the transports of the archives
+//!
+//! `docker-daemon:` has no parser of tars: a save passes once, into the destination where that can stage blobs, and is then opened by
+//! `oci-archive:` where it is a layout, which has the digests that the engine knows, and by `docker-archive:` where it is not. So
+//! this crate, and no other transport, names two others. Loads have no names, because engines with the containerd store name an image
+//! before they unpack it: names come afterwards, one request each. Layers that the engine has are not left out yet: a
+//! destination has to know the config before the layers for that.

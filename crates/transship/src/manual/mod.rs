@@ -2,7 +2,7 @@
 //!
 //! | for | read |
 //! |---|---|
-//! | people at a shell, and scripts | [`command`], [`many_images`], [`registries`], [`without_a_network`] |
+//! | people at a shell, and scripts | [`command`], [`many_images`], [`registries`], [`engines`], [`without_a_network`] |
 //! | people who know other tools | [`coming_from`] |
 //! | authors of applications | [`architecture`], [`formats`] |
 //! | authors of transports | [`write_a_transport`] |
@@ -12,6 +12,7 @@ pub mod architecture;
 pub mod coming_from;
 pub mod command;
 pub mod decisions;
+pub mod engines;
 pub mod formats;
 pub mod many_images;
 pub mod registries;

@@ -1,0 +1,342 @@
+//! [`Address`]: where an engine listens, and a connection to it.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio_rustls::TlsConnector;
+use transship_core::{Error, ErrorKind, Escaped, Result, run_blocking};
+
+use crate::reference::invalid;
+use crate::tls;
+
+/// Where an engine listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Address {
+    Unix(PathBuf),
+    Tcp { host: String, port: u16, base: String, tls: Option<Tls> },
+    Ssh { user: Option<String>, host: String, port: Option<u16>, socket: Option<String> },
+}
+
+/// TLS is spoken, with the certificates in a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Tls(Option<PathBuf>);
+
+impl Address {
+    /// Reads a host as in `DOCKER_HOST`. TLS is spoken where a folder with certificates is given.
+    pub(crate) fn parse(text: &str, certificates: Option<PathBuf>) -> Result<Self> {
+        let wrong = |why: &str| {
+            invalid(format!("\"{}\" is no address of an engine: {why}", Escaped(text)))
+                .hint("unix://PATH, tcp://HOST:PORT, https://HOST:PORT, ssh://[USER@]HOST")
+        };
+        let (scheme, rest) = text.split_once("://").ok_or_else(|| wrong("it has no scheme"))?;
+        match scheme {
+            "unix" if rest.is_empty() => Err(wrong("the path is empty")),
+            "unix" => Ok(Self::Unix(PathBuf::from(rest))),
+            "ssh" => Self::ssh(rest).map_err(wrong),
+            "tcp" | "http" | "https" => {
+                let tls = match (scheme, certificates) {
+                    ("https", folder) => Some(Tls(folder)),
+                    ("tcp", Some(folder)) => Some(Tls(Some(folder))),
+                    _ => None,
+                };
+                let port = if tls.is_some() { 2376 } else { 2375 };
+                let (authority, base) = rest.split_once('/').unwrap_or((rest, ""));
+                let base = base.trim_end_matches('/');
+                let base = if base.is_empty() { String::new() } else { format!("/{base}") };
+                if base.bytes().any(|b| !b.is_ascii_graphic() || matches!(b, b'?' | b'#')) {
+                    return Err(wrong("its path has characters that no path has"));
+                }
+                let (host, port) =
+                    host_and_port(authority).map_err(wrong).map(|(h, p)| (h, p.unwrap_or(port)))?;
+                Ok(Self::Tcp { host, port, base, tls })
+            }
+            _ => Err(wrong("this scheme is not known")),
+        }
+    }
+
+    fn ssh(rest: &str) -> Result<Self, &'static str> {
+        if rest.contains(['?', '#']) {
+            return Err("a query or fragment has no meaning");
+        }
+        let (authority, socket) = match rest.split_once('/') {
+            Some((authority, path)) if !path.is_empty() => (authority, Some(format!("/{path}"))),
+            Some((authority, _)) => (authority, None),
+            None => (rest, None),
+        };
+        let (user, place) = match authority.rsplit_once('@') {
+            Some((user, _)) if user.contains(':') => return Err("a password has no place in it"),
+            Some((user, place)) => (Some(user.to_owned()), place),
+            None => (None, authority),
+        };
+        let (host, port) = host_and_port(place)?;
+        if host.starts_with('-')
+            || user.as_ref().is_some_and(|u| u.starts_with('-') || u.is_empty())
+        {
+            return Err("ssh would take it for an option");
+        }
+        Ok(Self::Ssh { user, host, port, socket })
+    }
+
+    /// What stands before the path of each request.
+    pub(crate) fn base(&self) -> &str {
+        match self {
+            Self::Tcp { base, .. } => base,
+            _ => "",
+        }
+    }
+
+    /// A new connection.
+    pub(crate) async fn connect(&self) -> Result<Stream> {
+        match self {
+            Self::Unix(path) => unix(path).await,
+            Self::Tcp { host, port, tls, .. } => {
+                let stream = TcpStream::connect((host.trim_matches(['[', ']']), *port)).await;
+                let stream = stream.map_err(|error| self.unreachable(error))?;
+                let _ = stream.set_nodelay(true);
+                match tls {
+                    None => Ok(Stream::of(stream)),
+                    Some(Tls(folder)) => self.tls(stream, host, folder.clone()).await,
+                }
+            }
+            Self::Ssh { user, host, port, socket } => {
+                let mut command = Command::new("ssh");
+                if let Some(user) = user {
+                    command.args(["-l", user]);
+                }
+                if let Some(port) = port {
+                    command.args(["-p", &port.to_string()]);
+                }
+                command.args(["-o", "ConnectTimeout=30", "-T", "--", host, "docker"]);
+                if let Some(socket) = socket {
+                    command.arg(format!("--host=unix://{socket}"));
+                }
+                command.args(["system", "dial-stdio"]);
+                spawned(command).map_err(|error| self.unreachable(error))
+            }
+        }
+    }
+
+    async fn tls(&self, stream: TcpStream, host: &str, folder: Option<PathBuf>) -> Result<Stream> {
+        let config = run_blocking(move |_| tls::client_config(folder.as_deref())).await?;
+        let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())
+            .map_err(|error| invalid(format!("{host} is no name of a server")).caused_by(error))?;
+        let connector = TlsConnector::from(Arc::new(config));
+        let stream = connector.connect(name, stream).await;
+        stream.map(Stream::of).map_err(|error| {
+            self.unreachable(error).hint(
+                "the folder for certificates has ca.pem, cert.pem and key.pem: DOCKER_CERT_PATH",
+            )
+        })
+    }
+
+    fn unreachable(&self, error: io::Error) -> Error {
+        Error::new(ErrorKind::Unavailable, format!("no engine answers at {self}")).caused_by(error)
+    }
+}
+
+#[cfg(unix)]
+async fn unix(path: &Path) -> Result<Stream> {
+    tokio::net::UnixStream::connect(path).await.map(Stream::of).map_err(|error| {
+        let shown = path.display();
+        let kind = error.kind();
+        let failed = match kind {
+            io::ErrorKind::PermissionDenied => {
+                Error::new(ErrorKind::Denied, format!("no permission for unix://{shown}"))
+            }
+            _ => Error::new(ErrorKind::Unavailable, format!("no engine answers at unix://{shown}")),
+        };
+        failed.caused_by(error).hint(match kind {
+            io::ErrorKind::PermissionDenied => {
+                "join the group that owns the socket (docker), or use a rootless engine: DOCKER_HOST".to_owned()
+            }
+            _ => elsewhere(path),
+        })
+    })
+}
+
+#[cfg(not(unix))]
+async fn unix(path: &Path) -> Result<Stream> {
+    let message = format!("unix://{}: there are no such sockets on this system", path.display());
+    Err(Error::new(ErrorKind::Unsupported, message).hint("tcp://HOST:PORT"))
+}
+
+/// Where else engines often listen.
+#[cfg(unix)]
+fn elsewhere(tried: &Path) -> String {
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let own = runtime
+        .into_iter()
+        .flat_map(|dir| [dir.join("docker.sock"), dir.join("podman/podman.sock")]);
+    let system = ["/var/run/docker.sock", "/run/podman/podman.sock"].map(PathBuf::from);
+    let there: Vec<_> = own
+        .chain(system)
+        .filter(|path| path != tried && path.exists())
+        .map(|path| format!("DOCKER_HOST=unix://{}", path.display()))
+        .collect();
+    if there.is_empty() {
+        return "start the engine, or name another one: DOCKER_HOST, or the option daemon-host"
+            .to_owned();
+    }
+    format!("another socket is there: {}", there.join(", "))
+}
+
+fn spawned(mut command: Command) -> io::Result<Stream> {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn()?;
+    let pipes = child.stdin.take().zip(child.stdout.take());
+    let (stdin, stdout) = pipes.ok_or_else(|| io::Error::other("ssh has no pipes"))?;
+    Ok(Stream::of(Piped { stdin, stdout, _child: child }))
+}
+
+fn host_and_port(authority: &str) -> Result<(String, Option<u16>), &'static str> {
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    let port = port.map(|port| port.parse().map_err(|_| "its port is no number")).transpose()?;
+    let plain = host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b));
+    if host.is_empty() || !plain {
+        return Err("it has no host");
+    }
+    Ok((host.to_owned(), port))
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) => write!(f, "unix://{}", path.display()),
+            Self::Tcp { host, port, base, tls } => {
+                let scheme = if tls.is_some() { "https" } else { "tcp" };
+                write!(f, "{scheme}://{host}:{port}{base}")
+            }
+            Self::Ssh { user, host, port, socket } => {
+                f.write_str("ssh://")?;
+                user.iter().try_for_each(|user| write!(f, "{user}@"))?;
+                f.write_str(host)?;
+                port.iter().try_for_each(|port| write!(f, ":{port}"))?;
+                f.write_str(socket.as_deref().unwrap_or_default())
+            }
+        }
+    }
+}
+
+trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
+
+/// A connection of any kind.
+pub(crate) struct Stream(Box<dyn Duplex>);
+
+impl Stream {
+    fn of(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
+        Self(Box::new(stream))
+    }
+}
+
+/// A process that is spoken to through its pipes, and ends with the connection.
+struct Piped {
+    stdin: ChildStdin,
+    stdout: ChildStdout,
+    _child: Child,
+}
+
+impl AsyncRead for Piped {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stdout).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Piped {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stdin).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stdin).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stdin).poll_shutdown(cx)
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        for (text, canonical) in [
+            ("unix:///run/x.sock", "unix:///run/x.sock"),
+            ("tcp://h", "tcp://h:2375"),
+            ("tcp://[::1]:5", "tcp://[::1]:5"),
+            ("http://h:1/base/", "tcp://h:1/base"),
+            ("https://h", "https://h:2376"),
+            ("ssh://me@h:22/run/d.sock", "ssh://me@h:22/run/d.sock"),
+            ("ssh://h/", "ssh://h"),
+        ] {
+            assert_eq!(Address::parse(text, None).unwrap().to_string(), canonical, "{text}");
+        }
+        for text in [
+            "",
+            "/run/x.sock",
+            "unix://",
+            "tcp://",
+            "tcp://h:x",
+            "tcp://h/a?b",
+            "npipe:////./pipe/x",
+            "ssh://-oProxyCommand=x",
+            "ssh://-l@h",
+            "ssh://me:secret@h",
+            "ssh://h/?q",
+            "ssh://",
+        ] {
+            let error = Address::parse(text, None).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{text}");
+        }
+    }
+}

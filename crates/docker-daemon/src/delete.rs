@@ -1,0 +1,31 @@
+//! Deleting from an engine.
+
+use transship_core::{ErrorKind, Result, ResultExt};
+
+use crate::api::Engine;
+use crate::reference::{Locator, invalid};
+
+/// By a name, that name goes, and the image with its last one; by ID, the image with all of its names.
+pub(crate) async fn delete(engine: &Engine, at: &Locator) -> Result<()> {
+    let image =
+        at.in_engine().ok_or_else(|| invalid("this names no image, but all of the engine"))?;
+    let found = engine.inspect(&image).await?;
+    let names: Vec<String> = match at {
+        Locator::Id(_) => found.repo_tags.unwrap_or_default(),
+        _ => vec![image],
+    };
+    if names.is_empty() {
+        return in_use(engine.remove(&found.id).await);
+    }
+    for name in names {
+        in_use(engine.remove(&name).await).context(|| name)?;
+    }
+    Ok(())
+}
+
+fn in_use(removed: Result<()>) -> Result<()> {
+    removed.map_err(|error| match error.kind() {
+        ErrorKind::Conflict => error.hint("remove the containers that use the image first"),
+        _ => error,
+    })
+}

@@ -1,0 +1,62 @@
+//! `docker-daemon:`: images of a docker engine, or of podman's service, through its API.
+//!
+//! # References
+//!
+//! | text | means |
+//! |---|---|
+//! | `docker-daemon:NAME[:TAG]` | the image of a name; without a tag `latest` |
+//! | `docker-daemon:NAME@DIGEST` | the image that was pulled by a digest; for reading only |
+//! | `docker-daemon:sha256:HEX` | the image of an ID, in full; for reading only |
+//! | `docker-daemon:` | all images of the engine |
+//!
+//! # Which engine
+//!
+//! The first that is given of: the setting `docker-daemon.daemon-host`, `DOCKER_HOST`, the context in `DOCKER_CONTEXT`, the
+//! current context of docker's `config.json`, `unix:///var/run/docker.sock`. Hosts are `unix://PATH`,
+//! `tcp://HOST:PORT[/BASE]`, `http://`, `https://`, and `ssh://[USER@]HOST[:PORT][/SOCKET]`, which runs
+//! `docker system dial-stdio` there. TLS is spoken where `DOCKER_TLS_VERIFY` is not empty, a context has certificates, or
+//! the setting `docker-daemon.daemon-cert-path` is given; the server is always verified.
+//!
+//! # Reading
+//!
+//! One request saves the image, and its blobs go to the destination while they come; a destination that takes no blobs
+//! before it is known what they are for makes it go through a temporary file. A save that ends early, or in a message of
+//! the engine, is an error.
+//!
+//! # Writing
+//!
+//! One tar, which is an OCI layout and, for a single image, an archive of `docker save`, too. It has no names: the engine
+//! loads it, the image is looked at, and only then does it get its names. So a name never stands for an image that is not
+//! whole. All is checked before the tar ends, which is when engines begin to keep it.
+//!
+//! - Engines with graph drivers, and podman, keep config and layers, and make a manifest of their own: image IDs stay,
+//!   digests of manifests do not. They hold no indexes.
+//! - Engines with the containerd store keep everything as it is.
+//! - A layer whose size or digest is not known before it comes goes through a temporary file.
+//!
+//! # Settings
+//!
+//! | key | value |
+//! |---|---|
+//! | `docker-daemon.daemon-host` | the engine, as in `DOCKER_HOST` |
+//! | `docker-daemon.daemon-cert-path` | the folder with `ca.pem`, `cert.pem` and `key.pem` |
+
+mod api;
+mod connect;
+mod delete;
+mod destination;
+mod find;
+mod http;
+mod load;
+mod reader;
+mod reference;
+mod reply;
+mod save;
+mod source;
+mod tls;
+mod transport;
+
+pub use transport::DockerDaemon;
+
+/// What stands before the colon.
+pub const SCHEME: &str = "docker-daemon";

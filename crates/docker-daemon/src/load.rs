@@ -1,0 +1,109 @@
+//! [`Load`]: a tar that an engine loads while it is written.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::mpsc::{Sender, channel};
+use transship_archive::layout::blob_path;
+use transship_core::{Body, Cancel, Digest, Error, ErrorKind, Result, Stored, cancelled};
+
+use crate::api::Engine;
+use crate::http::{Piece, Sent, Task};
+
+/// How many pieces may wait to be sent, of at most 1 MiB each.
+const WAITING: usize = 4;
+
+const BLOCK: usize = 512;
+
+/// A tar that an engine loads while it is written. Dropped before [`finish`](Self::finish), it is cut off, and the engine
+/// keeps nothing of it.
+#[derive(Debug)]
+pub(crate) struct Load {
+    sender: Sender<Piece>,
+    reply: Task<Result<Vec<u8>>>,
+}
+
+impl Load {
+    pub(crate) fn begin(engine: &Arc<Engine>) -> Self {
+        let (sender, pieces) = channel(WAITING);
+        let engine = Arc::clone(engine);
+        let reply = tokio::spawn(async move { engine.load(Sent::Tar(pieces)).await });
+        Self { sender, reply: Task(reply) }
+    }
+
+    /// Sends a blob. Blocks. Its digest and size are known; what does not hold to them is found before the next entry.
+    pub(crate) fn put_blob(
+        &self,
+        digest: &Digest,
+        size: u64,
+        body: Body,
+        cancel: &Cancel,
+    ) -> Result<Stored> {
+        self.send(header(&blob_path(digest), size)?)?;
+        let mut chunks = body.chunks(cancel)?;
+        while let Some(bytes) = chunks.next_shared()? {
+            self.send(bytes)?;
+        }
+        self.send(padding(size))?;
+        chunks.finish()
+    }
+
+    /// Sends a document.
+    pub(crate) async fn put(&self, name: &str, bytes: Bytes) -> Result<()> {
+        let size = bytes.len() as u64;
+        for piece in [header(name, size)?, bytes, padding(size)] {
+            // An engine that has gone answers in `finish`.
+            if !piece.is_empty() && self.sender.send(Piece::Bytes(piece)).await.is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the tar, and gives what the engine says of it. After this the engine keeps the image.
+    pub(crate) async fn finish(self) -> Result<Vec<u8>> {
+        let end = Bytes::from_static(&[0; 2 * BLOCK]);
+        if self.sender.send(Piece::Bytes(end)).await.is_ok() {
+            let _ = self.sender.send(Piece::End).await;
+        }
+        self.reply().await
+    }
+
+    /// Why the engine takes no more.
+    pub(crate) async fn reply(mut self) -> Result<Vec<u8>> {
+        (&mut self.reply.0).await.unwrap_or_else(|_| Err(cancelled()))
+    }
+
+    fn send(&self, bytes: Bytes) -> Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let sent = self.sender.blocking_send(Piece::Bytes(bytes));
+        sent.map_err(|_| {
+            Error::new(ErrorKind::Unavailable, "the engine takes no more of the image")
+        })
+    }
+}
+
+fn header(name: &str, size: u64) -> Result<Bytes> {
+    let mut header = tar::Header::new_ustar();
+    let failed = |error: io::Error| {
+        Error::new(ErrorKind::Unsupported, format!("{name:?} is no name for an entry"))
+            .caused_by(error)
+    };
+    header.set_path(name).map_err(failed)?;
+    header.set_size(size);
+    header.set_mode(0o444);
+    header.set_mtime(0);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_entry_type(tar::EntryType::Regular);
+    header.set_cksum();
+    Ok(Bytes::copy_from_slice(header.as_bytes()))
+}
+
+fn padding(size: u64) -> Bytes {
+    let over = usize::try_from(size % BLOCK as u64).unwrap_or_default();
+    Bytes::from_static(&[0; BLOCK]).slice(..(BLOCK - over) % BLOCK)
+}

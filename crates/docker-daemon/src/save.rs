@@ -1,0 +1,133 @@
+//! Reading what an engine saves: one tar, which comes once.
+
+use std::io::{self, Read};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::{Buf, Bytes};
+use tokio::sync::mpsc::{Receiver, channel};
+use transship_core::{Error, ErrorKind, Passed, ReadOptions, Result, Staging};
+
+use crate::api::{Engine, Listed};
+use crate::http::{Answer, Task};
+use crate::reference::Locator;
+use crate::reply;
+
+/// How many pieces may wait to be read.
+const WAITING: usize = 8;
+
+/// How much of the end is kept, to find a message of the engine in it.
+const TAIL: usize = 8 << 10;
+
+/// The two blocks of zeros with which a tar ends.
+const END: usize = 1024;
+
+/// Saves an image, or all of them, in one pass.
+pub(crate) async fn pass(
+    engine: &Engine,
+    at: &Locator,
+    how: &ReadOptions,
+    into: Option<&dyn Staging>,
+) -> Result<Passed> {
+    let images = match at.in_engine() {
+        Some(image) => {
+            // podman does not say for a save that an image is not there.
+            engine.inspect(&image).await?;
+            vec![image]
+        }
+        None => all(&engine.images().await?)?,
+    };
+    let answer = engine.save(&images).await?;
+    let tail = Arc::<Mutex<Tail>>::default();
+    let (task, incoming) = receive(answer, Arc::clone(&tail));
+    let passed = transship_archive::pass_reader(incoming, "what the engine saves", how, into).await;
+    drop(task);
+    let tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(words) = reply::at_the_end(&tail.bytes) {
+        let message = format!("the engine could not save the image: {words}");
+        return Err(Error::new(ErrorKind::Corrupt, message));
+    }
+    let passed = passed?;
+    if !tail.is_end() {
+        let message = "the engine's save ends early: a tar ends in two blocks of zeros";
+        return Err(Error::new(ErrorKind::Corrupt, message).hint("see the engine's log"));
+    }
+    Ok(passed)
+}
+
+/// Every name; the ID of an image that has none.
+fn all(images: &[Listed]) -> Result<Vec<String>> {
+    let names = |image: &Listed| {
+        let names: Vec<_> = image.names().cloned().collect();
+        if names.is_empty() { vec![image.id.clone()] } else { names }
+    };
+    let all: Vec<_> = images.iter().flat_map(names).collect();
+    if all.is_empty() {
+        return Err(Error::new(ErrorKind::NotFound, "the engine has no images"));
+    }
+    Ok(all)
+}
+
+/// The last bytes that came.
+#[derive(Debug, Default)]
+struct Tail {
+    bytes: Vec<u8>,
+}
+
+impl Tail {
+    fn note(&mut self, bytes: &[u8]) {
+        let more = &bytes[bytes.len().saturating_sub(TAIL)..];
+        let kept = (TAIL - more.len()).min(self.bytes.len());
+        self.bytes.drain(..self.bytes.len() - kept);
+        self.bytes.extend_from_slice(more);
+    }
+
+    fn is_end(&self) -> bool {
+        self.bytes.len() >= END && self.bytes[self.bytes.len() - END..].iter().all(|b| *b == 0)
+    }
+}
+
+/// Receives an answer, for blocking readers.
+fn receive(mut answer: Answer, tail: Arc<Mutex<Tail>>) -> (Task<()>, Incoming) {
+    let (sender, pieces) = channel(WAITING);
+    let task = tokio::spawn(async move {
+        loop {
+            let (piece, more) = match answer.next().await {
+                Ok(Some(bytes)) => {
+                    tail.lock().unwrap_or_else(PoisonError::into_inner).note(&bytes);
+                    (Ok(Some(bytes)), true)
+                }
+                Ok(None) => (Ok(None), false),
+                Err(error) => (Err(error), false),
+            };
+            if sender.send(piece).await.is_err() || !more {
+                return;
+            }
+        }
+    });
+    (Task(task), Incoming { pieces, current: Bytes::new(), ended: false })
+}
+
+/// The bytes of an answer, for blocking readers.
+#[derive(Debug)]
+struct Incoming {
+    /// `None` is the end.
+    pieces: Receiver<Result<Option<Bytes>>>,
+    current: Bytes,
+    ended: bool,
+}
+
+impl Read for Incoming {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.current.is_empty() && !self.ended {
+            match self.pieces.blocking_recv() {
+                Some(Ok(Some(bytes))) => self.current = bytes,
+                Some(Ok(None)) => self.ended = true,
+                Some(Err(error)) => return Err(error.into_io()),
+                None => return Err(transship_core::cancelled().into_io()),
+            }
+        }
+        let n = buffer.len().min(self.current.len());
+        self.current.copy_to_slice(&mut buffer[..n]);
+        Ok(n)
+    }
+}

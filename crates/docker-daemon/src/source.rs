@@ -1,0 +1,93 @@
+//! Sources: a save is read by the transport of its format.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use transship_archive::TarIndex;
+use transship_archive::docker_save::MANIFEST_NAME;
+use transship_archive::layout::{INDEX_FILE, LAYOUT_FILE};
+use transship_core::{
+    ArchiveReader, ErrorKind, ImageName, ImageSource, Passed, ReadOptions, Reference, Result,
+    Transport, WrapSource,
+};
+use transship_docker_archive::DockerArchive;
+use transship_oci_layout::OciArchive;
+
+use crate::reference::Locator;
+
+/// What the transport of the format calls the tar.
+const PLACE: &str = "saved";
+
+/// The transport that reads a save, and what it calls it. A save that is a layout has digests that the engine knows.
+fn format(passed: &Passed) -> (Box<dyn Transport>, &'static str) {
+    let index: Option<Arc<TarIndex>> = passed.get();
+    let layout = index.is_some_and(|index| {
+        index.contains(INDEX_FILE) && index.contains(LAYOUT_FILE) || !index.contains(MANIFEST_NAME)
+    });
+    if layout {
+        (Box::new(OciArchive::new()), "oci-archive")
+    } else {
+        (Box::new(DockerArchive::new()), transship_docker_archive::SCHEME)
+    }
+}
+
+/// One image of a save.
+#[derive(Debug)]
+pub(crate) struct Source {
+    reference: Reference,
+    names: Vec<ImageName>,
+    inner: Box<dyn ImageSource>,
+}
+
+impl Source {
+    /// The image of a save that a locator names.
+    pub(crate) async fn open(at: &Locator, passed: Passed, how: &ReadOptions) -> Result<Self> {
+        let (transport, scheme) = format(&passed);
+        let how = how.clone().with_passed(Some(passed));
+        let sole = transport.source(&Reference::new(scheme, PLACE), &how).await;
+        let inner = match (sole, at) {
+            (Err(error), Locator::Name(name)) if error.kind() == ErrorKind::Ambiguous => {
+                transport.source(&Reference::new(scheme, format!("{PLACE}:{name}")), &how).await?
+            }
+            (sole, _) => sole?,
+        };
+        Ok(Self::new(at, inner))
+    }
+
+    pub(crate) fn new(at: &Locator, inner: Box<dyn ImageSource>) -> Self {
+        // A layout of an engine says a part of the name only.
+        let names = match at {
+            Locator::Name(name) if name.tag().is_some() => vec![ImageName::from(name)],
+            _ => inner.names().to_vec(),
+        };
+        Self { reference: at.reference(), names, inner }
+    }
+}
+
+#[async_trait]
+impl WrapSource for Source {
+    fn inner(&self) -> &dyn ImageSource {
+        &*self.inner
+    }
+
+    fn reference(&self) -> &Reference {
+        &self.reference
+    }
+
+    fn names(&self) -> &[ImageName] {
+        &self.names
+    }
+}
+
+/// All images of a save.
+pub(crate) async fn reader(
+    passed: Passed,
+    how: &ReadOptions,
+) -> Result<Option<Box<dyn ArchiveReader>>> {
+    let (transport, scheme) = format(&passed);
+    let how = how.clone().with_passed(Some(passed));
+    match transport.archives() {
+        Some(archives) => archives.read(&Reference::new(scheme, PLACE), &how).await.map(Some),
+        None => Ok(None),
+    }
+}
