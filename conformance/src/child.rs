@@ -186,7 +186,7 @@ pub(crate) fn names(number: u8, facts: &Facts) -> Held<Vec<ImageName>> {
 /// The name of a number's image that is to take the place of another one.
 pub(crate) fn names_to_replace(number: u8, facts: &Facts) -> Held<Vec<ImageName>> {
     match facts.claims.replaces {
-        Replaces::Containers => names(number, facts),
+        Replaces::Archives => names(number, facts),
         Replaces::Images => names(0, facts),
     }
 }

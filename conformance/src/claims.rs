@@ -26,13 +26,13 @@ pub struct Claims {
     pub taken: Taken,
     /// What a listing lists.
     pub listed: Listed,
-    /// Whether a container of no images is there.
+    /// Whether an archive of no images is there.
     pub empty: Empty,
     /// What is replaced.
     pub replaces: Replaces,
     /// What is left of what was replaced or deleted.
     pub leftover: Leftover,
-    /// Which image a container's own reference opens.
+    /// Which image an archive's own reference opens.
     pub chosen: Chosen,
     /// Whether blobs that are found or taken in place are looked at.
     pub found: Found,
@@ -170,7 +170,7 @@ pub enum Listed {
     Names,
 }
 
-/// Whether a container of no images is there.
+/// Whether an archive of no images is there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Empty {
     /// It is, once it was written.
@@ -183,10 +183,10 @@ pub enum Empty {
 /// What is replaced.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Replaces {
-    /// A container, with all that is in it.
+    /// An archive, with all that is in it.
     #[default]
-    Containers,
-    /// An image, by the one that gets its name. For a container as a whole, that is refused with `Unsupported`.
+    Archives,
+    /// An image, by the one that gets its name. For an archive as a whole, that is refused with `Unsupported`.
     Images,
 }
 
@@ -200,7 +200,7 @@ pub enum Leftover {
     UntilCollected,
 }
 
-/// Which image a container's own reference opens.
+/// Which image an archive's own reference opens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Chosen {
     /// The only one that is there; of several it is `Ambiguous`.

@@ -1,9 +1,9 @@
-//! What a container should show after images were written to it one after the other.
+//! What an archive should show after images were written to it one after the other.
 
 use transship_core::{ArchiveEntry, Digest, ImageName};
 
 use crate::broken::{While, hold};
-use crate::model::{Built, Container};
+use crate::model::{Archive, Built};
 use crate::seen::Seen;
 use crate::snapshot::{Shown, Snapshot};
 use crate::strategies::meaning;
@@ -24,12 +24,12 @@ pub(crate) fn identity(built: &Built, facts: &Facts) -> Digest {
     }
 }
 
-/// Builds the images of a container.
-pub(crate) fn build(container: &Container) -> Held<Vec<Entry>> {
+/// Builds the images of an archive.
+pub(crate) fn build(archive: &Archive) -> Held<Vec<Entry>> {
     let one = |named: &crate::model::Named| {
         Ok(Entry { built: named.node.build()?, names: named.names.clone() })
     };
-    container.images.iter().map(one).collect()
+    archive.images.iter().map(one).collect()
 }
 
 /// What shows after these were written in order: an image that was there gets the names in addition, names move.

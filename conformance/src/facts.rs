@@ -61,8 +61,8 @@ pub enum Ability {
     Collection,
     /// Nothing is left of what was deleted, without a collection.
     NothingLeft,
-    /// A container can be replaced as a whole.
-    ReplacesContainers,
+    /// An archive can be replaced as a whole.
+    ReplacesArchives,
     /// Several may write at once.
     ManyWriters,
     /// Several processes see one place.
@@ -117,7 +117,7 @@ impl Ability {
             Self::NothingLeft => {
                 "blobs of deleted images stay, so users get their room back with a collection only"
             }
-            Self::ReplacesContainers => {
+            Self::ReplacesArchives => {
                 "a place is not replaced as a whole, so users delete its other images one by one"
             }
             Self::ManyWriters => {
@@ -179,7 +179,7 @@ impl Facts {
         let mut facts = Self { shows: accepts.shows, claims, accepts, offers };
         if let Some(archives) = transport.archives() {
             let opened = archives.write(&at, &create);
-            let writer = waiting("the container to open for writing", opened).await?;
+            let writer = waiting("the archive to open for writing", opened).await?;
             let names = facts.some_name();
             let image = waiting("an image of a writer to open", writer.image(&names)).await?;
             facts.shows = image.accepts().shows;
@@ -207,7 +207,7 @@ impl Facts {
             Ability::ShowsAtFinish => self.shows == Shows::AtFinish,
             Ability::Ambiguity => claims.chosen == Chosen::Only,
             Ability::NothingLeft => claims.leftover == Leftover::Nothing,
-            Ability::ReplacesContainers => claims.replaces == Replaces::Containers,
+            Ability::ReplacesArchives => claims.replaces == Replaces::Archives,
             Ability::ManyWriters => claims.writers == Writers::Many,
             Ability::ManyProcesses => claims.processes == Processes::Many,
         }

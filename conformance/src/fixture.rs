@@ -55,7 +55,7 @@ impl fmt::Debug for Guard {
 }
 
 impl Place {
-    /// A place by the locator of its container, without an image's name. Dropping the guard cleans up.
+    /// A place by the locator of its archive, without an image's name. Dropping the guard cleans up.
     pub fn new(locator: impl Into<String>, guard: impl Any + Send + Sync) -> Self {
         Self { locator: locator.into(), folder: None, _guard: Guard(Box::new(guard)) }
     }

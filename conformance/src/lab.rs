@@ -130,15 +130,15 @@ impl Lab {
 
     pub(crate) async fn reader(&self) -> Held<Box<dyn ArchiveReader>> {
         let how = ReadOptions::default();
-        let reader = waiting("the container to open", self.archives()?.read(&self.at, &how)).await;
-        reader.during(|| "opening the container to read")
+        let reader = waiting("the archive to open", self.archives()?.read(&self.at, &how)).await;
+        reader.during(|| "opening the archive to read")
     }
 
     pub(crate) async fn writer(&self, mode: WriteMode) -> Held<Box<dyn ArchiveWriter>> {
         let how = how(mode, &[]);
-        let what = format!("the container to open for writing, {mode:?}");
+        let what = format!("the archive to open for writing, {mode:?}");
         let writer = waiting(what, self.archives()?.write(&self.at, &how)).await;
-        writer.during(|| "opening the container to write")
+        writer.during(|| "opening the archive to write")
     }
 
     pub(crate) async fn source(&self, at: &Reference) -> Held<Box<dyn ImageSource>> {
@@ -170,10 +170,10 @@ impl Lab {
         commit(destination, built).await
     }
 
-    /// How a container is written again: in place of what is there, where that can be.
+    /// How an archive is written again: in place of what is there, where that can be.
     pub(crate) fn again(&self) -> WriteMode {
         match self.claims().replaces {
-            Replaces::Containers => WriteMode::Replace,
+            Replaces::Archives => WriteMode::Replace,
             Replaces::Images => WriteMode::Append,
         }
     }

@@ -48,11 +48,11 @@
 //! - Processes that are killed: those of the kit end by themselves. `cargo xtask faults` kills the command.
 //! - Every interleaving: operations are dropped at each of their await points, after a pause that differs from case to
 //!   case; blocking work that they began is met at various points, not at each. Writers at once meet as it happens.
-//! - Sizes above 3 MiB, containers of more than 30 images, images of more than nine layers, indexes deeper than three.
+//! - Sizes above 3 MiB, archives of more than 30 images, images of more than nine layers, indexes deeper than three.
 //! - Names of the whole grammar, but no configuration of a transport: the fixture's is the only one.
 //! - Options beyond mode, names and what passed; the platform that a commit prefers; notices to observers; how old
 //!   garbage has to be; how much memory and time something takes.
-//! - Places that come but once: a pass is looked at over a container that can be read again.
+//! - Places that come but once: a pass is looked at over an archive that can be read again.
 //! - Digests of sha512 are those of layers and of manifests below an index, not of configs and roots.
 //! - Whether a claim is needed: `Writers::One`, `Processes::One` and `Abandoned::Blobs` only switch off what they switch off,
 //!   and so does an ability that a transport does not offer.

@@ -47,7 +47,7 @@ impl Snapshot {
         Ok(Self { images, files })
     }
 
-    /// The images; none where no container is.
+    /// The images; none where no archive is.
     pub(crate) fn images(&self) -> &[Shown] {
         self.images.as_deref().unwrap_or_default()
     }
@@ -108,7 +108,7 @@ impl Snapshot {
             return Ok(());
         }
         if self.images.is_none() != before.images.is_none() {
-            let say = |absent| if absent { "no container" } else { "a container" };
+            let say = |absent| if absent { "no archive" } else { "an archive" };
             return Err(Broken::new(format!(
                 "there was {}, and now there is {}",
                 say(before.is_absent()),

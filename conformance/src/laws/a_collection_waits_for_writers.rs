@@ -31,7 +31,7 @@ fn check(kit: &Kit) -> Held {
     kit.each((plain_images(kit.facts()), By::any()), |lab, (image, by)| {
         let old = image.build()?;
         let new = Image { seed: image.seed.wrapping_add(1), ..image.clone() }.build()?;
-        // Something stays, so that the container does.
+        // Something stays, so that the archive does.
         lab.step(async { lab.write(&Image::simple(77).build()?, WriteMode::Create, &other(lab)).await })?;
         let written = lab.step(lab.write(&old, WriteMode::Append, &lab.facts().some_name()))?;
         if let Some(deletion) = lab.transport().deletion() {

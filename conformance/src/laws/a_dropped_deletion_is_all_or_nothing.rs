@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::sample::select;
 use transship_core::{DeleteOptions, ErrorKind, ImageName, Reference, WriteMode};
 
-use super::write_container;
+use super::write_archive;
 use crate::broken::hold;
 use crate::expected::{self, Entry};
 use crate::interrupt::{MOST_POLLS, dropped_after};
@@ -47,7 +47,7 @@ fn entry(image: &Image, seed: u8) -> Held<Entry> {
 /// Whether it ended before it was dropped.
 fn one(lab: &Lab, image: &Image, polls: usize, linger: Duration) -> Held<bool> {
     let both = [entry(image, 1)?, entry(image, 2)?];
-    lab.step(write_container(lab, WriteMode::Create, &both))?;
+    lab.step(write_archive(lab, WriteMode::Create, &both))?;
     let before = lab.snapshot()?;
     hold!(before.images().len() == 2, "{} images of two are there", before.images().len());
     let text = before.images()[0].reference.clone();

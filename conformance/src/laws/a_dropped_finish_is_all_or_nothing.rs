@@ -10,9 +10,9 @@ use crate::broken::While;
 use crate::expected::{self, Entry};
 use crate::interrupt::{MOST_POLLS, dropped_after};
 use crate::lab::{Lab, commit, put_all};
-use crate::model::Container;
+use crate::model::Archive;
 use crate::runner::Kit;
-use crate::strategies::{containers as generated, plain_images};
+use crate::strategies::{archives as generated, plain_images};
 use crate::{Ability, Broken, Held, Law};
 
 pub(crate) const LAW: Law = Law {
@@ -27,13 +27,13 @@ pub(crate) const LAW: Law = Law {
 fn check(kit: &Kit) -> Held {
     let linger = select(vec![0_u64, 0, 30, 100, 300, 1000, 3000]);
     let images = (plain_images(kit.facts()), generated(kit.facts(), 5));
-    kit.each((images, (linger, any::<bool>())), |lab, ((first, container), (micros, there))| {
+    kit.each((images, (linger, any::<bool>())), |lab, ((first, archive), (micros, there))| {
         for polls in 0..MOST_POLLS {
             let lab = lab.another()?;
             if *there {
                 lab.step(async { lab.write(&first.build()?, WriteMode::Create, &[]).await })?;
             }
-            let ended = one(&lab, container, polls, Duration::from_micros(*micros));
+            let ended = one(&lab, archive, polls, Duration::from_micros(*micros));
             if ended.map_err(|e| e.while_doing(format!("dropped after {polls} polls")))? {
                 break;
             }
@@ -43,14 +43,14 @@ fn check(kit: &Kit) -> Held {
 }
 
 /// Whether it ended before it was dropped.
-fn one(lab: &Lab, container: &Container, polls: usize, linger: Duration) -> Held<bool> {
+fn one(lab: &Lab, archive: &Archive, polls: usize, linger: Duration) -> Held<bool> {
     let before = lab.snapshot()?;
     let ended = lab.step(async {
-        let writer = fill(lab, container).await?;
+        let writer = fill(lab, archive).await?;
         Ok(dropped_after(writer.finish(), polls, linger).await)
     })?;
     let want = || -> Held<Vec<Entry>> {
-        Ok(expected::shown(expected::build(container)?, lab.facts()))
+        Ok(expected::shown(expected::build(archive)?, lab.facts()))
     };
     let all = shows(lab, &want()?);
     let is_done = ended.is_some();
@@ -62,7 +62,7 @@ fn one(lab: &Lab, container: &Container, polls: usize, linger: Duration) -> Held
             .same_but_abandoned(&before, lab.claims().abandoned)
             .map_err(|e| e.while_doing("neither all nor nothing"))?,
     }
-    lab.step(async { fill(lab, container).await?.finish().await.during(|| "trying again") })?;
+    lab.step(async { fill(lab, archive).await?.finish().await.during(|| "trying again") })?;
     shows(lab, &want()?).map_err(|e| e.while_doing("after the second try"))?;
     Ok(is_done)
 }
@@ -70,14 +70,14 @@ fn one(lab: &Lab, container: &Container, polls: usize, linger: Duration) -> Held
 fn shows(lab: &Lab, want: &[Entry]) -> Held {
     let snapshot = lab.snapshot()?;
     if snapshot.is_absent() {
-        return Err(Broken::new("the container is not there"));
+        return Err(Broken::new("the archive is not there"));
     }
     expected::check(&snapshot, want, lab.facts())
 }
 
-async fn fill(lab: &Lab, container: &Container) -> Held<Box<dyn transship_core::ArchiveWriter>> {
+async fn fill(lab: &Lab, archive: &Archive) -> Held<Box<dyn transship_core::ArchiveWriter>> {
     let writer = lab.writer(WriteMode::Replace).await?;
-    for entry in expected::build(container)? {
+    for entry in expected::build(archive)? {
         let destination = writer.image(&entry.names).await.during(|| "opening an image")?;
         put_all(&*destination, &entry.built).await?;
         commit(destination, &entry.built).await?;

@@ -5,9 +5,9 @@ use transship_core::WriteMode;
 use crate::broken::While;
 use crate::expected;
 use crate::lab::{Lab, commit, put_all};
-use crate::model::Container;
+use crate::model::Archive;
 use crate::runner::Kit;
-use crate::strategies::{containers as generated, plain_images};
+use crate::strategies::{archives as generated, plain_images};
 use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
@@ -24,22 +24,22 @@ pub(crate) const LAW: Law = Law {
 
 fn check(kit: &Kit) -> Held {
     let images = (plain_images(kit.facts()), generated(kit.facts(), 5));
-    kit.each(images, |lab, (first, container)| {
-        dropped(lab, container, WriteMode::Create)?;
+    kit.each(images, |lab, (first, archive)| {
+        dropped(lab, archive, WriteMode::Create)?;
         lab.step(async { lab.write(&first.build()?, WriteMode::Create, &[]).await })?;
-        dropped(lab, container, WriteMode::Replace)?;
+        dropped(lab, archive, WriteMode::Replace)?;
         if lab.has(Ability::Append) {
-            dropped(lab, container, WriteMode::Append)?;
+            dropped(lab, archive, WriteMode::Append)?;
         }
         Ok(())
     })
 }
 
-fn dropped(lab: &Lab, container: &Container, mode: WriteMode) -> Held {
+fn dropped(lab: &Lab, archive: &Archive, mode: WriteMode) -> Held {
     let before = lab.snapshot()?;
     lab.step(async {
         let writer = lab.writer(mode).await?;
-        for entry in expected::build(container)? {
+        for entry in expected::build(archive)? {
             // Where one image without a name is there already, a second one may be refused.
             if entry.names.is_empty() && mode == WriteMode::Append {
                 continue;

@@ -3,11 +3,11 @@
 use proptest::prelude::*;
 use transship_core::{ImageName, WriteMode};
 
-use super::write_container;
+use super::write_archive;
 use crate::broken::{While, hold};
 use crate::expected;
 use crate::lab::{Lab, commit, put_all};
-use crate::model::{Container, Image, Named, Node};
+use crate::model::{Archive, Image, Named, Node};
 use crate::runner::Kit;
 use crate::seen::Seen;
 use crate::snapshot::Snapshot;
@@ -34,12 +34,12 @@ fn check(kit: &Kit) -> Held {
         });
         let images: Vec<Named> = written.by_ref().filter(|image| !image.names.is_empty()).collect();
         let facts = lab.facts();
-        let build = |images: &[Named]| expected::build(&Container { images: images.to_vec() });
+        let build = |images: &[Named]| expected::build(&Archive { images: images.to_vec() });
         let joins = *append && facts.has(Ability::Append);
         let cut = if joins { images.len() / 2 } else { images.len() };
-        lab.step(write_container(lab, WriteMode::Create, &build(&images[..cut])?))?;
+        lab.step(write_archive(lab, WriteMode::Create, &build(&images[..cut])?))?;
         if joins {
-            lab.step(write_container(lab, WriteMode::Append, &build(&images[cut..])?))?;
+            lab.step(write_archive(lab, WriteMode::Append, &build(&images[cut..])?))?;
         }
         let want = expected::shown(build(&images)?, facts);
         expected::check_taken(&lab.snapshot()?, &want, facts)?;

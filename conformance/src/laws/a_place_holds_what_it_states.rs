@@ -87,7 +87,7 @@ async fn about(lab: &Lab, seed: u8) -> Held {
     fails(put.await, &[ErrorKind::Unsupported], &[], "a manifest about an image, none is accepted")
 }
 
-/// A container that nothing was written to.
+/// An archive that nothing was written to.
 async fn of_no_images(lab: &Lab) -> Held {
     if !lab.has(Ability::ManyImages) {
         return Ok(());
@@ -96,8 +96,8 @@ async fn of_no_images(lab: &Lab) -> Held {
     let listed = lab.archives()?.read(lab.at(), &ReadOptions::default()).await;
     match lab.claims().empty {
         Empty::Held => {
-            let count = listed.during(|| "listing a container of no images")?.entries().len();
-            hold!(count == 0, "a container of no images lists {count}");
+            let count = listed.during(|| "listing an archive of no images")?.entries().len();
+            hold!(count == 0, "an archive of no images lists {count}");
             Ok(())
         }
         Empty::None => {

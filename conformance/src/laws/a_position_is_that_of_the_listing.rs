@@ -2,19 +2,19 @@
 
 use transship_core::{ErrorKind, ReadOptions, WriteMode};
 
-use super::{fails, write_container};
+use super::{fails, write_archive};
 use crate::broken::{While, hold};
 use crate::expected;
 use crate::lab::Lab;
 use crate::runner::Kit;
 use crate::seen::Seen;
-use crate::strategies::{containers as generated, corner_containers};
+use crate::strategies::{archives as generated, corner_archives};
 use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "a_position_is_that_of_the_listing",
     sentence: "Where references choose by position, `N` is the image that the listing has at `N`, and beyond the last there is none.",
-    promises: &["`NotFound` when the container or the image is not there; the error lists the names that are."],
+    promises: &["`NotFound` when the archive or the image is not there; the error lists the names that are."],
     needs: &[Ability::ManyImages],
     cost: 4,
     check,
@@ -25,9 +25,9 @@ fn check(kit: &Kit) -> Held {
         kit.not_able("its references choose no image by position");
         return Ok(());
     };
-    kit.each_with(&corner_containers(kit.facts()), generated(kit.facts(), 8), |lab, container| {
-        let entries = expected::build(container)?;
-        lab.step(write_container(lab, WriteMode::Create, &entries))?;
+    kit.each_with(&corner_archives(kit.facts()), generated(kit.facts(), 8), |lab, archive| {
+        let entries = expected::build(archive)?;
+        lab.step(write_archive(lab, WriteMode::Create, &entries))?;
         lab.step(by_position(lab, &sign))
     })
 }

@@ -2,13 +2,13 @@
 
 use transship_core::{ArchiveReader, WriteMode};
 
-use super::write_container;
+use super::write_archive;
 use crate::broken::{While, hold};
 use crate::expected::{self, Entry};
-use crate::model::Container;
+use crate::model::Archive;
 use crate::runner::Kit;
 use crate::seen::Seen;
-use crate::strategies::containers as generated;
+use crate::strategies::archives as generated;
 use crate::{Ability, Facts, Held, Law, Listed};
 
 pub(crate) const LAW: Law = Law {
@@ -23,8 +23,8 @@ pub(crate) const LAW: Law = Law {
 fn check(kit: &Kit) -> Held {
     let two = (generated(kit.facts(), 6), generated(kit.facts(), 6));
     kit.each(two, |lab, (old, new)| {
-        let entries = |of: &Container| expected::build(of);
-        lab.step(write_container(lab, WriteMode::Create, &entries(old)?))?;
+        let entries = |of: &Archive| expected::build(of);
+        lab.step(write_archive(lab, WriteMode::Create, &entries(old)?))?;
         let want = expected::shown(entries(old)?, lab.facts());
         lab.step(async {
             let reader = lab.reader().await?;
@@ -38,7 +38,7 @@ fn check(kit: &Kit) -> Held {
                     reader.details(entry).await.during(|| "reading the details of an image")?;
                 }
             }
-            write_container(lab, lab.again(), &entries(new)?).await?;
+            write_archive(lab, lab.again(), &entries(new)?).await?;
             if let (Some(source), Some(entry)) = (outlives, reader.entries().first())
                 && let Ok(seen) = Seen::read(&*source).await
             {

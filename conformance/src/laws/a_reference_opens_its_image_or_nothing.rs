@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use transship_core::{ErrorKind, ImageName, ReadOptions, WriteMode};
 
-use super::{one_line, write_container};
+use super::{one_line, write_archive};
 use crate::broken::{While, hold};
 use crate::expected::Entry;
 use crate::lab::Lab;
@@ -21,7 +21,7 @@ pub(crate) const LAW: Law = Law {
     sentence: "Texts that are nearly the reference of an image open that image or nothing, and change nothing.",
     promises: &[
         "What cannot be expressed is refused with `InvalidInput` and the reason, never turned into something else.",
-        "`NotFound` when the container or the image is not there; the error lists the names that are.",
+        "`NotFound` when the archive or the image is not there; the error lists the names that are.",
     ],
     needs: &[Ability::ManyImages, Ability::Names],
     cost: 2,
@@ -43,7 +43,7 @@ fn check(kit: &Kit) -> Held {
             Ok(Entry { built: Image::simple(seed).build()?, names: vec![ImageName::new(name)?] })
         });
         let entries = entries.collect::<Held<Vec<_>>>()?;
-        lab.step(write_container(lab, WriteMode::Create, &entries))?;
+        lab.step(write_archive(lab, WriteMode::Create, &entries))?;
         let before = lab.snapshot()?;
         let listed: Vec<String> = before.images().iter().map(|i| i.reference.clone()).collect();
         for (which, pieces, cut) in texts {
@@ -68,7 +68,7 @@ async fn one(lab: &Lab, text: &str, entries: &[Entry], listed: &[String]) -> Hel
             let seen = Seen::read(&*source).await.during(|| format!("reading {at}"))?;
             let is = entries.iter().position(|entry| seen.is(&entry.built, lab.facts()).is_ok());
             let Some(is) = is else {
-                return Err(crate::Broken::new(format!("{at} opens what is no image of the container")));
+                return Err(crate::Broken::new(format!("{at} opens what is no image of the archive")));
             };
             let rest = at.locator().strip_prefix(lab.at().locator()).unwrap_or_default();
             let meant = meant(rest, &at.to_string(), listed);

@@ -10,14 +10,14 @@ use transship_core::{
     WriteMode, sha256,
 };
 
-use super::{fails, write_container};
+use super::{fails, write_archive};
 use crate::broken::{While, hold};
 use crate::expected;
 use crate::lab::Lab;
 use crate::runner::Kit;
 use crate::seen::{LIMIT, Seen};
 use crate::snapshot::Shown;
-use crate::strategies::{containers as generated, corner_containers};
+use crate::strategies::{archives as generated, corner_archives};
 use crate::{Ability, Broken, Held, Law};
 
 pub(crate) const LAW: Law = Law {
@@ -40,10 +40,10 @@ fn check(kit: &Kit) -> Held {
         kit.not_able("it has no one_pass()");
         return Ok(());
     }
-    let corners: Vec<_> = corner_containers(kit.facts()).into_iter().map(|c| (c, 513)).collect();
-    kit.each_with(&corners, (generated(kit.facts(), 6), 513_usize..1200), |lab, (container, end)| {
-        let entries = expected::build(container)?;
-        lab.step(write_container(lab, WriteMode::Create, &entries))?;
+    let corners: Vec<_> = corner_archives(kit.facts()).into_iter().map(|c| (c, 513)).collect();
+    kit.each_with(&corners, (generated(kit.facts(), 6), 513_usize..1200), |lab, (archive, end)| {
+        let entries = expected::build(archive)?;
+        lab.step(write_archive(lab, WriteMode::Create, &entries))?;
         let before = lab.snapshot()?;
         for kept in [None, Some(Kept::default())] {
             let what = if kept.is_some() { "blobs kept by the kit" } else { "nothing kept" };

@@ -20,7 +20,7 @@ pub(crate) const LAW: Law = Law {
         "Of the references that it gives, one for each name, each opens the image.",
         "Each is there once, however often it was given.",
         "`InvalidInput` when the reference names an image in it",
-        "What the reference says beyond the container's place is not looked at.",
+        "What the reference says beyond the archive's place is not looked at.",
         "Each transport heeds the mode, the names and the names to fall back to.",
     ],
     needs: &[],
@@ -56,7 +56,7 @@ async fn one(
     hold!(count == 1, "a commit of an image with {} names gives {count} references", names.len());
     let at = &written.references[0];
     if !names.is_empty() {
-        containers(lab, at).await?;
+        archives(lab, at).await?;
     }
     let mode = if lab.has(Ability::Append) { WriteMode::Append } else { WriteMode::Replace };
     let mut how = how(mode, names_again);
@@ -91,20 +91,20 @@ async fn falls_back(lab: &Lab, name: &ImageName) -> Held {
     Ok(())
 }
 
-/// A reference of an image, where one of a container is wanted.
-async fn containers(lab: &Lab, at: &Reference) -> Held {
+/// A reference of an image, where one of an archive is wanted.
+async fn archives(lab: &Lab, at: &Reference) -> Held {
     let Some(archives) = lab.transport().archives() else { return Ok(()) };
     let listed = archives.read(at, &transship_core::ReadOptions::default()).await;
     let listed = listed.during(|| format!("listing {at}"))?;
     let (is, place) = (listed.reference(), lab.at());
-    hold!(is == place, "the container of {at} says that it is {is}, and is {place}");
+    hold!(is == place, "the archive of {at} says that it is {is}, and is {place}");
     let entries = listed.entries().len();
     hold!(entries == 1, "listing {at} gives {entries} images of one");
     let opened = archives.write(at, &how(WriteMode::Replace, &lab.facts().some_name())).await;
-    // Names are given to each image: also those of the options are none of the container's.
+    // Names are given to each image: also those of the options are none of the archive's.
     let opened = match opened {
         Err(e) => Err(e),
         Ok(_) => archives.write(at, &how(WriteMode::Replace, &[])).await,
     };
-    fails(opened, &[ErrorKind::InvalidInput], &[], &format!("writing a container by {at}"))
+    fails(opened, &[ErrorKind::InvalidInput], &[], &format!("writing an archive by {at}"))
 }

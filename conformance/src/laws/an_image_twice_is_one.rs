@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use transship_core::{ImageName, WriteMode};
 
-use super::write_container;
+use super::write_archive;
 use crate::expected::{self, Entry};
 use crate::model::{Named, Node};
 use crate::runner::Kit;
@@ -42,7 +42,7 @@ fn check(kit: &Kit) -> Held {
             };
             written.iter().map(entry).collect::<Held<Vec<_>>>()
         };
-        lab.step(write_container(lab, WriteMode::Create, &entries()?))?;
+        lab.step(write_archive(lab, WriteMode::Create, &entries()?))?;
         let want = expected::shown(entries()?, lab.facts());
         expected::check_taken(&lab.snapshot()?, &want, lab.facts())
     })

@@ -5,9 +5,9 @@ use transship_core::{Shows, WriteMode};
 use crate::broken::{While, hold};
 use crate::expected;
 use crate::lab::{Lab, commit, put_all};
-use crate::model::Container;
+use crate::model::Archive;
 use crate::runner::Kit;
-use crate::strategies::{containers as generated, plain_images};
+use crate::strategies::{archives as generated, plain_images};
 use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
@@ -20,22 +20,22 @@ pub(crate) const LAW: Law = Law {
 };
 
 fn check(kit: &Kit) -> Held {
-    kit.each((generated(kit.facts(), 4), plain_images(kit.facts())), |lab, (container, first)| {
-        unfinished(lab, container, WriteMode::Create)?;
+    kit.each((generated(kit.facts(), 4), plain_images(kit.facts())), |lab, (archive, first)| {
+        unfinished(lab, archive, WriteMode::Create)?;
         lab.step(async { lab.write(&first.build()?, WriteMode::Replace, &[]).await })?;
-        unfinished(lab, container, lab.again())?;
+        unfinished(lab, archive, lab.again())?;
         if lab.has(Ability::Append) {
-            unfinished(lab, container, WriteMode::Append)?;
+            unfinished(lab, archive, WriteMode::Append)?;
         }
         at_once(lab, first)
     })
 }
 
-fn unfinished(lab: &Lab, container: &Container, mode: WriteMode) -> Held {
+fn unfinished(lab: &Lab, archive: &Archive, mode: WriteMode) -> Held {
     let before = lab.snapshot()?;
     let mut shows = Shows::AtFinish;
     let writer = lab.step(lab.writer(mode))?;
-    for entry in expected::build(container)? {
+    for entry in expected::build(archive)? {
         // Where one image without a name is there already, a second one may be refused.
         if entry.names.is_empty() && mode == WriteMode::Append {
             continue;

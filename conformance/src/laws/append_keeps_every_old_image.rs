@@ -2,15 +2,15 @@
 
 use transship_core::WriteMode;
 
-use super::write_container;
+use super::write_archive;
 use crate::broken::{While, hold};
 use crate::expected::{self, Entry};
 use crate::lab::Lab;
-use crate::model::{Container, Named};
+use crate::model::{Archive, Named};
 use crate::runner::Kit;
 use crate::seen::Seen;
 use crate::snapshot::Shown;
-use crate::strategies::{containers as generated, corner_containers, distinct};
+use crate::strategies::{archives as generated, corner_archives, distinct};
 use crate::{Ability, Broken, Held, Law, Listed};
 
 pub(crate) const LAW: Law = Law {
@@ -24,7 +24,7 @@ pub(crate) const LAW: Law = Law {
 
 fn check(kit: &Kit) -> Held {
     let two = (generated(kit.facts(), 6), generated(kit.facts(), 6));
-    let corners = corner_containers(kit.facts());
+    let corners = corner_archives(kit.facts());
     let corners: Vec<_> =
         corners.iter().skip(1).zip(&corners).map(|(old, new)| (old.clone(), new.clone())).collect();
     kit.each_with(&corners, two, |lab, (old, new)| {
@@ -36,13 +36,13 @@ fn check(kit: &Kit) -> Held {
 }
 
 fn append(lab: &Lab, old: &[Named], new: &[Named]) -> Held {
-    let build = |images: &[Named]| expected::build(&Container { images: images.to_vec() });
-    lab.step(write_container(lab, WriteMode::Create, &build(old)?))?;
+    let build = |images: &[Named]| expected::build(&Archive { images: images.to_vec() });
+    lab.step(write_archive(lab, WriteMode::Create, &build(old)?))?;
     let want: Vec<Entry> = expected::shown(build(old)?, lab.facts());
     let before = lab.snapshot()?;
     lab.step(async {
         let reader = lab.reader().await?;
-        write_container(lab, WriteMode::Append, &build(new)?).await?;
+        write_archive(lab, WriteMode::Append, &build(new)?).await?;
         for (at, entry) in reader.entries().iter().enumerate() {
             let source = reader.open(entry).await.during(|| "opening by the old reader")?;
             let seen = Seen::read(&*source).await.during(|| "reading by the old reader")?;

@@ -6,12 +6,12 @@ use std::time::Duration;
 use proptest::prelude::*;
 use transship_core::{CollectMode, CollectOptions, Collected, DeleteOptions, Reference, Transport, WriteMode};
 
-use super::{files_in, write_container};
+use super::{files_in, write_archive};
 use crate::broken::{While, hold};
 use crate::expected;
 use crate::lab::Lab;
 use crate::runner::Kit;
-use crate::strategies::containers as generated;
+use crate::strategies::archives as generated;
 use crate::{Ability, Broken, Held, Law};
 
 pub(crate) const LAW: Law = Law {
@@ -29,10 +29,10 @@ pub(crate) const LAW: Law = Law {
 };
 
 fn check(kit: &Kit) -> Held {
-    let containers = (generated(kit.facts(), 6), any::<prop::sample::Index>());
-    kit.each(containers, |lab, (container, which)| {
-        lab.step(write_container(lab, WriteMode::Create, &expected::build(container)?))?;
-        let mut want = expected::shown(expected::build(container)?, lab.facts());
+    let archives = (generated(kit.facts(), 6), any::<prop::sample::Index>());
+    kit.each(archives, |lab, (archive, which)| {
+        lab.step(write_archive(lab, WriteMode::Create, &expected::build(archive)?))?;
+        let mut want = expected::shown(expected::build(archive)?, lab.facts());
         if want.is_empty() {
             return Ok(());
         }
@@ -73,7 +73,7 @@ fn leaves_nothing_extra(lab: &Lab, want: &[expected::Entry]) -> Held {
         return Ok(());
     }
     let fresh = lab.another()?;
-    fresh.step(write_container(&fresh, WriteMode::Create, want))?;
+    fresh.step(write_archive(&fresh, WriteMode::Create, want))?;
     let names = |lab: &Lab| -> Held<Vec<PathBuf>> {
         let (folder, mut files) = (lab.folder()?, Vec::new());
         files_in(folder, &mut files)?;

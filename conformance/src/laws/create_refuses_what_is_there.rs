@@ -18,8 +18,8 @@ pub(crate) const LAW: Law = Law {
     name: "create_refuses_what_is_there",
     sentence: "Creating refuses an archive that is there, joining is refused where it is not claimed, and neither changes anything.",
     promises: &[
-        "`AlreadyExists` when the mode is [`Create`](WriteMode::Create) and the container is there.",
-        "What was opened to create fails with `AlreadyExists` where the container came meanwhile",
+        "`AlreadyExists` when the mode is [`Create`](WriteMode::Create) and the archive is there.",
+        "What was opened to create fails with `AlreadyExists` where the archive came meanwhile",
     ],
     needs: &[],
     cost: 2,
@@ -34,7 +34,7 @@ fn check(kit: &Kit) -> Held {
         if !lab.has(Ability::Append) {
             lab.step(refused(lab, WriteMode::Append, ErrorKind::Unsupported))?;
         }
-        if !lab.has(Ability::ReplacesContainers) {
+        if !lab.has(Ability::ReplacesArchives) {
             let opened = lab.step(async {
                 Ok(lab.archives()?.write(lab.at(), &how(WriteMode::Replace, &[])).await)
             })?;
@@ -43,7 +43,7 @@ fn check(kit: &Kit) -> Held {
         lab.snapshot()?.same(&before)?;
         came_meanwhile(&lab.another()?, image)?;
         let lab = lab.another()?;
-        if lab.has(Ability::ManyWriters) && lab.has(Ability::ReplacesContainers) {
+        if lab.has(Ability::ManyWriters) && lab.has(Ability::ReplacesArchives) {
             lab.step(race(&lab))?;
         }
         Ok(())
@@ -57,8 +57,8 @@ fn came_meanwhile(lab: &Lab, image: &Image) -> Held {
     let before = lab.step(async {
         let late = lab.destination(WriteMode::Create, &names).await?;
         put_all(&*late, &second).await?;
-        let is_container = lab.has(Ability::ManyImages) && lab.has(Ability::ReplacesContainers);
-        let writer = if is_container { Some(lab.writer(WriteMode::Create).await?) } else { None };
+        let is_archive = lab.has(Ability::ManyImages) && lab.has(Ability::ReplacesArchives);
+        let writer = if is_archive { Some(lab.writer(WriteMode::Create).await?) } else { None };
         lab.write(&first, WriteMode::Create, &names).await?;
         let before = Snapshot::take(lab).await?;
         let done = late.commit(Commit::new(&second.root)).await;

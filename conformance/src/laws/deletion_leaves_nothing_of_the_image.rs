@@ -6,12 +6,12 @@ use proptest::prelude::*;
 use transship_core::WriteMode;
 
 use super::deletion_removes_that_image_alone::{delete, one_name_each};
-use super::write_container;
+use super::write_archive;
 use crate::broken::hold;
 use crate::expected;
 use crate::lab::Lab;
 use crate::runner::Kit;
-use crate::strategies::containers as generated;
+use crate::strategies::archives as generated;
 use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
@@ -27,10 +27,10 @@ pub(crate) const LAW: Law = Law {
 const FOLDERS: u64 = 3 * 512;
 
 fn check(kit: &Kit) -> Held {
-    kit.each((generated(kit.facts(), 6), any::<prop::sample::Index>()), |lab, (container, which)| {
-        let container = one_name_each(container);
-        let entries = expected::build(&container)?;
-        lab.step(write_container(lab, WriteMode::Create, &entries))?;
+    kit.each((generated(kit.facts(), 6), any::<prop::sample::Index>()), |lab, (archive, which)| {
+        let archive = one_name_each(archive);
+        let entries = expected::build(&archive)?;
+        lab.step(write_archive(lab, WriteMode::Create, &entries))?;
         let mut want = expected::shown(entries, lab.facts());
         if want.is_empty() {
             return Ok(());
@@ -40,7 +40,7 @@ fn check(kit: &Kit) -> Held {
         want.remove(which);
         lab.step(delete(lab, &reference))?;
         let fresh = lab.another()?;
-        fresh.step(write_container(&fresh, WriteMode::Create, &want))?;
+        fresh.step(write_archive(&fresh, WriteMode::Create, &want))?;
         no_more(&sizes(lab)?, &sizes(&fresh)?)
     })
 }

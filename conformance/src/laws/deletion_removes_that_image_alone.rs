@@ -2,13 +2,13 @@
 
 use transship_core::{DeleteOptions, ErrorKind, WriteMode};
 
-use super::{fails, write_container};
+use super::{fails, write_archive};
 use crate::broken::{While, hold};
 use crate::expected;
 use crate::lab::Lab;
-use crate::model::Container;
+use crate::model::Archive;
 use crate::runner::Kit;
-use crate::strategies::{containers as generated, corner_containers};
+use crate::strategies::{archives as generated, corner_archives};
 use crate::{Ability, Broken, Held, Law};
 
 pub(crate) const LAW: Law = Law {
@@ -25,15 +25,15 @@ pub(crate) const LAW: Law = Law {
 };
 
 fn check(kit: &Kit) -> Held {
-    let corners: Vec<_> = corner_containers(kit.facts())
+    let corners: Vec<_> = corner_archives(kit.facts())
         .into_iter()
-        .filter(|container| container.images.len() < 6)
-        .flat_map(|container| (0..container.images.len()).map(move |at| (container.clone(), at)))
+        .filter(|archive| archive.images.len() < 6)
+        .flat_map(|archive| (0..archive.images.len()).map(move |at| (archive.clone(), at)))
         .collect();
-    kit.each_with(&corners, (generated(kit.facts(), 6), 0_usize..6), |lab, (container, which)| {
-        let container = one_name_each(container);
-        let entries = expected::build(&container)?;
-        lab.step(write_container(lab, WriteMode::Create, &entries))?;
+    kit.each_with(&corners, (generated(kit.facts(), 6), 0_usize..6), |lab, (archive, which)| {
+        let archive = one_name_each(archive);
+        let entries = expected::build(&archive)?;
+        lab.step(write_archive(lab, WriteMode::Create, &entries))?;
         let mut want = expected::shown(entries, lab.facts());
         if want.is_empty() {
             return Ok(());
@@ -48,18 +48,18 @@ fn check(kit: &Kit) -> Held {
         want.remove(which);
         lab.step(delete(lab, &reference))?;
         let snapshot = lab.snapshot()?;
-        hold!(!snapshot.is_absent(), "the container is gone");
+        hold!(!snapshot.is_absent(), "the archive is gone");
         expected::check(&snapshot, &want, lab.facts())
     })
 }
 
 /// An image that is there under names is deleted by one of them, so it has at most one.
-pub(super) fn one_name_each(container: &Container) -> Container {
-    let mut images = container.images.clone();
+pub(super) fn one_name_each(archive: &Archive) -> Archive {
+    let mut images = archive.images.clone();
     for image in &mut images {
         image.names.truncate(1);
     }
-    Container { images }
+    Archive { images }
 }
 
 /// Of several, none is chosen.

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use transship_core::{Document, EntryDetails, WriteMode};
 
-use super::write_container;
+use super::write_archive;
 use crate::broken::{While, hold};
 use crate::expected;
 use crate::lab::Lab;
 use crate::runner::Kit;
-use crate::strategies::{containers as generated, corner_containers};
+use crate::strategies::{archives as generated, corner_archives};
 use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
@@ -22,9 +22,9 @@ pub(crate) const LAW: Law = Law {
 };
 
 fn check(kit: &Kit) -> Held {
-    kit.each_with(&corner_containers(kit.facts()), generated(kit.facts(), 8), |lab, container| {
-        let entries = expected::build(container)?;
-        lab.step(write_container(lab, WriteMode::Create, &entries))?;
+    kit.each_with(&corner_archives(kit.facts()), generated(kit.facts(), 8), |lab, archive| {
+        let entries = expected::build(archive)?;
+        lab.step(write_archive(lab, WriteMode::Create, &entries))?;
         lab.step(all_true(lab))
     })
 }

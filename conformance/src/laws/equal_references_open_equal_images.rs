@@ -55,9 +55,9 @@ async fn write(lab: &Lab, transport: &Arc<dyn Transport>, built: &Built) -> Held
 
 async fn equal(lab: &Lab, values: &[Arc<dyn Transport>; 2], at: &[Reference], want: &Built) -> Held {
     let place = lab.at().locator();
-    // Which image a container is may be a matter of its name.
-    let container = Some(lab.at()).filter(|_| lab.has(Ability::Ambiguity));
-    for at in at.iter().chain(container) {
+    // Which image an archive is may be a matter of its name.
+    let archive = Some(lab.at()).filter(|_| lab.has(Ability::Ambiguity));
+    for at in at.iter().chain(archive) {
         for value in values {
             opens(lab, &**value, at, want).await?;
         }

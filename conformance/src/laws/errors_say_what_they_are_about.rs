@@ -2,7 +2,7 @@
 
 use transship_core::{Body, Error, ErrorKind, Expect, ImageDestination, ImageName, ReadOptions, WriteMode};
 
-use super::{fails, one_line, write_container};
+use super::{fails, one_line, write_archive};
 use crate::broken::hold;
 use crate::expected::Entry;
 use crate::lab::{Lab, Way, how};
@@ -18,7 +18,7 @@ pub(crate) const LAW: Law = Law {
     promises: &[
         "An expectation, `expect`'s or the body's own, that does not hold fails the put and stores nothing.",
         "What it lists can be committed; what it does not is refused with `Unsupported`.",
-        "`NotFound` when the container or the image is not there; the error lists the names that are.",
+        "`NotFound` when the archive or the image is not there; the error lists the names that are.",
     ],
     needs: &[],
     cost: 4,
@@ -119,7 +119,7 @@ async fn other_name(lab: &Lab, image: &Image) -> Held {
         Ok(Entry { built: Image { seed, ..image.clone() }.build()?, names })
     };
     let entries = (0..).zip(NAMES).map(entry);
-    write_container(lab, WriteMode::Create, &entries.collect::<Held<Vec<_>>>()?).await?;
+    write_archive(lab, WriteMode::Create, &entries.collect::<Held<Vec<_>>>()?).await?;
     let text = format!("{}:docker.io/library/other:1", lab.at().locator());
     let Ok(at) = lab.transport().parse(&text) else { return Ok(()) };
     let Err(e) = lab.transport().source(&at, &ReadOptions::default()).await else {

@@ -6,10 +6,10 @@ use super::fails;
 use crate::broken::{While, hold};
 use crate::expected;
 use crate::lab::{Lab, commit, put_all};
-use crate::model::Container;
+use crate::model::Archive;
 use crate::runner::Kit;
 use crate::seen::Seen;
-use crate::strategies::{containers as generated, corner_containers};
+use crate::strategies::{archives as generated, corner_archives};
 use crate::{Ability, Broken, Held, Law, Listed};
 
 pub(crate) const LAW: Law = Law {
@@ -26,9 +26,9 @@ pub(crate) const LAW: Law = Law {
 };
 
 fn check(kit: &Kit) -> Held {
-    kit.each_with(&corner_containers(kit.facts()), generated(kit.facts(), 12), |lab, container| {
-        let (committed, entries) = lab.step(write(lab, container))?;
-        lab.step(others(lab, container))?;
+    kit.each_with(&corner_archives(kit.facts()), generated(kit.facts(), 12), |lab, archive| {
+        let (committed, entries) = lab.step(write(lab, archive))?;
+        lab.step(others(lab, archive))?;
         for (reference, at) in committed {
             lab.step(same(lab, &reference, &entries[at].built))?;
         }
@@ -45,12 +45,12 @@ fn check(kit: &Kit) -> Held {
 }
 
 /// An entry of another reader is none of this one.
-async fn others(lab: &Lab, container: &Container) -> Held {
-    if container.images.len() > 4 {
+async fn others(lab: &Lab, archive: &Archive) -> Held {
+    if archive.images.len() > 4 {
         return Ok(());
     }
     let other = lab.another()?;
-    write(&other, container).await?;
+    write(&other, archive).await?;
     let (ours, theirs) = (lab.reader().await?, other.reader().await?);
     for entry in theirs.entries() {
         let opened = ours.open(entry).await;
@@ -61,8 +61,8 @@ async fn others(lab: &Lab, container: &Container) -> Held {
 
 type Written = (Vec<(String, usize)>, Vec<expected::Entry>);
 
-async fn write(lab: &Lab, container: &Container) -> Held<Written> {
-    let entries = expected::build(container)?;
+async fn write(lab: &Lab, archive: &Archive) -> Held<Written> {
+    let entries = expected::build(archive)?;
     let writer = lab.writer(WriteMode::Create).await?;
     let mut committed = Vec::new();
     for (at, entry) in entries.iter().enumerate() {

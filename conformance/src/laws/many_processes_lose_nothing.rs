@@ -11,7 +11,7 @@ use crate::{Ability, Broken, Held, Law};
 pub(crate) const LAW: Law = Law {
     name: "many_processes_lose_nothing",
     sentence: "Many processes that write to one place lose nothing: each image is there, whole, under its name.",
-    promises: &["Any number may append to one container at once; none loses another's image."],
+    promises: &["Any number may append to one archive at once; none loses another's image."],
     needs: &[Ability::ManyImages, Ability::Append, Ability::Names, Ability::ManyWriters, Ability::ManyProcesses],
     cost: 8,
     check,

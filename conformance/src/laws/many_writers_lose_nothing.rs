@@ -19,7 +19,7 @@ use crate::{Ability, Broken, Held, Law};
 pub(crate) const LAW: Law = Law {
     name: "many_writers_lose_nothing",
     sentence: "Many who write to one place at once lose nothing: each image is there, whole, under its name.",
-    promises: &["Any number may append to one container at once; none loses another's image."],
+    promises: &["Any number may append to one archive at once; none loses another's image."],
     needs: &[Ability::ManyImages, Ability::Append, Ability::Names, Ability::ManyWriters],
     cost: 2,
     check,
@@ -48,7 +48,7 @@ fn named(image: &Image, at: usize) -> Held<(Built, ImageName)> {
 }
 
 async fn write_all(lab: &Lab, all: &[(Built, ImageName)]) -> Held {
-    // Some have a value of the transport in common; some write containers, others images.
+    // Some have a value of the transport in common; some write archives, others images.
     let shared = lab.other_transport();
     let tasks = all.iter().enumerate().map(|(number, (built, name))| {
         let transport = if number % 2 == 0 { Arc::clone(&shared) } else { lab.other_transport() };

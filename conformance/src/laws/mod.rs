@@ -151,11 +151,11 @@ pub(crate) fn fails<T>(
     Ok(())
 }
 
-/// Writes images to a container, one after the other.
-pub(crate) async fn write_container(lab: &Lab, mode: WriteMode, entries: &[Entry]) -> Held {
+/// Writes images to an archive, one after the other.
+pub(crate) async fn write_archive(lab: &Lab, mode: WriteMode, entries: &[Entry]) -> Held {
     let writer = lab.writer(mode).await?;
     for (at, entry) in entries.iter().enumerate() {
-        let what = || format!("image {at} of the container");
+        let what = || format!("image {at} of the archive");
         let destination = writer.image(&entry.names).await.during(what)?;
         put_all(&*destination, &entry.built).await.during(what)?;
         commit(destination, &entry.built).await.during(what)?;

@@ -2,12 +2,12 @@
 
 use transship_core::WriteMode;
 
-use super::write_container;
+use super::write_archive;
 use crate::broken::hold;
 use crate::expected;
 use crate::lab::Lab;
 use crate::runner::Kit;
-use crate::strategies::{containers as generated, corner_containers};
+use crate::strategies::{archives as generated, corner_archives};
 use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
@@ -20,9 +20,9 @@ pub(crate) const LAW: Law = Law {
 };
 
 fn check(kit: &Kit) -> Held {
-    kit.each_with(&corner_containers(kit.facts()), generated(kit.facts(), 30), |lab, container| {
-        let entries = expected::build(container)?;
-        lab.step(write_container(lab, WriteMode::Create, &entries))?;
+    kit.each_with(&corner_archives(kit.facts()), generated(kit.facts(), 30), |lab, archive| {
+        let entries = expected::build(archive)?;
+        lab.step(write_archive(lab, WriteMode::Create, &entries))?;
         let want = expected::shown(entries, lab.facts());
         expected::check(&lab.snapshot()?, &want, lab.facts())?;
         lab.step(entries_are_true(lab))
@@ -36,7 +36,7 @@ async fn entries_are_true(lab: &Lab) -> Held {
         let first = at > 0 || entry.index == 0;
         hold!(first, "the first entry of a listing says that it is at {}", entry.index);
         let (raw, names) = (entry.raw_names.len(), entry.names.len());
-        hold!(raw >= names, "entry {at} has {names} names, of which {raw} stand in the container");
+        hold!(raw >= names, "entry {at} has {names} names, of which {raw} stand in the archive");
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ pub(crate) const LAW: Law = Law {
     name: "replacing_while_joining_loses_nothing",
     sentence: "Of a place that is replaced while an image joins it, the new ones are there, whole; or joining fails as `Conflict`.",
     promises: &["Where it is replaced meanwhile, what replaced it is joined"],
-    needs: &[Ability::ManyImages, Ability::Append, Ability::ManyWriters, Ability::Names, Ability::ReplacesContainers],
+    needs: &[Ability::ManyImages, Ability::Append, Ability::ManyWriters, Ability::Names, Ability::ReplacesArchives],
     cost: 2,
     check,
 };

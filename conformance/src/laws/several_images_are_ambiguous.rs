@@ -2,7 +2,7 @@
 
 use transship_core::{ErrorKind, ImageName, ReadOptions, WriteMode};
 
-use super::{fails, write_container};
+use super::{fails, write_archive};
 use crate::expected::Entry;
 use crate::model::Image;
 use crate::runner::Kit;
@@ -25,7 +25,7 @@ fn check(kit: &Kit) -> Held {
             Ok(Entry { built: Image::simple(seed).build()?, names })
         };
         let entries = (0..*count).map(entry).collect::<Held<Vec<_>>>()?;
-        lab.step(write_container(lab, WriteMode::Create, &entries))?;
+        lab.step(write_archive(lab, WriteMode::Create, &entries))?;
         lab.step(async {
             let opened = lab.transport().source(lab.at(), &ReadOptions::default()).await;
             let (first, last) = (name(0), name(count - 1));

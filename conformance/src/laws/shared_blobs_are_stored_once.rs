@@ -5,7 +5,7 @@ use std::path::Path;
 
 use transship_core::WriteMode;
 
-use super::write_container;
+use super::write_archive;
 use crate::broken::hold;
 use crate::expected::Entry;
 use crate::model::{Image, Layer, noise};
@@ -35,9 +35,9 @@ fn check(kit: &Kit) -> Held {
         // Some are in one writer, the others come after.
         let joins = lab.has(Ability::Append);
         let (first, more) = entries.split_at(if joins { 1 } else { entries.len() });
-        lab.step(write_container(lab, WriteMode::Create, first))?;
+        lab.step(write_archive(lab, WriteMode::Create, first))?;
         if joins {
-            lab.step(write_container(lab, WriteMode::Append, more))?;
+            lab.step(write_archive(lab, WriteMode::Append, more))?;
         }
         // A piece from the middle, so that what was stored in two halves is found, too.
         let found = occurrences(folder, &noise(9, 5000)[2400..2500])?;

@@ -3,13 +3,13 @@
 use proptest::strategy::Strategy;
 use transship_core::WriteMode;
 
-use super::write_container;
+use super::write_archive;
 use crate::expected;
 use crate::broken::hold;
 use crate::lab::{Lab, Way, put};
-use crate::model::{Container, Image, Named, Node};
+use crate::model::{Archive, Image, Named, Node};
 use crate::runner::Kit;
-use crate::strategies::{containers as generated, plain_images};
+use crate::strategies::{archives as generated, plain_images};
 use crate::{Abandoned, Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
@@ -24,30 +24,30 @@ pub(crate) const LAW: Law = Law {
 fn check(kit: &Kit) -> Held {
     if kit.facts().has(Ability::ManyImages) {
         let named = Named { node: Node::Image(Image::simple(1)), names: Vec::new() };
-        let corner = (Container { images: vec![named] }, true);
-        let containers = generated(kit.facts(), 10).prop_map(|container| (container, false));
-        return kit.each_with(&[corner], containers, twice);
+        let corner = (Archive { images: vec![named] }, true);
+        let archives = generated(kit.facts(), 10).prop_map(|archive| (archive, false));
+        return kit.each_with(&[corner], archives, twice);
     }
-    let one = plain_images(kit.facts()).prop_map(|image| Container {
+    let one = plain_images(kit.facts()).prop_map(|image| Archive {
         images: vec![Named { node: Node::Image(image), names: Vec::new() }],
     });
-    kit.each(one.prop_map(|container| (container, false)), twice)
+    kit.each(one.prop_map(|archive| (archive, false)), twice)
 }
 
 
 /// The second time, if it is told so, in another second.
-fn twice(lab: &Lab, (container, later): &(Container, bool)) -> Held {
+fn twice(lab: &Lab, (archive, later): &(Archive, bool)) -> Held {
     let other = lab.another()?;
     // What is given up before leaves the bytes as they are.
-    other.step(given_up(&other, container))?;
+    other.step(given_up(&other, archive))?;
     for (number, lab) in [lab, &other].into_iter().enumerate() {
         if *later && number > 0 {
             std::thread::sleep(std::time::Duration::from_millis(1100));
         }
-        let entries = expected::build(container)?;
+        let entries = expected::build(archive)?;
         lab.step(async {
             if lab.has(Ability::ManyImages) {
-                return write_container(lab, WriteMode::Create, &entries).await;
+                return write_archive(lab, WriteMode::Create, &entries).await;
             }
             lab.write(&entries[0].built, WriteMode::Create, &[]).await.map(|_| ())
         })?;
@@ -58,8 +58,8 @@ fn twice(lab: &Lab, (container, later): &(Container, bool)) -> Held {
 }
 
 /// An image of which half was put, and one put that failed.
-async fn given_up(lab: &Lab, container: &Container) -> Held {
-    let Some(image) = container.images.first() else { return Ok(()) };
+async fn given_up(lab: &Lab, archive: &Archive) -> Held {
+    let Some(image) = archive.images.first() else { return Ok(()) };
     let built = image.node.build()?;
     let destination = lab.destination(WriteMode::Create, &image.names).await?;
     for (at, blob) in built.blobs.iter().enumerate().take(built.blobs.len().div_ceil(2)) {

@@ -14,8 +14,8 @@ pub(crate) const LAW: Law = Law {
     sentence: "What a place says without opening an image is what opening it says.",
     promises: &[
         "Its digest, size and media type are those of the root.",
-        "It is the container that [`read`](Self::read) opens for that reference.",
-        "It may be, for the reference of each container that is there.",
+        "It is the archive that [`read`](Self::read) opens for that reference.",
+        "It may be, for the reference of each archive that is there.",
         "What it gives is what the commit of that root gave; of another root it gives nothing.",
     ],
     needs: &[],
@@ -32,7 +32,7 @@ fn check(kit: &Kit) -> Held {
             let committed = lab.write(&built, WriteMode::Create, &names).await?;
             for at in &committed.references {
                 root(lab, at).await?;
-                container(lab, at).await?;
+                archive(lab, at).await?;
             }
             let mode = match lab.transport().default_mode() {
                 WriteMode::Create => WriteMode::Replace,
@@ -86,14 +86,14 @@ async fn root(lab: &Lab, at: &transship_core::Reference) -> Held {
     Ok(())
 }
 
-async fn container(lab: &Lab, at: &transship_core::Reference) -> Held {
+async fn archive(lab: &Lab, at: &transship_core::Reference) -> Held {
     let Some(archives) = lab.transport().archives() else { return Ok(()) };
     let reader = archives.read(at, &ReadOptions::default()).await;
-    let reader = reader.during(|| "opening its container")?;
+    let reader = reader.during(|| "opening its archive")?;
     let place = reader.reference();
-    if let Some(said) = archives.container_of(at) {
+    if let Some(said) = archives.archive_of(at) {
         hold!(said == *place, "{at} is said to be in {said}, and is in {place}");
     }
-    hold!(archives.may_be_container(place), "{place} is a container, and is said to be none");
+    hold!(archives.may_be_archive(place), "{place} is an archive, and is said to be none");
     Ok(())
 }

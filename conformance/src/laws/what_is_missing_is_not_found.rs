@@ -14,7 +14,7 @@ pub(crate) const LAW: Law = Law {
     name: "what_is_missing_is_not_found",
     sentence: "A place, an image, a manifest or a blob that is not there is `NotFound`, and the error names what was asked for.",
     promises: &[
-        "`NotFound` when the container or the image is not there",
+        "`NotFound` when the archive or the image is not there",
         "`NotFound`, naming it, if it is absent",
         "`NotFound`, naming it, before any byte.",
     ],
@@ -28,14 +28,14 @@ fn check(kit: &Kit) -> Held {
         lab.step(one(lab, image))?;
         if lab.has(Ability::ManyImages) {
             let other = lab.another()?;
-            other.step(in_containers(&other, image))?;
+            other.step(in_archives(&other, image))?;
         }
         Ok(())
     })
 }
 
 /// An image that is no more, and one of none.
-async fn in_containers(lab: &Lab, image: &Image) -> Held {
+async fn in_archives(lab: &Lab, image: &Image) -> Held {
     let writer = lab.writer(WriteMode::Create).await?;
     for number in 0..2 {
         let name = ImageName::new(&format!("docker.io/library/kit:{number}"))?;
@@ -48,7 +48,7 @@ async fn in_containers(lab: &Lab, image: &Image) -> Held {
     names_are_listed(lab).await?;
     let second = lab.reader().await?.entries().last().map(|entry| entry.reference.clone());
     let built = Image { seed: 9, ..image.clone() }.build()?;
-    if !lab.has(Ability::ReplacesContainers) {
+    if !lab.has(Ability::ReplacesArchives) {
         return Ok(());
     }
     lab.write(&built, WriteMode::Replace, &[ImageName::new("docker.io/library/other:1")?]).await?;
@@ -58,7 +58,7 @@ async fn in_containers(lab: &Lab, image: &Image) -> Held {
     }
     lab.writer(WriteMode::Replace).await?.finish().await?;
     let opened = lab.transport().source(lab.at(), &ReadOptions::default()).await;
-    fails(opened, &[ErrorKind::NotFound], &[], "opening an empty container")
+    fails(opened, &[ErrorKind::NotFound], &[], "opening an empty archive")
 }
 
 /// Asked for another name, the error lists those that are there.

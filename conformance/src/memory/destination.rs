@@ -11,7 +11,7 @@ use transship_core::{
     Stored, WriteMode,
 };
 
-use super::container::{Container, Image, Parts, Signed};
+use super::archive::{Archive, Image, Parts, Signed};
 use super::{Locator, Memory, Select};
 
 /// More than an image in memory should have.
@@ -24,7 +24,7 @@ pub(super) struct Destination {
     reference: Reference,
     names: Vec<ImageName>,
     accepts: Accepts,
-    /// What is in the container already.
+    /// What is in the archive already.
     there: Parts,
     put: Mutex<Parts>,
     signatures: Mutex<HashMap<Option<Digest>, Vec<Bytes>>>,
@@ -37,17 +37,17 @@ pub(super) struct Destination {
 /// What a commit adds the image to.
 #[derive(Debug)]
 pub(super) enum Target {
-    /// The container that shows.
+    /// The archive that shows.
     Place { memory: Memory, mode: WriteMode },
     /// The one that a writer is writing.
-    Writer(Arc<Mutex<Container>>),
+    Writer(Arc<Mutex<Archive>>),
 }
 
 impl Destination {
     pub(super) fn new(
         place: Locator,
         mut names: Vec<ImageName>,
-        base: &Container,
+        base: &Archive,
         memory: Memory,
         target: Target,
     ) -> Self {
@@ -76,8 +76,8 @@ impl Destination {
     /// All that a root may refer to: what was put, and what is there.
     fn parts(&self) -> Parts {
         let mut parts = self.there.clone();
-        if let Target::Writer(container) = &self.target {
-            parts.take_in(&lock(container).parts());
+        if let Target::Writer(archive) = &self.target {
+            parts.take_in(&lock(archive).parts());
         }
         parts.take_in(&self.put());
         parts
@@ -91,8 +91,8 @@ impl Destination {
     }
 }
 
-fn lock(container: &Mutex<Container>) -> MutexGuard<'_, Container> {
-    container.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(archive: &Mutex<Archive>) -> MutexGuard<'_, Archive> {
+    archive.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[async_trait]
@@ -166,10 +166,10 @@ impl ImageDestination for Destination {
         let root = what.root.clone();
         let image = Image { root, names: self.names.clone(), parts, signatures, beside, needs };
         let mut position = 0;
-        let add = |container: &mut Container| position = container.add(image);
+        let add = |archive: &mut Archive| position = archive.add(image);
         match &self.target {
             Target::Place { memory, mode } => memory.change(&self.place.place, *mode, add)?,
-            Target::Writer(container) => add(&mut lock(container)),
+            Target::Writer(archive) => add(&mut lock(archive)),
         }
         let named = self.names.iter().cloned().map(Select::Name);
         let mut references: Vec<_> = named.map(|name| self.place.with(name).reference()).collect();

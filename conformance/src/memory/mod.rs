@@ -1,7 +1,7 @@
 //! A correct transport to read and to break in tests (the one to begin with is the scaffold): images in memory,
 //! `mem:PLACE[:NAME|#INDEX]`.
 
-mod container;
+mod archive;
 mod destination;
 mod reader;
 mod writer;
@@ -17,7 +17,7 @@ use transship_core::{
     Reference, Result, Transport, WriteMode, WriteOptions,
 };
 
-use container::Container;
+use archive::Archive;
 use destination::{Destination, Target};
 use reader::{Reader, Source};
 use writer::Writer;
@@ -27,7 +27,7 @@ const SCHEME: &str = "mem";
 
 /// Images in memory. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct Memory(Arc<Mutex<HashMap<String, Arc<Container>>>>);
+pub struct Memory(Arc<Mutex<HashMap<String, Arc<Archive>>>>);
 
 /// A parsed locator.
 #[derive(Clone, Debug)]
@@ -49,11 +49,11 @@ impl Memory {
         Self::default()
     }
 
-    fn places(&self) -> MutexGuard<'_, HashMap<String, Arc<Container>>> {
+    fn places(&self) -> MutexGuard<'_, HashMap<String, Arc<Archive>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn open(&self, place: &str) -> Result<Arc<Container>> {
+    fn open(&self, place: &str) -> Result<Arc<Archive>> {
         self.places().get(place).cloned().ok_or_else(|| {
             Error::new(ErrorKind::NotFound, format!("nothing is at {SCHEME}:{place}"))
         })
@@ -62,21 +62,21 @@ impl Memory {
     /// A blob of any image in the place that a reference means; `None` where it is not there.
     fn blob(&self, digest: &Digest, from: &Reference) -> Option<Bytes> {
         let place = Locator::of(from).ok()?.place;
-        let container = self.open(&place).ok()?;
-        container.0.iter().find_map(|image| image.parts.blobs.get(digest).cloned())
+        let archive = self.open(&place).ok()?;
+        archive.0.iter().find_map(|image| image.parts.blobs.get(digest).cloned())
     }
 
-    /// Changes a container that is there, or a new one, all at once.
+    /// Changes an archive that is there, or a new one, all at once.
     fn change(
         &self,
         place: &str,
         mode: WriteMode,
-        change: impl FnOnce(&mut Container),
+        change: impl FnOnce(&mut Archive),
     ) -> Result<()> {
         let mut places = self.places();
-        let mut container = Container::base(places.get(place), mode, place)?;
-        change(&mut container);
-        places.insert(place.to_owned(), Arc::new(container));
+        let mut archive = Archive::base(places.get(place), mode, place)?;
+        change(&mut archive);
+        places.insert(place.to_owned(), Arc::new(archive));
         Ok(())
     }
 }
@@ -167,7 +167,7 @@ impl Transport for Memory {
             names.clone_from(&how.fallback_names);
         }
         let mode = how.mode.unwrap_or(WriteMode::Append);
-        let base = Container::base(self.places().get(&locator.place), mode, &locator.place)?;
+        let base = Archive::base(self.places().get(&locator.place), mode, &locator.place)?;
         let target = Target::Place { memory: self.clone(), mode };
         Ok(Box::new(Destination::new(locator, names, &base, self.clone(), target)))
     }
@@ -189,17 +189,17 @@ impl Transport for Memory {
 impl Archives for Memory {
     async fn read(&self, at: &Reference, _: &ReadOptions) -> Result<Box<dyn ArchiveReader>> {
         let locator = Locator::of(at)?.with(Select::Sole);
-        let container = self.open(&locator.place)?;
-        Ok(Box::new(Reader::new(&locator, &container)))
+        let archive = self.open(&locator.place)?;
+        Ok(Box::new(Reader::new(&locator, &archive)))
     }
 
     async fn write(&self, at: &Reference, how: &WriteOptions) -> Result<Box<dyn ArchiveWriter>> {
         let locator = Locator::of(at)?;
         if !matches!(locator.select, Select::Sole) {
-            return Err(invalid(at.locator(), "names are given to each image of a container"));
+            return Err(invalid(at.locator(), "names are given to each image of an archive"));
         }
         let mode = how.mode.unwrap_or(WriteMode::Append);
-        let base = Container::base(self.places().get(&locator.place), mode, &locator.place)?;
+        let base = Archive::base(self.places().get(&locator.place), mode, &locator.place)?;
         Ok(Box::new(Writer::new(self.clone(), locator, mode, base)))
     }
 }
@@ -219,9 +219,9 @@ impl Deletion for Memory {
         let locator = Locator::of(at)?;
         let mut places = self.places();
         let nothing = || Error::new(ErrorKind::NotFound, format!("nothing is at {at}"));
-        let mut container = places.get(&locator.place).ok_or_else(nothing)?.as_ref().clone();
-        container.remove(&locator, at)?;
-        places.insert(locator.place, Arc::new(container));
+        let mut archive = places.get(&locator.place).ok_or_else(nothing)?.as_ref().clone();
+        archive.remove(&locator, at)?;
+        places.insert(locator.place, Arc::new(archive));
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! Reading: [`Reader`], a container; [`Source`], one of its images.
+//! Reading: [`Reader`], an archive; [`Source`], one of its images.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use transship_core::{
     ImageSource, Manifest, Reference, Referrers, Result, Signatures,
 };
 
-use super::container::{Container, Image};
+use super::archive::{Archive, Image};
 use super::{Locator, Select};
 
-/// A container being read.
+/// An archive being read.
 #[derive(Debug)]
 pub(super) struct Reader {
     reference: Reference,
@@ -22,15 +22,15 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(locator: &Locator, container: &Container) -> Self {
+    pub(super) fn new(locator: &Locator, archive: &Archive) -> Self {
         let entry = |(at, image): (usize, &Arc<Image>)| {
             let mut entry = ArchiveEntry::new(at, locator.with(Select::Index(at)).reference());
             entry.names.clone_from(&image.names);
             entry.raw_names = image.names.iter().map(|name| name.as_str().to_owned()).collect();
             entry
         };
-        let entries = container.0.iter().enumerate().map(entry).collect();
-        Self { reference: locator.reference(), entries, images: container.0.clone() }
+        let entries = archive.0.iter().enumerate().map(entry).collect();
+        Self { reference: locator.reference(), entries, images: archive.0.clone() }
     }
 
     fn image(&self, entry: &ArchiveEntry) -> Result<&Arc<Image>> {

@@ -1,27 +1,27 @@
-//! [`Writer`]: a container being written.
+//! [`Writer`]: an archive being written.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use transship_core::{ArchiveWriter, ImageDestination, ImageName, Reference, Result, WriteMode};
 
-use super::container::Container;
+use super::archive::Archive;
 use super::destination::{Destination, Target};
 use super::{Locator, Memory};
 
-/// A container being written: the images that were committed, until it shows.
+/// An archive being written: the images that were committed, until it shows.
 #[derive(Debug)]
 pub(super) struct Writer {
     memory: Memory,
     place: Locator,
     reference: Reference,
     mode: WriteMode,
-    base: Container,
-    written: Arc<Mutex<Container>>,
+    base: Archive,
+    written: Arc<Mutex<Archive>>,
 }
 
 impl Writer {
-    pub(super) fn new(memory: Memory, place: Locator, mode: WriteMode, base: Container) -> Self {
+    pub(super) fn new(memory: Memory, place: Locator, mode: WriteMode, base: Archive) -> Self {
         let reference = place.reference();
         Self { memory, place, reference, mode, base, written: Arc::default() }
     }
@@ -47,9 +47,9 @@ impl ArchiveWriter for Writer {
 
     async fn finish(self: Box<Self>) -> Result<()> {
         let written = self.written.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        self.memory.change(&self.place.place, self.mode, |container| {
+        self.memory.change(&self.place.place, self.mode, |archive| {
             for image in written.0 {
-                container.add(Arc::unwrap_or_clone(image));
+                archive.add(Arc::unwrap_or_clone(image));
             }
         })
     }

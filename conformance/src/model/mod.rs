@@ -1,16 +1,16 @@
 //! What images can be, as values that print as one readable line and build the same bytes each time.
 
+mod archive;
 mod built;
 mod config;
-mod container;
 mod frame;
 mod image;
 mod index;
 mod layer;
 
+pub use archive::{Archive, Named};
 pub use built::{Blob, Built};
 pub use config::Config;
-pub use container::{Container, Named};
 pub use image::{Format, Image};
 pub use index::{Child, Index, Node, Presence};
 pub use layer::{Algorithm, Form, Layer};

@@ -4,7 +4,7 @@ use transship_core::ImageName;
 
 use super::distinct;
 use crate::model::{
-    Algorithm, Child, Config, Container, Form, Format, Image, Index, Layer, Named, Node, Presence,
+    Algorithm, Archive, Child, Config, Form, Format, Image, Index, Layer, Named, Node, Presence,
 };
 use crate::{Ability, Empty, Facts, Names};
 
@@ -144,8 +144,8 @@ fn index(format: Format, children: Vec<Child>) -> Node {
     Node::Index(Index { format, described: children.len() == 3, children })
 }
 
-/// Containers that have each one thing that others have not.
-pub fn corner_containers(facts: &Facts) -> Vec<Container> {
+/// Archives that have each one thing that others have not.
+pub fn corner_archives(facts: &Facts) -> Vec<Archive> {
     let named = |image: Image, names: &[&str]| Named {
         node: Node::Image(image),
         names: names.iter().filter_map(|name| given(name, facts)).collect(),
@@ -158,7 +158,7 @@ pub fn corner_containers(facts: &Facts) -> Vec<Container> {
         Image { layers, ..Image::simple(seed) }
     };
     let twin = Image { described: true, ..Image::simple(1) };
-    let mut containers = vec![
+    let mut archives = vec![
         vec![],
         vec![named(Image::simple(1), &[])],
         // One layer and an empty one in common; names that begin alike.
@@ -187,31 +187,30 @@ pub fn corner_containers(facts: &Facts) -> Vec<Container> {
     ];
     // Names that are one only for who folds their case, or makes one character of others.
     let alike = ["a/b:v1", "a/b:V1", "a_b:v1", "a-b:v1", "a/b_v1:1", "a.b:v1"];
-    containers
-        .push((40..).zip(alike).map(|(at, name)| named(Image::simple(at), &[name])).collect());
+    archives.push((40..).zip(alike).map(|(at, name)| named(Image::simple(at), &[name])).collect());
     if facts.has(Ability::SeveralNames) {
         // One twice, under other names, with one in between.
         let of = |seed, name: &str| named(Image::simple(seed), &[name]);
-        containers.push(vec![of(1, "a:1"), of(2, "b:1"), of(1, "c:1")]);
+        archives.push(vec![of(1, "a:1"), of(2, "b:1"), of(1, "c:1")]);
     }
-    containers.push((0..30).map(|at| named(Image::simple(at), &[&format!("many:{at}")])).collect());
+    archives.push((0..30).map(|at| named(Image::simple(at), &[&format!("many:{at}")])).collect());
     if facts.has(Ability::Indexes) {
-        containers.push(with_an_index(facts));
-        containers.push(attested_and_nested(facts));
+        archives.push(with_an_index(facts));
+        archives.push(attested_and_nested(facts));
     }
     if facts.claims.names == Names::AnyText {
         // A name with a tag and a digest, which are one name.
         let pinned = format!("pinned:1@sha256:{}", "ab".repeat(32));
-        containers.push(vec![
+        archives.push(vec![
             named(Image::simple(1), &[&pinned]),
             named(Image::simple(2), &["pinned:1"]),
         ]);
     }
     if facts.claims.empty == Empty::None {
-        containers.retain(|images| !images.is_empty());
+        archives.retain(|images| !images.is_empty());
     }
-    let claimed = |images: Vec<Named>| Container { images: distinct(images, facts) };
-    containers.into_iter().map(claimed).collect()
+    let claimed = |images: Vec<Named>| Archive { images: distinct(images, facts) };
+    archives.into_iter().map(claimed).collect()
 }
 
 /// An index, and one of the images in it by itself.

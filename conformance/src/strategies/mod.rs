@@ -1,15 +1,15 @@
 //! What is generated: everything that an image can be, as far as a transport's facts let it in.
 
-mod containers;
+mod archives;
 mod corners;
 mod images;
 mod layers;
 mod locators;
 mod names;
 
-pub(crate) use containers::meaning;
-pub use containers::{containers, distinct};
-pub use corners::{corner_containers, corner_images, corner_nodes};
+pub(crate) use archives::meaning;
+pub use archives::{archives, distinct};
+pub use corners::{corner_archives, corner_images, corner_nodes};
 pub use images::{images, nodes, plain_images};
 pub use layers::{layers, sizes};
 pub use locators::locators;

@@ -1,4 +1,4 @@
-//! [`BrokenReader`] and [`BrokenWriter`]: containers, with a mistake.
+//! [`BrokenReader`] and [`BrokenWriter`]: archives, with a mistake.
 
 use std::sync::Mutex;
 
@@ -57,12 +57,12 @@ impl Archives for Mutant {
         Ok(Box::new(BrokenWriter { of, at, inner: Some(inner), names, taken, base, first }))
     }
 
-    fn container_of(&self, at: &Reference) -> Option<Reference> {
-        (self.fault == Fault::EachIsAContainer).then(|| at.clone())
+    fn archive_of(&self, at: &Reference) -> Option<Reference> {
+        (self.fault == Fault::EachIsAnArchive).then(|| at.clone())
     }
 
-    fn may_be_container(&self, at: &Reference) -> bool {
-        self.fault != Fault::NoneIsAContainer && self.container_of(at).is_none_or(|of| of == *at)
+    fn may_be_archive(&self, at: &Reference) -> bool {
+        self.fault != Fault::NoneIsAnArchive && self.archive_of(at).is_none_or(|of| of == *at)
     }
 
     fn one_pass(&self) -> Option<&dyn OnePass> {

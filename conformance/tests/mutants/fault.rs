@@ -52,7 +52,7 @@ faults! {
     CommitGivesThePlace => "listed_references_open_the_same_image",
     /// Each value of the transport remembers what it once opened.
     ReferencesAreRemembered => "equal_references_open_equal_images",
-    /// The source says that it is the container.
+    /// The source says that it is the archive.
     SourceIsThePlace => "equal_references_open_equal_images",
     /// A text is parsed as what is there.
     ParseLooks => "equal_references_open_equal_images",
@@ -62,7 +62,7 @@ faults! {
     NamesAreCountedTwice => "an_image_is_written_where_its_reference_says",
     /// A name to fall back to is taken, though the reference has one.
     FallbackJoinsTheReference => "an_image_is_written_where_its_reference_says",
-    /// A container can be written by the reference of an image.
+    /// An archive can be written by the reference of an image.
     WriterTakesAnImage => "an_image_is_written_where_its_reference_says",
     // Reading.
     /// The manifest is read into fields and written again.
@@ -147,11 +147,11 @@ faults! {
     /// An error has a line for each name.
     NamesOnLines => "errors_say_what_they_are_about",
     // Visibility.
-    /// Opening makes the container.
+    /// Opening makes the archive.
     OpeningMakesThePlace => "nothing_shows_before_commit",
     /// Opening to replace empties it.
     OpeningEmptiesThePlace => "nothing_shows_before_commit",
-    /// Dropping makes the container.
+    /// Dropping makes the archive.
     DropMakesThePlace => "a_dropped_destination_leaves_no_trace",
     /// Dropping forgets a temporary file.
     DropForgetsAFile => "a_dropped_destination_leaves_no_trace",
@@ -203,7 +203,7 @@ faults! {
     NeedsAreAbsent => "a_delta_says_what_it_needs",
     /// A place for whole images takes deltas, and what is missing is missing.
     DeltasAreTaken => "a_delta_says_what_it_needs",
-    // Containers.
+    // Archives.
     /// The last image is not listed.
     LastImageIsLost => "names_stay_with_their_image",
     /// Images without a name are not listed.
@@ -331,16 +331,16 @@ faults! {
     SecondNamelessIsTaken => "a_second_image_without_a_name_is_refused",
     /// What is not accepted is offered.
     OffersWhatItDoesNotAccept => "a_place_holds_what_it_states",
-    /// A container of no images is there, where none was claimed to be.
+    /// An archive of no images is there, where none was claimed to be.
     EmptyIsThere => "a_place_holds_what_it_states",
     /// Its index is never sparse, a source says of a place that takes gaps.
     GapsAreDenied => "a_source_says_whether_it_may_be_sparse",
     /// The root is that of what was there before.
     RootIsRemembered => "what_is_asked_for_less_is_true",
-    /// Each reference is a container.
-    EachIsAContainer => "what_is_asked_for_less_is_true",
+    /// Each reference is an archive.
+    EachIsAnArchive => "what_is_asked_for_less_is_true",
     /// No reference is one.
-    NoneIsAContainer => "what_is_asked_for_less_is_true",
+    NoneIsAnArchive => "what_is_asked_for_less_is_true",
     /// Whatever is asked for shows already.
     AnythingShows => "what_is_asked_for_less_is_true",
     /// The last image does not pass.

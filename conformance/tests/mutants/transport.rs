@@ -53,7 +53,7 @@ pub fn place(memory: &Memory, at: &Reference) -> Reference {
     memory.parse(place).unwrap()
 }
 
-/// Makes a container of nothing, whatever is there.
+/// Makes an archive of nothing, whatever is there.
 pub async fn make_empty(memory: &Memory, at: &Reference) -> Result<()> {
     let mut how = WriteOptions::default();
     how.mode = Some(WriteMode::Replace);

@@ -162,7 +162,7 @@ impl<'a> Reachable<'a> {
     fn look_into(&mut self, digest: &Digest, kind: Kind) {
         let bytes = match (self.read)(digest) {
             Ok(Some(bytes)) => bytes,
-            // Sparse containers lack some.
+            // Sparse archives lack some.
             Ok(None) => return,
             Err(e) if e.kind() == ErrorKind::LimitExceeded && kind == Kind::Unknown => return,
             Err(e) => return self.unreadable.push((digest.clone(), e)),

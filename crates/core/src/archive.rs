@@ -1,4 +1,4 @@
-//! [`Archives`], [`ArchiveReader`], [`ArchiveWriter`]: containers that hold several images.
+//! [`Archives`], [`ArchiveReader`], [`ArchiveWriter`]: archives.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,46 +10,46 @@ use crate::{
     Result, ResultExt, Staging, WriteOptions,
 };
 
-/// The ability to hold several images in one container.
+/// The ability to hold several images in one archive.
 #[async_trait]
 pub trait Archives: Send + Sync {
-    /// Opens and indexes a container.
+    /// Opens and indexes an archive.
     ///
-    /// - What the reference says beyond the container's place is not looked at.
+    /// - What the reference says beyond the archive's place is not looked at.
     async fn read(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ArchiveReader>>;
 
-    /// The container that a reference is in, where its text alone tells: then a reference that is another one names an image, and
+    /// The archive that a reference is in, where its text alone tells: then a reference that is another one names an image, and
     /// nothing has to be listed to see that.
     ///
-    /// - It is the container that [`read`](Self::read) opens for that reference.
-    fn container_of(&self, at: &Reference) -> Option<Reference> {
+    /// - It is the archive that [`read`](Self::read) opens for that reference.
+    fn archive_of(&self, at: &Reference) -> Option<Reference> {
         let _ = at;
         None
     }
 
-    /// Whether a reference may be that of a container: only then there is something to list.
+    /// Whether a reference may be that of an archive: only then there is something to list.
     ///
-    /// - It may be, for the reference of each container that is there.
-    fn may_be_container(&self, at: &Reference) -> bool {
-        self.container_of(at).is_none_or(|place| place == *at)
+    /// - It may be, for the reference of each archive that is there.
+    fn may_be_archive(&self, at: &Reference) -> bool {
+        self.archive_of(at).is_none_or(|place| place == *at)
     }
 
-    /// Begins to write a container.
+    /// Begins to write an archive.
     ///
     /// - Nothing changes that shows.
     /// - `InvalidInput` when the reference names an image in it: names are given to each image.
     async fn write(&self, at: &Reference, how: &WriteOptions) -> Result<Box<dyn ArchiveWriter>>;
 
-    /// The ability to read a container that comes once.
+    /// The ability to read an archive that comes once.
     fn one_pass(&self) -> Option<&dyn OnePass> {
         None
     }
 }
 
-/// A container of images, opened and indexed once.
+/// An archive of images, opened and indexed once.
 #[async_trait]
 pub trait ArchiveReader: fmt::Debug + Send + Sync {
-    /// The container.
+    /// The archive.
     fn reference(&self) -> &Reference;
 
     /// Its images, in stored order.
@@ -63,7 +63,7 @@ pub trait ArchiveReader: fmt::Debug + Send + Sync {
     /// - What it says is what reading the image would say.
     ///
     /// By default it opens the image and [reads](EntryDetails::read) its manifests and configs, which is enough unless
-    /// the container knows it for less.
+    /// the archive knows it for less.
     async fn details(&self, entry: &ArchiveEntry) -> Result<EntryDetails> {
         let source = self.open(entry).await?;
         EntryDetails::read(&*source).await.context(|| &entry.reference)
@@ -82,7 +82,7 @@ pub trait ArchiveReader: fmt::Debug + Send + Sync {
     async fn open(&self, entry: &ArchiveEntry) -> Result<Box<dyn ImageSource>>;
 }
 
-/// One image of a container.
+/// One image of an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ArchiveEntry {
@@ -92,7 +92,7 @@ pub struct ArchiveEntry {
     pub reference: Reference,
     /// Its names.
     pub names: Vec<ImageName>,
-    /// Its names as they stand in the container, also those that are no names.
+    /// Its names as they stand in the archive, also those that are no names.
     pub raw_names: Vec<String>,
     /// What is wrong with it without making it unreadable.
     pub warnings: Vec<String>,
@@ -117,13 +117,13 @@ impl ArchiveEntry {
     }
 }
 
-/// A container being written. Its images share blobs; they share no names.
+/// An archive being written. Its images share blobs; they share no names.
 ///
 /// - A blob that images share is stored once.
 /// - Dropped without [`finish`](Self::finish), it leaves what was there as it was.
 #[async_trait]
 pub trait ArchiveWriter: fmt::Debug + Send + Sync {
-    /// The container.
+    /// The archive.
     fn reference(&self) -> &Reference;
 
     /// Opens a place for one more image. It borrows the writer, so no image can be open at `finish`. Several may be open
@@ -141,7 +141,7 @@ pub trait ArchiveWriter: fmt::Debug + Send + Sync {
         None
     }
 
-    /// Writes the table of contents and puts the container in place. Where
+    /// Writes the table of contents and puts the archive in place. Where
     /// [`shows`](crate::Accepts::shows) is `AtFinish`, nothing shows without it.
     ///
     /// - All or nothing, durably, also when its future is dropped.

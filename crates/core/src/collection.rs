@@ -7,7 +7,7 @@ use oci_spec::image::Digest;
 
 use crate::{Observer, Reference, Result};
 
-/// The ability to remove what no image in a container needs.
+/// The ability to remove what no image in an archive needs.
 #[async_trait]
 pub trait Collection: Send + Sync {
     /// Finds what no image needs and, in [`CollectMode::Delete`], deletes it.

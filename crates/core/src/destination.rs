@@ -15,7 +15,7 @@ use crate::{
 /// Writes one image. Nothing shows before [`commit`](Self::commit); dropping it abandons the image.
 ///
 /// - After a drop, the place is as it was before. Blobs belong to the writer, not to the image: bytes of an abandoned
-///   image may stay, unreferenced, in a container that others are written to.
+///   image may stay, unreferenced, in an archive that others are written to.
 /// - Drop waits for nothing, so that it is safe in every runtime: where a step still runs, its end cleans up.
 /// - Drop never publishes.
 #[async_trait]
@@ -111,7 +111,7 @@ pub trait ImageDestination: fmt::Debug + Send + Sync {
     /// - What the root refers to and is not there must be in [`Commit::absent`]; else it is refused.
     /// - A layer that is not to be distributed and says where else it is, in `urls`, may be missing; reading it is `NotFound`.
     /// - It stores the root, which need not be put before, and may be.
-    /// - What was opened to create fails with `AlreadyExists` where the container came meanwhile, and leaves it as it is.
+    /// - What was opened to create fails with `AlreadyExists` where the archive came meanwhile, and leaves it as it is.
     /// - An image that is there already gains what it lacked: children that were absent, manifests about it. It loses nothing.
     /// - What is in [`Commit::needs`] may be missing, too; sources of the image say it in
     ///   [`needs`](crate::ImageSource::needs).

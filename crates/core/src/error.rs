@@ -12,7 +12,7 @@ use crate::Hint;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The image, manifest, blob or container is not there.
+    /// The image, manifest, blob or archive is not there.
     NotFound,
     /// It is there already, and the mode says that it must not be.
     AlreadyExists,

@@ -7,8 +7,8 @@
 //! | blob | bytes with a digest: a config or a layer | [`Body`], [`Descriptor`] |
 //! | transport | a way to keep images | [`Transport`] |
 //! | reference | `scheme:locator`, where one image is | [`Reference`] |
-//! | container | a place that holds several images | [`Archives`] |
-//! | image name | the text an image is stored under in its container | [`ImageName`], [`DockerName`] |
+//! | archive | a place that holds several images | [`Archives`] |
+//! | image name | the text an image is stored under in its archive | [`ImageName`], [`DockerName`] |
 //!
 //! To add a transport, implement [`Transport`], [`ImageSource`] and [`ImageDestination`], and
 //! [`Archives`] where a place holds several images. Each bullet in their docs is a promise that callers build on, and a law of

@@ -14,9 +14,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{Error, ErrorKind, Escaped, Result};
 
-/// The text an image is stored under in its container.
+/// The text an image is stored under in its archive.
 ///
-/// Any text without control characters, not empty; a container may take only some. [`docker`](Self::docker) gives the
+/// Any text without control characters, not empty; an archive may take only some. [`docker`](Self::docker) gives the
 /// parsed, canonical kind where the text is one.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ImageName(Arc<str>);

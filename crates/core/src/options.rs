@@ -25,7 +25,7 @@ macro_rules! setters {
     };
 }
 
-/// What writing does with a container that is there already.
+/// What writing does with an archive that is there already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum WriteMode {
@@ -99,7 +99,7 @@ pub struct ReadOptions {
     /// The folder for unnamed temporary files: what comes from a pipe, or out of a compressed archive.
     /// `None`: `$TMPDIR`, else `/var/tmp`.
     pub spool: Option<PathBuf>,
-    /// What [`OnePass::pass`](crate::OnePass::pass) gave for the container: it is read instead of the place.
+    /// What [`OnePass::pass`](crate::OnePass::pass) gave for the archive: it is read instead of the place.
     pub passed: Option<Passed>,
     /// The caller asks for [`ImageSource::root_descriptor`](crate::ImageSource::root_descriptor) first, and may need no more. Where
     /// [`Transport::compares_roots`](crate::Transport::compares_roots), opening an image asks for that alone, and leaves reading
@@ -116,13 +116,13 @@ impl ReadOptions {
     }
 }
 
-/// How to write one image or a container.
+/// How to write one image or an archive.
 ///
 /// - Each transport heeds the mode, the names and the names to fall back to. All else it may ignore where it has no use for it.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct WriteOptions {
-    /// What to do with a container that is there already; `None`: as the transport does by default.
+    /// What to do with an archive that is there already; `None`: as the transport does by default.
     pub mode: Option<WriteMode>,
     /// Names for the image, beside the one in the reference.
     pub names: Vec<ImageName>,

@@ -1,4 +1,4 @@
-//! [`OnePass`] and [`Staging`]: reading a container that comes once, and keeping its blobs before it is known what they
+//! [`OnePass`] and [`Staging`]: reading an archive that comes once, and keeping its blobs before it is known what they
 //! are for.
 
 use std::any::Any;
@@ -9,7 +9,7 @@ use async_trait::async_trait;
 
 use crate::{Body, FileRange, ReadOptions, Reference, Result, Stored};
 
-/// The ability to read a container that comes once, from a pipe, in one pass: its members in order, each blob put where
+/// The ability to read an archive that comes once, from a pipe, in one pass: its members in order, each blob put where
 /// it is going while it passes. What lists the images is often the last of it, and decides at the end.
 ///
 /// To read one: [`pass`](Self::pass), then [`Transport::source`](crate::Transport::source) or
@@ -21,7 +21,7 @@ pub trait OnePass: Send + Sync {
     /// - Reads nothing of it.
     async fn comes_once(&self, at: &Reference) -> bool;
 
-    /// Reads it to its end. What the reference says beyond the container's place is not looked at.
+    /// Reads it to its end. What the reference says beyond the archive's place is not looked at.
     ///
     /// - Opened with what passed, it has the images, documents and blobs that it has when it is read at random, and is
     ///   refused for the same faults.

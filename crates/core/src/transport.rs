@@ -25,7 +25,7 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// The grammar of a locator on one line, for help: `PATH[:NAME|:@INDEX|@DIGEST]`.
     fn syntax(&self) -> &'static str;
 
-    /// What writing to a container that is there already means when the caller does not say.
+    /// What writing to an archive that is there already means when the caller does not say.
     ///
     /// - Writing without a mode does just that.
     fn default_mode(&self) -> WriteMode;
@@ -53,7 +53,7 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
 
     /// Opens one image for reading.
     ///
-    /// - `NotFound` when the container or the image is not there; the error lists the names that are.
+    /// - `NotFound` when the archive or the image is not there; the error lists the names that are.
     /// - `Ambiguous` when several images fit, or none is chosen of several.
     /// - Equal references open equal images: by any value of the transport, what another one wrote too.
     async fn source(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ImageSource>>;
@@ -71,15 +71,15 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// - The image's names are fixed here: the one in the reference and those of the options. Names beyond what
     ///   [`Accepts`](crate::Accepts) says are refused with `Unsupported`.
     /// - The image is the one that the reference names afterwards, where it names one.
-    /// - `AlreadyExists` when the mode is [`Create`](WriteMode::Create) and the container is there.
-    /// - Any number may append to one container at once; none loses another's image.
+    /// - `AlreadyExists` when the mode is [`Create`](WriteMode::Create) and the archive is there.
+    /// - Any number may append to one archive at once; none loses another's image.
     async fn destination(
         &self,
         at: &Reference,
         how: &WriteOptions,
     ) -> Result<Box<dyn ImageDestination>>;
 
-    /// The ability to hold several images in one container.
+    /// The ability to hold several images in one archive.
     ///
     /// - It is there if, and only if, a place holds several images.
     fn archives(&self) -> Option<&dyn Archives> {

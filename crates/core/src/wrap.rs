@@ -97,7 +97,7 @@ macro_rules! wrappers {
 
 wrappers! {
     /// A [`Transport`] that changes another one. Where it changes sources or destinations, it gives an
-    /// [`archives`](Self::archives) of its own, too ([`WrapArchives`]), or images of containers are those of the other one.
+    /// [`archives`](Self::archives) of its own, too ([`WrapArchives`]), or images of archives are those of the other one.
     WrapTransport of Transport: (fmt::Debug + Send + Sync + 'static) {
         fn scheme(&self) -> &'static str;
         fn syntax(&self) -> &'static str;
@@ -116,8 +116,8 @@ wrappers! {
 wrappers! {
     /// [`Archives`] that change others.
     WrapArchives of Archives: (Send + Sync) {
-        fn container_of(&self, at: &Reference) -> Option<Reference>;
-        fn may_be_container(&self, at: &Reference) -> bool;
+        fn archive_of(&self, at: &Reference) -> Option<Reference>;
+        fn may_be_archive(&self, at: &Reference) -> bool;
         fn one_pass(&self) -> Option<&dyn OnePass>;
         async fn read(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ArchiveReader>>;
         async fn write(&self, at: &Reference, how: &WriteOptions) -> Result<Box<dyn ArchiveWriter>>;

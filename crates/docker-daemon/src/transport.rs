@@ -151,7 +151,7 @@ impl Archives for DockerDaemon {
         Ok(Box::new(Reader::open(Arc::clone(&self.engine), how).await.context(|| at)?))
     }
 
-    fn container_of(&self, at: &Reference) -> Option<Reference> {
+    fn archive_of(&self, at: &Reference) -> Option<Reference> {
         (at.scheme() == SCHEME).then(|| Locator::All.reference())
     }
 

@@ -119,7 +119,7 @@ impl Archives for Registry {
         Ok(Box::new(RegistryReader::open(&name, places, how.compare).await?))
     }
 
-    fn container_of(&self, at: &Reference) -> Option<Reference> {
+    fn archive_of(&self, at: &Reference) -> Option<Reference> {
         archive_of(&one_image(at).ok()?).ok()
     }
 

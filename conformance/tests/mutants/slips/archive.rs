@@ -1,4 +1,4 @@
-//! [`SlippingReader`] and [`SlippingWriter`]: containers, with a slip.
+//! [`SlippingReader`] and [`SlippingWriter`]: archives, with a slip.
 
 use async_trait::async_trait;
 use transship_core::{

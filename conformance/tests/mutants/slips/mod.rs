@@ -21,7 +21,7 @@ pub use transport::Slipping;
 faults! {
     Slip SLIPS "slips"
     // Facts beside the bytes.
-    /// The reader of a container is the image that it was opened by.
+    /// The reader of an archive is the image that it was opened by.
     ReaderIsTheImage => "an_image_is_written_where_its_reference_says",
     /// A child comes with a descriptor of its own, without its platform.
     ChildForgetsItsPlatform => "a_committed_image_reads_back_equal",

@@ -49,7 +49,7 @@ pub(super) async fn run(args: args::List, session: &Session) -> exit::Result {
     let mut images = Vec::new();
     let mut done = Done::Success;
     if let Some(archives) = transport.archives() {
-        if let Some(place) = archives.container_of(&reference).filter(|place| *place != reference) {
+        if let Some(place) = archives.archive_of(&reference).filter(|place| *place != reference) {
             return Err(one_image(&reference, &place).into());
         }
         let reader = archives.read(&reference, &how).await?;

@@ -96,7 +96,7 @@ impl Run<'_> {
         places::Input { reference, how }: &places::Input,
     ) -> exit::Result<()> {
         let verifier = self.verifier();
-        let Some(archives) = transport.archives().filter(|a| a.may_be_container(reference)) else {
+        let Some(archives) = transport.archives().filter(|a| a.may_be_archive(reference)) else {
             let opened = transport.source(reference, how).await;
             return self.image(&verifier, reference, &[], opened).await;
         };

@@ -202,7 +202,7 @@ fn of_a_list() {
 /// Tags that are not chosen cost nothing.
 #[test]
 fn of_chosen_tags() {
-    let (session, registry, host) = start();
+    let (session, registry, host) = start(LAYERS);
     tagged(&session, &registry, 500);
     let names = session.ok(&format!("list --tags t4* --newest 2 docker://{host}/app"));
     costs(&registry, &[("GET /tags/list", 1)]);

@@ -284,7 +284,7 @@ impl Opening<'_> {
         if let Some(archives) = transport.archives()
             && images == Images::All
         {
-            let place = match archives.container_of(at) {
+            let place = match archives.archive_of(at) {
                 Some(place) if place != *at => place,
                 _ => {
                     let archive = archives.read(at, how).await?;

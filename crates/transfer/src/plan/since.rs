@@ -50,7 +50,7 @@ pub async fn digests(
 ) -> Result<HashSet<Digest>> {
     let transport = transports.of(at)?;
     let inventory = Inventory::default();
-    if let Some(archives) = transport.archives().filter(|a| a.may_be_container(at)) {
+    if let Some(archives) = transport.archives().filter(|a| a.may_be_archive(at)) {
         let reader = archives.read(at, how).await?;
         if reader.reference() == at {
             for entry in reader.entries() {

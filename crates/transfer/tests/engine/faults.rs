@@ -1,4 +1,4 @@
-//! What goes wrong in a container in memory.
+//! What goes wrong in an archive in memory.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Cursor, Read};

@@ -108,7 +108,7 @@ impl Image {
         self
     }
 
-    /// Puts its blobs and its manifest into a container.
+    /// Puts its blobs and its manifest into an archive.
     pub fn put(&self, into: &Memory) -> Manifest {
         let diff_ids: Vec<Digest> = match &self.diff_ids {
             Some(said) => said.clone(),

@@ -1,4 +1,4 @@
-//! A transport over memory: one container, what it can hold as a test says, and faults on demand.
+//! A transport over memory: one archive, what it can hold as a test says, and faults on demand.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -38,13 +38,13 @@ pub struct State {
     pub asked: HashMap<Digest, usize>,
 }
 
-/// One container in memory, and the transport to it.
+/// One archive in memory, and the transport to it.
 #[derive(Clone, Debug)]
 pub struct Memory {
     pub scheme: &'static str,
     pub state: Arc<Mutex<State>>,
     pub accepts: Accepts,
-    /// Whether it can be opened as a container.
+    /// Whether it can be opened as an archive.
     pub many: bool,
     /// Whether it holds only docker names.
     pub docker_names: bool,

@@ -134,7 +134,7 @@ async fn many_images_need_room_for_many() {
 }
 
 #[tokio::test]
-async fn many_sources_go_into_one_container() {
+async fn many_sources_go_into_one_archive() {
     let (from, to) = (three(), Memory::new("to"));
     let sources = ["box:@2", "box:@0"].map(|at| Source::from(from.at(at)));
     Transfer::many(sources, to.at("box"))
@@ -162,7 +162,7 @@ async fn what_is_open_already_is_used() {
 }
 
 #[tokio::test]
-async fn an_empty_container_has_nothing_to_copy() {
+async fn an_empty_archive_has_nothing_to_copy() {
     let error = copy(&Memory::new("from"), &Memory::new("to"), all()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }

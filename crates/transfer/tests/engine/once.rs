@@ -1,11 +1,11 @@
-//! A container in memory that comes once, and one that keeps what comes before it is known what it is for.
+//! An archive in memory that comes once, and one that keeps what comes before it is known what it is for.
 
 use async_trait::async_trait;
 use transship_core::*;
 
 use crate::memory::Memory;
 
-/// What a container has to do with streams.
+/// What an archive has to do with streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Streams {
     Never,

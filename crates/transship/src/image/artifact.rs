@@ -191,7 +191,7 @@ async fn beside(transports: &Transports, image: &Image) -> Result<ImageWriter> {
     let transport = transports.of(at)?;
     let how = WriteOptions::default().with_mode(WriteMode::Append);
     if let Some(archives) = transport.archives() {
-        let place = match archives.container_of(at) {
+        let place = match archives.archive_of(at) {
             Some(place) => place,
             None => archives.read(at, &ReadOptions::default()).await?.reference().clone(),
         };

@@ -61,7 +61,7 @@
 //! # 13. Each image of a transfer is one future, from its first blob to its commit
 //!
 //! A destination may hold a lock while it is open. Were images opened ahead of their turn, one that nobody polls could hold what another
-//! needs. An image is committed when all before it are, so the order in a container is that of the plan.
+//! needs. An image is committed when all before it are, so the order in an archive is that of the plan.
 //!
 //! # 14. One chosen platform gives the image alone
 //!
@@ -113,7 +113,7 @@
 //! They are copied as they are, and only for manifests that keep their digest: a signature that was made to follow a new digest would not be
 //! one. Places that hold artifacts hold referrers; there is no second word for it in [`Accepts`](crate::transport::Accepts).
 //!
-//! # 23. Images of a container are planned twice where there are many
+//! # 23. Images of an archive are planned twice where there are many
 //!
 //! All are planned before the first byte is written: names that collide and images that cannot be held are refused then. To keep
 //! thousands of plans, open images and places cost 40 KB each. Plans follow from documents and options alone, so those beyond the first 64
@@ -136,8 +136,8 @@
 //!
 //! | on a disk | in a registry | why |
 //! |---|---|---|
-//! | a container of no images is there | `empty: None` | a repository comes with its first manifest; one with blobs alone is `NotFound` |
-//! | a container is replaced at once | `replaces: Images` | tags move one by one, and few servers let anybody delete; for a repository it is `Unsupported` |
+//! | an archive of no images is there | `empty: None` | a repository comes with its first manifest; one with blobs alone is `NotFound` |
+//! | an archive is replaced at once | `replaces: Images` | tags move one by one, and few servers let anybody delete; for a repository it is `Unsupported` |
 //! | a writer shows all with `finish` | `Accepts::shows` | there is no step for several tags; each image is whole, and a failure lists what is there |
 //! | images are listed as they were written | `listed: Names`, `taken`, `Accepts::nameless` | a listing is of tags, in the server's order; an image whose tag went is found by its digest alone |
 //! | the only image needs no name | `chosen: ByName`, `Accepts::nameless` | everywhere a repository without a tag means its `latest` |
@@ -410,7 +410,7 @@
 //! The traits did not say which fields of a descriptor come back, so each transport had its own idea, and the kit none. A child comes
 //! with the descriptor that was asked for, whole. What is about an image is listed with media type, digest, size and artifact type
 //! ([`Manifest::as_referrer`](crate::Manifest::as_referrer)); annotations are the manifest's, and a list may repeat them: in an `index.json`
-//! they would be read as names. Platform and annotations of a root belong to the container, where it keeps them. `Create` holds at the
+//! they would be read as names. Platform and annotations of a root belong to the archive, where it keeps them. `Create` holds at the
 //! commit, too; a registry has no step for that, so the tag is asked for once more, and who comes between is overwritten.
 //!
 //! # 61. One way to compare roots before they are read

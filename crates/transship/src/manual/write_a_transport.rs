@@ -22,7 +22,7 @@
 //! | `folder` | a folder with a file for each blob, and a list that is replaced under a lock | a cache, a store by digest |
 //! | `memory` | a value in the process | a service, a client of a server |
 //!
-//! They differ in `src/store.rs` alone, which is yours to replace: what is at a place (`Container`), the bytes of a blob
+//! They differ in `src/store.rs` alone, which is yours to replace: what is at a place (`Archive`), the bytes of a blob
 //! (`Blob`), where bytes wait that do not show yet (`Room`), and a change that shows all at once or not at all
 //! (`Place::change`). The other files rarely change: `reference.rs` says what stands behind the scheme, `images.rs` what an
 //! image consists of, `writing.rs` and `destination.rs` how one is written, `source.rs` how it is read.
@@ -265,14 +265,14 @@
 //! | `a_dropped_writer_leaves_no_trace` | an interrupted export destroys the archive that it was to replace |
 //! | `a_dropped_commit_is_all_or_nothing` | a name without its image, or an image without its name, after Ctrl-C |
 //! | `a_commit_dropped_in_a_writer_is_whole_or_not_there` | an export that went on after Ctrl-C of one image holds a half of it |
-//! | `a_dropped_finish_is_all_or_nothing` | some of the images of a container, after Ctrl-C |
+//! | `a_dropped_finish_is_all_or_nothing` | some of the images of an archive, after Ctrl-C |
 //! | `replacing_keeps_the_old_image_readable` | services that start during an upload find nothing |
 //! | `a_commit_survives_a_power_cut` | a machine that loses power keeps an index whose blobs are empty (looked at with `strace`, on Linux) |
 //! | `what_has_gone_is_no_gap` | a copy of an index that is deleted meanwhile succeeds without some of its platforms |
 //! | `replacing_leaves_nothing_of_the_old` | a folder that is replaced every night fills the disk, and old layers leak |
 //! | `readers_never_see_a_mixture` | the old manifest with the new layers |
 //!
-//! Containers:
+//! Archives:
 //!
 //! | law | without it |
 //! |---|---|

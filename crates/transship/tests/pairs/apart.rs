@@ -8,9 +8,9 @@ use transship::{
 
 use crate::registry::{Bench, Made, plain};
 
-/// What becomes of images of a container that goes somewhere as a whole.
+/// What becomes of images of an archive that goes somewhere as a whole.
 struct Case {
-    /// The names of each image of the container.
+    /// The names of each image of the archive.
     images: &'static [&'static [&'static str]],
     to: &'static str,
     /// The tags that are there afterwards, with the repository; else a part of the error.
@@ -21,7 +21,7 @@ const CASES: &[Case] = &[
     Case { images: &[&["app:1"], &["app:2"]], to: "a/b", expected: Ok(&["a/b:1", "a/b:2"]) },
     // Tags alone.
     Case { images: &[&["n0"], &["n1"]], to: "a/b", expected: Ok(&["a/b:n0", "a/b:n1"]) },
-    // The only one of its container keeps its tag as it would beside others.
+    // The only one of its archive keeps its tag as it would beside others.
     Case { images: &[&["app:7"]], to: "a/b", expected: Ok(&["a/b:7"]) },
     Case {
         images: &[&["app:1"], &["other:2"]],

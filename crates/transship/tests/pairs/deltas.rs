@@ -83,7 +83,7 @@ impl Bench {
         self.transports.parse(&format!("{scheme}:{}", self.path(name).display())).unwrap()
     }
 
-    /// Writes images into one container, under these names.
+    /// Writes images into one archive, under these names.
     async fn bundle(&self, at: &Reference, images: &[(&str, &Manifest, &[&Made])]) {
         let archives = self.transports.of(at).unwrap().archives().unwrap();
         let writer = archives.write(at, &WriteOptions::default()).await.unwrap();

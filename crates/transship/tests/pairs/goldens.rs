@@ -230,7 +230,7 @@ async fn goldens_are_read_as_others_read_them() {
 }
 
 #[tokio::test]
-async fn containers_and_back() {
+async fn archives_and_back() {
     let mut bench = Bench::new();
     for view in views(bench.dir.path()) {
         let from = bench.parse(&view.reference);

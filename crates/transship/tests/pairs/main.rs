@@ -1,12 +1,12 @@
-//! Every ordered pair of linked transports: golden archives of real tools, generated images and containers of them, deltas.
+//! Every ordered pair of linked transports: golden archives of real tools, generated images and archives of them, deltas.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 #![cfg(all(feature = "docker-archive", feature = "oci-layout", feature = "directory"))]
 
 #[cfg(feature = "registry")]
 mod apart;
+mod archives;
 #[cfg(feature = "registry")]
 mod beside;
-mod containers;
 #[cfg(feature = "registry")]
 mod costs;
 #[cfg(feature = "registry")]

@@ -96,7 +96,7 @@ impl Bench {
         writer.finish().await.unwrap();
     }
 
-    /// Writes it to a container that is open.
+    /// Writes it to an archive that is open.
     pub(crate) async fn put(
         &self,
         writer: &dyn ArchiveWriter,

@@ -12,19 +12,19 @@ use crate::destination::Destination;
 use crate::images::Image;
 use crate::reference::{Locator, Select, reference};
 use crate::source::Source;
-use crate::store::Container;
+use crate::store::Archive;
 use crate::writing::{Begun, Writing};
 
 /// A place being read.
 #[derive(Debug)]
 pub(crate) struct Reader {
     reference: Reference,
-    container: Arc<Container>,
+    archive: Arc<Archive>,
     entries: Vec<ArchiveEntry>,
 }
 
 impl Reader {
-    pub(crate) fn new(locator: &Locator, container: Container) -> Self {
+    pub(crate) fn new(locator: &Locator, archive: Archive) -> Self {
         let entry = |(index, image): (usize, &Image)| {
             // By digest: a position changes when an image before it is deleted.
             let select = Select::Digest(image.root.digest.clone());
@@ -33,8 +33,8 @@ impl Reader {
             entry.raw_names = image.names.iter().map(ToString::to_string).collect();
             entry
         };
-        let entries = container.images.0.iter().enumerate().map(entry).collect();
-        Self { reference: reference(locator), container: Arc::new(container), entries }
+        let entries = archive.images.0.iter().enumerate().map(entry).collect();
+        Self { reference: reference(locator), archive: Arc::new(archive), entries }
     }
 }
 
@@ -49,13 +49,13 @@ impl ArchiveReader for Reader {
     }
 
     async fn open(&self, entry: &ArchiveEntry) -> Result<Box<dyn ImageSource>> {
-        let image = self.container.images.0.get(entry.index);
+        let image = self.archive.images.0.get(entry.index);
         let image = image.filter(|_| self.entries.contains(entry)).ok_or_else(|| {
             let message = format!("{} is no image of {}", entry.reference, self.reference);
             Error::new(ErrorKind::NotFound, message)
         })?;
-        let container = Arc::clone(&self.container);
-        Ok(Box::new(Source::new(entry.reference.clone(), container, image.clone())))
+        let archive = Arc::clone(&self.archive);
+        Ok(Box::new(Source::new(entry.reference.clone(), archive, image.clone())))
     }
 }
 

@@ -9,19 +9,19 @@ use transship_core::{
 };
 
 use crate::images::{Image, gone};
-use crate::store::{Blob, Container, body};
+use crate::store::{Blob, Archive, body};
 
 /// An image being read.
 #[derive(Debug)]
 pub(crate) struct Source {
     reference: Reference,
-    container: Arc<Container>,
+    archive: Arc<Archive>,
     image: Image,
 }
 
 impl Source {
-    pub(crate) fn new(reference: Reference, container: Arc<Container>, image: Image) -> Self {
-        Self { reference, container, image }
+    pub(crate) fn new(reference: Reference, archive: Arc<Archive>, image: Image) -> Self {
+        Self { reference, archive, image }
     }
 
     /// Does something with the bytes of a blob or manifest, off the runtime.
@@ -31,10 +31,10 @@ impl Source {
         what: &'static str,
         work: impl FnOnce(Blob, &Descriptor) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let (container, of) = (Arc::clone(&self.container), of.clone());
+        let (archive, of) = (Arc::clone(&self.archive), of.clone());
         let is_part = self.image.parts.contains(&of.digest);
         let done = run_blocking(move |_| {
-            let bytes = container.blob(&of.digest)?.ok_or_else(|| {
+            let bytes = archive.blob(&of.digest)?.ok_or_else(|| {
                 if is_part {
                     return gone(&of.digest);
                 }

@@ -12,7 +12,7 @@ use crate::destination::Destination;
 use crate::images::Blobs;
 use crate::reference::{Locator, Select, locator, reference};
 use crate::source::Source;
-use crate::store::{Container, Store};
+use crate::store::{Archive, Store};
 use crate::writing::{Begun, Place, Writing};
 
 pub(crate) const SCHEME: &str = "scaffold";
@@ -30,11 +30,11 @@ impl Scaffold {
         Self::default()
     }
 
-    async fn open(&self, at: &Reference) -> Result<(Locator, Container)> {
+    async fn open(&self, at: &Reference) -> Result<(Locator, Archive)> {
         let (locator, store) = (locator(at)?, self.store.clone());
         let path = PathBuf::from(&locator.path);
-        let container = run_blocking(move |cancel| store.open(&path, cancel));
-        Ok((locator, container.await.context(|| at)?))
+        let archive = run_blocking(move |cancel| store.open(&path, cancel));
+        Ok((locator, archive.await.context(|| at)?))
     }
 
     async fn begin(&self, at: &Reference, how: &WriteOptions) -> Result<(Locator, Writing)> {
@@ -78,9 +78,9 @@ impl Transport for Scaffold {
     }
 
     async fn source(&self, at: &Reference, _: &ReadOptions) -> Result<Box<dyn ImageSource>> {
-        let (locator, container) = self.open(at).await?;
-        let image = container.images.choose(&locator.select).context(|| at)?.clone();
-        Ok(Box::new(Source::new(reference(&locator), Arc::new(container), image)))
+        let (locator, archive) = self.open(at).await?;
+        let image = archive.images.choose(&locator.select).context(|| at)?.clone();
+        Ok(Box::new(Source::new(reference(&locator), Arc::new(archive), image)))
     }
 
     async fn destination(
@@ -121,8 +121,8 @@ impl Transport for Scaffold {
 #[async_trait]
 impl Archives for Scaffold {
     async fn read(&self, at: &Reference, _: &ReadOptions) -> Result<Box<dyn ArchiveReader>> {
-        let (locator, container) = self.open(at).await?;
-        Ok(Box::new(Reader::new(&locator.with(Select::None), container)))
+        let (locator, archive) = self.open(at).await?;
+        Ok(Box::new(Reader::new(&locator.with(Select::None), archive)))
     }
 
     async fn write(&self, at: &Reference, how: &WriteOptions) -> Result<Box<dyn ArchiveWriter>> {

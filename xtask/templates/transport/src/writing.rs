@@ -10,7 +10,7 @@ use transship_core::{
 use transship_local::{LockWait, Unpublished};
 
 use crate::images::{Blobs, Image, Pending, gone};
-use crate::store::{Blob, Container, Room, Store, body};
+use crate::store::{Blob, Archive, Room, Store, body};
 
 /// Where images are, and how they are written there. Its [`change`](Place::change) is in `store.rs`.
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ pub(crate) struct Place {
 
 impl Place {
     /// What a change begins with, of what is there.
-    pub(crate) fn base(&self, there: Option<Container>) -> Result<Container> {
+    pub(crate) fn base(&self, there: Option<Archive>) -> Result<Archive> {
         match (there, self.mode) {
             (Some(_), WriteMode::Create) => {
                 let message = format!("{} is there already", self.path.display());
@@ -32,7 +32,7 @@ impl Place {
                     .hint("append to it, or replace it"))
             }
             (Some(there), WriteMode::Append) => Ok(there),
-            _ => Ok(Container::default()),
+            _ => Ok(Archive::default()),
         }
     }
 }
@@ -46,7 +46,7 @@ pub(crate) type Writing = Unpublished<Begun>;
 pub(crate) struct Begun {
     place: Place,
     /// What was there in the beginning.
-    base: Container,
+    base: Archive,
     room: Room,
     blobs: Mutex<Blobs>,
     /// What was there when it was looked for, and is counted on.

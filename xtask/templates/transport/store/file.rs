@@ -5,7 +5,7 @@
 #![allow(clippy::unnecessary_wraps, clippy::unused_self, reason = "what a place offers, whether or not this one needs it")]
 
 // Decide: the format is yours to replace. What this file promises to the others is what a place has to offer: a change shows
-// all at once or not at all, and who opened a container before the change reads what it was, or an error.
+// all at once or not at all, and who opened an archive before the change reads what it was, or an error.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -31,13 +31,13 @@ const LIMIT: u64 = 64 << 20;
 /// The length of what stands at the end.
 const END: u64 = 8;
 
-/// Where containers are: all that is known is in their files.
+/// Where archives are: all that is known is in their files.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Store;
 
 /// What is in a file.
 #[derive(Debug, Default)]
-pub(crate) struct Container {
+pub(crate) struct Archive {
     pub(crate) images: Images,
     blobs: Blobs,
 }
@@ -69,14 +69,14 @@ impl Store {
     ///
     /// # Errors
     /// `NotFound`, `Corrupt`.
-    pub(crate) fn open(&self, path: &Path, _: &Cancel) -> Result<Container> {
-        Container::read(&FileRange::whole(open_regular(path)?, path)?)
+    pub(crate) fn open(&self, path: &Path, _: &Cancel) -> Result<Archive> {
+        Archive::read(&FileRange::whole(open_regular(path)?, path)?)
     }
 
     /// What is at a place, if anything is.
-    pub(crate) fn find(&self, path: &Path, cancel: &Cancel) -> Result<Option<Container>> {
+    pub(crate) fn find(&self, path: &Path, cancel: &Cancel) -> Result<Option<Archive>> {
         match self.open(path, cancel) {
-            Ok(container) => Ok(Some(container)),
+            Ok(archive) => Ok(Some(archive)),
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
             Err(e) => Err(e),
         }
@@ -88,7 +88,7 @@ impl Store {
     }
 }
 
-impl Container {
+impl Archive {
     /// The bytes of a blob or manifest. They are of the file that was opened, whatever is at its path now.
     pub(crate) fn blob(&self, digest: &Digest) -> Result<Option<Blob>> {
         Ok(self.blobs.get(digest).cloned())
@@ -145,8 +145,8 @@ impl Place {
         change_file(&self.path, &self.wait, cancel, &mut |before| {
             // What is replaced may be anything.
             let there = before.file().filter(|_| self.mode != WriteMode::Replace);
-            let base = self.base(there.map(Container::read).transpose()?)?;
-            let Container { mut images, blobs } = base;
+            let base = self.base(there.map(Archive::read).transpose()?)?;
+            let Archive { mut images, blobs } = base;
             change(&mut images, &|digest| new.contains_key(digest) || blobs.contains_key(digest))?;
             let file = StagedFile::beside(&self.path)?;
             write(&file, images, &|digest| new.get(digest).or(blobs.get(digest)), cancel)?;

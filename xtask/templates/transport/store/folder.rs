@@ -5,7 +5,7 @@
 #![allow(clippy::unnecessary_wraps, clippy::unused_self, reason = "what a place offers, whether or not this one needs it")]
 
 // Decide: what is where is yours to replace. What this file promises to the others is what a place has to offer: a change
-// shows all at once or not at all, and who opened a container before the change reads what it was, or an error.
+// shows all at once or not at all, and who opened an archive before the change reads what it was, or an error.
 
 use std::collections::HashSet;
 use std::fs;
@@ -32,13 +32,13 @@ const BLOBS: &str = "blobs";
 /// More than the list should have.
 const LIMIT: u64 = 64 << 20;
 
-/// Where containers are: all that is known is in their folders.
+/// Where archives are: all that is known is in their folders.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Store;
 
 /// What is in a folder.
 #[derive(Debug, Default)]
-pub(crate) struct Container {
+pub(crate) struct Archive {
     pub(crate) images: Images,
     /// Where the blobs are; `None` of one that is not there yet.
     blobs: Option<PathBuf>,
@@ -63,19 +63,19 @@ impl Store {
     ///
     /// # Errors
     /// `NotFound`, `Corrupt`.
-    pub(crate) fn open(&self, path: &Path, _: &Cancel) -> Result<Container> {
+    pub(crate) fn open(&self, path: &Path, _: &Cancel) -> Result<Archive> {
         let list = read_document(&path.join(LIST), LIMIT, "the list of images")?;
         let images = parse_json(&list, "the list of images")?;
-        Ok(Container { images, blobs: Some(path.join(BLOBS)) })
+        Ok(Archive { images, blobs: Some(path.join(BLOBS)) })
     }
 
     /// What is at a place, if anything is.
     ///
     /// # Errors
     /// `Unsupported` for a folder of something else.
-    pub(crate) fn find(&self, path: &Path, cancel: &Cancel) -> Result<Option<Container>> {
+    pub(crate) fn find(&self, path: &Path, cancel: &Cancel) -> Result<Option<Archive>> {
         match self.open(path, cancel) {
-            Ok(container) => return Ok(Some(container)),
+            Ok(archive) => return Ok(Some(archive)),
             Err(e) if e.kind() == ErrorKind::NotFound => {}
             Err(e) => return Err(e),
         }
@@ -97,7 +97,7 @@ impl Store {
     }
 }
 
-impl Container {
+impl Archive {
     /// The bytes of a blob or manifest. Those that were deleted since are not there.
     pub(crate) fn blob(&self, digest: &Digest) -> Result<Option<Blob>> {
         let Some(blobs) = &self.blobs else { return Ok(None) };

@@ -3,7 +3,7 @@
 #![allow(clippy::unnecessary_wraps, clippy::unused_self, reason = "what a place offers, whether or not this one needs it")]
 
 // Decide: this file is yours to replace. What it promises to the others is what a place has to offer: a change shows all
-// at once or not at all, and who opened a container before the change reads what it was, or an error.
+// at once or not at all, and who opened an archive before the change reads what it was, or an error.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -19,13 +19,13 @@ use crate::writing::Place;
 /// More than a blob in memory should have.
 const LIMIT: u64 = 1 << 30;
 
-/// Containers by their places. Clones share them.
+/// Archives by their places. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Store(Arc<Mutex<HashMap<PathBuf, Container>>>);
+pub(crate) struct Store(Arc<Mutex<HashMap<PathBuf, Archive>>>);
 
 /// What is at a place.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Container {
+pub(crate) struct Archive {
     pub(crate) images: Images,
     blobs: Blobs,
 }
@@ -49,15 +49,15 @@ impl Store {
     ///
     /// # Errors
     /// `NotFound`.
-    pub(crate) fn open(&self, path: &Path, cancel: &Cancel) -> Result<Container> {
+    pub(crate) fn open(&self, path: &Path, cancel: &Cancel) -> Result<Archive> {
         self.find(path, cancel)?.ok_or_else(|| {
             Error::new(ErrorKind::NotFound, format!("nothing is at {}", path.display()))
         })
     }
 
     /// What is at a place, if anything is.
-    pub(crate) fn find(&self, path: &Path, _: &Cancel) -> Result<Option<Container>> {
-        Ok(self.containers().get(path).cloned())
+    pub(crate) fn find(&self, path: &Path, _: &Cancel) -> Result<Option<Archive>> {
+        Ok(self.archives().get(path).cloned())
     }
 
     /// Whether a path is a place of ours: in memory there is none that others could see.
@@ -65,12 +65,12 @@ impl Store {
         Ok(false)
     }
 
-    fn containers(&self) -> MutexGuard<'_, HashMap<PathBuf, Container>> {
+    fn archives(&self) -> MutexGuard<'_, HashMap<PathBuf, Archive>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Container {
+impl Archive {
     /// The bytes of a blob or manifest.
     pub(crate) fn blob(&self, digest: &Digest) -> Result<Option<Blob>> {
         Ok(self.blobs.get(digest).cloned())
@@ -101,15 +101,15 @@ impl Place {
     pub(crate) fn change(&self, new: &Blobs, _: &Cancel, change: &mut Change<'_>) -> Result<()> {
         // Nobody has it for long.
         let _ = &self.wait;
-        let mut containers = self.store.containers();
-        let Container { mut images, blobs } = self.base(containers.get(&self.path).cloned())?;
+        let mut archives = self.store.archives();
+        let Archive { mut images, blobs } = self.base(archives.get(&self.path).cloned())?;
         change(&mut images, &|digest| new.contains_key(digest) || blobs.contains_key(digest))?;
         let find = |digest: &Digest| {
             let bytes = new.get(digest).or(blobs.get(digest))?;
             Some((digest.clone(), bytes.clone()))
         };
         let blobs = images.parts().into_iter().filter_map(find).collect();
-        containers.insert(self.path.clone(), Container { images, blobs });
+        archives.insert(self.path.clone(), Archive { images, blobs });
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! [`Container`]: several images and what they are called.
+//! [`Archive`]: several images and what they are called.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use super::Node;
 
 /// Images, in the order in which they are written.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Container {
+pub struct Archive {
     /// The images.
     pub images: Vec<Named>,
 }
@@ -29,7 +29,7 @@ impl fmt::Debug for Named {
     }
 }
 
-impl fmt::Debug for Container {
+impl fmt::Debug for Archive {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(&self.images).finish()
     }

@@ -1,4 +1,4 @@
-//! [`Container`]: images in their order. A value: who holds it reads what it was.
+//! [`Archive`]: images in their order. A value: who holds it reads what it was.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::{Locator, SCHEME, Select};
 
 /// Images in the order of their commits.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Container(pub(super) Vec<Arc<Image>>);
+pub(super) struct Archive(pub(super) Vec<Arc<Image>>);
 
 /// One image.
 #[derive(Clone, Debug)]
@@ -40,7 +40,7 @@ pub(super) struct Parts {
     pub(super) about: Vec<Manifest>,
 }
 
-impl Container {
+impl Archive {
     /// What is written to: what is there already, where the mode says so.
     pub(super) fn base(there: Option<&Arc<Self>>, mode: WriteMode, place: &str) -> Result<Self> {
         match (there, mode) {

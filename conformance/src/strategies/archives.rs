@@ -1,4 +1,4 @@
-//! Containers of images that share layers, configs and names.
+//! Archives of images that share layers, configs and names.
 
 use std::collections::HashSet;
 
@@ -8,17 +8,17 @@ use proptest::prelude::*;
 use super::{images, names, nodes};
 use transship_core::AcceptsNames;
 
-use crate::model::{Algorithm, Container, Form, Image, Layer, Named, Node};
+use crate::model::{Algorithm, Archive, Form, Image, Layer, Named, Node};
 use crate::{Ability, Empty, Facts, Manifests, Names};
 
-/// Containers of up to `most` images, no two of which have a name in common. Large ones have small images.
-pub fn containers(facts: &Facts, most: usize) -> BoxedStrategy<Container> {
+/// Archives of up to `most` images, no two of which have a name in common. Large ones have small images.
+pub fn archives(facts: &Facts, most: usize) -> BoxedStrategy<Archive> {
     let least = usize::from(facts.claims.empty == Empty::None);
     let few = vec(named(facts, nodes_without_subject(facts)), least..4.min(most + 1));
     let many = vec(named(facts, small(facts)), least..=most);
     let facts = facts.clone();
     prop_oneof![2 => few, 1 => many]
-        .prop_map(move |images| Container { images: distinct(images, &facts) })
+        .prop_map(move |images| Archive { images: distinct(images, &facts) })
         .boxed()
 }
 

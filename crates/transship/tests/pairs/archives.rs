@@ -1,4 +1,4 @@
-//! For every ordered pair of containers, all images -> A -> B -> A through the engine, over generated containers: each
+//! For every ordered pair of archives, all images -> A -> B -> A through the engine, over generated archives: each
 //! comes back, in its place, under its names.
 
 use proptest::strategy::{Strategy, ValueTree};
@@ -9,15 +9,15 @@ use transship::transport::{
 use transship::{
     Digest, Document, Images, ReadOptions, Reference, Transfer, TransferOptions, WriteOptions,
 };
-use transship_conformance::model::Container;
+use transship_conformance::model::Archive;
 use transship_conformance::{Claims, Facts, Manifests, Names, strategies};
 
 use crate::lab::{Lab, cases, put, runner};
 
 /// Places of several images. A repository has tags of its own for them, and is none of these.
-const CONTAINERS: [&str; 3] = ["docker-archive", "oci", "oci-archive"];
+const ARCHIVES: [&str; 3] = ["docker-archive", "oci", "oci-archive"];
 
-/// The most images of a container.
+/// The most images of an archive.
 const MOST: usize = 6;
 
 /// An image as it is listed, but for where.
@@ -49,10 +49,10 @@ fn keeps(scheme: &str) -> bool {
     scheme != "docker-archive"
 }
 
-async fn write(lab: &Lab, at: &Reference, container: &Container) {
+async fn write(lab: &Lab, at: &Reference, archive: &Archive) {
     let archives = lab.transports.of(at).unwrap().archives().unwrap();
     let writer = archives.write(at, &WriteOptions::default()).await.unwrap();
-    for image in &container.images {
+    for image in &archive.images {
         put(writer.image(&image.names).await.unwrap(), &image.node.build().unwrap()).await;
     }
     writer.finish().await.unwrap();
@@ -75,10 +75,10 @@ async fn list(lab: &Lab, at: &Reference, roots: bool) -> Vec<Listed> {
 }
 
 /// Whether it was worth it: nothing of no images is copied, and a layout holds one image without a name.
-async fn check(a: &str, b: &str, container: &Container) -> bool {
+async fn check(a: &str, b: &str, archive: &Archive) -> bool {
     let lab = Lab::new();
     let (first, second, last) = (lab.at(a, "first"), lab.at(b, "second"), lab.at(a, "last"));
-    write(&lab, &first, container).await;
+    write(&lab, &first, archive).await;
     let roots = keeps(a) && keeps(b);
     let before = list(&lab, &first, roots).await;
     if before.is_empty() || before.iter().filter(|image| image.names.is_empty()).count() > 1 {
@@ -91,22 +91,22 @@ async fn check(a: &str, b: &str, container: &Container) -> bool {
     }
     for (from, to) in [(&first, &second), (&second, &last)] {
         let done = Transfer::new(from, to).options(options.clone()).run().await;
-        done.unwrap_or_else(|e| panic!("{from} -> {to}: {e}\n{container:?}"));
+        done.unwrap_or_else(|e| panic!("{from} -> {to}: {e}\n{archive:?}"));
     }
-    assert_eq!(list(&lab, &last, roots).await, before, "{a} -> {b} -> {a}\n{container:?}");
+    assert_eq!(list(&lab, &last, roots).await, before, "{a} -> {b} -> {a}\n{archive:?}");
     true
 }
 
 async fn pairs_of(a: &str) {
-    for b in CONTAINERS {
-        let mut runner = runner(&format!("containers {a} {b}"));
-        let containers = strategies::containers(&facts(a, b), MOST);
+    for b in ARCHIVES {
+        let mut runner = runner(&format!("archives {a} {b}"));
+        let archives = strategies::archives(&facts(a, b), MOST);
         let mut checked = 0;
         for _ in 0..cases() {
-            let container = containers.new_tree(&mut runner).unwrap().current();
-            checked += u32::from(check(a, b, &container).await);
+            let archive = archives.new_tree(&mut runner).unwrap().current();
+            checked += u32::from(check(a, b, &archive).await);
         }
-        assert!(checked > 0, "no container could be copied from {a} to {b}");
+        assert!(checked > 0, "no archive could be copied from {a} to {b}");
     }
 }
 
