@@ -117,7 +117,7 @@ impl Address {
                 }
                 command.args(["-o", "ConnectTimeout=30", "-T", "--", host, "docker"]);
                 if let Some(socket) = socket {
-                    command.arg(format!("--host=unix://{socket}"));
+                    command.args(["-H", &format!("unix://{socket}")]);
                 }
                 command.args(["system", "dial-stdio"]);
                 spawned(command).map_err(|error| self.unreachable(error))
