@@ -264,9 +264,13 @@ fn malformed() -> Error {
 /// Whether an annotation describes the bytes of a layer, and is wrong once they change: the tables of contents of
 /// zstd:chunked and of eStargz.
 fn describes_bytes(annotation: &str) -> bool {
-    ["io.github.containers.zstd-chunked.", "containerd.io/snapshot/stargz/", "io.containers.estargz."]
-        .iter()
-        .any(|prefix| annotation.starts_with(prefix))
+    [
+        "io.github.containers.zstd-chunked.",
+        "containerd.io/snapshot/stargz/",
+        "io.containers.estargz.",
+    ]
+    .iter()
+    .any(|prefix| annotation.starts_with(prefix))
 }
 
 #[cfg(test)]
