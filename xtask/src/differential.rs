@@ -13,6 +13,6 @@ pub(crate) fn run(args: &mut Args) -> Result<bool> {
     command.env("DIFFERENTIAL_CASES", cases.to_string());
     command.env("DIFFERENTIAL_SEED", seed.to_string());
     let status =
-        command.env("DIFFERENTIAL_REQUIRE", "1").status().map_err(|e| format!("cargo: {e}"))?;
+        command.env("TRANSSHIP_REQUIRE_PEERS", "1").status().map_err(|e| format!("cargo: {e}"))?;
     Ok(status.success())
 }

@@ -17,7 +17,7 @@ pub(crate) fn run(args: &mut Args) -> Result<bool> {
     let mut counts = ci::checks()?;
     let mut tests = tests();
     if require_peers {
-        tests.env("DIFFERENTIAL_REQUIRE", "1");
+        tests.env("TRANSSHIP_REQUIRE_PEERS", "1");
     }
     counts += runner(&mut tests)?;
     counts += runner(&mut sh::cargo(["test", "--quiet", "--doc", "--workspace"]))?;

@@ -257,6 +257,11 @@ fn a_stream_that_broke_has_no_end() {
         let error = tar.put_bytes("behind", b"1").unwrap_err();
         assert!(error.to_string().contains("no archive"), "{error}");
         output.publish(tar, &LockWait::default(), &cancel).unwrap_err();
+        // What fails before its first byte never opens the pipe, and the reader would wait for a writer.
+        while !reader.is_finished() {
+            drop(std::fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap());
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
         let got = reader.join().unwrap();
         let mut plain = Vec::new();
         let read = decoder(compression, &*got).unwrap().read_to_end(&mut plain);

@@ -42,7 +42,7 @@ impl Loaders {
     /// Starts their daemons below a folder. What is not installed is left out by name; where all peers are required, that
     /// fails.
     pub(crate) fn start(folder: &Path) -> Self {
-        let required = std::env::var_os("DIFFERENTIAL_REQUIRE").is_some();
+        let required = std::env::var_os("TRANSSHIP_REQUIRE_PEERS").is_some();
         let root = is_root();
         let mut loaders = Vec::new();
         for (programs, start) in TOOLS {

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `DIFFERENTIAL_CASES` | how many archives; 300 without it |
 //! | `DIFFERENTIAL_SEED` | the first of them is made from this number; without it 1, and after that a fresh one, which is printed |
-//! | `DIFFERENTIAL_REQUIRE` | fail where a tool is not installed, in place of leaving it out |
+//! | `TRANSSHIP_REQUIRE_PEERS` | fail where a tool is not installed, in place of leaving it out |
 //!
 //! Other tools are skopeo, and Python's `tarfile` with a reader of a few lines; about one of [`LOADED_EVERY`] archives also
 //! podman, docker and ctr, which load it. An archive that is read differently is kept, and

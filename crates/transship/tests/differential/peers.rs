@@ -85,7 +85,7 @@ impl Skopeo {
     pub(crate) fn find() -> Option<Self> {
         let found =
             Command::new("skopeo").arg("--version").output().is_ok_and(|it| it.status.success());
-        let required = std::env::var_os("DIFFERENTIAL_REQUIRE").is_some();
+        let required = std::env::var_os("TRANSSHIP_REQUIRE_PEERS").is_some();
         assert!(found || !required, "skopeo is not installed");
         if !found {
             println!("differential: skopeo is not installed, and is not asked");
