@@ -131,7 +131,7 @@ impl Destination {
         };
         if image.layers.iter().any(zstd) && !self.engine.takes_zstd().await? {
             let error = Error::new(ErrorKind::Unsupported, "this engine cannot read zstd layers");
-            return Err(error.hint("--compress gzip, or docker 25 or later"));
+            return Err(error.hint("recompress its layers with gzip, or use docker 25 or later"));
         }
         Ok(())
     }
