@@ -62,6 +62,17 @@ impl Fake {
         format!("unix://{}", socket.display())
     }
 
+    /// Waits for a request with this text.
+    pub(crate) async fn hears(&self, text: &str) {
+        for _ in 0..400 {
+            if self.asked().iter().any(|asked| asked.contains(text)) {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        panic!("no {text}: {:?}", self.asked());
+    }
+
     pub(crate) fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }
