@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_millis(50);
 /// failure in the middle of an entry it is broken, and stays without an end.
 #[derive(Debug)]
 pub(crate) struct Flow {
-    way: Way,
+    target: Target,
     /// That of the step that writes now.
     cancel: Cancel,
     broken: bool,
@@ -37,7 +37,7 @@ pub(crate) struct Flow {
 }
 
 #[derive(Debug)]
-enum Way {
+enum Target {
     /// Opened at the first byte.
     Pipe(Sink, Option<Pipe>),
     Packed(Packed),
@@ -76,17 +76,17 @@ impl Sink {
 impl Flow {
     /// Begins. A pipe with a name is opened with the first byte.
     pub(crate) fn begin(sink: Sink, compressor: Compressor, spool: PathBuf) -> Result<Self> {
-        let way = match compressor {
-            Compressor::Plain => Way::Pipe(sink, None),
-            _ => Way::Packed(Packed::start(compressor, sink)?),
+        let target = match compressor {
+            Compressor::Plain => Target::Pipe(sink, None),
+            _ => Target::Packed(Packed::start(compressor, sink)?),
         };
         let spool = Spool { folder: spool, file: None, end: 0, kept: BTreeMap::new() };
-        Ok(Self { way, cancel: Cancel::new(), broken: false, spool })
+        Ok(Self { target, cancel: Cancel::new(), broken: false, spool })
     }
 
     pub(crate) fn set_cancel(&mut self, cancel: &Cancel) {
         self.cancel = cancel.clone();
-        if let Way::Pipe(_, Some(pipe)) = &mut self.way {
+        if let Target::Pipe(_, Some(pipe)) = &mut self.target {
             pipe.set_cancel(cancel);
         }
     }
@@ -94,9 +94,9 @@ impl Flow {
     /// Sends bytes.
     pub(crate) fn put(&mut self, bytes: Bytes) -> Result<()> {
         self.check()?;
-        let put = match &mut self.way {
-            Way::Pipe(sink, pipe) => put_to_pipe(sink, pipe, &bytes, &self.cancel),
-            Way::Packed(packed) => packed.put(bytes, &self.cancel),
+        let put = match &mut self.target {
+            Target::Pipe(sink, pipe) => put_to_pipe(sink, pipe, &bytes, &self.cancel),
+            Target::Packed(packed) => packed.put(bytes, &self.cancel),
         };
         put.inspect_err(|_| self.broken = true)
     }
@@ -109,12 +109,12 @@ impl Flow {
     /// Ends it, once all bytes have gone out.
     pub(crate) fn finish(mut self) -> Result<()> {
         self.check()?;
-        match &mut self.way {
-            Way::Pipe(sink, Some(pipe)) => {
+        match &mut self.target {
+            Target::Pipe(sink, Some(pipe)) => {
                 pipe.flush().map_err(|e| Error::io("writing", sink.path(), e))
             }
-            Way::Pipe(_, None) => Ok(()),
-            Way::Packed(packed) => packed.finish(&self.cancel),
+            Target::Pipe(_, None) => Ok(()),
+            Target::Packed(packed) => packed.finish(&self.cancel),
         }
     }
 

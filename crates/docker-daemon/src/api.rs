@@ -1,7 +1,5 @@
 //! [`Engine`]: the requests that are made of it.
 
-use std::cmp::Ordering;
-
 use hyper::{Method, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -229,7 +227,7 @@ async fn identify(address: &Address, pinned: Option<&str>) -> Result<(Version, S
             Error::new(ErrorKind::InvalidInput, message)
         })?,
     };
-    if version.cmp(&OLDEST) == Ordering::Less {
+    if version < OLDEST {
         let message = format!(
             "it speaks API {}.{}, and {}.{} is the oldest that is spoken here",
             version.0, version.1, OLDEST.0, OLDEST.1

@@ -211,12 +211,11 @@ impl ArchiveWriter for Writer {
 }
 
 async fn refuse_what_is_there(engine: &Engine, name: &DockerName) -> Result<()> {
-    match engine.inspect(&name.to_string()).await {
-        Ok(_) => {
+    match engine.inspect(&name.to_string()).await.if_found()? {
+        Some(_) => {
             Err(Error::new(ErrorKind::AlreadyExists, format!("the engine has an image {name}")))
         }
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
+        None => Ok(()),
     }
 }
 

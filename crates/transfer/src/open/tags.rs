@@ -1,7 +1,7 @@
 //! [`Tags`]: which images of an archive, by their tags. Pure.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::num::NonZeroUsize;
 
 use semver::{BuildMetadata, Prerelease, Version, VersionReq};
@@ -127,16 +127,14 @@ fn newest<'n>(
     names: impl Iterator<Item = &'n ImageName>,
     count: usize,
 ) -> HashSet<(String, String)> {
-    let mut repositories: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut repositories: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for name in names {
         let (repository, tag) = tag(name);
-        let tags = repositories.entry(repository).or_default();
-        if !tags.contains(&tag) {
-            tags.push(tag);
-        }
+        repositories.entry(repository).or_default().insert(tag);
     }
     let mut all = HashSet::new();
-    for (repository, mut tags) in repositories {
+    for (repository, tags) in repositories {
+        let mut tags = Vec::from_iter(tags);
         tags.sort_by(|a, b| older(b, a));
         all.extend(tags.into_iter().take(count).map(|tag| (repository.clone(), tag)));
     }
