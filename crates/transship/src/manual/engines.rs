@@ -39,6 +39,6 @@
 //! | no engine answers at ... | start it, or name another one; sockets that are there are listed |
 //! | no permission for unix://... | join the group `docker`, or use a rootless engine |
 //! | it speaks API 1.x, and 1.24 is the oldest | docker 1.12 or later is needed |
-//! | image is being used by ... | remove the archive, then delete the image |
+//! | image is being used by ... | remove the container, then delete the image |
 //! | this engine cannot read zstd layers | `--compress gzip` |
 //! | the engine could not save the image: ... | the engine's own words; its log has more |
