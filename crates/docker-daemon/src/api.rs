@@ -1,14 +1,18 @@
-//! [`Engine`]: the requests that are made of it.
+//! [`Daemon`]: docker's engine, through its API.
 
-use hyper::{Method, StatusCode};
+use async_trait::async_trait;
+use hyper::Method;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
-use transship_core::{DockerName, Error, ErrorKind, Result, ResultExt, run_blocking};
+use tokio::sync::mpsc::Receiver;
+use transship_core::{DockerName, Error, ErrorKind, Reference, Result, ResultExt, run_blocking};
 
+use crate::SCHEME;
 use crate::connect::Address;
+use crate::engine::{Chunks, Engine, Inspected, Listed, Locator, Piece, Store, not_found};
 use crate::find::Surroundings;
-use crate::http::{Answer, Sent, encoded, send};
+use crate::http::{ANSWER_LIMIT, Answer, Sent, encoded, parsed};
 use crate::reply;
 
 /// The newest API that is spoken.
@@ -17,15 +21,9 @@ const NEWEST: Version = Version(1, 52);
 /// The oldest API that is spoken.
 const OLDEST: Version = Version(1, 24);
 
-/// The most bytes of an answer other than a save: the list of some 100,000 images.
-const ANSWER_LIMIT: usize = 64 << 20;
-
-/// How many names an error lists.
-const NAMES_SHOWN: usize = 20;
-
-/// An engine. It is found, and asked what it is, once.
+/// Docker's engine, or podman's service. It is found, and asked what it is, once.
 #[derive(Debug)]
-pub(crate) struct Engine {
+pub(crate) struct Daemon {
     surroundings: Surroundings,
     found: OnceCell<Found>,
 }
@@ -38,17 +36,6 @@ struct Found {
     store: Store,
 }
 
-/// How an engine keeps images.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Store {
-    /// Layers unpacked, by chain; it makes manifests anew.
-    GraphDriver,
-    /// Blobs as they were pulled.
-    Containerd,
-    /// As the first, behind podman's service.
-    Podman,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Version(u32, u32);
 
@@ -59,43 +46,6 @@ impl Version {
     }
 }
 
-/// What an engine says of an image in its list.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct Listed {
-    pub(crate) id: String,
-    #[serde(default)]
-    pub(crate) repo_tags: Option<Vec<String>>,
-}
-
-impl Listed {
-    /// Its names that are some.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &String> {
-        self.repo_tags.iter().flatten().filter(|name| !name.starts_with("<none>"))
-    }
-}
-
-/// What an engine says of one image.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct Inspected {
-    pub(crate) id: String,
-    #[serde(default)]
-    pub(crate) repo_tags: Option<Vec<String>>,
-    #[serde(default)]
-    pub(crate) manifests: Option<Vec<Part>>,
-}
-
-/// A manifest below an index, in an engine with the containerd store.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct Part {
-    #[serde(rename = "ID")]
-    pub(crate) id: String,
-    #[serde(default)]
-    pub(crate) available: bool,
-}
-
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Info {
@@ -103,56 +53,41 @@ struct Info {
     driver_status: Option<Vec<Vec<String>>>,
 }
 
-impl Engine {
-    pub(crate) fn new(surroundings: Surroundings) -> Self {
-        Self { surroundings, found: OnceCell::new() }
+#[async_trait]
+impl Engine for Daemon {
+    fn reference(&self, image: &Locator) -> Reference {
+        Reference::new(SCHEME, image.to_string())
     }
 
-    pub(crate) async fn store(&self) -> Result<Store> {
+    async fn store(&self) -> Result<Store> {
         Ok(self.found().await?.store)
     }
 
-    /// Whether zstd layers can be loaded: docker 25 can, with API 1.44.
-    pub(crate) async fn takes_zstd(&self) -> Result<bool> {
+    async fn takes_zstd(&self) -> Result<bool> {
         let found = self.found().await?;
         Ok(found.store != Store::GraphDriver || found.version >= Version(1, 44))
     }
 
-    pub(crate) async fn images(&self) -> Result<Vec<Listed>> {
+    async fn images(&self) -> Result<Vec<Listed>> {
         self.json(Method::GET, "/images/json").await
     }
 
-    /// One image.
-    ///
-    /// # Errors
-    /// `NotFound`, which lists the names that are there.
-    pub(crate) async fn inspect(&self, image: &str) -> Result<Inspected> {
+    async fn inspect(&self, image: &str) -> Result<Inspected> {
         // The platforms of an index are said since 1.48.
         let found = self.found().await?;
         let parts = found.store == Store::Containerd && found.version >= Version(1, 48);
         let query = if parts { "?manifests=1" } else { "" };
         let path = format!("/images/{}/json{query}", encoded(image));
         match self.json(Method::GET, &path).await {
-            Err(error) if error.kind() == ErrorKind::NotFound => Err(self.not_found(error).await),
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(match self.images().await {
+                Ok(images) => not_found(error, images.iter().flat_map(Listed::names)),
+                Err(_) => error,
+            }),
             done => done,
         }
     }
 
-    async fn not_found(&self, error: Error) -> Error {
-        let Ok(images) = self.images().await else { return error };
-        let mut names: Vec<_> = images.iter().flat_map(Listed::names).cloned().collect();
-        names.sort_unstable();
-        let more = names.len().saturating_sub(NAMES_SHOWN);
-        names.truncate(NAMES_SHOWN);
-        match (names.is_empty(), more) {
-            (true, _) => error.hint("the engine has no images with names"),
-            (_, 0) => error.hint(format!("it has {}", names.join(", "))),
-            _ => error.hint(format!("it has {}, and {more} more", names.join(", "))),
-        }
-    }
-
-    /// Gives an image a name.
-    pub(crate) async fn tag(&self, image: &str, name: &DockerName) -> Result<()> {
+    async fn tag(&self, image: &str, name: &DockerName) -> Result<()> {
         let repository = encoded(&format!("{}/{}", name.domain(), name.path()));
         let tag = encoded(name.tag().unwrap_or("latest"));
         let path = format!("/images/{}/tag?repo={repository}&tag={tag}", encoded(image));
@@ -160,23 +95,27 @@ impl Engine {
         answer.context(|| format!("naming the image {name}")).map(drop)
     }
 
-    /// Removes a name, or by ID an image that has none.
-    pub(crate) async fn remove(&self, image: &str) -> Result<()> {
+    async fn remove(&self, image: &str) -> Result<()> {
         let path = format!("/images/{}", encoded(image));
         self.request(Method::DELETE, &path, Sent::Nothing).await?.all(ANSWER_LIMIT).await.map(drop)
     }
 
-    /// The tar of images.
-    pub(crate) async fn save(&self, images: &[String]) -> Result<Answer> {
+    async fn save(&self, images: &[String]) -> Result<Box<dyn Chunks>> {
         let names: Vec<_> =
             images.iter().map(|image| format!("names={}", encoded(image))).collect();
-        self.request(Method::GET, &format!("/images/get?{}", names.join("&")), Sent::Nothing).await
+        let path = format!("/images/get?{}", names.join("&"));
+        Ok(Box::new(self.request(Method::GET, &path, Sent::Nothing).await?))
     }
 
-    /// What the engine says of a tar that it loads.
-    pub(crate) async fn load(&self, tar: Sent) -> Result<Vec<u8>> {
-        let answer = self.request(Method::POST, "/images/load?quiet=1", tar).await?;
-        answer.all(ANSWER_LIMIT).await
+    async fn load(&self, tar: Receiver<Piece>) -> Result<Option<String>> {
+        let answer = self.request(Method::POST, "/images/load?quiet=1", Sent::Tar(tar)).await?;
+        reply::loaded(&answer.all(ANSWER_LIMIT).await?)
+    }
+}
+
+impl Daemon {
+    pub(crate) fn new(surroundings: Surroundings) -> Self {
+        Self { surroundings, found: OnceCell::new() }
     }
 
     async fn json<T: DeserializeOwned>(&self, method: Method, path: &str) -> Result<T> {
@@ -217,9 +156,8 @@ async fn identify(address: &Address, pinned: Option<&str>) -> Result<(Version, S
         }
         answer => answer?,
     };
-    let header = |name: &str| ping.headers.get(name).and_then(|value| value.to_str().ok());
-    let theirs = header("Api-Version").and_then(Version::parse).unwrap_or(OLDEST);
-    let podman = header("Libpod-Api-Version").is_some();
+    let theirs = ping.header("Api-Version").and_then(Version::parse).unwrap_or(OLDEST);
+    let podman = ping.header("Libpod-Api-Version").is_some();
     let version = match pinned {
         None => theirs.min(NEWEST),
         Some(text) => Version::parse(text.trim_start_matches('v')).ok_or_else(|| {
@@ -248,78 +186,9 @@ async fn identify(address: &Address, pinned: Option<&str>) -> Result<(Version, S
     Ok((version, if containerd { Store::Containerd } else { Store::GraphDriver }))
 }
 
-impl Address {
-    /// An answer that is no refusal.
-    async fn ask(&self, method: Method, path: &str, body: Sent) -> Result<Answer> {
-        let stream = self.connect().await?;
-        let path = format!("{}{path}", self.base());
-        let answer = send(stream, method, &path, body).await?;
-        if answer.status.is_success() {
-            return Ok(answer);
-        }
-        let status = answer.status;
-        let said = answer.all(ANSWER_LIMIT).await.unwrap_or_default();
-        Err(refusal(status, &said))
-    }
-}
-
-fn refusal(status: StatusCode, said: &[u8]) -> Error {
-    let words = reply::message(said).unwrap_or_else(|| format!("it answers {status}"));
-    let kind = match status.as_u16() {
-        404 => ErrorKind::NotFound,
-        401 | 403 => ErrorKind::Denied,
-        409 => ErrorKind::Conflict,
-        // podman says so for what is not there, too.
-        500 if words.contains("no such image") || words.contains("image not known") => {
-            ErrorKind::NotFound
-        }
-        500 if words.contains("no space left") => ErrorKind::NoSpace,
-        502..=504 => ErrorKind::Unavailable,
-        400..=499 => ErrorKind::Unsupported,
-        _ => ErrorKind::Unexpected,
-    };
-    Error::new(kind, words)
-}
-
-fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
-    serde_json::from_slice(bytes).map_err(|error| {
-        Error::new(ErrorKind::Corrupt, "the engine's answer is malformed").caused_by(error)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn refusals_have_the_engines_words() {
-        for (status, said, kind, words) in [
-            (404, r#"{"message":"No such image: x:1"}"#, ErrorKind::NotFound, "No such image: x:1"),
-            (
-                409,
-                r#"{"message":"image is being used"}"#,
-                ErrorKind::Conflict,
-                "image is being used",
-            ),
-            (
-                400,
-                r#"{"message":"client version 1.52 is too new"}"#,
-                ErrorKind::Unsupported,
-                "too new",
-            ),
-            (
-                500,
-                r#"{"cause":"image not known","message":"x: image not known","response":500}"#,
-                ErrorKind::NotFound,
-                "x: image not known",
-            ),
-            (500, "oops", ErrorKind::Unexpected, "500"),
-        ] {
-            let error = refusal(StatusCode::from_u16(status).unwrap(), said.as_bytes());
-            assert_eq!(error.kind(), kind, "{said}");
-            assert!(error.to_string().contains(words), "{error}");
-        }
-    }
 
     #[test]
     fn versions() {

@@ -15,24 +15,114 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio_rustls::TlsConnector;
 use transship_core::{Error, ErrorKind, Escaped, Result, run_blocking};
 
-use crate::reference::invalid;
+use crate::engine::invalid;
 use crate::tls;
 
 /// Where an engine listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Address {
+pub struct Address {
+    place: Place,
+    program: Program,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Place {
     Unix(PathBuf),
     Tcp { host: String, port: u16, base: String, tls: Option<Tls> },
     Ssh { user: Option<String>, host: String, port: Option<u16>, socket: Option<String> },
 }
 
+/// The command of an engine: it is run behind ssh, and hints name its ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// `docker`.
+    Docker,
+    /// `podman`.
+    Podman,
+}
+
 /// TLS is spoken, with the certificates in a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Tls(Option<PathBuf>);
+struct Tls(Option<PathBuf>);
 
 impl Address {
-    /// Reads a host as in `DOCKER_HOST`. TLS is spoken where a folder with certificates is given.
-    pub(crate) fn parse(text: &str, certificates: Option<PathBuf>) -> Result<Self> {
+    /// Reads a host as in `DOCKER_HOST` or `CONTAINER_HOST`. TLS is spoken where a folder with certificates is given.
+    ///
+    /// # Errors
+    /// `InvalidInput`.
+    pub fn parse(text: &str, certificates: Option<PathBuf>, program: Program) -> Result<Self> {
+        Ok(Self { place: Place::parse(text, certificates)?, program })
+    }
+
+    /// A socket of this machine.
+    pub fn unix(path: PathBuf, program: Program) -> Self {
+        Self { place: Place::Unix(path), program }
+    }
+
+    /// What stands before the path of each request.
+    pub(crate) fn base(&self) -> &str {
+        match &self.place {
+            Place::Tcp { base, .. } => base,
+            _ => "",
+        }
+    }
+
+    /// A new connection.
+    pub(crate) async fn connect(&self) -> Result<Stream> {
+        match &self.place {
+            Place::Unix(path) => unix(path, self.program).await,
+            Place::Tcp { host, port, tls, .. } => {
+                let stream = TcpStream::connect((host.trim_matches(['[', ']']), *port)).await;
+                let stream = stream.map_err(|error| self.unreachable(error))?;
+                let _ = stream.set_nodelay(true);
+                match tls {
+                    None => Ok(Stream::of(stream)),
+                    Some(Tls(folder)) => self.tls(stream, host, folder.clone()).await,
+                }
+            }
+            Place::Ssh { user, host, port, socket } => {
+                let mut command = Command::new("ssh");
+                if let Some(user) = user {
+                    command.args(["-l", user]);
+                }
+                if let Some(port) = port {
+                    command.args(["-p", &port.to_string()]);
+                }
+                command.args(["-o", "ConnectTimeout=30", "-T", "--", host]);
+                let (program, option) = match self.program {
+                    Program::Docker => ("docker", "-H"),
+                    Program::Podman => ("podman", "--url"),
+                };
+                command.arg(program);
+                if let Some(socket) = socket {
+                    command.args([option, &format!("unix://{socket}")]);
+                }
+                command.args(["system", "dial-stdio"]);
+                spawned(command).map_err(|error| self.unreachable(error))
+            }
+        }
+    }
+
+    async fn tls(&self, stream: TcpStream, host: &str, folder: Option<PathBuf>) -> Result<Stream> {
+        let config = run_blocking(move |_| tls::client_config(folder.as_deref())).await?;
+        let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())
+            .map_err(|error| invalid(format!("{host} is no name of a server")).caused_by(error))?;
+        let connector = TlsConnector::from(Arc::new(config));
+        let stream = connector.connect(name, stream).await;
+        stream.map(Stream::of).map_err(|error| {
+            self.unreachable(error).hint(
+                "the folder for certificates has ca.pem, cert.pem and key.pem: DOCKER_CERT_PATH",
+            )
+        })
+    }
+
+    fn unreachable(&self, error: io::Error) -> Error {
+        Error::new(ErrorKind::Unavailable, format!("no engine answers at {self}")).caused_by(error)
+    }
+}
+
+impl Place {
+    fn parse(text: &str, certificates: Option<PathBuf>) -> Result<Self> {
         let wrong = |why: &str| {
             invalid(format!("\"{}\" is no address of an engine: {why}", Escaped(text)))
                 .hint("unix://PATH, tcp://HOST:PORT, https://HOST:PORT, ssh://[USER@]HOST")
@@ -85,66 +175,10 @@ impl Address {
         }
         Ok(Self::Ssh { user, host, port, socket })
     }
-
-    /// What stands before the path of each request.
-    pub(crate) fn base(&self) -> &str {
-        match self {
-            Self::Tcp { base, .. } => base,
-            _ => "",
-        }
-    }
-
-    /// A new connection.
-    pub(crate) async fn connect(&self) -> Result<Stream> {
-        match self {
-            Self::Unix(path) => unix(path).await,
-            Self::Tcp { host, port, tls, .. } => {
-                let stream = TcpStream::connect((host.trim_matches(['[', ']']), *port)).await;
-                let stream = stream.map_err(|error| self.unreachable(error))?;
-                let _ = stream.set_nodelay(true);
-                match tls {
-                    None => Ok(Stream::of(stream)),
-                    Some(Tls(folder)) => self.tls(stream, host, folder.clone()).await,
-                }
-            }
-            Self::Ssh { user, host, port, socket } => {
-                let mut command = Command::new("ssh");
-                if let Some(user) = user {
-                    command.args(["-l", user]);
-                }
-                if let Some(port) = port {
-                    command.args(["-p", &port.to_string()]);
-                }
-                command.args(["-o", "ConnectTimeout=30", "-T", "--", host, "docker"]);
-                if let Some(socket) = socket {
-                    command.args(["-H", &format!("unix://{socket}")]);
-                }
-                command.args(["system", "dial-stdio"]);
-                spawned(command).map_err(|error| self.unreachable(error))
-            }
-        }
-    }
-
-    async fn tls(&self, stream: TcpStream, host: &str, folder: Option<PathBuf>) -> Result<Stream> {
-        let config = run_blocking(move |_| tls::client_config(folder.as_deref())).await?;
-        let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())
-            .map_err(|error| invalid(format!("{host} is no name of a server")).caused_by(error))?;
-        let connector = TlsConnector::from(Arc::new(config));
-        let stream = connector.connect(name, stream).await;
-        stream.map(Stream::of).map_err(|error| {
-            self.unreachable(error).hint(
-                "the folder for certificates has ca.pem, cert.pem and key.pem: DOCKER_CERT_PATH",
-            )
-        })
-    }
-
-    fn unreachable(&self, error: io::Error) -> Error {
-        Error::new(ErrorKind::Unavailable, format!("no engine answers at {self}")).caused_by(error)
-    }
 }
 
 #[cfg(unix)]
-async fn unix(path: &Path) -> Result<Stream> {
+async fn unix(path: &Path, program: Program) -> Result<Stream> {
     tokio::net::UnixStream::connect(path).await.map(Stream::of).map_err(|error| {
         let shown = path.display();
         let kind = error.kind();
@@ -155,23 +189,21 @@ async fn unix(path: &Path) -> Result<Stream> {
             _ => Error::new(ErrorKind::Unavailable, format!("no engine answers at unix://{shown}")),
         };
         failed.caused_by(error).hint(match kind {
-            io::ErrorKind::PermissionDenied => {
-                "join the group that owns the socket (docker), or use a rootless engine: DOCKER_HOST".to_owned()
-            }
-            _ => elsewhere(path),
+            io::ErrorKind::PermissionDenied => program.permission().to_owned(),
+            _ => elsewhere(path, program),
         })
     })
 }
 
 #[cfg(not(unix))]
-async fn unix(path: &Path) -> Result<Stream> {
+async fn unix(path: &Path, _: Program) -> Result<Stream> {
     let message = format!("unix://{}: there are no such sockets on this system", path.display());
     Err(Error::new(ErrorKind::Unsupported, message).hint("tcp://HOST:PORT"))
 }
 
 /// Where else engines often listen.
 #[cfg(unix)]
-fn elsewhere(tried: &Path) -> String {
+fn elsewhere(tried: &Path, program: Program) -> String {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     let own = runtime
         .into_iter()
@@ -179,14 +211,46 @@ fn elsewhere(tried: &Path) -> String {
     let system = ["/var/run/docker.sock", "/run/podman/podman.sock"].map(PathBuf::from);
     let there: Vec<_> = own
         .chain(system)
+        .filter(|path| program == Program::Docker || path.ends_with("podman/podman.sock"))
         .filter(|path| path != tried && path.exists())
-        .map(|path| format!("DOCKER_HOST=unix://{}", path.display()))
+        .map(|path| format!("{}=unix://{}", program.variable(), path.display()))
         .collect();
     if there.is_empty() {
-        return "start the engine, or name another one: DOCKER_HOST, or the option daemon-host"
-            .to_owned();
+        return program.start().to_owned();
     }
     format!("another socket is there: {}", there.join(", "))
+}
+
+#[cfg(unix)]
+impl Program {
+    fn variable(self) -> &'static str {
+        match self {
+            Self::Docker => "DOCKER_HOST",
+            Self::Podman => "CONTAINER_HOST",
+        }
+    }
+
+    fn permission(self) -> &'static str {
+        match self {
+            Self::Docker => {
+                "join the group that owns the socket (docker), or use a rootless engine: DOCKER_HOST"
+            }
+            Self::Podman => {
+                "the socket of root is for root; your own is started by systemctl --user start podman.socket"
+            }
+        }
+    }
+
+    fn start(self) -> &'static str {
+        match self {
+            Self::Docker => {
+                "start the engine, or name another one: DOCKER_HOST, or the option daemon-host"
+            }
+            Self::Podman => {
+                "start it by systemctl [--user] start podman.socket, or unset CONTAINER_HOST to use the command podman"
+            }
+        }
+    }
 }
 
 fn spawned(mut command: Command) -> io::Result<Stream> {
@@ -212,13 +276,13 @@ fn host_and_port(authority: &str) -> Result<(String, Option<u16>), &'static str>
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unix(path) => write!(f, "unix://{}", path.display()),
-            Self::Tcp { host, port, base, tls } => {
+        match &self.place {
+            Place::Unix(path) => write!(f, "unix://{}", path.display()),
+            Place::Tcp { host, port, base, tls } => {
                 let scheme = if tls.is_some() { "https" } else { "tcp" };
                 write!(f, "{scheme}://{host}:{port}{base}")
             }
-            Self::Ssh { user, host, port, socket } => {
+            Place::Ssh { user, host, port, socket } => {
                 f.write_str("ssh://")?;
                 user.iter().try_for_each(|user| write!(f, "{user}@"))?;
                 f.write_str(host)?;
@@ -319,7 +383,11 @@ mod tests {
             ("ssh://me@h:22/run/d.sock", "ssh://me@h:22/run/d.sock"),
             ("ssh://h/", "ssh://h"),
         ] {
-            assert_eq!(Address::parse(text, None).unwrap().to_string(), canonical, "{text}");
+            assert_eq!(
+                Address::parse(text, None, Program::Docker).unwrap().to_string(),
+                canonical,
+                "{text}"
+            );
         }
         for text in [
             "",
@@ -335,7 +403,7 @@ mod tests {
             "ssh://h/?q",
             "ssh://",
         ] {
-            let error = Address::parse(text, None).unwrap_err();
+            let error = Address::parse(text, None, Program::Docker).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{text}");
         }
     }

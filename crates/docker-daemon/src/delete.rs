@@ -2,11 +2,10 @@
 
 use transship_core::{ErrorKind, Result, ResultExt};
 
-use crate::api::Engine;
-use crate::reference::{Locator, invalid};
+use crate::engine::{Engine, Locator, invalid};
 
 /// By a name, that name goes, and the image with its last one; by ID, the image with all of its names.
-pub(crate) async fn delete(engine: &Engine, at: &Locator) -> Result<()> {
+pub(crate) async fn delete(engine: &dyn Engine, at: &Locator) -> Result<()> {
     let image =
         at.in_engine().ok_or_else(|| invalid("this names no image, but all of the engine"))?;
     let found = engine.inspect(&image).await?;

@@ -14,14 +14,12 @@ use transship_core::{
     Accepts, AcceptsManifests, AcceptsNames, AcceptsOrder, Artifacts, Available, Body, Commit,
     Committed, Descriptor, Digest, DockerName, Document, Error, ErrorKind, Expect, FileRange,
     ImageDestination, ImageName, LayerForm, LayerType, Manifest, MediaType, Observer, Reference,
-    Result, ResultExt, Sparse, Stored, media_types, run_blocking, spool_folder,
+    Result, ResultExt, Sparse, Stored, media_types, parse_digest, run_blocking, spool_folder,
 };
 use transship_local::spool_file;
 
-use crate::api::{Engine, Store};
+use crate::engine::{Engine, Locator, Store};
 use crate::load::Load;
-use crate::reference::Locator;
-use crate::reply;
 
 /// A blob of at most this many bytes is read before any of it is sent: when it is damaged, the image goes on without it.
 const HELD: u64 = 4 << 20;
@@ -29,7 +27,7 @@ const HELD: u64 = 4 << 20;
 /// One image being written.
 #[derive(Debug)]
 pub(crate) struct Destination {
-    engine: Arc<Engine>,
+    engine: Arc<dyn Engine>,
     store: Store,
     reference: Reference,
     names: Vec<DockerName>,
@@ -52,17 +50,18 @@ enum Writing {
 
 impl Destination {
     pub(crate) async fn open(
-        engine: Arc<Engine>,
+        engine: Arc<dyn Engine>,
         names: Vec<DockerName>,
         spool: Option<PathBuf>,
         observer: Observer,
     ) -> Result<Self> {
         let store = engine.store().await?;
         let first = names.first().map_or(Locator::All, |name| Locator::Name(name.clone()));
+        let reference = engine.reference(&first);
         Ok(Self {
             engine,
             store,
-            reference: first.reference(),
+            reference,
             shown_names: names.iter().map(ImageName::from).collect(),
             names,
             accepts: accepts(store),
@@ -163,7 +162,7 @@ impl Destination {
         };
         let id = expected.to_string();
         let before = self.engine.inspect(&id).await.is_ok();
-        let looked = match load.finish().await.and_then(|said| reply::loaded(&said)) {
+        let looked = match load.finish().await {
             Ok(said) => self.look(&id, said.as_deref(), what).await,
             Err(error) => Err(error),
         };
@@ -260,12 +259,12 @@ impl ImageDestination for Destination {
         let mut references = Vec::new();
         for name in &self.names {
             self.engine.tag(&id, name).await?;
-            references.push(Locator::Name(name.clone()).reference());
+            references.push(self.engine.reference(&Locator::Name(name.clone())));
         }
         if references.is_empty() {
-            self.observer
-                .warn(format!("the image has no name: docker-daemon:{id} is its reference"));
-            references.push(Locator::parse(&id)?.reference());
+            let reference = self.engine.reference(&Locator::Id(parse_digest(&id)?));
+            self.observer.warn(format!("the image has no name: {reference} is its reference"));
+            references.push(reference);
         }
         Ok(Committed::new(what.root.descriptor().clone(), references))
     }

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use transship_core::{Error, ErrorKind, Result, ResultExt, Settings, sha256};
 
 use crate::SCHEME;
-use crate::connect::Address;
-use crate::reference::invalid;
+use crate::connect::{Address, Program};
+use crate::engine::invalid;
 
 /// The most bytes that a document of docker's configuration may have.
 const LIMIT: u64 = 4 << 20;
@@ -82,7 +82,10 @@ impl Surroundings {
             let folder = self.docker_cert_path.clone().or_else(|| self.config.clone());
             folder.filter(|_| self.tls_verify)
         });
-        Ok((Address::parse(host, folder).context(|| by.to_owned())?, by.to_owned()))
+        Ok((
+            Address::parse(host, folder, Program::Docker).context(|| by.to_owned())?,
+            by.to_owned(),
+        ))
     }
 
     fn current(&self) -> Result<Option<String>> {
@@ -105,7 +108,7 @@ impl Surroundings {
         }
         let tls = config.join("tls").join(&id).join("docker");
         let folder = self.cert_path.clone().or_else(|| tls.is_dir().then_some(tls));
-        Address::parse(&endpoint.host, folder)
+        Address::parse(&endpoint.host, folder, Program::Docker)
     }
 }
 

@@ -6,30 +6,34 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use async_trait::async_trait;
 use bytes::Bytes;
+pub use hyper::Method;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::client::conn::http1;
 use hyper::header::{CONTENT_TYPE, HOST};
-use hyper::{HeaderMap, Method, Request, StatusCode};
+use hyper::{HeaderMap, Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinHandle;
 use transship_core::{Error, ErrorKind, Result};
 
 use crate::connect::Stream;
+pub use crate::connect::{Address, Program};
+use crate::engine::{Chunks, Piece};
+use crate::reply;
 
-/// A part of a body that is sent.
-#[derive(Debug)]
-pub(crate) enum Piece {
-    Bytes(Bytes),
-    /// The body is whole. Without it, the connection is cut off, so that the engine knows that it is not.
-    End,
-}
+/// The most bytes of an answer other than a save: the list of some 100,000 images.
+pub const ANSWER_LIMIT: usize = 64 << 20;
 
-/// The body of a request.
+/// The body of a request. A tar whose pieces end without [`Piece::End`] is cut off, so that the engine knows that it is not
+/// whole.
 #[derive(Debug)]
-pub(crate) enum Sent {
+pub enum Sent {
+    /// It has none.
     Nothing,
+    /// A tar.
     Tar(Receiver<Piece>),
 }
 
@@ -73,19 +77,39 @@ impl<T> Drop for Task<T> {
 
 /// The answer to a request, up to its body.
 #[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
+pub struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
     body: Incoming,
     _connection: Task<()>,
 }
 
 impl Answer {
-    /// Some bytes; none at the end.
+    /// A header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// All of it, of at most `limit` bytes.
     ///
     /// # Errors
-    /// `Unavailable` when the connection ends before the body does.
-    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>> {
+    /// `LimitExceeded`; `Unavailable` when it ends early.
+    pub async fn all(mut self, limit: usize) -> Result<Vec<u8>> {
+        let mut all = Vec::new();
+        while let Some(bytes) = self.next().await? {
+            if all.len() + bytes.len() > limit {
+                let message = format!("the engine's answer has more than {limit} bytes");
+                return Err(Error::new(ErrorKind::LimitExceeded, message));
+            }
+            all.extend_from_slice(&bytes);
+        }
+        Ok(all)
+    }
+}
+
+#[async_trait]
+impl Chunks for Answer {
+    async fn next(&mut self) -> Result<Option<Bytes>> {
         loop {
             let frame = poll_fn(|cx| Pin::new(&mut self.body).poll_frame(cx)).await;
             match frame {
@@ -99,23 +123,56 @@ impl Answer {
             }
         }
     }
+}
 
-    /// All of it, of at most `limit` bytes.
-    pub(crate) async fn all(mut self, limit: usize) -> Result<Vec<u8>> {
-        let mut all = Vec::new();
-        while let Some(bytes) = self.next().await? {
-            if all.len() + bytes.len() > limit {
-                let message = format!("the engine's answer has more than {limit} bytes");
-                return Err(Error::new(ErrorKind::LimitExceeded, message));
-            }
-            all.extend_from_slice(&bytes);
+impl Address {
+    /// Sends a request over a connection of its own, and waits for the headers of the answer.
+    ///
+    /// # Errors
+    /// `Unavailable` when nobody answers; a refusal, with the words of the engine.
+    pub async fn ask(&self, method: Method, path: &str, body: Sent) -> Result<Answer> {
+        let stream = self.connect().await?;
+        let path = format!("{}{path}", self.base());
+        let answer = send(stream, method, &path, body).await?;
+        if answer.status.is_success() {
+            return Ok(answer);
         }
-        Ok(all)
+        let status = answer.status;
+        let said = answer.all(ANSWER_LIMIT).await.unwrap_or_default();
+        Err(refusal(status, &said))
     }
 }
 
+fn refusal(status: StatusCode, said: &[u8]) -> Error {
+    let words = reply::message(said).unwrap_or_else(|| format!("it answers {status}"));
+    let kind = match status.as_u16() {
+        404 => ErrorKind::NotFound,
+        401 | 403 => ErrorKind::Denied,
+        409 => ErrorKind::Conflict,
+        // podman says so for what is not there, too.
+        500 if words.contains("no such image") || words.contains("image not known") => {
+            ErrorKind::NotFound
+        }
+        500 if words.contains("no space left") => ErrorKind::NoSpace,
+        502..=504 => ErrorKind::Unavailable,
+        400..=499 => ErrorKind::Unsupported,
+        _ => ErrorKind::Unexpected,
+    };
+    Error::new(kind, words)
+}
+
+/// Reads a JSON answer.
+///
+/// # Errors
+/// `Corrupt`.
+pub fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        Error::new(ErrorKind::Corrupt, "the engine's answer is malformed").caused_by(error)
+    })
+}
+
 /// Sends a request, and waits for the headers of the answer.
-pub(crate) async fn send(stream: Stream, method: Method, path: &str, body: Sent) -> Result<Answer> {
+async fn send(stream: Stream, method: Method, path: &str, body: Sent) -> Result<Answer> {
     let failed = |error| cut("the engine broke off", error);
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
     let connection = Task(tokio::spawn(async move {
@@ -139,7 +196,7 @@ fn cut(what: &'static str, error: hyper::Error) -> Error {
 }
 
 /// A text as a part of a path or a query.
-pub(crate) fn encoded(text: &str) -> String {
+pub fn encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
@@ -153,4 +210,39 @@ pub(crate) fn encoded(text: &str) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_have_the_engines_words() {
+        for (status, said, kind, words) in [
+            (404, r#"{"message":"No such image: x:1"}"#, ErrorKind::NotFound, "No such image: x:1"),
+            (
+                409,
+                r#"{"message":"image is being used"}"#,
+                ErrorKind::Conflict,
+                "image is being used",
+            ),
+            (
+                400,
+                r#"{"message":"client version 1.52 is too new"}"#,
+                ErrorKind::Unsupported,
+                "too new",
+            ),
+            (
+                500,
+                r#"{"cause":"image not known","message":"x: image not known","response":500}"#,
+                ErrorKind::NotFound,
+                "x: image not known",
+            ),
+            (500, "oops", ErrorKind::Unexpected, "500"),
+        ] {
+            let error = refusal(StatusCode::from_u16(status).unwrap(), said.as_bytes());
+            assert_eq!(error.kind(), kind, "{said}");
+            assert!(error.to_string().contains(words), "{error}");
+        }
+    }
 }

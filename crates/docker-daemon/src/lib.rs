@@ -41,12 +41,20 @@
 //! | `docker-daemon.daemon-host` | the engine, as in `DOCKER_HOST` |
 //! | `docker-daemon.daemon-cert-path` | the folder with `ca.pem`, `cert.pem` and `key.pem` |
 
+//!
+//! # Other engines
+//!
+//! [`engine`] has what transports of engines share: [`Engines`] is the transport, whose [`Kind`] gives the references and
+//! the [`Engine`](engine::Engine) that is asked. [`http`] is the client of APIs.
+
 mod api;
 mod connect;
 mod delete;
 mod destination;
+mod docker;
+pub mod engine;
 mod find;
-mod http;
+pub mod http;
 mod load;
 mod reader;
 mod reference;
@@ -56,7 +64,8 @@ mod source;
 mod tls;
 mod transport;
 
-pub use transport::DockerDaemon;
+pub use docker::{Docker, DockerDaemon};
+pub use transport::{Engines, Kind};
 
 /// What stands before the colon.
 pub const SCHEME: &str = "docker-daemon";

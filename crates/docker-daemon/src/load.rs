@@ -8,8 +8,8 @@ use tokio::sync::mpsc::{Sender, channel};
 use transship_archive::layout::blob_path;
 use transship_core::{Body, Cancel, Digest, Error, ErrorKind, Result, Stored, cancelled};
 
-use crate::api::Engine;
-use crate::http::{Piece, Sent, Task};
+use crate::engine::{Engine, Piece};
+use crate::http::Task;
 
 /// How many pieces may wait to be sent, of at most 1 MiB each.
 const WAITING: usize = 4;
@@ -21,14 +21,14 @@ const BLOCK: usize = 512;
 #[derive(Debug)]
 pub(crate) struct Load {
     sender: Sender<Piece>,
-    reply: Task<Result<Vec<u8>>>,
+    reply: Task<Result<Option<String>>>,
 }
 
 impl Load {
-    pub(crate) fn begin(engine: &Arc<Engine>) -> Self {
+    pub(crate) fn begin(engine: &Arc<dyn Engine>) -> Self {
         let (sender, pieces) = channel(WAITING);
         let engine = Arc::clone(engine);
-        let reply = tokio::spawn(async move { engine.load(Sent::Tar(pieces)).await });
+        let reply = tokio::spawn(async move { engine.load(pieces).await });
         Self { sender, reply: Task(reply) }
     }
 
@@ -61,8 +61,8 @@ impl Load {
         Ok(())
     }
 
-    /// Ends the tar, and gives what the engine says of it. After this the engine keeps the image.
-    pub(crate) async fn finish(self) -> Result<Vec<u8>> {
+    /// Ends the tar, and gives the ID that the engine says. After this the engine keeps the image.
+    pub(crate) async fn finish(self) -> Result<Option<String>> {
         let end = Bytes::from_static(&[0; 2 * BLOCK]);
         if self.sender.send(Piece::Bytes(end)).await.is_ok() {
             let _ = self.sender.send(Piece::End).await;
@@ -71,7 +71,7 @@ impl Load {
     }
 
     /// Why the engine takes no more.
-    pub(crate) async fn reply(mut self) -> Result<Vec<u8>> {
+    pub(crate) async fn reply(mut self) -> Result<Option<String>> {
         (&mut self.reply.0).await.unwrap_or_else(|_| Err(cancelled()))
     }
 

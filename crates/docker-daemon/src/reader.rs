@@ -8,8 +8,7 @@ use transship_core::{
     ReadOptions, Reference, Result, parse_digest,
 };
 
-use crate::api::Engine;
-use crate::reference::Locator;
+use crate::engine::{Engine, Locator};
 use crate::save;
 use crate::source::{self, Source};
 
@@ -18,23 +17,27 @@ use crate::source::{self, Source};
 pub(crate) struct Reader {
     reference: Reference,
     entries: Vec<ArchiveEntry>,
-    engine: Arc<Engine>,
+    /// Of each entry.
+    locators: Vec<Locator>,
+    engine: Arc<dyn Engine>,
     how: ReadOptions,
     saved: Option<Box<dyn ArchiveReader>>,
 }
 
 impl Reader {
-    pub(crate) async fn open(engine: Arc<Engine>, how: &ReadOptions) -> Result<Self> {
+    pub(crate) async fn open(engine: Arc<dyn Engine>, how: &ReadOptions) -> Result<Self> {
         let how = how.clone();
         let saved = match how.passed.clone() {
             Some(passed) => source::reader(passed, &how).await?,
             None => None,
         };
-        let entries = match &saved {
-            Some(saved) => of_save(&**saved).await?,
-            None => listed(&engine).await?,
+        let found = match &saved {
+            Some(saved) => of_save(&*engine, &**saved).await?,
+            None => listed(&*engine).await?,
         };
-        Ok(Self { reference: Locator::All.reference(), entries, engine, how, saved })
+        let (entries, locators) = found.into_iter().unzip();
+        let reference = engine.reference(&Locator::All);
+        Ok(Self { reference, entries, locators, engine, how, saved })
     }
 }
 
@@ -54,18 +57,19 @@ impl ArchiveReader for Reader {
 
     async fn open(&self, entry: &ArchiveEntry) -> Result<Box<dyn ImageSource>> {
         let ours = self.entries.get(entry.index).filter(|ours| ours.reference == entry.reference);
-        if ours.is_none() {
+        let Some(at) = ours.and_then(|ours| self.locators.get(ours.index)) else {
             let message = format!("{} is no image of it", entry.reference);
             return Err(Error::new(ErrorKind::NotFound, message));
-        }
-        let at = Locator::of(&entry.reference)?;
+        };
+        let engine = &*self.engine;
         if let Some(saved) = &self.saved
             && let Some(inner) = saved.entries().get(entry.index)
         {
-            return Ok(Box::new(Kept::of(&at, saved.open(inner).await?, entry)));
+            return Ok(Box::new(Kept::of(engine, at, saved.open(inner).await?, entry)));
         }
-        let passed = save::pass(&self.engine, &at, &self.how, None).await?;
-        Ok(Box::new(Kept::of(&at, Box::new(Source::open(&at, passed, &self.how).await?), entry)))
+        let passed = save::pass(engine, at, &self.how, None).await?;
+        let source = Source::open(engine, at, passed, &self.how).await?;
+        Ok(Box::new(Kept::of(engine, at, Box::new(source), entry)))
     }
 }
 
@@ -77,8 +81,13 @@ struct Kept {
 }
 
 impl Kept {
-    fn of(at: &Locator, inner: Box<dyn ImageSource>, entry: &ArchiveEntry) -> Self {
-        Self { names: entry.names.clone(), source: Source::new(at, inner) }
+    fn of(
+        engine: &dyn Engine,
+        at: &Locator,
+        inner: Box<dyn ImageSource>,
+        entry: &ArchiveEntry,
+    ) -> Self {
+        Self { names: entry.names.clone(), source: Source::new(engine, at, inner) }
     }
 }
 
@@ -93,7 +102,7 @@ impl transship_core::WrapSource for Kept {
 }
 
 /// What the engine lists, by name.
-async fn listed(engine: &Engine) -> Result<Vec<ArchiveEntry>> {
+async fn listed(engine: &dyn Engine) -> Result<Vec<(ArchiveEntry, Locator)>> {
     let images = engine.images().await?;
     images
         .iter()
@@ -105,16 +114,19 @@ async fn listed(engine: &Engine) -> Result<Vec<ArchiveEntry>> {
                 Some(name) => Locator::Name(name.clone()),
                 None => Locator::Id(parse_digest(&image.id)?),
             };
-            let mut entry = ArchiveEntry::new(at, locator.reference());
+            let mut entry = ArchiveEntry::new(at, engine.reference(&locator));
             entry.names = names.iter().map(ImageName::from).collect();
             entry.raw_names = raw;
-            Ok(entry)
+            Ok((entry, locator))
         })
         .collect()
 }
 
 /// What a save has. An image without a name is known by its ID, which is the digest of its config.
-async fn of_save(saved: &dyn ArchiveReader) -> Result<Vec<ArchiveEntry>> {
+async fn of_save(
+    engine: &dyn Engine,
+    saved: &dyn ArchiveReader,
+) -> Result<Vec<(ArchiveEntry, Locator)>> {
     let mut entries = Vec::new();
     for inner in saved.entries() {
         let named = inner.names.iter().find_map(ImageName::docker);
@@ -129,8 +141,8 @@ async fn of_save(saved: &dyn ArchiveReader) -> Result<Vec<ArchiveEntry>> {
             Locator::Id(id.clone())
         };
         let mut entry = inner.clone();
-        entry.reference = locator.reference();
-        entries.push(entry);
+        entry.reference = engine.reference(&locator);
+        entries.push((entry, locator));
     }
     Ok(entries)
 }

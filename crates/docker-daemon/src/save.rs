@@ -7,9 +7,8 @@ use bytes::{Buf, Bytes};
 use tokio::sync::mpsc::{Receiver, channel};
 use transship_core::{Error, ErrorKind, Passed, ReadOptions, Result, Staging};
 
-use crate::api::{Engine, Listed};
-use crate::http::{Answer, Task};
-use crate::reference::Locator;
+use crate::engine::{Chunks, Engine, Listed, Locator};
+use crate::http::Task;
 use crate::reply;
 
 /// How many pieces may wait to be read.
@@ -23,7 +22,7 @@ const END: usize = 1024;
 
 /// Saves an image, or all of them, in one pass.
 pub(crate) async fn pass(
-    engine: &Engine,
+    engine: &dyn Engine,
     at: &Locator,
     how: &ReadOptions,
     into: Option<&dyn Staging>,
@@ -86,8 +85,8 @@ impl Tail {
     }
 }
 
-/// Receives an answer, for blocking readers.
-fn receive(mut answer: Answer, tail: Arc<Mutex<Tail>>) -> (Task<()>, Incoming) {
+/// Receives a save, for blocking readers.
+fn receive(mut answer: Box<dyn Chunks>, tail: Arc<Mutex<Tail>>) -> (Task<()>, Incoming) {
     let (sender, pieces) = channel(WAITING);
     let task = tokio::spawn(async move {
         loop {
@@ -107,7 +106,7 @@ fn receive(mut answer: Answer, tail: Arc<Mutex<Tail>>) -> (Task<()>, Incoming) {
     (Task(task), Incoming { pieces, current: Bytes::new(), ended: false })
 }
 
-/// The bytes of an answer, for blocking readers.
+/// The bytes of a save, for blocking readers.
 #[derive(Debug)]
 struct Incoming {
     /// `None` is the end.

@@ -13,7 +13,7 @@ use transship_core::{
 use transship_docker_archive::DockerArchive;
 use transship_oci_layout::OciArchive;
 
-use crate::reference::Locator;
+use crate::engine::{Engine, Locator};
 
 /// What the transport of the format calls the tar.
 const PLACE: &str = "saved";
@@ -41,7 +41,12 @@ pub(crate) struct Source {
 
 impl Source {
     /// The image of a save that a locator names.
-    pub(crate) async fn open(at: &Locator, passed: Passed, how: &ReadOptions) -> Result<Self> {
+    pub(crate) async fn open(
+        engine: &dyn Engine,
+        at: &Locator,
+        passed: Passed,
+        how: &ReadOptions,
+    ) -> Result<Self> {
         let (transport, scheme) = format(&passed);
         let how = how.clone().with_passed(Some(passed));
         let sole = transport.source(&Reference::new(scheme, PLACE), &how).await;
@@ -51,16 +56,16 @@ impl Source {
             }
             (sole, _) => sole?,
         };
-        Ok(Self::new(at, inner))
+        Ok(Self::new(engine, at, inner))
     }
 
-    pub(crate) fn new(at: &Locator, inner: Box<dyn ImageSource>) -> Self {
+    pub(crate) fn new(engine: &dyn Engine, at: &Locator, inner: Box<dyn ImageSource>) -> Self {
         // A layout of an engine says a part of the name only.
         let names = match at {
             Locator::Name(name) if name.tag().is_some() => vec![ImageName::from(name)],
             _ => inner.names().to_vec(),
         };
-        Self { reference: at.reference(), names, inner }
+        Self { reference: engine.reference(at), names, inner }
     }
 }
 

@@ -1,4 +1,4 @@
-//! [`DockerDaemon`]: the transport.
+//! [`Engines`]: a transport of engines of one kind.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,76 +7,66 @@ use async_trait::async_trait;
 use transship_core::{
     ArchiveReader, ArchiveWriter, Archives, DeleteOptions, Deletion, DockerName, Error, ErrorKind,
     ImageDestination, ImageName, ImageSource, OnePass, Passed, ReadOptions, Reference, Result,
-    ResultExt, Settings, Staging, Transport, TransportOption, WriteMode, WriteOptions,
-    register_transport, without_repeats,
+    ResultExt, Settings, Staging, Transport, WriteMode, WriteOptions, without_repeats,
 };
 
-use crate::SCHEME;
-use crate::api::Engine;
 use crate::delete;
 use crate::destination::Destination;
-use crate::find::Surroundings;
+use crate::engine::{Engine, Locator, invalid};
 use crate::reader::Reader;
-use crate::reference::{Locator, invalid};
 use crate::save;
 use crate::source::Source;
 
-/// Images of an engine.
-#[derive(Clone)]
-pub struct DockerDaemon {
-    engine: Arc<Engine>,
+/// What transports of engines differ in: their references, and the engines that these lead to.
+pub trait Kind: Clone + fmt::Debug + Send + Sync + 'static {
+    /// What stands before the colon.
+    const SCHEME: &'static str;
+    /// What stands behind it.
+    const SYNTAX: &'static str;
+
+    /// Of the settings, else of what the process has around it.
+    fn new(settings: &Settings) -> Self;
+
+    /// Reads what stands behind the colon: an engine and what is meant of it. Asks no engine.
+    ///
+    /// # Errors
+    /// `InvalidInput`.
+    fn parse(&self, text: &str) -> Result<(Arc<dyn Engine>, Locator)>;
 }
 
-impl fmt::Debug for DockerDaemon {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DockerDaemon").finish_non_exhaustive()
-    }
-}
+/// A transport of engines of one kind.
+#[derive(Clone, Debug)]
+pub struct Engines<K>(K);
 
-impl Default for DockerDaemon {
+impl<K: Kind> Default for Engines<K> {
     fn default() -> Self {
         Self::new(&Settings::new())
     }
 }
 
-impl DockerDaemon {
-    /// Of the engine that the settings name, else of the one that docker's own command would speak to. It is found with the
+impl<K: Kind> Engines<K> {
+    /// Of the engine that the settings name, else of the one that its own command would speak to. It is found with the
     /// first request.
     pub fn new(settings: &Settings) -> Self {
-        Self { engine: Arc::new(Engine::new(Surroundings::of_process(settings))) }
+        Self(K::new(settings))
     }
 
-    async fn saved(&self, at: &Locator, how: &ReadOptions) -> Result<Passed> {
-        match &how.passed {
-            Some(passed) => Ok(passed.clone()),
-            None => save::pass(&self.engine, at, how, None).await,
+    fn at(&self, at: &Reference) -> Result<(Arc<dyn Engine>, Locator)> {
+        if at.scheme() != K::SCHEME {
+            return Err(invalid(format!("{at} is no reference of {}", K::SCHEME)));
         }
+        self.0.parse(at.locator())
     }
 }
 
-const HOST: TransportOption = TransportOption::value(
-    "daemon-host",
-    "URL",
-    "The {side} engine, as in DOCKER_HOST: unix://PATH, tcp://HOST:PORT, ssh://HOST",
-);
-const CERTIFICATES: TransportOption = TransportOption::value(
-    "daemon-cert-path",
-    "FOLDER",
-    "The folder with ca.pem, cert.pem and key.pem for the {side} engine",
-);
-
-register_transport!(SCHEME, [HOST, CERTIFICATES], |settings: &Settings| {
-    Ok(Arc::new(DockerDaemon::new(settings)))
-});
-
 #[async_trait]
-impl Transport for DockerDaemon {
+impl<K: Kind> Transport for Engines<K> {
     fn scheme(&self) -> &'static str {
-        SCHEME
+        K::SCHEME
     }
 
     fn syntax(&self) -> &'static str {
-        "[NAME[:TAG]|NAME@DIGEST|sha256:ID]"
+        K::SYNTAX
     }
 
     fn default_mode(&self) -> WriteMode {
@@ -84,13 +74,16 @@ impl Transport for DockerDaemon {
     }
 
     fn parse(&self, locator: &str) -> Result<Reference> {
-        Locator::parse(locator).map(|locator| locator.reference())
+        self.0.parse(locator).map(|(engine, image)| engine.reference(&image))
     }
 
     async fn source(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ImageSource>> {
-        let locator = Locator::of(at)?;
-        let passed = self.saved(&locator, how).await.context(|| at)?;
-        Ok(Box::new(Source::open(&locator, passed, how).await.context(|| at)?))
+        let (engine, image) = self.at(at)?;
+        let passed = match &how.passed {
+            Some(passed) => passed.clone(),
+            None => save::pass(&*engine, &image, how, None).await.context(|| at)?,
+        };
+        Ok(Box::new(Source::open(&*engine, &image, passed, how).await.context(|| at)?))
     }
 
     async fn destination(
@@ -98,7 +91,9 @@ impl Transport for DockerDaemon {
         at: &Reference,
         how: &WriteOptions,
     ) -> Result<Box<dyn ImageDestination>> {
-        let names = match Locator::of(at)? {
+        let (engine, image) = self.at(at)?;
+        let as_a_whole = how.mode == Some(WriteMode::Replace) && image == Locator::All;
+        let names = match image {
             Locator::Name(name) if name.digest().is_none() => {
                 let mut names = vec![name];
                 names.extend(docker_names(&how.names)?);
@@ -115,16 +110,16 @@ impl Transport for DockerDaemon {
             }
         };
         let names = without_repeats(names);
-        if how.mode == Some(WriteMode::Replace) && Locator::of(at)? == Locator::All {
+        if as_a_whole {
             return Err(not_as_a_whole(at));
         }
         if how.mode == Some(WriteMode::Create) {
             for name in &names {
-                refuse_what_is_there(&self.engine, name).await.context(|| at)?;
+                refuse_what_is_there(&*engine, name).await.context(|| at)?;
             }
         }
         let (spool, observer) = (how.spool.clone(), how.observer.clone());
-        let opened = Destination::open(Arc::clone(&self.engine), names, spool, observer).await;
+        let opened = Destination::open(engine, names, spool, observer).await;
         Ok(Box::new(opened.context(|| at)?))
     }
 
@@ -138,31 +133,34 @@ impl Transport for DockerDaemon {
 }
 
 #[async_trait]
-impl Deletion for DockerDaemon {
+impl<K: Kind> Deletion for Engines<K> {
     async fn delete(&self, at: &Reference, _how: &DeleteOptions) -> Result<()> {
-        delete::delete(&self.engine, &Locator::of(at)?).await.context(|| at)
+        let (engine, image) = self.at(at)?;
+        delete::delete(&*engine, &image).await.context(|| at)
     }
 }
 
 #[async_trait]
-impl Archives for DockerDaemon {
+impl<K: Kind> Archives for Engines<K> {
     async fn read(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ArchiveReader>> {
-        Locator::of(at)?;
-        Ok(Box::new(Reader::open(Arc::clone(&self.engine), how).await.context(|| at)?))
+        let (engine, _) = self.at(at)?;
+        Ok(Box::new(Reader::open(engine, how).await.context(|| at)?))
     }
 
     fn archive_of(&self, at: &Reference) -> Option<Reference> {
-        (at.scheme() == SCHEME).then(|| Locator::All.reference())
+        self.at(at).ok().map(|(engine, _)| engine.reference(&Locator::All))
     }
 
     async fn write(&self, at: &Reference, how: &WriteOptions) -> Result<Box<dyn ArchiveWriter>> {
-        if Locator::of(at)? != Locator::All {
-            return Err(invalid(format!("{at} names an image: {SCHEME}: alone takes several")));
+        let (engine, image) = self.at(at)?;
+        if image != Locator::All {
+            let all = engine.reference(&Locator::All);
+            return Err(invalid(format!("{at} names an image: {all} takes several")));
         }
         if how.mode == Some(WriteMode::Replace) {
             return Err(not_as_a_whole(at));
         }
-        Ok(Box::new(Writer { at: at.clone(), daemon: self.clone(), how: how.clone() }))
+        Ok(Box::new(Writer { at: at.clone(), engines: self.clone(), how: how.clone() }))
     }
 
     fn one_pass(&self) -> Option<&dyn OnePass> {
@@ -171,9 +169,9 @@ impl Archives for DockerDaemon {
 }
 
 #[async_trait]
-impl OnePass for DockerDaemon {
+impl<K: Kind> OnePass for Engines<K> {
     async fn comes_once(&self, at: &Reference) -> bool {
-        at.scheme() == SCHEME
+        at.scheme() == K::SCHEME
     }
 
     async fn pass(
@@ -182,27 +180,28 @@ impl OnePass for DockerDaemon {
         how: &ReadOptions,
         into: Option<&dyn Staging>,
     ) -> Result<Passed> {
-        save::pass(&self.engine, &Locator::of(at)?, how, into).await.context(|| at)
+        let (engine, image) = self.at(at)?;
+        save::pass(&*engine, &image, how, into).await.context(|| at)
     }
 }
 
 /// Images being written, each of which shows with its commit.
 #[derive(Debug)]
-struct Writer {
+struct Writer<K> {
     at: Reference,
-    daemon: DockerDaemon,
+    engines: Engines<K>,
     how: WriteOptions,
 }
 
 #[async_trait]
-impl ArchiveWriter for Writer {
+impl<K: Kind> ArchiveWriter for Writer<K> {
     fn reference(&self) -> &Reference {
         &self.at
     }
 
     async fn image(&self, names: &[ImageName]) -> Result<Box<dyn ImageDestination + '_>> {
         let how = self.how.clone().with_names(names.to_vec());
-        self.daemon.destination(&self.at, &how).await
+        self.engines.destination(&self.at, &how).await
     }
 
     async fn finish(self: Box<Self>) -> Result<()> {
@@ -210,7 +209,7 @@ impl ArchiveWriter for Writer {
     }
 }
 
-async fn refuse_what_is_there(engine: &Engine, name: &DockerName) -> Result<()> {
+async fn refuse_what_is_there(engine: &dyn Engine, name: &DockerName) -> Result<()> {
     match engine.inspect(&name.to_string()).await.if_found()? {
         Some(_) => {
             Err(Error::new(ErrorKind::AlreadyExists, format!("the engine has an image {name}")))

@@ -1,0 +1,47 @@
+//! [`DockerDaemon`]: the transport of docker's engines.
+
+use std::sync::Arc;
+
+use transship_core::{Result, Settings, TransportOption, register_transport};
+
+use crate::SCHEME;
+use crate::api::Daemon;
+use crate::engine::{Engine, Locator};
+use crate::find::Surroundings;
+use crate::reference;
+use crate::transport::{Engines, Kind};
+
+/// Images of a docker engine.
+pub type DockerDaemon = Engines<Docker>;
+
+/// The engine that the settings name, else the one that docker's own command would speak to.
+#[derive(Clone, Debug)]
+pub struct Docker(Arc<dyn Engine>);
+
+impl Kind for Docker {
+    const SCHEME: &'static str = SCHEME;
+    const SYNTAX: &'static str = "[NAME[:TAG]|NAME@DIGEST|sha256:ID]";
+
+    fn new(settings: &Settings) -> Self {
+        Self(Arc::new(Daemon::new(Surroundings::of_process(settings))))
+    }
+
+    fn parse(&self, text: &str) -> Result<(Arc<dyn Engine>, Locator)> {
+        Ok((Arc::clone(&self.0), reference::parse(text)?))
+    }
+}
+
+const HOST: TransportOption = TransportOption::value(
+    "daemon-host",
+    "URL",
+    "The {side} engine, as in DOCKER_HOST: unix://PATH, tcp://HOST:PORT, ssh://HOST",
+);
+const CERTIFICATES: TransportOption = TransportOption::value(
+    "daemon-cert-path",
+    "FOLDER",
+    "The folder with ca.pem, cert.pem and key.pem for the {side} engine",
+);
+
+register_transport!(SCHEME, [HOST, CERTIFICATES], |settings: &Settings| {
+    Ok(Arc::new(DockerDaemon::new(settings)))
+});

@@ -1,0 +1,169 @@
+//! [`Engine`]: what is asked of an engine, and what it answers. Shared by the transports of engines.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde::Deserialize;
+use tokio::sync::mpsc::Receiver;
+use transship_core::{Digest, DockerName, Error, ErrorKind, Reference, Result};
+
+/// How many names an error lists.
+const NAMES_SHOWN: usize = 20;
+
+/// An engine: a place that saves and loads images as tars.
+#[async_trait]
+pub trait Engine: fmt::Debug + Send + Sync {
+    /// The reference of an image of this engine.
+    fn reference(&self, image: &Locator) -> Reference;
+
+    /// How it keeps images.
+    async fn store(&self) -> Result<Store>;
+
+    /// Whether it can load layers that are compressed with zstd.
+    async fn takes_zstd(&self) -> Result<bool>;
+
+    /// All images.
+    async fn images(&self) -> Result<Vec<Listed>>;
+
+    /// One image, by what the engine calls it.
+    ///
+    /// # Errors
+    /// `NotFound`, which lists the names that are there: see [`not_found`].
+    async fn inspect(&self, image: &str) -> Result<Inspected>;
+
+    /// Gives an image a name, which it takes from the image that had it.
+    async fn tag(&self, image: &str, name: &DockerName) -> Result<()>;
+
+    /// Removes a name, and the image with its last one; by ID, an image that has none.
+    ///
+    /// # Errors
+    /// `Conflict` when a container uses the image.
+    async fn remove(&self, image: &str) -> Result<()>;
+
+    /// The tar of images.
+    async fn save(&self, images: &[String]) -> Result<Box<dyn Chunks>>;
+
+    /// Loads a tar, and gives the ID of what was loaded, where the engine says it. The engine keeps nothing of a tar whose
+    /// pieces end without [`Piece::End`], or when the future is dropped before.
+    async fn load(&self, tar: Receiver<Piece>) -> Result<Option<String>>;
+}
+
+/// What a reference names in an engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Locator {
+    /// All images.
+    All,
+    /// By a name with a tag or a digest.
+    Name(DockerName),
+    /// By ID.
+    Id(Digest),
+}
+
+impl Locator {
+    /// What the engine calls it; `None` for all images.
+    pub fn in_engine(&self) -> Option<String> {
+        (*self != Self::All).then(|| self.to_string())
+    }
+}
+
+impl fmt::Display for Locator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => Ok(()),
+            Self::Name(name) => name.fmt(f),
+            Self::Id(id) => id.fmt(f),
+        }
+    }
+}
+
+/// How an engine keeps images.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Store {
+    /// Layers unpacked, by chain; it makes manifests anew.
+    GraphDriver,
+    /// Blobs as they were pulled.
+    Containerd,
+    /// As the first, behind podman.
+    Podman,
+}
+
+/// What an engine says of an image in its list.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Listed {
+    /// With `sha256:`.
+    pub id: String,
+    /// Its names.
+    #[serde(default)]
+    pub repo_tags: Option<Vec<String>>,
+}
+
+impl Listed {
+    /// Its names that are some.
+    pub fn names(&self) -> impl Iterator<Item = &String> {
+        self.repo_tags.iter().flatten().filter(|name| !name.starts_with("<none>"))
+    }
+}
+
+/// What an engine says of one image.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Inspected {
+    /// With `sha256:`.
+    pub id: String,
+    /// Its names.
+    #[serde(default)]
+    pub repo_tags: Option<Vec<String>>,
+    /// What an index has, in an engine with the containerd store.
+    #[serde(default)]
+    pub manifests: Option<Vec<Part>>,
+}
+
+/// A manifest below an index, in an engine with the containerd store.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Part {
+    /// The digest of the manifest.
+    #[serde(rename = "ID")]
+    pub id: String,
+    /// Whether the engine has all of it.
+    #[serde(default)]
+    pub available: bool,
+}
+
+/// A part of a tar that is sent.
+#[derive(Debug)]
+pub enum Piece {
+    /// Some bytes.
+    Bytes(Bytes),
+    /// The tar is whole.
+    End,
+}
+
+/// Bytes that come.
+#[async_trait]
+pub trait Chunks: fmt::Debug + Send {
+    /// Some bytes; none at the end.
+    ///
+    /// # Errors
+    /// `Unavailable` when they end early.
+    async fn next(&mut self) -> Result<Option<Bytes>>;
+}
+
+/// The error for an image that is not there, with the names that are.
+pub fn not_found<'a>(error: Error, names: impl IntoIterator<Item = &'a String>) -> Error {
+    let mut names: Vec<&str> = names.into_iter().map(String::as_str).collect();
+    names.sort_unstable();
+    let more = names.len().saturating_sub(NAMES_SHOWN);
+    names.truncate(NAMES_SHOWN);
+    match (names.is_empty(), more) {
+        (true, _) => error.hint("the engine has no images with names"),
+        (_, 0) => error.hint(format!("it has {}", names.join(", "))),
+        _ => error.hint(format!("it has {}, and {more} more", names.join(", "))),
+    }
+}
+
+pub(crate) fn invalid(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::InvalidInput, message.into())
+}
