@@ -14,6 +14,7 @@ const DOCKER_DAEMON: &str = "transship-docker-daemon";
 const OCI_LAYOUT: &str = "transship-oci-layout";
 const DIRECTORY: &str = "transship-directory";
 const REGISTRY: &str = "transship-registry";
+const SERVE: &str = "transship-serve";
 const TEST_REGISTRY: &str = "transship-test-registry";
 const CONFORMANCE: &str = "transship-conformance";
 const FACADE: &str = "transship";
@@ -31,12 +32,23 @@ const ARROWS: &[(&str, &[&str])] = &[
     (DOCKER_DAEMON, &[CORE, LOCAL, ARCHIVE, DOCKER_ARCHIVE, OCI_LAYOUT]),
     (DIRECTORY, &[CORE, LOCAL]),
     (REGISTRY, &[CORE]),
+    (SERVE, &[CORE, LOCAL]),
     (TRANSFER, &[CORE, COMPRESSION]),
     (TEST_REGISTRY, &[CORE]),
     (CONFORMANCE, &[CORE]),
     (
         FACADE,
-        &[CORE, LOCAL, TRANSFER, DOCKER_ARCHIVE, DOCKER_DAEMON, OCI_LAYOUT, DIRECTORY, REGISTRY],
+        &[
+            CORE,
+            LOCAL,
+            TRANSFER,
+            DOCKER_ARCHIVE,
+            DOCKER_DAEMON,
+            OCI_LAYOUT,
+            DIRECTORY,
+            REGISTRY,
+            SERVE,
+        ],
     ),
     (CLI, &[CORE, FACADE]),
     ("transship-examples", &[CORE, FACADE, CLI]),

@@ -21,7 +21,16 @@ pub(crate) struct Sides {
 const ARCHIVE_COMPRESS: &str = "archive_compress";
 
 /// Commands that have one side.
-const ONE_SIDED: [&str; 6] = ["list", "inspect", "verify", "digests", "delete", "gc"];
+const ONE_SIDED: [&str; 7] = [
+    "list",
+    "inspect",
+    "verify",
+    "digests",
+    "delete",
+    "gc",
+    #[cfg(feature = "serve")]
+    "serve",
+];
 
 /// A key, and the transports that know it with what they say about it.
 #[derive(Default)]

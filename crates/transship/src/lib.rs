@@ -8,6 +8,7 @@
 //! | all options, reports and events of a transfer | [`transfer`] |
 //! | authors of transports | [`transport`], and [`local`] for those that keep images on a disk |
 //! | the transports themselves | [`docker_archive`], [`docker_daemon`], [`oci_layout`], [`directory`], [`registry`] |
+//! | a registry over any of them | [`serve`] |
 //! | reading | [`manual`] |
 
 pub mod image;
@@ -58,6 +59,8 @@ pub use transship_docker_daemon as docker_daemon;
 pub use transship_oci_layout as oci_layout;
 #[cfg(feature = "registry")]
 pub use transship_registry as registry;
+#[cfg(feature = "serve")]
+pub use transship_serve as serve;
 
 /// What a transport of your own that keeps images on a disk can share with those that are here.
 pub use transship_local as local;

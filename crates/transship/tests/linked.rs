@@ -25,7 +25,9 @@ fn what_is_linked_is_what_is_enabled() {
 fn every_feature_is_known_here() {
     let manifest = include_str!("../Cargo.toml");
     let features = manifest.split("[features]").nth(1).unwrap().split("\n[").next().unwrap();
-    let count = features.lines().filter(|line| line.contains("dep:")).count();
+    // `serve` is no transport.
+    let features = features.lines().filter(|line| line.contains("dep:") && !line.contains("serve"));
+    let count = features.count();
     // `oci-layout` has two transports.
     assert_eq!(count + 1, ALL.len(), "a new feature needs its schemes in ALL");
 }

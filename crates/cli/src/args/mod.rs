@@ -4,6 +4,8 @@ mod change;
 mod copy;
 #[cfg(feature = "registry")]
 mod login;
+#[cfg(feature = "serve")]
+mod serve;
 mod skopeo;
 mod tags;
 
@@ -21,6 +23,8 @@ pub(crate) use change::{Delete, Gc};
 pub(crate) use copy::{Copy, Format, Subset};
 #[cfg(feature = "registry")]
 pub(crate) use login::{Login, Logout};
+#[cfg(feature = "serve")]
+pub(crate) use serve::Serve;
 pub(crate) use tags::TagArgs;
 
 pub(crate) use skopeo::{MultiArch, advised, translated, transport_tip};
@@ -99,6 +103,9 @@ pub(crate) enum Command {
     Delete(Delete),
     /// List or delete unreferenced blobs of a layout
     Gc(Gc),
+    /// Serve images as a registry, from where they are
+    #[cfg(feature = "serve")]
+    Serve(Serve),
     /// Check a reference and print its canonical form
     Reference(Reference),
     /// List the transports with their references and options
@@ -122,6 +129,8 @@ impl Command {
             Self::Login(_) | Self::Logout(_) => None,
             Self::Delete(delete) => Some(&delete.common),
             Self::Gc(gc) => Some(&gc.common),
+            #[cfg(feature = "serve")]
+            Self::Serve(serve) => Some(&serve.common),
             Self::Reference(_) | Self::Transports(_) | Self::Completions(_) | Self::Man(_) => None,
         }
     }

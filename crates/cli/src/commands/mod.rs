@@ -15,6 +15,8 @@ mod logout;
 mod man;
 mod plan_table;
 mod reference;
+#[cfg(feature = "serve")]
+mod serve;
 mod transports;
 mod verify;
 
@@ -38,6 +40,8 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result {
         Command::Logout(args) => logout::run(args, session).await,
         Command::Delete(args) => delete::run(args, session).await,
         Command::Gc(args) => gc::run(args, session).await,
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => serve::run(args, session).await,
         Command::Reference(args) => reference::run(&args),
         Command::Transports(args) => transports::run(&args),
         Command::Completions(args) => completions::run(&args),

@@ -48,7 +48,7 @@ fn manual_pages_have_the_exit_codes() {
 #[test]
 fn a_summary_fits_on_two_screens() {
     let session = Session::new();
-    for command in ["copy", "list", "inspect", "verify", "digests", "delete", "gc"] {
+    for command in ["copy", "list", "inspect", "verify", "digests", "delete", "gc", "serve"] {
         for width in ["80", "100"] {
             let mut command = session.command(&format!("{command} -h"));
             let help = command.env("COLUMNS", width).output().unwrap();

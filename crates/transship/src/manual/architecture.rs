@@ -26,6 +26,7 @@
 //! | `docker-archive`, `oci-layout` | `docker-archive:`; `oci:` and `oci-archive:` | `core`, `local`, `archive` |
 //! | `directory` | `dir:` | `core`, `local` |
 //! | `registry` | `docker://` | `core` |
+//! | `serve` | a registry over places of any transport | `core`, `local` |
 //! | `transfer` | the engine | `core`, `compression` |
 //! | `transship` | the facade: the engine, the transports, [`Image`](crate::Image), this manual | all above |
 //! | `cli` | the command | `transship` |

@@ -482,3 +482,17 @@
 //! this crate, and no other transport, names two others. Loads have no names, because engines with the containerd store name an image
 //! before they unpack it: names come afterwards, one request each. Layers that the engine has are not left out yet: a
 //! destination has to know the config before the layers for that.
+//!
+//! # 71. Names of a served image
+//!
+//! With `?ns=HOST`, an image of that host comes first; if there is none, the path alone decides, as without `?ns=`. So images that were
+//! saved under short names are found by nodes that ask a mirror for a site's own host. The price: where only one host has a path,
+//! it answers for all. A path that two hosts have is refused. Of several places with one name, a delta counts, and else the last, as
+//! people write a base before what follows it. A bare name is a tag, as the specification of layouts means it, in a repository
+//! named as the place.
+//!
+//! # 72. Wrong blobs are cut, and ranges do not wait
+//!
+//! A served blob is hashed until it was found true once. To hash before sending would make each first pull wait for the whole blob;
+//! so the last chunk is kept back, and the connection is cut. A range of an unread blob reads all of it for the same reason.
+//! After that, ranges are reads of the file. Small blobs are hashed before, so that a wrong one gets a proper answer.

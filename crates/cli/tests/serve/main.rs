@@ -1,0 +1,29 @@
+//! `transship serve` from outside: the specification's cases, real clients, faults.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "tests"
+)]
+#![cfg(all(
+    unix,
+    feature = "serve",
+    feature = "docker-archive",
+    feature = "oci-layout",
+    feature = "directory",
+    feature = "registry"
+))]
+
+mod air_gap;
+mod changes;
+mod clients;
+mod faults;
+mod http;
+mod layout;
+mod places;
+mod serving;
+#[path = "../cli/session.rs"]
+#[allow(dead_code, reason = "shared with the other tests of the command")]
+mod session;
+mod spec;

@@ -1,0 +1,147 @@
+//! Which places are served, under which names.
+
+use serde_json::json;
+
+use crate::layout::{Layout, digest, noise};
+use crate::serving::Serving;
+use crate::session::Session;
+
+/// Every kind of place gives the digests that our own client gets from it.
+#[test]
+fn any_mix_of_places() {
+    let session = Session::new();
+    session.ok("copy --all-images hello.tar oci:layout");
+    session.ok("copy --all-images hello.tar oci-archive:layout.tar");
+    session.ok("copy hello.tar:example/hello:1 dir:folder");
+    let serving =
+        Serving::start(&session, "oci:layout oci-archive:layout.tar hello.tar dir:folder");
+    let expected = ["example/hello", "example/world", "folder"];
+    assert_eq!(serving.get("/v2/_catalog").json()["repositories"], json!(expected));
+    for places in ["oci:layout", "oci-archive:layout.tar", "docker-archive:hello.tar"] {
+        let serving = Serving::start(&session, places);
+        for name in ["example/hello:1", "example/world:1"] {
+            let here = session.ok(&format!("inspect --digest {places}:{name}"));
+            let remote = format!("docker://{}/{name}", serving.host);
+            let there = session.ok(&format!("inspect --tls-verify=false --digest {remote}"));
+            assert_eq!(here, there, "{places} {name}");
+            session.ok(&format!("copy --tls-verify=false {remote} oci:pulled:{name}"));
+        }
+        session.ok("verify oci:pulled");
+    }
+}
+
+/// A registry is passed through, without a store.
+#[test]
+fn a_registry_behind_another() {
+    let session = Session::new();
+    let mut layout = Layout::new(&session.path("site"));
+    let image = layout.image(&[&noise(3, 3_000_000)]);
+    layout.list(&image, Some("docker.io/team/app:1"));
+    let sbom = layout.about(&image, "application/sbom");
+    layout.list(&sbom, None);
+    let first = Serving::start(&session, "oci:site");
+    let place = format!("--tls-verify=false docker://{}/team/app", first.host);
+    let second = Serving::start(&session, &place);
+    let listed = second.get("/v2/team/app/tags/list");
+    assert_eq!(listed.json()["tags"], json!(["1"]));
+    let remote = format!("docker://{}/team/app", second.host);
+    for reference in [format!("{remote}:1"), format!("{remote}@{}", digest(&image))] {
+        session.ok(&format!("copy --tls-verify=false {reference} oci:pulled:x"));
+        session.ok("verify oci:pulled:x");
+        std::fs::remove_dir_all(session.path("pulled")).unwrap();
+    }
+    // By its digest alone, which no tag leads to.
+    let third = Serving::start(&session, &place);
+    let path = format!("/v2/team/app/manifests/{}", digest(&sbom));
+    assert_eq!(third.get(&path).status, 200);
+    let about = third.get(&format!("/v2/team/app/referrers/{}", digest(&image))).json();
+    assert_eq!(digest(&about["manifests"][0]), digest(&sbom));
+    let absent = format!("/v2/team/app/manifests/sha256:{}", "0".repeat(64));
+    assert_eq!(third.get(&absent).status, 404);
+}
+
+#[test]
+fn names_with_and_without_their_host() {
+    let session = Session::new();
+    let mut layout = Layout::new(&session.path("site"));
+    let images: Vec<_> = (0..5_u8).map(|n| layout.image(&[&[n]])).collect();
+    for (image, name) in images.iter().zip([
+        "docker.io/library/alpine:3",
+        "docker.io/team/app:1",
+        "quay.io/team/app:1",
+        "localhost:5000/tool:2",
+        "v1",
+    ]) {
+        layout.list(image, Some(name));
+    }
+    let serving = Serving::start(&session, "oci:site");
+    let found = |path: &str| {
+        let reply = serving.get(&format!("/v2/{path}"));
+        let of = reply.header("docker-content-digest");
+        images.iter().position(|image| image["digest"].as_str() == of).ok_or_else(|| reply.code())
+    };
+    let unknown = Err("NAME_UNKNOWN".to_owned());
+    for (path, expected) in [
+        ("library/alpine/manifests/3", Ok(0)),
+        ("alpine/manifests/3", Ok(0)),
+        ("docker.io/library/alpine/manifests/3", Ok(0)),
+        ("library/alpine/manifests/3?ns=docker.io", Ok(0)),
+        ("library/alpine/manifests/3?ns=index.docker.io", Ok(0)),
+        ("library/alpine/manifests/3?ns=mirror.internal", Ok(0)),
+        ("team/app/manifests/1?ns=docker.io", Ok(1)),
+        ("team/app/manifests/1?ns=quay.io", Ok(2)),
+        ("quay.io/team/app/manifests/1", Ok(2)),
+        ("team/app/manifests/1", unknown.clone()),
+        ("team/app/manifests/1?ns=other.io", unknown.clone()),
+        ("tool/manifests/2", Ok(3)),
+        ("tool/manifests/2?ns=localhost:5000", Ok(3)),
+        ("site/manifests/v1", Ok(4)),
+        ("gcr.io/team/app/manifests/1", unknown.clone()),
+    ] {
+        assert_eq!(found(path), expected, "{path}");
+    }
+    let ambiguous = serving.get("/v2/team/app/tags/list").json().to_string();
+    assert!(ambiguous.contains("docker.io/team/app, quay.io/team/app"), "{ambiguous}");
+    assert!(serving.log().contains("team/app may be one of"), "{}", serving.log());
+    // What follows is of the same host.
+    let page = serving.get("/v2/team/app/tags/list?n=0&ns=quay.io");
+    assert_eq!(page.json()["name"], "team/app");
+    let catalog =
+        json!(["docker.io/team/app", "library/alpine", "quay.io/team/app", "site", "tool"]);
+    assert_eq!(serving.get("/v2/_catalog").json()["repositories"], catalog);
+}
+
+/// Blobs are looked for in all places, and a moved tag is that of the delta, in any order.
+#[test]
+fn a_delta_with_its_base() {
+    let session = Session::new();
+    let mut layout = Layout::new(&session.path("images"));
+    let (large, small) = (noise(5, 2_000_000), noise(6, 1000));
+    let [old, same] = [layout.image(&[&large]), layout.image(&[b"same"])];
+    layout.list(&old, Some("docker.io/team/app:latest"));
+    layout.list(&same, Some("docker.io/team/same:1"));
+    session.ok("copy --all-images oci:images oci-archive:week-1.tar");
+    let mut layout = Layout::new(&session.path("images"));
+    let new = layout.image(&[&large, &small]);
+    layout.list(&new, Some("docker.io/team/app:latest"));
+    layout.list(&same, Some("docker.io/team/same:1"));
+    session.ok("copy --all-images --since week-1.tar oci:images oci-archive:week-2.tar");
+    assert!(std::fs::metadata(session.path("week-2.tar")).unwrap().len() < 100_000);
+    for places in ["week-1.tar week-2.tar", "week-2.tar week-1.tar"] {
+        let serving = Serving::start(&session, places);
+        for (name, image) in [("team/app:latest", &new), ("team/same:1", &same)] {
+            let remote = format!("docker://{}/{name}", serving.host);
+            session.ok(&format!("copy --tls-verify=false {remote} oci:pulled:{name}"));
+            let pulled = session.ok(&format!("inspect --digest oci:pulled:{name}"));
+            assert_eq!(pulled.trim(), digest(image), "{places} {name}");
+        }
+        session.ok("verify oci:pulled");
+        // The old one is still there by its digest.
+        let path = format!("/v2/team/app/manifests/{}", digest(&old));
+        assert_eq!(serving.get(&path).status, 200, "{places}");
+    }
+    let alone = Serving::start(&session, "week-2.tar");
+    let layer = transship::transport::sha256(&large);
+    let reply = alone.get(&format!("/v2/team/app/blobs/{layer}"));
+    assert_eq!((reply.status, &*reply.code()), (404, "BLOB_UNKNOWN"));
+}

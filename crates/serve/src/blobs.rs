@@ -1,0 +1,114 @@
+//! Blobs, whole or in part.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use hyper::header::{
+    ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, IF_RANGE, RANGE,
+};
+use hyper::{Method, Response, StatusCode};
+use tokio::sync::Semaphore;
+use transship_core::{Body, Descriptor, Digest, Error, ErrorKind, Expect};
+
+use crate::manifests::{Found, find};
+use crate::names::FullName;
+use crate::protocol::{Asked, Refusal, asked};
+use crate::reply::{self, Answer, Refused, set};
+use crate::sending::Sending;
+use crate::view::{Part, View};
+
+/// How many bodies are read at once that are no files: each holds several MiB.
+pub(crate) const STREAMS: usize = 8;
+
+/// The largest blob that is looked at before the answer begins.
+const IN_MEMORY: u64 = 128 << 10;
+
+/// `GET` and `HEAD` of `blobs/DIGEST`.
+pub(crate) async fn answer(
+    view: &Arc<View>,
+    repository: &FullName,
+    digest: &Digest,
+    method: &Method,
+    headers: &HeaderMap,
+    streams: &Arc<Semaphore>,
+) -> Answer {
+    let Some(Found::Blob(of, body)) = find(view, repository, Part::Blob, digest).await? else {
+        let why = format!("{repository} has no blob {digest}");
+        return Err(Refusal::unknown("BLOB_UNKNOWN", why).into());
+    };
+    if let Some(reply) = reply::not_modified(headers, digest) {
+        return Ok(reply);
+    }
+    let size = body.size().unwrap_or(of.size);
+    if size != of.size {
+        let message = format!("blob {digest} has {size} bytes where {} are expected", of.size);
+        return Err(Error::new(ErrorKind::Corrupt, message).into());
+    }
+    let (part, status) = match asked(range(headers, digest), size) {
+        Asked::All => (0..size, StatusCode::OK),
+        Asked::Part(part) => (part, StatusCode::PARTIAL_CONTENT),
+        Asked::Beyond => return Ok(beyond(digest, size)),
+    };
+    let sending = match *method {
+        Method::HEAD => Sending::nothing(),
+        _ => sending(view, &of, body, part.clone(), streams).await?,
+    };
+    let mut response = reply::of_digest(Response::new(sending), digest);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    set(headers, CONTENT_TYPE, "application/octet-stream");
+    set(headers, ACCEPT_RANGES, "bytes");
+    headers.insert(CONTENT_LENGTH, (part.end - part.start).into());
+    if status == StatusCode::PARTIAL_CONTENT {
+        set(headers, CONTENT_RANGE, &format!("bytes {}-{}/{size}", part.start, part.end - 1));
+    }
+    Ok(response)
+}
+
+/// The range that is asked for, unless it is one of other content.
+fn range<'a>(headers: &'a HeaderMap, digest: &Digest) -> Option<&'a str> {
+    let other = headers.get(IF_RANGE).is_some_and(|tag| *tag != reply::etag(digest).as_str());
+    headers.get(RANGE).filter(|_| !other).and_then(|range| range.to_str().ok())
+}
+
+fn beyond(digest: &Digest, size: u64) -> Response<Sending> {
+    let why = format!("the blob has {size} bytes");
+    let refusal = Refusal::new(StatusCode::RANGE_NOT_SATISFIABLE, "RANGE_INVALID", why);
+    let mut response = reply::of_digest(reply::refusal(&refusal), digest);
+    set(response.headers_mut(), CONTENT_RANGE, &format!("bytes */{size}"));
+    response
+}
+
+/// What is sent of a blob. Until it was found true once, all of it is read.
+async fn sending(
+    view: &Arc<View>,
+    of: &Descriptor,
+    body: Body,
+    part: Range<u64>,
+    streams: &Arc<Semaphore>,
+) -> Result<Sending, Refused> {
+    let is_verified = view.is_verified(&of.digest);
+    if of.size <= IN_MEMORY && !is_verified {
+        // A wrong one gets a proper answer.
+        let bytes = body.bytes(IN_MEMORY).await?;
+        view.verified(&of.digest);
+        let within = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
+        return Ok(Sending::bytes(bytes.slice(within(part.start)..within(part.end))));
+    }
+    if let Some(file) = body.file_range() {
+        if is_verified {
+            return Ok(Sending::file(file.clone(), part));
+        }
+        let expect = body.expected().and(&Expect::from(of))?;
+        let (view, digest) = (Arc::clone(view), of.digest.clone());
+        let verified = move || view.verified(&digest);
+        return Ok(Sending::checked_file(file.clone(), part, expect, verified)?);
+    }
+    // It is closed only with the process.
+    let permit = Arc::clone(streams).acquire_owned().await.ok();
+    let len = part.end - part.start;
+    let reader = if is_verified { body.range_unchecked(part) } else { body.range(part) };
+    let mut sending = Sending::stream(reader, len);
+    sending.keep(permit);
+    Ok(sending)
+}

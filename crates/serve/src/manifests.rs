@@ -1,0 +1,170 @@
+//! Manifests and the search for what has a digest.
+
+use hyper::header::HeaderMap;
+use transship_core::{Body, Descriptor, Digest, Error, ErrorKind, Manifest};
+
+use crate::image::Opened;
+use crate::names::FullName;
+use crate::protocol::{Refusal, Wanted};
+use crate::reply::{self, Answer, Refused};
+use crate::view::{Part, View};
+
+/// `GET` and `HEAD` of `manifests/TAG` and `manifests/DIGEST`.
+pub(crate) async fn answer(
+    view: &View,
+    repository: &FullName,
+    wanted: &Wanted,
+    headers: &HeaderMap,
+) -> Answer {
+    let digest = match wanted {
+        Wanted::Digest(digest) => digest.clone(),
+        Wanted::Tag(tag) => tagged(view, repository, tag).await?,
+    };
+    if let Some(reply) = reply::not_modified(headers, &digest)
+        && matches!(wanted, Wanted::Tag(_))
+    {
+        return Ok(reply);
+    }
+    let found = find(view, repository, Part::Manifest, &digest).await?;
+    let Some(Found::Manifest(manifest)) = found else {
+        return Err(unknown(repository, wanted).into());
+    };
+    if let Some(reply) = reply::not_modified(headers, &digest) {
+        return Ok(reply);
+    }
+    let media_type = manifest.descriptor().media_type.to_string();
+    Ok(reply::of_digest(reply::bytes(&media_type, manifest.bytes().clone()), &digest))
+}
+
+/// The digest of what a tag names.
+async fn tagged(view: &View, repository: &FullName, tag: &str) -> Result<Digest, Refused> {
+    let named = view.named(repository).and_then(|named| named.tags.get(tag));
+    let Some(at) = newest(view, named.map_or(&[][..], Vec::as_slice)).await else {
+        return Err(unknown(repository, &Wanted::Tag(tag.to_owned())).into());
+    };
+    view.index(at).await;
+    let opened = view.image(at).opened().await?;
+    let digest = opened.root.digest.clone();
+    if view.holders(Part::Manifest, &digest).is_none() {
+        // A remote tag has moved.
+        view.index_root(at, &opened).await?;
+    }
+    Ok(digest)
+}
+
+/// Of images that have one tag in several places, that of a delta, which is newer than its base; else that of the last place.
+async fn newest(view: &View, images: &[usize]) -> Option<usize> {
+    let (last, others) = images.split_last()?;
+    if others.is_empty() {
+        return Some(*last);
+    }
+    for at in images.iter().rev() {
+        // What cannot be opened says so when it is chosen.
+        if view.image(*at).opened().await.is_ok_and(|opened| opened.source.needs().is_some()) {
+            return Some(*at);
+        }
+    }
+    Some(*last)
+}
+
+fn unknown(repository: &FullName, wanted: &Wanted) -> Refusal {
+    Refusal::unknown("MANIFEST_UNKNOWN", format!("{repository} has no manifest {wanted}"))
+}
+
+/// What has a digest.
+#[derive(Debug)]
+pub(crate) enum Found {
+    Manifest(Manifest),
+    Blob(Descriptor, Body),
+}
+
+/// Looks for a manifest or blob: where it is known to be, then in images that were not indexed, then in all places.
+pub(crate) async fn find(
+    view: &View,
+    repository: &FullName,
+    part: Part,
+    digest: &Digest,
+) -> Result<Option<Found>, Error> {
+    let (mut tried, mut failed) = (Vec::new(), None);
+    loop {
+        if let Some((descriptor, images)) = view.holders(part, digest) {
+            let images: Vec<_> = images.into_iter().filter(|at| !tried.contains(at)).collect();
+            tried.extend(&images);
+            if let Some(found) = read_first(view, &images, part, &descriptor, &mut failed).await {
+                return Ok(Some(found));
+            }
+        }
+        if !view.index_more(repository, part, digest, &tried).await {
+            break;
+        }
+    }
+    if let Some((descriptor, _)) = view.holders(part, digest) {
+        let others = view.one_of_each_other_place(&tried);
+        if let Some(found) = read_first(view, &others, part, &descriptor, &mut failed).await {
+            return Ok(Some(found));
+        }
+    }
+    if part == Part::Manifest
+        && let Some(manifest) = unlisted(view, repository, digest, &mut failed).await
+    {
+        return Ok(Some(Found::Manifest(manifest)));
+    }
+    failed.map_or(Ok(None), Err)
+}
+
+/// The first image that has it.
+async fn read_first(
+    view: &View,
+    images: &[usize],
+    part: Part,
+    of: &Descriptor,
+    failed: &mut Option<Error>,
+) -> Option<Found> {
+    for at in images {
+        match read(view, *at, part, of).await {
+            Ok(found) => return Some(found),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => *failed = Some(error),
+        }
+    }
+    None
+}
+
+async fn read(view: &View, at: usize, part: Part, of: &Descriptor) -> Result<Found, Error> {
+    let opened = view.image(at).opened().await?;
+    match part {
+        Part::Manifest => opened.source.manifest(of).await.map(Found::Manifest),
+        Part::Blob => opened.source.blob(of).await.map(|body| Found::Blob(of.clone(), body)),
+    }
+}
+
+/// A manifest that no tag of a remote repository leads to.
+async fn unlisted(
+    view: &View,
+    repository: &FullName,
+    digest: &Digest,
+    failed: &mut Option<Error>,
+) -> Option<Manifest> {
+    for at in view.one_of_each_place(repository) {
+        let place = view.place(at);
+        let Some(reference) = place.by_digest(digest.as_ref()).filter(|_| view.image(at).is_remote)
+        else {
+            continue;
+        };
+        match place.transport.source(&reference, place.how()).await {
+            Ok(source) => match source.root().await {
+                Ok(manifest) => {
+                    if let Ok(opened) = Opened::new(source).await {
+                        // Its blobs are asked for next. If this fails, they are not found.
+                        let _ = view.index_root(at, &opened).await;
+                    }
+                    return Some(manifest);
+                }
+                Err(error) => *failed = Some(error),
+            },
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => *failed = Some(error),
+        }
+    }
+    None
+}

@@ -1,0 +1,108 @@
+//! Under which repositories and tags an image is served.
+
+use transship_core::{ArchiveEntry, ImageName, Reference};
+use transship_local::cut_path;
+
+use crate::protocol::{is_name, is_tag};
+
+/// The repository of images of a place whose file name can be none.
+const NO_NAME: &str = "image";
+
+/// The tag of an only image without a name.
+const LATEST: &str = "latest";
+
+/// A repository, as images are named: with its host, which is empty where the name of the place stands for the name of the image.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct FullName {
+    pub(crate) host: String,
+    pub(crate) path: String,
+}
+
+impl FullName {
+    pub(crate) fn new(host: &str, path: &str) -> Self {
+        // Names that clients know docker's own registry by.
+        let own = ["index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"];
+        let host = if own.contains(&host) { "docker.io" } else { host };
+        Self { host: host.to_owned(), path: path.to_owned() }
+    }
+}
+
+impl std::fmt::Display for FullName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if !self.host.is_empty() {
+            write!(f, "{}/", self.host)?;
+        }
+        f.write_str(&self.path)
+    }
+}
+
+/// Where an image is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Served {
+    pub(crate) repository: FullName,
+    pub(crate) tag: Option<String>,
+}
+
+/// Where an image of a place is served. It is in one repository at least: there it can be pulled by its digest.
+pub(crate) fn served(entry: &ArchiveEntry, is_only: bool, place: &Reference) -> Vec<Served> {
+    let own = || FullName::new("", &own_name(place));
+    let mut all: Vec<_> = entry.names.iter().filter_map(|name| served_as(name, own)).collect();
+    if all.is_empty() {
+        let tag = is_only.then(|| LATEST.to_owned());
+        all.push(Served { repository: own(), tag });
+    }
+    all
+}
+
+/// A name without a `:` and a `/` is a tag, as the specification of layouts means `ref.name`.
+fn served_as(name: &ImageName, own: impl Fn() -> FullName) -> Option<Served> {
+    let text = name.as_str();
+    if !text.contains(['/', ':', '@']) {
+        return is_tag(text).then(|| Served { repository: own(), tag: Some(text.to_owned()) });
+    }
+    let name = name.docker()?.or_latest();
+    let repository = FullName::new(name.domain(), name.path());
+    Some(Served { repository, tag: name.tag().map(str::to_owned) })
+}
+
+/// The name of a place without its folder and its ending, as far as it can be that of a repository.
+fn own_name(place: &Reference) -> String {
+    let path = cut_path(place.locator()).0;
+    let last = path.rsplit(['/', '\\']).find(|part| !part.is_empty()).unwrap_or_default();
+    let last = last.to_ascii_lowercase();
+    let stem = last.split(".tar").next().unwrap_or_default();
+    let words = stem.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let name = words.collect::<Vec<_>>().join("-");
+    if is_name(&name) { name } else { NO_NAME.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(place: &'static str, names: &[&str], is_only: bool) -> Vec<String> {
+        let place = Reference::new("oci", place);
+        let mut entry = ArchiveEntry::new(0, place.clone());
+        entry.names = names.iter().map(|name| ImageName::new(name).unwrap()).collect();
+        let served = served(&entry, is_only, &place);
+        served
+            .iter()
+            .map(|one| format!("{} {}", one.repository, one.tag.as_deref().unwrap_or("-")))
+            .collect()
+    }
+
+    #[test]
+    fn names_become_repositories_and_tags() {
+        assert_eq!(of("x", &["docker.io/library/alpine:3"], true), ["docker.io/library/alpine 3"]);
+        assert_eq!(of("x", &["localhost:5000/app:1"], true), ["localhost:5000/app 1"]);
+        assert_eq!(
+            of("x", &["q.io/a/b", "c:1"], true),
+            ["q.io/a/b latest", "docker.io/library/c 1"]
+        );
+        assert_eq!(of("/a/My_Site.tar.gz", &["v1.2"], false), ["my-site v1.2"]);
+        assert_eq!(of("/a/site/", &[], true), ["site latest"]);
+        assert_eq!(of("/a/site", &[], false), ["site -"]);
+        assert_eq!(of("-", &[], true), ["image latest"]);
+        assert_eq!(of(r"/a/w\:1", &["Not A Name:1"], true), ["w-1 latest"]);
+    }
+}

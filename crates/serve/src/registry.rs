@@ -1,0 +1,204 @@
+//! [`Registry`]: answers requests.
+
+use std::sync::Arc;
+
+use hyper::header::{HeaderName, WWW_AUTHENTICATE};
+use hyper::http::request::Parts;
+use hyper::{Method, Request, Response, StatusCode};
+use serde_json::json;
+use tokio::sync::{Mutex, Semaphore};
+use transship_core::{Notice, Observer, Result, ResultExt, run_blocking};
+
+use crate::blobs::{self, STREAMS};
+use crate::credential::Credential;
+use crate::names::FullName;
+use crate::place::{Place, ReadPlace};
+use crate::protocol::{Query, Refusal, Route, What};
+use crate::reply::{self, Answer, Refused};
+use crate::sending::Sending;
+use crate::view::{NoRepository, View};
+use crate::{lists, manifests};
+
+/// A read-only registry over places.
+///
+/// # Names
+///
+/// A request names a repository in one of these ways; the first that fits counts:
+///
+/// 1. with `?ns=HOST`, as containerd asks a mirror: the repository of that host;
+/// 2. with its host in the path: `/v2/quay.io/a/b/..`;
+/// 3. without its host, where only one host has that path; `library/` may be left out.
+///
+/// If several hosts have the path, the answer is 404, and says which.
+///
+/// An image whose name has neither `:` nor `/`, as layouts may have it, is served by that name as its tag in a repository that is
+/// called as the place: `oci:/a/site` with an image `v1` is `site:v1`. An only image without any name is `site:latest`; others are
+/// found by their digests there.
+///
+/// Where several places have one name, a delta counts before others, and else the last place.
+#[derive(Debug)]
+pub struct Registry {
+    places: Arc<[Place]>,
+    current: Mutex<Current>,
+    credential: Option<Credential>,
+    streams: Arc<Semaphore>,
+    observer: Observer,
+}
+
+#[derive(Debug)]
+struct Current {
+    view: Arc<View>,
+    read: Vec<Arc<ReadPlace>>,
+}
+
+/// A repository that is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Repository {
+    /// What it is asked for by; `None` where several hosts have its path, and `?ns=` has to say which.
+    pub path: Option<String>,
+    /// Its name with its host, where it has one.
+    pub full_name: String,
+    /// Its host, as in `?ns=`.
+    pub host: Option<String>,
+    /// Its tags, sorted.
+    pub tags: Vec<String>,
+    /// How many images it has, with and without tags.
+    pub images: usize,
+}
+
+impl Registry {
+    /// Reads which images the places have. The observer hears of each request, and what is wrong with images.
+    ///
+    /// # Errors
+    /// Those of the transports.
+    pub async fn open(places: Vec<Place>, observer: Observer) -> Result<Self> {
+        let places: Arc<[Place]> = places.into();
+        let mut read = Vec::new();
+        for place in &*places {
+            read.push(Arc::new(place.read(None).await.context(|| &place.reference)?));
+        }
+        let view = Arc::new(View::new(Arc::clone(&places), &read, observer.clone()));
+        let current = Mutex::new(Current { view, read });
+        let streams = Arc::new(Semaphore::new(STREAMS));
+        Ok(Self { places, current, credential: None, streams, observer })
+    }
+
+    /// Answers only those who have a credential.
+    #[must_use]
+    pub fn with_credential(mut self, credential: Option<Credential>) -> Self {
+        self.credential = credential;
+        self
+    }
+
+    /// What is served now, sorted.
+    pub async fn repositories(&self) -> Vec<Repository> {
+        let view = self.view().await;
+        let one = |(name, named): (&FullName, &crate::view::Named)| Repository {
+            path: view.short(name).map(str::to_owned),
+            full_name: name.to_string(),
+            host: Some(name.host.clone()).filter(|host| !host.is_empty()),
+            tags: named.tags.keys().cloned().collect(),
+            images: named.images.len(),
+        };
+        view.repositories.iter().map(one).collect()
+    }
+
+    /// Answers a request. Its body is not looked at.
+    pub async fn respond<B>(&self, request: Request<B>) -> Response<Sending> {
+        let (head, _) = request.into_parts();
+        let mut response = match self.answer(&head).await {
+            Ok(response) => response,
+            Err(Refused::Told(refusal)) => reply::refusal(&refusal),
+            Err(Refused::Logged(error)) => {
+                self.observer.warn(error.to_string());
+                reply::refusal(&reply::failed(&error))
+            }
+        };
+        if response.status() == StatusCode::UNAUTHORIZED
+            && let Some(credential) = &self.credential
+        {
+            reply::set(response.headers_mut(), WWW_AUTHENTICATE, credential.challenge());
+        }
+        let version = HeaderName::from_static("docker-distribution-api-version");
+        reply::set(response.headers_mut(), version, "registry/2.0");
+        let asked = format!("{} {}", head.method, head.uri);
+        self.observer.notify(Notice::Request(format!("{asked}: {}", response.status().as_u16())));
+        if head.method == Method::HEAD {
+            return reply::headers_only(response);
+        }
+        let observer = self.observer.clone();
+        response.map(|body| {
+            body.on_failure(move |error| observer.warn(format!("{asked} was cut: {error}")))
+        })
+    }
+
+    async fn answer(&self, head: &Parts) -> Answer {
+        if self.credential.as_ref().is_some_and(|credential| !credential.fits(&head.headers)) {
+            let why = "this registry wants a credential";
+            return Err(Refusal::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", why).into());
+        }
+        let route = Route::parse(head.uri.path())?;
+        reply::only_read(&head.method)?;
+        let query = Query::parse(head.uri.query().unwrap_or_default());
+        let (path, what) = match route {
+            Route::Ping => return Ok(reply::json("application/json", &json!({}))),
+            Route::Catalog => return lists::catalog(&*self.view().await, &query),
+            Route::In { repository, what } => (repository, what),
+        };
+        let view = self.view().await;
+        let host = query.get("ns").filter(|host| !host.is_empty());
+        let repository = view.find(&path, host).map_err(|why| {
+            let refusal = lists::no_repository(&path, &why);
+            if matches!(why, NoRepository::Ambiguous(_)) {
+                self.observer.warn(&*refusal.message);
+            }
+            refusal
+        })?;
+        match &what {
+            What::Tags => lists::tags(&view, &path, repository, &query),
+            What::Referrers(digest) => {
+                lists::referrers(&view, &path, repository, digest, &query).await
+            }
+            What::Manifest(wanted) => {
+                manifests::answer(&view, repository, wanted, &head.headers).await
+            }
+            What::Blob(digest) => {
+                let (method, headers) = (&head.method, &head.headers);
+                blobs::answer(&view, repository, digest, method, headers, &self.streams).await
+            }
+            What::Uploads | What::Session(_) => {
+                Err(Refusal::unsupported("nothing is pushed to here").into())
+            }
+        }
+    }
+
+    /// All images as they are now.
+    async fn view(&self) -> Arc<View> {
+        let mut current = self.current.lock().await;
+        for at in self.changed(&current).await {
+            let place = &self.places[at];
+            match place.read(Some(&*current.read[at])).await {
+                Ok(again) => current.read[at] = Arc::new(again),
+                Err(error) => {
+                    // It may be half written. The next request looks again.
+                    self.observer.warn(format!("{}: {error}", place.reference));
+                    continue;
+                }
+            }
+            let (places, observer) = (Arc::clone(&self.places), self.observer.clone());
+            current.view = Arc::new(View::new(places, &current.read, observer));
+        }
+        Arc::clone(&current.view)
+    }
+
+    /// The positions of the places that have changed.
+    async fn changed(&self, current: &Current) -> Vec<usize> {
+        let (places, read) = (Arc::clone(&self.places), current.read.clone());
+        let look = move |_: &transship_core::Cancel| {
+            let places = places.iter().zip(&read).enumerate();
+            Ok(places.filter(|(_, (p, read))| p.has_changed(read)).map(|(at, _)| at).collect())
+        };
+        run_blocking(look).await.unwrap_or_default()
+    }
+}

@@ -1,0 +1,251 @@
+//! [`View`]: all images at one time, by name and by digest.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::OnceCell;
+use transship_core::{Descriptor, Digest, Observer};
+
+use crate::image::{Image, Opened};
+use crate::index::{FindReferrers, Index};
+use crate::names::FullName;
+use crate::place::{Place, ReadPlace};
+
+/// All images, as they were when the places were last read.
+#[derive(Debug)]
+pub(crate) struct View {
+    pub(crate) repositories: BTreeMap<FullName, Named>,
+    /// The repositories of each path, whatever their hosts.
+    paths: HashMap<String, Vec<FullName>>,
+    images: Vec<Slot>,
+    places: Arc<[Place]>,
+    known: Mutex<Known>,
+    /// The blobs that were found true since.
+    verified: Mutex<HashSet<Digest>>,
+    observer: Observer,
+}
+
+/// The images of a repository.
+#[derive(Debug, Default)]
+pub(crate) struct Named {
+    /// The images that have each tag: of several, one in each place at most, in the order of the places.
+    pub(crate) tags: BTreeMap<String, Vec<usize>>,
+    pub(crate) images: Vec<usize>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    image: Arc<Image>,
+    place: usize,
+    indexed: OnceCell<()>,
+}
+
+/// What was found in the images that were indexed.
+#[derive(Debug, Default)]
+struct Known {
+    manifests: HashMap<Digest, Held>,
+    blobs: HashMap<Digest, Held>,
+}
+
+/// A descriptor, and an image of each place that has it.
+#[derive(Clone, Debug)]
+struct Held {
+    descriptor: Descriptor,
+    images: Vec<usize>,
+}
+
+/// What is asked for by digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Manifest,
+    Blob,
+}
+
+/// Why a name is no repository.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum NoRepository {
+    Unknown,
+    Ambiguous(Vec<FullName>),
+}
+
+impl View {
+    pub(crate) fn new(places: Arc<[Place]>, read: &[Arc<ReadPlace>], observer: Observer) -> Self {
+        let mut repositories = BTreeMap::<FullName, Named>::new();
+        let mut images = Vec::<Slot>::new();
+        for (place, image) in
+            read.iter().enumerate().flat_map(|(at, read)| read.images.iter().map(move |i| (at, i)))
+        {
+            for one in &image.served {
+                let named = repositories.entry(one.repository.clone()).or_default();
+                if named.images.last() != Some(&images.len()) {
+                    named.images.push(images.len());
+                }
+                if let Some(tag) = &one.tag {
+                    let tagged = named.tags.entry(tag.clone()).or_default();
+                    // In one place, the first counts.
+                    if tagged.last().is_none_or(|last| images[*last].place != place) {
+                        tagged.push(images.len());
+                    }
+                }
+            }
+            images.push(Slot { image: Arc::clone(image), place, indexed: OnceCell::new() });
+        }
+        let mut paths = HashMap::<String, Vec<FullName>>::new();
+        for name in repositories.keys() {
+            paths.entry(name.path.clone()).or_default().push(name.clone());
+        }
+        let (known, verified) = (Mutex::default(), Mutex::default());
+        Self { repositories, paths, images, places, known, verified, observer }
+    }
+
+    /// The repository that a path means: the one of that host, where the request names it; the one of that full name; the only
+    /// one of that path. `library/` may be left out, as people do.
+    pub(crate) fn find(&self, path: &str, host: Option<&str>) -> Result<&FullName, NoRepository> {
+        let known = |name: &FullName| self.repositories.get_key_value(name).map(|(name, _)| name);
+        let of_host = host.and_then(|host| known(&FullName::new(host, path)));
+        let whole = path.split_once('/').and_then(|(host, rest)| known(&FullName::new(host, rest)));
+        if let Some(found) = of_host.or(whole) {
+            return Ok(found);
+        }
+        let library = format!("library/{path}");
+        let named = self.paths.get(path).or_else(|| self.paths.get(&library));
+        match named.map(Vec::as_slice) {
+            None | Some([]) => Err(NoRepository::Unknown),
+            Some([only]) => known(only).ok_or(NoRepository::Unknown),
+            Some(several) => Err(NoRepository::Ambiguous(several.to_vec())),
+        }
+    }
+
+    /// What clients may call a repository without its host: nothing where another host has the same path.
+    pub(crate) fn short<'a>(&self, name: &'a FullName) -> Option<&'a str> {
+        let is_only = self.paths.get(&name.path).is_some_and(|all| all.len() == 1);
+        is_only.then_some(name.path.as_str())
+    }
+
+    pub(crate) fn named(&self, repository: &FullName) -> Option<&Named> {
+        self.repositories.get(repository)
+    }
+
+    pub(crate) fn image(&self, at: usize) -> &Arc<Image> {
+        &self.images[at].image
+    }
+
+    pub(crate) fn place(&self, image: usize) -> &Place {
+        &self.places[self.images[image].place]
+    }
+
+    pub(crate) fn is_verified(&self, digest: &Digest) -> bool {
+        lock(&self.verified).contains(digest)
+    }
+
+    pub(crate) fn verified(&self, digest: &Digest) {
+        lock(&self.verified).insert(digest.clone());
+    }
+
+    /// One image of each place that a repository has images in.
+    pub(crate) fn one_of_each_place(&self, repository: &FullName) -> Vec<usize> {
+        let mut places = HashSet::new();
+        let images = self.named(repository).map(|named| named.images.as_slice());
+        let images = images.unwrap_or_default().iter().copied();
+        images.filter(|at| places.insert(self.images[*at].place)).collect()
+    }
+
+    /// Where a manifest or blob is known to be: images of different places, with its descriptor.
+    pub(crate) fn holders(&self, part: Part, digest: &Digest) -> Option<(Descriptor, Vec<usize>)> {
+        let known = lock(&self.known);
+        let held = known.of(part).get(digest)?;
+        Some((held.descriptor.clone(), held.images.clone()))
+    }
+
+    /// Indexes an image, if that was not done before.
+    pub(crate) async fn index(&self, at: usize) {
+        let slot = &self.images[at];
+        let indexed = slot.indexed.get_or_try_init(|| async {
+            let opened = slot.image.opened().await?;
+            self.index_root(at, &opened).await
+        });
+        if let Err(error) = indexed.await {
+            // It is served as far as it can be read: what is asked for says what is wrong.
+            self.observer.warn(format!("{}: {error}", slot.image.reference));
+            if !slot.image.is_remote {
+                // It stays so until the place changes.
+                let _ = slot.indexed.set(());
+            }
+        }
+    }
+
+    /// Indexes what a remote image has now.
+    pub(crate) async fn index_root(
+        &self,
+        at: usize,
+        opened: &Opened,
+    ) -> transship_core::Result<()> {
+        let referrers =
+            if self.images[at].image.is_remote { FindReferrers::No } else { FindReferrers::Yes };
+        let index = Index::read(&*opened.source, &opened.root, referrers).await?;
+        self.note(at, index);
+        Ok(())
+    }
+
+    /// Indexes images until one has a digest that was not tried: first those of the repository, then all that are at hand. False where
+    /// there is none.
+    pub(crate) async fn index_more(
+        &self,
+        repository: &FullName,
+        part: Part,
+        digest: &Digest,
+        tried: &[usize],
+    ) -> bool {
+        let own = self.named(repository).map(|named| named.images.clone()).unwrap_or_default();
+        let others = (0..self.images.len()).filter(|at| !self.images[*at].image.is_remote);
+        for at in own.into_iter().chain(others) {
+            if self.images[at].indexed.initialized() {
+                continue;
+            }
+            self.index(at).await;
+            let held = self.holders(part, digest);
+            if held.is_some_and(|(_, images)| images.iter().any(|at| !tried.contains(at))) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// An image of each place at hand that is not among those of some images.
+    pub(crate) fn one_of_each_other_place(&self, tried: &[usize]) -> Vec<usize> {
+        let mut places: HashSet<usize> = tried.iter().map(|at| self.images[*at].place).collect();
+        let at_hand = self.images.iter().enumerate().filter(|(_, slot)| !slot.image.is_remote);
+        at_hand.filter(|(_, slot)| places.insert(slot.place)).map(|(at, _)| at).collect()
+    }
+
+    /// Notes where manifests and blobs are.
+    pub(crate) fn note(&self, at: usize, index: Index) {
+        let mut known = lock(&self.known);
+        let known = &mut *known;
+        for (into, from) in
+            [(&mut known.manifests, index.manifests), (&mut known.blobs, index.blobs)]
+        {
+            for (digest, descriptor) in from {
+                let held =
+                    into.entry(digest).or_insert_with(|| Held { descriptor, images: Vec::new() });
+                let place = self.images[at].place;
+                if !held.images.iter().any(|other| self.images[*other].place == place) {
+                    held.images.push(at);
+                }
+            }
+        }
+    }
+}
+
+impl Known {
+    fn of(&self, part: Part) -> &HashMap<Digest, Held> {
+        match part {
+            Part::Manifest => &self.manifests,
+            Part::Blob => &self.blobs,
+        }
+    }
+}
+
+fn lock<T>(of: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
