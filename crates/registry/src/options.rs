@@ -51,6 +51,9 @@ pub struct RegistryOptions {
 /// The most that is read of a file with a credential.
 const CREDS_LIMIT: u64 = 64 * 1024;
 
+/// As many as there are blobs copied at once, of which only a few are large.
+const CONNECTIONS: NonZeroUsize = NonZeroUsize::new(24).unwrap();
+
 /// The options that can be set, for help.
 pub(crate) const OPTIONS: &[TransportOption] = &[
     TransportOption::value(
@@ -72,7 +75,7 @@ pub(crate) const OPTIONS: &[TransportOption] = &[
     TransportOption::value(
         "connections",
         "N",
-        "The most requests at the same time to one {side} host [default: 8]",
+        "The most requests at the same time to one {side} host [default: 24]",
     ),
     TransportOption::value(
         "creds",
@@ -136,7 +139,7 @@ impl Default for RegistryOptions {
             registries_conf: None,
             registries_conf_dir: None,
             surroundings: Surroundings::default(),
-            connections: NonZeroUsize::new(8).unwrap_or(NonZeroUsize::MIN),
+            connections: CONNECTIONS,
             retries: 5,
             first_wait: Duration::from_millis(250),
             idle_timeout: Duration::from_secs(60),

@@ -54,7 +54,8 @@ pub struct TransferOptions {
     /// Makes a delta: what these have is left out, and the copy says what it needs. A destination that holds whole images
     /// only is refused.
     pub since: Option<Since>,
-    /// How many blobs are copied at once; `None`: 8. How many layers change form at once follows from processors and memory.
+    /// How many blobs are copied at once; `None`: 8, or in place of one of them
+    /// three of 1 MiB at most. How many layers change form at once follows from processors and memory.
     pub jobs: Option<NonZeroUsize>,
     /// Keeps what was found true, and what layers became, from one transfer to the next. None by default; the command has
     /// one in the user's cache folder.
@@ -72,6 +73,9 @@ pub struct TransferOptions {
 /// How many blobs are copied at once by default. More of them wait for disks and servers, not for processors: how
 /// many layers change form at once is bounded apart.
 const STREAMS: NonZeroUsize = NonZeroUsize::new(8).unwrap();
+
+/// How many small blobs are copied in place of one large one by default: what they wait for is mostly answers of servers.
+const SMALL_PER_STREAM: u32 = 3;
 
 impl TransferOptions {
     transship_core::setters! {
@@ -101,6 +105,11 @@ impl TransferOptions {
     /// How many blobs may be copied, and how many documents read, at once.
     pub(crate) fn streams(&self) -> usize {
         self.jobs.unwrap_or(STREAMS).get()
+    }
+
+    /// How many small blobs may be copied in place of one large one.
+    pub(crate) fn small_per_stream(&self) -> u32 {
+        self.jobs.map_or(SMALL_PER_STREAM, |_| 1)
     }
 
     /// Whether nothing is asked for that would change an image, or leave a part of it behind.

@@ -171,7 +171,7 @@ pub(crate) struct Copy {
 
     /// Copy this many blobs at the same time
     ///
-    /// By default 8.
+    /// By default 8, or in place of one of them three of 1 MiB at most.
     #[arg(long, alias = "image-parallel-copies", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) jobs: Option<u16>,
 

@@ -55,6 +55,9 @@ pub(crate) struct Host {
 #[derive(Debug)]
 pub(crate) struct Slot(#[expect(dead_code, reason = "it is held")] OwnedSemaphorePermit);
 
+/// The most pieces of blobs that are on their way at once; each may be held in memory.
+const SLOTS: usize = 8;
+
 /// Of how many blobs it is remembered where they are.
 const PLACED: usize = 100_000;
 
@@ -76,7 +79,7 @@ impl Host {
             auth: Auth::default(),
             reads: Limit::new(most),
             writes: Limit::new(most),
-            slots: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))),
+            slots: Arc::new(Semaphore::new(most.min(SLOTS))),
             warned: AtomicBool::new(false),
             away: Away::default(),
             warned_of_tags: AtomicBool::new(false),

@@ -57,7 +57,7 @@ pub(super) async fn copy_blob(
 
 impl BlobCopy<'_> {
     async fn run(&self) -> Result<Stored> {
-        let _stream = self.scheduler.stream().await?;
+        let _stream = self.scheduler.stream(self.task).await?;
         if let Some(stored) = self.reuse().await? {
             return Ok(stored);
         }

@@ -18,6 +18,9 @@ use crate::locked;
 use crate::open::{Batch, StagedBlobs};
 use crate::{BlobId, Compress, Since};
 
+/// A blob of at most so many bytes takes one permit of a stream: it hardly needs memory.
+const SMALL_BLOB: u64 = 1 << 20;
+
 /// How many threads an encoder may have: more of them need memory, and the disk is no faster. The compiler makes it, and would
 /// refuse 0.
 const ENCODER_THREADS: NonZeroUsize = NonZeroUsize::new(4).unwrap();
@@ -45,6 +48,8 @@ pub(super) struct Scheduler {
     pub(super) counts: Counts,
     compress: Compress,
     at_once: usize,
+    /// How many permits of `streams` a blob takes that is not small.
+    large: u32,
     threads: NonZeroUsize,
     streams: Semaphore,
     processors: Arc<Semaphore>,
@@ -101,9 +106,10 @@ impl Scheduler {
             staged: Arc::clone(&batch.sources.staged),
             counts: Counts::default(),
             compress: options.compress,
-            at_once,
+            at_once: at_once * options.small_per_stream() as usize,
+            large: options.small_per_stream(),
             threads: threads().min(ENCODER_THREADS),
-            streams: Semaphore::new(at_once),
+            streams: Semaphore::new(at_once * options.small_per_stream() as usize),
             processors: Arc::new(Semaphore::new(PROCESSORS as usize)),
             memory: Arc::new(Semaphore::new(MEMORY as usize)),
             next: AtomicUsize::new(blobs.ids.len()),
@@ -190,8 +196,9 @@ impl Scheduler {
     }
 
     /// Waits until one more blob may be copied.
-    pub(super) async fn stream(&self) -> Result<SemaphorePermit<'_>> {
-        self.streams.acquire().await.map_err(|_| cancelled())
+    pub(super) async fn stream(&self, task: &BlobTask) -> Result<SemaphorePermit<'_>> {
+        let permits = if task.source.size <= SMALL_BLOB { 1 } else { self.large };
+        self.streams.acquire_many(permits).await.map_err(|_| cancelled())
     }
 
     /// Waits until one more layer may change form. An encoder has threads of its own, and buffers for each: one or two

@@ -132,15 +132,13 @@
 //! Of an index, each manifest that is copied is one more request: `--platform` reads the index and the one that it chose. A layer that
 //! transship compressed before is asked for by `HEAD` first, by the digest that it got then.
 //!
-//! On a long way, what counts is how many answers are waited for one after the other. Of an image of twenty layers, with `--jobs 24
-//! --connections 24`: pull 3 (manifest, config, all layers at once), push 4 (`HEAD`, `POST`, `PUT` of all blobs at once, then the manifest);
-//! `inspect` 2, dry run of a push 3 (`HEAD` of eight blobs at once). By default eight blobs are
-//! copied at once; the next eight wait in their turn.
+//! On a long way, what counts is how many answers are waited for one after the other. Of an image of twenty small layers: pull 3 (manifest,
+//! config, all layers at once), push 4 (`HEAD`, `POST`, `PUT` of all blobs at once, then the manifest), `inspect` and `digests` 2, dry run of a push 1.
 //!
-//! A blob of 32 MiB or more comes in pieces of 8 MiB, each by a request with `Range`, four at once while fewer than `--connections` are on
-//! their way: many servers and lines limit each connection. The answer to the first request decides: 206 is a piece, 200 is the whole
+//! A blob of 32 MiB or more comes in pieces of 8 MiB, each by a request with `Range`, four at once, and eight
+//! of one host or `--connections`: many servers and lines limit each connection. The answer to the first request decides: 206 is a piece, 200 is the whole
 //! blob, which is read as it comes. When a piece does not come as it was asked for, the rest comes in one stream. The pieces on their way
-//! are in memory, 8 MiB for each of the connections. With `--connections 1` there are none.
+//! are in memory. With `--connections 1` there are none.
 //!
 //! The first requests to a host may be answered 401. Tokens add one request for each repository and purpose. To a loopback address, one
 //! connection finds out whether the server speaks TLS.
@@ -167,8 +165,8 @@
 //!
 //! | option | default | for |
 //! |---|---|---|
-//! | `--connections N` | 8 | the most requests to a host at once, for reads and for writes; halved on 429, and growing back; and the most pieces of blobs that come at once |
-//! | `--jobs N` | 8 | the most blobs that are copied at once |
+//! | `--connections N` | 24 | the most requests to a host at once, for reads and for writes; halved on 429, and growing back |
+//! | `--jobs N` | 8, or 24 that have 1 MiB at most | the most blobs that are copied at once |
 //! | `--chunk-size BYTES` | in one piece | servers and proxies that limit the size of a request |
 //! | `--idle-timeout SECONDS` | 60 | slow servers |
 //! | `--retries N` | 5 | |
