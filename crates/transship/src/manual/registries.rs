@@ -133,7 +133,7 @@
 //! transship compressed before is asked for by `HEAD` first, by the digest that it got then.
 //!
 //! On a long way, what counts is how many answers are waited for one after the other. Of an image of twenty small layers: pull 3 (manifest,
-//! config, all layers at once), push 4 (`HEAD`, `POST`, `PUT` of all blobs at once, then the manifest), `inspect` and `digests` 2, dry run of a push 1.
+//! config, all layers at once), push 4 (`HEAD`, `POST`, `PUT` of all blobs at once, then the manifest), `inspect` 2, dry run of a push 3 (`HEAD` of eight blobs at once).
 //!
 //! A blob of 32 MiB or more comes in pieces of 8 MiB, each by a request with `Range`, four at once, and eight
 //! of one host or `--connections`: many servers and lines limit each connection. The answer to the first request decides: 206 is a piece, 200 is the whole
