@@ -10,13 +10,13 @@ use super::input::Fuse;
 /// The size of a buffer, in bytes.
 const BUFFER: usize = 512 << 10;
 
-/// Buffers that may be full and waiting.
-const WAITING: usize = 4;
+/// How many bytes may be waiting.
+const ROOM: usize = 4 * BUFFER;
 
 /// How long a read waits before it lets its caller see whether anybody still wants the bytes.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// Reads ahead on a thread, a few buffers at most. The bytes, and the error if there is one, are those of the reader.
+/// Reads ahead on a thread, a few MiB at most. The bytes, and the error if there is one, are those of the reader.
 ///
 /// A read that waits for long fails with [`Interrupted`](ErrorKind::Interrupted), and may be repeated: the caller can look
 /// in between whether to go on, however long the reader inside takes.
@@ -38,7 +38,19 @@ impl Ahead {
     /// # Errors
     /// Those of starting a thread.
     pub fn start(name: &str, reader: impl Read + Send + 'static) -> io::Result<Self> {
-        let (send, full) = sync_channel(WAITING);
+        Self::start_with_room(name, ROOM, reader)
+    }
+
+    /// As [`start`](Self::start), up to so many bytes ahead.
+    ///
+    /// # Errors
+    /// Those of starting a thread.
+    pub fn start_with_room(
+        name: &str,
+        room: usize,
+        reader: impl Read + Send + 'static,
+    ) -> io::Result<Self> {
+        let (send, full) = sync_channel(room.div_ceil(BUFFER));
         let (empty, again) = channel();
         thread::Builder::new().name(name.to_owned()).spawn(move || pump(reader, &send, &again))?;
         let (current, fuse) = (Vec::new(), Fuse::default());

@@ -13,14 +13,14 @@ pub(crate) struct Turns {
 #[derive(Debug)]
 pub(crate) struct Turn {
     before: Option<oneshot::Receiver<()>>,
-    done: oneshot::Sender<()>,
+    done: Option<oneshot::Sender<()>>,
 }
 
 impl Turns {
     /// The turn after those that were given out before.
     pub(crate) fn next(&mut self) -> Turn {
         let (done, next) = oneshot::channel();
-        Turn { before: self.last.replace(next), done }
+        Turn { before: self.last.replace(next), done: Some(done) }
     }
 }
 
@@ -33,8 +33,11 @@ impl Turn {
         }
     }
 
-    pub(crate) fn end(self) {
-        // After the last there is none.
-        let _ = self.done.send(());
+    /// Lets the next one come.
+    pub(crate) fn end(&mut self) {
+        if let Some(done) = self.done.take() {
+            // After the last there is none.
+            let _ = done.send(());
+        }
     }
 }

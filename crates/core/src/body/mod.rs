@@ -1,5 +1,6 @@
 //! [`Body`]: one blob on its way. Bytes have this one door: it hashes, counts, limits and copies them.
 
+mod ahead;
 mod chunks;
 mod copy;
 mod file_range;

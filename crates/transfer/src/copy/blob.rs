@@ -9,7 +9,8 @@ use transship_core::{
     Stored, needed_blob, parse_digest, run_blocking,
 };
 
-use super::recompress::changed;
+use super::place::Place;
+use super::recompress::{ROOM_AHEAD, begun, changed};
 use super::schedule::{EncoderPermit, Scheduler};
 use super::task::BlobTask;
 use crate::codec::{DEFAULT_GZIP_LEVEL, DEFAULT_ZSTD_LEVEL};
@@ -40,15 +41,15 @@ struct BlobCopy<'a> {
     id: BlobId,
 }
 
-/// Copies a blob. However it ends, an event says so.
+/// Copies a blob, in its place. However it ends, an event says so.
 pub(super) async fn copy_blob(
     scheduler: &Scheduler,
     route: Route<'_>,
-    task: &BlobTask,
-    id: BlobId,
+    (task, id): (&BlobTask, BlobId),
+    place: &mut Place,
 ) -> Result<Stored> {
     let open = OpenBlob::new(&scheduler.events, id);
-    let copied = BlobCopy { scheduler, route, task, id }.run().await;
+    let copied = BlobCopy { scheduler, route, task, id }.run(place).await;
     if let Err(error) = &copied {
         open.failed(error);
     }
@@ -56,7 +57,11 @@ pub(super) async fn copy_blob(
 }
 
 impl BlobCopy<'_> {
-    async fn run(&self) -> Result<Stored> {
+    async fn run(&self, place: &mut Place) -> Result<Stored> {
+        if self.scheduler.since.is_some() {
+            // Only what a layer becomes says whether it goes anywhere: nothing is read ahead.
+            place.put().await?;
+        }
         let _stream = self.scheduler.stream(self.task).await?;
         if let Some(stored) = self.reuse().await? {
             return Ok(stored);
@@ -68,22 +73,22 @@ impl BlobCopy<'_> {
                 return Ok(self.left_out(stored));
             }
             self.started();
-            return self.put(None).await;
+            return self.put(None, place).await;
         }
         let permit = self.scheduler.encoder(self.task).await?;
         self.started();
         if self.scheduler.since.is_some() {
             // What a layer becomes is only known afterwards. It is made twice if it is not among what is left out.
-            let stored = self.read(Purpose::Digest, Some(permit)).await?;
+            let stored = self.read(Purpose::Digest, Some(permit), place).await?;
             self.scheduler.cache.note(self.task, &stored).await?;
             if self.scheduler.is_left_out(&stored) {
                 return Ok(self.left_out(stored));
             }
             self.emit(EventKind::ReadAgain { blob: self.id });
             let permit = self.scheduler.encoder(self.task).await?;
-            return self.put(Some(permit)).await;
+            return self.put(Some(permit), place).await;
         }
-        self.put(Some(permit)).await
+        self.put(Some(permit), place).await
     }
 
     /// The blob, if it is there already or can be had without its bytes passing here.
@@ -107,37 +112,43 @@ impl BlobCopy<'_> {
         Ok(Some(stored))
     }
 
-    async fn put(&self, permit: Option<EncoderPermit>) -> Result<Stored> {
-        let stored = self.read(Purpose::Put, permit).await?;
+    async fn put(&self, permit: Option<EncoderPermit>, place: &mut Place) -> Result<Stored> {
+        let stored = self.read(Purpose::Put, permit, place).await?;
         self.scheduler.cache.note(self.task, &stored).await?;
         Ok(self.stored(stored))
     }
 
     /// Reads it, and once more if that fails in a way that may pass. A layer that changes form needs a permit.
-    async fn read(&self, purpose: Purpose, permit: Option<EncoderPermit>) -> Result<Stored> {
+    async fn read(
+        &self,
+        purpose: Purpose,
+        permit: Option<EncoderPermit>,
+        place: &mut Place,
+    ) -> Result<Stored> {
         let changes = permit.is_some();
-        match self.read_once(purpose, permit).await {
+        let first = async {
+            let body = self.open(permit, place).await?;
+            place.put().await?;
+            self.pass(purpose, body).await
+        };
+        match first.await {
             Err(error) if error.retryable() => {
                 self.emit(EventKind::Retried { blob: self.id, why: error.to_string() });
-                let permit =
-                    if changes { Some(self.scheduler.encoder(self.task).await?) } else { None };
-                self.read_once(purpose, permit).await
+                place.put().await?;
+                let permit = match changes {
+                    true if place.is_in_order() => Some(EncoderPermit::default()),
+                    true => Some(self.scheduler.encoder(self.task).await?),
+                    false => None,
+                };
+                self.pass(purpose, self.open(permit, place).await?).await
             }
             result => result,
         }
     }
 
-    async fn read_once(&self, purpose: Purpose, permit: Option<EncoderPermit>) -> Result<Stored> {
+    /// The body in the form that it gets. One that may have to wait for its turn begins to be read.
+    async fn open(&self, permit: Option<EncoderPermit>, place: &Place) -> Result<Body> {
         let body = needed_blob(self.route.source, &self.task.source).await?;
-        let body = self.changed(body, permit)?;
-        match purpose {
-            Purpose::Put => self.route.destination.put_blob(self.task.expect(), body).await,
-            Purpose::Digest => run_blocking(move |cancel| body.chunks(cancel)?.finish()).await,
-        }
-    }
-
-    /// The body in the form that it gets.
-    fn changed(&self, body: Body, permit: Option<EncoderPermit>) -> Result<Body> {
         let (reading, read) =
             (self.scheduler.events.reading(self.id), Arc::clone(&self.scheduler.counts.read));
         let body = body.on_progress(move |bytes| {
@@ -145,8 +156,17 @@ impl BlobCopy<'_> {
             reading.advanced(bytes);
         });
         match self.scheduler.change(self.task).zip(permit) {
+            Some((change, permit)) if place.is_in_order() => begun(body, change, permit),
             Some((change, permit)) => changed(body, change, permit),
+            None if place.is_in_order() => Ok(body.ahead(ROOM_AHEAD)),
             None => Ok(body),
+        }
+    }
+
+    async fn pass(&self, purpose: Purpose, body: Body) -> Result<Stored> {
+        match purpose {
+            Purpose::Put => self.route.destination.put_blob(self.task.expect(), body).await,
+            Purpose::Digest => run_blocking(move |cancel| body.chunks(cancel)?.finish()).await,
         }
     }
 

@@ -2,6 +2,7 @@
 //! blobs are there.
 
 pub(crate) mod blob;
+mod place;
 mod recompress;
 mod schedule;
 pub(crate) mod task;

@@ -3,14 +3,20 @@
 use std::io::{self, Read};
 use std::num::NonZeroUsize;
 
+use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
-use transship_core::{Body, Cancel, Digest, Error, ErrorKind, Expect, LayerForm, Result};
+use transship_core::{
+    Body, Cancel, Digest, Error, ErrorKind, Expect, LayerForm, Result, cancelled,
+};
 
 use super::schedule::EncoderPermit;
 use crate::Compress;
 use crate::codec::{
     Ahead, Compression, DEFAULT_GZIP_LEVEL, DEFAULT_ZSTD_LEVEL, GzipEncoder, Sniffed, ZstdEncoder,
 };
+
+/// How many bytes are ready of a blob that waits for its turn.
+pub(crate) const ROOM_AHEAD: usize = 32 << 20;
 
 /// What a layer is to become.
 #[derive(Clone, Debug)]
@@ -37,6 +43,14 @@ impl Change {
             _ => false,
         }
     }
+
+    /// What the reader of the new body checks: of a plain one it hashes the very bytes.
+    fn expect(&self) -> Expect {
+        match (&self.diff_id, self.to) {
+            (Some(diff_id), LayerForm::Plain) => Expect::digest(diff_id.clone()),
+            _ => Expect::anything(),
+        }
+    }
 }
 
 /// The body in another form, which passes once.
@@ -44,23 +58,69 @@ impl Change {
 /// What `body` is compressed with is seen from its first bytes. Its own digest and the diff ID are checked.
 /// The permit's processors are free when `body` has been read, its memory when the result has.
 pub(crate) fn changed(body: Body, change: Change, permit: EncoderPermit) -> Result<Body> {
-    let expect = match (&change.diff_id, change.to) {
-        // The reader of the body hashes these very bytes.
-        (Some(diff_id), LayerForm::Plain) => Expect::digest(diff_id.clone()),
-        _ => Expect::anything(),
-    };
+    let expect = change.expect();
     let EncoderPermit { processors, memory } = permit;
     let changed = Body::from_lazy_reader(move |cancel| {
         let reader = open(body, &change, processors, cancel)?;
+        // Encoders have threads of their own.
+        let reader = match change.to {
+            LayerForm::Plain => Box::new(Ahead::start("transship-ahead", reader).map_err(codec)?),
+            _ => reader,
+        };
         Ok(Holding(Some((reader, memory))))
     });
     changed.expecting(&expect)
 }
 
-/// A reader that is dropped at its end, and the permit with it.
-struct Holding<R>(Option<(R, OwnedSemaphorePermit)>);
+/// As [`changed`], and begins at once, on a thread that is [`ROOM_AHEAD`] ahead of the reader at most.
+pub(crate) fn begun(body: Body, change: Change, permit: EncoderPermit) -> Result<Body> {
+    let expect = change.expect();
+    let EncoderPermit { processors, memory } = permit;
+    let (stop, runtime) = (StopOnDrop(Cancel::new()), Handle::current());
+    let cancel = stop.0.clone();
+    let reader = Late::Closed(move || {
+        let _runtime = runtime.enter();
+        open(body, &change, processors, &cancel).map_err(Error::into_io)
+    });
+    let reader = Ahead::start_with_room("transship-next", ROOM_AHEAD, reader).map_err(codec)?;
+    Body::from_reader(Holding(Some((reader, (memory, stop))))).expecting(&expect)
+}
 
-impl<R: Read> Read for Holding<R> {
+/// A reader that is opened by its first read.
+enum Late<F> {
+    Closed(F),
+    Open(Box<dyn Read + Send>),
+    Failed,
+}
+
+impl<F: FnOnce() -> io::Result<Box<dyn Read + Send>>> Read for Late<F> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if let Self::Open(reader) = self {
+            return reader.read(buf);
+        }
+        match std::mem::replace(self, Self::Failed) {
+            Self::Closed(open) => {
+                *self = Self::Open(open()?);
+                self.read(buf)
+            }
+            _ => Err(Error::into_io(cancelled())),
+        }
+    }
+}
+
+/// Stops what reads ahead.
+struct StopOnDrop(Cancel);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+/// A reader that is dropped at its end, and what is held until then.
+struct Holding<R, P>(Option<(R, P)>);
+
+impl<R: Read, P> Read for Holding<R, P> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let Some((reader, _)) = &mut self.0 else { return Ok(0) };
         let read = reader.read(buf)?;
@@ -74,7 +134,7 @@ impl<R: Read> Read for Holding<R> {
 fn open(
     body: Body,
     change: &Change,
-    processors: OwnedSemaphorePermit,
+    processors: Option<OwnedSemaphorePermit>,
     cancel: &Cancel,
 ) -> Result<Box<dyn Read + Send>> {
     let expected = body.expected().digest.clone();
@@ -87,7 +147,7 @@ fn open(
     }
     let plain = source.decoded().map_err(codec)?;
     if change.to == LayerForm::Plain {
-        return Ok(Box::new(Ahead::start("transship-ahead", plain).map_err(codec)?));
+        return Ok(plain);
     }
     let plain: Box<dyn Read + Send> = match left_to_check {
         Some(diff_id) => Box::new(
@@ -143,15 +203,15 @@ mod tests {
 
     async fn permit() -> EncoderPermit {
         let one = || Arc::new(Semaphore::new(1)).acquire_owned();
-        EncoderPermit { processors: one().await.unwrap(), memory: one().await.unwrap() }
+        EncoderPermit { processors: one().await.ok(), memory: one().await.ok() }
     }
 
     #[tokio::test]
     async fn processors_are_free_before_memory() {
         for to in [LayerForm::Gzip, LayerForm::Zstd] {
             let permit = permit().await;
-            let [processors, memory] =
-                [&permit.processors, &permit.memory].map(|permit| Arc::clone(permit.semaphore()));
+            let [processors, memory] = [&permit.processors, &permit.memory]
+                .map(|permit| Arc::clone(permit.as_ref().unwrap().semaphore()));
             let layer: Vec<u8> =
                 (0..3_u32 << 18).flat_map(|n| n.wrapping_mul(n).to_le_bytes()).collect();
             let change = Change { to, ..gzipping(None) };

@@ -10,6 +10,7 @@ use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use transship_core::{AcceptsOrder, Expect, LayerForm, Result, ResultExt, Stored, cancelled};
 
 use super::blob::{LayerCache, Route, copy_blob};
+use super::place::{Place, Places};
 use super::recompress::Change;
 use super::task::{BlobNumbers, BlobTask, CopiedBlobs, TaskKey};
 use crate::commit::report::{ImageReport, Report};
@@ -30,6 +31,9 @@ const PROCESSORS: u32 = 4;
 
 /// As many shares of memory, about 10 MiB each: a large layer is written to its end while the next one is read.
 const MEMORY: u32 = 2 * PROCESSORS;
+
+/// How many blobs are on their way to a destination that takes one after the other: one is put, and one is read ahead.
+const IN_ORDER: usize = 2;
 
 /// A layer of at most so many bytes needs little memory, and is compressed on one thread.
 const SMALL: u64 = 4 << 20;
@@ -77,13 +81,14 @@ pub(super) struct Counts {
     pub(super) written: AtomicU64,
 }
 
-/// Leave to change the form of one layer.
-#[derive(Debug)]
+/// Leave to change the form of one layer. One without shares is for the second try in an order: the layer behind it may hold
+/// all of them, and waits for this one.
+#[derive(Debug, Default)]
 pub(crate) struct EncoderPermit {
     /// Until the layer was read.
-    pub(super) processors: OwnedSemaphorePermit,
+    pub(super) processors: Option<OwnedSemaphorePermit>,
     /// Until what it became was read.
-    pub(super) memory: OwnedSemaphorePermit,
+    pub(super) memory: Option<OwnedSemaphorePermit>,
 }
 
 fn threads() -> NonZeroUsize {
@@ -138,31 +143,50 @@ impl Scheduler {
         route: Route<'_>,
         tasks: &[BlobTask],
     ) -> Result<CopiedBlobs> {
-        let at_once = match route.destination.accepts().order {
-            AcceptsOrder::AsPlanned => 1,
-            _ => self.at_once,
-        };
+        let in_order = route.destination.accepts().order == AcceptsOrder::AsPlanned;
+        let mut places = Places::default();
         // By position: a stream of references is not `Send`.
-        stream::iter(0..tasks.len())
-            .map(|at| async move {
+        let blobs = stream::iter(0..tasks.len()).map(|at| {
+            let mut place = if in_order { places.next() } else { Place::anywhere() };
+            async move {
                 let task = &tasks[at];
-                let stored = self.copy_once(route, task).await.context(|| task.what())?;
-                Ok((task.key.clone(), stored))
-            })
-            .buffer_unordered(at_once)
-            .try_collect()
-            .await
+                let stored = self.copy_in_place(route, task, &mut place);
+                Ok((task.key.clone(), stored.await.context(|| task.what())?))
+            }
+        });
+        if in_order {
+            blobs.buffered(IN_ORDER).try_collect().await
+        } else {
+            blobs.buffer_unordered(self.at_once).try_collect().await
+        }
+    }
+
+    async fn copy_in_place(
+        &self,
+        route: Route<'_>,
+        task: &BlobTask,
+        place: &mut Place,
+    ) -> Result<Stored> {
+        place.begin().await?;
+        let stored = self.copy_once(route, task, place).await?;
+        place.end().await?;
+        Ok(stored)
     }
 
     /// Copies a blob, or waits for another image to have copied it.
-    async fn copy_once(&self, route: Route<'_>, task: &BlobTask) -> Result<Stored> {
+    async fn copy_once(
+        &self,
+        route: Route<'_>,
+        task: &BlobTask,
+        place: &mut Place,
+    ) -> Result<Stored> {
         let cell = self.cell(&task.key);
         let mut ours = false;
         let stored = cell
             .stored
             .get_or_try_init(|| {
                 ours = true;
-                copy_blob(self, route, task, self.try_of(&cell))
+                copy_blob(self, route, (task, self.try_of(&cell)), place)
             })
             .await?;
         if ours || self.is_left_out(stored) {
@@ -173,7 +197,7 @@ impl Scheduler {
         if route.destination.has(&want).await?.is_some() {
             return Ok(stored.clone());
         }
-        copy_blob(self, route, task, self.try_of(&cell)).await
+        copy_blob(self, route, (task, self.try_of(&cell)), place).await
     }
 
     fn number(&self) -> BlobId {
@@ -217,10 +241,9 @@ impl Scheduler {
         };
         let acquire =
             |semaphore: &Arc<Semaphore>, shares| Arc::clone(semaphore).acquire_many_owned(shares);
-        Ok(EncoderPermit {
-            memory: acquire(&self.memory, memory).await.map_err(|_| cancelled())?,
-            processors: acquire(&self.processors, processors).await.map_err(|_| cancelled())?,
-        })
+        let memory = acquire(&self.memory, memory).await.map_err(|_| cancelled())?;
+        let processors = acquire(&self.processors, processors).await.map_err(|_| cancelled())?;
+        Ok(EncoderPermit { processors: Some(processors), memory: Some(memory) })
     }
 
     /// How a blob is changed on the way.

@@ -22,6 +22,8 @@ pub struct Faults {
     pub flaky: HashMap<Digest, usize>,
     /// Blobs whose bytes never come.
     pub stuck: HashSet<Digest>,
+    /// Blobs whose bytes come when another one was asked for.
+    pub until: HashMap<Digest, Digest>,
     /// Blobs whose bytes come a few at a time.
     pub slow: HashSet<Digest>,
     /// Blobs that are not found where they were put.
@@ -74,6 +76,16 @@ impl Memory {
         }
         if state.faults.stuck.contains(digest) {
             return Body::from_stream(Box::pin(stream::pending())).expecting(&of.into());
+        }
+        if let Some(other) = state.faults.until.get(digest).cloned() {
+            let memory = self.clone();
+            let late = async move {
+                while !memory.state().asked.contains_key(&other) {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                Ok(bytes)
+            };
+            return Body::from_stream(Box::pin(stream::once(late))).expecting(&of.into());
         }
         if let Some(left) = state.faults.flaky.get_mut(digest).filter(|left| **left > 0) {
             *left -= 1;

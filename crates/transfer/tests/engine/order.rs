@@ -51,6 +51,43 @@ async fn a_planned_order_is_kept() {
     }
 }
 
+/// Bytes that stay longer than the layers that need few shares of processors.
+fn large(seed: u32) -> Vec<u8> {
+    let mut state = seed.wrapping_add(1);
+    let next = move || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        Some(state ^ state >> 15)
+    };
+    std::iter::from_fn(next).take(5 << 18).flat_map(u32::to_le_bytes).collect()
+}
+
+/// Where one is put after the other, the next one is read ahead, and one that fails is put in its turn all the same.
+#[tokio::test]
+async fn while_one_is_put_the_next_one_begins() {
+    for compress in [Compress::Auto, Compress::Plain, Compress::Zstd(None)] {
+        let from = Memory::new("from");
+        let layers = (0..3).map(|seed| Layer::new(&large(seed), LayerForm::Gzip)).collect();
+        let root = Image::with(layers).put(&from);
+        from.show(&["a"], &root);
+        let Document::Image(image) = root.document() else { panic!("an image") };
+        let layers: Vec<Digest> = image.layers.iter().map(|layer| layer.digest.clone()).collect();
+        // One that is compressed gets its processors when the one before has been read.
+        if matches!(compress, Compress::Auto | Compress::Plain) {
+            let until = layers.windows(2).map(|pair| (pair[0].clone(), pair[1].clone()));
+            from.state().faults.until = until.collect();
+        }
+        let to = Memory::new("to").accepting(|a| a.order = AcceptsOrder::AsPlanned);
+        to.state().faults.refused = 1;
+        let how = options(|o| o.compress = compress);
+        let copied = tokio::time::timeout(Duration::from_secs(60), copy(&from, &to, how)).await;
+        copied.expect("it hangs").unwrap();
+        assert_eq!((to.puts(), to.state().putting.1), (4, 1), "one after the other");
+        let asked = from.state().asked.clone();
+        let asked: Vec<_> = layers.iter().map(|layer| asked[layer]).collect();
+        assert_eq!(asked, [2, 1, 1], "{compress:?}");
+    }
+}
+
 #[tokio::test]
 async fn commits_are_in_order_whatever_arrives_first() {
     let from = images(8, 3);
