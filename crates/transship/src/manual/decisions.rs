@@ -472,10 +472,8 @@
 //! # 69. HTTP/1.1 alone, and more requests at once
 //!
 //! What makes a pull over a long way slow is the number of answers that are waited for one after the other. HTTP/2 changes that only
-//! by sending more requests at once, and that needs no HTTP/2: small blobs take a third of a place among those that are copied,
-//! and a host gets 24 requests at once. A push of twenty small layers waits four times, a pull three times; a test counts it. HTTP/2
-//! would spare handshakes of TLS, puts blobs on one connection, which is what pieces avoid, and brings three packages (187 in place of 184).
-//! It stays out of the build, as before.
+//! by sending more requests at once, which needs no HTTP/2: small blobs take a third of a place, and a host gets 24 requests at once. A
+//! push of twenty small layers waits four times, a pull three times. HTTP/2 would put blobs on one connection, which is what pieces avoid.
 //!
 //! # 70. An engine is read by the transports of the archives
 //!
