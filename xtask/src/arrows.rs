@@ -10,6 +10,7 @@ const COMPRESSION: &str = "transship-compression";
 const ARCHIVE: &str = "transship-archive";
 const TRANSFER: &str = "transship-transfer";
 const DOCKER_ARCHIVE: &str = "transship-docker-archive";
+const CONTAINERS_STORAGE: &str = "transship-containers-storage";
 const DOCKER_DAEMON: &str = "transship-docker-daemon";
 const OCI_LAYOUT: &str = "transship-oci-layout";
 const DIRECTORY: &str = "transship-directory";
@@ -30,6 +31,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     (OCI_LAYOUT, &[CORE, LOCAL, ARCHIVE]),
     // Reads what engines save as the transports of its formats.
     (DOCKER_DAEMON, &[CORE, LOCAL, ARCHIVE, DOCKER_ARCHIVE, OCI_LAYOUT]),
+    // Asks podman as docker is asked.
+    (CONTAINERS_STORAGE, &[CORE, DOCKER_DAEMON]),
     (DIRECTORY, &[CORE, LOCAL]),
     (REGISTRY, &[CORE]),
     (SERVE, &[CORE, LOCAL]),
@@ -42,6 +45,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             CORE,
             LOCAL,
             TRANSFER,
+            CONTAINERS_STORAGE,
             DOCKER_ARCHIVE,
             DOCKER_DAEMON,
             OCI_LAYOUT,

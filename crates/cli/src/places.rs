@@ -187,7 +187,7 @@ fn no_transport(text: &str, error: Error, known: &Transports, side: OptionSide) 
 /// What text that names no transport was probably meant as.
 fn meant(text: &str, known: &Transports, side: OptionSide) -> Option<String> {
     let (word, rest) = text.split_once(':').unwrap_or((text, ""));
-    if let Some(tip) = args::transport_tip(word, side) {
+    if let Some(tip) = args::transport_tip(word) {
         return Some(tip.to_owned());
     }
     let near = known.iter().map(|known| known.scheme());

@@ -17,6 +17,14 @@ pub trait Engine: fmt::Debug + Send + Sync {
     /// The reference of an image of this engine.
     fn reference(&self, image: &Locator) -> Reference;
 
+    /// The name or the ID that [`Locator::Unresolved`] stands for; anything else as it is.
+    ///
+    /// # Errors
+    /// `NotFound`; `Ambiguous` when several images begin so.
+    async fn resolve(&self, image: Locator) -> Result<Locator> {
+        Ok(image)
+    }
+
     /// How it keeps images.
     async fn store(&self) -> Result<Store>;
 
@@ -58,12 +66,23 @@ pub enum Locator {
     Name(DockerName),
     /// By ID.
     Id(Digest),
+    /// By what only the engine can read, as the first digits of an ID: [`Engine::resolve`].
+    Unresolved(String),
 }
 
 impl Locator {
     /// What the engine calls it; `None` for all images.
     pub fn in_engine(&self) -> Option<String> {
         (*self != Self::All).then(|| self.to_string())
+    }
+
+    /// The name that an image gets under it.
+    pub(crate) fn as_name(&self) -> Option<DockerName> {
+        match self {
+            Self::Name(name) if name.digest().is_none() => Some(name.clone()),
+            Self::Unresolved(text) => DockerName::parse(text).ok().map(DockerName::or_latest),
+            _ => None,
+        }
     }
 }
 
@@ -73,6 +92,7 @@ impl fmt::Display for Locator {
             Self::All => Ok(()),
             Self::Name(name) => name.fmt(f),
             Self::Id(id) => id.fmt(f),
+            Self::Unresolved(text) => f.write_str(text),
         }
     }
 }
@@ -161,6 +181,22 @@ pub fn not_found<'a>(error: Error, names: impl IntoIterator<Item = &'a String>) 
         (true, _) => error.hint("the engine has no images with names"),
         (_, 0) => error.hint(format!("it has {}", names.join(", "))),
         _ => error.hint(format!("it has {}, and {more} more", names.join(", "))),
+    }
+}
+
+/// The kind of a failure that an engine has only words for.
+pub fn kind_of(words: &str) -> ErrorKind {
+    let has = |parts: &[&str]| parts.iter().any(|part| words.contains(part));
+    if has(&["no such image", "image not known"]) {
+        ErrorKind::NotFound
+    } else if has(&["no space left"]) {
+        ErrorKind::NoSpace
+    } else if has(&["image is in use", "image used by", "image is being used"]) {
+        ErrorKind::Conflict
+    } else if has(&["permission denied"]) {
+        ErrorKind::Denied
+    } else {
+        ErrorKind::Unexpected
     }
 }
 

@@ -21,7 +21,7 @@ use transship_core::{Error, ErrorKind, Result};
 
 use crate::connect::Stream;
 pub use crate::connect::{Address, Program};
-use crate::engine::{Chunks, Piece};
+use crate::engine::{Chunks, Piece, kind_of};
 use crate::reply;
 
 /// The most bytes of an answer other than a save: the list of some 100,000 images.
@@ -150,11 +150,10 @@ fn refusal(status: StatusCode, said: &[u8]) -> Error {
         401 | 403 => ErrorKind::Denied,
         409 => ErrorKind::Conflict,
         // podman says so for what is not there, too.
-        500 if words.contains("no such image") || words.contains("image not known") => {
-            ErrorKind::NotFound
-        }
-        500 if words.contains("no space left") => ErrorKind::NoSpace,
+        500 => kind_of(&words),
         502..=504 => ErrorKind::Unavailable,
+        // podman says so of a save of what is not there.
+        400 if kind_of(&words) == ErrorKind::NotFound => ErrorKind::NotFound,
         400..=499 => ErrorKind::Unsupported,
         _ => ErrorKind::Unexpected,
     };

@@ -3,6 +3,8 @@
 use serde_json::{Deserializer, Value};
 use transship_core::{Error, ErrorKind, Result};
 
+use crate::engine::kind_of;
+
 /// What a containerd store says of an image that it named and could not unpack.
 const NOT_UNPACKED: &str = "Error unpacking image";
 
@@ -58,9 +60,7 @@ fn text(value: &Value) -> Option<String> {
 }
 
 fn refused(words: &str) -> Error {
-    let kind =
-        if words.contains("no space left") { ErrorKind::NoSpace } else { ErrorKind::Unexpected };
-    Error::new(kind, format!("the engine could not load the image: {words}"))
+    Error::new(kind_of(words), format!("the engine could not load the image: {words}"))
 }
 
 #[cfg(test)]

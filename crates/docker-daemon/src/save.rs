@@ -17,6 +17,8 @@ const WAITING: usize = 8;
 /// How much of the end is kept, to find a message of the engine in it.
 const TAIL: usize = 8 << 10;
 
+const BLOCK: u64 = 512;
+
 /// The two blocks of zeros with which a tar ends.
 const END: usize = 1024;
 
@@ -70,10 +72,13 @@ fn all(images: &[Listed]) -> Result<Vec<String>> {
 #[derive(Debug, Default)]
 struct Tail {
     bytes: Vec<u8>,
+    /// How many there were in all.
+    total: u64,
 }
 
 impl Tail {
     fn note(&mut self, bytes: &[u8]) {
+        self.total += bytes.len() as u64;
         let more = &bytes[bytes.len().saturating_sub(TAIL)..];
         let kept = (TAIL - more.len()).min(self.bytes.len());
         self.bytes.drain(..self.bytes.len() - kept);
@@ -81,7 +86,9 @@ impl Tail {
     }
 
     fn is_end(&self) -> bool {
-        self.bytes.len() >= END && self.bytes[self.bytes.len() - END..].iter().all(|b| *b == 0)
+        self.total.is_multiple_of(BLOCK)
+            && self.bytes.len() >= END
+            && self.bytes[self.bytes.len() - END..].iter().all(|b| *b == 0)
     }
 }
 

@@ -57,6 +57,13 @@ impl<K: Kind> Engines<K> {
         }
         self.0.parse(at.locator())
     }
+
+    /// An image that is there, or all.
+    async fn found(&self, at: &Reference) -> Result<(Arc<dyn Engine>, Locator)> {
+        let (engine, image) = self.at(at)?;
+        let image = engine.resolve(image).await.context(|| at)?;
+        Ok((engine, image))
+    }
 }
 
 #[async_trait]
@@ -78,7 +85,7 @@ impl<K: Kind> Transport for Engines<K> {
     }
 
     async fn source(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ImageSource>> {
-        let (engine, image) = self.at(at)?;
+        let (engine, image) = self.found(at).await?;
         let passed = match &how.passed {
             Some(passed) => passed.clone(),
             None => save::pass(&*engine, &image, how, None).await.context(|| at)?,
@@ -94,19 +101,18 @@ impl<K: Kind> Transport for Engines<K> {
         let (engine, image) = self.at(at)?;
         let as_a_whole = how.mode == Some(WriteMode::Replace) && image == Locator::All;
         let names = match image {
-            Locator::Name(name) if name.digest().is_none() => {
-                let mut names = vec![name];
-                names.extend(docker_names(&how.names)?);
-                names
-            }
             Locator::All if how.names.is_empty() => {
                 how.fallback_names.iter().filter_map(|name| docker_name(name).ok()).collect()
             }
             Locator::All => docker_names(&how.names)?,
-            _ => {
-                return Err(invalid(format!(
-                    "{at}: an engine gives IDs and digests itself, an image gets a name and a tag"
-                )));
+            image => {
+                let mut names = vec![image.as_name().ok_or_else(|| {
+                    invalid(format!(
+                        "{at}: an engine gives IDs and digests itself, an image gets a name and a tag"
+                    ))
+                })?];
+                names.extend(docker_names(&how.names)?);
+                names
             }
         };
         let names = without_repeats(names);
@@ -135,7 +141,7 @@ impl<K: Kind> Transport for Engines<K> {
 #[async_trait]
 impl<K: Kind> Deletion for Engines<K> {
     async fn delete(&self, at: &Reference, _how: &DeleteOptions) -> Result<()> {
-        let (engine, image) = self.at(at)?;
+        let (engine, image) = self.found(at).await?;
         delete::delete(&*engine, &image).await.context(|| at)
     }
 }
@@ -180,7 +186,7 @@ impl<K: Kind> OnePass for Engines<K> {
         how: &ReadOptions,
         into: Option<&dyn Staging>,
     ) -> Result<Passed> {
-        let (engine, image) = self.at(at)?;
+        let (engine, image) = self.found(at).await?;
         save::pass(&*engine, &image, how, into).await.context(|| at)
     }
 }

@@ -7,7 +7,7 @@
 //! | applications | here: references, [`Transfer`], [`Image`], [`Artifact`], [`Verifier`], events, errors |
 //! | all options, reports and events of a transfer | [`transfer`] |
 //! | authors of transports | [`transport`], and [`local`] for those that keep images on a disk |
-//! | the transports themselves | [`docker_archive`], [`docker_daemon`], [`oci_layout`], [`directory`], [`registry`] |
+//! | the transports themselves | [`containers_storage`], [`docker_archive`], [`docker_daemon`], [`oci_layout`], [`directory`], [`registry`] |
 //! | a registry over any of them | [`serve`] |
 //! | reading | [`manual`] |
 
@@ -49,6 +49,8 @@ pub use transship_transfer::codec;
 
 // A crate that is only named in Cargo.toml is not linked, and registers nothing. `tests/linked.rs` holds this list to
 // the features.
+#[cfg(feature = "containers-storage")]
+pub use transship_containers_storage as containers_storage;
 #[cfg(feature = "directory")]
 pub use transship_directory as directory;
 #[cfg(feature = "docker-archive")]

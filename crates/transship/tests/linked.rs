@@ -4,7 +4,8 @@
 use transship::{Settings, Transports};
 
 /// Every transport there is, and whether its feature is on.
-const ALL: [(&str, bool); 6] = [
+const ALL: [(&str, bool); 7] = [
+    ("containers-storage", cfg!(feature = "containers-storage")),
     ("dir", cfg!(feature = "directory")),
     ("docker", cfg!(feature = "registry")),
     ("docker-archive", cfg!(feature = "docker-archive")),

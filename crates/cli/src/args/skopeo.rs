@@ -6,7 +6,6 @@ use std::ffi::OsString;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, ValueEnum};
 use transship::Platform;
-use transship::transport::OptionSide;
 
 /// `skopeo --override-os`, `--override-arch` and `--override-variant`: the platform that is copied or inspected.
 #[derive(Debug, Args)]
@@ -117,15 +116,8 @@ pub(crate) fn advised(mut error: clap::Error) -> clap::Error {
 }
 
 /// What to type in place of a transport that only other tools have.
-pub(crate) fn transport_tip(word: &str, side: OptionSide) -> Option<&'static str> {
-    let writes = side == OptionSide::Destination;
+pub(crate) fn transport_tip(word: &str) -> Option<&'static str> {
     Some(match word {
-        "containers-storage" | "podman" if writes => {
-            "use transship copy SOURCE docker-archive:- | podman load"
-        }
-        "containers-storage" | "podman" => {
-            "use podman save -m IMAGE | transship copy - DESTINATION"
-        }
         "http" | "https" | "registry" => "an image in a registry is docker://HOST/REPOSITORY:TAG",
         "ocidir" | "oci-layout" | "oci-dir" | "layout" => "a layout is oci:PATH[:NAME]",
         "tar" | "tarball" | "file" => {

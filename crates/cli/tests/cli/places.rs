@@ -60,7 +60,7 @@ fn what_was_probably_meant() {
     insta::assert_snapshot!(session.transcript([
         "list dockerarchive:hello.tar",
         "list oic:layout",
-        "list containers-storage:alpine",
+        "list container-storage:alpine",
         "list https://quay.io/org/image",
         "list alpine",
         "list alpine:3",
@@ -68,7 +68,7 @@ fn what_was_probably_meant() {
         "copy hello.tar:@0 new.tar",
         "copy hello.tar:@0 ./new",
         "copy hello.tar:@0 localhost:5000/x",
-        "copy hello.tar:@0 containers-storage:x:1",
+        "copy hello.tar:@0 containers-storge:x:1",
         "gc docker-archive:hello.tar",
         "delete dir:x",
     ]));

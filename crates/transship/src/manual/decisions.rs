@@ -496,3 +496,13 @@
 //! A served blob is hashed until it was found true once. To hash before sending would make each first pull wait for the whole blob;
 //! so the last chunk is kept back, and the connection is cut. A range of an unread blob reads all of it for the same reason.
 //! After that, ranges are reads of the file. Small blobs are hashed before, so that a wrong one gets a proper answer.
+//!
+//! # 73. containers-storage asks podman, as docker-daemon asks docker
+//!
+//! `docker-daemon` has a small trait, `Engine`, of what saves and loads tars, and `Engines<Kind>`, the transport over it.
+//! `containers-storage` gives it podman: libpod's API, or the command through pipes. So the feature `containers-storage` brings
+//! `docker-daemon:`. The store is not opened here, not even to read: the manual's chapter `engines` says why. A socket is used
+//! only if this user owns it, because that of another user, as root's behind `sudo -E`, leads to another store than `podman`
+//! does. Names without a domain are docker.io's, as skopeo has it, though podman would first look for `localhost/NAME`: a
+//! reference means the same image for reading and for writing. podman is told of a tar that is cut off by its end, which lets
+//! it remove what it has; once the tar is whole, it is killed.

@@ -1,4 +1,4 @@
-//! Engines: images of docker and of podman's service, without a file in between.
+//! Engines: images of docker and of podman, without a file in between.
 //!
 //! ```sh
 //! transship list docker-daemon:
@@ -24,6 +24,40 @@
 //! | another machine, by ssh | `DOCKER_HOST=ssh://user@host`; docker's command has to be installed there |
 //! | docker in docker, in CI | `DOCKER_HOST=tcp://docker:2376`, `DOCKER_TLS_VERIFY=1`, `DOCKER_CERT_PATH=/certs/client` |
 //!
+//! # podman
+//!
+//! `containers-storage:` has the images of podman, which buildah, skopeo and CRI-O share.
+//!
+//! ```sh
+//! transship list containers-storage:
+//! transship copy containers-storage:localhost/app:1 docker://registry.local/app:1   # what podman build -t app:1 made
+//! transship copy docker://registry.local/app:1 containers-storage:registry.local/app:1
+//! transship copy containers-storage:localhost/app:1 docker-daemon:app:1             # from podman to docker
+//! transship copy --all-images containers-storage: oci-archive:node.tar              # all of it into one file
+//! transship copy --all-images oci-archive:node.tar containers-storage:              # and back
+//! transship list 'containers-storage:[overlay@/mnt/store+/run/store]'               # another store
+//! ```
+//!
+//! podman is asked, by the first of these that there is: its API at `--podman-url` or the command at `--podman`; its API at
+//! `CONTAINER_HOST`; its API at `$XDG_RUNTIME_DIR/podman/podman.sock` or `/run/podman/podman.sock`, if you own that socket; the
+//! command `podman`, or the one that `PODMAN` names. Another store is always opened by the command.
+//!
+//! | podman | how |
+//! |---|---|
+//! | rootless | run transship as the user whose images they are: nothing else is needed, neither a service nor `podman unshare` |
+//! | as root | run transship as root; the images of root and of a user are in two stores |
+//! | on macOS and Windows | `podman system connection list` shows the URL for `CONTAINER_HOST` |
+//! | another machine, by ssh | `CONTAINER_HOST=ssh://user@host/run/user/1000/podman/podman.sock`; podman has to be installed there |
+//! | in CI, in a container | install podman there, or give the socket: `-v /run/podman/podman.sock:/run/podman/podman.sock` |
+//!
+//! A name without a domain is one of `docker.io`, as everywhere here and in skopeo: what `podman build -t app` makes is
+//! `localhost/app`. IDs are `@ID`, as podman shows them.
+//!
+//! The store itself is never written or read here. It is the private state of a Go library: lock files with a protocol of their own,
+//! JSON files that have to agree with the folders of a driver, with security labels, shifted owners and quotas, and that change
+//! from release to release. A mistake there destroys the images of containers that run. podman has that library, and loads
+//! and saves through pipes.
+//!
 //! # What is kept
 //!
 //! Docker 29 keeps images in containerd's store on new installations: indexes, digests and layers stay as they are. Older
@@ -41,4 +75,7 @@
 //! | it speaks API 1.x, and 1.24 is the oldest | docker 1.12 or later is needed |
 //! | image is being used by ... | remove the container, then delete the image |
 //! | this engine cannot read zstd layers | `--compress gzip` |
+//! | there is neither a podman that listens nor a command podman | install podman, or set `CONTAINER_HOST`, or pipe: `podman save \| transship copy docker-archive:- ...` |
+//! | podman ... ended with status ...: ... | podman's own words |
+//! | image not known | the hint lists the names that are there; images of root and of users are in different stores |
 //! | the engine could not save the image: ... | the engine's own words; its log has more |

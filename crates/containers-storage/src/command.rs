@@ -1,0 +1,142 @@
+//! [`Command`]: the command `podman`.
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::process::Stdio;
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use serde::Deserialize;
+use tokio::io::AsyncReadExt as _;
+use tokio::process::ChildStdout;
+use tokio::sync::mpsc::Receiver;
+use transship_core::{DockerName, Error, ErrorKind, Result};
+use transship_docker_daemon::engine::{Chunks, Inspected, Listed, Piece};
+use transship_docker_daemon::http::parsed;
+
+use crate::podman::Route;
+use crate::process::{Loading, Running, output};
+use crate::reference::Store;
+
+/// The most bytes of a save that are read at once.
+const CHUNK: usize = 256 << 10;
+
+/// What leads podman to an API: it is not what a store is asked for by.
+const REMOTE: [&str; 2] = ["CONTAINER_HOST", "CONTAINER_CONNECTION"];
+
+/// The command, for one store.
+#[derive(Debug)]
+pub(crate) struct Command {
+    program: OsString,
+    store: Store,
+}
+
+/// An image as the command lists it.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Line {
+    id: String,
+    #[serde(default)]
+    names: Option<Vec<String>>,
+}
+
+impl Command {
+    pub(crate) fn new(program: OsString, store: Store) -> Self {
+        Self { program, store }
+    }
+
+    fn command(&self, args: &[&str]) -> tokio::process::Command {
+        let mut command = tokio::process::Command::new(&self.program);
+        if !self.store.is_own() {
+            for variable in REMOTE {
+                command.env_remove(variable);
+            }
+        }
+        command.args(self.store.flags()).args(args);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.kill_on_drop(true);
+        command
+    }
+
+    async fn run(&self, args: &[&str]) -> Result<Vec<u8>> {
+        let mut running = Running::start(self.command(args), args)?;
+        let stdout = running.stdout()?;
+        let said = output(stdout).await;
+        running.succeeded().await?;
+        said
+    }
+}
+
+#[async_trait]
+impl Route for Command {
+    async fn images(&self) -> Result<Vec<Listed>> {
+        let lines: Vec<Line> = parsed(&self.run(&["images", "--format", "json"]).await?)?;
+        // An image has a line for each of its names, and each line has them all.
+        let mut seen = HashSet::new();
+        let images = lines.into_iter().filter(|line| seen.insert(line.id.clone()));
+        Ok(images.map(|line| Listed { id: line.id, repo_tags: line.names }).collect())
+    }
+
+    async fn inspect(&self, image: &str) -> Result<Inspected> {
+        let found: Vec<Inspected> = parsed(&self.run(&["image", "inspect", image]).await?)?;
+        found.into_iter().next().ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, format!("podman says nothing of {image}"))
+        })
+    }
+
+    async fn tag(&self, image: &str, name: &DockerName) -> Result<()> {
+        self.run(&["tag", image, &name.to_string()]).await.map(drop)
+    }
+
+    async fn remove(&self, image: &str) -> Result<()> {
+        self.run(&["rmi", image]).await.map(drop)
+    }
+
+    async fn save(&self, images: &[String]) -> Result<Box<dyn Chunks>> {
+        let mut args = vec!["save", "--quiet", "--format", "docker-archive"];
+        if images.len() > 1 {
+            args.push("--multi-image-archive");
+        }
+        args.extend(images.iter().map(String::as_str));
+        let mut running = Running::start(self.command(&args), &args)?;
+        let stdout = Some(running.stdout()?);
+        Ok(Box::new(Saving { running, stdout, buffer: BytesMut::new() }))
+    }
+
+    async fn load(&self, tar: Receiver<Piece>) -> Result<Option<String>> {
+        let args = ["load", "--quiet"];
+        let mut command = self.command(&args);
+        command.stdin(Stdio::piped());
+        let said = Loading::start(command, &args)?.load(tar).await?;
+        let said = String::from_utf8_lossy(&said);
+        if !said.contains("Loaded image") {
+            let message = "podman does not say that it has loaded the image";
+            return Err(Error::new(ErrorKind::Unexpected, message));
+        }
+        Ok(said.find("sha256:").and_then(|at| said.get(at..at + 71)).map(str::to_owned))
+    }
+}
+
+/// A save, of which podman is killed when it is dropped.
+#[derive(Debug)]
+struct Saving {
+    running: Running,
+    /// None once it has ended.
+    stdout: Option<ChildStdout>,
+    buffer: BytesMut,
+}
+
+#[async_trait]
+impl Chunks for Saving {
+    async fn next(&mut self) -> Result<Option<Bytes>> {
+        let Some(stdout) = &mut self.stdout else { return Ok(None) };
+        self.buffer.reserve(CHUNK);
+        let read = stdout.read_buf(&mut self.buffer).await;
+        if read.map_err(|error| Error::io("reading from", "podman", error))? > 0 {
+            return Ok(Some(self.buffer.split().freeze()));
+        }
+        self.stdout = None;
+        self.running.succeeded().await?;
+        Ok(None)
+    }
+}

@@ -1,0 +1,99 @@
+//! [`Service`]: podman's API.
+
+use async_trait::async_trait;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc::Receiver;
+use transship_core::{DockerName, Error, ErrorKind, Result, ResultExt};
+use transship_docker_daemon::engine::{Chunks, Inspected, Listed, Piece};
+use transship_docker_daemon::http::{ANSWER_LIMIT, Address, Answer, Method, Sent, encoded, parsed};
+
+use crate::podman::Route;
+
+/// The version of the API that is spoken: podman 4 and later understand it.
+const VERSION: &str = "4.0.0";
+
+/// Podman's API.
+#[derive(Debug)]
+pub(crate) struct Service {
+    address: Address,
+    /// What named it.
+    from: String,
+    version: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Loaded {
+    #[serde(default)]
+    names: Vec<String>,
+}
+
+impl Service {
+    /// Asks who is there.
+    pub(crate) async fn open(address: Address, from: &str) -> Result<Self> {
+        let at = || format!("podman at {address} (from {from})");
+        let ping = address.ask(Method::GET, "/libpod/_ping", Sent::Nothing).await.context(at)?;
+        let theirs = ping.header("Libpod-Api-Version").map(str::to_owned);
+        let theirs = theirs.ok_or_else(|| {
+            Error::new(ErrorKind::Unsupported, "it is no podman")
+                .hint("docker's engines are reached by docker-daemon:")
+                .context(at())
+        })?;
+        // An older podman refuses versions that it does not know.
+        let major = theirs.split('.').next().and_then(|major| major.parse::<u32>().ok());
+        let version =
+            if major.is_some_and(|major| major < 4) { theirs } else { VERSION.to_owned() };
+        Ok(Self { address, from: from.to_owned(), version })
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: Sent) -> Result<Answer> {
+        let path = format!("/v{}/libpod/images/{path}", self.version);
+        let answer = self.address.ask(method, &path, body).await;
+        answer.context(|| format!("podman at {} (from {})", self.address, self.from))
+    }
+
+    async fn json<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        parsed(&self.ask(Method::GET, path, Sent::Nothing).await?.all(ANSWER_LIMIT).await?)
+    }
+}
+
+#[async_trait]
+impl Route for Service {
+    async fn images(&self) -> Result<Vec<Listed>> {
+        self.json("json").await
+    }
+
+    async fn inspect(&self, image: &str) -> Result<Inspected> {
+        self.json(&format!("{}/json", encoded(image))).await
+    }
+
+    async fn tag(&self, image: &str, name: &DockerName) -> Result<()> {
+        let repository = encoded(&format!("{}/{}", name.domain(), name.path()));
+        let tag = encoded(name.tag().unwrap_or("latest"));
+        let path = format!("{}/tag?repo={repository}&tag={tag}", encoded(image));
+        self.ask(Method::POST, &path, Sent::Nothing).await.map(drop)
+    }
+
+    async fn remove(&self, image: &str) -> Result<()> {
+        let answer = self.ask(Method::DELETE, &encoded(image), Sent::Nothing).await?;
+        answer.all(ANSWER_LIMIT).await.map(drop)
+    }
+
+    async fn save(&self, images: &[String]) -> Result<Box<dyn Chunks>> {
+        let references: Vec<_> =
+            images.iter().map(|image| format!("references={}", encoded(image))).collect();
+        let path = format!("export?format=docker-archive&{}", references.join("&"));
+        Ok(Box::new(self.ask(Method::GET, &path, Sent::Nothing).await?))
+    }
+
+    async fn load(&self, tar: Receiver<Piece>) -> Result<Option<String>> {
+        let answer = self.ask(Method::POST, "load", Sent::Tar(tar)).await?;
+        let loaded: Loaded = parsed(&answer.all(ANSWER_LIMIT).await?)?;
+        if loaded.names.is_empty() {
+            let message = "podman does not say that it has loaded the image";
+            return Err(Error::new(ErrorKind::Unexpected, message));
+        }
+        Ok(loaded.names.into_iter().find(|name| name.starts_with("sha256:")))
+    }
+}

@@ -1,0 +1,161 @@
+//! podman itself, with stores in folders of the tests. It needs root, and is skipped by name without it.
+
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use transship_core::{DeleteOptions, ErrorKind, ImageName, WriteMode};
+
+use super::*;
+
+/// A store, and podman's API for it.
+struct Store {
+    folder: tempfile::TempDir,
+    service: Option<Child>,
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        if let Some(service) = &mut self.service {
+            // Ours, by its id.
+            let _ = Command::new("kill").arg(service.id().to_string()).status();
+            let _ = service.wait();
+        }
+    }
+}
+
+impl Store {
+    fn new() -> Option<Self> {
+        let root = std::fs::metadata("/proc/self")
+            .is_ok_and(|found| std::os::unix::fs::MetadataExt::uid(&found) == 0);
+        if !root || Command::new("podman").arg("--version").output().is_err() {
+            assert!(std::env::var_os("TRANSSHIP_REQUIRE_PEERS").is_none(), "podman is required");
+            eprintln!("skipped: podman is not installed, or this is not root");
+            return None;
+        }
+        // Paths of sockets are short.
+        Some(Self { folder: tempfile::tempdir_in("/tmp").unwrap(), service: None })
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    /// What stands before the names of its images.
+    fn options(&self) -> String {
+        format!("[vfs@{}+{}]", self.path("r"), self.path("n"))
+    }
+
+    fn podman(&self) -> Command {
+        let mut command = Command::new("podman");
+        command.arg(format!("--root={}", self.path("r")));
+        command.arg(format!("--runroot={}", self.path("n")));
+        command.arg("--storage-driver=vfs");
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> String {
+        let output = self.podman().args(args).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    async fn served(&mut self) -> ContainersStorage {
+        let url = format!("unix://{}", self.path("s"));
+        let mut command = self.podman();
+        command.args(["system", "service", "--time=0", &url]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        self.service = Some(command.spawn().unwrap());
+        let storage = set("podman-url", &url);
+        for _ in 0..600 {
+            if read(&storage, "not-there").await.unwrap_err().kind() == ErrorKind::NotFound {
+                return storage;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("podman does not answer: {}", read(&storage, "x").await.unwrap_err());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn by_the_command() {
+    let Some(store) = Store::new() else { return };
+    exercise(&store, &ContainersStorage::default(), &store.options()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn by_the_api() {
+    let Some(mut store) = Store::new() else { return };
+    let storage = store.served().await;
+    exercise(&store, &storage, "").await;
+}
+
+/// Images come and go, names move, and a damaged image changes nothing.
+async fn exercise(store: &Store, storage: &ContainersStorage, options: &str) {
+    let at = |name: &str| storage.parse(&format!("{options}{name}")).unwrap();
+    let (first, second) = (sample(1), sample(2));
+    let name = format!("{options}localhost/x:1");
+    write(&first, storage, &name).await.unwrap();
+    assert_eq!(read(storage, &name).await.unwrap(), id(&first));
+    // podman keeps the manifest, too.
+    let digest = store.run(&["image", "inspect", "--format", "{{.Digest}}", "localhost/x:1"]);
+    assert_eq!(digest.trim(), first.root.descriptor().digest.to_string());
+    assert_eq!(
+        read(storage, &format!("{options}localhost/x@{}", digest.trim())).await.unwrap(),
+        id(&first)
+    );
+
+    let destination =
+        storage.destination(&at("localhost/x:1"), &WriteOptions::default()).await.unwrap();
+    let lie = Body::from_bytes(first.layers()[0].bytes.clone());
+    let expect = Expect::from(&second.layers()[0].descriptor);
+    destination.put_blob(expect, lie).await.unwrap_err();
+    drop(destination);
+    assert_eq!(read(storage, &name).await.unwrap(), id(&first));
+
+    // The name moves; what had it is there by its ID.
+    write(&second, storage, &name).await.unwrap();
+    assert_eq!(read(storage, &name).await.unwrap(), id(&second));
+    assert_eq!(
+        read(storage, &format!("{options}@{}", &id(&first).digest()[..12])).await.unwrap(),
+        id(&first)
+    );
+    let names = ["app:1", "q.example/app:2"].map(|name| ImageName::new(name).unwrap());
+    let how = WriteOptions::default().with_names(names.to_vec());
+    let destination = storage.destination(&at(""), &how).await.unwrap();
+    put(&first, &*destination).await.unwrap();
+    destination.commit(Commit::new(&first.root)).await.unwrap();
+    let how = WriteOptions::default().with_mode(WriteMode::Create);
+    let there = storage.destination(&at("app:1"), &how).await.unwrap_err();
+    assert_eq!(there.kind(), ErrorKind::AlreadyExists, "{there}");
+
+    let all = storage.archives().unwrap().read(&at(""), &ReadOptions::default()).await.unwrap();
+    let mut listed: Vec<String> =
+        all.entries().iter().flat_map(|entry| &entry.names).map(ToString::to_string).collect();
+    listed.sort_unstable();
+    assert_eq!(listed, ["docker.io/library/app:1", "localhost/x:1", "q.example/app:2"]);
+    assert_eq!(all.entries().len(), 2);
+    for entry in all.entries() {
+        all.open(entry).await.unwrap().root().await.unwrap();
+    }
+    deleted(store, storage, options).await;
+}
+
+/// A name goes, then the image with its last one; by its ID the image goes with all of them. What is used stays.
+async fn deleted(store: &Store, storage: &ContainersStorage, options: &str) {
+    let delete = async |name: &str| {
+        let at = storage.parse(&format!("{options}{name}")).unwrap();
+        storage.deletion().unwrap().delete(&at, &DeleteOptions::default()).await
+    };
+    delete("app:1").await.unwrap();
+    let gone = delete("app:1").await.unwrap_err();
+    assert_eq!(gone.kind(), ErrorKind::NotFound, "{gone}");
+    assert!(gone.advice().unwrap().to_string().contains("q.example/app:2"), "{gone}");
+    store.run(&["tag", "q.example/app:2", "localhost/more"]);
+    delete(&format!("@{}", &id(&sample(1)).digest()[..12])).await.unwrap();
+    let gone = read(storage, &format!("{options}q.example/app:2")).await.unwrap_err();
+    assert_eq!(gone.kind(), ErrorKind::NotFound, "{gone}");
+    store.run(&["create", "--pull=never", "localhost/x:1", "/command"]);
+    let used = delete("localhost/x:1").await.unwrap_err();
+    assert_eq!(used.kind(), ErrorKind::Conflict, "{used}");
+    assert!(used.advice().unwrap().to_string().contains("containers that use"), "{used}");
+}
