@@ -6,12 +6,13 @@
 //! | people who know other tools | [`coming_from`] |
 //! | authors of applications | [`architecture`], [`formats`] |
 //! | authors of transports | [`write_a_transport`] |
-//! | readers who ask why | [`decisions`] |
+//! | readers who ask why | [`decisions`], [`early_decisions`] |
 
 pub mod architecture;
 pub mod coming_from;
 pub mod command;
 pub mod decisions;
+pub mod early_decisions;
 pub mod engines;
 pub mod formats;
 pub mod many_images;
