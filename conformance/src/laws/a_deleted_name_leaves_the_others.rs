@@ -1,7 +1,7 @@
-//! Deleting an image by one of several names takes that name alone; by its last one, the image.
+//! Deleting an image by one of several names takes that name alone; by its last one, or asked for all names, the image.
 
 use proptest::prelude::*;
-use transship_core::{DeleteOptions, ImageName, ReadOptions, Reference, WriteMode};
+use transship_core::{DeleteOptions, DeletedNames, ImageName, ReadOptions, Reference, WriteMode};
 
 use crate::broken::{While, hold};
 use crate::expected::{self, Entry};
@@ -12,8 +12,11 @@ use crate::{Ability, Broken, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "a_deleted_name_leaves_the_others",
-    sentence: "Deleting an image by one of several names takes that name alone; by its last one, the image.",
-    promises: &["By one of several names, that name goes, and the image stays under the others."],
+    sentence: "Deleting an image by one of several names takes that name alone; by its last one, or asked for all names, the image.",
+    promises: &[
+        "By one of several names, that name goes, and the image stays under the others.",
+        "Asked for [all names](crate::DeletedNames::All), it deletes the image with all of them",
+    ],
     needs: &[Ability::ManyImages, Ability::Names, Ability::SeveralNames, Ability::Deletion],
     cost: 1,
     check,
@@ -21,7 +24,7 @@ pub(crate) const LAW: Law = Law {
 
 fn check(kit: &Kit) -> Held {
     let images = (plain_images(kit.facts()), plain_images(kit.facts()));
-    kit.each((images, any::<bool>()), |lab, ((other, image), first)| {
+    kit.each((images, any::<bool>(), any::<bool>()), |lab, ((other, image), first, all)| {
         let (other, image) = (other.build()?, image.build()?);
         if expected::identity(&other, lab.facts()) == expected::identity(&image, lab.facts()) {
             return Ok(());
@@ -37,12 +40,18 @@ fn check(kit: &Kit) -> Held {
             built: built.clone(),
             names: names.to_vec(),
         };
+        if *all {
+            lab.step(delete(lab, gone, DeletedNames::All))?;
+            expected::check(&lab.snapshot()?, &[entry(&other, &names[2..])], lab.facts())
+                .map_err(|e| e.while_doing("after all names"))?;
+            return lab.step(is_gone(lab, left));
+        }
         let kept = usize::from(*first);
-        lab.step(delete(lab, gone))?;
+        lab.step(delete(lab, gone, DeletedNames::Given))?;
         let want = [entry(&other, &names[2..]), entry(&image, &names[kept..=kept])];
         expected::check(&lab.snapshot()?, &want, lab.facts())
             .map_err(|e| e.while_doing("after one of two names"))?;
-        lab.step(delete(lab, left))?;
+        lab.step(delete(lab, left, DeletedNames::Given))?;
         expected::check(&lab.snapshot()?, &want[..1], lab.facts())
             .map_err(|e| e.while_doing("after the last name"))?;
         lab.step(is_gone(lab, left))
@@ -54,10 +63,11 @@ fn names() -> Held<Vec<ImageName>> {
     (0..3).map(name).collect()
 }
 
-async fn delete(lab: &Lab, at: &Reference) -> Held {
+async fn delete(lab: &Lab, at: &Reference, names: DeletedNames) -> Held {
     let deletion = lab.transport().deletion();
     let deletion = deletion.ok_or_else(|| Broken::new("deletion is claimed, and is not there"))?;
-    deletion.delete(at, &DeleteOptions::default()).await.during(|| format!("deleting {at}"))
+    let how = DeleteOptions::default().with_names(names);
+    deletion.delete(at, &how).await.during(|| format!("deleting {at}"))
 }
 
 async fn is_gone(lab: &Lab, at: &Reference) -> Held {

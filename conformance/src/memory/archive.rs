@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use transship_core::{
-    Available, Descriptor, Digest, Document, Error, ErrorKind, ImageName, Manifest, Reference,
-    Result, WriteMode,
+    Available, DeletedNames, Descriptor, Digest, Document, Error, ErrorKind, ImageName, Manifest,
+    Reference, Result, WriteMode,
 };
 
 use super::{Locator, SCHEME, Select};
@@ -79,10 +79,16 @@ impl Archive {
     }
 
     /// Takes one name away, or an image that is chosen without one.
-    pub(super) fn remove(&mut self, locator: &Locator, at: &Reference) -> Result<()> {
+    pub(super) fn remove(
+        &mut self,
+        locator: &Locator,
+        at: &Reference,
+        names: DeletedNames,
+    ) -> Result<()> {
         let position = self.position(locator, at)?;
         if let Select::Name(name) = &locator.select
             && self.0[position].names.len() > 1
+            && names != DeletedNames::All
         {
             Arc::make_mut(&mut self.0[position]).names.retain(|other| other != name);
         } else {

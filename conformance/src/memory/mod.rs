@@ -12,9 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use transship_core::{
-    ArchiveReader, ArchiveWriter, Archives, CollectOptions, Collected, Collection, DeleteOptions,
-    Deletion, Digest, Error, ErrorKind, ImageDestination, ImageName, ImageSource, ReadOptions,
-    Reference, Result, Transport, WriteMode, WriteOptions,
+    ArchiveReader, ArchiveWriter, Archives, CollectOptions, Collected, Collection, DeleteMode,
+    DeleteOptions, Deletion, Digest, Error, ErrorKind, ImageDestination, ImageName, ImageSource,
+    ReadOptions, Reference, Result, Transport, WriteMode, WriteOptions,
 };
 
 use archive::Archive;
@@ -215,12 +215,15 @@ impl Collection for Memory {
 
 #[async_trait]
 impl Deletion for Memory {
-    async fn delete(&self, at: &Reference, _: &DeleteOptions) -> Result<()> {
+    async fn delete(&self, at: &Reference, how: &DeleteOptions) -> Result<()> {
         let locator = Locator::of(at)?;
         let mut places = self.places();
         let nothing = || Error::new(ErrorKind::NotFound, format!("nothing is at {at}"));
         let mut archive = places.get(&locator.place).ok_or_else(nothing)?.as_ref().clone();
-        archive.remove(&locator, at)?;
+        archive.remove(&locator, at, how.names)?;
+        if how.mode == DeleteMode::Look {
+            return Ok(());
+        }
         places.insert(locator.place, Arc::new(archive));
         Ok(())
     }

@@ -309,6 +309,10 @@ faults! {
     DroppedDeletionKeepsItsLock => "a_dropped_deletion_is_all_or_nothing",
     /// By whatever name, the image goes.
     DeletesByAnyName => "a_deleted_name_leaves_the_others",
+    /// Asked for all names, it deletes one.
+    DeletesOneNameOfAll => "a_deleted_name_leaves_the_others",
+    /// Looking before a deletion deletes.
+    LookingDeletes => "deletion_removes_that_image_alone",
     /// The last name stays.
     KeepsTheLastName => "a_deleted_name_leaves_the_others",
     /// Collecting takes an image.

@@ -10,9 +10,9 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use transship_conformance::Memory;
 use transship_core::{
-    ArchiveEntry, Archives, CollectMode, CollectOptions, Collected, Collection, DeleteOptions,
-    Deletion, Error, ErrorKind, Garbage, ImageDestination, ImageName, ImageSource, ReadOptions,
-    Reference, Result, Transport, WriteMode, WriteOptions, sha256,
+    ArchiveEntry, Archives, CollectMode, CollectOptions, Collected, Collection, DeleteMode,
+    DeleteOptions, DeletedNames, Deletion, Error, ErrorKind, Garbage, ImageDestination, ImageName,
+    ImageSource, ReadOptions, Reference, Result, Transport, WriteMode, WriteOptions, sha256,
 };
 
 use crate::destination::BrokenDestination;
@@ -322,6 +322,14 @@ impl Deletion for Mutant {
                 let named = self.named(at).await?;
                 let at = named.as_ref().map_or(at, |(_, position)| position);
                 self.memory.deletion().unwrap().delete(at, how).await
+            }
+            Fault::DeletesOneNameOfAll => {
+                let how = how.clone().with_names(DeletedNames::Given);
+                self.memory.deletion().unwrap().delete(at, &how).await
+            }
+            Fault::LookingDeletes => {
+                let how = how.clone().with_mode(DeleteMode::Delete);
+                self.memory.deletion().unwrap().delete(at, &how).await
             }
             Fault::KeepsTheLastName if matches!(self.named(at).await?, Some((1, _))) => Ok(()),
             Fault::DeletesOneOfSeveral => {

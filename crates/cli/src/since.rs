@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use transship::transfer::{Since, digests};
 use transship::transport::{ResultExt, parse_digest, run_blocking};
-use transship::{Digest, Error, ErrorKind, Result, Transports};
+use transship::{Digest, Error, ErrorKind, Result, Tags, Transports};
 
 use crate::places;
 use crate::session::Session;
@@ -35,7 +35,7 @@ pub(crate) async fn since(
             continue;
         }
         let input = places::input(text, known, session).await?;
-        all.extend(digests(&input.reference, known, &input.how).await?);
+        all.extend(digests(&input.reference, &Tags::default(), known, &input.how).await?);
     }
     Ok(Some(Since::new(all)))
 }

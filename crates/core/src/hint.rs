@@ -45,6 +45,8 @@ pub enum Hint {
     WithoutReferrers,
     /// Choose another folder for temporary files.
     ChangeSpoolFolder,
+    /// Delete the image with all of its names ([`DeletedNames::All`](crate::DeletedNames::All)).
+    DeleteAllNames,
     /// Name a file for credentials.
     NameAuthFile,
     /// Log in to a registry, which keeps a credential for it.
@@ -103,6 +105,7 @@ impl Hint {
             }
             Self::WithoutReferrers => "try again, or copy the image alone, without its referrers",
             Self::ChangeSpoolFolder => "choose another folder for temporary files, as with $TMPDIR",
+            Self::DeleteAllNames => "delete the image with all of its names",
             Self::NameAuthFile => "name a file for credentials",
             Self::AnyOf(hints) => return list(hints, Hint::to_string).into(),
             Self::LogIn(host) => return format!("log in to {host}").into(),

@@ -72,7 +72,8 @@ pub use manifest::{
 pub use name::{DockerName, ImageName, without_repeats};
 pub use once::OncePer;
 pub use options::{
-    DeleteOptions, Notice, Observer, ReadOptions, Settings, WriteMode, WriteOptions, spool_folder,
+    DeleteMode, DeleteOptions, DeletedNames, Notice, Observer, ReadOptions, Settings, WriteMode,
+    WriteOptions, spool_folder,
 };
 pub use pass::{OnePass, Passed, Staged, Staging};
 pub use platform::Platform;

@@ -147,6 +147,41 @@ pub struct DeleteOptions {
     pub observer: Observer,
     /// As in [`WriteOptions::lock_timeout`].
     pub lock_timeout: Option<Duration>,
+    /// Which names of an image go that is chosen by one of them.
+    pub names: DeletedNames,
+    /// Whether anything is deleted.
+    pub mode: DeleteMode,
+}
+
+/// Which names of an image go that is chosen by one of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DeletedNames {
+    /// That one. The image stays under the others.
+    #[default]
+    Given,
+    /// All of them, and the image.
+    All,
+}
+
+/// Whether anything is deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DeleteMode {
+    /// The image or name is deleted.
+    #[default]
+    Delete,
+    /// Nothing changes. Whether the image is there is found out.
+    Look,
+}
+
+impl DeleteOptions {
+    crate::setters! {
+        with_observer(observer: Observer)
+        with_lock_timeout(lock_timeout: Option<Duration>)
+        with_names(names: DeletedNames)
+        with_mode(mode: DeleteMode)
+    }
 }
 
 impl WriteOptions {

@@ -104,8 +104,12 @@ pub trait Deletion: Send + Sync {
     ///
     /// - By one of several names, that name goes, and the image stays under the others.
     /// - Chosen otherwise, the image goes with all of its names.
+    /// - Asked for [all names](crate::DeletedNames::All), it deletes the image with all of them, by whichever it is chosen.
     /// - What only it needed goes with it, or with the next [collection](Transport::collection) where there is one.
     /// - `NotFound` and `Ambiguous` as in opening it; then nothing has changed.
     /// - It is durable, and all or nothing, also when its future is dropped.
+    /// - Told to [look](crate::DeleteMode::Look), it changes nothing, and does not find what deleting would not find.
+    ///
+    /// Where a name cannot go without the others, as in some registries, it is `Unsupported`, and nothing has changed.
     async fn delete(&self, at: &Reference, how: &DeleteOptions) -> Result<()>;
 }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use transship_archive::layout::{LayoutIndex, blob_path};
 use transship_archive::{Base, EntryKind, Reachable, Rewritten, TarIndex, check_content, rewrite};
 use transship_core::{
-    Cancel, Descriptor, Digest, ImageName, MANIFEST_LIMIT, MediaType, Result, ResultExt,
+    Cancel, DeletedNames, Descriptor, Digest, ImageName, MANIFEST_LIMIT, MediaType, Result,
+    ResultExt,
 };
 use transship_local::LockWait;
 
@@ -18,7 +19,12 @@ use crate::reference::{Locator, Selector};
 use crate::table::Table;
 
 /// Deletes an image, or one of its names.
-pub(crate) fn delete(locator: &Locator, wait: &LockWait, cancel: &Cancel) -> Result<()> {
+pub(crate) fn delete(
+    locator: &Locator,
+    names: DeletedNames,
+    wait: &LockWait,
+    cancel: &Cancel,
+) -> Result<()> {
     let place = locator.with(Selector::None);
     let mut change = |base: &Arc<Base>| {
         let existing = Existing::of(&place, base, wait.observer())?;
@@ -26,7 +32,9 @@ pub(crate) fn delete(locator: &Locator, wait: &LockWait, cancel: &Cancel) -> Res
         let mut table = Table::of(Some(&existing))?;
         let mut goes: HashSet<Arc<str>> = DOCUMENTS.iter().map(|name| Arc::from(*name)).collect();
         let stays = match &locator.select {
-            Selector::Name(name) => table.take_name(&ImageName::from(name)).is_empty(),
+            Selector::Name(name) if names != DeletedNames::All => {
+                table.take_name(&ImageName::from(name)).is_empty()
+            }
             _ => false,
         };
         if !stays {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use transship_archive::docker_save::MANIFEST_NAME;
 use transship_archive::{COMPRESSOR_OPTION, Compressor, TarIndex, comes_once};
 use transship_core::{
-    ArchiveReader, ArchiveWriter, Archives, Cancel, Candidate, DeleteOptions, Deletion,
+    ArchiveReader, ArchiveWriter, Archives, Cancel, Candidate, DeleteMode, DeleteOptions, Deletion,
     ImageDestination, ImageSource, OnePass, Passed, ReadOptions, Recognized, Reference, Result,
     ResultExt, Settings, Staging, Transport, WriteMode, WriteOptions, register_transport,
     run_blocking,
@@ -100,8 +100,14 @@ impl Transport for DockerArchive {
 #[async_trait]
 impl Deletion for DockerArchive {
     async fn delete(&self, at: &Reference, how: &DeleteOptions) -> Result<()> {
-        let (locator, wait) = (locator_of(at)?, LockWait::from(how));
-        run_blocking(move |cancel| delete::delete(&locator, &wait, cancel)).await.context(|| at)
+        if how.mode == DeleteMode::Look {
+            let read = ReadOptions::default().with_observer(how.observer.clone());
+            return self.source(at, &read).await.map(drop);
+        }
+        let (locator, wait, names) = (locator_of(at)?, LockWait::from(how), how.names);
+        run_blocking(move |cancel| delete::delete(&locator, names, &wait, cancel))
+            .await
+            .context(|| at)
     }
 }
 

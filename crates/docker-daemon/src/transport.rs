@@ -140,9 +140,9 @@ impl<K: Kind> Transport for Engines<K> {
 
 #[async_trait]
 impl<K: Kind> Deletion for Engines<K> {
-    async fn delete(&self, at: &Reference, _how: &DeleteOptions) -> Result<()> {
+    async fn delete(&self, at: &Reference, how: &DeleteOptions) -> Result<()> {
         let (engine, image) = self.found(at).await?;
-        delete::delete(&*engine, &image).await.context(|| at)
+        delete::delete(&*engine, &image, how).await.context(|| at)
     }
 }
 

@@ -11,7 +11,8 @@ use transship_archive::layout::{
 };
 use transship_archive::{Base, Reachable, Rewritten, rewrite};
 use transship_core::{
-    Cancel, Descriptor, Digest, Error, ErrorKind, MANIFEST_LIMIT, Result, parse_digest,
+    Cancel, DeletedNames, Descriptor, Digest, Error, ErrorKind, MANIFEST_LIMIT, Result,
+    parse_digest,
 };
 use transship_local::{Lock, LockWait, Publish, Target, put_file};
 
@@ -21,12 +22,20 @@ use crate::select::{self, Root};
 use crate::storage::{FolderStorage, docker_entries, layout_of, refuse_links};
 use crate::write::docker::{self, Images};
 
+/// What is deleted.
+#[derive(Clone, Copy)]
+pub(crate) struct Chosen<'s> {
+    pub(crate) select: &'s Selector,
+    /// Of an image that is chosen by a name.
+    pub(crate) names: DeletedNames,
+}
+
 /// Deletes from a layout in a folder: `index.json` changes, under its lock. Blobs stay for a collection.
 /// When it fails, the layout is as before.
 pub(crate) fn from_folder(
     path: &Path,
     shared: Option<&Path>,
-    select: &Selector,
+    chosen: Chosen<'_>,
     wait: &LockWait,
     cancel: &Cancel,
 ) -> Result<()> {
@@ -36,7 +45,7 @@ pub(crate) fn from_folder(
     open()?;
     let _lock = Lock::exclusive(&target.join(LAYOUT_FILE), wait, cancel)?;
     let layout = open()?;
-    let index = without(&layout, select, cancel)?;
+    let index = without(&layout, chosen, cancel)?;
     cancel.check()?;
     put_file(&target.join(INDEX_FILE), &index.to_bytes(), Publish::Replace)
 }
@@ -44,13 +53,13 @@ pub(crate) fn from_folder(
 /// Deletes from a layout in a tar, which is written anew without the blobs that no image needs.
 pub(crate) fn from_tar(
     path: &Path,
-    select: &Selector,
+    chosen: Chosen<'_>,
     wait: &LockWait,
     cancel: &Cancel,
 ) -> Result<()> {
     let mut change = |base: &Arc<Base>| {
         let layout = layout_of(base, cancel)?;
-        let index = without(&layout, select, cancel)?;
+        let index = without(&layout, chosen, cancel)?;
         let mut documents = vec![(INDEX_FILE, Bytes::from(index.to_bytes()))];
         let mut goes: HashSet<Arc<str>> = [Arc::from(INDEX_FILE)].into();
         let mut needed = BTreeSet::new();
@@ -102,15 +111,15 @@ fn unneeded(
 }
 
 /// The index without what is meant, and without what is about that alone.
-fn without(layout: &Layout, select: &Selector, cancel: &Cancel) -> Result<LayoutIndex> {
+pub(crate) fn without(layout: &Layout, chosen: Chosen<'_>, cancel: &Cancel) -> Result<LayoutIndex> {
     let mut index = layout.index().clone();
-    if let Selector::Index(at) = select
+    if let Selector::Index(at) = chosen.select
         && index.malformed().any(|entry| entry.position == *at)
     {
         index.retain_malformed(|entry| entry.position != *at);
         return Ok(index);
     }
-    let meant = meant(layout, select, cancel)?;
+    let meant = meant(layout, chosen, cancel)?;
     index.retain(|at, _| !meant.contains(&at));
     let left: HashSet<&Digest> = index.entries().iter().map(|entry| &entry.digest).collect();
     let gone = meant.iter().map(|at| &layout.entries()[*at]);
@@ -121,7 +130,8 @@ fn without(layout: &Layout, select: &Selector, cancel: &Cancel) -> Result<Layout
 }
 
 /// The positions of the entries that are meant.
-fn meant(layout: &Layout, select: &Selector, cancel: &Cancel) -> Result<BTreeSet<usize>> {
+fn meant(layout: &Layout, meant: Chosen<'_>, cancel: &Cancel) -> Result<BTreeSet<usize>> {
+    let select = meant.select;
     let chosen = select::choose(layout, select, cancel)?;
     let all = |test: &dyn Fn(&Descriptor) -> bool| -> BTreeSet<usize> {
         let entries = layout.entries().iter().enumerate();
@@ -131,7 +141,9 @@ fn meant(layout: &Layout, select: &Selector, cancel: &Cancel) -> Result<BTreeSet
         // All that have no name, and what is about them.
         return Ok(all(&|entry| entry_name(entry).is_none()));
     }
-    if let Selector::Name(name) = select {
+    if let Selector::Name(name) = select
+        && meant.names != DeletedNames::All
+    {
         return Ok(select::named(layout, name.as_str()));
     }
     let root = chosen.root.descriptor(layout);

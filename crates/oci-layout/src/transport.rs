@@ -8,16 +8,16 @@ use transship_archive::docker_save::MANIFEST_NAME;
 use transship_archive::{Compressor, TarIndex, comes_once};
 use transship_core::{
     ArchiveReader, ArchiveWriter, Archives, Cancel, Candidate, CollectOptions, Collected,
-    Collection, DeleteOptions, Deletion, Error, ErrorKind, ImageDestination, ImageSource, Observer,
-    OnePass, Passed, ReadOptions, Recognized, Reference, Result, ResultExt, Settings, Staging,
-    Transport, WriteMode, WriteOptions, run_blocking,
+    Collection, DeleteMode, DeleteOptions, DeletedNames, Deletion, Error, ErrorKind,
+    ImageDestination, ImageSource, Observer, OnePass, Passed, ReadOptions, Recognized, Reference,
+    Result, ResultExt, Settings, Staging, Transport, WriteMode, WriteOptions, run_blocking,
 };
 use transship_local::{LockWait, PathText};
 
 use crate::Kind;
 use crate::archive::{self, LayoutReader};
 use crate::collect;
-use crate::delete;
+use crate::delete::{self, Chosen};
 use crate::destination;
 use crate::layout::Layout;
 use crate::reference::{Locator, Selector};
@@ -194,11 +194,16 @@ impl Transport for OciLayout {
 impl Deletion for OciLayout {
     async fn delete(&self, at: &Reference, how: &DeleteOptions) -> Result<()> {
         let (place, shared) = (Kind::Folder.place(at)?, self.shared_blobs.clone());
-        let wait = LockWait::from(how);
+        if how.mode == DeleteMode::Look {
+            let layout = self.open(&place).await.context(|| at)?;
+            return look(layout, place, how.names).await.context(|| at);
+        }
+        let (wait, names) = (LockWait::from(how), how.names);
         let deleted = run_blocking(move |cancel| {
             let path = Path::new(&place.path);
             check_folder(path)?;
-            delete::from_folder(path, shared.as_deref(), &place.select, &wait, cancel)
+            let chosen = Chosen { select: &place.select, names };
+            delete::from_folder(path, shared.as_deref(), chosen, &wait, cancel)
         });
         deleted.await.context(|| at)
     }
@@ -292,9 +297,16 @@ impl Transport for OciArchive {
 #[async_trait]
 impl Deletion for OciArchive {
     async fn delete(&self, at: &Reference, how: &DeleteOptions) -> Result<()> {
-        let (place, wait) = (Kind::Tar.place(at)?, LockWait::from(how));
+        let place = Kind::Tar.place(at)?;
+        if how.mode == DeleteMode::Look {
+            let read = ReadOptions::default().with_observer(how.observer.clone());
+            let layout = Self::open(&place, &read).await.context(|| at)?;
+            return look(layout, place, how.names).await.context(|| at);
+        }
+        let (wait, names) = (LockWait::from(how), how.names);
         let deleted = run_blocking(move |cancel| {
-            delete::from_tar(Path::new(&place.path), &place.select, &wait, cancel)
+            let chosen = Chosen { select: &place.select, names };
+            delete::from_tar(Path::new(&place.path), chosen, &wait, cancel)
         });
         deleted.await.context(|| at)
     }
@@ -336,6 +348,14 @@ impl OnePass for OciArchive {
 
 fn parse(kind: Kind, locator: &str) -> Result<Reference> {
     Locator::parse(locator).map(|locator| kind.reference(&locator))
+}
+
+/// Whether what a deletion would delete is there.
+async fn look(layout: Arc<Layout>, place: Locator, names: DeletedNames) -> Result<()> {
+    let look = move |cancel: &Cancel| {
+        delete::without(&layout, Chosen { select: &place.select, names }, cancel).map(drop)
+    };
+    run_blocking(look).await
 }
 
 fn opened(storage: Box<dyn Storage>, cancel: &Cancel) -> Result<Arc<Layout>> {

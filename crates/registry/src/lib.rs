@@ -13,7 +13,8 @@
 //! | `DIGEST` | reading: it decides, whatever the tag is; writing: the image has to have it, and then gets the tag |
 //!
 //! `docker://[HOST[:PORT]/][PREFIX/]`, with a slash at the end, is a prefix below which images are written under their own names:
-//! each goes to the prefix and its repository without the domain and without `library/`, with its tag. It cannot be read.
+//! each goes to the prefix and its repository without the domain and without `library/`, with its tag. Read, it is an
+//! archive of all tags of all repositories there, if the registry lists its repositories.
 //!
 //! # Archives
 //!
@@ -25,6 +26,7 @@ mod check;
 mod client;
 mod config;
 mod credentials;
+mod delete;
 mod destination;
 mod hints;
 mod naming;

@@ -1,26 +1,32 @@
-//! [`RegistryReader`]: a repository as an archive of its tags.
+//! [`RegistryReader`]: a repository as an archive of its tags, or all repositories below a prefix.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use transship_core::{
     ArchiveEntry, ArchiveReader, Digest, DockerName, Error, ErrorKind, ImageName, ImageSource,
     Reference, Result, ResultExt,
 };
 
+use crate::AT_ONCE;
 use crate::locked;
 use crate::places::Places;
 use crate::pull;
 use crate::reference::{Locator, repository_of};
 use crate::source::RegistrySource;
 
-/// A repository, whose tags were listed once.
+/// The most images that one archive of several repositories may have.
+const IMAGES_LIMIT: usize = 500_000;
+
+/// Repositories, whose tags were listed once.
 #[derive(Debug)]
 pub(crate) struct RegistryReader {
     reference: Reference,
-    places: Places,
-    names: Vec<DockerName>,
+    repositories: Vec<Places>,
+    /// Of each entry, and in which of the repositories it is.
+    names: Vec<(DockerName, usize)>,
     entries: Vec<ArchiveEntry>,
     /// Whether images are opened to be compared.
     compare: bool,
@@ -30,25 +36,62 @@ pub(crate) struct RegistryReader {
 
 impl RegistryReader {
     pub(crate) async fn open(name: &DockerName, places: Places, compare: bool) -> Result<Self> {
-        let repository = repository_of(name);
-        let reference = archive_of(name)?;
+        let mut reader = Self::empty(archive_of(name)?, compare);
         // The registry itself knows them all; a mirror may not.
-        let tags = pull::tags(places.authority(name)?).await.context(|| &reference)?;
-        let (names, entries) = (Vec::new(), Vec::new());
-        let seen = Mutex::default();
-        let mut reader = Self { reference, places, names, entries, compare, seen };
-        for tag in tags.iter().filter(|tag| !lists_referrers(tag)) {
-            // What is no tag cannot be asked for either.
-            if let Ok(name) = DockerName::parse(&format!("{repository}:{tag}")) {
-                reader.add(name, tag);
-            }
-        }
+        let tags = pull::tags(places.authority(name)?).await.context(|| &reader.reference)?;
+        reader.add_repository(name, places, &tags);
         // Servers keep repositories of which only blobs are left, or not yet more: there is no image in them.
         if reader.entries.is_empty() {
-            let message = format!("{repository} has no tags");
+            let message = format!("{} has no tags", repository_of(name));
             return Err(Error::new(ErrorKind::NotFound, message).context(&reader.reference));
         }
         Ok(reader)
+    }
+
+    /// All of these repositories, which are below a prefix.
+    pub(crate) async fn open_all(
+        reference: Reference,
+        repositories: Vec<(DockerName, Places)>,
+        compare: bool,
+    ) -> Result<Self> {
+        let mut reader = Self::empty(reference, compare);
+        let listed = stream::iter(repositories).map(|(name, places)| async move {
+            let tags = pull::tags(places.authority(&name)?).await.if_found()?;
+            Ok::<_, Error>((name, places, tags.unwrap_or_default()))
+        });
+        let mut listed = std::pin::pin!(listed.buffered(AT_ONCE));
+        while let Some((name, places, tags)) =
+            listed.try_next().await.context(|| &reader.reference)?
+        {
+            reader.add_repository(&name, places, &tags);
+            if reader.entries.len() > IMAGES_LIMIT {
+                let message = format!("there are more than {IMAGES_LIMIT} images");
+                return Err(
+                    Error::new(ErrorKind::LimitExceeded, message).context(&reader.reference)
+                );
+            }
+        }
+        if reader.entries.is_empty() {
+            let message = "there are no images";
+            return Err(Error::new(ErrorKind::NotFound, message).context(&reader.reference));
+        }
+        Ok(reader)
+    }
+
+    fn empty(reference: Reference, compare: bool) -> Self {
+        let (repositories, names, entries) = (Vec::new(), Vec::new(), Vec::new());
+        Self { reference, repositories, names, entries, compare, seen: Mutex::default() }
+    }
+
+    fn add_repository(&mut self, name: &DockerName, places: Places, tags: &[String]) {
+        let repository = repository_of(name);
+        self.repositories.push(places);
+        for tag in tags.iter().filter(|tag| !lists_referrers(tag)) {
+            // What is no tag cannot be asked for either.
+            if let Ok(name) = DockerName::parse(&format!("{repository}:{tag}")) {
+                self.add(name, tag);
+            }
+        }
     }
 
     fn add(&mut self, name: DockerName, tag: &str) {
@@ -57,13 +100,13 @@ impl RegistryReader {
         entry.names = vec![ImageName::from(&name)];
         entry.raw_names = vec![tag.to_owned()];
         self.entries.push(entry);
-        self.names.push(name);
+        self.names.push((name, self.repositories.len() - 1));
     }
 
     async fn source(&self, entry: &ArchiveEntry) -> Result<RegistrySource> {
         let ours = self.entries.get(entry.index).map(|ours| &ours.reference);
         let name = self.names.get(entry.index).filter(|_| ours == Some(&entry.reference));
-        let name = name.ok_or_else(|| {
+        let (name, at) = name.ok_or_else(|| {
             let message = format!("{} is no image of it", entry.reference);
             Error::new(ErrorKind::NotFound, message).context(&self.reference)
         })?;
@@ -71,7 +114,7 @@ impl RegistryReader {
             Some(digest) => DockerName::parse(&format!("{name}@{digest}"))?,
             None => name.clone(),
         };
-        let (reference, places) = (entry.reference.clone(), self.places.clone());
+        let (reference, places) = (entry.reference.clone(), self.repositories[*at].clone());
         let source = RegistrySource::open(reference, name, places, self.compare).await?;
         if let Some(root) = source.root_descriptor() {
             self.seen().entry(entry.index).or_insert(root.digest.clone());

@@ -41,7 +41,7 @@ impl Locator {
         match rest.strip_suffix('/') {
             Some(prefix) => Prefix::parse(prefix).map(Self::Prefix),
             None if is_host(rest) => Err(invalid("a host alone is no image").hint(format!(
-                "an image there is docker://{rest}/REPOSITORY; as the destination of several images, docker://{rest}/; at Docker Hub, docker://docker.io/library/{rest}"
+                "an image there is docker://{rest}/REPOSITORY; all images there, or the destination of several, docker://{rest}/; at Docker Hub, docker://docker.io/library/{rest}"
             ))),
             None => DockerName::parse(rest).map(Self::Name),
         }
@@ -77,6 +77,16 @@ impl Prefix {
         // A name of one component on docker.io is below `library`; a prefix is nothing yet.
         let path = if path == "library" && !text.ends_with("library") { "" } else { path };
         Ok(Self { host: name.domain().to_owned(), path: path.to_owned() })
+    }
+
+    /// A name below it, which says what holds for it in configuration.
+    pub(crate) fn below(&self, repository: &str) -> Result<DockerName> {
+        DockerName::parse(&format!("{}/{repository}", self.host))
+    }
+
+    /// Without a slash at the end.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
     }
 
     /// Where an image goes: to the prefix and its repository, without the domain and without `library/`, with its tag.

@@ -16,7 +16,7 @@ use crate::client::Repository;
 use crate::locked;
 use crate::naming::shown;
 use crate::places::Places;
-use crate::pull::{self, ListedReferrers, Root};
+use crate::pull::{self, Root};
 use crate::push;
 use crate::reference::{Wanted, manifest_of};
 
@@ -132,7 +132,7 @@ fn absent(want: &Expect) -> Error {
 }
 
 /// Adds which tags there are to the error that one is not.
-async fn with_tags(error: Error, place: &Repository, name: &DockerName) -> Error {
+pub(crate) async fn with_tags(error: Error, place: &Repository, name: &DockerName) -> Error {
     const SHOWN: usize = 10;
     if error.kind() != ErrorKind::NotFound || name.digest().is_some() {
         return error;
@@ -212,9 +212,7 @@ impl Referrers for RegistrySource {
     async fn referrers(&self, of: &Digest) -> Result<Vec<Descriptor>> {
         let found =
             self.places.get(|place| async move { pull::referrers(&place, of).await }).await?;
-        Ok(match found {
-            ListedReferrers::Api(all) | ListedReferrers::Tag(all) => all,
-        })
+        Ok(found.into_all())
     }
 
     async fn beside(&self, of: &Digest) -> Result<Vec<(String, Descriptor)>> {

@@ -4,19 +4,21 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use transship_core::{
-    ArchiveReader, ArchiveWriter, Archives, DockerName, Error, ErrorKind, ImageDestination,
-    ImageSource, ReadOptions, Reference, Result, ResultExt, Settings, Transport, WriteMode,
-    WriteOptions, inventory,
+    ArchiveReader, ArchiveWriter, Archives, DeleteOptions, Deletion, DockerName, Error, ErrorKind,
+    Hint, ImageDestination, ImageSource, Observer, ReadOptions, Reference, Result, ResultExt,
+    Settings, Transport, WriteMode, WriteOptions, inventory,
 };
 
 use crate::client::{Access, Network, Repository};
 use crate::config::{Endpoint, Pulls};
+use crate::delete;
 use crate::destination::RegistryDestination;
 use crate::naming;
 use crate::options::OPTIONS;
 use crate::places::Places;
+use crate::pull;
 use crate::reader::{RegistryReader, archive_of};
-use crate::reference::Locator;
+use crate::reference::{Locator, Prefix};
 use crate::source::RegistrySource;
 use crate::target::{refuse_a_repository, targets};
 use crate::writer::{Names, RegistryWriter};
@@ -33,6 +35,36 @@ impl Registry {
     /// The transport. No file is read before the first image is opened.
     pub fn new(options: RegistryOptions) -> Self {
         Self { network: Network::new(options) }
+    }
+
+    /// The repositories below a prefix, `docker://HOST/` or `docker://HOST/PREFIX/`, sorted. The registry itself is asked, and no
+    /// mirror.
+    ///
+    /// # Errors
+    /// `InvalidInput` for what is no prefix; `Unsupported` if the registry lists no repositories, `Denied` if it does not list them
+    /// for everybody.
+    pub async fn repositories(
+        &self,
+        at: &Reference,
+        observer: &Observer,
+    ) -> Result<Vec<Reference>> {
+        let Locator::Prefix(prefix) = Locator::of(at)? else {
+            let message = format!("{at} is one repository");
+            return Err(Error::new(ErrorKind::InvalidInput, message)
+                .hint("a prefix has a slash at the end"));
+        };
+        let names = self.below(&prefix, observer).await.context(|| at)?;
+        Ok(names.into_iter().map(|name| Locator::Name(name).reference()).collect())
+    }
+
+    async fn below(&self, prefix: &Prefix, observer: &Observer) -> Result<Vec<DockerName>> {
+        // Any name below the prefix tells how the host is spoken to, and whether it may be.
+        let endpoint = self.network.write_endpoint(&prefix.below("x")?).await?;
+        let endpoint = Endpoint { repository: prefix.path().to_owned(), ..endpoint };
+        let registry = Repository::new(&self.network, &endpoint, Access::Catalog, observer);
+        let found = pull::repositories(&registry).await?;
+        // What is no name cannot be asked for either.
+        Ok(found.iter().filter_map(|path| prefix.below(path).ok()).collect())
     }
 
     /// Where a name can be read from: mirrors that are for such pulls, then the registry itself.
@@ -109,14 +141,36 @@ impl Transport for Registry {
     fn archives(&self) -> Option<&dyn Archives> {
         Some(self)
     }
+
+    fn deletion(&self) -> Option<&dyn Deletion> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Deletion for Registry {
+    async fn delete(&self, at: &Reference, how: &DeleteOptions) -> Result<()> {
+        delete::delete(&self.network, &one_image(at)?, how).await.context(|| at)
+    }
 }
 
 #[async_trait]
 impl Archives for Registry {
     async fn read(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ArchiveReader>> {
-        let name = one_image(at)?;
-        let places = self.places(&name, how).await?;
-        Ok(Box::new(RegistryReader::open(&name, places, how.compare).await?))
+        let prefix = match Locator::of(at)? {
+            Locator::Prefix(prefix) => prefix,
+            Locator::Name(name) => {
+                let places = self.places(&name, how).await?;
+                return Ok(Box::new(RegistryReader::open(&name, places, how.compare).await?));
+            }
+        };
+        let mut repositories = Vec::new();
+        for name in self.below(&prefix, &how.observer).await.context(|| at)? {
+            let places = self.places(&name, how).await.context(|| at)?;
+            repositories.push((name, places));
+        }
+        let reference = Locator::Prefix(prefix).reference();
+        Ok(Box::new(RegistryReader::open_all(reference, repositories, how.compare).await?))
     }
 
     fn archive_of(&self, at: &Reference) -> Option<Reference> {
@@ -151,8 +205,8 @@ fn one_image(at: &Reference) -> Result<DockerName> {
         Locator::Name(name) => Ok(name),
         Locator::Prefix(_) => Err(Error::new(
             ErrorKind::InvalidInput,
-            format!("{at} is a prefix, which is for writing"),
+            format!("{at} is all that a registry has there, and not one image"),
         )
-        .hint("name a repository: leave out the slash at the end")),
+        .hint(Hint::SelectImage("name a repository, without a slash at the end".into()))),
     }
 }

@@ -148,6 +148,9 @@ fn delete(shared: &Shared, name: &str, reference: &str) -> Result<Reply, Failure
     if shared.options.deletes == Deletes::Refused {
         return Err(unsupported("nothing is deleted here"));
     }
+    if shared.options.deletes == Deletes::ByDigest && !reference.contains(':') {
+        return Err(bad("DIGEST_INVALID", "provided digest did not match uploaded content"));
+    }
     let mut store = shared.store();
     let held = store.repository_mut(name);
     let removed = if reference.contains(':') {

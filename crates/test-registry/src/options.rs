@@ -117,6 +117,8 @@ pub enum Deletes {
     /// Done.
     #[default]
     Allowed,
+    /// Of manifests and blobs; tags get 400 `DIGEST_INVALID`, as from docker-registry 2.
+    ByDigest,
     /// 405, as from docker-registry without configuration.
     Refused,
 }

@@ -3,13 +3,20 @@
 use std::time::Duration;
 
 use clap::Args;
+use transship::transport::{DeleteMode, DeleteOptions, DeletedNames};
 
-use super::{Common, Output};
+use super::{Common, Output, TagArgs};
 use crate::values;
 
 const DELETE_NOTES: &str = "\
 Deleting by name removes that name; the image goes with its last name. Deleting
-by @INDEX or digest removes the image with all its names.
+by @INDEX or digest removes the image with all its names. With --tags and its
+like, REFERENCE is an archive, layout or repository, and the names that they choose
+are deleted.
+
+A registry deletes a tag alone, or, where it cannot, the image if no other tag
+shows it; else it says which do, and needs --all-tags. It keeps the blobs, the
+images of an index and what is about an image, until it collects its garbage.
 
 An archive is rewritten without the blobs that only this image used. A layout
 keeps the blobs until `transship gc --delete`.
@@ -29,16 +36,39 @@ pub(crate) struct Delete {
     #[arg(required = true, value_name = "REFERENCE", value_hint = clap::ValueHint::AnyPath)]
     pub(crate) references: Vec<String>,
 
+    /// Delete each image with all its names or tags
+    #[arg(long, alias = "all-names")]
+    all_tags: bool,
+
+    /// Change nothing; say what would be deleted
+    #[arg(long)]
+    dry_run: bool,
+
+    #[command(flatten)]
+    pub(crate) tags: TagArgs,
+
     /// Wait at most so long for another writer, as 90s
     ///
     /// By default, the command waits until the other process has finished.
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
-    pub(crate) lock_timeout: Option<Duration>,
+    lock_timeout: Option<Duration>,
 
     #[command(flatten)]
     pub(crate) output: Output,
     #[command(flatten)]
     pub(crate) common: Common,
+}
+
+impl Delete {
+    /// What is asked of each deletion.
+    pub(crate) fn options(&self) -> DeleteOptions {
+        let names = if self.all_tags { DeletedNames::All } else { DeletedNames::Given };
+        let mode = if self.dry_run { DeleteMode::Look } else { DeleteMode::Delete };
+        DeleteOptions::default()
+            .with_lock_timeout(self.lock_timeout)
+            .with_names(names)
+            .with_mode(mode)
+    }
 }
 
 #[derive(Debug, Args)]

@@ -215,7 +215,7 @@ const SHORT_NOTES: &str =
 #[derive(Debug, Args)]
 #[command(after_help = SHORT_NOTES, after_long_help = "")]
 pub(crate) struct List {
-    /// The archive, layout or repository
+    /// The archive, layout or repository; or a registry, to list its repositories
     #[arg(value_name = "REFERENCE", value_hint = clap::ValueHint::AnyPath)]
     pub(crate) reference: String,
 
@@ -294,6 +294,8 @@ pub(crate) struct Digests {
     #[arg(required = true, value_name = "REFERENCE", value_hint = clap::ValueHint::AnyPath)]
     pub(crate) references: Vec<String>,
 
+    #[command(flatten)]
+    pub(crate) tags: TagArgs,
     #[command(flatten)]
     pub(crate) output: Output,
     #[command(flatten)]

@@ -1,10 +1,11 @@
 //! `transship delete`.
 
 use std::cmp::Reverse;
+use std::collections::HashMap;
 
 use serde::Serialize;
-use transship::transport::DeleteOptions;
-use transship::{Error, ErrorKind, Reference, Transports};
+use transship::transport::{DeleteMode, DeleteOptions, DeletedNames};
+use transship::{Error, ErrorKind, Reference, Tags, Transports};
 
 use super::able;
 use crate::args;
@@ -15,23 +16,36 @@ use crate::session::Session;
 
 #[derive(Serialize)]
 struct Deleted {
+    /// In a dry run, what would be.
     deleted: Vec<String>,
+    dry_run: bool,
+}
+
+/// Something to delete.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Target {
+    at: Reference,
+    names: DeletedNames,
 }
 
 pub(super) async fn run(args: args::Delete, session: &Session) -> Result {
+    let tags = args.tags.tags()?;
     let known = session.sources()?;
-    let mut references = Vec::new();
-    for text in &args.references {
-        let reference = places::input(text, &known, session).await?.reference;
-        // Before anything changes.
-        deletion(&known, &reference)?;
-        references.push(reference);
-    }
-    let mut how = DeleteOptions::default();
+    let mut how = args.options();
     how.observer = session.reporter.observer();
-    how.lock_timeout = args.lock_timeout;
-    let mut done = Deleted { deleted: Vec::new() };
-    let outcome = delete(in_order(references), &known, &how, session, &mut done).await;
+    let mut targets = Vec::new();
+    for text in &args.references {
+        let input = places::input(text, &known, session).await?;
+        // Before anything changes.
+        deletion(&known, &input.reference)?;
+        if tags.is_all() {
+            targets.push(Target { at: input.reference, names: how.names });
+        } else {
+            targets.extend(chosen(&input, &tags, &known, how.names).await?);
+        }
+    }
+    let mut done = Deleted { deleted: Vec::new(), dry_run: how.mode == DeleteMode::Look };
+    let outcome = delete(in_order(targets), &known, &how, session, &mut done).await;
     // Also after a failure: what was deleted before it.
     let printed = if args.output.json { output::print_json(&done) } else { Ok(()) };
     outcome?;
@@ -39,18 +53,57 @@ pub(super) async fn run(args: args::Delete, session: &Session) -> Result {
     Ok(Done::Success)
 }
 
+/// The names that tags choose in an archive.
+async fn chosen(
+    place: &places::Input,
+    tags: &Tags,
+    known: &Transports,
+    names: DeletedNames,
+) -> transship::Result<Vec<Target>> {
+    let at = &place.reference;
+    let transport = known.of(at)?;
+    let one_image = || {
+        let message = format!("{at} is one image, and tags choose of an archive or repository");
+        Error::new(ErrorKind::InvalidInput, message)
+    };
+    let archives = transport.archives().ok_or_else(one_image)?;
+    let reader = archives.read(at, &place.how).await?;
+    if archives.archive_of(at).is_some_and(|archive| archive != *at) || reader.reference() != at {
+        return Err(one_image());
+    }
+    let counts = reader.entries().iter().map(|entry| (&entry.reference, entry.names.len()));
+    let counts: HashMap<_, _> = counts.collect();
+    let mut targets = Vec::new();
+    for entry in tags.entries(&*reader)? {
+        let all = counts.get(&entry.reference).copied().unwrap_or_default();
+        if names == DeletedNames::All || entry.names.len() == all {
+            // A registry lists each tag of an image as an entry of its own, and the others stay.
+            let names = if all > 1 { DeletedNames::All } else { names };
+            targets.push(Target { at: entry.reference, names });
+            continue;
+        }
+        for name in &entry.names {
+            let place =
+                if at.locator().is_empty() { String::new() } else { format!("{}:", at.locator()) };
+            targets.push(Target { at: transport.parse(&format!("{place}{name}"))?, names });
+        }
+    }
+    Ok(targets)
+}
+
 /// Deletes one after the other, up to the first that fails.
 async fn delete(
-    references: Vec<Reference>,
+    targets: Vec<Target>,
     known: &Transports,
     how: &DeleteOptions,
     session: &Session,
     done: &mut Deleted,
 ) -> transship::Result<()> {
-    for reference in references {
-        deletion(known, &reference)?.delete(&reference, how).await?;
-        session.reporter.say(&safe(&format!("deleted {reference}")));
-        done.deleted.push(reference.to_string());
+    for Target { at, names } in targets {
+        deletion(known, &at)?.delete(&at, &how.clone().with_names(names)).await?;
+        let deleted = if done.dry_run { "would delete" } else { "deleted" };
+        session.reporter.say(&safe(&format!("{deleted} {at}")));
+        done.deleted.push(at.to_string());
     }
     Ok(())
 }
@@ -67,15 +120,15 @@ fn deletion<'t>(
 }
 
 /// Those given by position first, from the last to the first: deleting one moves those behind it.
-fn in_order(mut references: Vec<Reference>) -> Vec<Reference> {
+fn in_order(mut targets: Vec<Target>) -> Vec<Target> {
     let mut seen = std::collections::HashSet::new();
-    references.retain(|reference| seen.insert(reference.clone()));
-    let position = |reference: &Reference| {
-        let (_, index) = reference.locator().rsplit_once(":@")?;
+    targets.retain(|target| seen.insert(target.clone()));
+    let position = |target: &Target| {
+        let (_, index) = target.at.locator().rsplit_once(":@")?;
         index.parse::<usize>().ok()
     };
-    references.sort_by_key(|reference| Reverse(position(reference)));
-    references
+    targets.sort_by_key(|target| Reverse(position(target)));
+    targets
 }
 
 #[cfg(test)]
@@ -85,8 +138,12 @@ mod tests {
     #[test]
     fn positions_do_not_move_before_they_are_used() {
         let references = ["a", "a:@0", "b:@10", "a:x", "a:@2", "a:@0"];
-        let references = references.map(|locator| Reference::new("oci", locator)).to_vec();
-        let ordered: Vec<_> = in_order(references).iter().map(|r| r.locator().to_owned()).collect();
+        let targets = references.map(|locator| {
+            let at = Reference::new("oci", locator);
+            Target { at, names: DeletedNames::Given }
+        });
+        let ordered = in_order(targets.to_vec());
+        let ordered: Vec<_> = ordered.iter().map(|target| target.at.locator()).collect();
         assert_eq!(ordered, ["b:@10", "a:@2", "a:@0", "a", "a:x"]);
     }
 }

@@ -16,11 +16,12 @@ struct Listed {
 }
 
 pub(super) async fn run(args: args::Digests, session: &Session) -> Result {
+    let tags = args.tags.tags()?;
     let known = session.sources()?;
     let mut all = BTreeSet::new();
     for text in &args.references {
         let input = places::input(text, &known, session).await?;
-        let found = digests(&input.reference, &known, &input.how).await?;
+        let found = digests(&input.reference, &tags, &known, &input.how).await?;
         all.extend(found.iter().map(ToString::to_string));
     }
     let listed = Listed { digests: all };

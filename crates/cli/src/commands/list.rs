@@ -1,10 +1,12 @@
 //! `transship list`.
 
+use std::borrow::Cow;
+
 use futures_util::stream::{self, StreamExt};
 use serde::Serialize;
 use transship::transport::ResultExt as _;
 use transship::transport::{ArchiveEntry, EntryDetails};
-use transship::{Error, ErrorKind, Reference, Result, Tags};
+use transship::{Error, ErrorKind, Reference, Result, Transports};
 
 use crate::args;
 use crate::exit::{self, Done};
@@ -44,7 +46,16 @@ struct One {
 pub(super) async fn run(args: args::List, session: &Session) -> exit::Result {
     let tags = args.tags.tags()?;
     let known = session.sources()?;
-    let places::Input { reference, how } = places::input(&args.reference, &known, session).await?;
+    let text = whole_host(&args.reference, &known);
+    let places::Input { reference, how } = places::input(&text, &known, session).await?;
+    #[cfg(feature = "registry")]
+    if reference.scheme() == transship::registry::SCHEME
+        && reference.locator().ends_with('/')
+        && tags.is_all()
+        && !args.details
+    {
+        return list_repositories(&args, &reference, session).await;
+    }
     let transport = known.of(&reference)?;
     let mut images = Vec::new();
     let mut done = Done::Success;
@@ -57,7 +68,7 @@ pub(super) async fn run(args: args::List, session: &Session) -> exit::Result {
             return Err(one_image(&reference, reader.reference()).into());
         }
         let named_only = reader.details_are_costly() && !args.details;
-        let entries = chosen(reader.entries(), &tags);
+        let entries = tags.entries(&*reader)?;
         let details = stream::iter(&entries).map(|entry| async {
             if named_only { None } else { Some(reader.details(entry).await) }
         });
@@ -87,19 +98,35 @@ pub(super) async fn run(args: args::List, session: &Session) -> exit::Result {
     Ok(done)
 }
 
-/// The images that the tags choose, with the names that they choose.
-fn chosen(entries: &[ArchiveEntry], tags: &Tags) -> Vec<ArchiveEntry> {
-    if tags.is_all() {
-        return entries.to_vec();
+/// `docker://HOST` with a slash: a host alone is no image, and all that is there can be listed.
+fn whole_host<'t>(text: &'t str, known: &Transports) -> Cow<'t, str> {
+    let host = text.strip_prefix("docker://").filter(|host| !host.contains('/'));
+    match host.filter(|_| known.parse(text).is_err()) {
+        Some(host) => Cow::Owned(format!("docker://{host}/")),
+        None => Cow::Borrowed(text),
     }
-    let names = tags.choose(entries.iter().map(|entry| &*entry.names));
-    let some = entries.iter().zip(names).filter(|(_, names)| !names.is_empty());
-    let some = some.map(|(entry, names)| {
-        let mut entry = entry.clone();
-        entry.names = names;
-        entry
-    });
-    some.collect()
+}
+
+#[cfg(feature = "registry")]
+#[derive(Serialize)]
+struct Repositories {
+    reference: String,
+    repositories: Vec<String>,
+}
+
+/// The repositories of a registry, without their tags: what it lists in one request.
+#[cfg(feature = "registry")]
+async fn list_repositories(args: &args::List, at: &Reference, session: &Session) -> exit::Result {
+    use transship::registry::{Registry, RegistryOptions};
+    let options = RegistryOptions::from_settings(&session.source_settings()?)?;
+    let found = Registry::new(options).repositories(at, &session.reporter.observer()).await?;
+    let repositories = found.iter().map(ToString::to_string).collect();
+    let listed = Repositories { reference: at.to_string(), repositories };
+    args.output.print(&listed, || {
+        let lines = found.iter().map(|one| format!("{}\n", one.locator().trim_start_matches('/')));
+        lines.collect()
+    })?;
+    Ok(Done::Success)
 }
 
 fn one_image(reference: &Reference, place: &Reference) -> Error {

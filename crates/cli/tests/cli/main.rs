@@ -3,6 +3,8 @@
 #![cfg(all(unix, feature = "docker-archive", feature = "oci-layout", feature = "directory"))]
 
 mod copy;
+#[cfg(feature = "registry")]
+mod delete;
 mod help;
 #[cfg(feature = "registry")]
 mod login;
@@ -10,6 +12,8 @@ mod make;
 mod many;
 mod places;
 mod read;
+#[cfg(feature = "registry")]
+mod repositories;
 #[cfg(feature = "registry")]
 mod requests;
 mod session;

@@ -62,6 +62,14 @@ impl Repository {
         Ok(self.call_to(method, url, what))
     }
 
+    /// A request for the repositories that the host has.
+    pub(crate) async fn catalog_call(&self, count: usize) -> Result<Call> {
+        let base = self.host.base(&self.observer, self.patience).await?;
+        let url = base.join(&format!("/v2/_catalog?n={count}")).map_err(not_a_url)?;
+        let what = format!("listing the repositories of {}", self.host.name());
+        Ok(self.call_to(Method::GET, url, what))
+    }
+
     /// A request to a place that the server named.
     pub(crate) fn call_to(&self, method: Method, url: Url, what: impl Into<String>) -> Call {
         let scopes = Scopes::new(&self.path, self.access);

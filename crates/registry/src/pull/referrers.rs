@@ -26,6 +26,15 @@ pub(crate) enum ListedReferrers {
     Tag(Vec<Descriptor>),
 }
 
+impl ListedReferrers {
+    /// Wherever they are listed.
+    pub(crate) fn into_all(self) -> Vec<Descriptor> {
+        match self {
+            Self::Api(all) | Self::Tag(all) => all,
+        }
+    }
+}
+
 /// The manifests whose subject is one, after
 /// [the spec](https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers).
 pub(crate) async fn referrers(of: &Repository, subject: &Digest) -> Result<ListedReferrers> {

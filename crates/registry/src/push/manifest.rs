@@ -55,6 +55,14 @@ pub(crate) fn lost_beside<T>(
     }
 }
 
+/// Asks a server to delete a manifest or tag. Gives what it answers, and what was done, for messages.
+pub(crate) async fn delete(of: &Repository, name: Wanted<'_>) -> Result<(Fetched, String)> {
+    let doing = format!("deleting {name} in");
+    let call = of.call(Method::DELETE, &format!("manifests/{name}"), &doing).await?;
+    let answer = of.fetch(&call, 0).await?;
+    Ok((answer, call.what))
+}
+
 pub(crate) async fn put(
     to: &Repository,
     manifest: &Manifest,

@@ -15,7 +15,9 @@ pub use giving_up::settled;
 
 pub(crate) use blob::{has, look, mount};
 pub(crate) use manifest::{
-    StoredManifest, list as list_referrer, lost_beside, put as put_manifest,
+    StoredManifest, delete as delete_manifest, list as list_referrer, lost_beside,
+    put as put_manifest,
 };
+pub(crate) use referrers::remove as unlist_referrer;
 pub(crate) use session::{Mounted, Session};
 pub(crate) use upload::upload;

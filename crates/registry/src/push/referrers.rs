@@ -5,7 +5,7 @@ use transship_core::{
     Descriptor, Digest, Document, Error, ErrorKind, Manifest, MediaType, Result, ResultExt,
 };
 
-use super::manifest::put;
+use super::manifest::{delete, put};
 use crate::client::Repository;
 use crate::pull::{self, ListedReferrers, referrers_tag};
 use crate::reference::Wanted;
@@ -47,6 +47,55 @@ pub(crate) async fn add(to: &Repository, subject: &Digest, manifest: &Manifest) 
     }
 }
 
+/// Takes a manifest that was deleted out of the list of what is about its subject, where there is such a list. An empty one goes.
+pub(crate) async fn remove(from: &Repository, subject: &Digest, gone: &Digest) -> Result<()> {
+    let _one = from.host.listing().await;
+    let tag = referrers_tag(subject);
+    let doing = || format!("taking {gone} out of the referrers of {subject}");
+    for _ in 0..TRIES {
+        let Some(index) = pull::tagged_referrers(from, subject).await? else { return Ok(()) };
+        if !lists(&index, gone) {
+            return Ok(());
+        }
+        match without(&index, gone)? {
+            Some(rest) => drop(put(from, &rest, Wanted::Tag(&tag)).await.context(doing)?),
+            None => delete_list(from, &index, &tag).await.context(doing)?,
+        }
+    }
+    Err(Error::new(
+        ErrorKind::Unavailable,
+        format!("others change the list of referrers of {subject} all the time"),
+    ))
+}
+
+/// Deletes an empty list: by its tag, or where the server does not do so, by its digest.
+async fn delete_list(from: &Repository, index: &Manifest, tag: &str) -> Result<()> {
+    let (by_tag, _) = delete(from, Wanted::Tag(tag)).await?;
+    if by_tag.status.is_success() {
+        return Ok(());
+    }
+    let (by_digest, _) = delete(from, Wanted::Digest(&index.descriptor().digest)).await?;
+    match by_digest.status.as_u16() {
+        200..=299 | 404 | 410 => Ok(()),
+        _ => Err(by_digest.error()),
+    }
+}
+
+/// The list without an entry; its other fields stay. None if nothing is left of it.
+fn without(index: &Manifest, gone: &Digest) -> Result<Option<Manifest>> {
+    let mut document: Value = serde_json::from_slice(index.bytes()).map_err(malformed)?;
+    let Value::Array(manifests) = &mut document["manifests"] else { return Ok(None) };
+    manifests.retain(|entry| entry["digest"] != gone.as_ref());
+    if manifests.is_empty() {
+        return Ok(None);
+    }
+    Manifest::new(serde_json::to_vec(&document).map_err(malformed)?).map(Some)
+}
+
+fn malformed(error: serde_json::Error) -> Error {
+    Error::new(ErrorKind::Corrupt, "the list of referrers is malformed").caused_by(error)
+}
+
 fn lists(index: &Manifest, digest: &Digest) -> bool {
     match index.document() {
         Document::Index(index) => index.manifests.iter().any(|entry| entry.digest == *digest),
@@ -65,9 +114,6 @@ fn entry(manifest: &Manifest) -> Descriptor {
 
 /// The list with one entry more; its other fields stay.
 fn with(index: Option<&Manifest>, entry: &Descriptor) -> Result<Manifest> {
-    let malformed = |error| {
-        Error::new(ErrorKind::Corrupt, "the list of referrers is malformed").caused_by(error)
-    };
     let mut document: Value = match index {
         Some(index) => serde_json::from_slice(index.bytes()).map_err(malformed)?,
         None => json!({

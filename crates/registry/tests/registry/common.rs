@@ -6,8 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::json;
 use transship_core::{
-    Body, Commit, Committed, Descriptor, Expect, ImageDestination, ImageSource, Manifest,
-    MediaType, Notice, Observer, ReadOptions, Result, Transport, WriteOptions,
+    Body, Commit, Committed, Descriptor, EMPTY_JSON_DIGEST, Expect, ImageDestination, ImageSource,
+    Manifest, MediaType, Notice, Observer, ReadOptions, Result, Transport, WriteOptions,
+    parse_digest,
 };
 use transship_registry::{Registry, RegistryOptions};
 use transship_test_registry::{Options, Registry as Server};
@@ -33,6 +34,22 @@ pub(crate) fn image(layer: impl Into<Bytes>) -> Image {
     });
     let manifest = Manifest::new(manifest.to_string()).unwrap();
     Image { manifest, blobs: vec![layer, config] }
+}
+
+/// An artifact about an image.
+pub(crate) fn about(subject: &Descriptor, text: &str) -> Image {
+    let empty = Descriptor::new(MediaType::EmptyJSON, parse_digest(EMPTY_JSON_DIGEST).unwrap(), 2);
+    let manifest = json!({
+        "schemaVersion": 2,
+        "mediaType": MediaType::ImageManifest.as_ref(),
+        "artifactType": "application/vnd.example.sbom",
+        "config": empty,
+        "layers": [empty],
+        "subject": subject,
+        "annotations": { "text": text },
+    });
+    let manifest = Manifest::new(manifest.to_string()).unwrap();
+    Image { manifest, blobs: vec![(empty, Bytes::from_static(b"{}"))] }
 }
 
 pub(crate) fn described(media_type: MediaType, bytes: &[u8]) -> Descriptor {

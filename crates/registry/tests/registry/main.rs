@@ -1,10 +1,18 @@
 //! `docker://` against a registry in the test's own process.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "tests"
+)]
 
 mod answers;
 mod auth;
+mod catalog;
 mod common;
 mod cuts;
+mod delete;
 mod differ;
 mod ends;
 mod hostile;
@@ -13,5 +21,6 @@ mod mirrors;
 mod pieces;
 mod pull;
 mod push;
+mod real;
 mod referrers;
 mod trouble;

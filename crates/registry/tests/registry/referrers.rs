@@ -1,31 +1,10 @@
-use bytes::Bytes;
-use serde_json::json;
-use transship_core::{
-    Commit, Descriptor, Document, EMPTY_JSON_DIGEST, ErrorKind, Expect, Manifest, MediaType,
-    ReadOptions, Transport, WriteOptions, parse_digest,
-};
+use transship_core::{Commit, Document, ErrorKind, Expect, ReadOptions, Transport, WriteOptions};
 use transship_registry::Registry;
 use transship_test_registry::{Fault, ReferrersApi, Registry as Server, Rule};
 
 use crate::common::{
-    Heard, Image, client, destination, image, open, plain, push, put, serve, source,
+    Heard, Image, about, client, destination, image, open, plain, push, put, serve, source,
 };
-
-/// An artifact about an image.
-fn about(subject: &Descriptor, text: &str) -> Image {
-    let empty = Descriptor::new(MediaType::EmptyJSON, parse_digest(EMPTY_JSON_DIGEST).unwrap(), 2);
-    let manifest = json!({
-        "schemaVersion": 2,
-        "mediaType": MediaType::ImageManifest.as_ref(),
-        "artifactType": "application/vnd.example.sbom",
-        "config": empty,
-        "layers": [empty],
-        "subject": subject,
-        "annotations": { "text": text },
-    });
-    let manifest = Manifest::new(manifest.to_string()).unwrap();
-    Image { manifest, blobs: vec![(empty, Bytes::from_static(b"{}"))] }
-}
 
 async fn write(registry: &Registry, server: &Server) -> (Image, Vec<Image>) {
     let sent = image("layer");

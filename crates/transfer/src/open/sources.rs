@@ -8,6 +8,7 @@ use transship_core::{
 use super::goes_on;
 use super::source::Origin;
 use super::stream::{self, StagedBlobs, Streamed};
+use super::tags::none_chosen;
 use crate::events::emit::Emitter;
 use crate::text::few;
 use crate::{ImageFailure, Images, Source, TransferOptions};
@@ -217,9 +218,7 @@ impl OpenSource<'_> {
             .map(|(entry, names)| Chosen { source, entry, names: Some(names.clone()) })
             .collect();
         if some.is_empty() {
-            let message = format!("{} has no image with such a tag", archive.reference());
-            let there = few(archive.entries().iter().flat_map(|entry| &entry.names));
-            return Err(Error::new(ErrorKind::NotFound, message).hint(format!("it has {there}")));
+            return Err(none_chosen(archive));
         }
         Ok(some)
     }

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::num::NonZeroUsize;
 
 use semver::{BuildMetadata, Prerelease, Version, VersionReq};
-use transship_core::{Error, ErrorKind, Escaped, ImageName, Result};
+use transship_core::{ArchiveEntry, ArchiveReader, Error, ErrorKind, Escaped, ImageName, Result};
 
 use super::pattern::Pattern;
+use crate::text::few;
 
 /// Chooses images of an archive by their tags. By default it chooses all, also those without a name.
 ///
@@ -82,7 +83,7 @@ impl Tags {
         &self,
         images: impl IntoIterator<Item = &'n [ImageName]>,
     ) -> Vec<Vec<ImageName>> {
-        let fits = |name: &&ImageName| self.fits(&tag(name).1);
+        let fits = |name: &&ImageName| self.fits(name);
         let mut all: Vec<Vec<ImageName>> =
             images.into_iter().map(|names| names.iter().filter(fits).cloned().collect()).collect();
         if let Some(count) = self.newest {
@@ -94,13 +95,43 @@ impl Tags {
         all
     }
 
-    fn fits(&self, tag: &str) -> bool {
+    /// Of the images that an archive lists, those that are chosen, with the names that are.
+    ///
+    /// # Errors
+    /// `NotFound` where none is chosen, unless all are.
+    pub fn entries(&self, of: &dyn ArchiveReader) -> Result<Vec<ArchiveEntry>> {
+        let all = of.entries();
+        if self.is_all() {
+            return Ok(all.to_vec());
+        }
+        let names = self.choose(all.iter().map(|entry| &*entry.names));
+        let some = all.iter().zip(names).filter(|(_, names)| !names.is_empty());
+        let some: Vec<_> = some
+            .map(|(entry, names)| {
+                let mut entry = entry.clone();
+                entry.names = names;
+                entry
+            })
+            .collect();
+        if some.is_empty() { Err(none_chosen(of)) } else { Ok(some) }
+    }
+
+    /// Whether the patterns and versions choose a name, whichever are the newest.
+    pub fn fits(&self, name: &ImageName) -> bool {
+        let tag = &*tag(name).1;
         let any = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.fit(tag).is_some());
         let in_range = |range: &VersionReq| version(tag).is_some_and(|tag| range.matches(&tag));
         (self.only.is_empty() || any(&self.only))
             && !any(&self.not)
             && self.versions.as_ref().is_none_or(in_range)
     }
+}
+
+/// The error that an archive has no image with a tag that is chosen.
+pub(super) fn none_chosen(of: &dyn ArchiveReader) -> Error {
+    let message = format!("{} has no image with such a tag", of.reference());
+    let there = few(of.entries().iter().flat_map(|entry| &entry.names));
+    Error::new(ErrorKind::NotFound, message).hint(format!("it has {there}"))
 }
 
 /// Whether a word is a tag rather than a name: a version, or `latest`.

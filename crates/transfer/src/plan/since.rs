@@ -4,11 +4,12 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::locked;
+use crate::open::tags::Tags;
 use async_trait::async_trait;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use transship_core::{
-    Descriptor, Digest, Error, ImageDocument, ImageSource, IndexDocument, Listed, ReadOptions,
-    Reference, Result, ResultExt, Transports, Visit, Visitor, walk_from,
+    Descriptor, Digest, Error, ErrorKind, ImageDocument, ImageSource, IndexDocument, Listed,
+    ReadOptions, Reference, Result, ResultExt, Transports, Visit, Visitor, walk_from,
 };
 
 /// How many blobs are asked for at once.
@@ -39,12 +40,13 @@ impl Since {
 }
 
 /// The digests of all that is at a place, of one image or of all of an archive: of each manifest, config and layer that
-/// is there. Layers are not read.
+/// is there. Layers are not read. Of an archive, the images that the tags choose.
 ///
 /// # Errors
-/// Those of the transport; `Corrupt` for manifests that are malformed, `LimitExceeded` for indexes nested too deep.
+/// Those of the transport; `NotFound` if the tags choose none, `InvalidInput` if they choose among the images of one; `Corrupt` for manifests that are malformed, `LimitExceeded` for indexes nested too deep.
 pub async fn digests(
     at: &Reference,
+    tags: &Tags,
     transports: &Transports,
     how: &ReadOptions,
 ) -> Result<HashSet<Digest>> {
@@ -53,12 +55,16 @@ pub async fn digests(
     if let Some(archives) = transport.archives().filter(|a| a.may_be_archive(at)) {
         let reader = archives.read(at, how).await?;
         if reader.reference() == at {
-            for entry in reader.entries() {
+            for entry in &tags.entries(&*reader)? {
                 let image = reader.open(entry).await.context(|| &entry.reference)?;
                 inventory.add(&*image).await.context(|| &entry.reference)?;
             }
             return Ok(inventory.there.into_inner().unwrap_or_else(PoisonError::into_inner));
         }
+    }
+    if !tags.is_all() {
+        let message = format!("{at} is one image, and tags choose of an archive or repository");
+        return Err(Error::new(ErrorKind::InvalidInput, message));
     }
     let image = transport.source(at, how).await?;
     inventory.add(&*image).await.context(|| at)?;

@@ -348,7 +348,8 @@ async fn an_index_that_multiplies_is_refused_by_all_who_walk_it() {
     let error = EntryDetails::read(&*source).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{error}");
     // What is met a second time is not walked a second time.
-    let there = digests(&at, &from.alone(), &ReadOptions::default()).await.unwrap();
+    let there =
+        digests(&at, &Tags::default(), &from.alone(), &ReadOptions::default()).await.unwrap();
     assert_eq!(there.len(), 7);
     let findings = Verifier::new().image(&*source).await.unwrap();
     assert_eq!((findings.checked.manifests, findings.problems.len()), (7, 0));

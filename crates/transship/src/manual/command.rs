@@ -226,8 +226,8 @@
 //!
 //! # `digests`
 //!
-//! The digests of all manifests, configs and layers of some places, sorted, one a line: a list for `copy --since`. In such a
-//! list, empty lines and lines that begin with `#` are ignored.
+//! The digests of all manifests, configs and layers of some places, or of the images there that `--tags` and its like choose,
+//! sorted, one a line: a list for `copy --since`. In such a list, empty lines and lines that begin with `#` are ignored.
 //!
 //! ```json
 //! { "digests": ["sha256:.."] }
@@ -236,11 +236,14 @@
 //! # `delete`
 //!
 //! Deleting by name removes that name; the image goes with its last name. Deleting by `@INDEX` or digest, or deleting the only
-//! image of a place, removes the image with all its names. Before anything changes, `delete` checks that every place supports it.
-//! Images are then deleted one by one, up to the first failure; `deleted` lists those that were deleted before it.
+//! image of a place, removes the image with all its names, and so does `--all-tags`. Before anything changes, `delete` checks that
+//! every place supports it. Images are then deleted one by one, up to the first failure; `deleted` lists those that were deleted
+//! before it. With `--tags`, `--not-tags`, `--semver` or `--newest` each reference is an archive, layout or repository, and the
+//! names there that these choose are deleted. With `--dry-run` nothing changes, and `deleted` lists what would go. What registries
+//! delete is in [`registries`](super::registries).
 //!
 //! ```json
-//! { "deleted": ["oci:layout:alpine:3"] }
+//! { "deleted": ["oci:layout:alpine:3"], "dry_run": false }
 //! ```
 //!
 //! # `gc`

@@ -291,3 +291,16 @@
 //! does. Names without a domain are docker.io's, as skopeo has it, though podman would first look for `localhost/NAME`: a
 //! reference means the same image for reading and for writing. podman is told of a tar that is cut off by its end, which lets
 //! it remove what it has; once the tar is whole, it is killed.
+//!
+//! # 74. A tag is deleted alone, or the reason is said
+//!
+//! skopeo resolves a tag and deletes its digest, with all other tags of the image, and says nothing. Here the tag is tried first. Where a
+//! registry deletes manifests alone, each tag is asked for with HEAD, and the manifest goes if no other tag shows it, or when all are
+//! asked for. What registries answer to a tag that they do not delete differs, so 400, 405, 501 and a 404 after which the tag is still
+//! there all mean that; 401 and 403 do not. What is about a deleted image stays, and is said: other registries keep it too, and collect.
+//!
+//! # 75. All of a registry is an archive
+//!
+//! `docker://HOST/PREFIX/` was for writing alone. Read, it is an archive of all tags below it, so that choosing by tags, renaming,
+//! comparing and reports are those of any archive. Names keep the prefix, and go below the destination's prefix; rules
+//! can rename them. `list` alone shows repositories there, which cost one request; `Registry::repositories` gives them to programs.

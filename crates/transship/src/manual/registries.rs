@@ -12,7 +12,9 @@
 //! the digest is read; an image that is written must have the digest before it gets the tag. A repository without tag and digest can be
 //! read as an archive of its tags. With `/` at the end, images are written below a prefix under their own names, without domain and
 //! without `library/`: `localhost/app:1` to `docker://registry.local/mirror/` becomes `registry.local/mirror/app:1`. `--rename` changes
-//! names before that. Two images that would get the same name are refused before anything is sent.
+//! names before that. Read, such a prefix is an archive of all tags of all repositories below it, also `docker://HOST/`: `list` shows
+//! the repositories, with `--tags` and its like their tags. Registries need not list their repositories (`/v2/_catalog`), and many do
+//! so for administrators alone; then name the repositories one by one. Two images that would get the same name are refused before anything is sent.
 //!
 //! Every option below is `-o docker.KEY=VALUE`, `--KEY VALUE`, and for one side of a copy `--src-KEY`, `--dest-KEY`.
 //!
@@ -52,6 +54,25 @@
 //! - Passwords go to the registry and to the token server that it names, over TLS, and never to where a redirect leads. A redirect of the
 //!   token server itself is followed; only the same host and port get the password again.
 //! - No error, event or log contains a secret.
+//!
+//! # Deletion
+//!
+//! `transship delete docker://HOST/REPOSITORY:TAG` asks the registry to delete the tag. Registries that cannot, as docker-registry 2,
+//! delete a manifest by its digest, and so every tag that shows it: that is done only if no other tag does, or with `--all-tags`.
+//! To find out, each tag of the repository is asked for with one HEAD. `docker://HOST/REPOSITORY@DIGEST` is the image with all its
+//! tags; `REPOSITORY:TAG@DIGEST` is the tag, if it is at that digest.
+//!
+//! | the registry answers | then |
+//! |---|---|
+//! | 202 | the tag has gone, and other tags of the image stay |
+//! | 400, 405, 501, code `UNSUPPORTED`, or 404 where the tag stays | by digest, as above |
+//! | 404, and the tag is gone | done: an answer to an earlier try was lost |
+//! | 401, 403 | the credential may not delete (exit code 1); tokens are asked for with `pull,push,delete` |
+//! | 405 by digest, too | deleting is switched off: docker-registry wants `storage.delete.enabled: true` |
+//! | 404 at first | exit code 3 |
+//!
+//! A referrer that is deleted by its digest is taken out of the tag that lists referrers, where the registry has no API for them. Blobs,
+//! the images of an index and what is about a deleted image stay in the registry, which may collect them; the latter is said.
 //!
 //! # Mirrors and registries.conf
 //!

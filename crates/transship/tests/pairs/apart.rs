@@ -2,7 +2,7 @@
 
 use transship::transfer::{Digests, Since, digests};
 use transship::{
-    ErrorKind, ImageName, Images, ReadOptions, Reference, Source, Transfer, TransferOptions,
+    ErrorKind, ImageName, Images, ReadOptions, Reference, Source, Tags, Transfer, TransferOptions,
     WriteOptions,
 };
 
@@ -134,7 +134,8 @@ async fn a_delta_is_completed_in_a_repository_that_has_its_base() {
     bench.write(&bench.remote("r"), &["r:1"], &base.manifest, &[&base]).await;
     bench.write(&bench.layout("new"), &["r:2"], &new.manifest, &[&new]).await;
     let how = ReadOptions::default();
-    let there = digests(&bench.remote("r:1"), &bench.transports, &how).await.unwrap();
+    let there =
+        digests(&bench.remote("r:1"), &Tags::default(), &bench.transports, &how).await.unwrap();
     let delta = bench.parse(&format!("oci-archive:{}", bench.path("delta").display()));
     let copy = async |from: &Reference, to: &Reference, since: Option<Since>| {
         let mut options = TransferOptions::default();

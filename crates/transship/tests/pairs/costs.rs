@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use transship::transfer::digests;
 use transship::{
-    Compress, Images, Manifest, MediaType, Platform, Platforms, ReadOptions, Transfer,
+    Compress, Images, Manifest, MediaType, Platform, Platforms, ReadOptions, Tags, Transfer,
     TransferOptions, Verifier,
 };
 
@@ -70,7 +70,8 @@ async fn digests_open_no_blob() {
     let bench = Bench::new();
     let made = eight(&bench).await;
     let at = bench.remote("r:1");
-    let found = digests(&at, &bench.transports, &ReadOptions::default()).await.unwrap();
+    let found =
+        digests(&at, &Tags::default(), &bench.transports, &ReadOptions::default()).await.unwrap();
     assert_eq!(found.len(), 1 + 3 * made.len());
     let expected = [("GET manifests", 9), ("HEAD blobs", 16)];
     assert_eq!(requests(&bench), counts(&expected));

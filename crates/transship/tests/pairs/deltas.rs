@@ -9,8 +9,8 @@ use transship::transfer::{Attached, Since, digests};
 use transship::transport::{Commit, Expect, ImageSource, sha256};
 use transship::{
     Body, Compress, Descriptor, Document, Error, ErrorKind, ImageName, Images, Manifest, MediaType,
-    Platform, ReadOptions, Reference, Report, Settings, Transfer, TransferOptions, Transports,
-    Verifier, WriteMode, WriteOptions,
+    Platform, ReadOptions, Reference, Report, Settings, Tags, Transfer, TransferOptions,
+    Transports, Verifier, WriteMode, WriteOptions,
 };
 
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
@@ -123,7 +123,11 @@ impl Bench {
     async fn since(&self, places: &[&Reference]) -> Since {
         let mut all = Vec::new();
         for at in places {
-            all.extend(digests(at, &self.transports, &ReadOptions::default()).await.unwrap());
+            all.extend(
+                digests(at, &Tags::default(), &self.transports, &ReadOptions::default())
+                    .await
+                    .unwrap(),
+            );
         }
         Since::new(all)
     }

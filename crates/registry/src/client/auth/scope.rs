@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 pub(crate) enum Access {
     Pull,
     Push,
+    Delete,
+    /// Listing what repositories there are.
+    Catalog,
 }
 
 /// Repositories, and what is done there.
@@ -43,6 +46,9 @@ impl Scopes {
             .map(|(repository, access)| match access {
                 Access::Pull => format!("repository:{repository}:pull"),
                 Access::Push => format!("repository:{repository}:pull,push"),
+                Access::Catalog => "registry:catalog:*".to_owned(),
+                // Lists of referrers are written anew. Servers grant of these what they know.
+                Access::Delete => format!("repository:{repository}:pull,push,delete"),
             })
             .collect();
         for asked in asked.unwrap_or_default().split(' ').filter(|scope| !scope.is_empty()) {

@@ -1,0 +1,193 @@
+//! Deletion: a tag goes, or a manifest with all of its tags. Blobs, the children of an index and what is about an image stay for
+//! the server's own collection.
+
+use std::sync::Arc;
+
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use transship_core::{
+    DeleteMode, DeleteOptions, DeletedNames, Descriptor, Digest, DockerName, Error, ErrorKind,
+    Hint, Result, ResultExt,
+};
+
+use crate::AT_ONCE;
+use crate::client::{Access, Fetched, Network, Repository};
+use crate::reference::{Wanted, repository_of};
+use crate::source::with_tags;
+use crate::{pull, push};
+
+/// How many tags an error lists.
+const SHOWN: usize = 10;
+
+/// Deletes what a name says: its tag, or with a digest alone the manifest.
+pub(crate) async fn delete(
+    network: &Arc<Network>,
+    name: &DockerName,
+    how: &DeleteOptions,
+) -> Result<()> {
+    let endpoint = network.write_endpoint(name).await?;
+    let repository = Repository::new(network, &endpoint, Access::Delete, &how.observer);
+    let deletion = Deletion { repository, name, how };
+    match (name.tag(), name.digest()) {
+        (None, Some(digest)) => deletion.by_digest(digest).await,
+        (tag, digest) => deletion.by_tag(tag.unwrap_or("latest"), digest).await,
+    }
+}
+
+struct Deletion<'a> {
+    repository: Repository,
+    name: &'a DockerName,
+    how: &'a DeleteOptions,
+}
+
+/// What a server makes of a tag that is to go.
+enum OfTag {
+    Deleted,
+    /// It deletes manifests by their digests, or nothing at all. These are its words.
+    Refused(Error),
+}
+
+impl Deletion<'_> {
+    async fn by_digest(&self, digest: &Digest) -> Result<()> {
+        let found = self.find(Wanted::Digest(digest)).await?;
+        match self.how.mode {
+            DeleteMode::Look => self.tell_tags(&found.digest, None).await,
+            _ => self.manifest(&found).await,
+        }
+    }
+
+    /// The tag alone where the server can. A manifest is deleted in its place only where no other tag goes with it, or all may go.
+    async fn by_tag(&self, tag: &str, expected: Option<&Digest>) -> Result<()> {
+        let found = self.find(Wanted::Tag(tag)).await?;
+        if let Some(expected) = expected.filter(|expected| **expected != found.digest) {
+            let message = format!("{tag} is {} now, and not {expected}", found.digest);
+            return Err(Error::new(ErrorKind::NotFound, message));
+        }
+        let all = self.how.names == DeletedNames::All;
+        if self.how.mode == DeleteMode::Look {
+            return self.tell_tags(&found.digest, Some(tag)).await;
+        }
+        if all {
+            return self.manifest(&found).await;
+        }
+        let refused = match self.tag(tag).await? {
+            OfTag::Deleted => return Ok(()),
+            OfTag::Refused(refused) => refused,
+        };
+        let others = self.others(&found.digest, Some(tag)).await?;
+        if others.is_empty() {
+            return self.manifest(&found).await;
+        }
+        let shared = listed(&others);
+        let message = format!(
+            "the registry does not delete this tag alone, and {shared} would go with it, being the same image: {refused}"
+        );
+        Err(Error::new(ErrorKind::Unsupported, message).hint(Hint::DeleteAllNames))
+    }
+
+    async fn find(&self, wanted: Wanted<'_>) -> Result<Descriptor> {
+        if let Some(found) = pull::head_manifest(&self.repository, wanted).await? {
+            return Ok(found);
+        }
+        let message = format!("{} has no {wanted}", repository_of(self.name));
+        let error = Error::new(ErrorKind::NotFound, message);
+        Err(with_tags(error, &self.repository, self.name).await)
+    }
+
+    async fn tag(&self, tag: &str) -> Result<OfTag> {
+        let (answer, what) = self.send(Wanted::Tag(tag)).await?;
+        match answer.status.as_u16() {
+            200..=299 => Ok(OfTag::Deleted),
+            // An earlier try of this request may have deleted it, and its answer was lost.
+            404 | 410 => match pull::head_manifest(&self.repository, Wanted::Tag(tag)).await? {
+                None => Ok(OfTag::Deleted),
+                Some(_) => Ok(OfTag::Refused(answer.error())),
+            },
+            400 | 405 | 501 => Ok(OfTag::Refused(answer.error())),
+            _ if answer.code() == "UNSUPPORTED" => Ok(OfTag::Refused(answer.error())),
+            _ => Err(answer.error()).context(|| what),
+        }
+    }
+
+    /// Deletes a manifest with all of its tags. The list of what is about its subject loses it, where clients keep that list.
+    async fn manifest(&self, found: &Descriptor) -> Result<()> {
+        let (repository, digest) = (&self.repository, &found.digest);
+        let subject = match pull::by_descriptor(repository, found).await {
+            Ok(manifest) => manifest.document().subject().map(|subject| subject.digest.clone()),
+            // What is broken can be deleted all the same.
+            Err(e) if e.kind() != ErrorKind::NotFound && e.kind().is_of_content() => None,
+            Err(e) => return Err(e),
+        };
+        let about = pull::referrers(repository, digest).await?.into_all().len();
+        let (answer, what) = self.send(Wanted::Digest(digest)).await?;
+        let gone = match answer.status.as_u16() {
+            200..=299 => true,
+            404 | 410 => pull::head_manifest(repository, Wanted::Digest(digest)).await?.is_none(),
+            _ => false,
+        };
+        if !gone {
+            return Err(refusal(&answer)).context(|| what);
+        }
+        if about > 0 {
+            let text = format!("{}: {about} about {digest} stay", repository_of(self.name));
+            self.how.observer.warn(text);
+        }
+        let Some(subject) = subject else { return Ok(()) };
+        let what = || format!("{digest} stays listed among what is about {subject}");
+        let unlisted = push::unlist_referrer(repository, &subject, digest).await;
+        if let Some(lost) = push::lost_beside(unlisted, what)? {
+            self.how.observer.warn(lost);
+        }
+        Ok(())
+    }
+
+    async fn send(&self, wanted: Wanted<'_>) -> Result<(Fetched, String)> {
+        push::delete_manifest(&self.repository, wanted).await
+    }
+
+    /// Says which other tags a deletion takes along, or may.
+    async fn tell_tags(&self, digest: &Digest, tag: Option<&str>) -> Result<()> {
+        let others = self.others(digest, tag).await?;
+        if others.is_empty() {
+            return Ok(());
+        }
+        let (repository, shared) = (repository_of(self.name), listed(&others));
+        let go = if tag.is_some() && self.how.names != DeletedNames::All {
+            "stay only if the registry can delete a tag alone"
+        } else {
+            "go too"
+        };
+        self.how.observer.warn(format!("{repository}: {shared}, of the same image, {go}"));
+        Ok(())
+    }
+
+    /// The other tags of a manifest.
+    async fn others(&self, digest: &Digest, tag: Option<&str>) -> Result<Vec<String>> {
+        let tags = pull::tags(&self.repository).await.if_found()?.unwrap_or_default();
+        let others = tags.into_iter().filter(|other| Some(&**other) != tag);
+        let asked = stream::iter(others).map(|other| async move {
+            let found = pull::head_manifest(&self.repository, Wanted::Tag(&other)).await?;
+            Ok(found.filter(|found| found.digest == *digest).map(|_| other))
+        });
+        asked.buffered(AT_ONCE).try_filter_map(|other| async { Ok(other) }).try_collect().await
+    }
+}
+
+/// The error of a manifest that is not deleted. Few registries let anybody delete unless they are set up for it.
+fn refusal(answer: &Fetched) -> Error {
+    let error = answer.error();
+    match error.kind() {
+        ErrorKind::Unsupported => error.hint(
+            "the registry has to be set up for it: docker's own with `storage.delete.enabled: true`",
+        ),
+        _ => error,
+    }
+}
+
+/// `1, 2, 3 and 4 more`
+fn listed(tags: &[String]) -> String {
+    let (shown, more) = tags.split_at(tags.len().min(SHOWN));
+    match more.len() {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
