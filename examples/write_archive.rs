@@ -14,7 +14,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let place = transports.parse(&place)?;
     let archives = transports.of(&place)?.archives().ok_or("it holds no more than one image")?;
 
-    let writer = archives.write(&place, &WriteOptions::default()).await?;
+    let mut writer = archives.write(&place, &WriteOptions::default()).await?;
     for name in ["example/made:1", "example/made:2"] {
         // The names are fixed when an image is opened, and are those of no other.
         let image = writer.image(&[ImageName::new(name)?]).await?;

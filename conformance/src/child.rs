@@ -238,7 +238,7 @@ async fn write(
 
 async fn join(transport: &dyn Transport, at: &Reference, job: Job, facts: &Facts) -> Held {
     let archives = transport.archives().ok_or_else(|| Broken::new("it has no archives()"))?;
-    let writer = archives.write(at, &how(WriteMode::Append, &[])).await.during(|| "joining")?;
+    let mut writer = archives.write(at, &how(WriteMode::Append, &[])).await.during(|| "joining")?;
     for number in job.first..job.first.saturating_add(job.count) {
         let (built, names) = (image(number)?, names(number, facts)?);
         let destination = writer.image(&names).await.during(|| format!("image {number}"))?;

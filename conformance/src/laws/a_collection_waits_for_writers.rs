@@ -64,7 +64,7 @@ async fn beside(lab: &Lab, new: &Built, by: By) -> Held<Reference> {
         let committed = collecting(lab, commit(destination, new)).await?;
         return Ok(committed.references[0].clone());
     }
-    let writer = lab.writer(WriteMode::Append).await?;
+    let mut writer = lab.writer(WriteMode::Append).await?;
     let destination = writer.image(&names).await.during(|| "opening an image of a writer")?;
     put_missing(&*destination, new).await?;
     let committed = commit(destination, new).await?;

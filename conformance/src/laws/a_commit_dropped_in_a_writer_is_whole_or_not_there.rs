@@ -70,7 +70,7 @@ async fn write(
     linger: Duration,
     retry: bool,
 ) -> Held<bool> {
-    let writer = lab.writer(lab.again()).await?;
+    let mut writer = lab.writer(lab.again()).await?;
     let destination = writer.image(&first.names).await.during(|| "opening an image")?;
     put_all(&*destination, &first.built).await?;
     commit(destination, &first.built).await?;

@@ -46,7 +46,7 @@ fn check(kit: &Kit) -> Held {
 fn one(lab: &Lab, archive: &Archive, polls: usize, linger: Duration) -> Held<bool> {
     let before = lab.snapshot()?;
     let ended = lab.step(async {
-        let writer = fill(lab, archive).await?;
+        let mut writer = fill(lab, archive).await?;
         Ok(dropped_after(writer.finish(), polls, linger).await)
     })?;
     let want = || -> Held<Vec<Entry>> {

@@ -36,7 +36,7 @@ fn check(kit: &Kit) -> Held {
 
 /// Both into one writer: somewhere on its way the second is refused.
 async fn refused(lab: &Lab, first: &Built, second: &Built) -> Held {
-    let writer = lab.writer(WriteMode::Create).await?;
+    let mut writer = lab.writer(WriteMode::Create).await?;
     let image = writer.image(&[]).await.during(|| "opening an image without a name")?;
     hold!(
         image.accepts().nameless == AcceptsNameless::One,

@@ -74,7 +74,7 @@ fn came_meanwhile(lab: &Lab, image: &Image) -> Held {
 }
 
 async fn fill(
-    writer: Box<dyn ArchiveWriter>,
+    mut writer: Box<dyn ArchiveWriter>,
     built: &Built,
     names: &[ImageName],
 ) -> transship_core::Result<()> {

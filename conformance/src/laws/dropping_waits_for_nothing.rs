@@ -78,7 +78,7 @@ async fn of_destination(lab: &Lab, what: What, pieces: usize, image: &Image) -> 
 }
 
 async fn of_writer(lab: &Lab, what: What, pieces: usize) -> Held<bool> {
-    let writer = lab.writer(WriteMode::Create).await?;
+    let mut writer = lab.writer(WriteMode::Create).await?;
     let names = lab.facts().some_name();
     let image = writer.image(&names).await.during(|| "opening an image")?;
     let feed = given_up(&*image, pieces).await?;

@@ -124,7 +124,7 @@ fn elsewhere(lab: &Lab, image: &Image) -> Held {
 
 /// What one image of a writer put, given up or not, is there for the next one, where `has` says so.
 async fn in_a_writer(lab: &Lab, first: &Image, second: &Image) -> Held {
-    let writer = lab.writer(WriteMode::Create).await?;
+    let mut writer = lab.writer(WriteMode::Create).await?;
     let mut shares = second.clone();
     shares.layers.extend(first.layers.clone());
     let (first, second) = (first.build()?, shares.build()?);

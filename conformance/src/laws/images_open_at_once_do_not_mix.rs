@@ -35,7 +35,7 @@ fn entry(image: &Image, at: usize) -> Held<Entry> {
 }
 
 async fn write(lab: &Lab, images: [&Image; 3]) -> Held {
-    let writer = lab.writer(WriteMode::Create).await?;
+    let mut writer = lab.writer(WriteMode::Create).await?;
     let mut open = Vec::new();
     for (at, image) in images.into_iter().enumerate() {
         let entry = entry(image, at)?;

@@ -63,7 +63,7 @@ type Written = (Vec<(String, usize)>, Vec<expected::Entry>);
 
 async fn write(lab: &Lab, archive: &Archive) -> Held<Written> {
     let entries = expected::build(archive)?;
-    let writer = lab.writer(WriteMode::Create).await?;
+    let mut writer = lab.writer(WriteMode::Create).await?;
     let mut committed = Vec::new();
     for (at, entry) in entries.iter().enumerate() {
         let destination = writer.image(&entry.names).await.during(|| "opening an image")?;

@@ -55,7 +55,7 @@ async fn write_all(lab: &Lab, all: &[(Built, ImageName)]) -> Held {
         let (at, built, name) = (lab.at().clone(), built.clone(), name.clone());
         tokio::spawn(async move {
             if number % 3 == 1 && let Some(archives) = transport.archives() {
-                let writer = archives.write(&at, &how(WriteMode::Append, &[])).await?;
+                let mut writer = archives.write(&at, &how(WriteMode::Append, &[])).await?;
                 fill(writer.image(&[name]).await?, &built).await?;
                 return writer.finish().await;
             }

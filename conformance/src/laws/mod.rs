@@ -63,6 +63,7 @@ laws! { $
     a_dropped_writer_leaves_no_trace
     a_dropped_commit_is_all_or_nothing
     a_dropped_finish_is_all_or_nothing
+    a_finish_that_failed_can_be_called_again
     a_commit_dropped_in_a_writer_is_whole_or_not_there
     a_dropped_opening_leaves_no_trace
     replacing_keeps_the_old_image_readable
@@ -153,7 +154,7 @@ pub(crate) fn fails<T>(
 
 /// Writes images to an archive, one after the other.
 pub(crate) async fn write_archive(lab: &Lab, mode: WriteMode, entries: &[Entry]) -> Held {
-    let writer = lab.writer(mode).await?;
+    let mut writer = lab.writer(mode).await?;
     for (at, entry) in entries.iter().enumerate() {
         let what = || format!("image {at} of the archive");
         let destination = writer.image(&entry.names).await.during(what)?;

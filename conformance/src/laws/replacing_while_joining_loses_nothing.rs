@@ -44,7 +44,7 @@ fn named(image: &Image, seed: u8) -> Held<Entry> {
 /// Whether joining succeeded.
 async fn join(lab: &Lab, joins: &Entry, replaces: &Entry, by: By) -> Held<bool> {
     let done = if by == By::AWriter {
-        let writer = lab.writer(WriteMode::Append).await?;
+        let mut writer = lab.writer(WriteMode::Append).await?;
         let image = writer.image(&joins.names).await.during(|| "opening an image of a writer")?;
         put_missing(&*image, &joins.built).await?;
         commit(image, &joins.built).await?;

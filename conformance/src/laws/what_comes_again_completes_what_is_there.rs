@@ -59,7 +59,7 @@ struct Whole<'a> {
 async fn write(lab: &Lab, of: &Whole<'_>, by: By, mode: WriteMode) -> Held<Reference> {
     let names = lab.facts().some_name();
     let committed = if by == By::AWriter && joins(lab) {
-        let writer = lab.writer(mode).await?;
+        let mut writer = lab.writer(mode).await?;
         let destination = writer.image(&names).await.during(|| "opening an image")?;
         put_with(&*destination, of.built, of.about).await?;
         let committed = commit(destination, of.built).await?;

@@ -36,7 +36,7 @@ fn check(kit: &Kit) -> Held {
 
 /// An image that is no more, and one of none.
 async fn in_archives(lab: &Lab, image: &Image) -> Held {
-    let writer = lab.writer(WriteMode::Create).await?;
+    let mut writer = lab.writer(WriteMode::Create).await?;
     for number in 0..2 {
         let name = ImageName::new(&format!("docker.io/library/kit:{number}"))?;
         let built = Image { seed: number, ..image.clone() }.build()?;

@@ -115,7 +115,7 @@ async fn resized(lab: &Lab, built: &Built) -> Held {
 fn in_a_writer(lab: &Lab, built: &Built, node: &Node, without: usize) -> Held {
     let whole = Image::simple(200);
     lab.step(async {
-        let writer = lab.writer(WriteMode::Create).await?;
+        let mut writer = lab.writer(WriteMode::Create).await?;
         let refused = writer.image(&[ImageName::new("docker.io/library/refused:1")?]).await?;
         refuse(refused, built, node, without).await?;
         let (built, names) = (whole.build()?, lab.facts().some_name());

@@ -78,7 +78,7 @@ async fn alone(lab: &Lab, built: &Built) -> Held<bool> {
 
 /// The same for the images of a writer.
 async fn together(lab: &Lab, first: &Image, second: &Image) -> Held<bool> {
-    let writer = lab.writer(WriteMode::Create).await?;
+    let mut writer = lab.writer(WriteMode::Create).await?;
     let Some(staging) = writer.staging() else { return Ok(false) };
     let images = [first.build()?, second.build()?];
     for (at, blob) in images.iter().flat_map(|image| &image.blobs).enumerate() {

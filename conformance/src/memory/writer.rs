@@ -45,7 +45,7 @@ impl ArchiveWriter for Writer {
         )))
     }
 
-    async fn finish(self: Box<Self>) -> Result<()> {
+    async fn finish(&mut self) -> Result<()> {
         let written = self.written.lock().unwrap_or_else(PoisonError::into_inner).clone();
         self.memory.change(&self.place.place, self.mode, |archive| {
             for image in written.0 {

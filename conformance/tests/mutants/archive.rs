@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use transship_core::{
     ArchiveEntry, ArchiveReader, ArchiveWriter, Archives, Commit, DeleteOptions, Digest, Document,
     EntryDetails, Error, ErrorKind, ImageDestination, ImageName, ImageSource, Manifest, OnePass,
-    Passed, ReadOptions, Reference, Result, Staging, Transport, WriteMode, WriteOptions,
+    Passed, ReadOptions, Reference, Result, Staging, Transport, WriteMode, WriteOptions, cancelled,
 };
 
 use crate::destination::BrokenDestination;
@@ -237,8 +237,10 @@ impl ArchiveWriter for BrokenWriter {
         Ok(Box::new(image))
     }
 
-    async fn finish(mut self: Box<Self>) -> Result<()> {
-        let inner = self.inner.take().unwrap();
+    async fn finish(&mut self) -> Result<()> {
+        if self.inner.is_none() {
+            return Err(cancelled());
+        }
         if self.of.fault == Fault::WriterFinishesOverItsBase {
             for number in (self.base..self.of.count(&self.at).await).rev() {
                 let at = self.of.memory.parse(&format!("{}#{number}", self.at.locator()))?;
@@ -256,17 +258,22 @@ impl ArchiveWriter for BrokenWriter {
             let orphans = std::mem::take(&mut *self.of.state.orphans.lock().unwrap());
             if !orphans.is_empty() {
                 let nothing = Manifest::new(r#"{"schemaVersion":2,"manifests":[]}"#)?;
+                let inner = self.inner.as_ref().unwrap();
                 inner.image(&orphans).await?.commit(Commit::new(&nothing)).await?;
             }
         }
-        inner.finish().await
+        let done = self.inner.as_mut().unwrap().finish().await;
+        if done.is_ok() || self.of.fault == Fault::FinishesOnce {
+            self.inner = None;
+        }
+        done
     }
 }
 
 impl Drop for BrokenWriter {
     fn drop(&mut self) {
         if self.of.fault == Fault::DroppedWriterFinishes
-            && let Some(inner) = self.inner.take()
+            && let Some(mut inner) = self.inner.take()
         {
             // In memory nothing has to be waited for.
             let _ = futures_util::FutureExt::now_or_never(inner.finish());

@@ -236,6 +236,8 @@ faults! {
     SyncsAfterTheRename => "a_commit_survives_a_power_cut",
     /// A writer that joins writes what was there when it was opened.
     JoinsWhatWas => "replacing_while_joining_loses_nothing",
+    /// What was written is given up where finishing fails.
+    FinishesOnce => "a_finish_that_failed_can_be_called_again",
     /// Who has a name keeps it.
     FirstKeepsItsName => "a_name_taken_over_moves",
     /// A name outlives its image.

@@ -107,7 +107,7 @@ impl Flow {
     }
 
     /// Ends it, once all bytes have gone out.
-    pub(crate) fn finish(mut self) -> Result<()> {
+    pub(crate) fn finish(&mut self) -> Result<()> {
         self.check()?;
         match &mut self.target {
             Target::Pipe(sink, Some(pipe)) => {

@@ -7,72 +7,150 @@ use std::sync::Arc;
 use transship_core::{Cancel, Error, ErrorKind, Hint, Result, WriteMode, spool_folder};
 use transship_local::{LockWait, Publish, StagedFile, replace_file};
 
-use crate::TarWriter;
 use crate::compressor::Compressor;
 use crate::flow::{Flow, Sink};
 use crate::open::STDIO;
+use crate::rewrite::Appender;
+use crate::{Base, TarWriter};
 
 /// Where an archive is written. A file shows when it is [published](Self::publish); dropped without it, it leaves no trace. A
 /// pipe gets each byte as soon as it is known, and dropped without publishing it has got an archive without an end.
 #[derive(Debug)]
-pub struct ArchiveOutput {
-    path: PathBuf,
-    /// A file beside the target, which is renamed; `None` where bytes go out at once.
-    staged: Option<(Box<StagedFile>, Publish)>,
+pub struct ArchiveOutput(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    New(New),
+    Appended(Box<Appender>),
+}
+
+/// Puts what an archive needs beside its old and new entries, given the archive that is joined.
+pub type Documents<'a> = dyn FnMut(Option<&Arc<Base>>, &mut TarWriter) -> Result<()> + 'a;
+
+/// How an archive is written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OutputOptions {
+    /// The names of the entries that [`publish`](ArchiveOutput::publish) will write.
+    pub documents: &'static [&'static str],
+    /// As in [`WriteOptions`](transship_core::WriteOptions): what goes to a pipe or is compressed, and whose size is not
+    /// known before it has passed, is stored there, one entry at a time.
+    pub spool: Option<PathBuf>,
+    /// Without one the path's suffix says whether a new archive is compressed.
+    pub compressor: Option<Compressor>,
 }
 
 impl ArchiveOutput {
-    /// Begins an archive at a path; `-` is the standard output. `spool` is as in
-    /// [`WriteOptions`](transship_core::WriteOptions): what goes to a pipe or is compressed, and whose size is not known before it has
-    /// passed, is stored there, one entry at a time. Without a `compressor` the path's suffix says whether it is compressed.
+    /// Begins an archive at a path, or behind the entries of the one that is there; `-` is the standard output.
     ///
     /// # Errors
-    /// `AlreadyExists` when there is a file and the mode is `Create`, `Unsupported` for folders and for `Append`, I/O errors.
+    /// `AlreadyExists` when there is a file and the mode is `Create`; `Unsupported` for folders and, to append, for what is
+    /// no file or compressed as a whole; to append, as [`TarIndex::read`](crate::TarIndex::read); I/O errors.
     pub fn begin(
         path: &Path,
         mode: WriteMode,
-        spool: Option<&PathBuf>,
-        compressor: Option<Compressor>,
+        options: &OutputOptions,
+        cancel: &Cancel,
     ) -> Result<(Self, TarWriter)> {
         let publish = match mode {
             WriteMode::Create => Publish::Create,
-            WriteMode::Replace => Publish::Replace,
-            _ => {
-                return Err(Error::new(
-                    ErrorKind::Unsupported,
-                    format!("{}: this is for new archives", path.display()),
-                )
-                .hint("Appender is for archives that are there"));
+            WriteMode::Append => {
+                Compressor::check_append(options.compressor, path)?;
+                let (appender, tar) = Appender::begin(path, options.documents, cancel)?;
+                return Ok((Self(Kind::Appended(Box::new(appender))), tar));
             }
+            _ => Publish::Replace,
         };
-        let compressor = compressor.unwrap_or_else(|| Compressor::by_suffix(path));
+        let (new, tar) = New::begin(path, publish, options)?;
+        Ok((Self(Kind::New(new)), tar))
+    }
+
+    /// The archive that is joined; `None` where there is none yet.
+    pub fn base(&self) -> Option<&Arc<Base>> {
+        match &self.0 {
+            Kind::New(_) => None,
+            Kind::Appended(appender) => appender.base(),
+        }
+    }
+
+    /// Lets an entry that was put take the place of the one of that name in the archive that is joined.
+    pub fn replace(&mut self, name: &str) {
+        if let Kind::Appended(appender) = &mut self.0 {
+            appender.replace(name);
+        }
+    }
+
+    /// Puts the documents, ends the tar, and shows a file, durably and at once.
+    ///
+    /// The function is given the archive that is joined in the end, and called again where another one took its place
+    /// meanwhile; of what was put, what that one has under the same name is then left out. Where nothing was put and the
+    /// documents say what they said, the archive stays as it is, and nothing is written.
+    ///
+    /// # Errors
+    /// Those of the function; `AlreadyExists` when a file has come there since `begin` and the mode is `Create`;
+    /// `Unavailable` when what is replaced stays locked; `Cancelled`; I/O errors. What was there is then as it was, and it
+    /// can be called again, with the same tar; what has gone to a pipe or an encoder cannot be taken back, and it fails
+    /// again.
+    pub fn publish(
+        &mut self,
+        tar: &mut TarWriter,
+        documents: &mut Documents<'_>,
+        wait: &LockWait,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        match &mut self.0 {
+            Kind::New(new) => new.publish(tar, documents, wait, cancel),
+            Kind::Appended(appender) => appender.publish(tar, documents, wait, cancel),
+        }
+    }
+}
+
+/// A new archive.
+#[derive(Debug)]
+struct New {
+    path: PathBuf,
+    /// A file beside the target, which is renamed; `None` where bytes go out at once.
+    staged: Option<(StagedFile, Publish)>,
+    /// Whether the tar has its end.
+    ended: bool,
+}
+
+impl New {
+    fn begin(path: &Path, publish: Publish, options: &OutputOptions) -> Result<(Self, TarWriter)> {
+        let compressor = options.compressor.unwrap_or_else(|| Compressor::by_suffix(path));
         let (staged, sink) = if let Some(sink) = sink_at(path, publish)? {
             (None, sink)
         } else {
             let staged = StagedFile::beside(path)?;
             let file = Arc::clone(staged.file());
-            (Some((Box::new(staged), publish)), Sink::File(file, path.to_owned()))
+            (Some((staged, publish)), Sink::File(file, path.to_owned()))
         };
         let tar = match (sink, compressor) {
             (Sink::File(file, _), Compressor::Plain) => TarWriter::to_file(file, path),
             (sink, _) => {
-                TarWriter::to_flow(Flow::begin(sink, compressor, spool_folder(spool))?, path)
+                let spool = spool_folder(options.spool.as_ref());
+                TarWriter::to_flow(Flow::begin(sink, compressor, spool)?, path)
             }
         };
-        Ok((Self { path: path.to_owned(), staged }, tar))
+        Ok((Self { path: path.to_owned(), staged, ended: false }, tar))
     }
 
-    /// Ends the tar, and shows a file, durably and at once.
-    ///
-    /// # Errors
-    /// `AlreadyExists` when a file has come there since `begin` and the mode is `Create`; `Unavailable` when what is
-    /// replaced stays locked; `Cancelled`; I/O errors.
-    pub fn publish(self, mut tar: TarWriter, wait: &LockWait, cancel: &Cancel) -> Result<()> {
+    fn publish(
+        &mut self,
+        tar: &mut TarWriter,
+        documents: &mut Documents<'_>,
+        wait: &LockWait,
+        cancel: &Cancel,
+    ) -> Result<()> {
         cancel.check()?;
         tar.set_cancel(cancel);
-        tar.finish()?;
-        let Some((staged, publish)) = self.staged else { return Ok(()) };
-        replace_file(*staged, publish, wait, cancel).map_err(|e| match e.kind() {
+        if !self.ended {
+            let start = tar.position();
+            let ended = documents(None, tar).and_then(|()| tar.finish());
+            ended.inspect_err(|_| tar.rewind(start))?;
+            self.ended = true;
+        }
+        let Some((staged, publish)) = &mut self.staged else { return Ok(()) };
+        replace_file(staged, *publish, wait, cancel).map_err(|e| match e.kind() {
             ErrorKind::AlreadyExists => exists(&self.path),
             _ => e,
         })

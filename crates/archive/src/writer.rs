@@ -112,7 +112,7 @@ impl TarWriter {
     }
 
     /// Writes out what is gathered, without an end. Gives where the next entry would begin.
-    pub(crate) fn pause(mut self) -> Result<u64> {
+    pub(crate) fn pause(&mut self) -> Result<u64> {
         self.flush()?;
         Ok(self.flushed)
     }
@@ -230,10 +230,10 @@ impl TarWriter {
     ///
     /// # Errors
     /// I/O errors.
-    pub fn finish(mut self) -> Result<()> {
+    pub fn finish(&mut self) -> Result<()> {
         self.append(&[0; 2 * BLOCK_LEN])?;
         self.flush()?;
-        match self.to {
+        match &mut self.to {
             To::File(file) => {
                 file.set_len(self.flushed).map_err(|e| Error::io("writing", &self.path, e))
             }

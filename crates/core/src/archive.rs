@@ -145,5 +145,7 @@ pub trait ArchiveWriter: fmt::Debug + Send + Sync {
     /// [`shows`](crate::Accepts::shows) is `AtFinish`, nothing shows without it.
     ///
     /// - All or nothing, durably, also when its future is dropped.
-    async fn finish(self: Box<Self>) -> Result<()>;
+    /// - When it fails, it can be called again: all images that were committed are still there for it. What goes out while
+    ///   it is written, as to a pipe or an engine, cannot be taken back: then it fails again.
+    async fn finish(&mut self) -> Result<()>;
 }

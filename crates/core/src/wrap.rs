@@ -42,11 +42,12 @@ use crate::{
 };
 
 /// Makes a trait of wrappers, which has the methods of another trait and passes them on, and the other trait for all of them.
-/// A method that ends the value goes to what was wrapped.
+/// A method that changes the value, or ends it, goes to what is wrapped.
 macro_rules! wrappers {
     ($(#[$doc:meta])* $wrap:ident of $of:ident: ($($bound:tt)*) {
         $(fn $name:ident(&self $(, $arg:ident: $type:ty)*) -> $out:ty;)*
         $(async fn $slow:ident(&self $(, $with:ident: $what:ty)*) -> $gives:ty;)*
+        $(change $change:ident() -> $changes:ty;)?
         $(last $last:ident($($end:ident: $ends:ty)?) -> $result:ty;)?
     }) => {
         $(#[$doc])*
@@ -54,6 +55,16 @@ macro_rules! wrappers {
         pub trait $wrap: $($bound)* {
             /// What is wrapped.
             fn inner(&self) -> &dyn $of;
+            $(
+                /// What is wrapped, to be changed.
+                #[doc = concat!("For [`", stringify!($of), "::", stringify!($change), "`].")]
+                fn inner_mut(&mut self) -> &mut dyn $of;
+
+                #[doc = concat!("As [`", stringify!($of), "::", stringify!($change), "`].")]
+                async fn $change(&mut self) -> $changes {
+                    self.inner_mut().$change().await
+                }
+            )?
             $(
                 /// What is wrapped, to be ended.
                 #[doc = concat!("For [`", stringify!($of), "::", stringify!($last), "`].")]
@@ -80,6 +91,11 @@ macro_rules! wrappers {
 
         #[async_trait]
         impl<W: $wrap> $of for W {
+            $(
+                async fn $change(&mut self) -> $changes {
+                    <W as $wrap>::$change(self).await
+                }
+            )?
             $(
                 async fn $last(self: Box<Self> $(, $end: $ends)?) -> $result {
                     <W as $wrap>::$last(self $(, $end)?).await
@@ -141,7 +157,7 @@ wrappers! {
         fn reference(&self) -> &Reference;
         fn staging(&self) -> Option<&dyn Staging>;
         async fn image(&self, names: &[ImageName]) -> Result<Box<dyn ImageDestination + '_>>;
-        last finish() -> Result<()>;
+        change finish() -> Result<()>;
     }
 }
 
@@ -194,7 +210,8 @@ mod tests {
         let called = |line: &'static str| {
             let line = line.trim_start();
             let named = line.strip_prefix("async fn ").or(line.strip_prefix("fn "));
-            named.or(line.strip_prefix("last ")).and_then(|rest| rest.split(['(', '<']).next())
+            let named = named.or(line.strip_prefix("last ")).or(line.strip_prefix("change "));
+            named.and_then(|rest| rest.split(['(', '<']).next())
         };
         block.lines().filter_map(called).collect()
     }

@@ -97,7 +97,7 @@ impl Stage {
 
     /// Writes the root and shows all of it, unless something is wrong with what it replaces.
     pub(crate) fn publish(
-        self,
+        &mut self,
         root: &Manifest,
         how: Publish,
         check_old: &CheckOld<'_>,
@@ -123,7 +123,7 @@ impl Stage {
         };
         write_file(folder, MANIFEST, root.bytes())?;
         write_file(folder, VERSION, version_text(all_sha256).as_bytes())?;
-        match lock(&self.folder).take() {
+        match &mut *lock(&self.folder) {
             Some(folder) => folder.publish_over(how, check_old, cancel),
             None => Err(cancelled()),
         }

@@ -127,7 +127,7 @@ impl ArchiveWriter for Writer {
         Ok(Box::new(image.context(|| &self.reference)?))
     }
 
-    async fn finish(self: Box<Self>) -> Result<()> {
+    async fn finish(&mut self) -> Result<()> {
         self.writing.last_step(Writing::finish).await.context(|| &self.reference)
     }
 }

@@ -14,8 +14,8 @@ use transship_local::LockWait;
 
 use crate::existing::Existing;
 use crate::legacy;
-use crate::output::DOCUMENTS;
 use crate::reference::{Locator, Selector};
+use crate::shape::DOCUMENTS;
 use crate::table::Table;
 
 /// Deletes an image, or one of its names.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::sync::OwnedMutexGuard;
 use transship_archive::docker_save::SavedImage;
 use transship_archive::layout::blob_path;
-use transship_archive::{Base, Compressor, Decision, TarWriter};
+use transship_archive::{ArchiveOutput, Base, Compressor, Decision, OutputOptions, TarWriter};
 use transship_core::{
     Body, CONFIG_LIMIT, Cancel, Descriptor, Digest, Error, ErrorKind, Expect, ImageName, Manifest,
     MediaType, Result, Stored, WriteMode, WriteOptions, cancelled,
@@ -18,8 +18,8 @@ use transship_local::LockWait;
 use crate::commits::Commits;
 use crate::existing::{Existing, StoredLayer};
 use crate::legacy;
-use crate::output::{Output, Shape};
 use crate::reference::Locator;
+use crate::shape::{DOCUMENTS, Shape};
 use crate::table::NewEntry;
 
 /// An archive being written; dropping it removes what was staged. Its methods block but for [`turn`](Self::turn) and
@@ -45,7 +45,7 @@ pub(crate) struct Turn(#[expect(dead_code, reason = "held")] OwnedMutexGuard<()>
 
 #[derive(Debug)]
 struct OpenTar {
-    output: Output,
+    output: ArchiveOutput,
     tar: TarWriter,
     /// The legacy folders that are there.
     folders: HashSet<String>,
@@ -99,7 +99,8 @@ impl Writing {
     ) -> Result<Self> {
         let mode = how.mode.unwrap_or(WriteMode::Create);
         let path = Path::new(&place.path);
-        let (output, tar) = Output::begin(path, mode, (how.spool.as_ref(), compressor), cancel)?;
+        let options = OutputOptions { documents: DOCUMENTS, spool: how.spool.clone(), compressor };
+        let (output, tar) = ArchiveOutput::begin(path, mode, &options, cancel)?;
         let existing = output.base().map(|base| Existing::of(&place, base, &how.observer));
         let existing = existing.transpose()?;
         Ok(Self {
@@ -360,18 +361,18 @@ impl Writing {
     }
 
     /// Writes the documents and puts the archive in place.
-    /// When it fails, the archive is as before.
-    pub(crate) fn finish(self, cancel: &Cancel) -> Result<()> {
-        let open = self.tar.into_inner().map_err(|_| failed_badly())?;
+    /// When it fails, the archive is as before, and it can be called again.
+    pub(crate) fn finish(&mut self, cancel: &Cancel) -> Result<()> {
+        let open = self.tar.get_mut().map_err(|_| failed_badly())?;
         let commits = Commits {
             place: &self.place,
             existing: self.existing.as_ref(),
             observer: self.wait.observer(),
-            known: &self.known.into_inner().unwrap_or_else(PoisonError::into_inner),
+            known: self.known.get_mut().unwrap_or_else(PoisonError::into_inner),
         };
         let mut documents =
             |base: Option<&Arc<Base>>, tar: &mut TarWriter| commits.put(base, tar, cancel);
-        open.output.publish(open.tar, &mut documents, &self.wait, cancel)
+        open.output.publish(&mut open.tar, &mut documents, &self.wait, cancel)
     }
 
     fn with_tar<T>(&self, _turn: &Turn, step: impl FnOnce(&mut OpenTar) -> Result<T>) -> Result<T> {

@@ -67,7 +67,7 @@ async fn a_destination_that_is_dropped_leaves_the_old_archive() {
 async fn an_image_that_is_dropped_has_no_name_entry_or_document() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("a.tar");
-    let writer = writer(&path).await.unwrap();
+    let mut writer = writer(&path).await.unwrap();
     let (a, b) = (Image::new("a", &["low"]), Image::new("b", &["low"]));
     let dropped = writer.image(&[]).await.unwrap();
     put(&*dropped, &a).await.unwrap();
@@ -103,11 +103,11 @@ async fn a_put_that_fails_is_rewound() {
     let folder = tempdir().unwrap();
     let (clean, failed) = (folder.path().join("clean.tar"), folder.path().join("failed.tar"));
     let image = Image::new("a", &["low"]);
-    let plain = writer(&clean).await.unwrap();
+    let mut plain = writer(&clean).await.unwrap();
     commit(plain.image(&[]).await.unwrap(), &image).await.unwrap();
     plain.finish().await.unwrap();
 
-    let writer = writer(&failed).await.unwrap();
+    let mut writer = writer(&failed).await.unwrap();
     let destination = writer.image(&[]).await.unwrap();
     for left in [0, 1000, 5 << 20] {
         let broken = Broken { left, then: || Error::new(ErrorKind::Unavailable, "gone").into_io() };
@@ -128,7 +128,7 @@ async fn a_put_that_fails_is_rewound() {
 async fn a_put_whose_future_is_dropped_is_rewound() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("a.tar");
-    let writer = writer(&path).await.unwrap();
+    let mut writer = writer(&path).await.unwrap();
     let image = Image::new("a", &["low"]);
     let destination = writer.image(&[]).await.unwrap();
     let endless = Body::from_reader(io::repeat(7));
@@ -160,7 +160,7 @@ async fn a_finish_whose_future_is_dropped_is_all_or_nothing() {
     let path = folder.path().join("a.tar");
     std::fs::write(&path, "old").unwrap();
     for _ in 0..30 {
-        let writer = writer_with(&path, WriteMode::Replace).await.unwrap();
+        let mut writer = writer_with(&path, WriteMode::Replace).await.unwrap();
         let image = Image::new("a", &["low", "high"]);
         commit(writer.image(&[]).await.unwrap(), &image).await.unwrap();
         let _ = tokio::time::timeout(Duration::from_micros(200), writer.finish()).await;
@@ -176,10 +176,11 @@ async fn a_finish_whose_future_is_dropped_is_all_or_nothing() {
 async fn a_file_that_came_in_between_is_not_replaced() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("a.tar");
-    let writer = writer(&path).await.unwrap();
+    let mut writer = writer(&path).await.unwrap();
     commit(writer.image(&[]).await.unwrap(), &Image::new("a", &[])).await.unwrap();
     std::fs::write(&path, "somebody's").unwrap();
     assert_eq!(writer.finish().await.unwrap_err().kind(), ErrorKind::AlreadyExists);
     assert_eq!(std::fs::read(&path).unwrap(), b"somebody's");
+    drop(writer);
     assert_eq!(files(folder.path()), ["a.tar"]);
 }

@@ -44,7 +44,7 @@ async fn an_archive_to_a_pipe_is_the_same() {
     let folder = tempdir().unwrap();
     let (file, path) = (folder.path().join("a.tar"), pipe(folder.path()));
     let image = Image::new("a", &["low", "high"]);
-    let writer = writer(&file).await.unwrap();
+    let mut writer = writer(&file).await.unwrap();
     commit(writer.image(&[]).await.unwrap(), &image).await.unwrap();
     writer.finish().await.unwrap();
 

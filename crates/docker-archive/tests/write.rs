@@ -20,7 +20,7 @@ fn names(names: &[&str]) -> Vec<ImageName> {
 }
 
 async fn write(path: &Path, images: &[(&Image, &[&str])]) {
-    let writer = writer(path).await.unwrap();
+    let mut writer = writer(path).await.unwrap();
     for (image, given) in images {
         commit(writer.image(&names(given)).await.unwrap(), image).await.unwrap();
     }
@@ -210,7 +210,7 @@ async fn images_in_the_order_of_their_commits() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("a.tar");
     let (a, b) = (Image::new("a", &["low"]), Image::new("b", &["high"]));
-    let writer = writer(&path).await.unwrap();
+    let mut writer = writer(&path).await.unwrap();
     let first = writer.image(&names(&["a:1"])).await.unwrap();
     let second = writer.image(&names(&["b:1"])).await.unwrap();
     put(&*first, &a).await.unwrap();
@@ -249,7 +249,7 @@ async fn has_what_the_writer_has() {
 async fn a_layer_is_there_once_however_it_comes() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("a.tar");
-    let writer = writer(&path).await.unwrap();
+    let mut writer = writer(&path).await.unwrap();
     let image = Image::new("a", &["low"]);
     let destination = writer.image(&[]).await.unwrap();
     let body = || Body::from_bytes(image.layers[0].clone());
@@ -269,7 +269,7 @@ async fn a_layer_is_there_once_however_it_comes() {
 async fn a_config_of_which_nobody_said_what_it_is() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("a.tar");
-    let writer = writer(&path).await.unwrap();
+    let mut writer = writer(&path).await.unwrap();
     let image = Image::new("a", &["low"]);
     let destination = writer.image(&[]).await.unwrap();
     for blob in [&image.config, &image.layers[0]] {
@@ -284,7 +284,7 @@ async fn a_config_of_which_nobody_said_what_it_is() {
 async fn docker_manifests_are_taken_and_served_as_oci() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("a.tar");
-    let writer = writer(&path).await.unwrap();
+    let mut writer = writer(&path).await.unwrap();
     let image = Image::new("a", &["low"]);
     let destination = writer.image(&[]).await.unwrap();
     put(&*destination, &image).await.unwrap();
@@ -339,7 +339,7 @@ async fn what_an_archive_cannot_hold() {
 async fn a_layer_that_was_not_put() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("a.tar");
-    let writer = writer(&path).await.unwrap();
+    let mut writer = writer(&path).await.unwrap();
     let image = Image::new("a", &["low", "high"]);
     let destination = writer.image(&names(&["x:1"])).await.unwrap();
     let partly = Image { layers: vec![image.layers[0].clone()], ..image.clone() };
@@ -365,7 +365,7 @@ async fn modes() {
     let before = std::fs::read(&path).unwrap();
     drop(writer_with(&path, WriteMode::Append).await.unwrap());
     assert!(std::fs::read(&path).unwrap() == before);
-    let replacing = writer_with(&path, WriteMode::Replace).await.unwrap();
+    let mut replacing = writer_with(&path, WriteMode::Replace).await.unwrap();
     let other = Image::new("b", &["high"]);
     commit(replacing.image(&names(&["y:1"])).await.unwrap(), &other).await.unwrap();
     assert_eq!(pull_from(&path, ":x:1").await.unwrap().config, image.config, "not before finish");

@@ -210,7 +210,7 @@ impl<K: Kind> ArchiveWriter for Writer<K> {
         self.engines.destination(&self.at, &how).await
     }
 
-    async fn finish(self: Box<Self>) -> Result<()> {
+    async fn finish(&mut self) -> Result<()> {
         Ok(())
     }
 }

@@ -34,7 +34,7 @@ fn main() {
 fn write_again_and_again(path: &std::path::Path) -> ! {
     println!("held");
     for n in (0..3).cycle() {
-        let folder = StagedFolder::beside(path, &Cancel::new()).unwrap();
+        let mut folder = StagedFolder::beside(path, &Cancel::new()).unwrap();
         for name in ["a", "b", "c", &format!("only-{n}")] {
             std::fs::write(folder.path().join(name), n.to_string()).unwrap();
         }

@@ -74,7 +74,7 @@ pub fn change_file(
         }
         match staged {
             None => return Ok(()),
-            Some(staged) if before.there.is_some() => return staged.publish(Publish::Replace),
+            Some(mut staged) if before.there.is_some() => return staged.publish(Publish::Replace),
             Some(staged) => {
                 if staged.publish_new()?.is_none() {
                     return Ok(());
@@ -89,8 +89,9 @@ pub fn change_file(
 ///
 /// # Errors
 /// `AlreadyExists` when the target is there and must not be; `Unavailable` when it stays locked; `Cancelled`; I/O errors.
+/// It can be called again.
 pub fn replace_file(
-    staged: StagedFile,
+    staged: &mut StagedFile,
     how: Publish,
     wait: &LockWait,
     cancel: &Cancel,

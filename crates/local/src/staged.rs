@@ -32,6 +32,8 @@ pub struct StagedFile {
     path: TempPath,
     file: Arc<File>,
     target: PathBuf,
+    /// Whether it is at the target.
+    shows: bool,
 }
 
 impl StagedFile {
@@ -64,7 +66,7 @@ impl StagedFile {
             let (file, path) =
                 builder().make_in(folder, sys::create_new).map_err(failed)?.into_parts();
             if sys::lock_new(&file, &path).map_err(|e| Error::io("locking", &path, e))? {
-                return Ok(Self { path, file: Arc::new(file), target });
+                return Ok(Self { path, file: Arc::new(file), target, shows: false });
             }
         }
     }
@@ -87,9 +89,12 @@ impl StagedFile {
     /// Makes it durable and shows it at the target. A replaced file's mode and owner are kept.
     ///
     /// # Errors
-    /// `AlreadyExists` when the target is there and must not be; I/O errors.
-    pub fn publish(self, how: Publish) -> Result<()> {
+    /// `AlreadyExists` when the target is there and must not be; I/O errors. It can be called again.
+    pub fn publish(&mut self, how: Publish) -> Result<()> {
         let target = self.target.clone();
+        if self.shows {
+            return sync_published(&target);
+        }
         let failed = |e| Error::io("writing", &target, e);
         if how == Publish::Replace
             && let Ok(old) = target.symlink_metadata()
@@ -110,7 +115,7 @@ impl StagedFile {
     ///
     /// # Errors
     /// I/O errors.
-    pub fn publish_new(self) -> Result<Option<Self>> {
+    pub fn publish_new(mut self) -> Result<Option<Self>> {
         let failed = |e| Error::io("writing", &self.target, e);
         self.file.sync_all().map_err(failed)?;
         match sys::rename_new(&self.path, &self.target) {
@@ -118,9 +123,8 @@ impl StagedFile {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(Some(self)),
             Err(e) => return Err(failed(e)),
         }
-        let target = self.target.clone();
         self.published();
-        sync_published(&target).map(|()| None)
+        sync_published(&self.target).map(|()| None)
     }
 
     /// Makes its content durable and gives it a name, replacing what has that name. The name is durable only after
@@ -138,17 +142,18 @@ impl StagedFile {
     ///
     /// # Errors
     /// I/O errors.
-    pub fn place_unsynced(self, path: &Path) -> Result<()> {
+    pub fn place_unsynced(mut self, path: &Path) -> Result<()> {
         fs::rename(&self.path, path).map_err(|e| Error::io("writing", path, e))?;
         self.published();
         Ok(())
     }
 
-    fn published(self) {
+    fn published(&mut self) {
+        self.shows = true;
         // The published file may stay open elsewhere, and is staging no more. Without locks there is none to give up.
         let _ = self.file.unlock();
         // It has gone from that name.
-        let _ = self.path.keep();
+        self.path.disable_cleanup(true);
     }
 }
 
@@ -158,7 +163,7 @@ impl StagedFile {
 /// `AlreadyExists` when the path is there and must not be; I/O errors.
 pub fn put_file(path: &Path, bytes: &[u8], how: Publish) -> Result<()> {
     clean_around(path);
-    let staged = StagedFile::make(&folder_of(path), path.to_owned())?;
+    let mut staged = StagedFile::make(&folder_of(path), path.to_owned())?;
     sys::write_all_at(&staged.file, bytes, 0).map_err(|e| Error::io("writing", path, e))?;
     staged.publish(how)
 }

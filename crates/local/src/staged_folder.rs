@@ -22,6 +22,8 @@ pub struct StagedFolder {
     new: PathBuf,
     target: PathBuf,
     inside: bool,
+    /// Whether it is at the target.
+    shows: bool,
 }
 
 impl StagedFolder {
@@ -75,8 +77,8 @@ impl StagedFolder {
     /// [`Create`](Publish::Create) an empty folder there is taken, too.
     ///
     /// # Errors
-    /// `AlreadyExists` when the target is there and must not be; `Cancelled`; I/O errors.
-    pub fn publish(self, how: Publish, cancel: &Cancel) -> Result<()> {
+    /// `AlreadyExists` when the target is there and must not be; `Cancelled`; I/O errors. It can be called again.
+    pub fn publish(&mut self, how: Publish, cancel: &Cancel) -> Result<()> {
         self.publish_over(how, &|_| Ok(()), cancel)
     }
 
@@ -86,11 +88,14 @@ impl StagedFolder {
     /// # Errors
     /// As [`publish`](Self::publish); those of the function.
     pub fn publish_over(
-        self,
+        &mut self,
         how: Publish,
         check_old: &CheckOld<'_>,
         cancel: &Cancel,
     ) -> Result<()> {
+        if self.shows {
+            return sync_published(&self.target);
+        }
         sync_tree(&self.new, cancel)?;
         cancel.check()?;
         if self.inside {
@@ -100,20 +105,24 @@ impl StagedFolder {
         }
     }
 
-    /// As [`publish`](Self::publish) with [`Create`](Publish::Create), but by one rename or not at all: the folder comes
-    /// back, all of it durable, when something is at the target, or an empty folder there cannot be renamed over.
+    /// As [`publish`](Self::publish) with [`Create`](Publish::Create), but by one rename or not at all. Gives whether it
+    /// shows: it does not, and all of it is durable, when something is at the target, or an empty folder there cannot be
+    /// renamed over.
     ///
     /// # Errors
-    /// `Cancelled`; I/O errors.
-    pub fn publish_new(mut self, cancel: &Cancel) -> Result<Option<Self>> {
+    /// `Cancelled`; I/O errors. It can be called again.
+    pub fn publish_new(&mut self, cancel: &Cancel) -> Result<bool> {
+        if self.shows {
+            return sync_published(&self.target).map(|()| true);
+        }
         self.sync(cancel)?;
         cancel.check()?;
         if self.inside {
-            return Ok(Some(self));
+            return Ok(false);
         }
         match self.rename(Publish::Create, &|_| Ok(())) {
-            Ok(()) => sync_published(&self.target).map(|()| None),
-            Err(e) if is_taken(&e) || (is_fixed(&e) && self.target.is_dir()) => Ok(Some(self)),
+            Ok(()) => sync_published(&self.target).map(|()| true),
+            Err(e) if is_taken(&e) || (is_fixed(&e) && self.target.is_dir()) => Ok(false),
             Err(e) => Err(Error::io("writing", &self.target, e)),
         }
     }
@@ -137,6 +146,7 @@ impl StagedFolder {
                 renamed => renamed,
             }
         });
+        self.shows = renamed.is_ok();
         if renamed.is_err() {
             for folder in missing {
                 // Somebody else may have put something there.
@@ -183,11 +193,11 @@ impl StagedFolder {
         let staging = Staging::make(folder)?;
         let new = staging.path.join(NEW);
         fs::create_dir(&new).map_err(|e| Error::io("making", &new, e))?;
-        Ok(Self { staging, new, target, inside })
+        Ok(Self { staging, new, target, inside, shows: false })
     }
 
     fn publish_beside(
-        mut self,
+        &mut self,
         how: Publish,
         check_old: &CheckOld<'_>,
         cancel: &Cancel,
@@ -207,7 +217,7 @@ impl StagedFolder {
     }
 
     fn publish_inside(
-        mut self,
+        &mut self,
         how: Publish,
         check_old: &CheckOld<'_>,
         cancel: &Cancel,
@@ -236,7 +246,7 @@ impl StagedFolder {
         }
         drop(alone);
         // From here on it counts: it is completed now or later, not removed.
-        self.staging.keep = true;
+        (self.staging.keep, self.shows) = (true, true);
         let synced = sync_published(&swap);
         swap::complete_now(&swap, &self.target, &self.staging.observer)?;
         synced

@@ -21,7 +21,7 @@ pub fn unfinished_writes() -> usize {
 struct Counted<T> {
     // Dropped before it is not counted any more.
     value: T,
-    count: Count,
+    _count: Count,
 }
 
 #[derive(Debug)]
@@ -41,14 +41,14 @@ impl Drop for Count {
 }
 
 /// What is being written and does not show yet, such as staged files. Steps on blocking threads share it; the last step
-/// takes it, and publishes it or drops it.
+/// has it alone, and publishes it. When that fails, it can be done again.
 ///
 /// Dropping this waits for nothing, so that it is safe in every runtime: a step that still runs, because its future was
 /// dropped in the middle, may need an async task of the same thread to come to its end. The value is dropped at once
 /// where no step has it, else at the end of the last step that has it. Dropping a step's future cancels it.
 #[derive(Debug)]
 pub struct Unpublished<T> {
-    /// `None` when the last step has it. Locked for moments only.
+    /// `None` while the last step has it, and when that has succeeded. Locked for moments only.
     value: Mutex<Option<Arc<Counted<T>>>>,
     /// Notified when a step ends.
     ended: Arc<Notify>,
@@ -68,7 +68,7 @@ struct NotifyEnd(Arc<Notify>);
 impl<T: Send + Sync + 'static> Unpublished<T> {
     /// What is to be written to in steps.
     pub fn new(value: T) -> Self {
-        let counted = Counted { value, count: Count::new() };
+        let counted = Counted { value, _count: Count::new() };
         Self { value: Mutex::new(Some(Arc::new(counted))), ended: Arc::default() }
     }
 
@@ -100,13 +100,14 @@ impl<T: Send + Sync + 'static> Unpublished<T> {
     }
 
     /// Does the last step on a blocking thread. It waits, without a thread, for all others to end, also for those whose
-    /// futures were dropped.
+    /// futures were dropped. The value is dropped where it succeeds, or where its future was dropped.
     ///
     /// # Errors
-    /// Those of the step; `Cancelled` when the last one has begun already.
+    /// Those of the step, after which steps and a last one are possible as before; `Cancelled` when the last one has begun
+    /// already.
     pub async fn last_step<R: Send + 'static>(
         &self,
-        work: impl FnOnce(T, &Cancel) -> Result<R> + Send + 'static,
+        work: impl FnOnce(&mut T, &Cancel) -> Result<R> + Send + 'static,
     ) -> Result<R> {
         let taken = self.value.lock().unwrap_or_else(PoisonError::into_inner).take();
         let mut shared = taken.ok_or_else(cancelled)?;
@@ -119,14 +120,15 @@ impl<T: Send + Sync + 'static> Unpublished<T> {
             }
             ended.await;
         };
-        run_blocking(move |cancel| {
-            cancel.check()?;
-            let Counted { value, count } = value;
-            let done = work(value, cancel);
-            drop(count);
-            done
-        })
-        .await
+        let mut value = value;
+        let done = run_blocking(move |cancel| {
+            let done = cancel.check().and_then(|()| work(&mut value.value, cancel));
+            let left = done.is_err().then_some(value);
+            Ok((done, left))
+        });
+        let (done, left) = done.await?;
+        *self.value.lock().unwrap_or_else(PoisonError::into_inner) = left.map(Arc::new);
+        done
     }
 
     /// Records an image in a step. One that shows with its commit is published in the same step, which is the last.
@@ -137,13 +139,13 @@ impl<T: Send + Sync + 'static> Unpublished<T> {
         &self,
         shows: Shows,
         record: impl FnOnce(&T, &Cancel) -> Result<R> + Send + 'static,
-        publish: impl FnOnce(T, &Cancel) -> Result<()> + Send + 'static,
+        publish: impl FnOnce(&mut T, &Cancel) -> Result<()> + Send + 'static,
     ) -> Result<R> {
         if shows != Shows::AtCommit {
             return self.step(record).await;
         }
         self.last_step(move |value, cancel| {
-            let recorded = record(&value, cancel)?;
+            let recorded = record(value, cancel)?;
             publish(value, cancel)?;
             Ok(recorded)
         })
@@ -242,10 +244,7 @@ mod tests {
             runtime.block_on(async {
                 let (unpublished, was_dropped) = staged();
                 let go = given_up(&unpublished).await;
-                let last = unpublished.last_step(|staged, _| {
-                    drop(staged);
-                    Ok(())
-                });
+                let last = unpublished.last_step(|_, _| Ok(()));
                 let mut last = Box::pin(last);
                 assert!(timeout(SOON, &mut last).await.is_err());
                 assert!(was_dropped.try_recv().is_err());
@@ -253,6 +252,21 @@ mod tests {
                 assert_eq!(next.unwrap_err().kind(), ErrorKind::Cancelled);
                 go.send(()).unwrap();
                 last.await.unwrap();
+                was_dropped.try_recv().unwrap();
+            });
+        }
+    }
+
+    #[test]
+    fn a_last_step_that_failed_is_done_again() {
+        for runtime in runtimes() {
+            runtime.block_on(async {
+                let (unpublished, was_dropped) = staged();
+                let failed = unpublished.last_step(|_, _| Err::<(), _>(cancelled())).await;
+                failed.unwrap_err();
+                assert!(was_dropped.try_recv().is_err(), "it is needed still");
+                unpublished.step(|_, _| Ok(())).await.unwrap();
+                unpublished.last_step(|_, _| Ok(())).await.unwrap();
                 was_dropped.try_recv().unwrap();
             });
         }

@@ -27,7 +27,7 @@ fn generation(target: &Path) -> String {
 }
 
 fn write(target: &Path, n: &str) {
-    let staged = StagedFolder::beside(target, &Cancel::new()).unwrap();
+    let mut staged = StagedFolder::beside(target, &Cancel::new()).unwrap();
     for name in ["a", "b", "c", &format!("only-{n}")] {
         fs::write(staged.path().join(name), n).unwrap();
     }

@@ -57,10 +57,14 @@ fn a_file_that_is_put_follows_no_link() {
 fn create_replaces_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let target = dir.path().join("a.tar");
-    let staged = stage(&target, "new");
+    let mut staged = stage(&target, "new");
     fs::write(&target, "came first").unwrap();
     assert_eq!(staged.publish(Publish::Create).unwrap_err().kind(), ErrorKind::AlreadyExists);
     assert_eq!(fs::read_to_string(&target).unwrap(), "came first");
+    fs::remove_file(&target).unwrap();
+    staged.publish(Publish::Create).unwrap();
+    assert_eq!(fs::read_to_string(&target).unwrap(), "new");
+    drop(staged);
     assert_eq!(names(dir.path()), ["a.tar"]);
 }
 
@@ -125,7 +129,7 @@ fn files_placed_by_name_share_a_sync_of_the_folder() {
 #[test]
 fn what_a_killed_writer_left_goes_and_what_others_have_stays() {
     let dir = tempfile::tempdir().unwrap();
-    let live = stage(&dir.path().join("live.tar"), "live");
+    let mut live = stage(&dir.path().join("live.tar"), "live");
     let mut killed = Holder::staging(&dir.path().join("killed.tar"));
     let foreign =
         [".transship-short.tmp", ".transship-notrandom!!!.tmp", "mine.tmp", ".transship-swap"];

@@ -50,7 +50,7 @@ fn an_old_one_is_replaced_whole_and_readers_of_it_see_no_new_file() {
     fs::set_permissions(&target, fs::Permissions::from_mode(0o750)).unwrap();
     fs::write(target.join("old"), "old").unwrap();
     fs::write(target.join("both"), "old").unwrap();
-    let staged = stage(&target, &[("both", "new"), ("new", "new")]);
+    let mut staged = stage(&target, &[("both", "new"), ("new", "new")]);
     let reader = Folder::open(&target).unwrap();
     staged.publish(Publish::Replace, &Cancel::new()).unwrap();
     assert_eq!(names(&target), ["both", "new"]);
@@ -66,11 +66,15 @@ fn create_takes_an_empty_folder_and_no_other() {
     let dir = tempfile::tempdir().unwrap();
     let target = dir.path().join("image");
     fs::create_dir(&target).unwrap();
-    let late = stage(&target, &[("x", "late")]);
+    let mut late = stage(&target, &[("x", "late")]);
     stage(&target, &[("x", "1")]).publish(Publish::Create, &Cancel::new()).unwrap();
     let error = late.publish(Publish::Create, &Cancel::new()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AlreadyExists);
     assert_eq!(read(&target, "x"), "1");
+    fs::remove_dir_all(&target).unwrap();
+    late.publish(Publish::Create, &Cancel::new()).unwrap();
+    assert_eq!(read(&target, "x"), "late");
+    drop(late);
     assert_eq!(names(dir.path()), ["image"]);
 }
 
@@ -219,12 +223,13 @@ fn what_was_left_in_any_state_goes_with_the_next_write_wherever_it_was_staged() 
 #[test]
 fn a_publish_that_fails_takes_the_folders_above_with_it() {
     let dir = tempfile::tempdir().unwrap();
-    let staged = stage(&dir.path().join("a/b/image"), &[("x", "1")]);
+    let mut staged = stage(&dir.path().join("a/b/image"), &[("x", "1")]);
     let cancel = Cancel::new();
     cancel.cancel();
     staged.publish(Publish::Create, &cancel).unwrap_err();
+    drop(staged);
     assert!(names(dir.path()).is_empty());
-    let staged = stage(&dir.path().join("a/b/image"), &[("x", "1")]);
+    let mut staged = stage(&dir.path().join("a/b/image"), &[("x", "1")]);
     // Somebody takes away what was to be renamed.
     fs::remove_dir_all(staged.path()).unwrap();
     fs::create_dir(staged.path()).unwrap();
@@ -332,11 +337,11 @@ fn writers_of_one_mount_point_come_one_after_the_other() {
 fn a_new_one_that_comes_too_late_is_given_back() {
     let dir = tempfile::tempdir().unwrap();
     let (target, cancel) = (dir.path().join("a/image"), Cancel::new());
-    let (first, second) = (stage(&target, &[("x", "1")]), stage(&target, &[("x", "2")]));
-    assert!(first.publish_new(&cancel).unwrap().is_none());
-    let second = second.publish_new(&cancel).unwrap().unwrap();
+    let (mut first, mut second) = (stage(&target, &[("x", "1")]), stage(&target, &[("x", "2")]));
+    assert!(first.publish_new(&cancel).unwrap());
+    assert!(!second.publish_new(&cancel).unwrap());
     assert_eq!((read(&target, "x"), read(second.path(), "x")), ("1".into(), "2".into()));
-    drop(second);
+    drop((first, second));
     assert_eq!(names(dir.path()), ["a"]);
 
     let room = StagedFolder::in_folder(&target).unwrap();
@@ -358,7 +363,7 @@ fn what_came_into_the_old_folder_at_the_last_moment_keeps_it() {
         let target = disk.as_ref().map_or(dir.path().join("image"), |disk| disk.path().to_owned());
         fs::create_dir_all(&target).unwrap();
         fs::write(target.join("old"), "old").unwrap();
-        let staged = stage(&target, &[("x", "new")]);
+        let mut staged = stage(&target, &[("x", "new")]);
         let check = |old: &Path| {
             assert_eq!(read(old, "thesis"), "years");
             Err(Error::new(ErrorKind::Unsupported, "it holds something else"))
@@ -366,6 +371,7 @@ fn what_came_into_the_old_folder_at_the_last_moment_keeps_it() {
         fs::write(target.join("thesis"), "years").unwrap();
         let refused = staged.publish_over(Publish::Replace, &check, &Cancel::new()).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Unsupported, "{refused}");
+        drop(staged);
         assert_eq!(names(&target), ["old", "thesis"], "{inside}");
         assert!(names(dir.path()).len() <= 1, "no staging is left");
     }
@@ -385,11 +391,12 @@ fn what_cannot_be_removed_after_the_new_folder_shows_is_a_warning() {
         return;
     }
     let (said, hears) = heard();
-    let staged = stage(&target, &[("x", "new")]).with_observer(&hears);
+    let mut staged = stage(&target, &[("x", "new")]).with_observer(&hears);
     staged.publish(Publish::Replace, &Cancel::new()).unwrap();
     assert_eq!(names(&target), ["x"]);
     let left: Vec<_> = names(dir.path()).into_iter().filter(|name| name != "image").collect();
     let [left] = left.as_slice() else { panic!("{left:?}") };
+    drop(staged);
     assert!(mount("umount", &[], &dir.path().join(left).join("new/sub")));
     let said = said.lock().unwrap();
     let [Notice::Warning(warning)] = said.as_slice() else { panic!("{said:?}") };

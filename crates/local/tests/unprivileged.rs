@@ -26,10 +26,10 @@ fn a_folder_that_cannot_be_listed_is_written_to() {
     let dir = tempfile::tempdir().unwrap();
     set_mode(dir.path(), 0o333);
     for how in [Publish::Create, Publish::Replace] {
-        let staged = StagedFile::beside(&dir.path().join("a.tar")).unwrap();
+        let mut staged = StagedFile::beside(&dir.path().join("a.tar")).unwrap();
         staged.file().as_ref().write_all(b"new").unwrap();
         staged.publish(how).unwrap();
-        let staged = StagedFolder::beside(&dir.path().join("image"), &Cancel::new()).unwrap();
+        let mut staged = StagedFolder::beside(&dir.path().join("image"), &Cancel::new()).unwrap();
         fs::write(staged.path().join("x"), "new").unwrap();
         staged.publish(how, &Cancel::new()).unwrap();
     }
@@ -51,7 +51,7 @@ fn an_old_folder_with_read_only_folders_in_it_is_gone_after_it_was_replaced() {
     for folder in ["sub/deep", "sub"] {
         set_mode(&target.join(folder), 0o555);
     }
-    let staged = StagedFolder::beside(&target, &Cancel::new()).unwrap();
+    let mut staged = StagedFolder::beside(&target, &Cancel::new()).unwrap();
     fs::write(staged.path().join("y"), "new").unwrap();
     staged.publish(Publish::Replace, &Cancel::new()).unwrap();
     assert_eq!(names(&target), ["y"]);

@@ -15,8 +15,8 @@ use transship_local::{Publish, StagedFile, StagedFolder};
 fn a_relative_target_is_where_it_was_when_the_writing_began() {
     let (here, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     std::env::set_current_dir(here.path()).unwrap();
-    let file = StagedFile::beside(Path::new("a.tar")).unwrap();
-    let folder = StagedFolder::beside(Path::new("made/image"), &Cancel::new()).unwrap();
+    let mut file = StagedFile::beside(Path::new("a.tar")).unwrap();
+    let mut folder = StagedFolder::beside(Path::new("made/image"), &Cancel::new()).unwrap();
     std::env::set_current_dir(elsewhere.path()).unwrap();
     file.file().as_ref().write_all(b"new").unwrap();
     file.publish(Publish::Create).unwrap();

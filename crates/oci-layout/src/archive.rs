@@ -173,7 +173,7 @@ impl ArchiveWriter for LayoutWriter {
         self.writing.stages().then_some(self as &dyn Staging)
     }
 
-    async fn finish(self: Box<Self>) -> Result<()> {
+    async fn finish(&mut self) -> Result<()> {
         self.writing.content().last_step(Content::publish).await.context(|| &self.reference)
     }
 }

@@ -98,7 +98,7 @@ async fn the_same_images_give_the_same_bytes() {
     let dir = tempfile::tempdir().unwrap();
     let read = async |file: &str| {
         let path = dir.path().join(file);
-        let writer =
+        let mut writer =
             OciArchive::new().write(&tar(&path, ""), &WriteOptions::default()).await.unwrap();
         write_to(writer.image(&[name("one")]).await.unwrap(), &image("one")).await.unwrap();
         write_to(writer.image(&[name("x:1"), name("y")]).await.unwrap(), &image("two"))

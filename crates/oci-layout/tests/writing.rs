@@ -271,7 +271,7 @@ async fn several_images_show_together() {
     let layout = dir.path().join("l");
     let transport = OciLayout::new();
     let (one, two, three) = (image("one"), image("two"), image("three"));
-    let writer = transport.write(&oci(&layout, ""), &WriteOptions::default()).await.unwrap();
+    let mut writer = transport.write(&oci(&layout, ""), &WriteOptions::default()).await.unwrap();
     let first = writer.image(&[name("one"), name("moves")]).await.unwrap();
     assert_eq!(first.accepts().shows, Shows::AtFinish);
     let abandoned = writer.image(&[name("abandoned")]).await.unwrap();

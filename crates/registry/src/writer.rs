@@ -169,7 +169,7 @@ impl ArchiveWriter for RegistryWriter {
     }
 
     /// Nothing is left to do: each image is there since its commit.
-    async fn finish(self: Box<Self>) -> Result<()> {
+    async fn finish(&mut self) -> Result<()> {
         Ok(())
     }
 }

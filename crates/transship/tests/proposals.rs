@@ -88,7 +88,7 @@ async fn every_image_is_listed_and_read_by_text_alone_untagged_ones_too() {
     let folder = tempfile::tempdir().unwrap();
     // Of two images one has no name.
     let mixed = place("docker-archive", folder.path(), "mixed.tar");
-    let to = writer(&mixed).await;
+    let mut to = writer(&mixed).await;
     let hello = reader(HELLO).await;
     for (entry, names) in hello.entries().iter().zip([&[][..], &[name("x:1")]]) {
         write(&*hello.open(entry).await.unwrap(), &*to, names).await;
@@ -118,7 +118,7 @@ async fn committing_is_not_publishing_and_layers_are_shared() {
         let folder = tempfile::tempdir().unwrap();
         let at = place(scheme, folder.path(), "new");
         for publish in [false, true] {
-            let to = writer(&at).await;
+            let mut to = writer(&at).await;
             for (number, entry) in hello.entries().iter().enumerate() {
                 let names = [name(&format!("x:{number}")), name(&format!("more/x:{number}"))];
                 write(&*hello.open(entry).await.unwrap(), &*to, &names).await;

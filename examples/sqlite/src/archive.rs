@@ -88,8 +88,9 @@ impl ArchiveWriter for Writer {
         Ok(Box::new(Destination::new(&self.locator, names.to_vec(), place, stage, target)))
     }
 
-    async fn finish(self: Box<Self>) -> Result<()> {
-        let (place, stage, images) = (self.place, self.stage, self.images);
+    async fn finish(&mut self) -> Result<()> {
+        let (place, stage) = (self.place.clone(), Arc::clone(&self.stage));
+        let images = Arc::clone(&self.images);
         let done = run_blocking(move |cancel| {
             let images = images.lock().unwrap_or_else(PoisonError::into_inner);
             place.publish(&stage, &images, cancel)

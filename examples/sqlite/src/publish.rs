@@ -54,13 +54,16 @@ impl Place {
         let goes_on = Cancel::new();
         let cancel = if new { &goes_on } else { cancel };
         let connection = stage.connection();
-        self.attach(&connection, cancel)
-            .and_then(|()| {
-                in_transaction(&connection, self.patience, cancel, |transaction| {
-                    self.fill(transaction, images, cancel)
-                })
+        let published = self.attach(&connection, cancel).and_then(|()| {
+            in_transaction(&connection, self.patience, cancel, |transaction| {
+                self.fill(transaction, images, cancel)
             })
-            .map_err(|e| e.at(&self.path))
+        });
+        if published.is_err() {
+            // It may be tried again, and then the file may be another one.
+            let _ = connection.execute("DETACH place", []);
+        }
+        published.map_err(|e| e.at(&self.path))
     }
 
     /// Makes the database a part of the stage's connection, so that SQLite itself copies.

@@ -108,7 +108,7 @@ async fn an_empty_file_is_no_database_yet() {
     assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
     let mut how = WriteOptions::default();
     how.mode = Some(WriteMode::Create);
-    let writer = sqlite.archives().unwrap().write(&at, &how).await.unwrap();
+    let mut writer = sqlite.archives().unwrap().write(&at, &how).await.unwrap();
     writer.finish().await.unwrap();
     assert!(sqlite.archives().unwrap().read(&at, &ReadOptions::default()).await.is_ok());
 }
@@ -122,7 +122,7 @@ async fn a_lock_that_stays_is_told_with_a_hint() {
     let at = transports.parse(&format!("sqlite:{}", path.display())).unwrap();
     let archives = transports.of(&at).unwrap().archives().unwrap();
     archives.write(&at, &WriteOptions::default()).await.unwrap().finish().await.unwrap();
-    let writer = archives.write(&at, &WriteOptions::default()).await.unwrap();
+    let mut writer = archives.write(&at, &WriteOptions::default()).await.unwrap();
     let other = Connection::open(&path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let error = writer.finish().await.unwrap_err();

@@ -43,7 +43,7 @@ impl Archives for Slipping {
             how.mode = Some(WriteMode::Replace);
             inner = self.archives_of_memory().write(at, &how).await?;
         }
-        Ok(Box::new(SlippingWriter { of: self.clone(), at: at.clone(), inner }))
+        Ok(Box::new(SlippingWriter { of: self.clone(), at: at.clone(), inner: Some(inner) }))
     }
 }
 
@@ -104,27 +104,32 @@ impl ArchiveReader for SlippingReader {
 struct SlippingWriter {
     of: Slipping,
     at: Reference,
-    inner: Box<dyn ArchiveWriter>,
+    inner: Option<Box<dyn ArchiveWriter>>,
 }
 
 #[async_trait]
 impl ArchiveWriter for SlippingWriter {
     fn reference(&self) -> &Reference {
-        self.inner.reference()
+        self.inner.as_ref().unwrap().reference()
     }
 
     async fn image(&self, names: &[ImageName]) -> Result<Box<dyn ImageDestination + '_>> {
         let names: Vec<_> = names.iter().map(|name| self.of.spell(name)).collect();
-        let inner = self.inner.image(&names).await?;
+        let inner = self.inner.as_ref().unwrap().image(&names).await?;
         let (of, at) = (self.of.clone(), self.at.clone());
         Ok(Box::new(SlippingDestination::new(of, at, None, inner)))
     }
 
-    async fn finish(self: Box<Self>) -> Result<()> {
+    async fn finish(&mut self) -> Result<()> {
         if self.of.slip != Slip::FinishEndsLater {
-            return self.inner.finish().await;
+            return self.inner.as_mut().unwrap().finish().await;
         }
-        later(async move { drop(self.inner.finish().await) });
+        let inner = self.inner.take();
+        later(async move {
+            if let Some(mut inner) = inner {
+                drop(inner.finish().await);
+            }
+        });
         Ok(())
     }
 }

@@ -9,14 +9,13 @@ use transship_core::{Cancel, Error, FileRange, Result, ResultExt};
 use transship_local::{Before, FileStamp, LockWait, StagedFile, change_file, copy_range};
 
 use super::{Base, copy_parts, place_of};
-use crate::{Entry, TarIndex, TarWriter};
+use crate::{Documents, Entry, TarIndex, TarWriter};
 
 /// How often the old entries are copied without the lock, and in vain because another process was faster, before they are
 /// copied under it.
 const ROUNDS: usize = 3;
 
-/// Appends entries to an archive, or writes a new one. Nothing shows before [`publish`](Self::publish); dropped without it,
-/// it leaves no trace.
+/// Appends entries to an archive, or writes a new one, as [`ArchiveOutput`](crate::ArchiveOutput) promises.
 ///
 /// - New entries go to a temporary file beside the archive, after a gap as long as the old entries. In the end the old
 ///   entries are copied into the gap, byte for byte, without the documents that are written anew. Blocks are shared where the
@@ -25,7 +24,7 @@ const ROUNDS: usize = 3;
 ///   copied and synced. One that finds that another was faster appends to the archive that the other made; one that finds
 ///   this several times then copies under the lock. Entries that both wrote are kept once.
 #[derive(Debug)]
-pub struct Appender {
+pub(crate) struct Appender {
     path: PathBuf,
     target: PathBuf,
     /// Written anew, whatever the base has of them.
@@ -39,18 +38,13 @@ pub struct Appender {
     replaced: BTreeSet<String>,
     /// Where our entries begin.
     from: u64,
+    /// Where they end, once they were moved from where they were put.
+    moved_to: Option<u64>,
 }
 
-/// Puts what an archive needs beside its old and new entries, given the archive that is joined.
-pub type Documents<'a> = dyn FnMut(Option<&Arc<Base>>, &mut TarWriter) -> Result<()> + 'a;
-
 impl Appender {
-    /// Opens the archive, if it is there, and begins to write behind it. `documents` are the names of the entries that
-    /// `publish` will write.
-    ///
-    /// # Errors
-    /// `Unsupported` for what is no file, or is compressed as a whole; as [`TarIndex::read`]; I/O errors.
-    pub fn begin(
+    /// Opens the archive, if it is there, and begins to write behind it.
+    pub(crate) fn begin(
         path: &Path,
         documents: &'static [&'static str],
         cancel: &Cancel,
@@ -61,41 +55,33 @@ impl Appender {
         let path = path.to_owned();
         let replaced = BTreeSet::new();
         let (file, staged) = (Arc::clone(staged.file()), Some(staged));
-        let mut this = Self { path, target, documents, base, staged, file, replaced, from: 0 };
+        let (from, moved_to) = (0, None);
+        let mut this =
+            Self { path, target, documents, base, staged, file, replaced, from, moved_to };
         this.from = length(&this.kept());
         let tar = this.writer(this.from);
         Ok((this, tar))
     }
 
-    /// The archive that is joined; `None` where there is none yet.
-    pub fn base(&self) -> Option<&Arc<Base>> {
+    pub(crate) fn base(&self) -> Option<&Arc<Base>> {
         self.base.as_ref()
     }
 
-    /// Lets an entry that was put take the place of the one of that name in the archive that is joined.
-    pub fn replace(&mut self, name: &str) {
+    pub(crate) fn replace(&mut self, name: &str) {
         self.replaced.insert(name.to_owned());
     }
 
-    /// Shows the archive, durably and at once: the old entries, those that were put, and then what a function puts. It is
-    /// given the archive that is joined in the end, and called again where another one took its place meanwhile; of what
-    /// was put, what that one has under the same name is then left out. Where nothing was put and the documents say what
-    /// they said, the archive stays as it is, and nothing is written.
-    ///
-    /// # Errors
-    /// Those of the function, as [`begin`](Self::begin), `Unavailable` when the archive stays locked, `Cancelled`, I/O
-    /// errors. What was there is then as it was.
-    pub fn publish(
-        mut self,
-        tar: TarWriter,
+    pub(crate) fn publish(
+        &mut self,
+        tar: &mut TarWriter,
         documents: &mut Documents<'_>,
         wait: &LockWait,
         cancel: &Cancel,
     ) -> Result<()> {
-        let mut end = tar.pause()?;
+        let put_to = tar.pause()?;
         let target = self.target.clone();
         for _ in 0..ROUNDS {
-            let changes = match self.complete(&mut end, documents, cancel) {
+            let changes = match self.complete(put_to, documents, cancel) {
                 // What was read is not there any more.
                 Err(_) if !cancel.is_cancelled() && !self.base_is_still()? => {
                     self.join(Base::open(&target, cancel).if_found()?);
@@ -121,7 +107,7 @@ impl Appender {
                 let base = before.file().zip(before.stamp());
                 self.join(base.map(|(file, stamp)| Base::of(file, stamp, cancel)).transpose()?);
             }
-            let changes = self.complete(&mut end, documents, cancel)?;
+            let changes = self.complete(put_to, documents, cancel)?;
             Ok(if changes { self.staged.take() } else { None })
         })
     }
@@ -144,19 +130,22 @@ impl Appender {
         self.staged = None;
     }
 
-    /// Puts the old entries before ours, and the documents behind. `false` where the archive stays as it is.
+    /// Puts the old entries before ours, which were put up to a position, and the documents behind. `false` where the
+    /// archive stays as it is.
     fn complete(
         &mut self,
-        end: &mut u64,
+        put_to: u64,
         documents: &mut Documents<'_>,
         cancel: &Cancel,
     ) -> Result<bool> {
+        let mut end = self.moved_to.unwrap_or(put_to);
         if self.staged.is_none() || length(&self.kept()) != self.from {
-            *end = self.move_ours(*end, cancel)?;
+            end = self.move_ours(end, cancel)?;
+            self.moved_to = Some(end);
         }
-        let mut tar = TarWriter::holding(Arc::clone(&self.file), self.path.as_path(), *end);
+        let mut tar = TarWriter::holding(Arc::clone(&self.file), self.path.as_path(), end);
         documents(self.base.as_ref(), &mut tar)?;
-        if self.is_as_before(&tar, *end, cancel)? {
+        if self.is_as_before(&tar, end, cancel)? {
             return Ok(false);
         }
         if let (Some(base), Some(staged)) = (&self.base, &self.staged) {

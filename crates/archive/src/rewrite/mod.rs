@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use transship_core::{Cancel, Error, ErrorKind, Result};
 use transship_local::{StagedFile, Target, copy_range};
 
-pub use appender::{Appender, Documents};
+pub(crate) use appender::Appender;
 pub use base::Base;
 pub use remove::{Rewritten, rewrite};
 

@@ -7,7 +7,7 @@ use transship_core::{Body, WriteMode};
 use transship_local::LockWait;
 
 use super::*;
-use crate::{ArchiveOutput, TarIndex, TarWriter};
+use crate::{ArchiveOutput, OutputOptions, TarIndex, TarWriter};
 
 const DOCUMENTS: &[&str] = &["list"];
 
@@ -26,16 +26,18 @@ fn shown(expected: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 fn create(path: &Path, files: &[(&str, &str)]) {
-    let (output, mut tar) = ArchiveOutput::begin(path, WriteMode::Create, None, None).unwrap();
+    let options = OutputOptions::default();
+    let (mut output, mut tar) =
+        ArchiveOutput::begin(path, WriteMode::Create, &options, &Cancel::new()).unwrap();
     for (name, text) in files {
         tar.put_bytes(name, text.as_bytes()).unwrap();
     }
-    output.publish(tar, &LockWait::default(), &Cancel::new()).unwrap();
+    output.publish(&mut tar, &mut |_, _| Ok(()), &LockWait::default(), &Cancel::new()).unwrap();
 }
 
 fn add(path: &Path, file: &str, meanwhile: impl FnOnce()) -> Result<()> {
     let cancel = Cancel::new();
-    let (appender, mut tar) = Appender::begin(path, DOCUMENTS, &cancel)?;
+    let (mut appender, mut tar) = Appender::begin(path, DOCUMENTS, &cancel)?;
     tar.put_bytes("shared", b"by all")?;
     let body = Body::from_bytes(file.as_bytes().to_vec());
     tar.put_stream_as(file, body.chunks(&cancel)?)?;
@@ -46,7 +48,7 @@ fn add(path: &Path, file: &str, meanwhile: impl FnOnce()) -> Result<()> {
         let list = [&old.unwrap_or_default()[..], file.as_bytes(), b" "].concat();
         tar.put_bytes("list", &list)
     };
-    appender.publish(tar, &mut list, &LockWait::default(), &cancel)
+    appender.publish(&mut tar, &mut list, &LockWait::default(), &cancel)
 }
 
 #[test]
@@ -78,7 +80,7 @@ fn the_lock_is_not_held_while_entries_are_copied() {
     create(&path, &[("old", "1"), ("list", "old ")]);
     let cancel = Cancel::new();
     for overtaken in [0, 1, 2] {
-        let (appender, mut tar) = Appender::begin(&path, DOCUMENTS, &cancel).unwrap();
+        let (mut appender, mut tar) = Appender::begin(&path, DOCUMENTS, &cancel).unwrap();
         tar.put_bytes(&format!("new{overtaken}"), b"2").unwrap();
         let mut calls = 0;
         let mut documents = |_: Option<&std::sync::Arc<Base>>, tar: &mut TarWriter| {
@@ -89,7 +91,7 @@ fn the_lock_is_not_held_while_entries_are_copied() {
             fs::File::open(&path).unwrap().try_lock().expect("it is locked");
             tar.put_bytes("list", b"none")
         };
-        appender.publish(tar, &mut documents, &LockWait::default(), &cancel).unwrap();
+        appender.publish(&mut tar, &mut documents, &LockWait::default(), &cancel).unwrap();
         assert_eq!(calls, overtaken + 1);
     }
     // `old`, `list`, three of ours, and two of each of three others.
@@ -100,11 +102,11 @@ fn the_lock_is_not_held_while_entries_are_copied() {
 /// Puts documents and nothing else.
 fn list(path: &Path, texts: &[(&'static str, &str)]) -> Result<()> {
     let cancel = Cancel::new();
-    let (appender, tar) = Appender::begin(path, &["list", "second"], &cancel)?;
+    let (mut appender, mut tar) = Appender::begin(path, &["list", "second"], &cancel)?;
     let mut put = |_: Option<&std::sync::Arc<Base>>, tar: &mut TarWriter| {
         texts.iter().try_for_each(|(name, text)| tar.put_bytes(name, text.as_bytes()))
     };
-    appender.publish(tar, &mut put, &LockWait::default(), &cancel)
+    appender.publish(&mut tar, &mut put, &LockWait::default(), &cancel)
 }
 
 #[test]
@@ -133,24 +135,36 @@ fn what_says_the_same_is_not_written() {
 }
 
 #[test]
-fn what_failed_leaves_it_as_it_was() {
+fn what_failed_leaves_it_as_it_was_and_can_be_done_again() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("a.tar");
     create(&path, &[("old", "1"), ("list", "old ")]);
     let before = fs::read(&path).unwrap();
     let cancel = Cancel::new();
-    let (appender, tar) = Appender::begin(&path, DOCUMENTS, &cancel).unwrap();
+    let (mut appender, mut tar) = Appender::begin(&path, DOCUMENTS, &cancel).unwrap();
+    tar.put_bytes("new", b"2").unwrap();
     let failed = Error::new(ErrorKind::Unavailable, "no");
     let mut failed = Some(failed);
-    let mut fail = |_: Option<&std::sync::Arc<Base>>, _: &mut TarWriter| match failed.take() {
+    let mut fail = |_: Option<&std::sync::Arc<Base>>, tar: &mut TarWriter| match failed.take() {
         Some(error) => Err(error),
-        None => Ok(()),
+        None => tar.put_bytes("list", b"old new "),
     };
-    let error = appender.publish(tar, &mut fail, &LockWait::default(), &cancel).unwrap_err();
+    let error = appender.publish(&mut tar, &mut fail, &LockWait::default(), &cancel).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
-    let (appender, tar) = Appender::begin(&path, DOCUMENTS, &cancel).unwrap();
+    assert!(fs::read(&path).unwrap() == before);
+    // Another one is faster, and its archive goes again.
+    let there = fs::read(&path).unwrap();
+    add(&path, "other", || ()).unwrap();
+    fs::write(&path, there).unwrap();
+    appender.publish(&mut tar, &mut fail, &LockWait::default(), &cancel).unwrap();
+    let expected = [("old", "1"), ("new", "2"), ("list", "old new ")];
+    assert_eq!(held(&path), shown(&expected));
+    drop(appender);
+    let before = fs::read(&path).unwrap();
+    let (mut appender, mut tar) = Appender::begin(&path, DOCUMENTS, &cancel).unwrap();
     cancel.cancel();
-    appender.publish(tar, &mut |_, _| Ok(()), &LockWait::default(), &cancel).unwrap_err();
+    appender.publish(&mut tar, &mut |_, _| Ok(()), &LockWait::default(), &cancel).unwrap_err();
+    drop(appender);
     assert!(fs::read(&path).unwrap() == before);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }

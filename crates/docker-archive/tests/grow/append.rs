@@ -14,7 +14,7 @@ use crate::support::{
 
 /// Joins an archive with an image.
 pub(crate) async fn append(path: &Path, image: &Image, names: &[&str]) {
-    let writer = writer_with(path, WriteMode::Append).await.unwrap();
+    let mut writer = writer_with(path, WriteMode::Append).await.unwrap();
     let names: Vec<_> = names.iter().map(|name| ImageName::new(name).unwrap()).collect();
     commit(writer.image(&names).await.unwrap(), image).await.unwrap();
     writer.finish().await.unwrap();
@@ -95,7 +95,7 @@ async fn our_own() {
     holds(&path, ":y:1", &new).await;
     // The same bytes as if both had been written at once.
     let together = folder.path().join("b.tar");
-    let writer = writer_with(&together, WriteMode::Create).await.unwrap();
+    let mut writer = writer_with(&together, WriteMode::Create).await.unwrap();
     for (image, name) in [(&old, "x:1"), (&new, "y:1")] {
         let names = [ImageName::new(name).unwrap()];
         commit(writer.image(&names).await.unwrap(), image).await.unwrap();

@@ -316,7 +316,7 @@ impl Operation {
 }
 
 async fn join(path: &Path, image: &Image, names: &[&str]) -> Result<()> {
-    let writer = writer_with(path, WriteMode::Append).await?;
+    let mut writer = writer_with(path, WriteMode::Append).await?;
     let names: Vec<_> = names.iter().map(|name| ImageName::new(name).unwrap()).collect();
     commit(writer.image(&names).await?, image).await?;
     writer.finish().await

@@ -64,8 +64,12 @@ enum BlobStaging {
 
 impl BlobStaging {
     fn folder(&self) -> &Path {
+        self.staged().path()
+    }
+
+    fn staged(&self) -> &StagedFolder {
         let (Self::New(staged) | Self::Near(staged)) = self;
-        staged.path()
+        staged
     }
 
     fn blob(&self, digest: &Digest) -> PathBuf {
@@ -165,27 +169,33 @@ impl FolderStore {
         Ok(found)
     }
 
-    /// Puts the blobs in place.
+    /// Puts the blobs in place. Those that are there then count as found.
     fn move_blobs(
         &self,
-        room: &StagedFolder,
+        room: &BlobStaging,
         wanted: &BTreeSet<&str>,
         cancel: &Cancel,
     ) -> Result<()> {
-        room.sync(cancel)?;
-        let (blobs, from) = (self.root(), room.path().join(BLOBS));
+        room.staged().sync(cancel)?;
+        let blobs = self.root();
         make_folder(&blobs)?;
         let mut folders = BTreeSet::new();
-        for digest in self.state().put.keys().filter(|digest| wanted.contains(digest.as_str())) {
+        let put: Vec<(String, u64)> = self.state().put.clone().into_iter().collect();
+        for (digest, size) in put {
             cancel.check()?;
-            let digest = transship_core::parse_digest(digest)?;
-            let to = blob_file(&blobs, &digest);
-            let folder = blobs.join(digest.algorithm().as_ref());
+            if !wanted.contains(digest.as_str()) {
+                continue;
+            }
+            let of = transship_core::parse_digest(&digest)?;
+            let to = blob_file(&blobs, &of);
+            let folder = blobs.join(of.algorithm().as_ref());
             if folders.insert(folder.clone()) {
                 make_folder(&folder)?;
             }
-            fs::rename(blob_file(&from, &digest), &to)
-                .map_err(|e| Error::io("putting in place", &to, e))?;
+            fs::rename(room.blob(&of), &to).map_err(|e| Error::io("putting in place", &to, e))?;
+            let mut state = self.state();
+            state.put.remove(&digest);
+            state.found.insert(digest, size);
         }
         folders.iter().try_for_each(|folder| sync_folder(folder))?;
         sync_folder(&blobs)
@@ -299,7 +309,7 @@ impl Store for FolderStore {
         FileRange::whole(open_regular(&path)?, path).map(Some)
     }
 
-    fn publish(self: Box<Self>, images: &[NewImage], cancel: &Cancel) -> Result<()> {
+    fn publish(&mut self, images: &[NewImage], cancel: &Cancel) -> Result<()> {
         let wanted: BTreeSet<&str> =
             images.iter().flat_map(|image| &image.reached).map(String::as_str).collect();
         // One may have come since.
@@ -352,34 +362,40 @@ impl FolderStore {
         wanted: &BTreeSet<&str>,
         cancel: &Cancel,
     ) -> Result<()> {
-        let room = self.take_room(cancel)?;
-        drop_unwanted(&room, &self.state().put, wanted)?;
-        let room = match room {
-            BlobStaging::Near(room) => room,
-            BlobStaging::New(room) => match publish_new(room, images, cancel)? {
-                None => return Ok(()),
-                Some(_)
-                    if self.mode == WriteMode::Create && look(&self.target)? == Place::Layout =>
-                {
-                    return Err(exists(&self.target));
-                }
-                Some(room) => room,
-            },
-        };
+        let mut room = self.take_room(cancel)?;
+        let published = self.publish_room(&mut room, images, wanted, cancel);
+        if published.is_err() {
+            self.state().room = Some(Arc::new(room));
+        }
+        published
+    }
+
+    fn publish_room(
+        &self,
+        room: &mut BlobStaging,
+        images: &[NewImage],
+        wanted: &BTreeSet<&str>,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        if let BlobStaging::New(staged) = room {
+            drop_unwanted(staged, &self.state().put, wanted)?;
+            if publish_new(staged, images, cancel)? {
+                return Ok(());
+            }
+            if self.mode == WriteMode::Create && look(&self.target)? == Place::Layout {
+                return Err(exists(&self.target));
+            }
+        }
         self.make_layout()?;
         self.lock_content(cancel)?;
-        self.move_blobs(&room, wanted, cancel)?;
+        self.move_blobs(room, wanted, cancel)?;
         self.check_found(wanted)?;
         self.change_index(images, cancel)
     }
 }
 
-/// Shows a layout that was not there; gives its room back when another writer was faster.
-fn publish_new(
-    room: StagedFolder,
-    images: &[NewImage],
-    cancel: &Cancel,
-) -> Result<Option<StagedFolder>> {
+/// Shows a layout that was not there. Gives whether it does: it does not when another writer was faster.
+fn publish_new(room: &mut StagedFolder, images: &[NewImage], cancel: &Cancel) -> Result<bool> {
     let write = |name: &str, bytes: &[u8]| {
         let path = room.path().join(name);
         fs::write(&path, bytes).map_err(|e| Error::io("writing", &path, e))
@@ -418,15 +434,17 @@ fn read_index(target: &Path) -> Result<Option<LayoutIndex>> {
     index.map(|bytes| LayoutIndex::parse(&bytes)).transpose().context(|| target.display())
 }
 
-/// Removes blobs that no image needs: those of images that were abandoned.
+/// Removes blobs that no image needs, of images that were abandoned, from what becomes the layout.
 fn drop_unwanted(
-    room: &BlobStaging,
+    room: &StagedFolder,
     put: &BTreeMap<String, u64>,
     wanted: &BTreeSet<&str>,
 ) -> Result<()> {
+    let blobs = room.path().join(BLOBS);
     for digest in put.keys().filter(|digest| !wanted.contains(digest.as_str())) {
-        let path = room.blob(&transship_core::parse_digest(digest)?);
-        fs::remove_file(&path).map_err(|e| Error::io("removing", &path, e))?;
+        let path = blob_file(&blobs, &transship_core::parse_digest(digest)?);
+        // An earlier try may have removed it.
+        fs::remove_file(&path).map_err(|e| Error::io("removing", &path, e)).if_found()?;
     }
     Ok(())
 }

@@ -43,6 +43,6 @@ pub(crate) trait Store: fmt::Debug + Send + Sync {
     /// The bytes of a blob that [`has`](Self::has) knows. `None` for layers that have gone out to a pipe.
     fn read(&self, digest: &Digest) -> Result<Option<FileRange>>;
 
-    /// Shows images: all of them at once, durably, or none.
-    fn publish(self: Box<Self>, images: &[NewImage], cancel: &Cancel) -> Result<()>;
+    /// Shows images: all of them at once, durably, or none; then it can be called again.
+    fn publish(&mut self, images: &[NewImage], cancel: &Cancel) -> Result<()>;
 }

@@ -8,10 +8,11 @@ use transship_archive::docker_save::{
     MANIFEST_LIMIT as DOCKER_LIMIT, MANIFEST_NAME, SavedEntry, entries_bytes, parse_entries,
 };
 use transship_archive::layout::{BLOBS, INDEX_FILE, LAYOUT_BYTES, LAYOUT_FILE, blob_path};
-use transship_archive::{Appender, ArchiveOutput, Base, Compressor, Decision, TarWriter};
+use transship_archive::{ArchiveOutput, Base, Compressor, Decision, OutputOptions, TarWriter};
 use transship_core::{
     Body, Cancel, Descriptor, Digest, DigestAlgorithm, Error, ErrorKind, Expect, FileRange,
-    MANIFEST_LIMIT, Manifest, Result, ResultExt, Stored, WriteMode, WriteOptions, parse_digest,
+    MANIFEST_LIMIT, Manifest, Result, ResultExt, Stored, WriteMode, WriteOptions, cancelled,
+    parse_digest,
 };
 use transship_local::LockWait;
 
@@ -30,8 +31,7 @@ pub(crate) struct TarStore {
     wait: LockWait,
     /// The archive that is joined, as it was in the beginning.
     base: Option<Arc<Base>>,
-    /// `None` while it is being published.
-    output: Mutex<Option<Output>>,
+    output: Mutex<Output>,
     /// Where the blobs are: offset and size. Looked at while a blob is being written, too.
     put: Mutex<BTreeMap<String, (u64, u64)>>,
     /// Blobs of the base that were found true.
@@ -40,15 +40,9 @@ pub(crate) struct TarStore {
 
 #[derive(Debug)]
 struct Output {
-    archive: Archive,
+    archive: ArchiveOutput,
     tar: TarWriter,
     folders: Vec<DigestAlgorithm>,
-}
-
-#[derive(Debug)]
-enum Archive {
-    New(ArchiveOutput),
-    Appended(Box<Appender>),
 }
 
 impl TarStore {
@@ -60,28 +54,22 @@ impl TarStore {
         how: &WriteOptions,
         cancel: &Cancel,
     ) -> Result<Self> {
-        let (archive, tar, base) = if mode == WriteMode::Append {
-            Compressor::check_append(compressor, path)?;
-            let (appender, tar) = Appender::begin(path, DOCUMENTS, cancel)?;
-            let base = appender.base().cloned();
-            if let Some(base) = &base {
-                // Before anything is copied.
-                layout_of(base, cancel)?;
-                if docker_manifest {
-                    docker_entries(Some(base))?;
-                }
+        let options = OutputOptions { documents: DOCUMENTS, spool: how.spool.clone(), compressor };
+        let (archive, tar) = ArchiveOutput::begin(path, mode, &options, cancel)?;
+        let base = archive.base().cloned();
+        if let Some(base) = &base {
+            // Before anything is copied.
+            layout_of(base, cancel)?;
+            if docker_manifest {
+                docker_entries(Some(base))?;
             }
-            (Archive::Appended(Box::new(appender)), tar, base)
-        } else {
-            let (archive, tar) = ArchiveOutput::begin(path, mode, how.spool.as_ref(), compressor)?;
-            (Archive::New(archive), tar, None)
-        };
+        }
         let output = Output { archive, tar, folders: Vec::new() };
         Ok(Self {
             docker_manifest,
             wait: LockWait::from(how),
             base,
-            output: Mutex::new(Some(output)),
+            output: Mutex::new(output),
             put: Mutex::default(),
             found: Mutex::default(),
         })
@@ -96,8 +84,7 @@ impl TarStore {
     }
 
     fn with_output<T>(&self, work: impl FnOnce(&mut Output) -> Result<T>) -> Result<T> {
-        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
-        work(output.as_mut().ok_or_else(finished)?)
+        work(&mut self.output.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The size of a blob that is known: put, or found true before.
@@ -143,7 +130,7 @@ impl TarStore {
                 Decision::Keep(blob_path(&stored.digest))
             })
         })?;
-        Ok((passed.ok_or_else(finished)?, put.map(|put| put.offset)))
+        Ok((passed.ok_or_else(cancelled)?, put.map(|put| put.offset)))
     }
 
     /// What docker can load of the new images, by their digest.
@@ -279,10 +266,8 @@ impl Store for TarStore {
                 let name = blob_path(&stored.digest);
                 self.put().insert(stored.digest.to_string(), (offset, stored.size));
                 // One that is there and was not found true.
-                if let (Archive::Appended(appender), Some(base)) = (&mut output.archive, &self.base)
-                    && base.index().contains(&name)
-                {
-                    appender.replace(&name);
+                if self.base.as_ref().is_some_and(|base| base.index().contains(&name)) {
+                    output.archive.replace(&name);
                 }
             }
             Ok(stored)
@@ -298,27 +283,19 @@ impl Store for TarStore {
         Ok(self.base.as_ref().filter(|_| is_found).and_then(|base| blob(base, digest)))
     }
 
-    fn publish(self: Box<Self>, images: &[NewImage], cancel: &Cancel) -> Result<()> {
+    fn publish(&mut self, images: &[NewImage], cancel: &Cancel) -> Result<()> {
         let ours = if self.docker_manifest { self.loadable(images)? } else { HashMap::new() };
-        let output = self.output.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Output { archive, mut tar, .. } = output.ok_or_else(finished)?;
-        tar.set_cancel(cancel);
-        let appender = match archive {
-            Archive::New(archive) => {
-                self.put_documents(&mut tar, None, images, &ours, cancel)?;
-                return archive.publish(tar, &self.wait, cancel);
-            }
-            Archive::Appended(appender) => appender,
-        };
         let wanted: BTreeSet<&str> =
             images.iter().flat_map(|image| &image.reached).map(String::as_str).collect();
+        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+        let Output { archive, tar, .. } = &mut *output;
         let mut documents = |base: Option<&Arc<Base>>, tar: &mut TarWriter| {
             if base.map(Arc::as_ptr) != self.base.as_ref().map(Arc::as_ptr) {
                 self.make_sure(tar, base, &wanted, cancel)?;
             }
             self.put_documents(tar, base, images, &ours, cancel)
         };
-        appender.publish(tar, &mut documents, &self.wait, cancel)
+        archive.publish(tar, &mut documents, &self.wait, cancel)
     }
 }
 
@@ -358,8 +335,4 @@ fn true_blob(base: &Base, expect: &Expect, cancel: &Cancel) -> Result<Option<Sto
         Err(e) if e.kind() == ErrorKind::Corrupt => Ok(None),
         Err(e) => Err(e),
     }
-}
-
-fn finished() -> Error {
-    Error::new(ErrorKind::Unexpected, "the archive is not being written any more")
 }

@@ -146,10 +146,10 @@ impl Content {
         Ok(entry)
     }
 
-    /// Shows all images that were recorded.
-    pub(crate) fn publish(self, cancel: &Cancel) -> Result<()> {
-        let images = self.images.into_inner().unwrap_or_else(PoisonError::into_inner);
-        self.store.publish(&images, cancel)
+    /// Shows all images that were recorded. It can be called again when it fails.
+    pub(crate) fn publish(&mut self, cancel: &Cancel) -> Result<()> {
+        let images = self.images.get_mut().unwrap_or_else(PoisonError::into_inner);
+        self.store.publish(images, cancel)
     }
 
     fn images(&self) -> MutexGuard<'_, Vec<NewImage>> {

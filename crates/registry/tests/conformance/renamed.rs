@@ -191,11 +191,8 @@ impl WrapWriter for Writer {
         &*self.0
     }
 
-    fn into_inner<'a>(self: Box<Self>) -> Box<dyn ArchiveWriter + 'a>
-    where
-        Self: 'a,
-    {
-        self.0
+    fn inner_mut(&mut self) -> &mut dyn ArchiveWriter {
+        &mut *self.0
     }
 
     async fn image(&self, names: &[ImageName]) -> Result<Box<dyn ImageDestination + '_>> {

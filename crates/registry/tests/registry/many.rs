@@ -34,7 +34,7 @@ async fn images_keep_their_repositories_below_a_prefix() {
     let (server, one, two) = (open(), image("one"), image("two"));
     let registry = plain();
     let at = registry.parse(&format!("//{}/p/", server.host())).unwrap();
-    let writer = registry.write(&at, &WriteOptions::default()).await.unwrap();
+    let mut writer = registry.write(&at, &WriteOptions::default()).await.unwrap();
     let names = |texts: &[&str]| -> Vec<ImageName> {
         texts.iter().map(|text| ImageName::new(text).unwrap()).collect()
     };
@@ -69,7 +69,7 @@ async fn a_repository_takes_tags() {
     let (server, sent) = (open(), image("one"));
     let registry = plain();
     let at = registry.parse(&format!("//{}/r", server.host())).unwrap();
-    let writer = registry.write(&at, &WriteOptions::default()).await.unwrap();
+    let mut writer = registry.write(&at, &WriteOptions::default()).await.unwrap();
     // Tags of one other repository come as those tags.
     let name = |text: &str| ImageName::new(text).unwrap();
     let tags = writer.image(&[name("localhost/app:1"), name("localhost/app:4")]).await.unwrap();

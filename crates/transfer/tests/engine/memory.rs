@@ -268,7 +268,7 @@ impl ArchiveWriter for MemoryWriter {
         (self.memory.streams == Streams::Stages).then_some(&self.memory)
     }
 
-    async fn finish(self: Box<Self>) -> Result<()> {
+    async fn finish(&mut self) -> Result<()> {
         let pending = std::mem::take(&mut *self.pending.lock().unwrap());
         let mut state = self.memory.state();
         state.images.extend(pending);

@@ -266,6 +266,7 @@
 //! | `a_dropped_commit_is_all_or_nothing` | a name without its image, or an image without its name, after Ctrl-C |
 //! | `a_commit_dropped_in_a_writer_is_whole_or_not_there` | an export that went on after Ctrl-C of one image holds a half of it |
 //! | `a_dropped_finish_is_all_or_nothing` | some of the images of an archive, after Ctrl-C |
+//! | `a_finish_that_failed_can_be_called_again` | an hour of writing, because another process had a lock |
 //! | `replacing_keeps_the_old_image_readable` | services that start during an upload find nothing |
 //! | `a_commit_survives_a_power_cut` | a machine that loses power keeps an index whose blobs are empty (looked at with `strace`, on Linux) |
 //! | `what_has_gone_is_no_gap` | a copy of an index that is deleted meanwhile succeeds without some of its platforms |

@@ -93,7 +93,7 @@ async fn each_image_keeps_a_name_of_its_own_or_nothing_is_written() {
 
 async fn write(bench: &Bench, at: &Reference, images: &[&[&str]]) {
     let archives = bench.transports.of(at).unwrap().archives().unwrap();
-    let writer = archives.write(at, &WriteOptions::default()).await.unwrap();
+    let mut writer = archives.write(at, &WriteOptions::default()).await.unwrap();
     for (number, names) in images.iter().enumerate() {
         let made = plain("amd64", &number.to_string());
         let names: Vec<_> = names.iter().map(|name| ImageName::new(name).unwrap()).collect();

@@ -51,7 +51,7 @@ fn keeps(scheme: &str) -> bool {
 
 async fn write(lab: &Lab, at: &Reference, archive: &Archive) {
     let archives = lab.transports.of(at).unwrap().archives().unwrap();
-    let writer = archives.write(at, &WriteOptions::default()).await.unwrap();
+    let mut writer = archives.write(at, &WriteOptions::default()).await.unwrap();
     for image in &archive.images {
         put(writer.image(&image.names).await.unwrap(), &image.node.build().unwrap()).await;
     }

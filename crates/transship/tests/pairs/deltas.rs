@@ -86,7 +86,7 @@ impl Bench {
     /// Writes images into one archive, under these names.
     async fn bundle(&self, at: &Reference, images: &[(&str, &Manifest, &[&Made])]) {
         let archives = self.transports.of(at).unwrap().archives().unwrap();
-        let writer = archives.write(at, &WriteOptions::default()).await.unwrap();
+        let mut writer = archives.write(at, &WriteOptions::default()).await.unwrap();
         for (name, root, made) in images {
             let to = writer.image(&[ImageName::new(name).unwrap()]).await.unwrap();
             for made in *made {

@@ -90,7 +90,7 @@ impl Bench {
         made: &[&Made],
     ) {
         let archives = self.transports.of(at).unwrap().archives().unwrap();
-        let writer = archives.write(at, &WriteOptions::default()).await.unwrap();
+        let mut writer = archives.write(at, &WriteOptions::default()).await.unwrap();
         let names: Vec<_> = names.iter().map(|name| ImageName::new(name).unwrap()).collect();
         self.put(&*writer, &names, root, made).await;
         writer.finish().await.unwrap();

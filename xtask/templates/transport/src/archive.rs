@@ -84,7 +84,7 @@ impl ArchiveWriter for Writer {
         Ok(Box::new(Destination::new(locator, names, writing, Shows::AtFinish)))
     }
 
-    async fn finish(self: Box<Self>) -> Result<()> {
+    async fn finish(&mut self) -> Result<()> {
         self.writing.last_step(Begun::publish).await.context(|| &self.reference)
     }
 }

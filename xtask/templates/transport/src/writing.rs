@@ -104,8 +104,8 @@ impl Begun {
         Ok(())
     }
 
-    /// Shows all that was committed, at once.
-    pub(crate) fn publish(self, cancel: &Cancel) -> Result<()> {
+    /// Shows all that was committed, at once. It can be called again when it fails.
+    pub(crate) fn publish(&mut self, cancel: &Cancel) -> Result<()> {
         let (blobs, new) = (lock(&self.blobs), lock(&self.images));
         self.place.change(&blobs, cancel, &mut |images, is_here| images.add_all(&new, is_here))
     }
