@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use rusqlite::Connection;
 use transship::local::PathText;
 use transship::transport::{
     ArchiveReader, ArchiveWriter, Archives, Cancel, Candidate, CollectMode, CollectOptions,
-    Collected, Collection, DeleteOptions, Deletion, Error, ErrorKind, ImageDestination,
-    ImageSource, ReadOptions, Recognized, Reference, Result, ResultExt, Settings, Transport,
-    TransportOption, WriteMode, WriteOptions, run_blocking, spool_folder,
+    Collected, Collection, DeleteMode, DeleteOptions, DeletedNames, Deletion, Error, ErrorKind,
+    ImageDestination, ImageSource, ReadOptions, Recognized, Reference, Result, ResultExt, Settings,
+    Transport, TransportOption, WriteMode, WriteOptions, run_blocking, spool_folder,
 };
 
 use crate::archive::{Reader, Writer};
@@ -192,14 +193,19 @@ impl Collection for Sqlite {
 
 #[async_trait]
 impl Deletion for Sqlite {
-    async fn delete(&self, at: &Reference, _: &DeleteOptions) -> Result<()> {
+    async fn delete(&self, at: &Reference, how: &DeleteOptions) -> Result<()> {
         let (locator, patience) = (Locator::of(at)?, self.patience);
-        let path = file(&locator)?;
+        let (path, names, mode) = (file(&locator)?, how.names, how.mode);
         let deleted = run_blocking(move |cancel| {
-            Database::existing(&path, patience, cancel)?.write(cancel, |connection| {
+            let database = Database::existing(&path, patience, cancel)?;
+            if mode == DeleteMode::Look {
+                let choose = |there: &Connection| Image::choose(there, &locator.select).map(drop);
+                return database.read(cancel, choose);
+            }
+            database.write(cancel, |connection| {
                 let image = Image::choose(connection, &locator.select)?;
                 match &locator.select {
-                    Select::Name(name) if image.names.len() > 1 => {
+                    Select::Name(name) if image.names.len() > 1 && names != DeletedNames::All => {
                         connection.execute("DELETE FROM names WHERE name = ?", [name.as_str()])?
                     }
                     _ => connection.execute("DELETE FROM images WHERE id = ?", [image.id])?,

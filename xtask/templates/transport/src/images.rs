@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 use transship_core::{
-    Available, Commit, Descriptor, Digest, Error, ErrorKind, ImageName, MANIFEST_LIMIT, Manifest,
+    Available, Commit, DeletedNames, Descriptor, Digest, Error, ErrorKind, ImageName, MANIFEST_LIMIT, Manifest,
     Result,
 };
 
@@ -70,12 +70,14 @@ impl Images {
         }
     }
 
-    /// Takes one of several names away, or an image with all that it has.
-    pub(crate) fn remove(&mut self, select: &Select) -> Result<()> {
+    /// Takes one of several names away, or an image with all that it has. `NotFound` and `Ambiguous` as in opening it.
+    pub(crate) fn remove(&mut self, select: &Select, which: DeletedNames) -> Result<()> {
         let position = self.position(select)?;
         let names = &mut self.0[position].names;
         match select {
-            Select::Name(name) if names.len() > 1 => names.retain(|other| *other != name.0),
+            Select::Name(name) if names.len() > 1 && which != DeletedNames::All => {
+                names.retain(|other| *other != name.0);
+            }
             _ => drop(self.0.remove(position)),
         }
         Ok(())

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use transship_core::{ArchiveReader, ArchiveWriter, Archives, Cancel, Candidate, DeleteOptions, Deletion, Error, ErrorKind, ImageDestination, ImageSource, ReadOptions, Recognized, Reference, Result, ResultExt, Shows, Transport, WriteMode, WriteOptions, run_blocking};
+use transship_core::{ArchiveReader, ArchiveWriter, Archives, Cancel, Candidate, DeleteMode, DeleteOptions, Deletion, Error, ErrorKind, ImageDestination, ImageSource, ReadOptions, Recognized, Reference, Result, ResultExt, Shows, Transport, WriteMode, WriteOptions, run_blocking};
 use transship_local::LockWait;
 
 use crate::archive::{Reader, Writer};
@@ -148,9 +148,15 @@ impl Deletion for Scaffold {
             mode: WriteMode::Append,
             wait: LockWait::from(how),
         };
+        let (names, mode) = (how.names, how.mode);
         let deleted = run_blocking(move |cancel| {
-            place.store.open(&place.path, cancel)?;
-            place.change(&Blobs::new(), cancel, &mut |images, _| images.remove(&locator.select))
+            let mut there = place.store.open(&place.path, cancel)?;
+            if mode == DeleteMode::Look {
+                return there.images.remove(&locator.select, names);
+            }
+            place.change(&Blobs::new(), cancel, &mut |images, _| {
+                images.remove(&locator.select, names)
+            })
         });
         deleted.await.context(|| at)
     }
