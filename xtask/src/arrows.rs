@@ -8,6 +8,7 @@ const CORE: &str = "transship-core";
 const LOCAL: &str = "transship-local";
 const COMPRESSION: &str = "transship-compression";
 const ARCHIVE: &str = "transship-archive";
+const TRUST: &str = "transship-trust";
 const TRANSFER: &str = "transship-transfer";
 const DOCKER_ARCHIVE: &str = "transship-docker-archive";
 const CONTAINERS_STORAGE: &str = "transship-containers-storage";
@@ -36,7 +37,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     (DIRECTORY, &[CORE, LOCAL]),
     (REGISTRY, &[CORE]),
     (SERVE, &[CORE, LOCAL]),
-    (TRANSFER, &[CORE, COMPRESSION]),
+    (TRUST, &[CORE]),
+    (TRANSFER, &[CORE, COMPRESSION, TRUST]),
     (TEST_REGISTRY, &[CORE]),
     (CONFORMANCE, &[CORE]),
     (
@@ -44,6 +46,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             CORE,
             LOCAL,
+            TRUST,
             TRANSFER,
             CONTAINERS_STORAGE,
             DOCKER_ARCHIVE,

@@ -79,6 +79,7 @@ fn of_kind(kind: ErrorKind) -> u8 {
         ErrorKind::InvalidInput | ErrorKind::Ambiguous => 2,
         ErrorKind::NotFound => 3,
         ErrorKind::Corrupt | ErrorKind::LimitExceeded => 4,
+        ErrorKind::Untrusted => 5,
         _ => 1,
     }
 }

@@ -25,6 +25,7 @@ mod sides;
 mod signals;
 mod since;
 mod stdin;
+mod trust;
 mod values;
 
 use std::process::ExitCode;

@@ -22,6 +22,8 @@ pub enum ErrorKind {
     Corrupt,
     /// Permission was refused.
     Denied,
+    /// The policy on trust rejects the image: a signature that it needs is not there, or not good.
+    Untrusted,
     /// What the caller gave is not well formed or cannot be used: a reference, a name, a platform, an option, a path.
     InvalidInput,
     /// A document, ratio or depth is over its limit.
@@ -48,6 +50,7 @@ impl fmt::Display for ErrorKind {
             Self::Ambiguous => "ambiguous",
             Self::Corrupt => "corrupt",
             Self::Denied => "denied",
+            Self::Untrusted => "untrusted",
             Self::InvalidInput => "invalid input",
             Self::LimitExceeded => "limit exceeded",
             Self::Unsupported => "unsupported",

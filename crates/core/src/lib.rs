@@ -31,6 +31,7 @@ mod digest;
 mod error;
 pub mod fields;
 mod hint;
+mod identity;
 mod layer_type;
 mod manifest;
 mod name;
@@ -64,6 +65,7 @@ pub use details::{ConfigPlatforms, EntryDetails};
 pub use digest::{EMPTY_JSON_DIGEST, Hasher, parse_digest, sha256};
 pub use error::{Error, ErrorKind, Escaped, Result, ResultExt};
 pub use hint::Hint;
+pub use identity::Identity;
 pub use layer_type::{Format, LayerType};
 pub use manifest::{
     CONFIG_LIMIT, Document, ImageDocument, IndexDocument, MANIFEST_LIMIT, Manifest, is_index_type,

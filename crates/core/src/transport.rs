@@ -5,8 +5,8 @@ use std::fmt;
 use async_trait::async_trait;
 
 use crate::{
-    Archives, Cancel, Candidate, Collection, DeleteOptions, ImageDestination, ImageSource,
-    ReadOptions, Recognized, Reference, Result, WriteMode, WriteOptions,
+    Archives, Cancel, Candidate, Collection, DeleteOptions, Identity, ImageDestination,
+    ImageSource, ReadOptions, Recognized, Reference, Result, WriteMode, WriteOptions,
 };
 
 /// A way to keep images. Configuration belongs to the value (see [`Registration`](crate::Registration)), not to each
@@ -57,6 +57,19 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// - `Ambiguous` when several images fit, or none is chosen of several.
     /// - Equal references open equal images: by any value of the transport, what another one wrote too.
     async fn source(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ImageSource>>;
+
+    /// What policies on trust call an image: its scopes and its name. It may read the file system, and blocks. By default, an
+    /// image has neither.
+    fn identity(&self, at: &Reference) -> Identity {
+        let _ = at;
+        Identity::unnamed()
+    }
+
+    /// Whether its places hold indexes. Where not, one image of an index is copied, and it is known which one before the place is
+    /// opened.
+    fn holds_indexes(&self) -> bool {
+        true
+    }
 
     /// Whether the descriptor of a root costs less than the root, as in a registry, where a HEAD request is enough and is not counted as
     /// a pull. Then sources follow [`ReadOptions::compare`], and destinations answer

@@ -35,7 +35,7 @@ use oci_spec::image::Digest;
 
 use crate::{
     Accepts, ArchiveEntry, ArchiveReader, ArchiveWriter, Archives, Body, Cancel, Candidate,
-    Collection, Commit, Committed, Contents, Deletion, Descriptor, EntryDetails, Expect,
+    Collection, Commit, Committed, Contents, Deletion, Descriptor, EntryDetails, Expect, Identity,
     ImageDestination, ImageName, ImageSource, Manifest, OnePass, PutBeside, PutSignatures,
     ReadOptions, Recognized, Reference, Referrers, Result, Signatures, Sparse, Staging, Stored,
     Transport, WriteMode, WriteOptions,
@@ -121,6 +121,8 @@ wrappers! {
         fn parse(&self, locator: &str) -> Result<Reference>;
         fn recognize(&self, found: &Candidate, cancel: &Cancel) -> Result<Option<Recognized>>;
         fn compares_roots(&self) -> bool;
+        fn holds_indexes(&self) -> bool;
+        fn identity(&self, at: &Reference) -> Identity;
         fn archives(&self) -> Option<&dyn Archives>;
         fn deletion(&self) -> Option<&dyn Deletion>;
         fn collection(&self) -> Option<&dyn Collection>;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use transship_core::{
-    Cancel, Candidate, ImageDestination, ImageSource, ReadOptions, Recognized, Reference, Result,
-    Settings, Transport, WriteMode, WriteOptions, register_transport, run_blocking,
+    Cancel, Candidate, Identity, ImageDestination, ImageSource, ReadOptions, Recognized, Reference,
+    Result, Settings, Transport, WriteMode, WriteOptions, register_transport, run_blocking,
 };
 
 use crate::SCHEME;
@@ -50,6 +50,10 @@ impl Transport for Directory {
         // Only text can name the place.
         let path = found.path().to_str().filter(|_| found.is_folder());
         Ok(path.filter(|_| format::has_version_file(found.path())).map(Recognized::new))
+    }
+
+    fn identity(&self, at: &Reference) -> Identity {
+        path_of(at).map(Identity::of_path).unwrap_or_default()
     }
 
     async fn source(&self, at: &Reference, _how: &ReadOptions) -> Result<Box<dyn ImageSource>> {

@@ -62,6 +62,10 @@ impl Transport for DockerArchive {
         WriteMode::Create
     }
 
+    fn holds_indexes(&self) -> bool {
+        false
+    }
+
     fn parse(&self, locator: &str) -> Result<Reference> {
         Ok(reference_to(&Locator::parse(locator)?))
     }

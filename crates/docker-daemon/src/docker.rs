@@ -29,6 +29,13 @@ impl Kind for Docker {
     fn parse(&self, text: &str) -> Result<(Arc<dyn Engine>, Locator)> {
         Ok((Arc::clone(&self.0), reference::parse(text)?))
     }
+
+    fn identity(&self, image: &Locator) -> Identity {
+        match image {
+            Locator::Name(name) => Identity::of_name(name),
+            _ => Identity::unnamed(),
+        }
+    }
 }
 
 const HOST: TransportOption = TransportOption::value(

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use transship_core::{
     ArchiveReader, ArchiveWriter, Archives, DeleteOptions, Deletion, DockerName, Error, ErrorKind,
-    ImageDestination, ImageName, ImageSource, OnePass, Passed, ReadOptions, Reference, Result,
+    Identity, ImageDestination, ImageName, ImageSource, OnePass, Passed, ReadOptions, Reference, Result,
     ResultExt, Settings, Staging, Transport, WriteMode, WriteOptions, without_repeats,
 };
 
@@ -32,6 +32,12 @@ pub trait Kind: Clone + fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// `InvalidInput`.
     fn parse(&self, text: &str) -> Result<(Arc<dyn Engine>, Locator)>;
+
+    /// What policies on trust call an image. By default its scopes are unknown, so that a policy with some is not met.
+    fn identity(&self, image: &Locator) -> Identity {
+        let _ = image;
+        Identity::with_unknown_scopes()
+    }
 }
 
 /// A transport of engines of one kind.
@@ -82,6 +88,17 @@ impl<K: Kind> Transport for Engines<K> {
 
     fn parse(&self, locator: &str) -> Result<Reference> {
         self.0.parse(locator).map(|(engine, image)| engine.reference(&image))
+    }
+
+    fn identity(&self, at: &Reference) -> Identity {
+        match self.0.parse(at.locator()) {
+            Ok((_, image)) => self.0.identity(&image),
+            Err(_) => Identity::with_unknown_scopes(),
+        }
+    }
+
+    fn holds_indexes(&self) -> bool {
+        false
     }
 
     async fn source(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ImageSource>> {

@@ -8,7 +8,7 @@ use transship_archive::docker_save::MANIFEST_NAME;
 use transship_archive::{Compressor, TarIndex, comes_once};
 use transship_core::{
     ArchiveReader, ArchiveWriter, Archives, Cancel, Candidate, CollectOptions, Collected,
-    Collection, DeleteMode, DeleteOptions, DeletedNames, Deletion, Error, ErrorKind,
+    Collection, DeleteMode, DeleteOptions, DeletedNames, Deletion, Error, ErrorKind, Identity,
     ImageDestination, ImageSource, Observer, OnePass, Passed, ReadOptions, Recognized, Reference,
     Result, ResultExt, Settings, Staging, Transport, WriteMode, WriteOptions, run_blocking,
 };
@@ -163,6 +163,10 @@ impl Transport for OciLayout {
         Ok(path_text(found).filter(|_| is_layout).map(Recognized::new))
     }
 
+    fn identity(&self, at: &Reference) -> Identity {
+        identity(at)
+    }
+
     async fn source(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ImageSource>> {
         let place = Kind::Folder.place(at)?;
         let layout = self.open(&place).await.context(|| at)?;
@@ -271,6 +275,10 @@ impl Transport for OciArchive {
         Ok(path.map(|path| Recognized::new(path).opened(opened)))
     }
 
+    fn identity(&self, at: &Reference) -> Identity {
+        identity(at)
+    }
+
     async fn source(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ImageSource>> {
         let place = Kind::Tar.place(at)?;
         let layout = Self::open(&place, how).await.context(|| at)?;
@@ -356,6 +364,14 @@ async fn look(layout: Arc<Layout>, place: Locator, names: DeletedNames) -> Resul
         delete::without(&layout, Chosen { select: &place.select, names }, cancel).map(drop)
     };
     run_blocking(look).await
+}
+
+/// The path counts, not the name in the layout. What comes through a pipe has no path.
+fn identity(at: &Reference) -> Identity {
+    match Locator::parse(at.locator()) {
+        Ok(Locator { path, .. }) if path != "-" => Identity::of_path(Path::new(&path)),
+        _ => Identity::unnamed(),
+    }
 }
 
 fn opened(storage: Box<dyn Storage>, cancel: &Cancel) -> Result<Arc<Layout>> {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use transship_core::{
     ArchiveReader, ArchiveWriter, Archives, DeleteOptions, Deletion, DockerName, Error, ErrorKind,
-    Hint, ImageDestination, ImageSource, Observer, ReadOptions, Reference, Result, ResultExt,
-    Settings, Transport, WriteMode, WriteOptions, inventory,
+    Hint, Identity, ImageDestination, ImageSource, Observer, ReadOptions, Reference, Result,
+    ResultExt, Settings, Transport, WriteMode, WriteOptions, inventory,
 };
 
 use crate::client::{Access, Network, Repository};
@@ -111,6 +111,13 @@ impl Transport for Registry {
         let places = self.places(&name, how).await?;
         let source = RegistrySource::open(at.clone(), name, places, how.compare).await;
         Ok(Box::new(source.context(|| at)?))
+    }
+
+    fn identity(&self, at: &Reference) -> Identity {
+        match Locator::of(at) {
+            Ok(Locator::Name(name)) => Identity::of_name(&name),
+            _ => Identity::unnamed(),
+        }
     }
 
     fn compares_roots(&self) -> bool {

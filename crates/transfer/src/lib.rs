@@ -56,6 +56,7 @@ pub use plan::{BlobFate, Plan, PlanTotals, PlannedBlob, PlannedImage, Sum};
 pub use transfer::{Destination, Transfer};
 pub use transship_compression as codec;
 pub use transship_core::Format;
+pub use transship_trust as trust;
 pub use verify::{Checked, Findings, Problem, Verifier};
 
 /// What a mutex holds, also after a panic: no update here stops half way.

@@ -2,11 +2,13 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use transship_core::{
     Cache, Error, ErrorKind, Format, ImageName, LayerForm, Platform, Result, WriteMode,
 };
+use transship_trust::Policy;
 
 use crate::codec::{GZIP_LEVELS, ZSTD_LEVELS};
 use crate::{Events, Published, Rename, Since, Tags};
@@ -54,6 +56,9 @@ pub struct TransferOptions {
     /// Makes a delta: what these have is left out, and the copy says what it needs. A destination that holds whole images
     /// only is refused.
     pub since: Option<Since>,
+    /// What images need to be trusted. It is asked before the destination is opened; what it rejects is `Untrusted`. None by
+    /// default: nothing is enforced that the caller does not ask for.
+    pub policy: Option<Arc<Policy>>,
     /// How many blobs are copied at once; `None`: 8, or in place of one of them
     /// three of 1 MiB at most. How many layers change form at once follows from processors and memory.
     pub jobs: Option<NonZeroUsize>,
@@ -94,6 +99,7 @@ impl TransferOptions {
         with_signatures(signatures: DetachedSignatures)
         with_attached(attached: Attached)
         with_since(since: Option<Since>)
+        with_policy(policy: Option<Arc<Policy>>)
         with_jobs(jobs: Option<NonZeroUsize>)
         with_cache(cache: Cache)
         with_observer(observer: Events)

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | applications | here: references, [`Transfer`], [`Image`], [`Artifact`], [`Verifier`], events, errors |
 //! | all options, reports and events of a transfer | [`transfer`] |
+//! | which images are trusted, and signing | [`trust`] |
 //! | authors of transports | [`transport`], and [`local`] for those that keep images on a disk |
 //! | the transports themselves | [`containers_storage`], [`docker_archive`], [`docker_daemon`], [`oci_layout`], [`directory`], [`registry`] |
 //! | a registry over any of them | [`serve`] |
@@ -42,6 +43,11 @@ pub mod transport {
 /// All of the engine: each option, what reports and plans say, each event.
 pub mod transfer {
     pub use transship_transfer::*;
+}
+
+/// Policies, signatures and keys.
+pub mod trust {
+    pub use transship_trust::*;
 }
 
 pub use transship_core::{oci_spec, register_transport};

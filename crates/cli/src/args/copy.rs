@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use transship::{Compress, Platform, Rename};
 
 use super::skopeo::{MultiArch, Overrides};
-use super::{Common, Output, TagArgs};
+use super::{Common, Output, TagArgs, TrustArgs};
 use crate::values;
 
 const SHORT_NOTES: &str = "\
@@ -82,6 +82,9 @@ pub(crate) struct Copy {
     /// These are the referrers of an image: manifests that have it as their subject.
     #[arg(long)]
     pub(crate) referrers: bool,
+
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
 
     /// Do not copy detached signatures
     ///

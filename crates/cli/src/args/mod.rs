@@ -8,6 +8,7 @@ mod login;
 mod serve;
 mod skopeo;
 mod tags;
+mod trust;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,6 +27,7 @@ pub(crate) use login::{Login, Logout};
 #[cfg(feature = "serve")]
 pub(crate) use serve::Serve;
 pub(crate) use tags::TagArgs;
+pub(crate) use trust::TrustArgs;
 
 pub(crate) use skopeo::{MultiArch, advised, translated, transport_tip};
 
@@ -38,6 +40,7 @@ Exit codes:
   2    the command line or a reference is wrong, or does not say which image
   3    an image, blob or place was not found
   4    data is corrupt, malformed or over a limit
+  5    the policy on trust rejects an image
   129  stopped by SIGHUP
   130  stopped by SIGINT (Ctrl-C)
   143  stopped by SIGTERM";
@@ -170,9 +173,11 @@ pub(crate) struct Common {
     #[arg(short = 'o', long = "option", value_name = "OPTION")]
     pub(crate) options: Vec<String>,
 
-    /// As skopeo: there is no signature policy here, which is what it asks for
+    /// Ignore policy.json
+    ///
+    /// Commands that enforce none take it as skopeo does.
     #[arg(long, hide = true)]
-    insecure_policy: bool,
+    pub(crate) insecure_policy: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

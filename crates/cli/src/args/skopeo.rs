@@ -42,7 +42,7 @@ pub(crate) enum MultiArch {
 }
 
 /// Options that skopeo and crane take before the subcommand and that have a value.
-const WITH_VALUE: [&str; 9] = [
+const WITH_VALUE: [&str; 10] = [
     "--command-timeout",
     "--deadline",
     "--option",
@@ -50,6 +50,7 @@ const WITH_VALUE: [&str; 9] = [
     "--override-os",
     "--override-variant",
     "--platform",
+    "--policy",
     "--progress",
     "--tmpdir",
 ];
@@ -174,10 +175,6 @@ const OPTIONS: Tips = &[
     (
         &["--insecure", "--plain-http", "--skip-verify"],
         "--tls-verify=false, or --src-tls-verify=false for the sources alone",
-    ),
-    (
-        &["--policy", "--registries.d"],
-        "there is no signature policy here: images of all sources are accepted",
     ),
     (
         &[

@@ -23,6 +23,7 @@ use crate::places;
 use crate::session::Session;
 use crate::sides;
 use crate::since;
+use crate::trust;
 
 pub(super) async fn run(args: args::Copy, session: &Session) -> Result {
     let (from, to) = (session.sources()?, session.destinations()?);
@@ -49,6 +50,7 @@ pub(super) async fn run(args: args::Copy, session: &Session) -> Result {
         all.extend(listed::sources(list, &from, session).await?);
     }
     let mut options = options(&args, session)?;
+    options.policy = trust::policy(&args.trust, &args.common)?;
     options.since = since::since(&args.since, &from, session).await?;
     let transfer =
         Transfer::many(all, destination).options(options).from_transports(from).to_transports(to);

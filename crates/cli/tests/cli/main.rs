@@ -19,4 +19,6 @@ mod requests;
 mod session;
 mod stop;
 mod streams;
+#[cfg(feature = "registry")]
+mod trust;
 mod wrong;

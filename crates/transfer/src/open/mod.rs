@@ -8,6 +8,7 @@ pub(crate) mod source;
 pub(crate) mod sources;
 mod stream;
 pub(crate) mod tags;
+mod trust;
 mod writer;
 
 use std::pin::Pin;
@@ -18,6 +19,7 @@ use crate::events::emit::Emitter;
 use crate::{Failures, Source, TransferOptions};
 pub(crate) use sources::{Handle, Sources};
 pub(crate) use stream::{StagedBlobs, Streams};
+pub(crate) use trust::Trust;
 pub(crate) use writer::{Output, Target, Writer};
 
 /// All that a transfer reads and writes, open.
@@ -25,6 +27,8 @@ pub(crate) use writer::{Output, Target, Writer};
 pub(crate) struct Batch<'a> {
     pub(crate) sources: Sources<'a>,
     pub(crate) writer: Writer<'a>,
+    /// What the policy says of each image.
+    pub(crate) trust: Vec<Trust>,
     pub(crate) options: &'a TransferOptions,
     pub(crate) events: &'a Emitter,
 }
@@ -43,8 +47,10 @@ pub(crate) async fn open<'a>(
     let compare = options.copies_as_it_is() && output.compares_roots(to);
     let sources = boxed(sources::open(sources, from, options, events, streamed, compare)).await?;
     sources.failed.iter().for_each(|failure| events.image_failed(failure, None));
+    let room = output.room(to);
+    let trust = boxed(trust::check(&sources, room, options)).await?;
     let writer = boxed(writer::open(output, to, options, &sources, events)).await?;
-    Ok(Batch { sources, writer, options, events })
+    Ok(Batch { sources, writer, trust, options, events })
 }
 
 impl Batch<'_> {

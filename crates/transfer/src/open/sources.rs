@@ -41,7 +41,7 @@ impl<T: ?Sized> Handle<'_, T> {
 /// memory while they wait.
 #[derive(Debug)]
 pub(crate) struct Sources<'a> {
-    transports: Transports,
+    pub(super) transports: Transports,
     /// Whether what the destination shows is compared with roots before they are read.
     compare: bool,
     opened: Vec<OpenSource<'a>>,

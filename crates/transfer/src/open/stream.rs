@@ -48,6 +48,10 @@ pub(super) async fn read<'a>(
     let ([source], Streams::Stage) = (sources, streams) else { return Ok((output, nothing)) };
     let Some(at) = may_be_stream(source) else { return Ok((output, nothing)) };
     let Some(one_pass) = one_pass(at, from).await else { return Ok((output, nothing)) };
+    // Nothing of an image reaches the destination before it is known to be trusted.
+    if super::trust::concerns(options, at, from).await? {
+        return Ok((output, nothing));
+    }
     let (output, why) = early(output, source, to, options, events).await?;
     let staging = if why.is_none() { output.staging() } else { None };
     let recording = staging.map(|staging| Recording::new(staging, events.clone()));

@@ -13,6 +13,7 @@ use super::sources::{Handle, Sources};
 use super::tags::is_tag;
 use crate::events::emit::Emitter;
 use crate::locked;
+use crate::plan::select::Room;
 use crate::{Destination, TransferOptions};
 
 /// A destination that may be open already.
@@ -51,6 +52,19 @@ impl Output<'_> {
             Self::Archive(writer) => writer.get().reference(),
         };
         transports.of(at).is_ok_and(|transport| transport.compares_roots())
+    }
+
+    /// What the destination can hold, as far as that is known before it is opened.
+    pub(super) fn room(&self, transports: &Transports) -> Room {
+        let at = match self {
+            Self::Image(image) => return Room::of(image.get().accepts()),
+            Self::Reference(at) => at,
+            Self::Archive(writer) => writer.get().reference(),
+        };
+        match transports.of(at) {
+            Ok(transport) if !transport.holds_indexes() => Room::OneImage,
+            _ => Room::Indexes,
+        }
     }
 }
 

@@ -26,7 +26,7 @@ use transship_core::{
 use crate::commit::{planned_root, signatures};
 use crate::copy::task::{BlobNumbers, BlobTask, tasks};
 use crate::open::base::WithBase;
-use crate::open::{Batch, Handle, Target, boxed};
+use crate::open::{Batch, Handle, Target, Trust, boxed};
 use crate::turn::{Turn, Turns};
 use crate::{Attached, ImageFailure, ImageId, TransferOptions};
 pub(crate) use description::form_name;
@@ -153,6 +153,7 @@ async fn plan_in_turn<'a>(
 ) -> (usize, Result<ImageTask<'a>>) {
     let planned = async {
         turn.come().await?;
+        batch.trust[at].admits()?;
         let target = batch.target(at).await;
         turn.end();
         plan_image(batch, at, target?).await
@@ -173,10 +174,11 @@ async fn plan_image<'a>(
         && place.pinned().into_iter().all(|pinned| *pinned == root.digest)
         && let Some(there) = place.shows(root).await?
     {
+        batch.trust[at].knows_root(&root.digest).context(|| source.reference())?;
         let (root, action) = (root.clone(), Action::Nothing(there));
         return Ok(ImageTask { id, root, action, target });
     }
-    let plan = plan_for(source, place, batch.options).await;
+    let plan = plan_for(source, place, &batch.trust[at], batch.options).await;
     let mut plan = plan.context(|| source.reference())?;
     plan.warnings.splice(0..0, batch.sources.warnings(at).iter().cloned());
     let refused = target.refused.iter();
@@ -191,6 +193,7 @@ async fn plan_image<'a>(
 async fn plan_for(
     source: &dyn ImageSource,
     destination: &dyn ImageDestination,
+    trust: &Trust,
     options: &TransferOptions,
 ) -> Result<ImagePlan> {
     let accepts = destination.accepts();
@@ -199,6 +202,7 @@ async fn plan_for(
     let room = Room::of(accepts);
     let mut tree = Tree::load(source, options.platforms.reading(room)).await?;
     let choice = choose(&tree, &options.platforms, options.subset, room)?;
+    trust.covers(&tree, &choice)?;
     tree.complete(source, &|leaf| choice.takes(leaf)).await?;
     let rules = LayerRules::new(options, accepts);
     let sniffed = sniff::sniff_layers(source, (&tree, &choice), &rules, options.streams()).await?;

@@ -84,7 +84,7 @@ pub(crate) enum Reading {
 }
 
 impl Child {
-    fn new(descriptor: &Descriptor, found: Found) -> Self {
+    pub(crate) fn new(descriptor: &Descriptor, found: Found) -> Self {
         let mut child = Self { descriptor: descriptor.clone(), platform: None, found };
         let of_config = match child.tree() {
             Some(Tree { node: Node::Image(image), .. }) => {

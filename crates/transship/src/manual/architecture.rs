@@ -27,7 +27,8 @@
 //! | `directory` | `dir:` | `core`, `local` |
 //! | `registry` | `docker://` | `core` |
 //! | `serve` | a registry over places of any transport | `core`, `local` |
-//! | `transfer` | the engine | `core`, `compression` |
+//! | `trust` | policies, signatures and keys | `core` |
+//! | `transfer` | the engine | `core`, `compression`, `trust` |
 //! | `transship` | the facade: the engine, the transports, [`Image`](crate::Image), this manual | all above |
 //! | `cli` | the command | `transship` |
 //! | `test-registry`, `conformance` | a registry for tests; the laws of transports | `core`; used by tests only |

@@ -48,6 +48,7 @@
 //! | 2 | the command line or a reference is wrong, a file that an option names (`--authfile`, `--from-file`) does not exist, or there are several images and none is chosen | `InvalidInput`, `Ambiguous` |
 //! | 3 | an image, blob or place was not found | `NotFound` |
 //! | 4 | data is corrupt, malformed or over a limit; `verify` or `list` found damage | `Corrupt`, `LimitExceeded` |
+//! | 5 | the policy on trust rejects an image | `Untrusted` |
 //! | 129, 130, 143 | stopped by SIGHUP, SIGINT (Ctrl-C), SIGTERM: 128 + the number of the signal | |
 //!
 //! A credential helper that is configured but not installed is a warning, and code 1 if the registry then denies access.

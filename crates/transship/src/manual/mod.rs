@@ -2,7 +2,7 @@
 //!
 //! | for | read |
 //! |---|---|
-//! | people at a shell, and scripts | [`command`], [`many_images`], [`registries`], [`engines`], [`serve`], [`without_a_network`] |
+//! | people at a shell, and scripts | [`command`], [`many_images`], [`registries`], [`engines`], [`serve`], [`trust`], [`without_a_network`] |
 //! | people who know other tools | [`coming_from`] |
 //! | authors of applications | [`architecture`], [`formats`] |
 //! | authors of transports | [`write_a_transport`] |
@@ -18,5 +18,6 @@ pub mod formats;
 pub mod many_images;
 pub mod registries;
 pub mod serve;
+pub mod trust;
 pub mod without_a_network;
 pub mod write_a_transport;

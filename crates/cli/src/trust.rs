@@ -1,0 +1,56 @@
+//! The policy of a command line: which images are trusted.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use transship::trust::{Policy, PublicKey};
+use transship::{Error, ErrorKind, Result};
+
+use crate::args::{Common, TrustArgs};
+
+/// Where all users of a machine have their policy, as podman and skopeo do.
+const OF_THE_SYSTEM: &str = "/etc/containers/policy.json";
+
+/// Where one user has it, below the home folder.
+const OF_THE_USER: &str = ".config/containers/policy.json";
+
+/// The policy that applies, if there is one.
+pub(crate) fn policy(args: &TrustArgs, common: &Common) -> Result<Option<Arc<Policy>>> {
+    if common.insecure_policy {
+        return Ok(None);
+    }
+    let policy = match (&args.policy, default_path()?) {
+        _ if !args.verify_keys.is_empty() => Some(of_keys(&args.verify_keys)?),
+        (Some(path), _) => Some(Policy::read(path)?),
+        (None, Some(path)) => Some(Policy::read(&path)?),
+        (None, None) => None,
+    };
+    match policy {
+        None if args.require_signed => {
+            let message = "a signature of each image is demanded, and no policy says of whom";
+            Err(Error::new(ErrorKind::InvalidInput, message)
+                .hint("give a key with --verify-key, or a policy.json with --policy"))
+        }
+        Some(policy) if args.require_signed => Ok(Some(Arc::new(policy.require_signed()))),
+        policy => Ok(policy.map(Arc::new)),
+    }
+}
+
+fn of_keys(files: &[PathBuf]) -> Result<Policy> {
+    let keys = files.iter().map(|file| PublicKey::read(file)).collect::<Result<_>>()?;
+    let names: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
+    Ok(Policy::of_keys(format!("--verify-key {}", names.join(", ")), keys))
+}
+
+/// The first of the usual places where a policy is.
+fn default_path() -> Result<Option<PathBuf>> {
+    let home = std::env::var_os("HOME").filter(|home| !home.is_empty());
+    let of_the_user = home.map(|home| Path::new(&home).join(OF_THE_USER));
+    for path in of_the_user.into_iter().chain([PathBuf::from(OF_THE_SYSTEM)]) {
+        // One that is there and cannot be looked at is no reason to trust everything.
+        if path.try_exists().map_err(|error| Error::io("looking for", &path, error))? {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
+}

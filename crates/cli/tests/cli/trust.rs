@@ -1,0 +1,261 @@
+//! Policies and signatures: what is rejected reaches no destination.
+
+use std::fs;
+use std::process::Output;
+
+use serde_json::json;
+use transship::transport::sha256;
+use transship::trust::SigningKey;
+use transship_test_registry::{Fault, Options, Registry, Rule};
+
+use crate::make::golden;
+use crate::session::Session;
+
+const KEY: &str = "\
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgLfgSOmpJDpzm7KYW
+zNs0wZ1+dG531kR/1u5V/eDAmvuhRANCAAQE5VSmjjDmngEsRP1Qkg/g2W/WXga+
+0T//NoZ7RUmfe30hoQsgCsOLkvSX8t11wStI3C8gjBAbXH+6WstyArHU
+-----END PRIVATE KEY-----
+";
+const PUBLIC: &str = "\
+-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEBOVUpo4w5p4BLET9UJIP4Nlv1l4G
+vtE//zaGe0VJn3t9IaELIArDi5L0l/LddcErSNwvIIwQG1x/ulrLcgKx1A==
+-----END PUBLIC KEY-----
+";
+const OTHER: &str = "\
+-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE60pCdiX/eh4Htyid/J/k/7hTrdr9
+yVtY1MoFRTFTgjNXmHqhwmm9+9feeOOtF7AjMULp1RZGRnDggf5/dfpR/A==
+-----END PUBLIC KEY-----
+";
+const EMPTY: &str = "{}";
+
+struct Lab {
+    session: Session,
+    registry: Registry,
+    host: String,
+}
+
+impl Lab {
+    /// `app:1` in a registry, an index of three images, and the public key in `k.pub`.
+    fn new() -> Self {
+        let (session, registry) = (Session::new(), Registry::start(Options::default()).unwrap());
+        let host = registry.host().to_owned();
+        golden("skopeo-oci-archive-index.tar", &session.path("index.tar"));
+        session.ok(&format!("copy --quiet oci-archive:index.tar docker://{host}/index:1"));
+        session.ok(&format!("copy --quiet hello.tar:@0 docker://{host}/app:1"));
+        session.write("k.pub", PUBLIC);
+        session.write("k.pem", KEY);
+        session.write("other.pub", OTHER);
+        Self { session, registry, host }
+    }
+
+    fn digest(&self, repository: &str) -> String {
+        let (_, manifest) = self.registry.manifest(repository, "1").unwrap();
+        sha256(&manifest).to_string()
+    }
+
+    /// Signs a digest as cosign does: under a tag beside the image.
+    fn sign(&self, repository: &str, digest: &str, name: &str) {
+        let key = SigningKey::from_pem(KEY.as_bytes()).unwrap();
+        let signature = key.sign_simple(&digest.try_into().unwrap(), name).unwrap();
+        let config = self.registry.put_blob(repository, EMPTY);
+        let layer = self.registry.put_blob(repository, signature.payload.clone());
+        let manifest = json!({
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": { "mediaType": "application/vnd.oci.image.config.v1+json", "digest": config, "size": 2 },
+            "layers": [{
+                "mediaType": "application/vnd.dev.cosign.simplesigning.v1+json",
+                "digest": layer,
+                "size": signature.payload.len(),
+                "annotations": { "dev.cosignproject.cosign/signature": signature.signature },
+            }],
+        });
+        let tag = format!("{}.sig", digest.replace(':', "-"));
+        let media_type = "application/vnd.oci.image.manifest.v1+json";
+        self.registry.put_manifest(repository, Some(&tag), media_type, manifest.to_string());
+    }
+
+    /// Runs a line that has to be rejected: no blob is read, and nothing is written.
+    #[track_caller]
+    fn rejected(&self, line: &str) -> String {
+        let (target, before) = (Registry::start(Options::default()).unwrap(), self.session.left());
+        self.registry.forget_exchanges();
+        let line = line.replace("TARGET", target.host()).replace("HOST", &self.host);
+        let output = self.session.run(&line);
+        assert_eq!(output.status.code(), Some(5), "{line}: {output:?}");
+        assert_eq!(target.exchanges().len(), 0, "{line}");
+        assert_eq!(self.session.left(), before);
+        text(&output)
+    }
+
+    #[track_caller]
+    fn accepted(&self, line: &str) -> String {
+        let target = Registry::start(Options::default()).unwrap();
+        let line = line.replace("TARGET", target.host()).replace("HOST", &self.host);
+        let output = self.session.run(&line);
+        assert!(output.status.success(), "{line}: {output:?}");
+        text(&output)
+    }
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn an_image_that_its_key_did_not_sign_reaches_no_destination() {
+    let lab = Lab::new();
+    let digest = lab.digest("app");
+    for to in ["docker://TARGET/app:1", "oci:out:1", "docker-archive:out.tar", "dir:out"] {
+        let told = lab.rejected(&format!("copy --verify-key k.pub docker://HOST/app:1 {to}"));
+        assert!(told.contains(&digest) && told.contains("there is no signature"), "{told}");
+        assert_eq!(
+            lab.registry.exchanges().iter().filter(|one| one.path.contains("/blobs/")).count(),
+            0
+        );
+    }
+    lab.sign("app", &digest, "any/name");
+    let told =
+        lab.rejected("copy --verify-key other.pub docker://HOST/app:1 docker://TARGET/app:1");
+    assert!(told.contains("rejected by --verify-key other.pub"), "{told}");
+    assert!(told.contains(".sig, signature 1: no key of the policy made it"), "{told}");
+    lab.accepted("copy --verify-key k.pub docker://HOST/app:1 docker://TARGET/app:1");
+    lab.accepted("copy --verify-key other.pub --verify-key k.pub docker://HOST/app:1 oci:one:1");
+    lab.accepted("copy --verify-key k.pub --dry-run docker://HOST/app:1 oci:two:1");
+}
+
+#[test]
+fn a_policy_names_file_scope_and_requirement() {
+    let lab = Lab::new();
+    let digest = lab.digest("app");
+    let policy = |requirement: serde_json::Value| {
+        let text = json!({
+            "default": [{ "type": "reject" }],
+            "transports": { "docker": { format!("{}/app", lab.host): [requirement] } },
+        });
+        lab.session.write("p.json", text.to_string());
+    };
+    let line = "copy --policy p.json docker://HOST/app:1 docker://TARGET/app:1";
+    let k = lab.session.path("k.pub").display().to_string();
+    policy(json!({ "type": "sigstoreSigned", "keyPath": k }));
+    let told = lab.rejected(line);
+    for part in ["p.json", &format!("docker, scope \"{}/app\"", lab.host), "sigstoreSigned by", &k]
+    {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    lab.sign("app", &digest, "vendor/app:1");
+    assert!(lab.rejected(line).contains("it is good, but it is for docker.io/vendor/app:1"));
+    lab.sign("app", &digest, &format!("{}/app:1", lab.host));
+    lab.accepted(line);
+    // Other images and transports have the default.
+    assert!(
+        lab.rejected("copy --policy p.json docker://HOST/index:1 oci:x:1")
+            .contains("(default): reject")
+    );
+    assert!(
+        lab.rejected("copy --policy p.json hello.tar:@0 oci:x:1").contains("(default): reject")
+    );
+    let mut piped = lab.session.command("copy --policy p.json docker-archive:-:@0 oci:x:1");
+    piped.stdin(fs::File::open(lab.session.path("hello.tar")).unwrap());
+    assert_eq!(piped.output().unwrap().status.code(), Some(5));
+    lab.accepted("copy --insecure-policy hello.tar:@0 oci:free:1");
+    policy(json!({ "type": "insecureAcceptAnything" }));
+    lab.accepted(line);
+    assert!(lab.rejected(&format!("{line} --require-signed")).contains("a signature is demanded"));
+    lab.session.write("p.json", r#"{"default":[],"x":1}"#);
+    let output = lab.session.run("copy --policy p.json hello.tar:@0 oci:x:1");
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let missing = lab.session.run("copy --policy none.json hello.tar:@0 oci:x:1");
+    assert_eq!(missing.status.code(), Some(2), "{missing:?}");
+}
+
+#[test]
+fn each_image_of_an_index_is_checked_or_the_index_for_all() {
+    let lab = Lab::new();
+    let (_, index) = lab.registry.manifest("index", "1").unwrap();
+    let index: serde_json::Value = serde_json::from_slice(&index).unwrap();
+    let children: Vec<String> = index["manifests"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|child| child["digest"].as_str().unwrap().to_owned())
+        .collect();
+    let k = lab.session.path("k.pub").display().to_string();
+    let text = json!({ "default": [{ "type": "sigstoreSigned", "keyPath": k, "signedIdentity": { "type": "matchRepository" } }] });
+    lab.session.write("p.json", text.to_string());
+    let name = format!("{}/index", lab.host);
+    let line = "copy --policy p.json docker://HOST/index:1 docker://TARGET/index:1";
+    lab.sign("index", &lab.digest("index"), &name);
+    // podman and skopeo look at each image on its own; cosign signs the index.
+    assert!(lab.rejected(line).contains("there is no signature"));
+    lab.accepted("copy --verify-key k.pub docker://HOST/index:1 docker://TARGET/index:1");
+    lab.sign("index", &children[0], &name);
+    assert!(lab.rejected(line).contains(&children[1]));
+    let one = &index["manifests"][0]["platform"];
+    let (os, arch) = (one["os"].as_str().unwrap(), one["architecture"].as_str().unwrap());
+    lab.accepted(&format!("{line} --platform {os}/{arch}"));
+    for child in &children[1..] {
+        lab.sign("index", child, &name);
+    }
+    lab.accepted(line);
+}
+
+#[test]
+fn of_several_images_those_that_are_rejected_stay_behind() {
+    let lab = Lab::new();
+    lab.sign("app", &lab.digest("app"), "x");
+    lab.session.write(
+        "list",
+        format!("docker://{0}/app:1 -> a:1\ndocker://{0}/index:1 -> b:1\n", lab.host),
+    );
+    let line = "copy --verify-key k.pub --from-file list oci:out";
+    lab.rejected(line);
+    let output = lab.session.run(&format!("{line} --keep-going"));
+    assert_eq!(output.status.code(), Some(5), "{output:?}");
+    let listed = lab.session.ok("list oci:out");
+    assert!(listed.contains("a:1") && !listed.contains("b:1"), "{listed}");
+    lab.session.write(
+        "list",
+        format!("docker://{0}/index:1 -> b:1\ndocker://{0}/index:1 -> c:1\n", lab.host),
+    );
+    let told = lab.rejected("copy --verify-key k.pub --from-file list --keep-going oci:none");
+    assert!(told.contains("no image may be copied"), "{told}");
+}
+
+#[test]
+fn a_registry_that_gives_another_manifest_the_second_time_is_caught() {
+    let lab = Lab::new();
+    lab.sign("app", &lab.digest("app"), "x");
+    let (media_type, body) = lab.registry.manifest("index", "1").unwrap();
+    // All tags of a repository are opened one by one, to be checked and to be copied. Of the tags, only `1` is an image.
+    let line = "copy --verify-key k.pub --tags 1 docker://HOST/app oci:out";
+    let asked = |registry: &Registry| registry.count("GET", "/v2/app/manifests/1");
+    lab.registry.forget_exchanges();
+    let line = line.replace("HOST", &lab.host);
+    assert!(lab.session.run(&line.replace("oci:out", "oci:first")).status.success());
+    assert_eq!(asked(&lab.registry), 2, "once to be checked, once to be copied");
+    let other = Fault::Document { media_type, bytes: body };
+    lab.registry.inject(Rule::new(other).method("GET").path("/v2/app/manifests/1").skip(1).always());
+    let output = lab.session.run(&line);
+    assert_eq!(output.status.code(), Some(5), "{output:?}");
+    assert!(text(&output).contains("the source has changed"), "{output:?}");
+    assert!(!lab.session.path("out").exists());
+}
+
+/// The manual's chapter `trust` has these figures.
+#[test]
+fn what_a_check_costs() {
+    let lab = Lab::new();
+    lab.sign("app", &lab.digest("app"), "x");
+    lab.registry.forget_exchanges();
+    lab.accepted("copy --verify-key k.pub docker://HOST/app:1 oci:with:1");
+    let with = lab.registry.exchanges().len();
+    lab.registry.forget_exchanges();
+    lab.accepted("copy docker://HOST/app:1 oci:without:1");
+    // Three tags are asked for; the one of signatures has a manifest and a payload.
+    assert_eq!(with - lab.registry.exchanges().len(), 5);
+}

@@ -1,0 +1,264 @@
+//! [`Trust`]: what the policy says of each image, before the destination is opened and before any blob is read.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use transship_core::{
+    Descriptor, Digest, Document, Error, ErrorKind, Identity, ImageDocument, ImageSource,
+    IndexDocument, Listed, Manifest, Reference, Result, ResultExt, Sparse, Transports, Visit,
+    Visitor, is_index_type, run_blocking, walk_from,
+};
+use transship_trust::{Applied, Policy, Verdict, found_with};
+
+use super::boxed;
+use super::sources::Sources;
+use crate::TransferOptions;
+use crate::plan::select::{Choice, Room, choose, leaves};
+use crate::plan::tree::{Child, Found, Node, Tree};
+
+/// How many manifests of an image are checked at once.
+const AT_ONCE: usize = 8;
+
+/// What is known of an image before it is planned.
+#[derive(Debug)]
+pub(crate) enum Trust {
+    /// No policy applies, or it accepts anything.
+    Anything,
+    /// These manifests were checked.
+    Checked(Checked),
+    /// It must not be copied.
+    Rejected(Error),
+}
+
+#[derive(Debug)]
+pub(crate) struct Checked {
+    root: Digest,
+    images: Images,
+}
+
+#[derive(Debug)]
+enum Images {
+    /// The root stands for all that it lists.
+    All,
+    Only(HashSet<Digest>),
+}
+
+impl Trust {
+    /// That an image may be copied, as far as is known before it is read.
+    pub(crate) fn admits(&self) -> Result<()> {
+        match self {
+            Self::Rejected(error) => Err(error.clone()),
+            Self::Anything | Self::Checked(_) => Ok(()),
+        }
+    }
+
+    /// That the root is the one that was checked.
+    pub(crate) fn knows_root(&self, digest: &Digest) -> Result<()> {
+        match self {
+            Self::Checked(checked) if checked.root != *digest => Err(changed(digest)),
+            _ => self.admits(),
+        }
+    }
+
+    /// That all that is copied was checked: a source may give something else the second time.
+    pub(crate) fn covers(&self, tree: &Tree, choice: &Choice) -> Result<()> {
+        self.knows_root(&tree.manifest.descriptor().digest)?;
+        let Self::Checked(Checked { images: Images::Only(checked), .. }) = self else {
+            return Ok(());
+        };
+        let taken = leaves(tree).into_iter().enumerate().filter(|(at, _)| choice.takes(*at));
+        let mut copied = taken.map(|(_, leaf)| leaf).filter(|leaf| leaf.is_present());
+        match copied.find(|leaf| !checked.contains(&leaf.descriptor.digest)) {
+            Some(leaf) => Err(changed(&leaf.descriptor.digest)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn changed(digest: &Digest) -> Error {
+    let message =
+        format!("{digest} is not what the policy was asked about: the source has changed");
+    Error::new(ErrorKind::Untrusted, message).hint("copy it again")
+}
+
+/// Whether the policy says something of a place, so that what is there must not reach the destination before it is checked.
+pub(super) async fn concerns(
+    options: &TransferOptions,
+    at: &Reference,
+    transports: &Transports,
+) -> Result<bool> {
+    let Some(policy) = &options.policy else { return Ok(false) };
+    let identity = identity(at, transports).await?;
+    Ok(!policy.for_image(at.scheme(), &identity).accepts_anything())
+}
+
+/// Asks the policy about each image.
+///
+/// # Errors
+/// `Untrusted` where an image is rejected and the others do not go on without it, or all are rejected.
+pub(super) async fn check(
+    sources: &Sources<'_>,
+    room: Room,
+    options: &TransferOptions,
+) -> Result<Vec<Trust>> {
+    let Some(policy) = &options.policy else {
+        return Ok((0..sources.len()).map(|_| Trust::Anything).collect());
+    };
+    let asking = Asking { sources, room, options, policy };
+    // By position: a stream of references is not `Send`.
+    let asked = stream::iter(0..sources.len())
+        .map(|at| boxed(asking.in_batch(at)))
+        .buffered(options.streams());
+    let all: Vec<Trust> = asked.try_collect().await?;
+    let rejected = all.iter().filter_map(|trust| trust.admits().err());
+    let (count, first) = (rejected.clone().count(), rejected.into_iter().next());
+    match first {
+        Some(error) if count == all.len() => Err(error.context("no image may be copied")),
+        _ => Ok(all),
+    }
+}
+
+async fn identity(at: &Reference, transports: &Transports) -> Result<Identity> {
+    // What the caller opened may be of a transport that is not linked.
+    let Ok(transport) = transports.of(at) else { return Ok(Identity::unnamed()) };
+    let (transport, at) = (Arc::clone(transport), at.clone());
+    run_blocking(move |_| Ok(transport.identity(&at))).await
+}
+
+struct Asking<'a> {
+    sources: &'a Sources<'a>,
+    room: Room,
+    options: &'a TransferOptions,
+    policy: &'a Arc<Policy>,
+}
+
+impl Asking<'_> {
+    async fn in_batch(&self, at: usize) -> Result<Trust> {
+        let reference = self.sources.reference(at);
+        match self.image(at).await.context(|| reference) {
+            Err(error) if super::goes_on(self.options, self.sources.asked(), &error) => {
+                Ok(Trust::Rejected(error))
+            }
+            trust => trust,
+        }
+    }
+
+    async fn image(&self, at: usize) -> Result<Trust> {
+        let reference = self.sources.reference(at);
+        let identity = identity(reference, &self.sources.transports).await?;
+        let applied = self.policy.for_image(reference.scheme(), &identity);
+        if applied.accepts_anything() {
+            return Ok(Trust::Anything);
+        }
+        let source = self.sources.image(at).await?;
+        let asking = AskingOne { source: source.get(), identity: &identity, applied: &applied };
+        asking.image(self.room, self.options).await.map(Trust::Checked)
+    }
+}
+
+struct AskingOne<'a> {
+    source: &'a dyn ImageSource,
+    identity: &'a Identity,
+    applied: &'a Applied,
+}
+
+impl AskingOne<'_> {
+    async fn image(&self, space: Room, options: &TransferOptions) -> Result<Checked> {
+        let manifest = self.source.root().await?;
+        let root = manifest.descriptor().digest.clone();
+        let is_image = matches!(manifest.document(), Document::Image(_));
+        if is_image || self.applied.rejects_anything() {
+            self.manifest(&root).await?;
+            return Ok(Checked { root, images: Images::All });
+        }
+        if self.applied.index_covers_images() && self.manifest(&root).await.is_ok() {
+            return Ok(Checked { root, images: Images::All });
+        }
+        let images = self.chosen(&manifest, space, options).await?;
+        if images.is_empty() {
+            self.manifest(&root).await?;
+        }
+        let checks = stream::iter(0..images.len())
+            .map(|at| boxed(self.manifest(&images[at])))
+            .buffered(AT_ONCE);
+        checks.try_collect::<Vec<()>>().await?;
+        Ok(Checked { root, images: Images::Only(images.into_iter().collect()) })
+    }
+
+    /// That the policy accepts a manifest.
+    async fn manifest(&self, digest: &Digest) -> Result<()> {
+        let kinds = self.applied.kinds();
+        let found = if self.applied.rejects_anything() {
+            Vec::new()
+        } else {
+            found_with(self.source, digest, kinds).await?
+        };
+        let (applied, identity) = (self.applied.clone(), self.identity.clone());
+        let of = digest.clone();
+        // Keys are read, and other programs may be asked.
+        match run_blocking(move |_| Ok(applied.check(&identity, &of, &found))).await? {
+            Verdict::Verified(_) => Ok(()),
+            Verdict::Rejected(why) => Err(why.into_error()),
+        }
+    }
+
+    /// The images of an index that are to be copied, as far as the index says their platforms: those of which it does not
+    /// say them may be.
+    async fn chosen(
+        &self,
+        root: &Manifest,
+        space: Room,
+        options: &TransferOptions,
+    ) -> Result<Vec<Digest>> {
+        let Found::Here(tree) = walk_from(self.source, root, &Indexes(self.source)).await? else {
+            return Ok(Vec::new());
+        };
+        let leaves = leaves(&tree);
+        let all_say = leaves.iter().all(|leaf| leaf.platform.is_some());
+        let choice = if all_say {
+            choose(&tree, &options.platforms, options.subset, space)?
+        } else {
+            Choice::Whole
+        };
+        let taken = leaves.iter().enumerate().filter(|(at, leaf)| {
+            leaf.is_present() && (choice.takes(*at) || leaf.platform.is_none())
+        });
+        Ok(taken.map(|(_, leaf)| leaf.descriptor.digest.clone()).collect())
+    }
+}
+
+/// Reads indexes only. Where a source may lack a manifest, it is asked for.
+struct Indexes<'a>(&'a dyn ImageSource);
+
+#[async_trait]
+impl Visitor for Indexes<'_> {
+    type Output = Found;
+
+    fn skip(&self, listed: Listed<'_>) -> Option<Found> {
+        let whole = self.0.sparse() == Sparse::Refused;
+        let is_image = is_index_type(&listed.descriptor.media_type) == Some(false);
+        (whole && is_image && !listed.is_first()).then_some(Found::Unread)
+    }
+
+    async fn image(&self, _: Visit<'_>, _: &ImageDocument) -> Result<Found> {
+        Ok(Found::Unread)
+    }
+
+    async fn index(
+        &self,
+        of: Visit<'_>,
+        index: &IndexDocument,
+        found: Vec<Found>,
+    ) -> Result<Found> {
+        let child = |(of, found): (&Descriptor, Found)| Child::new(of, found);
+        let children = index.manifests.iter().zip(found).map(child).collect();
+        let node = Node::Index { document: index.clone(), children };
+        Ok(Found::Here(Box::new(Tree { manifest: of.manifest.clone(), node })))
+    }
+
+    fn absent(&self, _: Listed<'_>, error: Error) -> Result<Found> {
+        Ok(Found::Absent(error.to_string()))
+    }
+}

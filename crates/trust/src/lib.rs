@@ -1,0 +1,38 @@
+//! Trust for [transship](https://docs.rs/transship): which images may be copied, and who signed them.
+//!
+//! A [`Policy`] says what an image needs, in the grammar of
+//! [`policy.json`](https://github.com/containers/image/blob/main/docs/containers-policy.json.5.md). [`Policy::check`] decides from
+//! the image's name, the digest of its manifest and the signatures that were found. It opens no image: [`found_with`] reads the
+//! signatures that lie with one.
+//!
+//! ```
+//! use transship_core::{DockerName, Identity, sha256};
+//! use transship_trust::{Policy, Verdict};
+//!
+//! # fn main() -> transship_core::Result<()> {
+//! let policy = Policy::parse("policy.json", br#"{"default": [{"type": "reject"}]}"#)?;
+//! let image = Identity::of_name(&DockerName::parse("example.com/app:1")?);
+//! let verdict = policy.check("docker", &image, &sha256(b"a manifest"), &[]);
+//! assert!(matches!(verdict, Verdict::Rejected(_)));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Nothing is read from disk but the keys that a policy names, when a signature is checked with them. What is not verified is
+//! not parsed, and all that is read is bounded: [`PAYLOAD_LIMIT`], [`SIGNATURES_LIMIT`].
+
+mod found;
+mod json;
+mod key;
+mod payload;
+mod policy;
+mod sign;
+
+pub use found::{Content, Found, SignatureKinds, found_with};
+pub use key::PublicKey;
+pub use payload::{PAYLOAD_LIMIT, SimpleSignature};
+pub use policy::{Applied, Policy, Rejection, Verdict, Verified};
+pub use sign::SigningKey;
+
+/// The most signatures of one manifest that are looked at.
+pub const SIGNATURES_LIMIT: usize = 256;

@@ -1,0 +1,154 @@
+//! [`Requirement`]: one thing that an image needs.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use transship_core::{Digest, Identity, Result};
+
+use super::identity::SignedIdentity;
+use crate::found::{Content, Found, SignatureKinds};
+use crate::key::PublicKey;
+
+/// One thing that an image needs.
+#[derive(Clone, Debug)]
+pub(super) enum Requirement {
+    AcceptAnything,
+    Reject,
+    SigstoreSigned(SigstoreSigned),
+    /// It is well formed, and this release cannot check it: its name.
+    Unchecked(String),
+}
+
+/// A signature of one of these keys.
+#[derive(Clone, Debug)]
+pub(super) struct SigstoreSigned {
+    pub(super) keys: Keys,
+    /// The keys of a log that must have the signature.
+    pub(super) rekor: Option<Keys>,
+    pub(super) identity: SignedIdentity,
+}
+
+/// Keys, as a policy names them.
+#[derive(Clone, Debug)]
+pub(super) enum Keys {
+    Files(Vec<PathBuf>),
+    Data(Vec<Vec<u8>>),
+    Given(Vec<PublicKey>),
+}
+
+impl Requirement {
+    /// The kinds of signatures that can meet it.
+    pub(super) fn kinds(&self) -> SignatureKinds {
+        match self {
+            Self::AcceptAnything | Self::Reject | Self::Unchecked(_) => SignatureKinds::default(),
+            Self::SigstoreSigned(_) => SignatureKinds::SIGSTORE,
+        }
+    }
+
+    /// Whether nothing meets it.
+    pub(super) fn rejects_always(&self) -> bool {
+        matches!(self, Self::Reject | Self::Unchecked(_))
+    }
+
+    /// Where the signature lies that meets it, if it needs one; else why it is not met.
+    pub(super) fn check(
+        &self,
+        image: &Identity,
+        digest: &Digest,
+        signatures: &[Found],
+    ) -> std::result::Result<Option<String>, Vec<String>> {
+        match self {
+            Self::AcceptAnything => Ok(None),
+            Self::Reject => Err(Vec::new()),
+            Self::Unchecked(_) => Err(vec!["this release cannot check it".to_owned()]),
+            Self::SigstoreSigned(signed) => signed.check(image, digest, signatures).map(Some),
+        }
+    }
+}
+
+impl fmt::Display for Requirement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AcceptAnything => f.write_str("insecureAcceptAnything"),
+            Self::Reject => f.write_str("reject"),
+            Self::Unchecked(name) => f.write_str(name),
+            Self::SigstoreSigned(signed) => write!(f, "sigstoreSigned by {}", signed.keys),
+        }
+    }
+}
+
+impl SigstoreSigned {
+    fn check(
+        &self,
+        image: &Identity,
+        digest: &Digest,
+        signatures: &[Found],
+    ) -> std::result::Result<String, Vec<String>> {
+        let keys = self.keys.load().map_err(|error| vec![error.to_string()])?;
+        if self.rekor.is_some() {
+            let why = "rekorPublicKey: this release cannot check that a log has the signature";
+            return Err(vec![why.to_owned()]);
+        }
+        let (mut reasons, mut others) = (Vec::new(), 0_usize);
+        for found in signatures {
+            let verified = match &found.content {
+                Content::Simple(signature) => signature.verify(&keys, digest).and_then(|name| {
+                    self.identity
+                        .accepts(image, &name)
+                        .map_err(|why| format!("it is good, but {why}"))
+                }),
+                Content::Unreadable(why) => Err(why.clone()),
+                Content::OpenPgp(_) | Content::Other(_) => {
+                    others += 1;
+                    continue;
+                }
+            };
+            match verified {
+                Ok(()) => return Ok(found.place.clone()),
+                Err(why) => reasons.push(format!("{}: {why}", found.place)),
+            }
+        }
+        if reasons.is_empty() {
+            reasons.push(no_signature(others));
+        }
+        Err(reasons)
+    }
+}
+
+fn no_signature(others: usize) -> String {
+    match others {
+        0 => "there is no signature".to_owned(),
+        others => format!("there is no sigstore signature ({others} of other kinds)"),
+    }
+}
+
+impl Keys {
+    pub(super) fn load(&self) -> Result<Vec<PublicKey>> {
+        match self {
+            Self::Files(files) => files.iter().map(|file| PublicKey::read(file)).collect(),
+            Self::Data(all) => all.iter().map(|pem| PublicKey::from_pem(pem)).collect(),
+            Self::Given(keys) => Ok(keys.clone()),
+        }
+    }
+}
+
+impl fmt::Display for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Files(files) => {
+                let names: Vec<_> = files.iter().map(|file| shown(file)).collect();
+                f.write_str(&names.join(" or "))
+            }
+            Self::Data(keys) => write!(f, "{}", counted(keys.len())),
+            Self::Given(keys) => write!(f, "{}", counted(keys.len())),
+        }
+    }
+}
+
+fn shown(file: &Path) -> String {
+    file.display().to_string()
+}
+
+fn counted(keys: usize) -> String {
+    if keys == 1 { "its key".to_owned() } else { format!("one of its {keys} keys") }
+}

@@ -1,0 +1,112 @@
+//! [`SigningKey`]: makes signatures.
+
+use std::fmt;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ring::rand::SystemRandom;
+use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
+use serde_json::json;
+use transship_core::{Digest, Error, ErrorKind, Result, ResultExt};
+
+use crate::key::{decode_pem, invalid, read_file};
+use crate::payload::COSIGN_TYPE;
+use crate::{PublicKey, SimpleSignature};
+
+/// A private key that signs: ECDSA on P-256.
+pub struct SigningKey {
+    pair: EcdsaKeyPair,
+    random: SystemRandom,
+}
+
+impl SigningKey {
+    /// Reads a key as `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256` writes it: PEM with `PRIVATE KEY`.
+    ///
+    /// # Errors
+    /// `InvalidInput` for what is no such key; it says what is there instead. `Unsupported` for keys with a passphrase.
+    pub fn from_pem(pem: &[u8]) -> Result<Self> {
+        let (label, der) = decode_pem(pem)?;
+        match label.as_str() {
+            "PRIVATE KEY" => {}
+            "EC PRIVATE KEY" => {
+                return Err(invalid("it is a key in SEC1 form, and PKCS#8 is needed".to_owned())
+                    .hint("`openssl pkcs8 -topk8 -nocrypt -in KEY` converts it"));
+            }
+            label if label.starts_with("ENCRYPTED") => {
+                let message = format!("keys with a passphrase ({label}) cannot be read");
+                return Err(Error::new(ErrorKind::Unsupported, message).hint(
+                    "make one with `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256`, and keep the file secret",
+                ));
+            }
+            label => return Err(invalid(format!("it is {label}, and PRIVATE KEY is needed"))),
+        }
+        let random = SystemRandom::new();
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &der, &random);
+        let pair = pair.map_err(|error| {
+            invalid(format!("it is no key of ECDSA P-256 that can be used: {error}"))
+        })?;
+        Ok(Self { pair, random })
+    }
+
+    /// Reads a key's file.
+    ///
+    /// # Errors
+    /// As [`from_pem`](Self::from_pem), and `InvalidInput` where there is no file.
+    pub fn read(path: &Path) -> Result<Self> {
+        let pem = read_file(path).map_err(Error::of_option)?;
+        Self::from_pem(&pem).context(|| format!("the key {}", path.display()))
+    }
+
+    /// The key that checks what this one signs.
+    ///
+    /// # Errors
+    /// None in practice.
+    pub fn public(&self) -> Result<PublicKey> {
+        /// What stands before the point in a `SubjectPublicKeyInfo` of P-256.
+        const SPKI: [u8; 26] = [
+            0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06,
+            0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+        ];
+        PublicKey::from_der([&SPKI[..], self.pair.public_key().as_ref()].concat())
+    }
+
+    /// Signs the digest of a manifest under a name, as cosign and skopeo do for tags: `HOST/REPOSITORY[:TAG]`.
+    ///
+    /// # Errors
+    /// `Unexpected` where the system gives no random numbers.
+    pub fn sign_simple(&self, digest: &Digest, name: &str) -> Result<SimpleSignature> {
+        let payload = json!({
+            "critical": {
+                "identity": { "docker-reference": name },
+                "image": { "docker-manifest-digest": digest.to_string() },
+                "type": COSIGN_TYPE,
+            },
+            "optional": null,
+        });
+        self.sign_payload(payload.to_string().as_bytes())
+    }
+
+    /// Signs a payload as it is.
+    ///
+    /// # Errors
+    /// As [`sign_simple`](Self::sign_simple).
+    pub fn sign_payload(&self, payload: &[u8]) -> Result<SimpleSignature> {
+        let signature = STANDARD.encode(self.sign(payload)?);
+        Ok(SimpleSignature::new(payload.to_vec(), signature))
+    }
+
+    /// A signature over bytes, in DER.
+    pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>> {
+        let signature = self.pair.sign(&self.random, message);
+        let signature = signature
+            .map_err(|_| Error::new(ErrorKind::Unexpected, "the system gives no random numbers"))?;
+        Ok(signature.as_ref().to_vec())
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SigningKey(***)")
+    }
+}
