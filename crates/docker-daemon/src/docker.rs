@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use transship_core::{Result, Settings, TransportOption, register_transport};
+use transship_core::{Identity, Result, Settings, TransportOption, register_transport};
 
 use crate::SCHEME;
 use crate::api::Daemon;

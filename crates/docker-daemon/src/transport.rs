@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use transship_core::{
     ArchiveReader, ArchiveWriter, Archives, DeleteOptions, Deletion, DockerName, Error, ErrorKind,
-    Identity, ImageDestination, ImageName, ImageSource, OnePass, Passed, ReadOptions, Reference, Result,
-    ResultExt, Settings, Staging, Transport, WriteMode, WriteOptions, without_repeats,
+    Identity, ImageDestination, ImageName, ImageSource, OnePass, Passed, ReadOptions, Reference,
+    Result, ResultExt, Settings, Staging, Transport, WriteMode, WriteOptions, without_repeats,
 };
 
 use crate::delete;

@@ -108,7 +108,8 @@ fn the_most_specific_scope_applies_and_no_other() {
         let verdict = policy.check("docker", &named(image), &sha256(b""), &[]);
         assert_eq!(told(&verdict) == "ok", ok, "{image}");
     }
-    let stored = json!({ "default": accept, "transports": { "containers-storage": { "[/root]": reject } } });
+    let stored =
+        json!({ "default": accept, "transports": { "containers-storage": { "[/root]": reject } } });
     let stored = Policy::parse("p", stored.to_string().as_bytes()).unwrap();
     let unknown = Identity::with_unknown_scopes();
     let verdict = stored.check("containers-storage", &unknown, &sha256(b""), &[]);
