@@ -332,5 +332,10 @@ pub(crate) async fn commit(
 ) -> Held<Committed> {
     let platform = built.preferred();
     let what = Commit::new(&built.root).without(&built.absent).preferring(platform.as_ref());
+    let again = waiting("what was found to be looked at again", destination.verify_found(what));
+    let again = again.await.during(|| "looking again at what was found")?;
+    for blob in built.blobs.iter().filter(|blob| again.contains(&blob.descriptor.digest)) {
+        put(&*destination, blob, Way::Bytes).await?;
+    }
     waiting("the commit", destination.commit(what)).await.during(|| "committing")
 }

@@ -19,6 +19,7 @@ pub(crate) const LAW: Law = Law {
     promises: &[
         "Yes only for bytes that are whole and true to their digest.",
         "Changes nothing.",
+        "When what it gives was put, the image can be committed.",
         "What was put is read back, also before the commit.",
     ],
     needs: &[],

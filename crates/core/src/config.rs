@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::descriptor::texts;
-use crate::{Platform, Result, fields, media_types};
+use crate::{Platform, Result, fields, media_types, sha256};
 
 /// What matters here of an [image config](https://github.com/opencontainers/image-spec/blob/main/config.md).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +18,15 @@ pub struct ImageConfig {
     /// The digests of the plain layers, the lowest first; `None` where they are not said. Of a `rootfs` that has none, an
     /// empty list.
     pub diff_ids: Option<Vec<Digest>>,
+}
+
+/// The [chain ID](https://github.com/opencontainers/image-spec/blob/main/config.md#layer-chainid) of a layer on those below it:
+/// what names the files that they make together.
+pub fn chain_id(below: Option<&Digest>, diff_id: &Digest) -> Digest {
+    match below {
+        None => diff_id.clone(),
+        Some(below) => sha256(format!("{below} {diff_id}").as_bytes()),
+    }
 }
 
 /// A field's value; `null` and what is empty say nothing.

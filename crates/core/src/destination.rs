@@ -49,6 +49,15 @@ pub trait ImageDestination: fmt::Debug + Send + Sync {
     /// - Changes nothing.
     async fn has(&self, want: &Expect) -> Result<Option<Stored>>;
 
+    /// Looks once more, right before the commit, at what [`has`](Self::has) has found, where a place can see only then whether it is
+    /// so. Gives the blobs that have to be put after all; the caller puts these, and then commits.
+    ///
+    /// - When what it gives was put, the image can be committed.
+    async fn verify_found(&self, what: Commit<'_>) -> Result<Vec<Digest>> {
+        let _ = what;
+        Ok(Vec::new())
+    }
+
     /// Gets the blob from a place nearby (a mount in a registry, a link on disk) without its bytes passing here.
     ///
     /// - `None` when it cannot; then nothing has changed.

@@ -54,7 +54,7 @@ pub use body::{Body, BodyReader, ByteStream, Chunks, Expect, FileRange, Stored};
 pub use cache::{Cache, Memo};
 pub use collection::{CollectMode, CollectOptions, Collected, Collection, Garbage, Kept};
 pub use complete::{Available, Complete};
-pub use config::ImageConfig;
+pub use config::{ImageConfig, chain_id};
 pub use descriptor::Descriptor;
 pub use destination::{
     Accepts, AcceptsLayers, AcceptsManifests, AcceptsNameless, AcceptsNames, AcceptsOrder,

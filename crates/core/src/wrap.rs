@@ -192,6 +192,7 @@ wrappers! {
         fn beside(&self) -> Option<&dyn PutBeside>;
         fn contents(&self) -> Option<&dyn Contents>;
         async fn has(&self, want: &Expect) -> Result<Option<Stored>>;
+        async fn verify_found(&self, what: Commit<'_>) -> Result<Vec<Digest>>;
         async fn take_from(&self, want: &Expect, from: &Reference) -> Result<Option<Stored>>;
         async fn put_blob(&self, expect: Expect, body: Body) -> Result<Stored>;
         async fn put_manifest(&self, manifest: &Manifest) -> Result<()>;

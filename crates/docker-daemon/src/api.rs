@@ -13,6 +13,7 @@ use crate::connect::Address;
 use crate::engine::{Chunks, Engine, Inspected, Listed, Locator, Piece, Store, not_found};
 use crate::find::Surroundings;
 use crate::http::{ANSWER_LIMIT, Answer, Sent, encoded, parsed};
+use crate::known::Memory;
 use crate::reply;
 
 /// The newest API that is spoken.
@@ -26,6 +27,7 @@ const OLDEST: Version = Version(1, 24);
 pub(crate) struct Daemon {
     surroundings: Surroundings,
     found: OnceCell<Found>,
+    memory: Memory,
 }
 
 #[derive(Debug)]
@@ -34,6 +36,13 @@ struct Found {
     from: String,
     version: Version,
     store: Store,
+}
+
+impl Found {
+    /// Whether it says of each manifest that it is whole: since 1.48.
+    fn says_what_is_whole(&self) -> bool {
+        self.store == Store::Containerd && self.version >= Version(1, 48)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,10 +82,7 @@ impl Engine for Daemon {
     }
 
     async fn inspect(&self, image: &str) -> Result<Inspected> {
-        // The platforms of an index are said since 1.48.
-        let found = self.found().await?;
-        let parts = found.store == Store::Containerd && found.version >= Version(1, 48);
-        let query = if parts { "?manifests=1" } else { "" };
+        let query = if self.found().await?.says_what_is_whole() { "?manifests=1" } else { "" };
         let path = format!("/images/{}/json{query}", encoded(image));
         match self.json(Method::GET, &path).await {
             Err(error) if error.kind() == ErrorKind::NotFound => Err(match self.images().await {
@@ -85,6 +91,17 @@ impl Engine for Daemon {
             }),
             done => done,
         }
+    }
+
+    async fn memory(&self) -> Result<Option<&Memory>> {
+        let found = self.found().await?;
+        let takes_parts = match found.store {
+            Store::GraphDriver => true,
+            // Else nothing says that one is missing.
+            Store::Containerd => found.says_what_is_whole(),
+            Store::Podman => false,
+        };
+        Ok(takes_parts.then_some(&self.memory))
     }
 
     async fn tag(&self, image: &str, name: &DockerName) -> Result<()> {
@@ -115,7 +132,7 @@ impl Engine for Daemon {
 
 impl Daemon {
     pub(crate) fn new(surroundings: Surroundings) -> Self {
-        Self { surroundings, found: OnceCell::new() }
+        Self { surroundings, found: OnceCell::new(), memory: Memory::default() }
     }
 
     async fn json<T: DeserializeOwned>(&self, method: Method, path: &str) -> Result<T> {

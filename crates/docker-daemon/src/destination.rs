@@ -5,21 +5,19 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex as Lock, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use serde_json::json;
-use tokio::sync::Mutex;
-use transship_archive::docker_save::MANIFEST_NAME;
-use transship_archive::layout::{INDEX_FILE, LAYOUT_BYTES, LAYOUT_FILE, blob_path};
+use tokio::sync::{Mutex, OnceCell};
 use transship_core::{
-    Accepts, AcceptsManifests, AcceptsNames, AcceptsOrder, Artifacts, Available, Body, Commit,
-    Committed, Descriptor, Digest, DockerName, Document, Error, ErrorKind, Expect, FileRange,
-    ImageDestination, ImageName, LayerForm, LayerType, Manifest, MediaType, Observer, Reference,
-    Result, ResultExt, Sparse, Stored, media_types, parse_digest, run_blocking, spool_folder,
+    Accepts, AcceptsManifests, AcceptsNames, AcceptsOrder, Artifacts, Body, Cache, Commit,
+    Committed, Digest, DockerName, Error, ErrorKind, Expect, FileRange, ImageDestination,
+    ImageName, Manifest, MediaType, Observer, Reference, Result, ResultExt, Sparse, Stored,
+    WriteOptions, media_types, run_blocking, spool_folder,
 };
 use transship_local::spool_file;
 
 use crate::engine::{Engine, Locator, Store};
+use crate::known::Known;
 use crate::load::Load;
+use crate::nameless::Nameless;
 
 /// A blob of at most this many bytes is read before any of it is sent: when it is damaged, the image goes on without it.
 const HELD: u64 = 4 << 20;
@@ -27,23 +25,30 @@ const HELD: u64 = 4 << 20;
 /// One image being written.
 #[derive(Debug)]
 pub(crate) struct Destination {
-    engine: Arc<dyn Engine>,
-    store: Store,
-    reference: Reference,
-    names: Vec<DockerName>,
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) store: Store,
+    pub(crate) reference: Reference,
+    pub(crate) names: Vec<DockerName>,
     shown_names: Vec<ImageName>,
-    accepts: Accepts,
+    pub(crate) accepts: Accepts,
     spool: Option<PathBuf>,
-    observer: Observer,
-    writing: Mutex<Writing>,
+    pub(crate) cache: Cache,
+    pub(crate) observer: Observer,
+    pub(crate) writing: Mutex<Writing>,
+    /// What was put.
     blobs: Lock<HashMap<Digest, u64>>,
+    /// What the engine has, and was not put.
+    found: Lock<HashMap<Digest, u64>>,
+    known: OnceCell<Known>,
     manifests: Lock<HashMap<Digest, Manifest>>,
 }
 
 #[derive(Debug)]
-enum Writing {
+pub(crate) enum Writing {
     NotBegun,
     Open(Load),
+    /// The engine has it.
+    Loaded(Nameless),
     /// A blob was not whole: so is the tar not.
     Broken,
 }
@@ -52,32 +57,37 @@ impl Destination {
     pub(crate) async fn open(
         engine: Arc<dyn Engine>,
         names: Vec<DockerName>,
-        spool: Option<PathBuf>,
-        observer: Observer,
+        how: &WriteOptions,
     ) -> Result<Self> {
         let store = engine.store().await?;
         let first = names.first().map_or(Locator::All, |name| Locator::Name(name.clone()));
-        let reference = engine.reference(&first);
         Ok(Self {
+            reference: engine.reference(&first),
             engine,
             store,
-            reference,
             shown_names: names.iter().map(ImageName::from).collect(),
             names,
             accepts: accepts(store),
-            spool,
-            observer,
+            spool: how.spool.clone(),
+            cache: how.cache.clone(),
+            observer: how.observer.clone(),
             writing: Mutex::new(Writing::NotBegun),
             blobs: Lock::default(),
+            found: Lock::default(),
+            known: OnceCell::new(),
             manifests: Lock::default(),
         })
     }
 
-    fn blobs(&self) -> MutexGuard<'_, HashMap<Digest, u64>> {
+    pub(crate) fn blobs(&self) -> MutexGuard<'_, HashMap<Digest, u64>> {
         self.blobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn manifests(&self) -> MutexGuard<'_, HashMap<Digest, Manifest>> {
+    pub(crate) fn found(&self) -> MutexGuard<'_, HashMap<Digest, u64>> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn manifests(&self) -> MutexGuard<'_, HashMap<Digest, Manifest>> {
         self.manifests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -107,90 +117,6 @@ impl Destination {
         let range = FileRange::new(file, folder.as_path(), 0, stored.size);
         Ok((stored, Body::from_file(range)))
     }
-
-    /// Holds a root to what this engine keeps.
-    async fn check(&self, what: Commit<'_>) -> Result<()> {
-        what.check_whole()?;
-        let root = what.root.descriptor();
-        let unsupported = |message: String| Err(Error::new(ErrorKind::Unsupported, message));
-        if !self.accepts.takes(&root.media_type) {
-            return unsupported(format!("this engine cannot hold a {}", root.media_type));
-        }
-        let manifests: Vec<Manifest> = self.manifests().values().cloned().collect();
-        what.check_complete(&manifests, &Here { blobs: &self.blobs() })?;
-        let Document::Image(image) = what.root.document() else { return Ok(()) };
-        if self.store != Store::Containerd && !image.is_runnable() {
-            return unsupported(format!(
-                "this engine holds images only, and the config of this is {}",
-                image.config.media_type
-            ));
-        }
-        let zstd = |layer: &Descriptor| {
-            LayerType::of(&layer.media_type).is_some_and(|layer| layer.form == LayerForm::Zstd)
-        };
-        if image.layers.iter().any(zstd) && !self.engine.takes_zstd().await? {
-            let error = Error::new(ErrorKind::Unsupported, "this engine cannot read zstd layers");
-            return Err(error.hint("recompress its layers with gzip, or use docker 25 or later"));
-        }
-        Ok(())
-    }
-
-    /// Sends the documents, ends the tar, and gives the ID of the image that is there now.
-    async fn load(&self, what: Commit<'_>, load: Load) -> Result<String> {
-        let root = what.root;
-        let mut manifests: Vec<Manifest> = self.manifests().values().cloned().collect();
-        manifests.retain(|manifest| manifest.descriptor().digest != root.descriptor().digest);
-        manifests.push(root.clone());
-        manifests.sort_by_cached_key(|manifest| manifest.descriptor().digest.to_string());
-        for manifest in &manifests {
-            load.put(&blob_path(&manifest.descriptor().digest), manifest.bytes().clone()).await?;
-        }
-        load.put(LAYOUT_FILE, Bytes::from_static(LAYOUT_BYTES)).await?;
-        load.put(INDEX_FILE, index_of(root.descriptor())).await?;
-        let expected = match root.document() {
-            Document::Image(image) => {
-                let layers: Vec<_> =
-                    image.layers.iter().map(|layer| blob_path(&layer.digest)).collect();
-                let list = json!([{"Config": blob_path(&image.config.digest), "RepoTags": null, "Layers": layers}]);
-                load.put(MANIFEST_NAME, list.to_string().into()).await?;
-                match self.store {
-                    Store::Containerd => &root.descriptor().digest,
-                    _ => &image.config.digest,
-                }
-            }
-            _ => &root.descriptor().digest,
-        };
-        let id = expected.to_string();
-        let before = self.engine.inspect(&id).await.is_ok();
-        let looked = match load.finish().await {
-            Ok(said) => self.look(&id, said.as_deref(), what).await,
-            Err(error) => Err(error),
-        };
-        if looked.is_err() && !before {
-            // It has no name. Where nothing was kept, there is nothing to remove.
-            let _ = self.engine.remove(&id).await;
-        }
-        looked.map(|()| id)
-    }
-
-    /// Whether the image is there, and whole.
-    async fn look(&self, id: &str, said: Option<&str>, what: Commit<'_>) -> Result<()> {
-        if let Some(other) = said.filter(|said| *said != id) {
-            let message = format!("the engine loaded {other}, and {id} was sent");
-            return Err(Error::new(ErrorKind::Unexpected, message));
-        }
-        let found = self.engine.inspect(id).await.context(|| "looking at what was loaded")?;
-        let absent = what.absent_digests();
-        let left_out = |id: &str| absent.iter().any(|digest| digest.as_ref() == id);
-        let broken =
-            found.manifests.iter().flatten().find(|part| !part.available && !left_out(&part.id));
-        if let Some(part) = broken {
-            let message =
-                format!("the engine has loaded the image, and lacks a part of {}", part.id);
-            return Err(Error::new(ErrorKind::Unexpected, message));
-        }
-        Ok(())
-    }
 }
 
 #[async_trait]
@@ -209,8 +135,26 @@ impl ImageDestination for Destination {
 
     async fn has(&self, want: &Expect) -> Result<Option<Stored>> {
         let Some(digest) = &want.digest else { return Ok(None) };
-        let stored = self.blobs().get(digest).map(|size| Stored::new(digest.clone(), *size));
-        Ok(stored.filter(|stored| want.check(stored).is_ok()))
+        let put = self.blobs().get(digest).copied();
+        if let Some(size) = put {
+            return Ok(want.of_size(size));
+        }
+        let (Some(size), Some(memory)) = (want.size, self.engine.memory().await?) else {
+            return Ok(None);
+        };
+        let known = self.known.get_or_init(|| memory.known(&*self.engine, self.store, &self.cache));
+        if !known.await.has(want) || memory.is_wrong() {
+            return Ok(None);
+        }
+        self.found().insert(digest.clone(), size);
+        Ok(want.of_size(size))
+    }
+
+    async fn verify_found(&self, what: Commit<'_>) -> Result<Vec<Digest>> {
+        if self.found().is_empty() {
+            return Ok(Vec::new());
+        }
+        self.load_parts(what).await.context(|| &self.reference)
     }
 
     async fn put_blob(&self, expect: Expect, body: Body) -> Result<Stored> {
@@ -223,7 +167,7 @@ impl ImageDestination for Destination {
         let load = match std::mem::replace(&mut *writing, Writing::Broken) {
             Writing::NotBegun => Load::begin(&self.engine),
             Writing::Open(load) => load,
-            Writing::Broken => return Err(broken()),
+            Writing::Loaded(_) | Writing::Broken => return Err(broken()),
         };
         let sent = stored.clone();
         let (put, load) = run_blocking(move |cancel| {
@@ -234,11 +178,12 @@ impl ImageDestination for Destination {
             Ok(_) => {}
             // What it said is the reason.
             Err(error) if error.kind() == ErrorKind::Unavailable => {
-                return Err(load.reply().await.err().unwrap_or(error));
+                return Err(load.refusal().await.unwrap_or(error));
             }
             Err(error) => return Err(error),
         }
         *writing = Writing::Open(load);
+        self.found().remove(&stored.digest);
         self.blobs().insert(stored.digest.clone(), stored.size);
         Ok(stored)
     }
@@ -249,24 +194,7 @@ impl ImageDestination for Destination {
     }
 
     async fn commit(self: Box<Self>, what: Commit<'_>) -> Result<Committed> {
-        self.check(what).await.context(|| &self.reference)?;
-        let load = match std::mem::replace(&mut *self.writing.lock().await, Writing::Broken) {
-            Writing::NotBegun => Load::begin(&self.engine),
-            Writing::Open(load) => load,
-            Writing::Broken => return Err(broken()),
-        };
-        let id = self.load(what, load).await.context(|| &self.reference)?;
-        let mut references = Vec::new();
-        for name in &self.names {
-            self.engine.tag(&id, name).await?;
-            references.push(self.engine.reference(&Locator::Name(name.clone())));
-        }
-        if references.is_empty() {
-            let reference = self.engine.reference(&Locator::Id(parse_digest(&id)?));
-            self.observer.warn(format!("the image has no name: {reference} is its reference"));
-            references.push(reference);
-        }
-        Ok(Committed::new(what.root.descriptor().clone(), references))
+        self.load_and_name(what).await.context(|| &self.reference)
     }
 }
 
@@ -283,26 +211,9 @@ fn accepts(store: Store) -> Accepts {
     accepts
 }
 
-fn index_of(root: &Descriptor) -> Bytes {
-    let entry = json!({"mediaType": root.media_type.to_string(), "digest": root.digest.to_string(), "size": root.size});
-    let index = json!({"schemaVersion": 2, "mediaType": MediaType::ImageIndex.to_string(), "manifests": [entry]});
-    index.to_string().into()
-}
-
-fn broken() -> Error {
+pub(crate) fn broken() -> Error {
     Error::new(
         ErrorKind::Conflict,
         "a blob before this one was not whole: the image has to be sent again",
     )
-}
-
-/// What was put.
-struct Here<'a> {
-    blobs: &'a HashMap<Digest, u64>,
-}
-
-impl Available for Here<'_> {
-    fn blob(&self, of: &Descriptor) -> Result<Option<u64>> {
-        Ok(self.blobs.get(&of.digest).copied())
-    }
 }

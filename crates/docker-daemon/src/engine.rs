@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::known::Memory;
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde::Deserialize;
@@ -39,6 +40,12 @@ pub trait Engine: fmt::Debug + Send + Sync {
     /// # Errors
     /// `NotFound`, which lists the names that are there: see [`not_found`].
     async fn inspect(&self, image: &str) -> Result<Inspected>;
+
+    /// What is remembered of the layers that it has, so that they are left out of what it loads; `None` for an engine that takes
+    /// whole images only.
+    async fn memory(&self) -> Result<Option<&Memory>> {
+        Ok(None)
+    }
 
     /// Gives an image a name, which it takes from the image that had it.
     async fn tag(&self, image: &str, name: &DockerName) -> Result<()>;
@@ -122,8 +129,12 @@ pub struct Listed {
 impl Listed {
     /// Its names that are some.
     pub fn names(&self) -> impl Iterator<Item = &String> {
-        self.repo_tags.iter().flatten().filter(|name| !name.starts_with("<none>"))
+        named(self.repo_tags.as_ref())
     }
+}
+
+fn named(tags: Option<&Vec<String>>) -> impl Iterator<Item = &String> {
+    tags.into_iter().flatten().filter(|name| !name.starts_with("<none>"))
 }
 
 /// What an engine says of one image.
@@ -138,6 +149,28 @@ pub struct Inspected {
     /// What an index has, in an engine with the containerd store.
     #[serde(default)]
     pub manifests: Option<Vec<Part>>,
+    /// Its layers.
+    #[serde(default, rename = "RootFS")]
+    root_fs: Option<RootFs>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RootFs {
+    #[serde(default)]
+    layers: Option<Vec<String>>,
+}
+
+impl Inspected {
+    /// Its names that are some.
+    pub fn names(&self) -> impl Iterator<Item = &String> {
+        named(self.repo_tags.as_ref())
+    }
+
+    /// The diff IDs of its layers.
+    pub fn layers(&self) -> &[String] {
+        self.root_fs.as_ref().and_then(|root_fs| root_fs.layers.as_deref()).unwrap_or_default()
+    }
 }
 
 /// A manifest below an index, in an engine with the containerd store.

@@ -48,6 +48,7 @@
 //! the [`Engine`](engine::Engine) that is asked. [`http`] is the client of APIs.
 
 mod api;
+mod commit;
 mod connect;
 mod delete;
 mod destination;
@@ -55,7 +56,9 @@ mod docker;
 pub mod engine;
 mod find;
 pub mod http;
+mod known;
 mod load;
+mod nameless;
 mod reader;
 mod reference;
 mod reply;
@@ -65,6 +68,7 @@ mod tls;
 mod transport;
 
 pub use docker::{Docker, DockerDaemon};
+pub use known::Memory;
 pub use transport::{Engines, Kind};
 
 /// What stands before the colon.

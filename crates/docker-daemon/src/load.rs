@@ -16,12 +16,23 @@ const WAITING: usize = 4;
 
 const BLOCK: usize = 512;
 
-/// A tar that an engine loads while it is written. Dropped before [`finish`](Self::finish), it is cut off, and the engine
+/// A tar that an engine loads while it is written. Dropped before [`end`](Self::end), it is cut off, and the engine
 /// keeps nothing of it.
 #[derive(Debug)]
 pub(crate) struct Load {
     sender: Sender<Piece>,
-    reply: Task<Result<Option<String>>>,
+    reply: Reply,
+}
+
+/// What an engine is going to say of a tar.
+#[derive(Debug)]
+pub(crate) struct Reply(Task<Result<Option<String>>>);
+
+impl Reply {
+    /// The ID, where the engine says it.
+    pub(crate) async fn id(&mut self) -> Result<Option<String>> {
+        (&mut self.0.0).await.unwrap_or_else(|_| Err(cancelled()))
+    }
 }
 
 impl Load {
@@ -29,7 +40,7 @@ impl Load {
         let (sender, pieces) = channel(WAITING);
         let engine = Arc::clone(engine);
         let reply = tokio::spawn(async move { engine.load(pieces).await });
-        Self { sender, reply: Task(reply) }
+        Self { sender, reply: Reply(Task(reply)) }
     }
 
     /// Sends a blob. Blocks. Its digest and size are known; what does not hold to them is found before the next entry.
@@ -53,7 +64,7 @@ impl Load {
     pub(crate) async fn put(&self, name: &str, bytes: Bytes) -> Result<()> {
         let size = bytes.len() as u64;
         for piece in [header(name, size)?, bytes, padding(size)] {
-            // An engine that has gone answers in `finish`.
+            // An engine that has gone answers at the end.
             if !piece.is_empty() && self.sender.send(Piece::Bytes(piece)).await.is_err() {
                 break;
             }
@@ -61,18 +72,18 @@ impl Load {
         Ok(())
     }
 
-    /// Ends the tar, and gives the ID that the engine says. After this the engine keeps the image.
-    pub(crate) async fn finish(self) -> Result<Option<String>> {
+    /// Ends the tar. After this the engine keeps the image.
+    pub(crate) async fn end(self) -> Reply {
         let end = Bytes::from_static(&[0; 2 * BLOCK]);
         if self.sender.send(Piece::Bytes(end)).await.is_ok() {
             let _ = self.sender.send(Piece::End).await;
         }
-        self.reply().await
+        self.reply
     }
 
-    /// Why the engine takes no more.
-    pub(crate) async fn reply(mut self) -> Result<Option<String>> {
-        (&mut self.reply.0).await.unwrap_or_else(|_| Err(cancelled()))
+    /// Why the engine takes no more; `None` where it does not say it.
+    pub(crate) async fn refusal(mut self) -> Option<Error> {
+        self.reply.id().await.err()
     }
 
     fn send(&self, bytes: Bytes) -> Result<()> {

@@ -141,8 +141,7 @@ impl<K: Kind> Transport for Engines<K> {
                 refuse_what_is_there(&*engine, name).await.context(|| at)?;
             }
         }
-        let (spool, observer) = (how.spool.clone(), how.observer.clone());
-        let opened = Destination::open(engine, names, spool, observer).await;
+        let opened = Destination::open(engine, names, how).await;
         Ok(Box::new(opened.context(|| at)?))
     }
 

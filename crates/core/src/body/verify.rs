@@ -14,6 +14,8 @@ pub struct Expect {
     pub digest: Option<Digest>,
     /// Their number, where it is known.
     pub size: Option<u64>,
+    /// Of a layer, its [chain ID](crate::chain_id), where it is known: a place that keeps layers unpacked knows them by it.
+    pub chain: Option<Digest>,
 }
 
 impl Expect {
@@ -41,6 +43,13 @@ impl Expect {
         self
     }
 
+    /// Adds the chain ID.
+    #[must_use]
+    pub fn with_chain(mut self, chain: Option<Digest>) -> Self {
+        self.chain = chain;
+        self
+    }
+
     /// Both expectations.
     ///
     /// # Errors
@@ -62,6 +71,7 @@ impl Expect {
             media_type: other.media_type.clone().or_else(|| self.media_type.clone()),
             digest: other.digest.clone().or_else(|| self.digest.clone()),
             size: other.size.or(self.size),
+            chain: other.chain.clone().or_else(|| self.chain.clone()),
         })
     }
 
@@ -117,6 +127,7 @@ impl From<&Descriptor> for Expect {
             media_type: Some(descriptor.media_type.clone()),
             digest: Some(descriptor.digest.clone()),
             size: Some(descriptor.size),
+            chain: None,
         }
     }
 }

@@ -9,12 +9,14 @@ pub(crate) mod signatures;
 
 use transship_core::{Commit, Committed, ImageDestination, ImageSource, Result, Shows};
 
-use crate::copy::task::CopiedBlobs;
-use crate::events::emit::Emitter;
+use crate::copy::blob::{Reuse, Route};
+use crate::copy::schedule::Scheduler;
+use crate::copy::task::{BlobTask, CopiedBlobs};
 use crate::open::Batch;
+use crate::open::base::WithBase;
 use crate::plan::nodes::ImagePlan;
 use crate::plan::{Action, ImageTask};
-use crate::{DetachedSignatures, EventKind};
+use crate::{DetachedSignatures, EventKind, ImageId};
 pub(crate) use convert::{attested, image_type, index_type, lost_in_docker};
 use delta::Delta;
 pub(crate) use manifests::planned_root;
@@ -26,6 +28,7 @@ pub(crate) async fn commit(
     batch: &Batch<'_>,
     task: ImageTask<'_>,
     copied: &CopiedBlobs,
+    scheduler: &Scheduler,
 ) -> Result<ImageReport> {
     let ImageTask { id, root, action, target } = task;
     let place = target.image.owned()?;
@@ -33,9 +36,10 @@ pub(crate) async fn commit(
     let mut made = None;
     let committed = match action {
         Action::Nothing(there) => there,
-        Action::Copy { from, plan, .. } => {
+        Action::Copy { from, plan, blobs } => {
+            let again = Again { scheduler, image: id, blobs: &blobs };
             let (mut committed, referrers) =
-                commit_plan(&plan, place, from.get(), copied, batch.events).await?;
+                commit_plan(&plan, place, from.get(), copied, again).await?;
             let lost = std::mem::take(&mut committed.lost);
             if shows == Shows::AtCommit {
                 batch.events.published(&committed.references);
@@ -61,13 +65,20 @@ pub(crate) async fn commit(
     Ok(report)
 }
 
+/// How blobs of an image are put again.
+struct Again<'a> {
+    scheduler: &'a Scheduler,
+    image: ImageId,
+    blobs: &'a [BlobTask],
+}
+
 /// Puts the manifests of an image and commits it. Also gives the number of its referrers.
 async fn commit_plan(
     plan: &ImagePlan,
     image: Box<dyn ImageDestination + '_>,
     source: &dyn ImageSource,
     copied: &CopiedBlobs,
-    events: &Emitter,
+    again: Again<'_>,
 ) -> Result<(Committed, usize)> {
     let built = build(&plan.root, copied)?;
     let referrers: Vec<Built> =
@@ -90,6 +101,14 @@ async fn commit_plan(
         .without(&plan.absent)
         .needing(&delta.needs)
         .preferring(plan.preferred.as_ref());
+    let lacking = image.verify_found(what).await?;
+    if !lacking.is_empty() {
+        let from = &WithBase::over(source, &*image);
+        let (image, destination) = (again.image, &*image);
+        let route = Route { image, source: from, destination, reuse: Reuse::Nothing };
+        again.scheduler.put_again(route, again.blobs, (copied, &lacking)).await?;
+    }
+    let events = &again.scheduler.events;
     let committed = events.publishing(image.reference().clone(), image.commit(what)).await?;
     Ok((committed, referrers.len()))
 }

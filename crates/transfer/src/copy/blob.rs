@@ -20,10 +20,18 @@ use crate::{BlobId, Compress, EventKind, ImageId, TransferOptions};
 
 /// From where to where.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Route<'a> {
-    pub(super) image: ImageId,
-    pub(super) source: &'a dyn ImageSource,
-    pub(super) destination: &'a dyn ImageDestination,
+pub(crate) struct Route<'a> {
+    pub(crate) image: ImageId,
+    pub(crate) source: &'a dyn ImageSource,
+    pub(crate) destination: &'a dyn ImageDestination,
+    pub(crate) reuse: Reuse,
+}
+
+/// Whether what is there already counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reuse {
+    WhatIsThere,
+    Nothing,
 }
 
 /// What a blob is read for.
@@ -63,7 +71,9 @@ impl BlobCopy<'_> {
             place.put().await?;
         }
         let _stream = self.scheduler.stream(self.task).await?;
-        if let Some(stored) = self.reuse().await? {
+        if self.route.reuse == Reuse::WhatIsThere
+            && let Some(stored) = self.reuse().await?
+        {
             return Ok(stored);
         }
         if self.task.key.to.is_none() {

@@ -4,7 +4,7 @@
 pub(crate) mod blob;
 mod place;
 mod recompress;
-mod schedule;
+pub(crate) mod schedule;
 pub(crate) mod task;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -16,7 +16,7 @@ use crate::open::{Batch, boxed};
 use crate::plan::{Action, ImageTask, TransferPlan};
 use crate::turn::{Turn, Turns};
 use crate::{EventKind, ImageFailure, Report};
-use blob::Route;
+use blob::{Reuse, Route};
 use schedule::Scheduler;
 
 /// Copies the images of a plan.
@@ -94,8 +94,13 @@ async fn copy_image(
     let mut copied = task::CopiedBlobs::default();
     if let Action::Copy { from, blobs, .. } = &task.action {
         let source = &WithBase::over(from.get(), place);
-        copied = scheduler.copy_blobs(Route { image, source, destination: place }, blobs).await?;
+        copied = scheduler
+            .copy_blobs(
+                Route { image, source, destination: place, reuse: Reuse::WhatIsThere },
+                blobs,
+            )
+            .await?;
     }
     turn.come().await?;
-    commit::commit(batch, task, &copied).await
+    commit::commit(batch, task, &copied, scheduler).await
 }

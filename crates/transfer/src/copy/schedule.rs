@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
-use transship_core::{AcceptsOrder, Expect, LayerForm, Result, ResultExt, Stored, cancelled};
+use transship_core::{
+    AcceptsOrder, Digest, Expect, LayerForm, Result, ResultExt, Stored, cancelled,
+};
 
 use super::blob::{LayerCache, Route, copy_blob};
 use super::place::{Place, Places};
@@ -43,8 +45,8 @@ const MOST_FRUGAL: i32 = 8;
 
 /// Schedules the blobs of a transfer.
 #[derive(Debug)]
-pub(super) struct Scheduler {
-    pub(super) events: Emitter,
+pub(crate) struct Scheduler {
+    pub(crate) events: Emitter,
     pub(super) since: Option<Since>,
     pub(super) cache: LayerCache,
     /// Blobs of a stream that are at the destination already.
@@ -198,6 +200,23 @@ impl Scheduler {
             return Ok(stored.clone());
         }
         copy_blob(self, route, (task, self.try_of(&cell)), place).await
+    }
+
+    /// Puts what was found at the destination and is not there after all.
+    pub(crate) async fn put_again(
+        &self,
+        route: Route<'_>,
+        tasks: &[BlobTask],
+        (copied, again): (&CopiedBlobs, &[Digest]),
+    ) -> Result<()> {
+        for task in tasks {
+            if copied.get(&task.key).is_some_and(|stored| again.contains(&stored.digest)) {
+                let put =
+                    copy_blob(self, route, (task, self.number()), &mut Place::anywhere()).await;
+                put.context(|| task.what())?;
+            }
+        }
+        Ok(())
     }
 
     fn number(&self) -> BlobId {

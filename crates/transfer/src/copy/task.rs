@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use transship_core::{Descriptor, Digest, Expect, LayerForm, MediaType, Stored};
+use transship_core::{Descriptor, Digest, Expect, LayerForm, MediaType, Stored, chain_id};
 
 use crate::events::emit::Emitter;
 use crate::plan::layers::{Handling, LayerPlan};
@@ -43,17 +43,20 @@ pub(crate) struct BlobTask {
     /// The type that it gets.
     media_type: MediaType,
     pub(crate) diff_id: Option<Digest>,
+    /// Of a layer, where the diff IDs of all layers up to it are known.
+    chain: Option<Digest>,
     /// For a layer: its position, and how many there are.
     layer: Option<(usize, usize)>,
 }
 
 impl BlobTask {
-    fn layer(layer: &LayerPlan, at: (usize, usize)) -> Option<Self> {
+    fn layer(layer: &LayerPlan, at: (usize, usize), chain: Option<Digest>) -> Option<Self> {
         Some(Self {
             key: TaskKey::of(layer)?,
             source: Arc::clone(&layer.source),
             media_type: layer.media_type.clone(),
             diff_id: layer.diff_id.clone(),
+            chain,
             layer: Some(at),
         })
     }
@@ -64,6 +67,7 @@ impl BlobTask {
             source: Arc::clone(config),
             media_type: config.media_type.clone(),
             diff_id: None,
+            chain: None,
             layer: None,
         }
     }
@@ -87,7 +91,7 @@ impl BlobTask {
             (Some(LayerForm::Plain), Some(diff_id)) => Expect::digest(diff_id.clone()),
             _ => Expect::anything(),
         };
-        expect.with_media_type(self.media_type.clone())
+        expect.with_media_type(self.media_type.clone()).with_chain(self.chain.clone())
     }
 }
 
@@ -98,8 +102,9 @@ pub(crate) fn tasks(plan: &ImagePlan) -> Vec<BlobTask> {
     let mut all = Vec::new();
     for leaf in plan.images() {
         let count = leaf.layers.len();
-        let layers = leaf.layers.iter().enumerate();
-        let layers = layers.filter_map(|(at, layer)| BlobTask::layer(layer, (at, count)));
+        let layers = leaf.layers.iter().zip(chains(&leaf.layers)).enumerate();
+        let layers =
+            layers.filter_map(|(at, (layer, chain))| BlobTask::layer(layer, (at, count), chain));
         for task in layers.chain([BlobTask::config(&leaf.config)]) {
             if seen.insert(task.key.clone()) {
                 all.push(task);
@@ -107,6 +112,17 @@ pub(crate) fn tasks(plan: &ImagePlan) -> Vec<BlobTask> {
         }
     }
     all
+}
+
+/// The chain ID of each layer, up to the first whose diff ID is not known.
+fn chains(layers: &[LayerPlan]) -> impl Iterator<Item = Option<Digest>> {
+    let mut below = None;
+    let mut known = true;
+    layers.iter().map(move |layer| {
+        known &= layer.diff_id.is_some();
+        below = layer.diff_id.as_ref().filter(|_| known).map(|id| chain_id(below.as_ref(), id));
+        below.clone()
+    })
 }
 
 /// The numbers of all blobs of a transfer, in the order of the plan.

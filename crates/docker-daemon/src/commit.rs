@@ -1,0 +1,188 @@
+//! The commit of a [`Destination`]: the image is loaded without a name, looked at, and named.
+
+use bytes::Bytes;
+use serde_json::json;
+use transship_archive::docker_save::MANIFEST_NAME;
+use transship_archive::layout::{INDEX_FILE, LAYOUT_BYTES, LAYOUT_FILE, blob_path};
+use transship_core::{
+    Available, Commit, Committed, Descriptor, Digest, Document, Error, ErrorKind, LayerForm,
+    LayerType, Manifest, MediaType, Notice, Result, ResultExt, parse_digest,
+};
+
+use crate::destination::{Destination, Writing, broken};
+use crate::engine::{Locator, Store};
+use crate::load::{Load, Reply};
+use crate::nameless::Nameless;
+
+impl Destination {
+    /// Loads an image of which layers were left out. When the engine refuses it, or what it made of it is not the image, all blobs
+    /// have to be put, once.
+    pub(crate) async fn load_parts(&self, what: Commit<'_>) -> Result<Vec<Digest>> {
+        self.check(what).await?;
+        let mut writing = self.writing.lock().await;
+        match self.load_open(what, &mut writing).await {
+            Ok(nameless) => {
+                *writing = Writing::Loaded(nameless);
+                Ok(Vec::new())
+            }
+            Err(error) if error.kind() == ErrorKind::Cancelled => Err(error),
+            Err(error) => {
+                let what = format!("loading {} with all of its layers", self.reference);
+                self.observer.notify(Notice::Retrying { what, why: error.to_string() });
+                if let Some(memory) = self.engine.memory().await? {
+                    memory.was_wrong();
+                }
+                *writing = Writing::NotBegun;
+                let mut put: Vec<_> = self.blobs().drain().map(|(digest, _)| digest).collect();
+                put.extend(self.found().drain().map(|(digest, _)| digest));
+                Ok(put)
+            }
+        }
+    }
+
+    /// Loads the image, if it is not loaded already, and names it.
+    pub(crate) async fn load_and_name(&self, what: Commit<'_>) -> Result<Committed> {
+        let mut nameless = {
+            let mut writing = self.writing.lock().await;
+            match std::mem::replace(&mut *writing, Writing::Broken) {
+                Writing::Loaded(nameless) if nameless.root != what.root.descriptor().digest => {
+                    let message = "another image was looked at than is to be committed";
+                    return Err(Error::new(ErrorKind::Conflict, message));
+                }
+                Writing::Loaded(nameless) => nameless,
+                other => {
+                    *writing = other;
+                    self.check(what).await?;
+                    self.load_open(what, &mut writing).await?
+                }
+            }
+        };
+        let mut references = Vec::new();
+        for name in &self.names {
+            let reference = self.engine.reference(&Locator::Name(name.clone()));
+            self.observer.notify(Notice::Publishing(reference.clone()));
+            self.engine.tag(&nameless.id, name).await?;
+            nameless.named();
+            self.observer.notify(Notice::Published(reference.clone()));
+            references.push(reference);
+        }
+        if references.is_empty() {
+            let reference = self.engine.reference(&Locator::Id(parse_digest(&nameless.id)?));
+            self.observer.warn(format!("the image has no name: {reference} is its reference"));
+            nameless.named();
+            references.push(reference);
+        }
+        Ok(Committed::new(what.root.descriptor().clone(), references))
+    }
+
+    async fn load_open(&self, what: Commit<'_>, writing: &mut Writing) -> Result<Nameless> {
+        let load = match std::mem::replace(writing, Writing::Broken) {
+            Writing::NotBegun => Load::begin(&self.engine),
+            Writing::Open(load) => load,
+            Writing::Loaded(_) | Writing::Broken => return Err(broken()),
+        };
+        self.load(what, load).await
+    }
+
+    /// Holds a root to what this engine keeps.
+    async fn check(&self, what: Commit<'_>) -> Result<()> {
+        what.check_whole()?;
+        let root = what.root.descriptor();
+        let unsupported = |message: String| Err(Error::new(ErrorKind::Unsupported, message));
+        if !self.accepts.takes(&root.media_type) {
+            return unsupported(format!("this engine cannot hold a {}", root.media_type));
+        }
+        let manifests: Vec<Manifest> = self.manifests().values().cloned().collect();
+        what.check_complete(&manifests, &Here(self))?;
+        let Document::Image(image) = what.root.document() else { return Ok(()) };
+        if self.store != Store::Containerd && !image.is_runnable() {
+            return unsupported(format!(
+                "this engine holds images only, and the config of this is {}",
+                image.config.media_type
+            ));
+        }
+        let zstd = |layer: &Descriptor| {
+            LayerType::of(&layer.media_type).is_some_and(|layer| layer.form == LayerForm::Zstd)
+        };
+        if image.layers.iter().any(zstd) && !self.engine.takes_zstd().await? {
+            let error = Error::new(ErrorKind::Unsupported, "this engine cannot read zstd layers");
+            return Err(error.hint("recompress its layers with gzip, or use docker 25 or later"));
+        }
+        Ok(())
+    }
+
+    /// Sends the documents, ends the tar, and looks at the image that is there now.
+    async fn load(&self, what: Commit<'_>, load: Load) -> Result<Nameless> {
+        let root = what.root;
+        let mut manifests: Vec<Manifest> = self.manifests().values().cloned().collect();
+        manifests.retain(|manifest| manifest.descriptor().digest != root.descriptor().digest);
+        manifests.push(root.clone());
+        manifests.sort_by_cached_key(|manifest| manifest.descriptor().digest.to_string());
+        for manifest in &manifests {
+            load.put(&blob_path(&manifest.descriptor().digest), manifest.bytes().clone()).await?;
+        }
+        let id = self.put_lists(root, &load).await?.to_string();
+        let root = root.descriptor().digest.clone();
+        let mut nameless = Nameless::new(&self.engine, id, root).await;
+        match self.looked(&mut nameless, load.end().await, what).await {
+            Ok(()) => {}
+            Err(error) => {
+                nameless.remove().await;
+                return Err(error);
+            }
+        }
+        if let Some(memory) = self.engine.memory().await? {
+            memory.remember(&manifests, &self.cache).await?;
+        }
+        Ok(nameless)
+    }
+
+    /// Sends the lists of an OCI layout and, for a single image, that of `docker save`. Gives the ID that the image will have.
+    async fn put_lists<'m>(&self, root: &'m Manifest, load: &Load) -> Result<&'m Digest> {
+        load.put(LAYOUT_FILE, Bytes::from_static(LAYOUT_BYTES)).await?;
+        load.put(INDEX_FILE, index_of(root.descriptor())).await?;
+        let digest = &root.descriptor().digest;
+        let Document::Image(image) = root.document() else { return Ok(digest) };
+        let layers: Vec<_> = image.layers.iter().map(|layer| blob_path(&layer.digest)).collect();
+        let list = json!([{"Config": blob_path(&image.config.digest), "RepoTags": null, "Layers": layers}]);
+        load.put(MANIFEST_NAME, list.to_string().into()).await?;
+        Ok(if self.store == Store::Containerd { digest } else { &image.config.digest })
+    }
+
+    /// Whether the engine has loaded the image, and it is whole.
+    async fn looked(&self, nameless: &mut Nameless, reply: Reply, what: Commit<'_>) -> Result<()> {
+        let said = nameless.loaded(reply).await?;
+        let id = &nameless.id;
+        if let Some(other) = said.filter(|said| said != id) {
+            let message = format!("the engine loaded {other}, and {id} was sent");
+            return Err(Error::new(ErrorKind::Unexpected, message));
+        }
+        let found = self.engine.inspect(id).await.context(|| "looking at what was loaded")?;
+        let absent = what.absent_digests();
+        let left_out = |id: &str| absent.iter().any(|digest| digest.as_ref() == id);
+        let broken =
+            found.manifests.iter().flatten().find(|part| !part.available && !left_out(&part.id));
+        if let Some(part) = broken {
+            let message =
+                format!("the engine has loaded the image, and lacks a part of {}", part.id);
+            return Err(Error::new(ErrorKind::Unexpected, message));
+        }
+        Ok(())
+    }
+}
+
+/// What was put, and what was found.
+struct Here<'a>(&'a Destination);
+
+impl Available for Here<'_> {
+    fn blob(&self, of: &Descriptor) -> Result<Option<u64>> {
+        let put = self.0.blobs().get(&of.digest).copied();
+        Ok(put.or_else(|| self.0.found().get(&of.digest).copied()))
+    }
+}
+
+fn index_of(root: &Descriptor) -> Bytes {
+    let entry = json!({"mediaType": root.media_type.to_string(), "digest": root.digest.to_string(), "size": root.size});
+    let index = json!({"schemaVersion": 2, "mediaType": MediaType::ImageIndex.to_string(), "manifests": [entry]});
+    index.to_string().into()
+}
