@@ -151,14 +151,16 @@ pub struct Inspected {
     pub manifests: Option<Vec<Part>>,
     /// Its layers.
     #[serde(default, rename = "RootFS")]
-    root_fs: Option<RootFs>,
+    pub root_fs: Option<RootFs>,
 }
 
+/// The layers of an image.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct RootFs {
+pub struct RootFs {
+    /// Their diff IDs, the lowest first.
     #[serde(default)]
-    layers: Option<Vec<String>>,
+    pub layers: Option<Vec<String>>,
 }
 
 impl Inspected {
