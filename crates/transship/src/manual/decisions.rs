@@ -291,7 +291,6 @@
 //! does. Names without a domain are docker.io's, as skopeo has it, though podman would first look for `localhost/NAME`: a
 //! reference means the same image for reading and for writing. podman is told of a tar that is cut off by its end, which lets
 //! it remove what it has; once the tar is whole, it is killed.
-<<<<<<< HEAD
 //!
 //! # 74. A tag is deleted alone, or the reason is said
 //!
@@ -305,13 +304,11 @@
 //! `docker://HOST/PREFIX/` was for writing alone. Read, it is an archive of all tags below it, so that choosing by tags, renaming,
 //! comparing and reports are those of any archive. Names keep the prefix, and go below the destination's prefix; rules
 //! can rename them. `list` alone shows repositories there, which cost one request; `Registry::repositories` gives them to programs.
-=======
 //!
-//! # 74. Layers that an engine has are found by `has`, and looked at once more
+//! # 76. Layers that an engine has are found by `has`, and looked at once more
 //!
 //! An engine knows layers by chain, and a destination is asked for one blob: `Expect` says the chain ID of a layer, and no
 //! destination has to know the config before. Whether the engine keeps its word is seen when it has loaded the image, before the
 //! commit: `verify_found` gives what has to be put after all, and the transfer puts it, once. An engine with the containerd store says
 //! which manifests are whole and not which blobs they have; that follows from the digest of the manifest, so that it is noted in the
 //! cache whenever an image was loaded. Noting it for images that are read would need a cache in `ReadOptions`, and is left out.
->>>>>>> b5825be (docker-daemon: layers that the engine has are left out, and sent once more where that was wrong)
