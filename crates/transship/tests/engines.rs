@@ -1,0 +1,166 @@
+//! From engine to engine: podman and docker, started in folders of the tests. They need root, and are skipped by name
+//! without it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "tests"
+)]
+#![cfg(all(
+    unix,
+    feature = "containers-storage",
+    feature = "docker-archive",
+    feature = "oci-layout"
+))]
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use transship::{
+    Digest, Document, ErrorKind, Images, ReadOptions, Result, Settings, Transfer, TransferOptions,
+    Transports,
+};
+
+const HELLO: &str =
+    concat!("docker-archive:", env!("CARGO_MANIFEST_DIR"), "/../../examples/data/hello.tar");
+const IMAGE: &str = "docker.io/example/hello:1";
+
+fn is_there(program: &str) -> bool {
+    let root = std::fs::metadata("/proc/self").is_ok_and(|found| found.uid() == 0);
+    if root && Command::new(program).arg("--version").output().is_ok() {
+        return true;
+    }
+    assert!(std::env::var_os("TRANSSHIP_REQUIRE_PEERS").is_none(), "{program} is required");
+    eprintln!("skipped: {program} is not installed, or this is not root");
+    false
+}
+
+/// A store of podman.
+fn store(folder: &Path) -> String {
+    let folder = folder.display();
+    format!("containers-storage:[vfs@{folder}/r+{folder}/n]")
+}
+
+/// docker's engine, and transports that lead to it.
+struct Docker(Child, Transports);
+
+impl Drop for Docker {
+    fn drop(&mut self) {
+        // Ours, by its id.
+        let _ = Command::new("kill").arg(self.0.id().to_string()).status();
+        let _ = self.0.wait();
+    }
+}
+
+impl Docker {
+    async fn start(folder: &Path) -> Self {
+        let dir = folder.display();
+        std::fs::write(folder.join("daemon.json"), "{}").unwrap();
+        let host = format!("unix://{dir}/s");
+        let mut command = Command::new("dockerd");
+        command.args([
+            "--iptables=false",
+            "--ip6tables=false",
+            "--ip-forward=false",
+            "--bridge=none",
+        ]);
+        command.args(["--storage-driver=vfs".to_owned(), format!("--host={host}")]);
+        command.arg(format!("--config-file={dir}/daemon.json"));
+        command.args([format!("--data-root={dir}/data"), format!("--exec-root={dir}/x")]);
+        command.arg(format!("--pidfile={dir}/pid"));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let settings = Settings::new().with("docker-daemon", "daemon-host", host);
+        let running = Self(command.spawn().unwrap(), Transports::linked(&settings).unwrap());
+        for _ in 0..600 {
+            let asked = image_of(&running.1, "docker-daemon:not-there").await;
+            if asked.unwrap_err().kind() == ErrorKind::NotFound {
+                return running;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("dockerd does not answer");
+    }
+}
+
+/// Copies, with no place for temporary files.
+async fn copy(known: &Transports, from: &str, to: &str, images: Images) -> Result<()> {
+    let options = TransferOptions::default();
+    let nowhere = Some(PathBuf::from("/nowhere"));
+    copy_with(known, from, to, options.with_images(images).with_spool(nowhere)).await
+}
+
+async fn copy_with(known: &Transports, from: &str, to: &str, how: TransferOptions) -> Result<()> {
+    let transfer = Transfer::new(known.parse(from)?, known.parse(to)?).options(how);
+    let transfer = transfer.from_transports(known.clone()).to_transports(known.clone());
+    transfer.run().await.map(drop)
+}
+
+/// The ID of an image.
+async fn image_of(known: &Transports, text: &str) -> Result<Digest> {
+    let at = known.parse(text)?;
+    let root = known.of(&at)?.source(&at, &ReadOptions::default()).await?.root().await?;
+    let Document::Image(image) = root.document() else { panic!("an index") };
+    Ok(image.config.digest.clone())
+}
+
+/// The names of all images.
+async fn names(known: &Transports, text: &str) -> BTreeSet<String> {
+    let at = known.parse(text).unwrap();
+    let archives = known.of(&at).unwrap().archives().unwrap();
+    let reader = archives.read(&at, &ReadOptions::default()).await.unwrap();
+    reader.entries().iter().flat_map(|entry| &entry.names).map(ToString::to_string).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_podman_to_docker_and_into_a_layout() {
+    if !is_there("podman") || !is_there("dockerd") {
+        return;
+    }
+    // Paths of sockets are short.
+    let folder = tempfile::tempdir_in("/tmp").unwrap();
+    let docker = Docker::start(folder.path()).await;
+    let known = &docker.1;
+    let podman = format!("{}{IMAGE}", store(folder.path()));
+    let (engine, layout) = (format!("docker-daemon:{IMAGE}"), folder.path().join("layout"));
+    let layout = format!("oci:{}:{IMAGE}", layout.display());
+    let first = image_of(known, &format!("{HELLO}:{IMAGE}")).await.unwrap();
+    copy(known, &format!("{HELLO}:{IMAGE}"), &podman, Images::default()).await.unwrap();
+    copy_with(known, &podman, &engine, TransferOptions::default()).await.unwrap();
+    copy(known, &engine, &layout, Images::default()).await.unwrap();
+    copy(known, &layout, &format!("{}back:1", store(folder.path())), Images::default())
+        .await
+        .unwrap();
+    let back = format!("{}back:1", store(folder.path()));
+    for place in [&podman, &engine, &layout, &back] {
+        assert_eq!(image_of(known, place).await.unwrap(), first, "{place}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_of_podman_into_one_archive_and_back() {
+    if !is_there("podman") {
+        return;
+    }
+    let folder = tempfile::tempdir_in("/tmp").unwrap();
+    let known = Transports::linked(&Settings::new()).unwrap();
+    let [first, second] = ["a", "b"].map(|name| store(&folder.path().join(name)));
+    let image = image_of(&known, &format!("{HELLO}:{IMAGE}")).await.unwrap();
+    copy(&known, HELLO, &first, Images::All).await.unwrap();
+    let held = names(&known, &first).await;
+    assert_eq!(held.len(), 3, "one image has two names: {held:?}");
+    let archive = format!("oci-archive:{}", folder.path().join("node.tar").display());
+    let everything = TransferOptions::default().with_images(Images::All);
+    copy_with(&known, &first, &archive, everything).await.unwrap();
+    copy(&known, &archive, &second, Images::All).await.unwrap();
+    // A layout takes the blobs while they come.
+    let layout = format!("oci:{}", folder.path().join("layout").display());
+    copy(&known, &second, &layout, Images::All).await.unwrap();
+    for place in [&archive, &second, &layout] {
+        assert_eq!(names(&known, place).await, held, "{place}");
+    }
+    assert_eq!(image_of(&known, &format!("{layout}:{IMAGE}")).await.unwrap(), image);
+}
