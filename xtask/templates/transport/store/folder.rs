@@ -190,7 +190,7 @@ impl Place {
             }
         }
         sync_folder(&blobs)?;
-        let file = StagedFile::beside(&self.path.join(LIST))?;
+        let mut file = StagedFile::beside(&self.path.join(LIST))?;
         write_all_at(file.file(), &list, 0).map_err(|e| Error::io("writing", file.path(), e))?;
         file.publish(Publish::Replace)?;
         remove_unused(&blobs, &images.parts().into_iter().map(file_name).collect())
