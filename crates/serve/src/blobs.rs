@@ -8,7 +8,7 @@ use hyper::header::{
 };
 use hyper::{Method, Response, StatusCode};
 use tokio::sync::Semaphore;
-use transship_core::{Body, Descriptor, Digest, Error, ErrorKind, Expect};
+use transship_core::{Body, Descriptor, Digest, Error, ErrorKind, Expect, FileRange};
 
 use crate::manifests::{Found, find};
 use crate::names::FullName;
@@ -44,15 +44,46 @@ pub(crate) async fn answer(
         let message = format!("blob {digest} has {size} bytes where {} are expected", of.size);
         return Err(Error::new(ErrorKind::Corrupt, message).into());
     }
-    let (part, status) = match asked(range(headers, digest), size) {
-        Asked::All => (0..size, StatusCode::OK),
-        Asked::Part(part) => (part, StatusCode::PARTIAL_CONTENT),
-        Asked::Beyond => return Ok(beyond(digest, size)),
+    let Some((part, status)) = part(headers, digest, size) else {
+        return Ok(beyond(digest, size));
     };
     let sending = match *method {
         Method::HEAD => Sending::nothing(),
         _ => sending(view, &of, body, part.clone(), streams).await?,
     };
+    Ok(reply_with(sending, digest, part, status, size))
+}
+
+/// A blob that was uploaded, and found true then.
+pub(crate) fn whole(file: FileRange, digest: &Digest, headers: &HeaderMap) -> Response<Sending> {
+    let size = file.len();
+    if let Some(reply) = reply::not_modified(headers, digest) {
+        return reply;
+    }
+    match part(headers, digest, size) {
+        Some((part, status)) => {
+            reply_with(Sending::file(file, part.clone()), digest, part, status, size)
+        }
+        None => beyond(digest, size),
+    }
+}
+
+/// The part that is asked for; `None` where nothing of it is there.
+fn part(headers: &HeaderMap, digest: &Digest, size: u64) -> Option<(Range<u64>, StatusCode)> {
+    match asked(range(headers, digest), size) {
+        Asked::All => Some((0..size, StatusCode::OK)),
+        Asked::Part(part) => Some((part, StatusCode::PARTIAL_CONTENT)),
+        Asked::Beyond => None,
+    }
+}
+
+fn reply_with(
+    sending: Sending,
+    digest: &Digest,
+    part: Range<u64>,
+    status: StatusCode,
+    size: u64,
+) -> Response<Sending> {
     let mut response = reply::of_digest(Response::new(sending), digest);
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -62,7 +93,7 @@ pub(crate) async fn answer(
     if status == StatusCode::PARTIAL_CONTENT {
         set(headers, CONTENT_RANGE, &format!("bytes {}-{}/{size}", part.start, part.end - 1));
     }
-    Ok(response)
+    response
 }
 
 /// The range that is asked for, unless it is one of other content.

@@ -2,7 +2,7 @@
 //!
 //! [`Registry`] answers requests of the
 //! [distribution specification](https://github.com/opencontainers/distribution-spec/blob/main/spec.md) from any places that
-//! transports can read. Nothing is unpacked and nothing is written. [`Server`] takes connections for it.
+//! transports can read. Nothing is unpacked, and nothing is written but to a place that is [writable](Place::writable). [`Server`] takes connections for it.
 //!
 //! | question | answer |
 //! |---|---|
@@ -23,6 +23,7 @@ mod manifests;
 mod names;
 mod place;
 pub mod protocol;
+mod push;
 mod registry;
 mod reply;
 mod sending;

@@ -4,6 +4,7 @@ use transship_core::{ArchiveEntry, ImageName, Reference};
 use transship_local::cut_path;
 
 use crate::protocol::{is_name, is_tag};
+use crate::push::is_hidden;
 
 /// The repository of images of a place whose file name can be none.
 const NO_NAME: &str = "image";
@@ -41,6 +42,8 @@ impl std::fmt::Display for FullName {
 pub(crate) struct Served {
     pub(crate) repository: FullName,
     pub(crate) tag: Option<String>,
+    /// The image's name that says so.
+    pub(crate) name: Option<ImageName>,
 }
 
 /// Where an image of a place is served. It is in one repository at least: there it can be pulled by its digest.
@@ -49,7 +52,7 @@ pub(crate) fn served(entry: &ArchiveEntry, is_only: bool, place: &Reference) -> 
     let mut all: Vec<_> = entry.names.iter().filter_map(|name| served_as(name, own)).collect();
     if all.is_empty() {
         let tag = is_only.then(|| LATEST.to_owned());
-        all.push(Served { repository: own(), tag });
+        all.push(Served { repository: own(), tag, name: None });
     }
     all
 }
@@ -58,15 +61,17 @@ pub(crate) fn served(entry: &ArchiveEntry, is_only: bool, place: &Reference) -> 
 fn served_as(name: &ImageName, own: impl Fn() -> FullName) -> Option<Served> {
     let text = name.as_str();
     if !text.contains(['/', ':', '@']) {
-        return is_tag(text).then(|| Served { repository: own(), tag: Some(text.to_owned()) });
+        let tag = Some(text.to_owned()).filter(|tag| !is_hidden(tag));
+        return is_tag(text).then(|| Served { repository: own(), tag, name: Some(name.clone()) });
     }
-    let name = name.docker()?.or_latest();
-    let repository = FullName::new(name.domain(), name.path());
-    Some(Served { repository, tag: name.tag().map(str::to_owned) })
+    let docker = name.docker()?.or_latest();
+    let repository = FullName::new(docker.domain(), docker.path());
+    let tag = docker.tag().filter(|tag| !is_hidden(tag)).map(str::to_owned);
+    Some(Served { repository, tag, name: Some(name.clone()) })
 }
 
 /// The name of a place without its folder and its ending, as far as it can be that of a repository.
-fn own_name(place: &Reference) -> String {
+pub(crate) fn own_name(place: &Reference) -> String {
     let path = cut_path(place.locator()).0;
     let last = path.rsplit(['/', '\\']).find(|part| !part.is_empty()).unwrap_or_default();
     let last = last.to_ascii_lowercase();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use transship_core::{
-    ArchiveEntry, ArchiveReader, ErrorKind, ReadOptions, Reference, Result, Transport,
+    ArchiveEntry, ArchiveReader, ErrorKind, ReadOptions, Reference, Result, Transport, WriteOptions,
 };
 use transship_local::{FileStamp, cut_path};
 
@@ -22,6 +22,7 @@ pub struct Place {
     pub(crate) reference: Reference,
     how: ReadOptions,
     path: Option<PathBuf>,
+    pub(crate) writable: Option<WriteOptions>,
 }
 
 /// A place that was read.
@@ -53,7 +54,15 @@ impl Place {
         // What was opened to recognize it would hide each change.
         let passed = how.passed.clone().filter(|_| path.is_none());
         let how = how.with_passed(passed);
-        Self { transport, reference, how, path }
+        Self { transport, reference, how, path, writable: None }
+    }
+
+    /// It is pushed to as well, and need not be there yet. Only one place of a registry can be: a layout.
+    #[must_use]
+    pub fn writable(mut self, how: WriteOptions) -> Self {
+        self.path.get_or_insert_with(|| PathBuf::from(cut_path(self.reference.locator()).0));
+        self.writable = Some(how);
+        self
     }
 
     /// Its reference.
@@ -64,8 +73,9 @@ impl Place {
     /// Reads which images there are. Of a place that is gone, none.
     pub(crate) async fn read(&self, before: Option<&ReadPlace>) -> Result<ReadPlace> {
         let (state, at) = (self.state(), Instant::now());
+        let may_be_gone = before.is_some() || self.writable.is_some();
         let images = match self.images(before).await {
-            Err(error) if error.kind() == ErrorKind::NotFound && before.is_some() => Vec::new(),
+            Err(error) if error.kind() == ErrorKind::NotFound && may_be_gone => Vec::new(),
             other => other?,
         };
         Ok(ReadPlace { images, state, at })

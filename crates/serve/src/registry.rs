@@ -1,25 +1,29 @@
 //! [`Registry`]: answers requests.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
+use bytes::Bytes;
+use hyper::body::Body;
 use hyper::header::{HeaderName, WWW_AUTHENTICATE};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::json;
 use tokio::sync::{Mutex, Semaphore};
-use transship_core::{Notice, Observer, Result, ResultExt, run_blocking};
+use transship_core::{Error, ErrorKind, Notice, Observer, Result, ResultExt, run_blocking};
 
 use crate::blobs::{self, STREAMS};
 use crate::credential::Credential;
 use crate::names::FullName;
 use crate::place::{Place, ReadPlace};
 use crate::protocol::{Query, Refusal, Route, What};
+use crate::push::{self, Incoming, Pushing, Writable};
 use crate::reply::{self, Answer, Refused};
 use crate::sending::Sending;
 use crate::view::{NoRepository, View};
 use crate::{lists, manifests};
 
-/// A read-only registry over places.
+/// A registry over places. It is read-only, but for a place that is [writable](Place::writable).
 ///
 /// # Names
 ///
@@ -42,6 +46,7 @@ pub struct Registry {
     current: Mutex<Current>,
     credential: Option<Credential>,
     streams: Arc<Semaphore>,
+    writable: Option<Writable>,
     observer: Observer,
 }
 
@@ -74,6 +79,7 @@ impl Registry {
     /// Those of the transports.
     pub async fn open(places: Vec<Place>, observer: Observer) -> Result<Self> {
         let places: Arc<[Place]> = places.into();
+        let writable = writable(&places)?;
         let mut read = Vec::new();
         for place in &*places {
             read.push(Arc::new(place.read(None).await.context(|| &place.reference)?));
@@ -81,7 +87,7 @@ impl Registry {
         let view = Arc::new(View::new(Arc::clone(&places), &read, observer.clone()));
         let current = Mutex::new(Current { view, read });
         let streams = Arc::new(Semaphore::new(STREAMS));
-        Ok(Self { places, current, credential: None, streams, observer })
+        Ok(Self { places, current, credential: None, streams, writable, observer })
     }
 
     /// Answers only those who have a credential.
@@ -104,10 +110,14 @@ impl Registry {
         view.repositories.iter().map(one).collect()
     }
 
-    /// Answers a request. Its body is not looked at.
-    pub async fn respond<B>(&self, request: Request<B>) -> Response<Sending> {
-        let (head, _) = request.into_parts();
-        let mut response = match self.answer(&head).await {
+    /// Answers a request.
+    pub async fn respond<B>(&self, request: Request<B>) -> Response<Sending>
+    where
+        B: Body<Data = Bytes> + Unpin + Send,
+        B::Error: Display,
+    {
+        let (head, body) = request.into_parts();
+        let mut response = match self.answer(&head, &mut Incoming::new(body)).await {
             Ok(response) => response,
             Err(Refused::Told(refusal)) => reply::refusal(&refusal),
             Err(Refused::Logged(error)) => {
@@ -133,22 +143,40 @@ impl Registry {
         })
     }
 
-    async fn answer(&self, head: &Parts) -> Answer {
+    async fn answer<B>(&self, head: &Parts, incoming: &mut Incoming<B>) -> Answer
+    where
+        B: Body<Data = Bytes> + Unpin + Send,
+        B::Error: Display,
+    {
         if self.credential.as_ref().is_some_and(|credential| !credential.fits(&head.headers)) {
             let why = "this registry wants a credential";
             return Err(Refusal::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", why).into());
         }
         let route = Route::parse(head.uri.path())?;
-        reply::only_read(&head.method)?;
         let query = Query::parse(head.uri.query().unwrap_or_default());
+        let host = query.get("ns").filter(|host| !host.is_empty());
+        if let (Some(writable), Route::In { repository, what }) = (&self.writable, &route)
+            && push::takes(&head.method, what)
+        {
+            let (view, path, query) = (&self.view().await, repository.as_str(), &query);
+            let push = Pushing { writable, view, head, path, host, query, incoming };
+            return push.answer(what).await;
+        }
+        reply::only_read(&head.method)?;
         let (path, what) = match route {
             Route::Ping => return Ok(reply::json("application/json", &json!({}))),
             Route::Catalog => return lists::catalog(&*self.view().await, &query),
             Route::In { repository, what } => (repository, what),
         };
         let view = self.view().await;
-        let host = query.get("ns").filter(|host| !host.is_empty());
-        let repository = view.find(&path, host).map_err(|why| {
+        let found = match view.find(&path, host).cloned() {
+            // What was uploaded is there before its first manifest.
+            Err(NoRepository::Unknown) if self.writable.is_some() && what.is_by_digest() => {
+                Ok(FullName::new("", &path))
+            }
+            other => other,
+        };
+        let repository = &found.map_err(|why| {
             let refusal = lists::no_repository(&path, &why);
             if matches!(why, NoRepository::Ambiguous(_)) {
                 self.observer.warn(&*refusal.message);
@@ -164,6 +192,10 @@ impl Registry {
                 manifests::answer(&view, repository, wanted, &head.headers).await
             }
             What::Blob(digest) => {
+                let waiting = self.writable.as_ref().and_then(|writable| writable.blob(digest));
+                if let Some(file) = waiting {
+                    return Ok(blobs::whole(file, digest, &head.headers));
+                }
                 let (method, headers) = (&head.method, &head.headers);
                 blobs::answer(&view, repository, digest, method, headers, &self.streams).await
             }
@@ -201,4 +233,15 @@ impl Registry {
         };
         run_blocking(look).await.unwrap_or_default()
     }
+}
+
+/// The one place that is pushed to.
+fn writable(places: &[Place]) -> Result<Option<Writable>> {
+    let mut all = places.iter().filter_map(|place| Some((place, place.writable.clone()?)));
+    let Some((place, how)) = all.next() else { return Ok(None) };
+    if all.next().is_some() {
+        return Err(Error::new(ErrorKind::InvalidInput, "only one place can be pushed to"));
+    }
+    let (transport, reference) = (Arc::clone(&place.transport), place.reference.clone());
+    Writable::new(transport, reference, how).map(Some)
 }

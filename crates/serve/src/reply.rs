@@ -71,6 +71,16 @@ pub(crate) fn refusal(refusal: &Refusal) -> Response<Sending> {
     response
 }
 
+/// An answer without a body.
+pub(crate) fn empty(status: StatusCode) -> Response<Sending> {
+    let mut response = Response::new(Sending::nothing());
+    *response.status_mut() = status;
+    if status != StatusCode::NO_CONTENT {
+        response.headers_mut().insert(CONTENT_LENGTH, 0.into());
+    }
+    response
+}
+
 /// Without its body, as for `HEAD`.
 pub(crate) fn headers_only(mut response: Response<Sending>) -> Response<Sending> {
     *response.body_mut() = Sending::nothing();

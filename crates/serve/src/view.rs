@@ -130,6 +130,11 @@ impl View {
         &self.images[at].image
     }
 
+    /// All images, with their positions.
+    pub(crate) fn all_images(&self) -> impl Iterator<Item = (usize, &Arc<Image>)> {
+        self.images.iter().map(|slot| &slot.image).enumerate()
+    }
+
     pub(crate) fn place(&self, image: usize) -> &Place {
         &self.places[self.images[image].place]
     }

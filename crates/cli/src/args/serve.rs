@@ -11,7 +11,7 @@ use crate::values;
 const NOTES: &str = "\
 docker, podman, skopeo, crane and containerd pull from it, as from any registry.
 It prints what it serves, and settings for these clients. Nothing is unpacked or
-written. A layout or archive that changes is read again.
+written, unless --writable is given. A layout or archive that changes is read again.
 
 Serve a delta (`copy --since`) together with its base: blobs are looked for in
 all places.
@@ -22,8 +22,15 @@ It runs until it is stopped (Ctrl-C).";
 #[command(after_help = NOTES)]
 pub(crate) struct Serve {
     /// The archives, layouts, folders, engines or repositories, or single images
-    #[arg(required = true, value_name = "PLACE", value_hint = clap::ValueHint::AnyPath)]
+    #[arg(required_unless_present = "writable", value_name = "PLACE", value_hint = clap::ValueHint::AnyPath)]
     pub(crate) places: Vec<String>,
+
+    /// Take pushes, too, into this layout; it need not exist
+    ///
+    /// A registry for CI: images are pushed, pulled and deleted, and are in an oci: layout. Clients may push whatever the address lets
+    /// in, so think of a credential.
+    #[arg(long, value_name = "OCI_LAYOUT", value_hint = clap::ValueHint::DirPath)]
+    pub(crate) writable: Option<String>,
 
     /// Listen on this address; port 0 chooses a free port
     ///

@@ -22,6 +22,7 @@ mod faults;
 mod http;
 mod layout;
 mod places;
+mod push;
 mod serving;
 #[path = "../cli/session.rs"]
 #[allow(dead_code, reason = "shared with the other tests of the command")]

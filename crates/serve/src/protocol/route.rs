@@ -38,6 +38,13 @@ pub enum What {
     Referrers(Digest),
 }
 
+impl What {
+    /// Whether it is found by a digest, whatever else its repository has.
+    pub fn is_by_digest(&self) -> bool {
+        matches!(self, Self::Blob(_) | Self::Referrers(_) | Self::Manifest(Wanted::Digest(_)))
+    }
+}
+
 /// How a manifest is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wanted {

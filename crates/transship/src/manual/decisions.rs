@@ -312,3 +312,11 @@
 //! commit: `verify_found` gives what has to be put after all, and the transfer puts it, once. An engine with the containerd store says
 //! which manifests are whole and not which blobs they have; that follows from the digest of the manifest, so that it is noted in the
 //! cache whenever an image was loaded. Noting it for images that are read would need a cache in `ReadOptions`, and is left out.
+//!
+//! # 77. Pushed blobs wait outside the layout
+//!
+//! A client pushes blobs before the manifest that names them. To put them into the layout at once would leave garbage that a collection may
+//! delete in between, and would need writers that stay open for hours. So they wait in temporary files, and a manifest makes a whole
+//! image of them through the destination that every copy uses: any transport that can delete could be pushed to. The price: their
+//! bytes are written twice, and a server that ends forgets what was not named yet. A layout tells images apart by names, and has place for one
+//! without; so a manifest that is pushed by its digest gets a hidden tag.

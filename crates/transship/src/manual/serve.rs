@@ -37,10 +37,10 @@
 //!
 //! # What is answered
 //!
-//! The part of the [distribution specification](https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md) that reads:
+//! Of the [distribution specification](https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md), what reads:
 //! manifests and blobs by `GET` and `HEAD`, one range of a blob (206 and 416), `ETag` with `If-None-Match` and `If-Range`, lists of
 //! tags and the catalog in pages, referrers with `artifactType`. A manifest is sent as it is stored, whatever `Accept` lists. What
-//! writes is answered with 405.
+//! writes is answered with 405, unless `--writable` is given.
 //!
 //! Each blob is hashed while it is sent, until it was found true once. A wrong blob of up to 128 KiB is answered with 500; a larger
 //! one is cut before its last byte. The client reads no paths of the server: what is wrong is in the log. A range of a blob that
@@ -49,7 +49,26 @@
 //! A layout, archive or folder that is changed or replaced is read again with the next request. What cannot be read then (half of an
 //! `index.json`) leaves the images as they were. Registries and engines are listed again after 30 seconds, and so is the root of a tag.
 //!
-//! # Who may pull
+//! # A registry to push to
+//!
+//! ```sh
+//! transship serve --writable oci:site                              # a registry for CI: its store is a layout
+//! docker push 127.0.0.1:5000/team/app:1
+//! transship list oci:site
+//! ```
+//!
+//! `--writable OCI_LAYOUT` also takes pushes: uploads in one request or in chunks, mounts, manifests, referrers, deletions of tags and
+//! manifests. The layout need not exist. Each manifest that is put makes a whole image of the layout, under its lock and all or
+//! nothing, as `transship copy` writes it; other programs may read and write the layout meanwhile. Until then, blobs wait in unnamed
+//! temporary files (`--tmpdir`), for an hour after they were last used, and are gone if the server ends. So it should not run out of space there.
+//!
+//! Images are named as docker names them, `docker.io/team/app:1`, or by the host of the repository that is there. A push by digest gets a
+//! tag `_digest-sha256-..`, which no list of tags shows, until an index or a tag has it; so referrers keep theirs. Deleting a
+//! digest deletes its tags in that repository. `transship gc --delete` frees the space. Deletions of blobs are answered with 405.
+//!
+//! Other places are served beside it: what they have need not be pushed, and is copied from there.
+//!
+//! # Who may pull and push
 //!
 //! By default only this machine can connect. `--listen` with another address is reported on stderr. `--tls-cert` and `--tls-key`
 //! encrypt. `--credential-file FILE` or `--credential-env NAME` let in only those who show it: `USER:PASSWORD` is for basic

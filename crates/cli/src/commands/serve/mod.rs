@@ -5,10 +5,11 @@ mod snippets;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
+use std::time::Duration;
 
 use transship::serve::{Credential, Place, Registry, Repository, Server, ServerOptions, Tls};
 use transship::transport::{ResultExt, run_blocking};
-use transship::{Error, ErrorKind, Notice, Observer, Result};
+use transship::{Error, ErrorKind, Notice, Observer, Result, WriteOptions};
 
 use crate::args;
 use crate::exit::{self, Done};
@@ -19,6 +20,9 @@ use snippets::Address;
 
 /// The most bytes of a credential.
 const CREDENTIAL_LIMIT: u64 = 64 << 10;
+
+/// How long a push waits for another writer of the layout.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The most repositories that are listed at the start.
 const LISTED: usize = 50;
@@ -31,6 +35,9 @@ pub(super) async fn run(args: args::Serve, session: &Session) -> exit::Result {
         let transport = known.of(&input.reference)?.clone();
         opened.push(Place::new(transport, input.reference, input.how));
     }
+    if let Some(layout) = &args.writable {
+        opened.push(writable(layout, session)?);
+    }
     let credential = credential(&args).await?;
     let is_secret = credential.is_some();
     let registry = Registry::open(opened, log(session)).await?.with_credential(credential);
@@ -41,7 +48,8 @@ pub(super) async fn run(args: args::Serve, session: &Session) -> exit::Result {
     let address = Address { at: server.address(), certificate: args.tls_cert.clone() };
     if !server.address().ip().is_loopback() {
         let who = if is_secret { "who has the credential" } else { "without a credential" };
-        let text = format!("other machines can pull from {}, {who}", server.address());
+        let pull = if args.writable.is_some() { "pull from and push to" } else { "pull from" };
+        let text = format!("other machines can {pull} {}, {who}", server.address());
         session.reporter.warn(&text);
     }
     output::print(&format!(
@@ -52,6 +60,18 @@ pub(super) async fn run(args: args::Serve, session: &Session) -> exit::Result {
     ))?;
     server.run().await;
     Ok(Done::Success)
+}
+
+/// The layout that is pushed to, by its path or reference.
+fn writable(text: &str, session: &Session) -> Result<Place> {
+    let known = session.destinations()?;
+    let reference = known.parse(text).or_else(|_| known.parse(&format!("oci:{text}")))?;
+    let transport = known.of(&reference)?.clone();
+    let mut how = WriteOptions::default();
+    how.observer = log(session);
+    how.spool.clone_from(&session.tmpdir);
+    how.lock_timeout = Some(LOCK_TIMEOUT);
+    Ok(Place::new(transport, reference, session.read_options()).writable(how))
 }
 
 /// What goes wrong is said each time, and nothing of it is kept: this runs for long.

@@ -1,0 +1,246 @@
+//! Manifests that are pushed and deleted.
+
+use bytes::Bytes;
+use hyper::StatusCode;
+use transship_core::{
+    Body, Commit, DeleteOptions, Descriptor, Digest, Error, ErrorKind, Expect, ImageDestination,
+    ImageName, MANIFEST_LIMIT, Manifest, MediaType, Reference, Result, sha256,
+};
+
+use super::{Pushing, Writable, names};
+use crate::manifests::{Found, find};
+use crate::names::FullName;
+use crate::protocol::{Refusal, Wanted};
+use crate::reply::{self, Answer, Refused, set};
+use crate::view::{Part, View};
+
+/// The most children of an index whose own names are taken back.
+const CHILDREN: usize = 64;
+
+impl<B> Pushing<'_, B>
+where
+    B: hyper::body::Body<Data = Bytes> + Unpin + Send,
+    B::Error: std::fmt::Display,
+{
+    /// `PUT manifests/..`: all that the manifest names becomes a whole image of the place.
+    pub(super) async fn put(&mut self, wanted: &Wanted) -> Answer {
+        let place = &self.writable.reference;
+        let name = names::name(self.view, place, (self.path, self.host), wanted)?;
+        let bytes = self.incoming.all(MANIFEST_LIMIT).await?;
+        let manifest = self.manifest(wanted, &bytes)?;
+        let digest = manifest.descriptor().digest.clone();
+        let how = self.writable.how.clone().with_names(vec![name]);
+        let destination = self.writable.transport.destination(place, &how).await?;
+        let is_index = manifest.document().is_index();
+        for part in manifest.document().parts() {
+            if is_index && part.may_be_manifest() {
+                self.check_child(&*destination, part).await?;
+            } else {
+                self.put_blob(&*destination, part).await?;
+            }
+        }
+        if let Err(error) = destination.commit(Commit::new(&manifest)).await {
+            return Err(self.not_kept(error));
+        }
+        for part in manifest.document().parts() {
+            self.writable.kept().blobs.remove(&part.digest);
+        }
+        self.unname_parts(wanted, &manifest).await;
+        let mut response = self.created(&format!("manifests/{digest}"), &digest);
+        if let Some(subject) = manifest.document().subject() {
+            let name = hyper::header::HeaderName::from_static("oci-subject");
+            set(response.headers_mut(), name, subject.digest.as_ref());
+        }
+        Ok(response)
+    }
+
+    /// The manifest, if it is what the request says.
+    fn manifest(&self, wanted: &Wanted, bytes: &Bytes) -> Result<Manifest, Refusal> {
+        let told =
+            self.header("content-type").map(|kind| kind.split(';').next().unwrap_or(kind).trim());
+        let digest = match wanted {
+            Wanted::Digest(digest) => digest.clone(),
+            Wanted::Tag(_) => sha256(bytes),
+        };
+        let kind = MediaType::from(told.unwrap_or_default());
+        let descriptor = Descriptor::new(kind, digest, bytes.len() as u64);
+        let wrong_digest = || {
+            let found = Expect::from(&descriptor).hasher().map(|mut hasher| {
+                hasher.update(bytes);
+                hasher.finish()
+            });
+            found.map_or(true, |found| found != descriptor.digest)
+        };
+        if wrong_digest() {
+            let why = format!("the manifest is not {}", descriptor.digest);
+            return Err(Refusal::bad("DIGEST_INVALID", why));
+        }
+        Manifest::verified(&descriptor, bytes.clone()).map_err(|error| invalid(error.to_string()))
+    }
+
+    /// Puts a blob that the place lacks: one that was uploaded, or is in another place here.
+    async fn put_blob(
+        &self,
+        destination: &dyn ImageDestination,
+        of: &Descriptor,
+    ) -> Result<(), Refused> {
+        let expect = Expect::from(of);
+        if destination.has(&expect).await?.is_some() {
+            return Ok(());
+        }
+        let uploaded = self.writable.blob(&of.digest).map(Body::from_file);
+        let body = match uploaded {
+            Some(body) => Some(body),
+            None => self.elsewhere(&of.digest).await?,
+        };
+        let Some(body) = body else {
+            // Layers that may not be distributed say where else they are.
+            return if of.urls.is_empty() { Err(missing(&of.digest).into()) } else { Ok(()) };
+        };
+        match destination.put_blob(expect, body).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.not_kept(error)),
+        }
+    }
+
+    /// A blob of another place here.
+    async fn elsewhere(&self, digest: &Digest) -> Result<Option<Body>> {
+        let anywhere = FullName::new("", self.path);
+        Ok(match find(self.view, &anywhere, Part::Blob, digest).await? {
+            Some(Found::Blob(_, body)) => Some(body),
+            _ => None,
+        })
+    }
+
+    /// Refuses an index whose manifest was not pushed before.
+    async fn check_child(
+        &self,
+        destination: &dyn ImageDestination,
+        of: &Descriptor,
+    ) -> Result<(), Refused> {
+        match destination.has(&Expect::from(of)).await? {
+            Some(_) => Ok(()),
+            None => Err(missing(&of.digest).into()),
+        }
+    }
+
+    /// Tells the client what it can mend. The rest is for the log: it names files of this machine.
+    fn not_kept(&self, error: Error) -> Refused {
+        let told = match error.kind() {
+            ErrorKind::NotFound => {
+                Refusal::bad("MANIFEST_BLOB_UNKNOWN", "it refers to what is not here")
+            }
+            ErrorKind::Corrupt | ErrorKind::LimitExceeded | ErrorKind::Unsupported => {
+                invalid("it contradicts what it refers to, or cannot be kept here".to_owned())
+            }
+            _ => return Refused::Logged(error),
+        };
+        self.writable.how.observer.warn(error.to_string());
+        Refused::Told(told)
+    }
+
+    /// What was pushed by its digest, and now is in an index or has a tag, needs no name of its own.
+    async fn unname_parts(&self, wanted: &Wanted, manifest: &Manifest) {
+        let index = manifest.document().is_index();
+        let children = manifest.document().parts().filter(|_| index).take(CHILDREN);
+        let own = matches!(wanted, Wanted::Tag(_)).then_some(&manifest.descriptor().digest);
+        for digest in children.map(|child| &child.digest).chain(own) {
+            let wanted = Wanted::Digest(digest.clone());
+            let place = &self.writable.reference;
+            let name = names::name(self.view, place, (self.path, self.host), &wanted);
+            let Ok(name) = name else { continue };
+            if self.view.has_name(&name) {
+                // Where it stays, it is an image more.
+                let _ = self.writable.delete(&name).await;
+            }
+        }
+    }
+
+    /// `DELETE manifests/..`: a tag alone, or all tags of a digest in this repository.
+    pub(super) async fn delete(&mut self, wanted: &Wanted) -> Answer {
+        let unknown = || {
+            let why = format!("{} has no manifest {wanted} that can be deleted", self.path);
+            Refusal::unknown("MANIFEST_UNKNOWN", why)
+        };
+        let repository = self
+            .view
+            .find(self.path, self.host)
+            .map_err(|why| crate::lists::no_repository(self.path, &why))?;
+        let names = match wanted {
+            Wanted::Tag(tag) => self.view.names(repository, &self.writable.reference, tag),
+            Wanted::Digest(digest) => self.of_digest(repository, digest).await,
+        };
+        if names.is_empty() {
+            return Err(unknown().into());
+        }
+        for name in &names {
+            match self.writable.delete(name).await {
+                Err(error) if error.kind() == ErrorKind::NotFound => return Err(unknown().into()),
+                other => other?,
+            }
+        }
+        Ok(reply::empty(StatusCode::ACCEPTED))
+    }
+
+    /// The names in a repository that stand for a digest.
+    async fn of_digest(&self, repository: &FullName, digest: &Digest) -> Vec<ImageName> {
+        let mut names = Vec::new();
+        let images = self.view.named(repository).map_or(&[][..], |named| &named.images);
+        for at in images {
+            let image = self.view.image(*at);
+            let opened = image.opened().await;
+            if opened.is_ok_and(|opened| opened.root.digest == *digest)
+                && self.view.place(*at).reference == self.writable.reference
+            {
+                let own = image.served.iter().filter(|one| one.repository == *repository);
+                names.extend(own.filter_map(|one| one.name.clone()));
+            }
+        }
+        names
+    }
+}
+
+impl Writable {
+    /// Takes a name from its image.
+    async fn delete(&self, name: &ImageName) -> Result<()> {
+        let text = format!("{}:{name}", self.reference.locator());
+        let at: Reference = self.transport.parse(&text)?;
+        let Some(deletion) = self.transport.deletion() else {
+            return Err(Error::new(ErrorKind::Unsupported, "nothing is deleted there"));
+        };
+        let mut how = DeleteOptions::default();
+        how.observer = self.how.observer.clone();
+        how.lock_timeout = self.how.lock_timeout;
+        deletion.delete(&at, &how).await
+    }
+}
+
+impl View {
+    /// Whether an image of a place that is pushed to has a name.
+    fn has_name(&self, name: &ImageName) -> bool {
+        let mut all = self.all_images().flat_map(|(_, image)| &image.served);
+        all.any(|one| one.name.as_ref() == Some(name))
+    }
+
+    /// The names of a tag in one place.
+    pub(super) fn names(
+        &self,
+        repository: &FullName,
+        place: &Reference,
+        tag: &str,
+    ) -> Vec<ImageName> {
+        let own = self.all_images().filter(|(at, _)| self.place(*at).reference == *place);
+        own.flat_map(|(_, image)| &image.served)
+            .filter(|one| one.repository == *repository && one.tag.as_deref() == Some(tag))
+            .filter_map(|one| one.name.clone())
+            .collect()
+    }
+}
+
+fn missing(digest: &Digest) -> Refusal {
+    Refusal::bad("MANIFEST_BLOB_UNKNOWN", format!("{digest} is not here: push it before"))
+}
+
+fn invalid(why: String) -> Refusal {
+    Refusal::bad("MANIFEST_INVALID", why)
+}

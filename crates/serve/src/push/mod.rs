@@ -1,0 +1,166 @@
+//! Pushes into a place: uploads, manifests, deletions.
+
+mod incoming;
+mod manifests;
+mod names;
+mod uploads;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use hyper::http::request::Parts;
+use hyper::{Method, Response, StatusCode};
+use transship_core::{
+    Digest, Error, ErrorKind, FileRange, Reference, Result, Transport, WriteOptions,
+};
+
+use crate::protocol::{Query, Refusal, What};
+use crate::reply::{self, Answer, set};
+use crate::sending::Sending;
+use crate::view::View;
+
+pub(crate) use incoming::Incoming;
+pub(crate) use names::is_hidden;
+use uploads::Upload;
+
+/// How long an upload that was begun, or a blob that no manifest names yet, is kept.
+const KEPT: Duration = Duration::from_secs(3600);
+
+/// The most uploads and blobs that are kept so.
+const MOST_KEPT: usize = 4096;
+
+/// The place that is pushed to. Blobs wait in unnamed temporary files until a manifest names them: what is written to the place is
+/// always a whole image, by the transport's own writer.
+#[derive(Debug)]
+pub(crate) struct Writable {
+    transport: Arc<dyn Transport>,
+    reference: Reference,
+    how: WriteOptions,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    uploads: HashMap<String, Aged<Arc<tokio::sync::Mutex<Upload>>>>,
+    blobs: HashMap<Digest, Aged<FileRange>>,
+}
+
+/// A value, and when it was last used.
+#[derive(Debug)]
+struct Aged<T> {
+    used: Instant,
+    value: T,
+}
+
+/// A push.
+pub(crate) struct Pushing<'a, B> {
+    pub(crate) writable: &'a Writable,
+    pub(crate) view: &'a Arc<View>,
+    pub(crate) head: &'a Parts,
+    pub(crate) path: &'a str,
+    pub(crate) host: Option<&'a str>,
+    pub(crate) query: &'a Query,
+    pub(crate) incoming: &'a mut Incoming<B>,
+}
+
+impl Writable {
+    pub(crate) fn new(
+        transport: Arc<dyn Transport>,
+        reference: Reference,
+        how: WriteOptions,
+    ) -> Result<Self> {
+        if transport.archives().is_none() || transport.deletion().is_none() {
+            let message = "what is pushed cannot be kept there";
+            let error = Error::new(ErrorKind::Unsupported, message).context(&reference);
+            return Err(error.hint("give a layout: oci:PATH"));
+        }
+        Ok(Self { transport, reference, how, kept: Mutex::default() })
+    }
+
+    /// A blob that waits for its manifest.
+    pub(crate) fn blob(&self, digest: &Digest) -> Option<FileRange> {
+        let mut kept = self.kept();
+        let aged = kept.blobs.get_mut(digest)?;
+        aged.used = Instant::now();
+        Some(aged.value.clone())
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets what nobody has used, and refuses more than can be kept.
+    fn room(&self) -> Result<(), Refusal> {
+        let mut kept = self.kept();
+        kept.uploads.retain(|_, aged| aged.used.elapsed() < KEPT);
+        kept.blobs.retain(|_, aged| aged.used.elapsed() < KEPT);
+        if kept.uploads.len() + kept.blobs.len() < MOST_KEPT {
+            return Ok(());
+        }
+        let why = "too many uploads wait for their manifests";
+        Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS", why))
+    }
+}
+
+/// Whether a request is one of a push.
+pub(crate) fn takes(method: &Method, what: &What) -> bool {
+    match what {
+        What::Session(_) => *method != Method::HEAD,
+        What::Uploads => *method == Method::POST,
+        What::Manifest(_) => matches!(*method, Method::PUT | Method::DELETE),
+        _ => false,
+    }
+}
+
+impl<T> Aged<T> {
+    fn new(value: T) -> Self {
+        Self { used: Instant::now(), value }
+    }
+}
+
+impl<B> Pushing<'_, B>
+where
+    B: hyper::body::Body<Data = bytes::Bytes> + Unpin + Send,
+    B::Error: std::fmt::Display,
+{
+    pub(crate) async fn answer(mut self, what: &What) -> Answer {
+        match (&self.head.method, what) {
+            (&Method::POST, What::Uploads) => self.begin().await,
+            (method, What::Session(id)) => {
+                let method = method.clone();
+                self.session(&method, id).await
+            }
+            (&Method::PUT, What::Manifest(wanted)) => self.put(wanted).await,
+            (&Method::DELETE, What::Manifest(wanted)) => self.delete(wanted).await,
+            (method, _) => {
+                Err(Refusal::unsupported(format!("{method} is not possible here")).into())
+            }
+        }
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.head.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// A URL of this repository, with the host that the request names.
+    fn location(&self, rest: &str) -> String {
+        let host = self.host.map_or_else(String::new, |host| format!("?ns={host}"));
+        format!("/v2/{}/{rest}{host}", self.path)
+    }
+
+    /// 201, and where it is.
+    fn created(&self, rest: &str, digest: &Digest) -> Response<Sending> {
+        let mut response = located(StatusCode::CREATED, &self.location(rest));
+        let name = hyper::header::HeaderName::from_static("docker-content-digest");
+        set(response.headers_mut(), name, digest.as_ref());
+        response
+    }
+}
+
+/// An answer without a body.
+fn located(status: StatusCode, location: &str) -> Response<Sending> {
+    let mut response = reply::empty(status);
+    set(response.headers_mut(), hyper::header::LOCATION, location);
+    response
+}
