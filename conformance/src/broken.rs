@@ -42,6 +42,12 @@ impl From<std::io::Error> for Broken {
     }
 }
 
+/// Things in a sentence: `a, b`, or `nothing`.
+pub(crate) fn listed<T: fmt::Display>(things: impl IntoIterator<Item = T>) -> String {
+    let all: Vec<String> = things.into_iter().map(|thing| thing.to_string()).collect();
+    if all.is_empty() { "nothing".to_owned() } else { all.join(", ") }
+}
+
 /// Gives the failure of a result context.
 pub(crate) trait While<T> {
     fn during<C: fmt::Display>(self, what: impl FnOnce() -> C) -> Held<T>;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use transship_core::{Commit, Document, ErrorKind, Manifest, WriteMode};
 
 use super::fails;
-use crate::broken::{While, hold};
+use crate::broken::{While, hold, listed};
 use crate::lab::{Lab, commit, put_all};
 use crate::model::{Image, Node};
 use crate::runner::Kit;
@@ -87,7 +87,7 @@ async fn one(lab: &Lab, node: &Node, names: &[transship_core::ImageName]) -> Hel
     let (given, want) = (committed.references.len(), distinct.len().max(1));
     hold!(given == want, "the commit gives {given} references of {} names", names.len());
     let different: BTreeSet<_> = committed.references.iter().map(ToString::to_string).collect();
-    hold!(different.len() == given, "the commit gives a reference twice: {different:?}");
+    hold!(different.len() == given, "the commit gives a reference twice: {}", listed(different));
     for at in &committed.references {
         let source = lab.source(at).await.during(|| "opening what the commit gave")?;
         let seen = Seen::read(&*source).await?;
@@ -120,9 +120,9 @@ async fn one(lab: &Lab, node: &Node, names: &[transship_core::ImageName]) -> Hel
         if lab.claims().listed == Listed::Names {
             // What was opened by one name need not know the others.
             want.retain(|name| have.contains(name));
-            hold!(have.is_empty() == names.is_empty(), "the image has the names {have:?}");
+            hold!(have.is_empty() == names.is_empty(), "the image has the names {}", listed(have));
         }
-        hold!(have == want, "the image has the names {have:?} instead of {want:?}");
+        hold!(have == want, "the image has the names {} instead of {}", listed(have), listed(want));
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use transship_core::{
 };
 
 use super::fails;
-use crate::broken::{While, hold};
+use crate::broken::{While, hold, listed};
 use crate::lab::{Lab, Way, put};
 use crate::model::Built;
 use crate::runner::Kit;
@@ -123,12 +123,12 @@ async fn read(
     let source = lab.source(at).await?;
     let said = source.needs().cloned().unwrap_or_default();
     let expected: HashSet<Digest> = left.iter().map(|left| left.digest.clone()).collect();
-    hold!(said == expected, "it needs {said:?}, and {expected:?} is left out");
+    hold!(said == expected, "it needs {}, and what is left out is {}", listed(said), listed(expected));
     let root = built.root.descriptor();
     if expected.contains(&root.digest) {
         fails(source.root().await, &[ErrorKind::NotFound], &[], "reading a root that is left out")?;
         let known = source.root_descriptor().map(|known| known.digest.clone());
-        hold!(known.as_ref() == Some(&root.digest), "the root is {known:?}, not {}", root.digest);
+        hold!(known.as_ref() == Some(&root.digest), "the root is {}, not {}", listed(known), root.digest);
     } else {
         let read = source.root().await.during(|| "reading the root of a delta")?;
         hold!(read.bytes() == built.root.bytes(), "the root of a delta has other bytes");

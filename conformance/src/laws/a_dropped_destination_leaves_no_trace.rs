@@ -5,7 +5,7 @@ use std::pin::pin;
 use futures_util::future::{Either, select};
 use transship_core::{Body, Expect, WriteMode};
 
-use crate::broken::{While, hold};
+use crate::broken::{While, hold, listed};
 use crate::lab::{Lab, Way, put};
 use crate::model::Node;
 use crate::runner::Kit;
@@ -60,7 +60,7 @@ fn while_it_puts(lab: &Lab, pieces: usize) -> Held {
     })?;
     let after = lab.fixture_snapshot()?;
     let new: Vec<_> = after.keys().filter(|name| !before.contains_key(*name)).collect();
-    hold!(after == before, "dropped while it puts, it leaves {new:?}");
+    hold!(after == before, "dropped while it puts, it leaves {}", listed(new));
     Ok(())
 }
 

@@ -132,7 +132,7 @@ fn corrupt<T>(read: Result<T>, door: &str) -> Held {
     };
     hold!(
         e.kind() == ErrorKind::Corrupt,
-        "a stored byte has changed, and that is {:?} ({door}): {e}",
+        "a stored byte has changed, and that is \"{}\" ({door}): {e}",
         e.kind()
     );
     one_line(&e)

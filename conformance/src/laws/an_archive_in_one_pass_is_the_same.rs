@@ -11,7 +11,7 @@ use transship_core::{
 };
 
 use super::{fails, write_archive};
-use crate::broken::{While, hold};
+use crate::broken::{While, hold, listed};
 use crate::expected;
 use crate::lab::Lab;
 use crate::runner::Kit;
@@ -110,7 +110,7 @@ async fn read(lab: &Lab, passed: Passed, want: &[Shown]) -> Held {
     for (entry, want) in reader.entries().iter().zip(want) {
         let reference = entry.reference.to_string();
         hold!(reference == want.reference, "{} is now {reference}", want.reference);
-        hold!(entry.raw_names == want.names, "{reference} has the names {:?}", entry.raw_names);
+        hold!(entry.raw_names == want.names, "{reference} has the names {}", listed(&entry.raw_names));
         let source = reader.open(entry).await.during(|| reference.clone())?;
         let seen = Seen::read(&*source).await.during(|| reference.clone())?;
         hold!(seen == want.seen, "{reference} is another image when it has passed");

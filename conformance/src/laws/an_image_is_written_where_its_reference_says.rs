@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use transship_core::{ErrorKind, ImageName, Reference, WriteMode};
 
 use super::fails;
-use crate::broken::{While, hold};
+use crate::broken::{While, hold, listed};
 use crate::lab::{Lab, commit, how, put_all};
 use crate::model::Built;
 use crate::runner::Kit;
@@ -66,12 +66,12 @@ async fn one(
     let opened = lab.transport().destination(at, &how).await;
     let destination = opened.during(|| format!("opening {at} to write"))?;
     let (taken, want) = (destination.names(), names.len());
-    hold!(taken.len() == want, "opened by {at}, it has the names {taken:?} instead of {want}");
+    hold!(taken.len() == want, "opened by {at}, it has the names {} instead of {want}", listed(taken));
     hold!(destination.reference() == at, "opened by {at}, it is {}", destination.reference());
     put_all(&*destination, second).await?;
     let again = commit(destination, second).await?;
     let given = &again.references;
-    hold!(given.len() == count && given.contains(at), "written by {at}, it is {given:?}");
+    hold!(given.len() == count && given.contains(at), "written by {at}, it is {}", listed(given));
     for at in [at, &again.references[0]] {
         let seen = Seen::read(&*lab.source(at).await?).await?;
         seen.is(second, lab.facts()).during(|| format!("{at}, written by that reference"))?;
@@ -87,7 +87,7 @@ async fn falls_back(lab: &Lab, name: &ImageName) -> Held {
     let opened = opened.during(|| format!("opening a place with {name} to fall back to"))?;
     let taken: Vec<_> = opened.names().iter().map(|name| meaning(name, lab.facts())).collect();
     let want = [meaning(name, lab.facts())];
-    hold!(taken == want, "nothing else names it, and of {name} it takes the names {taken:?}");
+    hold!(taken == want, "nothing else names it, and of {name} it takes the names {}", listed(taken));
     Ok(())
 }
 

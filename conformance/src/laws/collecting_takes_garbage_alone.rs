@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use transship_core::{CollectMode, CollectOptions, Collected, DeleteOptions, Reference, Transport, WriteMode};
 
 use super::{files_in, write_archive};
-use crate::broken::{While, hold};
+use crate::broken::{While, hold, listed};
 use crate::expected;
 use crate::lab::Lab;
 use crate::runner::Kit;
@@ -50,11 +50,11 @@ fn check(kit: &Kit) -> Held {
         let looked = lab.step(collect(lab, CollectMode::Look))?;
         lab.snapshot()?.same(&before).map_err(|e| e.while_doing("after looking, and sparing the young"))?;
         let taken = lab.step(collect(lab, CollectMode::Delete))?;
-        hold!(looked == taken, "it found {looked:?}, and deleted {taken:?}");
+        hold!(looked == taken, "it found {}, and deleted {}", listed(garbage(&looked)), listed(garbage(&taken)));
         let after = lab.snapshot()?;
         after.shows_the_same(&before).map_err(|e| e.while_doing("after collecting"))?;
         let again = lab.step(collect(lab, CollectMode::Look))?;
-        hold!(again.garbage.is_empty(), "it finds again {:?}", again.garbage);
+        hold!(again.garbage.is_empty(), "it finds again {}", listed(garbage(&again)));
         leaves_nothing_extra(lab, &want)
     })
 }
@@ -63,7 +63,7 @@ fn check(kit: &Kit) -> Held {
 fn spares_the_young(lab: &Lab) -> Held {
     let hour = CollectOptions::MIN_AGE;
     let taken = lab.step(collect_by(lab.transport(), lab.at(), CollectMode::Delete, hour))?;
-    hold!(taken.garbage.is_empty(), "of what is younger than an hour it took {:?}", taken.garbage);
+    hold!(taken.garbage.is_empty(), "of what is younger than an hour it took {}", listed(garbage(&taken)));
     Ok(())
 }
 
@@ -84,7 +84,7 @@ fn leaves_nothing_extra(lab: &Lab, want: &[expected::Entry]) -> Held {
     };
     let (left, enough) = (names(lab)?, names(&fresh)?);
     let extra: Vec<_> = left.iter().filter(|file| !enough.contains(file)).collect();
-    hold!(extra.is_empty(), "nobody needs {extra:?}");
+    hold!(extra.is_empty(), "nobody needs {}", listed(extra.iter().map(|file| file.display())));
     Ok(())
 }
 
@@ -105,4 +105,8 @@ pub(super) async fn collect_by(
     let mut how = CollectOptions::new(mode);
     how.min_age = min_age;
     collection.collect(at, &how).await.during(|| format!("collecting, {mode:?}"))
+}
+
+fn garbage(of: &Collected) -> impl Iterator<Item = &transship_core::Digest> {
+    of.garbage.iter().map(|garbage| &garbage.digest)
 }

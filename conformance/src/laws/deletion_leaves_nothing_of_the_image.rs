@@ -7,7 +7,7 @@ use transship_core::WriteMode;
 
 use super::deletion_removes_that_image_alone::{delete, one_name_each};
 use super::write_archive;
-use crate::broken::hold;
+use crate::broken::{hold, listed};
 use crate::expected;
 use crate::lab::Lab;
 use crate::runner::Kit;
@@ -58,7 +58,7 @@ fn no_more(
     enough: &BTreeMap<String, Option<u64>>,
 ) -> Held {
     let extra: Vec<_> = left.keys().filter(|name| !enough.contains_key(*name)).collect();
-    hold!(extra.is_empty(), "nobody needs {extra:?}");
+    hold!(extra.is_empty(), "nobody needs {}", listed(extra));
     for (name, size) in left {
         let want = enough.get(name).copied().flatten();
         hold!(

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use transship_core::{Document, EntryDetails, WriteMode};
 
 use super::write_archive;
-use crate::broken::{While, hold};
+use crate::broken::{While, hold, listed};
 use crate::expected;
 use crate::lab::Lab;
 use crate::runner::Kit;
@@ -66,12 +66,12 @@ async fn all_true(lab: &Lab) -> Held {
         let read = EntryDetails::read(&*source).await.during(what)?;
         hold!(
             details.platforms == read.platforms,
-            "its platforms are {:?} and not {:?}",
-            read.platforms,
-            details.platforms
+            "its platforms are {} and not {}",
+            listed(read.platforms),
+            listed(details.platforms)
         );
         hold!(details.size == read.size, "it has {} B and not {}", read.size, details.size);
-        hold!(details.image_id == id, "the image ID is {id:?} and not {:?}", details.image_id);
+        hold!(details.image_id == id, "the image ID is {} and not {}", listed(id), listed(details.image_id));
     }
     Ok(())
 }

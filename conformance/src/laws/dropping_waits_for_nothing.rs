@@ -12,7 +12,7 @@ use futures_util::future::{Either, select};
 use proptest::prelude::*;
 use transship_core::{Body, Commit, Expect, ImageDestination, WriteMode};
 
-use crate::broken::{While, hold};
+use crate::broken::{While, hold, listed};
 use crate::lab::Lab;
 use crate::model::Image;
 use crate::runner::Kit;
@@ -55,7 +55,7 @@ fn check(kit: &Kit) -> Held {
         let finished = if *alone { lab.step_on_one_thread(step) } else { lab.step(step) }?;
         let after = lab.fixture_snapshot()?;
         let new: Vec<_> = after.keys().filter(|name| !before.contains_key(*name)).collect();
-        hold!(finished || after == before, "when all steps had ended, {new:?} were left");
+        hold!(finished || after == before, "when all steps had ended, these were left: {}", listed(new));
         Ok(())
     })
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use transship_core::{ReadOptions, Reference, Transport, WriteMode};
 
-use crate::broken::{While, hold};
+use crate::broken::{While, hold, listed};
 use crate::lab::{Lab, commit, how, put_all};
 use crate::model::Built;
 use crate::runner::Kit;
@@ -34,7 +34,9 @@ fn check(kit: &Kit) -> Held {
         lab.step(equal(lab, &values, &at, &second))
             .map_err(|e| e.while_doing("after another value of the transport has written"))?;
         let after = parsed(lab);
-        hold!(before == after, "texts parse as {before:?} where nothing is, and then as {after:?}");
+        hold!(before == after, "texts parse as {} where nothing is, and then as {}",
+            listed(before.iter().flatten()),
+            listed(after.iter().flatten()));
         Ok(())
     })
 }

@@ -2,7 +2,7 @@
 
 use transship_core::WriteMode;
 
-use crate::broken::{While, hold};
+use crate::broken::{While, hold, listed};
 use crate::child::{self, Job, Kind};
 use crate::lab::Lab;
 use crate::runner::Kit;
@@ -41,8 +41,8 @@ fn all_there(lab: &Lab, count: u8, old: bool) -> Held {
     for number in &numbers {
         let names = child::names(*number, lab.facts())?;
         let found = snapshot.images().iter().find(|image| image.seen.names == names);
-        let found = found.ok_or_else(|| Broken::new(format!("{names:?} of another process is lost")))?;
-        found.seen.is(&child::image(*number)?, lab.facts()).during(|| format!("{names:?}"))?;
+        let found = found.ok_or_else(|| Broken::new(format!("{} of another process is lost", listed(&names))))?;
+        found.seen.is(&child::image(*number)?, lab.facts()).during(|| listed(&names))?;
     }
     let found = snapshot.images().len();
     hold!(found == numbers.len(), "{found} images are there, {} were written", numbers.len());

@@ -3,7 +3,7 @@
 use transship_core::{AcceptsNames, ErrorKind, ImageName, WriteMode};
 
 use super::fails;
-use crate::broken::{While, hold};
+use crate::broken::{While, hold, listed};
 use crate::lab::{Lab, how};
 use crate::runner::Kit;
 use crate::strategies::{docker_names, meaning};
@@ -44,15 +44,15 @@ async fn given(lab: &Lab, names: &[ImageName]) -> Held {
     let have: std::collections::BTreeSet<_> =
         destination.names().iter().map(|name| meaning(name, lab.facts())).collect();
     if destination.accepts().names == AcceptsNames::Many {
-        hold!(have == distinct, "it took the names {have:?} of {distinct:?}");
+        hold!(have == distinct, "it took the names {} of {}", listed(have), listed(distinct));
     }
     let mut both = how(WriteMode::Create, names);
     both.fallback_names = vec![ImageName::new("docker.io/library/fallback:1")?];
     let opened = lab.transport().destination(lab.at(), &both).await.during(|| "opening")?;
     hold!(
         opened.names() == destination.names(),
-        "given names, it takes those to fall back to: {:?}",
-        opened.names()
+        "given names, it takes those to fall back to: {}",
+        listed(opened.names())
     );
     let bad = ImageName::new("UPPER CASE and spaces")?;
     if matches!(lab.claims().names, Names::Docker | Names::OciOrDocker) {
@@ -80,6 +80,6 @@ async fn fallback(lab: &Lab, names: &[ImageName]) -> Held {
         return Ok(());
     }
     let some = !destination.names().is_empty();
-    hold!(some == (lab.has(Ability::Names)), "of fallback names it took {:?}", destination.names());
+    hold!(some == (lab.has(Ability::Names)), "of fallback names it took {}", listed(destination.names()));
     Ok(())
 }

@@ -62,7 +62,8 @@ async fn one(lab: &Lab, old: &Built, new: &Built, gone: Gone) -> Held {
             let (what, kind) = (&part.of.digest, error.kind());
             hold!(
                 kind == ErrorKind::Conflict,
-                "{what} is gone with its image, and fails as {kind:?} instead of Conflict: {error}"
+                "{what} is gone with its image, and fails as \"{kind}\" instead of \"{}\": {error}",
+                ErrorKind::Conflict
             );
         }
     }

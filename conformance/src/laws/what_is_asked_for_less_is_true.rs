@@ -3,7 +3,7 @@
 use transship_core::{ReadOptions, WriteMode};
 
 use super::image_or_index;
-use crate::broken::{While, hold};
+use crate::broken::{While, hold, listed};
 use crate::lab::Lab;
 use crate::model::{Built, Image};
 use crate::runner::Kit;
@@ -44,10 +44,10 @@ fn check(kit: &Kit) -> Held {
                 let digests = (&shown.descriptor.digest, &committed.descriptor.digest);
                 hold!(digests.0 == digests.1, "{} shows, and it is {}", digests.0, digests.1);
                 let references = (&shown.references, &committed.references);
-                hold!(references.0 == references.1, "it shows as {:?}, and is {:?}", references.0, references.1);
+                hold!(references.0 == references.1, "it shows as {}, and is {}", listed(references.0), listed(references.1));
             }
             let wrong = shows(&other).await.during(|| "asking whether another one shows")?;
-            hold!(wrong.is_none(), "an image shows that was never written: {wrong:?}");
+            hold!(wrong.is_none(), "an image shows that was never written: {}", listed(wrong.iter().map(|shown| &shown.descriptor.digest)));
             drop(again);
             moved(lab, &built, &other).await
         })
@@ -63,7 +63,7 @@ async fn moved(lab: &Lab, built: &Built, other: &Built) -> Held {
     lab.write(other, WriteMode::Append, &names).await?;
     let again = lab.destination(WriteMode::Append, &names).await?;
     let shown = again.shows(built.root.descriptor()).await.during(|| "asking after its name moved")?;
-    hold!(shown.is_none(), "its name stands for another image now, and it shows: {shown:?}");
+    hold!(shown.is_none(), "its name stands for another image now, and it shows: {}", listed(shown.iter().map(|shown| &shown.descriptor.digest)));
     Ok(())
 }
 

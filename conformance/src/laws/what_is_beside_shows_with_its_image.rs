@@ -2,7 +2,7 @@
 
 use transship_core::{Commit, Descriptor, ImageDestination, Reference, WriteMode};
 
-use crate::broken::{While, hold};
+use crate::broken::{While, hold, listed};
 use crate::lab::{Lab, put_all};
 use crate::model::{Built, Image};
 use crate::runner::Kit;
@@ -52,17 +52,17 @@ async fn shows(lab: &Lab, built: &Built, beside: &Built) -> Held {
     let names = lab.facts().some_name();
     let alone = lab.write(built, WriteMode::Create, &names).await?;
     let found = find(lab, &alone.references[0], built).await?;
-    hold!(found.is_empty(), "an image shows beside one that came alone: {found:?}");
+    hold!(found.is_empty(), "an image shows beside one that came alone: {}", listed(found.iter().map(|(name, _)| name)));
     let destination = lab.destination(WriteMode::Append, &names).await?;
     put(&*destination, built, beside).await?;
     let early = find(lab, &alone.references[0], built).await?;
-    hold!(early.is_empty(), "an image shows beside another one before the commit: {early:?}");
+    hold!(early.is_empty(), "an image shows beside another one before the commit: {}", listed(early.iter().map(|(name, _)| name)));
     let committed = destination.commit(Commit::new(&built.root)).await.during(|| "committing")?;
     hold!(committed.lost.is_empty(), "it says that it lost something: {}", committed.lost.join("; "));
     let found = find(lab, &committed.references[0], built).await?;
     let (tag, want) = (tag(built), &beside.root.descriptor().digest);
     let same = matches!(&found[..], [(name, of)] if *name == tag && of.digest == *want);
-    hold!(same, "{tag} with {want} was put beside it, and there is {found:?}");
+    hold!(same, "{tag} with {want} was put beside it, and there is {}", listed(found.iter().map(|(name, _)| name)));
     Ok(())
 }
 

@@ -72,7 +72,7 @@ async fn names_are_listed(lab: &Lab) -> Held {
     let Err(error) = opened else {
         return Err(crate::Broken::new(format!("{other} opens an image that has not this name")));
     };
-    hold!(error.kind() == ErrorKind::NotFound, "{other} fails as {:?}: {error}", error.kind());
+    hold!(error.kind() == ErrorKind::NotFound, "{other} fails as \"{}\": {error}", error.kind());
     let said = format!("{error} {}", error.advice().map(ToString::to_string).unwrap_or_default());
     let listed = at.iter().any(|name| {
         let short = name.as_str().rsplit('/').next().unwrap_or_default();

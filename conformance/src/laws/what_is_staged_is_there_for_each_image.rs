@@ -111,7 +111,7 @@ async fn stage(staging: &dyn Staging, blob: &Blob, at: usize) -> Held {
     let kept = kept.during(|| format!("staging {}", blob.descriptor.digest))?;
     let (digest, size) = (sha256(&blob.bytes), blob.bytes.len() as u64);
     let same = kept.stored.digest == digest && kept.stored.size == size;
-    hold!(same, "it says that it keeps {:?}, and that is {digest}", kept.stored);
+    hold!(same, "it says that it keeps {}, and that is {digest}", kept.stored.digest);
     let mut bytes = Vec::new();
     kept.bytes.reader().read_to_end(&mut bytes)?;
     hold!(bytes == blob.bytes, "what is kept of {digest} reads as other bytes");
