@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn what_tools_write() {
-        let id = crate::sha256(b"");
+        let id = sha256(b"");
         for (text, platform, layers) in [
             (r#"{"architecture":"arm","os":"linux","variant":"v7","os.version":""}"#.to_owned(), "linux/arm/v7", None),
             (r#"{"os":"windows","architecture":"arm64","variant":"v8","os.version":"10.0","os.features":null,

@@ -211,7 +211,7 @@ fn a_signature_counts_only_if_all_of_it_is_right() {
         (simple(other_payload), "no key of the policy made it"),
         (simple(large), "larger than 4194304 bytes"),
         (other.signed(name), "no key of the policy made it"),
-        (sign(&changed(&digest, &sha256(b"else").to_string())), "it is for sha256:"),
+        (sign(&changed(&digest, sha256(b"else").as_ref())), "it is for sha256:"),
         (
             sign(&changed("cosign container image signature", "atomic container signature")),
             "is of type",
@@ -307,6 +307,7 @@ fn what_cannot_be_checked_rejects_with_its_name() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "one table")]
 fn a_policy_that_is_not_well_formed_is_refused() {
     let signed = |more: &str| format!(r#"{{"default":[{{"type":"sigstoreSigned"{more}}}]}}"#);
     let by = |more: &str| format!(r#"{{"default":[{{"type":"signedBy"{more}}}]}}"#);

@@ -18,7 +18,7 @@ use transship_core::{Cancel, Passed, ReadOptions, Result, Staging, run_blocking}
 use crate::TarIndex;
 use crate::open::{STDIO, is_redirected};
 use crate::pipe::{Pipe, is_pipe};
-use passing::{Next, Passing};
+use passing::Passing;
 
 /// Whether an archive can be read only once: a pipe, also as standard input.
 pub fn comes_once(path: &Path) -> bool {
@@ -66,7 +66,7 @@ async fn run(
         })
         .await?;
         passing = back;
-        let (Next::Blob(body), Some(into)) = (next, into) else { break };
+        let (Some(body), Some(into)) = (next, into) else { break };
         let staged = into.stage(body).await?;
         passing.staged(staged)?;
     }

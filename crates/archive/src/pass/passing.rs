@@ -36,15 +36,6 @@ pub(super) struct Passing {
     end: Option<Step>,
 }
 
-/// What comes next.
-#[derive(Debug)]
-pub(super) enum Next {
-    /// What can be a blob, to be given away.
-    Blob(Body),
-    /// The end.
-    End,
-}
-
 #[derive(Debug)]
 struct Away {
     entry: Entry,
@@ -90,14 +81,14 @@ impl Passing {
     }
 
     /// Reads on to what can be a blob, which has to be read and [`staged`](Self::staged) then, or to the end. What is
-    /// before it is kept; all is, if nothing is staged.
-    pub(super) fn next(&mut self, stages: bool) -> Result<Next> {
+    /// before it is kept; all is, if nothing is staged. `None` at the end.
+    pub(super) fn next(&mut self, stages: bool) -> Result<Option<Body>> {
         loop {
             self.cancel.check()?;
             let step = self.scanner.next(&mut *lock(&self.input))?;
             let Step::Member(member) = step else {
                 self.end = Some(step);
-                return Ok(Next::End);
+                return Ok(None);
             };
             let Some(entry) = self.reading.look_at(&member)? else { continue };
             let EntryKind::File { offset, size } = entry.kind else {
@@ -106,7 +97,7 @@ impl Passing {
             };
             let payload = Payload::of(&self.input, offset, size, &entry)?;
             if stages && payload.can_be_blob(&entry.name) {
-                return self.give(payload, entry, (offset, size)).map(Next::Blob);
+                return self.give(payload, entry, (offset, size)).map(Some);
             }
             let body = Body::from_reader(payload).expecting(&sized(size))?;
             let held = self.spool.keep(body, &self.cancel)?;

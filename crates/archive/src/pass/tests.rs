@@ -11,7 +11,7 @@ use transship_core::{
 };
 
 use super::input::Forward;
-use super::passing::{Next, Passing};
+use super::passing::Passing;
 use crate::compression::Growth;
 use crate::{ArchiveFile, EntryKind, TarIndex};
 
@@ -78,7 +78,7 @@ fn passing(input: impl Read + Send + 'static, growth: Growth, stage: Stage) -> R
     let (cancel, path) = (Cancel::new(), Path::new(NAME));
     let input = Forward::new(input, path, growth, &cancel)?;
     let mut passing = Passing::of(input, path, &ReadOptions::default(), &cancel);
-    while let Next::Blob(body) = passing.next(stage != Stage::No)? {
+    while let Some(body) = passing.next(stage != Stage::No)? {
         let mut chunks = body.chunks(&cancel)?;
         let mut bytes = Vec::new();
         if stage == Stage::Whole {
