@@ -28,8 +28,8 @@ const BUFFER: usize = 64 << 10;
 const KEY: usize = 32;
 const HALF: usize = KEY / 2;
 
-/// The length of a line whose answer is a digest, in bytes.
-const USUAL_LINE: usize = 122;
+/// Odd, and without a pattern.
+const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// A cache in a file. It is read at the first question; new answers are written when there are many, and when it is
 /// dropped.
@@ -64,28 +64,53 @@ impl State {
 #[derive(Debug)]
 struct Lines {
     text: Vec<u8>,
-    /// Where the last line of each key begins. Half a key is enough to find it.
-    starts: HashMap<[u8; HALF], usize>,
+    /// Where the last line of each key begins, plus one; 0 is nowhere. A key stands at its [`slot`], or behind it, before the next
+    /// slot that is free. A map of the standard library takes several times as long to make, and most commands ask a few questions.
+    starts: Vec<u32>,
 }
 
 impl Lines {
     fn of(text: Vec<u8>) -> Self {
-        let mut starts = HashMap::with_capacity(text.len() / USUAL_LINE);
+        // Half of them stay free.
+        let lines = memchr::memchr_iter(b'\n', &text).count();
+        let mut lines = Self { starts: vec![0; (2 * lines + 1).next_power_of_two()], text };
         let mut start = 0;
-        for end in memchr::memchr_iter(b'\n', &text) {
-            if let Some(half) = text[start..end].first_chunk() {
-                starts.insert(*half, start);
+        for end in memchr::memchr_iter(b'\n', &lines.text) {
+            if let Some(key) = lines.text[start..end].first_chunk() {
+                let at = find(&lines.text, &lines.starts, key);
+                lines.starts[at] = u32::try_from(start + 1).unwrap_or(0);
             }
             start = end + 1;
         }
-        Self { text, starts }
+        lines
     }
 
     fn answer(&self, key: &str) -> Option<&str> {
-        let rest = &self.text[*self.starts.get(key.as_bytes().first_chunk::<HALF>()?)?..];
+        let at = find(&self.text, &self.starts, key.as_bytes().first_chunk()?);
+        let start = usize::try_from(self.starts[at]).ok()?.checked_sub(1)?;
+        let rest = &self.text[start..];
         let line = &rest[..memchr::memchr(b'\n', rest)?];
         parse(line).filter(|(found, _)| *found == key).map(|(_, answer)| answer)
     }
+}
+
+/// The slot of a key, or the free one where it would be.
+fn find(text: &[u8], starts: &[u32], key: &[u8; HALF]) -> usize {
+    let mut at = slot(key) % starts.len();
+    while let Some(start) = (starts[at] as usize).checked_sub(1)
+        && text[start..].first_chunk() != Some(key)
+    {
+        at = (at + 1) % starts.len();
+    }
+    at
+}
+
+/// Keys are parts of digests: they are spread already, but for being text.
+fn slot(key: &[u8; HALF]) -> usize {
+    let word = |at: usize| key[at..].first_chunk().copied().map_or(0, u64::from_le_bytes);
+    let mixed = (word(0).wrapping_mul(MIX) ^ word(8)).wrapping_mul(MIX);
+    // The upper bits are those that all others went into.
+    usize::try_from(mixed >> 40).unwrap_or_default()
 }
 
 impl FileCache {
@@ -175,7 +200,7 @@ fn newest(path: &Path, limit: u64) -> Vec<u8> {
         check_ours(&file)?;
         let size = file.metadata()?.len();
         file.seek(SeekFrom::Start(size.saturating_sub(limit)))?;
-        let mut text = Vec::new();
+        let mut text = Vec::with_capacity(usize::try_from(size.min(limit)).unwrap_or_default());
         file.take(limit).read_to_end(&mut text)?;
         Ok(text)
     };
@@ -295,6 +320,30 @@ mod tests {
         let cache = opened(&path);
         assert_eq!(cache.recall("39 19").as_deref(), Some("some answer of a usual length"));
         assert_eq!(cache.recall("0 0"), None);
+    }
+
+    #[test]
+    fn keys_of_a_full_cache_are_spread() {
+        let line = |at: u32| format!("{} some check and answer\n", key(&format!("question {at}")));
+        let text: String = (0..60_000).map(line).collect();
+        let lines = Lines::of(text.into_bytes());
+        let used: Vec<bool> = lines.starts.iter().map(|start| *start != 0).collect();
+        assert_eq!(used.iter().filter(|used| **used).count(), 60_000);
+        // A key is near its slot: no long row of slots is taken.
+        let longest = used.chunk_by(|a, b| a == b).filter(|row| row[0]).map(<[bool]>::len).max();
+        assert!(longest.unwrap() < 100, "{longest:?}");
+    }
+
+    #[test]
+    fn one_key_many_times_is_found_at_its_last_line() {
+        let line = |at: u32| {
+            let (key, answer) = (key("one"), at.to_string());
+            format!("{key} {} {answer}\n", check(&key, &answer))
+        };
+        let lines = Lines::of((0..20_000).map(line).collect::<String>().into_bytes());
+        assert_eq!(lines.answer(&key("one")), Some("19999"));
+        assert_eq!(lines.answer(&key("other")), None);
+        assert_eq!(Lines::of(Vec::new()).answer(&key("one")), None);
     }
 
     #[test]
