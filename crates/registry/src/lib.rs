@@ -25,6 +25,7 @@
 mod check;
 mod client;
 mod config;
+mod configs;
 mod credentials;
 mod delete;
 mod destination;

@@ -42,9 +42,14 @@ impl Places {
         })
     }
 
+    /// The place that is asked first.
+    pub(crate) fn first_place(&self) -> Option<&Repository> {
+        self.all.first()
+    }
+
     /// Whether indexes there may lack children.
     pub(crate) fn sparse(&self) -> Sparse {
-        self.all.first().map_or(Sparse::Refused, |place| place.host.sparse())
+        self.first_place().map_or(Sparse::Refused, |place| place.host.sparse())
     }
 
     /// What the first place gives that gives it.

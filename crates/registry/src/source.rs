@@ -1,19 +1,15 @@
 //! [`RegistrySource`]: one image being read.
 
-use std::collections::HashMap;
-use std::sync::Mutex;
-
 use async_trait::async_trait;
-use bytes::Bytes;
 use futures_util::future::try_join_all;
 use tokio::sync::OnceCell;
 use transship_core::{
-    Body, Descriptor, Digest, DockerName, Error, ErrorKind, Expect, ImageConfig, ImageName,
-    ImageSource, Manifest, Reference, Referrers, Result, ResultExt, Sparse,
+    Body, Descriptor, Digest, DockerName, Error, ErrorKind, Expect, ImageName, ImageSource,
+    Manifest, Reference, Referrers, Result, ResultExt, Sparse,
 };
 
 use crate::client::Repository;
-use crate::locked;
+use crate::configs::Configs;
 use crate::naming::shown;
 use crate::places::Places;
 use crate::pull::{self, Root};
@@ -58,7 +54,7 @@ impl RegistrySource {
         };
         // A digest is no name.
         let names = shown(&[name.clone().or_latest()]);
-        let (places, configs) = (places.from(at), Configs::default());
+        let (places, configs) = (places.from(at), Configs::of_image());
         Ok(Self { reference, name, names, described, root, places, configs })
     }
 
@@ -85,44 +81,20 @@ impl RegistrySource {
         }
     }
 
-    /// A config, which is read before the image is copied: one request is enough for both.
+    /// A config, for which one request is enough.
     async fn config(&self, of: &Descriptor) -> Result<Body> {
-        if let Some(bytes) = self.configs.get(&of.digest) {
-            return Body::from_bytes(bytes).expecting(&Expect::from(of));
-        }
         let get = |place| async move { pull::open_blob(&place, of).await?.bytes(of.size).await };
-        let bytes = match self.places.get(get).await {
-            Ok(bytes) => bytes,
-            Err(e) => return Err(self.missing(e).await),
+        let read = || async {
+            match self.places.get(get).await {
+                Err(e) => Err(self.missing(e).await),
+                read => read,
+            }
         };
-        self.configs.keep(&of.digest, bytes.clone());
+        let place = self.places.first_place();
+        let shared = place.and_then(|place| place.host.configs.cell(&place.path, &of.digest));
+        let kept = shared.or_else(|| self.configs.cell("", &of.digest)).unwrap_or_default();
+        let bytes = kept.get_or_try_init(read).await?.clone();
         Body::from_bytes(bytes).expecting(&Expect::from(of))
-    }
-}
-
-/// The configs that were read, as far as they are small.
-#[derive(Debug, Default)]
-struct Configs(Mutex<HashMap<Digest, Bytes>>);
-
-impl Configs {
-    /// The largest that is kept, in bytes; most have a few thousand.
-    const LARGEST: u64 = 64 << 10;
-    /// How many are kept: an index has one for each platform.
-    const MOST: usize = 16;
-
-    fn takes(of: &Descriptor) -> bool {
-        of.size <= Self::LARGEST && ImageConfig::is_type(&of.media_type)
-    }
-
-    fn get(&self, digest: &Digest) -> Option<Bytes> {
-        locked(&self.0).get(digest).cloned()
-    }
-
-    fn keep(&self, digest: &Digest, bytes: Bytes) {
-        let mut kept = locked(&self.0);
-        if kept.len() < Self::MOST {
-            kept.insert(digest.clone(), bytes);
-        }
     }
 }
 

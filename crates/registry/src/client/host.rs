@@ -25,6 +25,7 @@ use super::problem::{self, PROBLEM_LIMIT};
 use super::retry::{self, Tries, UNREACHABLE};
 use crate::Credential;
 use crate::config::GivenCredential;
+use crate::configs::Configs;
 use crate::locked;
 use crate::tls::Trust;
 
@@ -48,6 +49,7 @@ pub(crate) struct Host {
     warned_of_tags: AtomicBool,
     /// Where blobs are known to be: from there they can be mounted.
     placed: Mutex<HashMap<Digest, String>>,
+    pub(crate) configs: Configs,
     listing: tokio::sync::Mutex<()>,
 }
 
@@ -84,6 +86,7 @@ impl Host {
             away: Away::default(),
             warned_of_tags: AtomicBool::new(false),
             placed: Mutex::default(),
+            configs: Configs::of_host(),
             listing: tokio::sync::Mutex::default(),
         })
     }

@@ -145,12 +145,12 @@
 //! | copy or mirror between registries again, nothing changed | for each tag one `HEAD` on each side; of a whole repository the list of tags |
 //! | dry run of a push; of a pull | 11: `HEAD` of each blob; 2: `GET` of the manifest and of the config |
 //! | `list` | 1 for each page of tags, which most servers fill with 1,000 |
-//! | `list --details` | for each tag `GET` of its manifest and config too, several at once |
+//! | `list --details` | for each tag `GET` of its manifest too, and of each config once, several at once |
 //! | `inspect` | 2: `GET` of the manifest and of the config |
 //! | `verify` | 13: as a pull, and the list of referrers |
 //! | `digests`, `--since` | 12: `GET` of the manifest, `HEAD` of each blob |
 //!
-//! Of an index, each manifest that is copied is one more request: `--platform` reads the index and the one that it chose. A layer that
+//! A config of up to 64 KiB is asked for once, however many tags of a repository have it (64 configs of a host are kept). Of an index, each manifest that is copied is one more request: `--platform` reads the index and the one that it chose. A layer that
 //! transship compressed before is asked for by `HEAD` first, by the digest that it got then.
 //!
 //! On a long way, what counts is how many answers are waited for one after the other. Of an image of twenty small layers: pull 3 (manifest,
