@@ -34,6 +34,14 @@
 //! - Engines with the containerd store keep everything as it is.
 //! - A layer whose size or digest is not known before it comes goes through a temporary file.
 //!
+//! # Layers that the engine has
+//!
+//! They are not sent again. An engine with graph drivers is asked which chains of layers its images have: no cache is needed. An
+//! engine with the containerd store (API 1.48 or later) is asked which manifests are whole, and their layers are those that were noted
+//! in [`WriteOptions::cache`](transship_core::WriteOptions::cache), or in this value, when the image was loaded; of images that came
+//! otherwise, all is sent. Podman's service takes whole images only. When the engine refuses such a load, or the image is not
+//! whole, all is sent, once, and from then on this value sends whole images.
+//!
 //! # Settings
 //!
 //! | key | value |

@@ -9,6 +9,7 @@
 #![cfg(unix)]
 
 mod fake;
+mod parts;
 mod real;
 
 use fake::{Fake, Says};

@@ -46,8 +46,12 @@ impl Running {
         panic!("{program} does not answer: {}", read(&running.daemon(), "x").await.unwrap_err());
     }
 
+    fn socket(&self) -> std::path::PathBuf {
+        self.folder.path().join("s")
+    }
+
     fn daemon(&self) -> DockerDaemon {
-        daemon(&format!("unix://{}/s", self.folder.path().display()))
+        daemon(&format!("unix://{}", self.socket().display()))
     }
 }
 
@@ -70,6 +74,8 @@ async fn dockerd() {
     };
     if let Some(running) = Running::start("dockerd", args).await {
         exercise(&running).await;
+        parts::second_load_sends_what_is_new(running.socket()).await;
+        parts::what_has_gone_is_sent_again(running.socket()).await;
     }
 }
 
@@ -83,6 +89,12 @@ async fn podman() {
     };
     if let Some(running) = Running::start("podman", args).await {
         exercise(&running).await;
+        // It takes whole images only.
+        let image = parts::Stack::new(&["a", "b"]);
+        for name in ["example.org/z:1", "example.org/z:2"] {
+            assert_eq!(image.write(&running.daemon(), name).await.unwrap(), 0);
+            image.reads_back(&running.daemon(), name).await;
+        }
     }
 }
 

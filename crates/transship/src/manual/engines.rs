@@ -66,6 +66,19 @@
 //!
 //! An image is loaded without a name and looked at, and then gets its names. Where a copy fails, a name has what it had before.
 //!
+//! # What is sent
+//!
+//! Layers that the engine has are left out, so that the next version of an image costs what is new in it.
+//!
+//! | engine | what is left out |
+//! |---|---|
+//! | docker with graph drivers (overlay2, vfs) | layers that an image there has, over the same layers below them; however it came there |
+//! | docker with containerd's store, API 1.48 or later | layers of images that transship loaded, as the cache knows; with `--no-cache` none |
+//! | docker 25 to 27 with containerd's store | none: it does not say whether an image is whole |
+//! | podman | none: it takes whole images |
+//!
+//! Where the engine refuses the image all the same, or it is not whole, it is sent once more with all layers.
+//!
 //! # When it fails
 //!
 //! | message | what to do |
