@@ -11,12 +11,12 @@
 //!
 //! `args` defines what can be typed; `session` and `places` turn it into options and references; `commands` run.
 
-mod address_space;
 mod args;
 mod commands;
 mod exit;
 mod facts;
 mod hints;
+mod limits;
 mod output;
 mod places;
 mod progress;
@@ -53,7 +53,7 @@ const FAREWELL: std::time::Duration = std::time::Duration::from_secs(2);
 ///
 /// Returns the exit code. Output goes to the process's stdout and stderr.
 pub fn run() -> ExitCode {
-    address_space::save();
+    limits::save_address_space();
     let (cli, settings) = match parse() {
         Ok(parsed) => parsed,
         Err(usage) => {

@@ -17,8 +17,11 @@ fn sources(folder: &Path, all: &mut Vec<PathBuf>) {
     }
 }
 
-/// Whether text of a message names a flag, the command, or an option as the command line writes it.
+/// Whether text of a message names a flag, the command, or an option as the command line writes it. A word alone is no
+/// message, but an argument of another program.
 fn speaks_command_line(line: &str) -> bool {
+    // Its flag is that of another program.
+    let line = line.replace("systemctl --user", "systemctl");
     let mut literals = line.split('"').skip(1).step_by(2);
     literals.any(|text| {
         let flag = |word: &str| {
@@ -26,7 +29,9 @@ fn speaks_command_line(line: &str) -> bool {
             name.is_some_and(|name| name.starts_with(|c: char| c.is_ascii_lowercase()))
         };
         let command = ["transship copy", "transship login", "transship gc", "transship verify"];
-        text.split_whitespace().any(flag) || command.iter().any(|words| text.contains(words))
+        let sentence = text.contains(' ');
+        (sentence && text.split_whitespace().any(flag))
+            || command.iter().any(|words| text.contains(words))
     })
 }
 
@@ -53,5 +58,6 @@ fn the_libraries_name_no_flag() {
 fn what_a_flag_looks_like() {
     assert!(speaks_command_line(r#".hint("copy all with --all-images")"#));
     assert!(speaks_command_line(r#".hint("`transship login` keeps one")"#));
+    assert!(!speaks_command_line(r#"podman(&["images", "--format", "json"])"#));
     assert!(!speaks_command_line(r#"Err("a name may not have -- in it: a--b")"#));
 }

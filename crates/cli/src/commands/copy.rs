@@ -18,6 +18,7 @@ use transship::local::FileCache;
 use crate::args;
 use crate::commands::{listed, plan_table};
 use crate::exit::{Done, Result};
+use crate::limits;
 use crate::output::{self, count, few, safe, size};
 use crate::places;
 use crate::session::Session;
@@ -125,7 +126,7 @@ fn options(args: &args::Copy, session: &Session) -> Result<TransferOptions> {
     if args.preserve_digests {
         options.digests = Digests::Preserve;
     }
-    options.jobs = args.jobs.and_then(|jobs| NonZeroUsize::new(jobs.into()));
+    options.jobs = args.jobs.and_then(|jobs| NonZeroUsize::new(jobs.into())).or_else(limits::jobs);
     options.observer = session.reporter.events();
     options.published = session.published.clone();
     options.spool.clone_from(&session.tmpdir);

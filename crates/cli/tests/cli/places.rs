@@ -64,7 +64,6 @@ fn what_was_probably_meant() {
         "list https://quay.io/org/image",
         "list alpine",
         "list alpine:3",
-        "list docker://127.0.0.1:5000",
         "copy hello.tar:@0 new.tar",
         "copy hello.tar:@0 ./new",
         "copy hello.tar:@0 localhost:5000/x",
