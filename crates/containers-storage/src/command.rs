@@ -6,20 +6,22 @@ use std::process::Stdio;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use serde::Deserialize;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::ChildStdout;
 use tokio::sync::mpsc::Receiver;
-use transship_core::{DockerName, Error, ErrorKind, Result};
-use transship_docker_daemon::engine::{Chunks, Inspected, Listed, Piece};
+use transship_core::{DockerName, Error, ErrorKind, Result, ResultExt};
+use transship_docker_daemon::engine::{Chunks, Inspected, Piece};
 use transship_docker_daemon::http::parsed;
 
-use crate::podman::Route;
+use crate::podman::{Line, Route};
 use crate::process::{Loading, Running, output};
 use crate::reference::Store;
 
 /// The most bytes of a save that are read at once.
 const CHUNK: usize = 256 << 10;
+
+/// How many images are asked for at once.
+const AT_ONCE: usize = 100;
 
 /// What leads podman to an API: it is not what a store is asked for by.
 const REMOTE: [&str; 2] = ["CONTAINER_HOST", "CONTAINER_CONNECTION"];
@@ -29,15 +31,6 @@ const REMOTE: [&str; 2] = ["CONTAINER_HOST", "CONTAINER_CONNECTION"];
 pub(crate) struct Command {
     program: OsString,
     store: Store,
-}
-
-/// An image as the command lists it.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Line {
-    id: String,
-    #[serde(default)]
-    names: Option<Vec<String>>,
 }
 
 impl Command {
@@ -69,12 +62,16 @@ impl Command {
 
 #[async_trait]
 impl Route for Command {
-    async fn images(&self) -> Result<Vec<Listed>> {
-        let lines: Vec<Line> = parsed(&self.run(&["images", "--format", "json"]).await?)?;
+    async fn lines(&self) -> Result<Vec<Line>> {
+        let mut lines: Vec<Line> = parsed(&self.run(&["images", "--format", "json"]).await?)?;
         // An image has a line for each of its names, and each line has them all.
         let mut seen = HashSet::new();
-        let images = lines.into_iter().filter(|line| seen.insert(line.id.clone()));
-        Ok(images.map(|line| Listed { id: line.id, repo_tags: line.names }).collect())
+        lines.retain(|line| seen.insert(line.id.clone()));
+        Ok(lines)
+    }
+
+    async fn is_list(&self, id: &str) -> bool {
+        self.run(&["manifest", "exists", id]).await.is_ok()
     }
 
     async fn inspect(&self, image: &str) -> Result<Inspected> {
@@ -82,6 +79,21 @@ impl Route for Command {
         found.into_iter().next().ok_or_else(|| {
             Error::new(ErrorKind::NotFound, format!("podman says nothing of {image}"))
         })
+    }
+
+    async fn inspect_all(&self, ids: &[String]) -> Result<Vec<Inspected>> {
+        let mut all = Vec::new();
+        for ids in ids.chunks(AT_ONCE) {
+            let args: Vec<&str> =
+                ["image", "inspect"].into_iter().chain(ids.iter().map(String::as_str)).collect();
+            let found: Vec<Inspected> = match self.run(&args).await.if_found()? {
+                Some(said) => parsed(&said)?,
+                // One that went meanwhile hides the others.
+                None => Vec::new(),
+            };
+            all.extend(found);
+        }
+        Ok(all)
     }
 
     async fn tag(&self, image: &str, name: &DockerName) -> Result<()> {

@@ -33,7 +33,8 @@
 //! # Writing
 //!
 //! One tar without names is loaded; the image is looked at, and only then gets its names. So a name never stands for an image
-//! that is not whole. podman keeps the image ID and the manifest, and holds one platform of an index.
+//! that is not whole. podman keeps the image ID and the manifest, and holds one platform of an index. Layers that it has are
+//! left out; where it does not find them, all are sent, once.
 //!
 //! # Settings
 //!

@@ -4,9 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use serde::Deserialize;
 use tokio::sync::OnceCell;
 use tokio::sync::mpsc::Receiver;
 use transship_core::{DockerName, Error, ErrorKind, Reference, Result, ResultExt, parse_digest};
+use transship_docker_daemon::Memory;
 use transship_docker_daemon::engine::{
     Chunks, Engine, Inspected, Listed, Locator, Piece, Store, not_found,
 };
@@ -18,15 +20,36 @@ use crate::reference;
 /// A way to ask podman: its API, or its command.
 #[async_trait]
 pub(crate) trait Route: fmt::Debug + Send + Sync {
-    /// All images, whose IDs have no `sha256:`.
-    async fn images(&self) -> Result<Vec<Listed>>;
+    /// All images, and lists of images.
+    async fn lines(&self) -> Result<Vec<Line>>;
+    /// Whether that is a list of images, as `podman manifest` makes them. For an image podman fails.
+    async fn is_list(&self, id: &str) -> bool;
     /// One image, whose ID has no `sha256:`.
     async fn inspect(&self, image: &str) -> Result<Inspected>;
+    /// As that, as far as the images are there.
+    async fn inspect_all(&self, ids: &[String]) -> Result<Vec<Inspected>>;
     async fn tag(&self, image: &str, name: &DockerName) -> Result<()>;
     async fn remove(&self, image: &str) -> Result<()>;
     async fn save(&self, images: &[String]) -> Result<Box<dyn Chunks>>;
     async fn load(&self, tar: Receiver<Piece>) -> Result<Option<String>>;
 }
+
+/// An image, or a list of images, as podman lists it. Its ID has no `sha256:`.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Line {
+    pub(crate) id: String,
+    #[serde(default)]
+    names: Option<Vec<String>>,
+    #[serde(default)]
+    size: u64,
+    /// podman 4 does not say it.
+    #[serde(default)]
+    is_manifest_list: Option<bool>,
+}
+
+/// What is larger is no list of images: its size is that of its manifest.
+const LARGEST_LIST: u64 = 64 << 10;
 
 /// A store. The way to it is found with the first request.
 #[derive(Debug)]
@@ -34,11 +57,12 @@ pub(crate) struct Podman {
     surroundings: Arc<Surroundings>,
     store: reference::Store,
     route: OnceCell<Box<dyn Route>>,
+    memory: Memory,
 }
 
 impl Podman {
     pub(crate) fn new(surroundings: Arc<Surroundings>, store: reference::Store) -> Self {
-        Self { surroundings, store, route: OnceCell::new() }
+        Self { surroundings, store, route: OnceCell::new(), memory: Memory::default() }
     }
 
     async fn route(&self) -> Result<&dyn Route> {
@@ -99,9 +123,17 @@ impl Engine for Podman {
     }
 
     async fn images(&self) -> Result<Vec<Listed>> {
-        let mut images = self.route().await?.images().await?;
-        for image in &mut images {
-            image.id = format!("sha256:{}", image.id);
+        let route = self.route().await?;
+        let mut images = Vec::new();
+        for line in route.lines().await? {
+            let is_list = match line.is_manifest_list {
+                Some(is_list) => is_list,
+                None => line.size <= LARGEST_LIST && route.is_list(&line.id).await,
+            };
+            if !is_list {
+                let id = format!("sha256:{}", line.id);
+                images.push(Listed { id, repo_tags: line.names });
+            }
         }
         Ok(images)
     }
@@ -117,6 +149,19 @@ impl Engine for Podman {
             }),
             Err(error) => Err(error),
         }
+    }
+
+    async fn inspect_all(&self, ids: &[String]) -> Result<Vec<Inspected>> {
+        let mut found = self.route().await?.inspect_all(ids).await?;
+        for image in &mut found {
+            image.id = format!("sha256:{}", image.id);
+        }
+        Ok(found)
+    }
+
+    /// podman reads no blob of a layout whose layer it has.
+    async fn memory(&self) -> Result<Option<&Memory>> {
+        Ok(Some(&self.memory))
     }
 
     async fn tag(&self, image: &str, name: &DockerName) -> Result<()> {

@@ -52,10 +52,7 @@ impl Running {
         let status = self.child.wait().await;
         let status = status.map_err(|error| Error::io("waiting for", "podman", error))?;
         let words = (&mut self.words).await.unwrap_or_default();
-        if status.success() {
-            return Ok(());
-        }
-        Err(failed(&self.called, status, &words))
+        if status.success() { Ok(()) } else { Err(failed(&self.called, status, &words)) }
     }
 }
 

@@ -5,10 +5,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::Receiver;
 use transship_core::{DockerName, Error, ErrorKind, Result, ResultExt};
-use transship_docker_daemon::engine::{Chunks, Inspected, Listed, Piece};
+use transship_docker_daemon::engine::{Chunks, Inspected, Piece};
 use transship_docker_daemon::http::{ANSWER_LIMIT, Address, Answer, Method, Sent, encoded, parsed};
 
-use crate::podman::Route;
+use crate::podman::{Line, Route};
 
 /// The version of the API that is spoken: podman 4 and later understand it.
 const VERSION: &str = "4.0.0";
@@ -48,7 +48,7 @@ impl Service {
     }
 
     async fn ask(&self, method: Method, path: &str, body: Sent) -> Result<Answer> {
-        let path = format!("/v{}/libpod/images/{path}", self.version);
+        let path = format!("/v{}/libpod/{path}", self.version);
         let answer = self.address.ask(method, &path, body).await;
         answer.context(|| format!("podman at {} (from {})", self.address, self.from))
     }
@@ -60,35 +60,49 @@ impl Service {
 
 #[async_trait]
 impl Route for Service {
-    async fn images(&self) -> Result<Vec<Listed>> {
-        self.json("json").await
+    async fn lines(&self) -> Result<Vec<Line>> {
+        self.json("images/json").await
+    }
+
+    async fn is_list(&self, id: &str) -> bool {
+        let path = format!("manifests/{}/exists", encoded(id));
+        self.ask(Method::GET, &path, Sent::Nothing).await.is_ok()
     }
 
     async fn inspect(&self, image: &str) -> Result<Inspected> {
-        self.json(&format!("{}/json", encoded(image))).await
+        self.json(&format!("images/{}/json", encoded(image))).await
+    }
+
+    async fn inspect_all(&self, ids: &[String]) -> Result<Vec<Inspected>> {
+        let mut found = Vec::new();
+        for id in ids {
+            found.extend(self.inspect(id).await.if_found()?);
+        }
+        Ok(found)
     }
 
     async fn tag(&self, image: &str, name: &DockerName) -> Result<()> {
         let repository = encoded(&format!("{}/{}", name.domain(), name.path()));
         let tag = encoded(name.tag().unwrap_or("latest"));
-        let path = format!("{}/tag?repo={repository}&tag={tag}", encoded(image));
+        let path = format!("images/{}/tag?repo={repository}&tag={tag}", encoded(image));
         self.ask(Method::POST, &path, Sent::Nothing).await.map(drop)
     }
 
     async fn remove(&self, image: &str) -> Result<()> {
-        let answer = self.ask(Method::DELETE, &encoded(image), Sent::Nothing).await?;
+        let answer =
+            self.ask(Method::DELETE, &format!("images/{}", encoded(image)), Sent::Nothing).await?;
         answer.all(ANSWER_LIMIT).await.map(drop)
     }
 
     async fn save(&self, images: &[String]) -> Result<Box<dyn Chunks>> {
         let references: Vec<_> =
             images.iter().map(|image| format!("references={}", encoded(image))).collect();
-        let path = format!("export?format=docker-archive&{}", references.join("&"));
+        let path = format!("images/export?format=docker-archive&{}", references.join("&"));
         Ok(Box::new(self.ask(Method::GET, &path, Sent::Nothing).await?))
     }
 
     async fn load(&self, tar: Receiver<Piece>) -> Result<Option<String>> {
-        let answer = self.ask(Method::POST, "load", Sent::Tar(tar)).await?;
+        let answer = self.ask(Method::POST, "images/load", Sent::Tar(tar)).await?;
         let loaded: Loaded = parsed(&answer.all(ANSWER_LIMIT).await?)?;
         if loaded.names.is_empty() {
             let message = "podman does not say that it has loaded the image";

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde::Deserialize;
 use tokio::sync::mpsc::Receiver;
-use transship_core::{Digest, DockerName, Error, ErrorKind, Reference, Result};
+use transship_core::{Digest, DockerName, Error, ErrorKind, Reference, Result, ResultExt};
 
 /// How many names an error lists.
 const NAMES_SHOWN: usize = 20;
@@ -40,6 +40,15 @@ pub trait Engine: fmt::Debug + Send + Sync {
     /// # Errors
     /// `NotFound`, which lists the names that are there: see [`not_found`].
     async fn inspect(&self, image: &str) -> Result<Inspected>;
+
+    /// Images by ID, as far as they are there.
+    async fn inspect_all(&self, ids: &[String]) -> Result<Vec<Inspected>> {
+        let mut found = Vec::new();
+        for id in ids {
+            found.extend(self.inspect(id).await.if_found()?);
+        }
+        Ok(found)
+    }
 
     /// What is remembered of the layers that it has, so that they are left out of what it loads; `None` for an engine that takes
     /// whole images only.

@@ -1,6 +1,6 @@
 //! [`Memory`]: which layers an engine has, so that a load leaves them out.
 //!
-//! An engine with graph drivers knows layers by chain: its images list them. One with the containerd store knows blobs by
+//! An engine with graph drivers, and podman, know layers by chain: their images list them. One with the containerd store knows blobs by
 //! digest, and lists manifests only; which blobs these have is remembered from earlier loads.
 
 use std::collections::{HashMap, HashSet};
@@ -61,28 +61,33 @@ impl Memory {
         if self.is_wrong() {
             return Ok(known);
         }
-        for image in engine.images().await?.iter().take(LOOKED_AT) {
-            if store == Store::Containerd {
-                known.blobs.extend(self.blobs(engine, &image.id, cache).await?);
-            } else {
-                known.chains.extend(self.chains(engine, &image.id).await?);
-            }
+        let ids = engine.images().await?.into_iter().take(LOOKED_AT).map(|image| image.id);
+        if store != Store::Containerd {
+            known.chains = self.chains(engine, ids.collect()).await?;
+            return Ok(known);
+        }
+        for id in ids {
+            known.blobs.extend(self.blobs(engine, &id, cache).await?);
         }
         Ok(known)
     }
 
-    /// The chains of an image: one for each of its layers. Nothing of an image that went meanwhile.
-    async fn chains(&self, engine: &dyn Engine, id: &str) -> Result<Vec<Digest>> {
-        if let Some(seen) = locked(&self.chains).get(id) {
-            return Ok(seen.clone());
+    /// The chains of images: one for each of their layers. Nothing of an image that went meanwhile.
+    async fn chains(&self, engine: &dyn Engine, ids: Vec<String>) -> Result<HashSet<Digest>> {
+        let new: Vec<_> = {
+            let seen = locked(&self.chains);
+            ids.iter().filter(|id| !seen.contains_key(*id)).cloned().collect()
+        };
+        let images = if new.is_empty() { Vec::new() } else { engine.inspect_all(&new).await? };
+        let mut seen = locked(&self.chains);
+        for image in images {
+            let mut chains: Vec<Digest> = Vec::new();
+            for diff_id in image.layers().iter().map_while(|text| parse_digest(text).ok()) {
+                chains.push(chain_id(chains.last(), &diff_id));
+            }
+            seen.insert(image.id, chains);
         }
-        let Some(image) = engine.inspect(id).await.if_found()? else { return Ok(Vec::new()) };
-        let mut chains: Vec<Digest> = Vec::new();
-        for diff_id in image.layers().iter().map_while(|text| parse_digest(text).ok()) {
-            chains.push(chain_id(chains.last(), &diff_id));
-        }
-        locked(&self.chains).insert(id.to_owned(), chains.clone());
-        Ok(chains)
+        Ok(ids.iter().filter_map(|id| seen.get(id)).flatten().cloned().collect())
     }
 
     /// The blobs of those manifests of an image that are whole, and were loaded before.

@@ -20,10 +20,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use transship::transfer::Report;
+use transship::transport::{Commit, Expect, WriteOptions};
 use transship::{
-    Digest, Document, ErrorKind, Images, ReadOptions, Result, Settings, Transfer, TransferOptions,
-    Transports,
+    Body, Digest, Document, ErrorKind, Images, ReadOptions, Result, Settings, Transfer,
+    TransferOptions, Transports,
 };
+use transship_conformance::model::{Form, Image, Layer};
 
 const HELLO: &str =
     concat!("docker-archive:", env!("CARGO_MANIFEST_DIR"), "/../../examples/data/hello.tar");
@@ -90,13 +93,18 @@ impl Docker {
 async fn copy(known: &Transports, from: &str, to: &str, images: Images) -> Result<()> {
     let options = TransferOptions::default();
     let nowhere = Some(PathBuf::from("/nowhere"));
-    copy_with(known, from, to, options.with_images(images).with_spool(nowhere)).await
+    copy_with(known, from, to, options.with_images(images).with_spool(nowhere)).await.map(drop)
 }
 
-async fn copy_with(known: &Transports, from: &str, to: &str, how: TransferOptions) -> Result<()> {
+async fn copy_with(
+    known: &Transports,
+    from: &str,
+    to: &str,
+    how: TransferOptions,
+) -> Result<Report> {
     let transfer = Transfer::new(known.parse(from)?, known.parse(to)?).options(how);
     let transfer = transfer.from_transports(known.clone()).to_transports(known.clone());
-    transfer.run().await.map(drop)
+    transfer.run().await
 }
 
 /// The ID of an image.
@@ -163,4 +171,51 @@ async fn all_of_podman_into_one_archive_and_back() {
         assert_eq!(names(&known, place).await, held, "{place}");
     }
     assert_eq!(image_of(&known, &format!("{layout}:{IMAGE}")).await.unwrap(), image);
+}
+
+/// Writes an image of five small layers, of which the last is its own.
+async fn five_layers(known: &Transports, at: &str, form: Form, first: u8, last: u8) {
+    // Seeds that make tars.
+    let seeds = [first, first + 4, first + 8, first + 12, last];
+    let layers = seeds.map(|seed| Layer { form, ..Layer::small(seed, 3072) });
+    let image = Image { layers: layers.to_vec(), ..Image::simple(last) }.build().unwrap();
+    let at = known.parse(at).unwrap();
+    let to = known.of(&at).unwrap().destination(&at, &WriteOptions::default()).await.unwrap();
+    for blob in &image.blobs {
+        let body = Body::from_bytes(blob.bytes.clone());
+        to.put_blob(Expect::from(&blob.descriptor), body).await.unwrap();
+    }
+    to.commit(Commit::new(&image.root)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn podman_gets_the_layers_that_it_lacks() {
+    if !is_there("podman") {
+        return;
+    }
+    let folder = tempfile::tempdir_in("/tmp").unwrap();
+    let known = Transports::linked(&Settings::new()).unwrap();
+    let podman = store(&folder.path().join("p"));
+    let layout = folder.path().join("layout").display().to_string();
+    // Compressed anew, layers have other digests than those that podman knows: two blobs are sent, and then all six.
+    for (round, (form, first, last, sent)) in [
+        (Form::Gzip(1), 2, 18, (6, 0)),
+        (Form::Gzip(1), 2, 22, (2, 4)),
+        (Form::Plain, 102, 118, (6, 0)),
+        (Form::Plain, 102, 122, (2, 4)),
+        (Form::Gzip(2), 102, 126, (2 + 6, 4)),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (from, to) = (format!("oci:{layout}:x:{round}"), format!("{podman}x:{round}"));
+        five_layers(&known, &from, form, first, last).await;
+        let done = copy_with(&known, &from, &to, TransferOptions::default()).await.unwrap();
+        assert_eq!((done.blobs_moved, done.blobs_reused), sent, "{round}");
+    }
+    for round in 0..5 {
+        let ids = [format!("oci:{layout}:x:{round}"), format!("{podman}x:{round}")];
+        let [ours, theirs] = [image_of(&known, &ids[0]).await, image_of(&known, &ids[1]).await];
+        assert_eq!(ours.unwrap(), theirs.unwrap(), "{round}");
+    }
 }

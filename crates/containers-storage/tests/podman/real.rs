@@ -89,6 +89,11 @@ async fn by_the_api() {
     exercise(&store, &storage, "").await;
 }
 
+/// A list of images is none: podman saves one of its images in its place, or none.
+fn with_a_list(store: &Store) {
+    store.run(&["manifest", "create", "localhost/list:1"]);
+}
+
 /// Images come and go, names move, and a damaged image changes nothing.
 async fn exercise(store: &Store, storage: &ContainersStorage, options: &str) {
     let at = |name: &str| storage.parse(&format!("{options}{name}")).unwrap();
@@ -124,6 +129,7 @@ async fn exercise(store: &Store, storage: &ContainersStorage, options: &str) {
     let destination = storage.destination(&at(""), &how).await.unwrap();
     put(&first, &*destination).await.unwrap();
     destination.commit(Commit::new(&first.root)).await.unwrap();
+    with_a_list(store);
     let how = WriteOptions::default().with_mode(WriteMode::Create);
     let there = storage.destination(&at("app:1"), &how).await.unwrap_err();
     assert_eq!(there.kind(), ErrorKind::AlreadyExists, "{there}");

@@ -229,7 +229,7 @@ async fn another_store_is_asked_for_by_flags_and_by_nothing_else() {
 #[tokio::test(flavor = "multi_thread")]
 async fn ids_that_are_cut_short_and_names_that_look_like_them() {
     let listed = format!(
-        r#"[{{"Id":"cafe{}","Names":["localhost/app:1"]}},{{"Id":"caff{}","Names":["docker.io/library/feed:latest"]}}]"#,
+        r#"[{{"Id":"cafe{}","Size":99999,"Names":["localhost/app:1"]}},{{"Id":"caff{}","Size":99999,"Names":["docker.io/library/feed:latest"]}}]"#,
         "0".repeat(60),
         "1".repeat(60)
     );

@@ -53,6 +53,9 @@
 //! A name without a domain is one of `docker.io`, as everywhere here and in skopeo: what `podman build -t app` makes is
 //! `localhost/app`. IDs are `@ID`, as podman shows them.
 //!
+//! Layers that podman has are not sent again. What `podman manifest` makes are lists and no images: they are not listed, and
+//! copied by name they are the image for this machine.
+//!
 //! The store itself is never written or read here. It is the private state of a Go library: lock files with a protocol of their own,
 //! JSON files that have to agree with the folders of a driver, with security labels, shifted owners and quotas, and that change
 //! from release to release. A mistake there destroys the images of containers that run. podman has that library, and loads
@@ -75,7 +78,8 @@
 //! | docker with graph drivers (overlay2, vfs) | layers that an image there has, over the same layers below them; however it came there |
 //! | docker with containerd's store, API 1.48 or later | layers of images that transship loaded, as the cache knows; with `--no-cache` none |
 //! | docker 25 to 27 with containerd's store | none: it does not say whether an image is whole |
-//! | podman | none: it takes whole images |
+//! | podman, by `containers-storage:` | layers below which it has the same ones; compressed anew, they are sent once more |
+//! | podman, by `docker-daemon:` | none: it takes whole images |
 //!
 //! Where the engine refuses the image all the same, or it is not whole, it is sent once more with all layers.
 //!
