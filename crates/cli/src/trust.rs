@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use transship::trust::{Policy, PublicKey};
-use transship::{Error, ErrorKind, Result};
+use transship::transfer::{Sign, SignatureForm};
+use transship::trust::{Policy, PublicKey, SigningKey};
+use transship::{DockerName, Error, ErrorKind, Result};
 
-use crate::args::{Common, TrustArgs};
+use crate::args::{self, Common, TrustArgs};
 
 /// Where all users of a machine have their policy, as podman and skopeo do.
 const OF_THE_SYSTEM: &str = "/etc/containers/policy.json";
@@ -20,7 +21,7 @@ pub(crate) fn policy(args: &TrustArgs, common: &Common) -> Result<Option<Arc<Pol
         return Ok(None);
     }
     let policy = match (&args.policy, default_path()?) {
-        _ if !args.verify_keys.is_empty() => Some(of_keys(&args.verify_keys)?),
+        _ if !args.verify_keys.is_empty() => Some(of_keys("--verify-key", &args.verify_keys)?),
         (Some(path), _) => Some(Policy::read(path)?),
         (None, Some(path)) => Some(Policy::read(&path)?),
         (None, None) => None,
@@ -36,10 +37,24 @@ pub(crate) fn policy(args: &TrustArgs, common: &Common) -> Result<Option<Arc<Pol
     }
 }
 
-fn of_keys(files: &[PathBuf]) -> Result<Policy> {
+/// How images are signed.
+pub(crate) fn sign(
+    key: &Path,
+    identity: Option<DockerName>,
+    form: args::SignatureForm,
+) -> Result<Sign> {
+    let form = match form {
+        args::SignatureForm::Tag => SignatureForm::Tag,
+        args::SignatureForm::Bundle => SignatureForm::Bundle,
+    };
+    Ok(Sign::new(SigningKey::read(key)?).with_identity(identity).with_form(form))
+}
+
+/// A policy without a file, from the keys of an option.
+pub(crate) fn of_keys(option: &str, files: &[PathBuf]) -> Result<Policy> {
     let keys = files.iter().map(|file| PublicKey::read(file)).collect::<Result<_>>()?;
     let names: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
-    Ok(Policy::of_keys(format!("--verify-key {}", names.join(", ")), keys))
+    Ok(Policy::of_keys(format!("{option} {}", names.join(", ")), keys))
 }
 
 /// The first of the usual places where a policy is.

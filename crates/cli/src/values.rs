@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use transship::codec::{GZIP_LEVELS, ZSTD_LEVELS};
-use transship::{Compress, Error, ErrorKind, Platform, Rename, Result};
+use transship::{Compress, DockerName, Error, ErrorKind, Platform, Rename, Result};
 
 /// `keep`, `none`, `gzip[:LEVEL]`, `zstd[:LEVEL]`.
 pub(crate) fn compress(text: &str) -> Result<Compress> {
@@ -47,6 +47,10 @@ pub(crate) fn platform(text: &str) -> Result<Platform> {
 }
 
 /// `PATTERN=REPLACEMENT`.
+pub(crate) fn docker_name(text: &str) -> Result<DockerName> {
+    DockerName::parse(text)
+}
+
 pub(crate) fn rename(text: &str) -> Result<Rename> {
     text.parse()
 }

@@ -150,6 +150,9 @@ pub trait PutBeside: Send + Sync {
     ///
     /// - It shows beside the image, with the commit, and not without it.
     async fn put_beside(&self, tag: &str, root: &Manifest) -> Result<()>;
+
+    /// What has such a tag now, so that it can be added to.
+    async fn beside(&self, tag: &str) -> Result<Option<Manifest>>;
 }
 
 /// The ability to read what is here already.

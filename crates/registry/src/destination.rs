@@ -386,6 +386,11 @@ impl PutBeside for RegistryDestination {
         self.state().beside.push((tag.to_owned(), root.clone()));
         Ok(())
     }
+
+    async fn beside(&self, tag: &str) -> Result<Option<Manifest>> {
+        let repository = &self.first()?.repository;
+        pull::by_name(repository, Wanted::Tag(tag)).await.if_found()
+    }
 }
 
 /// Tags a manifest, also where the tag is another image's: its name says what it is about. Why it could not, where the registry

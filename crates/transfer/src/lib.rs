@@ -44,12 +44,13 @@ pub use commit::published::Published;
 pub use commit::report::{ImageFailure, ImageReport, PlatformsReport, Report};
 pub use events::event::{BlobId, Event, EventKind, Events, ImageId, TransferId};
 pub use events::queue::EventQueue;
+pub use open::check_policy;
 pub use open::rename::Rename;
 pub use open::source::Source;
 pub use open::tags::Tags;
 pub use options::{
     Attached, Compress, DetachedSignatures, Digests, Failures, Images, Nondistributable, Platforms,
-    Subset, TransferOptions,
+    Sign, SignatureForm, Subset, TransferOptions,
 };
 pub use plan::since::{Since, digests};
 pub use plan::{BlobFate, Plan, PlanTotals, PlannedBlob, PlannedImage, Sum};

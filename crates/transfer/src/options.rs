@@ -1,14 +1,15 @@
 //! [`TransferOptions`]: what a transfer is to do.
 
+use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use transship_core::{
-    Cache, Error, ErrorKind, Format, ImageName, LayerForm, Platform, Result, WriteMode,
+    Cache, DockerName, Error, ErrorKind, Format, ImageName, LayerForm, Platform, Result, WriteMode,
 };
-use transship_trust::Policy;
+use transship_trust::{Policy, SigningKey};
 
 use crate::codec::{GZIP_LEVELS, ZSTD_LEVELS};
 use crate::{Events, Published, Rename, Since, Tags};
@@ -59,6 +60,8 @@ pub struct TransferOptions {
     /// What images need to be trusted. It is asked before the destination is opened; what it rejects is `Untrusted`. None by
     /// default: nothing is enforced that the caller does not ask for.
     pub policy: Option<Arc<Policy>>,
+    /// Signs each image, and what is below it, before it shows at the destination.
+    pub sign: Option<Sign>,
     /// How many blobs are copied at once; `None`: 8, or in place of one of them
     /// three of 1 MiB at most. How many layers change form at once follows from processors and memory.
     pub jobs: Option<NonZeroUsize>,
@@ -100,6 +103,7 @@ impl TransferOptions {
         with_attached(attached: Attached)
         with_since(since: Option<Since>)
         with_policy(policy: Option<Arc<Policy>>)
+        with_sign(sign: Option<Sign>)
         with_jobs(jobs: Option<NonZeroUsize>)
         with_cache(cache: Cache)
         with_observer(observer: Events)
@@ -127,6 +131,52 @@ impl TransferOptions {
             && self.nondistributable == Nondistributable::LeaveOut
             && self.attached == Attached::LeaveOut
             && self.since.is_none()
+            && self.sign.is_none()
+    }
+}
+
+/// How images are signed.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Sign {
+    /// The key.
+    pub key: Arc<SigningKey>,
+    /// The name that is signed; `None`: the one that the image gets, where the destination says one.
+    pub identity: Option<DockerName>,
+    /// Where the signature lies.
+    pub form: SignatureForm,
+}
+
+impl Sign {
+    /// With a key, under the name that the image gets, as a tag.
+    pub fn new(key: SigningKey) -> Self {
+        Self { key: Arc::new(key), identity: None, form: SignatureForm::Tag }
+    }
+
+    transship_core::setters! {
+        with_identity(identity: Option<DockerName>)
+        with_form(form: SignatureForm)
+    }
+}
+
+/// Where a signature lies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SignatureForm {
+    /// Under a tag beside the image, as cosign did up to its version 2, and as podman and skopeo read it; in `dir:`, as a file.
+    /// It is added to the signatures that are there.
+    #[default]
+    Tag,
+    /// As a referrer of the image, as cosign makes it since its version 3. It names no image.
+    Bundle,
+}
+
+impl fmt::Display for SignatureForm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tag => "tag",
+            Self::Bundle => "bundle",
+        })
     }
 }
 

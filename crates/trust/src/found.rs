@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use transship_core::{Descriptor, Digest, Document, Error, ErrorKind, ImageSource, Result};
+use transship_core::{
+    Descriptor, Digest, Document, Error, ErrorKind, ImageSource, Referrers, Result,
+};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::bundle::is_bundle;
 use crate::json::Json;
 use crate::{PAYLOAD_LIMIT, SIGNATURES_LIMIT, SimpleSignature};
 
@@ -32,6 +35,8 @@ pub struct Found {
 pub enum Content {
     /// A payload and a signature over it.
     Simple(SimpleSignature),
+    /// A bundle, as cosign makes it since its version 3. It names no image.
+    Bundle(Bytes),
     /// An `OpenPGP` message.
     OpenPgp(Bytes),
     /// Something else that was attached: its type.
@@ -46,19 +51,32 @@ pub enum Content {
 pub struct SignatureKinds {
     /// Those that cosign and skopeo make with keys.
     pub sigstore: bool,
+    /// Bundles.
+    pub bundles: bool,
     /// Those of `OpenPGP`.
     pub open_pgp: bool,
 }
 
 impl SignatureKinds {
     /// Those that cosign and skopeo make with keys.
-    pub const SIGSTORE: Self = Self { sigstore: true, open_pgp: false };
-    /// All.
-    pub const ALL: Self = Self { sigstore: true, open_pgp: true };
+    pub const SIGSTORE: Self = Self { sigstore: true, bundles: true, open_pgp: false };
+
+    /// Without bundles.
+    #[must_use]
+    pub fn without_bundles(self) -> Self {
+        Self { bundles: false, ..self }
+    }
+
+    /// Bundles alone, if they are among them.
+    #[must_use]
+    pub fn only_bundles(self) -> Self {
+        Self { bundles: self.bundles, ..Self::default() }
+    }
 
     pub(crate) fn and(self, other: Self) -> Self {
         Self {
             sigstore: self.sigstore || other.sigstore,
+            bundles: self.bundles || other.bundles,
             open_pgp: self.open_pgp || other.open_pgp,
         }
     }
@@ -98,7 +116,9 @@ pub async fn found_with(
     if kinds == SignatureKinds::default() {
         return Ok(all);
     }
-    if let Some(detached) = source.signatures() {
+    if let Some(detached) = source.signatures()
+        && (kinds.sigstore || kinds.open_pgp)
+    {
         let files = readable(detached.signatures(Some(of)).await);
         match files? {
             Ok(files) => {
@@ -120,6 +140,11 @@ pub async fn found_with(
             }
         }
     }
+    if let Some(referrers) = source.referrers()
+        && kinds.bundles
+    {
+        all.extend(in_bundles(source, referrers, of).await?);
+    }
     // All or none: which of them are looked at must not depend on their order.
     if all.len() > SIGNATURES_LIMIT {
         let why = format!("they are {}, and more than {SIGNATURES_LIMIT} are not read", all.len());
@@ -137,6 +162,42 @@ fn readable<T>(read: Result<T>) -> Result<std::result::Result<T, Content>> {
         }
         Err(error) => Err(error),
     }
+}
+
+/// The bundles among what is about a manifest.
+async fn in_bundles(
+    source: &dyn ImageSource,
+    referrers: &dyn Referrers,
+    of: &Digest,
+) -> Result<Vec<Found>> {
+    let about = referrers.referrers(of).await?;
+    let bundles =
+        about.into_iter().filter(|about| about.artifact_type.as_deref().is_some_and(is_bundle));
+    let mut all = Vec::new();
+    for about in bundles.take(SIGNATURES_LIMIT + 1) {
+        let content = match readable(in_bundle(source, &about).await)? {
+            Ok(content) | Err(content) => content,
+        };
+        all.push(Found::new(format!("bundle {}", about.digest), content));
+    }
+    Ok(all)
+}
+
+async fn in_bundle(source: &dyn ImageSource, about: &Descriptor) -> Result<Content> {
+    let manifest = source.manifest(about).await?;
+    let layers = match manifest.document() {
+        Document::Image(image) => &*image.layers,
+        _ => &[],
+    };
+    let [layer] = layers else {
+        let message = format!("it has {} blobs, and a bundle is one", layers.len());
+        return Err(Error::new(ErrorKind::Corrupt, message));
+    };
+    if layer.size > PAYLOAD_LIMIT {
+        let text = format!("it is larger than {PAYLOAD_LIMIT} bytes");
+        return Ok(Content::Unreadable(text));
+    }
+    Ok(Content::Bundle(source.blob(layer).await?.bytes(PAYLOAD_LIMIT).await?))
 }
 
 /// The signatures that a manifest has as its layers.

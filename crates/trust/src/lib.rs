@@ -21,6 +21,8 @@
 //! Nothing is read from disk but the keys that a policy names, when a signature is checked with them. What is not verified is
 //! not parsed, and all that is read is bounded: [`PAYLOAD_LIMIT`], [`SIGNATURES_LIMIT`].
 
+mod attach;
+mod bundle;
 mod found;
 mod json;
 mod key;
@@ -28,6 +30,8 @@ mod payload;
 mod policy;
 mod sign;
 
+pub use attach::{Attachment, signatures_tag};
+pub use bundle::SIGN_PREDICATE;
 pub use found::{Content, Found, SignatureKinds, found_with};
 pub use key::PublicKey;
 pub use payload::{PAYLOAD_LIMIT, SimpleSignature};

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use transship::{Compress, Platform, Rename};
 
 use super::skopeo::{MultiArch, Overrides};
-use super::{Common, Output, TagArgs, TrustArgs};
+use super::{Common, Output, SignArgs, TagArgs, TrustArgs};
 use crate::values;
 
 const SHORT_NOTES: &str = "\
@@ -85,6 +85,8 @@ pub(crate) struct Copy {
 
     #[command(flatten)]
     pub(crate) trust: TrustArgs,
+    #[command(flatten)]
+    pub(crate) sign: SignArgs,
 
     /// Do not copy detached signatures
     ///

@@ -6,6 +6,7 @@ mod copy;
 mod login;
 #[cfg(feature = "serve")]
 mod serve;
+mod sign;
 mod skopeo;
 mod tags;
 mod trust;
@@ -26,6 +27,7 @@ pub(crate) use copy::{Copy, Format, Subset};
 pub(crate) use login::{Login, Logout};
 #[cfg(feature = "serve")]
 pub(crate) use serve::Serve;
+pub(crate) use sign::{Sign, SignArgs, SignatureForm};
 pub(crate) use tags::TagArgs;
 pub(crate) use trust::TrustArgs;
 
@@ -93,6 +95,8 @@ pub(crate) enum Command {
     /// Read images and check all digests, sizes and diff IDs
     #[command(aliases = ["validate", "check"])]
     Verify(Verify),
+    /// Sign an image where it is
+    Sign(Sign),
     /// Print the digests of all blobs and manifests, for `copy --since`
     Digests(Digests),
     /// Log in to a registry; podman and skopeo use the same file
@@ -127,6 +131,7 @@ impl Command {
             Self::List(list) => Some(&list.common),
             Self::Inspect(inspect) => Some(&inspect.common),
             Self::Verify(verify) => Some(&verify.common),
+            Self::Sign(sign) => Some(&sign.common),
             Self::Digests(digests) => Some(&digests.common),
             #[cfg(feature = "registry")]
             Self::Login(_) | Self::Logout(_) => None,
@@ -281,6 +286,12 @@ pub(crate) struct Verify {
     /// The images; an archive, layout or repository means all of its images
     #[arg(required = true, value_name = "REFERENCE", value_hint = clap::ValueHint::AnyPath)]
     pub(crate) references: Vec<String>,
+
+    /// Also check that this public key signed each image
+    ///
+    /// In PEM. Several may be given: one of them must have signed each image, or the index that lists it.
+    #[arg(long = "key", value_name = "KEY", value_hint = clap::ValueHint::FilePath)]
+    pub(crate) keys: Vec<PathBuf>,
 
     /// Check this many blobs at once [default: one per CPU]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]

@@ -149,10 +149,8 @@ const COMMANDS: Tips = &[
         &["catalog"],
         "transship list docker://HOST/REPOSITORY: the repositories of a host are not listed",
     ),
-    (
-        &["sign", "standalone-sign", "standalone-verify"],
-        "signing is not supported; copy --referrers copies the signatures that exist",
-    ),
+    (&["standalone-sign"], "transship sign --key KEY REFERENCE"),
+    (&["standalone-verify"], "transship verify --key KEY REFERENCE"),
     (&["prune"], "transship gc PLACE"),
 ];
 
@@ -183,7 +181,7 @@ const OPTIONS: Tips = &[
             "--sign-by-sigstore-private-key",
             "--sign-by-sq-fingerprint",
         ],
-        "signing is not supported; --referrers copies the signatures that exist",
+        "--sign-key KEY, an ECDSA P-256 key in PEM",
     ),
     (
         &["--encryption-key", "--encrypt-layer", "--decryption-key"],

@@ -52,6 +52,9 @@ pub(super) async fn run(args: args::Copy, session: &Session) -> Result {
     }
     let mut options = options(&args, session)?;
     options.policy = trust::policy(&args.trust, &args.common)?;
+    if let Some(key) = &args.sign.key {
+        options.sign = Some(trust::sign(key, args.sign.identity.clone(), args.sign.form)?);
+    }
     options.since = since::since(&args.since, &from, session).await?;
     let transfer =
         Transfer::many(all, destination).options(options).from_transports(from).to_transports(to);

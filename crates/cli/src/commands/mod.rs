@@ -17,6 +17,7 @@ mod plan_table;
 mod reference;
 #[cfg(feature = "serve")]
 mod serve;
+mod sign;
 mod transports;
 mod verify;
 
@@ -33,6 +34,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result {
         Command::List(args) => list::run(args, session).await,
         Command::Inspect(args) => inspect::run(args, session).await,
         Command::Verify(args) => verify::run(args, session).await,
+        Command::Sign(args) => sign::run(args, session).await,
         Command::Digests(args) => digests::run(args, session).await,
         #[cfg(feature = "registry")]
         Command::Login(args) => login::run(args, session).await,

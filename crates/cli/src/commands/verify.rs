@@ -4,15 +4,17 @@ use std::fmt;
 use std::num::NonZeroUsize;
 
 use serde::Serialize;
-use transship::transfer::{Checked, Problem};
+use transship::transfer::{Checked, Problem, check_policy};
 use transship::transport::{ImageSource, Transport};
-use transship::{Descriptor, Error, ErrorKind, Findings, Reference, Result, Verifier};
+use transship::trust::Policy;
+use transship::{Descriptor, Error, ErrorKind, Findings, Reference, Result, Transports, Verifier};
 
 use crate::args;
 use crate::exit::{self, Done, Failure};
 use crate::output::{self, count, few, safe, size};
 use crate::places;
 use crate::session::Session;
+use crate::trust;
 
 #[derive(Default, Serialize)]
 struct Verified {
@@ -46,6 +48,8 @@ enum Verdict {
     Bad,
     /// There is no such image.
     Absent,
+    /// No key that was given signed it. Its blobs were not read.
+    Untrusted,
     /// What was read is good, and not all of it could be read.
     Unreachable,
 }
@@ -72,7 +76,10 @@ pub(super) async fn run(args: args::Verify, session: &Session) -> exit::Result {
         places.push(places::input(text, &known, session).await?);
     }
     let (verified, done) = (Verified::default(), Done::Success);
-    let mut run = Run { args: &args, session, verified, done, unopened: None };
+    let policy =
+        (!args.keys.is_empty()).then(|| trust::of_keys("--key", &args.keys)).transpose()?;
+    let (args, known) = (&args, &known);
+    let mut run = Run { args, session, known, policy, verified, done, unopened: None };
     for place in &places {
         run.place(&**known.of(&place.reference)?, place).await?;
     }
@@ -82,6 +89,9 @@ pub(super) async fn run(args: args::Verify, session: &Session) -> exit::Result {
 struct Run<'a> {
     args: &'a args::Verify,
     session: &'a Session,
+    known: &'a Transports,
+    /// Who must have signed the images.
+    policy: Option<Policy>,
     verified: Verified,
     done: Done,
     /// Why the first image could not be opened, if not for what is in it.
@@ -127,7 +137,10 @@ impl Run<'_> {
         match opened {
             Ok(source) => {
                 one.names = source.names().iter().map(ToString::to_string).collect();
-                one.found(verifier.image(&*source).await?);
+                match self.trusted(&*source).await {
+                    Ok(()) => one.found(verifier.image(&*source).await?),
+                    Err(error) => one.rejected(&error),
+                }
             }
             Err(error) => {
                 one.unopened(&error);
@@ -146,6 +159,14 @@ impl Run<'_> {
         }
         self.verified.images.push(one);
         Ok(())
+    }
+
+    /// That an image is signed, where that is asked for. Of one that is not, no blob is read.
+    async fn trusted(&self, source: &dyn ImageSource) -> Result<()> {
+        match &self.policy {
+            Some(policy) => check_policy(source, policy, self.known).await,
+            None => Ok(()),
+        }
     }
 
     fn verifier(&self) -> Verifier {
@@ -195,12 +216,21 @@ impl One {
         list.push(Wrong::of("place", None, error));
     }
 
+    fn rejected(&mut self, error: &Error) {
+        if error.kind() != ErrorKind::Untrusted {
+            return self.unopened(error);
+        }
+        self.done = Done::Partly(ErrorKind::Untrusted);
+        self.problems.push(Wrong::of("signature", None, error));
+    }
+
     fn judge(&mut self) {
         self.ok = self.done == Done::Success;
         self.verdict = match self.done {
             Done::Success => Verdict::Ok,
             Done::FoundDamage => Verdict::Bad,
             Done::Partly(ErrorKind::NotFound) => Verdict::Absent,
+            Done::Partly(ErrorKind::Untrusted) => Verdict::Untrusted,
             Done::Partly(_) => Verdict::Unreachable,
         };
     }
@@ -224,6 +254,7 @@ impl fmt::Display for Verdict {
             Self::Ok => "ok ",
             Self::Bad => "BAD",
             Self::Absent => "absent",
+            Self::Untrusted => "untrusted",
             Self::Unreachable => "unreachable",
         })
     }

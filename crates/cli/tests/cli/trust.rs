@@ -26,9 +26,16 @@ vtE//zaGe0VJn3t9IaELIArDi5L0l/LddcErSNwvIIwQG1x/ulrLcgKx1A==
 ";
 const OTHER: &str = "\
 -----BEGIN PUBLIC KEY-----
-MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE60pCdiX/eh4Htyid/J/k/7hTrdr9
-yVtY1MoFRTFTgjNXmHqhwmm9+9feeOOtF7AjMULp1RZGRnDggf5/dfpR/A==
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEEB0WfeRFUJ7TguV+DzfhTJOirM5f
+CL8qLEIr8Kuvm2Eu1eCPGi4dN0kYocHg+YN6QYJBjQCmAaVhdKlI/AXS5w==
 -----END PUBLIC KEY-----
+";
+const OTHER_KEY: &str = "\
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgdquiUWkrj2d8qlgV
+PdlddhdCGRXIWa4zkUJGIXraXYWhRANCAAQQHRZ95EVQntOC5X4PN+FMk6Kszl8I
+vyosQivwq6+bYS7V4I8aLh03SRihweD5g3pBgkGNAKYBpWF0qUj8BdLn
+-----END PRIVATE KEY-----
 ";
 const EMPTY: &str = "{}";
 
@@ -49,6 +56,7 @@ impl Lab {
         session.write("k.pub", PUBLIC);
         session.write("k.pem", KEY);
         session.write("other.pub", OTHER);
+        session.write("other.pem", OTHER_KEY);
         Self { session, registry, host }
     }
 
@@ -254,4 +262,79 @@ fn what_a_check_costs() {
     lab.accepted("copy docker://HOST/app:1 oci:without:1");
     // Three tags are asked for; the one of signatures has a manifest and a payload.
     assert_eq!(with - lab.registry.exchanges().len(), 5);
+}
+
+#[test]
+fn what_is_signed_is_verified_and_the_signature_is_there_before_the_tag() {
+    let lab = Lab::new();
+    let host = &lab.host;
+    lab.registry.forget_exchanges();
+    lab.session.ok(&format!(
+        "copy --quiet --sign-key k.pem oci-archive:index.tar docker://{host}/signed:1"
+    ));
+    let puts: Vec<String> = lab
+        .registry
+        .exchanges()
+        .iter()
+        .filter(|one| one.method == "PUT" && one.path.contains("/manifests/"))
+        .map(|one| one.path.clone())
+        .collect();
+    let signatures = puts.iter().filter(|path| path.ends_with(".sig")).count();
+    assert_eq!(signatures, 4, "the index and three images: {puts:?}");
+    assert!(puts.last().unwrap().ends_with("/manifests/1"), "{puts:?}");
+    let k = lab.session.path("k.pub").display().to_string();
+    let exact = json!({ "default": [{ "type": "sigstoreSigned", "keyPath": k }] });
+    lab.session.write("p.json", exact.to_string());
+    lab.accepted("copy --policy p.json docker://HOST/signed:1 docker://TARGET/signed:1");
+    // A second signature joins the first.
+    lab.session.ok(&format!("sign --key other.pem docker://{host}/signed:1"));
+    for key in ["k.pub", "other.pub"] {
+        lab.session.ok(&format!("verify --key {key} docker://{host}/signed:1"));
+    }
+    // Carried with the image, it holds under its old name.
+    lab.session
+        .ok(&format!("copy --quiet --referrers docker://{host}/signed:1 docker://{host}/mirror:1"));
+    lab.session.ok(&format!("verify --key k.pub docker://{host}/mirror:1"));
+    assert!(
+        lab.rejected("copy --policy p.json docker://HOST/mirror:1 oci:x:1")
+            .contains("/signed:1, not for")
+    );
+}
+
+#[test]
+fn bundles_and_files_of_signatures_are_kept_with_images() {
+    let lab = Lab::new();
+    let unsigned = lab.session.run("verify --key k.pub hello.tar:@0");
+    assert_eq!(unsigned.status.code(), Some(5), "{unsigned:?}");
+    for to in ["oci:layout:1", "oci-archive:a.tar:1"] {
+        lab.session
+            .ok(&format!("copy --quiet --sign-key k.pem --sign-format bundle hello.tar:@0 {to}"));
+        lab.session.ok(&format!("verify --key k.pub {to}"));
+        assert_eq!(lab.session.run(&format!("verify --key other.pub {to}")).status.code(), Some(5));
+    }
+    lab.session
+        .ok(&format!("copy --quiet --referrers oci:layout:1 docker://{}/carried:1", lab.host));
+    lab.accepted("copy --verify-key k.pub docker://HOST/carried:1 docker://TARGET/carried:1");
+    lab.session.ok("sign --key other.pem --format bundle oci:layout:1");
+    for key in ["k.pub", "other.pub"] {
+        lab.session.ok(&format!("verify --key {key} oci:layout:1"));
+    }
+    let no_name = lab.session.run("copy --sign-key k.pem hello.tar:@0 dir:d");
+    assert_eq!(no_name.status.code(), Some(2), "{no_name:?}");
+    let names = "--sign-identity registry.example.com/app:1";
+    lab.session.ok(&format!("copy --quiet --sign-key k.pem {names} hello.tar:@0 dir:d"));
+    lab.session.ok("verify --key k.pub dir:d");
+    lab.session.ok(&format!("copy --quiet --sign-key other.pem {names} dir:d dir:e"));
+    for key in ["k.pub", "other.pub"] {
+        lab.session.ok(&format!("verify --key {key} dir:e"));
+    }
+    let exact = json!({ "default": [{ "type": "sigstoreSigned", "keyPath": lab.session.path("k.pub"),
+        "signedIdentity": { "type": "exactReference", "dockerReference": "registry.example.com/app:1" } }] });
+    lab.session.write("p.json", exact.to_string());
+    lab.accepted("copy --policy p.json dir:e dir:f");
+    let archive = lab
+        .session
+        .run(&format!("copy --sign-key k.pem {names} hello.tar:@0 docker-archive:s.tar"));
+    assert_eq!(archive.status.code(), Some(1), "{archive:?}");
+    assert!(!lab.session.path("s.tar").exists());
 }

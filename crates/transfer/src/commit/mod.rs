@@ -5,9 +5,12 @@ mod delta;
 mod manifests;
 pub(crate) mod published;
 pub(crate) mod report;
+pub(crate) mod sign;
 pub(crate) mod signatures;
 
-use transship_core::{Commit, Committed, ImageDestination, ImageSource, Result, Shows};
+use std::collections::HashMap;
+
+use transship_core::{Commit, Committed, ImageDestination, ImageSource, Manifest, Result, Shows};
 
 use crate::copy::blob::{Reuse, Route};
 use crate::copy::schedule::Scheduler;
@@ -39,7 +42,7 @@ pub(crate) async fn commit(
         Action::Copy { from, plan, blobs } => {
             let again = Again { scheduler, image: id, blobs: &blobs };
             let (mut committed, referrers) =
-                commit_plan(&plan, place, from.get(), copied, again).await?;
+                commit_plan(&plan, place, from.get(), copied, again, batch).await?;
             let lost = std::mem::take(&mut committed.lost);
             if shows == Shows::AtCommit {
                 batch.events.published(&committed.references);
@@ -79,6 +82,7 @@ async fn commit_plan(
     source: &dyn ImageSource,
     copied: &CopiedBlobs,
     again: Again<'_>,
+    batch: &Batch<'_>,
 ) -> Result<(Committed, usize)> {
     let built = build(&plan.root, copied)?;
     let referrers: Vec<Built> =
@@ -91,11 +95,14 @@ async fn commit_plan(
     for (_, manifest) in built.below.iter().filter(|(_, below)| !delta.leaves_out(below)) {
         image.put_manifest(manifest).await?;
     }
-    put_referrers(plan, &*image, &referrers).await?;
+    let carried = put_referrers(plan, &*image, &referrers).await?;
+    let signed = sign::sign(batch, &*image, &built, &carried).await?;
     if plan.signatures == DetachedSignatures::Keep {
         let alone = signatures::is_alone(plan);
         let alone = alone.then(|| &plan.root.manifest().descriptor().digest);
-        signatures::copy(source, &*image, &built, alone).await?;
+        signatures::copy(source, &*image, &built, alone, signed).await?;
+    } else {
+        signatures::put_made(&*image, &built, signed).await?;
     }
     let what = Commit::new(&built.root)
         .without(&plan.absent)
@@ -113,11 +120,13 @@ async fn commit_plan(
     Ok((committed, referrers.len()))
 }
 
+/// Gives what lies beside the image now, by its tag.
 async fn put_referrers(
     plan: &ImagePlan,
     image: &dyn ImageDestination,
     referrers: &[Built],
-) -> Result<()> {
+) -> Result<HashMap<String, Manifest>> {
+    let mut carried = HashMap::new();
     for Built { root, below } in referrers {
         for manifest in below.iter().map(|(_, below)| below).chain([root]) {
             image.put_manifest(manifest).await?;
@@ -126,10 +135,11 @@ async fn put_referrers(
         for (_, tag) in plan.beside.iter().filter(|(of, _)| of == digest) {
             if let Some(place) = image.beside() {
                 place.put_beside(tag, root).await?;
+                carried.insert(tag.clone(), root.clone());
             }
         }
     }
-    Ok(())
+    Ok(carried)
 }
 
 /// Publishes what the destination shows at its end, and completes the report.

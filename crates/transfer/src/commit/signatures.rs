@@ -1,11 +1,13 @@
 //! Detached signatures: they stay with manifests that keep their digest, and would not be true of others.
 
+use bytes::Bytes;
 use transship_core::{
-    Digest, Error, ErrorKind, ImageDestination, ImageSource, PutSignatures, Result, Signatures,
+    Digest, Error, ErrorKind, ImageDestination, ImageSource, PutSignatures, Result,
 };
 
 use crate::DetachedSignatures;
 use crate::commit::manifests::Built;
+use crate::commit::sign::Files;
 use crate::plan::nodes::ImagePlan;
 
 /// Refuses a plan that loses signatures, unless they are to be removed.
@@ -34,34 +36,50 @@ pub(crate) async fn check(
     Ok(())
 }
 
-/// Brings the signatures of manifests that keep their digest.
+/// Brings the signatures of manifests that keep their digest, and those that were made.
 pub(crate) async fn copy(
     source: &dyn ImageSource,
     image: &dyn ImageDestination,
     built: &Built,
     alone: Option<&Digest>,
+    mut made: Files,
 ) -> Result<()> {
     let (Some(from), Some(place)) = (source.signatures(), image.signatures()) else {
-        return Ok(());
+        return put_made(image, built, made).await;
     };
-    put(from, place, alone, None).await?;
+    let made_of_root = made.remove(&built.root.descriptor().digest);
+    put(place, from.signatures(alone).await?, made_of_root, None).await?;
     for (old, manifest) in &built.below {
         let digest = &manifest.descriptor().digest;
-        if old == digest {
-            put(from, place, Some(old), Some(digest)).await?;
-        }
+        let kept = if old == digest { from.signatures(Some(old)).await? } else { Vec::new() };
+        put(place, kept, made.remove(digest), Some(digest)).await?;
+    }
+    Ok(())
+}
+
+/// Puts the signatures that were made.
+pub(crate) async fn put_made(
+    image: &dyn ImageDestination,
+    built: &Built,
+    mut made: Files,
+) -> Result<()> {
+    let Some(place) = image.signatures() else { return Ok(()) };
+    let made_of_root = made.remove(&built.root.descriptor().digest);
+    put(place, Vec::new(), made_of_root, None).await?;
+    for digest in built.below.iter().map(|(_, below)| &below.descriptor().digest) {
+        put(place, Vec::new(), made.remove(digest), Some(digest)).await?;
     }
     Ok(())
 }
 
 async fn put(
-    from: &dyn Signatures,
     place: &dyn PutSignatures,
+    mut signatures: Vec<Bytes>,
+    made: Option<Bytes>,
     of: Option<&Digest>,
-    to: Option<&Digest>,
 ) -> Result<()> {
-    let signatures = from.signatures(of).await?;
-    if signatures.is_empty() { Ok(()) } else { place.put_signatures(to, signatures).await }
+    signatures.extend(made);
+    if signatures.is_empty() { Ok(()) } else { place.put_signatures(of, signatures).await }
 }
 
 /// Whether the root was taken out of an index.

@@ -19,7 +19,8 @@ use crate::events::emit::Emitter;
 use crate::{Failures, Source, TransferOptions};
 pub(crate) use sources::{Handle, Sources};
 pub(crate) use stream::{StagedBlobs, Streams};
-pub(crate) use trust::Trust;
+pub use trust::check_policy;
+pub(crate) use trust::{Trust, identity};
 pub(crate) use writer::{Output, Target, Writer};
 
 /// All that a transfer reads and writes, open.
@@ -27,6 +28,8 @@ pub(crate) use writer::{Output, Target, Writer};
 pub(crate) struct Batch<'a> {
     pub(crate) sources: Sources<'a>,
     pub(crate) writer: Writer<'a>,
+    /// Those that open destinations.
+    pub(crate) to: Transports,
     /// What the policy says of each image.
     pub(crate) trust: Vec<Trust>,
     pub(crate) options: &'a TransferOptions,
@@ -50,7 +53,7 @@ pub(crate) async fn open<'a>(
     let room = output.room(to);
     let trust = boxed(trust::check(&sources, room, options)).await?;
     let writer = boxed(writer::open(output, to, options, &sources, events)).await?;
-    Ok(Batch { sources, writer, trust, options, events })
+    Ok(Batch { sources, writer, to: to.clone(), trust, options, events })
 }
 
 impl Batch<'_> {

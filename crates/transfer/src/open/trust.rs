@@ -10,7 +10,7 @@ use transship_core::{
     IndexDocument, Listed, Manifest, Reference, Result, ResultExt, Sparse, Transports, Visit,
     Visitor, is_index_type, run_blocking, walk_from,
 };
-use transship_trust::{Applied, Policy, Verdict, found_with};
+use transship_trust::{Applied, Found as FoundSignature, Policy, Verdict, found_with};
 
 use super::boxed;
 use super::sources::Sources;
@@ -83,6 +83,23 @@ fn changed(digest: &Digest) -> Error {
     Error::new(ErrorKind::Untrusted, message).hint("copy it again")
 }
 
+/// Asks a policy about an image that is open: all of it that is there.
+///
+/// # Errors
+/// `Untrusted` where it is rejected, and those of the source.
+pub async fn check_policy(
+    source: &dyn ImageSource,
+    policy: &Policy,
+    transports: &Transports,
+) -> Result<()> {
+    let reference = source.reference();
+    let identity = identity(reference, transports).await?;
+    let applied = policy.for_image(reference.scheme(), &identity);
+    let asking = AskingOne { source, identity: &identity, applied: &applied };
+    asking.image(Room::Indexes, &TransferOptions::default()).await?;
+    Ok(())
+}
+
 /// Whether the policy says something of a place, so that what is there must not reach the destination before it is checked.
 pub(super) async fn concerns(
     options: &TransferOptions,
@@ -120,7 +137,7 @@ pub(super) async fn check(
     }
 }
 
-async fn identity(at: &Reference, transports: &Transports) -> Result<Identity> {
+pub(crate) async fn identity(at: &Reference, transports: &Transports) -> Result<Identity> {
     // What the caller opened may be of a transport that is not linked.
     let Ok(transport) = transports.of(at) else { return Ok(Identity::unnamed()) };
     let (transport, at) = (Arc::clone(transport), at.clone());
@@ -187,21 +204,32 @@ impl AskingOne<'_> {
         Ok(Checked { root, images: Images::Only(images.into_iter().collect()) })
     }
 
-    /// That the policy accepts a manifest.
+    /// That the policy accepts a manifest. Bundles are looked for where other signatures are not enough.
     async fn manifest(&self, digest: &Digest) -> Result<()> {
         let kinds = self.applied.kinds();
-        let found = if self.applied.rejects_anything() {
-            Vec::new()
-        } else {
-            found_with(self.source, digest, kinds).await?
-        };
-        let (applied, identity) = (self.applied.clone(), self.identity.clone());
-        let of = digest.clone();
-        // Keys are read, and other programs may be asked.
-        match run_blocking(move |_| Ok(applied.check(&identity, &of, &found))).await? {
+        let mut found = Vec::new();
+        if !self.applied.rejects_anything() {
+            found = found_with(self.source, digest, kinds.without_bundles()).await?;
+        }
+        let mut verdict = self.verdict(digest, &found).await?;
+        if matches!(verdict, Verdict::Rejected(_)) && kinds.bundles {
+            let bundles = found_with(self.source, digest, kinds.only_bundles()).await?;
+            if !bundles.is_empty() {
+                found.extend(bundles);
+                verdict = self.verdict(digest, &found).await?;
+            }
+        }
+        match verdict {
             Verdict::Verified(_) => Ok(()),
             Verdict::Rejected(why) => Err(why.into_error()),
         }
+    }
+
+    async fn verdict(&self, digest: &Digest, found: &[FoundSignature]) -> Result<Verdict> {
+        let (applied, identity) = (self.applied.clone(), self.identity.clone());
+        let (digest, found) = (digest.clone(), found.to_vec());
+        // Keys are read, and other programs may be asked.
+        run_blocking(move |_| Ok(applied.check(&identity, &digest, &found))).await
     }
 
     /// The images of an index that are to be copied, as far as the index says their platforms: those of which it does not

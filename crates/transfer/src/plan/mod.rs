@@ -23,7 +23,7 @@ use transship_core::{
     Result, ResultExt,
 };
 
-use crate::commit::{planned_root, signatures};
+use crate::commit::{planned_root, sign, signatures};
 use crate::copy::task::{BlobNumbers, BlobTask, tasks};
 use crate::open::base::WithBase;
 use crate::open::{Batch, Handle, Target, Trust, boxed};
@@ -177,6 +177,9 @@ async fn plan_image<'a>(
         batch.trust[at].knows_root(&root.digest).context(|| source.reference())?;
         let (root, action) = (root.clone(), Action::Nothing(there));
         return Ok(ImageTask { id, root, action, target });
+    }
+    if let Some(sign) = &batch.options.sign {
+        sign::check(sign, place, batch.signed_name(place).await?.as_deref())?;
     }
     let plan = plan_for(source, place, &batch.trust[at], batch.options).await;
     let mut plan = plan.context(|| source.reference())?;

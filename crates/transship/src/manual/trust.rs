@@ -4,6 +4,9 @@
 //! transship copy --verify-key k.pub docker://registry.local/app:1 oci:layout   # signed with that key, or refused
 //! transship copy --policy policy.json docker://registry.local/app:1 oci:layout
 //! transship copy --insecure-policy docker://registry.local/app:1 oci:layout    # ignores policy.json
+//! transship verify --key k.pub docker://registry.local/app:1
+//! transship copy --sign-key k.pem app.tar docker://registry.local/app:1        # signed before it shows
+//! transship sign --key k.pem docker://registry.local/app:1
 //! ```
 //!
 //! # When a policy applies
@@ -58,19 +61,53 @@
 //! |---|---|
 //! | registries | cosign's tag `sha256-HEX.sig` |
 //! | `dir:` | `signature-N`, as skopeo writes them |
+//! | all places with referrers: registries, `oci:`, `oci-archive:`, `dir:` | bundles, as cosign makes them since its version 3 |
 //!
-//! A payload of more than 4 MiB does not count, and of more than 256 signatures none is read.
+//! A payload or bundle of more than 4 MiB does not count, and of more than 256 signatures none is read.
+//!
+//! **Bundles** name no image. `--verify-key`, `verify --key` and [`Policy::of_keys`](crate::trust::Policy::of_keys) accept them; under a
+//! `policy.json`, whose `signedIdentity` asks for a name, they do not count, and the message says so. Only a statement of the type
+//! `https://sigstore.dev/cosign/sign/v1` is a signature; an SBOM by the same key is none. Bundles whose key is in a certificate
+//! are checked with the keys that are given all the same: the certificate is not looked at.
+//!
+//! # Signing
+//!
+//! `copy --sign-key KEY` and `sign --key KEY` sign an image and, of an index, each image in it. The key is ECDSA P-256 in PEM (PKCS#8),
+//! without a passphrase. `--sign-format tag` (the default) writes what podman, skopeo and cosign 2 read: in a registry the
+//! tag `sha256-HEX.sig`, in `dir:` files. `--sign-format bundle` writes a referrer. The image gets its tag after its signatures, so that
+//! whoever enforces a policy never meets the image without them.
+//!
+//! With `tag`, the name that is signed is the one that the image gets in a registry; `--sign-identity NAME` says another one. A
+//! signature is added to those that are there, and to those that come along by `--referrers`. Two who sign the same image at
+//! the same moment can lose one of the two signatures, because registries write a tag unconditionally: sign again, or use bundles, which
+//! cannot collide. Places without room for signatures are refused: `docker-archive:` and engines have none, and `oci:` and
+//! `oci-archive:` take bundles.
+//!
+//! What the key signs, `openssl` checks: the payload is the layer of the manifest, the signature its annotation
+//! `dev.cosignproject.cosign/signature`, in base64.
+//!
+//! ```sh
+//! openssl dgst -sha256 -verify k.pub -signature signature payload
+//! ```
 //!
 //! # What it costs
 //!
 //! For each image that is checked, three more requests for the tags beside it, one for the list of signatures and one for each of
-//! them: five where there is one. An image that its policy accepts without a signature costs nothing.
+//! them: five where there is one. Where they are not enough, the list of referrers, and two requests for each bundle. An image that its policy accepts without a signature costs nothing.
 //!
 //! # A key pair
 //!
 //! ```sh
 //! openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out k.pem
 //! openssl pkey -in k.pem -pubout -out k.pub
+//! ```
+//!
+//! # Carried to a site without a network
+//!
+//! ```sh
+//! transship copy --sign-key k.pem --sign-format bundle docker://quay.io/org/app:1 oci-archive:app.tar:1
+//! transship verify --key k.pub oci-archive:app.tar:1                           # there
+//! transship copy --verify-key k.pub --referrers oci-archive:app.tar:1 docker://registry.local/app:1
 //! ```
 //!
 //! # A policy for a mirror

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use transship_core::{Digest, Identity, Result};
 
 use super::identity::SignedIdentity;
+use crate::bundle;
 use crate::found::{Content, Found, SignatureKinds};
 use crate::key::PublicKey;
 
@@ -97,6 +98,12 @@ impl SigstoreSigned {
                         .accepts(image, &name)
                         .map_err(|why| format!("it is good, but {why}"))
                 }),
+                Content::Bundle(bundle) => {
+                    bundle::verify(bundle, &keys, digest).and_then(|()| match self.identity {
+                        SignedIdentity::Any => Ok(()),
+                        _ => Err("it is good, but a bundle names no image".to_owned()),
+                    })
+                }
                 Content::Unreadable(why) => Err(why.clone()),
                 Content::OpenPgp(_) | Content::Other(_) => {
                     others += 1;
