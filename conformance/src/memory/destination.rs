@@ -29,6 +29,8 @@ pub(super) struct Destination {
     put: Mutex<Parts>,
     signatures: Mutex<HashMap<Option<Digest>, Vec<Bytes>>>,
     beside: Mutex<BTreeMap<String, Manifest>>,
+    /// What is beside images that are there already.
+    beside_before: BTreeMap<String, Manifest>,
     /// Where other places are.
     memory: Memory,
     target: Target,
@@ -66,7 +68,20 @@ impl Destination {
         }
         let (reference, there) = (place.with(select).reference(), base.parts());
         let (put, signatures, beside) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self { place, reference, names, accepts, there, put, signatures, beside, memory, target }
+        let beside_before = base.0.iter().flat_map(|image| image.beside.clone()).collect();
+        Self {
+            place,
+            reference,
+            names,
+            accepts,
+            there,
+            put,
+            signatures,
+            beside,
+            beside_before,
+            memory,
+            target,
+        }
     }
 
     fn put(&self) -> MutexGuard<'_, Parts> {
@@ -195,6 +210,10 @@ impl PutBeside for Destination {
         let mut beside = self.beside.lock().unwrap_or_else(PoisonError::into_inner);
         beside.insert(tag.to_owned(), root.clone());
         Ok(())
+    }
+
+    async fn beside(&self, tag: &str) -> Result<Option<Manifest>> {
+        Ok(self.beside_before.get(tag).cloned())
     }
 }
 

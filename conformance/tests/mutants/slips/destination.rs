@@ -424,6 +424,10 @@ impl PutBeside for SlippingDestination<'_> {
         self.of.state.beside.lock().unwrap().push((tag.to_owned(), root.clone()));
         Ok(())
     }
+
+    async fn beside(&self, tag: &str) -> Result<Option<Manifest>> {
+        self.inner.beside().unwrap().beside(tag).await
+    }
 }
 
 #[async_trait]
