@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::json;
 use transship_core::{Digest, Result};
 
-use crate::json::{Fields, Json, malformed};
+use crate::json::{Json, malformed};
 use crate::{PAYLOAD_LIMIT, PublicKey, SigningKey};
 
 /// The media type of a bundle, and of the manifest that holds it.
@@ -69,13 +69,13 @@ impl Envelope {
         let mut envelope = whole.object("dsseEnvelope")?;
         whole.end()?;
         let payload_type = envelope.text("payloadType")?;
-        let payload = base64(&mut envelope, "payload")?;
+        let payload = envelope.base64("payload")?;
         let all = envelope.need("signatures")?.list("\"signatures\"")?;
         envelope.end()?;
         let signatures = all.into_iter().map(|one| {
             let mut one = one.fields("a signature")?;
             one.optional_text("keyid")?;
-            let signature = base64(&mut one, "sig")?;
+            let signature = one.base64("sig")?;
             one.end()?;
             Ok(signature)
         });
@@ -120,12 +120,6 @@ fn check_statement(payload: &[u8], digest: &Digest) -> Result<()> {
         }
     }
     Err(malformed("it is good, but it is for another digest".into()))
-}
-
-fn base64(from: &mut Fields, key: &str) -> Result<Vec<u8>> {
-    let what = from.named(key);
-    let text = from.text(key)?;
-    STANDARD.decode(text).map_err(|error| malformed(format!("{what} is no base64: {error}")))
 }
 
 impl SigningKey {

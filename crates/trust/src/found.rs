@@ -61,6 +61,9 @@ impl SignatureKinds {
     /// Those that cosign and skopeo make with keys.
     pub const SIGSTORE: Self = Self { sigstore: true, bundles: true, open_pgp: false };
 
+    /// Those of `OpenPGP`.
+    pub const OPEN_PGP: Self = Self { sigstore: false, bundles: false, open_pgp: true };
+
     /// Without bundles.
     #[must_use]
     pub fn without_bundles(self) -> Self {

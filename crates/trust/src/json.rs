@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use transship_core::{Error, ErrorKind, Result};
 
@@ -82,6 +84,24 @@ impl Fields {
     /// Takes a text that has to be there.
     pub(crate) fn text(&mut self, key: &str) -> Result<String> {
         self.need(key)?.text(&self.named(key))
+    }
+
+    /// Takes bytes that have to be there, in base64.
+    pub(crate) fn base64(&mut self, key: &str) -> Result<Vec<u8>> {
+        let what = self.named(key);
+        let bytes = STANDARD.decode(self.text(key)?);
+        bytes.map_err(|error| malformed(format!("{what} is no base64: {error}")))
+    }
+
+    /// Takes a whole number that has to be there.
+    pub(crate) fn whole_number(&mut self, key: &str) -> Result<i64> {
+        let what = self.named(key);
+        match self.need(key)? {
+            Json::Number(number) => {
+                number.as_i64().ok_or_else(|| malformed(format!("{what} is no whole number")))
+            }
+            other => Err(other.is_no(&what, "a whole number")),
+        }
     }
 
     /// Takes an object that has to be there.

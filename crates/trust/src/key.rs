@@ -83,6 +83,11 @@ impl PublicKey {
         UnparsedPublicKey::new(algorithm, &self.key).verify(message, signature).is_ok()
     }
 
+    /// Whether it is an ECDSA key.
+    pub(crate) fn is_ecdsa(&self) -> bool {
+        matches!(self.algorithm, Algorithm::P256 | Algorithm::P384)
+    }
+
     /// Its `SubjectPublicKeyInfo`.
     pub fn der(&self) -> &[u8] {
         &self.der

@@ -24,8 +24,10 @@
 mod attach;
 mod bundle;
 mod found;
+mod gpg;
 mod json;
 mod key;
+mod log;
 mod payload;
 mod policy;
 mod sign;

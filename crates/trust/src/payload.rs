@@ -7,6 +7,7 @@ use transship_core::{Digest, Result};
 
 use crate::PublicKey;
 use crate::json::{Fields, Json, malformed};
+use crate::log;
 
 /// The most bytes of a payload.
 pub const PAYLOAD_LIMIT: u64 = 4 << 20;
@@ -40,12 +41,20 @@ impl SimpleSignature {
         Self { payload: payload.into(), signature: signature.into(), log: None }
     }
 
+    /// With the entry of a log.
+    #[must_use]
+    pub fn with_log(mut self, entry: impl Into<String>) -> Self {
+        self.log = Some(entry.into());
+        self
+    }
+
     /// The name that the signature gives to the manifest of a digest; else why it does not count.
     ///
     /// First the signature is checked over the bytes of the payload, then its text is read.
     pub(crate) fn verify(
         &self,
         keys: &[PublicKey],
+        log: Option<&[PublicKey]>,
         digest: &Digest,
     ) -> std::result::Result<String, String> {
         if self.payload.len() as u64 > PAYLOAD_LIMIT {
@@ -53,20 +62,33 @@ impl SimpleSignature {
         }
         let signature = STANDARD.decode(&self.signature);
         let signature = signature.map_err(|_| "the signature is no base64".to_owned())?;
-        if !keys.iter().any(|key| key.verifies(&self.payload, &signature)) {
-            return Err("no key of the policy made it".to_owned());
+        let maker = keys.iter().find(|key| key.verifies(&self.payload, &signature));
+        let maker = maker.ok_or("no key of the policy made it")?;
+        if let Some(log) = log {
+            let entry = self.log.as_ref().ok_or("no entry of a log lies with it")?;
+            let checked = log::check(entry, log, &self.payload, &signature, maker);
+            checked.map_err(|error| error.to_string())?;
         }
-        let claim = Claim::parse(&self.payload, COSIGN_TYPE).map_err(|error| error.to_string())?;
+        Claim::of(&self.payload, COSIGN_TYPE, digest)
+    }
+}
+
+impl Claim {
+    /// The name that a verified payload gives to the manifest of a digest; else why it does not count.
+    pub(crate) fn of(
+        payload: &[u8],
+        wanted: &str,
+        digest: &Digest,
+    ) -> std::result::Result<String, String> {
+        let claim = Self::parse(payload, wanted).map_err(|error| error.to_string())?;
         if claim.digest != digest.as_ref() {
             return Err(format!("it is good, but it is for {}", claim.digest));
         }
         Ok(claim.name)
     }
-}
 
-impl Claim {
     /// Reads a payload of a type.
-    pub(crate) fn parse(payload: &[u8], wanted: &str) -> Result<Self> {
+    fn parse(payload: &[u8], wanted: &str) -> Result<Self> {
         let mut whole = Json::parse(payload)?.fields("the payload")?;
         check_optional(whole.need("optional")?)?;
         let mut critical = whole.object("critical")?;

@@ -9,7 +9,8 @@ use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
 use serde_json::{Value, json};
 use transship_core::{Digest, DockerName, ErrorKind, Identity, sha256};
 use transship_trust::{
-    Content, Found, Policy, PublicKey, SIGNATURES_LIMIT, SignatureKinds, SigningKey, Verdict,
+    Content, Found, Policy, PublicKey, SIGNATURES_LIMIT, SignatureKinds, SigningKey,
+    SimpleSignature, Verdict,
 };
 
 fn pem(label: &str, der: &[u8]) -> String {
@@ -268,7 +269,6 @@ fn one_good_signature_is_enough_and_every_requirement_must_hold() {
 #[test]
 fn what_cannot_be_checked_rejects_with_its_name() {
     let signer = Signer::new();
-    let key = data(&signer.key.public().unwrap());
     for (requirement, name) in [
         (
             json!({ "type": "signedBy", "keyType": "X509Certificates", "keyPath": "/k" }),
@@ -286,10 +286,6 @@ fn what_cannot_be_checked_rejects_with_its_name() {
             json!({ "type": "sigstoreSigned", "pki": { "caRootsPath": "/ca", "subjectEmail": "e" } }),
             "sigstoreSigned with pki",
         ),
-        (
-            json!({ "type": "sigstoreSigned", "keyData": key, "rekorPublicKeyData": key }),
-            "rekorPublicKey",
-        ),
     ] {
         let found = [signer.signed("host.x/app:1")];
         let verdict = policy(&json!([requirement])).check(
@@ -303,6 +299,61 @@ fn what_cannot_be_checked_rejects_with_its_name() {
             "{}",
             told(&verdict)
         );
+    }
+}
+
+/// The entry of a log, as cosign keeps it, with its timestamp by a key.
+fn entry(log: &SigningKey, logged: &SimpleSignature, by: &PublicKey) -> String {
+    let body = json!({ "apiVersion": "0.0.1", "kind": "hashedrekord", "spec": {
+        "data": { "hash": { "algorithm": "sha256", "value": sha256(&logged.payload).digest() } },
+        "signature": { "content": logged.signature,
+            "publicKey": { "content": STANDARD.encode(pem("PUBLIC KEY", by.der())) } } } });
+    let body = STANDARD.encode(body.to_string());
+    // The order in which it is signed; it may lie in another one.
+    let signed = format!(r#"{{"body":"{body}","integratedTime":1,"logID":"ab","logIndex":2}}"#);
+    let promise = log.sign_payload(signed.as_bytes()).unwrap().signature;
+    json!({ "SignedEntryTimestamp": promise,
+        "Payload": { "logIndex": 2, "body": body, "logID": "ab", "integratedTime": 1 } })
+    .to_string()
+}
+
+#[test]
+fn a_log_must_have_the_signature_where_the_policy_says_so() {
+    let (signer, log, other) = (Signer::new(), key(), key());
+    let public = signer.key.public().unwrap();
+    let mut requirement = signer.requirement(None);
+    requirement["rekorPublicKeyData"] = json!(data(&log.public().unwrap()));
+    let policy = policy(&json!([requirement]));
+    let name = "host.x/app:1";
+    let sign = || signer.key.sign_simple(&signer.manifest, name).unwrap();
+    let (good, another) = (sign(), sign());
+    let true_entry = entry(&log, &good, &public);
+    let mut other_payload = good.clone();
+    other_payload.payload = "else".into();
+    for (signature, told) in [
+        (good.clone().with_log(&*true_entry), "ok"),
+        (good.clone(), "no entry of a log"),
+        (good.clone().with_log(entry(&other, &good, &public)), "no key of the log"),
+        (good.clone().with_log(entry(&log, &another, &public)), "for another signature"),
+        (good.clone().with_log(entry(&log, &good, &other.public().unwrap())), "for another key"),
+        (good.clone().with_log(entry(&log, &other_payload, &public)), "for another payload"),
+        (
+            good.clone().with_log(true_entry.replace("\"logIndex\":2", "\"logIndex\":3")),
+            "no key of the log",
+        ),
+        (
+            good.clone().with_log(true_entry.replace("\"logIndex\":2", "\"logIndex\":2.5")),
+            "no whole number",
+        ),
+        (
+            good.clone().with_log(true_entry.replace("\"logID\"", "\"x\":1,\"logID\"")),
+            "unknown key",
+        ),
+        (good.with_log("{"), "EOF"),
+    ] {
+        let found = [Found::new("s", Content::Simple(signature))];
+        let verdict = policy.check("docker", &named(name), &signer.manifest, &found);
+        assert!(self::told(&verdict).contains(told), "{told}: {}", self::told(&verdict));
     }
 }
 

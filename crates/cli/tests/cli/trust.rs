@@ -312,8 +312,10 @@ fn bundles_and_files_of_signatures_are_kept_with_images() {
         lab.session.ok(&format!("verify --key k.pub {to}"));
         assert_eq!(lab.session.run(&format!("verify --key other.pub {to}")).status.code(), Some(5));
     }
-    lab.session
-        .ok(&format!("copy --quiet --referrers oci:layout:1 docker://{}/carried:1", lab.host));
+    lab.session.ok(&format!(
+        "copy --quiet --preserve-digests --referrers oci:layout:1 docker://{}/carried:1",
+        lab.host
+    ));
     lab.accepted("copy --verify-key k.pub docker://HOST/carried:1 docker://TARGET/carried:1");
     lab.session.ok("sign --key other.pem --format bundle oci:layout:1");
     for key in ["k.pub", "other.pub"] {

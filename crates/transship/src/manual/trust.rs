@@ -16,7 +16,7 @@
 //! `--insecure-policy` ignores it. `--require-signed` also rejects images for which the policy demands no signature.
 //!
 //! **For users who have a `policy.json` today**: earlier releases did not read it. Debian's file accepts everything, and nothing changes.
-//! Where yours says `reject` or `signedBy`, such copies now fail with exit code 5.
+//! Where yours says `reject`, `signedBy` or `sigstoreSigned` of an image that is not signed so, such copies now fail with exit code 5.
 //!
 //! A library enforces nothing by itself: a program gives a [`Policy`](crate::trust::Policy) in
 //! [`TransferOptions::policy`](crate::TransferOptions::policy).
@@ -43,8 +43,9 @@
 //! | requirement | |
 //! |---|---|
 //! | `insecureAcceptAnything`, `reject` | as they say |
-//! | `sigstoreSigned` with `keyPath`, `keyPaths`, `keyData` or `keyDatas` | keys of ECDSA P-256 and P-384, RSA and Ed25519, in PEM |
-//! | `sigstoreSigned` with `fulcio`, `pki` or a `rekorPublicKey`; `signedBy`; `signedBaseLayer` | rejects: this release cannot check them, and says so |
+//! | `sigstoreSigned` with `keyPath`, `keyPaths`, `keyData` or `keyDatas` | keys of ECDSA P-256 and P-384, RSA and Ed25519, in PEM; with a `rekorPublicKey`, the entry of the log that lies with the signature must be signed by it and about it |
+//! | `signedBy` with `GPGKeys` | checked by `gpgv`, which has to be installed; keys armored or not |
+//! | `sigstoreSigned` with `fulcio` or `pki`; `signedBy` with other types of keys; `signedBaseLayer` | rejects: this release cannot check them, and says so |
 //!
 //! All of `signedIdentity` is known. A name with a tag and a digest is matched by its tag.
 //!
@@ -64,6 +65,9 @@
 //! | all places with referrers: registries, `oci:`, `oci-archive:`, `dir:` | bundles, as cosign makes them since its version 3 |
 //!
 //! A payload or bundle of more than 4 MiB does not count, and of more than 256 signatures none is read.
+//!
+//! GPG signatures are read from `dir:` alone: `registries.d` and lookaside storage are not read, so that `signedBy` rejects
+//! images of registries.
 //!
 //! **Bundles** name no image. `--verify-key`, `verify --key` and [`Policy::of_keys`](crate::trust::Policy::of_keys) accept them; under a
 //! `policy.json`, whose `signedIdentity` asks for a name, they do not count, and the message says so. Only a statement of the type

@@ -9,7 +9,7 @@ use transship_core::{Result, ResultExt};
 
 use super::Requirements;
 use super::identity::SignedIdentity;
-use super::requirement::{Keys, Requirement, SigstoreSigned};
+use super::requirement::{Keys, Requirement, SignedBy, SigstoreSigned};
 use crate::json::{Fields, Json, malformed};
 
 type Scopes = BTreeMap<String, Requirements>;
@@ -97,12 +97,15 @@ fn signed_by(from: &mut Fields) -> Result<Requirement> {
     {
         return Err(malformed(format!("unknown keyType {key_type:?}")));
     }
-    identity(from)?;
-    exactly_one(
+    let identity = identity(from)?;
+    let keys = exactly_one(
         [path(from, "keyPath")?, paths(from, "keyPaths")?, data(from, "keyData")?],
         "keyPath, keyPaths and keyData",
     )?;
-    Ok(Requirement::Unchecked(format!("signedBy with {key_type}")))
+    if key_type != "GPGKeys" {
+        return Ok(Requirement::Unchecked(format!("signedBy with {key_type}")));
+    }
+    Ok(Requirement::SignedBy(SignedBy { keys, identity }))
 }
 
 fn sigstore_signed(from: &mut Fields) -> Result<Requirement> {

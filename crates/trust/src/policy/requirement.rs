@@ -8,7 +8,9 @@ use transship_core::{Digest, Identity, Result};
 use super::identity::SignedIdentity;
 use crate::bundle;
 use crate::found::{Content, Found, SignatureKinds};
+use crate::gpg::{ATOMIC_TYPE, Keyring};
 use crate::key::PublicKey;
+use crate::payload::Claim;
 
 /// One thing that an image needs.
 #[derive(Clone, Debug)]
@@ -16,6 +18,7 @@ pub(super) enum Requirement {
     AcceptAnything,
     Reject,
     SigstoreSigned(SigstoreSigned),
+    SignedBy(SignedBy),
     /// It is well formed, and this release cannot check it: its name.
     Unchecked(String),
 }
@@ -26,6 +29,13 @@ pub(super) struct SigstoreSigned {
     pub(super) keys: Keys,
     /// The keys of a log that must have the signature.
     pub(super) rekor: Option<Keys>,
+    pub(super) identity: SignedIdentity,
+}
+
+/// A signature of `OpenPGP` by one of these keys.
+#[derive(Clone, Debug)]
+pub(super) struct SignedBy {
+    pub(super) keys: Keys,
     pub(super) identity: SignedIdentity,
 }
 
@@ -43,6 +53,7 @@ impl Requirement {
         match self {
             Self::AcceptAnything | Self::Reject | Self::Unchecked(_) => SignatureKinds::default(),
             Self::SigstoreSigned(_) => SignatureKinds::SIGSTORE,
+            Self::SignedBy(_) => SignatureKinds::OPEN_PGP,
         }
     }
 
@@ -63,6 +74,7 @@ impl Requirement {
             Self::Reject => Err(Vec::new()),
             Self::Unchecked(_) => Err(vec!["this release cannot check it".to_owned()]),
             Self::SigstoreSigned(signed) => signed.check(image, digest, signatures).map(Some),
+            Self::SignedBy(signed) => signed.check(image, digest, signatures).map(Some),
         }
     }
 }
@@ -74,6 +86,7 @@ impl fmt::Display for Requirement {
             Self::Reject => f.write_str("reject"),
             Self::Unchecked(name) => f.write_str(name),
             Self::SigstoreSigned(signed) => write!(f, "sigstoreSigned by {}", signed.keys),
+            Self::SignedBy(signed) => write!(f, "signedBy {}", signed.keys),
         }
     }
 }
@@ -86,18 +99,18 @@ impl SigstoreSigned {
         signatures: &[Found],
     ) -> std::result::Result<String, Vec<String>> {
         let keys = self.keys.load().map_err(|error| vec![error.to_string()])?;
-        if self.rekor.is_some() {
-            let why = "rekorPublicKey: this release cannot check that a log has the signature";
-            return Err(vec![why.to_owned()]);
-        }
+        let log = self.rekor.as_ref().map(Keys::load).transpose();
+        let log = log.map_err(|error| vec![format!("the log's key: {error}")])?;
         let (mut reasons, mut others) = (Vec::new(), 0_usize);
         for found in signatures {
             let verified = match &found.content {
-                Content::Simple(signature) => signature.verify(&keys, digest).and_then(|name| {
-                    self.identity
-                        .accepts(image, &name)
-                        .map_err(|why| format!("it is good, but {why}"))
-                }),
+                Content::Simple(signature) => {
+                    signature.verify(&keys, log.as_deref(), digest).and_then(|name| {
+                        self.identity
+                            .accepts(image, &name)
+                            .map_err(|why| format!("it is good, but {why}"))
+                    })
+                }
                 Content::Bundle(bundle) => {
                     bundle::verify(bundle, &keys, digest).and_then(|()| match self.identity {
                         SignedIdentity::Any => Ok(()),
@@ -116,20 +129,71 @@ impl SigstoreSigned {
             }
         }
         if reasons.is_empty() {
-            reasons.push(no_signature(others));
+            reasons.push(no_signature("sigstore", others));
         }
         Err(reasons)
     }
 }
 
-fn no_signature(others: usize) -> String {
+impl SignedBy {
+    fn check(
+        &self,
+        image: &Identity,
+        digest: &Digest,
+        signatures: &[Found],
+    ) -> std::result::Result<String, Vec<String>> {
+        let keyring = self.keys.keyring().map_err(|error| vec![error.to_string()])?;
+        let (mut reasons, mut others) = (Vec::new(), 0_usize);
+        for found in signatures {
+            let verified = match &found.content {
+                Content::OpenPgp(message) => self.accepts(&keyring, message, image, digest),
+                Content::Unreadable(why) => Err(why.clone()),
+                _ => {
+                    others += 1;
+                    continue;
+                }
+            };
+            match verified {
+                Ok(()) => return Ok(found.place.clone()),
+                Err(why) => reasons.push(format!("{}: {why}", found.place)),
+            }
+        }
+        if reasons.is_empty() {
+            reasons.push(no_signature("GPG", others));
+        }
+        Err(reasons)
+    }
+
+    fn accepts(
+        &self,
+        keyring: &Keyring,
+        message: &[u8],
+        image: &Identity,
+        digest: &Digest,
+    ) -> std::result::Result<(), String> {
+        let payload = keyring.payload(message)?;
+        let name = Claim::of(&payload, ATOMIC_TYPE, digest)?;
+        self.identity.accepts(image, &name).map_err(|why| format!("it is good, but {why}"))
+    }
+}
+
+fn no_signature(kind: &str, others: usize) -> String {
+    let not_read = if kind == "GPG" { "; lookaside storage is not read" } else { "" };
     match others {
-        0 => "there is no signature".to_owned(),
-        others => format!("there is no sigstore signature ({others} of other kinds)"),
+        0 => format!("there is no signature{not_read}"),
+        others => format!("there is no {kind} signature ({others} of other kinds){not_read}"),
     }
 }
 
 impl Keys {
+    fn keyring(&self) -> Result<Keyring> {
+        match self {
+            Self::Files(files) => Keyring::read(files),
+            Self::Data(all) => Keyring::new(all),
+            Self::Given(_) => Keyring::new(&[]),
+        }
+    }
+
     pub(super) fn load(&self) -> Result<Vec<PublicKey>> {
         match self {
             Self::Files(files) => files.iter().map(|file| PublicKey::read(file)).collect(),
