@@ -144,16 +144,10 @@ fn skopeo_says_the_same_of_what_skopeo_and_gpg_signed() {
     let (from, to) =
         (format!("dir:{}", lab.path("image").display()), format!("dir:{}", theirs.display()));
     // skopeo names what it signs after its destination; for a folder it is told.
-    assert!(skopeo(&[
-        "--insecure-policy",
-        "copy",
-        "--sign-by",
-        "one@x",
-        "--sign-identity",
-        "host.x/app:1",
-        &from,
-        &to
-    ]));
+    let listed = String::from_utf8(lab.gpg(&["--list-keys", "--with-colons", "one@x"])).unwrap();
+    let fingerprint = listed.lines().find_map(|line| line.strip_prefix("fpr:")).unwrap();
+    let by = ["--sign-by", fingerprint.trim_matches(':'), "--sign-identity", "host.x/app:1"];
+    assert!(skopeo(&[&["--insecure-policy", "copy"], &by[..], &[&from, &to]].concat()));
     let made = fs::read(theirs.join("signature-1")).unwrap();
     let own = lab.sign("one@x", &payload(&digest, "host.x/app:1"));
     for (number, (message, file)) in [

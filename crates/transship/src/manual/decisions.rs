@@ -320,3 +320,13 @@
 //! image of them through the destination that every copy uses: any transport that can delete could be pushed to. The price: their
 //! bytes are written twice, and a server that ends forgets what was not named yet. A layout tells images apart by names, and has place for one
 //! without; so a manifest that is pushed by its digest gets a hidden tag.
+//!
+//! # 78. A policy is asked about digests, before the destination is opened
+//!
+//! The engine asks `trust` once for each manifest that will be copied, by its digest: what is copied later is held to the digest by
+//! every transport, so the bytes are the ones that were checked, and no manifest is read twice. What has to be known before the
+//! destination is open, whether it holds indexes, its transport says (`holds_indexes`). An index is no image: under a `policy.json` each
+//! image of it needs its own signature, as with skopeo; where the caller gives the key, the index's stands for them, as cosign signs.
+//! A bundle names no image, so it counts only where the caller gives the key. `--verify-key` replaces a `policy.json`: who
+//! names a key says more than a file that holds for all. GPG is checked by `gpgv`, which adds no package and reads no keyring of
+//! the user.
