@@ -1,5 +1,12 @@
 //! `signedBy`: what gpg and skopeo sign, and what skopeo says of the same policies.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![cfg(unix)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "tests"
+)]
 
 use std::fs;
 use std::path::Path;
@@ -184,12 +191,31 @@ fn skopeo_says_the_same_of_scopes_and_of_files() {
     let lab = lab.path().canonicalize().unwrap();
     let digest = sha256(&image(&lab.join("image")));
     std::os::unix::fs::symlink(lab.join("image"), lab.join("link")).unwrap();
+    let at = |name: &str| lab.join(name).display().to_string();
+    for (number, (text, accepted)) in policies(&lab).iter().enumerate() {
+        let file = lab.join("policy.json");
+        fs::write(&file, text).unwrap();
+        let (from, to) =
+            (format!("dir:{}", at("link")), format!("dir:{}", at(&format!("out-{number}"))));
+        let arguments = ["--policy", file.to_str().unwrap(), "copy", &from, &to];
+        let theirs = Command::new("skopeo").args(arguments).output().unwrap();
+        let ours = Policy::parse("p", text.as_bytes()).is_ok_and(|policy| {
+            let identity = Identity::of_path(&lab.join("link"));
+            matches!(policy.check("dir", &identity, &digest, &[]), Verdict::Verified(_))
+        });
+        assert_eq!(theirs.status.success(), *accepted, "{text}: {theirs:?}");
+        assert_eq!(ours, *accepted, "{text}");
+    }
+}
+
+/// Policies for the link `link` to the image `image` in a folder, and whether they accept it.
+fn policies(lab: &Path) -> Vec<(String, bool)> {
     let (accept, reject) = (r#"[{"type":"insecureAcceptAnything"}]"#, r#"[{"type":"reject"}]"#);
     let scoped = |transport: &str, scope: &str| {
         format!(r#"{{"default":{reject},"transports":{{"{transport}":{{"{scope}":{accept}}}}}}}"#)
     };
     let at = |name: &str| lab.join(name).display().to_string();
-    let policies = [
+    vec![
         (format!(r#"{{"default":{accept}}}"#), true),
         (format!(r#"{{"default":{reject}}}"#), false),
         (scoped("dir", &at("image")), true),
@@ -234,21 +260,7 @@ fn skopeo_says_the_same_of_scopes_and_of_files() {
             false,
         ),
         ("not JSON".to_owned(), false),
-    ];
-    for (number, (text, accepted)) in policies.iter().enumerate() {
-        let file = lab.join("policy.json");
-        fs::write(&file, text).unwrap();
-        let (from, to) =
-            (format!("dir:{}", at("link")), format!("dir:{}", at(&format!("out-{number}"))));
-        let arguments = ["--policy", file.to_str().unwrap(), "copy", &from, &to];
-        let theirs = Command::new("skopeo").args(arguments).output().unwrap();
-        let ours = Policy::parse("p", text.as_bytes()).is_ok_and(|policy| {
-            let identity = Identity::of_path(&lab.join("link"));
-            matches!(policy.check("dir", &identity, &digest, &[]), Verdict::Verified(_))
-        });
-        assert_eq!(theirs.status.success(), *accepted, "{text}: {theirs:?}");
-        assert_eq!(ours, *accepted, "{text}");
-    }
+    ]
 }
 
 /// An image of one empty layer.

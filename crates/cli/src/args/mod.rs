@@ -83,6 +83,7 @@ fn notes() -> String {
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "one is made, and it runs")]
 pub(crate) enum Command {
     /// Copy images from one place to another
     #[command(alias = "cp")]
