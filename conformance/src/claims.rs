@@ -20,6 +20,8 @@
 pub struct Claims {
     /// Whether manifests keep their bytes.
     pub manifests: Manifests,
+    /// By which digests blobs may be named.
+    pub digests: Digests,
     /// Which names images may have.
     pub names: Names,
     /// Where an image stands that took over a name.
@@ -114,6 +116,7 @@ macro_rules! claims {
 
 claims! {
     manifests: Manifests,
+    digests: Digests,
     names: Names,
     taken: Taken,
     listed: Listed,
@@ -136,6 +139,16 @@ pub enum Manifests {
     Kept,
     /// Only configs and layers are kept; a manifest is made of them when it is asked for. Images of one config are one.
     Rebuilt,
+}
+
+/// By which digests blobs and manifests may be named.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Digests {
+    /// sha256 and sha512.
+    #[default]
+    Any,
+    /// sha256 alone; others are refused with `Unsupported`.
+    Sha256,
 }
 
 /// Which names images may have, where they may have some.

@@ -69,6 +69,7 @@ const ALONE: &str = template!("alone.toml");
 
 /// Schemes that are spoken for, here or by what people know from other tools.
 const TAKEN: &[&str] = &[
+    "containerd",
     "containers-storage",
     "dir",
     "docker",

@@ -6,7 +6,7 @@ use super::distinct;
 use crate::model::{
     Algorithm, Archive, Child, Config, Form, Format, Image, Index, Layer, Named, Node, Presence,
 };
-use crate::{Ability, Empty, Facts, Names};
+use crate::{Ability, Digests, Empty, Facts, Names};
 
 /// One mebibyte.
 const CHUNK: usize = 1 << 20;
@@ -52,7 +52,11 @@ pub fn corner_images(facts: &Facts) -> Vec<Image> {
         .step_by(3)
         .map(|image| Image { format: Format::Docker, ..image.clone() })
         .collect();
-    images.into_iter().chain(docker).collect()
+    let images = images.into_iter().chain(docker);
+    if facts.claims.digests == Digests::Any {
+        return images.collect();
+    }
+    images.filter(|image| !has_sha512(image)).collect()
 }
 
 fn noise_of(sizes: &[usize]) -> Vec<Layer> {
@@ -108,7 +112,20 @@ pub fn corner_nodes(facts: &Facts) -> Vec<Node> {
         return images.collect();
     }
     let sparse = facts.has(Ability::SparseIndexes);
-    images.chain(indexes()).filter(|node| sparse || node.is_whole()).collect()
+    let all = images.chain(indexes()).filter(|node| sparse || node.is_whole());
+    all.filter(|node| facts.claims.digests == Digests::Any || !lists_sha512(node)).collect()
+}
+
+fn has_sha512(image: &Image) -> bool {
+    let of_layers = image.layers.iter().map(|layer| layer.algorithm);
+    of_layers.chain([image.algorithm]).any(|algorithm| algorithm == Algorithm::Sha512)
+}
+
+fn lists_sha512(node: &Node) -> bool {
+    match node {
+        Node::Image(image) => has_sha512(image),
+        Node::Index(index) => index.children.iter().any(|child| lists_sha512(&child.node)),
+    }
 }
 
 fn indexes() -> Vec<Node> {

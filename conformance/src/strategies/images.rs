@@ -6,7 +6,7 @@ use proptest::sample::select;
 
 use super::layers;
 use crate::model::{Algorithm, Child, Config, Format, Image, Index, Node, Presence};
-use crate::{Ability, Facts};
+use crate::{Ability, Digests, Facts};
 
 /// Images of 0 to 8 layers, sometimes one layer twice.
 pub fn images(facts: &Facts) -> BoxedStrategy<Image> {
@@ -48,8 +48,9 @@ pub fn nodes(facts: &Facts) -> BoxedStrategy<Node> {
     if !facts.has(Ability::Indexes) {
         return image.boxed();
     }
-    let leaf = (plain_images(facts), prop::bool::weighted(0.1)).prop_map(|(image, sha512)| {
-        let algorithm = if sha512 { Algorithm::Sha512 } else { Algorithm::Sha256 };
+    let any_digest = facts.claims.digests == Digests::Any;
+    let leaf = (plain_images(facts), prop::bool::weighted(0.1)).prop_map(move |(image, sha512)| {
+        let algorithm = if sha512 && any_digest { Algorithm::Sha512 } else { Algorithm::Sha256 };
         Node::Image(Image { algorithm, ..image })
     });
     let leaf = leaf.boxed();

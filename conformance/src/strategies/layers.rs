@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use crate::model::{Algorithm, Form, Layer};
-use crate::{Ability, Facts};
+use crate::{Ability, Digests, Facts};
 
 /// One mebibyte: the size of the chunks in which bodies pass.
 const CHUNK: usize = 1 << 20;
@@ -34,7 +34,12 @@ pub fn layers(facts: &Facts) -> BoxedStrategy<Layer> {
     } else {
         Just(Form::Plain).boxed()
     };
-    let algorithm = prop_oneof![9 => Just(Algorithm::Sha256), 1 => Just(Algorithm::Sha512)];
+    let algorithm = match facts.claims.digests {
+        Digests::Any => {
+            prop_oneof![9 => Just(Algorithm::Sha256), 1 => Just(Algorithm::Sha512)].boxed()
+        }
+        Digests::Sha256 => Just(Algorithm::Sha256).boxed(),
+    };
     (0_u8..6, sizes(), form, algorithm, any::<bool>())
         .prop_map(|(seed, size, form, algorithm, described)| Layer {
             seed,

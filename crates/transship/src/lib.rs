@@ -8,7 +8,7 @@
 //! | all options, reports and events of a transfer | [`transfer`] |
 //! | which images are trusted, and signing | [`trust`] |
 //! | authors of transports | [`transport`], and [`local`] for those that keep images on a disk |
-//! | the transports themselves | [`containers_storage`], [`docker_archive`], [`docker_daemon`], [`oci_layout`], [`directory`], [`registry`] |
+//! | the transports themselves | [`containerd`], [`containers_storage`], [`docker_archive`], [`docker_daemon`], [`oci_layout`], [`directory`], [`registry`] |
 //! | a registry over any of them | [`serve`] |
 //! | reading | [`manual`] |
 
@@ -55,6 +55,8 @@ pub use transship_transfer::codec;
 
 // A crate that is only named in Cargo.toml is not linked, and registers nothing. `tests/linked.rs` holds this list to
 // the features.
+#[cfg(feature = "containerd")]
+pub use transship_containerd as containerd;
 #[cfg(feature = "containers-storage")]
 pub use transship_containers_storage as containers_storage;
 #[cfg(feature = "directory")]

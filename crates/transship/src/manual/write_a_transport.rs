@@ -182,6 +182,7 @@
 //! |---|---|---|
 //! | `names: Docker`, `OciOrDocker` | the format cannot hold other names | parsing them is tedious: an escape is two lines |
 //! | `manifests: Rebuilt` | the format has no place for a manifest (`docker save`) | manifests are parsed and written again: digests are lost |
+//! | `digests: Sha256` | a server keeps blobs by sha256 alone | other digests are rare |
 //! | `append: Refused` | the place is replaced whole: a tar | a lock is missing |
 //! | `writers: One` | nothing there can be locked | a race is rare |
 //! | `processes: One` | it is in memory, or an embedded database lets one process in | a cache holds what other processes write |

@@ -1,0 +1,146 @@
+//! [`Socket`]: the connection to containerd. One HTTP/2 connection carries all calls of one runtime.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use hyper::body::Incoming;
+use hyper::client::conn::http2::{Builder, SendRequest};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::runtime::{Handle, Id};
+use tonic::Status;
+use tonic::body::Body;
+use tonic::codegen::{Service, http};
+use transship_core::{Error, ErrorKind, Result};
+
+/// How many bytes of one answer may be on their way: two messages of the largest that containerd sends.
+const STREAM_WINDOW: u32 = 2 << 20;
+
+/// How many bytes of all answers may be on their way.
+const CONNECTION_WINDOW: u32 = 8 << 20;
+
+/// The socket of a containerd.
+pub(crate) struct Socket {
+    path: PathBuf,
+    /// Its task belongs to the runtime that made it.
+    current: Mutex<Option<(Id, Connection)>>,
+}
+
+impl Socket {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self { path, current: Mutex::default() }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The connection of this runtime, a new one if there is none or it has ended.
+    pub(crate) async fn connection(&self) -> Result<Connection> {
+        let runtime = Handle::current().id();
+        if let Some((id, connection)) =
+            &*self.current.lock().unwrap_or_else(PoisonError::into_inner)
+            && *id == runtime
+            && !connection.0.is_closed()
+        {
+            return Ok(connection.clone());
+        }
+        let connection = self.connect().await?;
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        *current = Some((runtime, connection.clone()));
+        Ok(connection)
+    }
+
+    #[cfg(unix)]
+    async fn connect(&self) -> Result<Connection> {
+        let stream = tokio::net::UnixStream::connect(&self.path).await;
+        let stream = stream.map_err(|error| self.unreachable(error))?;
+        let (sender, connection) = Builder::new(TokioExecutor::new())
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| self.unreachable(io::Error::other(error)))?;
+        tokio::spawn(async move {
+            // What fails here fails the calls, too.
+            let _ = connection.await;
+        });
+        Ok(Connection(sender))
+    }
+
+    #[cfg(not(unix))]
+    async fn connect(&self) -> Result<Connection> {
+        let message = format!("{}: there are no such sockets on this system", self.path.display());
+        Err(Error::new(ErrorKind::Unsupported, message))
+    }
+
+    fn unreachable(&self, error: io::Error) -> Error {
+        let shown = self.path.display();
+        if error.kind() == io::ErrorKind::PermissionDenied {
+            return Error::new(ErrorKind::Denied, format!("no permission for the socket {shown}"))
+                .caused_by(error)
+                .hint("containerd's socket belongs to root: use sudo, or a group that its config names");
+        }
+        Error::new(ErrorKind::Unavailable, format!("no containerd answers at {shown}"))
+            .caused_by(error)
+            .hint(elsewhere(&self.path))
+    }
+}
+
+/// Where else a containerd often listens.
+const USUAL: [&str; 3] = [
+    "/run/containerd/containerd.sock",
+    "/run/k3s/containerd/containerd.sock",
+    "/run/docker/containerd/containerd.sock",
+];
+
+fn elsewhere(tried: &Path) -> String {
+    let there: Vec<_> = USUAL
+        .iter()
+        .filter(|path| Path::new(path) != tried && Path::new(path).exists())
+        .map(|path| format!("CONTAINERD_ADDRESS={path}"))
+        .collect();
+    if there.is_empty() {
+        return "start containerd, or name another socket: CONTAINERD_ADDRESS, or the option containerd-address"
+            .to_owned();
+    }
+    format!("another socket is there: {}", there.join(", "))
+}
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Socket").field(&self.path).finish()
+    }
+}
+
+/// Requests of one connection.
+#[derive(Clone)]
+pub(crate) struct Connection(SendRequest<Body>);
+
+impl Service<http::Request<Body>> for Connection {
+    type Response = http::Response<Incoming>;
+    type Error = Status;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Status>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        self.0.poll_ready(context).map_err(broken_off)
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let mut sender = self.0.clone();
+        Box::pin(async move {
+            poll_fn(|context| sender.poll_ready(context)).await.map_err(broken_off)?;
+            sender.send_request(request).await.map_err(broken_off)
+        })
+    }
+}
+
+fn broken_off(error: hyper::Error) -> Status {
+    let mut status = Status::unavailable("containerd broke off the connection");
+    status.set_source(std::sync::Arc::new(error));
+    status
+}

@@ -1,0 +1,39 @@
+//! Deleting images.
+
+use transship_core::{Error, ErrorKind, Result};
+
+use crate::api::Containerd;
+use crate::find::{self, full_name};
+use crate::reference::{Locator, Which};
+
+/// By a name, that name goes, and the image with its last one; chosen otherwise, the image goes with all of its names.
+pub(crate) async fn delete(containerd: &Containerd, at: &Locator) -> Result<()> {
+    let found = find::one(containerd, at).await?;
+    let mut records: Vec<String> = containerd
+        .images_of(&found.root.digest)
+        .await?
+        .into_iter()
+        .map(|record| record.name)
+        .collect();
+    if let (Which::Name(_), [own]) = (&at.image, &*found.raw_names)
+        && records.iter().any(|name| name != own && full_name(name).is_some())
+    {
+        records.retain(|name| name == own);
+    }
+    // Names before what stands for an image without one: Kubernetes makes that again for what has a name.
+    records.sort_by_key(|name| full_name(name).is_none());
+    let containerd = containerd.clone();
+    // All of them also when the caller is dropped.
+    let work = tokio::spawn(async move {
+        for name in &records {
+            containerd.delete_image(name).await?;
+        }
+        Ok(())
+    });
+    match work.await {
+        Ok(done) => done,
+        Err(error) => {
+            Err(Error::new(ErrorKind::Cancelled, "the runtime has ended").caused_by(error))
+        }
+    }
+}
