@@ -11,6 +11,7 @@ const ARCHIVE: &str = "transship-archive";
 const TRUST: &str = "transship-trust";
 const TRANSFER: &str = "transship-transfer";
 const DOCKER_ARCHIVE: &str = "transship-docker-archive";
+const CONTAINERD: &str = "transship-containerd";
 const CONTAINERS_STORAGE: &str = "transship-containers-storage";
 const DOCKER_DAEMON: &str = "transship-docker-daemon";
 const OCI_LAYOUT: &str = "transship-oci-layout";
@@ -34,6 +35,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (DOCKER_DAEMON, &[CORE, LOCAL, ARCHIVE, DOCKER_ARCHIVE, OCI_LAYOUT]),
     // Asks podman as docker is asked.
     (CONTAINERS_STORAGE, &[CORE, DOCKER_DAEMON]),
+    (CONTAINERD, &[CORE]),
     (DIRECTORY, &[CORE, LOCAL]),
     (REGISTRY, &[CORE]),
     (SERVE, &[CORE, LOCAL]),
@@ -48,6 +50,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             LOCAL,
             TRUST,
             TRANSFER,
+            CONTAINERD,
             CONTAINERS_STORAGE,
             DOCKER_ARCHIVE,
             DOCKER_DAEMON,

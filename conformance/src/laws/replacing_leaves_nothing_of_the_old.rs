@@ -7,7 +7,7 @@ use crate::lab::Lab;
 use crate::model::{Algorithm, Image, Layer};
 use crate::runner::Kit;
 use crate::strategies::plain_images;
-use crate::{Abandoned, Ability, Held, Law};
+use crate::{Abandoned, Ability, Digests, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "replacing_leaves_nothing_of_the_old",
@@ -19,7 +19,11 @@ pub(crate) const LAW: Law = Law {
 };
 
 fn check(kit: &Kit) -> Held {
-    let layer = Layer { algorithm: Algorithm::Sha512, ..Layer::small(4, 700) };
+    let algorithm = match kit.facts().claims.digests {
+        Digests::Any => Algorithm::Sha512,
+        Digests::Sha256 => Algorithm::Sha256,
+    };
+    let layer = Layer { algorithm, ..Layer::small(4, 700) };
     let long = Image { layers: vec![layer], ..Image::simple(1) };
     let corners = [(long.clone(), Image::simple(2)), (Image::simple(2), long)];
     let images = (plain_images(kit.facts()), plain_images(kit.facts()));

@@ -1,24 +1,33 @@
 //! Deleting images.
 
-use transship_core::{Error, ErrorKind, Result};
+use transship_core::{DeleteMode, DeleteOptions, DeletedNames, Error, ErrorKind, Result};
 
 use crate::api::Containerd;
 use crate::find::{self, full_name};
 use crate::reference::{Locator, Which};
 
 /// By a name, that name goes, and the image with its last one; chosen otherwise, the image goes with all of its names.
-pub(crate) async fn delete(containerd: &Containerd, at: &Locator) -> Result<()> {
+pub(crate) async fn delete(
+    containerd: &Containerd,
+    at: &Locator,
+    how: &DeleteOptions,
+) -> Result<()> {
     let found = find::one(containerd, at).await?;
-    let mut records: Vec<String> = containerd
-        .images_of(&found.root.digest)
-        .await?
-        .into_iter()
-        .map(|record| record.name)
-        .collect();
-    if let (Which::Name(_), [own]) = (&at.image, &*found.raw_names)
-        && records.iter().any(|name| name != own && full_name(name).is_some())
-    {
-        records.retain(|name| name == own);
+    let mut records = found.raw_names;
+    if let Which::Name(name) = &at.image {
+        let own = name.to_string();
+        if !records.contains(&own) {
+            // Found by its digest, under other names.
+            let message = format!("it is stored as {}", records.join(", "));
+            return Err(Error::new(ErrorKind::NotFound, message));
+        }
+        let has_others = records.iter().any(|name| *name != own && full_name(name).is_some());
+        if has_others && how.names != DeletedNames::All {
+            records.retain(|name| *name == own);
+        }
+    }
+    if how.mode == DeleteMode::Look {
+        return Ok(());
     }
     // Names before what stands for an image without one: Kubernetes makes that again for what has a name.
     records.sort_by_key(|name| full_name(name).is_none());

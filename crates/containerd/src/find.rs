@@ -51,8 +51,7 @@ pub(crate) fn full_name(raw: &str) -> Option<DockerName> {
 /// The images of a namespace, the oldest first.
 pub(crate) async fn all(of: &Containerd) -> Result<Vec<Stored>> {
     let mut records = of.images(None).await?;
-    let age = |record: &Image| (record.created_at.unwrap_or_default(), record.name.clone());
-    records.sort_by_cached_key(age);
+    by_age(&mut records);
     grouped(&records)
 }
 
@@ -92,9 +91,24 @@ pub(crate) async fn one(of: &Containerd, at: &Locator) -> Result<Stored> {
         Which::Root(root) => grouped(&of.images_of(root).await?)?.into_iter().next(),
     };
     match found {
-        Some(found) => Ok(found),
+        Some(found) => with_all_names(of, found).await,
         None => Err(absent(of, &at.image).await),
     }
+}
+
+/// An image that was found by one of its records.
+async fn with_all_names(of: &Containerd, mut found: Stored) -> Result<Stored> {
+    let mut records = of.images_of(&found.root.digest).await?;
+    by_age(&mut records);
+    if !records.is_empty() {
+        found.raw_names = records.into_iter().map(|record| record.name).collect();
+    }
+    Ok(found)
+}
+
+fn by_age(records: &mut [Image]) {
+    records
+        .sort_by_cached_key(|record| (record.created_at.unwrap_or_default(), record.name.clone()));
 }
 
 /// The record of a name, if it is there.

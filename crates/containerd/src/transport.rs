@@ -121,9 +121,6 @@ impl Transport for ContainerdStore {
         let names = names(&locator, how).context(|| at)?;
         let containerd = self.within(&locator);
         match how.mode {
-            Some(WriteMode::Replace) if locator.image == Which::All && names.is_empty() => {
-                return Err(not_as_a_whole(at));
-            }
             Some(WriteMode::Create) => {
                 refuse_what_is_there(&containerd, &locator, &names).await.context(|| at)?;
             }
@@ -143,9 +140,9 @@ impl Transport for ContainerdStore {
 
 #[async_trait]
 impl Deletion for ContainerdStore {
-    async fn delete(&self, at: &Reference, _how: &DeleteOptions) -> Result<()> {
+    async fn delete(&self, at: &Reference, how: &DeleteOptions) -> Result<()> {
         let locator = Locator::of(at)?;
-        delete::delete(&self.within(&locator), &locator).await.context(|| at)
+        delete::delete(&self.within(&locator), &locator, how).await.context(|| at)
     }
 }
 

@@ -218,7 +218,12 @@ impl Upload<'_> {
         };
         let stored = match select(Box::pin(pumped), Box::pin(failed)).await {
             Either::Left((Ok(stored), _)) => stored,
-            Either::Left((Err(error), _)) => return Err(Setback::Source(error)),
+            Either::Left((Err(error), failed)) => {
+                // Until containerd has let go of the blob, it cannot be aborted.
+                drop(send);
+                failed.await;
+                return Err(Setback::Source(error));
+            }
             Either::Right((status, _)) => return Err(Setback::Said(status)),
         };
         let session = Session { send, answers, offset: stored.size };

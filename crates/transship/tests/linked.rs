@@ -4,7 +4,8 @@
 use transship::{Settings, Transports};
 
 /// Every transport there is, and whether its feature is on.
-const ALL: [(&str, bool); 7] = [
+const ALL: [(&str, bool); 8] = [
+    ("containerd", cfg!(feature = "containerd")),
     ("containers-storage", cfg!(feature = "containers-storage")),
     ("dir", cfg!(feature = "directory")),
     ("docker", cfg!(feature = "registry")),

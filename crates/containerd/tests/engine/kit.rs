@@ -49,7 +49,7 @@ fn laws() {
     let Some(running) = Running::start("kit") else { return };
     let fixture = Arc::new(Namespaces { folder: running.folder().to_owned() });
     let cases = std::env::var("TRANSSHIP_CASES").ok().and_then(|text| text.parse().ok());
-    let settings = Settings::from_env().with_cases(cases.unwrap_or(3)).with_test(TEST);
+    let settings = Settings::from_env().with_cases(cases.unwrap_or(1)).with_test(TEST);
     let only = std::env::var("TRANSSHIP_LAW").ok();
     let mut failed = Vec::new();
     for law in ALL.iter().filter(|law| only.as_deref().is_none_or(|only| only == law.name)) {

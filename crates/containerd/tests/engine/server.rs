@@ -12,6 +12,8 @@ use transship_core::Settings;
 pub(crate) struct Running {
     child: Child,
     folder: PathBuf,
+    /// In memory, where that can be: containerd syncs with each step.
+    _root: tempfile::TempDir,
 }
 
 impl Drop for Running {
@@ -49,15 +51,17 @@ impl Running {
         }
         let folder = folder(std::process::id(), name);
         std::fs::create_dir(&folder).unwrap();
-        let dir = folder.display();
+        let memory = Path::new("/dev/shm");
+        let root = tempfile::tempdir_in(if memory.is_dir() { memory } else { &folder }).unwrap();
+        let (dir, content) = (folder.display(), root.path().display());
         let config = format!(
-            "version = 2\nroot = \"{dir}/root\"\nstate = \"{dir}/state\"\n[grpc]\naddress = \"{dir}/s\"\n"
+            "version = 2\nroot = \"{content}\"\nstate = \"{dir}/state\"\n[grpc]\naddress = \"{dir}/s\"\n"
         );
         std::fs::write(folder.join("config.toml"), config).unwrap();
         let mut command = Command::new("containerd");
         command.arg("-c").arg(folder.join("config.toml"));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let running = Self { child: command.spawn().unwrap(), folder };
+        let running = Self { child: command.spawn().unwrap(), folder, _root: root };
         let began = Instant::now();
         while !running.ctr("default", &["version"]).1 {
             assert!(began.elapsed() < Duration::from_secs(60), "containerd does not answer");
