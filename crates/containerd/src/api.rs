@@ -12,6 +12,7 @@ use tonic_prost::ProstCodec;
 use transship_core::{Digest, Error, ErrorKind, Result};
 
 use crate::connect::{Connection, Socket};
+use crate::lease::Garbage;
 use crate::proto::{
     AbortRequest, AddResourceRequest, CreateImageRequest, CreateLeaseRequest, DeleteImageRequest,
     DeleteLeaseRequest, Empty, FieldMask, GetImageRequest, Image, ImageResponse, Info, InfoRequest,
@@ -70,9 +71,9 @@ impl Containerd {
         Ok(())
     }
 
-    /// Deletes a lease, and waits until what only it kept is gone.
-    pub(crate) async fn delete_lease(&self, id: &str) -> Result<()> {
-        let request = DeleteLeaseRequest { id: id.to_owned(), sync: true };
+    /// Deletes a lease.
+    pub(crate) async fn delete_lease(&self, id: &str, garbage: Garbage) -> Result<()> {
+        let request = DeleteLeaseRequest { id: id.to_owned(), sync: garbage == Garbage::Goes };
         let _: Empty = self.unary(LEASES, "Delete", request).await?;
         Ok(())
     }

@@ -15,7 +15,7 @@ use transship_core::{
 use crate::SCHEME;
 use crate::api::Containerd;
 use crate::labels;
-use crate::lease::Lease;
+use crate::lease::{Garbage, Lease};
 use crate::proto::Info;
 use crate::publish::{Publication, Taken};
 use crate::reference::{Locator, Which};
@@ -40,6 +40,7 @@ pub(crate) struct Destination {
     taken: Taken,
     observer: Observer,
     lock_timeout: Option<Duration>,
+    garbage: Garbage,
     nameless: Nameless,
     blobs: Mutex<HashMap<Digest, u64>>,
     manifests: Mutex<Vec<Manifest>>,
@@ -51,7 +52,6 @@ impl Destination {
         place: &Locator,
         names: Vec<DockerName>,
         how: &WriteOptions,
-        nameless: Nameless,
     ) -> Self {
         let mut accepts = Accepts::anything();
         accepts.nameless = AcceptsNameless::One;
@@ -78,10 +78,18 @@ impl Destination {
             },
             observer: how.observer.clone(),
             lock_timeout: how.lock_timeout,
-            nameless,
+            garbage: Garbage::Goes,
+            nameless: Nameless::default(),
             blobs: Mutex::default(),
             manifests: Mutex::default(),
         }
+    }
+
+    /// As one of the images of a writer, which collects once for all of them.
+    pub(crate) fn of_writer(mut self, nameless: Nameless) -> Self {
+        self.nameless = nameless;
+        self.garbage = Garbage::Waits;
+        self
     }
 
     fn upload(&self, labels: HashMap<String, String>) -> Upload<'_> {
@@ -202,6 +210,7 @@ impl Destination {
             root: root.clone(),
             names: self.names.iter().map(ToString::to_string).collect(),
             taken: self.taken,
+            garbage: self.garbage,
         };
         let this = Arc::into_inner(self)
             .ok_or_else(|| Error::new(ErrorKind::Unexpected, "the image is still checked"))?;

@@ -16,6 +16,15 @@ const EXPIRES: Duration = Duration::from_secs(24 * 3600);
 
 const EXPIRE: &str = "containerd.io/gc.expire";
 
+/// What becomes of content that nothing refers to any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Garbage {
+    /// It is gone afterwards. containerd collects only so often, so that this may take seconds.
+    Goes,
+    /// The next collection takes it.
+    Waits,
+}
+
 /// A lease, made when it is first needed.
 #[derive(Debug)]
 pub(crate) struct Lease {
@@ -40,10 +49,10 @@ impl Lease {
         Ok(id)
     }
 
-    /// Lets go of what nothing else refers to, and waits until it is gone.
-    pub(crate) async fn end(mut self) -> Result<()> {
+    /// Lets go of what nothing else refers to.
+    pub(crate) async fn end(mut self, garbage: Garbage) -> Result<()> {
         match self.id.take() {
-            Some(id) => self.containerd.delete_lease(&id).await,
+            Some(id) => self.containerd.delete_lease(&id, garbage).await,
             None => Ok(()),
         }
     }
@@ -55,7 +64,7 @@ impl Drop for Lease {
         if let (Some(id), Ok(runtime)) = (self.id.take(), Handle::try_current()) {
             let containerd = self.containerd.clone();
             runtime.spawn(async move {
-                let _ = containerd.delete_lease(&id).await;
+                let _ = containerd.delete_lease(&id, Garbage::Goes).await;
             });
         }
     }

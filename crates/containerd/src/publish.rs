@@ -4,7 +4,7 @@ use transship_core::{Descriptor, Error, ErrorKind, Result};
 
 use crate::api::Containerd;
 use crate::find;
-use crate::lease::Lease;
+use crate::lease::{Garbage, Lease};
 use crate::proto::Image;
 
 /// How often a name is tried that comes and goes.
@@ -18,6 +18,7 @@ pub(crate) struct Publication {
     /// None for an image without a name.
     pub(crate) names: Vec<String>,
     pub(crate) taken: Taken,
+    pub(crate) garbage: Garbage,
 }
 
 /// What becomes of a name that another image has.
@@ -38,7 +39,7 @@ impl Publication {
         let work = tokio::spawn(async move {
             self.publish().await?;
             // The image is there. Where the lease cannot be deleted, it expires.
-            let _ = lease.end().await;
+            let _ = lease.end(self.garbage).await;
             Ok(())
         });
         match work.await {

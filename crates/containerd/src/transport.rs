@@ -13,6 +13,7 @@ use transship_core::{
 use crate::api::Containerd;
 use crate::connect::Socket;
 use crate::destination::{Destination, Nameless};
+use crate::lease::{Garbage, Lease};
 use crate::reader::Reader;
 use crate::reference::{Locator, Which, check_namespace, invalid};
 use crate::source::Source;
@@ -120,13 +121,10 @@ impl Transport for ContainerdStore {
         let locator = Locator::of(at)?;
         let names = names(&locator, how).context(|| at)?;
         let containerd = self.within(&locator);
-        match how.mode {
-            Some(WriteMode::Create) => {
-                refuse_what_is_there(&containerd, &locator, &names).await.context(|| at)?;
-            }
-            _ => {}
+        if how.mode == Some(WriteMode::Create) {
+            refuse_what_is_there(&containerd, &locator, &names).await.context(|| at)?;
         }
-        Ok(Box::new(Destination::new(containerd, &locator, names, how, Nameless::default())))
+        Ok(Box::new(Destination::new(containerd, &locator, names, how)))
     }
 
     fn archives(&self) -> Option<&dyn Archives> {
@@ -197,10 +195,16 @@ impl ArchiveWriter for Writer {
         let how = self.how.clone().with_names(names.to_vec()).with_mode(None);
         let names = self::names(&self.place, &how).context(|| &self.reference)?;
         let nameless = Arc::clone(&self.nameless);
-        Ok(Box::new(Destination::new(self.containerd.clone(), &self.place, names, &how, nameless)))
+        let image = Destination::new(self.containerd.clone(), &self.place, names, &how);
+        Ok(Box::new(image.of_writer(nameless)))
     }
 
-    async fn finish(self: Box<Self>) -> Result<()> {
+    /// Each image is there since its commit. What they took the names of goes now.
+    async fn finish(&mut self) -> Result<()> {
+        let lease = Lease::new(self.containerd.clone());
+        lease.id().await?;
+        // Where it cannot be collected now, it is later.
+        let _ = lease.end(Garbage::Goes).await;
         Ok(())
     }
 }

@@ -8,8 +8,10 @@
 )]
 #![cfg(unix)]
 
+mod cut;
 mod errors;
 mod kit;
+mod proxy;
 mod real;
 mod sample;
 mod server;

@@ -55,7 +55,8 @@ impl Running {
         let root = tempfile::tempdir_in(if memory.is_dir() { memory } else { &folder }).unwrap();
         let (dir, content) = (folder.display(), root.path().display());
         let config = format!(
-            "version = 2\nroot = \"{content}\"\nstate = \"{dir}/state\"\n[grpc]\naddress = \"{dir}/s\"\n"
+            "version = 2\nroot = \"{content}\"\nstate = \"{dir}/state\"\n[grpc]\naddress = \"{dir}/s\"\n\
+             [plugins.\"io.containerd.gc.v1.scheduler\"]\npause_threshold = 0.5\nstartup_delay = \"0s\"\n"
         );
         std::fs::write(folder.join("config.toml"), config).unwrap();
         let mut command = Command::new("containerd");

@@ -330,3 +330,17 @@
 //! A bundle names no image, so it counts only where the caller gives the key. `--verify-key` replaces a `policy.json`: who
 //! names a key says more than a file that holds for all. GPG is checked by `gpgv`, which adds no package and reads no keyring of
 //! the user.
+//!
+//! # 79. containerd is spoken to with tonic, without tonic's connections
+//!
+//! The messages are declared by hand with prost: twenty, whose numbers are frozen, so that no build needs protoc. tonic brings framing,
+//! trailers and statuses. Its `channel` is left out: one connection of hyper over the socket is 40 lines, follows the runtime
+//! that calls, and needs neither tower's buffers nor a timer. That adds 12 packages, where `containerd-client` adds 24. h2 alone with
+//! hand-written coding adds one, and some 400 lines of protocol that only we would maintain.
+//!
+//! # 80. An image is in containerd as long as a name stands for it
+//!
+//! A name that moves leaves the old image to the collection of garbage, as with `ctr` and the kubelet; to keep it, as docker keeps
+//! what it calls dangling, would fill disks. So one image of a copy may be without a name, and is kept under its digest. What Kubernetes calls an
+//! image ID is no name: it goes with the last one. Reading holds no lease: it would be a write, and outlive a reader that is killed.
+//! An image that is collected while it is read is a `Conflict`.

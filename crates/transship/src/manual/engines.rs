@@ -1,4 +1,4 @@
-//! Engines: images of docker and of podman, without a file in between.
+//! Engines: images of docker, of podman and of containerd, without a file in between.
 //!
 //! ```sh
 //! transship list docker-daemon:
@@ -61,6 +61,41 @@
 //! from release to release. A mistake there destroys the images of containers that run. podman has that library, and loads
 //! and saves through pipes.
 //!
+//! # containerd, and Kubernetes
+//!
+//! `containerd:` reads and writes the content store of containerd, through its API. Each namespace is an archive: `default` is that of `ctr` and
+//! `nerdctl`, Kubernetes uses `k8s.io`, Docker 29 `moby`.
+//!
+//! ```sh
+//! transship list containerd:k8s.io//
+//! transship copy docker://registry.local/app:1 containerd:k8s.io//registry.local/app:1   # before a pod asks for it
+//! transship copy docker-daemon:app:1 containerd:k8s.io//app:1                           # built here, run here
+//! transship copy containerd:k8s.io//app:1 docker-daemon:app:1
+//! transship copy containerd:app:1 containerd:k8s.io//app:1                              # to another namespace: no bytes are sent
+//! transship copy --all-images containerd:k8s.io// oci-archive:node.tar                  # all images of a node
+//! transship copy --all-images oci-archive:node.tar containerd:k8s.io//                  # each under its own name, on another one
+//! transship delete containerd:k8s.io//app:1
+//! ```
+//!
+//! | containerd | how |
+//! |---|---|
+//! | of kubeadm, kind (in its node), Docker | `/run/containerd/containerd.sock`, which is the default |
+//! | of k3s and rke2 | `CONTAINERD_ADDRESS=/run/k3s/containerd/containerd.sock` |
+//! | Docker 29's own | `CONTAINERD_ADDRESS=/run/docker/containerd/containerd.sock`, `containerd:moby//`; for reading: Docker keeps labels of its own |
+//! | rootless | inside its namespaces: `containerd-rootless-setuptool.sh nsenter -- transship ...` |
+//! | a node of kind | `docker exec NODE transship ...`, or copy into `docker save`'s form and `kind load image-archive` |
+//!
+//! `CONTAINERD_ADDRESS`, or `--containerd-address`, names the socket, which belongs to root; `CONTAINERD_NAMESPACE`, or `--containerd-namespace`, the
+//! namespace of references without one.
+//!
+//! Images stay as they are, byte for byte: indexes too, of which a node has the platforms that it pulled. A copy of such an index has the same
+//! gaps. Blobs that are there are not sent again, and one that was cut goes on where it stopped, also when `ctr` began it. Names are
+//! kept in full, `docker.io/library/app:1`, as the kubelet asks for them; `imagePullPolicy` has to be `IfNotPresent` or `Never`. Kubernetes gives
+//! the image its ID by itself, which `crictl images` shows, and the ID goes with the last name.
+//!
+//! A lease keeps what is written until the name stands for it. The lease of a copy that was killed expires after a day, and containerd then
+//! collects what it kept. Nothing is unpacked: containerd does that when a container starts. An image without a name is kept under its digest.
+//!
 //! # What is kept
 //!
 //! Docker 29 keeps images in containerd's store on new installations: indexes, digests and layers stay as they are. Older
@@ -94,5 +129,10 @@
 //! | this engine cannot read zstd layers | `--compress gzip` |
 //! | there is neither a podman that listens nor a command podman | install podman, or set `CONTAINER_HOST`, or pipe: `podman save \| transship copy docker-archive:- ...` |
 //! | podman ... ended with status ...: ... | podman's own words |
+//! | no containerd answers at ... | start it, or name its socket; sockets that are there are listed |
+//! | no permission for the socket ... | containerd's socket belongs to root: `sudo` |
+//! | there are no images in the namespace ... | another namespace has them: the hint lists those |
+//! | containerd cannot hold sha512:... | it knows sha256 only |
+//! | another client writes the same blob | a copy waits for it; `--lock-timeout` limits that |
 //! | image not known | the hint lists the names that are there; images of root and of users are in different stores |
 //! | the engine could not save the image: ... | the engine's own words; its log has more |
