@@ -266,7 +266,12 @@ impl ImageDestination for Destination {
     }
 
     async fn put_blob(&self, expect: Expect, body: Body) -> Result<Stored> {
-        let stored = self.upload(HashMap::new()).put(body.expecting(&expect)?).await?;
+        let what = match &expect.digest {
+            Some(digest) => format!("blob {digest}"),
+            None => format!("a blob of {}", self.reference),
+        };
+        let put = async { self.upload(HashMap::new()).put(body.expecting(&expect)?).await };
+        let stored = put.await.context(|| what)?;
         self.blobs().insert(stored.digest.clone(), stored.size);
         Ok(stored)
     }
