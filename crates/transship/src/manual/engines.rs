@@ -49,6 +49,8 @@
 //! | on macOS and Windows | `podman system connection list` shows the URL for `CONTAINER_HOST` |
 //! | another machine, by ssh | `CONTAINER_HOST=ssh://user@host/run/user/1000/podman/podman.sock`; podman has to be installed there |
 //! | in CI, in a container | install podman there, or give the socket: `-v /run/podman/podman.sock:/run/podman/podman.sock` |
+//! | from podman into kind | `transship copy containers-storage:localhost/app:1 docker-archive:app.tar`, then `kind load image-archive app.tar` |
+//! | from podman into k3s, without a network | `transship copy --all-images containers-storage: oci-archive:images.tar`, and that file into `/var/lib/rancher/k3s/agent/images/` |
 //!
 //! A name without a domain is one of `docker.io`, as everywhere here and in skopeo: what `podman build -t app` makes is
 //! `localhost/app`. IDs are `@ID`, as podman shows them.
