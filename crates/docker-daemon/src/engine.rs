@@ -1,13 +1,18 @@
 //! [`Engine`]: what is asked of an engine, and what it answers. Shared by the transports of engines.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use crate::known::Memory;
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::sync::mpsc::Receiver;
-use transship_core::{Digest, DockerName, Error, ErrorKind, Reference, Result, ResultExt};
+use transship_core::{
+    Descriptor, Digest, DockerName, EntryDetails, Error, ErrorKind, MediaType, Platform, Reference,
+    Result, ResultExt, parse_digest,
+};
 
 /// How many names an error lists.
 const NAMES_SHOWN: usize = 20;
@@ -158,9 +163,36 @@ pub struct Inspected {
     /// What an index has, in an engine with the containerd store.
     #[serde(default)]
     pub manifests: Option<Vec<Part>>,
+    /// What it runs on.
+    #[serde(default)]
+    pub os: Option<String>,
+    /// The same.
+    #[serde(default)]
+    pub architecture: Option<String>,
+    /// The same.
+    #[serde(default)]
+    pub variant: Option<String>,
+    /// The bytes that it takes.
+    #[serde(default)]
+    pub size: u64,
+    /// The root, in an engine with the containerd store.
+    #[serde(default)]
+    pub descriptor: Option<Root>,
     /// Its layers.
     #[serde(default, rename = "RootFS")]
     pub root_fs: Option<RootFs>,
+}
+
+/// The root of an image, in an engine with the containerd store.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Root {
+    /// Its type.
+    pub media_type: String,
+    /// Its digest.
+    pub digest: String,
+    /// Its bytes.
+    pub size: u64,
 }
 
 /// The layers of an image.
@@ -176,6 +208,37 @@ impl Inspected {
     /// Its names that are some.
     pub fn names(&self) -> impl Iterator<Item = &String> {
         named(self.repo_tags.as_ref())
+    }
+
+    /// What the engine says of it, without reading it. Where it makes manifests there is no root, and the ID is the digest of the
+    /// config. The size is what it takes there.
+    ///
+    /// # Errors
+    /// `InvalidInput` when it says of a digest what is none.
+    pub fn details(&self) -> Result<EntryDetails> {
+        let mut details = EntryDetails::default();
+        details.size = self.size;
+        match &self.descriptor {
+            Some(root) => {
+                let media_type = MediaType::from(root.media_type.as_str());
+                let digest = parse_digest(&root.digest)?;
+                details.root = Some(Descriptor::new(media_type, digest, root.size));
+            }
+            None => details.image_id = Some(parse_digest(&self.id)?),
+        }
+        let Some(parts) = &self.manifests else {
+            let [os, architecture, variant] =
+                [&self.os, &self.architecture, &self.variant].map(Option::as_deref);
+            details.platforms.extend(platform(os, architecture, variant));
+            return Ok(details);
+        };
+        let images = parts.iter().filter(|part| part.available);
+        for image in images.filter_map(|part| part.image_data.as_ref()) {
+            let [os, architecture, variant] = ["os", "architecture", "variant"]
+                .map(|key| image.platform.get(key).and_then(Value::as_str));
+            details.platforms.extend(platform(os, architecture, variant));
+        }
+        Ok(details)
     }
 
     /// The diff IDs of its layers.
@@ -194,6 +257,29 @@ pub struct Part {
     /// Whether the engine has all of it.
     #[serde(default)]
     pub available: bool,
+    /// Of an image, and not of what is attested of one.
+    #[serde(default)]
+    pub image_data: Option<ImageData>,
+}
+
+/// What is said of an image below an index.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ImageData {
+    /// What it runs on: `os`, `architecture`, `variant`.
+    #[serde(default)]
+    pub platform: HashMap<String, Value>,
+}
+
+fn platform(
+    os: Option<&str>,
+    architecture: Option<&str>,
+    variant: Option<&str>,
+) -> Option<Platform> {
+    let some = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(str::to_owned);
+    let mut platform = Platform::new(some(os)?, some(architecture)?);
+    platform.variant = some(variant);
+    Some(platform)
 }
 
 /// A part of a tar that is sent.

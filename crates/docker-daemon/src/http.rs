@@ -157,7 +157,12 @@ fn refusal(status: StatusCode, said: &[u8]) -> Error {
         400..=499 => ErrorKind::Unsupported,
         _ => ErrorKind::Unexpected,
     };
-    Error::new(kind, words)
+    let is_of_version = status == StatusCode::BAD_REQUEST && words.contains("API version");
+    let error = Error::new(kind, words);
+    if is_of_version {
+        return error.hint("DOCKER_API_VERSION sets the version of the API that is asked for, and without it the newest is that both know: update the older of the two");
+    }
+    error
 }
 
 /// Reads a JSON answer.

@@ -23,6 +23,9 @@
 //! before it is known what they are for makes it go through a temporary file. A save that ends early, or in a message of
 //! the engine, is an error.
 //!
+//! What is listed of images is what the engine says of them, without reading them: their size is what they take there, and where the
+//! engine makes manifests, they have no root.
+//!
 //! # Writing
 //!
 //! One tar, which is an OCI layout and, for a single image, an archive of `docker save`, too. It has no names: the engine

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use transship_core::{
-    ArchiveEntry, ArchiveReader, DockerName, Document, Error, ErrorKind, ImageName, ImageSource,
-    ReadOptions, Reference, Result, parse_digest,
+    ArchiveEntry, ArchiveReader, DockerName, Document, EntryDetails, Error, ErrorKind, ImageName,
+    ImageSource, ReadOptions, Reference, Result, ResultExt, parse_digest,
 };
 
 use crate::engine::{Engine, Locator};
@@ -28,7 +28,7 @@ impl Reader {
     pub(crate) async fn open(engine: Arc<dyn Engine>, how: &ReadOptions) -> Result<Self> {
         let how = how.clone();
         let saved = match how.passed.clone() {
-            Some(passed) => source::reader(passed, &how).await?,
+            Some(passed) => Some(source::reader(passed, &how).await?),
             None => None,
         };
         let found = match &saved {
@@ -38,6 +38,16 @@ impl Reader {
         let (entries, locators) = found.into_iter().unzip();
         let reference = engine.reference(&Locator::All);
         Ok(Self { reference, entries, locators, engine, how, saved })
+    }
+}
+
+impl Reader {
+    fn locator(&self, entry: &ArchiveEntry) -> Result<&Locator> {
+        let ours = self.entries.get(entry.index).filter(|ours| ours.reference == entry.reference);
+        ours.and_then(|ours| self.locators.get(ours.index)).ok_or_else(|| {
+            let message = format!("{} is no image of it", entry.reference);
+            Error::new(ErrorKind::NotFound, message)
+        })
     }
 }
 
@@ -55,12 +65,18 @@ impl ArchiveReader for Reader {
         self.saved.is_none()
     }
 
+    async fn details(&self, entry: &ArchiveEntry) -> Result<EntryDetails> {
+        if self.saved.is_some() {
+            let source = self.open(entry).await?;
+            return EntryDetails::read(&*source).await.context(|| &entry.reference);
+        }
+        // To read its manifest would be to save it.
+        let image = self.locator(entry)?.to_string();
+        self.engine.inspect(&image).await?.details().context(|| &entry.reference)
+    }
+
     async fn open(&self, entry: &ArchiveEntry) -> Result<Box<dyn ImageSource>> {
-        let ours = self.entries.get(entry.index).filter(|ours| ours.reference == entry.reference);
-        let Some(at) = ours.and_then(|ours| self.locators.get(ours.index)) else {
-            let message = format!("{} is no image of it", entry.reference);
-            return Err(Error::new(ErrorKind::NotFound, message));
-        };
+        let at = self.locator(entry)?;
         let engine = &*self.engine;
         if let Some(saved) = &self.saved
             && let Some(inner) = saved.entries().get(entry.index)

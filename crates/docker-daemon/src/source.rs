@@ -7,8 +7,8 @@ use transship_archive::TarIndex;
 use transship_archive::docker_save::MANIFEST_NAME;
 use transship_archive::layout::{INDEX_FILE, LAYOUT_FILE};
 use transship_core::{
-    ArchiveReader, ErrorKind, ImageName, ImageSource, Passed, ReadOptions, Reference, Result,
-    Transport, WrapSource,
+    ArchiveReader, Archives, ErrorKind, ImageName, ImageSource, Passed, ReadOptions, Reference,
+    Result, Transport, WrapSource,
 };
 use transship_docker_archive::DockerArchive;
 use transship_oci_layout::OciArchive;
@@ -18,8 +18,12 @@ use crate::engine::{Engine, Locator};
 /// What the transport of the format calls the tar.
 const PLACE: &str = "saved";
 
+/// Reads one image of a save, or all.
+trait Format: Transport + Archives {}
+impl<T: Transport + Archives> Format for T {}
+
 /// The transport that reads a save, and what it calls it. A save that is a layout has digests that the engine knows.
-fn format(passed: &Passed) -> (Box<dyn Transport>, &'static str) {
+fn format(passed: &Passed) -> (Box<dyn Format>, &'static str) {
     let index: Option<Arc<TarIndex>> = passed.get();
     let layout = index.is_some_and(|index| {
         index.contains(INDEX_FILE) && index.contains(LAYOUT_FILE) || !index.contains(MANIFEST_NAME)
@@ -85,14 +89,8 @@ impl WrapSource for Source {
 }
 
 /// All images of a save.
-pub(crate) async fn reader(
-    passed: Passed,
-    how: &ReadOptions,
-) -> Result<Option<Box<dyn ArchiveReader>>> {
-    let (transport, scheme) = format(&passed);
+pub(crate) async fn reader(passed: Passed, how: &ReadOptions) -> Result<Box<dyn ArchiveReader>> {
+    let (format, scheme) = format(&passed);
     let how = how.clone().with_passed(Some(passed));
-    match transport.archives() {
-        Some(archives) => archives.read(&Reference::new(scheme, PLACE), &how).await.map(Some),
-        None => Ok(None),
-    }
+    format.read(&Reference::new(scheme, PLACE), &how).await
 }

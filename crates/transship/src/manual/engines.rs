@@ -127,6 +127,7 @@
 //! | no engine answers at ... | start it, or name another one; sockets that are there are listed |
 //! | no permission for unix://... | join the group `docker`, or use a rootless engine |
 //! | it speaks API 1.x, and 1.24 is the oldest | docker 1.12 or later is needed |
+//! | client version 1.x is too old, or too new | unset `DOCKER_API_VERSION`; else update the older of command and engine |
 //! | image is being used by ... | remove the container, then delete the image |
 //! | this engine cannot read zstd layers | `--compress gzip` |
 //! | there is neither a podman that listens nor a command podman | install podman, or set `CONTAINER_HOST`, or pipe: `podman save \| transship copy docker-archive:- ...` |
