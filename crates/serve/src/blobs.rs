@@ -110,7 +110,7 @@ fn beyond(digest: &Digest, size: u64) -> Response<Sending> {
     response
 }
 
-/// What is sent of a blob. Until it was found true once, all of it is read.
+/// What is sent of a blob. Until it was found true once, its end is kept back.
 async fn sending(
     view: &Arc<View>,
     of: &Descriptor,
@@ -118,11 +118,11 @@ async fn sending(
     part: Range<u64>,
     streams: &Arc<Semaphore>,
 ) -> Result<Sending, Refused> {
-    let is_verified = view.is_verified(&of.digest);
+    let is_verified = view.verdicts.is_good(&of.digest);
     if of.size <= IN_MEMORY && !is_verified {
         // A wrong one gets a proper answer.
         let bytes = body.bytes(IN_MEMORY).await?;
-        view.verified(&of.digest);
+        view.verdicts.good(&of.digest);
         let within = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
         return Ok(Sending::bytes(bytes.slice(within(part.start)..within(part.end))));
     }
@@ -131,9 +131,8 @@ async fn sending(
             return Ok(Sending::file(file.clone(), part));
         }
         let expect = body.expected().and(&Expect::from(of))?;
-        let (view, digest) = (Arc::clone(view), of.digest.clone());
-        let verified = move || view.verified(&digest);
-        return Ok(Sending::checked_file(file.clone(), part, expect, verified)?);
+        let verdict = view.verdicts.of(&of.digest, file, expect);
+        return Ok(Sending::checked_file(file.clone(), part, verdict));
     }
     // It is closed only with the process.
     let permit = Arc::clone(streams).acquire_owned().await.ok();

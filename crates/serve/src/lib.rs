@@ -30,6 +30,7 @@ mod sending;
 mod server;
 mod stalls;
 mod tls;
+mod verdict;
 mod view;
 
 pub use credential::Credential;

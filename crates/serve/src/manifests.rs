@@ -75,7 +75,7 @@ fn unknown(repository: &FullName, wanted: &Wanted) -> Refusal {
 #[derive(Debug)]
 pub(crate) enum Found {
     Manifest(Manifest),
-    Blob(Descriptor, Body),
+    Blob(Box<Descriptor>, Body),
 }
 
 /// Looks for a manifest or blob: where it is known to be, then in images that were not indexed, then in all places.
@@ -134,7 +134,9 @@ async fn read(view: &View, at: usize, part: Part, of: &Descriptor) -> Result<Fou
     let opened = view.image(at).opened().await?;
     match part {
         Part::Manifest => opened.source.manifest(of).await.map(Found::Manifest),
-        Part::Blob => opened.source.blob(of).await.map(|body| Found::Blob(of.clone(), body)),
+        Part::Blob => {
+            opened.source.blob(of).await.map(|body| Found::Blob(Box::new(of.clone()), body))
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use crate::image::{Image, Opened};
 use crate::index::{FindReferrers, Index};
 use crate::names::FullName;
 use crate::place::{Place, ReadPlace};
+use crate::verdict::Verdicts;
 
 /// All images, as they were when the places were last read.
 #[derive(Debug)]
@@ -20,8 +21,8 @@ pub(crate) struct View {
     images: Vec<Slot>,
     places: Arc<[Place]>,
     known: Mutex<Known>,
-    /// The blobs that were found true since.
-    verified: Mutex<HashSet<Digest>>,
+    /// Of the blobs, since then.
+    pub(crate) verdicts: Arc<Verdicts>,
     observer: Observer,
 }
 
@@ -94,8 +95,8 @@ impl View {
         for name in repositories.keys() {
             paths.entry(name.path.clone()).or_default().push(name.clone());
         }
-        let (known, verified) = (Mutex::default(), Mutex::default());
-        Self { repositories, paths, images, places, known, verified, observer }
+        let (known, verdicts) = (Mutex::default(), Arc::default());
+        Self { repositories, paths, images, places, known, verdicts, observer }
     }
 
     /// The repository that a path means: the one of that host, where the request names it; the one of that full name; the only
@@ -137,14 +138,6 @@ impl View {
 
     pub(crate) fn place(&self, image: usize) -> &Place {
         &self.places[self.images[image].place]
-    }
-
-    pub(crate) fn is_verified(&self, digest: &Digest) -> bool {
-        lock(&self.verified).contains(digest)
-    }
-
-    pub(crate) fn verified(&self, digest: &Digest) {
-        lock(&self.verified).insert(digest.clone());
     }
 
     /// One image of each place that a repository has images in.

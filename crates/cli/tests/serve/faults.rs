@@ -153,6 +153,55 @@ fn slow_clients() {
     drop(slow);
 }
 
+/// Fifty pull at once a layer that nobody has read: it is hashed once, and the memory is bounded.
+#[test]
+#[cfg(target_os = "linux")]
+fn fifty_pulls_at_once() {
+    let layer = noise(9, 20_000_000);
+    let (session, _) = site(&layer);
+    let serving = Serving::start(&session, "oci:site");
+    let path = format!("/v2/a/b/blobs/{}", transship::transport::sha256(&layer));
+    std::thread::scope(|scope| {
+        for _ in 0..50 {
+            scope.spawn(|| {
+                let mut stream = http::connect(&serving.host);
+                write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                    .unwrap();
+                let came = std::io::copy(&mut stream, &mut std::io::sink()).unwrap();
+                assert!(came > layer.len() as u64);
+            });
+        }
+    });
+    let most = serving.most_resident();
+    assert!(most < 64 * 1024, "{most} KiB");
+}
+
+#[test]
+fn over_tls() {
+    if !crate::clients::is_there("openssl") {
+        return;
+    }
+    let (session, _) = site(b"layer");
+    let at = session.path("");
+    let at = at.display();
+    crate::clients::ok(&format!(
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1 \
+         -keyout {at}/key.pem -out {at}/cert.pem"
+    ));
+    let tls = "--tls-cert cert.pem --tls-key key.pem";
+    let serving = Serving::start(&session, &format!("oci:site {tls}"));
+    fs::create_dir(session.path("trusted")).unwrap();
+    fs::copy(session.path("cert.pem"), session.path("trusted/ca.crt")).unwrap();
+    let remote = format!("docker://{}/a/b:1", serving.host);
+    session.ok(&format!("copy --cert-dir trusted {remote} oci:pulled:x"));
+    assert!(!session.run(&format!("copy {remote} oci:pulled:y")).status.success());
+    // Who speaks without it gets nothing, and others are served.
+    let mut stream = http::connect(&serving.host);
+    stream.write_all(b"GET /v2/ HTTP/1.1\r\n\r\n").unwrap();
+    let _ = stream.read_to_end(&mut Vec::new());
+    session.ok(&format!("inspect --cert-dir trusted --digest {remote}"));
+}
+
 #[test]
 fn a_credential_is_asked_for() {
     let (session, _) = site(b"layer");

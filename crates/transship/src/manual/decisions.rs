@@ -278,9 +278,9 @@
 //!
 //! # 72. Wrong blobs are cut, and ranges do not wait
 //!
-//! A served blob is hashed until it was found true once. To hash before sending would make each first pull wait for the whole blob;
-//! so the last chunk is kept back, and the connection is cut. A range of an unread blob reads all of it for the same reason.
-//! After that, ranges are reads of the file. Small blobs are hashed before, so that a wrong one gets a proper answer.
+//! A served blob is hashed until it was found true once. To hash before sending would make each first pull wait for the whole blob; so
+//! it is hashed beside the answers, once for all of them, each answer keeps its last chunk back, and a wrong one is cut. Then
+//! answers are reads of the file. Small blobs are hashed before, so that a wrong one gets a proper answer.
 //!
 //! # 73. containers-storage asks podman, as docker-daemon asks docker
 //!

@@ -42,9 +42,9 @@
 //! tags and the catalog in pages, referrers with `artifactType`. A manifest is sent as it is stored, whatever `Accept` lists. What
 //! writes is answered with 405, unless `--writable` is given.
 //!
-//! Each blob is hashed while it is sent, until it was found true once. A wrong blob of up to 128 KiB is answered with 500; a larger
-//! one is cut before its last byte. The client reads no paths of the server: what is wrong is in the log. A range of a blob that
-//! nobody has read whole is sent as soon as it is reached, and its end when all was found true.
+//! Each blob is hashed while it is sent, once for all who pull it, until it was found true. A wrong blob of up to 128 KiB is answered with
+//! 500; a larger one is cut before its last byte. The client reads no paths of the server: what is wrong is in the log. A range waits for that
+//! with its end alone.
 //!
 //! A layout, archive or folder that is changed or replaced is read again with the next request. What cannot be read then (half of an
 //! `index.json`) leaves the images as they were. Registries and engines are listed again after 30 seconds, and so is the root of a tag.
