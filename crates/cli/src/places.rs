@@ -4,7 +4,7 @@
 use std::io::{IsTerminal, stdout};
 use std::path::Path;
 
-use transship::transport::{OptionSide, Passed, ReadOptions, ResultExt, run_blocking};
+use transship::transport::{OptionSide, Passed, ReadOptions, ResultExt};
 use transship::{Error, ErrorKind, Reference, Result, Source, Transports};
 
 use crate::args;
@@ -122,7 +122,10 @@ async fn short_name(text: &str, session: &Session) -> Option<String> {
     use transship::registry::{self, RegistryOptions};
     let options = RegistryOptions::from_settings(&session.source_settings().ok()?).ok()?;
     let text = text.to_owned();
-    run_blocking(move |_| registry::short_name(&options, &text)).await.ok().flatten()
+    transship::transport::run_blocking(move |_| registry::short_name(&options, &text))
+        .await
+        .ok()
+        .flatten()
 }
 
 #[cfg(not(feature = "registry"))]

@@ -21,7 +21,7 @@ pub(crate) struct Sides {
 const ARCHIVE_COMPRESS: &str = "archive_compress";
 
 /// Commands that have one side.
-const ONE_SIDED: [&str; 7] = [
+const ONE_SIDED: &[&str] = &[
     "list",
     "inspect",
     "verify",
