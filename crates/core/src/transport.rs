@@ -58,11 +58,11 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// - Equal references open equal images: by any value of the transport, what another one wrote too.
     async fn source(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ImageSource>>;
 
-    /// What policies on trust call an image: its scopes and its name. It may read the file system, and blocks. By default, an
-    /// image has neither.
+    /// What policies on trust call an image: its scopes and its name. It may read the file system, and blocks. By default, its
+    /// scopes are unknown, so that a policy with scopes for this transport is not met.
     fn identity(&self, at: &Reference) -> Identity {
         let _ = at;
-        Identity::unnamed()
+        Identity::with_unknown_scopes()
     }
 
     /// Whether its places hold indexes. Where not, one image of an index is copied, and it is known which one before the place is

@@ -139,7 +139,7 @@ pub(super) async fn check(
 
 pub(crate) async fn identity(at: &Reference, transports: &Transports) -> Result<Identity> {
     // What the caller opened may be of a transport that is not linked.
-    let Ok(transport) = transports.of(at) else { return Ok(Identity::unnamed()) };
+    let Ok(transport) = transports.of(at) else { return Ok(Identity::with_unknown_scopes()) };
     let (transport, at) = (Arc::clone(transport), at.clone());
     run_blocking(move |_| Ok(transport.identity(&at))).await
 }

@@ -53,8 +53,8 @@
 //! |---|---|
 //! | `docker`, `docker-daemon` | `host:port/ns/app:tag`, `...@digest`, `host:port/ns/app`, `host:port/ns`, `host:port`, `*.domain`; an image of an engine that is chosen by ID has none |
 //! | `oci`, `oci-archive`, `dir` | the path without links, and the folders above it; the name in a layout does not count |
-//! | `containers-storage` | those of podman are not known here: a policy that has some rejects, `""` and the default apply |
-//! | all others | none: `""` and the default |
+//! | `docker-archive` | none: `""` and the default |
+//! | all others, `containers-storage` too | not known here: a policy that has some rejects; else `""` and the default apply |
 //!
 //! # Where signatures are found
 //!
