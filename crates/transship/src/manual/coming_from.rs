@@ -28,6 +28,8 @@
 //! | `skopeo list-tags docker://h/r` | `transship list docker://h/r` |
 //! | `skopeo sync --src docker --dest dir h/r d` | `transship copy --all-images docker://h/r oci:d` |
 //! | `skopeo login h`, `skopeo logout h` | `transship login h`, `transship logout h`: the same files |
+//! | `skopeo --policy p.json copy ..`, `skopeo --insecure-policy copy ..` | the same words; without them the usual policy.json, where one exists: see [`trust`](super::trust) |
+//! | `skopeo copy --sign-by-sigstore-private-key k --sign-identity n ..` | `transship copy --sign-key k.pem --sign-identity n ..`; keys of P-256 in PEM, without a passphrase |
 //! | a loop over the images of an archive | `transship copy --all-images docker-archive:a.tar oci:l` |
 //!
 //! # crane

@@ -208,7 +208,8 @@
 //!
 //! Each image gets a verdict, and the exit code is that of the worst: `bad` (4) if something is broken, or is absent though the
 //! image needs it; `unreachable` (1) if nothing is wrong with what was read, and a part could not be read: the server does not
-//! answer, or permission is refused; `absent` (3) if there is no such image; `ok` (0).
+//! answer, or permission is refused; `absent` (3) if there is no such image; `untrusted` (5) if `--key` is given and that key did not
+//! sign it: then its blobs are not read; `ok` (0).
 //!
 //! ```json
 //! {
