@@ -121,7 +121,7 @@ async fn answer(
 }
 
 /// A body of one piece.
-struct Whole(Option<Bytes>);
+pub(crate) struct Whole(pub(crate) Option<Bytes>);
 
 impl Body for Whole {
     type Data = Bytes;

@@ -10,7 +10,10 @@
 
 mod fake;
 mod parts;
+mod reached;
 mod real;
+mod store;
+mod stored;
 
 use fake::{Fake, Says};
 use transship_core::{

@@ -96,7 +96,7 @@ impl Stack {
     }
 
     pub(crate) async fn write(&self, to: &DockerDaemon, name: &str) -> Result<usize> {
-        let destination = Self::open(to, name, &WriteOptions::default()).await;
+        let destination = to.destination(&to.parse(name)?, &WriteOptions::default()).await?;
         self.put_missing(&*destination).await?;
         self.commit(destination).await
     }
@@ -169,7 +169,7 @@ impl Counting {
     }
 
     /// How many bytes were sent since this was asked last.
-    fn sent(&self) -> u64 {
+    pub(crate) fn sent(&self) -> u64 {
         self.sent.swap(0, Ordering::Relaxed)
     }
 }

@@ -57,7 +57,11 @@ impl Running {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dockerd() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
     let args = |dir: &str| {
+        reached::certificates(std::path::Path::new(dir));
         [
             format!("--config-file={dir}/daemon.json"),
             "--iptables=false".to_owned(),
@@ -69,6 +73,11 @@ async fn dockerd() {
             format!("--exec-root={dir}/x"),
             format!("--pidfile={dir}/pid"),
             format!("--host=unix://{dir}/s"),
+            format!("--host=tcp://127.0.0.1:{port}"),
+            "--tlsverify".to_owned(),
+            format!("--tlscacert={dir}/client/ca.pem"),
+            format!("--tlscert={dir}/server.pem"),
+            format!("--tlskey={dir}/server-key.pem"),
         ]
         .to_vec()
     };
@@ -76,6 +85,14 @@ async fn dockerd() {
         exercise(&running).await;
         parts::second_load_sends_what_is_new(running.socket()).await;
         parts::what_has_gone_is_sent_again(running.socket()).await;
+        let (folder, name) = (running.folder.path(), "example.org/app:2");
+        reached::behind_tls(port, folder, name).await;
+        reached::behind_ssh(&running.socket(), folder, name);
+        let is = async |image: &parts::Stack| {
+            let named = id_of(&running.daemon(), "example.org/app:1").await;
+            named == image.id()
+        };
+        stored::cut_everywhere(running.socket(), 4, is).await;
     }
 }
 

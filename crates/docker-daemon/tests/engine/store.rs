@@ -1,0 +1,326 @@
+//! An engine in the test's own process that keeps images as docker 29 does in containerd's store: blobs by digest, names that
+//! stand for manifests and indexes, loads that may leave blobs out, and an image that is named before it is found broken.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::io::Read;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+
+use hyper::body::{Body, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::net::UnixListener;
+use transship_core::{Document, sha256};
+
+use crate::fake::Whole;
+
+/// The two blocks with which a tar ends.
+const END: [u8; 1024] = [0; 1024];
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    None,
+    /// Loads are refused in an answer of status 200.
+    RefusesLoads,
+    /// Images are loaded and named, and then cannot be unpacked.
+    CannotUnpack,
+    /// A container uses each image.
+    InUse,
+    /// Requests need a newer API than this.
+    TooNew,
+}
+
+/// A running engine.
+pub(crate) struct StoreEngine {
+    folder: tempfile::TempDir,
+    pub(crate) state: Arc<Mutex<State>>,
+}
+
+pub(crate) struct State {
+    blobs: BTreeMap<String, Vec<u8>>,
+    /// Names, or none, and what they stand for.
+    records: Vec<(Option<String>, String)>,
+    pub(crate) fault: Fault,
+}
+
+impl StoreEngine {
+    pub(crate) fn start() -> Self {
+        let folder = tempfile::tempdir_in("/tmp").unwrap();
+        let listener = UnixListener::bind(folder.path().join("s")).unwrap();
+        let state = State { blobs: BTreeMap::new(), records: Vec::new(), fault: Fault::None };
+        let state = Arc::new(Mutex::new(state));
+        let shared = Arc::clone(&state);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let state = Arc::clone(&shared);
+                let answer = service_fn(move |request| answer(request, Arc::clone(&state)));
+                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), answer));
+            }
+        });
+        Self { folder, state }
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.folder.path().join("s")
+    }
+
+    pub(crate) fn host(&self) -> String {
+        format!("unix://{}", self.socket().display())
+    }
+
+    pub(crate) fn set(&self, fault: Fault) {
+        self.state.lock().unwrap().fault = fault;
+    }
+
+    /// What a name stands for.
+    pub(crate) fn named(&self, name: &str) -> Option<String> {
+        self.state.lock().unwrap().find(name)
+    }
+
+    /// How many images have no name.
+    pub(crate) fn nameless(&self) -> usize {
+        self.state.lock().unwrap().records.iter().filter(|(name, _)| name.is_none()).count()
+    }
+}
+
+impl State {
+    fn find(&self, image: &str) -> Option<String> {
+        let found = self
+            .records
+            .iter()
+            .find(|(name, digest)| name.as_deref() == Some(image) || digest == image);
+        found.map(|(_, digest)| digest.clone())
+    }
+
+    fn document(&self, digest: &str) -> Option<Document> {
+        Document::parse(self.blobs.get(digest)?).ok()
+    }
+
+    /// Whether a manifest is there with all that it has.
+    fn is_whole(&self, digest: &str) -> bool {
+        self.document(digest).is_some_and(|document| {
+            document.parts().all(|part| self.blobs.contains_key(part.digest.as_ref()))
+        })
+    }
+
+    fn tags(&self, digest: &str) -> Vec<&String> {
+        let of = self.records.iter().filter(|(_, other)| other == digest);
+        of.filter_map(|(name, _)| name.as_ref()).collect()
+    }
+
+    fn list(&self) -> Value {
+        let mut digests: Vec<&String> = Vec::new();
+        for (_, digest) in &self.records {
+            if !digests.contains(&digest) {
+                digests.push(digest);
+            }
+        }
+        digests.iter().map(|digest| json!({"Id": digest, "RepoTags": self.tags(digest)})).collect()
+    }
+
+    fn inspect(&self, digest: &str) -> Value {
+        let children: Vec<String> = match self.document(digest) {
+            Some(Document::Index(index)) => {
+                index.manifests.iter().map(|child| child.digest.to_string()).collect()
+            }
+            _ => vec![digest.to_owned()],
+        };
+        let parts: Vec<_> = children
+            .iter()
+            .map(|child| {
+                json!({"ID": child, "Available": self.is_whole(child), "Kind": "image",
+                       "ImageData": {"Platform": {"os": "linux", "architecture": "amd64"}}})
+            })
+            .collect();
+        let size = self.blobs.get(digest).map_or(0, Vec::len);
+        let media_type = self.document(digest).map(|document| document.media_type().to_string());
+        json!({"Id": digest, "RepoTags": self.tags(digest), "Manifests": parts, "Size": 7,
+               "Os": "linux", "Architecture": "amd64",
+               "Descriptor": {"mediaType": media_type, "digest": digest, "size": size}})
+    }
+
+    /// What the lines of a load say.
+    fn load(&mut self, tar: &[u8]) -> String {
+        let refused =
+            |why: &str| json!({"errorDetail": {"message": why}, "error": why}).to_string();
+        if self.fault == Fault::RefusesLoads {
+            return refused("no space left in the store");
+        }
+        let mut index = None;
+        for entry in tar::Archive::new(tar).entries().unwrap() {
+            let Ok(mut entry) = entry else { return refused("archive/tar: invalid tar header") };
+            let path = entry.path().unwrap().display().to_string();
+            let mut bytes = Vec::new();
+            if entry.read_to_end(&mut bytes).is_err() {
+                return refused("unexpected EOF");
+            }
+            match path.strip_prefix("blobs/sha256/") {
+                Some(hex) if sha256(&bytes).digest() != hex => return refused("a wrong digest"),
+                Some(hex) => drop(self.blobs.insert(format!("sha256:{hex}"), bytes)),
+                None if path == "index.json" => index = Some(bytes),
+                None => {}
+            }
+        }
+        let Some(index) = index else { return refused("no index.json") };
+        let index: Value = serde_json::from_slice(&index).unwrap();
+        let digest = index["manifests"][0]["digest"].as_str().unwrap().to_owned();
+        if self.tags(&digest).is_empty() && !self.records.contains(&(None, digest.clone())) {
+            self.records.push((None, digest.clone()));
+        }
+        let mut said = json!({"stream": format!("Loaded image ID: {digest}\n")}).to_string();
+        // Of a layer that is not there, nothing is said: only the inspection shows it.
+        if self.fault == Fault::CannotUnpack {
+            let line = format!("Error unpacking image {digest}: content not found\n");
+            said.push_str(&json!({ "stream": line }).to_string());
+        }
+        said
+    }
+
+    fn tag(&mut self, digest: String, name: String) {
+        self.records.retain(|record| *record != (None, digest.clone()));
+        if let Some(at) = self.records.iter().position(|(other, _)| other.as_ref() == Some(&name)) {
+            let (_, old) = self.records.remove(at);
+            if old != digest && self.tags(&old).is_empty() {
+                self.records.push((None, old));
+            }
+        }
+        self.records.push((Some(name), digest));
+    }
+
+    fn remove(&mut self, image: &str) {
+        let by_name = self.records.iter().any(|(name, _)| name.as_deref() == Some(image));
+        if by_name {
+            self.records.retain(|(name, _)| name.as_deref() != Some(image));
+        } else {
+            self.records.retain(|(_, digest)| digest != image);
+        }
+        let mut kept = Vec::new();
+        let mut roots: Vec<String> =
+            self.records.iter().map(|(_, digest)| digest.clone()).collect();
+        while let Some(digest) = roots.pop() {
+            if let Some(document) = self.document(&digest) {
+                roots.extend(document.parts().map(|part| part.digest.to_string()));
+            }
+            kept.push(digest);
+        }
+        self.blobs.retain(|digest, _| kept.contains(digest));
+    }
+
+    /// The tar of an image: its blobs, then the lists.
+    fn save(&self, digest: &str) -> Vec<u8> {
+        let mut tar = tar::Builder::new(Vec::new());
+        let mut add = |path: &str, bytes: &[u8]| {
+            let mut header = tar::Header::new_ustar();
+            header.set_size(bytes.len() as u64);
+            header.set_mode(0o444);
+            tar.append_data(&mut header, path, bytes).unwrap();
+        };
+        let mut rest = vec![digest.to_owned()];
+        let mut done = Vec::new();
+        while let Some(digest) = rest.pop().filter(|digest| !done.contains(digest)) {
+            if let Some(document) = self.document(&digest) {
+                rest.extend(document.parts().map(|part| part.digest.to_string()));
+            }
+            if let Some(bytes) = self.blobs.get(&digest) {
+                add(&digest.replace("sha256:", "blobs/sha256/"), bytes);
+            }
+            done.push(digest);
+        }
+        let document = self.document(digest).unwrap();
+        let index = json!({"schemaVersion": 2, "manifests": [{"mediaType": document.media_type().to_string(),
+            "digest": digest, "size": self.blobs[digest].len()}]});
+        add("index.json", index.to_string().as_bytes());
+        add("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#);
+        tar.into_inner().unwrap()
+    }
+}
+
+async fn answer(
+    mut request: Request<Incoming>,
+    state: Arc<Mutex<State>>,
+) -> Result<Response<Whole>, Infallible> {
+    let mut body = Vec::new();
+    let mut cut = false;
+    while let Some(frame) =
+        std::future::poll_fn(|cx| Pin::new(request.body_mut()).poll_frame(cx)).await
+    {
+        let Ok(frame) = frame else {
+            cut = true;
+            break;
+        };
+        body.extend_from_slice(&frame.into_data().unwrap_or_default());
+    }
+    let (status, said) = said(&request, &body, cut, &mut state.lock().unwrap());
+    let answer = Response::builder().status(status).header("Api-Version", "1.52");
+    Ok(answer.body(Whole(Some(said.into()))).unwrap())
+}
+
+fn said(request: &Request<Incoming>, body: &[u8], cut: bool, state: &mut State) -> (u16, Vec<u8>) {
+    let message =
+        |status, words: &str| (status, json!({"message": words}).to_string().into_bytes());
+    let (path, query) = (request.uri().path(), request.uri().query().unwrap_or_default());
+    if path == "/_ping" {
+        return (200, Vec::new());
+    }
+    if state.fault == Fault::TooNew {
+        let words = "client version 1.52 is too old. Minimum supported API version is 1.60";
+        return message(400, words);
+    }
+    let Some(path) = path.strip_prefix("/v1.52/") else {
+        return message(400, "client version is too new. Maximum supported API version is 1.52");
+    };
+    if path == "info" {
+        let status = json!([["driver-type", "io.containerd.snapshotter.v1"]]);
+        return (200, json!({"Driver": "overlayfs", "DriverStatus": status}).to_string().into());
+    }
+    let image = path.strip_prefix("images/").unwrap();
+    match (request.method(), image) {
+        (&Method::GET, "json") => (200, state.list().to_string().into()),
+        (&Method::GET, "get") => {
+            let names: Vec<_> = query.split('&').filter_map(|q| q.strip_prefix("names=")).collect();
+            match state.find(names[0]) {
+                Some(digest) => (200, state.save(&digest)),
+                None => message(404, "no such image"),
+            }
+        }
+        (&Method::POST, "load") => {
+            if request.headers().get("content-type").is_none() {
+                return message(400, "the body is a form");
+            }
+            // As docker: what ends in the two blocks is loaded, although the body does not end.
+            if cut && !body.ends_with(&END) {
+                return message(500, "unexpected EOF");
+            }
+            (200, state.load(body).into_bytes())
+        }
+        (&Method::POST, tag) => {
+            let Some(digest) = tag.strip_suffix("/tag").and_then(|image| state.find(image)) else {
+                return message(404, "No such image");
+            };
+            let value = |key: &str| query.split('&').find_map(|q| q.strip_prefix(key)).unwrap();
+            let name = format!("{}:{}", value("repo="), value("tag="));
+            state.tag(digest, name);
+            (201, Vec::new())
+        }
+        (&Method::DELETE, _) if state.fault == Fault::InUse => {
+            message(409, "conflict: unable to delete (must be forced) - container 1 is using it")
+        }
+        (&Method::DELETE, image) => {
+            if state.find(image).is_none() {
+                return message(404, "No such image");
+            }
+            state.remove(image);
+            (200, b"[]".to_vec())
+        }
+        (_, image) => match state.find(image.strip_suffix("/json").unwrap()) {
+            Some(digest) => (200, state.inspect(&digest).to_string().into()),
+            None => message(404, "No such image"),
+        },
+    }
+}

@@ -1,0 +1,246 @@
+//! An engine that keeps blobs, as docker 29: parts, faults, and connections that break off.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+use transship_core::DeleteOptions;
+
+use super::parts::Stack;
+use super::store::{Fault, StoreEngine};
+use super::*;
+
+const NAME: &str = "example.org/app:1";
+
+/// At how many points connections are cut, each way.
+const POINTS: u64 = 100;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn manifests_keep_their_digests() {
+    let engine = StoreEngine::start();
+    let to = daemon(&engine.host());
+    let image = Stack::new(&["a", "b"]);
+    image.write(&to, NAME).await.unwrap();
+    let digest = image.root.descriptor().digest.to_string();
+    assert_eq!(engine.named(NAME), Some(digest.clone()));
+    assert_eq!(engine.nameless(), 0);
+    let source = to.source(&to.parse(NAME).unwrap(), &ReadOptions::default()).await.unwrap();
+    assert_eq!(source.root().await.unwrap().descriptor().digest.to_string(), digest);
+    image.reads_back(&to, NAME).await;
+}
+
+/// A cache in memory, as the command's file.
+#[derive(Debug, Default)]
+struct Notes(std::sync::Mutex<std::collections::HashMap<String, String>>);
+
+impl transship_core::Memo for Notes {
+    fn recall(&self, question: &str) -> Option<String> {
+        self.0.lock().unwrap().get(question).cloned()
+    }
+
+    fn note(&self, question: &str, answer: &str) {
+        self.0.lock().unwrap().insert(question.to_owned(), answer.to_owned());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn layers_by_digest_are_known_from_the_cache() {
+    let engine = StoreEngine::start();
+    let cache = transship_core::Cache::new(Notes::default());
+    let sent = parts::Counting::before(engine.socket());
+    let mut bytes = Vec::new();
+    for (name, cache, top) in [
+        (NAME, cache.clone(), "e"),
+        // Another process, with the same cache.
+        ("example.org/app:2", cache, "new"),
+        ("example.org/app:3", transship_core::Cache::default(), "newer"),
+    ] {
+        let to = daemon(&sent.host());
+        let how = WriteOptions::default().with_cache(cache);
+        let image = Stack::new(&["a", "b", "c", "d", top]);
+        let destination = Stack::open(&to, name, &how).await;
+        sent.sent();
+        image.put_missing(&*destination).await.unwrap();
+        image.commit(destination).await.unwrap();
+        bytes.push(sent.sent());
+        image.reads_back(&to, name).await;
+    }
+    let layer = parts::LAYER as u64;
+    assert!(bytes[0] > 5 * layer && bytes[2] > 5 * layer, "{bytes:?}");
+    assert!((layer..layer + 60_000).contains(&bytes[1]), "{bytes:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_in_one_value_needs_no_cache() {
+    let engine = StoreEngine::start();
+    let to = daemon(&engine.host());
+    Stack::new(&["a", "b"]).write(&to, NAME).await.unwrap();
+    // What was there goes, and is sent again once.
+    let second = Stack::new(&["a", "b", "c"]);
+    let destination = Stack::open(&to, "example.org/app:2", &WriteOptions::default()).await;
+    second.put_missing(&*destination).await.unwrap();
+    let at = to.parse(NAME).unwrap();
+    to.deletion().unwrap().delete(&at, &DeleteOptions::default()).await.unwrap();
+    assert_eq!(second.commit(destination).await.unwrap(), 4);
+    second.reads_back(&to, "example.org/app:2").await;
+    assert_eq!(engine.nameless(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_that_fails_leaves_the_name_as_it_was() {
+    let engine = StoreEngine::start();
+    let to = daemon(&engine.host());
+    let (old, new) = (Stack::new(&["a"]), Stack::new(&["a", "b"]));
+    old.write(&to, NAME).await.unwrap();
+    for (fault, words) in [
+        (Fault::RefusesLoads, "no space left in the store"),
+        (Fault::CannotUnpack, "Error unpacking image"),
+        (Fault::TooNew, "Minimum supported API version is 1.60"),
+    ] {
+        engine.set(fault);
+        let Err(error) = new.write(&to, NAME).await else { panic!("{fault:?}: it was taken") };
+        assert!(error.to_string().contains(words), "{fault:?}: {error}");
+        if fault == Fault::TooNew {
+            assert!(error.advice().is_some(), "{error}: it has no hint");
+        }
+        engine.set(Fault::None);
+        assert_eq!(engine.named(NAME), Some(old.root.descriptor().digest.to_string()), "{fault:?}");
+        assert_eq!(engine.nameless(), 0, "{fault:?}");
+    }
+    engine.set(Fault::InUse);
+    let at = to.parse(NAME).unwrap();
+    let deleted = to.deletion().unwrap().delete(&at, &DeleteOptions::default()).await;
+    let error = deleted.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(error.advice().unwrap().to_string().contains("containers"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn details_save_no_image() {
+    let engine = StoreEngine::start();
+    let to = daemon(&engine.host());
+    let image = Stack::new(&["a", "b"]);
+    image.write(&to, NAME).await.unwrap();
+    let cutting = Cutting::before(engine.socket());
+    let all = daemon(&cutting.host());
+    let archives = all.archives().unwrap();
+    let all = archives.read(&all.parse("").unwrap(), &ReadOptions::default()).await.unwrap();
+    let details = all.details(&all.entries()[0]).await.unwrap();
+    assert_eq!(details.root.as_ref(), Some(image.root.descriptor()));
+    assert_eq!(details.platforms.len(), 1);
+    assert!(cutting.passed(Way::Down) < 20_000, "{}", cutting.passed(Way::Down));
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Up,
+    Down,
+}
+
+/// Passes everything on, up to a number of bytes; then it cuts the connection, and every later one.
+struct Cutting {
+    folder: tempfile::TempDir,
+    counts: std::sync::Arc<[AtomicU64; 4]>,
+}
+
+impl Cutting {
+    fn before(engine: std::path::PathBuf) -> Self {
+        let folder = tempfile::tempdir_in("/tmp").unwrap();
+        let listener = UnixListener::bind(folder.path().join("s")).unwrap();
+        let [up, down, up_limit, down_limit] = [0, 0, u64::MAX, u64::MAX].map(AtomicU64::new);
+        let counts = std::sync::Arc::new([up, down, up_limit, down_limit]);
+        let shared = std::sync::Arc::clone(&counts);
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let Ok(server) = UnixStream::connect(&engine).await else { continue };
+                let counts = std::sync::Arc::clone(&shared);
+                tokio::spawn(async move {
+                    let (mut client, mut server) = (client, server);
+                    let (mut from, mut back) = client.split();
+                    let (mut answer, mut to) = server.split();
+                    // The first that ends, or is cut, ends both.
+                    tokio::select! {
+                        () = pass(&mut from, &mut to, &counts, 0) => {}
+                        () = pass(&mut answer, &mut back, &counts, 1) => {}
+                    }
+                });
+            }
+        });
+        Self { folder, counts }
+    }
+
+    fn host(&self) -> String {
+        format!("unix://{}/s", self.folder.path().display())
+    }
+
+    fn passed(&self, way: Way) -> u64 {
+        self.counts[way as usize].load(Ordering::SeqCst)
+    }
+
+    fn cut_at(&self, way: Way, bytes: u64) {
+        self.counts[2 + way as usize].store(bytes, Ordering::SeqCst);
+    }
+}
+
+async fn pass(
+    from: &mut (impl AsyncReadExt + Unpin),
+    to: &mut (impl AsyncWriteExt + Unpin),
+    counts: &[AtomicU64; 4],
+    way: usize,
+) {
+    let mut buffer = vec![0; 4 << 10];
+    loop {
+        let n = match from.read(&mut buffer).await {
+            Ok(n @ 1..) => n as u64,
+            _ => return,
+        };
+        let before = counts[way].fetch_add(n, Ordering::SeqCst);
+        let may = counts[2 + way].load(Ordering::SeqCst).saturating_sub(before).min(n);
+        let may = usize::try_from(may).unwrap();
+        if to.write_all(&buffer[..may]).await.is_err() || (may as u64) < n {
+            return;
+        }
+    }
+}
+
+/// Copies into the engine and out of it, while the connection is cut at points from the first byte to the last.
+pub(crate) async fn cut_everywhere(
+    engine: std::path::PathBuf,
+    points: u64,
+    is: impl AsyncFn(&Stack) -> bool,
+) {
+    let direct = daemon(&format!("unix://{}", engine.display()));
+    let (old, new) = (Stack::new(&["a", "old"]), Stack::new(&["b", "new"]));
+    for way in [Way::Up, Way::Down] {
+        let whole = Cutting::before(engine.clone());
+        new.write(&daemon(&whole.host()), NAME).await.unwrap();
+        let all = whole.passed(way);
+        for point in 0..points {
+            old.write(&direct, NAME).await.unwrap();
+            let cutting = Cutting::before(engine.clone());
+            cutting.cut_at(way, all * point / points);
+            let done = new.write(&daemon(&cutting.host()), NAME).await;
+            let (has_old, has_new) = (is(&old).await, is(&new).await);
+            assert!(has_old != has_new, "{way:?} {point}: neither of both");
+            assert!(done.is_err() || has_new, "{way:?} {point}: it says that it is there");
+        }
+        let reading = Cutting::before(engine.clone());
+        old.write(&direct, NAME).await.unwrap();
+        old.reads_back(&daemon(&reading.host()), NAME).await;
+        let all = reading.passed(way);
+        for point in 0..points {
+            let cutting = Cutting::before(engine.clone());
+            cutting.cut_at(way, all * point / points);
+            assert!(read(&daemon(&cutting.host()), NAME).await.is_err(), "{way:?} {point}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cut_anywhere_a_name_stands_for_the_old_image_or_the_new_one() {
+    let engine = StoreEngine::start();
+    cut_everywhere(engine.socket(), POINTS, async |image: &Stack| {
+        engine.named(NAME) == Some(image.root.descriptor().digest.to_string())
+    })
+    .await;
+}
