@@ -74,7 +74,7 @@ fn unknown(repository: &FullName, wanted: &Wanted) -> Refusal {
 /// What has a digest.
 #[derive(Debug)]
 pub(crate) enum Found {
-    Manifest(Manifest),
+    Manifest(Box<Manifest>),
     Blob(Box<Descriptor>, Body),
 }
 
@@ -107,7 +107,7 @@ pub(crate) async fn find(
     if part == Part::Manifest
         && let Some(manifest) = unlisted(view, repository, digest, &mut failed).await
     {
-        return Ok(Some(Found::Manifest(manifest)));
+        return Ok(Some(Found::Manifest(Box::new(manifest))));
     }
     failed.map_or(Ok(None), Err)
 }
@@ -133,7 +133,7 @@ async fn read_first(
 async fn read(view: &View, at: usize, part: Part, of: &Descriptor) -> Result<Found, Error> {
     let opened = view.image(at).opened().await?;
     match part {
-        Part::Manifest => opened.source.manifest(of).await.map(Found::Manifest),
+        Part::Manifest => opened.source.manifest(of).await.map(Box::new).map(Found::Manifest),
         Part::Blob => {
             opened.source.blob(of).await.map(|body| Found::Blob(Box::new(of.clone()), body))
         }

@@ -265,8 +265,7 @@
 //! `docker-daemon:` has no parser of tars: a save passes once, into the destination where that can stage blobs, and is then opened by
 //! `oci-archive:` where it is a layout, which has the digests that the engine knows, and by `docker-archive:` where it is not. So
 //! this crate, and no other transport, names two others. Loads have no names, because engines with the containerd store name an image
-//! before they unpack it: names come afterwards, one request each. Layers that the engine has are not left out yet: a
-//! destination has to know the config before the layers for that.
+//! before they unpack it: names come afterwards, one request each.
 //!
 //! # 71. Names of a served image
 //!
