@@ -49,7 +49,7 @@ pub(crate) async fn answer(
     };
     let sending = match *method {
         Method::HEAD => Sending::nothing(),
-        _ => sending(view, &of, body, part.clone(), streams).await?,
+        _ => sending(view, &of, *body, part.clone(), streams).await?,
     };
     Ok(reply_with(sending, digest, part, status, size))
 }

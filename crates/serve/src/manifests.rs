@@ -75,7 +75,7 @@ fn unknown(repository: &FullName, wanted: &Wanted) -> Refusal {
 #[derive(Debug)]
 pub(crate) enum Found {
     Manifest(Box<Manifest>),
-    Blob(Box<Descriptor>, Body),
+    Blob(Box<Descriptor>, Box<Body>),
 }
 
 /// Looks for a manifest or blob: where it is known to be, then in images that were not indexed, then in all places.
@@ -135,7 +135,8 @@ async fn read(view: &View, at: usize, part: Part, of: &Descriptor) -> Result<Fou
     match part {
         Part::Manifest => opened.source.manifest(of).await.map(Box::new).map(Found::Manifest),
         Part::Blob => {
-            opened.source.blob(of).await.map(|body| Found::Blob(Box::new(of.clone()), body))
+            let body = opened.source.blob(of).await?;
+            Ok(Found::Blob(Box::new(of.clone()), Box::new(body)))
         }
     }
 }

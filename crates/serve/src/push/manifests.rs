@@ -107,7 +107,7 @@ where
     async fn elsewhere(&self, digest: &Digest) -> Result<Option<Body>> {
         let anywhere = FullName::new("", self.path);
         Ok(match find(self.view, &anywhere, Part::Blob, digest).await? {
-            Some(Found::Blob(_, body)) => Some(body),
+            Some(Found::Blob(_, body)) => Some(*body),
             _ => None,
         })
     }
