@@ -20,6 +20,13 @@ pub(crate) struct Session {
     sides: Sides,
 }
 
+/// Which side of a copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Side {
+    Source,
+    Destination,
+}
+
 impl Session {
     /// Commands that open nothing have no common options.
     pub(crate) fn new(common: Option<&Common>, sides: Sides) -> Self {
@@ -46,6 +53,22 @@ impl Session {
     #[cfg(feature = "registry")]
     pub(crate) fn source_settings(&self) -> transship::Result<Settings> {
         self.settings(&self.sides.source)
+    }
+
+    /// The transports of a side, with more settings; those of the command line win.
+    pub(crate) fn transports_with(
+        &self,
+        side: Side,
+        more: &Settings,
+    ) -> transship::Result<Transports> {
+        let own = match side {
+            Side::Source => &self.sides.source,
+            Side::Destination => &self.sides.destination,
+        };
+        let own = self.settings(own)?;
+        let all =
+            own.iter().fold(more.clone(), |all, (scheme, key, value)| all.with(scheme, key, value));
+        Transports::linked(&all)
     }
 
     fn transports(&self, side: &Settings) -> transship::Result<Transports> {

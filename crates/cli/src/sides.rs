@@ -32,6 +32,9 @@ const ONE_SIDED: &[&str] = &[
     "serve",
 ];
 
+/// Commands with options for each side.
+const TWO_SIDED: [&str; 2] = ["copy", "sync"];
+
 /// A key, and the transports that know it with what they say about it.
 #[derive(Default)]
 struct Key(Vec<(&'static str, &'static TransportOption)>);
@@ -45,17 +48,19 @@ pub(crate) fn command() -> clap::Command {
             keys.fold(reader, |reader, (name, key)| both(reader, name, key, Shown::InLongHelp))
         })
     });
-    command.mut_subcommand("copy", |copy| {
-        keys.iter().fold(copy, |copy, (name, key)| {
-            // The two for one side are shown.
-            let mut copy = both(copy, name, key, Shown::No);
-            if key.reads() {
-                copy = copy.arg(key.arg(format!("src-{name}"), OptionSide::Source));
-            }
-            if key.writes() {
-                copy = copy.arg(key.arg(format!("dest-{name}"), OptionSide::Destination));
-            }
-            copy
+    TWO_SIDED.iter().fold(command, |command, name| {
+        command.mut_subcommand(name, |copy| {
+            keys.iter().fold(copy, |copy, (name, key)| {
+                // The two for one side are shown.
+                let mut copy = both(copy, name, key, Shown::No);
+                if key.reads() {
+                    copy = copy.arg(key.arg(format!("src-{name}"), OptionSide::Source));
+                }
+                if key.writes() {
+                    copy = copy.arg(key.arg(format!("dest-{name}"), OptionSide::Destination));
+                }
+                copy
+            })
         })
     })
 }
@@ -149,7 +154,7 @@ pub(crate) fn joined(typed: impl IntoIterator<Item = OsString>) -> Vec<OsString>
 /// What was set for the sides. A key that several transports know is set for each of them.
 pub(crate) fn settings(matches: &ArgMatches) -> Sides {
     let Some((name, matches)) = matches.subcommand() else { return Sides::default() };
-    if name != "copy" && !ONE_SIDED.contains(&name) {
+    if !TWO_SIDED.contains(&name) && !ONE_SIDED.contains(&name) {
         return Sides::default();
     }
     let given = |id: &str| matches.try_get_one::<String>(id).ok().flatten();

@@ -8,6 +8,7 @@ mod login;
 mod serve;
 mod sign;
 mod skopeo;
+mod sync;
 mod tags;
 mod trust;
 
@@ -28,6 +29,7 @@ pub(crate) use login::{Login, Logout};
 #[cfg(feature = "serve")]
 pub(crate) use serve::Serve;
 pub(crate) use sign::{Sign, SignArgs, SignatureForm};
+pub(crate) use sync::Sync;
 pub(crate) use tags::TagArgs;
 pub(crate) use trust::TrustArgs;
 
@@ -109,6 +111,8 @@ pub(crate) enum Command {
     /// Delete images or tags
     #[command(aliases = ["rm", "rmi"])]
     Delete(Delete),
+    /// Bring repositories, layouts and archives up to date, as a file says
+    Sync(Sync),
     /// List or delete unreferenced blobs of a layout
     Gc(Gc),
     /// Serve images as a registry, from where they are
@@ -137,6 +141,7 @@ impl Command {
             #[cfg(feature = "registry")]
             Self::Login(_) | Self::Logout(_) => None,
             Self::Delete(delete) => Some(&delete.common),
+            Self::Sync(sync) => Some(&sync.common),
             Self::Gc(gc) => Some(&gc.common),
             #[cfg(feature = "serve")]
             Self::Serve(serve) => Some(&serve.common),

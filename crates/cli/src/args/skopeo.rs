@@ -134,10 +134,6 @@ type Tips = &'static [(&'static [&'static str], &'static str)];
 const COMMANDS: Tips = &[
     (&["pull", "save", "export"], "transship copy docker://IMAGE docker-archive:FILE.tar"),
     (&["push", "load", "import"], "transship copy FILE.tar docker://IMAGE"),
-    (
-        &["sync"],
-        "transship copy --all-images docker://HOST/REPOSITORY oci:DIR, or copy --from-file LIST",
-    ),
     (&["manifest-digest"], "transship inspect --digest REFERENCE"),
     (
         &["tag"],
@@ -145,10 +141,7 @@ const COMMANDS: Tips = &[
     ),
     (&["auth"], "transship login HOST"),
     (&["images"], "transship list PLACE"),
-    (
-        &["catalog"],
-        "transship list docker://HOST/REPOSITORY: the repositories of a host are not listed",
-    ),
+    (&["catalog"], "transship list docker://HOST"),
     (&["standalone-sign"], "transship sign --key KEY REFERENCE"),
     (&["standalone-verify"], "transship verify --key KEY REFERENCE"),
     (&["prune"], "transship gc PLACE"),

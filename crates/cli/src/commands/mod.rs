@@ -18,6 +18,7 @@ mod reference;
 #[cfg(feature = "serve")]
 mod serve;
 mod sign;
+mod sync;
 mod transports;
 mod verify;
 
@@ -41,6 +42,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result {
         #[cfg(feature = "registry")]
         Command::Logout(args) => logout::run(args, session).await,
         Command::Delete(args) => delete::run(args, session).await,
+        Command::Sync(args) => sync::run(args, session).await,
         Command::Gc(args) => gc::run(args, session).await,
         #[cfg(feature = "serve")]
         Command::Serve(args) => serve::run(args, session).await,

@@ -137,7 +137,6 @@ fn words_that_mean_something_else_get_a_tip() {
     for (line, tip) in [
         ("pull alpine", "use transship copy docker://"),
         ("push a.tar r/x", "use transship copy FILE.tar docker://"),
-        ("sync a b", "use transship copy --all-images"),
         ("copy --dest-compress hello.tar oci:x", "use --compress gzip"),
         ("copy --insecure hello.tar oci:x", "use --tls-verify=false"),
         ("copy --retry-times=3 hello.tar oci:x", "use --retries N"),

@@ -20,5 +20,7 @@ mod session;
 mod stop;
 mod streams;
 #[cfg(feature = "registry")]
+mod sync;
+#[cfg(feature = "registry")]
 mod trust;
 mod wrong;

@@ -59,6 +59,7 @@ pub(crate) async fn commit(
     let source = batch.sources.reference(id.0).clone();
     let mut report = ImageReport::new(source, root, target.names, committed);
     if let Some((plan, referrers, lost)) = made {
+        report.unchanged = false;
         report.platforms = plan.platforms;
         report.referrers = referrers;
         report.lost = plan.lost;

@@ -68,6 +68,8 @@ pub struct ImageReport {
     pub digest: Digest,
     /// The type of its root at the destination.
     pub media_type: MediaType,
+    /// Whether the destination showed the same before: nothing was read or written.
+    pub unchanged: bool,
     /// What became of its platforms.
     pub platforms: PlatformsReport,
     /// How many manifests that are about it came with it.
@@ -94,6 +96,7 @@ impl ImageReport {
             source_media_type: root.media_type,
             digest: committed.descriptor.digest,
             media_type: committed.descriptor.media_type,
+            unchanged: true,
             platforms: PlatformsReport::default(),
             referrers: 0,
             lost: Vec::new(),

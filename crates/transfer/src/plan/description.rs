@@ -127,6 +127,8 @@ pub struct PlannedImage {
     pub media_type: MediaType,
     /// Whether the root keeps its bytes, and so its digest.
     pub digest_kept: bool,
+    /// Whether the destination shows the same already: nothing would be read or written.
+    pub unchanged: bool,
     /// What becomes of its platforms.
     pub platforms: PlatformsReport,
     /// Its blobs, in the order in which they go. One that several images share is listed with the first.
@@ -227,6 +229,7 @@ impl ImageTask<'_> {
             source_media_type: self.root.media_type.clone(),
             media_type: self.root.media_type,
             digest_kept: true,
+            unchanged: true,
             platforms: PlatformsReport::default(),
             blobs: Vec::new(),
             lost: Vec::new(),
@@ -236,6 +239,7 @@ impl ImageTask<'_> {
             image.blobs = fates(&plan, &blobs, place, cache).await?;
             image.media_type = plan.root.media_type();
             image.digest_kept = plan.root.is_kept();
+            image.unchanged = false;
             image.platforms = plan.platforms;
             image.lost = plan.lost;
             image.warnings = plan.warnings;
@@ -391,6 +395,7 @@ mod tests {
             source_media_type: MediaType::from("t\u{1b}[1m"),
             media_type: MediaType::ImageManifest,
             digest_kept: false,
+            unchanged: false,
             platforms: PlatformsReport {
                 copied: vec![Platform::new("\u{1b}", "z")],
                 ..PlatformsReport::default()

@@ -27,6 +27,8 @@
 //! | `skopeo copy --src-creds U:P docker://h/r:x oci:l:x` | the same, or `--src-creds-file F`, which no process list shows |
 //! | `skopeo list-tags docker://h/r` | `transship list docker://h/r` |
 //! | `skopeo sync --src docker --dest dir h/r d` | `transship copy --all-images docker://h/r oci:d` |
+//! | `skopeo sync --src yaml --dest docker s.yaml h/p` | `transship sync s.yaml docker://h/p` |
+//! | `skopeo delete docker://h/r:x` | `transship delete docker://h/r:x`, which takes no other tags along; `--all-tags` does |
 //! | `skopeo login h`, `skopeo logout h` | `transship login h`, `transship logout h`: the same files |
 //! | `skopeo --policy p.json copy ..`, `skopeo --insecure-policy copy ..` | the same words; without them the usual policy.json, where one exists: see [`trust`](super::trust) |
 //! | `skopeo copy --sign-by-sigstore-private-key k --sign-identity n ..` | `transship copy --sign-key k.pem --sign-identity n ..`; keys of P-256 in PEM, without a passphrase |

@@ -149,7 +149,7 @@
 //! With `--dry-run` nothing is written. For one image every blob is listed; for several, a table with totals is printed. In JSON,
 //! `totals` has `images`, `digests_kept`, `lost`, and `moved`, `changed`, `reused`, `left_out`, each with `blobs` and `bytes` at
 //! the source. A blob that images share is counted and listed with the first of them. Each of `images` has `source`,
-//! `destination`, `names`, `source_digest`, `source_media_type`, `media_type`, `digest_kept`, `platforms`, `lost`, `warnings` and
+//! `destination`, `names`, `source_digest`, `source_media_type`, `media_type`, `digest_kept`, `unchanged`, `platforms`, `lost`, `warnings` and
 //! `blobs`: `digest`, `media_type`, `size` and `fate`, which is `moved`, `reused`, `left_out`, `known` (omitted from a delta), or
 //! `changed` with `to` (`plain`, `gzip`, `zstd`).
 //!
@@ -246,6 +246,19 @@
 //!
 //! ```json
 //! { "deleted": ["oci:layout:alpine:3"], "dry_run": false }
+//! ```
+//!
+//! # `sync`
+//!
+//! The entries of the file are checked first, then run one after the other; one that fails does not stop the others, and the exit code
+//! is that of the failures if all are of one kind, else 1. See [`many_images`](super::many_images). In a dry run, `copied` and
+//! `deleted` are what would be. `failed` has images, or entries of the file as `mirror.toml: [[sync]] 2`.
+//!
+//! ```json
+//! { "dry_run": false, "counts": { "copied": 1, "unchanged": 199, "backups": 0, "deleted": 1, "failed": 0 },
+//!   "copied": [{ "source": "docker://a/x:2", "destinations": ["docker://b/x:2"], "digest": "sha256:..", "lost": [] }],
+//!   "backups": [{ "from": "docker://b/x:2", "to": "docker://b/x:old-2" }], "deleted": ["docker://b/x:1"],
+//!   "failed": [{ "what": "docker://a/x:3", "kind": "denied", "error": ".." }] }
 //! ```
 //!
 //! # `gc`

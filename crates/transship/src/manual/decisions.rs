@@ -343,3 +343,11 @@
 //! what it calls dangling, would fill disks. So one image of a copy may be without a name, and is kept under its digest. What Kubernetes calls an
 //! image ID is no name: it goes with the last one. Reading holds no lease: it would be a write, and outlive a reader that is killed.
 //! An image that is collected while it is read is a `Conflict`.
+//!
+//! # 81. sync runs once, and prunes by what an entry says
+//!
+//! There is no daemon and no hook: cron and systemd run a command, and its exit code says how it ended. A name is pruned only if the
+//! patterns of its own entry choose it, because a repository may hold tags that somebody else put there; `--newest` alone does not keep it. An entry
+//! of which anything failed prunes nothing, here and at the same place. skopeo's YAML puts `coreos/etcd` at `PREFIX/etcd`, and so does this, so that
+//! nodes find what they found; of two repositories with one last component skopeo lets the last one win, and here they are refused.
+//! Scalars are read as they are written, as Go's decoder does into strings: tag `1.10` stays that.

@@ -97,6 +97,42 @@
 //! The file has at most some 8 MiB. Damaged lines are ignored, and so is a file that other users can write to. `--no-cache` ignores
 //! it. The library has no cache unless [`TransferOptions::cache`](crate::TransferOptions::cache) is set.
 //!
+//! # Keeping places up to date
+//!
+//! `transship sync mirror.toml` copies what a file lists, and with `prune` deletes what the sources have no more. There is no daemon: run
+//! it from cron or a systemd timer. What was interrupted is finished by the next run.
+//!
+//! ```toml
+//! [defaults]                             # for entries that do not say it
+//! newest = 5
+//!
+//! [registries."registry.local"]          # options of docker: for this host, on both sides
+//! creds-env = "MIRROR_CREDENTIALS"
+//!
+//! [[sync]]
+//! from = "docker://quay.io/org/app"      # a repository; or a prefix with / at its end, an image, a layout, an archive
+//! to = "docker://registry.local/org/app" # a repository, a prefix, a layout or an archive
+//! tags = ["1.*", "2.*"]                  # as in "Choosing tags"; also not-tags, semver, newest
+//! platforms = ["linux/amd64"]            # default: all
+//! referrers = true                       # signatures, SBOMs and attestations, as --referrers
+//! prune = true
+//! backup = "old-*"                       # what a tag is kept as at the registry before it moves; * is the tag
+//! ```
+//!
+//! An unchanged tag costs one HEAD at each registry, where nothing but tags is chosen; with `backup`, two. With `platforms` or
+//! `referrers`, manifests are read each time. `backup` and `platforms` exclude each other.
+//!
+//! Pruning deletes a name only if it is in a repository that the entry writes, the entry's patterns and versions choose it, no
+//! entry of the file brings it, nothing that goes to the same place failed, and it is no backup and no tag of a signature
+//! (`sha256-DIGEST.sig`). A repository that is gone at the source stays. Where a registry deletes manifests alone, a tag that shares
+//! its image with one that stays is a failure.
+//!
+//! A file whose name ends in `.yaml` or `.yml` is one of `skopeo sync`: `images`, `images-by-tag-regex`, `images-by-semver`, `credentials`,
+//! `tls-verify`, `cert-dir`. The destination is the second argument. Each repository gets its last component below
+//! `docker://HOST/PREFIX`, as with skopeo, and two that would get the same are refused; a layout or archive keeps whole names. Of ranges, `!=` is
+//! not supported, and a pre-release is in a range only if the range names one of the same version. `dir:` holds one image, so that
+//! skopeo's folder of folders is no destination; `oci:DIR` is.
+//!
 //! # Thousands of images
 //!
 //! All images are planned before the first byte is written, so that errors show early. Up to 64 MiB of plans are kept in memory,

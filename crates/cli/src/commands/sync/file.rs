@@ -1,0 +1,259 @@
+//! Our own files: TOML.
+//!
+//! ```toml
+//! [defaults]
+//! prune = true
+//!
+//! [registries."registry.local:5000"]
+//! creds-env = "MIRROR"
+//!
+//! [[sync]]
+//! from = "docker://quay.io/org/app"
+//! to = "docker://registry.local:5000/org/app"
+//! semver = ">=1.20, <2"
+//! newest = 3
+//! ```
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+
+use serde::Deserialize;
+use transship::transport::ResultExt;
+use transship::{Error, ErrorKind, Platform, Result, Settings, Tags};
+
+use super::job::{Choice, From, Job, Sides};
+use crate::values;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    defaults: Fields,
+    /// By host: options of `docker:`.
+    #[serde(default)]
+    registries: BTreeMap<String, BTreeMap<String, Value>>,
+    #[serde(default)]
+    sync: Vec<Fields>,
+}
+
+/// An entry, or what holds for all entries that do not say it.
+
+#[derive(Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Fields {
+    from: Option<String>,
+    to: Option<String>,
+    tags: Option<Texts>,
+    not_tags: Option<Texts>,
+    semver: Option<String>,
+    newest: Option<NonZeroUsize>,
+    platforms: Option<Texts>,
+    referrers: Option<bool>,
+    prune: Option<bool>,
+    backup: Option<String>,
+}
+
+/// One text, or several.
+#[derive(Clone, Deserialize)]
+#[serde(untagged)]
+enum Texts {
+    One(String),
+    Some(Vec<String>),
+}
+
+/// The value of an option.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Value {
+    Text(String),
+    Bool(bool),
+    Number(i64),
+}
+
+/// The jobs of a file. `to` is for entries that do not say where they go.
+pub(super) fn jobs(text: &str, file: &str, to: Option<&str>, prune: bool) -> Result<Vec<Job>> {
+    let parsed: File = toml::from_str(text).map_err(|e| {
+        let at = e.span().map(|span| text[..span.start].lines().count().max(1));
+        let at = at.map(|line| format!("line {line}: ")).unwrap_or_default();
+        wrong(format!("{at}{}", e.message()))
+    })?;
+    let mut jobs = Vec::new();
+    for (at, entry) in parsed.sync.into_iter().enumerate() {
+        let context = format!("{file}: [[sync]] {}", at + 1);
+        let mut fields = entry.or(&parsed.defaults);
+        let missing = |what: &str| wrong(format!("`{what}` is missing")).context(&context);
+        let from = fields.from.take().ok_or_else(|| missing("from"))?;
+        let to = fields.to.take().or_else(|| to.map(str::to_owned)).ok_or_else(|| missing("to"))?;
+        let of = |place: &str| settings(&parsed.registries, place);
+        let settings = Sides { source: of(&from), destination: of(&to) };
+        jobs.push(fields.job(context, from, to, settings, prune)?);
+    }
+    Ok(jobs)
+}
+
+impl Fields {
+    /// Each field of this one, or else of the other.
+    fn or(self, other: &Self) -> Self {
+        let other = other.clone();
+        Self {
+            from: self.from.or(other.from),
+            to: self.to.or(other.to),
+            tags: self.tags.or(other.tags),
+            not_tags: self.not_tags.or(other.not_tags),
+            semver: self.semver.or(other.semver),
+            newest: self.newest.or(other.newest),
+            platforms: self.platforms.or(other.platforms),
+            referrers: self.referrers.or(other.referrers),
+            prune: self.prune.or(other.prune),
+            backup: self.backup.or(other.backup),
+        }
+    }
+
+    fn job(
+        self,
+        context: String,
+        from: String,
+        to: String,
+        settings: Sides,
+        prune: bool,
+    ) -> Result<Job> {
+        let platforms = texts(self.platforms.as_ref());
+        let platforms: Result<Vec<Platform>> =
+            platforms.iter().map(|text| values::platform(text)).collect();
+        let platforms = platforms.context(|| &context)?;
+        let backup = self.backup.clone();
+        if let Some(backup) = &backup {
+            let other = if backup.matches('*').count() != 1 || backup == "*" {
+                Some("`backup` needs one *, which stands for the tag, and more")
+            } else if !platforms.is_empty() {
+                Some("`backup` and `platforms` exclude each other")
+            } else {
+                None
+            };
+            if let Some(why) = other {
+                return Err(wrong(why.to_owned()).context(context));
+            }
+        }
+        let tags = self.chosen().context(|| &context)?;
+        let choice = Choice { tags, ..Choice::default() };
+        Ok(Job {
+            context,
+            from: From::Place(from, choice),
+            to,
+            settings,
+            platforms,
+            referrers: self.referrers.unwrap_or_default(),
+            prune: self.prune.unwrap_or_default() || prune,
+            backup,
+        })
+    }
+
+    fn chosen(&self) -> Result<Tags> {
+        let mut tags = Tags::default();
+        for pattern in texts(self.tags.as_ref()) {
+            tags = tags.with_only(pattern);
+        }
+        for pattern in texts(self.not_tags.as_ref()) {
+            tags = tags.with_not(pattern);
+        }
+        if let Some(range) = &self.semver {
+            tags = tags.with_versions(range)?;
+        }
+        Ok(match self.newest {
+            Some(count) => tags.with_newest(count),
+            None => tags,
+        })
+    }
+}
+
+fn texts(texts: Option<&Texts>) -> &[String] {
+    match texts {
+        None => &[],
+        Some(Texts::One(one)) => std::slice::from_ref(one),
+        Some(Texts::Some(some)) => some,
+    }
+}
+
+/// What is set for the registry of a place.
+fn settings(registries: &BTreeMap<String, BTreeMap<String, Value>>, place: &str) -> Settings {
+    let host = place.strip_prefix("docker://").and_then(|rest| rest.split('/').next());
+    let set = host.and_then(|host| registries.get(host)).into_iter().flatten();
+    set.fold(Settings::new(), |all, (key, value)| {
+        let value = match value {
+            Value::Text(text) => text.clone(),
+            Value::Bool(value) => value.to_string(),
+            Value::Number(value) => value.to_string(),
+        };
+        all.with("docker", key, value)
+    })
+}
+
+fn wrong(why: String) -> Error {
+    Error::new(ErrorKind::InvalidInput, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(text: &str) -> Result<Job> {
+        jobs(text, "s.toml", None, false).map(|mut jobs| jobs.remove(0))
+    }
+
+    #[test]
+    fn entries_and_their_defaults() {
+        let text = r#"
+            [defaults]
+            prune = true
+            tags = "v*"
+            [registries."r.local:5000"]
+            creds-env = "MIRROR"
+            tls-verify = false
+            connections = 4
+            [[sync]]
+            from = "docker://quay.io/org/app"
+            to = "docker://r.local:5000/org/app"
+            tags = ["1.*", "2.*"]
+            not-tags = "*-rc*"
+            newest = 3
+            platforms = ["linux/arm64"]
+            referrers = true
+            [[sync]]
+            from = "docker://r.local:5000/x"
+            prune = false
+            backup = "old-*"
+        "#;
+        let all = jobs(text, "s.toml", Some("oci:layout"), false).unwrap();
+        let [first, second] = &all[..] else { panic!() };
+        assert!(first.prune && first.referrers && !second.prune);
+        assert_eq!(first.platforms.len(), 1);
+        let set = &first.settings.destination;
+        assert_eq!(set.get("docker", "creds-env"), Some("MIRROR"));
+        assert_eq!(set.get("docker", "tls-verify"), Some("false"));
+        assert_eq!(set.get("docker", "connections"), Some("4"));
+        assert_eq!(first.settings.source.get("docker", "creds-env"), None);
+        assert_eq!(second.settings.source.get("docker", "creds-env"), Some("MIRROR"));
+        assert_eq!((second.to.as_str(), second.backup.as_deref()), ("oci:layout", Some("old-*")));
+        let From::Place(_, choice) = &second.from else { panic!() };
+        assert_eq!(choice.tags, Tags::default().with_only("v*"));
+        assert!(jobs("", "s.toml", None, true).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_place() {
+        let to = "to = \"oci:l\"";
+        for (text, said) in [
+            ("[[sync]]\nfrom = \"docker://a.b/c\"\n".to_owned(), "[[sync]] 1: `to` is missing"),
+            (format!("[[sync]]\nfrom = \"x\"\n{to}\nsemver = \"new\""), "[[sync]] 1"),
+            (format!("[[sync]]\nfrom = \"x\"\n{to}\ntag = \"1\""), "tag"),
+            (format!("[[sync]]\nfrom = \"x\"\n{to}\nbackup = \"old\""), "one *"),
+            (format!("[[sync]]\nfrom = \"x\"\n{to}\nplatforms = \"a/b/c/d/e\""), "[[sync]] 1"),
+            ("a = [".to_owned(), "line 1"),
+            ("[[sync]]\nto = 1".to_owned(), "line"),
+        ] {
+            let error = one(&text).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{text}");
+            assert!(error.to_string().contains(said), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Deletes at the destinations the names that the sources have no more.
+//!
+//! A name goes only if all of this is so: it is in a repository that an entry with `prune` writes, the patterns of that entry
+//! choose it, no entry brings it, nothing failed that goes to the same place, and it is no tag of a signature and no backup.
+
+use std::collections::HashSet;
+
+use transship::transport::{ArchiveEntry, DeleteOptions, DeletedNames, ResultExt, Transport};
+use transship::{Digest, Error, ErrorKind, Hint, ImageName, ReadOptions, Reference, Result};
+
+use super::backup::is_backup;
+use super::job::{From, Job, repository_of, tag_of};
+use super::report::SyncReport;
+use super::task::{Brought, Mode, Task, Tasks};
+use crate::exit;
+
+/// How many digits of a digest such a tag has at least.
+const SHORTEST: usize = 64;
+
+/// What is needed to know what goes.
+struct Pruning<'a> {
+    jobs: &'a [Job],
+    tasks: &'a Tasks<'a>,
+    /// All names that entries have brought.
+    expected: HashSet<&'a ImageName>,
+}
+
+/// Deletes what is to go. What fails is reported; an error is that the command was stopped.
+pub(super) async fn prune(
+    jobs: &[Job],
+    tasks_of: &[Task],
+    brought: &[Brought],
+    tasks: &Tasks<'_>,
+    report: &mut SyncReport,
+) -> exit::Result<()> {
+    let expected = brought.iter().flat_map(|one| &one.names).collect();
+    let pruning = Pruning { jobs, tasks, expected };
+    for ((job, task), own) in jobs.iter().zip(tasks_of).zip(brought) {
+        if !job.prune {
+            continue;
+        }
+        let shares = |other: &Brought| other.places.iter().any(|place| own.places.contains(place));
+        let same = jobs.iter().zip(brought).filter(|(other, at)| other.to == job.to || shares(at));
+        if same.into_iter().any(|(_, one)| !one.complete) {
+            report.warn(format!("{}: nothing is deleted, as something failed", job.context));
+            continue;
+        }
+        for place in &own.places {
+            match pruning.place(job, task, own, place, report).await {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error.into()),
+                Err(error) => report.failed(&place.to_string(), &error),
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Pruning<'_> {
+    async fn place(
+        &self,
+        job: &Job,
+        task: &Task,
+        own: &Brought,
+        place: &Reference,
+        report: &mut SyncReport,
+    ) -> Result<()> {
+        let transport = task.to.of(place)?;
+        let Some(archives) = transport.archives() else { return Ok(()) };
+        let Some(reader) = archives.read(place, &self.tasks.read_options()).await.if_found()?
+        else {
+            return Ok(());
+        };
+        let repositories: HashSet<String> = own.names.iter().map(repository_of).collect();
+        let (mut go, mut stay) = (Vec::new(), Vec::new());
+        for entry in reader.entries() {
+            for name in &entry.names {
+                let goes = repositories.contains(&repository_of(name)) && self.goes(job, name);
+                if goes { &mut go } else { &mut stay }.push(named(
+                    &**transport,
+                    place,
+                    entry,
+                    name,
+                )?);
+            }
+        }
+        for at in go {
+            if self.tasks.mode == Mode::Write {
+                delete(&**transport, &at, &stay, &self.tasks.read_options()).await?;
+            }
+            report.deleted(&at);
+        }
+        Ok(())
+    }
+
+    fn goes(&self, job: &Job, name: &ImageName) -> bool {
+        let chosen = match &job.from {
+            From::Place(_, choice) => choice.chooses(name),
+            From::Listed(_) => true,
+        };
+        let tag = tag_of(name);
+        let kept = self.jobs.iter().filter_map(|job| job.backup.as_deref());
+        chosen
+            && !self.expected.contains(name)
+            && !is_beside(&tag)
+            && !kept.into_iter().any(|pattern| is_backup(pattern, &tag))
+    }
+}
+
+/// The reference of one of the names of an entry.
+fn named(
+    transport: &dyn Transport,
+    place: &Reference,
+    entry: &ArchiveEntry,
+    name: &ImageName,
+) -> Result<Reference> {
+    match &entry.names[..] {
+        [_] => Ok(entry.reference.clone()),
+        _ => transport.parse(&format!("{}:{name}", place.locator())),
+    }
+}
+
+/// Deletes a name. Where only the image can be deleted, with all that show it, it is, if none of these stays.
+async fn delete(
+    transport: &dyn Transport,
+    at: &Reference,
+    stay: &[Reference],
+    how: &ReadOptions,
+) -> Result<()> {
+    let unable = || Error::new(ErrorKind::Unsupported, format!("{at} cannot be deleted"));
+    let deletion = transport.deletion().ok_or_else(unable)?;
+    let options = DeleteOptions::default().with_observer(how.observer.clone());
+    let refused = match deletion.delete(at, &options).await {
+        Ok(()) => return Ok(()),
+        // It went with another name of the same image.
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.advice() == Some(&Hint::DeleteAllNames) => error,
+        Err(error) => return Err(error),
+    };
+    let Some(digest) = digest_of(transport, at, how).await? else { return Ok(()) };
+    for other in stay {
+        if digest_of(transport, other, how).await?.as_ref() == Some(&digest) {
+            return Err(refused);
+        }
+    }
+    deletion.delete(at, &options.with_names(DeletedNames::All)).await
+}
+
+async fn digest_of(
+    transport: &dyn Transport,
+    at: &Reference,
+    how: &ReadOptions,
+) -> Result<Option<Digest>> {
+    let found = transport.source(at, &how.clone().with_compare(true)).await.if_found()?;
+    Ok(found.and_then(|image| Some(image.root_descriptor()?.digest.clone())))
+}
+
+/// Whether a tag is of a signature, an attestation or an SBOM, which stand beside an image: `sha256-HEX.sig`.
+fn is_beside(tag: &str) -> bool {
+    let encoded = tag.strip_prefix("sha256-").or_else(|| tag.strip_prefix("sha512-"));
+    let hex = encoded.and_then(|rest| rest.split('.').next()).unwrap_or_default();
+    hex.len() >= SHORTEST && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_beside_images() {
+        let hex = "ab".repeat(32);
+        for tag in
+            [format!("sha256-{hex}.sig"), format!("sha256-{hex}.att"), format!("sha256-{hex}")]
+        {
+            assert!(is_beside(&tag), "{tag}");
+        }
+        for tag in ["1.sig", "sha256-ab.sig", "latest", "a-b"] {
+            assert!(!is_beside(tag), "{tag}");
+        }
+    }
+}

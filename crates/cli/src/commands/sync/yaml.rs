@@ -1,0 +1,133 @@
+//! YAML as a tree of texts. Of a scalar the text counts as it stands: a tag `1.10` is no number.
+
+use saphyr_parser::{Event, Parser};
+use transship::{Error, ErrorKind, Result};
+
+/// How deep lists and mappings may lie in each other.
+const DEPTH: usize = 32;
+
+/// The most nodes that a file may have.
+const NODES: usize = 1_000_000;
+
+/// A node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Node {
+    /// A text, or what is written like one.
+    Text(String),
+    List(Vec<Node>),
+    /// In the order of the file.
+    Mapping(Vec<(String, Node)>),
+}
+
+/// The first document of a text; nothing is an empty mapping.
+pub(super) fn parse(text: &str) -> Result<Node> {
+    let mut reading = Reading { open: Vec::new(), nodes: 0 };
+    for event in Parser::new_from_str(text) {
+        let (event, at) = event.map_err(|e| wrong(e.to_string()))?;
+        let line = at.start.line();
+        if let Some(root) = reading.take(event).map_err(|e| e.context(format!("line {line}")))? {
+            return Ok(root);
+        }
+    }
+    Ok(Node::Mapping(Vec::new()))
+}
+
+/// A list or mapping that has begun.
+enum Open {
+    List(Vec<Node>),
+    Mapping(Vec<(String, Node)>, Option<String>),
+}
+
+struct Reading {
+    open: Vec<Open>,
+    nodes: usize,
+}
+
+impl Reading {
+    /// The root, when it has ended.
+    fn take(&mut self, event: Event<'_>) -> Result<Option<Node>> {
+        match event {
+            Event::Scalar(text, ..) => self.put(Node::Text(text.into_owned())),
+            Event::SequenceStart(..) => self.begin(Open::List(Vec::new())),
+            Event::MappingStart(..) => self.begin(Open::Mapping(Vec::new(), None)),
+            Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
+                Some(Open::List(list)) => self.put(Node::List(list)),
+                Some(Open::Mapping(mapping, _)) => self.put(Node::Mapping(mapping)),
+                None => Ok(None),
+            },
+            Event::Alias(_) => Err(wrong("aliases are not supported")),
+            _ => Ok(None),
+        }
+    }
+
+    fn begin(&mut self, open: Open) -> Result<Option<Node>> {
+        if self.open.len() == DEPTH {
+            return Err(limit(format!("lists and mappings are nested more than {DEPTH} deep")));
+        }
+        self.open.push(open);
+        Ok(None)
+    }
+
+    fn put(&mut self, node: Node) -> Result<Option<Node>> {
+        self.nodes += 1;
+        if self.nodes > NODES {
+            return Err(limit(format!("there are more than {NODES} values")));
+        }
+        match self.open.last_mut() {
+            None => return Ok(Some(node)),
+            Some(Open::List(list)) => list.push(node),
+            Some(Open::Mapping(mapping, key)) => match (key.take(), node) {
+                (Some(key), node) => mapping.push((key, node)),
+                (None, Node::Text(name)) if mapping.iter().any(|(known, _)| *known == name) => {
+                    return Err(wrong(format!("{name:?} stands there twice")));
+                }
+                (None, Node::Text(name)) => *key = Some(name),
+                (None, _) => return Err(wrong("a key is no text")),
+            },
+        }
+        Ok(None)
+    }
+}
+
+fn wrong(why: impl Into<String>) -> Error {
+    Error::new(ErrorKind::InvalidInput, why.into())
+}
+
+fn limit(why: String) -> Error {
+    Error::new(ErrorKind::LimitExceeded, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(text: &str) -> Node {
+        Node::Text(text.to_owned())
+    }
+
+    #[test]
+    fn texts_stay_as_they_are_written() {
+        let parsed = parse("# x\na:\n  - 1.10\n  - \"2\"\n  - 08\n  - yes\nb: {c: []}\n").unwrap();
+        let Node::Mapping(all) = parsed else { panic!() };
+        assert_eq!(all[0].1, Node::List(["1.10", "2", "08", "yes"].map(text).to_vec()));
+        assert_eq!(all[1].1, Node::Mapping(vec![("c".to_owned(), Node::List(vec![]))]));
+        assert_eq!(parse("").unwrap(), Node::Mapping(vec![]));
+    }
+
+    #[test]
+    fn what_is_malformed_is_said_with_its_line() {
+        for (file, said) in [
+            ("a: [1", "line"),
+            ("a: 1\na: 2\n", "twice"),
+            ("a: &x 1\nb: *x\n", "aliases"),
+            ("[a]: b\n", "no text"),
+            ("a:\n\t- b\n", "line"),
+        ] {
+            let error = parse(file).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{file}");
+            assert!(error.to_string().contains(said), "{file}: {error}");
+        }
+        let error = parse(&format!("{}{}", "[".repeat(100_000), "]".repeat(100_000))).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::LimitExceeded | ErrorKind::InvalidInput));
+    }
+}
