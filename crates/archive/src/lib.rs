@@ -8,7 +8,7 @@
 //! | read one that comes once, in one pass | [`pass`], [`pass_reader`] |
 //! | find its entries, once, and read them by position | [`TarIndex`] |
 //! | write a tar, the same bytes for the same images, compressed or not | [`ArchiveOutput`], [`TarWriter`], [`Compressor`] |
-//! | append entries to an archive, or remove entries | [`Appender`], [`rewrite`] |
+//! | append entries to an archive, or remove entries | [`ArchiveOutput`], [`rewrite`] |
 //! | find the blobs that documents refer to | [`Reachable`] |
 //! | read and write the documents of `docker save` | [`docker_save`] |
 //! | read and write the documents of OCI layouts | [`layout`] |

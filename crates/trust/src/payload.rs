@@ -16,7 +16,7 @@ pub const PAYLOAD_LIMIT: u64 = 4 << 20;
 pub(crate) const COSIGN_TYPE: &str = "cosign container image signature";
 
 /// A signature and the payload that it signs. Nothing of it is trusted, and the payload is not parsed, until
-/// [`verify`](Self::verify) has found a key.
+/// `verify` has found a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SimpleSignature {

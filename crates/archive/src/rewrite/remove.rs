@@ -24,7 +24,7 @@ pub struct Rewritten {
 /// The function is called again where the archive was changed meanwhile.
 ///
 /// # Errors
-/// `NotFound`; those of the function; `Unavailable` when it stays locked; as [`Appender::begin`](super::Appender::begin). What was there is then as it was.
+/// `NotFound`; those of the function; `Unavailable` when it stays locked; as [`ArchiveOutput::begin`](crate::ArchiveOutput::begin) to append. What was there is then as it was.
 pub fn rewrite(
     path: &Path,
     change: &mut dyn FnMut(&Arc<Base>) -> Result<Rewritten>,
