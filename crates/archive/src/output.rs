@@ -143,14 +143,20 @@ impl New {
     ) -> Result<()> {
         cancel.check()?;
         tar.set_cancel(cancel);
+        let start = tar.position();
         if !self.ended {
-            let start = tar.position();
             let ended = documents(None, tar).and_then(|()| tar.finish());
             ended.inspect_err(|_| tar.rewind(start))?;
             self.ended = true;
         }
         let Some((staged, publish)) = &mut self.staged else { return Ok(()) };
-        replace_file(staged, *publish, wait, cancel).map_err(|e| match e.kind() {
+        let published = replace_file(staged, *publish, wait, cancel);
+        if published.is_err() && tar.is_file() {
+            // More may be put before the next try.
+            tar.rewind(start);
+            self.ended = false;
+        }
+        published.map_err(|e| match e.kind() {
             ErrorKind::AlreadyExists => exists(&self.path),
             _ => e,
         })

@@ -89,6 +89,11 @@ impl TarWriter {
         Self { to, path: path.into(), gathered: Vec::new(), flushed: 0, room: GATHER }
     }
 
+    /// Whether what was put can be taken out again.
+    pub(crate) fn is_file(&self) -> bool {
+        matches!(self.to, To::File(_))
+    }
+
     /// From now on, waiting for a pipe or an encoder stops when this is cancelled.
     pub fn set_cancel(&mut self, cancel: &Cancel) {
         if let To::Flow(flow) = &mut self.to {

@@ -1,5 +1,6 @@
 //! The policy of a command line: which images are trusted.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,11 +21,10 @@ pub(crate) fn policy(args: &TrustArgs, common: &Common) -> Result<Option<Arc<Pol
     if common.insecure_policy {
         return Ok(None);
     }
-    let policy = match (&args.policy, default_path()?) {
+    let policy = match &args.policy {
         _ if !args.verify_keys.is_empty() => Some(of_keys("--verify-key", &args.verify_keys)?),
-        (Some(path), _) => Some(Policy::read(path)?),
-        (None, Some(path)) => Some(Policy::read(&path)?),
-        (None, None) => None,
+        Some(path) => Some(Policy::read(path)?),
+        None => default_path()?.map(|path| Policy::read(&path)).transpose()?,
     };
     match policy {
         None if args.require_signed => {
@@ -62,10 +62,17 @@ fn default_path() -> Result<Option<PathBuf>> {
     let home = std::env::var_os("HOME").filter(|home| !home.is_empty());
     let of_the_user = home.map(|home| Path::new(&home).join(OF_THE_USER));
     for path in of_the_user.into_iter().chain([PathBuf::from(OF_THE_SYSTEM)]) {
-        // One that is there and cannot be looked at is no reason to trust everything.
-        if path.try_exists().map_err(|error| Error::io("looking for", &path, error))? {
-            return Ok(Some(path));
+        // One that is there and cannot be looked at, or is a link to nothing, is no reason to trust everything.
+        match path.symlink_metadata() {
+            Ok(_) => return Ok(Some(path)),
+            Err(error) if is_absent(&error) => {}
+            Err(error) => return Err(Error::io("looking for", &path, error)),
         }
     }
     Ok(None)
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    // A home that is no folder, as /dev/null.
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }

@@ -167,9 +167,10 @@ impl Destination {
             return self.label(&of.digest, labels).await;
         }
         let body = Body::from_bytes(manifest.bytes().clone()).expecting(&Expect::from(of))?;
-        let stored = self.upload(labels).put(body).await?;
+        let stored = self.upload(labels.clone()).put(body).await?;
         self.blobs().insert(stored.digest, stored.size);
-        Ok(())
+        // Another client may have written it meanwhile, without labels: a collection would take what it needs.
+        self.label(&of.digest, labels).await
     }
 
     async fn label(&self, digest: &Digest, labels: HashMap<String, String>) -> Result<()> {

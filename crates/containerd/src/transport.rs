@@ -19,6 +19,9 @@ use crate::reference::{Locator, Which, check_namespace, invalid};
 use crate::source::Source;
 use crate::{SCHEME, delete, find};
 
+/// How often an image is looked up again that is replaced while it is opened.
+const OPENINGS: usize = 10;
+
 /// Where containerd listens when nobody says otherwise.
 const ADDRESS: &str = "/run/containerd/containerd.sock";
 
@@ -108,9 +111,16 @@ impl Transport for ContainerdStore {
     async fn source(&self, at: &Reference, _how: &ReadOptions) -> Result<Box<dyn ImageSource>> {
         let locator = Locator::of(at)?;
         let containerd = self.within(&locator);
-        let stored = find::one(&containerd, &locator).await.context(|| at)?;
-        let source = Source::open(containerd, at.clone(), &stored).await;
-        Ok(Box::new(source.context(|| at)?))
+        let mut tries = 0..OPENINGS;
+        loop {
+            let stored = find::one(&containerd, &locator).await.context(|| at)?;
+            let source = Source::open(containerd.clone(), at.clone(), &stored).await;
+            match source {
+                // The name moved between the two, and what it was is collected: what it is now is meant.
+                Err(error) if error.kind() == ErrorKind::Conflict && tries.next().is_some() => {}
+                source => return Ok(Box::new(source.context(|| at)?)),
+            }
+        }
     }
 
     async fn destination(

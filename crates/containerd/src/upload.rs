@@ -209,10 +209,13 @@ impl Upload<'_> {
                 }
             }
         };
-        let pumped = async {
+        let stream = send.clone();
+        let pumped = async move {
             match pump.await {
                 // The stream has ended: what containerd says is the reason.
-                Err(error) if error.kind() == ErrorKind::Cancelled => pending().await,
+                Err(error) if error.kind() == ErrorKind::Cancelled && stream.is_closed() => {
+                    pending().await
+                }
                 pumped => pumped,
             }
         };

@@ -167,6 +167,11 @@ impl Place {
             Some((user, place)) => (Some(user.to_owned()), place),
             None => (None, authority),
         };
+        // ssh gives it to a shell of the other machine.
+        let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+        if socket.as_ref().is_some_and(|socket| !socket.chars().all(plain)) {
+            return Err("the path of a socket there has letters, digits, and any of / . _ - only");
+        }
         let (host, port) = host_and_port(place)?;
         if host.starts_with('-')
             || user.as_ref().is_some_and(|u| u.starts_with('-') || u.is_empty())
@@ -401,6 +406,8 @@ mod tests {
             "ssh://-l@h",
             "ssh://me:secret@h",
             "ssh://h/?q",
+            "ssh://h/x;touch /tmp/p",
+            "ssh://h/$(id)",
             "ssh://",
         ] {
             let error = Address::parse(text, None, Program::Docker).unwrap_err();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::time::timeout;
-use transship_core::{Digest, Result};
+use transship_core::{Digest, Result, ResultExt};
 
 use crate::engine::Engine;
 use crate::load::Reply;
@@ -28,8 +28,9 @@ pub(crate) struct Nameless {
 impl Nameless {
     /// Of an image that was there before, nothing is removed.
     pub(crate) async fn new(engine: &Arc<dyn Engine>, id: String, root: Digest) -> Self {
-        let there = engine.inspect(&id).await.is_ok();
-        let engine = (!there).then(|| Arc::clone(engine));
+        // Where it cannot be told, it counts as there.
+        let absent = matches!(engine.inspect(&id).await.if_found(), Ok(None));
+        let engine = absent.then(|| Arc::clone(engine));
         Self { engine, id, root, reply: None }
     }
 

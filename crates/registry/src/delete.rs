@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use transship_core::{
-    DeleteMode, DeleteOptions, DeletedNames, Descriptor, Digest, DockerName, Error, ErrorKind,
-    Hint, Result, ResultExt,
+    DeleteMode, DeleteOptions, DeletedNames, Descriptor, Digest, DockerName, Document, Error,
+    ErrorKind, Hint, Result, ResultExt, is_index_type,
 };
 
 use crate::AT_ONCE;
@@ -79,7 +79,7 @@ impl Deletion<'_> {
         }
         let shared = listed(&others);
         let message = format!(
-            "the registry does not delete this tag alone, and {shared} would go with it, being the same image: {refused}"
+            "the registry does not delete this tag alone, and {shared} would go with it, having the same image: {refused}"
         );
         Err(Error::new(ErrorKind::Unsupported, message).hint(Hint::DeleteAllNames))
     }
@@ -160,15 +160,27 @@ impl Deletion<'_> {
         Ok(())
     }
 
-    /// The other tags of a manifest.
+    /// The other tags of a manifest, and those of indexes that list it.
     async fn others(&self, digest: &Digest, tag: Option<&str>) -> Result<Vec<String>> {
         let tags = pull::tags(&self.repository).await.if_found()?.unwrap_or_default();
         let others = tags.into_iter().filter(|other| Some(&**other) != tag);
         let asked = stream::iter(others).map(|other| async move {
             let found = pull::head_manifest(&self.repository, Wanted::Tag(&other)).await?;
-            Ok(found.filter(|found| found.digest == *digest).map(|_| other))
+            let Some(found) = found else { return Ok(None) };
+            let needs = found.digest == *digest || self.lists(&found, digest).await?;
+            Ok(needs.then_some(other))
         });
         asked.buffered(AT_ONCE).try_filter_map(|other| async { Ok(other) }).try_collect().await
+    }
+
+    /// Whether a tag's manifest is an index that lists another one.
+    async fn lists(&self, found: &Descriptor, digest: &Digest) -> Result<bool> {
+        if is_index_type(&found.media_type) == Some(false) {
+            return Ok(false);
+        }
+        let manifest = pull::by_descriptor(&self.repository, found).await?;
+        let Document::Index(index) = manifest.document() else { return Ok(false) };
+        Ok(index.manifests.iter().any(|child| child.digest == *digest))
     }
 }
 

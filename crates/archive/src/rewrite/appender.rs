@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use transship_core::{Cancel, Error, FileRange, Result, ResultExt};
+use transship_core::{Cancel, Error, ErrorKind, FileRange, Result, ResultExt};
 use transship_local::{Before, FileStamp, LockWait, StagedFile, change_file, copy_range};
 
 use super::{Base, copy_parts, place_of};
@@ -38,8 +38,8 @@ pub(crate) struct Appender {
     replaced: BTreeSet<String>,
     /// Where our entries begin.
     from: u64,
-    /// Where they end, once they were moved from where they were put.
-    moved_to: Option<u64>,
+    /// Once they were moved from where they were put: up to where they had been put, and where they end now.
+    moved: Option<(u64, u64)>,
 }
 
 impl Appender {
@@ -55,9 +55,8 @@ impl Appender {
         let path = path.to_owned();
         let replaced = BTreeSet::new();
         let (file, staged) = (Arc::clone(staged.file()), Some(staged));
-        let (from, moved_to) = (0, None);
-        let mut this =
-            Self { path, target, documents, base, staged, file, replaced, from, moved_to };
+        let (from, moved) = (0, None);
+        let mut this = Self { path, target, documents, base, staged, file, replaced, from, moved };
         this.from = length(&this.kept());
         let tar = this.writer(this.from);
         Ok((this, tar))
@@ -138,10 +137,17 @@ impl Appender {
         documents: &mut Documents<'_>,
         cancel: &Cancel,
     ) -> Result<bool> {
-        let mut end = self.moved_to.unwrap_or(put_to);
+        let mut end = match self.moved {
+            None => put_to,
+            Some((up_to, end)) if up_to == put_to => end,
+            Some(_) => {
+                let message = "an image was added after publishing had failed";
+                return Err(Error::new(ErrorKind::Unsupported, message).hint("copy again"));
+            }
+        };
         if self.staged.is_none() || length(&self.kept()) != self.from {
             end = self.move_ours(end, cancel)?;
-            self.moved_to = Some(end);
+            self.moved = Some((put_to, end));
         }
         let mut tar = TarWriter::holding(Arc::clone(&self.file), self.path.as_path(), end);
         documents(self.base.as_ref(), &mut tar)?;

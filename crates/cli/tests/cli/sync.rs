@@ -213,11 +213,39 @@ fn nothing_is_pruned_where_something_failed() {
     assert!(said.contains("nothing is deleted"), "{said}");
     assert_eq!(tags(&to, "app"), ["1", "old"]);
     from.clear_faults();
-    // What is left to fail is of one kind.
+    // What is left to fail is of one kind. What it would have brought is not known, so nothing goes anywhere.
     let (report, _) = fails(&session, "sync.toml", 3);
-    assert_eq!(counts(&report), [1, 1, 1, 1], "{report}");
+    assert_eq!(counts(&report), [1, 1, 0, 1], "{report}");
     assert_eq!(report["failed"][0]["what"], "sync.toml: [[sync]] 2");
+    assert_eq!(tags(&to, "app"), ["1", "2", "old"]);
+    fill(&session, &from, &["none:1"]);
+    assert_eq!(counts(&sync(&session, "sync.toml")), [1, 2, 1, 0]);
     assert_eq!(tags(&to, "app"), ["1", "2"]);
+}
+
+/// Each deletion in an archive changes the positions of the images behind it.
+#[test]
+fn several_names_of_an_archive_go_and_no_other() {
+    let (session, from) = (Session::new(), registry());
+    fill(&session, &from, &["app:1"]);
+    for name in ["0", "00"] {
+        let source = if name == "0" { "hello" } else { "world" };
+        session.ok(&format!(
+            "copy -q --append hello.tar:example/{source}:1 docker-archive:a.tar:{}/app:{name}",
+            from.host()
+        ));
+    }
+    session.ok("copy -q --append hello.tar:example/hello:1 docker-archive:b.tar:example/kept:1");
+    session.ok("copy -q --all-images --append docker-archive:b.tar docker-archive:a.tar");
+    let file = format!(
+        "[[sync]]\nfrom = \"docker://{}/app\"\nto = \"docker-archive:a.tar\"\nprune = true\n",
+        from.host()
+    );
+    session.write("sync.toml", file);
+    assert_eq!(counts(&sync(&session, "sync.toml")), [1, 0, 2, 0]);
+    let listed = session.ok("list --json docker-archive:a.tar");
+    assert!(listed.contains("example/kept:1") && listed.contains("/app:1"), "{listed}");
+    assert!(!listed.contains("/app:0"), "{listed}");
 }
 
 #[test]

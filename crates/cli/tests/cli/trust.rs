@@ -301,6 +301,42 @@ fn what_is_signed_is_verified_and_the_signature_is_there_before_the_tag() {
     );
 }
 
+/// A registry that takes images and no signatures; an image of several names, of which a signature would cover one.
+#[test]
+fn what_cannot_be_signed_is_no_success() {
+    let lab = Lab::new();
+    let host = &lab.host;
+    lab.registry.inject(
+        Rule::new(Fault::Status { status: 403, retry_after: None })
+            .method("PUT")
+            .path(".sig")
+            .always(),
+    );
+    let refused = lab
+        .session
+        .run(&format!("copy --quiet --sign-key k.pem hello.tar:@0 docker://{host}/refused:1"));
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert!(text(&refused).contains("may lack its signature"), "{}", text(&refused));
+    lab.registry.clear_faults();
+    let several = lab.session.run(&format!(
+        "copy --quiet --sign-key k.pem --name {host}/two:1 --name {host}/two:2 hello.tar:@0 docker://{host}/two"
+    ));
+    assert_eq!(several.status.code(), Some(2), "{several:?}");
+    assert!(text(&several).contains("several names"), "{}", text(&several));
+}
+
+#[test]
+fn a_policy_that_is_a_link_to_nothing_is_not_absent() {
+    let lab = Lab::new();
+    let folder = lab.session.path("home/.config/containers");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::os::unix::fs::symlink("/nowhere/policy.json", folder.join("policy.json")).unwrap();
+    let home = lab.session.path("home").display().to_string();
+    let copied =
+        lab.session.command("copy --quiet hello.tar:@0 oci:x:1").env("HOME", home).output();
+    assert_ne!(copied.unwrap().status.code(), Some(0));
+}
+
 #[test]
 fn bundles_and_files_of_signatures_are_kept_with_images() {
     let lab = Lab::new();

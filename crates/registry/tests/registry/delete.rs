@@ -83,6 +83,24 @@ async fn a_tag_does_not_take_others_along_unasked() {
 }
 
 #[tokio::test]
+async fn an_image_that_an_index_lists_is_not_taken_from_it_unasked() {
+    let server = serve(|options| options.deletes = Deletes::ByDigest);
+    let (_, other) = fill(&server).await;
+    let child = other.manifest.descriptor();
+    let index = serde_json::json!({
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": [child],
+    });
+    let media_type = "application/vnd.oci.image.index.v1+json";
+    server.put_manifest("a", Some("all"), media_type, index.to_string());
+    let error = delete(&plain(), &server, "a:2").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.to_string().contains("all would go with it"), "{error}");
+    assert_eq!(tags(&server), ["1", "1.2", "2", "all", "latest"]);
+}
+
+#[tokio::test]
 async fn a_digest_is_the_image_with_all_tags() {
     let server = open();
     let (one, _) = fill(&server).await;

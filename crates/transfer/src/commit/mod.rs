@@ -47,6 +47,7 @@ pub(crate) async fn commit(
             if shows == Shows::AtCommit {
                 batch.events.published(&committed.references);
             }
+            sign::check_kept(batch, &lost)?;
             made = Some((plan, referrers.saturating_sub(lost.len()), lost));
             committed
         }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use transship_core::{
     Accepts, AcceptsReferrers, Artifacts, Body, Descriptor, Digest, Error, ErrorKind, Expect,
-    ImageDestination, Manifest, Result, ResultExt,
+    ImageDestination, ImageName, Manifest, Result, ResultExt,
 };
 use transship_trust::{Attachment, SIGN_PREDICATE, signatures_tag};
 
@@ -33,6 +33,16 @@ pub(crate) fn check(sign: &Sign, place: &dyn ImageDestination, name: Option<&str
             .hint("say the name that is signed, as registry.example.com/app:1"));
     }
     Ok(())
+}
+
+/// That nothing was lost beside an image that is signed: a signature that a registry refuses is no warning.
+pub(super) fn check_kept(batch: &Batch<'_>, lost: &[String]) -> Result<()> {
+    if batch.options.sign.is_none() || lost.is_empty() {
+        return Ok(());
+    }
+    let message = format!("the image is there, and may lack its signature: {}", lost.join("; "));
+    Err(Error::new(ErrorKind::Denied, message)
+        .hint("let the registry take it, and sign the image again"))
 }
 
 fn holds_referrers(accepts: &Accepts) -> bool {
@@ -111,7 +121,21 @@ impl Batch<'_> {
         if let Some(given) = self.options.sign.as_ref().and_then(|sign| sign.identity.as_ref()) {
             return Ok(Some(given.to_string()));
         }
-        let identity = crate::open::identity(place.reference(), &self.to).await?;
-        Ok(identity.name().map(ToString::to_string))
+        let docker: Vec<_> = place.names().iter().filter_map(ImageName::docker).collect();
+        match &docker[..] {
+            [] => {
+                let identity = crate::open::identity(place.reference(), &self.to).await?;
+                Ok(identity.name().map(ToString::to_string))
+            }
+            [name] => Ok(Some(name.clone().or_latest().to_string())),
+            _ => {
+                let message = format!(
+                    "a signature names one image, and {} gets several names",
+                    place.reference()
+                );
+                Err(Error::new(ErrorKind::InvalidInput, message)
+                    .hint("say the name that is signed, or copy under one name at a time"))
+            }
+        }
     }
 }

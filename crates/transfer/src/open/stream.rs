@@ -49,8 +49,10 @@ pub(super) async fn read<'a>(
     let Some(at) = may_be_stream(source) else { return Ok((output, nothing)) };
     let Some(one_pass) = one_pass(at, from).await else { return Ok((output, nothing)) };
     // Nothing of an image reaches the destination before it is known to be trusted.
-    if super::trust::concerns(options, at, from).await? {
-        return Ok((output, nothing));
+    for format in formats(source) {
+        if super::trust::concerns(options, format, from).await? {
+            return Ok((output, nothing));
+        }
     }
     let (output, why) = early(output, source, to, options, events).await?;
     let staging = if why.is_none() { output.staging() } else { None };
@@ -76,6 +78,15 @@ fn may_be_stream(source: &Source) -> Option<&Reference> {
         _ if source.opened.is_some() => None,
         Origin::Reference(at) | Origin::OneOf([_, at]) => Some(at),
         Origin::Image(_) | Origin::Archive(_) => None,
+    }
+}
+
+/// What a source may turn out to be.
+fn formats(source: &Source) -> &[Reference] {
+    match &source.origin {
+        Origin::Reference(at) => std::slice::from_ref(at),
+        Origin::OneOf(formats) => formats,
+        Origin::Image(_) | Origin::Archive(_) => &[],
     }
 }
 

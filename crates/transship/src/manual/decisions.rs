@@ -347,7 +347,7 @@
 //! # 81. sync runs once, and prunes by what an entry says
 //!
 //! There is no daemon and no hook: cron and systemd run a command, and its exit code says how it ended. A name is pruned only if the
-//! patterns of its own entry choose it, because a repository may hold tags that somebody else put there; `--newest` alone does not keep it. An entry
-//! of which anything failed prunes nothing, here and at the same place. skopeo's YAML puts `coreos/etcd` at `PREFIX/etcd`, and so does this, so that
+//! patterns of its own entry choose it, because a repository may hold tags that somebody else put there; `--newest` alone does not keep it. Where
+//! anything failed, nothing is pruned: what it would have brought is not known. skopeo's YAML puts `coreos/etcd` at `PREFIX/etcd`, and so does this, so that
 //! nodes find what they found; of two repositories with one last component skopeo lets the last one win, and here they are refused.
 //! Scalars are read as they are written, as Go's decoder does into strings: tag `1.10` stays that.

@@ -123,7 +123,7 @@
 //! `referrers`, manifests are read each time. `backup` and `platforms` exclude each other.
 //!
 //! Pruning deletes a name only if it is in a repository that the entry writes, the entry's patterns and versions choose it, no
-//! entry of the file brings it, nothing that goes to the same place failed, and it is no backup and no tag of a signature
+//! entry of the file brings it, nothing failed at all, and it is no backup and no tag of a signature
 //! (`sha256-DIGEST.sig`). A repository that is gone at the source stays. Where a registry deletes manifests alone, a tag that shares
 //! its image with one that stays is a failure.
 //!

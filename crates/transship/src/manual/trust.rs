@@ -81,7 +81,8 @@
 //! tag `sha256-HEX.sig`, in `dir:` files. `--sign-format bundle` writes a referrer. The image gets its tag after its signatures, so that
 //! whoever enforces a policy never meets the image without them.
 //!
-//! With `tag`, the name that is signed is the one that the image gets in a registry; `--sign-identity NAME` says another one. A
+//! With `tag`, the name that is signed is the one that the image gets in a registry; `--sign-identity NAME` says another one, and is
+//! needed where it gets several names. Where a registry refuses a signature and takes the image, the copy fails and says so. A
 //! signature is added to those that are there, and to those that come along by `--referrers`. Two who sign the same image at
 //! the same moment can lose one of the two signatures, because registries write a tag unconditionally: sign again, or use bundles, which
 //! cannot collide. Places without room for signatures are refused: `docker-archive:` and engines have none, and `oci:` and

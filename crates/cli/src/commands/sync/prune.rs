@@ -1,7 +1,7 @@
 //! Deletes at the destinations the names that the sources have no more.
 //!
 //! A name goes only if all of this is so: it is in a repository that an entry with `prune` writes, the patterns of that entry
-//! choose it, no entry brings it, nothing failed that goes to the same place, and it is no tag of a signature and no backup.
+//! choose it, no entry brings it, nothing failed at all, and it is no tag of a signature and no backup.
 
 use std::collections::HashSet;
 
@@ -35,14 +35,15 @@ pub(super) async fn prune(
 ) -> exit::Result<()> {
     let expected = brought.iter().flat_map(|one| &one.names).collect();
     let pruning = Pruning { jobs, tasks, expected };
+    // What an entry would have brought to any of the places is not known where it failed.
+    if brought.iter().any(|one| !one.complete) {
+        for job in jobs.iter().filter(|job| job.prune) {
+            report.warn(format!("{}: nothing is deleted, as something failed", job.context));
+        }
+        return Ok(());
+    }
     for ((job, task), own) in jobs.iter().zip(tasks_of).zip(brought) {
         if !job.prune {
-            continue;
-        }
-        let shares = |other: &Brought| other.places.iter().any(|place| own.places.contains(place));
-        let same = jobs.iter().zip(brought).filter(|(other, at)| other.to == job.to || shares(at));
-        if same.into_iter().any(|(_, one)| !one.complete) {
-            report.warn(format!("{}: nothing is deleted, as something failed", job.context));
             continue;
         }
         for place in &own.places {
@@ -85,12 +86,31 @@ impl Pruning<'_> {
             }
         }
         for at in go {
+            if self.is_brought_by_digest(&**transport, &at).await? {
+                report.warn(format!("{at}: it stays, as its digest is brought"));
+                continue;
+            }
             if self.tasks.mode == Mode::Write {
                 delete(&**transport, &at, &stay, &self.tasks.read_options()).await?;
             }
             report.deleted(&at);
         }
         Ok(())
+    }
+
+    /// Whether a name stands for an image that an entry brings by its digest: some registries delete a name with its image.
+    async fn is_brought_by_digest(
+        &self,
+        transport: &dyn Transport,
+        at: &Reference,
+    ) -> Result<bool> {
+        let digests = self.expected.iter().filter_map(|name| name.as_str().split_once('@'));
+        let digests: HashSet<&str> = digests.map(|(_, digest)| digest).collect();
+        if digests.is_empty() || !transport.compares_roots() {
+            return Ok(false);
+        }
+        let found = digest_of(transport, at, &self.tasks.read_options()).await?;
+        Ok(found.is_some_and(|digest| digests.contains(digest.as_ref())))
     }
 
     fn goes(&self, job: &Job, name: &ImageName) -> bool {
@@ -107,17 +127,18 @@ impl Pruning<'_> {
     }
 }
 
-/// The reference of one of the names of an entry.
+/// The reference of one of the names of an entry. It says the name: positions change with each deletion, and a digest may get
+/// names of others meanwhile. A registry lists names, each with a reference of its own.
 fn named(
     transport: &dyn Transport,
     place: &Reference,
     entry: &ArchiveEntry,
     name: &ImageName,
 ) -> Result<Reference> {
-    match &entry.names[..] {
-        [_] => Ok(entry.reference.clone()),
-        _ => transport.parse(&format!("{}:{name}", place.locator())),
+    if transport.compares_roots() {
+        return Ok(entry.reference.clone());
     }
+    transport.parse(&format!("{}:{name}", place.locator()))
 }
 
 /// Deletes a name. Where only the image can be deleted, with all that show it, it is, if none of these stays.
