@@ -329,7 +329,7 @@ fn what_cannot_be_signed_is_no_success() {
 fn a_policy_that_is_a_link_to_nothing_is_not_absent() {
     let lab = Lab::new();
     let folder = lab.session.path("home/.config/containers");
-    std::fs::create_dir_all(&folder).unwrap();
+    fs::create_dir_all(&folder).unwrap();
     std::os::unix::fs::symlink("/nowhere/policy.json", folder.join("policy.json")).unwrap();
     let home = lab.session.path("home").display().to_string();
     let copied =
