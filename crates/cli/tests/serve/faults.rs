@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::http;
@@ -38,10 +39,10 @@ fn a_wrong_blob_is_cut_before_its_last_byte() {
             }
         }
         // It is said when the connection has ended.
-        let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        let until = Instant::now() + Duration::from_secs(20);
         while !serving.log().contains(&digest) {
-            assert!(std::time::Instant::now() < until, "{}", serving.log());
-            std::thread::sleep(std::time::Duration::from_millis(10));
+            assert!(Instant::now() < until, "{}", serving.log());
+            thread::sleep(Duration::from_millis(10));
         }
         // One of another size is refused at once, and what the client reads names no file of this machine.
         fs::write(layout.path(&digest), &wrong[..len / 2]).unwrap();
