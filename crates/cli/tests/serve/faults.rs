@@ -167,7 +167,7 @@ fn fifty_pulls_at_once() {
     let (session, _) = site(&layer);
     let serving = Serving::start(&session, "oci:site");
     let path = format!("/v2/a/b/blobs/{}", transship::transport::sha256(&layer));
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         for _ in 0..50 {
             scope.spawn(|| {
                 let mut stream = http::connect(&serving.host);
