@@ -79,7 +79,7 @@
 //! `copy --sign-key KEY` and `sign --key KEY` sign an image and, of an index, each image in it. The key is ECDSA P-256 in PEM (PKCS#8),
 //! without a passphrase. `--sign-format tag` (the default) writes what podman, skopeo and cosign 2 read: in a registry the
 //! tag `sha256-HEX.sig`, in `dir:` files. `--sign-format bundle` writes a referrer. The image gets its tag after its signatures, so that
-//! whoever enforces a policy never meets the image without them.
+//! clients that enforce a policy never see the image without them.
 //!
 //! With `tag`, the name that is signed is the one that the image gets in a registry; `--sign-identity NAME` says another one, and is
 //! needed where it gets several names. Where a registry refuses a signature and takes the image, the copy fails and says so. A

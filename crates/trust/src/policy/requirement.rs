@@ -101,9 +101,8 @@ impl SigstoreSigned {
         let keys = self.keys.load().map_err(|error| vec![error.to_string()])?;
         let log = self.rekor.as_ref().map(Keys::load).transpose();
         let log = log.map_err(|error| vec![format!("the log's key: {error}")])?;
-        let (mut reasons, mut others) = (Vec::new(), 0_usize);
-        for found in signatures {
-            let verified = match &found.content {
+        first_that_counts(signatures, "sigstore", |content| {
+            Some(match content {
                 Content::Simple(signature) => {
                     signature.verify(&keys, log.as_deref(), digest).and_then(|name| {
                         self.identity
@@ -118,21 +117,30 @@ impl SigstoreSigned {
                     })
                 }
                 Content::Unreadable(why) => Err(why.clone()),
-                Content::OpenPgp(_) | Content::Other(_) => {
-                    others += 1;
-                    continue;
-                }
-            };
-            match verified {
-                Ok(()) => return Ok(found.place.clone()),
-                Err(why) => reasons.push(format!("{}: {why}", found.place)),
-            }
-        }
-        if reasons.is_empty() {
-            reasons.push(no_signature("sigstore", others));
-        }
-        Err(reasons)
+                Content::OpenPgp(_) | Content::Other(_) => return None,
+            })
+        })
     }
+}
+
+/// Where the first signature is that counts; else why each does not. What is of another kind is counted alone.
+fn first_that_counts(
+    signatures: &[Found],
+    kind: &str,
+    verify: impl Fn(&Content) -> Option<std::result::Result<(), String>>,
+) -> std::result::Result<String, Vec<String>> {
+    let (mut reasons, mut others) = (Vec::new(), 0_usize);
+    for found in signatures {
+        match verify(&found.content) {
+            Some(Ok(())) => return Ok(found.place.clone()),
+            Some(Err(why)) => reasons.push(format!("{}: {why}", found.place)),
+            None => others += 1,
+        }
+    }
+    if reasons.is_empty() {
+        reasons.push(no_signature(kind, others));
+    }
+    Err(reasons)
 }
 
 impl SignedBy {
@@ -143,25 +151,11 @@ impl SignedBy {
         signatures: &[Found],
     ) -> std::result::Result<String, Vec<String>> {
         let keyring = self.keys.keyring().map_err(|error| vec![error.to_string()])?;
-        let (mut reasons, mut others) = (Vec::new(), 0_usize);
-        for found in signatures {
-            let verified = match &found.content {
-                Content::OpenPgp(message) => self.accepts(&keyring, message, image, digest),
-                Content::Unreadable(why) => Err(why.clone()),
-                _ => {
-                    others += 1;
-                    continue;
-                }
-            };
-            match verified {
-                Ok(()) => return Ok(found.place.clone()),
-                Err(why) => reasons.push(format!("{}: {why}", found.place)),
-            }
-        }
-        if reasons.is_empty() {
-            reasons.push(no_signature("GPG", others));
-        }
-        Err(reasons)
+        first_that_counts(signatures, "GPG", |content| match content {
+            Content::OpenPgp(message) => Some(self.accepts(&keyring, message, image, digest)),
+            Content::Unreadable(why) => Some(Err(why.clone())),
+            _ => None,
+        })
     }
 
     fn accepts(
