@@ -4,7 +4,7 @@ use std::fs::Metadata;
 
 /// Which file it is, and in which state: its identity, size and times. Equal stamps are of one file that was not written to
 /// between the two looks, as far as the clock of its filesystem can tell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FileStamp {
     /// Device and inode.
     pub(crate) identity: (u64, u64),

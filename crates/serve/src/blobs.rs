@@ -8,13 +8,14 @@ use hyper::header::{
 };
 use hyper::{Method, Response, StatusCode};
 use tokio::sync::Semaphore;
-use transship_core::{Body, Descriptor, Digest, Error, ErrorKind, Expect, FileRange};
+use transship_core::{Body, Descriptor, Digest, Error, ErrorKind, Expect, FileRange, run_blocking};
 
 use crate::manifests::{Found, find};
 use crate::names::FullName;
 use crate::protocol::{Asked, Refusal, asked};
 use crate::reply::{self, Answer, Refused, set};
 use crate::sending::Sending;
+use crate::verdict::{Checked, checked};
 use crate::view::{Part, View};
 
 /// How many bodies are read at once that are no files: each holds several MiB.
@@ -44,7 +45,7 @@ pub(crate) async fn answer(
         let message = format!("blob {digest} has {size} bytes where {} are expected", of.size);
         return Err(Error::new(ErrorKind::Corrupt, message).into());
     }
-    let Some((part, status)) = part(headers, digest, size) else {
+    let Some((part, status)) = part(method, headers, digest, size) else {
         return Ok(beyond(digest, size));
     };
     let sending = match *method {
@@ -55,12 +56,17 @@ pub(crate) async fn answer(
 }
 
 /// A blob that was uploaded, and found true then.
-pub(crate) fn whole(file: FileRange, digest: &Digest, headers: &HeaderMap) -> Response<Sending> {
+pub(crate) fn whole(
+    file: FileRange,
+    digest: &Digest,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Response<Sending> {
     let size = file.len();
     if let Some(reply) = reply::not_modified(headers, digest) {
         return reply;
     }
-    match part(headers, digest, size) {
+    match part(method, headers, digest, size) {
         Some((part, status)) => {
             reply_with(Sending::file(file, part.clone()), digest, part, status, size)
         }
@@ -68,9 +74,15 @@ pub(crate) fn whole(file: FileRange, digest: &Digest, headers: &HeaderMap) -> Re
     }
 }
 
-/// The part that is asked for; `None` where nothing of it is there.
-fn part(headers: &HeaderMap, digest: &Digest, size: u64) -> Option<(Range<u64>, StatusCode)> {
-    match asked(range(headers, digest), size) {
+/// The part that is asked for; `None` where nothing of it is there. Ranges are for `GET` alone (RFC 9110, section 14.2).
+fn part(
+    method: &Method,
+    headers: &HeaderMap,
+    digest: &Digest,
+    size: u64,
+) -> Option<(Range<u64>, StatusCode)> {
+    let range = range(headers, digest).filter(|_| *method == Method::GET);
+    match asked(range, size) {
         Asked::All => Some((0..size, StatusCode::OK)),
         Asked::Part(part) => Some((part, StatusCode::PARTIAL_CONTENT)),
         Asked::Beyond => None,
@@ -118,27 +130,39 @@ async fn sending(
     part: Range<u64>,
     streams: &Arc<Semaphore>,
 ) -> Result<Sending, Refused> {
-    let is_verified = view.verdicts.is_good(&of.digest);
-    if of.size <= IN_MEMORY && !is_verified {
+    if of.size <= IN_MEMORY {
         // A wrong one gets a proper answer.
         let bytes = body.bytes(IN_MEMORY).await?;
-        view.verdicts.good(&of.digest);
         let within = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
         return Ok(Sending::bytes(bytes.slice(within(part.start)..within(part.end))));
     }
     if let Some(file) = body.file_range() {
-        if is_verified {
-            return Ok(Sending::file(file.clone(), part));
+        let file = file.clone();
+        let Some(now) = state(&file, &of.digest).await else {
+            return Ok(stream(body, part, streams).await);
+        };
+        if view.verdicts.is_good(&now) {
+            return Ok(Sending::file(file, part));
         }
         let expect = body.expected().and(&Expect::from(of))?;
-        let verdict = view.verdicts.of(&of.digest, file, expect);
-        return Ok(Sending::checked_file(file.clone(), part, verdict));
+        let verdict = view.verdicts.of(&now, &file, expect);
+        return Ok(Sending::checked_file(file, part, verdict));
     }
+    Ok(stream(body, part, streams).await)
+}
+
+/// The state of a file; `None` where it is none.
+async fn state(file: &FileRange, digest: &Digest) -> Option<Checked> {
+    let (file, digest) = (file.clone(), digest.clone());
+    run_blocking(move |_| Ok(checked(&file, &digest))).await.ok().flatten()
+}
+
+/// What is read anew for each answer, and checked each time.
+async fn stream(body: Body, part: Range<u64>, streams: &Arc<Semaphore>) -> Sending {
     // It is closed only with the process.
     let permit = Arc::clone(streams).acquire_owned().await.ok();
     let len = part.end - part.start;
-    let reader = if is_verified { body.range_unchecked(part) } else { body.range(part) };
-    let mut sending = Sending::stream(reader, len);
+    let mut sending = Sending::stream(body.range(part), len);
     sending.keep(permit);
-    Ok(sending)
+    sending
 }

@@ -38,7 +38,11 @@ impl Credential {
                 );
             }
             Some(_) => (Scheme::Basic, STANDARD.encode(text)),
-            None if text.contains(' ') => return refused("a token has no spaces"),
+            None if !text.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                return refused(
+                    "a token has only letters, digits and signs of ASCII, as a header carries them",
+                );
+            }
             None => (Scheme::Bearer, text.to_owned()),
         };
         Ok(Self { scheme, expected: sha256(sent.as_bytes()) })
@@ -99,10 +103,13 @@ mod tests {
         assert!(!basic.fits(&HeaderMap::new()));
         let bearer = Credential::parse("t0ken").unwrap();
         assert!(bearer.fits(&sent("Bearer t0ken")) && !bearer.fits(&sent("Bearer t0ke")));
-        for bad in ["", "\n", ":", "me:", ":x", "a b", "a\nb"] {
+        for bad in ["", "\n", ":", "me:", ":x", "a b", "a\nb", "töken"] {
             let error = Credential::parse(bad).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{bad:?}");
         }
+        // In base64 all fits.
+        let umlaut = Credential::parse("m\u{fc}ller:p\u{e4}ss").unwrap();
+        assert!(umlaut.fits(&sent(&format!("Basic {}", STANDARD.encode("m\u{fc}ller:p\u{e4}ss")))));
         assert!(!format!("{basic:?}").contains("hunter2"));
     }
 }

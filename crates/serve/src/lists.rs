@@ -1,12 +1,14 @@
 //! Lists: repositories, tags, referrers.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use hyper::Response;
 use hyper::header::LINK;
 use serde_json::{Value, json};
-use transship_core::{Descriptor, Digest};
+use transship_core::{Descriptor, Digest, Result};
 
+use crate::image::Opened;
 use crate::index::referring;
 use crate::names::FullName;
 use crate::protocol::{Query, Refusal, next_link, page};
@@ -70,19 +72,21 @@ pub(crate) async fn referrers(
     Ok(linked(reply, &format!("/v2/{path}/referrers/{digest}"), query, page.next.as_ref()))
 }
 
-/// The manifests about one: each place is asked that has images of the repository, and each that has that manifest.
-async fn about(
-    view: &View,
-    repository: &FullName,
-    digest: &Digest,
-) -> Result<Vec<Descriptor>, transship_core::Error> {
-    let mut images = view.one_of_each_place(repository);
-    images.extend(view.holders(Part::Manifest, digest).into_iter().flat_map(|(_, images)| images));
-    images.extend(view.one_of_each_other_place(&images));
-    let (mut seen, mut found) = (HashSet::new(), Vec::new());
-    for at in images {
-        let opened = view.image(at).opened().await?;
-        for mut one in referring(&*opened.source, digest).await? {
+/// The manifests about one: each place is asked that has images of the repository, each that has that manifest, and those at hand.
+/// A place that cannot be asked is an error where nothing else is known: an empty list would say that there is nothing.
+async fn about(view: &View, repository: &FullName, digest: &Digest) -> Result<Vec<Descriptor>> {
+    let holders = view.holders(Part::Manifest, digest).map(|(_, images)| images);
+    let (mut seen, mut found, mut failed) = (HashSet::new(), Vec::new(), None);
+    for asked in view.asked_places(repository, &holders.unwrap_or_default()) {
+        let (opened, about) = match about_in(view, &asked.images, digest).await {
+            Ok(known) => known,
+            Err(error) => {
+                view.warn(&format!("referrers of {digest}: {error}"));
+                failed = failed.or(Some(error).filter(|_| asked.may_know));
+                continue;
+            }
+        };
+        for mut one in about {
             if !seen.insert(one.digest.clone()) {
                 continue;
             }
@@ -95,7 +99,17 @@ async fn about(
             found.push(one);
         }
     }
-    Ok(found)
+    failed.filter(|_| found.is_empty()).map_or(Ok(found), Err)
+}
+
+async fn about_in(
+    view: &View,
+    images: &[usize],
+    digest: &Digest,
+) -> Result<(Arc<Opened>, Vec<Descriptor>)> {
+    let opened = view.first_opened(images).await?;
+    let about = referring(&*opened.source, digest).await?;
+    Ok((opened, about))
 }
 
 fn linked(

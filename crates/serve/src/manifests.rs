@@ -99,9 +99,11 @@ pub(crate) async fn find(
         }
     }
     if let Some((descriptor, _)) = view.holders(part, digest) {
-        let others = view.one_of_each_other_place(&tried);
-        if let Some(found) = read_first(view, &others, part, &descriptor, &mut failed).await {
-            return Ok(Some(found));
+        for place in view.other_places(&tried) {
+            let read = read(view, &place.images, part, &descriptor).await;
+            if let Some(found) = noted(read, &mut failed) {
+                return Ok(Some(found));
+            }
         }
     }
     if part == Part::Manifest
@@ -121,17 +123,27 @@ async fn read_first(
     failed: &mut Option<Error>,
 ) -> Option<Found> {
     for at in images {
-        match read(view, *at, part, of).await {
-            Ok(found) => return Some(found),
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => *failed = Some(error),
+        let read = read(view, &[*at], part, of).await;
+        if let Some(found) = noted(read, failed) {
+            return Some(found);
         }
     }
     None
 }
 
-async fn read(view: &View, at: usize, part: Part, of: &Descriptor) -> Result<Found, Error> {
-    let opened = view.image(at).opened().await?;
+/// What was found. An error other than that it is not there is noted.
+fn noted(read: Result<Found, Error>, failed: &mut Option<Error>) -> Option<Found> {
+    match read {
+        Ok(found) => return Some(found),
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => *failed = Some(error),
+    }
+    None
+}
+
+/// Reads from a place, by the first of its images that can be opened.
+async fn read(view: &View, images: &[usize], part: Part, of: &Descriptor) -> Result<Found, Error> {
+    let opened = view.first_opened(images).await?;
     match part {
         Part::Manifest => opened.source.manifest(of).await.map(Box::new).map(Found::Manifest),
         Part::Blob => {

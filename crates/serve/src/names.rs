@@ -26,6 +26,15 @@ impl FullName {
         let host = if own.contains(&host) { "docker.io" } else { host };
         Self { host: host.to_owned(), path: path.to_owned() }
     }
+
+    /// The same with `library/`, where docker means it.
+    pub(crate) fn canonical(host: &str, path: &str) -> Self {
+        let mut name = Self::new(host, path);
+        if name.host == "docker.io" && !path.contains('/') {
+            name.path = format!("library/{path}");
+        }
+        name
+    }
 }
 
 impl std::fmt::Display for FullName {

@@ -33,7 +33,8 @@ use crate::{lists, manifests};
 /// 2. with its host in the path: `/v2/quay.io/a/b/..`;
 /// 3. without its host, where only one host has that path; `library/` may be left out.
 ///
-/// If several hosts have the path, the answer is 404, and says which.
+/// If several hosts have the path, the answer is 404, and says which. A request that changes something and names a host changes
+/// nothing of another host.
 ///
 /// An image whose name has neither `:` nor `/`, as layouts may have it, is served by that name as its tag in a repository that is
 /// called as the place: `oci:/a/site` with an image `v1` is `site:v1`. An only image without any name is `site:latest`; others are
@@ -130,6 +131,7 @@ impl Registry {
         {
             reply::set(response.headers_mut(), WWW_AUTHENTICATE, credential.challenge());
         }
+        response = reply::allowing(response, self.methods(head.uri.path()));
         let version = HeaderName::from_static("docker-distribution-api-version");
         reply::set(response.headers_mut(), version, "registry/2.0");
         let asked = format!("{} {}", head.method, head.uri);
@@ -141,6 +143,14 @@ impl Registry {
         response.map(|body| {
             body.on_failure(move |error| observer.warn(format!("{asked} was cut: {error}")))
         })
+    }
+
+    /// The methods that a path answers.
+    fn methods(&self, path: &str) -> &'static str {
+        match Route::parse(path) {
+            Ok(Route::In { what, .. }) if self.writable.is_some() => push::methods(&what),
+            _ => reply::READ,
+        }
     }
 
     async fn answer<B>(&self, head: &Parts, incoming: &mut Incoming<B>) -> Answer
@@ -158,8 +168,8 @@ impl Registry {
         if let (Some(writable), Route::In { repository, what }) = (&self.writable, &route)
             && push::takes(&head.method, what)
         {
-            let (view, path, query) = (&self.view().await, repository.as_str(), &query);
-            let push = Pushing { writable, view, head, path, host, query, incoming };
+            let (registry, path, query) = (self, repository.as_str(), &query);
+            let push = Pushing { writable, registry, head, path, host, query, incoming };
             return push.answer(what).await;
         }
         reply::only_read(&head.method)?;
@@ -192,11 +202,11 @@ impl Registry {
                 manifests::answer(&view, repository, wanted, &head.headers).await
             }
             What::Blob(digest) => {
+                let (method, headers) = (&head.method, &head.headers);
                 let waiting = self.writable.as_ref().and_then(|writable| writable.blob(digest));
                 if let Some(file) = waiting {
-                    return Ok(blobs::whole(file, digest, &head.headers));
+                    return Ok(blobs::whole(file, digest, method, headers));
                 }
-                let (method, headers) = (&head.method, &head.headers);
                 blobs::answer(&view, repository, digest, method, headers, &self.streams).await
             }
             What::Uploads | What::Session(_) => {
@@ -206,7 +216,7 @@ impl Registry {
     }
 
     /// All images as they are now.
-    async fn view(&self) -> Arc<View> {
+    pub(crate) async fn view(&self) -> Arc<View> {
         let mut current = self.current.lock().await;
         for at in self.changed(&current).await {
             let place = &self.places[at];

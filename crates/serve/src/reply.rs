@@ -11,6 +11,9 @@ use transship_core::{Digest, Error, ErrorKind};
 use crate::protocol::Refusal;
 use crate::sending::Sending;
 
+/// The methods that are answered of what is only read.
+pub(crate) const READ: &str = "GET, HEAD";
+
 pub(crate) type Answer = Result<Response<Sending>, Refused>;
 
 /// Why there is no other answer.
@@ -65,8 +68,13 @@ pub(crate) fn json(media_type: &str, document: &Value) -> Response<Sending> {
 pub(crate) fn refusal(refusal: &Refusal) -> Response<Sending> {
     let mut response = bytes("application/json", refusal.body());
     *response.status_mut() = refusal.status;
-    if refusal.status == StatusCode::METHOD_NOT_ALLOWED {
-        set(response.headers_mut(), ALLOW, "GET, HEAD");
+    response
+}
+
+/// Adds which methods are answered, to a refusal of another one.
+pub(crate) fn allowing(mut response: Response<Sending>, methods: &str) -> Response<Sending> {
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+        set(response.headers_mut(), ALLOW, methods);
     }
     response
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OnceCell;
-use transship_core::{Descriptor, Digest, Observer};
+use transship_core::{Descriptor, Digest, Error, ErrorKind, Observer, Result};
 
 use crate::image::{Image, Opened};
 use crate::index::{FindReferrers, Index};
@@ -62,6 +62,18 @@ pub(crate) enum Part {
     Blob,
 }
 
+/// The most images by which one place is asked: those that cannot be opened are passed over.
+const TRIED: usize = 16;
+
+/// A place that is asked about a manifest.
+#[derive(Debug)]
+pub(crate) struct AskedPlace {
+    /// Images by which it is asked.
+    pub(crate) images: Vec<usize>,
+    /// Whether it has images of the repository, or the manifest.
+    pub(crate) may_know: bool,
+}
+
 /// Why a name is no repository.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum NoRepository {
@@ -117,6 +129,18 @@ impl View {
         }
     }
 
+    /// The repository that a request changes: as [`find`](Self::find), but where the request names a host, the one of that host
+    /// alone. A change never goes to what only has the same path.
+    pub(crate) fn find_to_change(
+        &self,
+        path: &str,
+        host: Option<&str>,
+    ) -> Result<&FullName, NoRepository> {
+        let Some(host) = host else { return self.find(path, None) };
+        let known = self.repositories.get_key_value(&FullName::canonical(host, path));
+        known.map(|(name, _)| name).ok_or(NoRepository::Unknown)
+    }
+
     /// What clients may call a repository without its host: nothing where another host has the same path.
     pub(crate) fn short<'a>(&self, name: &'a FullName) -> Option<&'a str> {
         let is_only = self.paths.get(&name.path).is_some_and(|all| all.len() == 1);
@@ -148,6 +172,49 @@ impl View {
         images.filter(|at| places.insert(self.images[*at].place)).collect()
     }
 
+    /// The places that are asked about a manifest: those with images of a repository, those with some images that hold it, then all
+    /// that are at hand.
+    pub(crate) fn asked_places(&self, repository: &FullName, holders: &[usize]) -> Vec<AskedPlace> {
+        let own = self.named(repository).map_or(&[][..], |named| &named.images);
+        let near = own.iter().chain(holders).map(|at| (*at, true));
+        let at_hand = (0..self.images.len()).filter(|at| !self.images[*at].image.is_remote);
+        self.by_place(near.chain(at_hand.map(|at| (at, false))))
+    }
+
+    /// Images by their places, with whether they are near what is asked about.
+    fn by_place(&self, images: impl Iterator<Item = (usize, bool)>) -> Vec<AskedPlace> {
+        let mut asked: Vec<AskedPlace> = Vec::new();
+        let mut positions = HashMap::new();
+        for (at, may_know) in images {
+            let position = *positions.entry(self.images[at].place).or_insert(asked.len());
+            if position == asked.len() {
+                asked.push(AskedPlace { images: Vec::new(), may_know });
+            }
+            let images = &mut asked[position].images;
+            if images.len() < TRIED && !images.contains(&at) {
+                images.push(at);
+            }
+        }
+        asked
+    }
+
+    /// The first of some images that can be opened: any image of a place leads to all that the place has.
+    pub(crate) async fn first_opened(&self, images: &[usize]) -> Result<Arc<Opened>> {
+        let mut failed = None;
+        for at in images {
+            match self.image(*at).opened().await {
+                Ok(opened) => return Ok(opened),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        Err(failed.unwrap_or_else(|| Error::new(ErrorKind::NotFound, "it has no images")))
+    }
+
+    /// Tells the log.
+    pub(crate) fn warn(&self, text: &str) {
+        self.observer.warn(text);
+    }
+
     /// Where a manifest or blob is known to be: images of different places, with its descriptor.
     pub(crate) fn holders(&self, part: Part, digest: &Digest) -> Option<(Descriptor, Vec<usize>)> {
         let known = lock(&self.known);
@@ -173,11 +240,7 @@ impl View {
     }
 
     /// Indexes what a remote image has now.
-    pub(crate) async fn index_root(
-        &self,
-        at: usize,
-        opened: &Opened,
-    ) -> transship_core::Result<()> {
+    pub(crate) async fn index_root(&self, at: usize, opened: &Opened) -> Result<()> {
         let referrers =
             if self.images[at].image.is_remote { FindReferrers::No } else { FindReferrers::Yes };
         let index = Index::read(&*opened.source, &opened.root, referrers).await?;
@@ -209,11 +272,12 @@ impl View {
         false
     }
 
-    /// An image of each place at hand that is not among those of some images.
-    pub(crate) fn one_of_each_other_place(&self, tried: &[usize]) -> Vec<usize> {
-        let mut places: HashSet<usize> = tried.iter().map(|at| self.images[*at].place).collect();
+    /// The places at hand that are not among those of some images.
+    pub(crate) fn other_places(&self, tried: &[usize]) -> Vec<AskedPlace> {
+        let tried: HashSet<usize> = tried.iter().map(|at| self.images[*at].place).collect();
         let at_hand = self.images.iter().enumerate().filter(|(_, slot)| !slot.image.is_remote);
-        at_hand.filter(|(_, slot)| places.insert(slot.place)).map(|(at, _)| at).collect()
+        let others = at_hand.filter(|(_, slot)| !tried.contains(&slot.place));
+        self.by_place(others.map(|(at, _)| (at, false)))
     }
 
     /// Notes where manifests and blobs are.

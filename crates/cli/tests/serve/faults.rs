@@ -55,6 +55,56 @@ fn a_wrong_blob_is_cut_before_its_last_byte() {
     }
 }
 
+/// That a blob was true once says nothing of the file that is there now.
+#[test]
+fn a_file_that_was_replaced_is_checked_again() {
+    for len in [1000, 300_000, 3_000_000] {
+        let layer = noise(3, len);
+        let (session, layout) = site(&layer);
+        let digest = transship::transport::sha256(&layer).to_string();
+        let mut wrong = layer.clone();
+        wrong[len - 1] ^= 1;
+        let serving = Serving::start(&session, "oci:site");
+        let path = format!("/v2/a/b/blobs/{digest}");
+        let is_true = || {
+            let reply = serving.get(&path);
+            reply.status == 200 && reply.is_whole()
+        };
+        for _ in 0..2 {
+            assert!(is_true(), "{len}");
+        }
+        // Another file, and this one written to.
+        let file = layout.path(&digest);
+        fs::write(session.path("new"), &wrong).unwrap();
+        fs::rename(session.path("new"), &file).unwrap();
+        assert!(!is_true(), "{len}");
+        fs::write(&file, &layer).unwrap();
+        assert!(is_true(), "{len}");
+        fs::write(&file, &wrong).unwrap();
+        assert!(!is_true(), "{len}");
+        fs::write(&file, &layer).unwrap();
+        assert!(is_true(), "{len}");
+    }
+}
+
+/// In two places, each file is judged by itself.
+#[test]
+fn one_true_copy_says_nothing_of_another() {
+    let layer = noise(5, 400_000);
+    let (session, layout) = site(&layer);
+    let digest = transship::transport::sha256(&layer).to_string();
+    session.ok("copy --all-images oci:site oci:second");
+    let serving = Serving::start(&session, "oci:site oci:second");
+    let path = format!("/v2/a/b/blobs/{digest}");
+    assert!(serving.get(&path).is_whole());
+    let second = session.path("second/blobs").join(digest.replace(':', "/"));
+    let mut wrong = layer.clone();
+    wrong[7] ^= 1;
+    fs::write(second, &wrong).unwrap();
+    fs::remove_file(layout.path(&digest)).unwrap();
+    assert!(!serving.get(&path).is_whole());
+}
+
 #[test]
 fn a_cut_pull_goes_on_where_it_stopped() {
     let layer = noise(4, 6_000_000);

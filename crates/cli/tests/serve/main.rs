@@ -17,6 +17,7 @@
 
 mod air_gap;
 mod changes;
+mod changing;
 mod clients;
 mod faults;
 mod http;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::layout::{Layout, digest, noise};
+use crate::layout::{Layout, MANIFEST, digest, noise};
 use crate::serving::Serving;
 use crate::session::Session;
 
@@ -27,6 +27,39 @@ fn any_mix_of_places() {
             session.ok(&format!("copy --tls-verify=false {remote} oci:pulled:{name}"));
         }
         session.ok("verify oci:pulled");
+    }
+}
+
+/// What a place has is found also where its first image cannot be opened.
+#[test]
+fn a_broken_image_hides_no_other() {
+    let session = Session::new();
+    // An entry that is malformed cannot be opened.
+    let broken = json!({ "mediaType": MANIFEST, "digest": "sha256:none", "size": 5 });
+    let mut layout = Layout::new(&session.path("site"));
+    let large = noise(3, 300_000);
+    let image = layout.image(&[&large]);
+    layout.list(&broken, None);
+    layout.list(&image, Some("docker.io/a/b:1"));
+    let sbom = layout.about(&image, "application/sbom");
+    layout.list(&sbom, None);
+    let mut other = Layout::new(&session.path("other"));
+    other.list(&broken, None);
+    for places in ["oci:site", "oci:other oci:site", "oci:site oci:other"] {
+        let serving = Serving::start(&session, places);
+        let found = |path: &str, of: &str| serving.get(&format!("/v2/{path}/{of}"));
+        for repository in ["a/b", "site"] {
+            let about = found(&format!("{repository}/referrers"), &digest(&image)).json();
+            assert_eq!(digest(&about["manifests"][0]), digest(&sbom), "{places} {repository}");
+        }
+        let absent = format!("sha256:{}", "0".repeat(64));
+        let none = found("a/b/referrers", &absent);
+        assert_eq!((none.status, &none.json()["manifests"]), (200, &json!([])), "{places}");
+        let layer = transship::transport::sha256(&large).to_string();
+        assert!(found("a/b/blobs", &layer).is_whole(), "{places}");
+        // Where a place has the repository and cannot be asked, the list is not empty: it is not known.
+        let unknown = found("other/referrers", &absent).status;
+        assert_eq!(unknown, if places == "oci:site" { 404 } else { 500 }, "{places}");
     }
 }
 

@@ -8,26 +8,32 @@ use crate::layout::{INDEX, LAYER, MANIFEST, digest, noise};
 use crate::serving::Serving;
 use crate::session::Session;
 
-const STREAM: &[(&str, &str)] = &[("Content-Type", "application/octet-stream")];
+pub(crate) const STREAM: &[(&str, &str)] = &[("Content-Type", "application/octet-stream")];
 
-struct Pushed {
-    session: Session,
-    serving: Serving,
+pub(crate) struct Pushed {
+    pub(crate) session: Session,
+    pub(crate) serving: Serving,
 }
 
 impl Pushed {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let session = Session::new();
         let serving = Serving::start(&session, "--writable site");
         Self { session, serving }
     }
 
-    fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+    pub(crate) fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Reply {
         send(&self.serving.host, method, path, headers, body)
     }
 
     /// Begins an upload, and gives where it goes on.
-    fn begin(&self, repository: &str) -> String {
+    pub(crate) fn begin(&self, repository: &str) -> String {
         let reply = self.send("POST", &format!("/v2/{repository}/blobs/uploads/"), &[], b"");
         assert_eq!(reply.status, 202);
         reply.header("location").unwrap().to_owned()
@@ -41,14 +47,14 @@ impl Pushed {
         of
     }
 
-    fn put(&self, repository: &str, reference: &str, manifest: &Value) -> Reply {
+    pub(crate) fn put(&self, repository: &str, reference: &str, manifest: &Value) -> Reply {
         let kind = manifest["mediaType"].as_str().unwrap();
         let path = format!("/v2/{repository}/manifests/{reference}");
         self.send("PUT", &path, &[("Content-Type", kind)], manifest.to_string().as_bytes())
     }
 
     /// The manifest of an image whose blobs were pushed.
-    fn image(&self, repository: &str, layer: &[u8]) -> Value {
+    pub(crate) fn image(&self, repository: &str, layer: &[u8]) -> Value {
         let config = json!({
             "architecture": "amd64", "os": "linux",
             "rootfs": { "type": "layers", "diff_ids": [transship::transport::sha256(layer).to_string()] },
@@ -60,7 +66,7 @@ impl Pushed {
         json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer] })
     }
 
-    fn get(&self, path: &str) -> Reply {
+    pub(crate) fn get(&self, path: &str) -> Reply {
         self.serving.get(path)
     }
 }
@@ -70,11 +76,11 @@ fn described(kind: &str, bytes: &[u8]) -> Value {
     json!({ "mediaType": kind, "digest": digest, "size": bytes.len() })
 }
 
-fn described_manifest(manifest: &Value) -> Value {
+pub(crate) fn described_manifest(manifest: &Value) -> Value {
     described(manifest["mediaType"].as_str().unwrap(), manifest.to_string().as_bytes())
 }
 
-fn refused(reply: &Reply, status: u16, code: &str) {
+pub(crate) fn refused(reply: &Reply, status: u16, code: &str) {
     assert_eq!((reply.status, &*reply.code()), (status, code));
 }
 

@@ -162,6 +162,11 @@ fn pulling_blobs_in_parts() {
         let etag = serving.ask("HEAD", &path, &[]).header("etag").unwrap().to_owned();
         let same = [("Range", "bytes=0-0"), ("If-Range", &*etag)];
         assert_eq!(serving.ask("GET", &path, &same).status, 206);
+        // A range is for GET alone.
+        for range in ["bytes=0-9", "bytes=700000-"] {
+            let head = serving.ask("HEAD", &path, &[("Range", range)]);
+            assert_eq!((head.status, head.size()), (200, len), "{range}");
+        }
         let other = [("Range", "bytes=0-0"), ("If-Range", "\"other\"")];
         assert_eq!(serving.ask("GET", &path, &other).status, 200);
     }

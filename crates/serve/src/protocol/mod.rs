@@ -9,6 +9,7 @@ mod route;
 
 pub use page::{Page, next_link, page};
 pub use query::Query;
+pub(crate) use query::encode;
 pub use ranges::{Asked, asked, chunk};
 pub use refusal::Refusal;
 pub use route::{Route, Wanted, What, is_name, is_tag, parse_digest};

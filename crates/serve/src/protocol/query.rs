@@ -59,7 +59,7 @@ pub(super) fn decode(text: &str) -> String {
 }
 
 /// Escapes all that has a meaning in a URL.
-pub(super) fn encode(text: &str) -> String {
+pub(crate) fn encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {

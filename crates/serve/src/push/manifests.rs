@@ -25,7 +25,8 @@ where
     /// `PUT manifests/..`: all that the manifest names becomes a whole image of the place.
     pub(super) async fn put(&mut self, wanted: &Wanted) -> Answer {
         let place = &self.writable.reference;
-        let name = names::name(self.view, place, (self.path, self.host), wanted)?;
+        let view = self.registry.view().await;
+        let name = names::name(&view, place, (self.path, self.host), wanted)?;
         let bytes = self.incoming.all(MANIFEST_LIMIT).await?;
         let manifest = self.manifest(wanted, &bytes)?;
         let digest = manifest.descriptor().digest.clone();
@@ -39,13 +40,18 @@ where
                 self.put_blob(&*destination, part).await?;
             }
         }
-        if let Err(error) = destination.commit(Commit::new(&manifest)).await {
-            return Err(self.not_kept(error));
+        {
+            let _changing = self.writable.changes.lock().await;
+            let view = self.registry.view().await;
+            self.keep_moved(&view, wanted, &digest).await?;
+            if let Err(error) = destination.commit(Commit::new(&manifest)).await {
+                return Err(self.not_kept(error));
+            }
+            self.unname_parts(&*self.registry.view().await, wanted, &manifest).await;
         }
         for part in manifest.document().parts() {
             self.writable.kept().blobs.remove(&part.digest);
         }
-        self.unname_parts(wanted, &manifest).await;
         let mut response = self.created(&format!("manifests/{digest}"), &digest);
         if let Some(subject) = manifest.document().subject() {
             let name = hyper::header::HeaderName::from_static("oci-subject");
@@ -106,7 +112,8 @@ where
     /// A blob of another place here.
     async fn elsewhere(&self, digest: &Digest) -> Result<Option<Body>> {
         let anywhere = FullName::new("", self.path);
-        Ok(match find(self.view, &anywhere, Part::Blob, digest).await? {
+        let view = self.registry.view().await;
+        Ok(match find(&view, &anywhere, Part::Blob, digest).await? {
             Some(Found::Blob(_, body)) => Some(*body),
             _ => None,
         })
@@ -140,78 +147,114 @@ where
     }
 
     /// What was pushed by its digest, and now is in an index or has a tag, needs no name of its own.
-    async fn unname_parts(&self, wanted: &Wanted, manifest: &Manifest) {
+    async fn unname_parts(&self, view: &View, wanted: &Wanted, manifest: &Manifest) {
         let index = manifest.document().is_index();
         let children = manifest.document().parts().filter(|_| index).take(CHILDREN);
         let own = matches!(wanted, Wanted::Tag(_)).then_some(&manifest.descriptor().digest);
         for digest in children.map(|child| &child.digest).chain(own) {
             let wanted = Wanted::Digest(digest.clone());
             let place = &self.writable.reference;
-            let name = names::name(self.view, place, (self.path, self.host), &wanted);
+            let name = names::name(view, place, (self.path, self.host), &wanted);
             let Ok(name) = name else { continue };
-            if self.view.has_name(&name) {
+            if view.has_name(&name)
+                && let Ok(name) = self.writable.named(&name)
+            {
                 // Where it stays, it is an image more.
                 let _ = self.writable.delete(&name).await;
             }
         }
     }
 
-    /// `DELETE manifests/..`: a tag alone, or all tags of a digest in this repository.
+    /// What a tag names before it moves stays.
+    async fn keep_moved(&self, view: &View, wanted: &Wanted, comes: &Digest) -> Result<()> {
+        let (Wanted::Tag(tag), Ok(repository)) =
+            (wanted, view.find_to_change(self.path, self.host))
+        else {
+            return Ok(());
+        };
+        let moving = view.names(repository, &self.writable.reference, tag);
+        self.keep(view, repository, &moving, Some(comes)).await
+    }
+
+    /// `DELETE manifests/..`: a tag alone, or all of a digest in this repository.
     pub(super) async fn delete(&mut self, wanted: &Wanted) -> Answer {
+        // Nothing that is pushed here comes between the look and the deletion.
+        let _changing = self.writable.changes.lock().await;
+        let view = self.registry.view().await;
         let unknown = || {
             let why = format!("{} has no manifest {wanted} that can be deleted", self.path);
             Refusal::unknown("MANIFEST_UNKNOWN", why)
         };
-        let repository = self
-            .view
-            .find(self.path, self.host)
+        let repository = view
+            .find_to_change(self.path, self.host)
             .map_err(|why| crate::lists::no_repository(self.path, &why))?;
-        let names = match wanted {
-            Wanted::Tag(tag) => self.view.names(repository, &self.writable.reference, tag),
-            Wanted::Digest(digest) => self.of_digest(repository, digest).await,
+        let going = match wanted {
+            Wanted::Tag(tag) => {
+                let names = view.names(repository, &self.writable.reference, tag);
+                self.keep(&view, repository, &names, None).await?;
+                names.iter().map(|name| self.writable.named(name)).collect::<Result<_>>()?
+            }
+            Wanted::Digest(digest) => self.of_digest(&view, repository, digest).await?,
         };
-        if names.is_empty() {
-            return Err(unknown().into());
-        }
-        for name in &names {
-            match self.writable.delete(name).await {
-                Err(error) if error.kind() == ErrorKind::NotFound => return Err(unknown().into()),
-                other => other?,
+        let mut is_done = false;
+        for reference in &going {
+            match self.writable.delete(reference).await {
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                other => {
+                    other?;
+                    is_done = true;
+                }
             }
         }
-        Ok(reply::empty(StatusCode::ACCEPTED))
+        let done = is_done.then(|| reply::empty(StatusCode::ACCEPTED));
+        done.ok_or_else(|| unknown().into())
     }
 
-    /// The names in a repository that stand for a digest.
-    async fn of_digest(&self, repository: &FullName, digest: &Digest) -> Vec<ImageName> {
-        let mut names = Vec::new();
-        let images = self.view.named(repository).map_or(&[][..], |named| &named.images);
-        for at in images {
-            let image = self.view.image(*at);
-            let opened = image.opened().await;
-            if opened.is_ok_and(|opened| opened.root.digest == *digest)
-                && self.view.place(*at).reference == self.writable.reference
-            {
-                let own = image.served.iter().filter(|one| one.repository == *repository);
-                names.extend(own.filter_map(|one| one.name.clone()));
+    /// All that stands for a digest in a repository: its names, or the image itself where it has none.
+    async fn of_digest(
+        &self,
+        view: &View,
+        repository: &FullName,
+        digest: &Digest,
+    ) -> Result<Vec<Reference>> {
+        let mut found = Vec::new();
+        let images = view.named(repository).map_or(&[][..], |named| &named.images);
+        for at in images.iter().filter(|at| self.writable.has(view, **at)) {
+            let image = view.image(*at);
+            if !image.opened().await.is_ok_and(|opened| opened.root.digest == *digest) {
+                continue;
+            }
+            for one in image.served.iter().filter(|one| one.repository == *repository) {
+                found.push(match &one.name {
+                    Some(name) => self.writable.named(name)?,
+                    None => image.reference.clone(),
+                });
             }
         }
-        names
+        Ok(found)
     }
 }
 
 impl Writable {
-    /// Takes a name from its image.
-    async fn delete(&self, name: &ImageName) -> Result<()> {
-        let text = format!("{}:{name}", self.reference.locator());
-        let at: Reference = self.transport.parse(&text)?;
+    /// Whether an image is in the place that is pushed to.
+    pub(super) fn has(&self, view: &View, image: usize) -> bool {
+        view.place(image).reference == self.reference
+    }
+
+    /// The image that has a name.
+    fn named(&self, name: &ImageName) -> Result<Reference> {
+        self.transport.parse(&format!("{}:{name}", self.reference.locator()))
+    }
+
+    /// Takes a name from its image, or deletes an image without one.
+    async fn delete(&self, at: &Reference) -> Result<()> {
         let Some(deletion) = self.transport.deletion() else {
             return Err(Error::new(ErrorKind::Unsupported, "nothing is deleted there"));
         };
         let mut how = DeleteOptions::default();
         how.observer = self.how.observer.clone();
         how.lock_timeout = self.how.lock_timeout;
-        deletion.delete(&at, &how).await
+        deletion.delete(at, &how).await
     }
 }
 

@@ -3,6 +3,7 @@
 mod incoming;
 mod manifests;
 mod names;
+mod untagged;
 mod uploads;
 
 use std::collections::HashMap;
@@ -15,10 +16,10 @@ use transship_core::{
     Digest, Error, ErrorKind, FileRange, Reference, Result, Transport, WriteOptions,
 };
 
-use crate::protocol::{Query, Refusal, What};
+use crate::protocol::{Query, Refusal, What, encode};
+use crate::registry::Registry;
 use crate::reply::{self, Answer, set};
 use crate::sending::Sending;
-use crate::view::View;
 
 pub(crate) use incoming::Incoming;
 pub(crate) use names::is_hidden;
@@ -38,6 +39,8 @@ pub(crate) struct Writable {
     reference: Reference,
     how: WriteOptions,
     kept: Mutex<Kept>,
+    /// Held from the look at what names stand for until they are changed.
+    changes: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -56,7 +59,7 @@ struct Aged<T> {
 /// A push.
 pub(crate) struct Pushing<'a, B> {
     pub(crate) writable: &'a Writable,
-    pub(crate) view: &'a Arc<View>,
+    pub(crate) registry: &'a Registry,
     pub(crate) head: &'a Parts,
     pub(crate) path: &'a str,
     pub(crate) host: Option<&'a str>,
@@ -75,7 +78,8 @@ impl Writable {
             let error = Error::new(ErrorKind::Unsupported, message).context(&reference);
             return Err(error.hint("give a layout: oci:PATH"));
         }
-        Ok(Self { transport, reference, how, kept: Mutex::default() })
+        let (kept, changes) = (Mutex::default(), tokio::sync::Mutex::default());
+        Ok(Self { transport, reference, how, kept, changes })
     }
 
     /// A blob that waits for its manifest.
@@ -103,13 +107,22 @@ impl Writable {
     }
 }
 
-/// Whether a request is one of a push.
+/// Whether a request is one of a push, or is refused as if it were.
 pub(crate) fn takes(method: &Method, what: &What) -> bool {
     match what {
-        What::Session(_) => *method != Method::HEAD,
-        What::Uploads => *method == Method::POST,
-        What::Manifest(_) => matches!(*method, Method::PUT | Method::DELETE),
+        What::Session(_) | What::Uploads => true,
+        What::Manifest(_) => !matches!(*method, Method::GET | Method::HEAD),
         _ => false,
+    }
+}
+
+/// The methods that are answered where pushes are taken, as `Allow` lists them.
+pub(crate) fn methods(what: &What) -> &'static str {
+    match what {
+        What::Manifest(_) => "GET, HEAD, PUT, DELETE",
+        What::Uploads => "POST",
+        What::Session(_) => "GET, PATCH, PUT, DELETE",
+        What::Tags | What::Blob(_) | What::Referrers(_) => reply::READ,
     }
 }
 
@@ -145,7 +158,7 @@ where
 
     /// A URL of this repository, with the host that the request names.
     fn location(&self, rest: &str) -> String {
-        let host = self.host.map_or_else(String::new, |host| format!("?ns={host}"));
+        let host = self.host.map_or_else(String::new, |host| format!("?ns={}", encode(host)));
         format!("/v2/{}/{rest}{host}", self.path)
     }
 

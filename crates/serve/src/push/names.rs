@@ -34,7 +34,7 @@ pub(super) fn name(
         Wanted::Tag(tag) => tag.clone(),
         Wanted::Digest(digest) => hidden(digest),
     };
-    let repository = match view.find(path, host) {
+    let repository = match view.find_to_change(path, host) {
         Ok(known) if known.host.is_empty() && known.path != own_name(place) => {
             let why = format!("{path} is served from a place that is only read");
             return Err(Refusal::unsupported(why));
@@ -52,8 +52,15 @@ pub(super) fn name(
     let is_bare = repository.host.is_empty() && view.named(&repository).is_some();
     let text = if is_bare { tag } else { format!("{repository}:{tag}") };
     let name = ImageName::new(&text).ok();
-    let name = if is_bare { name } else { name.and_then(|name| Some((&name.docker()?).into())) };
+    let name = if is_bare { name } else { name.and_then(|name| of_host(&name, host)) };
     name.ok_or_else(|| Refusal::bad("NAME_INVALID", format!("{text:?} is no name of an image")))
+}
+
+/// The whole name, if it is one of the host that the request names: where that is no host, docker takes it for a part of the path.
+fn of_host(name: &ImageName, host: Option<&str>) -> Option<ImageName> {
+    let docker = name.docker()?;
+    let host = host.map(|host| FullName::new(host, "").host);
+    host.is_none_or(|host| docker.domain() == host).then(|| (&docker).into())
 }
 
 pub(super) fn hidden(digest: &Digest) -> String {

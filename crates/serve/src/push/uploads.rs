@@ -186,7 +186,8 @@ where
             return Ok(true);
         }
         let anywhere = crate::names::FullName::new("", self.path);
-        Ok(find(self.view, &anywhere, Part::Blob, digest).await?.is_some())
+        let view = self.registry.view().await;
+        Ok(find(&view, &anywhere, Part::Blob, digest).await?.is_some())
     }
 
     /// Where an upload goes on.

@@ -351,3 +351,11 @@
 //! anything failed, nothing is pruned: what it would have brought is not known. skopeo's YAML puts `coreos/etcd` at `PREFIX/etcd`, and so does this, so that
 //! nodes find what they found; of two repositories with one last component skopeo lets the last one win, and here they are refused.
 //! Scalars are read as they are written, as Go's decoder does into strings: tag `1.10` stays that.
+//!
+//! # 82. A served manifest outlives its tag
+//!
+//! Nodes pull by digest what a tag named when they were told of it, so a tag that moves or is deleted leaves its manifest, until it is
+//! deleted by its digest. An entry of `index.json` without a name would keep it, too, but belongs to no repository: anybody could delete it from
+//! anywhere, and a layout has place for one image without a name. So it gets the hidden tag of a push by digest. The look at what a
+//! tag names and the change of it are one step for all who push; `?ns=HOST`, which may fall back to another host for a pull, counts to
+//! the letter for a change.

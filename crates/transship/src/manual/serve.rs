@@ -18,7 +18,8 @@
 //!
 //! An image `docker.io/library/alpine:3` is pulled as `library/alpine:3`, as `alpine:3` or with its host in the path,
 //! `docker.io/library/alpine:3`. containerd says which host it wants with `?ns=HOST`; then the image of that host comes first. A path that
-//! several hosts have is answered with 404 without that, and the log says which they are.
+//! several hosts have is answered with 404 without that, and the log says which they are. A push or deletion with `?ns=HOST` is for that host
+//! alone.
 //!
 //! | the image's name | is served as |
 //! |---|---|
@@ -42,7 +43,8 @@
 //! tags and the catalog in pages, referrers with `artifactType`. A manifest is sent as it is stored, whatever `Accept` lists. What
 //! writes is answered with 405, unless `--writable` is given.
 //!
-//! Each blob is hashed while it is sent, once for all who pull it, until it was found true. A wrong blob of up to 128 KiB is answered with
+//! Each blob is hashed while it is sent, once for all who pull it, until its file was found true, and again when that is changed or
+//! replaced. A wrong blob of up to 128 KiB is answered with
 //! 500; a larger one is cut before its last byte. The client reads no paths of the server: what is wrong is in the log. A range waits for that
 //! with its end alone.
 //!
@@ -63,7 +65,8 @@
 //! temporary files (`--tmpdir`), for an hour after they were last used, and are gone if the server ends. So it should not run out of space there.
 //!
 //! Images are named as docker names them, `docker.io/team/app:1`, or by the host of the repository that is there. A push by digest gets a
-//! tag `_digest-sha256-..`, which no list of tags shows, until an index or a tag has it; so referrers keep theirs. Deleting a
+//! tag `_digest-sha256-..`, which no list of tags shows, until an index or a tag has it; so referrers keep theirs. A manifest whose
+//! tag moves or is deleted gets one, too: it is pulled by its digest until it is deleted by that, as from other registries. Deleting a
 //! digest deletes its tags in that repository. `transship gc --delete` frees the space. Deletions of blobs are answered with 405.
 //!
 //! Other places are served beside it: what they have need not be pushed, and is copied from there.
