@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -44,6 +44,9 @@ pub struct RegistryOptions {
     /// The size of the pieces in which uploads are sent, in bytes; `None`: in one. For servers or proxies with a limit.
     /// `chunk-size=BYTES`.
     pub chunk_size: Option<u64>,
+    /// How many bytes of answers and uploads may pass in a second, over all connections; `None`: as many as come.
+    /// `limit-rate=BYTES`, also as `500k`, `10M`, `1G`, in steps of 1024.
+    pub limit_rate: Option<NonZeroU64>,
     /// Whether the servers take indexes of which parts are absent. `sparse=true`.
     pub sparse: bool,
 }
@@ -97,6 +100,11 @@ pub(crate) const OPTIONS: &[TransportOption] = &[
         "SECONDS",
         "Give up a {side} connection that is silent for so long [default: 60]",
     ),
+    TransportOption::value(
+        "limit-rate",
+        "BYTES",
+        "Read from and write to the {side} registry at most so many bytes a second, as 500k or 10M",
+    ),
     TransportOption::flag(
         "no-creds",
         "Use no credentials for the {side} registry, even if some are configured",
@@ -144,6 +152,7 @@ impl Default for RegistryOptions {
             first_wait: Duration::from_millis(250),
             idle_timeout: Duration::from_secs(60),
             chunk_size: None,
+            limit_rate: None,
             sparse: false,
         }
     }
@@ -174,8 +183,8 @@ impl RegistryOptions {
                 }),
             first_wait: defaults.first_wait,
             sparse: get("sparse").map_or(Ok(false), |v| boolean("sparse", v))?,
-            chunk_size: number(settings, "chunk-size")?
-                .map(|size: std::num::NonZeroU64| size.get()),
+            chunk_size: size(settings, "chunk-size")?.map(NonZeroU64::get),
+            limit_rate: size(settings, "limit-rate")?,
         })
     }
 }
@@ -236,6 +245,24 @@ fn number<T: std::str::FromStr>(settings: &Settings, key: &str) -> Result<Option
     value.parse().map(Some).map_err(|_| malformed(key, value, "a number"))
 }
 
+/// A number of bytes, also of KiB, MiB or GiB, as curl has them.
+fn size(settings: &Settings, key: &str) -> Result<Option<NonZeroU64>> {
+    let Some(value) = settings.get(SCHEME, key) else { return Ok(None) };
+    let end = value.len() - value.bytes().rev().take_while(u8::is_ascii_alphabetic).count();
+    let (digits, unit) = value.split_at(end);
+    let unit: Option<u64> = match unit.to_ascii_lowercase().as_str() {
+        "" => Some(1),
+        "k" => Some(1 << 10),
+        "m" => Some(1 << 20),
+        "g" => Some(1 << 30),
+        _ => None,
+    };
+    let bytes =
+        digits.parse::<u64>().ok().zip(unit).and_then(|(count, unit)| count.checked_mul(unit));
+    let wanted = "a number of bytes, as 500k or 10M,";
+    bytes.and_then(NonZeroU64::new).map(Some).ok_or_else(|| malformed(key, value, wanted))
+}
+
 fn malformed(key: &str, value: &str, wanted: &str) -> Error {
     let message = format!("option docker.{key} is {value:?}, where {wanted} is expected");
     Error::new(ErrorKind::InvalidInput, message)
@@ -251,12 +278,14 @@ mod tests {
             .with("docker", "creds", "me:a:b")
             .with("docker", "tls-verify", "false")
             .with("docker", "idle-timeout", "7")
+            .with("docker", "limit-rate", "500k")
             .with("docker", "chunk-size", "1048576");
         let options = RegistryOptions::from_settings(&settings).unwrap();
         assert!(!format!("{options:?}").contains("a:b"), "{options:?}");
         assert_eq!(options.tls_verify, Some(false));
         assert_eq!(options.idle_timeout, Duration::from_secs(7));
         assert_eq!(options.chunk_size, Some(1 << 20));
+        assert_eq!(options.limit_rate.map(NonZeroU64::get), Some(500 << 10));
     }
 
     #[test]
@@ -267,6 +296,11 @@ mod tests {
             ("connections", "0"),
             ("retries", "-1"),
             ("idle-timeout", "0"),
+            ("limit-rate", "0"),
+            ("limit-rate", "fast"),
+            ("limit-rate", "10T"),
+            ("limit-rate", "99999999999999999999"),
+            ("limit-rate", "18446744073709551615k"),
         ] {
             let settings = Settings::new().with("docker", key, value);
             let error = RegistryOptions::from_settings(&settings).unwrap_err();

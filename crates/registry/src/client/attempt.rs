@@ -151,7 +151,7 @@ impl Host {
         }
         idle.touch();
         let answered = match idle.guard(request.send()).await {
-            Some(Ok(response)) => Ok(Answer::new(response, idle)),
+            Some(Ok(response)) => Ok(Answer::new(response, idle, self.rate())),
             Some(Err(error)) => Err(failure(&place, error)),
             None => Err(Failure::cut(silent())),
         };

@@ -1,7 +1,7 @@
 //! [`Call`] and [`Answer`]: a request as it is meant, and what comes back.
 
 use std::fmt;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use crate::hints::option;
 use bytes::{Bytes, BytesMut};
@@ -13,6 +13,7 @@ use super::auth::Scopes;
 use super::idle::Idle;
 use super::patience::Patience;
 use super::problem;
+use super::rate::Rate;
 use crate::locked;
 
 /// A request as it is meant.
@@ -143,6 +144,7 @@ pub(crate) struct Answer {
     pub(crate) url: Url,
     response: reqwest::Response,
     idle: Idle,
+    rate: Option<Arc<Rate>>,
 }
 
 /// Why a body could not be read.
@@ -154,9 +156,14 @@ pub(crate) enum ReadFailure {
 }
 
 impl Answer {
-    pub(crate) fn new(mut response: reqwest::Response, idle: Idle) -> Self {
+    pub(crate) fn new(
+        mut response: reqwest::Response,
+        idle: Idle,
+        rate: Option<Arc<Rate>>,
+    ) -> Self {
         let headers = std::mem::take(response.headers_mut());
-        Self { status: response.status(), headers, url: response.url().clone(), response, idle }
+        let (status, url) = (response.status(), response.url().clone());
+        Self { status, headers, url, response, idle, rate }
     }
 
     /// How many bytes the server says will come.
@@ -167,7 +174,12 @@ impl Answer {
     pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, ReadFailure> {
         self.idle.touch();
         match self.idle.guard(self.response.chunk()).await {
-            Some(Ok(chunk)) => Ok(chunk),
+            Some(Ok(chunk)) => {
+                if let (Some(rate), Some(bytes)) = (&self.rate, &chunk) {
+                    rate.pass(bytes.len(), &self.idle).await;
+                }
+                Ok(chunk)
+            }
             Some(Err(error)) => Err(ReadFailure::Cut(
                 Error::new(ErrorKind::Unavailable, "the connection was cut")
                     .caused_by(error.without_url()),

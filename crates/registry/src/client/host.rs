@@ -22,6 +22,7 @@ use super::limit::{Limit, Permit};
 use super::network::Network;
 use super::patience::{Away, Patience};
 use super::problem::{self, PROBLEM_LIMIT};
+use super::rate::Rate;
 use super::retry::{self, Tries, UNREACHABLE};
 use crate::Credential;
 use crate::config::GivenCredential;
@@ -143,6 +144,11 @@ impl Host {
 
     pub(crate) fn idle_timeout(&self) -> std::time::Duration {
         self.network.options.idle_timeout
+    }
+
+    /// How many bytes a second may pass, if not all.
+    pub(crate) fn rate(&self) -> Option<Arc<Rate>> {
+        self.network.rate.clone()
     }
 
     pub(crate) fn chunk_size(&self) -> Option<u64> {

@@ -12,6 +12,7 @@ mod network;
 mod patience;
 mod problem;
 mod proxy;
+mod rate;
 mod repository;
 mod retry;
 
@@ -23,5 +24,6 @@ pub(crate) use idle::Idle;
 pub(crate) use network::Network;
 pub(crate) use patience::Patience;
 pub(crate) use problem::header;
+pub(crate) use rate::Rate;
 pub(crate) use repository::{Repository, next_page};
 pub(crate) use retry::Tries;

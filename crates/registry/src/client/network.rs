@@ -12,6 +12,7 @@ use transship_core::{DockerName, Error, ErrorKind, Result, Sparse, run_blocking}
 use super::address::{Guard, Guarded};
 use super::host::Host;
 use super::proxy::Proxies;
+use super::rate::Rate;
 use crate::RegistryOptions;
 use crate::config::{Endpoint, GivenCredential, RegistriesConf, Resolved};
 use crate::credentials::Credentials;
@@ -22,6 +23,7 @@ use crate::tls::{self, Folders, Trust};
 #[derive(Debug)]
 pub(crate) struct Network {
     pub(crate) options: RegistryOptions,
+    pub(crate) rate: Option<Arc<Rate>>,
     pub(crate) credentials: Arc<Credentials>,
     conf: OnceCell<RegistriesConf>,
     hosts: Mutex<HashMap<(String, Trust, GivenCredential), Arc<Host>>>,
@@ -35,6 +37,7 @@ impl Network {
     pub(crate) fn new(options: RegistryOptions) -> Arc<Self> {
         Arc::new(Self {
             credentials: Arc::new(Credentials::new(&options)),
+            rate: options.limit_rate.map(|rate| Arc::new(Rate::new(rate.get()))),
             options,
             conf: OnceCell::new(),
             hosts: Mutex::default(),

@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt as _};
 use transship_core::{Body, Error, ErrorKind, Result, Stored};
 
 use super::pump::{Chunk, Pump};
-use crate::client::Idle;
+use crate::client::{Idle, Rate};
 use crate::locked;
 
 /// The bytes of one blob. They are read again from the start where the body can be, else the last of them are kept.
@@ -113,11 +113,27 @@ impl Feed {
     }
 
     /// The next bytes, at most `limit`, as a request's body.
-    pub(crate) fn piece(&self, limit: Option<u64>, idle: &Idle) -> reqwest::Body {
+    pub(crate) fn piece(
+        &self,
+        limit: Option<u64>,
+        idle: &Idle,
+        rate: Option<Arc<Rate>>,
+    ) -> reqwest::Body {
         let mut state = self.state();
         state.turn += 1;
-        let piece = Piece { feed: self.clone(), turn: state.turn, left: limit, idle: idle.clone() };
-        reqwest::Body::wrap_stream(piece)
+        let (turn, idle) = (state.turn, idle.clone());
+        let most = rate.as_ref().map_or(u64::MAX, |rate| rate.step());
+        let piece = Piece { feed: self.clone(), turn, left: limit, most, idle: idle.clone() };
+        let Some(rate) = rate else { return reqwest::Body::wrap_stream(piece) };
+        reqwest::Body::wrap_stream(piece.then(move |next| {
+            let (rate, idle) = (Arc::clone(&rate), idle.clone());
+            async move {
+                if let Ok(bytes) = &next {
+                    rate.pass(bytes.len(), &idle).await;
+                }
+                next
+            }
+        }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -194,6 +210,8 @@ struct Piece {
     feed: Feed,
     turn: u64,
     left: Option<u64>,
+    /// How many bytes go at once.
+    most: u64,
     idle: Idle,
 }
 
@@ -201,7 +219,7 @@ impl Stream for Piece {
     type Item = io::Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let limit = self.left.unwrap_or(u64::MAX);
+        let limit = self.left.unwrap_or(u64::MAX).min(self.most);
         if limit == 0 {
             return Poll::Ready(None);
         }

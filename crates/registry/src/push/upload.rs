@@ -215,7 +215,8 @@ impl Upload {
                 Some(_) => self.patient(),
                 None => Idle::new(host.idle_timeout()),
             };
-            call.payload = Payload::Stream(Stream::new(self.feed.piece(length, &idle), length));
+            call.payload =
+                Payload::Stream(Stream::new(self.feed.piece(length, &idle, host.rate()), length));
             call.idle = Some(idle.clone());
             let fetched = match stored {
                 Some(stored) => match self.watch(&call, &idle, stored).await? {

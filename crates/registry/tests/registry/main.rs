@@ -21,6 +21,7 @@ mod mirrors;
 mod pieces;
 mod pull;
 mod push;
+mod rate;
 mod real;
 mod referrers;
 mod trouble;

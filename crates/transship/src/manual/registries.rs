@@ -189,6 +189,7 @@
 //! | `--connections N` | 24 | the most requests to a host at once, for reads and for writes; halved on 429, and growing back |
 //! | `--jobs N` | 8, or 24 that have 1 MiB at most | the most blobs that are copied at once |
 //! | `--chunk-size BYTES` | in one piece | servers and proxies that limit the size of a request |
+//! | `--limit-rate BYTES` | none | thin lines: at most so many bytes a second, as `500k` or `10M` (of 1024), over all connections of a side |
 //! | `--idle-timeout SECONDS` | 60 | slow servers |
 //! | `--retries N` | 5 | |
 //! | `--sparse` | false | registries that accept an index without all of its images |
