@@ -2,12 +2,14 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::header::{
     ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, IF_RANGE, RANGE,
 };
 use hyper::{Method, Response, StatusCode};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use transship_core::{Body, Descriptor, Digest, Error, ErrorKind, Expect, FileRange, run_blocking};
 
 use crate::manifests::{Found, find};
@@ -20,6 +22,9 @@ use crate::view::{Part, View};
 
 /// How many bodies are read at once that are no files: each holds several MiB.
 pub(crate) const STREAMS: usize = 8;
+
+/// How long an answer waits until it can be read.
+const TURN: Duration = Duration::from_secs(60);
 
 /// The largest blob that is looked at before the answer begins.
 const IN_MEMORY: u64 = 128 << 10;
@@ -139,7 +144,7 @@ async fn sending(
     if let Some(file) = body.file_range() {
         let file = file.clone();
         let Some(now) = state(&file, &of.digest).await else {
-            return Ok(stream(body, part, streams).await);
+            return stream(body, part, streams).await;
         };
         if view.verdicts.is_good(&now) {
             return Ok(Sending::file(file, part));
@@ -148,7 +153,7 @@ async fn sending(
         let verdict = view.verdicts.of(&now, &file, expect);
         return Ok(Sending::checked_file(file, part, verdict));
     }
-    Ok(stream(body, part, streams).await)
+    stream(body, part, streams).await
 }
 
 /// The state of a file; `None` where it is none.
@@ -158,11 +163,18 @@ async fn state(file: &FileRange, digest: &Digest) -> Option<Checked> {
 }
 
 /// What is read anew for each answer, and checked each time.
-async fn stream(body: Body, part: Range<u64>, streams: &Arc<Semaphore>) -> Sending {
-    // It is closed only with the process.
-    let permit = Arc::clone(streams).acquire_owned().await.ok();
+async fn stream(
+    body: Body,
+    part: Range<u64>,
+    streams: &Arc<Semaphore>,
+) -> Result<Sending, Refused> {
+    let Ok(permit) = timeout(TURN, Arc::clone(streams).acquire_owned()).await else {
+        let why = "too many pull what is read from elsewhere: try again";
+        return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", why).into());
+    };
     let len = part.end - part.start;
     let mut sending = Sending::stream(body.range(part), len);
-    sending.keep(permit);
-    sending
+    // It is closed only with the process.
+    sending.keep(permit.ok());
+    Ok(sending)
 }

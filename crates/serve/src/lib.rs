@@ -21,6 +21,7 @@ mod index;
 mod lists;
 mod manifests;
 mod names;
+mod pace;
 mod place;
 pub mod protocol;
 mod push;

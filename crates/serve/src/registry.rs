@@ -117,6 +117,7 @@ impl Registry {
         B: Body<Data = Bytes> + Unpin + Send,
         B::Error: Display,
     {
+        self.tidy();
         let (head, body) = request.into_parts();
         let mut response = match self.answer(&head, &mut Incoming::new(body)).await {
             Ok(response) => response,
@@ -143,6 +144,13 @@ impl Registry {
         response.map(|body| {
             body.on_failure(move |error| observer.warn(format!("{asked} was cut: {error}")))
         })
+    }
+
+    /// Removes what clients left behind, also while nobody asks.
+    pub(crate) fn tidy(&self) {
+        if let Some(writable) = &self.writable {
+            writable.tidy();
+        }
     }
 
     /// The methods that a path answers.
@@ -203,8 +211,9 @@ impl Registry {
             }
             What::Blob(digest) => {
                 let (method, headers) = (&head.method, &head.headers);
-                let waiting = self.writable.as_ref().and_then(|writable| writable.blob(digest));
-                if let Some(file) = waiting {
+                if let Some(writable) = &self.writable
+                    && let Some(file) = writable.blob(digest).await?
+                {
                     return Ok(blobs::whole(file, digest, method, headers));
                 }
                 blobs::answer(&view, repository, digest, method, headers, &self.streams).await

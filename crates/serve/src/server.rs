@@ -14,10 +14,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, interval, sleep, sleep_until, timeout};
 
 use transship_core::{Error, ErrorKind, Result};
 
+use crate::pace::WINDOW;
 use crate::registry::Registry;
 use crate::stalls::Stalls;
 use crate::tls::Tls;
@@ -28,8 +29,8 @@ const CONNECTIONS: usize = 512;
 /// How long a client has for its handshake, and for the head of each request. A connection on which nothing is asked ends then, too.
 const HEAD: Duration = Duration::from_secs(30);
 
-/// How long a client may take no byte of an answer.
-const STALL: Duration = Duration::from_secs(60);
+/// How often is looked for what clients left behind, while nobody asks.
+const TIDY: Duration = Duration::from_secs(60);
 
 /// The most bytes of a head.
 const HEAD_LIMIT: usize = 32 << 10;
@@ -99,6 +100,7 @@ impl Server {
         self.activity.touch();
         let permits = Arc::new(Semaphore::new(CONNECTIONS));
         let mut connections = JoinSet::new();
+        let mut tidy = interval(TIDY);
         loop {
             let taken = async {
                 // It is never closed.
@@ -117,6 +119,7 @@ impl Server {
                     Err(_) => sleep(PAUSE).await,
                 },
                 Some(_) = connections.join_next() => {}
+                _ = tidy.tick() => self.registry.tidy(),
                 () = self.idle() => return,
             }
         }
@@ -129,10 +132,10 @@ impl Server {
             // Answers are written whole.
             let _ = stream.set_nodelay(true);
             match tls {
-                None => http(Stalls::new(stream, STALL), registry, activity).await,
+                None => http(Stalls::new(stream, WINDOW), registry, activity).await,
                 Some(Tls(acceptor)) => {
                     // A client that does not trust the certificate goes away.
-                    let stream = acceptor.accept(Stalls::new(stream, STALL));
+                    let stream = acceptor.accept(Stalls::new(stream, WINDOW));
                     if let Ok(Ok(stream)) = timeout(HEAD, stream).await {
                         http(stream, registry, activity).await;
                     }

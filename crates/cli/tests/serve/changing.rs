@@ -184,3 +184,58 @@ fn methods_that_are_not_for_a_path() {
         }
     }
 }
+
+/// Uploads that were begun, and blobs that wait for their manifests, hold no open files.
+#[test]
+#[cfg(target_os = "linux")]
+fn what_waits_holds_no_open_files() {
+    let session = Session::new();
+    std::fs::create_dir(session.path("spool")).unwrap();
+    let serving = Serving::start(&session, "--writable site --tmpdir spool");
+    let pushed = Pushed { session, serving };
+    let open = || {
+        let path = format!("/proc/{}/fd", pushed.serving.child.id());
+        std::fs::read_dir(path).unwrap().count()
+    };
+    let before = open();
+    let uploads: Vec<_> = (0..100).map(|_| pushed.begin("team/app")).collect();
+    for upload in &uploads {
+        assert_eq!(pushed.send("PATCH", upload, STREAM, b"half of ").status, 202);
+    }
+    let blobs: Vec<_> = (0..100_u8).map(|n| digest(&pushed.blob("team/app", &[n, 1, 2]))).collect();
+    let after = open();
+    assert!(after < before + 20, "{before} became {after}");
+    // All of them are there, and go on.
+    for (n, blob) in (0_u8..).zip(&blobs) {
+        assert_eq!(pushed.get(&format!("/v2/team/app/blobs/{blob}")).body, [n, 1, 2]);
+    }
+    let whole = transship::transport::sha256(b"half of it");
+    for upload in &uploads {
+        let end = format!("{upload}?digest={whole}");
+        assert_eq!(pushed.send("PUT", &end, STREAM, b"it").status, 201);
+    }
+    assert_eq!(pushed.get(&format!("/v2/team/app/blobs/{whole}")).body, b"half of it");
+    let files = || {
+        let spool = std::fs::read_dir(pushed.session.path("spool")).unwrap();
+        spool.map(|entry| entry.unwrap().path()).collect::<Vec<_>>()
+    };
+    assert_eq!(files().len(), 1);
+    // Stopped by a signal, it leaves nothing; what a killed one left goes with the next push.
+    let mut pushed = pushed;
+    let pid = pushed.serving.child.id().to_string();
+    crate::clients::ok(&format!("kill {pid}"));
+    let _ = pushed.serving.child.wait();
+    let left = std::fs::read_dir(pushed.session.path("spool")).unwrap().count();
+    assert_eq!(left, 0);
+    let mut killed = Pushed {
+        serving: Serving::start(&pushed.session, "--writable site --tmpdir spool"),
+        session: pushed.session,
+    };
+    killed.begin("team/app");
+    killed.serving.child.kill().unwrap();
+    killed.serving.child.wait().unwrap();
+    let again = Serving::start(&killed.session, "--writable site --tmpdir spool");
+    let next = Pushed { serving: again, session: killed.session };
+    next.begin("team/app");
+    assert_eq!(std::fs::read_dir(next.session.path("spool")).unwrap().count(), 1);
+}

@@ -39,7 +39,7 @@ impl Pushed {
         reply.header("location").unwrap().to_owned()
     }
 
-    fn blob(&self, repository: &str, bytes: &[u8]) -> Value {
+    pub(crate) fn blob(&self, repository: &str, bytes: &[u8]) -> Value {
         let of = described("x/y", bytes);
         let path = format!("/v2/{repository}/blobs/uploads/?digest={}", digest(&of));
         let reply = self.send("POST", &path, STREAM, bytes);

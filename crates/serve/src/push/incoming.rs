@@ -3,16 +3,14 @@
 use std::fmt::Display;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use hyper::StatusCode;
-use hyper::body::Body;
+use hyper::body::{Body, Frame};
+use tokio::time::{Instant, timeout_at};
 
+use crate::pace::{Pace, Patience, WINDOW};
 use crate::protocol::Refusal;
-
-/// How long a client may send no byte.
-const STALL: Duration = Duration::from_secs(60);
 
 /// What is written at once.
 const PIECE: usize = 256 << 10;
@@ -21,6 +19,7 @@ const PIECE: usize = 256 << 10;
 pub(crate) struct Incoming<B> {
     body: B,
     ended: bool,
+    pace: Pace,
 }
 
 impl<B> Incoming<B>
@@ -29,18 +28,14 @@ where
     B::Error: Display,
 {
     pub(crate) fn new(body: B) -> Self {
-        Self { body, ended: false }
+        Self { body, ended: false, pace: Pace::new(WINDOW) }
     }
 
     /// The next bytes, several frames together; `None` at the end. What came before an error is given first.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
         let mut piece = BytesMut::new();
         while piece.len() < PIECE && !self.ended {
-            let frame = poll_fn(|context| Pin::new(&mut self.body).poll_frame(context));
-            let Ok(frame) = tokio::time::timeout(STALL, frame).await else {
-                return Err(broken("nothing came for too long"));
-            };
-            match frame {
+            match self.frame().await? {
                 None => self.ended = true,
                 Some(Ok(frame)) => piece.extend(frame.into_data().ok()),
                 Some(Err(_)) if !piece.is_empty() => break,
@@ -48,6 +43,21 @@ where
             }
         }
         Ok(Some(piece.freeze()).filter(|piece| !piece.is_empty()))
+    }
+
+    /// The next frame, as long as the client sends fast enough.
+    async fn frame(&mut self) -> Result<Option<Result<Frame<Bytes>, B::Error>>, Refusal> {
+        loop {
+            let Patience::Until(until) = self.pace.wait(Instant::now()) else {
+                return Err(broken("what comes is too slow"));
+            };
+            let frame = poll_fn(|context| Pin::new(&mut self.body).poll_frame(context));
+            if let Ok(frame) = timeout_at(until, frame).await {
+                let data = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
+                self.pace.moved(data.map_or(0, Bytes::len) as u64, Instant::now());
+                return Ok(frame);
+            }
+        }
     }
 
     /// All of it.

@@ -49,9 +49,8 @@ where
             }
             self.unname_parts(&*self.registry.view().await, wanted, &manifest).await;
         }
-        for part in manifest.document().parts() {
-            self.writable.kept().blobs.remove(&part.digest);
-        }
+        let parts = manifest.document().parts();
+        self.writable.waiting.remove_blobs(parts.map(|part| &part.digest));
         let mut response = self.created(&format!("manifests/{digest}"), &digest);
         if let Some(subject) = manifest.document().subject() {
             let name = hyper::header::HeaderName::from_static("oci-subject");
@@ -94,7 +93,7 @@ where
         if destination.has(&expect).await?.is_some() {
             return Ok(());
         }
-        let uploaded = self.writable.blob(&of.digest).map(Body::from_file);
+        let uploaded = self.writable.blob(&of.digest).await?.map(Body::from_file);
         let body = match uploaded {
             Some(body) => Some(body),
             None => self.elsewhere(&of.digest).await?,

@@ -5,10 +5,9 @@ mod manifests;
 mod names;
 mod untagged;
 mod uploads;
+mod waiting;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
@@ -23,37 +22,18 @@ use crate::sending::Sending;
 
 pub(crate) use incoming::Incoming;
 pub(crate) use names::is_hidden;
-use uploads::Upload;
+use waiting::Waiting;
 
-/// How long an upload that was begun, or a blob that no manifest names yet, is kept.
-const KEPT: Duration = Duration::from_secs(3600);
-
-/// The most uploads and blobs that are kept so.
-const MOST_KEPT: usize = 4096;
-
-/// The place that is pushed to. Blobs wait in unnamed temporary files until a manifest names them: what is written to the place is
+/// The place that is pushed to. Blobs wait in temporary files until a manifest names them: what is written to the place is
 /// always a whole image, by the transport's own writer.
 #[derive(Debug)]
 pub(crate) struct Writable {
     transport: Arc<dyn Transport>,
     reference: Reference,
     how: WriteOptions,
-    kept: Mutex<Kept>,
+    waiting: Waiting,
     /// Held from the look at what names stand for until they are changed.
     changes: tokio::sync::Mutex<()>,
-}
-
-#[derive(Debug, Default)]
-struct Kept {
-    uploads: HashMap<String, Aged<Arc<tokio::sync::Mutex<Upload>>>>,
-    blobs: HashMap<Digest, Aged<FileRange>>,
-}
-
-/// A value, and when it was last used.
-#[derive(Debug)]
-struct Aged<T> {
-    used: Instant,
-    value: T,
 }
 
 /// A push.
@@ -78,32 +58,19 @@ impl Writable {
             let error = Error::new(ErrorKind::Unsupported, message).context(&reference);
             return Err(error.hint("give a layout: oci:PATH"));
         }
-        let (kept, changes) = (Mutex::default(), tokio::sync::Mutex::default());
-        Ok(Self { transport, reference, how, kept, changes })
+        let waiting = Waiting::new(how.spool.clone(), how.observer.clone());
+        let changes = tokio::sync::Mutex::default();
+        Ok(Self { transport, reference, how, waiting, changes })
     }
 
     /// A blob that waits for its manifest.
-    pub(crate) fn blob(&self, digest: &Digest) -> Option<FileRange> {
-        let mut kept = self.kept();
-        let aged = kept.blobs.get_mut(digest)?;
-        aged.used = Instant::now();
-        Some(aged.value.clone())
+    pub(crate) async fn blob(&self, digest: &Digest) -> Result<Option<FileRange>> {
+        self.waiting.blob(digest).await
     }
 
-    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Forgets what nobody has used, and refuses more than can be kept.
-    fn room(&self) -> Result<(), Refusal> {
-        let mut kept = self.kept();
-        kept.uploads.retain(|_, aged| aged.used.elapsed() < KEPT);
-        kept.blobs.retain(|_, aged| aged.used.elapsed() < KEPT);
-        if kept.uploads.len() + kept.blobs.len() < MOST_KEPT {
-            return Ok(());
-        }
-        let why = "too many uploads wait for their manifests";
-        Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS", why))
+    /// Removes what clients left behind.
+    pub(crate) fn tidy(&self) {
+        self.waiting.tidy();
     }
 }
 
@@ -123,12 +90,6 @@ pub(crate) fn methods(what: &What) -> &'static str {
         What::Uploads => "POST",
         What::Session(_) => "GET, PATCH, PUT, DELETE",
         What::Tags | What::Blob(_) | What::Referrers(_) => reply::READ,
-    }
-}
-
-impl<T> Aged<T> {
-    fn new(value: T) -> Self {
-        Self { used: Instant::now(), value }
     }
 }
 

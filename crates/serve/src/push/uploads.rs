@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::hash::{BuildHasher, Hasher as _, RandomState};
-use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,11 +9,11 @@ use hyper::header::{HeaderName, RANGE};
 use hyper::{Method, Response, StatusCode};
 use transship_core::{
     Body, Digest, DigestAlgorithm, Error, Expect, FileRange, Hasher, Result, run_blocking,
-    spool_folder,
 };
-use transship_local::{spool_file, write_all_at};
+use transship_local::write_all_at;
 
-use super::{Aged, Pushing, Writable, located};
+use super::waiting::WaitingFile;
+use super::{Pushing, located};
 use crate::manifests::find;
 use crate::protocol::{Refusal, chunk, parse_digest};
 use crate::reply::{self, Answer, Refused, set};
@@ -24,16 +23,31 @@ use crate::view::Part;
 /// A blob on its way in.
 #[derive(Debug)]
 pub(super) struct Upload {
-    file: Arc<File>,
+    file: WaitingFile,
     size: u64,
     /// Of what came; taken while a piece is written.
     hasher: Option<Hasher>,
 }
 
 impl Upload {
+    /// Of a file that is empty.
+    pub(super) fn new(file: WaitingFile) -> Self {
+        Self { file, size: 0, hasher: Some(Hasher::sha256()) }
+    }
+
+    /// Its file, open while a request writes to it.
+    async fn open(&self) -> Result<Arc<File>> {
+        let path = Arc::clone(self.file.path());
+        let open = move |_: &transship_core::Cancel| {
+            let file = File::options().write(true).open(&path);
+            file.map(Arc::new).map_err(|e| Error::io("opening", &path, e))
+        };
+        run_blocking(open).await
+    }
+
     /// Appends what comes. What came before a failure stays, so that the client can go on.
-    async fn append(&mut self, piece: Bytes) -> Result<()> {
-        let (file, at, len) = (Arc::clone(&self.file), self.size, piece.len() as u64);
+    async fn append(&mut self, file: &Arc<File>, piece: Bytes) -> Result<()> {
+        let (file, at, len) = (Arc::clone(file), self.size, piece.len() as u64);
         let hasher = self.hasher.take();
         let hasher = run_blocking(move |_| {
             write_all_at(&file, &piece, at).map_err(|e| Error::io("writing", "an upload", e))?;
@@ -48,17 +62,18 @@ impl Upload {
     }
 
     /// The bytes, if they have that digest.
-    async fn finish(self, digest: &Digest) -> Result<FileRange> {
-        let path: Arc<Path> = Path::new("an upload").into();
-        let range = FileRange::new(self.file, path, 0, self.size);
+    async fn finish(self, digest: &Digest) -> Result<WaitingFile> {
         let expect = Expect::digest(digest.clone()).with_size(self.size);
         match self.hasher {
             Some(hasher) if *digest.algorithm() == DigestAlgorithm::Sha256 => {
                 expect.check(&transship_core::Stored::new(hasher.finish(), self.size))?;
             }
-            _ => Body::from_file(range.clone()).expecting(&expect)?.into_reader().finish().await?,
+            _ => {
+                let written = FileRange::closed(Arc::clone(self.file.path()), self.size);
+                Body::from_file(written).expecting(&expect)?.into_reader().finish().await?;
+            }
         }
-        Ok(range)
+        Ok(self.file)
     }
 
     /// What came, as the specification writes it.
@@ -80,36 +95,36 @@ where
                 return Ok(self.created(&format!("blobs/{digest}"), &digest));
             }
         }
-        self.writable.room()?;
-        let folder = spool_folder(self.writable.how.spool.as_ref());
-        let file = run_blocking(move |_| spool_file(&folder)).await?;
-        let mut upload = Upload { file: Arc::new(file), size: 0, hasher: Some(Hasher::sha256()) };
+        let waiting = &self.writable.waiting;
+        waiting.room()?;
+        let id = new_id();
+        let mut upload = Upload::new(waiting.file(id.clone()).await?);
         if let Some(digest) = self.query.get("digest") {
             let digest = parse_digest(digest)?;
             self.receive(&mut upload).await?;
             return self.finish(upload, &digest).await;
         }
-        let id = new_id();
         let reply = self.at(&id, &upload, StatusCode::ACCEPTED);
-        let upload = Arc::new(tokio::sync::Mutex::new(upload));
-        self.writable.kept().uploads.insert(id, Aged::new(upload));
+        self.writable.waiting.keep_upload(id, upload);
         Ok(reply)
     }
 
     /// What is asked of an upload that was begun.
     pub(super) async fn session(&mut self, method: &Method, id: &str) -> Answer {
-        let upload = self.writable.upload(id).ok_or_else(|| {
-            Refusal::unknown("BLOB_UPLOAD_UNKNOWN", format!("there is no upload {id}"))
-        })?;
+        let waiting = &self.writable.waiting;
+        let unknown =
+            || Refusal::unknown("BLOB_UPLOAD_UNKNOWN", format!("there is no upload {id}"));
+        let shared = waiting.upload(id).ok_or_else(unknown)?;
         // One request at a time.
-        let Ok(mut upload) = upload.try_lock_owned() else {
+        let Ok(mut held) = shared.try_lock() else {
             let why = "another request of this upload is not done";
             return Err(Refusal::new(StatusCode::CONFLICT, "BLOB_UPLOAD_INVALID", why).into());
         };
+        let upload = held.as_mut().ok_or_else(unknown)?;
         match *method {
-            Method::GET => Ok(self.at(id, &upload, StatusCode::NO_CONTENT)),
+            Method::GET => Ok(self.at(id, upload, StatusCode::NO_CONTENT)),
             Method::DELETE => {
-                self.writable.kept().uploads.remove(id);
+                waiting.remove_upload(id);
                 Ok(reply::empty(StatusCode::NO_CONTENT))
             }
             Method::PATCH | Method::PUT => {
@@ -117,16 +132,17 @@ where
                 if *method == Method::PUT && digest.is_none() {
                     return Err(Refusal::bad("DIGEST_INVALID", "the digest is missing").into());
                 }
-                if let Some(refused) = self.out_of_order(id, &upload)? {
+                if let Some(refused) = self.out_of_order(id, upload)? {
                     return Ok(refused);
                 }
-                self.receive(&mut upload).await?;
+                self.receive(upload).await?;
                 let Some(digest) = digest.filter(|_| *method == Method::PUT) else {
-                    return Ok(self.at(id, &upload, StatusCode::ACCEPTED));
+                    // It may have taken long.
+                    waiting.upload(id);
+                    return Ok(self.at(id, upload, StatusCode::ACCEPTED));
                 };
-                self.writable.kept().uploads.remove(id);
-                let (file, size) = (Arc::clone(&upload.file), upload.size);
-                let done = Upload { file, size, hasher: upload.hasher.take() };
+                waiting.remove_upload(id);
+                let done = held.take().ok_or_else(unknown)?;
                 self.finish(done, &digest).await
             }
             _ => Err(Refusal::unsupported(format!("{method} is not for uploads")).into()),
@@ -162,27 +178,28 @@ where
     }
 
     async fn receive(&mut self, upload: &mut Upload) -> Result<(), Refused> {
+        let file = upload.open().await?;
         while let Some(piece) = self.incoming.next().await? {
-            upload.append(piece).await?;
+            upload.append(&file, piece).await?;
         }
         Ok(())
     }
 
     async fn finish(&self, upload: Upload, digest: &Digest) -> Answer {
-        let range = upload.finish(digest).await.map_err(|error| match error.kind() {
+        let file = upload.finish(digest).await.map_err(|error| match error.kind() {
             transship_core::ErrorKind::Corrupt => {
                 Refused::Told(Refusal::bad("DIGEST_INVALID", error.to_string()))
             }
             _ => Refused::Logged(error),
         })?;
-        self.writable.room()?;
-        self.writable.kept().blobs.insert(digest.clone(), Aged::new(range));
+        self.writable.waiting.room()?;
+        self.writable.waiting.keep_blob(digest.clone(), file);
         Ok(self.created(&format!("blobs/{digest}"), digest))
     }
 
     /// Whether a blob is anywhere here.
     async fn is_there(&self, digest: &Digest) -> Result<bool, Refused> {
-        if self.writable.blob(digest).is_some() {
+        if self.writable.waiting.has(digest) {
             return Ok(true);
         }
         let anywhere = crate::names::FullName::new("", self.path);
@@ -197,15 +214,6 @@ where
         set(headers, RANGE, &upload.range());
         set(headers, HeaderName::from_static("docker-upload-uuid"), id);
         response
-    }
-}
-
-impl Writable {
-    fn upload(&self, id: &str) -> Option<Arc<tokio::sync::Mutex<Upload>>> {
-        let mut kept = self.kept();
-        let aged = kept.uploads.get_mut(id)?;
-        aged.used = std::time::Instant::now();
-        Some(Arc::clone(&aged.value))
     }
 }
 

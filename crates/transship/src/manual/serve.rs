@@ -61,8 +61,9 @@
 //!
 //! `--writable OCI_LAYOUT` also takes pushes: uploads in one request or in chunks, mounts, manifests, referrers, deletions of tags and
 //! manifests. The layout need not exist. Each manifest that is put makes a whole image of the layout, under its lock and all or
-//! nothing, as `transship copy` writes it; other programs may read and write the layout meanwhile. Until then, blobs wait in unnamed
-//! temporary files (`--tmpdir`), for an hour after they were last used, and are gone if the server ends. So it should not run out of space there.
+//! nothing, as `transship copy` writes it; other programs may read and write the layout meanwhile. Until then, blobs wait in
+//! temporary files (`--tmpdir`), for an hour after they were last used, and are gone if the server ends (if it is killed, with the
+//! next push). So it should not run out of space there. No file is open between requests.
 //!
 //! Images are named as docker names them, `docker.io/team/app:1`, or by the host of the repository that is there. A push by digest gets a
 //! tag `_digest-sha256-..`, which no list of tags shows, until an index or a tag has it; so referrers keep theirs. A manifest whose
@@ -77,8 +78,9 @@
 //! encrypt. `--credential-file FILE` or `--credential-env NAME` let in only those who show it: `USER:PASSWORD` is for basic
 //! authentication (`docker login`), another text is a bearer token. There are no users and rights.
 //!
-//! 512 clients are served at once, and others wait. A client has 30 seconds for the head of a request, and is cut when it takes no
-//! byte for 60 seconds.
+//! 512 clients are served at once, and others wait. A client has 30 seconds for the head of a request, and is cut when it takes or
+//! sends less than 240 KiB (4 KiB a second) in a minute in which the server waits for it. Eight answers at once are of what no file of
+//! this machine has; others wait a minute for their turn, and get 503.
 //!
 //! # In a program
 //!
