@@ -6,12 +6,15 @@ use crate::broken::{While, hold, listed};
 use crate::lab::{Lab, put_all};
 use crate::model::{Built, Image};
 use crate::runner::Kit;
-use crate::{Broken, Held, Law};
+use crate::{Ability, Broken, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "what_is_beside_shows_with_its_image",
     sentence: "An image that was put beside another one shows with its commit, under its tag, and not without it.",
-    promises: &["It shows beside the image, with the commit, and not without it."],
+    promises: &[
+        "It shows beside the image, with the commit, and not without it.",
+        "What stands [beside](crate::PutBeside) an image is no image: it is not there.",
+    ],
     needs: &[],
     cost: 8,
     check,
@@ -63,6 +66,16 @@ async fn shows(lab: &Lab, built: &Built, beside: &Built) -> Held {
     let (tag, want) = (tag(built), &beside.root.descriptor().digest);
     let same = matches!(&found[..], [(name, of)] if *name == tag && of.digest == *want);
     hold!(same, "{tag} with {want} was put beside it, and there is {}", listed(found.iter().map(|(name, _)| name)));
+    if lab.has(Ability::ManyImages) {
+        let reader = lab.reader().await?;
+        let entries = reader.entries().iter().map(|entry| &entry.reference);
+        hold!(entries.len() == 1, "of one image with one beside it these are listed: {}", listed(entries));
+        for beside in reader.beside() {
+            let opened = reader.open(beside).await.during(|| "opening what is listed beside images")?;
+            let root = opened.root().await.during(|| "reading it")?;
+            hold!(root.descriptor().digest == *want, "{} is not what was put", beside.reference);
+        }
+    }
     Ok(())
 }
 

@@ -56,7 +56,14 @@ pub trait ArchiveReader: fmt::Debug + Send + Sync {
     ///
     /// - Each entry's reference opens the same image in a new transport value, in another process too.
     /// - Untagged images are there.
+    /// - What stands [beside](crate::PutBeside) an image is no image: it is not there.
     fn entries(&self) -> &[ArchiveEntry];
+
+    /// What stands [beside](crate::PutBeside) its images under names of its own, and can be [opened](Self::open): signatures,
+    /// attestations, SBOMs. For those who give away all that is here; where it costs requests, it may be left out.
+    fn beside(&self) -> &[ArchiveEntry] {
+        &[]
+    }
 
     /// What is known of an image without reading its layers.
     ///

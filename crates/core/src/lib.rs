@@ -18,6 +18,7 @@
 //! Bytes have one door, [`Body`], which checks them.
 
 mod archive;
+mod beside;
 mod blocking;
 mod body;
 mod cache;
@@ -49,6 +50,7 @@ mod walk;
 mod wrap;
 
 pub use archive::{ArchiveEntry, ArchiveReader, ArchiveWriter, Archives};
+pub use beside::{subject_of_tag, tag_beside, tags_beside};
 pub use blocking::{Cancel, cancelled, run_blocking};
 pub use body::{Body, BodyReader, ByteStream, Chunks, Expect, FileRange, Stored};
 pub use cache::{Cache, Memo};

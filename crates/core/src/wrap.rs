@@ -147,6 +147,7 @@ wrappers! {
     WrapReader of ArchiveReader: (fmt::Debug + Send + Sync) {
         fn reference(&self) -> &Reference;
         fn entries(&self) -> &[ArchiveEntry];
+        fn beside(&self) -> &[ArchiveEntry];
         fn details_are_costly(&self) -> bool;
         async fn details(&self, entry: &ArchiveEntry) -> Result<EntryDetails>;
         async fn open(&self, entry: &ArchiveEntry) -> Result<Box<dyn ImageSource>>;

@@ -25,6 +25,8 @@ pub(crate) struct LayoutReader {
     layout: Arc<Layout>,
     images: Vec<Image>,
     entries: Vec<ArchiveEntry>,
+    /// What stands beside them.
+    beside: Vec<ArchiveEntry>,
     platforms: ConfigPlatforms,
 }
 
@@ -37,13 +39,16 @@ impl LayoutReader {
         cancel: &Cancel,
     ) -> Result<Self> {
         let images = select::images(&layout, cancel)?;
+        let beside = select::besides(&layout);
+        let beside = beside.iter().map(|one| entry(kind, place, &layout, one)).collect();
         let mut entries: Vec<_> =
             images.iter().map(|image| entry(kind, place, &layout, image)).collect();
         ArchiveEntry::warn_of_shared_names(&mut entries);
         entries.extend(layout.index().malformed().map(|found| malformed(kind, place, found)));
         entries.sort_by_key(|entry| entry.index);
         let reference = kind.reference(&place.with(Selector::None));
-        Ok(Self { reference, layout, images, entries, platforms: ConfigPlatforms::default() })
+        let platforms = ConfigPlatforms::default();
+        Ok(Self { reference, layout, images, entries, beside, platforms })
     }
 
     fn image(&self, entry: &ArchiveEntry) -> Result<&Image> {
@@ -70,6 +75,10 @@ impl ArchiveReader for LayoutReader {
         &self.entries
     }
 
+    fn beside(&self) -> &[ArchiveEntry] {
+        &self.beside
+    }
+
     async fn details(&self, entry: &ArchiveEntry) -> Result<EntryDetails> {
         let source = self.open(entry).await?;
         let details = EntryDetails::read_with(&*source, &self.platforms).await;
@@ -81,13 +90,16 @@ impl ArchiveReader for LayoutReader {
     }
 
     async fn open(&self, entry: &ArchiveEntry) -> Result<Box<dyn ImageSource>> {
-        let image = self.image(entry)?;
-        Ok(Box::new(LayoutSource::new(
-            Arc::clone(&self.layout),
-            entry.reference.clone(),
-            image.root.clone(),
-            image.names(),
-        )))
+        let (layout, reference) = (Arc::clone(&self.layout), entry.reference.clone());
+        let (root, names) = if self.beside.contains(entry) {
+            let stored = layout.index().stored_at(entry.index)?.map(Root::Entry);
+            let gone = || Error::new(ErrorKind::NotFound, format!("{reference} is not there"));
+            (stored.ok_or_else(gone)?, entry.names.clone())
+        } else {
+            let image = self.image(entry)?;
+            (image.root.clone(), image.names())
+        };
+        Ok(Box::new(LayoutSource::new(layout, reference, root, names)))
     }
 }
 

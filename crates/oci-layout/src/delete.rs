@@ -120,12 +120,13 @@ pub(crate) fn without(layout: &Layout, chosen: Chosen<'_>, cancel: &Cancel) -> R
         return Ok(index);
     }
     let meant = meant(layout, chosen, cancel)?;
-    index.retain(|at, _| !meant.contains(&at));
-    let left: HashSet<&Digest> = index.entries().iter().map(|entry| &entry.digest).collect();
+    let left = layout.entries().iter().enumerate().filter(|(at, _)| !meant.contains(at));
+    let left: HashSet<&Digest> = left.map(|(_, entry)| &entry.digest).collect();
     let gone = meant.iter().map(|at| &layout.entries()[*at]);
     let gone: Vec<_> = gone.filter(|entry| !left.contains(&entry.digest)).collect();
-    let gone = only_below(layout, &gone, &index, cancel)?;
-    drop_about(layout, &mut index, gone, cancel)?;
+    let gone = only_below(layout, &gone, &meant, cancel)?;
+    let goes = about_gone(layout, &meant, gone, cancel)?;
+    index.retain(|at, _| !meant.contains(&at) && !goes.contains(&at));
     Ok(index)
 }
 
@@ -156,11 +157,11 @@ fn meant(layout: &Layout, meant: Chosen<'_>, cancel: &Cancel) -> Result<BTreeSet
     Ok(meant)
 }
 
-/// The manifests that some entries reach, and what is left of an index does not.
+/// The manifests that some entries reach, and what is left of the index does not.
 fn only_below(
     layout: &Layout,
     gone: &[&Descriptor],
-    left: &LayoutIndex,
+    meant: &BTreeSet<usize>,
     cancel: &Cancel,
 ) -> Result<HashSet<Digest>> {
     let read = |digest: &Digest| {
@@ -171,12 +172,14 @@ fn only_below(
     for entry in gone {
         reached.follow_entry(entry);
     }
-    for entry in left.malformed() {
+    for entry in layout.index().malformed() {
         kept.follow(entry.text.as_bytes());
     }
-    for entry in left.entries() {
+    for (at, entry) in layout.entries().iter().enumerate().filter(|(at, _)| !meant.contains(at)) {
         cancel.check()?;
-        if entry_name(entry).is_some() || layout.subject(entry)?.is_none() {
+        // A signature names what it is about, and does not keep it.
+        let is_beside = layout.besides().at(at).is_some();
+        if !is_beside && (entry_name(entry).is_some() || layout.subject(entry)?.is_none()) {
             kept.follow_entry(entry);
         }
     }
@@ -189,28 +192,33 @@ fn only_below(
     Ok(reached.digests().filter(|digest| !kept.has(digest)).cloned().collect())
 }
 
-/// Takes out what is without a name and about something that has gone. Each manifest is read once.
-fn drop_about(
+/// The positions of what is about something that has gone: what has no name, and what stands beside it. Each manifest is read
+/// once.
+fn about_gone(
     layout: &Layout,
-    index: &mut LayoutIndex,
+    meant: &BTreeSet<usize>,
     gone: HashSet<Digest>,
     cancel: &Cancel,
-) -> Result<()> {
-    let mut about = HashMap::<Digest, Vec<Digest>>::new();
-    for entry in index.entries().iter().filter(|entry| entry_name(entry).is_none()) {
+) -> Result<HashSet<usize>> {
+    let mut about = HashMap::<Digest, Vec<usize>>::new();
+    for (at, entry) in layout.entries().iter().enumerate().filter(|(at, _)| !meant.contains(at)) {
         cancel.check()?;
-        if let Some(subject) = layout.subject(entry)? {
-            about.entry(subject.digest).or_default().push(entry.digest.clone());
+        let subject = match layout.besides().at(at) {
+            Some(beside) => Some(beside.subject.clone()),
+            None if entry_name(entry).is_some() => None,
+            None => layout.subject(entry)?.map(|subject| subject.digest),
+        };
+        if let Some(subject) = subject {
+            about.entry(subject).or_default().push(at);
         }
     }
     let mut goes = HashSet::new();
     let mut ahead = Vec::from_iter(gone);
     while let Some(gone) = ahead.pop() {
-        for digest in about.remove(&gone).unwrap_or_default() {
-            goes.insert(digest.clone());
-            ahead.push(digest);
+        for at in about.remove(&gone).unwrap_or_default() {
+            goes.insert(at);
+            ahead.push(layout.entries()[at].digest.clone());
         }
     }
-    index.retain(|_, entry| entry_name(entry).is_some() || !goes.contains(&entry.digest));
-    Ok(())
+    Ok(goes)
 }

@@ -5,14 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use transship_core::{
     Accepts, AcceptsNameless, AcceptsOrder, Body, Cancel, Commit, Committed, Contents, Deltas,
-    Descriptor, Digest, Error, ErrorKind, Expect, ImageDestination, ImageName, Manifest, Reference,
-    Result, ResultExt, Shows, Staging, Stored, WriteOptions, without_repeats,
+    Descriptor, Digest, Error, ErrorKind, Expect, ImageDestination, ImageName, Manifest, PutBeside,
+    Reference, Result, ResultExt, Shows, Staging, Stored, WriteOptions, without_repeats,
 };
 
 use crate::Kind;
 use crate::names::Written;
 use crate::reference::{Locator, Selector, parse_name};
-use crate::write::{Content, Image, Medium, Writing};
+use crate::write::{Content, Image, Medium, Put, Writing};
 
 /// Opens a place for one image.
 pub(crate) async fn open(
@@ -36,8 +36,7 @@ pub(crate) struct LayoutDestination {
     /// The same, as the trait gives them.
     given: Vec<ImageName>,
     accepts: Accepts,
-    /// Manifests that were put.
-    put: Arc<Mutex<Vec<Manifest>>>,
+    put: Arc<Mutex<Put>>,
 }
 
 impl LayoutDestination {
@@ -116,11 +115,15 @@ impl ImageDestination for LayoutDestination {
             .content()
             .step(move |content, cancel| {
                 content.put_manifest(&manifest, cancel)?;
-                put.lock().unwrap_or_else(PoisonError::into_inner).push(manifest);
+                put.lock().unwrap_or_else(PoisonError::into_inner).manifests.push(manifest);
                 Ok(())
             })
             .await
             .context(|| &self.reference)
+    }
+
+    fn beside(&self) -> Option<&dyn PutBeside> {
+        Some(self)
     }
 
     fn contents(&self) -> Option<&dyn Contents> {
@@ -148,6 +151,26 @@ impl ImageDestination for LayoutDestination {
         let entry = entry.context(|| &self.reference)?;
         let references = self.references(&entry.digest);
         Ok(Committed::new(entry, references))
+    }
+}
+
+#[async_trait]
+impl PutBeside for LayoutDestination {
+    async fn put_beside(&self, tag: &str, root: &Manifest) -> Result<()> {
+        let name = ImageName::new(tag).and_then(|name| Written::new(&name));
+        let name = name.context(|| &self.reference)?;
+        let mut put = self.put.lock().unwrap_or_else(PoisonError::into_inner);
+        put.beside.push((name, root.clone()));
+        Ok(())
+    }
+
+    async fn beside(&self, tag: &str) -> Result<Option<Manifest>> {
+        let tag = tag.to_owned();
+        self.writing
+            .content()
+            .step(move |content, cancel| content.beside(&tag, cancel))
+            .await
+            .context(|| &self.reference)
     }
 }
 

@@ -11,9 +11,10 @@ use transship_archive::layout::{
 use transship_archive::{check_content, embedded_content};
 use transship_core::{
     Body, Cancel, Descriptor, Digest, Error, ErrorKind, Expect, FileRange, MANIFEST_LIMIT,
-    Manifest, Result, ResultExt, sha256,
+    Manifest, Result, ResultExt, sha256, subject_of_tag,
 };
 
+use crate::beside::Besides;
 use crate::select::Root;
 use crate::storage::Storage;
 
@@ -28,6 +29,7 @@ pub(crate) struct Layout {
     needs: HashSet<Digest>,
     /// The entries whose manifests are about others, by the digest of what they are about.
     about: OnceLock<HashMap<Digest, Vec<Descriptor>>>,
+    besides: Besides,
 }
 
 impl Layout {
@@ -50,13 +52,15 @@ impl Layout {
                 needs.insert(digest);
             }
         }
-        Ok(Self { storage, index, digest, needs, about: OnceLock::new() })
+        let besides = Besides::of(index.entries());
+        Ok(Self { storage, index, digest, needs, about: OnceLock::new(), besides })
     }
 
     /// The blobs of a layout whose `index.json` is not looked at.
     pub(crate) fn over(storage: Box<dyn Storage>) -> Self {
         let (index, needs) = (LayoutIndex::new(), HashSet::new());
-        Self { storage, index, digest: None, needs, about: OnceLock::new() }
+        let (about, besides) = (OnceLock::new(), Besides::default());
+        Self { storage, index, digest: None, needs, about, besides }
     }
 
     /// For a delta: what the layout leaves out because the receiver has it.
@@ -95,6 +99,18 @@ impl Layout {
     /// The entries of `index.json`.
     pub(crate) fn entries(&self) -> &[Descriptor] {
         self.index.entries()
+    }
+
+    /// Which of them stand beside an image.
+    pub(crate) fn besides(&self) -> &Besides {
+        &self.besides
+    }
+
+    /// The manifest that stands beside an image under a tag.
+    pub(crate) fn manifest_beside(&self, tag: &str) -> Result<Option<Manifest>> {
+        let Some(subject) = subject_of_tag(tag) else { return Ok(None) };
+        let found = self.besides.about(&subject).into_iter().find(|(_, beside)| beside.tag == tag);
+        found.map(|(at, _)| self.manifest(&self.entries()[at])).transpose()
     }
 
     /// A manifest or index, checked.

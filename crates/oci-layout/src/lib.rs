@@ -21,6 +21,9 @@
 //! the first is an alias that images may share. Names are looked up as they stand, then among the aliases, then as docker
 //! means them. Entries with one digest are one image with several names. Entries without names whose platforms all differ
 //! are together one multi-platform image. Entries whose manifest has a `subject` are about other images, and no images.
+//! Neither are those whose name is a tag of cosign, `sha256-HEX.sig`, `.att` or `.sbom`: they stand beside the image with that
+//! digest, and come and go with it. Such an entry is opened by its name all the same. In a layout that `cosign save` made, the
+//! annotation `kind` says the same.
 //!
 //! An entry that is malformed hides itself only. It is listed by its position, with a warning; opening it fails, and so does a
 //! name that stands in it, because other readers may take it for that image. It goes when that name is written, or is deleted by
@@ -71,6 +74,7 @@
 //! | `oci-archive.docker-manifest` | `false` leaves `manifest.json` out |
 
 mod archive;
+mod beside;
 mod collect;
 mod delete;
 mod destination;

@@ -9,6 +9,7 @@ use transship_core::{
     ImageConfig, ImageName, Manifest, MediaType, Platform, Result, ResultExt, is_index_type,
 };
 
+use crate::beside::Form;
 use crate::layout::Layout;
 use crate::names::{alias, same_to_docker};
 use crate::reference::Selector;
@@ -64,11 +65,14 @@ pub(crate) fn image_names(raw: &[String]) -> Vec<ImageName> {
     raw.iter().filter_map(|name| ImageName::new(name).ok()).collect()
 }
 
-/// All images of a layout, in stored order. Referrers without a name are none.
+/// All images of a layout, in stored order. Referrers without a name are none; what stands beside an image is none, unless
+/// there is nothing else.
 pub(crate) fn images(layout: &Layout, cancel: &Cancel) -> Result<Vec<Image>> {
     let mut images: Vec<Image> = Vec::new();
     let (mut seen, mut names) = (HashMap::new(), HashSet::new());
-    for (at, entry) in layout.entries().iter().enumerate() {
+    let beside = |at: usize| layout.besides().at(at).is_some();
+    let is_image = |at: usize| !beside(at) || !has_images(layout);
+    for (at, entry) in layout.entries().iter().enumerate().filter(|(at, _)| is_image(*at)) {
         let image = *seen.entry(&entry.digest).or_insert(images.len());
         if image == images.len() {
             let (index, root) = (layout.index().position(at), Root::Entry(at));
@@ -95,6 +99,26 @@ pub(crate) fn images(layout: &Layout, cancel: &Cancel) -> Result<Vec<Image>> {
         }
         None => Ok(kept),
     }
+}
+
+/// Whether an entry stands beside nothing.
+fn has_images(layout: &Layout) -> bool {
+    layout.entries().len() > layout.besides().len()
+}
+
+/// What stands beside images of a layout, in stored order. Without any image, it counts as images itself.
+pub(crate) fn besides(layout: &Layout) -> Vec<Image> {
+    if !has_images(layout) {
+        return Vec::new();
+    }
+    let beside = layout.entries().iter().enumerate().filter_map(|(at, entry)| {
+        let beside = layout.besides().at(at)?;
+        let name = entry_name(entry).filter(|_| beside.form != Form::Kind);
+        let (index, root) = (layout.index().position(at), Root::Entry(at));
+        let raw_names = vec![name.unwrap_or(&beside.tag).to_owned()];
+        Some(Image { index, root, raw_names })
+    });
+    beside.collect()
 }
 
 /// The image that a selector means.
@@ -144,7 +168,11 @@ const WAYS: [HasName; 3] = [
 pub(crate) fn named(layout: &Layout, name: &str) -> BTreeSet<usize> {
     let hits = |way: HasName| -> BTreeSet<usize> {
         let entries = layout.entries().iter().enumerate();
-        entries.filter(|(_, entry)| way(entry, name)).map(|(at, _)| at).collect()
+        // What `cosign save` keeps beside an image may have the image's name.
+        let beside =
+            |at: usize| layout.besides().at(at).is_some_and(|beside| beside.form == Form::Kind);
+        let hits = entries.filter(|(at, entry)| way(entry, name) && !beside(*at));
+        hits.map(|(at, _)| at).collect()
     };
     WAYS.into_iter().map(hits).find(|hits| !hits.is_empty()).unwrap_or_default()
 }

@@ -98,4 +98,10 @@ impl Referrers for LayoutSource {
         let (layout, of) = (Arc::clone(&self.layout), of.clone());
         run_blocking(move |cancel| layout.about(&of, cancel)).await.context(|| &self.reference)
     }
+
+    async fn beside(&self, of: &Digest) -> Result<Vec<(String, Descriptor)>> {
+        let found = self.layout.besides().about(of).into_iter();
+        let entry = |at: usize| self.layout.entries()[at].clone();
+        Ok(found.map(|(at, beside)| (beside.tag.clone(), entry(at))).collect())
+    }
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use transship_core::{
     ArchiveEntry, ArchiveReader, Digest, DockerName, Error, ErrorKind, ImageName, ImageSource,
-    Reference, Result, ResultExt,
+    Reference, Result, ResultExt, subject_of_tag,
 };
 
 use crate::AT_ONCE;
@@ -86,7 +86,7 @@ impl RegistryReader {
     fn add_repository(&mut self, name: &DockerName, places: Places, tags: &[String]) {
         let repository = repository_of(name);
         self.repositories.push(places);
-        for tag in tags.iter().filter(|tag| !lists_referrers(tag)) {
+        for tag in tags.iter().filter(|tag| !is_about(tag)) {
             // What is no tag cannot be asked for either.
             if let Ok(name) = DockerName::parse(&format!("{repository}:{tag}")) {
                 self.add(name, tag);
@@ -133,8 +133,11 @@ pub(crate) fn archive_of(name: &DockerName) -> Result<Reference> {
     Ok(Locator::Name(repository).reference())
 }
 
-/// Whether a tag is no image's, but the list of the referrers of one.
-fn lists_referrers(tag: &str) -> bool {
+/// Whether a tag is no image's, but the list of the referrers of one, or of what cosign keeps beside one.
+fn is_about(tag: &str) -> bool {
+    if subject_of_tag(tag).is_some() {
+        return true;
+    }
     let encoded = tag.strip_prefix("sha256-").or_else(|| tag.strip_prefix("sha512-"));
     encoded.is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit()))
 }

@@ -5,7 +5,7 @@ use futures_util::future::try_join_all;
 use tokio::sync::OnceCell;
 use transship_core::{
     Body, Descriptor, Digest, DockerName, Error, ErrorKind, Expect, ImageName, ImageSource,
-    Manifest, Reference, Referrers, Result, ResultExt, Sparse,
+    Manifest, Reference, Referrers, Result, ResultExt, Sparse, tags_beside,
 };
 
 use crate::client::Repository;
@@ -188,11 +188,7 @@ impl Referrers for RegistrySource {
     }
 
     async fn beside(&self, of: &Digest) -> Result<Vec<(String, Descriptor)>> {
-        /// What cosign puts behind the digest.
-        const KINDS: [&str; 3] = ["sig", "att", "sbom"];
-        let (algorithm, hex) = (of.algorithm(), of.digest());
-        let found = KINDS.map(|kind| async move {
-            let tag = format!("{algorithm}-{hex}.{kind}");
+        let found = tags_beside(of).map(|tag| async move {
             let root = self.places.root_beside(&tag).await?;
             Ok(root.map(|root| (tag, root)))
         });

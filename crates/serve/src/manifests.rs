@@ -1,9 +1,10 @@
 //! Manifests and the search for what has a digest.
 
 use hyper::header::HeaderMap;
-use transship_core::{Body, Descriptor, Digest, Error, ErrorKind, Manifest};
+use transship_core::{Body, Descriptor, Digest, Error, ErrorKind, Manifest, subject_of_tag};
 
 use crate::image::Opened;
+use crate::index::{FindReferrers, Index};
 use crate::names::FullName;
 use crate::protocol::{Refusal, Wanted};
 use crate::reply::{self, Answer, Refused};
@@ -40,7 +41,8 @@ pub(crate) async fn answer(
 async fn tagged(view: &View, repository: &FullName, tag: &str) -> Result<Digest, Refused> {
     let named = view.named(repository).and_then(|named| named.tags.get(tag));
     let Some(at) = newest(view, named.map_or(&[][..], Vec::as_slice)).await else {
-        return Err(unknown(repository, &Wanted::Tag(tag.to_owned())).into());
+        let beside = beside(view, repository, tag).await?;
+        return beside.ok_or_else(|| unknown(repository, &Wanted::Tag(tag.to_owned())).into());
     };
     view.index(at).await;
     let opened = view.image(at).opened().await?;
@@ -50,6 +52,29 @@ async fn tagged(view: &View, repository: &FullName, tag: &str) -> Result<Digest,
         view.index_root(at, &opened).await?;
     }
     Ok(digest)
+}
+
+/// The digest of what stands beside an image of the repository: a place may keep it without the name of the repository.
+async fn beside(view: &View, repository: &FullName, tag: &str) -> Result<Option<Digest>, Error> {
+    let Some(of) = subject_of_tag(tag) else { return Ok(None) };
+    let images = match view.holders(Part::Manifest, &of) {
+        Some((_, images)) => images,
+        None if view.index_more(repository, Part::Manifest, &of, &[]).await => {
+            view.holders(Part::Manifest, &of).map(|(_, images)| images).unwrap_or_default()
+        }
+        None => return Ok(None),
+    };
+    for at in images {
+        let opened = view.image(at).opened().await?;
+        let Some(referrers) = opened.source.referrers() else { continue };
+        let found = referrers.beside(&of).await?.into_iter().find(|(name, _)| name == tag);
+        if let Some((_, root)) = found {
+            let index = Index::read(&*opened.source, &root, FindReferrers::No).await?;
+            view.note(at, index);
+            return Ok(Some(root.digest));
+        }
+    }
+    Ok(None)
 }
 
 /// Of images that have one tag in several places, that of a delta, which is newer than its base; else that of the last place.

@@ -95,7 +95,7 @@ impl Place {
             let reader: Arc<dyn ArchiveReader> = reader.into();
             let is_only = reader.entries().len() == 1;
             let is_remote = self.transport.compares_roots() || reader.details_are_costly();
-            let images = reader.entries().iter().map(|entry| {
+            let images = reader.entries().iter().chain(reader.beside()).map(|entry| {
                 let served = served(entry, is_only, reader.reference());
                 // What is known of it still holds where the list says the same of it.
                 let known = before.filter(|_| self.path.is_none()).and_then(|before| {

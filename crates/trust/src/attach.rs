@@ -8,15 +8,17 @@ use bytes::Bytes;
 use serde_json::json;
 use transship_core::{
     Descriptor, Digest, Document, Error, ErrorKind, Manifest, MediaType, Result, sha256,
+    tags_beside,
 };
 
-use crate::bundle::BUNDLE;
+use crate::bundle::{BUNDLE, SIGN_PREDICATE, is_bundle};
 use crate::found::{SIGNATURE, SIMPLE_SIGNING};
 use crate::{SIGNATURES_LIMIT, SimpleSignature};
 
 /// The empty JSON object, a config that says nothing.
 const EMPTY: &[u8] = b"{}";
 const EMPTY_TYPE: &str = "application/vnd.oci.empty.v1+json";
+const PREDICATE: &str = "dev.sigstore.bundle.predicateType";
 const CONFIG_TYPE: &str = "application/vnd.oci.image.config.v1+json";
 
 /// A manifest that holds a signature, and the blobs that have to be put before it.
@@ -31,7 +33,14 @@ pub struct Attachment {
 
 /// The tag beside an image under which cosign keeps the signatures of a manifest: `sha256-HEX.sig`.
 pub fn signatures_tag(of: &Digest) -> String {
-    format!("{}-{}.sig", of.algorithm(), of.digest())
+    let [signatures, ..] = tags_beside(of);
+    signatures
+}
+
+/// Whether what is about an image is a signature of it, as far as its descriptor says: a bundle that says nothing is taken for one.
+pub fn is_signature(about: &Descriptor) -> bool {
+    let is_bundle = about.artifact_type.as_deref().is_some_and(is_bundle);
+    is_bundle && about.annotation(PREDICATE).is_none_or(|predicate| predicate == SIGN_PREDICATE)
 }
 
 impl Attachment {
@@ -82,7 +91,7 @@ impl Attachment {
         let Descriptor { media_type, digest, size, .. } = subject.clone();
         let annotations = BTreeMap::from([
             ("dev.sigstore.bundle.content", "dsse-envelope"),
-            ("dev.sigstore.bundle.predicateType", predicate),
+            (PREDICATE, predicate),
         ]);
         let manifest = json!({
             "schemaVersion": 2,

@@ -32,7 +32,7 @@ mod payload;
 mod policy;
 mod sign;
 
-pub use attach::{Attachment, signatures_tag};
+pub use attach::{Attachment, is_signature, signatures_tag};
 pub use bundle::SIGN_PREDICATE;
 pub use found::{Content, Found, SignatureKinds, found_with};
 pub use key::PublicKey;

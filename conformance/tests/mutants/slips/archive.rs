@@ -31,6 +31,17 @@ impl Archives for Slipping {
                     entry.index = at;
                 }
             }
+            Slip::BesideIsListed => {
+                for entry in inner.entries() {
+                    let source = inner.open(entry).await?;
+                    let of = source.root_descriptor().unwrap().digest.clone();
+                    for (tag, _) in source.referrers().unwrap().beside(&of).await? {
+                        let mut beside = ArchiveEntry::new(entries.len(), entry.reference.clone());
+                        beside.names = vec![ImageName::new(&tag)?];
+                        entries.push(beside);
+                    }
+                }
+            }
             _ => {}
         }
         Ok(Box::new(SlippingReader { of: self.clone(), at: at.clone(), inner, entries }))

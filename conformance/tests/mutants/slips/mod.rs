@@ -151,6 +151,8 @@ faults! {
     BesideIsEarly => "what_is_beside_shows_with_its_image",
     /// What is put beside an image is not kept.
     BesideIsLost => "what_is_beside_shows_with_its_image",
+    /// It is listed as an image.
+    BesideIsListed => "what_is_beside_shows_with_its_image",
     /// Every file is a place.
     EachFileIsAPlace => "a_place_is_recognized_by_its_path",
     /// The place that is recognized is the one above.

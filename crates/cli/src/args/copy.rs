@@ -79,7 +79,8 @@ pub(crate) struct Copy {
 
     /// Also copy signatures, SBOMs and attestations
     ///
-    /// These are the referrers of an image: manifests that have it as their subject.
+    /// These are the referrers of an image, manifests that have it as their subject, and cosign's tags beside it
+    /// (sha256-HEX.sig, .att, .sbom).
     #[arg(long)]
     pub(crate) referrers: bool,
 
@@ -88,9 +89,10 @@ pub(crate) struct Copy {
     #[command(flatten)]
     pub(crate) sign: SignArgs,
 
-    /// Do not copy detached signatures
+    /// Do not copy signatures
     ///
-    /// Without it, signatures that the destination cannot hold are an error.
+    /// Neither the detached ones of a dir:, which without this are an error where the destination cannot hold them, nor those that
+    /// --referrers would copy.
     #[arg(long, hide_short_help = true)]
     pub(crate) remove_signatures: bool,
 

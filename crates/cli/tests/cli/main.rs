@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 #![cfg(all(unix, feature = "docker-archive", feature = "oci-layout", feature = "directory"))]
 
+#[cfg(feature = "registry")]
+mod carried;
 mod copy;
 #[cfg(feature = "registry")]
 mod delete;

@@ -39,15 +39,15 @@ vyosQivwq6+bYS7V4I8aLh03SRihweD5g3pBgkGNAKYBpWF0qUj8BdLn
 ";
 const EMPTY: &str = "{}";
 
-struct Lab {
-    session: Session,
-    registry: Registry,
-    host: String,
+pub(crate) struct Lab {
+    pub(crate) session: Session,
+    pub(crate) registry: Registry,
+    pub(crate) host: String,
 }
 
 impl Lab {
     /// `app:1` in a registry, an index of three images, and the public key in `k.pub`.
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (session, registry) = (Session::new(), Registry::start(Options::default()).unwrap());
         let host = registry.host().to_owned();
         golden("skopeo-oci-archive-index.tar", &session.path("index.tar"));
@@ -60,7 +60,7 @@ impl Lab {
         Self { session, registry, host }
     }
 
-    fn digest(&self, repository: &str) -> String {
+    pub(crate) fn digest(&self, repository: &str) -> String {
         let (_, manifest) = self.registry.manifest(repository, "1").unwrap();
         sha256(&manifest).to_string()
     }
@@ -110,7 +110,7 @@ impl Lab {
     }
 }
 
-fn text(output: &Output) -> String {
+pub(crate) fn text(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 

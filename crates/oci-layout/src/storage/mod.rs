@@ -7,7 +7,7 @@ mod tar_store;
 
 use std::fmt;
 
-use transship_core::{Body, Cancel, Digest, Expect, FileRange, Result, Stored};
+use transship_core::{Body, Cancel, Digest, Expect, FileRange, Manifest, Result, Stored};
 
 use crate::write::NewImage;
 
@@ -42,6 +42,9 @@ pub(crate) trait Store: fmt::Debug + Send + Sync {
 
     /// The bytes of a blob that [`has`](Self::has) knows. `None` for layers that have gone out to a pipe.
     fn read(&self, digest: &Digest) -> Result<Option<FileRange>>;
+
+    /// What stands beside an image in the layout that is joined, under a tag.
+    fn beside(&self, tag: &str, cancel: &Cancel) -> Result<Option<Manifest>>;
 
     /// Shows images: all of them at once, durably, or none; then it can be called again.
     fn publish(&mut self, images: &[NewImage], cancel: &Cancel) -> Result<()>;

@@ -283,6 +283,11 @@ impl Store for TarStore {
         Ok(self.base.as_ref().filter(|_| is_found).and_then(|base| blob(base, digest)))
     }
 
+    fn beside(&self, tag: &str, cancel: &Cancel) -> Result<Option<Manifest>> {
+        let Some(base) = &self.base else { return Ok(None) };
+        layout_of(base, cancel)?.manifest_beside(tag)
+    }
+
     fn publish(&mut self, images: &[NewImage], cancel: &Cancel) -> Result<()> {
         let ours = if self.docker_manifest { self.loadable(images)? } else { HashMap::new() };
         let wanted: BTreeSet<&str> =

@@ -9,6 +9,7 @@ use transship_core::{
     Platform, Result,
 };
 
+use crate::beside::Besides;
 use crate::layout::Layout;
 
 /// How manifests are looked at, and whether blobs are there.
@@ -61,7 +62,9 @@ pub(crate) fn manifest_json(
     }
     let mut saved = Vec::new();
     let (mut done, mut listed) = (BTreeSet::new(), BTreeSet::new());
-    for entry in images.new.entries() {
+    let besides = Besides::of(images.new.entries());
+    let all = images.new.entries().iter().enumerate();
+    for (_, entry) in all.filter(|(at, _)| besides.at(*at).is_none()) {
         let digest = entry.digest.to_string();
         if !done.insert(digest.clone()) {
             continue;

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use transship_archive::layout::{LayoutIndex, entry_name, strip_names};
 use transship_core::{Descriptor, Error, ErrorKind, Hint, Platform, Result};
 
+use crate::beside::{Beside, Besides, Form};
 use crate::names::Written;
 use crate::select::may_have_name;
 
@@ -14,6 +15,8 @@ pub(crate) struct NewImage {
     pub(crate) names: Vec<Written>,
     /// Its root, as it will be listed, without a name.
     pub(crate) entry: Descriptor,
+    /// What stands beside it, with its tags.
+    pub(crate) beside: Vec<(Written, Descriptor)>,
     /// Manifests that are about it.
     pub(crate) referrers: Vec<Descriptor>,
     /// The digests of all that it needs, its root's too.
@@ -39,8 +42,9 @@ pub(crate) fn enter_all(
     let is_referrer =
         |entry: &Descriptor| Ok(ours.contains(entry.digest.as_ref()) || is_referrer(entry)?);
     // A name moves; the rest of a malformed entry cannot be read.
-    let names: Vec<&str> =
-        images.iter().flat_map(|image| &image.names).map(|name| name.name.as_str()).collect();
+    let beside = images.iter().flat_map(|image| &image.beside).map(|(tag, _)| tag);
+    let names = images.iter().flat_map(|image| &image.names).chain(beside);
+    let names: Vec<&str> = names.map(|name| name.name.as_str()).collect();
     index.retain_malformed(|entry| !names.iter().any(|name| may_have_name(entry, name)));
     let needs = images.iter().flat_map(|image| &image.needs);
     index.change_needs(needs.map(String::as_str), |_| true);
@@ -64,8 +68,10 @@ enum Key {
 }
 
 impl Key {
-    fn of(entry: &Descriptor) -> Self {
-        match entry_name(entry) {
+    fn of(entry: &Descriptor, beside: Option<&Beside>) -> Self {
+        // What `cosign save` keeps beside an image has no name of its own.
+        let tag = beside.filter(|beside| beside.form == Form::Kind).map(|beside| &*beside.tag);
+        match tag.or_else(|| entry_name(entry)) {
             Some(name) => Self::Name(name.to_owned()),
             None => Self::Nameless(entry.digest.to_string()),
         }
@@ -82,8 +88,9 @@ impl<'a> Entering<'a> {
     fn look(&mut self) {
         self.places.clear();
         self.digests.clear();
+        let besides = Besides::of(self.index.entries());
         for (at, entry) in self.index.entries().iter().enumerate() {
-            self.places.entry(Key::of(entry)).or_default().push(at);
+            self.places.entry(Key::of(entry, besides.at(at))).or_default().push(at);
             *self.digests.entry(entry.digest.to_string()).or_default() += 1;
         }
     }
@@ -101,8 +108,10 @@ impl<'a> Entering<'a> {
             self.check_nameless(is_referrer)?;
             self.push(image.entry.clone());
         }
-        for name in &image.names {
-            let mut entry = image.entry.clone();
+        let own = image.names.iter().map(|name| (name, &image.entry));
+        let beside = image.beside.iter().map(|(tag, entry)| (tag, entry));
+        for (name, entry) in own.chain(beside) {
+            let mut entry = entry.clone();
             name.put_on(&mut entry);
             self.take_over(entry);
         }
@@ -117,7 +126,8 @@ impl<'a> Entering<'a> {
     }
 
     fn push(&mut self, entry: Descriptor) {
-        self.places.entry(Key::of(&entry)).or_default().push(self.index.entries().len());
+        let key = Key::of(&entry, None);
+        self.places.entry(key).or_default().push(self.index.entries().len());
         *self.digests.entry(entry.digest.to_string()).or_default() += 1;
         self.index.push(entry);
     }
@@ -125,7 +135,7 @@ impl<'a> Entering<'a> {
     /// Puts an entry in the place of the first that has its name; the others that have it go, and nameless ones of the
     /// same image, too.
     fn take_over(&mut self, entry: Descriptor) {
-        let name = Key::of(&entry);
+        let name = Key::of(&entry, None);
         let nameless = Key::Nameless(entry.digest.to_string());
         let places = [&name, &nameless].into_iter().filter_map(|key| self.places.get(key));
         let places: BTreeSet<usize> = places.flatten().copied().collect();
@@ -141,7 +151,7 @@ impl<'a> Entering<'a> {
             *self.digests.entry(entry.digest.to_string()).or_default() += 1;
             self.index.replace(first, entry);
         }
-        if places.len() > 1 || Key::of(&old) != name {
+        if places.len() > 1 || Key::of(&old, None) != name {
             self.index.retain(|at, _| at == first || !places.contains(&at));
             self.look();
         }
@@ -186,6 +196,7 @@ mod tests {
         NewImage {
             names: names.collect(),
             entry: Descriptor::new(MediaType::ImageManifest, digest, content.len() as u64),
+            beside: Vec::new(),
             referrers: Vec::new(),
             reached: BTreeSet::new(),
             needs: BTreeSet::new(),

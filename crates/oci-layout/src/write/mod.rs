@@ -126,7 +126,16 @@ impl Content {
     pub(crate) fn record(&self, image: &Image<'_>, cancel: &Cancel) -> Result<Descriptor> {
         let here = Here { store: &*self.store, cancel };
         let commit = Commit::new(image.root).without(image.absent).needing(image.needs);
-        let complete = commit.check_complete(image.put, &here)?;
+        let mut complete = commit.check_complete(&image.put.manifests, &here)?;
+        let mut beside = Vec::new();
+        for (name, root) in &image.put.beside {
+            let commit = Commit::new(root).without(image.absent).needing(image.needs);
+            let found = commit.check_complete(&image.put.manifests, &here);
+            complete.digests.extend(found.context(|| &name.name)?.digests);
+            let mut entry = root.descriptor().clone();
+            strip_names(&mut entry);
+            beside.push((name.clone(), entry));
+        }
         let needs = here.lacking(image.needs)?;
         let entry = self.entry(image.root)?;
         self.check_nameless(&entry, image.names)?;
@@ -140,10 +149,25 @@ impl Content {
             entry: entry.clone(),
             referrers: complete.referrers.iter().map(Manifest::as_referrer).collect(),
             reached: complete.digests.iter().map(Digest::to_string).collect(),
+            beside,
             needs,
             platform,
         });
         Ok(entry)
+    }
+
+    /// What stands beside an image under a tag: of those that were recorded, else of those that are there.
+    pub(crate) fn beside(&self, tag: &str, cancel: &Cancel) -> Result<Option<Manifest>> {
+        let here = Here { store: &*self.store, cancel };
+        let recorded = {
+            let images = self.images();
+            let mut all = images.iter().rev().flat_map(|image| image.beside.iter().rev());
+            all.find(|(name, _)| name.name.as_str() == tag).map(|(_, entry)| entry.clone())
+        };
+        match recorded {
+            Some(entry) => here.manifest(&entry),
+            None => self.store.beside(tag, cancel),
+        }
     }
 
     /// Shows all images that were recorded. It can be called again when it fails.
@@ -220,6 +244,14 @@ impl Available for Here<'_> {
     }
 }
 
+/// What was put for an image that is not committed yet.
+#[derive(Debug, Default)]
+pub(crate) struct Put {
+    pub(crate) manifests: Vec<Manifest>,
+    /// What will stand beside it, of those.
+    pub(crate) beside: Vec<(Written, Manifest)>,
+}
+
 /// An image that is committed.
 #[derive(Debug)]
 pub(crate) struct Image<'a> {
@@ -229,8 +261,7 @@ pub(crate) struct Image<'a> {
     pub(crate) needs: &'a [Descriptor],
     /// The platform of an index that was asked for.
     pub(crate) platform: Option<&'a Platform>,
-    /// The manifests that were put for it.
-    pub(crate) put: &'a [Manifest],
+    pub(crate) put: &'a Put,
     pub(crate) names: &'a [Written],
 }
 

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use transship_core::{
-    Accepts, AcceptsReferrers, Artifacts, Body, Descriptor, Digest, Error, ErrorKind, Expect,
-    ImageDestination, ImageName, Manifest, Result, ResultExt,
+    Accepts, AcceptsReferrers, Artifacts, Body, Descriptor, Digest, DockerName, Error, ErrorKind,
+    Expect, ImageDestination, ImageName, Manifest, Result, ResultExt,
 };
 use transship_trust::{Attachment, SIGN_PREDICATE, signatures_tag};
 
@@ -115,13 +115,20 @@ async fn put(place: &dyn ImageDestination, attachment: &Attachment) -> Result<()
     place.put_manifest(&attachment.manifest).await
 }
 
+/// A docker name that says its registry. A name as `1`, which layouts have, is short for what nobody means by it.
+fn written_out(name: &ImageName) -> Option<DockerName> {
+    let docker = name.docker()?;
+    let host = format!("{}/", docker.domain());
+    name.as_str().starts_with(&host).then_some(docker)
+}
+
 impl Batch<'_> {
     /// The name that is signed of an image: the one that is given, else the one that it gets.
     pub(crate) async fn signed_name(&self, place: &dyn ImageDestination) -> Result<Option<String>> {
         if let Some(given) = self.options.sign.as_ref().and_then(|sign| sign.identity.as_ref()) {
             return Ok(Some(given.to_string()));
         }
-        let docker: Vec<_> = place.names().iter().filter_map(ImageName::docker).collect();
+        let docker: Vec<_> = place.names().iter().filter_map(written_out).collect();
         match &docker[..] {
             [] => {
                 let identity = crate::open::identity(place.reference(), &self.to).await?;

@@ -6,7 +6,9 @@ use transship_core::{
     Accepts, AcceptsReferrers, Artifacts, Descriptor, Digest, Error, ErrorKind, Hint,
     ImageDestination, ImageSource, Referrers, Result, ResultExt, Sparse,
 };
+use transship_trust::{is_signature, signatures_tag};
 
+use crate::DetachedSignatures;
 use crate::plan::manifests::as_it_is;
 use crate::plan::nodes::{ChildPlan, Fate, ImagePlan, IndexPlan, NodePlan};
 use crate::plan::tree::{Child, Found, Node, Tree};
@@ -28,18 +30,24 @@ pub(crate) async fn attach(
     let seen = subjects.iter().map(|(digest, _)| digest.clone()).collect();
     let accepts = destination.accepts();
     let mut attaching = Attaching { source, accepts, plan, seen, waiting: VecDeque::new() };
+    let removed = attaching.plan.signatures == DetachedSignatures::Remove;
     for (digest, kept) in subjects {
-        let found = referrers.referrers(&digest).await.map_err(leave_out)?;
-        if kept || found.is_empty() {
+        let mut found = referrers.referrers(&digest).await.map_err(leave_out)?;
+        found.retain(|about| !removed || !is_signature(about));
+        if kept {
             attaching.add(found, 1)?;
         } else {
-            let count = counted(found.len());
-            attaching.plan.lost.push(format!("{count} about {digest}: its digest changes"));
+            attaching.plan.lost.extend(outdated(&digest, &found));
         }
         for (tag, root) in referrers.beside(&digest).await.map_err(leave_out)? {
+            let is_signatures = tag == signatures_tag(&digest);
             let what = format!("{tag}, which is about {digest}");
+            if removed && is_signatures {
+                continue;
+            }
             if !kept {
-                attaching.plan.lost.push(format!("{what}: its digest changes"));
+                let no_longer = if is_signatures { ", and they no longer hold" } else { "" };
+                attaching.plan.lost.push(format!("{what}: its digest changes{no_longer}"));
             } else if destination.beside().is_none() {
                 attaching.plan.lost.push(format!("{what}: the destination has no place for it"));
             } else {
@@ -49,6 +57,19 @@ pub(crate) async fn attach(
         }
     }
     attaching.follow(referrers).await
+}
+
+/// What is lost of the manifests about one whose digest changes: signatures by their digests, and how many others.
+fn outdated(of: &Digest, about: &[Descriptor]) -> Vec<String> {
+    let (signatures, others): (Vec<_>, Vec<_>) = about.iter().partition(|one| is_signature(one));
+    let signature = |one: &&Descriptor| {
+        format!("signature {} of {of}: its digest changes, and it no longer holds", one.digest)
+    };
+    let mut lost: Vec<String> = signatures.iter().map(signature).collect();
+    if !others.is_empty() {
+        lost.push(format!("{} about {of}: its digest changes", counted(others.len())));
+    }
+    lost
 }
 
 /// What is about an image cannot be listed; the image itself may be copied all the same.

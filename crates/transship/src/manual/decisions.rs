@@ -359,3 +359,11 @@
 //! anywhere, and a layout has place for one image without a name. So it gets the hidden tag of a push by digest. The look at what a
 //! tag names and the change of it are one step for all who push; `?ns=HOST`, which may fall back to another host for a pull, counts to
 //! the letter for a change.
+//!
+//! # 83. In a layout, what cosign keeps under a tag is an entry of that name
+//!
+//! `sha256-HEX.sig` is the entry's `org.opencontainers.image.ref.name`. skopeo, podman, oras and crane take that for a tag, so that each of
+//! them can bring it back to a registry; `regctl --digest-tags` writes the same; and one layout can hold many images with theirs. `cosign
+//! save` says `kind: dev.cosignproject.cosign/sigs` in place of a name: then a layout can hold one image, and other tools see two
+//! images without a name. That is read, and not written. Such an entry is no image wherever images are listed (`ImageName::is_beside`), in
+//! registries too: to copy it as an image would bring a signature that nothing is beside. It goes with its image.

@@ -60,7 +60,7 @@
 //!
 //! | place | signatures |
 //! |---|---|
-//! | registries | cosign's tag `sha256-HEX.sig` |
+//! | registries, `oci:`, `oci-archive:` | cosign's tag `sha256-HEX.sig`; in a layout it is an entry of that name, or what `cosign save` writes |
 //! | `dir:` | `signature-N`, as skopeo writes them |
 //! | all places with referrers: registries, `oci:`, `oci-archive:`, `dir:` | bundles, as cosign makes them since its version 3 |
 //!
@@ -77,16 +77,16 @@
 //! # Signing
 //!
 //! `copy --sign-key KEY` and `sign --key KEY` sign an image and, of an index, each image in it. The key is ECDSA P-256 in PEM (PKCS#8),
-//! without a passphrase. `--sign-format tag` (the default) writes what podman, skopeo and cosign 2 read: in a registry the
-//! tag `sha256-HEX.sig`, in `dir:` files. `--sign-format bundle` writes a referrer. The image gets its tag after its signatures, so that
+//! without a passphrase. `--sign-format tag` (the default) writes what podman, skopeo and cosign 2 read: in a registry and in a
+//! layout the tag `sha256-HEX.sig`, in `dir:` files. `--sign-format bundle` writes a referrer. The image gets its tag after its signatures, so that
 //! clients that enforce a policy never see the image without them.
 //!
-//! With `tag`, the name that is signed is the one that the image gets in a registry; `--sign-identity NAME` says another one, and is
+//! With `tag`, the name that is signed is the one that the image gets in a registry, or in a layout if that says the registry, as
+//! `oci:layout:quay.io/org/app:1`; `--sign-identity NAME` says another one, and is
 //! needed where it gets several names. Where a registry refuses a signature and takes the image, the copy fails and says so. A
 //! signature is added to those that are there, and to those that come along by `--referrers`. Two who sign the same image at
 //! the same moment can lose one of the two signatures, because registries write a tag unconditionally: sign again, or use bundles, which
-//! cannot collide. Places without room for signatures are refused: `docker-archive:` and engines have none, and `oci:` and
-//! `oci-archive:` take bundles.
+//! cannot collide. Places without room for signatures are refused: `docker-archive:` and engines have none.
 //!
 //! What the key signs, `openssl` checks: the payload is the layer of the manifest, the signature its annotation
 //! `dev.cosignproject.cosign/signature`, in base64.
@@ -110,7 +110,7 @@
 //! # Carried to a site without a network
 //!
 //! ```sh
-//! transship copy --sign-key k.pem --sign-format bundle docker://quay.io/org/app:1 oci-archive:app.tar:1
+//! transship copy --referrers docker://quay.io/org/app:1 oci-archive:app.tar:1   # with its signatures
 //! transship verify --key k.pub oci-archive:app.tar:1                           # there
 //! transship copy --verify-key k.pub --referrers oci-archive:app.tar:1 docker://registry.local/app:1
 //! ```

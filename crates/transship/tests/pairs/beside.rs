@@ -36,7 +36,10 @@ async fn tags_about_an_image_come_with_it_or_that_they_do_not_is_told() {
             ["r", "new", "kept"].map(|of| bench.server.manifest(of, &tag(kind)).unwrap());
         assert_eq!((&from, &from), (&new, &kept), "{kind}");
     }
-    let report = copy(&format!("oci:{}", bench.path("l").display())).await;
+    let layout = format!("oci:{}", bench.path("l").display());
+    let report = copy(&layout).await;
+    assert_eq!((report.images[0].referrers, &report.images[0].lost), (3, &Vec::new()));
+    let report = copy(&format!("dir:{}", bench.path("d").display())).await;
     let lost = &report.images[0].lost;
     assert!(lost.len() == 3 && lost[0].contains("has no place for it"), "{lost:?}");
 }

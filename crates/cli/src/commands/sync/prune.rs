@@ -14,9 +14,6 @@ use super::report::SyncReport;
 use super::task::{Brought, Mode, Task, Tasks};
 use crate::exit;
 
-/// How many digits of a digest such a tag has at least.
-const SHORTEST: usize = 64;
-
 /// What is needed to know what goes.
 struct Pruning<'a> {
     jobs: &'a [Job],
@@ -122,7 +119,7 @@ impl Pruning<'_> {
         let kept = self.jobs.iter().filter_map(|job| job.backup.as_deref());
         chosen
             && !self.expected.contains(name)
-            && !is_beside(&tag)
+            && !name.is_beside()
             && !kept.into_iter().any(|pattern| is_backup(pattern, &tag))
     }
 }
@@ -174,29 +171,4 @@ async fn digest_of(
 ) -> Result<Option<Digest>> {
     let found = transport.source(at, &how.clone().with_compare(true)).await.if_found()?;
     Ok(found.and_then(|image| Some(image.root_descriptor()?.digest.clone())))
-}
-
-/// Whether a tag is of a signature, an attestation or an SBOM, which stand beside an image: `sha256-HEX.sig`.
-fn is_beside(tag: &str) -> bool {
-    let encoded = tag.strip_prefix("sha256-").or_else(|| tag.strip_prefix("sha512-"));
-    let hex = encoded.and_then(|rest| rest.split('.').next()).unwrap_or_default();
-    hex.len() >= SHORTEST && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tags_beside_images() {
-        let hex = "ab".repeat(32);
-        for tag in
-            [format!("sha256-{hex}.sig"), format!("sha256-{hex}.att"), format!("sha256-{hex}")]
-        {
-            assert!(is_beside(&tag), "{tag}");
-        }
-        for tag in ["1.sig", "sha256-ab.sig", "latest", "a-b"] {
-            assert!(!is_beside(tag), "{tag}");
-        }
-    }
 }
