@@ -178,3 +178,25 @@ fn a_delta_with_its_base() {
     let reply = alone.get(&format!("/v2/team/app/blobs/{layer}"));
     assert_eq!((reply.status, &*reply.code()), (404, "BLOB_UNKNOWN"));
 }
+
+/// What stands beside an image is found by its tag, whatever repository its name is of.
+#[test]
+fn signatures_of_a_layout() {
+    let session = Session::new();
+    let mut layout = Layout::new(&session.path("site"));
+    let images: Vec<_> = (0..2_u8).map(|n| layout.image(&[&[n]])).collect();
+    layout.list(&images[0], Some("docker.io/team/app:1"));
+    layout.list(&images[1], Some("docker.io/team/tool:1"));
+    let signature = layout.image(&[b"signature"]);
+    let tag = format!("{}.sig", digest(&images[0]).replace(':', "-"));
+    layout.list(&signature, Some(&tag));
+    let serving = Serving::start(&session, "oci:site");
+    let found = |path: &str| serving.get(&format!("/v2/team/{path}"));
+    let reply = found(&format!("app/manifests/{tag}"));
+    assert_eq!(reply.header("docker-content-digest").as_deref(), Some(&*digest(&signature)));
+    assert_eq!(found(&format!("app/manifests/{}.sig", &tag[..20])).status, 404);
+    assert_eq!(found("app/tags/list").json()["tags"], json!(["1"]));
+    let from = format!("docker://{}/team/app:1", serving.host);
+    session.ok(&format!("copy --tls-verify=false --referrers {from} oci:pulled:1"));
+    assert!(std::fs::read_to_string(session.path("pulled/index.json")).unwrap().contains(&tag));
+}
