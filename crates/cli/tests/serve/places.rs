@@ -193,7 +193,7 @@ fn signatures_of_a_layout() {
     let serving = Serving::start(&session, "oci:site");
     let found = |path: &str| serving.get(&format!("/v2/team/{path}"));
     let reply = found(&format!("app/manifests/{tag}"));
-    assert_eq!(reply.header("docker-content-digest").as_deref(), Some(&*digest(&signature)));
+    assert_eq!(reply.header("docker-content-digest"), Some(&*digest(&signature)));
     assert_eq!(found(&format!("app/manifests/{}.sig", &tag[..20])).status, 404);
     assert_eq!(found("app/tags/list").json()["tags"], json!(["1"]));
     let from = format!("docker://{}/team/app:1", serving.host);
