@@ -112,7 +112,7 @@ impl Destination {
             return Ok(Some(*size));
         }
         // In this order: what is there afterwards stays.
-        self.containerd.add_to_lease(self.lease.id().await?, digest).await?;
+        self.lease.keep(digest).await?;
         let size = self.containerd.size(digest).await?;
         if let Some(size) = size {
             self.blobs().insert(digest.clone(), size);
@@ -128,7 +128,6 @@ impl Destination {
             let message = format!("{pinned} is asked for, and the image is {}", root.digest);
             return Err(Error::new(ErrorKind::InvalidInput, message));
         }
-        check_algorithm(&root.digest)?;
         let (root, absent) = (what.root.clone(), what.absent.to_vec());
         let (this, runtime) = (Arc::clone(self), Handle::current());
         run_blocking(move |_| {
@@ -197,8 +196,11 @@ impl Destination {
     }
 
     async fn commit_it(self: Arc<Self>, what: Commit<'_>) -> Result<Committed> {
-        let complete = self.check(what).await?;
         let root = what.root.descriptor().clone();
+        check_algorithm(&root.digest)?;
+        // Where the lease has expired, what was found may be gone: that is said first.
+        self.lease.keep(&root.digest).await?;
+        let complete = self.check(what).await?;
         self.claim_namelessness(&root.digest)?;
         self.write(what.root, &complete).await?;
         let at = |image| self.place.with(image).reference();
@@ -212,6 +214,7 @@ impl Destination {
             names: self.names.iter().map(ToString::to_string).collect(),
             taken: self.taken,
             garbage: self.garbage,
+            observer: self.observer.clone(),
         };
         let this = Arc::into_inner(self)
             .ok_or_else(|| Error::new(ErrorKind::Unexpected, "the image is still checked"))?;

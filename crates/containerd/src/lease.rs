@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
-use transship_core::Result;
+use transship_core::{Digest, Result};
 
 use crate::api::Containerd;
 use crate::proto::CreateLeaseRequest;
@@ -40,6 +40,14 @@ impl Lease {
     /// Its ID. From now on it keeps what is written under it.
     pub(crate) async fn id(&self) -> Result<&str> {
         self.id.get_or_try_init(|| self.create()).await.map(String::as_str)
+    }
+
+    /// Keeps a blob, and all that its labels refer to.
+    ///
+    /// # Errors
+    /// `Conflict` if the lease has expired, or somebody has deleted it.
+    pub(crate) async fn keep(&self, digest: &Digest) -> Result<()> {
+        self.containerd.add_to_lease(self.id().await?, digest).await
     }
 
     async fn create(&self) -> Result<String> {

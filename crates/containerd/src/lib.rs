@@ -29,7 +29,8 @@
 //! A lease keeps what is written; blobs that are there, or in another namespace of the same containerd, are not sent; a blob that was
 //! cut goes on where it stopped. Manifests and indexes are labelled with what they refer to, so that containerd's collection of garbage
 //! keeps it. The names move last, to a whole image. Then the lease is deleted, and what nothing refers to goes. The lease of a copy that
-//! was killed expires after a day.
+//! was killed expires after a day. A copy whose lease is gone, because it took longer or somebody deleted it, fails before a name moves.
+//! Several names move all or none; where containerd cannot be reached any more to give them back, the error says which have moved.
 //!
 //! An image without a name is kept under its digest. An image whose last name another one gets goes.
 //!

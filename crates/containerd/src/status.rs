@@ -7,6 +7,14 @@ use transship_core::{Error, ErrorKind};
 
 /// What containerd says, with the kind that fits.
 pub(crate) fn error(status: &Status) -> Error {
+    if is_of_lease(status) {
+        let message =
+            "the lease that kept what was written is gone: it has expired, or was deleted";
+        let said = Error::new(ErrorKind::NotFound, format!("containerd: {}", status.message()));
+        return Error::new(ErrorKind::Conflict, message)
+            .caused_by(said)
+            .hint("copy it again: what is there still is not sent again");
+    }
     let kind = kind(status);
     let message = match status.message() {
         "" => format!("containerd gives {:?} and no reason", status.code()),
@@ -40,6 +48,11 @@ fn kind(status: &Status) -> ErrorKind {
     }
 }
 
+/// Whether a lease is not there. It is containerd's word alone that tells it from a blob that is not.
+fn is_of_lease(status: &Status) -> bool {
+    status.code() == Code::NotFound && status.message().starts_with("lease ")
+}
+
 fn is_of_connection(status: &Status) -> bool {
     let mut source = status.source();
     while let Some(error) = source {
@@ -60,6 +73,8 @@ mod tests {
         for (status, expected) in [
             (Status::not_found("image \"x\": not found"), ErrorKind::NotFound),
             (Status::unknown("write /x: no space left on device"), ErrorKind::NoSpace),
+            (Status::not_found("lease \"x\": not found"), ErrorKind::Conflict),
+            (Status::not_found("lease does not exist: not found"), ErrorKind::Conflict),
             (Status::unknown("what"), ErrorKind::Unexpected),
             (Status::unimplemented("unknown service x"), ErrorKind::Unsupported),
         ] {

@@ -363,7 +363,7 @@ fn with_bytes(request: &WriteRequest, offset: u64, data: Bytes) -> WriteRequest 
 }
 
 /// Pauses without a timer, which a runtime may not have.
-async fn sleep(pause: Duration) -> Result<()> {
+pub(crate) async fn sleep(pause: Duration) -> Result<()> {
     const STEP: Duration = Duration::from_millis(50);
     run_blocking(move |cancel| {
         let until = Instant::now() + pause;

@@ -26,7 +26,7 @@ const AT_ONCE: usize = 100;
 /// What leads podman to an API: it is not what a store is asked for by.
 const REMOTE: [&str; 2] = ["CONTAINER_HOST", "CONTAINER_CONNECTION"];
 
-/// The command, for one store.
+/// The command, for one store. Before what a user has named stands `--`: a name that begins with `-` is no flag.
 #[derive(Debug)]
 pub(crate) struct Command {
     program: OsString,
@@ -71,11 +71,11 @@ impl Route for Command {
     }
 
     async fn is_list(&self, id: &str) -> bool {
-        self.run(&["manifest", "exists", id]).await.is_ok()
+        self.run(&["manifest", "exists", "--", id]).await.is_ok()
     }
 
     async fn inspect(&self, image: &str) -> Result<Inspected> {
-        let found: Vec<Inspected> = parsed(&self.run(&["image", "inspect", image]).await?)?;
+        let found: Vec<Inspected> = parsed(&self.run(&["image", "inspect", "--", image]).await?)?;
         found.into_iter().next().ok_or_else(|| {
             Error::new(ErrorKind::NotFound, format!("podman says nothing of {image}"))
         })
@@ -84,8 +84,10 @@ impl Route for Command {
     async fn inspect_all(&self, ids: &[String]) -> Result<Vec<Inspected>> {
         let mut all = Vec::new();
         for ids in ids.chunks(AT_ONCE) {
-            let args: Vec<&str> =
-                ["image", "inspect"].into_iter().chain(ids.iter().map(String::as_str)).collect();
+            let args: Vec<&str> = ["image", "inspect", "--"]
+                .into_iter()
+                .chain(ids.iter().map(String::as_str))
+                .collect();
             let found: Vec<Inspected> = match self.run(&args).await.if_found()? {
                 Some(said) => parsed(&said)?,
                 // One that went meanwhile hides the others.
@@ -97,11 +99,11 @@ impl Route for Command {
     }
 
     async fn tag(&self, image: &str, name: &DockerName) -> Result<()> {
-        self.run(&["tag", image, &name.to_string()]).await.map(drop)
+        self.run(&["tag", "--", image, &name.to_string()]).await.map(drop)
     }
 
     async fn remove(&self, image: &str) -> Result<()> {
-        self.run(&["rmi", image]).await.map(drop)
+        self.run(&["rmi", "--", image]).await.map(drop)
     }
 
     async fn save(&self, images: &[String]) -> Result<Box<dyn Chunks>> {
@@ -109,6 +111,7 @@ impl Route for Command {
         if images.len() > 1 {
             args.push("--multi-image-archive");
         }
+        args.push("--");
         args.extend(images.iter().map(String::as_str));
         let mut running = Running::start(self.command(&args), &args)?;
         let stdout = Some(running.stdout()?);

@@ -14,6 +14,9 @@ const MIB: u64 = 1 << 20;
 /// What requests and documents take beside layers.
 const SMALL: u64 = 64 << 10;
 
+/// How often a copy is cut, each way.
+const CUTS: u64 = 100;
+
 /// Deletes the leases of copies that were killed, which otherwise expire, and all that only they kept.
 fn expire(running: &Running) {
     for line in running.ctr_ok("default", &["leases", "ls"]).lines().skip(1) {
@@ -75,7 +78,7 @@ async fn a_layer_that_was_cut_goes_on_where_it_stopped() {
 #[tokio::test(flavor = "multi_thread")]
 async fn cut_anywhere_a_name_has_the_old_or_the_new_image_whole() {
     let Some(running) = Running::start("cuts") else { return };
-    let images = [Sample::new(&["a", "b"], 50_000), Sample::new(&["a", "c"], 50_000)];
+    let images = [Sample::new(&["a", "b"], 20_000), Sample::new(&["a", "c"], 20_000)];
     images[0].write(&running.store(), "x:1").await.unwrap();
     let proxy = Proxy::start(&running);
     images[1].write(&proxy.store(), "y:1").await.unwrap();
@@ -85,9 +88,10 @@ async fn cut_anywhere_a_name_has_the_old_or_the_new_image_whole() {
     let other = store.parse("y:1").unwrap();
     store.deletion().unwrap().delete(&other, &delete).await.unwrap();
     let mut moved = 0;
-    for at in 0..40 {
+    for at in 0..CUTS {
         // More of them at the end, where the name moves.
-        let limit = if at < 20 { whole * at / 20 } else { whole - (40 - at) * 60 };
+        let half = CUTS / 2;
+        let limit = if at < half { whole * at / half } else { whole - (CUTS - at) * 50 };
         let killed = Proxy::that_ends_after(&running, limit);
         let written = images[1].write(&killed.store(), "x:1").await;
         let source = store.source(&store.parse("x:1").unwrap(), &ReadOptions::default()).await;
@@ -98,12 +102,29 @@ async fn cut_anywhere_a_name_has_the_old_or_the_new_image_whole() {
         assert!(checked.contains("complete (3/3)"), "at {limit}: {checked}");
         expire(&running);
         assert_eq!(running.content("default").len(), 4, "at {limit}");
-        moved += usize::from(new);
+        moved += u64::from(new);
         if new {
             images[0].write(&store, "x:1").await.unwrap();
         }
     }
-    assert!(moved < 40);
+    assert!(moved < CUTS);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_cut_anywhere_are_an_error_or_the_image_whole() {
+    let Some(running) = Running::start("answers") else { return };
+    let image = Sample::new(&["a", "b"], 100_000);
+    image.write(&running.store(), "x:1").await.unwrap();
+    let proxy = Proxy::start(&running);
+    assert_eq!(image.read(&proxy.store(), "x:1").await.unwrap(), image.layers);
+    let whole = proxy.received();
+    for at in 0..CUTS {
+        let limit = whole * at / CUTS;
+        let cut = Proxy::that_answers_up_to(&running, limit);
+        let error = image.read(&cut.store(), "x:1").await.unwrap_err();
+        assert!(error.retryable(), "at {limit}: {error}");
+    }
+    assert!(running.is_tidy("default"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

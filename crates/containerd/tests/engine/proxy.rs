@@ -4,19 +4,23 @@ use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use transship_containerd::ContainerdStore;
 
-use super::server::{Running, store};
+use super::server::{Running, collect, store};
 
 /// A socket that leads to containerd. Everything that it started ends with the test's process.
 #[derive(Debug)]
 pub(crate) struct Proxy {
     folder: tempfile::TempDir,
-    sent: Arc<AtomicU64>,
+    /// To containerd, and from it.
+    ways: [Way; 2],
 }
+
+/// A text at which the next connection that carries it is broken off.
+type Breaks = Arc<Mutex<Option<&'static str>>>;
 
 impl Proxy {
     /// Passes everything on.
@@ -26,50 +30,90 @@ impl Proxy {
 
     /// Passes so many bytes on to containerd, and then nothing any more: as a copy that is killed.
     pub(crate) fn that_ends_after(to: &Running, limit: u64) -> Self {
+        Self::with(to, [limit, u64::MAX])
+    }
+
+    /// The same with what containerd sends.
+    pub(crate) fn that_answers_up_to(to: &Running, limit: u64) -> Self {
+        Self::with(to, [u64::MAX, limit])
+    }
+
+    fn with(to: &Running, limits: [u64; 2]) -> Self {
         let folder = tempfile::tempdir_in("/tmp").unwrap();
         let listener = UnixListener::bind(folder.path().join("s")).unwrap();
-        let (sent, target) = (Arc::new(AtomicU64::new(0)), to.folder().join("s"));
-        let counted = Arc::clone(&sent);
+        let ways =
+            limits.map(|limit| Way { limit, passed: Arc::default(), breaks: Breaks::default() });
+        let (target, passing) = (to.folder().join("s"), ways.clone());
         std::thread::spawn(move || {
             for client in listener.incoming() {
-                let (Ok(client), false) = (client, counted.load(Ordering::SeqCst) >= limit) else {
+                let (Ok(client), false) = (client, passing.iter().any(Way::has_ended)) else {
                     continue;
                 };
-                passed_on(client, &target, &counted, limit);
+                let server = UnixStream::connect(&target).unwrap();
+                let folder = target.parent().unwrap();
+                passing[0].pass_on(
+                    client.try_clone().unwrap(),
+                    server.try_clone().unwrap(),
+                    folder,
+                );
+                passing[1].pass_on(server, client, folder);
             }
         });
-        Self { folder, sent }
+        Self { folder, ways }
     }
 
     pub(crate) fn store(&self) -> ContainerdStore {
         store(self.folder.path())
     }
 
+    /// Breaks one connection off where it carries a text, and lets containerd collect garbage before anything goes on.
+    pub(crate) fn break_at(&self, text: &'static str) {
+        *self.ways[0].breaks.lock().unwrap() = Some(text);
+    }
+
     /// How many bytes were sent to containerd.
     pub(crate) fn sent(&self) -> u64 {
-        self.sent.load(Ordering::SeqCst)
+        self.ways[0].passed.load(Ordering::SeqCst)
+    }
+
+    /// How many bytes containerd sent.
+    pub(crate) fn received(&self) -> u64 {
+        self.ways[1].passed.load(Ordering::SeqCst)
     }
 }
 
-fn passed_on(client: UnixStream, target: &Path, sent: &Arc<AtomicU64>, limit: u64) {
-    let server = UnixStream::connect(target).unwrap();
-    let (mut up, mut down) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-    let sent = Arc::clone(sent);
-    std::thread::spawn(move || {
-        let mut server = server;
-        let mut buffer = vec![0; 64 << 10];
-        while let Ok(size @ 1..) = up.read(&mut buffer) {
-            let before = sent.fetch_add(size as u64, Ordering::SeqCst);
-            let left = usize::try_from(limit.saturating_sub(before)).unwrap_or(usize::MAX);
-            if server.write_all(&buffer[..size.min(left)]).is_err() || left < size {
-                break;
+/// One direction of all connections.
+#[derive(Clone, Debug)]
+struct Way {
+    limit: u64,
+    passed: Arc<AtomicU64>,
+    breaks: Breaks,
+}
+
+impl Way {
+    fn has_ended(&self) -> bool {
+        self.passed.load(Ordering::SeqCst) >= self.limit
+    }
+
+    fn pass_on(&self, mut from: UnixStream, mut to: UnixStream, folder: &Path) {
+        let (way, folder) = (self.clone(), folder.to_owned());
+        std::thread::spawn(move || {
+            let mut buffer = vec![0; 64 << 10];
+            while let Ok(size @ 1..) = from.read(&mut buffer) {
+                let bytes = &buffer[..size];
+                let carries =
+                    |text: &mut &str| bytes.windows(text.len()).any(|part| part == text.as_bytes());
+                if way.breaks.lock().unwrap().take_if(carries).is_some() {
+                    collect(&folder, "default");
+                    break;
+                }
+                let before = way.passed.fetch_add(size as u64, Ordering::SeqCst);
+                let left = usize::try_from(way.limit.saturating_sub(before)).unwrap_or(usize::MAX);
+                if to.write_all(&bytes[..size.min(left)]).is_err() || left < size {
+                    break;
+                }
             }
-        }
-        let _ = (server.shutdown(Shutdown::Both), up.shutdown(Shutdown::Both));
-    });
-    std::thread::spawn(move || {
-        let mut client = client;
-        let _ = std::io::copy(&mut down, &mut client);
-        let _ = client.shutdown(Shutdown::Both);
-    });
+            let _ = (to.shutdown(Shutdown::Both), from.shutdown(Shutdown::Both));
+        });
+    }
 }

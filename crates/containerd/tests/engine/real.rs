@@ -1,10 +1,11 @@
 //! What containerd has after images came and went, as `ctr` sees it.
 
 use transship_core::{
-    Body, Commit, DeleteOptions, Digest, ErrorKind, Expect, ReadOptions, Transport, WriteMode,
-    WriteOptions, sha256,
+    Body, Commit, DeleteOptions, Digest, ErrorKind, Expect, ImageName, ReadOptions, Transport,
+    WriteMode, WriteOptions, sha256,
 };
 
+use super::proxy::Proxy;
 use super::sample::Sample;
 use super::server::Running;
 
@@ -132,4 +133,67 @@ async fn names_are_moved_or_refused() {
     assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
     old.write(&store, &pinned).await.unwrap();
     assert_eq!(root(&store, &pinned).await, *old.digest());
+}
+
+/// As if they had expired.
+fn end_leases(running: &Running) {
+    for id in running.ctr_ok("default", &["leases", "ls", "-q"]).lines() {
+        running.ctr_ok("default", &["leases", "delete", "--sync", id]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_that_is_gone_fails_the_copy_before_a_name_moves() {
+    let Some(running) = Running::start("expired") else { return };
+    let store = running.store();
+    let (old, new) = (Sample::new(&["a"], 5000), Sample::new(&["b"], 5000));
+    old.write(&store, "x:1").await.unwrap();
+    let at = store.parse("x:1").unwrap();
+    for with_manifest in [true, false] {
+        let destination = store.destination(&at, &WriteOptions::default()).await.unwrap();
+        new.put(&*destination).await.unwrap();
+        if with_manifest {
+            // Also where nothing is left to write.
+            let bytes = new.root.bytes().clone();
+            let expect = Expect::from(new.root.descriptor());
+            destination.put_blob(expect, Body::from_bytes(bytes)).await.unwrap();
+        }
+        end_leases(&running);
+        let error = destination.commit(Commit::new(&new.root)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+        let text = error.to_string();
+        assert!(text.contains("lease") && text.contains("again"), "{text}");
+        assert_eq!(root(&store, "x:1").await, *old.digest());
+    }
+    let destination = store.destination(&at, &WriteOptions::default()).await.unwrap();
+    new.put(&*destination).await.unwrap();
+    end_leases(&running);
+    let layer = Sample::new(&["c"], 5000).layers.remove(0);
+    let expect = Expect::digest(sha256(&layer)).with_size(layer.len() as u64);
+    let error = destination.put_blob(expect, Body::from_bytes(layer)).await.unwrap_err();
+    assert!(error.to_string().contains("the lease that kept"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_moved_go_back_to_an_image_that_is_whole() {
+    let Some(running) = Running::start("undo") else { return };
+    let store = running.store();
+    let (old, new) = (Sample::new(&["a"], 5000), Sample::new(&["b"], 5000));
+    old.write(&store, "x:1").await.unwrap();
+    let names = ["x:1", "y:1"].map(|name| ImageName::new(name).unwrap());
+    let how = WriteOptions::default().with_names(names.to_vec());
+    // The connection breaks off when the second name is asked for, and a collection runs before it is there again.
+    let proxy = Proxy::start(&running);
+    let broken = proxy.store();
+    let destination = broken.destination(&broken.parse("").unwrap(), &how).await.unwrap();
+    new.put(&*destination).await.unwrap();
+    proxy.break_at("library/y:1");
+    let error = destination.commit(Commit::new(&new.root)).await.unwrap_err();
+    assert!(error.to_string().contains("naming it docker.io/library/y:1"), "{error}");
+    assert_eq!(root(&store, "x:1").await, *old.digest());
+    let checked = running.ctr_ok("default", &["images", "check"]);
+    assert!(checked.contains("complete (2/2)") && checked.lines().count() == 2, "{checked}");
+    Running::until("nothing is left of the other image", || {
+        running.is_tidy("default") && running.content("default").len() == 3
+    });
 }

@@ -1,8 +1,8 @@
 //! [`Sample`]: a small image.
 
 use transship_core::{
-    Body, Commit, Committed, Descriptor, Digest, Expect, ImageDestination, Manifest, MediaType,
-    Result, Transport, WriteOptions, sha256,
+    Body, Commit, Committed, Descriptor, Digest, Document, Expect, ImageDestination, Manifest,
+    MediaType, ReadOptions, Result, Transport, WriteOptions, sha256,
 };
 
 /// An image of some layers of bytes that are no tars, which containerd does not mind.
@@ -60,5 +60,17 @@ impl Sample {
         let destination = to.destination(&to.parse(name)?, &WriteOptions::default()).await?;
         self.put(&*destination).await?;
         destination.commit(Commit::new(&self.root)).await
+    }
+
+    /// The layers that a place has of it.
+    pub(crate) async fn read(&self, from: &dyn Transport, name: &str) -> Result<Vec<Vec<u8>>> {
+        let source = from.source(&from.parse(name)?, &ReadOptions::default()).await?;
+        let Document::Image(image) = self.root.document() else { panic!("an index") };
+        assert_eq!(source.root().await?.bytes(), self.root.bytes());
+        let mut layers = Vec::new();
+        for layer in &image.layers {
+            layers.push(source.blob(layer).await?.bytes(64 << 20).await?.to_vec());
+        }
+        Ok(layers)
     }
 }

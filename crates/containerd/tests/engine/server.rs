@@ -36,6 +36,26 @@ pub(crate) fn store(folder: &Path) -> ContainerdStore {
     ContainerdStore::new(&Settings::new().with("containerd", "containerd-address", socket))
 }
 
+/// Runs a collection of garbage, and waits for its end.
+pub(crate) fn collect(folder: &Path, namespace: &str) {
+    ctr_ok(folder, namespace, &["leases", "create", "--id", "of-a-test"]);
+    ctr_ok(folder, namespace, &["leases", "delete", "--sync", "of-a-test"]);
+}
+
+fn ctr_ok(folder: &Path, namespace: &str, args: &[&str]) -> String {
+    let (text, succeeded) = ctr(folder, namespace, args);
+    assert!(succeeded, "ctr {args:?}: {text}");
+    text
+}
+
+fn ctr(folder: &Path, namespace: &str, args: &[&str]) -> (String, bool) {
+    let mut command = Command::new("ctr");
+    command.arg("-a").arg(folder.join("s")).args(["-n", namespace]).args(args);
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (String::from_utf8_lossy(&text).into_owned(), output.status.success())
+}
+
 impl Running {
     /// Starts one, if it is installed and this is root.
     pub(crate) fn start(name: &str) -> Option<Self> {
@@ -81,18 +101,12 @@ impl Running {
 
     /// What `ctr` says in a namespace, and whether it succeeds.
     pub(crate) fn ctr(&self, namespace: &str, args: &[&str]) -> (String, bool) {
-        let mut command = Command::new("ctr");
-        command.arg("-a").arg(self.folder.join("s")).args(["-n", namespace]).args(args);
-        let output = command.stdin(Stdio::null()).output().unwrap();
-        let text = [output.stdout, output.stderr].concat();
-        (String::from_utf8_lossy(&text).into_owned(), output.status.success())
+        ctr(&self.folder, namespace, args)
     }
 
     /// The same, which succeeds.
     pub(crate) fn ctr_ok(&self, namespace: &str, args: &[&str]) -> String {
-        let (text, succeeded) = self.ctr(namespace, args);
-        assert!(succeeded, "ctr {args:?}: {text}");
-        text
+        ctr_ok(&self.folder, namespace, args)
     }
 
     /// The digests of all content of a namespace, sorted.
@@ -105,8 +119,7 @@ impl Running {
 
     /// Runs a collection of garbage, and waits for its end.
     pub(crate) fn collect(&self, namespace: &str) {
-        self.ctr_ok(namespace, &["leases", "create", "--id", "of-a-test"]);
-        self.ctr_ok(namespace, &["leases", "delete", "--sync", "of-a-test"]);
+        collect(&self.folder, namespace);
     }
 
     /// Whether a namespace has neither leases nor unfinished uploads.

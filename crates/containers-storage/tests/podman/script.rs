@@ -142,7 +142,7 @@ async fn a_load_that_fails_names_nothing() {
     }
     let script = Script::new(&format!("{there}if [ $1 = load ]; then {done}; fi"));
     write(&image, &script.storage(), "x:1").await.unwrap();
-    assert_eq!(script.asked().lines().last(), Some(&*format!("tag {id} docker.io/library/x:1")));
+    assert_eq!(script.asked().lines().last(), Some(&*format!("tag -- {id} docker.io/library/x:1")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -262,5 +262,31 @@ async fn ids_that_are_cut_short_and_names_that_look_like_them() {
     ] {
         let _ = delete(text).await;
         assert!(script.asked().contains(image), "{text}: {}", script.asked());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_are_never_flags() {
+    let image = sample(1);
+    let list =
+        format!(r#"[{{"Id":"{}","Size":1,"Names":["localhost/app:1"]}}]"#, id(&image).digest());
+    let script = Script::new(&format!(
+        "{}case \"$1\" in save) cat save;; images) echo '{list}';; manifest) exit 1;; load) cat >/dev/null; echo 'Loaded image: {}';; esac",
+        inspect(&id(&image)),
+        id(&image)
+    ));
+    std::fs::write(script.file("save"), saved(&image)).unwrap();
+    let storage = script.storage();
+    read(&storage, "x").await.unwrap();
+    write(&image, &storage, "x:1").await.unwrap();
+    let all = storage.parse("").unwrap();
+    storage.archives().unwrap().read(&all, &ReadOptions::default()).await.unwrap();
+    let delete = transship_core::DeleteOptions::default();
+    storage.deletion().unwrap().delete(&storage.parse("app:1").unwrap(), &delete).await.unwrap();
+    let asked = script.asked();
+    for command in ["image inspect", "save", "tag", "rmi", "manifest exists"] {
+        let mut lines = asked.lines().filter(|line| line.starts_with(command)).peekable();
+        assert!(lines.peek().is_some(), "{command}: {asked}");
+        assert!(lines.all(|line| line.contains(" -- ")), "{command}: {asked}");
     }
 }
