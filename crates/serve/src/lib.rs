@@ -16,6 +16,7 @@
 
 mod blobs;
 mod credential;
+mod current;
 mod image;
 mod index;
 mod lists;

@@ -34,7 +34,7 @@ pub(crate) struct ReadPlace {
 }
 
 /// By what a change shows.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     /// It came through a pipe.
     Fixed,
@@ -42,6 +42,13 @@ pub(crate) enum State {
     Stamps(Vec<Option<FileStamp>>),
     /// It is no path.
     Unknown,
+}
+
+impl ReadPlace {
+    /// The same, as of now.
+    pub(crate) fn still(&self) -> Self {
+        Self { images: self.images.clone(), state: self.state.clone(), at: Instant::now() }
+    }
 }
 
 impl Place {
@@ -79,6 +86,11 @@ impl Place {
             other => other?,
         };
         Ok(ReadPlace { images, state, at })
+    }
+
+    /// Whether it is a file or folder of this machine, as which it was found first.
+    pub(crate) fn is_path(&self) -> bool {
+        self.path.is_some()
     }
 
     /// Whether it has to be read again.

@@ -9,13 +9,14 @@ use hyper::header::{HeaderName, WWW_AUTHENTICATE};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::json;
-use tokio::sync::{Mutex, Semaphore};
-use transship_core::{Error, ErrorKind, Notice, Observer, Result, ResultExt, run_blocking};
+use tokio::sync::Semaphore;
+use transship_core::{Error, ErrorKind, Notice, Observer, Result};
 
 use crate::blobs::{self, STREAMS};
 use crate::credential::Credential;
+use crate::current::Current;
 use crate::names::FullName;
-use crate::place::{Place, ReadPlace};
+use crate::place::Place;
 use crate::protocol::{Query, Refusal, Route, What};
 use crate::push::{self, Incoming, Pushing, Writable};
 use crate::reply::{self, Answer, Refused};
@@ -43,18 +44,11 @@ use crate::{lists, manifests};
 /// Where several places have one name, a delta counts before others, and else the last place.
 #[derive(Debug)]
 pub struct Registry {
-    places: Arc<[Place]>,
-    current: Mutex<Current>,
+    current: Arc<Current>,
     credential: Option<Credential>,
     streams: Arc<Semaphore>,
     writable: Option<Writable>,
     observer: Observer,
-}
-
-#[derive(Debug)]
-struct Current {
-    view: Arc<View>,
-    read: Vec<Arc<ReadPlace>>,
 }
 
 /// A repository that is served.
@@ -81,14 +75,9 @@ impl Registry {
     pub async fn open(places: Vec<Place>, observer: Observer) -> Result<Self> {
         let places: Arc<[Place]> = places.into();
         let writable = writable(&places)?;
-        let mut read = Vec::new();
-        for place in &*places {
-            read.push(Arc::new(place.read(None).await.context(|| &place.reference)?));
-        }
-        let view = Arc::new(View::new(Arc::clone(&places), &read, observer.clone()));
-        let current = Mutex::new(Current { view, read });
+        let current = Current::open(places, observer.clone()).await?;
         let streams = Arc::new(Semaphore::new(STREAMS));
-        Ok(Self { places, current, credential: None, streams, writable, observer })
+        Ok(Self { current, credential: None, streams, writable, observer })
     }
 
     /// Answers only those who have a credential.
@@ -226,31 +215,7 @@ impl Registry {
 
     /// All images as they are now.
     pub(crate) async fn view(&self) -> Arc<View> {
-        let mut current = self.current.lock().await;
-        for at in self.changed(&current).await {
-            let place = &self.places[at];
-            match place.read(Some(&*current.read[at])).await {
-                Ok(again) => current.read[at] = Arc::new(again),
-                Err(error) => {
-                    // It may be half written. The next request looks again.
-                    self.observer.warn(format!("{}: {error}", place.reference));
-                    continue;
-                }
-            }
-            let (places, observer) = (Arc::clone(&self.places), self.observer.clone());
-            current.view = Arc::new(View::new(places, &current.read, observer));
-        }
-        Arc::clone(&current.view)
-    }
-
-    /// The positions of the places that have changed.
-    async fn changed(&self, current: &Current) -> Vec<usize> {
-        let (places, read) = (Arc::clone(&self.places), current.read.clone());
-        let look = move |_: &transship_core::Cancel| {
-            let places = places.iter().zip(&read).enumerate();
-            Ok(places.filter(|(_, (p, read))| p.has_changed(read)).map(|(at, _)| at).collect())
-        };
-        run_blocking(look).await.unwrap_or_default()
+        self.current.view().await
     }
 }
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use transship_test_registry::{Fault, Options, Registry, Rule};
 
 use crate::layout::{Layout, digest, noise};
 use crate::serving::Serving;
@@ -83,4 +84,31 @@ fn digests_stay_what_they_are_after_a_restart() {
     // The first requests after a restart may be for what an earlier answer named.
     assert_eq!(after.get(&format!("/v2/example/hello/blobs/{layer}")).status, 200);
     assert_eq!(after.get(&format!("/v2/example/hello/manifests/{manifest}")).body, before.body);
+}
+
+/// While a place on another machine does not answer, others are served, and what is known of it too.
+#[test]
+fn a_place_that_does_not_answer_delays_no_other() {
+    let session = Session::new();
+    let remote = Registry::start(Options::default()).unwrap();
+    session.ok(&format!(
+        "copy --tls-verify=false hello.tar:example/hello:1 docker://{}/team/app:1",
+        remote.host()
+    ));
+    let place = format!("--tls-verify=false docker://{}/team/app hello.tar", remote.host());
+    let serving = Serving::start(&session, &place);
+    assert_eq!(serving.get("/v2/team/app/tags/list").json()["tags"], json!(["1"]));
+    remote.inject(Rule::new(Fault::Stall).times(100));
+    // It is listed again.
+    std::thread::sleep(Duration::from_secs(31));
+    let begun = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..20 {
+            scope.spawn(|| {
+                assert_eq!(serving.get("/v2/example/hello/manifests/1").status, 200);
+                assert_eq!(serving.get("/v2/team/app/tags/list").json()["tags"], json!(["1"]));
+            });
+        }
+    });
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
 }

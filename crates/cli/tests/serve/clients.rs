@@ -6,7 +6,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::layout::{Layout, digest, noise};
+use serde_json::json;
+
+use crate::layout::{Layout, digest, noise, tar_of};
 use crate::serving::Serving;
 use crate::session::Session;
 
@@ -95,7 +97,28 @@ fn places(session: &Session) -> Vec<(String, String)> {
     let [layout, archive, saved] =
         ["oci:layout", "layout.tar", "hello.tar"].map(|place| (place.to_owned(), digest(place)));
     let both = ("oci:base delta.tar".to_owned(), layout.1.clone());
-    vec![layout, archive, saved, both]
+    vec![layout, archive, saved, both, seven(session)]
+}
+
+/// An archive of seven images, of which five share a layer.
+fn seven(session: &Session) -> (String, String) {
+    let mut layout = Layout::new(&session.path("five"));
+    let shared = tar_of(&noise(1, 100_000));
+    for n in 0..5_u8 {
+        let image = layout.image(&[&shared, &tar_of(&[n; 10])]);
+        layout.list(&image, Some(&format!("docker.io/example/five:{n}")));
+    }
+    session.ok("copy --all-images hello.tar docker-archive:seven.tar");
+    session.ok("copy --append --all-images oci:five docker-archive:seven.tar");
+    let serving = Serving::start(session, "seven.tar");
+    let names = (0..5).map(|n| format!("example/five:{n}"));
+    for name in names.chain(["example/hello:1".to_owned(), "example/world:1".to_owned()]) {
+        let here = session.ok(&format!("inspect --digest seven.tar:{name}"));
+        let there = format!("inspect --digest --tls-verify=false docker://{}/{name}", serving.host);
+        assert_eq!(session.ok(&there), here, "{name}");
+    }
+    let digest = session.ok("inspect --digest seven.tar:example/hello:1");
+    ("seven.tar".to_owned(), digest.trim().to_owned())
 }
 
 #[test]
@@ -161,6 +184,26 @@ fn docker() {
         assert!(shown.contains(&digest), "{place}: {shown}");
         ok(&format!("{docker} rmi {image}"));
     }
+    docker_pushes_and_is_served(&session, &docker, &format!("unix://{}/s", engine.at()));
+}
+
+/// The engine pushes what it was given, and then is a place itself: its images are passed through.
+fn docker_pushes_and_is_served(session: &Session, docker: &str, socket: &str) {
+    ok(&format!("{docker} load -i {}", session.path("seven.tar").display()));
+    let site = Serving::start(session, "--writable site");
+    for name in ["example/hello:1", "example/five:0", "example/five:4"] {
+        ok(&format!("{docker} tag {name} {}/team/{name}", site.host));
+        ok(&format!("{docker} push {}/team/{name}", site.host));
+    }
+    session.ok("verify oci:site");
+    assert_eq!(site.get("/v2/team/example/five/tags/list").json()["tags"], json!(["0", "4"]));
+    let daemon = format!("--daemon-host {socket}");
+    let served = Serving::start(session, &format!("{daemon} docker-daemon:example/five:4"));
+    let config = |place: &str| session.ok(&format!("inspect --config {place}"));
+    let remote = format!("--tls-verify=false docker://{}/example/five:4", served.host);
+    assert_eq!(config(&remote), config("seven.tar:example/five:4"));
+    session.ok(&format!("copy {remote} oci:pulled:x"));
+    session.ok("verify oci:pulled");
 }
 
 /// With the settings that it prints: a mirror, which containerd asks with `?ns=`.

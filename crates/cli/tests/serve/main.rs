@@ -19,6 +19,7 @@ mod air_gap;
 mod changes;
 mod changing;
 mod clients;
+mod control;
 mod faults;
 mod http;
 mod layout;

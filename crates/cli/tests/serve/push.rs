@@ -71,7 +71,7 @@ impl Pushed {
     }
 }
 
-fn described(kind: &str, bytes: &[u8]) -> Value {
+pub(crate) fn described(kind: &str, bytes: &[u8]) -> Value {
     let digest = transship::transport::sha256(bytes).to_string();
     json!({ "mediaType": kind, "digest": digest, "size": bytes.len() })
 }

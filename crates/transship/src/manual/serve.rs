@@ -50,6 +50,7 @@
 //!
 //! A layout, archive or folder that is changed or replaced is read again with the next request. What cannot be read then (half of an
 //! `index.json`) leaves the images as they were. Registries and engines are listed again after 30 seconds, and so is the root of a tag.
+//! Where such a list does not come within 3 seconds, requests are answered from the last one until it has come.
 //!
 //! # A registry to push to
 //!
