@@ -42,7 +42,7 @@ impl Destination {
 
     /// Loads the image, if it is not loaded already, and names it.
     pub(crate) async fn load_and_name(&self, what: Commit<'_>) -> Result<Committed> {
-        let mut nameless = {
+        let nameless = {
             let mut writing = self.writing.lock().await;
             match std::mem::replace(&mut *writing, Writing::Broken) {
                 Writing::Loaded(nameless) if nameless.root != what.root.descriptor().digest => {
@@ -57,21 +57,14 @@ impl Destination {
                 }
             }
         };
-        let mut references = Vec::new();
-        for name in &self.names {
-            let reference = self.engine.reference(&Locator::Name(name.clone()));
-            self.observer.notify(Notice::Publishing(reference.clone()));
-            self.engine.tag(&nameless.id, name).await?;
-            nameless.named();
-            self.observer.notify(Notice::Published(reference.clone()));
-            references.push(reference);
-        }
-        if references.is_empty() {
+        let references = if self.names.is_empty() {
             let reference = self.engine.reference(&Locator::Id(parse_digest(&nameless.id)?));
             self.observer.warn(format!("the image has no name: {reference} is its reference"));
-            nameless.named();
-            references.push(reference);
-        }
+            nameless.keep();
+            vec![reference]
+        } else {
+            nameless.name(self.names.clone()).await?
+        };
         Ok(Committed::new(what.root.descriptor().clone(), references))
     }
 
@@ -123,7 +116,7 @@ impl Destination {
         }
         let id = self.put_lists(root, &load).await?.to_string();
         let root = root.descriptor().digest.clone();
-        let mut nameless = Nameless::new(&self.engine, id, root).await;
+        let mut nameless = Nameless::new(&self.engine, id, root, &self.observer).await;
         match self.looked(&mut nameless, load.end().await, what).await {
             Ok(()) => {}
             Err(error) => {

@@ -1,32 +1,64 @@
 //! Deleting from an engine.
 
-use transship_core::{DeleteMode, DeleteOptions, DeletedNames, ErrorKind, Result, ResultExt};
+use std::sync::Arc;
+
+use transship_core::{
+    DeleteMode, DeleteOptions, DeletedNames, DockerName, Error, ErrorKind, Result, ResultExt,
+    cancelled,
+};
 
 use crate::engine::{Engine, Locator, invalid};
 
-/// By a name, that name goes, and the image with its last one; by ID, the image with all of its names.
-pub(crate) async fn delete(engine: &dyn Engine, at: &Locator, how: &DeleteOptions) -> Result<()> {
+/// By a name, that name goes, and the image with its last one; by ID, the image with all of its names. When one of these cannot go,
+/// because a container uses the image, all of them stay.
+pub(crate) async fn delete(
+    engine: Arc<dyn Engine>,
+    at: &Locator,
+    how: &DeleteOptions,
+) -> Result<()> {
     let image =
         at.in_engine().ok_or_else(|| invalid("this names no image, but all of the engine"))?;
     let found = engine.inspect(&image).await?;
-    let names: Vec<String> = match at {
+    let mut names: Vec<String> = match at {
         Locator::Name(_) if how.names != DeletedNames::All => vec![image],
-        _ => found.repo_tags.unwrap_or_default(),
+        _ => found.names().cloned().collect(),
     };
     if how.mode == DeleteMode::Look {
         return Ok(());
     }
     if names.is_empty() {
-        return in_use(engine.remove(&found.id).await);
+        names.push(found.id.clone());
     }
+    // What has begun ends, also when this future is dropped.
+    let removed = tokio::spawn(async move { remove_each(&*engine, &found.id, &names).await });
+    removed.await.unwrap_or_else(|_| Err(cancelled()))
+}
+
+async fn remove_each(engine: &dyn Engine, id: &str, names: &[String]) -> Result<()> {
+    for (at, name) in names.iter().enumerate() {
+        if let Err(error) = in_use(engine.remove(name).await) {
+            let back = give_back(engine, id, &names[..at]).await;
+            return Err(back.err().unwrap_or(error).context(name));
+        }
+    }
+    Ok(())
+}
+
+/// Gives an image the names again that have gone.
+async fn give_back(engine: &dyn Engine, id: &str, names: &[String]) -> Result<()> {
     for name in names {
-        in_use(engine.remove(&name).await).context(|| name)?;
+        let given = match DockerName::parse(name) {
+            Ok(docker) => engine.tag(id, &docker).await,
+            Err(error) => Err(error),
+        };
+        given
+            .context(|| format!("giving the name {name} again to {id}, which cannot be removed"))?;
     }
     Ok(())
 }
 
 fn in_use(removed: Result<()>) -> Result<()> {
-    removed.map_err(|error| match error.kind() {
+    removed.map_err(|error: Error| match error.kind() {
         ErrorKind::Conflict => error.hint("remove the containers that use the image first"),
         _ => error,
     })

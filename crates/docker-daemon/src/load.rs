@@ -72,11 +72,12 @@ impl Load {
         Ok(())
     }
 
-    /// Ends the tar. After this the engine keeps the image.
+    /// Ends the tar. After this the engine keeps the image. When this future is dropped, nothing of the end is sent.
     pub(crate) async fn end(self) -> Reply {
-        let end = Bytes::from_static(&[0; 2 * BLOCK]);
-        if self.sender.send(Piece::Bytes(end)).await.is_ok() {
-            let _ = self.sender.send(Piece::End).await;
+        let end = [Piece::Bytes(Bytes::from_static(&[0; 2 * BLOCK])), Piece::End];
+        // An engine that has gone answers all the same.
+        if let Ok(permits) = self.sender.reserve_many(end.len()).await {
+            permits.zip(end).for_each(|(permit, piece)| permit.send(piece));
         }
         self.reply
     }

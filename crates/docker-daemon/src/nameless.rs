@@ -1,37 +1,55 @@
 //! [`Nameless`]: an image that was loaded and has no name yet.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::time::timeout;
-use transship_core::{Digest, Result, ResultExt};
+use transship_core::{
+    Digest, DockerName, Notice, Observer, Reference, Result, ResultExt, cancelled,
+};
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Locator};
 use crate::load::Reply;
 
 /// How long is waited, when an image was given up while an engine loads it, until it can be removed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// An image whose tar has ended, so that the engine keeps it. Dropped before [`named`](Self::named), it is removed again, as far
-/// as the runtime goes on until then.
+/// An image whose tar has ended, so that the engine keeps it. Dropped before it is [`named`](Self::name) or
+/// [`kept`](Self::keep), it is removed again, as far as the runtime goes on until then.
 #[derive(Debug)]
 pub(crate) struct Nameless {
-    /// `None` when nothing has to be removed any more.
-    engine: Option<Arc<dyn Engine>>,
+    engine: Arc<dyn Engine>,
     pub(crate) id: String,
     /// The root that was sent.
     pub(crate) root: Digest,
+    left: Left,
     reply: Option<Reply>,
+    observer: Observer,
+}
+
+/// What becomes of the image when it gets no name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    /// It was not there before, and is removed.
+    Removed,
+    Kept,
 }
 
 impl Nameless {
     /// Of an image that was there before, nothing is removed.
-    pub(crate) async fn new(engine: &Arc<dyn Engine>, id: String, root: Digest) -> Self {
+    pub(crate) async fn new(
+        engine: &Arc<dyn Engine>,
+        id: String,
+        root: Digest,
+        observer: &Observer,
+    ) -> Self {
         // Where it cannot be told, it counts as there.
         let absent = matches!(engine.inspect(&id).await.if_found(), Ok(None));
-        let engine = absent.then(|| Arc::clone(engine));
-        Self { engine, id, root, reply: None }
+        let left = if absent { Left::Removed } else { Left::Kept };
+        let (engine, observer) = (Arc::clone(engine), observer.clone());
+        Self { engine, id, root, left, reply: None, observer }
     }
 
     /// The ID of what was loaded, where the engine says it.
@@ -42,39 +60,74 @@ impl Nameless {
         said
     }
 
-    /// It has a name now.
-    pub(crate) fn named(&mut self) {
-        self.engine = None;
+    /// Gives it names. When this future is dropped, the names are given all the same: so all of them move, or none. The image
+    /// goes again when the first cannot be given.
+    pub(crate) async fn name(self, names: Vec<DockerName>) -> Result<Vec<Reference>> {
+        let task = tokio::spawn(self.name_each(names));
+        task.await.unwrap_or_else(|_| Err(cancelled()))
     }
 
-    /// Removes it.
-    pub(crate) async fn remove(mut self) {
-        // Where nothing was kept, there is nothing to remove.
-        if let Some(engine) = self.engine.take() {
-            let _ = remove(&*engine, &self.id).await;
+    async fn name_each(mut self, names: Vec<DockerName>) -> Result<Vec<Reference>> {
+        let mut references = Vec::new();
+        for name in names {
+            let reference = self.engine.reference(&Locator::Name(name.clone()));
+            self.observer.notify(Notice::Publishing(reference.clone()));
+            if let Err(error) = self.engine.tag(&self.id, &name).await {
+                self.remove().await;
+                return Err(error.context(format!("giving the name {name}")));
+            }
+            self.left = Left::Kept;
+            self.observer.notify(Notice::Published(reference.clone()));
+            references.push(reference);
         }
+        Ok(references)
+    }
+
+    /// Keeps it without a name.
+    pub(crate) fn keep(mut self) {
+        self.left = Left::Kept;
+    }
+
+    /// Removes it, also when this future is dropped.
+    pub(crate) async fn remove(mut self) {
+        if let Some(removal) = self.removal() {
+            // It says itself what fails.
+            let _ = tokio::spawn(removal).await;
+        }
+    }
+
+    /// Removes it, once the engine has loaded it. What cannot be removed is warned of.
+    fn removal(&mut self) -> Option<impl Future<Output = ()> + Send + 'static> {
+        if self.left == Left::Kept {
+            return None;
+        }
+        self.left = Left::Kept;
+        let (engine, observer) = (Arc::clone(&self.engine), self.observer.clone());
+        let (id, reply) = (self.id.clone(), self.reply.take());
+        Some(async move {
+            if let Some(mut reply) = reply {
+                let _ = timeout(PATIENCE, reply.id()).await;
+            }
+            if let Err(error) = remove(&*engine, &id).await {
+                observer
+                    .warn(format!("the engine may keep {id}, an image without a name: {error}"));
+            }
+        })
     }
 }
 
 impl Drop for Nameless {
     fn drop(&mut self) {
-        let (Some(engine), Ok(runtime)) = (self.engine.take(), Handle::try_current()) else {
-            return;
-        };
-        let (id, reply) = (std::mem::take(&mut self.id), self.reply.take());
-        runtime.spawn(async move {
-            if let Some(mut reply) = reply {
-                let _ = timeout(PATIENCE, reply.id()).await;
-            }
-            let _ = remove(&*engine, &id).await;
-        });
+        if let (Some(removal), Ok(runtime)) = (self.removal(), Handle::try_current()) {
+            runtime.spawn(removal);
+        }
     }
 }
 
-/// Removes an image, if it still has no name.
+/// Removes an image, if it is there and still has no name.
 async fn remove(engine: &dyn Engine, id: &str) -> Result<()> {
-    if engine.inspect(id).await?.names().next().is_some() {
-        return Ok(());
+    match engine.inspect(id).await.if_found()? {
+        Some(found) if found.names().next().is_none() => engine.remove(id).await,
+        _ => Ok(()),
     }
-    engine.remove(id).await
 }

@@ -158,7 +158,7 @@ impl<K: Kind> Transport for Engines<K> {
 impl<K: Kind> Deletion for Engines<K> {
     async fn delete(&self, at: &Reference, how: &DeleteOptions) -> Result<()> {
         let (engine, image) = self.found(at).await?;
-        delete::delete(&*engine, &image, how).await.context(|| at)
+        delete::delete(engine, &image, how).await.context(|| at)
     }
 }
 

@@ -8,6 +8,7 @@
 )]
 #![cfg(unix)]
 
+mod dropped;
 mod fake;
 mod parts;
 mod reached;

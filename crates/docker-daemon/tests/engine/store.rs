@@ -7,6 +7,7 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
@@ -22,6 +23,9 @@ use crate::fake::Whole;
 /// The two blocks with which a tar ends.
 const END: [u8; 1024] = [0; 1024];
 
+/// How long a slow engine takes for a load or a name.
+const SLOW: Duration = Duration::from_millis(20);
+
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -30,8 +34,14 @@ pub(crate) enum Fault {
     RefusesLoads,
     /// Images are loaded and named, and then cannot be unpacked.
     CannotUnpack,
-    /// A container uses each image.
+    /// A container uses each image: its last name stays.
     InUse,
+    /// Nothing gets a name.
+    RefusesNames,
+    /// The same, and nothing is removed.
+    RefusesNamesAndRemovals,
+    /// Loads and names take a while, and go on when nobody waits for them.
+    Slow,
     /// Requests need a newer API than this.
     TooNew,
 }
@@ -83,9 +93,16 @@ impl StoreEngine {
         self.state.lock().unwrap().find(name)
     }
 
-    /// How many images have no name.
-    pub(crate) fn nameless(&self) -> usize {
-        self.state.lock().unwrap().records.iter().filter(|(name, _)| name.is_none()).count()
+    /// Removes the images without a name: those whose names were taken over.
+    pub(crate) fn prune(&self) {
+        self.state.lock().unwrap().records.retain(|(name, _)| name.is_some());
+    }
+
+    /// The images that have no name.
+    pub(crate) fn nameless(&self) -> Vec<String> {
+        let state = self.state.lock().unwrap();
+        let nameless = state.records.iter().filter(|(name, _)| name.is_none());
+        nameless.map(|(_, digest)| digest.clone()).collect()
     }
 }
 
@@ -112,6 +129,10 @@ impl State {
     fn tags(&self, digest: &str) -> Vec<&String> {
         let of = self.records.iter().filter(|(_, other)| other == digest);
         of.filter_map(|(name, _)| name.as_ref()).collect()
+    }
+
+    fn is_last_name(&self, image: &str) -> bool {
+        self.find(image).is_none_or(|digest| self.tags(&digest).len() < 2)
     }
 
     fn list(&self) -> Value {
@@ -256,15 +277,21 @@ async fn answer(
         };
         body.extend_from_slice(&frame.into_data().unwrap_or_default());
     }
-    let (status, said) = said(&request, &body, cut, &mut state.lock().unwrap());
+    let slow = state.lock().unwrap().fault == Fault::Slow && request.method() == Method::POST;
+    // It goes on when the connection has gone.
+    let done = tokio::spawn(async move {
+        if slow {
+            tokio::time::sleep(SLOW).await;
+        }
+        said(&request, &body, cut, &mut state.lock().unwrap())
+    });
+    let (status, said) = done.await.unwrap();
     let answer = Response::builder().status(status).header("Api-Version", "1.52");
     Ok(answer.body(Whole(Some(said.into()))).unwrap())
 }
 
 fn said(request: &Request<Incoming>, body: &[u8], cut: bool, state: &mut State) -> (u16, Vec<u8>) {
-    let message =
-        |status, words: &str| (status, json!({"message": words}).to_string().into_bytes());
-    let (path, query) = (request.uri().path(), request.uri().query().unwrap_or_default());
+    let path = request.uri().path();
     if path == "/_ping" {
         return (200, Vec::new());
     }
@@ -279,7 +306,21 @@ fn said(request: &Request<Incoming>, body: &[u8], cut: bool, state: &mut State) 
         let status = json!([["driver-type", "io.containerd.snapshotter.v1"]]);
         return (200, json!({"Driver": "overlayfs", "DriverStatus": status}).to_string().into());
     }
-    let image = path.strip_prefix("images/").unwrap();
+    of_images(request, path.strip_prefix("images/").unwrap(), body, cut, state)
+}
+
+fn message(status: u16, words: &str) -> (u16, Vec<u8>) {
+    (status, json!({"message": words}).to_string().into_bytes())
+}
+
+fn of_images(
+    request: &Request<Incoming>,
+    image: &str,
+    body: &[u8],
+    cut: bool,
+    state: &mut State,
+) -> (u16, Vec<u8>) {
+    let query = request.uri().query().unwrap_or_default();
     match (request.method(), image) {
         (&Method::GET, "json") => (200, state.list().to_string().into()),
         (&Method::GET, "get") => {
@@ -299,6 +340,11 @@ fn said(request: &Request<Incoming>, body: &[u8], cut: bool, state: &mut State) 
             }
             (200, state.load(body).into_bytes())
         }
+        (&Method::POST, _)
+            if matches!(state.fault, Fault::RefusesNames | Fault::RefusesNamesAndRemovals) =>
+        {
+            message(500, "the database of names is read-only")
+        }
         (&Method::POST, tag) => {
             let Some(digest) = tag.strip_suffix("/tag").and_then(|image| state.find(image)) else {
                 return message(404, "No such image");
@@ -308,7 +354,10 @@ fn said(request: &Request<Incoming>, body: &[u8], cut: bool, state: &mut State) 
             state.tag(digest, name);
             (201, Vec::new())
         }
-        (&Method::DELETE, _) if state.fault == Fault::InUse => {
+        (&Method::DELETE, _) if state.fault == Fault::RefusesNamesAndRemovals => {
+            message(500, "the database of names is read-only")
+        }
+        (&Method::DELETE, image) if state.fault == Fault::InUse && state.is_last_name(image) => {
             message(409, "conflict: unable to delete (must be forced) - container 1 is using it")
         }
         (&Method::DELETE, image) => {

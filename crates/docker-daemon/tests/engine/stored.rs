@@ -23,7 +23,7 @@ async fn manifests_keep_their_digests() {
     image.write(&to, NAME).await.unwrap();
     let digest = image.root.descriptor().digest.to_string();
     assert_eq!(engine.named(NAME), Some(digest.clone()));
-    assert_eq!(engine.nameless(), 0);
+    assert_eq!(engine.nameless().len(), 0);
     let source = to.source(&to.parse(NAME).unwrap(), &ReadOptions::default()).await.unwrap();
     assert_eq!(source.root().await.unwrap().descriptor().digest.to_string(), digest);
     image.reads_back(&to, NAME).await;
@@ -83,7 +83,7 @@ async fn an_engine_in_one_value_needs_no_cache() {
     to.deletion().unwrap().delete(&at, &DeleteOptions::default()).await.unwrap();
     assert_eq!(second.commit(destination).await.unwrap(), 4);
     second.reads_back(&to, "example.org/app:2").await;
-    assert_eq!(engine.nameless(), 0);
+    assert_eq!(engine.nameless().len(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -105,7 +105,7 @@ async fn a_load_that_fails_leaves_the_name_as_it_was() {
         }
         engine.set(Fault::None);
         assert_eq!(engine.named(NAME), Some(old.root.descriptor().digest.to_string()), "{fault:?}");
-        assert_eq!(engine.nameless(), 0, "{fault:?}");
+        assert_eq!(engine.nameless().len(), 0, "{fault:?}");
     }
     engine.set(Fault::InUse);
     let at = to.parse(NAME).unwrap();
