@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::rows::Contender;
+use super::rows::{Contender, Row};
 use crate::sh::{self, Cost, Result};
 
 /// Where skopeo, podman and buildah remember blobs: with it, a second run is another one's work.
@@ -24,8 +24,12 @@ pub(super) struct Figures {
 }
 
 /// Runs it once, from a clean place, with nothing of an earlier run waiting to be written.
-pub(super) fn measure(contender: &Contender, makes: &Path) -> Result<Figures> {
+pub(super) fn measure(contender: &Contender, row: &Row) -> Result<Figures> {
+    let makes = row.makes.as_path();
     remove(makes)?;
+    if let Some(script) = &row.before {
+        sh::stdout(&mut sh::command("sh", ["-c", script.as_str()]))?;
+    }
     remove(Path::new(CACHE))?;
     sh::stdout(&mut sh::command("sync", [""; 0]))?;
     let mut words = contender.command.iter();

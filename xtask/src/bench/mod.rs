@@ -1,9 +1,10 @@
-//! `cargo xtask bench`: ours, skopeo's and the primitives on one real image, side by side.
+//! `cargo xtask bench`: ours, skopeo's and the primitives on one real image, side by side; and into engines and out of them.
 //!
 //! `--old` takes another build of the command, which is measured beside ours, and `--image` an image of any size.
 //! The runs are interleaved and each figure is a median; what is written is removed before each run, and so is the
 //! cache that skopeo keeps. Timings never pass or fail anything.
 
+mod engines;
 mod measure;
 mod registries;
 mod rows;
@@ -11,6 +12,7 @@ mod rows;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use self::engines::Engines;
 use self::measure::{Figures, measure, medians};
 use self::registries::Servers;
 use self::rows::{Builds, Row, rows};
@@ -59,6 +61,8 @@ fn table(builds: &Builds, image: &Path, scratch: &Path, runs: usize, filter: &st
     if let Some(servers) = &servers {
         rows.extend(servers.rows(builds, image)?);
     }
+    let engines = Engines::start(scratch, filter)?;
+    rows.extend(engines.rows(builds, image)?);
     println!("{}, {runs} runs, medians\n", image.display());
     println!(
         "{:<28} {:<20} {:>7} {:>15} {:>7} {:>9} {:>9} {:>9} {:>8}",
@@ -84,7 +88,7 @@ fn interleaved(row: &Row, runs: usize) -> Result<Vec<Figures>> {
     // The first run warms the page cache and is not counted.
     for run in 0..=runs {
         for (contender, figures) in row.contenders.iter().zip(&mut all) {
-            let measured = measure(contender, &row.makes)?;
+            let measured = measure(contender, row)?;
             if run > 0 {
                 figures.push(measured);
             }

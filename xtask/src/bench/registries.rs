@@ -79,7 +79,7 @@ impl Servers {
         let theirs = theirs(&["copy", "-q", "--dest-tls-verify=false", plain, &to]);
         let contenders =
             with(builds.copy(&[plain, &to]), [theirs, hash(&image.display().to_string())]);
-        Row { work: PUSH, makes: self.push.data(), contenders }
+        Row { work: PUSH, makes: self.push.data(), before: None, contenders }
     }
 
     fn pull(&self, builds: &Builds, base: &str) -> Row {
@@ -87,7 +87,7 @@ impl Servers {
         let to = format!("oci:{}:base", makes.display());
         let theirs = theirs(&["copy", "-q", "--src-tls-verify=false", base, &to]);
         let contenders = with(builds.copy(&[base, &to]), [theirs]);
-        Row { work: PULL, makes, contenders }
+        Row { work: PULL, makes, before: None, contenders }
     }
 
     /// An image of many small layers, by a way on which answers take long.
@@ -107,8 +107,8 @@ impl Servers {
         let theirs_from = theirs(&["copy", "-q", "--src-tls-verify=false", &far, &to]);
         let pull = with(builds.copy(&[&far, &to]), [theirs_from]);
         Ok([
-            Row { work: PUSH_FAR, makes: self.push.data(), contenders: push },
-            Row { work: PULL_FAR, makes, contenders: pull },
+            Row { work: PUSH_FAR, makes: self.push.data(), before: None, contenders: push },
+            Row { work: PULL_FAR, makes, before: None, contenders: pull },
         ])
     }
 
@@ -117,7 +117,7 @@ impl Servers {
         let each = format!("{bundle}:docker.io/{BUNDLE}:$n");
         let theirs = loop_of_skopeo("--dest-tls-verify=false", &each, &format!("{to}{BUNDLE}:$n"));
         let contenders = with(builds.copy(&["--all-images", bundle, &to]), [theirs]);
-        Row { work: PUSH_MANY, makes: self.push.data(), contenders }
+        Row { work: PUSH_MANY, makes: self.push.data(), before: None, contenders }
     }
 
     fn pull_many(&self, builds: &Builds) -> Row {
@@ -127,7 +127,7 @@ impl Servers {
         let theirs =
             loop_of_skopeo("--src-tls-verify=false", &format!("{from}:$n"), &format!("{to}:$n"));
         let contenders = with(builds.copy(&["--all-images", &from, &to]), [theirs]);
-        Row { work: PULL_MANY, makes, contenders }
+        Row { work: PULL_MANY, makes, before: None, contenders }
     }
 }
 

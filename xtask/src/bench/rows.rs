@@ -9,6 +9,8 @@ pub(super) struct Row {
     pub(super) work: &'static str,
     /// What is written, and removed before each run.
     pub(super) makes: PathBuf,
+    /// A script before each run, which is not timed.
+    pub(super) before: Option<String>,
     /// Ours first.
     pub(super) contenders: Vec<Contender>,
 }
@@ -82,7 +84,7 @@ impl Bench<'_> {
             self.builds.copy(&["--compress", "keep", &from, &to]),
             [theirs(&skopeo), hash(&self.plain), write(&self.plain, &makes)],
         );
-        Row { work: "docker-archive -> oci plain", makes, contenders }
+        Row { work: "docker-archive -> oci plain", makes, before: None, contenders }
     }
 
     fn gzip_to_oci(&self) -> Row {
@@ -97,7 +99,7 @@ impl Bench<'_> {
                 write(&self.layout, &makes),
             ],
         );
-        Row { work: "docker-archive -> oci gzip", makes, contenders }
+        Row { work: "docker-archive -> oci gzip", makes, before: None, contenders }
     }
 
     fn zstd_to_oci(&self) -> Row {
@@ -108,7 +110,7 @@ impl Bench<'_> {
             self.builds.copy(&["--compress", "zstd", &from, &to]),
             [shell("zstd -3 -T2", zstd, &self.plain, &makes), hash(&self.plain)],
         );
-        Row { work: "docker-archive -> oci zstd", makes, contenders }
+        Row { work: "docker-archive -> oci zstd", makes, before: None, contenders }
     }
 
     fn oci_to_docker_archive(&self) -> Row {
@@ -124,7 +126,7 @@ impl Bench<'_> {
                 write(&self.plain, &makes),
             ],
         );
-        Row { work: "oci gzip -> docker-archive", makes, contenders }
+        Row { work: "oci gzip -> docker-archive", makes, before: None, contenders }
     }
 
     fn oci_to_archive(&self) -> Row {
@@ -138,7 +140,7 @@ impl Bench<'_> {
                 write(&self.archive, &makes),
             ],
         );
-        Row { work: "oci -> oci-archive", makes, contenders }
+        Row { work: "oci -> oci-archive", makes, before: None, contenders }
     }
 
     fn archive_to_oci(&self) -> Row {
@@ -152,14 +154,14 @@ impl Bench<'_> {
                 write(&self.archive, &makes),
             ],
         );
-        Row { work: "oci-archive -> oci", makes, contenders }
+        Row { work: "oci-archive -> oci", makes, before: None, contenders }
     }
 
     fn inspect(&self) -> Row {
         let (makes, _) = self.makes("nothing");
         let from = format!("oci-archive:{}:base", self.archive);
         let contenders = with(self.builds.run(&["inspect", &from]), [theirs(&["inspect", &from])]);
-        Row { work: "inspect oci-archive", makes, contenders }
+        Row { work: "inspect oci-archive", makes, before: None, contenders }
     }
 
     fn makes(&self, name: &str) -> (PathBuf, String) {
