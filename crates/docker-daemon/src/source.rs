@@ -7,8 +7,8 @@ use transship_archive::TarIndex;
 use transship_archive::docker_save::MANIFEST_NAME;
 use transship_archive::layout::{INDEX_FILE, LAYOUT_FILE};
 use transship_core::{
-    ArchiveReader, Archives, ErrorKind, ImageName, ImageSource, Passed, ReadOptions, Reference,
-    Result, Transport, WrapSource,
+    ArchiveReader, Archives, Error, ErrorKind, ImageName, ImageSource, Passed, ReadOptions,
+    Reference, Result, Transport, WrapSource,
 };
 use transship_docker_archive::DockerArchive;
 use transship_oci_layout::OciArchive;
@@ -58,7 +58,7 @@ impl Source {
             (Err(error), Locator::Name(name)) if error.kind() == ErrorKind::Ambiguous => {
                 transport.source(&Reference::new(scheme, format!("{PLACE}:{name}")), &how).await?
             }
-            (sole, _) => sole?,
+            (sole, _) => sole.map_err(cut)?,
         };
         Ok(Self::new(engine, at, inner))
     }
@@ -92,5 +92,13 @@ impl WrapSource for Source {
 pub(crate) async fn reader(passed: Passed, how: &ReadOptions) -> Result<Box<dyn ArchiveReader>> {
     let (format, scheme) = format(&passed);
     let how = how.clone().with_passed(Some(passed));
-    format.read(&Reference::new(scheme, PLACE), &how).await
+    format.read(&Reference::new(scheme, PLACE), &how).await.map_err(cut)
+}
+
+/// What was asked for is there, and its save has not got it: the save was cut where a layer ends in zeros, as a whole tar does.
+fn cut(error: Error) -> Error {
+    if error.kind() != ErrorKind::NotFound {
+        return error;
+    }
+    Error::new(ErrorKind::Corrupt, "the engine's save ends early").caused_by(error)
 }

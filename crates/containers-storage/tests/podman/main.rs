@@ -8,6 +8,7 @@
 )]
 #![cfg(unix)]
 
+mod cut;
 mod real;
 mod script;
 

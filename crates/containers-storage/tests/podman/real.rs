@@ -8,8 +8,9 @@ use transship_core::{DeleteOptions, ErrorKind, ImageName, WriteMode};
 use super::*;
 
 /// A store, and podman's API for it.
-struct Store {
+pub(crate) struct Store {
     folder: tempfile::TempDir,
+    driver: &'static str,
     service: Option<Child>,
 }
 
@@ -24,7 +25,11 @@ impl Drop for Store {
 }
 
 impl Store {
-    fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
+        Self::with_driver("vfs")
+    }
+
+    fn with_driver(driver: &'static str) -> Option<Self> {
         let root = std::fs::metadata("/proc/self")
             .is_ok_and(|found| std::os::unix::fs::MetadataExt::uid(&found) == 0);
         if !root || Command::new("podman").arg("--version").output().is_err() {
@@ -33,33 +38,40 @@ impl Store {
             return None;
         }
         // Paths of sockets are short.
-        Some(Self { folder: tempfile::tempdir_in("/tmp").unwrap(), service: None })
+        Some(Self { folder: tempfile::tempdir_in("/tmp").unwrap(), driver, service: None })
     }
 
-    fn path(&self, name: &str) -> String {
+    pub(crate) fn path(&self, name: &str) -> String {
         self.folder.path().join(name).display().to_string()
     }
 
     /// What stands before the names of its images.
-    fn options(&self) -> String {
-        format!("[vfs@{}+{}]", self.path("r"), self.path("n"))
+    pub(crate) fn options(&self) -> String {
+        format!("[{}@{}+{}]", self.driver, self.path("r"), self.path("n"))
     }
 
     fn podman(&self) -> Command {
         let mut command = Command::new("podman");
         command.arg(format!("--root={}", self.path("r")));
         command.arg(format!("--runroot={}", self.path("n")));
-        command.arg("--storage-driver=vfs");
+        command.arg(format!("--storage-driver={}", self.driver));
         command
     }
 
-    fn run(&self, args: &[&str]) -> String {
+    pub(crate) fn run(&self, args: &[&str]) -> String {
         let output = self.podman().args(args).output().unwrap();
         assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     }
 
-    async fn served(&mut self) -> ContainersStorage {
+    /// Whether nothing is left once all images are removed.
+    pub(crate) fn is_empty_without_images(&self) -> bool {
+        self.run(&["rmi", "--all", "--force"]);
+        let layers = std::fs::read_to_string(self.path("r/vfs-layers/layers.json")).unwrap();
+        layers == "[]" && std::fs::read_dir(self.path("r/vfs/dir")).unwrap().next().is_none()
+    }
+
+    pub(crate) async fn served(&mut self) -> ContainersStorage {
         let url = format!("unix://{}", self.path("s"));
         let mut command = self.podman();
         command.args(["system", "service", "--time=0", &url]);
@@ -87,6 +99,18 @@ async fn by_the_api() {
     let Some(mut store) = Store::new() else { return };
     let storage = store.served().await;
     exercise(&store, &storage, "").await;
+}
+
+/// The usual driver, where the kernel lets it.
+#[tokio::test(flavor = "multi_thread")]
+async fn by_the_command_with_overlays() {
+    let Some(store) = Store::with_driver("overlay") else { return };
+    let output = store.podman().arg("info").output().unwrap();
+    if !output.status.success() {
+        eprintln!("skipped: no overlays here: {}", String::from_utf8_lossy(&output.stderr));
+        return;
+    }
+    exercise(&store, &ContainersStorage::default(), &store.options()).await;
 }
 
 /// A list of images is none: podman saves one of its images in its place, or none.
