@@ -6,6 +6,7 @@
 
 mod engines;
 mod measure;
+mod pulls;
 mod registries;
 mod rows;
 
@@ -57,9 +58,9 @@ pub(crate) fn base(folder: &Path) -> Result<PathBuf> {
 
 fn table(builds: &Builds, image: &Path, scratch: &Path, runs: usize, filter: &str) -> Result<()> {
     let mut rows = rows(builds, image, scratch)?;
-    let servers = Servers::start(scratch, filter)?;
-    if let Some(servers) = &servers {
-        rows.extend(servers.rows(builds, image)?);
+    let mut servers = Servers::start(scratch, filter)?;
+    if let Some(servers) = &mut servers {
+        rows.extend(servers.rows(builds, image, filter)?);
     }
     let engines = Engines::start(scratch, filter)?;
     rows.extend(engines.rows(builds, image)?);

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::pulls::{PULLS, Serving, row};
 use super::rows::{Builds, Contender, Row, hash, skopeo, theirs, with, words};
 use crate::distant::distant;
 use crate::scale::make::{Shape, archive};
@@ -33,12 +34,14 @@ pub(super) struct Servers {
     push: Served,
     pull: Served,
     scratch: PathBuf,
+    /// Of ours, which serve what docker-registry has.
+    ours: Vec<Serving>,
 }
 
 impl Servers {
     /// Starts them; `None` where there is no docker-registry, or no row of theirs is asked for.
     pub(super) fn start(scratch: &Path, filter: &str) -> Result<Option<Self>> {
-        let wanted = [PUSH, PULL, PUSH_MANY, PULL_MANY, PUSH_FAR, PULL_FAR]
+        let wanted = [PUSH, PULL, PUSH_MANY, PULL_MANY, PUSH_FAR, PULL_FAR, PULLS]
             .iter()
             .any(|work| work.contains(filter));
         if !wanted {
@@ -50,11 +53,11 @@ impl Servers {
         }
         let start = |name: &str| Served::start(&scratch.join(name), Speaks::Plain);
         let (push, pull) = (start("push")?, start("pull")?);
-        Ok(Some(Self { push, pull, scratch: scratch.to_owned() }))
+        Ok(Some(Self { push, pull, scratch: scratch.to_owned(), ours: Vec::new() }))
     }
 
     /// Fills the one to pull from, and lists the work.
-    pub(super) fn rows(&self, builds: &Builds, image: &Path) -> Result<Vec<Row>> {
+    pub(super) fn rows(&mut self, builds: &Builds, image: &Path, filter: &str) -> Result<Vec<Row>> {
         let plain = format!("docker-archive:{}", image.display());
         let bundle = self.scratch.join("bundle.tar");
         archive(&Shape::bundle(BUNDLE_MIB), &bundle)?;
@@ -71,6 +74,12 @@ impl Servers {
             self.pull_many(builds),
         ];
         rows.extend(self.far_away(builds)?);
+        if PULLS.contains(filter) {
+            let repository = format!("http://{}/v2/base", self.pull.host);
+            let (row, ours) = row(builds, &self.scratch, &base, &repository)?;
+            rows.push(row);
+            self.ours = ours;
+        }
         Ok(rows)
     }
 
