@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use hyper::Method;
 use hyper::header::{AUTHORIZATION, HeaderMap};
+use transship_serve::protocol::{Route, What};
 
 /// Which users may do what.
 #[derive(Clone, Debug, Default)]
@@ -185,4 +187,21 @@ fn allowed(rights: &[Right], repository: &str, action: Action) -> bool {
     rights
         .iter()
         .any(|right| repository.starts_with(&right.prefix) && right.actions.contains(&action))
+}
+
+/// The right that a request needs, and on which repository. The catalog's has no name.
+pub(super) fn right<'a>(route: &'a Route, method: &Method) -> Option<(&'a str, Action)> {
+    match route {
+        Route::Ping => None,
+        Route::Catalog => Some(("", Action::Pull)),
+        Route::In { repository, what } => {
+            let session = matches!(what, What::Uploads | What::Session(_));
+            let action = match *method {
+                Method::DELETE if !session => Action::Delete,
+                Method::GET | Method::HEAD if !session => Action::Pull,
+                _ => Action::Push,
+            };
+            Some((repository, action))
+        }
+    }
 }

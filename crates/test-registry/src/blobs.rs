@@ -2,11 +2,11 @@
 
 use hyper::header::{HeaderMap, RANGE};
 use hyper::{Method, StatusCode};
+use transship_serve::protocol::{Asked, asked};
 
 use super::faults::Fault;
 use super::handle::Shared;
 use super::options::{Deletes, RangeRequests};
-use super::ranges::{Asked, asked};
 use super::reply::{Failure, Reply, unknown, unsupported};
 use super::store::Blob;
 

@@ -5,12 +5,12 @@ use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
 use hyper::{Method, StatusCode};
 use serde_json::Value;
 use transship_core::{Hasher, sha256};
+use transship_serve::protocol::parse_digest;
 
 use super::body::Feed;
 use super::handle::Shared;
 use super::options::{Deletes, Parts, ReferrersApi};
 use super::reply::{Failure, Reply, bad, unknown, unsupported};
-use super::route;
 use super::store::Store;
 
 /// As much as the specification asks registries to take.
@@ -74,7 +74,7 @@ fn put(
     let document = document(&bytes)?;
     let media_type = media_type(headers, &document)?;
     let digest = if reference.contains(':') {
-        let wanted = route::digest(reference)?;
+        let wanted = parse_digest(reference)?;
         let mut hasher = Hasher::new(wanted.algorithm()).map_err(|e| invalid(e.to_string()))?;
         hasher.update(&bytes);
         if hasher.finish() != wanted {

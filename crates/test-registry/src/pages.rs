@@ -2,11 +2,11 @@
 
 use hyper::StatusCode;
 use serde_json::{Value, json};
+use transship_serve::protocol::{self, Page, Query};
 
 use super::handle::Shared;
 use super::options::ReferrersApi;
-use super::query::Query;
-use super::reply::{Failure, Reply, bad, unknown};
+use super::reply::{Failure, Reply, unknown};
 use super::store::Repository;
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -15,17 +15,18 @@ const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 pub(super) fn tags(shared: &Shared, name: &str, query: &Query) -> Result<Reply, Failure> {
     let store = shared.store();
     let repository = store.repository(name).ok_or_else(|| no_repository(name))?;
-    let (tags, next) = page(shared, repository.tags.keys().map(String::as_str), query)?;
-    let document = json!({ "name": name, "tags": tags });
-    Ok(linked(&document, "application/json", &format!("/v2/{name}/tags/list"), next))
+    let page = page(shared, repository.tags.keys().map(String::as_str), query)?;
+    let document = json!({ "name": name, "tags": page.entries });
+    let path = format!("/v2/{name}/tags/list");
+    Ok(linked(&document, "application/json", &path, query, &page))
 }
 
 /// `GET /v2/_catalog`
 pub(super) fn catalog(shared: &Shared, query: &Query) -> Result<Reply, Failure> {
     let store = shared.store();
-    let (names, next) = page(shared, store.repositories(), query)?;
-    let document = json!({ "repositories": names });
-    Ok(linked(&document, "application/json", "/v2/_catalog", next))
+    let page = page(shared, store.repositories(), query)?;
+    let document = json!({ "repositories": page.entries });
+    Ok(linked(&document, "application/json", "/v2/_catalog", query, &page))
 }
 
 /// `GET ../referrers/DIGEST`: empty for what is not there.
@@ -44,12 +45,12 @@ pub(super) fn referrers(
     let fits = |one: &&Value| wanted.is_none_or(|kind| one["artifactType"] == kind);
     let found: Vec<Value> = found.iter().filter(fits).cloned().collect();
     let digests = found.iter().filter_map(|one| one["digest"].as_str());
-    let (shown, next) = page(shared, digests, query)?;
-    let in_page = |one: &Value| shown.iter().any(|digest| one["digest"] == digest.as_str());
+    let page = page(shared, digests, query)?;
+    let in_page = |one: &Value| page.entries.iter().any(|digest| one["digest"] == digest.as_str());
     let manifests: Vec<Value> = found.into_iter().filter(in_page).collect();
     let document = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": manifests });
     let path = format!("/v2/{name}/referrers/{digest}");
-    let reply = linked(&document, INDEX, &path, next);
+    let reply = linked(&document, INDEX, &path, query, &page);
     Ok(if wanted.is_some() { reply.header("oci-filters-applied", "artifactType") } else { reply })
 }
 
@@ -81,34 +82,19 @@ fn referring(repository: &Repository, subject: &str) -> Vec<Value> {
     found
 }
 
-/// The size of the next page, and the entry that it follows.
-type Next = (usize, String);
-
-/// The entries after `last`, `n` at most, and where the next page begins. `all` is sorted.
+/// The entries that a query asks for.
 fn page<'a>(
     shared: &Shared,
     all: impl Iterator<Item = &'a str>,
     query: &Query,
-) -> Result<(Vec<String>, Option<Next>), Failure> {
-    let asked = match query.get("n").map(str::parse::<usize>) {
-        None => usize::MAX,
-        Some(Ok(count)) => count,
-        Some(Err(_)) => return Err(bad("PAGINATION_NUMBER_INVALID", "n is not a number")),
-    };
-    let most = asked.min(shared.options.page.unwrap_or(usize::MAX));
-    let last = query.get("last").unwrap_or_default();
-    let mut left = all.filter(|entry| *entry > last);
-    let entries: Vec<String> = left.by_ref().take(most).map(str::to_owned).collect();
-    let next = left.next().and(entries.last()).map(|last| (most, last.clone()));
-    Ok((entries, next))
+) -> Result<Page, Failure> {
+    Ok(protocol::page(all, query, shared.options.page.unwrap_or(usize::MAX))?)
 }
 
-fn linked(document: &Value, kind: &str, path: &str, next: Option<Next>) -> Reply {
+fn linked(document: &Value, kind: &str, path: &str, query: &Query, page: &Page) -> Reply {
     let reply = Reply::new(StatusCode::OK).json(kind, document);
-    match next {
-        Some((count, last)) => {
-            reply.header("link", &format!("<{path}?n={count}&last={last}>; rel=\"next\""))
-        }
+    match &page.next {
+        Some(next) => reply.header("link", &protocol::next_link(path, query, next)),
         None => reply,
     }
 }

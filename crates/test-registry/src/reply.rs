@@ -5,7 +5,7 @@ use std::io;
 use bytes::Bytes;
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
-use serde_json::json;
+use transship_serve::protocol::Refusal;
 
 use super::body::{Pace, Sending};
 
@@ -75,10 +75,12 @@ impl Reply {
     }
 
     /// An error as the specification words it.
-    pub(super) fn error(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
-        let message: String = message.into();
-        let document = json!({ "errors": [{ "code": code, "message": message, "detail": null }] });
-        Self::new(status).json("application/json", &document)
+    pub(super) fn error(
+        status: StatusCode,
+        code: &'static str,
+        message: impl Into<String>,
+    ) -> Self {
+        Refusal::new(status, code, message).into()
     }
 
     /// Everything of the content that comes to an end.
@@ -115,23 +117,36 @@ impl Reply {
     }
 }
 
+impl From<Refusal> for Reply {
+    fn from(refusal: Refusal) -> Self {
+        let reply = Self::new(refusal.status).header("content-type", "application/json");
+        reply.bytes(refusal.body())
+    }
+}
+
 impl From<Reply> for Failure {
     fn from(reply: Reply) -> Self {
         Self::Refused(Box::new(reply))
     }
 }
 
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Reply::from(refusal).into()
+    }
+}
+
 /// Refuses with 400.
-pub(super) fn bad(code: &str, message: impl Into<String>) -> Failure {
-    Reply::error(StatusCode::BAD_REQUEST, code, message).into()
+pub(super) fn bad(code: &'static str, message: impl Into<String>) -> Failure {
+    Refusal::bad(code, message).into()
 }
 
 /// Refuses with 404.
-pub(super) fn unknown(code: &str, message: impl Into<String>) -> Failure {
-    Reply::error(StatusCode::NOT_FOUND, code, message).into()
+pub(super) fn unknown(code: &'static str, message: impl Into<String>) -> Failure {
+    Refusal::unknown(code, message).into()
 }
 
 /// Refuses with 405.
 pub(super) fn unsupported(message: impl Into<String>) -> Failure {
-    Reply::error(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", message).into()
+    Refusal::unsupported(message).into()
 }

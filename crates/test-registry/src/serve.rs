@@ -16,16 +16,15 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
+use transship_serve::protocol::{Query, Route, What};
 
-use super::auth::{Auth, Caller, basic, scheme};
+use super::auth::{Auth, Caller, basic, right, scheme};
 use super::body::{Feed, Sending};
 use super::exchange::Entry;
 use super::faults::Fault;
 use super::handle::Shared;
-use super::query::Query;
 use super::reply::{Failure, Reply, unsupported};
-use super::route::{Route, What};
-use super::tokens::SERVICE;
+use super::tokens::{SERVICE, TOKEN_PATH};
 use super::uploads::Upload;
 use super::wire::{Raw, Wire};
 use super::{blobs, faults, manifests, pages};
@@ -185,11 +184,11 @@ impl Exchanging {
         feed: &mut Feed,
         fault: Option<&Fault>,
     ) -> Result<Reply, Failure> {
-        let route = Route::parse(head.uri.path())?;
         let query = Query::parse(head.uri.query().unwrap_or_default());
-        if route == Route::Token {
+        if head.uri.path() == TOKEN_PATH {
             return self.token(&head.method, &query, &head.headers, feed).await;
         }
+        let route = Route::parse(head.uri.path())?;
         let caller = self.caller(&route, &head.method, &head.headers)?;
         match &route {
             Route::In { repository, what: what @ (What::Uploads | What::Session(_)) } => {
@@ -207,9 +206,10 @@ impl Exchanging {
                     _ => upload.begin().await,
                 }
             }
-            Route::In { repository, what: What::Manifest(reference) } => {
+            Route::In { repository, what: What::Manifest(wanted) } => {
                 let (method, headers) = (&head.method, &head.headers);
-                manifests::answer(&self.shared, method, repository, reference, headers, feed).await
+                let reference = wanted.to_string();
+                manifests::answer(&self.shared, method, repository, &reference, headers, feed).await
             }
             Route::In { repository, what: What::Blob(digest) } => {
                 let (method, digest) = (&head.method, digest.to_string());
@@ -273,7 +273,7 @@ impl Exchanging {
         let Some(caller) = caller else {
             return Err(self.challenge(Some(route), method, headers, error).into());
         };
-        match route.right(method) {
+        match right(route, method) {
             Some((repository, action)) if !caller.may(repository, action) => {
                 if matches!(caller, Caller::User(_)) {
                     let why = format!("this is not yours to {}", action.as_str());
@@ -298,9 +298,9 @@ impl Exchanging {
         if !matches!(self.shared.options.auth, Auth::Token(_)) {
             return reply.header("www-authenticate", "Basic realm=\"in-process registry\"");
         }
-        let realm = format!("{}/token", self.shared.base(headers));
+        let realm = format!("{}{TOKEN_PATH}", self.shared.base(headers));
         let mut challenge = format!("Bearer realm=\"{realm}\",service=\"{SERVICE}\"");
-        match route.and_then(|route| route.right(method)) {
+        match route.and_then(|route| right(route, method)) {
             Some(("", _)) => challenge += ",scope=\"registry:catalog:*\"",
             Some((name, action)) => {
                 // Writing needs reading too, as in the challenge of docker-registry.

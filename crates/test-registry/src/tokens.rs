@@ -8,10 +8,13 @@ use bytes::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderMap};
 use hyper::{Method, StatusCode};
 use serde_json::{Map, Value, json};
+use transship_serve::protocol::Query;
 
 use super::auth::{self, Action, Caller, TokenAuth, TokenField, User};
-use super::query::Query;
 use super::reply::Reply;
+
+/// Where tokens are given.
+pub(super) const TOKEN_PATH: &str = "/token";
 
 /// The name that the registry has in challenges.
 pub(super) const SERVICE: &str = "in-process-registry";

@@ -3,15 +3,13 @@
 use hyper::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderMap};
 use hyper::{Method, StatusCode};
 use transship_core::Digest;
+use transship_serve::protocol::{Query, chunk, parse_digest};
 
 use super::auth::{Action, Caller};
 use super::body::Feed;
 use super::handle::Shared;
 use super::options::{ChunkedUploads, Partial, SinglePost};
-use super::query::Query;
-use super::ranges;
 use super::reply::{Failure, Reply, bad, unknown, unsupported};
-use super::route;
 
 /// One request to `../blobs/uploads/` or to a session under it.
 pub(super) struct Upload<'a> {
@@ -31,14 +29,14 @@ impl Upload<'_> {
             return Err(unsupported("an upload begins with POST"));
         }
         if let Some(digest) = self.query.get("mount") {
-            let digest = route::digest(digest)?;
+            let digest = parse_digest(digest)?;
             if let Some(done) = self.mount(&digest) {
                 return Ok(done);
             }
         }
         let id = self.shared.store().open(self.name);
         if let Some(digest) = self.query.get("digest") {
-            let digest = route::digest(digest)?;
+            let digest = parse_digest(digest)?;
             if self.shared.options.single_post == SinglePost::Stores {
                 self.take(&id).await?;
                 return self.seal(&id, &digest);
@@ -113,7 +111,7 @@ impl Upload<'_> {
     async fn finish(&mut self, id: &str) -> Result<Reply, Failure> {
         let digest = self.query.get("digest");
         let digest = digest.ok_or_else(|| bad("DIGEST_INVALID", "PUT needs ?digest="))?;
-        let digest = route::digest(digest)?;
+        let digest = parse_digest(digest)?;
         if self.headers.contains_key(CONTENT_RANGE) {
             self.must_follow(id)?;
         }
@@ -165,7 +163,7 @@ impl Upload<'_> {
 
     fn content_range(&self) -> Result<Option<std::ops::Range<u64>>, Failure> {
         let Some(header) = self.headers.get(CONTENT_RANGE) else { return Ok(None) };
-        let range = header.to_str().ok().and_then(ranges::chunk);
+        let range = header.to_str().ok().and_then(chunk);
         let invalid = || bad("BLOB_UPLOAD_INVALID", "Content-Range is not FIRST-LAST");
         range.ok_or_else(invalid).map(Some)
     }

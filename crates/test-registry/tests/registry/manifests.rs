@@ -68,7 +68,7 @@ fn what_is_malformed_is_refused() {
     assert_eq!(codes("v1", IMAGE, b"{"), "MANIFEST_INVALID");
     assert_eq!(codes("v1", IMAGE, b"{}"), "MANIFEST_INVALID");
     assert_eq!(codes("v1", INDEX, &bytes), "MANIFEST_INVALID");
-    assert_eq!(codes("-v1", IMAGE, &bytes), "TAG_INVALID");
+    assert_eq!(codes("-v1", IMAGE, &bytes), "MANIFEST_UNKNOWN");
     assert_eq!(codes(sha256(b"x").as_ref(), IMAGE, &bytes), "DIGEST_INVALID");
     assert_eq!(put(&registry, "v1", IMAGE, &vec![b' '; 4 * 1024 * 1024 + 1]).status, 413);
     assert_eq!(ask(registry.host(), "GET /v2/A/manifests/x").code(), "NAME_INVALID");

@@ -31,7 +31,8 @@
 //! | `transfer` | the engine | `core`, `compression`, `trust` |
 //! | `transship` | the facade: the engine, the transports, [`Image`](crate::Image), this manual | all above |
 //! | `cli` | the command | `transship` |
-//! | `test-registry`, `conformance` | a registry for tests; the laws of transports | `core`; used by tests only |
+//! | `test-registry` | a registry for tests; paths, queries, ranges, pages and errors are those of `serve` | `core`, `serve`; used by tests only |
+//! | `conformance` | the laws of transports | `core`; used by tests only |
 //!
 //! Transports never name each other, and the engine never names a transport: it asks a destination what it
 //! [accepts](crate::transport::Accepts) and a source what it has. `cargo xtask ci` fails on any other arrow.
