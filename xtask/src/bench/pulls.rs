@@ -66,7 +66,8 @@ pub(super) fn row(
         servers.push(serving);
     }
     contenders.push(pulls("docker-registry", repository, &manifest, scratch)?);
-    Ok((Row { work: PULLS, makes: scratch.join("pulls"), contenders }, servers))
+    let makes = scratch.join("pulls");
+    Ok((Row { work: PULLS, makes, before: None, contenders }, servers))
 }
 
 /// Fifty clients, each of which gets all layers.
