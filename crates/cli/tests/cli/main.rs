@@ -7,7 +7,13 @@ mod carried;
 mod copy;
 #[cfg(feature = "registry")]
 mod delete;
+#[cfg(feature = "containerd")]
+mod engines;
 mod help;
+#[cfg(feature = "containerd")]
+#[path = "../serve/layout.rs"]
+#[allow(dead_code, reason = "shared with the tests of serve")]
+mod layout;
 #[cfg(feature = "registry")]
 mod login;
 mod make;

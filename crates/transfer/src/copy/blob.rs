@@ -10,13 +10,16 @@ use transship_core::{
 };
 
 use super::place::Place;
-use super::recompress::{ROOM_AHEAD, begun, changed};
+use super::recompress::{begun, changed};
 use super::schedule::{EncoderPermit, Scheduler};
 use super::task::BlobTask;
 use crate::codec::{DEFAULT_GZIP_LEVEL, DEFAULT_ZSTD_LEVEL};
 use crate::events::emit::OpenBlob;
 use crate::plan::form_name;
 use crate::{BlobId, Compress, EventKind, ImageId, TransferOptions};
+
+/// How many bytes may come of a blob over a network before it is its turn. Two blobs that do stay under 64 MiB with all the rest.
+const COMING: usize = 8 << 20;
 
 /// From where to where.
 #[derive(Clone, Copy, Debug)]
@@ -168,7 +171,7 @@ impl BlobCopy<'_> {
         match self.scheduler.change(self.task).zip(permit) {
             Some((change, permit)) if place.is_in_order() => begun(body, change, permit),
             Some((change, permit)) => changed(body, change, permit),
-            None if place.is_in_order() => Ok(body.ahead(ROOM_AHEAD)),
+            None if place.is_in_order() => Ok(body.ahead(COMING)),
             None => Ok(body),
         }
     }

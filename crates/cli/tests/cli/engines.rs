@@ -1,0 +1,197 @@
+//! The command and a containerd in a folder of the test, with Kubernetes' part of it. It needs root, and is skipped by name without it.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::layout::{Layout, noise};
+use crate::session::Session;
+
+/// The most memory that a copy takes, in KiB.
+const MEMORY: u64 = 64 << 10;
+
+const MIB: usize = 1 << 20;
+
+struct Containerd {
+    child: Child,
+    /// Paths of sockets are short.
+    folder: tempfile::TempDir,
+}
+
+impl Drop for Containerd {
+    fn drop(&mut self) {
+        // Ours, by its id.
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let _ = self.child.wait();
+    }
+}
+
+impl Containerd {
+    fn start() -> Option<Self> {
+        let root = fs::metadata("/proc/self")
+            .is_ok_and(|found| std::os::unix::fs::MetadataExt::uid(&found) == 0);
+        if !root || Command::new("containerd").arg("--version").output().is_err() {
+            let required = std::env::var_os("TRANSSHIP_REQUIRE_PEERS").is_some();
+            assert!(!required, "containerd is required");
+            return None;
+        }
+        let folder = tempfile::tempdir_in("/tmp").unwrap();
+        let dir = folder.path().display();
+        let config = format!(
+            "version = 2\nroot = \"{dir}/root\"\nstate = \"{dir}/state\"\n[grpc]\naddress = \"{dir}/s\"\n"
+        );
+        fs::write(folder.path().join("config.toml"), config).unwrap();
+        let mut command = Command::new("containerd");
+        command.arg("-c").arg(folder.path().join("config.toml"));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let running = Self { child: command.spawn().unwrap(), folder };
+        let began = Instant::now();
+        while running.ctr("default", "version").is_empty() {
+            assert!(began.elapsed() < Duration::from_secs(60), "containerd does not answer");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Some(running)
+    }
+
+    fn socket(&self) -> String {
+        self.folder.path().join("s").display().to_string()
+    }
+
+    /// What `ctr` says; nothing where it fails.
+    fn ctr(&self, namespace: &str, line: &str) -> String {
+        let mut command = Command::new("ctr");
+        command.arg("-a").arg(self.socket()).args(["-n", namespace]).args(line.split(' '));
+        let output = command.output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        if output.status.success() { said } else { String::new() }
+    }
+
+    /// Names and roots of images, without the IDs that Kubernetes' part gives them.
+    fn images(&self, namespace: &str) -> Vec<String> {
+        let said = self.ctr(namespace, "images ls");
+        let named = said.lines().filter(|line| line.contains('/') && !line.starts_with("sha256:"));
+        named
+            .map(|line| line.split_whitespace().take(3).collect::<Vec<_>>().join(" "))
+            .filter(|line| line.contains("sha256:"))
+            .collect()
+    }
+}
+
+#[test]
+fn all_of_a_node_goes_into_an_archive_and_back() {
+    let Some(running) = Containerd::start() else { return };
+    let (session, socket) = (Session::new(), running.socket());
+    let to = format!("--dest-containerd-address {socket}");
+    session.ok(&format!("copy -q --all-images {to} docker-archive:hello.tar containerd:k8s.io//"));
+    let held = running.images("k8s.io");
+    assert_eq!(held.len(), 3, "{held:?}");
+    let from = format!("--src-containerd-address {socket}");
+    session.ok(&format!("copy -q --all-images {from} containerd:k8s.io// oci-archive:node.tar"));
+    session.ok(&format!("copy -q --all-images {to} oci-archive:node.tar containerd:back//"));
+    assert_eq!(running.images("back"), held);
+    assert!(!running.ctr("back", "images check").contains("incomplete"));
+    // And as containerd's own command has them.
+    let own = format!("images import --no-unpack {}", session.path("node.tar").display());
+    running.ctr("ctr", &own);
+    assert_eq!(running.images("ctr"), held);
+}
+
+/// Runs a line that has to succeed, and says how much memory it took at most, in KiB.
+fn most_resident(session: &Session, line: &str) -> u64 {
+    let mut child = session.command(line).stdout(Stdio::null()).spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let mut most = 0;
+    loop {
+        let text = fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let now = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
+        most = most.max(now.unwrap_or(0));
+        if let Some(status) = child.try_wait().unwrap() {
+            assert!(status.success(), "{line:?}");
+            return most;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn copies_take_little_memory_and_no_temporary_file() {
+    let Some(running) = Containerd::start() else { return };
+    let (session, socket) = (Session::new(), running.socket());
+    let mut layout = Layout::new(&session.path("big"));
+    let layers = [1, 2, 3, 4].map(|seed| noise(seed, MIB).repeat(50));
+    let image = layout.image(&layers.each_ref().map(Vec::as_slice));
+    layout.list(&image, Some("x"));
+    drop(layers);
+    let ways = [
+        format!("--dest-containerd-address {socket} oci:big:x containerd:x:1"),
+        format!("--src-containerd-address {socket} containerd:x:1 oci-archive:out.tar"),
+        format!("--src-containerd-address {socket} containerd:x:1 oci:out"),
+    ];
+    for way in &ways {
+        let most = most_resident(&session, &format!("copy -q --no-cache {way}"));
+        assert!((1024..MEMORY).contains(&most), "{way}: {most} KiB");
+    }
+    if Command::new("strace").arg("-V").output().is_err() {
+        assert!(std::env::var_os("TRANSSHIP_REQUIRE_PEERS").is_none(), "strace is required");
+        return;
+    }
+    running.ctr("default", "images rm --sync docker.io/library/x:1");
+    fs::remove_dir_all(session.path("out")).unwrap();
+    for way in &ways {
+        let made = made_by(&session, &format!("copy -q --no-cache --replace {way}"));
+        // What is new has another name until it is whole.
+        let new = session.path(".transship-").display().to_string();
+        let is_result = |path: &String| path.contains("out") || path.starts_with(&new);
+        assert!(made.iter().all(is_result), "{way}: {made:?}");
+        assert!(!way.contains("oci-archive:") || made.len() == 1, "{way}: {made:?}");
+        assert_eq!(made.is_empty(), way.contains("--dest"), "{way}: {made:?}");
+    }
+}
+
+/// The paths of files and folders that a line makes, however they are called later.
+fn made_by(session: &Session, line: &str) -> Vec<String> {
+    let own = session.command(line);
+    let mut command = Command::new("strace");
+    command.args(["-f", "-qq", "-o"]).arg(session.path("trace"));
+    command.args(["-e", "trace=open,openat,creat,mkdir,mkdirat,memfd_create"]);
+    command.arg(own.get_program()).args(own.get_args()).current_dir(session.path(""));
+    for (name, value) in own.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    assert!(command.stdin(Stdio::null()).status().unwrap().success(), "{line}");
+    let trace = fs::read_to_string(session.path("trace")).unwrap();
+    assert!(trace.contains("openat("), "{trace}");
+    let makes = |line: &&str| {
+        let opens = line.contains(" open(") || line.contains(" openat(");
+        let calls = opens || line.contains(" mkdir") || line.contains(" memfd_create");
+        calls && (!opens || line.contains("O_CREAT") || line.contains("O_TMPFILE"))
+    };
+    let path = |line: &str| line.split('"').nth(1).unwrap_or(line).to_owned();
+    trace.lines().filter(makes).map(path).collect()
+}
+
+#[test]
+fn a_socket_of_root_is_said_to_be_one() {
+    let Some(running) = Containerd::start() else { return };
+    if Command::new("setpriv").arg("--version").output().is_err() {
+        return;
+    }
+    // Where everybody finds it: only the socket is not for everybody.
+    let folder = running.folder.path();
+    fs::set_permissions(folder, PermissionsExt::from_mode(0o755)).unwrap();
+    let program = folder.join("transship");
+    fs::copy(env!("CARGO_BIN_EXE_transship"), &program).unwrap();
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(program);
+    command.args(["list", "containerd:", "--containerd-address"]).arg(running.socket());
+    let output = command.current_dir("/").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success());
+    assert!(said.contains("no permission") && said.contains(&running.socket()), "{said}");
+    assert!(said.contains("sudo"), "{said}");
+}
