@@ -1,4 +1,4 @@
-//! From engine to engine: podman and docker, started in folders of the tests. They need root, and are skipped by name
+//! From engine to engine: podman, docker and containerd, started in folders of the tests. They need root, and are skipped by name
 //! without it.
 #![allow(
     clippy::unwrap_used,
@@ -9,6 +9,7 @@
 )]
 #![cfg(all(
     unix,
+    feature = "containerd",
     feature = "containers-storage",
     feature = "docker-archive",
     feature = "oci-layout"
@@ -86,6 +87,63 @@ impl Docker {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         panic!("dockerd does not answer");
+    }
+}
+
+/// containerd, in a folder.
+struct Containerd(Child);
+
+impl Drop for Containerd {
+    fn drop(&mut self) {
+        // Ours, by its id.
+        let _ = Command::new("kill").arg(self.0.id().to_string()).status();
+        let _ = self.0.wait();
+    }
+}
+
+impl Containerd {
+    fn start(folder: &Path) -> Self {
+        std::fs::create_dir(folder).unwrap();
+        let dir = folder.display();
+        let config = format!(
+            "version = 2\nroot = \"{dir}/root\"\nstate = \"{dir}/state\"\n[grpc]\naddress = \"{dir}/s\"\n"
+        );
+        std::fs::write(folder.join("config.toml"), config).unwrap();
+        let mut command = Command::new("containerd");
+        command.arg("-c").arg(folder.join("config.toml"));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Self(command.spawn().unwrap())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_podman_to_a_node_and_from_there_to_docker() {
+    if !is_there("podman") || !is_there("dockerd") || !is_there("containerd") {
+        return;
+    }
+    let folder = tempfile::tempdir_in("/tmp").unwrap();
+    let _node = Containerd::start(&folder.path().join("c"));
+    let _docker = Docker::start(folder.path()).await;
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let settings = Settings::new()
+        .with("docker-daemon", "daemon-host", format!("unix://{}", at("s")))
+        .with("containerd", "containerd-address", at("c/s"));
+    let known = Transports::linked(&settings).unwrap();
+    let (podman, node) = (store(folder.path()), "containerd:k8s.io//");
+    copy(&known, HELLO, &podman, Images::All).await.unwrap();
+    let held = names(&known, &podman).await;
+    // One image, and then all of them, without a file between.
+    let (one, first) = (format!("{podman}{IMAGE}"), format!("{node}{IMAGE}"));
+    copy(&known, &one, &first, Images::default()).await.unwrap();
+    copy(&known, &first, &format!("docker-daemon:{IMAGE}"), Images::default()).await.unwrap();
+    let image = image_of(&known, &one).await.unwrap();
+    for place in [first, format!("docker-daemon:{IMAGE}")] {
+        assert_eq!(image_of(&known, &place).await.unwrap(), image, "{place}");
+    }
+    copy(&known, &podman, node, Images::All).await.unwrap();
+    copy(&known, node, "docker-daemon:", Images::All).await.unwrap();
+    for place in [node, "docker-daemon:"] {
+        assert_eq!(names(&known, place).await, held, "{place}");
     }
 }
 

@@ -8,9 +8,11 @@
 )]
 #![cfg(unix)]
 
+mod cri;
 mod cut;
 mod errors;
 mod kit;
+mod old;
 mod proxy;
 mod real;
 mod sample;
