@@ -1,4 +1,5 @@
-//! The command and a containerd in a folder of the test, with Kubernetes' part of it. It needs root, and is skipped by name without it.
+//! The command and a containerd in a folder of the test, with Kubernetes' part of it, and podman of a user who is not root. They need root,
+//! and are skipped without it.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -175,21 +176,66 @@ fn made_by(session: &Session, line: &str) -> Vec<String> {
     trace.lines().filter(makes).map(path).collect()
 }
 
+/// The command as somebody who is not root, in a folder of their own. Nothing where that cannot be.
+struct Nobody(tempfile::TempDir);
+
+impl Nobody {
+    fn new() -> Option<Self> {
+        let folder = tempfile::tempdir_in("/tmp").unwrap();
+        std::os::unix::fs::chown(folder.path(), Some(65_534), Some(65_534)).ok()?;
+        fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o700)).unwrap();
+        fs::copy(env!("CARGO_BIN_EXE_transship"), folder.path().join("transship")).unwrap();
+        fs::copy(crate::session::HELLO, folder.path().join("hello.tar")).unwrap();
+        let nobody = Self(folder);
+        nobody.run("true", "").then_some(nobody)
+    }
+
+    fn command(&self, program: &str, line: &str) -> Command {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", program]);
+        command.args(line.split_whitespace()).current_dir(self.0.path()).env_clear();
+        command.env("HOME", self.0.path()).env("XDG_RUNTIME_DIR", self.0.path());
+        command.env("PATH", std::env::var_os("PATH").unwrap()).env("STORAGE_DRIVER", "vfs");
+        command
+    }
+
+    fn run(&self, program: &str, line: &str) -> bool {
+        self.command(program, line).output().is_ok_and(|output| output.status.success())
+    }
+
+    fn ok(&self, line: &str) -> String {
+        let output = self.command("./transship", line).output().unwrap();
+        assert!(output.status.success(), "{line}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+#[cfg(feature = "containers-storage")]
+#[test]
+fn rootless_podman_has_a_store_of_its_own() {
+    let Some(nobody) = Nobody::new() else { return };
+    // Kernels may forbid namespaces to users who are not root.
+    if !nobody.run("podman", "images") {
+        return;
+    }
+    nobody.ok("copy -q --all-images docker-archive:hello.tar containers-storage:");
+    let listed = nobody.ok("list containers-storage:");
+    assert!(listed.contains("docker.io/example/hello:1"), "{listed}");
+    let output = nobody.command("podman", "images --quiet").output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 2);
+    nobody.ok("copy -q containers-storage:docker.io/example/hello:1 oci:out:1");
+    nobody.ok("delete containers-storage:docker.io/example/hello:1");
+    assert!(!nobody.ok("list containers-storage:").contains("hello:1"));
+}
+
 #[test]
 fn a_socket_of_root_is_said_to_be_one() {
     let Some(running) = Containerd::start() else { return };
-    if Command::new("setpriv").arg("--version").output().is_err() {
-        return;
-    }
-    // Where everybody finds it: only the socket is not for everybody.
-    let folder = running.folder.path();
-    fs::set_permissions(folder, PermissionsExt::from_mode(0o755)).unwrap();
-    let program = folder.join("transship");
-    fs::copy(env!("CARGO_BIN_EXE_transship"), &program).unwrap();
-    let mut command = Command::new("setpriv");
-    command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(program);
-    command.args(["list", "containerd:", "--containerd-address"]).arg(running.socket());
-    let output = command.current_dir("/").output().unwrap();
+    let Some(nobody) = Nobody::new() else { return };
+    // Everybody finds it: only the socket is not for everybody.
+    fs::set_permissions(running.folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let line = format!("list containerd: --containerd-address {}", running.socket());
+    let output = nobody.command("./transship", &line).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success());
     assert!(said.contains("no permission") && said.contains(&running.socket()), "{said}");
