@@ -344,6 +344,10 @@
 //! image ID is no name: it goes with the last one. Reading holds no lease: it would be a write, and outlive a reader that is killed.
 //! An image that is collected while it is read is a `Conflict`.
 //!
+//! A lease is not renewed: containerd has no call for that, and a second lease would not keep the uploads that the first one has. A copy
+//! whose lease is gone fails before a name moves; what is still there is not sent by the next one. What fails once all names have moved
+//! fails no copy, and is a warning.
+//!
 //! # 81. sync runs once, and prunes by what an entry says
 //!
 //! There is no daemon and no hook: cron and systemd run a command, and its exit code says how it ended. A name is pruned only if the

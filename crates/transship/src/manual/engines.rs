@@ -96,7 +96,9 @@
 //! the image its ID by itself, which `crictl images` shows, and the ID goes with the last name.
 //!
 //! A lease keeps what is written until the name stands for it. The lease of a copy that was killed expires after a day, and containerd then
-//! collects what it kept; a copy that takes longer fails, and its names stay where they were. Nothing is unpacked: containerd does that when a container starts. An image without a name is kept under its digest.
+//! collects what it kept; a copy that takes longer fails, and its names stay where they were. Several names move together: where one fails,
+//! the others go back, and the error says which could not. Nothing is unpacked: containerd does that when a container starts. An image
+//! without a name is kept under its digest.
 //!
 //! # What is kept
 //!
