@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use transship_core::{
-    Accepts, Body, Commit, Committed, Contents, Deltas, Descriptor, Digest, Expect,
-    ImageDestination, ImageName, Manifest, PutBeside, PutSignatures, Reference, Result, Shows,
-    Stored, WriteMode,
+    Accepts, Body, Commit, Committed, Contents, Deltas, Descriptor, Digest, Error, ErrorKind,
+    Expect, ImageDestination, ImageName, Manifest, PutBeside, PutSignatures, Reference, Result,
+    Shows, Stored, WriteMode,
 };
 
 use super::archive::{Archive, Image, Parts, Signed};
@@ -212,8 +212,13 @@ impl PutBeside for Destination {
         Ok(())
     }
 
-    async fn beside(&self, tag: &str) -> Result<Option<Manifest>> {
-        Ok(self.beside_before.get(tag).cloned())
+    async fn beside(&self, tag: &str) -> Result<Vec<Manifest>> {
+        Ok(self.beside_before.get(tag).cloned().into_iter().collect())
+    }
+
+    async fn blob_beside(&self, of: &Descriptor) -> Result<Body> {
+        let read = Contents::read(self, of).await?;
+        read.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("{} is not here", of.digest)))
     }
 }
 

@@ -151,8 +151,11 @@ pub trait PutBeside: Send + Sync {
     /// - It shows beside the image, with the commit, and not without it.
     async fn put_beside(&self, tag: &str, root: &Manifest) -> Result<()>;
 
-    /// What has such a tag now, so that it can be added to.
-    async fn beside(&self, tag: &str) -> Result<Option<Manifest>>;
+    /// What has such a tag now, so that it can be added to. Of an image that goes to several repositories, what has it in each.
+    async fn beside(&self, tag: &str) -> Result<Vec<Manifest>>;
+
+    /// Reads a blob of what [`beside`](Self::beside) gives.
+    async fn blob_beside(&self, of: &Descriptor) -> Result<Body>;
 }
 
 /// The ability to read what is here already.
@@ -184,12 +187,25 @@ pub struct Commit<'a> {
     pub needs: &'a [Descriptor],
     /// Of an index, the platform that a place should show where it has to show a single image.
     pub platform: Option<&'a Platform>,
+    /// Whether the image may show without what is to be beside it.
+    pub without_beside: WithoutBeside,
+}
+
+/// Whether an image may show where a place does not take what is to be beside it: signatures, and others that are about it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WithoutBeside {
+    /// It shows, and the commit says in [`Committed::lost`] what is not there.
+    #[default]
+    Shows,
+    /// The commit fails before any name shows the image. For images that are signed.
+    Fails,
 }
 
 impl<'a> Commit<'a> {
     /// A root, of which nothing is left out.
     pub fn new(root: &'a Manifest) -> Self {
-        Self { root, absent: &[], needs: &[], platform: None }
+        let without_beside = WithoutBeside::Shows;
+        Self { root, absent: &[], needs: &[], platform: None, without_beside }
     }
 
     /// Names what is left out because the receiver has it: then it is a delta.
@@ -203,6 +219,13 @@ impl<'a> Commit<'a> {
     #[must_use]
     pub fn preferring(mut self, platform: Option<&'a Platform>) -> Self {
         self.platform = platform;
+        self
+    }
+
+    /// Says whether the image may show without what is to be beside it.
+    #[must_use]
+    pub fn where_beside_is_refused(mut self, then: WithoutBeside) -> Self {
+        self.without_beside = then;
         self
     }
 

@@ -164,13 +164,20 @@ impl PutBeside for LayoutDestination {
         Ok(())
     }
 
-    async fn beside(&self, tag: &str) -> Result<Option<Manifest>> {
+    async fn beside(&self, tag: &str) -> Result<Vec<Manifest>> {
         let tag = tag.to_owned();
-        self.writing
-            .content()
-            .step(move |content, cancel| content.beside(&tag, cancel))
-            .await
-            .context(|| &self.reference)
+        let there =
+            self.writing.content().step(move |content, cancel| content.beside(&tag, cancel));
+        let there = there.await.context(|| &self.reference)?;
+        Ok(there.into_iter().collect())
+    }
+
+    async fn blob_beside(&self, of: &Descriptor) -> Result<Body> {
+        let read = Contents::read(self, of).await?;
+        read.ok_or_else(|| {
+            let message = format!("blob {} is not there", of.digest);
+            Error::new(ErrorKind::NotFound, message).context(&self.reference)
+        })
     }
 }
 

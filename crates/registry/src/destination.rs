@@ -11,7 +11,8 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use transship_core::{
     Accepts, AcceptsNameless, Body, Commit, Committed, Contents, Descriptor, Digest, DockerName,
     Document, Error, ErrorKind, Expect, ImageDestination, ImageName, LayerForm, Manifest,
-    MediaType, PutBeside, Reference, Result, ResultExt, Sparse, Stored, WriteMode, is_index_type,
+    MediaType, PutBeside, Reference, Result, ResultExt, Sparse, Stored, WithoutBeside, WriteMode,
+    is_index_type,
 };
 
 use crate::client::Repository;
@@ -160,8 +161,8 @@ impl RegistryDestination {
         Ok(())
     }
 
-    /// Publishes an image under the names in one repository.
-    async fn publish(&self, at: usize, root: &Manifest, committed: &mut Committed) -> Result<()> {
+    /// Puts what a root refers to, and what is beside it, into one repository. Gives what of it could not be kept.
+    async fn put_below(&self, at: usize) -> Result<Vec<String>> {
         let (first, target) = (self.first()?, &self.targets[at]);
         let (blobs, manifests, beside) = {
             let state = self.state();
@@ -170,11 +171,30 @@ impl RegistryDestination {
         if at > 0 {
             replicate(&first.repository, &target.repository, &blobs).await?;
         }
-        committed.lost.extend(put_manifests(&target.repository, &manifests).await?);
+        let mut lost = put_manifests(&target.repository, &manifests).await?;
         for (tag, beside) in &beside {
-            committed.lost.extend(put_tag_beside(&target.repository, tag, beside).await?);
+            lost.extend(put_tag_beside(&target.repository, tag, beside).await?);
         }
-        target.publish(root, committed).await
+        Ok(lost)
+    }
+
+    /// Publishes an image under all its names, once all that belongs to it is in each repository.
+    async fn publish(&self, what: &Commit<'_>) -> Result<Committed> {
+        let mut committed = Committed::new(what.root.descriptor().clone(), Vec::new());
+        for at in 0..self.targets.len() {
+            committed.lost.extend(self.put_below(at).await?);
+        }
+        if what.without_beside == WithoutBeside::Fails && !committed.lost.is_empty() {
+            let message =
+                format!("the registry does not take all of it: {}", committed.lost.join("; "));
+            return Err(Error::new(ErrorKind::Denied, message)
+                .hint("let the registry take it, and copy and sign the image again"));
+        }
+        for target in &self.targets {
+            target.publish(what.root, &mut committed).await?;
+        }
+        committed.lost.dedup();
+        Ok(committed)
     }
 
     /// The image is there: no other one may get its names.
@@ -349,12 +369,7 @@ impl ImageDestination for RegistryDestination {
                 target.refuse_what_is_there().await.context(|| &self.reference)?;
             }
         }
-        let mut committed = Committed::new(what.root.descriptor().clone(), Vec::new());
-        for at in 0..self.targets.len() {
-            let published = self.publish(at, what.root, &mut committed).await;
-            published.context(|| &self.reference)?;
-        }
-        committed.lost.dedup();
+        let committed = self.publish(&what).await.context(|| &self.reference)?;
         self.keep_names();
         Ok(committed)
     }
@@ -387,9 +402,21 @@ impl PutBeside for RegistryDestination {
         Ok(())
     }
 
-    async fn beside(&self, tag: &str) -> Result<Option<Manifest>> {
-        let repository = &self.first()?.repository;
-        pull::by_name(repository, Wanted::Tag(tag)).await.if_found()
+    async fn beside(&self, tag: &str) -> Result<Vec<Manifest>> {
+        let mut all = Vec::new();
+        for Target { repository, .. } in &self.targets {
+            all.extend(pull::by_name(repository, Wanted::Tag(tag)).await.if_found()?);
+        }
+        Ok(all)
+    }
+
+    async fn blob_beside(&self, of: &Descriptor) -> Result<Body> {
+        for Target { repository, .. } in &self.targets {
+            if let Some(body) = pull::open_blob(repository, of).await.if_found()? {
+                return Ok(body);
+            }
+        }
+        Err(Error::new(ErrorKind::NotFound, format!("blob {} is not there", of.digest)))
     }
 }
 

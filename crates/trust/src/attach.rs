@@ -8,12 +8,12 @@ use bytes::Bytes;
 use serde_json::json;
 use transship_core::{
     Descriptor, Digest, Document, Error, ErrorKind, Manifest, MediaType, Result, sha256,
-    tags_beside,
+    subject_of_tag, tags_beside,
 };
 
 use crate::bundle::{BUNDLE, SIGN_PREDICATE, is_bundle};
-use crate::found::{SIGNATURE, SIMPLE_SIGNING};
-use crate::{SIGNATURES_LIMIT, SimpleSignature};
+use crate::found::{Content, Found, SIGNATURE, SIMPLE_SIGNING};
+use crate::{PublicKey, SIGNATURES_LIMIT, SimpleSignature};
 
 /// The empty JSON object, a config that says nothing.
 const EMPTY: &[u8] = b"{}";
@@ -43,28 +43,58 @@ pub fn is_signature(about: &Descriptor) -> bool {
     is_bundle && about.annotation(PREDICATE).is_none_or(|predicate| predicate == SIGN_PREDICATE)
 }
 
+/// Whether a tag is that of a list to which each who signs adds a layer: the signatures of a manifest, or its attestations.
+pub fn is_list_tag(tag: &str) -> bool {
+    let Some(of) = subject_of_tag(tag) else { return false };
+    let [signatures, attestations, _] = tags_beside(&of);
+    tag == signatures || tag == attestations
+}
+
 impl Attachment {
-    /// The manifest for [`signatures_tag`]: what is there already, and one signature more.
+    /// The manifest for [`signatures_tag`]: what is there already in manifests for that tag, each signature once, and one more.
+    /// A payload that the same key has signed already is not added again, as cosign does: signatures of a key differ each time.
     ///
     /// # Errors
     /// `Corrupt` where what is there holds no signatures, `LimitExceeded` where they are too many.
-    pub fn of_simple(before: Option<&Manifest>, signature: &SimpleSignature) -> Result<Self> {
-        let mut layers = match before.map(Manifest::document) {
-            None => Vec::new(),
-            Some(Document::Image(image)) => image.layers.clone(),
-            Some(_) => {
-                let message = "an index is where signatures are kept, and would be lost";
-                return Err(Error::new(ErrorKind::Corrupt, message));
-            }
-        };
-        if layers.len() >= SIGNATURES_LIMIT {
-            let message = format!("there are {} signatures, which is the most", layers.len());
-            return Err(Error::new(ErrorKind::LimitExceeded, message));
-        }
+    pub fn of_simple(
+        before: &[Manifest],
+        signature: &SimpleSignature,
+        by: &PublicKey,
+    ) -> Result<Self> {
+        let mut layers = joined(before)?;
         let payload = signature.payload.clone();
         let mut layer = described(SIMPLE_SIGNING, &payload);
-        layer.annotations.insert(SIGNATURE.to_owned(), signature.signature.clone());
-        layers.push(layer);
+        let signed = |there: &Descriptor| {
+            let signature = there.annotations.get(SIGNATURE).cloned().unwrap_or_default();
+            there.digest == layer.digest
+                && SimpleSignature::new(payload.clone(), signature).is_by(by)
+        };
+        if !layers.iter().any(signed) {
+            layer.annotations.insert(SIGNATURE.to_owned(), signature.signature.clone());
+            layers.push(layer);
+        }
+        let mut made = Self::of_layers(before, &layers)?;
+        made.blobs.push((SIMPLE_SIGNING.into(), payload));
+        Ok(made)
+    }
+
+    /// The manifest for a tag under which signatures or attestations are kept: what is in these, each once.
+    ///
+    /// # Errors
+    /// As [`of_simple`](Self::of_simple).
+    pub fn of_all(before: &[Manifest]) -> Result<Self> {
+        Self::of_layers(before, &joined(before)?)
+    }
+
+    /// The first of the manifests that has these layers, else a new one.
+    fn of_layers(before: &[Manifest], layers: &[Descriptor]) -> Result<Self> {
+        check_count(layers.len())?;
+        let same = before.iter().find(|manifest| {
+            matches!(manifest.document(), Document::Image(image) if image.layers == layers)
+        });
+        if let Some(manifest) = same {
+            return Ok(Self { blobs: Vec::new(), manifest: manifest.clone() });
+        }
         let diff_ids: Vec<_> = layers.iter().map(|layer| layer.digest.to_string()).collect();
         let config = json!({
             "architecture": "",
@@ -79,7 +109,7 @@ impl Attachment {
             "config": described(CONFIG_TYPE, &config),
             "layers": layers,
         });
-        let blobs = vec![(SIMPLE_SIGNING.into(), payload), (CONFIG_TYPE.into(), config)];
+        let blobs = vec![(CONFIG_TYPE.into(), config)];
         Ok(Self { blobs, manifest: Manifest::new(manifest.to_string())? })
     }
 
@@ -108,6 +138,14 @@ impl Attachment {
 }
 
 impl SimpleSignature {
+    /// Whether one of the files in which `dir:` keeps signatures says the same, by the same key.
+    pub fn is_among(&self, files: &[Bytes], by: &PublicKey) -> bool {
+        files.iter().any(|file| match Found::detached("", file).content {
+            Content::Simple(there) => there.payload == self.payload && there.is_by(by),
+            _ => false,
+        })
+    }
+
     /// The file in which `dir:` keeps it.
     pub fn to_file(&self) -> Bytes {
         let json = json!({
@@ -117,6 +155,33 @@ impl SimpleSignature {
         });
         format!("\0sigstore-json\n{json}").into()
     }
+}
+
+/// The layers of manifests, each once.
+fn joined(manifests: &[Manifest]) -> Result<Vec<Descriptor>> {
+    let mut all: Vec<Descriptor> = Vec::new();
+    for manifest in manifests {
+        let Document::Image(image) = manifest.document() else {
+            let message = "an index is where signatures are kept, and would be lost";
+            return Err(Error::new(ErrorKind::Corrupt, message));
+        };
+        for layer in &image.layers {
+            if !all.contains(layer) {
+                all.push(layer.clone());
+                check_count(all.len())?;
+            }
+        }
+    }
+    Ok(all)
+}
+
+fn check_count(signatures: usize) -> Result<()> {
+    if signatures <= SIGNATURES_LIMIT {
+        return Ok(());
+    }
+    let message =
+        format!("more than {SIGNATURES_LIMIT} signatures of one manifest are read by nobody");
+    Err(Error::new(ErrorKind::LimitExceeded, message))
 }
 
 fn described(media_type: &str, bytes: &Bytes) -> Descriptor {

@@ -7,7 +7,7 @@ use serde_json::json;
 use transship_core::{Digest, Result};
 
 use crate::json::{Json, malformed};
-use crate::{PAYLOAD_LIMIT, PublicKey, SigningKey};
+use crate::{Content, Found, PAYLOAD_LIMIT, PublicKey, SigningKey};
 
 /// The media type of a bundle, and of the manifest that holds it.
 pub(crate) const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
@@ -120,6 +120,14 @@ fn check_statement(payload: &[u8], digest: &Digest) -> Result<()> {
         }
     }
     Err(malformed("it is good, but it is for another digest".into()))
+}
+
+impl Found {
+    /// Whether it is a bundle by which a key signed the digest.
+    pub fn is_bundle_of(&self, digest: &Digest, by: &PublicKey) -> bool {
+        let key = std::slice::from_ref(by);
+        matches!(&self.content, Content::Bundle(bundle) if verify(bundle, key, digest).is_ok())
+    }
 }
 
 impl SigningKey {

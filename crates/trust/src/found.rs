@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use transship_core::{
-    Descriptor, Digest, Document, Error, ErrorKind, ImageSource, Referrers, Result,
-};
+use transship_core::{Descriptor, Digest, Document, Error, ErrorKind, ImageSource, Result};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::bundle::is_bundle;
 use crate::json::Json;
-use crate::{PAYLOAD_LIMIT, SIGNATURES_LIMIT, SimpleSignature};
+use crate::{
+    PAYLOAD_LIMIT, SIGNATURES_LIMIT, SIGNATURES_SIZE_LIMIT, SimpleSignature, signatures_tag,
+};
 
 /// The media type of a payload that cosign and skopeo sign.
 pub(crate) const SIMPLE_SIGNING: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
@@ -108,52 +108,149 @@ impl Found {
 /// The signatures of a manifest that lie with an image: beside it, as its detached signatures.
 ///
 /// # Errors
-/// Those of the source, where a signature could not be reached. One that is damaged, or beyond [`SIGNATURES_LIMIT`], is
-/// [`Content::Unreadable`].
+/// Those of the source, where a signature could not be reached. One that is damaged is [`Content::Unreadable`]. Where they are more
+/// than [`SIGNATURES_LIMIT`], or together larger than [`SIGNATURES_SIZE_LIMIT`], none is given but one that is unreadable: which of
+/// them are looked at must not depend on their order.
 pub async fn found_with(
     source: &dyn ImageSource,
     of: &Digest,
     kinds: SignatureKinds,
 ) -> Result<Vec<Found>> {
-    let mut all = Vec::new();
-    if kinds == SignatureKinds::default() {
-        return Ok(all);
+    let mut reading = Reading { source, found: Vec::new(), size: 0 };
+    match reading.all(of, kinds).await {
+        Ok(()) => Ok(reading.found),
+        Err(Stop::TooMuch(why)) => Ok(vec![Found::new("the signatures", Content::Unreadable(why))]),
+        Err(Stop::Failed(error)) => Err(error),
     }
-    if let Some(detached) = source.signatures()
-        && (kinds.sigstore || kinds.open_pgp)
-    {
-        let files = readable(detached.signatures(Some(of)).await);
-        match files? {
-            Ok(files) => {
-                let places = (1..).map(|number| format!("signature-{number}"));
-                all.extend(places.zip(&files).map(|(place, file)| Found::detached(place, file)));
-            }
-            Err(why) => all.push(Found::new("its detached signatures", why)),
+}
+
+/// Why no more signatures are read.
+enum Stop {
+    /// There are too many, or they are too large.
+    TooMuch(String),
+    Failed(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Reads signatures, up to a number and a size of all of them.
+struct Reading<'a> {
+    source: &'a dyn ImageSource,
+    found: Vec<Found>,
+    /// The bytes of all that were read, or will be next.
+    size: u64,
+}
+
+impl Reading<'_> {
+    async fn all(&mut self, of: &Digest, kinds: SignatureKinds) -> std::result::Result<(), Stop> {
+        if let Some(detached) = self.source.signatures()
+            && (kinds.sigstore || kinds.open_pgp)
+        {
+            self.detached(detached.signatures(Some(of)).await)?;
         }
-    }
-    if let Some(referrers) = source.referrers()
-        && kinds.sigstore
-    {
-        for (tag, root) in referrers.beside(of).await? {
-            if tag.strip_suffix(".sig").is_some() {
-                match readable(in_manifest(source, &tag, &root).await)? {
-                    Ok(signatures) => all.extend(signatures),
-                    Err(why) => all.push(Found::new(tag, why)),
+        let Some(referrers) = self.source.referrers() else { return Ok(()) };
+        if kinds.sigstore {
+            for (tag, root) in referrers.beside(of).await? {
+                if tag == signatures_tag(of) {
+                    self.under_tag(tag, &root).await?;
                 }
             }
         }
+        if kinds.bundles {
+            self.bundles(referrers.referrers(of).await?).await?;
+        }
+        Ok(())
     }
-    if let Some(referrers) = source.referrers()
-        && kinds.bundles
-    {
-        all.extend(in_bundles(source, referrers, of).await?);
+
+    fn detached(&mut self, files: Result<Vec<Bytes>>) -> std::result::Result<(), Stop> {
+        match readable(files)? {
+            Ok(files) => {
+                self.reserve(files.len(), files.iter().map(|file| file.len() as u64))?;
+                let places = (1..).map(|number| format!("signature-{number}"));
+                let found = places.zip(&files).map(|(place, file)| Found::detached(place, file));
+                self.found.extend(found);
+            }
+            Err(why) => self.found.push(Found::new("its detached signatures", why)),
+        }
+        Ok(())
     }
-    // All or none: which of them are looked at must not depend on their order.
-    if all.len() > SIGNATURES_LIMIT {
-        let why = format!("they are {}, and more than {SIGNATURES_LIMIT} are not read", all.len());
-        return Ok(vec![Found::new("the signatures", Content::Unreadable(why))]);
+
+    /// The signatures that a manifest has as its layers.
+    async fn under_tag(&mut self, tag: String, root: &Descriptor) -> std::result::Result<(), Stop> {
+        let layers = match readable(layers(self.source, root).await)? {
+            Ok(layers) => layers,
+            Err(why) => {
+                self.found.push(Found::new(tag, why));
+                return Ok(());
+            }
+        };
+        let read = layers.iter().filter(|layer| unread(layer).is_none());
+        self.reserve(layers.len(), read.map(|layer| layer.size))?;
+        for (at, layer) in layers.iter().enumerate() {
+            let content = match unread(layer) {
+                Some(why) => why,
+                None => content_of(readable(in_layer(self.source, layer).await)?),
+            };
+            self.found.push(Found::new(format!("{tag}, signature {}", at + 1), content));
+        }
+        Ok(())
     }
-    Ok(all)
+
+    /// The bundles among what is about a manifest.
+    async fn bundles(&mut self, about: Vec<Descriptor>) -> std::result::Result<(), Stop> {
+        let is_of_bundle =
+            |about: &Descriptor| about.artifact_type.as_deref().is_some_and(is_bundle);
+        let bundles: Vec<_> = about.into_iter().filter(is_of_bundle).collect();
+        self.reserve(bundles.len(), [])?;
+        for about in bundles {
+            let content = match readable(layers(self.source, &about).await)? {
+                Ok(layers) => self.bundle(&layers).await?,
+                Err(why) => why,
+            };
+            self.found.push(Found::new(format!("bundle {}", about.digest), content));
+        }
+        Ok(())
+    }
+
+    async fn bundle(&mut self, layers: &[Descriptor]) -> std::result::Result<Content, Stop> {
+        let [layer] = layers else {
+            let text = format!("it has {} blobs, and a bundle is one", layers.len());
+            return Ok(Content::Unreadable(text));
+        };
+        if layer.size > PAYLOAD_LIMIT {
+            let text = format!("it is larger than {PAYLOAD_LIMIT} bytes");
+            return Ok(Content::Unreadable(text));
+        }
+        self.reserve(0, [layer.size])?;
+        let bytes = readable(bytes_of(self.source, layer).await)?;
+        Ok(content_of(bytes.map(Content::Bundle)))
+    }
+
+    /// That there is room for so many more signatures of these sizes, before they are read.
+    fn reserve(
+        &mut self,
+        count: usize,
+        sizes: impl IntoIterator<Item = u64>,
+    ) -> std::result::Result<(), Stop> {
+        let count = self.found.len() + count;
+        if count > SIGNATURES_LIMIT {
+            let why = format!("they are {count}, and more than {SIGNATURES_LIMIT} are not read");
+            return Err(Stop::TooMuch(why));
+        }
+        self.size = sizes.into_iter().fold(self.size, u64::saturating_add);
+        if self.size > SIGNATURES_SIZE_LIMIT {
+            let why = format!(
+                "they have {} bytes together, and more than {SIGNATURES_SIZE_LIMIT} are not read",
+                self.size
+            );
+            return Err(Stop::TooMuch(why));
+        }
+        Ok(())
+    }
 }
 
 /// What is wrong with a signature makes it count for nothing; what could not be reached is an error.
@@ -167,74 +264,43 @@ fn readable<T>(read: Result<T>) -> Result<std::result::Result<T, Content>> {
     }
 }
 
-/// The bundles among what is about a manifest.
-async fn in_bundles(
-    source: &dyn ImageSource,
-    referrers: &dyn Referrers,
-    of: &Digest,
-) -> Result<Vec<Found>> {
-    let about = referrers.referrers(of).await?;
-    let bundles =
-        about.into_iter().filter(|about| about.artifact_type.as_deref().is_some_and(is_bundle));
-    let mut all = Vec::new();
-    for about in bundles.take(SIGNATURES_LIMIT + 1) {
-        let content = match readable(in_bundle(source, &about).await)? {
-            Ok(content) | Err(content) => content,
-        };
-        all.push(Found::new(format!("bundle {}", about.digest), content));
+fn content_of(read: std::result::Result<Content, Content>) -> Content {
+    match read {
+        Ok(content) | Err(content) => content,
     }
-    Ok(all)
 }
 
-async fn in_bundle(source: &dyn ImageSource, about: &Descriptor) -> Result<Content> {
-    let manifest = source.manifest(about).await?;
-    let layers = match manifest.document() {
-        Document::Image(image) => &*image.layers,
-        _ => &[],
-    };
-    let [layer] = layers else {
-        let message = format!("it has {} blobs, and a bundle is one", layers.len());
-        return Err(Error::new(ErrorKind::Corrupt, message));
-    };
-    if layer.size > PAYLOAD_LIMIT {
-        let text = format!("it is larger than {PAYLOAD_LIMIT} bytes");
-        return Ok(Content::Unreadable(text));
+/// The blobs of a manifest that holds signatures.
+async fn layers(source: &dyn ImageSource, root: &Descriptor) -> Result<Vec<Descriptor>> {
+    if let Document::Image(image) = source.manifest(root).await?.document() {
+        return Ok(image.layers.clone());
     }
-    Ok(Content::Bundle(source.blob(layer).await?.bytes(PAYLOAD_LIMIT).await?))
+    Err(Error::new(ErrorKind::Corrupt, "it is an index, and holds no signatures"))
 }
 
-/// The signatures that a manifest has as its layers.
-async fn in_manifest(source: &dyn ImageSource, tag: &str, root: &Descriptor) -> Result<Vec<Found>> {
-    let manifest = source.manifest(root).await?;
-    let Document::Image(image) = manifest.document() else {
-        let message = "it is an index, and holds no signatures";
-        return Err(Error::new(ErrorKind::Corrupt, message));
+/// Why a layer is no signature, as far as its descriptor says: then its bytes are not read.
+fn unread(layer: &Descriptor) -> Option<Content> {
+    if layer.media_type.as_ref() != SIMPLE_SIGNING {
+        return Some(Content::Other(layer.media_type.to_string()));
+    }
+    let why = if !layer.annotations.contains_key(SIGNATURE) {
+        format!("it has no annotation {SIGNATURE}")
+    } else if layer.size > PAYLOAD_LIMIT {
+        format!("its payload is larger than {PAYLOAD_LIMIT} bytes")
+    } else {
+        return None;
     };
-    if image.layers.len() > SIGNATURES_LIMIT {
-        let message = format!("it has over {SIGNATURES_LIMIT} signatures");
-        return Err(Error::new(ErrorKind::LimitExceeded, message));
-    }
-    let mut all = Vec::new();
-    for (at, layer) in image.layers.iter().enumerate() {
-        let content = match readable(in_layer(source, layer).await)? {
-            Ok(content) | Err(content) => content,
-        };
-        all.push(Found::new(format!("{tag}, signature {}", at + 1), content));
-    }
-    Ok(all)
+    Some(Content::Unreadable(why))
 }
 
 async fn in_layer(source: &dyn ImageSource, layer: &Descriptor) -> Result<Content> {
-    if layer.media_type.as_ref() != SIMPLE_SIGNING {
-        return Ok(Content::Other(layer.media_type.to_string()));
-    }
-    if layer.size > PAYLOAD_LIMIT {
-        let text = format!("its payload is larger than {PAYLOAD_LIMIT} bytes");
-        return Ok(Content::Unreadable(text));
-    }
-    let payload = source.blob(layer).await?.bytes(PAYLOAD_LIMIT).await?;
+    let payload = bytes_of(source, layer).await?;
     let annotations = &layer.annotations;
     Ok(simple(payload, |key| annotations.get(key).cloned()))
+}
+
+async fn bytes_of(source: &dyn ImageSource, of: &Descriptor) -> Result<Bytes> {
+    source.blob(of).await?.bytes(of.size).await
 }
 
 fn simple(payload: Bytes, annotation: impl Fn(&str) -> Option<String>) -> Content {

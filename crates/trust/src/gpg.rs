@@ -1,8 +1,11 @@
 //! Signatures of `OpenPGP`, which `gpgv` checks: it is part of every installation of `GnuPG`, and reads no keyring of the user.
 
 use std::fs;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,6 +16,12 @@ use crate::key::{invalid, read_file};
 
 /// The program that checks.
 const GPGV: &str = "gpgv";
+
+/// How long it may take for all signatures of an image together. One takes some milliseconds.
+const TIME_LIMIT: Duration = Duration::from_secs(30);
+
+/// The most bytes that it may say of a message. A signature is some 500.
+const STATUS_LIMIT: u64 = 64 << 10;
 
 /// The type in a payload that is signed with `OpenPGP`.
 pub(crate) const ATOMIC_TYPE: &str = "atomic container signature";
@@ -25,6 +34,8 @@ const BAD: [&str; 5] = ["BADSIG", "ERRSIG", "EXPSIG", "EXPKEYSIG", "REVKEYSIG"];
 pub(crate) struct Keyring {
     folder: tempfile::TempDir,
     files: Vec<PathBuf>,
+    /// When no more messages are looked at.
+    until: Instant,
 }
 
 impl Keyring {
@@ -41,7 +52,7 @@ impl Keyring {
             write(&path, &dearmored(key)?)?;
             files.push(path);
         }
-        Ok(Self { folder, files })
+        Ok(Self { folder, files, until: Instant::now() + TIME_LIMIT })
     }
 
     /// Reads keys from files.
@@ -64,37 +75,99 @@ impl Keyring {
     }
 
     fn run(&self, message: &[u8]) -> Result<std::result::Result<Vec<u8>, String>> {
-        let (signed, payload) = (self.path("message"), self.path("payload"));
+        let signed = self.path("message");
         write(&signed, message)?;
-        // gpgv overwrites nothing.
-        if payload.exists() {
-            fs::remove_file(&payload).map_err(|error| Error::io("removing", &payload, error))?;
-        }
         let mut command = Command::new(GPGV);
-        command.arg("--homedir").arg(self.folder.path()).args(["--status-fd", "1"]);
+        command.arg("--homedir").arg(self.folder.path());
+        // What it says for people would stand between what it says for programs.
+        command.args(["--log-file", "/dev/null", "--status-fd", "2"]);
         for file in &self.files {
             command.arg("--keyring").arg(file);
         }
-        command.arg("--output").arg(&payload).arg(&signed);
-        let ran = command.stdin(Stdio::null()).stderr(Stdio::null()).output();
-        let ran = ran.map_err(|error| {
+        command.args(["--output", "-"]).arg(&signed);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().map_err(|error| {
             let message = format!("running {GPGV}, which checks signatures of GPG keys");
             Error::new(ErrorKind::Unsupported, message).caused_by(error)
         })?;
-        let status = String::from_utf8_lossy(&ran.stdout);
-        if let Err(why) = judged(&status, ran.status.success()) {
-            return Ok(Err(why));
-        }
-        let read = fs::metadata(&payload).and_then(|found| {
-            if found.len() > PAYLOAD_LIMIT { Ok(None) } else { fs::read(&payload).map(Some) }
-        });
-        let read = read.map_err(|error| Error::io("reading", &payload, error))?;
-        Ok(read.ok_or_else(|| format!("its payload is larger than {PAYLOAD_LIMIT} bytes")))
+        let ran = Running(child).output(self.until);
+        let ran = ran.map_err(|error| Error::io("running", GPGV, error))?;
+        // It writes the payload before it judges: nothing of it counts until then.
+        Ok(ran.and_then(|Output { status, payload, said }| {
+            judged(&String::from_utf8_lossy(&said), status.success()).map(|()| payload)
+        }))
     }
 
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
+}
+
+/// A program that ends with this, whatever it does.
+struct Running(Child);
+
+struct Output {
+    status: ExitStatus,
+    payload: Vec<u8>,
+    said: Vec<u8>,
+}
+
+impl Running {
+    /// What it wrote; else why that does not count: it wrote more than it may, or took longer.
+    fn output(mut self, until: Instant) -> io::Result<std::result::Result<Output, String>> {
+        let payload = self.0.stdout.take().map(|pipe| read_up_to(pipe, PAYLOAD_LIMIT));
+        let said = self.0.stderr.take().map(|pipe| read_up_to(pipe, STATUS_LIMIT));
+        let Some(status) = self.wait(until)? else {
+            return Ok(Err(format!("{GPGV} takes longer than {} s", TIME_LIMIT.as_secs())));
+        };
+        let (payload, said) = (joined(payload)?, joined(said)?);
+        if payload.len() as u64 > PAYLOAD_LIMIT {
+            return Ok(Err(format!("its payload is larger than {PAYLOAD_LIMIT} bytes")));
+        }
+        if said.len() as u64 > STATUS_LIMIT {
+            return Ok(Err("it has too many signatures".to_owned()));
+        }
+        Ok(Ok(Output { status, payload, said }))
+    }
+
+    /// `None` if it has not ended by then.
+    fn wait(&mut self, until: Instant) -> io::Result<Option<ExitStatus>> {
+        const LONGEST: Duration = Duration::from_millis(20);
+        let mut pause = Duration::from_millis(1);
+        loop {
+            let ended = self.0.try_wait()?;
+            if ended.is_some() || Instant::now() >= until {
+                return Ok(ended);
+            }
+            thread::sleep(pause);
+            pause = (pause * 2).min(LONGEST);
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Of one that has ended, both do nothing.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+type Reader = JoinHandle<io::Result<Vec<u8>>>;
+
+/// Reads one byte more than the limit at most. The pipe is closed then, which ends who writes more.
+fn read_up_to(pipe: impl Read + Send + 'static, limit: u64) -> Reader {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        pipe.take(limit + 1).read_to_end(&mut bytes).map(|_| bytes)
+    })
+}
+
+fn joined(reader: Option<Reader>) -> io::Result<Vec<u8>> {
+    let read = reader.map(JoinHandle::join).transpose();
+    read.map_err(|_| io::Error::other("reading what it writes failed"))?
+        .transpose()
+        .map(Option::unwrap_or_default)
 }
 
 /// Whether what `gpgv` says is that all signatures of a message are good, and that there is one.
@@ -146,4 +219,31 @@ fn dearmored(keys: &[u8]) -> Result<Vec<u8>> {
         all.extend(key);
     }
     if all.is_empty() { Err(invalid(format!("the keys have no line {BEGIN}"))) } else { Ok(all) }
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use super::*;
+
+    fn run(line: &str, time: Duration) -> std::result::Result<Output, String> {
+        let mut command = Command::new("sh");
+        command.args(["-c", line]).stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let running = Running(command.spawn().unwrap());
+        running.output(Instant::now() + time).unwrap()
+    }
+
+    #[test]
+    fn what_it_writes_and_how_long_it_takes_is_bounded() {
+        let long = Duration::from_secs(60);
+        let output = run("echo payload; echo status >&2", long).unwrap();
+        assert_eq!((&*output.payload, &*output.said), (&b"payload\n"[..], &b"status\n"[..]));
+        let began = Instant::now();
+        assert!(run("exec yes", long).err().unwrap().contains("payload is larger"));
+        assert!(run("exec yes >&2", long).err().unwrap().contains("too many signatures"));
+        let late = run("exec sleep 60", Duration::from_millis(50)).err().unwrap();
+        assert!(late.contains("takes longer"), "{late}");
+        assert!(began.elapsed() < long / 2);
+    }
 }

@@ -7,6 +7,8 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use ring::agreement::{self, ECDH_P256, ECDH_P384, EphemeralPrivateKey, agree_ephemeral};
+use ring::rand::SystemRandom;
 use ring::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA256_ASN1, ED25519, RSA_PKCS1_2048_8192_SHA256,
     UnparsedPublicKey, VerificationAlgorithm,
@@ -68,6 +70,7 @@ impl PublicKey {
         let (algorithm, key) = read_spki(&der).ok_or_else(|| {
             invalid("it is no key of ECDSA P-256 or P-384, RSA or Ed25519".into())
         })?;
+        check_usable(algorithm, key)?;
         let key = key.to_vec();
         Ok(Self { algorithm, key, der })
     }
@@ -136,7 +139,51 @@ pub(crate) fn invalid(message: String) -> Error {
     Error::new(ErrorKind::InvalidInput, message)
 }
 
+/// That a key can verify signatures: else it would later look as if it had made none.
+fn check_usable(algorithm: Algorithm, key: &[u8]) -> Result<()> {
+    match algorithm {
+        Algorithm::P256 => check_point(&ECDH_P256, key),
+        Algorithm::P384 => check_point(&ECDH_P384, key),
+        Algorithm::Ed25519 if key.len() == 32 => Ok(()),
+        Algorithm::Ed25519 => {
+            Err(invalid(format!("it is a key of Ed25519 with {} bytes, not 32", key.len())))
+        }
+        Algorithm::Rsa => check_rsa(key),
+    }
+}
+
+/// That the point is on the curve. To agree on a secret is what looks at that alone.
+fn check_point(curve: &'static agreement::Algorithm, point: &[u8]) -> Result<()> {
+    let own = EphemeralPrivateKey::generate(curve, &SystemRandom::new())
+        .map_err(|_| Error::new(ErrorKind::Unexpected, "the system gives no random numbers"))?;
+    let other = agreement::UnparsedPublicKey::new(curve, point);
+    agree_ephemeral(own, &other, |_| ())
+        .map_err(|_| invalid("it is a key of ECDSA whose point is not on its curve".to_owned()))
+}
+
+/// That an RSA key is as long as `ring` wants it: 2048 bits, at most 8192, and an odd exponent of at least 3.
+fn check_rsa(key: &[u8]) -> Result<()> {
+    let broken = || invalid("it is a key of RSA that cannot be read".to_owned());
+    let (numbers, _) = element(key, SEQUENCE).ok_or_else(broken)?;
+    let (modulus, rest) = element(numbers, INTEGER).ok_or_else(broken)?;
+    let (exponent, _) = element(rest, INTEGER).ok_or_else(broken)?;
+    let modulus = modulus.strip_prefix(&[0]).unwrap_or(modulus);
+    let zeros = modulus.first().map_or(0, |first| first.leading_zeros() as usize);
+    let bits = modulus.len() * 8 - zeros;
+    if !(RSA_BITS.contains(&bits)) {
+        let (least, most) = (RSA_BITS.start(), RSA_BITS.end());
+        let text = format!("it is a key of RSA with {bits} bits; {least} to {most} are taken");
+        return Err(invalid(text));
+    }
+    let fits = exponent.len() <= 5 && exponent.last().is_some_and(|last| last % 2 == 1);
+    if fits && exponent != [1] { Ok(()) } else { Err(broken()) }
+}
+
+/// The lengths of RSA keys that `ring` verifies with.
+const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
+
 const SEQUENCE: u8 = 0x30;
+const INTEGER: u8 = 0x02;
 const OBJECT_ID: u8 = 0x06;
 const BIT_STRING: u8 = 0x03;
 

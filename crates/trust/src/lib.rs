@@ -18,8 +18,8 @@
 //! # }
 //! ```
 //!
-//! Nothing is read from disk but the keys that a policy names, when a signature is checked with them. What is not verified is
-//! not parsed, and all that is read is bounded: [`PAYLOAD_LIMIT`], [`SIGNATURES_LIMIT`].
+//! Nothing is read from disk but the keys that a policy names. What is not verified is not parsed, and all that is read is bounded:
+//! [`PAYLOAD_LIMIT`], [`SIGNATURES_LIMIT`], [`SIGNATURES_SIZE_LIMIT`].
 
 mod attach;
 mod bundle;
@@ -32,7 +32,7 @@ mod payload;
 mod policy;
 mod sign;
 
-pub use attach::{Attachment, is_signature, signatures_tag};
+pub use attach::{Attachment, is_list_tag, is_signature, signatures_tag};
 pub use bundle::SIGN_PREDICATE;
 pub use found::{Content, Found, SignatureKinds, found_with};
 pub use key::PublicKey;
@@ -42,3 +42,6 @@ pub use sign::SigningKey;
 
 /// The most signatures of one manifest that are looked at.
 pub const SIGNATURES_LIMIT: usize = 256;
+
+/// The most bytes of all signatures of one manifest that are read. One is some 300 bytes; a bundle with certificates 10 KiB.
+pub const SIGNATURES_SIZE_LIMIT: u64 = 16 << 20;

@@ -48,6 +48,12 @@ impl SimpleSignature {
         self
     }
 
+    /// Whether a key made it.
+    pub fn is_by(&self, key: &PublicKey) -> bool {
+        let signature = STANDARD.decode(&self.signature);
+        signature.is_ok_and(|signature| key.verifies(&self.payload, &signature))
+    }
+
     /// The name that the signature gives to the manifest of a digest; else why it does not count.
     ///
     /// First the signature is checked over the bytes of the payload, then its text is read.

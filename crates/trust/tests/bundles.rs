@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::process::Command;
+use std::slice::from_ref;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,7 +11,7 @@ use bytes::Bytes;
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
 use serde_json::{Value, json};
-use transship_core::{Document, Identity, Manifest, sha256};
+use transship_core::{Document, ErrorKind, Identity, Manifest, sha256};
 use transship_trust::{
     Attachment, Content, Found, Policy, SIGN_PREDICATE, SIGNATURES_LIMIT, SigningKey, Verdict,
     signatures_tag,
@@ -101,19 +102,44 @@ fn a_signature_is_added_to_those_that_are_there() {
     assert_eq!(signatures_tag(&digest), format!("sha256-{}.sig", digest.digest()));
     let one = key.sign_simple(&digest, "host.x/a:1").unwrap();
     let two = key.sign_simple(&digest, "host.x/a:2").unwrap();
-    let first = Attachment::of_simple(None, &one).unwrap();
-    let second = Attachment::of_simple(Some(&first.manifest), &two).unwrap();
+    let by = key.public().unwrap();
+    let first = Attachment::of_simple(&[], &one, &by).unwrap();
+    let second = Attachment::of_simple(from_ref(&first.manifest), &two, &by).unwrap();
     let layers = |manifest: &Manifest| match manifest.document() {
         Document::Image(image) => image.layers.clone(),
         _ => panic!("an image"),
     };
     assert_eq!(layers(&second.manifest)[..1], layers(&first.manifest)[..]);
     assert_eq!(layers(&second.manifest)[1].digest, sha256(&two.payload));
+    // Signing again changes nothing; another key, whose payload is the same, adds its signature.
+    let again = key.sign_simple(&digest, "host.x/a:2").unwrap();
+    assert_ne!(again.signature, two.signature);
+    let third = Attachment::of_simple(from_ref(&second.manifest), &again, &by).unwrap();
+    assert_eq!(third.manifest.bytes(), second.manifest.bytes());
+    let other = self::key();
+    let theirs = other.sign_simple(&digest, "host.x/a:2").unwrap();
+    let both = Attachment::of_simple(from_ref(&second.manifest), &theirs, &other.public().unwrap());
+    let both = both.unwrap().manifest;
+    assert_eq!(layers(&both).len(), 3);
+    // Lists that were made apart lose nothing, and what both have stays once.
+    let apart = Attachment::of_simple(from_ref(&first.manifest), &theirs, &by).unwrap().manifest;
+    let all = Attachment::of_all(&[second.manifest.clone(), apart]).unwrap().manifest;
+    assert_eq!(layers(&all), layers(&both));
+    let kept = Attachment::of_all(&[both.clone(), first.manifest.clone()]).unwrap().manifest;
+    assert_eq!(kept.bytes(), both.bytes());
     let mut full = first.manifest.clone();
-    for _ in 1..SIGNATURES_LIMIT {
-        full = Attachment::of_simple(Some(&full), &two).unwrap().manifest;
+    for at in 1..=SIGNATURES_LIMIT {
+        let one = key.sign_simple(&digest, &format!("host.x/b:{at}")).unwrap();
+        match Attachment::of_simple(from_ref(&full), &one, &by) {
+            Ok(more) => full = more.manifest,
+            Err(error) => {
+                assert_eq!((at, error.kind()), (SIGNATURES_LIMIT, ErrorKind::LimitExceeded));
+            }
+        }
     }
-    assert!(Attachment::of_simple(Some(&full), &two).is_err());
+    assert_eq!(layers(&full).len(), SIGNATURES_LIMIT);
+    assert!(two.is_among(&[one.to_file(), again.to_file()], &by));
+    assert!(!two.is_among(&[one.to_file(), theirs.to_file()], &by));
     let file = Found::detached("signature-1", &one.to_file());
     assert!(matches!(file.content, Content::Simple(read) if read == one));
     for (file, unreadable) in [

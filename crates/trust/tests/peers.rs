@@ -123,6 +123,9 @@ fn a_message_counts_only_by_its_key_for_its_digest_and_name() {
         (&one, b"no message".to_vec(), "it is no message"),
         (&one, vec![b'x'; (4 << 20) + 1], "larger than"),
         (&one, b"\0sigstore-json\n{}".to_vec(), "signature-1"),
+        // gpgv inflates it before it judges.
+        (&one, lab.sign("one@x", &"0".repeat(64 << 20)), "its payload is larger than"),
+        (&two, lab.sign("one@x", &"0".repeat(64 << 20)), ""),
     ] {
         let told = judged(requirement, &digest, &message);
         assert!(told != "ok" && told.contains(why), "{why}: {told}");

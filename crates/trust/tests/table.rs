@@ -150,6 +150,11 @@ fn an_identity_is_matched_as_the_policy_says() {
         ("mirror.x/v/app:1", "vendor.x/app:2", Some(&remap("mirror.x/v", "vendor.x")), false),
         ("mirror.x/vv/app:1", "vendor.x/app:1", Some(&remap("mirror.x/v", "vendor.x")), false),
         ("mirror.x/vv/app:1", "mirror.x/vv/app:1", Some(&remap("mirror.x/v", "vendor.x")), true),
+        ("m.x:5/v/app:1", "v.x:6/app:1", Some(&remap("m.x:5/v", "v.x:6")), true),
+        ("m.x:5/app:1", "v.x/app:1", Some(&remap("m.x:5", "v.x")), true),
+        ("m.x:5/app:1", "v.x:5/app:1", Some(&remap("m.x", "v.x")), false),
+        ("alpine:1", "m.x/library/alpine:1", Some(&remap("docker.io", "m.x")), true),
+        ("m.x/library/a:1", "docker.io/library/a:1", Some(&remap("m.x", "docker.io")), true),
         ("host.x/ns/app:1", "", Some(&default), false),
         ("host.x/ns/app:1", "NOT a name", Some(&beside), false),
     ] {
@@ -435,11 +440,16 @@ fn a_policy_that_is_not_well_formed_is_refused() {
 
 #[test]
 fn keys_of_other_forms_are_named() {
+    const RSA_1024: &str = "MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDcWNAtpzY/zx63XLfPODgBfjIUNIjFLLGT0000mk02vrW0V1CcrPlb9+PR6oeWbpqQhxDF8qkEs6j7H3KmiDleoMMM9rqwbkBdzOypcPBxC8OFrJxYmzwO7uLV6IAWIfF1nrdl9bohcUJzgt8GEG4fGN9kNWQ7NtHMvzzMOQ5hPwIDAQAB";
+    let mut off_curve = key().public().unwrap().der().to_vec();
+    *off_curve.last_mut().unwrap() ^= 1;
     for (text, why) in [
         ("", "no PEM"),
         ("-----BEGIN PUBLIC KEY-----\nAA==", "no line -----END PUBLIC KEY"),
         ("-----BEGIN PUBLIC KEY-----\n!\n-----END PUBLIC KEY-----", "no base64"),
         ("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----", "no key of ECDSA"),
+        (&pem("PUBLIC KEY", &off_curve), "whose point is not on its curve"),
+        (&pem("PUBLIC KEY", &STANDARD.decode(RSA_1024).unwrap()), "a key of RSA with 1024 bits"),
         ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----", "it is a certificate"),
         ("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----", "it is a private key"),
     ] {

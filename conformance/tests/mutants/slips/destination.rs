@@ -425,8 +425,12 @@ impl PutBeside for SlippingDestination<'_> {
         Ok(())
     }
 
-    async fn beside(&self, tag: &str) -> Result<Option<Manifest>> {
+    async fn beside(&self, tag: &str) -> Result<Vec<Manifest>> {
         self.inner.beside().unwrap().beside(tag).await
+    }
+
+    async fn blob_beside(&self, of: &Descriptor) -> Result<Body> {
+        self.inner.beside().unwrap().blob_beside(of).await
     }
 }
 

@@ -25,6 +25,8 @@ mod repositories;
 #[cfg(feature = "registry")]
 mod requests;
 mod session;
+#[cfg(feature = "registry")]
+mod signing;
 mod stop;
 mod streams;
 #[cfg(feature = "registry")]

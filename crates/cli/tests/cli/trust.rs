@@ -66,7 +66,7 @@ impl Lab {
     }
 
     /// Signs a digest as cosign does: under a tag beside the image.
-    fn sign(&self, repository: &str, digest: &str, name: &str) {
+    pub(crate) fn sign(&self, repository: &str, digest: &str, name: &str) {
         let key = SigningKey::from_pem(KEY.as_bytes()).unwrap();
         let signature = key.sign_simple(&digest.try_into().unwrap(), name).unwrap();
         let config = self.registry.put_blob(repository, EMPTY);
@@ -89,7 +89,7 @@ impl Lab {
 
     /// Runs a line that has to be rejected: no blob is read, and nothing is written.
     #[track_caller]
-    fn rejected(&self, line: &str) -> String {
+    pub(crate) fn rejected(&self, line: &str) -> String {
         let (target, before) = (Registry::start(Options::default()).unwrap(), self.session.left());
         self.registry.forget_exchanges();
         let line = line.replace("TARGET", target.host()).replace("HOST", &self.host);
@@ -101,7 +101,7 @@ impl Lab {
     }
 
     #[track_caller]
-    fn accepted(&self, line: &str) -> String {
+    pub(crate) fn accepted(&self, line: &str) -> String {
         let target = Registry::start(Options::default()).unwrap();
         let line = line.replace("TARGET", target.host()).replace("HOST", &self.host);
         let output = self.session.run(&line);
@@ -316,7 +316,8 @@ fn what_cannot_be_signed_is_no_success() {
         .session
         .run(&format!("copy --quiet --sign-key k.pem hello.tar:@0 docker://{host}/refused:1"));
     assert_eq!(refused.status.code(), Some(1), "{refused:?}");
-    assert!(text(&refused).contains("may lack its signature"), "{}", text(&refused));
+    assert!(text(&refused).contains("does not take all of it"), "{}", text(&refused));
+    assert!(lab.registry.manifest("refused", "1").is_none(), "it is there without its signature");
     lab.registry.clear_faults();
     let several = lab.session.run(&format!(
         "copy --quiet --sign-key k.pem --name {host}/two:1 --name {host}/two:2 hello.tar:@0 docker://{host}/two"

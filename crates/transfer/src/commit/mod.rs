@@ -1,5 +1,6 @@
 //! Commits an image whose blobs are copied: its manifests, what is about it, its signatures, and its part of the report.
 
+mod beside;
 mod convert;
 mod delta;
 mod manifests;
@@ -10,13 +11,15 @@ pub(crate) mod signatures;
 
 use std::collections::HashMap;
 
-use transship_core::{Commit, Committed, ImageDestination, ImageSource, Manifest, Result, Shows};
+use transship_core::{
+    Commit, Committed, ImageDestination, ImageSource, Manifest, Result, ResultExt, Shows,
+};
 
 use crate::copy::blob::{Reuse, Route};
 use crate::copy::schedule::Scheduler;
 use crate::copy::task::{BlobTask, CopiedBlobs};
-use crate::open::Batch;
 use crate::open::base::WithBase;
+use crate::open::{Batch, boxed};
 use crate::plan::nodes::ImagePlan;
 use crate::plan::{Action, ImageTask};
 use crate::{DetachedSignatures, EventKind, ImageId};
@@ -47,7 +50,6 @@ pub(crate) async fn commit(
             if shows == Shows::AtCommit {
                 batch.events.published(&committed.references);
             }
-            sign::check_kept(batch, &lost)?;
             made = Some((plan, referrers.saturating_sub(lost.len()), lost));
             committed
         }
@@ -97,8 +99,8 @@ async fn commit_plan(
     for (_, manifest) in built.below.iter().filter(|(_, below)| !delta.leaves_out(below)) {
         image.put_manifest(manifest).await?;
     }
-    let carried = put_referrers(plan, &*image, &referrers).await?;
-    let signed = sign::sign(batch, &*image, &built, &carried).await?;
+    let carried = boxed(put_referrers(plan, &*image, &referrers)).await?;
+    let signed = boxed(sign::sign(batch, &*image, source, &built, &carried)).await?;
     if plan.signatures == DetachedSignatures::Keep {
         let alone = signatures::is_alone(plan);
         let alone = alone.then(|| &plan.root.manifest().descriptor().digest);
@@ -109,7 +111,8 @@ async fn commit_plan(
     let what = Commit::new(&built.root)
         .without(&plan.absent)
         .needing(&delta.needs)
-        .preferring(plan.preferred.as_ref());
+        .preferring(plan.preferred.as_ref())
+        .where_beside_is_refused(sign::without_signature(batch));
     let lacking = image.verify_found(what).await?;
     if !lacking.is_empty() {
         let from = &WithBase::over(source, &*image);
@@ -135,9 +138,9 @@ async fn put_referrers(
         }
         let digest = &root.descriptor().digest;
         for (_, tag) in plan.beside.iter().filter(|(of, _)| of == digest) {
-            if let Some(place) = image.beside() {
-                place.put_beside(tag, root).await?;
-                carried.insert(tag.clone(), root.clone());
+            if let Some(able) = image.beside() {
+                let put = beside::bring(image, able, tag, root).await.context(|| tag)?;
+                carried.insert(tag.clone(), put);
             }
         }
     }

@@ -4,17 +4,36 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use transship_core::{
-    Accepts, AcceptsReferrers, Artifacts, Body, Descriptor, Digest, DockerName, Error, ErrorKind,
-    Expect, ImageDestination, ImageName, Manifest, Result, ResultExt,
+    Accepts, AcceptsReferrers, Artifacts, Descriptor, Digest, DockerName, Error, ErrorKind,
+    ImageDestination, ImageName, ImageSource, Manifest, Result, ResultExt, WithoutBeside,
 };
-use transship_trust::{Attachment, SIGN_PREDICATE, signatures_tag};
+use transship_trust::{
+    Attachment, PublicKey, SIGN_PREDICATE, SignatureKinds, SimpleSignature, found_with,
+    signatures_tag,
+};
 
+use super::beside;
 use super::manifests::Built;
 use crate::open::Batch;
 use crate::options::{Sign, SignatureForm};
 
-/// Files of signatures that `dir:` and its like get, by the manifest that they are of.
-pub(crate) type Files = HashMap<Digest, Bytes>;
+/// Signatures that `dir:` and its like get as files, by the manifest that they are of.
+pub(crate) type Files = HashMap<Digest, Made>;
+
+/// A signature that was made, and the key that checks it.
+pub(crate) struct Made {
+    signature: SimpleSignature,
+    by: PublicKey,
+}
+
+impl Made {
+    /// Adds it to files of signatures, unless one says the same by the same key.
+    pub(super) fn add_to(&self, files: &mut Vec<Bytes>) {
+        if !self.signature.is_among(files, &self.by) {
+            files.push(self.signature.to_file());
+        }
+    }
+}
 
 /// That the destination can hold signatures of the form, and that there is a name to sign.
 pub(crate) fn check(sign: &Sign, place: &dyn ImageDestination, name: Option<&str>) -> Result<()> {
@@ -35,14 +54,9 @@ pub(crate) fn check(sign: &Sign, place: &dyn ImageDestination, name: Option<&str
     Ok(())
 }
 
-/// That nothing was lost beside an image that is signed: a signature that a registry refuses is no warning.
-pub(super) fn check_kept(batch: &Batch<'_>, lost: &[String]) -> Result<()> {
-    if batch.options.sign.is_none() || lost.is_empty() {
-        return Ok(());
-    }
-    let message = format!("the image is there, and may lack its signature: {}", lost.join("; "));
-    Err(Error::new(ErrorKind::Denied, message)
-        .hint("let the registry take it, and sign the image again"))
+/// An image that is to be signed does not show without its signature.
+pub(super) fn without_signature(batch: &Batch<'_>) -> WithoutBeside {
+    if batch.options.sign.is_some() { WithoutBeside::Fails } else { WithoutBeside::Shows }
 }
 
 fn holds_referrers(accepts: &Accepts) -> bool {
@@ -54,6 +68,7 @@ fn holds_referrers(accepts: &Accepts) -> bool {
 pub(super) async fn sign(
     batch: &Batch<'_>,
     place: &dyn ImageDestination,
+    source: &dyn ImageSource,
     built: &Built,
     carried: &HashMap<String, Manifest>,
 ) -> Result<Files> {
@@ -63,13 +78,14 @@ pub(super) async fn sign(
     for manifest in built.below.iter().map(|(_, below)| below).chain([&built.root]) {
         let descriptor = manifest.descriptor();
         let done = match sign.form {
-            SignatureForm::Bundle => bundle(sign, place, descriptor).await,
+            SignatureForm::Bundle => bundle(sign, place, descriptor, source).await,
             SignatureForm::Tag if place.beside().is_some() => {
                 tag(sign, place, &descriptor.digest, &name, carried).await
             }
             SignatureForm::Tag => {
                 let signature = sign.key.sign_simple(&descriptor.digest, &name)?;
-                files.insert(descriptor.digest.clone(), signature.to_file());
+                let made = Made { signature, by: sign.key.public()? };
+                files.insert(descriptor.digest.clone(), made);
                 Ok(())
             }
         };
@@ -78,10 +94,24 @@ pub(super) async fn sign(
     Ok(files)
 }
 
-async fn bundle(sign: &Sign, place: &dyn ImageDestination, of: &Descriptor) -> Result<()> {
+async fn bundle(
+    sign: &Sign,
+    place: &dyn ImageDestination,
+    of: &Descriptor,
+    source: &dyn ImageSource,
+) -> Result<()> {
+    // `sign` writes an image to where it is: what the key signed there already stays.
+    if source.reference() == place.reference() {
+        let kinds = SignatureKinds::SIGSTORE.only_bundles();
+        let (there, by) = (found_with(source, &of.digest, kinds).await?, sign.key.public()?);
+        if there.iter().any(|found| found.is_bundle_of(&of.digest, &by)) {
+            return Ok(());
+        }
+    }
     let bundle = sign.key.sign_bundle(&of.digest)?;
     let attachment = Attachment::of_bundle(of, bundle, SIGN_PREDICATE)?;
-    put(place, &attachment).await
+    beside::put_blobs(place, &attachment).await?;
+    place.put_manifest(&attachment.manifest).await
 }
 
 /// Adds a signature to those under the tag: the ones that come with the image, else the ones that are there.
@@ -92,27 +122,16 @@ async fn tag(
     name: &str,
     carried: &HashMap<String, Manifest>,
 ) -> Result<()> {
-    let Some(beside) = place.beside() else { return Ok(()) };
+    let Some(able) = place.beside() else { return Ok(()) };
     let tag = signatures_tag(of);
     let there = match carried.get(&tag) {
-        Some(carried) => Some(carried.clone()),
-        None => beside.beside(&tag).await?,
+        Some(carried) => vec![carried.clone()],
+        None => able.beside(&tag).await?,
     };
     let signature = sign.key.sign_simple(of, name)?;
-    let attachment = Attachment::of_simple(there.as_ref(), &signature).context(|| &tag)?;
-    put(place, &attachment).await?;
-    beside.put_beside(&tag, &attachment.manifest).await
-}
-
-async fn put(place: &dyn ImageDestination, attachment: &Attachment) -> Result<()> {
-    for (media_type, bytes) in &attachment.blobs {
-        let (size, digest) = (bytes.len() as u64, transship_core::sha256(bytes));
-        let expect = Expect::from(&Descriptor::new(media_type.clone(), digest, size));
-        if place.has(&expect).await?.is_none() {
-            place.put_blob(expect, Body::from_bytes(bytes.clone())).await?;
-        }
-    }
-    place.put_manifest(&attachment.manifest).await
+    let public = sign.key.public()?;
+    let attachment = Attachment::of_simple(&there, &signature, &public).context(|| &tag)?;
+    beside::put(place, able, &tag, &attachment).await
 }
 
 /// A docker name that says its registry. A name as `1`, which layouts have, is short for what nobody means by it.

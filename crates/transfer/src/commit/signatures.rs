@@ -7,7 +7,7 @@ use transship_core::{
 
 use crate::DetachedSignatures;
 use crate::commit::manifests::Built;
-use crate::commit::sign::Files;
+use crate::commit::sign::{Files, Made};
 use crate::plan::nodes::ImagePlan;
 
 /// Refuses a plan that loses signatures, unless they are to be removed.
@@ -75,10 +75,12 @@ pub(crate) async fn put_made(
 async fn put(
     place: &dyn PutSignatures,
     mut signatures: Vec<Bytes>,
-    made: Option<Bytes>,
+    made: Option<Made>,
     of: Option<&Digest>,
 ) -> Result<()> {
-    signatures.extend(made);
+    if let Some(made) = made {
+        made.add_to(&mut signatures);
+    }
     if signatures.is_empty() { Ok(()) } else { place.put_signatures(of, signatures).await }
 }
 

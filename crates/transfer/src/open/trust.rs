@@ -6,9 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use transship_core::{
-    Descriptor, Digest, Document, Error, ErrorKind, Identity, ImageDocument, ImageSource,
-    IndexDocument, Listed, Manifest, Reference, Result, ResultExt, Sparse, Transports, Visit,
-    Visitor, is_index_type, run_blocking, walk_from,
+    Descriptor, Digest, Document, Error, ErrorKind, Identity, ImageDocument, ImageName,
+    ImageSource, IndexDocument, Listed, Manifest, Reference, Result, ResultExt, Sparse, Transports,
+    Visit, Visitor, is_index_type, run_blocking, walk_from,
 };
 use transship_trust::{Applied, Found as FoundSignature, Policy, Verdict, found_with};
 
@@ -175,6 +175,17 @@ impl Asking<'_> {
     }
 }
 
+/// Says why the index did not stand for its images, where one of them is rejected, too.
+fn with_index(of_image: Error, of_index: Option<Error>) -> Error {
+    match of_index {
+        Some(of_index) if of_image.kind() == ErrorKind::Untrusted => {
+            let message = format!("{}; and the index {}", of_image.message(), of_index.message());
+            Error::new(ErrorKind::Untrusted, message)
+        }
+        _ => of_image,
+    }
+}
+
 struct AskingOne<'a> {
     source: &'a dyn ImageSource,
     identity: &'a Identity,
@@ -190,8 +201,13 @@ impl AskingOne<'_> {
             self.manifest(&root).await?;
             return Ok(Checked { root, images: Images::All });
         }
-        if self.applied.index_covers_images() && self.manifest(&root).await.is_ok() {
-            return Ok(Checked { root, images: Images::All });
+        let mut of_index = None;
+        if self.applied.index_covers_images() {
+            match self.manifest(&root).await {
+                Ok(()) => return Ok(Checked { root, images: Images::All }),
+                Err(error) if error.kind() == ErrorKind::Untrusted => of_index = Some(error),
+                Err(error) => return Err(error),
+            }
         }
         let images = self.chosen(&manifest, space, options).await?;
         if images.is_empty() {
@@ -200,7 +216,7 @@ impl AskingOne<'_> {
         let checks = stream::iter(0..images.len())
             .map(|at| boxed(self.manifest(&images[at])))
             .buffered(AT_ONCE);
-        checks.try_collect::<Vec<()>>().await?;
+        checks.try_collect::<Vec<()>>().await.map_err(|error| with_index(error, of_index))?;
         Ok(Checked { root, images: Images::Only(images.into_iter().collect()) })
     }
 

@@ -26,8 +26,13 @@
 //! Each image that would be copied is checked before the destination is opened and before any of its blobs is read. What is
 //! copied then must have the digest that was checked: a registry that gives another manifest the second time is refused. Of an
 //! index, each image is checked on its own, as podman and skopeo do; with `--verify-key`, a signature of the index stands for
-//! what it lists, as `cosign sign` makes it. Platforms that are not copied need no signature. What an index does not say the platform of
-//! is always checked. Referrers that are copied with an image are not checked. A place that comes through a pipe is stored in a temporary file first.
+//! what it lists, as `cosign sign` makes it. Of an image for several platforms of which one is copied (`--platform`, or a destination
+//! that holds single images), the manifest of that platform is checked and no other: the index is not copied, and its own signature is
+//! asked for only with `--verify-key`. What an index does not say the platform of is always checked. Referrers that are copied with an
+//! image are not checked. The tags of signatures themselves are no images, which a policy would be asked about. A place that comes through a pipe is stored in a temporary file first.
+//!
+//! `serve` and the `backup` of `sync` ask no policy. Who pulls from `serve` has a policy of its own, with the names that it knows, and
+//! what is backed up is in the destination already.
 //!
 //! With `--keep-going`, images that are rejected stay behind, and the others are copied.
 //!
@@ -64,7 +69,9 @@
 //! | `dir:` | `signature-N`, as skopeo writes them |
 //! | all places with referrers: registries, `oci:`, `oci-archive:`, `dir:` | bundles, as cosign makes them since its version 3 |
 //!
-//! A payload or bundle of more than 4 MiB does not count, and of more than 256 signatures none is read.
+//! A payload or bundle of more than 4 MiB does not count, and of more than 256 signatures, or 16 MiB of them together, none is read.
+//! A payload is read only where its layer has a signature. `gpgv` has 30 seconds for the signatures of an image, and its output is
+//! bounded, too.
 //!
 //! GPG signatures are read from `dir:` alone: `registries.d` and lookaside storage are not read, so that `signedBy` rejects
 //! images of registries.
@@ -79,12 +86,16 @@
 //! `copy --sign-key KEY` and `sign --key KEY` sign an image and, of an index, each image in it. The key is ECDSA P-256 in PEM (PKCS#8),
 //! without a passphrase. `--sign-format tag` (the default) writes what podman, skopeo and cosign 2 read: in a registry and in a
 //! layout the tag `sha256-HEX.sig`, in `dir:` files. `--sign-format bundle` writes a referrer. The image gets its tag after its signatures, so that
-//! clients that enforce a policy never see the image without them.
+//! clients that enforce a policy never see the image without them: in registries the signatures are put first, into each repository that
+//! the image goes to, and other places show both with one commit. Where a registry refuses a signature, the copy fails and no
+//! name shows the image.
 //!
 //! With `tag`, the name that is signed is the one that the image gets in a registry, or in a layout if that says the registry, as
 //! `oci:layout:quay.io/org/app:1`; `--sign-identity NAME` says another one, and is
-//! needed where it gets several names. Where a registry refuses a signature and takes the image, the copy fails and says so. A
-//! signature is added to those that are there, and to those that come along by `--referrers`. Two who sign the same image at
+//! needed where it gets several names. A
+//! signature is added to those that are there, and to those that come along by `--referrers`, which are added to those that are there, too.
+//! What the same key has signed already, with the same name, is not added again; a bundle is looked for by `sign` alone, so that
+//! each copy with `--sign-format bundle` adds one. Two who sign the same image at
 //! the same moment can lose one of the two signatures, because registries write a tag unconditionally: sign again, or use bundles, which
 //! cannot collide. Places without room for signatures are refused: `docker-archive:` and engines have none.
 //!

@@ -90,9 +90,9 @@ impl SignedIdentity {
 /// A host, or a host and a beginning of a repository.
 fn prefix(from: &mut Fields, key: &str) -> Result<String> {
     let text = from.text(key)?;
-    let whole = format!("{text}/x");
-    let valid = DockerName::parse(&whole)
-        .is_ok_and(|name| name.to_string() == whole && name.tag().is_none());
+    // Of the default registry names are written out, and of `docker.io` alone there is none.
+    let valid = DockerName::parse(&format!("{text}/x"))
+        .is_ok_and(|name| name.tag().is_none() && name.digest().is_none());
     if valid {
         Ok(text)
     } else {
@@ -144,5 +144,10 @@ fn remap(
         return Ok(name.clone());
     }
     let text = name.to_string().replacen(prefix, signed_prefix, 1);
-    DockerName::parse(&text).map_err(|error| error.to_string())
+    let signed = DockerName::parse(&text).map_err(|error| error.to_string())?;
+    if signed.to_string() == text {
+        Ok(signed)
+    } else {
+        Err(format!("{text}, as which it is remapped, is no whole name: {signed} is"))
+    }
 }

@@ -1,0 +1,183 @@
+//! Signatures beside images: none is lost, none is there twice, and what is read of them is bounded.
+
+use serde_json::{Value, json};
+use transship_test_registry::{Fault, Rule};
+
+use crate::trust::{Lab, text};
+
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const PAYLOAD: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
+const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
+
+impl Lab {
+    /// The layers of the list of signatures of the image with tag 1.
+    fn signatures(&self, repository: &str) -> Vec<Value> {
+        let tag = self.digest(repository).replace(':', "-") + ".sig";
+        let (_, list) = self.registry.manifest(repository, &tag).unwrap();
+        let list: Value = serde_json::from_slice(&list).unwrap();
+        list["layers"].as_array().unwrap().clone()
+    }
+
+    fn verified(&self, repository: &str, key: &str) -> bool {
+        let line = format!("verify --key {key} docker://{}/{repository}:1", self.host);
+        self.session.run(&line).status.success()
+    }
+
+    /// Puts a list of signatures of `app:1` that says of each payload how many bytes it has.
+    fn list(&self, sizes: &[(usize, bool)]) {
+        let digest = self.digest("app");
+        let layer = |(at, (size, signed)): (usize, &(usize, bool))| {
+            let blob = self.registry.put_blob("app", vec![b"0123456789"[at % 10]; *size]);
+            let annotations = if *signed { json!({ SIGNATURE: "AAAA" }) } else { json!({}) };
+            json!({ "mediaType": PAYLOAD, "digest": blob, "size": size, "annotations": annotations })
+        };
+        let layers: Vec<Value> = sizes.iter().enumerate().map(layer).collect();
+        let config = self.registry.put_blob("app", "{}");
+        let config = json!({ "mediaType": "application/vnd.oci.image.config.v1+json",
+            "digest": config, "size": 2 });
+        let list = json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": config,
+            "layers": layers });
+        let tag = digest.replace(':', "-") + ".sig";
+        self.registry.put_manifest("app", Some(&tag), MANIFEST, list.to_string());
+    }
+}
+
+#[test]
+fn what_is_read_of_signatures_is_bounded() {
+    const LARGEST: usize = 4 << 20;
+    let lab = Lab::new();
+    let line = "copy --verify-key k.pub docker://HOST/app:1 oci:none:1";
+    for (sizes, why, blobs) in [
+        (vec![(LARGEST, true); 5], "more than 16777216 are not read", 0),
+        (vec![(LARGEST, true)], "no key of the policy made it", 1),
+        (vec![(LARGEST + 1, true)], "its payload is larger than", 0),
+        (vec![(300, false); 9], "it has no annotation", 0),
+        (vec![(30, true); 257], "more than 256 are not read", 0),
+        (vec![(30, true); 256], "and 248 more", 10),
+    ] {
+        lab.list(&sizes);
+        let told = lab.rejected(line);
+        assert!(told.contains(why), "{why}: {told}");
+        let read = lab.registry.exchanges();
+        let mut read: Vec<&str> =
+            read.iter().filter(|one| one.path.contains("/blobs/")).map(|one| &*one.path).collect();
+        read.sort_unstable();
+        read.dedup();
+        assert_eq!(read.len(), blobs, "{why}");
+    }
+}
+
+#[test]
+fn signing_again_adds_nothing() {
+    let lab = Lab::new();
+    let (session, host) = (&lab.session, &lab.host);
+    for _ in 0..3 {
+        session.ok(&format!("sign --key k.pem docker://{host}/app:1"));
+        session.ok(&format!("copy --quiet --sign-key k.pem hello.tar:@0 docker://{host}/app:1"));
+        assert_eq!(lab.signatures("app").len(), 1);
+    }
+    session.ok(&format!("sign --key k.pem --identity other.x/app:1 docker://{host}/app:1"));
+    session.ok(&format!("sign --key other.pem docker://{host}/app:1"));
+    assert_eq!(lab.signatures("app").len(), 3);
+    let name = "--identity registry.example.com/app:1";
+    session.ok("copy --quiet hello.tar:@0 dir:d");
+    for _ in 0..2 {
+        session.ok(&format!("sign --key k.pem {name} dir:d"));
+        session.ok(&format!("sign --key other.pem {name} dir:d"));
+    }
+    let files = session.left();
+    let files: Vec<_> = files.iter().filter(|file| file.contains("d/signature-")).collect();
+    assert_eq!(files.len(), 2, "{files:?}");
+    session.ok("copy --quiet hello.tar:@0 oci:layout:1");
+    for _ in 0..2 {
+        session.ok("sign --key k.pem --format bundle oci:layout:1");
+        session.ok(&format!("sign --key k.pem --format bundle docker://{host}/app:1"));
+    }
+    let index = std::fs::read_to_string(session.path("layout/index.json")).unwrap();
+    assert_eq!(index.matches("dev.sigstore.bundle").count(), 1, "{index}");
+}
+
+/// What comes with an image is added to the signatures that are there, in each repository that the image goes to.
+#[test]
+fn signatures_that_are_there_stay() {
+    let lab = Lab::new();
+    let (session, host) = (&lab.session, &lab.host);
+    for (repository, key) in [("app", "k.pem"), ("two", "other.pem")] {
+        session.ok(&format!("copy --quiet docker://{host}/app:1 docker://{host}/{repository}:1"));
+        session.ok(&format!("sign --key {key} docker://{host}/{repository}:1"));
+    }
+    assert!(!lab.verified("two", "k.pub") && lab.verified("two", "other.pub"));
+    let copy = format!("copy --quiet --referrers docker://{host}/app:1");
+    session.ok(&format!("{copy} docker://{host}/two:1"));
+    assert!(lab.verified("two", "k.pub") && lab.verified("two", "other.pub"));
+    // Carried, signed and there: three signatures, and again nothing new.
+    for _ in 0..2 {
+        session.ok(&format!("{copy} --sign-key k.pem docker://{host}/two:1"));
+        assert_eq!(lab.signatures("two").len(), 3);
+    }
+    session.ok(&format!("copy --quiet docker://{host}/app:1 docker://{host}/three:1"));
+    session.ok(&format!("sign --key other.pem docker://{host}/three:1"));
+    session.ok(&format!(
+        "copy --quiet --sign-key k.pem --sign-identity any.x/app:1 --name {host}/four:1 --name {host}/three:1 docker://{host}/app:1 docker://{host}/four:1"
+    ));
+    for repository in ["three", "four"] {
+        assert!(lab.verified(repository, "k.pub") && lab.verified(repository, "other.pub"));
+    }
+}
+
+/// Of two repositories, the second refuses signatures: the image shows in neither.
+#[test]
+fn an_image_does_not_show_without_its_signature() {
+    let lab = Lab::new();
+    let (session, host) = (&lab.session, &lab.host);
+    let refused = Fault::Status { status: 403, retry_after: None };
+    lab.registry
+        .inject(Rule::new(refused).method("PUT").path("/v2/second/manifests/sha256").always());
+    for format in ["tag", "bundle"] {
+        let copy = format!(
+            "copy --quiet --sign-key k.pem --sign-identity any.x/app:1 --sign-format {format} --name {host}/first:1 --name {host}/second:1 hello.tar:@0 docker://{host}/first:1"
+        );
+        let output = session.run(&copy);
+        assert_eq!(output.status.code(), Some(1), "{format}: {output:?}");
+        assert!(
+            text(&output).contains("is denied") || text(&output).contains("403"),
+            "{}",
+            text(&output)
+        );
+        for repository in ["first", "second"] {
+            assert!(lab.registry.manifest(repository, "1").is_none(), "{format}: {repository}");
+        }
+    }
+}
+
+/// What is itself a signature is no image that a policy is asked about.
+#[test]
+fn all_images_of_a_repository_with_signatures_are_copied_under_a_policy() {
+    let lab = Lab::new();
+    let (session, host) = (&lab.session, &lab.host);
+    session.ok(&format!("sign --key k.pem docker://{host}/app:1"));
+    let all =
+        format!("copy --quiet --verify-key k.pub --all-images --referrers docker://{host}/app");
+    session.ok(&format!("{all} docker://{host}/mirror"));
+    assert!(lab.verified("mirror", "k.pub"));
+    assert_eq!(lab.registry.tags("mirror").len(), 2);
+}
+
+#[test]
+fn the_reason_of_an_index_is_said() {
+    let lab = Lab::new();
+    lab.session.ok(&format!("sign --key other.pem docker://{}/index:1", lab.host));
+    let told = lab.rejected("copy --verify-key k.pub docker://HOST/index:1 oci:none:1");
+    let root = lab.digest("index");
+    assert!(told.contains(&format!("and the index {root} is rejected")), "{told}");
+    assert_eq!(told.matches("no key of the policy made it").count(), 2, "{told}");
+    lab.registry.inject(
+        Rule::new(Fault::Status { status: 403, retry_after: None })
+            .path(&root.replace(':', "-"))
+            .always(),
+    );
+    let output = lab
+        .session
+        .run(&format!("copy --verify-key k.pub docker://{}/index:1 oci:none:1", lab.host));
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+}
