@@ -85,8 +85,10 @@ fn signing_again_adds_nothing() {
         session.ok(&format!("sign --key k.pem {name} dir:d"));
         session.ok(&format!("sign --key other.pem {name} dir:d"));
     }
-    let files = session.left();
-    let files: Vec<_> = files.iter().filter(|file| file.contains("d/signature-")).collect();
+    let files = std::fs::read_dir(session.path("d")).unwrap();
+    let files: Vec<_> = files.map(|file| file.unwrap().file_name()).collect();
+    let files: Vec<_> = files.iter().filter_map(|file| file.to_str()).collect();
+    let files: Vec<_> = files.iter().filter(|file| file.starts_with("signature-")).collect();
     assert_eq!(files.len(), 2, "{files:?}");
     session.ok("copy --quiet hello.tar:@0 oci:layout:1");
     for _ in 0..2 {
@@ -115,12 +117,12 @@ fn signatures_that_are_there_stay() {
         session.ok(&format!("{copy} --sign-key k.pem docker://{host}/two:1"));
         assert_eq!(lab.signatures("two").len(), 3);
     }
-    session.ok(&format!("copy --quiet docker://{host}/app:1 docker://{host}/three:1"));
-    session.ok(&format!("sign --key other.pem docker://{host}/three:1"));
+    session.ok(&format!("copy --quiet docker://{host}/app:1 docker://{host}/p/three:1"));
+    session.ok(&format!("sign --key other.pem docker://{host}/p/three:1"));
     session.ok(&format!(
-        "copy --quiet --sign-key k.pem --sign-identity any.x/app:1 --name {host}/four:1 --name {host}/three:1 docker://{host}/app:1 docker://{host}/four:1"
+        "copy --quiet --sign-key k.pem --sign-identity any.x/app:1 --name a.x/four:1 --name a.x/three:1 docker://{host}/app:1 docker://{host}/p/"
     ));
-    for repository in ["three", "four"] {
+    for repository in ["p/three", "p/four"] {
         assert!(lab.verified(repository, "k.pub") && lab.verified(repository, "other.pub"));
     }
 }
@@ -132,10 +134,10 @@ fn an_image_does_not_show_without_its_signature() {
     let (session, host) = (&lab.session, &lab.host);
     let refused = Fault::Status { status: 403, retry_after: None };
     lab.registry
-        .inject(Rule::new(refused).method("PUT").path("/v2/second/manifests/sha256").always());
+        .inject(Rule::new(refused).method("PUT").path("/v2/p/second/manifests/sha256").always());
     for format in ["tag", "bundle"] {
         let copy = format!(
-            "copy --quiet --sign-key k.pem --sign-identity any.x/app:1 --sign-format {format} --name {host}/first:1 --name {host}/second:1 hello.tar:@0 docker://{host}/first:1"
+            "copy --quiet --sign-key k.pem --sign-identity any.x/app:1 --sign-format {format} --name a.x/first:1 --name a.x/second:1 hello.tar:@0 docker://{host}/p/"
         );
         let output = session.run(&copy);
         assert_eq!(output.status.code(), Some(1), "{format}: {output:?}");
@@ -144,7 +146,7 @@ fn an_image_does_not_show_without_its_signature() {
             "{}",
             text(&output)
         );
-        for repository in ["first", "second"] {
+        for repository in ["p/first", "p/second"] {
             assert!(lab.registry.manifest(repository, "1").is_none(), "{format}: {repository}");
         }
     }
@@ -171,13 +173,4 @@ fn the_reason_of_an_index_is_said() {
     let root = lab.digest("index");
     assert!(told.contains(&format!("and the index {root} is rejected")), "{told}");
     assert_eq!(told.matches("no key of the policy made it").count(), 2, "{told}");
-    lab.registry.inject(
-        Rule::new(Fault::Status { status: 403, retry_after: None })
-            .path(&root.replace(':', "-"))
-            .always(),
-    );
-    let output = lab
-        .session
-        .run(&format!("copy --verify-key k.pub docker://{}/index:1 oci:none:1", lab.host));
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use transship_core::{
-    Descriptor, Digest, Document, Error, ErrorKind, Identity, ImageDocument, ImageName,
-    ImageSource, IndexDocument, Listed, Manifest, Reference, Result, ResultExt, Sparse, Transports,
-    Visit, Visitor, is_index_type, run_blocking, walk_from,
+    Descriptor, Digest, Document, Error, ErrorKind, Identity, ImageDocument, ImageSource,
+    IndexDocument, Listed, Manifest, Reference, Result, ResultExt, Sparse, Transports, Visit,
+    Visitor, is_index_type, run_blocking, walk_from,
 };
 use transship_trust::{Applied, Found as FoundSignature, Policy, Verdict, found_with};
 

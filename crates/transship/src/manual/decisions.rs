@@ -371,3 +371,12 @@
 //! save` says `kind: dev.cosignproject.cosign/sigs` in place of a name: then a layout can hold one image, and other tools see two
 //! images without a name. That is read, and not written. Such an entry is no image wherever images are listed (`ImageName::is_beside`), in
 //! registries too: to copy it as an image would bring a signature that nothing is beside. It goes with its image.
+//!
+//! # 84. Signatures are lists that grow, and a server of images asks no policy
+//!
+//! What has the tag of signatures at a destination is joined with what comes: each signature once, in every repository that the image goes
+//! to. To replace it, as any other tag, would lose what others signed. A key that signs the same payload again adds nothing, as
+//! with cosign. Where a registry refuses a signature, a commit can fail before a tag shows the image (`WithoutBeside::Fails`); it is asked
+//! to for images that are signed, and not for those that are carried, whose loss is reported. `serve` asks no policy: the clients that
+//! pull have their own, under the names that they know, which a mirror's policy could not. Nor does the `backup` of `sync`: the
+//! image is in the destination already, and a policy that rejects it would only stop it from being replaced.
