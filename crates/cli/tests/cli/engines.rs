@@ -179,6 +179,16 @@ fn made_by(session: &Session, line: &str) -> Vec<String> {
 /// The command as somebody who is not root, in a folder of their own. Nothing where that cannot be.
 struct Nobody(tempfile::TempDir);
 
+impl Drop for Nobody {
+    fn drop(&mut self) {
+        // podman leaves a process behind that keeps its namespace. It is ours, by the id that podman has noted.
+        let noted = self.0.path().join("libpod/tmp/pause.pid");
+        if let Ok(id) = fs::read_to_string(noted) {
+            let _ = Command::new("kill").arg(id.trim()).status();
+        }
+    }
+}
+
 impl Nobody {
     fn new() -> Option<Self> {
         let folder = tempfile::tempdir_in("/tmp").unwrap();
