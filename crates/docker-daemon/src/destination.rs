@@ -106,6 +106,37 @@ impl Destination {
         }
     }
 
+    async fn put(&self, expect: Expect, body: Body) -> Result<Stored> {
+        let (stored, body) = self.described(body.expecting(&expect)?).await?;
+        let mut writing = self.writing.lock().await;
+        if self.blobs().contains_key(&stored.digest) {
+            return run_blocking(move |cancel| body.chunks(cancel)?.finish()).await.map(|_| stored);
+        }
+        // Also when this future is dropped.
+        let load = match std::mem::replace(&mut *writing, Writing::Broken) {
+            Writing::NotBegun => Load::begin(&self.engine),
+            Writing::Open(load) => load,
+            Writing::Loaded(_) | Writing::Broken => return Err(broken()),
+        };
+        let sent = stored.clone();
+        let (put, load) = run_blocking(move |cancel| {
+            Ok((load.put_blob(&sent.digest, sent.size, body, cancel), load))
+        })
+        .await?;
+        match put {
+            Ok(_) => {}
+            // What it said is the reason.
+            Err(error) if error.kind() == ErrorKind::Unavailable => {
+                return Err(load.refusal().await.unwrap_or(error));
+            }
+            Err(error) => return Err(error),
+        }
+        *writing = Writing::Open(load);
+        self.found().remove(&stored.digest);
+        self.blobs().insert(stored.digest.clone(), stored.size);
+        Ok(stored)
+    }
+
     async fn spooled(&self, body: Body) -> Result<(Stored, Body)> {
         let folder = spool_folder(self.spool.as_ref());
         let (folder, file) = run_blocking(move |_| {
@@ -158,34 +189,11 @@ impl ImageDestination for Destination {
     }
 
     async fn put_blob(&self, expect: Expect, body: Body) -> Result<Stored> {
-        let (stored, body) = self.described(body.expecting(&expect)?).await?;
-        let mut writing = self.writing.lock().await;
-        if self.blobs().contains_key(&stored.digest) {
-            return run_blocking(move |cancel| body.chunks(cancel)?.finish()).await.map(|_| stored);
-        }
-        // Also when this future is dropped.
-        let load = match std::mem::replace(&mut *writing, Writing::Broken) {
-            Writing::NotBegun => Load::begin(&self.engine),
-            Writing::Open(load) => load,
-            Writing::Loaded(_) | Writing::Broken => return Err(broken()),
-        };
-        let sent = stored.clone();
-        let (put, load) = run_blocking(move |cancel| {
-            Ok((load.put_blob(&sent.digest, sent.size, body, cancel), load))
-        })
-        .await?;
-        match put {
-            Ok(_) => {}
-            // What it said is the reason.
-            Err(error) if error.kind() == ErrorKind::Unavailable => {
-                return Err(load.refusal().await.unwrap_or(error));
-            }
-            Err(error) => return Err(error),
-        }
-        *writing = Writing::Open(load);
-        self.found().remove(&stored.digest);
-        self.blobs().insert(stored.digest.clone(), stored.size);
-        Ok(stored)
+        let what = expect.digest.clone();
+        let put = self.put(expect, body).await;
+        let put =
+            put.context(|| what.map_or_else(|| "a blob".to_owned(), |digest| digest.to_string()));
+        put.context(|| &self.reference)
     }
 
     async fn put_manifest(&self, manifest: &Manifest) -> Result<()> {

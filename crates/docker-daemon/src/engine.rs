@@ -10,8 +10,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::mpsc::Receiver;
 use transship_core::{
-    Descriptor, Digest, DockerName, EntryDetails, Error, ErrorKind, MediaType, Platform, Reference,
-    Result, ResultExt, parse_digest,
+    Descriptor, Digest, DockerName, EntryDetails, Error, ErrorKind, ImageName, MediaType, Platform,
+    Reference, Result, ResultExt, parse_digest,
 };
 
 /// How many names an error lists.
@@ -145,6 +145,11 @@ impl Listed {
     pub fn names(&self) -> impl Iterator<Item = &String> {
         named(self.repo_tags.as_ref())
     }
+}
+
+/// Those of raw names that are names of docker.
+pub(crate) fn image_names<'a>(raw: impl Iterator<Item = &'a String>) -> Vec<ImageName> {
+    raw.filter_map(|raw| DockerName::parse(raw).ok()).map(|name| ImageName::from(&name)).collect()
 }
 
 fn named(tags: Option<&Vec<String>>) -> impl Iterator<Item = &String> {
@@ -328,6 +333,10 @@ pub fn kind_of(words: &str) -> ErrorKind {
     } else {
         ErrorKind::Unexpected
     }
+}
+
+pub(crate) fn no_images() -> Error {
+    Error::new(ErrorKind::NotFound, "the engine has no images")
 }
 
 pub(crate) fn invalid(message: impl Into<String>) -> Error {

@@ -101,8 +101,8 @@ impl Load {
 fn header(name: &str, size: u64) -> Result<Bytes> {
     let mut header = tar::Header::new_ustar();
     let failed = |error: io::Error| {
-        Error::new(ErrorKind::Unsupported, format!("{name:?} is no name for an entry"))
-            .caused_by(error)
+        let message = format!("{name:?} is no name for an entry: engines take digests of sha256");
+        Error::new(ErrorKind::Unsupported, message).caused_by(error)
     };
     header.set_path(name).map_err(failed)?;
     header.set_size(size);

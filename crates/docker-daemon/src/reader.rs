@@ -8,7 +8,7 @@ use transship_core::{
     ImageSource, ReadOptions, Reference, Result, ResultExt, parse_digest,
 };
 
-use crate::engine::{Engine, Locator};
+use crate::engine::{Engine, Locator, no_images};
 use crate::save;
 use crate::source::{self, Source};
 
@@ -81,45 +81,20 @@ impl ArchiveReader for Reader {
         if let Some(saved) = &self.saved
             && let Some(inner) = saved.entries().get(entry.index)
         {
-            return Ok(Box::new(Kept::of(engine, at, saved.open(inner).await?, entry)));
+            let inner = saved.open(inner).await?;
+            return Ok(Box::new(Source::new(engine, at, entry.names.clone(), inner)));
         }
         let passed = save::pass(engine, at, &self.how, None).await?;
-        let source = Source::open(engine, at, passed, &self.how).await?;
-        Ok(Box::new(Kept::of(engine, at, Box::new(source), entry)))
-    }
-}
-
-/// Sources of entries, which have all of the entry's names.
-#[derive(Debug)]
-struct Kept {
-    names: Vec<ImageName>,
-    source: Source,
-}
-
-impl Kept {
-    fn of(
-        engine: &dyn Engine,
-        at: &Locator,
-        inner: Box<dyn ImageSource>,
-        entry: &ArchiveEntry,
-    ) -> Self {
-        Self { names: entry.names.clone(), source: Source::new(engine, at, inner) }
-    }
-}
-
-impl transship_core::WrapSource for Kept {
-    fn inner(&self) -> &dyn ImageSource {
-        &self.source
-    }
-
-    fn names(&self) -> &[ImageName] {
-        &self.names
+        Ok(Box::new(Source::open(engine, at, passed, &self.how).await?))
     }
 }
 
 /// What the engine lists, by name.
 async fn listed(engine: &dyn Engine) -> Result<Vec<(ArchiveEntry, Locator)>> {
     let images = engine.images().await?;
+    if images.is_empty() {
+        return Err(no_images());
+    }
     images
         .iter()
         .enumerate()

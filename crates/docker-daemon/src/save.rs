@@ -7,7 +7,7 @@ use bytes::{Buf, Bytes};
 use tokio::sync::mpsc::{Receiver, channel};
 use transship_core::{Error, ErrorKind, Passed, ReadOptions, Result, Staging};
 
-use crate::engine::{Chunks, Engine, Listed, Locator};
+use crate::engine::{Chunks, Engine, Listed, Locator, no_images};
 use crate::http::Task;
 use crate::reply;
 
@@ -63,7 +63,7 @@ fn all(images: &[Listed]) -> Result<Vec<String>> {
     };
     let all: Vec<_> = images.iter().flat_map(names).collect();
     if all.is_empty() {
-        return Err(Error::new(ErrorKind::NotFound, "the engine has no images"));
+        return Err(no_images());
     }
     Ok(all)
 }

@@ -13,7 +13,7 @@ use transship_core::{
 use transship_docker_archive::DockerArchive;
 use transship_oci_layout::OciArchive;
 
-use crate::engine::{Engine, Locator};
+use crate::engine::{Engine, Locator, image_names};
 
 /// What the transport of the format calls the tar.
 const PLACE: &str = "saved";
@@ -60,15 +60,20 @@ impl Source {
             }
             (sole, _) => sole.map_err(cut)?,
         };
-        Ok(Self::new(engine, at, inner))
+        // A save has the name alone by which it was asked for, and a layout a part of it.
+        let names = match at.in_engine() {
+            Some(image) => image_names(engine.inspect(&image).await?.names()),
+            None => inner.names().to_vec(),
+        };
+        Ok(Self::new(engine, at, names, inner))
     }
 
-    pub(crate) fn new(engine: &dyn Engine, at: &Locator, inner: Box<dyn ImageSource>) -> Self {
-        // A layout of an engine says a part of the name only.
-        let names = match at {
-            Locator::Name(name) if name.tag().is_some() => vec![ImageName::from(name)],
-            _ => inner.names().to_vec(),
-        };
+    pub(crate) fn new(
+        engine: &dyn Engine,
+        at: &Locator,
+        names: Vec<ImageName>,
+        inner: Box<dyn ImageSource>,
+    ) -> Self {
         Self { reference: engine.reference(at), names, inner }
     }
 }

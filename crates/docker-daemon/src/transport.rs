@@ -116,7 +116,6 @@ impl<K: Kind> Transport for Engines<K> {
         how: &WriteOptions,
     ) -> Result<Box<dyn ImageDestination>> {
         let (engine, image) = self.at(at)?;
-        let as_a_whole = how.mode == Some(WriteMode::Replace) && image == Locator::All;
         let names = match image {
             Locator::All if how.names.is_empty() => {
                 how.fallback_names.iter().filter_map(|name| docker_name(name).ok()).collect()
@@ -133,9 +132,6 @@ impl<K: Kind> Transport for Engines<K> {
             }
         };
         let names = without_repeats(names);
-        if as_a_whole {
-            return Err(not_as_a_whole(at));
-        }
         if how.mode == Some(WriteMode::Create) {
             for name in &names {
                 refuse_what_is_there(&*engine, name).await.context(|| at)?;

@@ -216,7 +216,8 @@ async fn another_store_is_asked_for_by_flags_and_by_nothing_else() {
     let storage = script.storage();
     let at = storage.parse("[vfs@/a+/b:o=1]").unwrap();
     let archives = storage.archives().unwrap();
-    archives.read(&at, &ReadOptions::default()).await.unwrap();
+    let error = archives.read(&at, &ReadOptions::default()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound, "it has no images: {error}");
     let asked =
         "--storage-driver=vfs --root=/a --runroot=/b --storage-opt=o=1 images --format json";
     assert_eq!(script.asked().trim(), asked);

@@ -10,6 +10,7 @@
 
 mod dropped;
 mod fake;
+mod kit;
 mod parts;
 mod reached;
 mod real;

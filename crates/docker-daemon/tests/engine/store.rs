@@ -16,7 +16,7 @@ use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::UnixListener;
-use transship_core::{Document, sha256};
+use transship_core::{DockerName, Document, Expect, parse_digest};
 
 use crate::fake::Whole;
 
@@ -61,7 +61,11 @@ pub(crate) struct State {
 
 impl StoreEngine {
     pub(crate) fn start() -> Self {
-        let folder = tempfile::tempdir_in("/tmp").unwrap();
+        Self::start_in(tempfile::tempdir_in("/tmp").unwrap())
+    }
+
+    /// With its socket in a folder.
+    pub(crate) fn start_in(folder: tempfile::TempDir) -> Self {
         let listener = UnixListener::bind(folder.path().join("s")).unwrap();
         let state = State { blobs: BTreeMap::new(), records: Vec::new(), fault: Fault::None };
         let state = Arc::new(Mutex::new(state));
@@ -108,6 +112,7 @@ impl StoreEngine {
 
 impl State {
     fn find(&self, image: &str) -> Option<String> {
+        let image = &*full(image);
         let found = self
             .records
             .iter()
@@ -146,24 +151,36 @@ impl State {
     }
 
     fn inspect(&self, digest: &str) -> Value {
-        let children: Vec<String> = match self.document(digest) {
-            Some(Document::Index(index)) => {
-                index.manifests.iter().map(|child| child.digest.to_string()).collect()
-            }
-            _ => vec![digest.to_owned()],
-        };
-        let parts: Vec<_> = children
-            .iter()
-            .map(|child| {
-                json!({"ID": child, "Available": self.is_whole(child), "Kind": "image",
-                       "ImageData": {"Platform": {"os": "linux", "architecture": "amd64"}}})
-            })
-            .collect();
+        let mut parts = Vec::new();
+        self.parts(digest, false, &mut parts);
         let size = self.blobs.get(digest).map_or(0, Vec::len);
         let media_type = self.document(digest).map(|document| document.media_type().to_string());
         json!({"Id": digest, "RepoTags": self.tags(digest), "Manifests": parts, "Size": 7,
-               "Os": "linux", "Architecture": "amd64",
                "Descriptor": {"mediaType": media_type, "digest": digest, "size": size}})
+    }
+
+    /// What is said of the manifests of an image.
+    fn parts(&self, digest: &str, attests: bool, parts: &mut Vec<Value>) {
+        match self.document(digest) {
+            Some(Document::Index(index)) => {
+                for child in &index.manifests {
+                    let attests = child.annotations.contains_key("vnd.docker.reference.type");
+                    self.parts(child.digest.as_ref(), attests, parts);
+                }
+            }
+            found => {
+                let mut part = json!({"ID": digest, "Available": self.is_whole(digest)});
+                let config = found.as_ref().and_then(|document| match document {
+                    Document::Image(image) => self.blobs.get(image.config.digest.as_ref()),
+                    _ => None,
+                });
+                if let Some(config) = config.filter(|_| !attests) {
+                    let config: Value = serde_json::from_slice(config).unwrap_or_default();
+                    part["ImageData"] = json!({ "Platform": config });
+                }
+                parts.push(part);
+            }
+        }
     }
 
     /// What the lines of a load say.
@@ -181,9 +198,9 @@ impl State {
             if entry.read_to_end(&mut bytes).is_err() {
                 return refused("unexpected EOF");
             }
-            match path.strip_prefix("blobs/sha256/") {
-                Some(hex) if sha256(&bytes).digest() != hex => return refused("a wrong digest"),
-                Some(hex) => drop(self.blobs.insert(format!("sha256:{hex}"), bytes)),
+            match path.strip_prefix("blobs/") {
+                Some(of) if !is_of(of, &bytes) => return refused("a wrong digest"),
+                Some(of) => drop(self.blobs.insert(of.replace('/', ":"), bytes)),
                 None if path == "index.json" => index = Some(bytes),
                 None => {}
             }
@@ -215,6 +232,7 @@ impl State {
     }
 
     fn remove(&mut self, image: &str) {
+        let image = &*full(image);
         let by_name = self.records.iter().any(|(name, _)| name.as_deref() == Some(image));
         if by_name {
             self.records.retain(|(name, _)| name.as_deref() != Some(image));
@@ -233,8 +251,8 @@ impl State {
         self.blobs.retain(|digest, _| kept.contains(digest));
     }
 
-    /// The tar of an image: its blobs, then the lists.
-    fn save(&self, digest: &str) -> Vec<u8> {
+    /// The tar of images: their blobs, then the lists.
+    fn save(&self, images: &[String]) -> Vec<u8> {
         let mut tar = tar::Builder::new(Vec::new());
         let mut add = |path: &str, bytes: &[u8]| {
             let mut header = tar::Header::new_ustar();
@@ -242,24 +260,59 @@ impl State {
             header.set_mode(0o444);
             tar.append_data(&mut header, path, bytes).unwrap();
         };
-        let mut rest = vec![digest.to_owned()];
+        let found: Vec<_> = images.iter().filter_map(|image| self.find(image)).collect();
+        let mut rest = found.clone();
         let mut done = Vec::new();
-        while let Some(digest) = rest.pop().filter(|digest| !done.contains(digest)) {
+        while let Some(digest) = rest.pop() {
+            if done.contains(&digest) {
+                continue;
+            }
             if let Some(document) = self.document(&digest) {
                 rest.extend(document.parts().map(|part| part.digest.to_string()));
             }
             if let Some(bytes) = self.blobs.get(&digest) {
-                add(&digest.replace("sha256:", "blobs/sha256/"), bytes);
+                add(&format!("blobs/{}", digest.replace(':', "/")), bytes);
             }
             done.push(digest);
         }
-        let document = self.document(digest).unwrap();
-        let index = json!({"schemaVersion": 2, "manifests": [{"mediaType": document.media_type().to_string(),
-            "digest": digest, "size": self.blobs[digest].len()}]});
+        let entry = |(image, digest): (&String, &String)| {
+            let mut entry = json!({"mediaType": self.document(digest).unwrap().media_type().to_string(),
+                "digest": digest, "size": self.blobs[digest].len()});
+            if image != digest {
+                let tag = image.rsplit(':').next();
+                entry["annotations"] = json!({"io.containerd.image.name": full(image),
+                    "org.opencontainers.image.ref.name": tag});
+            }
+            entry
+        };
+        let entries: Vec<_> = images.iter().zip(&found).map(entry).collect();
+        let index = json!({"schemaVersion": 2, "manifests": entries});
         add("index.json", index.to_string().as_bytes());
         add("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#);
         tar.into_inner().unwrap()
     }
+}
+
+fn decoded(text: &str) -> String {
+    ["@", "[", "]"].iter().fold(text.to_owned(), |text, sign| {
+        text.replace(&format!("%{:02X}", sign.as_bytes()[0]), sign)
+    })
+}
+
+/// A name with its domain, as it is kept.
+fn full(image: &str) -> String {
+    match DockerName::parse(image) {
+        Ok(name) if !image.starts_with("sha256:") => name.or_latest().to_string(),
+        _ => image.to_owned(),
+    }
+}
+
+/// Whether bytes are those of `ALGORITHM/HEX`.
+fn is_of(algorithm_and_hex: &str, bytes: &[u8]) -> bool {
+    let digest = parse_digest(&algorithm_and_hex.replace('/', ":")).unwrap();
+    let mut hasher = Expect::digest(digest.clone()).hasher().unwrap();
+    hasher.update(bytes);
+    hasher.finish() == digest
 }
 
 async fn answer(
@@ -321,14 +374,16 @@ fn of_images(
     state: &mut State,
 ) -> (u16, Vec<u8>) {
     let query = request.uri().query().unwrap_or_default();
+    let image = &*decoded(image);
     match (request.method(), image) {
         (&Method::GET, "json") => (200, state.list().to_string().into()),
         (&Method::GET, "get") => {
-            let names: Vec<_> = query.split('&').filter_map(|q| q.strip_prefix("names=")).collect();
-            match state.find(names[0]) {
-                Some(digest) => (200, state.save(&digest)),
-                None => message(404, "no such image"),
+            let names = query.split('&').filter_map(|q| q.strip_prefix("names="));
+            let names: Vec<_> = names.map(decoded).collect();
+            if names.iter().any(|name| state.find(name).is_none()) {
+                return message(404, "no such image");
             }
+            (200, state.save(&names))
         }
         (&Method::POST, "load") => {
             if request.headers().get("content-type").is_none() {
@@ -349,7 +404,9 @@ fn of_images(
             let Some(digest) = tag.strip_suffix("/tag").and_then(|image| state.find(image)) else {
                 return message(404, "No such image");
             };
-            let value = |key: &str| query.split('&').find_map(|q| q.strip_prefix(key)).unwrap();
+            let value = |key: &str| {
+                query.split('&').find_map(|q| q.strip_prefix(key)).map(decoded).unwrap()
+            };
             let name = format!("{}:{}", value("repo="), value("tag="));
             state.tag(digest, name);
             (201, Vec::new())
