@@ -4,8 +4,8 @@
 use std::io::{IsTerminal, stdout};
 use std::path::Path;
 
-use transship::transport::{OptionSide, Passed, ReadOptions, ResultExt};
-use transship::{Error, ErrorKind, Reference, Result, Source, Transports};
+use transship::transport::{OptionSide, Passed, ReadOptions, ResultExt, Transport};
+use transship::{Error, ErrorKind, ImageName, Reference, Result, Source, Transports};
 
 use crate::args;
 use crate::session::Session;
@@ -153,6 +153,17 @@ pub(crate) async fn output(text: &str, known: &Transports, session: &Session) ->
     Ok(reference)
 }
 
+/// The reference of a name in a place that holds several. Behind an engine, a namespace or a store, it stands without a colon.
+pub(crate) fn named(
+    transport: &dyn Transport,
+    place: &Reference,
+    name: &ImageName,
+) -> Result<Reference> {
+    let place = place.locator();
+    let behind_a_colon = transport.parse(&format!("{place}:{name}"));
+    behind_a_colon.or_else(|error| transport.parse(&format!("{place}{name}")).map_err(|_| error))
+}
+
 /// Whether it is standard input or output.
 pub(crate) fn is_stream(reference: &Reference) -> bool {
     let locator = reference.locator();
@@ -215,4 +226,36 @@ fn meant(text: &str, known: &Transports, side: OptionSide) -> Option<String> {
         };
         format!("name the format: {format}")
     })
+}
+
+#[cfg(all(
+    test,
+    feature = "containerd",
+    feature = "containers-storage",
+    feature = "docker-archive",
+    feature = "docker-daemon",
+    feature = "oci-layout"
+))]
+mod tests {
+    use transship::Settings;
+
+    use super::*;
+
+    #[test]
+    fn a_name_in_each_kind_of_place() {
+        let known = Transports::linked(&Settings::new()).unwrap();
+        let name = ImageName::new("quay.io/org/app:1").unwrap();
+        for (place, expected) in [
+            ("docker-archive:a.tar", "docker-archive:a.tar:quay.io/org/app:1"),
+            ("oci:layout", "oci:layout:quay.io/org/app:1"),
+            ("docker-daemon:", "docker-daemon:quay.io/org/app:1"),
+            ("containerd:k8s.io//", "containerd:k8s.io//quay.io/org/app:1"),
+            ("containers-storage:", "containers-storage:quay.io/org/app:1"),
+            ("containers-storage:[vfs@/a+/b]", "containers-storage:[vfs@/a+/b]quay.io/org/app:1"),
+        ] {
+            let place = known.parse(place).unwrap();
+            let found = named(&**known.of(&place).unwrap(), &place, &name).unwrap();
+            assert_eq!(found.to_string(), expected);
+        }
+    }
 }

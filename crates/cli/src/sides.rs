@@ -28,6 +28,7 @@ const ONE_SIDED: &[&str] = &[
     "digests",
     "delete",
     "gc",
+    "sign",
     #[cfg(feature = "serve")]
     "serve",
 ];
@@ -215,6 +216,7 @@ mod tests {
             ("digests --no-creds docker://x.y/z", Some("true")),
             ("delete --no-creds oci:z", Some("true")),
             ("gc --no-creds oci:z", Some("true")),
+            ("sign --no-creds --key k oci:z", Some("true")),
         ] {
             let typed = line.split(' ').map(OsString::from);
             let typed = joined([OsString::from("transship")].into_iter().chain(typed));
@@ -224,6 +226,16 @@ mod tests {
         let text = |typed: &[&str]| joined(typed.iter().map(OsString::from)).len();
         assert_eq!(text(&["copy", "--", "--no-creds", "true"]), 4);
         assert_eq!(text(&["copy", "--creds", "true"]), 3);
+    }
+
+    #[cfg(feature = "registry")]
+    #[test]
+    fn each_command_with_references_has_the_options_of_their_transports() {
+        for command in command().get_subcommands() {
+            let has = |long| command.get_arguments().any(|arg| arg.get_long() == Some(long));
+            let is_of_accounts = matches!(command.get_name(), "login" | "logout");
+            assert!(is_of_accounts || has("option") == has("creds"), "{}", command.get_name());
+        }
     }
 
     #[cfg(feature = "registry")]

@@ -83,9 +83,7 @@ async fn chosen(
             continue;
         }
         for name in &entry.names {
-            let place =
-                if at.locator().is_empty() { String::new() } else { format!("{}:", at.locator()) };
-            targets.push(Target { at: transport.parse(&format!("{place}{name}"))?, names });
+            targets.push(Target { at: places::named(&**transport, at, name)?, names });
         }
     }
     Ok(targets)

@@ -13,6 +13,7 @@ use super::job::{From, Job, repository_of, tag_of};
 use super::report::SyncReport;
 use super::task::{Brought, Mode, Task, Tasks};
 use crate::exit;
+use crate::places;
 
 /// What is needed to know what goes.
 struct Pruning<'a> {
@@ -135,7 +136,7 @@ fn named(
     if transport.compares_roots() {
         return Ok(entry.reference.clone());
     }
-    transport.parse(&format!("{}:{name}", place.locator()))
+    places::named(transport, place, name)
 }
 
 /// Deletes a name. Where only the image can be deleted, with all that show it, it is, if none of these stays.
