@@ -95,8 +95,9 @@ impl View {
                 }
                 if let Some(tag) = &one.tag {
                     let tagged = named.tags.entry(tag.clone()).or_default();
-                    // In one place, the first counts.
-                    if tagged.last().is_none_or(|last| images[*last].place != place) {
+                    // In one place, the first counts: also of an image that has the name in two forms.
+                    let last = tagged.last().map(|last| images.get(*last).map(|slot| slot.place));
+                    if last.is_none_or(|last| last.is_some_and(|last| last != place)) {
                         tagged.push(images.len());
                     }
                 }

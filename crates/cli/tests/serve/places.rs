@@ -63,6 +63,19 @@ fn a_broken_image_hides_no_other() {
     }
 }
 
+/// What `skopeo copy` and `transship copy` call an image may be one name in two forms.
+#[test]
+fn a_name_in_two_forms_is_one_tag() {
+    let session = Session::new();
+    let mut layout = Layout::new(&session.path("site"));
+    let image = layout.image(&[b"layer"]);
+    layout.list(&image, Some("docker.io/team/app:1"));
+    layout.list(&image, Some("team/app:1"));
+    let serving = Serving::start(&session, "oci:site");
+    assert_eq!(serving.get("/v2/team/app/tags/list").json()["tags"], json!(["1"]));
+    assert_eq!(serving.get("/v2/team/app/manifests/1").status, 200);
+}
+
 /// A registry is passed through, without a store.
 #[test]
 fn a_registry_behind_another() {
