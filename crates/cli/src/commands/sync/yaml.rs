@@ -1,5 +1,7 @@
 //! YAML as a tree of texts. Of a scalar the text counts as it stands: a tag `1.10` is no number.
 
+use std::collections::HashSet;
+
 use saphyr_parser::{Event, Parser};
 use transship::{Error, ErrorKind, Result};
 
@@ -35,7 +37,15 @@ pub(super) fn parse(text: &str) -> Result<Node> {
 /// A list or mapping that has begun.
 enum Open {
     List(Vec<Node>),
-    Mapping(Vec<(String, Node)>, Option<String>),
+    Mapping(OpenMapping),
+}
+
+#[derive(Default)]
+struct OpenMapping {
+    entries: Vec<(String, Node)>,
+    keys: HashSet<String>,
+    /// The key whose value comes next.
+    key: Option<String>,
 }
 
 struct Reading {
@@ -49,10 +59,10 @@ impl Reading {
         match event {
             Event::Scalar(text, ..) => self.put(Node::Text(text.into_owned())),
             Event::SequenceStart(..) => self.begin(Open::List(Vec::new())),
-            Event::MappingStart(..) => self.begin(Open::Mapping(Vec::new(), None)),
+            Event::MappingStart(..) => self.begin(Open::Mapping(OpenMapping::default())),
             Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
                 Some(Open::List(list)) => self.put(Node::List(list)),
-                Some(Open::Mapping(mapping, _)) => self.put(Node::Mapping(mapping)),
+                Some(Open::Mapping(mapping)) => self.put(Node::Mapping(mapping.entries)),
                 None => Ok(None),
             },
             Event::Alias(_) => Err(wrong("aliases are not supported")),
@@ -76,16 +86,25 @@ impl Reading {
         match self.open.last_mut() {
             None => return Ok(Some(node)),
             Some(Open::List(list)) => list.push(node),
-            Some(Open::Mapping(mapping, key)) => match (key.take(), node) {
-                (Some(key), node) => mapping.push((key, node)),
-                (None, Node::Text(name)) if mapping.iter().any(|(known, _)| *known == name) => {
-                    return Err(wrong(format!("{name:?} stands there twice")));
-                }
-                (None, Node::Text(name)) => *key = Some(name),
-                (None, _) => return Err(wrong("a key is no text")),
-            },
+            Some(Open::Mapping(mapping)) => mapping.put(node)?,
         }
         Ok(None)
+    }
+}
+
+impl OpenMapping {
+    fn put(&mut self, node: Node) -> Result<()> {
+        match (self.key.take(), node) {
+            (Some(key), node) => self.entries.push((key, node)),
+            (None, Node::Text(name)) => {
+                if !self.keys.insert(name.clone()) {
+                    return Err(wrong(format!("{name:?} stands there twice")));
+                }
+                self.key = Some(name);
+            }
+            (None, _) => return Err(wrong("a key is no text")),
+        }
+        Ok(())
     }
 }
 
@@ -127,6 +146,9 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{file}");
             assert!(error.to_string().contains(said), "{file}: {error}");
         }
+        let many: Vec<_> = (0..100_000).map(|n| format!("a{n}: x")).collect();
+        let Node::Mapping(many) = parse(&many.join("\n")).unwrap() else { panic!() };
+        assert_eq!(many.len(), 100_000);
         let error = parse(&format!("{}{}", "[".repeat(100_000), "]".repeat(100_000))).unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::LimitExceeded | ErrorKind::InvalidInput));
     }
