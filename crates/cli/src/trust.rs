@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use transship::transfer::{Sign, SignatureForm};
+use transship::transport::run_blocking;
 use transship::trust::{Policy, PublicKey, SigningKey};
 use transship::{DockerName, Error, ErrorKind, Result};
 
@@ -17,14 +18,18 @@ const OF_THE_SYSTEM: &str = "/etc/containers/policy.json";
 const OF_THE_USER: &str = ".config/containers/policy.json";
 
 /// The policy that applies, if there is one.
-pub(crate) fn policy(args: &TrustArgs, common: &Common) -> Result<Option<Arc<Policy>>> {
+pub(crate) async fn policy(args: &TrustArgs, common: &Common) -> Result<Option<Arc<Policy>>> {
     if common.insecure_policy {
         return Ok(None);
     }
     let policy = match &args.policy {
-        _ if !args.verify_keys.is_empty() => Some(of_keys("--verify-key", &args.verify_keys)?),
-        Some(path) => Some(Policy::read(path)?),
-        None => default_path()?.map(|path| Policy::read(&path)).transpose()?,
+        _ if !args.verify_keys.is_empty() => {
+            Some(of_keys("--verify-key", &args.verify_keys).await?)
+        }
+        Some(path) => Some(read(path.clone(), Policy::read).await?),
+        None => {
+            run_blocking(|_| default_path()?.map(|path| Policy::read(&path)).transpose()).await?
+        }
     };
     match policy {
         None if args.require_signed => {
@@ -38,7 +43,7 @@ pub(crate) fn policy(args: &TrustArgs, common: &Common) -> Result<Option<Arc<Pol
 }
 
 /// How images are signed.
-pub(crate) fn sign(
+pub(crate) async fn sign(
     key: &Path,
     identity: Option<DockerName>,
     form: args::SignatureForm,
@@ -47,14 +52,26 @@ pub(crate) fn sign(
         args::SignatureForm::Tag => SignatureForm::Tag,
         args::SignatureForm::Bundle => SignatureForm::Bundle,
     };
-    Ok(Sign::new(SigningKey::read(key)?).with_identity(identity).with_form(form))
+    let key = read(key.to_owned(), SigningKey::read).await?;
+    Ok(Sign::new(key).with_identity(identity).with_form(form))
 }
 
 /// A policy without a file, from the keys of an option.
-pub(crate) fn of_keys(option: &str, files: &[PathBuf]) -> Result<Policy> {
-    let keys = files.iter().map(|file| PublicKey::read(file)).collect::<Result<_>>()?;
+pub(crate) async fn of_keys(option: &str, files: &[PathBuf]) -> Result<Policy> {
+    let mut keys = Vec::new();
+    for file in files {
+        keys.push(read(file.clone(), PublicKey::read).await?);
+    }
     let names: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
     Ok(Policy::of_keys(format!("{option} {}", names.join(", ")), keys))
+}
+
+/// Reads a file that may be a pipe, as of a shell's `<(..)`: a signal ends the command while nothing comes.
+async fn read<T: Send + 'static>(
+    path: PathBuf,
+    read: impl FnOnce(&Path) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    run_blocking(move |_| read(&path)).await
 }
 
 /// The first of the usual places where a policy is.

@@ -51,9 +51,9 @@ pub(super) async fn run(args: args::Copy, session: &Session) -> Result {
         all.extend(listed::sources(list, &from, session).await?);
     }
     let mut options = options(&args, session)?;
-    options.policy = trust::policy(&args.trust, &args.common)?;
+    options.policy = trust::policy(&args.trust, &args.common).await?;
     if let Some(key) = &args.sign.key {
-        options.sign = Some(trust::sign(key, args.sign.identity.clone(), args.sign.form)?);
+        options.sign = Some(trust::sign(key, args.sign.identity.clone(), args.sign.form).await?);
     }
     options.since = since::since(&args.since, &from, session).await?;
     let transfer =

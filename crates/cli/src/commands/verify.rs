@@ -76,8 +76,10 @@ pub(super) async fn run(args: args::Verify, session: &Session) -> exit::Result {
         places.push(places::input(text, &known, session).await?);
     }
     let (verified, done) = (Verified::default(), Done::Success);
-    let policy =
-        (!args.keys.is_empty()).then(|| trust::of_keys("--key", &args.keys)).transpose()?;
+    let policy = match &args.keys[..] {
+        [] => None,
+        keys => Some(trust::of_keys("--key", keys).await?),
+    };
     let (args, known) = (&args, &known);
     let mut run = Run { args, session, known, policy, verified, done, unopened: None };
     for place in &places {

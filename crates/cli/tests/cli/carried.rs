@@ -153,6 +153,30 @@ fn images_in_layouts_are_signed_under_a_tag() {
     assert_eq!(entries(&lab, "layout").len(), 2);
 }
 
+/// The reference says the name in its short form, and the layout has it in full.
+#[test]
+fn signing_adds_no_name() {
+    let lab = Lab::new();
+    lab.session.ok("copy --quiet hello.tar:example/world:1 oci:layout");
+    lab.session.ok("copy --quiet hello.tar:@0 oci:two");
+    let before = lab.session.ok("list oci:layout");
+    lab.session.ok("sign --key k.pem oci:layout:example/world:1");
+    lab.session.ok("sign --key k.pem oci:two:example/hello:1");
+    assert_eq!(lab.session.ok("list oci:layout"), before);
+    lab.session.ok("verify --key k.pub oci:layout");
+    lab.session.ok("sign --key other.pem oci:layout");
+    lab.session.ok("sign --key other.pem --identity a.b/c:1 oci:layout:@0");
+    assert_eq!(lab.session.ok("list oci:layout"), before);
+    for (place, says) in
+        [("hello.tar", "choose with"), ("docker-archive:-", "copy it with --sign-key")]
+    {
+        let said = lab.session.run(&format!("sign --key k.pem {place}"));
+        assert_eq!(said.status.code(), Some(2), "{said:?}");
+        let said = text(&said);
+        assert!(said.contains(says) && !said.contains("--all-images"), "{said}");
+    }
+}
+
 fn entries(lab: &Lab, layout: &str) -> Vec<Value> {
     let bytes = fs::read(lab.session.path(layout).join("index.json")).unwrap();
     let index: Value = serde_json::from_slice(&bytes).unwrap();

@@ -251,3 +251,33 @@ fn gives_up(session: &Session, places: &str) {
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("it was not done after 2s, the deadline"), "{said}");
 }
+
+/// A pipe that nobody writes to, as of a shell's `<(..)`.
+#[test]
+fn signals_end_a_command_that_waits_for_a_policy_or_key() {
+    let session = Session::new();
+    assert!(Command::new("mkfifo").arg(session.path("pipe")).status().unwrap().success());
+    session.ok("copy --quiet hello.tar:@0 oci:layout");
+    for line in [
+        "copy --policy pipe oci:layout oci:other",
+        "copy --verify-key pipe oci:layout oci:other",
+        "copy --sign-key pipe oci:layout oci:other",
+        "sign --key pipe oci:layout",
+        "verify --key pipe oci:layout",
+    ] {
+        let (mut child, _stderr) = start(&session, line);
+        // Until it opens the pipe; before that, a signal ends it as well.
+        std::thread::sleep(Duration::from_millis(300));
+        signal(&child, "-TERM");
+        let end = Instant::now() + Duration::from_secs(20);
+        while child.try_wait().unwrap().is_none() {
+            if Instant::now() > end {
+                child.kill().unwrap();
+                panic!("{line}: it does not end");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let code = child.wait().unwrap().code();
+        assert!(matches!(code, Some(143) | None), "{line}: {code:?}");
+    }
+}

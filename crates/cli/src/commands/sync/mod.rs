@@ -30,7 +30,7 @@ const LIMIT: u64 = 16 << 20;
 pub(super) async fn run(args: args::Sync, session: &Session) -> Result {
     let jobs = jobs(&args).await.context(|| args.file.display())?;
     let mode = if args.dry_run { Mode::Look } else { Mode::Write };
-    let policy = trust::policy(&args.trust, &args.common)?;
+    let policy = trust::policy(&args.trust, &args.common).await?;
     let mut tasks = Tasks::new(session, mode, policy);
     // All are checked before anything is asked.
     let mut opened = Vec::new();
