@@ -41,7 +41,7 @@ impl From<Error> for Refused {
 pub(crate) fn failed(error: &Error) -> Refusal {
     let why = match error.kind() {
         ErrorKind::Corrupt => "what is stored is damaged: the log of the server says more",
-        _ => "it cannot be read: the log of the server says more",
+        _ => "the server failed: its log says more",
     };
     match error.kind() {
         ErrorKind::Unavailable | ErrorKind::Conflict => {

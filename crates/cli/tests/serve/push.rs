@@ -403,3 +403,14 @@ fn clients_push() {
     }
     pushed.session.ok("verify oci:site");
 }
+
+/// Another place would take the first push, and refuse all others.
+#[test]
+fn only_a_layout_is_pushed_to() {
+    let session = Session::new();
+    for place in ["docker-archive:x.tar", "dir:x", "docker-daemon:"] {
+        let line = format!("serve --deadline 5s --listen 127.0.0.1:0 --writable {place}");
+        let said = session.run(&line);
+        assert_eq!(said.status.code(), Some(2), "{line}: {said:?}");
+    }
+}

@@ -66,6 +66,10 @@ pub(super) async fn run(args: args::Serve, session: &Session) -> exit::Result {
 fn writable(text: &str, session: &Session) -> Result<Place> {
     let known = session.destinations()?;
     let reference = known.parse(text).or_else(|_| known.parse(&format!("oci:{text}")))?;
+    if reference.scheme() != "oci" {
+        let message = format!("{reference} is no oci: layout, and only one can be pushed to");
+        return Err(Error::new(ErrorKind::InvalidInput, message));
+    }
     let transport = known.of(&reference)?.clone();
     let mut how = WriteOptions::default();
     how.observer = log(session);

@@ -46,7 +46,7 @@ struct Fields {
     tags: Option<Texts>,
     not_tags: Option<Texts>,
     semver: Option<String>,
-    newest: Option<NonZeroUsize>,
+    newest: Option<usize>,
     platforms: Option<Texts>,
     referrers: Option<bool>,
     prune: Option<bool>,
@@ -159,10 +159,11 @@ impl Fields {
         if let Some(range) = &self.semver {
             tags = tags.with_versions(range)?;
         }
-        Ok(match self.newest {
-            Some(count) => tags.with_newest(count),
-            None => tags,
-        })
+        let Some(count) = self.newest else { return Ok(tags) };
+        let count = NonZeroUsize::new(count);
+        count
+            .map(|count| tags.with_newest(count))
+            .ok_or_else(|| wrong("`newest` is at least 1".to_owned()))
     }
 }
 
@@ -247,6 +248,7 @@ mod tests {
             (format!("[[sync]]\nfrom = \"x\"\n{to}\nsemver = \"new\""), "[[sync]] 1"),
             (format!("[[sync]]\nfrom = \"x\"\n{to}\ntag = \"1\""), "tag"),
             (format!("[[sync]]\nfrom = \"x\"\n{to}\nbackup = \"old\""), "one *"),
+            (format!("[[sync]]\nfrom = \"x\"\n{to}\nnewest = 0"), "at least 1"),
             (format!("[[sync]]\nfrom = \"x\"\n{to}\nplatforms = \"a/b/c/d/e\""), "[[sync]] 1"),
             ("a = [".to_owned(), "line 1"),
             ("[[sync]]\nto = 1".to_owned(), "line"),
