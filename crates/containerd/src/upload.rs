@@ -19,7 +19,10 @@ use crate::api::{Containerd, size};
 use crate::lease::{Lease, random};
 use crate::proto::{WriteAction, WriteRequest, WriteResponse};
 
-/// Requests that may wait to be sent, of 1 MiB each.
+/// The most bytes of one request. Each is copied when it is sent, and several blobs are written at once.
+const PIECE: usize = 256 << 10;
+
+/// Requests that may wait to be sent.
 const WAITING: usize = 2;
 
 /// The first and the longest pause while somebody else writes the same blob.
@@ -330,10 +333,11 @@ fn pump(
     while let Some(chunk) = chunks.next_shared()? {
         let there = usize::try_from(offset.saturating_sub(at)).unwrap_or(usize::MAX);
         at += chunk.len() as u64;
-        if there < chunk.len() {
-            let chunk = chunk.slice(there..);
-            let request = with_bytes(request, at - chunk.len() as u64, chunk);
-            send.blocking_send(request).map_err(|_| cancelled())?;
+        let mut rest = chunk.slice(there.min(chunk.len())..);
+        while !rest.is_empty() {
+            let offset = at - rest.len() as u64;
+            let piece = rest.split_to(rest.len().min(PIECE));
+            send.blocking_send(with_bytes(request, offset, piece)).map_err(|_| cancelled())?;
         }
     }
     chunks.finish()
