@@ -31,6 +31,9 @@ pub struct RegistryOptions {
     pub registries_conf: Option<PathBuf>,
     /// The drop-in folder, in place of the usual ones. `registries-conf-dir=PATH`.
     pub registries_conf_dir: Option<PathBuf>,
+    /// A folder as containerd's `certs.d`: `HOST/hosts.toml` says the mirrors of a registry, and goes before `registries.conf`.
+    /// `hosts-dir=PATH`.
+    pub hosts_dir: Option<PathBuf>,
     /// Where the files of the user and of the machine are. Not a setting.
     pub surroundings: Surroundings,
     /// The most requests to one host at once. Large blobs come in pieces over those that are free. `connections=N`.
@@ -96,6 +99,11 @@ pub(crate) const OPTIONS: &[TransportOption] = &[
         "A file whose first line is USER:PASSWORD for the {side} registry",
     ),
     TransportOption::value(
+        "hosts-dir",
+        "DIR",
+        "A folder as containerd's certs.d, whose HOST/hosts.toml has the mirrors of the {side} registry",
+    ),
+    TransportOption::value(
         "idle-timeout",
         "SECONDS",
         "Give up a {side} connection that is silent for so long [default: 60]",
@@ -146,6 +154,7 @@ impl Default for RegistryOptions {
             tls_verify: None,
             registries_conf: None,
             registries_conf_dir: None,
+            hosts_dir: None,
             surroundings: Surroundings::default(),
             connections: CONNECTIONS,
             retries: 5,
@@ -174,6 +183,7 @@ impl RegistryOptions {
             tls_verify: get("tls-verify").map(|v| boolean("tls-verify", v)).transpose()?,
             registries_conf: get("registries-conf").map(PathBuf::from),
             registries_conf_dir: get("registries-conf-dir").map(PathBuf::from),
+            hosts_dir: get("hosts-dir").map(PathBuf::from),
             surroundings: defaults.surroundings,
             connections: number(settings, "connections")?.unwrap_or(defaults.connections),
             retries: number(settings, "retries")?.unwrap_or(defaults.retries),

@@ -59,7 +59,7 @@ impl Registry {
 
     async fn below(&self, prefix: &Prefix, observer: &Observer) -> Result<Vec<DockerName>> {
         // Any name below the prefix tells how the host is spoken to, and whether it may be.
-        let endpoint = self.network.write_endpoint(&prefix.below("x")?).await?;
+        let endpoint = self.network.own_endpoint(&prefix.below("x")?).await?;
         let endpoint = Endpoint { repository: prefix.path().to_owned(), ..endpoint };
         let registry = Repository::new(&self.network, &endpoint, Access::Catalog, observer);
         let found = pull::repositories(&registry).await?;

@@ -232,6 +232,23 @@ fn containerd_with_the_printed_hosts_toml() {
     }
 }
 
+/// Our own client with the same settings asks no other host either.
+#[test]
+fn our_client_with_the_printed_hosts_toml() {
+    let session = Session::new();
+    for (place, digest) in places(&session) {
+        let mut serving = Serving::start(&session, &format!("-v {place}"));
+        let hosts = session.path("hosts");
+        write_hosts(&hosts, &serving.printed());
+        let hosts = hosts.display();
+        let shown = session.ok(&format!(
+            "inspect --digest --hosts-dir {hosts} docker://docker.io/example/hello:1"
+        ));
+        assert_eq!(shown.trim(), digest, "{place}");
+        assert!(serving.log().contains("?ns=docker.io"), "{}", serving.log());
+    }
+}
+
 /// Writes each `hosts.toml` where it says.
 fn write_hosts(into: &Path, printed: &str) {
     let (_, blocks) = printed.split_once("# containerd: ").unwrap();

@@ -11,7 +11,7 @@ use transship_core::{Error, ErrorKind, Notice, Result};
 use super::call::{Answer, Call, Fetched, Payload, silent};
 use super::host::Host;
 use super::network::Policy;
-use crate::tls::{self, Folders, Trust};
+use crate::tls::{self, Files, Folders, Trust};
 
 /// How many redirects are followed.
 const REDIRECTS: usize = 10;
@@ -128,10 +128,7 @@ impl Host {
         let client = async { self.network.client(&self.policy(url, trust).await?).await };
         let client = client.await.map_err(Failure::lasting)?;
         let mut request = client.request(call.method.clone(), url.clone());
-        request = request.headers(call.headers.clone());
-        if let Some(header) = header {
-            request = request.header(AUTHORIZATION, header.clone());
-        }
+        request = request.headers(self.headers(call, url, header));
         let idle = call.idle.clone().unwrap_or_else(|| call.patience.idle(self.idle_timeout()));
         match &call.payload {
             Payload::Nothing
@@ -159,6 +156,21 @@ impl Host {
         answered
     }
 
+    /// The headers of a request. Those that are configured for this host, which may be secret, go nowhere else.
+    fn headers(&self, call: &Call, url: &Url, authorization: Option<&HeaderValue>) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in self.server.iter().flat_map(|server| &server.headers) {
+            if self.is_home(url) && !call.headers.contains_key(name) {
+                headers.append(name, value.clone());
+            }
+        }
+        headers.extend(call.headers.clone());
+        if let Some(value) = authorization {
+            headers.insert(AUTHORIZATION, value.clone());
+        }
+        headers
+    }
+
     /// How a place is spoken to. Certificates that are kept for this host hold for the places that it names too: its storage and its
     /// realm are mostly of the same authority. Its client certificate is shown to no other machine.
     pub(super) async fn policy(&self, url: &Url, trust: Trust) -> Result<Policy> {
@@ -167,14 +179,19 @@ impl Host {
             return Ok(Policy { trust, guard, folders: Folders::default() });
         }
         let of_host = self.certificates().await?.cloned();
+        let files = self.server.as_ref().map(|server| server.certificates.clone());
+        let files = files.unwrap_or_default();
         if self.is_home(url) {
-            let folders = Folders { own: of_host, more: None };
+            let folders = Folders { own: of_host, more: None, files };
             return Ok(Policy { trust, guard, folders });
         }
         let own = self.network.certificates(&place_of(url)).await?;
         let folders = match own {
-            None if self.is_on_machine(url) => Folders { own: of_host, more: None },
-            own => Folders { more: of_host.filter(|more| own.as_ref() != Some(more)), own },
+            None if self.is_on_machine(url) => Folders { own: of_host, more: None, files },
+            own => {
+                let more = of_host.filter(|more| own.as_ref() != Some(more));
+                Folders { own, more, files: Files { clients: Vec::new(), ..files } }
+            }
         };
         Ok(Policy { trust, guard, folders })
     }
@@ -197,8 +214,8 @@ pub(super) fn place_of(url: &Url) -> String {
 }
 
 /// The parts of a query that are shown. Others may be secret: redirects to storage carry signatures.
-const SHOWN: [&str; 8] =
-    ["artifactType", "digest", "from", "last", "mount", "n", "scope", "service"];
+const SHOWN: [&str; 9] =
+    ["artifactType", "digest", "from", "last", "mount", "n", "ns", "scope", "service"];
 
 /// Notifies the observer of a request and its answer, without headers, bodies and what of the address may be secret.
 fn tell_request(call: &Call, url: &Url, answered: &Result<Answer, Failure>) {

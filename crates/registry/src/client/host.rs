@@ -25,7 +25,7 @@ use super::problem::{self, PROBLEM_LIMIT};
 use super::rate::Rate;
 use super::retry::{self, Tries, UNREACHABLE};
 use crate::Credential;
-use crate::config::GivenCredential;
+use crate::config::{Endpoint, GivenCredential, Server};
 use crate::configs::Configs;
 use crate::locked;
 use crate::tls::Trust;
@@ -36,6 +36,8 @@ pub(crate) struct Host {
     name: String,
     pub(super) trust: Trust,
     given: GivenCredential,
+    /// How a `hosts.toml` says that it is spoken to.
+    pub(super) server: Option<Arc<Server>>,
     base: OnceCell<Url>,
     certificates: OnceCell<Option<PathBuf>>,
     pub(super) auth: Auth,
@@ -65,18 +67,14 @@ const SLOTS: usize = 8;
 const PLACED: usize = 100_000;
 
 impl Host {
-    pub(crate) fn new(
-        network: Arc<Network>,
-        name: &str,
-        trust: Trust,
-        given: GivenCredential,
-    ) -> Arc<Self> {
+    pub(crate) fn new(network: Arc<Network>, endpoint: &Endpoint, trust: Trust) -> Arc<Self> {
         let most = network.options.connections.get();
         Arc::new(Self {
             network,
-            name: name.to_owned(),
+            name: endpoint.host.clone(),
             trust,
-            given,
+            given: endpoint.given,
+            server: endpoint.via.as_ref().map(|via| Arc::clone(&via.server)),
             base: OnceCell::new(),
             certificates: OnceCell::new(),
             auth: Auth::default(),
@@ -167,6 +165,9 @@ impl Host {
     async fn find_base(&self, observer: &Observer, patience: Patience) -> Result<Url> {
         // Others may have found meanwhile that it cannot be reached.
         self.away.check(&self.name, patience)?;
+        if let Some(server) = &self.server {
+            return self.base_of(server);
+        }
         let api = match self.name.as_str() {
             "docker.io" => "registry-1.docker.io",
             name => name,
@@ -198,6 +199,15 @@ impl Host {
                 }
             }
         }
+    }
+
+    fn base_of(&self, server: &Server) -> Result<Url> {
+        if server.base.scheme() == "http" && self.network.options.tls_verify == Some(true) {
+            let (file, base) = (server.file.display(), &server.base);
+            let message = format!("{file}: {base} is plain HTTP, and option tls-verify is true");
+            return Err(Error::new(ErrorKind::Denied, message));
+        }
+        Ok(server.base.clone())
     }
 
     /// Whether it answers plain HTTP: on its own port, where there may be nothing that speaks TLS, or through a proxy.

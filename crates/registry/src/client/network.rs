@@ -14,7 +14,9 @@ use super::host::Host;
 use super::proxy::Proxies;
 use super::rate::Rate;
 use crate::RegistryOptions;
-use crate::config::{Endpoint, GivenCredential, RegistriesConf, Resolved};
+use crate::config::{
+    self, Endpoint, GivenCredential, HostsFile, NoPush, RegistriesConf, Resolved, Server,
+};
 use crate::credentials::Credentials;
 use crate::locked;
 use crate::tls::{self, Folders, Trust};
@@ -26,12 +28,17 @@ pub(crate) struct Network {
     pub(crate) rate: Option<Arc<Rate>>,
     pub(crate) credentials: Arc<Credentials>,
     conf: OnceCell<RegistriesConf>,
-    hosts: Mutex<HashMap<(String, Trust, GivenCredential), Arc<Host>>>,
+    /// By registry, the `hosts.toml` that is for it.
+    hosts_files: Mutex<HashMap<String, Arc<OnceCell<Option<HostsFile>>>>>,
+    hosts: Mutex<HashMap<HostKey, Arc<Host>>>,
     clients: Mutex<HashMap<Policy, Arc<OnceCell<reqwest::Client>>>>,
     proxies: OnceCell<Arc<Proxies>>,
     /// The authorities of the system, which take a while to read.
     roots: OnceCell<Arc<RootCertStore>>,
 }
+
+/// What hosts differ in: the name, and how it is spoken to.
+type HostKey = (String, Trust, GivenCredential, Option<Arc<Server>>);
 
 impl Network {
     pub(crate) fn new(options: RegistryOptions) -> Arc<Self> {
@@ -40,6 +47,7 @@ impl Network {
             rate: options.limit_rate.map(|rate| Arc::new(Rate::new(rate.get()))),
             options,
             conf: OnceCell::new(),
+            hosts_files: Mutex::default(),
             hosts: Mutex::default(),
             clients: Mutex::default(),
             proxies: OnceCell::new(),
@@ -64,13 +72,36 @@ impl Network {
     /// Where a name is written.
     pub(crate) async fn write_endpoint(&self, name: &DockerName) -> Result<Endpoint> {
         let resolved = self.resolve(name).await?;
-        if resolved.blocked { Err(blocked(name)) } else { Ok(resolved.write) }
+        match resolved.write {
+            _ if resolved.blocked => Err(blocked(name)),
+            Ok(endpoint) => Ok(endpoint),
+            Err(NoPush(file)) => {
+                let message = format!("{} has no host with push for {name}", file.display());
+                Err(Error::new(ErrorKind::Unsupported, message))
+            }
+        }
+    }
+
+    /// The registry itself of a name, whatever mirrors it has.
+    pub(crate) async fn own_endpoint(&self, name: &DockerName) -> Result<Endpoint> {
+        let resolved = self.resolve(name).await?;
+        if resolved.blocked { Err(blocked(name)) } else { Ok(resolved.own) }
     }
 
     async fn resolve(&self, name: &DockerName) -> Result<Resolved> {
         let options = self.options.clone();
         let load = || run_blocking(move |_| RegistriesConf::load(&options));
-        self.conf.get_or_try_init(load).await?.resolve(name)
+        let conf = self.conf.get_or_try_init(load).await?;
+        let resolved = conf.resolve(name)?;
+        let Some(folder) = &self.options.hosts_dir else { return Ok(resolved) };
+        let file =
+            Arc::clone(locked(&self.hosts_files).entry(name.domain().to_owned()).or_default());
+        let (folder, host) = (folder.clone(), name.domain().to_owned());
+        let load = || run_blocking(move |_| config::hosts_file(&folder, &host));
+        Ok(match file.get_or_try_init(load).await? {
+            Some(file) => conf.by_hosts(name, resolved, file),
+            None => resolved,
+        })
     }
 
     pub(crate) fn host(self: &Arc<Self>, endpoint: &Endpoint) -> Arc<Host> {
@@ -78,10 +109,11 @@ impl Network {
             (Some(false), _) | (None, true) => Trust::Anyone,
             (Some(true), _) | (None, false) => Trust::Verified,
         };
+        let server = endpoint.via.as_ref().map(|via| Arc::clone(&via.server));
         let mut hosts = locked(&self.hosts);
         let host = hosts
-            .entry((endpoint.host.clone(), trust, endpoint.given))
-            .or_insert_with(|| Host::new(Arc::clone(self), &endpoint.host, trust, endpoint.given));
+            .entry((endpoint.host.clone(), trust, endpoint.given, server))
+            .or_insert_with(|| Host::new(Arc::clone(self), endpoint, trust));
         Arc::clone(host)
     }
 
@@ -175,6 +207,7 @@ mod tests {
             pulls: Pulls::All,
             given: GivenCredential::Sent,
             role: Role::Registry,
+            via: None,
         });
         host.base(&Observer::default(), Patience::Full).await.unwrap();
         let certificates = |host: &str| {
@@ -195,12 +228,15 @@ mod tests {
         for at in 2..50 {
             assert_eq!(policy(&format!("https://{at}.cdn.example/x")).await, cdn);
         }
-        let expected = Folders { own: None, more: Some(of_host.clone()) };
+        let expected = Folders { more: Some(of_host.clone()), ..Folders::default() };
         assert_eq!(cdn.folders, expected, "its authorities, without a client certificate");
         let realm = policy("https://registry.example/token").await;
-        assert_eq!(realm.folders, Folders { own: Some(of_host.clone()), more: None });
+        assert_eq!(realm.folders, Folders { own: Some(of_host.clone()), ..Folders::default() });
         let storage = policy("https://storage.example/x").await;
-        assert_eq!(storage.folders, Folders { own: Some(of_storage), more: Some(of_host) });
+        assert_eq!(
+            storage.folders,
+            Folders { own: Some(of_storage), more: Some(of_host), ..Folders::default() }
+        );
         assert_eq!(network.clients.lock().unwrap().len(), 4);
     }
 }

@@ -11,7 +11,10 @@ use super::host::{Host, not_a_url};
 use super::link;
 use super::network::Network;
 use super::patience::Patience;
-use crate::config::{Endpoint, Role};
+use crate::config::{Endpoint, Role, Via};
+
+/// The part of a query that tells a mirror which registry is meant.
+const NAMESPACE: &str = "ns";
 
 #[derive(Clone, Debug)]
 pub(crate) struct Repository {
@@ -21,6 +24,8 @@ pub(crate) struct Repository {
     /// What all requests ask for, so that one token is enough.
     access: Access,
     pub(crate) role: Role,
+    /// Where a `hosts.toml` says how it is asked for.
+    via: Option<Arc<Via>>,
     patience: Patience,
     pub(crate) observer: Observer,
 }
@@ -37,6 +42,7 @@ impl Repository {
             path: endpoint.repository.clone(),
             access,
             role: endpoint.role,
+            via: endpoint.via.clone(),
             patience: Patience::Full,
             observer: observer.clone(),
         }
@@ -64,8 +70,7 @@ impl Repository {
 
     /// A request for the repositories that the host has.
     pub(crate) async fn catalog_call(&self, count: usize) -> Result<Call> {
-        let base = self.host.base(&self.observer, self.patience).await?;
-        let url = base.join(&format!("/v2/_catalog?n={count}")).map_err(not_a_url)?;
+        let url = self.below_root(&format!("_catalog?n={count}")).await?;
         let what = format!("listing the repositories of {}", self.host.name());
         Ok(self.call_to(Method::GET, url, what))
     }
@@ -78,8 +83,17 @@ impl Repository {
     }
 
     pub(crate) async fn url(&self, rest: &str) -> Result<Url> {
+        self.below_root(&format!("{}/{rest}", self.path)).await
+    }
+
+    async fn below_root(&self, rest: &str) -> Result<Url> {
         let base = self.host.base(&self.observer, self.patience).await?;
-        base.join(&format!("/v2/{}/{rest}", self.path)).map_err(not_a_url)
+        let root = self.via.as_ref().map_or("/v2/", |via| &via.root);
+        let mut url = base.join(&format!("{root}{rest}")).map_err(not_a_url)?;
+        if let Some(namespace) = self.via.as_ref().and_then(|via| via.namespace.as_ref()) {
+            url.query_pairs_mut().append_pair(NAMESPACE, namespace);
+        }
+        Ok(url)
     }
 
     pub(crate) async fn fetch(&self, call: &Call, limit: u64) -> Result<Fetched> {
@@ -99,5 +113,12 @@ pub(crate) fn next_page(page: &Fetched) -> Result<Option<Url>> {
     let mut url = page.url.clone();
     url.set_path(next.path());
     url.set_query(next.query());
+    if let (Some(registry), None) = (namespace(&page.url), namespace(&url)) {
+        url.query_pairs_mut().append_pair(NAMESPACE, &registry);
+    }
     Ok(Some(url))
+}
+
+fn namespace(url: &Url) -> Option<String> {
+    url.query_pairs().find(|(key, _)| key == NAMESPACE).map(|(_, value)| value.into_owned())
 }

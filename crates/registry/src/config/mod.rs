@@ -13,15 +13,20 @@
 //! A later `[[registry]]` replaces an earlier one with its prefix; a later list or alias replaces an earlier one.
 
 mod files;
+mod hosts;
 mod parse;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use transship_core::{DockerName, Error, ErrorKind, Result};
 
 use crate::RegistryOptions;
 
 use crate::reference::repository_of;
+use hosts::{Capabilities, Place};
+pub(crate) use hosts::{HostsFile, Server, load as hosts_file};
 use parse::{Table, Text};
 
 /// The name, with its host, that a short one stands for by `[aliases]` of `registries.conf`; its tag or digest goes with it. Blocks.
@@ -57,6 +62,18 @@ pub(crate) struct Endpoint {
     /// Whether credentials that were given go there.
     pub(crate) given: GivenCredential,
     pub(crate) role: Role,
+    /// Where a `hosts.toml` says how the server is spoken to.
+    pub(crate) via: Option<Arc<Via>>,
+}
+
+/// How a `hosts.toml` says that a repository is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Via {
+    pub(crate) server: Arc<Server>,
+    /// What comes before the repository in the path of a URL.
+    pub(crate) root: String,
+    /// The registry of which the server is a mirror, for its `?ns=`.
+    pub(crate) namespace: Option<String>,
 }
 
 /// What a place is for a name.
@@ -81,11 +98,17 @@ pub(crate) enum GivenCredential {
 pub(crate) struct Resolved {
     /// For reading, in the order in which they are tried; the last is the registry itself, unless it is blocked.
     pub(crate) endpoints: Vec<Endpoint>,
-    /// For writing: as named. Other tools rewrite and mirror pulls alone.
-    pub(crate) write: Endpoint,
+    /// The registry itself, as named: by `registries.conf`, other tools rewrite and mirror pulls alone.
+    pub(crate) own: Endpoint,
+    /// For writing, if there is a place.
+    pub(crate) write: Result<Endpoint, NoPush>,
     /// Whether the registry itself must not be asked anything.
     pub(crate) blocked: bool,
 }
+
+/// A `hosts.toml` has no host for pushes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NoPush(pub(crate) PathBuf);
 
 #[derive(Debug, Default)]
 pub(crate) struct RegistriesConf {
@@ -117,10 +140,12 @@ impl RegistriesConf {
             pulls: Pulls::All,
             given: GivenCredential::Sent,
             role: Role::Registry,
+            via: None,
         };
         let full = name.to_string();
         let Some((table, matched)) = self.table(&full) else {
-            return Ok(Resolved { endpoints: vec![own(false)], write: own(false), blocked: false });
+            let (endpoints, own) = (vec![own(false)], own(false));
+            return Ok(Resolved { endpoints, write: Ok(own.clone()), own, blocked: false });
         };
         // A prefix may reach into the tag; what is left of the repository is nothing then.
         let repository = repository_of(name);
@@ -141,7 +166,31 @@ impl RegistriesConf {
         for endpoint in endpoints.iter_mut().filter(|endpoint| endpoint.host == name.domain()) {
             endpoint.given = GivenCredential::Sent;
         }
-        Ok(Resolved { endpoints, write: own(table.insecure), blocked: table.blocked })
+        let own = own(table.insecure);
+        Ok(Resolved { endpoints, write: Ok(own.clone()), own, blocked: table.blocked })
+    }
+
+    /// Where a name leads by a `hosts.toml`, in place of the mirrors and locations of `registries.conf`; what is blocked stays
+    /// blocked.
+    pub(crate) fn by_hosts(&self, name: &DockerName, conf: Resolved, file: &HostsFile) -> Resolved {
+        let all = Capabilities { pull: true, resolve: true, push: true };
+        let of = |place: &Place, role| (place.endpoint(name, role), place.can);
+        let server = file.server.as_ref().map(|server| of(server, Role::Registry));
+        let (own, own_can) = server.unwrap_or((conf.own, all));
+        let mut places: Vec<_> =
+            file.mirrors.iter().map(|mirror| of(mirror, Role::Mirror)).collect();
+        if !conf.blocked {
+            places.push((own.clone(), own_can));
+        }
+        places.retain(|(endpoint, _)| !self.is_blocked(endpoint));
+        let write = places.iter().find(|(_, can)| can.push).map(|(endpoint, _)| endpoint.clone());
+        let pulls = places.into_iter().filter(|(_, can)| can.pull);
+        Resolved {
+            endpoints: pulls.map(|(endpoint, _)| endpoint).collect(),
+            own,
+            write: write.ok_or_else(|| NoPush(file.path.clone())),
+            blocked: conf.blocked,
+        }
     }
 
     /// Whether a place that one table names is blocked by another.
@@ -235,7 +284,7 @@ fn at(location: &str, rest: &str, insecure: bool, pulls: Pulls) -> Result<Endpoi
     };
     let (host, repository) = (host.to_owned(), repository.to_owned());
     let (given, role) = (GivenCredential::Withheld, Role::Mirror);
-    Ok(Endpoint { host, repository, insecure, pulls, given, role })
+    Ok(Endpoint { host, repository, insecure, pulls, given, role, via: None })
 }
 
 #[cfg(test)]
@@ -286,8 +335,11 @@ mod tests {
         ];
         assert_eq!(leads(&conf, "example.com/foo/image:latest"), expected);
         assert_eq!(leads(&conf, "example.com/foobar/image"), ["example.com/foobar/image"]);
-        let write =
-            conf.resolve(&DockerName::parse("example.com/foo/image").unwrap()).unwrap().write;
+        let write = conf
+            .resolve(&DockerName::parse("example.com/foo/image").unwrap())
+            .unwrap()
+            .write
+            .unwrap();
         assert_eq!((write.host.as_str(), write.repository.as_str()), ("example.com", "foo/image"));
     }
 

@@ -8,6 +8,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use transship_core::{Error, ErrorKind, Result, ResultExt};
 
+use super::Files;
 use crate::{RegistryOptions, small_file};
 
 #[derive(Debug, Default)]
@@ -72,7 +73,11 @@ pub(super) fn read(folder: &Path) -> Result<Certificates> {
                 found.cas.extend(cas.into_iter().map(|ca| (path.clone(), ca)));
             }
             Some("cert") => {
-                let pair = pair(&path)?;
+                let key = path.with_extension("key");
+                if !key.exists() {
+                    return Err(alone(&path, "key"));
+                }
+                let pair = pair(&path, &key)?;
                 found.client.get_or_insert(pair);
             }
             Some("key") if !path.with_extension("cert").exists() => {
@@ -84,15 +89,24 @@ pub(super) fn read(folder: &Path) -> Result<Certificates> {
     Ok(found)
 }
 
-fn pair(path: &Path) -> Result<Pair> {
-    let key = path.with_extension("key");
-    if !key.exists() {
-        return Err(alone(path, "key"));
+/// What files hold. Blocks.
+pub(super) fn read_files(files: &Files) -> Result<Certificates> {
+    let mut found = Certificates::default();
+    for path in &files.cas {
+        found.cas.extend(certificates(path)?.into_iter().map(|ca| (path.clone(), ca)));
     }
+    for (path, key) in &files.clients {
+        let pair = pair(path, key.as_ref().unwrap_or(path))?;
+        found.client.get_or_insert(pair);
+    }
+    Ok(found)
+}
+
+fn pair(path: &Path, key: &Path) -> Result<Pair> {
     let chain = certificates(path)?;
     // What the parser says could quote the key.
-    let parsed = PrivateKeyDer::from_pem_slice(&small_file::read(&key, "reading")?);
-    let key = parsed.map_err(|_| corrupt(&key, "it holds no private key as PEM"))?;
+    let parsed = PrivateKeyDer::from_pem_slice(&small_file::read(key, "reading")?);
+    let key = parsed.map_err(|_| corrupt(key, "it holds no private key as PEM"))?;
     Ok(Pair { path: path.to_owned(), chain, key })
 }
 

@@ -40,6 +40,22 @@ pub(crate) struct Folders {
     pub(crate) own: Option<PathBuf>,
     /// That of the host which named the place: its authorities are believed.
     pub(crate) more: Option<PathBuf>,
+    /// Its own, that a `hosts.toml` names.
+    pub(crate) files: Files,
+}
+
+/// Files with certificates.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Files {
+    /// Of authorities.
+    pub(crate) cas: Vec<PathBuf>,
+    /// Client certificates, each with its key in another file or in the same. The first is shown.
+    pub(crate) clients: Vec<(PathBuf, Option<PathBuf>)>,
+}
+
+/// Reads the certificates, so that what is wrong is known where they are named. Blocks.
+pub(crate) fn check(files: &Files) -> Result<()> {
+    folder::read_files(files).map(|_| ())
 }
 
 /// The TLS side of connections, which believe everyone unless roots are given. Blocks: it reads certificates.
@@ -53,9 +69,11 @@ pub(crate) fn client_config(
         .map_err(tls_error)?;
     let read = |folder: &Option<PathBuf>| folder.as_deref().map(folder::read).transpose();
     let (own, more) = (read(&folders.own)?.unwrap_or_default(), read(&folders.more)?);
+    let named = folder::read_files(&folders.files)?;
     let builder = match roots {
         Some(roots) => {
             let mut cas = own.cas;
+            cas.extend(named.cas);
             cas.extend(more.into_iter().flat_map(|more| more.cas));
             let pinned = cas.iter().map(|(_, certificate)| certificate.clone()).collect();
             let roots = Arc::new(with_more(roots, cas)?);
@@ -67,7 +85,7 @@ pub(crate) fn client_config(
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(Anyone(ring::default_provider()))),
     };
-    match own.client {
+    match named.client.or(own.client) {
         None => Ok(builder.with_no_client_auth()),
         Some(Pair { path, chain, key }) => {
             let unfit = |error: rustls::Error| {

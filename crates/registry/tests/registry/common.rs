@@ -154,7 +154,10 @@ pub(crate) async fn put(to: &dyn ImageDestination, image: &Image) -> Result<()> 
 
 /// Reads an image, whole and checked.
 pub(crate) async fn pull(registry: &Registry, server: &Server, rest: &str) -> Result<Image> {
-    let from = source(registry, server, rest).await?;
+    read(&*source(registry, server, rest).await?).await
+}
+
+pub(crate) async fn read(from: &dyn ImageSource) -> Result<Image> {
     let manifest = from.root().await?;
     let mut blobs = Vec::new();
     if let transship_core::Document::Image(image) = manifest.document() {

@@ -16,6 +16,7 @@ mod delete;
 mod differ;
 mod ends;
 mod hostile;
+mod hosts;
 mod many;
 mod mirrors;
 mod pieces;

@@ -106,6 +106,30 @@
 //! A name without a host is at `docker.io` unless an alias says otherwise. `unqualified-search-registries` is not followed: which
 //! image is found would depend on which registry answers first.
 //!
+//! # The hosts.toml of containerd
+//!
+//! `--hosts-dir DIR` reads a folder as containerd's `/etc/containerd/certs.d`, so that a command on a node finds what the node's
+//! kubelet finds. Of `HOST_PORT_`, `HOST:PORT` and `_default`, the first folder that is there counts, and its `hosts.toml`:
+//!
+//! ```toml
+//! server = "https://registry-1.docker.io"            # the registry itself, asked last; without it, https://HOST
+//!
+//! [host."https://mirror.local:5000"]                 # asked first, in the order of the file, with ?ns=HOST
+//! capabilities = ["pull", "resolve"]                 # and "push"; without the key all three
+//! ca = "ca.pem"                                      # a file, or a list; beside this one unless absolute
+//! client = [["client.pem", "client.key"]]            # or one file with both
+//! skip_verify = false
+//! override_path = false                              # true: the URL's path is used as it stands, as /v2/PROXY of Harbor
+//! [host."https://mirror.local:5000".header]
+//! x-team = "a"                                       # sent to this host alone
+//! ```
+//!
+//! It stands in place of what `registries.conf` says of mirrors and locations of that host; what that blocks stays blocked, and for hosts
+//! without a `hosts.toml` it counts as ever. A host with `pull` and without `resolve` is asked for digests only. As in containerd, a
+//! push, and a deletion, goes to the first host with `push`, which may be a mirror; where there is none it is an error. Credentials
+//! from options go to the host of the reference alone. A key that is not known, as `dial_timeout`, is an error with its line. A folder
+//! without `hosts.toml` says nothing; its certificates are not read.
+//!
 //! # TLS
 //!
 //! Server certificates are verified against the CAs of the system and the `*.crt` of `--cert-dir DIR`, else of the first folder that
