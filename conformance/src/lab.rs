@@ -9,17 +9,19 @@ use proptest::sample::select;
 use proptest::strategy::Strategy;
 use tokio::runtime::{Builder, Runtime};
 use transship_core::{
-    ArchiveReader, ArchiveWriter, Archives, Body, Commit, Committed, Expect, ImageDestination,
-    ImageName, ImageSource, ReadOptions, Reference, Transport, WriteMode, WriteOptions,
+    ArchiveReader, ArchiveWriter, Archives, Body, CollectMode, Commit, Committed, Expect,
+    ImageDestination, ImageName, ImageSource, ReadOptions, Reference, Transport, WriteMode,
+    WriteOptions,
 };
 
 use crate::broken::While;
 use crate::child::{Job, Process};
+use crate::laws::collect;
 use crate::model::{Blob, Built};
 use crate::snapshot::Snapshot;
 use crate::trace::Tracer;
 use crate::watch::{awaited, awaiting, patience, waiting};
-use crate::{Ability, Broken, Claims, Facts, Fixture, Held, Place, Replaces};
+use crate::{Abandoned, Ability, Broken, Claims, Facts, Fixture, Held, Place, Replaces};
 
 /// A transport and a fresh place.
 #[derive(Debug)]
@@ -102,6 +104,20 @@ impl Lab {
     /// The place's own folder, if what is stored can be seen.
     pub(crate) fn files(&self) -> Option<&Path> {
         self.place.folder()
+    }
+
+    /// Whether what was given up has left the place as it was; what it is claimed to leave goes with the next collection.
+    pub(crate) fn is_as_before(&self, before: &Snapshot) -> Held {
+        let abandoned = self.claims().abandoned;
+        let after = self.snapshot()?;
+        after.same_but_abandoned(before, abandoned)?;
+        if abandoned == Abandoned::Nothing || before.is_absent() {
+            return Ok(());
+        }
+        self.step(collect(self, CollectMode::Delete))?;
+        let collected = self.snapshot()?.same(before);
+        collected
+            .map_err(|e| e.while_doing("what is left until it is collected, after a collection"))
     }
 
     pub(crate) fn folder(&self) -> Held<&Path> {
@@ -334,6 +350,13 @@ pub(crate) async fn commit(
     let what = Commit::new(&built.root).without(&built.absent).preferring(platform.as_ref());
     let again = waiting("what was found to be looked at again", destination.verify_found(what));
     let again = again.await.during(|| "looking again at what was found")?;
+    let other =
+        again.iter().find(|digest| built.blobs.iter().all(|b| b.descriptor.digest != **digest));
+    if let Some(other) = other {
+        return Err(Broken::new(format!(
+            "verify_found gives {other}, which is no blob of the image"
+        )));
+    }
     for blob in built.blobs.iter().filter(|blob| again.contains(&blob.descriptor.digest)) {
         put(&*destination, blob, Way::Bytes).await?;
     }

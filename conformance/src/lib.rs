@@ -43,8 +43,7 @@
 //! - What the traits cannot show: whether parsing does I/O, whether something outside the place is touched. `cargo xtask
 //!   trace` looks at it for transports on disk, from below.
 //! - Durability where `strace` is missing. Where it is, what is written in place (a database's own pages, a log that is
-//!   extended) is not held to an order, only to being synced at the end; nor is it seen whether a name that was taken away
-//!   comes back, which undoes the commit of a format that keeps a journal.
+//!   extended) is not held to an order, only to being synced at the end.
 //! - Processes that are killed: those of the kit end by themselves. `cargo xtask faults` kills the command.
 //! - Every interleaving: operations are dropped at each of their await points, after a pause that differs from case to
 //!   case; blocking work that they began is met at various points, not at each. Writers at once meet as it happens.
@@ -54,8 +53,7 @@
 //!   garbage has to be; how much memory and time something takes.
 //! - Places that come but once: a pass is looked at over an archive that can be read again.
 //! - Digests of sha512 are those of layers and of manifests below an index, not of configs and roots.
-//! - Whether a claim is needed: `Writers::One`, `Processes::One` and `Abandoned::Blobs` only switch off what they switch off,
-//!   and so does an ability that a transport does not offer.
+//! - Whether a claim is needed: `Writers::One` and `Processes::One` only switch off what they switch off, and so does an ability that a transport does not offer.
 //!
 //! # Laws
 //!

@@ -78,8 +78,6 @@ fn dropped(lab: &Lab, node: &Node, puts: usize, mode: WriteMode) -> Held {
         drop(destination);
         Ok(())
     })?;
-    let after = lab.snapshot()?;
-    after
-        .same_but_abandoned(&before, lab.claims().abandoned)
+    lab.is_as_before(&before)
         .map_err(|e| e.while_doing(format!("dropped, {mode:?}, after {puts} puts")))
 }

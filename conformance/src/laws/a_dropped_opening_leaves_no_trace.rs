@@ -41,9 +41,7 @@ fn all_points(lab: &Lab, mode: WriteMode, linger: Duration) -> Held {
     let before = lab.snapshot()?;
     for polls in 0..MOST_POLLS {
         let ended = lab.step(open(lab, mode, polls, linger))?;
-        let after = lab.snapshot()?;
-        after
-            .same_but_abandoned(&before, lab.claims().abandoned)
+        lab.is_as_before(&before)
             .map_err(|e| e.while_doing(format!("opened, {mode:?}, and dropped after {polls} polls")))?;
         if ended {
             break;

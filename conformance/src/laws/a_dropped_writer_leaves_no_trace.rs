@@ -51,8 +51,6 @@ fn dropped(lab: &Lab, archive: &Archive, mode: WriteMode) -> Held {
         drop(writer);
         Ok(())
     })?;
-    let after = lab.snapshot()?;
-    after
-        .same_but_abandoned(&before, lab.claims().abandoned)
+    lab.is_as_before(&before)
         .map_err(|e| e.while_doing(format!("dropped, {mode:?}")))
 }

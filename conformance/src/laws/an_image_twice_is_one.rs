@@ -5,10 +5,10 @@ use transship_core::{ImageName, WriteMode};
 
 use super::write_archive;
 use crate::expected::{self, Entry};
-use crate::model::{Named, Node};
+use crate::model::{Image, Named, Node};
 use crate::runner::Kit;
 use crate::strategies::{distinct, names, plain_images};
-use crate::{Ability, Held, Law};
+use crate::{Ability, Held, Law, Manifests};
 
 pub(crate) const LAW: Law = Law {
     name: "an_image_twice_is_one",
@@ -25,14 +25,17 @@ fn check(kit: &Kit) -> Held {
     let again = (names(), any::<bool>());
     kit.each((plain_images(kit.facts()), names(), other, again), |lab, value| {
         let (image, first, (other, other_names), (second, same)) = value;
-        let node = |image: &crate::model::Image, names: &[ImageName]| Named {
+        let node = |image: &Image, names: &[ImageName]| Named {
             node: Node::Image(image.clone()),
             names: names.to_vec(),
         };
         let names = if *same { first } else { second };
         let mut written =
             distinct(vec![node(image, first), node(other, other_names)], lab.facts());
-        written.push(node(image, names));
+        // Where manifests are rebuilt, another one of the same config is the same image.
+        let rebuilt = lab.claims().manifests == Manifests::Rebuilt;
+        let again = Image { described: image.described != rebuilt, ..image.clone() };
+        written.push(node(&again, names));
         if written.iter().any(|image| image.names.is_empty()) {
             return Ok(());
         }

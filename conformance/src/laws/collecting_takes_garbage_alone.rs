@@ -88,7 +88,7 @@ fn leaves_nothing_extra(lab: &Lab, want: &[expected::Entry]) -> Held {
     Ok(())
 }
 
-pub(super) async fn collect(lab: &Lab, mode: CollectMode) -> Held<Collected> {
+pub(crate) async fn collect(lab: &Lab, mode: CollectMode) -> Held<Collected> {
     collect_by(lab.transport(), lab.at(), mode, Duration::ZERO).await
 }
 
@@ -101,7 +101,7 @@ pub(super) async fn collect_by(
 ) -> Held<Collected> {
     let collection = transport.collection();
     let collection =
-        collection.ok_or_else(|| Broken::new("collection is claimed, and is not there"))?;
+        collection.ok_or_else(|| Broken::new("what it leaves behind is said to be collected, and it has no collection()"))?;
     let mut how = CollectOptions::new(mode);
     how.min_age = min_age;
     collection.collect(at, &how).await.during(|| format!("collecting, {mode:?}"))

@@ -11,7 +11,7 @@ use crate::model::{Blob, Built, Image};
 use crate::runner::Kit;
 use crate::seen::{LIMIT, Seen};
 use crate::strategies::plain_images;
-use crate::{Ability, Held, Law};
+use crate::{Ability, Found, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "has_is_true",
@@ -20,6 +20,7 @@ pub(crate) const LAW: Law = Law {
         "Yes only for bytes that are whole and true to their digest.",
         "Changes nothing.",
         "When what it gives was put, the image can be committed.",
+        "It gives blobs of that image alone.",
         "What was put is read back, also before the commit.",
     ],
     needs: &[],
@@ -34,6 +35,11 @@ const DISTINCT: usize = 16;
 const SEARCHED: usize = 256 << 10;
 
 fn check(kit: &Kit) -> Held {
+    let facts = kit.facts();
+    hold!(
+        facts.claims.found == Found::Checked || !facts.has(Ability::Files),
+        "it claims `found: Trusted`, and its bytes are in files of this machine: what is found there can be hashed"
+    );
     let images = (plain_images(kit.facts()), plain_images(kit.facts()));
     kit.each(images, |lab, (first, second)| {
         let before = lab.snapshot()?;

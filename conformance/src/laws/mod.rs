@@ -11,6 +11,8 @@ use crate::lab::{Lab, commit, put_all};
 use crate::model::{Built, Child, Format, Image, Index, Node, Presence};
 use crate::{Ability, Broken, Held, Law};
 
+pub(crate) use collecting_takes_garbage_alone::collect;
+
 /// Lists the laws, and makes the macro that expands to a test for each. `$` stands for itself.
 macro_rules! laws {
     ($d:tt $($law:ident)*) => {

@@ -1,13 +1,13 @@
 //! What is not accepted is refused with `Unsupported` and leaves no trace.
 
-use transship_core::{Commit, Error, ErrorKind, Expect, ImageDestination, Result, WriteMode};
+use transship_core::{Commit, Descriptor, DigestAlgorithm, Error, ErrorKind, Expect, ImageDestination, Manifest, Result, WriteMode};
 
 use super::fails;
 use crate::lab::Way;
 use crate::model::{Built, Config, Form, Node};
 use crate::runner::Kit;
 use crate::strategies::{corner_nodes, nodes};
-use crate::{Ability, Facts, Held, Law};
+use crate::{Ability, Digests, Facts, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "what_is_not_accepted_is_refused",
@@ -25,7 +25,7 @@ fn check(kit: &Kit) -> Held {
         let before = lab.snapshot()?;
         let refused = lab.step(async {
             let destination = lab.destination(WriteMode::Create, &[]).await?;
-            if is_held(node, lab.facts()) {
+            if is_held(node, lab.facts()) && !is_long_for(&built, lab.facts()) {
                 return Ok(false);
             }
             let done = written(destination, &built).await;
@@ -48,6 +48,14 @@ async fn written(destination: Box<dyn ImageDestination>, built: &Built) -> Resul
     }
     let what = Commit::new(&built.root).without(&built.absent);
     destination.commit(what).await.map(|_| ())
+}
+
+/// Whether it has a digest of sha512, where sha256 alone is claimed.
+fn is_long_for(built: &Built, facts: &Facts) -> bool {
+    let blobs = built.blobs.iter().map(|blob| &blob.descriptor);
+    let mut all = blobs.chain(built.below.iter().map(Manifest::descriptor));
+    let is_long = |of: &Descriptor| *of.digest.algorithm() != DigestAlgorithm::Sha256;
+    facts.claims.digests == Digests::Sha256 && all.any(is_long)
 }
 
 /// Whether all of it is accepted.

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::calls::Call;
 
-/// What is at stake below a folder when the calls have ended, where `before` was there. Of names that were taken away nothing is
-/// said: whether an old file that comes back does harm is its format's affair.
+/// What is at stake below a folder when the calls have ended, where `before` was there. Of names that were taken away only those
+/// are reported that were made durable before, in the same calls: so a journal is written, which undoes the commit if it comes
+/// back. Whether another old file that comes back does harm is its format's affair.
 pub(super) fn lost(calls: &[Call], folder: &Path, before: &BTreeSet<PathBuf>) -> Vec<String> {
     let mut disk = Disk { there: before.clone(), ..Disk::default() };
     for call in calls {
@@ -22,7 +23,12 @@ pub(super) fn lost(calls: &[Call], folder: &Path, before: &BTreeSet<PathBuf>) ->
         let parent = path.parent().unwrap_or(folder);
         format!("{} is new in {}, which is never synced", name(path), parent.display())
     });
-    late.chain(bytes).chain(names).collect()
+    let back = disk.back.iter().filter(|path| path.starts_with(folder));
+    let back = back.map(|path| {
+        let (name, parent) = (name(path), path.parent().unwrap_or(folder).display());
+        format!("{name} was synced and removed, and comes back: {parent} is not synced after that")
+    });
+    late.chain(bytes).chain(names).chain(back).collect()
 }
 
 /// What is not durable.
@@ -35,6 +41,12 @@ struct Disk {
     names: BTreeSet<PathBuf>,
     /// Files that took the place of others before their bytes were synced.
     late: BTreeSet<PathBuf>,
+    /// New files whose bytes are synced.
+    synced: BTreeSet<PathBuf>,
+    /// Those whose names are synced, too.
+    durable: BTreeSet<PathBuf>,
+    /// Those that were removed, in folders that were not synced since.
+    back: BTreeSet<PathBuf>,
 }
 
 impl Disk {
@@ -46,16 +58,24 @@ impl Disk {
                 if self.there.insert(path.into()) {
                     self.names.insert(path.into());
                 }
+                self.back.remove(Path::new(path));
             }
             Call::Wrote(path) => drop(self.bytes.insert(path.into())),
             Call::Synced(path) => {
                 let path = Path::new(path);
                 self.bytes.remove(path);
-                self.names.retain(|name| name.parent() != Some(path));
+                if self.names.contains(path) {
+                    self.synced.insert(path.to_owned());
+                }
+                let is_in = |name: &PathBuf| name.parent() == Some(path);
+                self.durable.extend(self.synced.iter().filter(|name| is_in(name)).cloned());
+                self.names.retain(|name| !is_in(name));
+                self.back.retain(|name| !is_in(name));
             }
             Call::SyncedAll => {
                 self.bytes.clear();
                 self.names.clear();
+                self.back.clear();
             }
             Call::Renamed(from, to) => self.renamed(Path::new(from), Path::new(to)),
             Call::Exchanged(a, b) => {
@@ -71,14 +91,18 @@ impl Disk {
                 self.there.insert(to.into());
                 self.names.insert(to.into());
             }
-            Call::Removed(path) => self.forget(Path::new(path)),
+            Call::Removed(path) => {
+                let path = Path::new(path);
+                self.back.extend(self.durable.take(path));
+                self.forget(path);
+            }
         }
     }
 
     fn renamed(&mut self, from: &Path, to: &Path) {
         let replaces = self.there.contains(to);
         self.forget(to);
-        for all in [&mut self.there, &mut self.bytes, &mut self.names, &mut self.late] {
+        for all in self.sets() {
             let moved = |path: &PathBuf| path.strip_prefix(from).ok().map(|rest| joined(to, rest));
             *all = all.iter().map(|path| moved(path).unwrap_or_else(|| path.clone())).collect();
         }
@@ -89,8 +113,14 @@ impl Disk {
         self.names.insert(to.into());
     }
 
+    /// What is known of files by their names.
+    fn sets(&mut self) -> [&mut BTreeSet<PathBuf>; 6] {
+        let Self { there, bytes, names, late, synced, durable, back: _ } = self;
+        [there, bytes, names, late, synced, durable]
+    }
+
     fn forget(&mut self, path: &Path) {
-        for all in [&mut self.there, &mut self.bytes, &mut self.names, &mut self.late] {
+        for all in self.sets() {
             all.retain(|other| !other.starts_with(path));
         }
     }

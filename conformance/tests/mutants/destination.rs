@@ -10,10 +10,11 @@ use transship_core::{
     Accepts, AcceptsLayers, AcceptsManifests, AcceptsNameless, AcceptsNames, AcceptsReferrers,
     Artifacts, Body, Commit, Committed, DeleteOptions, Deltas, Descriptor, Digest, Error,
     ErrorKind, Expect, FileRange, ImageDestination, ImageName, Manifest, MediaType, PutSignatures,
-    Reference, Result, Shows, Staged, Staging, Stored, Transport, WriteMode, WriteOptions,
+    ReadOptions, Reference, Result, Shows, Staged, Staging, Stored, Transport,
 };
 
 use crate::bytes::{named, unchecked};
+use crate::commits::{in_two_steps, locked};
 use crate::disk::store_carelessly;
 use crate::fault::Fault;
 use crate::manifests::{by_the_config, children, preferred};
@@ -189,6 +190,9 @@ impl ImageDestination for BrokenDestination<'_> {
             {
                 Ok(Some(Stored::new(digest.clone(), want.size.unwrap_or_default())))
             }
+            (Fault::VerifyForgetsOne, Some(digest)) if self.was_put(digest, want.size) => {
+                Ok(want.size.map(|size| Stored::new(digest.clone(), size)))
+            }
             (Fault::HasOfTheReplaced, _) if self.also.is_some() => {
                 self.also.as_ref().unwrap().has(want).await
             }
@@ -199,6 +203,23 @@ impl ImageDestination for BrokenDestination<'_> {
                 Ok(Some(Stored::new(digest.clone(), want.size.unwrap_or_default())))
             }
             _ => self.inner().has(want).await,
+        }
+    }
+
+    async fn verify_found(&self, what: Commit<'_>) -> Result<Vec<Digest>> {
+        match self.of.fault {
+            Fault::VerifyForgetsOne => {
+                let mut lacking = Vec::new();
+                for part in children(what.root) {
+                    if self.inner().has(&Expect::digest(part.digest.clone())).await?.is_none() {
+                        lacking.push(part.digest);
+                    }
+                }
+                lacking.pop();
+                Ok(lacking)
+            }
+            Fault::VerifyGivesOthers => Ok(vec![transship_core::sha256(b"another")]),
+            _ => self.inner().verify_found(what).await,
         }
     }
 
@@ -272,6 +293,10 @@ impl ImageDestination for BrokenDestination<'_> {
         if self.of.fault == Fault::HasOfAnotherPlace {
             state.asked.lock().unwrap().insert(stored.digest.to_string(), 1);
         }
+        if self.of.fault == Fault::VerifyForgetsOne {
+            let size = usize::try_from(stored.size).unwrap();
+            state.asked.lock().unwrap().insert(self.here(&stored.digest), size);
+        }
         if self.of.fault == Fault::PutSaysNothing {
             stored.size = 0;
         }
@@ -315,7 +340,9 @@ impl ImageDestination for BrokenDestination<'_> {
                     what.absent.iter().chain(what.needs).cloned().collect();
                 inner.commit(Commit::new(what.root).without(&absent)).await?
             }
-            Fault::CommitInTwoSteps => self.in_two_steps(inner, what).await?,
+            Fault::CommitInTwoSteps => {
+                in_two_steps(&self.of, &self.at, &self.names, inner, what).await?
+            }
             Fault::LayersGoByTheConfig | Fault::PreferredIsAll => {
                 let root = match what.platform {
                     Some(platform) => preferred(&*inner, what.root, platform).await?,
@@ -332,7 +359,7 @@ impl ImageDestination for BrokenDestination<'_> {
                 inner.commit(what).await?
             }
             Fault::DroppedCommitKeepsItsLock | Fault::DroppedCommitKeepsTheWriter => {
-                self.locked(inner, what).await?
+                locked(&self.of, &self.at, inner, what).await?
             }
             Fault::BusyIsDone if self.of.state.open.load(Ordering::SeqCst) > 1 => {
                 Committed::new(what.root.descriptor().clone(), vec![inner.reference().clone()])
@@ -345,6 +372,15 @@ impl ImageDestination for BrokenDestination<'_> {
 }
 
 impl BrokenDestination<'_> {
+    fn here(&self, digest: &Digest) -> String {
+        format!("{} {digest}", place(&self.of.memory, &self.at))
+    }
+
+    fn was_put(&self, digest: &Digest, size: Option<u64>) -> bool {
+        let put = self.of.state.asked.lock().unwrap().get(&self.here(digest)).copied();
+        put.and_then(|put| u64::try_from(put).ok()).is_some_and(|put| size == Some(put))
+    }
+
     /// What goes wrong after the commit, or in what it says.
     fn falsify(&self, committed: &mut Committed, config: Vec<Descriptor>) {
         match self.of.fault {
@@ -358,7 +394,8 @@ impl BrokenDestination<'_> {
             Fault::ForgetsToSyncAFile
             | Fault::ForgetsToSyncTheFolder
             | Fault::ForgetsToSyncTheFolderAbove
-            | Fault::SyncsAfterTheRename => {
+            | Fault::SyncsAfterTheRename
+            | Fault::ForgetsToSyncTheRemoval => {
                 store_carelessly(self.of.fault, &folder(&self.at).unwrap()).unwrap();
             }
             Fault::BytesHoldACounter => {
@@ -415,8 +452,14 @@ fn is_compressed(expect: &Expect) -> bool {
     text.ends_with("gzip") || text.ends_with("zstd")
 }
 
-impl<'w> BrokenDestination<'w> {
+impl BrokenDestination<'_> {
     /// Some keep blobs as files, too. Gives back a body of the same bytes.
+    /// Whether there are images already.
+    async fn joins(&self) -> bool {
+        let (memory, how) = (&self.of.memory, ReadOptions::default());
+        memory.archives().unwrap().read(&place(memory, &self.at), &how).await.is_ok()
+    }
+
     async fn mirror(&self, expect: &Expect, body: Body) -> Result<Body> {
         let Some(folder) = folder(&self.at) else { return Ok(body) };
         let bytes = body.expecting(expect)?.bytes(LIMIT).await?;
@@ -427,50 +470,15 @@ impl<'w> BrokenDestination<'w> {
             | Fault::StoredBlobsAreBelieved
             | Fault::WrongOnDiskIsUnexpected
             | Fault::OldBlobsStay
+            | Fault::OldBlobsAreNotCollected
             | Fault::DeletionLeavesBlobs => digest.to_owned(),
             Fault::BlobsAreStoredTwice => format!("{digest}-{number}"),
             Fault::DropForgetsAFile => "temporary".to_owned(),
+            Fault::DroppedFileIsNotCollected if self.joins().await => "temporary".to_owned(),
             _ => return Ok(Body::from_bytes(bytes)),
         };
         std::fs::write(folder.join(name), &bytes).map_err(|e| Error::io("writing", folder, e))?;
         Ok(Body::from_bytes(bytes))
-    }
-
-    /// The image, and then its names.
-    async fn in_two_steps(
-        &self,
-        inner: Box<dyn ImageDestination + 'w>,
-        what: Commit<'_>,
-    ) -> Result<Committed> {
-        let committed = inner.commit(what).await?;
-        tokio::task::yield_now().await;
-        if self.names.is_empty() {
-            return Ok(committed);
-        }
-        let mut how = WriteOptions::default();
-        how.mode = Some(WriteMode::Append);
-        how.names.clone_from(&self.names);
-        self.of.memory.destination(&self.at, &how).await?.commit(what).await
-    }
-
-    /// Under a lock that only the end takes away.
-    async fn locked(
-        &self,
-        inner: Box<dyn ImageDestination + 'w>,
-        what: Commit<'_>,
-    ) -> Result<Committed> {
-        let place = place(&self.of.memory, &self.at).to_string();
-        {
-            let mut locks = self.of.state.locks.lock().unwrap();
-            if locks.contains(&place) {
-                return Err(Error::new(ErrorKind::Unavailable, "it is locked"));
-            }
-            locks.push(place.clone());
-        }
-        tokio::task::yield_now().await;
-        let committed = inner.commit(what).await;
-        self.of.state.locks.lock().unwrap().retain(|lock| *lock != place);
-        committed
     }
 }
 

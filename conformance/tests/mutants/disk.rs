@@ -24,6 +24,15 @@ pub fn store_carelessly(fault: Fault, folder: &Path) -> std::io::Result<()> {
             sync(&made.join("index"))?;
             sync(&made)
         }
+        Fault::ForgetsToSyncTheRemoval => {
+            let (journal, index) = (folder.join("journal"), folder.join("index"));
+            std::fs::write(&journal, b"what was")?;
+            sync(&journal)?;
+            std::fs::write(&index, b"index")?;
+            sync(&index)?;
+            sync(folder)?;
+            std::fs::remove_file(journal)
+        }
         _ => {
             std::fs::write(folder.join("new"), b"index")?;
             std::fs::rename(folder.join("new"), folder.join("index"))?;

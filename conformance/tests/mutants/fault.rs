@@ -155,6 +155,8 @@ faults! {
     DropMakesThePlace => "a_dropped_destination_leaves_no_trace",
     /// Dropping forgets a temporary file.
     DropForgetsAFile => "a_dropped_destination_leaves_no_trace",
+    /// The same, left to a collector, who does not see it.
+    DroppedFileIsNotCollected => "a_dropped_destination_leaves_no_trace",
     /// A put that is given up forgets its temporary file.
     GivenUpPutForgetsAFile => "a_dropped_destination_leaves_no_trace",
     /// Dropping waits for the put that is under way.
@@ -175,6 +177,8 @@ faults! {
     DroppedOpeningLeavesAFile => "a_dropped_opening_leaves_no_trace",
     /// What was replaced is never cleaned up.
     OldBlobsStay => "replacing_leaves_nothing_of_the_old",
+    /// It is left to a collector, who does not see it.
+    OldBlobsAreNotCollected => "replacing_leaves_nothing_of_the_old",
     /// First nothing, then the images.
     FinishInTwoSteps => "a_dropped_finish_is_all_or_nothing",
     /// Every call looks at what is there now.
@@ -222,6 +226,8 @@ faults! {
     BlobsAreStoredTwice => "shared_blobs_are_stored_once",
     /// One entry for each name.
     AnEntryForEachName => "an_image_twice_is_one",
+    /// Manifests are kept, where they are claimed to be rebuilt.
+    RebuiltManifestsAreKept => "an_image_twice_is_one",
     /// Joining replaces.
     AppendReplaces => "append_keeps_every_old_image",
     /// Joining turns the old images around.
@@ -234,6 +240,8 @@ faults! {
     ForgetsToSyncTheFolderAbove => "a_commit_survives_a_power_cut",
     /// A file takes the place of another one, and is synced then.
     SyncsAfterTheRename => "a_commit_survives_a_power_cut",
+    /// A journal is removed at the end, and the folder is not synced.
+    ForgetsToSyncTheRemoval => "a_commit_survives_a_power_cut",
     /// A writer that joins writes what was there when it was opened.
     JoinsWhatWas => "replacing_while_joining_loses_nothing",
     /// What was written is given up where finishing fails.
@@ -263,6 +271,8 @@ faults! {
     AcceptsTooMuch => "what_is_not_accepted_is_refused",
     /// What is not accepted is corrupt.
     RefusesAsCorrupt => "what_is_not_accepted_is_refused",
+    /// Digests of sha512 are taken, where sha256 alone is claimed.
+    LongDigestsAreTaken => "what_is_not_accepted_is_refused",
     /// There is a file of that name.
     HasByExistence => "has_is_true",
     /// It has everything.
@@ -273,6 +283,12 @@ faults! {
     HasOfAnotherPlace => "has_is_true",
     /// It has what is about to go.
     HasOfTheReplaced => "has_is_true",
+    /// It finds what was put for an image that was given up, and sees most of it before the commit.
+    VerifyForgetsOne => "has_is_true",
+    /// Looking at what was found, it asks for a blob of another image.
+    VerifyGivesOthers => "has_is_true",
+    /// It believes what is in its own files.
+    TrustsItsOwnFiles => "has_is_true",
     /// What is to be taken is there, it says.
     TakesNothing => "take_from_moves_what_it_says",
     /// What was taken is gone where it was.

@@ -5,6 +5,7 @@
 
 mod archive;
 mod bytes;
+mod commits;
 mod destination;
 mod disk;
 mod fault;
@@ -17,8 +18,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use transship_conformance::{
-    ALL, Claims, Empty, Fixture, Manifests, Memory, Outcome, Place, Processes, Settings, is_child,
-    law, run,
+    ALL, Abandoned, Claims, Digests, Empty, Fixture, Found, Leftover, Manifests, Memory, Outcome,
+    Place, Processes, Settings, is_child, law, run,
 };
 use transship_core::Transport;
 
@@ -58,6 +59,10 @@ impl Mutants {
                 | Fault::ForgetsToSyncTheFolder
                 | Fault::ForgetsToSyncTheFolderAbove
                 | Fault::SyncsAfterTheRename
+                | Fault::ForgetsToSyncTheRemoval
+                | Fault::TrustsItsOwnFiles
+                | Fault::OldBlobsAreNotCollected
+                | Fault::DroppedFileIsNotCollected
         )
     }
 }
@@ -84,8 +89,15 @@ impl Fixture for Mutants {
             | Fault::ForgetsToSyncAFile
             | Fault::ForgetsToSyncTheFolder
             | Fault::ForgetsToSyncTheFolderAbove
-            | Fault::SyncsAfterTheRename => strict.with(Processes::Many),
-            Fault::LayersGoByTheConfig => strict.with(Manifests::Rebuilt),
+            | Fault::SyncsAfterTheRename
+            | Fault::ForgetsToSyncTheRemoval => strict.with(Processes::Many),
+            Fault::TrustsItsOwnFiles => strict.with(Found::Trusted),
+            Fault::LongDigestsAreTaken => strict.with(Digests::Sha256),
+            Fault::OldBlobsAreNotCollected => strict.with(Leftover::UntilCollected),
+            Fault::DroppedFileIsNotCollected => strict.with(Abandoned::Blobs),
+            Fault::LayersGoByTheConfig | Fault::RebuiltManifestsAreKept => {
+                strict.with(Manifests::Rebuilt)
+            }
             Fault::EmptyIsThere => strict.with(Empty::None),
             _ => strict,
         }

@@ -53,6 +53,7 @@ pub trait ImageDestination: fmt::Debug + Send + Sync {
     /// so. Gives the blobs that have to be put after all; the caller puts these, and then commits.
     ///
     /// - When what it gives was put, the image can be committed.
+    /// - It gives blobs of that image alone.
     async fn verify_found(&self, what: Commit<'_>) -> Result<Vec<Digest>> {
         let _ = what;
         Ok(Vec::new())

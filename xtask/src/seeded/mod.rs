@@ -142,6 +142,25 @@ mod tests {
         }
     }
 
+    /// Both transports change; a mistake that cannot be made any more shows here, and not after an hour.
+    #[test]
+    fn each_mistake_fits_its_transport() {
+        let (root, store) = (sh::root(), Path::new("src/store.rs"));
+        let templates = root.join("xtask/templates/transport");
+        let lists = [
+            (include_str!("folder.faults"), templates.clone()),
+            (include_str!("sqlite.faults"), root.join("examples/sqlite")),
+        ];
+        for (text, folder) in lists {
+            for fault in parse(text).unwrap() {
+                let is_store = folder == templates && Path::new(&fault.file) == store;
+                let file = if is_store { "store/folder.rs" } else { &*fault.file };
+                let right = fs::read_to_string(folder.join(file)).unwrap();
+                seed(&right, &fault).unwrap();
+            }
+        }
+    }
+
     #[test]
     fn a_mistake_is_made_where_its_text_stands() {
         let fault = Fault { old: "b c".to_owned(), new: "x".to_owned(), ..Fault::default() };

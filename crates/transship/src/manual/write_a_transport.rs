@@ -181,17 +181,38 @@
 //! | claim | when | not when |
 //! |---|---|---|
 //! | `names: Docker`, `OciOrDocker` | the format cannot hold other names | parsing them is tedious: an escape is two lines |
-//! | `manifests: Rebuilt` | the format has no place for a manifest (`docker save`) | manifests are parsed and written again: digests are lost |
-//! | `digests: Sha256` | a server keeps blobs by sha256 alone | other digests are rare |
+//! | `manifests: Rebuilt` | the format has no place for a manifest (`docker save`); images of one config are then one | manifests are parsed and written again: digests are lost |
+//! | `digests: Sha256` | a server keeps blobs by sha256 alone, and others are refused with `Unsupported` | other digests are rare |
 //! | `append: Refused` | the place is replaced whole: a tar | a lock is missing |
 //! | `writers: One` | nothing there can be locked | a race is rare |
 //! | `processes: One` | it is in memory, or an embedded database lets one process in | a cache holds what other processes write |
-//! | `abandoned: Blobs` | a collector of garbage exists, and needs no luck | staging is not cleaned up |
+//! | `abandoned: Blobs` | a collector of garbage exists, and after it the place is as it was before | staging is not cleaned up |
 //! | `leftover: UntilCollected` | what was replaced or deleted stays until a collector comes, as in a folder of blobs | the place is written anew as a whole |
 //! | `taken: InItsPlace` | the format orders images so | - |
 //! | `listed: Names`, `chosen: ByName`, `empty: None` | a service lists names, means one where none is said, and has no empty place | a format of your own: print what opens again |
 //! | `replaces: Images` | a service publishes image by image | there is a rename or a transaction: use it |
 //! | `found: Trusted` | a remote place keeps blobs by their digests, and its word is all there is | the bytes are on this machine: hash them |
+//!
+//! Each claim is held to its other side: what is claimed to be left goes with the next collection, and what is claimed not to
+//! be held is refused. `Writers::One` and `Processes::One` are only believed.
+//!
+//! # An embedded database
+//!
+//! From the transport over SQLite, and one over redb that was written from this manual:
+//!
+//! - *Locks.* Many databases lock their file with `flock`, as [`change_file`](crate::local::change_file) does, and one process
+//!   that writes keeps all readers out. Do not open such a database inside `change_file`. Take a
+//!   [`Lock`](crate::local::Lock), shared to read and exclusive to write, and give the database the file that is locked. Keep it
+//!   open for a moment only: a body that is being read must not stop a commit, so read a few MiB at each opening.
+//! - *A new place* is a database that is [staged beside](crate::local::StagedFile::beside) the path and renamed. Opened at the
+//!   path itself, a commit that is refused leaves an empty database behind.
+//! - *Who opened an image before it was deleted* reads what it was, or an error that is not `NotFound`: its parts are gone
+//!   (`Conflict`), and not absent.
+//! - *What the fixture shows* are rows (`Fixture::snapshot` of the kit), under names that are not those of files: the
+//!   bytes and the size of the file change with each opening, and free pages stay in it.
+//! - *Free pages* of a database that copies on write can hold a layer a second time. `shared_blobs_are_stored_once` searches
+//!   the file, and counts them: it is a false alarm if the table has the layer once.
+//! - *Damage.* redb panics at damaged pages. Catch that where the database is opened and read, and say `Corrupt`.
 //!
 //! # What each law protects the people who use it from
 //!
@@ -299,12 +320,11 @@
 //!
 //! Mistakes that authors make were made on purpose in the transports above, one at a time: 25 in the scaffold over a folder,
 //! 24 in the one over SQLite. The lists `xtask/src/seeded/*.faults` say which law catches each, and `cargo xtask seeded` makes
-//! them again. One is caught by none. What is left for you to look at:
+//! them again. What is left for you to look at:
 //!
 //! | what | how |
 //! |---|---|
 //! | a power cut, where `strace` is missing (`a_commit_survives_a_power_cut` then says that it did not look) | install it |
-//! | whether a name that was taken away stays away after a power cut: the journal of a database comes back, and undoes the commit | in SQLite `synchronous = EXTRA`, and not `FULL` |
 //! | in which order a file is synced that is changed in place, at the moment when power is cut | keep a journal, or write anew and rename |
 //! | that parsing does no I/O, and that nothing outside the place is touched | `cargo xtask trace --program FILE --scheme NAME` (a command of yours: the three lines above), where places are paths |
 //! | that a process killed at any moment leaves the old or the new | kill it (`cargo xtask faults` does it to ours) |

@@ -1,0 +1,48 @@
+//! Commits that take a step too many.
+
+use transship_core::{
+    Commit, Committed, Error, ErrorKind, ImageDestination, ImageName, Reference, Result, Transport,
+    WriteMode, WriteOptions,
+};
+
+use crate::transport::{Mutant, place};
+
+/// The image, and then its names.
+pub async fn in_two_steps(
+    of: &Mutant,
+    at: &Reference,
+    names: &[ImageName],
+    inner: Box<dyn ImageDestination + '_>,
+    what: Commit<'_>,
+) -> Result<Committed> {
+    let committed = inner.commit(what).await?;
+    tokio::task::yield_now().await;
+    if names.is_empty() {
+        return Ok(committed);
+    }
+    let mut how = WriteOptions::default();
+    how.mode = Some(WriteMode::Append);
+    how.names = names.to_vec();
+    of.memory.destination(at, &how).await?.commit(what).await
+}
+
+/// Under a lock that only the end takes away.
+pub async fn locked(
+    of: &Mutant,
+    at: &Reference,
+    inner: Box<dyn ImageDestination + '_>,
+    what: Commit<'_>,
+) -> Result<Committed> {
+    let place = place(&of.memory, at).to_string();
+    {
+        let mut locks = of.state.locks.lock().unwrap();
+        if locks.contains(&place) {
+            return Err(Error::new(ErrorKind::Unavailable, "it is locked"));
+        }
+        locks.push(place.clone());
+    }
+    tokio::task::yield_now().await;
+    let committed = inner.commit(what).await;
+    of.state.locks.lock().unwrap().retain(|lock| *lock != place);
+    committed
+}
