@@ -34,3 +34,9 @@ pub async fn unchecked(body: Body) -> Result<Bytes> {
     let pieces: Vec<_> = body.into_stream().collect().await;
     Ok(pieces.into_iter().flatten().flatten().collect::<Vec<u8>>().into())
 }
+
+/// Whether its type says that it is compressed.
+pub fn is_compressed(expect: &Expect) -> bool {
+    let text = expect.media_type.as_ref().map(ToString::to_string).unwrap_or_default();
+    text.ends_with("gzip") || text.ends_with("zstd")
+}

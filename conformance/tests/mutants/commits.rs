@@ -1,8 +1,8 @@
 //! Commits that take a step too many.
 
 use transship_core::{
-    Commit, Committed, Error, ErrorKind, ImageDestination, ImageName, Reference, Result, Transport,
-    WriteMode, WriteOptions,
+    Commit, Committed, Descriptor, Digest, Error, ErrorKind, Expect, ImageDestination, ImageName,
+    Reference, Result, Transport, WriteMode, WriteOptions, is_index_type,
 };
 
 use crate::transport::{Mutant, place};
@@ -45,4 +45,15 @@ pub async fn locked(
     let committed = inner.commit(what).await;
     of.state.locks.lock().unwrap().retain(|lock| *lock != place);
     committed
+}
+
+/// A blob that was not put.
+pub async fn lacks(of: &dyn ImageDestination, parts: &[Descriptor]) -> Result<Option<Digest>> {
+    for part in parts {
+        let blob = is_index_type(&part.media_type).is_none();
+        if blob && of.has(&Expect::from(part)).await?.is_none() {
+            return Ok(Some(part.digest.clone()));
+        }
+    }
+    Ok(None)
 }

@@ -13,8 +13,8 @@ use transship_core::{
     ReadOptions, Reference, Result, Shows, Staged, Staging, Stored, Transport,
 };
 
-use crate::bytes::{named, unchecked};
-use crate::commits::{in_two_steps, locked};
+use crate::bytes::{is_compressed, named, unchecked};
+use crate::commits::{in_two_steps, lacks, locked};
 use crate::disk::store_carelessly;
 use crate::fault::Fault;
 use crate::manifests::{by_the_config, children, preferred};
@@ -412,17 +412,6 @@ impl BrokenDestination<'_> {
     }
 }
 
-/// A blob that was not put.
-async fn lacks(of: &dyn ImageDestination, parts: &[Descriptor]) -> Result<Option<Digest>> {
-    for part in parts {
-        let blob = transship_core::is_index_type(&part.media_type).is_none();
-        if blob && of.has(&Expect::from(part)).await?.is_none() {
-            return Ok(Some(part.digest.clone()));
-        }
-    }
-    Ok(None)
-}
-
 #[async_trait]
 impl Staging for BrokenDestination<'_> {
     async fn stage(&self, body: Body) -> Result<Staged> {
@@ -447,19 +436,14 @@ impl PutSignatures for BrokenDestination<'_> {
     }
 }
 
-fn is_compressed(expect: &Expect) -> bool {
-    let text = expect.media_type.as_ref().map(ToString::to_string).unwrap_or_default();
-    text.ends_with("gzip") || text.ends_with("zstd")
-}
-
 impl BrokenDestination<'_> {
-    /// Some keep blobs as files, too. Gives back a body of the same bytes.
     /// Whether there are images already.
     async fn joins(&self) -> bool {
         let (memory, how) = (&self.of.memory, ReadOptions::default());
         memory.archives().unwrap().read(&place(memory, &self.at), &how).await.is_ok()
     }
 
+    /// Some keep blobs as files, too. Gives back a body of the same bytes.
     async fn mirror(&self, expect: &Expect, body: Body) -> Result<Body> {
         let Some(folder) = folder(&self.at) else { return Ok(body) };
         let bytes = body.expecting(expect)?.bytes(LIMIT).await?;
