@@ -17,11 +17,11 @@ use tonic::body::Body;
 use tonic::codegen::{Service, http};
 use transship_core::{Error, ErrorKind, Result};
 
-/// How many bytes of one answer may be on their way: two messages of the largest that containerd sends.
-const STREAM_WINDOW: u32 = 2 << 20;
+/// How many bytes of one answer may be on their way. The socket is local, so that more is no faster and takes memory.
+const STREAM_WINDOW: u32 = 512 << 10;
 
 /// How many bytes of all answers may be on their way.
-const CONNECTION_WINDOW: u32 = 8 << 20;
+const CONNECTION_WINDOW: u32 = 4 << 20;
 
 /// The socket of a containerd.
 pub(crate) struct Socket {
