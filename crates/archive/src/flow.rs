@@ -9,13 +9,14 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use transship_core::{
     Cancel, Chunks, Error, ErrorKind, Expect, FileRange, LayerType, MANIFEST_LIMIT, Result, Stored,
     cancelled,
 };
 use transship_local::{FileSink, spool_file, write_all_at};
 
+use crate::Pieces;
 use crate::compressor::Compressor;
 use crate::pipe::Pipe;
 
@@ -162,7 +163,13 @@ impl Packed {
         }
         let cancel = Cancel::new();
         let stop = cancel.clone();
-        let plain = Queue { pieces: queue, taken, current: Bytes::new(), ended: false };
+        let plain = Pieces::new(move || {
+            // Without the empty piece it was given up, and must not look whole.
+            let piece: Bytes = queue.recv().map_err(|_| Error::into_io(cancelled()))?;
+            // Nobody may send more.
+            let _ = taken.send(());
+            Ok((!piece.is_empty()).then_some(piece))
+        });
         thread::Builder::new()
             .name("transship-pack".to_owned())
             .spawn(move || say.send(pack(compressor, plain, &sink, &stop)))
@@ -217,7 +224,12 @@ fn wait<T>(from: &Receiver<T>, cancel: &Cancel) -> Result<Option<T>> {
     }
 }
 
-fn pack(compressor: Compressor, plain: Queue, sink: &Sink, cancel: &Cancel) -> Result<()> {
+fn pack(
+    compressor: Compressor,
+    plain: impl Read + Send + 'static,
+    sink: &Sink,
+    cancel: &Cancel,
+) -> Result<()> {
     if let Sink::File(file, path) = sink {
         let mut out = FileSink::new(file, path)?;
         return compressor.pack(plain, path, cancel, &mut |bytes| out.put(bytes));
@@ -225,29 +237,6 @@ fn pack(compressor: Compressor, plain: Queue, sink: &Sink, cancel: &Cancel) -> R
     let mut out = None;
     compressor
         .pack(plain, sink.path(), cancel, &mut |bytes| put_to_pipe(sink, &mut out, bytes, cancel))
-}
-
-/// What was sent to an encoder, for it to read.
-struct Queue {
-    pieces: Receiver<Bytes>,
-    taken: Sender<()>,
-    current: Bytes,
-    ended: bool,
-}
-
-impl Read for Queue {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        if self.current.is_empty() && !self.ended {
-            // Without the empty piece it was given up, and must not look whole.
-            self.current = self.pieces.recv().map_err(|_| Error::into_io(cancelled()))?;
-            self.ended = self.current.is_empty();
-            // Nobody sends more.
-            let _ = self.taken.send(());
-        }
-        let n = out.len().min(self.current.len());
-        self.current.copy_to_slice(&mut out[..n]);
-        Ok(n)
-    }
 }
 
 /// An unnamed temporary file for what is not known before it has passed, and for small blobs that are read again.

@@ -11,7 +11,7 @@ use crate::compressor::Compressor;
 use crate::flow::{Flow, Sink};
 use crate::open::STDIO;
 use crate::rewrite::Appender;
-use crate::{Base, TarWriter};
+use crate::{Base, Gaps, TarWriter};
 
 /// Where an archive is written. A file shows when it is [published](Self::publish); dropped without it, it leaves no trace. A
 /// pipe gets each byte as soon as it is known, and dropped without publishing it has got an archive without an end.
@@ -79,6 +79,32 @@ impl ArchiveOutput {
         }
     }
 
+    /// Whether files that were put can be taken out again: of a new archive in a file that is not compressed.
+    pub fn takes_back(&self, tar: &TarWriter) -> bool {
+        tar.is_file() && self.base().is_none()
+    }
+
+    /// Takes files out again, before the archive is published. What stays is copied to another file; what was read of
+    /// the first one can still be read. When it fails, the tar is as before.
+    ///
+    /// # Errors
+    /// `Unsupported` when they cannot be taken out; `Cancelled`; I/O errors.
+    pub fn take_out(&mut self, tar: &mut TarWriter, gaps: &Gaps, cancel: &Cancel) -> Result<()> {
+        if gaps.is_empty() {
+            return Ok(());
+        }
+        let taken = match &mut self.0 {
+            Kind::New(new) if tar.is_file() => new.take_out(tar, gaps, cancel)?,
+            Kind::New(_) => false,
+            Kind::Appended(appender) => appender.take_out(tar, gaps, cancel)?,
+        };
+        if taken {
+            return Ok(());
+        }
+        let message = "blobs that no image needs cannot be taken out of the archive";
+        Err(Error::new(ErrorKind::Unsupported, message).hint("copy again"))
+    }
+
     /// Puts the documents, ends the tar, and shows a file, durably and at once.
     ///
     /// The function is given the archive that is joined in the end, and called again where another one took its place
@@ -132,6 +158,17 @@ impl New {
             }
         };
         Ok((Self { path: path.to_owned(), staged, ended: false }, tar))
+    }
+
+    /// `false` where it cannot be done.
+    fn take_out(&mut self, tar: &mut TarWriter, gaps: &Gaps, cancel: &Cancel) -> Result<bool> {
+        let Some((staged, _)) = self.staged.as_mut().filter(|_| !self.ended) else {
+            return Ok(false);
+        };
+        let other = StagedFile::beside(&self.path)?;
+        gaps.leave_out(tar, (&other, &self.path), cancel)?;
+        *staged = other;
+        Ok(true)
     }
 
     fn publish(

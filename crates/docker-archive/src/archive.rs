@@ -8,7 +8,7 @@ use transship_archive::Compressor;
 use transship_core::{
     ArchiveEntry, ArchiveReader, ArchiveWriter, Cancel, EntryDetails, Error, ErrorKind,
     ImageDestination, ImageName, ImageSource, ReadOptions, Reference, Result, ResultExt, Shows,
-    WriteOptions, run_blocking, without_repeats,
+    Staging, WriteOptions, run_blocking, without_repeats,
 };
 use transship_local::Unpublished;
 
@@ -93,8 +93,9 @@ impl Contents {
 /// An archive being written.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    reference: Reference,
-    writing: Arc<Unpublished<Writing>>,
+    pub(crate) reference: Reference,
+    pub(crate) writing: Arc<Unpublished<Writing>>,
+    stages: bool,
 }
 
 impl Writer {
@@ -111,7 +112,9 @@ impl Writer {
             return Err(Error::new(ErrorKind::InvalidInput, message)
                 .hint(format!("write to {}", reference_to(&place.with(Selector::None)))));
         }
-        Ok(Self { reference, writing: begin(place, compressor, how).await? })
+        let writing = begin(place, compressor, how).await?;
+        let stages = writing.hold()?.stages();
+        Ok(Self { reference, writing, stages })
     }
 }
 
@@ -125,6 +128,10 @@ impl ArchiveWriter for Writer {
         let names = docker_names(names).context(|| &self.reference)?;
         let image = Destination::new(Arc::clone(&self.writing), names, Shows::AtFinish);
         Ok(Box::new(image.context(|| &self.reference)?))
+    }
+
+    fn staging(&self) -> Option<&dyn Staging> {
+        self.stages.then_some(self as &dyn Staging)
     }
 
     async fn finish(&mut self) -> Result<()> {

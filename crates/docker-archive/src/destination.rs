@@ -9,7 +9,7 @@ use transship_core::{
     Accepts, AcceptsLayers, AcceptsManifests, AcceptsNames, AcceptsOrder, AcceptsReferrers,
     Artifacts, Body, CONFIG_LIMIT, Cancel, Commit, Committed, Digest, Error, ErrorKind, Expect,
     Hint, ImageConfig, ImageDestination, ImageName, LayerForm, LayerType, Manifest, MediaType,
-    Reference, Result, ResultExt, Shows, Sparse, Stored, media_types, sha256,
+    Reference, Result, ResultExt, Shows, Sparse, Staging, Stored, media_types, sha256,
 };
 use transship_local::{Share, Unpublished};
 
@@ -20,9 +20,10 @@ use crate::writing::{Turn, Writing};
 /// One image being written.
 #[derive(Debug)]
 pub(crate) struct Destination {
-    reference: Reference,
+    pub(crate) reference: Reference,
     accepts: Accepts,
-    writing: Arc<Unpublished<Writing>>,
+    pub(crate) writing: Arc<Unpublished<Writing>>,
+    stages: bool,
     /// Canonical, each once.
     names: Vec<ImageName>,
     /// Written with the commit, so that an abandoned image leaves none.
@@ -36,9 +37,12 @@ impl Destination {
         names: Vec<ImageName>,
         shows: Shows,
     ) -> Result<Self> {
-        let place = &writing.hold()?.place;
+        let held = writing.hold()?;
+        let (place, stages) = (&held.place, held.stages());
         let reference = names.first().map_or_else(|| reference_to(place), |n| named(place, n));
-        Ok(Self { reference, accepts: accepts(shows), writing, names, configs: Arc::default() })
+        drop(held);
+        let (accepts, configs) = (accepts(shows), Arc::default());
+        Ok(Self { reference, accepts, writing, stages, names, configs })
     }
 
     fn configs(&self) -> MutexGuard<'_, HashMap<Digest, Bytes>> {
@@ -136,6 +140,10 @@ impl ImageDestination for Destination {
             _ => self.put_layer(expect, body).await,
         };
         put.context(|| &self.reference)
+    }
+
+    fn staging(&self) -> Option<&dyn Staging> {
+        self.stages.then_some(self as &dyn Staging)
     }
 
     async fn put_manifest(&self, manifest: &Manifest) -> Result<()> {

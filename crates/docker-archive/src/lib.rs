@@ -36,7 +36,7 @@
 //! `<diff ID>.tar` for each layer, once, and for each image `<image ID>.json` and the `<id>/` folders that docker before
 //! 1.10 read; then `manifest.json` and `repositories`. Images come in the order of their commits; images with one config
 //! are one entry with all of their names; a name that was given to an earlier image moves to the later one.
-//! The same images give the same bytes.
+//! The same images give the same bytes. Layers that are staged stand in the order in which they came.
 //!
 //! # Appending
 //!
@@ -84,6 +84,7 @@ mod named_layout;
 mod reference;
 mod shape;
 mod source;
+mod staging;
 mod stored;
 mod table;
 mod transport;

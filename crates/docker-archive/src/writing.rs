@@ -8,10 +8,12 @@ use bytes::Bytes;
 use tokio::sync::OwnedMutexGuard;
 use transship_archive::docker_save::SavedImage;
 use transship_archive::layout::blob_path;
-use transship_archive::{ArchiveOutput, Base, Compressor, Decision, OutputOptions, TarWriter};
+use transship_archive::{
+    ArchiveOutput, Base, Compressor, Decision, Gaps, OutputOptions, TarWriter,
+};
 use transship_core::{
     Body, CONFIG_LIMIT, Cancel, Descriptor, Digest, Error, ErrorKind, Expect, ImageName, Manifest,
-    MediaType, Result, Stored, WriteMode, WriteOptions, cancelled,
+    MediaType, Result, Staged, Stored, WriteMode, WriteOptions, cancelled,
 };
 use transship_local::LockWait;
 
@@ -30,6 +32,8 @@ pub(crate) struct Writing {
     pub(crate) place: Locator,
     /// The images of the archive that is joined, as they were in the beginning.
     pub(crate) existing: Option<Existing>,
+    /// Whether layers can be taken out again.
+    stages: bool,
     wait: LockWait,
     /// Writers wait here for their turn, without a thread.
     turn: Arc<tokio::sync::Mutex<()>>,
@@ -60,6 +64,8 @@ pub(crate) struct Known {
     pub(crate) manifests: HashMap<Digest, Descriptor>,
     /// What was committed, in order: images, and the names that they got.
     pub(crate) commits: Vec<(Digest, Vec<ImageName>)>,
+    /// Layers that were put before it was known which images need them.
+    staged: HashSet<Digest>,
 }
 
 /// An image that was written.
@@ -103,9 +109,11 @@ impl Writing {
         let (output, tar) = ArchiveOutput::begin(path, mode, &options, cancel)?;
         let existing = output.base().map(|base| Existing::of(&place, base, &how.observer));
         let existing = existing.transpose()?;
+        let stages = output.takes_back(&tar);
         Ok(Self {
             place,
             existing,
+            stages,
             wait: LockWait::from(how),
             turn: Arc::default(),
             tar: Mutex::new(OpenTar { output, tar, folders: HashSet::new() }),
@@ -163,6 +171,21 @@ impl Writing {
             }
             Ok(stored)
         })
+    }
+
+    /// Whether layers can be put before it is known which images need them.
+    pub(crate) fn stages(&self) -> bool {
+        self.stages
+    }
+
+    /// Puts a layer, which is gone in the end if no image needs it.
+    pub(crate) fn stage(&self, body: Body, turn: &Turn, cancel: &Cancel) -> Result<Staged> {
+        let stored = self.put_layer(&Expect::anything(), body, turn, cancel)?;
+        let offset = self.known().layer(&stored.digest).and_then(|held| held.offset);
+        let offset = offset.ok_or_else(cancelled)?;
+        self.known().staged.insert(stored.digest.clone());
+        let bytes = self.with_tar(turn, |open| open.tar.range(offset, stored.size))?;
+        Ok(Staged::new(stored, bytes.ok_or_else(cancelled)?))
     }
 
     /// Puts a layer, which is not there if its digest is known. One that turns out to be there is taken out again.
@@ -364,11 +387,16 @@ impl Writing {
     /// When it fails, the archive is as before, and it can be called again.
     pub(crate) fn finish(&mut self, cancel: &Cancel) -> Result<()> {
         let open = self.tar.get_mut().map_err(|_| failed_badly())?;
+        let known = self.known.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let unneeded = known.unneeded();
+        let gaps = Gaps::of(unneeded.values().copied());
+        open.output.take_out(&mut open.tar, &gaps, cancel)?;
+        known.forget(&unneeded, &gaps);
         let commits = Commits {
             place: &self.place,
             existing: self.existing.as_ref(),
             observer: self.wait.observer(),
-            known: self.known.get_mut().unwrap_or_else(PoisonError::into_inner),
+            known,
         };
         let mut documents =
             |base: Option<&Arc<Base>>, tar: &mut TarWriter| commits.put(base, tar, cancel);
@@ -384,6 +412,24 @@ impl Known {
     /// A layer, by its diff ID.
     pub(crate) fn layer(&self, digest: &Digest) -> Option<&StoredLayer> {
         self.layers.get(digest)
+    }
+
+    /// Layers that were staged and that no image needs: where their bytes begin, and how many they are.
+    fn unneeded(&self) -> HashMap<Digest, (u64, u64)> {
+        let needed: HashSet<_> = self.images.values().flat_map(|image| &image.layers).collect();
+        let unneeded = self.staged.iter().filter(|digest| !needed.contains(digest));
+        let place = |held: &StoredLayer| Some((held.offset?, held.stored.size));
+        let place = |digest: &Digest| Some((digest.clone(), place(self.layers.get(digest)?)?));
+        unneeded.filter_map(place).collect()
+    }
+
+    /// Forgets layers that were taken out.
+    fn forget(&mut self, gone: &HashMap<Digest, (u64, u64)>, gaps: &Gaps) {
+        self.layers.retain(|digest, _| !gone.contains_key(digest));
+        self.staged.retain(|digest| !gone.contains_key(digest));
+        for held in self.layers.values_mut() {
+            held.offset = held.offset.map(|offset| gaps.moved(offset));
+        }
     }
 
     /// An image that was written, by its ID.

@@ -1,10 +1,11 @@
 //! Reading what an engine saves: one tar, which comes once.
 
-use std::io::{self, Read};
+use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::{Buf, Bytes};
-use tokio::sync::mpsc::{Receiver, channel};
+use bytes::Bytes;
+use tokio::sync::mpsc::channel;
+use transship_archive::Pieces;
 use transship_core::{Error, ErrorKind, Passed, ReadOptions, Result, Staging};
 
 use crate::engine::{Chunks, Engine, Listed, Locator, no_images};
@@ -93,47 +94,26 @@ impl Tail {
 }
 
 /// Receives a save, for blocking readers.
-fn receive(mut answer: Box<dyn Chunks>, tail: Arc<Mutex<Tail>>) -> (Task<()>, Incoming) {
-    let (sender, pieces) = channel(WAITING);
+fn receive(
+    mut answer: Box<dyn Chunks>,
+    tail: Arc<Mutex<Tail>>,
+) -> (Task<()>, impl Read + Send + 'static) {
+    let (sender, mut pieces) = channel::<Result<Option<Bytes>>>(WAITING);
     let task = tokio::spawn(async move {
         loop {
-            let (piece, more) = match answer.next().await {
-                Ok(Some(bytes)) => {
-                    tail.lock().unwrap_or_else(PoisonError::into_inner).note(&bytes);
-                    (Ok(Some(bytes)), true)
-                }
-                Ok(None) => (Ok(None), false),
-                Err(error) => (Err(error), false),
-            };
+            let piece = answer.next().await;
+            if let Ok(Some(bytes)) = &piece {
+                tail.lock().unwrap_or_else(PoisonError::into_inner).note(bytes);
+            }
+            let more = matches!(piece, Ok(Some(_)));
             if sender.send(piece).await.is_err() || !more {
                 return;
             }
         }
     });
-    (Task(task), Incoming { pieces, current: Bytes::new(), ended: false })
-}
-
-/// The bytes of a save, for blocking readers.
-#[derive(Debug)]
-struct Incoming {
-    /// `None` is the end.
-    pieces: Receiver<Result<Option<Bytes>>>,
-    current: Bytes,
-    ended: bool,
-}
-
-impl Read for Incoming {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.current.is_empty() && !self.ended {
-            match self.pieces.blocking_recv() {
-                Some(Ok(Some(bytes))) => self.current = bytes,
-                Some(Ok(None)) => self.ended = true,
-                Some(Err(error)) => return Err(error.into_io()),
-                None => return Err(transship_core::cancelled().into_io()),
-            }
-        }
-        let n = buffer.len().min(self.current.len());
-        self.current.copy_to_slice(&mut buffer[..n]);
-        Ok(n)
-    }
+    let next = move || {
+        let piece = pieces.blocking_recv().unwrap_or_else(|| Err(transship_core::cancelled()));
+        piece.map_err(Error::into_io)
+    };
+    (Task(task), Pieces::new(next))
 }

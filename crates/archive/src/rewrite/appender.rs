@@ -9,7 +9,7 @@ use transship_core::{Cancel, Error, ErrorKind, FileRange, Result, ResultExt};
 use transship_local::{Before, FileStamp, LockWait, StagedFile, change_file, copy_range};
 
 use super::{Base, copy_parts, place_of};
-use crate::{Documents, Entry, TarIndex, TarWriter};
+use crate::{Documents, Entry, Gaps, TarIndex, TarWriter};
 
 /// How often the old entries are copied without the lock, and in vain because another process was faster, before they are
 /// copied under it.
@@ -68,6 +68,23 @@ impl Appender {
 
     pub(crate) fn replace(&mut self, name: &str) {
         self.replaced.insert(name.to_owned());
+    }
+
+    /// Takes entries out again, as long as nothing is joined. `false` where it cannot be done.
+    pub(crate) fn take_out(
+        &mut self,
+        tar: &mut TarWriter,
+        gaps: &Gaps,
+        cancel: &Cancel,
+    ) -> Result<bool> {
+        if self.base.is_some() || self.moved.is_some() || self.staged.is_none() {
+            return Ok(false);
+        }
+        let other = StagedFile::beside(&self.target)?;
+        gaps.leave_out(tar, (&other, &self.path), cancel)?;
+        self.file = Arc::clone(other.file());
+        self.staged = Some(other);
+        Ok(true)
     }
 
     pub(crate) fn publish(

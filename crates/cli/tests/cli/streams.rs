@@ -1,7 +1,9 @@
 //! Standard input and output.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Write};
+use std::path::PathBuf;
 use std::process::{Output, Stdio};
 
 use crate::make;
@@ -70,12 +72,59 @@ fn an_archive_goes_through_pipes() {
     let input = read(&session, "hello.tar");
     let first = piped(&session, "copy --quiet --all-images - -", &input);
     assert!(first.status.success() && first.stderr.is_empty(), "{:?}", first.stderr);
-    let line = "copy --all-images docker-archive:- docker-archive:out.tar";
-    assert!(piped(&session, line, &first.stdout).status.success());
+    session.ok("copy --all-images hello.tar docker-archive:out.tar");
     assert_eq!(read(&session, "out.tar"), first.stdout, "a pipe and a file get the same bytes");
     let layout = piped(&session, "copy --quiet --all-images - oci-archive:-", &input);
     session.write("layout.tar", layout.stdout);
     session.ok("verify oci-archive:layout.tar");
+}
+
+/// Layers go into the archive as they come, and those that no image needs are taken out again.
+#[test]
+fn a_pipe_goes_into_an_archive_without_a_temporary_file() {
+    let session = Session::new();
+    session.ok("copy --all-images hello.tar oci-archive:layout.tar");
+    for (from, format) in [("hello.tar", "docker-archive"), ("layout.tar", "oci-archive")] {
+        let input = read(&session, from);
+        for to in ["docker-archive", "oci-archive"] {
+            for images in ["--all-images", "--all-images --append"] {
+                let out = format!("{to}:{format}-{to}{}.tar", images.replace([' ', '-'], ""));
+                let line = format!("copy --tmpdir /nonexistent {images} {format}:- {out}");
+                let output = piped(&session, &line, &input);
+                assert!(output.status.success(), "{line}: {output:?}");
+                session.ok(&format!("verify {out}"));
+                let listed = session.ok(&format!("list {out}"));
+                assert!(listed.contains("example/world:1"), "{listed}");
+            }
+            for name in ["example/world:1", "example/hello:1"] {
+                let output = piped(
+                    &session,
+                    &format!(
+                        "copy --tmpdir /nonexistent {format}:-:{name} {to}:one-{to}.tar --replace"
+                    ),
+                    &input,
+                );
+                assert!(output.status.success(), "{output:?}");
+                session.ok(&format!("copy {format}:{from}:{name} {to}:direct.tar --replace"));
+                let one = entries(&read(&session, &format!("one-{to}.tar")));
+                assert_eq!(one, entries(&read(&session, "direct.tar")), "{name} from {format}");
+            }
+        }
+    }
+    let left = session.left();
+    assert!(left.iter().all(|name| name.ends_with(".tar")), "{left:?}");
+}
+
+/// What is in a tar, by name.
+fn entries(bytes: &[u8]) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut entries = BTreeMap::new();
+    for entry in tar::Archive::new(bytes).entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let mut content = Vec::new();
+        entry.read_to_end(&mut content).unwrap();
+        assert_eq!(entries.insert(entry.path().unwrap().into_owned(), content), None);
+    }
+    entries
 }
 
 /// Whatever went out before the failure, it is no archive.

@@ -292,9 +292,15 @@ impl Store for FolderStore {
         Ok(stored)
     }
 
-    fn staged(&self, stored: &Stored) -> Option<FileRange> {
-        let room = self.state().room.clone()?;
-        Some(FileRange::closed(room.blob(&stored.digest), stored.size))
+    fn stages(&self) -> bool {
+        true
+    }
+
+    fn stage(&self, body: Body, cancel: &Cancel) -> Result<(Stored, Option<FileRange>)> {
+        let stored = self.put(body, cancel)?;
+        let room = self.state().room.clone();
+        let bytes = room.map(|room| FileRange::closed(room.blob(&stored.digest), stored.size));
+        Ok((stored, bytes))
     }
 
     fn read(&self, digest: &Digest) -> Result<Option<FileRange>> {

@@ -34,11 +34,11 @@ pub(crate) trait Store: fmt::Debug + Send + Sync {
     /// Keeps a blob for [`publish`](Self::publish).
     fn put(&self, body: Body, cancel: &Cancel) -> Result<Stored>;
 
-    /// Where a blob is that was put, while nothing shows; `None` where it cannot be taken out again, or is not held apart.
-    fn staged(&self, stored: &Stored) -> Option<FileRange> {
-        let _ = stored;
-        None
-    }
+    /// Whether blobs that turn out not to be needed can be taken out again.
+    fn stages(&self) -> bool;
+
+    /// Keeps a blob that [`publish`](Self::publish) takes out again if no image needs it. Gives where its bytes are until then.
+    fn stage(&self, body: Body, cancel: &Cancel) -> Result<(Stored, Option<FileRange>)>;
 
     /// The bytes of a blob that [`has`](Self::has) knows. `None` for layers that have gone out to a pipe.
     fn read(&self, digest: &Digest) -> Result<Option<FileRange>>;

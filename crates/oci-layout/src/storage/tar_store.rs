@@ -8,7 +8,9 @@ use transship_archive::docker_save::{
     MANIFEST_LIMIT as DOCKER_LIMIT, MANIFEST_NAME, SavedEntry, entries_bytes, parse_entries,
 };
 use transship_archive::layout::{BLOBS, INDEX_FILE, LAYOUT_BYTES, LAYOUT_FILE, blob_path};
-use transship_archive::{ArchiveOutput, Base, Compressor, Decision, OutputOptions, TarWriter};
+use transship_archive::{
+    ArchiveOutput, Base, Compressor, Decision, Gaps, OutputOptions, TarWriter,
+};
 use transship_core::{
     Body, Cancel, Descriptor, Digest, DigestAlgorithm, Error, ErrorKind, Expect, FileRange,
     MANIFEST_LIMIT, Manifest, Result, ResultExt, Stored, WriteMode, WriteOptions, cancelled,
@@ -34,6 +36,10 @@ pub(crate) struct TarStore {
     output: Mutex<Output>,
     /// Where the blobs are: offset and size. Looked at while a blob is being written, too.
     put: Mutex<BTreeMap<String, (u64, u64)>>,
+    /// Those that were put before it was known which images need them.
+    staged: Mutex<BTreeSet<String>>,
+    /// Whether blobs can be taken out again.
+    stages: bool,
     /// Blobs of the base that were found true.
     found: Mutex<BTreeMap<String, u64>>,
 }
@@ -64,13 +70,16 @@ impl TarStore {
                 docker_entries(Some(base))?;
             }
         }
+        let stages = archive.takes_back(&tar);
         let output = Output { archive, tar, folders: Vec::new() };
         Ok(Self {
             docker_manifest,
+            stages,
             wait: LockWait::from(how),
             base,
             output: Mutex::new(output),
             put: Mutex::default(),
+            staged: Mutex::default(),
             found: Mutex::default(),
         })
     }
@@ -81,6 +90,32 @@ impl TarStore {
 
     fn found(&self) -> MutexGuard<'_, BTreeMap<String, u64>> {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn staged(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.staged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes out what was staged and is not wanted.
+    fn take_out(
+        &self,
+        output: &mut Output,
+        wanted: &BTreeSet<&str>,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        let (mut staged, mut put) = (self.staged(), self.put());
+        let gone = |digest: &&String| !wanted.contains(digest.as_str());
+        let gone: Vec<String> = staged.iter().filter(gone).cloned().collect();
+        let gaps = Gaps::of(gone.iter().filter_map(|digest| put.get(digest)).copied());
+        output.archive.take_out(&mut output.tar, &gaps, cancel)?;
+        for digest in &gone {
+            staged.remove(digest);
+            put.remove(digest);
+        }
+        for (offset, _) in put.values_mut() {
+            *offset = gaps.moved(*offset);
+        }
+        Ok(())
     }
 
     fn with_output<T>(&self, work: impl FnOnce(&mut Output) -> Result<T>) -> Result<T> {
@@ -274,6 +309,17 @@ impl Store for TarStore {
         })
     }
 
+    fn stages(&self) -> bool {
+        self.stages
+    }
+
+    fn stage(&self, body: Body, cancel: &Cancel) -> Result<(Stored, Option<FileRange>)> {
+        let stored = Store::put(self, body, cancel)?;
+        self.staged().insert(stored.digest.to_string());
+        let bytes = self.read(&stored.digest)?;
+        Ok((stored, bytes))
+    }
+
     fn read(&self, digest: &Digest) -> Result<Option<FileRange>> {
         let place = self.put().get(digest.as_ref()).copied();
         if let Some((offset, size)) = place {
@@ -293,6 +339,7 @@ impl Store for TarStore {
         let wanted: BTreeSet<&str> =
             images.iter().flat_map(|image| &image.reached).map(String::as_str).collect();
         let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+        self.take_out(&mut output, &wanted, cancel)?;
         let Output { archive, tar, .. } = &mut *output;
         let mut documents = |base: Option<&Arc<Base>>, tar: &mut TarWriter| {
             if base.map(Arc::as_ptr) != self.base.as_ref().map(Arc::as_ptr) {

@@ -48,6 +48,7 @@ impl Medium {
 pub(crate) struct Writing {
     kind: Kind,
     place: Locator,
+    stages: bool,
     content: Unpublished<Content>,
 }
 
@@ -69,8 +70,9 @@ impl Writing {
         let mode = how.mode.unwrap_or(kind.default_mode());
         let store = run_blocking(move |cancel| store(&medium, &path, mode, &how, cancel)).await?;
         let place = place.with(Selector::None);
+        let stages = store.stages();
         let content = Unpublished::new(Content { store, images: Mutex::default() });
-        Ok(Arc::new(Self { kind, place, content }))
+        Ok(Arc::new(Self { kind, place, stages, content }))
     }
 
     /// The reference of the place, or of an image in it.
@@ -89,7 +91,7 @@ impl Writing {
 
     /// Whether blobs that turn out not to be needed can be taken out again.
     pub(crate) fn stages(&self) -> bool {
-        self.kind == Kind::Folder
+        self.stages
     }
 }
 

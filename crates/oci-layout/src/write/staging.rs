@@ -9,8 +9,8 @@ use crate::destination::LayoutDestination;
 
 impl Content {
     fn stage(&self, body: Body, cancel: &Cancel) -> Result<Staged> {
-        let stored = self.store.put(body, cancel)?;
-        let bytes = self.store.staged(&stored).ok_or_else(|| {
+        let (stored, bytes) = self.store.stage(body, cancel)?;
+        let bytes = bytes.ok_or_else(|| {
             Error::new(ErrorKind::Unsupported, "blobs cannot be taken out of a tar again")
         })?;
         Ok(Staged::new(stored, bytes))

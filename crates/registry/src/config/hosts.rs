@@ -167,7 +167,9 @@ impl Text<'_> {
             return Err(wrong("it is no URL of http or https"));
         }
         if !base.username().is_empty() || base.password().is_some() {
-            return Err(wrong("it has a user or password, which belong into the file of credentials"));
+            return Err(wrong(
+                "it has a user or password, which belong into the file of credentials",
+            ));
         }
         if base.query().is_some() || base.fragment().is_some() {
             return Err(wrong("it has a query or fragment"));

@@ -33,7 +33,7 @@
 //!   file `oci-layout` is `oci:`, a folder with the `version` file of skopeo's format is `dir:`, a tar (plain or compressed)
 //!   with `index.json` is `oci-archive:`, and one with `manifest.json` alone is `docker-archive:`;
 //! - `-`, which is stdin or stdout. As a source, its format is detected; as a destination, it is `docker-archive:-`. A pipe is
-//!   streamed into an `oci:` layout if layers keep their form. Otherwise it is stored in an unnamed temporary file, in
+//!   streamed into an `oci:` layout, or into a new archive in a file that is not compressed, if layers keep their form. Otherwise it is stored in an unnamed temporary file, in
 //!   `--tmpdir`, else `$TMPDIR`, else `/var/tmp`. A redirected file is read in place. An archive that is written to a pipe goes out
 //!   as it comes: layers whose size is known are not stored, others one at a time. If the copy fails, the archive ends in the
 //!   middle, without its index and its end, and the exit code says so (`set -o pipefail`): readers refuse it;

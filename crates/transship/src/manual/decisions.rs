@@ -380,3 +380,13 @@
 //! to for images that are signed, and not for those that are carried, whose loss is reported. `serve` asks no policy: the clients that
 //! pull have their own, under the names that they know, which a mirror's policy could not. Nor does the `backup` of `sync`: the
 //! image is in the destination already, and a policy that rejects it would only stop it from being replaced.
+//!
+//! # 85. What comes once stands in an archive in the order in which it comes
+//!
+//! A tar from a pipe or an engine was kept in a temporary file when an archive was written of it, because the archive's layers stand in the order of
+//! the plan. That wrote everything twice, and was slower than `docker save` alone. Now layers go into the archive as they come, and what no
+//! image needs is taken out at the end, by a copy of the rest. The price: the same images from a pipe and from a file give archives whose
+//! layers may stand in another order: docker before 25 saves them in that of their IDs. A registry, `dir:`, containerd and an engine
+//! still get what comes once from a temporary file. `Staging` promises that what was kept can be read until the images show, because a layer may have to
+//! change form, and what has gone to one of them cannot be read again; docker before 25 does not even name a layer by its digest, which they ask for before
+//! the first byte. Nor does an archive stage that is compressed or goes to a pipe: nothing can be taken out of it.

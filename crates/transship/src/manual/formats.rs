@@ -32,7 +32,7 @@
 //! `docker-archive` tars in zstd, not in gzip.)
 //!
 //! Each layer is written once, whatever the number of images, with the legacy files for old versions of docker. The same images
-//! give the same bytes. The format holds single images: of an index, one platform is copied.
+//! give the same bytes; layers of what came through a pipe or from an engine stand in the order in which they came. The format holds single images: of an index, one platform is copied.
 //!
 //! Links that lead outside the archive, two different entries of one name, and headers that tar readers disagree about are refused
 //! as corrupt.
