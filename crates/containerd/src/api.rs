@@ -1,5 +1,6 @@
 //! [`Containerd`]: the calls that are used here, in one namespace.
 
+use std::error::Error as _;
 use std::sync::Arc;
 
 use tonic::client::Grpc;
@@ -11,7 +12,7 @@ use tonic::{Code, Request, Status, Streaming};
 use tonic_prost::ProstCodec;
 use transship_core::{Digest, Error, ErrorKind, Result};
 
-use crate::connect::{Connection, Socket};
+use crate::connect::{Connection, NoAnswer, Socket};
 use crate::lease::Garbage;
 use crate::proto::{
     AbortRequest, AddResourceRequest, CreateImageRequest, CreateLeaseRequest, DeleteImageRequest,
@@ -226,6 +227,9 @@ impl Containerd {
 
     /// What containerd says has failed, with its version where it is too old.
     pub(crate) async fn error(&self, status: Status) -> Error {
+        if status.source().is_some_and(<dyn std::error::Error>::is::<NoAnswer>) {
+            return NoAnswer::error(self.socket.path());
+        }
         let unknown = status.code() == Code::Unimplemented;
         let error = status::error(&status);
         if !unknown {

@@ -5,13 +5,16 @@ use std::future::poll_fn;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::runtime::{Handle, Id};
+use tokio::time::timeout;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::{Service, http};
@@ -22,6 +25,9 @@ const STREAM_WINDOW: u32 = 512 << 10;
 
 /// How many bytes of all answers may be on their way.
 const CONNECTION_WINDOW: u32 = 4 << 20;
+
+/// How long containerd may take for the first call of a connection. Later ones may take as long as they need.
+const FIRST_ANSWER: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 30 });
 
 /// The socket of a containerd.
 pub(crate) struct Socket {
@@ -45,7 +51,7 @@ impl Socket {
         if let Some((id, connection)) =
             &*self.current.lock().unwrap_or_else(PoisonError::into_inner)
             && *id == runtime
-            && !connection.0.is_closed()
+            && !connection.sender.is_closed()
         {
             return Ok(connection.clone());
         }
@@ -69,7 +75,7 @@ impl Socket {
             // What fails here fails the calls, too.
             let _ = connection.await;
         });
-        Ok(Connection(sender))
+        Ok(Connection { sender, answered: Arc::default() })
     }
 
     #[cfg(not(unix))]
@@ -90,6 +96,28 @@ impl Socket {
             .hint(elsewhere(&self.path))
     }
 }
+
+/// There was no answer to the first call of a connection.
+#[derive(Debug)]
+pub(crate) struct NoAnswer;
+
+impl NoAnswer {
+    /// What is said of a socket.
+    pub(crate) fn error(at: &Path) -> Error {
+        let (shown, limit) = (at.display(), FIRST_ANSWER.as_secs());
+        let message = format!("what listens at {shown} has not answered for {limit} seconds");
+        Error::new(ErrorKind::Unavailable, message)
+            .hint("containerd is stopped or hangs: look at its log, and start it again")
+    }
+}
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("there was no answer")
+    }
+}
+
+impl std::error::Error for NoAnswer {}
 
 /// Where else a containerd often listens.
 const USUAL: [&str; 3] = [
@@ -119,7 +147,11 @@ impl fmt::Debug for Socket {
 
 /// Requests of one connection.
 #[derive(Clone)]
-pub(crate) struct Connection(SendRequest<Body>);
+pub(crate) struct Connection {
+    sender: SendRequest<Body>,
+    /// Whether there was an answer to a call.
+    answered: Arc<AtomicBool>,
+}
 
 impl Service<http::Request<Body>> for Connection {
     type Response = http::Response<Incoming>;
@@ -127,20 +159,60 @@ impl Service<http::Request<Body>> for Connection {
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Status>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Status>> {
-        self.0.poll_ready(context).map_err(broken_off)
+        self.sender.poll_ready(context).map_err(broken_off)
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        let mut sender = self.0.clone();
+        let (mut sender, answered) = (self.sender.clone(), Arc::clone(&self.answered));
         Box::pin(async move {
-            poll_fn(|context| sender.poll_ready(context)).await.map_err(broken_off)?;
-            sender.send_request(request).await.map_err(broken_off)
+            let answer = async {
+                poll_fn(|context| sender.poll_ready(context)).await.map_err(broken_off)?;
+                sender.send_request(request).await.map_err(broken_off)
+            };
+            if answered.load(Ordering::Relaxed) {
+                return answer.await;
+            }
+            let answer = timeout(FIRST_ANSWER, answer).await;
+            let answer = answer.unwrap_or_else(|_| Err(no_answer()))?;
+            answered.store(true, Ordering::Relaxed);
+            Ok(answer)
         })
     }
 }
 
+fn no_answer() -> Status {
+    let mut status = Status::deadline_exceeded("no answer");
+    status.set_source(Arc::new(NoAnswer));
+    status
+}
+
 fn broken_off(error: hyper::Error) -> Status {
     let mut status = Status::unavailable("containerd broke off the connection");
-    status.set_source(std::sync::Arc::new(error));
+    status.set_source(Arc::new(error));
     status
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use transship_core::{ReadOptions, Settings, Transport as _};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn one_that_accepts_and_never_answers_is_an_error_with_its_socket() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("s").display().to_string();
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let settings = Settings::new().with("containerd", "containerd-address", &socket);
+        let store = crate::ContainerdStore::new(&settings);
+        let (at, all) = (store.parse("x:1").unwrap(), store.parse("").unwrap());
+        let read = store.source(&at, &ReadOptions::default()).await.map(drop);
+        let list = store.archives().unwrap().read(&all, &ReadOptions::default()).await.map(drop);
+        for error in [read, list].map(Result::unwrap_err) {
+            assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+            let text = error.to_string();
+            assert!(text.contains(&socket) && text.contains("has not answered for 1"), "{text}");
+        }
+    }
 }

@@ -54,9 +54,10 @@ impl Command {
     async fn run(&self, args: &[&str]) -> Result<Vec<u8>> {
         let mut running = Running::start(self.command(args), args)?;
         let stdout = running.stdout()?;
-        let said = output(stdout).await;
+        // Where podman says too much, its pipe closes before its end: that ends it, and is not why.
+        let said = output(stdout).await?;
         running.succeeded().await?;
-        said
+        Ok(said)
     }
 }
 

@@ -112,8 +112,12 @@ impl Loading {
             }
         }
         drop((tar, self.stdin.take()));
-        running.succeeded().await?;
-        said.await.unwrap_or_else(|_| Err(cancelled()))
+        let ended = running.succeeded().await;
+        match said.await.unwrap_or_else(|_| Err(cancelled())) {
+            // The pipe that was closed then ended podman.
+            Err(error) if error.kind() == ErrorKind::LimitExceeded => Err(error),
+            said => ended.and(said),
+        }
     }
 }
 

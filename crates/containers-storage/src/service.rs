@@ -33,7 +33,8 @@ impl Service {
     /// Asks who is there.
     pub(crate) async fn open(address: Address, from: &str) -> Result<Self> {
         let at = || format!("podman at {address} (from {from})");
-        let ping = address.ask(Method::GET, "/libpod/_ping", Sent::Nothing).await.context(at)?;
+        let ping = address.ask(Method::GET, "/libpod/_ping", Sent::Nothing);
+        let ping = address.first(ping).await.context(at)?;
         let theirs = ping.header("Libpod-Api-Version").map(str::to_owned);
         let theirs = theirs.ok_or_else(|| {
             Error::new(ErrorKind::Unsupported, "it is no podman")

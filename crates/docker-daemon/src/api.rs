@@ -156,7 +156,7 @@ impl Daemon {
         let surroundings = self.surroundings.clone();
         let (address, from) = run_blocking(move |_| surroundings.engine()).await?;
         let pinned = self.surroundings.api_version.as_deref();
-        match identify(&address, pinned).await {
+        match address.first(identify(&address, pinned)).await {
             Ok((version, store)) => Ok(Found { address, from, version, store }),
             Err(error) => Err(error.context(format!("the engine at {address} (from {from})"))),
         }
@@ -206,6 +206,24 @@ async fn identify(address: &Address, pinned: Option<&str>) -> Result<(Version, S
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn one_that_accepts_and_never_answers_is_an_error_with_its_address() {
+        use transship_core::{ReadOptions, Settings, Transport as _};
+
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("s");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let host = format!("unix://{}", socket.display());
+        let settings = Settings::new().with(SCHEME, "daemon-host", &host);
+        let docker = crate::DockerDaemon::new(&settings);
+        let at = docker.parse("x").unwrap();
+        let error = docker.source(&at, &ReadOptions::default()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+        let text = error.to_string();
+        assert!(text.contains(&host) && text.contains("no answer for 1 seconds"), "{text}");
+    }
 
     #[test]
     fn versions() {

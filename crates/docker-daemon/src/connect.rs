@@ -67,6 +67,10 @@ impl Address {
         }
     }
 
+    pub(crate) fn is_ssh(&self) -> bool {
+        matches!(self.place, Place::Ssh { .. })
+    }
+
     /// A new connection.
     pub(crate) async fn connect(&self) -> Result<Stream> {
         match &self.place {

@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -17,6 +18,7 @@ use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use transship_core::{Error, ErrorKind, Result};
 
 use crate::connect::Stream;
@@ -26,6 +28,12 @@ use crate::reply;
 
 /// The most bytes of an answer other than a save: the list of some 100,000 images.
 pub const ANSWER_LIMIT: usize = 64 << 20;
+
+/// How long an engine may take for the first thing that it is asked. One that its socket starts needs some of it.
+const FIRST_ANSWER: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 30 });
+
+/// The same behind ssh, which may ask a person for a password.
+const FIRST_ANSWER_BY_SSH: Duration = Duration::from_secs(120);
 
 /// The body of a request. A tar whose pieces end without [`Piece::End`] is cut off, so that the engine knows that it is not
 /// whole.
@@ -126,6 +134,20 @@ impl Chunks for Answer {
 }
 
 impl Address {
+    /// What an engine is asked first. Later requests may take as long as they need: a load is answered when it is done.
+    ///
+    /// # Errors
+    /// Those of the requests; `Unavailable` when it accepts connections and does not answer.
+    pub async fn first<T>(&self, requests: impl Future<Output = Result<T>>) -> Result<T> {
+        let limit = if self.is_ssh() { FIRST_ANSWER_BY_SSH } else { FIRST_ANSWER };
+        timeout(limit, requests).await.unwrap_or_else(|_| {
+            let message = format!("there was no answer for {} seconds", limit.as_secs());
+            Err(Error::new(ErrorKind::Unavailable, message).hint(
+                "what listens there is stopped or hangs: look at its log, and start it again",
+            ))
+        })
+    }
+
     /// Sends a request over a connection of its own, and waits for the headers of the answer.
     ///
     /// # Errors

@@ -146,6 +146,26 @@ async fn a_load_that_fails_names_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_over_the_limit_is_said_to_be_one() {
+    let image = sample(1);
+    let there = inspect(&id(&image));
+    let too_much = "head -c 67108865 /dev/zero && exec yes";
+    let limited = |error: &transship_core::Error| {
+        assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{error}");
+        assert!(error.to_string().contains("more than 67108864 bytes"), "{error}");
+    };
+    let script = Script::new(too_much);
+    limited(&read(&script.storage(), "x").await.unwrap_err());
+    let all = script.storage().parse("").unwrap();
+    let storage = script.storage();
+    let list = storage.archives().unwrap().read(&all, &ReadOptions::default()).await;
+    limited(&list.map(drop).unwrap_err());
+    let script = Script::new(&format!("{there}cat >/dev/null; {too_much}"));
+    limited(&write(&image, &script.storage(), "x:1").await.unwrap_err());
+    assert!(!script.asked().contains("tag"), "{}", script.asked());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_image_ends_podman() {
     let image = sample(3);
     let alive = |pid: &str| {

@@ -134,12 +134,14 @@
 //! | message | what to do |
 //! |---|---|
 //! | no engine answers at ... | start it, or name another one; sockets that are there are listed |
+//! | there was no answer for 30 seconds; what listens at ... has not answered for 30 seconds | it accepts connections, and is stopped or hangs: look at its log, start it again. By ssh, which may ask for a password, it has 120 seconds |
 //! | no permission for unix://... | join the group `docker`, or use a rootless engine |
 //! | it speaks API 1.x, and 1.24 is the oldest | docker 1.12 or later is needed |
 //! | client version 1.x is too old, or too new | unset `DOCKER_API_VERSION`; else update the older of command and engine |
 //! | image is being used by ... | remove the container, then delete the image |
 //! | this engine cannot read zstd layers | `--compress gzip` |
 //! | there is neither a podman that listens nor a command podman | install podman, or set `CONTAINER_HOST`, or pipe: `podman save \| transship copy docker-archive:- ...` |
+//! | podman's answer has more than 67108864 bytes | the list of images is longer than is read: ask for one image by its name |
 //! | podman ... ended with status ...: ... | podman's own words |
 //! | no containerd answers at ... | start it, or name its socket; sockets that are there are listed |
 //! | no permission for the socket ... | containerd's socket belongs to root: `sudo` |
