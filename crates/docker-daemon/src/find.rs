@@ -1,18 +1,13 @@
 //! Which engine: the option, the environment, and the contexts of docker's command, in its order.
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use transship_core::{Error, ErrorKind, Result, ResultExt, Settings, sha256};
+use transship_core::{Error, ErrorKind, Result, ResultExt, Settings, sha256, small_file};
 
 use crate::SCHEME;
 use crate::connect::{Address, Program};
 use crate::engine::invalid;
-
-/// The most bytes that a document of docker's configuration may have.
-const LIMIT: u64 = 4 << 20;
 
 const DEFAULT: &str = "unix:///var/run/docker.sock";
 
@@ -138,28 +133,10 @@ struct Endpoint {
 }
 
 fn document<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>> {
-    let Some(bytes) = small_file(path, LIMIT)? else { return Ok(None) };
+    let Some(bytes) = small_file(path, "reading").if_found()? else { return Ok(None) };
     serde_json::from_slice(&bytes).map(Some).map_err(|error| {
         Error::new(ErrorKind::Corrupt, format!("{} is malformed", path.display())).caused_by(error)
     })
-}
-
-/// A small file, where it is there.
-pub(crate) fn small_file(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
-    let read = || -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    match read() {
-        Ok(bytes) if bytes.len() as u64 > limit => {
-            let message = format!("{} has more than {limit} bytes", path.display());
-            Err(Error::new(ErrorKind::LimitExceeded, message))
-        }
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(Error::io("reading", path, e)),
-    }
 }
 
 #[cfg(test)]

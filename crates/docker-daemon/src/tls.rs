@@ -7,10 +7,7 @@ use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
-use transship_core::{Error, ErrorKind, Result};
-
-/// The most bytes that a file with certificates may have.
-const LIMIT: u64 = 1 << 20;
+use transship_core::{Error, ErrorKind, Result, ResultExt, small_file};
 
 /// The TLS side of connections, of the files in a folder; each may be missing. Blocks.
 pub(crate) fn client_config(folder: Option<&Path>) -> Result<ClientConfig> {
@@ -59,7 +56,7 @@ fn certificates(bytes: &[u8], name: &str) -> Result<Vec<CertificateDer<'static>>
 }
 
 fn read(path: &Path) -> Result<Option<Vec<u8>>> {
-    crate::find::small_file(path, LIMIT)
+    small_file(path, "reading").if_found()
 }
 
 fn corrupt(message: impl Into<String>) -> Error {

@@ -38,7 +38,6 @@ mod push;
 mod reader;
 mod reference;
 mod replicate;
-mod small_file;
 mod source;
 mod surroundings;
 mod target;

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use transship_core::{Error, ErrorKind, Result, ResultExt};
+use transship_core::{Error, ErrorKind, Result, ResultExt, small_file};
 
 use crate::PAYLOAD_LIMIT;
-use crate::key::{invalid, read_file};
+use crate::key::invalid;
 
 /// The program that checks.
 const GPGV: &str = "gpgv";
@@ -60,7 +60,7 @@ impl Keyring {
     /// # Errors
     /// As [`new`](Self::new), and `InvalidInput` where there is no file.
     pub(crate) fn read(paths: &[PathBuf]) -> Result<Self> {
-        let read = |path: &PathBuf| read_file(path).map_err(Error::of_option);
+        let read = |path: &PathBuf| small_file(path, "reading").map_err(Error::of_option);
         Self::new(&paths.iter().map(read).collect::<Result<Vec<_>>>()?).context(|| {
             paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
         })

@@ -1,8 +1,6 @@
 //! [`PublicKey`]: keys that signatures are checked with.
 
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use base64::Engine as _;
@@ -13,10 +11,7 @@ use ring::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA256_ASN1, ED25519, RSA_PKCS1_2048_8192_SHA256,
     UnparsedPublicKey, VerificationAlgorithm,
 };
-use transship_core::{Error, ErrorKind, Result, ResultExt};
-
-/// The most bytes of a key's file, and of a policy's.
-pub(crate) const FILE_LIMIT: u64 = 1 << 20;
+use transship_core::{Error, ErrorKind, Result, ResultExt, small_file};
 
 /// A public key: ECDSA on P-256 or P-384, RSA of 2048 bits and more, or Ed25519. SHA-256 is the hash of all but the last.
 #[derive(Clone, PartialEq, Eq)]
@@ -62,7 +57,7 @@ impl PublicKey {
     /// # Errors
     /// As [`from_pem`](Self::from_pem), and `InvalidInput` where there is no file.
     pub fn read(path: &Path) -> Result<Self> {
-        let pem = read_file(path).map_err(Error::of_option)?;
+        let pem = small_file(path, "reading").map_err(Error::of_option)?;
         Self::from_pem(&pem).context(|| format!("the key {}", path.display()))
     }
 
@@ -101,19 +96,6 @@ impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PublicKey({:?})", self.algorithm)
     }
-}
-
-/// Reads a small file.
-pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>> {
-    let failed = |error| Error::io("reading", path, error);
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(failed)?;
-    file.take(FILE_LIMIT + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > FILE_LIMIT {
-        let message = format!("{} is larger than {FILE_LIMIT} bytes", path.display());
-        return Err(Error::new(ErrorKind::LimitExceeded, message));
-    }
-    Ok(bytes)
 }
 
 /// The label and the content of the first block of PEM. Nothing but space may follow it.

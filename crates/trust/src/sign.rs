@@ -8,9 +8,9 @@ use base64::engine::general_purpose::STANDARD;
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
 use serde_json::json;
-use transship_core::{Digest, Error, ErrorKind, Result, ResultExt};
+use transship_core::{Digest, Error, ErrorKind, Result, ResultExt, small_file};
 
-use crate::key::{decode_pem, invalid, read_file};
+use crate::key::{decode_pem, invalid};
 use crate::payload::COSIGN_TYPE;
 use crate::{PublicKey, SimpleSignature};
 
@@ -54,7 +54,7 @@ impl SigningKey {
     /// # Errors
     /// As [`from_pem`](Self::from_pem), and `InvalidInput` where there is no file.
     pub fn read(path: &Path) -> Result<Self> {
-        let pem = read_file(path).map_err(Error::of_option)?;
+        let pem = small_file(path, "reading").map_err(Error::of_option)?;
         Self::from_pem(&pem).context(|| format!("the key {}", path.display()))
     }
 

@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use transship_core::{Error, ErrorKind, Result, ResultExt};
+use transship_core::{Error, ErrorKind, Result, ResultExt, small_file};
 
-use crate::{RegistryOptions, small_file};
+use crate::RegistryOptions;
 
 /// The texts of the files in the order in which they count.
 pub(super) fn read(options: &RegistryOptions) -> Result<Vec<(PathBuf, String)>> {
@@ -45,7 +45,7 @@ fn optional(path: Option<PathBuf>) -> Result<Option<(PathBuf, String)>> {
 }
 
 fn text(path: &Path) -> Result<Option<String>> {
-    let Some(bytes) = small_file::read_if_there(path, "reading")? else { return Ok(None) };
+    let Some(bytes) = small_file(path, "reading").if_found()? else { return Ok(None) };
     String::from_utf8(bytes).map(Some).map_err(|error| {
         let message = format!("{} is not UTF-8 text", path.display());
         Error::new(ErrorKind::Corrupt, message).caused_by(error)

@@ -10,10 +10,9 @@ use reqwest::Url;
 use reqwest::header::{HeaderName, HeaderValue};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
-use transship_core::{DockerName, Error, ErrorKind, Result, ResultExt};
+use transship_core::{DockerName, Error, ErrorKind, Result, ResultExt, small_file};
 
 use super::{Endpoint, GivenCredential, Pulls, Role, Via};
-use crate::small_file;
 use crate::tls::{self, Files};
 
 /// A server that a `hosts.toml` names, and how it is spoken to.
@@ -72,7 +71,7 @@ pub(crate) fn load(folder: &Path, host: &str) -> Result<Option<HostsFile>> {
             continue;
         }
         let path = folder.join(FILE);
-        let Some(bytes) = small_file::read_if_there(&path, "reading")? else { return Ok(None) };
+        let Some(bytes) = small_file(&path, "reading").if_found()? else { return Ok(None) };
         let text = String::from_utf8(bytes).map_err(|e| {
             let message = format!("{} is not UTF-8 text", path.display());
             Error::new(ErrorKind::InvalidInput, message).caused_by(e)

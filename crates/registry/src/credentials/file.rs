@@ -6,10 +6,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::engine::{DecodePaddingMode, general_purpose::STANDARD};
 use serde_json::{Map, Value};
-use transship_core::{Error, ErrorKind, Result};
+use transship_core::{Error, ErrorKind, Result, ResultExt, small_file};
 
 use super::{Credential, Secret, keys};
-use crate::small_file;
 
 /// Written with and without padding.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
@@ -26,7 +25,7 @@ pub(super) struct AuthFile {
 impl AuthFile {
     /// Reads it; `None` if it is not there.
     pub(super) fn read(path: &Path) -> Result<Option<Self>> {
-        let found = small_file::read_if_there(path, "reading credentials from")?;
+        let found = small_file(path, "reading credentials from").if_found()?;
         let Some(text) = found else { return Ok(None) };
         let document = if text.iter().all(u8::is_ascii_whitespace) {
             Map::new()

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use transship_core::{Error, ErrorKind, Result, ResultExt};
+use transship_core::{Error, ErrorKind, Result, ResultExt, small_file};
 
 use super::Files;
-use crate::{RegistryOptions, small_file};
+use crate::RegistryOptions;
 
 #[derive(Debug, Default)]
 pub(super) struct Certificates {
@@ -105,13 +105,13 @@ pub(super) fn read_files(files: &Files) -> Result<Certificates> {
 fn pair(path: &Path, key: &Path) -> Result<Pair> {
     let chain = certificates(path)?;
     // What the parser says could quote the key.
-    let parsed = PrivateKeyDer::from_pem_slice(&small_file::read(key, "reading")?);
+    let parsed = PrivateKeyDer::from_pem_slice(&small_file(key, "reading")?);
     let key = parsed.map_err(|_| corrupt(key, "it holds no private key as PEM"))?;
     Ok(Pair { path: path.to_owned(), chain, key })
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
-    let bytes = small_file::read(path, "reading")?;
+    let bytes = small_file(path, "reading")?;
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
     match all {
         Ok(all) if !all.is_empty() => Ok(all),

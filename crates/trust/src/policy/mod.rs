@@ -9,9 +9,8 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use transship_core::{Digest, Error, ErrorKind, Escaped, Identity, Result, ResultExt};
+use transship_core::{Digest, Error, ErrorKind, Escaped, Identity, Result, ResultExt, small_file};
 
-use crate::key::read_file;
 use crate::{Found, PublicKey, SignatureKinds};
 use identity::SignedIdentity;
 use requirement::{Keys, Requirement, SigstoreSigned};
@@ -70,7 +69,7 @@ impl Policy {
     /// # Errors
     /// `InvalidInput` where there is none, and as [`parse`](Self::parse).
     pub fn read(path: &Path) -> Result<Self> {
-        let text = read_file(path).map_err(Error::of_option);
+        let text = small_file(path, "reading").map_err(Error::of_option);
         Self::parse(path.display().to_string(), &text.context(|| "the policy")?)
     }
 
