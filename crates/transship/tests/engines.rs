@@ -16,32 +16,26 @@
 ))]
 
 use std::collections::BTreeSet;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use transship::transfer::Report;
 use transship::transport::{Commit, Expect, WriteOptions};
 use transship::{
-    Body, Digest, Document, ErrorKind, Images, ReadOptions, Result, Settings, Transfer,
-    TransferOptions, Transports,
+    Body, Digest, Document, Images, ReadOptions, Result, Settings, Transfer, TransferOptions,
+    Transports,
 };
 use transship_conformance::model::{Form, Image, Layer};
+
+#[path = "../../docker-daemon/tests/engine/running.rs"]
+#[allow(dead_code, reason = "shared with the tests of the transport")]
+mod running;
+
+use running::{Running, is_there};
 
 const HELLO: &str =
     concat!("docker-archive:", env!("CARGO_MANIFEST_DIR"), "/../../examples/data/hello.tar");
 const IMAGE: &str = "docker.io/example/hello:1";
-
-fn is_there(program: &str) -> bool {
-    let root = std::fs::metadata("/proc/self").is_ok_and(|found| found.uid() == 0);
-    if root && Command::new(program).arg("--version").output().is_ok() {
-        return true;
-    }
-    assert!(std::env::var_os("TRANSSHIP_REQUIRE_PEERS").is_none(), "{program} is required");
-    eprintln!("skipped: {program} is not installed, or this is not root");
-    false
-}
 
 /// A store of podman.
 fn store(folder: &Path) -> String {
@@ -50,44 +44,10 @@ fn store(folder: &Path) -> String {
 }
 
 /// docker's engine, and transports that lead to it.
-struct Docker(Child, Transports);
-
-impl Drop for Docker {
-    fn drop(&mut self) {
-        // Ours, by its id.
-        let _ = Command::new("kill").arg(self.0.id().to_string()).status();
-        let _ = self.0.wait();
-    }
-}
-
-impl Docker {
-    async fn start(folder: &Path) -> Self {
-        let dir = folder.display();
-        std::fs::write(folder.join("daemon.json"), "{}").unwrap();
-        let host = format!("unix://{dir}/s");
-        let mut command = Command::new("dockerd");
-        command.args([
-            "--iptables=false",
-            "--ip6tables=false",
-            "--ip-forward=false",
-            "--bridge=none",
-        ]);
-        command.args(["--storage-driver=vfs".to_owned(), format!("--host={host}")]);
-        command.arg(format!("--config-file={dir}/daemon.json"));
-        command.args([format!("--data-root={dir}/data"), format!("--exec-root={dir}/x")]);
-        command.arg(format!("--pidfile={dir}/pid"));
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let settings = Settings::new().with("docker-daemon", "daemon-host", host);
-        let running = Self(command.spawn().unwrap(), Transports::linked(&settings).unwrap());
-        for _ in 0..600 {
-            let asked = image_of(&running.1, "docker-daemon:not-there").await;
-            if asked.unwrap_err().kind() == ErrorKind::NotFound {
-                return running;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        panic!("dockerd does not answer");
-    }
+fn docker() -> Option<(Running, Transports)> {
+    let running = Running::dockerd(|_| Vec::new())?;
+    let settings = Settings::new().with("docker-daemon", "daemon-host", running.host());
+    Some((running, Transports::linked(&settings).unwrap()))
 }
 
 /// containerd, in a folder.
@@ -118,16 +78,18 @@ impl Containerd {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn from_podman_to_a_node_and_from_there_to_docker() {
-    if !is_there("podman") || !is_there("dockerd") || !is_there("containerd") {
+    if !is_there("podman") || !is_there("containerd") {
         return;
     }
     let folder = tempfile::tempdir_in("/tmp").unwrap();
     let _node = Containerd::start(&folder.path().join("c"));
-    let _docker = Docker::start(folder.path()).await;
+    let Some((docker, _)) = docker() else { return };
     let at = |name: &str| folder.path().join(name).display().to_string();
-    let settings = Settings::new()
-        .with("docker-daemon", "daemon-host", format!("unix://{}", at("s")))
-        .with("containerd", "containerd-address", at("c/s"));
+    let settings = Settings::new().with("docker-daemon", "daemon-host", docker.host()).with(
+        "containerd",
+        "containerd-address",
+        at("c/s"),
+    );
     let known = Transports::linked(&settings).unwrap();
     let (podman, node) = (store(folder.path()), "containerd:k8s.io//");
     copy(&known, HELLO, &podman, Images::All).await.unwrap();
@@ -183,13 +145,11 @@ async fn names(known: &Transports, text: &str) -> BTreeSet<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn from_podman_to_docker_and_into_a_layout() {
-    if !is_there("podman") || !is_there("dockerd") {
+    if !is_there("podman") {
         return;
     }
-    // Paths of sockets are short.
+    let Some((_docker, known)) = &docker() else { return };
     let folder = tempfile::tempdir_in("/tmp").unwrap();
-    let docker = Docker::start(folder.path()).await;
-    let known = &docker.1;
     let podman = format!("{}{IMAGE}", store(folder.path()));
     let (engine, layout) = (format!("docker-daemon:{IMAGE}"), folder.path().join("layout"));
     let layout = format!("oci:{}:{IMAGE}", layout.display());
@@ -201,7 +161,9 @@ async fn from_podman_to_docker_and_into_a_layout() {
         .await
         .unwrap();
     let back = format!("{}back:1", store(folder.path()));
-    for place in [&podman, &engine, &layout, &back] {
+    let again = "docker-daemon:example.org/back:1".to_owned();
+    copy(known, &layout, &again, Images::default()).await.unwrap();
+    for place in [&podman, &engine, &layout, &back, &again] {
         assert_eq!(image_of(known, place).await.unwrap(), first, "{place}");
     }
 }
@@ -218,11 +180,10 @@ async fn all_of_podman_into_one_archive_and_back() {
     copy(&known, HELLO, &first, Images::All).await.unwrap();
     let held = names(&known, &first).await;
     assert_eq!(held.len(), 3, "one image has two names: {held:?}");
+    // Archives and layouts take the blobs while they come.
     let archive = format!("oci-archive:{}", folder.path().join("node.tar").display());
-    let everything = TransferOptions::default().with_images(Images::All);
-    copy_with(&known, &first, &archive, everything).await.unwrap();
+    copy(&known, &first, &archive, Images::All).await.unwrap();
     copy(&known, &archive, &second, Images::All).await.unwrap();
-    // A layout takes the blobs while they come.
     let layout = format!("oci:{}", folder.path().join("layout").display());
     copy(&known, &second, &layout, Images::All).await.unwrap();
     for place in [&archive, &second, &layout] {

@@ -7,10 +7,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::layout::{Layout, noise};
+use crate::measure::{MEMORY, has_strace, made_by, most_resident};
+use crate::nobody::Nobody;
 use crate::session::Session;
-
-/// The most memory that a copy takes, in KiB.
-const MEMORY: u64 = 64 << 10;
 
 const MIB: usize = 1 << 20;
 
@@ -98,24 +97,6 @@ fn all_of_a_node_goes_into_an_archive_and_back() {
     assert_eq!(running.images("ctr"), held);
 }
 
-/// Runs a line that has to succeed, and says how much memory it took at most, in KiB.
-fn most_resident(session: &Session, line: &str) -> u64 {
-    let mut child = session.command(line).stdout(Stdio::null()).spawn().unwrap();
-    let status = format!("/proc/{}/status", child.id());
-    let mut most = 0;
-    loop {
-        let text = fs::read_to_string(&status).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let now = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
-        most = most.max(now.unwrap_or(0));
-        if let Some(status) = child.try_wait().unwrap() {
-            assert!(status.success(), "{line:?}");
-            return most;
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
-
 #[test]
 fn copies_take_little_memory_and_no_temporary_file() {
     let Some(running) = Containerd::start() else { return };
@@ -134,8 +115,7 @@ fn copies_take_little_memory_and_no_temporary_file() {
         let most = most_resident(&session, &format!("copy -q --no-cache {way}"));
         assert!((1024..MEMORY).contains(&most), "{way}: {most} KiB");
     }
-    if Command::new("strace").arg("-V").output().is_err() {
-        assert!(std::env::var_os("TRANSSHIP_REQUIRE_PEERS").is_none(), "strace is required");
+    if !has_strace() {
         return;
     }
     running.ctr("default", "images rm --sync docker.io/library/x:1");
@@ -148,75 +128,6 @@ fn copies_take_little_memory_and_no_temporary_file() {
         assert!(made.iter().all(is_result), "{way}: {made:?}");
         assert!(!way.contains("oci-archive:") || made.len() == 1, "{way}: {made:?}");
         assert_eq!(made.is_empty(), way.contains("--dest"), "{way}: {made:?}");
-    }
-}
-
-/// The paths of files and folders that a line makes, however they are called later.
-fn made_by(session: &Session, line: &str) -> Vec<String> {
-    let own = session.command(line);
-    let mut command = Command::new("strace");
-    command.args(["-f", "-qq", "-o"]).arg(session.path("trace"));
-    command.args(["-e", "trace=open,openat,creat,mkdir,mkdirat,memfd_create"]);
-    command.arg(own.get_program()).args(own.get_args()).current_dir(session.path(""));
-    for (name, value) in own.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    assert!(command.stdin(Stdio::null()).status().unwrap().success(), "{line}");
-    let trace = fs::read_to_string(session.path("trace")).unwrap();
-    assert!(trace.contains("openat("), "{trace}");
-    let makes = |line: &&str| {
-        let opens = line.contains(" open(") || line.contains(" openat(");
-        let calls = opens || line.contains(" mkdir") || line.contains(" memfd_create");
-        calls && (!opens || line.contains("O_CREAT") || line.contains("O_TMPFILE"))
-    };
-    let path = |line: &str| line.split('"').nth(1).unwrap_or(line).to_owned();
-    trace.lines().filter(makes).map(path).collect()
-}
-
-/// The command as somebody who is not root, in a folder of their own. Nothing where that cannot be.
-struct Nobody(tempfile::TempDir);
-
-impl Drop for Nobody {
-    fn drop(&mut self) {
-        // podman leaves a process behind that keeps its namespace. It is ours, by the id that podman has noted.
-        let noted = self.0.path().join("libpod/tmp/pause.pid");
-        if let Ok(id) = fs::read_to_string(noted) {
-            let _ = Command::new("kill").arg(id.trim()).status();
-        }
-    }
-}
-
-impl Nobody {
-    fn new() -> Option<Self> {
-        let folder = tempfile::tempdir_in("/tmp").unwrap();
-        std::os::unix::fs::chown(folder.path(), Some(65_534), Some(65_534)).ok()?;
-        fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o700)).unwrap();
-        fs::copy(env!("CARGO_BIN_EXE_transship"), folder.path().join("transship")).unwrap();
-        fs::copy(crate::session::HELLO, folder.path().join("hello.tar")).unwrap();
-        let nobody = Self(folder);
-        nobody.run("true", "").then_some(nobody)
-    }
-
-    fn command(&self, program: &str, line: &str) -> Command {
-        let mut command = Command::new("setpriv");
-        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", program]);
-        command.args(line.split_whitespace()).current_dir(self.0.path()).env_clear();
-        command.env("HOME", self.0.path()).env("XDG_RUNTIME_DIR", self.0.path());
-        command.env("PATH", std::env::var_os("PATH").unwrap()).env("STORAGE_DRIVER", "vfs");
-        command
-    }
-
-    fn run(&self, program: &str, line: &str) -> bool {
-        self.command(program, line).output().is_ok_and(|output| output.status.success())
-    }
-
-    fn ok(&self, line: &str) -> String {
-        let output = self.command("./transship", line).output().unwrap();
-        assert!(output.status.success(), "{line}: {output:?}");
-        String::from_utf8(output.stdout).unwrap()
     }
 }
 

@@ -7,10 +7,12 @@ mod carried;
 mod copy;
 #[cfg(feature = "registry")]
 mod delete;
+#[cfg(feature = "docker-daemon")]
+mod docker;
 #[cfg(feature = "containerd")]
 mod engines;
 mod help;
-#[cfg(feature = "containerd")]
+#[cfg(any(feature = "containerd", feature = "docker-daemon"))]
 #[path = "../serve/layout.rs"]
 #[allow(dead_code, reason = "shared with the tests of serve")]
 mod layout;
@@ -18,12 +20,20 @@ mod layout;
 mod login;
 mod make;
 mod many;
+#[cfg(any(feature = "containerd", feature = "docker-daemon"))]
+mod measure;
+#[cfg(any(feature = "containerd", feature = "docker-daemon"))]
+mod nobody;
 mod places;
 mod read;
 #[cfg(feature = "registry")]
 mod repositories;
 #[cfg(feature = "registry")]
 mod requests;
+#[cfg(feature = "docker-daemon")]
+#[path = "../../../docker-daemon/tests/engine/running.rs"]
+#[allow(dead_code, clippy::print_stderr, reason = "shared with the tests of the transport")]
+mod running;
 mod session;
 #[cfg(feature = "registry")]
 mod signing;

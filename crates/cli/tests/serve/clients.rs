@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::layout::{Layout, digest, noise, tar_of};
+use crate::running::Running;
 use crate::serving::Serving;
 use crate::session::Session;
 
@@ -51,7 +52,6 @@ impl Engine {
         // Paths of sockets are short.
         let folder = tempfile::tempdir_in("/tmp").unwrap();
         let at = folder.path().display().to_string();
-        fs::write(folder.path().join("daemon.json"), "{}").unwrap();
         let line = line(&at);
         let mut words = line.split_whitespace();
         let mut command = Command::new(words.next().unwrap());
@@ -161,21 +161,12 @@ fn podman() {
 
 #[test]
 fn docker() {
-    if !can_run("dockerd") || !is_there("docker") {
+    if !is_there("docker") {
         return;
     }
+    let Some(engine) = Running::dockerd(|_| Vec::new()) else { return };
     let session = Session::new();
-    let engine = Engine::start(
-        |at| {
-            format!(
-                "dockerd --config-file={at}/daemon.json --iptables=false --ip6tables=false --ip-forward=false \
-                 --bridge=none --storage-driver=vfs --data-root={at}/data --exec-root={at}/x \
-                 --pidfile={at}/pid --host=unix://{at}/s"
-            )
-        },
-        |at| succeeds(&format!("docker -H unix://{at}/s info")),
-    );
-    let docker = format!("docker -H unix://{}/s", engine.at());
+    let docker = format!("docker -H {}", engine.host());
     for (place, digest) in places(&session) {
         let serving = Serving::start(&session, &place);
         let image = format!("{}/example/hello:1", serving.host);
@@ -184,7 +175,7 @@ fn docker() {
         assert!(shown.contains(&digest), "{place}: {shown}");
         ok(&format!("{docker} rmi {image}"));
     }
-    docker_pushes_and_is_served(&session, &docker, &format!("unix://{}/s", engine.at()));
+    docker_pushes_and_is_served(&session, &docker, &engine.host());
 }
 
 /// The engine pushes what it was given, and then is a place itself: its images are passed through.

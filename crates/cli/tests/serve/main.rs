@@ -25,6 +25,9 @@ mod http;
 mod layout;
 mod places;
 mod push;
+#[path = "../../../docker-daemon/tests/engine/running.rs"]
+#[allow(dead_code, reason = "shared with the tests of the transport")]
+mod running;
 mod serving;
 #[path = "../cli/session.rs"]
 #[allow(dead_code, reason = "shared with the other tests of the command")]

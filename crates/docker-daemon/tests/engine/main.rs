@@ -14,6 +14,7 @@ mod kit;
 mod parts;
 mod reached;
 mod real;
+mod running;
 mod store;
 mod stored;
 

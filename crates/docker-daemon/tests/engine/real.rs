@@ -1,57 +1,13 @@
-//! dockerd and podman's service, started in folders of their own. They need root, and are skipped by name without it.
-
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+//! dockerd and podman's service. They need root, and are skipped by name without it.
 
 use transship_core::Archives;
 
+use super::running::Running;
 use super::*;
 
-struct Running {
-    child: Child,
-    folder: tempfile::TempDir,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // Ours, by its id. dockerd ends its containerd when it is asked to end.
-        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
-        let _ = self.child.wait();
-    }
-}
-
 impl Running {
-    async fn start(program: &str, args: impl Fn(&str) -> Vec<String>) -> Option<Self> {
-        let root = std::fs::metadata("/proc/self")
-            .is_ok_and(|found| std::os::unix::fs::MetadataExt::uid(&found) == 0);
-        if !root || Command::new(program).arg("--version").output().is_err() {
-            assert!(std::env::var_os("TRANSSHIP_REQUIRE_PEERS").is_none(), "{program} is required");
-            eprintln!("skipped: {program} is not installed, or this is not root");
-            return None;
-        }
-        // Paths of sockets are short.
-        let folder = tempfile::tempdir_in("/tmp").unwrap();
-        std::fs::write(folder.path().join("daemon.json"), "{}").unwrap();
-        let mut command = Command::new(program);
-        command.args(args(&folder.path().display().to_string()));
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let running = Self { child: command.spawn().unwrap(), folder };
-        for _ in 0..600 {
-            if read(&running.daemon(), "not-there").await.unwrap_err().kind() == ErrorKind::NotFound
-            {
-                return Some(running);
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        panic!("{program} does not answer: {}", read(&running.daemon(), "x").await.unwrap_err());
-    }
-
-    fn socket(&self) -> std::path::PathBuf {
-        self.folder.path().join("s")
-    }
-
     fn daemon(&self) -> DockerDaemon {
-        daemon(&format!("unix://{}", self.socket().display()))
+        daemon(&self.host())
     }
 }
 
@@ -60,32 +16,20 @@ async fn dockerd() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = free.local_addr().unwrap().port();
     drop(free);
-    let args = |dir: &str| {
-        reached::certificates(std::path::Path::new(dir));
-        [
-            format!("--config-file={dir}/daemon.json"),
-            "--iptables=false".to_owned(),
-            "--ip6tables=false".to_owned(),
-            "--ip-forward=false".to_owned(),
-            "--bridge=none".to_owned(),
-            "--storage-driver=vfs".to_owned(),
-            format!("--data-root={dir}/data"),
-            format!("--exec-root={dir}/x"),
-            format!("--pidfile={dir}/pid"),
-            format!("--host=unix://{dir}/s"),
-            format!("--host=tcp://127.0.0.1:{port}"),
-            "--tlsverify".to_owned(),
-            format!("--tlscacert={dir}/client/ca.pem"),
-            format!("--tlscert={dir}/server.pem"),
-            format!("--tlskey={dir}/server-key.pem"),
-        ]
-        .to_vec()
+    let more = |folder: &std::path::Path| {
+        reached::certificates(folder);
+        let dir = folder.display();
+        let line = format!(
+            "--host=tcp://127.0.0.1:{port} --tlsverify --tlscacert={dir}/client/ca.pem --tlscert={dir}/server.pem \
+             --tlskey={dir}/server-key.pem"
+        );
+        line.split_whitespace().map(str::to_owned).collect()
     };
-    if let Some(running) = Running::start("dockerd", args).await {
+    if let Some(running) = Running::dockerd(more) {
         exercise(&running).await;
         parts::second_load_sends_what_is_new(running.socket()).await;
         parts::what_has_gone_is_sent_again(running.socket()).await;
-        let (folder, name) = (running.folder.path(), "example.org/app:2");
+        let (folder, name) = (running.folder(), "example.org/app:2");
         reached::behind_tls(port, folder, name).await;
         reached::behind_ssh(&running.socket(), folder, name);
         let is = async |image: &parts::Stack| {
@@ -98,13 +42,7 @@ async fn dockerd() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn podman() {
-    let args = |dir: &str| {
-        let service = format!(
-            "--root {dir}/r --runroot {dir}/n --tmpdir {dir}/t --storage-driver vfs system service --time=0 unix://{dir}/s"
-        );
-        service.split(' ').map(str::to_owned).collect()
-    };
-    if let Some(running) = Running::start("podman", args).await {
+    if let Some(running) = Running::podman() {
         exercise(&running).await;
         // It takes whole images only.
         let image = parts::Stack::new(&["a", "b"]);

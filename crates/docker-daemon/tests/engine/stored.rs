@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
-use transship_core::DeleteOptions;
+use transship_core::{DeleteOptions, Document, ImageSource};
+use transship_oci_layout::OciLayout;
 
 use super::parts::Stack;
 use super::store::{Fault, StoreEngine};
@@ -27,6 +28,81 @@ async fn manifests_keep_their_digests() {
     let source = to.source(&to.parse(NAME).unwrap(), &ReadOptions::default()).await.unwrap();
     assert_eq!(source.root().await.unwrap().descriptor().digest.to_string(), digest);
     image.reads_back(&to, NAME).await;
+}
+
+/// Copies an image, or an index of images, with all of its parts.
+async fn carry(from: &dyn ImageSource, to: Box<dyn ImageDestination>) {
+    let root = from.root().await.unwrap();
+    let mut images = Vec::new();
+    if let Document::Index(index) = root.document() {
+        for child in &index.manifests {
+            images.push(from.manifest(child).await.unwrap());
+        }
+    }
+    for manifest in images.iter().chain([&root]) {
+        let Document::Image(image) = manifest.document() else { continue };
+        for blob in [&image.config].into_iter().chain(&image.layers) {
+            let body = from.blob(blob).await.unwrap();
+            to.put_blob(Expect::from(blob), body).await.unwrap();
+        }
+        if !images.is_empty() {
+            to.put_manifest(manifest).await.unwrap();
+        }
+    }
+    to.commit(Commit::new(&root)).await.unwrap();
+}
+
+/// The first of what must hold: names, digests and layers, out of an engine and into another one.
+#[tokio::test(flavor = "multi_thread")]
+async fn through_a_layout_everything_stays() {
+    let [first, second] = [StoreEngine::start(), StoreEngine::start()];
+    let [from, to] = [&first, &second].map(|engine| daemon(&engine.host()));
+    let images = [Stack::new(&["a", "b"]), Stack::new(&["a", "c"])];
+    images[0].write(&from, NAME).await.unwrap();
+    let children: Vec<_> = images
+        .iter()
+        .zip(["amd64", "arm64"])
+        .map(|(image, architecture)| {
+            let mut child = serde_json::to_value(image.root.descriptor()).unwrap();
+            child["platform"] = serde_json::json!({"os": "linux", "architecture": architecture});
+            child
+        })
+        .collect();
+    let index = serde_json::json!({
+        "schemaVersion": 2, "mediaType": MediaType::ImageIndex.to_string(), "manifests": children,
+    });
+    let index = Manifest::new(index.to_string()).unwrap();
+    let many = "example.org/many:1";
+    let destination = Stack::open(&from, many, &WriteOptions::default()).await;
+    for image in &images {
+        image.put_missing(&*destination).await.unwrap();
+        destination.put_manifest(&image.root).await.unwrap();
+    }
+    destination.commit(Commit::new(&index)).await.unwrap();
+
+    let (folder, layouts) = (tempfile::tempdir().unwrap(), OciLayout::new());
+    let layout = |name: &str| {
+        layouts.parse(&format!("{}:{name}", folder.path().join("layout").display())).unwrap()
+    };
+    let (reads, writes) = (ReadOptions::default(), WriteOptions::default());
+    for (name, root) in [(NAME, &images[0].root), (many, &index)] {
+        let source = from.source(&from.parse(name).unwrap(), &reads).await.unwrap();
+        assert_eq!(source.names().iter().map(ToString::to_string).collect::<Vec<_>>(), [name]);
+        carry(&*source, layouts.destination(&layout(name), &writes).await.unwrap()).await;
+        let source = layouts.source(&layout(name), &reads).await.unwrap();
+        carry(&*source, Stack::open(&to, name, &writes).await).await;
+        let digest = root.descriptor().digest.to_string();
+        assert_eq!(
+            [&first, &second].map(|engine| engine.named(name)),
+            [Some(digest.clone()), Some(digest)]
+        );
+    }
+    images[0].reads_back(&to, NAME).await;
+    let source = to.source(&to.parse(many).unwrap(), &reads).await.unwrap();
+    for image in &images {
+        let read = source.manifest(image.root.descriptor()).await.unwrap();
+        assert_eq!(read.bytes(), image.root.bytes());
+    }
 }
 
 /// A cache in memory, as the command's file.

@@ -1,0 +1,99 @@
+//! The command and a dockerd in a folder of the test. It needs root, and is skipped by name without it.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use crate::layout::{Layout, noise, tar_of};
+use crate::measure::{MEMORY, has_strace, made_by, most_resident};
+use crate::nobody::Nobody;
+use crate::running::Running;
+use crate::session::Session;
+
+const MIB: usize = 1 << 20;
+
+impl Running {
+    /// Names and IDs of images, as docker has them.
+    fn images(&self) -> Vec<String> {
+        let mut command = Command::new("docker");
+        command.args(["--host", &self.host(), "images", "--no-trunc", "--format"]);
+        let output = command.arg("{{.Repository}}:{{.Tag}} {{.ID}}").output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let said = String::from_utf8(output.stdout).unwrap();
+        let mut lines: Vec<String> = said.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    }
+}
+
+#[test]
+fn all_of_an_engine_goes_into_an_archive_and_back() {
+    let Some(running) = Running::dockerd(|_| Vec::new()) else { return };
+    let (session, host) = (Session::new(), running.host());
+    let to = format!("--dest-daemon-host {host}");
+    session.ok(&format!("copy -q --all-images {to} docker-archive:hello.tar docker-daemon:"));
+    let held = running.images();
+    assert_eq!(held.len(), 3, "{held:?}");
+    for archive in ["oci-archive:engine.tar", "docker-archive:saved.tar"] {
+        // Nothing is stored in between.
+        let from = format!("--tmpdir /nonexistent --src-daemon-host {host}");
+        session.ok(&format!("copy -q --all-images {from} docker-daemon: {archive}"));
+        for image in &held {
+            let name = image.split(' ').next().unwrap();
+            session.ok(&format!("delete docker-daemon:{name} --daemon-host {host}"));
+        }
+        assert_eq!(running.images(), [""; 0]);
+        session.ok(&format!("copy -q --all-images {to} {archive} docker-daemon:"));
+        assert_eq!(running.images(), held, "{archive}");
+    }
+}
+
+#[test]
+fn copies_take_little_memory_and_no_temporary_file() {
+    let Some(running) = Running::dockerd(|_| Vec::new()) else { return };
+    let (session, host) = (Session::new(), running.host());
+    let mut layout = Layout::new(&session.path("big"));
+    let layers = [1, 2].map(|seed| tar_of(&noise(seed, MIB).repeat(100)));
+    let image = layout.image(&layers.each_ref().map(Vec::as_slice));
+    layout.list(&image, Some("x"));
+    drop(layers);
+    let from = format!("--src-daemon-host {host} docker-daemon:x:1");
+    let ways = [
+        format!("--dest-daemon-host {host} oci:big:x docker-daemon:x:1"),
+        format!("{from} oci-archive:out.tar"),
+        format!("{from} docker-archive:out-saved.tar"),
+        format!("{from} oci:out"),
+    ];
+    for way in &ways {
+        let most = most_resident(&session, &format!("copy -q --no-cache {way}"));
+        assert!((1024..MEMORY).contains(&most), "{way}: {most} KiB");
+    }
+    if !has_strace() {
+        return;
+    }
+    fs::remove_dir_all(session.path("out")).unwrap();
+    session.ok(&format!("delete docker-daemon:x:1 --daemon-host {host}"));
+    for way in &ways {
+        let made = made_by(&session, &format!("copy -q --no-cache --replace {way}"));
+        // What is new has another name until it is whole.
+        let new = session.path(".transship-").display().to_string();
+        let is_result = |path: &String| path.contains("out") || path.starts_with(&new);
+        assert!(made.iter().all(is_result), "{way}: {made:?}");
+        assert!(!way.contains("-archive:") || made.len() == 1, "{way}: {made:?}");
+        assert_eq!(made.is_empty(), way.contains("--dest"), "{way}: {made:?}");
+    }
+}
+
+#[test]
+fn a_socket_without_permission_is_said_to_be_one() {
+    let Some(running) = Running::dockerd(|_| Vec::new()) else { return };
+    let Some(nobody) = Nobody::new() else { return };
+    // Everybody finds it: only the socket is not for everybody.
+    fs::set_permissions(running.folder(), PermissionsExt::from_mode(0o755)).unwrap();
+    let line = format!("list docker-daemon: --daemon-host {}", running.host());
+    let output = nobody.command("./transship", &line).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success());
+    assert!(said.contains("no permission") && said.contains(&running.host()), "{said}");
+    assert!(said.contains("join the group that owns the socket"), "{said}");
+}

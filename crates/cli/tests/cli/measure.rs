@@ -1,0 +1,61 @@
+//! What the command takes of the machine.
+
+use std::fs;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::session::Session;
+
+/// The most memory that a copy takes, in KiB.
+pub(crate) const MEMORY: u64 = 64 << 10;
+
+/// Runs a line that has to succeed, and says how much memory it took at most, in KiB.
+pub(crate) fn most_resident(session: &Session, line: &str) -> u64 {
+    let mut child = session.command(line).stdout(Stdio::null()).spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let mut most = 0;
+    loop {
+        let text = fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let now = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
+        most = most.max(now.unwrap_or(0));
+        if let Some(status) = child.try_wait().unwrap() {
+            assert!(status.success(), "{line:?}");
+            return most;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Whether files can be watched. Where peers are required, they have to be.
+pub(crate) fn has_strace() -> bool {
+    let is_there = Command::new("strace").arg("-V").output().is_ok();
+    let required = std::env::var_os("TRANSSHIP_REQUIRE_PEERS").is_some();
+    assert!(is_there || !required, "strace is required");
+    is_there
+}
+
+/// The paths of files and folders that a line makes, however they are called later.
+pub(crate) fn made_by(session: &Session, line: &str) -> Vec<String> {
+    let own = session.command(line);
+    let mut command = Command::new("strace");
+    command.args(["-f", "-qq", "-o"]).arg(session.path("trace"));
+    command.args(["-e", "trace=open,openat,creat,mkdir,mkdirat,memfd_create"]);
+    command.arg(own.get_program()).args(own.get_args()).current_dir(session.path(""));
+    for (name, value) in own.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    assert!(command.stdin(Stdio::null()).status().unwrap().success(), "{line}");
+    let trace = fs::read_to_string(session.path("trace")).unwrap();
+    assert!(trace.contains("openat("), "{trace}");
+    let makes = |line: &&str| {
+        let opens = line.contains(" open(") || line.contains(" openat(");
+        let calls = opens || line.contains(" mkdir") || line.contains(" memfd_create");
+        calls && (!opens || line.contains("O_CREAT") || line.contains("O_TMPFILE"))
+    };
+    let path = |line: &str| line.split('"').nth(1).unwrap_or(line).to_owned();
+    trace.lines().filter(makes).map(path).collect()
+}
