@@ -187,7 +187,7 @@ pub(crate) fn names(number: u8, facts: &Facts) -> Held<Vec<ImageName>> {
 pub(crate) fn names_to_replace(number: u8, facts: &Facts) -> Held<Vec<ImageName>> {
     match facts.claims.replaces {
         Replaces::Archives => names(number, facts),
-        Replaces::Images => names(0, facts),
+        Replaces::Images | Replaces::Names => names(0, facts),
     }
 }
 

@@ -46,6 +46,8 @@ pub struct Claims {
     pub processes: Processes,
     /// What a destination that was dropped may leave in a place that holds images already.
     pub abandoned: Abandoned,
+    /// Whether an archive can be read at random.
+    pub reading: Reading,
 }
 
 impl Claims {
@@ -75,12 +77,13 @@ impl Claims {
     }
 
     /// Of the store of a container engine, which a daemon answers for: it keeps configs and layers, and makes manifests of
-    /// them. Nobody replaces it as a whole.
+    /// them. Nobody replaces it as a whole; an image whose name moves stays there without one; and it gives images as one tar.
     pub fn engine() -> Self {
         Self::default()
             .with(Manifests::Rebuilt)
             .with(Names::Docker)
-            .with(Replaces::Images)
+            .with(Replaces::Names)
+            .with(Reading::InOnePass)
             // The daemon says what it has.
             .with(Found::Trusted)
     }
@@ -129,6 +132,7 @@ claims! {
     writers: Writers,
     processes: Processes,
     abandoned: Abandoned,
+    reading: Reading,
 }
 
 /// Whether manifests keep their bytes.
@@ -201,6 +205,9 @@ pub enum Replaces {
     Archives,
     /// An image, by the one that gets its name. For an archive as a whole, that is refused with `Unsupported`.
     Images,
+    /// As that, and the image that had the name stays, whole and without a name, until it is deleted: so docker keeps what it
+    /// calls dangling.
+    Names,
 }
 
 /// What is left of what was replaced or deleted.
@@ -271,4 +278,14 @@ pub enum Abandoned {
     Nothing,
     /// Blobs that nothing refers to, until they are collected.
     Blobs,
+}
+
+/// Whether an archive can be read at random, where it can be read in one pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reading {
+    /// It can: a pass over it is for who wants one.
+    #[default]
+    AtRandom,
+    /// It comes in one pass, each time that it is read.
+    InOnePass,
 }

@@ -7,7 +7,7 @@ use crate::model::{Archive, Built};
 use crate::seen::Seen;
 use crate::snapshot::{Shown, Snapshot};
 use crate::strategies::meaning;
-use crate::{Ability, Broken, Facts, Held, Listed, Manifests, Taken};
+use crate::{Ability, Broken, Facts, Held, Listed, Manifests, Replaces, Taken};
 
 /// An image that should be there.
 #[derive(Debug)]
@@ -50,6 +50,44 @@ pub(crate) fn shown(written: Vec<Entry>, facts: &Facts) -> Vec<Entry> {
         }
     }
     shown
+}
+
+/// Those of replaced images that stay without a name, each once: where names are replaced, all but what the new one is.
+pub(crate) fn unnamed<'b>(old: &[&'b Built], new: &Built, facts: &Facts) -> Vec<&'b Built> {
+    let mut left: Vec<&Built> = Vec::new();
+    for old in old.iter().filter(|_| facts.claims.replaces == Replaces::Names) {
+        let same = |other: &Built| identity(other, facts) == identity(old, facts);
+        if !same(new) && !left.iter().any(|left| same(left)) {
+            left.push(*old);
+        }
+    }
+    left
+}
+
+/// Whether a place shows an image that replaced others, and of those what is claimed to stay.
+pub(crate) fn check_replaced(
+    snapshot: &Snapshot,
+    old: &[&Built],
+    new: &Built,
+    facts: &Facts,
+) -> Held {
+    let (images, left) = (snapshot.images(), unnamed(old, new, facts));
+    hold!(
+        images.len() == left.len() + 1,
+        "{} images are there, of one that replaced others, of which {} stay without a name",
+        images.len(),
+        left.len()
+    );
+    let is_named = |image: &&Shown| left.is_empty() || !image.seen.names.is_empty();
+    let (named, unnamed): (Vec<_>, Vec<_>) = images.iter().partition(is_named);
+    hold!(named.len() == 1, "{} images have a name, of one that replaced others", named.len());
+    named[0].seen.is(new, facts).during(|| "the image that replaced others")?;
+    for old in left {
+        let stays = unnamed.iter().any(|image| image.seen.is(old, facts).is_ok());
+        let root = &old.root.descriptor().digest;
+        hold!(stays, "{root}, whose name was taken over, is not there whole and without a name");
+    }
+    Ok(())
 }
 
 /// Which of some images an entry of a listing may be: the one at its position, or where names are listed the one of that name.

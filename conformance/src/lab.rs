@@ -190,7 +190,7 @@ impl Lab {
     pub(crate) fn again(&self) -> WriteMode {
         match self.claims().replaces {
             Replaces::Archives => WriteMode::Replace,
-            Replaces::Images => WriteMode::Append,
+            Replaces::Images | Replaces::Names => WriteMode::Append,
         }
     }
 }

@@ -99,7 +99,7 @@ mod watch;
 pub use broken::{Broken, Held};
 pub use claims::{
     Abandoned, Append, Chosen, Claim, Claims, Digests, Empty, Found, Leftover, Listed, Manifests,
-    Names, Processes, Replaces, Taken, Writers,
+    Names, Processes, Reading, Replaces, Taken, Writers,
 };
 pub use facts::{Ability, Facts};
 pub use fixture::{Fixture, Place};

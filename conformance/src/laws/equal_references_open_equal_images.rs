@@ -5,6 +5,7 @@ use std::sync::Arc;
 use transship_core::{ReadOptions, Reference, Transport, WriteMode};
 
 use crate::broken::{While, hold, listed};
+use crate::expected;
 use crate::lab::{Lab, commit, how, put_all};
 use crate::model::Built;
 use crate::runner::Kit;
@@ -28,9 +29,14 @@ fn check(kit: &Kit) -> Held {
         // Both live on, with all that they remember.
         let values = [lab.other_transport(), lab.other_transport()];
         let before = parsed(lab);
-        let at = lab.step(write(lab, &values[0], &first))?;
+        let mut at = lab.step(write(lab, &values[0], &first))?;
+        // Which image an archive is may be a matter of its name.
+        at.extend(Some(lab.at().clone()).filter(|_| lab.has(Ability::Ambiguity)));
         lab.step(equal(lab, &values, &at, &first))?;
-        let at = lab.step(write(lab, &values[1], &second))?;
+        let mut at = lab.step(write(lab, &values[1], &second))?;
+        // Beside what stays without a name, it is one of two.
+        let alone = expected::unnamed(&[&first], &second, lab.facts()).is_empty();
+        at.extend(Some(lab.at().clone()).filter(|_| lab.has(Ability::Ambiguity) && alone));
         lab.step(equal(lab, &values, &at, &second))
             .map_err(|e| e.while_doing("after another value of the transport has written"))?;
         let after = parsed(lab);
@@ -57,9 +63,7 @@ async fn write(lab: &Lab, transport: &Arc<dyn Transport>, built: &Built) -> Held
 
 async fn equal(lab: &Lab, values: &[Arc<dyn Transport>; 2], at: &[Reference], want: &Built) -> Held {
     let place = lab.at().locator();
-    // Which image an archive is may be a matter of its name.
-    let archive = Some(lab.at()).filter(|_| lab.has(Ability::Ambiguity));
-    for at in at.iter().chain(archive) {
+    for at in at {
         for value in values {
             opens(lab, &**value, at, want).await?;
         }

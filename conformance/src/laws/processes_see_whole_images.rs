@@ -2,8 +2,8 @@
 
 use transship_core::WriteMode;
 
-use crate::broken::hold;
 use crate::child::{self, Job, Kind};
+use crate::expected;
 use crate::runner::Kit;
 use crate::{Ability, Held, Law};
 
@@ -31,11 +31,9 @@ fn check(kit: &Kit) -> Held {
         let writes = lab.process(Job { kind: Kind::Replace, first: 0, count: IMAGES })?;
         writes.end()?;
         reads.end()?;
-        let snapshot = lab.snapshot()?;
-        let images = snapshot.images();
-        hold!(images.len() == 1, "{} images are there, of which each was to replace all", images.len());
-        let last = child::image(IMAGES - 1)?;
-        let found = images[0].seen.is(&last, lab.facts());
+        let all = (0..IMAGES).map(child::image).collect::<Held<Vec<_>>>()?;
+        let (old, last): (Vec<_>, _) = (all.iter().collect(), &all[all.len() - 1]);
+        let found = expected::check_replaced(&lab.snapshot()?, &old, last, lab.facts());
         found.map_err(|e| e.while_doing("what another process wrote last"))
     })
 }

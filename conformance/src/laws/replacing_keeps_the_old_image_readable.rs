@@ -3,6 +3,7 @@
 use transship_core::{Document, ImageSource, Manifest, WriteMode};
 
 use crate::broken::hold;
+use crate::expected;
 use crate::lab::{Lab, commit, put_all};
 use crate::model::Built;
 use crate::runner::Kit;
@@ -25,9 +26,7 @@ fn check(kit: &Kit) -> Held {
     kit.each((plain_images(kit.facts()), plain_images(kit.facts())), |lab, (first, second)| {
         let (first, second) = (first.build()?, second.build()?);
         lab.step(one(lab, &first, &second))?;
-        let snapshot = lab.snapshot()?;
-        hold!(snapshot.images().len() == 1, "{} images are there", snapshot.images().len());
-        snapshot.images()[0].seen.is(&second, lab.facts())
+        expected::check_replaced(&lab.snapshot()?, &[&first], &second, lab.facts())
     })
 }
 

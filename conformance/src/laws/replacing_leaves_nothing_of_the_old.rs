@@ -3,6 +3,8 @@
 use transship_core::{CollectMode, WriteMode};
 
 use super::collecting_takes_garbage_alone::collect;
+use super::deletion_removes_that_image_alone::delete;
+use crate::expected;
 use crate::lab::Lab;
 use crate::model::{Algorithm, Image, Layer};
 use crate::runner::Kit;
@@ -11,7 +13,7 @@ use crate::{Abandoned, Ability, Digests, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "replacing_leaves_nothing_of_the_old",
-    sentence: "A place where an image was replaced is what it is where only the new one was ever written.",
+    sentence: "A place where an image was replaced is what it is where only the new one was ever written; where the old one stays without a name, once that is deleted.",
     promises: &["It is replaced as a whole, at once, when the new one is complete."],
     needs: &[],
     cost: 2,
@@ -39,8 +41,23 @@ fn check(kit: &Kit) -> Held {
         if !lab.has(Ability::NothingLeft) {
             lab.step(collect(lab, CollectMode::Delete))?;
         }
+        without_names(lab, old, new)?;
         let (replaced, fresh) = (lab.snapshot()?, other.snapshot()?);
         replaced.same_files(&fresh, Abandoned::Nothing)?;
         replaced.shows_equal(&fresh)
     })
+}
+
+/// What was replaced is there as claimed. What stays without a name is deleted.
+fn without_names(lab: &Lab, old: &Image, new: &Image) -> Held {
+    let (old, new) = (old.build()?, new.build()?);
+    let snapshot = lab.snapshot()?;
+    expected::check_replaced(&snapshot, &[&old], &new, lab.facts())?;
+    if expected::unnamed(&[&old], &new, lab.facts()).is_empty() {
+        return Ok(());
+    }
+    for image in snapshot.images().iter().filter(|image| image.seen.names.is_empty()) {
+        lab.step(delete(lab, &image.reference))?;
+    }
+    Ok(())
 }

@@ -66,7 +66,10 @@ impl Archives for Mutant {
     }
 
     fn one_pass(&self) -> Option<&dyn OnePass> {
-        let able = matches!(self.fault, Fault::PassLosesTheLast | Fault::AlwaysComesOnce);
+        let able = matches!(
+            self.fault,
+            Fault::PassLosesTheLast | Fault::AlwaysComesOnce | Fault::NeverComesOnce
+        );
         able.then_some(self)
     }
 }

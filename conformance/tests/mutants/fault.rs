@@ -177,6 +177,8 @@ faults! {
     DroppedOpeningLeavesAFile => "a_dropped_opening_leaves_no_trace",
     /// What was replaced is never cleaned up.
     OldBlobsStay => "replacing_leaves_nothing_of_the_old",
+    /// What lost its name is claimed to stay, and is gone.
+    ReplacedGoesWithItsName => "replacing_leaves_nothing_of_the_old",
     /// It is left to a collector, who does not see it.
     OldBlobsAreNotCollected => "replacing_leaves_nothing_of_the_old",
     /// First nothing, then the images.
@@ -369,6 +371,8 @@ faults! {
     PassLosesTheLast => "an_archive_in_one_pass_is_the_same",
     /// What can be read again comes once, it says.
     AlwaysComesOnce => "an_archive_in_one_pass_is_the_same",
+    /// It is claimed to come in one pass, and says that it can be read at random.
+    NeverComesOnce => "an_archive_in_one_pass_is_the_same",
     /// The bytes hold a counter.
     BytesHoldACounter => "the_same_puts_give_the_same_bytes",
     /// The bytes hold the time, in seconds.

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use transship_conformance::{
     ALL, Abandoned, Claims, Digests, Empty, Fixture, Found, Leftover, Manifests, Memory, Outcome,
-    Place, Processes, Settings, is_child, law, run,
+    Place, Processes, Reading, Replaces, Settings, is_child, law, run,
 };
 use transship_core::Transport;
 
@@ -99,6 +99,8 @@ impl Fixture for Mutants {
                 strict.with(Manifests::Rebuilt)
             }
             Fault::EmptyIsThere => strict.with(Empty::None),
+            Fault::NeverComesOnce => strict.with(Reading::InOnePass),
+            Fault::ReplacedGoesWithItsName => strict.with(Replaces::Names),
             _ => strict,
         }
     }

@@ -10,7 +10,7 @@ use tokio::sync::mpsc::Receiver;
 use transship_core::{DockerName, Error, ErrorKind, Reference, Result, ResultExt, parse_digest};
 use transship_docker_daemon::Memory;
 use transship_docker_daemon::engine::{
-    Chunks, Engine, Inspected, Listed, Locator, Piece, Store, not_found,
+    Chunks, Engine, Inspected, Listed, Locator, Piece, Store, with_names,
 };
 
 use crate::SCHEME;
@@ -79,7 +79,7 @@ impl Podman {
         let [image] = found[..] else {
             if found.is_empty() {
                 let error = Error::new(ErrorKind::NotFound, format!("no image has the ID {id}"));
-                return Err(not_found(error, images.iter().flat_map(Listed::names)));
+                return Err(with_names(error, images.iter().flat_map(Listed::names)));
             }
             let message = format!("the IDs of {} images begin with {id}", found.len());
             return Err(
@@ -90,7 +90,7 @@ impl Podman {
             && !image.names().any(|has| repository(has) == repository(name))
         {
             let message = format!("the image of the ID {id} has no name of {}", repository(name));
-            return Err(not_found(Error::new(ErrorKind::NotFound, message), image.names()));
+            return Err(with_names(Error::new(ErrorKind::NotFound, message), image.names()));
         }
         Ok(Locator::Id(parse_digest(&image.id)?))
     }
@@ -143,7 +143,7 @@ impl Engine for Podman {
             Ok(found) => Ok(Inspected { id: format!("sha256:{}", found.id), ..found }),
             Err(error) if error.kind() == ErrorKind::NotFound => Err(match self.images().await {
                 Ok(images) => {
-                    not_found(local(error, image, &images), images.iter().flat_map(Listed::names))
+                    with_names(local(error, image, &images), images.iter().flat_map(Listed::names))
                 }
                 Err(_) => error,
             }),

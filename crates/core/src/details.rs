@@ -16,7 +16,8 @@ use crate::{
 pub struct EntryDetails {
     /// The root, where one is stored; `None` where it would have to be made.
     pub root: Option<Descriptor>,
-    /// The digest of the config; `None` for an index.
+    /// The digest of the config; `None` for an index, and where [details are costly](crate::ArchiveReader::details_are_costly) and
+    /// the image would have to be read for it.
     pub image_id: Option<Digest>,
     /// What it runs on, one for each image in an index, attestations left out.
     pub platforms: Vec<Platform>,

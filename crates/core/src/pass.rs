@@ -16,7 +16,8 @@ use crate::{Body, FileRange, ReadOptions, Reference, Result, Stored};
 /// [`Archives::read`](crate::Archives::read) with the result in [`ReadOptions::passed`].
 #[async_trait]
 pub trait OnePass: Send + Sync {
-    /// Whether what is there now can be read only once. What cannot be looked at comes not once: opening it says why.
+    /// Whether what is there comes in one pass, and not at random: a pipe, which can be read only once, or what an engine saves,
+    /// which is sent anew for each reader. What cannot be looked at comes not once: opening it says why.
     ///
     /// - Reads nothing of it.
     async fn comes_once(&self, at: &Reference) -> bool;

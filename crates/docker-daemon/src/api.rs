@@ -10,7 +10,7 @@ use transship_core::{DockerName, Error, ErrorKind, Reference, Result, ResultExt,
 
 use crate::SCHEME;
 use crate::connect::Address;
-use crate::engine::{Chunks, Engine, Inspected, Listed, Locator, Piece, Store, not_found};
+use crate::engine::{Chunks, Engine, Inspected, Listed, Locator, Piece, Store, with_names};
 use crate::find::Surroundings;
 use crate::http::{ANSWER_LIMIT, Answer, Sent, encoded, parsed};
 use crate::known::Memory;
@@ -86,7 +86,7 @@ impl Engine for Daemon {
         let path = format!("/images/{}/json{query}", encoded(image));
         match self.json(Method::GET, &path).await {
             Err(error) if error.kind() == ErrorKind::NotFound => Err(match self.images().await {
-                Ok(images) => not_found(error, images.iter().flat_map(Listed::names)),
+                Ok(images) => with_names(error, images.iter().flat_map(Listed::names)),
                 Err(_) => error,
             }),
             done => done,

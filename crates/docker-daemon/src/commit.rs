@@ -1,5 +1,7 @@
 //! The commit of a [`Destination`]: the image is loaded without a name, looked at, and named.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use serde_json::json;
 use transship_archive::docker_save::MANIFEST_NAME;
@@ -63,7 +65,7 @@ impl Destination {
             nameless.keep();
             vec![reference]
         } else {
-            nameless.name(self.names.clone()).await?
+            nameless.name(self.names.clone(), self.taken).await?
         };
         Ok(Committed::new(what.root.descriptor().clone(), references))
     }
@@ -86,6 +88,7 @@ impl Destination {
             return unsupported(format!("this engine cannot hold a {}", root.media_type));
         }
         let manifests: Vec<Manifest> = self.manifests().values().cloned().collect();
+        refuse_referrers(what.root, &manifests)?;
         what.check_complete(&manifests, &Here(self))?;
         let Document::Image(image) = what.root.document() else { return Ok(()) };
         if self.store != Store::Containerd && !image.is_runnable() {
@@ -151,16 +154,50 @@ impl Destination {
             return Err(Error::new(ErrorKind::Unexpected, message));
         }
         let found = self.engine.inspect(id).await.context(|| "looking at what was loaded")?;
-        let absent = what.absent_digests();
-        let left_out = |id: &str| absent.iter().any(|digest| digest.as_ref() == id);
-        let broken =
-            found.manifests.iter().flatten().find(|part| !part.available && !left_out(&part.id));
+        let mut parts = found.manifests.iter().flatten().filter(|part| !part.available);
+        let broken = parts.find(|part| !self.may_lack_a_part(&part.id, what));
         if let Some(part) = broken {
             let message =
                 format!("the engine has loaded the image, and lacks a part of {}", part.id);
             return Err(Error::new(ErrorKind::Unexpected, message));
         }
         Ok(())
+    }
+}
+
+impl Destination {
+    /// Whether the engine may say of a manifest that a part of it is missing: of one that is absent, and of one whose layers were
+    /// put, all but those that are not to be distributed.
+    fn may_lack_a_part(&self, manifest: &str, what: Commit<'_>) -> bool {
+        let is_it = |digest: &Digest| digest.as_ref() == manifest;
+        if what.absent_digests().into_iter().any(is_it) {
+            return true;
+        }
+        let (manifests, put) = (self.manifests(), self.blobs());
+        let mut all = manifests.values().chain([what.root]);
+        let found = all.find(|found| is_it(&found.descriptor().digest));
+        let Some(Document::Image(image)) = found.map(Manifest::document) else { return false };
+        let mut missing =
+            image.layers.iter().filter(|layer| !put.contains_key(&layer.digest)).peekable();
+        missing.peek().is_some() && missing.all(Descriptor::is_nondistributable)
+    }
+}
+
+/// Refuses a manifest that was put and is no part of the image, but about one.
+fn refuse_referrers(root: &Manifest, put: &[Manifest]) -> Result<()> {
+    let all = put.iter().chain([root]);
+    let parts = all.flat_map(|manifest| manifest.document().parts());
+    let parts: HashSet<&Digest> =
+        parts.map(|part| &part.digest).chain([&root.descriptor().digest]).collect();
+    let about = put.iter().find(|manifest| {
+        manifest.document().subject().is_some() && !parts.contains(&manifest.descriptor().digest)
+    });
+    match about.map(|about| &about.descriptor().digest) {
+        Some(digest) => {
+            let message = format!("{digest} is about an image: an engine keeps no such manifests");
+            Err(Error::new(ErrorKind::Unsupported, message))
+        }
+        None => Ok(()),
     }
 }
 

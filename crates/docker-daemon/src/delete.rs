@@ -7,17 +7,20 @@ use transship_core::{
     cancelled,
 };
 
-use crate::engine::{Engine, Locator, invalid};
+use crate::engine::{Engine, Listed, Locator, no_images, with_names};
 
-/// By a name, that name goes, and the image with its last one; by ID, the image with all of its names. When one of these cannot go,
+/// By a name, that name goes, and the image with its last one; by ID, or as the only one of the engine, the image with all of its
+/// names. When one of these cannot go,
 /// because a container uses the image, all of them stay.
 pub(crate) async fn delete(
     engine: Arc<dyn Engine>,
     at: &Locator,
     how: &DeleteOptions,
 ) -> Result<()> {
-    let image =
-        at.in_engine().ok_or_else(|| invalid("this names no image, but all of the engine"))?;
+    let image = match at.in_engine() {
+        Some(image) => image,
+        None => sole(&*engine).await?,
+    };
     let found = engine.inspect(&image).await?;
     let mut names: Vec<String> = match at {
         Locator::Name(_) if how.names != DeletedNames::All => vec![image],
@@ -32,6 +35,20 @@ pub(crate) async fn delete(
     // What has begun ends, also when this future is dropped.
     let removed = tokio::spawn(async move { remove_each(&*engine, &found.id, &names).await });
     removed.await.unwrap_or_else(|_| Err(cancelled()))
+}
+
+/// The ID of the only image of an engine.
+async fn sole(engine: &dyn Engine) -> Result<String> {
+    let images = engine.images().await?;
+    match &images[..] {
+        [] => Err(no_images()),
+        [image] => Ok(image.id.clone()),
+        images => {
+            let message = format!("the engine has {} images, and none is chosen", images.len());
+            let error = Error::new(ErrorKind::Ambiguous, message);
+            Err(with_names(error, images.iter().flat_map(Listed::names)))
+        }
+    }
 }
 
 async fn remove_each(engine: &dyn Engine, id: &str, names: &[String]) -> Result<()> {

@@ -7,17 +7,17 @@ use std::sync::{Arc, Mutex as Lock, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use tokio::sync::{Mutex, OnceCell};
 use transship_core::{
-    Accepts, AcceptsManifests, AcceptsNames, AcceptsOrder, Artifacts, Body, Cache, Commit,
-    Committed, Digest, DockerName, Error, ErrorKind, Expect, FileRange, ImageDestination,
-    ImageName, Manifest, MediaType, Observer, Reference, Result, ResultExt, Sparse, Stored,
-    WriteOptions, media_types, run_blocking, spool_folder,
+    Accepts, AcceptsManifests, AcceptsNames, AcceptsOrder, AcceptsReferrers, Artifacts, Body,
+    Cache, Commit, Committed, Digest, DockerName, Error, ErrorKind, Expect, FileRange,
+    ImageDestination, ImageName, Manifest, MediaType, Observer, Reference, Result, ResultExt,
+    Sparse, Stored, WriteOptions, media_types, run_blocking, spool_folder,
 };
 use transship_local::spool_file;
 
 use crate::engine::{Engine, Locator, Store};
 use crate::known::Known;
 use crate::load::Load;
-use crate::nameless::Nameless;
+use crate::nameless::{Nameless, Taken};
 
 /// A blob of at most this many bytes is read before any of it is sent: when it is damaged, the image goes on without it.
 const HELD: u64 = 4 << 20;
@@ -30,6 +30,7 @@ pub(crate) struct Destination {
     pub(crate) reference: Reference,
     pub(crate) names: Vec<DockerName>,
     shown_names: Vec<ImageName>,
+    pub(crate) taken: Taken,
     pub(crate) accepts: Accepts,
     spool: Option<PathBuf>,
     pub(crate) cache: Cache,
@@ -67,6 +68,7 @@ impl Destination {
             store,
             shown_names: names.iter().map(ImageName::from).collect(),
             names,
+            taken: how.mode.into(),
             accepts: accepts(store),
             spool: how.spool.clone(),
             cache: how.cache.clone(),
@@ -210,6 +212,8 @@ fn accepts(store: Store) -> Accepts {
     let mut accepts = Accepts::anything();
     accepts.names = AcceptsNames::Many;
     accepts.order = AcceptsOrder::AsPlanned;
+    // An engine saves what an image refers to, and nothing that refers to the image.
+    accepts.referrers = AcceptsReferrers::Refused;
     if store != Store::Containerd {
         let images = [MediaType::ImageManifest, MediaType::from(media_types::DOCKER_MANIFEST)];
         accepts.manifests = AcceptsManifests::Only(images.into());

@@ -43,7 +43,7 @@ pub trait Engine: fmt::Debug + Send + Sync {
     /// One image, by what the engine calls it.
     ///
     /// # Errors
-    /// `NotFound`, which lists the names that are there: see [`not_found`].
+    /// `NotFound`, which lists the names that are there: see [`with_names`].
     async fn inspect(&self, image: &str) -> Result<Inspected>;
 
     /// Images by ID, as far as they are there.
@@ -306,8 +306,8 @@ pub trait Chunks: fmt::Debug + Send {
     async fn next(&mut self) -> Result<Option<Bytes>>;
 }
 
-/// The error for an image that is not there, with the names that are.
-pub fn not_found<'a>(error: Error, names: impl IntoIterator<Item = &'a String>) -> Error {
+/// The error for an image that is not there or not chosen, with the names that are there.
+pub fn with_names<'a>(error: Error, names: impl IntoIterator<Item = &'a String>) -> Error {
     let mut names: Vec<&str> = names.into_iter().map(String::as_str).collect();
     names.sort_unstable();
     let more = names.len().saturating_sub(NAMES_SHOWN);
@@ -324,6 +324,8 @@ pub fn kind_of(words: &str) -> ErrorKind {
     let has = |parts: &[&str]| parts.iter().any(|part| words.contains(part));
     if has(&["no such image", "image not known"]) {
         ErrorKind::NotFound
+    } else if has(&["invalid reference format"]) {
+        ErrorKind::InvalidInput
     } else if has(&["no space left"]) {
         ErrorKind::NoSpace
     } else if has(&["image is in use", "image used by", "image is being used"]) {

@@ -174,8 +174,10 @@ fn refusal(status: StatusCode, said: &[u8]) -> Error {
         // podman says so for what is not there, too.
         500 => kind_of(&words),
         502..=504 => ErrorKind::Unavailable,
-        // podman says so of a save of what is not there.
-        400 if kind_of(&words) == ErrorKind::NotFound => ErrorKind::NotFound,
+        // podman says so of a save of what is not there, and docker of a name that is none to it.
+        400 if matches!(kind_of(&words), ErrorKind::NotFound | ErrorKind::InvalidInput) => {
+            kind_of(&words)
+        }
         400..=499 => ErrorKind::Unsupported,
         _ => ErrorKind::Unexpected,
     };
@@ -263,6 +265,18 @@ mod tests {
                 r#"{"cause":"image not known","message":"x: image not known","response":500}"#,
                 ErrorKind::NotFound,
                 "x: image not known",
+            ),
+            (
+                400,
+                r#"{"message":"invalid reference format"}"#,
+                ErrorKind::InvalidInput,
+                "invalid reference format",
+            ),
+            (
+                500,
+                r#"{"cause":"invalid reference format","message":"normalizing name \"[::1]:5000/x\": invalid reference format"}"#,
+                ErrorKind::InvalidInput,
+                "[::1]:5000/x",
             ),
             (500, "oops", ErrorKind::Unexpected, "500"),
         ] {

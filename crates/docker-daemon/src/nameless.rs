@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 use transship_core::{
-    Digest, DockerName, Notice, Observer, Reference, Result, ResultExt, cancelled,
+    Digest, DockerName, Error, ErrorKind, Notice, Observer, Reference, Result, ResultExt,
+    WriteMode, cancelled,
 };
 
 use crate::engine::{Engine, Locator};
@@ -27,6 +28,24 @@ pub(crate) struct Nameless {
     left: Left,
     reply: Option<Reply>,
     observer: Observer,
+}
+
+/// What becomes of a name that another image has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// It moves.
+    Moves,
+    /// That is an error.
+    Refused,
+}
+
+impl From<Option<WriteMode>> for Taken {
+    fn from(mode: Option<WriteMode>) -> Self {
+        match mode {
+            Some(WriteMode::Create) => Self::Refused,
+            _ => Self::Moves,
+        }
+    }
 }
 
 /// What becomes of the image when it gets no name.
@@ -62,12 +81,19 @@ impl Nameless {
 
     /// Gives it names. When this future is dropped, the names are given all the same: so all of them move, or none. The image
     /// goes again when the first cannot be given.
-    pub(crate) async fn name(self, names: Vec<DockerName>) -> Result<Vec<Reference>> {
-        let task = tokio::spawn(self.name_each(names));
+    pub(crate) async fn name(self, names: Vec<DockerName>, taken: Taken) -> Result<Vec<Reference>> {
+        let task = tokio::spawn(self.name_each(names, taken));
         task.await.unwrap_or_else(|_| Err(cancelled()))
     }
 
-    async fn name_each(mut self, names: Vec<DockerName>) -> Result<Vec<Reference>> {
+    async fn name_each(mut self, names: Vec<DockerName>, taken: Taken) -> Result<Vec<Reference>> {
+        // Engines have no call that gives a name only where it is free: a name that comes between the two moves.
+        if taken == Taken::Refused
+            && let Err(error) = refuse_names(&*self.engine, &names).await
+        {
+            self.remove().await;
+            return Err(error);
+        }
         let mut references = Vec::new();
         for name in names {
             let reference = self.engine.reference(&Locator::Name(name.clone()));
@@ -122,6 +148,18 @@ impl Drop for Nameless {
             runtime.spawn(removal);
         }
     }
+}
+
+/// # Errors
+/// `AlreadyExists` when an image has one of the names.
+pub(crate) async fn refuse_names(engine: &dyn Engine, names: &[DockerName]) -> Result<()> {
+    for name in names {
+        if engine.inspect(&name.to_string()).await.if_found()?.is_some() {
+            let message = format!("the engine has an image {name}");
+            return Err(Error::new(ErrorKind::AlreadyExists, message));
+        }
+    }
+    Ok(())
 }
 
 /// Removes an image, if it is there and still has no name.

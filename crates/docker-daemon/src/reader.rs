@@ -8,7 +8,7 @@ use transship_core::{
     ImageSource, ReadOptions, Reference, Result, ResultExt, parse_digest,
 };
 
-use crate::engine::{Engine, Locator, no_images};
+use crate::engine::{Engine, Locator, Store, no_images};
 use crate::save;
 use crate::source::{self, Source};
 
@@ -113,25 +113,28 @@ async fn listed(engine: &dyn Engine) -> Result<Vec<(ArchiveEntry, Locator)>> {
         .collect()
 }
 
-/// What a save has. An image without a name is known by its ID, which is the digest of its config.
+/// What a save has. An image without a name is known by its ID: the digest of its config, or of its root where that is kept.
 async fn of_save(
     engine: &dyn Engine,
     saved: &dyn ArchiveReader,
 ) -> Result<Vec<(ArchiveEntry, Locator)>> {
+    let keeps_roots = engine.store().await? == Store::Containerd;
     let mut entries = Vec::new();
-    for inner in saved.entries() {
+    for (at, inner) in saved.entries().iter().enumerate() {
         let named = inner.names.iter().find_map(ImageName::docker);
         let locator = if let Some(name) = named {
             Locator::Name(name)
         } else {
             let root = saved.open(inner).await?.root().await?;
             let id = match root.document() {
-                Document::Image(image) => &image.config.digest,
+                Document::Image(image) if !keeps_roots => &image.config.digest,
                 _ => &root.descriptor().digest,
             };
             Locator::Id(id.clone())
         };
         let mut entry = inner.clone();
+        // A layout counts each name of an image.
+        entry.index = at;
         entry.reference = engine.reference(&locator);
         entries.push((entry, locator));
     }

@@ -7,8 +7,8 @@ use transship_archive::TarIndex;
 use transship_archive::docker_save::MANIFEST_NAME;
 use transship_archive::layout::{INDEX_FILE, LAYOUT_FILE};
 use transship_core::{
-    ArchiveReader, Archives, Error, ErrorKind, ImageName, ImageSource, Passed, ReadOptions,
-    Reference, Result, Transport, WrapSource,
+    ArchiveReader, Archives, Digest, Document, Error, ErrorKind, ImageName, ImageSource, Passed,
+    ReadOptions, Reference, Referrers, Result, Transport, WrapSource,
 };
 use transship_docker_archive::DockerArchive;
 use transship_oci_layout::OciArchive;
@@ -58,6 +58,10 @@ impl Source {
             (Err(error), Locator::Name(name)) if error.kind() == ErrorKind::Ambiguous => {
                 transport.source(&Reference::new(scheme, format!("{PLACE}:{name}")), &how).await?
             }
+            (Err(error), Locator::Id(id)) if error.kind() == ErrorKind::Ambiguous => {
+                let all = transport.read(&Reference::new(scheme, PLACE), &how).await?;
+                by_id(&*all, id).await?.ok_or(error)?
+            }
             (sole, _) => sole.map_err(cut)?,
         };
         // A save has the name alone by which it was asked for, and a layout a part of it.
@@ -91,6 +95,27 @@ impl WrapSource for Source {
     fn names(&self) -> &[ImageName] {
         &self.names
     }
+
+    /// A save has nothing that refers to its images.
+    fn referrers(&self) -> Option<&dyn Referrers> {
+        None
+    }
+}
+
+/// The image whose ID that is: the digest of its config, or of its root.
+async fn by_id(all: &dyn ArchiveReader, id: &Digest) -> Result<Option<Box<dyn ImageSource>>> {
+    for entry in all.entries() {
+        let source = all.open(entry).await?;
+        let root = source.root().await?;
+        let config = match root.document() {
+            Document::Image(image) => Some(&image.config.digest),
+            _ => None,
+        };
+        if root.descriptor().digest == *id || config == Some(id) {
+            return Ok(Some(source));
+        }
+    }
+    Ok(None)
 }
 
 /// All images of a save.

@@ -13,6 +13,7 @@ use transship_core::{
 use crate::delete;
 use crate::destination::Destination;
 use crate::engine::{Engine, Locator, invalid};
+use crate::nameless::refuse_names;
 use crate::reader::Reader;
 use crate::save;
 use crate::source::Source;
@@ -116,26 +117,9 @@ impl<K: Kind> Transport for Engines<K> {
         how: &WriteOptions,
     ) -> Result<Box<dyn ImageDestination>> {
         let (engine, image) = self.at(at)?;
-        let names = match image {
-            Locator::All if how.names.is_empty() => {
-                how.fallback_names.iter().filter_map(|name| docker_name(name).ok()).collect()
-            }
-            Locator::All => docker_names(&how.names)?,
-            image => {
-                let mut names = vec![image.as_name().ok_or_else(|| {
-                    invalid(format!(
-                        "{at}: an engine gives IDs and digests itself, an image gets a name and a tag"
-                    ))
-                })?];
-                names.extend(docker_names(&how.names)?);
-                names
-            }
-        };
-        let names = without_repeats(names);
+        let names = names(at, &image, how)?;
         if how.mode == Some(WriteMode::Create) {
-            for name in &names {
-                refuse_what_is_there(&*engine, name).await.context(|| at)?;
-            }
+            refuse_what_is_there(&*engine, &image, &names).await.context(|| at)?;
         }
         let opened = Destination::open(engine, names, how).await;
         Ok(Box::new(opened.context(|| at)?))
@@ -175,8 +159,12 @@ impl<K: Kind> Archives for Engines<K> {
             let all = engine.reference(&Locator::All);
             return Err(invalid(format!("{at} names an image: {all} takes several")));
         }
-        if how.mode == Some(WriteMode::Replace) {
-            return Err(not_as_a_whole(at));
+        match how.mode {
+            Some(WriteMode::Replace) => return Err(not_as_a_whole(at)),
+            Some(WriteMode::Create) => {
+                refuse_what_is_there(&*engine, &image, &[]).await.context(|| at)?;
+            }
+            _ => {}
         }
         Ok(Box::new(Writer { at: at.clone(), engines: self.clone(), how: how.clone() }))
     }
@@ -218,7 +206,8 @@ impl<K: Kind> ArchiveWriter for Writer<K> {
     }
 
     async fn image(&self, names: &[ImageName]) -> Result<Box<dyn ImageDestination + '_>> {
-        let how = self.how.clone().with_names(names.to_vec());
+        // Between them, images of one writer take each other's names.
+        let how = self.how.clone().with_names(names.to_vec()).with_mode(None);
         self.engines.destination(&self.at, &how).await
     }
 
@@ -227,10 +216,40 @@ impl<K: Kind> ArchiveWriter for Writer<K> {
     }
 }
 
-async fn refuse_what_is_there(engine: &dyn Engine, name: &DockerName) -> Result<()> {
-    match engine.inspect(&name.to_string()).await.if_found()? {
-        Some(_) => {
-            Err(Error::new(ErrorKind::AlreadyExists, format!("the engine has an image {name}")))
+/// The names that an image gets.
+fn names(at: &Reference, image: &Locator, how: &WriteOptions) -> Result<Vec<DockerName>> {
+    let names = match image {
+        Locator::All if how.names.is_empty() => {
+            how.fallback_names.iter().filter_map(|name| docker_name(name).ok()).collect()
+        }
+        Locator::All => docker_names(&how.names)?,
+        image => {
+            let mut names = vec![image.as_name().ok_or_else(|| {
+                invalid(format!(
+                    "{at}: an engine gives IDs and digests itself, an image gets a name and a tag"
+                ))
+            })?];
+            names.extend(docker_names(&how.names)?);
+            names
+        }
+    };
+    Ok(without_repeats(names))
+}
+
+/// Of an engine that is written as a whole, everything is there already; else the names.
+async fn refuse_what_is_there(
+    engine: &dyn Engine,
+    at: &Locator,
+    names: &[DockerName],
+) -> Result<()> {
+    if *at != Locator::All {
+        return refuse_names(engine, names).await;
+    }
+    match engine.images().await?.first() {
+        Some(image) => {
+            let name = image.names().next().unwrap_or(&image.id);
+            let error = Error::new(ErrorKind::AlreadyExists, format!("the engine has {name}"));
+            Err(error.hint("name an image in the reference, or add to what the engine has"))
         }
         None => Ok(()),
     }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use transship_conformance::{
-    ALL, Claims, Digests, Empty, Fixture, Manifests, Outcome, Place, Settings, Taken, is_child, run,
+    ALL, Claims, Digests, Empty, Fixture, Manifests, Outcome, Place, Reading, Replaces, Settings,
+    Taken, is_child, run,
 };
 use transship_core::Transport;
 
@@ -33,6 +34,9 @@ impl Fixture for Namespaces {
     fn claims(&self) -> Claims {
         Claims::engine()
             .with(Manifests::Kept)
+            // What has no name is collected, and blobs are read at random.
+            .with(Replaces::Images)
+            .with(Reading::AtRandom)
             // A name's age is that of its record.
             .with(Taken::InItsPlace)
             .with(Empty::None)

@@ -46,6 +46,17 @@ impl Stack {
         Self { layers, config, root: Manifest::new(manifest).unwrap() }
     }
 
+    /// The same, whose top layer is not to be distributed, and is not put.
+    pub(crate) fn with_foreign_top(mut self) -> Self {
+        let mut root: serde_json::Value = serde_json::from_slice(self.root.bytes()).unwrap();
+        let top = root["layers"].as_array_mut().unwrap().last_mut().unwrap();
+        top["mediaType"] = "application/vnd.oci.image.layer.nondistributable.v1.tar".into();
+        top["urls"] = serde_json::json!(["https://example.invalid/layer"]);
+        self.root = Manifest::new(root.to_string()).unwrap();
+        self.layers.pop();
+        self
+    }
+
     pub(crate) fn id(&self) -> Digest {
         sha256(&self.config)
     }

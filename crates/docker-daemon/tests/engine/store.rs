@@ -155,8 +155,29 @@ impl State {
         self.parts(digest, false, &mut parts);
         let size = self.blobs.get(digest).map_or(0, Vec::len);
         let media_type = self.document(digest).map(|document| document.media_type().to_string());
-        json!({"Id": digest, "RepoTags": self.tags(digest), "Manifests": parts, "Size": 7,
+        json!({"Id": digest, "RepoTags": self.tags(digest), "Manifests": parts,
+               "Size": self.layers_size(digest),
                "Descriptor": {"mediaType": media_type, "digest": digest, "size": size}})
+    }
+
+    /// The bytes of the layers of an image, of all of its platforms that are there.
+    fn layers_size(&self, digest: &str) -> u64 {
+        let (mut layers, mut rest) = (BTreeMap::new(), vec![digest.to_owned()]);
+        while let Some(digest) = rest.pop() {
+            match self.document(&digest) {
+                Some(Document::Index(index)) => {
+                    let images = index.manifests.iter().filter(|child| !child.is_attestation());
+                    rest.extend(images.map(|child| child.digest.to_string()));
+                }
+                Some(Document::Image(image)) => {
+                    let of =
+                        image.layers.iter().map(|layer| (layer.digest.to_string(), layer.size));
+                    layers.extend(of);
+                }
+                _ => {}
+            }
+        }
+        layers.values().sum()
     }
 
     /// What is said of the manifests of an image.
@@ -164,8 +185,7 @@ impl State {
         match self.document(digest) {
             Some(Document::Index(index)) => {
                 for child in &index.manifests {
-                    let attests = child.annotations.contains_key("vnd.docker.reference.type");
-                    self.parts(child.digest.as_ref(), attests, parts);
+                    self.parts(child.digest.as_ref(), child.is_attestation(), parts);
                 }
             }
             found => {

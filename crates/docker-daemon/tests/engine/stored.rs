@@ -163,6 +163,21 @@ async fn an_engine_in_one_value_needs_no_cache() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_layer_not_to_be_distributed_hides_no_other_that_is_missing() {
+    let engine = StoreEngine::start();
+    let to = daemon(&engine.host());
+    Stack::new(&["a", "b"]).write(&to, NAME).await.unwrap();
+    let second = Stack::new(&["a", "b", "c"]).with_foreign_top();
+    let destination = Stack::open(&to, "example.org/app:2", &WriteOptions::default()).await;
+    second.put_missing(&*destination).await.unwrap();
+    // What was left out goes.
+    let at = to.parse(NAME).unwrap();
+    to.deletion().unwrap().delete(&at, &DeleteOptions::default()).await.unwrap();
+    assert_eq!(second.commit(destination).await.unwrap(), 3);
+    second.reads_back(&to, "example.org/app:2").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_load_that_fails_leaves_the_name_as_it_was() {
     let engine = StoreEngine::start();
     let to = daemon(&engine.host());

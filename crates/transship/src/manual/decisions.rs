@@ -390,3 +390,16 @@
 //! still get what comes once from a temporary file. `Staging` promises that what was kept can be read until the images show, because a layer may have to
 //! change form, and what has gone to one of them cannot be read again; docker before 25 does not even name a layer by its digest, which they ask for before
 //! the first byte. Nor does an archive stage that is compressed or goes to a pipe: nothing can be taken out of it.
+//!
+//! # 86. An engine is an archive that nobody creates, and its images keep all of their names
+//!
+//! An image that is opened by one of its names has all of them: the name chooses the image, as in a layout, and a copy to an archive
+//! keeps what the engine calls it, where `docker save NAME` keeps that name alone. To copy one name, name it at the destination. Listing
+//! an engine without images is `NotFound`, as of a repository or a namespace of containerd: nobody creates an engine's list, so nothing
+//! tells an empty one from the wrong engine, and a backup of nothing should not succeed.
+//!
+//! An image whose name moves stays without one, as docker itself keeps it: containers may use it, and its layers are what the next load
+//! leaves out. The kit has a claim for that (`Replaces::Names`), which is held to its other side: the image is there, whole, and goes
+//! when it is deleted. Creating is refused where the engine has an image already, or an image has the name, both when it is
+//! opened and before it is named; the API has no call that names only what is free, so a name that comes between the two moves.
+//! Referrers are refused: a save has nothing that refers to an image, so they would be lost in silence.

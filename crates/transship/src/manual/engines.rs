@@ -107,6 +107,14 @@
 //! copy takes one platform.
 //!
 //! An image is loaded without a name and looked at, and then gets its names. Where a copy fails, a name has what it had before.
+//! The image that had the name stays in the engine without one, as after `docker build`: `list` shows it by its ID, and
+//! `docker image prune` or `delete docker-daemon:sha256:ID` removes it.
+//!
+//! An image that is opened by one name has all of its names, and `list` shows it once. What refers to an image, as a signature
+//! or a bill of materials beside it, is not kept: engines save what an image refers to. Attestations in an index are.
+//!
+//! `docker-daemon:` alone is all of the engine: to list it is an error ("not found") where it has no images, to copy from it or
+//! delete it where it has several. Images are added to it; it is not replaced as a whole.
 //!
 //! # Time and space
 //!

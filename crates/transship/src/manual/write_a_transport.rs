@@ -191,6 +191,8 @@
 //! | `taken: InItsPlace` | the format orders images so | - |
 //! | `listed: Names`, `chosen: ByName`, `empty: None` | a service lists names, means one where none is said, and has no empty place | a format of your own: print what opens again |
 //! | `replaces: Images` | a service publishes image by image | there is a rename or a transaction: use it |
+//! | `replaces: Names` | as that, and an image whose name moves stays, listed without a name, until somebody deletes it | names are moved, and then the old image is forgotten |
+//! | `reading: InOnePass` | a service sends an image as one stream, each time that it is read | a seek is tedious |
 //! | `found: Trusted` | a remote place keeps blobs by their digests, and its word is all there is | the bytes are on this machine: hash them |
 //!
 //! Each claim is held to its other side: what is claimed to be left goes with the next collection, and what is claimed not to
