@@ -389,7 +389,7 @@
 //! layers may stand in another order: docker before 25 saves them in that of their IDs. A registry, `dir:`, containerd and an engine
 //! still get what comes once from a temporary file. `Staging` promises that what was kept can be read until the images show, because a layer may have to
 //! change form, and what has gone to one of them cannot be read again; docker before 25 does not even name a layer by its digest, which they ask for before
-//! the first byte. Nor does an archive stage that is compressed or goes to a pipe: nothing can be taken out of it.
+//! the first byte. Nor does an archive stage that is joined, compressed or goes to a pipe: nothing can be taken out of it.
 //!
 //! # 86. An engine is an archive that nobody creates, and its images keep all of their names
 //!

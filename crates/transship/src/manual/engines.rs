@@ -118,9 +118,9 @@
 //!
 //! # Time and space
 //!
-//! docker and podman save a tar, whose list of images is at its end. Into `oci:`, `oci-archive:` and `docker-archive:` it goes as it comes, and nothing is
-//! stored in between. A registry, `dir:`, containerd and another engine take a layer when it is known which one it is, and an archive that is compressed or goes to a
-//! pipe cannot give back what no image needs: for those, and where layers change form (`--compress`) or a policy on trust is asked first, the
+//! docker and podman save a tar, whose list of images is at its end. Into `oci:` and a new `oci-archive:` or `docker-archive:` it goes as it comes, and nothing is
+//! stored in between. A registry, `dir:`, containerd and another engine take a layer when it is known which one it is, and an archive that is joined, compressed or
+//! goes to a pipe cannot give back what no image needs: for those, and where layers change form (`--compress`) or a policy on trust is asked first, the
 //! tar is kept in an unnamed temporary file (`--tmpdir`). What goes into an engine, and out of containerd, is never stored here.
 //!
 //! # What is sent
