@@ -45,10 +45,6 @@ const CLEANING: std::time::Duration = std::time::Duration::from_secs(30);
 /// The longest wait for everything else. Only reads of a terminal or a pipe, which cannot be interrupted, need it.
 const GRACE: std::time::Duration = std::time::Duration::from_millis(500);
 
-/// The longest wait for registries to be told of cancelled uploads. Without it, uploads expire at the server.
-#[cfg(feature = "registry")]
-const FAREWELL: std::time::Duration = std::time::Duration::from_secs(2);
-
 /// Runs the command with the arguments of this process and with every transport that is linked.
 ///
 /// Returns the exit code. Output goes to the process's stdout and stderr.
@@ -150,7 +146,7 @@ fn in_runtime(cli: Cli, session: &Session) -> exit::Result {
     let work = commands::run(cli.command, session);
     let outcome = runtime.block_on(signals::guarded(work, session.deadline, &session.published));
     if outcome.is_err() {
-        runtime.block_on(settled());
+        runtime.block_on(settled(session));
         runtime.block_on(cleaned_up());
     }
     runtime.shutdown_timeout(GRACE);
@@ -165,12 +161,12 @@ async fn cleaned_up() {
     }
 }
 
-/// Waits a little for cancelled uploads to be deleted at registries.
-#[cfg(feature = "registry")]
-async fn settled() {
-    let _ = tokio::time::timeout(FAREWELL, transship::registry::settled()).await;
+/// Waits until registries and engines have been told of what will not go on, and have removed it.
+async fn settled(session: &Session) {
+    if tokio::time::timeout(CLEANING, transship::transport::settled()).await.is_err() {
+        let after = CLEANING.as_secs();
+        session.reporter.warn(&format!(
+            "the destination has not ended in {after} s what was begun there: an engine may keep an image without a name"
+        ));
+    }
 }
-
-#[cfg(not(feature = "registry"))]
-#[expect(clippy::unused_async, reason = "as with the feature")]
-async fn settled() {}

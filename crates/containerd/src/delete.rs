@@ -1,6 +1,8 @@
 //! Deleting images.
 
-use transship_core::{DeleteMode, DeleteOptions, DeletedNames, Error, ErrorKind, Result};
+use transship_core::{
+    DeleteMode, DeleteOptions, DeletedNames, Error, ErrorKind, Result, spawn_to_end,
+};
 
 use crate::api::Containerd;
 use crate::find::{self, full_name};
@@ -33,7 +35,7 @@ pub(crate) async fn delete(
     records.sort_by_key(|name| full_name(name).is_none());
     let containerd = containerd.clone();
     // All of them also when the caller is dropped.
-    let work = tokio::spawn(async move {
+    let work = spawn_to_end(async move {
         for name in &records {
             containerd.delete_image(name).await?;
         }

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
-use transship_core::{Digest, Result};
+use transship_core::{Digest, Result, spawn_to_end};
 
 use crate::api::Containerd;
 use crate::proto::CreateLeaseRequest;
@@ -69,11 +69,11 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         // Waits for nothing. Where no runtime is left to do it, the lease expires.
-        if let (Some(id), Ok(runtime)) = (self.id.take(), Handle::try_current()) {
+        if let (Some(id), Ok(_)) = (self.id.take(), Handle::try_current()) {
             let containerd = self.containerd.clone();
-            runtime.spawn(async move {
+            drop(spawn_to_end(async move {
                 let _ = containerd.delete_lease(&id, Garbage::Goes).await;
-            });
+            }));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use transship_core::{Descriptor, Error, ErrorKind, Observer, Result};
+use transship_core::{Descriptor, Error, ErrorKind, Observer, Result, spawn_to_end};
 
 use crate::api::Containerd;
 use crate::find;
@@ -47,7 +47,7 @@ struct Given {
 impl Publication {
     /// Gives the names, and then lets go of the lease. It goes on when its caller is dropped: several names are all moved, or none.
     pub(crate) async fn run(self, lease: Lease) -> Result<()> {
-        let work = tokio::spawn(async move {
+        let work = spawn_to_end(async move {
             // A lease that has expired kept nothing: it is seen while the names are where they were.
             lease.keep(&self.root.digest).await?;
             self.publish(&lease).await?;

@@ -8,7 +8,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinHandle;
-use transship_core::{Error, ErrorKind, Result, cancelled};
+use transship_core::{Error, ErrorKind, Result, cancelled, spawn_to_end};
 use transship_docker_daemon::engine::{Piece, kind_of};
 use transship_docker_daemon::http::ANSWER_LIMIT;
 
@@ -125,10 +125,10 @@ impl Drop for Loading {
     fn drop(&mut self) {
         self.stdin = None;
         let Some(mut running) = self.running.take() else { return };
-        if let (false, Ok(runtime)) = (self.whole, Handle::try_current()) {
-            runtime.spawn(async move {
+        if let (false, Ok(_)) = (self.whole, Handle::try_current()) {
+            drop(spawn_to_end(async move {
                 let _ = tokio::time::timeout(GRACE, running.child.wait()).await;
-            });
+            }));
         }
     }
 }

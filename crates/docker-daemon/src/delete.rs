@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use transship_core::{
     DeleteMode, DeleteOptions, DeletedNames, DockerName, Error, ErrorKind, Result, ResultExt,
-    cancelled,
+    cancelled, spawn_to_end,
 };
 
 use crate::engine::{Engine, Listed, Locator, no_images, with_names};
@@ -33,7 +33,7 @@ pub(crate) async fn delete(
         names.push(found.id.clone());
     }
     // What has begun ends, also when this future is dropped.
-    let removed = tokio::spawn(async move { remove_each(&*engine, &found.id, &names).await });
+    let removed = spawn_to_end(async move { remove_each(&*engine, &found.id, &names).await });
     removed.await.unwrap_or_else(|_| Err(cancelled()))
 }
 

@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 use transship_core::{
     Digest, DockerName, Error, ErrorKind, Notice, Observer, Reference, Result, ResultExt,
-    WriteMode, cancelled,
+    WriteMode, cancelled, spawn_to_end,
 };
 
 use crate::engine::{Engine, Locator};
@@ -82,7 +82,7 @@ impl Nameless {
     /// Gives it names. When this future is dropped, the names are given all the same: so all of them move, or none. The image
     /// goes again when the first cannot be given.
     pub(crate) async fn name(self, names: Vec<DockerName>, taken: Taken) -> Result<Vec<Reference>> {
-        let task = tokio::spawn(self.name_each(names, taken));
+        let task = spawn_to_end(self.name_each(names, taken));
         task.await.unwrap_or_else(|_| Err(cancelled()))
     }
 
@@ -118,7 +118,7 @@ impl Nameless {
     pub(crate) async fn remove(mut self) {
         if let Some(removal) = self.removal() {
             // It says itself what fails.
-            let _ = tokio::spawn(removal).await;
+            let _ = spawn_to_end(removal).await;
         }
     }
 
@@ -144,8 +144,8 @@ impl Nameless {
 
 impl Drop for Nameless {
     fn drop(&mut self) {
-        if let (Some(removal), Ok(runtime)) = (self.removal(), Handle::try_current()) {
-            runtime.spawn(removal);
+        if let (Some(removal), Ok(_)) = (self.removal(), Handle::try_current()) {
+            drop(spawn_to_end(removal));
         }
     }
 }

@@ -51,7 +51,6 @@ pub use check::check;
 pub use config::short_name;
 pub use credentials::{Credential, LoggedIn, LoggedOut, Secret, forget, keep};
 pub use options::RegistryOptions;
-pub use push::settled;
 pub use surroundings::Surroundings;
 pub use transport::Registry;
 

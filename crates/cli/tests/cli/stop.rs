@@ -281,3 +281,47 @@ fn signals_end_a_command_that_waits_for_a_policy_or_key() {
         assert!(matches!(code, Some(143) | None), "{line}: {code:?}");
     }
 }
+
+/// A podman that takes a second to load and to name an image.
+const SLOW_PODMAN: &str = r#"#!/bin/sh
+cd "$(dirname "$0")"
+echo "$@" >>asked
+case $1 in
+load) cat >tar; touch loading; sleep 1
+  tar -xOf tar manifest.json | sed 's/.*"Config":"blobs.sha256.\([0-9a-f]*\)".*/\1/' >id
+  echo "Loaded image: sha256:$(cat id)";;
+image) if [ -s id ]; then echo "[{\"Id\":\"$(cat id)\"}]"; else echo 'Error: image not known' >&2; exit 125; fi;;
+images) echo '[]';;
+tag) touch naming; sleep 1; touch named;;
+rmi) touch removed;;
+esac
+"#;
+
+#[cfg(feature = "containers-storage")]
+#[test]
+fn ctrl_c_after_an_engine_has_the_image_leaves_none_without_a_name() {
+    use std::os::unix::fs::PermissionsExt;
+
+    for (when, removed, named) in [("loading", true, false), ("naming", false, true)] {
+        let session = Session::new();
+        fs::create_dir(session.path("bin")).unwrap();
+        session.write("bin/podman", SLOW_PODMAN);
+        let podman = session.path("bin/podman");
+        fs::set_permissions(&podman, PermissionsExt::from_mode(0o755)).unwrap();
+        let line =
+            format!("copy hello.tar:@0 containers-storage:x:1 --podman {}", podman.display());
+        let (mut child, mut stderr) = start(&session, &line);
+        let began = Instant::now();
+        while !session.path(&format!("bin/{when}")).exists() {
+            assert!(began.elapsed() < Duration::from_secs(60), "it is not {when}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        signal(&child, "-INT");
+        let mut rest = String::new();
+        stderr.read_to_string(&mut rest).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{when}: {rest}");
+        let asked = fs::read_to_string(session.path("bin/asked")).unwrap();
+        assert_eq!(session.path("bin/removed").exists(), removed, "{when}: {asked}");
+        assert_eq!(session.path("bin/named").exists(), named, "{when}: {asked}");
+    }
+}

@@ -3,15 +3,12 @@
 mod blob;
 mod ending;
 mod feed;
-mod giving_up;
 mod manifest;
 mod pump;
 mod recover;
 mod referrers;
 mod session;
 mod upload;
-
-pub use giving_up::settled;
 
 pub(crate) use blob::{has, look, mount};
 pub(crate) use manifest::{

@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use reqwest::header::LOCATION;
 use reqwest::{Method, StatusCode, Url};
-use transship_core::{Digest, Error, ErrorKind, Result, ResultExt};
+use transship_core::{Digest, Error, ErrorKind, Result, ResultExt, spawn_to_end};
 
-use super::giving_up::GivingUp;
 use crate::client::{Call, Fetched, Patience, Repository, location};
 
 /// How long giving up a session may take.
-const CANCEL: Duration = Duration::from_secs(5);
+const CANCEL: Duration = Duration::from_secs(2);
 
 /// An upload that the server knows of.
 #[derive(Debug)]
@@ -123,14 +122,14 @@ impl Drop for Session {
         if !self.open {
             return;
         }
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        if tokio::runtime::Handle::try_current().is_err() {
+            return;
+        }
         let call = self.call(Method::DELETE, "giving up an upload");
         let host = std::sync::Arc::clone(&self.repository.host);
-        let giving_up = GivingUp::begin();
-        runtime.spawn(async move {
-            let _giving_up = giving_up;
+        drop(spawn_to_end(async move {
             // Once, and not for long: a session that stays expires.
             let _ = tokio::time::timeout(CANCEL, host.fetch_once(&call, 0)).await;
-        });
+        }));
     }
 }

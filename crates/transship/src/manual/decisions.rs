@@ -403,3 +403,12 @@
 //! when it is deleted. Creating is refused where the engine has an image already, or an image has the name, both when it is
 //! opened and before it is named; the API has no call that names only what is free, so a name that comes between the two moves.
 //! Referrers are refused: a save has nothing that refers to an image, so they would be lost in silence.
+//!
+//! # 87. podman gets a layout, and gives a docker archive
+//!
+//! podman unpacks a layout into a folder before it reads it, so a load writes everything twice: of 535 MB, podman 4.3 (vfs)
+//! loaded a docker archive in 11 to 15 s and an `oci-archive` with gzip in 13 to 25 s. It gets the layout all the same. Of a docker archive it
+//! makes a manifest of its own, so that the digest of the image goes; and a docker archive has to have all layers, while of a layout podman
+//! reads only those that it lacks, which is what makes the next version of an image cheap. The tar is both forms, so that an engine that
+//! knows only one takes it. Out of podman it is a docker archive: for a layout podman compresses each layer first, which took 21 s in place
+//! of 6.5 s.

@@ -106,7 +106,9 @@
 //! engines and podman keep config and layers: the image ID stays, and manifests get other digests. They hold no indexes, so a
 //! copy takes one platform.
 //!
-//! An image is loaded without a name and looked at, and then gets its names. Where a copy fails, a name has what it had before.
+//! An image is loaded without a name and looked at, and then gets its names. Where a copy fails, a name has what it had before, and
+//! the image without a name is removed, also after Ctrl-C: the command waits for that up to 30 s, and warns of what may be left.
+//!
 //! The image that had the name stays in the engine without one, as after `docker build`: `list` shows it by its ID, and
 //! `docker image prune` or `delete docker-daemon:sha256:ID` removes it.
 //!

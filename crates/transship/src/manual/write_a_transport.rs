@@ -103,6 +103,8 @@
 //! Dropping a future cannot stop blocking work, it can only tell it to stop. So the steps share the stage, and the commit
 //! waits for those that still run and takes it. A drop waits for nothing: the step under way may need an async task of the same
 //! thread, and its end removes the stage. [`Unpublished`](crate::local::Unpublished) is all of this.
+//! What a remote place has to be told when something is dropped goes on by [`spawn_to_end`](crate::transport::spawn_to_end): a
+//! program that ends waits for it by [`settled`](crate::transport::settled), as the command does for up to 30 s.
 //!
 //! ## 4. Whether it is right
 //!
