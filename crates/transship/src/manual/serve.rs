@@ -43,10 +43,9 @@
 //! tags and the catalog in pages, referrers with `artifactType`. A manifest is sent as it is stored, whatever `Accept` lists. What
 //! writes is answered with 405, unless `--writable` is given.
 //!
-//! Each blob is hashed while it is sent, once for all who pull it, until its file was found true, and again when that is changed or
-//! replaced. A wrong blob of up to 128 KiB is answered with
-//! 500; a larger one is cut before its last byte. The client reads no paths of the server: what is wrong is in the log. A range waits for that
-//! with its end alone.
+//! Each blob is hashed while it is sent, once for all who pull it, and again when its file is changed or replaced. A wrong blob of up to
+//! 128 KiB is answered with 500; a larger one is cut before its last byte, and so is a range of it. The error that the client gets names no
+//! path of the server: the log says what is wrong.
 //!
 //! A layout, archive or folder that is changed or replaced is read again with the next request. What cannot be read then (half of an
 //! `index.json`) leaves the images as they were. Registries and engines are listed again after 30 seconds, and so is the root of a tag.
@@ -80,8 +79,8 @@
 //! authentication (`docker login`), another text is a bearer token. There are no users and rights.
 //!
 //! 512 clients are served at once, and others wait. A client has 30 seconds for the head of a request, and is cut when it takes or
-//! sends less than 240 KiB (4 KiB a second) in a minute in which the server waits for it. Eight answers at once are of what no file of
-//! this machine has; others wait a minute for their turn, and get 503.
+//! sends less than 240 KiB (4 KiB a second) in a minute in which the server waits for it. Of images that are in no file of this machine,
+//! eight blobs are sent at once; who waits longer than a minute for a turn gets 503.
 //!
 //! # In a program
 //!

@@ -5,7 +5,7 @@
 //! transship copy --policy policy.json docker://registry.local/app:1 oci:layout
 //! transship copy --insecure-policy docker://registry.local/app:1 oci:layout    # ignores policy.json
 //! transship verify --key k.pub docker://registry.local/app:1
-//! transship copy --sign-key k.pem app.tar docker://registry.local/app:1        # signed before it shows
+//! transship copy --sign-key k.pem app.tar docker://registry.local/app:1        # signed before its tag shows it
 //! transship sign --key k.pem docker://registry.local/app:1
 //! ```
 //!
@@ -29,7 +29,8 @@
 //! what it lists, as `cosign sign` makes it. Of an image for several platforms of which one is copied (`--platform`, or a destination
 //! that holds single images), the manifest of that platform is checked and no other: the index is not copied, and its own signature is
 //! asked for only with `--verify-key`. What an index does not say the platform of is always checked. Referrers that are copied with an
-//! image are not checked. The tags of signatures themselves are no images, which a policy would be asked about. A place that comes through a pipe is stored in a temporary file first.
+//! image are not checked, and neither are the tags of signatures, which are no images. An archive that comes through a pipe is stored in a
+//! temporary file first.
 //!
 //! `serve` and the `backup` of `sync` ask no policy. Who pulls from `serve` has a policy of its own, with the names that it knows, and
 //! what is backed up is in the destination already.
@@ -91,13 +92,13 @@
 //! name shows the image.
 //!
 //! With `tag`, the name that is signed is the one that the image gets in a registry, or in a layout if that says the registry, as
-//! `oci:layout:quay.io/org/app:1`; `--sign-identity NAME` says another one, and is
-//! needed where it gets several names. A
-//! signature is added to those that are there, and to those that come along by `--referrers`, which are added to those that are there, too.
-//! What the same key has signed already, with the same name, is not added again; a bundle is looked for by `sign` alone, so that
-//! each copy with `--sign-format bundle` adds one. Two who sign the same image at
-//! the same moment can lose one of the two signatures, because registries write a tag unconditionally: sign again, or use bundles, which
-//! cannot collide. Places without room for signatures are refused: `docker-archive:` and engines have none.
+//! `oci:layout:quay.io/org/app:1`; `--sign-identity NAME` says another one, and is needed where it gets several names.
+//!
+//! Signatures that the destination has stay; the new one, and those that `--referrers` brings, are added. What the same key has signed
+//! already, with the same name, is not added again. Only `sign` looks for a bundle that is there: each copy with `--sign-format bundle`
+//! adds one. Two who sign the same image at the same moment can lose one of the two signatures, because registries write a tag
+//! unconditionally: sign again, or use bundles, which cannot collide. `docker-archive:` and engines have no room for signatures, and are
+//! refused.
 //!
 //! What the key signs, `openssl` checks: the payload is the layer of the manifest, the signature its annotation
 //! `dev.cosignproject.cosign/signature`, in base64.
@@ -109,7 +110,8 @@
 //! # What it costs
 //!
 //! For each image that is checked, three more requests for the tags beside it, one for the list of signatures and one for each of
-//! them: five where there is one. Where they are not enough, the list of referrers, and two requests for each bundle. An image that its policy accepts without a signature costs nothing.
+//! them: five where there is one. Where they are not enough, the list of referrers, and two requests for each bundle. An image that its
+//! policy accepts without a signature costs nothing.
 //!
 //! # A key pair
 //!
