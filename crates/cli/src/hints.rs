@@ -16,6 +16,9 @@ fn words(hint: &Hint) -> String {
         Hint::SetOption { when, key, value, .. } => return format!("{when}, use --{key}={value}"),
         Hint::AnyOf(hints) => return hints.iter().map(words).collect::<Vec<_>>().join("; or "),
         Hint::NameImage => "name it in the reference, or with --name",
+        Hint::SayIdentity => {
+            "--sign-identity says the name that is signed, as registry.example.com/app:1"
+        }
         Hint::KeepNames => "without --name each image keeps its own names; --rename maps them",
         Hint::AppendOrReplace => {
             "--append adds to it; --replace overwrites it, once the copy is complete"

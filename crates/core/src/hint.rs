@@ -18,6 +18,8 @@ pub enum Hint {
     SelectPlatform(String),
     /// Give the image a name.
     NameImage,
+    /// Say the name that a signature gives to the image.
+    SayIdentity,
     /// Give no name to several images: each keeps its own, and rules can map them.
     KeepNames,
     /// Write to the place that is there with [`Append`](crate::WriteMode::Append) or [`Replace`](crate::WriteMode::Replace).
@@ -82,6 +84,7 @@ impl Hint {
                 return format!("there is {there}; choose a platform").into();
             }
             Self::NameImage => "give the image a name",
+            Self::SayIdentity => "say the name that is signed, as registry.example.com/app:1",
             Self::KeepNames => {
                 "without a given name each image keeps its own names; rules can map them"
             }

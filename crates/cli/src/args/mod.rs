@@ -186,8 +186,9 @@ pub(crate) struct Common {
 
     /// Ignore policy.json
     ///
-    /// Commands that enforce none take it as skopeo does.
-    #[arg(long, hide = true)]
+    /// Images are copied whatever the files of the user and of the system say. Commands that enforce no policy accept the
+    /// flag, as skopeo does.
+    #[arg(long, hide_short_help = true)]
     pub(crate) insecure_policy: bool,
 }
 

@@ -11,6 +11,9 @@ use crate::places;
 use crate::session::Session;
 use crate::trust;
 
+/// How the name is said that a signature gives to the image.
+const IDENTITY: &str = "--identity says the name that is signed, as registry.example.com/app:1";
+
 /// Writes the image where it is once more, with a signature: what is there is not written again.
 pub(super) async fn run(args: args::Sign, session: &Session) -> Result {
     let (from, to) = (session.sources()?, session.destinations()?);
@@ -65,10 +68,14 @@ async fn place(
     found.map_or_else(|| Ok(place.clone()), |name| places::named(&**transport, place, name))
 }
 
-/// All images of a place cannot be signed at once.
+/// Hints in the flags of this command: all images of a place cannot be signed at once.
 fn of_one_image(error: Error) -> Error {
     match error.advice().cloned() {
         Some(Hint::SelectImage(which)) => error.with_hint(Hint::Text(which)),
+        Some(Hint::AnyOf(hints)) if hints.contains(&Hint::SayIdentity) => {
+            error.with_hint(IDENTITY.into())
+        }
+        Some(Hint::SayIdentity) => error.with_hint(IDENTITY.into()),
         _ => error,
     }
 }

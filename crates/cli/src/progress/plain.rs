@@ -32,6 +32,10 @@ impl Plain {
         match &event.kind {
             EventKind::ImageStarted { source, destination, platforms, .. } => {
                 self.spoke = Instant::now();
+                // `sign` writes an image to where it is: nothing is copied.
+                if source == destination {
+                    return None;
+                }
                 let mut line = format!("copying {source} to {destination}");
                 if platforms.len() > 1 {
                     line = format!("{line}: {}", several(platforms));

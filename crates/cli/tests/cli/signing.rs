@@ -174,3 +174,26 @@ fn the_reason_of_an_index_is_said() {
     assert!(told.contains(&format!("and the index {root} is rejected")), "{told}");
     assert_eq!(told.matches("no key of the policy made it").count(), 2, "{told}");
 }
+
+/// The hint names the flag of the command at hand, and `sign` says nothing of a copy.
+#[test]
+fn a_name_that_is_missing_is_said_with_the_flag_for_it() {
+    let lab = Lab::new();
+    let (session, host) = (&lab.session, &lab.host);
+    session.ok("copy --quiet hello.tar:@0 dir:d");
+    for (line, flag) in [
+        ("sign --key k.pem dir:d", "--identity says"),
+        ("copy --quiet --sign-key k.pem hello.tar:@0 dir:e", "--sign-identity says"),
+        (
+            "copy --quiet --sign-key k.pem --name a.x/a:1 --name a.x/b:1 hello.tar:@0 docker://HOST/p/",
+            "--sign-identity says the name that is signed, as registry.example.com/app:1; or copy",
+        ),
+    ] {
+        let output = session.run(&line.replace("HOST", host));
+        assert_eq!(output.status.code(), Some(1), "{line}");
+        assert!(text(&output).contains(flag), "{line}: {}", text(&output));
+    }
+    let signed = session.run(&format!("sign --key k.pem docker://{host}/app:1"));
+    assert!(signed.status.success() && !text(&signed).contains("copying"), "{}", text(&signed));
+    assert!(session.ok("copy --help").contains("--insecure-policy"));
+}

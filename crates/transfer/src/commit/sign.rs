@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use transship_core::{
-    Accepts, AcceptsReferrers, Artifacts, Descriptor, Digest, DockerName, Error, ErrorKind,
+    Accepts, AcceptsReferrers, Artifacts, Descriptor, Digest, DockerName, Error, ErrorKind, Hint,
     ImageDestination, ImageName, ImageSource, Manifest, Result, ResultExt, WithoutBeside,
 };
 use transship_trust::{
@@ -48,8 +48,7 @@ pub(crate) fn check(sign: &Sign, place: &dyn ImageDestination, name: Option<&str
     }
     if name.is_none() && sign.form == SignatureForm::Tag {
         let message = format!("a signature names an image, and {at} says no name");
-        return Err(Error::new(ErrorKind::InvalidInput, message)
-            .hint("say the name that is signed, as registry.example.com/app:1"));
+        return Err(Error::new(ErrorKind::InvalidInput, message).hint(Hint::SayIdentity));
     }
     Ok(())
 }
@@ -159,8 +158,8 @@ impl Batch<'_> {
                     "a signature names one image, and {} gets several names",
                     place.reference()
                 );
-                Err(Error::new(ErrorKind::InvalidInput, message)
-                    .hint("say the name that is signed, or copy under one name at a time"))
+                let hints = vec![Hint::SayIdentity, Hint::from("copy under one name at a time")];
+                Err(Error::new(ErrorKind::InvalidInput, message).hint(Hint::AnyOf(hints)))
             }
         }
     }
