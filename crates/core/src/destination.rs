@@ -153,6 +153,8 @@ pub trait PutBeside: Send + Sync {
     async fn put_beside(&self, tag: &str, root: &Manifest) -> Result<()>;
 
     /// What has such a tag now, so that it can be added to. Of an image that goes to several repositories, what has it in each.
+    /// Where another writer changed it until the commit, that fails with `Conflict`, except where tags are written without any
+    /// condition, as in registries ([`Transport::compares_roots`](crate::Transport::compares_roots)): there the engine looks again.
     async fn beside(&self, tag: &str) -> Result<Vec<Manifest>>;
 
     /// Reads a blob of what [`beside`](Self::beside) gives.

@@ -165,10 +165,13 @@ impl PutBeside for LayoutDestination {
     }
 
     async fn beside(&self, tag: &str) -> Result<Vec<Manifest>> {
-        let tag = tag.to_owned();
+        let wanted = tag.to_owned();
         let there =
-            self.writing.content().step(move |content, cancel| content.beside(&tag, cancel));
+            self.writing.content().step(move |content, cancel| content.beside(&wanted, cancel));
         let there = there.await.context(|| &self.reference)?;
+        let digest = there.as_ref().map(|manifest| manifest.descriptor().digest.clone());
+        let mut put = self.put.lock().unwrap_or_else(PoisonError::into_inner);
+        put.asked.entry(tag.to_owned()).or_insert(digest);
         Ok(there.into_iter().collect())
     }
 

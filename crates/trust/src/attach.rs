@@ -64,12 +64,7 @@ impl Attachment {
         let mut layers = joined(before)?;
         let payload = signature.payload.clone();
         let mut layer = described(SIMPLE_SIGNING, &payload);
-        let signed = |there: &Descriptor| {
-            let signature = there.annotations.get(SIGNATURE).cloned().unwrap_or_default();
-            there.digest == layer.digest
-                && SimpleSignature::new(payload.clone(), signature).is_by(by)
-        };
-        if !layers.iter().any(signed) {
+        if !signature.is_one_of(&layers, by) {
             layer.annotations.insert(SIGNATURE.to_owned(), signature.signature.clone());
             layers.push(layer);
         }
@@ -143,6 +138,22 @@ impl SimpleSignature {
         files.iter().any(|file| match Found::detached("", file).content {
             Content::Simple(there) => there.payload == self.payload && there.is_by(by),
             _ => false,
+        })
+    }
+
+    /// Whether a manifest of [`signatures_tag`] has one that says the same, by the same key.
+    pub fn is_in(&self, manifest: &Manifest, by: &PublicKey) -> bool {
+        match manifest.document() {
+            Document::Image(image) => self.is_one_of(&image.layers, by),
+            _ => false,
+        }
+    }
+
+    fn is_one_of(&self, layers: &[Descriptor], by: &PublicKey) -> bool {
+        let payload = sha256(&self.payload);
+        layers.iter().any(|layer| {
+            let signature = layer.annotations.get(SIGNATURE).cloned().unwrap_or_default();
+            layer.digest == payload && Self::new(self.payload.clone(), signature).is_by(by)
         })
     }
 

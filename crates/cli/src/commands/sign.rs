@@ -72,10 +72,8 @@ async fn place(
 fn of_one_image(error: Error) -> Error {
     match error.advice().cloned() {
         Some(Hint::SelectImage(which)) => error.with_hint(Hint::Text(which)),
-        Some(Hint::AnyOf(hints)) if hints.contains(&Hint::SayIdentity) => {
-            error.with_hint(IDENTITY.into())
-        }
-        Some(Hint::SayIdentity) => error.with_hint(IDENTITY.into()),
+        Some(Hint::AnyOf(hints)) if hints.contains(&Hint::SayIdentity) => error.with_hint(IDENTITY),
+        Some(Hint::SayIdentity) => error.with_hint(IDENTITY),
         _ => error,
     }
 }

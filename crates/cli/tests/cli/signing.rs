@@ -1,5 +1,7 @@
 //! Signatures beside images: none is lost, none is there twice, and what is read of them is bounded.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use transship_test_registry::{Fault, Rule};
 
@@ -190,10 +192,48 @@ fn a_name_that_is_missing_is_said_with_the_flag_for_it() {
         ),
     ] {
         let output = session.run(&line.replace("HOST", host));
-        assert_eq!(output.status.code(), Some(1), "{line}");
+        assert_eq!(output.status.code(), Some(2), "{line}");
         assert!(text(&output).contains(flag), "{line}: {}", text(&output));
     }
     let signed = session.run(&format!("sign --key k.pem docker://{host}/app:1"));
     assert!(signed.status.success() && !text(&signed).contains("copying"), "{}", text(&signed));
     assert!(session.ok("copy --help").contains("--insecure-policy"));
+}
+
+/// Each reads the tag before another one has written it, so that the last one to write replaces what the others added.
+#[test]
+fn of_signers_at_the_same_moment_none_loses_a_signature() {
+    let lab = Lab::new();
+    let place = format!("docker://{}/app:1", lab.host);
+    let late = Fault::Late(Duration::from_millis(300));
+    lab.registry.inject(Rule::new(late).method("GET").path(".sig").always());
+    let sign = |key: &str| lab.session.command(&format!("sign --key {key} {place}")).spawn();
+    let signers = ["k.pem", "other.pem", "k.pem"].map(|key| sign(key).unwrap());
+    for mut signer in signers {
+        assert!(signer.wait().unwrap().success());
+    }
+    assert!(lab.verified("app", "k.pub") && lab.verified("app", "other.pub"));
+    assert_eq!(lab.signatures("app").len(), 2);
+}
+
+/// In a layout a signature is there, or its signer fails with an error that says what happened.
+#[test]
+fn of_signers_of_a_layout_at_the_same_moment_one_may_fail_and_none_loses_a_signature_unsaid() {
+    let lab = Lab::new();
+    let place = "oci:layout:registry.example.com/app:1";
+    lab.session.ok(&format!("copy --quiet hello.tar:@0 {place}"));
+    let sign = |key: &str| {
+        let mut sign = lab.session.command(&format!("sign --key {key}.pem {place}"));
+        sign.stderr(std::process::Stdio::piped()).spawn().unwrap()
+    };
+    for (key, signer) in ["k", "other", "k"].map(|key| (key, sign(key))) {
+        let output = signer.wait_with_output().unwrap();
+        if !output.status.success() {
+            assert!(text(&output).contains("another writer changed"), "{}", text(&output));
+            lab.session.ok(&format!("sign --key {key}.pem {place}"));
+        }
+    }
+    for key in ["k.pub", "other.pub"] {
+        lab.session.ok(&format!("verify --key {key} {place}"));
+    }
 }

@@ -1,9 +1,9 @@
 //! [`NewImage`]: an image that was committed, and how it is entered in `index.json`.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use transship_archive::layout::{LayoutIndex, entry_name, strip_names};
-use transship_core::{Descriptor, Error, ErrorKind, Hint, Platform, Result};
+use transship_core::{Descriptor, Digest, Error, ErrorKind, Hint, Platform, Result};
 
 use crate::beside::{Beside, Besides, Form};
 use crate::names::Written;
@@ -16,7 +16,7 @@ pub(crate) struct NewImage {
     /// Its root, as it will be listed, without a name.
     pub(crate) entry: Descriptor,
     /// What stands beside it, with its tags.
-    pub(crate) beside: Vec<(Written, Descriptor)>,
+    pub(crate) beside: Vec<NewBeside>,
     /// Manifests that are about it.
     pub(crate) referrers: Vec<Descriptor>,
     /// The digests of all that it needs, its root's too.
@@ -26,6 +26,18 @@ pub(crate) struct NewImage {
     /// The platform of an index that was asked for.
     pub(crate) platform: Option<Platform>,
 }
+
+/// What is to stand beside an image.
+#[derive(Clone, Debug)]
+pub(crate) struct NewBeside {
+    pub(crate) tag: Written,
+    pub(crate) entry: Descriptor,
+    /// What had the tag when it was asked for, to be added to; `None`: it was not asked for.
+    pub(crate) before: Option<Asked>,
+}
+
+/// What had a tag when it was asked for, if anything.
+pub(crate) type Asked = Option<Digest>;
 
 /// Enters images in an index, one after the other. `is_referrer` says of an entry whether its manifest is about another
 /// one.
@@ -42,7 +54,7 @@ pub(crate) fn enter_all(
     let is_referrer =
         |entry: &Descriptor| Ok(ours.contains(entry.digest.as_ref()) || is_referrer(entry)?);
     // A name moves; the rest of a malformed entry cannot be read.
-    let beside = images.iter().flat_map(|image| &image.beside).map(|(tag, _)| tag);
+    let beside = images.iter().flat_map(|image| &image.beside).map(|new| &new.tag);
     let names = images.iter().flat_map(|image| &image.names).chain(beside);
     let names: Vec<&str> = names.map(|name| name.name.as_str()).collect();
     index.retain_malformed(|entry| !names.iter().any(|name| may_have_name(entry, name)));
@@ -59,6 +71,8 @@ struct Entering<'a> {
     places: HashMap<Key, Vec<usize>>,
     /// How many entries have a digest.
     digests: HashMap<String, usize>,
+    /// The digests of what was entered beside images.
+    beside: HashSet<Digest>,
 }
 
 #[derive(PartialEq, Eq, Hash)]
@@ -80,7 +94,8 @@ impl Key {
 
 impl<'a> Entering<'a> {
     fn new(index: &'a mut LayoutIndex) -> Self {
-        let mut this = Self { index, places: HashMap::new(), digests: HashMap::new() };
+        let mut this =
+            Self { index, places: HashMap::new(), digests: HashMap::new(), beside: HashSet::new() };
         this.look();
         this
     }
@@ -109,7 +124,9 @@ impl<'a> Entering<'a> {
             self.push(image.entry.clone());
         }
         let own = image.names.iter().map(|name| (name, &image.entry));
-        let beside = image.beside.iter().map(|(tag, entry)| (tag, entry));
+        image.beside.iter().try_for_each(|new| self.check_before(new))?;
+        self.beside.extend(image.beside.iter().map(|new| new.entry.digest.clone()));
+        let beside = image.beside.iter().map(|new| (&new.tag, &new.entry));
         for (name, entry) in own.chain(beside) {
             let mut entry = entry.clone();
             name.put_on(&mut entry);
@@ -123,6 +140,24 @@ impl<'a> Entering<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Refuses to replace what another writer put under a tag since it was asked for: a signature would be lost.
+    fn check_before(&self, new: &NewBeside) -> Result<()> {
+        let tag = new.tag.name.as_str();
+        let (Some(before), Some(places)) =
+            (&new.before, self.places.get(&Key::Name(tag.to_owned())))
+        else {
+            return Ok(());
+        };
+        let Some(now) = places.first().map(|at| &self.index.entries()[*at].digest) else {
+            return Ok(());
+        };
+        if before.as_ref() == Some(now) || *now == new.entry.digest || self.beside.contains(now) {
+            return Ok(());
+        }
+        let message = format!("another writer changed {tag}, which is about the image, meanwhile");
+        Err(Error::new(ErrorKind::Conflict, message).hint("sign or copy the image again"))
     }
 
     fn push(&mut self, entry: Descriptor) {
@@ -224,6 +259,29 @@ mod tests {
         enter_them(&mut index, &[image("dddd", &[]), image("dddd", &["y"])]).unwrap();
         let expected = [("x", 3), ("y", 4), ("z", 2), ("docker.io/library/z:1", 3)];
         assert_eq!(listed(&index), expected.map(|(n, s)| (n.to_owned(), s)));
+    }
+
+    #[test]
+    fn what_another_writer_put_beside_an_image_is_not_replaced_unseen() {
+        let with = |content: &str, before: Option<Asked>| {
+            let tag = format!("sha256-{}.sig", "ab".repeat(32));
+            let tag = Written::new(&ImageName::new(&tag).unwrap()).unwrap();
+            let entry = image(content, &[]).entry;
+            let mut new = image("image", &["x"]);
+            new.beside.push(NewBeside { tag, entry, before });
+            new
+        };
+        let digest = |content: &str| Some(sha256(content.as_bytes()));
+        let mut index = LayoutIndex::new();
+        let first = [with("1", Some(None)), with("22", Some(None))];
+        enter_them(&mut index, &first).unwrap();
+        for before in [None, digest("1")] {
+            let error = enter_them(&mut index.clone(), &[with("333", Some(before))]).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Conflict);
+        }
+        for (content, before) in [("22", Some(None)), ("333", Some(digest("22"))), ("4444", None)] {
+            enter_them(&mut index.clone(), &[with(content, before)]).unwrap();
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ pub(crate) mod docker;
 mod image;
 mod staging;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -23,6 +23,7 @@ use crate::reference::{Locator, Selector};
 use crate::select::of_config;
 use crate::storage::{FolderStore, Store, TarStore};
 
+use image::{Asked, NewBeside};
 pub(crate) use image::{NewImage, enter_all};
 
 /// How a layout is written.
@@ -136,7 +137,8 @@ impl Content {
             complete.digests.extend(found.context(|| &name.name)?.digests);
             let mut entry = root.descriptor().clone();
             strip_names(&mut entry);
-            beside.push((name.clone(), entry));
+            let before = image.put.asked.get(name.name.as_str()).cloned();
+            beside.push(NewBeside { tag: name.clone(), entry, before });
         }
         let needs = here.lacking(image.needs)?;
         let entry = self.entry(image.root)?;
@@ -164,7 +166,7 @@ impl Content {
         let recorded = {
             let images = self.images();
             let mut all = images.iter().rev().flat_map(|image| image.beside.iter().rev());
-            all.find(|(name, _)| name.name.as_str() == tag).map(|(_, entry)| entry.clone())
+            all.find(|new| new.tag.name.as_str() == tag).map(|new| new.entry.clone())
         };
         match recorded {
             Some(entry) => here.manifest(&entry),
@@ -252,6 +254,8 @@ pub(crate) struct Put {
     pub(crate) manifests: Vec<Manifest>,
     /// What will stand beside it, of those.
     pub(crate) beside: Vec<(Written, Manifest)>,
+    /// What had tags beside it when they were asked for.
+    pub(crate) asked: HashMap<String, Asked>,
 }
 
 /// An image that is committed.

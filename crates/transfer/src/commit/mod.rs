@@ -8,8 +8,11 @@ pub(crate) mod published;
 pub(crate) mod report;
 pub(crate) mod sign;
 pub(crate) mod signatures;
+pub(crate) mod stay;
 
 use std::collections::HashMap;
+use std::sync::PoisonError;
+use std::time::Instant;
 
 use transship_core::{
     Commit, Committed, ImageDestination, ImageSource, Manifest, Result, ResultExt, Shows,
@@ -18,6 +21,7 @@ use transship_core::{
 use crate::copy::blob::{Reuse, Route};
 use crate::copy::schedule::Scheduler;
 use crate::copy::task::{BlobTask, CopiedBlobs};
+use crate::locked;
 use crate::open::base::WithBase;
 use crate::open::{Batch, boxed};
 use crate::plan::nodes::ImagePlan;
@@ -28,6 +32,7 @@ use delta::Delta;
 pub(crate) use manifests::planned_root;
 use manifests::{Built, build};
 use report::{ImageReport, Report};
+use stay::Signed;
 
 /// Commits an image.
 pub(crate) async fn commit(
@@ -100,13 +105,14 @@ async fn commit_plan(
         image.put_manifest(manifest).await?;
     }
     let carried = boxed(put_referrers(plan, &*image, &referrers)).await?;
+    let start = Instant::now();
     let signed = boxed(sign::sign(batch, &*image, source, &built, &carried)).await?;
     if plan.signatures == DetachedSignatures::Keep {
         let alone = signatures::is_alone(plan);
         let alone = alone.then(|| &plan.root.manifest().descriptor().digest);
-        signatures::copy(source, &*image, &built, alone, signed).await?;
+        signatures::copy(source, &*image, &built, alone, signed.files).await?;
     } else {
-        signatures::put_made(&*image, &built, signed).await?;
+        signatures::put_made(&*image, &built, signed.files).await?;
     }
     let what = Commit::new(&built.root)
         .without(&plan.absent)
@@ -122,6 +128,16 @@ async fn commit_plan(
     }
     let events = &again.scheduler.events;
     let committed = events.publishing(image.reference().clone(), image.commit(what)).await?;
+    for at in committed.references.iter().filter(|_| !signed.tags.is_empty()) {
+        locked(&batch.signed).push(Signed {
+            at: at.clone(),
+            root: built.root.clone(),
+            absent: plan.absent.clone(),
+            signatures: signed.tags.clone(),
+            took: start.elapsed(),
+            written: Instant::now(),
+        });
+    }
     Ok((committed, referrers.len()))
 }
 
@@ -147,7 +163,7 @@ async fn put_referrers(
     Ok(carried)
 }
 
-/// Publishes what the destination shows at its end, and completes the report.
+/// Publishes what the destination shows at its end, sees to it that signatures stay, and completes the report.
 pub(crate) async fn finish(batch: Batch<'_>, mut report: Report) -> Result<Report> {
     // Where everything failed, there is nothing to show.
     if !report.images.is_empty() {
@@ -156,6 +172,11 @@ pub(crate) async fn finish(batch: Batch<'_>, mut report: Report) -> Result<Repor
             None => batch.writer.finish().await?,
         }
     }
+    let mut signed = batch.signed.into_inner().unwrap_or_else(PoisonError::into_inner);
+    // Other places refuse to replace what they did not give.
+    signed
+        .retain(|signed| batch.to.of(&signed.at).is_ok_and(|transport| transport.compares_roots()));
+    boxed(stay::keep(&batch.to, signed)).await?;
     report.failed.splice(0..0, batch.sources.failed);
     Ok(report)
 }

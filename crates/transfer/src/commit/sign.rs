@@ -20,7 +20,17 @@ use crate::options::{Sign, SignatureForm};
 /// Signatures that `dir:` and its like get as files, by the manifest that they are of.
 pub(crate) type Files = HashMap<Digest, Made>;
 
+/// What was signed, and is still to be kept.
+#[derive(Debug, Default)]
+pub(super) struct Signatures {
+    /// Files that the place keeps with the image's own.
+    pub(super) files: Files,
+    /// What was put under tags, by the manifest that each is of.
+    pub(super) tags: Vec<(Digest, Made)>,
+}
+
 /// A signature that was made, and the key that checks it.
+#[derive(Clone, Debug)]
 pub(crate) struct Made {
     signature: SimpleSignature,
     by: PublicKey,
@@ -32,6 +42,11 @@ impl Made {
         if !self.signature.is_among(files, &self.by) {
             files.push(self.signature.to_file());
         }
+    }
+
+    /// Whether a list of signatures has one that says the same by the same key.
+    pub(super) fn is_in(&self, list: &Manifest) -> bool {
+        self.signature.is_in(list, &self.by)
     }
 }
 
@@ -62,35 +77,38 @@ fn holds_referrers(accepts: &Accepts) -> bool {
     accepts.referrers != AcceptsReferrers::Refused && accepts.artifacts != Artifacts::Refused
 }
 
-/// Signs the root and all manifests below it. What comes with the image is in `carried`; files that the place keeps with
-/// the image's own are given back.
+/// Signs the root and all manifests below it. What comes with the image is in `carried`.
 pub(super) async fn sign(
     batch: &Batch<'_>,
     place: &dyn ImageDestination,
     source: &dyn ImageSource,
     built: &Built,
     carried: &HashMap<String, Manifest>,
-) -> Result<Files> {
-    let mut files = Files::new();
-    let Some(sign) = &batch.options.sign else { return Ok(files) };
+) -> Result<Signatures> {
+    let mut all = Signatures::default();
+    let Some(sign) = &batch.options.sign else { return Ok(all) };
     let name = batch.signed_name(place).await?.unwrap_or_default();
     for manifest in built.below.iter().map(|(_, below)| below).chain([&built.root]) {
         let descriptor = manifest.descriptor();
         let done = match sign.form {
             SignatureForm::Bundle => bundle(sign, place, descriptor, source).await,
-            SignatureForm::Tag if place.beside().is_some() => {
-                tag(sign, place, &descriptor.digest, &name, carried).await
-            }
             SignatureForm::Tag => {
-                let signature = sign.key.sign_simple(&descriptor.digest, &name)?;
+                let of = &descriptor.digest;
+                let signature = sign.key.sign_simple(of, &name)?;
                 let made = Made { signature, by: sign.key.public()? };
-                files.insert(descriptor.digest.clone(), made);
-                Ok(())
+                if place.beside().is_some() {
+                    let put = add(place, of, &made, carried.get(&signatures_tag(of))).await;
+                    all.tags.push((of.clone(), made));
+                    put
+                } else {
+                    all.files.insert(of.clone(), made);
+                    Ok(())
+                }
             }
         };
         done.context(|| format!("signing {}", descriptor.digest))?;
     }
-    Ok(files)
+    Ok(all)
 }
 
 async fn bundle(
@@ -114,22 +132,19 @@ async fn bundle(
 }
 
 /// Adds a signature to those under the tag: the ones that come with the image, else the ones that are there.
-async fn tag(
-    sign: &Sign,
+pub(super) async fn add(
     place: &dyn ImageDestination,
     of: &Digest,
-    name: &str,
-    carried: &HashMap<String, Manifest>,
+    made: &Made,
+    carried: Option<&Manifest>,
 ) -> Result<()> {
     let Some(able) = place.beside() else { return Ok(()) };
     let tag = signatures_tag(of);
-    let there = match carried.get(&tag) {
+    let there = match carried {
         Some(carried) => vec![carried.clone()],
         None => able.beside(&tag).await?,
     };
-    let signature = sign.key.sign_simple(of, name)?;
-    let public = sign.key.public()?;
-    let attachment = Attachment::of_simple(&there, &signature, &public).context(|| &tag)?;
+    let attachment = Attachment::of_simple(&there, &made.signature, &made.by).context(|| &tag)?;
     beside::put(place, able, &tag, &attachment).await
 }
 

@@ -12,9 +12,11 @@ mod trust;
 mod writer;
 
 use std::pin::Pin;
+use std::sync::Mutex;
 
 use transship_core::{Error, ErrorKind, Result, Transports};
 
+use crate::commit::stay::Signed;
 use crate::events::emit::Emitter;
 use crate::{Failures, Source, TransferOptions};
 pub(crate) use sources::{Handle, Sources};
@@ -34,6 +36,8 @@ pub(crate) struct Batch<'a> {
     pub(crate) trust: Vec<Trust>,
     pub(crate) options: &'a TransferOptions,
     pub(crate) events: &'a Emitter,
+    /// What was signed under tags, which may be replaced by other signers.
+    pub(crate) signed: Mutex<Vec<Signed>>,
 }
 
 /// Opens sources and destination.
@@ -53,7 +57,8 @@ pub(crate) async fn open<'a>(
     let room = output.room(to);
     let trust = boxed(trust::check(&sources, room, options)).await?;
     let writer = boxed(writer::open(output, to, options, &sources, events)).await?;
-    Ok(Batch { sources, writer, to: to.clone(), trust, options, events })
+    let signed = Mutex::default();
+    Ok(Batch { sources, writer, to: to.clone(), trust, options, events, signed })
 }
 
 impl Batch<'_> {

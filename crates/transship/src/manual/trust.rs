@@ -96,9 +96,13 @@
 //!
 //! Signatures that the destination has stay; the new one, and those that `--referrers` brings, are added. What the same key has signed
 //! already, with the same name, is not added again. Only `sign` looks for a bundle that is there: each copy with `--sign-format bundle`
-//! adds one. Two who sign the same image at the same moment can lose one of the two signatures, because registries write a tag
-//! unconditionally: sign again, or use bundles, which cannot collide. `docker-archive:` and engines have no room for signatures, and are
-//! refused.
+//! adds one. `docker-archive:` and engines have no room for signatures, and are refused.
+//!
+//! Registries write a tag without any condition, so that of several who sign an image at the same moment one may replace what another
+//! one added. Each looks again half a second after it wrote (longer where answers are slow), adds what is gone, up to five times, and
+//! then fails with `Conflict`. A signer that takes longer from reading to writing, or does not look again, as other tools, can still
+//! replace a signature; bundles cannot collide. In layouts and archives a signer that would replace what it has not seen fails with
+//! `Conflict`.
 //!
 //! What the key signs, `openssl` checks: the payload is the layer of the manifest, the signature its annotation
 //! `dev.cosignproject.cosign/signature`, in base64.
