@@ -65,6 +65,11 @@ pub trait ArchiveReader: fmt::Debug + Send + Sync {
         &[]
     }
 
+    /// How many of these there are, also where [`beside`](Self::beside) leaves them out.
+    fn count_beside(&self) -> usize {
+        self.beside().len()
+    }
+
     /// What is known of an image without reading its layers.
     ///
     /// - What it says is what reading the image would say.

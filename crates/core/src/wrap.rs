@@ -148,6 +148,7 @@ wrappers! {
         fn reference(&self) -> &Reference;
         fn entries(&self) -> &[ArchiveEntry];
         fn beside(&self) -> &[ArchiveEntry];
+        fn count_beside(&self) -> usize;
         fn details_are_costly(&self) -> bool;
         async fn details(&self, entry: &ArchiveEntry) -> Result<EntryDetails>;
         async fn open(&self, entry: &ArchiveEntry) -> Result<Box<dyn ImageSource>>;

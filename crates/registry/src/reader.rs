@@ -28,6 +28,8 @@ pub(crate) struct RegistryReader {
     /// Of each entry, and in which of the repositories it is.
     names: Vec<(DockerName, usize)>,
     entries: Vec<ArchiveEntry>,
+    /// How many tags say of themselves that they are about an image, as cosign's.
+    beside: usize,
     /// Whether images are opened to be compared.
     compare: bool,
     /// What the tags led to that were looked at: an entry stays the image that it was then.
@@ -80,12 +82,14 @@ impl RegistryReader {
 
     fn empty(reference: Reference, compare: bool) -> Self {
         let (repositories, names, entries) = (Vec::new(), Vec::new(), Vec::new());
-        Self { reference, repositories, names, entries, compare, seen: Mutex::default() }
+        let (beside, seen) = (0, Mutex::default());
+        Self { reference, repositories, names, entries, beside, compare, seen }
     }
 
     fn add_repository(&mut self, name: &DockerName, places: Places, tags: &[String]) {
         let repository = repository_of(name);
         self.repositories.push(places);
+        self.beside += tags.iter().filter(|tag| subject_of_tag(tag).is_some()).count();
         for tag in tags.iter().filter(|tag| !is_about(tag)) {
             // What is no tag cannot be asked for either.
             if let Ok(name) = DockerName::parse(&format!("{repository}:{tag}")) {
@@ -150,6 +154,10 @@ impl ArchiveReader for RegistryReader {
 
     fn entries(&self) -> &[ArchiveEntry] {
         &self.entries
+    }
+
+    fn count_beside(&self) -> usize {
+        self.beside
     }
 
     fn details_are_costly(&self) -> bool {

@@ -200,6 +200,31 @@ fn a_name_that_is_missing_is_said_with_the_flag_for_it() {
     assert!(session.ok("copy --help").contains("--insecure-policy"));
 }
 
+/// As with skopeo, which copies all tags of a repository; where they stay behind, that is said.
+#[test]
+fn a_mirror_of_a_repository_does_not_lose_its_signatures_unsaid() {
+    let lab = Lab::new();
+    let (session, host) = (&lab.session, &lab.host);
+    session.ok(&format!("sign --key k.pem docker://{host}/app:1"));
+    let yaml = |of: &str| format!("{host}:\n  tls-verify: false\n  images:\n    app: {of}\n");
+    session.write("all.yml", yaml("[]"));
+    session.write("one.yml", yaml("[\"1\"]"));
+    session.ok(&format!("sync --quiet all.yml docker://{host}/all"));
+    session.ok(&format!("sync --quiet one.yml docker://{host}/one"));
+    assert!(lab.verified("all/app", "k.pub") && !lab.verified("one/app", "k.pub"));
+    let all = format!("copy --all-images docker://{host}/app");
+    let said = |line: &str| text(&session.run(line));
+    let left = said(&format!("{all} docker://{host}/left"));
+    assert!(left.contains("1 tag beside the images of"), "{left}");
+    for line in [
+        format!("{all} --referrers docker://{host}/with"),
+        format!("{all} --remove-signatures docker://{host}/without"),
+        format!("copy docker://{host}/app:1 docker://{host}/alone:1"),
+    ] {
+        assert!(!said(&line).contains("beside"), "{line}");
+    }
+}
+
 /// Each reads the tag before another one has written it, so that the last one to write replaces what the others added.
 #[test]
 fn of_signers_at_the_same_moment_none_loses_a_signature() {

@@ -11,7 +11,7 @@ use super::stream::{self, StagedBlobs, Streamed};
 use super::tags::none_chosen;
 use crate::events::emit::Emitter;
 use crate::text::few;
-use crate::{ImageFailure, Images, Source, TransferOptions};
+use crate::{Attached, DetachedSignatures, ImageFailure, Images, Source, TransferOptions};
 
 /// Something that we opened, or that the caller did.
 #[derive(Debug)]
@@ -118,6 +118,11 @@ pub(super) async fn open<'a>(
     if all.images.is_empty() && all.failed.is_empty() {
         return Err(Error::new(ErrorKind::NotFound, "there is no image to copy"));
     }
+    if options.attached == Attached::LeaveOut && options.signatures == DetachedSignatures::Keep {
+        all.opened.iter().filter_map(OpenSource::left_beside).for_each(|text| {
+            events.warn(None, text);
+        });
+    }
     Ok(all)
 }
 
@@ -202,6 +207,20 @@ impl<'a> Sources<'a> {
 impl OpenSource<'_> {
     /// The images of the source, which is at this position.
     ///
+    /// Of an archive whose images are all copied: that what stands beside them is not.
+    fn left_beside(&self) -> Option<String> {
+        let Content::Archive(archive) = &self.content else { return None };
+        let count = archive.get().count_beside();
+        if count == 0 || !self.of_many || self.chosen.is_some() {
+            return None;
+        }
+        let tags = if count == 1 { "tag" } else { "tags" };
+        Some(format!(
+            "{count} {tags} beside the images of {} (signatures, attestations, SBOMs) are not copied: they come with referrers",
+            archive.get().reference()
+        ))
+    }
+
     /// # Errors
     /// `NotFound` where tags are chosen, and it has none of them.
     fn images(&self, source: usize) -> Result<Vec<Chosen>> {

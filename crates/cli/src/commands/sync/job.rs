@@ -50,6 +50,11 @@ pub(super) struct Choice {
 }
 
 impl Choice {
+    /// Whether all tags are chosen.
+    pub(super) fn is_all(&self) -> bool {
+        self.tags.is_all() && self.regex.is_none() && self.ranges.is_empty()
+    }
+
     /// Whether a name may be brought, whichever are the newest.
     pub(super) fn chooses(&self, name: &ImageName) -> bool {
         let tag = tag_of(name);

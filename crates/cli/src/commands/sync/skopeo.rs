@@ -38,6 +38,8 @@ pub(super) fn jobs(text: &str, file: &str, to: &str, prune: bool) -> Result<Vec<
                 return Err(Error::new(ErrorKind::InvalidInput, message)
                     .hint("a TOML file says where each goes"));
             }
+            // skopeo copies all tags then, and with them those of cosign.
+            let referrers = matches!(&from, From::Place(_, choice) if choice.is_all());
             let source = registry.settings.clone();
             jobs.push(Job {
                 context,
@@ -45,7 +47,7 @@ pub(super) fn jobs(text: &str, file: &str, to: &str, prune: bool) -> Result<Vec<
                 to,
                 settings: Sides { source, destination: Settings::new() },
                 platforms: Vec::new(),
-                referrers: false,
+                referrers,
                 prune,
                 backup: None,
             });
