@@ -48,6 +48,8 @@ pub struct Claims {
     pub abandoned: Abandoned,
     /// Whether an archive can be read at random.
     pub reading: Reading,
+    /// What ends that which a dropped operation began.
+    pub dropped: Dropped,
 }
 
 impl Claims {
@@ -84,6 +86,8 @@ impl Claims {
             .with(Names::Docker)
             .with(Replaces::Names)
             .with(Reading::InOnePass)
+            // What was loaded is removed again, or gets its names, by requests.
+            .with(Dropped::InTasks)
             // The daemon says what it has.
             .with(Found::Trusted)
     }
@@ -133,6 +137,7 @@ claims! {
     processes: Processes,
     abandoned: Abandoned,
     reading: Reading,
+    dropped: Dropped,
 }
 
 /// Whether manifests keep their bytes.
@@ -288,4 +293,15 @@ pub enum Reading {
     AtRandom,
     /// It comes in one pass, each time that it is read.
     InOnePass,
+}
+
+/// What ends that which an operation began, when it is dropped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dropped {
+    /// The drop itself, or blocking work, which a runtime waits for: also where the runtime ends at once.
+    #[default]
+    AtOnce,
+    /// Tasks of the runtime, as it takes requests to a daemon. The kit lets the runtime go on until they have ended, within seconds;
+    /// where a program ends before, the daemon may keep what it was sent.
+    InTasks,
 }

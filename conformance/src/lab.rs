@@ -4,24 +4,28 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use proptest::sample::select;
 use proptest::strategy::Strategy;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use transship_core::{
     ArchiveReader, ArchiveWriter, Archives, Body, CollectMode, Commit, Committed, Expect,
     ImageDestination, ImageName, ImageSource, ReadOptions, Reference, Transport, WriteMode,
     WriteOptions,
 };
 
-use crate::broken::While;
+use crate::broken::{While, hold};
 use crate::child::{Job, Process};
 use crate::laws::collect;
 use crate::model::{Blob, Built};
 use crate::snapshot::Snapshot;
 use crate::trace::Tracer;
 use crate::watch::{awaited, awaiting, patience, waiting};
-use crate::{Abandoned, Ability, Broken, Claims, Facts, Fixture, Held, Place, Replaces};
+use crate::{Abandoned, Ability, Broken, Claims, Dropped, Facts, Fixture, Held, Place, Replaces};
+
+/// Within this time tasks end that an operation left when it was dropped.
+const TASKS_END: Duration = Duration::from_secs(5);
 
 /// A transport and a fresh place.
 #[derive(Debug)]
@@ -127,12 +131,22 @@ impl Lab {
     /// Runs a step in a runtime of its own, and waits until all blocking work that it began has ended.
     pub(crate) fn step<T>(&self, step: impl Future<Output = Held<T>>) -> Held<T> {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        step_on(self.at.locator(), runtime, step)
+        step_on(self.at.locator(), runtime, self.with_its_tasks(step))
     }
 
     /// As [`step`](Self::step), where all tasks share one thread.
     pub(crate) fn step_on_one_thread<T>(&self, step: impl Future<Output = Held<T>>) -> Held<T> {
-        step_on(self.at.locator(), Builder::new_current_thread().enable_all().build()?, step)
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        step_on(self.at.locator(), runtime, self.with_its_tasks(step))
+    }
+
+    /// A step, and the tasks that end what it dropped, where these are claimed.
+    async fn with_its_tasks<T>(&self, step: impl Future<Output = Held<T>>) -> Held<T> {
+        let done = step.await?;
+        if self.claims().dropped == Dropped::InTasks {
+            tasks_end().await?;
+        }
+        Ok(done)
     }
 
     /// What the transport and the place show now.
@@ -193,6 +207,17 @@ impl Lab {
             Replaces::Images | Replaces::Names => WriteMode::Append,
         }
     }
+}
+
+/// Waits for the tasks of this runtime.
+async fn tasks_end() -> Held {
+    let (begun, metrics) = (Instant::now(), Handle::current().metrics());
+    while metrics.num_alive_tasks() > 0 {
+        let seconds = TASKS_END.as_secs();
+        hold!(begun.elapsed() < TASKS_END, "a task goes on {seconds} s after a step has ended");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    Ok(())
 }
 
 /// Runs a step, for as long as one may take.

@@ -98,8 +98,8 @@ mod watch;
 
 pub use broken::{Broken, Held};
 pub use claims::{
-    Abandoned, Append, Chosen, Claim, Claims, Digests, Empty, Found, Leftover, Listed, Manifests,
-    Names, Processes, Reading, Replaces, Taken, Writers,
+    Abandoned, Append, Chosen, Claim, Claims, Digests, Dropped, Empty, Found, Leftover, Listed,
+    Manifests, Names, Processes, Reading, Replaces, Taken, Writers,
 };
 pub use facts::{Ability, Facts};
 pub use fixture::{Fixture, Place};

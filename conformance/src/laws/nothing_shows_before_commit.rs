@@ -5,6 +5,7 @@ use transship_core::WriteMode;
 use crate::lab::{Lab, put_all};
 use crate::model::Image;
 use crate::runner::Kit;
+use crate::snapshot::Snapshot;
 use crate::strategies::plain_images;
 use crate::{Ability, Held, Law};
 
@@ -33,18 +34,13 @@ fn check(kit: &Kit) -> Held {
 fn unseen(lab: &Lab, image: &Image, mode: WriteMode) -> Held {
     let before = lab.snapshot()?;
     let built = image.build()?;
-    let destination = lab.step(async {
+    lab.step(async {
         // Under a name where there are names: a place may have room for one image without.
         let names = lab.facts().some_name();
         let destination = lab.destination(mode, &names).await?;
         put_all(&*destination, &built).await?;
-        Ok(destination)
-    })?;
-    lab.snapshot()?.shows_the_same(&before)?;
-    // Dropped where a runtime is.
-    lab.step(async move {
-        drop(destination);
-        Ok(())
+        // While it is open, and dropped where a runtime is.
+        Snapshot::take(lab).await?.shows_the_same(&before)
     })?;
     lab.snapshot()?.shows_the_same(&before)
 }

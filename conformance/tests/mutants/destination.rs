@@ -478,6 +478,9 @@ impl Drop for BrokenDestination<'_> {
                     std::thread::sleep(std::time::Duration::from_millis(1));
                 }
             }
+            Fault::DropLeavesATask => {
+                drop(tokio::spawn(std::future::pending::<()>()));
+            }
             Fault::DropMakesThePlace => {
                 make_empty(&self.of.memory, &self.at).now_or_never();
             }

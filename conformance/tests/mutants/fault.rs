@@ -151,6 +151,8 @@ faults! {
     OpeningMakesThePlace => "nothing_shows_before_commit",
     /// Opening to replace empties it.
     OpeningEmptiesThePlace => "nothing_shows_before_commit",
+    /// The tasks that are claimed to end what was dropped never do.
+    DropLeavesATask => "a_dropped_destination_leaves_no_trace",
     /// Dropping makes the archive.
     DropMakesThePlace => "a_dropped_destination_leaves_no_trace",
     /// Dropping forgets a temporary file.

@@ -18,8 +18,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use transship_conformance::{
-    ALL, Abandoned, Claims, Digests, Empty, Fixture, Found, Leftover, Manifests, Memory, Outcome,
-    Place, Processes, Reading, Replaces, Settings, is_child, law, run,
+    ALL, Abandoned, Claims, Digests, Dropped, Empty, Fixture, Found, Leftover, Manifests, Memory,
+    Outcome, Place, Processes, Reading, Replaces, Settings, is_child, law, run,
 };
 use transship_core::Transport;
 
@@ -99,6 +99,7 @@ impl Fixture for Mutants {
                 strict.with(Manifests::Rebuilt)
             }
             Fault::EmptyIsThere => strict.with(Empty::None),
+            Fault::DropLeavesATask => strict.with(Dropped::InTasks),
             Fault::NeverComesOnce => strict.with(Reading::InOnePass),
             Fault::ReplacedGoesWithItsName => strict.with(Replaces::Names),
             _ => strict,

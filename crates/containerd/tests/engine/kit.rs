@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use transship_conformance::{
-    ALL, Claims, Digests, Empty, Fixture, Manifests, Outcome, Place, Reading, Replaces, Settings,
-    Taken, is_child, run,
+    ALL, Claims, Digests, Dropped, Empty, Fixture, Manifests, Outcome, Place, Reading, Replaces,
+    Settings, Taken, is_child, run,
 };
 use transship_core::Transport;
 
@@ -37,6 +37,8 @@ impl Fixture for Namespaces {
             // What has no name is collected, and blobs are read at random.
             .with(Replaces::Images)
             .with(Reading::AtRandom)
+            // Its connection is kept.
+            .with(Dropped::AtOnce)
             // A name's age is that of its record.
             .with(Taken::InItsPlace)
             .with(Empty::None)

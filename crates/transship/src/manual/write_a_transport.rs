@@ -194,6 +194,7 @@
 //! | `listed: Names`, `chosen: ByName`, `empty: None` | a service lists names, means one where none is said, and has no empty place | a format of your own: print what opens again |
 //! | `replaces: Images` | a service publishes image by image | there is a rename or a transaction: use it |
 //! | `replaces: Names` | as that, and an image whose name moves stays, listed without a name, until somebody deletes it | names are moved, and then the old image is forgotten |
+//! | `dropped: InTasks` | what was begun is ended by requests, in tasks that end soon | it is blocking work: a runtime waits for that by itself |
 //! | `reading: InOnePass` | a service sends an image as one stream, each time that it is read | a seek is tedious |
 //! | `found: Trusted` | a remote place keeps blobs by their digests, and its word is all there is | the bytes are on this machine: hash them |
 //!
