@@ -63,7 +63,8 @@ const CAPABILITIES: &str = "pull, resolve and push";
 /// The `hosts.toml` for a host in a folder as containerd's `certs.d`, if there is one. Blocks.
 pub(crate) fn load(folder: &Path, host: &str) -> Result<Option<HostsFile>> {
     let there = |path: &Path| fs::metadata(path).map_err(|e| Error::io("reading", path, e));
-    there(folder).map_err(Error::of_option)?;
+    // A file would say that no host has settings.
+    fs::read_dir(folder).map_err(|e| Error::io("reading", folder, e).of_option())?;
     let port = host.rsplit_once(':').map(|(name, port)| format!("{name}_{port}_"));
     for name in port.as_deref().into_iter().chain([host, "_default"]) {
         let folder = folder.join(name);

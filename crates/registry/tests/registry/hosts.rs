@@ -228,8 +228,14 @@ async fn what_is_wrong_is_said_with_file_line_and_key() {
         assert!(shown.contains("docker.io/hosts.toml: line ") && shown.contains(said), "{shown}");
         assert!(!shown.contains("hunter2"), "{shown}");
     }
-    let registry = client(|options| options.hosts_dir = Some("/absent".into()));
-    assert_eq!(pull_of_hub(&registry).await.unwrap_err().kind(), ErrorKind::InvalidInput);
+    // A folder that is none would say that no host has settings.
+    let file = tempfile::NamedTempFile::new().unwrap();
+    for none in [Path::new("/absent"), file.path()] {
+        let registry = client(|options| options.hosts_dir = Some(none.to_owned()));
+        let error = pull_of_hub(&registry).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+        assert!(error.to_string().contains(&none.display().to_string()), "{error}");
+    }
 }
 
 /// The two kinds of files meet: a `hosts.toml` says where, `registries.conf` what is blocked; for other hosts it says all.

@@ -45,7 +45,11 @@ pub(super) async fn run(args: args::Serve, session: &Session) -> exit::Result {
     let options = ServerOptions::default().with_tls(tls(&args).await?);
     let options = options.with_exit_idle(args.exit_idle);
     let server = Server::bind(&args.listen, registry, options).await?;
-    let address = Address { at: server.address(), certificate: args.tls_cert.clone() };
+    let address = Address {
+        at: server.address(),
+        certificate: args.tls_cert.clone(),
+        is_writable: args.writable.is_some(),
+    };
     if !server.address().ip().is_loopback() {
         let who = if is_secret { "who has the credential" } else { "without a credential" };
         let pull = if args.writable.is_some() { "pull from and push to" } else { "pull from" };

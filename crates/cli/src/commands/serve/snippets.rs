@@ -18,6 +18,8 @@ pub(super) struct Address {
     pub(super) at: SocketAddr,
     /// Of TLS.
     pub(super) certificate: Option<PathBuf>,
+    /// Whether it can be pushed to.
+    pub(super) is_writable: bool,
 }
 
 impl Address {
@@ -60,9 +62,11 @@ fn containerd(address: &Address, host: &str) -> String {
         .certificate
         .as_ref()
         .map_or_else(String::new, |file| format!("  ca = {:?}\n", file.display().to_string()));
+    // A push to another host is not for this server: it is only a mirror of that.
+    let push = if address.is_writable && host == address.host() { ", \"push\"" } else { "" };
     format!(
         "# containerd: /etc/containerd/certs.d/{host}/hosts.toml\n[host.\"{url}\"]\n  \
-         capabilities = [\"pull\", \"resolve\"]\n{ca}"
+         capabilities = [\"pull\", \"resolve\"{push}]\n{ca}"
     )
 }
 
@@ -107,4 +111,19 @@ fn pulls(address: &Address, repositories: &[Repository]) -> Option<String> {
     let (path, tag) = repositories.iter().find_map(named)?;
     let host = address.host();
     Some(format!("# try\ndocker pull {host}/{path}:{tag}\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn containerd_pushes_to_what_is_writable_and_to_no_mirror() {
+        let at = SocketAddr::from(([127, 0, 0, 1], 5000));
+        let shown = |is_writable, host| {
+            containerd(&Address { at, certificate: None, is_writable }, host).contains("\"push\"")
+        };
+        assert!(shown(true, "127.0.0.1:5000"));
+        assert!(!shown(true, "quay.io") && !shown(false, "127.0.0.1:5000"));
+    }
 }

@@ -28,7 +28,9 @@ use task::{Mode, Tasks};
 const LIMIT: u64 = 16 << 20;
 
 pub(super) async fn run(args: args::Sync, session: &Session) -> Result {
-    let jobs = jobs(&args).await.context(|| args.file.display())?;
+    let path = args.file.clone();
+    let text = run_blocking(move |_| read(&path)).await?;
+    let jobs = jobs(&args, &text).context(|| args.file.display())?;
     let mode = if args.dry_run { Mode::Look } else { Mode::Write };
     let policy = trust::policy(&args.trust, &args.common).await?;
     let mut tasks = Tasks::new(session, mode, policy);
@@ -51,15 +53,13 @@ pub(super) async fn run(args: args::Sync, session: &Session) -> Result {
 }
 
 /// What a file asks for. Its name says which kind it is.
-async fn jobs(args: &args::Sync) -> transship::Result<Vec<Job>> {
-    let path = args.file.clone();
-    let text = run_blocking(move |_| read(&path)).await?;
+fn jobs(args: &args::Sync, text: &str) -> transship::Result<Vec<Job>> {
     let name = args.file.display().to_string();
     let to = args.destination.as_deref();
     let is_yaml = args.file.extension().is_some_and(|end| end == "yaml" || end == "yml");
     let jobs = match (is_yaml, to) {
-        (false, to) => file::jobs(&text, &name, to, args.prune)?,
-        (true, Some(to)) => skopeo::jobs(&text, &name, to, args.prune)?,
+        (false, to) => file::jobs(text, &name, to, args.prune)?,
+        (true, Some(to)) => skopeo::jobs(text, &name, to, args.prune)?,
         (true, None) => {
             let message = "it does not say where images go";
             return Err(Error::new(ErrorKind::InvalidInput, message)
@@ -77,9 +77,11 @@ fn read(path: &Path) -> transship::Result<String> {
     let mut bytes = Vec::new();
     File::open(path).map_err(failed)?.take(LIMIT + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > LIMIT {
-        let message = format!("it has more than {LIMIT} bytes");
+        let message = format!("{} has more than {LIMIT} bytes", path.display());
         return Err(Error::new(ErrorKind::LimitExceeded, message));
     }
-    String::from_utf8(bytes)
-        .map_err(|e| Error::new(ErrorKind::InvalidInput, "it is not UTF-8 text").caused_by(e))
+    String::from_utf8(bytes).map_err(|e| {
+        let message = format!("{} is not UTF-8 text", path.display());
+        Error::new(ErrorKind::InvalidInput, message).caused_by(e)
+    })
 }
