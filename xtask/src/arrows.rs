@@ -39,7 +39,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (DIRECTORY, &[CORE, LOCAL]),
     (REGISTRY, &[CORE]),
     (SERVE, &[CORE, LOCAL]),
-    (TRUST, &[CORE]),
+    (TRUST, &[CORE, LOCAL]),
     (TRANSFER, &[CORE, COMPRESSION, TRUST]),
     // Says what the specification says in the same words.
     (TEST_REGISTRY, &[CORE, SERVE]),

@@ -14,7 +14,7 @@
 //! | not read again what is known to be true | [`FileCache`], [`known_blob`], [`note_new`] |
 //! | keep other processes out | [`Lock`], [`LockWait`] |
 //! | copy a part of a file, and see whether a file has changed | [`copy_range`], [`FileStamp`] |
-//! | read a document of bounded size | [`read_document`], [`parse_json`] |
+//! | read a document of bounded size | [`read_document`], [`parse_json`], [`yaml`] |
 //! | park bytes that come from a pipe | [`spool_file`] |
 //! | read and write a reference with a path | [`Locator`], [`cut_path`], [`PathText`] |
 //!
@@ -67,6 +67,7 @@ mod swap;
 mod sys;
 mod target;
 mod unpublished;
+pub mod yaml;
 
 pub use blob::write_body;
 pub use cache::FileCache;

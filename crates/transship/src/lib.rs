@@ -13,6 +13,8 @@
 //! | reading | [`manual`] |
 
 pub mod image;
+#[cfg(feature = "registry")]
+mod lookaside;
 pub mod manual;
 
 // Where images are, and what they are made of.
@@ -48,6 +50,9 @@ pub mod transfer {
 /// Policies, signatures and keys.
 pub mod trust {
     pub use transship_trust::*;
+
+    #[cfg(feature = "registry")]
+    pub use crate::lookaside::LookasideServers;
 }
 
 pub use transship_core::{oci_spec, register_transport};

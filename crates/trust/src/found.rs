@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::bundle::is_bundle;
 use crate::json::Json;
+use crate::lookaside::Folder;
 use crate::{
     PAYLOAD_LIMIT, SIGNATURES_LIMIT, SIGNATURES_SIZE_LIMIT, SimpleSignature, signatures_tag,
 };
@@ -43,6 +44,8 @@ pub enum Content {
     Other(String),
     /// It cannot be read, for this reason. It never counts.
     Unreadable(String),
+    /// No GPG signature is at this place, where one was looked for: what led there.
+    Absent(String),
 }
 
 /// Kinds of signatures.
@@ -116,8 +119,18 @@ pub async fn found_with(
     of: &Digest,
     kinds: SignatureKinds,
 ) -> Result<Vec<Found>> {
+    found_at(source, of, kinds, None).await
+}
+
+/// As [`found_with`], and those in lookaside storage.
+pub(crate) async fn found_at(
+    source: &dyn ImageSource,
+    of: &Digest,
+    kinds: SignatureKinds,
+    lookaside: Option<&Folder>,
+) -> Result<Vec<Found>> {
     let mut reading = Reading { source, found: Vec::new(), size: 0 };
-    match reading.all(of, kinds).await {
+    match reading.all(of, kinds, lookaside).await {
         Ok(()) => Ok(reading.found),
         Err(Stop::TooMuch(why)) => Ok(vec![Found::new("the signatures", Content::Unreadable(why))]),
         Err(Stop::Failed(error)) => Err(error),
@@ -146,7 +159,15 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    async fn all(&mut self, of: &Digest, kinds: SignatureKinds) -> std::result::Result<(), Stop> {
+    async fn all(
+        &mut self,
+        of: &Digest,
+        kinds: SignatureKinds,
+        lookaside: Option<&Folder>,
+    ) -> std::result::Result<(), Stop> {
+        if let Some(folder) = lookaside {
+            self.lookaside(folder).await?;
+        }
         if let Some(detached) = self.source.signatures()
             && (kinds.sigstore || kinds.open_pgp)
         {
@@ -162,6 +183,31 @@ impl Reading<'_> {
         }
         if kinds.bundles {
             self.bundles(referrers.referrers(of).await?).await?;
+        }
+        Ok(())
+    }
+
+    /// The signatures in lookaside storage, up to the first number that none has.
+    async fn lookaside(&mut self, folder: &Folder) -> std::result::Result<(), Stop> {
+        for number in 1.. {
+            let place = folder.place(number);
+            let file = match folder.read(number).await {
+                Ok(Some(file)) => Ok(file),
+                Ok(None) if number == 1 => {
+                    let why = Content::Absent(folder.origin().to_owned());
+                    self.found.push(Found::new(place, why));
+                    break;
+                }
+                Ok(None) => break,
+                Err(error) if error.kind() == ErrorKind::LimitExceeded => Err(error),
+                Err(error) => return Err(Stop::Failed(error)),
+            };
+            let size = file.as_ref().map_or(PAYLOAD_LIMIT + 1, |file| file.len() as u64);
+            self.reserve(1, [size])?;
+            self.found.push(match file {
+                Ok(file) => Found::detached(place, &file),
+                Err(error) => Found::new(place, Content::Unreadable(error.message().to_owned())),
+            });
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 //! A [`Policy`] says what an image needs, in the grammar of
 //! [`policy.json`](https://github.com/containers/image/blob/main/docs/containers-policy.json.5.md). [`Policy::check`] decides from
 //! the image's name, the digest of its manifest and the signatures that were found. It opens no image: [`found_with`] reads the
-//! signatures that lie with one.
+//! signatures that lie with one, and [`Lookaside`] says where those of GPG keys are.
 //!
 //! ```
 //! use transship_core::{DockerName, Identity, sha256};
@@ -28,6 +28,7 @@ mod gpg;
 mod json;
 mod key;
 mod log;
+mod lookaside;
 mod payload;
 mod policy;
 mod sign;
@@ -36,6 +37,7 @@ pub use attach::{Attachment, is_list_tag, is_signature, signatures_tag};
 pub use bundle::SIGN_PREDICATE;
 pub use found::{Content, Found, SignatureKinds, found_with};
 pub use key::PublicKey;
+pub use lookaside::{Fetch, Lookaside};
 pub use payload::{PAYLOAD_LIMIT, SimpleSignature};
 pub use policy::{Applied, Policy, Rejection, Verdict, Verified};
 pub use sign::SigningKey;

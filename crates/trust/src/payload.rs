@@ -6,6 +6,7 @@ use bytes::Bytes;
 use transship_core::{Digest, Result};
 
 use crate::PublicKey;
+use crate::gpg::ATOMIC_TYPE;
 use crate::json::{Fields, Json, malformed};
 use crate::log;
 
@@ -96,7 +97,11 @@ impl Claim {
     /// Reads a payload of a type.
     fn parse(payload: &[u8], wanted: &str) -> Result<Self> {
         let mut whole = Json::parse(payload)?.fields("the payload")?;
-        check_optional(whole.need("optional")?)?;
+        let optional = whole.need("optional")?;
+        // cosign writes null, and skopeo takes that of cosign alone.
+        if optional != Json::Null || wanted == ATOMIC_TYPE {
+            check_optional(optional)?;
+        }
         let mut critical = whole.object("critical")?;
         whole.end()?;
         let found = critical.text("type")?;
@@ -120,9 +125,6 @@ fn only_text(mut from: Fields, key: &str) -> Result<String> {
 
 /// What is optional may be anything, but for two fields that have a type.
 fn check_optional(optional: Json) -> Result<()> {
-    if optional == Json::Null {
-        return Ok(());
-    }
     let mut fields = optional.fields("\"optional\"")?;
     fields.optional_text("creator")?;
     match fields.take("timestamp") {

@@ -42,7 +42,7 @@ pub(crate) enum MultiArch {
 }
 
 /// Options that skopeo and crane take before the subcommand and that have a value.
-const WITH_VALUE: [&str; 10] = [
+const WITH_VALUE: [&str; 11] = [
     "--command-timeout",
     "--deadline",
     "--option",
@@ -52,6 +52,7 @@ const WITH_VALUE: [&str; 10] = [
     "--platform",
     "--policy",
     "--progress",
+    "--registries.d",
     "--tmpdir",
 ];
 
@@ -212,6 +213,7 @@ mod tests {
             ("t --debug --tmpdir=/x list a", "t list --debug --tmpdir=/x a"),
             ("t -v ls a", "t ls -v a"),
             ("t --insecure-policy copy a b", "t copy --insecure-policy a b"),
+            ("t --registries.d d copy a b", "t copy --registries.d d a b"),
             ("t manifest a", "t inspect --raw a"),
             ("t --platform arm64 digest a", "t inspect --digest --platform arm64 a"),
             ("t copy manifest digest", "t copy manifest digest"),

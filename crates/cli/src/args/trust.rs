@@ -20,6 +20,13 @@ pub(crate) struct TrustArgs {
     #[arg(long = "verify-key", value_name = "KEY", value_hint = clap::ValueHint::FilePath, conflicts_with = "insecure_policy")]
     pub(crate) verify_keys: Vec<PathBuf>,
 
+    /// The folder with registries.d files, which say where GPG signatures lie
+    ///
+    /// By default $HOME/.config/containers/registries.d, else /etc/containers/registries.d, where one exists.
+    #[cfg(feature = "registry")]
+    #[arg(long = "registries.d", value_name = "DIR", value_hint = clap::ValueHint::DirPath, hide_short_help = true)]
+    pub(crate) registries_d: Option<PathBuf>,
+
     /// Reject images for which the policy demands no signature
     #[arg(long, conflicts_with = "insecure_policy")]
     pub(crate) require_signed: bool,

@@ -51,7 +51,7 @@ pub(super) async fn run(args: args::Copy, session: &Session) -> Result {
         all.extend(listed::sources(list, &from, session).await?);
     }
     let mut options = options(&args, session)?;
-    options.policy = trust::policy(&args.trust, &args.common).await?;
+    options.policy = trust::policy(&args.trust, &args.common, session).await?;
     if let Some(key) = &args.sign.key {
         options.sign = Some(trust::sign(key, args.sign.identity.clone(), args.sign.form).await?);
     }

@@ -1,5 +1,11 @@
 //! The command from outside: exit codes, stdout, stderr, as snapshots of what a person sees.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "tests"
+)]
 #![cfg(all(unix, feature = "docker-archive", feature = "oci-layout", feature = "directory"))]
 
 #[cfg(feature = "registry")]
@@ -18,6 +24,8 @@ mod help;
 mod layout;
 #[cfg(feature = "registry")]
 mod login;
+#[cfg(feature = "registry")]
+mod lookaside;
 mod make;
 mod many;
 #[cfg(any(feature = "containerd", feature = "docker-daemon"))]

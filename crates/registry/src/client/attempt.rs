@@ -106,6 +106,24 @@ impl Host {
         self.retry(call, attempt).await
     }
 
+    /// Reads a file, again where that may help. Redirects are followed, and no credential is sent.
+    pub(crate) async fn download(&self, call: &Call, limit: u64) -> Result<Fetched> {
+        self.base(&call.observer, call.patience).await?;
+        let attempt = || async {
+            let (mut url, mut hops) = (call.url.clone(), 0);
+            loop {
+                let answer = self.transmit(call, &url, None, self.trust_of(&url)).await?;
+                if !follows(call, answer.status) {
+                    return self.read(answer, limit).await;
+                }
+                hops += 1;
+                let to = self.redirected(&answer.headers, &url, hops);
+                url = to.map_err(|error| Failure::lasting(not_of_size(error)))?;
+            }
+        };
+        self.retry(call, attempt).await
+    }
+
     /// Where a redirect leads, of which this is the `hops`th.
     pub(crate) fn redirected(&self, headers: &HeaderMap, from: &Url, hops: usize) -> Result<Url> {
         if hops > REDIRECTS {
@@ -247,6 +265,14 @@ fn may_be_denied(status: StatusCode) -> bool {
             | StatusCode::FORBIDDEN
             | StatusCode::NOT_FOUND
     )
+}
+
+/// An error that says nothing of the size of a file.
+fn not_of_size(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::LimitExceeded => Error::new(ErrorKind::Unexpected, error.message().to_owned()),
+        _ => error,
+    }
 }
 
 /// Whether a request goes where an answer sends it. What is sent along is sent again only where the answer says so; a stream is

@@ -10,7 +10,7 @@ use transship_core::{
     IndexDocument, Listed, Manifest, Reference, Result, ResultExt, Sparse, Transports, Visit,
     Visitor, is_index_type, run_blocking, walk_from,
 };
-use transship_trust::{Applied, Found as FoundSignature, Policy, Verdict, found_with};
+use transship_trust::{Applied, Found as FoundSignature, Policy, SignatureKinds, Verdict};
 
 use super::boxed;
 use super::sources::Sources;
@@ -225,11 +225,11 @@ impl AskingOne<'_> {
         let kinds = self.applied.kinds();
         let mut found = Vec::new();
         if !self.applied.rejects_anything() {
-            found = found_with(self.source, digest, kinds.without_bundles()).await?;
+            found = self.found(digest, kinds.without_bundles()).await?;
         }
         let mut verdict = self.verdict(digest, &found).await?;
         if matches!(verdict, Verdict::Rejected(_)) && kinds.bundles {
-            let bundles = found_with(self.source, digest, kinds.only_bundles()).await?;
+            let bundles = self.found(digest, kinds.only_bundles()).await?;
             if !bundles.is_empty() {
                 found.extend(bundles);
                 verdict = self.verdict(digest, &found).await?;
@@ -239,6 +239,10 @@ impl AskingOne<'_> {
             Verdict::Verified(_) => Ok(()),
             Verdict::Rejected(why) => Err(why.into_error()),
         }
+    }
+
+    async fn found(&self, digest: &Digest, kinds: SignatureKinds) -> Result<Vec<FoundSignature>> {
+        self.applied.signatures(self.source, self.identity, digest, kinds).await
     }
 
     async fn verdict(&self, digest: &Digest, found: &[FoundSignature]) -> Result<Verdict> {

@@ -27,7 +27,7 @@
 //! | `directory` | `dir:` | `core`, `local` |
 //! | `registry` | `docker://` | `core` |
 //! | `serve` | a registry over places of any transport | `core`, `local` |
-//! | `trust` | policies, signatures and keys | `core` |
+//! | `trust` | policies, signatures and keys | `core`, `local` |
 //! | `transfer` | the engine | `core`, `compression`, `trust` |
 //! | `transship` | the facade: the engine, the transports, [`Image`](crate::Image), this manual | all above |
 //! | `cli` | the command | `transship` |

@@ -31,6 +31,7 @@
 //! | `skopeo delete docker://h/r:x` | `transship delete docker://h/r:x`, which takes no other tags along; `--all-tags` does |
 //! | `skopeo login h`, `skopeo logout h` | `transship login h`, `transship logout h`: the same files |
 //! | `skopeo --policy p.json copy ..`, `skopeo --insecure-policy copy ..` | the same words; without them the usual policy.json, where one exists: see [`trust`](super::trust) |
+//! | `skopeo --registries.d DIR copy ..` | the same; unknown keys in its files are refused |
 //! | `skopeo copy --sign-by-sigstore-private-key k --sign-identity n ..` | `transship copy --sign-key k.pem --sign-identity n ..`; keys of P-256 in PEM, without a passphrase |
 //! | a loop over the images of an archive | `transship copy --all-images docker-archive:a.tar oci:l` |
 //!

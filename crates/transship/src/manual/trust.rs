@@ -68,14 +68,43 @@
 //! |---|---|
 //! | registries, `oci:`, `oci-archive:` | cosign's tag `sha256-HEX.sig`; in a layout it is an entry of that name, or what `cosign save` writes |
 //! | `dir:` | `signature-N`, as skopeo writes them |
+//! | registries | GPG: lookaside storage, see below |
 //! | all places with referrers: registries, `oci:`, `oci-archive:`, `dir:` | bundles, as cosign makes them since its version 3 |
 //!
 //! A payload or bundle of more than 4 MiB does not count, and of more than 256 signatures, or 16 MiB of them together, none is read.
 //! A payload is read only where its layer has a signature. `gpgv` has 30 seconds for the signatures of an image, and its output is
 //! bounded, too.
 //!
-//! GPG signatures are read from `dir:` alone: `registries.d` and lookaside storage are not read, so that `signedBy` rejects
-//! images of registries.
+//! # registries.d and lookaside storage
+//!
+//! GPG signatures of images in registries are in lookaside storage, and the `*.yaml` of `registries.d` say where that is: those of
+//! `--registries.d DIR`, else of `$HOME/.config/containers/registries.d` where that folder exists, else of
+//! `/etc/containers/registries.d`. The grammar is that of
+//! [containers-registries.d(5)](https://github.com/containers/image/blob/main/docs/containers-registries.d.5.md):
+//!
+//! ```yaml
+//! default-docker:
+//!   lookaside: https://signatures.example.com/all
+//! docker:
+//!   registry.example.com/ns:
+//!     lookaside: file:///var/lib/signatures
+//! ```
+//!
+//! | key | |
+//! |---|---|
+//! | `lookaside`, of old `sigstore` | a URL of `file`, `http` or `https`, without a user, query or fragment |
+//! | `lookaside-staging`, `sigstore-staging` | where other tools write; checked and not used: nothing here makes GPG signatures |
+//! | `use-sigstore-attachments` | `false`: no signatures are read from the registry, bundles neither; the message says so. Signatures are read without it, too |
+//!
+//! The most specific scope that has a key says it, then `default-docker`; scopes are those of `docker` in `policy.json`. Where no file
+//! says it, `/var/lib/containers/sigstore` is read, or by users other than root `$HOME/.local/share/containers/sigstore`. The signatures of
+//! `registry.example.com/ns/app` are `ns/app@sha256=HEX/signature-1`, `-2` and so on, up to the first that is not there; the name is that of
+//! the reference, whatever mirror the image comes from. Unknown keys, scopes that two files have and malformed URLs are refused with file
+//! and key, exit code 2; other tools ignore unknown keys. The files are read when a policy asks for a signature.
+//!
+//! Servers are spoken to with the options of the source: `--src-cert-dir`, `--src-tls-verify`, `--src-retries`; redirects are followed,
+//! and no credential is sent. A server that cannot be reached or answers with anything but a file or 404 fails the copy, which
+//! is no rejection. Signatures of lookaside storage are checked and not copied.
 //!
 //! **Bundles** name no image. `--verify-key`, `verify --key` and [`Policy::of_keys`](crate::trust::Policy::of_keys) accept them; under a
 //! `policy.json`, whose `signedIdentity` asks for a name, they do not count, and the message says so. Only a statement of the type
@@ -114,7 +143,8 @@
 //! # What it costs
 //!
 //! For each image that is checked, three more requests for the tags beside it, one for the list of signatures and one for each of
-//! them: five where there is one. Where they are not enough, the list of referrers, and two requests for each bundle. An image that its
+//! them: five where there is one. For `signedBy`, one request for each signature in lookaside storage of a server, and one for
+//! the end of them. Where they are not enough, the list of referrers, and two requests for each bundle. An image that its
 //! policy accepts without a signature costs nothing.
 //!
 //! # A key pair

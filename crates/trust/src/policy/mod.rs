@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use transship_core::{Digest, Error, ErrorKind, Escaped, Identity, Result, ResultExt, small_file};
 
-use crate::{Found, PublicKey, SignatureKinds};
+use crate::{Found, Lookaside, PublicKey, SignatureKinds};
 use identity::SignedIdentity;
 use requirement::{Keys, Requirement, SigstoreSigned};
 
@@ -26,6 +26,7 @@ pub struct Policy {
     transports: BTreeMap<String, BTreeMap<String, Requirements>>,
     demands: Demands,
     covers: Covers,
+    lookaside: Option<Arc<Lookaside>>,
 }
 
 /// All of them must hold.
@@ -61,7 +62,7 @@ impl Policy {
             Error::new(ErrorKind::InvalidInput, message)
         })?;
         let (demands, covers) = (Demands::AsItSays, Covers::Itself);
-        Ok(Self { origin, default, transports, demands, covers })
+        Ok(Self { origin, default, transports, demands, covers, lookaside: None })
     }
 
     /// Reads a `policy.json`.
@@ -84,6 +85,7 @@ impl Policy {
             transports: BTreeMap::new(),
             demands: Demands::Signature,
             covers: Covers::WhatItLists,
+            lookaside: None,
         }
     }
 
@@ -92,6 +94,12 @@ impl Policy {
     pub fn require_signed(mut self) -> Self {
         self.demands = Demands::Signature;
         self
+    }
+
+    /// Looks for signatures of images in registries in lookaside storage, too.
+    #[must_use]
+    pub fn with_lookaside(self, lookaside: Lookaside) -> Self {
+        Self { lookaside: Some(Arc::new(lookaside)), ..self }
     }
 
     /// What applies to an image.
@@ -120,6 +128,7 @@ impl Policy {
             requirements: Arc::clone(requirements),
             demands: self.demands,
             covers: self.covers,
+            lookaside: self.lookaside.clone(),
         }
     }
 
@@ -151,6 +160,7 @@ pub struct Applied {
     requirements: Requirements,
     demands: Demands,
     covers: Covers,
+    lookaside: Option<Arc<Lookaside>>,
 }
 
 impl Applied {
@@ -175,6 +185,14 @@ impl Applied {
     /// Whether a signature of an index stands for the images that it lists.
     pub fn index_covers_images(&self) -> bool {
         self.covers == Covers::WhatItLists
+    }
+
+    pub(crate) fn scheme(&self) -> &str {
+        &self.scheme
+    }
+
+    pub(crate) fn lookaside(&self) -> Option<&Lookaside> {
+        self.lookaside.as_deref()
     }
 
     /// Decides, as [`Policy::check`] does. Keys that the policy names are read.

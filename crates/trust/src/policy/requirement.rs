@@ -117,7 +117,7 @@ impl SigstoreSigned {
                     })
                 }
                 Content::Unreadable(why) => Err(why.clone()),
-                Content::OpenPgp(_) | Content::Other(_) => return None,
+                Content::OpenPgp(_) | Content::Other(_) | Content::Absent(_) => return None,
             })
         })
     }
@@ -134,6 +134,7 @@ fn first_that_counts(
         match verify(&found.content) {
             Some(Ok(())) => return Ok(found.place.clone()),
             Some(Err(why)) => reasons.push(format!("{}: {why}", found.place)),
+            None if matches!(found.content, Content::Absent(_)) => {}
             None => others += 1,
         }
     }
@@ -154,6 +155,7 @@ impl SignedBy {
         first_that_counts(signatures, "GPG", |content| match content {
             Content::OpenPgp(message) => Some(self.accepts(&keyring, message, image, digest)),
             Content::Unreadable(why) => Some(Err(why.clone())),
+            Content::Absent(by) => Some(Err(format!("there is no signature ({by})"))),
             _ => None,
         })
     }
@@ -172,10 +174,9 @@ impl SignedBy {
 }
 
 fn no_signature(kind: &str, others: usize) -> String {
-    let not_read = if kind == "GPG" { "; lookaside storage is not read" } else { "" };
     match others {
-        0 => format!("there is no signature{not_read}"),
-        others => format!("there is no {kind} signature ({others} of other kinds){not_read}"),
+        0 => "there is no signature".to_owned(),
+        others => format!("there is no {kind} signature ({others} of other kinds)"),
     }
 }
 

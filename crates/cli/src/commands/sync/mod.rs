@@ -7,7 +7,6 @@ mod prune;
 mod report;
 mod skopeo;
 mod task;
-mod yaml;
 
 use std::fs::File;
 use std::io::Read;
@@ -32,7 +31,7 @@ pub(super) async fn run(args: args::Sync, session: &Session) -> Result {
     let text = run_blocking(move |_| read(&path)).await?;
     let jobs = jobs(&args, &text).context(|| args.file.display())?;
     let mode = if args.dry_run { Mode::Look } else { Mode::Write };
-    let policy = trust::policy(&args.trust, &args.common).await?;
+    let policy = trust::policy(&args.trust, &args.common, session).await?;
     let mut tasks = Tasks::new(session, mode, policy);
     // All are checked before anything is asked.
     let mut opened = Vec::new();

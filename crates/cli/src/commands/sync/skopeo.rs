@@ -17,16 +17,16 @@
 use std::collections::HashMap;
 
 use regex::Regex;
+use transship::local::yaml::{self, Node};
 use transship::transport::Escaped;
 use transship::{Error, ErrorKind, Result, Settings, Tags};
 
 use super::job::{Choice, From, Job, Sides};
-use super::yaml::{self, Node};
 
 /// The jobs of a file. Each repository goes to its last component below the destination, as with skopeo.
 pub(super) fn jobs(text: &str, file: &str, to: &str, prune: bool) -> Result<Vec<Job>> {
     let (mut jobs, mut places) = (Vec::new(), HashMap::new());
-    for (host, node) in mapping(yaml::parse(text)?, "the file")? {
+    for (host, node) in yaml::parse(text)?.into_mapping("the file")? {
         let registry = registry(&host, node).map_err(|e| e.context(Escaped(&host)))?;
         for (repository, from) in registry.from {
             let (to, is_registry) = (destination(to, &repository), to.starts_with("docker://"));
@@ -63,44 +63,44 @@ struct Registry {
 
 fn registry(host: &str, node: Node) -> Result<Registry> {
     let (mut from, mut settings) = (Vec::new(), Settings::new());
-    for (key, value) in mapping(node, "it")? {
+    for (key, value) in node.into_mapping("it")? {
         match key.as_str() {
             "images" => {
-                for (repository, tags) in mapping(value, &key)? {
+                for (repository, tags) in value.into_mapping(&key)? {
                     from.extend(images(host, &repository, tags)?);
                 }
             }
             "images-by-tag-regex" => {
-                for (repository, pattern) in mapping(value, &key)? {
+                for (repository, pattern) in value.into_mapping(&key)? {
                     let choice = Choice {
-                        regex: Some(regex(&scalar(pattern, &key)?)?),
+                        regex: Some(regex(&pattern.into_text(&key)?)?),
                         ..Choice::default()
                     };
                     from.push((repository.clone(), From::Place(place(host, &repository), choice)));
                 }
             }
             "images-by-semver" => {
-                for (repository, range) in mapping(value, &key)? {
+                for (repository, range) in value.into_mapping(&key)? {
                     let choice =
-                        Choice { ranges: ranges(&scalar(range, &key)?)?, ..Choice::default() };
+                        Choice { ranges: ranges(&range.into_text(&key)?)?, ..Choice::default() };
                     from.push((repository.clone(), From::Place(place(host, &repository), choice)));
                 }
             }
             "credentials" => {
                 let (mut user, mut password) = (String::new(), String::new());
-                for (key, value) in mapping(value, &key)? {
+                for (key, value) in value.into_mapping(&key)? {
                     match key.as_str() {
-                        "username" => user = scalar(value, &key)?,
-                        "password" => password = scalar(value, &key)?,
+                        "username" => user = value.into_text(&key)?,
+                        "password" => password = value.into_text(&key)?,
                         _ => return Err(unknown(&key)),
                     }
                 }
                 settings = settings.with("docker", "creds", format!("{user}:{password}"));
             }
             "tls-verify" => {
-                settings = settings.with("docker", "tls-verify", scalar(value, &key)?);
+                settings = settings.with("docker", "tls-verify", value.into_text(&key)?);
             }
-            "cert-dir" => settings = settings.with("docker", "cert-dir", scalar(value, &key)?),
+            "cert-dir" => settings = settings.with("docker", "cert-dir", value.into_text(&key)?),
             _ => return Err(unknown(&key)),
         }
     }
@@ -113,7 +113,7 @@ fn images(host: &str, repository: &str, tags: Node) -> Result<Vec<(String, From)
     let tags = match tags {
         Node::List(tags) => tags,
         // `busybox:` with nothing behind it.
-        Node::Text(text) if text.is_empty() || text == "~" || text == "null" => Vec::new(),
+        node if node.is_null() => Vec::new(),
         _ => return Err(wrong(format!("{repository:?} has no list of tags"))),
     };
     if tags.is_empty() {
@@ -121,7 +121,7 @@ fn images(host: &str, repository: &str, tags: Node) -> Result<Vec<(String, From)
     }
     let mut listed = Vec::new();
     for tag in tags {
-        let tag = scalar(tag, repository)?;
+        let tag = tag.into_text(repository)?;
         let mark = if tag.contains(':') { '@' } else { ':' };
         listed.push(format!("{place}{mark}{tag}"));
     }
@@ -191,21 +191,6 @@ fn cargo_range(range: &str) -> Result<String> {
 fn plain(version: &str) -> &str {
     let version = version.trim();
     version.strip_prefix('v').unwrap_or(version)
-}
-
-fn mapping(node: Node, what: &str) -> Result<Vec<(String, Node)>> {
-    match node {
-        Node::Mapping(mapping) => Ok(mapping),
-        Node::Text(text) if text.is_empty() || text == "~" || text == "null" => Ok(Vec::new()),
-        _ => Err(wrong(format!("{what} is no mapping"))),
-    }
-}
-
-fn scalar(node: Node, what: &str) -> Result<String> {
-    match node {
-        Node::Text(text) => Ok(text),
-        _ => Err(wrong(format!("{what} is no text"))),
-    }
 }
 
 fn unknown(key: &str) -> Error {

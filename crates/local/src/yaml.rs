@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use saphyr_parser::{Event, Parser};
-use transship::{Error, ErrorKind, Result};
+use transship_core::{Error, ErrorKind, Result};
 
 /// How deep lists and mappings may lie in each other.
 const DEPTH: usize = 32;
@@ -11,18 +11,53 @@ const DEPTH: usize = 32;
 /// The most nodes that a file may have.
 const NODES: usize = 1_000_000;
 
-/// A node.
+/// A node of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Node {
+pub enum Node {
     /// A text, or what is written like one.
     Text(String),
+    /// A sequence.
     List(Vec<Node>),
-    /// In the order of the file.
+    /// In the order of the file; each key is there once.
     Mapping(Vec<(String, Node)>),
 }
 
+impl Node {
+    /// Whether it is what stands for nothing, as behind `key:`.
+    pub fn is_null(&self) -> bool {
+        matches!(self, Self::Text(text) if matches!(text.as_str(), "" | "~" | "null"))
+    }
+
+    /// The entries of a mapping; nothing has none. `what` is what errors call it.
+    ///
+    /// # Errors
+    /// `InvalidInput` for anything else.
+    pub fn into_mapping(self, what: &str) -> Result<Vec<(String, Self)>> {
+        match self {
+            Self::Mapping(mapping) => Ok(mapping),
+            nothing if nothing.is_null() => Ok(Vec::new()),
+            _ => Err(wrong(format!("{what} is no mapping"))),
+        }
+    }
+
+    /// The text of a scalar. `what` is what errors call it.
+    ///
+    /// # Errors
+    /// `InvalidInput` for anything else.
+    pub fn into_text(self, what: &str) -> Result<String> {
+        match self {
+            Self::Text(text) => Ok(text),
+            _ => Err(wrong(format!("{what} is no text"))),
+        }
+    }
+}
+
 /// The first document of a text; nothing is an empty mapping.
-pub(super) fn parse(text: &str) -> Result<Node> {
+///
+/// # Errors
+/// `InvalidInput` with the line for what is malformed, for keys that stand twice and for aliases; `LimitExceeded` for too many or too
+/// deep values.
+pub fn parse(text: &str) -> Result<Node> {
     let mut reading = Reading { open: Vec::new(), nodes: 0 };
     for event in Parser::new_from_str(text) {
         let (event, at) = event.map_err(|e| wrong(e.to_string()))?;
