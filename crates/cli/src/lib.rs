@@ -145,10 +145,9 @@ fn in_runtime(cli: Cli, session: &Session) -> exit::Result {
         })?;
     let work = commands::run(cli.command, session);
     let outcome = runtime.block_on(signals::guarded(work, session.deadline, &session.published));
-    if outcome.is_err() {
-        runtime.block_on(settled(session));
-        runtime.block_on(cleaned_up());
-    }
+    // Also of a command that succeeded: images that failed may be a part of what it reports.
+    runtime.block_on(settled(session));
+    runtime.block_on(cleaned_up());
     runtime.shutdown_timeout(GRACE);
     outcome
 }
@@ -166,7 +165,7 @@ async fn settled(session: &Session) {
     if tokio::time::timeout(CLEANING, transship::transport::settled()).await.is_err() {
         let after = CLEANING.as_secs();
         session.reporter.warn(&format!(
-            "the destination has not ended in {after} s what was begun there: an engine may keep an image without a name"
+            "what was begun at the destination has not ended after {after} s: a registry may keep a part of a blob until that expires, an engine an image without a name"
         ));
     }
 }

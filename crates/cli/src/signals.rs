@@ -21,7 +21,11 @@ pub(crate) async fn guarded<T>(
     let ended = {
         let mut work = std::pin::pin!(work);
         tokio::select! {
-            result = &mut work => return result,
+            result = &mut work => {
+                // What was begun at the destination is waited for.
+                tokio::spawn(exit_on_the_next(signals));
+                return result;
+            }
             number = signals.next() => {
                 tokio::spawn(exit_on_the_next(signals));
                 Some(number)

@@ -1,5 +1,9 @@
 //! `transship sign`.
 
+use std::sync::Arc;
+
+use transship::transfer::by_digest;
+use transship::transport::run_blocking;
 use transship::{
     DockerName, Error, ErrorKind, Hint, ImageName, Reference, Transfer, TransferOptions,
     Transports, WriteMode,
@@ -25,15 +29,25 @@ pub(super) async fn run(args: args::Sign, session: &Session) -> Result {
             .into());
     }
     let mut options = TransferOptions::default();
-    options.sign = Some(trust::sign(&args.key, args.identity.clone(), args.form).await?);
+    let in_registry = from.of(&at)?.compares_roots();
+    let identity = match args.identity {
+        None if in_registry => name_of(&at, &from).await?,
+        given => given,
+    };
+    options.sign = Some(trust::sign(&args.key, identity, args.form).await?);
     let joins = from.of(&at)?.archives().is_some();
     options.mode = joins.then_some(WriteMode::Append);
     options.observer = session.reporter.events();
     options.published = session.published.clone();
     options.spool.clone_from(&session.tmpdir);
-    let place = place(&at, &from, session).await?;
+    let (image, place) = if in_registry {
+        let image = pinned(&at, &from, session).await.map_err(of_one_image)?;
+        (image.clone(), image)
+    } else {
+        (at.clone(), place(&at, &from, session).await?)
+    };
     let transfer =
-        Transfer::new(&at, &place).options(options).from_transports(from).to_transports(to);
+        Transfer::new(&image, &place).options(options).from_transports(from).to_transports(to);
     let report = transfer.run().await.map_err(of_one_image)?;
     for image in &report.images {
         args.output.print(image, || format!("signed {} ({at})\n", image.digest))?;
@@ -41,19 +55,44 @@ pub(super) async fn run(args: args::Sign, session: &Session) -> Result {
     Ok(Done::Success)
 }
 
-/// Where the image is written: under the name by which the place has it, which the reference may say in another form, or under
-/// all of its names.
+/// The image that a registry has at a tag now, by its digest: it is written once more, and a tag that another writer moves meanwhile
+/// stays where it is.
+async fn pinned(
+    at: &Reference,
+    known: &Transports,
+    session: &Session,
+) -> transship::Result<Reference> {
+    let mut how = session.read_options();
+    how.compare = true;
+    let source = known.of(at)?.source(at, &how).await?;
+    match source.root_descriptor() {
+        Some(root) => by_digest(known, at, &root.digest),
+        None => by_digest(known, at, &source.root().await?.descriptor().digest),
+    }
+}
+
+/// The name that is signed where none is given. The tag says it, also beside a digest.
+async fn name_of(at: &Reference, known: &Transports) -> transship::Result<Option<DockerName>> {
+    let (transport, of) = (Arc::clone(known.of(at)?), at.clone());
+    let identity = run_blocking(move |_| Ok(transport.identity(&of))).await?;
+    let Some(name) = identity.name() else { return Ok(None) };
+    match name.tag() {
+        Some(tag) => {
+            DockerName::parse(&format!("{}/{}:{tag}", name.domain(), name.path())).map(Some)
+        }
+        None => Ok(Some(name.clone())),
+    }
+}
+
+/// Where the image is written elsewhere: under the name by which the place has it, which the reference may say in another form, or
+/// under all of its names.
 async fn place(
     at: &Reference,
     known: &Transports,
     session: &Session,
 ) -> transship::Result<Reference> {
     let transport = known.of(at)?;
-    let archives = match transport.archives() {
-        // A registry has one form of each name.
-        Some(archives) if !transport.compares_roots() => archives,
-        _ => return Ok(at.clone()),
-    };
+    let Some(archives) = transport.archives() else { return Ok(at.clone()) };
     let reader = archives.read(at, &session.read_options()).await?;
     let place = reader.reference();
     let prefix = format!("{}:", place.locator());

@@ -1,6 +1,6 @@
 //! Signatures beside images: none is lost, none is there twice, and what is read of them is bounded.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use transship_test_registry::{Fault, Rule};
@@ -239,6 +239,49 @@ fn of_signers_at_the_same_moment_none_loses_a_signature() {
     }
     assert!(lab.verified("app", "k.pub") && lab.verified("app", "other.pub"));
     assert_eq!(lab.signatures("app").len(), 2);
+}
+
+/// Signing writes no tag, so that one that moves meanwhile stays where it went.
+#[test]
+fn a_tag_that_moves_while_its_image_is_signed_is_not_moved_back() {
+    let lab = Lab::new();
+    let (session, registry, host) = (&lab.session, &lab.registry, &lab.host);
+    let (media_type, other) = registry.manifest("index", "1").unwrap();
+    let late = Fault::Late(Duration::from_millis(300));
+    registry.inject(Rule::new(late).method("GET").path(".sig").always());
+    let move_tag_at = |repository: &str, request: usize| {
+        until(|| registry.count("GET", ".sig") >= request);
+        registry.put_manifest(repository, Some("1"), &media_type, other.clone());
+    };
+    let digest = lab.digest("app");
+    for line in [
+        "sign --key k.pem docker://HOST/app:1",
+        "copy --sign-key k.pem hello.tar:@0 docker://HOST/new:1",
+    ] {
+        registry.forget_exchanges();
+        let repository = if line.starts_with("sign") { "app" } else { "new" };
+        let mut signer = session.command(&line.replace("HOST", host)).spawn().unwrap();
+        if repository == "new" {
+            // Another signer replaces the signature, so that it is added again.
+            until(|| registry.manifest(repository, "1").is_some());
+            lab.sign(repository, &digest, "other.example.com/app:1");
+            move_tag_at(repository, 3);
+        } else {
+            move_tag_at(repository, 1);
+        }
+        assert!(signer.wait().unwrap().success(), "{line}");
+        assert_eq!(registry.manifest(repository, "1").unwrap().1, other, "{line}");
+        let verify = format!("verify --key k.pub docker://{host}/{repository}@{digest}");
+        assert!(session.run(&verify).status.success(), "{line}");
+    }
+}
+
+fn until(it_is_so: impl Fn() -> bool) {
+    let patience = Instant::now() + Duration::from_secs(60);
+    while !it_is_so() {
+        assert!(Instant::now() < patience, "the signer has not come so far");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// In a layout a signature is there, or its signer fails with an error that says what happened.

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use transship_test_registry::{Fault, Options, Registry, Rule};
+use transship_test_registry::{Auth, Fault, Options, Registry, Rule, TokenAuth, User};
 
 use crate::make;
 use crate::session::Session;
@@ -176,6 +176,26 @@ fn a_deadline_stops_a_push_that_hangs() {
     }
     registry.clear_faults();
     session.ok(&format!("copy --quiet hello.tar:@0 {to}"));
+}
+
+/// The copy goes on without the image, and ends well before the registry has given a token for the cancellation.
+#[test]
+fn the_upload_of_an_image_that_fails_is_cancelled_before_the_command_ends() {
+    let session = Session::new();
+    let mut options = Options::default();
+    options.auth = Auth::Token(TokenAuth::new([User::new("me", "secret")]));
+    let registry = Registry::start(options).unwrap();
+    make::changed(&session.path("hello.tar"), &session.path("broken.tar"), |members| {
+        let top = "8d4656133c39365abec593a92f78e9c8706b83e772533ae8d6d3f94dfae39e13/layer.tar";
+        make::edit(members, top, |bytes| bytes[600] ^= 1);
+    });
+    registry.inject(Rule::new(Fault::ExpiredToken).method("DELETE").path("/blobs/uploads/"));
+    registry.inject(Rule::new(Fault::Late(Duration::from_millis(800))).path("/token").always());
+    let to = format!("docker://{}/all/", registry.host());
+    let line = format!("copy --keep-going --creds me:secret --all-images broken.tar {to}");
+    let output = session.run(&line);
+    assert_eq!(output.status.code(), Some(4), "{output:?}");
+    assert_eq!((registry.sessions(), registry.pending_faults()), (0, 0));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Signatures under the tags of a registry stay there. A registry writes a tag without any condition: of two who sign an image
 //! at the same moment, the later one replaces what the other one added. So each looks again, and adds what is gone.
 
+use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 use transship_core::{
@@ -19,6 +20,19 @@ const TRIES: usize = 5;
 const SHORTEST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(5);
 
+/// An image by its digest, at the place where it has a name: what is written there moves no name. `at` where the place keeps no
+/// other image.
+///
+/// # Errors
+/// Those of the transport, where it cannot name it so.
+pub fn by_digest(known: &Transports, at: &Reference, digest: impl Display) -> Result<Reference> {
+    let transport = known.of(at)?;
+    match transport.archives().and_then(|archives| archives.archive_of(at)) {
+        Some(place) => transport.parse(&format!("{}@{digest}", place.locator())),
+        None => Ok(at.clone()),
+    }
+}
+
 /// An image that shows with signatures under tags.
 #[derive(Debug)]
 pub(crate) struct Signed {
@@ -35,7 +49,7 @@ pub(crate) struct Signed {
 /// Looks whether the images have kept their signatures, and signs again those that have not.
 ///
 /// # Errors
-/// `Conflict` where another signer replaces them each time, or the image itself was replaced.
+/// `Conflict` where another signer replaces them each time.
 pub(super) async fn keep(to: &Transports, mut all: Vec<Signed>) -> Result<()> {
     for _ in 0..=TRIES {
         let Some(last) = all.iter().map(|signed| signed.written).max() else { return Ok(()) };
@@ -60,7 +74,9 @@ pub(super) async fn keep(to: &Transports, mut all: Vec<Signed>) -> Result<()> {
 
 /// Signs an image again that lost signatures. `None` where it has all of them.
 async fn again(to: &Transports, mut signed: Signed) -> Result<Option<Signed>> {
-    let place = to.of(&signed.at)?.destination(&signed.at, &WriteOptions::default()).await?;
+    // The commit below writes the root: a tag that another writer has moved stays where it is.
+    let at = by_digest(to, &signed.at, &signed.root.descriptor().digest)?;
+    let place = to.of(&at)?.destination(&at, &WriteOptions::default()).await?;
     let start = Instant::now();
     let mut gone = Vec::new();
     for (of, made) in &signed.signatures {
@@ -70,11 +86,6 @@ async fn again(to: &Transports, mut signed: Signed) -> Result<Option<Signed>> {
     }
     if gone.is_empty() {
         return Ok(None);
-    }
-    // The commit below writes the tag of the image: it must not bring an old image back.
-    if place.shows(signed.root.descriptor()).await?.is_none() {
-        let message = "another writer replaced the image while it was signed";
-        return Err(Error::new(ErrorKind::Conflict, message).hint("sign the image that is there"));
     }
     for (of, made) in gone {
         add(&*place, of, made, None).await?;

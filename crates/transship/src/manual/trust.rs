@@ -133,6 +133,9 @@
 //! replace a signature; bundles cannot collide. In layouts and archives a signer that would replace what it has not seen fails with
 //! `Conflict`.
 //!
+//! In a registry `sign` writes no tag: it signs the image that the tag has at its start, by its digest, and a tag that another writer
+//! moves meanwhile stays where it went. In a layout or archive it gives the image its name again.
+//!
 //! What the key signs, `openssl` checks: the payload is the layer of the manifest, the signature its annotation
 //! `dev.cosignproject.cosign/signature`, in base64.
 //!

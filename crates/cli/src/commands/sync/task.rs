@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use transship::local::FileCache;
-use transship::transfer::{Attached, Failures};
+use transship::transfer::{Attached, Failures, by_digest};
 use transship::transport::{Archives, Cache, ReadOptions};
 use transship::trust::Policy;
 use transship::{
@@ -285,7 +285,7 @@ impl Task {
         if to.scheme() != "docker" {
             return Ok(to.clone());
         }
-        self.to.of(to)?.parse(&format!("{}@{digest}", to.locator()))
+        by_digest(&self.to, to, digest)
     }
 }
 
