@@ -152,6 +152,17 @@ impl ImageDestination for LayoutDestination {
         let references = self.references(&entry.digest);
         Ok(Committed::new(entry, references))
     }
+
+    async fn shows(&self, root: &Descriptor) -> Result<Option<Committed>> {
+        let (root, names) = (root.clone(), self.names.clone());
+        let content = self.writing.content();
+        let entry = content.step(move |content, cancel| content.shows(&root, &names, cancel)).await;
+        let entry = entry.context(|| &self.reference)?;
+        Ok(entry.map(|entry| {
+            let references = self.references(&entry.digest);
+            Committed::new(entry, references)
+        }))
+    }
 }
 
 #[async_trait]

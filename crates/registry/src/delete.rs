@@ -70,7 +70,7 @@ impl Deletion<'_> {
             return self.manifest(&found).await;
         }
         let refused = match self.tag(tag).await? {
-            OfTag::Deleted => return Ok(()),
+            OfTag::Deleted => return self.look_again(Wanted::Tag(tag), &found.digest).await,
             OfTag::Refused(refused) => refused,
         };
         let others = self.others(&found.digest, Some(tag)).await?;
@@ -131,11 +131,26 @@ impl Deletion<'_> {
             let text = format!("{}: {about} about {digest} stay", repository_of(self.name));
             self.how.observer.warn(text);
         }
+        self.look_again(Wanted::Digest(digest), digest).await?;
         let Some(subject) = subject else { return Ok(()) };
         let what = || format!("{digest} stays listed among what is about {subject}");
         let unlisted = push::unlist_referrer(repository, &subject, digest).await;
         if let Some(lost) = push::lost_beside(unlisted, what)? {
             self.how.observer.warn(lost);
+        }
+        Ok(())
+    }
+
+    /// Warns of what a server has promised to delete, and still shows.
+    async fn look_again(&self, wanted: Wanted<'_>, digest: &Digest) -> Result<()> {
+        // Where that cannot be asked, the promise counts.
+        let found = pull::head_manifest(&self.repository.probed(), wanted).await.unwrap_or(None);
+        if found.is_some_and(|found| found.digest == *digest) {
+            let repository = repository_of(self.name);
+            let text = format!(
+                "{repository}: the registry has accepted to delete {wanted}, and still shows it: it may delete later, or not at all"
+            );
+            self.how.observer.warn(text);
         }
         Ok(())
     }
@@ -191,6 +206,11 @@ fn refusal(answer: &Fetched) -> Error {
         ErrorKind::Unsupported => error.hint(
             "the registry has to be set up for it: docker's own with `storage.delete.enabled: true`",
         ),
+        // It was looked for before and after.
+        ErrorKind::NotFound => {
+            let message = "the registry shows it, and does not delete it";
+            Error::new(ErrorKind::Unsupported, message).caused_by(error)
+        }
         _ => error,
     }
 }

@@ -63,8 +63,9 @@ impl Registry {
         let endpoint = Endpoint { repository: prefix.path().to_owned(), ..endpoint };
         let registry = Repository::new(&self.network, &endpoint, Access::Catalog, observer);
         let found = pull::repositories(&registry).await?;
-        // What is no name cannot be asked for either.
-        Ok(found.iter().filter_map(|path| prefix.below(path).ok()).collect())
+        // What is no name cannot be asked for either. A tag behind it would make it another one.
+        let names = found.iter().filter_map(|path| prefix.below(path).ok());
+        Ok(names.filter(|name| name.tag().is_none() && name.digest().is_none()).collect())
     }
 
     /// Where a name can be read from: mirrors that are for such pulls, then the registry itself.

@@ -75,6 +75,9 @@ impl Registry {
     pub async fn open(places: Vec<Place>, observer: Observer) -> Result<Self> {
         let places: Arc<[Place]> = places.into();
         let writable = writable(&places)?;
+        if let Some(writable) = &writable {
+            writable.check().await?;
+        }
         let current = Current::open(places, observer.clone()).await?;
         let streams = Arc::new(Semaphore::new(STREAMS));
         Ok(Self { current, credential: None, streams, writable, observer })

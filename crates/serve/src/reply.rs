@@ -47,6 +47,11 @@ pub(crate) fn failed(error: &Error) -> Refusal {
         ErrorKind::Unavailable | ErrorKind::Conflict => {
             Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", why)
         }
+        // Of 5xx clients believe that it passes, and send the blob again and again: docker five times.
+        ErrorKind::NoSpace => {
+            let why = "no space left on device: the disk of the server is full";
+            Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "UNSUPPORTED", why)
+        }
         _ => Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN", why),
     }
 }
@@ -133,4 +138,23 @@ pub(crate) fn only_read(method: &Method) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(Refusal::unsupported(format!("{method} is not possible here: this is only read")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    /// What the client cannot mend is a 5xx, and is tried again. A full disk stays full.
+    #[test]
+    fn a_full_disk_is_not_worth_another_try() {
+        let full = Error::io("writing", "/place", io::Error::from(io::ErrorKind::StorageFull));
+        let refusal = failed(&full);
+        assert_eq!((refusal.status.as_u16(), refusal.code), (413, "UNSUPPORTED"));
+        assert!(refusal.message.contains("no space left on device"), "{}", refusal.message);
+        assert!(!refusal.message.contains("/place"), "{}", refusal.message);
+        let broken = Error::io("writing", "/place", io::Error::other("broken"));
+        assert_eq!(failed(&broken).status.as_u16(), 500);
+    }
 }

@@ -50,8 +50,8 @@ pub use open::rename::Rename;
 pub use open::source::Source;
 pub use open::tags::Tags;
 pub use options::{
-    Attached, Compress, DetachedSignatures, Digests, Failures, Images, Nondistributable, Platforms,
-    Sign, SignatureForm, Subset, TransferOptions,
+    Attached, Compare, Compress, DetachedSignatures, Digests, Failures, Images, Nondistributable,
+    Platforms, Sign, SignatureForm, Subset, TransferOptions,
 };
 pub use plan::since::{Since, digests};
 pub use plan::{BlobFate, Plan, PlanTotals, PlannedBlob, PlannedImage, Sum};

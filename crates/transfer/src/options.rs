@@ -54,6 +54,8 @@ pub struct TransferOptions {
     pub signatures: DetachedSignatures,
     /// What to do about manifests that are about an image.
     pub attached: Attached,
+    /// Whether it is found out that the destination shows an image already, so that it is not copied.
+    pub compare: Compare,
     /// Makes a delta: what these have is left out, and the copy says what it needs. A destination that holds whole images
     /// only is refused.
     pub since: Option<Since>,
@@ -101,6 +103,7 @@ impl TransferOptions {
         with_nondistributable(nondistributable: Nondistributable)
         with_signatures(signatures: DetachedSignatures)
         with_attached(attached: Attached)
+        with_compare(compare: Compare)
         with_since(since: Option<Since>)
         with_policy(policy: Option<Arc<Policy>>)
         with_sign(sign: Option<Sign>)
@@ -120,6 +123,11 @@ impl TransferOptions {
     /// How many small blobs may be copied in place of one large one.
     pub(crate) fn small_per_stream(&self) -> u32 {
         self.jobs.map_or(SMALL_PER_STREAM, |_| 1)
+    }
+
+    /// Whether the destination is asked if it shows what an image becomes.
+    pub(crate) fn compares_plans(&self) -> bool {
+        self.compare == Compare::Plans && self.copies_as_it_is()
     }
 
     /// Whether nothing is asked for that would change an image, or leave a part of it behind.
@@ -190,6 +198,17 @@ pub enum Images {
     /// All of the archive, each under its own names. A reference that names one image stands for that one beside other
     /// sources; alone it contradicts this, and is refused.
     All,
+}
+
+/// Whether it is found out that the destination shows an image already. Only of images that are copied as they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Compare {
+    /// Where that costs less than to read the image: between registries.
+    #[default]
+    Roots,
+    /// Wherever the destination can tell, also after the image was planned: so that the report says what changed.
+    Plans,
 }
 
 /// What the failure of one image does to the others.

@@ -50,5 +50,7 @@ mod streams;
 #[cfg(feature = "registry")]
 mod sync;
 #[cfg(feature = "registry")]
+mod sync_file;
+#[cfg(feature = "registry")]
 mod trust;
 mod wrong;

@@ -7,7 +7,7 @@ use transship_test_registry::{Auth, Deletes, Fault, Options, Registry, Rule, Use
 
 use crate::session::Session;
 
-fn registry() -> Registry {
+pub(crate) fn registry() -> Registry {
     Registry::start(Options::default()).unwrap()
 }
 
@@ -16,7 +16,7 @@ fn tags(registry: &Registry, repository: &str) -> Vec<String> {
 }
 
 /// Tags of two images of the small archive.
-fn fill(session: &Session, registry: &Registry, names: &[&str]) {
+pub(crate) fn fill(session: &Session, registry: &Registry, names: &[&str]) {
     for (at, name) in names.iter().enumerate() {
         let image = ["hello", "world"][at % 2];
         let to = format!("docker://{}/{name}", registry.host());
@@ -24,19 +24,19 @@ fn fill(session: &Session, registry: &Registry, names: &[&str]) {
     }
 }
 
-fn sync(session: &Session, line: &str) -> Value {
+pub(crate) fn sync(session: &Session, line: &str) -> Value {
     serde_json::from_str(&session.ok(&format!("sync --json {line}"))).unwrap()
 }
 
 /// What it did, and how it ended.
-fn fails(session: &Session, line: &str, code: i32) -> (Value, String) {
+pub(crate) fn fails(session: &Session, line: &str, code: i32) -> (Value, String) {
     let output = session.run(&format!("sync --json {line}"));
     assert_eq!(output.status.code(), Some(code), "{line}: {output:?}");
     let report = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
     (report, String::from_utf8(output.stderr).unwrap())
 }
 
-fn counts(report: &Value) -> [u64; 4] {
+pub(crate) fn counts(report: &Value) -> [u64; 4] {
     ["copied", "unchanged", "deleted", "failed"]
         .map(|what| report["counts"][what].as_u64().unwrap())
 }
@@ -167,6 +167,7 @@ fn what_goes_and_what_stays() {
         // It would take along what stays.
         let (kind, manifest) = to.manifest("mirror/app", "1.1").unwrap();
         to.put_manifest("mirror/app", Some("0.7"), &kind, manifest);
+        a_dry_run_warns_of(&session, "0.7");
         if deletes == Deletes::Allowed {
             assert_eq!(counts(&sync(&session, "sync.toml")), [0, 3, 1, 0]);
         } else {
@@ -179,6 +180,12 @@ fn what_goes_and_what_stays() {
             ["1.1", "1.2", "2.0", "latest"].iter().all(|tag| kept.contains(&(*tag).to_owned()))
         );
     }
+}
+
+fn a_dry_run_warns_of(session: &Session, tag: &str) {
+    let (report, said) = fails(session, "sync.toml --dry-run", 0);
+    assert_eq!(counts(&report), [0, 3, 1, 0]);
+    assert!(said.contains(&format!("{tag}: it goes only if the registry can")), "{said}");
 }
 
 #[test]
@@ -370,7 +377,8 @@ fn what_is_wrong_is_said_before_anything_is_asked() {
             fails(&session, &format!("{name} oci:l").replace("b.toml oci:l", "b.toml"), 2);
         assert!(told.contains(said) && told.contains(name), "{name}: {told}");
     }
-    fails(&session, "nothing.toml", 2);
+    let (_, told) = fails(&session, "nothing.toml", 2);
+    assert_eq!(told.matches("nothing.toml").count(), 1, "{told}");
     assert_eq!(from.exchanges().len(), 0);
 }
 

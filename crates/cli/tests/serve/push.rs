@@ -408,9 +408,32 @@ fn clients_push() {
 #[test]
 fn only_a_layout_is_pushed_to() {
     let session = Session::new();
-    for place in ["docker-archive:x.tar", "dir:x", "docker-daemon:"] {
+    let refused = |place: &str, code: i32| {
         let line = format!("serve --deadline 5s --listen 127.0.0.1:0 --writable {place}");
         let said = session.run(&line);
-        assert_eq!(said.status.code(), Some(2), "{line}: {said:?}");
+        assert_eq!(said.status.code(), Some(code), "{line}: {said:?}");
+        String::from_utf8(said.stderr).unwrap()
+    };
+    for place in ["docker-archive:x.tar", "dir:x", "docker-daemon:"] {
+        refused(place, 2);
     }
+    // One image is no place for several, and where nothing can be written no push can work.
+    for place in ["oci:site:app", "oci:site:example/app:1", "oci:site:@0"] {
+        let said = refused(place, 2);
+        assert!(said.contains("oci:site"), "{said}");
+    }
+    let said = refused("oci:/proc/self/site", 3);
+    assert!(said.contains("is to be pushed to") && said.contains("/proc/self/site"), "{said}");
+    assert!(!session.path("site").exists());
+    session.ok("copy -q --all-images hello.tar oci:lay");
+    let files = || {
+        let listed = ["lay", "lay/blobs/sha256"].map(|folder| {
+            let files = std::fs::read_dir(session.path(folder)).unwrap();
+            files.map(|file| file.unwrap().file_name()).collect::<std::collections::BTreeSet<_>>()
+        });
+        (listed, std::fs::read(session.path("lay/index.json")).unwrap())
+    };
+    let before = files();
+    drop(Serving::start(&session, "--writable oci:lay"));
+    assert_eq!(files(), before);
 }

@@ -12,8 +12,8 @@ use transship_archive::layout::{
     check_layout,
 };
 use transship_core::{
-    Body, Cache, Cancel, Digest, Error, ErrorKind, Expect, FileRange, Hint, Manifest, Result,
-    ResultExt, Stored, WriteMode, WriteOptions, cancelled,
+    Body, Cache, Cancel, Digest, Error, ErrorKind, Expect, FileRange, Hint, Result, ResultExt,
+    Stored, WriteMode, WriteOptions, cancelled,
 };
 use transship_local::{
     Lock, LockWait, NewFile, Publish, SETTLED, StagedFile, StagedFolder, Target, clean_around,
@@ -315,13 +315,12 @@ impl Store for FolderStore {
         FileRange::whole(open_regular(&path)?, path).map(Some)
     }
 
-    fn beside(&self, tag: &str, cancel: &Cancel) -> Result<Option<Manifest>> {
+    fn joined(&self, cancel: &Cancel) -> Result<Option<Layout>> {
         if self.mode == WriteMode::Replace || look(&self.target)? == Place::Free {
             return Ok(None);
         }
         let storage = FolderStorage::new(&self.target, self.shared.as_deref());
-        let layout = Layout::open(Box::new(storage), cancel).if_found()?;
-        layout.map_or(Ok(None), |layout| layout.manifest_beside(tag))
+        Layout::open(Box::new(storage), cancel).if_found()
     }
 
     fn publish(&mut self, images: &[NewImage], cancel: &Cancel) -> Result<()> {

@@ -7,8 +7,9 @@ mod tar_store;
 
 use std::fmt;
 
-use transship_core::{Body, Cancel, Digest, Expect, FileRange, Manifest, Result, Stored};
+use transship_core::{Body, Cancel, Digest, Expect, FileRange, Result, Stored};
 
+use crate::layout::Layout;
 use crate::write::NewImage;
 
 pub(crate) use folder::{FolderStorage, refuse_links};
@@ -43,8 +44,8 @@ pub(crate) trait Store: fmt::Debug + Send + Sync {
     /// The bytes of a blob that [`has`](Self::has) knows. `None` for layers that have gone out to a pipe.
     fn read(&self, digest: &Digest) -> Result<Option<FileRange>>;
 
-    /// What stands beside an image in the layout that is joined, under a tag.
-    fn beside(&self, tag: &str, cancel: &Cancel) -> Result<Option<Manifest>>;
+    /// The layout that is joined, as it is now.
+    fn joined(&self, cancel: &Cancel) -> Result<Option<Layout>>;
 
     /// Shows images: all of them at once, durably, or none; then it can be called again.
     fn publish(&mut self, images: &[NewImage], cancel: &Cancel) -> Result<()>;

@@ -329,9 +329,8 @@ impl Store for TarStore {
         Ok(self.base.as_ref().filter(|_| is_found).and_then(|base| blob(base, digest)))
     }
 
-    fn beside(&self, tag: &str, cancel: &Cancel) -> Result<Option<Manifest>> {
-        let Some(base) = &self.base else { return Ok(None) };
-        layout_of(base, cancel)?.manifest_beside(tag)
+    fn joined(&self, cancel: &Cancel) -> Result<Option<Layout>> {
+        self.base.as_ref().map(|base| layout_of(base, cancel)).transpose()
     }
 
     fn publish(&mut self, images: &[NewImage], cancel: &Cancel) -> Result<()> {

@@ -6,12 +6,13 @@ mod staging;
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use transship_archive::Compressor;
-use transship_archive::layout::strip_names;
+use transship_archive::layout::{entry_name, strip_names};
 use transship_core::{
-    Available, Body, CONFIG_LIMIT, Cancel, Commit, Descriptor, Digest, Document, Expect,
+    Available, Body, CONFIG_LIMIT, Cancel, Commit, Descriptor, Digest, Document, ErrorKind, Expect,
     MANIFEST_LIMIT, Manifest, Platform, Reference, Result, ResultExt, Stored, WriteMode,
     WriteOptions, run_blocking,
 };
@@ -58,7 +59,16 @@ pub(crate) struct Writing {
 pub(crate) struct Content {
     store: Box<dyn Store>,
     images: Mutex<Vec<NewImage>>,
+    /// Which images the layout that is joined shows, once that was asked.
+    shown: OnceLock<ShownNames>,
+    /// Whether the store has what is not in place.
+    has_put: AtomicBool,
+    /// Whether an image was there already.
+    has_shown: AtomicBool,
 }
+
+/// The digest of the one root that has a name; `None` where several have it.
+type ShownNames = HashMap<String, Option<Digest>>;
 
 impl Writing {
     /// Opens the place. Nothing changes that shows.
@@ -72,7 +82,7 @@ impl Writing {
         let store = run_blocking(move |cancel| store(&medium, &path, mode, &how, cancel)).await?;
         let place = place.with(Selector::None);
         let stages = store.stages();
-        let content = Unpublished::new(Content { store, images: Mutex::default() });
+        let content = Unpublished::new(Content::new(store));
         Ok(Arc::new(Self { kind, place, stages, content }))
     }
 
@@ -97,6 +107,12 @@ impl Writing {
 }
 
 impl Content {
+    fn new(store: Box<dyn Store>) -> Self {
+        let (images, shown) = (Mutex::default(), OnceLock::new());
+        let (has_put, has_shown) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { store, images, shown, has_put, has_shown }
+    }
+
     /// What [`has`](Self::has) knows.
     pub(crate) fn read(&self, of: &Descriptor, cancel: &Cancel) -> Result<Option<Body>> {
         if self.store.has(&Expect::from(of), cancel)?.is_none() {
@@ -111,7 +127,13 @@ impl Content {
     }
 
     pub(crate) fn put(&self, expect: &Expect, body: Body, cancel: &Cancel) -> Result<Stored> {
-        self.store.put(body.expecting(expect)?, cancel)
+        self.keep(body.expecting(expect)?, cancel)
+    }
+
+    /// Keeps a blob, which is not in place before [`publish`](Self::publish).
+    fn keep(&self, body: Body, cancel: &Cancel) -> Result<Stored> {
+        self.has_put.store(true, Ordering::Relaxed);
+        self.store.put(body, cancel)
     }
 
     pub(crate) fn put_manifest(&self, manifest: &Manifest, cancel: &Cancel) -> Result<()> {
@@ -170,13 +192,68 @@ impl Content {
         };
         match recorded {
             Some(entry) => here.manifest(&entry),
-            None => self.store.beside(tag, cancel),
+            None => {
+                self.store.joined(cancel)?.map_or(Ok(None), |layout| layout.manifest_beside(tag))
+            }
         }
+    }
+
+    /// The entry of a root that the layout shows under all of these names, where nothing of it is missing. Once a blob was put, it
+    /// is not known what was missing before.
+    pub(crate) fn shows(
+        &self,
+        root: &Descriptor,
+        names: &[Written],
+        cancel: &Cancel,
+    ) -> Result<Option<Descriptor>> {
+        if self.has_put.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let known = self.shown(cancel)?;
+        let shows = |name: &Written| {
+            let mut entry = root.clone();
+            name.put_on(&mut entry);
+            let found = entry_name(&entry).and_then(|name| known.get(name));
+            found.is_some_and(|digest| digest.as_ref() == Some(&root.digest))
+        };
+        if names.is_empty() || !names.iter().all(shows) {
+            return Ok(None);
+        }
+        let here = Here { store: &*self.store, cancel };
+        let Some(manifest) = here.manifest(root)? else { return Ok(None) };
+        match Commit::new(&manifest).check_complete(&[], &here) {
+            Ok(_) => {
+                self.has_shown.store(true, Ordering::Relaxed);
+                self.entry(&manifest).map(Some)
+            }
+            Err(error) if error.kind() == ErrorKind::Cancelled => Err(error),
+            // What is missing is copied again.
+            Err(_) => Ok(None),
+        }
+    }
+
+    fn shown(&self, cancel: &Cancel) -> Result<&ShownNames> {
+        if let Some(shown) = self.shown.get() {
+            return Ok(shown);
+        }
+        let mut shown = ShownNames::new();
+        if let Some(layout) = self.store.joined(cancel)? {
+            for entry in layout.entries() {
+                let Some(name) = entry_name(entry) else { continue };
+                let root = Some(entry.digest.clone());
+                shown.entry(name.to_owned()).and_modify(|other| *other = None).or_insert(root);
+            }
+        }
+        Ok(self.shown.get_or_init(|| shown))
     }
 
     /// Shows all images that were recorded. It can be called again when it fails.
     pub(crate) fn publish(&mut self, cancel: &Cancel) -> Result<()> {
         let images = self.images.get_mut().unwrap_or_else(PoisonError::into_inner);
+        // All that came was there.
+        if images.is_empty() && *self.has_shown.get_mut() {
+            return Ok(());
+        }
         self.store.publish(images, cancel)
     }
 

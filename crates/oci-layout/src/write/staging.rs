@@ -1,5 +1,7 @@
 //! Blobs that are kept before it is known what they are for.
 
+use std::sync::atomic::Ordering;
+
 use async_trait::async_trait;
 use transship_core::{Body, Cancel, Error, ErrorKind, Result, ResultExt, Staged, Staging};
 
@@ -9,6 +11,7 @@ use crate::destination::LayoutDestination;
 
 impl Content {
     fn stage(&self, body: Body, cancel: &Cancel) -> Result<Staged> {
+        self.has_put.store(true, Ordering::Relaxed);
         let (stored, bytes) = self.store.stage(body, cancel)?;
         let bytes = bytes.ok_or_else(|| {
             Error::new(ErrorKind::Unsupported, "blobs cannot be taken out of a tar again")

@@ -80,6 +80,73 @@ async fn not_all_registries_list_what_they_have() {
     }
 }
 
+/// What a list of repositories may be, and what it may not be.
+#[tokio::test]
+async fn documents_of_catalogs() {
+    let server = open();
+    for (body, found) in [
+        (r#"{"repositories":["app","team/a"]}"#, Ok(vec!["app", "team/a"])),
+        (r#"{"repositories":["z","app","app",null],"more":1}"#, Ok(vec!["app", "z"])),
+        (r#"{"repositories":["App","a//b","../x","a b","-","ok","a:1","a@b",""]}"#, Ok(vec!["ok"])),
+        (r#"{"repositories":null}"#, Ok(vec![])),
+        (r#"{"repositories":[]}"#, Ok(vec![])),
+        ("{}", Ok(vec![])),
+        ("null", Ok(vec![])),
+        ("", Err(ErrorKind::Corrupt)),
+        ("<html>", Err(ErrorKind::Corrupt)),
+        (r#"{"repositories":{}}"#, Err(ErrorKind::Corrupt)),
+    ] {
+        server.clear_faults();
+        let document =
+            Fault::Document { media_type: "application/json".to_owned(), bytes: body.into() };
+        server.inject(Rule::new(document).path("/v2/_catalog"));
+        let listed = repositories(&plain(), &server, "").await.map_err(|error| error.kind());
+        let expected = found.map(|all| all.into_iter().map(str::to_owned).collect::<Vec<_>>());
+        assert_eq!(listed, expected, "{body}");
+    }
+}
+
+/// A server that always has another page, or the same one again, ends with an error.
+#[tokio::test]
+async fn pages_without_an_end_are_an_error() {
+    let server = open();
+    fill(&server, &plain()).await;
+    let body = r#"{"repositories":["app"]}"#;
+    let link = "Link: </v2/_catalog?last=app>; rel=\"next\"";
+    let length = body.len();
+    let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n{link}\r\n\r\n{body}");
+    server.inject(Rule::new(Fault::Raw(answer.into())).path("/v2/_catalog").always());
+    let error = repositories(&plain(), &server, "").await.unwrap_err();
+    assert!(error.kind().is_of_content(), "{error}");
+    assert!(server.count("GET", "/v2/_catalog") < 100);
+    // One that is too large is not read to its end.
+    server.clear_faults();
+    let large = format!("{{\"repositories\":[\"{}\"]}}", "a".repeat(5 << 20));
+    let document =
+        Fault::Document { media_type: "application/json".to_owned(), bytes: large.into() };
+    server.inject(Rule::new(document).path("/v2/_catalog"));
+    let error = repositories(&plain(), &server, "").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{error}");
+}
+
+/// A repository that is listed and has no tags is none of the archive's.
+#[tokio::test]
+async fn repositories_without_tags_are_left_out() {
+    let server = open();
+    fill(&server, &plain()).await;
+    let null = Fault::Document {
+        media_type: "application/json".to_owned(),
+        bytes: r#"{"name":"team/a","tags":null}"#.into(),
+    };
+    server.inject(Rule::new(null).path("team/a/tags/list").always());
+    let registry = plain();
+    let at = registry.parse(&format!("//{}/team/", server.host())).unwrap();
+    let reader = registry.archives().unwrap().read(&at, &ReadOptions::default()).await.unwrap();
+    let names: Vec<_> = reader.entries().iter().flat_map(|entry| &entry.names).collect();
+    assert_eq!(names.len(), 1, "{names:?}");
+    assert!(names[0].as_str().ends_with("/team/b/c:0"), "{names:?}");
+}
+
 #[tokio::test]
 async fn the_right_to_list_is_asked_for() {
     let user = User::new("me", "secret");

@@ -52,7 +52,9 @@ async fn a_tag_goes_alone_where_the_server_can() {
     let (one, _) = fill(&server).await;
     delete(&plain(), &server, "a:1").await.unwrap();
     assert_eq!(tags(&server), ["1.2", "2", "latest"]);
-    assert_eq!(asked(&server), ["HEAD /v2/a/manifests/1", "DELETE /v2/a/manifests/1"]);
+    // The last one looks whether it is gone.
+    let one_tag = ["HEAD", "DELETE", "HEAD"].map(|method| format!("{method} /v2/a/manifests/1"));
+    assert_eq!(asked(&server), one_tag);
     let digest = one.manifest.descriptor().digest.to_string();
     assert!(server.manifest("a", &digest).is_some());
     // A digest beside the tag is held to what the tag is.
@@ -169,6 +171,83 @@ async fn what_servers_answer() {
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.advice().unwrap().to_string().contains("storage.delete.enabled"), "{error:?}");
     assert_eq!(tags(&server).len(), 4);
+}
+
+/// The answers that registries are known to give: to the deletion of a tag, then to that of its manifest, which is tried only where no
+/// other tag goes with it.
+#[tokio::test]
+async fn what_known_registries_answer() {
+    let gone = (None, "");
+    let refused = |says| (Some(ErrorKind::Unsupported), says);
+    for (registry, tag, manifest, (kind, says)) in [
+        ("docker-registry 3", 202, 202, gone),
+        ("docker-registry 2.8, which takes a tag for a malformed digest", 400, 202, gone),
+        (
+            "docker-registry 2.8 without storage.delete.enabled",
+            405,
+            405,
+            refused("storage.delete.enabled"),
+        ),
+        ("Harbor with an immutable tag", 412, 412, (Some(ErrorKind::Unexpected), "412")),
+        ("GitLab, where the tag is gone at once", 200, 202, gone),
+        ("GitLab, where the user may not", 403, 403, (Some(ErrorKind::Denied), "403")),
+        ("GHCR, which deletes nothing in this way", 405, 405, refused("405")),
+        ("ECR, which wants digests", 400, 200, gone),
+        ("a proxy or old server that does not know the route", 404, 404, refused("404")),
+        ("a server that is not done", 501, 501, (Some(ErrorKind::Unavailable), "501")),
+    ] {
+        let server = open();
+        fill(&server).await;
+        let answer = |status, path: &str| {
+            let fault = Fault::Status { status, retry_after: None };
+            server.inject(Rule::new(fault).method("DELETE").path(path).always());
+        };
+        if tag >= 300 {
+            answer(tag, "manifests/2");
+        }
+        if manifest >= 300 {
+            answer(manifest, "manifests/sha256");
+        }
+        let ended = delete(&plain(), &server, "a:2").await;
+        let error = ended.as_ref().err();
+        assert_eq!(error.map(transship_core::Error::kind), kind, "{registry}: {ended:?}");
+        assert!(
+            error.is_none_or(|error| error.to_string().contains(says)),
+            "{registry}: {ended:?}"
+        );
+        assert_eq!(tags(&server).contains(&"2".to_owned()), kind.is_some(), "{registry}");
+        // Whatever it answers, other tags stay.
+        assert!(
+            ["1", "1.2", "latest"].iter().all(|tag| tags(&server).contains(&(*tag).to_owned()))
+        );
+    }
+}
+
+/// 202 is a promise.
+#[tokio::test]
+async fn what_is_shown_after_its_deletion_was_accepted_is_said() {
+    let server = open();
+    let (_, other) = fill(&server).await;
+    let digest = other.manifest.descriptor().digest.to_string();
+    for (named, path) in
+        [("a:2".to_owned(), "manifests/2"), (format!("a@{digest}"), "manifests/sha256")]
+    {
+        server.clear_faults();
+        let fault = Fault::Status { status: 202, retry_after: None };
+        server.inject(Rule::new(fault).method("DELETE").path(path).always());
+        let heard = Heard::default();
+        let how = DeleteOptions::default().with_observer(heard.observer());
+        delete_with(&plain(), &server, &named, &how).await.unwrap();
+        assert!(heard.text().contains("still shows it"), "{named}: {}", heard.text());
+        server.clear_faults();
+        if named == "a:2" {
+            continue;
+        }
+        let heard = Heard::default();
+        let how = DeleteOptions::default().with_observer(heard.observer());
+        delete_with(&plain(), &server, &named, &how).await.unwrap();
+        assert!(!heard.text().contains("still shows it"), "{}", heard.text());
+    }
 }
 
 /// The request was done, and its answer lost: the next try finds nothing, which is what was asked for.

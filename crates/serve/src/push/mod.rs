@@ -12,7 +12,8 @@ use std::sync::Arc;
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 use transship_core::{
-    Digest, Error, ErrorKind, FileRange, Reference, Result, Transport, WriteOptions,
+    Body, Digest, Error, ErrorKind, Expect, FileRange, Reference, Result, ResultExt, Transport,
+    WriteOptions,
 };
 
 use crate::protocol::{Query, Refusal, What, encode};
@@ -23,6 +24,9 @@ use crate::sending::Sending;
 pub(crate) use incoming::Incoming;
 pub(crate) use names::is_hidden;
 use waiting::Waiting;
+
+/// What is written to find out whether anything can be.
+const TRIED: &[u8] = b"{}";
 
 /// The place that is pushed to. Blobs wait in temporary files until a manifest names them: what is written to the place is
 /// always a whole image, by the transport's own writer.
@@ -61,6 +65,18 @@ impl Writable {
         let waiting = Waiting::new(how.spool.clone(), how.observer.clone());
         let changes = tokio::sync::Mutex::default();
         Ok(Self { transport, reference, how, waiting, changes })
+    }
+
+    /// Refuses a place that is no place for several images, or cannot be written: else the first push would find out. Nothing is
+    /// left of it.
+    pub(crate) async fn check(&self) -> Result<()> {
+        let Some(archives) = self.transport.archives() else { return Ok(()) };
+        let tried = async {
+            let writer = archives.write(&self.reference, &self.how).await?;
+            let image = writer.image(&[]).await?;
+            image.put_blob(Expect::default(), Body::from_bytes(TRIED)).await
+        };
+        tried.await.context(|| format!("{} is to be pushed to", self.reference)).map(|_| ())
     }
 
     /// A blob that waits for its manifest.

@@ -45,6 +45,14 @@ pub(crate) async fn commit(
     let place = target.image.owned()?;
     let shows = place.accepts().shows;
     let mut made = None;
+    let action = match action {
+        // What its layers became may be what is there.
+        Action::Copy { plan, from, blobs } => match shown(&*place, &plan, copied, batch).await? {
+            Some(there) => Action::Nothing(there),
+            None => Action::Copy { plan, from, blobs },
+        },
+        nothing @ Action::Nothing(_) => nothing,
+    };
     let committed = match action {
         Action::Nothing(there) => there,
         Action::Copy { from, plan, blobs } => {
@@ -82,6 +90,19 @@ struct Again<'a> {
     scheduler: &'a Scheduler,
     image: ImageId,
     blobs: &'a [BlobTask],
+}
+
+/// What the destination shows already of an image whose blobs are there, where that is to be found out.
+async fn shown(
+    place: &dyn ImageDestination,
+    plan: &ImagePlan,
+    copied: &CopiedBlobs,
+    batch: &Batch<'_>,
+) -> Result<Option<Committed>> {
+    if !batch.options.compares_plans() {
+        return Ok(None);
+    }
+    place.shows(build(&plan.root, copied)?.root.descriptor()).await
 }
 
 /// Puts the manifests of an image and commits it. Also gives the number of its referrers.

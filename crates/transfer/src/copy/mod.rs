@@ -64,7 +64,7 @@ async fn copy_in_turn<'a>(
         let image = batch.image(at, kept).await?;
         copy_image(batch, scheduler, image, &mut turn).await
     };
-    let copied = copied.await.context(|| batch.sources.reference(at));
+    let copied = boxed(copied).await.context(|| batch.sources.reference(at));
     let outcome = match copied {
         Ok(image) => Ok(image),
         Err(error) => {

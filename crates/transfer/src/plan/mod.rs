@@ -190,6 +190,9 @@ async fn plan_image<'a>(
     );
     let (root, blobs) = (plan.source.clone(), tasks(&plan));
     check_pinned(place, &plan, &blobs).context(|| source.reference())?;
+    if let Some(there) = shown(place, &plan, &blobs, batch.options).await? {
+        return Ok(ImageTask { id, root, action: Action::Nothing(there), target });
+    }
     Ok(ImageTask { id, root, action: Action::Copy { from, plan, blobs }, target })
 }
 
@@ -217,6 +220,22 @@ async fn plan_for(
     Ok(plan)
 }
 
+/// What the destination shows already of a plan, where that was asked for.
+async fn shown(
+    place: &dyn ImageDestination,
+    plan: &ImagePlan,
+    blobs: &[BlobTask],
+    options: &TransferOptions,
+) -> Result<Option<Committed>> {
+    if !options.compares_plans() {
+        return Ok(None);
+    }
+    match planned_root(plan, blobs)? {
+        Some(root) => place.shows(&root).await,
+        None => Ok(None),
+    }
+}
+
 /// That the root gets the digest that the destination says. Where layers change form, it is known after the copy only; then the
 /// commit checks it.
 fn check_pinned(place: &dyn ImageDestination, plan: &ImagePlan, blobs: &[BlobTask]) -> Result<()> {
@@ -225,7 +244,7 @@ fn check_pinned(place: &dyn ImageDestination, plan: &ImagePlan, blobs: &[BlobTas
         return Ok(());
     }
     let (at, was) = (place.reference(), &plan.root.manifest().descriptor().digest);
-    let becomes = planned_root(plan, blobs)?;
+    let becomes = planned_root(plan, blobs)?.map(|root| root.digest);
     for wanted in pinned {
         let message = match &becomes {
             Some(digest) if digest == wanted => continue,

@@ -420,3 +420,31 @@
 //! storage for images of which no policy wants a signature. So a copy without `signedBy` asks nothing, and a site without a network
 //! needs the storage itself, which is a tree of files. The trust crate opens no connection: who has one gives a `Fetch`. Unknown
 //! keys of `registries.d` are refused, as those of `policy.json`: a key that is misspelled would be seen only as a signature that is missing.
+//!
+//! # 89. What a file of sync cannot mean is refused before anything is asked
+//!
+//! `[registries."quay.oi"]` was ignored, and the pull went on without credentials. A registry that no entry uses is a mistake, so it is an error
+//! with the hosts that are used. Hosts are compared as references name them. Two entries that write one repository from different
+//! sources would overwrite each other in each run, and prune what the other one brought if its names were other ones; that rule was skopeo's
+//! YAML's alone. Entries that choose other tags of one source may share a destination. A place is not synced to itself, nor a host to a
+//! prefix of it, which would grow with each run.
+//!
+//! # 90. Sync compares what it has planned
+//!
+//! Copies ask a destination what it shows only where that spares reading the image: between registries. `sync` reports what
+//! changed, so it asks after the plan, too ([`Compare::Plans`](crate::transfer::Compare::Plans)): the root is known then, whatever the source is. A layout says that it shows an
+//! image only if nothing of it is missing. An archive that gets nothing new is not written again.
+//!
+//! # 91. Of --hosts-dir, hosts.toml alone is read, and it comes before registries.conf
+//!
+//! Who gives the folder asks for what the node does, so for a host with a `hosts.toml` mirrors and locations of `registries.conf` do not
+//! count; what that blocks stays blocked, as a ban is no preference. A push goes to the first host with `push`, which may be a mirror,
+//! as containerd's does: another rule would send the same reference to another place. A folder without `hosts.toml` may have
+//! certificates, as docker's `certs.d` has, and containerd reads them. They are not read here: `/etc/docker/certs.d` and
+//! `/etc/containers/certs.d` are, without an option, and `--cert-dir` names any other folder; a third place with its own precedence
+//! between them would make it harder to say which CA counted.
+//!
+//! # 92. A full disk is 413
+//!
+//! Clients try a 5xx again: docker sends a layer five times, and the disk stays full. So a push to `serve` for which there is no space gets 413 with
+//! the code `UNSUPPORTED` and "no space left on device", which docker and this client do not try again. 507 says it better, and docker retries it.

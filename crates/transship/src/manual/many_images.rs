@@ -119,13 +119,19 @@
 //! backup = "old-*"                       # what a tag is kept as at the registry before it moves; * is the tag
 //! ```
 //!
-//! An unchanged tag costs one HEAD at each registry, where nothing but tags is chosen; with `backup`, two. With `platforms` or
-//! `referrers`, manifests are read each time. `backup` and `platforms` exclude each other.
+//! An unchanged tag costs one HEAD at each registry, where nothing but tags is chosen; with `backup`, two. Between other places manifests
+//! and configs are read, and what a registry, layout or `oci-archive:` shows already is unchanged, too. With `platforms` or
+//! `referrers`, and to other destinations, all images count as copied, although what is there is not sent again. `backup` and
+//! `platforms` exclude each other.
+//!
+//! Before anything is asked, these are refused: a registry of `[registries]` that no entry uses (`docker.io` is that of
+//! `docker://alpine`); a destination that is the source, or in it; and two entries for one image, repository or set of names, unless they
+//! choose other tags of the same source.
 //!
 //! Pruning deletes a name only if it is in a repository that the entry writes, the entry's patterns and versions choose it, no
 //! entry of the file brings it, nothing failed at all, and it is no backup and no tag of a signature
 //! (`sha256-DIGEST.sig`). A repository that is gone at the source stays. Where a registry deletes manifests alone, a tag that shares
-//! its image with one that stays is a failure.
+//! its image with one that stays is a failure; a dry run cannot know that, and warns of it.
 //!
 //! A file whose name ends in `.yaml` or `.yml` is one of `skopeo sync`: `images`, `images-by-tag-regex`, `images-by-semver`, `credentials`,
 //! `tls-verify`, `cert-dir`. The destination is the second argument. Each repository gets its last component below

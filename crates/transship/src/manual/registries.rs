@@ -64,7 +64,7 @@
 //!
 //! | the registry answers | then |
 //! |---|---|
-//! | 202 | the tag has gone, and other tags of the image stay |
+//! | 202 | the tag has gone, and other tags of the image stay; where it is still there, that is a warning |
 //! | 400, 405, 501, code `UNSUPPORTED`, or 404 where the tag stays | by digest, as above |
 //! | 404, and the tag is gone | done: an answer to an earlier try was lost |
 //! | 401, 403 | the credential may not delete (exit code 1); tokens are asked for with `pull,push,delete` |

@@ -61,7 +61,8 @@
 //!
 //! `--writable OCI_LAYOUT` also takes pushes: uploads in one request or in chunks, mounts, manifests, referrers, deletions of tags and
 //! manifests. The layout need not exist. Each manifest that is put makes a whole image of the layout, under its lock and all or
-//! nothing, as `transship copy` writes it; other programs may read and write the layout meanwhile. Until then, blobs wait in
+//! nothing, as `transship copy` writes it; other programs may read and write the layout meanwhile. A layout that cannot be written is an
+//! error at the start, and a full disk is answered with 413. Until then, blobs wait in
 //! temporary files (`--tmpdir`), for an hour after they were last used, and are gone if the server ends (if it is killed, with the
 //! next push). So it should not run out of space there. No file is open between requests.
 //!

@@ -1,13 +1,12 @@
 //! [`RegistriesD`]: the files of `registries.d`, which say where signatures of images in registries lie.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, btree_map};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use transship_core::{Error, ErrorKind, Identity, Result, ResultExt};
 use transship_local::read_document;
-use transship_local::yaml::{self, Node};
+use transship_local::yaml::{self, Entry, Node};
 
 use super::storage::Storage;
 use crate::key::invalid;
@@ -52,7 +51,7 @@ impl RegistriesD {
     }
 
     fn add(&mut self, file: &Path, text: &str) -> Result<()> {
-        for (key, node) in yaml::parse(text)?.into_mapping("the file")? {
+        for Entry { line, key, value: node } in yaml::parse(text)?.into_mapping("the file")? {
             match key.as_str() {
                 "default-docker" => {
                     if let Some(other) = &self.default {
@@ -61,17 +60,19 @@ impl RegistriesD {
                     self.default = Some(Section::parse(file, node, &key)?);
                 }
                 "docker" => {
-                    for (scope, node) in node.into_mapping(&key)? {
+                    for Entry { key: scope, value, .. } in node.into_mapping(&key)? {
                         let name = format!("docker scope {scope:?}");
                         match self.docker.entry(scope) {
-                            Entry::Occupied(other) => return Err(twice(&name, &other.get().file)),
-                            Entry::Vacant(slot) => {
-                                slot.insert(Section::parse(file, node, &name)?);
+                            btree_map::Entry::Occupied(other) => {
+                                return Err(twice(&name, &other.get().file));
+                            }
+                            btree_map::Entry::Vacant(slot) => {
+                                slot.insert(Section::parse(file, value, &name)?);
                             }
                         }
                     }
                 }
-                _ => return Err(unknown(&key, "default-docker and docker")),
+                _ => return Err(unknown(line, &key, "default-docker and docker")),
             }
         }
         Ok(())
@@ -108,7 +109,7 @@ impl RegistriesD {
 impl Section {
     fn parse(file: &Path, node: Node, name: &str) -> Result<Self> {
         let (mut lookaside, mut old, mut attachments) = (None, None, None);
-        for (key, value) in node.into_mapping(name)? {
+        for Entry { line, key, value } in node.into_mapping(name)? {
             let of_key = || format!("{name}: {key}");
             match key.as_str() {
                 "lookaside" => lookaside = storage(value).context(of_key)?,
@@ -118,7 +119,7 @@ impl Section {
                     storage(value).context(of_key)?;
                 }
                 "use-sigstore-attachments" => attachments = boolean(value).context(of_key)?,
-                _ => return Err(unknown(&key, KEYS).context(name)),
+                _ => return Err(unknown(line, &key, KEYS).context(name)),
             }
         }
         Ok(Self { file: file.to_owned(), lookaside: lookaside.or(old), attachments })
@@ -132,17 +133,22 @@ fn storage(node: Node) -> Result<Option<Storage>> {
     if node.is_null() {
         return Ok(None);
     }
-    Storage::parse(&node.into_text("it")?).map(Some)
+    let line = node.line;
+    Storage::parse(&node.into_text("it")?).map(Some).context(|| yaml::at_line(line))
 }
 
 fn boolean(node: Node) -> Result<Option<bool>> {
     if node.is_null() {
         return Ok(None);
     }
+    let line = node.line;
     match node.into_text("it")?.to_ascii_lowercase().as_str() {
         "true" => Ok(Some(true)),
         "false" => Ok(Some(false)),
-        other => Err(invalid(format!("{other:?} is neither true nor false"))),
+        other => {
+            let error = invalid(format!("{other:?} is neither true nor false"));
+            Err(error.context(yaml::at_line(line)))
+        }
     }
 }
 
@@ -150,8 +156,8 @@ fn twice(name: &str, other: &Path) -> Error {
     invalid(format!("{name} is in {} already", other.display()))
 }
 
-fn unknown(key: &str, known: &str) -> Error {
-    invalid(format!("{key:?} is not known: known are {known}"))
+fn unknown(line: usize, key: &str, known: &str) -> Error {
+    invalid(format!("{key:?} is not known: known are {known}")).context(yaml::at_line(line))
 }
 
 /// The `*.yaml` of a folder, by their names; none where there is no folder.
@@ -222,14 +228,23 @@ mod tests {
             ("docker: [", "b.yaml: "),
             ("docker: {x.y: {lookaside: 'file:///b'}}", "docker scope \"x.y\" is in"),
             ("default-docker: {}", "default-docker is in"),
-            ("docker: {z: {lookaside: /b}}", "docker scope \"z\": lookaside: \"/b\" is no URL"),
-            ("docker: {z: {lookaside: [1]}}", "docker scope \"z\": lookaside: it is no text"),
+            (
+                "docker: {z: {lookaside: /b}}",
+                "docker scope \"z\": lookaside: line 1: \"/b\" is no URL",
+            ),
+            (
+                "docker: {z: {lookaside: [1]}}",
+                "docker scope \"z\": lookaside: line 1: it is no text",
+            ),
             ("docker: {z: {use-sigstore-attachments: 1}}", "neither true nor false"),
-            ("docker: {z: {look-aside: x}}", "docker scope \"z\": \"look-aside\" is not known"),
+            (
+                "docker: {z: {look-aside: x}}",
+                "docker scope \"z\": line 1: \"look-aside\" is not known",
+            ),
             ("docker: {z: {}, z: {}}", "twice"),
             ("docker: {z: [x]}", "docker scope \"z\" is no mapping"),
             ("docker: x", "docker is no mapping"),
-            ("dokcer: {}", "\"dokcer\" is not known"),
+            ("docker:\n\ndokcer: {}", "line 3: \"dokcer\" is not known"),
         ] {
             let error = loaded(&[good, ("b.yaml", text)]).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{text}");

@@ -16,12 +16,13 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use serde::Deserialize;
-use transship::transport::ResultExt;
-use transship::{Error, ErrorKind, Platform, Result, Settings, Tags};
+use transship::transport::{Escaped, ResultExt};
+use transship::{DockerName, Error, ErrorKind, Platform, Result, Settings, Tags};
 
-use super::job::{Choice, From, Job, Sides};
+use super::job::{Choice, From, Job, Registries, Sides};
 use crate::values;
 
 #[derive(Deserialize)]
@@ -37,7 +38,6 @@ struct File {
 }
 
 /// An entry, or what holds for all entries that do not say it.
-
 #[derive(Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Fields {
@@ -73,10 +73,11 @@ enum Value {
 /// The jobs of a file. `to` is for entries that do not say where they go.
 pub(super) fn jobs(text: &str, file: &str, to: Option<&str>, prune: bool) -> Result<Vec<Job>> {
     let parsed: File = toml::from_str(text).map_err(|e| {
-        let at = e.span().map(|span| text[..span.start].lines().count().max(1));
-        let at = at.map(|line| format!("line {line}: ")).unwrap_or_default();
+        let line = e.span().map(|span| text[..span.start].matches('\n').count() + 1);
+        let at = line.map(|line| format!("line {line}: ")).unwrap_or_default();
         wrong(format!("{at}{}", e.message()))
     })?;
+    let registries = registries(&parsed.registries)?;
     let mut jobs = Vec::new();
     for (at, entry) in parsed.sync.into_iter().enumerate() {
         let context = format!("{file}: [[sync]] {}", at + 1);
@@ -84,9 +85,9 @@ pub(super) fn jobs(text: &str, file: &str, to: Option<&str>, prune: bool) -> Res
         let missing = |what: &str| wrong(format!("`{what}` is missing")).context(&context);
         let from = fields.from.take().ok_or_else(|| missing("from"))?;
         let to = fields.to.take().or_else(|| to.map(str::to_owned)).ok_or_else(|| missing("to"))?;
-        let of = |place: &str| settings(&parsed.registries, place);
-        let settings = Sides { source: of(&from), destination: of(&to) };
-        jobs.push(fields.job(context, from, to, settings, prune)?);
+        let registries =
+            Sides { source: Arc::clone(&registries), destination: Arc::clone(&registries) };
+        jobs.push(fields.job(context, from, to, registries, prune)?);
     }
     Ok(jobs)
 }
@@ -114,7 +115,7 @@ impl Fields {
         context: String,
         from: String,
         to: String,
-        settings: Sides,
+        registries: Sides,
         prune: bool,
     ) -> Result<Job> {
         let platforms = texts(self.platforms.as_ref());
@@ -140,7 +141,7 @@ impl Fields {
             context,
             from: From::Place(from, choice),
             to,
-            settings,
+            registries,
             platforms,
             referrers: self.referrers.unwrap_or_default(),
             prune: self.prune.unwrap_or_default() || prune,
@@ -175,18 +176,32 @@ fn texts(texts: Option<&Texts>) -> &[String] {
     }
 }
 
-/// What is set for the registry of a place.
-fn settings(registries: &BTreeMap<String, BTreeMap<String, Value>>, place: &str) -> Settings {
-    let host = place.strip_prefix("docker://").and_then(|rest| rest.split('/').next());
-    let set = host.and_then(|host| registries.get(host)).into_iter().flatten();
-    set.fold(Settings::new(), |all, (key, value)| {
-        let value = match value {
-            Value::Text(text) => text.clone(),
-            Value::Bool(value) => value.to_string(),
-            Value::Number(value) => value.to_string(),
-        };
-        all.with("docker", key, value)
-    })
+/// What is set for each registry, under the name that references give it: `index.docker.io` is `docker.io`.
+fn registries(given: &BTreeMap<String, BTreeMap<String, Value>>) -> Result<Registries> {
+    let mut all = BTreeMap::new();
+    for (host, set) in given {
+        let context = || format!("[registries.\"{}\"]", Escaped(host));
+        let settings = set.iter().fold(Settings::new(), |all, (key, value)| {
+            let value = match value {
+                Value::Text(text) => text.clone(),
+                Value::Bool(value) => value.to_string(),
+                Value::Number(value) => value.to_string(),
+            };
+            all.with("docker", key, value)
+        });
+        let domain =
+            domain(host).ok_or_else(|| wrong("it is no host".to_owned()).context(context()))?;
+        if all.insert(domain.clone(), settings).is_some() {
+            return Err(wrong(format!("{domain} stands there twice")).context(context()));
+        }
+    }
+    Ok(Arc::new(all))
+}
+
+fn domain(host: &str) -> Option<String> {
+    let name = DockerName::parse(&format!("{host}/x/y")).ok()?;
+    // What is no host would be a part of the path.
+    (name.path() == "x/y").then(|| name.domain().to_owned())
 }
 
 fn wrong(why: String) -> Error {
@@ -228,12 +243,11 @@ mod tests {
         let [first, second] = &all[..] else { panic!() };
         assert!(first.prune && first.referrers && !second.prune);
         assert_eq!(first.platforms.len(), 1);
-        let set = &first.settings.destination;
+        let set = &first.registries.destination["r.local:5000"];
         assert_eq!(set.get("docker", "creds-env"), Some("MIRROR"));
         assert_eq!(set.get("docker", "tls-verify"), Some("false"));
         assert_eq!(set.get("docker", "connections"), Some("4"));
-        assert_eq!(first.settings.source.get("docker", "creds-env"), None);
-        assert_eq!(second.settings.source.get("docker", "creds-env"), Some("MIRROR"));
+        assert!(Arc::ptr_eq(&second.registries.source, &first.registries.destination));
         assert_eq!((second.to.as_str(), second.backup.as_deref()), ("oci:layout", Some("old-*")));
         let From::Place(_, choice) = &second.from else { panic!() };
         assert_eq!(choice.tags, Tags::default().with_only("v*"));
@@ -251,7 +265,11 @@ mod tests {
             (format!("[[sync]]\nfrom = \"x\"\n{to}\nnewest = 0"), "at least 1"),
             (format!("[[sync]]\nfrom = \"x\"\n{to}\nplatforms = \"a/b/c/d/e\""), "[[sync]] 1"),
             ("a = [".to_owned(), "line 1"),
-            ("[[sync]]\nto = 1".to_owned(), "line"),
+            ("[[sync]]\nto = 1".to_owned(), "line 2: "),
+            ("[[sync]]\n\ntag = 1".to_owned(), "line 3: unknown field `tag`"),
+            ("[registries.quay]\n".to_owned(), "[registries.\"quay\"]: it is no host"),
+            ("[registries.\"quay.io/a\"]\n".to_owned(), "it is no host"),
+            ("[registries.\"docker.io\"]\n[registries.\"index.docker.io\"]".to_owned(), "twice"),
         ] {
             let error = one(&text).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{text}");

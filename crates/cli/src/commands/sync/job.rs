@@ -1,5 +1,8 @@
 //! [`Job`]: what is brought up to date with what. Both kinds of files are lists of these.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use regex::Regex;
 use transship::{ImageName, Platform, Settings, Tags};
 
@@ -12,7 +15,7 @@ pub(super) struct Job {
     /// As on the command line.
     pub(super) to: String,
     /// What is set for the registries of either side.
-    pub(super) settings: Sides,
+    pub(super) registries: Sides,
     /// Empty for all that are there.
     pub(super) platforms: Vec<Platform>,
     /// Whether signatures and their like come with the images.
@@ -23,11 +26,14 @@ pub(super) struct Job {
     pub(super) backup: Option<String>,
 }
 
+/// Settings by host, as references name it.
+pub(super) type Registries = Arc<BTreeMap<String, Settings>>;
+
 /// Settings of each side.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sides {
-    pub(super) source: Settings,
-    pub(super) destination: Settings,
+    pub(super) source: Registries,
+    pub(super) destination: Registries,
 }
 
 /// Which images.

@@ -3,6 +3,7 @@
 mod backup;
 mod file;
 mod job;
+mod places;
 mod prune;
 mod report;
 mod skopeo;
@@ -38,10 +39,17 @@ pub(super) async fn run(args: args::Sync, session: &Session) -> Result {
     for job in &jobs {
         opened.push(tasks.open(job).await.context(|| &job.context)?);
     }
+    places::check(&jobs, &opened)?;
+    tasks.refuse_unused_registries(&jobs).context(|| args.file.display())?;
     let mut report = SyncReport::new(args.dry_run);
-    let mut brought = Vec::new();
+    let (mut brought, mut written) = (Vec::new(), places::Written::default());
     for (job, task) in jobs.iter().zip(&opened) {
-        brought.push(tasks.run(job, task, &mut report).await?);
+        let mut one = tasks.run(job, task, &mut report).await?;
+        if let Err(error) = written.add(job, task, &one) {
+            one.complete = false;
+            report.failed(&job.context, &error);
+        }
+        brought.push(one);
     }
     prune::prune(&jobs, &opened, &brought, &tasks, &mut report).await?;
     report.tell(&session.reporter);

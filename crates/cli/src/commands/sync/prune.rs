@@ -5,7 +5,9 @@
 
 use std::collections::HashSet;
 
-use transship::transport::{ArchiveEntry, DeleteOptions, DeletedNames, ResultExt, Transport};
+use transship::transport::{
+    ArchiveEntry, DeleteMode, DeleteOptions, DeletedNames, Deletion, ResultExt, Transport,
+};
 use transship::{Digest, Error, ErrorKind, Hint, ImageName, ReadOptions, Reference, Result};
 
 use super::backup::is_backup;
@@ -21,6 +23,13 @@ struct Pruning<'a> {
     tasks: &'a Tasks<'a>,
     /// All names that entries have brought.
     expected: HashSet<&'a ImageName>,
+}
+
+/// The names of a place that stay.
+struct Staying {
+    names: Vec<Reference>,
+    /// Of their images, once they were asked for.
+    digests: Option<HashSet<Digest>>,
 }
 
 /// Deletes what is to go. What fails is reported; an error is that the command was stopped.
@@ -83,15 +92,66 @@ impl Pruning<'_> {
                 )?);
             }
         }
+        let mut stay = Staying { names: stay, digests: None };
         for at in go {
             if self.is_brought_by_digest(&**transport, &at).await? {
                 report.warn(format!("{at}: it stays, as its digest is brought"));
                 continue;
             }
-            if self.tasks.mode == Mode::Write {
-                delete(&**transport, &at, &stay, &self.tasks.read_options()).await?;
+            let outcome = match self.tasks.mode {
+                Mode::Write => self.delete(&**transport, &at, &mut stay).await,
+                Mode::Look => self.look(&**transport, &at, &mut stay, report).await,
+            };
+            match outcome {
+                Ok(()) => report.deleted(&at),
+                Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
+                // The others go all the same.
+                Err(error) => report.failed(&at.to_string(), &error),
             }
-            report.deleted(&at);
+        }
+        Ok(())
+    }
+
+    /// Deletes a name. Where only the image can be deleted, with all that show it, it is, if none of these stays.
+    async fn delete(
+        &self,
+        transport: &dyn Transport,
+        at: &Reference,
+        stay: &mut Staying,
+    ) -> Result<()> {
+        let how = &self.tasks.read_options();
+        let options = DeleteOptions::default().with_observer(how.observer.clone());
+        let refused = match deletion(transport, at)?.delete(at, &options).await {
+            Ok(()) => return Ok(()),
+            // It went with another name of the same image.
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.advice() == Some(&Hint::DeleteAllNames) => error,
+            Err(error) => return Err(error),
+        };
+        if stay.shows_image_of(transport, at, how).await? {
+            return Err(refused);
+        }
+        deletion(transport, at)?.delete(at, &options.with_names(DeletedNames::All)).await
+    }
+
+    /// Finds out whether a name could be deleted. Only trying tells whether a registry deletes a tag alone.
+    async fn look(
+        &self,
+        transport: &dyn Transport,
+        at: &Reference,
+        stay: &mut Staying,
+        report: &mut SyncReport,
+    ) -> Result<()> {
+        let how = &self.tasks.read_options();
+        if !transport.compares_roots() {
+            let options = DeleteOptions::default().with_observer(how.observer.clone());
+            let options = options.with_mode(DeleteMode::Look);
+            return deletion(transport, at)?.delete(at, &options).await;
+        }
+        if stay.shows_image_of(transport, at, how).await? {
+            report.warn(format!(
+                "{at}: it goes only if the registry can delete a tag alone, as another tag of its image stays"
+            ));
         }
         Ok(())
     }
@@ -139,30 +199,29 @@ fn named(
     places::named(transport, place, name)
 }
 
-/// Deletes a name. Where only the image can be deleted, with all that show it, it is, if none of these stays.
-async fn delete(
-    transport: &dyn Transport,
-    at: &Reference,
-    stay: &[Reference],
-    how: &ReadOptions,
-) -> Result<()> {
-    let unable = || Error::new(ErrorKind::Unsupported, format!("{at} cannot be deleted"));
-    let deletion = transport.deletion().ok_or_else(unable)?;
-    let options = DeleteOptions::default().with_observer(how.observer.clone());
-    let refused = match deletion.delete(at, &options).await {
-        Ok(()) => return Ok(()),
-        // It went with another name of the same image.
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(error) if error.advice() == Some(&Hint::DeleteAllNames) => error,
-        Err(error) => return Err(error),
-    };
-    let Some(digest) = digest_of(transport, at, how).await? else { return Ok(()) };
-    for other in stay {
-        if digest_of(transport, other, how).await?.as_ref() == Some(&digest) {
-            return Err(refused);
+impl Staying {
+    /// Whether one of them shows the image of another name.
+    async fn shows_image_of(
+        &mut self,
+        transport: &dyn Transport,
+        at: &Reference,
+        how: &ReadOptions,
+    ) -> Result<bool> {
+        let Some(digest) = digest_of(transport, at, how).await? else { return Ok(false) };
+        if self.digests.is_none() {
+            let mut digests = HashSet::new();
+            for name in &self.names {
+                digests.extend(digest_of(transport, name, how).await?);
+            }
+            self.digests = Some(digests);
         }
+        Ok(self.digests.as_ref().is_some_and(|digests| digests.contains(&digest)))
     }
-    deletion.delete(at, &options.with_names(DeletedNames::All)).await
+}
+
+fn deletion<'t>(transport: &'t dyn Transport, at: &Reference) -> Result<&'t dyn Deletion> {
+    let unable = || Error::new(ErrorKind::Unsupported, format!("{at} cannot be deleted"));
+    transport.deletion().ok_or_else(unable)
 }
 
 async fn digest_of(

@@ -14,38 +14,32 @@
 //!   cert-dir: /home/john/certs
 //! ```
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use regex::Regex;
-use transship::local::yaml::{self, Node};
-use transship::transport::Escaped;
-use transship::{Error, ErrorKind, Result, Settings, Tags};
+use transship::local::yaml::{self, Entry, Node, Value};
+use transship::transport::{Escaped, ResultExt};
+use transship::{DockerName, Error, ErrorKind, Result, Settings, Tags};
 
 use super::job::{Choice, From, Job, Sides};
 
 /// The jobs of a file. Each repository goes to its last component below the destination, as with skopeo.
 pub(super) fn jobs(text: &str, file: &str, to: &str, prune: bool) -> Result<Vec<Job>> {
-    let (mut jobs, mut places) = (Vec::new(), HashMap::new());
-    for (host, node) in yaml::parse(text)?.into_mapping("the file")? {
-        let registry = registry(&host, node).map_err(|e| e.context(Escaped(&host)))?;
-        for (repository, from) in registry.from {
-            let (to, is_registry) = (destination(to, &repository), to.starts_with("docker://"));
-            let context = format!("{file}: {host}: {repository}");
-            let place = place(&host, &repository);
-            let other = places.entry(to.clone()).or_insert_with(|| place.clone());
-            if is_registry && *other != place {
-                let message = format!("{other} and {place} would both be {to}");
-                return Err(Error::new(ErrorKind::InvalidInput, message)
-                    .hint("a TOML file says where each goes"));
-            }
+    let mut jobs = Vec::new();
+    for Entry { line, key: host, value } in yaml::parse(text)?.into_mapping("the file")? {
+        let registry = registry(&host, value).context(|| Escaped(&host))?;
+        let domain = domain(&host).context(|| yaml::at_line(line))?;
+        let source = Arc::new(BTreeMap::from([(domain, registry.settings)]));
+        for Chosen { line, repository, from } in registry.chosen {
             // skopeo copies all tags then, and with them those of cosign.
             let referrers = matches!(&from, From::Place(_, choice) if choice.is_all());
-            let source = registry.settings.clone();
             jobs.push(Job {
-                context,
+                context: format!("{file}: line {line}: {host}: {repository}"),
                 from,
-                to,
-                settings: Sides { source, destination: Settings::new() },
+                to: destination(to, &repository),
+                registries: Sides { source: Arc::clone(&source), destination: Arc::default() },
                 platforms: Vec::new(),
                 referrers,
                 prune,
@@ -57,75 +51,124 @@ pub(super) fn jobs(text: &str, file: &str, to: &str, prune: bool) -> Result<Vec<
 }
 
 struct Registry {
-    from: Vec<(String, From)>,
+    chosen: Vec<Chosen>,
     settings: Settings,
 }
 
+/// What a file wants of a repository.
+struct Chosen {
+    line: usize,
+    repository: String,
+    from: From,
+}
+
 fn registry(host: &str, node: Node) -> Result<Registry> {
-    let (mut from, mut settings) = (Vec::new(), Settings::new());
-    for (key, value) in node.into_mapping("it")? {
+    let (mut chosen, mut settings) = (Vec::new(), Settings::new());
+    for Entry { line, key, value } in node.into_mapping("it")? {
         match key.as_str() {
             "images" => {
-                for (repository, tags) in value.into_mapping(&key)? {
-                    from.extend(images(host, &repository, tags)?);
+                for Entry { line, key: repository, value } in value.into_mapping(&key)? {
+                    let from = images(host, &repository, value)?;
+                    chosen.push(Chosen { line, repository, from });
                 }
             }
-            "images-by-tag-regex" => {
-                for (repository, pattern) in value.into_mapping(&key)? {
-                    let choice = Choice {
-                        regex: Some(regex(&pattern.into_text(&key)?)?),
-                        ..Choice::default()
-                    };
-                    from.push((repository.clone(), From::Place(place(host, &repository), choice)));
-                }
-            }
-            "images-by-semver" => {
-                for (repository, range) in value.into_mapping(&key)? {
-                    let choice =
-                        Choice { ranges: ranges(&range.into_text(&key)?)?, ..Choice::default() };
-                    from.push((repository.clone(), From::Place(place(host, &repository), choice)));
-                }
-            }
-            "credentials" => {
-                let (mut user, mut password) = (String::new(), String::new());
-                for (key, value) in value.into_mapping(&key)? {
-                    match key.as_str() {
-                        "username" => user = value.into_text(&key)?,
-                        "password" => password = value.into_text(&key)?,
-                        _ => return Err(unknown(&key)),
-                    }
-                }
-                settings = settings.with("docker", "creds", format!("{user}:{password}"));
-            }
-            "tls-verify" => {
-                settings = settings.with("docker", "tls-verify", value.into_text(&key)?);
-            }
+            "images-by-tag-regex" => chosen.extend(by_choice(host, &key, value, |text| {
+                Ok(Choice { regex: Some(regex(text)?), ..Choice::default() })
+            })?),
+            "images-by-semver" => chosen.extend(by_choice(host, &key, value, |text| {
+                Ok(Choice { ranges: ranges(text)?, ..Choice::default() })
+            })?),
+            "credentials" => settings = settings.with("docker", "creds", credentials(line, value)?),
+            "tls-verify" => settings = settings.with("docker", "tls-verify", switch(value, &key)?),
             "cert-dir" => settings = settings.with("docker", "cert-dir", value.into_text(&key)?),
-            _ => return Err(unknown(&key)),
+            _ => return Err(unknown(line, &key)),
         }
     }
-    Ok(Registry { from, settings })
+    Ok(Registry { chosen, settings })
+}
+
+/// Of a mapping from repositories to texts that choose tags.
+fn by_choice(
+    host: &str,
+    field: &str,
+    node: Node,
+    choice: impl Fn(&str) -> Result<Choice>,
+) -> Result<Vec<Chosen>> {
+    let mut chosen = Vec::new();
+    for Entry { line, key: repository, value } in node.into_mapping(field)? {
+        let at = value.line;
+        let choice = choice(&value.into_text(field)?).context(|| yaml::at_line(at))?;
+        let from = From::Place(place(host, &repository), choice);
+        chosen.push(Chosen { line, repository, from });
+    }
+    Ok(chosen)
+}
+
+/// `USERNAME:PASSWORD`
+fn credentials(line: usize, node: Node) -> Result<String> {
+    let (mut user, mut password) = (None, None);
+    for Entry { line, key, value } in node.into_mapping("credentials")? {
+        match key.as_str() {
+            "username" => user = Some(value.into_text(&key)?),
+            "password" => password = Some(value.into_text(&key)?),
+            _ => return Err(unknown(line, &key)),
+        }
+    }
+    let missing = |what| wrong(line, format!("the credentials have no {what}"));
+    let user = user.filter(|user| !user.is_empty()).ok_or_else(|| missing("username"))?;
+    if user.contains(':') {
+        return Err(wrong(line, "a username has no colon"));
+    }
+    Ok(format!("{user}:{}", password.ok_or_else(|| missing("password"))?))
+}
+
+/// A boolean of YAML 1.1, which skopeo reads.
+fn switch(node: Node, field: &str) -> Result<&'static str> {
+    let line = node.line;
+    let text = node.into_text(field)?;
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" => Ok("true"),
+        "false" | "no" | "off" => Ok("false"),
+        _ => Err(wrong(line, format!("{field} is true or false, and not \"{}\"", Escaped(&text)))),
+    }
 }
 
 /// Of `images`: the listed tags and digests, or all tags of an empty list.
-fn images(host: &str, repository: &str, tags: Node) -> Result<Vec<(String, From)>> {
+fn images(host: &str, repository: &str, node: Node) -> Result<From> {
     let place = place(host, repository);
-    let tags = match tags {
-        Node::List(tags) => tags,
+    let is_null = node.is_null();
+    let tags = match node.value {
+        Value::List(tags) => tags,
         // `busybox:` with nothing behind it.
-        node if node.is_null() => Vec::new(),
-        _ => return Err(wrong(format!("{repository:?} has no list of tags"))),
+        _ if is_null => Vec::new(),
+        _ => return Err(wrong(node.line, format!("{repository:?} has no list of tags"))),
     };
     if tags.is_empty() {
-        return Ok(vec![(repository.to_owned(), From::Place(place, Choice::default()))]);
+        return Ok(From::Place(place, Choice::default()));
     }
-    let mut listed = Vec::new();
-    for tag in tags {
+    let tags = tags.into_iter().map(|tag| {
+        let line = tag.line;
         let tag = tag.into_text(repository)?;
-        let mark = if tag.contains(':') { '@' } else { ':' };
-        listed.push(format!("{place}{mark}{tag}"));
-    }
-    Ok(vec![(repository.to_owned(), From::Listed(listed))])
+        listed(&place, &tag).context(|| yaml::at_line(line))
+    });
+    tags.collect::<Result<_>>().map(From::Listed)
+}
+
+/// The image of a digest or tag.
+fn listed(place: &str, tag: &str) -> Result<String> {
+    // No tag has a colon, and each digest has one.
+    let mark = if tag.contains(':') { '@' } else { ':' };
+    let name = format!("{place}{mark}{tag}");
+    DockerName::parse(name.trim_start_matches("docker://")).map_err(|e| {
+        let message = format!("\"{}\" is neither a tag nor a digest", Escaped(tag));
+        Error::new(ErrorKind::InvalidInput, message).caused_by(e)
+    })?;
+    Ok(name)
+}
+
+/// The name of the host in references.
+fn domain(host: &str) -> Result<String> {
+    DockerName::parse(&format!("{host}/x")).map(|name| name.domain().to_owned())
 }
 
 fn place(host: &str, repository: &str) -> String {
@@ -183,7 +226,8 @@ fn cargo_range(range: &str) -> Result<String> {
         });
     }
     if parts.iter().any(|part| part.starts_with("!=")) {
-        return Err(wrong(format!("the range {range:?}: != is not supported")));
+        let message = format!("the range {range:?}: != is not supported");
+        return Err(Error::new(ErrorKind::InvalidInput, message));
     }
     Ok(if parts.is_empty() { "*".to_owned() } else { parts.join(", ") })
 }
@@ -193,12 +237,12 @@ fn plain(version: &str) -> &str {
     version.strip_prefix('v').unwrap_or(version)
 }
 
-fn unknown(key: &str) -> Error {
-    wrong(format!("there is no field \"{}\"", Escaped(key)))
+fn unknown(line: usize, key: &str) -> Error {
+    wrong(line, format!("there is no field \"{}\"", Escaped(key)))
 }
 
-fn wrong(why: String) -> Error {
-    Error::new(ErrorKind::InvalidInput, why)
+fn wrong(line: usize, why: impl Into<Cow<'static, str>>) -> Error {
+    Error::new(ErrorKind::InvalidInput, why).context(yaml::at_line(line))
 }
 
 #[cfg(test)]
@@ -239,11 +283,14 @@ quay.io:
         let From::Listed(redis) = &jobs[1].from else { panic!() };
         assert_eq!(redis[0], "docker://registry.example.com/redis:1.0");
         assert!(redis[2].starts_with("docker://registry.example.com/redis@sha256:0000"));
-        let settings = &jobs[0].settings.source;
+        let registries = &jobs[0].registries.source;
+        let settings = &registries["registry.example.com"];
         assert_eq!(settings.get("docker", "creds"), Some("john:this is a secret"));
         assert_eq!(settings.get("docker", "cert-dir"), Some("/home/john/certs"));
-        assert_eq!(jobs[3].settings.source.get("docker", "tls-verify"), Some("false"));
-        assert_eq!(jobs[3].settings.source.get("docker", "creds"), None);
+        let settings = &jobs[3].registries.source["quay.io"];
+        assert_eq!(settings.get("docker", "tls-verify"), Some("false"));
+        assert_eq!(settings.get("docker", "creds"), None);
+        assert!(jobs[0].registries.destination.is_empty());
     }
 
     #[test]
@@ -267,11 +314,19 @@ quay.io:
     #[test]
     fn what_is_wrong_is_said() {
         for (file, said) in [
-            ("h: {image: {a: []}}", "no field"),
-            ("h: {images: {a: 1}}", "no list"),
-            ("h: {images-by-tag-regex: {a: '('}}", "regular expression"),
-            ("h: {images: [a]}", "no mapping"),
-            ("h: {images: {x/a: []}}\ni: {images: {y/a: []}}", "would both be"),
+            ("h: {image: {a: []}}", "line 1: there is no field"),
+            ("h:\n  images:\n    a: 1", "line 3: \"a\" has no list"),
+            ("h:\n  images-by-tag-regex:\n    a: '('", "line 3: \"(\" is no regular expression"),
+            ("h:\n  images-by-semver:\n    b: '1'\n    a: newest", "line 4: "),
+            ("h:\n  images: [a]", "line 2: images is no mapping"),
+            ("h:\n  images:\n    a:\n      - 'x:y'", "line 4: \"x:y\" is neither"),
+            ("h:\n  images:\n    a:\n      - '1'\n      - 'a b'", "line 5: \"a b\" is neither"),
+            ("h:\n  images:\n    a:\n      - 'sha256:12'", "line 4: \"sha256:12\" is neither"),
+            ("h:\n  credentials: {password: x}", "line 2: the credentials have no username"),
+            ("h:\n  credentials:\n    username: x", "line 2: the credentials have no password"),
+            ("h:\n  credentials: {username: '', password: x}", "no username"),
+            ("h:\n  credentials: {username: 'a:b', password: x}", "no colon"),
+            ("h:\n  tls-verify: maybe", "line 2: tls-verify is true or false"),
         ] {
             let error = jobs(file, "s.yml", "docker://r.x/p/", false).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput);

@@ -1,21 +1,22 @@
 //! [`Tasks`]: runs jobs, one after the other, with the transports that their settings ask for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use transship::local::FileCache;
-use transship::transfer::{Attached, Failures, by_digest};
+use transship::transfer::{Attached, Compare, Failures, by_digest};
 use transship::transport::{Archives, Cache, ReadOptions};
 use transship::trust::Policy;
 use transship::{
-    Error, ErrorKind, ImageName, Images, Platforms, Reference, Result, Settings, Source, Tags,
-    Transfer, TransferOptions, Transports, WriteMode,
+    Digest, Error, ErrorKind, ImageName, Images, Platforms, Reference, Result, Settings, Source,
+    Tags, Transfer, TransferOptions, Transports, WriteMode,
 };
 
 use super::backup;
-use super::job::{Choice, From, Job};
+use super::job::{Choice, From, Job, Registries};
 use super::report::SyncReport;
 use crate::exit;
+use crate::output::few;
 use crate::places::{self, Input};
 use crate::session::{Session, Side};
 
@@ -33,13 +34,15 @@ pub(super) struct Tasks<'s> {
     policy: Option<Arc<Policy>>,
     /// By settings: connections and tokens are shared by jobs.
     transports: BTreeMap<(Side, Vec<String>), Transports>,
+    /// The hosts of the registries that jobs read or write.
+    hosts: BTreeSet<String>,
 }
 
 /// A job whose places are known.
 pub(super) struct Task {
     pub(super) from: Transports,
     pub(super) to: Transports,
-    sources: Vec<Input>,
+    pub(super) sources: Vec<Input>,
     pub(super) destination: Reference,
 }
 
@@ -48,6 +51,8 @@ pub(super) struct Task {
 pub(super) struct Brought {
     /// The names at the destination.
     pub(super) names: Vec<ImageName>,
+    /// What each of them stands for: the root at the source.
+    pub(super) roots: Vec<Digest>,
     /// Where these are.
     pub(super) places: Vec<Reference>,
     /// Whether all is there that was asked for.
@@ -64,21 +69,27 @@ struct Part {
 
 impl<'s> Tasks<'s> {
     pub(super) fn new(session: &'s Session, mode: Mode, policy: Option<Arc<Policy>>) -> Self {
-        Self { session, mode, policy, transports: BTreeMap::new() }
+        Self { session, mode, policy, transports: BTreeMap::new(), hosts: BTreeSet::new() }
     }
 
     /// Finds the places of a job, and what is wrong with it.
     pub(super) async fn open(&mut self, job: &Job) -> Result<Task> {
-        let from = self.transports(Side::Source, &job.settings.source)?;
-        let to = self.transports(Side::Destination, &job.settings.destination)?;
-        let destination = places::output(&job.to, &to, self.session).await?;
+        // What is set for a registry is known when its name is: without settings, references are the same.
+        let known = self.transports(Side::Destination, &Settings::new())?;
+        let destination = places::output(&job.to, &known, self.session).await?;
+        let to = self.settings(&job.registries.destination, &destination);
+        let to = self.transports(Side::Destination, &to)?;
         let texts = match &job.from {
             From::Place(text, _) => std::slice::from_ref(text),
             From::Listed(texts) => texts,
         };
-        let mut sources = Vec::new();
+        let known = self.transports(Side::Source, &Settings::new())?;
+        let (mut sources, mut from) = (Vec::new(), known.clone());
         for text in texts {
-            sources.push(places::input(text, &from, self.session).await?);
+            let source = places::input(text, &known, self.session).await?;
+            let settings = self.settings(&job.registries.source, &source.reference);
+            from = self.transports(Side::Source, &settings)?;
+            sources.push(source);
         }
         let transport = to.of(&destination)?;
         if places::is_stream(&destination)
@@ -103,6 +114,29 @@ impl<'s> Tasks<'s> {
             )));
         }
         Ok(task)
+    }
+
+    /// What is set for the registry of a place.
+    fn settings(&mut self, registries: &Registries, at: &Reference) -> Settings {
+        let host = (at.scheme() == "docker")
+            .then(|| at.locator().trim_start_matches('/').split('/').next())
+            .flatten();
+        let Some(host) = host else { return Settings::new() };
+        self.hosts.insert(host.to_owned());
+        registries.get(host).cloned().unwrap_or_default()
+    }
+
+    /// Refuses settings of registries that no job reads or writes: their host is a mistake.
+    pub(super) fn refuse_unused_registries(&self, jobs: &[Job]) -> Result<()> {
+        let set = jobs.iter().flat_map(|job| job.registries.source.keys());
+        let mut unused = set.filter(|host| !self.hosts.contains(*host));
+        let Some(host) = unused.next() else { return Ok(()) };
+        let hosts: Vec<&str> = self.hosts.iter().map(String::as_str).collect();
+        let message = format!("[registries.\"{host}\"]: no entry uses this registry");
+        Err(wrong(message).hint(match &*hosts {
+            [] => "no entry uses a registry".to_owned(),
+            hosts => format!("entries use {}", few(hosts)),
+        }))
     }
 
     fn transports(&mut self, side: Side, settings: &Settings) -> Result<Transports> {
@@ -226,7 +260,8 @@ impl<'s> Tasks<'s> {
             if self.mode == Mode::Look {
                 for image in &plan.images {
                     report.planned(image);
-                    brought.add(task, &image.names, std::slice::from_ref(&image.destination))?;
+                    let at = std::slice::from_ref(&image.destination);
+                    brought.add(task, (&image.names, &image.source_digest), at)?;
                 }
                 plan.failed.iter().for_each(|failure| report.image_failed(failure));
                 brought.complete &= plan.failed.is_empty();
@@ -236,7 +271,7 @@ impl<'s> Tasks<'s> {
         let done = transfer.run().await?;
         for image in &done.images {
             report.brought(image);
-            brought.add(task, &image.names, &image.destinations)?;
+            brought.add(task, (&image.names, &image.source_digest), &image.destinations)?;
         }
         done.failed.iter().for_each(|failure| report.image_failed(failure));
         brought.complete &= done.failed.is_empty();
@@ -254,6 +289,8 @@ impl<'s> Tasks<'s> {
             options.attached = Attached::Copy;
         }
         options.failures = Failures::KeepGoing;
+        // What did not change is not reported as copied.
+        options.compare = Compare::Plans;
         let transport = task.to.of(&task.destination)?;
         if transport.default_mode() == WriteMode::Create {
             options.mode = Some(WriteMode::Append);
@@ -290,7 +327,12 @@ impl Task {
 }
 
 impl Brought {
-    fn add(&mut self, task: &Task, names: &[ImageName], at: &[Reference]) -> Result<()> {
+    fn add(
+        &mut self,
+        task: &Task,
+        (names, root): (&[ImageName], &Digest),
+        at: &[Reference],
+    ) -> Result<()> {
         // A registry has names of its own; elsewhere images keep theirs.
         match task.destination.scheme() {
             "docker" => {
@@ -299,6 +341,7 @@ impl Brought {
             }
             _ => self.names.extend(names.iter().cloned()),
         }
+        self.roots.resize(self.names.len(), root.clone());
         let archives = task.to.of(&task.destination)?.archives();
         for at in at {
             let place = archives.and_then(|archives| archives.archive_of(at));
