@@ -1,6 +1,6 @@
 //! Deleting an image removes it and nothing else, looking before it nothing; deleting what is not there is `NotFound`.
 
-use transship_core::{DeleteMode, DeleteOptions, DeletedNames, ErrorKind, WriteMode};
+use transship_core::{DeleteMode, DeleteOptions, DeletedNames, ErrorKind, WriteMode, sha256};
 
 use super::{fails, write_archive};
 use crate::broken::{While, hold};
@@ -19,6 +19,7 @@ pub(crate) const LAW: Law = Law {
         "Chosen otherwise, the image goes with all of its names.",
         "Told to [look](crate::DeleteMode::Look), it changes nothing, and does not find what deleting would not find.",
         "`NotFound` and `Ambiguous` as in opening it; then nothing has changed.",
+        "Another root is a `Conflict`, and nothing has changed.",
     ],
     needs: &[Ability::ManyImages, Ability::Deletion],
     cost: 1,
@@ -54,6 +55,7 @@ fn check(kit: &Kit) -> Held {
         // An image that came twice has several names.
         let names = if want[which].names.len() > 1 { DeletedNames::All } else { DeletedNames::Given };
         lab.step(look(lab, &reference))?;
+        lab.step(delete_another(lab, &reference))?;
         lab.snapshot()?.same(&before)?;
         want.remove(which);
         lab.step(delete_names(lab, &reference, names))?;
@@ -92,6 +94,17 @@ async fn look(lab: &Lab, reference: &str) -> Held {
     let nowhere = lab.another()?;
     let done = deletion.delete(nowhere.at(), &how).await;
     fails(done, &[ErrorKind::NotFound], &[nowhere.at().locator()], "looking for what is not there")
+}
+
+/// What is there is not deleted in place of another image.
+async fn delete_another(lab: &Lab, reference: &str) -> Held {
+    let deletion = lab.transport().deletion();
+    let deletion = deletion.ok_or_else(|| Broken::new("deletion is claimed, and is not there"))?;
+    let locator = reference.split_once(':').map_or(reference, |(_, locator)| locator);
+    let (at, other) = (lab.transport().parse(locator)?, sha256(b"another image"));
+    let done = deletion.delete_if(&at, &other, &DeleteOptions::default()).await;
+    let kinds = [ErrorKind::Conflict, ErrorKind::Unsupported];
+    fails(done, &kinds, &[locator], "deleting it in place of another image")
 }
 
 pub(super) async fn delete(lab: &Lab, reference: &str) -> Held {

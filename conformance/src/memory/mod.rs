@@ -216,10 +216,29 @@ impl Collection for Memory {
 #[async_trait]
 impl Deletion for Memory {
     async fn delete(&self, at: &Reference, how: &DeleteOptions) -> Result<()> {
+        self.delete_where(at, None, how)
+    }
+
+    async fn delete_if(&self, at: &Reference, root: &Digest, how: &DeleteOptions) -> Result<()> {
+        self.delete_where(at, Some(root), how)
+    }
+}
+
+impl Memory {
+    fn delete_where(
+        &self,
+        at: &Reference,
+        root: Option<&Digest>,
+        how: &DeleteOptions,
+    ) -> Result<()> {
         let locator = Locator::of(at)?;
         let mut places = self.places();
         let nothing = || Error::new(ErrorKind::NotFound, format!("nothing is at {at}"));
         let mut archive = places.get(&locator.place).ok_or_else(nothing)?.as_ref().clone();
+        let image = archive.choose(&locator, at)?;
+        if root.is_some_and(|root| *root != image.root.descriptor().digest) {
+            return Err(Error::new(ErrorKind::Conflict, format!("{at} is another image")));
+        }
         archive.remove(&locator, at, how.names)?;
         if how.mode == DeleteMode::Look {
             return Ok(());

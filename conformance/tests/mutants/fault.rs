@@ -333,6 +333,8 @@ faults! {
     DeletesByAnyName => "a_deleted_name_leaves_the_others",
     /// Asked for all names, it deletes one.
     DeletesOneNameOfAll => "a_deleted_name_leaves_the_others",
+    /// Whatever root is meant, the image goes.
+    DeletesAnyRoot => "deletion_removes_that_image_alone",
     /// Looking before a deletion deletes.
     LookingDeletes => "deletion_removes_that_image_alone",
     /// The last name stays.

@@ -11,8 +11,9 @@ use futures_util::FutureExt;
 use transship_conformance::Memory;
 use transship_core::{
     ArchiveEntry, Archives, CollectMode, CollectOptions, Collected, Collection, DeleteMode,
-    DeleteOptions, DeletedNames, Deletion, Error, ErrorKind, Garbage, ImageDestination, ImageName,
-    ImageSource, ReadOptions, Reference, Result, Transport, WriteMode, WriteOptions, sha256,
+    DeleteOptions, DeletedNames, Deletion, Digest, Error, ErrorKind, Garbage, ImageDestination,
+    ImageName, ImageSource, ReadOptions, Reference, Result, Transport, WriteMode, WriteOptions,
+    sha256,
 };
 
 use crate::destination::BrokenDestination;
@@ -357,5 +358,12 @@ impl Deletion for Mutant {
             },
             _ => self.memory.deletion().unwrap().delete(at, how).await,
         }
+    }
+
+    async fn delete_if(&self, at: &Reference, root: &Digest, how: &DeleteOptions) -> Result<()> {
+        if self.fault == Fault::DeletesAnyRoot {
+            return self.delete(at, how).await;
+        }
+        self.memory.deletion().unwrap().delete_if(at, root, how).await
     }
 }

@@ -5,8 +5,9 @@ use std::fmt;
 use async_trait::async_trait;
 
 use crate::{
-    Archives, Cancel, Candidate, Collection, DeleteOptions, Identity, ImageDestination,
-    ImageSource, ReadOptions, Recognized, Reference, Result, WriteMode, WriteOptions,
+    Archives, Cancel, Candidate, Collection, DeleteOptions, Digest, Error, ErrorKind, Identity,
+    ImageDestination, ImageSource, ReadOptions, Recognized, Reference, Result, WriteMode,
+    WriteOptions,
 };
 
 /// A way to keep images. Configuration belongs to the value (see [`Registration`](crate::Registration)), not to each
@@ -125,4 +126,15 @@ pub trait Deletion: Send + Sync {
     ///
     /// Where a name cannot go without the others, as in some registries, it is `Unsupported`, and nothing has changed.
     async fn delete(&self, at: &Reference, how: &DeleteOptions) -> Result<()>;
+
+    /// [Deletes](Self::delete) that image if its root has this digest.
+    ///
+    /// - Another root is a `Conflict`, and nothing has changed. Nobody comes between the look and the deletion.
+    ///
+    /// By default it is `Unsupported`: the place cannot do both in one step.
+    async fn delete_if(&self, at: &Reference, root: &Digest, how: &DeleteOptions) -> Result<()> {
+        let _ = (root, how);
+        let message = "it cannot be looked at and deleted in one step";
+        Err(Error::new(ErrorKind::Unsupported, message).context(at))
+    }
 }

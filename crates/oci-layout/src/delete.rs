@@ -28,6 +28,8 @@ pub(crate) struct Chosen<'s> {
     pub(crate) select: &'s Selector,
     /// Of an image that is chosen by a name.
     pub(crate) names: DeletedNames,
+    /// What the root of the image has to be.
+    pub(crate) root: Option<&'s Digest>,
 }
 
 /// Deletes from a layout in a folder: `index.json` changes, under its lock. Blobs stay for a collection.
@@ -114,12 +116,18 @@ fn unneeded(
 pub(crate) fn without(layout: &Layout, chosen: Chosen<'_>, cancel: &Cancel) -> Result<LayoutIndex> {
     let mut index = layout.index().clone();
     if let Selector::Index(at) = chosen.select
+        && chosen.root.is_none()
         && index.malformed().any(|entry| entry.position == *at)
     {
         index.retain_malformed(|entry| entry.position != *at);
         return Ok(index);
     }
+    let root = chosen.root;
     let meant = meant(layout, chosen, cancel)?;
+    if root.is_some_and(|root| meant.iter().any(|at| layout.entries()[*at].digest != *root)) {
+        let message = "it is another image than the one that was to be deleted";
+        return Err(Error::new(ErrorKind::Conflict, message));
+    }
     let left = layout.entries().iter().enumerate().filter(|(at, _)| !meant.contains(at));
     let left: HashSet<&Digest> = left.map(|(_, entry)| &entry.digest).collect();
     let gone = meant.iter().map(|at| &layout.entries()[*at]);

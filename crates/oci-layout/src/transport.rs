@@ -8,9 +8,10 @@ use transship_archive::docker_save::MANIFEST_NAME;
 use transship_archive::{Compressor, TarIndex, comes_once};
 use transship_core::{
     ArchiveReader, ArchiveWriter, Archives, Cancel, Candidate, CollectOptions, Collected,
-    Collection, DeleteMode, DeleteOptions, DeletedNames, Deletion, Error, ErrorKind, Identity,
-    ImageDestination, ImageSource, Observer, OnePass, Passed, ReadOptions, Recognized, Reference,
-    Result, ResultExt, Settings, Staging, Transport, WriteMode, WriteOptions, run_blocking,
+    Collection, DeleteMode, DeleteOptions, DeletedNames, Deletion, Digest, Error, ErrorKind,
+    Identity, ImageDestination, ImageSource, Observer, OnePass, Passed, ReadOptions, Recognized,
+    Reference, Result, ResultExt, Settings, Staging, Transport, WriteMode, WriteOptions,
+    run_blocking,
 };
 use transship_local::{LockWait, PathText};
 
@@ -197,16 +198,31 @@ impl Transport for OciLayout {
 #[async_trait]
 impl Deletion for OciLayout {
     async fn delete(&self, at: &Reference, how: &DeleteOptions) -> Result<()> {
+        self.delete_where(at, None, how).await
+    }
+
+    async fn delete_if(&self, at: &Reference, root: &Digest, how: &DeleteOptions) -> Result<()> {
+        self.delete_where(at, Some(root.clone()), how).await
+    }
+}
+
+impl OciLayout {
+    async fn delete_where(
+        &self,
+        at: &Reference,
+        root: Option<Digest>,
+        how: &DeleteOptions,
+    ) -> Result<()> {
         let (place, shared) = (Kind::Folder.place(at)?, self.shared_blobs.clone());
         if how.mode == DeleteMode::Look {
             let layout = self.open(&place).await.context(|| at)?;
-            return look(layout, place, how.names).await.context(|| at);
+            return look(layout, place, root, how.names).await.context(|| at);
         }
         let (wait, names) = (LockWait::from(how), how.names);
         let deleted = run_blocking(move |cancel| {
             let path = Path::new(&place.path);
             check_folder(path)?;
-            let chosen = Chosen { select: &place.select, names };
+            let chosen = Chosen { select: &place.select, names, root: root.as_ref() };
             delete::from_folder(path, shared.as_deref(), chosen, &wait, cancel)
         });
         deleted.await.context(|| at)
@@ -305,15 +321,25 @@ impl Transport for OciArchive {
 #[async_trait]
 impl Deletion for OciArchive {
     async fn delete(&self, at: &Reference, how: &DeleteOptions) -> Result<()> {
+        Self::delete_where(at, None, how).await
+    }
+
+    async fn delete_if(&self, at: &Reference, root: &Digest, how: &DeleteOptions) -> Result<()> {
+        Self::delete_where(at, Some(root.clone()), how).await
+    }
+}
+
+impl OciArchive {
+    async fn delete_where(at: &Reference, root: Option<Digest>, how: &DeleteOptions) -> Result<()> {
         let place = Kind::Tar.place(at)?;
         if how.mode == DeleteMode::Look {
             let read = ReadOptions::default().with_observer(how.observer.clone());
             let layout = Self::open(&place, &read).await.context(|| at)?;
-            return look(layout, place, how.names).await.context(|| at);
+            return look(layout, place, root, how.names).await.context(|| at);
         }
         let (wait, names) = (LockWait::from(how), how.names);
         let deleted = run_blocking(move |cancel| {
-            let chosen = Chosen { select: &place.select, names };
+            let chosen = Chosen { select: &place.select, names, root: root.as_ref() };
             delete::from_tar(Path::new(&place.path), chosen, &wait, cancel)
         });
         deleted.await.context(|| at)
@@ -359,9 +385,15 @@ fn parse(kind: Kind, locator: &str) -> Result<Reference> {
 }
 
 /// Whether what a deletion would delete is there.
-async fn look(layout: Arc<Layout>, place: Locator, names: DeletedNames) -> Result<()> {
+async fn look(
+    layout: Arc<Layout>,
+    place: Locator,
+    root: Option<Digest>,
+    names: DeletedNames,
+) -> Result<()> {
     let look = move |cancel: &Cancel| {
-        delete::without(&layout, Chosen { select: &place.select, names }, cancel).map(drop)
+        let chosen = Chosen { select: &place.select, names, root: root.as_ref() };
+        delete::without(&layout, chosen, cancel).map(drop)
     };
     run_blocking(look).await
 }

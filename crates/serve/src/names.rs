@@ -1,6 +1,8 @@
 //! Under which repositories and tags an image is served.
 
-use transship_core::{ArchiveEntry, ImageName, Reference};
+use std::collections::{BTreeSet, HashMap};
+
+use transship_core::{ArchiveEntry, Digest, ImageName, Reference, tag_beside};
 use transship_local::cut_path;
 
 use crate::protocol::{is_name, is_tag};
@@ -65,6 +67,29 @@ pub(crate) fn served(entry: &ArchiveEntry, is_only: bool, place: &Reference) -> 
     }
     all
 }
+
+/// Where what stands beside images is served. A name that is only a tag belongs to each repository that has an image which the tag is
+/// about. Elsewhere it is served where that image is asked for (of an index, only the root is known here).
+pub(crate) fn served_beside(entry: &ArchiveEntry, homes: &Homes) -> Vec<Served> {
+    let mut all = Vec::new();
+    for name in &entry.names {
+        let Some((tag, subject)) =
+            tag_beside(name.as_str()).filter(|(tag, _)| name.as_str() == *tag)
+        else {
+            all.extend(served_as(name, || FullName::new("", NO_NAME)));
+            continue;
+        };
+        all.extend(homes.get(&subject).into_iter().flatten().map(|repository| Served {
+            repository: repository.clone(),
+            tag: Some(tag.to_owned()),
+            name: Some(name.clone()),
+        }));
+    }
+    all
+}
+
+/// The repositories in which manifests are the roots of images.
+pub(crate) type Homes = HashMap<Digest, BTreeSet<FullName>>;
 
 /// A name without a `:` and a `/` is a tag, as the specification of layouts means `ref.name`.
 fn served_as(name: &ImageName, own: impl Fn() -> FullName) -> Option<Served> {

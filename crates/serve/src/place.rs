@@ -10,7 +10,7 @@ use transship_core::{
 use transship_local::{FileStamp, cut_path};
 
 use crate::image::{FRESH, Image};
-use crate::names::served;
+use crate::names::{Homes, served, served_beside};
 
 /// The files by which a folder shows that its images have changed.
 const TABLES: [&str; 2] = ["index.json", "manifest.json"];
@@ -107,8 +107,12 @@ impl Place {
             let reader: Arc<dyn ArchiveReader> = reader.into();
             let is_only = reader.entries().len() == 1;
             let is_remote = self.transport.compares_roots() || reader.details_are_costly();
-            let images = reader.entries().iter().chain(reader.beside()).map(|entry| {
-                let served = served(entry, is_only, reader.reference());
+            let homes = homes(&*reader, is_only).await;
+            let own = reader.entries().iter();
+            let own = own.map(|entry| (entry, served(entry, is_only, reader.reference())));
+            let beside = reader.beside().iter();
+            let beside = beside.map(|entry| (entry, served_beside(entry, &homes)));
+            let images = own.chain(beside).map(|(entry, served)| {
                 // What is known of it still holds where the list says the same of it.
                 let known = before.filter(|_| self.path.is_none()).and_then(|before| {
                     before
@@ -164,4 +168,22 @@ impl Place {
         let tables = TABLES.iter().map(|table| stamp(&path.join(table)));
         State::Stamps(std::iter::once(stamp(path)).chain(tables).collect())
     }
+}
+
+/// The repositories of the images that something may stand beside. What cannot be opened has nothing there.
+async fn homes(reader: &dyn ArchiveReader, is_only: bool) -> Homes {
+    let mut homes = Homes::new();
+    if reader.beside().is_empty() {
+        return homes;
+    }
+    for entry in reader.entries() {
+        let Ok(source) = reader.open(entry).await else { continue };
+        let Some(root) = source.root_descriptor() else { continue };
+        let repositories = served(entry, is_only, reader.reference()).into_iter();
+        homes
+            .entry(root.digest.clone())
+            .or_default()
+            .extend(repositories.map(|served| served.repository));
+    }
+    homes
 }

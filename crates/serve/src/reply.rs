@@ -25,6 +25,13 @@ pub(crate) enum Refused {
     Logged(Error),
 }
 
+impl Refused {
+    /// Whether the disk of the server is full.
+    pub(crate) fn is_no_space(&self) -> bool {
+        matches!(self, Self::Logged(error) if error.kind() == ErrorKind::NoSpace)
+    }
+}
+
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
         Self::Told(refusal)
@@ -47,10 +54,9 @@ pub(crate) fn failed(error: &Error) -> Refusal {
         ErrorKind::Unavailable | ErrorKind::Conflict => {
             Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", why)
         }
-        // Of 5xx clients believe that it passes, and send the blob again and again: docker five times.
         ErrorKind::NoSpace => {
             let why = "no space left on device: the disk of the server is full";
-            Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "UNSUPPORTED", why)
+            Refusal::new(StatusCode::INSUFFICIENT_STORAGE, "UNKNOWN", why)
         }
         _ => Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN", why),
     }
@@ -146,12 +152,11 @@ mod tests {
 
     use super::*;
 
-    /// What the client cannot mend is a 5xx, and is tried again. A full disk stays full.
     #[test]
-    fn a_full_disk_is_not_worth_another_try() {
+    fn a_full_disk_is_said() {
         let full = Error::io("writing", "/place", io::Error::from(io::ErrorKind::StorageFull));
         let refusal = failed(&full);
-        assert_eq!((refusal.status.as_u16(), refusal.code), (413, "UNSUPPORTED"));
+        assert_eq!((refusal.status.as_u16(), refusal.code), (507, "UNKNOWN"));
         assert!(refusal.message.contains("no space left on device"), "{}", refusal.message);
         assert!(!refusal.message.contains("/place"), "{}", refusal.message);
         let broken = Error::io("writing", "/place", io::Error::other("broken"));

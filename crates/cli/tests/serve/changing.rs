@@ -101,6 +101,44 @@ fn a_deletion_by_digest_takes_no_tag_that_moves_away() {
     });
 }
 
+/// Another program moves a tag in the layout: a deletion of the image that it had takes nothing of the one that it has.
+#[test]
+fn a_deletion_takes_nothing_that_another_program_moves() {
+    let session = Session::new();
+    let mut layout = Layout::new(&session.path("from"));
+    let [old, new] = [layout.image(&[b"old"]), layout.image(&[b"new"])];
+    layout.list(&old, Some("old"));
+    layout.list(&new, Some("new"));
+    session.ok("copy -q oci:from:old oci:site:docker.io/team/app:1");
+    let pushed = Pushed { serving: Serving::start(&session, "--writable site"), session };
+    let path = format!("/v2/team/app/manifests/{}", digest(&old));
+    let is_done = std::sync::atomic::AtomicBool::new(false);
+    let relaxed = std::sync::atomic::Ordering::Relaxed;
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !is_done.load(relaxed) {
+                    let status = pushed.send("DELETE", &path, &[], b"").status;
+                    assert!(matches!(status, 202 | 404), "{status}");
+                }
+            });
+        }
+        let mut lost = Vec::new();
+        for n in 0..25 {
+            for image in ["old", "new"] {
+                pushed
+                    .session
+                    .ok(&format!("copy -q oci:from:{image} oci:site:docker.io/team/app:1"));
+            }
+            if pushed.get("/v2/team/app/manifests/1").status != 200 {
+                lost.push(n);
+            }
+        }
+        is_done.store(true, relaxed);
+        assert!(lost.is_empty(), "{lost:?}");
+    });
+}
+
 /// A host that is named counts to the letter, in everything that changes something.
 #[test]
 fn a_change_for_one_host_changes_nothing_of_another() {

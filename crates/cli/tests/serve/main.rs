@@ -21,6 +21,7 @@ mod changing;
 mod clients;
 mod control;
 mod faults;
+mod full;
 mod http;
 mod layout;
 mod places;

@@ -192,7 +192,7 @@ fn a_delta_with_its_base() {
     assert_eq!((reply.status, &*reply.code()), (404, "BLOB_UNKNOWN"));
 }
 
-/// What stands beside an image is found by its tag, whatever repository its name is of.
+/// What stands beside an image is in the repositories of the image, and makes none of its own.
 #[test]
 fn signatures_of_a_layout() {
     let session = Session::new();
@@ -203,12 +203,19 @@ fn signatures_of_a_layout() {
     let signature = layout.image(&[b"signature"]);
     let tag = format!("{}.sig", digest(&images[0]).replace(':', "-"));
     layout.list(&signature, Some(&tag));
-    let serving = Serving::start(&session, "oci:site");
+    let mut serving = Serving::start(&session, "oci:site");
+    let printed = serving.printed();
+    assert!(printed.contains("team/app of docker.io: 1, and 1 tag of signatures\n"), "{printed}");
+    assert!(printed.contains("serving 2 repositories"), "{printed}");
+    let repositories = serving.get("/v2/_catalog").json()["repositories"].clone();
+    assert_eq!(repositories, json!(["team/app", "team/tool"]));
     let found = |path: &str| serving.get(&format!("/v2/team/{path}"));
     let reply = found(&format!("app/manifests/{tag}"));
     assert_eq!(reply.header("docker-content-digest"), Some(&*digest(&signature)));
     assert_eq!(found(&format!("app/manifests/{}.sig", &tag[..20])).status, 404);
-    assert_eq!(found("app/tags/list").json()["tags"], json!(["1"]));
+    assert_eq!(found("app/tags/list").json()["tags"], json!(["1", &tag]));
+    assert_eq!(found("tool/tags/list").json()["tags"], json!(["1"]));
+    assert_eq!(found(&format!("tool/manifests/{}", digest(&signature))).status, 200);
     let from = format!("docker://{}/team/app:1", serving.host);
     session.ok(&format!("copy --tls-verify=false --referrers {from} oci:pulled:1"));
     assert!(std::fs::read_to_string(session.path("pulled/index.json")).unwrap().contains(&tag));

@@ -302,7 +302,13 @@ async fn deleting_takes_what_is_about_it() {
         assert!(manifests.iter().eq(entries.iter().copied()), "{manifests:?}");
     };
     left(&[&entries[2], &entries[3], &entries[5]]);
-    transport.delete(&oci(dir.path(), ":two"), &DeleteOptions::default()).await.unwrap();
+    let delete_if = async |manifest: &Manifest| {
+        let (at, root) = (oci(dir.path(), ":two"), &manifest.descriptor().digest);
+        transport.delete_if(&at, root, &DeleteOptions::default()).await
+    };
+    assert_eq!(delete_if(&one.manifest).await.unwrap_err().kind(), ErrorKind::Conflict);
+    left(&[&entries[2], &entries[3], &entries[5]]);
+    delete_if(&two.manifest).await.unwrap();
     left(&[&entries[3], &entries[5]]);
     gc(dir.path()).await;
     assert_holds(&oci(dir.path(), ":deux"), &two).await;

@@ -90,7 +90,12 @@ impl Network {
 
     async fn resolve(&self, name: &DockerName) -> Result<Resolved> {
         let options = self.options.clone();
-        let load = || run_blocking(move |_| RegistriesConf::load(&options));
+        let load = || {
+            run_blocking(move |_| {
+                tls::check_chosen(&options)?;
+                RegistriesConf::load(&options)
+            })
+        };
         let conf = self.conf.get_or_try_init(load).await?;
         let resolved = conf.resolve(name)?;
         let Some(folder) = &self.options.hosts_dir else { return Ok(resolved) };

@@ -43,6 +43,7 @@ fn kind(status: StatusCode, code: &str) -> ErrorKind {
         (401 | 403, _) | (_, "DENIED" | "UNAUTHORIZED") => ErrorKind::Denied,
         (405 | 415, _) | (_, "UNSUPPORTED") => ErrorKind::Unsupported,
         (413, _) => ErrorKind::LimitExceeded,
+        (507, _) => ErrorKind::NoSpace,
         (408 | 425 | 429 | 499 | 500..=599, _) => ErrorKind::Unavailable,
         _ => ErrorKind::Unexpected,
     }
@@ -159,6 +160,7 @@ mod tests {
             (401, "<html>", ErrorKind::Denied),
             (429, "", ErrorKind::Unavailable),
             (413, "", ErrorKind::LimitExceeded),
+            (507, "", ErrorKind::NoSpace),
             (418, r#"{"errors":null}"#, ErrorKind::Unexpected),
             (409, r#"{"errors":[{"code":null,"message":7}]}"#, ErrorKind::Unexpected),
         ] {

@@ -58,28 +58,54 @@ pub(super) struct Capabilities {
 }
 
 const FILE: &str = "hosts.toml";
+
+/// The folder of hosts that have none. Its certificates do not count: a client certificate would be shown to everyone.
+const DEFAULT: &str = "_default";
+
 const CAPABILITIES: &str = "pull, resolve and push";
 
 /// The `hosts.toml` for a host in a folder as containerd's `certs.d`, if there is one. Blocks.
 pub(crate) fn load(folder: &Path, host: &str) -> Result<Option<HostsFile>> {
-    let there = |path: &Path| fs::metadata(path).map_err(|e| Error::io("reading", path, e));
     // A file would say that no host has settings.
     fs::read_dir(folder).map_err(|e| Error::io("reading", folder, e).of_option())?;
+    let Some(found) = folder_of(folder, names_of(host).chain([DEFAULT.to_owned()]))? else {
+        return Ok(None);
+    };
+    let path = found.join(FILE);
+    let Some(bytes) = small_file(&path, "reading").if_found()? else { return Ok(None) };
+    let text = String::from_utf8(bytes).map_err(|e| {
+        let message = format!("{} is not UTF-8 text", path.display());
+        Error::new(ErrorKind::InvalidInput, message).caused_by(e)
+    })?;
+    Text { text: &text, path: &path }.parse(host).map(Some)
+}
+
+/// The folder of a host that has no `hosts.toml`, or an empty one: what it holds are certificates, as in docker's `certs.d`. Blocks.
+pub(crate) fn certificates(folder: &Path, host: &str) -> Result<Option<PathBuf>> {
+    let Some(found) = folder_of(folder, names_of(host))? else { return Ok(None) };
+    let file = there(&found.join(FILE)).if_found()?;
+    Ok(file.is_none_or(|file| file.len() == 0).then_some(found))
+}
+
+/// What the folder of a host may be called.
+fn names_of(host: &str) -> impl Iterator<Item = String> {
     let port = host.rsplit_once(':').map(|(name, port)| format!("{name}_{port}_"));
-    for name in port.as_deref().into_iter().chain([host, "_default"]) {
+    port.into_iter().chain([host.to_owned()])
+}
+
+/// The first that is there.
+fn folder_of(folder: &Path, names: impl Iterator<Item = String>) -> Result<Option<PathBuf>> {
+    for name in names {
         let folder = folder.join(name);
-        if there(&folder).if_found()?.is_none() {
-            continue;
+        if there(&folder).if_found()?.is_some() {
+            return Ok(Some(folder));
         }
-        let path = folder.join(FILE);
-        let Some(bytes) = small_file(&path, "reading").if_found()? else { return Ok(None) };
-        let text = String::from_utf8(bytes).map_err(|e| {
-            let message = format!("{} is not UTF-8 text", path.display());
-            Error::new(ErrorKind::InvalidInput, message).caused_by(e)
-        })?;
-        return Text { text: &text, path: &path }.parse(host).map(Some);
     }
     Ok(None)
+}
+
+fn there(path: &Path) -> Result<fs::Metadata> {
+    fs::metadata(path).map_err(|e| Error::io("reading", path, e))
 }
 
 impl Place {

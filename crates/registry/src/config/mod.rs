@@ -26,7 +26,7 @@ use crate::RegistryOptions;
 
 use crate::reference::repository_of;
 use hosts::{Capabilities, Place};
-pub(crate) use hosts::{HostsFile, Server, load as hosts_file};
+pub(crate) use hosts::{HostsFile, Server, certificates as hosts_certificates, load as hosts_file};
 use parse::{Table, Text};
 
 /// The name, with its host, that a short one stands for by `[aliases]` of `registries.conf`; its tag or digest goes with it. Blocks.

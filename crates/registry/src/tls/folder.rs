@@ -10,6 +10,7 @@ use transship_core::{Error, ErrorKind, Result, ResultExt, small_file};
 
 use super::Files;
 use crate::RegistryOptions;
+use crate::config::hosts_certificates;
 
 #[derive(Debug, Default)]
 pub(super) struct Certificates {
@@ -30,6 +31,11 @@ pub(crate) fn find(options: &RegistryOptions, host: &str) -> Result<Option<PathB
     if let Some(chosen) = &options.cert_dir {
         return Ok(Some(chosen.clone()));
     }
+    if let Some(hosts) = options.hosts_dir.as_ref().filter(|_| is_plain(host))
+        && let Some(found) = hosts_certificates(hosts, host)?
+    {
+        return Ok(Some(found));
+    }
     // The port that is everyone's is rarely written.
     let names = [Some(host), host.strip_suffix(":443")];
     for folder in folders(options) {
@@ -42,6 +48,16 @@ pub(crate) fn find(options: &RegistryOptions, host: &str) -> Result<Option<PathB
         }
     }
     Ok(None)
+}
+
+/// Refuses a folder that is none: it may be long until a certificate is needed, or never. Blocks.
+pub(crate) fn check_chosen(options: &RegistryOptions) -> Result<()> {
+    options.cert_dir.as_deref().map_or(Ok(()), |chosen| entries(chosen).map(drop))
+}
+
+fn entries(folder: &Path) -> Result<fs::ReadDir> {
+    let failed = |error| Error::io("reading certificates from", folder, error).of_option();
+    fs::read_dir(folder).map_err(failed)
 }
 
 fn folders(options: &RegistryOptions) -> Vec<PathBuf> {
@@ -59,9 +75,8 @@ fn is_plain(host: &str) -> bool {
 /// What a folder holds. Blocks.
 pub(super) fn read(folder: &Path) -> Result<Certificates> {
     let failed = |error| Error::io("reading certificates from", folder, error);
-    let entries = fs::read_dir(folder).map_err(|error| failed(error).of_option())?;
     let mut paths = Vec::new();
-    for entry in entries {
+    for entry in entries(folder)? {
         paths.push(entry.map_err(failed)?.path());
     }
     paths.sort_unstable();

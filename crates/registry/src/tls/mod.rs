@@ -1,8 +1,8 @@
 //! Which certificates of hosts are accepted, and which client certificates are sent.
 //!
-//! CAs are those of the system and the `*.crt` of a folder: `cert-dir`, else the first that is there of `HOST[:PORT]` in
-//! `~/.config/containers/certs.d`, `/etc/containers/certs.d`, `/etc/docker/certs.d`. Its `*.cert` and `*.key` are a client certificate
-//! and its key; of several pairs, the first by name is shown.
+//! CAs are those of the system and the `*.crt` of a folder: `cert-dir`, else that of the host in `hosts-dir` where it has no
+//! `hosts.toml`, else the first that is there of `HOST[:PORT]` in `~/.config/containers/certs.d`, `/etc/containers/certs.d`,
+//! `/etc/docker/certs.d`. Its `*.cert` and `*.key` are a client certificate and its key; of several pairs, the first by name is shown.
 
 mod algorithm;
 mod folder;
@@ -19,7 +19,7 @@ use rustls::{ClientConfig, RootCertStore};
 use transship_core::{Error, ErrorKind, Result};
 
 pub(crate) use algorithm::{SUPPORTED, unsupported};
-pub(crate) use folder::find as folder_of;
+pub(crate) use folder::{check_chosen, find as folder_of};
 
 use folder::Pair;
 use pinned::Pinned;

@@ -200,6 +200,52 @@ async fn certificates_are_those_of_the_file() {
     assert!(try_with("ca = \"ca.pem\"\n").await.is_err());
 }
 
+/// As in docker's `certs.d`, and as containerd reads them. What `registries.conf` says of the host still counts.
+#[tokio::test]
+async fn a_folder_without_a_file_has_certificates() {
+    let server = serve(|options| options.tls = Tls::On(ClientCertificates::Required));
+    let (sent, at) = (image(noise(1000)), format!("//{}/a/b:1", server.host()));
+    let (certificate, key) = server.client_pem().unwrap();
+    let port = server.host().rsplit_once(':').unwrap().1;
+    for name in [server.host(), &format!("127.0.0.1_{port}_")] {
+        let folder = tempfile::tempdir().unwrap();
+        let of_host = folder.path().join(name);
+        let pushed = async || {
+            let registry = with(&folder, |_| {});
+            let at = registry.parse(&at).unwrap();
+            put(&*registry.destination(&at, &WriteOptions::default()).await?, &sent).await
+        };
+        write(&of_host, "ca.crt", server.ca_pem().unwrap());
+        let error = pushed().await.unwrap_err();
+        assert!(!error.to_string().contains("UnknownIssuer"), "{error}");
+        write(&of_host, "client.cert", certificate);
+        write(&of_host, "client.key", key);
+        pushed().await.unwrap();
+        write(&of_host, "hosts.toml", "");
+        pushed().await.unwrap();
+        // A file names the certificates that count.
+        write(&of_host, "hosts.toml", "skip_verify = false\n");
+        assert!(pushed().await.is_err());
+        // Those for all hosts would be shown to all.
+        fs::rename(&of_host, folder.path().join("_default")).unwrap();
+        fs::remove_file(folder.path().join("_default/hosts.toml")).unwrap();
+        assert!(pushed().await.is_err());
+    }
+}
+
+/// Also where no certificate is needed: a file would pass unseen until one is.
+#[tokio::test]
+async fn a_folder_of_certificates_has_to_be_one() {
+    let (server, file) = (open(), tempfile::NamedTempFile::new().unwrap());
+    for none in [Path::new("/absent"), file.path()] {
+        let registry = client(|options| options.cert_dir = Some(none.to_owned()));
+        let error = push(&registry, &server, "a/b:1", &image(noise(10))).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+        assert!(error.to_string().contains(&none.display().to_string()), "{error}");
+    }
+    assert_eq!(asked(&server), 0);
+}
+
 #[tokio::test]
 async fn what_is_wrong_is_said_with_file_line_and_key() {
     for (text, kind, said) in [

@@ -14,6 +14,9 @@ use crate::protocol::{Refusal, Wanted};
 use crate::reply::{self, Answer, Refused, set};
 use crate::view::{Part, View};
 
+/// How often a deletion looks again at what another program changes at the same time.
+const LOOKS: usize = 8;
+
 /// The most children of an index whose own names are taken back.
 const CHILDREN: usize = 64;
 
@@ -159,7 +162,7 @@ where
                 && let Ok(name) = self.writable.named(&name)
             {
                 // Where it stays, it is an image more.
-                let _ = self.writable.delete(&name).await;
+                let _ = self.writable.delete(&name, digest).await;
             }
         }
     }
@@ -177,13 +180,23 @@ where
 
     /// `DELETE manifests/..`: a tag alone, or all of a digest in this repository.
     pub(super) async fn delete(&mut self, wanted: &Wanted) -> Answer {
-        // Nothing that is pushed here comes between the look and the deletion.
+        // Nothing that is pushed here comes between the look and the deletion. Other programs may, so what they change is looked at again.
         let _changing = self.writable.changes.lock().await;
+        let mut answer = self.delete_seen(wanted).await;
+        for _ in 1..LOOKS {
+            match &answer {
+                Err(Refused::Logged(error)) if error.kind() == ErrorKind::Conflict => {
+                    answer = self.delete_seen(wanted).await;
+                }
+                _ => break,
+            }
+        }
+        answer
+    }
+
+    /// Deletes what is there now. What another program moves meanwhile is a `Conflict`.
+    async fn delete_seen(&self, wanted: &Wanted) -> Answer {
         let view = self.registry.view().await;
-        let unknown = || {
-            let why = format!("{} has no manifest {wanted} that can be deleted", self.path);
-            Refusal::unknown("MANIFEST_UNKNOWN", why)
-        };
         let repository = view
             .find_to_change(self.path, self.host)
             .map_err(|why| crate::lists::no_repository(self.path, &why))?;
@@ -191,14 +204,18 @@ where
             Wanted::Tag(tag) => {
                 let names = view.names(repository, &self.writable.reference, tag);
                 self.keep(&view, repository, &names, None).await?;
-                names.iter().map(|name| self.writable.named(name)).collect::<Result<_>>()?
+                self.of_names(&view, &names).await?
             }
             Wanted::Digest(digest) => self.of_digest(&view, repository, digest).await?,
         };
         let mut is_done = false;
-        for reference in &going {
-            match self.writable.delete(reference).await {
+        for (reference, root) in &going {
+            match self.writable.delete(reference, root).await {
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
+                // The name is that of another image now.
+                Err(error)
+                    if error.kind() == ErrorKind::Conflict
+                        && matches!(wanted, Wanted::Digest(_)) => {}
                 other => {
                     other?;
                     is_done = true;
@@ -206,7 +223,23 @@ where
             }
         }
         let done = is_done.then(|| reply::empty(StatusCode::ACCEPTED));
-        done.ok_or_else(|| unknown().into())
+        done.ok_or_else(|| {
+            let why = format!("{} has no manifest {wanted} that can be deleted", self.path);
+            Refusal::unknown("MANIFEST_UNKNOWN", why).into()
+        })
+    }
+
+    /// The images that have some names, and their roots.
+    async fn of_names(&self, view: &View, names: &[ImageName]) -> Result<Vec<(Reference, Digest)>> {
+        let mut found = Vec::new();
+        for (_, image) in view.all_images().filter(|(at, _)| self.writable.has(view, *at)) {
+            let own = image.served.iter().filter_map(|one| one.name.as_ref());
+            for name in own.filter(|name| names.contains(name)) {
+                let root = image.opened().await?.root.digest.clone();
+                found.push((self.writable.named(name)?, root));
+            }
+        }
+        Ok(found)
     }
 
     /// All that stands for a digest in a repository: its names, or the image itself where it has none.
@@ -215,7 +248,7 @@ where
         view: &View,
         repository: &FullName,
         digest: &Digest,
-    ) -> Result<Vec<Reference>> {
+    ) -> Result<Vec<(Reference, Digest)>> {
         let mut found = Vec::new();
         let images = view.named(repository).map_or(&[][..], |named| &named.images);
         for at in images.iter().filter(|at| self.writable.has(view, **at)) {
@@ -224,10 +257,11 @@ where
                 continue;
             }
             for one in image.served.iter().filter(|one| one.repository == *repository) {
-                found.push(match &one.name {
+                let reference = match &one.name {
                     Some(name) => self.writable.named(name)?,
                     None => image.reference.clone(),
-                });
+                };
+                found.push((reference, digest.clone()));
             }
         }
         Ok(found)
@@ -245,15 +279,15 @@ impl Writable {
         self.transport.parse(&format!("{}:{name}", self.reference.locator()))
     }
 
-    /// Takes a name from its image, or deletes an image without one.
-    async fn delete(&self, at: &Reference) -> Result<()> {
+    /// Takes a name from the image with a root, or deletes it where it has none.
+    async fn delete(&self, at: &Reference, root: &Digest) -> Result<()> {
         let Some(deletion) = self.transport.deletion() else {
             return Err(Error::new(ErrorKind::Unsupported, "nothing is deleted there"));
         };
         let mut how = DeleteOptions::default();
         how.observer = self.how.observer.clone();
         how.lock_timeout = self.how.lock_timeout;
-        deletion.delete(at, &how).await
+        deletion.delete_if(at, root, &how).await
     }
 }
 

@@ -135,7 +135,14 @@ where
                 if let Some(refused) = self.out_of_order(id, upload)? {
                     return Ok(refused);
                 }
-                self.receive(upload).await?;
+                if let Err(refused) = self.receive(upload).await {
+                    if refused.is_no_space() {
+                        // It would keep the disk full.
+                        waiting.remove_upload(id);
+                        held.take();
+                    }
+                    return Err(refused);
+                }
                 let Some(digest) = digest.filter(|_| *method == Method::PUT) else {
                     // It may have taken long.
                     waiting.upload(id);

@@ -435,16 +435,17 @@
 //! changed, so it asks after the plan, too ([`Compare::Plans`](crate::transfer::Compare::Plans)): the root is known then, whatever the source is. A layout says that it shows an
 //! image only if nothing of it is missing. An archive that gets nothing new is not written again.
 //!
-//! # 91. Of --hosts-dir, hosts.toml alone is read, and it comes before registries.conf
+//! # 91. --hosts-dir comes before registries.conf, and its certificates before those of certs.d
 //!
 //! Who gives the folder asks for what the node does, so for a host with a `hosts.toml` mirrors and locations of `registries.conf` do not
 //! count; what that blocks stays blocked, as a ban is no preference. A push goes to the first host with `push`, which may be a mirror,
-//! as containerd's does: another rule would send the same reference to another place. A folder without `hosts.toml` may have
-//! certificates, as docker's `certs.d` has, and containerd reads them. They are not read here: `/etc/docker/certs.d` and
-//! `/etc/containers/certs.d` are, without an option, and `--cert-dir` names any other folder; a third place with its own precedence
-//! between them would make it harder to say which CA counted.
+//! as containerd's does: another rule would send the same reference to another place. A folder without `hosts.toml` has certificates, as
+//! containerd and docker read them, and nothing else: what `registries.conf` says of the host counts. They come before those of
+//! `/etc/containers/certs.d` and `/etc/docker/certs.d`, as the node does not look there. Those of `_default` do not count, unlike in containerd: the
+//! client certificate would be shown to every server that a registry names.
 //!
-//! # 92. A full disk is 413
+//! # 92. A full disk is 507
 //!
-//! Clients try a 5xx again: docker sends a layer five times, and the disk stays full. So a push to `serve` for which there is no space gets 413 with
-//! the code `UNSUPPORTED` and "no space left on device", which docker and this client do not try again. 507 says it better, and docker retries it.
+//! A push to `serve` for which there is no space gets 507 and "no space left on device", and the upload goes, so that what it took is free
+//! for others. 413 says that the blob is too large, which sends people to the wrong setting. The price: docker tries any 5xx again, four
+//! times in 50 s, and shows the status, not the message.

@@ -128,13 +128,15 @@
 //! without a `hosts.toml` it counts as ever. A host with `pull` and without `resolve` is asked for digests only. As in containerd, a
 //! push, and a deletion, goes to the first host with `push`, which may be a mirror; where there is none it is an error. Credentials
 //! from options go to the host of the reference alone. A key that is not known, as `dial_timeout`, is an error with its line. A folder
-//! without `hosts.toml` says nothing; its certificates are not read.
+//! without `hosts.toml`, or with an empty one, may have certificates, as in docker's `certs.d` and under the names that are below; those of
+//! `_default` do not count.
 //!
 //! # TLS
 //!
-//! Server certificates are verified against the CAs of the system and the `*.crt` of `--cert-dir DIR`, else of the first folder that
-//! exists among `~/.config/containers/certs.d`, `/etc/containers/certs.d`, `/etc/docker/certs.d`, each followed by `/HOST[:PORT]`. `NAME.cert`
-//! with `NAME.key` in that folder is the client certificate. The CAs of a registry's folder also verify the storage and the token
+//! Server certificates are verified against the CAs of the system and the `*.crt` of `--cert-dir DIR`, else of the host's folder in
+//! `--hosts-dir` where that has no `hosts.toml`, else of the first folder that exists among `~/.config/containers/certs.d`,
+//! `/etc/containers/certs.d`, `/etc/docker/certs.d`, each followed by `/HOST[:PORT]`. `NAME.cert` with `NAME.key` in that folder is the
+//! client certificate. The CAs of a registry's folder also verify the storage and the token
 //! server that the registry names; its client certificate is shown to the registry's own host only.
 //!
 //! A `*.crt` that is the very certificate of the server is accepted, although it is no CA. Keys and signatures of RSA (2048 bits or

@@ -26,6 +26,7 @@
 //! | `quay.io/team/app:1` | `team/app:1`, `quay.io/team/app:1` |
 //! | `localhost:5000/app:1` | `app:1` |
 //! | `v1`, in `oci:/srv/site` | `site:v1`: a name without `:` and `/` is a tag |
+//! | `sha256-HEX.sig` and cosign's other tags, in `oci:/srv/site` | a tag in each repository that has the image |
 //! | none, the only image of `dir:/srv/app` | `app:latest` |
 //! | none, one of several | by its digest |
 //!
@@ -62,7 +63,7 @@
 //! `--writable OCI_LAYOUT` also takes pushes: uploads in one request or in chunks, mounts, manifests, referrers, deletions of tags and
 //! manifests. The layout need not exist. Each manifest that is put makes a whole image of the layout, under its lock and all or
 //! nothing, as `transship copy` writes it; other programs may read and write the layout meanwhile. A layout that cannot be written is an
-//! error at the start, and a full disk is answered with 413. Until then, blobs wait in
+//! error at the start, and a full disk is answered with 507. Blobs wait for their manifest in
 //! temporary files (`--tmpdir`), for an hour after they were last used, and are gone if the server ends (if it is killed, with the
 //! next push). So it should not run out of space there. No file is open between requests.
 //!

@@ -311,7 +311,7 @@
 //! | `replacing_while_joining_loses_nothing` | what was joined last night brings back what was replaced, or points into it |
 //! | `a_name_taken_over_moves` | two images answer to one name |
 //! | `images_open_at_once_do_not_mix` | layers of one image end up in another one when copies run side by side |
-//! | `deletion_removes_that_image_alone` | deleting one image breaks those that share its layers; a dry run deletes |
+//! | `deletion_removes_that_image_alone` | deleting one image breaks those that share its layers, or takes another one that has its name meanwhile; a dry run deletes |
 //! | `deletion_leaves_nothing_of_the_image` | people delete to make room, and get none |
 //! | `a_dropped_deletion_is_all_or_nothing` | Ctrl-C in a deletion leaves half an image, or breaks its neighbours |
 //! | `a_deleted_name_leaves_the_others` | taking away `app:old` takes `app:latest` with it, or leaves it where all names were to go |

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use transship::serve::{Credential, Place, Registry, Repository, Server, ServerOptions, Tls};
-use transship::transport::{ResultExt, run_blocking};
+use transship::transport::{ResultExt, run_blocking, subject_of_tag};
 use transship::{Error, ErrorKind, Notice, Observer, Result, WriteOptions};
 
 use crate::args;
@@ -103,9 +103,15 @@ fn listed(repositories: &[Repository]) -> String {
 }
 
 fn line(of: &Repository) -> String {
-    let tags = match of.tags.as_slice() {
-        [] => format!("{} without tags", count(of.images, "image")),
-        tags => few(tags),
+    let (beside, tags): (Vec<_>, Vec<_>) =
+        of.tags.iter().cloned().partition(|tag| subject_of_tag(tag).is_some());
+    let tags = match (tags.as_slice(), beside.as_slice()) {
+        ([], []) => format!("{} without tags", count(of.images, "image")),
+        ([], beside) => few(beside),
+        (tags, []) => few(tags),
+        (tags, beside) => {
+            format!("{}, and {} of signatures", few(tags), count(beside.len(), "tag"))
+        }
     };
     let name = match (&of.path, &of.host) {
         (Some(path), Some(host)) => format!("{path} of {host}"),

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use transship::serve::Repository;
+use transship::transport::subject_of_tag;
 
 /// The registry whose mirrors docker knows.
 const HUB: &str = "docker.io";
@@ -107,7 +108,9 @@ fn podman(address: &Address, hosts: &[&str]) -> String {
 
 /// A pull of the first image that has a tag.
 fn pulls(address: &Address, repositories: &[Repository]) -> Option<String> {
-    let named = |one: &Repository| Some((one.path.clone()?, one.tags.first()?.clone()));
+    let is_image = |tag: &&String| subject_of_tag(tag).is_none();
+    let named =
+        |one: &Repository| Some((one.path.clone()?, one.tags.iter().find(is_image)?.clone()));
     let (path, tag) = repositories.iter().find_map(named)?;
     let host = address.host();
     Some(format!("# try\ndocker pull {host}/{path}:{tag}\n"))
