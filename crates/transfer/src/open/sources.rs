@@ -205,9 +205,7 @@ impl<'a> Sources<'a> {
 }
 
 impl OpenSource<'_> {
-    /// The images of the source, which is at this position.
-    ///
-    /// Of an archive whose images are all copied: that what stands beside them is not.
+    /// The warning that what stands beside the images of an archive is not copied, where all of these are.
     fn left_beside(&self) -> Option<String> {
         let Content::Archive(archive) = &self.content else { return None };
         let count = archive.get().count_beside();
@@ -221,6 +219,8 @@ impl OpenSource<'_> {
         ))
     }
 
+    /// The images of the source, which is at this position.
+    ///
     /// # Errors
     /// `NotFound` where tags are chosen, and it has none of them.
     fn images(&self, source: usize) -> Result<Vec<Chosen>> {

@@ -166,7 +166,9 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).map_err(failed).if_found()?.into_iter().flatten() {
         let path = entry.map_err(failed)?.path();
-        if path.extension().is_some_and(|extension| extension == "yaml") && !path.is_dir() {
+        // One that is called `.yaml` has no extension.
+        let is_yaml = path.as_os_str().as_encoded_bytes().ends_with(b".yaml");
+        if is_yaml && !path.is_dir() {
             files.push(path);
         }
         if files.len() > FILES_LIMIT {
@@ -195,6 +197,7 @@ mod tests {
     #[test]
     fn the_most_specific_section_that_has_a_key_says_it() {
         let all = loaded(&[
+            (".yaml", "docker: {hidden.z: {lookaside: 'file:///hidden'}}"),
             ("a.yaml", "# nothing yet\ndefault-docker:\n#  lookaside: file:///x\n"),
             (
                 "b.yaml",
@@ -212,6 +215,7 @@ mod tests {
             ("x.y/nsapp:1", "/host", Some(false)),
             ("w.y/app:1", "/all", None),
             ("w.z/app:1", "/usual", None),
+            ("hidden.z/app:1", "/hidden", None),
         ] {
             let image = Identity::of_name(&DockerName::parse(name).unwrap());
             assert_eq!(all.storage(&image).unwrap().0.to_string(), storage, "{name}");

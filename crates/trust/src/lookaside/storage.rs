@@ -22,35 +22,41 @@ pub(super) enum Storage {
 
 impl Storage {
     pub(super) fn parse(url: &str) -> Result<Self> {
+        let shown = without_password(url);
         let (scheme, rest) = url.split_once("://").ok_or_else(|| {
-            invalid(format!("{url:?} is no URL: it begins with file://, http:// or https://"))
+            invalid(format!("{shown:?} is no URL: it begins with file://, http:// or https://"))
         })?;
         if rest.contains(['?', '#']) {
-            return Err(invalid(format!("{url:?} has a query or fragment")));
+            return Err(invalid(format!("{shown:?} has a query or fragment")));
         }
-        match scheme {
+        match &*scheme.to_ascii_lowercase() {
             "file" => {
                 let path = rest.strip_prefix("localhost").unwrap_or(rest);
                 if !path.starts_with('/') {
-                    return Err(invalid(format!("{url:?} has no absolute path")));
+                    return Err(invalid(format!("{shown:?} has no absolute path")));
                 }
                 Ok(Self::Folder(decoded(path)?.into()))
             }
             "http" | "https" => {
                 let host = rest.split('/').next().unwrap_or_default();
                 if host.contains('@') {
-                    return Err(invalid(
-                        "the URL has a user or password, which are not sent".into(),
-                    ));
+                    return Err(invalid(format!(
+                        "{shown:?} has a user or password, which are not sent"
+                    )));
                 }
                 if host.is_empty() {
-                    return Err(invalid(format!("{url:?} has no host")));
+                    return Err(invalid(format!("{shown:?} has no host")));
                 }
                 Ok(Self::Server(url.trim_end_matches('/').to_owned()))
             }
-            _ => Err(invalid(format!("{url:?} is no URL of file, http or https"))),
+            _ => Err(invalid(format!("{shown:?} is no URL of file, http or https"))),
         }
     }
+}
+
+/// A URL as messages show it: a password stands before an `@`.
+fn without_password(url: &str) -> String {
+    url.rsplit_once('@').map_or_else(|| url.to_owned(), |(_, rest)| format!("***@{rest}"))
 }
 
 /// A path of a URL, without its `%XX`.
@@ -95,14 +101,15 @@ impl Folder {
     /// # Errors
     /// `LimitExceeded` for a signature that is too large, and those of the place.
     pub(crate) async fn read(&self, number: usize) -> Result<Option<Bytes>> {
-        let place = self.place(number);
         let read = match (&self.storage, &self.fetch) {
-            (Storage::Server(_), Some(fetch)) => fetch.fetch(&place, PAYLOAD_LIMIT).await,
+            (Storage::Server(_), Some(fetch)) => {
+                fetch.fetch(&self.place(number), PAYLOAD_LIMIT).await
+            }
             (Storage::Server(_), None) => {
                 Err(Error::new(ErrorKind::Unsupported, "no server can be asked here"))
             }
-            (Storage::Folder(_), _) => {
-                let path = PathBuf::from(&place);
+            (Storage::Folder(folder), _) => {
+                let path = folder.join(&self.path).join(format!("signature-{number}"));
                 run_blocking(move |_| read_file(&path)).await
             }
         };
@@ -135,6 +142,7 @@ mod tests {
             ("file://localhost/a%20b", "/a b"),
             ("http://127.0.0.1:80/sigs/", "http://127.0.0.1:80/sigs"),
             ("https://x.y", "https://x.y"),
+            ("FILE:///a@b", "/a@b"),
         ] {
             assert_eq!(Storage::parse(url).unwrap().to_string(), shown);
         }
@@ -149,6 +157,9 @@ mod tests {
             ("https://x.y/a#b", "fragment"),
             ("https:///a", "no host"),
             ("https://me:secret@x.y/a", "user or password"),
+            ("https://me:secret@x.y/a?b", "\"***@x.y/a?b\" has a query"),
+            ("s3://me:secret@x.y/a", "is no URL of file"),
+            ("me:secret@x.y/a", "is no URL"),
             ("s3://x.y/a", "is no URL of file"),
         ] {
             let error = Storage::parse(url).unwrap_err().to_string();
