@@ -53,12 +53,10 @@ impl Host {
     pub(super) async fn attempt(&self, call: &Call) -> Result<Answer, Failure> {
         let (mut url, mut asked, mut hops) = (call.url.clone(), false, 0);
         loop {
-            let header = if self.is_home(&url) {
-                self.auth.header(self, call).await.map_err(Failure::lasting)?
-            } else {
-                None
+            let (header, answer) = match call.take_early() {
+                Some(early) => (None, early?),
+                None => self.authorized(call, &url).await?,
             };
-            let answer = self.transmit(call, &url, header.as_ref(), self.trust_of(&url)).await?;
             let status = answer.status;
             if may_be_denied(status) && self.is_home(&url) && !asked {
                 asked = true;
@@ -73,6 +71,21 @@ impl Host {
             }
             return Ok(answer);
         }
+    }
+
+    /// Sends a request to a place, with the header that proves who we are where that is known. Gives both.
+    async fn authorized(
+        &self,
+        call: &Call,
+        url: &Url,
+    ) -> Result<(Option<HeaderValue>, Answer), Failure> {
+        let header = if self.is_home(url) {
+            self.auth.header(self, call).await.map_err(Failure::lasting)?
+        } else {
+            None
+        };
+        let answer = self.transmit(call, url, header.as_ref(), self.trust_of(url)).await?;
+        Ok((header, answer))
     }
 
     /// Whether a request that was refused may be accepted with another header.

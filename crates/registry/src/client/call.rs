@@ -10,6 +10,7 @@ use reqwest::{Method, StatusCode, Url};
 use transship_core::{Error, ErrorKind, Observer, Result};
 
 use super::auth::Scopes;
+use super::base::Early;
 use super::idle::Idle;
 use super::patience::Patience;
 use super::problem;
@@ -31,6 +32,8 @@ pub(crate) struct Call {
     pub(crate) what: String,
     /// Hears of tries again.
     pub(crate) observer: Observer,
+    /// What came of the first attempt, where that was made before the URL was known.
+    pub(super) early: Mutex<Option<Early>>,
 }
 
 #[derive(Debug)]
@@ -75,7 +78,17 @@ impl Call {
             patience: Patience::Full,
             what: what.into(),
             observer: Observer::default(),
+            early: Mutex::default(),
         }
+    }
+
+    /// The same, of which the first attempt was made.
+    pub(crate) fn begun(self, early: Option<Early>) -> Self {
+        Self { early: Mutex::new(early), ..self }
+    }
+
+    pub(crate) fn take_early(&self) -> Option<Early> {
+        locked(&self.early).take()
     }
 
     pub(crate) fn heard_by(mut self, observer: &Observer) -> Self {

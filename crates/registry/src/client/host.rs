@@ -14,7 +14,7 @@ use transship_core::{
     Digest, Error, ErrorKind, Notice, Observer, Result, ResultExt, Sparse, run_blocking,
 };
 
-use super::address::{Guard, is_loopback};
+use super::address::Guard;
 use super::attempt::{Failure, Reached, named};
 use super::auth::Auth;
 use super::call::{Answer, Call, Fetched, ReadFailure};
@@ -33,12 +33,12 @@ use crate::tls::Trust;
 /// One registry, as people name it (`docker.io`, `localhost:5000`).
 pub(crate) struct Host {
     pub(super) network: Arc<Network>,
-    name: String,
+    pub(super) name: String,
     pub(super) trust: Trust,
     given: GivenCredential,
     /// How a `hosts.toml` says that it is spoken to.
     pub(super) server: Option<Arc<Server>>,
-    base: OnceCell<Url>,
+    pub(super) base: OnceCell<Url>,
     certificates: OnceCell<Option<PathBuf>>,
     pub(super) auth: Auth,
     reads: Arc<Limit>,
@@ -46,8 +46,8 @@ pub(crate) struct Host {
     writes: Arc<Limit>,
     /// How many more blobs, or pieces of them, may be on their way here.
     slots: Arc<Semaphore>,
-    warned: AtomicBool,
-    away: Away,
+    pub(super) warned: AtomicBool,
+    pub(super) away: Away,
     /// Whether there was a warning that tags beside images may not be read.
     warned_of_tags: AtomicBool,
     /// Where blobs are known to be: from there they can be mounted.
@@ -153,84 +153,9 @@ impl Host {
         self.network.options.chunk_size
     }
 
-    /// Its URL: scheme, host and port.
-    pub(crate) async fn base(&self, observer: &Observer, patience: Patience) -> Result<&Url> {
-        self.away.check(&self.name, patience)?;
-        if self.trust == Trust::Anyone && !self.warned.swap(true, Ordering::Relaxed) {
-            observer.warn(format!("the certificate of {} is not verified", self.name));
-        }
-        self.base.get_or_try_init(|| self.find_base(observer, patience)).await
-    }
-
-    async fn find_base(&self, observer: &Observer, patience: Patience) -> Result<Url> {
-        // Others may have found meanwhile that it cannot be reached.
-        self.away.check(&self.name, patience)?;
-        if let Some(server) = &self.server {
-            return self.base_of(server);
-        }
-        let api = match self.name.as_str() {
-            "docker.io" => "registry-1.docker.io",
-            name => name,
-        };
-        let https = url(&format!("https://{api}/"))?;
-        if !self.may_be_plain() {
-            return Ok(https);
-        }
-        // A server that does not speak TLS says so at the first byte.
-        let what = format!("finding out whether {} speaks TLS", self.name);
-        let ping = Call::new(Method::GET, https.join("v2/").map_err(not_a_url)?, what);
-        let mut tries = patience.tries(self.tries());
-        loop {
-            match self.probe(&ping).await {
-                Ok(_) => return Ok(https),
-                Err(failure) if failure.reached == Reached::NoTls => {
-                    return url(&format!("http://{api}/"));
-                }
-                Err(failure)
-                    if failure.reached == Reached::Nothing && self.speaks_plain(api).await? =>
-                {
-                    return url(&format!("http://{api}/"));
-                }
-                Err(failure) => {
-                    self.note(patience, Some(&failure), observer);
-                    self.wait_for(failure, &ping.what, &mut tries, observer)
-                        .await
-                        .context(|| &ping.what)?;
-                }
-            }
-        }
-    }
-
-    fn base_of(&self, server: &Server) -> Result<Url> {
-        if server.base.scheme() == "http" && self.network.options.tls_verify == Some(true) {
-            let (file, base) = (server.file.display(), &server.base);
-            let message = format!("{file}: {base} is plain HTTP, and option tls-verify is true");
-            return Err(Error::new(ErrorKind::Denied, message));
-        }
-        Ok(server.base.clone())
-    }
-
-    /// Whether it answers plain HTTP: on its own port, where there may be nothing that speaks TLS, or through a proxy.
-    async fn speaks_plain(&self, api: &str) -> Result<bool> {
-        let place = url(&format!("http://{api}/v2/"))?;
-        let ping =
-            Call::new(Method::GET, place, format!("finding out whether {} speaks TLS", self.name));
-        Ok(match self.probe(&ping).await {
-            // What a proxy says of a place that it cannot reach is not that place's answer, and 400 is that of servers that want TLS.
-            Ok(answer) => !matches!(answer.status.as_u16(), 400 | 407 | 502..=504),
-            Err(_) => false,
-        })
-    }
-
     /// Whether no host has to prove who it is.
     pub(super) fn verifies_nothing(&self) -> bool {
         self.network.options.tls_verify == Some(false)
-    }
-
-    /// Plain HTTP only to this machine, or when asked.
-    fn may_be_plain(&self) -> bool {
-        let loopback = is_loopback(&self.name) && self.network.options.tls_verify.is_none();
-        loopback || self.trust == Trust::Anyone
     }
 
     /// Checks a place that this host names: that it is no file, no step down to plain HTTP, and nothing that only we can reach.
@@ -365,7 +290,7 @@ impl Host {
         answer
     }
 
-    fn note(&self, patience: Patience, failure: Option<&Failure>, observer: &Observer) {
+    pub(super) fn note(&self, patience: Patience, failure: Option<&Failure>, observer: &Observer) {
         let unreachable = failure.filter(|failure| !failure.lasting).map(|failure| &failure.error);
         self.away.note(&self.name, patience, unreachable, observer);
     }
@@ -430,10 +355,6 @@ impl Host {
     fn limit(&self, call: &Call) -> &Arc<Limit> {
         if call.is_read() { &self.reads } else { &self.writes }
     }
-}
-
-fn url(text: &str) -> Result<Url> {
-    Url::parse(text).map_err(not_a_url)
 }
 
 pub(crate) fn not_a_url(error: impl std::error::Error + Send + Sync + 'static) -> Error {

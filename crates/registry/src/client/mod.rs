@@ -3,6 +3,7 @@
 mod address;
 mod attempt;
 mod auth;
+mod base;
 mod call;
 mod host;
 mod idle;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use reqwest::header::HeaderMap;
 use reqwest::{Method, Url};
 use transship_core::{Observer, Result};
 
@@ -68,6 +69,24 @@ impl Repository {
         Ok(self.call_to(method, url, what))
     }
 
+    /// A request to read something small in it. The first one to this machine does not wait until it is known whether a server there
+    /// speaks TLS.
+    pub(crate) async fn read_call(
+        &self,
+        method: Method,
+        rest: &str,
+        doing: &str,
+        headers: &HeaderMap,
+    ) -> Result<Call> {
+        let what = format!("{doing} {}/{}", self.host.name(), self.path);
+        let made = |base: &Url| {
+            let url = self.below(base, &format!("{}/{rest}", self.path))?;
+            Ok(Call { headers: headers.clone(), ..self.call_to(method.clone(), url, what.clone()) })
+        };
+        let (base, early) = self.host.base_and(&self.observer, self.patience, Some(&made)).await?;
+        Ok(made(base)?.begun(early))
+    }
+
     /// A request for the repositories that the host has.
     pub(crate) async fn catalog_call(&self, count: usize) -> Result<Call> {
         let url = self.below_root(&format!("_catalog?n={count}")).await?;
@@ -88,6 +107,10 @@ impl Repository {
 
     async fn below_root(&self, rest: &str) -> Result<Url> {
         let base = self.host.base(&self.observer, self.patience).await?;
+        self.below(base, rest)
+    }
+
+    fn below(&self, base: &Url, rest: &str) -> Result<Url> {
         let root = self.via.as_ref().map_or("/v2/", |via| &via.root);
         let mut url = base.join(&format!("{root}{rest}")).map_err(not_a_url)?;
         if let Some(namespace) = self.via.as_ref().and_then(|via| via.namespace.as_ref()) {

@@ -1,7 +1,7 @@
 //! Manifests, held to the digest that was asked for or announced.
 
 use reqwest::Method;
-use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use transship_core::{
     Descriptor, Digest, Error, ErrorKind, Hasher, MANIFEST_LIMIT, Manifest, MediaType, Result,
     ResultExt, is_index_type, media_types, parse_digest,
@@ -23,7 +23,7 @@ const TYPES: [&str; 5] = [
 const DIGEST_HEADER: &str = "docker-content-digest";
 
 pub(crate) async fn by_name(from: &Repository, wanted: Wanted<'_>) -> Result<Manifest> {
-    let call = call(from, Method::GET, &wanted.to_string()).await?;
+    let call = call(from, Method::GET, &wanted.to_string(), &types()).await?;
     let fetched = from.fetch(&call, MANIFEST_LIMIT).await?;
     let doing = || call.what.clone();
     let fetched = fetched.success().context(doing)?;
@@ -35,13 +35,14 @@ pub(crate) async fn by_name(from: &Repository, wanted: Wanted<'_>) -> Result<Man
 }
 
 pub(crate) async fn by_descriptor(from: &Repository, of: &Descriptor) -> Result<Manifest> {
-    let mut call = call(from, Method::GET, of.digest.as_ref()).await?;
+    let mut headers = types();
     if let Ok(own) = HeaderValue::from_str(of.media_type.as_ref())
         && is_index_type(&of.media_type).is_none()
         && !own.is_empty()
     {
-        call.headers.append(ACCEPT, own);
+        headers.append(ACCEPT, own);
     }
+    let call = call(from, Method::GET, of.digest.as_ref(), &headers).await?;
     let fetched = from.fetch(&call, MANIFEST_LIMIT).await?;
     let fetched = fetched.success().context(|| call.what.clone())?;
     Manifest::verified(of, fetched.bytes).context(|| call.what.clone())
@@ -80,7 +81,7 @@ pub(crate) async fn root(from: &Repository, wanted: Wanted<'_>) -> Result<Root> 
 
 /// The answer to HEAD, if there is one.
 async fn ask_head(from: &Repository, wanted: Wanted<'_>) -> Result<Option<Fetched>> {
-    let call = call(from, Method::HEAD, &wanted.to_string()).await?;
+    let call = call(from, Method::HEAD, &wanted.to_string(), &types()).await?;
     match from.fetch(&call, 0).await {
         Ok(fetched) => Ok(Some(fetched)),
         Err(error) if error.kind() == ErrorKind::Cancelled => Err(error),
@@ -119,13 +120,23 @@ fn described(fetched: &Fetched, wanted: Wanted<'_>) -> Option<Descriptor> {
     Some(Descriptor::new(media_type, said, size))
 }
 
-async fn call(from: &Repository, method: Method, wanted: &str) -> Result<Call> {
+async fn call(
+    from: &Repository,
+    method: Method,
+    wanted: &str,
+    headers: &HeaderMap,
+) -> Result<Call> {
     let doing = format!("reading {wanted} of");
-    let mut call = from.call(method, &format!("manifests/{wanted}"), &doing).await?;
+    from.read_call(method, &format!("manifests/{wanted}"), &doing, headers).await
+}
+
+/// The header that says what we can read.
+fn types() -> HeaderMap {
+    let mut headers = HeaderMap::new();
     for media_type in TYPES {
-        call.headers.append(ACCEPT, HeaderValue::from_static(media_type));
+        headers.append(ACCEPT, HeaderValue::from_static(media_type));
     }
-    Ok(call)
+    headers
 }
 
 /// The digest that the server announces, in the algorithm of its choice, if the bytes have it. What decides is the bytes: some

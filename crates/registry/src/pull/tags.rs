@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use reqwest::Method;
+use reqwest::header::HeaderMap;
 use serde::Deserialize;
 use transship_core::{Error, ErrorKind, Result, ResultExt};
 
@@ -60,7 +61,8 @@ async fn first(of: &Repository, count: usize) -> Result<(Call, Fetched)> {
     let mut refused = None;
     for count in smaller.chain([None]) {
         let rest = count.map_or_else(|| "tags/list".to_owned(), |n| format!("tags/list?n={n}"));
-        let call = of.call(Method::GET, &rest, "listing the tags of").await?;
+        let none = HeaderMap::new();
+        let call = of.read_call(Method::GET, &rest, "listing the tags of", &none).await?;
         let fetched = of.fetch(&call, PAGE_LIMIT).await?;
         match fetched.status.as_u16() {
             // It is not about the size.

@@ -25,4 +25,5 @@ mod push;
 mod rate;
 mod real;
 mod referrers;
+mod tls;
 mod trouble;

@@ -188,7 +188,9 @@
 //! are in memory. With `--connections 1` there are none.
 //!
 //! The first requests to a host may be answered 401. Tokens add one request for each repository and purpose. To a loopback address, one
-//! connection finds out whether the server speaks TLS.
+//! connection finds out whether the server speaks TLS. The first `GET` or `HEAD` of a manifest or of tags does not wait for that: it is sent in
+//! plain beside it, without credentials, and where the server speaks TLS it is sent again over TLS. To other hosts, nothing is sent in plain before
+//! that is known, whatever `--tls-verify` says.
 //!
 //! An image can be pulled after the last request, the `PUT` of its manifest by tag. Each further tag is one more `PUT`; a further repository
 //! is filled by mounts from the first. When one of them fails, the error names the tags that are published already, and `--json` lists
