@@ -49,6 +49,7 @@ mod transport;
 mod transport_option;
 mod transports;
 mod walk;
+mod without_password;
 mod wrap;
 
 pub use archive::{ArchiveEntry, ArchiveReader, ArchiveWriter, Archives};
@@ -94,6 +95,7 @@ pub use transports::{Registration, Transports};
 pub use walk::{
     INDEX_DEPTH, Listed, MANIFESTS_LIMIT, Visit, Visitor, walk, walk_from, walk_listed,
 };
+pub use without_password::without_password;
 pub use wrap::{WrapArchives, WrapDestination, WrapReader, WrapSource, WrapTransport, WrapWriter};
 
 pub use oci_spec;

@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio_rustls::TlsConnector;
-use transship_core::{Error, ErrorKind, Escaped, Result, run_blocking};
+use transship_core::{Error, ErrorKind, Escaped, Result, run_blocking, without_password};
 
 use crate::engine::invalid;
 use crate::tls;
@@ -128,7 +128,8 @@ impl Address {
 impl Place {
     fn parse(text: &str, certificates: Option<PathBuf>) -> Result<Self> {
         let wrong = |why: &str| {
-            invalid(format!("\"{}\" is no address of an engine: {why}", Escaped(text)))
+            let shown = without_password(text);
+            invalid(format!("\"{}\" is no address of an engine: {why}", Escaped(&shown)))
                 .hint("unix://PATH, tcp://HOST:PORT, https://HOST:PORT, ssh://[USER@]HOST")
         };
         let (scheme, rest) = text.split_once("://").ok_or_else(|| wrong("it has no scheme"))?;
@@ -409,6 +410,7 @@ mod tests {
             "ssh://-oProxyCommand=x",
             "ssh://-l@h",
             "ssh://me:secret@h",
+            "tcp://me:secret@h",
             "ssh://h/?q",
             "ssh://h/x;touch /tmp/p",
             "ssh://h/$(id)",
@@ -416,6 +418,7 @@ mod tests {
         ] {
             let error = Address::parse(text, None, Program::Docker).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{text}");
+            assert!(!error.to_string().contains("secret"), "{error}");
         }
     }
 }

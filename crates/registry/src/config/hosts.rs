@@ -10,7 +10,9 @@ use reqwest::Url;
 use reqwest::header::{HeaderName, HeaderValue};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
-use transship_core::{DockerName, Error, ErrorKind, Result, ResultExt, small_file};
+use transship_core::{
+    DockerName, Error, ErrorKind, Result, ResultExt, small_file, without_password,
+};
 
 use super::{Endpoint, GivenCredential, Pulls, Role, Via};
 use crate::tls::{self, Files};
@@ -172,7 +174,7 @@ impl Text<'_> {
         tables.sort_by_key(|(key, _)| key.span().start);
         let mut places = Vec::new();
         for (url, value) in tables {
-            let name = format!("host.{:?}", url.get_ref());
+            let name = format!("host.{:?}", without_password(url.get_ref()));
             let (mut fields, table) = (Fields::default(), Field { text: self, name, value });
             for (key, value) in table.table()? {
                 let name = format!("{}.{}", table.name, key.get_ref());

@@ -252,6 +252,11 @@ async fn what_is_wrong_is_said_with_file_line_and_key() {
         ("server = 1", ErrorKind::InvalidInput, "line 1: server: it is no text"),
         ("server = \"ftp://h\"", ErrorKind::InvalidInput, "line 1: server: it is no URL of http"),
         ("\nserver = \"https://me:hunter2@h\"", ErrorKind::InvalidInput, "line 2: server: it has"),
+        (
+            "[host.\"https://me:hunter2@h\"]",
+            ErrorKind::InvalidInput,
+            "host.\"https://***@h\": it has",
+        ),
         ("server = \"https://h/?a=b\"", ErrorKind::InvalidInput, "query"),
         ("\ndial_timeout = \"3s\"", ErrorKind::Unsupported, "line 2: dial_timeout: "),
         ("[host.\"http://h\"]\nx = 1", ErrorKind::Unsupported, "line 2: host.\"http://h\".x: "),

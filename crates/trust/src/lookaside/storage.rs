@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use transship_core::{Error, ErrorKind, Result, ResultExt, run_blocking};
+use transship_core::{Error, ErrorKind, Result, ResultExt, run_blocking, without_password};
 use transship_local::read_document;
 
 use super::Fetch;
@@ -52,11 +52,6 @@ impl Storage {
             _ => Err(invalid(format!("{shown:?} is no URL of file, http or https"))),
         }
     }
-}
-
-/// A URL as messages show it: a password stands before an `@`.
-fn without_password(url: &str) -> String {
-    url.rsplit_once('@').map_or_else(|| url.to_owned(), |(_, rest)| format!("***@{rest}"))
 }
 
 /// A path of a URL, without its `%XX`.
@@ -157,7 +152,7 @@ mod tests {
             ("https://x.y/a#b", "fragment"),
             ("https:///a", "no host"),
             ("https://me:secret@x.y/a", "user or password"),
-            ("https://me:secret@x.y/a?b", "\"***@x.y/a?b\" has a query"),
+            ("https://me:secret@x.y/a?b", "\"https://***@x.y/a?b\" has a query"),
             ("s3://me:secret@x.y/a", "is no URL of file"),
             ("me:secret@x.y/a", "is no URL"),
             ("s3://x.y/a", "is no URL of file"),
