@@ -101,42 +101,32 @@ fn a_deletion_by_digest_takes_no_tag_that_moves_away() {
     });
 }
 
-/// Another program moves a tag in the layout: a deletion of the image that it had takes nothing of the one that it has.
+/// Another program holds the lock of a layout and moves a tag while a deletion waits: what has the tag then is not lost.
 #[test]
 fn a_deletion_takes_nothing_that_another_program_moves() {
-    let session = Session::new();
-    let mut layout = Layout::new(&session.path("from"));
-    let [old, new] = [layout.image(&[b"old"]), layout.image(&[b"new"])];
-    layout.list(&old, Some("old"));
-    layout.list(&new, Some("new"));
-    session.ok("copy -q oci:from:old oci:site:docker.io/team/app:1");
-    let pushed = Pushed { serving: Serving::start(&session, "--writable site"), session };
-    let path = format!("/v2/team/app/manifests/{}", digest(&old));
-    let is_done = std::sync::atomic::AtomicBool::new(false);
-    let relaxed = std::sync::atomic::Ordering::Relaxed;
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                while !is_done.load(relaxed) {
-                    let status = pushed.send("DELETE", &path, &[], b"").status;
-                    assert!(matches!(status, 202 | 404), "{status}");
-                }
-            });
-        }
-        let mut lost = Vec::new();
-        for n in 0..25 {
-            for image in ["old", "new"] {
-                pushed
-                    .session
-                    .ok(&format!("copy -q oci:from:{image} oci:site:docker.io/team/app:1"));
-            }
-            if pushed.get("/v2/team/app/manifests/1").status != 200 {
-                lost.push(n);
-            }
-        }
-        is_done.store(true, relaxed);
-        assert!(lost.is_empty(), "{lost:?}");
-    });
+    for by_tag in [false, true] {
+        let session = Session::new();
+        let mut layout = Layout::new(&session.path("site"));
+        let [old, new] = [layout.image(&[b"old"]), layout.image(&[b"new"])];
+        layout.list(&old, Some("docker.io/team/app:1"));
+        let serving = Serving::start(&session, "--writable site");
+        let path = |of: &str| format!("/v2/team/app/manifests/{of}");
+        let deleted = path(if by_tag { "1" } else { old["digest"].as_str().unwrap() });
+        assert_eq!(serving.get(&deleted).status, 200);
+        let lock = std::fs::File::open(session.path("site/oci-layout")).unwrap();
+        lock.lock().unwrap();
+        let status = std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| serving.ask("DELETE", &deleted, &[]).status);
+            std::thread::sleep(std::time::Duration::from_millis(500));
+            assert!(!waiting.is_finished(), "it does not wait for the lock");
+            Layout::new(&session.path("site")).list(&new, Some("docker.io/team/app:1"));
+            lock.unlock().unwrap();
+            waiting.join().unwrap()
+        });
+        assert_eq!(status, if by_tag { 202 } else { 404 });
+        assert_eq!(serving.get(&path("1")).status, if by_tag { 404 } else { 200 });
+        assert_eq!(serving.get(&path(&digest(&new))).status, 200, "by tag: {by_tag}");
+    }
 }
 
 /// A host that is named counts to the letter, in everything that changes something.

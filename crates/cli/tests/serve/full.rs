@@ -1,4 +1,4 @@
-//! A disk that is full.
+//! Layouts that cannot be written: on a full disk, and without permission.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::clients::can_run;
 use crate::http::Reply;
 use crate::layout::{digest, noise};
+use crate::nobody::Nobody;
 use crate::push::{Pushed, STREAM};
 use crate::serving::Serving;
 use crate::session::Session;
@@ -86,4 +87,24 @@ fn a_full_disk_is_said_and_the_registry_goes_on() {
         assert!(pushed.serving.log().contains("No space left"), "{}", pushed.serving.log());
     }
     session.ok("verify oci:disk/site");
+}
+
+/// The first push would find out.
+#[test]
+fn a_layout_without_permission_is_refused_at_the_start() {
+    if !can_run("setpriv") {
+        return;
+    }
+    let nobody = Nobody::new().unwrap();
+    nobody.ok("copy -q --all-images hello.tar oci:lay");
+    for folder in ["lay", "lay/blobs"] {
+        assert!(nobody.run("chmod", &format!("555 {folder}")));
+        let line = "serve --deadline 5s --listen 127.0.0.1:0 --writable lay";
+        let refused = nobody.command("./transship", line).output().unwrap();
+        assert!(nobody.run("chmod", &format!("755 {folder}")));
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.stdout.len(), 0, "{folder}: {said}");
+        assert!(said.contains("the layout to push to: oci:lay: "), "{folder}: {said}");
+        assert!(said.contains("Permission denied"), "{folder}: {said}");
+    }
 }

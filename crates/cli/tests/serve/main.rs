@@ -24,6 +24,9 @@ mod faults;
 mod full;
 mod http;
 mod layout;
+#[path = "../cli/nobody.rs"]
+#[allow(dead_code, reason = "shared with the other tests of the command")]
+mod nobody;
 mod places;
 mod push;
 #[path = "../../../docker-daemon/tests/engine/running.rs"]

@@ -7,14 +7,16 @@ mod untagged;
 mod uploads;
 mod waiting;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 use transship_core::{
     Body, Digest, Error, ErrorKind, Expect, FileRange, Reference, Result, ResultExt, Transport,
-    WriteOptions,
+    WriteOptions, run_blocking,
 };
+use transship_local::{StagedFile, cut_path};
 
 use crate::protocol::{Query, Refusal, What, encode};
 use crate::registry::Registry;
@@ -74,9 +76,15 @@ impl Writable {
         let tried = async {
             let writer = archives.write(&self.reference, &self.how).await?;
             let image = writer.image(&[]).await?;
-            image.put_blob(Expect::default(), Body::from_bytes(TRIED)).await
+            image.put_blob(Expect::default(), Body::from_bytes(TRIED)).await?;
+            // Blobs may be in a folder of their own.
+            let folder = PathBuf::from(cut_path(self.reference.locator()).0);
+            run_blocking(move |_| {
+                if folder.is_dir() { StagedFile::in_folder(&folder).map(drop) } else { Ok(()) }
+            })
+            .await
         };
-        tried.await.context(|| format!("{} is to be pushed to", self.reference)).map(|_| ())
+        tried.await.context(|| &self.reference).context(|| "the layout to push to")
     }
 
     /// A blob that waits for its manifest.
