@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use transship::transfer::by_digest;
+use transship::transfer::{Digests, by_digest};
 use transship::transport::run_blocking;
 use transship::{
     DockerName, Error, ErrorKind, Hint, ImageName, Reference, Transfer, TransferOptions,
@@ -34,6 +34,8 @@ pub(super) async fn run(args: args::Sign, session: &Session) -> Result {
         None if in_registry => name_of(&at, &from).await?,
         given => given,
     };
+    // What is signed is what is there, in whatever form.
+    options.digests = Digests::Preserve;
     options.sign = Some(trust::sign(&args.key, identity, args.form).await?);
     let joins = from.of(&at)?.archives().is_some();
     options.mode = joins.then_some(WriteMode::Append);

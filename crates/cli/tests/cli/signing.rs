@@ -101,6 +101,19 @@ fn signing_again_adds_nothing() {
     assert_eq!(index.matches("dev.sigstore.bundle").count(), 1, "{index}");
 }
 
+/// A copy to a registry would compress layers that are plain there.
+#[test]
+fn layers_that_are_plain_in_a_registry_stay_so() {
+    let lab = Lab::new();
+    let (session, host) = (&lab.session, &lab.host);
+    session.ok("copy --quiet hello.tar:@0 oci:layout:1");
+    session.ok(&format!("copy --quiet --preserve-digests oci:layout:1 docker://{host}/plain:1"));
+    let before = lab.digest("plain");
+    session.ok(&format!("sign --key k.pem docker://{host}/plain:1"));
+    assert_eq!(lab.digest("plain"), before);
+    assert!(lab.verified("plain", "k.pub"));
+}
+
 /// What comes with an image is added to the signatures that are there, in each repository that the image goes to.
 #[test]
 fn signatures_that_are_there_stay() {
