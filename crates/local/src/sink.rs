@@ -61,7 +61,7 @@ impl<'a> FileSink<'a> {
 impl Write for FileSink<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.take_room(bytes.len() as u64);
-        let written = self.file.write(bytes)?;
+        let written = self.file.write(&bytes[..bytes.len().min(sys::AT_ONCE)])?;
         self.at += written as u64;
         if self.at - self.begun >= WRITE_BACK {
             sys::begin_write_back(self.file, self.begun, self.at - self.begun);

@@ -323,13 +323,21 @@ pub(crate) fn copies_not(error: &io::Error) -> bool {
     unsupported(error)
 }
 
+/// How many bytes are written by one call. Of a larger write, Linux wants larger pieces of memory for its page cache, and moves other
+/// pages out of the way for them: measured on 6.18, ext4 and 1 GiB, calls of 1 MiB take 1.1 s of the kernel's time, of 512 KiB 0.5 s.
+pub(crate) const AT_ONCE: usize = 512 << 10;
+
 /// Writes all bytes at a position of a file.
 ///
 /// # Errors
 /// Those of the system.
 #[cfg(unix)]
-pub fn write_all_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::write_all_at(file, bytes, at)
+pub fn write_all_at(file: &File, bytes: &[u8], mut at: u64) -> io::Result<()> {
+    for piece in bytes.chunks(AT_ONCE) {
+        std::os::unix::fs::FileExt::write_all_at(file, piece, at)?;
+        at += piece.len() as u64;
+    }
+    Ok(())
 }
 
 /// Writes all bytes at a position of a file.
