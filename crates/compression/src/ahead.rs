@@ -76,7 +76,7 @@ impl Ahead {
 
 fn pump(mut reader: impl Read, full: &SyncSender<io::Result<Vec<u8>>>, again: &Receiver<Vec<u8>>) {
     loop {
-        let mut buffer = again.try_recv().unwrap_or_default();
+        let mut buffer = empty_buffer(again);
         buffer.resize(BUFFER, 0);
         let (filled, failed) = fill(&mut reader, &mut buffer);
         buffer.truncate(filled);
@@ -90,6 +90,14 @@ fn pump(mut reader: impl Read, full: &SyncSender<io::Result<Vec<u8>>>, again: &R
             return;
         }
     }
+}
+
+/// A buffer that was read. All others that were are given back: what was ahead once needs no room when it has been read, and
+/// another reader may be ahead then.
+fn empty_buffer(again: &Receiver<Vec<u8>>) -> Vec<u8> {
+    let buffer = again.try_recv().unwrap_or_default();
+    while again.try_recv().is_ok() {}
+    buffer
 }
 
 /// Fills a buffer as far as there are bytes; says how far, and what has failed then.
@@ -168,6 +176,17 @@ mod tests {
             assert_eq!(bytes.len(), len);
             assert_eq!(result.unwrap_err().kind(), ErrorKind::ConnectionReset);
         }
+    }
+
+    #[test]
+    fn one_buffer_that_was_read_is_kept() {
+        let (send, again) = channel();
+        for size in 1..9 {
+            send.send(Vec::with_capacity(size)).unwrap();
+        }
+        assert!(empty_buffer(&again).capacity() > 0, "it is used again");
+        assert!(again.try_recv().is_err(), "the others are not kept");
+        assert_eq!(empty_buffer(&again).capacity(), 0, "there is none");
     }
 
     /// Blocks for ever, and tells when it is dropped.
