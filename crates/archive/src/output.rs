@@ -4,7 +4,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use transship_core::{Cancel, Error, ErrorKind, Hint, Result, WriteMode, spool_folder};
+use transship_core::{
+    Cache, Cancel, Digest, Error, ErrorKind, Hint, Result, WriteMode, spool_folder,
+};
 use transship_local::{LockWait, Publish, StagedFile, replace_file};
 
 use crate::compressor::Compressor;
@@ -28,7 +30,7 @@ enum Kind {
 pub type Documents<'a> = dyn FnMut(Option<&Arc<Base>>, &mut TarWriter) -> Result<()> + 'a;
 
 /// How an archive is written.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct OutputOptions {
     /// The names of the entries that [`publish`](ArchiveOutput::publish) will write.
     pub documents: &'static [&'static str],
@@ -37,6 +39,8 @@ pub struct OutputOptions {
     pub spool: Option<PathBuf>,
     /// Without one the path's suffix says whether a new archive is compressed.
     pub compressor: Option<Compressor>,
+    /// Where it is kept which entries of the archive that is joined were found true.
+    pub cache: Cache,
 }
 
 impl ArchiveOutput {
@@ -55,7 +59,8 @@ impl ArchiveOutput {
             WriteMode::Create => Publish::Create,
             WriteMode::Append => {
                 Compressor::check_append(options.compressor, path)?;
-                let (appender, tar) = Appender::begin(path, options.documents, cancel)?;
+                let (appender, tar) =
+                    Appender::begin(path, options.documents, &options.cache, cancel)?;
                 return Ok((Self(Kind::Appended(Box::new(appender))), tar));
             }
             _ => Publish::Replace,
@@ -126,6 +131,14 @@ impl ArchiveOutput {
         match &mut self.0 {
             Kind::New(new) => new.publish(tar, documents, wait, cancel),
             Kind::Appended(appender) => appender.publish(tar, documents, wait, cancel),
+        }
+    }
+
+    /// Keeps in the cache, after publishing, that entries have digests, where an archive was joined: who joins this one does not hash
+    /// them again.
+    pub fn note(&self, entries: &[(String, Digest)]) {
+        if let Kind::Appended(appender) = &self.0 {
+            appender.note(entries);
         }
     }
 }

@@ -21,7 +21,7 @@ fn begin(
     spool: Option<PathBuf>,
     compressor: Option<Compressor>,
 ) -> Result<(ArchiveOutput, TarWriter)> {
-    let options = OutputOptions { documents: &[], spool, compressor };
+    let options = OutputOptions { spool, compressor, ..OutputOptions::default() };
     ArchiveOutput::begin(path, mode, &options, &Cancel::new())
 }
 

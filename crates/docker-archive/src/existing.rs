@@ -7,7 +7,7 @@ use transship_archive::docker_save::{MANIFEST_LIMIT, MANIFEST_NAME, SavedEntry, 
 use transship_archive::layout::{
     INDEX_FILE, INDEX_LIMIT, LAYOUT_FILE, LayoutIndex, blob_path, entry_name,
 };
-use transship_archive::{Base, TarIndex};
+use transship_archive::{Base, Compression, TarIndex};
 use transship_core::{
     Body, Cancel, Descriptor, Digest, Error, ErrorKind, Escaped, Expect, ImageName, Observer,
     ReadOptions, Result, Stored,
@@ -228,7 +228,7 @@ impl Existing {
         self.layers.contains_key(diff_id) || self.contains(&layer_file(diff_id))
     }
 
-    /// A layer by its diff ID, if a file is there, whole, that turns out to be it: it is hashed now.
+    /// A layer by its diff ID, if a file is there, whole, that turns out to be it. It is hashed now, unless that is known of a plain one.
     pub(crate) fn find_layer(
         &self,
         diff_id: &Digest,
@@ -254,8 +254,15 @@ impl Existing {
     ) -> Result<Option<StoredLayer>> {
         let range = self.base.index().get(file)?;
         let form = form_of(&range)?;
-        let plain = Body::from_reader(plain(form, range.reader())?);
-        let stored = plain.expecting(&Expect::digest(diff_id.clone()))?.chunks(cancel)?.finish()?;
+        let stored = if form == Compression::Plain {
+            let Some(stored) = self.base.true_entry(file, diff_id, cancel)? else {
+                return Ok(None);
+            };
+            stored
+        } else {
+            let plain = Body::from_reader(plain(form, range.reader())?);
+            plain.expecting(&Expect::digest(diff_id.clone()))?.chunks(cancel)?.finish()?
+        };
         let layer = Layer::look_at(range, None, diff_id, &self.contents.computed, cancel)?;
         let served = layer.descriptor;
         // A layout finds it by the digest of its bytes.

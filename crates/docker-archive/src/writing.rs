@@ -105,7 +105,8 @@ impl Writing {
     ) -> Result<Self> {
         let mode = how.mode.unwrap_or(WriteMode::Create);
         let path = Path::new(&place.path);
-        let options = OutputOptions { documents: DOCUMENTS, spool: how.spool.clone(), compressor };
+        let (spool, cache) = (how.spool.clone(), how.cache.clone());
+        let options = OutputOptions { documents: DOCUMENTS, spool, compressor, cache };
         let (output, tar) = ArchiveOutput::begin(path, mode, &options, cancel)?;
         let existing = output.base().map(|base| Existing::of(&place, base, &how.observer));
         let existing = existing.transpose()?;
@@ -400,7 +401,9 @@ impl Writing {
         };
         let mut documents =
             |base: Option<&Arc<Base>>, tar: &mut TarWriter| commits.put(base, tar, cancel);
-        open.output.publish(&mut open.tar, &mut documents, &self.wait, cancel)
+        open.output.publish(&mut open.tar, &mut documents, &self.wait, cancel)?;
+        open.output.note(&known.plain_layers());
+        Ok(())
     }
 
     fn with_tar<T>(&self, _turn: &Turn, step: impl FnOnce(&mut OpenTar) -> Result<T>) -> Result<T> {
@@ -430,6 +433,14 @@ impl Known {
         for held in self.layers.values_mut() {
             held.offset = held.offset.map(|offset| gaps.moved(offset));
         }
+    }
+
+    /// The layers of images that were written whose bytes have the diff ID, by their entries.
+    fn plain_layers(&self) -> Vec<(String, Digest)> {
+        let layers = self.images.values().flat_map(|image| &image.layers);
+        let plain = |held: &&StoredLayer| held.served.digest == held.stored.digest;
+        let entry = |held: &StoredLayer| (held.file.clone(), held.stored.digest.clone());
+        layers.filter_map(|layer| self.layers.get(layer)).filter(plain).map(entry).collect()
     }
 
     /// An image that was written, by its ID.

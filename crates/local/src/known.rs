@@ -77,18 +77,71 @@ impl NewFile {
 /// [`SETTLED`] after the last write before putting it there: then every later write changes its modification time. Another
 /// file at that path is not cached.
 pub fn note_new(path: &Path, new: NewFile, digest: &Digest, cache: &Cache) {
-    if !cache.is_set() {
-        return;
-    }
-    let Ok(file) = open_regular(path) else { return };
-    // A new name changes the time of the last change alone.
-    let is_it = |now: &FileStamp| {
-        new.0.is_some_and(|new| FileStamp { changed: now.changed, ..new } == *now)
-    };
-    // Times of whole seconds are too coarse to wait for.
-    if let Some(stamp) = stamp_of(&file).filter(|stamp| !stamp.is_coarse() && is_it(stamp)) {
+    if cache.is_set()
+        && let Some(stamp) = in_place(path, new)
+    {
         cache.note(&stamp.question(), digest.as_ref());
     }
+}
+
+/// What is known of the parts of one file, each of which has a name, as long as the file stays in one state. So of the entries
+/// of an archive.
+#[derive(Clone, Debug)]
+pub struct KnownParts {
+    cache: Cache,
+    state: FileStamp,
+    /// Whether each change since it was looked at can be seen.
+    settled: bool,
+}
+
+impl KnownParts {
+    /// Of a file that was in a state when it was looked at, after a point in time.
+    pub fn of(state: FileStamp, after: Option<SystemTime>, cache: &Cache) -> Self {
+        let cache = if FileStamp::EXACT { cache.clone() } else { Cache::default() };
+        Self { cache, state, settled: after.is_some_and(|after| state.is_settled(after)) }
+    }
+
+    /// Of a file that this process has written and just put in place, after the wait that [`note_new`] asks for. `None` when
+    /// another file is there.
+    pub fn of_new(path: &Path, new: NewFile, cache: &Cache) -> Option<Self> {
+        let state = in_place(path, new)?;
+        Some(Self { cache: cache.clone(), state, settled: true })
+    }
+
+    /// The digest that a part was found to have.
+    pub fn digest(&self, part: &str) -> Option<String> {
+        self.cache.recall(&self.question(part))
+    }
+
+    /// Whether a part was found to have a digest.
+    pub fn has(&self, part: &str, digest: &Digest) -> bool {
+        self.digest(part).as_deref() == Some(digest.as_ref())
+    }
+
+    /// Caches the digest of a part.
+    pub fn note(&self, part: &str, digest: &str) {
+        self.cache.note(&self.question(part), digest);
+    }
+
+    /// Caches the digest of a part that was read, if the file has not changed meanwhile.
+    pub fn note_read(&self, file: &File, part: &str, digest: &Digest) {
+        if self.cache.is_set() && self.settled && stamp_of(file) == Some(self.state) {
+            self.note(part, digest.as_ref());
+        }
+    }
+
+    fn question(&self, part: &str) -> String {
+        format!("{} part {part}", self.state.question())
+    }
+}
+
+/// The state of a new file that was just put in place. `None` when another file is there, or its times are of whole seconds, which are
+/// too coarse to wait for.
+fn in_place(path: &Path, new: NewFile) -> Option<FileStamp> {
+    let (file, new) = (open_regular(path).ok()?, new.0?);
+    // A new name changes the time of the last change alone.
+    let is_it = |now: &FileStamp| FileStamp { changed: now.changed, ..new } == *now;
+    stamp_of(&file).filter(|stamp| !stamp.is_coarse() && is_it(stamp))
 }
 
 /// `None` where a file may change without a trace.

@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
-use transship_core::{Cancel, Error, ErrorKind, FileRange, Result, ResultExt};
-use transship_local::{Before, FileStamp, LockWait, StagedFile, change_file, copy_range};
+use transship_core::{Cache, Cancel, Digest, Error, ErrorKind, FileRange, Result, ResultExt};
+use transship_local::{
+    Before, FileStamp, KnownParts, LockWait, NewFile, SETTLED, StagedFile, change_file, copy_range,
+};
 
 use super::{Base, copy_parts, place_of};
 use crate::{Documents, Entry, Gaps, TarIndex, TarWriter};
@@ -14,6 +17,9 @@ use crate::{Documents, Entry, Gaps, TarIndex, TarWriter};
 /// How often the old entries are copied without the lock, and in vain because another process was faster, before they are
 /// copied under it.
 const ROUNDS: usize = 3;
+
+/// Of how many entries of the base it stays known what they are. A cache has room for some 60,000 answers.
+const KNOWN: usize = 1000;
 
 /// Appends entries to an archive, or writes a new one, as [`ArchiveOutput`](crate::ArchiveOutput) promises.
 ///
@@ -40,6 +46,9 @@ pub(crate) struct Appender {
     from: u64,
     /// Once they were moved from where they were put: up to where they had been put, and where they end now.
     moved: Option<(u64, u64)>,
+    cache: Cache,
+    /// What was published, where a later write to it can be told.
+    new: Option<NewFile>,
 }
 
 impl Appender {
@@ -47,16 +56,19 @@ impl Appender {
     pub(crate) fn begin(
         path: &Path,
         documents: &'static [&'static str],
+        cache: &Cache,
         cancel: &Cancel,
     ) -> Result<(Self, TarWriter)> {
         let (target, is_there) = place_of(path)?;
-        let base = if is_there { Some(Arc::new(Base::open(&target, cancel)?)) } else { None };
+        let open = || Ok(Arc::new(Base::open(&target, cache, cancel)?));
+        let base = if is_there { Some(open()?) } else { None };
         let staged = StagedFile::beside(&target)?;
         let path = path.to_owned();
         let replaced = BTreeSet::new();
         let (file, staged) = (Arc::clone(staged.file()), Some(staged));
-        let (from, moved) = (0, None);
-        let mut this = Self { path, target, documents, base, staged, file, replaced, from, moved };
+        let (from, moved, cache, new) = (0, None, cache.clone(), None);
+        let mut this =
+            Self { path, target, documents, base, staged, file, replaced, from, moved, cache, new };
         this.from = length(&this.kept());
         let tar = this.writer(this.from);
         Ok((this, tar))
@@ -100,13 +112,13 @@ impl Appender {
             let changes = match self.complete(put_to, documents, cancel) {
                 // What was read is not there any more.
                 Err(_) if !cancel.is_cancelled() && !self.base_is_still()? => {
-                    self.join(Base::open(&target, cancel).if_found()?);
+                    self.join(Base::open(&target, &self.cache, cancel).if_found()?);
                     continue;
                 }
                 changes => changes?,
             };
             if changes {
-                self.file.sync_all().map_err(|e| Error::io("syncing", &self.path, e))?;
+                self.settle()?;
             }
             let mut overtaken = false;
             change_file(&target, wait, cancel, &mut |before| {
@@ -116,7 +128,7 @@ impl Appender {
             if !overtaken {
                 return Ok(());
             }
-            self.join(Base::open(&target, cancel).if_found()?);
+            self.join(Base::open(&target, &self.cache, cancel).if_found()?);
         }
         change_file(&target, wait, cancel, &mut |before| {
             if !self.is_joined_to(before) {
@@ -126,6 +138,32 @@ impl Appender {
             let changes = self.complete(put_to, documents, cancel)?;
             Ok(if changes { self.staged.take() } else { None })
         })
+    }
+
+    /// Caches what entries of the archive that was published are: some that are true, by their names, and those of the base
+    /// of which it was known.
+    pub(crate) fn note(&self, entries: &[(String, Digest)]) {
+        let known = self.new.and_then(|new| KnownParts::of_new(&self.target, new, &self.cache));
+        let Some(known) = known else { return };
+        if let Some(base) = &self.base {
+            for (name, digest) in base.known(|name| !self.goes(name)).take(KNOWN) {
+                known.note(name, &digest);
+            }
+        }
+        for (name, digest) in entries {
+            known.note(name, digest.as_ref());
+        }
+    }
+
+    /// Makes what is to be published durable, and waits until its last write is so old that a later one can be told from it.
+    fn settle(&mut self) -> Result<()> {
+        let (new, written) = (NewFile::of(&self.file), Instant::now());
+        self.file.sync_all().map_err(|e| Error::io("syncing", &self.path, e))?;
+        if self.cache.is_set() {
+            std::thread::sleep(SETTLED.saturating_sub(written.elapsed()));
+            self.new = Some(new);
+        }
+        Ok(())
     }
 
     /// Whether what is there is the archive that is joined, unchanged.
@@ -143,7 +181,7 @@ impl Appender {
     /// Takes another archive as the one that is joined. Our entries go to a new file behind it.
     fn join(&mut self, base: Option<Base>) {
         self.base = base.map(Arc::new);
-        self.staged = None;
+        (self.staged, self.new) = (None, None);
     }
 
     /// Puts the old entries before ours, which were put up to a position, and the documents behind. `false` where the

@@ -2,9 +2,12 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use transship_core::{Cancel, Error, ErrorKind, FileRange, Result};
-use transship_local::{FileStamp, open_regular};
+use transship_core::{
+    Body, Cache, Cancel, Digest, Error, ErrorKind, Expect, FileRange, Result, Stored,
+};
+use transship_local::{FileStamp, KnownParts, open_regular};
 
 use crate::index::BLOCK_LEN;
 use crate::{Compression, TarIndex, sniff};
@@ -14,6 +17,7 @@ use crate::{Compression, TarIndex, sniff};
 pub struct Base {
     index: Arc<TarIndex>,
     stamp: FileStamp,
+    known: KnownParts,
 }
 
 impl Base {
@@ -21,10 +25,13 @@ impl Base {
     ///
     /// # Errors
     /// `NotFound`; `Unsupported` when it is compressed as a whole; as [`TarIndex::read`].
-    pub fn open(path: &Path, cancel: &Cancel) -> Result<Self> {
+    pub fn open(path: &Path, cache: &Cache, cancel: &Cancel) -> Result<Self> {
+        let before = SystemTime::now();
         let file = open_regular(path)?;
         let found = file.metadata().map_err(|e| Error::io("looking at", path, e))?;
-        Self::of(&FileRange::whole(file, path)?, FileStamp::of(&found), cancel)
+        let stamp = FileStamp::of(&found);
+        let base = Self::of(&FileRange::whole(file, path)?, stamp, cancel)?;
+        Ok(Self { known: KnownParts::of(stamp, Some(before), cache), ..base })
     }
 
     /// Indexes an open file that was in this state.
@@ -42,12 +49,52 @@ impl Base {
         }
         crate::open::check_is_tar(&head[..n], "it")?;
         let index = Arc::new(TarIndex::of(range, cancel)?);
-        Ok(Self { index, stamp })
+        Ok(Self { index, stamp, known: KnownParts::of(stamp, None, &Cache::default()) })
     }
 
     /// What it holds and where.
     pub fn index(&self) -> &Arc<TarIndex> {
         &self.index
+    }
+
+    /// An entry, if it is there, whole, and has a digest. It is hashed now, unless the cache says that it was, and that the archive has
+    /// not changed since, or was made from one where it was.
+    ///
+    /// # Errors
+    /// `Cancelled`; I/O errors; `Unsupported` for digests that cannot be checked.
+    pub fn true_entry(
+        &self,
+        name: &str,
+        digest: &Digest,
+        cancel: &Cancel,
+    ) -> Result<Option<Stored>> {
+        let Ok(range) = self.index.get(name) else { return Ok(None) };
+        if self.known.has(name, digest) {
+            return Ok(Some(Stored::new(digest.clone(), range.len())));
+        }
+        let body = Body::from_file(range.clone()).expecting(&Expect::digest(digest.clone()));
+        match body.and_then(|body| body.chunks(cancel)?.finish()) {
+            Ok(stored) => {
+                if let Some(file) = range.file() {
+                    self.known.note_read(file, name, digest);
+                }
+                Ok(Some(stored))
+            }
+            Err(e) if e.kind() == ErrorKind::Corrupt => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// The entries whose digests are known, and these, as far as a name leads through entries that stay.
+    pub(super) fn known(
+        &self,
+        stays: impl Fn(&str) -> bool,
+    ) -> impl Iterator<Item = (&str, String)> {
+        let stays = move |name: &&str| {
+            self.index.chain(name).is_ok_and(|chain| chain.iter().all(|name| stays(name)))
+        };
+        let known = |name| Some((name, self.known.digest(name)?));
+        self.index.names().filter_map(known).filter(move |(name, _)| stays(name))
     }
 
     pub(super) fn stamp(&self) -> FileStamp {

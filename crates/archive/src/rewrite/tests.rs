@@ -3,7 +3,7 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::Barrier;
 
 use tempfile::TempDir;
-use transship_core::{Body, WriteMode};
+use transship_core::{Body, Cache, WriteMode};
 use transship_local::LockWait;
 
 use super::*;
@@ -18,7 +18,7 @@ fn texts(index: &TarIndex) -> Vec<(String, String)> {
 }
 
 fn held(path: &Path) -> Vec<(String, String)> {
-    texts(Base::open(path, &Cancel::new()).unwrap().index())
+    texts(Base::open(path, &Cache::default(), &Cancel::new()).unwrap().index())
 }
 
 fn shown(expected: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -37,7 +37,7 @@ fn create(path: &Path, files: &[(&str, &str)]) {
 
 fn add(path: &Path, file: &str, meanwhile: impl FnOnce()) -> Result<()> {
     let cancel = Cancel::new();
-    let (mut appender, mut tar) = Appender::begin(path, DOCUMENTS, &cancel)?;
+    let (mut appender, mut tar) = Appender::begin(path, DOCUMENTS, &Cache::default(), &cancel)?;
     tar.put_bytes("shared", b"by all")?;
     let body = Body::from_bytes(file.as_bytes().to_vec());
     tar.put_stream_as(file, body.chunks(&cancel)?)?;
@@ -80,7 +80,8 @@ fn the_lock_is_not_held_while_entries_are_copied() {
     create(&path, &[("old", "1"), ("list", "old ")]);
     let cancel = Cancel::new();
     for overtaken in [0, 1, 2] {
-        let (mut appender, mut tar) = Appender::begin(&path, DOCUMENTS, &cancel).unwrap();
+        let (mut appender, mut tar) =
+            Appender::begin(&path, DOCUMENTS, &Cache::default(), &cancel).unwrap();
         tar.put_bytes(&format!("new{overtaken}"), b"2").unwrap();
         let mut calls = 0;
         let mut documents = |_: Option<&std::sync::Arc<Base>>, tar: &mut TarWriter| {
@@ -102,7 +103,8 @@ fn the_lock_is_not_held_while_entries_are_copied() {
 /// Puts documents and nothing else.
 fn list(path: &Path, texts: &[(&'static str, &str)]) -> Result<()> {
     let cancel = Cancel::new();
-    let (mut appender, mut tar) = Appender::begin(path, &["list", "second"], &cancel)?;
+    let (mut appender, mut tar) =
+        Appender::begin(path, &["list", "second"], &Cache::default(), &cancel)?;
     let mut put = |_: Option<&std::sync::Arc<Base>>, tar: &mut TarWriter| {
         texts.iter().try_for_each(|(name, text)| tar.put_bytes(name, text.as_bytes()))
     };
@@ -141,7 +143,8 @@ fn what_failed_leaves_it_as_it_was_and_can_be_done_again() {
     create(&path, &[("old", "1"), ("list", "old ")]);
     let before = fs::read(&path).unwrap();
     let cancel = Cancel::new();
-    let (mut appender, mut tar) = Appender::begin(&path, DOCUMENTS, &cancel).unwrap();
+    let (mut appender, mut tar) =
+        Appender::begin(&path, DOCUMENTS, &Cache::default(), &cancel).unwrap();
     tar.put_bytes("new", b"2").unwrap();
     let failed = Error::new(ErrorKind::Unavailable, "no");
     let mut failed = Some(failed);
@@ -161,7 +164,8 @@ fn what_failed_leaves_it_as_it_was_and_can_be_done_again() {
     assert_eq!(held(&path), shown(&expected));
     drop(appender);
     let before = fs::read(&path).unwrap();
-    let (mut appender, mut tar) = Appender::begin(&path, DOCUMENTS, &cancel).unwrap();
+    let (mut appender, mut tar) =
+        Appender::begin(&path, DOCUMENTS, &Cache::default(), &cancel).unwrap();
     cancel.cancel();
     appender.publish(&mut tar, &mut |_, _| Ok(()), &LockWait::default(), &cancel).unwrap_err();
     drop(appender);
@@ -239,7 +243,8 @@ fn what_cannot_be_changed() {
     for (path, says) in
         [(&*path, "compressed as a whole"), (folder.path(), "a folder"), (Path::new("-"), "output")]
     {
-        let error = Appender::begin(path, DOCUMENTS, &Cancel::new()).unwrap_err();
+        let error =
+            Appender::begin(path, DOCUMENTS, &Cache::default(), &Cancel::new()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
         assert!(error.to_string().contains(says), "{error}");
     }

@@ -60,7 +60,8 @@ impl TarStore {
         how: &WriteOptions,
         cancel: &Cancel,
     ) -> Result<Self> {
-        let options = OutputOptions { documents: DOCUMENTS, spool: how.spool.clone(), compressor };
+        let (spool, cache) = (how.spool.clone(), how.cache.clone());
+        let options = OutputOptions { documents: DOCUMENTS, spool, compressor, cache };
         let (archive, tar) = ArchiveOutput::begin(path, mode, &options, cancel)?;
         let base = archive.base().cloned();
         if let Some(base) = &base {
@@ -128,13 +129,21 @@ impl TarStore {
         put.or_else(|| self.found().get(digest.as_ref()).copied())
     }
 
+    /// The entries of blobs that are known.
+    fn entries(&self, wanted: &BTreeSet<&str>) -> Result<Vec<(String, Digest)>> {
+        let digests = wanted.iter().map(|digest| parse_digest(digest));
+        let known =
+            digests.filter(|digest| !digest.as_ref().is_ok_and(|d| self.known(d).is_none()));
+        known.map(|digest| digest.map(|digest| (blob_path(&digest), digest))).collect()
+    }
+
     /// Whether a blob is put, or true in the base.
     fn is_here(&self, digest: &Digest, cancel: &Cancel) -> Result<bool> {
         if self.known(digest).is_some() {
             return Ok(true);
         }
         let Some(base) = &self.base else { return Ok(false) };
-        let Some(stored) = true_blob(base, &Expect::digest(digest.clone()), cancel)? else {
+        let Some(stored) = base.true_entry(&blob_path(digest), digest, cancel)? else {
             return Ok(false);
         };
         self.found().insert(digest.to_string(), stored.size);
@@ -246,7 +255,7 @@ impl TarStore {
             let name = blob_path(&digest);
             let expect = Expect::digest(digest.clone());
             if let Some(base) = base.filter(|base| base.index().contains(&name)) {
-                if true_blob(base, &expect, cancel)?.is_none() {
+                if base.true_entry(&name, &digest, cancel)?.is_none() {
                     let message =
                         format!("the archive was replaced by one whose {name} is corrupt");
                     return Err(Error::new(ErrorKind::Conflict, message).hint("copy again"));
@@ -346,7 +355,9 @@ impl Store for TarStore {
             }
             self.put_documents(tar, base, images, &ours, cancel)
         };
-        archive.publish(tar, &mut documents, &self.wait, cancel)
+        archive.publish(tar, &mut documents, &self.wait, cancel)?;
+        archive.note(&self.entries(&wanted)?);
+        Ok(())
     }
 }
 
@@ -373,17 +384,4 @@ pub(crate) fn docker_entries(base: Option<&Arc<Base>>) -> Result<Vec<SavedEntry>
 
 fn blob(base: &Base, digest: &Digest) -> Option<FileRange> {
     base.index().get(&blob_path(digest)).ok()
-}
-
-/// A blob of an archive, if it is there, whole, and true to what is expected: it is hashed now.
-fn true_blob(base: &Base, expect: &Expect, cancel: &Cancel) -> Result<Option<Stored>> {
-    let Some(range) = expect.digest.as_ref().and_then(|digest| blob(base, digest)) else {
-        return Ok(None);
-    };
-    let body = Body::from_file(range).expecting(expect);
-    match body.and_then(|body| body.chunks(cancel)?.finish()) {
-        Ok(stored) => Ok(Some(stored)),
-        Err(e) if e.kind() == ErrorKind::Corrupt => Ok(None),
-        Err(e) => Err(e),
-    }
 }

@@ -90,6 +90,10 @@
 //! times of the last modification and change. A file with another content, name or mode is hashed again. Because a change within
 //! one tick of the file system's clock could leave no trace, a file is remembered only if its last write was in an earlier tick.
 //!
+//! With `--append`, blobs of `oci-archive:` and plain layers of `docker-archive:` that the archive has are hashed once, too: each append makes
+//! another file, and carries over what was known of the one before, of 1000 entries at most. A write to the archive that transship did not make
+//! ends that. A command waits up to 20 ms for it, so that the last write of its own is a tick old before the archive shows.
+//!
 //! The same file remembers what layers became when they were compressed, by diff ID, encoder and level. The same copy with
 //! `--compress` finds the results at the destination and compresses nothing. So a second run reads manifests and configs and
 //! writes nothing; with `--append`, an archive that has all images under all their names is not rewritten.
