@@ -288,7 +288,7 @@ pub enum Abandoned {
 /// Whether an archive can be read at random, where it can be read in one pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reading {
-    /// It can: a pass over it is for who wants one.
+    /// It can; it can be read in one pass, too.
     #[default]
     AtRandom,
     /// It comes in one pass, each time that it is read.

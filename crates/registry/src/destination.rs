@@ -188,7 +188,7 @@ impl RegistryDestination {
             let message =
                 format!("the registry does not take all of it: {}", committed.lost.join("; "));
             return Err(Error::new(ErrorKind::Denied, message)
-                .hint("let the registry take it, and copy and sign the image again"));
+                .hint("change the settings of the registry so that it accepts them, and copy and sign again"));
         }
         for target in &self.targets {
             target.publish(what.root, &mut committed).await?;

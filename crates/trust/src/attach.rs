@@ -190,8 +190,9 @@ fn check_count(signatures: usize) -> Result<()> {
     if signatures <= SIGNATURES_LIMIT {
         return Ok(());
     }
-    let message =
-        format!("more than {SIGNATURES_LIMIT} signatures of one manifest are read by nobody");
+    let message = format!(
+        "a manifest can have {SIGNATURES_LIMIT} signatures at most: policies accept no image with more"
+    );
     Err(Error::new(ErrorKind::LimitExceeded, message))
 }
 

@@ -354,7 +354,7 @@ fn a_malformed_file_is_named_with_its_key_before_anything_is_opened() {
     lab.policy("one.asc");
     for (text, said) in [
         ("docker: [", "while parsing"),
-        ("docker: {HOST: {lookaside: sigs}}", "lookaside: \"sigs\" is no URL"),
+        ("docker: {HOST: {lookaside: sigs}}", "lookaside: line 1: \"sigs\" is no URL"),
         ("docker: {HOST: {look: x}}", "\"look\" is not known: known are lookaside,"),
     ] {
         lab.registries_d(text);
@@ -373,7 +373,9 @@ fn a_malformed_file_is_named_with_its_key_before_anything_is_opened() {
     fs::create_dir_all(lab.path(user)).unwrap();
     lab.images.session.write(&format!("{user}/x.yaml"), "x: y");
     let line = format!("copy --policy p.json docker://{}/app:1 oci:out:1", lab.images.host);
-    assert!(text(&lab.images.session.run(&line)).contains("registries.d/x.yaml: \"x\" is not"));
+    assert!(
+        text(&lab.images.session.run(&line)).contains("registries.d/x.yaml: line 1: \"x\" is not")
+    );
     lab.images.session.write("p.json", r#"{"default":[{"type":"insecureAcceptAnything"}]}"#);
     lab.images.session.ok(&line);
 }

@@ -449,3 +449,10 @@
 //! A push to `serve` for which there is no space gets 507 and "no space left on device", and the upload goes, so that what it took is free
 //! for others. 413 says that the blob is too large, which sends people to the wrong setting. The price: docker tries any 5xx again, four
 //! times in 50 s, and shows the status, not the message.
+//!
+//! # 93. `sign` in a registry names the image by its digest
+//!
+//! `sign app:1` wrote the image under its tag once more, as a copy does, so a tag that another writer moved between reading and writing
+//! was moved back. Now the tag is read once, and everything is written by digest: the tag is not written, so it cannot go back, and
+//! registries with immutable tags can be signed in. The name that is signed is still that of the tag. The price: the report names the
+//! image by its digest. In a layout the name is given again: there a commit without a name would make a second entry.
