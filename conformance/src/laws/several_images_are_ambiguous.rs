@@ -6,12 +6,15 @@ use super::{fails, write_archive};
 use crate::expected::Entry;
 use crate::model::Image;
 use crate::runner::Kit;
-use crate::{Ability, Held, Law};
+use crate::{Ability, Held, Law, Reading};
 
 pub(crate) const LAW: Law = Law {
     name: "several_images_are_ambiguous",
     sentence: "An archive of several images without a choice is `Ambiguous`, and the error lists the names to choose from.",
-    promises: &["`Ambiguous` when several images fit, or none is chosen of several."],
+    promises: &[
+        "`Ambiguous` when several images fit, or none is chosen of several.",
+        "`Ambiguous`, before anything passes, where several images are listed and none is chosen.",
+    ],
     needs: &[Ability::ManyImages, Ability::Ambiguity],
     cost: 8,
     check,
@@ -30,7 +33,13 @@ fn check(kit: &Kit) -> Held {
             let opened = lab.transport().source(lab.at(), &ReadOptions::default()).await;
             let (first, last) = (name(0), name(count - 1));
             let naming = [lab.at().locator(), &first, &last];
-            fails(opened, &[ErrorKind::Ambiguous], &naming, "opening one of several")
+            fails(opened, &[ErrorKind::Ambiguous], &naming, "opening one of several")?;
+            let one_pass = lab.archives()?.one_pass();
+            let Some(one_pass) = one_pass.filter(|_| lab.claims().reading == Reading::InOnePass) else {
+                return Ok(());
+            };
+            let chosen = one_pass.chosen(lab.at()).await;
+            fails(chosen, &[ErrorKind::Ambiguous], &naming, "asking before a pass which one of several is chosen")
         })
     })
 }

@@ -68,7 +68,10 @@ impl Archives for Mutant {
     fn one_pass(&self) -> Option<&dyn OnePass> {
         let able = matches!(
             self.fault,
-            Fault::PassLosesTheLast | Fault::AlwaysComesOnce | Fault::NeverComesOnce
+            Fault::PassLosesTheLast
+                | Fault::AlwaysComesOnce
+                | Fault::NeverComesOnce
+                | Fault::PassesBeforeItAsks
         );
         able.then_some(self)
     }

@@ -258,6 +258,8 @@ faults! {
     FirstOfSeveral => "several_images_are_ambiguous",
     /// The error does not list the names.
     AmbiguousSaysNoNames => "several_images_are_ambiguous",
+    /// That several are there and none is chosen shows after the pass.
+    PassesBeforeItAsks => "several_images_are_ambiguous",
     /// Details are those of the first image.
     DetailsOfTheFirst => "details_are_true",
     /// The size is that of the config, too.

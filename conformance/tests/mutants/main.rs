@@ -100,7 +100,7 @@ impl Fixture for Mutants {
             }
             Fault::EmptyIsThere => strict.with(Empty::None),
             Fault::DropLeavesATask => strict.with(Dropped::InTasks),
-            Fault::NeverComesOnce => strict.with(Reading::InOnePass),
+            Fault::NeverComesOnce | Fault::PassesBeforeItAsks => strict.with(Reading::InOnePass),
             Fault::ReplacedGoesWithItsName => strict.with(Replaces::Names),
             _ => strict,
         }

@@ -1,8 +1,11 @@
 //! [`Containerd`]: the calls that are used here, in one namespace.
 
 use std::error::Error as _;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::time::timeout;
 use tonic::client::Grpc;
 use tonic::codegen::http::Uri;
 use tonic::codegen::http::uri::PathAndQuery;
@@ -25,6 +28,9 @@ use crate::status;
 
 /// The largest message that is taken: containerd sends none that is larger.
 const MESSAGE_LIMIT: usize = 16 << 20;
+
+/// How long it may be silent in the middle of a blob, before it is asked whether it still runs.
+const SILENCE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 30 });
 
 const NAMESPACE: &str = "containerd-namespace";
 const LEASE: &str = "containerd-lease";
@@ -63,6 +69,34 @@ impl Containerd {
         let answer = grpc.unary(request, path, ProstCodec::default()).await.ok()?;
         let answer: VersionResponse = answer.into_inner();
         Some(answer.version)
+    }
+
+    /// Waits for what containerd does at length, as the last piece of a blob that it writes to a slow disk: as long as it needs, while it
+    /// answers something small.
+    pub(crate) async fn while_it_runs<T>(
+        &self,
+        work: impl Future<Output = Result<T, Status>>,
+    ) -> Result<T, Status> {
+        let mut work = pin!(work);
+        loop {
+            if let Ok(done) = timeout(SILENCE, &mut work).await {
+                return done;
+            }
+            if let Err(silent) = self.ping().await {
+                // What was done meanwhile counts.
+                return timeout(Duration::ZERO, &mut work).await.unwrap_or(Err(silent));
+            }
+        }
+    }
+
+    async fn ping(&self) -> Result<(), Status> {
+        let failed = |error: Error| Status::unavailable(error.to_string());
+        let (mut grpc, path) = self.call(VERSION, "Version").await.map_err(failed)?;
+        let request = self.request(Empty {}).map_err(failed)?;
+        let answer: tonic::Response<VersionResponse> =
+            grpc.unary(request, path, ProstCodec::default()).await?;
+        drop(answer);
+        Ok(())
     }
 
     pub(crate) async fn namespaces(&self) -> Result<Vec<String>> {
@@ -227,8 +261,8 @@ impl Containerd {
 
     /// What containerd says has failed, with its version where it is too old.
     pub(crate) async fn error(&self, status: Status) -> Error {
-        if status.source().is_some_and(<dyn std::error::Error>::is::<NoAnswer>) {
-            return NoAnswer::error(self.socket.path());
+        if let Some(silent) = status.source().and_then(|source| source.downcast_ref::<NoAnswer>()) {
+            return silent.error(self.socket.path());
         }
         let unknown = status.code() == Code::Unimplemented;
         let error = status::error(&status);

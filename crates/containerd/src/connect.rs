@@ -26,8 +26,15 @@ const STREAM_WINDOW: u32 = 512 << 10;
 /// How many bytes of all answers may be on their way.
 const CONNECTION_WINDOW: u32 = 4 << 20;
 
-/// How long containerd may take for the first call of a connection. Later ones may take as long as they need.
+/// How long containerd may take for the first call of a connection.
 const FIRST_ANSWER: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 30 });
+
+/// How long it may take for the beginning of another answer. None takes long: it has at most the list of the images, or the first of a
+/// blob's bytes.
+const ANSWER: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 120 });
+
+/// The same where something is deleted, for which containerd waits until it has collected what is not needed.
+const DELETION: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 600 });
 
 /// The socket of a containerd.
 pub(crate) struct Socket {
@@ -97,14 +104,14 @@ impl Socket {
     }
 }
 
-/// There was no answer to the first call of a connection.
-#[derive(Debug)]
-pub(crate) struct NoAnswer;
+/// There was no answer for that time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NoAnswer(Duration);
 
 impl NoAnswer {
     /// What is said of a socket.
-    pub(crate) fn error(at: &Path) -> Error {
-        let (shown, limit) = (at.display(), FIRST_ANSWER.as_secs());
+    pub(crate) fn error(self, at: &Path) -> Error {
+        let (shown, limit) = (at.display(), self.0.as_secs());
         let message = format!("what listens at {shown} has not answered for {limit} seconds");
         Error::new(ErrorKind::Unavailable, message)
             .hint("containerd is stopped or hangs: look at its log, and start it again")
@@ -163,27 +170,35 @@ impl Service<http::Request<Body>> for Connection {
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let deletes = request.uri().path().ends_with("/Delete");
         let (mut sender, answered) = (self.sender.clone(), Arc::clone(&self.answered));
         Box::pin(async move {
             let answer = async {
                 poll_fn(|context| sender.poll_ready(context)).await.map_err(broken_off)?;
                 sender.send_request(request).await.map_err(broken_off)
             };
-            if answered.load(Ordering::Relaxed) {
-                return answer.await;
-            }
-            let answer = timeout(FIRST_ANSWER, answer).await;
-            let answer = answer.unwrap_or_else(|_| Err(no_answer()))?;
+            let limit = match answered.load(Ordering::Relaxed) {
+                false => FIRST_ANSWER,
+                true if deletes => DELETION,
+                true => ANSWER,
+            };
+            let answer = within(limit, answer).await?;
             answered.store(true, Ordering::Relaxed);
             Ok(answer)
         })
     }
 }
 
-fn no_answer() -> Status {
-    let mut status = Status::deadline_exceeded("no answer");
-    status.set_source(Arc::new(NoAnswer));
-    status
+/// Waits for containerd so long.
+async fn within<T>(
+    limit: Duration,
+    answer: impl Future<Output = Result<T, Status>>,
+) -> Result<T, Status> {
+    timeout(limit, answer).await.unwrap_or_else(|_| {
+        let mut status = Status::deadline_exceeded("no answer");
+        status.set_source(Arc::new(NoAnswer(limit)));
+        Err(status)
+    })
 }
 
 fn broken_off(error: hyper::Error) -> Status {

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::StreamExt;
-use futures_util::stream::BoxStream;
+use futures_util::stream::{self, BoxStream};
+use tonic::Streaming;
 use transship_core::{
     Body, ByteStream, Descriptor, Digest, Error, ErrorKind, Expect, ImageName, ImageSource,
     MANIFEST_LIMIT, Manifest, MediaType, Reference, Referrers, Result, ResultExt, parse_digest,
@@ -14,6 +15,7 @@ use transship_core::{
 use crate::api::{self, Containerd};
 use crate::find::Stored;
 use crate::labels;
+use crate::proto::ReadResponse;
 
 /// An image, opened: its root stays the one that it was, whatever becomes of its name.
 #[derive(Debug)]
@@ -88,7 +90,7 @@ pub(crate) async fn body(from: &Containerd, of: &Descriptor) -> Result<Body> {
         async move {
             // containerd refuses to read from the end on.
             let bytes: ByteStream = if at >= size {
-                Box::pin(futures_util::stream::empty())
+                Box::pin(stream::empty())
             } else {
                 bytes(from, digest, at).await?
             };
@@ -103,18 +105,18 @@ async fn bytes(
     digest: Digest,
     at: u64,
 ) -> Result<BoxStream<'static, Result<Bytes>>> {
-    let answers = from.read(&digest, at).await?;
-    Ok(answers
-        .then(move |answer| {
-            let from = from.clone();
-            async move {
-                match answer {
-                    Ok(answer) => Ok(answer.data),
-                    Err(status) => Err(from.error(status).await),
-                }
+    let answers = Some(from.read(&digest, at).await?);
+    let next = move |answers: Option<Streaming<ReadResponse>>| {
+        let from = from.clone();
+        async move {
+            let mut answers = answers?;
+            match from.while_it_runs(answers.message()).await {
+                Ok(answer) => answer.map(|answer| (Ok(answer.data), Some(answers))),
+                Err(status) => Some((Err(from.error(status).await), None)),
             }
-        })
-        .boxed())
+        }
+    };
+    Ok(stream::unfold(answers, next).boxed())
 }
 
 #[async_trait]

@@ -180,7 +180,7 @@ impl Upload<'_> {
             Ok(answers) => answers,
             Err(status) => return Ok(Err(status)),
         };
-        Ok(match answers.message().await {
+        Ok(match self.containerd.while_it_runs(answers.message()).await {
             Ok(Some(answer)) => Ok(Session { send, answers, offset: size(answer.offset)? }),
             Ok(None) => Err(ended_early()),
             Err(status) => Err(status),
@@ -205,7 +205,7 @@ impl Upload<'_> {
         };
         let failed = async {
             loop {
-                match answers.message().await {
+                match self.containerd.while_it_runs(answers.message()).await {
                     Ok(Some(_)) => {}
                     Ok(None) => return ended_early(),
                     Err(status) => return status,
@@ -256,7 +256,7 @@ impl Upload<'_> {
         let _ = send.send(commit).await;
         drop(send);
         loop {
-            match answers.message().await {
+            match self.containerd.while_it_runs(answers.message()).await {
                 Ok(Some(answer)) if answer.action == WriteAction::Commit as i32 => return Ok(()),
                 Ok(Some(_)) => {}
                 Ok(None) => return Err(ended_early()),

@@ -3,15 +3,17 @@
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::process::Stdio;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use tokio::io::AsyncReadExt as _;
 use tokio::process::ChildStdout;
 use tokio::sync::mpsc::Receiver;
+use tokio::time::timeout;
 use transship_core::{DockerName, Error, ErrorKind, Result, ResultExt};
 use transship_docker_daemon::engine::{Chunks, Inspected, Piece};
-use transship_docker_daemon::http::parsed;
+use transship_docker_daemon::http::{ANSWER, REMOVAL, parsed};
 
 use crate::podman::{Line, Route};
 use crate::process::{Loading, Running, output};
@@ -51,13 +53,20 @@ impl Command {
         command
     }
 
+    /// Runs it for an answer that is small. A save or a load may take as long as it needs: nobody else can be asked whether it still
+    /// does something, and a user sees the process, and can end it.
     async fn run(&self, args: &[&str]) -> Result<Vec<u8>> {
         let mut running = Running::start(self.command(args), args)?;
         let stdout = running.stdout()?;
-        // Where podman says too much, its pipe closes before its end: that ends it, and is not why.
-        let said = output(stdout).await?;
-        running.succeeded().await?;
-        Ok(said)
+        let limit = if args[0] == "rmi" { REMOVAL } else { ANSWER };
+        let answer = async {
+            // Where podman says too much, its pipe closes before its end: that ends it, and is not why.
+            let said = output(stdout).await?;
+            running.succeeded().await?;
+            Ok(said)
+        };
+        let answer = timeout(limit, answer).await;
+        answer.unwrap_or_else(|_| Err(no_answer(args[0], limit)))
     }
 }
 
@@ -131,6 +140,13 @@ impl Route for Command {
         }
         Ok(said.find("sha256:").and_then(|at| said.get(at..at + 71)).map(str::to_owned))
     }
+}
+
+fn no_answer(verb: &str, limit: Duration) -> Error {
+    let message = format!("podman {verb} gave no answer for {} seconds", limit.as_secs());
+    Error::new(ErrorKind::Unavailable, message).hint(
+        "another podman holds the lock of the store, or it hangs: see podman ps, and try again",
+    )
 }
 
 /// A save, of which podman is killed when it is dropped.

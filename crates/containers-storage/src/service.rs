@@ -33,7 +33,7 @@ impl Service {
     /// Asks who is there.
     pub(crate) async fn open(address: Address, from: &str) -> Result<Self> {
         let at = || format!("podman at {address} (from {from})");
-        let ping = address.ask(Method::GET, "/libpod/_ping", Sent::Nothing);
+        let ping = address.ask(Method::GET, "/libpod/_ping");
         let ping = address.first(ping).await.context(at)?;
         let theirs = ping.header("Libpod-Api-Version").map(str::to_owned);
         let theirs = theirs.ok_or_else(|| {
@@ -48,14 +48,24 @@ impl Service {
         Ok(Self { address, from: from.to_owned(), version })
     }
 
-    async fn ask(&self, method: Method, path: &str, body: Sent) -> Result<Answer> {
-        let path = format!("/v{}/libpod/{path}", self.version);
-        let answer = self.address.ask(method, &path, body).await;
+    async fn ask(&self, method: Method, path: &str) -> Result<Answer> {
+        self.says(self.address.ask(method, &self.path(path)).await)
+    }
+
+    async fn ask_for_long(&self, method: Method, path: &str, body: Sent) -> Result<Answer> {
+        self.says(self.address.ask_for_long(method, &self.path(path), body).await)
+    }
+
+    fn path(&self, path: &str) -> String {
+        format!("/v{}/libpod/{path}", self.version)
+    }
+
+    fn says(&self, answer: Result<Answer>) -> Result<Answer> {
         answer.context(|| format!("podman at {} (from {})", self.address, self.from))
     }
 
     async fn json<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
-        parsed(&self.ask(Method::GET, path, Sent::Nothing).await?.all(ANSWER_LIMIT).await?)
+        parsed(&self.ask(Method::GET, path).await?.all(ANSWER_LIMIT).await?)
     }
 }
 
@@ -67,7 +77,7 @@ impl Route for Service {
 
     async fn is_list(&self, id: &str) -> bool {
         let path = format!("manifests/{}/exists", encoded(id));
-        self.ask(Method::GET, &path, Sent::Nothing).await.is_ok()
+        self.ask(Method::GET, &path).await.is_ok()
     }
 
     async fn inspect(&self, image: &str) -> Result<Inspected> {
@@ -86,12 +96,11 @@ impl Route for Service {
         let repository = encoded(&format!("{}/{}", name.domain(), name.path()));
         let tag = encoded(name.tag().unwrap_or("latest"));
         let path = format!("images/{}/tag?repo={repository}&tag={tag}", encoded(image));
-        self.ask(Method::POST, &path, Sent::Nothing).await.map(drop)
+        self.ask(Method::POST, &path).await.map(drop)
     }
 
     async fn remove(&self, image: &str) -> Result<()> {
-        let answer =
-            self.ask(Method::DELETE, &format!("images/{}", encoded(image)), Sent::Nothing).await?;
+        let answer = self.ask(Method::DELETE, &format!("images/{}", encoded(image))).await?;
         answer.all(ANSWER_LIMIT).await.map(drop)
     }
 
@@ -99,11 +108,11 @@ impl Route for Service {
         let references: Vec<_> =
             images.iter().map(|image| format!("references={}", encoded(image))).collect();
         let path = format!("images/export?format=docker-archive&{}", references.join("&"));
-        Ok(Box::new(self.ask(Method::GET, &path, Sent::Nothing).await?))
+        Ok(Box::new(self.ask_for_long(Method::GET, &path, Sent::Nothing).await?))
     }
 
     async fn load(&self, tar: Receiver<Piece>) -> Result<Option<String>> {
-        let answer = self.ask(Method::POST, "images/load", Sent::Tar(tar)).await?;
+        let answer = self.ask_for_long(Method::POST, "images/load", Sent::Tar(tar)).await?;
         let loaded: Loaded = parsed(&answer.all(ANSWER_LIMIT).await?)?;
         if loaded.names.is_empty() {
             let message = "podman does not say that it has loaded the image";

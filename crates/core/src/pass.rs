@@ -22,6 +22,15 @@ pub trait OnePass: Send + Sync {
     /// - Reads nothing of it.
     async fn comes_once(&self, at: &Reference) -> bool;
 
+    /// Looks whether one image is chosen, as far as that shows before a pass: in the list of an engine, and not in a pipe. To be asked
+    /// where one image is to be read.
+    ///
+    /// - `Ambiguous`, before anything passes, where several images are listed and none is chosen.
+    async fn chosen(&self, at: &Reference) -> Result<()> {
+        let _ = at;
+        Ok(())
+    }
+
     /// Reads it to its end. What the reference says beyond the archive's place is not looked at.
     ///
     /// - Opened with what passed, it has the images, documents and blobs that it has when it is read at random, and is

@@ -39,6 +39,14 @@ struct Found {
 }
 
 impl Found {
+    fn path(&self, path: &str) -> String {
+        format!("/v{}.{}{path}", self.version.0, self.version.1)
+    }
+
+    fn says(&self, answer: Result<Answer>) -> Result<Answer> {
+        answer.context(|| format!("the engine at {} (from {})", self.address, self.from))
+    }
+
     /// Whether it says of each manifest that it is whole: since 1.48.
     fn says_what_is_whole(&self) -> bool {
         self.store == Store::Containerd && self.version >= Version(1, 48)
@@ -108,24 +116,25 @@ impl Engine for Daemon {
         let repository = encoded(&format!("{}/{}", name.domain(), name.path()));
         let tag = encoded(name.tag().unwrap_or("latest"));
         let path = format!("/images/{}/tag?repo={repository}&tag={tag}", encoded(image));
-        let answer = self.request(Method::POST, &path, Sent::Nothing).await;
+        let answer = self.request(Method::POST, &path).await;
         answer.context(|| format!("naming the image {name}")).map(drop)
     }
 
     async fn remove(&self, image: &str) -> Result<()> {
         let path = format!("/images/{}", encoded(image));
-        self.request(Method::DELETE, &path, Sent::Nothing).await?.all(ANSWER_LIMIT).await.map(drop)
+        self.request(Method::DELETE, &path).await?.all(ANSWER_LIMIT).await.map(drop)
     }
 
     async fn save(&self, images: &[String]) -> Result<Box<dyn Chunks>> {
         let names: Vec<_> =
             images.iter().map(|image| format!("names={}", encoded(image))).collect();
         let path = format!("/images/get?{}", names.join("&"));
-        Ok(Box::new(self.request(Method::GET, &path, Sent::Nothing).await?))
+        Ok(Box::new(self.request_for_long(Method::GET, &path, Sent::Nothing).await?))
     }
 
     async fn load(&self, tar: Receiver<Piece>) -> Result<Option<String>> {
-        let answer = self.request(Method::POST, "/images/load?quiet=1", Sent::Tar(tar)).await?;
+        let answer =
+            self.request_for_long(Method::POST, "/images/load?quiet=1", Sent::Tar(tar)).await?;
         reply::loaded(&answer.all(ANSWER_LIMIT).await?)
     }
 }
@@ -136,16 +145,18 @@ impl Daemon {
     }
 
     async fn json<T: DeserializeOwned>(&self, method: Method, path: &str) -> Result<T> {
-        let bytes = self.request(method, path, Sent::Nothing).await?.all(ANSWER_LIMIT).await?;
+        let bytes = self.request(method, path).await?.all(ANSWER_LIMIT).await?;
         parsed(&bytes)
     }
 
-    async fn request(&self, method: Method, path: &str, body: Sent) -> Result<Answer> {
+    async fn request(&self, method: Method, path: &str) -> Result<Answer> {
         let found = self.found().await?;
-        let Version(major, minor) = found.version;
-        let path = format!("/v{major}.{minor}{path}");
-        let answer = found.address.ask(method, &path, body).await;
-        answer.context(|| format!("the engine at {} (from {})", found.address, found.from))
+        found.says(found.address.ask(method, &found.path(path)).await)
+    }
+
+    async fn request_for_long(&self, method: Method, path: &str, body: Sent) -> Result<Answer> {
+        let found = self.found().await?;
+        found.says(found.address.ask_for_long(method, &found.path(path), body).await)
     }
 
     async fn found(&self) -> Result<&Found> {
@@ -165,11 +176,11 @@ impl Daemon {
 
 /// The API that both sides speak, and how images are kept.
 async fn identify(address: &Address, pinned: Option<&str>) -> Result<(Version, Store)> {
-    let ping = match address.ask(Method::HEAD, "/_ping", Sent::Nothing).await {
+    let ping = match address.ask(Method::HEAD, "/_ping").await {
         Err(error)
             if error.kind() != ErrorKind::Unavailable && error.kind() != ErrorKind::Denied =>
         {
-            address.ask(Method::GET, "/_ping", Sent::Nothing).await?
+            address.ask(Method::GET, "/_ping").await?
         }
         answer => answer?,
     };
@@ -195,7 +206,7 @@ async fn identify(address: &Address, pinned: Option<&str>) -> Result<(Version, S
         return Ok((version, Store::Podman));
     }
     let path = format!("/v{}.{}/info", version.0, version.1);
-    let info = address.ask(Method::GET, &path, Sent::Nothing).await?.all(ANSWER_LIMIT).await?;
+    let info = address.ask(Method::GET, &path).await?.all(ANSWER_LIMIT).await?;
     let info: Info = parsed(&info)?;
     let containerd = info.driver_status.iter().flatten().any(|pair| {
         matches!(&pair[..], [key, value] if key == "driver-type" && value.contains("containerd"))

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -28,6 +28,17 @@ use crate::reply;
 
 /// The most bytes of an answer other than a save: the list of some 100,000 images.
 pub const ANSWER_LIMIT: usize = 64 << 20;
+
+/// How long an engine may take for one answer that is small: a list, what it says of an image, a name. One with many images on a slow
+/// disk takes seconds.
+pub const ANSWER: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 120 });
+
+/// The same where it removes something: layers of many files on a slow disk take minutes.
+pub const REMOVAL: Duration = Duration::from_secs(600);
+
+/// How long it may be silent while it saves or loads, before it is asked whether it still runs. It prepares a save, and unpacks a load,
+/// without a word, as long as the image is large.
+const SILENCE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 30 });
 
 /// How long an engine may take for the first thing that it is asked. One that its socket starts needs some of it.
 const FIRST_ANSWER: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 30 });
@@ -89,6 +100,8 @@ pub struct Answer {
     status: StatusCode,
     headers: HeaderMap,
     body: Incoming,
+    /// Of a save or load: whom to ask whether it still runs.
+    engine: Option<Address>,
     _connection: Task<()>,
 }
 
@@ -119,7 +132,11 @@ impl Answer {
 impl Chunks for Answer {
     async fn next(&mut self) -> Result<Option<Bytes>> {
         loop {
-            let frame = poll_fn(|cx| Pin::new(&mut self.body).poll_frame(cx)).await;
+            let frame = poll_fn(|cx| Pin::new(&mut self.body).poll_frame(cx));
+            let frame = match &self.engine {
+                Some(engine) => engine.while_it_runs(frame).await?,
+                None => within(ANSWER, frame).await?,
+            };
             match frame {
                 None => return Ok(None),
                 Some(Ok(frame)) => {
@@ -134,35 +151,79 @@ impl Chunks for Answer {
 }
 
 impl Address {
-    /// What an engine is asked first. Later requests may take as long as they need: a load is answered when it is done.
+    /// What an engine is asked first.
     ///
     /// # Errors
     /// Those of the requests; `Unavailable` when it accepts connections and does not answer.
     pub async fn first<T>(&self, requests: impl Future<Output = Result<T>>) -> Result<T> {
         let limit = if self.is_ssh() { FIRST_ANSWER_BY_SSH } else { FIRST_ANSWER };
-        timeout(limit, requests).await.unwrap_or_else(|_| {
-            let message = format!("there was no answer for {} seconds", limit.as_secs());
-            Err(Error::new(ErrorKind::Unavailable, message).hint(
-                "what listens there is stopped or hangs: look at its log, and start it again",
-            ))
-        })
+        within(limit, requests).await?
     }
 
-    /// Sends a request over a connection of its own, and waits for the headers of the answer.
+    /// Sends a request over a connection of its own, and waits for the headers of the answer, which is small.
+    ///
+    /// # Errors
+    /// `Unavailable` when nobody answers in [`ANSWER`] or [`REMOVAL`]; a refusal, with the words of the engine.
+    pub async fn ask(&self, method: Method, path: &str) -> Result<Answer> {
+        let limit = if method == Method::DELETE { REMOVAL } else { ANSWER };
+        let answer = async { self.send(self.connect().await?, method, path, Sent::Nothing).await };
+        refused(within(limit, answer).await??).await
+    }
+
+    /// Asks for a save, or sends a load. These take as long as they need, while the engine runs: where it is silent for long, it is
+    /// asked for something small.
     ///
     /// # Errors
     /// `Unavailable` when nobody answers; a refusal, with the words of the engine.
-    pub async fn ask(&self, method: Method, path: &str, body: Sent) -> Result<Answer> {
-        let stream = self.connect().await?;
-        let path = format!("{}{path}", self.base());
-        let answer = send(stream, method, &path, body).await?;
-        if answer.status.is_success() {
-            return Ok(answer);
-        }
-        let status = answer.status;
-        let said = answer.all(ANSWER_LIMIT).await.unwrap_or_default();
-        Err(refusal(status, &said))
+    pub async fn ask_for_long(&self, method: Method, path: &str, body: Sent) -> Result<Answer> {
+        let stream = within(ANSWER, self.connect()).await??;
+        let mut answer = self.while_it_runs(self.send(stream, method, path, body)).await??;
+        answer.engine = Some(self.clone());
+        refused(answer).await
     }
+
+    async fn send(&self, at: Stream, method: Method, path: &str, body: Sent) -> Result<Answer> {
+        send(at, method, &format!("{}{path}", self.base()), body).await
+    }
+
+    /// Waits for what an engine does at length, as long as it answers a ping. By ssh none is sent, for a connection of its own may ask
+    /// a person for a password; ssh notices itself that the other side has gone.
+    async fn while_it_runs<T>(&self, work: impl Future<Output = T>) -> Result<T> {
+        let mut work = pin!(work);
+        if self.is_ssh() {
+            return Ok(work.await);
+        }
+        loop {
+            if let Ok(done) = timeout(SILENCE, &mut work).await {
+                return Ok(done);
+            }
+            let ping = async {
+                self.send(self.connect().await?, Method::GET, "/_ping", Sent::Nothing).await
+            };
+            if let Err(silent) = self.first(ping).await {
+                // What was done meanwhile counts.
+                return timeout(Duration::ZERO, &mut work).await.map_err(|_| silent);
+            }
+        }
+    }
+}
+
+async fn refused(answer: Answer) -> Result<Answer> {
+    if answer.status.is_success() {
+        return Ok(answer);
+    }
+    let status = answer.status;
+    let said = answer.all(ANSWER_LIMIT).await.unwrap_or_default();
+    Err(refusal(status, &said))
+}
+
+/// Waits for an engine so long.
+async fn within<T>(limit: Duration, answer: impl Future<Output = T>) -> Result<T> {
+    timeout(limit, answer).await.map_err(|_| {
+        let message = format!("there was no answer for {} seconds", limit.as_secs());
+        Error::new(ErrorKind::Unavailable, message)
+            .hint("what listens there is stopped or hangs: look at its log, and start it again")
+    })
 }
 
 fn refusal(status: StatusCode, said: &[u8]) -> Error {
@@ -216,7 +277,8 @@ async fn send(stream: Stream, method: Method, path: &str, body: Sent) -> Result<
         .map_err(|error| Error::new(ErrorKind::Unexpected, "making a request").caused_by(error))?;
     let answer = sender.send_request(request).await.map_err(failed)?;
     let (head, body) = answer.into_parts();
-    Ok(Answer { status: head.status, headers: head.headers, body, _connection: connection })
+    let (status, headers) = (head.status, head.headers);
+    Ok(Answer { status, headers, body, engine: None, _connection: connection })
 }
 
 fn cut(what: &'static str, error: hyper::Error) -> Error {
@@ -243,6 +305,49 @@ pub fn encoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// An engine that answers what is asked of it after so many seconds.
+    #[cfg(unix)]
+    fn engine(folder: &std::path::Path, seconds: fn(&str) -> u64) -> Address {
+        use std::io::{Read as _, Write as _};
+
+        let socket = folder.join("s");
+        let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                std::thread::spawn(move || {
+                    let mut head = [0; 4096];
+                    let read = stream.read(&mut head).unwrap();
+                    let asked = String::from_utf8_lossy(&head[..read]).into_owned();
+                    std::thread::sleep(Duration::from_secs(seconds(&asked)));
+                    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK");
+                });
+            }
+        });
+        Address::unix(socket, Program::Docker)
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn what_is_small_has_a_limit_and_what_is_long_has_none_while_the_engine_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = engine(folder.path(), |asked| if asked.contains("_ping") { 0 } else { 4 });
+        let error = at.ask(Method::GET, "/images/json").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+        assert!(error.to_string().contains("no answer for 1 seconds"), "{error}");
+        let saved = at.ask_for_long(Method::GET, "/images/get", Sent::Nothing).await.unwrap();
+        assert_eq!(saved.all(10).await.unwrap(), b"OK");
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_save_of_an_engine_that_is_stopped_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = engine(folder.path(), |_| 600);
+        let error = at.ask_for_long(Method::GET, "/images/get", Sent::Nothing).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    }
 
     #[test]
     fn refusals_have_the_engines_words() {

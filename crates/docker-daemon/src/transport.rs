@@ -12,7 +12,7 @@ use transship_core::{
 
 use crate::delete;
 use crate::destination::Destination;
-use crate::engine::{Engine, Locator, invalid};
+use crate::engine::{Engine, Locator, invalid, with_names};
 use crate::nameless::refuse_names;
 use crate::reader::Reader;
 use crate::save;
@@ -104,9 +104,11 @@ impl<K: Kind> Transport for Engines<K> {
 
     async fn source(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ImageSource>> {
         let (engine, image) = self.found(at).await?;
-        let passed = match &how.passed {
-            Some(passed) => passed.clone(),
-            None => save::pass(&*engine, &image, how, None).await.context(|| at)?,
+        let passed = if let Some(passed) = &how.passed {
+            passed.clone()
+        } else {
+            refuse_several(&*engine, &image).await.context(|| at)?;
+            save::pass(&*engine, &image, how, None).await.context(|| at)?
         };
         Ok(Box::new(Source::open(&*engine, &image, passed, how).await.context(|| at)?))
     }
@@ -180,6 +182,11 @@ impl<K: Kind> OnePass for Engines<K> {
         at.scheme() == K::SCHEME
     }
 
+    async fn chosen(&self, at: &Reference) -> Result<()> {
+        let (engine, image) = self.at(at)?;
+        refuse_several(&*engine, &image).await.context(|| at)
+    }
+
     async fn pass(
         &self,
         at: &Reference,
@@ -234,6 +241,24 @@ fn names(at: &Reference, image: &Locator, how: &WriteOptions) -> Result<Vec<Dock
         }
     };
     Ok(without_repeats(names))
+}
+
+/// Where none is chosen of several images, their list says so: to save them all would say it late.
+async fn refuse_several(engine: &dyn Engine, at: &Locator) -> Result<()> {
+    if *at != Locator::All {
+        return Ok(());
+    }
+    let images = engine.images().await?;
+    if images.len() < 2 {
+        return Ok(());
+    }
+    let full = |raw: &String| DockerName::parse(raw).map_or(raw.clone(), |name| name.to_string());
+    let choices: Vec<String> = images
+        .iter()
+        .map(|image| image.names().next().map_or_else(|| image.id.clone(), full))
+        .collect();
+    let message = format!("the engine holds {} images, and none is chosen", images.len());
+    Err(with_names(Error::new(ErrorKind::Ambiguous, message), &choices))
 }
 
 /// Of an engine that is written as a whole, everything is there already; else the names.

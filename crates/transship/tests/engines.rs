@@ -22,8 +22,8 @@ use std::process::{Child, Command, Stdio};
 use transship::transfer::Report;
 use transship::transport::{Commit, Expect, WriteOptions};
 use transship::{
-    Body, Digest, Document, Images, ReadOptions, Result, Settings, Transfer, TransferOptions,
-    Transports,
+    Body, Digest, Document, ErrorKind, Images, ReadOptions, Result, Settings, Transfer,
+    TransferOptions, Transports,
 };
 use transship_conformance::model::{Form, Image, Layer};
 
@@ -106,6 +106,14 @@ async fn from_podman_to_a_node_and_from_there_to_docker() {
     copy(&known, node, "docker-daemon:", Images::All).await.unwrap();
     for place in [node, "docker-daemon:"] {
         assert_eq!(names(&known, place).await, held, "{place}");
+    }
+    // Their lists say it: no archive, of all that was saved first.
+    let to = format!("oci:{}", at("one"));
+    for place in [node, "docker-daemon:", &podman] {
+        let error = copy(&known, place, &to, Images::default()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Ambiguous, "{place}: {error}");
+        let text = error.to_string();
+        assert!(text.contains("none is chosen") && !text.contains("archive holds"), "{text}");
     }
 }
 

@@ -22,13 +22,21 @@ pub(crate) struct Says {
     pub(crate) save: Vec<u8>,
     /// The status and the body of a load.
     pub(crate) load: (u16, String),
+    /// The list of images.
+    pub(crate) list: &'static str,
     /// The answer to an inspect: `None` is 404.
     pub(crate) inspect: Option<String>,
 }
 
 impl Default for Says {
     fn default() -> Self {
-        Self { api: "1.41", save: Vec::new(), load: (200, String::new()), inspect: None }
+        Self {
+            api: "1.41",
+            save: Vec::new(),
+            load: (200, String::new()),
+            list: "[]",
+            inspect: None,
+        }
     }
 }
 
@@ -98,7 +106,7 @@ async fn answer(
     }
     match path.split_once("/images/").map_or("", |(_, rest)| rest) {
         "" => reply(200, b"{}".to_vec()),
-        "json" => reply(200, b"[]".to_vec()),
+        "json" => reply(200, says.list.into()),
         "get" => reply(200, says.save),
         "load" => {
             let body = request.body_mut();

@@ -113,6 +113,23 @@ async fn a_save_that_is_cut_or_ends_in_json_is_an_error_with_the_engines_words()
     }
 }
 
+/// To save all images for that would take minutes.
+#[tokio::test(flavor = "multi_thread")]
+async fn several_of_which_none_is_chosen_are_not_saved() {
+    let list = r#"[{"Id":"sha256:01","RepoTags":["a:1"]},{"Id":"sha256:02","RepoTags":null}]"#;
+    let fake = Fake::start(Says { list, ..Says::default() });
+    let daemon = daemon(&fake.host());
+    let at = daemon.parse("").unwrap();
+    let opened = daemon.source(&at, &ReadOptions::default()).await.map(drop);
+    let before_a_pass = daemon.archives().unwrap().one_pass().unwrap().chosen(&at).await;
+    for error in [opened, before_a_pass].map(Result::unwrap_err) {
+        assert_eq!(error.kind(), ErrorKind::Ambiguous, "{error}");
+        let text = error.to_string();
+        assert!(text.contains("docker.io/library/a:1, sha256:02"), "{text}");
+    }
+    assert!(!fake.asked().iter().any(|asked| asked.contains("get")), "{:?}", fake.asked());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_load_that_fails_after_a_status_of_200_names_nothing() {
     let image = Sample::new("a");

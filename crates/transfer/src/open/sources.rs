@@ -336,7 +336,7 @@ fn ambiguous(archive: &dyn ArchiveReader) -> Error {
 }
 
 /// Adds to a transport's error about several images that all of them can be copied.
-fn say_all_images(error: Error) -> Error {
+pub(super) fn say_all_images(error: Error) -> Error {
     if error.kind() != ErrorKind::Ambiguous {
         return error;
     }

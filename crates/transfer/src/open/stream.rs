@@ -11,10 +11,11 @@ use transship_core::{
 };
 
 use super::source::Origin;
+use super::sources::say_all_images;
 use super::writer::{self, Output};
 use crate::events::emit::Emitter;
 use crate::locked;
-use crate::{Compress, EventKind, Source, TransferOptions};
+use crate::{Compress, EventKind, Images, Source, TransferOptions};
 
 /// Blobs that are where they are going before they are planned.
 pub(crate) type StagedBlobs = Arc<HashSet<Digest>>;
@@ -53,6 +54,9 @@ pub(super) async fn read<'a>(
         if super::trust::concerns(options, format, from).await? {
             return Ok((output, nothing));
         }
+    }
+    if source.images.unwrap_or(options.images) == Images::One {
+        one_pass.chosen(at).await.map_err(say_all_images)?;
     }
     let (output, why) = early(output, source, to, options, events).await?;
     let staging = if why.is_none() { output.staging() } else { None };

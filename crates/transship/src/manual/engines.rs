@@ -145,6 +145,7 @@
 //! |---|---|
 //! | no engine answers at ... | start it, or name another one; sockets that are there are listed |
 //! | there was no answer for 30 seconds; what listens at ... has not answered for 30 seconds | it accepts connections, and is stopped or hangs: look at its log, start it again. By ssh, which may ask for a password, it has 120 seconds |
+//! | there was no answer for 120 (600) seconds | it answered before, and hangs now. What is small has 120 seconds, a deletion 600. A save and a load take as long as they need while the engine answers a ping |
 //! | no permission for unix://... | join the group `docker`, or use a rootless engine |
 //! | it speaks API 1.x, and 1.24 is the oldest | docker 1.12 or later is needed |
 //! | client version 1.x is too old, or too new | unset `DOCKER_API_VERSION`; else update the older of command and engine |
