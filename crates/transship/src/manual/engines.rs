@@ -115,8 +115,8 @@
 //! An image that is opened by one name has all of its names, and `list` shows it once. What refers to an image, as a signature
 //! or a bill of materials beside it, is not kept: engines save what an image refers to. Attestations in an index are.
 //!
-//! `docker-daemon:` alone is all of the engine: to list it is an error ("not found") where it has no images, to copy from it or
-//! delete it where it has several. Images are added to it; it is not replaced as a whole.
+//! `docker-daemon:` alone is all of the engine: to list it is an error ("not found") where it has no images. Where
+//! it has several, to copy one image from it or to delete it is ambiguous: its list says so, before anything is saved. Images are added to it; it is not replaced as a whole.
 //!
 //! # Time and space
 //!
