@@ -1,5 +1,7 @@
 //! Which image of a namespace is meant, and what there is instead.
 
+use std::collections::HashSet;
+
 use transship_core::{
     Descriptor, Digest, DockerName, Error, ErrorKind, ImageName, MediaType, Result, ResultExt,
     parse_digest,
@@ -182,8 +184,13 @@ async fn empty(of: &Containerd) -> Error {
     let mut others = Vec::new();
     for namespace in of.namespaces().await.unwrap_or_default().into_iter().take(OTHERS) {
         match of.within(&namespace).images(None).await {
-            Ok(images) if !images.is_empty() => {
-                others.push(format!("{namespace} has {}", images.len()));
+            Ok(records) if !records.is_empty() => {
+                // An image has a record for each name, and Kubernetes adds one.
+                let roots: HashSet<_> = records
+                    .iter()
+                    .filter_map(|record| Some(&record.target.as_ref()?.digest))
+                    .collect();
+                others.push(format!("{namespace} has {}", roots.len()));
             }
             _ => {}
         }

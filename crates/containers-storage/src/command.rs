@@ -58,7 +58,8 @@ impl Command {
     async fn run(&self, args: &[&str]) -> Result<Vec<u8>> {
         let mut running = Running::start(self.command(args), args)?;
         let stdout = running.stdout()?;
-        let limit = if args[0] == "rmi" { REMOVAL } else { ANSWER };
+        let called = running.called().to_owned();
+        let limit = if args.first() == Some(&"rmi") { REMOVAL } else { ANSWER };
         let answer = async {
             // Where podman says too much, its pipe closes before its end: that ends it, and is not why.
             let said = output(stdout).await?;
@@ -66,7 +67,7 @@ impl Command {
             Ok(said)
         };
         let answer = timeout(limit, answer).await;
-        answer.unwrap_or_else(|_| Err(no_answer(args[0], limit)))
+        answer.unwrap_or_else(|_| Err(no_answer(&called, limit)))
     }
 }
 
@@ -142,11 +143,10 @@ impl Route for Command {
     }
 }
 
-fn no_answer(verb: &str, limit: Duration) -> Error {
-    let message = format!("podman {verb} gave no answer for {} seconds", limit.as_secs());
-    Error::new(ErrorKind::Unavailable, message).hint(
-        "another podman holds the lock of the store, or it hangs: see podman ps, and try again",
-    )
+fn no_answer(called: &str, limit: Duration) -> Error {
+    let message = format!("{called} gave no answer for {} seconds", limit.as_secs());
+    Error::new(ErrorKind::Unavailable, message)
+        .hint("another podman holds the lock of the store, or it hangs: see ps, and try again")
 }
 
 /// A save, of which podman is killed when it is dropped.

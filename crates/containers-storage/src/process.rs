@@ -40,6 +40,11 @@ impl Running {
         Ok(Self { child, called, words: tokio::spawn(last(stderr)) })
     }
 
+    /// What was called, for errors.
+    pub(crate) fn called(&self) -> &str {
+        &self.called
+    }
+
     pub(crate) fn stdout(&mut self) -> Result<ChildStdout> {
         self.child.stdout.take().ok_or_else(no_pipe)
     }

@@ -121,7 +121,9 @@ impl Address {
     }
 
     fn unreachable(&self, error: io::Error) -> Error {
-        Error::new(ErrorKind::Unavailable, format!("no engine answers at {self}")).caused_by(error)
+        Error::new(ErrorKind::Unavailable, format!("no engine answers at {self}"))
+            .caused_by(error)
+            .hint(self.program.start())
     }
 }
 
@@ -250,7 +252,9 @@ impl Program {
             }
         }
     }
+}
 
+impl Program {
     fn start(self) -> &'static str {
         match self {
             Self::Docker => {

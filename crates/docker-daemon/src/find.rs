@@ -90,7 +90,10 @@ impl Surroundings {
     }
 
     fn of_context(&self, name: &str) -> Result<Address> {
-        let missing = || Error::new(ErrorKind::NotFound, "there is no such context");
+        let missing = || {
+            Error::new(ErrorKind::NotFound, "there is no such context")
+                .hint("docker context ls lists those that are there; DOCKER_HOST names an engine without one")
+        };
         let config = self.config.as_ref().ok_or_else(missing)?.join("contexts");
         let id = sha256(name.as_bytes()).digest().to_owned();
         let meta: Option<Meta> = document(&config.join("meta").join(&id).join("meta.json"))?;
@@ -173,7 +176,8 @@ mod tests {
         around.context = Some("gone".to_owned());
         let error = around.engine().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
-        assert!(error.to_string().contains("gone"), "{error}");
+        let text = error.to_string();
+        assert!(text.contains("gone") && text.contains("docker context ls"), "{text}");
         around.docker_host = Some("unix:///a".to_owned());
         assert_eq!(found(&around), ("unix:///a".to_owned(), "DOCKER_HOST".to_owned()));
         around.host = Some("tcp://b:2/base".to_owned());

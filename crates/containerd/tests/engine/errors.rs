@@ -35,6 +35,8 @@ async fn a_wrong_namespace_or_name_says_what_there_is() {
     let Some(running) = Running::start("said") else { return };
     let store = running.store();
     Sample::new(&["a"], 5000).write(&store, "moby//x:1").await.unwrap();
+    // The same one.
+    Sample::new(&["a"], 5000).write(&store, "moby//x:2").await.unwrap();
     let error = failure(&store, "x:1").await;
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert!(error.to_string().contains("moby has 1"), "{error}");

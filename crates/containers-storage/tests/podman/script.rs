@@ -311,3 +311,13 @@ async fn names_are_never_flags() {
         assert!(lines.all(|line| line.contains(" -- ")), "{command}: {asked}");
     }
 }
+
+/// Its time passes as soon as there is nothing to do.
+#[tokio::test(start_paused = true)]
+async fn one_that_hangs_is_an_error() {
+    let script = Script::new("exec sleep 600");
+    let error = read(&script.storage(), "x:1").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    let text = error.to_string();
+    assert!(text.contains("podman image inspect gave no answer for 120 seconds"), "{text}");
+}
