@@ -304,3 +304,52 @@ fn unexpected(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
 fn unless_gone(error: Error) -> Result<()> {
     if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use std::convert::Infallible;
+    use std::future::pending;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use hyper::body::Incoming;
+    use hyper::server::conn::http2;
+    use hyper::service::service_fn;
+    use hyper::{Request, Response};
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+
+    use super::*;
+
+    /// Answers the first call, with nothing, and no other.
+    async fn answer(asked: Arc<AtomicUsize>) -> Result<Response<String>, Infallible> {
+        if asked.fetch_add(1, Ordering::SeqCst) > 0 {
+            return pending().await;
+        }
+        let answer = Response::builder().header("content-type", "application/grpc");
+        Ok(answer.header("grpc-status", "0").body("\0\0\0\0\0".to_owned()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn one_that_hangs_later_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let listener = tokio::net::UnixListener::bind(&path).unwrap();
+        tokio::spawn(async move {
+            let asked = Arc::<AtomicUsize>::default();
+            let (stream, _) = listener.accept().await.unwrap();
+            let serve = service_fn(move |_: Request<Incoming>| answer(Arc::clone(&asked)));
+            let connection = http2::Builder::new(TokioExecutor::new());
+            connection.serve_connection(TokioIo::new(stream), serve).await
+        });
+        let containerd = Containerd::new(Arc::new(Socket::new(path)), "x");
+        assert!(containerd.images(None).await.unwrap().is_empty());
+        let error = containerd.images(None).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+        assert!(error.to_string().contains("has not answered for 1 seconds"), "{error}");
+        // In the middle of a blob.
+        let silent: Result<(), Status> = containerd.while_it_runs(pending()).await;
+        let error = containerd.error(silent.unwrap_err()).await;
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+        assert!(error.to_string().contains("has not answered for 1 seconds"), "{error}");
+    }
+}

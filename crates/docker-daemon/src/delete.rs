@@ -7,7 +7,7 @@ use transship_core::{
     cancelled, spawn_to_end,
 };
 
-use crate::engine::{Engine, Listed, Locator, no_images, with_names};
+use crate::engine::{Engine, Locator, sole};
 
 /// By a name, that name goes, and the image with its last one; by ID, or as the only one of the engine, the image with all of its
 /// names. When one of these cannot go,
@@ -19,7 +19,7 @@ pub(crate) async fn delete(
 ) -> Result<()> {
     let image = match at.in_engine() {
         Some(image) => image,
-        None => sole(&*engine).await?,
+        None => sole(&engine.images().await?)?.id.clone(),
     };
     let found = engine.inspect(&image).await?;
     let mut names: Vec<String> = match at {
@@ -35,20 +35,6 @@ pub(crate) async fn delete(
     // What has begun ends, also when this future is dropped.
     let removed = spawn_to_end(async move { remove_each(&*engine, &found.id, &names).await });
     removed.await.unwrap_or_else(|_| Err(cancelled()))
-}
-
-/// The ID of the only image of an engine.
-async fn sole(engine: &dyn Engine) -> Result<String> {
-    let images = engine.images().await?;
-    match &images[..] {
-        [] => Err(no_images()),
-        [image] => Ok(image.id.clone()),
-        images => {
-            let message = format!("the engine has {} images, and none is chosen", images.len());
-            let error = Error::new(ErrorKind::Ambiguous, message);
-            Err(with_names(error, images.iter().flat_map(Listed::names)))
-        }
-    }
 }
 
 async fn remove_each(engine: &dyn Engine, id: &str, names: &[String]) -> Result<()> {

@@ -337,6 +337,27 @@ pub fn kind_of(words: &str) -> ErrorKind {
     }
 }
 
+/// The only image of a list.
+///
+/// # Errors
+/// `NotFound`; `Ambiguous`, with what there is.
+pub(crate) fn sole(images: &[Listed]) -> Result<&Listed> {
+    match images {
+        [] => Err(no_images()),
+        [image] => Ok(image),
+        images => {
+            let full =
+                |raw: &String| DockerName::parse(raw).map_or(raw.clone(), |name| name.to_string());
+            let choices: Vec<String> = images
+                .iter()
+                .map(|image| image.names().next().map_or_else(|| image.id.clone(), full))
+                .collect();
+            let message = format!("the engine has {} images, and none is chosen", images.len());
+            Err(with_names(Error::new(ErrorKind::Ambiguous, message), &choices))
+        }
+    }
+}
+
 pub(crate) fn no_images() -> Error {
     Error::new(ErrorKind::NotFound, "the engine has no images")
 }

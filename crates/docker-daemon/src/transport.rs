@@ -12,7 +12,7 @@ use transship_core::{
 
 use crate::delete;
 use crate::destination::Destination;
-use crate::engine::{Engine, Locator, invalid, with_names};
+use crate::engine::{Engine, Locator, invalid, sole};
 use crate::nameless::refuse_names;
 use crate::reader::Reader;
 use crate::save;
@@ -245,20 +245,10 @@ fn names(at: &Reference, image: &Locator, how: &WriteOptions) -> Result<Vec<Dock
 
 /// Where none is chosen of several images, their list says so: to save them all would say it late.
 async fn refuse_several(engine: &dyn Engine, at: &Locator) -> Result<()> {
-    if *at != Locator::All {
-        return Ok(());
+    if *at == Locator::All {
+        sole(&engine.images().await?)?;
     }
-    let images = engine.images().await?;
-    if images.len() < 2 {
-        return Ok(());
-    }
-    let full = |raw: &String| DockerName::parse(raw).map_or(raw.clone(), |name| name.to_string());
-    let choices: Vec<String> = images
-        .iter()
-        .map(|image| image.names().next().map_or_else(|| image.id.clone(), full))
-        .collect();
-    let message = format!("the engine holds {} images, and none is chosen", images.len());
-    Err(with_names(Error::new(ErrorKind::Ambiguous, message), &choices))
+    Ok(())
 }
 
 /// Of an engine that is written as a whole, everything is there already; else the names.
