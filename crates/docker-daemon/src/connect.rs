@@ -77,7 +77,8 @@ impl Address {
             Place::Unix(path) => unix(path, self.program).await,
             Place::Tcp { host, port, tls, .. } => {
                 let stream = TcpStream::connect((host.trim_matches(['[', ']']), *port)).await;
-                let stream = stream.map_err(|error| self.unreachable(error))?;
+                let stream =
+                    stream.map_err(|error| self.unreachable(error).hint(self.program.start()))?;
                 let _ = stream.set_nodelay(true);
                 match tls {
                     None => Ok(Stream::of(stream)),
@@ -121,9 +122,7 @@ impl Address {
     }
 
     fn unreachable(&self, error: io::Error) -> Error {
-        Error::new(ErrorKind::Unavailable, format!("no engine answers at {self}"))
-            .caused_by(error)
-            .hint(self.program.start())
+        Error::new(ErrorKind::Unavailable, format!("no engine answers at {self}")).caused_by(error)
     }
 }
 
