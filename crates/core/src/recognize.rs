@@ -62,7 +62,7 @@ impl Candidate {
                 return Err(Error::new(ErrorKind::InvalidInput, message)
                     .hint("name the transport, as in docker-archive:PATH"));
             }
-            let head = if found.is_dir() { Vec::new() } else { head_of(&path)? };
+            let head = if found.is_dir() { may_look_into(&path)? } else { head_of(&path)? };
             (found.is_dir(), head)
         };
         Ok(Self { path, is_folder, head, how: how.clone(), opened: Mutex::default() })
@@ -111,6 +111,12 @@ impl Candidate {
         Error::new(kind, format!("no image is found in this {what}"))
             .hint("if it is a place for images, name the transport, as in oci:PATH or docker-archive:PATH")
     }
+}
+
+/// A folder has no head. Transports look for files in it, and would find none where they may not look.
+fn may_look_into(folder: &Path) -> Result<Vec<u8>> {
+    folder.join(".").metadata().map_err(|e| Error::io("looking into", folder, e))?;
+    Ok(Vec::new())
 }
 
 fn head_of(path: &Path) -> Result<Vec<u8>> {

@@ -6,6 +6,7 @@ use serde_json::json;
 use transship::transport::sha256;
 
 use crate::make;
+use crate::nobody::Nobody;
 use crate::session::Session;
 
 #[test]
@@ -127,4 +128,17 @@ fn compressed_archives_are_looked_into() {
         let plain = session.ok(&format!("list {plain}"));
         assert_eq!(session.ok(&format!("list {packed}")), plain, "{tool}");
     }
+}
+
+#[test]
+fn a_folder_that_may_not_be_looked_into_is_not_called_empty() {
+    let Some(nobody) = Nobody::new() else { return };
+    nobody.ok("copy --all-images docker-archive:hello.tar oci:l");
+    assert!(nobody.run("chmod", "600 l"));
+    let output = nobody.command("./transship", "list l").output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("looking into l: Permission denied"), "{said}");
+    assert!(nobody.run("chmod", "300 l"));
+    assert!(nobody.ok("list l").contains("example/hello"), "it need not be listed");
 }

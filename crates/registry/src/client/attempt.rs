@@ -349,6 +349,7 @@ fn failure(place: &str, error: reqwest::Error) -> Failure {
         return Failure::lasting(Error::new(ErrorKind::Denied, refused));
     }
     let lasting = tls.is_some();
+    let cause = innermost(&error);
     if let Some(why) = tls.as_ref().and_then(tls::unsupported) {
         let error = Error::new(ErrorKind::Unsupported, format!("{place} {why}"));
         return Failure::lasting(error.hint(format!("supported are {}", tls::SUPPORTED)));
@@ -357,14 +358,21 @@ fn failure(place: &str, error: reqwest::Error) -> Failure {
         (Some(_), Reached::NoTls) => {
             Error::new(ErrorKind::Unavailable, format!("{place} does not speak TLS")).hint(NO_TLS)
         }
-        (Some(_), _) => {
-            Error::new(ErrorKind::Denied, format!("{place} cannot prove that it is {place}"))
-                .hint(certificate())
+        (Some(tls), _) => {
+            return Failure { error: unproven(place, &tls, cause), reached, lasting, after: None };
         }
         (None, Reached::Server) => Error::new(ErrorKind::Unavailable, "the connection was cut"),
         (None, _) => Error::new(ErrorKind::Unavailable, format!("{place} cannot be reached")),
     };
-    Failure { error: made.caused_by(innermost(&error)), reached, lasting, after: None }
+    Failure { error: made.caused_by(cause), reached, lasting, after: None }
+}
+
+/// The error for a server that speaks TLS and shows nothing that is accepted.
+fn unproven(place: &str, tls: &rustls::Error, cause: String) -> Error {
+    let (why, hint) = tls::refusal(tls).unwrap_or_else(|| (cause, certificate()));
+    Error::new(ErrorKind::Denied, format!("{place} cannot prove that it is {place}"))
+        .caused_by(why)
+        .hint(hint)
 }
 
 fn chain<'e>(

@@ -7,6 +7,7 @@
 mod algorithm;
 mod folder;
 mod pinned;
+mod reason;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use transship_core::{Error, ErrorKind, Result};
 
 pub(crate) use algorithm::{SUPPORTED, unsupported};
 pub(crate) use folder::{check_chosen, find as folder_of};
+pub(crate) use reason::refusal;
 
 use folder::Pair;
 use pinned::Pinned;
