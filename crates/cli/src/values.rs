@@ -1,12 +1,16 @@
 //! The values of options, from text.
 
 use std::fmt::Display;
+use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
 use transship::codec::{GZIP_LEVELS, ZSTD_LEVELS};
 use transship::{Compress, DockerName, Error, ErrorKind, Platform, Rename, Result};
+
+/// The most blobs that are copied or checked at once.
+const MAX_JOBS: usize = 256;
 
 /// `keep`, `none`, `gzip[:LEVEL]`, `zstd[:LEVEL]`.
 pub(crate) fn compress(text: &str) -> Result<Compress> {
@@ -55,6 +59,17 @@ pub(crate) fn rename(text: &str) -> Result<Rename> {
     text.parse()
 }
 
+/// How many of something: at least one.
+pub(crate) fn count(text: &str) -> Result<NonZeroUsize> {
+    text.parse().map_err(|_| wrong(format!("{text:?} is not a number from 1 on")))
+}
+
+/// How many blobs at once.
+pub(crate) fn jobs(text: &str) -> Result<NonZeroUsize> {
+    let few = text.parse().ok().filter(|jobs: &NonZeroUsize| jobs.get() <= MAX_JOBS);
+    few.ok_or_else(|| wrong(format!("{text:?} is not a number from 1 to {MAX_JOBS}")))
+}
+
 /// Numbers with units, `1h30m`, `90s`, `250ms`; a number alone is of seconds.
 pub(crate) fn duration(text: &str) -> Result<Duration> {
     let bad = || wrong(format!("{text:?} is not a time such as 90s, 5m or 1h30m"));
@@ -100,6 +115,17 @@ fn wrong(message: String) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_say_which_there_are() {
+        assert_eq!(count("3").unwrap().get(), 3);
+        assert_eq!(jobs("256").unwrap().get(), 256);
+        for text in ["0", "x", "-1", "", "1.5"] {
+            assert!(count(text).unwrap_err().to_string().contains("a number from 1 on"), "{text}");
+            assert!(jobs(text).unwrap_err().to_string().contains("from 1 to 256"), "{text}");
+        }
+        assert!(jobs("257").is_err());
+    }
 
     #[test]
     fn times() {

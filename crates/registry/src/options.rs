@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use transship_core::{Error, ErrorKind, Result, Settings, TransportOption};
@@ -185,9 +186,10 @@ impl RegistryOptions {
             registries_conf_dir: get("registries-conf-dir").map(PathBuf::from),
             hosts_dir: get("hosts-dir").map(PathBuf::from),
             surroundings: defaults.surroundings,
-            connections: number(settings, "connections")?.unwrap_or(defaults.connections),
-            retries: number(settings, "retries")?.unwrap_or(defaults.retries),
-            idle_timeout: number(settings, "idle-timeout")?
+            connections: number(settings, "connections", "a number from 1 on")?
+                .unwrap_or(defaults.connections),
+            retries: number(settings, "retries", "a number from 0 on")?.unwrap_or(defaults.retries),
+            idle_timeout: number(settings, "idle-timeout", "a number from 1 on")?
                 .map_or(defaults.idle_timeout, |seconds: std::num::NonZeroU32| {
                     Duration::from_secs(u64::from(seconds.get()))
                 }),
@@ -250,9 +252,9 @@ fn boolean(key: &str, value: &str) -> Result<bool> {
     }
 }
 
-fn number<T: std::str::FromStr>(settings: &Settings, key: &str) -> Result<Option<T>> {
+fn number<T: FromStr>(settings: &Settings, key: &str, wanted: &str) -> Result<Option<T>> {
     let Some(value) = settings.get(SCHEME, key) else { return Ok(None) };
-    value.parse().map(Some).map_err(|_| malformed(key, value, "a number"))
+    value.parse().map(Some).map_err(|_| malformed(key, value, wanted))
 }
 
 /// A number of bytes, also of KiB, MiB or GiB, as curl has them.
@@ -316,6 +318,9 @@ mod tests {
             let error = RegistryOptions::from_settings(&settings).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput);
             assert!(!error.to_string().contains("hunter2"), "{error}");
+            if ["connections", "retries", "idle-timeout"].contains(&key) {
+                assert!(error.to_string().contains("a number from"), "{error}");
+            }
         }
         let both =
             Settings::new().with("docker", "creds", "a:b").with("docker", "registry-token", "c");

@@ -1,5 +1,6 @@
 //! The arguments of `transship copy`.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -179,8 +180,8 @@ pub(crate) struct Copy {
     /// Copy this many blobs at the same time
     ///
     /// By default 8, or in place of one of them three of 1 MiB at most.
-    #[arg(long, alias = "image-parallel-copies", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub(crate) jobs: Option<u16>,
+    #[arg(long, alias = "image-parallel-copies", value_name = "N", value_parser = values::jobs)]
+    pub(crate) jobs: Option<NonZeroUsize>,
 
     /// Write the digests of the images to a file
     ///

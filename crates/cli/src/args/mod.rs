@@ -12,6 +12,7 @@ mod sync;
 mod tags;
 mod trust;
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -301,8 +302,8 @@ pub(crate) struct Verify {
     pub(crate) keys: Vec<PathBuf>,
 
     /// Check this many blobs at once [default: one per CPU]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub(crate) jobs: Option<u16>,
+    #[arg(long, value_name = "N", value_parser = values::jobs)]
+    pub(crate) jobs: Option<NonZeroUsize>,
 
     #[command(flatten)]
     pub(crate) output: Output,

@@ -5,6 +5,8 @@ use std::num::NonZeroUsize;
 use clap::Args;
 use transship::{Result, Tags};
 
+use crate::values;
+
 /// Which images, by their tags.
 #[derive(Debug, Args)]
 pub(crate) struct TagArgs {
@@ -29,7 +31,7 @@ pub(crate) struct TagArgs {
     /// Of each repository only the N newest versions
     ///
     /// Of those that the other options choose. Tags that are no versions are the oldest.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::count)]
     newest: Option<NonZeroUsize>,
 }
 

@@ -1,7 +1,6 @@
 //! `transship copy`.
 
 use std::fs;
-use std::num::NonZeroUsize;
 
 use transship::transfer::{
     Attached, DetachedSignatures, Digests, Failures, ImageFailure, ImageReport, Nondistributable,
@@ -129,7 +128,7 @@ fn options(args: &args::Copy, session: &Session) -> Result<TransferOptions> {
     if args.preserve_digests {
         options.digests = Digests::Preserve;
     }
-    options.jobs = args.jobs.and_then(|jobs| NonZeroUsize::new(jobs.into())).or_else(limits::jobs);
+    options.jobs = args.jobs.or_else(limits::jobs);
     options.observer = session.reporter.events();
     options.published = session.published.clone();
     options.spool.clone_from(&session.tmpdir);

@@ -1,7 +1,6 @@
 //! `transship verify`.
 
 use std::fmt;
-use std::num::NonZeroUsize;
 
 use serde::Serialize;
 use transship::transfer::{Checked, Problem, check_policy};
@@ -173,7 +172,7 @@ impl Run<'_> {
 
     fn verifier(&self) -> Verifier {
         let verifier = Verifier::new().on_progress(self.session.reporter.reading());
-        match self.args.jobs.and_then(|jobs| NonZeroUsize::new(jobs.into())) {
+        match self.args.jobs {
             Some(jobs) => verifier.jobs(jobs),
             None => verifier,
         }
