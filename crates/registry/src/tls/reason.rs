@@ -69,7 +69,7 @@ fn date(time: UnixTime) -> String {
 mod tests {
     use std::sync::Arc;
 
-    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, date_time_ymd};
+    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair, date_time_ymd};
     use rustls::RootCertStore;
     use rustls::client::WebPkiServerVerifier;
     use rustls::client::danger::ServerCertVerifier;
@@ -82,6 +82,8 @@ mod tests {
     fn made(is_ca: IsCa, years: [i32; 2]) -> CertificateDer<'static> {
         let names = ["h.example", "10.0.0.1"].map(str::to_owned);
         let mut params = CertificateParams::new(names).unwrap();
+        // An authority of the same name would be taken for the one that signed it.
+        params.distinguished_name.push(DnType::CommonName, fastrand::u64(..).to_string());
         params.is_ca = is_ca;
         let [from, to] = years.map(|year| date_time_ymd(year, 1, 1));
         (params.not_before, params.not_after) = (from, to);
