@@ -127,17 +127,20 @@ impl TransferOptions {
 
     /// Whether the destination is asked if it shows what an image becomes.
     pub(crate) fn compares_plans(&self) -> bool {
-        self.compare == Compare::Plans && self.copies_as_it_is()
+        self.compare == Compare::Plans && self.keeps_images()
     }
 
-    /// Whether nothing is asked for that would change an image, or leave a part of it behind.
+    /// Whether nothing is asked for that would change an image, leave a part of it behind, or bring more than it.
     pub(crate) fn copies_as_it_is(&self) -> bool {
+        self.keeps_images() && self.attached == Attached::LeaveOut
+    }
+
+    fn keeps_images(&self) -> bool {
         matches!(self.platforms, Platforms::Present | Platforms::All)
             && self.subset == Subset::Auto
             && matches!(self.compress, Compress::Auto | Compress::Keep)
             && self.format.is_none()
             && self.nondistributable == Nondistributable::LeaveOut
-            && self.attached == Attached::LeaveOut
             && self.since.is_none()
             && self.sign.is_none()
     }

@@ -4,6 +4,7 @@ use transship_test_registry::Registry;
 
 use crate::session::Session;
 use crate::sync::{counts, fails, fill, registry, sync};
+use crate::trust::Lab;
 
 /// Where an entry reads and writes, and more of its lines.
 type Entry<'a> = (&'a str, &'a str, &'a str);
@@ -137,6 +138,32 @@ fn a_second_run_copies_nothing() {
     let other = remote(&from, "app:1");
     session.ok(&format!("copy -q hello.tar:example/world:1 {other}"));
     assert_eq!(counts(&sync(&session, "s.toml")), [1, 1, 0, 0]);
+}
+
+/// A file of skopeo asks for all tags, and so for those of cosign.
+#[test]
+fn a_second_run_copies_no_signed_image() {
+    let (lab, site) = (Lab::new(), registry());
+    let (session, host) = (&lab.session, &lab.host);
+    fill(session, &lab.registry, &["other:1", "app:2"]);
+    session.write("s.yaml", format!("{host}:\n  images: {{app: []}}\n"));
+    let all = lab.registry.tags("app").len() as u64;
+    let places =
+        [format!("docker://{}/m", site.host()), "oci:lay".into(), "oci-archive:a.tar".into()];
+    for to in &places {
+        let line = format!("s.yaml {to}");
+        assert_eq!(counts(&sync(session, &line))[0], all, "{to}");
+        assert_eq!(counts(&sync(session, &line)), [0, all, 0, 0], "{to}");
+    }
+    for key in ["k", "other"] {
+        session.ok(&format!("sign --key {key}.pem docker://{host}/app:1"));
+        for to in &places {
+            let line = format!("s.yaml {to}");
+            assert_eq!(counts(&sync(session, &line)), [1, all - 1, 0, 0], "{to}");
+            assert_eq!(counts(&sync(session, &line)), [0, all, 0, 0], "{to}");
+        }
+    }
+    session.ok(&format!("verify --key other.pub docker://{}/m/app:1", site.host()));
 }
 
 /// Which names images bring is known when they come.

@@ -25,7 +25,7 @@ use crate::locked;
 use crate::open::base::WithBase;
 use crate::open::{Batch, boxed};
 use crate::plan::nodes::ImagePlan;
-use crate::plan::{Action, ImageTask};
+use crate::plan::{Action, ImageTask, shows};
 use crate::{DetachedSignatures, EventKind, ImageId};
 pub(crate) use convert::{attested, image_type, index_type, lost_in_docker};
 use delta::Delta;
@@ -102,7 +102,7 @@ async fn shown(
     if !batch.options.compares_plans() {
         return Ok(None);
     }
-    place.shows(build(&plan.root, copied)?.root.descriptor()).await
+    shows(place, plan, build(&plan.root, copied)?.root.descriptor(), batch.options).await
 }
 
 /// Puts the manifests of an image and commits it. Also gives the number of its referrers.

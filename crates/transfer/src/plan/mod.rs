@@ -231,9 +231,38 @@ async fn shown(
         return Ok(None);
     }
     match planned_root(plan, blobs)? {
-        Some(root) => place.shows(&root).await,
+        Some(root) => shows(place, plan, &root, options).await,
         None => Ok(None),
     }
+}
+
+/// What the destination shows already of an image with that root, and of all that comes with it.
+pub(crate) async fn shows(
+    place: &dyn ImageDestination,
+    plan: &ImagePlan,
+    root: &Descriptor,
+    options: &TransferOptions,
+) -> Result<Option<Committed>> {
+    let Some(there) = place.shows(root).await? else { return Ok(None) };
+    let all = options.attached == Attached::LeaveOut || has_attached(place, plan).await?;
+    Ok(all.then_some(there))
+}
+
+/// Whether a destination has what comes with an image: what stands beside it, under the same tags. Of what only refers to it, it does
+/// not say that.
+async fn has_attached(place: &dyn ImageDestination, plan: &ImagePlan) -> Result<bool> {
+    // What is lost is said each time.
+    if plan.referrers.len() > plan.beside.len() || !plan.lost.is_empty() {
+        return Ok(false);
+    }
+    for (digest, tag) in &plan.beside {
+        let Some(able) = place.beside() else { return Ok(false) };
+        let there = able.beside(tag).await?;
+        if there.is_empty() || there.iter().any(|one| one.descriptor().digest != *digest) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// That the root gets the digest that the destination says. Where layers change form, it is known after the copy only; then the

@@ -124,9 +124,9 @@
 //! ```
 //!
 //! An unchanged tag costs one HEAD at each registry, where nothing but tags is chosen; with `backup`, two. Between other places manifests
-//! and configs are read, and what a registry, layout or `oci-archive:` shows already is unchanged, too. With `platforms` or
-//! `referrers`, and to other destinations, all images count as copied, although what is there is not sent again. `backup` and
-//! `platforms` exclude each other.
+//! and configs are read, and what a registry, layout or `oci-archive:` shows already is unchanged, too. With `referrers`, what is under
+//! cosign's tags is compared as well. Images with other referrers, those that lose something, all with `platforms` and all that go to other
+//! destinations count as copied, although what is there is not sent again. `backup` and `platforms` exclude each other.
 //!
 //! Before anything is asked, these are refused: a registry of `[registries]` that no entry uses (`docker.io` is that of
 //! `docker://alpine`); a destination that is the source, or in it; and two entries for one image, repository or set of names, unless they
