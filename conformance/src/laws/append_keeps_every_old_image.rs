@@ -77,13 +77,25 @@ fn append(lab: &Lab, old: &[Named], new: &[Named]) -> Held {
         };
         let reference = &was.reference;
         let Some(is) = is else { return Err(Broken::new(format!("{reference} is gone"))) };
-        // It may have got another name.
-        if lab.claims().listed == Listed::Images {
-            hold!(was.reference == is.reference, "{reference} is now {}", is.reference);
+        // It may have got another name; what had none, and was listed by its digest, is listed by that.
+        if lab.claims().listed == Listed::Images && was.reference != is.reference {
+            let kept = was.names.iter().any(|name| is.names.contains(name));
+            hold!(!kept && !is.names.is_empty(), "{reference} is now {}", is.reference);
+            lab.step(opens(lab, was))?;
         }
         hold!(is_described_alike(was, is), "{reference} is described otherwise than before");
         hold!(was.seen.below == is.seen.below, "{reference} has other manifests than before");
     }
+    Ok(())
+}
+
+/// Whether the reference that it had still opens it.
+async fn opens(lab: &Lab, was: &Shown) -> Held {
+    let locator = was.reference.split_once(':').map_or("", |(_, locator)| locator);
+    let at = lab.transport().parse(locator)?;
+    let seen = Seen::read(&*lab.source(&at).await?).await.during(|| was.reference.clone())?;
+    let same = seen.root.bytes() == was.seen.root.bytes();
+    hold!(same, "{} opens another image since it has a name", was.reference);
     Ok(())
 }
 
