@@ -34,6 +34,8 @@ pub struct Claims {
     pub replaces: Replaces,
     /// What is left of what was replaced or deleted.
     pub leftover: Leftover,
+    /// Whether files are as large as what is in them.
+    pub space: Space,
     /// Which image an archive's own reference opens.
     pub chosen: Chosen,
     /// Whether blobs that are found or taken in place are looked at.
@@ -130,6 +132,7 @@ claims! {
     empty: Empty,
     replaces: Replaces,
     leftover: Leftover,
+    space: Space,
     chosen: Chosen,
     found: Found,
     append: Append,
@@ -223,6 +226,17 @@ pub enum Leftover {
     Nothing,
     /// Blobs that no image needs, until they are collected.
     UntilCollected,
+}
+
+/// Whether files are as large as what is in them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Space {
+    /// They are: bytes are there once, and the files shrink when nothing needs them any more.
+    #[default]
+    Exact,
+    /// A database allocates pages, and keeps free ones, with the old bytes in them, for what comes next. Then the files do not grow
+    /// with each image that shares a layer, and not with each image that comes and is deleted again.
+    Pages,
 }
 
 /// Which image an archive's own reference opens.

@@ -99,7 +99,7 @@ mod watch;
 pub use broken::{Broken, Held};
 pub use claims::{
     Abandoned, Append, Chosen, Claim, Claims, Digests, Dropped, Empty, Found, Leftover, Listed,
-    Manifests, Names, Processes, Reading, Replaces, Taken, Writers,
+    Manifests, Names, Processes, Reading, Replaces, Space, Taken, Writers,
 };
 pub use facts::{Ability, Facts};
 pub use fixture::{Fixture, Place};

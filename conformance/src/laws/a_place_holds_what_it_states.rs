@@ -17,6 +17,7 @@ pub(crate) const LAW: Law = Law {
     sentence: "A place holds what its transport states, and no more: several images, several names, manifests about images, signatures.",
     promises: &[
         "It is there if, and only if, a place holds several images.",
+        "It says what [`Accepts`](crate::Accepts) of its destinations says.",
         "Where [`Accepts::referrers`] refuses them, manifests about others are refused",
     ],
     needs: &[],
@@ -26,6 +27,8 @@ pub(crate) const LAW: Law = Law {
 
 fn check(kit: &Kit) -> Held {
     kit.each(0_u8..50, |lab, seed| {
+        let (says, takes) = (lab.transport().holds_indexes(), lab.has(Ability::Indexes));
+        hold!(says == takes, "holds_indexes() is {says}, and that destinations accept indexes is {takes}");
         let built = Image::simple(*seed).build()?;
         lab.step(lab.write(&built, WriteMode::Create, &lab.facts().some_name()))?;
         lab.step(source_agrees(lab))?;

@@ -176,6 +176,14 @@ pub(crate) fn image_or_index(lab: &Lab, image: &Image) -> Held<Built> {
     Index { format: Format::Oci, children, described: false }.build()
 }
 
+/// How large the files of a place are, all together.
+pub(crate) fn room(lab: &Lab) -> Held<u64> {
+    let mut files = Vec::new();
+    files_in(lab.folder()?, &mut files)?;
+    let sizes = files.iter().map(|file| Ok(file.metadata()?.len()));
+    sizes.sum()
+}
+
 /// All files below a folder.
 pub(crate) fn files_in(folder: &Path, files: &mut Vec<PathBuf>) -> Held {
     for entry in fs::read_dir(folder)? {

@@ -17,6 +17,7 @@ pub(crate) const LAW: Law = Law {
         "It is the archive that [`read`](Self::read) opens for that reference.",
         "It may be, for the reference of each archive that is there.",
         "What it gives is what the commit of that root gave; of another root it gives nothing.",
+        "Where it does, an image that is opened to be compared gives its root's descriptor",
     ],
     needs: &[],
     cost: 8,
@@ -40,7 +41,8 @@ fn check(kit: &Kit) -> Held {
             };
             let again = lab.destination(mode, &names).await?;
             let shows = async |of: &Built| again.shows(of.root.descriptor()).await;
-            if let Some(shown) = shows(&built).await.during(|| "asking whether it shows")? {
+            let said = shows(&built).await.during(|| "asking whether it shows")?;
+            if let Some(shown) = said {
                 let digests = (&shown.descriptor.digest, &committed.descriptor.digest);
                 hold!(digests.0 == digests.1, "{} shows, and it is {}", digests.0, digests.1);
                 let references = (&shown.references, &committed.references);
@@ -70,7 +72,11 @@ async fn moved(lab: &Lab, built: &Built, other: &Built) -> Held {
 async fn root(lab: &Lab, at: &transship_core::Reference) -> Held {
     let how = ReadOptions::default().with_compare(true);
     let source = lab.transport().source(at, &how).await.during(|| "opening it to compare it")?;
-    let Some(said) = source.root_descriptor().cloned() else { return Ok(()) };
+    let Some(said) = source.root_descriptor().cloned() else {
+        let compares = lab.transport().compares_roots();
+        hold!(!compares, "compares_roots() is true, and an image that is opened to be compared gives no descriptor");
+        return Ok(());
+    };
     let root = source.root().await.during(|| "reading the root")?;
     let is = root.descriptor();
     hold!(

@@ -1,8 +1,11 @@
 //! [`Layer`]: its bytes, their form, and how they are described.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io::Write;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
+use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use transship_core::{Descriptor, Digest, MediaType, media_types};
@@ -27,7 +30,7 @@ pub struct Layer {
 }
 
 /// The form of a layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Form {
     /// As it is.
     Plain,
@@ -40,7 +43,7 @@ pub enum Form {
 }
 
 /// The algorithm of a digest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Algorithm {
     /// sha256.
     Sha256,
@@ -66,19 +69,35 @@ impl Layer {
     }
 
     pub(crate) fn diff_id(&self) -> Held<Digest> {
-        digest_of(self.algorithm, &self.content())
+        Ok(self.made()?.diff_id.clone())
     }
 
     pub(crate) fn build(&self, format: Format) -> Held<Blob> {
-        let bytes = self.bytes()?;
-        let digest = digest_of(self.algorithm, &bytes)?;
-        let mut descriptor = Descriptor::new(self.media_type(format), digest, bytes.len() as u64);
+        let made = self.made()?;
+        let (digest, size) = (made.digest.clone(), made.bytes.len() as u64);
+        let mut descriptor = Descriptor::new(self.media_type(format), digest, size);
         if self.described {
             descriptor.annotations.insert("org.example.kit".to_owned(), "1 \u{e9}".to_owned());
             descriptor.urls.push("https://example.invalid/layer".to_owned());
             descriptor.other.insert("x-kit".to_owned(), serde_json::json!({ "z": 1, "a": [] }));
         }
-        Ok(Blob { descriptor, bytes: bytes.into() })
+        Ok(Blob { descriptor, bytes: made.bytes.clone() })
+    }
+
+    /// What was made of it before, or is made now.
+    fn made(&self) -> Held<Arc<Made>> {
+        let key = (self.seed, self.size, self.form, self.algorithm);
+        let made = || MADE.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(made) = made().by_layer.get(&key) {
+            return Ok(Arc::clone(made));
+        }
+        let content = self.content();
+        let diff_id = digest_of(self.algorithm, &content)?;
+        let bytes = Bytes::from(self.stored(content)?);
+        let digest = digest_of(self.algorithm, &bytes)?;
+        let new = Arc::new(Made { bytes, digest, diff_id });
+        made().keep(key, &new);
+        Ok(new)
     }
 
     fn media_type(&self, format: Format) -> MediaType {
@@ -94,8 +113,7 @@ impl Layer {
         }
     }
 
-    fn bytes(&self) -> Held<Vec<u8>> {
-        let content = self.content();
+    fn stored(&self, content: Vec<u8>) -> Held<Vec<u8>> {
         Ok(match self.form {
             Form::Plain | Form::Unknown => content,
             Form::Gzip(members) => {
@@ -119,6 +137,37 @@ impl Layer {
                 out
             }
         })
+    }
+}
+
+/// A layer that was made: its bytes as they are stored, and their digest and that of its content.
+#[derive(Debug)]
+struct Made {
+    bytes: Bytes,
+    digest: Digest,
+    diff_id: Digest,
+}
+
+/// The layers that were made last. Layers are few and cases are many, and to make one takes longer than to write it.
+static MADE: LazyLock<Mutex<AllMade>> = LazyLock::new(Mutex::default);
+
+/// More bytes than these are not kept.
+const MOST_MADE: usize = 64 << 20;
+
+#[derive(Debug, Default)]
+struct AllMade {
+    by_layer: HashMap<(u8, usize, Form, Algorithm), Arc<Made>>,
+    bytes: usize,
+}
+
+impl AllMade {
+    fn keep(&mut self, layer: (u8, usize, Form, Algorithm), made: &Arc<Made>) {
+        if self.bytes + made.bytes.len() > MOST_MADE {
+            *self = Self::default();
+        }
+        if self.by_layer.insert(layer, Arc::clone(made)).is_none() {
+            self.bytes += made.bytes.len();
+        }
     }
 }
 

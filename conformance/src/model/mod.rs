@@ -22,12 +22,12 @@ use crate::Held;
 /// Bytes that no compressor and no chance makes equal to others: the same for the same seed.
 pub(crate) fn noise(seed: u64, len: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    let mut bytes = Vec::with_capacity(len + 8);
-    while bytes.len() < len {
+    let mut bytes = vec![0; len.next_multiple_of(8)];
+    for eight in bytes.chunks_exact_mut(8) {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
+        eight.copy_from_slice(&state.to_le_bytes());
     }
     bytes.truncate(len);
     bytes

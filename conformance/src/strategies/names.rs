@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use proptest::sample::select;
+use proptest::string::string_regex;
 use transship_core::{DockerName, ImageName};
 
 use crate::{Facts, Names};
@@ -29,8 +30,11 @@ pub fn docker_names() -> BoxedStrategy<ImageName> {
     ]);
     let path = "[a-z0-9]{1,3}((\\.|_|__|-{1,3})[a-z0-9]{1,2}){0,2}(/[a-z0-9]{1,3}){0,2}";
     // Short ones, and the longest.
-    let tag = prop_oneof![15 => "[A-Za-z0-9_][A-Za-z0-9_.-]{0,4}", 1 => "[A-Za-z0-9_][A-Za-z0-9_.-]{127}"];
-    (domain, path, tag)
+    let tag = prop_oneof![
+        15 => matching("[A-Za-z0-9_][A-Za-z0-9_.-]{0,4}"),
+        1 => matching("[A-Za-z0-9_][A-Za-z0-9_.-]{127}"),
+    ];
+    (domain, matching(path), tag)
         .prop_filter_map("a docker name", |(domain, path, tag)| {
             let name = DockerName::parse(&format!("{domain}{path}:{tag}")).ok()?;
             Some(ImageName::from(&name))
@@ -40,7 +44,9 @@ pub fn docker_names() -> BoxedStrategy<ImageName> {
 
 /// Names of the OCI layout's grammar.
 fn oci_names() -> BoxedStrategy<ImageName> {
-    "[A-Za-z0-9]{1,3}((-|\\.|_|:|@|\\+|--)[A-Za-z0-9]{1,3}){0,2}(/[A-Za-z0-9]{1,3}){0,1}"
+    let name =
+        "[A-Za-z0-9]{1,3}((-|\\.|_|:|@|\\+|--)[A-Za-z0-9]{1,3}){0,2}(/[A-Za-z0-9]{1,3}){0,1}";
+    matching(name)
         .prop_filter_map("a name", |text| {
             // A digest after an @ is none of the grammar's business, but of the reference's.
             let digest = text.contains("sha256:") || text.contains("sha512:");
@@ -50,5 +56,12 @@ fn oci_names() -> BoxedStrategy<ImageName> {
 }
 
 fn texts() -> BoxedStrategy<ImageName> {
-    "[^\\p{C}]{1,8}".prop_filter_map("a name", |text| ImageName::new(&text).ok()).boxed()
+    matching("[^\\p{C}]{1,8}").prop_filter_map("a name", |text| ImageName::new(&text).ok()).boxed()
+}
+
+/// Texts that match an expression, which is read once: as a strategy of its own, it is read again for each text, which takes most of
+/// the time that a case takes.
+pub(super) fn matching(expression: &'static str) -> BoxedStrategy<String> {
+    // One that cannot be read fails with its reason where a text is made.
+    string_regex(expression).map_or_else(|_| expression.boxed(), Strategy::boxed)
 }

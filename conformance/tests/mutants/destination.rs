@@ -15,7 +15,7 @@ use transship_core::{
 
 use crate::bytes::{is_compressed, named, unchecked};
 use crate::commits::{in_two_steps, lacks, locked};
-use crate::disk::store_carelessly;
+use crate::disk::{add_to_pages, store_carelessly};
 use crate::fault::Fault;
 use crate::manifests::{by_the_config, children, preferred};
 use crate::transport::{Mutant, folder, make_empty, place};
@@ -457,6 +457,9 @@ impl BrokenDestination<'_> {
             | Fault::OldBlobsAreNotCollected
             | Fault::DeletionLeavesBlobs => digest.to_owned(),
             Fault::BlobsAreStoredTwice => format!("{digest}-{number}"),
+            Fault::PagesHoldEachCopy | Fault::PagesAreNeverFree => {
+                return add_to_pages(&folder, bytes);
+            }
             Fault::DropForgetsAFile => "temporary".to_owned(),
             Fault::DroppedFileIsNotCollected if self.joins().await => "temporary".to_owned(),
             _ => return Ok(Body::from_bytes(bytes)),

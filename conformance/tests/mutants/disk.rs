@@ -1,9 +1,22 @@
 //! Files that are written without care.
 
 use std::fs::File;
+use std::io::Write;
 use std::path::Path;
 
+use bytes::Bytes;
+use transship_core::{Body, Error, Result};
+
 use crate::fault::Fault;
+
+/// Adds bytes to a file that never shrinks.
+pub fn add_to_pages(folder: &Path, bytes: Bytes) -> Result<Body> {
+    let path = folder.join("pages");
+    let file = File::options().create(true).append(true).open(&path);
+    let written = file.and_then(|mut file| file.write_all(&bytes));
+    written.map_err(|e| Error::io("writing", &path, e))?;
+    Ok(Body::from_bytes(bytes))
+}
 
 /// Writes a file as a transport on a disk would, but for one step.
 pub fn store_carelessly(fault: Fault, folder: &Path) -> std::io::Result<()> {

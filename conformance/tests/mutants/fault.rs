@@ -228,6 +228,8 @@ faults! {
     OnlyTheFirstName => "names_stay_with_their_image",
     /// Each image has its own copy.
     BlobsAreStoredTwice => "shared_blobs_are_stored_once",
+    /// The same, in one file of pages.
+    PagesHoldEachCopy => "shared_blobs_are_stored_once",
     /// One entry for each name.
     AnEntryForEachName => "an_image_twice_is_one",
     /// Manifests are kept, where they are claimed to be rebuilt.
@@ -329,6 +331,8 @@ faults! {
     DeletesOneOfSeveral => "deletion_removes_that_image_alone",
     /// Only the entry goes.
     DeletionLeavesBlobs => "deletion_leaves_nothing_of_the_image",
+    /// Pages of what is deleted are used for nothing else.
+    PagesAreNeverFree => "deletion_leaves_nothing_of_the_image",
     /// A lock stays when a deletion is dropped.
     DroppedDeletionKeepsItsLock => "a_dropped_deletion_is_all_or_nothing",
     /// By whatever name, the image goes.
@@ -387,6 +391,10 @@ faults! {
     BusyIsDone => "many_writers_lose_nothing",
     /// A writer that joins writes over what came since it was opened.
     WriterFinishesOverItsBase => "many_writers_lose_nothing",
+    /// Its transport says that places hold no indexes, and its destinations take them.
+    SaysItHoldsNoIndexes => "a_place_holds_what_it_states",
+    /// It is said to compare roots, and does not.
+    SaysItComparesRoots => "what_is_asked_for_less_is_true",
     /// What is written stays in the memory of the process, which claims that others see it.
     OtherProcessesSeeNothing => "many_processes_lose_nothing",
     /// The same.

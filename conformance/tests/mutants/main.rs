@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use transship_conformance::{
     ALL, Abandoned, Claims, Digests, Dropped, Empty, Fixture, Found, Leftover, Manifests, Memory,
-    Outcome, Place, Processes, Reading, Replaces, Settings, is_child, law, run,
+    Outcome, Place, Processes, Reading, Replaces, Settings, Space, is_child, law, run,
 };
 use transship_core::Transport;
 
@@ -47,6 +47,8 @@ impl Mutants {
                 | Fault::DropForgetsAFile
                 | Fault::GivenUpPutForgetsAFile
                 | Fault::BlobsAreStoredTwice
+                | Fault::PagesHoldEachCopy
+                | Fault::PagesAreNeverFree
                 | Fault::BytesHoldACounter
                 | Fault::StoredBlobsAreBelieved
                 | Fault::WrongOnDiskIsUnexpected
@@ -98,6 +100,7 @@ impl Fixture for Mutants {
             Fault::LayersGoByTheConfig | Fault::RebuiltManifestsAreKept => {
                 strict.with(Manifests::Rebuilt)
             }
+            Fault::PagesHoldEachCopy | Fault::PagesAreNeverFree => strict.with(Space::Pages),
             Fault::EmptyIsThere => strict.with(Empty::None),
             Fault::DropLeavesATask => strict.with(Dropped::InTasks),
             Fault::NeverComesOnce | Fault::PassesBeforeItAsks => strict.with(Reading::InOnePass),

@@ -98,6 +98,7 @@ impl ImageSource for BrokenSource {
             LazyLock::new(|| Descriptor::new(MediaType::ImageManifest, sha256(b"before"), 6));
         match self.of.fault {
             Fault::RootIsRemembered => Some(&BEFORE),
+            Fault::SaysItComparesRoots => None,
             _ => self.inner.root_descriptor(),
         }
     }

@@ -114,6 +114,14 @@ impl Transport for Mutant {
         self.memory.default_mode()
     }
 
+    fn holds_indexes(&self) -> bool {
+        self.fault != Fault::SaysItHoldsNoIndexes
+    }
+
+    fn compares_roots(&self) -> bool {
+        self.fault == Fault::SaysItComparesRoots
+    }
+
     fn parse(&self, locator: &str) -> Result<Reference> {
         match self.fault {
             Fault::ParseGrows => {

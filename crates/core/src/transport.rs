@@ -68,6 +68,8 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
 
     /// Whether its places hold indexes. Where not, one image of an index is copied, and it is known which one before the place is
     /// opened.
+    ///
+    /// - It says what [`Accepts`](crate::Accepts) of its destinations says.
     fn holds_indexes(&self) -> bool {
         true
     }
@@ -75,6 +77,8 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// Whether the descriptor of a root costs less than the root, as in a registry, where a HEAD request is enough and is not counted as
     /// a pull. Then sources follow [`ReadOptions::compare`], and destinations answer
     /// [`shows`](crate::ImageDestination::shows): an image that is there already is not read.
+    ///
+    /// - Where it does, an image that is opened to be compared gives its root's descriptor.
     fn compares_roots(&self) -> bool {
         false
     }

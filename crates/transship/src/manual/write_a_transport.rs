@@ -190,6 +190,7 @@
 //! | `processes: One` | it is in memory, or an embedded database lets one process in | a cache holds what other processes write |
 //! | `abandoned: Blobs` | a collector of garbage exists, and after it the place is as it was before | staging is not cleaned up |
 //! | `leftover: UntilCollected` | what was replaced or deleted stays until a collector comes, as in a folder of blobs | the place is written anew as a whole |
+//! | `space: Pages` | an embedded database keeps free pages, and bytes that are old in them | files are written anew, or can be: what is deleted has to make room |
 //! | `taken: InItsPlace` | the format orders images so | - |
 //! | `listed: Names`, `chosen: ByName`, `empty: None` | a service lists names, means one where none is said, and has no empty place | a format of your own: print what opens again |
 //! | `replaces: Images` | a service publishes image by image | there is a rename or a transaction: use it |
@@ -215,8 +216,8 @@
 //!   (`Conflict`), and not absent.
 //! - *What the fixture shows* are rows (`Fixture::snapshot` of the kit), under names that are not those of files: the
 //!   bytes and the size of the file change with each opening, and free pages stay in it.
-//! - *Free pages* of a database that copies on write can hold a layer a second time. `shared_blobs_are_stored_once` searches
-//!   the file, and counts them: it is a false alarm if the table has the layer once.
+//! - *Free pages* of a database that copies on write can hold a layer a second time, and its file does not shrink. Claim
+//!   `Space::Pages`: then the file may not grow with each image that shares a layer, and not with each that comes and is deleted.
 //! - *Damage.* redb panics at damaged pages. Catch that where the database is opened and read, and say `Corrupt`.
 //!
 //! # What each law protects the people who use it from
