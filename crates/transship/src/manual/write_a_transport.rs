@@ -164,7 +164,9 @@
 //! first bytes; `-` is the standard input, of which there are no first bytes if it is a pipe. A format that can be read from a
 //! pipe has [`Archives::one_pass`](crate::transport::Archives::one_pass), and recognizes `-` by opening it once
 //! ([`Candidate::open_once`](crate::transport::Candidate::open_once)): what it read is given back in
-//! [`Recognized::opened`](crate::transport::Recognized::opened), and the place is opened with it.
+//! [`Recognized::opened`](crate::transport::Recognized::opened), and the place is opened with it. A service
+//! that sends images as one stream has `one_pass()`, too; where its list says that several are there and none is chosen,
+//! [`OnePass::chosen`](crate::transport::OnePass::chosen) is "ambiguous" before anything is sent.
 //!
 //! A program that wants no registration hands the value over: `Transports::default().with(Arc::new(Flat))`.
 //!
