@@ -61,7 +61,7 @@ fn without_growth(lab: &Lab, first: u8) -> Held {
         room(&other)?
     };
     let what = format!("{MORE} images come that share a layer of {LARGE} B with those that are there");
-    grows_little(before, after, &what)
+    grows_little(before, after, MORE, &what)
 }
 
 /// Images of one layer.
@@ -79,11 +79,11 @@ fn sharing(layer: &Layer, count: u8) -> Held<Vec<Entry>> {
 pub(super) const LARGE: usize = 256 << 10;
 
 /// So often it comes after the files were measured: in steps of which a database grows, too, once is not seen.
-pub(super) const MORE: u8 = 12;
+const MORE: u8 = 12;
 
-/// Whether files grew by less than half of what [`MORE`] [`LARGE`] layers take.
-pub(super) fn grows_little(before: u64, after: u64, what: &str) -> Held {
-    let (grown, most) = (after.saturating_sub(before), LARGE as u64 * u64::from(MORE) / 2);
+/// Whether files grew by less than half of what so many [`LARGE`] layers take.
+pub(super) fn grows_little(before: u64, after: u64, layers: u8, what: &str) -> Held {
+    let (grown, most) = (after.saturating_sub(before), LARGE as u64 * u64::from(layers) / 2);
     hold!(grown < most, "the files grow by {grown} B, from {before} B, while {what}");
     Ok(())
 }

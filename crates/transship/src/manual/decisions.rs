@@ -481,5 +481,5 @@
 //!
 //! An embedded database keeps free pages, and old bytes in them, so a layer that is stored once stands in its file twice, and a deletion
 //! makes the file no smaller. A claim that says only that would leave both promises unlooked at. So `Space::Pages` changes how they are
-//! looked at: twelve images come that share a layer of 256 KiB, or come one after the other and are deleted, and the files may grow
+//! looked at: twelve images come that share a layer of 256 KiB, and thirty-two come one after the other and are deleted, and the files may grow
 //! by less than half of what these take. The price: a leak of less than half of what was deleted is not seen.
