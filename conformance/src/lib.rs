@@ -37,6 +37,7 @@
 //! 4. A failure prints the smallest image and the texts that show it, and how to run that one case again. Of several that
 //!    fail, begin with the first in the order of [`ALL`]; each says which it is.
 //! 5. Now and then run more: `TRANSSHIP_CASES=1000 TRANSSHIP_SEED=random cargo test --test conformance`.
+//!    With `TMPDIR` on a file system in memory (`/dev/shm` on Linux) files are not waited for, and that takes half of the time.
 //!
 //! # What is not looked at
 //!
