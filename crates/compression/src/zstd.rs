@@ -18,9 +18,10 @@ pub const ZSTD_LEVELS: RangeInclusive<i32> = 1..=19;
 /// The level by default: zstd's own.
 pub const DEFAULT_ZSTD_LEVEL: i32 = 3;
 
-/// The longer of the two tables of the default level, as a power of two. zstd's own is twice as large, and with it both do not fit
-/// in the second cache of many processors: a tenth slower, and 0.9% smaller. Part of what determines the output.
-const HASH_LOG: u32 = 16;
+/// The window of the default level, as a power of two: as long as a job, so that all of one is in it; zstd's own is half of that. The
+/// table of short matches: a quarter of zstd's own, so that both tables leave room for data in a second cache of 1 MiB. Together a few
+/// percent faster than zstd's own, and no larger. Part of what determines the output.
+const TUNING: [CParameter; 2] = [CParameter::WindowLog(22), CParameter::ChainLog(14)];
 
 /// The largest window a decoder allows, as a power of two: 128 MiB.
 const WINDOW_LOG_MAX: u32 = 27;
@@ -61,7 +62,7 @@ impl ZstdEncoder {
         encoder.set_parameter(CParameter::NbWorkers(threads))?;
         encoder.set_parameter(CParameter::JobSize(job_len(level)))?;
         if level == DEFAULT_ZSTD_LEVEL {
-            encoder.set_parameter(CParameter::HashLog(HASH_LOG))?;
+            TUNING.into_iter().try_for_each(|parameter| encoder.set_parameter(parameter))?;
         }
         let input = BufReader::with_capacity(INPUT_LEN, input);
         Ahead::start("zstd", Frame { input, encoder, drained: false, ended: false }).map(Self)
