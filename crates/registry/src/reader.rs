@@ -1,7 +1,7 @@
 //! [`RegistryReader`]: a repository as an archive of its tags, or all repositories below a prefix.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -24,16 +24,22 @@ const IMAGES_LIMIT: usize = 500_000;
 #[derive(Debug)]
 pub(crate) struct RegistryReader {
     reference: Reference,
-    repositories: Vec<Places>,
+    repositories: Vec<Listed>,
     /// Of each entry, and in which of the repositories it is.
     names: Vec<(DockerName, usize)>,
     entries: Vec<ArchiveEntry>,
-    /// How many tags say of themselves that they are about an image, as cosign's.
-    beside: usize,
     /// Whether images are opened to be compared.
     compare: bool,
     /// What the tags led to that were looked at: an entry stays the image that it was then.
     seen: Mutex<HashMap<usize, Digest>>,
+}
+
+/// A repository.
+#[derive(Debug)]
+struct Listed {
+    places: Places,
+    /// The tags that say of themselves that they are about an image, as cosign's.
+    beside: Arc<HashSet<String>>,
 }
 
 impl RegistryReader {
@@ -82,14 +88,14 @@ impl RegistryReader {
 
     fn empty(reference: Reference, compare: bool) -> Self {
         let (repositories, names, entries) = (Vec::new(), Vec::new(), Vec::new());
-        let (beside, seen) = (0, Mutex::default());
-        Self { reference, repositories, names, entries, beside, compare, seen }
+        let seen = Mutex::default();
+        Self { reference, repositories, names, entries, compare, seen }
     }
 
     fn add_repository(&mut self, name: &DockerName, places: Places, tags: &[String]) {
         let repository = repository_of(name);
-        self.repositories.push(places);
-        self.beside += tags.iter().filter(|tag| subject_of_tag(tag).is_some()).count();
+        let beside = tags.iter().filter(|tag| subject_of_tag(tag).is_some()).cloned().collect();
+        self.repositories.push(Listed { places, beside: Arc::new(beside) });
         for tag in tags.iter().filter(|tag| !is_about(tag)) {
             // What is no tag cannot be asked for either.
             if let Ok(name) = DockerName::parse(&format!("{repository}:{tag}")) {
@@ -118,8 +124,9 @@ impl RegistryReader {
             Some(digest) => DockerName::parse(&format!("{name}@{digest}"))?,
             None => name.clone(),
         };
-        let (reference, places) = (entry.reference.clone(), self.repositories[*at].clone());
-        let source = RegistrySource::open(reference, name, places, self.compare).await?;
+        let (reference, places) = (entry.reference.clone(), &self.repositories[*at]);
+        let source = RegistrySource::open(reference, name, places.places.clone(), self.compare);
+        let source = source.await?.with_tags_beside(Arc::clone(&places.beside));
         if let Some(root) = source.root_descriptor() {
             self.seen().entry(entry.index).or_insert(root.digest.clone());
         }
@@ -157,7 +164,7 @@ impl ArchiveReader for RegistryReader {
     }
 
     fn count_beside(&self) -> usize {
-        self.beside
+        self.repositories.iter().map(|listed| listed.beside.len()).sum()
     }
 
     fn details_are_costly(&self) -> bool {

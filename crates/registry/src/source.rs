@@ -1,5 +1,8 @@
 //! [`RegistrySource`]: one image being read.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
 use tokio::sync::OnceCell;
@@ -27,6 +30,8 @@ pub(crate) struct RegistrySource {
     root: OnceCell<Manifest>,
     places: Places,
     configs: Configs,
+    /// The tags beside images that the repository has, where they were listed.
+    beside: Option<Arc<HashSet<String>>>,
 }
 
 impl RegistrySource {
@@ -55,7 +60,13 @@ impl RegistrySource {
         // A digest is no name.
         let names = shown(&[name.clone().or_latest()]);
         let (places, configs) = (places.from(at), Configs::of_image());
-        Ok(Self { reference, name, names, described, root, places, configs })
+        Ok(Self { reference, name, names, described, root, places, configs, beside: None })
+    }
+
+    /// With the tags beside images that the repository has, so that others are not asked for.
+    pub(crate) fn with_tags_beside(mut self, tags: Arc<HashSet<String>>) -> Self {
+        self.beside = Some(tags);
+        self
     }
 
     /// The root. It is asked for by its name also where its descriptor is known: what a server says of it may be wrong.
@@ -188,7 +199,8 @@ impl Referrers for RegistrySource {
     }
 
     async fn beside(&self, of: &Digest) -> Result<Vec<(String, Descriptor)>> {
-        let found = tags_beside(of).map(|tag| async move {
+        let listed = |tag: &String| self.beside.as_ref().is_none_or(|tags| tags.contains(tag));
+        let found = tags_beside(of).into_iter().filter(listed).map(|tag| async move {
             let root = self.places.root_beside(&tag).await?;
             Ok(root.map(|root| (tag, root)))
         });

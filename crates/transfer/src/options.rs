@@ -132,7 +132,7 @@ impl TransferOptions {
 
     /// Whether nothing is asked for that would change an image, leave a part of it behind, or bring more than it.
     pub(crate) fn copies_as_it_is(&self) -> bool {
-        self.keeps_images() && self.attached == Attached::LeaveOut
+        self.keeps_images() && self.attached == Attached::Auto
     }
 
     fn keeps_images(&self) -> bool {
@@ -341,9 +341,10 @@ pub enum Digests {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Attached {
-    /// They stay behind.
+    /// They stay behind, except for those under [cosign's tags](transship_core::tags_beside), which come where all images of
+    /// a place are copied, as other tags do.
     #[default]
-    LeaveOut,
+    Auto,
     /// They come with it, as they are. Where the digest of what they are about changes, or the destination cannot hold
     /// them, they stay behind, and the report says so.
     Copy,

@@ -81,7 +81,7 @@ pub(crate) struct Copy {
     /// Also copy signatures, SBOMs and attestations
     ///
     /// These are the referrers of an image, manifests that have it as their subject, and cosign's tags beside it
-    /// (sha256-HEX.sig, .att, .sbom).
+    /// (sha256-HEX.sig, .att, .sbom). With --all-images and without a choice of tags, cosign's tags come without this.
     #[arg(long)]
     pub(crate) referrers: bool,
 

@@ -102,7 +102,7 @@ async fn shown(
     if !batch.options.compares_plans() {
         return Ok(None);
     }
-    shows(place, plan, build(&plan.root, copied)?.root.descriptor(), batch.options).await
+    shows(place, plan, build(&plan.root, copied)?.root.descriptor()).await
 }
 
 /// Puts the manifests of an image and commits it. Also gives the number of its referrers.

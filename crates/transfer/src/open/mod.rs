@@ -19,7 +19,7 @@ use transship_core::{Error, ErrorKind, Result, Transports};
 use crate::commit::stay::Signed;
 use crate::events::emit::Emitter;
 use crate::{Failures, Source, TransferOptions};
-pub(crate) use sources::{Handle, Sources};
+pub(crate) use sources::{Attaches, Handle, Sources};
 pub(crate) use stream::{StagedBlobs, Streams};
 pub use trust::check_policy;
 pub(crate) use trust::{Trust, identity};

@@ -11,7 +11,7 @@ use super::stream::{self, StagedBlobs, Streamed};
 use super::tags::none_chosen;
 use crate::events::emit::Emitter;
 use crate::text::few;
-use crate::{Attached, DetachedSignatures, ImageFailure, Images, Source, TransferOptions};
+use crate::{Attached, ImageFailure, Images, Source, TransferOptions};
 
 /// Something that we opened, or that the caller did.
 #[derive(Debug)]
@@ -69,6 +69,17 @@ struct Chosen {
     names: Option<Vec<ImageName>>,
 }
 
+/// What comes with an image of what is about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Attaches {
+    /// Nothing.
+    Nothing,
+    /// What stands beside it, under tags.
+    Beside,
+    /// That, and all that refers to it.
+    All,
+}
+
 #[derive(Debug)]
 struct OpenSource<'a> {
     content: Content<'a>,
@@ -117,11 +128,6 @@ pub(super) async fn open<'a>(
     }
     if all.images.is_empty() && all.failed.is_empty() {
         return Err(Error::new(ErrorKind::NotFound, "there is no image to copy"));
-    }
-    if options.attached == Attached::LeaveOut && options.signatures == DetachedSignatures::Keep {
-        all.opened.iter().filter_map(OpenSource::left_beside).for_each(|text| {
-            events.warn(None, text);
-        });
     }
     Ok(all)
 }
@@ -173,11 +179,29 @@ impl<'a> Sources<'a> {
         }
     }
 
+    /// What comes with an image of what is about it.
+    pub(crate) fn attaches(&self, at: usize, options: &TransferOptions) -> Attaches {
+        match options.attached {
+            Attached::Copy => Attaches::All,
+            Attached::Auto if self.opened[self.images[at].source].gives_beside() => {
+                Attaches::Beside
+            }
+            Attached::Auto => Attaches::Nothing,
+        }
+    }
+
     /// The root of an open image, where it is compared before it is read.
-    pub(crate) fn compared<'i>(&self, image: &'i dyn ImageSource) -> Option<&'i Descriptor> {
+    pub(crate) fn compared<'i>(
+        &self,
+        at: usize,
+        image: &'i dyn ImageSource,
+    ) -> Option<&'i Descriptor> {
         // What the caller opened may be of a transport that is not linked.
         let transport = self.transports.of(image.reference());
-        let compares = self.compare && transport.is_ok_and(|transport| transport.compares_roots());
+        // That its root is there does not say that what is beside it is.
+        let beside = self.opened[self.images[at].source].gives_beside();
+        let compares =
+            self.compare && !beside && transport.is_ok_and(|transport| transport.compares_roots());
         image.root_descriptor().filter(|_| compares)
     }
 
@@ -205,18 +229,10 @@ impl<'a> Sources<'a> {
 }
 
 impl OpenSource<'_> {
-    /// The warning that what stands beside the images of an archive is not copied, where all of these are.
-    fn left_beside(&self) -> Option<String> {
-        let Content::Archive(archive) = &self.content else { return None };
-        let count = archive.get().count_beside();
-        if count == 0 || !self.of_many || self.chosen.is_some() {
-            return None;
-        }
-        let tags = if count == 1 { "tag" } else { "tags" };
-        Some(format!(
-            "{count} {tags} beside the images of {} (signatures, attestations, SBOMs) are not copied: they come with referrers",
-            archive.get().reference()
-        ))
+    /// Whether what stands beside its images is copied with them: all of an archive is.
+    fn gives_beside(&self) -> bool {
+        let Content::Archive(archive) = &self.content else { return false };
+        self.of_many && self.chosen.is_none() && archive.get().count_beside() > 0
     }
 
     /// The images of the source, which is at this position.

@@ -11,6 +11,7 @@ use transship_core::{
 use crate::codec::Compression;
 use crate::commit::report::PlatformsReport;
 use crate::commit::{image_type, index_type, lost_in_docker};
+use crate::open::Attaches;
 use crate::plan::layers::{Handling, LayerPlan, LayerRules, plan_layer};
 use crate::plan::nodes::{ChildPlan, Fate, ImagePlan, IndexPlan, LeafPlan, NodePlan};
 use crate::plan::select::{Choice, describe, leaves};
@@ -51,6 +52,7 @@ pub(crate) fn plan(
         root,
         source: tree.manifest.descriptor().clone(),
         absent,
+        attaches: Attaches::Nothing,
         referrers: Vec::new(),
         beside: Vec::new(),
         signatures: options.signatures,

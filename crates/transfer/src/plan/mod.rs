@@ -26,9 +26,9 @@ use transship_core::{
 use crate::commit::{planned_root, sign, signatures};
 use crate::copy::task::{BlobNumbers, BlobTask, tasks};
 use crate::open::base::WithBase;
-use crate::open::{Batch, Handle, Target, Trust, boxed};
+use crate::open::{Attaches, Batch, Handle, Target, boxed};
 use crate::turn::{Turn, Turns};
-use crate::{Attached, ImageFailure, ImageId, TransferOptions};
+use crate::{ImageFailure, ImageId, TransferOptions};
 pub(crate) use description::form_name;
 pub use description::{BlobFate, Plan, PlanTotals, PlannedBlob, PlannedImage, Sum};
 use layers::LayerRules;
@@ -170,7 +170,7 @@ async fn plan_image<'a>(
     let id = ImageId(at);
     let from = batch.sources.image(at).await?;
     let (source, place) = (from.get(), target.image.get());
-    if let Some(root) = batch.sources.compared(source)
+    if let Some(root) = batch.sources.compared(at, source)
         && place.pinned().into_iter().all(|pinned| *pinned == root.digest)
         && let Some(there) = place.shows(root).await?
     {
@@ -181,8 +181,7 @@ async fn plan_image<'a>(
     if let Some(sign) = &batch.options.sign {
         sign::check(sign, place, batch.signed_name(place).await?.as_deref())?;
     }
-    let plan = plan_for(source, place, &batch.trust[at], batch.options).await;
-    let mut plan = plan.context(|| source.reference())?;
+    let mut plan = plan_for(batch, at, source, place).await.context(|| source.reference())?;
     plan.warnings.splice(0..0, batch.sources.warnings(at).iter().cloned());
     let refused = target.refused.iter();
     plan.lost.extend(
@@ -197,11 +196,12 @@ async fn plan_image<'a>(
 }
 
 async fn plan_for(
+    batch: &Batch<'_>,
+    at: usize,
     source: &dyn ImageSource,
     destination: &dyn ImageDestination,
-    trust: &Trust,
-    options: &TransferOptions,
 ) -> Result<ImagePlan> {
+    let (trust, options) = (&batch.trust[at], batch.options);
     let accepts = destination.accepts();
     let source = &WithBase::over(source, destination);
     source.check(destination).await?;
@@ -214,9 +214,8 @@ async fn plan_for(
     let sniffed = sniff::sniff_layers(source, (&tree, &choice), &rules, options.streams()).await?;
     let mut plan = manifests::plan(&tree, &choice, options, accepts, &sniffed)?;
     signatures::check(source, destination, &plan).await?;
-    if options.attached == Attached::Copy {
-        referrers::attach(source, &mut plan, destination).await?;
-    }
+    plan.attaches = batch.sources.attaches(at, options);
+    referrers::attach(source, &mut plan, destination).await?;
     Ok(plan)
 }
 
@@ -231,7 +230,7 @@ async fn shown(
         return Ok(None);
     }
     match planned_root(plan, blobs)? {
-        Some(root) => shows(place, plan, &root, options).await,
+        Some(root) => shows(place, plan, &root).await,
         None => Ok(None),
     }
 }
@@ -241,10 +240,9 @@ pub(crate) async fn shows(
     place: &dyn ImageDestination,
     plan: &ImagePlan,
     root: &Descriptor,
-    options: &TransferOptions,
 ) -> Result<Option<Committed>> {
     let Some(there) = place.shows(root).await? else { return Ok(None) };
-    let all = options.attached == Attached::LeaveOut || has_attached(place, plan).await?;
+    let all = plan.attaches == Attaches::Nothing || has_attached(place, plan).await?;
     Ok(all.then_some(there))
 }
 

@@ -6,6 +6,7 @@ use transship_core::{Descriptor, Digest, Manifest, MediaType, Platform};
 
 use crate::commit::report::PlatformsReport;
 use crate::commit::{image_type, index_type};
+use crate::open::Attaches;
 use crate::plan::layers::LayerPlan;
 use crate::{DetachedSignatures, Format, Since};
 
@@ -17,6 +18,8 @@ pub(crate) struct ImagePlan {
     pub(crate) source: Descriptor,
     /// What the new root lists and is knowingly left out.
     pub(crate) absent: Vec<Descriptor>,
+    /// Which of what is about it comes with it.
+    pub(crate) attaches: Attaches,
     /// What is about it and comes with it, each after what it is about.
     pub(crate) referrers: Vec<NodePlan>,
     /// Of these, the ones that are about it by a tag.

@@ -9,6 +9,7 @@ use transship_core::{
 use transship_trust::{is_signature, signatures_tag};
 
 use crate::DetachedSignatures;
+use crate::open::Attaches;
 use crate::plan::manifests::as_it_is;
 use crate::plan::nodes::{ChildPlan, Fate, ImagePlan, IndexPlan, NodePlan};
 use crate::plan::tree::{Child, Found, Node, Tree};
@@ -25,14 +26,19 @@ pub(crate) async fn attach(
     plan: &mut ImagePlan,
     destination: &dyn ImageDestination,
 ) -> Result<()> {
-    let Some(referrers) = source.referrers() else { return Ok(()) };
+    let Some(referrers) = source.referrers().filter(|_| plan.attaches != Attaches::Nothing) else {
+        return Ok(());
+    };
     let subjects = plan.root.digests();
     let seen = subjects.iter().map(|(digest, _)| digest.clone()).collect();
     let accepts = destination.accepts();
     let mut attaching = Attaching { source, accepts, plan, seen, waiting: VecDeque::new() };
     let removed = attaching.plan.signatures == DetachedSignatures::Remove;
     for (digest, kept) in subjects {
-        let mut found = referrers.referrers(&digest).await.map_err(leave_out)?;
+        let mut found = match attaching.plan.attaches {
+            Attaches::All => referrers.referrers(&digest).await.map_err(leave_out)?,
+            _ => Vec::new(),
+        };
         found.retain(|about| !removed || !is_signature(about));
         if kept {
             attaching.add(found, 1)?;
@@ -116,8 +122,10 @@ impl Attaching<'_> {
             if !self.take(&of).await? {
                 continue;
             }
-            let about = referrers.referrers(&of.digest).await?;
-            self.add(about, depth + 1)?;
+            if self.plan.attaches == Attaches::All {
+                let about = referrers.referrers(&of.digest).await?;
+                self.add(about, depth + 1)?;
+            }
         }
         Ok(())
     }

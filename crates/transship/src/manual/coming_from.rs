@@ -26,7 +26,7 @@
 //! | `skopeo copy --dest-tls-verify=false oci:l:x docker://h/r:x` | `transship copy --dest-tls-verify=false oci:l:x docker://h/r:x` |
 //! | `skopeo copy --src-creds U:P docker://h/r:x oci:l:x` | the same, or `--src-creds-file F`, which no process list shows |
 //! | `skopeo list-tags docker://h/r` | `transship list docker://h/r` |
-//! | `skopeo sync --src docker --dest dir h/r d` | `transship copy --all-images --referrers docker://h/r oci:d`; without `--referrers`, cosign's tags stay behind, with a warning |
+//! | `skopeo sync --src docker --dest dir h/r d` | `transship copy --all-images docker://h/r oci:d`, with cosign's tags; `--referrers` also copies what has an image as its subject |
 //! | `skopeo sync --src yaml --dest docker s.yaml h/p` | `transship sync s.yaml docker://h/p` |
 //! | `skopeo delete docker://h/r:x` | `transship delete docker://h/r:x`, which takes no other tags along; `--all-tags` does |
 //! | `skopeo login h`, `skopeo logout h` | `transship login h`, `transship logout h`: the same files |

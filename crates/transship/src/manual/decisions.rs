@@ -405,6 +405,10 @@
 //! images without a name. That is read, and not written. Such an entry is no image wherever images are listed (`ImageName::is_beside`), in
 //! registries too: to copy it as an image would bring a signature that nothing is beside. It goes with its image.
 //!
+//! People who copy all tags of a repository expect these, too, as skopeo and crane copy them. So `--all-images` brings them with their
+//! images (`Attached::Auto`), unless tags are chosen. A repository that has such tags is not compared by roots alone: a signature may be
+//! new where the image is not.
+//!
 //! # 84. Signatures are lists that grow, and a server of images asks no policy
 //!
 //! What has the tag of signatures at a destination is joined with what comes: each signature once, in every repository that the image goes

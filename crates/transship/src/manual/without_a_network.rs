@@ -76,7 +76,8 @@
 //! keep their digests. If the digest of an image changes, its referrers would refer to nothing; they are not copied, and a warning
 //! says so. What `cosign` stores under tags (`sha256-HEX.sig`, `.att`, `.sbom`) is copied too, between registries, `oci:` and
 //! `oci-archive:`: in a layout it is an entry of that name, beside the image, and becomes a tag again in a registry. Other places cannot
-//! hold it, and a warning names it. `--remove-signatures` leaves signatures behind. `list`, `digests` and `--all-images` do not take these tags for images.
+//! hold it, and a warning names it. `--remove-signatures` leaves signatures behind. `list`, `digests` and `--all-images` do not take these tags for images. Where
+//! `--all-images` copies all tags of a repository, or all of a layout or archive, cosign's tags come with their images without `--referrers`.
 //!
 //! # Layers that are not distributable
 //!
