@@ -27,8 +27,7 @@ pub(crate) const LAW: Law = Law {
 
 fn check(kit: &Kit) -> Held {
     kit.each(0_u8..50, |lab, seed| {
-        let (says, takes) = (lab.transport().holds_indexes(), lab.has(Ability::Indexes));
-        hold!(says == takes, "holds_indexes() is {says}, and that destinations accept indexes is {takes}");
+        lab.step(holds_indexes(lab))?;
         let built = Image::simple(*seed).build()?;
         lab.step(lab.write(&built, WriteMode::Create, &lab.facts().some_name()))?;
         lab.step(source_agrees(lab))?;
@@ -41,6 +40,17 @@ fn check(kit: &Kit) -> Held {
         other.step(of_no_images(&other))?;
         other.step(several_names(&other))
     })
+}
+
+/// What it says of indexes is what its destinations accept.
+async fn holds_indexes(lab: &Lab) -> Held {
+    let says = lab.transport().holds_indexes(lab.at()).await?;
+    let takes = lab.has(Ability::Indexes);
+    hold!(
+        says == takes,
+        "holds_indexes() is {says}, and that destinations accept indexes is {takes}"
+    );
+    Ok(())
 }
 
 /// What a destination keeps, its source gives back.

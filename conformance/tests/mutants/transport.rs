@@ -114,8 +114,8 @@ impl Transport for Mutant {
         self.memory.default_mode()
     }
 
-    fn holds_indexes(&self) -> bool {
-        self.fault != Fault::SaysItHoldsNoIndexes
+    async fn holds_indexes(&self, _: &Reference) -> Result<bool> {
+        Ok(self.fault != Fault::SaysItHoldsNoIndexes)
     }
 
     fn compares_roots(&self) -> bool {

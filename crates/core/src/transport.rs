@@ -66,12 +66,13 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
         Identity::with_unknown_scopes()
     }
 
-    /// Whether its places hold indexes. Where not, one image of an index is copied, and it is known which one before the place is
-    /// opened.
+    /// Whether a place holds indexes. Where not, one image of an index is copied, and it is known which one before the place is
+    /// opened. Engines are asked.
     ///
     /// - It says what [`Accepts`](crate::Accepts) of its destinations says.
-    fn holds_indexes(&self) -> bool {
-        true
+    async fn holds_indexes(&self, at: &Reference) -> Result<bool> {
+        let _ = at;
+        Ok(true)
     }
 
     /// Whether the descriptor of a root costs less than the root, as in a registry, where a HEAD request is enough and is not counted as

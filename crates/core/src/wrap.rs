@@ -121,11 +121,11 @@ wrappers! {
         fn parse(&self, locator: &str) -> Result<Reference>;
         fn recognize(&self, found: &Candidate, cancel: &Cancel) -> Result<Option<Recognized>>;
         fn compares_roots(&self) -> bool;
-        fn holds_indexes(&self) -> bool;
         fn identity(&self, at: &Reference) -> Identity;
         fn archives(&self) -> Option<&dyn Archives>;
         fn deletion(&self) -> Option<&dyn Deletion>;
         fn collection(&self) -> Option<&dyn Collection>;
+        async fn holds_indexes(&self, at: &Reference) -> Result<bool>;
         async fn source(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ImageSource>>;
         async fn destination(&self, at: &Reference, how: &WriteOptions) -> Result<Box<dyn ImageDestination>>;
     }

@@ -62,8 +62,8 @@ impl Transport for DockerArchive {
         WriteMode::Create
     }
 
-    fn holds_indexes(&self) -> bool {
-        false
+    async fn holds_indexes(&self, _: &Reference) -> Result<bool> {
+        Ok(false)
     }
 
     fn parse(&self, locator: &str) -> Result<Reference> {

@@ -12,7 +12,7 @@ use transship_core::{
 
 use crate::delete;
 use crate::destination::Destination;
-use crate::engine::{Engine, Locator, invalid, sole};
+use crate::engine::{Engine, Locator, Store, invalid, sole};
 use crate::nameless::refuse_names;
 use crate::reader::Reader;
 use crate::save;
@@ -98,8 +98,9 @@ impl<K: Kind> Transport for Engines<K> {
         }
     }
 
-    fn holds_indexes(&self) -> bool {
-        false
+    async fn holds_indexes(&self, at: &Reference) -> Result<bool> {
+        let (engine, _) = self.at(at)?;
+        Ok(engine.store().await.context(|| at)? == Store::Containerd)
     }
 
     async fn source(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ImageSource>> {

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use reqwest::header::LOCATION;
 use reqwest::{Method, StatusCode, Url};
-use transship_core::{Digest, Error, ErrorKind, Result, ResultExt, spawn_to_end};
+use tokio::sync::oneshot;
+use transship_core::{Digest, Error, ErrorKind, Result, ResultExt, cancelled, spawn_to_end};
 
 use crate::client::{Call, Fetched, Patience, Repository, location};
 
@@ -33,8 +35,12 @@ impl Session {
     pub(crate) async fn start(repository: &Repository) -> Result<Self> {
         let call =
             repository.call(Method::POST, "blobs/uploads/", "beginning an upload to").await?;
-        let fetched = repository.fetch(&call, 0).await?.success();
-        Self::of(repository, &fetched.context(|| call.what.clone())?).context(|| call.what)
+        let repository = repository.clone();
+        begin(async move {
+            let fetched = repository.fetch(&call, 0).await?.success();
+            Self::of(&repository, &fetched.context(|| call.what.clone())?).context(|| call.what)
+        })
+        .await
     }
 
     /// Asks for a blob of another repository of the host.
@@ -47,16 +53,20 @@ impl Session {
         let mut call = asked.call(Method::POST, "blobs/uploads/", "mounting a blob to").await?;
         call.url.query_pairs_mut().append_pair("mount", digest.as_ref()).append_pair("from", from);
         call.scopes = call.scopes.and_pull(from);
-        let fetched = repository.fetch(&call, 0).await?.success();
-        let fetched = fetched.context(|| call.what.clone())?;
-        match fetched.status {
-            StatusCode::CREATED => Ok(Mounted::There),
-            StatusCode::ACCEPTED => {
-                Self::of(repository, &fetched).map(Mounted::Upload).context(|| call.what)
+        let repository = repository.clone();
+        begin(async move {
+            let fetched = repository.fetch(&call, 0).await?.success();
+            let fetched = fetched.context(|| call.what.clone())?;
+            match fetched.status {
+                StatusCode::CREATED => Ok(Mounted::There),
+                StatusCode::ACCEPTED => {
+                    Self::of(&repository, &fetched).map(Mounted::Upload).context(|| call.what)
+                }
+                // Neither what was asked for nor an upload.
+                _ => Err(fetched.error().context(call.what)),
             }
-            // Neither what was asked for nor an upload.
-            _ => Err(fetched.error().context(call.what)),
-        }
+        })
+        .await
     }
 
     fn of(repository: &Repository, fetched: &Fetched) -> Result<Self> {
@@ -104,6 +114,27 @@ impl Session {
     pub(crate) fn close(mut self) {
         self.open = false;
     }
+}
+
+/// Awaits the answer to a request that may begin an upload. When this is dropped, the answer is still awaited for a moment: without its
+/// location, the upload could not be cancelled.
+async fn begin<T: Send + 'static>(
+    request: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    let (mut to, answer) = oneshot::channel();
+    drop(spawn_to_end(async move {
+        let given_up = Box::pin(async {
+            to.closed().await;
+            tokio::time::sleep(CANCEL).await;
+        });
+        let Either::Left((answer, given_up)) = select(Box::pin(request), given_up).await else {
+            return;
+        };
+        drop(given_up);
+        // A session that nobody awaits is dropped here, and so cancelled.
+        drop(to.send(answer));
+    }));
+    answer.await.unwrap_or_else(|_| Err(cancelled()))
 }
 
 /// How many bytes an answer says that there are.

@@ -54,8 +54,7 @@ pub(crate) async fn open<'a>(
     let compare = options.copies_as_it_is() && output.compares_roots(to);
     let sources = boxed(sources::open(sources, from, options, events, streamed, compare)).await?;
     sources.failed.iter().for_each(|failure| events.image_failed(failure, None));
-    let room = output.room(to);
-    let trust = boxed(trust::check(&sources, room, options)).await?;
+    let trust = boxed(trust::check(&sources, (&output, to), options)).await?;
     let writer = boxed(writer::open(output, to, options, &sources, events)).await?;
     let signed = Mutex::default();
     Ok(Batch { sources, writer, to: to.clone(), trust, options, events, signed })

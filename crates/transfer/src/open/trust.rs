@@ -14,6 +14,7 @@ use transship_trust::{Applied, Found as FoundSignature, Policy, SignatureKinds, 
 
 use super::boxed;
 use super::sources::Sources;
+use super::writer::Output;
 use crate::TransferOptions;
 use crate::plan::select::{Choice, Room, choose, leaves};
 use crate::plan::tree::{Child, Found, Node, Tree};
@@ -117,12 +118,13 @@ pub(super) async fn concerns(
 /// `Untrusted` where an image is rejected and the others do not go on without it, or all are rejected.
 pub(super) async fn check(
     sources: &Sources<'_>,
-    room: Room,
+    (output, to): (&Output<'_>, &Transports),
     options: &TransferOptions,
 ) -> Result<Vec<Trust>> {
     let Some(policy) = &options.policy else {
         return Ok((0..sources.len()).map(|_| Trust::Anything).collect());
     };
+    let room = boxed(output.room(to)).await?;
     let asking = Asking { sources, room, options, policy };
     // By position: a stream of references is not `Send`.
     let asked = stream::iter(0..sources.len())

@@ -54,16 +54,16 @@ impl Output<'_> {
         transports.of(at).is_ok_and(|transport| transport.compares_roots())
     }
 
-    /// What the destination can hold, as far as that is known before it is opened.
-    pub(super) fn room(&self, transports: &Transports) -> Room {
+    /// What the destination can hold, before it is opened.
+    pub(super) async fn room(&self, transports: &Transports) -> Result<Room> {
         let at = match self {
-            Self::Image(image) => return Room::of(image.get().accepts()),
+            Self::Image(image) => return Ok(Room::of(image.get().accepts())),
             Self::Reference(at) => at,
             Self::Archive(writer) => writer.get().reference(),
         };
         match transports.of(at) {
-            Ok(transport) if !transport.holds_indexes() => Room::OneImage,
-            _ => Room::Indexes,
+            Ok(transport) if !transport.holds_indexes(at).await? => Ok(Room::OneImage),
+            _ => Ok(Room::Indexes),
         }
     }
 }

@@ -30,6 +30,11 @@ impl Transport for Flat {
         Ok(Reference::new("flat", locator))
     }
 
+    // As `Accepts` of its destinations says.
+    async fn holds_indexes(&self, _: &Reference) -> Result<bool> {
+        Ok(false)
+    }
+
     async fn source(&self, at: &Reference, _: &ReadOptions) -> Result<Box<dyn ImageSource>> {
         let at = at.clone();
         Ok(Box::new(run_blocking(move |_| FlatSource::open(at)).await?))
