@@ -183,3 +183,50 @@
 //!   }
 //! }
 //! ```
+//!
+//! # The files of a bootc host
+//!
+//! Images of bootc hosts are signed with cosign. Its policy, `/etc/containers/policy.json`, is enforced as it is:
+//!
+//! ```json
+//! {
+//!   "default": [{"type": "insecureAcceptAnything"}],
+//!   "transports": {
+//!     "docker": {
+//!       "ghcr.io/org": [{
+//!         "type": "sigstoreSigned",
+//!         "keyPath": "/etc/pki/containers/org.pub",
+//!         "signedIdentity": {"type": "matchRepository"}
+//!       }]
+//!     }
+//!   }
+//! }
+//! ```
+//!
+//! # The files of an OpenShift node
+//!
+//! Images of `registry.redhat.io` are signed with GPG, and the signatures lie on a web server. `gpgv` must be installed. In
+//! `/etc/containers/policy.json`:
+//!
+//! ```json
+//! {
+//!   "default": [{"type": "insecureAcceptAnything"}],
+//!   "transports": {
+//!     "docker": {
+//!       "registry.redhat.io": [{
+//!         "type": "signedBy",
+//!         "keyType": "GPGKeys",
+//!         "keyPath": "/etc/pki/rpm-gpg/RPM-GPG-KEY-redhat-release"
+//!       }]
+//!     }
+//!   }
+//! }
+//! ```
+//!
+//! In `/etc/containers/registries.d/registry.redhat.io.yaml`:
+//!
+//! ```yaml
+//! docker:
+//!   registry.redhat.io:
+//!     lookaside: https://registry.redhat.io/containers/sigstore
+//! ```
