@@ -203,7 +203,7 @@
 //! }
 //! ```
 //!
-//! # The files of an OpenShift node
+//! # The files of an `OpenShift` node
 //!
 //! Images of `registry.redhat.io` are signed with GPG, and the signatures lie on a web server. `gpgv` must be installed. In
 //! `/etc/containers/policy.json`:
