@@ -22,6 +22,8 @@ pub(crate) fn checks() -> Result<Counts> {
         "clippy",
         &["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"],
     )?;
+    // What a build for archives alone compiles: the workspace's own build has every feature.
+    counts += cargo("archives alone", &ARCHIVES)?;
     counts += cargo("rustdoc", &["doc", "--quiet", "--no-deps", "--workspace"])?;
     // Whether each crate can be published, in order: metadata, versions of the others, files.
     counts += cargo(
@@ -30,6 +32,19 @@ pub(crate) fn checks() -> Result<Counts> {
     )?;
     Ok(counts)
 }
+
+const ARCHIVES: [&str; 10] = [
+    "clippy",
+    "--quiet",
+    "--package",
+    "transship-cli",
+    "--no-default-features",
+    "--features",
+    "docker-archive,oci-layout",
+    "--",
+    "-D",
+    "warnings",
+];
 
 fn told(name: &str, complaints: &[String]) -> Counts {
     for complaint in complaints {
