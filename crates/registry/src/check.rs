@@ -10,6 +10,9 @@ use crate::{Credential, RegistryOptions};
 /// The most of an answer that says nothing.
 const LIMIT: u64 = 64 * 1024;
 
+/// What registries say that they are.
+const API: &str = "docker-distribution-api-version";
+
 /// Asks a registry, `HOST[:PORT]` or `HOST[:PORT]/REPOSITORY`, whether it accepts a credential: with `GET /v2/`, and for a token where
 /// it wants one. A registry without authentication accepts every credential.
 ///
@@ -40,7 +43,10 @@ pub async fn check(
     let call = call.heard_by(observer);
     let answer = host.fetch(&call, LIMIT).await?;
     match answer.status {
-        status if status.is_success() => Ok(()),
+        status if status.is_success() => match answer.foreign() {
+            Some(error) if answer.header(API).is_none() => Err(error.context(call.what)),
+            _ => Ok(()),
+        },
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
             let message = format!("{} does not accept this user and password", host.name());
             Err(Error::new(ErrorKind::Denied, message))

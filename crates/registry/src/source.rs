@@ -125,6 +125,11 @@ pub(crate) async fn with_tags(error: Error, place: &Repository, name: &DockerNam
             let more = if tags.len() == SHOWN { ", ..." } else { "" };
             error.with_hint(format!("its tags are {}{more}", tags.join(", ")))
         }
+        // That there is no such repository, or that it is not for this user.
+        Err(why) if why.kind() == ErrorKind::NotFound => match why.advice() {
+            Some(hint) => error.with_hint(hint.clone()),
+            None => error,
+        },
         _ => error,
     }
 }

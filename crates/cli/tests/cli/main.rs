@@ -35,6 +35,8 @@ mod nobody;
 mod places;
 mod read;
 #[cfg(feature = "registry")]
+mod refusals;
+#[cfg(feature = "registry")]
 mod repositories;
 #[cfg(feature = "registry")]
 mod requests;

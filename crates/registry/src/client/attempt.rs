@@ -69,7 +69,7 @@ impl Host {
                 url = self.redirected(&answer.headers, &url, hops).map_err(Failure::lasting)?;
                 continue;
             }
-            return Ok(answer);
+            return Ok(answer.asked_by(self.who(call)));
         }
     }
 

@@ -112,6 +112,18 @@ impl Call {
     }
 }
 
+/// Who asked, as far as it helps to say what to do about a refusal.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Who {
+    /// Nobody can do anything about that.
+    #[default]
+    Unsaid,
+    /// Without a credential for this registry.
+    Stranger(String),
+    /// With a credential.
+    User,
+}
+
 /// What came back, whole.
 #[derive(Debug)]
 pub(crate) struct Fetched {
@@ -120,6 +132,7 @@ pub(crate) struct Fetched {
     /// Where it came from, after redirects.
     pub(crate) url: Url,
     pub(crate) bytes: Bytes,
+    pub(crate) who: Who,
 }
 
 impl Fetched {
@@ -131,12 +144,21 @@ impl Fetched {
     /// What it says went wrong.
     pub(crate) fn error(&self) -> Error {
         let error = problem::error(self.status, &self.bytes);
+        let error = match problem::advice(self.status, &self.who) {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        };
         // Only where to: the query may be a signature.
         let to = self.header(LOCATION.as_str()).filter(|_| self.status.is_redirection());
         match to.and_then(|to| to.split(['?', '#']).next()) {
             Some(to) => error.hint(format!("the server says that this is at {to}")),
             None => error,
         }
+    }
+
+    /// Why a success is none of a registry's: a page for people, as a login page, a proxy or another web server has it.
+    pub(crate) fn foreign(&self) -> Option<Error> {
+        problem::foreign(&self.url, &self.headers, &self.bytes)
     }
 
     /// The code of what it says went wrong.
@@ -155,6 +177,7 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) url: Url,
+    who: Who,
     response: reqwest::Response,
     idle: Idle,
     rate: Option<Arc<Rate>>,
@@ -176,7 +199,11 @@ impl Answer {
     ) -> Self {
         let headers = std::mem::take(response.headers_mut());
         let (status, url) = (response.status(), response.url().clone());
-        Self { status, headers, url, response, idle, rate }
+        Self { status, headers, url, who: Who::default(), response, idle, rate }
+    }
+
+    pub(super) fn asked_by(self, who: Who) -> Self {
+        Self { who, ..self }
     }
 
     /// How many bytes the server says will come.
@@ -217,8 +244,8 @@ impl Answer {
             }
             bytes.extend_from_slice(&chunk);
         }
-        let Self { status, headers, url, .. } = self;
-        Ok(Fetched { status, headers, url, bytes: bytes.freeze() })
+        let Self { status, headers, url, who, .. } = self;
+        Ok(Fetched { status, headers, url, bytes: bytes.freeze(), who })
     }
 }
 

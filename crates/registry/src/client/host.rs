@@ -17,7 +17,7 @@ use transship_core::{
 use super::address::Guard;
 use super::attempt::{Failure, Reached, named};
 use super::auth::Auth;
-use super::call::{Answer, Call, Fetched, ReadFailure};
+use super::call::{Answer, Call, Fetched, ReadFailure, Who};
 use super::limit::{Limit, Permit};
 use super::network::Network;
 use super::patience::{Away, Patience};
@@ -218,6 +218,22 @@ impl Host {
     /// The credential that was given, where it is for this host.
     pub(crate) fn given_credential(&self) -> Option<&Credential> {
         self.network.options.credential.as_ref().filter(|_| self.given == GivenCredential::Sent)
+    }
+
+    /// Who sends a request, so that it can be said what to do about a refusal.
+    pub(super) fn who(&self, call: &Call) -> Who {
+        self.who_reads(call.scopes.own())
+    }
+
+    /// Who asks for a repository.
+    pub(crate) fn who_reads(&self, repository: &str) -> Who {
+        if self.given_credential().is_some() || self.auth.has_credential(repository) {
+            Who::User
+        } else if self.network.options.anonymous {
+            Who::Unsaid
+        } else {
+            Who::Stranger(self.name.clone())
+        }
     }
 
     /// The credential that is given or found for a repository.

@@ -24,7 +24,7 @@ pub(crate) use host::Slot;
 pub(crate) use idle::Idle;
 pub(crate) use network::Network;
 pub(crate) use patience::Patience;
-pub(crate) use problem::header;
+pub(crate) use problem::{absent, header};
 pub(crate) use rate::Rate;
 pub(crate) use repository::{Repository, next_page};
 pub(crate) use retry::Tries;

@@ -1,16 +1,23 @@
 //! What a server says went wrong.
 
 use crate::hints::option;
-use reqwest::StatusCode;
-use reqwest::header::HeaderMap;
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use reqwest::{StatusCode, Url};
+use serde::de::IgnoredAny;
 use serde_json::Value;
-use transship_core::{Error, ErrorKind};
+use transship_core::{Error, ErrorKind, Hint};
+
+use super::attempt::place_of;
+use super::call::Who;
 
 /// The largest error document that is read, in bytes.
 pub(crate) const PROBLEM_LIMIT: u64 = 64 << 10;
 
 /// How much of a server's words is repeated.
 const SHOWN: usize = 300;
+
+/// How much of what is no answer is repeated.
+const WORDS: usize = 60;
 
 /// The error that an answer is, after
 /// [the spec's error codes](https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes).
@@ -34,6 +41,54 @@ pub(crate) fn error(status: StatusCode, body: &[u8]) -> Error {
         }
         _ => error,
     }
+}
+
+/// What to do about a refusal, which depends on who asked.
+pub(crate) fn advice(status: StatusCode, who: &Who) -> Option<Hint> {
+    match (status.as_u16(), who) {
+        (401 | 403, Who::Stranger(host)) => {
+            let check = "check the name: a registry may say the same of what is not there";
+            Some(Hint::AnyOf(vec![Hint::LogIn(host.clone()), check.into()]))
+        }
+        (401 | 403, Who::User) => Some(
+            "check the name, and what this user may do: a registry may say the same of what is not there".into(),
+        ),
+        (429, Who::Stranger(host)) => {
+            Some(Hint::AnyOf(vec![WAIT.into(), Hint::LogIn(host.clone())]))
+        }
+        (429, _) => Some(WAIT.into()),
+        _ => None,
+    }
+}
+
+/// Why nothing may be there: some registries show a repository to nobody who may not read it.
+pub(crate) fn absent(who: &Who) -> Hint {
+    let check = "check the name: a private repository is there only for users who may read it";
+    match who {
+        Who::Stranger(host) => Hint::AnyOf(vec![check.into(), Hint::LogIn(host.clone())]),
+        Who::User | Who::Unsaid => check.into(),
+    }
+}
+
+const WAIT: &str = "wait: the registry limits how many requests or pulls there may be in a time";
+
+/// The error of a success that is no registry's answer: markup, or text where there should be a document.
+pub(crate) fn foreign(url: &Url, headers: &HeaderMap, body: &[u8]) -> Option<Error> {
+    let media_type = header(headers, CONTENT_TYPE.as_str()).unwrap_or_default();
+    let text = String::from_utf8_lossy(body);
+    let text = text.trim_start_matches('\u{feff}').trim_start();
+    let is_text = media_type.starts_with("text/") && !text.is_empty();
+    if !text.starts_with('<') && (!is_text || serde_json::from_slice::<IgnoredAny>(body).is_ok()) {
+        return None;
+    }
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let words: String = words.chars().take(WORDS).collect();
+    let kind = if media_type.is_empty() { "something without a type" } else { media_type };
+    let place = place_of(url);
+    let message = format!("this is no answer of a registry: {place} sends {kind}, {words:?}");
+    Some(Error::new(ErrorKind::Corrupt, message).hint(
+        "check the host and the port: a web server, a proxy or a page to log in may be there in place of a registry",
+    ))
 }
 
 fn kind(status: StatusCode, code: &str) -> ErrorKind {

@@ -64,7 +64,9 @@ fn refusal(fetched: &Fetched) -> Error {
 fn page(fetched: &Fetched) -> Result<Vec<String>> {
     let page: Option<Page> = serde_json::from_slice(&fetched.bytes).map_err(|error| {
         let message = "the server's list of repositories is malformed";
-        Error::new(ErrorKind::Corrupt, message).caused_by(error)
+        fetched
+            .foreign()
+            .unwrap_or_else(|| Error::new(ErrorKind::Corrupt, message).caused_by(error))
     })?;
     let all = page.and_then(|page| page.repositories).unwrap_or_default();
     Ok(all.into_iter().flatten().collect())

@@ -45,7 +45,9 @@ pub(crate) async fn by_descriptor(from: &Repository, of: &Descriptor) -> Result<
     let call = call(from, Method::GET, of.digest.as_ref(), &headers).await?;
     let fetched = from.fetch(&call, MANIFEST_LIMIT).await?;
     let fetched = fetched.success().context(|| call.what.clone())?;
-    Manifest::verified(of, fetched.bytes).context(|| call.what.clone())
+    let foreign = fetched.foreign();
+    let read = Manifest::verified(of, fetched.bytes).map_err(|error| foreign.unwrap_or(error));
+    read.context(|| call.what.clone())
 }
 
 /// What a tag or digest leads to, if something is there: from HEAD, which registries do not count as a pull, where that says all
@@ -181,7 +183,7 @@ fn manifest(fetched: &Fetched, digest: Digest) -> Result<Manifest> {
     descriptor.media_type = unsaid();
     match Manifest::verified(&descriptor, fetched.bytes.clone()) {
         Ok(own) if is_index_type(&own.descriptor().media_type) == kind => Ok(own),
-        _ => described,
+        _ => described.map_err(|error| fetched.foreign().unwrap_or(error)),
     }
 }
 

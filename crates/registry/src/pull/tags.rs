@@ -8,7 +8,7 @@ use serde::Deserialize;
 use transship_core::{Error, ErrorKind, Result, ResultExt};
 
 use super::pages::Pages;
-use crate::client::{Call, Fetched, Repository, next_page};
+use crate::client::{Call, Fetched, Repository, absent, next_page};
 
 /// The largest page that is read, in bytes.
 const PAGE_LIMIT: u64 = 4 << 20;
@@ -66,7 +66,11 @@ async fn first(of: &Repository, count: usize) -> Result<(Call, Fetched)> {
         let fetched = of.fetch(&call, PAGE_LIMIT).await?;
         match fetched.status.as_u16() {
             // It is not about the size.
-            401 | 403 | 404 | 410 => return Err(fetched.error()).context(|| call.what),
+            404 | 410 => {
+                let error = fetched.error().with_hint(absent(&fetched.who));
+                return Err(error).context(|| call.what);
+            }
+            401 | 403 => return Err(fetched.error()).context(|| call.what),
             200..=299 => return Ok((call, fetched)),
             _ => refused = refused.or(Some((fetched.error(), call.what))),
         }
@@ -77,7 +81,10 @@ async fn first(of: &Repository, count: usize) -> Result<(Call, Fetched)> {
 
 fn page(fetched: &Fetched) -> Result<Vec<String>> {
     let page: Option<Page> = serde_json::from_slice(&fetched.bytes).map_err(|error| {
-        Error::new(ErrorKind::Corrupt, "the server's list of tags is malformed").caused_by(error)
+        let message = "the server's list of tags is malformed";
+        fetched
+            .foreign()
+            .unwrap_or_else(|| Error::new(ErrorKind::Corrupt, message).caused_by(error))
     })?;
     let tags = page.and_then(|page| page.tags).unwrap_or_default();
     Ok(tags.into_iter().flatten().collect())

@@ -194,6 +194,11 @@ impl Auth {
         Ok(found)
     }
 
+    /// Whether a credential was found for a repository.
+    pub(crate) fn has_credential(&self, repository: &str) -> bool {
+        locked(&self.found).get(repository).is_some_and(Option::is_some)
+    }
+
     /// The next request authenticates anew.
     fn forget(&self, call: &Call) {
         locked(&self.found).remove(call.scopes.own());
