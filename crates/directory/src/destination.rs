@@ -33,7 +33,7 @@ impl DirectoryDestination {
             Some(_) => {
                 return Err(Error::new(
                     ErrorKind::Unsupported,
-                    format!("{reference} holds one image, and cannot be joined"),
+                    "it holds one image, and cannot be joined",
                 )
                 .hint("replace it, or write to another folder"));
             }
@@ -41,7 +41,7 @@ impl DirectoryDestination {
         if let Some(name) = how.names.first() {
             return Err(Error::new(
                 ErrorKind::Unsupported,
-                format!("{reference} keeps no names, and cannot keep \"{name}\""),
+                format!("it keeps no names, and cannot keep \"{name}\""),
             )
             .hint("an oci: layout keeps names"));
         }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use transship_core::{
     Cancel, Candidate, Identity, ImageDestination, ImageSource, ReadOptions, Recognized, Reference,
-    Result, Settings, Transport, WriteMode, WriteOptions, register_transport, run_blocking,
+    Result, ResultExt, Settings, Transport, WriteMode, WriteOptions, register_transport,
+    run_blocking,
 };
 
 use crate::SCHEME;
@@ -57,8 +58,9 @@ impl Transport for Directory {
     }
 
     async fn source(&self, at: &Reference, _how: &ReadOptions) -> Result<Box<dyn ImageSource>> {
-        let (at, path) = (at.clone(), path_of(at)?.to_owned());
-        let source = run_blocking(move |cancel| DirectorySource::open(at, &path, cancel)).await?;
+        let (opened, path) = (at.clone(), path_of(at)?.to_owned());
+        let open = move |cancel: &Cancel| DirectorySource::open(opened, &path, cancel);
+        let source = run_blocking(open).await.context(|| at)?;
         Ok(Box::new(source))
     }
 
@@ -67,12 +69,12 @@ impl Transport for Directory {
         at: &Reference,
         how: &WriteOptions,
     ) -> Result<Box<dyn ImageDestination>> {
-        let (at, path, how) = (at.clone(), path_of(at)?.to_owned(), how.clone());
+        let (opened, path, how) = (at.clone(), path_of(at)?.to_owned(), how.clone());
         let open = move |cancel: &Cancel| {
             cancel.check()?;
-            DirectoryDestination::open(at, path, &how)
+            DirectoryDestination::open(opened, path, &how)
         };
-        let destination = run_blocking(open).await?;
+        let destination = run_blocking(open).await.context(|| at)?;
         Ok(Box::new(destination))
     }
 }

@@ -349,20 +349,21 @@ pub(crate) fn of_config(media_type: &MediaType, bytes: &[u8]) -> Option<Platform
     config.ok()?.platform
 }
 
-/// What a layout holds, for errors.
+/// What a layout holds, and how to choose of it, for errors.
 fn listing(layout: &Layout) -> String {
     let index = layout.index();
     let entries = index.entries().iter().enumerate().map(|(at, entry)| match entry_name(entry) {
-        Some(name) => Escaped(name).to_string(),
+        Some(name) => format!("{} (@{})", Escaped(name), index.position(at)),
         None => format!("@{} (unnamed)", index.position(at)),
     });
     let malformed = index.malformed().map(|entry| format!("@{} (malformed)", entry.position));
     let all: Vec<String> = entries.chain(malformed).collect();
-    match all.len() {
-        0 => "it holds no image".to_owned(),
-        n if n > LISTED => format!("it holds {} and {} more", all[..LISTED].join(", "), n - LISTED),
-        _ => format!("it holds {}", all.join(", ")),
-    }
+    let there = match all.len() {
+        0 => return "it holds no image".to_owned(),
+        n if n > LISTED => format!("{} and {} more", all[..LISTED].join(", "), n - LISTED),
+        _ => all.join(", "),
+    };
+    format!("it holds {there}; choose with :NAME or :@INDEX behind the path")
 }
 
 fn count(entries: usize) -> String {

@@ -56,7 +56,7 @@ async fn names_of_containerd() {
     let (kind, text) = kind_of(dir.path(), ":none").await;
     assert_eq!(kind, ErrorKind::NotFound);
     assert!(
-        text.contains("it holds docker.io/library/one:latest, example.com/two:latest"),
+        text.contains("it holds docker.io/library/one:latest (@0), example.com/two:latest (@1)"),
         "{text}"
     );
     assert_eq!(kind_of(dir.path(), ":@3").await.0, ErrorKind::NotFound);

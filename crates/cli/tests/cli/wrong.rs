@@ -180,6 +180,33 @@ fn places_that_cannot_be_written() {
     assert_eq!(fs::read_dir(session.path("folder")).unwrap().count(), 1);
 }
 
+/// One rule for all transports and commands.
+#[test]
+fn a_file_for_a_folder_and_a_folder_for_a_file() {
+    let session = Session::new();
+    fs::create_dir(session.path("folder")).unwrap();
+    for (place, is) in [
+        ("oci:hello.tar", "hello.tar is no folder"),
+        ("dir:hello.tar", "hello.tar is no folder"),
+        ("docker-archive:folder", "folder is a folder"),
+        ("oci-archive:folder", "folder is a folder"),
+    ] {
+        for line in [
+            format!("list {place}"),
+            format!("inspect {place}"),
+            format!("verify {place}"),
+            format!("copy {place} oci:new"),
+            format!("copy hello.tar:@0 {place}"),
+        ] {
+            let output = session.run(&line);
+            assert_eq!(output.status.code(), Some(1), "{line}: {output:?}");
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert!(said.contains(&format!("transship: {place}: {is}")), "{line}: {said}");
+        }
+    }
+    assert_eq!(session.left(), ["folder"]);
+}
+
 #[test]
 fn layers_behind_links() {
     let session = Session::new();
