@@ -25,6 +25,7 @@ mod sides;
 mod signals;
 mod since;
 mod stdin;
+mod streams;
 mod trust;
 mod values;
 
@@ -59,8 +60,7 @@ pub fn run() -> ExitCode {
         }
     };
     let session = Session::new(cli.command.common(), settings);
-    let json =
-        matches!(&cli.command, Command::Copy(copy) if copy.output.json && !is_to_stdout(copy));
+    let json = matches!(&cli.command, Command::Copy(copy) if copy.output.json && !streams::is_archive_on_stdout(copy));
     let outcome = in_runtime(cli, &session);
     session.reporter.end();
     if let Err(failure) = &outcome {
@@ -68,14 +68,6 @@ pub fn run() -> ExitCode {
         tell_published(failure, &session, json);
     }
     exit::code(&outcome)
-}
-
-/// Whether a copy writes its archive to stdout, where no JSON may follow it.
-fn is_to_stdout(copy: &args::Copy) -> bool {
-    copy.places().is_some_and(|(_, to)| {
-        let place = to.split_once(':').filter(|_| !to.starts_with('-')).map_or(to, |(_, at)| at);
-        place == "-" || place.starts_with("-:") || place.starts_with("-@")
-    })
 }
 
 /// Reports the images that a failed or stopped copy has published.
@@ -143,6 +135,7 @@ fn in_runtime(cli: Cli, session: &Session) -> exit::Result {
         .map_err(|e| {
             Failure::Error(Error::new(ErrorKind::Unexpected, "starting the runtime").caused_by(e))
         })?;
+    streams::check(&cli.command)?;
     let work = commands::run(cli.command, session);
     let outcome = runtime.block_on(signals::guarded(work, session.deadline, &session.published));
     // Also of a command that succeeded: images that failed may be a part of what it reports.

@@ -185,7 +185,7 @@ pub(crate) struct Copy {
 
     /// Write the digests of the images to a file
     ///
-    /// One a line, in the order of the images.
+    /// One a line, in the order of the images. `-` is stdout.
     #[arg(long, value_name = "FILE")]
     pub(crate) digestfile: Option<PathBuf>,
 

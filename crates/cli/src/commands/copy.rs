@@ -23,19 +23,13 @@ use crate::places;
 use crate::session::Session;
 use crate::sides;
 use crate::since;
+use crate::streams;
 use crate::trust;
 
 pub(super) async fn run(args: args::Copy, session: &Session) -> Result {
     let (from, to) = (session.sources()?, session.destinations()?);
     let (sources, destination) = args.places().unwrap_or_default();
     let destination = places::output(destination, &to, session).await?;
-    if args.output.json && !args.dry_run && places::is_stream(&destination) {
-        return Err(Error::new(
-            ErrorKind::InvalidInput,
-            "the archive and the JSON would both go to stdout",
-        )
-        .into());
-    }
     if args.archive_compress.is_some() && !sides::knows(destination.scheme(), "archive-compress") {
         let message = format!("{destination} cannot be compressed as a whole");
         return Err(Error::new(ErrorKind::Unsupported, message)
@@ -150,6 +144,9 @@ fn write_digests(args: &args::Copy, report: &Report) -> Result<()> {
     for image in &report.images {
         digests.push_str(image.digest.as_ref());
         digests.push('\n');
+    }
+    if streams::is_stdout(path) {
+        return output::print(&digests);
     }
     fs::write(path, digests).map_err(|e| {
         let text = format!(

@@ -99,7 +99,7 @@ async fn delete(
 ) -> transship::Result<()> {
     for Target { at, names } in targets {
         deletion(known, &at)?.delete(&at, &how.clone().with_names(names)).await?;
-        let deleted = if done.dry_run { "would delete" } else { "deleted" };
+        let deleted = if done.dry_run { "would be deleted:" } else { "deleted" };
         session.reporter.say(&safe(&format!("{deleted} {at}")));
         done.deleted.push(at.to_string());
     }

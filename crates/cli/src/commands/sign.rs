@@ -18,6 +18,9 @@ use crate::trust;
 /// How the name is said that a signature gives to the image.
 const IDENTITY: &str = "--identity says the name that is signed, as registry.example.com/app:1";
 
+/// What can be signed in place of an image whose place holds no signatures.
+const SIGNABLE: &str = "images in docker://, oci:, oci-archive: and dir: can be signed; `transship copy --sign-key` copies an image there and signs it";
+
 /// Writes the image where it is once more, with a signature: what is there is not written again.
 pub(super) async fn run(args: args::Sign, session: &Session) -> Result {
     let (from, to) = (session.sources()?, session.destinations()?);
@@ -115,6 +118,7 @@ fn of_one_image(error: Error) -> Error {
         Some(Hint::SelectImage(which)) => error.with_hint(Hint::Text(which)),
         Some(Hint::AnyOf(hints)) if hints.contains(&Hint::SayIdentity) => error.with_hint(IDENTITY),
         Some(Hint::SayIdentity) => error.with_hint(IDENTITY),
+        None if error.kind() == ErrorKind::Unsupported => error.hint(SIGNABLE),
         _ => error,
     }
 }

@@ -239,3 +239,24 @@ fn what_cannot_be_compressed_says_so() {
         assert!(!session.path(name).exists(), "{name}");
     }
 }
+
+/// The second reader would find nothing, and what is written twice would be mixed.
+#[test]
+fn stdin_and_stdout_have_one_user_each() {
+    let session = Session::new();
+    session.write("list", "hello.tar\n");
+    insta::assert_snapshot!(session.transcript([
+        "copy - --from-file - oci:layout",
+        "copy - docker-archive:-:a oci:layout",
+        "copy --since - - oci-archive:new.tar",
+        "copy --policy /dev/stdin - oci:layout",
+        "verify - oci-archive:/dev/stdin",
+        "copy --digestfile - hello.tar:@0 -",
+        "copy --digestfile /dev/stdout hello.tar:@0 docker-archive:-:new",
+        "copy --digestfile - --json hello.tar:@0 oci:layout",
+    ]));
+    assert_eq!(session.left(), ["list"]);
+    let digest = session.ok("copy --digestfile - hello.tar:@0 oci:layout");
+    assert!(digest.starts_with("sha256:") && digest.lines().count() == 1, "{digest}");
+    assert_eq!(session.left(), ["layout", "list"]);
+}

@@ -218,6 +218,7 @@ fn nothing_is_pruned_where_something_failed() {
     let (report, said) = fails(&session, "sync.toml", 1);
     assert_eq!(counts(&report), [1, 0, 0, 2], "{report} {said}");
     assert!(said.contains("nothing is deleted"), "{said}");
+    assert_eq!(said.matches(&format!("docker://{}/app:2", host.0)).count(), 1, "{said}");
     assert_eq!(tags(&to, "app"), ["1", "old"]);
     from.clear_faults();
     // What is left to fail is of one kind. What it would have brought is not known, so nothing goes anywhere.
@@ -373,10 +374,13 @@ fn what_is_wrong_is_said_before_anything_is_asked() {
         ),
     ] {
         session.write(name, text);
-        let (_, told) =
-            fails(&session, &format!("{name} oci:l").replace("b.toml oci:l", "b.toml"), 2);
+        let to = if name == "g.yaml" { " oci:l" } else { "" };
+        let (_, told) = fails(&session, &format!("{name}{to}"), 2);
         assert!(told.contains(said) && told.contains(name), "{name}: {told}");
     }
+    session.write("i.toml", format!("[[sync]]\nfrom = \"docker://{host}/c\"\nto = \"oci:l\""));
+    let (_, told) = fails(&session, "i.toml oci:other", 2);
+    assert!(told.contains("nothing would go to oci:other"), "{told}");
     let (_, told) = fails(&session, "nothing.toml", 2);
     assert_eq!(told.matches("nothing.toml").count(), 1, "{told}");
     assert_eq!(from.exchanges().len(), 0);

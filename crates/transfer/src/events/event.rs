@@ -42,6 +42,9 @@ impl TransferId {
 ///
 /// This also holds when the transfer's future is dropped: what was still open is then cancelled, blobs first, and the
 /// transfer at last.
+///
+/// For a bar of the whole, `Planned::bytes` is its end. `Advanced` and the sizes of `Reused` count towards it; `Retried` and
+/// `ReadAgain` take back what their blob had.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Event {

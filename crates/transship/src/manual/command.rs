@@ -36,7 +36,8 @@
 //!   streamed into an `oci:` layout, or into a new archive in a file that is not compressed, if layers keep their form. Otherwise it is stored in an unnamed temporary file, in
 //!   `--tmpdir`, else `$TMPDIR`, else `/var/tmp`. A redirected file is read in place. An archive that is written to a pipe goes out
 //!   as it comes: layers whose size is known are not stored, others one at a time. If the copy fails, the archive ends in the
-//!   middle, without its index and its end, and the exit code says so (`set -o pipefail`): readers refuse it;
+//!   middle, without its index and its end, and the exit code says so (`set -o pipefail`): readers refuse it. stdin and stdout have one user each: two
+//!   of a source, a list, a key and a policy, or of an archive, digests and JSON, are refused;
 //! - an alias from `registries.conf`, and a name with a host, as `quay.io/org/image:1`.
 //!
 //! # Exit codes
@@ -125,7 +126,7 @@
 //! says so.
 //!
 //! After success, stderr shows for each image its source and destination, its digest, what was lost, and which platforms were
-//! missing or left out. `--digestfile` gets the digests, one a line, in the order of the images.
+//! missing or left out. `--digestfile` gets the digests, one a line, in the order of the images; `-` is stdout.
 //!
 //! ```json
 //! {

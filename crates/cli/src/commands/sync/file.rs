@@ -78,6 +78,10 @@ pub(super) fn jobs(text: &str, file: &str, to: Option<&str>, prune: bool) -> Res
         wrong(format!("{at}{}", e.message()))
     })?;
     let registries = registries(&parsed.registries)?;
+    if let Some(to) = to.filter(|_| parsed.says_all_destinations()) {
+        return Err(wrong(format!("nothing would go to {to}: each entry has its own `to`"))
+            .hint("leave out the destination on the command line, or `to` in the file"));
+    }
     let mut jobs = Vec::new();
     for (at, entry) in parsed.sync.into_iter().enumerate() {
         let context = format!("{file}: [[sync]] {}", at + 1);
@@ -90,6 +94,14 @@ pub(super) fn jobs(text: &str, file: &str, to: Option<&str>, prune: bool) -> Res
         jobs.push(fields.job(context, from, to, registries, prune)?);
     }
     Ok(jobs)
+}
+
+impl File {
+    /// Whether there are entries, and all of them say where images go.
+    fn says_all_destinations(&self) -> bool {
+        let says = |entry: &Fields| entry.to.is_some() || self.defaults.to.is_some();
+        !self.sync.is_empty() && self.sync.iter().all(says)
+    }
 }
 
 impl Fields {
@@ -252,6 +264,19 @@ mod tests {
         let From::Place(_, choice) = &second.from else { panic!() };
         assert_eq!(choice.tags, Tags::default().with_only("v*"));
         assert!(jobs("", "s.toml", None, true).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_destination_that_no_entry_uses_is_refused() {
+        let own = "[[sync]]\nfrom = \"docker://a.b/c\"\nto = \"oci:own\"\n";
+        let of_all = "[defaults]\nto = \"oci:own\"\n[[sync]]\nfrom = \"docker://a.b/c\"\n";
+        for text in [own, of_all] {
+            let error = jobs(text, "s.toml", Some("oci:given"), false).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            assert!(error.to_string().contains("nothing would go to oci:given"), "{error}");
+        }
+        let mixed = format!("{own}[[sync]]\nfrom = \"docker://a.b/d\"\n");
+        assert_eq!(jobs(&mixed, "s.toml", Some("oci:given"), false).unwrap().len(), 2);
     }
 
     #[test]

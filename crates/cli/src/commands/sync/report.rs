@@ -55,6 +55,14 @@ struct Failed {
     error: String,
 }
 
+impl Failed {
+    /// Most errors of an image name it.
+    fn text(&self) -> String {
+        let Self { what, error, .. } = self;
+        if error.contains(&**what) { error.clone() } else { format!("{what}: {error}") }
+    }
+}
+
 impl SyncReport {
     pub(super) fn new(dry_run: bool) -> Self {
         Self {
@@ -154,7 +162,7 @@ impl SyncReport {
             reporter.warn(warning);
         }
         for failed in &self.failed {
-            reporter.fault(&format!("{}: {}", failed.what, failed.error));
+            reporter.fault(&failed.text());
         }
         let Counts { copied, unchanged, backups: _, deleted, failed } = self.counts;
         reporter.say(&format!(
