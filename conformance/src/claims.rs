@@ -22,6 +22,8 @@ pub struct Claims {
     pub manifests: Manifests,
     /// By which digests blobs may be named.
     pub digests: Digests,
+    /// What may be a layer.
+    pub layers: Layers,
     /// Which names images may have.
     pub names: Names,
     /// Where an image stands that took over a name.
@@ -126,6 +128,7 @@ macro_rules! claims {
 claims! {
     manifests: Manifests,
     digests: Digests,
+    layers: Layers,
     names: Names,
     taken: Taken,
     listed: Listed,
@@ -161,6 +164,16 @@ pub enum Digests {
     Any,
     /// sha256 alone; others are refused with `Unsupported`.
     Sha256,
+}
+
+/// What may be a layer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Layers {
+    /// Any bytes.
+    #[default]
+    Any,
+    /// Tars, plain or compressed: so it is where layers are unpacked. What is none is refused.
+    Tars,
 }
 
 /// Which names images may have, where they may have some.

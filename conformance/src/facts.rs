@@ -9,7 +9,9 @@ use transship_core::{
 use crate::broken::{While, hold};
 use crate::lab::{how, step_on};
 use crate::watch::{awaiting, waiting};
-use crate::{Append, Chosen, Claims, Fixture, Held, Leftover, Place, Processes, Replaces, Writers};
+use crate::{
+    Append, Chosen, Claims, Fixture, Held, Layers, Leftover, Place, Processes, Replaces, Writers,
+};
 
 /// What a transport says of itself by its traits, and what its author [claims](Claims).
 #[derive(Clone, Debug)]
@@ -47,6 +49,8 @@ pub enum Ability {
     Artifacts,
     /// Compressed layers are held.
     CompressedLayers,
+    /// Layers of any bytes are held.
+    AnyLayers,
     /// Manifests that are about an image are kept with it.
     Referrers,
     /// Detached signatures are kept.
@@ -97,6 +101,9 @@ impl Ability {
             }
             Self::CompressedLayers => {
                 "layers are plain, so compressed ones change their digests when users copy them here"
+            }
+            Self::AnyLayers => {
+                "layers are tars, so users keep charts and other files that are layers elsewhere"
             }
             Self::Referrers => {
                 "manifests about images are not kept, so users lose signatures and SBOMs that refer to them"
@@ -203,6 +210,7 @@ impl Facts {
             Ability::SparseIndexes => accepts.takes_indexes() && accepts.sparse == Sparse::Accepted,
             Ability::Artifacts => accepts.artifacts == Artifacts::Accepted,
             Ability::CompressedLayers => accepts.layers != AcceptsLayers::PlainOnly,
+            Ability::AnyLayers => claims.layers == Layers::Any,
             Ability::Referrers => accepts.referrers == AcceptsReferrers::Accepted,
             Ability::ShowsAtFinish => self.shows == Shows::AtFinish,
             Ability::Ambiguity => claims.chosen == Chosen::Only,

@@ -16,7 +16,7 @@ pub(crate) const LAW: Law = Law {
     name: "a_manifest_may_be_a_layer_too",
     sentence: "A manifest of an image that is also a layer of an artifact is both: the image is whole, and so is the artifact.",
     promises: &["What it takes reads back as it was given"],
-    needs: &[Ability::Indexes, Ability::Artifacts, Ability::CompressedLayers],
+    needs: &[Ability::Indexes, Ability::Artifacts, Ability::AnyLayers],
     cost: 8,
     check,
 };

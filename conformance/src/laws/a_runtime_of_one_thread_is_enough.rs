@@ -77,11 +77,11 @@ async fn steadily(work: impl Future<Output = Held>) -> Held<Duration> {
 }
 
 fn shared() -> Layer {
-    Layer::small(4, 200_000)
+    Layer::tar(4, 200_000)
 }
 
 async fn all_work(lab: &Lab, seed: u8) -> Held {
-    let layers = vec![shared(), Layer::small(seed, 700)];
+    let layers = vec![shared(), Layer::tar(seed, 900)];
     let built = Image { layers, ..Image::simple(seed) }.build()?;
     let destination = lab.destination(WriteMode::Create, &lab.facts().some_name()).await?;
     put_fed(&*destination, &built).await?;

@@ -25,7 +25,7 @@ fn check(kit: &Kit) -> Held {
         Digests::Any => Algorithm::Sha512,
         Digests::Sha256 => Algorithm::Sha256,
     };
-    let layer = Layer { algorithm, ..Layer::small(4, 700) };
+    let layer = Layer { algorithm, ..Layer::tar(4, 700) };
     let long = Image { layers: vec![layer], ..Image::simple(1) };
     let corners = [(long.clone(), Image::simple(2)), (Image::simple(2), long)];
     let images = (plain_images(kit.facts()), plain_images(kit.facts()));

@@ -70,7 +70,7 @@ fn foreign(lab: &Lab) -> Held {
     if !lab.has(Ability::CompressedLayers) || lab.claims().manifests == Manifests::Rebuilt {
         return Ok(());
     }
-    let layers = vec![Layer::small(4, 300), Layer::small(8, 500)];
+    let layers = vec![Layer::tar(4, 300), Layer::tar(8, 500)];
     let mut built = Image { layers, ..Image::simple(7) }.build()?;
     let mut root: serde_json::Value =
         serde_json::from_slice(built.root.bytes()).map_err(std::io::Error::from)?;

@@ -4,7 +4,7 @@ use transship_core::{Commit, Descriptor, DigestAlgorithm, Error, ErrorKind, Expe
 
 use super::fails;
 use crate::lab::Way;
-use crate::model::{Built, Config, Form, Node};
+use crate::model::{Built, Config, Form, Image, Layer, Node, Presence};
 use crate::runner::Kit;
 use crate::strategies::{corner_nodes, nodes};
 use crate::{Ability, Digests, Facts, Held, Law};
@@ -20,16 +20,22 @@ pub(crate) const LAW: Law = Law {
 
 fn check(kit: &Kit) -> Held {
     // Everything that there is, whatever is claimed.
-    kit.each_with(&corner_nodes(&Facts::strictest()), nodes(&Facts::strictest()), |lab, node| {
+    let mut corners = corner_nodes(&Facts::strictest());
+    corners.insert(0, Node::Image(Image { layers: vec![Layer::small(4, 700)], ..Image::simple(1) }));
+    kit.each_with(&corners, nodes(&Facts::strictest()), |lab, node| {
         let built = node.build()?;
         let before = lab.snapshot()?;
         let refused = lab.step(async {
             let destination = lab.destination(WriteMode::Create, &[]).await?;
-            if is_held(node, lab.facts()) && !is_long_for(&built, lab.facts()) {
+            let is_held = is_held(node, lab.facts()) && !is_long_for(&built, lab.facts());
+            if is_held && !has_noise_for(node, lab.facts()) {
                 return Ok(false);
             }
             let done = written(destination, &built).await;
-            fails(done, &[ErrorKind::Unsupported], &[], "writing what is not accepted")?;
+            // A layer that is no tar may as well be a broken one.
+            let kinds = [ErrorKind::Unsupported, ErrorKind::Corrupt];
+            let kinds = if is_held { &kinds[..] } else { &kinds[..1] };
+            fails(done, kinds, &[], "writing what is not accepted")?;
             Ok(true)
         })?;
         if refused { lab.snapshot()?.same(&before) } else { Ok(()) }
@@ -56,6 +62,17 @@ fn is_long_for(built: &Built, facts: &Facts) -> bool {
     let mut all = blobs.chain(built.below.iter().map(Manifest::descriptor));
     let is_long = |of: &Descriptor| *of.digest.algorithm() != DigestAlgorithm::Sha256;
     facts.claims.digests == Digests::Sha256 && all.any(is_long)
+}
+
+/// Whether a layer is no tar, where tars alone are claimed.
+fn has_noise_for(node: &Node, facts: &Facts) -> bool {
+    !facts.has(Ability::AnyLayers)
+        && match node {
+            Node::Image(image) => image.layers.iter().any(Layer::is_no_tar),
+            Node::Index(index) => index.children.iter().any(|child| {
+                child.presence != Presence::Absent && has_noise_for(&child.node, facts)
+            }),
+        }
 }
 
 /// Whether all of it is accepted.

@@ -12,7 +12,8 @@ use transship_core::{
 };
 
 use super::archive::{Archive, Image, Parts, Signed};
-use super::{Locator, Memory, Select};
+use super::{Locator, Memory, Select, tars};
+use crate::Layers;
 
 /// More than an image in memory should have.
 const LIMIT: u64 = 1 << 30;
@@ -172,6 +173,11 @@ impl ImageDestination for Destination {
     async fn commit(self: Box<Self>, what: Commit<'_>) -> Result<Committed> {
         let parts = self.parts();
         what.check_complete(&[], &parts).map_err(|e| e.context(&self.reference))?;
+        if self.memory.1 == Layers::Tars {
+            let below = parts.manifests.values();
+            tars::check(&parts, below.chain([what.root]))
+                .map_err(|e| e.context(&self.reference))?;
+        }
         let needs = what.needs.iter().map(|needed| &needed.digest);
         let needs: HashSet<_> = needs.filter(|needed| !parts.has(needed)).cloned().collect();
         let beside = self.beside.lock().unwrap_or_else(PoisonError::into_inner).clone();

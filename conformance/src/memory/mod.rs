@@ -4,6 +4,7 @@
 mod archive;
 mod destination;
 mod reader;
+mod tars;
 mod writer;
 
 use std::collections::HashMap;
@@ -17,6 +18,7 @@ use transship_core::{
     ReadOptions, Reference, Result, Transport, WriteMode, WriteOptions,
 };
 
+use crate::Layers;
 use archive::Archive;
 use destination::{Destination, Target};
 use reader::{Reader, Source};
@@ -27,7 +29,7 @@ const SCHEME: &str = "mem";
 
 /// Images in memory. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct Memory(Arc<Mutex<HashMap<String, Arc<Archive>>>>);
+pub struct Memory(Arc<Mutex<HashMap<String, Arc<Archive>>>>, Layers);
 
 /// A parsed locator.
 #[derive(Clone, Debug)]
@@ -47,6 +49,11 @@ impl Memory {
     /// Where nothing is yet.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// As that, where layers have to be tars, as for who unpacks them. It is for images that come whole.
+    pub fn of_tars() -> Self {
+        Self(Arc::default(), Layers::Tars)
     }
 
     fn places(&self) -> MutexGuard<'_, HashMap<String, Arc<Archive>>> {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use transship_core::{Descriptor, Manifest, Platform, media_types, sha256};
 
 use super::{Algorithm, Built, Config, Layer, digest_of};
-use crate::Held;
+use crate::{Facts, Held, Layers};
 
 /// An image or artifact.
 #[derive(Clone, PartialEq, Eq)]
@@ -46,11 +46,20 @@ impl Image {
             config: Config::Plain,
             seed,
             architecture: "amd64",
-            layers: vec![Layer::small(seed.wrapping_mul(4), 700)],
+            layers: vec![Layer::tar(seed, 700)],
             described: false,
             subject: false,
             algorithm: Algorithm::Sha256,
         }
+    }
+
+    /// With tars as layers, where there may be no others.
+    #[must_use]
+    pub(crate) fn fit_for(mut self, facts: &Facts) -> Self {
+        if facts.claims.layers == Layers::Tars {
+            self.layers = self.layers.into_iter().map(Layer::into_tar).collect();
+        }
+        self
     }
 
     /// What it runs on.

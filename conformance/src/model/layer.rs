@@ -51,19 +51,43 @@ pub enum Algorithm {
     Sha512,
 }
 
+/// Layers whose seeds divided by 4 leave these are tars, and zeros.
+const TAR: u8 = 2;
+const ZEROS: u8 = 3;
+
+/// What a tar has beside the content of its file: the header, and two blocks at the end.
+const FRAME: usize = 1536;
+
 impl Layer {
     /// A plain layer of a few bytes.
     pub fn small(seed: u8, size: usize) -> Self {
         Self { seed, size, form: Form::Plain, algorithm: Algorithm::Sha256, described: false }
     }
 
+    /// A plain layer that is a tar, of a file of so many bytes.
+    pub fn tar(seed: u8, file: usize) -> Self {
+        Self::small(seed, file).into_tar()
+    }
+
+    /// A tar in its place: layers that differ are tars that differ, as far as their seeds are below 64.
+    #[must_use]
+    pub(crate) fn into_tar(self) -> Self {
+        let seed = self.seed.wrapping_mul(4) + TAR;
+        Self { seed, size: FRAME + self.size.next_multiple_of(512), ..self }
+    }
+
+    /// Whether nobody takes it for a tar. Zeros and a few bytes may pass for an empty one.
+    pub(crate) fn is_no_tar(&self) -> bool {
+        !matches!(self.seed % 4, TAR | ZEROS) && self.size >= 512
+    }
+
     /// The bytes before they are compressed.
     pub(crate) fn content(&self) -> Vec<u8> {
         match self.seed % 4 {
             // Layers of zeros are what trips a reader of tars.
-            3 => vec![0; self.size],
+            ZEROS => vec![0; self.size],
             // What most layers are.
-            2 => tar(self.seed, self.size),
+            TAR => tar(self.seed, self.size),
             _ => noise(u64::from(self.seed) + 1, self.size),
         }
     }
@@ -173,7 +197,7 @@ impl AllMade {
 
 /// A tar of one file, cut or filled up with zeros to a size.
 fn tar(seed: u8, size: usize) -> Vec<u8> {
-    let content = noise(u64::from(seed) + 1, size.saturating_sub(1536));
+    let content = noise(u64::from(seed) + 1, size.saturating_sub(FRAME));
     let mut header = vec![0_u8; 512];
     let mut field =
         |at: usize, text: &str| header[at..at + text.len()].copy_from_slice(text.as_bytes());

@@ -52,6 +52,8 @@ fn small(facts: &Facts) -> BoxedStrategy<Node> {
     // Of few seeds, so that images have one config in common, and not the manifest.
     let image = (0_u8..4, vec(layer, 0..3), any::<bool>())
         .prop_map(|(seed, layers, described)| Image { layers, described, ..Image::simple(seed) });
+    let facts = facts.clone();
+    let image = image.prop_map(move |image| image.fit_for(&facts));
     prop_oneof![15 => image, 1 => other.prop_map(|image| Image { subject: false, ..image })]
         .prop_map(Node::Image)
         .boxed()

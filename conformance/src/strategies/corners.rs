@@ -52,7 +52,7 @@ pub fn corner_images(facts: &Facts) -> Vec<Image> {
         .step_by(3)
         .map(|image| Image { format: Format::Docker, ..image.clone() })
         .collect();
-    let images = images.into_iter().chain(docker);
+    let images = images.clone().into_iter().chain(docker).map(|image| image.fit_for(facts));
     if facts.claims.digests == Digests::Any {
         return images.collect();
     }
@@ -164,7 +164,7 @@ fn index(format: Format, children: Vec<Child>) -> Node {
 /// Archives that have each one thing that others have not.
 pub fn corner_archives(facts: &Facts) -> Vec<Archive> {
     let named = |image: Image, names: &[&str]| Named {
-        node: Node::Image(image),
+        node: Node::Image(image.fit_for(facts)),
         names: names.iter().filter_map(|name| given(name, facts)).collect(),
     };
     let shared = Layer::small(1, 70_000);

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use crate::model::{Algorithm, Form, Layer};
-use crate::{Ability, Digests, Facts};
+use crate::{Ability, Digests, Facts, Layers};
 
 /// One mebibyte: the size of the chunks in which bodies pass.
 const CHUNK: usize = 1 << 20;
@@ -40,6 +40,7 @@ pub fn layers(facts: &Facts) -> BoxedStrategy<Layer> {
         }
         Digests::Sha256 => Just(Algorithm::Sha256).boxed(),
     };
+    let tars = facts.claims.layers == Layers::Tars;
     (0_u8..6, sizes(), form, algorithm, any::<bool>())
         .prop_map(|(seed, size, form, algorithm, described)| Layer {
             seed,
@@ -48,5 +49,6 @@ pub fn layers(facts: &Facts) -> BoxedStrategy<Layer> {
             algorithm,
             described,
         })
+        .prop_map(move |layer| if tars { layer.into_tar() } else { layer })
         .boxed()
 }

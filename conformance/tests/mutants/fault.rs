@@ -281,6 +281,8 @@ faults! {
     RefusesAsCorrupt => "what_is_not_accepted_is_refused",
     /// Digests of sha512 are taken, where sha256 alone is claimed.
     LongDigestsAreTaken => "what_is_not_accepted_is_refused",
+    /// Any bytes are a layer, where tars alone are claimed.
+    NoiseIsTakenForATar => "what_is_not_accepted_is_refused",
     /// There is a file of that name.
     HasByExistence => "has_is_true",
     /// It has everything.

@@ -18,8 +18,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use transship_conformance::{
-    ALL, Abandoned, Claims, Digests, Dropped, Empty, Fixture, Found, Leftover, Manifests, Memory,
-    Outcome, Place, Processes, Reading, Replaces, Settings, Space, is_child, law, run,
+    ALL, Abandoned, Claims, Digests, Dropped, Empty, Fixture, Found, Layers, Leftover, Manifests,
+    Memory, Outcome, Place, Processes, Reading, Replaces, Settings, Space, is_child, law, run,
 };
 use transship_core::Transport;
 
@@ -95,6 +95,7 @@ impl Fixture for Mutants {
             | Fault::ForgetsToSyncTheRemoval => strict.with(Processes::Many),
             Fault::TrustsItsOwnFiles => strict.with(Found::Trusted),
             Fault::LongDigestsAreTaken => strict.with(Digests::Sha256),
+            Fault::NoiseIsTakenForATar => strict.with(Layers::Tars),
             Fault::OldBlobsAreNotCollected => strict.with(Leftover::UntilCollected),
             Fault::DroppedFileIsNotCollected => strict.with(Abandoned::Blobs),
             Fault::LayersGoByTheConfig | Fault::RebuiltManifestsAreKept => {
