@@ -109,6 +109,11 @@ impl Route for Command {
         Ok(all)
     }
 
+    async fn graph_root(&self) -> Result<String> {
+        let said = self.run(&["info", "--format", "{{.Store.GraphRoot}}"]).await?;
+        Ok(String::from_utf8_lossy(&said).trim().to_owned())
+    }
+
     async fn tag(&self, image: &str, name: &DockerName) -> Result<()> {
         self.run(&["tag", "--", image, &name.to_string()]).await.map(drop)
     }

@@ -28,6 +28,8 @@ pub(crate) trait Route: fmt::Debug + Send + Sync {
     async fn inspect(&self, image: &str) -> Result<Inspected>;
     /// As that, as far as the images are there.
     async fn inspect_all(&self, ids: &[String]) -> Result<Vec<Inspected>>;
+    /// The folder of the store.
+    async fn graph_root(&self) -> Result<String>;
     async fn tag(&self, image: &str, name: &DockerName) -> Result<()>;
     async fn remove(&self, image: &str) -> Result<()>;
     async fn save(&self, images: &[String]) -> Result<Box<dyn Chunks>>;
@@ -58,11 +60,13 @@ pub(crate) struct Podman {
     store: reference::Store,
     route: OnceCell<Box<dyn Route>>,
     memory: Memory,
+    graph_root: OnceCell<String>,
 }
 
 impl Podman {
     pub(crate) fn new(surroundings: Arc<Surroundings>, store: reference::Store) -> Self {
-        Self { surroundings, store, route: OnceCell::new(), memory: Memory::default() }
+        let (route, memory, graph_root) = (OnceCell::new(), Memory::default(), OnceCell::new());
+        Self { surroundings, store, route, memory, graph_root }
     }
 
     async fn route(&self) -> Result<&dyn Route> {
@@ -79,6 +83,7 @@ impl Podman {
         let [image] = found[..] else {
             if found.is_empty() {
                 let error = Error::new(ErrorKind::NotFound, format!("no image has the ID {id}"));
+                let error = self.not_there(error).await;
                 return Err(with_names(error, images.iter().flat_map(Listed::names)));
             }
             let message = format!("the IDs of {} images begin with {id}", found.len());
@@ -157,6 +162,15 @@ impl Engine for Podman {
             image.id = format!("sha256:{}", image.id);
         }
         Ok(found)
+    }
+
+    /// Says in which store it was looked: that of root and those of users are different ones.
+    async fn not_there(&self, error: Error) -> Error {
+        let Ok(route) = self.route().await else { return error };
+        match self.graph_root.get_or_try_init(|| route.graph_root()).await {
+            Ok(root) => error.context(format!("the store of podman at {root}")),
+            Err(_) => error,
+        }
     }
 
     /// podman reads no blob of a layout whose layer it has.

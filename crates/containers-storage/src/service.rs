@@ -29,6 +29,17 @@ struct Loaded {
     names: Vec<String>,
 }
 
+#[derive(Deserialize)]
+struct Info {
+    store: InfoOfStore,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct InfoOfStore {
+    graph_root: String,
+}
+
 impl Service {
     /// Asks who is there.
     pub(crate) async fn open(address: Address, from: &str) -> Result<Self> {
@@ -90,6 +101,10 @@ impl Route for Service {
             found.extend(self.inspect(id).await.if_found()?);
         }
         Ok(found)
+    }
+
+    async fn graph_root(&self) -> Result<String> {
+        self.json::<Info>("info").await.map(|info| info.store.graph_root)
     }
 
     async fn tag(&self, image: &str, name: &DockerName) -> Result<()> {

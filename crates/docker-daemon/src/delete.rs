@@ -7,7 +7,7 @@ use transship_core::{
     cancelled, spawn_to_end,
 };
 
-use crate::engine::{Engine, Locator, sole};
+use crate::engine::{Engine, Locator, asked_for, sole};
 
 /// By a name, that name goes, and the image with its last one; by ID, or as the only one of the engine, the image with all of its
 /// names. When one of these cannot go,
@@ -21,7 +21,7 @@ pub(crate) async fn delete(
         Some(image) => image,
         None => sole(&engine.images().await?)?.id.clone(),
     };
-    let found = engine.inspect(&image).await?;
+    let found = asked_for(&*engine, &image).await?;
     let mut names: Vec<String> = match at {
         Locator::Name(_) if how.names != DeletedNames::All => vec![image],
         _ => found.names().cloned().collect(),

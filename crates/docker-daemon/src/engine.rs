@@ -55,6 +55,11 @@ pub trait Engine: fmt::Debug + Send + Sync {
         Ok(found)
     }
 
+    /// Says of an image that somebody asked for, and that is not there, where it was looked for.
+    async fn not_there(&self, error: Error) -> Error {
+        error
+    }
+
     /// What is remembered of the layers that it has, so that they are left out of what it loads; `None` for an engine that takes
     /// whole images only.
     async fn memory(&self) -> Result<Option<&Memory>> {
@@ -316,6 +321,14 @@ pub fn with_names<'a>(error: Error, names: impl IntoIterator<Item = &'a String>)
         (true, _) => error.hint("the engine has no images with names"),
         (_, 0) => error.hint(format!("it has {}", names.join(", "))),
         _ => error.hint(format!("it has {}, and {more} more", names.join(", "))),
+    }
+}
+
+/// An image that somebody asked for.
+pub(crate) async fn asked_for(engine: &dyn Engine, image: &str) -> Result<Inspected> {
+    match engine.inspect(image).await {
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(engine.not_there(error).await),
+        found => found,
     }
 }
 

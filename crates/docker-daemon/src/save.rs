@@ -8,7 +8,7 @@ use tokio::sync::mpsc::channel;
 use transship_archive::Pieces;
 use transship_core::{Error, ErrorKind, Passed, ReadOptions, Result, Staging};
 
-use crate::engine::{Chunks, Engine, Listed, Locator, no_images};
+use crate::engine::{Chunks, Engine, Listed, Locator, asked_for, no_images};
 use crate::http::Task;
 use crate::reply;
 
@@ -33,7 +33,7 @@ pub(crate) async fn pass(
     let images = match at.in_engine() {
         Some(image) => {
             // podman does not say for a save that an image is not there.
-            engine.inspect(&image).await?;
+            asked_for(engine, &image).await?;
             vec![image]
         }
         None => all(&engine.images().await?)?,

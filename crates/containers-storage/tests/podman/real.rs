@@ -167,7 +167,26 @@ async fn exercise(store: &Store, storage: &ContainersStorage, options: &str) {
     for entry in all.entries() {
         all.open(entry).await.unwrap().root().await.unwrap();
     }
+    named_by_podman(store, storage, options).await;
     deleted(store, storage, options).await;
+}
+
+/// A name without a domain is below `localhost/` for podman: it is reported so. What is not there is not in this store.
+async fn named_by_podman(store: &Store, storage: &ContainersStorage, options: &str) {
+    store.run(&["tag", "localhost/x:1", "short:1"]);
+    let missing = read(storage, &format!("{options}short:1")).await.unwrap_err();
+    assert_eq!(missing.kind(), ErrorKind::NotFound, "{missing}");
+    assert!(missing.advice().unwrap().to_string().contains("localhost/short:1"), "{missing}");
+    assert!(missing.to_string().contains(&store.path("r")), "no graphroot: {missing}");
+    let unknown = read(storage, &format!("{options}@abcdef012345")).await.unwrap_err();
+    assert!(unknown.to_string().contains(&store.path("r")), "no graphroot: {unknown}");
+    let at = storage.parse(options).unwrap();
+    let all = storage.archives().unwrap().read(&at, &ReadOptions::default()).await.unwrap();
+    let mut names = all.entries().iter().flat_map(|entry| &entry.names);
+    assert!(names.any(|name| name.as_str() == "localhost/short:1"), "{:?}", all.entries());
+    let short = format!("{options}localhost/short:1");
+    assert_eq!(read(storage, &short).await.unwrap(), id(&sample(2)));
+    store.run(&["untag", "localhost/x:1", "localhost/short:1"]);
 }
 
 /// A name goes, then the image with its last one; by its ID the image goes with all of them. What is used stays.
