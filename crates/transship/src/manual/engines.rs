@@ -123,7 +123,12 @@
 //! docker and podman save a tar, whose list of images is at its end. Into `oci:` and a new `oci-archive:` or `docker-archive:` it goes as it comes, and nothing is
 //! stored in between. A registry, `dir:`, containerd and another engine take a layer when it is known which one it is, and an archive that is joined, compressed or
 //! goes to a pipe cannot give back what no image needs: for those, and where layers change form (`--compress`) or a policy on trust is asked first, the
-//! tar is kept in an unnamed temporary file (`--tmpdir`). What goes into an engine, and out of containerd, is never stored here.
+//! tar is kept in an unnamed temporary file (`--tmpdir`). What goes into an engine from elsewhere, and what comes out of containerd, is never stored here.
+//!
+//! So from podman to docker, or from one docker to another, the tar is stored once. That the save says the size of a layer before its bytes is not
+//! enough. docker before 25 does not name a layer by its digest, by which a tar for an engine names it. podman does; but the config
+//! comes behind the layers, and only it says over which layers a layer lies, and so whether the engine has it. What goes
+//! as it comes would be sent whole each time, and could not be sent once more where the engine refuses it without the layers that it has.
 //!
 //! # What is sent
 //!
