@@ -75,6 +75,7 @@
 //!
 //! [`Memory`] is a correct transport to break, in tests of the kit and of your own.
 
+mod beside;
 mod broken;
 mod child;
 mod claims;

@@ -75,6 +75,10 @@ laws! { $
     a_reader_reads_what_it_lists
     referrers_come_with_their_image
     what_is_beside_shows_with_its_image
+    what_is_beside_is_whole
+    what_is_beside_can_be_added_to
+    a_tag_beside_moves
+    no_signature_is_replaced_unseen
     a_manifest_may_be_a_layer_too
     what_comes_again_completes_what_is_there
     signatures_come_back

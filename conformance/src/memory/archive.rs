@@ -24,6 +24,8 @@ pub(super) struct Image {
     pub(super) signatures: Signed,
     /// Images beside it, by the tags that say so.
     pub(super) beside: BTreeMap<String, Manifest>,
+    /// What had these tags when they were asked for.
+    pub(super) asked: HashMap<String, Option<Digest>>,
     /// What is left out of a delta.
     pub(super) needs: HashSet<Digest>,
 }
@@ -55,7 +57,8 @@ impl Archive {
     }
 
     /// Adds an image at the end, and gives its position. Its names move here; an image of the same root is the same image.
-    pub(super) fn add(&mut self, image: Image) -> usize {
+    pub(super) fn add(&mut self, image: Image) -> Result<usize> {
+        image.beside.iter().try_for_each(|(tag, new)| self.check_asked(&image.asked, tag, new))?;
         for other in &mut self.0 {
             Arc::make_mut(other).names.retain(|name| !image.names.contains(name));
         }
@@ -67,10 +70,33 @@ impl Archive {
             there.parts.take_in(&image.parts);
             there.beside.extend(image.beside);
             there.needs.retain(|needed| image.needs.contains(needed));
-            return at;
+            image.asked.into_iter().for_each(|(tag, of)| {
+                there.asked.entry(tag).or_insert(of);
+            });
+            return Ok(at);
         }
         self.0.push(Arc::new(image));
-        self.0.len() - 1
+        Ok(self.0.len() - 1)
+    }
+
+    /// What stands under a tag beside an image.
+    pub(super) fn beside(&self, tag: &str) -> Option<&Manifest> {
+        self.0.iter().rev().find_map(|image| image.beside.get(tag))
+    }
+
+    /// Refuses to replace what came since the tag was asked for.
+    fn check_asked(
+        &self,
+        asked: &HashMap<String, Option<Digest>>,
+        tag: &str,
+        new: &Manifest,
+    ) -> Result<()> {
+        let (Some(asked), Some(now)) = (asked.get(tag), self.beside(tag)) else { return Ok(()) };
+        let now = &now.descriptor().digest;
+        if asked.as_ref() == Some(now) || *now == new.descriptor().digest {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Conflict, format!("another writer changed {tag} meanwhile")))
     }
 
     /// The image that a locator means.

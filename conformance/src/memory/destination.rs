@@ -30,8 +30,10 @@ pub(super) struct Destination {
     put: Mutex<Parts>,
     signatures: Mutex<HashMap<Option<Digest>, Vec<Bytes>>>,
     beside: Mutex<BTreeMap<String, Manifest>>,
-    /// What is beside images that are there already.
-    beside_before: BTreeMap<String, Manifest>,
+    /// What is there already, where it is added to.
+    base: Archive,
+    /// What had tags when they were asked for.
+    asked: Mutex<HashMap<String, Option<Digest>>>,
     /// Where other places are.
     memory: Memory,
     target: Target,
@@ -69,7 +71,6 @@ impl Destination {
         }
         let (reference, there) = (place.with(select).reference(), base.parts());
         let (put, signatures, beside) = (Mutex::default(), Mutex::default(), Mutex::default());
-        let beside_before = base.0.iter().flat_map(|image| image.beside.clone()).collect();
         Self {
             place,
             reference,
@@ -79,7 +80,8 @@ impl Destination {
             put,
             signatures,
             beside,
-            beside_before,
+            base: base.clone(),
+            asked: Mutex::default(),
             memory,
             target,
         }
@@ -87,6 +89,10 @@ impl Destination {
 
     fn put(&self) -> MutexGuard<'_, Parts> {
         self.put.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn asked(&self) -> MutexGuard<'_, HashMap<String, Option<Digest>>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// All that a root may refer to: what was put, and what is there.
@@ -185,12 +191,16 @@ impl ImageDestination for Destination {
         parts.manifests.retain(|digest, _| !needs.contains(digest));
         let signatures = self.signed(&what.root.descriptor().digest);
         let root = what.root.clone();
-        let image = Image { root, names: self.names.clone(), parts, signatures, beside, needs };
+        let (names, asked) = (self.names.clone(), self.asked().clone());
+        let image = Image { root, names, parts, signatures, beside, asked, needs };
         let mut position = 0;
-        let add = |archive: &mut Archive| position = archive.add(image);
+        let add = |archive: &mut Archive| {
+            position = archive.add(image)?;
+            Ok(())
+        };
         match &self.target {
             Target::Place { memory, mode } => memory.change(&self.place.place, *mode, add)?,
-            Target::Writer(archive) => add(&mut lock(archive)),
+            Target::Writer(archive) => add(&mut lock(archive))?,
         }
         let named = self.names.iter().cloned().map(Select::Name);
         let mut references: Vec<_> = named.map(|name| self.place.with(name).reference()).collect();
@@ -219,7 +229,14 @@ impl PutBeside for Destination {
     }
 
     async fn beside(&self, tag: &str) -> Result<Vec<Manifest>> {
-        Ok(self.beside_before.get(tag).cloned().into_iter().collect())
+        let written = match &self.target {
+            Target::Writer(archive) => lock(archive).beside(tag).cloned(),
+            Target::Place { .. } => None,
+        };
+        let there = written.or_else(|| self.base.beside(tag).cloned());
+        let digest = there.as_ref().map(|there| there.descriptor().digest.clone());
+        self.asked().entry(tag.to_owned()).or_insert(digest);
+        Ok(there.into_iter().collect())
     }
 
     async fn blob_beside(&self, of: &Descriptor) -> Result<Body> {

@@ -78,11 +78,11 @@ impl Memory {
         &self,
         place: &str,
         mode: WriteMode,
-        change: impl FnOnce(&mut Archive),
+        change: impl FnOnce(&mut Archive) -> Result<()>,
     ) -> Result<()> {
         let mut places = self.places();
         let mut archive = Archive::base(places.get(place), mode, place)?;
-        change(&mut archive);
+        change(&mut archive)?;
         places.insert(place.to_owned(), Arc::new(archive));
         Ok(())
     }

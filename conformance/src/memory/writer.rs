@@ -49,8 +49,9 @@ impl ArchiveWriter for Writer {
         let written = self.written.lock().unwrap_or_else(PoisonError::into_inner).clone();
         self.memory.change(&self.place.place, self.mode, |archive| {
             for image in written.0 {
-                archive.add(Arc::unwrap_or_clone(image));
+                archive.add(Arc::unwrap_or_clone(image))?;
             }
+            Ok(())
         })
     }
 }

@@ -146,15 +146,19 @@ pub trait PutSignatures: Send + Sync {
 /// The ability to keep images beside one, as [`Referrers::beside`](crate::Referrers::beside) gives them.
 #[async_trait]
 pub trait PutBeside: Send + Sync {
-    /// Gives a tag to a manifest that was put. Its name says what it is about, so that it moves here from what has it; where it
-    /// may not move, the commit says so in [`Committed::lost`].
+    /// Gives a tag to a manifest that was put, with its blobs.
     ///
     /// - It shows beside the image, with the commit, and not without it.
+    /// - With all that the manifest refers to, which stays when what no image needs is collected.
+    /// - Its name says what it is about, so that it moves here from what has it; where it may not move, the commit says so in
+    ///   [`Committed::lost`].
     async fn put_beside(&self, tag: &str, root: &Manifest) -> Result<()>;
 
-    /// What has such a tag now, so that it can be added to. Of an image that goes to several repositories, what has it in each.
-    /// Where another writer changed it until the commit, that fails with `Conflict`, except where tags are written without any
-    /// condition, as in registries ([`Transport::compares_roots`](crate::Transport::compares_roots)): there the engine looks again.
+    /// What has such a tag now. Of an image that goes to several repositories, what has it in each.
+    ///
+    /// - It can be added to: what is there is given, and [`blob_beside`](Self::blob_beside) reads its blobs.
+    /// - Where another writer changed it until the commit, that fails with `Conflict`, except where tags are written without any
+    ///   condition, as in registries ([`Transport::compares_roots`](crate::Transport::compares_roots)): there the engine looks again.
     async fn beside(&self, tag: &str) -> Result<Vec<Manifest>>;
 
     /// Reads a blob of what [`beside`](Self::beside) gives.

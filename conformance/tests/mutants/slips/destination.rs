@@ -265,8 +265,7 @@ impl ImageDestination for SlippingDestination<'_> {
     }
 
     fn beside(&self) -> Option<&dyn PutBeside> {
-        let slips = matches!(self.of.slip, Slip::BesideIsEarly | Slip::BesideIsLost);
-        if slips { Some(self) } else { self.inner.beside() }
+        if self.of.slip.is_beside() { Some(self) } else { self.inner.beside() }
     }
 
     fn contents(&self) -> Option<&dyn Contents> {
@@ -421,11 +420,32 @@ fn blocking<T>(work: impl Future<Output = T>) -> T {
 #[async_trait]
 impl PutBeside for SlippingDestination<'_> {
     async fn put_beside(&self, tag: &str, root: &Manifest) -> Result<()> {
-        self.of.state.beside.lock().unwrap().push((tag.to_owned(), root.clone()));
-        Ok(())
+        let inner = self.inner.beside().unwrap();
+        match self.of.slip {
+            Slip::BesideIsEarly | Slip::BesideIsLost => {
+                self.of.state.beside.lock().unwrap().push((tag.to_owned(), root.clone()));
+                return Ok(());
+            }
+            Slip::BesideIsHollow => {
+                let Document::Image(image) = root.document() else { return Ok(()) };
+                self.of.state.lost.lock().unwrap().insert(image.config.digest.clone());
+            }
+            Slip::FirstBesideStays if !inner.beside(tag).await?.is_empty() => return Ok(()),
+            _ => {}
+        }
+        inner.put_beside(tag, root).await
     }
 
     async fn beside(&self, tag: &str) -> Result<Vec<Manifest>> {
+        if self.of.slip == Slip::BesideIsNotGiven {
+            return Ok(Vec::new());
+        }
+        if self.of.slip == Slip::BesideIsReplacedUnseen
+            && let Some(how) = &self.how
+        {
+            let other = self.of.memory.destination(&self.at, how).await?;
+            return other.beside().unwrap().beside(tag).await;
+        }
         self.inner.beside().unwrap().beside(tag).await
     }
 

@@ -153,6 +153,14 @@ faults! {
     BesideIsLost => "what_is_beside_shows_with_its_image",
     /// It is listed as an image.
     BesideIsListed => "what_is_beside_shows_with_its_image",
+    /// Of what is beside an image the config is not kept.
+    BesideIsHollow => "what_is_beside_is_whole",
+    /// Who asks what is beside an image is given nothing.
+    BesideIsNotGiven => "what_is_beside_can_be_added_to",
+    /// What has a tag beside an image keeps it.
+    FirstBesideStays => "a_tag_beside_moves",
+    /// What was asked for is not remembered.
+    BesideIsReplacedUnseen => "no_signature_is_replaced_unseen",
     /// Every file is a place.
     EachFileIsAPlace => "a_place_is_recognized_by_its_path",
     /// The place that is recognized is the one above.
@@ -190,6 +198,19 @@ impl Slip {
     /// Whether a file stands for the place, so that what is stored is seen.
     pub fn is_on_disk(self) -> bool {
         self == Self::DamageStays || self.recognizes()
+    }
+
+    /// Whether what is beside images goes another way.
+    pub fn is_beside(self) -> bool {
+        matches!(
+            self,
+            Self::BesideIsEarly
+                | Self::BesideIsLost
+                | Self::BesideIsHollow
+                | Self::BesideIsNotGiven
+                | Self::FirstBesideStays
+                | Self::BesideIsReplacedUnseen
+        )
     }
 
     pub fn recognizes(self) -> bool {

@@ -256,6 +256,10 @@
 //! | `details_are_true` | a listing shows a platform or a size that the image does not have |
 //! | `referrers_come_with_their_image` | signatures and bills of materials stay behind |
 //! | `what_is_beside_shows_with_its_image` | a signature that stands under a tag shows before its image, or never |
+//! | `what_is_beside_is_whole` | a signature is listed and cannot be read, so that the image counts as unsigned where it matters |
+//! | `what_is_beside_can_be_added_to` | whoever signs second takes the first signature away |
+//! | `a_tag_beside_moves` | an image goes on to be checked by a signature that was revoked |
+//! | `no_signature_is_replaced_unseen` | of two who sign at once one is lost, and both were told that it worked |
 //! | `an_archive_in_one_pass_is_the_same` | through a pipe another image comes than from the file, or half of one that was cut off |
 //! | `what_is_asked_for_less_is_true` | an image that changed is skipped, as its root was said to be the old one |
 //! | `a_source_says_whether_it_may_be_sparse` | a platform that another tool removed stops a copy, or one that is damaged is left out in silence |

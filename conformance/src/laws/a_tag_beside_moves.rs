@@ -1,0 +1,53 @@
+//! What has a tag beside an image is what was put there last, and not what had it before.
+
+use transship_core::WriteMode;
+
+use crate::beside::{has_list, is_able, list, there, write};
+use crate::broken::{While, hold, listed};
+use crate::lab::Lab;
+use crate::model::Image;
+use crate::runner::Kit;
+use crate::{Ability, Held, Law};
+
+pub(crate) const LAW: Law = Law {
+    name: "a_tag_beside_moves",
+    sentence: "What has a tag beside an image is what was put there last, and not what had it before.",
+    promises: &[
+        "Its name says what it is about, so that it moves here from what has it; where it may not move, the commit says so in [`Committed::lost`].",
+    ],
+    needs: &[Ability::Append],
+    cost: 8,
+    check,
+};
+
+fn check(kit: &Kit) -> Held {
+    kit.each(0_u8..50, |lab, seed| {
+        if is_able(kit, lab)? { lab.step(moves(lab, *seed)) } else { Ok(()) }
+    })
+}
+
+async fn moves(lab: &Lab, seed: u8) -> Held {
+    let built = Image::simple(seed).build()?;
+    let lists = [list(&[seed])?, list(&[60, 61])?, list(&[62])?];
+    let mut mode = WriteMode::Create;
+    for list in &lists {
+        let at = write(lab, &built, list, mode).await?;
+        has_list(&*lab.source(&at).await?, &built.root, list).await?;
+        mode = WriteMode::Append;
+        let later = lab.destination(mode, &lab.facts().some_name()).await?;
+        let found = there(&*later, &built.root).await?;
+        let digests = found.iter().map(|manifest| &manifest.descriptor().digest);
+        let want = &list.root.descriptor().digest;
+        hold!(digests.clone().eq([want]), "{want} was put there last, and who asks is given {}", listed(digests));
+    }
+    if lab.has(Ability::ManyImages) {
+        let reader = lab.reader().await?;
+        for entry in reader.beside() {
+            let root = reader.open(entry).await.during(|| "opening what is listed beside images")?;
+            let root = root.root().await.during(|| "reading it")?;
+            let (is, want) = (&root.descriptor().digest, &lists[2].root.descriptor().digest);
+            hold!(is == want, "{} lists {is}, and {want} was put there last", entry.reference);
+        }
+    }
+    Ok(())
+}

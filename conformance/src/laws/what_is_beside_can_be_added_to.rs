@@ -1,0 +1,47 @@
+//! Who adds to what is beside an image is given it, and it is there with what was added.
+
+use transship_core::WriteMode;
+
+use crate::beside::{has_list, is_able, list, put_list, show, there, write};
+use crate::broken::{hold, listed};
+use crate::lab::{Lab, put_all};
+use crate::model::Image;
+use crate::runner::Kit;
+use crate::{Ability, Held, Law};
+
+pub(crate) const LAW: Law = Law {
+    name: "what_is_beside_can_be_added_to",
+    sentence: "Who adds to what is beside an image is given it, and it is there with what was added.",
+    promises: &[
+        "It can be added to: what is there is given, and [`blob_beside`](Self::blob_beside) reads its blobs.",
+    ],
+    needs: &[Ability::Append],
+    cost: 8,
+    check,
+};
+
+fn check(kit: &Kit) -> Held {
+    kit.each(0_u8..50, |lab, seed| {
+        if is_able(kit, lab)? { lab.step(added_to(lab, *seed)) } else { Ok(()) }
+    })
+}
+
+async fn added_to(lab: &Lab, seed: u8) -> Held {
+    let (built, mut signatures) = (Image::simple(seed).build()?, vec![seed]);
+    let mut before = list(&signatures)?;
+    write(lab, &built, &before, WriteMode::Create).await?;
+    for more in [60, 61] {
+        let destination = lab.destination(WriteMode::Append, &lab.facts().some_name()).await?;
+        let found = there(&*destination, &built.root).await?;
+        let (digests, want) = (found.iter().map(|m| &m.descriptor().digest), &before.root.descriptor().digest);
+        hold!(digests.clone().eq([want]), "{want} is beside the image, and who asks is given {}", listed(digests));
+        signatures.push(more);
+        let all = list(&signatures)?;
+        put_all(&*destination, &built).await?;
+        put_list(&*destination, &built.root, &all).await?;
+        let at = show(destination, &built).await?;
+        has_list(&*lab.source(&at).await?, &built.root, &all).await?;
+        before = all;
+    }
+    Ok(())
+}
