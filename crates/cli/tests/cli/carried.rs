@@ -177,6 +177,25 @@ fn signing_adds_no_name() {
     }
 }
 
+/// What else the image is called there was not asked for, and is not lost.
+#[test]
+fn signing_loses_no_name() {
+    let lab = Lab::new();
+    lab.session.ok(
+        "copy --quiet --name a.x/app:1 --name a.x/app:2 --name b.x/app:1 hello.tar:@0 oci:layout",
+    );
+    let before = lab.session.ok("list oci:layout");
+    for command in
+        ["sign --key k.pem oci:layout:a.x/app:2", "copy oci:layout:a.x/app:1 oci:layout:b.x/app:1"]
+    {
+        let said = lab.session.run(command);
+        assert!(said.status.success(), "{said:?}");
+        let said = text(&said);
+        assert!(!said.contains("lost") && !said.contains("cannot hold"), "{command}: {said}");
+    }
+    assert_eq!(lab.session.ok("list oci:layout"), before);
+}
+
 fn entries(lab: &Lab, layout: &str) -> Vec<Value> {
     let bytes = fs::read(lab.session.path(layout).join("index.json")).unwrap();
     let index: Value = serde_json::from_slice(&bytes).unwrap();

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use transship_core::{
     AcceptsNames, ArchiveWriter, Error, ErrorKind, Hint, ImageDestination, ImageName, Reference,
-    Result, ResultExt, Transports, WriteOptions,
+    Result, ResultExt, Transport, Transports, WriteOptions,
 };
 
 use super::Batch;
@@ -28,8 +28,17 @@ pub(crate) enum Output<'a> {
 #[derive(Debug)]
 pub(crate) enum Writer<'a> {
     /// Its place is taken once.
-    One(Mutex<Option<Handle<'a, dyn ImageDestination>>>),
+    One(Mutex<Option<Handle<'a, dyn ImageDestination>>>, Fallback),
     Archive(Handle<'a, dyn ArchiveWriter>),
+}
+
+/// What the names are to a place for one image that the image has at its source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fallback {
+    /// It takes those that it can hold.
+    Taken,
+    /// Its reference says the name: nobody asked for others.
+    NotAskedFor,
 }
 
 /// A place for one image, and the names that it could not take.
@@ -100,7 +109,7 @@ pub(super) async fn open<'a>(
         Output::Reference(at) => open_at(&at, transports, options, sources, events).await?,
         Output::Image(image) => {
             check_fixed(image.get(), sources)?;
-            Writer::one(image)
+            Writer::one(image, Fallback::Taken)
         }
         Output::Archive(writer) => Writer::Archive(writer),
     };
@@ -111,14 +120,14 @@ pub(super) async fn open<'a>(
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn one(image: Handle<'a, dyn ImageDestination>) -> Self {
-        Self::One(Mutex::new(Some(image)))
+    pub(super) fn one(image: Handle<'a, dyn ImageDestination>, fallback: Fallback) -> Self {
+        Self::One(Mutex::new(Some(image)), fallback)
     }
 
     /// The archive that shows its images at its end.
     pub(crate) fn reference(&self) -> Option<&Reference> {
         match self {
-            Self::One(_) => None,
+            Self::One(..) => None,
             Self::Archive(writer) => Some(writer.get().reference()),
         }
     }
@@ -126,7 +135,7 @@ impl<'a> Writer<'a> {
     /// Publishes what an archive shows at its end.
     pub(crate) async fn finish(self) -> Result<()> {
         match self {
-            Self::One(_) => Ok(()),
+            Self::One(..) => Ok(()),
             Self::Archive(writer) => writer.owned()?.finish().await,
         }
     }
@@ -140,14 +149,14 @@ impl Batch<'_> {
         let names = names.context(|| reference)?;
         let target = match &self.writer {
             Writer::Archive(writer) => place(writer.get(), &names).await,
-            Writer::One(image) => {
+            Writer::One(image, fallback) => {
                 let image = locked(image).take();
                 let image = match image {
                     Some(Handle::Owned(image)) => Ok(Handle::Owned(image as Box<_>)),
                     Some(Handle::Borrowed(image)) => Ok(Handle::Borrowed(image)),
                     None => Err(Error::new(ErrorKind::Unexpected, "the only place is taken")),
                 };
-                image.and_then(|image| sole(image, &names, given))
+                image.and_then(|image| sole(image, &names, given, *fallback))
             }
         };
         target.context(|| reference)
@@ -206,7 +215,11 @@ async fn open_at<'a>(
     how.fallback_names = own.iter().map(|wanted| wanted.name.clone()).collect();
     let image = transport.destination(at, &how).await?;
     if !own.iter().any(|wanted| is_misread(wanted, &*image)) {
-        return Ok(Writer::one(Handle::Owned(image)));
+        if !given.is_empty() || not_taken(&*image, &own).is_empty() {
+            return Ok(Writer::one(Handle::Owned(image), Fallback::Taken));
+        }
+        drop(image);
+        return named_or_not(at, transport, how).await;
     }
     let (misread, held): (Vec<_>, Vec<_>) =
         own.into_iter().partition(|wanted| is_misread(wanted, &*image));
@@ -214,7 +227,24 @@ async fn open_at<'a>(
     drop(image);
     let image = transport.destination(at, &how).await;
     let image = image.map_err(|error| nameless(error, at, &reasons(&misread)))?;
-    Ok(Writer::one(Handle::Owned(image)))
+    Ok(Writer::one(Handle::Owned(image), Fallback::Taken))
+}
+
+/// Opens a place that does not take all names to fall back to: what it is called without them, its reference says.
+async fn named_or_not<'a>(
+    at: &Reference,
+    transport: &dyn Transport,
+    mut how: WriteOptions,
+) -> Result<Writer<'a>> {
+    let names = std::mem::take(&mut how.fallback_names);
+    if let Ok(image) = transport.destination(at, &how).await
+        && !image.names().is_empty()
+    {
+        return Ok(Writer::one(Handle::Owned(image), Fallback::NotAskedFor));
+    }
+    how.fallback_names = names;
+    let image = transport.destination(at, &how).await?;
+    Ok(Writer::one(Handle::Owned(image), Fallback::Taken))
 }
 
 /// Why each name is left out that would be misread.
@@ -388,11 +418,13 @@ fn sole<'w>(
     image: Handle<'w, dyn ImageDestination + 'w>,
     wanted: &[WantedName],
     given: &[ImageName],
+    fallback: Fallback,
 ) -> Result<Target<'w>> {
     let place = image.get();
     let names = place.names().to_vec();
     let by_caller = by_caller(wanted, &names);
-    let not_taken = if given.is_empty() { not_taken(place, wanted) } else { Vec::new() };
+    let asked_for = given.is_empty() && fallback == Fallback::Taken;
+    let not_taken = if asked_for { not_taken(place, wanted) } else { Vec::new() };
     if let Some(mapped) = not_taken.iter().find(|wanted| wanted.by == NameOrigin::Caller) {
         let message = format!("{} cannot hold the name {}", place.reference(), mapped.name);
         return Err(
