@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use transship_core::{Error, ErrorKind, Result, ResultExt, small_file};
+use transship_core::{Cancel, Error, ErrorKind, Result, ResultExt, small_file};
 
 use crate::PAYLOAD_LIMIT;
 use crate::key::invalid;
@@ -35,7 +35,15 @@ pub(crate) struct Keyring {
     folder: tempfile::TempDir,
     files: Vec<PathBuf>,
     /// When no more messages are looked at.
-    until: Instant,
+    until: Until,
+}
+
+/// What ends a program that still runs.
+#[derive(Clone, Debug)]
+struct Until {
+    time: Instant,
+    /// Nobody waits for it any more.
+    cancel: Cancel,
 }
 
 impl Keyring {
@@ -43,7 +51,7 @@ impl Keyring {
     ///
     /// # Errors
     /// `InvalidInput` for what is no key, and I/O errors.
-    pub(crate) fn new(keys: &[Vec<u8>]) -> Result<Self> {
+    pub(crate) fn new(keys: &[Vec<u8>], cancel: &Cancel) -> Result<Self> {
         let folder = tempfile::tempdir()
             .map_err(|error| Error::io("making a folder in", std::env::temp_dir(), error))?;
         let mut files = Vec::new();
@@ -52,16 +60,17 @@ impl Keyring {
             write(&path, &dearmored(key)?)?;
             files.push(path);
         }
-        Ok(Self { folder, files, until: Instant::now() + TIME_LIMIT })
+        let until = Until { time: Instant::now() + TIME_LIMIT, cancel: cancel.clone() };
+        Ok(Self { folder, files, until })
     }
 
     /// Reads keys from files.
     ///
     /// # Errors
     /// As [`new`](Self::new), and `InvalidInput` where there is no file.
-    pub(crate) fn read(paths: &[PathBuf]) -> Result<Self> {
+    pub(crate) fn read(paths: &[PathBuf], cancel: &Cancel) -> Result<Self> {
         let read = |path: &PathBuf| small_file(path, "reading").map_err(Error::of_option);
-        Self::new(&paths.iter().map(read).collect::<Result<Vec<_>>>()?).context(|| {
+        Self::new(&paths.iter().map(read).collect::<Result<Vec<_>>>()?, cancel).context(|| {
             paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
         })
     }
@@ -71,6 +80,7 @@ impl Keyring {
         if message.len() as u64 > PAYLOAD_LIMIT {
             return Err(format!("it is larger than {PAYLOAD_LIMIT} bytes"));
         }
+        self.until.cancel.check().map_err(|error| error.to_string())?;
         self.run(message).map_err(|error| error.to_string())?
     }
 
@@ -90,7 +100,7 @@ impl Keyring {
             let message = format!("running {GPGV}, which checks signatures of GPG keys");
             Error::new(ErrorKind::Unsupported, message).caused_by(error)
         })?;
-        let ran = Running(child).output(self.until);
+        let ran = Running(child).output(&self.until);
         let ran = ran.map_err(|error| Error::io("running", GPGV, error))?;
         // It writes the payload before it judges: nothing of it counts until then.
         Ok(ran.and_then(|Output { status, payload, said }| {
@@ -114,10 +124,13 @@ struct Output {
 
 impl Running {
     /// What it wrote; else why that does not count: it wrote more than it may, or took longer.
-    fn output(mut self, until: Instant) -> io::Result<std::result::Result<Output, String>> {
+    fn output(mut self, until: &Until) -> io::Result<std::result::Result<Output, String>> {
         let payload = self.0.stdout.take().map(|pipe| read_up_to(pipe, PAYLOAD_LIMIT));
         let said = self.0.stderr.take().map(|pipe| read_up_to(pipe, STATUS_LIMIT));
         let Some(status) = self.wait(until)? else {
+            if until.cancel.is_cancelled() {
+                return Ok(Err(format!("{GPGV} was stopped")));
+            }
             return Ok(Err(format!("{GPGV} takes longer than {} s", TIME_LIMIT.as_secs())));
         };
         let (payload, said) = (joined(payload)?, joined(said)?);
@@ -131,12 +144,12 @@ impl Running {
     }
 
     /// `None` if it has not ended by then.
-    fn wait(&mut self, until: Instant) -> io::Result<Option<ExitStatus>> {
+    fn wait(&mut self, until: &Until) -> io::Result<Option<ExitStatus>> {
         const LONGEST: Duration = Duration::from_millis(20);
         let mut pause = Duration::from_millis(1);
         loop {
             let ended = self.0.try_wait()?;
-            if ended.is_some() || Instant::now() >= until {
+            if ended.is_some() || until.cancel.is_cancelled() || Instant::now() >= until.time {
                 return Ok(ended);
             }
             thread::sleep(pause);
@@ -227,11 +240,41 @@ mod tests {
     use super::*;
 
     fn run(line: &str, time: Duration) -> std::result::Result<Output, String> {
+        run_until(line, time, &Cancel::new())
+    }
+
+    fn run_until(
+        line: &str,
+        time: Duration,
+        cancel: &Cancel,
+    ) -> std::result::Result<Output, String> {
         let mut command = Command::new("sh");
         command.args(["-c", line]).stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let running = Running(command.spawn().unwrap());
-        running.output(Instant::now() + time).unwrap()
+        let until = Until { time: Instant::now() + time, cancel: cancel.clone() };
+        running.output(&until).unwrap()
+    }
+
+    #[tokio::test]
+    async fn it_ends_when_nobody_waits_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("pid");
+        let line = format!("echo $$ > {}; exec sleep 60", file.display());
+        let (ended, has_ended) = std::sync::mpsc::channel();
+        let work = transship_core::run_blocking(move |cancel| {
+            let said = run_until(&line, Duration::from_secs(60), cancel);
+            ended.send(said.err()).unwrap();
+            Ok(())
+        });
+        let begun = tokio::time::timeout(Duration::from_millis(300), work).await;
+        assert!(begun.is_err(), "it had ended before its future was dropped");
+        let said = has_ended.recv_timeout(Duration::from_secs(10)).unwrap();
+        assert_eq!(said.as_deref(), Some("gpgv was stopped"));
+        // It was waited for, too: nothing of it is left, no zombie either.
+        let pid = fs::read_to_string(&file).unwrap();
+        #[cfg(target_os = "linux")]
+        assert!(!Path::new("/proc").join(pid.trim()).exists(), "{pid}");
     }
 
     #[test]

@@ -251,7 +251,8 @@ impl AskingOne<'_> {
         let (applied, identity) = (self.applied.clone(), self.identity.clone());
         let (digest, found) = (digest.clone(), found.to_vec());
         // Keys are read, and other programs may be asked.
-        run_blocking(move |_| Ok(applied.check(&identity, &digest, &found))).await
+        run_blocking(move |cancel| Ok(applied.check_until(&identity, &digest, &found, cancel)))
+            .await
     }
 
     /// The images of an index that are to be copied, as far as the index says their platforms: those of which it does not

@@ -9,7 +9,9 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use transship_core::{Digest, Error, ErrorKind, Escaped, Identity, Result, ResultExt, small_file};
+use transship_core::{
+    Cancel, Digest, Error, ErrorKind, Escaped, Identity, Result, ResultExt, small_file,
+};
 
 use crate::{Found, Lookaside, PublicKey, SignatureKinds};
 use identity::SignedIdentity;
@@ -197,13 +199,24 @@ impl Applied {
 
     /// Decides, as [`Policy::check`] does. Keys that the policy names are read.
     pub fn check(&self, image: &Identity, digest: &Digest, signatures: &[Found]) -> Verdict {
+        self.check_until(image, digest, signatures, &Cancel::new())
+    }
+
+    /// As [`check`](Self::check), and rejects when nobody waits for it any more: `gpgv`, where it runs, is ended then.
+    pub fn check_until(
+        &self,
+        image: &Identity,
+        digest: &Digest,
+        signatures: &[Found],
+        cancel: &Cancel,
+    ) -> Verdict {
         if self.lacks_signature() {
             let why = vec!["none of its requirements asks for a signature".to_owned()];
             return self.rejected(digest, "a signature is demanded".to_owned(), why);
         }
         let mut by = Vec::new();
         for requirement in &*self.requirements {
-            match requirement.check(image, digest, signatures) {
+            match requirement.check(image, digest, signatures, cancel) {
                 Ok(signature) => by.extend(signature),
                 Err(why) => return self.rejected(digest, requirement.to_string(), why),
             }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use transship_core::{Digest, Identity, Result};
+use transship_core::{Cancel, Digest, Identity, Result};
 
 use super::identity::SignedIdentity;
 use crate::bundle;
@@ -68,13 +68,14 @@ impl Requirement {
         image: &Identity,
         digest: &Digest,
         signatures: &[Found],
+        cancel: &Cancel,
     ) -> std::result::Result<Option<String>, Vec<String>> {
         match self {
             Self::AcceptAnything => Ok(None),
             Self::Reject => Err(Vec::new()),
             Self::Unchecked(_) => Err(vec!["this release cannot check it".to_owned()]),
             Self::SigstoreSigned(signed) => signed.check(image, digest, signatures).map(Some),
-            Self::SignedBy(signed) => signed.check(image, digest, signatures).map(Some),
+            Self::SignedBy(signed) => signed.check(image, digest, signatures, cancel).map(Some),
         }
     }
 }
@@ -150,8 +151,9 @@ impl SignedBy {
         image: &Identity,
         digest: &Digest,
         signatures: &[Found],
+        cancel: &Cancel,
     ) -> std::result::Result<String, Vec<String>> {
-        let keyring = self.keys.keyring().map_err(|error| vec![error.to_string()])?;
+        let keyring = self.keys.keyring(cancel).map_err(|error| vec![error.to_string()])?;
         first_that_counts(signatures, "GPG", |content| match content {
             Content::OpenPgp(message) => Some(self.accepts(&keyring, message, image, digest)),
             Content::Unreadable(why) => Some(Err(why.clone())),
@@ -181,11 +183,11 @@ fn no_signature(kind: &str, others: usize) -> String {
 }
 
 impl Keys {
-    fn keyring(&self) -> Result<Keyring> {
+    fn keyring(&self, cancel: &Cancel) -> Result<Keyring> {
         match self {
-            Self::Files(files) => Keyring::read(files),
-            Self::Data(all) => Keyring::new(all),
-            Self::Given(_) => Keyring::new(&[]),
+            Self::Files(files) => Keyring::read(files, cancel),
+            Self::Data(all) => Keyring::new(all, cancel),
+            Self::Given(_) => Keyring::new(&[], cancel),
         }
     }
 
