@@ -33,11 +33,10 @@ impl SigningKey {
                 return Err(invalid("it is a key in SEC1 form, and PKCS#8 is needed".to_owned())
                     .hint("`openssl pkcs8 -topk8 -nocrypt -in KEY` converts it"));
             }
-            label if label.starts_with("ENCRYPTED") => {
-                let message = format!("keys with a passphrase ({label}) cannot be read");
-                return Err(Error::new(ErrorKind::Unsupported, message).hint(
-                    "make one with `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256`, and keep the file secret",
-                ));
+            label if label.starts_with("ENCRYPTED") => return Err(with_passphrase(label)),
+            "PUBLIC KEY" => {
+                return Err(invalid("it is the public key, which checks signatures".to_owned())
+                    .hint("sign with the private key of the pair, and check with this one"));
             }
             label => return Err(invalid(format!("it is {label}, and PRIVATE KEY is needed"))),
         }
@@ -103,6 +102,23 @@ impl SigningKey {
             .map_err(|_| Error::new(ErrorKind::Unexpected, "the system gives no random numbers"))?;
         Ok(signature.as_ref().to_vec())
     }
+}
+
+/// Why a key that is encrypted is not read, and what to do: cosign's own form differs from that of openssl.
+fn with_passphrase(label: &str) -> Error {
+    let (whose, hint) = match label {
+        "ENCRYPTED COSIGN PRIVATE KEY" | "ENCRYPTED SIGSTORE PRIVATE KEY" => (
+            "keys of cosign",
+            "make one with `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256`, and keep the file secret; \
+             `cosign import-key-pair` makes a key of cosign of it",
+        ),
+        _ => (
+            "keys with a passphrase",
+            "`openssl pkey -in KEY -out FILE` writes it without; keep that file secret",
+        ),
+    };
+    Error::new(ErrorKind::Unsupported, format!("{whose} ({label}) cannot be read: it is encrypted"))
+        .hint(hint)
 }
 
 impl fmt::Debug for SigningKey {

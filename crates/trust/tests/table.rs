@@ -458,14 +458,26 @@ fn keys_of_other_forms_are_named() {
     }
     for (text, why) in [
         ("-----BEGIN EC PRIVATE KEY-----\nAAAA\n-----END EC PRIVATE KEY-----", "SEC1"),
-        (
-            "-----BEGIN ENCRYPTED COSIGN PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED COSIGN PRIVATE KEY-----",
-            "with a passphrase",
-        ),
         ("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----", "no key of ECDSA P-256"),
     ] {
         let error = SigningKey::from_pem(text.as_bytes()).unwrap_err().to_string();
         assert!(error.contains(why), "{error}");
+    }
+}
+
+/// Each says what the user can do.
+#[test]
+fn keys_that_cannot_sign_say_what_to_do() {
+    for (label, why, hint) in [
+        ("ENCRYPTED COSIGN PRIVATE KEY", "keys of cosign", "cosign import-key-pair"),
+        ("ENCRYPTED SIGSTORE PRIVATE KEY", "keys of cosign", "openssl genpkey"),
+        ("ENCRYPTED PRIVATE KEY", "with a passphrase", "openssl pkey"),
+        ("PUBLIC KEY", "the public key", "the private key of the pair"),
+    ] {
+        let error = SigningKey::from_pem(pem(label, b"{}").as_bytes()).unwrap_err();
+        let hint_says = error.advice().map(ToString::to_string).unwrap_or_default();
+        assert!(error.to_string().contains(why), "{label}: {error}");
+        assert!(hint_says.contains(hint), "{label}: {hint_says}");
     }
 }
 

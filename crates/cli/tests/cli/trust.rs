@@ -253,15 +253,27 @@ fn what_was_checked_is_copied_whatever_the_registry_says_the_second_time() {
 /// The manual's chapter `trust` has these figures.
 #[test]
 fn what_a_check_costs() {
-    let lab = Lab::new();
-    lab.sign("app", &lab.digest("app"), "x");
-    lab.registry.forget_exchanges();
-    lab.accepted("copy --verify-key k.pub docker://HOST/app:1 oci:with:1");
-    let with = lab.registry.exchanges().len();
-    lab.registry.forget_exchanges();
-    lab.accepted("copy docker://HOST/app:1 oci:without:1");
-    // Three tags are asked for; the one of signatures has a manifest and a payload.
-    assert_eq!(with - lab.registry.exchanges().len(), 5);
+    // Three tags are asked for; the one of signatures has a manifest and a payload. A list of referrers follows where that is not
+    // enough, and of each bundle a manifest and its content.
+    let by = |key: &'static str, form: &'static str| (key, form);
+    for (signed, more) in [
+        (vec![by("k.pem", "tag")], 5),
+        (vec![by("k.pem", "bundle")], 6),
+        (vec![by("k.pem", "tag"), by("k.pem", "bundle")], 5),
+        (vec![by("other.pem", "tag"), by("k.pem", "bundle")], 8),
+    ] {
+        let lab = Lab::new();
+        for (key, form) in &signed {
+            lab.session
+                .ok(&format!("sign --key {key} --format {form} docker://{}/app:1", lab.host));
+        }
+        lab.registry.forget_exchanges();
+        lab.accepted("copy --verify-key k.pub docker://HOST/app:1 oci:with:1");
+        let with = lab.registry.exchanges().len();
+        lab.registry.forget_exchanges();
+        lab.accepted("copy docker://HOST/app:1 oci:without:1");
+        assert_eq!(with - lab.registry.exchanges().len(), more, "{signed:?}");
+    }
 }
 
 #[test]

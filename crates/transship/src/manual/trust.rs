@@ -114,7 +114,7 @@
 //! # Signing
 //!
 //! `copy --sign-key KEY` and `sign --key KEY` sign an image and, of an index, each image in it. The key is ECDSA P-256 in PEM (PKCS#8),
-//! without a passphrase. `--sign-format tag` (the default) writes what podman, skopeo and cosign 2 read: in a registry and in a
+//! without a passphrase: keys that cosign encrypted (`ENCRYPTED SIGSTORE PRIVATE KEY`) are refused. `--sign-format tag` (the default) writes what podman, skopeo and cosign 2 read: in a registry and in a
 //! layout the tag `sha256-HEX.sig`, in `dir:` files. `--sign-format bundle` writes a referrer. The image gets its tag after its signatures, so that
 //! clients that enforce a policy never see the image without them: in registries the signatures are put first, into each repository that
 //! the image goes to, and other places show both with one commit. Where a registry refuses a signature, the copy fails and no
@@ -146,9 +146,31 @@
 //! # What it costs
 //!
 //! For each image that is checked, three more requests for the tags beside it, one for the list of signatures and one for each of
-//! them: five where there is one. For `signedBy`, one request for each signature in lookaside storage of a server, and one for
-//! the end of them. Where they are not enough, the list of referrers, and two requests for each bundle. An image that its
+//! them. Where they are not enough, the list of referrers, and two requests for each bundle. With one signature of a form:
+//!
+//! | signed with the key | more requests |
+//! |---|---|
+//! | under a tag | 5 |
+//! | as a bundle | 6 |
+//! | both | 5 |
+//! | as a bundle, and under a tag with another key | 8 |
+//!
+//! For `signedBy`, one request for each signature in lookaside storage of a server, and one for the end of them. An image that its
 //! policy accepts without a signature costs nothing.
+//!
+//! # Where skopeo 1.9.3 differs
+//!
+//! With one `policy.json` and the same signatures both accept and reject the same images, except here:
+//!
+//! | | skopeo 1.9.3, as Debian has it | transship |
+//! |---|---|---|
+//! | no `policy.json` | fails | accepts every image |
+//! | `sigstoreSigned` | rejects: in Debian's build no such signature counts | checks it |
+//! | signatures in the registry | read where `registries.d` says `use-sigstore-attachments: true` (newer ones) | read unless it says `false` |
+//! | bundles of cosign 3 | not known | checked with `--verify-key` and by libraries |
+//! | unknown keys in `registries.d` | ignored | refused |
+//! | scopes of `containers-storage` | known | a policy that has some rejects |
+//! | a rejected copy | the destination was opened before, exit code 1 | it was not, exit code 5 |
 //!
 //! # A key pair
 //!
