@@ -219,7 +219,7 @@ async fn open_at<'a>(
             return Ok(Writer::one(Handle::Owned(image), Fallback::Taken));
         }
         drop(image);
-        return named_or_not(at, transport, how).await;
+        return named_or_not(at, &**transport, how).await;
     }
     let (misread, held): (Vec<_>, Vec<_>) =
         own.into_iter().partition(|wanted| is_misread(wanted, &*image));
