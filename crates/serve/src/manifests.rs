@@ -57,14 +57,7 @@ async fn tagged(view: &View, repository: &FullName, tag: &str) -> Result<Digest,
 /// The digest of what stands beside an image of the repository: a place may keep it without the name of the repository.
 async fn beside(view: &View, repository: &FullName, tag: &str) -> Result<Option<Digest>, Error> {
     let Some(of) = subject_of_tag(tag) else { return Ok(None) };
-    let images = match view.holders(Part::Manifest, &of) {
-        Some((_, images)) => images,
-        None if view.index_more(repository, Part::Manifest, &of, &[]).await => {
-            view.holders(Part::Manifest, &of).map(|(_, images)| images).unwrap_or_default()
-        }
-        None => return Ok(None),
-    };
-    for at in images {
+    for at in view.own_holders(repository, &of).await {
         let opened = view.image(at).opened().await?;
         let Some(referrers) = opened.source.referrers() else { continue };
         let found = referrers.beside(&of).await?.into_iter().find(|(name, _)| name == tag);

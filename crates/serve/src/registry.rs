@@ -158,10 +158,7 @@ impl Registry {
         B: Body<Data = Bytes> + Unpin + Send,
         B::Error: Display,
     {
-        if self.credential.as_ref().is_some_and(|credential| !credential.fits(&head.headers)) {
-            let why = "this registry wants a credential";
-            return Err(Refusal::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", why).into());
-        }
+        self.admit(head)?;
         let route = Route::parse(head.uri.path())?;
         let query = Query::parse(head.uri.query().unwrap_or_default());
         let host = query.get("ns").filter(|host| !host.is_empty());
@@ -179,36 +176,65 @@ impl Registry {
             Route::In { repository, what } => (repository, what),
         };
         let view = self.view().await;
-        let found = match view.find(&path, host).cloned() {
+        let repository = self.repository(&view, (&path, host), &what)?;
+        self.read(&view, (&path, &repository), &what, &query, head).await
+    }
+
+    /// Refuses those who have no credential, where one is wanted.
+    fn admit(&self, head: &Parts) -> Result<(), Refusal> {
+        if self.credential.as_ref().is_none_or(|credential| credential.fits(&head.headers)) {
+            return Ok(());
+        }
+        let why = "this registry wants a credential";
+        Err(Refusal::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", why))
+    }
+
+    /// The repository that a request reads.
+    fn repository(
+        &self,
+        view: &View,
+        (path, host): (&str, Option<&str>),
+        what: &What,
+    ) -> Result<FullName, Refusal> {
+        match view.find(path, host) {
+            Ok(found) => Ok(found.clone()),
             // What was uploaded is there before its first manifest.
             Err(NoRepository::Unknown) if self.writable.is_some() && what.is_by_digest() => {
-                Ok(FullName::new("", &path))
+                Ok(FullName::new("", path))
             }
-            other => other,
-        };
-        let repository = &found.map_err(|why| {
-            let refusal = lists::no_repository(&path, &why);
-            if matches!(why, NoRepository::Ambiguous(_)) {
-                self.observer.warn(&*refusal.message);
+            Err(why) => {
+                let refusal = lists::no_repository(path, &why);
+                if matches!(why, NoRepository::Ambiguous(_)) {
+                    self.observer.warn(&*refusal.message);
+                }
+                Err(refusal)
             }
-            refusal
-        })?;
-        match &what {
-            What::Tags => lists::tags(&view, &path, repository, &query),
+        }
+    }
+
+    /// What is in a repository.
+    async fn read(
+        &self,
+        view: &Arc<View>,
+        (path, repository): (&str, &FullName),
+        what: &What,
+        query: &Query,
+        head: &Parts,
+    ) -> Answer {
+        let (method, headers) = (&head.method, &head.headers);
+        match what {
+            What::Tags => lists::tags(view, path, repository, query),
             What::Referrers(digest) => {
-                lists::referrers(&view, &path, repository, digest, &query).await
+                lists::referrers(view, path, repository, digest, query).await
             }
-            What::Manifest(wanted) => {
-                manifests::answer(&view, repository, wanted, &head.headers).await
-            }
+            What::Manifest(wanted) => manifests::answer(view, repository, wanted, headers).await,
             What::Blob(digest) => {
-                let (method, headers) = (&head.method, &head.headers);
                 if let Some(writable) = &self.writable
                     && let Some(file) = writable.blob(digest).await?
                 {
                     return Ok(blobs::whole(file, digest, method, headers));
                 }
-                blobs::answer(&view, repository, digest, method, headers, &self.streams).await
+                blobs::answer(view, repository, digest, method, headers, &self.streams).await
             }
             What::Uploads | What::Session(_) => {
                 Err(Refusal::unsupported("nothing is pushed to here").into())

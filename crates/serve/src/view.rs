@@ -39,6 +39,8 @@ struct Slot {
     image: Arc<Image>,
     place: usize,
     indexed: OnceCell<()>,
+    /// Those that it was found to have.
+    manifests: Mutex<HashSet<Digest>>,
 }
 
 /// What was found in the images that were indexed.
@@ -102,7 +104,7 @@ impl View {
                     }
                 }
             }
-            images.push(Slot { image: Arc::clone(image), place, indexed: OnceCell::new() });
+            images.push(Slot::new(image, place));
         }
         let mut paths = HashMap::<String, Vec<FullName>>::new();
         for name in repositories.keys() {
@@ -223,6 +225,22 @@ impl View {
         Some((held.descriptor.clone(), held.images.clone()))
     }
 
+    /// The images of a repository that have a manifest: the first one of each place. They are indexed until it is found.
+    pub(crate) async fn own_holders(&self, repository: &FullName, manifest: &Digest) -> Vec<usize> {
+        let mut holders: Vec<usize> = Vec::new();
+        for at in self.named(repository).map_or(&[][..], |named| &named.images) {
+            if holders.last().is_some_and(|last| self.images[*last].place == self.images[*at].place)
+            {
+                continue;
+            }
+            self.index(*at).await;
+            if lock(&self.images[*at].manifests).contains(manifest) {
+                holders.push(*at);
+            }
+        }
+        holders
+    }
+
     /// Indexes an image, if that was not done before.
     pub(crate) async fn index(&self, at: usize) {
         let slot = &self.images[at];
@@ -283,6 +301,7 @@ impl View {
 
     /// Notes where manifests and blobs are.
     pub(crate) fn note(&self, at: usize, index: Index) {
+        lock(&self.images[at].manifests).extend(index.manifests.keys().cloned());
         let mut known = lock(&self.known);
         let known = &mut *known;
         for (into, from) in
@@ -297,6 +316,13 @@ impl View {
                 }
             }
         }
+    }
+}
+
+impl Slot {
+    fn new(image: &Arc<Image>, place: usize) -> Self {
+        let (indexed, manifests) = (OnceCell::new(), Mutex::default());
+        Self { image: Arc::clone(image), place, indexed, manifests }
     }
 }
 

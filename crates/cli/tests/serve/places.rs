@@ -1,8 +1,8 @@
 //! Which places are served, under which names.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::layout::{Layout, MANIFEST, digest, noise};
+use crate::layout::{INDEX, Layout, MANIFEST, digest, noise};
 use crate::serving::Serving;
 use crate::session::Session;
 
@@ -215,8 +215,34 @@ fn signatures_of_a_layout() {
     assert_eq!(found(&format!("app/manifests/{}.sig", &tag[..20])).status, 404);
     assert_eq!(found("app/tags/list").json()["tags"], json!(["1", &tag]));
     assert_eq!(found("tool/tags/list").json()["tags"], json!(["1"]));
+    assert_eq!(found(&format!("tool/manifests/{tag}")).status, 404);
     assert_eq!(found(&format!("tool/manifests/{}", digest(&signature))).status, 200);
     let from = format!("docker://{}/team/app:1", serving.host);
     session.ok(&format!("copy --tls-verify=false --referrers {from} oci:pulled:1"));
     assert!(std::fs::read_to_string(session.path("pulled/index.json")).unwrap().contains(&tag));
+}
+
+/// A signature of one platform is found in the repositories that have its index, in whatever order they are asked.
+#[test]
+fn signatures_of_platforms() {
+    let session = Session::new();
+    let mut layout = Layout::new(&session.path("site"));
+    let [part, other] = [layout.image(&[b"part"]), layout.image(&[b"other"])];
+    let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": [&part] });
+    let index = layout.blob(INDEX, index.to_string());
+    layout.list(&index, Some("docker.io/team/app:1"));
+    layout.list(&index, Some("docker.io/team/same:1"));
+    layout.list(&other, Some("docker.io/team/tool:1"));
+    let signature = layout.image(&[b"signature"]);
+    let tag_of = |of: &Value| format!("{}.sig", digest(of).replace(':', "-"));
+    layout.list(&signature, Some(&tag_of(&part)));
+    let again = layout.image(&[b"again"]);
+    layout.list(&again, Some(&tag_of(&signature)));
+    let serving = Serving::start(&session, "oci:site");
+    for (repository, status) in [("tool", 404), ("app", 200), ("same", 200), ("tool", 404)] {
+        for signed in [&part, &signature] {
+            let path = format!("/v2/team/{repository}/manifests/{}", tag_of(signed));
+            assert_eq!(serving.get(&path).status, status, "{path}");
+        }
+    }
 }
