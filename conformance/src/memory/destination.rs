@@ -202,8 +202,9 @@ impl ImageDestination for Destination {
             Target::Place { memory, mode } => memory.change(&self.place.place, *mode, add)?,
             Target::Writer(archive) => add(&mut lock(archive))?,
         }
-        let named = self.names.iter().cloned().map(Select::Name);
-        let mut references: Vec<_> = named.map(|name| self.place.with(name).reference()).collect();
+        let selected = self.names.iter().cloned().map(Select::Name);
+        let mut references: Vec<_> =
+            selected.map(|name| self.place.with(name).reference()).collect();
         if references.is_empty() {
             references.push(self.place.with(Select::Index(position)).reference());
         }
