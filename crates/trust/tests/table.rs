@@ -465,7 +465,6 @@ fn keys_of_other_forms_are_named() {
     }
 }
 
-/// Each says what the user can do.
 #[test]
 fn keys_that_cannot_sign_say_what_to_do() {
     for (label, why, hint) in [
