@@ -13,10 +13,11 @@ use crate::{Broken, Held};
 /// More than a signature of the kit has.
 const LIMIT: u64 = 1 << 20;
 
-/// A list of signatures as cosign keeps it: an image with a layer for each.
+/// A list of signatures as cosign keeps it: an image with a layer for each. Here they are tars: some places take no other
+/// layers.
 pub(crate) fn list(signatures: &[u8]) -> Held<Built> {
     let mut list = Image::simple(signatures.first().copied().unwrap_or(0).wrapping_add(100));
-    list.layers = signatures.iter().map(|seed| Layer::small(*seed, 300)).collect();
+    list.layers = signatures.iter().map(|seed| Layer::tar(*seed, 300)).collect();
     list.build()
 }
 

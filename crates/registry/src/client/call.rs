@@ -120,8 +120,8 @@ pub(crate) enum Who {
     Unsaid,
     /// Without a credential for this registry.
     Stranger(String),
-    /// With a credential.
-    User,
+    /// With a credential for this registry.
+    User(String),
 }
 
 /// What came back, whole.

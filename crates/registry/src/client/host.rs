@@ -228,7 +228,7 @@ impl Host {
     /// Who asks for a repository.
     pub(crate) fn who_reads(&self, repository: &str) -> Who {
         if self.given_credential().is_some() || self.auth.has_credential(repository) {
-            Who::User
+            Who::User(self.name.clone())
         } else if self.network.options.anonymous {
             Who::Unsaid
         } else {

@@ -46,11 +46,11 @@ pub(crate) fn error(status: StatusCode, body: &[u8]) -> Error {
 /// What to do about a refusal, which depends on who asked.
 pub(crate) fn advice(status: StatusCode, who: &Who) -> Option<Hint> {
     match (status.as_u16(), who) {
-        (401 | 403, Who::Stranger(host)) => {
+        (401 | 403, Who::Stranger(host)) | (401, Who::User(host)) => {
             let check = "check the name: a registry may say the same of what is not there";
             Some(Hint::AnyOf(vec![Hint::LogIn(host.clone()), check.into()]))
         }
-        (401 | 403, Who::User) => Some(
+        (403, Who::User(_)) => Some(
             "check the name, and what this user may do: a registry may say the same of what is not there".into(),
         ),
         (429, Who::Stranger(host)) => {
@@ -66,7 +66,7 @@ pub(crate) fn absent(who: &Who) -> Hint {
     let check = "check the name: a private repository is there only for users who may read it";
     match who {
         Who::Stranger(host) => Hint::AnyOf(vec![check.into(), Hint::LogIn(host.clone())]),
-        Who::User | Who::Unsaid => check.into(),
+        Who::User(_) | Who::Unsaid => check.into(),
     }
 }
 
