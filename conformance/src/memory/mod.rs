@@ -51,7 +51,7 @@ impl Memory {
         Self::default()
     }
 
-    /// As that, where layers have to be tars, as for who unpacks them. It is for images that come whole.
+    /// No images, in a place that takes tars alone as layers, as places do that unpack them. Images have to come whole.
     pub fn of_tars() -> Self {
         Self(Arc::default(), Layers::Tars)
     }

@@ -222,11 +222,7 @@ impl Host {
 
     /// Who sends a request, so that it can be said what to do about a refusal.
     pub(super) fn who(&self, call: &Call) -> Who {
-        self.who_reads(call.scopes.own())
-    }
-
-    /// Who asks for a repository.
-    pub(crate) fn who_reads(&self, repository: &str) -> Who {
+        let repository = call.scopes.own();
         if self.given_credential().is_some() || self.auth.has_credential(repository) {
             Who::User(self.name.clone())
         } else if self.network.options.anonymous {
