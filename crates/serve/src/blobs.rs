@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use transship_core::{Body, Descriptor, Digest, Error, ErrorKind, Expect, FileRange, run_blocking};
 
+use crate::chunks::SharedFile;
 use crate::manifests::{Found, find};
 use crate::names::FullName;
 use crate::protocol::{Asked, Refusal, asked};
@@ -61,22 +62,30 @@ pub(crate) async fn answer(
 }
 
 /// A blob that was uploaded, and found true then.
-pub(crate) fn whole(
+pub(crate) async fn whole(
+    view: &View,
     file: FileRange,
     digest: &Digest,
     method: &Method,
     headers: &HeaderMap,
-) -> Response<Sending> {
+) -> Answer {
     let size = file.len();
     if let Some(reply) = reply::not_modified(headers, digest) {
-        return reply;
+        return Ok(reply);
     }
-    match part(method, headers, digest, size) {
-        Some((part, status)) => {
-            reply_with(Sending::file(file, part.clone()), digest, part, status, size)
-        }
-        None => beyond(digest, size),
-    }
+    let Some((part, status)) = part(method, headers, digest, size) else {
+        return Ok(beyond(digest, size));
+    };
+    let Some(now) = state(&file, digest).await else {
+        let why = format!("blob {digest} was deleted meanwhile");
+        return Err(Refusal::unknown("BLOB_UNKNOWN", why).into());
+    };
+    let file = SharedFile::new(&view.chunks, file, now);
+    let sending = match *method {
+        Method::HEAD => Sending::nothing(),
+        _ => Sending::file(file, part.clone()),
+    };
+    Ok(reply_with(sending, digest, part, status, size))
 }
 
 /// The part that is asked for; `None` where nothing of it is there. Ranges are for `GET` alone (RFC 9110, section 14.2).
@@ -147,10 +156,11 @@ async fn sending(
             return stream(body, part, streams).await;
         };
         if view.verdicts.is_good(&now) {
-            return Ok(Sending::file(file, part));
+            return Ok(Sending::file(SharedFile::new(&view.chunks, file, now), part));
         }
         let expect = body.expected().and(&Expect::from(of))?;
         let verdict = view.verdicts.of(&now, &file, expect);
+        let file = SharedFile::new(&view.chunks, file, now);
         return Ok(Sending::checked_file(file, part, verdict));
     }
     stream(body, part, streams).await

@@ -232,7 +232,7 @@ impl Registry {
                 if let Some(writable) = &self.writable
                     && let Some(file) = writable.blob(digest).await?
                 {
-                    return Ok(blobs::whole(file, digest, method, headers));
+                    return blobs::whole(view, file, digest, method, headers).await;
                 }
                 blobs::answer(view, repository, digest, method, headers, &self.streams).await
             }

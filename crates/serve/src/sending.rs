@@ -4,26 +4,14 @@ use std::any::Any;
 use std::fmt;
 use std::ops::Range;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use futures_util::Stream;
+use futures_util::{FutureExt, Stream};
 use hyper::body::{Body, Frame, SizeHint};
-use tokio::task::JoinHandle;
-use transship_core::{BodyReader, Error, FileRange, Result};
+use transship_core::{BodyReader, Error, Result};
 
-/// The bytes of a file that are read at once. An answer holds two of them: one that is sent and one that is read.
-const CHUNK: usize = 256 << 10;
-
-/// The same while there are more than [`FEW`] answers.
-const SMALL_CHUNK: usize = 64 << 10;
-
-const FEW: usize = 32;
-
-/// How many answers send files.
-static FILES: AtomicUsize = AtomicUsize::new(0);
+use crate::chunks::{CHUNK, Chunk, SharedFile};
 
 /// The body of an answer. It ends with an error where the content is found to be wrong, before its last bytes: the connection has to
 /// be cut.
@@ -54,14 +42,14 @@ impl Sending {
     }
 
     /// A part of a file, without a look at what it is.
-    pub(crate) fn file(file: FileRange, part: Range<u64>) -> Self {
+    pub(crate) fn file(file: SharedFile, part: Range<u64>) -> Self {
         let left = part.end - part.start;
         Self::new(Content::File(FileChunks::new(file, part, None)), left)
     }
 
     /// A part of a file, whose last bytes wait for a verdict on all of it.
     pub(crate) fn checked_file(
-        file: FileRange,
+        file: SharedFile,
         part: Range<u64>,
         verdict: impl Future<Output = Result<()>> + Send + 'static,
     ) -> Self {
@@ -139,11 +127,11 @@ impl fmt::Debug for Sending {
 
 /// Chunks of a file, the next of which is read while one is sent.
 struct FileChunks {
-    file: Arc<FileRange>,
-    /// What is not read yet.
+    file: SharedFile,
+    /// What is not sent yet.
     left: Range<u64>,
     verdict: Option<Verdict>,
-    reading: Option<JoinHandle<Result<Bytes>>>,
+    next: Option<Chunk>,
     /// The last bytes, until the verdict.
     held: Option<Bytes>,
 }
@@ -151,27 +139,20 @@ struct FileChunks {
 type Verdict = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
 impl FileChunks {
-    fn new(file: FileRange, part: Range<u64>, verdict: Option<Verdict>) -> Self {
-        FILES.fetch_add(1, Ordering::Relaxed);
-        Self { file: Arc::new(file), left: part, verdict, reading: None, held: None }
+    fn new(file: SharedFile, part: Range<u64>, verdict: Option<Verdict>) -> Self {
+        Self { file, left: part, verdict, next: None, held: None }
     }
 
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
-        loop {
-            let Some(reading) = &mut self.reading else {
-                if self.left.is_empty() {
-                    return self.poll_end(context);
-                }
-                self.read_on();
-                continue;
+        while !self.left.is_empty() {
+            let mut reading = self.next.take().unwrap_or_else(|| self.read_on());
+            let Poll::Ready(read) = reading.poll_unpin(context) else {
+                self.next = Some(reading);
+                return Poll::Pending;
             };
-            let read = ready!(Pin::new(reading).poll(context));
-            self.reading = None;
-            let chunk = read.unwrap_or_else(|_| Err(transship_core::cancelled()))?;
+            let chunk = self.part_of(&read?);
             self.left.start += chunk.len() as u64;
-            if !self.left.is_empty() {
-                self.read_on();
-            }
+            self.next = (!self.left.is_empty()).then(|| self.read_on());
             let chunk = match &self.verdict {
                 Some(_) => self.held.replace(chunk),
                 None => Some(chunk),
@@ -180,6 +161,7 @@ impl FileChunks {
                 return Poll::Ready(Some(Ok(chunk)));
             }
         }
+        self.poll_end(context)
     }
 
     /// The last bytes, if all are true.
@@ -195,31 +177,26 @@ impl FileChunks {
         Poll::Ready(self.held.take().map(Ok))
     }
 
-    fn read_on(&mut self) {
-        let (file, at) = (Arc::clone(&self.file), self.left.start);
-        let most = if FILES.load(Ordering::Relaxed) > FEW { SMALL_CHUNK } else { CHUNK };
-        let len = usize::try_from(self.left.end - at).unwrap_or(usize::MAX).min(most);
-        self.reading = Some(tokio::task::spawn_blocking(move || {
-            let mut buffer = vec![0; len];
-            let read = file.read_at(at, &mut buffer)?;
-            buffer.truncate(read);
-            Ok(buffer.into())
-        }));
+    fn read_on(&self) -> Chunk {
+        self.file.chunk(self.left.start / CHUNK)
     }
-}
 
-impl Drop for FileChunks {
-    fn drop(&mut self) {
-        FILES.fetch_sub(1, Ordering::Relaxed);
-        if let Some(reading) = &self.reading {
-            reading.abort();
-        }
+    /// What is to be sent of the chunk in which the rest begins.
+    fn part_of(&self, chunk: &Bytes) -> Bytes {
+        let within = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(chunk.len());
+        let from = self.left.start % CHUNK;
+        chunk.slice(within(from)..within(from + self.left.end - self.left.start))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use transship_core::{Digest, FileRange};
+
     use super::*;
+    use crate::verdict::checked;
 
     async fn sent(mut sending: Sending) -> Result<Vec<u8>, Vec<u8>> {
         let mut all = Vec::new();
@@ -235,10 +212,18 @@ mod tests {
 
     #[tokio::test]
     async fn parts_of_files_are_what_slices_are_and_the_end_of_a_wrong_one_stays_away() {
-        let bytes: Vec<u8> = (0..=250).cycle().take(3 * CHUNK + 7).collect();
-        let file = || FileRange::in_memory(bytes.clone(), std::path::Path::new("x"));
-        let len = bytes.len() as u64;
-        let edges = [0, 1, CHUNK as u64 - 1, CHUNK as u64, 2 * CHUNK as u64 + 1, len - 1, len];
+        let len = 3 * CHUNK + 7;
+        let bytes: Vec<u8> = (0..=250).cycle().take(usize::try_from(len).unwrap()).collect();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("blob");
+        std::fs::write(&path, &bytes).unwrap();
+        let chunks = Arc::default();
+        let file = || {
+            let file = FileRange::closed(path.as_path(), len);
+            let state = checked(&file, &Digest::sha256(&bytes)).unwrap();
+            SharedFile::new(&chunks, file, state)
+        };
+        let edges = [0, 1, CHUNK - 1, CHUNK, 2 * CHUNK + 1, len - 1, len];
         for (from, to) in edges.iter().flat_map(|from| edges.map(|to| (*from, to))) {
             if from > to {
                 continue;

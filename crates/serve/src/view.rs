@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;
 use transship_core::{Descriptor, Digest, Error, ErrorKind, Observer, Result};
 
+use crate::chunks::Chunks;
 use crate::image::{Image, Opened};
 use crate::index::{FindReferrers, Index};
 use crate::names::FullName;
@@ -23,6 +24,7 @@ pub(crate) struct View {
     known: Mutex<Known>,
     /// Of the blobs, since then.
     pub(crate) verdicts: Arc<Verdicts>,
+    pub(crate) chunks: Arc<Chunks>,
     observer: Observer,
 }
 
@@ -110,8 +112,8 @@ impl View {
         for name in repositories.keys() {
             paths.entry(name.path.clone()).or_default().push(name.clone());
         }
-        let (known, verdicts) = (Mutex::default(), Arc::default());
-        Self { repositories, paths, images, places, known, verdicts, observer }
+        let (known, verdicts, chunks) = (Mutex::default(), Arc::default(), Arc::default());
+        Self { repositories, paths, images, places, known, verdicts, chunks, observer }
     }
 
     /// The repository that a path means: the one of that host, where the request names it; the one of that full name; the only
