@@ -186,7 +186,9 @@ impl Engines {
         let from = ["--all-images", "--src-daemon-host", &host, "docker-daemon:", &made];
         let save = format!("{client} save -o {} $({names})", makes.display());
         let mut into = with(builds.copy(&to), [script("docker load", &load)]);
-        let mut from = with(builds.copy(&from), [script("docker save", &save)]);
+        let durable = format!("{save} && sync {}", makes.display());
+        let saves = [script("docker save", &save), script("docker save + sync", &durable)];
+        let mut from = with(builds.copy(&from), saves);
         if works.into_docker == ONE.into_docker {
             // skopeo copies one image at a time.
             let skopeo = "skopeo --insecure-policy copy -q";
@@ -213,11 +215,12 @@ impl Engines {
         let load = format!("{podman} load -q -i {}", file.display());
         let names = format!("{podman} images --format '{{{{.Repository}}}}:{{{{.Tag}}}}'");
         let save = format!("{podman} save -q -m -o {} $({names})", makes.display());
+        let durable = format!("{save} && sync {}", makes.display());
         let into = builds.copy(&["--all-images", &archive_of(file), &store]);
         let from = builds.copy(&["--all-images", &store, &archive_of(&makes)]);
         let contenders = [
             with(into, [script("podman load", &load)]),
-            with(from, [script("podman save", &save)]),
+            with(from, [script("podman save", &save), script("podman save + sync", &durable)]),
         ];
         let works = [works.into_podman, works.from_podman];
         Ok(self.both_ways(works, &format!("{podman} rmi -af"), &load, contenders))
