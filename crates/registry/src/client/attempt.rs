@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::time::Duration;
 
 use crate::hints::{NO_TLS, certificate};
+use futures_util::future::BoxFuture;
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Method, StatusCode, Url};
 use transship_core::{Error, ErrorKind, Notice, Result};
@@ -178,7 +179,8 @@ impl Host {
             }
         }
         idle.touch();
-        let answered = match idle.guard(request.send()).await {
+        let sending: BoxFuture<'_, _> = Box::pin(request.send());
+        let answered = match idle.guard(sending).await {
             Some(Ok(response)) => Ok(Answer::new(response, idle, self.rate())),
             Some(Err(error)) => Err(failure(&place, error)),
             None => Err(Failure::cut(silent())),

@@ -3,7 +3,7 @@
 use std::pin::pin;
 use std::sync::atomic::Ordering;
 
-use futures_util::future::{Either, select};
+use futures_util::future::{BoxFuture, Either, select};
 use reqwest::{Method, Url};
 use transship_core::{Error, ErrorKind, Observer, Result, ResultExt};
 
@@ -28,7 +28,18 @@ impl Host {
     }
 
     /// Its URL, and what came of the request that waits for it, where that was sent meanwhile.
-    pub(crate) async fn base_and(
+    ///
+    /// Boxed, as all of the client that many call: the compiler would work out again for each caller what is in it.
+    pub(crate) fn base_and<'a, 'b: 'a>(
+        &'b self,
+        observer: &'a Observer,
+        patience: Patience,
+        waiting: Option<Waiting<'a>>,
+    ) -> BoxFuture<'a, Result<(&'b Url, Option<Early>)>> {
+        Box::pin(self.find_base_and(observer, patience, waiting))
+    }
+
+    async fn find_base_and(
         &self,
         observer: &Observer,
         patience: Patience,
@@ -40,9 +51,7 @@ impl Host {
         }
         let mut early = None;
         let find = async {
-            // Large, and rarely needed.
-            let found = Box::pin(self.find_base(observer, patience, waiting));
-            let (base, answer) = found.await?;
+            let (base, answer) = self.find_base(observer, patience, waiting).await?;
             early = answer;
             Ok::<_, Error>(base)
         };

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use futures_util::future::BoxFuture;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode, Url};
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
@@ -251,13 +252,17 @@ impl Host {
     }
 
     /// Sends a request, again where that may help, and reads the answer, of at most `limit` bytes.
-    pub(crate) async fn fetch(&self, call: &Call, limit: u64) -> Result<Fetched> {
-        self.retry(call, || self.fetch_once(call, limit)).await
+    pub(crate) fn fetch<'a>(
+        &'a self,
+        call: &'a Call,
+        limit: u64,
+    ) -> BoxFuture<'a, Result<Fetched>> {
+        Box::pin(self.retry(call, move || self.fetch_once(call, limit)))
     }
 
     /// Sends a request, again where that may help, up to the headers of its answer.
-    pub(crate) async fn open(&self, call: &Call) -> Result<Answer> {
-        self.retry(call, || self.open_once(call)).await
+    pub(crate) fn open<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Result<Answer>> {
+        Box::pin(self.retry(call, move || self.open_once(call)))
     }
 
     /// Makes attempts at a request until one succeeds.
@@ -296,10 +301,12 @@ impl Host {
     }
 
     /// One attempt, which shows whether the host can be reached.
-    async fn reach(&self, call: &Call) -> Result<Answer, Failure> {
-        let answer = self.attempt(call).await;
-        self.note(call.patience, answer.as_ref().err(), &call.observer);
-        answer
+    fn reach<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Result<Answer, Failure>> {
+        Box::pin(async move {
+            let answer = self.attempt(call).await;
+            self.note(call.patience, answer.as_ref().err(), &call.observer);
+            answer
+        })
     }
 
     pub(super) fn note(&self, patience: Patience, failure: Option<&Failure>, observer: &Observer) {
