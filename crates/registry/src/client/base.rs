@@ -51,7 +51,9 @@ impl Host {
         }
         let mut early = None;
         let find = async {
-            let (base, answer) = self.find_base(observer, patience, waiting).await?;
+            // Large, and rarely needed.
+            let found = Box::pin(self.find_base(observer, patience, waiting));
+            let (base, answer) = found.await?;
             early = answer;
             Ok::<_, Error>(base)
         };
