@@ -95,14 +95,14 @@ mod tests {
     use std::os::unix::fs::FileExt;
     use std::path::Path;
 
-    use transship_core::Digest;
+    use transship_core::sha256;
 
     use super::*;
     use crate::verdict::checked;
 
     fn shared(chunks: &Arc<Chunks>, path: &Path) -> SharedFile {
         let file = FileRange::whole(File::open(path).unwrap(), path).unwrap();
-        let state = checked(&file, &Digest::sha256(b"whatever")).unwrap();
+        let state = checked(&file, &sha256(b"whatever")).unwrap();
         SharedFile::new(chunks, file, state)
     }
 

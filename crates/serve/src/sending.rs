@@ -193,7 +193,7 @@ impl FileChunks {
 mod tests {
     use std::sync::Arc;
 
-    use transship_core::{Digest, FileRange};
+    use transship_core::{FileRange, sha256};
 
     use super::*;
     use crate::verdict::checked;
@@ -220,7 +220,7 @@ mod tests {
         let chunks = Arc::default();
         let file = || {
             let file = FileRange::closed(path.as_path(), len);
-            let state = checked(&file, &Digest::sha256(&bytes)).unwrap();
+            let state = checked(&file, &sha256(&bytes)).unwrap();
             SharedFile::new(&chunks, file, state)
         };
         let edges = [0, 1, CHUNK - 1, CHUNK, 2 * CHUNK + 1, len - 1, len];
