@@ -39,6 +39,9 @@ fn words(hint: &Hint) -> String {
         Hint::WithoutReferrers => "try again, or copy without --referrers",
         Hint::ChangeSpoolFolder => "choose another folder with --tmpdir or $TMPDIR",
         Hint::DeleteAllNames => "--all-tags deletes the image with all of its tags",
+        Hint::RemoveSignatures => {
+            "copy it as it is to a dir:; --remove-signatures leaves them behind"
+        }
         Hint::NameAuthFile => "name a file with --authfile; `transship login` makes one",
         other => return other.to_string(),
     };

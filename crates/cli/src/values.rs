@@ -59,6 +59,17 @@ pub(crate) fn rename(text: &str) -> Result<Rename> {
     text.parse()
 }
 
+/// A pattern for tags. What other tools would take for a wildcard, and no tag has, fits nothing: of tags that stay, that
+/// would be noticed too late.
+pub(crate) fn pattern(text: &str) -> Result<String> {
+    let Some(other) = text.chars().find(|c| "?[]{}()|^$\\,".contains(*c)) else {
+        return Ok(text.to_owned());
+    };
+    Err(wrong(format!(
+        "{text:?} has {other:?}, which no tag has: * alone stands for any text, and several patterns are given one by one"
+    )))
+}
+
 /// How many of something: at least one.
 pub(crate) fn count(text: &str) -> Result<NonZeroUsize> {
     text.parse().map_err(|_| wrong(format!("{text:?} is not a number from 1 on")))

@@ -49,6 +49,8 @@ pub enum Hint {
     ChangeSpoolFolder,
     /// Delete the image with all of its names ([`DeletedNames::All`](crate::DeletedNames::All)).
     DeleteAllNames,
+    /// Copy the image without its detached signatures, or to a place that holds them.
+    RemoveSignatures,
     /// Name a file for credentials.
     NameAuthFile,
     /// Log in to a registry, which keeps a credential for it.
@@ -109,6 +111,9 @@ impl Hint {
             Self::WithoutReferrers => "try again, or copy the image alone, without its referrers",
             Self::ChangeSpoolFolder => "choose another folder for temporary files, as with $TMPDIR",
             Self::DeleteAllNames => "delete the image with all of its names",
+            Self::RemoveSignatures => {
+                "copy it as it is to a dir:, or ask for signatures to be removed"
+            }
             Self::NameAuthFile => "name a file for credentials",
             Self::AnyOf(hints) => return list(hints, Hint::to_string).into(),
             Self::LogIn(host) => return format!("log in to {host}").into(),

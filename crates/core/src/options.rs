@@ -151,6 +151,8 @@ pub struct DeleteOptions {
     pub names: DeletedNames,
     /// Whether anything is deleted.
     pub mode: DeleteMode,
+    /// Names that are to go as well, with deletions of their own: a name that cannot go without them takes them along.
+    pub also: Arc<[Reference]>,
 }
 
 /// Which names of an image go that is chosen by one of them.
@@ -181,6 +183,7 @@ impl DeleteOptions {
         with_lock_timeout(lock_timeout: Option<Duration>)
         with_names(names: DeletedNames)
         with_mode(mode: DeleteMode)
+        with_also(also: Arc<[Reference]>)
     }
 }
 

@@ -129,7 +129,8 @@ pub trait Deletion: Send + Sync {
     /// - It is durable, and all or nothing, also when its future is dropped.
     /// - Told to [look](crate::DeleteMode::Look), it changes nothing, and does not find what deleting would not find.
     ///
-    /// Where a name cannot go without the others, as in some registries, it is `Unsupported`, and nothing has changed.
+    /// Where a name cannot go without the others, as in some registries, it is `Unsupported`, and nothing has changed; unless
+    /// all of these are to go [as well](DeleteOptions::also).
     async fn delete(&self, at: &Reference, how: &DeleteOptions) -> Result<()>;
 
     /// [Deletes](Self::delete) that image if its root has this digest.

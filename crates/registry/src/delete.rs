@@ -1,6 +1,7 @@
 //! Deletion: a tag goes, or a manifest with all of its tags. Blobs, the children of an index and what is about an image stay for
 //! the server's own collection.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -11,7 +12,7 @@ use transship_core::{
 
 use crate::AT_ONCE;
 use crate::client::{Access, Fetched, Network, Repository};
-use crate::reference::{Wanted, repository_of};
+use crate::reference::{Locator, Wanted, repository_of};
 use crate::source::with_tags;
 use crate::{pull, push};
 
@@ -175,10 +176,12 @@ impl Deletion<'_> {
         Ok(())
     }
 
-    /// The other tags of a manifest, and those of indexes that list it.
+    /// The other tags of a manifest, and those of indexes that list it; but not those that are to go as well.
     async fn others(&self, digest: &Digest, tag: Option<&str>) -> Result<Vec<String>> {
         let tags = pull::tags(&self.repository).await.if_found()?.unwrap_or_default();
+        let also = self.also(digest);
         let others = tags.into_iter().filter(|other| Some(&**other) != tag);
+        let others = others.filter(|other| !also.contains(other));
         let asked = stream::iter(others).map(|other| async move {
             let found = pull::head_manifest(&self.repository, Wanted::Tag(&other)).await?;
             let Some(found) = found else { return Ok(None) };
@@ -186,6 +189,18 @@ impl Deletion<'_> {
             Ok(needs.then_some(other))
         });
         asked.buffered(AT_ONCE).try_filter_map(|other| async { Ok(other) }).try_collect().await
+    }
+
+    /// The tags of this repository that are to go as well.
+    fn also(&self, digest: &Digest) -> HashSet<String> {
+        let names = self.how.also.iter().filter_map(|at| match Locator::of(at) {
+            Ok(Locator::Name(name)) => Some(name),
+            _ => None,
+        });
+        // What is held to another digest stays.
+        let go = names.filter(|name| name.digest().is_none_or(|held| held == digest));
+        let here = go.filter(|name| repository_of(name) == repository_of(self.name));
+        here.filter_map(|name| name.tag().map(str::to_owned)).collect()
     }
 
     /// Whether a tag's manifest is an index that lists another one.

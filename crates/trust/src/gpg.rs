@@ -80,6 +80,10 @@ impl Keyring {
         if message.len() as u64 > PAYLOAD_LIMIT {
             return Err(format!("it is larger than {PAYLOAD_LIMIT} bytes"));
         }
+        // Each packet of `OpenPGP` begins so. skopeo refuses text, which `gpgv` would read: armor, and clear text that is signed.
+        if message.first().is_none_or(|first| first & 0x80 == 0) {
+            return Err("it is no message of OpenPGP in its binary form".to_owned());
+        }
         self.until.cancel.check().map_err(|error| error.to_string())?;
         self.run(message).map_err(|error| error.to_string())?
     }
@@ -183,7 +187,7 @@ fn joined(reader: Option<Reader>) -> io::Result<Vec<u8>> {
         .map(Option::unwrap_or_default)
 }
 
-/// Whether what `gpgv` says is that all signatures of a message are good, and that there is one.
+/// Whether what `gpgv` says is that a message has one signature, and that it is good.
 fn judged(status: &str, success: bool) -> std::result::Result<(), String> {
     let words = || status.lines().filter_map(|line| line.strip_prefix("[GNUPG:] "));
     let word = |line: &'static str| words().any(|said| said.split(' ').next() == Some(line));
@@ -196,7 +200,11 @@ fn judged(status: &str, success: bool) -> std::result::Result<(), String> {
         };
         return Err(why.to_owned());
     }
-    if success && word("GOODSIG") && word("VALIDSIG") {
+    let good = words().filter(|said| said.starts_with("GOODSIG ")).count();
+    if success && good > 1 {
+        return Err(format!("it has {good} signatures, and one is needed"));
+    }
+    if success && good == 1 && word("VALIDSIG") {
         return Ok(());
     }
     Err("it is no message that a key of the policy signed".to_owned())

@@ -263,6 +263,9 @@ fn one_good_signature_is_enough_and_every_requirement_must_hold() {
     assert_eq!(check(both.clone(), &found), "ok");
     assert!(check(both, &[signer.signed(name)]).contains("no key of the policy made it"));
     assert!(check(json!([ours, { "type": "reject" }]), &found).contains(": reject"));
+    // For what is always rejected nobody looks for signatures: that they are there is not known.
+    let rejected = check(json!([ours, { "type": "reject" }]), &[]);
+    assert!(rejected.ends_with("(default): reject"), "{rejected}");
     let keys = json!([{ "type": "sigstoreSigned", "keyDatas": [
         data(&other.key.public().unwrap()), data(&signer.key.public().unwrap())] }]);
     assert_eq!(check(keys, &[signer.signed(name)]), "ok");

@@ -183,7 +183,7 @@ const OPTIONS: Tips = &[
     ),
     (
         &["--src", "--dest", "--scoped"],
-        "transship copy --all-images SOURCE DESTINATION: references say the transports",
+        "transship sync FILE.yaml DESTINATION, or transship copy --all-images SOURCE DESTINATION: references say the transports",
     ),
     (&["--tag"], "--name NAME, or the name in the destination"),
     (

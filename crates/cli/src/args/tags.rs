@@ -14,11 +14,11 @@ pub(crate) struct TagArgs {
     ///
     /// `*` matches any text. May be repeated; a tag has to match one of the patterns. A name without a tag has the tag `latest`,
     /// and an image without a name matches nothing.
-    #[arg(long = "tags", value_name = "PATTERN")]
+    #[arg(long = "tags", value_name = "PATTERN", value_parser = values::pattern)]
     only: Vec<String>,
 
     /// No tags that match; may be repeated
-    #[arg(long = "not-tags", value_name = "PATTERN")]
+    #[arg(long = "not-tags", value_name = "PATTERN", value_parser = values::pattern)]
     not: Vec<String>,
 
     /// Only versions in this range, as '>=1.20, <2'

@@ -4,8 +4,8 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use serde::Serialize;
-use transship::transport::{DeleteMode, DeleteOptions, DeletedNames};
-use transship::{Error, ErrorKind, Reference, Tags, Transports};
+use transship::transport::{DeleteMode, DeleteOptions, DeletedNames, ResultExt};
+use transship::{Error, ErrorKind, ReadOptions, Reference, Tags, Transports};
 
 use super::able;
 use crate::args;
@@ -26,6 +26,8 @@ struct Deleted {
 struct Target {
     at: Reference,
     names: DeletedNames,
+    /// It was there before anything was deleted. What is gone at its turn went with another name of its image.
+    seen: bool,
 }
 
 pub(super) async fn run(args: args::Delete, session: &Session) -> Result {
@@ -39,13 +41,16 @@ pub(super) async fn run(args: args::Delete, session: &Session) -> Result {
         // Before anything changes.
         deletion(&known, &input.reference)?;
         if tags.is_all() {
-            targets.push(Target { at: input.reference, names: how.names });
+            targets.push(Target { at: input.reference, names: how.names, seen: false });
         } else {
             targets.extend(chosen(&input, &tags, &known, how.names).await?);
         }
     }
+    let mut targets = in_order(targets);
+    look(&mut targets, &known, &session.read_options().with_compare(true)).await?;
+    how.also = targets.iter().map(|target| target.at.clone()).collect();
     let mut done = Deleted { deleted: Vec::new(), dry_run: how.mode == DeleteMode::Look };
-    let outcome = delete(in_order(targets), &known, &how, session, &mut done).await;
+    let outcome = delete(targets, &known, &how, session, &mut done).await;
     // Also after a failure: what was deleted before it.
     let printed = if args.output.json { output::print_json(&done) } else { Ok(()) };
     outcome?;
@@ -79,14 +84,33 @@ async fn chosen(
         if names == DeletedNames::All || entry.names.len() == all {
             // A registry lists each tag of an image as an entry of its own, and the others stay.
             let names = if all > 1 { DeletedNames::All } else { names };
-            targets.push(Target { at: entry.reference, names });
+            targets.push(Target { at: entry.reference, names, seen: true });
             continue;
         }
         for name in &entry.names {
-            targets.push(Target { at: places::named(&**transport, at, name)?, names });
+            let at = places::named(&**transport, at, name)?;
+            targets.push(Target { at, names, seen: true });
         }
     }
     Ok(targets)
+}
+
+/// Finds out which of several are there, where one may take others along: in registries.
+async fn look(
+    targets: &mut [Target],
+    known: &Transports,
+    how: &ReadOptions,
+) -> transship::Result<()> {
+    if targets.len() == 1 {
+        return Ok(());
+    }
+    for target in targets.iter_mut().filter(|target| !target.seen) {
+        let transport = known.of(&target.at)?;
+        if transport.compares_roots() {
+            target.seen = transport.source(&target.at, how).await.if_found()?.is_some();
+        }
+    }
+    Ok(())
 }
 
 /// Deletes one after the other, up to the first that fails.
@@ -97,8 +121,11 @@ async fn delete(
     session: &Session,
     done: &mut Deleted,
 ) -> transship::Result<()> {
-    for Target { at, names } in targets {
-        deletion(known, &at)?.delete(&at, &how.clone().with_names(names)).await?;
+    for Target { at, names, seen } in targets {
+        match deletion(known, &at)?.delete(&at, &how.clone().with_names(names)).await {
+            Err(error) if seen && error.kind() == ErrorKind::NotFound => {}
+            outcome => outcome?,
+        }
         let deleted = if done.dry_run { "would be deleted:" } else { "deleted" };
         session.reporter.say(&safe(&format!("{deleted} {at}")));
         done.deleted.push(at.to_string());
@@ -138,7 +165,7 @@ mod tests {
         let references = ["a", "a:@0", "b:@10", "a:x", "a:@2", "a:@0"];
         let targets = references.map(|locator| {
             let at = Reference::new("oci", locator);
-            Target { at, names: DeletedNames::Given }
+            Target { at, names: DeletedNames::Given, seen: false }
         });
         let ordered = in_order(targets.to_vec());
         let ordered: Vec<_> = ordered.iter().map(|target| target.at.locator()).collect();

@@ -47,6 +47,13 @@ fn chosen_tags_go_and_no_others() {
     failed(&session, &line, 3);
     let said = failed(&session, &format!("delete --tags 2.0 docker://{host}/app:2.0"), 2);
     assert!(said.contains("one image"), "{said}");
+    // What is a wildcard elsewhere fits nothing here, so that all tags would go.
+    for pattern in ["v[12]*", "2.?", "/^2/", "2.0,2.1", "(1|2).*", "{1,2}.*"] {
+        let line = format!("delete --not-tags {pattern} docker://{host}/app");
+        let said = failed(&session, &line, 2);
+        assert!(said.contains("which no tag has: * alone"), "{said}");
+    }
+    assert_eq!(tags(&registry).len(), 4);
 }
 
 #[test]
@@ -58,6 +65,34 @@ fn a_registry_that_deletes_by_digest_alone() {
     assert_eq!(tags(&registry).len(), 6);
     session.ok(&format!("{line} --all-tags"));
     assert_eq!(tags(&registry), ["1.10", "1.8", "1.9", "latest"]);
+}
+
+#[test]
+fn tags_of_one_image_go_together_where_all_of_them_are_to_go() {
+    let json = |text: String| serde_json::from_str::<Value>(&text).unwrap()["deleted"].clone();
+    for chosen in ["--tags 2.* docker://HOST/app", "docker://HOST/app:2.0 docker://HOST/app:2.1"] {
+        for deletes in [Deletes::Allowed, Deletes::ByDigest] {
+            let (session, registry, host) = start(deletes);
+            let line = format!("delete --json {}", chosen.replace("HOST", &host));
+            let output = session.run(&format!("{line} --dry-run"));
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert!(output.status.success() && !said.contains("of the same image"), "{said}");
+            let gone = ["2.0", "2.1"].map(|tag| format!("docker://{host}/app:{tag}"));
+            assert_eq!(json(session.ok(&line)), json!(gone), "{chosen} {deletes:?}");
+            assert_eq!(tags(&registry), ["1.10", "1.8", "1.9", "latest"]);
+        }
+    }
+    let (session, registry, host) = start(Deletes::ByDigest);
+    let line = format!("delete --tags 1.* docker://{host}/app");
+    let said = failed(&session, &line, 1);
+    assert!(said.contains("and latest would go with it") && said.contains("--all-tags"), "{said}");
+    assert_eq!(tags(&registry).len(), 6);
+    session.ok(&format!("{line} --all-tags"));
+    assert_eq!(tags(&registry), ["2.0", "2.1"]);
+    // What was never there is no success.
+    let names = ["2.0", "none", "2.1"].map(|tag| format!("docker://{host}/app:{tag}"));
+    let said = failed(&session, &format!("delete {}", names.join(" ")), 3);
+    assert!(said.contains("deleted") && said.contains("app has no none"), "{said}");
 }
 
 #[test]

@@ -44,6 +44,7 @@ impl Lab {
             lab.gpg(&["--quick-gen-key", key, "ed25519", "sign", "never"]);
             lab.images.session.write(file, lab.gpg(&["-a", "--export", key]));
         }
+        lab.images.session.write("both.asc", lab.gpg(&["-a", "--export"]));
         let listed = lab.gpg(&["--list-keys", "--with-colons", "one@x"]);
         let listed = String::from_utf8(listed).unwrap();
         let line = listed.lines().find_map(|line| line.strip_prefix("fpr:")).unwrap();
@@ -74,7 +75,13 @@ impl Lab {
                 "identity": { "docker-reference": format!("{}/app:1", self.images.host) } },
             "optional": optional });
         self.images.session.write("payload", payload.to_string());
-        self.gpg(&["-u", key, "--sign", "--output", "-", self.path("payload").to_str().unwrap()])
+        self.sign_payload(&["-u", key, "--sign"])
+    }
+
+    /// The payload of the last signature, signed in another way.
+    fn sign_payload(&self, how: &[&str]) -> Vec<u8> {
+        let payload = self.path("payload");
+        self.gpg(&[how, &["--output", "-", payload.to_str().unwrap()]].concat())
     }
 
     /// Where the signatures of `app:1` are in a folder.
@@ -206,6 +213,10 @@ const TABLE: &[Row] = &[
     (ALL, "one.asc", &[], false),
     (ALL, "one.asc", &[(1, "other key"), (2, "good")], true),
     (ALL, "one.asc", &[(2, "good")], false),
+    (ALL, "one.asc", &[(1, "armored")], false),
+    (ALL, "one.asc", &[(1, "clear text")], false),
+    (ALL, "both.asc", &[(1, "good")], true),
+    (ALL, "both.asc", &[(1, "by both")], false),
     ("default-docker: {lookaside: 'SIGS/'}", "one.asc", GOOD, true),
     ("docker: {HOST/app: {sigstore: 'SIGS'}}", "one.asc", GOOD, true),
     ("docker: {'HOST/app:1': {lookaside: 'SIGS'}}", "one.asc", GOOD, true),
@@ -245,11 +256,18 @@ fn skopeo_says_the_same_of_what_it_signed_into_lookaside_storage() {
     let made = lab.path("sigs").join(format!("signed@{}", lab.digest.replace(':', "=")));
     assert!(made.join("signature-1").exists(), "the digest stays");
     let signature = fs::read(made.join("signature-1")).unwrap();
+    let again = |how: &[&str]| {
+        lab.sign("one@x", &lab.digest);
+        lab.sign_payload(how)
+    };
     let made_of = |what: &str| match what {
         "good" => lab.sign("one@x", &lab.digest),
         "other key" => lab.sign("two@x", &lab.digest),
         "other image" => lab.sign("one@x", sha256(b"else").as_ref()),
         "other name" => signature.clone(),
+        "armored" => again(&["-u", "one@x", "--armor", "--sign"]),
+        "clear text" => again(&["-u", "one@x", "--clearsign"]),
+        "by both" => again(&["-u", "one@x", "-u", "two@x", "--sign"]),
         "null" => lab.sign_with("one@x", &lab.digest, &serde_json::Value::Null),
         text => text.as_bytes().to_vec(),
     };

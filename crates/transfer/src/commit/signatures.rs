@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use transship_core::{
-    Digest, Error, ErrorKind, ImageDestination, ImageSource, PutSignatures, Result,
+    Digest, Error, ErrorKind, Hint, ImageDestination, ImageSource, PutSignatures, Result,
 };
 
 use crate::DetachedSignatures;
@@ -30,8 +30,7 @@ pub(crate) async fn check(
             None => format!("{} cannot hold them", destination.reference()),
         };
         let message = format!("{count} signatures of {digest} would be lost: {why}");
-        return Err(Error::new(ErrorKind::Unsupported, message)
-            .hint("copy it as it is to a dir:, or ask for signatures to be removed"));
+        return Err(Error::new(ErrorKind::Unsupported, message).hint(Hint::RemoveSignatures));
     }
     Ok(())
 }

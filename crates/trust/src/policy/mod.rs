@@ -214,6 +214,11 @@ impl Applied {
             let why = vec!["none of its requirements asks for a signature".to_owned()];
             return self.rejected(digest, "a signature is demanded".to_owned(), why);
         }
+        // Signatures are not looked for then: to say that others are not met would be wrong.
+        let reject = |one: &&Requirement| matches!(one, Requirement::Reject);
+        if let Some(reject) = self.requirements.iter().find(reject) {
+            return self.rejected(digest, reject.to_string(), Vec::new());
+        }
         let mut by = Vec::new();
         for requirement in &*self.requirements {
             match requirement.check(image, digest, signatures, cancel) {

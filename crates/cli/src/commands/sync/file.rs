@@ -164,10 +164,10 @@ impl Fields {
     fn chosen(&self) -> Result<Tags> {
         let mut tags = Tags::default();
         for pattern in texts(self.tags.as_ref()) {
-            tags = tags.with_only(pattern);
+            tags = tags.with_only(values::pattern(pattern)?);
         }
         for pattern in texts(self.not_tags.as_ref()) {
-            tags = tags.with_not(pattern);
+            tags = tags.with_not(values::pattern(pattern)?);
         }
         if let Some(range) = &self.semver {
             tags = tags.with_versions(range)?;

@@ -15,6 +15,7 @@ use crate::client::attempt::{keeps_method, place_of};
 use crate::client::call::{Call, Payload};
 use crate::client::host::Host;
 use crate::client::problem;
+use crate::hints::option;
 use crate::{Credential, Secret};
 
 /// The largest answer of a realm, in bytes.
@@ -92,6 +93,12 @@ impl Asking<'_> {
 impl Realm {
     /// Checks a realm that a host names: what is secret goes there.
     pub(crate) fn new(host: &Host, realm: &str, service: Option<String>) -> Result<Self> {
+        if !realm.contains("://") {
+            let name = host.name();
+            let message = format!("{name} wants a token, and names no server that gives one");
+            let hint = option("with a token that you have", "registry-token", "TOKEN");
+            return Err(Error::new(ErrorKind::Denied, message).hint(hint));
+        }
         let url = host.named(realm).context(|| "the realm of its tokens")?;
         Ok(Self { url, service })
     }
