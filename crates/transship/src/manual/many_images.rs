@@ -38,7 +38,7 @@
 //!
 //! | option | chooses |
 //! |---|---|
-//! | `--tags PATTERN` | tags that match; `*` is any text; repeated: one of them has to match |
+//! | `--tags PATTERN` | tags that match; `*` is any text, and there is no other wildcard; repeated: one of them has to match |
 //! | `--not-tags PATTERN` | tags that do not match any of these |
 //! | `--semver RANGE` | versions in a range, written as in Cargo.toml; `v1.2`, `1` and `1.2.3` are versions; a tag with a suffix, as `3.18-slim`, is a pre-release, and a range has it only if it names a pre-release of the same version |
 //! | `--newest N` | of each repository the N newest of what the others choose; versions are newer than other tags |

@@ -58,7 +58,8 @@
 //! # Deletion
 //!
 //! `transship delete docker://HOST/REPOSITORY:TAG` asks the registry to delete the tag. Registries that cannot, as docker-registry 2,
-//! delete a manifest by its digest, and so every tag that shows it: that is done only if no other tag does, or with `--all-tags`.
+//! delete a manifest by its digest, and so every tag that shows it: that is done only if no other tag does, if all that do are to be
+//! deleted by the same command, or with `--all-tags`.
 //! To find out, each tag of the repository is asked for with one HEAD. `docker://HOST/REPOSITORY@DIGEST` is the image with all its
 //! tags; `REPOSITORY:TAG@DIGEST` is the tag, if it is at that digest.
 //!

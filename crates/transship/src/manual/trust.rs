@@ -50,7 +50,7 @@
 //! |---|---|
 //! | `insecureAcceptAnything`, `reject` | as they say |
 //! | `sigstoreSigned` with `keyPath`, `keyPaths`, `keyData` or `keyDatas` | keys of ECDSA P-256 and P-384, RSA and Ed25519, in PEM; with a `rekorPublicKey`, the entry of the log that lies with the signature must be signed by it and about it |
-//! | `signedBy` with `GPGKeys` | checked by `gpgv`, which has to be installed; keys armored or not |
+//! | `signedBy` with `GPGKeys` | checked by `gpgv`, which has to be installed; keys armored or not; a signature is binary, by one key |
 //! | `sigstoreSigned` with `fulcio` or `pki`; `signedBy` with other types of keys; `signedBaseLayer` | rejects: this release cannot check them, and says so |
 //!
 //! All of `signedIdentity` is known. A name with a tag and a digest is matched by its tag.
@@ -167,6 +167,7 @@
 //! | no `policy.json` | fails | accepts every image |
 //! | `sigstoreSigned` | rejects: in Debian's build no such signature counts | checks it |
 //! | signatures in the registry | read where `registries.d` says `use-sigstore-attachments: true` (newer ones) | read unless it says `false` |
+//! | GPG signatures by a signing subkey | rejected | accepted |
 //! | bundles of cosign 3 | not known | checked with `--verify-key` and by libraries |
 //! | unknown keys in `registries.d` | ignored | refused |
 //! | scopes of `containers-storage` | known | a policy that has some rejects |
