@@ -167,7 +167,7 @@
 //! | no `policy.json` | fails | accepts every image |
 //! | `sigstoreSigned` | rejects: in Debian's build no such signature counts | checks it |
 //! | signatures in the registry | read where `registries.d` says `use-sigstore-attachments: true` (newer ones) | read unless it says `false` |
-//! | GPG signatures by a signing subkey | rejected | accepted |
+//! | GPG signatures by a signing subkey | rejected (newer ones accept them) | accepted |
 //! | bundles of cosign 3 | not known | checked with `--verify-key` and by libraries |
 //! | unknown keys in `registries.d` | ignored | refused |
 //! | scopes of `containers-storage` | known | a policy that has some rejects |
