@@ -216,16 +216,18 @@ fn each_image_of_an_index_is_checked_or_the_index_for_all() {
 fn of_several_images_those_that_are_rejected_stay_behind() {
     let lab = Lab::new();
     lab.sign("app", &lab.digest("app"), "x");
-    lab.session.write(
-        "list",
-        format!("docker://{0}/app:1 -> a:1\ndocker://{0}/index:1 -> b:1\n", lab.host),
-    );
-    let line = "copy --verify-key k.pub --from-file list oci:out";
-    lab.rejected(line);
-    let output = lab.session.run(&format!("{line} --keep-going"));
-    assert_eq!(output.status.code(), Some(5), "{output:?}");
-    let listed = lab.session.ok("list oci:out");
-    assert!(listed.contains("a:1") && !listed.contains("b:1"), "{listed}");
+    let mut pair = [("app", "a"), ("index", "b")];
+    for out in ["last", "first"] {
+        let lines = pair.map(|(from, to)| format!("docker://{}/{from}:1 -> {to}:1\n", lab.host));
+        lab.session.write("list", lines.concat());
+        let line = format!("copy --verify-key k.pub --from-file list oci:{out}");
+        lab.rejected(&line);
+        let output = lab.session.run(&format!("{line} --keep-going"));
+        assert_eq!(output.status.code(), Some(5), "{out}: {output:?}");
+        let listed = lab.session.ok(&format!("list oci:{out}"));
+        assert!(listed.contains("a:1") && !listed.contains("b:1"), "{listed}");
+        pair.reverse();
+    }
     lab.session.write(
         "list",
         format!("docker://{0}/index:1 -> b:1\ndocker://{0}/index:1 -> c:1\n", lab.host),

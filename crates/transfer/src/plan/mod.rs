@@ -153,8 +153,11 @@ async fn plan_in_turn<'a>(
 ) -> (usize, Result<ImageTask<'a>>) {
     let planned = async {
         turn.come().await?;
-        batch.trust[at].admits()?;
-        let target = batch.target(at).await;
+        let target = match batch.trust[at].admits() {
+            Ok(()) => batch.target(at).await,
+            Err(rejected) => Err(rejected),
+        };
+        // Also after a failure: the others may go on.
         turn.end();
         plan_image(batch, at, target?).await
     };
