@@ -262,10 +262,7 @@ fn one_good_signature_is_enough_and_every_requirement_must_hold() {
     let both = json!([ours, other.requirement(None)]);
     assert_eq!(check(both.clone(), &found), "ok");
     assert!(check(both, &[signer.signed(name)]).contains("no key of the policy made it"));
-    assert!(check(json!([ours, { "type": "reject" }]), &found).contains(": reject"));
-    // For what is always rejected nobody looks for signatures: that they are there is not known.
-    let rejected = check(json!([ours, { "type": "reject" }]), &[]);
-    assert!(rejected.ends_with("(default): reject"), "{rejected}");
+    assert!(check(json!([ours, { "type": "reject" }]), &[]).ends_with("(default): reject"));
     let keys = json!([{ "type": "sigstoreSigned", "keyDatas": [
         data(&other.key.public().unwrap()), data(&signer.key.public().unwrap())] }]);
     assert_eq!(check(keys, &[signer.signed(name)]), "ok");
