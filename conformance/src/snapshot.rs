@@ -33,7 +33,13 @@ impl Snapshot {
         // A new value, which cannot know anything of what was not shown.
         let transport = lab.other_transport();
         let images = match transport.archives() {
-            Some(archives) => listed(lab, archives).await?,
+            Some(archives) => {
+                let entries = entries(lab, archives).await?;
+                match lab.claims().listed {
+                    Listed::Images => entries,
+                    Listed::Names => entries.map(together),
+                }
+            }
             None => match transport.source(lab.at(), &ReadOptions::default()).await {
                 Ok(source) => {
                     let seen = Seen::read(&*source).await?;
@@ -134,7 +140,8 @@ impl Snapshot {
     }
 }
 
-async fn listed(lab: &Lab, archives: &dyn Archives) -> Held<Option<Vec<Shown>>> {
+/// Each entry of the listing; none where no archive is.
+pub(crate) async fn entries(lab: &Lab, archives: &dyn Archives) -> Held<Option<Vec<Shown>>> {
     let reader = match archives.read(lab.at(), &ReadOptions::default()).await {
         Ok(reader) => reader,
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
@@ -147,10 +154,7 @@ async fn listed(lab: &Lab, archives: &dyn Archives) -> Held<Option<Vec<Shown>>> 
         let seen = Seen::read(&*source).await.during(|| format!("reading {reference}"))?;
         images.push(Shown { reference, names: entry.raw_names.clone(), seen });
     }
-    Ok(Some(match lab.claims().listed {
-        Listed::Images => images,
-        Listed::Names => together(images),
-    }))
+    Ok(Some(images))
 }
 
 /// The images of a listing of names, each once with all its names.
