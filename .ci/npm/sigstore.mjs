@@ -1,6 +1,6 @@
 // Outside maker and judge of bundles: npm's sigstore packages, without a network. What is read and written is JSON.
 //
-//   judge: { "key": PEM, "bundles": [BUNDLE...] } -> ["ok" | WHY ...]
+//   judge: { "key": PEM, "bundles": [BUNDLE...], "digests": [SHA256...]? } -> ["ok" | WHY ...], the digests that the bundles shall be of
 //   make: { "statement": TEXT, "payload": TEXT } -> { "key": PEM, "log": PEM, "logged": BUNDLE, "bare": BUNDLE, "simple": {..} }
 
 import crypto from 'node:crypto';
@@ -16,17 +16,21 @@ const IN_TOTO = 'application/vnd.in-toto+json';
 const pem = (key) => key.export({ type: 'spki', format: 'pem' });
 const pair = () => crypto.generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
 
-function judge({ key, bundles }) {
+function judge({ key, bundles, digests }) {
   const publicKey = crypto.createPublicKey(key);
   const trust = {
     certificateAuthorities: [], timestampAuthorities: [], tlogs: [], ctlogs: [],
     publicKey: () => ({ publicKey, validFor: () => true }),
   };
   const verifier = new Verifier(trust, { tlogThreshold: 0, ctlogThreshold: 0, timestampThreshold: 0 });
-  return bundles.map((bundle) => {
+  return bundles.map((json, at) => {
     try {
-      verifier.verify(toSignedEntity(bundleFromJSON(bundle)));
-      return 'ok';
+      const bundle = bundleFromJSON(json);
+      verifier.verify(toSignedEntity(bundle));
+      // The package leaves it to its callers what a statement is about.
+      const { subject } = JSON.parse(bundle.content.dsseEnvelope.payload);
+      const of = subject.map(({ digest }) => digest.sha256).join();
+      return !digests || of === digests[at] ? 'ok' : `it is of ${of}`;
     } catch (error) {
       return `${error.code ?? error.name}: ${error.message}`;
     }

@@ -18,6 +18,12 @@ mod docker;
 #[cfg(feature = "containerd")]
 mod engines;
 mod help;
+#[cfg(feature = "registry")]
+#[path = "../serve/http.rs"]
+#[allow(dead_code, reason = "shared with the tests of serve")]
+mod http;
+#[cfg(feature = "registry")]
+mod judged;
 #[cfg(any(feature = "containerd", feature = "docker-daemon"))]
 #[path = "../serve/layout.rs"]
 #[allow(dead_code, reason = "shared with the tests of serve")]
@@ -32,6 +38,9 @@ mod many;
 mod measure;
 #[cfg(any(feature = "containerd", feature = "docker-daemon"))]
 mod nobody;
+#[cfg(feature = "registry")]
+#[path = "../../../trust/tests/npm/ask.rs"]
+mod npm;
 mod places;
 mod read;
 #[cfg(feature = "registry")]
