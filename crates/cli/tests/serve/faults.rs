@@ -281,6 +281,7 @@ fn a_credential_is_asked_for() {
     let said = String::from_utf8(session.run(&line).stderr).unwrap();
     assert!(said.contains(&format!("{by_hand} wants a token, and names no server")), "{said}");
     assert!(said.contains("--registry-token=TOKEN"), "{said}");
+    session.ok(&format!("{line} --registry-token t0ken"));
     let mut command =
         session.command("serve oci:site --listen 127.0.0.1:0 --credential-env SERVE_IT");
     let by_env = Serving::spawn(command.env("SERVE_IT", "t0ken"));

@@ -83,6 +83,10 @@ impl Auth {
         answer: &HeaderMap,
         sent: Option<&HeaderValue>,
     ) -> Result<bool> {
+        // A token is sent as it is; the first request to a host may have gone without it.
+        if matches!(host.given_credential(), Some(Credential::Bearer(_))) {
+            return Ok(sent.is_none());
+        }
         let Some((known, scope)) = answerable(host, answer)? else {
             return Ok(false);
         };
