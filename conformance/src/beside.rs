@@ -1,7 +1,8 @@
 //! What stands beside an image under a tag, as laws put it and look at it.
 
 use transship_core::{
-    Descriptor, Expect, ImageDestination, ImageSource, Manifest, PutBeside, Reference, WriteMode,
+    Commit, Committed, Descriptor, Expect, ImageDestination, ImageSource, Manifest, PutBeside,
+    Reference, Result, WriteMode,
 };
 
 use crate::broken::{While, hold, listed};
@@ -130,4 +131,47 @@ pub(crate) async fn there(at: &dyn ImageDestination, of: &Manifest) -> Held<Vec<
         );
     }
     Ok(found)
+}
+
+/// Writes an image once more, with a list beside it, after asking what is there.
+pub(crate) async fn sign(lab: &Lab, built: &Built, list: &Built) -> Held<Reference> {
+    let destination = lab.destination(WriteMode::Append, &lab.facts().some_name()).await?;
+    there(&*destination, &built.root).await?;
+    put_all(&*destination, built).await?;
+    put_list(&*destination, &built.root, list).await?;
+    show(destination, built).await
+}
+
+/// Two writers ask what has a tag, each puts what the other one has not seen, and both commit.
+pub(crate) struct Late {
+    pub(crate) built: Built,
+    /// What the first to commit put.
+    pub(crate) first: Built,
+    /// What the other one put.
+    pub(crate) second: Built,
+    /// What the first one committed.
+    pub(crate) at: Reference,
+    /// How the commit of the other one ended.
+    pub(crate) done: Result<Committed>,
+}
+
+impl Late {
+    /// The image is signed before, or is not.
+    pub(crate) async fn of(lab: &Lab, seed: u8, signed: bool) -> Held<Self> {
+        let built = Image::simple(seed).build()?;
+        if signed {
+            write(lab, &built, &list(&[seed])?, WriteMode::Create).await?;
+        } else {
+            lab.write(&built, WriteMode::Create, &lab.facts().some_name()).await?;
+        }
+        let (first, second) = (list(&[60])?, list(&[61])?);
+        let late = lab.destination(WriteMode::Append, &lab.facts().some_name()).await?;
+        let (before, want) = (there(&*late, &built.root).await?.len(), usize::from(signed));
+        hold!(before == want, "{before} manifests have the tag of an image with {want}");
+        put_all(&*late, &built).await?;
+        put_list(&*late, &built.root, &second).await?;
+        let at = sign(lab, &built, &first).await?;
+        let done = late.commit(Commit::new(&built.root)).await;
+        Ok(Self { built, first, second, at, done })
+    }
 }

@@ -3,7 +3,7 @@
 use tokio::runtime::Builder;
 use transship_core::{
     Accepts, AcceptsLayers, AcceptsNameless, AcceptsNames, AcceptsReferrers, Artifacts, ImageName,
-    Shows, Sparse, Transport, WriteMode,
+    Shows, Sparse, TagsMove, Transport, WriteMode,
 };
 
 use crate::broken::{While, hold};
@@ -55,6 +55,10 @@ pub enum Ability {
     Referrers,
     /// Detached signatures are kept.
     Signatures,
+    /// A tag beside an image moves only if it has what its writer was given.
+    TagsMoveIfUnchanged,
+    /// A tag beside an image moves whatever it has.
+    TagsMoveAlways,
     /// Images of a writer show together, when it finishes.
     ShowsAtFinish,
     /// Several images in one place, without one chosen, are ambiguous.
@@ -111,6 +115,12 @@ impl Ability {
             Self::Signatures => {
                 "detached signatures are not kept, so users lose them when they copy an image here"
             }
+            Self::TagsMoveIfUnchanged => {
+                "a tag beside an image moves whatever it has, so of two users who sign at once one has to look again and sign again"
+            }
+            Self::TagsMoveAlways => {
+                "a tag beside an image moves only if it has what its writer was given, so users lose nothing, and the later of two is told"
+            }
             Self::ShowsAtFinish => {
                 "each image of a writer shows with its commit, so when a copy of several fails users find some of them"
             }
@@ -148,6 +158,7 @@ impl Facts {
             Ability::Deletion,
             Ability::Collection,
             Ability::Signatures,
+            Ability::TagsMoveIfUnchanged,
             Ability::Files,
         ];
         let (claims, accepts) = (Claims::default(), Accepts::anything());
@@ -177,6 +188,10 @@ impl Facts {
         let opened = transport.destination(&at, &create);
         let destination = waiting("a place for an image to open", opened).await?;
         offer(destination.signatures().is_some(), Ability::Signatures);
+        offers.extend(destination.beside().map(|able| match able.tags_move() {
+            TagsMove::IfUnchanged => Ability::TagsMoveIfUnchanged,
+            TagsMove::Always => Ability::TagsMoveAlways,
+        }));
         let accepts = destination.accepts().clone();
         drop(destination);
         hold!(
@@ -200,7 +215,11 @@ impl Facts {
         let offered = self.offers.contains(&ability);
         let many = self.offers.contains(&Ability::ManyImages);
         match ability {
-            Ability::ManyImages | Ability::Signatures | Ability::Files => offered,
+            Ability::ManyImages
+            | Ability::Signatures
+            | Ability::TagsMoveIfUnchanged
+            | Ability::TagsMoveAlways
+            | Ability::Files => offered,
             Ability::Deletion | Ability::Collection => many && offered,
             Ability::Append => many && claims.append == Append::Joins,
             Ability::Names => accepts.names != AcceptsNames::None,

@@ -69,6 +69,10 @@ const LABELS: &[(&[&str], &[&str])] = &[
     (&["many_processes_lose_nothing"], &["processes", "something is there"]),
     (&["many_writers_lose_nothing"], &["images"]),
     (&["names_beyond_what_is_accepted_are_refused"], &["names"]),
+    (
+        &["no_signature_is_replaced_unseen", "tags_that_always_move_are_no_conflict"],
+        &["number of the image", "it is signed before"],
+    ),
     (&["referrers_come_with_their_image"], &["image", "referrers"]),
     (&["replacing_while_joining_loses_nothing"], &["image", "image that replaces", "written by"]),
     (

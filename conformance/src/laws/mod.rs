@@ -79,6 +79,7 @@ laws! { $
     what_is_beside_can_be_added_to
     a_tag_beside_moves
     no_signature_is_replaced_unseen
+    tags_that_always_move_are_no_conflict
     a_manifest_may_be_a_layer_too
     what_comes_again_completes_what_is_there
     signatures_come_back

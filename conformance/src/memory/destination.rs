@@ -8,7 +8,7 @@ use bytes::Bytes;
 use transship_core::{
     Accepts, Body, Commit, Committed, Contents, Deltas, Descriptor, Digest, Error, ErrorKind,
     Expect, ImageDestination, ImageName, Manifest, PutBeside, PutSignatures, Reference, Result,
-    Shows, Stored, WriteMode,
+    Shows, Stored, TagsMove, WriteMode,
 };
 
 use super::archive::{Archive, Image, Parts, Signed};
@@ -238,6 +238,10 @@ impl PutBeside for Destination {
         let digest = there.as_ref().map(|there| there.descriptor().digest.clone());
         self.asked().entry(tag.to_owned()).or_insert(digest);
         Ok(there.into_iter().collect())
+    }
+
+    fn tags_move(&self) -> TagsMove {
+        TagsMove::IfUnchanged
     }
 
     async fn blob_beside(&self, of: &Descriptor) -> Result<Body> {

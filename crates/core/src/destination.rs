@@ -157,12 +157,27 @@ pub trait PutBeside: Send + Sync {
     /// What has such a tag now. Of an image that goes to several repositories, what has it in each.
     ///
     /// - It can be added to: what is there is given, and [`blob_beside`](Self::blob_beside) reads its blobs.
-    /// - Where another writer changed it until the commit, that fails with `Conflict`, except where tags are written without any
-    ///   condition, as in registries ([`Transport::compares_roots`](crate::Transport::compares_roots)): there the engine looks again.
+    /// - Where tags move [`IfUnchanged`](TagsMove::IfUnchanged), and another writer moves it before the commit, the commit fails with
+    ///   `Conflict`.
     async fn beside(&self, tag: &str) -> Result<Vec<Manifest>>;
+
+    /// When the commit moves a tag that has been asked for.
+    ///
+    /// - Where tags move [`Always`](TagsMove::Always), the commit moves it from whatever has it, also from what came since.
+    fn tags_move(&self) -> TagsMove;
 
     /// Reads a blob of what [`beside`](Self::beside) gives.
     async fn blob_beside(&self, of: &Descriptor) -> Result<Body>;
+}
+
+/// When a tag beside an image moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TagsMove {
+    /// If it still has what [`beside`](PutBeside::beside) gave.
+    IfUnchanged,
+    /// Whatever it has: the place writes tags without a condition, as registries do. Of two writers at once, the later one
+    /// takes away what the other one added. So each has to look again after its commit, as the engine does.
+    Always,
 }
 
 /// The ability to read what is here already.

@@ -64,7 +64,7 @@ pub use descriptor::Descriptor;
 pub use destination::{
     Accepts, AcceptsLayers, AcceptsManifests, AcceptsNameless, AcceptsNames, AcceptsOrder,
     AcceptsReferrers, Artifacts, Commit, Committed, Contents, Deltas, ImageDestination, LayerForm,
-    PutBeside, PutSignatures, Shows, Sparse, WithoutBeside,
+    PutBeside, PutSignatures, Shows, Sparse, TagsMove, WithoutBeside,
 };
 pub use details::{ConfigPlatforms, EntryDetails};
 pub use digest::{EMPTY_JSON_DIGEST, Hasher, parse_digest, sha256};

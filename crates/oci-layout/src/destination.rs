@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use transship_core::{
     Accepts, AcceptsNameless, AcceptsOrder, Body, Cancel, Commit, Committed, Contents, Deltas,
     Descriptor, Digest, Error, ErrorKind, Expect, ImageDestination, ImageName, Manifest, PutBeside,
-    Reference, Result, ResultExt, Shows, Staging, Stored, WriteOptions, without_repeats,
+    Reference, Result, ResultExt, Shows, Staging, Stored, TagsMove, WriteOptions, without_repeats,
 };
 
 use crate::Kind;
@@ -184,6 +184,10 @@ impl PutBeside for LayoutDestination {
         let mut put = self.put.lock().unwrap_or_else(PoisonError::into_inner);
         put.asked.entry(tag.to_owned()).or_insert(digest);
         Ok(there.into_iter().collect())
+    }
+
+    fn tags_move(&self) -> TagsMove {
+        TagsMove::IfUnchanged
     }
 
     async fn blob_beside(&self, of: &Descriptor) -> Result<Body> {

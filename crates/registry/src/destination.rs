@@ -11,8 +11,8 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use transship_core::{
     Accepts, AcceptsNameless, Body, Commit, Committed, Contents, Descriptor, Digest, DockerName,
     Document, Error, ErrorKind, Expect, ImageDestination, ImageName, LayerForm, Manifest,
-    MediaType, PutBeside, Reference, Result, ResultExt, Sparse, Stored, WithoutBeside, WriteMode,
-    is_index_type,
+    MediaType, PutBeside, Reference, Result, ResultExt, Sparse, Stored, TagsMove, WithoutBeside,
+    WriteMode, is_index_type,
 };
 
 use crate::client::Repository;
@@ -173,7 +173,7 @@ impl RegistryDestination {
         }
         let mut lost = put_manifests(&target.repository, &manifests).await?;
         for (tag, beside) in &beside {
-            lost.extend(put_tag_beside(&target.repository, tag, beside).await?);
+            lost.extend(push::put_beside(&target.repository, tag, beside).await?);
         }
         Ok(lost)
     }
@@ -410,6 +410,11 @@ impl PutBeside for RegistryDestination {
         Ok(all)
     }
 
+    /// A server has no condition for writing a tag.
+    fn tags_move(&self) -> TagsMove {
+        TagsMove::Always
+    }
+
     async fn blob_beside(&self, of: &Descriptor) -> Result<Body> {
         for Target { repository, .. } in &self.targets {
             if let Some(body) = pull::open_blob(repository, of).await.if_found()? {
@@ -418,19 +423,6 @@ impl PutBeside for RegistryDestination {
         }
         Err(Error::new(ErrorKind::NotFound, format!("blob {} is not there", of.digest)))
     }
-}
-
-/// Tags a manifest, also where the tag is another image's: its name says what it is about. Why it could not, where the registry
-/// does not let it move.
-async fn put_tag_beside(to: &Repository, tag: &str, root: &Manifest) -> Result<Option<String>> {
-    let wanted = Wanted::Tag(tag);
-    if let Ok(Some(there)) = pull::head_manifest(to, wanted).await
-        && there.digest == root.descriptor().digest
-    {
-        return Ok(None);
-    }
-    let put = push::put_manifest(to, root, wanted).await;
-    push::lost_beside(put, || format!("{tag}, which is about the image"))
 }
 
 /// By what is in the repository a delta is completed.

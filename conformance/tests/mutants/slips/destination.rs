@@ -10,7 +10,7 @@ use bytes::Bytes;
 use transship_core::{
     Accepts, Body, Commit, Committed, Contents, DeleteOptions, Descriptor, Digest, Document, Error,
     ErrorKind, Expect, ImageDestination, ImageName, Manifest, MediaType, PutBeside, PutSignatures,
-    ReadOptions, Reference, Result, Shows, Staging, Stored, Transport, WriteOptions,
+    ReadOptions, Reference, Result, Shows, Staging, Stored, TagsMove, Transport, WriteOptions,
 };
 
 use super::Slip;
@@ -447,6 +447,13 @@ impl PutBeside for SlippingDestination<'_> {
             return other.beside().unwrap().beside(tag).await;
         }
         self.inner.beside().unwrap().beside(tag).await
+    }
+
+    fn tags_move(&self) -> TagsMove {
+        match self.of.slip {
+            Slip::TagsAreSaidToMove => TagsMove::Always,
+            _ => self.inner.beside().unwrap().tags_move(),
+        }
     }
 
     async fn blob_beside(&self, of: &Descriptor) -> Result<Body> {

@@ -161,6 +161,8 @@ faults! {
     FirstBesideStays => "a_tag_beside_moves",
     /// What was asked for is not remembered.
     BesideIsReplacedUnseen => "no_signature_is_replaced_unseen",
+    /// Tags always move, it says, and one that came meanwhile is a conflict.
+    TagsAreSaidToMove => "tags_that_always_move_are_no_conflict",
     /// Every file is a place.
     EachFileIsAPlace => "a_place_is_recognized_by_its_path",
     /// The place that is recognized is the one above.
@@ -210,6 +212,7 @@ impl Slip {
                 | Self::BesideIsNotGiven
                 | Self::FirstBesideStays
                 | Self::BesideIsReplacedUnseen
+                | Self::TagsAreSaidToMove
         )
     }
 

@@ -40,6 +40,23 @@ pub(crate) async fn list(
     lost_beside(referrers::add(to, subject, manifest).await, what)
 }
 
+/// Tags a manifest, also where the tag is another image's: its name says what it is about. Why it could not, where the registry
+/// does not let it move.
+pub(crate) async fn put_beside(
+    to: &Repository,
+    tag: &str,
+    root: &Manifest,
+) -> Result<Option<String>> {
+    let wanted = Wanted::Tag(tag);
+    if let Ok(Some(there)) = pull::head_manifest(to, wanted).await
+        && there.digest == root.descriptor().digest
+    {
+        return Ok(None);
+    }
+    let put = self::put(to, root, wanted).await;
+    lost_beside(put, || format!("{tag}, which is about the image"))
+}
+
 /// What is lost when something beside an image cannot be written: the image is there all the same. What may pass is an error,
 /// so that it is tried again.
 pub(crate) fn lost_beside<T>(

@@ -13,7 +13,7 @@ mod upload;
 pub(crate) use blob::{has, look, mount};
 pub(crate) use manifest::{
     StoredManifest, delete as delete_manifest, list as list_referrer, lost_beside,
-    put as put_manifest,
+    put as put_manifest, put_beside,
 };
 pub(crate) use referrers::remove as unlist_referrer;
 pub(crate) use session::{Mounted, Session};

@@ -149,7 +149,9 @@ async fn commit_plan(
     }
     let events = &again.scheduler.events;
     let committed = events.publishing(image.reference().clone(), image.commit(what)).await?;
-    for at in committed.references.iter().filter(|_| !signed.tags.is_empty()) {
+    // What the caller opened may be of a transport that is not linked.
+    let linked = committed.references.iter().filter(|at| batch.to.of(at).is_ok());
+    for at in linked.filter(|_| !signed.tags.is_empty()) {
         locked(&batch.signed).push(Signed {
             at: at.clone(),
             root: built.root.clone(),
@@ -193,10 +195,7 @@ pub(crate) async fn finish(batch: Batch<'_>, mut report: Report) -> Result<Repor
             None => batch.writer.finish().await?,
         }
     }
-    let mut signed = batch.signed.into_inner().unwrap_or_else(PoisonError::into_inner);
-    // Other places refuse to replace what they did not give.
-    signed
-        .retain(|signed| batch.to.of(&signed.at).is_ok_and(|transport| transport.compares_roots()));
+    let signed = batch.signed.into_inner().unwrap_or_else(PoisonError::into_inner);
     boxed(stay::keep(&batch.to, signed)).await?;
     report.failed.splice(0..0, batch.sources.failed);
     Ok(report)

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use transship_core::{
     Accepts, AcceptsReferrers, Artifacts, Descriptor, Digest, DockerName, Error, ErrorKind, Hint,
-    ImageDestination, ImageName, ImageSource, Manifest, Result, ResultExt, WithoutBeside,
+    ImageDestination, ImageName, ImageSource, Manifest, Result, ResultExt, TagsMove, WithoutBeside,
 };
 use transship_trust::{
     Attachment, PublicKey, SIGN_PREDICATE, SignatureKinds, SimpleSignature, found_with,
@@ -25,7 +25,7 @@ pub(crate) type Files = HashMap<Digest, Made>;
 pub(super) struct Signatures {
     /// Files that the place keeps with the image's own.
     pub(super) files: Files,
-    /// What was put under tags, by the manifest that each is of.
+    /// What was put under tags from which another writer may take it unseen, by the manifest that each is of.
     pub(super) tags: Vec<(Digest, Made)>,
 }
 
@@ -96,9 +96,11 @@ pub(super) async fn sign(
                 let of = &descriptor.digest;
                 let signature = sign.key.sign_simple(of, &name)?;
                 let made = Made { signature, by: sign.key.public()? };
-                if place.beside().is_some() {
+                if let Some(able) = place.beside() {
                     let put = add(place, of, &made, carried.get(&signatures_tag(of))).await;
-                    all.tags.push((of.clone(), made));
+                    if able.tags_move() == TagsMove::Always {
+                        all.tags.push((of.clone(), made));
+                    }
                     put
                 } else {
                     all.files.insert(of.clone(), made);
