@@ -8,7 +8,6 @@ use transship_core::{
 use crate::broken::{While, hold, listed};
 use crate::lab::{Lab, Way, commit, put, put_all};
 use crate::model::{Built, Image, Layer};
-use crate::runner::Kit;
 use crate::{Broken, Held};
 
 /// More than a signature of the kit has.
@@ -25,18 +24,6 @@ pub(crate) fn list(signatures: &[u8]) -> Held<Built> {
 pub(crate) fn tag(of: &Manifest) -> String {
     let of = &of.descriptor().digest;
     format!("{}-{}.sig", of.algorithm(), of.digest())
-}
-
-/// Whether the place keeps images beside others; else the law is about nothing.
-pub(crate) fn is_able(kit: &Kit, lab: &Lab) -> Held<bool> {
-    let able = lab.step(async {
-        let destination = lab.destination(WriteMode::Create, &lab.facts().some_name()).await?;
-        Ok(destination.beside().is_some())
-    })?;
-    if !able {
-        kit.not_able("images beside others are not kept");
-    }
-    Ok(able)
 }
 
 pub(crate) fn ability(of: &dyn ImageDestination) -> Held<&dyn PutBeside> {

@@ -55,6 +55,8 @@ pub enum Ability {
     Referrers,
     /// Detached signatures are kept.
     Signatures,
+    /// Images are kept beside others, under tags that say what they are about.
+    Beside,
     /// A tag beside an image moves only if it has what its writer was given.
     TagsMoveIfUnchanged,
     /// A tag beside an image moves whatever it has.
@@ -115,6 +117,9 @@ impl Ability {
             Self::Signatures => {
                 "detached signatures are not kept, so users lose them when they copy an image here"
             }
+            Self::Beside => {
+                "nothing is kept beside images under tags, so users lose the signatures of cosign when they copy an image here"
+            }
             Self::TagsMoveIfUnchanged => {
                 "a tag beside an image moves whatever it has, so of two users who sign at once one has to look again and sign again"
             }
@@ -158,6 +163,7 @@ impl Facts {
             Ability::Deletion,
             Ability::Collection,
             Ability::Signatures,
+            Ability::Beside,
             Ability::TagsMoveIfUnchanged,
             Ability::Files,
         ];
@@ -188,6 +194,7 @@ impl Facts {
         let opened = transport.destination(&at, &create);
         let destination = waiting("a place for an image to open", opened).await?;
         offer(destination.signatures().is_some(), Ability::Signatures);
+        offer(destination.beside().is_some(), Ability::Beside);
         offers.extend(destination.beside().map(|able| match able.tags_move() {
             TagsMove::IfUnchanged => Ability::TagsMoveIfUnchanged,
             TagsMove::Always => Ability::TagsMoveAlways,
@@ -217,6 +224,7 @@ impl Facts {
         match ability {
             Ability::ManyImages
             | Ability::Signatures
+            | Ability::Beside
             | Ability::TagsMoveIfUnchanged
             | Ability::TagsMoveAlways
             | Ability::Files => offered,

@@ -2,7 +2,7 @@
 
 use transship_core::WriteMode;
 
-use crate::beside::{has_list, is_able, list, there, write};
+use crate::beside::{has_list, list, there, write};
 use crate::broken::{While, hold, listed};
 use crate::lab::Lab;
 use crate::model::Image;
@@ -15,15 +15,13 @@ pub(crate) const LAW: Law = Law {
     promises: &[
         "Its name says what it is about, so that it moves here from what has it; where it may not move, the commit says so in [`Committed::lost`].",
     ],
-    needs: &[Ability::Append],
+    needs: &[Ability::Beside, Ability::Append],
     cost: 8,
     check,
 };
 
 fn check(kit: &Kit) -> Held {
-    kit.each(0_u8..50, |lab, seed| {
-        if is_able(kit, lab)? { lab.step(moves(lab, *seed)) } else { Ok(()) }
-    })
+    kit.each(0_u8..50, |lab, seed| lab.step(moves(lab, *seed)))
 }
 
 async fn moves(lab: &Lab, seed: u8) -> Held {

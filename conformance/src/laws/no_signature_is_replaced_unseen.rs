@@ -3,7 +3,7 @@
 use transship_core::ErrorKind;
 
 use super::fails;
-use crate::beside::{Late, has_list, is_able, sign};
+use crate::beside::{Late, has_list, sign};
 use crate::broken::While;
 use crate::lab::Lab;
 use crate::runner::Kit;
@@ -15,15 +15,13 @@ pub(crate) const LAW: Law = Law {
     promises: &[
         "Where tags move [`IfUnchanged`](TagsMove::IfUnchanged), and another writer moves it before the commit, the commit fails with `Conflict`.",
     ],
-    needs: &[Ability::Append, Ability::ManyWriters, Ability::TagsMoveIfUnchanged],
+    needs: &[Ability::Beside, Ability::Append, Ability::ManyWriters, Ability::TagsMoveIfUnchanged],
     cost: 8,
     check,
 };
 
 fn check(kit: &Kit) -> Held {
-    kit.each((0_u8..50, proptest::bool::ANY), |lab, (seed, signed)| {
-        if is_able(kit, lab)? { lab.step(unseen(lab, *seed, *signed)) } else { Ok(()) }
-    })
+    kit.each((0_u8..50, proptest::bool::ANY), |lab, (seed, signed)| lab.step(unseen(lab, *seed, *signed)))
 }
 
 async fn unseen(lab: &Lab, seed: u8, signed: bool) -> Held {

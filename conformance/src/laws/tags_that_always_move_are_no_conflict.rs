@@ -12,7 +12,7 @@ pub(crate) const LAW: Law = Law {
     promises: &[
         "Where tags move [`Always`](TagsMove::Always), the commit moves it from whatever has it, also from what came since.",
     ],
-    needs: &[Ability::Append, Ability::ManyWriters, Ability::TagsMoveAlways],
+    needs: &[Ability::Beside, Ability::Append, Ability::ManyWriters, Ability::TagsMoveAlways],
     cost: 8,
     check,
 };

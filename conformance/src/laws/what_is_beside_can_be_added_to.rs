@@ -2,7 +2,7 @@
 
 use transship_core::WriteMode;
 
-use crate::beside::{has_list, is_able, list, put_list, show, there, write};
+use crate::beside::{has_list, list, put_list, show, there, write};
 use crate::broken::{hold, listed};
 use crate::lab::{Lab, put_all};
 use crate::model::Image;
@@ -15,15 +15,13 @@ pub(crate) const LAW: Law = Law {
     promises: &[
         "It can be added to: what is there is given, and [`blob_beside`](Self::blob_beside) reads its blobs.",
     ],
-    needs: &[Ability::Append],
+    needs: &[Ability::Beside, Ability::Append],
     cost: 8,
     check,
 };
 
 fn check(kit: &Kit) -> Held {
-    kit.each(0_u8..50, |lab, seed| {
-        if is_able(kit, lab)? { lab.step(added_to(lab, *seed)) } else { Ok(()) }
-    })
+    kit.each(0_u8..50, |lab, seed| lab.step(added_to(lab, *seed)))
 }
 
 async fn added_to(lab: &Lab, seed: u8) -> Held {

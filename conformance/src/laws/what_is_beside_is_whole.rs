@@ -3,7 +3,7 @@
 use transship_core::{CollectMode, WriteMode};
 
 use super::{collect, image_or_index};
-use crate::beside::{has_list, is_able, list, put_list, show};
+use crate::beside::{has_list, list, put_list, show};
 use crate::broken::While;
 use crate::lab::{Lab, put_all};
 use crate::model::{Built, Image};
@@ -16,16 +16,13 @@ pub(crate) const LAW: Law = Law {
     promises: &[
         "With all that the manifest refers to, which stays when what no image needs is collected.",
     ],
-    needs: &[],
+    needs: &[Ability::Beside],
     cost: 8,
     check,
 };
 
 fn check(kit: &Kit) -> Held {
     kit.each(0_u8..50, |lab, seed| {
-        if !is_able(kit, lab)? {
-            return Ok(());
-        }
         lab.step(whole(lab, &image_or_index(lab, &Image::simple(*seed))?))
     })
 }

@@ -2,6 +2,7 @@
 
 use transship_core::{Commit, Descriptor, ImageDestination, Reference, WriteMode};
 
+use crate::beside::{ability, tag};
 use crate::broken::{While, hold, listed};
 use crate::lab::{Lab, put_all};
 use crate::model::{Built, Image};
@@ -15,7 +16,7 @@ pub(crate) const LAW: Law = Law {
         "It shows beside the image, with the commit, and not without it.",
         "What stands [beside](crate::PutBeside) an image is no image: it is not there.",
     ],
-    needs: &[],
+    needs: &[Ability::Beside],
     cost: 8,
     check,
 };
@@ -24,31 +25,21 @@ fn check(kit: &Kit) -> Held {
     kit.each(0_u8..50, |lab, seed| {
         let (built, beside) = (Image::simple(*seed).build()?, Image::simple(seed + 100).build()?);
         let before = lab.snapshot()?;
-        let able = lab.step(async {
+        lab.step(async {
             let destination = lab.destination(WriteMode::Create, &lab.facts().some_name()).await?;
             put(&*destination, &built, &beside).await
         })?;
-        if !able {
-            kit.not_able("images beside others are not kept");
-            return Ok(());
-        }
         lab.snapshot()?.shows_the_same(&before).during(|| "after putting it, without a commit")?;
         lab.step(shows(lab, &built, &beside))
     })
 }
 
-fn tag(built: &Built) -> String {
-    let of = &built.root.descriptor().digest;
-    format!("{}-{}.sig", of.algorithm(), of.digest())
-}
-
-async fn put(destination: &dyn ImageDestination, built: &Built, beside: &Built) -> Held<bool> {
-    let Some(able) = destination.beside() else { return Ok(false) };
+async fn put(destination: &dyn ImageDestination, built: &Built, beside: &Built) -> Held {
+    let able = ability(destination)?;
     put_all(destination, built).await?;
     put_all(destination, beside).await?;
     destination.put_manifest(&beside.root).await.during(|| "putting a manifest")?;
-    able.put_beside(&tag(built), &beside.root).await.during(|| "putting it beside an image")?;
-    Ok(true)
+    able.put_beside(&tag(&built.root), &beside.root).await.during(|| "putting it beside an image")
 }
 
 async fn shows(lab: &Lab, built: &Built, beside: &Built) -> Held {
@@ -63,7 +54,7 @@ async fn shows(lab: &Lab, built: &Built, beside: &Built) -> Held {
     let committed = destination.commit(Commit::new(&built.root)).await.during(|| "committing")?;
     hold!(committed.lost.is_empty(), "it says that it lost something: {}", committed.lost.join("; "));
     let found = find(lab, &committed.references[0], built).await?;
-    let (tag, want) = (tag(built), &beside.root.descriptor().digest);
+    let (tag, want) = (tag(&built.root), &beside.root.descriptor().digest);
     let same = matches!(&found[..], [(name, of)] if *name == tag && of.digest == *want);
     hold!(same, "{tag} with {want} was put beside it, and there is {}", listed(found.iter().map(|(name, _)| name)));
     if lab.has(Ability::ManyImages) {
