@@ -52,22 +52,22 @@ pub struct Claims {
     pub abandoned: Abandoned,
     /// Whether an archive can be read at random.
     pub reading: Reading,
-    /// What ends that which a dropped operation began.
+    /// What cleans up after a dropped operation.
     pub dropped: Dropped,
 }
 
 impl Claims {
-    /// Of files and folders that hold several images: nothing is claimed.
+    /// For files and folders that hold several images. It claims nothing.
     pub fn archive() -> Self {
         Self::default()
     }
 
-    /// Of places that hold one image and are its name, such as a folder: one writes at a time.
+    /// For places that hold one image and are its name, such as a folder: one writes at a time.
     pub fn single_image() -> Self {
         Self::default().with(Append::Refused).with(Writers::One)
     }
 
-    /// Of repositories in a registry: they hold tags, and come with their first image.
+    /// For repositories in a registry: they hold tags, and come with their first image.
     pub fn registry() -> Self {
         Self::default()
             .with(Names::Docker)
@@ -82,7 +82,7 @@ impl Claims {
             .with(Found::Trusted)
     }
 
-    /// Of the store of a container engine, which a daemon answers for: it keeps configs and layers, and makes manifests of
+    /// For the store of a container engine, which a daemon answers for: it keeps configs and layers, and makes manifests of
     /// them. Nobody replaces it as a whole; an image whose name moves stays there without one; and it gives images as one tar.
     pub fn engine() -> Self {
         Self::default()
@@ -96,7 +96,7 @@ impl Claims {
             .with(Found::Trusted)
     }
 
-    /// Of what one process keeps in memory, and nobody else sees.
+    /// For what one process keeps in memory, and nobody else sees.
     pub fn in_memory() -> Self {
         Self::default().with(Processes::One)
     }
@@ -322,7 +322,7 @@ pub enum Reading {
     InOnePass,
 }
 
-/// What ends that which an operation began, when it is dropped.
+/// What cleans up after an operation that is dropped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Dropped {
     /// The drop itself, or blocking work, which a runtime waits for: also where the runtime ends at once.

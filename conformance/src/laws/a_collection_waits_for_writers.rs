@@ -1,4 +1,4 @@
-//! What a writer has found or put is there at its commit, whatever is collected beside it.
+//! A collection takes nothing that a writer has found or put and has not committed yet.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "a_collection_waits_for_writers",
-    sentence: "What a writer has found or put is there at its commit, whatever is collected beside it.",
+    sentence: "A collection takes nothing that a writer has found or put and has not committed yet.",
     promises: &["Writers of ours are waited for"],
     needs: &[Ability::ManyImages, Ability::Collection],
     cost: 2,

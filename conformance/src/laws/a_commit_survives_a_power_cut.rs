@@ -1,4 +1,4 @@
-//! What a commit has shown is there after a power cut: its bytes and the names that lead to them are synced.
+//! What a commit shows survives a power cut: its bytes and the names that lead to them are synced.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "a_commit_survives_a_power_cut",
-    sentence: "What a commit has shown is there after a power cut: its bytes and the names that lead to them are synced.",
+    sentence: "What a commit shows survives a power cut: its bytes and the names that lead to them are synced.",
     promises: &[
         "Each name, durably, all at once or not at all",
         "All or nothing, durably, also when its future is dropped.",

@@ -1,4 +1,4 @@
-//! What is left out of a delta its sources say, and do not have; all else they have. Who holds whole images refuses it.
+//! The source of a delta says what the delta leaves out, and has all the rest. A place for whole images refuses deltas.
 
 use std::collections::HashSet;
 
@@ -17,7 +17,7 @@ use crate::{Broken, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "a_delta_says_what_it_needs",
-    sentence: "What is left out of a delta its sources say, and do not have; all else they have. Who holds whole images refuses it.",
+    sentence: "The source of a delta says what the delta leaves out, and has all the rest. A place for whole images refuses deltas.",
     promises: &[
         "What is in [`Commit::needs`] may be missing, too",
         "Where [`Accepts::deltas`] refuses deltas, so does the commit, with `Unsupported`.",

@@ -1,4 +1,4 @@
-//! A `finish` that failed has lost nothing: it is called again when what was in the way has gone.
+//! A `finish` that failed loses nothing: called again without the obstacle, it writes all images.
 
 use std::fs;
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "a_finish_that_failed_can_be_called_again",
-    sentence: "A `finish` that failed has lost nothing: it is called again when what was in the way has gone.",
+    sentence: "A `finish` that failed loses nothing: called again without the obstacle, it writes all images.",
     promises: &[
         "When it fails, it can be called again: all images that were committed are still there for it.",
     ],

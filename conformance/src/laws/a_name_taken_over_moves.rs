@@ -47,7 +47,7 @@ fn check(kit: &Kit) -> Held {
     })
 }
 
-/// Of two that were opened with one name, the one that is committed last has it.
+/// If two images are opened with one name, the one that is committed last has it.
 fn at_once(lab: &Lab) -> Held {
     let (names, images) = (lab.facts().some_name(), [Image::simple(1), Image::simple(2)]);
     lab.step(async {

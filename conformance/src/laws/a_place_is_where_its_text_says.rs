@@ -1,4 +1,4 @@
-//! A path in a reference is taken as it is written: what is written to one is not at another that is spelled nearly so.
+//! A path in a reference is taken as it is written: an image is not found by another spelling of its path.
 
 use transship_core::{ErrorKind, ReadOptions, Reference, WriteMode};
 
@@ -12,7 +12,7 @@ use crate::{Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "a_place_is_where_its_text_says",
-    sentence: "A path in a reference is taken as it is written: what is written to one is not at another that is spelled nearly so.",
+    sentence: "A path in a reference is taken as it is written: an image is not found by another spelling of its path.",
     promises: &["A path is taken as it is written: nothing in it is decoded, trimmed or folded."],
     needs: &[],
     cost: 16,

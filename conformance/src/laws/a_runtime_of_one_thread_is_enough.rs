@@ -1,4 +1,4 @@
-//! All work goes on in a runtime of one thread, whose other tasks feed it and go on meanwhile.
+//! A runtime of one thread is enough: its other tasks go on while the transport works.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,7 +19,7 @@ use crate::{Ability, Broken, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "a_runtime_of_one_thread_is_enough",
-    sentence: "All work goes on in a runtime of one thread, whose other tasks feed it and go on meanwhile.",
+    sentence: "A runtime of one thread is enough: its other tasks go on while the transport works.",
     promises: &[
         "Methods that are `async` are called within a tokio runtime, which may have a single thread, and do not block it",
         "It may be asked for again, concurrently, and dropped half read.",

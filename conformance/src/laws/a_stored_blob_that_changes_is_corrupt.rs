@@ -95,7 +95,7 @@ async fn every_door(lab: &Lab, at: &Reference) -> Held {
     let opened = transport.source(at, &ReadOptions::default()).await;
     let source = match opened {
         Ok(source) => source,
-        // Who looks at everything at once may find it now.
+        // A transport that looks at everything when it opens may find it now.
         Err(e) => return corrupt::<()>(Err(e), "opening the image"),
     };
     let root = source.root().await.during(|| "reading the root")?;

@@ -1,4 +1,4 @@
-//! What has a tag beside an image is what was put there last, and not what had it before.
+//! A tag beside an image stands for what was put there last.
 
 use transship_core::WriteMode;
 
@@ -11,9 +11,9 @@ use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "a_tag_beside_moves",
-    sentence: "What has a tag beside an image is what was put there last, and not what had it before.",
+    sentence: "A tag beside an image stands for what was put there last.",
     promises: &[
-        "Its name says what it is about, so that it moves here from what has it; where it may not move, the commit says so in [`Committed::lost`].",
+        "The tag moves to it from what has it. Where the tag may not move, the commit says so in [`Committed::lost`].",
     ],
     needs: &[Ability::Beside, Ability::Append],
     cost: 8,
@@ -36,7 +36,7 @@ async fn moves(lab: &Lab, seed: u8) -> Held {
         let found = there(&*later, &built.root).await?;
         let digests = found.iter().map(|manifest| &manifest.descriptor().digest);
         let want = &list.root.descriptor().digest;
-        hold!(digests.clone().eq([want]), "{want} was put there last, and who asks is given {}", listed(digests));
+        hold!(digests.clone().eq([want]), "{want} was put there last, and a writer that asks gets {}", listed(digests));
     }
     if lab.has(Ability::ManyImages) {
         let reader = lab.reader().await?;

@@ -1,4 +1,4 @@
-//! What is committed in a writer shows when it says: with the commit, or with `finish` and nothing before.
+//! An image of a writer shows when its place says: at its commit, or at `finish` and not before.
 
 use transship_core::{Shows, WriteMode};
 
@@ -12,7 +12,7 @@ use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "an_unfinished_archive_is_not_there",
-    sentence: "What is committed in a writer shows when it says: with the commit, or with `finish` and nothing before.",
+    sentence: "An image of a writer shows when its place says: at its commit, or at `finish` and not before.",
     promises: &["It shows at once where [`shows`](Accepts::shows) is `AtCommit`, and with the writer's `finish` where it is not."],
     needs: &[Ability::ManyImages],
     cost: 2,

@@ -87,7 +87,7 @@ async fn fill(
     writer.finish().await
 }
 
-/// Of several who create one place at once, one has created it, and it is there.
+/// If several create one place at once, one of them succeeds, and its image is there.
 async fn race(lab: &Lab) -> Held {
     let names = lab.facts().some_name();
     let images = (0..4).map(|seed| Image::simple(seed).build()).collect::<Held<Vec<_>>>()?;

@@ -1,4 +1,4 @@
-//! Deleting an image removes it and nothing else, looking before it nothing; deleting what is not there is `NotFound`.
+//! Deleting an image removes that image alone, a look removes nothing, and deleting what is not there is `NotFound`.
 
 use transship_core::{DeleteMode, DeleteOptions, DeletedNames, ErrorKind, WriteMode, sha256};
 
@@ -13,7 +13,7 @@ use crate::{Ability, Broken, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "deletion_removes_that_image_alone",
-    sentence: "Deleting an image removes it and nothing else, looking before it nothing; deleting what is not there is `NotFound`.",
+    sentence: "Deleting an image removes that image alone, a look removes nothing, and deleting what is not there is `NotFound`.",
     promises: &[
         "Deletes that image and nothing else",
         "Chosen otherwise, the image goes with all of its names.",

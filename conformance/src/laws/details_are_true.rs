@@ -1,4 +1,4 @@
-//! What a listing says of an image without reading its layers is what reading it says.
+//! Details of an image in a listing are what reading the whole image says.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "details_are_true",
-    sentence: "What a listing says of an image without reading its layers is what reading it says.",
+    sentence: "Details of an image in a listing are what reading the whole image says.",
     promises: &["What it says is what reading the image would say."],
     needs: &[Ability::ManyImages],
     cost: 2,

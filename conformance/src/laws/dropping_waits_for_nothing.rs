@@ -147,7 +147,7 @@ impl Feed {
     }
 
     fn give(&self) {
-        // Whoever reads may have gone.
+        // The reader may have gone.
         let _ = self.pieces.send(vec![7; 1000]);
     }
 

@@ -1,4 +1,4 @@
-//! What is refused says of what: an error names the place, the image or the part that it is about.
+//! An error names the place, the image or the part that it is about.
 
 use transship_core::{Body, Error, ErrorKind, Expect, ImageDestination, ImageName, ReadOptions, WriteMode};
 
@@ -14,7 +14,7 @@ use crate::{Ability, Broken, Facts, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "errors_say_what_they_are_about",
-    sentence: "What is refused says of what: an error names the place, the image or the part that it is about.",
+    sentence: "An error names the place, the image or the part that it is about.",
     promises: &[
         "An expectation, `expect`'s or the body's own, that does not hold fails the put and stores nothing.",
         "What it lists can be committed; what it does not is refused with `Unsupported`.",

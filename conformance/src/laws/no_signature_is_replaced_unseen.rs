@@ -1,4 +1,4 @@
-//! What came under a tag since a writer asked for it is not replaced: the commit fails, and all of it stays.
+//! If a tag has moved since a writer asked for it, that writer's commit fails, and what another writer put there stays.
 
 use transship_core::ErrorKind;
 
@@ -11,7 +11,7 @@ use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "no_signature_is_replaced_unseen",
-    sentence: "What came under a tag since a writer asked for it is not replaced: the commit fails, and all of it stays.",
+    sentence: "If a tag has moved since a writer asked for it, that writer's commit fails, and what another writer put there stays.",
     promises: &[
         "Where tags move [`IfUnchanged`](TagsMove::IfUnchanged), and another writer moves it before the commit, the commit fails with `Conflict`.",
     ],

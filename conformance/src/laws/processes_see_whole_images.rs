@@ -1,4 +1,4 @@
-//! What processes write in place of each other is whole for all others, at each moment, and one of them is there in the end.
+//! While processes replace each other's image, every reader finds a whole one, and the last one to be written stays.
 
 use transship_core::WriteMode;
 
@@ -9,7 +9,7 @@ use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "processes_see_whole_images",
-    sentence: "What processes write in place of each other is whole for all others, at each moment, and one of them is there in the end.",
+    sentence: "While processes replace each other's image, every reader finds a whole one, and the last one to be written stays.",
     promises: &[
         "Each entry's reference opens the same image in a new transport value, in another process too.",
         "It is replaced as a whole, at once, when the new one is complete.",

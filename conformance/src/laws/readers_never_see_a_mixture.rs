@@ -1,4 +1,4 @@
-//! While an image is replaced again and again, whoever opens it finds one, and reads the old or the new, never both.
+//! While an image is replaced again and again, each reader finds an image, and reads all of the old one or all of the new one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +15,7 @@ use crate::{Broken, Facts, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "readers_never_see_a_mixture",
-    sentence: "While an image is replaced again and again, whoever opens it finds one, and reads the old or the new, never both.",
+    sentence: "While an image is replaced again and again, each reader finds an image, and reads all of the old one or all of the new one.",
     promises: &[
         "A source that was opened before a write still reads the old bytes or fails; it never mixes old and new.",
         "It is replaced as a whole, at once, when the new one is complete.",

@@ -1,4 +1,4 @@
-//! Who opened an image before it was replaced reads what it opened, or an error, and never a mixture.
+//! An image that was opened before it was replaced reads as it was or fails, and is never a mixture.
 
 use transship_core::{Document, ImageSource, Manifest, WriteMode};
 
@@ -13,7 +13,7 @@ use crate::{Held, Law, Manifests};
 
 pub(crate) const LAW: Law = Law {
     name: "replacing_keeps_the_old_image_readable",
-    sentence: "Who opened an image before it was replaced reads what it opened, or an error, and never a mixture.",
+    sentence: "An image that was opened before it was replaced reads as it was or fails, and is never a mixture.",
     promises: &[
         "A source that was opened before a write still reads the old bytes or fails; it never mixes old and new.",
     ],

@@ -1,4 +1,4 @@
-//! A place where an image was replaced is what it is where only the new one was ever written.
+//! A place holds no more after an image was replaced than if only the new one had been written. Where the old one stays without a name, that is so once it is deleted.
 
 use transship_core::{CollectMode, WriteMode};
 
@@ -13,7 +13,7 @@ use crate::{Abandoned, Ability, Digests, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "replacing_leaves_nothing_of_the_old",
-    sentence: "A place where an image was replaced is what it is where only the new one was ever written; where the old one stays without a name, once that is deleted.",
+    sentence: "A place holds no more after an image was replaced than if only the new one had been written. Where the old one stays without a name, that is so once it is deleted.",
     promises: &["It is replaced as a whole, at once, when the new one is complete."],
     needs: &[],
     cost: 2,

@@ -1,4 +1,4 @@
-//! Of a place that is replaced while an image joins it, the new ones are there, whole; or joining fails as `Conflict`.
+//! If a place is replaced while a writer adds an image, the place has both, whole, or adding fails with `Conflict`.
 
 use transship_core::{Error, ErrorKind, ImageName, WriteMode};
 
@@ -13,7 +13,7 @@ use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "replacing_while_joining_loses_nothing",
-    sentence: "Of a place that is replaced while an image joins it, the new ones are there, whole; or joining fails as `Conflict`.",
+    sentence: "If a place is replaced while a writer adds an image, the place has both, whole, or adding fails with `Conflict`.",
     promises: &["Where it is replaced meanwhile, what replaced it is joined"],
     needs: &[Ability::ManyImages, Ability::Append, Ability::ManyWriters, Ability::Names, Ability::ReplacesArchives],
     cost: 2,

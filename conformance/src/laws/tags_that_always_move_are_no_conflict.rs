@@ -1,4 +1,4 @@
-//! Where tags beside images always move, what came under one since a writer asked for it is replaced, and the commit succeeds.
+//! Where tags beside images always move, a commit moves its tag, also if another writer moved it meanwhile.
 
 use crate::beside::{Late, has_list};
 use crate::broken::{While, hold};
@@ -8,9 +8,9 @@ use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "tags_that_always_move_are_no_conflict",
-    sentence: "Where tags beside images always move, what came under one since a writer asked for it is replaced, and the commit succeeds.",
+    sentence: "Where tags beside images always move, a commit moves its tag, also if another writer moved it meanwhile.",
     promises: &[
-        "Where tags move [`Always`](TagsMove::Always), the commit moves it from whatever has it, also from what came since.",
+        "Where tags move [`Always`](TagsMove::Always), the commit moves a tag, also if another writer moved it meanwhile.",
     ],
     needs: &[Ability::Beside, Ability::Append, Ability::ManyWriters, Ability::TagsMoveAlways],
     cost: 8,

@@ -1,4 +1,4 @@
-//! `take_from` has got what it says, whole, and changes nothing where that came from; where it says `None`, nothing has changed.
+//! If `take_from` says that it got a blob, the blob is here, whole; if it says `None`, nothing has changed. Where it takes from, nothing changes.
 
 use transship_core::{Expect, ImageDestination, Reference, WriteMode, sha256};
 
@@ -12,7 +12,7 @@ use crate::{Found, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "take_from_moves_what_it_says",
-    sentence: "`take_from` has got what it says, whole, and changes nothing where that came from; where it says `None`, nothing has changed.",
+    sentence: "If `take_from` says that it got a blob, the blob is here, whole; if it says `None`, nothing has changed. Where it takes from, nothing changes.",
     promises: &[
         "`None` when it cannot; then nothing has changed.",
         "What it says it has got is here, as if it had been put; where it came from nothing has changed.",

@@ -1,4 +1,4 @@
-//! What comes again with more gains what it lacked, with less it loses nothing, and what is put takes the place of what was damaged.
+//! An image that is committed again gains what is new, and loses nothing. A blob that is put again replaces a damaged one.
 
 use proptest::prelude::*;
 use transship_core::{CollectMode, Commit, Manifest, Reference, Sparse, WriteMode};
@@ -15,7 +15,7 @@ use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "what_comes_again_completes_what_is_there",
-    sentence: "What comes again with more gains what it lacked, with less it loses nothing, and what is put takes the place of what was damaged.",
+    sentence: "An image that is committed again gains what is new, and loses nothing. A blob that is put again replaces a damaged one.",
     promises: &[
         "An image that is there already gains what it lacked",
         "What is put takes the place of bytes that are there and are damaged.",

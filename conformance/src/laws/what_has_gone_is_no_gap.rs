@@ -1,4 +1,4 @@
-//! A part of an image that was deleted or replaced since it was opened is a `Conflict`, and not something that it lacks.
+//! A part of an image that was deleted or replaced since the image was opened is a `Conflict`, and not `NotFound`.
 
 use proptest::sample::select;
 use transship_core::{
@@ -17,7 +17,7 @@ use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "what_has_gone_is_no_gap",
-    sentence: "A part of an image that was deleted or replaced since it was opened is a `Conflict`, and not something that it lacks.",
+    sentence: "A part of an image that was deleted or replaced since the image was opened is a `Conflict`, and not `NotFound`.",
     promises: &["A part that was there when the image was opened, and was deleted or replaced since, is `Conflict`"],
     needs: &[],
     cost: 1,

@@ -1,4 +1,4 @@
-//! Bytes that are asked for by a descriptor of another size or digest are refused through every door, never given.
+//! Bytes without the size and digest of the descriptor that asks for them are refused through every door.
 
 use futures_util::StreamExt;
 use transship_core::{
@@ -15,7 +15,7 @@ use crate::{Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "what_is_asked_for_is_held_to_its_descriptor",
-    sentence: "Bytes that are asked for by a descriptor of another size or digest are refused through every door, never given.",
+    sentence: "Bytes without the size and digest of the descriptor that asks for them are refused through every door.",
     promises: &[
         "The [`Body`] holds the bytes to the descriptor's digest and size.",
         "`Corrupt` if its bytes are not what the descriptor says.",

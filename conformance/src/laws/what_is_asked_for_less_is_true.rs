@@ -1,4 +1,4 @@
-//! What a place says without opening an image is what opening it says.
+//! What a place says of an image without opening it is true.
 
 use transship_core::{ReadOptions, WriteMode};
 
@@ -11,7 +11,7 @@ use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "what_is_asked_for_less_is_true",
-    sentence: "What a place says without opening an image is what opening it says.",
+    sentence: "What a place says of an image without opening it is true.",
     promises: &[
         "Its digest, size and media type are those of the root.",
         "It is the archive that [`read`](Self::read) opens for that reference.",

@@ -1,4 +1,4 @@
-//! Who adds to what is beside an image is given it, and it is there with what was added.
+//! A writer that asks what is beside an image gets all of it, and can add to it.
 
 use transship_core::WriteMode;
 
@@ -11,9 +11,9 @@ use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "what_is_beside_can_be_added_to",
-    sentence: "Who adds to what is beside an image is given it, and it is there with what was added.",
+    sentence: "A writer that asks what is beside an image gets all of it, and can add to it.",
     promises: &[
-        "It can be added to: what is there is given, and [`blob_beside`](Self::blob_beside) reads its blobs.",
+        "It gives what is there, and [`blob_beside`](Self::blob_beside) reads its blobs, so that a writer can add to it.",
     ],
     needs: &[Ability::Beside, Ability::Append],
     cost: 8,
@@ -32,7 +32,7 @@ async fn added_to(lab: &Lab, seed: u8) -> Held {
         let destination = lab.destination(WriteMode::Append, &lab.facts().some_name()).await?;
         let found = there(&*destination, &built.root).await?;
         let (digests, want) = (found.iter().map(|m| &m.descriptor().digest), &before.root.descriptor().digest);
-        hold!(digests.clone().eq([want]), "{want} is beside the image, and who asks is given {}", listed(digests));
+        hold!(digests.clone().eq([want]), "{want} is beside the image, and a writer that asks gets {}", listed(digests));
         signatures.push(more);
         let all = list(&signatures)?;
         put_all(&*destination, &built).await?;

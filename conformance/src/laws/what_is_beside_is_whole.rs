@@ -1,4 +1,4 @@
-//! What was put beside an image is there with all that it refers to, also after a collection.
+//! What is beside an image is there with all that it refers to, also after a collection.
 
 use transship_core::{CollectMode, WriteMode};
 
@@ -12,9 +12,9 @@ use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "what_is_beside_is_whole",
-    sentence: "What was put beside an image is there with all that it refers to, also after a collection.",
+    sentence: "What is beside an image is there with all that it refers to, also after a collection.",
     promises: &[
-        "With all that the manifest refers to, which stays when what no image needs is collected.",
+        "All that the manifest refers to shows with it, and stays when what no image needs is collected.",
     ],
     needs: &[Ability::Beside],
     cost: 8,

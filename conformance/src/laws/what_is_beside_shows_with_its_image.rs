@@ -1,4 +1,4 @@
-//! An image that was put beside another one shows with its commit, under its tag, and not without it.
+//! What a writer puts beside an image shows under its tag when the image is committed, and not before.
 
 use transship_core::{Commit, Descriptor, ImageDestination, Reference, WriteMode};
 
@@ -11,7 +11,7 @@ use crate::{Ability, Broken, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "what_is_beside_shows_with_its_image",
-    sentence: "An image that was put beside another one shows with its commit, under its tag, and not without it.",
+    sentence: "What a writer puts beside an image shows under its tag when the image is committed, and not before.",
     promises: &[
         "It shows beside the image, with the commit, and not without it.",
         "What stands [beside](crate::PutBeside) an image is no image: it is not there.",

@@ -1,4 +1,4 @@
-//! A commit of an image that lacks something which is not said to be absent is refused, names it, and shows nothing.
+//! A commit of an image that lacks something which is not said to be absent is refused, names it, shows nothing, and can be tried again.
 
 use proptest::prelude::*;
 use transship_core::{

@@ -33,7 +33,7 @@ enum Wrong {
     Size,
 }
 
-/// Who expects the right thing.
+/// What says which bytes are right.
 #[derive(Clone, Copy, Debug)]
 enum Expects {
     Put,

@@ -60,7 +60,7 @@ pub trait ArchiveReader: fmt::Debug + Send + Sync {
     fn entries(&self) -> &[ArchiveEntry];
 
     /// What stands [beside](crate::PutBeside) its images under names of its own, and can be [opened](Self::open): signatures,
-    /// attestations, SBOMs. For those who give away all that is here; where it costs requests, it may be left out.
+    /// attestations, SBOMs. Callers that serve or copy all that is here need them; where they cost requests, they may be left out.
     fn beside(&self) -> &[ArchiveEntry] {
         &[]
     }
@@ -81,8 +81,8 @@ pub trait ArchiveReader: fmt::Debug + Send + Sync {
         EntryDetails::read(&*source).await.context(|| &entry.reference)
     }
 
-    /// Whether the [details](Self::details) of each image cost requests to another machine. Then who lists many images shows their names,
-    /// and asks for details where somebody wants them.
+    /// Whether the [details](Self::details) of each image cost requests to another machine. Then a program that lists many images
+    /// shows their names, and asks for details only if somebody wants them.
     fn details_are_costly(&self) -> bool {
         false
     }

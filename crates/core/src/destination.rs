@@ -149,21 +149,20 @@ pub trait PutBeside: Send + Sync {
     /// Gives a tag to a manifest that was put, with its blobs.
     ///
     /// - It shows beside the image, with the commit, and not without it.
-    /// - With all that the manifest refers to, which stays when what no image needs is collected.
-    /// - Its name says what it is about, so that it moves here from what has it; where it may not move, the commit says so in
-    ///   [`Committed::lost`].
+    /// - All that the manifest refers to shows with it, and stays when what no image needs is collected.
+    /// - The tag moves to it from what has it. Where the tag may not move, the commit says so in [`Committed::lost`].
     async fn put_beside(&self, tag: &str, root: &Manifest) -> Result<()>;
 
-    /// What has such a tag now. Of an image that goes to several repositories, what has it in each.
+    /// What has such a tag now. If the image goes to several repositories, what has it in each.
     ///
-    /// - It can be added to: what is there is given, and [`blob_beside`](Self::blob_beside) reads its blobs.
+    /// - It gives what is there, and [`blob_beside`](Self::blob_beside) reads its blobs, so that a writer can add to it.
     /// - Where tags move [`IfUnchanged`](TagsMove::IfUnchanged), and another writer moves it before the commit, the commit fails with
     ///   `Conflict`.
     async fn beside(&self, tag: &str) -> Result<Vec<Manifest>>;
 
     /// When the commit moves a tag that has been asked for.
     ///
-    /// - Where tags move [`Always`](TagsMove::Always), the commit moves it from whatever has it, also from what came since.
+    /// - Where tags move [`Always`](TagsMove::Always), the commit moves a tag, also if another writer moved it meanwhile.
     fn tags_move(&self) -> TagsMove;
 
     /// Reads a blob of what [`beside`](Self::beside) gives.
@@ -173,9 +172,9 @@ pub trait PutBeside: Send + Sync {
 /// When a tag beside an image moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TagsMove {
-    /// If it still has what [`beside`](PutBeside::beside) gave.
+    /// Only if it still has what [`beside`](PutBeside::beside) gave this writer.
     IfUnchanged,
-    /// Whatever it has: the place writes tags without a condition, as registries do. Of two writers at once, the later one
+    /// Whatever it has: the place writes tags without a condition, as registries do. If two add to a tag at once, the later one
     /// takes away what the other one added. So each has to look again after its commit, as the engine does.
     Always,
 }

@@ -103,7 +103,7 @@ faults! {
     PutBlocks => "a_runtime_of_one_thread_is_enough",
     /// A put gives its thread to others, and there is none.
     PutNeedsSeveralThreads => "a_runtime_of_one_thread_is_enough",
-    /// Who finds it busy turns around until it is not.
+    /// A commit that finds the place busy asks again and again, and lets no other task run.
     CommitSpins => "a_runtime_of_one_thread_is_enough",
     /// One blob is read at a time.
     BodiesTakeTurns => "a_runtime_of_one_thread_is_enough",
@@ -155,13 +155,13 @@ faults! {
     BesideIsListed => "what_is_beside_shows_with_its_image",
     /// Of what is beside an image the config is not kept.
     BesideIsHollow => "what_is_beside_is_whole",
-    /// Who asks what is beside an image is given nothing.
+    /// A writer that asks what is beside an image gets nothing.
     BesideIsNotGiven => "what_is_beside_can_be_added_to",
-    /// What has a tag beside an image keeps it.
+    /// A tag beside an image never moves.
     FirstBesideStays => "a_tag_beside_moves",
-    /// What was asked for is not remembered.
+    /// A commit does not look whether a tag moved since it was asked for.
     BesideIsReplacedUnseen => "no_signature_is_replaced_unseen",
-    /// Tags always move, it says, and one that came meanwhile is a conflict.
+    /// It says that tags always move, and one that moved meanwhile is a conflict.
     TagsAreSaidToMove => "tags_that_always_move_are_no_conflict",
     /// Every file is a place.
     EachFileIsAPlace => "a_place_is_recognized_by_its_path",

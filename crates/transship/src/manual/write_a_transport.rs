@@ -260,8 +260,8 @@
 //! | `what_is_beside_is_whole` | a signature is listed and cannot be read, so that the image counts as unsigned where it matters |
 //! | `what_is_beside_can_be_added_to` | whoever signs second takes the first signature away |
 //! | `a_tag_beside_moves` | an image goes on to be checked by a signature that was revoked |
-//! | `no_signature_is_replaced_unseen` | of two who sign at once one is lost, and both were told that it worked |
-//! | `tags_that_always_move_are_no_conflict` | where tags move without a condition, a signer fails as somebody else signed, and nobody expects it |
+//! | `no_signature_is_replaced_unseen` | two people sign at once and both are told that it worked, and one signature is lost |
+//! | `tags_that_always_move_are_no_conflict` | a signer gets an error that callers do not expect where tags move without a condition |
 //! | `an_archive_in_one_pass_is_the_same` | through a pipe another image comes than from the file, or half of one that was cut off |
 //! | `what_is_asked_for_less_is_true` | an image that changed is skipped, as its root was said to be the old one |
 //! | `a_source_says_whether_it_may_be_sparse` | a platform that another tool removed stops a copy, or one that is damaged is left out in silence |
