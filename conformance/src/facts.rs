@@ -114,18 +114,10 @@ impl Ability {
             Self::Referrers => {
                 "manifests about images are not kept, so users lose signatures and SBOMs that refer to them"
             }
-            Self::Signatures => {
-                "detached signatures are not kept, so users lose them when they copy an image here"
-            }
-            Self::Beside => {
-                "nothing is kept beside images under tags, so users lose the signatures of cosign when they copy an image here"
-            }
-            Self::TagsMoveIfUnchanged => {
-                "a tag beside an image moves whatever it has, so of two users who sign at once one has to look again and sign again"
-            }
-            Self::TagsMoveAlways => {
-                "a tag beside an image moves only if it has what its writer was given, so users lose nothing, and the later of two is told"
-            }
+            Self::Signatures => "detached signatures are not kept, so users lose them",
+            Self::Beside => "nothing is kept beside images, so users lose cosign's signatures",
+            Self::TagsMoveIfUnchanged => "of two users who sign at once, one has to sign again",
+            Self::TagsMoveAlways => "users lose nothing: of two signers at once, the later fails",
             Self::ShowsAtFinish => {
                 "each image of a writer shows with its commit, so when a copy of several fails users find some of them"
             }
@@ -142,9 +134,7 @@ impl Ability {
             Self::ReplacesArchives => {
                 "a place is not replaced as a whole, so users delete its other images one by one"
             }
-            Self::ManyWriters => {
-                "one writes at a time, so users who write to one place at once may lose an image"
-            }
+            Self::ManyWriters => "users who write to one place at once may lose an image",
             Self::ManyProcesses => {
                 "one process sees what is stored, so users lose it when that process ends"
             }
