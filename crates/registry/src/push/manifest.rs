@@ -53,8 +53,8 @@ pub(crate) async fn put_beside(
     {
         return Ok(None);
     }
-    let put = self::put(to, root, wanted).await;
-    lost_beside(put, || format!("{tag}, which is about the image"))
+    let done = put(to, root, wanted).await;
+    lost_beside(done, || format!("{tag}, which is about the image"))
 }
 
 /// What is lost when something beside an image cannot be written: the image is there all the same. What may pass is an error,
