@@ -172,7 +172,9 @@ pub enum Layers {
     /// Any bytes.
     #[default]
     Any,
-    /// Tars, plain or compressed: so it is where layers are unpacked. What is none is refused.
+    /// Tars, plain or compressed: so it is where layers are unpacked. What is none is refused. Where manifests are
+    /// [rebuilt](Manifests::Rebuilt), what was compressed may come back as the tar that it is of, in another
+    /// manifest than the commit said; and where details are costly, a size is what the place says that an image takes.
     Tars,
 }
 
@@ -186,6 +188,8 @@ pub enum Names {
     OciOrDocker,
     /// Docker names with a tag.
     Docker,
+    /// As that, but for those whose host is an address of IPv6 in brackets: they are refused with `Unsupported`.
+    DockerNotIpv6,
 }
 
 /// Where an image stands that took over a name.

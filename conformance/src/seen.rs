@@ -6,8 +6,8 @@ use bytes::Bytes;
 use transship_core::{Descriptor, Document, ErrorKind, ImageName, ImageSource, Manifest};
 
 use crate::broken::{While, hold};
-use crate::model::Built;
-use crate::{Facts, Held, Manifests};
+use crate::model::{Built, plain};
+use crate::{Facts, Held, Layers, Manifests};
 
 /// More than any blob here has.
 pub(crate) const LIMIT: u64 = 64 << 20;
@@ -93,7 +93,7 @@ impl Seen {
     pub(crate) fn is(&self, built: &Built, facts: &Facts) -> Held {
         match facts.claims.manifests {
             Manifests::Kept => self.is_kept(built),
-            Manifests::Rebuilt => self.is_rebuilt(built),
+            Manifests::Rebuilt => self.is_rebuilt(built, facts),
         }
     }
 
@@ -146,7 +146,7 @@ impl Seen {
         Ok(())
     }
 
-    fn is_rebuilt(&self, built: &Built) -> Held {
+    fn is_rebuilt(&self, built: &Built, facts: &Facts) -> Held {
         let Document::Image(image) = self.root.document() else {
             return Err(crate::Broken::new("an image reads back as an index"));
         };
@@ -156,8 +156,13 @@ impl Seen {
         let (found, want) = (&image.layers, built.layers());
         hold!(found.len() == want.len(), "{} layers of {} read back", found.len(), want.len());
         for (at, (found, want)) in found.iter().zip(want).enumerate() {
+            let mut same = bytes(&found.digest) == Some(&want.bytes);
+            if !same && facts.claims.layers == Layers::Tars {
+                // It was unpacked, and is a tar again.
+                same = bytes(&found.digest) == Some(&plain(want)?.bytes);
+            }
             hold!(
-                bytes(&found.digest) == Some(&want.bytes),
+                same,
                 "layer {at} reads back as other bytes: {} instead of {}",
                 found.digest,
                 want.descriptor.digest

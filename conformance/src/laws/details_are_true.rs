@@ -10,7 +10,7 @@ use crate::expected;
 use crate::lab::Lab;
 use crate::runner::Kit;
 use crate::strategies::{archives as generated, corner_archives};
-use crate::{Ability, Held, Law};
+use crate::{Ability, Held, Law, Layers};
 
 pub(crate) const LAW: Law = Law {
     name: "details_are_true",
@@ -32,6 +32,8 @@ fn check(kit: &Kit) -> Held {
 async fn all_true(lab: &Lab) -> Held {
     let reader = lab.reader().await?;
     let mut next = 0;
+    // Who has layers unpacked says what they take there, until the image is read.
+    let is_estimate = lab.claims().layers == Layers::Tars && reader.details_are_costly();
     for entry in reader.entries() {
         hold!(entry.index >= next, "entry {} comes after entry {next}", entry.index);
         next = entry.index + 1;
@@ -58,7 +60,7 @@ async fn all_true(lab: &Lab) -> Held {
             // One that is there twice is stored once.
             let layers = image.layers.iter().map(|layer| (&layer.digest, layer.size));
             let size: u64 = layers.collect::<HashMap<_, _>>().values().sum();
-            hold!(details.size == size, "the layers have {size} B and not {}", details.size);
+            hold!(is_estimate || details.size == size, "the layers have {size} B and not {}", details.size);
             let platforms = details.platforms.len();
             let want = usize::from(image.is_runnable());
             hold!(platforms == want, "an image has {platforms} platforms");
@@ -70,7 +72,7 @@ async fn all_true(lab: &Lab) -> Held {
             listed(read.platforms),
             listed(details.platforms)
         );
-        hold!(details.size == read.size, "it has {} B and not {}", read.size, details.size);
+        hold!(is_estimate || details.size == read.size, "it has {} B and not {}", read.size, details.size);
         // To say it may cost reading the image.
         let unsaid = details.image_id.is_none() && reader.details_are_costly();
         hold!(unsaid || details.image_id == id, "the image ID is {} and not {}", listed(id), listed(details.image_id));

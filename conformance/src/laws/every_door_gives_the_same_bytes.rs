@@ -11,11 +11,11 @@ use transship_core::{
 
 use crate::broken::{While, hold};
 use crate::lab::Lab;
-use crate::model::{Blob, Image};
+use crate::model::{Blob, Built, Image, plain};
 use crate::runner::Kit;
 use crate::seen::LIMIT;
 use crate::strategies::{corner_images, images};
-use crate::{Held, Law};
+use crate::{Held, Law, Layers};
 
 pub(crate) const LAW: Law = Law {
     name: "every_door_gives_the_same_bytes",
@@ -38,12 +38,13 @@ async fn one(lab: &Lab, image: &Image) -> Held {
     let committed = lab.write(&built, WriteMode::Create, &[]).await?;
     let source = lab.source(&committed.references[0]).await?;
     let described = described(&source.root().await?);
-    for blob in &built.blobs {
+    let blobs = given(lab, &built, &described)?;
+    for blob in &blobs {
         let of = described.iter().find(|d| d.digest == blob.descriptor.digest);
         let of = of.unwrap_or(&blob.descriptor);
         doors(&*source, of, blob).await.during(|| format!("blob {}", of.digest))?;
     }
-    let reads = built.blobs.iter().chain(&built.blobs).map(|blob| async {
+    let reads = blobs.iter().chain(&blobs).map(|blob| async {
         let of = described.iter().find(|d| d.digest == blob.descriptor.digest);
         let body = source.blob(of.unwrap_or(&blob.descriptor)).await?;
         same(&body.bytes(LIMIT).await?, blob, "read concurrently")
@@ -59,6 +60,16 @@ fn described(root: &Manifest) -> Vec<Descriptor> {
         image @ Document::Image(_) => image.parts().cloned().collect(),
         _ => Vec::new(),
     }
+}
+
+/// The blobs as the place gives them: where it unpacks layers, what was compressed may be the tar that it is of.
+fn given(lab: &Lab, built: &Built, described: &[Descriptor]) -> Held<Vec<Blob>> {
+    let is_kept = |blob: &Blob| {
+        lab.claims().layers == Layers::Any
+            || described.iter().any(|of| of.digest == blob.descriptor.digest)
+    };
+    let one = |blob: &Blob| if is_kept(blob) { Ok(blob.clone()) } else { plain(blob) };
+    built.blobs.iter().map(one).collect()
 }
 
 async fn doors(source: &dyn ImageSource, of: &Descriptor, blob: &Blob) -> Held {

@@ -6,7 +6,7 @@ use super::fails;
 use crate::broken::{While, hold, listed};
 use crate::lab::{Lab, how};
 use crate::runner::Kit;
-use crate::strategies::{docker_names, meaning};
+use crate::strategies::{docker_names, meaning, names};
 use crate::{Ability, Chosen, Held, Law, Names};
 
 pub(crate) const LAW: Law = Law {
@@ -22,9 +22,17 @@ pub(crate) const LAW: Law = Law {
     check,
 };
 
+const NO_NAME: &str = "UPPER CASE and spaces";
+
+/// A name whose host is an address of IPv6.
+const IPV6: &str = "[::1]:5000/x:1";
+
 fn check(kit: &Kit) -> Held {
-    let names = proptest::collection::vec(docker_names(), 1..4);
-    kit.each(names, |lab, names| {
+    let name = match kit.facts().claims.names {
+        Names::DockerNotIpv6 => names(kit.facts()),
+        _ => docker_names(),
+    };
+    kit.each(proptest::collection::vec(name, 1..4), |lab, names| {
         let before = lab.snapshot()?;
         lab.step(given(lab, names))?;
         lab.step(fallback(lab, names))?;
@@ -54,17 +62,25 @@ async fn given(lab: &Lab, names: &[ImageName]) -> Held {
         "given names, it takes those to fall back to: {}",
         listed(opened.names())
     );
-    let bad = ImageName::new("UPPER CASE and spaces")?;
-    if matches!(lab.claims().names, Names::Docker | Names::OciOrDocker) {
-        let how = how(WriteMode::Create, std::slice::from_ref(&bad));
-        let opened = lab.transport().destination(lab.at(), &how).await;
-        let kinds = [ErrorKind::Unsupported, ErrorKind::InvalidInput];
-        fails(opened, &kinds, &["UPPER CASE"], "opening with a name that is none here")?;
-        if lab.has(Ability::ManyImages) {
-            let writer = lab.writer(WriteMode::Create).await?;
-            let opened = writer.image(&[bad]).await;
-            fails(opened, &kinds, &["UPPER CASE"], "opening an image of a writer with such a name")?;
-        }
+    if lab.claims().names != Names::AnyText {
+        refused(lab, NO_NAME).await?;
+    }
+    if lab.claims().names == Names::DockerNotIpv6 {
+        refused(lab, IPV6).await?;
+    }
+    Ok(())
+}
+
+async fn refused(lab: &Lab, name: &str) -> Held {
+    let bad = ImageName::new(name)?;
+    let how = how(WriteMode::Create, std::slice::from_ref(&bad));
+    let opened = lab.transport().destination(lab.at(), &how).await;
+    let kinds = [ErrorKind::Unsupported, ErrorKind::InvalidInput];
+    fails(opened, &kinds, &[name], "opening with a name that is none here")?;
+    if lab.has(Ability::ManyImages) {
+        let writer = lab.writer(WriteMode::Create).await?;
+        let opened = writer.image(&[bad]).await;
+        fails(opened, &kinds, &[name], "opening an image of a writer with such a name")?;
     }
     Ok(())
 }
@@ -72,7 +88,10 @@ async fn given(lab: &Lab, names: &[ImageName]) -> Held {
 async fn fallback(lab: &Lab, names: &[ImageName]) -> Held {
     let mut how = how(WriteMode::Create, &[]);
     how.fallback_names = names.to_vec();
-    how.fallback_names.push(ImageName::new("UPPER CASE and spaces")?);
+    how.fallback_names.push(ImageName::new(NO_NAME)?);
+    if lab.claims().names == Names::DockerNotIpv6 {
+        how.fallback_names.push(ImageName::new(IPV6)?);
+    }
     let opened = lab.transport().destination(lab.at(), &how).await;
     let destination = opened.during(|| "opening with fallback names that it may not hold")?;
     if lab.claims().chosen == Chosen::ByName {

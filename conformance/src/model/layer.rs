@@ -10,7 +10,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use transship_core::{Descriptor, Digest, MediaType, media_types};
 
-use super::frame::frame;
+use super::frame::{SKIPPED, frame};
 use super::{Blob, Format, digest_of, noise};
 use crate::Held;
 
@@ -154,7 +154,8 @@ impl Layer {
                 for (at, part) in parts(&content, frames).enumerate() {
                     if at > 0 {
                         // A skippable frame of four bytes.
-                        out.extend_from_slice(&[0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 1, 2, 3, 4]);
+                        out.extend_from_slice(&SKIPPED);
+                        out.extend_from_slice(&[4, 0, 0, 0, 1, 2, 3, 4]);
                     }
                     out.extend(frame(part));
                 }

@@ -7,6 +7,7 @@ mod frame;
 mod image;
 mod index;
 mod layer;
+mod plain;
 
 pub use archive::{Archive, Named};
 pub use built::{Blob, Built};
@@ -14,6 +15,7 @@ pub use config::Config;
 pub use image::{Format, Image};
 pub use index::{Child, Index, Node, Presence};
 pub use layer::{Algorithm, Form, Layer};
+pub(crate) use plain::plain;
 
 use transship_core::{Digest, DigestAlgorithm, Hasher};
 

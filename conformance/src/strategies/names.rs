@@ -11,23 +11,29 @@ use crate::{Facts, Names};
 pub fn names(facts: &Facts) -> BoxedStrategy<ImageName> {
     match facts.claims.names {
         Names::Docker => docker_names(),
+        Names::DockerNotIpv6 => docker_names_of(HOSTS),
         Names::OciOrDocker => prop_oneof![2 => docker_names(), 1 => oci_names()].boxed(),
         Names::AnyText => prop_oneof![2 => docker_names(), 1 => oci_names(), 1 => texts()].boxed(),
     }
 }
 
+const HOSTS: &[&str] = &[
+    "docker.io/library/",
+    "docker.io/some/",
+    "quay.example/",
+    "localhost/",
+    "localhost:5000/a/",
+    "UPPER.example:80/",
+    "127.0.0.1/",
+];
+
 /// Docker names with a tag, canonical, from the whole grammar.
 pub fn docker_names() -> BoxedStrategy<ImageName> {
-    let domain = select(vec![
-        "docker.io/library/",
-        "docker.io/some/",
-        "quay.example/",
-        "localhost/",
-        "localhost:5000/a/",
-        "[::1]:5000/",
-        "UPPER.example:80/",
-        "127.0.0.1/",
-    ]);
+    docker_names_of(&[HOSTS, &["[::1]:5000/"]].concat())
+}
+
+fn docker_names_of(hosts: &[&'static str]) -> BoxedStrategy<ImageName> {
+    let domain = select(hosts.to_vec());
     let path = "[a-z0-9]{1,3}((\\.|_|__|-{1,3})[a-z0-9]{1,2}){0,2}(/[a-z0-9]{1,3}){0,2}";
     // Short ones, and the longest.
     let tag = prop_oneof![

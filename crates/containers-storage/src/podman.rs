@@ -178,6 +178,13 @@ impl Engine for Podman {
         Ok(Some(&self.memory))
     }
 
+    fn refuses(&self, name: &DockerName) -> Option<&'static str> {
+        let ipv6 = name.domain().starts_with('[');
+        ipv6.then_some(
+            "podman takes no address of IPv6 for a host, and here a bracket begins a store",
+        )
+    }
+
     async fn tag(&self, image: &str, name: &DockerName) -> Result<()> {
         let named = self.route().await?.tag(image, name).await;
         named.context(|| format!("naming the image {name}"))

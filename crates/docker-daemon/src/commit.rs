@@ -22,6 +22,10 @@ impl Destination {
     pub(crate) async fn load_parts(&self, what: Commit<'_>) -> Result<Vec<Digest>> {
         self.check(what).await?;
         let mut writing = self.writing.lock().await;
+        if self.is_for_docker_alone(what.root) {
+            // That form has all layers.
+            return Ok(self.begin_again(&mut writing));
+        }
         match self.load_open(what, &mut writing).await {
             Ok(nameless) => {
                 *writing = Writing::Loaded(nameless);
@@ -34,12 +38,27 @@ impl Destination {
                 if let Some(memory) = self.engine.memory().await? {
                     memory.was_wrong();
                 }
-                *writing = Writing::NotBegun;
-                let mut put: Vec<_> = self.blobs().drain().map(|(digest, _)| digest).collect();
-                put.extend(self.found().drain().map(|(digest, _)| digest));
-                Ok(put)
+                Ok(self.begin_again(&mut writing))
             }
         }
+    }
+
+    /// Gives what was put or found, all of which has to be put.
+    fn begin_again(&self, writing: &mut Writing) -> Vec<Digest> {
+        *writing = Writing::NotBegun;
+        let mut all: Vec<_> = self.blobs().drain().map(|(digest, _)| digest).collect();
+        all.extend(self.found().drain().map(|(digest, _)| digest));
+        all
+    }
+
+    /// Whether an image goes as `docker save` has it, without a layout. podman keeps the manifest of a layout, and saves none whose
+    /// layers are of types that docker does not know, though it has the layers unpacked.
+    fn is_for_docker_alone(&self, root: &Manifest) -> bool {
+        let Document::Image(image) = root.document() else { return false };
+        let is_known = |layer: &Descriptor| {
+            LayerType::of(&layer.media_type).is_some_and(|layer| layer.form != LayerForm::Zstd)
+        };
+        self.store == Store::Podman && !image.layers.iter().all(is_known)
     }
 
     /// Loads the image, if it is not loaded already, and names it.
@@ -135,8 +154,10 @@ impl Destination {
 
     /// Sends the lists of an OCI layout and, for a single image, that of `docker save`. Gives the ID that the image will have.
     async fn put_lists<'m>(&self, root: &'m Manifest, load: &Load) -> Result<&'m Digest> {
-        load.put(LAYOUT_FILE, Bytes::from_static(LAYOUT_BYTES)).await?;
-        load.put(INDEX_FILE, index_of(root.descriptor())).await?;
+        if !self.is_for_docker_alone(root) {
+            load.put(LAYOUT_FILE, Bytes::from_static(LAYOUT_BYTES)).await?;
+            load.put(INDEX_FILE, index_of(root.descriptor())).await?;
+        }
         let digest = &root.descriptor().digest;
         let Document::Image(image) = root.document() else { return Ok(digest) };
         let layers: Vec<_> = image.layers.iter().map(|layer| blob_path(&layer.digest)).collect();

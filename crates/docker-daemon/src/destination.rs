@@ -9,8 +9,8 @@ use tokio::sync::{Mutex, OnceCell};
 use transship_core::{
     Accepts, AcceptsManifests, AcceptsNames, AcceptsOrder, AcceptsReferrers, Artifacts, Body,
     Cache, Commit, Committed, Digest, DockerName, Error, ErrorKind, Expect, FileRange,
-    ImageDestination, ImageName, Manifest, MediaType, Observer, Reference, Result, ResultExt,
-    Sparse, Stored, WriteOptions, media_types, run_blocking, spool_folder,
+    ImageDestination, ImageName, LayerForm, LayerType, Manifest, MediaType, Observer, Reference,
+    Result, ResultExt, Sparse, Stored, WriteOptions, media_types, run_blocking, spool_folder,
 };
 use transship_local::spool_file;
 
@@ -171,6 +171,11 @@ impl ImageDestination for Destination {
         let put = self.blobs().get(digest).copied();
         if let Some(size) = put {
             return Ok(want.of_size(size));
+        }
+        // Such a layer goes with all others: see the commit.
+        let layer = want.media_type.as_ref().and_then(LayerType::of);
+        if self.store == Store::Podman && layer.is_some_and(|layer| layer.form == LayerForm::Zstd) {
+            return Ok(None);
         }
         let (Some(size), Some(memory)) = (want.size, self.engine.memory().await?) else {
             return Ok(None);

@@ -66,6 +66,12 @@ pub trait Engine: fmt::Debug + Send + Sync {
         Ok(None)
     }
 
+    /// Why it cannot keep a name; `None` where it can.
+    fn refuses(&self, name: &DockerName) -> Option<&'static str> {
+        let _ = name;
+        None
+    }
+
     /// Gives an image a name, which it takes from the image that had it.
     async fn tag(&self, image: &str, name: &DockerName) -> Result<()>;
 
@@ -345,6 +351,9 @@ pub fn kind_of(words: &str) -> ErrorKind {
         ErrorKind::Conflict
     } else if has(&["permission denied"]) {
         ErrorKind::Denied
+    } else if has(&["archive/tar: ", "Digest did not match"]) {
+        // A layer is no tar, or not the one that the config says.
+        ErrorKind::Corrupt
     } else {
         ErrorKind::Unexpected
     }

@@ -120,7 +120,7 @@ impl<K: Kind> Transport for Engines<K> {
         how: &WriteOptions,
     ) -> Result<Box<dyn ImageDestination>> {
         let (engine, image) = self.at(at)?;
-        let names = names(at, &image, how)?;
+        let names = names(&*engine, at, &image, how)?;
         if how.mode == Some(WriteMode::Create) {
             refuse_what_is_there(&*engine, &image, &names).await.context(|| at)?;
         }
@@ -225,19 +225,25 @@ impl<K: Kind> ArchiveWriter for Writer<K> {
 }
 
 /// The names that an image gets.
-fn names(at: &Reference, image: &Locator, how: &WriteOptions) -> Result<Vec<DockerName>> {
+fn names(
+    engine: &dyn Engine,
+    at: &Reference,
+    image: &Locator,
+    how: &WriteOptions,
+) -> Result<Vec<DockerName>> {
+    let kept = |name: &ImageName| kept_name(engine, name);
     let names = match image {
         Locator::All if how.names.is_empty() => {
-            how.fallback_names.iter().filter_map(|name| docker_name(name).ok()).collect()
+            how.fallback_names.iter().filter_map(|name| kept(name).ok()).collect()
         }
-        Locator::All => docker_names(&how.names)?,
+        Locator::All => how.names.iter().map(kept).collect::<Result<_>>()?,
         image => {
             let mut names = vec![image.as_name().ok_or_else(|| {
                 invalid(format!(
                     "{at}: an engine gives IDs and digests itself, an image gets a name and a tag"
                 ))
             })?];
-            names.extend(docker_names(&how.names)?);
+            names.extend(how.names.iter().map(kept).collect::<Result<Vec<_>>>()?);
             names
         }
     };
@@ -276,15 +282,16 @@ fn not_as_a_whole(at: &Reference) -> Error {
         .hint("without replacing, each image takes the place of the one that has its name")
 }
 
-fn docker_names(names: &[ImageName]) -> Result<Vec<DockerName>> {
-    names.iter().map(docker_name).collect()
-}
-
-fn docker_name(name: &ImageName) -> Result<DockerName> {
+/// A name as the engine keeps it.
+fn kept_name(engine: &dyn Engine, name: &ImageName) -> Result<DockerName> {
     let docker = name.docker().filter(|name| name.digest().is_none());
-    docker.map(DockerName::or_latest).ok_or_else(|| {
-        let message =
-            format!("an engine cannot hold the name {name}: it needs a repository and a tag");
+    let docker = docker.map(DockerName::or_latest).ok_or("it needs a repository and a tag");
+    let kept = docker.and_then(|docker| match engine.refuses(&docker) {
+        Some(why) => Err(why),
+        None => Ok(docker),
+    });
+    kept.map_err(|why| {
+        let message = format!("an engine cannot hold the name {name}: {why}");
         Error::new(ErrorKind::Unsupported, message)
     })
 }

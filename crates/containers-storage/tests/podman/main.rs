@@ -9,6 +9,7 @@
 #![cfg(unix)]
 
 mod cut;
+mod kit;
 mod real;
 mod script;
 

@@ -3,11 +3,13 @@
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use transship_conformance::model::Form;
 use transship_core::{DeleteOptions, ErrorKind, ImageName, WriteMode};
 
 use super::*;
 
 /// A store, and podman's API for it.
+#[derive(Debug)]
 pub(crate) struct Store {
     folder: tempfile::TempDir,
     driver: &'static str,
@@ -67,16 +69,26 @@ impl Store {
     /// Whether nothing is left once all images are removed.
     pub(crate) fn is_empty_without_images(&self) -> bool {
         self.run(&["rmi", "--all", "--force"]);
-        let layers = std::fs::read_to_string(self.path("r/vfs-layers/layers.json")).unwrap();
-        layers == "[]" && std::fs::read_dir(self.path("r/vfs/dir")).unwrap().next().is_none()
+        self.layers() == "[]" && std::fs::read_dir(self.path("r/vfs/dir")).unwrap().next().is_none()
+    }
+
+    /// What podman has written of its layers.
+    pub(crate) fn layers(&self) -> String {
+        std::fs::read_to_string(self.path("r/vfs-layers/layers.json")).unwrap_or_default()
+    }
+
+    /// Starts podman's API, and says where it is. It ends by itself once nobody asks it.
+    pub(crate) fn serve(&mut self) -> String {
+        let url = format!("unix://{}", self.path("s"));
+        let mut command = self.podman();
+        command.args(["system", "service", "--time=300", &url]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        self.service = Some(command.spawn().unwrap());
+        url
     }
 
     pub(crate) async fn served(&mut self) -> ContainersStorage {
-        let url = format!("unix://{}", self.path("s"));
-        let mut command = self.podman();
-        command.args(["system", "service", "--time=0", &url]);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        self.service = Some(command.spawn().unwrap());
+        let url = self.serve();
         let storage = set("podman-url", &url);
         for _ in 0..600 {
             if read(&storage, "not-there").await.unwrap_err().kind() == ErrorKind::NotFound {
@@ -168,6 +180,7 @@ async fn exercise(store: &Store, storage: &ContainersStorage, options: &str) {
         all.open(entry).await.unwrap().root().await.unwrap();
     }
     named_by_podman(store, storage, options).await;
+    of_zstd(storage, options).await;
     deleted(store, storage, options).await;
 }
 
@@ -187,6 +200,31 @@ async fn named_by_podman(store: &Store, storage: &ContainersStorage, options: &s
     let short = format!("{options}localhost/short:1");
     assert_eq!(read(storage, &short).await.unwrap(), id(&sample(2)));
     store.run(&["untag", "localhost/x:1", "localhost/short:1"]);
+}
+
+/// podman saves no image again whose layout has layers of zstd: it gets none, and all layers, also those that it has.
+async fn of_zstd(storage: &ContainersStorage, options: &str) {
+    let zstd = Layer { form: Form::Zstd(1), ..Layer::small(42, 3072) };
+    let layers = vec![Layer::small(6, 3072), zstd];
+    let image = Image { layers, ..Image::simple(9) }.build().unwrap();
+    let name = format!("{options}localhost/zstd:1");
+    let to = storage.parse(&name).unwrap();
+    let destination = storage.destination(&to, &WriteOptions::default()).await.unwrap();
+    let [has, lacks] = image.layers()[..] else { panic!("other layers") };
+    let mut there = Expect::from(&has.descriptor);
+    there.chain = Some(has.descriptor.digest.clone());
+    assert!(destination.has(&there).await.unwrap().is_some(), "the first image has it");
+    for blob in [lacks, image.config().unwrap()] {
+        let body = Body::from_bytes(blob.bytes.clone());
+        destination.put_blob(Expect::from(&blob.descriptor), body).await.unwrap();
+    }
+    let what = Commit::new(&image.root);
+    assert_eq!(destination.verify_found(what).await.unwrap().len(), 3);
+    put(&image, &*destination).await.unwrap();
+    destination.commit(what).await.unwrap();
+    assert_eq!(read(storage, &name).await.unwrap(), id(&image));
+    let at = storage.parse(&name).unwrap();
+    storage.deletion().unwrap().delete(&at, &DeleteOptions::default()).await.unwrap();
 }
 
 /// A name goes, then the image with its last one; by its ID the image goes with all of them. What is used stays.

@@ -270,3 +270,10 @@
 //! makes the file no smaller. A claim that says only that would leave both promises unlooked at. So `Space::Pages` changes how they are
 //! looked at: twelve images come that share a layer of 256 KiB, and thirty-two come one after the other and are deleted, and the files may grow
 //! by less than half of what these take. The price: a leak of less than half of what was deleted is not seen.
+//!
+//! # 95. podman gets zstd layers as `docker save` has them
+//!
+//! podman loads a layout with zstd layers and runs it, and then saves it no more: for that it makes docker's manifest of the layout's, and docker
+//! has no such layers. To recompress them here would take the manifest's digest, too, and more time; to refuse them takes away what runs. So
+//! such an image goes without a layout, and podman makes a manifest of plain layers (decision 87 holds for all others). The price: the
+//! digest of the manifest is another one in podman, and layers that it has are sent again.

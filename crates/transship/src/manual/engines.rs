@@ -58,6 +58,11 @@
 //! Layers that podman has are not sent again. What `podman manifest` makes are lists and no images: they are not listed, and
 //! copied by name they are the image for this machine.
 //!
+//! An image with layers of zstd goes to podman as `docker save` writes images, with all of its layers: podman would keep the manifest of a layout,
+//! and then could neither save nor copy the image out again. So its ID stays, and the digest of its manifest is another one.
+//! A name whose host is an address of IPv6, as `[::1]:5000/app`, is refused before anything is sent: podman 4.3 knows no such names,
+//! and a bracket begins a store.
+//!
 //! The store itself is never written or read here. It is the private state of a Go library: lock files with a protocol of their own,
 //! JSON files that have to agree with the folders of a driver, with security labels, shifted owners and quotas, and that change
 //! from release to release. A mistake there destroys the images of containers that run. podman has that library, and loads
@@ -139,7 +144,7 @@
 //! | docker with graph drivers (overlay2, vfs) | layers that an image there has, over the same layers below them; however it came there |
 //! | docker with containerd's store, API 1.48 or later | layers of images that transship loaded, as the cache knows; with `--no-cache` none |
 //! | docker 25 to 27 with containerd's store | none: it does not say whether an image is whole |
-//! | podman, by `containers-storage:` | layers below which it has the same ones; compressed anew, they are sent once more |
+//! | podman, by `containers-storage:` | layers below which it has the same ones; compressed anew, they are sent once more; none of an image with zstd layers |
 //! | podman, by `docker-daemon:` | none: it takes whole images |
 //!
 //! Where the engine refuses the image all the same, or it is not whole, it is sent once more with all layers.
@@ -159,6 +164,7 @@
 //! | there is neither a podman that listens nor a command podman | install podman, or set `CONTAINER_HOST`, or pipe: `podman save \| transship copy docker-archive:- ...` |
 //! | podman's answer has more than 67108864 bytes | the list of images is longer than is read: ask for one image by its name |
 //! | podman ... ended with status ...: ... | podman's own words |
+//! | zstd compression is not supported for docker images | podman pulled it so itself, and cannot save it: copy it from where it came, or `podman push` it |
 //! | no containerd answers at ... | start it, or name its socket; sockets that are there are listed |
 //! | no permission for the socket ... | containerd's socket belongs to root: `sudo` |
 //! | there are no images in the namespace ... | another namespace has them: the hint lists those |
