@@ -72,6 +72,7 @@ mod load;
 mod nameless;
 mod reader;
 mod reference;
+mod removals;
 mod reply;
 mod save;
 mod source;

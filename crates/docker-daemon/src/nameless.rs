@@ -13,6 +13,7 @@ use transship_core::{
 
 use crate::engine::{Engine, Locator};
 use crate::load::Reply;
+use crate::removals::Removal;
 
 /// How long is waited, when an image was given up while an engine loads it, until it can be removed.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -64,6 +65,7 @@ impl Nameless {
         root: Digest,
         observer: &Observer,
     ) -> Self {
+        Removal::wait_for_all(&reference(&**engine, &id)).await;
         // Where it cannot be told, it counts as there.
         let absent = matches!(engine.inspect(&id).await.if_found(), Ok(None));
         let left = if absent { Left::Removed } else { Left::Kept };
@@ -130,6 +132,7 @@ impl Nameless {
         self.left = Left::Kept;
         let (engine, observer) = (Arc::clone(&self.engine), self.observer.clone());
         let (id, reply) = (self.id.clone(), self.reply.take());
+        let removal = Removal::begin(reference(&*engine, &id));
         Some(async move {
             if let Some(mut reply) = reply {
                 let _ = timeout(PATIENCE, reply.id()).await;
@@ -138,6 +141,7 @@ impl Nameless {
                 observer
                     .warn(format!("the engine may keep {id}, an image without a name: {error}"));
             }
+            drop(removal);
         })
     }
 }
@@ -148,6 +152,11 @@ impl Drop for Nameless {
             drop(spawn_to_end(removal));
         }
     }
+}
+
+/// The same for all values of one engine.
+fn reference(engine: &dyn Engine, id: &str) -> String {
+    format!("{}{id}", engine.reference(&Locator::All))
 }
 
 /// # Errors
