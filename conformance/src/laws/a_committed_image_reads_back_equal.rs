@@ -95,7 +95,7 @@ async fn one(lab: &Lab, node: &Node, names: &[transship_core::ImageName]) -> Hel
         let again = source.manifest(seen.root.descriptor()).await.during(|| "asking for the root")?;
         hold!(again.bytes() == seen.root.bytes(), "the root, asked for as a manifest, is another one");
         let (found, said) = (seen.root.descriptor(), &committed.descriptor);
-        // Who unpacks layers keeps the digest that was sent, and makes the manifest of its tars when it is read.
+        // A place that unpacks layers says the digest that was sent, and makes a manifest of its tars when it is read.
         let is_made = lab.claims().manifests == Manifests::Rebuilt && lab.claims().layers == Layers::Tars;
         hold!(
             is_made || (&found.digest, found.size, &found.media_type)

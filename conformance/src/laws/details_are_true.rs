@@ -32,7 +32,7 @@ fn check(kit: &Kit) -> Held {
 async fn all_true(lab: &Lab) -> Held {
     let reader = lab.reader().await?;
     let mut next = 0;
-    // Who has layers unpacked says what they take there, until the image is read.
+    // A place that unpacks layers says what they take there, until the image is read.
     let is_estimate = lab.claims().layers == Layers::Tars && reader.details_are_costly();
     for entry in reader.entries() {
         hold!(entry.index >= next, "entry {} comes after entry {next}", entry.index);

@@ -59,8 +59,8 @@ pub(crate) fn rename(text: &str) -> Result<Rename> {
     text.parse()
 }
 
-/// A pattern for tags. What other tools would take for a wildcard, and no tag has, fits nothing: of tags that stay, that
-/// would be noticed too late.
+/// A pattern for tags. Wildcards of other tools are refused: no tag has such letters, and a `--not-tags` that fits nothing would
+/// let all tags be deleted.
 pub(crate) fn pattern(text: &str) -> Result<String> {
     let Some(other) = text.chars().find(|c| "?[]{}()|^$\\,".contains(*c)) else {
         return Ok(text.to_owned());

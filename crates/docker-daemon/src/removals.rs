@@ -1,7 +1,8 @@
 //! [`Removal`]: images that are being removed because their commit was given up.
 //!
-//! Such a removal goes on in a task. A commit of the same image that comes meanwhile waits for it: else the removal, which has
-//! seen an image without a name, could remove the one that this commit has just named.
+//! Such a removal goes on in a task. A commit of the same image that begins to look for it meanwhile waits: else the removal, which
+//! has seen an image without a name, could remove the one that this commit has just named. A removal that begins after that look is
+//! not waited for.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

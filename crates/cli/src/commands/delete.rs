@@ -26,7 +26,7 @@ struct Deleted {
 struct Target {
     at: Reference,
     names: DeletedNames,
-    /// It was there before anything was deleted. What is gone at its turn went with another name of its image.
+    /// It was there before anything was deleted: if it is gone at its turn, it is taken to have gone with another name of its image.
     seen: bool,
 }
 
