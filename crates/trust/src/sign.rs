@@ -14,6 +14,9 @@ use crate::key::{decode_pem, invalid};
 use crate::payload::COSIGN_TYPE;
 use crate::{PublicKey, SimpleSignature};
 
+/// How a key in SEC1 form begins.
+const SEC1: &[u8] = b"-----BEGIN EC PRIVATE KEY-----";
+
 /// A private key that signs: ECDSA on P-256.
 pub struct SigningKey {
     pair: EcdsaKeyPair,
@@ -26,13 +29,14 @@ impl SigningKey {
     /// # Errors
     /// `InvalidInput` for what is no such key; it says what is there instead. `Unsupported` for keys with a passphrase.
     pub fn from_pem(pem: &[u8]) -> Result<Self> {
+        // `openssl ecparam -genkey` writes the curve before it, in a block of its own.
+        if pem.windows(SEC1.len()).any(|at| at == SEC1) {
+            return Err(invalid("it is a key in SEC1 form, and PKCS#8 is needed".to_owned())
+                .hint("`openssl pkcs8 -topk8 -nocrypt -in KEY` converts it"));
+        }
         let (label, der) = decode_pem(pem)?;
         match label.as_str() {
             "PRIVATE KEY" => {}
-            "EC PRIVATE KEY" => {
-                return Err(invalid("it is a key in SEC1 form, and PKCS#8 is needed".to_owned())
-                    .hint("`openssl pkcs8 -topk8 -nocrypt -in KEY` converts it"));
-            }
             label if label.starts_with("ENCRYPTED") => return Err(with_passphrase(label)),
             "PUBLIC KEY" => {
                 return Err(invalid("it is the public key, which checks signatures".to_owned())
@@ -43,7 +47,9 @@ impl SigningKey {
         let random = SystemRandom::new();
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &der, &random);
         let pair = pair.map_err(|error| {
-            invalid(format!("it is no key of ECDSA P-256 that can be used: {error}"))
+            invalid(format!("it is no key of ECDSA P-256 that can be used: {error}")).hint(
+                "`openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out KEY` makes one",
+            )
         })?;
         Ok(Self { pair, random })
     }
@@ -124,5 +130,30 @@ fn with_passphrase(label: &str) -> Error {
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SigningKey(***)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ring::signature::ECDSA_P384_SHA384_ASN1_SIGNING;
+
+    use super::*;
+
+    #[test]
+    fn keys_of_other_forms_and_curves_say_what_to_do() {
+        let hint = |pem: &str| {
+            let error = SigningKey::from_pem(pem.as_bytes()).unwrap_err();
+            error.advice().map(ToString::to_string).unwrap_or_default()
+        };
+        let sec1 = "-----BEGIN EC PRIVATE KEY-----\nAAAA\n-----END EC PRIVATE KEY-----\n";
+        let curve = "-----BEGIN EC PARAMETERS-----\nAAAA\n-----END EC PARAMETERS-----\n";
+        for pem in [sec1, &format!("{curve}{sec1}")] {
+            assert!(hint(pem).contains("openssl pkcs8"), "{pem}");
+        }
+        let random = SystemRandom::new();
+        let p384 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P384_SHA384_ASN1_SIGNING, &random).unwrap();
+        let body = STANDARD.encode(p384.as_ref());
+        let p384 = format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n");
+        assert!(hint(&p384).contains("ec_paramgen_curve:P-256"), "{}", hint(&p384));
     }
 }

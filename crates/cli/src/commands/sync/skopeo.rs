@@ -194,17 +194,51 @@ fn regex(text: &str) -> Result<Regex> {
     })
 }
 
+/// The most versions that a range may leave out: each doubles the ranges that stand for it.
+const LEFT_OUT: usize = 6;
+
 /// The notation of Go's semver package as that of cargo: alternatives, parts that are separated by blanks, ranges with a hyphen,
-/// and a version alone, which is that version.
+/// versions that are left out, and a version alone, which is that version.
 fn ranges(text: &str) -> Result<Vec<Tags>> {
-    text.split("||").map(|range| Tags::default().with_versions(&cargo_range(range)?)).collect()
+    let mut all = Vec::new();
+    for range in text.split("||") {
+        for range in cargo_ranges(range)? {
+            all.push(Tags::default().with_versions(&range)?);
+        }
+    }
+    Ok(all)
 }
 
-fn cargo_range(range: &str) -> Result<String> {
+/// Ranges of which a version has to be in one.
+fn cargo_ranges(range: &str) -> Result<Vec<String>> {
     let range = range.trim();
     if let Some((from, to)) = range.split_once(" - ") {
-        return Ok(format!(">={}, <={}", plain(from), plain(to)));
+        return Ok(vec![format!(">={}, <={}", plain(from), plain(to))]);
     }
+    let parts = cargo_parts(range);
+    let (left_out, parts): (Vec<_>, Vec<_>) =
+        parts.into_iter().partition(|part| part.starts_with("!="));
+    if left_out.len() > LEFT_OUT {
+        let message = format!("the range {range:?} leaves out more than {LEFT_OUT} versions");
+        return Err(Error::new(ErrorKind::InvalidInput, message));
+    }
+    // What is not a version is below or above it.
+    let mut all = vec![parts];
+    for version in left_out.iter().map(|part| &part[2..]) {
+        let beside = |range: &Vec<String>| {
+            ["<", ">"].map(|side| [&range[..], &[format!("{side}{version}")]].concat())
+        };
+        all = all.iter().flat_map(beside).collect();
+    }
+    let joined = |parts: Vec<String>| parts.join(", ");
+    Ok(if all == [Vec::<String>::new()] {
+        vec!["*".to_owned()]
+    } else {
+        all.into_iter().map(joined).collect()
+    })
+}
+
+fn cargo_parts(range: &str) -> Vec<String> {
     let mut parts: Vec<String> = Vec::new();
     for word in range.split([',', ' ']).filter(|word| !word.is_empty()) {
         // `>= 1.2`: the operator stands alone.
@@ -225,11 +259,7 @@ fn cargo_range(range: &str) -> Result<String> {
             _ => format!("{operator}{}", plain(version)),
         });
     }
-    if parts.iter().any(|part| part.starts_with("!=")) {
-        let message = format!("the range {range:?}: != is not supported");
-        return Err(Error::new(ErrorKind::InvalidInput, message));
-    }
-    Ok(if parts.is_empty() { "*".to_owned() } else { parts.join(", ") })
+    parts
 }
 
 fn plain(version: &str) -> &str {
@@ -247,6 +277,8 @@ fn wrong(line: usize, why: impl Into<Cow<'static, str>>) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use transship::ImageName;
+
     use super::*;
 
     /// From skopeo-sync(1).
@@ -305,10 +337,26 @@ quay.io:
             ("*", "*"),
             ("", "*"),
         ] {
-            assert_eq!(cargo_range(go).unwrap(), cargo, "{go}");
+            assert_eq!(cargo_ranges(go).unwrap(), [cargo], "{go}");
         }
         assert_eq!(ranges("1.x || >=3").unwrap().len(), 2);
-        assert!(ranges("!=1.2").is_err() && ranges("newest").is_err());
+        assert!(ranges("newest").is_err() && ranges("!=newest").is_err());
+        assert!(ranges("!=1 !=2 !=3 !=4 !=5 !=6 !=7").is_err());
+    }
+
+    #[test]
+    fn versions_that_are_left_out() {
+        let tags = ["1.1.9", "1.2.0", "1.2.3", "1.3", "2.0.1"];
+        let fits = |range: &str| {
+            let ranges = ranges(range).unwrap();
+            let name = |tag: &str| ImageName::new(format!("x:{tag}")).unwrap();
+            let in_one = |tag: &&str| ranges.iter().any(|range| range.fits(&name(tag)));
+            tags.into_iter().filter(in_one).collect::<Vec<_>>()
+        };
+        assert_eq!(fits("!=1.2.3"), ["1.1.9", "1.2.0", "1.3", "2.0.1"]);
+        assert_eq!(fits(">=1.2 != 1.3.0, <2"), ["1.2.0", "1.2.3"]);
+        assert_eq!(fits("!=1.2 !=2.0.1"), ["1.1.9", "1.3"]);
+        assert_eq!(fits("!=1 || 1.2.0"), ["1.2.0", "2.0.1"]);
     }
 
     #[test]
