@@ -188,7 +188,7 @@ pub enum Names {
     OciOrDocker,
     /// Docker names with a tag.
     Docker,
-    /// As that, but for those whose host is an address of IPv6 in brackets: they are refused with `Unsupported`.
+    /// As that, but for those whose host is an address of IPv6 in brackets: they are refused with `Unsupported` or `InvalidInput`.
     DockerNotIpv6,
 }
 

@@ -116,7 +116,9 @@ impl Ability {
             }
             Self::Signatures => "detached signatures are not kept, so users lose them",
             Self::Beside => "nothing is kept beside images, so users lose cosign's signatures",
-            Self::TagsMoveIfUnchanged => "of two users who sign at once, one has to sign again",
+            Self::TagsMoveIfUnchanged => {
+                "who signs waits for half a second, and may have to write again"
+            }
             Self::TagsMoveAlways => "users lose nothing: of two signers at once, the later fails",
             Self::ShowsAtFinish => {
                 "each image of a writer shows with its commit, so when a copy of several fails users find some of them"

@@ -128,7 +128,9 @@ async fn read(lab: &Lab, passed: Passed, want: &[Shown]) -> Held {
         let source = lab.transport().source(&entry.reference, &how).await;
         let mut seen = Seen::read(&*source.during(|| reference.clone())?).await?;
         if by_name {
-            // What was opened by one name need not know the others.
+            // What was opened by one name need not know the others, and has none that is of another image.
+            let strange = seen.names.iter().find(|name| !want.seen.names.contains(name));
+            hold!(strange.is_none(), "{reference}, opened by itself, has the name {}", listed(strange));
             seen.names.clone_from(&want.seen.names);
         }
         hold!(seen == want.seen, "{reference}, opened by itself, is another image");

@@ -23,8 +23,13 @@ impl Destination {
         self.check(what).await?;
         let mut writing = self.writing.lock().await;
         if self.is_for_docker_alone(what.root) {
-            // That form has all layers.
-            return Ok(self.begin_again(&mut writing));
+            // That form has all layers. Those that were put stay in the tar: its lists come at the end.
+            return Ok(match *writing {
+                Writing::NotBegun | Writing::Open(_) => {
+                    self.found().drain().map(|(digest, _)| digest).collect()
+                }
+                Writing::Loaded(_) | Writing::Broken => self.begin_again(&mut writing),
+            });
         }
         match self.load_open(what, &mut writing).await {
             Ok(nameless) => {

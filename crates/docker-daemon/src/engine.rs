@@ -351,7 +351,7 @@ pub fn kind_of(words: &str) -> ErrorKind {
         ErrorKind::Conflict
     } else if has(&["permission denied"]) {
         ErrorKind::Denied
-    } else if has(&["archive/tar: ", "Digest did not match"]) {
+    } else if has(&["archive/tar: invalid tar header", "Digest did not match"]) {
         // A layer is no tar, or not the one that the config says.
         ErrorKind::Corrupt
     } else {

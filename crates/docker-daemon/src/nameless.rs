@@ -13,7 +13,7 @@ use transship_core::{
 
 use crate::engine::{Engine, Locator};
 use crate::load::Reply;
-use crate::removals::Removal;
+use crate::running::Running;
 
 /// How long is waited, when an image was given up while an engine loads it, until it can be removed.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -26,7 +26,10 @@ pub(crate) struct Nameless {
     pub(crate) id: String,
     /// The root that was sent.
     pub(crate) root: Digest,
-    left: Left,
+    /// Whether it was there before.
+    before: Before,
+    /// Until it is decided whether the image stays.
+    running: Option<Running>,
     reply: Option<Reply>,
     observer: Observer,
 }
@@ -49,12 +52,12 @@ impl From<Option<WriteMode>> for Taken {
     }
 }
 
-/// What becomes of the image when it gets no name.
+/// Whether the engine had an image before it was loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Left {
-    /// It was not there before, and is removed.
-    Removed,
-    Kept,
+enum Before {
+    Absent,
+    /// Or it cannot be told.
+    There,
 }
 
 impl Nameless {
@@ -65,12 +68,15 @@ impl Nameless {
         root: Digest,
         observer: &Observer,
     ) -> Self {
-        Removal::wait_for_all(&reference(&**engine, &id)).await;
-        // Where it cannot be told, it counts as there.
-        let absent = matches!(engine.inspect(&id).await.if_found(), Ok(None));
-        let left = if absent { Left::Removed } else { Left::Kept };
+        let running = Running::begin(format!("{}{id}", engine.reference(&Locator::All))).await;
         let (engine, observer) = (Arc::clone(engine), observer.clone());
-        Self { engine, id, root, left, reply: None, observer }
+        // Before the engine is asked: another commit may leave the image to this one.
+        let (before, running) = (Before::There, Some(running));
+        let mut this = Self { engine, id, root, before, running, reply: None, observer };
+        if matches!(this.engine.inspect(&this.id).await.if_found(), Ok(None)) {
+            this.before = Before::Absent;
+        }
+        this
     }
 
     /// The ID of what was loaded, where the engine says it.
@@ -104,7 +110,7 @@ impl Nameless {
                 self.remove().await;
                 return Err(error.context(format!("giving the name {name}")));
             }
-            self.left = Left::Kept;
+            self.stays();
             self.observer.notify(Notice::Published(reference.clone()));
             references.push(reference);
         }
@@ -113,7 +119,13 @@ impl Nameless {
 
     /// Keeps it without a name.
     pub(crate) fn keep(mut self) {
-        self.left = Left::Kept;
+        self.stays();
+    }
+
+    fn stays(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.succeeds();
+        }
     }
 
     /// Removes it, also when this future is dropped.
@@ -126,13 +138,9 @@ impl Nameless {
 
     /// Removes it, once the engine has loaded it. What cannot be removed is warned of.
     fn removal(&mut self) -> Option<impl Future<Output = ()> + Send + 'static> {
-        if self.left == Left::Kept {
-            return None;
-        }
-        self.left = Left::Kept;
+        let removal = self.running.take()?.gives_up(self.before == Before::Absent)?;
         let (engine, observer) = (Arc::clone(&self.engine), self.observer.clone());
         let (id, reply) = (self.id.clone(), self.reply.take());
-        let removal = Removal::begin(reference(&*engine, &id));
         Some(async move {
             if let Some(mut reply) = reply {
                 let _ = timeout(PATIENCE, reply.id()).await;
@@ -152,11 +160,6 @@ impl Drop for Nameless {
             drop(spawn_to_end(removal));
         }
     }
-}
-
-/// The same for all values of one engine.
-fn reference(engine: &dyn Engine, id: &str) -> String {
-    format!("{}{id}", engine.reference(&Locator::All))
 }
 
 /// # Errors

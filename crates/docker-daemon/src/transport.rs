@@ -238,11 +238,12 @@ fn names(
         }
         Locator::All => how.names.iter().map(kept).collect::<Result<_>>()?,
         image => {
-            let mut names = vec![image.as_name().ok_or_else(|| {
+            let own = image.as_name().ok_or_else(|| {
                 invalid(format!(
                     "{at}: an engine gives IDs and digests itself, an image gets a name and a tag"
                 ))
-            })?];
+            })?;
+            let mut names = vec![kept(&ImageName::new(&own.to_string())?)?];
             names.extend(how.names.iter().map(kept).collect::<Result<Vec<_>>>()?);
             names
         }

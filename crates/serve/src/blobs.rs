@@ -76,14 +76,16 @@ pub(crate) async fn whole(
     let Some((part, status)) = part(method, headers, digest, size) else {
         return Ok(beyond(digest, size));
     };
-    let Some(now) = state(&file, digest).await else {
-        let why = format!("blob {digest} was deleted meanwhile");
-        return Err(Refusal::unknown("BLOB_UNKNOWN", why).into());
-    };
-    let file = SharedFile::new(&view.chunks, file, now);
-    let sending = match *method {
-        Method::HEAD => Sending::nothing(),
-        _ => Sending::file(file, part.clone()),
+    let sending = if method == Method::HEAD {
+        Sending::nothing()
+    } else {
+        let now = state(&file, digest).await.ok_or_else(|| {
+            Error::new(
+                ErrorKind::Unexpected,
+                format!("the file of blob {digest} cannot be looked at"),
+            )
+        })?;
+        Sending::file(SharedFile::new(&view.chunks, file, now), part.clone())
     };
     Ok(reply_with(sending, digest, part, status, size))
 }

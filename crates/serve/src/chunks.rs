@@ -50,9 +50,10 @@ impl SharedFile {
     pub(crate) fn chunk(&self, number: u64) -> Chunk {
         let mut kept = self.chunks.0.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (Arc::clone(&self.state), number);
+        // Where reading failed, it may succeed now.
+        let failed = |chunk: &Chunk| matches!(chunk.clone().now_or_never(), Some(Err(_)));
         match kept.chunks.get(&key) {
-            // Reading may succeed the next time.
-            Some(chunk) if !matches!(chunk.peek(), Some(Err(_))) => chunk.clone(),
+            Some(chunk) if !failed(chunk) => chunk.clone(),
             _ => kept.keep(key, read(Arc::clone(&self.file), number)),
         }
     }
@@ -92,8 +93,9 @@ fn read(file: Arc<FileRange>, number: u64) -> Chunk {
 #[cfg(test)]
 mod tests {
     use std::fs::{self, File};
-    use std::os::unix::fs::FileExt;
+    use std::io::Write;
     use std::path::Path;
+    use std::time::SystemTime;
 
     use transship_core::sha256;
 
@@ -111,13 +113,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("blob");
         let size = (KEPT as u64 + 2) * CHUNK + 5;
-        let make = File::create(&path).unwrap();
+        let mut make = File::create(&path).unwrap();
         make.set_len(size).unwrap();
         let chunks = Arc::<Chunks>::default();
         let (one, other) = (shared(&chunks, &path), shared(&chunks, &path));
         assert_eq!(one.chunk(0).await.unwrap()[0], 0);
-        // From here on, those who look can tell what is read anew.
-        make.write_at(b"x", 0).unwrap();
+        // What is read from here on begins with another byte, and the file is in another state.
+        make.write_all(b"x").unwrap();
+        make.set_modified(SystemTime::UNIX_EPOCH).unwrap();
         assert_eq!(other.chunk(0).await.unwrap()[0], 0);
         assert_eq!(shared(&chunks, &path).chunk(0).await.unwrap()[0], b'x');
         let last = other.chunk(KEPT as u64 + 2).await.unwrap();
@@ -141,6 +144,8 @@ mod tests {
         let file = SharedFile { chunks, file: Arc::new(closed), state };
         fs::rename(&path, folder.path().join("gone")).unwrap();
         file.chunk(0).await.unwrap_err();
+        // Nobody waits for this one.
+        drop(file.chunk(0));
         fs::rename(folder.path().join("gone"), &path).unwrap();
         assert_eq!(&file.chunk(0).await.unwrap()[..], b"abc");
     }

@@ -47,7 +47,8 @@ impl Current {
         for place in &*places {
             read.push(Arc::new(place.read(None).await.context(|| &place.reference)?));
         }
-        let view = Arc::new(View::new(Arc::clone(&places), &read, observer.clone()));
+        let view =
+            Arc::new(View::new(Arc::clone(&places), &read, Arc::default(), observer.clone()));
         let turns = places.iter().map(|_| tokio::sync::Mutex::default()).collect();
         let listing = places.iter().map(|_| Mutex::default()).collect();
         let known = Mutex::new(Known { view, read });
@@ -110,7 +111,8 @@ impl Current {
         let mut known = self.known();
         known.read[at] = Arc::new(read);
         let (places, observer) = (Arc::clone(&self.places), self.observer.clone());
-        known.view = Arc::new(View::new(places, &known.read, observer));
+        let chunks = Arc::clone(&known.view.chunks);
+        known.view = Arc::new(View::new(places, &known.read, chunks, observer));
     }
 
     /// The positions of the places that have changed, or may have.

@@ -24,6 +24,7 @@ pub(crate) struct View {
     known: Mutex<Known>,
     /// Of the blobs, since then.
     pub(crate) verdicts: Arc<Verdicts>,
+    /// Of all views of a registry.
     pub(crate) chunks: Arc<Chunks>,
     observer: Observer,
 }
@@ -86,7 +87,12 @@ pub(crate) enum NoRepository {
 }
 
 impl View {
-    pub(crate) fn new(places: Arc<[Place]>, read: &[Arc<ReadPlace>], observer: Observer) -> Self {
+    pub(crate) fn new(
+        places: Arc<[Place]>,
+        read: &[Arc<ReadPlace>],
+        chunks: Arc<Chunks>,
+        observer: Observer,
+    ) -> Self {
         let mut repositories = BTreeMap::<FullName, Named>::new();
         let mut images = Vec::<Slot>::new();
         for (place, image) in
@@ -112,7 +118,7 @@ impl View {
         for name in repositories.keys() {
             paths.entry(name.path.clone()).or_default().push(name.clone());
         }
-        let (known, verdicts, chunks) = (Mutex::default(), Arc::default(), Arc::default());
+        let (known, verdicts) = (Mutex::default(), Arc::default());
         Self { repositories, paths, images, places, known, verdicts, chunks, observer }
     }
 

@@ -1,11 +1,11 @@
 //! `transship delete`.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 use transship::transport::{DeleteMode, DeleteOptions, DeletedNames, ResultExt};
-use transship::{Error, ErrorKind, ReadOptions, Reference, Tags, Transports};
+use transship::{Digest, Error, ErrorKind, ReadOptions, Reference, Tags, Transports};
 
 use super::able;
 use crate::args;
@@ -26,8 +26,8 @@ struct Deleted {
 struct Target {
     at: Reference,
     names: DeletedNames,
-    /// It was there before anything was deleted: if it is gone at its turn, it is taken to have gone with another name of its image.
-    seen: bool,
+    /// The digest of its root before anything was deleted, where it was looked at.
+    root: Option<Digest>,
 }
 
 pub(super) async fn run(args: args::Delete, session: &Session) -> Result {
@@ -41,7 +41,7 @@ pub(super) async fn run(args: args::Delete, session: &Session) -> Result {
         // Before anything changes.
         deletion(&known, &input.reference)?;
         if tags.is_all() {
-            targets.push(Target { at: input.reference, names: how.names, seen: false });
+            targets.push(Target { at: input.reference, names: how.names, root: None });
         } else {
             targets.extend(chosen(&input, &tags, &known, how.names).await?);
         }
@@ -84,18 +84,18 @@ async fn chosen(
         if names == DeletedNames::All || entry.names.len() == all {
             // A registry lists each tag of an image as an entry of its own, and the others stay.
             let names = if all > 1 { DeletedNames::All } else { names };
-            targets.push(Target { at: entry.reference, names, seen: true });
+            targets.push(Target { at: entry.reference, names, root: None });
             continue;
         }
         for name in &entry.names {
             let at = places::named(&**transport, at, name)?;
-            targets.push(Target { at, names, seen: true });
+            targets.push(Target { at, names, root: None });
         }
     }
     Ok(targets)
 }
 
-/// Finds out which of several are there, where one may take others along: in registries.
+/// Finds out what several stand for in registries, where a deletion may take other tags of the same image along.
 async fn look(
     targets: &mut [Target],
     known: &Transports,
@@ -104,10 +104,12 @@ async fn look(
     if targets.len() == 1 {
         return Ok(());
     }
-    for target in targets.iter_mut().filter(|target| !target.seen) {
+    for target in targets {
         let transport = known.of(&target.at)?;
         if transport.compares_roots() {
-            target.seen = transport.source(&target.at, how).await.if_found()?.is_some();
+            let source = transport.source(&target.at, how).await.if_found()?;
+            let root = source.as_ref().and_then(|source| source.root_descriptor());
+            target.root = root.map(|root| root.digest.clone());
         }
     }
     Ok(())
@@ -121,11 +123,16 @@ async fn delete(
     session: &Session,
     done: &mut Deleted,
 ) -> transship::Result<()> {
-    for Target { at, names, seen } in targets {
+    let mut gone = HashSet::new();
+    for Target { at, names, root } in targets {
         match deletion(known, &at)?.delete(&at, &how.clone().with_names(names)).await {
-            Err(error) if seen && error.kind() == ErrorKind::NotFound => {}
+            // It went with another tag of its image.
+            Err(error)
+                if error.kind() == ErrorKind::NotFound
+                    && root.as_ref().is_some_and(|root| gone.contains(root)) => {}
             outcome => outcome?,
         }
+        gone.extend(root);
         let deleted = if done.dry_run { "would be deleted:" } else { "deleted" };
         session.reporter.say(&safe(&format!("{deleted} {at}")));
         done.deleted.push(at.to_string());
@@ -146,7 +153,7 @@ fn deletion<'t>(
 
 /// Those given by position first, from the last to the first: deleting one moves those behind it.
 fn in_order(mut targets: Vec<Target>) -> Vec<Target> {
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     targets.retain(|target| seen.insert(target.clone()));
     let position = |target: &Target| {
         let (_, index) = target.at.locator().rsplit_once(":@")?;

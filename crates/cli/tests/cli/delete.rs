@@ -96,6 +96,21 @@ fn tags_of_one_image_go_together_where_all_of_them_are_to_go() {
 }
 
 #[test]
+fn a_tag_that_moved_is_not_said_to_be_deleted() {
+    for deletes in [Deletes::Allowed, Deletes::ByDigest] {
+        let (session, registry, host) = start(deletes);
+        let digest = session.ok(&format!("digests docker://{host}/app:1.8"));
+        let digest = digest.split_whitespace().find(|word| word.starts_with("sha256:")).unwrap();
+        let before = tags(&registry);
+        // Tag 2.0 stands for another image.
+        let moved = format!("docker://{host}/app:2.0@{digest}");
+        let said = failed(&session, &format!("delete {moved} docker://{host}/app:1.9"), 3);
+        assert!(!said.contains("deleted docker"), "{said}");
+        assert_eq!(tags(&registry), before, "{deletes:?}");
+    }
+}
+
+#[test]
 fn names_are_chosen_in_layouts_and_archives_too() {
     let session = Session::new();
     session.ok("copy -q --all-images hello.tar oci:layout");

@@ -187,7 +187,7 @@
 //! | `names: Docker`, `OciOrDocker`, `DockerNotIpv6` | the format cannot hold other names | parsing them is tedious: an escape is two lines |
 //! | `manifests: Rebuilt` | the format has no place for a manifest (`docker save`); images of one config are then one | manifests are parsed and written again: digests are lost |
 //! | `digests: Sha256` | a server keeps blobs by sha256 alone, and others are refused with `Unsupported` | other digests are rare |
-//! | `layers: Tars` | the place unpacks layers (an engine's store), and what is no tar is refused with `Unsupported`; with `manifests: Rebuilt` they may come back plain | layers are stored as they are: charts and other files are layers, too |
+//! | `layers: Tars` | the place unpacks layers (an engine's store), and what is no tar is refused with `Unsupported` or `Corrupt`; with `manifests: Rebuilt` they may come back plain | layers are stored as they are: charts and other files are layers, too |
 //! | `append: Refused` | the place is replaced whole: a tar | a lock is missing |
 //! | `writers: One` | nothing there can be locked | a race is rare |
 //! | `processes: One` | it is in memory, or an embedded database lets one process in | a cache holds what other processes write |
