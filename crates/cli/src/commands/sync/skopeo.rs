@@ -349,7 +349,7 @@ quay.io:
         let tags = ["1.1.9", "1.2.0", "1.2.3", "1.3", "2.0.1"];
         let fits = |range: &str| {
             let ranges = ranges(range).unwrap();
-            let name = |tag: &str| ImageName::new(format!("x:{tag}")).unwrap();
+            let name = |tag: &str| ImageName::new(&format!("x:{tag}")).unwrap();
             let in_one = |tag: &&str| ranges.iter().any(|range| range.fits(&name(tag)));
             tags.into_iter().filter(in_one).collect::<Vec<_>>()
         };
