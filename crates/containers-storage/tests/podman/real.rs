@@ -221,7 +221,7 @@ async fn of_zstd(storage: &ContainersStorage, options: &str) {
     let what = Commit::new(&image.root);
     // What was put stays put.
     let wanted = destination.verify_found(what).await.unwrap();
-    assert_eq!(wanted, [has.descriptor.digest.clone()]);
+    assert_eq!(wanted, std::slice::from_ref(&has.descriptor.digest));
     let body = Body::from_bytes(has.bytes.clone());
     destination.put_blob(Expect::from(&has.descriptor), body).await.unwrap();
     assert!(destination.verify_found(what).await.unwrap().is_empty());
