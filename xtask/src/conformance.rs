@@ -3,24 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::path::Path;
 
 use serde_json::Value;
 
 use crate::args::Args;
+use crate::built::{self, Program};
 use crate::counts::Counts;
 use crate::sh::{self, Result};
 
 /// Where a package keeps the cases that once failed.
 const KEPT: &str = "tests/conformance.kept";
-
-/// A program that holds a transport to the laws.
-struct Target {
-    /// Of its package.
-    folder: PathBuf,
-    program: PathBuf,
-}
 
 /// What became of a law.
 struct Row {
@@ -96,7 +89,7 @@ fn hold(variables: &[(&str, Option<String>)], law: Option<&str>) -> Result<(bool
         // What an earlier run left is none of ours.
         let _ = fs::remove_dir_all(&reports);
         fs::create_dir_all(&reports).map_err(|e| format!("{}: {e}", reports.display()))?;
-        let mut command = sh::command(&target.program, ["--quiet"]);
+        let mut command = sh::command(&target.path, ["--quiet"]);
         command.args(law.iter()).current_dir(&target.folder).env("TRANSSHIP_REPORT", &reports);
         command.envs(variables.iter().filter_map(|(name, value)| Some((name, value.as_ref()?))));
         good &= sh::cargo_quietly(&mut command)?;
@@ -107,33 +100,11 @@ fn hold(variables: &[(&str, Option<String>)], law: Option<&str>) -> Result<(bool
     Ok((good, rows))
 }
 
-/// The test targets named `conformance`, and the kit's own transport in memory. They are built at once, as the tests of the
-/// whole workspace are: package by package, each would need its dependencies with other features.
-fn targets() -> Result<Vec<Target>> {
-    let mut command = sh::cargo(["test", "--quiet", "--workspace", "--no-run"]);
-    command.args(["--test", "conformance", "--test", "memory"]);
-    command.arg("--message-format=json-render-diagnostics");
-    let output = command.stderr(Stdio::inherit()).output();
-    let output = output.map_err(|e| format!("{} cannot run: {e}", sh::show(&command)))?;
-    if !output.status.success() {
-        return Err(format!("{} failed", sh::show(&command)));
-    }
-    let said = String::from_utf8_lossy(&output.stdout);
-    let messages = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let mut targets: Vec<_> = messages.filter_map(|message| target(&message)).collect();
-    targets.sort_by(|a, b| a.folder.cmp(&b.folder));
-    Ok(targets)
-}
-
-/// What cargo says that it has built, if it is one of them.
-fn target(built: &Value) -> Option<Target> {
-    let program = built["executable"].as_str()?;
-    let folder = Path::new(built["manifest_path"].as_str()?).parent()?;
-    let name = built["target"]["name"].as_str()?;
-    let is_test = built["target"]["kind"][0] == "test";
-    let kits_own = name == "memory" && folder.ends_with("conformance");
-    (is_test && (name == "conformance" || kits_own))
-        .then(|| Target { folder: folder.to_owned(), program: program.into() })
+/// The test targets named `conformance`, and the kit's own transport in memory.
+fn targets() -> Result<Vec<Program>> {
+    let mut programs = built::tests(&["conformance", "memory"])?;
+    programs.retain(|it| it.name == "conformance" || it.folder.ends_with("conformance"));
+    Ok(programs)
 }
 
 fn read(folder: &Path) -> Result<Vec<Row>> {

@@ -7,6 +7,7 @@
 mod args;
 mod arrows;
 mod bench;
+mod built;
 mod ci;
 mod conformance;
 mod counts;
@@ -62,8 +63,8 @@ cargo xtask scale   [--images 10,100,1000,4000] | --bundle [--mib 5120] | --pipe
 
 The peers are Debian packages: .ci/install-peers. A peer that is missing is skipped by name, and fails with
 --require-peers. --filter takes the checks whose name holds S. --image is a docker-archive with one image
-(default: made once with debootstrap, under target/bench). Those that run the command build it as it is released;
-TRANSSHIP=FILE in the environment names another binary.";
+(default: made once with debootstrap, under target/bench). bench and scale run the command as it is released,
+interop and faults as the tests do; TRANSSHIP=FILE in the environment names another binary.";
 
 fn main() -> ExitCode {
     let mut words = std::env::args().skip(1);

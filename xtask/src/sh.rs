@@ -198,18 +198,6 @@ pub(crate) fn target() -> Result<PathBuf> {
     Ok(PathBuf::from(folder))
 }
 
-/// The command as it is released, built if need be; `TRANSSHIP=FILE` names another one.
-pub(crate) fn transship() -> Result<PathBuf> {
-    if let Some(other) = std::env::var_os("TRANSSHIP") {
-        return Ok(PathBuf::from(other));
-    }
-    let (done, _) = watch(&mut cargo(["build", "--release", "--quiet", "-p", "transship-cli"]))?;
-    if !done {
-        return Err("the command does not build".to_owned());
-    }
-    Ok(target()?.join("release/transship"))
-}
-
 /// The end of a text, enough to see what went wrong.
 pub(crate) fn tail(text: &str) -> String {
     let lines: Vec<&str> = text.trim_end().lines().collect();

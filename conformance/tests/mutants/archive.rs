@@ -152,6 +152,10 @@ impl ArchiveReader for BrokenReader {
         &self.entries
     }
 
+    fn details_are_costly(&self) -> bool {
+        self.of.fault == Fault::EstimatesAreTooHigh || self.inner.details_are_costly()
+    }
+
     async fn details(&self, entry: &ArchiveEntry) -> Result<EntryDetails> {
         if self.of.fault == Fault::DetailsOfTheFirst {
             return self.inner.details(&self.inner.entries()[0]).await;
@@ -159,6 +163,9 @@ impl ArchiveReader for BrokenReader {
         let mut details = self.inner.details(entry).await?;
         if self.of.fault == Fault::SizeCountsTheConfig {
             details.size += 1;
+        }
+        if self.of.fault == Fault::EstimatesAreTooHigh {
+            details.size += 2 << 20;
         }
         if self.of.fault == Fault::LayersCountEachTime
             && let Document::Image(image) = self.inner.open(entry).await?.root().await?.document()

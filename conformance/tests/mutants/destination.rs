@@ -387,7 +387,7 @@ impl BrokenDestination<'_> {
             Fault::CommitGivesThePlace => {
                 committed.references = vec![place(&self.of.memory, &self.at)];
             }
-            Fault::CommitGivesTheConfig => {
+            Fault::CommitGivesTheConfig | Fault::CommitOfTarsGivesTheConfig => {
                 committed.descriptor =
                     config.into_iter().next().unwrap_or(committed.descriptor.clone());
             }

@@ -77,6 +77,8 @@ faults! {
     SourceHasNoNames => "a_committed_image_reads_back_equal",
     /// The commit gives the digest of the config.
     CommitGivesTheConfig => "a_committed_image_reads_back_equal",
+    /// The same, where layers are unpacked and manifests are made anew.
+    CommitOfTarsGivesTheConfig => "a_committed_image_reads_back_equal",
     /// Layers are put in the order of the config's diff IDs, whatever the manifest says.
     LayersGoByTheConfig => "a_committed_image_reads_back_equal",
     /// Of an index, the platform that is preferred is kept alone.
@@ -270,6 +272,8 @@ faults! {
     LayersCountEachTime => "details_are_true",
     /// The image ID is that of the manifest.
     ImageIdIsTheManifests => "details_are_true",
+    /// An estimate is far too high.
+    EstimatesAreTooHigh => "details_are_true",
     /// Indexes run nowhere.
     PlatformsAreForgotten => "details_are_true",
     // Honesty.

@@ -18,6 +18,7 @@ use self::measure::{Figures, measure, medians};
 use self::registries::Servers;
 use self::rows::{Builds, Row, rows};
 use crate::args::Args;
+use crate::built;
 use crate::sh::{self, Result};
 
 pub(crate) fn run(args: &mut Args) -> Result<bool> {
@@ -31,7 +32,7 @@ pub(crate) fn run(args: &mut Args) -> Result<bool> {
         Some(image) => fs::canonicalize(&image).map_err(|e| format!("{image}: {e}"))?,
         None => base(&folder)?,
     };
-    let mut builds = vec![("transship", sh::transship()?.display().to_string())];
+    let mut builds = vec![("transship", built::released_command()?.display().to_string())];
     builds.extend(old.map(|old| ("old build", old)));
     let scratch = folder.join(format!("run-{}", std::process::id()));
     fs::create_dir_all(&scratch).map_err(|e| format!("{}: {e}", scratch.display()))?;

@@ -18,6 +18,7 @@ use std::sync::{Mutex, PoisonError};
 use std::{fs, thread};
 
 use crate::args::Args;
+use crate::built;
 use crate::counts::Counts;
 use crate::scale::make::{self, Shape};
 use crate::sh::{self, Result};
@@ -81,7 +82,7 @@ fn all(strace: PathBuf, filter: &str, points: usize, jobs: usize) -> Result<Coun
     let (old, new) = (folder.join("old.tar"), folder.join("new.tar"));
     make::archive(&Shape::alike(0, 2, 1), &old)?;
     make::archive(&Shape::alike(2, 1, 1), &new)?;
-    let tools = Tools { strace, transship: sh::transship()?, folder, old, new, jobs };
+    let tools = Tools { strace, transship: built::tested_command()?, folder, old, new, jobs };
     println!("faults: {}", tools.transship.display());
     let mut counts = Counts::default();
     for case in CASES.iter().filter(|case| case.to_string().contains(filter)) {

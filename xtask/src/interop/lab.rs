@@ -8,6 +8,7 @@ use std::process::Command;
 use super::daemon::Daemon;
 use super::images::Images;
 use super::samples;
+use crate::built;
 use crate::served::{PASSWORD, Served, Speaks, USER};
 use crate::sh::{self, Result};
 
@@ -37,7 +38,7 @@ pub(crate) struct Lab {
 
 impl Lab {
     pub(crate) fn new() -> Result<Self> {
-        let transship = sh::transship()?;
+        let transship = built::tested_command()?;
         let run = format!("{}", std::process::id());
         let folder = sh::target()?.join("interop").join(&run);
         // podman wants at most 50 bytes; a socket's path holds 107, of which dockerd wants 40. Not $TMPDIR: it may be long.

@@ -17,6 +17,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::args::Args;
+use crate::built;
 use crate::sh::{self, Cost, Result};
 use make::{Made, Shape};
 use trace::Traffic;
@@ -43,7 +44,7 @@ pub(crate) fn run(args: &mut Args) -> Result<bool> {
         }
     }
     let scale = Scale {
-        transship: sh::transship()?,
+        transship: built::released_command()?,
         traced: sh::find("strace").is_some(),
         folder: scratch.clone(),
     };
