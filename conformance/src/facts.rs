@@ -117,7 +117,7 @@ impl Ability {
             Self::Signatures => "detached signatures are not kept, so users lose them",
             Self::Beside => "nothing is kept beside images, so users lose cosign's signatures",
             Self::TagsMoveIfUnchanged => {
-                "who signs waits for half a second, and may have to write again"
+                "signing takes half a second more, and the later of two signers may have to sign again"
             }
             Self::TagsMoveAlways => "users lose nothing: of two signers at once, the later fails",
             Self::ShowsAtFinish => {

@@ -21,7 +21,7 @@ pub(crate) const LAW: Law = Law {
     check,
 };
 
-/// By how many bytes an estimate may be too high.
+/// By how many bytes an estimate may be too high: what a place counts beside the tars is the layers' metadata.
 const ESTIMATE: u64 = 1 << 20;
 
 fn check(kit: &Kit) -> Held {

@@ -96,9 +96,7 @@ impl Fixture for Mutants {
             Fault::TrustsItsOwnFiles => strict.with(Found::Trusted),
             Fault::LongDigestsAreTaken => strict.with(Digests::Sha256),
             Fault::NoiseIsTakenForATar | Fault::EstimatesAreTooHigh => strict.with(Layers::Tars),
-            Fault::CommitOfTarsGivesTheConfig => {
-                strict.with(Layers::Tars).with(Manifests::Rebuilt)
-            }
+            Fault::CommitOfTarsGivesTheConfig => strict.with(Layers::Tars).with(Manifests::Rebuilt),
             Fault::OldBlobsAreNotCollected => strict.with(Leftover::UntilCollected),
             Fault::DroppedFileIsNotCollected => strict.with(Abandoned::Blobs),
             Fault::LayersGoByTheConfig | Fault::RebuiltManifestsAreKept => {

@@ -13,13 +13,14 @@ use transship_core::{
 
 use crate::engine::{Engine, Locator};
 use crate::load::Reply;
-use crate::running::Running;
+use crate::running::{Before, Running};
 
 /// How long is waited, when an image was given up while an engine loads it, until it can be removed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An image whose tar has ended, so that the engine keeps it. Dropped before it is [`named`](Self::name) or
-/// [`kept`](Self::keep), it is removed again, as far as the runtime goes on until then.
+/// [`kept`](Self::keep), it is removed again if it was not there before, as far as the runtime goes on until then. Where other
+/// commits of the same image run, the last of them decides.
 #[derive(Debug)]
 pub(crate) struct Nameless {
     engine: Arc<dyn Engine>,
@@ -52,16 +53,8 @@ impl From<Option<WriteMode>> for Taken {
     }
 }
 
-/// Whether the engine had an image before it was loaded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Before {
-    Absent,
-    /// Or it cannot be told.
-    There,
-}
-
 impl Nameless {
-    /// Of an image that was there before, nothing is removed.
+    /// Looks whether the image is there already.
     pub(crate) async fn new(
         engine: &Arc<dyn Engine>,
         id: String,
@@ -128,7 +121,7 @@ impl Nameless {
         }
     }
 
-    /// Removes it, also when this future is dropped.
+    /// Gives it up, also when this future is dropped.
     pub(crate) async fn remove(mut self) {
         if let Some(removal) = self.removal() {
             // It says itself what fails.
@@ -136,15 +129,17 @@ impl Nameless {
         }
     }
 
-    /// Removes it, once the engine has loaded it. What cannot be removed is warned of.
+    /// Removes it, once the engine has answered, where it has to go. What cannot be removed is warned of.
     fn removal(&mut self) -> Option<impl Future<Output = ()> + Send + 'static> {
-        let removal = self.running.take()?.gives_up(self.before == Before::Absent)?;
-        let (engine, observer) = (Arc::clone(&self.engine), self.observer.clone());
-        let (id, reply) = (self.id.clone(), self.reply.take());
+        let (running, reply, before) = (self.running.take()?, self.reply.take(), self.before);
+        let (engine, observer, id) =
+            (Arc::clone(&self.engine), self.observer.clone(), self.id.clone());
         Some(async move {
+            // Until then the engine may be loading it, and another commit that ends must leave it to this one.
             if let Some(mut reply) = reply {
                 let _ = timeout(PATIENCE, reply.id()).await;
             }
+            let Some(removal) = running.gives_up(before) else { return };
             if let Err(error) = remove(&*engine, &id).await {
                 observer
                     .warn(format!("the engine may keep {id}, an image without a name: {error}"));

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch::{Receiver, Sender, channel};
 
-/// By image. It is of all engines: two values for one engine know nothing of each other.
+/// By image. Global, as two `Engine` values may stand for one engine.
 static IMAGES: Mutex<Option<HashMap<String, Image>>> = Mutex::new(None);
 
 #[derive(Debug, Default)]
@@ -18,6 +18,14 @@ struct Image {
     fate: Fate,
     /// It is closed when the removal has ended.
     removal: Option<Receiver<()>>,
+}
+
+/// Whether the engine had an image before a commit loaded it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Before {
+    Absent,
+    /// Or it cannot be told.
+    There,
 }
 
 /// What is to become of an image when no commit of it runs any more.
@@ -46,15 +54,17 @@ pub(crate) struct Removal {
 }
 
 impl Running {
-    /// Of an image, by its engine and ID. Waits while the image is removed.
+    /// Of an image, by its engine and ID. Waits while the image is removed; until then it does not count.
     pub(crate) async fn begin(image: String) -> Self {
-        with(&image, |image| image.commits += 1);
-        let this = Self { image };
-        while let Some(mut ended) = with(&this.image, |image| image.removal.clone()) {
+        loop {
+            let removal = with(&image, |image| {
+                image.commits += usize::from(image.removal.is_none());
+                image.removal.clone()
+            });
+            let Some(mut ended) = removal else { return Self { image } };
             // An error says that it has ended.
             let _ = ended.changed().await;
         }
-        this
     }
 
     /// It has succeeded: the image stays, whatever becomes of other commits.
@@ -62,10 +72,10 @@ impl Running {
         with(&self.image, |image| image.fate = Fate::Kept);
     }
 
-    /// It has not, and may have `loaded` the image, which was not there before. Gives the removal where the image has to go now.
-    pub(crate) fn gives_up(self, loaded: bool) -> Option<Removal> {
+    /// It has not succeeded, and the engine has answered. Gives the removal where the image has to go now.
+    pub(crate) fn gives_up(self, before: Before) -> Option<Removal> {
         with(&self.image, |image| {
-            if loaded && image.fate == Fate::AsItWas {
+            if before == Before::Absent && image.fate == Fate::AsItWas {
                 image.fate = Fate::Removed;
             }
             let is_due = image.commits == 1 && image.fate == Fate::Removed;
@@ -116,25 +126,38 @@ mod tests {
     #[tokio::test]
     async fn the_last_one_removes_what_another_has_loaded() {
         let (first, second) = two("last").await;
-        assert!(first.gives_up(true).is_none());
-        let removal = second.gives_up(false).unwrap();
+        assert!(first.gives_up(Before::Absent).is_none());
+        let removal = second.gives_up(Before::There).unwrap();
         let mut next = Box::pin(Running::begin("last".to_owned()));
         let mut context = Context::from_waker(Waker::noop());
         assert!(next.as_mut().poll(&mut context).is_pending());
         let other = Running::begin("other".to_owned()).await;
         drop(removal);
         // It was there before that one.
-        assert!(next.await.gives_up(false).is_none());
-        assert!(other.gives_up(true).is_some());
+        assert!(next.await.gives_up(Before::There).is_none());
+        assert!(other.gives_up(Before::Absent).is_some());
+    }
+
+    #[tokio::test]
+    async fn one_that_only_waits_decides_nothing() {
+        let removal = Running::begin("waits".to_owned()).await.gives_up(Before::Absent).unwrap();
+        let [mut next, mut waits] = [(); 2].map(|()| Box::pin(Running::begin("waits".to_owned())));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(next.as_mut().poll(&mut context).is_pending());
+        assert!(waits.as_mut().poll(&mut context).is_pending());
+        drop(removal);
+        // It is the only one, and has to remove what it loaded.
+        assert!(next.await.gives_up(Before::Absent).is_some());
+        drop(waits);
     }
 
     #[tokio::test]
     async fn what_one_keeps_no_other_removes() {
         let (first, second) = two("kept").await;
         first.succeeds();
-        assert!(second.gives_up(true).is_none());
+        assert!(second.gives_up(Before::Absent).is_none());
         let (first, second) = two("kept").await;
-        assert!(first.gives_up(true).is_none());
+        assert!(first.gives_up(Before::Absent).is_none());
         second.succeeds();
         let known = |image: &str| IMAGES.lock().unwrap().as_ref().unwrap().contains_key(image);
         assert!(!known("kept"));

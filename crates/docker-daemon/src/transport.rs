@@ -243,7 +243,7 @@ fn names(
                     "{at}: an engine gives IDs and digests itself, an image gets a name and a tag"
                 ))
             })?;
-            let mut names = vec![kept(&ImageName::new(&own.to_string())?)?];
+            let mut names = vec![kept(&ImageName::from(&own))?];
             names.extend(how.names.iter().map(kept).collect::<Result<Vec<_>>>()?);
             names
         }

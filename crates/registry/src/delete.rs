@@ -61,7 +61,7 @@ impl Deletion<'_> {
         let found = self.find(Wanted::Tag(tag)).await?;
         if let Some(expected) = expected.filter(|expected| **expected != found.digest) {
             let message = format!("{tag} is {} now, and not {expected}", found.digest);
-            return Err(Error::new(ErrorKind::NotFound, message));
+            return Err(Error::new(ErrorKind::Conflict, message));
         }
         let all = self.how.names == DeletedNames::All;
         if self.how.mode == DeleteMode::Look {

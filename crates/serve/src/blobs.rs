@@ -79,11 +79,8 @@ pub(crate) async fn whole(
     let sending = if method == Method::HEAD {
         Sending::nothing()
     } else {
-        let now = state(&file, digest).await.ok_or_else(|| {
-            Error::new(
-                ErrorKind::Unexpected,
-                format!("the file of blob {digest} cannot be looked at"),
-            )
+        let now = state(&file, digest).await?.ok_or_else(|| {
+            Error::new(ErrorKind::Unexpected, format!("blob {digest} is no file that can be read"))
         })?;
         Sending::file(SharedFile::new(&view.chunks, file, now), part.clone())
     };
@@ -154,7 +151,7 @@ async fn sending(
     }
     if let Some(file) = body.file_range() {
         let file = file.clone();
-        let Some(now) = state(&file, &of.digest).await else {
+        let Ok(Some(now)) = state(&file, &of.digest).await else {
             return stream(body, part, streams).await;
         };
         if view.verdicts.is_good(&now) {
@@ -169,9 +166,9 @@ async fn sending(
 }
 
 /// The state of a file; `None` where it is none.
-async fn state(file: &FileRange, digest: &Digest) -> Option<Checked> {
+async fn state(file: &FileRange, digest: &Digest) -> transship_core::Result<Option<Checked>> {
     let (file, digest) = (file.clone(), digest.clone());
-    run_blocking(move |_| Ok(checked(&file, &digest))).await.ok().flatten()
+    run_blocking(move |_| Ok(checked(&file, &digest))).await
 }
 
 /// What is read anew for each answer, and checked each time.

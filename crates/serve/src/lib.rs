@@ -10,7 +10,7 @@
 //! | which blobs | those of the images, looked for in all places: a delta is served together with its base |
 //! | what is checked | each blob, while it is sent: a wrong one is cut before its last byte |
 //! | what changes | a layout, folder or archive that is changed or replaced is read again with the next request; what has no path, after 30 s |
-//! | how much memory | three chunks of 128 KiB for each answer that is being sent, 16 MiB that were read last, which answers share, and the index of the images |
+//! | how much memory | three chunks of 128 KiB for each answer that is being sent, 16 MiB that were read last, which answers share, several MiB for each of up to 8 blobs that are no files, and the index of the images |
 //!
 //! [`protocol`] has the parts without a store behind them, for other registries.
 

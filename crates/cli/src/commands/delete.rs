@@ -4,8 +4,8 @@ use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
-use transship::transport::{DeleteMode, DeleteOptions, DeletedNames, ResultExt};
-use transship::{Digest, Error, ErrorKind, ReadOptions, Reference, Tags, Transports};
+use transship::transport::{DeleteMode, DeleteOptions, DeletedNames};
+use transship::{Error, ErrorKind, ReadOptions, Reference, Tags, Transports};
 
 use super::able;
 use crate::args;
@@ -26,8 +26,8 @@ struct Deleted {
 struct Target {
     at: Reference,
     names: DeletedNames,
-    /// The digest of its root before anything was deleted, where it was looked at.
-    root: Option<Digest>,
+    /// Whether it is known to have been there before anything was deleted.
+    was_there: bool,
 }
 
 pub(super) async fn run(args: args::Delete, session: &Session) -> Result {
@@ -41,7 +41,7 @@ pub(super) async fn run(args: args::Delete, session: &Session) -> Result {
         // Before anything changes.
         deletion(&known, &input.reference)?;
         if tags.is_all() {
-            targets.push(Target { at: input.reference, names: how.names, root: None });
+            targets.push(Target { at: input.reference, names: how.names, was_there: false });
         } else {
             targets.extend(chosen(&input, &tags, &known, how.names).await?);
         }
@@ -84,18 +84,18 @@ async fn chosen(
         if names == DeletedNames::All || entry.names.len() == all {
             // A registry lists each tag of an image as an entry of its own, and the others stay.
             let names = if all > 1 { DeletedNames::All } else { names };
-            targets.push(Target { at: entry.reference, names, root: None });
+            targets.push(Target { at: entry.reference, names, was_there: true });
             continue;
         }
         for name in &entry.names {
             let at = places::named(&**transport, at, name)?;
-            targets.push(Target { at, names, root: None });
+            targets.push(Target { at, names, was_there: true });
         }
     }
     Ok(targets)
 }
 
-/// Finds out what several stand for in registries, where a deletion may take other tags of the same image along.
+/// Finds out which of several are there, where deleting one may take others along: tags of one image in a registry.
 async fn look(
     targets: &mut [Target],
     known: &Transports,
@@ -104,13 +104,11 @@ async fn look(
     if targets.len() == 1 {
         return Ok(());
     }
-    for target in targets {
+    for target in targets.iter_mut().filter(|target| !target.was_there) {
         let transport = known.of(&target.at)?;
-        if transport.compares_roots() {
-            let source = transport.source(&target.at, how).await.if_found()?;
-            let root = source.as_ref().and_then(|source| source.root_descriptor());
-            target.root = root.map(|root| root.digest.clone());
-        }
+        // What cannot be opened may be deleted all the same.
+        target.was_there =
+            transport.compares_roots() && transport.source(&target.at, how).await.is_ok();
     }
     Ok(())
 }
@@ -123,16 +121,14 @@ async fn delete(
     session: &Session,
     done: &mut Deleted,
 ) -> transship::Result<()> {
-    let mut gone = HashSet::new();
-    for Target { at, names, root } in targets {
-        match deletion(known, &at)?.delete(&at, &how.clone().with_names(names)).await {
+    for Target { at, names, was_there } in targets {
+        let outcome = deletion(known, &at)?.delete(&at, &how.clone().with_names(names)).await;
+        let may_have_gone = was_there && !done.dry_run && !done.deleted.is_empty();
+        match outcome {
             // It went with another tag of its image.
-            Err(error)
-                if error.kind() == ErrorKind::NotFound
-                    && root.as_ref().is_some_and(|root| gone.contains(root)) => {}
+            Err(error) if may_have_gone && error.kind() == ErrorKind::NotFound => {}
             outcome => outcome?,
         }
-        gone.extend(root);
         let deleted = if done.dry_run { "would be deleted:" } else { "deleted" };
         session.reporter.say(&safe(&format!("{deleted} {at}")));
         done.deleted.push(at.to_string());

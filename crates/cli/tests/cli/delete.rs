@@ -101,12 +101,20 @@ fn a_tag_that_moved_is_not_said_to_be_deleted() {
         let (session, registry, host) = start(deletes);
         let digest = session.ok(&format!("digests docker://{host}/app:1.8"));
         let digest = digest.split_whitespace().find(|word| word.starts_with("sha256:")).unwrap();
-        let before = tags(&registry);
         // Tag 2.0 stands for another image.
         let moved = format!("docker://{host}/app:2.0@{digest}");
-        let said = failed(&session, &format!("delete {moved} docker://{host}/app:1.9"), 3);
-        assert!(!said.contains("deleted docker"), "{said}");
-        assert_eq!(tags(&registry), before, "{deletes:?}");
+        let other = format!("docker://{host}/app:1.8");
+        for mode in ["--dry-run ", ""] {
+            for order in [[&moved, &other], [&other, &moved]] {
+                let line = format!("delete {mode}{} {} --all-tags", order[0], order[1]);
+                let said = failed(&session, &line, 1);
+                assert!(said.contains("2.0 is sha256:"), "{said}");
+                assert!(!said.contains(&format!("deleted {moved}")), "{said}");
+                assert!(!said.contains(&format!("would be deleted: {moved}")), "{said}");
+            }
+        }
+        let left = tags(&registry);
+        assert!(left.contains(&"2.0".to_owned()) && !left.contains(&"1.8".to_owned()), "{left:?}");
     }
 }
 

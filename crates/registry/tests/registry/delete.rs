@@ -59,7 +59,7 @@ async fn a_tag_goes_alone_where_the_server_can() {
     assert!(server.manifest("a", &digest).is_some());
     // A digest beside the tag is held to what the tag is.
     let error = delete(&plain(), &server, &format!("a:2@{digest}")).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert_eq!(error.kind(), ErrorKind::Conflict);
     delete(&plain(), &server, &format!("a:1.2@{digest}")).await.unwrap();
     assert_eq!(tags(&server), ["2", "latest"]);
 }

@@ -211,15 +211,12 @@ fn ranges(text: &str) -> Result<Vec<Tags>> {
 
 /// Ranges of which a version has to be in one.
 fn cargo_ranges(range: &str) -> Result<Vec<String>> {
-    let range = range.trim();
-    if let Some((from, to)) = range.split_once(" - ") {
-        return Ok(vec![format!(">={}, <={}", plain(from), plain(to))]);
-    }
     let parts = cargo_parts(range);
     let (left_out, parts): (Vec<_>, Vec<_>) =
         parts.into_iter().partition(|part| part.starts_with("!="));
     if left_out.len() > LEFT_OUT {
-        let message = format!("the range {range:?} leaves out more than {LEFT_OUT} versions");
+        let range = Escaped(range.trim());
+        let message = format!("the range \"{range}\" leaves out more than {LEFT_OUT} versions");
         return Err(Error::new(ErrorKind::InvalidInput, message));
     }
     // What is not a version is below or above it.
@@ -241,6 +238,12 @@ fn cargo_ranges(range: &str) -> Result<Vec<String>> {
 fn cargo_parts(range: &str) -> Vec<String> {
     let mut parts: Vec<String> = Vec::new();
     for word in range.split([',', ' ']).filter(|word| !word.is_empty()) {
+        // `1.2 - 1.4`
+        if let Some(from) = parts.last_mut().filter(|last| word == "-" && last.starts_with('=')) {
+            from.insert(0, '>');
+            parts.push("<=".to_owned());
+            continue;
+        }
         // `>= 1.2`: the operator stands alone.
         if let Some(last) = parts.last_mut()
             && last.chars().all(|c| "<>=~^!".contains(c))
@@ -250,8 +253,11 @@ fn cargo_parts(range: &str) -> Vec<String> {
         }
         let digits = word.find(|c: char| !"<>=~^!".contains(c)).unwrap_or(word.len());
         let (operator, version) = word.split_at(digits);
+        // Any version: what else is said decides.
+        if word == "*" {
+            continue;
+        }
         parts.push(match operator {
-            "" if version == "*" => "*".to_owned(),
             "" => format!("={}", plain(version)),
             "~>" => format!("~{}", plain(version)),
             "=>" => format!(">={}", plain(version)),
@@ -357,6 +363,9 @@ quay.io:
         assert_eq!(fits(">=1.2 != 1.3.0, <2"), ["1.2.0", "1.2.3"]);
         assert_eq!(fits("!=1.2 !=2.0.1"), ["1.1.9", "1.3"]);
         assert_eq!(fits("!=1 || 1.2.0"), ["1.2.0", "2.0.1"]);
+        assert_eq!(fits("1.2 - 1.4, !=1.3"), ["1.2.0", "1.2.3"]);
+        assert_eq!(fits("* !=1.2.3"), ["1.1.9", "1.2.0", "1.3", "2.0.1"]);
+        assert_eq!(fits("* <1.2.3"), ["1.1.9", "1.2.0"]);
     }
 
     #[test]
