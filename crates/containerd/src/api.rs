@@ -262,14 +262,14 @@ impl Containerd {
     /// What containerd says has failed, with its version where it is too old.
     pub(crate) async fn error(&self, status: Status) -> Error {
         if let Some(silent) = status.source().and_then(|source| source.downcast_ref::<NoAnswer>()) {
-            return silent.error(self.socket.path());
+            return silent.error(&self.socket);
         }
         let unknown = status.code() == Code::Unimplemented;
         let error = status::error(&status);
         if !unknown {
             return error;
         }
-        let at = self.socket.path().display();
+        let at = self.socket.shown();
         match Box::pin(self.version()).await {
             Some(version) => {
                 error.hint(format!("the containerd at {at} is {version}: 1.2 or later is needed"))
@@ -341,7 +341,7 @@ mod tests {
             let connection = http2::Builder::new(TokioExecutor::new());
             connection.serve_connection(TokioIo::new(stream), serve).await
         });
-        let containerd = Containerd::new(Arc::new(Socket::new(path)), "x");
+        let containerd = Containerd::new(Arc::new(Socket::new(path, "a test")), "x");
         assert!(containerd.images(None).await.unwrap().is_empty());
         let error = containerd.images(None).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");

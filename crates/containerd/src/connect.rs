@@ -39,17 +39,20 @@ const DELETION: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 600 })
 /// The socket of a containerd.
 pub(crate) struct Socket {
     path: PathBuf,
+    /// What named it.
+    from: &'static str,
     /// Its task belongs to the runtime that made it.
     current: Mutex<Option<(Id, Connection)>>,
 }
 
 impl Socket {
-    pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path, current: Mutex::default() }
+    pub(crate) fn new(path: PathBuf, from: &'static str) -> Self {
+        Self { path, from, current: Mutex::default() }
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
+    /// Where it is, and what named it.
+    pub(crate) fn shown(&self) -> String {
+        format!("{} (from {})", self.path.display(), self.from)
     }
 
     /// The connection of this runtime, a new one if there is none or it has ended.
@@ -92,7 +95,7 @@ impl Socket {
     }
 
     fn unreachable(&self, error: io::Error) -> Error {
-        let shown = self.path.display();
+        let shown = self.shown();
         if error.kind() == io::ErrorKind::PermissionDenied {
             return Error::new(ErrorKind::Denied, format!("no permission for the socket {shown}"))
                 .caused_by(error)
@@ -110,8 +113,8 @@ pub(crate) struct NoAnswer(Duration);
 
 impl NoAnswer {
     /// What is said of a socket.
-    pub(crate) fn error(self, at: &Path) -> Error {
-        let (shown, limit) = (at.display(), self.0.as_secs());
+    pub(crate) fn error(self, at: &Socket) -> Error {
+        let (shown, limit) = (at.shown(), self.0.as_secs());
         let message = format!("what listens at {shown} has not answered for {limit} seconds");
         Error::new(ErrorKind::Unavailable, message)
             .hint("containerd is stopped or hangs: look at its log, and start it again")

@@ -45,19 +45,20 @@ impl ContainerdStore {
     /// Of the socket and the namespace that the settings name, else the variables `CONTAINERD_ADDRESS` and
     /// `CONTAINERD_NAMESPACE`. The first call connects.
     pub fn new(settings: &Settings) -> Self {
-        let given = |key: &str, variable: &str| {
-            let own = settings.get(SCHEME, key).filter(|value| !value.is_empty());
-            let own = own.map(str::to_owned);
-            own.or_else(|| std::env::var(variable).ok().filter(|value| !value.is_empty()))
-        };
-        let address =
-            given(ADDRESS_KEY, "CONTAINERD_ADDRESS").unwrap_or_else(|| ADDRESS.to_owned());
+        let own = |key: &str| settings.get(SCHEME, key).filter(|value| !value.is_empty());
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let address = own(ADDRESS_KEY).map(|own| (own.to_owned(), "the option containerd-address"));
+        let (address, from) = address
+            .or_else(|| Some((variable("CONTAINERD_ADDRESS")?, "CONTAINERD_ADDRESS")))
+            .unwrap_or_else(|| (ADDRESS.to_owned(), "the default"));
         let path = address.strip_prefix("unix://").unwrap_or(&address);
-        let namespace = given(NAMESPACE_KEY, "CONTAINERD_NAMESPACE");
-        let namespace = namespace.unwrap_or_else(|| NAMESPACE.to_owned());
+        let namespace = own(NAMESPACE_KEY).map(str::to_owned);
+        let namespace = namespace
+            .or_else(|| variable("CONTAINERD_NAMESPACE"))
+            .unwrap_or_else(|| NAMESPACE.to_owned());
         let checked = check_namespace(&namespace).context(|| "the namespace that is set");
         Self {
-            socket: Arc::new(Socket::new(PathBuf::from(path))),
+            socket: Arc::new(Socket::new(PathBuf::from(path), from)),
             namespace: checked.map(|()| namespace),
         }
     }

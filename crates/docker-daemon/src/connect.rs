@@ -15,6 +15,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio_rustls::TlsConnector;
 use transship_core::{Error, ErrorKind, Escaped, Result, run_blocking, without_password};
 
+use crate::connection::Idle;
 use crate::engine::invalid;
 use crate::tls;
 
@@ -23,6 +24,7 @@ use crate::tls;
 pub struct Address {
     place: Place,
     program: Program,
+    idle: Idle,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,12 +53,25 @@ impl Address {
     /// # Errors
     /// `InvalidInput`.
     pub fn parse(text: &str, certificates: Option<PathBuf>, program: Program) -> Result<Self> {
-        Ok(Self { place: Place::parse(text, certificates)?, program })
+        Ok(Self::at(Place::parse(text, certificates)?, program))
     }
 
     /// A socket of this machine.
     pub fn unix(path: PathBuf, program: Program) -> Self {
-        Self { place: Place::Unix(path), program }
+        Self::at(Place::Unix(path), program)
+    }
+
+    fn at(place: Place, program: Program) -> Self {
+        let idle = match place {
+            Place::Ssh { .. } => Idle::Kept(Arc::default()),
+            _ => Idle::Closed,
+        };
+        Self { place, program, idle }
+    }
+
+    /// Where a connection waits for the next request.
+    pub(crate) fn idle(&self) -> &Idle {
+        &self.idle
     }
 
     /// What stands before the path of each request.

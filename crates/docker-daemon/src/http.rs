@@ -1,4 +1,4 @@
-//! One request over one connection: bodies that are sent and received as streams.
+//! Requests: bodies that are sent and received as streams.
 
 use std::fmt::Write as _;
 use std::future::poll_fn;
@@ -11,18 +11,15 @@ use async_trait::async_trait;
 use bytes::Bytes;
 pub use hyper::Method;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper::client::conn::http1;
 use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{HeaderMap, Request, StatusCode};
-use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::Receiver;
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use transship_core::{Error, ErrorKind, Result};
 
-use crate::connect::Stream;
 pub use crate::connect::{Address, Program};
+use crate::connection::{Connection, Idle};
 use crate::engine::{Chunks, Piece, kind_of};
 use crate::reply;
 
@@ -84,16 +81,6 @@ impl Body for Sent {
     }
 }
 
-/// A task that ends with its owner.
-#[derive(Debug)]
-pub(crate) struct Task<T>(pub(crate) JoinHandle<T>);
-
-impl<T> Drop for Task<T> {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
 /// The answer to a request, up to its body.
 #[derive(Debug)]
 pub struct Answer {
@@ -102,7 +89,11 @@ pub struct Answer {
     body: Incoming,
     /// Of a save or load: whom to ask whether it still runs.
     engine: Option<Address>,
-    _connection: Task<()>,
+    /// Whether the body was read to its end.
+    is_read: bool,
+    connection: Option<Connection>,
+    /// Where the connection goes when the body was read.
+    idle: Idle,
 }
 
 impl Answer {
@@ -138,7 +129,10 @@ impl Chunks for Answer {
                 None => within(ANSWER, frame).await?,
             };
             match frame {
-                None => return Ok(None),
+                None => {
+                    self.is_read = true;
+                    return Ok(None);
+                }
                 Some(Ok(frame)) => {
                     if let Ok(bytes) = frame.into_data() {
                         return Ok(Some(bytes));
@@ -146,6 +140,14 @@ impl Chunks for Answer {
                 }
                 Some(Err(error)) => return Err(cut("the engine's answer ends early", error)),
             }
+        }
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        if self.is_read || self.body.is_end_stream() {
+            self.idle.keep(self.connection.take());
         }
     }
 }
@@ -160,13 +162,14 @@ impl Address {
         within(limit, requests).await?
     }
 
-    /// Sends a request over a connection of its own, and waits for the headers of the answer, which is small.
+    /// Sends a request, and waits for the headers of the answer, which is small.
     ///
     /// # Errors
     /// `Unavailable` when nobody answers in [`ANSWER`] or [`REMOVAL`]; a refusal, with the words of the engine.
     pub async fn ask(&self, method: Method, path: &str) -> Result<Answer> {
         let limit = if method == Method::DELETE { REMOVAL } else { ANSWER };
-        let answer = async { self.send(self.connect().await?, method, path, Sent::Nothing).await };
+        let answer =
+            async { self.send(self.connection().await?, method, path, Sent::Nothing).await };
         refused(within(limit, answer).await??).await
     }
 
@@ -176,14 +179,39 @@ impl Address {
     /// # Errors
     /// `Unavailable` when nobody answers; a refusal, with the words of the engine.
     pub async fn ask_for_long(&self, method: Method, path: &str, body: Sent) -> Result<Answer> {
-        let stream = within(ANSWER, self.connect()).await??;
-        let mut answer = self.while_it_runs(self.send(stream, method, path, body)).await??;
+        let connection = within(ANSWER, self.connection()).await??;
+        let mut answer = self.while_it_runs(self.send(connection, method, path, body)).await??;
         answer.engine = Some(self.clone());
         refused(answer).await
     }
 
-    async fn send(&self, at: Stream, method: Method, path: &str, body: Sent) -> Result<Answer> {
-        send(at, method, &format!("{}{path}", self.base()), body).await
+    async fn send(
+        &self,
+        mut over: Connection,
+        method: Method,
+        path: &str,
+        body: Sent,
+    ) -> Result<Answer> {
+        let path = format!("{}{path}", self.base());
+        let answer = over.send(request(method, &path, body)?).await.map_err(broken_off)?;
+        let (head, body) = answer.into_parts();
+        Ok(Answer {
+            status: head.status,
+            headers: head.headers,
+            body,
+            engine: None,
+            is_read: false,
+            connection: Some(over),
+            idle: self.idle().clone(),
+        })
+    }
+
+    /// The connection that is idle, or a new one.
+    async fn connection(&self) -> Result<Connection> {
+        if let Some(idle) = self.idle().take().await {
+            return Ok(idle);
+        }
+        Connection::over(self.connect().await?).await.map_err(broken_off)
     }
 
     /// Waits for what an engine does at length, as long as it answers a ping. By ssh none is sent, for a connection of its own may ask
@@ -198,7 +226,7 @@ impl Address {
                 return Ok(done);
             }
             let ping = async {
-                self.send(self.connect().await?, Method::GET, "/_ping", Sent::Nothing).await
+                self.send(self.connection().await?, Method::GET, "/_ping", Sent::Nothing).await
             };
             if let Err(silent) = self.first(ping).await {
                 // What was done meanwhile counts.
@@ -260,25 +288,18 @@ pub fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     })
 }
 
-/// Sends a request, and waits for the headers of the answer.
-async fn send(stream: Stream, method: Method, path: &str, body: Sent) -> Result<Answer> {
-    let failed = |error| cut("the engine broke off", error);
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
-    let connection = Task(tokio::spawn(async move {
-        // What fails here fails the request, too.
-        let _ = connection.await;
-    }));
+fn request(method: Method, path: &str, body: Sent) -> Result<Request<Sent>> {
     let mut request = Request::builder().method(method).uri(path).header(HOST, "docker");
     if matches!(body, Sent::Tar(_)) {
         request = request.header(CONTENT_TYPE, "application/x-tar");
     }
-    let request = request
+    request
         .body(body)
-        .map_err(|error| Error::new(ErrorKind::Unexpected, "making a request").caused_by(error))?;
-    let answer = sender.send_request(request).await.map_err(failed)?;
-    let (head, body) = answer.into_parts();
-    let (status, headers) = (head.status, head.headers);
-    Ok(Answer { status, headers, body, engine: None, _connection: connection })
+        .map_err(|error| Error::new(ErrorKind::Unexpected, "making a request").caused_by(error))
+}
+
+fn broken_off(error: hyper::Error) -> Error {
+    cut("the engine broke off", error)
 }
 
 fn cut(what: &'static str, error: hyper::Error) -> Error {

@@ -61,6 +61,7 @@
 mod api;
 mod commit;
 mod connect;
+mod connection;
 mod delete;
 mod destination;
 mod docker;

@@ -8,8 +8,8 @@ use tokio::sync::mpsc::{Sender, channel};
 use transship_archive::layout::blob_path;
 use transship_core::{Body, Cancel, Digest, Error, ErrorKind, Result, Stored, cancelled};
 
+use crate::connection::Task;
 use crate::engine::{Engine, Piece};
-use crate::http::Task;
 
 /// How many pieces may wait to be sent, of at most 1 MiB each.
 const WAITING: usize = 4;

@@ -8,8 +8,8 @@ use tokio::sync::mpsc::channel;
 use transship_archive::Pieces;
 use transship_core::{Error, ErrorKind, Passed, ReadOptions, Result, Staging};
 
+use crate::connection::Task;
 use crate::engine::{Chunks, Engine, Listed, Locator, asked_for, no_images};
-use crate::http::Task;
 use crate::reply;
 
 /// How many pieces may wait to be read.

@@ -61,12 +61,14 @@ Examples:
   transship copy docker://alpine:3 docker-archive:alpine.tar
   transship copy --all-images images.tar docker://registry.local/mirror/
   transship copy --all-images docker-archive:images.tar oci:layout
-  transship copy oci:layout:alpine:3 docker-archive:- | docker load
+  transship copy docker-daemon:app:1 docker://registry.local/app:1
+  transship copy --all-images images.tar containerd:k8s.io//
   transship list images.tar
   transship inspect --json oci:layout:alpine:3
   transship verify oci:layout";
 
-/// Copies container images between registries, `docker save` archives, OCI layouts and their archives, and directories
+/// Copies container images between registries, `docker save` archives, OCI layouts and their archives, directories, and the
+/// engines docker, podman and containerd
 #[derive(Debug, Parser)]
 #[command(
     name = "transship",

@@ -168,7 +168,7 @@ mod tests {
         let references = ["a", "a:@0", "b:@10", "a:x", "a:@2", "a:@0"];
         let targets = references.map(|locator| {
             let at = Reference::new("oci", locator);
-            Target { at, names: DeletedNames::Given, root: None }
+            Target { at, names: DeletedNames::Given, was_there: false }
         });
         let ordered = in_order(targets.to_vec());
         let ordered: Vec<_> = ordered.iter().map(|target| target.at.locator()).collect();

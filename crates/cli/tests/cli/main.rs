@@ -36,7 +36,6 @@ mod make;
 mod many;
 #[cfg(any(feature = "containerd", feature = "docker-daemon"))]
 mod measure;
-#[cfg(any(feature = "containerd", feature = "docker-daemon"))]
 mod nobody;
 #[cfg(feature = "registry")]
 #[path = "../../../trust/tests/npm/ask.rs"]
@@ -64,4 +63,6 @@ mod sync;
 mod sync_file;
 #[cfg(feature = "registry")]
 mod trust;
+#[cfg(all(feature = "containerd", feature = "containers-storage", feature = "docker-daemon"))]
+mod variables;
 mod wrong;

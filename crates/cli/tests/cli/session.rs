@@ -69,6 +69,20 @@ impl Session {
     }
 }
 
+/// What says which engine is meant.
+const OF_ENGINES: [&str; 10] = [
+    "DOCKER_HOST",
+    "DOCKER_CONTEXT",
+    "DOCKER_TLS_VERIFY",
+    "DOCKER_CERT_PATH",
+    "DOCKER_API_VERSION",
+    "CONTAINERD_ADDRESS",
+    "CONTAINERD_NAMESPACE",
+    "CONTAINER_HOST",
+    "CONTAINER_CONNECTION",
+    "PODMAN",
+];
+
 fn command_in(dir: &Path, line: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_transship"));
     command
@@ -78,7 +92,7 @@ fn command_in(dir: &Path, line: &str) -> Command {
         .env("COLUMNS", "100")
         .env("XDG_CACHE_HOME", dir.join(".cache"))
         .env_remove("TMPDIR")
-        // None of the user's own credentials and registries.
+        // None of the user's own credentials, registries and engines.
         .env("HOME", dir.join("home"))
         .env("XDG_RUNTIME_DIR", dir.join("run"))
         .env_remove("XDG_CONFIG_HOME")
@@ -86,6 +100,9 @@ fn command_in(dir: &Path, line: &str) -> Command {
         .env_remove("REGISTRY_AUTH_FILE")
         .env_remove("CONTAINERS_REGISTRIES_CONF")
         .stdin(Stdio::null());
+    for variable in OF_ENGINES {
+        command.env_remove(variable);
+    }
     command
 }
 

@@ -12,6 +12,7 @@ mod cri;
 mod cut;
 mod errors;
 mod kit;
+mod lease;
 mod old;
 mod proxy;
 mod real;

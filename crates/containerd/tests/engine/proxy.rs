@@ -22,6 +22,12 @@ pub(crate) struct Proxy {
 /// A text at which the next connection that carries it is broken off.
 type Breaks = Arc<Mutex<Option<&'static str>>>;
 
+/// The label that says when a lease ends.
+pub(crate) const EXPIRE: &str = "containerd.io/gc.expire";
+
+/// Another time at which leases end.
+type Ends = Arc<Mutex<Option<String>>>;
+
 impl Proxy {
     /// Passes everything on.
     pub(crate) fn start(to: &Running) -> Self {
@@ -41,8 +47,7 @@ impl Proxy {
     fn with(to: &Running, limits: [u64; 2]) -> Self {
         let folder = tempfile::tempdir_in("/tmp").unwrap();
         let listener = UnixListener::bind(folder.path().join("s")).unwrap();
-        let ways =
-            limits.map(|limit| Way { limit, passed: Arc::default(), breaks: Breaks::default() });
+        let ways = limits.map(Way::up_to);
         let (target, passing) = (to.folder().join("s"), ways.clone());
         std::thread::spawn(move || {
             for client in listener.incoming() {
@@ -71,6 +76,11 @@ impl Proxy {
         *self.ways[0].breaks.lock().unwrap() = Some(text);
     }
 
+    /// Lets leases end at another time than the one that they are made with. All else of them is as it is.
+    pub(crate) fn let_leases_end(&self, at: String) {
+        *self.ways[0].ends.lock().unwrap() = Some(at);
+    }
+
     /// How many bytes were sent to containerd.
     pub(crate) fn sent(&self) -> u64 {
         self.ways[0].passed.load(Ordering::SeqCst)
@@ -88,9 +98,14 @@ struct Way {
     limit: u64,
     passed: Arc<AtomicU64>,
     breaks: Breaks,
+    ends: Ends,
 }
 
 impl Way {
+    fn up_to(limit: u64) -> Self {
+        Self { limit, passed: Arc::default(), breaks: Breaks::default(), ends: Ends::default() }
+    }
+
     fn has_ended(&self) -> bool {
         self.passed.load(Ordering::SeqCst) >= self.limit
     }
@@ -100,6 +115,9 @@ impl Way {
         std::thread::spawn(move || {
             let mut buffer = vec![0; 64 << 10];
             while let Ok(size @ 1..) = from.read(&mut buffer) {
+                if let Some(at) = &*way.ends.lock().unwrap() {
+                    let_end(&mut buffer[..size], at);
+                }
                 let bytes = &buffer[..size];
                 let carries =
                     |text: &mut &str| bytes.windows(text.len()).any(|part| part == text.as_bytes());
@@ -116,4 +134,14 @@ impl Way {
             let _ = (to.shutdown(Shutdown::Both), from.shutdown(Shutdown::Both));
         });
     }
+}
+
+/// Puts another time where a label says when a lease ends. It is as long: the message around it stays.
+fn let_end(message: &mut [u8], at: &str) {
+    let label = message.windows(EXPIRE.len()).position(|part| part == EXPIRE.as_bytes());
+    let Some(label) = label else { return };
+    // Between the two stand the number of the field and its length.
+    let time = &mut message[label + EXPIRE.len()..][..2 + at.len()];
+    assert_eq!(usize::from(time[1]), at.len(), "{}", String::from_utf8_lossy(time));
+    time[2..].copy_from_slice(at.as_bytes());
 }

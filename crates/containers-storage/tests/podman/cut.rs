@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use transship_core::chain_id;
+
 use super::real::Store;
 use super::*;
 
@@ -15,6 +17,12 @@ const NAME: &str = "localhost/x:1";
 
 /// At how many points copies are cut, each way.
 const POINTS: u64 = 100;
+
+/// The file of each layer of a larger image.
+const LAYER: usize = 300_000;
+
+/// What requests and documents take beside layers, and tars beside files.
+const SMALL: u64 = 40_000;
 
 /// To podman, and from it.
 const WAYS: [usize; 2] = [0, 1];
@@ -110,6 +118,52 @@ async fn the_api_cut_anywhere_a_name_has_the_old_or_the_new_image_whole() {
         }
     }
     assert!(store.is_empty_without_images());
+}
+
+/// An image of five layers, the last of which is another one for each seed.
+fn five(seed: u8) -> Built {
+    let layers = [1, 2, 3, 4, seed].map(|seed| Layer::tar(seed, LAYER)).into();
+    Image { layers, ..Image::simple(seed) }.build().unwrap()
+}
+
+/// Writes what the place does not have, as a copy does.
+async fn write_what_is_new(image: &Built, to: &ContainersStorage, name: &str) {
+    let at = to.parse(name).unwrap();
+    let destination = to.destination(&at, &WriteOptions::default()).await.unwrap();
+    let mut chain = None;
+    for layer in image.layers() {
+        // They are not compressed: each is its own diff ID.
+        chain = Some(chain_id(chain.as_ref(), &layer.descriptor.digest));
+        let expect = Expect::from(&layer.descriptor).with_chain(chain.clone());
+        if destination.has(&expect).await.unwrap().is_none() {
+            destination.put_blob(expect, Body::from_bytes(layer.bytes.clone())).await.unwrap();
+        }
+    }
+    let config = image.config().unwrap();
+    let body = Body::from_bytes(config.bytes.clone());
+    destination.put_blob(Expect::from(&config.descriptor), body).await.unwrap();
+    destination.commit(Commit::new(&image.root)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_image_sends_what_is_new() {
+    let Some(mut store) = Store::new() else { return };
+    store.served().await;
+    let sent = async |seed: u8| {
+        let counting = Cutting::before(PathBuf::from(store.path("s")), [u64::MAX; 2]);
+        write_what_is_new(&five(seed), &counting.storage(), &format!("localhost/x:{seed}")).await;
+        counting.passed(0)
+    };
+    let layer = LAYER as u64;
+    let (first, second) = (sent(5).await, sent(6).await);
+    assert!((5 * layer..5 * layer + SMALL).contains(&first), "{first}");
+    assert!((layer..layer + SMALL).contains(&second), "{second}");
+    // Both are whole.
+    let url = format!("unix://{}", store.path("s"));
+    for seed in [5, 6] {
+        let has = read(&set("podman-url", &url), &format!("localhost/x:{seed}")).await.unwrap();
+        assert_eq!(has, id(&five(seed)));
+    }
 }
 
 /// podman, whose pipe is cut.

@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use transship_core::{DeleteOptions, ImageName, Notice, Observer};
 
-use super::parts::Stack;
-use super::store::{Fault, StoreEngine};
+use super::store::Fault;
 use super::*;
 
 const NAMES: [&str; 2] = ["example.org/app:1", "example.org/app:2"];
@@ -18,7 +17,7 @@ const NAMES: [&str; 2] = ["example.org/app:1", "example.org/app:2"];
 /// At how many points a load and a save are given up.
 const POINTS: u64 = 100;
 
-fn digest(image: &Stack) -> String {
+pub(crate) fn digest(image: &Stack) -> String {
     image.root.descriptor().digest.to_string()
 }
 
@@ -31,7 +30,7 @@ async fn write(image: &Stack, to: &DockerDaemon, how: &WriteOptions) -> Result<(
 }
 
 /// Drops a future after so many polls, or when it is done. Gives the number of polls when it was done.
-async fn polled(future: impl Future, most: u64) -> Option<u64> {
+pub(crate) async fn polled(future: impl Future, most: u64) -> Option<u64> {
     let mut future = pin!(future);
     let mut count = 0;
     poll_fn(|context| {

@@ -11,14 +11,19 @@
 mod dropped;
 mod fake;
 mod kit;
+mod large;
 mod parts;
 mod reached;
 mod real;
 mod running;
 mod store;
 mod stored;
+mod tars;
+mod together;
 
 use fake::{Fake, Says};
+use parts::Stack;
+use store::StoreEngine;
 use transship_core::{
     Body, Commit, Descriptor, Digest, ErrorKind, Expect, ImageDestination, Manifest, MediaType,
     ReadOptions, Result, Settings, Transport, WriteMode, WriteOptions, sha256,
@@ -85,29 +90,38 @@ async fn read(from: &DockerDaemon, name: &str) -> Result<()> {
     source.root().await.map(drop)
 }
 
-/// A tar with one entry, with its end.
-fn tar_of(name: &str) -> Vec<u8> {
-    let mut tar = tar::Builder::new(Vec::new());
-    let mut header = tar::Header::new_gnu();
-    header.set_size(2000);
-    tar.append_data(&mut header, name, &[7; 2000][..]).unwrap();
-    tar.into_inner().unwrap()
+/// Where a tar is cut: at every 4 KiB, behind each entry, and inside its end.
+fn cuts(tar: &[u8]) -> Vec<usize> {
+    let mut archive = tar::Archive::new(tar);
+    let behind = archive.entries().unwrap().map(|entry| {
+        let entry = entry.unwrap();
+        usize::try_from(entry.raw_file_position() + entry.size().next_multiple_of(512)).unwrap()
+    });
+    let end = [1024, 700, 512, 1].map(|left| tar.len() - left);
+    (0..tar.len()).step_by(4 << 10).chain(behind).chain(end).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_save_that_is_cut_or_ends_in_json_is_an_error_with_the_engines_words() {
-    let whole = tar_of("x");
+    let (engine, image) = (StoreEngine::start(), Stack::new(&["a", "b"]));
+    image.write(&daemon(&engine.host()), "x:1").await.unwrap();
+    let whole = engine.state.lock().unwrap().save(&["x:1".to_owned()]);
+    let says = |save: &[u8], more: &[u8]| Says {
+        save: [save, more].concat(),
+        inspect: Some(format!(r#"{{"Id":"{}"}}"#, sha256(b""))),
+        ..Says::default()
+    };
+    let fake = Fake::start(says(&whole, b""));
+    image.reads_back(&daemon(&fake.host()), "x:1").await;
     let json = br#"{"message":"open /layers/x: no such file"}"#;
-    let inspect = Some(format!(r#"{{"Id":"{}"}}"#, sha256(b"")));
-    for cut in (0..whole.len()).step_by(512).chain([700, 1500]) {
-        let mut save = whole[..cut].to_vec();
-        let fake =
-            Fake::start(Says { save: save.clone(), inspect: inspect.clone(), ..Says::default() });
-        let error = read(&daemon(&fake.host()), "x").await.unwrap_err();
+    for cut in cuts(&whole) {
+        let fake = Fake::start(says(&whole[..cut], b""));
+        let error = read(&daemon(&fake.host()), "x:1").await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{cut}: {error}");
-        save.extend_from_slice(json);
-        let fake = Fake::start(Says { save, inspect: inspect.clone(), ..Says::default() });
-        let error = read(&daemon(&fake.host()), "x").await.unwrap_err();
+    }
+    for cut in cuts(&whole).into_iter().chain([whole.len()]) {
+        let fake = Fake::start(says(&whole[..cut], json));
+        let error = read(&daemon(&fake.host()), "x:1").await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{cut}: {error}");
         assert!(error.to_string().contains("open /layers/x: no such file"), "{cut}: {error}");
     }

@@ -1,6 +1,6 @@
 //! dockerd and podman's service. They need root, and are skipped by name without it.
 
-use transship_core::Archives;
+use transship_core::{Archives, DeleteOptions};
 
 use super::running::Running;
 use super::*;
@@ -32,11 +32,18 @@ async fn dockerd() {
         let (folder, name) = (running.folder(), "example.org/app:2");
         reached::behind_tls(port, folder, name).await;
         reached::behind_ssh(&running.socket(), folder, name);
-        let is = async |image: &parts::Stack| {
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dockerd_cut_off_or_in_use() {
+    if let Some(running) = Running::dockerd(|_| Vec::new()) {
+        in_use(&running).await;
+        let is = async |image: &Stack| {
             let named = id_of(&running.daemon(), "example.org/app:1").await;
             named == image.id()
         };
-        stored::cut_everywhere(running.socket(), 4, is).await;
+        stored::cut_everywhere(running.socket(), 8, is).await;
     }
 }
 
@@ -45,7 +52,7 @@ async fn podman() {
     if let Some(running) = Running::podman() {
         exercise(&running).await;
         // It takes whole images only.
-        let image = parts::Stack::new(&["a", "b"]);
+        let image = Stack::new(&["a", "b"]);
         for name in ["example.org/z:1", "example.org/z:2"] {
             assert_eq!(image.write(&running.daemon(), name).await.unwrap(), 0);
             image.reads_back(&running.daemon(), name).await;
@@ -66,6 +73,11 @@ async fn exercise(running: &Running) {
     destination.put_blob(expect, Body::from_bytes(lie.layer)).await.unwrap_err();
     drop(destination);
     assert_eq!(id_of(&daemon, "example.org/x:1").await, first.id());
+    let large = large::image("large");
+    for damaged in large::damaged(&large.layer) {
+        large::refused(&large, damaged, &daemon, "example.org/x:1").await;
+        assert_eq!(id_of(&daemon, "example.org/x:1").await, first.id());
+    }
     second.write(&daemon, "example.org/x:1").await.unwrap();
     assert_eq!(id_of(&daemon, "example.org/x:1").await, second.id());
     first.write(&daemon, "example.org/y:1").await.unwrap();
@@ -81,15 +93,39 @@ async fn exercise(running: &Running) {
     for entry in all.entries() {
         all.open(entry).await.unwrap().root().await.unwrap();
     }
-    daemon
-        .deletion()
-        .unwrap()
-        .delete(&at, &transship_core::DeleteOptions::default())
-        .await
-        .unwrap();
+    daemon.deletion().unwrap().delete(&at, &DeleteOptions::default()).await.unwrap();
     let gone = read(&daemon, "example.org/x:1").await.unwrap_err();
     assert_eq!(gone.kind(), ErrorKind::NotFound);
     assert!(gone.advice().unwrap().to_string().contains("example.org/y:1"), "{gone}");
+}
+
+/// An image that a container uses keeps all of its names.
+async fn in_use(running: &Running) {
+    let daemon = running.daemon();
+    let (image, names) = (Sample::new("used"), ["example.org/used:1", "example.org/used:2"]);
+    for name in names {
+        image.write(&daemon, name).await.unwrap();
+    }
+    let docker = |words: &[&str]| {
+        let mut command = std::process::Command::new("docker");
+        let done = command.arg("-H").arg(running.host()).args(words).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap().trim().to_owned()
+    };
+    let container = docker(&["create", "--network", "none", names[0], "/file"]);
+    let at = daemon.parse(image.id().as_ref()).unwrap();
+    let deletion = daemon.deletion().unwrap();
+    let error = deletion.delete(&at, &DeleteOptions::default()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    assert!(error.advice().unwrap().to_string().contains("containers"), "{error}");
+    for name in names {
+        assert_eq!(id_of(&daemon, name).await, image.id(), "{name}");
+    }
+    docker(&["rm", &container]);
+    deletion.delete(&at, &DeleteOptions::default()).await.unwrap();
+    for name in names {
+        assert_eq!(read(&daemon, name).await.unwrap_err().kind(), ErrorKind::NotFound, "{name}");
+    }
 }
 
 /// The image ID, and that the layer reads back.

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::io::Read;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -16,14 +15,14 @@ use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::UnixListener;
-use transship_core::{DockerName, Document, Expect, parse_digest};
+use transship_core::{DockerName, Document};
 
 use crate::fake::Whole;
 
 /// The two blocks with which a tar ends.
 const END: [u8; 1024] = [0; 1024];
 
-/// How long a slow engine takes for a load or a name.
+/// How long a slow engine takes for a load, a name or a removal.
 const SLOW: Duration = Duration::from_millis(20);
 
 /// What goes wrong.
@@ -40,7 +39,7 @@ pub(crate) enum Fault {
     RefusesNames,
     /// The same, and nothing is removed.
     RefusesNamesAndRemovals,
-    /// Loads and names take a while, and go on when nobody waits for them.
+    /// Loads, names and removals take a while, and go on when nobody waits for them.
     Slow,
     /// Requests need a newer API than this.
     TooNew,
@@ -53,10 +52,14 @@ pub(crate) struct StoreEngine {
 }
 
 pub(crate) struct State {
-    blobs: BTreeMap<String, Vec<u8>>,
+    pub(crate) blobs: BTreeMap<String, Vec<u8>>,
     /// Names, or none, and what they stand for.
-    records: Vec<(Option<String>, String)>,
+    pub(crate) records: Vec<(Option<String>, String)>,
     pub(crate) fault: Fault,
+    /// How many tars came whole, with what they list.
+    pub(crate) loads: usize,
+    /// How many removals were begun.
+    pub(crate) removals: usize,
 }
 
 impl StoreEngine {
@@ -67,7 +70,8 @@ impl StoreEngine {
     /// With its socket in a folder.
     pub(crate) fn start_in(folder: tempfile::TempDir) -> Self {
         let listener = UnixListener::bind(folder.path().join("s")).unwrap();
-        let state = State { blobs: BTreeMap::new(), records: Vec::new(), fault: Fault::None };
+        let (blobs, records, fault) = (BTreeMap::new(), Vec::new(), Fault::None);
+        let state = State { blobs, records, fault, loads: 0, removals: 0 };
         let state = Arc::new(Mutex::new(state));
         let shared = Arc::clone(&state);
         tokio::spawn(async move {
@@ -111,7 +115,7 @@ impl StoreEngine {
 }
 
 impl State {
-    fn find(&self, image: &str) -> Option<String> {
+    pub(crate) fn find(&self, image: &str) -> Option<String> {
         let image = &*full(image);
         let found = self
             .records
@@ -120,7 +124,7 @@ impl State {
         found.map(|(_, digest)| digest.clone())
     }
 
-    fn document(&self, digest: &str) -> Option<Document> {
+    pub(crate) fn document(&self, digest: &str) -> Option<Document> {
         Document::parse(self.blobs.get(digest)?).ok()
     }
 
@@ -131,7 +135,7 @@ impl State {
         })
     }
 
-    fn tags(&self, digest: &str) -> Vec<&String> {
+    pub(crate) fn tags(&self, digest: &str) -> Vec<&String> {
         let of = self.records.iter().filter(|(_, other)| other == digest);
         of.filter_map(|(name, _)| name.as_ref()).collect()
     }
@@ -203,44 +207,7 @@ impl State {
         }
     }
 
-    /// What the lines of a load say.
-    fn load(&mut self, tar: &[u8]) -> String {
-        let refused =
-            |why: &str| json!({"errorDetail": {"message": why}, "error": why}).to_string();
-        if self.fault == Fault::RefusesLoads {
-            return refused("no space left in the store");
-        }
-        let mut index = None;
-        for entry in tar::Archive::new(tar).entries().unwrap() {
-            let Ok(mut entry) = entry else { return refused("archive/tar: invalid tar header") };
-            let path = entry.path().unwrap().display().to_string();
-            let mut bytes = Vec::new();
-            if entry.read_to_end(&mut bytes).is_err() {
-                return refused("unexpected EOF");
-            }
-            match path.strip_prefix("blobs/") {
-                Some(of) if !is_of(of, &bytes) => return refused("a wrong digest"),
-                Some(of) => drop(self.blobs.insert(of.replace('/', ":"), bytes)),
-                None if path == "index.json" => index = Some(bytes),
-                None => {}
-            }
-        }
-        let Some(index) = index else { return refused("no index.json") };
-        let index: Value = serde_json::from_slice(&index).unwrap();
-        let digest = index["manifests"][0]["digest"].as_str().unwrap().to_owned();
-        if self.tags(&digest).is_empty() && !self.records.contains(&(None, digest.clone())) {
-            self.records.push((None, digest.clone()));
-        }
-        let mut said = json!({"stream": format!("Loaded image ID: {digest}\n")}).to_string();
-        // Of a layer that is not there, nothing is said: only the inspection shows it.
-        if self.fault == Fault::CannotUnpack {
-            let line = format!("Error unpacking image {digest}: content not found\n");
-            said.push_str(&json!({ "stream": line }).to_string());
-        }
-        said
-    }
-
-    fn tag(&mut self, digest: String, name: String) {
+    pub(crate) fn tag(&mut self, digest: String, name: String) {
         self.records.retain(|record| *record != (None, digest.clone()));
         if let Some(at) = self.records.iter().position(|(other, _)| other.as_ref() == Some(&name)) {
             let (_, old) = self.records.remove(at);
@@ -251,7 +218,7 @@ impl State {
         self.records.push((Some(name), digest));
     }
 
-    fn remove(&mut self, image: &str) {
+    pub(crate) fn remove(&mut self, image: &str) {
         let image = &*full(image);
         let by_name = self.records.iter().any(|(name, _)| name.as_deref() == Some(image));
         if by_name {
@@ -270,47 +237,6 @@ impl State {
         }
         self.blobs.retain(|digest, _| kept.contains(digest));
     }
-
-    /// The tar of images: their blobs, then the lists.
-    fn save(&self, images: &[String]) -> Vec<u8> {
-        let mut tar = tar::Builder::new(Vec::new());
-        let mut add = |path: &str, bytes: &[u8]| {
-            let mut header = tar::Header::new_ustar();
-            header.set_size(bytes.len() as u64);
-            header.set_mode(0o444);
-            tar.append_data(&mut header, path, bytes).unwrap();
-        };
-        let found: Vec<_> = images.iter().filter_map(|image| self.find(image)).collect();
-        let mut rest = found.clone();
-        let mut done = Vec::new();
-        while let Some(digest) = rest.pop() {
-            if done.contains(&digest) {
-                continue;
-            }
-            if let Some(document) = self.document(&digest) {
-                rest.extend(document.parts().map(|part| part.digest.to_string()));
-            }
-            if let Some(bytes) = self.blobs.get(&digest) {
-                add(&format!("blobs/{}", digest.replace(':', "/")), bytes);
-            }
-            done.push(digest);
-        }
-        let entry = |(image, digest): (&String, &String)| {
-            let mut entry = json!({"mediaType": self.document(digest).unwrap().media_type().to_string(),
-                "digest": digest, "size": self.blobs[digest].len()});
-            if image != digest {
-                let tag = image.rsplit(':').next();
-                entry["annotations"] = json!({"io.containerd.image.name": full(image),
-                    "org.opencontainers.image.ref.name": tag});
-            }
-            entry
-        };
-        let entries: Vec<_> = images.iter().zip(&found).map(entry).collect();
-        let index = json!({"schemaVersion": 2, "manifests": entries});
-        add("index.json", index.to_string().as_bytes());
-        add("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#);
-        tar.into_inner().unwrap()
-    }
 }
 
 fn decoded(text: &str) -> String {
@@ -320,19 +246,11 @@ fn decoded(text: &str) -> String {
 }
 
 /// A name with its domain, as it is kept.
-fn full(image: &str) -> String {
+pub(crate) fn full(image: &str) -> String {
     match DockerName::parse(image) {
         Ok(name) if !image.starts_with("sha256:") => name.or_latest().to_string(),
         _ => image.to_owned(),
     }
-}
-
-/// Whether bytes are those of `ALGORITHM/HEX`.
-fn is_of(algorithm_and_hex: &str, bytes: &[u8]) -> bool {
-    let digest = parse_digest(&algorithm_and_hex.replace('/', ":")).unwrap();
-    let mut hasher = Expect::digest(digest.clone()).hasher().unwrap();
-    hasher.update(bytes);
-    hasher.finish() == digest
 }
 
 async fn answer(
@@ -350,7 +268,12 @@ async fn answer(
         };
         body.extend_from_slice(&frame.into_data().unwrap_or_default());
     }
-    let slow = state.lock().unwrap().fault == Fault::Slow && request.method() == Method::POST;
+    let slow = {
+        let mut state = state.lock().unwrap();
+        state.removals += usize::from(request.method() == Method::DELETE);
+        let takes_long = [Method::POST, Method::DELETE].contains(request.method());
+        takes_long && state.fault == Fault::Slow
+    };
     // It goes on when the connection has gone.
     let done = tokio::spawn(async move {
         if slow {

@@ -7,8 +7,7 @@ use tokio::net::{UnixListener, UnixStream};
 use transship_core::{DeleteOptions, Document, ImageSource};
 use transship_oci_layout::OciLayout;
 
-use super::parts::Stack;
-use super::store::{Fault, StoreEngine};
+use super::store::Fault;
 use super::*;
 
 const NAME: &str = "example.org/app:1";
@@ -228,18 +227,25 @@ enum Way {
     Down,
 }
 
-/// Passes everything on, up to a number of bytes; then it cuts the connection, and every later one.
+/// What becomes of the connections after the one that is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Later {
+    Cut,
+    Passes,
+}
+
+/// Passes everything on, up to a number of bytes; then it cuts the connection, and may cut every later one.
 struct Cutting {
     folder: tempfile::TempDir,
-    counts: std::sync::Arc<[AtomicU64; 4]>,
+    counts: std::sync::Arc<[AtomicU64; 5]>,
 }
 
 impl Cutting {
     fn before(engine: std::path::PathBuf) -> Self {
         let folder = tempfile::tempdir_in("/tmp").unwrap();
         let listener = UnixListener::bind(folder.path().join("s")).unwrap();
-        let [up, down, up_limit, down_limit] = [0, 0, u64::MAX, u64::MAX].map(AtomicU64::new);
-        let counts = std::sync::Arc::new([up, down, up_limit, down_limit]);
+        // Up and down: what was passed, and how much may pass. Then whether later connections pass.
+        let counts = std::sync::Arc::new([0, 0, u64::MAX, u64::MAX, 0].map(AtomicU64::new));
         let shared = std::sync::Arc::clone(&counts);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
@@ -268,15 +274,16 @@ impl Cutting {
         self.counts[way as usize].load(Ordering::SeqCst)
     }
 
-    fn cut_at(&self, way: Way, bytes: u64) {
+    fn cut_at(&self, way: Way, bytes: u64, later: Later) {
         self.counts[2 + way as usize].store(bytes, Ordering::SeqCst);
+        self.counts[4].store(u64::from(later == Later::Passes), Ordering::SeqCst);
     }
 }
 
 async fn pass(
     from: &mut (impl AsyncReadExt + Unpin),
     to: &mut (impl AsyncWriteExt + Unpin),
-    counts: &[AtomicU64; 4],
+    counts: &[AtomicU64; 5],
     way: usize,
 ) {
     let mut buffer = vec![0; 4 << 10];
@@ -288,13 +295,18 @@ async fn pass(
         let before = counts[way].fetch_add(n, Ordering::SeqCst);
         let may = counts[2 + way].load(Ordering::SeqCst).saturating_sub(before).min(n);
         let may = usize::try_from(may).unwrap();
-        if to.write_all(&buffer[..may]).await.is_err() || (may as u64) < n {
+        let is_cut = (may as u64) < n;
+        if is_cut && counts[4].load(Ordering::SeqCst) == 1 {
+            counts[2 + way].store(u64::MAX, Ordering::SeqCst);
+        }
+        if to.write_all(&buffer[..may]).await.is_err() || is_cut {
             return;
         }
     }
 }
 
-/// Copies into the engine and out of it, while the connection is cut at points from the first byte to the last.
+/// Copies into the engine and out of it, while the connection is cut at points from the first byte to the last. Where later connections
+/// pass, no image without a name is left but the old one.
 pub(crate) async fn cut_everywhere(
     engine: std::path::PathBuf,
     points: u64,
@@ -307,13 +319,19 @@ pub(crate) async fn cut_everywhere(
         new.write(&daemon(&whole.host()), NAME).await.unwrap();
         let all = whole.passed(way);
         for point in 0..points {
+            let later = if point % 2 == 0 { Later::Cut } else { Later::Passes };
             old.write(&direct, NAME).await.unwrap();
+            prune(&direct).await;
             let cutting = Cutting::before(engine.clone());
-            cutting.cut_at(way, all * point / points);
+            cutting.cut_at(way, all * point / points, later);
             let done = new.write(&daemon(&cutting.host()), NAME).await;
             let (has_old, has_new) = (is(&old).await, is(&new).await);
             assert!(has_old != has_new, "{way:?} {point}: neither of both");
             assert!(done.is_err() || has_new, "{way:?} {point}: it says that it is there");
+            if later == Later::Passes {
+                let left = nameless(&direct).await.len();
+                assert_eq!(left, usize::from(has_new), "{way:?} {point}: {done:?}");
+            }
         }
         let reading = Cutting::before(engine.clone());
         old.write(&direct, NAME).await.unwrap();
@@ -321,9 +339,23 @@ pub(crate) async fn cut_everywhere(
         let all = reading.passed(way);
         for point in 0..points {
             let cutting = Cutting::before(engine.clone());
-            cutting.cut_at(way, all * point / points);
+            cutting.cut_at(way, all * point / points, Later::Cut);
             assert!(read(&daemon(&cutting.host()), NAME).await.is_err(), "{way:?} {point}");
         }
+    }
+}
+
+/// The images that have no name.
+async fn nameless(engine: &DockerDaemon) -> Vec<transship_core::Reference> {
+    let all = engine.parse("").unwrap();
+    let all = engine.archives().unwrap().read(&all, &ReadOptions::default()).await.unwrap();
+    let nameless = all.entries().iter().filter(|entry| entry.raw_names.is_empty());
+    nameless.map(|entry| entry.reference.clone()).collect()
+}
+
+async fn prune(engine: &DockerDaemon) {
+    for image in nameless(engine).await {
+        engine.deletion().unwrap().delete(&image, &DeleteOptions::default()).await.unwrap();
     }
 }
 

@@ -193,10 +193,15 @@
 //! A tar from a pipe or an engine was kept in a temporary file when an archive was written of it, because the archive's layers stand in the order of
 //! the plan. That wrote everything twice, and was slower than `docker save` alone. Now layers go into the archive as they come, and what no
 //! image needs is taken out at the end, by a copy of the rest. The price: the same images from a pipe and from a file give archives whose
-//! layers may stand in another order: docker before 25 saves them in that of their IDs. A registry, `dir:`, containerd and an engine
-//! still get what comes once from a temporary file. `Staging` promises that what was kept can be read until the images show, because a layer may have to
-//! change form, and what has gone to one of them cannot be read again; docker before 25 does not even name a layer by its digest, which they ask for before
-//! the first byte. Nor does an archive stage that is joined, compressed or goes to a pipe: nothing can be taken out of it.
+//! layers may stand in another order: docker before 25 saves them in that of their IDs.
+//!
+//! A registry, `dir:`, containerd and an engine still get what comes once from a temporary file. `Staging` has to give back what it
+//! kept as a `FileRange`: bytes that can be read here, from any position, until the images show. They are read once more where a layer
+//! has to change form. A registry and containerd would take a layer whose digest is known only at its end, but then they have it, and
+//! no file here does. They could stage if `Staged` said how to read a layer, by requests, in place of where it lies; a registry would
+//! also keep what no image needs. An engine cannot: its tar has the digest of a layer before its bytes, docker before 25 does not say
+//! that digest, and what has gone into a load cannot be read again. `dir:` writes local files, and could; it does not yet. Nor does an archive
+//! stage that is joined, compressed or goes to a pipe: nothing can be taken out of it.
 //!
 //! # 86. An engine is an archive that nobody creates, and its images keep all of their names
 //!

@@ -10,6 +10,10 @@
 //! transship delete docker-daemon:app:1
 //! ```
 //!
+//! Recipes: [k3s without a network](#k3s-without-a-network), [kind](#kind), [rootless podman](#rootless-podman),
+//! [Docker 29's containerd store](#docker-29s-containerd-store), [from CI](#from-ci). People who know `ctr`, `nerdctl`, `docker` or `podman`
+//! find their commands in [`coming_from`](super::coming_from).
+//!
 //! # Which engine
 //!
 //! The one that `docker` speaks to: `DOCKER_HOST`, else the context in `DOCKER_CONTEXT`, else the current context of
@@ -49,7 +53,7 @@
 //! | on macOS and Windows | `podman system connection list` shows the URL for `CONTAINER_HOST` |
 //! | another machine, by ssh | `CONTAINER_HOST=ssh://user@host/run/user/1000/podman/podman.sock`; podman has to be installed there |
 //! | in CI, in a container | install podman there, or give the socket: `-v /run/podman/podman.sock:/run/podman/podman.sock` |
-//! | from podman into kind | `transship copy containers-storage:localhost/app:1 docker-archive:app.tar`, then `kind load image-archive app.tar` |
+//! | from podman into kind | see [kind](#kind) |
 //! | from podman into k3s, without a network | `transship copy --all-images containers-storage: oci-archive:images.tar`, and that file into `/var/lib/rancher/k3s/agent/images/` |
 //!
 //! A name without a domain is one of `docker.io`, as everywhere here and in skopeo: what `podman build -t app` makes is
@@ -88,9 +92,9 @@
 //! |---|---|
 //! | of kubeadm, kind (in its node), Docker | `/run/containerd/containerd.sock`, which is the default |
 //! | of k3s and rke2 | `CONTAINERD_ADDRESS=/run/k3s/containerd/containerd.sock` |
-//! | Docker 29's own | `CONTAINERD_ADDRESS=/run/docker/containerd/containerd.sock`, `containerd:moby//`; for reading: Docker keeps labels of its own |
+//! | Docker 29's own | `CONTAINERD_ADDRESS=/run/docker/containerd/containerd.sock`, `containerd:moby//`; for reading only: see [below](#docker-29s-containerd-store) |
 //! | rootless | inside its namespaces: `containerd-rootless-setuptool.sh nsenter -- transship ...` |
-//! | a node of kind | `docker exec NODE transship ...`, or copy into `docker save`'s form and `kind load image-archive` |
+//! | a node of kind | see [kind](#kind) |
 //!
 //! `CONTAINERD_ADDRESS`, or `--containerd-address`, names the socket, which belongs to root; `CONTAINERD_NAMESPACE`, or `--containerd-namespace`, the
 //! namespace of references without one.
@@ -105,9 +109,139 @@
 //! the others go back, and the error says which could not. Nothing is unpacked: containerd does that when a container starts. An image
 //! without a name is kept under its digest.
 //!
+//! # Recipes
+//!
+//! ## k3s without a network
+//!
+//! Where there is a network, put the images into one file. `LIST` has one name a line, as the `k3s-images.txt` of a release:
+//!
+//! ```sh
+//! transship copy --platform linux/amd64 --from-file LIST oci-archive:node.tar
+//! ```
+//!
+//! Carry the file to the node, and copy the images into its containerd. rke2 has the same socket; kubeadm has the default one, and needs no
+//! variable:
+//!
+//! ```sh
+//! sudo CONTAINERD_ADDRESS=/run/k3s/containerd/containerd.sock transship copy --all-images node.tar containerd:k8s.io//
+//! sudo k3s crictl images                                               # shows them
+//! ```
+//!
+//! Pods use the full name, as `transship list node.tar` shows it. `imagePullPolicy` must be `IfNotPresent` or `Never`. It is `Always` by
+//! default for an image with the tag `latest` or without a tag, and then the kubelet asks the registry, which cannot be reached:
+//!
+//! ```yaml
+//! containers:
+//!   - name: app
+//!     image: registry.local/team/app:1
+//!     imagePullPolicy: IfNotPresent
+//! ```
+//!
+//! When the disk is nearly full, the kubelet deletes images that no container uses. `sudo k3s ctr images label NAME
+//! io.cri-containerd.pinned=pinned` keeps one from that.
+//!
+//! Later, carry only what is new. The node has the rest; if it lacks something, nothing is written, and the error lists what
+//! it lacks:
+//!
+//! ```sh
+//! transship copy --platform linux/amd64 --from-file LIST --since node.tar oci-archive:week-2.tar
+//! sudo CONTAINERD_ADDRESS=/run/k3s/containerd/containerd.sock transship copy --all-images week-2.tar containerd:k8s.io//
+//! ```
+//!
+//! The other way, out of a node: all its images into one file, which another node and docker can load.
+//!
+//! ```sh
+//! sudo CONTAINERD_ADDRESS=/run/k3s/containerd/containerd.sock transship copy --all-images containerd:k8s.io// oci-archive:node.tar
+//! ```
+//!
+//! Where nobody can log in to the node, put `node.tar` into `/var/lib/rancher/k3s/agent/images/`, for rke2 into
+//! `/var/lib/rancher/rke2/agent/images/`: k3s imports it when it starts.
+//!
+//! ## kind
+//!
+//! A node of kind is a container with containerd in it. From any place into one node, with nothing to install there:
+//!
+//! ```sh
+//! transship copy --platform host docker://registry.local/app:1 oci-archive:- | docker exec -i kind-control-plane ctr -n k8s.io images import -
+//! transship copy --platform host containers-storage:localhost/app:1 oci-archive:- | docker exec -i kind-control-plane ctr -n k8s.io images import -
+//! ```
+//!
+//! Into all nodes of the cluster, by an archive:
+//!
+//! ```sh
+//! transship copy docker-daemon:app:1 docker-archive:app.tar && kind load image-archive app.tar
+//! ```
+//!
+//! This also helps where `kind load docker-image` fails with `content digest sha256:...: not found`: docker has an index of which it
+//! pulled one platform, and kind asks for all. A `docker-archive:` holds one platform.
+//!
+//! Or put transship into the node, as the static binary that the README describes. It then pulls only the layers that the node lacks:
+//!
+//! ```sh
+//! docker cp transship kind-control-plane:/usr/local/bin/
+//! docker exec kind-control-plane transship list containerd:k8s.io//
+//! docker exec kind-control-plane transship copy docker://registry.local/app:1 containerd:k8s.io//
+//! docker save app:1 | docker exec -i kind-control-plane transship copy - containerd:k8s.io//    # without a registry
+//! ```
+//!
+//! ## Rootless podman
+//!
+//! Run transship as the user whose images they are. It needs no `podman unshare`, no service and no root:
+//!
+//! ```sh
+//! podman build -t app:1 .
+//! transship copy containers-storage:localhost/app:1 docker://registry.local/team/app:1
+//! transship copy containers-storage:localhost/app:1 docker-daemon:app:1          # to docker
+//! transship copy --all-images images.tar containers-storage:                     # instead of podman load
+//! ```
+//!
+//! `sudo transship copy containers-storage:...` reads the images of root, which are others. A pipe carries an image from a user's store to
+//! what belongs to root:
+//!
+//! ```sh
+//! transship copy containers-storage:localhost/app:1 oci-archive:- | sudo transship copy - containers-storage:localhost/app:1
+//! transship copy containers-storage:localhost/app:1 oci-archive:- | sudo transship copy - containerd:k8s.io//localhost/app:1
+//! ```
+//!
+//! ## Docker 29's containerd store
+//!
+//! A new installation of Docker 29 keeps images in containerd's store; `docker info` then says `driver-type: io.containerd.snapshotter.v1`.
+//! `docker-daemon:` is used in the same way there, and more is kept: indexes with their platforms and attestations, digests, and layers of zstd.
+//!
+//! ```sh
+//! transship copy docker://registry.local/app:1 docker-daemon:app:1               # all platforms, the same digest
+//! transship copy --platform host docker-daemon:app:1 docker-archive:app.tar      # one platform, for older tools
+//! ```
+//!
+//! - The ID of an image is the digest of its manifest or index, and no longer that of its config.
+//! - `docker pull` takes one platform and keeps the whole index. Tools that want all platforms then fail with `content digest sha256:...:
+//!   not found`. transship copies the platforms that are there.
+//! - Do not write with `containerd:moby//`: Docker keeps labels of its own beside the images. To read with it is fine.
+//!
+//! ## From CI
+//!
+//! A job of GitLab with docker as a service. Its image has `docker` and `transship`; `CREDS` is a secret variable, `USER:PASSWORD`:
+//!
+//! ```yaml
+//! push:
+//!   services: ["docker:dind"]
+//!   variables: {DOCKER_HOST: "tcp://docker:2376", DOCKER_TLS_VERIFY: "1", DOCKER_TLS_CERTDIR: /certs, DOCKER_CERT_PATH: /certs/client}
+//!   script: ["docker build -t app:1 .", "transship copy --dest-creds-env CREDS docker-daemon:app:1 docker://registry.local/team/app:1"]
+//! ```
+//!
+//! The runner has to share `/certs/client` between the service and the job, as for docker itself. On GitHub's runners docker is at
+//! its default socket, so no variable is needed, and what `docker login` stored is used:
+//!
+//! ```yaml
+//! - run: transship copy docker-daemon:app:1 docker://ghcr.io/OWNER/app:1
+//! ```
+//!
+//! Jobs that build with podman or buildah need no service, only the command `podman`: `transship copy
+//! containers-storage:localhost/app:1 docker://registry.local/team/app:1`.
+//!
 //! # What is kept
 //!
-//! Docker 29 keeps images in containerd's store on new installations: indexes, digests and layers stay as they are. Older
+//! Docker with containerd's store keeps indexes, digests and layers as they are: see [above](#docker-29s-containerd-store). Other
 //! engines and podman keep config and layers: the image ID stays, and manifests get other digests. They hold no indexes, so a
 //! copy takes one platform.
 //!
@@ -126,9 +260,9 @@
 //! # Time and space
 //!
 //! docker and podman save a tar, whose list of images is at its end. Into `oci:` and a new `oci-archive:` or `docker-archive:` it goes as it comes, and nothing is
-//! stored in between. A registry, `dir:`, containerd and another engine take a layer when it is known which one it is, and an archive that is joined, compressed or
-//! goes to a pipe cannot give back what no image needs: for those, and where layers change form (`--compress`) or a policy on trust is asked first, the
-//! tar is kept in an unnamed temporary file (`--tmpdir`). What goes into an engine from elsewhere, and what comes out of containerd, is never stored here.
+//! stored in between. On the way to a registry, `dir:`, containerd or another engine, or to an archive that is joined, compressed or goes to a pipe, the
+//! tar is kept in an unnamed temporary file (`--tmpdir`); so it is where layers change form (`--compress`) or a policy on trust is asked first.
+//! [Decision 85](super::decisions) says why. What goes into an engine from elsewhere, and what comes out of containerd, is never stored here.
 //!
 //! So from podman to docker, or from one docker to another, the tar is stored once. That the save says the size of a layer before its bytes is not
 //! enough. docker before 25 does not name a layer by its digest, by which a tar for an engine names it. podman does; but the config

@@ -16,6 +16,20 @@
 //! To collect images from registries, use a list: `transship copy --from-file LIST oci-archive:week-1.tar`. `docker load -i
 //! week-1.tar` loads an `oci-archive:` as it is.
 //!
+//! # Into engines
+//!
+//! At the site, images can also go from the bundle straight into an engine, all of them or one:
+//!
+//! ```sh
+//! transship copy --all-images week-1.tar docker-daemon:                # docker
+//! transship copy --all-images week-1.tar containers-storage:           # podman
+//! sudo transship copy --all-images week-1.tar containerd:k8s.io//      # a node of Kubernetes; deltas too
+//! ```
+//!
+//! Recipes: [k3s and rke2](super::engines#k3s-without-a-network), with the socket and what pods need;
+//! [kind](super::engines#kind); [rootless podman](super::engines#rootless-podman). To bundle what an engine has:
+//! `transship copy --all-images docker-daemon: oci-archive:week-1.tar`.
+//!
 //! # Deltas
 //!
 //! `--since` omits the blobs that the site has. It takes a *base*: any place with the same images (last week's archive, a copy of
@@ -44,6 +58,8 @@
 //! transship: oci-archive:week-2.tar@sha256:..: it is a delta, and oci:site lacks 1 of what it needs: sha256:..
 //!   hint: first copy the base of the delta there: to an oci: layout, or with --append to an archive
 //! ```
+//!
+//! The destination can also be containerd, as `containerd:k8s.io//`, which then has to have what was omitted.
 //!
 //! A site can also keep its images in an archive: with `--append`, a delta is completed with the blobs of that archive. With
 //! `--replace` it would lose them, so this is an error.
