@@ -208,8 +208,8 @@ fn ends_early(other: &Lab, end: usize, want: &[Shown]) -> Held {
         let what = format!("a pass that ends after {end} B");
         match read {
             // It may be one without a mark at its end.
-            Ok(reader) if end % BLOCK == 0 => as_if_whole(&*reader, want).await.during(|| what),
-            read if end % BLOCK == 0 => {
+            Ok(reader) if end.is_multiple_of(BLOCK) => as_if_whole(&*reader, want).await.during(|| what),
+            read if end.is_multiple_of(BLOCK) => {
                 fails(read, &[ErrorKind::Corrupt, ErrorKind::NotFound], &[], &what)
             }
             read => fails(read, &[ErrorKind::Corrupt], &[], &what),

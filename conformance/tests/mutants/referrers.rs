@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering;
 
 use futures_util::FutureExt;
 use transship_core::{
-    Descriptor, Digest, Error, ImageDestination, Manifest, ReadOptions, Reference, Result,
-    Transport,
+    Descriptor, Digest, Error, ErrorKind, ImageDestination, Manifest, ReadOptions, Reference,
+    Result, Transport,
 };
 
 use crate::commits::lacks;
@@ -37,14 +37,18 @@ pub async fn referrer_is_lost(
     Ok(false)
 }
 
-/// Whether something was kept for what is about an image, and is not there.
-pub fn is_hollow(of: &Mutant, part: &Descriptor) -> bool {
+/// Fails for what was put for something about an image, and is lost.
+pub fn is_kept(of: &Mutant, part: &Descriptor) -> Result<()> {
     let is_lost = match of.fault {
         Fault::ReferrersAreHollow => true,
         Fault::CollectsWhatReferrersNeed => is_done(of),
         _ => false,
     };
-    is_lost && of.state.asked.lock().unwrap().contains_key(&format!("about {}", part.digest))
+    let is_part = || of.state.asked.lock().unwrap().contains_key(&format!("about {}", part.digest));
+    if is_lost && is_part() {
+        return Err(Error::new(ErrorKind::NotFound, format!("there is no {}", part.digest)));
+    }
+    Ok(())
 }
 
 /// Whether nothing is about an image of this root any more.

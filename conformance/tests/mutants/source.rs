@@ -11,7 +11,7 @@ use transship_core::{
 };
 
 use crate::fault::Fault;
-use crate::referrers::{forgets, is_hollow};
+use crate::referrers::{forgets, is_kept};
 use crate::transport::{Mutant, folder};
 
 const LIMIT: u64 = 1 << 30;
@@ -139,9 +139,7 @@ impl ImageSource for BrokenSource {
     }
 
     async fn blob(&self, of: &Descriptor) -> Result<Body> {
-        if is_hollow(&self.of, of) {
-            return Err(Error::new(ErrorKind::NotFound, format!("there is no {}", of.digest)));
-        }
+        is_kept(&self.of, of)?;
         let body = match self.inner.blob(of).await {
             Err(e) if e.kind() == ErrorKind::NotFound => return self.missing(of, e),
             body => body?,
