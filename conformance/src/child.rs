@@ -3,7 +3,9 @@
 use std::env;
 use std::ffi::OsString;
 use std::fmt;
-use std::process::{Child, Command, Output, Stdio};
+use std::io::Read;
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -15,13 +17,11 @@ use crate::broken::{While, hold};
 use crate::lab::{commit, how, put_all};
 use crate::model::{Built, Image, Layer};
 use crate::seen::Seen;
+use crate::watch::patience;
 use crate::{Ability, Broken, Facts, Fixture, Held, Replaces};
 
 /// Holds the job of a process that was started by a law.
 const VARIABLE: &str = "TRANSSHIP_KIT_CHILD";
-
-/// After this time a process is taken to hang.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What another process does.
 #[derive(Clone, Copy, Debug)]
@@ -91,19 +91,23 @@ impl Process {
     /// Waits for its end, and fails when its job failed.
     pub(crate) fn end(mut self) -> Held {
         let Some(mut child) = self.child.take() else { return Ok(()) };
+        let (stdout, stderr) = (drained(child.stdout.take()), drained(child.stderr.take()));
         let begun = Instant::now();
-        while child.try_wait()?.is_none() {
-            if begun.elapsed() > PATIENCE {
+        let status = loop {
+            if let Some(status) = child.try_wait()? {
+                break status;
+            }
+            if begun.elapsed() > patience() {
                 child.kill()?;
                 child.wait()?;
                 return Err(Broken::new(format!("another process hangs: {}", self.job)));
             }
             std::thread::sleep(Duration::from_millis(2));
-        }
-        let output = child.wait_with_output()?;
+        };
+        let (stdout, stderr) = (text(stdout), text(stderr));
         // A program that runs no test at all succeeds, too.
-        let ran = String::from_utf8_lossy(&output.stdout).contains("1 passed");
-        hold!(output.status.success() && ran, "another process, {}: {}", self.job, said(&output));
+        let ran = stdout.contains("1 passed");
+        hold!(status.success() && ran, "another process, {}: {}", self.job, said(&stderr));
         Ok(())
     }
 }
@@ -118,8 +122,23 @@ impl Drop for Process {
     }
 }
 
-fn said(output: &Output) -> String {
-    let stderr = String::from_utf8_lossy(&output.stderr);
+/// Reads all that comes, so that the process never waits for somebody to read.
+fn drained(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut pipe) = pipe {
+            // What came before it failed is said.
+            let _ = pipe.read_to_end(&mut bytes);
+        }
+        bytes
+    })
+}
+
+fn text(of: JoinHandle<Vec<u8>>) -> String {
+    String::from_utf8_lossy(&of.join().unwrap_or_default()).into_owned()
+}
+
+fn said(stderr: &str) -> String {
     let lines: Vec<_> = stderr.lines().filter(|line| !line.trim().is_empty()).collect();
     lines[..lines.len().min(6)].join(" | ")
 }

@@ -8,7 +8,7 @@ const LABELS: &[(&[&str], &[&str])] = &[
         &["first image", "second image", "microseconds before the drop"],
     ),
     (&["a_committed_image_reads_back_equal"], &["image", "names"]),
-    (&["an_archive_in_one_pass_is_the_same"], &["images, as written", "bytes before it ends"]),
+    (&["an_archive_in_one_pass_is_the_same"], &["images, as written", "where it ends early"]),
     (&["a_deleted_name_leaves_the_others"], &["other image", "image", "delete its first name"]),
     (&["a_delta_says_what_it_needs"], &["image", "parts that are left out"]),
     (
@@ -30,6 +30,7 @@ const LABELS: &[(&[&str], &[&str])] = &[
     (&["a_dropped_put_leaves_no_trace"], &["image", "which blob", "milliseconds before the drop"]),
     (&["a_dropped_writer_leaves_no_trace"], &["image there", "images, as written"]),
     (&["a_failing_body_fails_with_its_cause"], &["image", "which blob", "bytes before it fails"]),
+    (&["a_finish_that_failed_can_be_called_again"], &["images, as written", "which file"]),
     (
         &["a_name_taken_over_moves"],
         &["names", "names of each image (from, how many)", "images, as written", "appended"],
@@ -60,7 +61,10 @@ const LABELS: &[(&[&str], &[&str])] = &[
         &["collecting_takes_garbage_alone", "deletion_leaves_nothing_of_the_image"],
         &["images, as written", "which one is deleted"],
     ),
-    (&["deletion_removes_that_image_alone"], &["images, as written", "which one is deleted"]),
+    (
+        &["deletion_removes_that_image_alone"],
+        &["images, as written", "which one is deleted", "by its root"],
+    ),
     (
         &["dropping_waits_for_nothing"],
         &["image", "what is dropped", "in a writer", "on one thread", "pieces before the drop"],
@@ -69,6 +73,7 @@ const LABELS: &[(&[&str], &[&str])] = &[
     (&["many_processes_lose_nothing"], &["processes", "something is there"]),
     (&["many_writers_lose_nothing"], &["images"]),
     (&["names_beyond_what_is_accepted_are_refused"], &["names"]),
+    (&["no_mode_is_the_default_mode"], &["image", "written by"]),
     (
         &["no_signature_is_replaced_unseen", "tags_that_always_move_are_no_conflict"],
         &["number of the image", "it is signed before"],
@@ -85,6 +90,7 @@ const LABELS: &[(&[&str], &[&str])] = &[
         &["what_comes_again_completes_what_is_there"],
         &["change", "written by", "number of the image"],
     ),
+    (&["what_is_about_an_image_stays_with_it"], &["image", "the first is deleted"]),
     (&["what_is_missing_is_refused_at_commit"], &["image", "what is left out"]),
     (&["wrong_bytes_are_refused"], &["image", "which blob", "what is wrong", "expected by"]),
     (

@@ -292,6 +292,14 @@ impl By {
     pub(crate) fn any() -> impl Strategy<Value = Self> {
         select(vec![Self::Itself, Self::AWriter])
     }
+
+    /// For messages.
+    pub(crate) fn what(self) -> &'static str {
+        match self {
+            Self::Itself => "written by a destination of its own",
+            Self::AWriter => "written by a writer",
+        }
+    }
 }
 
 /// Puts the blobs that are not there already.

@@ -33,7 +33,8 @@
 //!    `examples/sqlite`.
 //! 2. Say where fresh places are. A place that is a file or folder comes from [`Place::in_folder`]: then everything that is
 //!    left lying about, and every stored byte that changes, is seen.
-//! 3. Run with no claims. What fails and cannot be otherwise in your place is a claim ([`Claims`]); all else is a bug.
+//! 3. Begin with the profile that fits ([`Claims`]). What fails and cannot be otherwise in your place is one claim more; all
+//!    else is a bug.
 //! 4. A failure prints the smallest image and the texts that show it, and how to run that one case again. Of several that
 //!    fail, begin with the first in the order of [`ALL`]; each says which it is.
 //! 5. Now and then run more: `TRANSSHIP_CASES=1000 TRANSSHIP_SEED=random cargo test --test conformance`.
@@ -41,20 +42,8 @@
 //!
 //! # What is not looked at
 //!
-//! - What the traits cannot show: whether parsing does I/O, whether something outside the place is touched. `cargo xtask
-//!   trace` looks at it for transports on disk, from below.
-//! - Durability where `strace` is missing. Where it is, what is written in place (a database's own pages, a log that is
-//!   extended) is not held to an order, only to being synced at the end.
-//! - Processes that are killed: those of the kit end by themselves. `cargo xtask faults` kills the command.
-//! - Every interleaving: operations are dropped at each of their await points, after a pause that differs from case to
-//!   case; blocking work that they began is met at various points, not at each. Writers at once meet as it happens.
-//! - Sizes above 3 MiB, archives of more than 30 images, images of more than nine layers, indexes deeper than three.
-//! - Names of the whole grammar, but no configuration of a transport: the fixture's is the only one.
-//! - Options beyond mode, names and what passed; the platform that a commit prefers; notices to observers; how old
-//!   garbage has to be; how much memory and time something takes.
-//! - Places that come but once: a pass is looked at over an archive that can be read again.
-//! - Digests of sha512 are those of layers and of manifests below an index, not of configs and roots.
-//! - Whether a claim is needed: `Writers::One` and `Processes::One` only switch off what they switch off, and so does an ability that a transport does not offer.
+//! The manual has the list (`transship::manual::write_a_transport`, "What the kit cannot see"): sizes, interleavings, options,
+//! configurations, places that come but once, processes that are killed, and what the traits cannot show.
 //!
 //! # Laws
 //!

@@ -1,15 +1,15 @@
 //! A `finish` that failed loses nothing: called again without the obstacle, it writes all images.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use transship_core::{ErrorKind, WriteMode};
+use transship_core::{ArchiveWriter, ErrorKind, WriteMode};
 
-use super::fails;
+use super::{fails, files_in, write_archive};
 use crate::broken::While;
 use crate::expected::{self, Entry};
 use crate::lab::{Lab, commit, put_all};
-use crate::model::{Archive, Image};
+use crate::model::{Archive, Built, Image, Named, Node};
 use crate::runner::Kit;
 use crate::strategies::archives as generated;
 use crate::{Ability, Held, Law};
@@ -26,20 +26,42 @@ pub(crate) const LAW: Law = Law {
 };
 
 fn check(kit: &Kit) -> Held {
-    kit.each(generated(kit.facts(), 3), one)
+    // Each file of a small archive.
+    let node = Node::Image(Image::simple(5).fit_for(kit.facts()));
+    let small = Archive { images: vec![Named { node, names: kit.facts().some_name() }] };
+    let corners: Vec<_> = (0..6).map(|which| (small.clone(), which)).collect();
+    let inputs = (generated(kit.facts(), 3), 0_usize..60);
+    kit.each_with(&corners, inputs, |lab, (archive, which)| {
+        another_came(lab, archive)?;
+        if lab.files().is_none() || archive.images.is_empty() {
+            return Ok(());
+        }
+        something_is_in_the_way(&lab.another()?, archive, *which)?;
+        if lab.has(Ability::Append) { damaged_meanwhile(&lab.another()?, archive, *which) } else { Ok(()) }
+    })
 }
 
-fn one(lab: &Lab, archive: &Archive) -> Held {
+/// One that is not there.
+fn other() -> Held<Built> {
+    Image { seed: 77, ..Image::simple(9) }.build()
+}
+
+async fn fill(lab: &Lab, mode: WriteMode, entries: &[Entry]) -> Held<Box<dyn ArchiveWriter>> {
+    let writer = lab.writer(mode).await?;
+    for Entry { names, built } in entries {
+        let destination = writer.image(names).await.during(|| "opening an image")?;
+        put_all(&*destination, built).await?;
+        commit(destination, built).await?;
+    }
+    Ok(writer)
+}
+
+/// What is to be created came meanwhile, and goes again.
+fn another_came(lab: &Lab, archive: &Archive) -> Held {
     let entries = expected::build(archive)?;
-    let other = Image { seed: 77, ..Image::simple(9) }.build()?;
     lab.step(async {
-        let mut writer = lab.writer(WriteMode::Create).await?;
-        for Entry { names, built } in &entries {
-            let destination = writer.image(names).await.during(|| "opening an image")?;
-            put_all(&*destination, built).await?;
-            commit(destination, built).await?;
-        }
-        lab.write(&other, WriteMode::Create, &lab.facts().some_name()).await?;
+        let mut writer = fill(lab, WriteMode::Create, &entries).await?;
+        lab.write(&other()?, WriteMode::Create, &lab.facts().some_name()).await?;
         for what in ["finishing a writer that was opened to create", "calling finish again"] {
             let what = format!("{what}, where another archive came meanwhile");
             fails(writer.finish().await, &[ErrorKind::AlreadyExists], &[], &what)?;
@@ -54,9 +76,83 @@ fn one(lab: &Lab, archive: &Archive) -> Held {
     if lab.files().is_none() {
         return Ok(());
     }
-    let want = expected::shown(entries, lab.facts());
-    expected::check(&lab.snapshot()?, &want, lab.facts())
+    shows(lab, entries)
+}
+
+fn shows(lab: &Lab, written: Vec<Entry>) -> Held {
+    let want = expected::shown(written, lab.facts());
+    expected::check_taken(&lab.snapshot()?, &want, lab.facts())
         .map_err(|e| e.while_doing("after the finish that succeeded"))
+}
+
+/// Where one of its files will be, a folder is.
+fn something_is_in_the_way(lab: &Lab, archive: &Archive, which: usize) -> Held {
+    // Where its files will be is seen in another place.
+    let like = lab.another()?;
+    like.step(write_archive(&like, WriteMode::Create, &expected::build(archive)?))?;
+    let mut files = Vec::new();
+    files_in(like.folder()?, &mut files)?;
+    files.sort();
+    let Some(file) = files.get(which % files.len().max(1)) else { return Ok(()) };
+    let file = file.strip_prefix(like.folder()?).unwrap_or(file);
+    let (shown, obstacle) = (file.display(), lab.folder()?.join(file));
+    let entries = expected::build(archive)?;
+    lab.step(async {
+        let mut writer = fill(lab, WriteMode::Create, &entries).await?;
+        if obstacle.exists() {
+            return Ok(());
+        }
+        let made = make_folder(&obstacle)?;
+        fs::write(obstacle.join("obstacle"), b"obstacle")?;
+        if writer.finish().await.is_ok() {
+            return Ok(());
+        }
+        fs::remove_dir_all(&obstacle).during(|| format!("{shown}, a folder that was in the way"))?;
+        // Those above it may be in use by now.
+        for folder in made {
+            let _ = fs::remove_dir(folder);
+        }
+        let again = writer.finish().await;
+        again.during(|| format!("calling finish again, when a folder at {shown} has gone"))
+    })?;
+    shows(lab, entries)
+}
+
+/// Makes a folder, and gives those that were made above it, the lowest first.
+fn make_folder(path: &Path) -> Held<Vec<PathBuf>> {
+    let above = path.ancestors().skip(1).take_while(|above| !above.exists());
+    let made = above.map(Path::to_owned).collect();
+    fs::create_dir_all(path)?;
+    Ok(made)
+}
+
+/// Where a file of what is joined was, a part of it is when it is to be joined, and then the file is back.
+fn damaged_meanwhile(lab: &Lab, archive: &Archive, which: usize) -> Held {
+    let entries = expected::build(archive)?;
+    let there = Entry { built: other()?, names: lab.facts().some_name() };
+    lab.step(lab.write(&there.built, WriteMode::Create, &there.names))?;
+    let mut files = Vec::new();
+    files_in(lab.folder()?, &mut files)?;
+    files.sort();
+    let Some(file) = files.get(which % files.len().max(1)) else { return Ok(()) };
+    let elsewhere = lab.another()?;
+    let away = elsewhere.folder()?.join("away");
+    lab.step(async {
+        let mut writer = fill(lab, WriteMode::Append, &entries).await?;
+        let mut part = fs::read(file)?;
+        part.truncate(part.len() / 2);
+        fs::rename(file, &away)?;
+        fs::write(file, &part)?;
+        let failed = writer.finish().await.is_err();
+        // What was made meanwhile is not taken away.
+        if failed || fs::read(file).is_ok_and(|now| now == part) {
+            fs::rename(&away, file)?;
+        }
+        let file = file.strip_prefix(lab.folder()?).unwrap_or(file).display();
+        let again = if failed { writer.finish().await } else { Ok(()) };
+        again.during(|| format!("calling finish again, when {file} was damaged and is well again"))
+    })?;
+    shows(lab, [there].into_iter().chain(entries).collect())
 }
 
 fn remove(place: &Path) -> Held {

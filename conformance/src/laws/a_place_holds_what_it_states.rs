@@ -94,7 +94,7 @@ async fn about(lab: &Lab, seed: u8) -> Held {
     let destination = lab.destination(WriteMode::Create, &lab.facts().some_name()).await?;
     put_all(&*destination, &built).await?;
     let put = async {
-        destination.put_manifest(&about).await?;
+        destination.put_manifest(&about.root).await?;
         destination.commit(Commit::new(&built.root)).await
     };
     fails(put.await, &[ErrorKind::Unsupported], &[], "a manifest about an image, none is accepted")

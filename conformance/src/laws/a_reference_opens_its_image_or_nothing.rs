@@ -8,7 +8,7 @@ use proptest::sample::select;
 use transship_core::{ErrorKind, ImageName, ReadOptions, WriteMode};
 
 use super::{one_line, write_archive};
-use crate::broken::{While, hold};
+use crate::broken::{While, hold, listed as all};
 use crate::expected::Entry;
 use crate::lab::Lab;
 use crate::model::Image;
@@ -73,7 +73,8 @@ async fn one(lab: &Lab, text: &str, entries: &[Entry], listed: &[String]) -> Hel
             let rest = at.locator().strip_prefix(lab.at().locator()).unwrap_or_default();
             let meant = meant(rest, &at.to_string(), listed);
             let one = meant.as_ref().is_none_or(|meant| meant.contains(&is));
-            hold!(one, "{at} opens the image {}, and means {meant:?}", NAMES[is]);
+            let meant = all(meant.iter().flatten().map(|image| NAMES[*image]));
+            hold!(one, "{at} opens the image {}, and means {meant}", NAMES[is]);
             Ok(())
         }
         Err(e) => {

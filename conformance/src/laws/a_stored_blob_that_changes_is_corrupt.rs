@@ -10,7 +10,7 @@ use transship_core::{
     Body, Descriptor, Document, ErrorKind, ReadOptions, Reference, Result, WriteMode, run_blocking,
 };
 
-use super::{files_in, one_line};
+use super::{files_in, image_or_index, one_line};
 use crate::broken::{While, hold};
 use crate::lab::Lab;
 use crate::model::{Image, Layer};
@@ -21,7 +21,9 @@ use crate::{Ability, Broken, Held, Law};
 pub(crate) const LAW: Law = Law {
     name: "a_stored_blob_that_changes_is_corrupt",
     sentence: "A stored blob that has changed, is cut short or has grown is `Corrupt` through every door, and the error names it.",
-    promises: &["The [`Body`] holds the bytes to the descriptor's digest and size."],
+    promises: &["The [`Body`] holds the bytes to the descriptor's digest and size.",
+        "`Corrupt` if its bytes are not what the descriptor says.",
+    ],
     needs: &[Ability::Files],
     cost: 2,
     check,
@@ -48,6 +50,7 @@ fn check(kit: &Kit) -> Held {
     let corners =
         [Change::Byte(0), Change::Byte(512), Change::Byte(4999), Change::Short, Change::Long];
     kit.each_with(&corners, change, |lab, change| {
+        manifest_below(&lab.another()?, *change)?;
         let image = Image {
             layers: vec![Layer::small(4, 300), Layer::small(8, 5000), Layer::small(12, 600)],
             ..Image::simple(1)
@@ -88,6 +91,24 @@ fn changed_in(path: &PathBuf, blob: &[u8], change: Change) -> Held<bool> {
     }
     fs::write(path, bytes)?;
     Ok(true)
+}
+
+/// A stored manifest of an index is as good as a blob.
+fn manifest_below(lab: &Lab, change: Change) -> Held {
+    let built = image_or_index(lab, &Image::simple(1))?;
+    let Some(below) = built.below.first() else { return Ok(()) };
+    let written = lab.step(lab.write(&built, WriteMode::Create, &lab.facts().some_name()))?;
+    if !changed(lab.folder()?, below.bytes(), change)? {
+        return Ok(());
+    }
+    lab.step(async {
+        let transport = lab.other_transport();
+        let read = match transport.source(&written.references[0], &ReadOptions::default()).await {
+            Ok(source) => source.manifest(below.descriptor()).await,
+            Err(e) => Err(e),
+        };
+        corrupt(read, "a manifest of an index")
+    })
 }
 
 async fn every_door(lab: &Lab, at: &Reference) -> Held {

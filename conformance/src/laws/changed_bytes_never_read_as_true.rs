@@ -3,17 +3,18 @@
 use std::fs;
 use std::path::Path;
 
+use bytes::Bytes;
 use proptest::prelude::*;
-use transship_core::{ErrorKind, Reference, WriteMode};
+use transship_core::{ErrorKind, Reference, Result, WriteMode};
 
 use super::files_in;
 use crate::broken::hold;
 use crate::lab::Lab;
-use crate::model::{Built, Image};
+use crate::model::{Built, Node};
 use crate::runner::Kit;
 use crate::seen::LIMIT;
-use crate::strategies::plain_images;
-use crate::{Ability, Held, Law};
+use crate::strategies::nodes;
+use crate::{Ability, Held, Law, Manifests};
 
 pub(crate) const LAW: Law = Law {
     name: "changed_bytes_never_read_as_true",
@@ -29,15 +30,15 @@ pub(crate) const LAW: Law = Law {
 
 fn check(kit: &Kit) -> Held {
     let at = proptest::collection::vec(any::<(prop::sample::Index, prop::sample::Index, u8)>(), 1..3);
-    kit.each((plain_images(kit.facts()), at), |lab, (image, changes)| {
-        one(lab, lab.folder()?, image, changes)
+    kit.each((nodes(kit.facts()), at), |lab, (node, changes)| {
+        one(lab, lab.folder()?, node, changes)
     })
 }
 
 type Change = (prop::sample::Index, prop::sample::Index, u8);
 
-fn one(lab: &Lab, folder: &Path, image: &Image, changes: &[Change]) -> Held {
-    let built = image.build()?;
+fn one(lab: &Lab, folder: &Path, node: &Node, changes: &[Change]) -> Held {
+    let built = node.build()?;
     let written = lab.step(lab.write(&built, WriteMode::Create, &[]))?;
     let mut files = Vec::new();
     files_in(folder, &mut files)?;
@@ -71,6 +72,16 @@ async fn true_or_error(lab: &Lab, at: &Reference, built: &Built) -> Held {
         let descriptor = root.descriptor().clone();
         let again = transship_core::Manifest::verified(&descriptor, root.bytes().clone());
         hold!(again.is_ok(), "the root is not what its descriptor says");
+        let is_it = root.bytes() == built.root.bytes();
+        hold!(
+            is_it || lab.claims().manifests == Manifests::Rebuilt,
+            "the root reads as other bytes"
+        );
+    }
+    for manifest in &built.below {
+        let of = manifest.descriptor();
+        let read = source.manifest(of).await.map(|read| read.bytes().clone());
+        is_true(read, manifest.bytes(), &format!("manifest {}", of.digest))?;
     }
     for blob in &built.blobs {
         let digest = &blob.descriptor.digest;
@@ -78,15 +89,20 @@ async fn true_or_error(lab: &Lab, at: &Reference, built: &Built) -> Held {
             Ok(body) => body.bytes(LIMIT).await,
             Err(e) => Err(e),
         };
-        match read {
-            Ok(bytes) => hold!(bytes == blob.bytes, "blob {digest} reads as other bytes"),
-            Err(e) => {
+        is_true(read, &blob.bytes, &format!("blob {digest}"))?;
+    }
+    Ok(())
+}
+
+fn is_true(read: Result<Bytes>, want: &Bytes, what: &str) -> Held {
+    match read {
+        Ok(bytes) => hold!(bytes == *want, "{what} reads as other bytes"),
+        Err(e) => {
                 // The machine is well; what is stored is not.
                 let kind = e.kind();
                 hold!(kind != ErrorKind::Unexpected, "a byte has changed, and that is called {kind}: {e}");
                 super::one_line(&e)?;
             }
         }
-    }
     Ok(())
 }

@@ -91,7 +91,7 @@ fn frees_pages(lab: &Lab) -> Held {
 }
 
 /// What the fixture sees, and how large it is where it is a file. In which order bytes are kept is the transport's affair.
-fn sizes(lab: &Lab) -> Held<BTreeMap<String, Option<u64>>> {
+pub(super) fn sizes(lab: &Lab) -> Held<BTreeMap<String, Option<u64>>> {
     let folder = lab.folder()?;
     // Pages that are free stay in their file.
     let exact = lab.claims().space == Space::Exact;
@@ -101,7 +101,7 @@ fn sizes(lab: &Lab) -> Held<BTreeMap<String, Option<u64>>> {
     Ok(facts.map(|name| (name.clone(), size(&name))).collect())
 }
 
-fn no_more(
+pub(super) fn no_more(
     left: &BTreeMap<String, Option<u64>>,
     enough: &BTreeMap<String, Option<u64>>,
 ) -> Held {

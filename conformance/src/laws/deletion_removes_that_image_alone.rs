@@ -1,6 +1,7 @@
 //! Deleting an image removes that image alone, a look removes nothing, and deleting what is not there is `NotFound`.
 
-use transship_core::{DeleteMode, DeleteOptions, DeletedNames, ErrorKind, WriteMode, sha256};
+use proptest::prelude::*;
+use transship_core::{DeleteMode, DeleteOptions, DeletedNames, Digest, ErrorKind, WriteMode, sha256};
 
 use super::{fails, write_archive};
 use crate::broken::{While, hold};
@@ -31,8 +32,11 @@ fn check(kit: &Kit) -> Held {
         .into_iter()
         .filter(|archive| archive.images.len() < 6)
         .flat_map(|archive| (0..archive.images.len()).map(move |at| (archive.clone(), at)))
+        .enumerate()
+        .map(|(at, (archive, which))| (archive, which, at % 2 == 0))
         .collect();
-    kit.each_with(&corners, (generated(kit.facts(), 6), 0_usize..6), |lab, (archive, which)| {
+    let inputs = (generated(kit.facts(), 6), 0_usize..6, any::<bool>());
+    kit.each_with(&corners, inputs, |lab, (archive, which, by_root)| {
         let archive = one_name_each(archive);
         let entries = expected::build(&archive)?;
         lab.step(write_archive(lab, WriteMode::Create, &entries))?;
@@ -55,10 +59,12 @@ fn check(kit: &Kit) -> Held {
         // An image that came twice has several names.
         let names = if want[which].names.len() > 1 { DeletedNames::All } else { DeletedNames::Given };
         lab.step(look(lab, &reference))?;
-        lab.step(delete_another(lab, &reference))?;
+        let is_offered = lab.step(delete_another(lab, &reference))?;
         lab.snapshot()?.same(&before)?;
         want.remove(which);
-        lab.step(delete_names(lab, &reference, names))?;
+        let root = &shown.seen.root.descriptor().digest;
+        let root = Some(root).filter(|_| is_offered && *by_root);
+        lab.step(delete_where(lab, &reference, names, root))?;
         let snapshot = lab.snapshot()?;
         // What is not replaced as a whole, as a repository, may be no more than its images.
         let may_be_gone = want.is_empty() && !lab.has(Ability::ReplacesArchives);
@@ -96,28 +102,42 @@ async fn look(lab: &Lab, reference: &str) -> Held {
     fails(done, &[ErrorKind::NotFound], &[nowhere.at().locator()], "looking for what is not there")
 }
 
-/// What is there is not deleted in place of another image.
-async fn delete_another(lab: &Lab, reference: &str) -> Held {
+/// What is there is not deleted in place of another image. Gives whether it can be deleted by its root.
+async fn delete_another(lab: &Lab, reference: &str) -> Held<bool> {
     let deletion = lab.transport().deletion();
     let deletion = deletion.ok_or_else(|| Broken::new("deletion is claimed, and is not there"))?;
     let locator = reference.split_once(':').map_or(reference, |(_, locator)| locator);
     let (at, other) = (lab.transport().parse(locator)?, sha256(b"another image"));
     let done = deletion.delete_if(&at, &other, &DeleteOptions::default()).await;
+    let is_offered = !matches!(&done, Err(e) if e.kind() == ErrorKind::Unsupported);
     let kinds = [ErrorKind::Conflict, ErrorKind::Unsupported];
-    fails(done, &kinds, &[locator], "deleting it in place of another image")
+    fails(done, &kinds, &[locator], "deleting it in place of another image")?;
+    Ok(is_offered)
 }
 
 pub(super) async fn delete(lab: &Lab, reference: &str) -> Held {
-    delete_names(lab, reference, DeletedNames::Given).await
+    delete_where(lab, reference, DeletedNames::Given, None).await
 }
 
-async fn delete_names(lab: &Lab, reference: &str, names: DeletedNames) -> Held {
+/// Deletes it, if its root is that one.
+async fn delete_where(
+    lab: &Lab,
+    reference: &str,
+    names: DeletedNames,
+    root: Option<&Digest>,
+) -> Held {
     let deletion = lab.transport().deletion();
     let deletion = deletion.ok_or_else(|| Broken::new("deletion is claimed, and is not there"))?;
     let locator = reference.split_once(':').map_or(reference, |(_, locator)| locator);
     let at = lab.transport().parse(locator)?;
     let how = DeleteOptions::default().with_names(names);
-    deletion.delete(&at, &how).await.during(|| format!("deleting {at}"))?;
+    match root {
+        Some(root) => {
+            let done = deletion.delete_if(&at, root, &how).await;
+            done.during(|| format!("deleting {at}, if its root is {root}, which it is"))?;
+        }
+        None => deletion.delete(&at, &how).await.during(|| format!("deleting {at}"))?,
+    }
     let nowhere = lab.another()?;
     let done = deletion.delete(nowhere.at(), &DeleteOptions::default()).await;
     fails(done, &[ErrorKind::NotFound], &[nowhere.at().locator()], "deleting what is not there")

@@ -186,8 +186,15 @@ fn spoiled(lab: &Lab, image: &Image) -> Held {
     })
 }
 
-/// Changes the first byte of every blob that is found. Gives those.
-fn spoil<'a>(folder: &Path, built: &'a Built) -> Held<Vec<&'a Descriptor>> {
+/// A byte of a blob: another one of each.
+fn somewhere(blob: &Blob) -> usize {
+    let text = blob.descriptor.digest.digest();
+    let number = usize::from_str_radix(&text[..8], 16).unwrap_or_default();
+    number % blob.bytes.len()
+}
+
+/// Changes a byte of every blob that is found, somewhere. Gives those.
+pub(super) fn spoil<'a>(folder: &Path, built: &'a Built) -> Held<Vec<&'a Descriptor>> {
     // The longest first: a shorter one may be its beginning.
     let mut blobs: Vec<&Blob> = built.blobs.iter().filter(|blob| !blob.bytes.is_empty()).collect();
     blobs.sort_by_key(|blob| std::cmp::Reverse(blob.bytes.len()));
@@ -199,7 +206,7 @@ fn spoil<'a>(folder: &Path, built: &'a Built) -> Held<Vec<&'a Descriptor>> {
         for blob in &blobs {
             let places = positions(&stored, &blob.bytes);
             for at in &places {
-                stored[*at] ^= 1;
+                stored[*at + somewhere(blob)] ^= 1;
             }
             spoiled.extend((!places.is_empty()).then_some(&blob.descriptor));
         }

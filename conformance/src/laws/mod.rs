@@ -74,6 +74,7 @@ laws! { $
     readers_never_see_a_mixture
     a_reader_reads_what_it_lists
     referrers_come_with_their_image
+    what_is_about_an_image_stays_with_it
     what_is_beside_shows_with_its_image
     what_is_beside_is_whole
     what_is_beside_can_be_added_to

@@ -1,11 +1,11 @@
 //! Writing without a mode does what the transport says that it does by default.
 
-use transship_core::{ErrorKind, WriteMode, WriteOptions};
+use transship_core::{ErrorKind, ImageName, WriteMode, WriteOptions};
 
 use super::fails;
 use crate::broken::{While, hold};
-use crate::lab::{Lab, commit, put_all};
-use crate::model::Image;
+use crate::lab::{By, Lab, commit, put_all};
+use crate::model::{Built, Image};
 use crate::runner::Kit;
 use crate::strategies::plain_images;
 use crate::{Ability, Held, Law};
@@ -20,8 +20,10 @@ pub(crate) const LAW: Law = Law {
 };
 
 fn check(kit: &Kit) -> Held {
-    kit.each(plain_images(kit.facts()), |lab, image| {
-        write(lab, image, 1)?;
+    let image = Image::simple(3).fit_for(kit.facts());
+    let corners = [By::Itself, By::AWriter].map(|by| (image.clone(), by));
+    kit.each_with(&corners, (plain_images(kit.facts()), By::any()), |lab, (image, by)| {
+        write(lab, image, 1, By::Itself)?;
         let one = lab.snapshot()?;
         hold!(one.images().len() == 1, "{} images are there, one was written", one.images().len());
         match lab.transport().default_mode() {
@@ -35,14 +37,14 @@ fn check(kit: &Kit) -> Held {
             }
             _ => {}
         }
-        write(lab, image, 2)?;
+        write(lab, image, 2, *by)?;
         let two = lab.snapshot()?;
         let want = match lab.transport().default_mode() {
             WriteMode::Append => 2,
             _ => 1,
         };
-        let found = two.images().len();
-        hold!(found == want, "{found} images are there, where there should be {want}");
+        let (found, by) = (two.images().len(), by.what());
+        hold!(found == want, "{found} images are there, where there should be {want}, {by}");
         Ok(())
     })
 }
@@ -50,21 +52,33 @@ fn check(kit: &Kit) -> Held {
 fn options(lab: &Lab, number: u8) -> Held<WriteOptions> {
     let mut how = WriteOptions::default();
     if lab.has(Ability::Names) {
-        how.names = vec![transship_core::ImageName::new(&format!("docker.io/library/kit:{number}"))?];
+        how.names = vec![ImageName::new(&format!("docker.io/library/kit:{number}"))?];
     }
     Ok(how)
 }
 
-fn write(lab: &Lab, image: &Image, number: u8) -> Held {
+fn write(lab: &Lab, image: &Image, number: u8, by: By) -> Held {
     // Two images, not one under two names.
     let built = Image { seed: number, ..image.clone() }.build()?;
     let how = options(lab, number)?;
     lab.step(async {
+        if by == By::AWriter && lab.has(Ability::ManyImages) {
+            return in_a_writer(lab, &built, &how.names).await;
+        }
         let opened = lab.transport().destination(lab.at(), &how).await;
         let destination = opened.during(|| "opening without a mode")?;
         put_all(&*destination, &built).await?;
         commit(destination, &built).await.map(|_| ())
     })
+}
+
+async fn in_a_writer(lab: &Lab, built: &Built, names: &[ImageName]) -> Held {
+    let opened = lab.archives()?.write(lab.at(), &WriteOptions::default()).await;
+    let mut writer = opened.during(|| "opening a writer without a mode")?;
+    let destination = writer.image(names).await.during(|| "opening an image")?;
+    put_all(&*destination, built).await?;
+    commit(destination, built).await?;
+    writer.finish().await.during(|| "finishing a writer that was opened without a mode")
 }
 
 async fn refused(lab: &Lab) -> Held {

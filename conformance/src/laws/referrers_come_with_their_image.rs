@@ -3,16 +3,16 @@
 use std::collections::HashSet;
 
 use transship_core::{
-    CollectMode, Commit, Descriptor, EMPTY_JSON_DIGEST, Expect, ImageDestination, ImageSource, Manifest, MediaType,
-    WriteMode, parse_digest,
+    CollectMode, Commit, Descriptor, ImageDestination, ImageSource, Manifest, MediaType, WriteMode, sha256,
 };
 
 use super::collecting_takes_garbage_alone::collect;
 use super::image_or_index;
 use crate::broken::{While, hold};
 use crate::lab::{Lab, put_all};
-use crate::model::Built;
+use crate::model::{Blob, Built, Format, Layer};
 use crate::runner::Kit;
+use crate::seen::LIMIT;
 use crate::strategies::plain_images;
 use crate::{Ability, Broken, Held, Law, Listed};
 
@@ -42,47 +42,56 @@ fn check(kit: &Kit) -> Held {
 }
 
 /// What is about the root, about a manifest below it, and about what is about the root.
-fn all_about(built: &Built, count: usize) -> Held<Vec<Manifest>> {
-    let of = |subject: &Manifest, at: usize| referrer(subject, at);
-    let mut about = (0..count).map(|at| of(&built.root, at)).collect::<Held<Vec<_>>>()?;
-    about.push(of(&about[0], 10)?);
+fn all_about(built: &Built, count: usize) -> Held<Vec<Built>> {
+    let mut about =
+        (0..count).map(|at| referrer(&built.root, at)).collect::<Held<Vec<_>>>()?;
+    about.push(referrer(&about[0].root, 10)?);
     if let Some(child) = built.below.first() {
-        about.push(of(child, 20)?);
-        about.push(of(child, 21)?);
+        about.push(referrer(child, 20)?);
+        about.push(referrer(child, 21)?);
     }
-    about.push(of(&built.root, 30)?);
+    about.push(referrer(&built.root, 30)?);
     Ok(about)
 }
 
-pub(super) fn referrer(of: &Manifest, at: usize) -> Held<Manifest> {
-    let root = of.descriptor();
-    let subject = Descriptor::new(root.media_type.clone(), root.digest.clone(), root.size);
-    let config = Descriptor::new(MediaType::EmptyJSON, parse_digest(EMPTY_JSON_DIGEST)?, 2);
-    let text = serde_json::json!({
+/// A manifest that is about another one, with a config and a layer of its own. The layer is a tar: some places take no others.
+pub(super) fn referrer(of: &Manifest, at: usize) -> Held<Built> {
+    let of = of.descriptor();
+    let subject = Descriptor::new(of.media_type.clone(), of.digest.clone(), of.size);
+    let text = serde_json::json!({ "number": at, "of": of.digest }).to_string();
+    let config = MediaType::Other("application/vnd.example.signature.config+json".to_owned());
+    let config = Descriptor::new(config, sha256(text.as_bytes()), text.len() as u64);
+    let number = u8::try_from(at).unwrap_or(u8::MAX);
+    let seed = of.digest.digest().bytes().fold(number, u8::wrapping_add);
+    let layer = Layer::tar(seed, 300).build(Format::Oci)?;
+    let manifest = serde_json::json!({
         "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
-        "artifactType": "application/vnd.example.signature", "config": config, "layers": [],
+        "artifactType": "application/vnd.example.signature",
+        "config": config, "layers": [layer.descriptor],
         "subject": subject, "annotations": { "org.example.number": at.to_string() },
     });
-    Ok(Manifest::new(text.to_string())?)
+    let mut built = Built::new(Manifest::new(manifest.to_string())?);
+    built.add(layer);
+    built.add(Blob { descriptor: config, bytes: text.into() });
+    Ok(built)
 }
 
 /// Puts an image with what is about it, in that order.
 pub(super) async fn put_with(
     destination: &dyn ImageDestination,
     built: &Built,
-    about: &[Manifest],
+    about: &[Built],
 ) -> Held {
     put_all(destination, built).await?;
-    let empty = Expect::digest(parse_digest(EMPTY_JSON_DIGEST)?).with_size(2);
-    let body = transship_core::Body::from_bytes("{}");
-    destination.put_blob(empty.with_media_type(MediaType::EmptyJSON), body).await?;
-    for manifest in about {
-        destination.put_manifest(manifest).await.during(|| "putting a manifest about it")?;
+    for about in about {
+        put_all(destination, about).await.during(|| "what is about it")?;
+        let put = destination.put_manifest(&about.root).await;
+        put.during(|| "putting a manifest about it")?;
     }
     Ok(())
 }
 
-async fn write(lab: &Lab, built: &Built, about: &[Manifest]) -> Held {
+async fn write(lab: &Lab, built: &Built, about: &[Built]) -> Held {
     let destination = lab.destination(WriteMode::Create, &lab.facts().some_name()).await?;
     put_with(&*destination, built, about).await?;
     let done = destination.commit(Commit::new(&built.root)).await.during(|| "committing")?;
@@ -93,38 +102,51 @@ async fn write(lab: &Lab, built: &Built, about: &[Manifest]) -> Held {
     let source = lab.source(&done.references[0]).await?;
     are_there(lab, &*source, about).await?;
     let Some(referrers) = source.referrers() else { return Ok(()) };
-    let others = referrers.referrers(&transship_core::sha256(b"other")).await?;
+    let others = referrers.referrers(&sha256(b"other")).await?;
     hold!(others.is_empty(), "{} manifests are about what is not there", others.len());
     Ok(())
 }
 
 /// Whether each subject has those that are about it, as they are, in their order.
-pub(super) async fn are_there(lab: &Lab, source: &dyn ImageSource, about: &[Manifest]) -> Held {
+pub(super) async fn are_there(lab: &Lab, source: &dyn ImageSource, about: &[Built]) -> Held {
     let Some(referrers) = source.referrers() else {
         return Err(Broken::new("the source cannot say what is about it"));
     };
-    let subject = |manifest: &Manifest| manifest.document().subject().map(|of| of.digest.clone());
+    let subject = |about: &Built| about.root.document().subject().map(|of| of.digest.clone());
     let subjects: HashSet<_> = about.iter().filter_map(subject).collect();
     for of in subjects {
         let found = referrers.referrers(&of).await.during(|| format!("what is about {of}"))?;
         let again = referrers.referrers(&of).await.during(|| format!("what is about {of}"))?;
         hold!(found == again, "what is about {of} comes in another order the second time");
-        let mut want: Vec<_> = about.iter().filter(|m| subject(m).as_ref() == Some(&of)).collect();
+        let mut want: Vec<_> = about.iter().filter(|about| subject(about).as_ref() == Some(&of)).collect();
         if !(lab.has(Ability::ManyImages) && lab.claims().listed == Listed::Images) {
             // In an order of its own.
-            want.sort_by_key(|m| found.iter().position(|found| found.digest == m.descriptor().digest));
+            want.sort_by_key(|about| found.iter().position(|found| found.digest == about.root.descriptor().digest));
         }
         let digests = |all: &mut dyn Iterator<Item = &Descriptor>| {
             all.map(|one| one.digest.to_string()).collect::<Vec<_>>().join(", ")
         };
-        let put = digests(&mut want.iter().map(|manifest| manifest.descriptor()));
+        let put = digests(&mut want.iter().map(|about| about.root.descriptor()));
         let have = digests(&mut found.iter());
         hold!(have == put, "about {of} these were put, in this order: {put}; found are: {have}");
         for (found, put) in found.iter().zip(want) {
-            is_listed(found, put)?;
-            let read = source.manifest(found).await.during(|| "reading what is about it")?;
-            hold!(read.bytes() == put.bytes(), "what is about it reads as other bytes");
+            is_listed(found, &put.root)?;
+            is_whole(source, found, put).await?;
         }
+    }
+    Ok(())
+}
+
+/// Whether its manifest, config and layer read as they were put.
+async fn is_whole(source: &dyn ImageSource, found: &Descriptor, put: &Built) -> Held {
+    let read = source.manifest(found).await.during(|| "reading what is about it")?;
+    hold!(read.bytes() == put.root.bytes(), "what is about it reads as other bytes");
+    for blob in &put.blobs {
+        let of = &blob.descriptor;
+        let what = || format!("reading {}, {}, of what is about it", of.media_type, of.digest);
+        let body = source.blob(of).await.during(what)?;
+        let bytes = body.bytes(LIMIT).await.during(what)?;
+        hold!(bytes == blob.bytes, "{}, of what is about it, reads as other bytes", of.digest);
     }
     Ok(())
 }

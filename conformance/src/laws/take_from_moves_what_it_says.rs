@@ -1,7 +1,8 @@
 //! If `take_from` says that it got a blob, the blob is here, whole; if it says `None`, nothing has changed. Where it takes from, nothing changes.
 
-use transship_core::{Expect, ImageDestination, Reference, WriteMode, sha256};
+use transship_core::{Expect, ImageDestination, Reference, Stored, WriteMode, sha256};
 
+use super::has_is_true::spoil;
 use crate::broken::{While, hold};
 use crate::lab::{Lab, Way, commit, put};
 use crate::model::Built;
@@ -35,7 +36,9 @@ fn check(kit: &Kit) -> Held {
         lab.step(dropped(lab, &built, &written.references[0]))?;
         lab.snapshot()?.same(&nothing)?;
         lab.step(taken(lab, &built, &written.references[0]))?;
-        from.snapshot()?.same(&before).map_err(|e| e.while_doing("where it came from"))
+        let same = from.snapshot()?.same(&before);
+        same.map_err(|e| e.while_doing("where it came from"))?;
+        damaged(&lab.another()?, &from, &built, &written.references[0])
     })
 }
 
@@ -44,17 +47,17 @@ async fn dropped(lab: &Lab, built: &Built, from: &Reference) -> Held {
     let destination = lab.destination(WriteMode::Create, &lab.facts().some_name()).await?;
     let absent = Expect::digest(sha256(b"absent")).with_size(6);
     let got = destination.take_from(&absent, from).await.during(|| "taking what is not there")?;
-    hold!(got.is_none(), "take_from says that it has got {got:?}, which is not there");
+    hold!(got.is_none(), "take_from says that it has got {}, which is not there", said(got.as_ref()));
     let other = Reference::new("other", "somewhere");
     let got = destination.take_from(&Expect::from(&built.blobs[0].descriptor), &other).await;
     let got = got.during(|| "taking from a place of another transport")?;
-    hold!(got.is_none(), "take_from says that it has got {got:?} from another transport");
+    hold!(got.is_none(), "take_from says that it has got {} from another transport", said(got.as_ref()));
     for blob in &built.blobs {
         if lab.claims().found == Found::Checked {
             let size = blob.descriptor.size + 1;
             let longer = Expect::digest(blob.descriptor.digest.clone()).with_size(size);
             let got = destination.take_from(&longer, from).await.ok().flatten();
-            hold!(got.is_none(), "take_from says that it has got {got:?}, asked for {size} B");
+            hold!(got.is_none(), "take_from says that it has got {}, asked for {size} B", said(got.as_ref()));
         }
         let has = destination.has(&Expect::from(&blob.descriptor)).await?;
         hold!(has.is_none(), "take_from got nothing, and has says that it is there");
@@ -63,12 +66,38 @@ async fn dropped(lab: &Lab, built: &Built, from: &Reference) -> Held {
     Ok(())
 }
 
+/// What is damaged there is not taken.
+fn damaged(lab: &Lab, there: &Lab, built: &Built, from: &Reference) -> Held {
+    let Some(folder) = there.files().filter(|_| lab.claims().found == Found::Checked) else {
+        return Ok(());
+    };
+    let spoiled = spoil(folder, built)?;
+    if spoiled.is_empty() || there.snapshot().is_ok() {
+        return Ok(());
+    }
+    lab.step(async {
+        let destination = lab.destination(WriteMode::Create, &lab.facts().some_name()).await?;
+        for blob in spoiled {
+            let got = destination.take_from(&Expect::from(blob), from).await.ok().flatten();
+            let digest = &blob.digest;
+            hold!(got.is_none(), "a byte of {digest} has changed where it is taken from, and it is taken");
+        }
+        Ok(())
+    })
+}
+
 async fn take(destination: &dyn ImageDestination, want: &Expect, from: &Reference) -> Held<bool> {
-    let got = destination.take_from(want, from).await.during(|| format!("taking {want:?}"))?;
+    let of = want.digest.as_ref().map(ToString::to_string).unwrap_or_default();
+    let got = destination.take_from(want, from).await.during(|| format!("taking {of}"))?;
     let Some(got) = got else { return Ok(false) };
     let same = Some(&got.digest) == want.digest.as_ref() && Some(got.size) == want.size;
-    hold!(same, "take_from says that it has got {got:?} of {want:?}");
+    hold!(same, "asked for {of}, of {} B, take_from says that it has got {}", want.size.unwrap_or_default(), said(Some(&got)));
     Ok(true)
+}
+
+/// For messages: what it says.
+fn said(got: Option<&Stored>) -> String {
+    got.map_or_else(|| "nothing".to_owned(), |got| format!("{}, of {} B", got.digest, got.size))
 }
 
 async fn taken(lab: &Lab, built: &Built, from: &Reference) -> Held {

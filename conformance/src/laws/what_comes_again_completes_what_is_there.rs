@@ -1,7 +1,7 @@
 //! An image that is committed again gains what is new, and loses nothing. A blob that is put again replaces a damaged one.
 
 use proptest::prelude::*;
-use transship_core::{CollectMode, Commit, Manifest, Reference, Sparse, WriteMode};
+use transship_core::{CollectMode, Commit, Reference, Sparse, WriteMode};
 
 use super::a_stored_blob_that_changes_is_corrupt::{Change, changed};
 use super::collecting_takes_garbage_alone::collect;
@@ -53,7 +53,7 @@ fn joins(lab: &Lab) -> bool {
 /// An image with what is about it.
 struct Whole<'a> {
     built: &'a Built,
-    about: &'a [Manifest],
+    about: &'a [Built],
 }
 
 async fn write(lab: &Lab, of: &Whole<'_>, by: By, mode: WriteMode) -> Held<Reference> {
@@ -122,7 +122,7 @@ fn about(lab: &Lab, by: By, seed: u8) -> Held {
     let built = Image::simple(seed).build()?;
     let about = [referrer(&built.root, 1)?, referrer(&built.root, 2)?];
     lab.step(async {
-        let steps: [&[Manifest]; 3] = [&about[..1], &about, &[]];
+        let steps: [&[Built]; 3] = [&about[..1], &about, &[]];
         let steps = if joins(lab) { &steps[..] } else { &steps[..2] };
         let mut mode = WriteMode::Create;
         for about in steps {

@@ -6,6 +6,7 @@ use transship_core::{
 };
 
 use super::fails;
+use super::referrers_come_with_their_image::referrer;
 use crate::broken::{While, hold};
 use crate::expected::{self, Entry};
 use crate::lab::{Lab, commit, put_all};
@@ -38,6 +39,7 @@ fn check(kit: &Kit) -> Held {
         }
         if *which % 5 == 0 {
             foreign(&lab.another()?)?;
+            lacking_about(&lab.another()?)?;
         }
         let which = which % parts;
         let before = lab.snapshot()?;
@@ -89,6 +91,35 @@ fn foreign(lab: &Lab) -> Held {
         hold!(!holds, "a layer is said to be here that nobody put");
         fails(source.blob(&foreign).await, &[ErrorKind::NotFound], &[], "reading that layer")
     })
+}
+
+/// What is about an image is whole, too.
+fn lacking_about(lab: &Lab) -> Held {
+    // A remote place may take what lacks something, and not say what it misses.
+    if !lab.has(Ability::Referrers) || lab.claims().found == Found::Trusted {
+        return Ok(());
+    }
+    let built = Image::simple(8).build()?;
+    let mut about = referrer(&built.root, 1)?;
+    for lacking in 0..about.blobs.len() {
+        let missing = about.blobs.remove(lacking);
+        lab.step(async {
+            let destination = lab.destination(WriteMode::Create, &lab.facts().some_name()).await?;
+            put_all(&*destination, &built).await?;
+            put_all(&*destination, &about).await?;
+            let written = async {
+                destination.put_manifest(&about.root).await?;
+                destination.commit(Commit::new(&built.root)).await
+            };
+            let kinds = [ErrorKind::NotFound, ErrorKind::Corrupt, ErrorKind::Unsupported];
+            let of = &missing.descriptor;
+            let what = format!("committing with a manifest about it without {}, {}", of.media_type, of.digest);
+            fails(written.await, &kinds, &[of.digest.as_ref()], &what)
+        })?;
+        about.blobs.insert(lacking, missing);
+        hold!(lab.snapshot()?.is_absent(), "an image shows, and its commit was refused");
+    }
+    Ok(())
 }
 
 /// A layer of another size than the manifest says is not the one that it refers to.

@@ -177,8 +177,8 @@ impl ImageDestination for Destination {
     }
 
     async fn commit(self: Box<Self>, what: Commit<'_>) -> Result<Committed> {
-        let parts = self.parts();
-        what.check_complete(&[], &parts).map_err(|e| e.context(&self.reference))?;
+        let (parts, about) = (self.parts(), self.put().about.clone());
+        what.check_complete(&about, &parts).map_err(|e| e.context(&self.reference))?;
         if self.memory.1 == Layers::Tars {
             let below = parts.manifests.values();
             tars::check(&parts, below.chain([what.root]))

@@ -10,16 +10,19 @@ use transship_core::{
 };
 
 use crate::destination::BrokenDestination;
+use crate::disk::{ends_in_a_block, move_two, stage_two, write_blocks};
 use crate::fault::Fault;
 use crate::source::BrokenSource;
-use crate::transport::{Mutant, make_empty, place};
+use crate::transport::{Mutant, folder, make_empty, place};
 
 #[async_trait]
 impl Archives for Mutant {
     async fn read(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ArchiveReader>> {
+        let cut = self.fault == Fault::PassEndsAtABorder && how.passed.is_some();
         let inner = match self.memory.archives().unwrap().read(at, how).await {
             Err(e)
-                if self.fault == Fault::MissingPlaceIsEmpty && e.kind() == ErrorKind::NotFound =>
+                if (self.fault == Fault::MissingPlaceIsEmpty || cut)
+                    && e.kind() == ErrorKind::NotFound =>
             {
                 make_empty(&self.memory, at).await?;
                 self.memory.archives().unwrap().read(at, how).await?
@@ -27,7 +30,7 @@ impl Archives for Mutant {
             inner => inner?,
         };
         let mut entries = self.listed(at, inner.entries().to_vec());
-        if how.passed.is_some() {
+        if how.passed.is_some() && !cut {
             entries.pop();
         }
         Ok(Box::new(BrokenReader { of: self.clone(), inner, entries }))
@@ -38,7 +41,8 @@ impl Archives for Mutant {
         let append = how.mode == Some(WriteMode::Append);
         match (self.fault, how.mode) {
             (Fault::AppendReplaces, Some(WriteMode::Append))
-            | (Fault::CreateReplaces, Some(WriteMode::Create)) => {
+            | (Fault::CreateReplaces, Some(WriteMode::Create))
+            | (Fault::NoModeOfAWriterReplaces, None) => {
                 how.mode = Some(WriteMode::Replace);
             }
             _ => {}
@@ -53,6 +57,9 @@ impl Archives for Mutant {
         let (of, at) = (self.clone(), at.clone());
         let (names, taken) = (Mutex::default(), Mutex::default());
         let base = if append { self.count(&at).await } else { usize::MAX };
+        if let Some(folder) = folder(&at).filter(|_| self.fault == Fault::MovesWhatItStaged) {
+            stage_two(&folder)?;
+        }
         let first = self.first(&at).await;
         Ok(Box::new(BrokenWriter { of, at, inner: Some(inner), names, taken, base, first }))
     }
@@ -70,6 +77,7 @@ impl Archives for Mutant {
             self.fault,
             Fault::PassLosesTheLast
                 | Fault::AlwaysComesOnce
+                | Fault::PassEndsAtABorder
                 | Fault::NeverComesOnce
                 | Fault::PassesBeforeItAsks
         );
@@ -85,15 +93,49 @@ impl OnePass for Mutant {
 
     async fn pass(
         &self,
-        _: &Reference,
-        _: &ReadOptions,
-        _: Option<&dyn Staging>,
+        at: &Reference,
+        how: &ReadOptions,
+        staging: Option<&dyn Staging>,
     ) -> Result<Passed> {
+        if self.fault == Fault::PassEndsAtABorder {
+            if ends_in_a_block(at) {
+                return Err(Error::new(ErrorKind::Corrupt, "it ends within a block"));
+            }
+            self.stage_all(at, how, staging).await?;
+        }
         Ok(Passed::new(()))
     }
 }
 
 impl Mutant {
+    /// Stages all layers.
+    async fn stage_all(
+        &self,
+        at: &Reference,
+        how: &ReadOptions,
+        staging: Option<&dyn Staging>,
+    ) -> Result<()> {
+        let Some(staging) = staging else { return Ok(()) };
+        let reader = self.memory.archives().unwrap().read(at, how).await?;
+        for entry in reader.entries() {
+            let source = reader.open(entry).await?;
+            let mut waiting = vec![source.root().await?];
+            while let Some(manifest) = waiting.pop() {
+                for part in manifest.document().parts() {
+                    match source.manifest(part).await {
+                        Ok(below) => waiting.push(below),
+                        Err(_) => {
+                            if let Ok(body) = source.blob(part).await {
+                                staging.stage(body).await?;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// How many images are there.
     async fn count(&self, at: &Reference) -> usize {
         let archives = self.memory.archives().unwrap();
@@ -254,6 +296,11 @@ impl ArchiveWriter for BrokenWriter {
         if self.inner.is_none() {
             return Err(cancelled());
         }
+        if self.of.fault == Fault::MovesWhatItStaged
+            && let Some(folder) = folder(&self.at)
+        {
+            move_two(&folder)?;
+        }
         if self.of.fault == Fault::WriterFinishesOverItsBase {
             for number in (self.base..self.of.count(&self.at).await).rev() {
                 let at = self.of.memory.parse(&format!("{}#{number}", self.at.locator()))?;
@@ -276,6 +323,9 @@ impl ArchiveWriter for BrokenWriter {
             }
         }
         let done = self.inner.as_mut().unwrap().finish().await;
+        if self.of.fault == Fault::PassEndsAtABorder {
+            write_blocks(&self.at)?;
+        }
         if done.is_ok() || self.of.fault == Fault::FinishesOnce {
             self.inner = None;
         }

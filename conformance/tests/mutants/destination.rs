@@ -15,9 +15,10 @@ use transship_core::{
 
 use crate::bytes::{is_compressed, named, unchecked};
 use crate::commits::{in_two_steps, lacks, locked};
-use crate::disk::{add_to_pages, store_carelessly};
+use crate::disk::{add_to_pages, begins, keep_manifest, keeps_blobs, store_carelessly};
 use crate::fault::Fault;
 use crate::manifests::{by_the_config, children, preferred};
+use crate::referrers::referrer_is_lost;
 use crate::transport::{Mutant, folder, make_empty, place};
 
 const LIMIT: u64 = 1 << 30;
@@ -193,13 +194,15 @@ impl ImageDestination for BrokenDestination<'_> {
             (Fault::VerifyForgetsOne, Some(digest)) if self.was_put(digest, want.size) => {
                 Ok(want.size.map(|size| Stored::new(digest.clone(), size)))
             }
+            (Fault::HasLooksAtTheBeginning, Some(_))
+                if !begins(self.inner(), &self.at, want).await? =>
+            {
+                Ok(None)
+            }
             (Fault::HasOfTheReplaced, _) if self.also.is_some() => {
                 self.also.as_ref().unwrap().has(want).await
             }
-            (Fault::HasEverything, Some(digest)) => {
-                Ok(Some(Stored::new(digest.clone(), want.size.unwrap_or_default())))
-            }
-            (_, Some(digest)) if early => {
+            (fault, Some(digest)) if early || fault == Fault::HasEverything => {
                 Ok(Some(Stored::new(digest.clone(), want.size.unwrap_or_default())))
             }
             _ => self.inner().has(want).await,
@@ -304,9 +307,12 @@ impl ImageDestination for BrokenDestination<'_> {
     }
 
     async fn put_manifest(&self, manifest: &Manifest) -> Result<()> {
-        if self.of.fault == Fault::ReferrersAreLost && manifest.document().subject().is_some() {
+        if manifest.document().subject().is_some()
+            && referrer_is_lost(&self.of, &self.at, self.inner(), manifest).await?
+        {
             return Ok(());
         }
+        keep_manifest(&self.of, &self.at, manifest)?;
         self.inner().put_manifest(manifest).await
     }
 
@@ -450,12 +456,7 @@ impl BrokenDestination<'_> {
         let digest = expect.digest.as_ref().unwrap().digest();
         let number = self.of.state.counter.fetch_add(1, Ordering::Relaxed);
         let name = match self.of.fault {
-            Fault::FilesAreBelieved
-            | Fault::StoredBlobsAreBelieved
-            | Fault::WrongOnDiskIsUnexpected
-            | Fault::OldBlobsStay
-            | Fault::OldBlobsAreNotCollected
-            | Fault::DeletionLeavesBlobs => digest.to_owned(),
+            fault if keeps_blobs(fault) => digest.to_owned(),
             Fault::BlobsAreStoredTwice => format!("{digest}-{number}"),
             Fault::PagesHoldEachCopy | Fault::PagesAreNeverFree => {
                 return add_to_pages(&folder, bytes);

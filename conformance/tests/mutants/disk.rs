@@ -5,9 +5,12 @@ use std::io::Write;
 use std::path::Path;
 
 use bytes::Bytes;
-use transship_core::{Body, Error, Result};
+use transship_core::{
+    Body, Descriptor, Error, Expect, ImageDestination, Manifest, MediaType, Reference, Result,
+};
 
 use crate::fault::Fault;
+use crate::transport::{Mutant, folder};
 
 /// Adds bytes to a file that never shrinks.
 pub fn add_to_pages(folder: &Path, bytes: Bytes) -> Result<Body> {
@@ -16,6 +19,69 @@ pub fn add_to_pages(folder: &Path, bytes: Bytes) -> Result<Body> {
     let written = file.and_then(|mut file| file.write_all(&bytes));
     written.map_err(|e| Error::io("writing", &path, e))?;
     Ok(Body::from_bytes(bytes))
+}
+
+/// Whether it has a file for each blob, too.
+pub fn keeps_blobs(fault: Fault) -> bool {
+    matches!(
+        fault,
+        Fault::FilesAreBelieved
+            | Fault::StoredBlobsAreBelieved
+            | Fault::WrongOnDiskIsUnexpected
+            | Fault::OldBlobsStay
+            | Fault::OldBlobsAreNotCollected
+            | Fault::DeletionLeavesBlobs
+            | Fault::HasLooksAtTheBeginning
+            | Fault::TakesWhatIsDamaged
+    )
+}
+
+/// Writes a file for a manifest.
+pub fn keep_manifest(of: &Mutant, at: &Reference, manifest: &Manifest) -> Result<()> {
+    if !matches!(of.fault, Fault::ManifestsAreBelieved | Fault::StoredManifestsAreBelieved) {
+        return Ok(());
+    }
+    let path = folder(at).unwrap().join(manifest.descriptor().digest.digest());
+    std::fs::write(&path, manifest.bytes()).map_err(|e| Error::io("writing", &path, e))
+}
+
+/// Whether the file of a blob begins as the blob.
+pub async fn begins(of: &dyn ImageDestination, at: &Reference, want: &Expect) -> Result<bool> {
+    let Some(found) = of.has(want).await? else { return Ok(false) };
+    let stored = std::fs::read(folder(at).unwrap().join(found.digest.digest()));
+    let blob = Descriptor::new(MediaType::ImageLayer, found.digest, found.size);
+    let Some(body) = of.contents().unwrap().read(&blob).await? else { return Ok(false) };
+    let blob = body.bytes(found.size).await?;
+    Ok(stored.is_ok_and(|stored| stored.iter().take(16).eq(blob.iter().take(16))))
+}
+
+/// Blocks, of which the first says how many there are, in the file of a place.
+pub fn write_blocks(at: &Reference) -> Result<()> {
+    let path = Path::new(at.locator());
+    std::fs::write(path, [b'b'; 8 * 512]).map_err(|e| Error::io("writing", path, e))
+}
+
+/// Whether such a file ends within a block.
+pub fn ends_in_a_block(at: &Reference) -> bool {
+    std::fs::metadata(at.locator()).is_ok_and(|file| file.len() % 512 != 0)
+}
+
+/// Stages two files beside a place.
+pub fn stage_two(folder: &Path) -> Result<()> {
+    for name in ["staged-1", "staged-2"] {
+        let path = folder.join(name);
+        std::fs::write(&path, b"staged").map_err(|e| Error::io("writing", &path, e))?;
+    }
+    Ok(())
+}
+
+/// Moves them to where they show.
+pub fn move_two(folder: &Path) -> Result<()> {
+    for (from, to) in [("staged-1", "shown-1"), ("staged-2", "shown-2")] {
+        let to = folder.join(to);
+        std::fs::rename(folder.join(from), &to).map_err(|e| Error::io("writing", &to, e))?;
+    }
+    Ok(())
 }
 
 /// Writes a file as a transport on a disk would, but for one step.

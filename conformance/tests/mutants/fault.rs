@@ -140,6 +140,10 @@ faults! {
     FailureSpoilsTheRest => "a_failing_body_fails_with_its_cause",
     /// No bytes are checked when they are read from the disk.
     FilesAreBelieved => "changed_bytes_never_read_as_true",
+    /// The manifests of an index are not.
+    ManifestsAreBelieved => "changed_bytes_never_read_as_true",
+    /// The same.
+    StoredManifestsAreBelieved => "a_stored_blob_that_changes_is_corrupt",
     /// No bytes are checked when they are read from the disk.
     StoredBlobsAreBelieved => "a_stored_blob_that_changes_is_corrupt",
     /// Stored bytes that are wrong are an I/O error.
@@ -205,6 +209,20 @@ faults! {
     EmptySignaturesAreLost => "signatures_come_back",
     /// The new image is signed by the signatures of the old one.
     SignaturesOutliveTheirImage => "signatures_come_back",
+    /// Of what is about an image, the manifest is kept, and not what it refers to.
+    ReferrersAreHollow => "referrers_come_with_their_image",
+    /// What it refers to is taken for garbage.
+    CollectsWhatReferrersNeed => "referrers_come_with_their_image",
+    /// What is about an image may lack something: then it is left out.
+    ReferrersMayLack => "what_is_missing_is_refused_at_commit",
+    /// Only the image that came last has what is about it.
+    AppendForgetsReferrers => "what_is_about_an_image_stays_with_it",
+    /// What is about others goes with an image that is deleted.
+    DeletionTakesReferrers => "what_is_about_an_image_stays_with_it",
+    /// What is about the image that came last alone is no garbage.
+    CollectsOldReferrers => "what_is_about_an_image_stays_with_it",
+    /// What is about an image stays for ever.
+    ReferrersOutliveTheirImage => "what_is_about_an_image_stays_with_it",
     /// Manifests about others are left out.
     ReferrersAreLost => "referrers_come_with_their_image",
     /// What a delta needs is forgotten.
@@ -254,6 +272,8 @@ faults! {
     JoinsWhatWas => "replacing_while_joining_loses_nothing",
     /// What was written is given up where finishing fails.
     FinishesOnce => "a_finish_that_failed_can_be_called_again",
+    /// What was staged is moved away, one file after the other, and is looked for where it was staged.
+    MovesWhatItStaged => "a_finish_that_failed_can_be_called_again",
     /// Who has a name keeps it.
     FirstKeepsItsName => "a_name_taken_over_moves",
     /// A name outlives its image.
@@ -303,6 +323,10 @@ faults! {
     VerifyGivesOthers => "has_is_true",
     /// It believes what is in its own files.
     TrustsItsOwnFiles => "has_is_true",
+    /// Of what is there the beginning is looked at.
+    HasLooksAtTheBeginning => "has_is_true",
+    /// What is taken is not looked at.
+    TakesWhatIsDamaged => "take_from_moves_what_it_says",
     /// What is to be taken is there, it says.
     TakesNothing => "take_from_moves_what_it_says",
     /// What was taken is gone where it was.
@@ -327,6 +351,8 @@ faults! {
     CreateReplaces => "create_refuses_what_is_there",
     /// Without a mode it replaces, and says that it joins.
     NoModeReplaces => "no_mode_is_the_default_mode",
+    /// The same of a writer alone.
+    NoModeOfAWriterReplaces => "no_mode_is_the_default_mode",
     /// Deleting one deletes all.
     DeletesAll => "deletion_removes_that_image_alone",
     /// Deleting takes the first.
@@ -347,6 +373,10 @@ faults! {
     DeletesOneNameOfAll => "a_deleted_name_leaves_the_others",
     /// Whatever root is meant, the image goes.
     DeletesAnyRoot => "deletion_removes_that_image_alone",
+    /// With the root that is meant, nothing goes.
+    DeletesNoRoot => "deletion_removes_that_image_alone",
+    /// Whatever root is meant, it is another one.
+    EachRootIsAnother => "deletion_removes_that_image_alone",
     /// Looking before a deletion deletes.
     LookingDeletes => "deletion_removes_that_image_alone",
     /// The last name stays.
@@ -385,6 +415,8 @@ faults! {
     AnythingShows => "what_is_asked_for_less_is_true",
     /// The last image does not pass.
     PassLosesTheLast => "an_archive_in_one_pass_is_the_same",
+    /// Where one entry has ended the archive may have, too.
+    PassEndsAtABorder => "an_archive_in_one_pass_is_the_same",
     /// What can be read again comes once, it says.
     AlwaysComesOnce => "an_archive_in_one_pass_is_the_same",
     /// It is claimed to come in one pass, and says that it can be read at random.

@@ -10,6 +10,7 @@ mod destination;
 mod disk;
 mod fault;
 mod manifests;
+mod referrers;
 mod slips;
 mod source;
 mod transport;
@@ -65,6 +66,13 @@ impl Mutants {
                 | Fault::TrustsItsOwnFiles
                 | Fault::OldBlobsAreNotCollected
                 | Fault::DroppedFileIsNotCollected
+                | Fault::MovesWhatItStaged
+                | Fault::ManifestsAreBelieved
+                | Fault::StoredManifestsAreBelieved
+                | Fault::HasLooksAtTheBeginning
+                | Fault::TakesWhatIsDamaged
+                | Fault::PassEndsAtABorder
+                | Fault::ReferrersOutliveTheirImage
         )
     }
 }

@@ -1,7 +1,6 @@
 //! [`BrokenSource`]: reading, with a mistake.
 
 use std::collections::HashSet;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
@@ -12,6 +11,7 @@ use transship_core::{
 };
 
 use crate::fault::Fault;
+use crate::referrers::{forgets, is_kept};
 use crate::transport::{Mutant, folder};
 
 const LIMIT: u64 = 1 << 30;
@@ -130,10 +130,16 @@ impl ImageSource for BrokenSource {
                 return Ok(root);
             }
         }
+        if matches!(self.of.fault, Fault::ManifestsAreBelieved | Fault::StoredManifestsAreBelieved)
+            && let Some(found) = self.on_disk(of)
+        {
+            return Manifest::new(found.bytes(LIMIT).await?);
+        }
         self.inner.manifest(of).await
     }
 
     async fn blob(&self, of: &Descriptor) -> Result<Body> {
+        is_kept(&self.of, of)?;
         let body = match self.inner.blob(of).await {
             Err(e) if e.kind() == ErrorKind::NotFound => return self.missing(of, e),
             body => body?,
@@ -187,6 +193,9 @@ impl ImageSource for BrokenSource {
             Fault::FilesAreBelieved
             | Fault::StoredBlobsAreBelieved
             | Fault::WrongOnDiskIsUnexpected => self.over_disk(of, body).await,
+            Fault::HasLooksAtTheBeginning | Fault::TakesWhatIsDamaged => {
+                self.over_disk(of, body).await?.expecting(&Expect::from(of))
+            }
             Fault::SourceLooksAgain | Fault::GoneIsNotFound => self.now().await?.blob(of).await,
             _ => body.expecting(&Expect::from(of)),
         }
@@ -204,9 +213,8 @@ impl ImageSource for BrokenSource {
     }
 
     fn referrers(&self) -> Option<&dyn transship_core::Referrers> {
-        let collected = self.of.fault == Fault::CollectsReferrers
-            && self.of.state.counter.load(Ordering::Relaxed) == 1;
-        self.inner.referrers().filter(|_| !collected)
+        let root = self.inner.root_descriptor();
+        self.inner.referrers().filter(|_| !forgets(&self.of, &self.at, root))
     }
 }
 

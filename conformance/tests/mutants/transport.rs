@@ -280,7 +280,13 @@ impl Collection for Mutant {
             let first = self.memory.parse(&format!("{}#0", at.locator()))?;
             let _ = self.memory.deletion().unwrap().delete(&first, &DeleteOptions::default()).await;
         }
-        if self.fault == Fault::CollectsReferrers && how.mode == CollectMode::Delete {
+        let takes_about = matches!(
+            self.fault,
+            Fault::CollectsReferrers
+                | Fault::CollectsWhatReferrersNeed
+                | Fault::CollectsOldReferrers
+        );
+        if takes_about && how.mode == CollectMode::Delete {
             self.state.counter.store(1, Ordering::Relaxed);
         }
         if self.fault == Fault::CollectsWhatIsPut && how.mode == CollectMode::Delete {
@@ -315,6 +321,9 @@ impl Mutant {
 impl Deletion for Mutant {
     async fn delete(&self, at: &Reference, how: &DeleteOptions) -> Result<()> {
         let all = place(&self.memory, at);
+        if self.fault == Fault::DeletionTakesReferrers {
+            self.state.counter.store(1, Ordering::Relaxed);
+        }
         match self.fault {
             Fault::DeletesAll => {
                 self.memory.source(at, &ReadOptions::default()).await?;
@@ -369,9 +378,17 @@ impl Deletion for Mutant {
     }
 
     async fn delete_if(&self, at: &Reference, root: &Digest, how: &DeleteOptions) -> Result<()> {
-        if self.fault == Fault::DeletesAnyRoot {
-            return self.delete(at, how).await;
+        let deletion = self.memory.deletion().unwrap();
+        match self.fault {
+            Fault::DeletesAnyRoot => self.delete(at, how).await,
+            Fault::DeletesNoRoot => {
+                let look = how.clone().with_mode(DeleteMode::Look);
+                deletion.delete_if(at, root, &look).await
+            }
+            Fault::EachRootIsAnother => {
+                Err(Error::new(ErrorKind::Conflict, format!("{at} is another image")))
+            }
+            _ => deletion.delete_if(at, root, how).await,
         }
-        self.memory.deletion().unwrap().delete_if(at, root, how).await
     }
 }

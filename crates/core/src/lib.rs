@@ -96,7 +96,10 @@ pub use walk::{
     INDEX_DEPTH, Listed, MANIFESTS_LIMIT, Visit, Visitor, walk, walk_from, walk_listed,
 };
 pub use without_password::without_password;
-pub use wrap::{WrapArchives, WrapDestination, WrapReader, WrapSource, WrapTransport, WrapWriter};
+pub use wrap::{
+    WrapArchives, WrapCollection, WrapContents, WrapDeletion, WrapDestination, WrapOnePass,
+    WrapReader, WrapReferrers, WrapSource, WrapTransport, WrapWriter,
+};
 
 pub use oci_spec;
 pub use oci_spec::image::{Digest, DigestAlgorithm, MediaType};

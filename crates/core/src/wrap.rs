@@ -35,10 +35,10 @@ use oci_spec::image::Digest;
 
 use crate::{
     Accepts, ArchiveEntry, ArchiveReader, ArchiveWriter, Archives, Body, Cancel, Candidate,
-    Collection, Commit, Committed, Contents, Deletion, Descriptor, EntryDetails, Expect, Identity,
-    ImageDestination, ImageName, ImageSource, Manifest, OnePass, PutBeside, PutSignatures,
-    ReadOptions, Recognized, Reference, Referrers, Result, Signatures, Sparse, Staging, Stored,
-    Transport, WriteMode, WriteOptions,
+    CollectOptions, Collected, Collection, Commit, Committed, Contents, DeleteOptions, Deletion,
+    Descriptor, EntryDetails, Expect, Identity, ImageDestination, ImageName, ImageSource, Manifest,
+    OnePass, Passed, PutBeside, PutSignatures, ReadOptions, Recognized, Reference, Referrers,
+    Result, Signatures, Sparse, Staging, Stored, Transport, WriteMode, WriteOptions,
 };
 
 /// Makes a trait of wrappers, which has the methods of another trait and passes them on, and the other trait for all of them.
@@ -203,6 +203,46 @@ wrappers! {
     }
 }
 
+wrappers! {
+    /// A [`Deletion`] that changes another one.
+    WrapDeletion of Deletion: (Send + Sync) {
+        async fn delete(&self, at: &Reference, how: &DeleteOptions) -> Result<()>;
+        async fn delete_if(&self, at: &Reference, root: &Digest, how: &DeleteOptions) -> Result<()>;
+    }
+}
+
+wrappers! {
+    /// A [`Collection`] that changes another one.
+    WrapCollection of Collection: (Send + Sync) {
+        async fn collect(&self, at: &Reference, how: &CollectOptions) -> Result<Collected>;
+    }
+}
+
+wrappers! {
+    /// A [`OnePass`] that changes another one.
+    WrapOnePass of OnePass: (Send + Sync) {
+        async fn comes_once(&self, at: &Reference) -> bool;
+        async fn chosen(&self, at: &Reference) -> Result<()>;
+        async fn pass(&self, at: &Reference, how: &ReadOptions, staging: Option<&dyn Staging>) -> Result<Passed>;
+    }
+}
+
+wrappers! {
+    /// [`Referrers`] that change others.
+    WrapReferrers of Referrers: (Send + Sync) {
+        async fn referrers(&self, of: &Digest) -> Result<Vec<Descriptor>>;
+        async fn beside(&self, of: &Digest) -> Result<Vec<(String, Descriptor)>>;
+    }
+}
+
+wrappers! {
+    /// [`Contents`] that change others.
+    WrapContents of Contents: (Send + Sync) {
+        async fn read(&self, of: &Descriptor) -> Result<Option<Body>>;
+        async fn holds(&self, want: &Expect) -> Result<bool>;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -224,17 +264,24 @@ mod tests {
     #[test]
     fn no_method_of_a_trait_is_forgotten() {
         let (archive, source) = (include_str!("archive.rs"), include_str!("source.rs"));
+        let (transport, destination) =
+            (include_str!("transport.rs"), include_str!("destination.rs"));
         for (name, text) in [
-            ("Transport", include_str!("transport.rs")),
+            ("Transport", transport),
             ("Archives", archive),
             ("ArchiveReader", archive),
             ("ArchiveWriter", archive),
             ("ImageSource", source),
-            ("ImageDestination", include_str!("destination.rs")),
+            ("ImageDestination", destination),
+            ("Deletion", transport),
+            ("Collection", include_str!("collection.rs")),
+            ("OnePass", include_str!("pass.rs")),
+            ("Referrers", source),
+            ("Contents", destination),
         ] {
             let has = methods(text, &format!("pub trait {name}:"), "\n}");
             let wraps = methods(include_str!("wrap.rs"), &format!(" of {name}: ("), "\n    }");
-            assert!(has.len() > 2, "{name}: {has:?}");
+            assert!(!has.is_empty(), "{name}");
             assert_eq!(has, wraps, "{name}");
         }
     }

@@ -298,7 +298,7 @@
 //! # 48. Wrappers are traits
 //!
 //! A transport that changes another one forgot provided methods: our own adapter in a test had lost six. A macro cannot know which
-//! methods are written by hand, so [`WrapTransport`](crate::transport::WrapTransport) and five more have the methods of the trait that
+//! methods are written by hand, so [`WrapTransport`](crate::transport::WrapTransport) and ten more have the methods of the trait that
 //! they are for, each passed on by default; a type that implements one implements the trait. A test compares the lists of methods. A type
 //! that calls its own methods says which trait it means, as both have them.
 //!

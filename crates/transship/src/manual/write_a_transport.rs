@@ -256,6 +256,7 @@
 //! | `reading_changes_nothing` | a read-only disk cannot be read, and backups see changes that are none |
 //! | `details_are_true` | a listing shows a platform or a size that the image does not have |
 //! | `referrers_come_with_their_image` | signatures and bills of materials stay behind |
+//! | `what_is_about_an_image_stays_with_it` | an image comes or goes, and its neighbour is unsigned |
 //! | `what_is_beside_shows_with_its_image` | a signature that stands under a tag shows before its image, or never |
 //! | `what_is_beside_is_whole` | a signature is listed and cannot be read, so that the image counts as unsigned where it matters |
 //! | `what_is_beside_can_be_added_to` | whoever signs second takes the first signature away |
@@ -338,7 +339,7 @@
 //! |---|---|---|---|
 //! | 40, before the laws were read against them | transports of authors | 27 | - |
 //! | 66, thought of before the laws were read | the transport in memory | 66 | the kit's own tests (`conformance/tests/mutants/slips`) |
-//! | 25 | the scaffold over a folder | 25 | `cargo xtask seeded` (`xtask/src/seeded/folder.faults`) |
+//! | 27 | the scaffold over a folder | 27 | `cargo xtask seeded` (`xtask/src/seeded/folder.faults`) |
 //! | 24 | the transport over SQLite | 24 | `cargo xtask seeded` (`xtask/src/seeded/sqlite.faults`) |
 //!
 //! Each list says which law catches each mistake. What is left for you to look at:
@@ -350,4 +351,11 @@
 //! | that parsing does no I/O, and that nothing outside the place is touched | `cargo xtask trace --program FILE --scheme NAME` (a command of yours: the three lines above), where places are paths |
 //! | that a process killed at any moment leaves the old or the new | kill it (`cargo xtask faults` does it to ours) |
 //! | that an image that was deleted, collected and committed again with fewer children is another one for who had it open | compare more than the digest of the root |
+//! | sizes above 3 MiB, archives of more than 30 images, images of more than nine layers, indexes deeper than three | copy your largest |
+//! | every interleaving: operations are dropped at each of their await points, after pauses that differ; blocking work is met at various points | look at what a step does after it is given up |
+//! | options beyond mode, names and what passed; the platform that a commit prefers; notices; how old garbage has to be | tests of your own |
+//! | a configuration other than the fixture's | a fixture for each that matters |
+//! | places that come but once: a pass is looked at over an archive that can be read again | read from a pipe |
+//! | digests of sha512 of configs | - |
+//! | whether a claim is needed: `Writers::One` and `Processes::One` only switch off what they switch off | ask what your users lose |
 //! | that memory does not grow with the size of a blob | measure it, with a layer larger than your memory limit |

@@ -70,9 +70,20 @@ impl Images {
         }
     }
 
-    /// Takes one of several names away, or an image with all that it has. `NotFound` and `Ambiguous` as in opening it.
-    pub(crate) fn remove(&mut self, select: &Select, which: DeletedNames) -> Result<()> {
+    /// Takes one of several names away, or an image with all that it has. `NotFound` and `Ambiguous` as in opening it;
+    /// `Conflict` where another root is meant.
+    pub(crate) fn remove(
+        &mut self,
+        select: &Select,
+        root: Option<&Digest>,
+        which: DeletedNames,
+    ) -> Result<()> {
         let position = self.position(select)?;
+        let found = &self.0[position].root.digest;
+        if root.is_some_and(|root| root != found) {
+            let message = format!("it is another image now, {found}");
+            return Err(Error::new(ErrorKind::Conflict, message).hint("look at it again"));
+        }
         let names = &mut self.0[position].names;
         match select {
             Select::Name(name) if names.len() > 1 && which != DeletedNames::All => {

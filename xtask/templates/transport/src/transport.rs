@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use transship_core::{ArchiveReader, ArchiveWriter, Archives, Cancel, Candidate, DeleteMode, DeleteOptions, Deletion, Error, ErrorKind, ImageDestination, ImageSource, ReadOptions, Recognized, Reference, Result, ResultExt, Shows, Transport, WriteMode, WriteOptions, run_blocking};
+use transship_core::{ArchiveReader, ArchiveWriter, Archives, Cancel, Candidate, DeleteMode, DeleteOptions, Deletion, Digest, Error, ErrorKind, ImageDestination, ImageSource, ReadOptions, Recognized, Reference, Result, ResultExt, Shows, Transport, WriteMode, WriteOptions, run_blocking};
 use transship_local::LockWait;
 
 use crate::archive::{Reader, Writer};
@@ -141,6 +141,17 @@ impl Archives for Scaffold {
 #[async_trait]
 impl Deletion for Scaffold {
     async fn delete(&self, at: &Reference, how: &DeleteOptions) -> Result<()> {
+        self.remove(at, None, how).await
+    }
+
+    // Decide: a place that cannot look and delete in one step leaves this out.
+    async fn delete_if(&self, at: &Reference, root: &Digest, how: &DeleteOptions) -> Result<()> {
+        self.remove(at, Some(root.clone()), how).await
+    }
+}
+
+impl Scaffold {
+    async fn remove(&self, at: &Reference, root: Option<Digest>, how: &DeleteOptions) -> Result<()> {
         let locator = locator(at)?;
         let place = Place {
             store: self.store.clone(),
@@ -152,10 +163,10 @@ impl Deletion for Scaffold {
         let deleted = run_blocking(move |cancel| {
             let mut there = place.store.open(&place.path, cancel)?;
             if mode == DeleteMode::Look {
-                return there.images.remove(&locator.select, names);
+                return there.images.remove(&locator.select, root.as_ref(), names);
             }
             place.change(&Blobs::new(), cancel, &mut |images, _| {
-                images.remove(&locator.select, names)
+                images.remove(&locator.select, root.as_ref(), names)
             })
         });
         deleted.await.context(|| at)

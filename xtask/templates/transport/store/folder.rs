@@ -138,7 +138,7 @@ impl Place {
         let changed = self.lock(cancel).and_then(|_lock| {
             let changed = self.change_locked(new, cancel, change);
             if changed.is_err() && is_new && !self.path.join(LIST).exists() {
-                // They may not be there yet.
+                // They may not be there yet. What was staged stays where it was staged.
                 let _ = fs::remove_dir_all(self.path.join(BLOBS));
             }
             changed
@@ -185,8 +185,7 @@ impl Place {
         make_folder(&blobs)?;
         for digest in images.parts() {
             if let Some(staged) = new.get(digest) {
-                let to = place(digest);
-                fs::rename(staged.path(), &to).map_err(|e| Error::io("writing", &to, e))?;
+                link(staged.path(), &place(digest))?;
             }
         }
         sync_folder(&blobs)?;
@@ -195,6 +194,19 @@ impl Place {
         file.publish(Publish::Replace)?;
         remove_unused(&blobs, &images.parts().into_iter().map(file_name).collect())
     }
+}
+
+/// Gives a staged file a name in the place, too, which no other file has then. It keeps the name under which it is staged: a
+/// change that fails later on is made again.
+// Decide: where a place may be on a file system without hard links, copy it there.
+fn link(staged: &Path, to: &Path) -> Result<()> {
+    let new = to.with_extension("new");
+    // It may be left of a writer that was killed.
+    let _ = fs::remove_file(&new);
+    let linked = fs::hard_link(staged, &new).and_then(|()| fs::rename(&new, to));
+    // Renaming one name of a file to another one of it does nothing.
+    let _ = fs::remove_file(&new);
+    linked.map_err(|e| Error::io("writing", to, e))
 }
 
 fn remove_unused(blobs: &Path, used: &HashSet<String>) -> Result<()> {
