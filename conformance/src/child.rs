@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -66,6 +66,8 @@ pub fn is_child(fixture: &dyn Fixture) -> bool {
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Option<Child>,
+    stdout: Receiver<String>,
+    stderr: Receiver<String>,
     job: Job,
 }
 
@@ -84,14 +86,14 @@ impl Process {
         command.args([test, "--exact", "--nocapture", "--test-threads=1"]);
         command.env(VARIABLE, job.text(locator));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let child = command.spawn().during(|| "starting another process")?;
-        Ok(Self { child: Some(child), job })
+        let mut child = command.spawn().during(|| "starting another process")?;
+        let (stdout, stderr) = (drained(child.stdout.take()), drained(child.stderr.take()));
+        Ok(Self { child: Some(child), stdout, stderr, job })
     }
 
     /// Waits for its end, and fails when its job failed.
     pub(crate) fn end(mut self) -> Held {
         let Some(mut child) = self.child.take() else { return Ok(()) };
-        let (stdout, stderr) = (drained(child.stdout.take()), drained(child.stderr.take()));
         let begun = Instant::now();
         let status = loop {
             if let Some(status) = child.try_wait()? {
@@ -104,7 +106,9 @@ impl Process {
             }
             std::thread::sleep(Duration::from_millis(2));
         };
-        let (stdout, stderr) = (text(stdout), text(stderr));
+        // A process that it has started may keep them open.
+        let text = |of: &Receiver<String>| of.recv_timeout(patience()).unwrap_or_default();
+        let (stdout, stderr) = (text(&self.stdout), text(&self.stderr));
         // A program that runs no test at all succeeds, too.
         let ran = stdout.contains("1 passed");
         hold!(status.success() && ran, "another process, {}: {}", self.job, said(&stderr));
@@ -123,19 +127,17 @@ impl Drop for Process {
 }
 
 /// Reads all that comes, so that the process never waits for somebody to read.
-fn drained(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
+fn drained(pipe: Option<impl Read + Send + 'static>) -> Receiver<String> {
+    let (sender, text) = channel();
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
         if let Some(mut pipe) = pipe {
             // What came before it failed is said.
             let _ = pipe.read_to_end(&mut bytes);
         }
-        bytes
-    })
-}
-
-fn text(of: JoinHandle<Vec<u8>>) -> String {
-    String::from_utf8_lossy(&of.join().unwrap_or_default()).into_owned()
+        let _ = sender.send(String::from_utf8_lossy(&bytes).into_owned());
+    });
+    text
 }
 
 fn said(stderr: &str) -> String {

@@ -100,17 +100,21 @@ fn something_is_in_the_way(lab: &Lab, archive: &Archive, which: usize) -> Held {
     lab.step(async {
         let mut writer = fill(lab, WriteMode::Create, &entries).await?;
         if obstacle.exists() {
-            return Ok(());
+            return writer.finish().await.during(|| "finishing a writer");
         }
         let made = make_folder(&obstacle)?;
         fs::write(obstacle.join("obstacle"), b"obstacle")?;
-        if writer.finish().await.is_ok() {
-            return Ok(());
+        let done = writer.finish().await.is_ok();
+        if !done || obstacle.join("obstacle").exists() {
+            let what = || format!("{shown}, a folder that was in the way");
+            fs::remove_dir_all(&obstacle).during(what)?;
         }
-        fs::remove_dir_all(&obstacle).during(|| format!("{shown}, a folder that was in the way"))?;
         // Those above it may be in use by now.
         for folder in made {
             let _ = fs::remove_dir(folder);
+        }
+        if done {
+            return Ok(());
         }
         let again = writer.finish().await;
         again.during(|| format!("calling finish again, when a folder at {shown} has gone"))

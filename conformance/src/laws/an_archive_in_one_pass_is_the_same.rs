@@ -31,7 +31,7 @@ pub(crate) const LAW: Law = Law {
     promises: &[
         "Reads nothing of it.",
         "Opened with what passed, it has the images, documents and blobs that it has when it is read at random",
-        "What is large, no JSON and has a sha256 digest is staged, in order, one after the other.",
+        "What has 1 MiB or more, does not look like JSON and has a sha256 digest is staged, in order, one after the other.",
         "`Corrupt`, saying where, when it ends early.",
     ],
     needs: &[Ability::ManyImages],

@@ -1,5 +1,6 @@
 //! `has` says yes only for what is there, whole and of the size asked for, and changes nothing; and what it says is there can be committed.
 
+use std::ops::Range;
 use std::path::Path;
 
 use transship_core::{Descriptor, Expect, ImageDestination, WriteMode, sha256};
@@ -195,22 +196,24 @@ fn somewhere(blob: &Blob) -> usize {
 
 /// Changes a byte of every blob that is found, somewhere. Gives those.
 pub(super) fn spoil<'a>(folder: &Path, built: &'a Built) -> Held<Vec<&'a Descriptor>> {
-    // The longest first: a shorter one may be its beginning.
+    // The longest first: a shorter one may be a part of it, and stand elsewhere in a form that is not found.
     let mut blobs: Vec<&Blob> = built.blobs.iter().filter(|blob| !blob.bytes.is_empty()).collect();
     blobs.sort_by_key(|blob| std::cmp::Reverse(blob.bytes.len()));
     let (mut files, mut spoiled) = (Vec::new(), Vec::new());
     files_in(folder, &mut files)?;
     for file in &files {
-        let mut stored = std::fs::read(file)?;
-        let before = spoiled.len();
+        let well = std::fs::read(file)?;
+        let (mut stored, mut found) = (well.clone(), Vec::<Range<usize>>::new());
         for blob in &blobs {
-            let places = positions(&stored, &blob.bytes);
+            let mut places = positions(&well, &blob.bytes);
+            places.retain(|at| !found.iter().any(|longer| longer.contains(at)));
             for at in &places {
                 stored[*at + somewhere(blob)] ^= 1;
+                found.push(*at..*at + blob.bytes.len());
             }
             spoiled.extend((!places.is_empty()).then_some(&blob.descriptor));
         }
-        if spoiled.len() > before {
+        if stored != well {
             std::fs::write(file, stored)?;
         }
     }

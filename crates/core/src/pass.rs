@@ -35,8 +35,8 @@ pub trait OnePass: Send + Sync {
     ///
     /// - Opened with what passed, it has the images, documents and blobs that it has when it is read at random, and is
     ///   refused for the same faults.
-    /// - What is large, no JSON and has a sha256 digest is staged, in order, one after the other. Documents and what has another
-    ///   digest are kept aside; without staging all is.
+    /// - What has 1 MiB or more, does not look like JSON and has a sha256 digest is staged, in order, one after the other. Documents
+    ///   and what has another digest are kept aside; without staging all is.
     /// - `Corrupt`, saying where, when it ends early.
     async fn pass(
         &self,

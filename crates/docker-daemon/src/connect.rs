@@ -108,7 +108,9 @@ impl Address {
                 if let Some(port) = port {
                     command.args(["-p", &port.to_string()]);
                 }
-                command.args(["-o", "ConnectTimeout=30", "-T", "--", host]);
+                // So that it notices itself when the other side has gone.
+                command.args(["-o", "ConnectTimeout=30", "-o", "ServerAliveInterval=30"]);
+                command.args(["-T", "--", host]);
                 let (program, option) = match self.program {
                     Program::Docker => ("docker", "-H"),
                     Program::Podman => ("podman", "--url"),

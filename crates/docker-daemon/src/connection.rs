@@ -1,11 +1,13 @@
 //! [`Connection`]: a connection for requests, one after the other; and [`Idle`], where one waits for the next request.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use tokio::runtime::{Handle, Id};
 use tokio::task::JoinHandle;
 
 use crate::connect::Stream;
@@ -47,26 +49,36 @@ impl Connection {
     }
 }
 
-/// A connection whose last answer was read. By ssh each is a login, and may ask for a password, so that one is kept; elsewhere a new one
-/// costs little, and none can be closed by the other side meanwhile.
+/// How long a connection may be idle until it is not used any more: what is between here and there may have forgotten it.
+const FRESH: Duration = Duration::from_secs(10);
+
+/// A connection whose last answer was read, in the runtime that drives it. By ssh each is a login, and may ask for a password, so
+/// that one is kept for a while; elsewhere a new one costs little, and none can be closed by the other side meanwhile.
 #[derive(Clone, Debug)]
 pub(crate) enum Idle {
     Closed,
-    Kept(Arc<Mutex<Option<Connection>>>),
+    Kept(Arc<Mutex<Option<(Id, Instant, Connection)>>>),
 }
 
 impl Idle {
     pub(crate) fn keep(&self, connection: Option<Connection>) {
-        if let Self::Kept(place) = self {
-            *place.lock().unwrap_or_else(PoisonError::into_inner) = connection;
+        if let (Self::Kept(place), Some(connection), Ok(handle)) =
+            (self, connection, Handle::try_current())
+        {
+            let kept = Some((handle.id(), Instant::now(), connection));
+            *place.lock().unwrap_or_else(PoisonError::into_inner) = kept;
         }
     }
 
-    /// The one that is kept, unless it was closed.
+    /// The one that is kept, unless it was closed, is old or belongs to another runtime.
     pub(crate) async fn take(&self) -> Option<Connection> {
         let Self::Kept(place) = self else { return None };
-        let mut kept = place.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        kept.sender.ready().await.is_ok().then_some(kept)
+        let kept = place.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (runtime, since, mut connection) = kept?;
+        if runtime != Handle::current().id() || since.elapsed() > FRESH {
+            return None;
+        }
+        connection.sender.ready().await.is_ok().then_some(connection)
     }
 }
 

@@ -193,6 +193,11 @@ impl Address {
         body: Sent,
     ) -> Result<Answer> {
         let path = format!("{}{path}", self.base());
+        // A tar may be answered before its end, and the rest of it is not to be waited for.
+        let idle = match body {
+            Sent::Tar(_) => Idle::Closed,
+            Sent::Nothing => self.idle().clone(),
+        };
         let answer = over.send(request(method, &path, body)?).await.map_err(broken_off)?;
         let (head, body) = answer.into_parts();
         Ok(Answer {
@@ -202,7 +207,7 @@ impl Address {
             engine: None,
             is_read: false,
             connection: Some(over),
-            idle: self.idle().clone(),
+            idle,
         })
     }
 

@@ -72,6 +72,8 @@ async fn chosen(
         Error::new(ErrorKind::InvalidInput, message)
     };
     let archives = transport.archives().ok_or_else(one_image)?;
+    // Only there one may go with another.
+    let was_there = transport.compares_roots();
     let reader = archives.read(at, &place.how).await?;
     if archives.archive_of(at).is_some_and(|archive| archive != *at) || reader.reference() != at {
         return Err(one_image());
@@ -84,12 +86,12 @@ async fn chosen(
         if names == DeletedNames::All || entry.names.len() == all {
             // A registry lists each tag of an image as an entry of its own, and the others stay.
             let names = if all > 1 { DeletedNames::All } else { names };
-            targets.push(Target { at: entry.reference, names, was_there: true });
+            targets.push(Target { at: entry.reference, names, was_there });
             continue;
         }
         for name in &entry.names {
             let at = places::named(&**transport, at, name)?;
-            targets.push(Target { at, names, was_there: true });
+            targets.push(Target { at, names, was_there });
         }
     }
     Ok(targets)
@@ -121,9 +123,11 @@ async fn delete(
     session: &Session,
     done: &mut Deleted,
 ) -> transship::Result<()> {
+    let mut changed = HashSet::new();
     for Target { at, names, was_there } in targets {
         let outcome = deletion(known, &at)?.delete(&at, &how.clone().with_names(names)).await;
-        let may_have_gone = was_there && !done.dry_run && !done.deleted.is_empty();
+        let place = known.of(&at)?.archives().and_then(|archives| archives.archive_of(&at));
+        let may_have_gone = was_there && !done.dry_run && changed.contains(&place);
         match outcome {
             // It went with another tag of its image.
             Err(error) if may_have_gone && error.kind() == ErrorKind::NotFound => {}
@@ -132,6 +136,7 @@ async fn delete(
         let deleted = if done.dry_run { "would be deleted:" } else { "deleted" };
         session.reporter.say(&safe(&format!("{deleted} {at}")));
         done.deleted.push(at.to_string());
+        changed.insert(place);
     }
     Ok(())
 }

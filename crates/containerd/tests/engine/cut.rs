@@ -111,7 +111,8 @@ async fn written_and_cut(
     for at in 0..CUTS {
         // More of them in the last bytes, where the name moves.
         let half = CUTS / 2;
-        let limit = if at < half { whole * at / half } else { whole - (CUTS - at) * LAST / half };
+        let last = LAST.min(whole);
+        let limit = if at < half { whole * at / half } else { whole - (CUTS - at) * last / half };
         let killed = cut(running, limit);
         let written = images[1].write(&killed.store(), "x:1").await;
         let source = store.source(&store.parse("x:1").unwrap(), &ReadOptions::default()).await;

@@ -70,7 +70,7 @@ pub(crate) fn behind_ssh(socket: &Path, folder: &Path, name: &str) {
     let said = String::from_utf8_lossy(&child.stdout);
     assert!(child.status.success() && said.contains("read by ssh"), "{said}");
     let asked = std::fs::read_to_string(folder.join("asked")).unwrap();
-    let first = "-l me -p 2222 -o ConnectTimeout=30 -T -- far.example docker system dial-stdio";
+    let first = "-l me -p 2222 -o ConnectTimeout=30 -o ServerAliveInterval=30 -T -- far.example docker system dial-stdio";
     // A login may ask for a password: there is one to look at the engine, and one to read.
     let logins: Vec<_> = asked.lines().collect();
     assert!(logins.len() <= 2 && logins.iter().all(|login| *login == first), "{logins:#?}");

@@ -2,7 +2,6 @@
 //! without a name is left by both.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::dropped::{digest, polled};
@@ -113,19 +112,23 @@ async fn one_that_begins_during_a_removal_removes_its_own() {
     let engine = StoreEngine::start();
     let to = daemon(&engine.host());
     let image = Stack::new(&["during-a", "during-b"]);
-    engine.set(Fault::Slow);
-    let (there, gone) = (|| !engine.nameless().is_empty(), || engine.nameless().is_empty());
+    let there = || !engine.nameless().is_empty();
+    let begun = || {
+        let state = engine.state.lock().unwrap();
+        (state.loads, state.removals)
+    };
     for round in 0..10 {
         let destination = Stack::open(&to, NAMES[1], &WriteOptions::default()).await;
         image.put_missing(&*destination).await.unwrap();
-        let removals = || engine.state.lock().unwrap().removals;
-        let before = removals();
+        let (loads, removals) = begun();
+        engine.set(Fault::HoldsAnswers);
         until(image.write(&to, NAMES[0]), there).await;
-        comes(|| removals() > before).await;
-        let removed = AtomicBool::new(false);
-        let loaded_again = || removed.fetch_or(gone(), Ordering::SeqCst) && there();
-        until(image.commit(destination), loaded_again).await;
-        settles(gone, &format!("round {round}")).await;
+        engine.set(Fault::Slow);
+        comes(|| begun().1 > removals).await;
+        engine.set(Fault::HoldsAnswers);
+        until(image.commit(destination), || begun().0 == loads + 2 && there()).await;
+        engine.set(Fault::None);
+        settles(|| !there(), &format!("round {round}")).await;
     }
 }
 
@@ -137,11 +140,11 @@ async fn what_one_has_committed_the_other_leaves() {
     let old = Stack::new(&["old"]);
     for name in [NAMES[1], ""] {
         let image = Stack::new(&["stays", name]);
-        engine.set(Fault::Slow);
+        engine.set(Fault::HoldsAnswers);
         let mut first = Box::pin(image.write(&to, NAMES[0]));
         let is_there = || engine.nameless().contains(&digest(&image));
         until(&mut first, is_there).await;
-        // From here on the first one stands still.
+        // Nobody polls the first one from here on.
         engine.set(Fault::None);
         image.write(&to, name).await.unwrap();
         old.write(&to, NAMES[1]).await.unwrap();
