@@ -160,7 +160,7 @@ pub trait PutBeside: Send + Sync {
     ///   `Conflict`.
     async fn beside(&self, tag: &str) -> Result<Vec<Manifest>>;
 
-    /// When the commit moves a tag that [`beside`](Self::beside) was asked for: [`beside`](Self::beside) says what happens when another writer has moved it.
+    /// When the commit moves a tag that [`beside`](Self::beside) was asked for.
     ///
     /// - Where tags move [`Always`](TagsMove::Always), the commit moves a tag, also if another writer moved it meanwhile.
     fn tags_move(&self) -> TagsMove;

@@ -37,7 +37,8 @@ pub trait OnePass: Send + Sync {
     ///   refused for the same faults.
     /// - What has 1 MiB or more, does not look like JSON and has a sha256 digest is staged, in order, one after the other. Documents
     ///   and what has another digest are kept aside; without staging all is.
-    /// - `Corrupt`, saying where, when it ends early.
+    /// - `Corrupt`, saying where, when it ends early. A tar that ends between two entries may lack its end mark alone: it may be read as
+    ///   a whole one where all of its images are listed, and may be `NotFound` where none is.
     async fn pass(
         &self,
         at: &Reference,

@@ -64,7 +64,7 @@ impl Address {
     fn at(place: Place, program: Program) -> Self {
         let idle = match place {
             Place::Ssh { .. } => Idle::Kept(Arc::default()),
-            _ => Idle::Closed,
+            _ => Idle::NotKept,
         };
         Self { place, program, idle }
     }

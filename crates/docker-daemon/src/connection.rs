@@ -49,14 +49,15 @@ impl Connection {
     }
 }
 
-/// How long a connection may be idle until it is not used any more: what is between here and there may have forgotten it.
+/// How long a connection may wait. After that a new one is made: a firewall on the way may have dropped the old one.
 const FRESH: Duration = Duration::from_secs(10);
 
-/// A connection whose last answer was read, in the runtime that drives it. By ssh each is a login, and may ask for a password, so
-/// that one is kept for a while; elsewhere a new one costs little, and none can be closed by the other side meanwhile.
+/// Where a connection waits whose last answer was read. By ssh a connection is a login, which may ask for a password, so one is kept
+/// for a while. Elsewhere none is kept: a new one costs little, and the other side cannot close it between two requests.
 #[derive(Clone, Debug)]
 pub(crate) enum Idle {
-    Closed,
+    NotKept,
+    /// With the runtime that drives it, and since when it waits.
     Kept(Arc<Mutex<Option<(Id, Instant, Connection)>>>),
 }
 

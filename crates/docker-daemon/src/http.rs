@@ -195,7 +195,7 @@ impl Address {
         let path = format!("{}{path}", self.base());
         // A tar may be answered before its end, and the rest of it is not to be waited for.
         let idle = match body {
-            Sent::Tar(_) => Idle::Closed,
+            Sent::Tar(_) => Idle::NotKept,
             Sent::Nothing => self.idle().clone(),
         };
         let answer = over.send(request(method, &path, body)?).await.map_err(broken_off)?;

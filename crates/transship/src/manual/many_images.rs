@@ -140,7 +140,7 @@
 //! A file whose name ends in `.yaml` or `.yml` is one of `skopeo sync`: `images`, `images-by-tag-regex`, `images-by-semver`, `credentials`,
 //! `tls-verify`, `cert-dir`. The destination is the second argument. Each repository gets its last component below
 //! `docker://HOST/PREFIX`, as with skopeo, and two that would get the same are refused; a layout or archive keeps whole names. A
-//! pre-release is in a range only if the range names one of the same version; a range may leave out six versions (`!=`). `dir:` holds one image, so that
+//! pre-release is in a range only if the range names one of the same version; a range may leave out up to six versions (`!=`). `dir:` holds one image, so that
 //! skopeo's folder of folders is no destination; `oci:DIR` is. Where all tags of a repository are copied (`app: []`), cosign's tags and
 //! other referrers come, too, as with skopeo; listed tags come alone.
 //!

@@ -59,7 +59,7 @@
 //!   hint: first copy the base of the delta there: to an oci: layout, or with --append to an archive
 //! ```
 //!
-//! The destination can also be containerd, as `containerd:k8s.io//`, which then has to have what was omitted.
+//! The destination can also be containerd, as `containerd:k8s.io//`: then containerd must have what was omitted.
 //!
 //! A site can also keep its images in an archive: with `--append`, a delta is completed with the blobs of that archive. With
 //! `--replace` it would lose them, so this is an error.
