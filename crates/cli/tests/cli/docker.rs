@@ -5,7 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use crate::layout::{Layout, noise, tar_of};
-use crate::measure::{MEMORY, has_strace, made_by, most_resident};
+use crate::measure::{has_strace, made_by, most_memory};
+use crate::memory;
 use crate::nobody::Nobody;
 use crate::running::Running;
 use crate::session::Session;
@@ -70,8 +71,8 @@ fn copies_take_little_memory_and_no_temporary_file() {
         ]
     };
     for way in ways("large") {
-        let most = most_resident(&session, &format!("copy -q --no-cache {way}"));
-        assert!((1024..MEMORY).contains(&most), "{way}: {most} KiB");
+        let most = most_memory(&session, &format!("copy -q --no-cache {way}"));
+        assert!((1024..memory::MOST).contains(&most), "{way}: {most} KiB");
     }
     if !has_strace() {
         return;

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use transship::transport::sha256;
 
 use crate::layout::{CONFIG, INDEX, LAYER, Layout, MANIFEST, digest, noise};
-use crate::measure::{MEMORY, has_strace, made_by, most_resident};
+use crate::measure::{has_strace, made_by, most_memory};
+use crate::memory;
 use crate::nobody::{Nobody, skipped};
 use crate::session::Session;
 
@@ -205,8 +206,8 @@ fn copies_take_little_memory_and_no_temporary_file() {
         ]
     };
     for way in ways("large") {
-        let most = most_resident(&session, &format!("copy -q --no-cache {way}"));
-        assert!((1024..MEMORY).contains(&most), "{way}: {most} KiB");
+        let most = most_memory(&session, &format!("copy -q --no-cache {way}"));
+        assert!((1024..memory::MOST).contains(&most), "{way}: {most} KiB");
     }
     if !has_strace() {
         return;

@@ -36,6 +36,8 @@ mod make;
 mod many;
 #[cfg(any(feature = "containerd", feature = "docker-daemon"))]
 mod measure;
+#[cfg(any(feature = "containerd", feature = "docker-daemon"))]
+mod memory;
 mod nobody;
 #[cfg(feature = "registry")]
 #[path = "../../../trust/tests/npm/ask.rs"]

@@ -4,21 +4,15 @@ use std::fs;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use crate::memory;
 use crate::session::Session;
 
-/// The most memory that a copy takes, in KiB.
-pub(crate) const MEMORY: u64 = 64 << 10;
-
-/// Runs a line that has to succeed, and says how much memory it took at most, in KiB.
-pub(crate) fn most_resident(session: &Session, line: &str) -> u64 {
+/// Runs a line that has to succeed, and says how much memory of its own it took at most, in KiB.
+pub(crate) fn most_memory(session: &Session, line: &str) -> u64 {
     let mut child = session.command(line).stdout(Stdio::null()).spawn().unwrap();
-    let status = format!("/proc/{}/status", child.id());
     let mut most = 0;
     loop {
-        let text = fs::read_to_string(&status).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let now = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
-        most = most.max(now.unwrap_or(0));
+        most = most.max(memory::of_its_own(child.id()).unwrap_or(0));
         if let Some(status) = child.try_wait().unwrap() {
             assert!(status.success(), "{line:?}");
             return most;

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::http;
 use crate::layout::{Layout, noise};
+#[cfg(target_os = "linux")]
+use crate::memory;
 use crate::serving::Serving;
 use crate::session::Session;
 
@@ -204,8 +206,8 @@ fn slow_clients() {
         assert!(serving.get(&path).is_whole());
     }
     assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
-    let most = serving.most_resident();
-    assert!(most < 128 * 1024, "{most} KiB");
+    let most = serving.most_memory();
+    assert!(most < 2 * memory::MOST, "{most} KiB");
     drop(slow);
 }
 
@@ -228,8 +230,8 @@ fn fifty_pulls_at_once() {
             });
         }
     });
-    let most = serving.most_resident();
-    assert!(most < 64 * 1024, "{most} KiB");
+    let most = serving.most_memory();
+    assert!(most < memory::MOST, "{most} KiB");
 }
 
 #[test]

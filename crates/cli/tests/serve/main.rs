@@ -24,6 +24,9 @@ mod faults;
 mod full;
 mod http;
 mod layout;
+#[cfg(target_os = "linux")]
+#[path = "../cli/memory.rs"]
+mod memory;
 #[path = "../cli/nobody.rs"]
 #[allow(dead_code, reason = "shared with the other tests of the command")]
 mod nobody;

@@ -5,6 +5,8 @@ use std::process::{Child, ChildStdout, Stdio};
 use std::sync::{Arc, Mutex};
 
 use crate::http::{self, Reply};
+#[cfg(target_os = "linux")]
+use crate::memory;
 use crate::session::Session;
 
 /// A server that runs until this is dropped.
@@ -72,10 +74,10 @@ impl Serving {
         self.status("VmRSS:")
     }
 
-    /// The most memory in KiB that was ever resident.
+    /// The most memory in KiB that was ever its own.
     #[cfg(target_os = "linux")]
-    pub(crate) fn most_resident(&self) -> u64 {
-        self.status("VmHWM:")
+    pub(crate) fn most_memory(&self) -> u64 {
+        memory::of_its_own(self.child.id()).unwrap()
     }
 
     #[cfg(target_os = "linux")]
