@@ -1,7 +1,7 @@
 //! [`Ahead`]: a reader that runs on a thread of its own.
 
 use std::io::{self, ErrorKind, Read};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::thread;
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use super::input::Fuse;
 /// The size of a buffer, in bytes.
 const BUFFER: usize = 512 << 10;
 
-/// How many bytes may be waiting.
-const ROOM: usize = 4 * BUFFER;
+/// How many buffers are made for a reader who reads: few, so that they stay in the processor's cache.
+const FEW: usize = 5;
 
 /// How long a read waits before it lets its caller see whether anybody still wants the bytes.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -38,10 +38,10 @@ impl Ahead {
     /// # Errors
     /// Those of starting a thread.
     pub fn start(name: &str, reader: impl Read + Send + 'static) -> io::Result<Self> {
-        Self::start_with_room(name, ROOM, reader)
+        Self::start_with_room(name, FEW * BUFFER, reader)
     }
 
-    /// As [`start`](Self::start), up to so many bytes ahead.
+    /// As [`start`](Self::start), up to so many bytes ahead until the first are read: from then on a few MiB at most.
     ///
     /// # Errors
     /// Those of starting a thread.
@@ -50,9 +50,10 @@ impl Ahead {
         room: usize,
         reader: impl Read + Send + 'static,
     ) -> io::Result<Self> {
-        let (send, full) = sync_channel(room.div_ceil(BUFFER));
+        let (send, full) = channel();
         let (empty, again) = channel();
-        thread::Builder::new().name(name.to_owned()).spawn(move || pump(reader, &send, &again))?;
+        let buffers = Buffers { again, made: 0, most: room.div_ceil(BUFFER) };
+        thread::Builder::new().name(name.to_owned()).spawn(move || pump(reader, &send, buffers))?;
         let (current, fuse) = (Vec::new(), Fuse::default());
         Ok(Self { full, empty, current, read: 0, ended: false, fuse })
     }
@@ -67,16 +68,54 @@ impl Ahead {
             }
         };
         self.ended = next.is_empty();
-        // The thread may have ended.
-        let _ = self.empty.send(std::mem::replace(&mut self.current, next));
+        let read = std::mem::replace(&mut self.current, next);
+        // Before the first there was none.
+        if !read.is_empty() {
+            // The thread may have ended.
+            let _ = self.empty.send(read);
+        }
         self.read = 0;
         Ok(())
     }
 }
 
-fn pump(mut reader: impl Read, full: &SyncSender<io::Result<Vec<u8>>>, again: &Receiver<Vec<u8>>) {
-    loop {
-        let mut buffer = empty_buffer(again);
+/// The buffers of a reader, which go round.
+struct Buffers {
+    again: Receiver<Vec<u8>>,
+    /// How many there are.
+    made: usize,
+    most: usize,
+}
+
+impl Buffers {
+    /// One to fill, if anybody still reads: one that was read, or a new one where there may be more.
+    ///
+    /// Once one was read, there are few: what was ahead then needs no room when it has been read.
+    fn next(&mut self) -> Option<Vec<u8>> {
+        loop {
+            let read = if self.made < self.most {
+                match self.again.try_recv() {
+                    Ok(read) => read,
+                    Err(TryRecvError::Disconnected) => return None,
+                    Err(TryRecvError::Empty) => {
+                        self.made += 1;
+                        return Some(vec![0; BUFFER]);
+                    }
+                }
+            } else {
+                self.again.recv().ok()?
+            };
+            self.most = self.most.min(FEW);
+            if self.made <= self.most {
+                return Some(read);
+            }
+            self.made -= 1;
+        }
+    }
+}
+
+fn pump(mut reader: impl Read, full: &Sender<io::Result<Vec<u8>>>, mut buffers: Buffers) {
+    while let Some(mut buffer) = buffers.next() {
         buffer.resize(BUFFER, 0);
         let (filled, failed) = fill(&mut reader, &mut buffer);
         buffer.truncate(filled);
@@ -90,14 +129,6 @@ fn pump(mut reader: impl Read, full: &SyncSender<io::Result<Vec<u8>>>, again: &R
             return;
         }
     }
-}
-
-/// A buffer that was read. All others that were are given back: what was ahead once needs no room when it has been read, and
-/// another reader may be ahead then.
-fn empty_buffer(again: &Receiver<Vec<u8>>) -> Vec<u8> {
-    let buffer = again.try_recv().unwrap_or_default();
-    while again.try_recv().is_ok() {}
-    buffer
 }
 
 /// Fills a buffer as far as there are bytes; says how far, and what has failed then.
@@ -132,6 +163,8 @@ impl Read for Ahead {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Instant;
 
     struct Broken(usize);
@@ -179,14 +212,52 @@ mod tests {
     }
 
     #[test]
-    fn one_buffer_that_was_read_is_kept() {
-        let (send, again) = channel();
-        for size in 1..9 {
-            send.send(Vec::with_capacity(size)).unwrap();
+    fn there_are_few_buffers_once_one_was_read() {
+        let (empty, again) = channel();
+        let mut buffers = Buffers { again, made: 0, most: 20 };
+        let ahead: Vec<_> = (0..20).map(|_| buffers.next().unwrap()).collect();
+        for buffer in ahead {
+            empty.send(buffer).unwrap();
         }
-        assert!(empty_buffer(&again).capacity() > 0, "it is used again");
-        assert!(again.try_recv().is_err(), "the others are not kept");
-        assert_eq!(empty_buffer(&again).capacity(), 0, "there is none");
+        assert_eq!(buffers.next().unwrap().len(), BUFFER);
+        assert_eq!(buffers.made, FEW);
+        let others = std::iter::from_fn(|| buffers.again.try_recv().ok());
+        assert_eq!(others.count(), FEW - 1);
+        drop(empty);
+        assert!(buffers.next().is_none(), "nobody reads any more");
+    }
+
+    #[test]
+    fn it_is_as_far_ahead_as_there_is_room() {
+        struct Counted(Arc<AtomicUsize>);
+        impl Read for Counted {
+            fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+                self.0.fetch_add(1, Ordering::SeqCst);
+                Ok(out.len())
+            }
+        }
+        let reads = Arc::new(AtomicUsize::new(0));
+        let settled = || {
+            let mut before = 0;
+            loop {
+                thread::sleep(Duration::from_millis(100));
+                match reads.load(Ordering::SeqCst) {
+                    now if now == before => return now,
+                    now => before = now,
+                }
+            }
+        };
+        let of = Counted(Arc::clone(&reads));
+        let mut ahead = Ahead::start_with_room("test", 20 * BUFFER, of).unwrap();
+        assert_eq!(settled(), 20);
+        let mut buffer = vec![0; BUFFER];
+        for _ in 0..16 {
+            ahead.read_exact(&mut buffer).unwrap();
+        }
+        // The last one that was read is still held.
+        assert_eq!(settled(), 20);
+        ahead.read_exact(&mut buffer).unwrap();
+        assert_eq!(settled(), 21);
     }
 
     /// Blocks for ever, and tells when it is dropped.

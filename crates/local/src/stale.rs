@@ -9,7 +9,7 @@ use tempfile::Builder;
 use transship_core::{Observer, Result};
 
 use crate::sys;
-use crate::target::{list_folder, shown};
+use crate::target::{list_chosen, shown};
 
 const PREFIX: &str = ".transship-";
 const SUFFIX: &str = ".tmp";
@@ -58,9 +58,8 @@ enum Whose {
 }
 
 fn clean(folder: &Path, whose: Whose) -> Result<()> {
-    for path in list_folder(folder)? {
-        if path.file_name().and_then(|name| name.to_str()).is_some_and(is_ours)
-            && let Ok(found) = path.symlink_metadata()
+    for path in list_chosen(folder, |name| name.to_str().is_some_and(is_ours))? {
+        if let Ok(found) = path.symlink_metadata()
             && (whose == Whose::Any || sys::is_own(&found))
         {
             // Another cleaner may be faster, and a live writer's staging is not to be had: neither is an error.

@@ -1,6 +1,7 @@
 //! [`Target`]: what stands at a path.
 
-use std::fs::{self, File, Metadata};
+use std::ffi::OsStr;
+use std::fs::{self, DirEntry, File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -86,13 +87,22 @@ pub fn open_regular(path: &Path) -> Result<File> {
 /// # Errors
 /// I/O errors with the path.
 pub fn list_folder(folder: &Path) -> Result<Vec<PathBuf>> {
-    let list = || -> io::Result<Vec<PathBuf>> {
-        fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect()
-    };
-    let listed = if_there(list()).map_err(|e| Error::io("listing", folder, e))?;
-    let mut paths = listed.unwrap_or_default();
+    let mut paths = list_chosen(folder, |_| true)?;
     paths.sort();
     Ok(paths)
+}
+
+/// What is in a folder and has a name that is chosen, in any order: of a folder of many other files little is kept.
+pub(crate) fn list_chosen(folder: &Path, chosen: impl Fn(&OsStr) -> bool) -> Result<Vec<PathBuf>> {
+    let list = || -> io::Result<Vec<PathBuf>> {
+        let entries = fs::read_dir(folder)?;
+        let chosen = |entry: &io::Result<DirEntry>| {
+            entry.as_ref().map_or(true, |entry| chosen(&entry.file_name()))
+        };
+        entries.filter(chosen).map(|entry| Ok(entry?.path())).collect()
+    };
+    let listed = if_there(list()).map_err(|e| Error::io("listing", folder, e))?;
+    Ok(listed.unwrap_or_default())
 }
 
 /// The folder that a path is in; `.` for a bare name.
