@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use transship_core::{
-    Archives, DeleteOptions, ErrorKind, ImageName, ReadOptions, Reference, Transport, WriteMode,
+    ArchiveEntry, Archives, CollectMode, CollectOptions, DeleteOptions, ErrorKind, ImageName,
+    ReadOptions, Reference, Transport, WriteMode,
 };
 
 use crate::broken::{While, hold};
-use crate::lab::{commit, how, put_all};
+use crate::lab::{commit, how, put_all, put_missing, try_commit};
 use crate::model::{Built, Image, Layer};
 use crate::seen::Seen;
 use crate::watch::patience;
@@ -42,8 +43,14 @@ pub(crate) enum Kind {
     Replace,
     /// Writes images with one writer, beside what is there.
     Join,
+    /// The same, and puts only what it does not find; where something of that goes meanwhile, it tries again.
+    Find,
     /// Deletes as many images, from the first.
     Delete,
+    /// Deletes the images of those numbers.
+    DeleteThose,
+    /// Deletes what no image needs, so often.
+    Collect,
     /// Reads everything that is there, and fails for what is no image of those numbers, from 0 to `first`.
     Read,
 }
@@ -153,7 +160,12 @@ impl fmt::Display for Job {
             Kind::Append => write!(f, "which appends {count} images from number {first}"),
             Kind::Replace => write!(f, "which replaces {count} times from image {first}"),
             Kind::Join => write!(f, "which appends {count} images at once from number {first}"),
+            Kind::Find => {
+                write!(f, "which appends {count} images from number {first}, of what it finds")
+            }
             Kind::Delete => write!(f, "which deletes {count} images"),
+            Kind::DeleteThose => write!(f, "which deletes {count} images from number {first}"),
+            Kind::Collect => write!(f, "which collects {count} times"),
             Kind::Read => write!(f, "which reads {count} times"),
         }
     }
@@ -165,7 +177,10 @@ impl Job {
             Kind::Append => "append",
             Kind::Replace => "replace",
             Kind::Join => "join",
+            Kind::Find => "find",
             Kind::Delete => "delete",
+            Kind::DeleteThose => "delete those",
+            Kind::Collect => "collect",
             Kind::Read => "read",
         };
         json!({ "at": locator, "kind": kind, "first": self.first, "count": self.count }).to_string()
@@ -179,7 +194,10 @@ impl Job {
             Some("append") => Kind::Append,
             Some("replace") => Kind::Replace,
             Some("join") => Kind::Join,
+            Some("find") => Kind::Find,
             Some("delete") => Kind::Delete,
+            Some("delete those") => Kind::DeleteThose,
+            Some("collect") => Kind::Collect,
             Some("read") => Kind::Read,
             _ => return Err(wrong()),
         };
@@ -228,7 +246,12 @@ fn done(fixture: &dyn Fixture, text: &str) -> Held {
                 Kind::Replace => {
                     write(&*transport, &at, number, WriteMode::Replace, &facts).await?;
                 }
-                Kind::Delete => delete(&*transport, &at).await?,
+                Kind::Find => find(&*transport, &at, number, &facts).await?,
+                Kind::Delete => delete(&*transport, &at, &[]).await?,
+                Kind::DeleteThose => {
+                    delete(&*transport, &at, &names(number, &facts)?).await?;
+                }
+                Kind::Collect => collect(&*transport, &at).await?,
                 Kind::Read | Kind::Join => look(&*transport, &at, job.first, &facts).await?,
             }
         }
@@ -269,11 +292,39 @@ async fn join(transport: &dyn Transport, at: &Reference, job: Job, facts: &Facts
     writer.finish().await.during(|| "finishing")
 }
 
-async fn delete(transport: &dyn Transport, at: &Reference) -> Held {
+/// How often is tried again.
+const TRIES: u8 = 8;
+
+/// What it found may go with an image that is deleted: then that is said, and all is put again.
+async fn find(transport: &dyn Transport, at: &Reference, number: u8, facts: &Facts) -> Held {
+    let (built, how) = (image(number)?, how(WriteMode::Append, &names(number, facts)?));
+    let what = || format!("image {number}, of what is found");
+    for _ in 0..TRIES {
+        let destination = transport.destination(at, &how).await.during(what)?;
+        put_missing(&*destination, &built).await.during(what)?;
+        match try_commit(destination, &built).await.during(what)? {
+            Err(e) if e.kind() == ErrorKind::Conflict => {}
+            done => return done.map(drop).during(what),
+        }
+    }
+    Err(Broken::new(format!("{}: tried {TRIES} times, each is a conflict", what())))
+}
+
+async fn collect(transport: &dyn Transport, at: &Reference) -> Held {
+    let collection = transport.collection();
+    let collection = collection.ok_or_else(|| Broken::new("it has no collection()"))?;
+    let how = CollectOptions::new(CollectMode::Delete).with_min_age(Duration::ZERO);
+    collection.collect(at, &how).await.map(drop).during(|| "collecting")
+}
+
+/// The image of a name, or the first one.
+async fn delete(transport: &dyn Transport, at: &Reference, names: &[ImageName]) -> Held {
     let both = transport.archives().zip(transport.deletion());
     let (archives, deletion) = both.ok_or_else(|| Broken::new("it has no deletion()"))?;
     let reader = archives.read(at, &ReadOptions::default()).await.during(|| "listing")?;
-    let first = reader.entries().first().ok_or_else(|| Broken::new("no image is there"))?;
+    let is_it = |entry: &&ArchiveEntry| names.iter().all(|name| entry.names.contains(name));
+    let first = reader.entries().iter().find(is_it);
+    let first = first.ok_or_else(|| Broken::new("an image that is to be deleted is not there"))?;
     let done = deletion.delete(&first.reference, &DeleteOptions::default()).await;
     done.during(|| format!("deleting {}", first.reference))
 }

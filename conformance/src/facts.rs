@@ -219,8 +219,9 @@ impl Facts {
             | Ability::Beside
             | Ability::TagsMoveIfUnchanged
             | Ability::TagsMoveAlways
+            | Ability::Deletion
+            | Ability::Collection
             | Ability::Files => offered,
-            Ability::Deletion | Ability::Collection => many && offered,
             Ability::Append => many && claims.append == Append::Joins,
             Ability::Names => accepts.names != AcceptsNames::None,
             Ability::SeveralNames => accepts.names == AcceptsNames::Many,

@@ -65,6 +65,11 @@ const LABELS: &[(&[&str], &[&str])] = &[
         &["deletion_removes_that_image_alone"],
         &["images, as written", "which one is deleted", "by its root"],
     ),
+    (&["deleting_beside_writers_loses_nothing"], &["image"]),
+    (&["processes_that_delete_take_nothing_else"], &["processes that write"]),
+    (&["the_only_image_can_be_deleted"], &["image", "next image", "by its root"]),
+    (&["what_a_collection_says_is_true"], &["image that is deleted", "image that stays"]),
+    (&["what_cannot_be_read_is_left_as_it_is"], &["what is there", "what is done"]),
     (
         &["dropping_waits_for_nothing"],
         &["image", "what is dropped", "in a writer", "on one thread", "pieces before the drop"],

@@ -80,6 +80,11 @@ impl Lab {
         self.fixture.snapshot(&self.place).during(|| "the fixture's snapshot")
     }
 
+    /// All that is stored in the place's own folder, whatever the fixture says of it.
+    pub(crate) fn stored(&self) -> Held<std::collections::BTreeMap<String, String>> {
+        self.place.files().during(|| "looking at the place's files")
+    }
+
     /// Another value of the transport, which looks at the same place.
     pub(crate) fn other_transport(&self) -> Arc<dyn Transport> {
         self.fixture.transport()
@@ -379,6 +384,14 @@ pub(crate) async fn commit(
     destination: Box<dyn ImageDestination + '_>,
     built: &Built,
 ) -> Held<Committed> {
+    try_commit(destination, built).await?.during(|| "committing")
+}
+
+/// As [`commit`], where the commit itself may fail.
+pub(crate) async fn try_commit(
+    destination: Box<dyn ImageDestination + '_>,
+    built: &Built,
+) -> Held<transship_core::Result<Committed>> {
     let platform = built.preferred();
     let what = Commit::new(&built.root).without(&built.absent).preferring(platform.as_ref());
     let again = waiting("what was found to be looked at again", destination.verify_found(what));
@@ -393,5 +406,5 @@ pub(crate) async fn commit(
     for blob in built.blobs.iter().filter(|blob| again.contains(&blob.descriptor.digest)) {
         put(&*destination, blob, Way::Bytes).await?;
     }
-    waiting("the commit", destination.commit(what)).await.during(|| "committing")
+    Ok(waiting("the commit", destination.commit(what)).await)
 }

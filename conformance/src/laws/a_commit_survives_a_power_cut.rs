@@ -42,8 +42,9 @@ fn check(kit: &Kit) -> Held {
 
 fn is_able(kind: Kind, lab: &Lab) -> bool {
     match kind {
-        Kind::Append | Kind::Join => lab.has(Ability::Append),
-        Kind::Delete => lab.has(Ability::Append) && lab.has(Ability::Deletion),
+        Kind::Append | Kind::Join | Kind::Find => lab.has(Ability::Append),
+        Kind::Collect => lab.has(Ability::Collection),
+        Kind::Delete | Kind::DeleteThose => lab.has(Ability::Append) && lab.has(Ability::Deletion),
         Kind::Replace | Kind::Read => true,
     }
 }

@@ -106,18 +106,23 @@ laws! { $
     create_refuses_what_is_there
     no_mode_is_the_default_mode
     deletion_removes_that_image_alone
+    the_only_image_can_be_deleted
     deletion_leaves_nothing_of_the_image
     a_deleted_name_leaves_the_others
     a_dropped_deletion_is_all_or_nothing
     collecting_takes_garbage_alone
+    what_a_collection_says_is_true
     a_collection_waits_for_writers
     what_is_staged_is_there_for_each_image
     an_archive_in_one_pass_is_the_same
     the_same_puts_give_the_same_bytes
     many_writers_lose_nothing
+    deleting_beside_writers_loses_nothing
     many_processes_lose_nothing
+    processes_that_delete_take_nothing_else
     processes_see_whole_images
     changed_bytes_never_read_as_true
+    what_cannot_be_read_is_left_as_it_is
     a_stored_blob_that_changes_is_corrupt
     errors_say_what_they_are_about
 }

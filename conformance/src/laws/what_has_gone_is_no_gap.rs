@@ -54,7 +54,9 @@ async fn one(lab: &Lab, old: &Built, new: &Built, gone: Gone) -> Held {
         Gone::Deleted => delete(lab, &at.to_string()).await?,
         Gone::Replaced => drop(lab.write(new, WriteMode::Replace, &names).await?),
     }
-    if lab.has(Ability::Collection) {
+    // A place that is its image has gone with it.
+    let is_there = lab.has(Ability::ManyImages) || matches!(gone, Gone::Replaced);
+    if lab.has(Ability::Collection) && is_there {
         collect(lab, CollectMode::Delete).await?;
     }
     for part in &parts {

@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use transship_core::{
-    Accepts, Body, Commit, Committed, Contents, Deltas, Descriptor, Digest, Error, ErrorKind,
-    Expect, ImageDestination, ImageName, Manifest, PutBeside, PutSignatures, Reference, Result,
-    Shows, Stored, TagsMove, WriteMode,
+    Accepts, AcceptsNames, Body, Commit, Committed, Contents, Deltas, Descriptor, Digest, Error,
+    ErrorKind, Expect, ImageDestination, ImageName, Manifest, PutBeside, PutSignatures, Reference,
+    Result, Shows, Stored, TagsMove, WriteMode,
 };
 
 use super::archive::{Archive, Image, Parts, Signed};
-use super::{Locator, Memory, Select, tars};
+use super::{Locator, Memory, Room, Select, tars};
 use crate::Layers;
 
 /// More than an image in memory should have.
@@ -68,6 +68,9 @@ impl Destination {
         accepts.deltas = Deltas::Accepted;
         if matches!(target, Target::Writer(_)) {
             accepts.shows = Shows::AtFinish;
+        }
+        if memory.2 == Room::One {
+            accepts.names = AcceptsNames::None;
         }
         let (reference, there) = (place.with(select).reference(), base.parts());
         let (put, signatures, beside) = (Mutex::default(), Mutex::default(), Mutex::default());
@@ -169,7 +172,7 @@ impl ImageDestination for Destination {
     }
 
     fn beside(&self) -> Option<&dyn PutBeside> {
-        Some(self)
+        (self.memory.2 == Room::Many).then_some(self as &dyn PutBeside)
     }
 
     fn contents(&self) -> Option<&dyn Contents> {
@@ -206,7 +209,11 @@ impl ImageDestination for Destination {
         let mut references: Vec<_> =
             selected.map(|name| self.place.with(name).reference()).collect();
         if references.is_empty() {
-            references.push(self.place.with(Select::Index(position)).reference());
+            let select = match self.memory.2 {
+                Room::Many => Select::Index(position),
+                Room::One => Select::Sole,
+            };
+            references.push(self.place.with(select).reference());
         }
         Ok(Committed::new(what.root.descriptor().clone(), references))
     }

@@ -29,7 +29,16 @@ const SCHEME: &str = "mem";
 
 /// Images in memory. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct Memory(Arc<Mutex<HashMap<String, Arc<Archive>>>>, Layers);
+pub struct Memory(Arc<Mutex<HashMap<String, Arc<Archive>>>>, Layers, Room);
+
+/// How many images a place holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Room {
+    #[default]
+    Many,
+    /// One, which is the place.
+    One,
+}
 
 /// A parsed locator.
 #[derive(Clone, Debug)]
@@ -53,7 +62,12 @@ impl Memory {
 
     /// No images, in a place that takes tars alone as layers, as places do that unpack them. Images have to come whole.
     pub fn of_tars() -> Self {
-        Self(Arc::default(), Layers::Tars)
+        Self(Arc::default(), Layers::Tars, Room::Many)
+    }
+
+    /// No images, in places that hold one each and are its name, as a folder may be: `mem:PLACE`.
+    pub fn of_one() -> Self {
+        Self(Arc::default(), Layers::Any, Room::One)
     }
 
     fn places(&self) -> MutexGuard<'_, HashMap<String, Arc<Archive>>> {
@@ -64,6 +78,28 @@ impl Memory {
         self.places().get(place).cloned().ok_or_else(|| {
             Error::new(ErrorKind::NotFound, format!("nothing is at {SCHEME}:{place}"))
         })
+    }
+
+    /// Where a place is its image, nothing stands behind it.
+    fn locator(&self, text: &str) -> Result<Locator> {
+        let locator = Locator::parse(text)?;
+        match locator.select {
+            Select::Name(_) | Select::Index(_) if self.2 == Room::One => {
+                Err(invalid(text, "a place holds one image, and is its name"))
+            }
+            _ => Ok(locator),
+        }
+    }
+
+    /// Refuses what a place of one image cannot do.
+    fn check_room(&self, at: &Reference, how: &WriteOptions) -> Result<()> {
+        let why = match how.names.first() {
+            _ if self.2 == Room::Many => return Ok(()),
+            Some(name) => format!("{at} keeps no names, and cannot keep {name}"),
+            None if how.mode == Some(WriteMode::Append) => format!("{at} holds one image"),
+            None => return Ok(()),
+        };
+        Err(Error::new(ErrorKind::Unsupported, why).hint("write to another place"))
     }
 
     /// A blob of any image in the place that a reference means; `None` where it is not there.
@@ -141,19 +177,25 @@ impl Transport for Memory {
     }
 
     fn syntax(&self) -> &'static str {
-        "PLACE[:NAME|#INDEX]"
+        match self.2 {
+            Room::Many => "PLACE[:NAME|#INDEX]",
+            Room::One => "PLACE",
+        }
     }
 
     fn default_mode(&self) -> WriteMode {
-        WriteMode::Append
+        match self.2 {
+            Room::Many => WriteMode::Append,
+            Room::One => WriteMode::Replace,
+        }
     }
 
     fn parse(&self, locator: &str) -> Result<Reference> {
-        Ok(Locator::parse(locator)?.reference())
+        Ok(self.locator(locator)?.reference())
     }
 
     async fn source(&self, at: &Reference, _: &ReadOptions) -> Result<Box<dyn ImageSource>> {
-        let locator = Locator::of(at)?;
+        let locator = self.locator(at.locator_in(SCHEME)?)?;
         let image = self.open(&locator.place)?.choose(&locator, at)?;
         Ok(Box::new(Source::new(at.clone(), image)))
     }
@@ -163,24 +205,25 @@ impl Transport for Memory {
         at: &Reference,
         how: &WriteOptions,
     ) -> Result<Box<dyn ImageDestination>> {
-        let locator = Locator::of(at)?;
+        let locator = self.locator(at.locator_in(SCHEME)?)?;
+        self.check_room(at, how)?;
         let mut names = match &locator.select {
             Select::Sole => Vec::new(),
             Select::Name(name) => vec![name.clone()],
             Select::Index(_) => return Err(invalid(at.locator(), "an index is for reading")),
         };
         names.extend(how.names.iter().cloned());
-        if names.is_empty() {
+        if names.is_empty() && self.2 == Room::Many {
             names.clone_from(&how.fallback_names);
         }
-        let mode = how.mode.unwrap_or(WriteMode::Append);
+        let mode = how.mode.unwrap_or(self.default_mode());
         let base = Archive::base(self.places().get(&locator.place), mode, &locator.place)?;
         let target = Target::Place { memory: self.clone(), mode };
         Ok(Box::new(Destination::new(locator, names, &base, self.clone(), target)))
     }
 
     fn archives(&self) -> Option<&dyn Archives> {
-        Some(self)
+        (self.2 == Room::Many).then_some(self as &dyn Archives)
     }
 
     fn deletion(&self) -> Option<&dyn Deletion> {
@@ -238,7 +281,7 @@ impl Memory {
         root: Option<&Digest>,
         how: &DeleteOptions,
     ) -> Result<()> {
-        let locator = Locator::of(at)?;
+        let locator = self.locator(at.locator_in(SCHEME)?)?;
         let mut places = self.places();
         let nothing = || Error::new(ErrorKind::NotFound, format!("nothing is at {at}"));
         let mut archive = places.get(&locator.place).ok_or_else(nothing)?.as_ref().clone();
@@ -250,7 +293,11 @@ impl Memory {
         if how.mode == DeleteMode::Look {
             return Ok(());
         }
-        places.insert(locator.place, Arc::new(archive));
+        if archive.0.is_empty() && self.2 == Room::One {
+            places.remove(&locator.place);
+        } else {
+            places.insert(locator.place, Arc::new(archive));
+        }
         Ok(())
     }
 }

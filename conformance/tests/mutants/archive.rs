@@ -13,11 +13,13 @@ use crate::destination::BrokenDestination;
 use crate::disk::{ends_in_a_block, move_two, stage_two, write_blocks};
 use crate::fault::Fault;
 use crate::source::BrokenSource;
+use crate::table::{before_writing, check_table};
 use crate::transport::{Mutant, folder, make_empty, place};
 
 #[async_trait]
 impl Archives for Mutant {
     async fn read(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ArchiveReader>> {
+        check_table(self, at)?;
         let cut = self.fault == Fault::PassEndsAtABorder && how.passed.is_some();
         let inner = match self.memory.archives().unwrap().read(at, how).await {
             Err(e)
@@ -38,6 +40,7 @@ impl Archives for Mutant {
 
     async fn write(&self, at: &Reference, how: &WriteOptions) -> Result<Box<dyn ArchiveWriter>> {
         let mut how = how.clone();
+        before_writing(self, at, how.mode).await?;
         let append = how.mode == Some(WriteMode::Append);
         match (self.fault, how.mode) {
             (Fault::AppendReplaces, Some(WriteMode::Append))

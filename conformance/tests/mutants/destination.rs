@@ -19,6 +19,7 @@ use crate::disk::{add_to_pages, begins, keep_manifest, keeps_blobs, store_carele
 use crate::fault::Fault;
 use crate::manifests::{by_the_config, children, preferred};
 use crate::referrers::referrer_is_lost;
+use crate::table::keep_beside;
 use crate::transport::{Mutant, folder, make_empty, place};
 
 const LIMIT: u64 = 1 << 30;
@@ -322,6 +323,7 @@ impl ImageDestination for BrokenDestination<'_> {
         {
             return Err(Error::new(ErrorKind::Unavailable, "a blob was removed meanwhile"));
         }
+        keep_beside(&self.of, &self.at, what.root)?;
         let inner = self.inner.take().unwrap();
         let missing = children(what.root);
         let config = missing.first().cloned().into_iter().collect::<Vec<_>>();

@@ -38,7 +38,14 @@ pub fn keeps_blobs(fault: Fault) -> bool {
 
 /// Writes a file for a manifest.
 pub fn keep_manifest(of: &Mutant, at: &Reference, manifest: &Manifest) -> Result<()> {
-    if !matches!(of.fault, Fault::ManifestsAreBelieved | Fault::StoredManifestsAreBelieved) {
+    let keeps = matches!(
+        of.fault,
+        Fault::ManifestsAreBelieved
+            | Fault::StoredManifestsAreBelieved
+            | Fault::UnreadableNeedsNothing
+            | Fault::TakesMoreThanItSays
+    );
+    if !keeps {
         return Ok(());
     }
     let path = folder(at).unwrap().join(manifest.descriptor().digest.digest());

@@ -148,6 +148,10 @@ faults! {
     StoredBlobsAreBelieved => "a_stored_blob_that_changes_is_corrupt",
     /// Stored bytes that are wrong are an I/O error.
     WrongOnDiskIsUnexpected => "a_stored_blob_that_changes_is_corrupt",
+    /// A list that is damaged is taken for an empty one.
+    DamagedIsEmpty => "what_cannot_be_read_is_left_as_it_is",
+    /// What is no place begins afresh where it is joined.
+    TextIsJoined => "what_cannot_be_read_is_left_as_it_is",
     /// Errors do not say what of.
     PutErrorsAreAnonymous => "errors_say_what_they_are_about",
     /// An error has a line for each name.
@@ -367,6 +371,16 @@ faults! {
     PagesAreNeverFree => "deletion_leaves_nothing_of_the_image",
     /// A lock stays when a deletion is dropped.
     DroppedDeletionKeepsItsLock => "a_dropped_deletion_is_all_or_nothing",
+    /// The same, where a place is one image.
+    DroppedDeletionOfOneKeepsItsLock => "a_dropped_deletion_is_all_or_nothing",
+    /// Where a place is one image, it is said to be deleted, and stays.
+    TheOnlyImageStays => "the_only_image_can_be_deleted",
+    /// Where a place was one image, no other one can be created.
+    DeletedPlaceIsNotFree => "the_only_image_can_be_deleted",
+    /// A deletion writes what it read, and what came meanwhile is lost.
+    DeletionWritesWhatItRead => "deleting_beside_writers_loses_nothing",
+    /// What came since a collection looked is needed by nothing that it knows.
+    CollectsWhatCameSince => "deleting_beside_writers_loses_nothing",
     /// By whatever name, the image goes.
     DeletesByAnyName => "a_deleted_name_leaves_the_others",
     /// Asked for all names, it deletes one.
@@ -389,6 +403,16 @@ faults! {
     CollectsNothing => "collecting_takes_garbage_alone",
     /// What was put for an image that does not show yet is taken for garbage.
     CollectsWhatIsPut => "a_collection_waits_for_writers",
+    /// What stays because it is young is not said to stay.
+    YoungAreNotTold => "what_a_collection_says_is_true",
+    /// It does not say how large garbage is.
+    GarbageHasNoSize => "what_a_collection_says_is_true",
+    /// Of what it takes it does not say all.
+    TakesMoreThanItSays => "what_a_collection_says_is_true",
+    /// What an image needs is said to stay though none is known to need it.
+    KeepsWhatIsNeeded => "what_a_collection_says_is_true",
+    /// A manifest that cannot be read needs nothing.
+    UnreadableNeedsNothing => "what_a_collection_says_is_true",
     /// Nobody looks how old a blob is.
     CollectsTheYoung => "collecting_takes_garbage_alone",
     /// What is about an image is taken for garbage.
@@ -437,9 +461,21 @@ faults! {
     OtherProcessesSeeNothing => "many_processes_lose_nothing",
     /// The same.
     OtherProcessesReplaceNothing => "processes_see_whole_images",
+    /// The same.
+    OtherProcessesDeleteNothing => "processes_that_delete_take_nothing_else",
 }
 
 impl Fault {
+    /// Whether a place holds one image, and is its name.
+    pub fn is_of_one(self) -> bool {
+        matches!(
+            self,
+            Self::DroppedDeletionOfOneKeepsItsLock
+                | Self::TheOnlyImageStays
+                | Self::DeletedPlaceIsNotFree
+        )
+    }
+
     fn fixture(self) -> Mutants {
         Mutants::of(self)
     }

@@ -5,6 +5,7 @@
 
 mod archive;
 mod bytes;
+mod collections;
 mod commits;
 mod destination;
 mod disk;
@@ -13,6 +14,7 @@ mod manifests;
 mod referrers;
 mod slips;
 mod source;
+mod table;
 mod transport;
 
 use std::sync::Arc;
@@ -37,7 +39,8 @@ struct Mutants {
 
 impl Mutants {
     pub(crate) fn of(fault: Fault) -> Self {
-        Self { fault, memory: Memory::new(), state: Arc::default() }
+        let memory = if fault.is_of_one() { Memory::of_one() } else { Memory::new() };
+        Self { fault, memory, state: Arc::default() }
     }
 
     fn on_disk(&self) -> bool {
@@ -73,6 +76,10 @@ impl Mutants {
                 | Fault::TakesWhatIsDamaged
                 | Fault::PassEndsAtABorder
                 | Fault::ReferrersOutliveTheirImage
+                | Fault::DamagedIsEmpty
+                | Fault::TextIsJoined
+                | Fault::UnreadableNeedsNothing
+                | Fault::TakesMoreThanItSays
         )
     }
 }
@@ -96,6 +103,7 @@ impl Fixture for Mutants {
         match self.fault {
             Fault::OtherProcessesSeeNothing
             | Fault::OtherProcessesReplaceNothing
+            | Fault::OtherProcessesDeleteNothing
             | Fault::ForgetsToSyncAFile
             | Fault::ForgetsToSyncTheFolder
             | Fault::ForgetsToSyncTheFolderAbove
@@ -115,6 +123,7 @@ impl Fixture for Mutants {
             Fault::DropLeavesATask => strict.with(Dropped::InTasks),
             Fault::NeverComesOnce | Fault::PassesBeforeItAsks => strict.with(Reading::InOnePass),
             Fault::ReplacedGoesWithItsName => strict.with(Replaces::Names),
+            fault if fault.is_of_one() => Claims::single_image().with(Processes::One),
             _ => strict,
         }
     }

@@ -16,9 +16,13 @@ use transship_core::{
     sha256,
 };
 
+use crate::collections::{
+    deletes_otherwise, loses_what_came, say, takes_silently, takes_unreadable,
+};
 use crate::destination::BrokenDestination;
 use crate::fault::Fault;
 use crate::source::BrokenSource;
+use crate::table::{before_writing, check_table};
 
 /// What the mistakes remember.
 #[derive(Debug, Default)]
@@ -31,6 +35,8 @@ pub struct State {
     pub locks: Mutex<Vec<String>>,
     pub orphans: Mutex<Vec<ImageName>>,
     pub signatures: Mutex<Vec<Bytes>>,
+    /// What deletions left, and where.
+    pub left: Mutex<Vec<(String, Garbage)>>,
 }
 
 #[derive(Clone, Debug)]
@@ -159,6 +165,7 @@ impl Transport for Mutant {
             let number = self.state.counter.fetch_add(1, Ordering::Relaxed);
             std::fs::write(folder.join(format!("read-{number}")), b"").unwrap();
         }
+        check_table(self, at)?;
         let before = self.before(at);
         let opened = self.memory.source(before.as_ref().unwrap_or(at), how).await;
         let source = match (self.fault, opened) {
@@ -197,6 +204,7 @@ impl Transport for Mutant {
         how: &WriteOptions,
     ) -> Result<Box<dyn ImageDestination>> {
         let mut how = how.clone();
+        before_writing(self, at, how.mode).await?;
         if self.fault == Fault::DroppedOpeningLeavesAFile
             && let Some(folder) = folder(at)
         {
@@ -257,7 +265,7 @@ impl Transport for Mutant {
     }
 
     fn archives(&self) -> Option<&dyn Archives> {
-        Some(self)
+        self.memory.archives().map(|_| self as &dyn Archives)
     }
 
     fn deletion(&self) -> Option<&dyn Deletion> {
@@ -272,6 +280,19 @@ impl Transport for Mutant {
 #[async_trait]
 impl Collection for Mutant {
     async fn collect(&self, at: &Reference, how: &CollectOptions) -> Result<Collected> {
+        check_table(self, at)?;
+        if how.mode == CollectMode::Delete {
+            match self.fault {
+                Fault::CollectsWhatCameSince => {
+                    loses_what_came(self, at, async { Ok(()) }).await?;
+                }
+                Fault::UnreadableNeedsNothing => takes_unreadable(self, at).await?,
+                Fault::TakesMoreThanItSays if how.min_age.is_zero() => {
+                    takes_silently(self, at).await?;
+                }
+                _ => {}
+            }
+        }
         let takes = match how.mode {
             CollectMode::Look => self.fault == Fault::LookingCollects,
             _ => self.fault == Fault::CollectsAnImage,
@@ -297,6 +318,7 @@ impl Collection for Mutant {
         if young || self.fault == Fault::CollectsNothing {
             collected.garbage.push(Garbage::new(sha256(b""), 0));
         }
+        say(self, at, how, &mut collected).await;
         Ok(collected)
     }
 }
@@ -320,6 +342,9 @@ impl Mutant {
 #[async_trait]
 impl Deletion for Mutant {
     async fn delete(&self, at: &Reference, how: &DeleteOptions) -> Result<()> {
+        if deletes_otherwise(self, at, how).await? {
+            return Ok(());
+        }
         let all = place(&self.memory, at);
         if self.fault == Fault::DeletionTakesReferrers {
             self.state.counter.store(1, Ordering::Relaxed);
@@ -359,7 +384,7 @@ impl Deletion for Mutant {
                     done => done,
                 }
             }
-            Fault::DroppedDeletionKeepsItsLock => {
+            Fault::DroppedDeletionKeepsItsLock | Fault::DroppedDeletionOfOneKeepsItsLock => {
                 if self.state.locks.lock().unwrap().contains(&all.to_string()) {
                     return Err(Error::new(ErrorKind::Unavailable, "it is locked"));
                 }

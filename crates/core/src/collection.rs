@@ -18,8 +18,7 @@ pub trait Collection: Send + Sync {
     /// - What is younger than [`min_age`](CollectOptions::min_age) stays, because other tools write blobs before the
     ///   manifests that need them.
     /// - Writers of ours are waited for, or what they have found and put stays: each commit finds its blobs.
-    ///
-    /// What might be needed stays: where a document cannot be read, everything does, and the result says so.
+    /// - What might be needed stays: where a document cannot be read, everything does, and the result says so.
     async fn collect(&self, at: &Reference, how: &CollectOptions) -> Result<Collected>;
 }
 

@@ -36,6 +36,7 @@ pub enum WriteMode {
     /// It is joined: its images stay, byte for byte.
     ///
     /// - Where it is replaced meanwhile, what replaced it is joined, or it fails as `Conflict`.
+    /// - What cannot be read is not joined: it stays as it is.
     Append,
 }
 

@@ -127,6 +127,8 @@ pub trait Deletion: Send + Sync {
     /// - What only it needed goes with it, or with the next [collection](Transport::collection) where there is one.
     /// - `NotFound` and `Ambiguous` as in opening it; then nothing has changed.
     /// - It is durable, and all or nothing, also when its future is dropped.
+    /// - What others commit meanwhile stays, whole. A commit that counted on what went with the image may fail with `Conflict`.
+    /// - Where what is there cannot be read, it fails, and nothing has changed.
     /// - Told to [look](crate::DeleteMode::Look), it changes nothing, and does not find what deleting would not find.
     ///
     /// Where a name cannot go without the others, as in some registries, it is `Unsupported`, and nothing has changed; unless

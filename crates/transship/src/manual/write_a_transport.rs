@@ -288,6 +288,7 @@
 //! | `names_beyond_what_is_accepted_are_refused` | a name is lost, and the image cannot be found |
 //! | `a_second_image_without_a_name_is_refused` | two images can be told apart by nothing, and one of them is lost |
 //! | `create_refuses_what_is_there` | somebody's images are overwritten |
+//! | `what_cannot_be_read_is_left_as_it_is` | one bad byte in a list, and the next copy takes it for an empty one and writes over all images; a note is overwritten by an archive |
 //! | `no_mode_is_the_default_mode` | a copy without options replaces what its help says that it joins |
 //! | `the_same_puts_give_the_same_bytes` | builds cannot be reproduced, caches never hit |
 //!
@@ -322,13 +323,17 @@
 //! | `a_name_taken_over_moves` | two images answer to one name |
 //! | `images_open_at_once_do_not_mix` | layers of one image end up in another one when copies run side by side |
 //! | `deletion_removes_that_image_alone` | deleting one image breaks those that share its layers, or takes another one that has its name meanwhile; a dry run deletes |
+//! | `the_only_image_can_be_deleted` | a place of one image cannot be emptied, or what is left of it refuses the next one |
 //! | `deletion_leaves_nothing_of_the_image` | people delete to make room, and get none |
 //! | `a_dropped_deletion_is_all_or_nothing` | Ctrl-C in a deletion leaves half an image, or breaks its neighbours |
 //! | `a_deleted_name_leaves_the_others` | taking away `app:old` takes `app:latest` with it, or leaves it where all names were to go |
 //! | `collecting_takes_garbage_alone` | a clean-up breaks an image, or says what it would free and frees something else |
+//! | `what_a_collection_says_is_true` | a dry run says that it frees what an image needs, or what stays looks as if there were nothing |
 //! | `a_collection_waits_for_writers` | the nightly clean-up takes the layers of an image that is being written |
 //! | `many_writers_lose_nothing` | two CI jobs push at once, and one image is gone |
+//! | `deleting_beside_writers_loses_nothing` | old tags are deleted while a job pushes, and the new image is gone, or broken |
 //! | `many_processes_lose_nothing` | the same, where a lock within one program does not help |
+//! | `processes_that_delete_take_nothing_else` | the same by a clean-up in another process |
 //! | `processes_see_whole_images` | another process reads the old manifest with the new layers |
 //!
 //! # What the kit cannot see
@@ -339,7 +344,7 @@
 //! |---|---|---|---|
 //! | 40, before the laws were read against them | transports of authors | 27 | - |
 //! | 66, thought of before the laws were read | the transport in memory | 66 | the kit's own tests (`conformance/tests/mutants/slips`) |
-//! | 27 | the scaffold over a folder | 27 | `cargo xtask seeded` (`xtask/src/seeded/folder.faults`) |
+//! | 28 | the scaffold over a folder | 28 | `cargo xtask seeded` (`xtask/src/seeded/folder.faults`) |
 //! | 24 | the transport over SQLite | 24 | `cargo xtask seeded` (`xtask/src/seeded/sqlite.faults`) |
 //!
 //! Each list says which law catches each mistake. What is left for you to look at:

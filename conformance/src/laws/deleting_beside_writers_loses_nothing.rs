@@ -1,0 +1,145 @@
+//! What is committed while others delete and collect in the same place is whole, and what they delete is gone.
+
+use std::time::Duration;
+
+use futures_util::future::{join, join_all};
+use transship_core::{CollectMode, DeleteOptions, ErrorKind, ImageName, Reference, WriteMode};
+
+use super::collecting_takes_garbage_alone::collect_by;
+use super::one_line;
+use crate::broken::{While, hold};
+use crate::expected::Entry;
+use crate::lab::{By, Lab, how, put_missing, try_commit};
+use crate::model::Image;
+use crate::runner::Kit;
+use crate::strategies::plain_images;
+use crate::{Ability, Broken, Held, Law};
+
+pub(crate) const LAW: Law = Law {
+    name: "deleting_beside_writers_loses_nothing",
+    sentence: "What is committed while others delete and collect in the same place is whole, and what they delete is gone.",
+    promises: &[
+        "What others commit meanwhile stays, whole. A commit that counted on what went with the image may fail with `Conflict`.",
+        "Writers of ours are waited for",
+    ],
+    needs: &[
+        Ability::ManyImages,
+        Ability::Append,
+        Ability::Names,
+        Ability::ManyWriters,
+        Ability::Deletion,
+    ],
+    cost: 4,
+    check,
+};
+
+/// So many are deleted, and as many written meanwhile.
+const IMAGES: u8 = 3;
+
+/// The seed of the first one that is deleted.
+const OLD: u8 = 100;
+
+/// How often is collected meanwhile.
+const COLLECTIONS: u32 = 4;
+
+/// So much later each writer commits than the one before.
+const LATER: Duration = Duration::from_millis(3);
+
+fn check(kit: &Kit) -> Held {
+    kit.each(plain_images(kit.facts()), |lab, image| {
+        // They have their layers in common, so that each writer finds those of what is being deleted.
+        let old = (OLD..OLD + IMAGES).map(|seed| named(image, seed)).collect::<Held<Vec<_>>>()?;
+        let new = (0..IMAGES).map(|seed| named(image, seed)).collect::<Held<Vec<_>>>()?;
+        let mut there = Vec::new();
+        for (entry, at) in old.iter().zip(0..) {
+            let mode = if at == 0 { WriteMode::Create } else { WriteMode::Append };
+            let mut committed = lab.step(lab.write(&entry.built, mode, &entry.names))?;
+            there.push(committed.references.remove(0));
+        }
+        let shows = lab.step(all_at_once(lab, &there, &new))?;
+        let snapshot =
+            lab.snapshot().map_err(|e| e.while_doing("after writing and deleting at once"))?;
+        let want: Vec<_> = new.iter().zip(shows).filter(|(_, shows)| *shows).collect();
+        for (entry, _) in &want {
+            let (name, root) = (&entry.names[0], &entry.built.root.descriptor().digest);
+            let found = snapshot.images().iter().find(|image| image.seen.names.contains(name));
+            let found = found.ok_or_else(|| {
+                Broken::new(format!("{name} was committed beside deletions, and is lost: {root}"))
+            })?;
+            found.seen.is(&entry.built, lab.facts()).during(|| name.to_string())?;
+        }
+        let (found, want) = (snapshot.images().len(), want.len());
+        hold!(
+            found == want,
+            "{found} images are there, {want} were written, and the others deleted"
+        );
+        Ok(())
+    })
+}
+
+fn named(image: &Image, seed: u8) -> Held<Entry> {
+    let built = Image { seed, ..image.clone() }.build()?;
+    Ok(Entry { built, names: vec![ImageName::new(&format!("docker.io/library/kit:{seed}"))?] })
+}
+
+/// Gives which of the new ones are committed.
+async fn all_at_once(lab: &Lab, old: &[Reference], new: &[Entry]) -> Held<Vec<bool>> {
+    let writers = new.iter().zip(1_u32..).map(|(entry, number)| {
+        let by = if number % 2 == 0 { By::AWriter } else { By::Itself };
+        async move { write(lab, entry, by, LATER * number).await }
+    });
+    let others = join(delete_all(lab, old), collect_often(lab));
+    let (written, (deleted, collected)) = join(join_all(writers), others).await;
+    deleted?;
+    collected?;
+    written.into_iter().collect()
+}
+
+async fn write(lab: &Lab, entry: &Entry, by: By, later: Duration) -> Held<bool> {
+    let (transport, Entry { built, names }) = (lab.other_transport(), entry);
+    let done = if by == By::AWriter {
+        let archives = transport.archives().ok_or_else(|| Broken::new("it has no archives()"))?;
+        let opened = archives.write(lab.at(), &how(WriteMode::Append, &[])).await;
+        let mut writer = opened.during(|| "opening a writer beside deletions")?;
+        let image = writer.image(names).await.during(|| "opening an image of a writer")?;
+        put_missing(&*image, built).await?;
+        tokio::time::sleep(later).await;
+        match try_commit(image, built).await? {
+            Ok(_) => writer.finish().await,
+            Err(e) => Err(e),
+        }
+    } else {
+        let opened = transport.destination(lab.at(), &how(WriteMode::Append, names)).await;
+        let destination = opened.during(|| "opening a place for an image beside deletions")?;
+        put_missing(&*destination, built).await?;
+        tokio::time::sleep(later).await;
+        try_commit(destination, built).await?.map(drop)
+    };
+    match done {
+        // What it found went with an image that was deleted.
+        Err(e) if e.kind() == ErrorKind::Conflict => one_line(&e).map(|()| false),
+        done => done.during(|| format!("writing {} beside deletions", names[0])).map(|()| true),
+    }
+}
+
+async fn delete_all(lab: &Lab, old: &[Reference]) -> Held {
+    let transport = lab.other_transport();
+    let deletion = transport.deletion().ok_or_else(|| Broken::new("it has no deletion()"))?;
+    for at in old {
+        let done = deletion.delete(at, &DeleteOptions::default()).await;
+        done.during(|| format!("deleting {at} beside writers"))?;
+    }
+    Ok(())
+}
+
+async fn collect_often(lab: &Lab) -> Held {
+    if !lab.has(Ability::Collection) {
+        return Ok(());
+    }
+    let transport = lab.other_transport();
+    for _ in 0..COLLECTIONS {
+        collect_by(&*transport, lab.at(), CollectMode::Delete, Duration::ZERO).await?;
+        tokio::time::sleep(LATER / 2).await;
+    }
+    Ok(())
+}
