@@ -57,6 +57,16 @@ impl Containerd {
         &self.namespace
     }
 
+    /// Where it is, and what named it.
+    pub(crate) fn shown(&self) -> String {
+        self.socket.shown()
+    }
+
+    /// Where another one may be.
+    pub(crate) fn elsewhere(&self) -> String {
+        self.socket.elsewhere()
+    }
+
     /// The same, in another namespace.
     pub(crate) fn within(&self, namespace: &str) -> Self {
         Self::new(Arc::clone(&self.socket), namespace)

@@ -103,7 +103,12 @@ impl Socket {
         }
         Error::new(ErrorKind::Unavailable, format!("no containerd answers at {shown}"))
             .caused_by(error)
-            .hint(elsewhere(&self.path))
+            .hint(usual(&self.path).unwrap_or_else(|| format!("start containerd, or {ANOTHER}")))
+    }
+
+    /// Where another one may be.
+    pub(crate) fn elsewhere(&self) -> String {
+        usual(&self.path).unwrap_or_else(|| ANOTHER.to_owned())
     }
 }
 
@@ -136,17 +141,17 @@ const USUAL: [&str; 3] = [
     "/run/docker/containerd/containerd.sock",
 ];
 
-fn elsewhere(tried: &Path) -> String {
+/// How another one is named.
+const ANOTHER: &str = "name another socket: CONTAINERD_ADDRESS, or the option containerd-address";
+
+/// Other sockets that are there.
+fn usual(tried: &Path) -> Option<String> {
     let there: Vec<_> = USUAL
         .iter()
         .filter(|path| Path::new(path) != tried && Path::new(path).exists())
         .map(|path| format!("CONTAINERD_ADDRESS={path}"))
         .collect();
-    if there.is_empty() {
-        return "start containerd, or name another socket: CONTAINERD_ADDRESS, or the option containerd-address"
-            .to_owned();
-    }
-    format!("another socket is there: {}", there.join(", "))
+    (!there.is_empty()).then(|| format!("another socket is there: {}", there.join(", ")))
 }
 
 impl fmt::Debug for Socket {

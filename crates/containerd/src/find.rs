@@ -170,7 +170,9 @@ async fn absent(of: &Containerd, what: &Which) -> Error {
     match all(of).await {
         Ok(all) if all.is_empty() => empty(of).await,
         Ok(all) => {
-            let message = format!("the namespace {} has no image {what}", of.namespace());
+            let (namespace, at) = (of.namespace(), of.shown());
+            let message =
+                format!("the namespace {namespace} of the containerd at {at} has no image {what}");
             Error::new(ErrorKind::NotFound, message).hint(listed(&all))
         }
         Err(error) => error,
@@ -179,7 +181,9 @@ async fn absent(of: &Containerd, what: &Which) -> Error {
 
 /// That a namespace has nothing, and which others have something: a wrong namespace is the most frequent mistake.
 async fn empty(of: &Containerd) -> Error {
-    let message = format!("there are no images in the namespace {}", of.namespace());
+    let (namespace, at) = (of.namespace(), of.shown());
+    let message =
+        format!("there are no images in the namespace {namespace} of the containerd at {at}");
     let error = Error::new(ErrorKind::NotFound, message);
     let mut others = Vec::new();
     for namespace in of.namespaces().await.unwrap_or_default().into_iter().take(OTHERS) {
@@ -196,7 +200,7 @@ async fn empty(of: &Containerd) -> Error {
         }
     }
     if others.is_empty() {
-        return error;
+        return error.hint(of.elsewhere());
     }
     error.hint(format!("{}; name one as NAMESPACE//NAME", others.join(", ")))
 }

@@ -13,12 +13,17 @@ use crate::podman::{Line, Route};
 /// The version of the API that is spoken: podman 4 and later understand it.
 const VERSION: &str = "4.0.0";
 
+/// What podman says of a version that it does not speak.
+const OF_VERSION: &str = "version is not supported";
+
 /// Podman's API.
 #[derive(Debug)]
 pub(crate) struct Service {
     address: Address,
     /// What named it.
     from: String,
+    /// What it says of itself, and what it is asked in.
+    theirs: String,
     version: String,
 }
 
@@ -54,9 +59,9 @@ impl Service {
         })?;
         // An older podman refuses versions that it does not know.
         let major = theirs.split('.').next().and_then(|major| major.parse::<u32>().ok());
-        let version =
-            if major.is_some_and(|major| major < 4) { theirs } else { VERSION.to_owned() };
-        Ok(Self { address, from: from.to_owned(), version })
+        let is_older = major.is_some_and(|major| major < 4);
+        let version = if is_older { theirs.clone() } else { VERSION.to_owned() };
+        Ok(Self { address, from: from.to_owned(), theirs, version })
     }
 
     async fn ask(&self, method: Method, path: &str) -> Result<Answer> {
@@ -72,6 +77,15 @@ impl Service {
     }
 
     fn says(&self, answer: Result<Answer>) -> Result<Answer> {
+        let answer = answer.map_err(|error| {
+            if !error.message().contains(OF_VERSION) {
+                return error;
+            }
+            let (theirs, asked) = (&self.theirs, &self.version);
+            error.hint(format!(
+                "this is podman {theirs}, and was asked as {asked}: update the older of podman and transship, or use --podman, the command"
+            ))
+        });
         answer.context(|| format!("podman at {} (from {})", self.address, self.from))
     }
 

@@ -174,6 +174,9 @@ impl Daemon {
     }
 }
 
+const WITHOUT_A_VERSION: &str =
+    "unset DOCKER_API_VERSION: without it the newest version is asked for that both know";
+
 /// The API that both sides speak, and how images are kept.
 async fn identify(address: &Address, pinned: Option<&str>) -> Result<(Version, Store)> {
     let ping = match address.ask(Method::HEAD, "/_ping").await {
@@ -190,17 +193,19 @@ async fn identify(address: &Address, pinned: Option<&str>) -> Result<(Version, S
         None => theirs.min(NEWEST),
         Some(text) => Version::parse(text.trim_start_matches('v')).ok_or_else(|| {
             let message = format!("DOCKER_API_VERSION is {text:?}, which is no version");
-            Error::new(ErrorKind::InvalidInput, message)
+            Error::new(ErrorKind::InvalidInput, message).hint(WITHOUT_A_VERSION)
         })?,
     };
     if version < OLDEST {
+        let (whose, hint) = match pinned {
+            Some(_) => ("DOCKER_API_VERSION asks for", WITHOUT_A_VERSION),
+            None => ("it speaks", "docker 1.12 or later is needed"),
+        };
         let message = format!(
-            "it speaks API {}.{}, and {}.{} is the oldest that is spoken here",
+            "{whose} API {}.{}, and {}.{} is the oldest that is spoken here",
             version.0, version.1, OLDEST.0, OLDEST.1
         );
-        return Err(
-            Error::new(ErrorKind::Unsupported, message).hint("docker 1.12 or later is needed")
-        );
+        return Err(Error::new(ErrorKind::Unsupported, message).hint(hint));
     }
     if podman {
         return Ok((version, Store::Podman));

@@ -99,6 +99,7 @@ fn a_socket_without_permission_is_said_to_be_one() {
     let output = nobody.command("./transship", &line).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success());
-    assert!(said.contains("no permission") && said.contains(&running.host()), "{said}");
+    let host = format!("the engine at {} (from the option daemon-host)", running.host());
+    assert!(said.contains("no permission") && said.contains(&host), "{said}");
     assert!(said.contains("join the group that owns the socket"), "{said}");
 }

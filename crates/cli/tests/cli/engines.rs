@@ -1,6 +1,11 @@
 //! The command and a containerd in a folder of the test, with Kubernetes' part of it, and podman of a user who is not root. They need root,
 //! and are skipped by name without it.
 
+#[cfg(all(feature = "containers-storage", feature = "docker-daemon"))]
+mod cut;
+#[cfg(all(feature = "containers-storage", feature = "docker-daemon"))]
+mod podman;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -253,6 +258,7 @@ fn a_socket_of_root_is_said_to_be_one() {
     let output = nobody.command("./transship", &line).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success());
-    assert!(said.contains("no permission") && said.contains(&running.socket()), "{said}");
+    let socket = format!("{} (from the option containerd-address)", running.socket());
+    assert!(said.contains("no permission") && said.contains(&socket), "{said}");
     assert!(said.contains("sudo"), "{said}");
 }

@@ -29,11 +29,11 @@ pub(crate) fn has_strace() -> bool {
     is_there
 }
 
-/// The paths of files and folders that a line makes, however they are called later.
+/// The paths of files and folders that a line makes, however they are called later. Programs that it starts are not watched.
 pub(crate) fn made_by(session: &Session, line: &str) -> Vec<String> {
     let own = session.command(line);
     let mut command = Command::new("strace");
-    command.args(["-f", "-qq", "-o"]).arg(session.path("trace"));
+    command.args(["-f", "-qq", "-b", "execve", "-o"]).arg(session.path("trace"));
     command.args(["-e", "trace=open,openat,creat,mkdir,mkdirat,memfd_create"]);
     command.arg(own.get_program()).args(own.get_args()).current_dir(session.path(""));
     for (name, value) in own.get_envs() {

@@ -148,6 +148,29 @@ fn docker_speaks_tls_with_the_certificates_that_are_named() {
     }
 }
 
+/// What an engine of docker 29 says to a request.
+fn said_by_docker_29(request: &str) -> String {
+    let version = request.split_once(" /v1.").and_then(|(_, rest)| rest.split_once('/'));
+    let refused = match version.map(|(version, _)| version.parse::<u32>().unwrap()) {
+        Some(old @ ..44) => Some(format!(
+            "client version 1.{old} is too old. Minimum supported API version is 1.44, please upgrade your client to a newer version"
+        )),
+        Some(new @ 53..) => Some(format!(
+            "client version 1.{new} is too new. Maximum supported API version is 1.52"
+        )),
+        _ => None,
+    };
+    let (status, body) = match refused {
+        Some(words) => ("400 Bad Request", format!(r#"{{"message":"{words}"}}"#)),
+        None => ("200 OK", "{}".to_owned()),
+    };
+    let body = if request.starts_with("HEAD") { String::new() } else { body };
+    let size = body.len();
+    format!(
+        "HTTP/1.1 {status}\r\nApi-Version: 1.52\r\nConnection: close\r\nContent-Length: {size}\r\n\r\n{body}"
+    )
+}
+
 #[test]
 fn the_version_of_dockers_api_is_the_one_that_is_named() {
     let session = Session::new();
@@ -157,17 +180,22 @@ fn the_version_of_dockers_api_is_the_one_that_is_named() {
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
-            let _ = stream.read(&mut [0; 4096]);
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\n\r\n");
+            let mut request = [0; 4096];
+            let size = stream.read(&mut request).unwrap_or(0);
+            let request = String::from_utf8_lossy(&request[..size]).into_owned();
+            let _ = stream.write_all(said_by_docker_29(&request).as_bytes());
         }
     });
     let host = format!("unix://{}", socket.display());
-    for (version, says) in
-        [("new", "DOCKER_API_VERSION is \"new\", which"), ("1.23", "it speaks API 1.23, and")]
-    {
+    for (version, says) in [
+        ("new", "DOCKER_API_VERSION is \"new\", which is no version"),
+        ("1.23", "DOCKER_API_VERSION asks for API 1.23, and 1.24 is the oldest"),
+        ("1.41", "client version 1.41 is too old. Minimum supported API version is 1.44"),
+        ("1.60", "client version 1.60 is too new. Maximum supported API version is 1.52"),
+    ] {
         let variables = [("DOCKER_HOST", host.as_str()), ("DOCKER_API_VERSION", version)];
-        let said = said(&session, &variables, "list docker-daemon:");
-        assert!(said.contains(&host) && said.contains(says), "{version}: {said}");
+        let to = format!("the engine at {host} (from DOCKER_HOST): {says}");
+        leads(&session, &variables, "list docker-daemon:", &to, "DOCKER_API_VERSION");
     }
 }
 

@@ -50,5 +50,25 @@ async fn a_wrong_namespace_or_name_says_what_there_is() {
     let all = store.archives().unwrap();
     let at = store.parse("").unwrap();
     let error = all.read(&at, &ReadOptions::default()).await.unwrap_err();
-    assert!(error.to_string().contains("no images in the namespace default"), "{error}");
+    let at = format!("{}/s (from the option containerd-address)", running.folder().display());
+    let says = format!("no images in the namespace default of the containerd at {at}");
+    assert!(error.to_string().contains(&says), "{error}");
+    let error = failure(&store, "moby//y").await;
+    let says = format!("the namespace moby of the containerd at {at} has no image");
+    assert!(error.to_string().contains(&says), "{error}");
+}
+
+/// As with the socket of another containerd than that of Kubernetes.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_without_any_images_may_be_the_wrong_one() {
+    let Some(running) = Running::start("none") else { return };
+    let store = running.store();
+    for name in ["x:1", "k8s.io//x:1", "k8s.io//"] {
+        let error = failure(&store, name).await;
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{name}: {error}");
+        let at = format!("{}/s (from the option containerd-address)", running.folder().display());
+        assert!(error.to_string().contains(&at), "{name}: {error}");
+        let hint = error.advice().unwrap().to_string();
+        assert!(hint.contains("CONTAINERD_ADDRESS"), "{name}: {hint}");
+    }
 }

@@ -9,6 +9,7 @@
 #![cfg(unix)]
 
 mod cut;
+mod errors;
 mod kit;
 mod real;
 mod script;

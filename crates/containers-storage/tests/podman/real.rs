@@ -248,5 +248,7 @@ async fn deleted(store: &Store, storage: &ContainersStorage, options: &str) {
     store.run(&["create", "--pull=never", "localhost/x:1", "/command"]);
     let used = delete("localhost/x:1").await.unwrap_err();
     assert_eq!(used.kind(), ErrorKind::Conflict, "{used}");
+    // The store, or the socket of its API.
+    assert!(used.to_string().contains(&store.path("")), "{used}");
     assert!(used.advice().unwrap().to_string().contains("containers that use"), "{used}");
 }

@@ -10,12 +10,16 @@
 
 mod dropped;
 mod fake;
+mod graph;
 mod kit;
 mod large;
 mod parts;
 mod reached;
 mod real;
+mod release;
+mod releases;
 mod running;
+mod shapes;
 mod store;
 mod stored;
 mod tars;
@@ -191,6 +195,13 @@ async fn versions_are_negotiated_or_refused() {
         let fake = Fake::start(Says { api, ..Says::default() });
         let error = read(&daemon(&fake.host()), "x").await.unwrap_err();
         assert_eq!(error.kind(), kind, "{api}: {error}");
+        let at = format!("the engine at {} (from the option daemon-host)", fake.host());
+        assert!(error.to_string().contains(&at), "{api}: {error}");
+        if kind == ErrorKind::Unsupported {
+            let says = "it speaks API 1.12, and 1.24 is the oldest that is spoken here";
+            assert!(error.to_string().contains(says), "{error}");
+            assert_eq!(error.advice().unwrap().to_string(), "docker 1.12 or later is needed");
+        }
     }
     // A newer one is spoken to as ours.
     let fake = Fake::start(Says { api: "1.99", ..Says::default() });

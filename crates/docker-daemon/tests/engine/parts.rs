@@ -18,15 +18,24 @@ const BESIDE: u64 = 60_000;
 
 /// An image of plain layers, each with other bytes.
 pub(crate) struct Stack {
-    layers: Vec<Vec<u8>>,
-    config: Vec<u8>,
+    pub(crate) layers: Vec<Vec<u8>>,
+    pub(crate) config: Vec<u8>,
     pub(crate) root: Manifest,
 }
 
 impl Stack {
     /// One layer for each seed.
     pub(crate) fn new(seeds: &[&str]) -> Self {
-        let layers: Vec<_> = seeds.iter().map(|seed| layer(seed)).collect();
+        Self::sized(seeds, LAYER)
+    }
+
+    /// The same of a few bytes, where these are not counted.
+    pub(crate) fn small(seeds: &[&str]) -> Self {
+        Self::sized(seeds, 10_000)
+    }
+
+    fn sized(seeds: &[&str], size: usize) -> Self {
+        let layers: Vec<_> = seeds.iter().map(|seed| layer(seed, size)).collect();
         let ids: Vec<_> = layers.iter().map(|layer| format!("\"{}\"", sha256(layer))).collect();
         let config = format!(
             r#"{{"architecture":"amd64","os":"linux","config":{{}},"rootfs":{{"type":"layers","diff_ids":[{}]}}}}"#,
@@ -127,10 +136,10 @@ impl Stack {
 }
 
 /// A tar with a file that does not compress.
-fn layer(seed: &str) -> Vec<u8> {
-    let mut content = Vec::with_capacity(LAYER);
+fn layer(seed: &str, size: usize) -> Vec<u8> {
+    let mut content = Vec::with_capacity(size);
     let mut block = sha256(seed.as_bytes()).to_string();
-    while content.len() < LAYER {
+    while content.len() < size {
         block = sha256(block.as_bytes()).to_string();
         content.extend_from_slice(block.as_bytes());
     }

@@ -5,6 +5,9 @@ use transship_core::{Archives, DeleteOptions};
 use super::running::Running;
 use super::*;
 
+/// At how many points connections to dockerd are cut, each way. Each takes it a second or two.
+const POINTS: u64 = 20;
+
 impl Running {
     fn daemon(&self) -> DockerDaemon {
         daemon(&self.host())
@@ -37,13 +40,19 @@ async fn dockerd() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dockerd_cut_off_or_in_use() {
-    if let Some(running) = Running::dockerd(|_| Vec::new()) {
+    // It syncs with each step, which takes no time in memory.
+    let memory = std::path::Path::new("/dev/shm");
+    let root = memory.is_dir().then(|| tempfile::tempdir_in(memory).unwrap());
+    let more = |_: &std::path::Path| {
+        root.iter().map(|root| format!("--data-root={}", root.path().display())).collect()
+    };
+    if let Some(running) = Running::dockerd(more) {
         in_use(&running).await;
-        let is = async |image: &Stack| {
-            let named = id_of(&running.daemon(), "example.org/app:1").await;
-            named == image.id()
-        };
-        stored::cut_everywhere(running.socket(), 8, is).await;
+        let has = async || id_of(&running.daemon(), "example.org/app:1").await.to_string();
+        let id = |image: &Stack| image.id().to_string();
+        let begun = std::time::Instant::now();
+        stored::cut_everywhere(running.socket(), POINTS, id, has).await;
+        eprintln!("{POINTS} points each way in {:?}", begun.elapsed());
     }
 }
 
@@ -117,6 +126,9 @@ async fn in_use(running: &Running) {
     let deletion = daemon.deletion().unwrap();
     let error = deletion.delete(&at, &DeleteOptions::default()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    let engine = format!("the engine at {} (from the option daemon-host)", running.host());
+    let text = error.to_string();
+    assert!(text.contains(&engine) && text.contains(&container[..12]), "{text}");
     assert!(error.advice().unwrap().to_string().contains("containers"), "{error}");
     for name in names {
         assert_eq!(id_of(&daemon, name).await, image.id(), "{name}");

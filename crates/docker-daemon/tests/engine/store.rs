@@ -1,5 +1,6 @@
-//! An engine in the test's own process that keeps images as docker 29 does in containerd's store: blobs by digest, names that
-//! stand for manifests and indexes, loads that may leave blobs out, and an image that is named before it is found broken.
+//! An engine in the test's own process that keeps images as a release of docker does, mostly docker 29 in containerd's store: blobs by
+//! digest, names that stand for manifests and indexes, loads that may leave blobs out, and an image that is named before it is found
+//! broken.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -18,6 +19,7 @@ use tokio::net::UnixListener;
 use transship_core::{DockerName, Document};
 
 use crate::fake::Whole;
+use crate::release::{Keeps, Release};
 
 /// The two blocks with which a tar ends.
 const END: [u8; 1024] = [0; 1024];
@@ -31,7 +33,7 @@ pub(crate) enum Fault {
     None,
     /// Loads are refused in an answer of status 200.
     RefusesLoads,
-    /// Images are loaded and named, and then cannot be unpacked.
+    /// Images cannot be unpacked: with blobs, they are loaded and named before.
     CannotUnpack,
     /// A container uses each image: its last name stays.
     InUse,
@@ -45,6 +47,8 @@ pub(crate) enum Fault {
     HoldsAnswers,
     /// Requests need a newer API than this.
     TooNew,
+    /// It knows no `HEAD`.
+    KnowsNoHead,
 }
 
 /// A running engine.
@@ -54,7 +58,15 @@ pub(crate) struct StoreEngine {
 }
 
 pub(crate) struct State {
+    pub(crate) release: Release,
+    /// With a graph driver, these are configs.
     pub(crate) blobs: BTreeMap<String, Vec<u8>>,
+    /// Layers as they are unpacked, by chain. None with blobs.
+    pub(crate) chains: BTreeMap<String, Vec<u8>>,
+    /// What layers are that are compressed: there is nothing here that unpacks them.
+    pub(crate) unpacked: BTreeMap<String, Vec<u8>>,
+    /// The requests but pings: their paths.
+    pub(crate) asked: Vec<String>,
     /// Names, or none, and what they stand for.
     pub(crate) records: Vec<(Option<String>, String)>,
     pub(crate) fault: Fault,
@@ -69,11 +81,26 @@ impl StoreEngine {
         Self::start_in(tempfile::tempdir_in("/tmp").unwrap())
     }
 
+    pub(crate) fn of(release: Release) -> Self {
+        let engine = Self::start();
+        engine.state.lock().unwrap().release = release;
+        engine
+    }
+
     /// With its socket in a folder.
     pub(crate) fn start_in(folder: tempfile::TempDir) -> Self {
         let listener = UnixListener::bind(folder.path().join("s")).unwrap();
-        let (blobs, records, fault) = (BTreeMap::new(), Vec::new(), Fault::None);
-        let state = State { blobs, records, fault, loads: 0, removals: 0 };
+        let state = State {
+            release: Release::USUAL,
+            blobs: BTreeMap::new(),
+            chains: BTreeMap::new(),
+            unpacked: BTreeMap::new(),
+            asked: Vec::new(),
+            records: Vec::new(),
+            fault: Fault::None,
+            loads: 0,
+            removals: 0,
+        };
         let state = Arc::new(Mutex::new(state));
         let shared = Arc::clone(&state);
         tokio::spawn(async move {
@@ -156,7 +183,15 @@ impl State {
         digests.iter().map(|digest| json!({"Id": digest, "RepoTags": self.tags(digest)})).collect()
     }
 
-    fn inspect(&self, digest: &str) -> Value {
+    /// What is said of an image to who asks by that API.
+    fn inspect(&self, digest: &str, version: u32) -> Value {
+        if self.release.keeps != Keeps::Blobs {
+            return self.inspect_layers(digest);
+        }
+        if version < 48 {
+            let size = self.layers_size(digest);
+            return json!({"Id": digest, "RepoTags": self.tags(digest), "Size": size});
+        }
         let mut parts = Vec::new();
         self.parts(digest, false, &mut parts);
         let size = self.blobs.get(digest).map_or(0, Vec::len);
@@ -238,6 +273,10 @@ impl State {
             kept.push(digest);
         }
         self.blobs.retain(|digest, _| kept.contains(digest));
+        if self.release.keeps != Keeps::Blobs {
+            let chains = self.chains_in_use();
+            self.chains.retain(|chain, _| chains.contains(chain));
+        }
     }
 }
 
@@ -277,6 +316,7 @@ async fn answer(
         takes_long && state.fault == Fault::Slow
     };
     let is_load = request.uri().path().ends_with("/images/load");
+    let newest = format!("1.{}", state.lock().unwrap().release.api);
     // It goes on when the connection has gone.
     let done = tokio::spawn(async move {
         if slow {
@@ -289,27 +329,26 @@ async fn answer(
         answer
     });
     let (status, said) = done.await.unwrap();
-    let answer = Response::builder().status(status).header("Api-Version", "1.52");
+    let answer = Response::builder().status(status).header("Api-Version", newest);
     Ok(answer.body(Whole(Some(said.into()))).unwrap())
 }
 
 fn said(request: &Request<Incoming>, body: &[u8], cut: bool, state: &mut State) -> (u16, Vec<u8>) {
     let path = request.uri().path();
     if path == "/_ping" {
-        return (200, Vec::new());
+        let is_unknown = state.fault == Fault::KnowsNoHead && request.method() == Method::HEAD;
+        return if is_unknown { message(404, "page not found") } else { (200, Vec::new()) };
     }
-    if state.fault == Fault::TooNew {
-        let words = "client version 1.52 is too old. Minimum supported API version is 1.60";
-        return message(400, words);
+    state.asked.push(request.uri().to_string());
+    let release = state.release;
+    let least = if state.fault == Fault::TooNew { 60 } else { release.least };
+    match release.version(path, least) {
+        Err(words) => message(400, &words),
+        Ok((_, "info")) => (200, release.info().to_string().into()),
+        Ok((version, path)) => {
+            of_images(request, path.strip_prefix("images/").unwrap(), body, (version, cut), state)
+        }
     }
-    let Some(path) = path.strip_prefix("/v1.52/") else {
-        return message(400, "client version is too new. Maximum supported API version is 1.52");
-    };
-    if path == "info" {
-        let status = json!([["driver-type", "io.containerd.snapshotter.v1"]]);
-        return (200, json!({"Driver": "overlayfs", "DriverStatus": status}).to_string().into());
-    }
-    of_images(request, path.strip_prefix("images/").unwrap(), body, cut, state)
 }
 
 fn message(status: u16, words: &str) -> (u16, Vec<u8>) {
@@ -320,7 +359,7 @@ fn of_images(
     request: &Request<Incoming>,
     image: &str,
     body: &[u8],
-    cut: bool,
+    (version, cut): (u32, bool),
     state: &mut State,
 ) -> (u16, Vec<u8>) {
     let query = request.uri().query().unwrap_or_default();
@@ -335,16 +374,7 @@ fn of_images(
             }
             (200, state.save(&names))
         }
-        (&Method::POST, "load") => {
-            if request.headers().get("content-type").is_none() {
-                return message(400, "the body is a form");
-            }
-            // As docker: what ends in the two blocks is loaded, although the body does not end.
-            if cut && !body.ends_with(&END) {
-                return message(500, "unexpected EOF");
-            }
-            (200, state.load(body).into_bytes())
-        }
+        (&Method::POST, "load") => loaded(request, body, cut, state),
         (&Method::POST, _)
             if matches!(state.fault, Fault::RefusesNames | Fault::RefusesNamesAndRemovals) =>
         {
@@ -375,8 +405,24 @@ fn of_images(
             (200, b"[]".to_vec())
         }
         (_, image) => match state.find(image.strip_suffix("/json").unwrap()) {
-            Some(digest) => (200, state.inspect(&digest).to_string().into()),
+            Some(digest) => (200, state.inspect(&digest, version).to_string().into()),
             None => message(404, "No such image"),
         },
     }
+}
+
+fn loaded(
+    request: &Request<Incoming>,
+    body: &[u8],
+    cut: bool,
+    state: &mut State,
+) -> (u16, Vec<u8>) {
+    if request.headers().get("content-type").is_none() {
+        return message(400, "the body is a form");
+    }
+    // With blobs, what ends in the two blocks is loaded, although the body does not end.
+    if cut && !(state.release.keeps == Keeps::Blobs && body.ends_with(&END)) {
+        return message(500, "unexpected EOF");
+    }
+    (200, state.load(body).into_bytes())
 }

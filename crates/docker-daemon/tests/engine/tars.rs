@@ -1,12 +1,16 @@
 //! What the engine that keeps blobs makes of a tar, and the tars that it saves.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Read;
 
 use serde_json::{Value, json};
-use transship_core::{Expect, parse_digest};
+use transship_core::{Descriptor, DockerName, Document, Expect, parse_digest};
 
+use super::release::Keeps;
 use super::store::{Fault, State, full};
+
+/// Files by their paths.
+pub(crate) type Files = BTreeMap<String, Vec<u8>>;
 
 /// What `index.json` calls a name, the first that there is.
 const NAMES: [&str; 2] = ["io.containerd.image.name", "org.opencontainers.image.ref.name"];
@@ -14,10 +18,10 @@ const NAMES: [&str; 2] = ["io.containerd.image.name", "org.opencontainers.image.
 impl State {
     /// What the lines of a load say.
     pub(crate) fn load(&mut self, tar: &[u8]) -> String {
-        let loaded = if self.fault == Fault::RefusesLoads {
-            Err("no space left in the store")
-        } else {
-            self.take(tar).and_then(|lists| self.name_all(&lists))
+        let loaded = match (self.fault, self.release.keeps) {
+            (Fault::RefusesLoads, _) => Err("no space left in the store".to_owned()),
+            (_, Keeps::Layers(_)) => self.load_layers(tar),
+            (_, Keeps::Blobs) => self.take(tar).and_then(|lists| self.name_all(&lists)),
         };
         match loaded {
             Ok(lines) => lines.iter().map(|line| json!({"stream": line}).to_string()).collect(),
@@ -26,24 +30,21 @@ impl State {
     }
 
     /// Takes the blobs of a tar. Gives its other files.
-    fn take(&mut self, tar: &[u8]) -> Result<HashMap<String, Value>, &'static str> {
+    fn take(&mut self, tar: &[u8]) -> Result<HashMap<String, Value>, String> {
         let mut lists = HashMap::new();
-        for entry in tar::Archive::new(tar).entries().unwrap() {
-            let mut entry = entry.map_err(|_| "archive/tar: invalid tar header")?;
-            let path = entry.path().unwrap().display().to_string();
-            let mut bytes = Vec::new();
-            entry.read_to_end(&mut bytes).map_err(|_| "unexpected EOF")?;
+        each_file(tar, |path, bytes| {
             match path.strip_prefix("blobs/") {
-                Some(of) if !is_of(of, &bytes) => return Err("a wrong digest"),
+                Some(of) if !is_of(of, &bytes) => return Err("a wrong digest".to_owned()),
                 Some(of) => drop(self.blobs.insert(of.replace('/', ":"), bytes)),
                 None => drop(lists.insert(path, serde_json::from_slice(&bytes).unwrap())),
             }
-        }
+            Ok(())
+        })?;
         Ok(lists)
     }
 
     /// Names the images before anything else, as engines do. Gives what is said of them.
-    fn name_all(&mut self, lists: &HashMap<String, Value>) -> Result<Vec<String>, &'static str> {
+    fn name_all(&mut self, lists: &HashMap<String, Value>) -> Result<Vec<String>, String> {
         let index = lists.get("index.json").ok_or("no index.json")?;
         self.loads += 1;
         let mut lines = Vec::new();
@@ -67,23 +68,25 @@ impl State {
     }
 
     /// Without a name, unless it has one.
-    fn keep(&mut self, digest: &str) {
+    pub(crate) fn keep(&mut self, digest: &str) {
         let nameless = (None, digest.to_owned());
         if self.tags(digest).is_empty() && !self.records.contains(&nameless) {
             self.records.push(nameless);
         }
     }
 
-    /// The tar of images: their blobs, then the lists.
+    /// The tar of images.
     pub(crate) fn save(&self, images: &[String]) -> Vec<u8> {
-        let mut tar = tar::Builder::new(Vec::new());
-        let mut add = |path: &str, bytes: &[u8]| {
-            let mut header = tar::Header::new_ustar();
-            header.set_size(bytes.len() as u64);
-            header.set_mode(0o444);
-            tar.append_data(&mut header, path, bytes).unwrap();
-        };
+        match self.release.keeps {
+            Keeps::Layers(saves) => self.save_layers(images, saves),
+            Keeps::Blobs => self.save_blobs(images),
+        }
+    }
+
+    /// Their blobs, then the lists.
+    fn save_blobs(&self, images: &[String]) -> Vec<u8> {
         let found: Vec<_> = images.iter().filter_map(|image| self.find(image)).collect();
+        let mut files = Vec::new();
         let mut rest = found.clone();
         let mut done = Vec::new();
         while let Some(digest) = rest.pop() {
@@ -94,7 +97,7 @@ impl State {
                 rest.extend(document.parts().map(|part| part.digest.to_string()));
             }
             if let Some(bytes) = self.blobs.get(&digest) {
-                add(&format!("blobs/{}", digest.replace(':', "/")), bytes);
+                files.push((path_of(&digest), bytes.clone()));
             }
             done.push(digest);
         }
@@ -109,11 +112,80 @@ impl State {
             entry
         };
         let entries: Vec<_> = images.iter().zip(&found).map(entry).collect();
-        let index = json!({"schemaVersion": 2, "manifests": entries});
-        add("index.json", index.to_string().as_bytes());
-        add("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#);
-        tar.into_inner().unwrap()
+        let list =
+            images.iter().zip(&found).filter_map(|(image, root)| self.for_docker(image, root));
+        for (path, list) in [
+            ("index.json", json!({"schemaVersion": 2, "manifests": entries})),
+            ("manifest.json", list.collect()),
+            ("oci-layout", json!({"imageLayoutVersion": "1.0.0"})),
+        ] {
+            files.push((path.to_owned(), list.to_string().into()));
+        }
+        tar_of(files)
     }
+
+    /// What older engines read of an image: the first one of an index that is there.
+    fn for_docker(&self, image: &str, root: &str) -> Option<Value> {
+        let image_of = |document: Document| match document {
+            Document::Image(image) => Some(image),
+            _ => None,
+        };
+        let found = match self.document(root)? {
+            Document::Index(index) => {
+                let children = index.manifests.iter().filter(|child| !child.is_attestation());
+                let mut here = children.filter_map(|child| self.document(child.digest.as_ref()));
+                here.find_map(image_of)
+            }
+            document => image_of(document),
+        }?;
+        let path = |part: &Descriptor| path_of(part.digest.as_ref());
+        let tags = (image != root).then(|| [DockerName::parse(image).unwrap().familiar()]);
+        let layers: Vec<_> = found.layers.iter().map(path).collect();
+        Some(json!({"Config": path(&found.config), "RepoTags": tags, "Layers": layers}))
+    }
+}
+
+fn path_of(digest: &str) -> String {
+    format!("blobs/{}", digest.replace(':', "/"))
+}
+
+/// Takes the files of a tar, one after the other.
+pub(crate) fn each_file(
+    tar: &[u8],
+    mut take: impl FnMut(String, Vec<u8>) -> Result<(), String>,
+) -> Result<(), String> {
+    for entry in tar::Archive::new(tar).entries().unwrap() {
+        let mut entry = entry.map_err(|_| "archive/tar: invalid tar header")?;
+        let path = entry.path().unwrap().display().to_string();
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).map_err(|_| "unexpected EOF")?;
+        if entry.header().entry_type().is_file() {
+            take(path, bytes)?;
+        }
+    }
+    Ok(())
+}
+
+/// A tar of files, with their folders, as engines write it.
+pub(crate) fn tar_of(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut add = |path: &str, kind: tar::EntryType, mode: u32, bytes: &[u8]| {
+        let mut header = tar::Header::new_ustar();
+        header.set_entry_type(kind);
+        header.set_size(bytes.len() as u64);
+        header.set_mode(mode);
+        tar.append_data(&mut header, path, bytes).unwrap();
+    };
+    let mut folders = BTreeSet::new();
+    for (path, bytes) in files {
+        for (at, _) in path.match_indices('/') {
+            if folders.insert(path[..=at].to_owned()) {
+                add(&path[..=at], tar::EntryType::Directory, 0o755, b"");
+            }
+        }
+        add(&path, tar::EntryType::Regular, 0o444, &bytes);
+    }
+    tar.into_inner().unwrap()
 }
 
 /// The names that a tar gives an image: that of its index, else those for `docker load`.

@@ -292,16 +292,18 @@
 //! | there was no answer for 120 (600) seconds | it answered before, and hangs now. What is small has 120 seconds, a deletion 600. A save and a load take as long as they need while the engine answers a ping |
 //! | no permission for unix://... | join the group `docker`, or use a rootless engine |
 //! | it speaks API 1.x, and 1.24 is the oldest | docker 1.12 or later is needed |
+//! | `DOCKER_API_VERSION` asks for API 1.x, and 1.24 is the oldest | unset `DOCKER_API_VERSION` |
 //! | client version 1.x is too old, or too new | unset `DOCKER_API_VERSION`; else update the older of command and engine |
 //! | image is being used by ... | remove the container, then delete the image |
 //! | this engine cannot read zstd layers | `--compress gzip` |
 //! | there is neither a podman that listens nor a command podman | install podman, or set `CONTAINER_HOST`, or pipe: `podman save \| transship copy docker-archive:- ...` |
 //! | podman's answer has more than 67108864 bytes | the list of images is longer than is read: ask for one image by its name |
 //! | podman ... ended with status ...: ... | podman's own words |
+//! | given version is not supported | update the older of podman and transship, or use the command: `--podman podman` |
 //! | zstd compression is not supported for docker images | podman pulled it so itself, and cannot save it: copy it from where it came, or `podman push` it |
 //! | no containerd answers at ... | start it, or name its socket; sockets that are there are listed |
 //! | no permission for the socket ... | containerd's socket belongs to root: `sudo` |
-//! | there are no images in the namespace ... | another namespace has them: the hint lists those |
+//! | there are no images in the namespace ... of the containerd at ... | another namespace has them: the hint lists those; else another containerd, as that of k3s: name its socket |
 //! | containerd cannot hold sha512:... | it knows sha256 only |
 //! | another client writes the same blob | a copy waits for it; `--lock-timeout` limits that |
 //! | image not known | the hint lists the names that are there; images of root and of users are in different stores |
