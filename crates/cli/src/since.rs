@@ -31,6 +31,11 @@ pub(crate) async fn since(
     for text in texts {
         let path = PathBuf::from(text);
         if let Some(listed) = run_blocking(move |_| list(&path)).await.context(|| text)? {
+            if listed.is_empty() {
+                session
+                    .reporter
+                    .warn(&format!("{text} lists no digests: nothing is left out for it"));
+            }
             all.extend(listed);
             continue;
         }

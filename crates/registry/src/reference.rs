@@ -32,8 +32,9 @@ impl Locator {
                 Escaped(locator.trim_start_matches('/'))
             )));
         };
-        if rest.is_empty() {
-            return Err(invalid("the repository is missing"));
+        if rest.trim_matches('/').is_empty() {
+            let hint = "the form is docker://HOST/REPOSITORY[:TAG], or docker://HOST/ for all of a registry";
+            return Err(invalid("the repository is missing").hint(hint));
         }
         if rest.contains("://") {
             return Err(invalid("a host is written without http:// or https://").hint(NO_TLS));
@@ -43,7 +44,7 @@ impl Locator {
             None if is_host(rest) => Err(invalid("a host alone is no image").hint(format!(
                 "an image there is docker://{rest}/REPOSITORY; all images there, or the destination of several, docker://{rest}/; at Docker Hub, docker://docker.io/library/{rest}"
             ))),
-            None => DockerName::parse(rest).map(Self::Name),
+            None => with_port(DockerName::parse(rest)?).map(Self::Name),
         }
     }
 
@@ -69,7 +70,7 @@ impl fmt::Display for Locator {
 impl Prefix {
     fn parse(text: &str) -> Result<Self> {
         // The grammar is that of names; a component behind the prefix makes it one, also where it is only a host.
-        let name = DockerName::parse(&format!("{text}/x"))?;
+        let name = with_port(DockerName::parse(&format!("{text}/x"))?)?;
         if name.tag().is_some() || name.digest().is_some() {
             return Err(invalid("a prefix has neither tag nor digest"));
         }
@@ -133,6 +134,18 @@ impl fmt::Display for Wanted<'_> {
     }
 }
 
+/// A name whose host has a port that can be one.
+fn with_port(name: DockerName) -> Result<DockerName> {
+    let port = name.domain().rsplit_once(':').map(|(_, port)| port);
+    let digits = port.filter(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
+    match digits {
+        Some(port) if port.parse::<u16>().is_err() => {
+            Err(invalid(format!("there is no port {port}: the last one is {}", u16::MAX)))
+        }
+        _ => Ok(name),
+    }
+}
+
 fn invalid(why: impl Into<std::borrow::Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::InvalidInput, why)
 }
@@ -185,10 +198,22 @@ mod tests {
             "//127.0.0.1:5000",
             "//localhost",
             "//registry.local",
+            "//localhost:65536/a",
+            "//[::1]:65536/",
         ] {
             let error = Locator::parse(text).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{text}");
         }
+        for text in ["//", "///"] {
+            let said = Locator::parse(text).unwrap_err().to_string();
+            assert!(
+                said.contains("the repository is missing (the form is docker://HOST"),
+                "{said}"
+            );
+        }
+        let said = Locator::parse("//localhost:65536/a").unwrap_err().to_string();
+        assert_eq!(said, "there is no port 65536: the last one is 65535");
+        assert!(Locator::parse("//[::1]/a").is_ok() && Locator::parse("//h:65535/a").is_ok());
     }
 
     #[test]

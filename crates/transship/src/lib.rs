@@ -11,6 +11,53 @@
 //! | the transports themselves | [`containerd`], [`containers_storage`], [`docker_archive`], [`docker_daemon`], [`oci_layout`], [`directory`], [`registry`] |
 //! | a registry over any of them | [`serve`] |
 //! | reading | [`manual`] |
+//!
+//! # Progress, errors, lists
+//!
+//! [`Events`] say what happens while it happens, and [`Error::kind`] is what to match on. A place that may hold several images is
+//! listed by the [`archives`](transport::Transport::archives) of its transport. A [`Transfer`] opens places with transports of its own,
+//! without settings, unless it is given those that have them:
+//!
+//! ```
+//! use transship::{ErrorKind, EventKind, Events, Images, ReadOptions, Result};
+//! use transship::{Transfer, TransferOptions, Transports};
+//!
+//! async fn copy_and_list(transports: &Transports, from: &str, to: &str) -> Result<()> {
+//!     let (from, to) = (transports.parse(from)?, transports.parse(to)?);
+//!     // It is called from several threads, and must return at once.
+//!     let events = Events::new(|event| match &event.kind {
+//!         EventKind::Planned { bytes, .. } => println!("{bytes} bytes in all"),
+//!         EventKind::Advanced { bytes, .. } | EventKind::Reused { size: bytes, .. } => println!("{bytes} more"),
+//!         EventKind::Warning { text, .. } => println!("warning: {text}"),
+//!         _ => {}
+//!     });
+//!     let options = TransferOptions::default().with_images(Images::All).with_observer(events);
+//!     let transfer = Transfer::new(&from, &to)
+//!         .options(options)
+//!         .from_transports(transports.clone())
+//!         .to_transports(transports.clone());
+//!     match transfer.run().await {
+//!         Ok(report) => println!("{} images", report.images.len()),
+//!         Err(error) if error.kind() == ErrorKind::NotFound => println!("it is not there: {error}"),
+//!         Err(error) if error.retryable() => println!("later it may succeed: {error}"),
+//!         Err(error) => return Err(error),
+//!     }
+//!     // `None` where places hold single images.
+//!     let Some(archives) = transports.of(&to)?.archives() else { return Ok(()) };
+//!     for entry in archives.read(&to, &ReadOptions::default()).await?.entries() {
+//!         println!("{} {:?}", entry.reference, entry.names); // the reference opens that image
+//!     }
+//!     Ok(())
+//! }
+//! # let folder = std::env::temp_dir().join(format!("transship-lists-{}", std::process::id()));
+//! # let from = concat!("docker-archive:", env!("CARGO_MANIFEST_DIR"), "/../../examples/data/hello.tar");
+//! # let to = format!("oci:{}", folder.display());
+//! # let transports = Transports::linked(&transship::Settings::new())?;
+//! # let copied = tokio::runtime::Runtime::new()?.block_on(copy_and_list(&transports, from, &to));
+//! # std::fs::remove_dir_all(&folder)?;
+//! # copied?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod image;
 #[cfg(feature = "registry")]

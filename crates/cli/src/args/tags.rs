@@ -24,7 +24,8 @@ pub(crate) struct TagArgs {
     /// Only versions in this range, as '>=1.20, <2'
     ///
     /// Ranges are written as in Cargo.toml. Tags may begin with `v` and have one to three numbers. A tag with a suffix, as
-    /// `3.18-slim`, is a pre-release: it is in a range only if the range has a pre-release of the same version.
+    /// `3.18-slim`, is a pre-release: it is in a range only if the range names a pre-release. `>=1.20-0` has all from 1.20 on,
+    /// with pre-releases.
     #[arg(long, value_name = "RANGE")]
     semver: Option<String>,
 

@@ -166,13 +166,18 @@ fn tell(report: &Report, session: &Session) {
         0 => String::new(),
         count => format!(", {count} omitted from the delta"),
     };
+    let same = report.images.iter().filter(|image| image.unchanged).count();
+    let up_to_date = match same {
+        0 => String::new(),
+        same => format!(", {same} up to date"),
+    };
     let failed = match report.failed.len() {
         0 => String::new(),
         failed => format!(" and {failed} failed"),
     };
     session.reporter.say(&format!(
-        "{} copied{failed}: {} copied ({}), {} reused{left_out}",
-        count(report.images.len(), "image"),
+        "{} copied{up_to_date}{failed}: {} copied ({}), {} reused{left_out}",
+        count(report.images.len() - same, "image"),
         count(report.blobs_moved, "blob"),
         size(report.bytes_written),
         report.blobs_reused,

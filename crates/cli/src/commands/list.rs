@@ -100,7 +100,8 @@ pub(super) async fn run(args: args::List, session: &Session) -> exit::Result {
 
 /// `docker://HOST` with a slash: a host alone is no image, and all that is there can be listed.
 fn whole_host<'t>(text: &'t str, known: &Transports) -> Cow<'t, str> {
-    let host = text.strip_prefix("docker://").filter(|host| !host.contains('/'));
+    let host =
+        text.strip_prefix("docker://").filter(|host| !host.is_empty() && !host.contains('/'));
     match host.filter(|_| known.parse(text).is_err()) {
         Some(host) => Cow::Owned(format!("docker://{host}/")),
         None => Cow::Borrowed(text),

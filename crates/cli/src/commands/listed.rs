@@ -34,6 +34,9 @@ pub(super) async fn sources(
             continue;
         }
         let place = format!("{}:{}", list.display(), at + 1);
+        if line.chars().any(|c| c.is_control() && c != '\t') {
+            return Err(no_list().context(place));
+        }
         let source = source(line, known, session).await.context(|| &place)?;
         all.push(source.context(place));
     }
@@ -42,6 +45,12 @@ pub(super) async fn sources(
         return Err(Error::new(ErrorKind::InvalidInput, message));
     }
     Ok(Source::list(all))
+}
+
+/// The error of a file of another kind, as an archive, whose lines may be of any length.
+fn no_list() -> Error {
+    let message = "this is no list of references: it has control characters";
+    Error::new(ErrorKind::InvalidInput, message).hint("an archive is given as a SOURCE")
 }
 
 async fn source(line: &str, known: &Transports, session: &Session) -> Result<Source> {

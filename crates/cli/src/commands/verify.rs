@@ -136,13 +136,7 @@ impl Run<'_> {
     ) -> exit::Result<()> {
         let mut one = One::new(reference, warnings);
         match opened {
-            Ok(source) => {
-                one.names = source.names().iter().map(ToString::to_string).collect();
-                match self.trusted(&*source).await {
-                    Ok(()) => one.found(verifier.image(&*source).await?),
-                    Err(error) => one.rejected(&error),
-                }
-            }
+            Ok(source) => self.opened(verifier, &*source, &mut one).await?,
             Err(error) => {
                 one.unopened(&error);
                 if one.done != Done::FoundDamage {
@@ -159,6 +153,29 @@ impl Run<'_> {
             self.session.reporter.warn(&format!("{reference}: {warning}"));
         }
         self.verified.images.push(one);
+        Ok(())
+    }
+
+    /// Checks an image that is open.
+    async fn opened(
+        &self,
+        verifier: &Verifier,
+        source: &dyn ImageSource,
+        one: &mut One,
+    ) -> Result<()> {
+        one.names = source.names().iter().map(ToString::to_string).collect();
+        match self.trusted(source).await {
+            Err(error) if !error.kind().is_of_content() => one.rejected(&error),
+            trusted => {
+                // What is absent or broken is said as it is without a key.
+                one.found(verifier.image(source).await?);
+                if let Err(error) = trusted
+                    && one.done == Done::Success
+                {
+                    one.rejected(&error);
+                }
+            }
+        }
         Ok(())
     }
 

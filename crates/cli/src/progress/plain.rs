@@ -30,11 +30,14 @@ impl Plain {
     /// The line for an event, if any.
     pub(crate) fn event(&mut self, event: &Event) -> Option<String> {
         match &event.kind {
-            EventKind::ImageStarted { source, destination, platforms, .. } => {
+            EventKind::ImageStarted { source, destination, platforms, unchanged, .. } => {
                 self.spoke = Instant::now();
                 // `sign` writes an image to where it is: nothing is copied.
                 if source == destination {
                     return None;
+                }
+                if *unchanged {
+                    return Some(safe(&format!("{destination} is up to date with {source}")));
                 }
                 let mut line = format!("copying {source} to {destination}");
                 if platforms.len() > 1 {

@@ -108,10 +108,13 @@ fn which_image_of_a_layout_and_which_places_can_be_signed() {
         assert!(said.contains("choose with :NAME or :@INDEX"), "{said}");
         assert_eq!(said.contains("--all-images"), all, "{said}");
     }
-    let line = "sign --key k.pem --identity a.example/b:1 docker-archive:hello.tar:@0";
-    let said = fails(session, line, 1);
-    assert!(said.contains("cannot hold signatures"), "{said}");
-    assert!(said.contains("images in docker://, oci:, oci-archive: and dir: can be"), "{said}");
+    // Also before a name is asked for.
+    for identity in ["--identity a.example/b:1 ", ""] {
+        let line = format!("sign --key k.pem {identity}docker-archive:hello.tar:@0");
+        let said = fails(session, &line, 1);
+        assert!(said.contains("cannot hold signatures"), "{said}");
+        assert!(said.contains("images in docker://, oci:, oci-archive: and dir: can be"), "{said}");
+    }
 }
 
 #[test]
@@ -120,4 +123,39 @@ fn what_would_be_deleted() {
     let output = session.run("delete --dry-run hello.tar:example/hello:1");
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(said, "would be deleted: docker-archive:hello.tar:docker.io/example/hello:1\n");
+}
+
+#[test]
+fn what_is_no_place_in_a_registry_and_what_is_no_list() {
+    let session = Session::new();
+    session.write("s.yaml", "a.example:\n  images:\n    a: []\n");
+    let lines = [
+        "list docker://",
+        "inspect docker://",
+        "copy hello.tar docker://",
+        "sync s.yaml docker://",
+    ];
+    for line in lines {
+        let said = fails(&session, line, 2);
+        assert!(said.contains("docker://: the repository is missing"), "{line}: {said}");
+        assert!(said.contains("the form is docker://HOST/REPOSITORY[:TAG]"), "{line}: {said}");
+    }
+    let said = fails(&session, "list docker://127.0.0.1:99999/a", 2);
+    assert!(said.contains("there is no port 99999"), "{said}");
+    let said = fails(&session, "copy --from-file hello.tar oci:none", 2);
+    assert!(said.contains("hello.tar:1: this is no list of references"), "{said}");
+    assert!(said.contains("an archive is given as a SOURCE") && said.len() < 200, "{said}");
+    session.write("list", "hello.tar:@0\t->\tapp:1\n");
+    session.ok("copy --quiet --from-file list oci:named");
+    assert!(session.ok("list oci:named").contains("app:1"));
+}
+
+#[test]
+fn a_base_without_digests_is_told_of() {
+    let session = Session::new();
+    session.write("none", "# of a layout without images\n");
+    let copied = session.run("copy --all-images --since none hello.tar oci-archive:all.tar");
+    let said = String::from_utf8(copied.stderr).unwrap();
+    assert!(copied.status.success(), "{said}");
+    assert!(said.contains("warning: none lists no digests: nothing is left out"), "{said}");
 }

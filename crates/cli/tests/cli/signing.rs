@@ -325,3 +325,46 @@ fn of_signers_of_a_layout_at_the_same_moment_one_may_fail_and_none_loses_a_signa
         lab.session.ok(&format!("verify --key {key} {place}"));
     }
 }
+
+/// What is wrong with an image has nothing to do with who signed it.
+#[test]
+fn a_key_changes_nothing_of_what_is_said_of_a_broken_image() {
+    let lab = Lab::new();
+    let (session, host) = (&lab.session, &lab.host);
+    session.ok("copy --quiet oci-archive:index.tar oci:layout:1");
+    session.ok("sign --key k.pem --identity a.example/app:1 oci:layout:1");
+    session.ok("verify --key k.pub oci:layout:1");
+    let root = session.ok("inspect --digest oci:layout:1");
+    let index: Value = serde_json::from_str(&session.ok("inspect --raw oci:layout:1")).unwrap();
+    let child = index["manifests"][0]["digest"].as_str().unwrap();
+    let said = |line: &str| {
+        let output = session.run(line);
+        let told = String::from_utf8(output.stdout).unwrap();
+        (output.status.code(), told, String::from_utf8(output.stderr).unwrap())
+    };
+    let same = |place: &str, code: i32| {
+        let plain = said(&format!("verify {place}"));
+        assert_eq!(plain.0, Some(code), "{plain:?}");
+        assert_eq!(said(&format!("verify --key k.pub {place}")), plain);
+        let json = said(&format!("verify --json {place}"));
+        assert_eq!(said(&format!("verify --json --key k.pub {place}")), json);
+        plain.1
+    };
+    for (digest, is_root) in [(child, false), (root.trim(), true)] {
+        let blob = session.path(&format!("layout/blobs/{}", digest.replace(':', "/")));
+        let bytes = std::fs::read(&blob).unwrap();
+        std::fs::write(&blob, vec![b' '; bytes.len()]).unwrap();
+        assert!(same("oci:layout:1", 4).starts_with("BAD"));
+        std::fs::remove_file(&blob).unwrap();
+        // An index may lack an image.
+        if is_root {
+            let told = same("oci:layout:1", 4);
+            assert!(told.starts_with("BAD") && told.contains("root: "), "{told}");
+            same("oci:layout", 4);
+        }
+        std::fs::write(&blob, bytes).unwrap();
+    }
+    for absent in ["oci:layout:2", "oci:none:1", &format!("docker://{host}/app:2")] {
+        assert!(same(absent, 3).starts_with("absent"));
+    }
+}

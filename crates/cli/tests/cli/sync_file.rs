@@ -1,5 +1,6 @@
 //! What the files of `sync` may ask for, and that a second run changes nothing.
 
+use serde_json::Value;
 use transship_test_registry::Registry;
 
 use crate::session::Session;
@@ -186,6 +187,48 @@ fn images_of_one_name_in_an_archive_are_a_failure() {
             assert!(said.contains("[[sync]] 1 has written other images as"), "{said}");
             assert!(said.contains("example/app:1") && !said.contains("other:1,"), "{said}");
             assert!(said.contains("nothing is deleted"), "{said}");
+        }
+    }
+}
+
+/// Nothing of it is copied, and nothing says so.
+#[test]
+fn what_is_unchanged_is_up_to_date_and_not_copied() {
+    let site = registry();
+    for to in [format!("docker://{}/app", site.host()), "oci:layout".to_owned()] {
+        let (session, from) = (Session::new(), registry());
+        fill(&session, &from, &["app:1", "app:2"]);
+        let source = format!("docker://{}/app", from.host());
+        session.write("s.toml", entry(&(&source, &to, "")));
+        let said = |line: &str| {
+            let output = session.run(&format!("sync s.toml {line}"));
+            assert!(output.status.success(), "{output:?}");
+            String::from_utf8(output.stderr).unwrap()
+        };
+        let at = |tag: &str| match to.strip_prefix("oci:") {
+            Some(_) => format!("{to}:{}/app:{tag}", from.host()),
+            None => format!("{to}:{tag}"),
+        };
+        let copying = |tag: &str| format!("copying {source}:{tag} to {}", at(tag));
+        let first = said("");
+        assert!(first.contains(&copying("1")) && first.contains(&copying("2")), "{first}");
+        assert!(!first.contains("is up to date"), "{first}");
+        fill(&session, &from, &["app:3"]);
+        let second = said("");
+        let same = |tag: &str| format!("{} is up to date with {source}:{tag}", at(tag));
+        assert!(second.contains(&same("1")) && second.contains(&same("2")), "{second}");
+        assert_eq!(second.matches("copying ").count(), 1, "{second}");
+        assert!(second.contains(&copying("3")), "{second}");
+        assert!(second.contains("1 copied, 2 up to date, 0 deleted, 0 failed"), "{second}");
+        assert_eq!(said("--quiet"), "");
+        let events = said("--progress json");
+        let events = events.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let started: Vec<_> = events.filter(|one| one["event"] == "image_started").collect();
+        assert!(started.len() == 3 && started.iter().all(|one| one["unchanged"] == true));
+        if to.starts_with("docker") {
+            let again = session.run(&format!("copy {source}:1 {to}:1"));
+            let again = String::from_utf8(again.stderr).unwrap();
+            assert!(again.contains("0 images copied, 1 up to date: 0 blobs"), "{again}");
         }
     }
 }

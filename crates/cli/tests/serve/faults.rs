@@ -284,6 +284,18 @@ fn a_credential_is_asked_for() {
     assert!(said.contains(&format!("{by_hand} wants a token, and names no server")), "{said}");
     assert!(said.contains("--registry-token=TOKEN"), "{said}");
     session.ok(&format!("{line} --registry-token t0ken"));
+    for (token, is_right) in [("t0ken", true), ("other", false)] {
+        session.write(
+            "auth.json",
+            format!(r#"{{"auths":{{"{by_hand}":{{"registrytoken":"{token}"}}}}}}"#),
+        );
+        let listed = session.run(&format!("{line} --authfile auth.json"));
+        let said = String::from_utf8(listed.stderr).unwrap();
+        assert_eq!(listed.status.code(), Some(i32::from(!is_right)), "{said}");
+        let refused = format!("{by_hand} does not accept the stored token");
+        assert_eq!(said.contains(&refused), !is_right, "{said}");
+        assert_eq!(said.contains("--registry-token=TOKEN"), !is_right, "{said}");
+    }
     let mut command =
         session.command("serve oci:site --listen 127.0.0.1:0 --credential-env SERVE_IT");
     let by_env = Serving::spawn(command.env("SERVE_IT", "t0ken"));

@@ -122,6 +122,10 @@ pub(crate) enum Who {
     Stranger(String),
     /// With a credential for this registry.
     User(String),
+    /// With a token that was given for this once and goes into each request as it is.
+    GivenToken(String),
+    /// With such a token that is stored for this registry.
+    StoredToken(String),
 }
 
 /// What came back, whole.
@@ -144,6 +148,7 @@ impl Fetched {
     /// What it says went wrong.
     pub(crate) fn error(&self) -> Error {
         let error = problem::error(self.status, &self.bytes);
+        let error = problem::of_token(self.status, &self.who, error);
         let error = match problem::advice(self.status, &self.who) {
             Some(hint) => error.with_hint(hint),
             None => error,

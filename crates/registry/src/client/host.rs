@@ -223,13 +223,14 @@ impl Host {
 
     /// Who sends a request, so that it can be said what to do about a refusal.
     pub(super) fn who(&self, call: &Call) -> Who {
-        let repository = call.scopes.own();
-        if self.given_credential().is_some() || self.auth.has_credential(repository) {
-            Who::User(self.name.clone())
-        } else if self.network.options.anonymous {
-            Who::Unsaid
-        } else {
-            Who::Stranger(self.name.clone())
+        let host = self.name.clone();
+        let found = self.auth.found_credential(call.scopes.own());
+        match (self.given_credential(), found) {
+            (Some(Credential::Bearer(_)), _) => Who::GivenToken(host),
+            (None, Some(Credential::Bearer(_))) => Who::StoredToken(host),
+            (Some(_), _) | (_, Some(_)) => Who::User(host),
+            (None, None) if self.network.options.anonymous => Who::Unsaid,
+            (None, None) => Who::Stranger(host),
         }
     }
 

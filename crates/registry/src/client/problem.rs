@@ -50,7 +50,14 @@ pub(crate) fn advice(status: StatusCode, who: &Who) -> Option<Hint> {
             let check = "check the name: a registry may say the same of what is not there";
             Some(Hint::AnyOf(vec![Hint::LogIn(host.clone()), check.into()]))
         }
-        (403, Who::User(_)) => Some(
+        (401, Who::GivenToken(_)) => {
+            Some("it may have expired, or be for another registry or repository".into())
+        }
+        (401, Who::StoredToken(host)) => Some(Hint::AnyOf(vec![
+            option("with a new one", "registry-token", "TOKEN"),
+            Hint::LogIn(host.clone()),
+        ])),
+        (403, Who::User(_) | Who::GivenToken(_) | Who::StoredToken(_)) => Some(
             "check the name, and what this user may do: a registry may say the same of what is not there".into(),
         ),
         (429, Who::Stranger(host)) => {
@@ -61,12 +68,25 @@ pub(crate) fn advice(status: StatusCode, who: &Who) -> Option<Hint> {
     }
 }
 
+/// Says that it was a token that a host refuses, where one went into the request as it is.
+pub(crate) fn of_token(status: StatusCode, who: &Who, error: Error) -> Error {
+    match who {
+        Who::GivenToken(host) if status == StatusCode::UNAUTHORIZED => {
+            error.context(format!("{host} does not accept the given token"))
+        }
+        Who::StoredToken(host) if status == StatusCode::UNAUTHORIZED => {
+            error.context(format!("{host} does not accept the stored token"))
+        }
+        _ => error,
+    }
+}
+
 /// Why nothing may be there: some registries show a repository to nobody who may not read it.
 pub(crate) fn absent(who: &Who) -> Hint {
     let check = "check the name: a private repository is there only for users who may read it";
     match who {
         Who::Stranger(host) => Hint::AnyOf(vec![check.into(), Hint::LogIn(host.clone())]),
-        Who::User(_) | Who::Unsaid => check.into(),
+        Who::User(_) | Who::GivenToken(_) | Who::StoredToken(_) | Who::Unsaid => check.into(),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::common::{
 };
 
 /// An answer, whole.
-fn raw(status: u16, headers: &[(&str, &str)], body: &str) -> Fault {
+pub(crate) fn raw(status: u16, headers: &[(&str, &str)], body: &str) -> Fault {
     let headers: String =
         headers.iter().map(|(name, value)| [name, ": ", value, "\r\n"].concat()).collect();
     let length = body.len();

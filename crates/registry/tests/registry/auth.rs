@@ -6,6 +6,7 @@ use transship_test_registry::{
     Action, Auth, Fault, Registry as Server, Right, Rule, TokenAuth, TokenField, User,
 };
 
+use crate::answers::raw;
 use crate::common::{Heard, client, destination, image, noise, open, pull, push, serve};
 
 const PASSWORD: &str = "hunter2-secret";
@@ -284,4 +285,66 @@ async fn one_token_for_a_repository_and_what_is_done_there() {
             "scope=repository:b:pull,push scope=repository:team/a:pull",
         ]
     );
+}
+
+/// A token that is stored for a registry goes there as it is, whether or not the registry names who gives tokens.
+#[tokio::test]
+async fn a_stored_token_needs_no_realm() {
+    for challenge in [
+        "Bearer",
+        "Bearer service=\"s\"",
+        "Bearer realm=\"\"",
+        "Bearer realm=\"transship\"",
+        "Bearer realm=\"https://[::\"",
+        "Bearer realm=\"file:///etc/passwd\"",
+        "Basic realm=\"s\"",
+        "Negotiate",
+        "",
+    ] {
+        let (server, folder) = (open(), tempfile::tempdir().unwrap());
+        push(&crate::common::plain(), &server, "a:1", &image("x")).await.unwrap();
+        let file = folder.path().join("home/.docker/config.json");
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        let text = format!(r#"{{"auths":{{"{}":{{"registrytoken":"t0ken"}}}}}}"#, server.host());
+        std::fs::write(file, text).unwrap();
+        let registry = || {
+            client(|options| {
+                options.anonymous = false;
+                options.surroundings = Surroundings::below(folder.path());
+            })
+        };
+        let asks = [("WWW-Authenticate", challenge)];
+        let asks = if challenge.is_empty() { &asks[..0] } else { &asks[..] };
+        let refusal = || Rule::new(raw(401, asks, "")).path("manifests/1");
+        server.forget_exchanges();
+        server.inject(refusal());
+        pull(&registry(), &server, "a:1").await.unwrap_or_else(|e| panic!("{challenge}: {e}"));
+        let sent = server.exchanges();
+        let sent: Vec<_> = sent.iter().map(|one| one.header("authorization")).collect();
+        assert_eq!(sent.last().unwrap(), &Some("Bearer t0ken"), "{challenge}: {sent:?}");
+        server.forget_exchanges();
+        server.inject(refusal().always());
+        let error = pull(&registry(), &server, "a:1").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Denied, "{challenge}: {error}");
+        let said = format!("{} does not accept the stored token", server.host());
+        assert!(error.to_string().contains(&said), "{challenge}: {error}");
+        assert!(!format!("{error:?}").contains("t0ken"), "{error:?}");
+        assert!(server.exchanges().len() <= 4, "{challenge}: {:?}", server.exchanges());
+    }
+    // A password goes nowhere that does not ask for one.
+    let server = open();
+    server.inject(Rule::new(raw(401, &[("WWW-Authenticate", "Bearer")], "")).always());
+    pull(&basic(PASSWORD), &server, "a:1").await.unwrap_err();
+    assert!(server.exchanges().iter().all(|one| one.header("authorization").is_none()));
+}
+
+#[tokio::test]
+async fn a_given_token_that_is_refused_is_said_to_be() {
+    let server = open();
+    server.inject(Rule::new(raw(401, &[], "")).always());
+    let error = pull(&with(Credential::Bearer(Secret::new("t0ken"))), &server, "a:1").await;
+    let error = error.unwrap_err();
+    let said = format!("{} does not accept the given token", server.host());
+    assert!(error.to_string().contains(&said), "{error}");
+    assert!(error.advice().unwrap().to_string().contains("may have expired"), "{error}");
 }

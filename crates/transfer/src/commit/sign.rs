@@ -51,7 +51,11 @@ impl Made {
 }
 
 /// That the destination can hold signatures of the form, and that there is a name to sign.
-pub(crate) fn check(sign: &Sign, place: &dyn ImageDestination, name: Option<&str>) -> Result<()> {
+pub(crate) async fn check(
+    batch: &Batch<'_>,
+    sign: &Sign,
+    place: &dyn ImageDestination,
+) -> Result<()> {
     let at = place.reference();
     let holds = match sign.form {
         SignatureForm::Tag => place.beside().is_some() || place.signatures().is_some(),
@@ -61,6 +65,7 @@ pub(crate) fn check(sign: &Sign, place: &dyn ImageDestination, name: Option<&str
         let message = format!("{at} cannot hold signatures of the form {}", sign.form);
         return Err(Error::new(ErrorKind::Unsupported, message));
     }
+    let name = batch.signed_name(place).await?;
     if name.is_none() && sign.form == SignatureForm::Tag {
         let message = format!("a signature names an image, and {at} says no name");
         return Err(Error::new(ErrorKind::InvalidInput, message).hint(Hint::SayIdentity));

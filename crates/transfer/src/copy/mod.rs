@@ -90,7 +90,9 @@ async fn copy_image(
     let source = batch.sources.reference(image.0).clone();
     let destination = place.reference().clone();
     let platforms = task.platforms();
-    batch.events.emit(EventKind::ImageStarted { image, source, destination, platforms });
+    let unchanged = matches!(task.action, Action::Nothing(_));
+    let started = EventKind::ImageStarted { image, source, destination, platforms, unchanged };
+    batch.events.emit(started);
     let mut copied = task::CopiedBlobs::default();
     if let Action::Copy { from, blobs, .. } = &task.action {
         let source = &WithBase::over(from.get(), place);

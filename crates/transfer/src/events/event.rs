@@ -82,7 +82,7 @@ pub enum EventKind {
         /// How many more.
         bytes: u64,
     },
-    /// The first blob of an image is next.
+    /// The first blob of an image is next, or the destination shows the image already.
     ImageStarted {
         /// Which.
         image: ImageId,
@@ -94,6 +94,8 @@ pub enum EventKind {
         destination: Reference,
         /// The platforms that are copied. Empty where they are not known or nothing has to be done.
         platforms: Vec<String>,
+        /// Whether the destination is known to show the same already: nothing of it is copied.
+        unchanged: bool,
     },
     /// The copy of a blob begins.
     BlobStarted {

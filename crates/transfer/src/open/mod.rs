@@ -3,6 +3,7 @@
 
 pub(crate) mod base;
 mod pattern;
+mod range;
 pub(crate) mod rename;
 pub(crate) mod source;
 pub(crate) mod sources;

@@ -4,10 +4,11 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::num::NonZeroUsize;
 
-use semver::{BuildMetadata, Prerelease, Version, VersionReq};
+use semver::{BuildMetadata, Prerelease, Version};
 use transship_core::{ArchiveEntry, ArchiveReader, Error, ErrorKind, Escaped, ImageName, Result};
 
 use super::pattern::Pattern;
+use super::range::Range;
 use crate::text::few;
 
 /// Chooses images of an archive by their tags. By default it chooses all, also those without a name.
@@ -29,7 +30,7 @@ use crate::text::few;
 pub struct Tags {
     only: Vec<Pattern>,
     not: Vec<Pattern>,
-    versions: Option<VersionReq>,
+    versions: Option<Range>,
     newest: Option<NonZeroUsize>,
 }
 
@@ -49,13 +50,14 @@ impl Tags {
     }
 
     /// Only tags that are versions in this range, as `>=1.20, <2`, in the notation of cargo. Tags may begin with `v` and have
-    /// one, two or three numbers. A pre-release, and so each tag with a suffix, as `3.18-slim`, is in the range only if the range
-    /// names a pre-release of the same version.
+    /// one, two or three numbers. Pre-releases, and so all tags with a suffix, as `3.18-slim`, are in a range only if it names a
+    /// pre-release: `>=1.0-0` has all from `1.0` on, those of `1.0` too. Each is in its place in the order of versions, as in skopeo and
+    /// helm; in cargo only those of the version that is named are in the range.
     ///
     /// # Errors
     /// `InvalidInput` for text that is no range.
     pub fn with_versions(mut self, range: &str) -> Result<Self> {
-        let parsed = VersionReq::parse(range).map_err(|e| {
+        let parsed = Range::parse(range).map_err(|e| {
             let message = format!("\"{}\" is no range of versions", Escaped(range));
             Error::new(ErrorKind::InvalidInput, message)
                 .caused_by(e)
@@ -120,7 +122,7 @@ impl Tags {
     pub fn fits(&self, name: &ImageName) -> bool {
         let tag = &*tag(name).1;
         let any = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.fit(tag).is_some());
-        let in_range = |range: &VersionReq| version(tag).is_some_and(|tag| range.matches(&tag));
+        let in_range = |range: &Range| version(tag).is_some_and(|tag| range.has(&tag));
         (self.only.is_empty() || any(&self.only))
             && !any(&self.not)
             && self.versions.as_ref().is_none_or(in_range)
@@ -263,6 +265,7 @@ mod tests {
         assert_eq!(chosen(&range(">=1, <2"), &names), ["a:v1", "a:1.2", "a:1.2.3"]);
         assert_eq!(chosen(&range("=1.3.0-rc1"), &names), ["a:1.3-rc1"]);
         assert_eq!(chosen(&range("*"), &names), ["a:v1", "a:1.2", "a:1.2.3", "a:2"]);
+        assert_eq!(chosen(&range(">=1.3-0"), &names), ["a:1.3-rc1", "a:2"]);
         let error = Tags::default().with_versions("one\n").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
     }

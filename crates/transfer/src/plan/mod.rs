@@ -182,7 +182,7 @@ async fn plan_image<'a>(
         return Ok(ImageTask { id, root, action, target });
     }
     if let Some(sign) = &batch.options.sign {
-        sign::check(sign, place, batch.signed_name(place).await?.as_deref())?;
+        sign::check(batch, sign, place).await?;
     }
     let mut plan = plan_for(batch, at, source, place).await.context(|| source.reference())?;
     plan.warnings.splice(0..0, batch.sources.warnings(at).iter().cloned());

@@ -88,7 +88,7 @@
 //! | `event` | fields |
 //! |---|---|
 //! | `planned` | `images`, `blobs`, `bytes` |
-//! | `image_started` | `image` (its number, from 0), `source`, `destination`, `platforms` |
+//! | `image_started` | `image` (its number, from 0), `source`, `destination`, `platforms`, `unchanged`: the destination shows the same already, and nothing is copied |
 //! | `blob_started` | `blob` (its number, from 0), `image`, `digest`, `media_type`, `size` |
 //! | `advanced` | `blob`, `bytes` since the last such event; after `retried` and `read_again` the count starts from 0 |
 //! | `retried` | `blob`, `why` |

@@ -40,7 +40,7 @@
 //! |---|---|
 //! | `--tags PATTERN` | tags that match; `*` is any text, and there is no other wildcard; repeated: one of them has to match |
 //! | `--not-tags PATTERN` | tags that do not match any of these |
-//! | `--semver RANGE` | versions in a range, written as in Cargo.toml; `v1.2`, `1` and `1.2.3` are versions; a tag with a suffix, as `3.18-slim`, is a pre-release, and a range has it only if it names a pre-release of the same version |
+//! | `--semver RANGE` | versions in a range, written as in Cargo.toml; `v1.2`, `1` and `1.2.3` are versions; a tag with a suffix, as `3.18-slim`, is a pre-release, and a range has it only if it names a pre-release: `>=1.20-0` has all from 1.20 on, with pre-releases |
 //! | `--newest N` | of each repository the N newest of what the others choose; versions are newer than other tags |
 //!
 //! A name without a tag has the tag `latest`. An image without a name is not chosen, and an image that the command line names
@@ -140,7 +140,7 @@
 //! A file whose name ends in `.yaml` or `.yml` is one of `skopeo sync`: `images`, `images-by-tag-regex`, `images-by-semver`, `credentials`,
 //! `tls-verify`, `cert-dir`. The destination is the second argument. Each repository gets its last component below
 //! `docker://HOST/PREFIX`, as with skopeo, and two that would get the same are refused; a layout or archive keeps whole names. A
-//! pre-release is in a range only if the range names one of the same version; a range may leave out up to six versions (`!=`). `dir:` holds one image, so that
+//! range has pre-releases only if it names one (`>=1.0-0`), as with skopeo, and may leave out up to six versions (`!=`). `dir:` holds one image, so that
 //! skopeo's folder of folders is no destination; `oci:DIR` is. Where all tags of a repository are copied (`app: []`), cosign's tags and
 //! other referrers come, too, as with skopeo; listed tags come alone.
 //!

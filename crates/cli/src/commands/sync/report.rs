@@ -166,7 +166,7 @@ impl SyncReport {
         }
         let Counts { copied, unchanged, backups: _, deleted, failed } = self.counts;
         reporter.say(&format!(
-            "{copied} {would}copied, {unchanged} unchanged, {deleted} {would}deleted, {failed} failed"
+            "{copied} {would}copied, {unchanged} up to date, {deleted} {would}deleted, {failed} failed"
         ));
     }
 

@@ -181,8 +181,9 @@ fn base(repository: &str) -> &str {
 
 /// Below a registry, a repository of its own; other places take all, under their whole names.
 fn destination(to: &str, repository: &str) -> String {
-    match to.strip_prefix("docker://") {
-        Some(place) => format!("docker://{}/{}", place.trim_end_matches('/'), base(repository)),
+    let place = to.strip_prefix("docker://").map(|place| place.trim_end_matches('/'));
+    match place.filter(|place| !place.is_empty()) {
+        Some(place) => format!("docker://{place}/{}", base(repository)),
         None => to.to_owned(),
     }
 }
@@ -366,6 +367,25 @@ quay.io:
         assert_eq!(fits("1.2 - 1.4, !=1.3"), ["1.2.0", "1.2.3"]);
         assert_eq!(fits("* !=1.2.3"), ["1.1.9", "1.2.0", "1.3", "2.0.1"]);
         assert_eq!(fits("* <1.2.3"), ["1.1.9", "1.2.0"]);
+    }
+
+    /// As Go's package has them.
+    #[test]
+    fn pre_releases() {
+        let tags = ["1.0-rc1", "1.0", "1.1-rc1", "1.1", "2.0-rc1"];
+        let fits = |range: &str| {
+            let ranges = ranges(range).unwrap();
+            let name = |tag: &str| ImageName::new(&format!("x:{tag}")).unwrap();
+            let in_one = |tag: &&str| ranges.iter().any(|range| range.fits(&name(tag)));
+            tags.into_iter().filter(in_one).collect::<Vec<_>>()
+        };
+        assert_eq!(fits(">=1.0"), ["1.0", "1.1"]);
+        assert_eq!(fits(">=1.0-0"), tags);
+        assert_eq!(fits(">= 1.0-0 <2-0"), ["1.0-rc1", "1.0", "1.1-rc1", "1.1"]);
+        assert_eq!(fits("1.0-0 - 1.1-0"), ["1.0-rc1", "1.0", "1.1-rc1", "1.1"]);
+        assert_eq!(fits(">=1.0-0 !=1.1-0"), ["1.0-rc1", "1.0", "2.0-rc1"]);
+        // What one alternative names is for it alone.
+        assert_eq!(fits("2.0-0 || 1.0"), ["1.0", "2.0-rc1"]);
     }
 
     #[test]

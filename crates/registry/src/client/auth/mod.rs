@@ -54,6 +54,8 @@ enum Known {
     #[default]
     Nothing,
     Basic,
+    /// With a token that is stored for it: it names nobody who gives one.
+    StoredToken,
     Token(Realm),
 }
 
@@ -64,10 +66,13 @@ impl Auth {
         if let Some(Credential::Bearer(token)) = host.given_credential() {
             return bearer(token).map(Some);
         }
+        let takes_password = matches!(known, Known::Basic);
         match known {
             Known::Nothing => Ok(None),
-            Known::Basic => match self.credential(host, call).await? {
-                Some(Credential::Basic { user, secret }) => basic(&user, &secret).map(Some),
+            Known::Basic | Known::StoredToken => match self.credential(host, call).await? {
+                Some(Credential::Basic { user, secret }) if takes_password => {
+                    basic(&user, &secret).map(Some)
+                }
                 Some(Credential::Bearer(token)) => bearer(&token).map(Some),
                 _ => Ok(None),
             },
@@ -87,10 +92,10 @@ impl Auth {
         if matches!(host.given_credential(), Some(Credential::Bearer(_))) {
             return Ok(sent.is_none());
         }
-        let Some((known, scope)) = answerable(host, answer)? else {
+        let Some((known, scope)) = self.wanted(host, call, answer).await? else {
             return Ok(false);
         };
-        let basic = matches!(known, Known::Basic);
+        let gives_token = matches!(known, Known::Token(_));
         *locked(&self.known) = known;
         if let Some(scope) = scope {
             locked(&self.asked).insert(call.scopes.own().to_owned(), scope);
@@ -98,7 +103,7 @@ impl Auth {
         match sent {
             None => Ok(true),
             // What a helper gave may have been good for a while only.
-            Some(sent) if basic => {
+            Some(sent) if !gives_token => {
                 self.forget(call);
                 Ok(self.header(host, call).await?.is_some_and(|header| header != *sent))
             }
@@ -106,6 +111,18 @@ impl Auth {
                 self.drop_token(sent);
                 Ok(true)
             }
+        }
+    }
+
+    /// What a host wants, if we can give that: a token that is stored for it needs nobody who gives one.
+    async fn wanted(&self, host: &Host, call: &Call, answer: &HeaderMap) -> Result<Option<Wanted>> {
+        let found = answerable(host, answer);
+        if matches!(found, Ok(Some(_))) {
+            return found;
+        }
+        match self.credential(host, call).await {
+            Ok(Some(Credential::Bearer(_))) => Ok(Some((Known::StoredToken, None))),
+            _ => found,
         }
     }
 
@@ -141,7 +158,7 @@ impl Auth {
     /// Asks `/v2/` what the host wants. What it says otherwise, or not at all, is of no account.
     async fn ping(&self, host: &Host, call: &Call) -> bool {
         let Some(answer) = host.ping(&call.observer).await else { return false };
-        let Ok(Some((known, _))) = answerable(host, &answer) else { return false };
+        let Ok(Some((known, _))) = self.wanted(host, call, &answer).await else { return false };
         *locked(&self.known) = known;
         true
     }
@@ -198,9 +215,9 @@ impl Auth {
         Ok(found)
     }
 
-    /// Whether a credential was found for a repository.
-    pub(crate) fn has_credential(&self, repository: &str) -> bool {
-        locked(&self.found).get(repository).is_some_and(Option::is_some)
+    /// The credential that was found for a repository.
+    pub(crate) fn found_credential(&self, repository: &str) -> Option<Credential> {
+        locked(&self.found).get(repository).cloned().flatten()
     }
 
     /// The next request authenticates anew.
@@ -219,8 +236,11 @@ impl Auth {
     }
 }
 
-/// The first challenge that can be answered, and the scope that it asks for.
-fn answerable(host: &Host, answer: &HeaderMap) -> Result<Option<(Known, Option<String>)>> {
+/// What a host wants, and the scope that it asks for.
+type Wanted = (Known, Option<String>);
+
+/// The first challenge that can be answered.
+fn answerable(host: &Host, answer: &HeaderMap) -> Result<Option<Wanted>> {
     let mut refused = None;
     for challenge in challenge::all(answer) {
         match challenge {
