@@ -130,6 +130,7 @@ impl Kit {
         S: Strategy,
         S::Value: fmt::Debug + Clone,
     {
+        self.watch.more(corners.len());
         for case in self.settings.corners(corners.len()) {
             self.ran.set(self.ran.get() + 1);
             let corner = usize::try_from(case.case).ok().and_then(|at| corners.get(at)).cloned();

@@ -36,13 +36,13 @@ impl Limits {
 #[derive(Debug)]
 pub(crate) struct Watch {
     limits: Limits,
-    cases: u32,
     begun: Instant,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
+    cases: u32,
     case: Option<String>,
     begun: Instant,
     awaited: String,
@@ -51,13 +51,19 @@ struct State {
 impl Watch {
     pub(crate) fn new(limits: Limits, cases: u32) -> Self {
         let begun = Instant::now();
-        let state = State { case: None, begun, awaited: "its beginning".to_owned() };
-        Self { limits, cases, begun, state: Mutex::new(state) }
+        let state = State { cases, case: None, begun, awaited: "its beginning".to_owned() };
+        Self { limits, begun, state: Mutex::new(state) }
     }
 
     /// Makes it the watch of this thread.
     pub(crate) fn enter(self: &Arc<Self>) {
         WATCH.set(Some(Arc::clone(self)));
+    }
+
+    /// So many cases are looked at besides.
+    pub(crate) fn more(&self, cases: usize) {
+        let mut state = self.state();
+        state.cases = state.cases.saturating_add(u32::try_from(cases).unwrap_or(u32::MAX));
     }
 
     /// A case begins, or another try of it.
@@ -70,11 +76,11 @@ impl Watch {
     /// Why the law is given up, if it takes too long.
     pub(crate) fn late(&self) -> Option<String> {
         let state = self.state();
-        let (case, law) = (self.limits.case(), self.limits.law(self.cases));
+        let (case, law) = (self.limits.case(), self.limits.law(state.cases));
         let what = if state.begun.elapsed() > case {
             format!("a case has not ended after {} s", case.as_secs())
         } else if self.begun.elapsed() > law {
-            format!("it has not ended after {} s, with {} cases", law.as_secs(), self.cases)
+            format!("it has not ended after {} s, with {} cases", law.as_secs(), state.cases)
         } else {
             return None;
         };

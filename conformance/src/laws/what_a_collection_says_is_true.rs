@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use transship_core::{
     CollectMode, CollectOptions, Collected, Digest, Garbage, ImageName, Kept, Manifest, WriteMode,
@@ -126,24 +126,32 @@ fn nothing_stays(said: &Collected) -> Held {
     Ok(())
 }
 
-fn says(kept: &[Kept], digest: &Digest) -> bool {
-    kept.iter().any(|kept| kept.what.contains(digest.digest()))
+/// Whether it is said of a blob, by its digest or by the path of its file.
+fn is_of(lab: &Lab, kept: &Kept, digest: &Digest) -> Held<bool> {
+    if kept.what.contains(digest.digest()) {
+        return Ok(true);
+    }
+    if !lab.has(Ability::Files) {
+        return Ok(false);
+    }
+    let (what, digest) = (Path::new(&kept.what), digest.to_string());
+    let is_it = |file: &Path| what.ends_with(file) || file.ends_with(what);
+    Ok(lab.stored()?.iter().any(|(file, of)| *of == digest && is_it(Path::new(file))))
 }
 
 /// Nothing here is an hour old: what would be garbage stays, and that is said.
 fn young_is_told(lab: &Lab, looked: &Collected) -> Held {
     let hour = CollectOptions::MIN_AGE;
     let said = lab.step(collect_by(lab.transport(), lab.at(), CollectMode::Delete, hour))?;
-    let untold = looked.garbage.iter().find(|garbage| !says(&said.kept, &garbage.digest));
-    let untold = untold.map(|garbage| &garbage.digest);
-    hold!(
-        untold.is_none(),
-        "it is younger than an hour, and is not said to stay: {}",
-        listed(untold)
-    );
-    for Kept { what, why, .. } in &said.kept {
-        let is_young = looked.garbage.iter().any(|garbage| what.contains(garbage.digest.digest()));
-        hold!(is_young, "{what} is said to stay, and is no garbage: {why}");
+    for Garbage { digest, .. } in &looked.garbage {
+        let told = said.kept.iter().map(|kept| is_of(lab, kept, digest)).collect::<Held<Vec<_>>>()?;
+        hold!(told.contains(&true), "{digest} is younger than an hour, and is not said to stay");
+    }
+    for kept in &said.kept {
+        let Kept { what, why, .. } = kept;
+        let young = looked.garbage.iter().map(|garbage| is_of(lab, kept, &garbage.digest));
+        let young = young.collect::<Held<Vec<_>>>()?;
+        hold!(young.contains(&true), "{what} is said to stay, and is no garbage: {why}");
         hold!(
             !why.is_empty() && !why.contains(char::is_control),
             "{what} stays, and why is {why:?}"
@@ -173,11 +181,10 @@ fn where_one_cannot_be_read(lab: &Lab, looked: &Collected, goes: &Built, stays: 
         return Ok(());
     };
     all_is_told(&before, &after, &said, goes)?;
-    for Garbage { digest, .. } in &looked.garbage {
-        let taken = said.garbage.iter().any(|garbage| garbage.digest == *digest);
-        let told = taken || says(&said.kept, digest);
-        hold!(told, "a manifest is damaged, and {digest} is neither said to go nor to stay");
-    }
+    let taken = listed(said.garbage.iter().map(|garbage| &garbage.digest));
+    hold!(said.garbage.is_empty(), "a manifest is damaged, and what it may need goes: {taken}");
+    let told = !said.kept.is_empty() || looked.garbage.is_empty();
+    hold!(told, "a manifest is damaged, so all stays, and that is not said");
     Ok(())
 }
 

@@ -69,7 +69,7 @@ impl Destination {
         if matches!(target, Target::Writer(_)) {
             accepts.shows = Shows::AtFinish;
         }
-        if memory.2 == Room::One {
+        if memory.room == Room::One {
             accepts.names = AcceptsNames::None;
         }
         let (reference, there) = (place.with(select).reference(), base.parts());
@@ -172,7 +172,7 @@ impl ImageDestination for Destination {
     }
 
     fn beside(&self) -> Option<&dyn PutBeside> {
-        (self.memory.2 == Room::Many).then_some(self as &dyn PutBeside)
+        (self.memory.room == Room::Many).then_some(self as &dyn PutBeside)
     }
 
     fn contents(&self) -> Option<&dyn Contents> {
@@ -182,7 +182,7 @@ impl ImageDestination for Destination {
     async fn commit(self: Box<Self>, what: Commit<'_>) -> Result<Committed> {
         let (parts, about) = (self.parts(), self.put().about.clone());
         what.check_complete(&about, &parts).map_err(|e| e.context(&self.reference))?;
-        if self.memory.1 == Layers::Tars {
+        if self.memory.layers == Layers::Tars {
             let below = parts.manifests.values();
             tars::check(&parts, below.chain([what.root]))
                 .map_err(|e| e.context(&self.reference))?;
@@ -209,7 +209,7 @@ impl ImageDestination for Destination {
         let mut references: Vec<_> =
             selected.map(|name| self.place.with(name).reference()).collect();
         if references.is_empty() {
-            let select = match self.memory.2 {
+            let select = match self.memory.room {
                 Room::Many => Select::Index(position),
                 Room::One => Select::Sole,
             };

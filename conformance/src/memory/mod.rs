@@ -29,7 +29,11 @@ const SCHEME: &str = "mem";
 
 /// Images in memory. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct Memory(Arc<Mutex<HashMap<String, Arc<Archive>>>>, Layers, Room);
+pub struct Memory {
+    places: Arc<Mutex<HashMap<String, Arc<Archive>>>>,
+    layers: Layers,
+    room: Room,
+}
 
 /// How many images a place holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,16 +66,16 @@ impl Memory {
 
     /// No images, in a place that takes tars alone as layers, as places do that unpack them. Images have to come whole.
     pub fn of_tars() -> Self {
-        Self(Arc::default(), Layers::Tars, Room::Many)
+        Self { layers: Layers::Tars, ..Self::default() }
     }
 
     /// No images, in places that hold one each and are its name, as a folder may be: `mem:PLACE`.
     pub fn of_one() -> Self {
-        Self(Arc::default(), Layers::Any, Room::One)
+        Self { room: Room::One, ..Self::default() }
     }
 
     fn places(&self) -> MutexGuard<'_, HashMap<String, Arc<Archive>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn open(&self, place: &str) -> Result<Arc<Archive>> {
@@ -84,7 +88,7 @@ impl Memory {
     fn locator(&self, text: &str) -> Result<Locator> {
         let locator = Locator::parse(text)?;
         match locator.select {
-            Select::Name(_) | Select::Index(_) if self.2 == Room::One => {
+            Select::Name(_) | Select::Index(_) if self.room == Room::One => {
                 Err(invalid(text, "a place holds one image, and is its name"))
             }
             _ => Ok(locator),
@@ -94,7 +98,7 @@ impl Memory {
     /// Refuses what a place of one image cannot do.
     fn check_room(&self, at: &Reference, how: &WriteOptions) -> Result<()> {
         let why = match how.names.first() {
-            _ if self.2 == Room::Many => return Ok(()),
+            _ if self.room == Room::Many => return Ok(()),
             Some(name) => format!("{at} keeps no names, and cannot keep {name}"),
             None if how.mode == Some(WriteMode::Append) => format!("{at} holds one image"),
             None => return Ok(()),
@@ -177,14 +181,14 @@ impl Transport for Memory {
     }
 
     fn syntax(&self) -> &'static str {
-        match self.2 {
+        match self.room {
             Room::Many => "PLACE[:NAME|#INDEX]",
             Room::One => "PLACE",
         }
     }
 
     fn default_mode(&self) -> WriteMode {
-        match self.2 {
+        match self.room {
             Room::Many => WriteMode::Append,
             Room::One => WriteMode::Replace,
         }
@@ -213,7 +217,7 @@ impl Transport for Memory {
             Select::Index(_) => return Err(invalid(at.locator(), "an index is for reading")),
         };
         names.extend(how.names.iter().cloned());
-        if names.is_empty() && self.2 == Room::Many {
+        if names.is_empty() && self.room == Room::Many {
             names.clone_from(&how.fallback_names);
         }
         let mode = how.mode.unwrap_or(self.default_mode());
@@ -223,7 +227,7 @@ impl Transport for Memory {
     }
 
     fn archives(&self) -> Option<&dyn Archives> {
-        (self.2 == Room::Many).then_some(self as &dyn Archives)
+        (self.room == Room::Many).then_some(self as &dyn Archives)
     }
 
     fn deletion(&self) -> Option<&dyn Deletion> {
@@ -293,7 +297,7 @@ impl Memory {
         if how.mode == DeleteMode::Look {
             return Ok(());
         }
-        if archive.0.is_empty() && self.2 == Room::One {
+        if archive.0.is_empty() && self.room == Room::One {
             places.remove(&locator.place);
         } else {
             places.insert(locator.place, Arc::new(archive));

@@ -41,7 +41,8 @@ impl Ahead {
         Self::start_with_room(name, FEW * BUFFER, reader)
     }
 
-    /// As [`start`](Self::start), up to so many bytes ahead until the first are read: from then on a few MiB at most.
+    /// As [`start`](Self::start), up to so many bytes ahead until the first are read. What was ahead then stays until it is read; from
+    /// then on a few MiB are ahead at most.
     ///
     /// # Errors
     /// Those of starting a thread.
@@ -52,7 +53,8 @@ impl Ahead {
     ) -> io::Result<Self> {
         let (send, full) = channel();
         let (empty, again) = channel();
-        let buffers = Buffers { again, made: 0, most: room.div_ceil(BUFFER) };
+        // One is held while it is read.
+        let buffers = Buffers { again, made: 0, most: room.div_ceil(BUFFER).max(2) };
         thread::Builder::new().name(name.to_owned()).spawn(move || pump(reader, &send, buffers))?;
         let (current, fuse) = (Vec::new(), Fuse::default());
         Ok(Self { full, empty, current, read: 0, ended: false, fuse })
@@ -228,6 +230,17 @@ mod tests {
     }
 
     #[test]
+    fn with_little_room_it_ends() {
+        for room in [0, 1, BUFFER] {
+            let bytes = vec![7; 3 * BUFFER + 1];
+            let of = io::Cursor::new(bytes.clone());
+            let mut found = Vec::new();
+            Ahead::start_with_room("test", room, of).unwrap().read_to_end(&mut found).unwrap();
+            assert!(found == bytes, "{room}");
+        }
+    }
+
+    #[test]
     fn it_is_as_far_ahead_as_there_is_room() {
         struct Counted(Arc<AtomicUsize>);
         impl Read for Counted {
@@ -237,27 +250,25 @@ mod tests {
             }
         }
         let reads = Arc::new(AtomicUsize::new(0));
-        let settled = || {
-            let mut before = 0;
-            loop {
-                thread::sleep(Duration::from_millis(100));
-                match reads.load(Ordering::SeqCst) {
-                    now if now == before => return now,
-                    now => before = now,
-                }
+        let stays_at = |want: usize| {
+            let begun = Instant::now();
+            while reads.load(Ordering::SeqCst) < want && begun.elapsed() < Duration::from_secs(60) {
+                thread::sleep(Duration::from_millis(1));
             }
+            thread::sleep(Duration::from_millis(100));
+            assert_eq!(reads.load(Ordering::SeqCst), want);
         };
         let of = Counted(Arc::clone(&reads));
         let mut ahead = Ahead::start_with_room("test", 20 * BUFFER, of).unwrap();
-        assert_eq!(settled(), 20);
+        stays_at(20);
         let mut buffer = vec![0; BUFFER];
         for _ in 0..16 {
             ahead.read_exact(&mut buffer).unwrap();
         }
         // The last one that was read is still held.
-        assert_eq!(settled(), 20);
+        stays_at(20);
         ahead.read_exact(&mut buffer).unwrap();
-        assert_eq!(settled(), 21);
+        stays_at(21);
     }
 
     /// Blocks for ever, and tells when it is dropped.

@@ -83,7 +83,7 @@ impl Service {
             }
             let (theirs, asked) = (&self.theirs, &self.version);
             error.hint(format!(
-                "this is podman {theirs}, and was asked as {asked}: update the older of podman and transship, or use --podman, the command"
+                "this is podman {theirs}, and was asked for API {asked}: update the older of podman and transship, or name the command in the option podman"
             ))
         });
         answer.context(|| format!("podman at {} (from {})", self.address, self.from))

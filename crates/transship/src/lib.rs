@@ -54,8 +54,8 @@
 //! # let to = format!("oci:{}", folder.display());
 //! # let transports = Transports::linked(&transship::Settings::new())?;
 //! # let copied = tokio::runtime::Runtime::new()?.block_on(copy_and_list(&transports, from, &to));
-//! # std::fs::remove_dir_all(&folder)?;
 //! # copied?;
+//! # std::fs::remove_dir_all(&folder)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

@@ -47,10 +47,12 @@ pub(super) async fn sources(
     Ok(Source::list(all))
 }
 
+const NO_ARCHIVE: &str = "an archive is given as a SOURCE";
+
 /// The error of a file of another kind, as an archive, whose lines may be of any length.
 fn no_list() -> Error {
     let message = "this is no list of references: it has control characters";
-    Error::new(ErrorKind::InvalidInput, message).hint("an archive is given as a SOURCE")
+    Error::new(ErrorKind::InvalidInput, message).hint(NO_ARCHIVE)
 }
 
 async fn source(line: &str, known: &Transports, session: &Session) -> Result<Source> {
@@ -85,10 +87,10 @@ fn read(path: &Path) -> Result<String> {
     from.take(LIMIT + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > LIMIT {
         let message = format!("{} has more than {LIMIT} bytes", path.display());
-        return Err(Error::new(ErrorKind::LimitExceeded, message));
+        return Err(Error::new(ErrorKind::LimitExceeded, message).hint(NO_ARCHIVE));
     }
     String::from_utf8(bytes).map_err(|e| {
         let message = format!("{} is not UTF-8 text", path.display());
-        Error::new(ErrorKind::Corrupt, message).caused_by(e)
+        Error::new(ErrorKind::Corrupt, message).caused_by(e).hint(NO_ARCHIVE)
     })
 }

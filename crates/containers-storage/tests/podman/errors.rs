@@ -84,7 +84,7 @@ async fn one_that_is_too_new_says_what_to_do() {
     assert!(error.to_string().contains("given version is not supported"), "{error}");
     let hint = error.advice().unwrap().to_string();
     assert!(hint.contains("podman 9.0.0") && hint.contains("4.0.0"), "{hint}");
-    assert!(hint.contains("--podman"), "{hint}");
+    assert!(hint.contains("the option podman"), "{hint}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

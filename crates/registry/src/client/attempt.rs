@@ -9,7 +9,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue, LOC
 use reqwest::{Method, StatusCode, Url};
 use transship_core::{Error, ErrorKind, Notice, Result};
 
-use super::call::{Answer, Call, Fetched, Payload, silent};
+use super::call::{Answer, Call, Fetched, Payload, Who, silent};
 use super::host::Host;
 use super::network::Policy;
 use crate::tls::{self, Files, Folders, Trust};
@@ -70,7 +70,9 @@ impl Host {
                 url = self.redirected(&answer.headers, &url, hops).map_err(Failure::lasting)?;
                 continue;
             }
-            return Ok(answer.asked_by(self.who(call)));
+            // No credential went to where a redirect led.
+            let who = if self.is_home(&url) { self.who(call) } else { Who::Unsaid };
+            return Ok(answer.asked_by(who));
         }
     }
 

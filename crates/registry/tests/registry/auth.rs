@@ -338,6 +338,48 @@ async fn a_stored_token_needs_no_realm() {
     assert!(server.exchanges().iter().all(|one| one.header("authorization").is_none()));
 }
 
+/// What a host wants of one repository is not known from another one, whose token goes as it is.
+#[tokio::test]
+async fn a_stored_token_is_for_its_repository() {
+    let (server, folder) = (open(), tempfile::tempdir().unwrap());
+    for name in ["a:1", "b:1"] {
+        push(&crate::common::plain(), &server, name, &image("x")).await.unwrap();
+    }
+    let file = folder.path().join("home/.docker/config.json");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let host = server.host();
+    // me:secret
+    let text = format!(
+        r#"{{"auths":{{"{host}/a":{{"registrytoken":"t0ken"}},"{host}/b":{{"auth":"bWU6c2VjcmV0"}}}}}}"#
+    );
+    std::fs::write(file, text).unwrap();
+    let registry = client(|options| {
+        options.anonymous = false;
+        options.surroundings = Surroundings::below(folder.path());
+    });
+    let basic = [("WWW-Authenticate", "Basic realm=\"x\"")];
+    let unexplained = |path: &str| server.inject(Rule::new(raw(401, &[], "")).path(path));
+    let sent = || {
+        let all = server.exchanges();
+        all.last().unwrap().header("authorization").unwrap_or_default().to_owned()
+    };
+    unexplained("/a/manifests");
+    pull(&registry, &server, "a:1").await.unwrap();
+    assert_eq!(sent(), "Bearer t0ken");
+    // It says what it wants at `/v2/` alone.
+    unexplained("/b/manifests");
+    server.inject(Rule::new(raw(401, &basic, "")).path("/v2/"));
+    pull(&registry, &server, "b:1").await.unwrap();
+    assert_eq!(sent(), "Basic bWU6c2VjcmV0");
+    pull(&registry, &server, "a:1").await.unwrap();
+    assert_eq!(sent(), "Bearer t0ken");
+    server.forget_exchanges();
+    pull(&registry, &server, "b:1").await.unwrap();
+    let all = server.exchanges();
+    assert!(all.iter().all(|one| one.header("authorization") == Some("Basic bWU6c2VjcmV0")));
+    assert_eq!(server.pending_faults(), 0);
+}
+
 #[tokio::test]
 async fn a_given_token_that_is_refused_is_said_to_be() {
     let server = open();

@@ -4,6 +4,8 @@ use semver::{Comparator, Error, Op, Prerelease, Version, VersionReq};
 
 /// A range of versions. It has pre-releases, each in its place in their order, if it names one: as in Go's package, on which skopeo
 /// and helm are built. (In cargo those of the same version alone are in it.) One may be named by fewer than three numbers: `>=1.0-0`.
+///
+/// Other than there, `<2` never has a pre-release of 2, and `!=1.1-0` leaves out 1.1 and all its pre-releases.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Range(Vec<Comparator>);
 
@@ -30,10 +32,21 @@ impl Range {
 fn without_short(part: &str) -> (String, &str) {
     let whole = || (part.to_owned(), "");
     let Some((before, suffix)) = part.trim_end().split_once('-') else { return whole() };
-    // `1.2-1.4` may be meant as something else.
-    let is_meant = suffix == "0" || suffix.starts_with(|c: char| c.is_ascii_alphabetic());
-    let is_short = before.matches('.').count() < 2;
+    // `1.2-1.4` and `1.2-v1.4` may be meant as something else.
+    let is_version = suffix.strip_prefix('v').is_some_and(|rest| rest.starts_with(is_digit));
+    let is_meant = suffix == "0" || (suffix.starts_with(is_letter) && !is_version);
+    // A wildcard alone is no comparator, and can name nothing.
+    let ends_well = before.ends_with(|c: char| is_digit(c) || matches!(c, '*' | 'x' | 'X'));
+    let is_short = ends_well && before.contains(is_digit) && before.matches('.').count() < 2;
     if is_short && is_meant { (before.to_owned(), suffix) } else { whole() }
+}
+
+fn is_digit(c: char) -> bool {
+    c.is_ascii_digit()
+}
+
+fn is_letter(c: char) -> bool {
+    c.is_ascii_alphabetic()
 }
 
 fn holds(part: &Comparator, version: &Version) -> bool {
@@ -122,7 +135,20 @@ mod tests {
         ] {
             assert_eq!(in_range(range, &versions), expected, "{range}");
         }
-        for range in ["1.2-1.4", ">=1.0-", ">=1.0-01", "-0", ">=-0", ">=1.0-a b", "*, >=1", ""] {
+        for range in [
+            "1.2-1.4",
+            "1.2-v1.4",
+            "1.2 -beta",
+            "*-0",
+            "x-alpine",
+            ">=1.0-",
+            ">=1.0-01",
+            "-0",
+            ">=-0",
+            ">=1.0-a b",
+            "*, >=1",
+            "",
+        ] {
             assert!(Range::parse(range).is_err(), "{range}");
         }
     }

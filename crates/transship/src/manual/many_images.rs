@@ -140,7 +140,7 @@
 //! A file whose name ends in `.yaml` or `.yml` is one of `skopeo sync`: `images`, `images-by-tag-regex`, `images-by-semver`, `credentials`,
 //! `tls-verify`, `cert-dir`. The destination is the second argument. Each repository gets its last component below
 //! `docker://HOST/PREFIX`, as with skopeo, and two that would get the same are refused; a layout or archive keeps whole names. A
-//! range has pre-releases only if it names one (`>=1.0-0`), as with skopeo, and may leave out up to six versions (`!=`). `dir:` holds one image, so that
+//! range has pre-releases only if it names one (`>=1.0-0`), as with skopeo, but `<2` never has one of 2; it may leave out up to six versions (`!=`). `dir:` holds one image, so that
 //! skopeo's folder of folders is no destination; `oci:DIR` is. Where all tags of a repository are copied (`app: []`), cosign's tags and
 //! other referrers come, too, as with skopeo; listed tags come alone.
 //!

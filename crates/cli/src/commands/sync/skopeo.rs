@@ -369,7 +369,7 @@ quay.io:
         assert_eq!(fits("* <1.2.3"), ["1.1.9", "1.2.0"]);
     }
 
-    /// As Go's package has them.
+    /// A range has them if it names one.
     #[test]
     fn pre_releases() {
         let tags = ["1.0-rc1", "1.0", "1.1-rc1", "1.1", "2.0-rc1"];

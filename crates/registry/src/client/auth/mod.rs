@@ -4,7 +4,7 @@ mod challenge;
 mod scope;
 mod token;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use reqwest::StatusCode;
@@ -29,6 +29,8 @@ pub(crate) struct Auth {
     asked: Mutex<HashMap<String, String>>,
     tokens: Mutex<HashMap<Vec<String>, Arc<Slot>>>,
     found: Mutex<HashMap<String, Option<Credential>>>,
+    /// The repositories whose stored token goes as it is: the host names nobody who gives one.
+    as_it_is: Mutex<HashSet<String>>,
     /// Whether the host was asked at `/v2/` what it wants.
     pinged: tokio::sync::OnceCell<bool>,
 }
@@ -54,8 +56,6 @@ enum Known {
     #[default]
     Nothing,
     Basic,
-    /// With a token that is stored for it: it names nobody who gives one.
-    StoredToken,
     Token(Realm),
 }
 
@@ -66,13 +66,14 @@ impl Auth {
         if let Some(Credential::Bearer(token)) = host.given_credential() {
             return bearer(token).map(Some);
         }
-        let takes_password = matches!(known, Known::Basic);
+        let as_it_is = locked(&self.as_it_is).contains(call.scopes.own());
+        if as_it_is && let Some(Credential::Bearer(token)) = self.credential(host, call).await? {
+            return bearer(&token).map(Some);
+        }
         match known {
             Known::Nothing => Ok(None),
-            Known::Basic | Known::StoredToken => match self.credential(host, call).await? {
-                Some(Credential::Basic { user, secret }) if takes_password => {
-                    basic(&user, &secret).map(Some)
-                }
+            Known::Basic => match self.credential(host, call).await? {
+                Some(Credential::Basic { user, secret }) => basic(&user, &secret).map(Some),
                 Some(Credential::Bearer(token)) => bearer(&token).map(Some),
                 _ => Ok(None),
             },
@@ -92,21 +93,22 @@ impl Auth {
         if matches!(host.given_credential(), Some(Credential::Bearer(_))) {
             return Ok(sent.is_none());
         }
-        let Some((known, scope)) = self.wanted(host, call, answer).await? else {
-            return Ok(false);
-        };
-        let gives_token = matches!(known, Known::Token(_));
+        let found = answerable(host, answer);
+        if !matches!(found, Ok(Some(_))) && self.sends_stored_token(host, call).await {
+            return match sent {
+                None => Ok(true),
+                Some(sent) => self.has_other_than(sent, host, call).await,
+            };
+        }
+        let Some((known, scope)) = found? else { return Ok(false) };
+        let basic = matches!(known, Known::Basic);
         *locked(&self.known) = known;
         if let Some(scope) = scope {
             locked(&self.asked).insert(call.scopes.own().to_owned(), scope);
         }
         match sent {
             None => Ok(true),
-            // What a helper gave may have been good for a while only.
-            Some(sent) if !gives_token => {
-                self.forget(call);
-                Ok(self.header(host, call).await?.is_some_and(|header| header != *sent))
-            }
+            Some(sent) if basic => self.has_other_than(sent, host, call).await,
             Some(sent) => {
                 self.drop_token(sent);
                 Ok(true)
@@ -114,16 +116,20 @@ impl Auth {
         }
     }
 
-    /// What a host wants, if we can give that: a token that is stored for it needs nobody who gives one.
-    async fn wanted(&self, host: &Host, call: &Call, answer: &HeaderMap) -> Result<Option<Wanted>> {
-        let found = answerable(host, answer);
-        if matches!(found, Ok(Some(_))) {
-            return found;
+    /// Whether the credential is another one now: what a helper gave may have been good for a while only.
+    async fn has_other_than(&self, sent: &HeaderValue, host: &Host, call: &Call) -> Result<bool> {
+        self.forget(call);
+        Ok(self.header(host, call).await?.is_some_and(|header| header != *sent))
+    }
+
+    /// Whether a token is stored for the repository. From now on it goes as it is: it needs nobody who gives one.
+    async fn sends_stored_token(&self, host: &Host, call: &Call) -> bool {
+        let found = self.credential(host, call).await;
+        let is_stored = matches!(found, Ok(Some(Credential::Bearer(_))));
+        if is_stored {
+            locked(&self.as_it_is).insert(call.scopes.own().to_owned());
         }
-        match self.credential(host, call).await {
-            Ok(Some(Credential::Bearer(_))) => Ok(Some((Known::StoredToken, None))),
-            _ => found,
-        }
+        is_stored
     }
 
     /// Whether a request that was refused without a challenge may go again: with a new token, or now that `/v2/` says what the host
@@ -152,13 +158,14 @@ impl Auth {
         {
             return false;
         }
-        *self.pinged.get_or_init(|| Box::pin(self.ping(host, call))).await
+        let says = *self.pinged.get_or_init(|| Box::pin(self.ping(host, call))).await;
+        says || self.sends_stored_token(host, call).await
     }
 
     /// Asks `/v2/` what the host wants. What it says otherwise, or not at all, is of no account.
     async fn ping(&self, host: &Host, call: &Call) -> bool {
         let Some(answer) = host.ping(&call.observer).await else { return false };
-        let Ok(Some((known, _))) = self.wanted(host, call, &answer).await else { return false };
+        let Ok(Some((known, _))) = answerable(host, &answer) else { return false };
         *locked(&self.known) = known;
         true
     }
