@@ -338,7 +338,7 @@ async fn a_stored_token_needs_no_realm() {
     assert!(server.exchanges().iter().all(|one| one.header("authorization").is_none()));
 }
 
-/// What a host wants of one repository is not known from another one, whose token goes as it is.
+/// A stored token says nothing of how the host authenticates for other repositories.
 #[tokio::test]
 async fn a_stored_token_is_for_its_repository() {
     let (server, folder) = (open(), tempfile::tempdir().unwrap());

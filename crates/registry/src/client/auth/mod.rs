@@ -29,7 +29,7 @@ pub(crate) struct Auth {
     asked: Mutex<HashMap<String, String>>,
     tokens: Mutex<HashMap<Vec<String>, Arc<Slot>>>,
     found: Mutex<HashMap<String, Option<Credential>>>,
-    /// The repositories whose stored token goes as it is: the host names nobody who gives one.
+    /// The repositories whose stored token is sent as it is, since the host names no token server.
     as_it_is: Mutex<HashSet<String>>,
     /// Whether the host was asked at `/v2/` what it wants.
     pinged: tokio::sync::OnceCell<bool>,
@@ -122,7 +122,7 @@ impl Auth {
         Ok(self.header(host, call).await?.is_some_and(|header| header != *sent))
     }
 
-    /// Whether a token is stored for the repository. From now on it goes as it is: it needs nobody who gives one.
+    /// Whether a token is stored for the repository. From now on it is sent as it is.
     async fn sends_stored_token(&self, host: &Host, call: &Call) -> bool {
         let found = self.credential(host, call).await;
         let is_stored = matches!(found, Ok(Some(Credential::Bearer(_))));
