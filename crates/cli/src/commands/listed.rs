@@ -47,12 +47,13 @@ pub(super) async fn sources(
     Ok(Source::list(all))
 }
 
-const NO_ARCHIVE: &str = "an archive is given as a SOURCE";
+/// Hint for files that are no lists: text in another encoding, archives.
+const FORM: &str = "a list is UTF-8 text, a reference a line; an archive is given as a SOURCE";
 
 /// The error of a file of another kind, as an archive, whose lines may be of any length.
 fn no_list() -> Error {
     let message = "this is no list of references: it has control characters";
-    Error::new(ErrorKind::InvalidInput, message).hint(NO_ARCHIVE)
+    Error::new(ErrorKind::InvalidInput, message).hint(FORM)
 }
 
 async fn source(line: &str, known: &Transports, session: &Session) -> Result<Source> {
@@ -87,10 +88,10 @@ fn read(path: &Path) -> Result<String> {
     from.take(LIMIT + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > LIMIT {
         let message = format!("{} has more than {LIMIT} bytes", path.display());
-        return Err(Error::new(ErrorKind::LimitExceeded, message).hint(NO_ARCHIVE));
+        return Err(Error::new(ErrorKind::LimitExceeded, message).hint(FORM));
     }
     String::from_utf8(bytes).map_err(|e| {
         let message = format!("{} is not UTF-8 text", path.display());
-        Error::new(ErrorKind::Corrupt, message).caused_by(e).hint(NO_ARCHIVE)
+        Error::new(ErrorKind::Corrupt, message).caused_by(e).hint(FORM)
     })
 }
