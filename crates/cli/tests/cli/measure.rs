@@ -7,17 +7,25 @@ use std::time::Duration;
 use crate::memory;
 use crate::session::Session;
 
-/// Runs a line that has to succeed, and says how much memory of its own it took at most, in KiB.
-pub(crate) fn most_memory(session: &Session, line: &str) -> u64 {
-    let mut child = session.command(line).stdout(Stdio::null()).spawn().unwrap();
-    let mut most = 0;
-    loop {
-        most = most.max(memory::of_its_own(child.id()).unwrap_or(0));
-        if let Some(status) = child.try_wait().unwrap() {
-            assert!(status.success(), "{line:?}");
-            return most;
-        }
-        std::thread::sleep(Duration::from_millis(2));
+/// Copies take no more memory than [`memory::MOST`], and make no file that is not part of their result: the lines of `large` of the
+/// memory, those of `small` of the files. What goes into files goes to `TRANSPORT:out...`.
+pub(crate) fn copies_take_little(session: &Session, large: &[String], small: &[String]) {
+    for way in large {
+        let most = most_memory(session, &format!("copy -q --no-cache --replace {way}"));
+        assert!((1024..memory::MOST).contains(&most), "{way}: {most} KiB");
+    }
+    if !has_strace() {
+        return;
+    }
+    fs::remove_dir_all(session.path("out")).unwrap();
+    // What is new has another name until it is whole.
+    let new = session.path(".transship-").display().to_string();
+    for way in small {
+        let made = made_by(session, &format!("copy -q --no-cache --replace {way}"));
+        let is_result = |path: &String| path.contains("out") || path.starts_with(&new);
+        assert!(made.iter().all(is_result), "{way}: {made:?}");
+        assert!(!way.contains("-archive:") || made.len() == 1, "{way}: {made:?}");
+        assert_eq!(made.is_empty(), !way.contains(":out"), "{way}: {made:?}");
     }
 }
 
@@ -52,4 +60,18 @@ pub(crate) fn made_by(session: &Session, line: &str) -> Vec<String> {
     };
     let path = |line: &str| line.split('"').nth(1).unwrap_or(line).to_owned();
     trace.lines().filter(makes).map(path).collect()
+}
+
+/// Runs a line that has to succeed, and says how much memory of its own it took at most, in KiB.
+fn most_memory(session: &Session, line: &str) -> u64 {
+    let mut child = session.command(line).stdout(Stdio::null()).spawn().unwrap();
+    let mut most = 0;
+    loop {
+        most = most.max(memory::of_its_own(child.id()).unwrap_or(0));
+        if let Some(status) = child.try_wait().unwrap() {
+            assert!(status.success(), "{line:?}");
+            return most;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }

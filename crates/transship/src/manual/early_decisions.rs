@@ -368,22 +368,6 @@
 //! Both processors are busy for 94% of the time, so shorter last jobs or another order of layers have little to gain (a job is 20 ms).
 //! A factor of 1.05 needs the hashes, or a tenth of the search, for nothing.
 //!
-//! Other parameters near level 3, by user CPU of one thread (least of nine) and size, with jobs of 4 MiB:
-//!
-//! | window, long table, short table (powers of two), match | Debian, 252 MB | Python, 97 MB | `/usr/bin`, 516 MB |
-//! |---|---|---|---|
-//! | 21, 17, 16, 5: zstd's own | 0.90 s, 78.5 MB | | |
-//! | 21, 16, 16, 5: as it is | 0.84 s, 79.1 MB | 26.6 MB | 183.4 MB |
-//! | 22, 17, 14, 5 | 0.83 s, 78.0 MB | 26.7 MB | 183.5 MB |
-//! | 22, 17, 12, 5 | 0.77 s, 78.5 MB | 26.9 MB | 185.2 MB |
-//! | 22, 17, 14, 6 | 0.81 s, 79.2 MB | | |
-//! | 22, 16, 12, 5 | 0.74 s, 80.7 MB | | |
-//!
-//! The third row, a window as long as a job and a quarter of the short table, is 1.4% smaller for Debian and never slower: a copy took
-//! 0.74 s with it and 0.76 s without, where `zstd -3 -T2` took 0.67 s. It changes the bytes of all zstd layers, and is for a later
-//! version. Both processors are busy for 94% of the time, so shorter last jobs or another order of layers have little to gain (a job is
-//! 20 ms). A factor of 1.05 would need the hashes, or a tenth of the search for matches, to cost nothing.
-//!
 //! # 52. Files that come during a replacement are kept
 //!
 //! A `dir:` is replaced by exchanging two folders. A program that has the old folder open may put files into it up to the last

@@ -6,8 +6,7 @@ use std::path::Path;
 
 use super::{Containerd, MIB};
 use crate::layout::{Layout, noise, tar_of};
-use crate::measure::{has_strace, made_by, most_memory};
-use crate::memory;
+use crate::measure::{copies_take_little, has_strace, made_by};
 use crate::nobody::Nobody;
 use crate::running::Running;
 use crate::session::Session;
@@ -55,25 +54,9 @@ fn copies_take_little_memory_and_no_temporary_file() {
             ["oci-archive:out.tar", "docker-archive:out-saved.tar", "oci:out"]
                 .map(|to| format!("{} {to}", from.image(name)))
         });
-        into.into_iter().chain(out.into_iter().flatten())
+        into.into_iter().chain(out.into_iter().flatten()).collect::<Vec<_>>()
     };
-    for way in ways("large") {
-        let most = most_memory(&session, &format!("copy -q --no-cache --replace {way}"));
-        assert!((1024..memory::MOST).contains(&most), "{way}: {most} KiB");
-    }
-    if !has_strace() {
-        return;
-    }
-    fs::remove_dir_all(session.path("out")).unwrap();
-    for way in ways("small") {
-        let made = made_by(&session, &format!("copy -q --no-cache --replace {way}"));
-        // What is new has another name until it is whole.
-        let new = session.path(".transship-").display().to_string();
-        let is_result = |path: &String| path.contains("out") || path.starts_with(&new);
-        assert!(made.iter().all(is_result), "{way}: {made:?}");
-        assert!(!way.contains("-archive:") || made.len() == 1, "{way}: {made:?}");
-        assert_eq!(made.is_empty(), way.contains("oci:big"), "{way}: {made:?}");
-    }
+    copies_take_little(&session, &ways("large"), &ways("small"));
 }
 
 /// Into a place of its own, for files that have no name.

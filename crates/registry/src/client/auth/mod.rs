@@ -94,7 +94,7 @@ impl Auth {
             return Ok(sent.is_none());
         }
         let found = answerable(host, answer);
-        if !matches!(found, Ok(Some(_))) && self.sends_stored_token(host, call).await {
+        if !matches!(found, Ok(Some(_))) && self.switch_to_stored_token(host, call).await {
             return match sent {
                 None => Ok(true),
                 Some(sent) => self.has_other_than(sent, host, call).await,
@@ -122,8 +122,8 @@ impl Auth {
         Ok(self.header(host, call).await?.is_some_and(|header| header != *sent))
     }
 
-    /// Whether a token is stored for the repository. From now on it is sent as it is.
-    async fn sends_stored_token(&self, host: &Host, call: &Call) -> bool {
+    /// Sends the token that is stored for the repository as it is from now on. Whether one is stored.
+    async fn switch_to_stored_token(&self, host: &Host, call: &Call) -> bool {
         let found = self.credential(host, call).await;
         let is_stored = matches!(found, Ok(Some(Credential::Bearer(_))));
         if is_stored {
@@ -159,7 +159,7 @@ impl Auth {
             return false;
         }
         let says = *self.pinged.get_or_init(|| Box::pin(self.ping(host, call))).await;
-        says || self.sends_stored_token(host, call).await
+        says || self.switch_to_stored_token(host, call).await
     }
 
     /// Asks `/v2/` what the host wants. What it says otherwise, or not at all, is of no account.
