@@ -20,6 +20,9 @@ const COARSE_TICK: Duration = Duration::from_secs(3);
 /// How long after the last write to a new file it can be noted with [`note_new`]: its writer waits for that.
 pub const SETTLED: Duration = TICK;
 
+/// From how many bytes on a writer waits for that. Fewer are hashed again in less time than it takes.
+pub const WORTH_SETTLING: u64 = 8 << 20;
+
 /// The blob at a path, if it is there, whole, and true to what is expected. It is hashed now, unless the cache says that it
 /// was, and has not changed since.
 ///

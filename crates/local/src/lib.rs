@@ -75,7 +75,7 @@ pub use change_file::{Before, change_file, replace_file};
 pub use copy::copy_range;
 pub use folder::Folder;
 pub use json::{parse_json, read_bounded, read_document};
-pub use known::{KnownParts, NewFile, SETTLED, known_blob, note_new};
+pub use known::{KnownParts, NewFile, SETTLED, WORTH_SETTLING, known_blob, note_new};
 pub use locator::{Grammar, Locator, Selector};
 pub use lock::{Lock, LockWait};
 pub use path_text::{PathText, cut_path};

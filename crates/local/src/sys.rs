@@ -181,7 +181,10 @@ pub(crate) fn adopt(new: &File, old: &Metadata) -> io::Result<()> {
             let _ = rustix::fs::fchown(new, None, Some(gid));
         }
     }
-    // After the owner: changing that clears bits.
+    // After the owner: changing that clears bits. Where nothing differs, the file needs no other sync.
+    if new.metadata()?.permissions() == old.permissions() {
+        return Ok(());
+    }
     new.set_permissions(old.permissions())
 }
 

@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use transship_core::{Cache, Cancel, Digest, Error, ErrorKind, FileRange, Result, ResultExt};
 use transship_local::{
-    Before, FileStamp, KnownParts, LockWait, NewFile, SETTLED, StagedFile, change_file, copy_range,
+    Before, FileStamp, KnownParts, LockWait, NewFile, SETTLED, StagedFile, WORTH_SETTLING,
+    change_file, copy_range,
 };
 
 use super::{Base, copy_parts, place_of};
@@ -155,11 +156,13 @@ impl Appender {
         }
     }
 
-    /// Makes what is to be published durable, and waits until its last write is so old that a later one can be told from it.
+    /// Makes what is to be published durable. Unless it is small, waits until its last write is so old that a later one can be told
+    /// from it, and so can be noted.
     fn settle(&mut self) -> Result<()> {
         let (new, written) = (NewFile::of(&self.file), Instant::now());
         self.file.sync_all().map_err(|e| Error::io("syncing", &self.path, e))?;
-        if self.cache.is_set() {
+        let is_large = self.file.metadata().is_ok_and(|found| found.len() >= WORTH_SETTLING);
+        if self.cache.is_set() && is_large {
             std::thread::sleep(SETTLED.saturating_sub(written.elapsed()));
             self.new = Some(new);
         }

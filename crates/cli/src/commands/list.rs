@@ -41,6 +41,8 @@ struct One {
     error: Option<String>,
     #[serde(skip)]
     short: [String; 2],
+    #[serde(skip)]
+    locator: String,
 }
 
 pub(super) async fn run(args: args::List, session: &Session) -> exit::Result {
@@ -163,6 +165,7 @@ impl One {
             warnings: entry.warnings.clone(),
             error,
             short: [brief(id), brief(root.map(|root| &root.digest))],
+            locator: entry.reference.locator().to_owned(),
         }
     }
 
@@ -203,8 +206,11 @@ fn show(args: &args::List, reference: &Reference, images: Vec<One>) -> exit::Res
     })
 }
 
-/// A line for each name: what a registry lists in one request.
+/// A line for each name, and for each image without one, by which it is chosen: what a registry or an engine lists in one request.
 fn show_names(images: &[One]) -> exit::Result<()> {
-    let names = images.iter().flat_map(|image| &image.names).map(|name| format!("{name}\n"));
-    output::print(&names.collect::<String>())
+    let lines = images.iter().flat_map(|image| match &*image.names {
+        [] => std::slice::from_ref(&image.locator),
+        names => names,
+    });
+    output::print(&lines.map(|line| format!("{line}\n")).collect::<String>())
 }

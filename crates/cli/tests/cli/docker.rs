@@ -73,6 +73,34 @@ fn copies_take_little_memory_and_no_temporary_file() {
 }
 
 #[test]
+fn images_without_a_name_are_listed_by_their_ids() {
+    let Some(running) = Running::dockerd(|_| Vec::new()) else { return };
+    let (session, host) = (Session::new(), running.host());
+    let mut layout = Layout::new(&session.path("three"));
+    for seed in [1, 2, 3] {
+        let image = layout.image(&[&tar_of(&noise(seed, 1000))]);
+        layout.list(&image, Some(&seed.to_string()));
+        // Each takes over the name.
+        let to = format!("docker-daemon:app:1 --dest-daemon-host {host}");
+        session.ok(&format!("copy -q oci:three:{seed} {to}"));
+    }
+    let listed = session.ok(&format!("list docker-daemon: --daemon-host {host}"));
+    let mut lines: Vec<_> = listed.lines().collect();
+    lines.sort_unstable();
+    assert!(lines.len() == 3 && lines[0] == "docker.io/library/app:1", "{listed}");
+    for id in &lines[1..] {
+        assert!(id.starts_with("sha256:"), "{listed}");
+        session.ok(&format!("inspect docker-daemon:{id} --daemon-host {host}"));
+    }
+    let all = format!("copy -q --all-images docker-daemon: --src-daemon-host {host}");
+    let refused = session.run(&format!("{all} oci-archive:all.tar"));
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("choose by tags, which leaves out images without a name"), "{said}");
+    session.ok(&format!("{all} --tags * oci-archive:named.tar"));
+    assert_eq!(session.ok("list oci-archive:named.tar").lines().count(), 2);
+}
+
+#[test]
 fn a_socket_without_permission_is_said_to_be_one() {
     let Some(running) = Running::dockerd(|_| Vec::new()) else { return };
     let Some(nobody) = Nobody::new() else { return };

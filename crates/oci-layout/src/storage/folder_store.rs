@@ -16,9 +16,9 @@ use transship_core::{
     Stored, WriteMode, WriteOptions, cancelled,
 };
 use transship_local::{
-    Lock, LockWait, NewFile, Publish, SETTLED, StagedFile, StagedFolder, Target, clean_around,
-    folder_of, is_ours, known_blob, list_folder, make_folder, note_new, open_regular, put_file,
-    shown, sync_folder, write_body,
+    Lock, LockWait, NewFile, Publish, SETTLED, StagedFile, StagedFolder, Target, WORTH_SETTLING,
+    clean_around, folder_of, is_ours, known_blob, list_folder, make_folder, note_new, open_regular,
+    put_file, shown, sync_folder, write_body,
 };
 
 use super::folder::{blob_file, blob_root};
@@ -347,9 +347,17 @@ impl FolderStore {
         Ok(self.state().room.is_none() && look(&self.target)? == Place::Layout)
     }
 
-    /// Waits until the last write to a blob is so old that a later one can be told from it.
+    /// Waits until the last write to a blob is so old that a later one can be told from it, unless the blobs are small: those are not
+    /// noted.
     fn settle(&self) {
-        let last = self.state().last.filter(|_| self.cache.is_set());
+        let last = {
+            let mut state = self.state();
+            if state.put.values().sum::<u64>() < WORTH_SETTLING {
+                state.new.clear();
+                return;
+            }
+            state.last.filter(|_| self.cache.is_set())
+        };
         if let Some(last) = last {
             std::thread::sleep(SETTLED.saturating_sub(last.elapsed()));
         }

@@ -140,7 +140,7 @@ async fn early<'a>(
     };
     let stages = output.staging().is_some();
     let at = output.reference();
-    let why = format!("{at} takes no blobs before it is known what they are for");
+    let why = format!("{at} takes layers only once the manifest is known, which comes last");
     Ok((output, (!stages).then_some(why)))
 }
 

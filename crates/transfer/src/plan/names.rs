@@ -98,7 +98,8 @@ impl<'a> NameTable<'a> {
         match &self.nameless {
             Some((other, of)) if of != digest => {
                 let other = self.sources.reference(*other);
-                Err(unnamed(format!("{other} and {image} would both be without a name: {why}")))
+                let message = format!("{other} and {image} would both be without a name: {why}");
+                Err(unnamed(message).with_hint(NAMED_ALONE))
             }
             _ => {
                 self.nameless = Some((at, digest.clone()));
@@ -112,6 +113,8 @@ impl<'a> NameTable<'a> {
         unnamed(format!("{first} and {second} would both be named {name}"))
     }
 }
+
+const NAMED_ALONE: &str = "give each image a name of its own, copy one of them, or choose by tags, which leaves out images without a name";
 
 fn unnamed(message: String) -> Error {
     Error::new(ErrorKind::InvalidInput, message)
