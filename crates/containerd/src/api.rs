@@ -15,7 +15,7 @@ use tonic::{Code, Request, Status, Streaming};
 use tonic_prost::ProstCodec;
 use transship_core::{Digest, Error, ErrorKind, Result};
 
-use crate::connect::{Connection, NoAnswer, Socket};
+use crate::connect::{BrokenOff, Connection, ENDED, NoAnswer, Socket};
 use crate::lease::Garbage;
 use crate::proto::{
     AbortRequest, AddResourceRequest, CreateImageRequest, CreateLeaseRequest, DeleteImageRequest,
@@ -70,6 +70,15 @@ impl Containerd {
     /// The same, in another namespace.
     pub(crate) fn within(&self, namespace: &str) -> Self {
         Self::new(Arc::clone(&self.socket), namespace)
+    }
+
+    /// Sees that a containerd answers.
+    ///
+    /// # Errors
+    /// Where none does, with its socket.
+    pub(crate) async fn reach(&self) -> Result<()> {
+        let _: VersionResponse = self.unary(VERSION, "Version", Empty {}).await?;
+        Ok(())
     }
 
     /// The version that containerd says of itself. What fails here is no error: this is asked for the sake of one.
@@ -269,17 +278,24 @@ impl Containerd {
         Err(self.error(status).await)
     }
 
-    /// What containerd says has failed, with its version where it is too old.
+    /// What containerd says has failed: with its socket where it cannot be reached, with its version where it is too old.
     pub(crate) async fn error(&self, status: Status) -> Error {
-        if let Some(silent) = status.source().and_then(|source| source.downcast_ref::<NoAnswer>()) {
+        let source = status.source();
+        if let Some(silent) = source.and_then(|source| source.downcast_ref::<NoAnswer>()) {
             return silent.error(&self.socket);
         }
-        let unknown = status.code() == Code::Unimplemented;
+        if let Some(broken) = source.and_then(|source| source.downcast_ref::<BrokenOff>()) {
+            return broken.error(&self.socket);
+        }
         let error = status::error(&status);
-        if !unknown {
+        let at = self.socket.shown();
+        if error.kind() == ErrorKind::Unavailable {
+            let error = error.context(format!("the containerd at {at}"));
+            return if status::is_of_connection(&status) { error.hint(ENDED) } else { error };
+        }
+        if status.code() != Code::Unimplemented {
             return error;
         }
-        let at = self.socket.shown();
         match Box::pin(self.version()).await {
             Some(version) => {
                 error.hint(format!("the containerd at {at} is {version}: 1.2 or later is needed"))

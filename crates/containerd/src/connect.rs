@@ -80,7 +80,7 @@ impl Socket {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .handshake(TokioIo::new(stream))
             .await
-            .map_err(|error| self.unreachable(io::Error::other(error)))?;
+            .map_err(|why| BrokenOff { why, by: Peer::Unknown }.error(self))?;
         tokio::spawn(async move {
             // What fails here fails the calls, too.
             let _ = connection.await;
@@ -134,6 +134,52 @@ impl fmt::Display for NoAnswer {
 
 impl std::error::Error for NoAnswer {}
 
+/// What to do where a containerd has answered before.
+pub(crate) const ENDED: &str = "containerd has ended: look at its log, and start it again";
+
+/// The connection ended before an answer.
+#[derive(Debug)]
+pub(crate) struct BrokenOff {
+    why: hyper::Error,
+    by: Peer,
+}
+
+/// Who is at the other end.
+#[derive(Clone, Copy, Debug)]
+enum Peer {
+    /// One that has answered before.
+    Containerd,
+    /// One that has answered nothing yet: perhaps a program that speaks something else.
+    Unknown,
+}
+
+impl BrokenOff {
+    /// What is said of a socket.
+    pub(crate) fn error(&self, at: &Socket) -> Error {
+        let message = format!("what listens at {} broke off the connection", at.shown());
+        let error = Error::new(ErrorKind::Unavailable, message).caused_by(self.why.to_string());
+        match self.by {
+            Peer::Containerd => error.hint(ENDED),
+            Peer::Unknown => error.hint(format!(
+                "it may be the socket of another program, as docker's: {}",
+                at.elsewhere()
+            )),
+        }
+    }
+}
+
+impl fmt::Display for BrokenOff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the connection was broken off")
+    }
+}
+
+impl std::error::Error for BrokenOff {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.why)
+    }
+}
+
 /// Where else a containerd often listens.
 const USUAL: [&str; 3] = [
     "/run/containerd/containerd.sock",
@@ -174,7 +220,7 @@ impl Service<http::Request<Body>> for Connection {
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Status>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Status>> {
-        self.sender.poll_ready(context).map_err(broken_off)
+        self.sender.poll_ready(context).map_err(|error| broken_off(error, &self.answered))
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
@@ -182,9 +228,10 @@ impl Service<http::Request<Body>> for Connection {
         let (mut sender, answered) = (self.sender.clone(), Arc::clone(&self.answered));
         Box::pin(async move {
             let answer = async {
-                poll_fn(|context| sender.poll_ready(context)).await.map_err(broken_off)?;
-                sender.send_request(request).await.map_err(broken_off)
+                poll_fn(|context| sender.poll_ready(context)).await?;
+                sender.send_request(request).await
             };
+            let answer = async { answer.await.map_err(|error| broken_off(error, &answered)) };
             let limit = match answered.load(Ordering::Relaxed) {
                 false => FIRST_ANSWER,
                 true if deletes => DELETION,
@@ -209,9 +256,10 @@ async fn within<T>(
     })
 }
 
-fn broken_off(error: hyper::Error) -> Status {
+fn broken_off(why: hyper::Error, answered: &AtomicBool) -> Status {
+    let by = if answered.load(Ordering::Relaxed) { Peer::Containerd } else { Peer::Unknown };
     let mut status = Status::unavailable("containerd broke off the connection");
-    status.set_source(Arc::new(error));
+    status.set_source(Arc::new(BrokenOff { why, by }));
     status
 }
 

@@ -12,7 +12,7 @@
 //!
 //! Names are completed as docker completes them: containerd keeps them in full, as `docker.io/library/alpine:3`. Without a
 //! namespace it is the one of the setting `containerd.containerd-namespace`, else of `CONTAINERD_NAMESPACE`, else `default`, as with `ctr` and
-//! `nerdctl`. Kubernetes uses `k8s.io`.
+//! `nerdctl`. Kubernetes uses `k8s.io`. That word alone is refused, for it is no image: `k8s.io//` is the namespace.
 //!
 //! # Which containerd
 //!

@@ -12,6 +12,9 @@ use crate::SCHEME;
 /// The longest name of a namespace, in bytes.
 const NAMESPACE_LIMIT: usize = 76;
 
+/// The namespace of Kubernetes. Alone it is not taken for an image of that name.
+const KUBERNETES: &str = "k8s.io";
+
 /// A parsed locator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Locator {
@@ -52,6 +55,12 @@ impl Locator {
         let (namespace, image) = text.split_once("//").unwrap_or((default_namespace, text));
         let shown = || format!("\"{}\" is no image of containerd", Escaped(text));
         check_namespace(namespace).context(shown)?;
+        if text == KUBERNETES {
+            let error = invalid(format!("{KUBERNETES} is the namespace of Kubernetes"));
+            return Err(error.context(shown()).hint(format!(
+                "{SCHEME}:{KUBERNETES}// is all of it, {SCHEME}:{KUBERNETES}//NAME one image of it"
+            )));
+        }
         let image = Which::parse(image).context(shown)?;
         Ok(Self { namespace: namespace.to_owned(), image })
     }
@@ -130,6 +139,7 @@ mod tests {
             ("k8s.io//", "k8s.io//".to_owned()),
             ("x", "d//docker.io/library/x:latest".to_owned()),
             ("k8s.io//x:1", "k8s.io//docker.io/library/x:1".to_owned()),
+            ("k8s.io:latest", "d//docker.io/library/k8s.io:latest".to_owned()),
             ("h.x:5/y:1", "d//h.x:5/y:1".to_owned()),
             (&format!("q/x@sha256:{HEX}"), format!("d//docker.io/q/x@sha256:{HEX}")),
             (&format!("q/x:1@sha256:{HEX}"), format!("d//docker.io/q/x:1@sha256:{HEX}")),
@@ -166,9 +176,12 @@ mod tests {
             &sha512,
             &upper,
             HEX,
+            "k8s.io",
         ] {
             let error = Locator::parse(text, "d").unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{text}");
         }
+        let error = Locator::parse("k8s.io", "d").unwrap_err();
+        assert!(error.to_string().contains("containerd:k8s.io// is all of it"), "{error}");
     }
 }

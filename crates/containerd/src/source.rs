@@ -9,7 +9,8 @@ use futures_util::stream::{self, BoxStream};
 use tonic::Streaming;
 use transship_core::{
     Body, ByteStream, Descriptor, Digest, Error, ErrorKind, Expect, ImageName, ImageSource,
-    MANIFEST_LIMIT, Manifest, MediaType, Reference, Referrers, Result, ResultExt, parse_digest,
+    LayerType, MANIFEST_LIMIT, Manifest, MediaType, Reference, Referrers, Result, ResultExt,
+    parse_digest,
 };
 
 use crate::api::{self, Containerd};
@@ -51,6 +52,15 @@ impl Source {
             Ok(None) => gone(error),
             _ => error,
         }
+    }
+
+    /// How layers come back that containerd does not keep, as where Kubernetes' nodes save space.
+    fn fetched_again(&self) -> String {
+        let name = self.names.first().map_or_else(|| "NAME".to_owned(), ToString::to_string);
+        let namespace = self.containerd.namespace();
+        format!(
+            "containerd discards layers that it has unpacked where discard_unpacked_layers is set: get them again with ctr -n {namespace} content fetch {name}, or copy the image from its registry"
+        )
     }
 }
 
@@ -148,10 +158,15 @@ impl ImageSource for Source {
     }
 
     async fn blob(&self, of: &Descriptor) -> Result<Body> {
-        match body(&self.containerd, of).await {
-            Err(error) => Err(self.missing(error).await.context(format!("blob {}", of.digest))),
-            opened => opened,
+        let error = match body(&self.containerd, of).await {
+            Ok(body) => return Ok(body),
+            Err(error) => self.missing(error).await.context(format!("blob {}", of.digest)),
+        };
+        let is_layer = LayerType::of(&of.media_type).is_some();
+        if is_layer && error.kind() == ErrorKind::NotFound {
+            return Err(error.hint(self.fetched_again()));
         }
+        Err(error)
     }
 
     async fn holds(&self, of: &Descriptor) -> Result<bool> {

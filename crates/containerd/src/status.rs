@@ -53,7 +53,8 @@ fn is_of_lease(status: &Status) -> bool {
     status.code() == Code::NotFound && status.message().starts_with("lease ")
 }
 
-fn is_of_connection(status: &Status) -> bool {
+/// Whether the connection has failed, and containerd has said nothing.
+pub(crate) fn is_of_connection(status: &Status) -> bool {
     let mut source = status.source();
     while let Some(error) = source {
         if error.is::<hyper::Error>() || error.is::<std::io::Error>() {

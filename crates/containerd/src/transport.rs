@@ -132,6 +132,8 @@ impl Transport for ContainerdStore {
         let locator = Locator::of(at)?;
         let names = names(&locator, how).context(|| at)?;
         let containerd = self.within(&locator);
+        // Where none is, nothing is read for it: that of an engine is a whole save.
+        containerd.reach().await.context(|| at)?;
         if how.mode == Some(WriteMode::Create) {
             refuse_what_is_there(&containerd, &locator, &names).await.context(|| at)?;
         }
@@ -178,7 +180,7 @@ impl Archives for ContainerdStore {
             Some(WriteMode::Create) => {
                 refuse_what_is_there(&containerd, &place, &[]).await.context(|| at)?;
             }
-            _ => {}
+            _ => containerd.reach().await.context(|| at)?,
         }
         let (reference, how) = (at.clone(), how.clone());
         Ok(Box::new(Writer { reference, place, containerd, how, nameless: Nameless::default() }))

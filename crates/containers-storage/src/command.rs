@@ -25,7 +25,8 @@ const CHUNK: usize = 256 << 10;
 /// How many images are asked for at once.
 const AT_ONCE: usize = 100;
 
-/// What leads podman to an API: it is not what a store is asked for by.
+/// What leads podman to an API: it is not what a store is asked for by. Where one is empty it is not set, and podman would take it for an
+/// address.
 const REMOTE: [&str; 2] = ["CONTAINER_HOST", "CONTAINER_CONNECTION"];
 
 /// The command, for one store. Before what a user has named stands `--`: a name that begins with `-` is no flag.
@@ -42,8 +43,9 @@ impl Command {
 
     fn command(&self, args: &[&str]) -> tokio::process::Command {
         let mut command = tokio::process::Command::new(&self.program);
-        if !self.store.is_own() {
-            for variable in REMOTE {
+        for variable in REMOTE {
+            let is_empty = std::env::var_os(variable).is_some_and(|value| value.is_empty());
+            if is_empty || !self.store.is_own() {
                 command.env_remove(variable);
             }
         }

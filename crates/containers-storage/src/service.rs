@@ -50,13 +50,15 @@ impl Service {
     pub(crate) async fn open(address: Address, from: &str) -> Result<Self> {
         let at = || format!("podman at {address} (from {from})");
         let ping = address.ask(Method::GET, "/libpod/_ping");
-        let ping = address.first(ping).await.context(at)?;
+        let ping = match address.first(ping).await {
+            // docker's engines know no such path.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Unsupported) => {
+                return Err(no_podman().caused_by(error).context(at()));
+            }
+            ping => ping.context(at)?,
+        };
         let theirs = ping.header("Libpod-Api-Version").map(str::to_owned);
-        let theirs = theirs.ok_or_else(|| {
-            Error::new(ErrorKind::Unsupported, "it is no podman")
-                .hint("docker's engines are reached by docker-daemon:")
-                .context(at())
-        })?;
+        let theirs = theirs.ok_or_else(|| no_podman().context(at()))?;
         // An older podman refuses versions that it does not know.
         let major = theirs.split('.').next().and_then(|major| major.parse::<u32>().ok());
         let is_older = major.is_some_and(|major| major < 4);
@@ -92,6 +94,11 @@ impl Service {
     async fn json<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
         parsed(&self.ask(Method::GET, path).await?.all(ANSWER_LIMIT).await?)
     }
+}
+
+fn no_podman() -> Error {
+    Error::new(ErrorKind::Unsupported, "it is no podman")
+        .hint("docker's engines are reached by docker-daemon:")
 }
 
 #[async_trait]

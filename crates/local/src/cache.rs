@@ -213,7 +213,7 @@ fn append(path: &Path, new: &[u8]) -> io::Result<u64> {
     fs::create_dir_all(folder_of(path))?;
     let mut options = OpenOptions::new();
     options.append(true).create(true);
-    sys::keep_private(&mut options);
+    sys::private_without_waiting(&mut options);
     let mut file = options.open(path)?;
     check_ours(&file)?;
     file.write_all(new)?;
@@ -274,6 +274,17 @@ mod tests {
         again.note("a", "2");
         drop(again);
         assert_eq!(path.metadata().unwrap().len(), size, "nothing new, nothing written");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_at_its_path_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("known");
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let cache = opened(&path);
+        cache.note("a", "1");
+        drop(cache);
     }
 
     #[test]

@@ -81,15 +81,16 @@ fn rename_with(_: &Path, _: &Path, _: How) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// A file that is made is for its owner alone.
+/// A file that is made is for its owner alone, and to open it waits for nobody.
 #[cfg(unix)]
-pub(crate) fn keep_private(options: &mut std::fs::OpenOptions) {
+pub(crate) fn private_without_waiting(options: &mut std::fs::OpenOptions) {
     use std::os::unix::fs::OpenOptionsExt;
-    options.mode(0o600);
+    // A pipe at that path would wait for a reader.
+    options.mode(0o600).custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
 }
 
 #[cfg(not(unix))]
-pub(crate) fn keep_private(_: &mut std::fs::OpenOptions) {}
+pub(crate) fn private_without_waiting(_: &mut std::fs::OpenOptions) {}
 
 /// Whether it is this user's.
 #[cfg(unix)]

@@ -154,6 +154,8 @@ async fn a_read_that_is_cut_anywhere_is_an_error() {
             let cut = cutting(&running, limit);
             let error = image.read(&cut.store(), "x:1").await.unwrap_err();
             assert!(error.retryable(), "{way} at {limit}: {error}");
+            let at = format!("{} (from the option containerd-address)", cut.socket());
+            assert!(error.to_string().contains(&at), "{way} at {limit}: {error}");
         }
     }
     assert!(running.is_tidy("default"));

@@ -1,7 +1,7 @@
 //! Errors as people meet them.
 
 use transship_containerd::ContainerdStore;
-use transship_core::{Error, ErrorKind, ReadOptions, Settings, Transport};
+use transship_core::{Error, ErrorKind, ReadOptions, Settings, Transport, WriteOptions, sha256};
 
 use super::sample::Sample;
 use super::server::Running;
@@ -20,6 +20,33 @@ async fn a_socket_that_is_not_there_is_named() {
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     let text = error.to_string();
     assert!(text.contains("/nowhere/c.sock") && text.contains("CONTAINERD_ADDRESS"), "{text}");
+}
+
+#[tokio::test]
+async fn a_place_without_a_containerd_is_refused_before_anything_is_read_for_it() {
+    let (store, how) = (at("/nowhere/c.sock"), WriteOptions::default());
+    let (one, all) = (store.parse("x:1").unwrap(), store.parse("").unwrap());
+    let image = store.destination(&one, &how).await.map(drop);
+    let images = store.archives().unwrap().write(&all, &how).await.map(drop);
+    for error in [image, images].map(Result::unwrap_err) {
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+        assert!(error.to_string().contains("no containerd answers at /nowhere/c.sock"), "{error}");
+    }
+}
+
+/// As Kubernetes' nodes have it that save space.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_layer_that_containerd_has_discarded_says_how_it_comes_back() {
+    let Some(running) = Running::start("discarded") else { return };
+    let (store, image) = (running.store(), Sample::new(&["a"], 5000));
+    image.write(&store, "k8s.io//x:1").await.unwrap();
+    let layer = sha256(&image.layers[0]).to_string();
+    running.ctr_ok("k8s.io", &["content", "rm", &layer]);
+    let error = image.read(&store, "k8s.io//x:1").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+    let hint = error.advice().unwrap().to_string();
+    let fetch = "ctr -n k8s.io content fetch docker.io/library/x:1";
+    assert!(hint.contains("discard_unpacked_layers") && hint.contains(fetch), "{hint}");
 }
 
 #[tokio::test]

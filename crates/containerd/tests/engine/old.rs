@@ -1,6 +1,8 @@
 //! What Debian's containerd cannot be made to show: one that is too old, and what is no containerd. It speaks gRPC, and knows few calls.
 
 use std::convert::Infallible;
+use std::io::{Read as _, Write as _};
+use std::path::Path;
 
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
@@ -47,15 +49,50 @@ fn answer(request: &Request<Incoming>, version: Option<&str>) -> Response<String
     answer.header("grpc-status", status).body(body).unwrap()
 }
 
+/// A server of another program: it says something that is no gRPC, or nothing, and closes.
+fn start_another(says: &'static str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir_in("/tmp").unwrap();
+    let listener = std::os::unix::net::UnixListener::bind(folder.path().join("s")).unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            if !says.is_empty() {
+                let _ = stream.read(&mut [0; 4096]);
+                let _ = stream.write_all(says.as_bytes());
+            }
+        }
+    });
+    folder
+}
+
 async fn failures(version: Option<&'static str>) -> [Error; 3] {
-    let folder = start(version);
-    let store = store(folder.path());
+    failures_at(start(version).path()).await
+}
+
+async fn failures_at(folder: &Path) -> [Error; 3] {
+    let store = store(folder);
     let at = store.parse("x:1").unwrap();
     let read = store.source(&at, &ReadOptions::default()).await.map(drop);
     let write = Sample::new(&["a"], 10).write(&store, "x:1").await.map(drop);
     let all = store.parse("").unwrap();
     let list = store.archives().unwrap().read(&all, &ReadOptions::default()).await.map(drop);
     [read, write, list].map(Result::unwrap_err)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_speaks_no_grpc_may_be_another_program() {
+    let docker = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n400 Bad Request";
+    for says in [docker, "OK\n", ""] {
+        let folder = start_another(says);
+        let at = format!("{}/s (from the option containerd-address)", folder.path().display());
+        for error in failures_at(folder.path()).await {
+            assert_eq!(error.kind(), ErrorKind::Unavailable, "{says}: {error}");
+            assert!(error.to_string().contains(&at), "{says}: {error}");
+            let hint = error.advice().unwrap().to_string();
+            let another = hint.contains("another program") && hint.contains("CONTAINERD_ADDRESS");
+            assert!(another, "{says}: {error}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -67,6 +67,10 @@ impl Proxy {
         Self { folder, ways }
     }
 
+    pub(crate) fn socket(&self) -> String {
+        self.folder.path().join("s").display().to_string()
+    }
+
     pub(crate) fn store(&self) -> ContainerdStore {
         store(self.folder.path())
     }

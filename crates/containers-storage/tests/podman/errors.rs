@@ -8,19 +8,19 @@ use transship_core::{Error, ErrorKind};
 
 use super::*;
 
-/// Something that listens, and says the same to all that is asked but a ping.
+/// Something that listens, and says the same to all that is asked but a ping that it knows.
 struct Listening {
     folder: tempfile::TempDir,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Listening {
-    /// With the headers of a ping, and the status and the body of all else.
-    fn start(ping: &'static str, status: u16, body: &'static str) -> Self {
+    /// With the headers of a ping, where it knows one, and the status and the body of all else.
+    fn start(ping: impl Into<Option<&'static str>>, status: u16, body: &'static str) -> Self {
         let folder = tempfile::tempdir_in("/tmp").unwrap();
         let listener = UnixListener::bind(folder.path().join("s")).unwrap();
         let asked = Arc::<Mutex<Vec<String>>>::default();
-        let noted = Arc::clone(&asked);
+        let (noted, ping) = (Arc::clone(&asked), ping.into());
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
@@ -28,8 +28,10 @@ impl Listening {
                 // One who has gone asks for nothing.
                 let Some(Ok(first)) = lines.next() else { continue };
                 let path = first.split(' ').nth(1).unwrap().to_owned();
-                let (status, headers, body) =
-                    if path.ends_with("/_ping") { (200, ping, "OK") } else { (status, "", body) };
+                let (status, headers, body) = match ping.filter(|_| path.ends_with("/_ping")) {
+                    Some(headers) => (200, headers, "OK"),
+                    None => (status, "", body),
+                };
                 noted.lock().unwrap().push(path);
                 let size = body.len();
                 let answer = format!(
@@ -89,12 +91,18 @@ async fn one_that_is_too_new_says_what_to_do() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_podman_is_said_to_be_none() {
-    let docker = Listening::start("Api-Version: 1.52\r\n", 200, "[]");
-    let error = docker.failure().await;
-    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
-    assert!(error.to_string().contains("it is no podman"), "{error}");
-    let hint = error.advice().unwrap().to_string();
-    assert!(hint.contains("docker-daemon:"), "{hint}");
+    for docker in [
+        Listening::start("Api-Version: 1.52\r\n", 200, "[]"),
+        // docker 20.10, and a server of files.
+        Listening::start(None, 404, r#"{"message":"page not found"}"#),
+        Listening::start(None, 400, "what?"),
+    ] {
+        let error = docker.failure().await;
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+        assert!(error.to_string().contains("it is no podman"), "{error}");
+        let hint = error.advice().unwrap().to_string();
+        assert!(hint.contains("docker-daemon:"), "{hint}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

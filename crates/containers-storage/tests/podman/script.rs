@@ -312,6 +312,39 @@ async fn names_are_never_flags() {
     }
 }
 
+/// As one that is not set: the command sees neither.
+#[test]
+fn an_empty_variable_leads_nowhere() {
+    let image = sample(1);
+    let id = id(&image);
+    let script = Script::new(&format!(
+        "echo \"${{CONTAINER_HOST-none}} ${{CONTAINER_CONNECTION-none}}\" >>leads\n{}if [ \"$1\" = save ]; then cat save; fi",
+        inspect(&id)
+    ));
+    std::fs::write(script.file("save"), saved(&image)).unwrap();
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "script::child_that_reads"])
+        .env("CONTAINER_HOST", "")
+        .env("CONTAINER_CONNECTION", "")
+        .env("XDG_RUNTIME_DIR", script.folder.path())
+        .env(COMMAND, script.file("podman"))
+        .output()
+        .unwrap();
+    assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
+    let leads = std::fs::read_to_string(script.file("leads")).unwrap();
+    assert!(leads.lines().all(|lead| lead == "none none"), "{leads}");
+}
+
+/// Names the command for [`child_that_reads`].
+const COMMAND: &str = "TRANSSHIP_TEST_PODMAN";
+
+/// Run by [`an_empty_variable_leads_nowhere`]; else it has nothing to do.
+#[tokio::test(flavor = "multi_thread")]
+async fn child_that_reads() {
+    let Ok(command) = std::env::var(COMMAND) else { return };
+    read(&set("podman", &command), "x").await.unwrap();
+}
+
 /// Its time passes as soon as there is nothing to do.
 #[tokio::test(start_paused = true)]
 async fn one_that_hangs_is_an_error() {

@@ -154,8 +154,21 @@ impl Planner<'_> {
         if format == Some(Format::Docker) {
             self.lost.extend(lost_in_docker(manifest)?);
         }
+        self.warn_of_docker_zstd(&layers);
         let config = Arc::new(image.document.config.clone());
         Ok(LeafPlan { manifest: manifest.clone(), format, config, layers })
+    }
+
+    /// Of layers that become what few readers know: the copy would be found to be of no use elsewhere, and late.
+    fn warn_of_docker_zstd(&mut self, layers: &[LayerPlan]) {
+        let becomes = |layer: &LayerPlan| {
+            let to = &layer.media_type;
+            to.as_ref() == media_types::DOCKER_LAYER_ZSTD && *to != layer.source.media_type
+        };
+        let few = "containerd and BuildKit read zstd layers in docker's format; skopeo and podman refuse them, and read them in OCI's";
+        if layers.iter().any(becomes) && !self.warnings.iter().any(|warning| warning == few) {
+            self.warnings.push(few.to_owned());
+        }
     }
 
     /// Artifacts are copied as they are, or not at all.

@@ -15,6 +15,9 @@ use crate::locked;
 use blob::{BlobKey, BlobTruth};
 use walk::{Use, Walk};
 
+/// How many blobs are checked at once at least.
+const WIDTH: usize = 4;
+
 /// Reads images again and checks everything that their roots reach: that the manifests and blobs are there, that their
 /// digests and sizes are true, that configs are configs with as many diff IDs as there are layers, and that each layer,
 /// decompressed, has its diff ID. Manifests that are about the image (its referrers) are checked too.
@@ -109,7 +112,7 @@ impl Verifier {
         Self::default()
     }
 
-    /// Sets how many blobs are checked at once; else it is the number of processors.
+    /// Sets how many blobs are checked at once; else it is the number of processors, and 4 at least: a remote place is waited for.
     #[must_use]
     pub fn jobs(mut self, jobs: NonZeroUsize) -> Self {
         self.jobs = Some(jobs);
@@ -184,7 +187,8 @@ impl Verifier {
     }
 
     fn width(&self) -> usize {
-        self.jobs.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get)
+        let processors = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        self.jobs.map_or_else(|| processors().max(WIDTH), NonZeroUsize::get)
     }
 }
 

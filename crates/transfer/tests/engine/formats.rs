@@ -109,16 +109,19 @@ async fn docker_gets_zstd_only_on_request() {
             o.format = Some(Format::Docker);
             o.compress = compress;
         });
-        copy(&zstd(), &at, options).await.unwrap();
+        let report = copy(&zstd(), &at, options).await.unwrap();
         assert_eq!(value(&root(&at))["layers"][1]["mediaType"], gets, "{compress:?}");
+        let few = report.images[0].warnings.iter().any(|text| text.contains("zstd layers"));
+        assert_eq!(few, gets == media_types::DOCKER_LAYER_ZSTD, "{compress:?}");
     }
     // One that docker's format has already stays.
     let from = Memory::new("from");
     let before = Image::of(LayerForm::Zstd).docker().put(&from);
     from.show(&[], &before);
     let at = Memory::new("to");
-    copy(&from, &at, TransferOptions::default()).await.unwrap();
+    let report = copy(&from, &at, TransferOptions::default()).await.unwrap();
     assert_eq!(root(&at), before);
+    assert_eq!(report.images[0].warnings, [""; 0]);
 }
 
 #[tokio::test]

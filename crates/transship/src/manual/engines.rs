@@ -303,6 +303,9 @@
 //! | zstd compression is not supported for docker images | podman pulled it so itself, and cannot save it: copy it from where it came, or `podman push` it |
 //! | no containerd answers at ... | start it, or name its socket; sockets that are there are listed |
 //! | no permission for the socket ... | containerd's socket belongs to root: `sudo` |
+//! | what listens at ... broke off the connection | containerd has ended, or the socket is another program's, as docker's |
+//! | blob sha256:... is not there, of a layer in containerd | it discards layers that it has unpacked (`discard_unpacked_layers`): `ctr content fetch NAME` gets them again |
+//! | it is no podman | the socket is docker's: use `docker-daemon:` |
 //! | there are no images in the namespace ... of the containerd at ... | another namespace has them: the hint lists those; else another containerd, as that of k3s: name its socket |
 //! | containerd cannot hold sha512:... | it knows sha256 only |
 //! | another client writes the same blob | a copy waits for it; `--lock-timeout` limits that |
