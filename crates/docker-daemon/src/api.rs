@@ -1,5 +1,7 @@
 //! [`Daemon`]: docker's engine, through its API.
 
+use std::fmt;
+
 use async_trait::async_trait;
 use hyper::Method;
 use serde::Deserialize;
@@ -10,6 +12,7 @@ use transship_core::{DockerName, Error, ErrorKind, Reference, Result, ResultExt,
 
 use crate::SCHEME;
 use crate::connect::Address;
+use crate::docker::{ID_IN_FULL, digits_of_id};
 use crate::engine::{Chunks, Engine, Inspected, Listed, Locator, Piece, Store, with_names};
 use crate::find::Surroundings;
 use crate::http::{ANSWER_LIMIT, Answer, Sent, encoded, parsed};
@@ -38,13 +41,19 @@ struct Found {
     store: Store,
 }
 
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the engine at {} (from {})", self.address, self.from)
+    }
+}
+
 impl Found {
     fn path(&self, path: &str) -> String {
         format!("/v{}.{}{path}", self.version.0, self.version.1)
     }
 
     fn says(&self, answer: Result<Answer>) -> Result<Answer> {
-        answer.context(|| format!("the engine at {} (from {})", self.address, self.from))
+        answer.context(|| self.to_string())
     }
 
     /// Whether it says of each manifest that it is whole: since 1.48.
@@ -94,10 +103,17 @@ impl Engine for Daemon {
         let path = format!("/images/{}/json{query}", encoded(image));
         match self.json(Method::GET, &path).await {
             Err(error) if error.kind() == ErrorKind::NotFound => Err(match self.images().await {
-                Ok(images) => with_names(error, images.iter().flat_map(Listed::names)),
+                Ok(images) => missing(error, image, &images),
                 Err(_) => error,
             }),
             done => done,
+        }
+    }
+
+    async fn not_there(&self, error: Error) -> Error {
+        match self.found().await {
+            Ok(found) => error.context(found),
+            Err(_) => error,
         }
     }
 
@@ -110,6 +126,13 @@ impl Engine for Daemon {
             Store::Podman => false,
         };
         Ok(takes_parts.then_some(&self.memory))
+    }
+
+    fn refuses(&self, name: &DockerName) -> Option<&'static str> {
+        // Of an engine that was not asked yet, it is not known.
+        let is_old = self.found.get().is_some_and(|found| found.version < Version(1, 44));
+        let refused = is_old && name.domain().starts_with('[');
+        refused.then_some("docker before 25 takes no address of IPv6 for a host")
     }
 
     async fn tag(&self, image: &str, name: &DockerName) -> Result<()> {
@@ -134,8 +157,9 @@ impl Engine for Daemon {
 
     async fn load(&self, tar: Receiver<Piece>) -> Result<Option<String>> {
         let answer =
-            self.request_for_long(Method::POST, "/images/load?quiet=1", Sent::Tar(tar)).await?;
-        reply::loaded(&answer.all(ANSWER_LIMIT).await?)
+            self.request_for_long(Method::POST, "/images/load?quiet=1", Sent::Tar(tar)).await;
+        let said = async { reply::loaded(&answer?.all(ANSWER_LIMIT).await?) };
+        said.await.map_err(lacks_a_blob)
     }
 }
 
@@ -172,6 +196,30 @@ impl Daemon {
             Err(error) => Err(error.context(format!("the engine at {address} (from {from})"))),
         }
     }
+}
+
+/// The error for an image that is not there, with what is there.
+fn missing(error: Error, image: &str, images: &[Listed]) -> Error {
+    let name = DockerName::parse(image).ok();
+    let name = name.as_ref().filter(|name| name.digest().is_none());
+    let digits = name.and_then(|name| name.path().strip_prefix("library/")).and_then(digits_of_id);
+    let Some(digits) = digits else {
+        return with_names(error, images.iter().flat_map(Listed::names));
+    };
+    let begins = |id: &&str| id.strip_prefix("sha256:").is_some_and(|all| all.starts_with(digits));
+    match images.iter().map(|image| &*image.id).find(begins) {
+        Some(id) => error.hint(format!("{ID_IN_FULL}: {id}")),
+        None => error.hint(ID_IN_FULL),
+    }
+}
+
+/// Says of a load that was refused for want of a blob what may have been left out.
+fn lacks_a_blob(error: Error) -> Error {
+    let said = error.message();
+    if said.contains("no such file") && said.contains("blobs/sha256/") {
+        return error.hint("if layers of the image are not to be distributed, they were left out, and this engine takes no image without them");
+    }
+    error
 }
 
 const WITHOUT_A_VERSION: &str =

@@ -11,7 +11,7 @@ use transship_core::{
     LayerType, Manifest, MediaType, Notice, Result, ResultExt, parse_digest,
 };
 
-use crate::destination::{Destination, Writing, broken};
+use crate::destination::{Destination, Writing, broken, is_zstd};
 use crate::engine::{Locator, Store};
 use crate::load::{Load, Reply};
 use crate::nameless::Nameless;
@@ -51,6 +51,7 @@ impl Destination {
     /// Gives what was put or found, all of which has to be put.
     fn begin_again(&self, writing: &mut Writing) -> Vec<Digest> {
         *writing = Writing::NotBegun;
+        self.unpacked().clear();
         let mut all: Vec<_> = self.blobs().drain().map(|(digest, _)| digest).collect();
         all.extend(self.found().drain().map(|(digest, _)| digest));
         all
@@ -121,10 +122,13 @@ impl Destination {
                 image.config.media_type
             ));
         }
-        let zstd = |layer: &Descriptor| {
-            LayerType::of(&layer.media_type).is_some_and(|layer| layer.form == LayerForm::Zstd)
+        // One that was put as another type is there as it was.
+        let as_it_was = |layer: &Descriptor| {
+            is_zstd(Some(&layer.media_type))
+                && self.blobs().contains_key(&layer.digest)
+                && !self.unpacked().contains(&layer.digest)
         };
-        if image.layers.iter().any(zstd) && !self.engine.takes_zstd().await? {
+        if image.layers.iter().any(as_it_was) && !self.engine.takes_zstd().await? {
             let error = Error::new(ErrorKind::Unsupported, "this engine cannot read zstd layers");
             return Err(error.hint("recompress its layers with gzip, or use docker 25 or later"));
         }

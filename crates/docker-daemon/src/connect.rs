@@ -3,21 +3,17 @@
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
-use std::process::Stdio;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::process::Command;
 use tokio_rustls::TlsConnector;
 use transship_core::{Error, ErrorKind, Escaped, Result, run_blocking, without_password};
 
-use crate::connection::Idle;
+use crate::connection::{Idle, Stream};
 use crate::engine::invalid;
-use crate::tls;
+use crate::tls::{self, Ca};
 
 /// Where an engine listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +27,16 @@ pub struct Address {
 enum Place {
     Unix(PathBuf),
     Tcp { host: String, port: u16, base: String, tls: Option<Tls> },
-    Ssh { user: Option<String>, host: String, port: Option<u16>, socket: Option<String> },
+    Ssh(Ssh),
+}
+
+/// A login on another machine, and the socket there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Ssh {
+    user: Option<String>,
+    host: String,
+    port: Option<u16>,
+    socket: Option<String>,
 }
 
 /// The command of an engine: it is run behind ssh, and hints name its ways.
@@ -45,7 +50,10 @@ pub enum Program {
 
 /// TLS is spoken, with the certificates in a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Tls(Option<PathBuf>);
+struct Tls {
+    folder: Option<PathBuf>,
+    ca: Ca,
+}
 
 impl Address {
     /// Reads a host as in `DOCKER_HOST` or `CONTAINER_HOST`. TLS is spoken where a folder with certificates is given.
@@ -56,6 +64,15 @@ impl Address {
         Ok(Self::at(Place::parse(text, certificates)?, program))
     }
 
+    /// The same of a context of docker, whose folder may lack files.
+    pub(crate) fn of_context(text: &str, certificates: Option<PathBuf>) -> Result<Self> {
+        let mut address = Self::parse(text, certificates, Program::Docker)?;
+        if let Place::Tcp { tls: Some(tls), .. } = &mut address.place {
+            tls.ca = Ca::MayBeMissing;
+        }
+        Ok(address)
+    }
+
     /// A socket of this machine.
     pub fn unix(path: PathBuf, program: Program) -> Self {
         Self::at(Place::Unix(path), program)
@@ -63,7 +80,7 @@ impl Address {
 
     fn at(place: Place, program: Program) -> Self {
         let idle = match place {
-            Place::Ssh { .. } => Idle::Kept(Arc::default()),
+            Place::Ssh(_) => Idle::Kept(Arc::default()),
             _ => Idle::NotKept,
         };
         Self { place, program, idle }
@@ -83,7 +100,7 @@ impl Address {
     }
 
     pub(crate) fn is_ssh(&self) -> bool {
-        matches!(self.place, Place::Ssh { .. })
+        matches!(self.place, Place::Ssh(_))
     }
 
     /// A new connection.
@@ -97,49 +114,85 @@ impl Address {
                 let _ = stream.set_nodelay(true);
                 match tls {
                     None => Ok(Stream::of(stream)),
-                    Some(Tls(folder)) => self.tls(stream, host, folder.clone()).await,
+                    Some(tls) => self.tls(stream, host, tls.clone()).await,
                 }
             }
-            Place::Ssh { user, host, port, socket } => {
+            Place::Ssh(ssh) => {
                 let mut command = Command::new("ssh");
-                if let Some(user) = user {
-                    command.args(["-l", user]);
-                }
-                if let Some(port) = port {
-                    command.args(["-p", &port.to_string()]);
-                }
+                command.args(ssh.login());
                 // So that it notices itself when the other side has gone.
                 command.args(["-o", "ConnectTimeout=30", "-o", "ServerAliveInterval=30"]);
-                command.args(["-T", "--", host]);
-                let (program, option) = match self.program {
-                    Program::Docker => ("docker", "-H"),
-                    Program::Podman => ("podman", "--url"),
-                };
-                command.arg(program);
-                if let Some(socket) = socket {
-                    command.args([option, &format!("unix://{socket}")]);
-                }
-                command.args(["system", "dial-stdio"]);
-                spawned(command).map_err(|error| self.unreachable(error))
+                command.args(["-T", "--", &ssh.host]);
+                command.args(ssh.dial(self.program));
+                Stream::of_process(command).map_err(|error| self.unreachable(error))
             }
         }
     }
 
-    async fn tls(&self, stream: TcpStream, host: &str, folder: Option<PathBuf>) -> Result<Stream> {
-        let config = run_blocking(move |_| tls::client_config(folder.as_deref())).await?;
+    async fn tls(&self, stream: TcpStream, host: &str, tls: Tls) -> Result<Stream> {
+        let Tls { folder, ca } = tls;
+        let config = run_blocking(move |_| tls::client_config(folder.as_deref(), ca)).await?;
         let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())
             .map_err(|error| invalid(format!("{host} is no name of a server")).caused_by(error))?;
         let connector = TlsConnector::from(Arc::new(config));
         let stream = connector.connect(name, stream).await;
-        stream.map(Stream::of).map_err(|error| {
-            self.unreachable(error).hint(
-                "the folder for certificates has ca.pem, cert.pem and key.pem: DOCKER_CERT_PATH",
-            )
-        })
+        stream.map(Stream::of).map_err(|error| self.unreachable(error).hint(tls::FOLDER))
     }
 
     fn unreachable(&self, error: io::Error) -> Error {
         Error::new(ErrorKind::Unavailable, format!("no engine answers at {self}")).caused_by(error)
+    }
+}
+
+/// What is said of an engine that breaks off, or refuses, before its first answer.
+impl Address {
+    /// What may be wrong.
+    pub(crate) fn why_no_answer(&self) -> String {
+        let other = self.program.other();
+        match &self.place {
+            Place::Unix(_) => other.to_owned(),
+            Place::Tcp { tls: None, .. } => format!("{other}; or {}", self.program.wants_tls()),
+            Place::Tcp { tls: Some(Tls { folder, .. }), .. } => match folder {
+                Some(folder) => format!(
+                    "it may want a certificate that it knows: cert.pem and key.pem in {}",
+                    folder.display()
+                ),
+                None => format!("it may want a certificate that it knows: {}", tls::FOLDER),
+            },
+            Place::Ssh(ssh) => {
+                let words = ssh.login().into_iter().chain(["-T".to_owned(), ssh.host.clone()]);
+                let words: Vec<_> = words.chain(ssh.dial(self.program)).collect();
+                format!("this has to work by itself: ssh {}", words.join(" "))
+            }
+        }
+    }
+
+    /// What to do where plain HTTP is refused.
+    pub(crate) fn wants_tls(&self) -> &'static str {
+        self.program.wants_tls()
+    }
+}
+
+impl Ssh {
+    /// Who logs in, and at which port.
+    fn login(&self) -> Vec<String> {
+        let user = self.user.iter().flat_map(|user| ["-l".to_owned(), user.clone()]);
+        let port = self.port.iter().flat_map(|port| ["-p".to_owned(), port.to_string()]);
+        user.chain(port).collect()
+    }
+
+    /// The command there.
+    fn dial(&self, program: Program) -> Vec<String> {
+        let (name, option) = match program {
+            Program::Docker => ("docker", "-H"),
+            Program::Podman => ("podman", "--url"),
+        };
+        let mut words = vec![name.to_owned()];
+        if let Some(socket) = &self.socket {
+            words.extend([option.to_owned(), format!("unix://{socket}")]);
+        }
+        words.extend(["system", "dial-stdio"].map(str::to_owned));
+        words
     }
 }
 
@@ -154,13 +207,10 @@ impl Place {
         match scheme {
             "unix" if rest.is_empty() => Err(wrong("the path is empty")),
             "unix" => Ok(Self::Unix(PathBuf::from(rest))),
-            "ssh" => Self::ssh(rest).map_err(wrong),
+            "ssh" => Ssh::parse(rest).map(Self::Ssh).map_err(wrong),
             "tcp" | "http" | "https" => {
-                let tls = match (scheme, certificates) {
-                    ("https", folder) => Some(Tls(folder)),
-                    ("tcp", Some(folder)) => Some(Tls(Some(folder))),
-                    _ => None,
-                };
+                let speaks_tls = scheme == "https" || scheme == "tcp" && certificates.is_some();
+                let tls = speaks_tls.then_some(Tls { folder: certificates, ca: Ca::Needed });
                 let port = if tls.is_some() { 2376 } else { 2375 };
                 let (authority, base) = rest.split_once('/').unwrap_or((rest, ""));
                 let base = base.trim_end_matches('/');
@@ -175,8 +225,10 @@ impl Place {
             _ => Err(wrong("this scheme is not known")),
         }
     }
+}
 
-    fn ssh(rest: &str) -> Result<Self, &'static str> {
+impl Ssh {
+    fn parse(rest: &str) -> Result<Self, &'static str> {
         if rest.contains(['?', '#']) {
             return Err("a query or fragment has no meaning");
         }
@@ -201,7 +253,7 @@ impl Place {
         {
             return Err("ssh would take it for an option");
         }
-        Ok(Self::Ssh { user, host, port, socket })
+        Ok(Self { user, host, port, socket })
     }
 }
 
@@ -271,6 +323,25 @@ impl Program {
 }
 
 impl Program {
+    /// What is said where something else seems to listen.
+    fn other(self) -> &'static str {
+        match self {
+            Self::Docker => {
+                "what listens there may be no engine of docker: DOCKER_HOST, or the option daemon-host, names another one"
+            }
+            Self::Podman => "what listens there may be no podman: CONTAINER_HOST names another one",
+        }
+    }
+
+    fn wants_tls(self) -> &'static str {
+        match self {
+            Self::Docker => {
+                "the port may want TLS: DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH with the folder of ca.pem, cert.pem and key.pem; a context of docker has these files itself"
+            }
+            Self::Podman => "the port may want TLS: https://HOST:PORT",
+        }
+    }
+
     fn start(self) -> &'static str {
         match self {
             Self::Docker => {
@@ -281,14 +352,6 @@ impl Program {
             }
         }
     }
-}
-
-fn spawned(mut command: Command) -> io::Result<Stream> {
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
-    let mut child = command.spawn()?;
-    let pipes = child.stdin.take().zip(child.stdout.take());
-    let (stdin, stdout) = pipes.ok_or_else(|| io::Error::other("ssh has no pipes"))?;
-    Ok(Stream::of(Piped { stdin, stdout, _child: child }))
 }
 
 fn host_and_port(authority: &str) -> Result<(String, Option<u16>), &'static str> {
@@ -312,7 +375,7 @@ impl fmt::Display for Address {
                 let scheme = if tls.is_some() { "https" } else { "tcp" };
                 write!(f, "{scheme}://{host}:{port}{base}")
             }
-            Place::Ssh { user, host, port, socket } => {
+            Place::Ssh(Ssh { user, host, port, socket }) => {
                 f.write_str("ssh://")?;
                 user.iter().try_for_each(|user| write!(f, "{user}@"))?;
                 f.write_str(host)?;
@@ -320,81 +383,6 @@ impl fmt::Display for Address {
                 f.write_str(socket.as_deref().unwrap_or_default())
             }
         }
-    }
-}
-
-trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
-
-/// A connection of any kind.
-pub(crate) struct Stream(Box<dyn Duplex>);
-
-impl Stream {
-    fn of(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
-        Self(Box::new(stream))
-    }
-}
-
-/// A process that is spoken to through its pipes, and ends with the connection.
-struct Piped {
-    stdin: ChildStdin,
-    stdout: ChildStdout,
-    _child: Child,
-}
-
-impl AsyncRead for Piped {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stdout).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for Piped {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stdin).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stdin).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stdin).poll_shutdown(cx)
-    }
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
     }
 }
 

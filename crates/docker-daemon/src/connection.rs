@@ -1,16 +1,22 @@
-//! [`Connection`]: a connection for requests, one after the other; and [`Idle`], where one waits for the next request.
+//! [`Connection`]: a connection for requests, one after the other, over a [`Stream`]; and [`Idle`], where one waits for the next
+//! request.
 
+use std::io;
+use std::pin::Pin;
+use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::runtime::{Handle, Id};
 use tokio::task::JoinHandle;
 
-use crate::connect::Stream;
 use crate::http::Sent;
 
 /// A task that ends with its owner.
@@ -27,17 +33,13 @@ impl<T> Drop for Task<T> {
 #[derive(Debug)]
 pub(crate) struct Connection {
     sender: SendRequest<Sent>,
-    _task: Task<()>,
+    task: Task<hyper::Result<()>>,
 }
 
 impl Connection {
     pub(crate) async fn over(stream: Stream) -> hyper::Result<Self> {
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        let task = tokio::spawn(async move {
-            // What fails here fails the request, too.
-            let _ = connection.await;
-        });
-        Ok(Self { sender, _task: Task(task) })
+        Ok(Self { sender, task: Task(tokio::spawn(connection)) })
     }
 
     /// Sends a request, and waits for the headers of the answer.
@@ -45,7 +47,14 @@ impl Connection {
         &mut self,
         request: Request<Sent>,
     ) -> hyper::Result<Response<Incoming>> {
-        self.sender.send_request(request).await
+        match self.sender.send_request(request).await {
+            // The connection ended before it took the request, and has the reason.
+            Err(error) if error.is_canceled() => {
+                let why = (&mut self.task.0).await.ok().and_then(Result::err);
+                Err(why.unwrap_or(error))
+            }
+            sent => sent,
+        }
     }
 }
 
@@ -91,3 +100,87 @@ impl PartialEq for Idle {
 }
 
 impl Eq for Idle {}
+
+trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
+
+/// A connection of any kind.
+pub(crate) struct Stream(Box<dyn Duplex>);
+
+impl Stream {
+    pub(crate) fn of(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
+        Self(Box::new(stream))
+    }
+
+    /// A process, which is spoken to through its pipes.
+    pub(crate) fn of_process(mut command: Command) -> io::Result<Self> {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn()?;
+        let pipes = child.stdin.take().zip(child.stdout.take());
+        let (stdin, stdout) = pipes.ok_or_else(|| io::Error::other("ssh has no pipes"))?;
+        Ok(Self::of(Piped { stdin, stdout, _child: child }))
+    }
+}
+
+/// A process that is spoken to through its pipes, and ends with the connection.
+struct Piped {
+    stdin: ChildStdin,
+    stdout: ChildStdout,
+    _child: Child,
+}
+
+impl AsyncRead for Piped {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stdout).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Piped {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stdin).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stdin).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stdin).poll_shutdown(cx)
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}

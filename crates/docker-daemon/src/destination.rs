@@ -1,6 +1,6 @@
 //! [`Destination`]: one image being written.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex as Lock, MutexGuard, PoisonError};
 
@@ -18,6 +18,7 @@ use crate::engine::{Engine, Locator, Store};
 use crate::known::Known;
 use crate::load::Load;
 use crate::nameless::{Nameless, Taken};
+use crate::unpacked::unpacked;
 
 /// A blob of at most this many bytes is read before any of it is sent: when it is damaged, the image goes on without it.
 const HELD: u64 = 4 << 20;
@@ -38,6 +39,8 @@ pub(crate) struct Destination {
     pub(crate) writing: Mutex<Writing>,
     /// What was put.
     blobs: Lock<HashMap<Digest, u64>>,
+    /// What of that was sent as the tar that it is of.
+    unpacked: Lock<HashSet<Digest>>,
     /// What the engine has, and was not put.
     found: Lock<HashMap<Digest, u64>>,
     known: OnceCell<Known>,
@@ -75,6 +78,7 @@ impl Destination {
             observer: how.observer.clone(),
             writing: Mutex::new(Writing::NotBegun),
             blobs: Lock::default(),
+            unpacked: Lock::default(),
             found: Lock::default(),
             known: OnceCell::new(),
             manifests: Lock::default(),
@@ -83,6 +87,10 @@ impl Destination {
 
     pub(crate) fn blobs(&self) -> MutexGuard<'_, HashMap<Digest, u64>> {
         self.blobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn unpacked(&self) -> MutexGuard<'_, HashSet<Digest>> {
+        self.unpacked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn found(&self) -> MutexGuard<'_, HashMap<Digest, u64>> {
@@ -109,7 +117,14 @@ impl Destination {
     }
 
     async fn put(&self, expect: Expect, body: Body) -> Result<Stored> {
-        let (stored, body) = self.described(body.expecting(&expect)?).await?;
+        let unpacks = is_zstd(expect.media_type.as_ref()) && !self.engine.takes_zstd().await?;
+        let body = body.expecting(&expect)?;
+        let (stored, size, body) = if unpacks {
+            unpacked(body, spool_folder(self.spool.as_ref())).await?
+        } else {
+            let (stored, body) = self.described(body).await?;
+            (stored.clone(), stored.size, body)
+        };
         let mut writing = self.writing.lock().await;
         if self.blobs().contains_key(&stored.digest) {
             return run_blocking(move |cancel| body.chunks(cancel)?.finish()).await.map(|_| stored);
@@ -120,11 +135,10 @@ impl Destination {
             Writing::Open(load) => load,
             Writing::Loaded(_) | Writing::Broken => return Err(broken()),
         };
-        let sent = stored.clone();
-        let (put, load) = run_blocking(move |cancel| {
-            Ok((load.put_blob(&sent.digest, sent.size, body, cancel), load))
-        })
-        .await?;
+        let digest = stored.digest.clone();
+        let (put, load) =
+            run_blocking(move |cancel| Ok((load.put_blob(&digest, size, body, cancel), load)))
+                .await?;
         match put {
             Ok(_) => {}
             // What it said is the reason.
@@ -135,6 +149,9 @@ impl Destination {
         }
         *writing = Writing::Open(load);
         self.found().remove(&stored.digest);
+        if unpacks {
+            self.unpacked().insert(stored.digest.clone());
+        }
         self.blobs().insert(stored.digest.clone(), stored.size);
         Ok(stored)
     }
@@ -173,8 +190,7 @@ impl ImageDestination for Destination {
             return Ok(want.of_size(size));
         }
         // Such a layer goes with all others: see the commit.
-        let layer = want.media_type.as_ref().and_then(LayerType::of);
-        if self.store == Store::Podman && layer.is_some_and(|layer| layer.form == LayerForm::Zstd) {
+        if self.store == Store::Podman && is_zstd(want.media_type.as_ref()) {
             return Ok(None);
         }
         let (Some(size), Some(memory)) = (want.size, self.engine.memory().await?) else {
@@ -211,6 +227,10 @@ impl ImageDestination for Destination {
     async fn commit(self: Box<Self>, what: Commit<'_>) -> Result<Committed> {
         self.load_and_name(what).await.context(|| &self.reference)
     }
+}
+
+pub(crate) fn is_zstd(media_type: Option<&MediaType>) -> bool {
+    media_type.and_then(LayerType::of).is_some_and(|layer| layer.form == LayerForm::Zstd)
 }
 
 fn accepts(store: Store) -> Accepts {

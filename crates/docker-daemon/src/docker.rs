@@ -27,7 +27,12 @@ impl Kind for Docker {
     }
 
     fn parse(&self, text: &str) -> Result<(Arc<dyn Engine>, Locator)> {
-        Ok((Arc::clone(&self.0), reference::parse(text)?))
+        let parsed = reference::parse(text);
+        let image = parsed.map_err(|error| match digits_of_id(text) {
+            Some(_) => error.hint(ID_IN_FULL),
+            None => error,
+        })?;
+        Ok((Arc::clone(&self.0), image))
     }
 
     fn identity(&self, image: &Locator) -> Identity {
@@ -36,6 +41,15 @@ impl Kind for Docker {
             _ => Identity::unnamed(),
         }
     }
+}
+
+/// How an ID is written. `docker images` shows the first digits alone.
+pub(crate) const ID_IN_FULL: &str = "an ID is written sha256: and all of its 64 digits";
+
+/// A text that was meant as an ID, it seems, or as the beginning of one.
+pub(crate) fn digits_of_id(text: &str) -> Option<&str> {
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    ((12..=64).contains(&text.len()) && text.bytes().all(is_digit)).then_some(text)
 }
 
 const HOST: TransportOption = TransportOption::value(

@@ -34,7 +34,7 @@ pub trait Engine: fmt::Debug + Send + Sync {
     /// How it keeps images.
     async fn store(&self) -> Result<Store>;
 
-    /// Whether it can load layers that are compressed with zstd.
+    /// Whether it can load layers that are compressed with zstd. One that cannot gets their tars.
     async fn takes_zstd(&self) -> Result<bool>;
 
     /// All images.
@@ -351,7 +351,7 @@ pub fn kind_of(words: &str) -> ErrorKind {
         ErrorKind::Conflict
     } else if has(&["permission denied"]) {
         ErrorKind::Denied
-    } else if has(&["archive/tar: invalid tar header", "Digest did not match"]) {
+    } else if has(&["archive/tar: invalid tar header", "Digest did not match", "invalid diffID"]) {
         // A layer is no tar, or not the one that the config says.
         ErrorKind::Corrupt
     } else {

@@ -85,7 +85,13 @@ impl Surroundings {
 
     fn current(&self) -> Result<Option<String>> {
         let Some(config) = &self.config else { return Ok(None) };
-        let found: Option<Config> = document(&config.join("config.json"))?;
+        let path = config.join("config.json");
+        // docker's command goes on where the file is empty, as one that was just made.
+        let Some(bytes) = small_file(&path, "reading").if_found()?.filter(|all| !all.is_empty())
+        else {
+            return Ok(None);
+        };
+        let found: Option<Config> = parsed(&path, &bytes)?;
         Ok(found.and_then(|config| config.current_context).filter(|name| !name.is_empty()))
     }
 
@@ -104,9 +110,12 @@ impl Surroundings {
                 "it skips the check of the server's certificate, which is always made here";
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
-        let tls = config.join("tls").join(&id).join("docker");
-        let folder = self.cert_path.clone().or_else(|| tls.is_dir().then_some(tls));
-        Address::parse(&endpoint.host, folder, Program::Docker)
+        if self.cert_path.is_some() {
+            return Address::parse(&endpoint.host, self.cert_path.clone(), Program::Docker);
+        }
+        // A context that has ever had such files has this folder. If they have gone, it is not spoken to without TLS.
+        let tls = config.join("tls").join(&id);
+        Address::of_context(&endpoint.host, tls.is_dir().then(|| tls.join("docker")))
     }
 }
 
@@ -137,7 +146,11 @@ struct Endpoint {
 
 fn document<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>> {
     let Some(bytes) = small_file(path, "reading").if_found()? else { return Ok(None) };
-    serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+    parsed(path, &bytes).map(Some)
+}
+
+fn parsed<T: for<'de> Deserialize<'de>>(path: &Path, bytes: &[u8]) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|error| {
         Error::new(ErrorKind::Corrupt, format!("{} is malformed", path.display())).caused_by(error)
     })
 }
@@ -184,6 +197,29 @@ mod tests {
         assert_eq!(found(&around).0, "tcp://b:2/base");
         around.tls_verify = true;
         assert_eq!(found(&around).0, "https://b:2/base");
+    }
+
+    #[test]
+    fn an_empty_configuration_is_none() {
+        let folder = config("far");
+        std::fs::write(folder.path().join("config.json"), "").unwrap();
+        let around =
+            Surroundings { config: Some(folder.path().to_owned()), ..Surroundings::default() };
+        assert_eq!(around.engine().unwrap().1, "the default");
+    }
+
+    #[test]
+    fn a_context_that_lost_its_certificates_still_speaks_tls() {
+        let folder = config("far");
+        let tls = folder.path().join("contexts/tls").join(sha256(b"far").digest());
+        let around =
+            Surroundings { config: Some(folder.path().to_owned()), ..Surroundings::default() };
+        std::fs::create_dir_all(tls.join("docker")).unwrap();
+        assert_eq!(around.engine().unwrap().0.to_string(), "https://far:1");
+        std::fs::remove_dir(tls.join("docker")).unwrap();
+        assert_eq!(around.engine().unwrap().0.to_string(), "https://far:1");
+        std::fs::remove_dir(tls).unwrap();
+        assert_eq!(around.engine().unwrap().0.to_string(), "tcp://far:1", "it never had any");
     }
 
     #[test]

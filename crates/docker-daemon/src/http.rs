@@ -43,6 +43,9 @@ const FIRST_ANSWER: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 30
 /// The same behind ssh, which may ask a person for a password.
 const FIRST_ANSWER_BY_SSH: Duration = Duration::from_secs(120);
 
+/// What is said where a connection ends in place of an answer.
+const BROKEN_OFF: &str = "the engine broke off";
+
 /// The body of a request. A tar whose pieces end without [`Piece::End`] is cut off, so that the engine knows that it is not
 /// whole.
 #[derive(Debug)]
@@ -158,8 +161,21 @@ impl Address {
     /// # Errors
     /// Those of the requests; `Unavailable` when it accepts connections and does not answer.
     pub async fn first<T>(&self, requests: impl Future<Output = Result<T>>) -> Result<T> {
+        self.soon(requests).await.map_err(|error| self.at_first(error))
+    }
+
+    async fn soon<T>(&self, requests: impl Future<Output = Result<T>>) -> Result<T> {
         let limit = if self.is_ssh() { FIRST_ANSWER_BY_SSH } else { FIRST_ANSWER };
         within(limit, requests).await?
+    }
+
+    /// What broke off before there was an answer was never an engine, perhaps.
+    fn at_first(&self, error: Error) -> Error {
+        if error.message() != BROKEN_OFF {
+            return error;
+        }
+        let error = error.with_hint(self.why_no_answer());
+        if self.is_ssh() { error.context("no engine answers by ssh") } else { error }
     }
 
     /// Sends a request, and waits for the headers of the answer, which is small.
@@ -170,7 +186,7 @@ impl Address {
         let limit = if method == Method::DELETE { REMOVAL } else { ANSWER };
         let answer =
             async { self.send(self.connection().await?, method, path, Sent::Nothing).await };
-        refused(within(limit, answer).await??).await
+        self.refused(within(limit, answer).await??).await
     }
 
     /// Asks for a save, or sends a load. These take as long as they need, while the engine runs: where it is silent for long, it is
@@ -182,7 +198,20 @@ impl Address {
         let connection = within(ANSWER, self.connection()).await??;
         let mut answer = self.while_it_runs(self.send(connection, method, path, body)).await??;
         answer.engine = Some(self.clone());
-        refused(answer).await
+        self.refused(answer).await
+    }
+
+    async fn refused(&self, answer: Answer) -> Result<Answer> {
+        if answer.status.is_success() {
+            return Ok(answer);
+        }
+        let status = answer.status;
+        let said = answer.all(ANSWER_LIMIT).await.unwrap_or_default();
+        let error = refusal(status, &said);
+        // The words of servers for such a request: "an HTTP request to an HTTPS server".
+        let is_plain =
+            status == StatusCode::BAD_REQUEST && String::from_utf8_lossy(&said).contains("HTTPS");
+        Err(if is_plain { error.hint(self.wants_tls()) } else { error })
     }
 
     async fn send(
@@ -216,7 +245,9 @@ impl Address {
         if let Some(idle) = self.idle().take().await {
             return Ok(idle);
         }
-        Connection::over(self.connect().await?).await.map_err(broken_off)
+        // The handshake of TLS is a large future.
+        let stream = Box::pin(self.connect()).await?;
+        Connection::over(stream).await.map_err(broken_off)
     }
 
     /// Waits for what an engine does at length, as long as it answers a ping. By ssh none is sent, for a connection of its own may ask
@@ -233,21 +264,12 @@ impl Address {
             let ping = async {
                 self.send(self.connection().await?, Method::GET, "/_ping", Sent::Nothing).await
             };
-            if let Err(silent) = self.first(ping).await {
+            if let Err(silent) = self.soon(ping).await {
                 // What was done meanwhile counts.
                 return timeout(Duration::ZERO, &mut work).await.map_err(|_| silent);
             }
         }
     }
-}
-
-async fn refused(answer: Answer) -> Result<Answer> {
-    if answer.status.is_success() {
-        return Ok(answer);
-    }
-    let status = answer.status;
-    let said = answer.all(ANSWER_LIMIT).await.unwrap_or_default();
-    Err(refusal(status, &said))
 }
 
 /// Waits for an engine so long.
@@ -304,11 +326,13 @@ fn request(method: Method, path: &str, body: Sent) -> Result<Request<Sent>> {
 }
 
 fn broken_off(error: hyper::Error) -> Error {
-    cut("the engine broke off", error)
+    cut(BROKEN_OFF, error)
 }
 
 fn cut(what: &'static str, error: hyper::Error) -> Error {
-    Error::new(ErrorKind::Unavailable, what).caused_by(error)
+    Error::new(ErrorKind::Unavailable, what)
+        .caused_by(error)
+        .hint("it may have been stopped: look at the engine's log")
 }
 
 /// A text as a part of a path or a query.

@@ -79,6 +79,7 @@ mod save;
 mod source;
 mod tls;
 mod transport;
+mod unpacked;
 
 pub use docker::{Docker, DockerDaemon};
 pub use known::Memory;

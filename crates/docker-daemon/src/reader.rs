@@ -1,5 +1,6 @@
 //! [`Reader`]: the images of an engine.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -19,6 +20,8 @@ pub(crate) struct Reader {
     entries: Vec<ArchiveEntry>,
     /// Of each entry.
     locators: Vec<Locator>,
+    /// Of each entry, where the save has it.
+    in_save: Vec<usize>,
     engine: Arc<dyn Engine>,
     how: ReadOptions,
     saved: Option<Box<dyn ArchiveReader>>,
@@ -31,13 +34,15 @@ impl Reader {
             Some(passed) => Some(source::reader(passed, &how).await?),
             None => None,
         };
-        let found = match &saved {
-            Some(saved) => of_save(&*engine, &**saved).await?,
-            None => listed(&*engine).await?,
+        let (found, in_save) = match &saved {
+            Some(saved) => {
+                in_order(&*engine, of_save(&*engine, &**saved).await?).await?.into_iter().unzip()
+            }
+            None => (listed(&*engine).await?, Vec::new()),
         };
         let (entries, locators) = found.into_iter().unzip();
         let reference = engine.reference(&Locator::All);
-        Ok(Self { reference, entries, locators, engine, how, saved })
+        Ok(Self { reference, entries, locators, in_save, engine, how, saved })
     }
 }
 
@@ -79,7 +84,8 @@ impl ArchiveReader for Reader {
         let at = self.locator(entry)?;
         let engine = &*self.engine;
         if let Some(saved) = &self.saved
-            && let Some(inner) = saved.entries().get(entry.index)
+            && let Some(inner) = self.in_save.get(entry.index)
+            && let Some(inner) = saved.entries().get(*inner)
         {
             let inner = saved.open(inner).await?;
             return Ok(Box::new(Source::new(engine, at, entry.names.clone(), inner)));
@@ -89,11 +95,17 @@ impl ArchiveReader for Reader {
     }
 }
 
+type Found = (ArchiveEntry, Locator);
+
+fn familiar(raw: &str) -> String {
+    DockerName::parse(raw).map_or_else(|_| raw.to_owned(), |name| name.familiar())
+}
+
 /// What the engine lists, by name.
-async fn listed(engine: &dyn Engine) -> Result<Vec<(ArchiveEntry, Locator)>> {
+async fn listed(engine: &dyn Engine) -> Result<Vec<Found>> {
     let images = engine.images().await?;
     if images.is_empty() {
-        return Err(no_images());
+        return Err(engine.not_there(no_images()).await);
     }
     images
         .iter()
@@ -113,12 +125,32 @@ async fn listed(engine: &dyn Engine) -> Result<Vec<(ArchiveEntry, Locator)>> {
         .collect()
 }
 
+/// The images of a save in the order of the listing, each with its place in the save. docker with a graph driver saves images out of a
+/// map, in another order each time.
+async fn in_order(engine: &dyn Engine, saved: Vec<Found>) -> Result<Vec<(Found, usize)>> {
+    let mut found: Vec<_> = saved.into_iter().zip(0..).collect();
+    if engine.store().await? != Store::GraphDriver {
+        return Ok(found);
+    }
+    let mut places = HashMap::new();
+    for (place, image) in engine.images().await?.into_iter().enumerate() {
+        let names = image.names().filter_map(|name| DockerName::parse(name).ok());
+        places.extend(names.map(|name| (name.to_string(), place)));
+        places.insert(image.id, place);
+    }
+    // What came meanwhile is last.
+    let place = |of: &Locator| places.get(&of.to_string()).copied().unwrap_or(usize::MAX);
+    found.sort_by_key(|((_, locator), _)| place(locator));
+    for (at, ((entry, _), _)) in found.iter_mut().enumerate() {
+        entry.index = at;
+    }
+    Ok(found)
+}
+
 /// What a save has. An image without a name is known by its ID: the digest of its config, or of its root where that is kept.
-async fn of_save(
-    engine: &dyn Engine,
-    saved: &dyn ArchiveReader,
-) -> Result<Vec<(ArchiveEntry, Locator)>> {
-    let keeps_roots = engine.store().await? == Store::Containerd;
+async fn of_save(engine: &dyn Engine, saved: &dyn ArchiveReader) -> Result<Vec<Found>> {
+    let store = engine.store().await?;
+    let keeps_roots = store == Store::Containerd;
     let mut entries = Vec::new();
     for (at, inner) in saved.entries().iter().enumerate() {
         let named = inner.names.iter().find_map(ImageName::docker);
@@ -133,6 +165,10 @@ async fn of_save(
             Locator::Id(id.clone())
         };
         let mut entry = inner.clone();
+        if store != Store::Podman {
+            // As docker lists them: a layout has them in full.
+            entry.raw_names = entry.raw_names.iter().map(|raw| familiar(raw)).collect();
+        }
         // A layout counts each name of an image.
         entry.index = at;
         entry.reference = engine.reference(&locator);

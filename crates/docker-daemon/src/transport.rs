@@ -120,6 +120,8 @@ impl<K: Kind> Transport for Engines<K> {
         how: &WriteOptions,
     ) -> Result<Box<dyn ImageDestination>> {
         let (engine, image) = self.at(at)?;
+        // Which names it refuses may follow from its release.
+        engine.store().await.context(|| at)?;
         let names = names(&*engine, at, &image, how)?;
         if how.mode == Some(WriteMode::Create) {
             refuse_what_is_there(&*engine, &image, &names).await.context(|| at)?;

@@ -85,7 +85,6 @@ fn rename_with(_: &Path, _: &Path, _: How) -> io::Result<()> {
 #[cfg(unix)]
 pub(crate) fn private_without_waiting(options: &mut std::fs::OpenOptions) {
     use std::os::unix::fs::OpenOptionsExt;
-    // A pipe at that path would wait for a reader.
     options.mode(0o600).custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
 }
 

@@ -212,5 +212,5 @@ fn show_names(images: &[One]) -> exit::Result<()> {
         [] => std::slice::from_ref(&image.locator),
         names => names,
     });
-    output::print(&lines.map(|line| format!("{line}\n")).collect::<String>())
+    output::print(&lines.flat_map(|line| [line, "\n"]).collect::<String>())
 }

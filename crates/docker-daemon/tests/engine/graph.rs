@@ -1,15 +1,16 @@
 //! What the engine of the tests makes of a tar, and the tars that it saves, where it is one with a graph driver: it has layers
 //! unpacked, by chain, and configs.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io::Read as _;
+
 use serde_json::{Value, json};
+use transship_archive::{Compression, SNIFF_LEN, decoder, sniff};
 use transship_core::{Digest, DockerName, chain_id, parse_digest, sha256};
 
 use super::release::Saves;
 use super::store::{Fault, State, full};
-use super::tars::{Files, each_file, tar_of};
-
-/// What a layer of zstd begins with.
-const ZSTD: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
+use super::tars::{Content, Files, each_file, tar_of};
 
 /// A layer of an image: its diff ID, and its chain.
 type Known = (Digest, Digest);
@@ -75,30 +76,43 @@ impl State {
             return Err("invalid manifest, layers length mismatch".to_owned());
         }
         let mut new = Vec::new();
-        for ((diff_id, chain), path) in known.iter().zip(paths) {
+        for (at, ((diff_id, chain), path)) in known.iter().zip(paths).enumerate() {
             let chain = chain.to_string();
             if self.chains.contains_key(&chain) {
                 continue;
             }
             let plain = self.plain(file(files, path.as_str().unwrap())?)?;
-            if sha256(&plain) != *diff_id {
-                return Err(format!("invalid diffID for layer: expected {diff_id}"));
+            let is = sha256(&plain);
+            if is != *diff_id {
+                let (want, is) = (diff_id.to_string(), is.to_string());
+                return Err(format!(
+                    "invalid diffID for layer {at}: expected {want:?}, got {is:?}"
+                ));
             }
             new.push((chain, plain));
         }
         self.chains.extend(new);
         let id = sha256(config).to_string();
+        if !self.blobs.contains_key(&id) {
+            self.images.push(id.clone());
+        }
         self.blobs.insert(id.clone(), config.clone());
         Ok(id)
     }
 
+    /// The tar of a layer.
     fn plain(&self, layer: &[u8]) -> Result<Vec<u8>, String> {
-        let is_unreadable = layer.starts_with(&ZSTD) && !self.release.reads_zstd();
+        let form = sniff(&layer[..layer.len().min(SNIFF_LEN)]);
+        let is_unreadable = form == Compression::Zstd && !self.release.reads_zstd();
+        let cut = || "ApplyLayer exit status 1 stdout:  stderr: unexpected EOF".to_owned();
         if is_unreadable || self.fault == Fault::CannotUnpack {
-            return Err("ApplyLayer exit status 1 stdout:  stderr: unexpected EOF".to_owned());
+            return Err(cut());
         }
-        let unpacked = self.unpacked.get(sha256(layer).as_ref());
-        Ok(unpacked.map_or_else(|| layer.to_vec(), Clone::clone))
+        let mut plain = Vec::new();
+        decoder(form, layer).unwrap().read_to_end(&mut plain).map_err(|_| cut())?;
+        each_file(&plain, |_, _| Ok(()))
+            .map_err(|why| format!("ApplyLayer exit status 1 stdout:  stderr: {why}"))?;
+        Ok(plain)
     }
 
     /// The chains of images that are there.
@@ -111,19 +125,18 @@ impl State {
         let config: Value = serde_json::from_slice(&self.blobs[id]).unwrap();
         let layers = layers_of(&self.blobs[id]);
         let size: usize = layers.iter().map(|(_, chain)| self.chains[chain.as_ref()].len()).sum();
-        json!({"Id": id, "RepoTags": self.tags(id), "Size": size,
+        json!({"Id": id, "RepoTags": self.repo_tags(id), "Size": size,
                "Os": config["os"], "Architecture": config["architecture"],
                "RootFS": {"Type": "layers", "Layers": config["rootfs"]["diff_ids"]}})
     }
 
-    /// The tar of images: a folder is filled, and then walked, so that the lists are last.
+    /// The tar of images: a folder is filled, and then walked, so that the lists are last. docker saves no image without layers ("empty
+    /// export - not implemented"), and this does: the kit has no place that takes images and gives back all but those.
     pub(crate) fn save_layers(&self, images: &[String], saves: Saves) -> Vec<u8> {
         let mut saving = Saving::default();
-        let mut done = Vec::new();
-        for id in images.iter().filter_map(|image| self.find(image)) {
-            if done.contains(&id) {
-                continue;
-            }
+        // It has them in a map: their order is none of the listing or the request.
+        let ids: BTreeSet<_> = images.iter().filter_map(|image| self.find(image)).collect();
+        for id in ids {
             let is_name = |image: &&String| **image != id && self.find(image) == Some(id.clone());
             let name = |name: &String| DockerName::parse(name).unwrap().or_latest();
             let names: Vec<_> = images.iter().filter(is_name).map(name).collect();
@@ -131,7 +144,6 @@ impl State {
                 Saves::Folders => self.add_folders(&id, &names, &mut saving),
                 Saves::Layout => self.add_layout(&id, &names, &mut saving),
             }
-            done.push(id);
         }
         saving.end(saves)
     }
@@ -139,18 +151,18 @@ impl State {
     fn add_folders(&self, id: &str, names: &[DockerName], to: &mut Saving) {
         let config = &self.blobs[id];
         let mut paths = Vec::new();
-        for (_, chain) in layers_of(config) {
+        for (diff_id, chain) in layers_of(config) {
             // An ID of docker 1.9, which is made of the chain and more.
             let folder = sha256(format!("v1 {chain}").as_bytes()).digest().to_owned();
             let old = json!({"id": folder, "created": "1970-01-01T00:00:00Z", "os": "linux"});
-            to.files.insert(format!("{folder}/VERSION"), b"1.0".to_vec());
-            to.files.insert(format!("{folder}/json"), old.to_string().into());
+            to.add(&format!("{folder}/VERSION"), "1.0");
+            to.add(&format!("{folder}/json"), old.to_string());
             let path = format!("{folder}/layer.tar");
-            to.files.insert(path.clone(), self.chains[chain.as_ref()].clone());
+            to.add_layer(&diff_id, &path, &self.chains[chain.as_ref()]);
             paths.push(path);
         }
         let path = format!("{}.json", sha256(config).digest());
-        to.files.insert(path.clone(), config.clone());
+        to.add(&path, config.clone());
         to.list.push(json!({"Config": path, "RepoTags": tags(names), "Layers": paths}));
     }
 
@@ -161,8 +173,8 @@ impl State {
         for (diff_id, chain) in layers_of(config) {
             let plain = &self.chains[chain.as_ref()];
             let old = json!({"created": "1970-01-01T00:00:00Z", "id": chain.digest()}).to_string();
-            to.files.insert(path_of(&sha256(old.as_bytes())), old.into());
-            to.files.insert(path_of(&diff_id), plain.clone());
+            to.add(&path_of(&sha256(old.as_bytes())), old);
+            to.add(&path_of(&diff_id), plain.clone());
             let layer =
                 json!({"mediaType": LAYER, "size": plain.len(), "digest": diff_id.to_string()});
             sources.insert(diff_id.to_string(), layer.clone());
@@ -175,7 +187,7 @@ impl State {
             &json!({"mediaType": CONFIG, "size": config.len(), "digest": id}),
         );
         let path = path_of(&sha256(config));
-        to.files.insert(path.clone(), config.clone());
+        to.add(&path, config.clone());
         to.list.push(json!({"Config": path, "RepoTags": tags(names), "Layers": paths, "LayerSources": sources}));
     }
 }
@@ -195,12 +207,31 @@ fn tags(names: &[DockerName]) -> Value {
 /// A folder that is filled.
 #[derive(Default)]
 struct Saving {
-    files: Files,
+    files: BTreeMap<String, Content>,
+    /// Where the layers are that are there, by diff ID.
+    layers: HashMap<Digest, String>,
     list: Vec<Value>,
     index: Vec<Value>,
 }
 
 impl Saving {
+    fn add(&mut self, path: &str, bytes: impl Into<Vec<u8>>) {
+        self.files.insert(path.to_owned(), Content::File(bytes.into()));
+    }
+
+    /// A layer that is there already, above other layers, is a link. Links may come before what they lead to.
+    fn add_layer(&mut self, diff_id: &Digest, path: &str, tar: &[u8]) {
+        match self.layers.get(diff_id) {
+            Some(there) if there != path => {
+                self.files.insert(path.to_owned(), Content::Link(format!("../{there}")));
+            }
+            _ => {
+                self.layers.insert(diff_id.clone(), path.to_owned());
+                self.add(path, tar);
+            }
+        }
+    }
+
     /// A manifest that the engine makes, listed under each name.
     fn add_manifest(&mut self, names: &[DockerName], layers: &[Value], config: &Value) {
         let manifest =
@@ -219,18 +250,17 @@ impl Saving {
         if names.is_empty() {
             self.index.push(entry.clone());
         }
-        self.files.insert(path_of(&digest), manifest.into());
+        self.add(&path_of(&digest), manifest);
     }
 
     fn end(mut self, saves: Saves) -> Vec<u8> {
-        let mut add = |path: &str, document: Value| {
-            self.files.insert(path.to_owned(), document.to_string().into());
-        };
-        add("manifest.json", self.list.into());
-        add("repositories", json!({}));
+        let list = Value::from(std::mem::take(&mut self.list));
+        self.add("manifest.json", list.to_string());
+        self.add("repositories", "{}");
         if saves == Saves::Layout {
-            add("index.json", json!({"schemaVersion": 2, "manifests": self.index}));
-            add("oci-layout", json!({"imageLayoutVersion": "1.0.0"}));
+            let index = json!({"schemaVersion": 2, "manifests": self.index});
+            self.add("index.json", index.to_string());
+            self.add("oci-layout", json!({"imageLayoutVersion": "1.0.0"}).to_string());
         }
         tar_of(self.files)
     }

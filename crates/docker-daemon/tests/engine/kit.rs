@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::Receiver;
 use transship_conformance::{
-    ALL, Claims, Digests, Empty, Fixture, Manifests, Outcome, Place, Settings, Taken, is_child, run,
+    ALL, Claims, Digests, Empty, Fixture, Layers, Manifests, Names, Outcome, Place, Settings,
+    Taken, is_child, run,
 };
 use transship_core::{
     DockerName, Error, ErrorKind, Identity, Reference, Result, Settings as Options, Transport,
@@ -16,12 +17,16 @@ use transship_core::{
 use transship_docker_daemon::engine::{Chunks, Engine, Inspected, Listed, Locator, Piece, Store};
 use transship_docker_daemon::{Docker, Engines, Kind, Memory, SCHEME};
 
+use super::release::{Keeps, RELEASES, Release, Saves};
 use super::store::StoreEngine;
-
-const TEST: &str = "kit::laws";
 
 /// What stands between an engine and an image of it.
 const OF: &str = "//";
+
+const ALL_CORNERS: usize = usize::MAX;
+
+/// Of an engine of which one like it has all.
+const CORNERS: usize = 4;
 
 /// The engines run on, whatever runtime a law has.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
@@ -88,6 +93,10 @@ impl Engine for InFolder {
         self.engine.memory().await
     }
 
+    fn refuses(&self, name: &DockerName) -> Option<&'static str> {
+        self.engine.refuses(name)
+    }
+
     async fn tag(&self, image: &str, name: &DockerName) -> Result<()> {
         self.engine.tag(image, name).await
     }
@@ -105,8 +114,9 @@ impl Engine for InFolder {
     }
 }
 
+/// Engines of a release, in the test's process.
 #[derive(Debug)]
-struct InProcess;
+struct InProcess(Release);
 
 impl Fixture for InProcess {
     fn transport(&self) -> Arc<dyn Transport> {
@@ -117,35 +127,62 @@ impl Fixture for InProcess {
         let folder = tempfile::Builder::new().prefix("kit").tempdir_in("/tmp")?;
         let name = folder.path().file_name().map(PathBuf::from).unwrap_or_default();
         let _running = RUNTIME.enter();
-        let engine = StoreEngine::start_in(folder);
+        let engine = StoreEngine::start_in(folder, self.0);
         Ok(Place::new(format!("{}{OF}", name.display()), engine))
     }
 
     fn claims(&self) -> Claims {
-        Claims::engine()
-            .with(Manifests::Kept)
+        let claims = Claims::engine().with(Empty::None).with(Digests::Sha256);
+        match self.0.keeps {
             // A name's place is that of its record.
-            .with(Taken::InItsPlace)
-            .with(Empty::None)
-            .with(Digests::Sha256)
+            Keeps::Blobs => claims.with(Manifests::Kept).with(Taken::InItsPlace),
+            // It unpacks layers.
+            Keeps::Layers(_) if self.0.names_ipv6() => claims.with(Layers::Tars),
+            Keeps::Layers(_) => claims.with(Layers::Tars).with(Names::DockerNotIpv6),
+        }
     }
+}
+
+/// The newest release that saves so.
+fn with_a_graph_driver(saves: Saves) -> Release {
+    let keeps = Keeps::Layers(saves);
+    RELEASES.into_iter().rfind(|release| release.keeps == keeps).unwrap()
 }
 
 #[test]
 fn laws() {
-    if is_child(&InProcess) {
+    hold("kit::laws", Release::USUAL, ALL_CORNERS);
+}
+
+#[test]
+fn laws_of_a_graph_driver_that_saves_folders() {
+    let test = "kit::laws_of_a_graph_driver_that_saves_folders";
+    hold(test, with_a_graph_driver(Saves::Folders), ALL_CORNERS);
+}
+
+#[test]
+fn laws_of_a_graph_driver_that_saves_layouts() {
+    let test = "kit::laws_of_a_graph_driver_that_saves_layouts";
+    hold(test, with_a_graph_driver(Saves::Layout), CORNERS);
+}
+
+/// Holds a release to all laws, in a test of that name, with so many corners of each law.
+fn hold(test: &str, release: Release, corners: usize) {
+    if is_child(&InProcess(release)) {
         return;
     }
     let cases = std::env::var("TRANSSHIP_CASES").ok().and_then(|text| text.parse().ok());
-    let settings = Settings::from_env().with_cases(cases.unwrap_or(1)).with_test(TEST);
+    let settings = Settings::from_env().with_cases(cases.unwrap_or(1)).with_test(test);
     let only = std::env::var("TRANSSHIP_LAW").ok();
-    let settings = settings.with_patience(std::time::Duration::from_secs(60));
+    let settings = settings.with_patience(std::time::Duration::from_secs(60)).with_corners(corners);
     let mut failed = Vec::new();
     for law in ALL.iter().filter(|law| only.as_deref().is_none_or(|only| only == law.name)) {
-        let (outcome, took) = run(Arc::new(InProcess), law, &settings);
+        let (outcome, took) = run(Arc::new(InProcess(release)), law, &settings);
         eprintln!("{:6} ms {}", took.as_millis(), law.name);
-        if let Outcome::Broken { why, .. } = &outcome {
-            failed.push(format!("{}: {why}", law.name));
+        match &outcome {
+            Outcome::Held(_) => {}
+            Outcome::NotClaimed(why) => eprintln!("    not claimed: {why}"),
+            Outcome::Broken { why, .. } => failed.push(format!("{}: {why}", law.name)),
         }
     }
     assert!(failed.is_empty(), "{}", failed.join("\n\n"));

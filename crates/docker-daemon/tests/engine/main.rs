@@ -16,6 +16,7 @@ mod large;
 mod parts;
 mod reached;
 mod real;
+mod refused;
 mod release;
 mod releases;
 mod running;

@@ -35,12 +35,18 @@ pub(crate) async fn behind_tls(port: u16, folder: &Path, name: &str) {
     let bare = folder.join("bare");
     std::fs::create_dir(&bare).unwrap();
     let error = read(&of(&bare), name).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput, "no authority: {error}");
+    assert!(error.to_string().contains("bare/ca.pem"), "{error}");
+    // An authority, and another one.
+    std::fs::copy(folder.join("client/cert.pem"), bare.join("ca.pem")).unwrap();
+    let error = read(&of(&bare), name).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "another authority: {error}");
-    assert!(error.advice().unwrap().to_string().contains("ca.pem"), "{error}");
+    assert!(error.advice().unwrap().to_string().contains("DOCKER_TLS_VERIFY=1"), "{error}");
     std::fs::copy(folder.join("client/ca.pem"), bare.join("ca.pem")).unwrap();
     let error = read(&of(&bare), name).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "no certificate of a client: {error}");
     assert!(error.to_string().contains(&port.to_string()), "{error}");
+    assert!(error.advice().unwrap().to_string().contains("cert.pem and key.pem"), "{error}");
 }
 
 /// What the child process of [`behind_ssh`] reads.

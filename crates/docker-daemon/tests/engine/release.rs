@@ -74,6 +74,11 @@ impl Release {
         self.keeps == Keeps::Blobs || self.api >= 44
     }
 
+    /// Whether the host of a name may be an address of IPv6.
+    pub(crate) fn names_ipv6(&self) -> bool {
+        self.api >= 44
+    }
+
     /// The version that a path asks for, and what stands behind it.
     ///
     /// # Errors

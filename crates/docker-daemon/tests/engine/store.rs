@@ -61,10 +61,10 @@ pub(crate) struct State {
     pub(crate) release: Release,
     /// With a graph driver, these are configs.
     pub(crate) blobs: BTreeMap<String, Vec<u8>>,
+    /// With a graph driver, the IDs of images in the order of the list. docker sorts by the dates of configs, which are one in tests.
+    pub(crate) images: Vec<String>,
     /// Layers as they are unpacked, by chain. None with blobs.
     pub(crate) chains: BTreeMap<String, Vec<u8>>,
-    /// What layers are that are compressed: there is nothing here that unpacks them.
-    pub(crate) unpacked: BTreeMap<String, Vec<u8>>,
     /// The requests but pings: their paths.
     pub(crate) asked: Vec<String>,
     /// Names, or none, and what they stand for.
@@ -78,23 +78,21 @@ pub(crate) struct State {
 
 impl StoreEngine {
     pub(crate) fn start() -> Self {
-        Self::start_in(tempfile::tempdir_in("/tmp").unwrap())
+        Self::of(Release::USUAL)
     }
 
     pub(crate) fn of(release: Release) -> Self {
-        let engine = Self::start();
-        engine.state.lock().unwrap().release = release;
-        engine
+        Self::start_in(tempfile::tempdir_in("/tmp").unwrap(), release)
     }
 
     /// With its socket in a folder.
-    pub(crate) fn start_in(folder: tempfile::TempDir) -> Self {
+    pub(crate) fn start_in(folder: tempfile::TempDir, release: Release) -> Self {
         let listener = UnixListener::bind(folder.path().join("s")).unwrap();
         let state = State {
-            release: Release::USUAL,
+            release,
             blobs: BTreeMap::new(),
+            images: Vec::new(),
             chains: BTreeMap::new(),
-            unpacked: BTreeMap::new(),
             asked: Vec::new(),
             records: Vec::new(),
             fault: Fault::None,
@@ -169,18 +167,27 @@ impl State {
         of.filter_map(|(name, _)| name.as_ref()).collect()
     }
 
+    /// Its names as people write them.
+    pub(crate) fn repo_tags(&self, digest: &str) -> Vec<String> {
+        let names = self.tags(digest).into_iter();
+        names.map(|name| DockerName::parse(name).unwrap().familiar()).collect()
+    }
+
     fn is_last_name(&self, image: &str) -> bool {
         self.find(image).is_none_or(|digest| self.tags(&digest).len() < 2)
     }
 
     fn list(&self) -> Value {
-        let mut digests: Vec<&String> = Vec::new();
+        let mut digests: Vec<&String> = self.images.iter().collect();
         for (_, digest) in &self.records {
             if !digests.contains(&digest) {
                 digests.push(digest);
             }
         }
-        digests.iter().map(|digest| json!({"Id": digest, "RepoTags": self.tags(digest)})).collect()
+        digests
+            .iter()
+            .map(|digest| json!({"Id": digest, "RepoTags": self.repo_tags(digest)}))
+            .collect()
     }
 
     /// What is said of an image to who asks by that API.
@@ -190,13 +197,13 @@ impl State {
         }
         if version < 48 {
             let size = self.layers_size(digest);
-            return json!({"Id": digest, "RepoTags": self.tags(digest), "Size": size});
+            return json!({"Id": digest, "RepoTags": self.repo_tags(digest), "Size": size});
         }
         let mut parts = Vec::new();
         self.parts(digest, false, &mut parts);
         let size = self.blobs.get(digest).map_or(0, Vec::len);
         let media_type = self.document(digest).map(|document| document.media_type().to_string());
-        json!({"Id": digest, "RepoTags": self.tags(digest), "Manifests": parts,
+        json!({"Id": digest, "RepoTags": self.repo_tags(digest), "Manifests": parts,
                "Size": self.layers_size(digest),
                "Descriptor": {"mediaType": media_type, "digest": digest, "size": size}})
     }
@@ -274,6 +281,7 @@ impl State {
         }
         self.blobs.retain(|digest, _| kept.contains(digest));
         if self.release.keeps != Keeps::Blobs {
+            self.images.retain(|id| kept.contains(id));
             let chains = self.chains_in_use();
             self.chains.retain(|chain, _| chains.contains(chain));
         }
@@ -388,6 +396,9 @@ fn of_images(
                 query.split('&').find_map(|q| q.strip_prefix(key)).map(decoded).unwrap()
             };
             let name = format!("{}:{}", value("repo="), value("tag="));
+            if name.starts_with('[') && !state.release.names_ipv6() {
+                return message(400, "invalid reference format");
+            }
             state.tag(digest, name);
             (201, Vec::new())
         }

@@ -166,24 +166,51 @@ pub(crate) fn each_file(
     Ok(())
 }
 
+/// What stands in a tar that is saved.
+pub(crate) enum Content {
+    File(Vec<u8>),
+    /// A link to another file of it.
+    Link(String),
+}
+
+impl From<Vec<u8>> for Content {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::File(bytes)
+    }
+}
+
 /// A tar of files, with their folders, as engines write it.
-pub(crate) fn tar_of(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Vec<u8> {
+pub(crate) fn tar_of<C: Into<Content>>(files: impl IntoIterator<Item = (String, C)>) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
-    let mut add = |path: &str, kind: tar::EntryType, mode: u32, bytes: &[u8]| {
+    let mut add = |path: &str, kind: tar::EntryType, mode: u32, content: Content| {
         let mut header = tar::Header::new_ustar();
         header.set_entry_type(kind);
-        header.set_size(bytes.len() as u64);
         header.set_mode(mode);
-        tar.append_data(&mut header, path, bytes).unwrap();
-    };
-    let mut folders = BTreeSet::new();
-    for (path, bytes) in files {
-        for (at, _) in path.match_indices('/') {
-            if folders.insert(path[..=at].to_owned()) {
-                add(&path[..=at], tar::EntryType::Directory, 0o755, b"");
+        match content {
+            Content::File(bytes) => {
+                header.set_size(bytes.len() as u64);
+                tar.append_data(&mut header, path, &bytes[..]).unwrap();
+            }
+            Content::Link(to) => {
+                header.set_size(0);
+                tar.append_link(&mut header, path, to).unwrap();
             }
         }
-        add(&path, tar::EntryType::Regular, 0o444, &bytes);
+    };
+    let mut folders = BTreeSet::new();
+    for (path, content) in files {
+        for (at, _) in path.match_indices('/') {
+            if folders.insert(path[..=at].to_owned()) {
+                let nothing = Content::File(Vec::new());
+                add(&path[..=at], tar::EntryType::Directory, 0o755, nothing);
+            }
+        }
+        let content = content.into();
+        let (kind, mode) = match content {
+            Content::File(_) => (tar::EntryType::Regular, 0o444),
+            Content::Link(_) => (tar::EntryType::Symlink, 0o777),
+        };
+        add(&path, kind, mode, content);
     }
     tar.into_inner().unwrap()
 }
