@@ -24,7 +24,8 @@ pub trait Fixture: fmt::Debug + Send + Sync + 'static {
     /// What "leaves no trace" and "gives the same" mean at a place: facts under names. What the transport lists and reads
     /// there is always part of it; this is what is beyond, by default every file of the place's own folder.
     ///
-    /// A database gives its rows instead, a registry its blobs and uploads.
+    /// A database gives its rows instead, a registry its blobs and uploads. Names follow from what is there, as digests do, and not from the
+    /// order in which it came, as numbers of rows do: laws compare the snapshots of places that hold the same images.
     ///
     /// # Errors
     /// When it cannot be looked at.

@@ -67,8 +67,12 @@ The peers are Debian packages: .ci/install-peers. A peer that is missing is skip
 interop and faults as the tests do; TRANSSHIP=FILE in the environment names another binary.";
 
 fn main() -> ExitCode {
-    let mut words = std::env::args().skip(1);
+    let mut words = std::env::args().skip(1).peekable();
     let command = words.next().unwrap_or_default();
+    if words.next_if(|word| word == "--help" || word == "-h").is_some() {
+        println!("{HELP}");
+        return ExitCode::SUCCESS;
+    }
     let mut args = Args::new(words);
     let done = match command.as_str() {
         "test" => test::run(&mut args),

@@ -146,7 +146,21 @@ impl fmt::Debug for Decoded<'_> {
     }
 }
 
-/// Decompresses all of a stream into a file, from its start. Gives the number of bytes written.
+/// Decompresses all of a stream into a file, from its start, within the limits for archives. Gives the number of bytes written.
+///
+/// # Errors
+/// `Corrupt` for a malformed or torn stream; `LimitExceeded` when it grows too much or takes too much memory; `Cancelled`; I/O errors,
+/// with the path `from`.
+pub fn decompress(
+    compression: Compression,
+    input: impl Read + Send,
+    from: &Path,
+    to: &File,
+    cancel: &Cancel,
+) -> Result<u64> {
+    spool(compression, input, from, to, Growth::default(), cancel)
+}
+
 pub(crate) fn spool(
     compression: Compression,
     input: impl Read + Send,

@@ -61,7 +61,7 @@ pub mod docker_save;
 pub mod layout;
 mod layout_index;
 
-pub use compression::{RATIO_FREE, RATIO_LIMIT, decoder, takes_too_much_memory};
+pub use compression::{RATIO_FREE, RATIO_LIMIT, decoder, decompress, takes_too_much_memory};
 pub use compressor::{COMPRESSOR_OPTION, Compressor};
 pub use embedded::{check_content, embedded_content};
 pub use gaps::Gaps;

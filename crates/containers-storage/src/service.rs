@@ -52,7 +52,10 @@ impl Service {
         let ping = address.ask(Method::GET, "/libpod/_ping");
         let ping = match address.first(ping).await {
             // docker's engines know no such path.
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Unsupported) => {
+            Err(error)
+                if error.advice().is_none()
+                    && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Unsupported) =>
+            {
                 return Err(no_podman().caused_by(error).context(at()));
             }
             ping => ping.context(at)?,

@@ -130,7 +130,10 @@ impl Engine for Daemon {
 
     fn refuses(&self, name: &DockerName) -> Option<&'static str> {
         // Of an engine that was not asked yet, it is not known.
-        let is_old = self.found.get().is_some_and(|found| found.version < Version(1, 44));
+        let is_old = self
+            .found
+            .get()
+            .is_some_and(|found| found.store != Store::Podman && found.version < Version(1, 44));
         let refused = is_old && name.domain().starts_with('[');
         refused.then_some("docker before 25 takes no address of IPv6 for a host")
     }

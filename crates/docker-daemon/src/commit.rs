@@ -15,6 +15,7 @@ use crate::destination::{Destination, Writing, broken, is_zstd};
 use crate::engine::{Locator, Store};
 use crate::load::{Load, Reply};
 use crate::nameless::Nameless;
+use crate::unpacked::RECOMPRESS;
 
 impl Destination {
     /// Loads an image of which layers were left out. When the engine refuses it, or what it made of it is not the image, all blobs
@@ -130,7 +131,7 @@ impl Destination {
         };
         if image.layers.iter().any(as_it_was) && !self.engine.takes_zstd().await? {
             let error = Error::new(ErrorKind::Unsupported, "this engine cannot read zstd layers");
-            return Err(error.hint("recompress its layers with gzip, or use docker 25 or later"));
+            return Err(error.hint(RECOMPRESS));
         }
         Ok(())
     }

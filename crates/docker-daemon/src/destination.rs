@@ -39,7 +39,7 @@ pub(crate) struct Destination {
     pub(crate) writing: Mutex<Writing>,
     /// What was put.
     blobs: Lock<HashMap<Digest, u64>>,
-    /// What of that was sent as the tar that it is of.
+    /// What of that was sent decompressed.
     unpacked: Lock<HashSet<Digest>>,
     /// What the engine has, and was not put.
     found: Lock<HashMap<Digest, u64>>,

@@ -10,7 +10,7 @@ use rustls::{ClientConfig, RootCertStore};
 use transship_core::{Error, ErrorKind, Result, ResultExt, small_file};
 
 /// Where the files belong.
-pub(crate) const FOLDER: &str = "ca.pem, cert.pem and key.pem are in the folder for certificates: DOCKER_CERT_PATH, which counts with DOCKER_TLS_VERIFY=1";
+pub(crate) const FOLDER: &str = "the folder for certificates needs ca.pem, cert.pem and key.pem: that of a docker context, or DOCKER_CERT_PATH with DOCKER_TLS_VERIFY=1";
 
 /// Whether a folder has to have `ca.pem`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,25 +1,25 @@
-//! Layers of zstd for an engine that cannot read them: they are sent as the tars that they are of.
+//! Layers of zstd for an engine that cannot read them: they are sent decompressed.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use transship_archive::{Compression, RATIO_FREE, RATIO_LIMIT, decoder};
-use transship_core::{Body, Error, ErrorKind, FileRange, Hint, Result, Stored, run_blocking};
-use transship_local::{spool_file, write_all_at};
+use transship_archive::{Compression, decompress};
+use transship_core::{Body, ErrorKind, FileRange, Result, Stored, run_blocking};
+use transship_local::spool_file;
 
-/// How many bytes are unpacked at a time.
-const CHUNK: usize = 1 << 20;
+/// What to do about layers that such an engine cannot get.
+pub(crate) const RECOMPRESS: &str = "recompress its layers with gzip, or use docker 25 or later";
 
-/// What a layer is, and the size and bytes of its tar. That waits in a file: in what is sent, its size stands before it.
+/// What a layer is, and its decompressed size and bytes. These wait in a file, because a tar states sizes before bytes.
 pub(crate) async fn unpacked(layer: Body, folder: PathBuf) -> Result<(Stored, u64, Body)> {
     run_blocking(move |cancel| {
-        let size = layer.size().or(layer.expected().size).unwrap_or_default();
-        let most = size.saturating_mul(RATIO_LIMIT).max(RATIO_FREE);
         let file = spool_file(&folder)?;
         let mut packed = layer.chunks(cancel)?;
-        let size = unpack(&mut packed, most, &file, &folder)?;
+        let size = decompress(Compression::Zstd, &mut packed, &folder, &file, cancel);
+        let size = size.map_err(|error| match error.kind() {
+            ErrorKind::LimitExceeded => error.with_hint(RECOMPRESS),
+            _ => error,
+        })?;
         let stored = packed.finish()?;
         let range = FileRange::new(Arc::new(file), folder.as_path(), 0, size);
         Ok((stored, size, Body::from_file(range)))
@@ -27,34 +27,23 @@ pub(crate) async fn unpacked(layer: Body, folder: PathBuf) -> Result<(Stored, u6
     .await
 }
 
-/// Gives the number of bytes.
-fn unpack(packed: impl Read + Send, most: u64, to: &File, folder: &Path) -> Result<u64> {
-    let mut plain = decoder(Compression::Zstd, packed).map_err(malformed)?;
-    let (mut buffer, mut size) = (vec![0; CHUNK], 0);
-    loop {
-        let n = match plain.read(&mut buffer) {
-            Ok(0) => return Ok(size),
-            Ok(n) => n,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(malformed(error)),
-        };
-        if size + n as u64 > most {
-            let message = format!("its zstd stream grows to more than {most} bytes");
-            return Err(Error::new(ErrorKind::LimitExceeded, message));
-        }
-        write_all_at(to, &buffer[..n], size).map_err(|error| {
-            let error = Error::io("writing the temporary file for a layer in", folder, error);
-            // In place of the hint of a full disk, which is that of the temporary folder.
-            error.with_hint(Hint::ChangeSpoolFolder)
-        })?;
-        size += n as u64;
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// What the layer's own body says comes through; the rest is what the decoder found.
-fn malformed(error: io::Error) -> Error {
-    Error::unwrap_io(error).unwrap_or_else(|error| {
-        Error::new(ErrorKind::Corrupt, "its zstd stream is malformed or was cut off")
-            .caused_by(error)
-    })
+    #[tokio::test]
+    async fn what_cannot_be_decompressed_says_why() {
+        let folder = tempfile::tempdir().unwrap();
+        // A frame with a window of 256 MiB, and one that ends in its header.
+        let large = [0x28, 0xB5, 0x2F, 0xFD, 0x00, 0x90, 0x01, 0x00, 0x00].as_slice();
+        for (bytes, kind) in [(large, ErrorKind::LimitExceeded), (&large[..5], ErrorKind::Corrupt)]
+        {
+            let error = unpacked(Body::from(bytes.to_vec()), folder.path().to_owned()).await;
+            let error = error.unwrap_err();
+            assert_eq!(error.kind(), kind, "{error}");
+            let advice = error.advice().map(ToString::to_string);
+            let is_told = advice.as_deref() == Some(RECOMPRESS);
+            assert_eq!(is_told, kind == ErrorKind::LimitExceeded, "{error}");
+        }
+    }
 }

@@ -18,9 +18,9 @@ use transship_core::{Memo, sha256};
 use crate::target::folder_of;
 use crate::{Lock, Publish, put_file, sys};
 
-/// The size from which on a file is replaced by its newer half, in bytes: some 15,000 answers. Each command
+/// The size from which on a file is replaced by its newer half, in bytes: some 30,000 answers. Each command
 /// reads it, so a larger one would be felt where an image is small.
-const LIMIT: u64 = 2 << 20;
+const LIMIT: u64 = 4 << 20;
 
 /// How many bytes of new answers wait to be written.
 const BUFFER: usize = 64 << 10;

@@ -19,7 +19,7 @@ use crate::{Documents, Entry, Gaps, TarIndex, TarWriter};
 /// copied under it.
 const ROUNDS: usize = 3;
 
-/// Of how many entries of the base it stays known what they are. A cache has room for some 60,000 answers.
+/// Of how many entries of the base it stays known what they are. A cache has room for some 30,000 answers.
 const KNOWN: usize = 1000;
 
 /// Appends entries to an archive, or writes a new one, as [`ArchiveOutput`](crate::ArchiveOutput) promises.

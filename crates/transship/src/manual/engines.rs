@@ -263,7 +263,7 @@
 //! stored in between. On the way to a registry, `dir:`, containerd or another engine, or to an archive that is joined, compressed or goes to a pipe, the
 //! tar is kept in an unnamed temporary file (`--tmpdir`); so it is where layers change form (`--compress`) or a policy on trust is asked first.
 //! [Decision 85](super::decisions) says why. What goes into an engine from elsewhere, and what comes out of containerd, is never stored here,
-//! but for layers of zstd on the way to a docker before 25, which cannot read them: each goes as the tar that it is of, whose size has to be known first.
+//! but for layers of zstd on the way to a docker before 25, which cannot read them: each is decompressed into a temporary file first, because a tar states sizes before bytes.
 //!
 //! So from podman to docker, or from one docker to another, the tar is stored once. That the save says the size of a layer before its bytes is not
 //! enough. docker before 25 does not name a layer by its digest, by which a tar for an engine names it. podman does; but the config
@@ -300,7 +300,7 @@
 //! | no engine answers by ssh | run the `ssh ...` of the hint by itself |
 //! | it answers 400 Bad Request | the port may want TLS: `DOCKER_TLS_VERIFY=1`, `DOCKER_CERT_PATH` |
 //! | reading .../ca.pem: ... | the folder for certificates lacks it |
-//! | open .../blobs/sha256/...: no such file | the image has layers that are not to be distributed, and they were left out |
+//! | open .../blobs/sha256/...: no such file | perhaps the image has layers that are not to be distributed: these are left out |
 //! | there is neither a podman that listens nor a command podman | install podman, or set `CONTAINER_HOST`, or pipe: `podman save \| transship copy docker-archive:- ...` |
 //! | podman's answer has more than 67108864 bytes | the list of images is longer than is read: ask for one image by its name |
 //! | podman ... ended with status ...: ... | podman's own words |

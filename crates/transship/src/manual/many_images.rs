@@ -93,12 +93,13 @@
 //! With `--append`, blobs of `oci-archive:` and plain layers of `docker-archive:` that the archive has are hashed once, too: each append makes
 //! another file, and carries over what was known of the one before, of 1000 entries at most. A write to the archive that transship did not make
 //! ends that. A command waits up to 20 ms for it, so that the last write of its own is a tick old before the archive shows.
+//! What is below 8 MiB, an archive or the new blobs of a layout, is not waited for, and hashed again at the next copy.
 //!
 //! The same file remembers what layers became when they were compressed, by diff ID, encoder and level. The same copy with
 //! `--compress` finds the results at the destination and compresses nothing. So a second run reads manifests and configs and
 //! writes nothing; with `--append`, an archive that has all images under all their names is not rewritten.
 //!
-//! The file has at most some 8 MiB. Damaged lines are ignored, and so is a file that other users can write to. `--no-cache` ignores
+//! The file has at most some 4 MiB: 30,000 answers. Damaged lines are ignored, and so is a file that other users can write to. `--no-cache` ignores
 //! it. The library has no cache unless [`TransferOptions::cache`](crate::TransferOptions::cache) is set.
 //!
 //! # Keeping places up to date

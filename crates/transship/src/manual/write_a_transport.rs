@@ -18,7 +18,7 @@
 //!
 //! | `--on` | a place is | take it for |
 //! |---|---|---|
-//! | `file` | one file, written anew and renamed with each change ([`change_file`](crate::local::change_file)) | a format of archives, an embedded database |
+//! | `file` | one file, written anew and renamed with each change ([`change_file`](crate::local::change_file)) | a format of archives; an embedded database, for which all of `store.rs` is replaced (see [below](#an-embedded-database)) |
 //! | `folder` | a folder with a file for each blob, and a list that is replaced under a lock | a cache, a store by digest |
 //! | `memory` | a value in the process | a service, a client of a server |
 //!
@@ -218,7 +218,8 @@
 //! - *Who opened an image before it was deleted* reads what it was, or an error that is not `NotFound`: its parts are gone
 //!   (`Conflict`), and not absent.
 //! - *What the fixture shows* are rows (`Fixture::snapshot` of the kit), under names that are not those of files: the
-//!   bytes and the size of the file change with each opening, and free pages stay in it.
+//!   bytes and the size of the file change with each opening, and free pages stay in it. The names follow from what is there, as digests
+//!   do: numbers of rows differ between places that hold the same images.
 //! - *Free pages* of a database that copies on write can hold a layer a second time, and its file does not shrink. Claim
 //!   `Space::Pages`: then the file may not grow with each image that shares a layer, and not with each that comes and is deleted.
 //! - *Damage.* redb panics at damaged pages. Catch that where the database is opened and read, and say `Corrupt`.

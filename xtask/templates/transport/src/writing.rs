@@ -88,9 +88,11 @@ impl Begun {
                 lock(&self.found).insert(digest.clone());
                 Ok(Some(stored))
             }
-            // It is put again.
-            Err(e) if matches!(e.kind(), ErrorKind::Corrupt | ErrorKind::NotFound) => Ok(None),
-            Err(e) => Err(e),
+            Err(e) => match e.kind() {
+                // It is damaged, or was deleted meanwhile: it is put again.
+                ErrorKind::Corrupt | ErrorKind::NotFound | ErrorKind::Conflict => Ok(None),
+                _ => Err(e),
+            },
         }
     }
 
