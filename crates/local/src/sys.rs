@@ -182,10 +182,8 @@ pub(crate) fn adopt(new: &File, old: &Metadata) -> io::Result<()> {
         }
     }
     // After the owner: changing that clears bits. Where nothing differs, the file needs no other sync.
-    if new.metadata()?.permissions() == old.permissions() {
-        return Ok(());
-    }
-    new.set_permissions(old.permissions())
+    let is_same = new.metadata()?.permissions() == old.permissions();
+    if is_same { Ok(()) } else { new.set_permissions(old.permissions()) }
 }
 
 #[cfg(not(unix))]
