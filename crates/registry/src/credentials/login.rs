@@ -127,7 +127,7 @@ fn write(path: &Path, text: &[u8]) -> Result<()> {
     File::open(folder)
         .and_then(|folder| folder.sync_all())
         .map_err(|error| Error::io("syncing", folder, error))
-        .context(|| format!("{} is written, and may not survive a power cut", path.display()))
+        .context(|| format!("{} is there, whole, and may not survive a power cut", path.display()))
 }
 
 /// How the name of a temporary file begins, and how many letters and digits follow.
