@@ -161,6 +161,7 @@ pub fn decompress(
     spool(compression, input, from, to, Growth::default(), cancel)
 }
 
+/// As [`decompress`], within limits of its own.
 pub(crate) fn spool(
     compression: Compression,
     input: impl Read + Send,

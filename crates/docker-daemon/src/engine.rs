@@ -34,7 +34,7 @@ pub trait Engine: fmt::Debug + Send + Sync {
     /// How it keeps images.
     async fn store(&self) -> Result<Store>;
 
-    /// Whether it can load layers that are compressed with zstd. One that cannot gets their tars.
+    /// Whether it can load layers that are compressed with zstd. One that cannot gets them decompressed.
     async fn takes_zstd(&self) -> Result<bool>;
 
     /// All images.

@@ -48,7 +48,8 @@ pub(super) async fn sources(
 }
 
 /// Hint for files that are no lists: text in another encoding, archives.
-const FORM: &str = "a list is UTF-8 text, a reference a line; an archive is given as a SOURCE";
+const FORM: &str =
+    "a list is UTF-8 text with one reference per line; an archive is given as a SOURCE";
 
 /// The error of a file of another kind, as an archive, whose lines may be of any length.
 fn no_list() -> Error {
