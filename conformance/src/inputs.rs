@@ -66,6 +66,7 @@ const LABELS: &[(&[&str], &[&str])] = &[
         &["images, as written", "which one is deleted", "by its root"],
     ),
     (&["deleting_beside_writers_loses_nothing"], &["image"]),
+    (&["a_deletion_by_root_takes_no_newer_image"], &["image"]),
     (&["processes_that_delete_take_nothing_else"], &["processes that write"]),
     (&["the_only_image_can_be_deleted"], &["image", "next image", "by its root"]),
     (&["what_a_collection_says_is_true"], &["image that is deleted", "image that stays"]),

@@ -76,8 +76,9 @@ async fn steadily(work: impl Future<Output = Held>) -> Held<Duration> {
     done.map(|()| Duration::from_millis(longest.load(Ordering::Relaxed)))
 }
 
+/// More than is read ahead of who reads it.
 fn shared() -> Layer {
-    Layer::tar(4, 200_000)
+    Layer::tar(4, 2_000_000)
 }
 
 async fn all_work(lab: &Lab, seed: u8) -> Held {

@@ -118,6 +118,7 @@ laws! { $
     the_same_puts_give_the_same_bytes
     many_writers_lose_nothing
     deleting_beside_writers_loses_nothing
+    a_deletion_by_root_takes_no_newer_image
     many_processes_lose_nothing
     processes_that_delete_take_nothing_else
     processes_see_whole_images

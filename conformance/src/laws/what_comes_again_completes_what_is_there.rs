@@ -120,7 +120,10 @@ fn about(lab: &Lab, by: By, seed: u8) -> Held {
         return Ok(());
     }
     let built = Image::simple(seed).build()?;
-    let about = [referrer(&built.root, 1)?, referrer(&built.root, 2)?];
+    let first = referrer(&built.root, 1)?;
+    // What is about what was there already comes later, too.
+    let below = referrer(&first.root, 3)?;
+    let about = [first, below, referrer(&built.root, 2)?];
     lab.step(async {
         let steps: [&[Built]; 3] = [&about[..1], &about, &[]];
         let steps = if joins(lab) { &steps[..] } else { &steps[..2] };

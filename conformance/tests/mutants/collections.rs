@@ -12,7 +12,7 @@ use crate::table::check_table;
 use crate::transport::{Mutant, folder, place};
 
 /// So long a change takes: others write meanwhile.
-const MEANWHILE: Duration = Duration::from_millis(20);
+pub const MEANWHILE: Duration = Duration::from_millis(20);
 
 /// The roots of the images that are there, in their order.
 async fn roots(of: &Mutant, at: &Reference) -> Vec<Digest> {

@@ -379,6 +379,8 @@ faults! {
     DeletedPlaceIsNotFree => "the_only_image_can_be_deleted",
     /// A deletion writes what it read, and what came meanwhile is lost.
     DeletionWritesWhatItRead => "deleting_beside_writers_loses_nothing",
+    /// The root is looked at, and then what has the name is deleted.
+    LooksBeforeItDeletes => "a_deletion_by_root_takes_no_newer_image",
     /// What came since a collection looked is needed by nothing that it knows.
     CollectsWhatCameSince => "deleting_beside_writers_loses_nothing",
     /// By whatever name, the image goes.

@@ -17,7 +17,7 @@ use transship_core::{
 };
 
 use crate::collections::{
-    deletes_otherwise, loses_what_came, say, takes_silently, takes_unreadable,
+    MEANWHILE, deletes_otherwise, loses_what_came, say, takes_silently, takes_unreadable,
 };
 use crate::destination::BrokenDestination;
 use crate::fault::Fault;
@@ -412,6 +412,12 @@ impl Deletion for Mutant {
             }
             Fault::EachRootIsAnother => {
                 Err(Error::new(ErrorKind::Conflict, format!("{at} is another image")))
+            }
+            Fault::LooksBeforeItDeletes => {
+                let look = how.clone().with_mode(DeleteMode::Look);
+                deletion.delete_if(at, root, &look).await?;
+                tokio::time::sleep(MEANWHILE).await;
+                deletion.delete(at, how).await
             }
             _ => deletion.delete_if(at, root, how).await,
         }

@@ -29,7 +29,7 @@ impl Destination {
                 Writing::NotBegun | Writing::Open(_) => {
                     self.found().drain().map(|(digest, _)| digest).collect()
                 }
-                Writing::Loaded(_) | Writing::Broken => self.begin_again(&mut writing),
+                Writing::Loaded(_) | Writing::Broken(_) => self.begin_again(&mut writing),
             });
         }
         match self.load_open(what, &mut writing).await {
@@ -72,7 +72,7 @@ impl Destination {
     pub(crate) async fn load_and_name(&self, what: Commit<'_>) -> Result<Committed> {
         let nameless = {
             let mut writing = self.writing.lock().await;
-            match std::mem::replace(&mut *writing, Writing::Broken) {
+            match std::mem::replace(&mut *writing, Writing::given_up()) {
                 Writing::Loaded(nameless) if nameless.root != what.root.descriptor().digest => {
                     let message = "another image was looked at than is to be committed";
                     return Err(Error::new(ErrorKind::Conflict, message));
@@ -97,10 +97,11 @@ impl Destination {
     }
 
     async fn load_open(&self, what: Commit<'_>, writing: &mut Writing) -> Result<Nameless> {
-        let load = match std::mem::replace(writing, Writing::Broken) {
+        let load = match std::mem::replace(writing, Writing::given_up()) {
             Writing::NotBegun => Load::begin(&self.engine),
             Writing::Open(load) => load,
-            Writing::Loaded(_) | Writing::Broken => return Err(broken()),
+            Writing::Loaded(_) => return Err(broken("the image is loaded already")),
+            Writing::Broken(why) => return Err(broken(&why)),
         };
         self.load(what, load).await
     }

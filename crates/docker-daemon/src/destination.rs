@@ -53,8 +53,15 @@ pub(crate) enum Writing {
     Open(Load),
     /// The engine has it.
     Loaded(Nameless),
-    /// A blob was not whole: so is the tar not.
-    Broken,
+    /// A blob was not whole: so is the tar not. Why.
+    Broken(String),
+}
+
+impl Writing {
+    /// For the time of a step that may be given up.
+    pub(crate) fn given_up() -> Self {
+        Self::Broken("it was given up".to_owned())
+    }
 }
 
 impl Destination {
@@ -130,22 +137,28 @@ impl Destination {
             return run_blocking(move |cancel| body.chunks(cancel)?.finish()).await.map(|_| stored);
         }
         // Also when this future is dropped.
-        let load = match std::mem::replace(&mut *writing, Writing::Broken) {
+        let load = match std::mem::replace(&mut *writing, Writing::given_up()) {
             Writing::NotBegun => Load::begin(&self.engine),
             Writing::Open(load) => load,
-            Writing::Loaded(_) | Writing::Broken => return Err(broken()),
+            Writing::Loaded(_) => return Err(broken("the image is loaded already")),
+            Writing::Broken(why) => {
+                let error = broken(&why);
+                *writing = Writing::Broken(why);
+                return Err(error);
+            }
         };
         let digest = stored.digest.clone();
         let (put, load) =
             run_blocking(move |cancel| Ok((load.put_blob(&digest, size, body, cancel), load)))
                 .await?;
-        match put {
-            Ok(_) => {}
+        if let Err(error) = put {
             // What it said is the reason.
-            Err(error) if error.kind() == ErrorKind::Unavailable => {
-                return Err(load.refusal().await.unwrap_or(error));
-            }
-            Err(error) => return Err(error),
+            let error = match error.kind() {
+                ErrorKind::Unavailable => load.refusal().await.unwrap_or(error),
+                _ => error,
+            };
+            *writing = Writing::Broken(error.to_string());
+            return Err(error);
         }
         *writing = Writing::Open(load);
         self.found().remove(&stored.digest);
@@ -248,9 +261,8 @@ fn accepts(store: Store) -> Accepts {
     accepts
 }
 
-pub(crate) fn broken() -> Error {
-    Error::new(
-        ErrorKind::Conflict,
-        "a blob before this one was not whole: the image has to be sent again",
-    )
+/// Others wait for the blob that was not whole, or come after it: the reason is the same for all.
+pub(crate) fn broken(why: &str) -> Error {
+    let message = "the image has to be sent again, as a blob before this one was not whole";
+    Error::new(ErrorKind::Conflict, message).caused_by(why.to_owned())
 }

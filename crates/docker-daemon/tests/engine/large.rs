@@ -20,10 +20,10 @@ pub(crate) async fn refused(image: &Sample, layer: Vec<u8>, to: &DockerDaemon, n
     let destination = to.destination(&at, &WriteOptions::default()).await.unwrap();
     let expect = Expect::digest(sha256(&image.layer)).with_size(image.layer.len() as u64);
     let body = Body::from_reader(Cursor::new(layer));
-    let error = destination.put_blob(expect, body).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
-    let error = image.put(&*destination).await.unwrap_err();
-    assert!(error.to_string().contains("has to be sent again"), "{error}");
+    let reason = destination.put_blob(expect, body).await.unwrap_err();
+    assert_eq!(reason.kind(), ErrorKind::Corrupt, "{reason}");
+    let text = image.put(&*destination).await.unwrap_err().to_string();
+    assert!(text.contains("has to be sent again") && text.contains(reason.message()), "{text}");
     assert!(destination.commit(Commit::new(&image.root)).await.is_err());
 }
 

@@ -332,6 +332,7 @@
 //! | `what_a_collection_says_is_true` | a dry run says that it frees what an image needs, or what stays looks as if there were nothing |
 //! | `a_collection_waits_for_writers` | the nightly clean-up takes the layers of an image that is being written |
 //! | `many_writers_lose_nothing` | two CI jobs push at once, and one image is gone |
+//! | `a_deletion_by_root_takes_no_newer_image` | a clean-up of old images deletes the one that was pushed a moment ago |
 //! | `deleting_beside_writers_loses_nothing` | old tags are deleted while a job pushes, and the new image is gone, or broken |
 //! | `many_processes_lose_nothing` | the same, where a lock within one program does not help |
 //! | `processes_that_delete_take_nothing_else` | the same by a clean-up in another process |
