@@ -1,0 +1,113 @@
+//! A deletion that is for one root takes no image that gets the name meanwhile.
+
+use std::time::Duration;
+
+use futures_util::future::join;
+use transship_core::{DeleteOptions, Digest, ErrorKind, ImageName, Reference, WriteMode};
+
+use super::one_line;
+use crate::broken::While;
+use crate::lab::{Lab, how, put_missing, try_commit};
+use crate::model::{Built, Image};
+use crate::runner::Kit;
+use crate::strategies::plain_images;
+use crate::{Ability, Broken, Held, Law};
+
+pub(crate) const LAW: Law = Law {
+    name: "a_deletion_by_root_takes_no_newer_image",
+    sentence: "An image that gets a name while another one is deleted by that name and its root stays, whole.",
+    promises: &["Another root is a `Conflict`, and nothing has changed. Nobody comes between"],
+    needs: &[
+        Ability::ManyImages,
+        Ability::Append,
+        Ability::Names,
+        Ability::ManyWriters,
+        Ability::Deletion,
+    ],
+    cost: 4,
+    check,
+};
+
+/// How often the two meet in each case, each time a bit later.
+const ROUNDS: u32 = 6;
+
+/// So much later each time.
+const LATER: Duration = Duration::from_millis(2);
+
+fn check(kit: &Kit) -> Held {
+    kit.each(plain_images(kit.facts()), |lab, image| {
+        let name = ImageName::new("docker.io/library/kit:moves")?;
+        let mut built = of_seed(image, 0)?;
+        let mut shown = lab.step(lab.write(&built, WriteMode::Create, &[name.clone()]))?;
+        for (round, seed) in (1..=ROUNDS).zip(1_u8..) {
+            let (old, at) = (built.root.descriptor().digest.clone(), shown.references.remove(0));
+            built = of_seed(image, seed)?;
+            let met = lab.step(meet(lab, &at, &old, &built, &name, LATER * round))?;
+            let Some(is_committed) = met else {
+                kit.not_able("images are not deleted by their roots");
+                return Ok(());
+            };
+            stays(lab, &built, &name, is_committed)?;
+            let again = lab.step(lab.write(&built, WriteMode::Append, &[name.clone()]))?;
+            shown = again;
+        }
+        Ok(())
+    })
+}
+
+fn of_seed(image: &Image, seed: u8) -> Held<Built> {
+    Image { seed, ..image.clone() }.build()
+}
+
+/// One deletes the old image while another one commits the new one. Gives whether it was committed; `None` where images cannot be
+/// deleted by their roots.
+async fn meet(
+    lab: &Lab,
+    at: &Reference,
+    old: &Digest,
+    new: &Built,
+    name: &ImageName,
+    later: Duration,
+) -> Held<Option<bool>> {
+    let (deleted, committed) = join(delete(lab, at, old), commit(lab, new, name, later)).await;
+    let (is_able, is_committed) = (deleted?, committed?);
+    Ok(is_able.then_some(is_committed))
+}
+
+/// Gives whether that can be done at all.
+async fn delete(lab: &Lab, at: &Reference, root: &Digest) -> Held<bool> {
+    let transport = lab.other_transport();
+    let deletion = transport.deletion().ok_or_else(|| Broken::new("it has no deletion()"))?;
+    match deletion.delete_if(at, root, &DeleteOptions::default()).await {
+        Err(e) if e.kind() == ErrorKind::Unsupported => Ok(false),
+        // The new one was faster.
+        Err(e) if e.kind() == ErrorKind::Conflict => one_line(&e).map(|()| true),
+        done => done.during(|| format!("deleting {at}, if its root is {root}")).map(|()| true),
+    }
+}
+
+async fn commit(lab: &Lab, new: &Built, name: &ImageName, later: Duration) -> Held<bool> {
+    let transport = lab.other_transport();
+    let opened = transport.destination(lab.at(), &how(WriteMode::Append, &[name.clone()])).await;
+    let destination = opened.during(|| "opening a place for an image beside a deletion")?;
+    put_missing(&*destination, new).await?;
+    tokio::time::sleep(later).await;
+    match try_commit(destination, new).await? {
+        // What it found went with the old image.
+        Err(e) if e.kind() == ErrorKind::Conflict => one_line(&e).map(|()| false),
+        done => done.during(|| format!("writing {name} beside a deletion")).map(|_| true),
+    }
+}
+
+fn stays(lab: &Lab, new: &Built, name: &ImageName, is_committed: bool) -> Held {
+    if !is_committed {
+        return Ok(());
+    }
+    let snapshot = lab.snapshot().map_err(|e| e.while_doing("after a deletion by root"))?;
+    let found = snapshot.images().iter().find(|image| image.seen.names.contains(name));
+    let root = &new.root.descriptor().digest;
+    let found = found.ok_or_else(|| {
+        Broken::new(format!("{name} was committed beside a deletion of another root, and is lost: {root}"))
+    })?;
+    found.seen.is(new, lab.facts()).during(|| name.to_string())
+}
