@@ -45,7 +45,8 @@ cargo xtask trace   [--scheme S [--program FILE] [--changes]]
                                                     --changes one that can join, delete and collect
 cargo xtask new-transport NAME [--on memory|file|folder] [--path DIR]
                                                     a crate for a transport, in crates/NAME or elsewhere, that keeps
-                                                    the laws from the start (--check: whether it does)
+                                                    the laws from the start; --on is where it keeps images at first
+                                                    (file: also for a database); --check: whether the scaffold does
 cargo xtask cuts    [--points 100] [--mib 1024] [--seed 1]
                                                     a blob from and to a registry, over connections that break
 cargo xtask differential [--cases 20000] [--seed 1] mutated archives, read by us as a file and as a pipe, by skopeo and by Python

@@ -23,6 +23,7 @@ pub(crate) const LAW: Law = Law {
     promises: &[
         "Methods that are `async` are called within a tokio runtime, which may have a single thread, and do not block it",
         "It may be asked for again, concurrently, and dropped half read.",
+        "A body that is half read holds up no commit to the same place.",
     ],
     needs: &[],
     cost: 8,

@@ -1,5 +1,6 @@
 //! What is committed while others delete and collect in the same place is whole, and what they delete is gone.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
@@ -38,9 +39,6 @@ const IMAGES: u8 = 3;
 
 /// The seed of the first one that is deleted.
 const OLD: u8 = 100;
-
-/// How often is collected meanwhile.
-const COLLECTIONS: u32 = 4;
 
 /// So much later each writer commits than the one before.
 const LATER: Duration = Duration::from_millis(3);
@@ -88,10 +86,15 @@ async fn all_at_once(lab: &Lab, old: &[Reference], new: &[Entry]) -> Held<Vec<bo
         let by = if number % 2 == 0 { By::AWriter } else { By::Itself };
         async move { write(lab, entry, by, LATER * number).await }
     });
-    let others = join(delete_all(lab, old), collect_often(lab));
-    let (written, (deleted, collected)) = join(join_all(writers), others).await;
-    deleted?;
+    let is_over = AtomicBool::new(false);
+    let work = async {
+        let done = join(join_all(writers), delete_all(lab, old)).await;
+        is_over.store(true, Ordering::Relaxed);
+        done
+    };
+    let ((written, deleted), collected) = join(work, collect_until(lab, &is_over)).await;
     collected?;
+    deleted?;
     written.into_iter().collect()
 }
 
@@ -132,12 +135,12 @@ async fn delete_all(lab: &Lab, old: &[Reference]) -> Held {
     Ok(())
 }
 
-async fn collect_often(lab: &Lab) -> Held {
+async fn collect_until(lab: &Lab, is_over: &AtomicBool) -> Held {
     if !lab.has(Ability::Collection) {
         return Ok(());
     }
     let transport = lab.other_transport();
-    for _ in 0..COLLECTIONS {
+    while !is_over.load(Ordering::Relaxed) {
         collect_by(&*transport, lab.at(), CollectMode::Delete, Duration::ZERO).await?;
         tokio::time::sleep(LATER / 2).await;
     }

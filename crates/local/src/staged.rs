@@ -23,8 +23,8 @@ pub enum Publish {
 
 /// A file being written under a name of its own; dropping it removes it.
 ///
-/// Its mode is that of any new file (0666 without the umask). A lock on it keeps others from taking it for stale: who hands it
-/// to a library that locks and unlocks its files, as embedded databases do, gives that up, and stages it in a
+/// Its mode is that of any new file (0666 without the umask). A lock on it keeps others from taking it for stale. A library that
+/// locks and unlocks the file, as some embedded databases do, gives that lock up: stage such a file in a
 /// [`StagedFolder`](crate::StagedFolder) instead.
 #[derive(Debug)]
 pub struct StagedFile {

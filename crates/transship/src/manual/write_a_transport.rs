@@ -213,8 +213,11 @@
 //!   that writes keeps all readers out. Do not open such a database inside `change_file`. Take a
 //!   [`Lock`](crate::local::Lock), shared to read and exclusive to write, and give the database the file that is locked. Keep it
 //!   open for a moment only: a body that is being read must not stop a commit, so read a few MiB at each opening.
-//! - *A new place* is a database that is [staged beside](crate::local::StagedFile::beside) the path and renamed. Opened at the
-//!   path itself, a commit that is refused leaves an empty database behind.
+//! - *A new place* is a database that is staged beside the path and renamed: in a [`StagedFile`](crate::local::StagedFile)
+//!   if the database does not lock its file (redb with a `StorageBackend` of yours), or else in a
+//!   [`StagedFolder`](crate::local::StagedFolder). Opened at the path itself, a commit that is refused leaves an empty database behind.
+//! - *Limits* that large images alone reach, such as the size of a transaction, are never met with the kit's images, of a few MiB.
+//!   Make them small where `cfg!(debug_assertions)` holds.
 //! - *Who opened an image before it was deleted* reads what it was, or an error that is not `NotFound`: its parts are gone
 //!   (`Conflict`), and not absent.
 //! - *What the fixture shows* are rows (`Fixture::snapshot` of the kit), under names that are not those of files: the
