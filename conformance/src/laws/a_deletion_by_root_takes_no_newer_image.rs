@@ -1,5 +1,6 @@
 //! A deletion that is for one root takes no image that gets the name meanwhile.
 
+use std::slice;
 use std::time::Duration;
 
 use futures_util::future::join;
@@ -38,7 +39,7 @@ fn check(kit: &Kit) -> Held {
     kit.each(plain_images(kit.facts()), |lab, image| {
         let name = ImageName::new("docker.io/library/kit:moves")?;
         let mut built = of_seed(image, 0)?;
-        let mut shown = lab.step(lab.write(&built, WriteMode::Create, &[name.clone()]))?;
+        let mut shown = lab.step(lab.write(&built, WriteMode::Create, slice::from_ref(&name)))?;
         for (round, seed) in (1..=ROUNDS).zip(1_u8..) {
             let (old, at) = (built.root.descriptor().digest.clone(), shown.references.remove(0));
             built = of_seed(image, seed)?;
@@ -48,7 +49,7 @@ fn check(kit: &Kit) -> Held {
                 return Ok(());
             };
             stays(lab, &built, &name, is_committed)?;
-            let again = lab.step(lab.write(&built, WriteMode::Append, &[name.clone()]))?;
+            let again = lab.step(lab.write(&built, WriteMode::Append, slice::from_ref(&name)))?;
             shown = again;
         }
         Ok(())
@@ -88,7 +89,7 @@ async fn delete(lab: &Lab, at: &Reference, root: &Digest) -> Held<bool> {
 
 async fn commit(lab: &Lab, new: &Built, name: &ImageName, later: Duration) -> Held<bool> {
     let transport = lab.other_transport();
-    let opened = transport.destination(lab.at(), &how(WriteMode::Append, &[name.clone()])).await;
+    let opened = transport.destination(lab.at(), &how(WriteMode::Append, slice::from_ref(name))).await;
     let destination = opened.during(|| "opening a place for an image beside a deletion")?;
     put_missing(&*destination, new).await?;
     tokio::time::sleep(later).await;
