@@ -38,7 +38,7 @@ pub struct OutputOptions {
     /// As in [`WriteOptions`](transship_core::WriteOptions): what goes to a pipe or is compressed, and whose size is not
     /// known before it has passed, is stored there, one entry at a time.
     pub spool: Option<PathBuf>,
-    /// Without one the path's suffix says whether a new archive is compressed.
+    /// Without one the path's suffix says whether and how a new archive is compressed.
     pub compressor: Option<Compressor>,
     /// Where it is kept which entries of the archive that is joined were found true.
     pub cache: Cache,
@@ -157,7 +157,10 @@ struct New {
 
 impl New {
     fn begin(path: &Path, publish: Publish, options: &OutputOptions) -> Result<(Self, TarWriter)> {
-        let compressor = options.compressor.unwrap_or_else(|| Compressor::by_suffix(path));
+        let compressor = match options.compressor {
+            Some(compressor) => compressor,
+            None => Compressor::by_suffix(path)?,
+        };
         let (draft, sink) = if let Some(sink) = sink_at(path, publish)? {
             (None, sink)
         } else {
