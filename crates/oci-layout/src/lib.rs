@@ -142,6 +142,6 @@ impl Kind {
     }
 
     fn place(self, at: &Reference) -> Result<Locator> {
-        Locator::parse(at.locator_in(self.scheme())?)
+        Locator::of_place(at.locator_in(self.scheme())?)
     }
 }
