@@ -75,7 +75,7 @@ pub(super) fn stream(reading: Reading, first: Part, slot: Option<Slot>) -> ByteS
         };
         let reading = pieces.reading;
         let part = match part {
-            Some(part) => part,
+            Some(part) => *part,
             None => reading.open(at).await?,
         };
         let rest: ByteStream = Box::pin(chunks.chain(reading.stream(part, at, slot)));
@@ -105,7 +105,7 @@ enum Missing {
     Rest {
         at: u64,
         /// An answer with bytes of the blob, though not with those that were asked for.
-        part: Option<Part>,
+        part: Option<Box<Part>>,
     },
     /// It has been asked for as often as anything is, and is not asked for in another way at once.
     Failed(Error),
@@ -156,7 +156,7 @@ async fn read_into(
             Ok(part) if is_piece(&part, at) => part,
             Ok(part) => {
                 let part = Some(part).filter(|part| part.answer.status == StatusCode::OK);
-                return Some(Missing::Rest { at, part });
+                return Some(Missing::Rest { at, part: part.map(Box::new) });
             }
             Err(error) => return Some(Missing::after(error, at)),
         },
