@@ -19,6 +19,12 @@ pub const COMPRESSOR_OPTION: TransportOption = TransportOption::value(
 )
 .writing();
 
+/// Ends of names that say how a tar is compressed, as nothing is that is written.
+const NOT_WRITTEN: [&str; 16] = [
+    "xz", "txz", "bz2", "tbz2", "tbz", "tb2", "lz4", "tlz4", "lzma", "tlz", "lz", "lzo", "tzo",
+    "z", "taz", "br",
+];
+
 /// How many compressed bytes are given at a time.
 const CHUNK: usize = 256 << 10;
 
@@ -68,24 +74,35 @@ impl Compressor {
         })
     }
 
-    /// What the end of a file's name says: `.gz` and `.tgz`, `.zst` and `.tzst`; else plain.
-    pub fn by_suffix(path: &Path) -> Self {
-        match path.extension().and_then(|end| end.to_str()) {
-            Some("gz" | "tgz") => Self::Gzip(GZIP_LEVEL),
-            Some("zst" | "tzst") => Self::Zstd(ZSTD_LEVEL),
-            _ => Self::Plain,
+    /// What the end of a file's name says, in capitals too: `.gz` and `.tgz`, `.zst` and `.tzst`; else plain.
+    ///
+    /// # Errors
+    /// `Unsupported` for one that says another compression, as `.xz` does.
+    pub fn by_suffix(path: &Path) -> Result<Self> {
+        let end = path.extension().and_then(|end| end.to_str()).map(str::to_ascii_lowercase);
+        match end.as_deref() {
+            Some("gz" | "tgz") => Ok(Self::Gzip(GZIP_LEVEL)),
+            Some("zst" | "tzst") => Ok(Self::Zstd(ZSTD_LEVEL)),
+            Some(end) if NOT_WRITTEN.contains(&end) => {
+                let path = path.display();
+                let message = format!("{path}: archives are not compressed as .{end}");
+                Err(Error::new(ErrorKind::Unsupported, message).hint(
+                    ".tar.gz, .tgz, .tar.zst and .tzst are; or write a .tar, and compress it when it is complete",
+                ))
+            }
+            _ => Ok(Self::Plain),
         }
     }
 
     /// Refuses to join an archive that would have to be compressed.
     ///
     /// # Errors
-    /// `Unsupported` for one that is compressed by wish, or by its suffix when it is not there.
+    /// `Unsupported` for one that is compressed by wish, or by its suffix when it is not there; as [`by_suffix`](Self::by_suffix).
     pub fn check_append(this: Option<Self>, path: &Path) -> Result<()> {
         let compressor = match this {
             Some(compressor) => compressor,
             None if path.exists() => Self::Plain,
-            None => Self::by_suffix(path),
+            None => Self::by_suffix(path)?,
         };
         if compressor == Self::Plain {
             return Ok(());
@@ -252,8 +269,14 @@ mod tests {
             ("a.tar", Compressor::Plain),
             ("-", Compressor::Plain),
             ("gz", Compressor::Plain),
+            ("A.TGZ", Compressor::Gzip(GZIP_LEVEL)),
+            ("a.xz.tar", Compressor::Plain),
         ] {
-            assert_eq!(Compressor::by_suffix(Path::new(path)), compressor, "{path}");
+            assert_eq!(Compressor::by_suffix(Path::new(path)).unwrap(), compressor, "{path}");
+        }
+        for path in ["a.tar.xz", "a.txz", "a.tar.bz2", "a.TBZ2", "a.tar.lz4", "a.tar.Z"] {
+            let error = Compressor::by_suffix(Path::new(path)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unsupported, "{path}");
         }
     }
 }

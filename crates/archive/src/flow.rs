@@ -18,6 +18,7 @@ use transship_local::{FileSink, spool_file, write_all_at};
 
 use crate::Pieces;
 use crate::compressor::Compressor;
+use crate::draft::Draft;
 use crate::pipe::Pipe;
 
 /// Pieces that may wait for the encoder.
@@ -41,7 +42,8 @@ pub(crate) struct Flow {
 enum Target {
     /// Opened at the first byte.
     Pipe(Sink, Option<Pipe>),
-    Packed(Packed),
+    /// Started at the first byte.
+    Packed(Compressor, Sink, Option<Packed>),
 }
 
 /// What takes the bytes of an archive that is not written in place.
@@ -52,7 +54,7 @@ pub(crate) enum Sink {
     /// A pipe or a device.
     Path(PathBuf),
     /// A file that shows later.
-    File(Arc<File>, PathBuf),
+    File(Arc<Draft>, PathBuf),
 }
 
 impl Sink {
@@ -65,6 +67,14 @@ impl Sink {
         Ok(pipe)
     }
 
+    /// The same, with its file there, which stays with its owner.
+    fn lent(&self) -> Result<Self> {
+        match self {
+            Self::File(draft, path) => Ok(Self::File(Draft::of(draft.file()?), path.clone())),
+            Self::Stdout | Self::Path(_) => Ok(self.clone()),
+        }
+    }
+
     /// For messages.
     fn path(&self) -> &Path {
         match self {
@@ -75,14 +85,14 @@ impl Sink {
 }
 
 impl Flow {
-    /// Begins. A pipe with a name is opened with the first byte.
-    pub(crate) fn begin(sink: Sink, compressor: Compressor, spool: PathBuf) -> Result<Self> {
+    /// Begins. A pipe with a name is opened, and a file is made, with the first byte.
+    pub(crate) fn begin(sink: Sink, compressor: Compressor, spool: PathBuf) -> Self {
         let target = match compressor {
             Compressor::Plain => Target::Pipe(sink, None),
-            _ => Target::Packed(Packed::start(compressor, sink)?),
+            _ => Target::Packed(compressor, sink, None),
         };
         let spool = Spool { folder: spool, file: None, end: 0, kept: BTreeMap::new() };
-        Ok(Self { target, cancel: Cancel::new(), broken: false, spool })
+        Self { target, cancel: Cancel::new(), broken: false, spool }
     }
 
     pub(crate) fn set_cancel(&mut self, cancel: &Cancel) {
@@ -97,7 +107,9 @@ impl Flow {
         self.check()?;
         let put = match &mut self.target {
             Target::Pipe(sink, pipe) => put_to_pipe(sink, pipe, &bytes, &self.cancel),
-            Target::Packed(packed) => packed.put(bytes, &self.cancel),
+            Target::Packed(compressor, sink, packed) => {
+                put_to_encoder((*compressor, sink), packed, bytes, &self.cancel)
+            }
         };
         put.inspect_err(|_| self.broken = true)
     }
@@ -114,8 +126,8 @@ impl Flow {
             Target::Pipe(sink, Some(pipe)) => {
                 pipe.flush().map_err(|e| Error::io("writing", sink.path(), e))
             }
-            Target::Pipe(_, None) => Ok(()),
-            Target::Packed(packed) => packed.finish(&self.cancel),
+            Target::Packed(_, _, Some(packed)) => packed.finish(&self.cancel),
+            Target::Pipe(_, None) | Target::Packed(_, _, None) => Ok(()),
         }
     }
 
@@ -140,6 +152,19 @@ fn put_to_pipe(sink: &Sink, pipe: &mut Option<Pipe>, bytes: &[u8], cancel: &Canc
         None => pipe.insert(sink.open(cancel)?),
     };
     pipe.write_all(bytes).map_err(|e| Error::io("writing", sink.path(), e))
+}
+
+fn put_to_encoder(
+    (compressor, sink): (Compressor, &Sink),
+    packed: &mut Option<Packed>,
+    bytes: Bytes,
+    cancel: &Cancel,
+) -> Result<()> {
+    let packed = match packed {
+        Some(packed) => packed,
+        None => packed.insert(Packed::start(compressor, sink.lent()?)?),
+    };
+    packed.put(bytes, cancel)
 }
 
 /// Bytes on their way to an encoder, which has threads of its own. Dropped before the end, it leaves a stream without one.
@@ -230,8 +255,9 @@ fn pack(
     sink: &Sink,
     cancel: &Cancel,
 ) -> Result<()> {
-    if let Sink::File(file, path) = sink {
-        let mut out = FileSink::new(file, path)?;
+    if let Sink::File(draft, path) = sink {
+        let file = draft.file()?;
+        let mut out = FileSink::new(&file, path)?;
         return compressor.pack(plain, path, cancel, &mut |bytes| out.put(bytes));
     }
     let mut out = None;

@@ -4,9 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use transship_core::{Cancel, Result, cancelled};
-use transship_local::{StagedFile, copy_range};
+use transship_local::copy_range;
 
 use crate::TarWriter;
+use crate::draft::Draft;
 use crate::index::BLOCK;
 
 /// Files that were put into a tar by [`put_stream`](TarWriter::put_stream) and are taken out of it again.
@@ -46,17 +47,20 @@ impl Gaps {
     pub(crate) fn leave_out(
         &self,
         tar: &mut TarWriter,
-        (to, path): (&StagedFile, &Path),
+        (to, path): (&Arc<Draft>, &Path),
         cancel: &Cancel,
     ) -> Result<()> {
         let end = tar.pause()?;
         let all = tar.range(0, end)?.ok_or_else(cancelled)?;
         let mut at = 0;
-        for (from, len) in self.between(end) {
-            copy_range(&all.part(from, len), to.file(), to.path(), at, cancel)?;
-            at += len;
-        }
-        *tar = TarWriter::at(Arc::clone(to.file()), path, at);
+        to.with_staged(|to| {
+            for (from, len) in self.between(end) {
+                copy_range(&all.part(from, len), to.file(), to.path(), at, cancel)?;
+                at += len;
+            }
+            Ok(())
+        })?;
+        *tar = TarWriter::at(Arc::clone(to), path, at);
         Ok(())
     }
 }

@@ -41,6 +41,7 @@
 mod compression;
 mod compressor;
 mod document;
+mod draft;
 mod embedded;
 mod flow;
 mod gaps;

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use transship_core::{
     Cache, Cancel, Digest, Error, ErrorKind, Hint, Result, WriteMode, spool_folder,
 };
-use transship_local::{LockWait, Publish, StagedFile, replace_file};
+use transship_local::{LockWait, Publish, replace_file};
 
 use crate::compressor::Compressor;
+use crate::draft::Draft;
 use crate::flow::{Flow, Sink};
 use crate::open::STDIO;
 use crate::rewrite::Appender;
@@ -37,14 +38,15 @@ pub struct OutputOptions {
     /// As in [`WriteOptions`](transship_core::WriteOptions): what goes to a pipe or is compressed, and whose size is not
     /// known before it has passed, is stored there, one entry at a time.
     pub spool: Option<PathBuf>,
-    /// Without one the path's suffix says whether a new archive is compressed.
+    /// Without one the path's suffix says whether and how a new archive is compressed.
     pub compressor: Option<Compressor>,
     /// Where it is kept which entries of the archive that is joined were found true.
     pub cache: Cache,
 }
 
 impl ArchiveOutput {
-    /// Begins an archive at a path, or behind the entries of the one that is there; `-` is the standard output.
+    /// Begins an archive at a path, or behind the entries of the one that is there; `-` is the standard output. Nothing is made
+    /// before the first bytes are put.
     ///
     /// # Errors
     /// `AlreadyExists` when there is a file and the mode is `Create`; `Unsupported` for folders and, to append, for what is
@@ -148,39 +150,42 @@ impl ArchiveOutput {
 struct New {
     path: PathBuf,
     /// A file beside the target, which is renamed; `None` where bytes go out at once.
-    staged: Option<(StagedFile, Publish)>,
+    draft: Option<(Arc<Draft>, Publish)>,
     /// Whether the tar has its end.
     ended: bool,
 }
 
 impl New {
     fn begin(path: &Path, publish: Publish, options: &OutputOptions) -> Result<(Self, TarWriter)> {
-        let compressor = options.compressor.unwrap_or_else(|| Compressor::by_suffix(path));
-        let (staged, sink) = if let Some(sink) = sink_at(path, publish)? {
+        let compressor = match options.compressor {
+            Some(compressor) => compressor,
+            None => Compressor::by_suffix(path)?,
+        };
+        let (draft, sink) = if let Some(sink) = sink_at(path, publish)? {
             (None, sink)
         } else {
-            let staged = StagedFile::beside(path)?;
-            let file = Arc::clone(staged.file());
-            (Some((staged, publish)), Sink::File(file, path.to_owned()))
+            let draft = Draft::beside(path)?;
+            let sink = Sink::File(Arc::clone(&draft), path.to_owned());
+            (Some((draft, publish)), sink)
         };
         let tar = match (sink, compressor) {
-            (Sink::File(file, _), Compressor::Plain) => TarWriter::to_file(file, path),
+            (Sink::File(draft, _), Compressor::Plain) => TarWriter::to_draft(draft, path),
             (sink, _) => {
                 let spool = spool_folder(options.spool.as_ref());
-                TarWriter::to_flow(Flow::begin(sink, compressor, spool)?, path)
+                TarWriter::to_flow(Flow::begin(sink, compressor, spool), path)
             }
         };
-        Ok((Self { path: path.to_owned(), staged, ended: false }, tar))
+        Ok((Self { path: path.to_owned(), draft, ended: false }, tar))
     }
 
     /// `false` where it cannot be done.
     fn take_out(&mut self, tar: &mut TarWriter, gaps: &Gaps, cancel: &Cancel) -> Result<bool> {
-        let Some((staged, _)) = self.staged.as_mut().filter(|_| !self.ended) else {
+        let Some((draft, _)) = self.draft.as_mut().filter(|_| !self.ended) else {
             return Ok(false);
         };
-        let other = StagedFile::beside(&self.path)?;
+        let other = Draft::beside(&self.path)?;
         gaps.leave_out(tar, (&other, &self.path), cancel)?;
-        *staged = other;
+        *draft = other;
         Ok(true)
     }
 
@@ -199,8 +204,8 @@ impl New {
             ended.inspect_err(|_| tar.rewind(start))?;
             self.ended = true;
         }
-        let Some((staged, publish)) = &mut self.staged else { return Ok(()) };
-        let published = replace_file(staged, *publish, wait, cancel);
+        let Some((draft, publish)) = &self.draft else { return Ok(()) };
+        let published = draft.with_staged(|staged| replace_file(staged, *publish, wait, cancel));
         if published.is_err() && tar.is_file() {
             // More may be put before the next try.
             tar.rewind(start);

@@ -13,6 +13,7 @@ use tar::{EntryType, Header};
 use transship_core::{Cancel, Chunks, Error, ErrorKind, FileRange, Result, Stored, cancelled};
 use transship_local::FileSink;
 
+use crate::draft::Draft;
 use crate::flow::Flow;
 use crate::index::{BLOCK, BLOCK_LEN};
 use transship_local::write_all_at;
@@ -41,7 +42,7 @@ pub struct TarWriter {
 
 enum To {
     /// In place: headers are written when sizes are known, and what is not wanted is overwritten.
-    File(Arc<File>),
+    File(Arc<Draft>),
     /// From the first byte to the last.
     Flow(Box<Flow>),
 }
@@ -77,7 +78,12 @@ pub enum Decision {
 impl TarWriter {
     /// Writes to a file that is open for reading and writing, from its start. The path is for messages.
     pub fn to_file(file: Arc<File>, path: impl Into<Arc<Path>>) -> Self {
-        Self::new(To::File(file), path)
+        Self::to_draft(Draft::of(file), path)
+    }
+
+    /// Writes to a file that is made with its first bytes.
+    pub(crate) fn to_draft(draft: Arc<Draft>, path: impl Into<Arc<Path>>) -> Self {
+        Self::new(To::File(draft), path)
     }
 
     /// Writes to what takes bytes once.
@@ -102,13 +108,13 @@ impl TarWriter {
     }
 
     /// Goes on in a file behind what is there, from the end of an entry.
-    pub(crate) fn at(file: Arc<File>, path: impl Into<Arc<Path>>, position: u64) -> Self {
-        Self { flushed: position, ..Self::to_file(file, path) }
+    pub(crate) fn at(draft: Arc<Draft>, path: impl Into<Arc<Path>>, position: u64) -> Self {
+        Self { flushed: position, ..Self::to_draft(draft, path) }
     }
 
     /// Goes on behind what is there with documents, which are kept in memory until the end.
-    pub(crate) fn holding(file: Arc<File>, path: impl Into<Arc<Path>>, position: u64) -> Self {
-        Self { room: usize::MAX, ..Self::at(file, path, position) }
+    pub(crate) fn holding(draft: Arc<Draft>, path: impl Into<Arc<Path>>, position: u64) -> Self {
+        Self { room: usize::MAX, ..Self::at(draft, path, position) }
     }
 
     /// What was put from a position on, if nothing of it is in the file yet.
@@ -168,8 +174,8 @@ impl TarWriter {
         mut chunks: Chunks,
         fate: impl FnOnce(&Stored) -> Result<Decision>,
     ) -> Result<Option<Put>> {
-        let To::File(file) = &self.to else { return self.stream_stored(chunks, fate) };
-        let (start, file) = (self.position(), Arc::clone(file));
+        let To::File(draft) = &self.to else { return self.stream_stored(chunks, fate) };
+        let (start, file) = (self.position(), draft.file()?);
         let put = self.attempt(|this| {
             let stored = this.stream(&file, &mut chunks)?;
             let Decision::Keep(name) = fate(&stored)? else { return Ok(None) };
@@ -190,8 +196,8 @@ impl TarWriter {
     /// # Errors
     /// Those of the chunks; `Unsupported` for a name that cannot be; I/O errors.
     pub fn put_stream_as(&mut self, name: &str, mut chunks: Chunks) -> Result<Put> {
-        let To::File(file) = &self.to else { return self.stream_as(name, chunks) };
-        let file = Arc::clone(file);
+        let To::File(draft) = &self.to else { return self.stream_as(name, chunks) };
+        let file = draft.file()?;
         self.attempt(|this| {
             let mut header = plain_header(EntryType::Regular, 0);
             if !set_name(&mut header, name)? {
@@ -212,8 +218,8 @@ impl TarWriter {
     pub fn range(&mut self, offset: u64, size: u64) -> Result<Option<FileRange>> {
         match &mut self.to {
             To::Flow(flow) => flow.spool().kept(offset),
-            To::File(file) => {
-                let range = FileRange::new(Arc::clone(file), Arc::clone(&self.path), offset, size);
+            To::File(draft) => {
+                let range = FileRange::new(draft.file()?, Arc::clone(&self.path), offset, size);
                 self.flush().map(|()| Some(range))
             }
         }
@@ -239,9 +245,7 @@ impl TarWriter {
         self.append(&[0; 2 * BLOCK_LEN])?;
         self.flush()?;
         match &mut self.to {
-            To::File(file) => {
-                file.set_len(self.flushed).map_err(|e| Error::io("writing", &self.path, e))
-            }
+            To::File(draft) => draft.file()?.set_len(self.flushed).map_err(|e| self.failed(e)),
             To::Flow(flow) => flow.finish(),
         }
     }
@@ -344,8 +348,8 @@ impl TarWriter {
         }
         self.flush()?;
         match &mut self.to {
-            To::File(file) => {
-                write_all_at(file, bytes, self.flushed).map_err(|e| self.failed(e))?;
+            To::File(draft) => {
+                write_all_at(&*draft.file()?, bytes, self.flushed).map_err(|e| self.failed(e))?;
             }
             To::Flow(flow) => flow.put(Bytes::copy_from_slice(bytes))?,
         }
@@ -361,16 +365,20 @@ impl TarWriter {
         }
         match &self.to {
             // Appended in one piece, it is in the file in one piece.
-            To::File(file) => write_all_at(file, bytes, at).map_err(|e| self.failed(e)),
+            To::File(draft) => write_all_at(&*draft.file()?, bytes, at).map_err(|e| self.failed(e)),
             To::Flow(_) => Err(cancelled()),
         }
     }
 
     fn flush(&mut self) -> Result<()> {
+        if self.gathered.is_empty() {
+            return Ok(());
+        }
         let len = self.gathered.len() as u64;
         match &mut self.to {
-            To::File(file) => {
-                write_all_at(file, &self.gathered, self.flushed).map_err(|e| self.failed(e))?;
+            To::File(draft) => {
+                write_all_at(&*draft.file()?, &self.gathered, self.flushed)
+                    .map_err(|e| self.failed(e))?;
                 self.gathered.clear();
             }
             To::Flow(flow) => flow.put(std::mem::take(&mut self.gathered).into())?,

@@ -55,6 +55,20 @@ fn nothing_shows_before_it_is_published() {
     assert_eq!(files(folder.path()), ["a.tar"]);
 }
 
+/// Whoever only looks needs no place where something can be written, only one that is there.
+#[test]
+fn nothing_is_made_before_the_first_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    let modes = [WriteMode::Create, WriteMode::Replace, WriteMode::Append];
+    for (mode, name) in modes.map(|mode| (mode, "a.tar")).into_iter().chain([(modes[0], "a.tgz")]) {
+        let begun = begin(&folder.path().join(name), mode, None, None).unwrap();
+        assert!(files(folder.path()).is_empty(), "{mode:?}");
+        drop(begun);
+        let nowhere = begin(&folder.path().join("no").join(name), mode, None, None).unwrap_err();
+        assert_eq!(nowhere.kind(), ErrorKind::NotFound, "{mode:?}: {nowhere}");
+    }
+}
+
 #[test]
 fn what_is_there_is_replaced_only_when_asked() {
     let folder = tempfile::tempdir().unwrap();

@@ -64,7 +64,7 @@
 //!
 //! | key | value |
 //! |---|---|
-//! | `docker-archive.archive-compress` | the compression around what is written: `none`, `gzip[:LEVEL]`, `zstd[:LEVEL]`; without it, as the suffix says (`.gz`, `.tgz`, `.zst`, `.tzst`) |
+//! | `docker-archive.archive-compress` | the compression around what is written: `none`, `gzip[:LEVEL]`, `zstd[:LEVEL]`; without it, as the suffix says (`.gz`, `.tgz`, `.zst`, `.tzst`; those of other compressions are refused) |
 
 mod archive;
 mod choose;

@@ -149,5 +149,5 @@ impl OnePass for DockerArchive {
 }
 
 fn locator_of(at: &Reference) -> Result<Locator> {
-    Locator::parse(at.locator_in(SCHEME)?)
+    Locator::of_place(at.locator_in(SCHEME)?)
 }

@@ -1,6 +1,7 @@
 //! [`Locator`]: a path, and an image in the archive there.
 
 use std::fmt;
+use std::path::Path;
 
 use transship_core::{Digest, DigestAlgorithm, Error, ErrorKind, Escaped, Result};
 
@@ -95,6 +96,23 @@ impl<G: Grammar> Locator<G> {
         Ok(Self::of_path(&path)?.with(select))
     }
 
+    /// Reads the locator of a place that is about to be opened. A malformed digest is one where no file or folder is called
+    /// `PATH@sha256`, in which it would be a name.
+    ///
+    /// # Errors
+    /// `InvalidInput` with the reason.
+    pub fn of_place(text: &str) -> Result<Self> {
+        let this = Self::parse(text)?;
+        let cut =
+            before_digest::<G>(&this.path).filter(|_| matches!(this.select, Selector::Name(_)));
+        match cut {
+            Some((_, algorithm)) if Path::new(&this.path).symlink_metadata().is_err() => {
+                Err(malformed::<G>(text, algorithm))
+            }
+            _ => Ok(this),
+        }
+    }
+
     /// The same archive with another choice.
     #[must_use]
     pub fn with(&self, select: Selector<G::Name>) -> Self {
@@ -127,23 +145,36 @@ fn parse_digest<'a, G: Grammar>(
     path: &'a str,
     rest: &str,
 ) -> Result<Option<(&'a str, Digest)>> {
-    let cut = |algorithm: &'static DigestAlgorithm| {
-        let before = path.strip_suffix(algorithm.as_ref())?.strip_suffix('@')?;
-        Some((before, algorithm))
-    };
-    let Some((before, algorithm)) = G::ALGORITHMS.iter().find_map(cut) else { return Ok(None) };
+    let Some((before, algorithm)) = before_digest::<G>(path) else { return Ok(None) };
     if !rest.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Ok(None);
     }
-    let digits = if *algorithm == DigestAlgorithm::Sha512 { 128 } else { 64 };
-    if rest.len() != digits || rest.bytes().any(|b| b.is_ascii_uppercase()) {
-        let what = G::DIGEST;
-        let why = format!("{what} is @{algorithm}: and {digits} lower-case hex digits");
-        return Err(Locator::<G>::invalid(text, &why));
+    if rest.len() != digits(algorithm) || rest.bytes().any(|b| b.is_ascii_uppercase()) {
+        return Err(malformed::<G>(text, algorithm));
     }
     let digest = Digest::try_from(format!("{algorithm}:{rest}"))
         .map_err(|e| Locator::<G>::invalid(text, "the digest is malformed").caused_by(e))?;
     Ok(Some((before, digest)))
+}
+
+/// The path before a digest, and the digest's algorithm, of what stands before the last colon.
+fn before_digest<G: Grammar>(path: &str) -> Option<(&str, &'static DigestAlgorithm)> {
+    G::ALGORITHMS.iter().find_map(|algorithm| {
+        let before = path.strip_suffix(algorithm.as_ref())?.strip_suffix('@')?;
+        Some((before, algorithm))
+    })
+}
+
+fn digits(of: &DigestAlgorithm) -> usize {
+    if *of == DigestAlgorithm::Sha512 { 128 } else { 64 }
+}
+
+fn malformed<G: Grammar>(text: &str, algorithm: &DigestAlgorithm) -> Error {
+    let (what, digits) = (G::DIGEST, digits(algorithm));
+    let why = format!(
+        "the digest is malformed: {what} is @{algorithm}: and {digits} lower-case hex digits"
+    );
+    Locator::<G>::invalid(text, &why)
 }
 
 fn parse_index<G: Grammar>(text: &str, index: &str) -> Result<usize> {

@@ -70,7 +70,7 @@
 //! | key | value |
 //! |---|---|
 //! | `oci.shared-blob-dir` | a folder that holds `ALGORITHM/ENCODED` of every blob, in place of the layout's `blobs` |
-//! | `oci-archive.archive-compress` | the compression around what is written: `none`, `gzip[:LEVEL]`, `zstd[:LEVEL]`; without it, as the suffix says (`.gz`, `.tgz`, `.zst`, `.tzst`) |
+//! | `oci-archive.archive-compress` | the compression around what is written: `none`, `gzip[:LEVEL]`, `zstd[:LEVEL]`; without it, as the suffix says (`.gz`, `.tgz`, `.zst`, `.tzst`; those of other compressions are refused) |
 //! | `oci-archive.docker-manifest` | `false` leaves `manifest.json` out |
 
 mod archive;
@@ -142,6 +142,6 @@ impl Kind {
     }
 
     fn place(self, at: &Reference) -> Result<Locator> {
-        Locator::parse(at.locator_in(self.scheme())?)
+        Locator::of_place(at.locator_in(self.scheme())?)
     }
 }

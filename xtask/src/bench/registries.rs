@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::pulls::{PULLS, Serving, row};
 use super::rows::{Builds, Contender, Row, hash, skopeo, theirs, with, words};
-use crate::distant::distant;
+use crate::distant::{distant, narrow};
 use crate::scale::make::{Shape, archive};
 use crate::served::{Served, Speaks};
 use crate::sh::{self, Result};
@@ -17,6 +17,11 @@ const PULL_MANY: &str = "pull 40 images, registry";
 
 const PUSH_FAR: &str = "push 20 layers, 50 ms away";
 const PULL_FAR: &str = "pull 20 layers, 50 ms away";
+
+const PULL_NARROW: &str = "pull 160 MB, 10 MB/s each";
+
+/// How many bytes a second a connection to a limited registry brings, and how many there are in the one layer that is pulled.
+const NARROW: (u32, u64) = (10_000_000, 160_000_000);
 
 /// How much later each request arrives at a registry that is far away.
 const FAR: Duration = Duration::from_millis(50);
@@ -41,9 +46,8 @@ pub(super) struct Servers {
 impl Servers {
     /// Starts them; `None` where there is no docker-registry, or no row of theirs is asked for.
     pub(super) fn start(scratch: &Path, filter: &str) -> Result<Option<Self>> {
-        let wanted = [PUSH, PULL, PUSH_MANY, PULL_MANY, PUSH_FAR, PULL_FAR, PULLS]
-            .iter()
-            .any(|work| work.contains(filter));
+        let works = [PUSH, PULL, PUSH_MANY, PULL_MANY, PUSH_FAR, PULL_FAR, PULL_NARROW, PULLS];
+        let wanted = works.iter().any(|work| work.contains(filter));
         if !wanted {
             return Ok(None);
         }
@@ -74,6 +78,9 @@ impl Servers {
             self.pull_many(builds),
         ];
         rows.extend(self.far_away(builds)?);
+        if PULL_NARROW.contains(filter) {
+            rows.push(self.narrow(builds)?);
+        }
         if PULLS.contains(filter) {
             let repository = format!("http://{}/v2/base", self.pull.host);
             let (row, ours) = row(builds, &self.scratch, &base, &repository)?;
@@ -119,6 +126,22 @@ impl Servers {
             Row { work: PUSH_FAR, makes: self.push.data(), before: None, contenders: push },
             Row { work: PULL_FAR, makes, before: None, contenders: pull },
         ])
+    }
+
+    /// A large layer from a registry that limits each connection.
+    fn narrow(&self, builds: &Builds) -> Result<Row> {
+        let (tar, near) = (self.scratch.join("large.tar"), self.pull.place("large:1"));
+        archive(&Shape::layered(1, NARROW.1), &tar)?;
+        let from = format!("docker-archive:{}", tar.display());
+        sh::stdout(&mut skopeo(&["copy", "-q", "--dest-tls-verify=false", &from, &near]))?;
+        let from = format!("docker://{}/large:1", narrow(&self.pull.host, NARROW.0)?);
+        let makes = self.scratch.join("narrow.oci");
+        let to = format!("oci:{}:1", makes.display());
+        let one = builds.copy(&["--src-connections", "1", &from, &to]).swap_remove(0);
+        let one = Contender { who: "one connection", ..one };
+        let theirs = theirs(&["copy", "-q", "--src-tls-verify=false", &from, &to]);
+        let contenders = with(builds.copy(&[&from, &to]), [one, theirs]);
+        Ok(Row { work: PULL_NARROW, makes, before: None, contenders })
     }
 
     fn push_many(&self, builds: &Builds, bundle: &str) -> Row {

@@ -71,6 +71,8 @@ pub(super) fn rows(builds: &Builds, image: &Path, scratch: &Path) -> Result<Vec<
         bench.oci_to_docker_archive(),
         bench.oci_to_archive(),
         bench.archive_to_oci(),
+        bench.oci_to_pipe(),
+        bench.tar_to_pipe(),
         bench.inspect(),
     ])
 }
@@ -155,6 +157,30 @@ impl Bench<'_> {
             ],
         );
         Row { work: "oci-archive -> oci", makes, before: None, contenders }
+    }
+
+    fn oci_to_pipe(&self) -> Row {
+        self.to_pipe("oci -> oci-archive:-", &format!("oci:{}:base", self.layout), "oci-archive")
+    }
+
+    fn tar_to_pipe(&self) -> Row {
+        let from = format!("docker-archive:{}", self.plain);
+        self.to_pipe("tar -> docker-archive:-", &from, "docker-archive")
+    }
+
+    /// What goes into a pipe that somebody reads, against the same bytes from a file.
+    fn to_pipe(&self, work: &'static str, from: &str, scheme: &str) -> Row {
+        let (makes, file) = self.makes(&format!("piped.{scheme}.tar"));
+        let mut ours = self.builds.copy(&[from, &format!("{scheme}:-:base:1")]);
+        let make = sh::show(&sh::command(&ours[0].command[0], &ours[0].command[1..]));
+        for contender in &mut ours {
+            let piped = ["bash", "-o", "pipefail", "-c", "\"$@\" | cat > /dev/null", "bash"];
+            contender.command.splice(0..0, words(&piped));
+        }
+        let cat = ["bash", "-c", "cat \"$0\" | cat > /dev/null", &file];
+        let cat = Contender { who: "cat | cat", command: words(&cat) };
+        let before = Some(format!("{make} > {file}"));
+        Row { work, makes, before, contenders: with(ours, [cat]) }
     }
 
     fn inspect(&self) -> Row {

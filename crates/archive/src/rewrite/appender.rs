@@ -1,18 +1,18 @@
 //! [`Appender`]: appends entries to an archive.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use transship_core::{Cache, Cancel, Digest, Error, ErrorKind, FileRange, Result, ResultExt};
 use transship_local::{
-    Before, FileStamp, KnownParts, LockWait, NewFile, SETTLED, StagedFile, WORTH_SETTLING,
-    change_file, copy_range,
+    Before, FileStamp, KnownParts, LockWait, NewFile, SETTLED, WORTH_SETTLING, change_file,
+    copy_range,
 };
 
 use super::{Base, copy_parts, place_of};
+use crate::draft::Draft;
 use crate::{Documents, Entry, Gaps, TarIndex, TarWriter};
 
 /// How often the old entries are copied without the lock, and in vain because another process was faster, before they are
@@ -37,10 +37,8 @@ pub(crate) struct Appender {
     /// Written anew, whatever the base has of them.
     documents: &'static [&'static str],
     base: Option<Arc<Base>>,
-    /// What becomes the archive; `None` when it was to be published, and something else was faster.
-    staged: Option<StagedFile>,
-    /// The file of it, which can be read when it has no name any more.
-    file: Arc<File>,
+    /// What becomes the archive; taken when it was to be published, and something else was faster.
+    draft: Arc<Draft>,
     /// Names of entries of the base that ours take the place of.
     replaced: BTreeSet<String>,
     /// Where our entries begin.
@@ -63,13 +61,11 @@ impl Appender {
         let (target, is_there) = place_of(path)?;
         let open = || Ok(Arc::new(Base::open(&target, cache, cancel)?));
         let base = if is_there { Some(open()?) } else { None };
-        let staged = StagedFile::beside(&target)?;
-        let path = path.to_owned();
+        let (path, draft) = (path.to_owned(), Draft::beside(&target)?);
         let replaced = BTreeSet::new();
-        let (file, staged) = (Arc::clone(staged.file()), Some(staged));
         let (from, moved, cache, new) = (0, None, cache.clone(), None);
         let mut this =
-            Self { path, target, documents, base, staged, file, replaced, from, moved, cache, new };
+            Self { path, target, documents, base, draft, replaced, from, moved, cache, new };
         this.from = length(&this.kept());
         let tar = this.writer(this.from);
         Ok((this, tar))
@@ -90,13 +86,12 @@ impl Appender {
         gaps: &Gaps,
         cancel: &Cancel,
     ) -> Result<bool> {
-        if self.base.is_some() || self.moved.is_some() || self.staged.is_none() {
+        if self.base.is_some() || self.moved.is_some() || self.draft.is_taken() {
             return Ok(false);
         }
-        let other = StagedFile::beside(&self.target)?;
+        let other = Draft::beside(&self.target)?;
         gaps.leave_out(tar, (&other, &self.path), cancel)?;
-        self.file = Arc::clone(other.file());
-        self.staged = Some(other);
+        self.draft = other;
         Ok(true)
     }
 
@@ -123,8 +118,8 @@ impl Appender {
             }
             let mut overtaken = false;
             change_file(&target, wait, cancel, &mut |before| {
-                overtaken = !self.is_joined_to(before) || (changes && self.staged.is_none());
-                Ok(if changes && !overtaken { self.staged.take() } else { None })
+                overtaken = !self.is_joined_to(before) || (changes && self.draft.is_taken());
+                Ok(if changes && !overtaken { self.draft.take() } else { None })
             })?;
             if !overtaken {
                 return Ok(());
@@ -137,7 +132,7 @@ impl Appender {
                 self.join(base.map(|(file, stamp)| Base::of(file, stamp, cancel)).transpose()?);
             }
             let changes = self.complete(put_to, documents, cancel)?;
-            Ok(if changes { self.staged.take() } else { None })
+            Ok(if changes { self.draft.take() } else { None })
         })
     }
 
@@ -159,9 +154,10 @@ impl Appender {
     /// Makes what is to be published durable. Unless it is small, waits until its last write is so old that a later one can be told
     /// from it, and so can be noted.
     fn settle(&mut self) -> Result<()> {
-        let (new, written) = (NewFile::of(&self.file), Instant::now());
-        self.file.sync_all().map_err(|e| Error::io("syncing", &self.path, e))?;
-        let is_large = self.file.metadata().is_ok_and(|found| found.len() >= WORTH_SETTLING);
+        let file = self.draft.file()?;
+        let (new, written) = (NewFile::of(&file), Instant::now());
+        file.sync_all().map_err(|e| Error::io("syncing", &self.path, e))?;
+        let is_large = file.metadata().is_ok_and(|found| found.len() >= WORTH_SETTLING);
         if self.cache.is_set() && is_large {
             std::thread::sleep(SETTLED.saturating_sub(written.elapsed()));
             self.new = Some(new);
@@ -184,7 +180,8 @@ impl Appender {
     /// Takes another archive as the one that is joined. Our entries go to a new file behind it.
     fn join(&mut self, base: Option<Base>) {
         self.base = base.map(Arc::new);
-        (self.staged, self.new) = (None, None);
+        self.new = None;
+        drop(self.draft.take());
     }
 
     /// Puts the old entries before ours, which were put up to a position, and the documents behind. `false` where the
@@ -203,24 +200,24 @@ impl Appender {
                 return Err(Error::new(ErrorKind::Unsupported, message).hint("copy again"));
             }
         };
-        if self.staged.is_none() || length(&self.kept()) != self.from {
+        if self.draft.is_taken() || length(&self.kept()) != self.from {
             end = self.move_ours(end, cancel)?;
             self.moved = Some((put_to, end));
         }
-        let mut tar = TarWriter::holding(Arc::clone(&self.file), self.path.as_path(), end);
+        let mut tar = TarWriter::holding(Arc::clone(&self.draft), self.path.as_path(), end);
         documents(self.base.as_ref(), &mut tar)?;
         if self.is_as_before(&tar, end, cancel)? {
             return Ok(false);
         }
-        if let (Some(base), Some(staged)) = (&self.base, &self.staged) {
-            copy_parts(base, &self.kept(), staged, 0, cancel)?;
+        if let Some(base) = &self.base {
+            self.draft.with_staged(|staged| copy_parts(base, &self.kept(), staged, 0, cancel))?;
         }
         tar.finish()?;
         Ok(true)
     }
 
     fn writer(&self, at: u64) -> TarWriter {
-        TarWriter::at(Arc::clone(&self.file), self.path.as_path(), at)
+        TarWriter::at(Arc::clone(&self.draft), self.path.as_path(), at)
     }
 
     /// Whether the archive would be what the base is: none of our entries, and documents that say the same.
@@ -238,8 +235,8 @@ impl Appender {
 
     /// Takes our entries to where they belong behind the base of now, but for those that it has, too. Gives where they end.
     fn move_ours(&mut self, end: u64, cancel: &Cancel) -> Result<u64> {
-        let (file, path) = (Arc::clone(&self.file), self.path.as_path());
-        let ours = FileRange::new(file, path, self.from, end - self.from);
+        let ours =
+            FileRange::new(self.draft.file()?, self.path.as_path(), self.from, end - self.from);
         let index = TarIndex::of(&ours, cancel)?;
         let stays = |name: &str| !self.goes(name);
         let there = |entry: &Entry| match &self.base {
@@ -247,15 +244,19 @@ impl Appender {
             None => false,
         };
         let parts = index.without(&there);
-        let staged = StagedFile::beside(&self.target)?;
+        let other = Draft::beside(&self.target)?;
         let from = length(&self.kept());
         let mut at = from;
-        for (start, len) in parts {
-            copy_range(&ours.part(start, len), staged.file(), staged.path(), at, cancel)?;
-            at += len;
-        }
-        self.file = Arc::clone(staged.file());
-        (self.staged, self.from) = (Some(staged), from);
+        other.with_staged(|staged| {
+            for (start, len) in parts {
+                copy_range(&ours.part(start, len), staged.file(), staged.path(), at, cancel)?;
+                at += len;
+            }
+            Ok(())
+        })?;
+        // The tar that was put goes on to hold it.
+        drop(self.draft.take());
+        (self.draft, self.from) = (other, from);
         Ok(at)
     }
 

@@ -10,6 +10,7 @@ use transship_local::{LockWait, StagedFile, change_file};
 
 use super::{Base, copy_parts, place_of};
 use crate::TarWriter;
+use crate::draft::Draft;
 
 /// What an archive becomes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,7 +43,7 @@ pub fn rewrite(
         let staged = StagedFile::beside(&target)?;
         let parts = base.index().without(&|entry| goes.contains(&entry.name));
         let end = copy_parts(&base, &parts, &staged, 0, cancel)?;
-        let mut tar = TarWriter::at(Arc::clone(staged.file()), path, end);
+        let mut tar = TarWriter::at(Draft::of(Arc::clone(staged.file())), path, end);
         for (name, bytes) in documents {
             tar.put_bytes(name, &bytes)?;
         }

@@ -147,7 +147,7 @@ pub(crate) struct Copy {
 
     /// Compress the archive: none, gzip[:LEVEL], zstd[:LEVEL]
     ///
-    /// By default as its suffix says: .tar.gz, .tgz, .tar.zst or .tzst.
+    /// By default as its suffix says: .tar.gz, .tgz, .tar.zst or .tzst. Those of other compressions are refused.
     #[arg(long, value_name = "FORM", hide_short_help = true)]
     pub(crate) archive_compress: Option<String>,
 

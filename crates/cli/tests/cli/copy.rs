@@ -1,6 +1,7 @@
 //! `copy`.
 
-use std::fs;
+use std::fs::{self, File};
+use std::time::{Duration, SystemTime};
 
 use crate::session::Session;
 
@@ -130,6 +131,38 @@ fn a_dry_run_changes_nothing() {
         "copy --dry-run --json --compress gzip hello.tar:@1 oci:layout",
     ]));
     assert!(session.left().is_empty());
+}
+
+/// Not even for a moment: it may be a folder where nothing can be written.
+#[test]
+fn a_dry_run_leaves_the_folder_alone() {
+    let session = Session::new();
+    fs::create_dir(session.path("out")).unwrap();
+    for there in ["oci-archive:out/oci.tar", "docker-archive:out/docker.tar", "oci:out/oci:a"] {
+        session.ok(&format!("copy hello.tar:@0 {there}"));
+    }
+    let out = File::open(session.path("out")).unwrap();
+    let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    for to in [
+        "oci-archive:out/new.tar",
+        "oci-archive:out/new.tar.gz",
+        "docker-archive:out/new.tar",
+        "docker-archive:out/new.tar.zst",
+        "--append oci-archive:out/oci.tar",
+        "--append docker-archive:out/docker.tar",
+        "--append docker-archive:out/new.tar",
+        "--replace docker-archive:out/docker.tar",
+        "--all-images oci-archive:out/new.tar",
+        "--all-images --append docker-archive:out/docker.tar",
+        "oci:out/oci:b",
+        "oci:out/new:b",
+        "dir:out/new",
+    ] {
+        out.set_modified(long_ago).unwrap();
+        let image = if to.starts_with("--all") { "hello.tar" } else { "hello.tar:@1" };
+        session.ok(&format!("copy --dry-run {image} {to}"));
+        assert_eq!(out.metadata().unwrap().modified().unwrap(), long_ago, "{to}");
+    }
 }
 
 #[test]

@@ -75,6 +75,32 @@ fn what_was_probably_meant() {
 }
 
 #[test]
+fn a_malformed_digest_behind_a_path_is_no_name() {
+    let session = Session::new();
+    session.ok("copy --all-images hello.tar oci:layout");
+    for line in [
+        "inspect hello.tar@sha256:zz",
+        "list hello.tar@sha256:zz",
+        "verify docker-archive:hello.tar@sha256:0xabc",
+        "inspect layout@sha256:latest",
+        "copy oci:layout@sha256:zz oci:copied",
+        "copy hello.tar:@0 docker-archive:new.tar@sha256:zz",
+        "copy hello.tar:@0 oci-archive:new.tar@sha512:zz",
+    ] {
+        let output = session.run(line);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{line}: {said}");
+        assert!(said.contains("the digest is malformed"), "{line}: {said}");
+    }
+    assert_eq!(session.left(), ["layout"]);
+    // There it is a name.
+    session.ok("copy hello.tar:@0 docker-archive:plain.tar:zz");
+    fs::rename(session.path("plain.tar"), session.path("hello.tar@sha256")).unwrap();
+    session.ok("inspect hello.tar@sha256:zz");
+    session.ok("inspect docker-archive:hello.tar@sha256:zz");
+}
+
+#[test]
 fn wide_cells_are_shortened() {
     let session = Session::new();
     session.ok("copy hello.tar:example/world:1 oci:layout");

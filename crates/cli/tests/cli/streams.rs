@@ -202,6 +202,7 @@ fn archives_are_compressed_by_suffix_or_as_asked() {
     for (to, options, magic) in [
         ("docker-archive:a.tar.gz", "", &b"\x1f\x8b"[..]),
         ("docker-archive:a.tzst", "", b"\x28\xb5\x2f\xfd"),
+        ("docker-archive:a.TAR.GZ", "", b"\x1f\x8b"),
         ("docker-archive:b", "--archive-compress zstd:19", b"\x28\xb5\x2f\xfd"),
         ("oci-archive:c.tgz", "", b"\x1f\x8b"),
         ("oci-archive:d.tar", "--archive-compress gzip:9", b"\x1f\x8b"),
@@ -215,6 +216,8 @@ fn archives_are_compressed_by_suffix_or_as_asked() {
     }
     session.ok("copy --archive-compress none --all-images oci:layout docker-archive:e.tar.gz");
     assert!(read(&session, "e.tar.gz") == plain);
+    session.ok("copy --archive-compress none --all-images oci:layout docker-archive:f.tar.xz");
+    assert!(read(&session, "f.tar.xz") == plain);
     let out = session.command("copy --all-images --archive-compress gzip oci:layout -");
     let out = { out }.output().unwrap().stdout;
     assert!(out.starts_with(b"\x1f\x8b"));
@@ -231,11 +234,14 @@ fn what_cannot_be_compressed_says_so() {
         "copy --archive-compress xz --all-images hello.tar oci-archive:b.tar",
         "copy --archive-compress gzip --append --all-images hello.tar oci-archive:a.tar",
         "copy --append --all-images hello.tar docker-archive:new.tar.gz",
+        "copy --all-images hello.tar docker-archive:c.tar.xz",
+        "copy --append --all-images hello.tar docker-archive:c.tar.xz",
+        "copy --dry-run hello.tar:@0 oci-archive:d.TBZ2",
     ] {
         shown(&mut text, line, &session.command(line).output().unwrap());
     }
     insta::assert_snapshot!(text);
-    for name in ["layout", "b.tar", "new.tar.gz"] {
+    for name in ["layout", "b.tar", "new.tar.gz", "c.tar.xz"] {
         assert!(!session.path(name).exists(), "{name}");
     }
 }

@@ -5,7 +5,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{self, FuturesOrdered, StreamExt};
 use futures_util::{FutureExt, TryStreamExt};
 use reqwest::StatusCode;
-use transship_core::{ByteStream, ErrorKind, Result};
+use transship_core::{ByteStream, Error, ErrorKind, Result};
 
 use super::blob::{Part, Reading, Span, is_unanswered};
 use crate::client::Slot;
@@ -61,14 +61,21 @@ pub(super) fn stream(reading: Reading, first: Part, slot: Option<Slot>) -> ByteS
             return Ok(None);
         };
         let chunks = stream::iter(chunks.into_iter().map(Ok));
-        let Some(Missing { at, part }) = missing else {
-            // The slot bounds the memory too: it is free when the piece has been passed on.
-            let whole: ByteStream = Box::pin(chunks.inspect(move |_| _ = &slot));
-            return Ok(Some((whole, Some(pieces))));
+        let (at, part) = match missing {
+            None => {
+                // The slot bounds the memory too: it is free when the piece has been passed on.
+                let whole: ByteStream = Box::pin(chunks.inspect(move |_| _ = &slot));
+                return Ok(Some((whole, Some(pieces))));
+            }
+            Some(Missing::Failed(error)) => {
+                let failed: ByteStream = Box::pin(chunks.chain(stream::iter([Err(error)])));
+                return Ok(Some((failed, None)));
+            }
+            Some(Missing::Rest { at, part }) => (at, part),
         };
         let reading = pieces.reading;
         let part = match part {
-            Some(part) => part,
+            Some(part) => *part,
             None => reading.open(at).await?,
         };
         let rest: ByteStream = Box::pin(chunks.chain(reading.stream(part, at, slot)));
@@ -92,11 +99,22 @@ struct Piece {
     slot: Option<Slot>,
 }
 
-/// The server does not give a piece, or not all of it: from here on, the blob comes as a whole.
-struct Missing {
-    at: u64,
-    /// An answer with bytes of the blob, though not with those that were asked for.
-    part: Option<Part>,
+/// Why a piece is not whole.
+enum Missing {
+    /// The server does not give it, or not all of it: from here on, the blob comes as a whole.
+    Rest {
+        at: u64,
+        /// An answer with bytes of the blob, though not with those that were asked for.
+        part: Option<Box<Part>>,
+    },
+    /// It has been asked for as often as anything is, and is not asked for in another way at once.
+    Failed(Error),
+}
+
+impl Missing {
+    fn after(error: Error, at: u64) -> Self {
+        if is_unanswered(&error) { Self::Failed(error) } else { Self::Rest { at, part: None } }
+    }
 }
 
 impl Pieces {
@@ -136,10 +154,11 @@ async fn read_into(
         Some(part) => part,
         None => match reading.ask(at).await {
             Ok(part) if is_piece(&part, at) => part,
-            Ok(part) if part.answer.status == StatusCode::OK => {
-                return Some(Missing { at, part: Some(part) });
+            Ok(part) => {
+                let part = Some(part).filter(|part| part.answer.status == StatusCode::OK);
+                return Some(Missing::Rest { at, part: part.map(Box::new) });
             }
-            _ => return Some(Missing { at, part: None }),
+            Err(error) => return Some(Missing::after(error, at)),
         },
     };
     let mut coming = reading.coming(part, at);
@@ -147,7 +166,7 @@ async fn read_into(
         match coming.next().await {
             Ok(Some(chunk)) => chunks.push(chunk),
             Ok(None) => return None,
-            Err(_) => return Some(Missing { at: coming.passed, part: None }),
+            Err(error) => return Some(Missing::after(error, coming.passed)),
         }
     }
 }

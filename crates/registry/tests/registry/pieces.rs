@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use transship_core::{Descriptor, ErrorKind, ImageSource, MediaType, Result};
 use transship_registry::Registry;
-use transship_test_registry::{Fault, RangeRequests, Registry as Server, Rule};
+use transship_test_registry::{Fault, RangeRequests, Registry as Server, RetryAfter, Rule};
 
 use crate::common::{
     client, described, eventually, image, noise, open, plain, push, serve, source,
@@ -113,6 +113,29 @@ async fn each_piece_may_fail() {
             assert!(sent(&server) <= SIZE + more, "{what}: {} bytes", sent(&server));
             server.forget_exchanges();
         }
+    }
+}
+
+/// Whoever has been asked often enough, or says to come again much later, is not asked in another way at once.
+#[tokio::test]
+async fn no_piece_is_asked_for_again_once_it_is_given_up() {
+    let server = open();
+    let patient = client(|options| options.retries = 2);
+    let (from, of) = opened(&server, &patient).await;
+    let tomorrow = Some(RetryAfter::Seconds(86_400));
+    for (status, retry_after, times) in
+        [(429, None, 3), (503, None, 3), (429, tomorrow, 1), (503, tomorrow, 1)]
+    {
+        let fault = Fault::Status { status, retry_after };
+        server.inject(Rule::new(fault).method("GET").skip(1).always());
+        let error = from.blob(&of).await.unwrap().bytes(1 << 30).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+        assert!(error.to_string().contains(&status.to_string()), "{error}");
+        let second = format!("bytes={PIECE}-");
+        let asked = ranges(&server).iter().filter(|range| range.starts_with(&second)).count();
+        assert_eq!(asked, times, "{status}, {retry_after:?}: {:?}", ranges(&server));
+        server.clear_faults();
+        server.forget_exchanges();
     }
 }
 

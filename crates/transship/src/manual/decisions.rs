@@ -282,3 +282,9 @@
 //! has no such layers. To recompress them here would take the manifest's digest, too, and more time; to refuse them takes away what runs. So
 //! such an image goes without a layout, and podman makes a manifest of plain layers (decision 87 holds for all others). The price: the
 //! digest of the manifest is another one in podman, and layers that it has are sent again.
+//!
+//! # 96. What was tried often enough is not tried in another way
+//!
+//! After all tries for a piece of a large blob had failed, the rest was asked for in one stream, with tries of its own: twice as many
+//! requests to a server that says 429, and the next one at once. The stream is for servers that give no pieces, or others than were
+//! asked for. One that does not answer, or that says to come again later than is waited for, ends the read, as it ends every other request.

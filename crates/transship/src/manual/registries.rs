@@ -185,7 +185,8 @@
 //!
 //! A blob of 32 MiB or more comes in pieces of 8 MiB, each by a request with `Range`, four at once, and eight
 //! of one host or `--connections`: many servers and lines limit each connection. The answer to the first request decides: 206 is a piece, 200 is the whole
-//! blob, which is read as it comes. When a piece does not come as it was asked for, the rest comes in one stream. The pieces on their way
+//! blob, which is read as it comes. When a piece does not come as it was asked for, the rest comes in one stream; a piece that was asked for as
+//! often as any request is (`--retries`, `Retry-After`) ends the read. The pieces on their way
 //! are in memory. With `--connections 1` there are none.
 //!
 //! The first requests to a host may be answered 401. Tokens add one request for each repository and purpose. To a loopback address, one
