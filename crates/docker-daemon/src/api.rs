@@ -230,11 +230,11 @@ const WITHOUT_A_VERSION: &str =
 
 /// The API that both sides speak, and how images are kept.
 async fn identify(address: &Address, pinned: Option<&str>) -> Result<(Version, Store)> {
-    let ping = match address.ask(Method::HEAD, "/_ping").await {
+    let ping = match address.ask_first(Method::HEAD, "/_ping").await {
         Err(error)
             if error.kind() != ErrorKind::Unavailable && error.kind() != ErrorKind::Denied =>
         {
-            address.ask(Method::GET, "/_ping").await?
+            address.ask_first(Method::GET, "/_ping").await?
         }
         answer => answer?,
     };
@@ -262,7 +262,7 @@ async fn identify(address: &Address, pinned: Option<&str>) -> Result<(Version, S
         return Ok((version, Store::Podman));
     }
     let path = format!("/v{}.{}/info", version.0, version.1);
-    let info = address.ask(Method::GET, &path).await?.all(ANSWER_LIMIT).await?;
+    let info = address.ask_first(Method::GET, &path).await?.all(ANSWER_LIMIT).await?;
     let info: Info = parsed(&info)?;
     let containerd = info.driver_status.iter().flatten().any(|pair| {
         matches!(&pair[..], [key, value] if key == "driver-type" && value.contains("containerd"))
