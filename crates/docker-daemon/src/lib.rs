@@ -19,9 +19,9 @@
 //!
 //! # Reading
 //!
-//! One request saves the image, and its blobs go to the destination while they come; a destination that takes no blobs
-//! before it is known what they are for makes it go through a temporary file. A save that ends early, or in a message of
-//! the engine, is an error.
+//! One request saves the image, or all of them; several do where there are more names than an address holds. Blobs go to the destination while
+//! they come; a destination that takes no blobs before it is known what they are for makes them go through a temporary file. A save that ends
+//! early, or in a message of the engine, is an error.
 //!
 //! What is listed of images is what the engine says of them, without reading them: their size is what they take there, and where the
 //! engine makes manifests, they have no root.

@@ -111,7 +111,7 @@ impl<K: Kind> Transport for Engines<K> {
             refuse_several(&*engine, &image).await.context(|| at)?;
             save::pass(&*engine, &image, how, None).await.context(|| at)?
         };
-        Ok(Box::new(Source::open(&*engine, &image, passed, how).await.context(|| at)?))
+        Ok(Box::new(Source::open(&*engine, &image, &passed, how).await.context(|| at)?))
     }
 
     async fn destination(

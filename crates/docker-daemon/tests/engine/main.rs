@@ -13,6 +13,7 @@ mod fake;
 mod graph;
 mod kit;
 mod large;
+mod many;
 mod parts;
 mod reached;
 mod real;

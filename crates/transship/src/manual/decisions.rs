@@ -282,3 +282,10 @@
 //! has no such layers. To recompress them here would take the manifest's digest, too, and more time; to refuse them takes away what runs. So
 //! such an image goes without a layout, and podman makes a manifest of plain layers (decision 87 holds for all others). The price: the
 //! digest of the manifest is another one in podman, and layers that it has are sent again.
+//!
+//! # 97. A save of many names is several saves
+//!
+//! The API takes the names of a save in the address, and the length of an address is limited. One name for each image would shorten it, and
+//! the list would say the others; but then names and images would be those of two moments, and many images would still be too many. So each
+//! request has as many names as fit, those of an image together, and the saves are read as one. The price: a layer that images of two
+//! requests share is saved twice.

@@ -270,6 +270,9 @@
 //! comes behind the layers, and only it says over which layers a layer lies, and so whether the engine has it. What goes
 //! as it comes would be sent whole each time, and could not be sent once more where the engine refuses it without the layers that it has.
 //!
+//! The names of images are asked for in one request, up to about 1,000 of them, and more in several; layers that images of two requests share
+//! are then saved twice by the engine, and sent once to where they go.
+//!
 //! # What is sent
 //!
 //! Layers that the engine has are left out, so that the next version of an image costs what is new in it.
