@@ -169,12 +169,11 @@ impl Destination {
             load.put(LAYOUT_FILE, Bytes::from_static(LAYOUT_BYTES)).await?;
             load.put(INDEX_FILE, index_of(root.descriptor())).await?;
         }
-        let digest = &root.descriptor().digest;
-        let Document::Image(image) = root.document() else { return Ok(digest) };
+        let Document::Image(image) = root.document() else { return Ok(self.id_of(root)) };
         let layers: Vec<_> = image.layers.iter().map(|layer| blob_path(&layer.digest)).collect();
         let list = json!([{"Config": blob_path(&image.config.digest), "RepoTags": null, "Layers": layers}]);
         load.put(MANIFEST_NAME, list.to_string().into()).await?;
-        Ok(if self.store == Store::Containerd { digest } else { &image.config.digest })
+        Ok(self.id_of(root))
     }
 
     /// Whether the engine has loaded the image, and it is whole.

@@ -28,6 +28,9 @@
 //!
 //! # Writing
 //!
+//! Where all names stand for the image already, whole, [`shows_image`](transship_core::ImageDestination::shows_image) says so, and a copy
+//! sends nothing.
+//!
 //! One tar, which is an OCI layout and, for a single image, an archive of `docker save`, too. It has no names: the engine
 //! loads it, the image is looked at, and only then does it get its names. So a name never stands for an image that is not
 //! whole. All is checked before the tar ends, which is when engines begin to keep it.

@@ -8,6 +8,7 @@
 )]
 #![cfg(unix)]
 
+mod again;
 mod dropped;
 mod fake;
 mod graph;

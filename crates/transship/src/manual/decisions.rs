@@ -283,6 +283,13 @@
 //! such an image goes without a layout, and podman makes a manifest of plain layers (decision 87 holds for all others). The price: the
 //! digest of the manifest is another one in podman, and layers that it has are sent again.
 //!
+//! # 96. Engines are asked before each copy whether they have the image
+//!
+//! A copy asks the place whether it shows the image already between registries, and `sync` everywhere (decision 61). Engines are asked by `copy`, too:
+//! there a commit is a whole load. They know images by the digest of the config, so the question has the root and not its descriptor alone:
+//! [`shows_image`](crate::transport::ImageDestination::shows_image). The price: one question for each name, and what a copy loses is not said again where
+//! nothing is copied.
+//!
 //! # 97. A save of many names is several saves
 //!
 //! The API takes the names of a save in the address, and the length of an address is limited. One name for each image would shorten it, and

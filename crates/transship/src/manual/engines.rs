@@ -275,6 +275,9 @@
 //!
 //! # What is sent
 //!
+//! Nothing, where all names of the image stand for it already and nothing of it is missing: then `copy` and `sync` say that it is up to date. docker 25 to 27
+//! with containerd's store do not say that nothing is missing.
+//!
 //! Layers that the engine has are left out, so that the next version of an image costs what is new in it.
 //!
 //! | engine | what is left out |
