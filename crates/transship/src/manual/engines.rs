@@ -246,10 +246,11 @@
 //! copy takes one platform.
 //!
 //! An image is loaded without a name and looked at, and then gets its names. Where a copy fails, a name has what it had before, and
-//! the image without a name is removed, also after Ctrl-C: the command waits for that up to 30 s, and warns of what may be left.
+//! the image without a name is removed, also after Ctrl-C: the command says that it waits for that, up to 30 s, and warns of what may be left.
+//! Another Ctrl-C ends it at once.
 //!
 //! The image that had the name stays in the engine without one, as after `docker build`: `list` shows it by its ID, and
-//! `docker image prune` or `delete docker-daemon:sha256:ID` removes it.
+//! `docker image prune` or `delete docker-daemon:sha256:ID` removes it. By its ID an image goes with all of its names, and `delete` lists them.
 //!
 //! An image that is opened by one name has all of its names, and `list` shows it once. What refers to an image, as a signature
 //! or a bill of materials beside it, is not kept: engines save what an image refers to. Attestations in an index are.

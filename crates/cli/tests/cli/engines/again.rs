@@ -1,4 +1,4 @@
-//! Copies into engines that have the image already.
+//! Copies into engines that have the image already, and deletions of all its names.
 
 use serde_json::Value;
 
@@ -36,6 +36,24 @@ fn into_docker() {
         &format!("--dest-daemon-host {}", docker.host()),
         "docker-daemon:there:1",
     );
+    let option = format!("--daemon-host {}", docker.host());
+    let named = |name: &str| format!("docker-daemon:docker.io/library/{name}");
+    session.ok(&format!(
+        "copy --dest-daemon-host {} hello.tar:example/hello:1 {}",
+        docker.host(),
+        named("there:2")
+    ));
+    let listed = json(&session, &format!("list --json --details {option} docker-daemon:"));
+    let images = listed["images"].as_array().unwrap();
+    let image = images.iter().find(|image| image["names"].as_array().unwrap().len() == 2).unwrap();
+    let id = format!("docker-daemon:{}", image["image_id"].as_str().unwrap());
+    let gone = [&id, &named("there:1"), &named("there:2")];
+    let line = format!("delete --json {option} {id}");
+    for dry_run in [true, false] {
+        let more = if dry_run { " --dry-run" } else { "" };
+        let said = json(&session, &format!("{line}{more}"));
+        assert_eq!(said["deleted"], serde_json::json!(gone), "{said}");
+    }
 }
 
 #[test]
