@@ -194,7 +194,8 @@ impl Daemon {
         let surroundings = self.surroundings.clone();
         let (address, from) = run_blocking(move |_| surroundings.engine()).await?;
         let pinned = self.surroundings.api_version.as_deref();
-        match address.first(identify(&address, pinned)).await {
+        // Three requests are a large future.
+        match address.first(Box::pin(identify(&address, pinned))).await {
             Ok((version, store)) => Ok(Found { address, from, version, store }),
             Err(error) => Err(error.context(format!("the engine at {address} (from {from})"))),
         }
