@@ -32,6 +32,8 @@ pub(crate) struct Destination {
     pub(crate) names: Vec<DockerName>,
     shown_names: Vec<ImageName>,
     pub(crate) taken: Taken,
+    /// Whether another image of the same writer gets one of the names before.
+    pub(crate) is_behind: bool,
     pub(crate) accepts: Accepts,
     spool: Option<PathBuf>,
     pub(crate) cache: Cache,
@@ -79,6 +81,7 @@ impl Destination {
             shown_names: names.iter().map(ImageName::from).collect(),
             names,
             taken: how.mode.into(),
+            is_behind: false,
             accepts: accepts(store),
             spool: how.spool.clone(),
             cache: how.cache.clone(),
@@ -141,7 +144,7 @@ impl Destination {
                 return false;
             }
         }
-        !self.names.is_empty()
+        !self.names.is_empty() && !self.is_behind
     }
 
     /// What a graph driver has is whole.

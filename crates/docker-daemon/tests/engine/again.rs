@@ -32,6 +32,22 @@ async fn is_found(release: Release) {
     }
 }
 
+/// Of two images for one name the later one gets it, also where it has it before.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_image_takes_before_does_not_show() {
+    let engine = StoreEngine::start();
+    let to = daemon(&engine.host());
+    let image = Stack::small(&["a"]);
+    image.write(&to, NAMES[0]).await.unwrap();
+    let (archives, all) = (to.archives().unwrap(), to.parse("").unwrap());
+    let writer = archives.write(&all, &WriteOptions::default()).await.unwrap();
+    let names = NAMES.map(|name| vec![transship_core::ImageName::new(name).unwrap()]);
+    for (names, shows) in [(&names[0], true), (&names[0], false), (&names[1], false)] {
+        let destination = writer.image(names).await.unwrap();
+        assert_eq!(destination.shows_image(&image.root).await.unwrap().is_some(), shows);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_its_names_stand_for_is_known() {
     for release in RELEASES {
