@@ -40,7 +40,10 @@ fn check(kit: &Kit) -> Held {
                 default => default,
             };
             let again = lab.destination(mode, &names).await?;
-            let shows = async |of: &Built| again.shows(of.root.descriptor()).await;
+            let shows = async |of: &Built| match again.shows_image(&of.root).await? {
+                None => again.shows(of.root.descriptor()).await,
+                there => Ok(there),
+            };
             let said = shows(&built).await.during(|| "asking whether it shows")?;
             if let Some(shown) = said {
                 let digests = (&shown.descriptor.digest, &committed.descriptor.digest);
@@ -64,7 +67,11 @@ async fn moved(lab: &Lab, built: &Built, other: &Built) -> Held {
     }
     lab.write(other, WriteMode::Append, &names).await?;
     let again = lab.destination(WriteMode::Append, &names).await?;
-    let shown = again.shows(built.root.descriptor()).await.during(|| "asking after its name moved")?;
+    let shown = match again.shows_image(&built.root).await {
+        Ok(None) => again.shows(built.root.descriptor()).await,
+        shown => shown,
+    };
+    let shown = shown.during(|| "asking after its name moved")?;
     hold!(shown.is_none(), "its name stands for another image now, and it shows: {}", listed(shown.iter().map(|shown| &shown.descriptor.digest)));
     Ok(())
 }

@@ -153,9 +153,17 @@ async fn cleaned_up() {
     }
 }
 
-/// Waits until registries and engines have been told of what will not go on, and have removed it.
+/// Waits until registries and engines have been told of what will not go on, and have removed it. Says so where that takes a while.
 async fn settled(session: &Session) {
-    if tokio::time::timeout(CLEANING, transship::transport::settled()).await.is_err() {
+    let mut settled = std::pin::pin!(transship::transport::settled());
+    if tokio::time::timeout(GRACE, &mut settled).await.is_ok() {
+        return;
+    }
+    let most = CLEANING.as_secs();
+    session.reporter.warn(&format!(
+        "waiting up to {most} s for what was begun at the destination, as an image that an engine loads, to end and to be removed; another signal ends at once"
+    ));
+    if tokio::time::timeout(CLEANING, settled).await.is_err() {
         let after = CLEANING.as_secs();
         session.reporter.warn(&format!(
             "what was begun at the destination has not ended after {after} s: a registry may keep a part of a blob until that expires, an engine an image without a name"

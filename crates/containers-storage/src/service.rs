@@ -49,7 +49,7 @@ impl Service {
     /// Asks who is there.
     pub(crate) async fn open(address: Address, from: &str) -> Result<Self> {
         let at = || format!("podman at {address} (from {from})");
-        let ping = address.ask(Method::GET, "/libpod/_ping");
+        let ping = address.ask_first(Method::GET, "/libpod/_ping");
         let ping = match address.first(ping).await {
             // docker's engines know no such path.
             Err(error)

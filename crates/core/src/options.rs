@@ -60,6 +60,10 @@ pub enum Notice {
     Publishing(Reference),
     /// The image can be opened by this reference now, although its commit goes on: a registry gets one tag after the other.
     Published(Reference),
+    /// A commit of this reference was given up before it published anything.
+    GivenUp(Reference),
+    /// This name has gone with the image that was deleted, or would go in a dry run.
+    Deleted(Reference),
 }
 
 /// Receives [`Notice`]s. It must return at once: it is called from the middle of the work.

@@ -199,6 +199,7 @@ wrappers! {
         async fn put_blob(&self, expect: Expect, body: Body) -> Result<Stored>;
         async fn put_manifest(&self, manifest: &Manifest) -> Result<()>;
         async fn shows(&self, root: &Descriptor) -> Result<Option<Committed>>;
+        async fn shows_image(&self, root: &Manifest) -> Result<Option<Committed>>;
         last commit(what: Commit<'_>) -> Result<Committed>;
     }
 }

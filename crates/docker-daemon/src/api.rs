@@ -194,7 +194,8 @@ impl Daemon {
         let surroundings = self.surroundings.clone();
         let (address, from) = run_blocking(move |_| surroundings.engine()).await?;
         let pinned = self.surroundings.api_version.as_deref();
-        match address.first(identify(&address, pinned)).await {
+        // Three requests are a large future.
+        match address.first(Box::pin(identify(&address, pinned))).await {
             Ok((version, store)) => Ok(Found { address, from, version, store }),
             Err(error) => Err(error.context(format!("the engine at {address} (from {from})"))),
         }
@@ -230,11 +231,11 @@ const WITHOUT_A_VERSION: &str =
 
 /// The API that both sides speak, and how images are kept.
 async fn identify(address: &Address, pinned: Option<&str>) -> Result<(Version, Store)> {
-    let ping = match address.ask(Method::HEAD, "/_ping").await {
+    let ping = match address.ask_first(Method::HEAD, "/_ping").await {
         Err(error)
             if error.kind() != ErrorKind::Unavailable && error.kind() != ErrorKind::Denied =>
         {
-            address.ask(Method::GET, "/_ping").await?
+            address.ask_first(Method::GET, "/_ping").await?
         }
         answer => answer?,
     };
@@ -262,7 +263,7 @@ async fn identify(address: &Address, pinned: Option<&str>) -> Result<(Version, S
         return Ok((version, Store::Podman));
     }
     let path = format!("/v{}.{}/info", version.0, version.1);
-    let info = address.ask(Method::GET, &path).await?.all(ANSWER_LIMIT).await?;
+    let info = address.ask_first(Method::GET, &path).await?.all(ANSWER_LIMIT).await?;
     let info: Info = parsed(&info)?;
     let containerd = info.driver_status.iter().flatten().any(|pair| {
         matches!(&pair[..], [key, value] if key == "driver-type" && value.contains("containerd"))

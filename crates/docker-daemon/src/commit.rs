@@ -70,6 +70,7 @@ impl Destination {
 
     /// Loads the image, if it is not loaded already, and names it.
     pub(crate) async fn load_and_name(&self, what: Commit<'_>) -> Result<Committed> {
+        let mut unnamed = Unnamed(Some(self));
         let nameless = {
             let mut writing = self.writing.lock().await;
             match std::mem::replace(&mut *writing, Writing::given_up()) {
@@ -85,6 +86,8 @@ impl Destination {
                 }
             }
         };
+        // From here on the names themselves say what becomes of them.
+        unnamed.0 = None;
         let references = if self.names.is_empty() {
             let reference = self.engine.reference(&Locator::Id(parse_digest(&nameless.id)?));
             self.observer.warn(format!("the image has no name: {reference} is its reference"));
@@ -169,12 +172,11 @@ impl Destination {
             load.put(LAYOUT_FILE, Bytes::from_static(LAYOUT_BYTES)).await?;
             load.put(INDEX_FILE, index_of(root.descriptor())).await?;
         }
-        let digest = &root.descriptor().digest;
-        let Document::Image(image) = root.document() else { return Ok(digest) };
+        let Document::Image(image) = root.document() else { return Ok(self.id_of(root)) };
         let layers: Vec<_> = image.layers.iter().map(|layer| blob_path(&layer.digest)).collect();
         let list = json!([{"Config": blob_path(&image.config.digest), "RepoTags": null, "Layers": layers}]);
         load.put(MANIFEST_NAME, list.to_string().into()).await?;
-        Ok(if self.store == Store::Containerd { digest } else { &image.config.digest })
+        Ok(self.id_of(root))
     }
 
     /// Whether the engine has loaded the image, and it is whole.
@@ -212,6 +214,17 @@ impl Destination {
         let mut missing =
             image.layers.iter().filter(|layer| !put.contains_key(&layer.digest)).peekable();
         missing.peek().is_some() && missing.all(Descriptor::is_nondistributable)
+    }
+}
+
+/// A commit that has not begun to give names. When it is dropped, it is known that it has given none.
+struct Unnamed<'d>(Option<&'d Destination>);
+
+impl Drop for Unnamed<'_> {
+    fn drop(&mut self) {
+        if let Some(Destination { observer, reference, .. }) = self.0 {
+            observer.notify(Notice::GivenUp(reference.clone()));
+        }
     }
 }
 

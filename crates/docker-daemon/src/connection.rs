@@ -2,18 +2,16 @@
 //! request.
 
 use std::io;
-use std::pin::Pin;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::io::{AsyncRead, AsyncWrite, join};
+use tokio::process::{Child, Command};
 use tokio::runtime::{Handle, Id};
 use tokio::task::JoinHandle;
 
@@ -34,12 +32,13 @@ impl<T> Drop for Task<T> {
 pub(crate) struct Connection {
     sender: SendRequest<Sent>,
     task: Task<hyper::Result<()>>,
+    _process: Option<Child>,
 }
 
 impl Connection {
     pub(crate) async fn over(stream: Stream) -> hyper::Result<Self> {
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        Ok(Self { sender, task: Task(tokio::spawn(connection)) })
+        let (sender, connection) = http1::handshake(TokioIo::new(stream.duplex)).await?;
+        Ok(Self { sender, task: Task(tokio::spawn(connection)), _process: stream.process })
     }
 
     /// Sends a request, and waits for the headers of the answer.
@@ -101,86 +100,28 @@ impl PartialEq for Idle {
 
 impl Eq for Idle {}
 
-trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+/// A connection of any kind.
+pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
-/// A connection of any kind.
-pub(crate) struct Stream(Box<dyn Duplex>);
+/// What a connection goes over.
+pub(crate) struct Stream {
+    duplex: Box<dyn Duplex>,
+    /// It ends with the connection.
+    process: Option<Child>,
+}
 
 impl Stream {
-    pub(crate) fn of(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
-        Self(Box::new(stream))
+    pub(crate) fn of(duplex: impl Duplex + 'static) -> Self {
+        Self { duplex: Box::new(duplex), process: None }
     }
 
     /// A process, which is spoken to through its pipes.
     pub(crate) fn of_process(mut command: Command) -> io::Result<Self> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn()?;
-        let pipes = child.stdin.take().zip(child.stdout.take());
-        let (stdin, stdout) = pipes.ok_or_else(|| io::Error::other("ssh has no pipes"))?;
-        Ok(Self::of(Piped { stdin, stdout, _child: child }))
-    }
-}
-
-/// A process that is spoken to through its pipes, and ends with the connection.
-struct Piped {
-    stdin: ChildStdin,
-    stdout: ChildStdout,
-    _child: Child,
-}
-
-impl AsyncRead for Piped {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stdout).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for Piped {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stdin).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stdin).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stdin).poll_shutdown(cx)
-    }
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        let pipes = child.stdout.take().zip(child.stdin.take());
+        let (stdout, stdin) = pipes.ok_or_else(|| io::Error::other("ssh has no pipes"))?;
+        Ok(Self { process: Some(child), ..Self::of(join(stdout, stdin)) })
     }
 }

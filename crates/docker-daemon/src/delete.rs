@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use transship_core::{
-    DeleteMode, DeleteOptions, DeletedNames, DockerName, Error, ErrorKind, Result, ResultExt,
-    cancelled, spawn_to_end,
+    DeleteMode, DeleteOptions, DeletedNames, DockerName, Error, ErrorKind, Notice, Result,
+    ResultExt, cancelled, spawn_to_end,
 };
 
 use crate::engine::{Engine, Locator, asked_for, sole};
@@ -26,15 +26,21 @@ pub(crate) async fn delete(
         Locator::Name(_) if how.names != DeletedNames::All => vec![image],
         _ => found.names().cloned().collect(),
     };
-    if how.mode == DeleteMode::Look {
-        return Ok(());
+    let all: Vec<_> = names.iter().filter_map(|name| DockerName::parse(name).ok()).collect();
+    let all: Vec<_> =
+        all.into_iter().map(|name| engine.reference(&Locator::Name(name.or_latest()))).collect();
+    if how.mode == DeleteMode::Delete {
+        if names.is_empty() {
+            names.push(found.id.clone());
+        }
+        // What has begun ends, also when this future is dropped.
+        let removed = spawn_to_end(async move { remove_each(&*engine, &found.id, &names).await });
+        removed.await.unwrap_or_else(|_| Err(cancelled()))?;
     }
-    if names.is_empty() {
-        names.push(found.id.clone());
+    for name in all {
+        how.observer.notify(Notice::Deleted(name));
     }
-    // What has begun ends, also when this future is dropped.
-    let removed = spawn_to_end(async move { remove_each(&*engine, &found.id, &names).await });
-    removed.await.unwrap_or_else(|_| Err(cancelled()))
+    Ok(())
 }
 
 async fn remove_each(engine: &dyn Engine, id: &str, names: &[String]) -> Result<()> {

@@ -8,13 +8,13 @@ use async_trait::async_trait;
 use tokio::sync::{Mutex, OnceCell};
 use transship_core::{
     Accepts, AcceptsManifests, AcceptsNames, AcceptsOrder, AcceptsReferrers, Artifacts, Body,
-    Cache, Commit, Committed, Digest, DockerName, Error, ErrorKind, Expect, FileRange,
+    Cache, Commit, Committed, Digest, DockerName, Document, Error, ErrorKind, Expect, FileRange,
     ImageDestination, ImageName, LayerForm, LayerType, Manifest, MediaType, Observer, Reference,
     Result, ResultExt, Sparse, Stored, WriteOptions, media_types, run_blocking, spool_folder,
 };
 use transship_local::spool_file;
 
-use crate::engine::{Engine, Locator, Store};
+use crate::engine::{Engine, Inspected, Locator, Store};
 use crate::known::Known;
 use crate::load::Load;
 use crate::nameless::{Nameless, Taken};
@@ -32,6 +32,8 @@ pub(crate) struct Destination {
     pub(crate) names: Vec<DockerName>,
     shown_names: Vec<ImageName>,
     pub(crate) taken: Taken,
+    /// Whether another image of the same writer gets one of the names before.
+    pub(crate) is_behind: bool,
     pub(crate) accepts: Accepts,
     spool: Option<PathBuf>,
     pub(crate) cache: Cache,
@@ -79,6 +81,7 @@ impl Destination {
             shown_names: names.iter().map(ImageName::from).collect(),
             names,
             taken: how.mode.into(),
+            is_behind: false,
             accepts: accepts(store),
             spool: how.spool.clone(),
             cache: how.cache.clone(),
@@ -121,6 +124,39 @@ impl Destination {
             (Some(digest), Some(size)) => Ok((Stored::new(digest, size), body)),
             _ => self.spooled(body).await,
         }
+    }
+
+    /// The ID that an image has here.
+    pub(crate) fn id_of<'m>(&self, root: &'m Manifest) -> &'m Digest {
+        match root.document() {
+            Document::Image(image) if self.store != Store::Containerd => &image.config.digest,
+            _ => &root.descriptor().digest,
+        }
+    }
+
+    /// Whether each of the names stands for an image already, of which nothing is missing.
+    async fn stands_for(&self, root: &Manifest) -> bool {
+        let id = self.id_of(root).to_string();
+        for name in &self.names {
+            // A hint that cannot be had is none.
+            let found = self.engine.inspect(&name.to_string()).await;
+            if !found.is_ok_and(|found| found.id == id && self.is_whole(&found)) {
+                return false;
+            }
+        }
+        !self.names.is_empty() && !self.is_behind
+    }
+
+    /// What a graph driver has is whole.
+    fn is_whole(&self, found: &Inspected) -> bool {
+        let parts = found.manifests.as_ref();
+        self.store != Store::Containerd
+            || parts.is_some_and(|parts| parts.iter().all(|part| part.available))
+    }
+
+    fn references(&self) -> Vec<Reference> {
+        let at = |name: &DockerName| self.engine.reference(&Locator::Name(name.clone()));
+        self.names.iter().map(at).collect()
     }
 
     async fn put(&self, expect: Expect, body: Body) -> Result<Stored> {
@@ -235,6 +271,11 @@ impl ImageDestination for Destination {
     async fn put_manifest(&self, manifest: &Manifest) -> Result<()> {
         self.manifests().insert(manifest.descriptor().digest.clone(), manifest.clone());
         Ok(())
+    }
+
+    async fn shows_image(&self, root: &Manifest) -> Result<Option<Committed>> {
+        let shows = self.stands_for(root).await;
+        Ok(shows.then(|| Committed::new(root.descriptor().clone(), self.references())))
     }
 
     async fn commit(self: Box<Self>, what: Commit<'_>) -> Result<Committed> {

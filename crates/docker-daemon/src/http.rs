@@ -43,9 +43,6 @@ const FIRST_ANSWER: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 30
 /// The same behind ssh, which may ask a person for a password.
 const FIRST_ANSWER_BY_SSH: Duration = Duration::from_secs(120);
 
-/// What is said where a connection ends in place of an answer.
-const BROKEN_OFF: &str = "the engine broke off";
-
 /// The body of a request. A tar whose pieces end without [`Piece::End`] is cut off, so that the engine knows that it is not
 /// whole.
 #[derive(Debug)]
@@ -156,26 +153,25 @@ impl Drop for Answer {
 }
 
 impl Address {
-    /// What an engine is asked first.
+    /// What an engine is asked first, by [`ask_first`](Self::ask_first).
     ///
     /// # Errors
     /// Those of the requests; `Unavailable` when it accepts connections and does not answer.
     pub async fn first<T>(&self, requests: impl Future<Output = Result<T>>) -> Result<T> {
-        self.soon(requests).await.map_err(|error| self.at_first(error))
-    }
-
-    async fn soon<T>(&self, requests: impl Future<Output = Result<T>>) -> Result<T> {
         let limit = if self.is_ssh() { FIRST_ANSWER_BY_SSH } else { FIRST_ANSWER };
         within(limit, requests).await?
     }
 
-    /// What broke off before there was an answer was never an engine, perhaps.
-    fn at_first(&self, error: Error) -> Error {
-        if error.message() != BROKEN_OFF {
-            return error;
-        }
-        let error = error.with_hint(self.why_no_answer());
-        if self.is_ssh() { error.context("no engine answers by ssh") } else { error }
+    /// As [`ask`](Self::ask). What breaks off was never an engine, perhaps.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn ask_first(&self, method: Method, path: &str) -> Result<Answer> {
+        self.try_to_ask(method, path).await.map_err(|failed| {
+            let Failed::BrokenOff(_) = failed else { return failed.into() };
+            let error = Error::from(failed).with_hint(self.why_no_answer());
+            if self.is_ssh() { error.context("no engine answers by ssh") } else { error }
+        })
     }
 
     /// Sends a request, and waits for the headers of the answer, which is small.
@@ -183,10 +179,14 @@ impl Address {
     /// # Errors
     /// `Unavailable` when nobody answers in [`ANSWER`] or [`REMOVAL`]; a refusal, with the words of the engine.
     pub async fn ask(&self, method: Method, path: &str) -> Result<Answer> {
+        Ok(self.try_to_ask(method, path).await?)
+    }
+
+    async fn try_to_ask(&self, method: Method, path: &str) -> Result<Answer, Failed> {
         let limit = if method == Method::DELETE { REMOVAL } else { ANSWER };
         let answer =
             async { self.send(self.connection().await?, method, path, Sent::Nothing).await };
-        self.refused(within(limit, answer).await??).await
+        Ok(self.refused(within(limit, answer).await??).await?)
     }
 
     /// Asks for a save, or sends a load. These take as long as they need, while the engine runs: where it is silent for long, it is
@@ -220,14 +220,14 @@ impl Address {
         method: Method,
         path: &str,
         body: Sent,
-    ) -> Result<Answer> {
+    ) -> Result<Answer, Failed> {
         let path = format!("{}{path}", self.base());
         // A tar may be answered before its end, and the rest of it is not to be waited for.
         let idle = match body {
             Sent::Tar(_) => Idle::NotKept,
             Sent::Nothing => self.idle().clone(),
         };
-        let answer = over.send(request(method, &path, body)?).await.map_err(broken_off)?;
+        let answer = over.send(request(method, &path, body)?).await.map_err(Failed::BrokenOff)?;
         let (head, body) = answer.into_parts();
         Ok(Answer {
             status: head.status,
@@ -241,13 +241,13 @@ impl Address {
     }
 
     /// The connection that is idle, or a new one.
-    async fn connection(&self) -> Result<Connection> {
+    async fn connection(&self) -> Result<Connection, Failed> {
         if let Some(idle) = self.idle().take().await {
             return Ok(idle);
         }
         // The handshake of TLS is a large future.
         let stream = Box::pin(self.connect()).await?;
-        Connection::over(stream).await.map_err(broken_off)
+        Connection::over(stream).await.map_err(Failed::BrokenOff)
     }
 
     /// Waits for what an engine does at length, as long as it answers a ping. By ssh none is sent, for a connection of its own may ask
@@ -262,12 +262,36 @@ impl Address {
                 return Ok(done);
             }
             let ping = async {
-                self.send(self.connection().await?, Method::GET, "/_ping", Sent::Nothing).await
+                Ok(self
+                    .send(self.connection().await?, Method::GET, "/_ping", Sent::Nothing)
+                    .await?)
             };
-            if let Err(silent) = self.soon(ping).await {
+            if let Err(silent) = self.first(ping).await {
                 // What was done meanwhile counts.
                 return timeout(Duration::ZERO, &mut work).await.map_err(|_| silent);
             }
+        }
+    }
+}
+
+/// Why there is no answer.
+enum Failed {
+    /// The connection ended in its place.
+    BrokenOff(hyper::Error),
+    Other(Error),
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+impl From<Failed> for Error {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::BrokenOff(error) => cut("the engine broke off", error),
+            Failed::Other(error) => error,
         }
     }
 }
@@ -323,10 +347,6 @@ fn request(method: Method, path: &str, body: Sent) -> Result<Request<Sent>> {
     request
         .body(body)
         .map_err(|error| Error::new(ErrorKind::Unexpected, "making a request").caused_by(error))
-}
-
-fn broken_off(error: hyper::Error) -> Error {
-    cut(BROKEN_OFF, error)
 }
 
 fn cut(what: &'static str, error: hyper::Error) -> Error {

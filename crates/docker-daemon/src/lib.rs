@@ -19,14 +19,17 @@
 //!
 //! # Reading
 //!
-//! One request saves the image, and its blobs go to the destination while they come; a destination that takes no blobs
-//! before it is known what they are for makes it go through a temporary file. A save that ends early, or in a message of
-//! the engine, is an error.
+//! One request saves the image, or all of them; several do where there are more names than an address holds. Blobs go to the destination while
+//! they come; a destination that takes no blobs before it is known what they are for makes them go through a temporary file. A save that ends
+//! early, or in a message of the engine, is an error.
 //!
 //! What is listed of images is what the engine says of them, without reading them: their size is what they take there, and where the
 //! engine makes manifests, they have no root.
 //!
 //! # Writing
+//!
+//! Where all names stand for the image already, whole, [`shows_image`](transship_core::ImageDestination::shows_image) says so, and a copy
+//! sends nothing.
 //!
 //! One tar, which is an OCI layout and, for a single image, an archive of `docker save`, too. It has no names: the engine
 //! loads it, the image is looked at, and only then does it get its names. So a name never stands for an image that is not

@@ -132,6 +132,9 @@ impl Nameless {
     /// Removes it, once the engine has answered, where it has to go. What cannot be removed is warned of.
     fn removal(&mut self) -> Option<impl Future<Output = ()> + Send + 'static> {
         let (running, reply, before) = (self.running.take()?, self.reply.take(), self.before);
+        if running.leaves_all(before) {
+            return None;
+        }
         let (engine, observer, id) =
             (Arc::clone(&self.engine), self.observer.clone(), self.id.clone());
         Some(async move {

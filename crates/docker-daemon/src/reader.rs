@@ -9,40 +9,38 @@ use transship_core::{
     ImageSource, ReadOptions, Reference, Result, ResultExt, parse_digest,
 };
 
-use crate::engine::{Engine, Locator, Store, no_images};
+use crate::engine::{Engine, Listed, Locator, Store, no_images};
 use crate::save;
 use crate::source::{self, Source};
 
-/// The images of an engine: those that it lists, or those of a save.
+/// The images of an engine: those that it lists, or those of its saves.
 #[derive(Debug)]
 pub(crate) struct Reader {
     reference: Reference,
     entries: Vec<ArchiveEntry>,
     /// Of each entry.
     locators: Vec<Locator>,
-    /// Of each entry, where the save has it.
-    in_save: Vec<usize>,
+    /// Of each entry, which save has it, and where.
+    in_saves: Vec<(usize, usize)>,
     engine: Arc<dyn Engine>,
     how: ReadOptions,
-    saved: Option<Box<dyn ArchiveReader>>,
+    saves: Option<Vec<Box<dyn ArchiveReader>>>,
 }
 
 impl Reader {
     pub(crate) async fn open(engine: Arc<dyn Engine>, how: &ReadOptions) -> Result<Self> {
         let how = how.clone();
-        let saved = match how.passed.clone() {
-            Some(passed) => Some(source::reader(passed, &how).await?),
+        let saves = match &how.passed {
+            Some(passed) => Some(source::readers(passed, &how).await?),
             None => None,
         };
-        let (found, in_save) = match &saved {
-            Some(saved) => {
-                in_order(&*engine, of_save(&*engine, &**saved).await?).await?.into_iter().unzip()
-            }
+        let (found, in_saves) = match &saves {
+            Some(saves) => of_saves(&*engine, saves).await?.into_iter().unzip(),
             None => (listed(&*engine).await?, Vec::new()),
         };
         let (entries, locators) = found.into_iter().unzip();
         let reference = engine.reference(&Locator::All);
-        Ok(Self { reference, entries, locators, in_save, engine, how, saved })
+        Ok(Self { reference, entries, locators, in_saves, engine, how, saves })
     }
 }
 
@@ -67,11 +65,11 @@ impl ArchiveReader for Reader {
     }
 
     fn details_are_costly(&self) -> bool {
-        self.saved.is_none()
+        self.saves.is_none()
     }
 
     async fn details(&self, entry: &ArchiveEntry) -> Result<EntryDetails> {
-        if self.saved.is_some() {
+        if self.saves.is_some() {
             let source = self.open(entry).await?;
             return EntryDetails::read(&*source).await.context(|| &entry.reference);
         }
@@ -83,15 +81,16 @@ impl ArchiveReader for Reader {
     async fn open(&self, entry: &ArchiveEntry) -> Result<Box<dyn ImageSource>> {
         let at = self.locator(entry)?;
         let engine = &*self.engine;
-        if let Some(saved) = &self.saved
-            && let Some(inner) = self.in_save.get(entry.index)
-            && let Some(inner) = saved.entries().get(*inner)
+        if let Some(saves) = &self.saves
+            && let Some((save, inner)) = self.in_saves.get(entry.index)
+            && let Some(save) = saves.get(*save)
+            && let Some(inner) = save.entries().get(*inner)
         {
-            let inner = saved.open(inner).await?;
+            let inner = save.open(inner).await?;
             return Ok(Box::new(Source::new(engine, at, entry.names.clone(), inner)));
         }
         let passed = save::pass(engine, at, &self.how, None).await?;
-        Ok(Box::new(Source::open(engine, at, passed, &self.how).await?))
+        Ok(Box::new(Source::open(engine, at, &passed, &self.how).await?))
     }
 }
 
@@ -125,26 +124,47 @@ async fn listed(engine: &dyn Engine) -> Result<Vec<Found>> {
         .collect()
 }
 
-/// The images of a save in the order of the listing, each with its place in the save. docker with a graph driver saves images out of a
-/// map, in another order each time.
-async fn in_order(engine: &dyn Engine, saved: Vec<Found>) -> Result<Vec<(Found, usize)>> {
-    let mut found: Vec<_> = saved.into_iter().zip(0..).collect();
-    if engine.store().await? != Store::GraphDriver {
-        return Ok(found);
+/// An image, in which save it is, and where.
+type InSaves = (Found, (usize, usize));
+
+/// The images of all saves.
+async fn of_saves(engine: &dyn Engine, saves: &[Box<dyn ArchiveReader>]) -> Result<Vec<InSaves>> {
+    let mut found = Vec::new();
+    for (at, save) in saves.iter().enumerate() {
+        let own = of_save(engine, &**save).await?;
+        found.extend(own.into_iter().zip((0..).map(|inner| (at, inner))));
     }
-    let mut places = HashMap::new();
-    for (place, image) in engine.images().await?.into_iter().enumerate() {
-        let names = image.names().filter_map(|name| DockerName::parse(name).ok());
-        places.extend(names.map(|name| (name.to_string(), place)));
-        places.insert(image.id, place);
+    // docker with a graph driver saves images out of a map, in another order each time.
+    if saves.len() > 1 || engine.store().await? == Store::GraphDriver {
+        found = in_order(&engine.images().await?, found);
     }
-    // What came meanwhile is last.
-    let place = |of: &Locator| places.get(&of.to_string()).copied().unwrap_or(usize::MAX);
-    found.sort_by_key(|((_, locator), _)| place(locator));
     for (at, ((entry, _), _)) in found.iter_mut().enumerate() {
+        // A layout counts each name of an image.
         entry.index = at;
     }
     Ok(found)
+}
+
+/// Images in the order of a listing. One whose names came in several saves is one.
+fn in_order(listed: &[Listed], mut found: Vec<InSaves>) -> Vec<InSaves> {
+    let mut places = HashMap::new();
+    for (place, image) in listed.iter().enumerate() {
+        let names = image.names().filter_map(|name| DockerName::parse(name).ok());
+        places.extend(names.map(|name| (name.to_string(), place)));
+        places.insert(image.id.clone(), place);
+    }
+    let place = |of: &Locator| places.get(&of.to_string()).copied();
+    // What came meanwhile is last.
+    found.sort_by_key(|((_, locator), _)| place(locator).unwrap_or(usize::MAX));
+    found.dedup_by(|((next, locator), _), ((first, of), _)| {
+        let is_same = place(locator).is_some_and(|at| place(of) == Some(at));
+        if is_same {
+            first.names.append(&mut next.names);
+            first.raw_names.append(&mut next.raw_names);
+        }
+        is_same
+    });
+    found
 }
 
 /// What a save has. An image without a name is known by its ID: the digest of its config, or of its root where that is kept.
@@ -152,7 +172,7 @@ async fn of_save(engine: &dyn Engine, saved: &dyn ArchiveReader) -> Result<Vec<F
     let store = engine.store().await?;
     let keeps_roots = store == Store::Containerd;
     let mut entries = Vec::new();
-    for (at, inner) in saved.entries().iter().enumerate() {
+    for inner in saved.entries() {
         let named = inner.names.iter().find_map(ImageName::docker);
         let locator = if let Some(name) = named {
             Locator::Name(name)
@@ -169,8 +189,6 @@ async fn of_save(engine: &dyn Engine, saved: &dyn ArchiveReader) -> Result<Vec<F
             // As docker lists them: a layout has them in full.
             entry.raw_names = entry.raw_names.iter().map(|raw| familiar(raw)).collect();
         }
-        // A layout counts each name of an image.
-        entry.index = at;
         entry.reference = engine.reference(&locator);
         entries.push((entry, locator));
     }

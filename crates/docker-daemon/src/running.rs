@@ -72,6 +72,13 @@ impl Running {
         with(&self.image, |image| image.fate = Fate::Kept);
     }
 
+    /// Whether nothing would have to be removed if it had not succeeded: nobody has to wait for the engine.
+    pub(crate) fn leaves_all(&self, before: Before) -> bool {
+        with(&self.image, |image| {
+            before == Before::There && image.commits == 1 && image.fate != Fate::Removed
+        })
+    }
+
     /// It has not succeeded, and the engine has answered. Gives the removal where the image has to go now.
     pub(crate) fn gives_up(self, before: Before) -> Option<Removal> {
         with(&self.image, |image| {

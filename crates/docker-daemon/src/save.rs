@@ -1,4 +1,4 @@
-//! Reading what an engine saves: one tar, which comes once.
+//! Reading what an engine saves: tars, each of which comes once.
 
 use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,6 +10,7 @@ use transship_core::{Error, ErrorKind, Passed, ReadOptions, Result, Staging};
 
 use crate::connection::Task;
 use crate::engine::{Chunks, Engine, Listed, Locator, asked_for, no_images};
+use crate::http::encoded;
 use crate::reply;
 
 /// How many pieces may wait to be read.
@@ -23,22 +24,42 @@ const BLOCK: u64 = 512;
 /// The two blocks of zeros with which a tar ends.
 const END: usize = 1024;
 
-/// Saves an image, or all of them, in one pass.
+/// The most bytes of names in one request: an address has at most 65,534.
+const NAMES: usize = 60_000;
+
+/// What passed: a tar for each request.
+#[derive(Debug)]
+pub(crate) struct Saves(pub(crate) Vec<Passed>);
+
+/// Saves an image, or all of them, in as few requests as their names need.
 pub(crate) async fn pass(
     engine: &dyn Engine,
     at: &Locator,
     how: &ReadOptions,
     into: Option<&dyn Staging>,
 ) -> Result<Passed> {
-    let images = match at.in_engine() {
+    let requests = match at.in_engine() {
         Some(image) => {
             // podman does not say for a save that an image is not there.
             asked_for(engine, &image).await?;
-            vec![image]
+            vec![vec![image]]
         }
         None => all(&engine.images().await?)?,
     };
-    let answer = engine.save(&images).await?;
+    let mut saves = Vec::new();
+    for images in requests {
+        saves.push(pass_one(engine, &images, how, into).await?);
+    }
+    Ok(Passed::new(Saves(saves)))
+}
+
+async fn pass_one(
+    engine: &dyn Engine,
+    images: &[String],
+    how: &ReadOptions,
+    into: Option<&dyn Staging>,
+) -> Result<Passed> {
+    let answer = engine.save(images).await?;
     let tail = Arc::<Mutex<Tail>>::default();
     let (task, incoming) = receive(answer, Arc::clone(&tail));
     let passed = transship_archive::pass_reader(incoming, "what the engine saves", how, into).await;
@@ -56,17 +77,38 @@ pub(crate) async fn pass(
     Ok(passed)
 }
 
-/// Every name; the ID of an image that has none.
-fn all(images: &[Listed]) -> Result<Vec<String>> {
-    let names = |image: &Listed| {
-        let names: Vec<_> = image.names().cloned().collect();
-        if names.is_empty() { vec![image.id.clone()] } else { names }
-    };
-    let all: Vec<_> = images.iter().flat_map(names).collect();
-    if all.is_empty() {
+/// Every name, and the ID of an image that has none, for each request.
+fn all(images: &[Listed]) -> Result<Vec<Vec<String>>> {
+    let (mut requests, mut left) = (Vec::<Vec<String>>::new(), 0);
+    for image in images {
+        let mut names: Vec<_> = image.names().cloned().collect();
+        if names.is_empty() {
+            names.push(image.id.clone());
+        }
+        // The names of an image go together where one request holds them.
+        let mut needed = names.iter().map(|name| length(name)).sum();
+        for name in names {
+            let own = length(&name);
+            if left < own.max(needed) {
+                requests.push(Vec::new());
+                left = NAMES;
+            }
+            needed = 0;
+            left = left.saturating_sub(own);
+            if let Some(last) = requests.last_mut() {
+                last.push(name);
+            }
+        }
+    }
+    if requests.is_empty() {
         return Err(no_images());
     }
-    Ok(all)
+    Ok(requests)
+}
+
+/// How long a name is in an address. podman has the longer key.
+fn length(name: &str) -> usize {
+    "&references=".len() + encoded(name).len()
 }
 
 /// The last bytes that came.

@@ -13,7 +13,8 @@ use transship_core::{
 use transship_docker_archive::DockerArchive;
 use transship_oci_layout::OciArchive;
 
-use crate::engine::{Engine, Locator, image_names};
+use crate::engine::{Engine, Locator, image_names, no_images, sole};
+use crate::save::Saves;
 
 /// What the transport of the format calls the tar.
 const PLACE: &str = "saved";
@@ -48,13 +49,16 @@ impl Source {
     pub(crate) async fn open(
         engine: &dyn Engine,
         at: &Locator,
-        passed: Passed,
+        passed: &Passed,
         how: &ReadOptions,
     ) -> Result<Self> {
-        let (transport, scheme) = format(&passed);
-        let how = how.clone().with_passed(Some(passed));
-        let sole = transport.source(&Reference::new(scheme, PLACE), &how).await;
-        let inner = match (sole, at) {
+        let saves = saves(passed)?;
+        // Of one image there are several where it has more names than a request.
+        let first = saves.0.first().ok_or_else(no_images)?;
+        let (transport, scheme) = format(first);
+        let how = how.clone().with_passed(Some(first.clone()));
+        let opened = transport.source(&Reference::new(scheme, PLACE), &how).await;
+        let inner = match (opened, at) {
             (Err(error), Locator::Name(name)) if error.kind() == ErrorKind::Ambiguous => {
                 transport.source(&Reference::new(scheme, format!("{PLACE}:{name}")), &how).await?
             }
@@ -62,11 +66,12 @@ impl Source {
                 let all = transport.read(&Reference::new(scheme, PLACE), &how).await?;
                 by_id(&*all, id).await?.ok_or(error)?
             }
-            (sole, _) => sole.map_err(cut)?,
+            (opened, _) => opened.map_err(cut)?,
         };
         // A save has the name alone by which it was asked for, and a layout a part of it.
         let names = match at.in_engine() {
             Some(image) => image_names(engine.inspect(&image).await?.names()),
+            None if saves.0.len() > 1 => image_names(sole(&engine.images().await?)?.names()),
             None => inner.names().to_vec(),
         };
         Ok(Self::new(engine, at, names, inner))
@@ -118,11 +123,24 @@ async fn by_id(all: &dyn ArchiveReader, id: &Digest) -> Result<Option<Box<dyn Im
     Ok(None)
 }
 
-/// All images of a save.
-pub(crate) async fn reader(passed: Passed, how: &ReadOptions) -> Result<Box<dyn ArchiveReader>> {
-    let (format, scheme) = format(&passed);
-    let how = how.clone().with_passed(Some(passed));
-    format.read(&Reference::new(scheme, PLACE), &how).await.map_err(cut)
+/// All images, of each save.
+pub(crate) async fn readers(
+    passed: &Passed,
+    how: &ReadOptions,
+) -> Result<Vec<Box<dyn ArchiveReader>>> {
+    let mut readers = Vec::new();
+    for save in &saves(passed)?.0 {
+        let (format, scheme) = format(save);
+        let how = how.clone().with_passed(Some(save.clone()));
+        readers.push(format.read(&Reference::new(scheme, PLACE), &how).await.map_err(cut)?);
+    }
+    Ok(readers)
+}
+
+fn saves(passed: &Passed) -> Result<Arc<Saves>> {
+    passed
+        .get()
+        .ok_or_else(|| Error::new(ErrorKind::InvalidInput, "what passed is no save of an engine"))
 }
 
 /// What was asked for is there, and its save has not got it: the save was cut where a layer ends in zeros, as a whole tar does.

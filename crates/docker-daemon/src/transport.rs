@@ -1,7 +1,8 @@
 //! [`Engines`]: a transport of engines of one kind.
 
+use std::collections::HashSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use transship_core::{
@@ -65,6 +66,18 @@ impl<K: Kind> Engines<K> {
         self.0.parse(at.locator())
     }
 
+    /// A place for one image.
+    async fn open(&self, at: &Reference, how: &WriteOptions) -> Result<Destination> {
+        let (engine, image) = self.at(at)?;
+        // Which names it refuses may follow from its release.
+        engine.store().await.context(|| at)?;
+        let names = names(&*engine, at, &image, how)?;
+        if how.mode == Some(WriteMode::Create) {
+            refuse_what_is_there(&*engine, &image, &names).await.context(|| at)?;
+        }
+        Destination::open(engine, names, how).await.context(|| at)
+    }
+
     /// An image that is there, or all.
     async fn found(&self, at: &Reference) -> Result<(Arc<dyn Engine>, Locator)> {
         let (engine, image) = self.at(at)?;
@@ -111,7 +124,7 @@ impl<K: Kind> Transport for Engines<K> {
             refuse_several(&*engine, &image).await.context(|| at)?;
             save::pass(&*engine, &image, how, None).await.context(|| at)?
         };
-        Ok(Box::new(Source::open(&*engine, &image, passed, how).await.context(|| at)?))
+        Ok(Box::new(Source::open(&*engine, &image, &passed, how).await.context(|| at)?))
     }
 
     async fn destination(
@@ -119,15 +132,7 @@ impl<K: Kind> Transport for Engines<K> {
         at: &Reference,
         how: &WriteOptions,
     ) -> Result<Box<dyn ImageDestination>> {
-        let (engine, image) = self.at(at)?;
-        // Which names it refuses may follow from its release.
-        engine.store().await.context(|| at)?;
-        let names = names(&*engine, at, &image, how)?;
-        if how.mode == Some(WriteMode::Create) {
-            refuse_what_is_there(&*engine, &image, &names).await.context(|| at)?;
-        }
-        let opened = Destination::open(engine, names, how).await;
-        Ok(Box::new(opened.context(|| at)?))
+        Ok(Box::new(self.open(at, how).await?))
     }
 
     fn archives(&self) -> Option<&dyn Archives> {
@@ -171,7 +176,8 @@ impl<K: Kind> Archives for Engines<K> {
             }
             _ => {}
         }
-        Ok(Box::new(Writer { at: at.clone(), engines: self.clone(), how: how.clone() }))
+        let (engines, how, given) = (self.clone(), how.clone(), Mutex::default());
+        Ok(Box::new(Writer { at: at.clone(), engines, how, given }))
     }
 
     fn one_pass(&self) -> Option<&dyn OnePass> {
@@ -207,6 +213,8 @@ struct Writer<K> {
     at: Reference,
     engines: Engines<K>,
     how: WriteOptions,
+    /// The names of its images so far.
+    given: Mutex<HashSet<DockerName>>,
 }
 
 #[async_trait]
@@ -218,7 +226,11 @@ impl<K: Kind> ArchiveWriter for Writer<K> {
     async fn image(&self, names: &[ImageName]) -> Result<Box<dyn ImageDestination + '_>> {
         // Between them, images of one writer take each other's names.
         let how = self.how.clone().with_names(names.to_vec()).with_mode(None);
-        self.engines.destination(&self.at, &how).await
+        let mut image = self.engines.open(&self.at, &how).await?;
+        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        image.is_behind = image.names.iter().any(|name| given.contains(name));
+        given.extend(image.names.iter().cloned());
+        Ok(Box::new(image))
     }
 
     async fn finish(&mut self) -> Result<()> {

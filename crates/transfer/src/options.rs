@@ -125,17 +125,13 @@ impl TransferOptions {
         self.jobs.map_or(SMALL_PER_STREAM, |_| 1)
     }
 
-    /// Whether the destination is asked if it shows what an image becomes.
-    pub(crate) fn compares_plans(&self) -> bool {
-        self.compare == Compare::Plans && self.keeps_images()
-    }
-
     /// Whether nothing is asked for that would change an image, leave a part of it behind, or bring more than it.
     pub(crate) fn copies_as_it_is(&self) -> bool {
         self.keeps_images() && self.attached == Attached::Auto
     }
 
-    fn keeps_images(&self) -> bool {
+    /// The same, but for what is brought beside the image.
+    pub(crate) fn keeps_images(&self) -> bool {
         matches!(self.platforms, Platforms::Present | Platforms::All)
             && self.subset == Subset::Auto
             && matches!(self.compress, Compress::Auto | Compress::Keep)
@@ -207,7 +203,7 @@ pub enum Images {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Compare {
-    /// Where that costs less than to read the image: between registries.
+    /// Where that costs less than to read the image, between registries, or than to write it, in engines.
     #[default]
     Roots,
     /// Wherever the destination can tell, also after the image was planned: so that the report says what changed.

@@ -2,9 +2,10 @@
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
-use transship::transport::{DeleteMode, DeleteOptions, DeletedNames};
+use transship::transport::{DeleteMode, DeleteOptions, DeletedNames, Notice, Observer};
 use transship::{Error, ErrorKind, ReadOptions, Reference, Tags, Transports};
 
 use super::able;
@@ -125,7 +126,9 @@ async fn delete(
 ) -> transship::Result<()> {
     let mut changed = HashSet::new();
     for Target { at, names, was_there } in targets {
-        let outcome = deletion(known, &at)?.delete(&at, &how.clone().with_names(names)).await;
+        let gone = Arc::<Mutex<Vec<Reference>>>::default();
+        let how = how.clone().with_names(names).with_observer(noting(&gone, &how.observer));
+        let outcome = deletion(known, &at)?.delete(&at, &how).await;
         let place = known.of(&at)?.archives().and_then(|archives| archives.archive_of(&at));
         let may_have_gone = was_there && !done.dry_run && changed.contains(&place);
         match outcome {
@@ -134,11 +137,25 @@ async fn delete(
             outcome => outcome?,
         }
         let deleted = if done.dry_run { "would be deleted:" } else { "deleted" };
-        session.reporter.say(&safe(&format!("{deleted} {at}")));
-        done.deleted.push(at.to_string());
+        let others = std::mem::take(&mut *gone.lock().unwrap_or_else(PoisonError::into_inner));
+        for gone in [&at].into_iter().chain(others.iter().filter(|other| **other != at)) {
+            session.reporter.say(&safe(&format!("{deleted} {gone}")));
+            done.deleted.push(gone.to_string());
+        }
         changed.insert(place);
     }
     Ok(())
+}
+
+/// Notes the names that go with an image, and passes on what else there is to tell.
+fn noting(gone: &Arc<Mutex<Vec<Reference>>>, observer: &Observer) -> Observer {
+    let (gone, observer) = (Arc::clone(gone), observer.clone());
+    Observer::new(move |notice| match notice {
+        Notice::Deleted(name) => {
+            gone.lock().unwrap_or_else(PoisonError::into_inner).push(name);
+        }
+        notice => observer.notify(notice),
+    })
 }
 
 fn deletion<'t>(

@@ -2,6 +2,8 @@
 //! and are skipped by name without it.
 
 #[cfg(all(feature = "containers-storage", feature = "docker-daemon"))]
+mod again;
+#[cfg(all(feature = "containers-storage", feature = "docker-daemon"))]
 mod cut;
 #[cfg(all(feature = "containers-storage", feature = "docker-daemon"))]
 mod podman;

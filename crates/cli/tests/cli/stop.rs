@@ -340,6 +340,9 @@ fn ctrl_c_after_an_engine_has_the_image_leaves_none_without_a_name() {
         let mut rest = String::new();
         stderr.read_to_string(&mut rest).unwrap();
         assert_eq!(child.wait().unwrap().code(), Some(130), "{when}: {rest}");
+        assert!(rest.contains("waiting up to 30 s"), "{when}: {rest}");
+        assert!(!rest.contains("not known"), "{when}: {rest}");
+        assert_eq!(rest.contains("published already"), named, "{when}: {rest}");
         let asked = fs::read_to_string(session.path("bin/asked")).unwrap();
         assert_eq!(session.path("bin/removed").exists(), removed, "{when}: {asked}");
         assert_eq!(session.path("bin/named").exists(), named, "{when}: {asked}");

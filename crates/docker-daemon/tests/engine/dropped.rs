@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
-use transship_core::{DeleteOptions, ImageName, Notice, Observer};
+use transship_core::{DeleteMode, DeleteOptions, ImageName, Notice, Observer};
 
 use super::store::Fault;
 use super::*;
@@ -126,6 +126,66 @@ async fn an_image_that_gets_no_name_is_removed_or_warned_of() {
     }
     let left = &heard.lock().unwrap()[0];
     assert!(left.contains(&digest(&new)) && left.contains("read-only"), "{left}");
+}
+
+/// What is heard of names, by the first word of each notice.
+fn heard(how: WriteOptions) -> (WriteOptions, Arc<Mutex<Vec<String>>>) {
+    let heard = Arc::<Mutex<Vec<String>>>::default();
+    let noted = Arc::clone(&heard);
+    let observer = Observer::new(move |notice| noted.lock().unwrap().push(format!("{notice:?}")));
+    (how.with_observer(observer), heard)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_that_is_given_up_is_known_to_have_given_no_name() {
+    let engine = StoreEngine::start();
+    let to = daemon(&engine.host());
+    let (how, heard) = heard(WriteOptions::default());
+    let image = Stack::small(&["a"]);
+    for was_there in [false, true] {
+        engine.set(Fault::HoldsAnswers);
+        let loads = engine.state.lock().unwrap().loads;
+        let begun = tokio::select! {
+            _ = write(&image, &to, &how) => false,
+            () = async {
+                while engine.state.lock().unwrap().loads == loads {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            } => true,
+        };
+        assert!(begun);
+        let names = std::mem::take(&mut *heard.lock().unwrap());
+        // With layers that are there, it is loaded before the commit, and nothing was to be named.
+        assert_eq!(names.len(), usize::from(!was_there), "{names:?}");
+        let is_ours = |name: &String| name.contains("GivenUp") && name.contains(NAMES[0]);
+        assert!(names.iter().all(is_ours), "{names:?}");
+        // Of an image that was there, nothing has to be removed when the engine has loaded it.
+        let soon = tokio::time::timeout(Duration::from_millis(300), transship_core::settled());
+        assert_eq!(soon.await.is_ok(), was_there);
+        engine.set(Fault::None);
+        transship_core::settled().await;
+        image.write(&to, "example.org/other:1").await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn by_id_all_of_its_names_go_and_are_told() {
+    let engine = StoreEngine::start();
+    let to = daemon(&engine.host());
+    let image = Stack::small(&["a"]);
+    write(&image, &to, &WriteOptions::default()).await.unwrap();
+    let at = to.parse(&digest(&image)).unwrap();
+    let (WriteOptions { observer, .. }, heard) = heard(WriteOptions::default());
+    let how = DeleteOptions::default().with_observer(observer);
+    for mode in [DeleteMode::Look, DeleteMode::Delete] {
+        to.deletion().unwrap().delete(&at, &how.clone().with_mode(mode)).await.unwrap();
+        let told = std::mem::take(&mut *heard.lock().unwrap());
+        assert_eq!(told.len(), 2, "{told:?}");
+        for (told, name) in told.iter().zip(NAMES) {
+            assert!(told.contains("Deleted") && told.contains(name), "{told}");
+        }
+    }
+    assert_eq!(NAMES.map(|name| engine.named(name)), [None, None]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,11 +8,13 @@
 )]
 #![cfg(unix)]
 
+mod again;
 mod dropped;
 mod fake;
 mod graph;
 mod kit;
 mod large;
+mod many;
 mod parts;
 mod reached;
 mod real;
@@ -88,6 +90,18 @@ impl Sample {
         self.put(&*destination).await?;
         destination.commit(Commit::new(&self.root)).await.map(drop)
     }
+}
+
+/// The program of these tests once more, for one of them, where nothing of the environment leads to an engine.
+fn child_for(test: &str) -> std::process::Command {
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", test, "--nocapture"]);
+    for (variable, _) in std::env::vars_os() {
+        if variable.to_string_lossy().starts_with("DOCKER_") {
+            child.env_remove(variable);
+        }
+    }
+    child
 }
 
 async fn read(from: &DockerDaemon, name: &str) -> Result<()> {

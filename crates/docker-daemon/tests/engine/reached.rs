@@ -66,8 +66,7 @@ pub(crate) fn behind_ssh(socket: &Path, folder: &Path, name: &str) {
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(&ssh, mode).unwrap();
     let path = std::env::var("PATH").unwrap();
-    let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "reached::child_that_reads_by_ssh", "--nocapture"])
+    let child = child_for("reached::child_that_reads_by_ssh")
         .env("PATH", format!("{}:{path}", bin.display()))
         .env("DOCKER_HOST", "ssh://me@far.example:2222")
         .env(NAME, name)

@@ -5,8 +5,8 @@ use transship_core::{Archives, DeleteOptions};
 use super::running::Running;
 use super::*;
 
-/// At how many points connections to dockerd are cut, each way. Each takes it a second or two.
-const POINTS: u64 = 20;
+/// At how many points connections to dockerd are cut, each way.
+const POINTS: u64 = 100;
 
 impl Running {
     fn daemon(&self) -> DockerDaemon {

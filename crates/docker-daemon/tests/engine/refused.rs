@@ -4,7 +4,6 @@ use std::io::Write as _;
 use std::net::{Shutdown, TcpListener};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
@@ -212,8 +211,7 @@ fn ssh_that_leads_to_no_engine() {
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(&ssh, mode).unwrap();
     let path = std::env::var("PATH").unwrap();
-    let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "refused::child_that_asks_by_ssh", "--nocapture"])
+    let child = child_for("refused::child_that_asks_by_ssh")
         .env("PATH", format!("{}:{path}", folder.path().display()))
         .env("DOCKER_HOST", "ssh://me@far.invalid:2222/run/d.sock")
         .env(ASKS, "x")

@@ -17,8 +17,8 @@ pub(crate) struct Built {
     pub(crate) below: Vec<(Digest, Manifest)>,
 }
 
-/// The descriptor that the root of an image gets, where that is known before the copy: no layer changes form.
-pub(crate) fn planned_root(plan: &ImagePlan, blobs: &[BlobTask]) -> Result<Option<Descriptor>> {
+/// The root that an image gets, where that is known before the copy: no layer changes form.
+pub(crate) fn planned_root(plan: &ImagePlan, blobs: &[BlobTask]) -> Result<Option<Manifest>> {
     if blobs.iter().any(|blob| blob.key.to.is_some()) {
         return Ok(None);
     }
@@ -27,7 +27,7 @@ pub(crate) fn planned_root(plan: &ImagePlan, blobs: &[BlobTask]) -> Result<Optio
         (blob.key.clone(), Stored::new(digest.clone(), *size))
     };
     let built = build(&plan.root, &blobs.iter().map(kept).collect())?;
-    Ok(Some(built.root.descriptor().clone()))
+    Ok(Some(built.root))
 }
 
 pub(crate) fn build(node: &NodePlan, copied: &CopiedBlobs) -> Result<Built> {

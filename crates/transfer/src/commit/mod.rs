@@ -92,17 +92,14 @@ struct Again<'a> {
     blobs: &'a [BlobTask],
 }
 
-/// What the destination shows already of an image whose blobs are there, where that is to be found out.
+/// What the destination shows already of an image whose blobs are there.
 async fn shown(
     place: &dyn ImageDestination,
     plan: &ImagePlan,
     copied: &CopiedBlobs,
     batch: &Batch<'_>,
 ) -> Result<Option<Committed>> {
-    if !batch.options.compares_plans() {
-        return Ok(None);
-    }
-    shows(place, plan, build(&plan.root, copied)?.root.descriptor()).await
+    shows(place, plan, &build(&plan.root, copied)?.root, batch.options).await
 }
 
 /// Puts the manifests of an image and commits it. Also gives the number of its referrers.

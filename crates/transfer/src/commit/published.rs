@@ -80,6 +80,11 @@ impl Published {
         self.list().pending = Some(Pending { reference, sent: true });
     }
 
+    /// What was begun was given up, and has published nothing.
+    pub(crate) fn given_up(&self, reference: &Reference) {
+        self.list().pending.take_if(|pending| pending.reference == *reference);
+    }
+
     /// What was begun has ended. Where a server took the request and its answer is missing, it is not known how.
     pub(crate) fn end(&self, error: Option<&Error>) {
         let unanswered = error.is_some_and(|error| error.kind() == ErrorKind::Unavailable);

@@ -119,6 +119,7 @@ impl Emitter {
             Notice::Request(text) => channel.emit(EventKind::Request { text }),
             Notice::Publishing(reference) => channel.0.published.publishing(reference),
             Notice::Published(reference) => channel.published(&[reference]),
+            Notice::GivenUp(reference) => channel.0.published.given_up(&reference),
             _ => {}
         })
     }

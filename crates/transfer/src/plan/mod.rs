@@ -20,7 +20,7 @@ use std::collections::HashMap;
 use futures_util::stream::{self, StreamExt};
 use transship_core::{
     AcceptsOrder, Committed, Descriptor, Error, ErrorKind, Hint, ImageDestination, ImageSource,
-    Result, ResultExt,
+    Manifest, Result, ResultExt,
 };
 
 use crate::commit::{planned_root, sign, signatures};
@@ -28,7 +28,7 @@ use crate::copy::task::{BlobNumbers, BlobTask, tasks};
 use crate::open::base::WithBase;
 use crate::open::{Attaches, Batch, Handle, Target, boxed};
 use crate::turn::{Turn, Turns};
-use crate::{ImageFailure, ImageId, TransferOptions};
+use crate::{Compare, ImageFailure, ImageId, TransferOptions};
 pub(crate) use description::form_name;
 pub use description::{BlobFate, Plan, PlanTotals, PlannedBlob, PlannedImage, Sum};
 use layers::LayerRules;
@@ -222,29 +222,34 @@ async fn plan_for(
     Ok(plan)
 }
 
-/// What the destination shows already of a plan, where that was asked for.
+/// What the destination shows already of a plan.
 async fn shown(
     place: &dyn ImageDestination,
     plan: &ImagePlan,
     blobs: &[BlobTask],
     options: &TransferOptions,
 ) -> Result<Option<Committed>> {
-    if !options.compares_plans() {
-        return Ok(None);
-    }
     match planned_root(plan, blobs)? {
-        Some(root) => shows(place, plan, &root).await,
+        Some(root) => shows(place, plan, &root, options).await,
         None => Ok(None),
     }
 }
 
-/// What the destination shows already of an image with that root, and of all that comes with it.
+/// What the destination shows already of an image with that root, and of all that comes with it, where that is to be found out.
 pub(crate) async fn shows(
     place: &dyn ImageDestination,
     plan: &ImagePlan,
-    root: &Descriptor,
+    root: &Manifest,
+    options: &TransferOptions,
 ) -> Result<Option<Committed>> {
-    let Some(there) = place.shows(root).await? else { return Ok(None) };
+    if !options.keeps_images() {
+        return Ok(None);
+    }
+    let there = match place.shows_image(root).await? {
+        None if options.compare == Compare::Plans => place.shows(root.descriptor()).await?,
+        there => there,
+    };
+    let Some(there) = there else { return Ok(None) };
     let all = plan.attaches == Attaches::Nothing || has_attached(place, plan).await?;
     Ok(all.then_some(there))
 }
@@ -274,7 +279,7 @@ fn check_pinned(place: &dyn ImageDestination, plan: &ImagePlan, blobs: &[BlobTas
         return Ok(());
     }
     let (at, was) = (place.reference(), &plan.root.manifest().descriptor().digest);
-    let becomes = planned_root(plan, blobs)?.map(|root| root.digest);
+    let becomes = planned_root(plan, blobs)?.map(|root| root.descriptor().digest.clone());
     for wanted in pinned {
         let message = match &becomes {
             Some(digest) if digest == wanted => continue,

@@ -288,3 +288,17 @@
 //! After all tries for a piece of a large blob had failed, the rest was asked for in one stream, with tries of its own: twice as many
 //! requests to a server that says 429, and the next one at once. The stream is for servers that give no pieces, or others than were
 //! asked for. One that does not answer, or that says to come again later than is waited for, ends the read, as it ends every other request.
+//!
+//! # 97. Engines are asked before each copy whether they have the image
+//!
+//! A copy asks the place whether it shows the image already between registries, and `sync` everywhere (decision 61). Engines are asked by `copy`, too:
+//! there a commit is a whole load. They know images by the digest of the config, so the question has the root and not its descriptor alone:
+//! [`shows_image`](crate::transport::ImageDestination::shows_image). The price: one question for each name, and what a copy loses is not said again where
+//! nothing is copied.
+//!
+//! # 98. A save of many names is several saves
+//!
+//! The API takes the names of a save in the address, and the length of an address is limited. One name for each image would shorten it, and
+//! the list would say the others; but then names and images would be those of two moments, and many images would still be too many. So each
+//! request has as many names as fit, those of an image together, and the saves are read as one. The price: a layer that images of two
+//! requests share is saved twice.

@@ -246,10 +246,11 @@
 //! copy takes one platform.
 //!
 //! An image is loaded without a name and looked at, and then gets its names. Where a copy fails, a name has what it had before, and
-//! the image without a name is removed, also after Ctrl-C: the command waits for that up to 30 s, and warns of what may be left.
+//! the image without a name is removed, also after Ctrl-C: the command says that it waits for that, up to 30 s, and warns of what may be left.
+//! Another Ctrl-C ends it at once.
 //!
 //! The image that had the name stays in the engine without one, as after `docker build`: `list` shows it by its ID, and
-//! `docker image prune` or `delete docker-daemon:sha256:ID` removes it.
+//! `docker image prune` or `delete docker-daemon:sha256:ID` removes it. By its ID an image goes with all of its names, and `delete` lists them.
 //!
 //! An image that is opened by one name has all of its names, and `list` shows it once. What refers to an image, as a signature
 //! or a bill of materials beside it, is not kept: engines save what an image refers to. Attestations in an index are.
@@ -270,7 +271,13 @@
 //! comes behind the layers, and only it says over which layers a layer lies, and so whether the engine has it. What goes
 //! as it comes would be sent whole each time, and could not be sent once more where the engine refuses it without the layers that it has.
 //!
+//! The names of images are asked for in one request, up to about 1,000 of them, and more in several; layers that images of two requests share
+//! are then saved twice by the engine, and sent once to where they go.
+//!
 //! # What is sent
+//!
+//! Nothing, where all names of the image stand for it already and nothing of it is missing: then `copy` and `sync` say that it is up to date. docker 25 to 27
+//! with containerd's store do not say that nothing is missing.
 //!
 //! Layers that the engine has are left out, so that the next version of an image costs what is new in it.
 //!
