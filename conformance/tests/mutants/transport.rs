@@ -416,7 +416,8 @@ impl Deletion for Mutant {
             Fault::LooksBeforeItDeletes => {
                 let look = how.clone().with_mode(DeleteMode::Look);
                 deletion.delete_if(at, root, &look).await?;
-                tokio::time::sleep(MEANWHILE).await;
+                // However long the other one takes.
+                tokio::time::sleep(10 * MEANWHILE).await;
                 deletion.delete(at, how).await
             }
             _ => deletion.delete_if(at, root, how).await,

@@ -136,22 +136,30 @@ impl Destination {
 
     /// Whether each of the names stands for an image already, of which nothing is missing.
     async fn stands_for(&self, root: &Manifest) -> bool {
+        if self.names.is_empty() || self.is_behind {
+            return false;
+        }
         let id = self.id_of(root).to_string();
         for name in &self.names {
             // A hint that cannot be had is none.
             let found = self.engine.inspect(&name.to_string()).await;
-            if !found.is_ok_and(|found| found.id == id && self.is_whole(&found)) {
+            let is_it = |found: Inspected| {
+                // podman gives an image of a list by the list's name.
+                found.id == id && has_name(&found, name) && self.is_whole(&found)
+            };
+            if !found.is_ok_and(is_it) {
                 return false;
             }
         }
-        !self.names.is_empty() && !self.is_behind
+        true
     }
 
     /// What a graph driver has is whole.
     fn is_whole(&self, found: &Inspected) -> bool {
         let parts = found.manifests.as_ref();
         self.store != Store::Containerd
-            || parts.is_some_and(|parts| parts.iter().all(|part| part.available))
+            || parts
+                .is_some_and(|parts| !parts.is_empty() && parts.iter().all(|part| part.available))
     }
 
     fn references(&self) -> Vec<Reference> {
@@ -285,6 +293,11 @@ impl ImageDestination for Destination {
 
 pub(crate) fn is_zstd(media_type: Option<&MediaType>) -> bool {
     media_type.and_then(LayerType::of).is_some_and(|layer| layer.form == LayerForm::Zstd)
+}
+
+fn has_name(found: &Inspected, name: &DockerName) -> bool {
+    let mut names = found.repo_tags.iter().flatten();
+    names.any(|raw| DockerName::parse(raw).is_ok_and(|has| has == *name))
 }
 
 fn accepts(store: Store) -> Accepts {

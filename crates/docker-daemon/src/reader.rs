@@ -156,8 +156,9 @@ fn in_order(listed: &[Listed], mut found: Vec<InSaves>) -> Vec<InSaves> {
     let place = |of: &Locator| places.get(&of.to_string()).copied();
     // What came meanwhile is last.
     found.sort_by_key(|((_, locator), _)| place(locator).unwrap_or(usize::MAX));
-    found.dedup_by(|((next, locator), _), ((first, of), _)| {
-        let is_same = place(locator).is_some_and(|at| place(of) == Some(at));
+    found.dedup_by(|((next, locator), (other, _)), ((first, of), (save, _))| {
+        // Two images of one save are two, also where a name has moved since.
+        let is_same = other != save && place(locator).is_some_and(|at| place(of) == Some(at));
         if is_same {
             first.names.append(&mut next.names);
             first.raw_names.append(&mut next.raw_names);

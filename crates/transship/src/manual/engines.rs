@@ -276,8 +276,9 @@
 //!
 //! # What is sent
 //!
-//! Nothing, where all names of the image stand for it already and nothing of it is missing: then `copy` and `sync` say that it is up to date. docker 25 to 27
-//! with containerd's store do not say that nothing is missing.
+//! Nothing, where all names of the image stand for it already and nothing of it is missing: then `copy` and `sync` say that it is up to date. That is asked
+//! where the image is copied as it is: not with `--platform`, `--compress`, `--format` or a signature. podman and docker with a graph driver know the image by its
+//! config, however its layers are compressed. docker 25 to 27 with containerd's store do not say that nothing is missing.
 //!
 //! Layers that the engine has are left out, so that the next version of an image costs what is new in it.
 //!

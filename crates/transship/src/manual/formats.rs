@@ -26,8 +26,8 @@
 //! read by position. Each time a layer is read, its diff ID is checked.
 //!
 //! A tar that is written, of this format or of a layout, is compressed as its suffix says (`.tar.gz`, `.tgz`, `.tar.zst`, `.tzst`)
-//! or as `--archive-compress gzip[:LEVEL]|zstd[:LEVEL]|none` says (suffixes of other compressions, as `.tar.xz`, are refused without it): one gzip member or zstd frame, compressed on several threads,
-//! whose number does not change the bytes. It is compressed as it is written. Only a layer whose size is not known beforehand, because it is
+//! or as `--archive-compress gzip[:LEVEL]|zstd[:LEVEL]|none` says (suffixes of other compressions, as `.tar.xz`, are refused
+//! without it): one gzip member or zstd frame, compressed on several threads, whose number does not change the bytes. It is compressed as it is written. Only a layer whose size is not known beforehand, because it is
 //! being decompressed, goes to an unnamed temporary file first (`--tmpdir`), one at a time. Images cannot be appended to a compressed archive or deleted from it. (skopeo 1.9 and podman 4.3 read
 //! `docker-archive` tars in zstd, not in gzip.)
 //!
