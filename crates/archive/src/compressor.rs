@@ -19,7 +19,7 @@ pub const COMPRESSOR_OPTION: TransportOption = TransportOption::value(
 )
 .writing();
 
-/// Ends of names that say how a tar is compressed, as nothing is that is written.
+/// Suffixes of compressions in which no archive is written.
 const NOT_WRITTEN: [&str; 16] = [
     "xz", "txz", "bz2", "tbz2", "tbz", "tb2", "lz4", "tlz4", "lzma", "tlz", "lz", "lzo", "tzo",
     "z", "taz", "br",

@@ -17,7 +17,7 @@ enum State {
     /// It will be beside this.
     Planned(PathBuf),
     Staged(StagedFile),
-    /// It is of others. Who has it open can still read it.
+    /// Others own it. It stays open for reading.
     Taken(Arc<File>),
 }
 

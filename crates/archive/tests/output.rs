@@ -55,7 +55,7 @@ fn nothing_shows_before_it_is_published() {
     assert_eq!(files(folder.path()), ["a.tar"]);
 }
 
-/// Whoever only looks needs no place where something can be written, only one that is there.
+/// A dry run needs a folder that is there, not one that it may write to.
 #[test]
 fn nothing_is_made_before_the_first_byte() {
     let folder = tempfile::tempdir().unwrap();

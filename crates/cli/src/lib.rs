@@ -161,7 +161,7 @@ async fn settled(session: &Session) {
     }
     let most = CLEANING.as_secs();
     session.reporter.warn(&format!(
-        "waiting up to {most} s for what was begun at the destination, as an image that an engine loads, to end and to be removed; another signal ends at once"
+        "waiting up to {most} s until the destination has removed what was begun, such as an image that an engine loads; press Ctrl-C again to stop at once"
     ));
     if tokio::time::timeout(CLEANING, settled).await.is_err() {
         let after = CLEANING.as_secs();

@@ -26,9 +26,9 @@ pub(crate) async fn delete(
         Locator::Name(_) if how.names != DeletedNames::All => vec![image],
         _ => found.names().cloned().collect(),
     };
-    let all: Vec<_> = names.iter().filter_map(|name| DockerName::parse(name).ok()).collect();
+    let parsed = names.iter().filter_map(|name| DockerName::parse(name).ok());
     let all: Vec<_> =
-        all.into_iter().map(|name| engine.reference(&Locator::Name(name.or_latest()))).collect();
+        parsed.map(|name| engine.reference(&Locator::Name(name.or_latest()))).collect();
     if how.mode == DeleteMode::Delete {
         if names.is_empty() {
             names.push(found.id.clone());

@@ -27,7 +27,7 @@ const END: usize = 1024;
 /// The most bytes of names in one request: an address has at most 65,534.
 const NAMES: usize = 60_000;
 
-/// What passed: a tar for each request.
+/// What an engine saved: a tar for each request.
 #[derive(Debug)]
 pub(crate) struct Saves(pub(crate) Vec<Passed>);
 

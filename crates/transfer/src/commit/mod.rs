@@ -104,7 +104,8 @@ async fn shown(
 ) -> Result<Option<Committed>> {
     // Where no layer changes form, the plan has asked a moment ago. `sync` asks again: others write to the same places.
     let changes = blobs.iter().any(|blob| blob.key.to.is_some());
-    if !changes && batch.options.compare == Compare::Roots {
+    let is_asked = changes || batch.options.compare == Compare::Plans;
+    if !is_asked || !batch.options.keeps_images() {
         return Ok(None);
     }
     shows(place, plan, &build(&plan.root, copied)?.root, batch.options).await
