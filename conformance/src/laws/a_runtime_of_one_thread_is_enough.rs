@@ -157,23 +157,44 @@ async fn beside(
     source: &dyn ImageSource,
     layer: &transship_core::Descriptor,
 ) -> Held {
-    let name = |at: usize| ImageName::new(&format!("docker.io/library/beside:{at}"));
-    let one = async |at: usize| -> Held {
-        let seed = 100 + u8::try_from(at).unwrap_or(0);
-        let mut other = Image { layers: vec![shared()], ..Image::simple(seed) }.build()?;
-        other.blobs.retain(|blob| blob.descriptor.digest != layer.digest);
-        let destination = lab.destination(WriteMode::Append, &[name(at)?]).await?;
-        let body = source.blob(layer).await.during(|| "reading, to put it again")?;
-        let body = body.expecting(&Expect::from(layer))?;
-        destination.put_blob(Expect::from(layer), body).await.during(|| "putting what is read from the same place")?;
-        put_fed(&*destination, &other).await?;
-        destination.commit(Commit::new(&other.root)).await.during(|| "committing one of two at once")?;
-        Ok(())
-    };
+    let first = again(lab, source, layer, 0).await?;
     if lab.has(Ability::ManyWriters) {
-        try_join(one(0), one(1)).await?;
+        // Neither commit begins before both images are put: so one always meets the other.
+        let second = again(lab, source, layer, 1).await?;
+        try_join(first.commit(), second.commit()).await?;
     } else {
-        one(0).await?;
+        first.commit().await?;
     }
     Ok(())
+}
+
+/// An image that is put and not yet committed.
+struct Put {
+    destination: Box<dyn ImageDestination>,
+    built: Built,
+}
+
+impl Put {
+    async fn commit(self) -> Held {
+        let committed = self.destination.commit(Commit::new(&self.built.root)).await;
+        committed.during(|| "committing one of two at once")?;
+        Ok(())
+    }
+}
+
+async fn again(
+    lab: &Lab,
+    source: &dyn ImageSource,
+    layer: &transship_core::Descriptor,
+    at: u8,
+) -> Held<Put> {
+    let name = ImageName::new(&format!("docker.io/library/beside:{at}"))?;
+    let mut built = Image { layers: vec![shared()], ..Image::simple(100 + at) }.build()?;
+    built.blobs.retain(|blob| blob.descriptor.digest != layer.digest);
+    let destination = lab.destination(WriteMode::Append, &[name]).await?;
+    let body = source.blob(layer).await.during(|| "reading, to put it again")?;
+    let body = body.expecting(&Expect::from(layer))?;
+    destination.put_blob(Expect::from(layer), body).await.during(|| "putting what is read from the same place")?;
+    put_fed(&*destination, &built).await?;
+    Ok(Put { destination, built })
 }
