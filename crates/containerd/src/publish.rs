@@ -121,7 +121,12 @@ impl Publication {
                 }
             }
         }
-        Err(failed.unwrap_or_else(|| Error::new(ErrorKind::Conflict, "the name comes and goes")))
+        Err(failed.unwrap_or_else(|| {
+            Error::new(
+                ErrorKind::Conflict,
+                "another client creates and deletes the name again and again",
+            )
+        }))
     }
 
     /// Gives the names back, the last one first. The error says which of them stand for the new image all the same.

@@ -20,7 +20,7 @@ pub const INDEX_DEPTH: usize = 16;
 pub const MANIFESTS_LIMIT: usize = 10_000;
 
 /// How many manifests of an index are read at once.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 16;
 
 /// A manifest on the walk: the one where it begins, or one that an index lists.
 #[derive(Clone, Copy, Debug)]

@@ -456,7 +456,7 @@ fn not_what_it_says(name: &str) -> Error {
 }
 
 fn failed_badly() -> Error {
-    Error::new(ErrorKind::Unexpected, "an earlier step of writing the archive failed badly")
+    Error::new(ErrorKind::Unexpected, "an earlier step of writing the archive panicked")
 }
 
 pub(crate) fn config_file(id: &Digest) -> String {

@@ -127,6 +127,6 @@ impl Failures {
         self.decisive
             .reason()
             .or_else(|| self.others.reason())
-            .unwrap_or_else(|| Error::new(ErrorKind::NotFound, "there is no place for it"))
+            .unwrap_or_else(|| Error::new(ErrorKind::NotFound, "no registry is configured for it"))
     }
 }

@@ -89,9 +89,9 @@ impl TarIndex {
             return Self::read(&ArchiveFile::open(path, how, cancel)?, cancel);
         };
         let index = passed.get::<Self>();
-        index.map(|index| Self::clone(&index)).ok_or_else(|| {
-            Error::new(ErrorKind::Unsupported, "what was read in one pass is no tar")
-        })
+        index
+            .map(|index| Self::clone(&index))
+            .ok_or_else(|| Error::new(ErrorKind::Unsupported, "the stream is not a tar"))
     }
 
     /// Opens what was found at a path, for a transport that may recognize it. `None` if it is no file, or if another transport

@@ -143,7 +143,7 @@ fn sized(size: u64) -> Expect {
 }
 
 fn not_read() -> Error {
-    Error::new(ErrorKind::Unexpected, "what was to be staged was not read to its end")
+    Error::new(ErrorKind::Unexpected, "a blob was staged, and not read to its end")
 }
 
 fn lock(input: &Mutex<Forward>) -> MutexGuard<'_, Forward> {

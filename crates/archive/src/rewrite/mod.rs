@@ -44,7 +44,10 @@ fn copy_parts(
     cancel: &Cancel,
 ) -> Result<u64> {
     let Some(file) = base.index().file() else {
-        return Err(Error::new(ErrorKind::Unsupported, "an archive that has passed is nowhere"));
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            "an archive that was read from a stream cannot be read again",
+        ));
     };
     for (from, len) in parts {
         let range = file.part(*from, *len);

@@ -17,6 +17,7 @@ mod delete;
 mod docker;
 #[cfg(feature = "containerd")]
 mod engines;
+mod forms;
 mod help;
 #[cfg(feature = "registry")]
 #[path = "../serve/http.rs"]
@@ -24,7 +25,6 @@ mod help;
 mod http;
 #[cfg(feature = "registry")]
 mod judged;
-#[cfg(any(feature = "containerd", feature = "docker-daemon"))]
 #[path = "../serve/layout.rs"]
 #[allow(dead_code, reason = "shared with the tests of serve")]
 mod layout;
@@ -34,9 +34,7 @@ mod login;
 mod lookaside;
 mod make;
 mod many;
-#[cfg(any(feature = "containerd", feature = "docker-daemon"))]
 mod measure;
-#[cfg(any(feature = "containerd", feature = "docker-daemon"))]
 mod memory;
 mod nobody;
 #[cfg(feature = "registry")]

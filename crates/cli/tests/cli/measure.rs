@@ -17,7 +17,8 @@ pub(crate) fn copies_take_little(session: &Session, large: &[String], small: &[S
     if !has_strace() {
         return;
     }
-    fs::remove_dir_all(session.path("out")).unwrap();
+    // What is there already would not be made again.
+    let _ = fs::remove_dir_all(session.path("out"));
     // What is new has another name until it is whole.
     let new = session.path(".transship-").display().to_string();
     for way in small {

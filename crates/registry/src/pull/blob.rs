@@ -147,7 +147,7 @@ impl Reading {
             Span::Rest => return Ok(call),
         };
         let range = HeaderValue::from_str(&range).map_err(|error| {
-            Error::new(ErrorKind::Unexpected, "this is no range").caused_by(error)
+            Error::new(ErrorKind::Unexpected, "the range is no header value").caused_by(error)
         })?;
         call.headers.insert(RANGE, range);
         Ok(call)

@@ -282,7 +282,7 @@ impl Writable {
     /// Takes a name from the image with a root, or deletes it where it has none.
     async fn delete(&self, at: &Reference, root: &Digest) -> Result<()> {
         let Some(deletion) = self.transport.deletion() else {
-            return Err(Error::new(ErrorKind::Unsupported, "nothing is deleted there"));
+            return Err(Error::new(ErrorKind::Unsupported, "this server deletes nothing"));
         };
         let mut how = DeleteOptions::default();
         how.observer = self.how.observer.clone();

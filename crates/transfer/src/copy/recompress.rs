@@ -16,7 +16,7 @@ use crate::codec::{
 };
 
 /// How many bytes are ready of a blob that waits for its turn.
-const ROOM_AHEAD: usize = 32 << 20;
+const ROOM_AHEAD: usize = 8 << 20;
 
 /// What a layer is to become.
 #[derive(Clone, Debug)]

@@ -12,7 +12,7 @@ use super::select::describe;
 use crate::open::boxed;
 
 /// How many documents are asked for at once.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 16;
 
 /// A manifest, and what is below it.
 #[derive(Debug)]
@@ -256,7 +256,7 @@ fn damaged(of: &Descriptor, error: Error) -> Error {
     error
         .of_part()
         .context(format!("{what} is listed, and not whole"))
-        .with_hint("what is whole can be copied by its platform")
+        .with_hint("choose a platform whose image is whole")
 }
 
 /// Some tools keep the manifests and configs of all platforms, and the layers of one. Where that is usual, on disks, asking
