@@ -55,7 +55,8 @@
 //! its digest was found true, so that the tar is cut off within an entry, and neither a tar nor a gzip member gets its end. After an
 //! entry that failed in the middle the archive cannot go on, also with other images; before, those could still be written. A
 //! size must stand before the bytes: a layer that is being decompressed is stored first, one at a time. Configs and manifests are kept
-//! in the same temporary file, because a commit reads them.
+//! in the same temporary file, because a commit reads them. Nothing goes out that is not hashed, on a thread of its own; so a pipe gets what
+//! SHA-256 does in a second on one processor, 0.9 GB where `cat` copies 1.4 to 1.6 GB: 0.5 to 0.7 times as fast as `cat`.
 //!
 //! # 69. HTTP/1.1 alone, and more requests at once
 //!

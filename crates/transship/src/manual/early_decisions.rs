@@ -333,7 +333,8 @@
 //!
 //! History is worth 0.1%, not the 1% that would let level 1 do; and the same search takes 1.7 times the instructions of C
 //! (61 and 36 per byte), most of them checks of bounds. Nothing here is both smaller and faster. What would help is a libdeflate that
-//! can leave the last block open, which needs a change of its C code.
+//! can leave the last block open, which needs a change of its C code. ISA-L, the fastest there is, gives 95.5 MB for an image of 252 MB at its
+//! highest level, 3% more than the 92.7 MB here, and has to be assembled.
 //!
 //! Of 2.0 s of CPU for 252 MB, on two processors that are busy for 96% of the time, libdeflate takes 62%, the scan with its tables 16%,
 //! SHA-256 10%, the kernel 7%, copies 2%. Without scan, copies and idle time it would take 0.82 s, and be 2.4 times as fast as skopeo
