@@ -10,7 +10,7 @@ use crate::sys;
 
 /// After how many bytes writing to the disk begins, while more are still to come. Measured, as all of this is, on 236 MB
 /// and ext4: reserving and beginning early make writing with the sync at the end a third shorter.
-const WRITE_BACK: u64 = 8 << 20;
+pub(crate) const WRITE_BACK: u64 = 8 << 20;
 
 /// How much room is taken ahead. A size that is only claimed takes no more than this.
 const AHEAD: u64 = 256 << 20;
