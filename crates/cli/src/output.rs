@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::io::{self, Write};
 
 use serde::Serialize;
+use transship::transfer::LayerElsewhere;
 use transship::transport::Escaped;
 use transship::{Digest, Error, ErrorKind};
 
@@ -83,6 +84,13 @@ pub(crate) fn few(all: &[impl Display]) -> String {
         0 => listed.join(", "),
         more => format!("{} and {more} more", listed.join(", ")),
     }
+}
+
+/// What to say of layers that are not to be distributed, where there are some.
+pub(crate) fn not_distributed(layers: &[LayerElsewhere]) -> Option<String> {
+    let of = count(layers.len(), "layer");
+    (!layers.is_empty())
+        .then(|| format!("{of} not to be distributed, and not copied: {}", few(layers)))
 }
 
 /// Text from outside, with control characters escaped.

@@ -94,8 +94,8 @@ pub trait ImageDestination: fmt::Debug + Send + Sync {
         Ok(None)
     }
 
-    /// As [`shows`](Self::shows), of a root that was read. For places that take each image whole, as engines load a tar: every copy of an
-    /// image as it is asks them.
+    /// As [`shows`](Self::shows), of a root that was read. For places that take each image whole, as engines load a tar: every copy
+    /// asks them.
     async fn shows_image(&self, root: &Manifest) -> Result<Option<Committed>> {
         let _ = root;
         Ok(None)

@@ -37,6 +37,7 @@ pub(crate) async fn delete(
         let removed = spawn_to_end(async move { remove_each(&*engine, &found.id, &names).await });
         removed.await.unwrap_or_else(|_| Err(cancelled()))?;
     }
+    // Not as each goes: where one cannot, those that went before come back.
     for name in all {
         how.observer.notify(Notice::Deleted(name));
     }

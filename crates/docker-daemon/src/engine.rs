@@ -319,14 +319,21 @@ pub trait Chunks: fmt::Debug + Send {
 
 /// The error for an image that is not there or not chosen, with the names that are there.
 pub fn with_names<'a>(error: Error, names: impl IntoIterator<Item = &'a String>) -> Error {
-    let mut names: Vec<&str> = names.into_iter().map(String::as_str).collect();
+    let names: Vec<&str> = names.into_iter().map(String::as_str).collect();
+    if names.is_empty() {
+        return error.hint("the engine has no images with names");
+    }
+    error.hint(format!("it has {}", few(names)))
+}
+
+/// The first of some names, and how many more there are.
+pub(crate) fn few(mut names: Vec<&str>) -> String {
     names.sort_unstable();
     let more = names.len().saturating_sub(NAMES_SHOWN);
     names.truncate(NAMES_SHOWN);
-    match (names.is_empty(), more) {
-        (true, _) => error.hint("the engine has no images with names"),
-        (_, 0) => error.hint(format!("it has {}", names.join(", "))),
-        _ => error.hint(format!("it has {}, and {more} more", names.join(", "))),
+    match more {
+        0 => names.join(", "),
+        _ => format!("{}, and {more} more", names.join(", ")),
     }
 }
 

@@ -9,7 +9,7 @@ use transship_archive::Pieces;
 use transship_core::{Error, ErrorKind, Passed, ReadOptions, Result, Staging};
 
 use crate::connection::Task;
-use crate::engine::{Chunks, Engine, Listed, Locator, asked_for, no_images};
+use crate::engine::{Chunks, Engine, Listed, Locator, asked_for, few, no_images};
 use crate::http::encoded;
 use crate::reply;
 
@@ -26,6 +26,9 @@ const END: usize = 1024;
 
 /// The most bytes of names in one request: an address has at most 65,534.
 const NAMES: usize = 60_000;
+
+/// What docker with a graph driver says where it is to save an image without layers, whatever else it is to save.
+const NO_LAYERS: &str = "empty export";
 
 /// What an engine saved: a tar for each request.
 #[derive(Debug)]
@@ -59,7 +62,12 @@ async fn pass_one(
     how: &ReadOptions,
     into: Option<&dyn Staging>,
 ) -> Result<Passed> {
-    let answer = engine.save(images).await?;
+    let answer = match engine.save(images).await {
+        Err(error) if error.to_string().contains(NO_LAYERS) => {
+            return Err(naming_the_empty(engine, images, error).await);
+        }
+        answer => answer?,
+    };
     let tail = Arc::<Mutex<Tail>>::default();
     let (task, incoming) = receive(answer, Arc::clone(&tail));
     let passed = transship_archive::pass_reader(incoming, "what the engine saves", how, into).await;
@@ -75,6 +83,20 @@ async fn pass_one(
         return Err(Error::new(ErrorKind::Corrupt, message).hint("see the engine's log"));
     }
     Ok(passed)
+}
+
+/// Says which images have no layers.
+async fn naming_the_empty(engine: &dyn Engine, images: &[String], error: Error) -> Error {
+    let mut empty = Vec::new();
+    for image in images {
+        if engine.inspect(image).await.is_ok_and(|found| found.layers().is_empty()) {
+            empty.push(&**image);
+        }
+    }
+    error.hint(format!(
+        "docker saves no image without layers, as {}: copy the others by their names, or remove what has none",
+        few(empty)
+    ))
 }
 
 /// Every name, and the ID of an image that has none, for each request.

@@ -138,9 +138,11 @@ pub(crate) async fn readers(
 }
 
 fn saves(passed: &Passed) -> Result<Arc<Saves>> {
-    passed
-        .get()
-        .ok_or_else(|| Error::new(ErrorKind::InvalidInput, "what passed is no save of an engine"))
+    passed.get().ok_or_else(|| {
+        let message = "what was read before, to be opened now, did not come from an engine";
+        Error::new(ErrorKind::InvalidInput, message)
+            .hint("open it without `ReadOptions::passed`, or with what its own `pass` gave")
+    })
 }
 
 /// What was asked for is there, and its save has not got it: the save was cut where a layer ends in zeros, as a whole tar does.

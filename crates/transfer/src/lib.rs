@@ -41,7 +41,7 @@ mod verify;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use commit::published::Published;
-pub use commit::report::{ImageFailure, ImageReport, PlatformsReport, Report};
+pub use commit::report::{ImageFailure, ImageReport, LayerElsewhere, PlatformsReport, Report};
 pub use commit::stay::by_digest;
 pub use events::event::{BlobId, Event, EventKind, Events, ImageId, TransferId};
 pub use events::queue::EventQueue;

@@ -127,12 +127,8 @@ impl TransferOptions {
 
     /// Whether nothing is asked for that would change an image, leave a part of it behind, or bring more than it.
     pub(crate) fn copies_as_it_is(&self) -> bool {
-        self.keeps_images() && self.attached == Attached::Auto
-    }
-
-    /// The same, but for what is brought beside the image.
-    pub(crate) fn keeps_images(&self) -> bool {
-        matches!(self.platforms, Platforms::Present | Platforms::All)
+        self.attached == Attached::Auto
+            && matches!(self.platforms, Platforms::Present | Platforms::All)
             && self.subset == Subset::Auto
             && matches!(self.compress, Compress::Auto | Compress::Keep)
             && self.format.is_none()
@@ -199,11 +195,11 @@ pub enum Images {
     All,
 }
 
-/// Whether it is found out that the destination shows an image already. Only of images that are copied as they are.
+/// Whether it is found out that the destination shows an image already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Compare {
-    /// Where that costs less than to read the image, between registries, or than to write it, in engines.
+    /// Where that costs less than to read an image that is copied as it is, between registries, or than to write it, in engines.
     #[default]
     Roots,
     /// Wherever the destination can tell, also after the image was planned: so that the report says what changed.

@@ -9,8 +9,6 @@
 #![cfg(all(unix, feature = "docker-daemon", feature = "docker-archive", feature = "oci-layout"))]
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Result as IoResult, Write};
-use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -19,6 +17,10 @@ use transship::transport::{Commit, Expect, WriteOptions};
 use transship::{Body, Digest, ErrorKind, Result, Settings, Transfer, TransferOptions, Transports};
 use transship_conformance::model::{Built, Image, Layer};
 
+mod answers;
+
+use answers::Answers;
+
 const NAME: &str = "example.org/app:1";
 
 /// What the engine says at the end of a save that fails.
@@ -26,58 +28,28 @@ const WORDS: &str = "open /layers/x: no such file";
 
 /// An engine whose saves are what the test says.
 struct Engine {
-    folder: tempfile::TempDir,
+    answers: Answers,
     save: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Engine {
     fn start() -> Self {
-        let folder = tempfile::tempdir_in("/tmp").unwrap();
-        let listener = UnixListener::bind(folder.path().join("s")).unwrap();
         let save = Arc::<Mutex<Vec<u8>>>::default();
         let says = Arc::clone(&save);
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let says = Arc::clone(&says);
-                // A client that has enough goes away.
-                std::thread::spawn(move || drop(answer(&stream.unwrap(), &says)));
+        let answers = Answers::start(move |path| match path {
+            path if path.contains("/images/get") => says.lock().unwrap().clone(),
+            path if path.contains("/images/") => {
+                let id = format!("sha256:{}", "0".repeat(64));
+                json!({"Id": id, "RepoTags": [NAME]}).to_string().into()
             }
+            _ => b"{}".to_vec(),
         });
-        Self { folder, save }
+        Self { answers, save }
     }
 
     fn says(&self, save: &[u8], more: &[u8]) {
         *self.save.lock().unwrap() = [save, more].concat();
     }
-
-    fn known(&self) -> Transports {
-        let host = format!("unix://{}/s", self.folder.path().display());
-        Transports::linked(&Settings::new().with("docker-daemon", "daemon-host", host)).unwrap()
-    }
-}
-
-fn answer(mut stream: &UnixStream, save: &Mutex<Vec<u8>>) -> IoResult<()> {
-    let mut lines = BufReader::new(stream).lines();
-    let asked = lines.next().unwrap()?;
-    while !lines.next().unwrap()?.is_empty() {}
-    let inspected = json!({"Id": format!("sha256:{}", "0".repeat(64)), "RepoTags": [NAME]});
-    let body = match asked.split(' ').nth(1).unwrap() {
-        path if path.contains("/images/get") => save.lock().unwrap().clone(),
-        path if path.contains("/images/") => inspected.to_string().into(),
-        _ => b"{}".to_vec(),
-    };
-    let head = "HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n";
-    stream.write_all(head.as_bytes())?;
-    if asked.starts_with("HEAD") {
-        return Ok(());
-    }
-    for chunk in body.chunks(64 << 10) {
-        stream.write_all(format!("{:x}\r\n", chunk.len()).as_bytes())?;
-        stream.write_all(chunk)?;
-        stream.write_all(b"\r\n")?;
-    }
-    // However it ends, it ends properly.
-    stream.write_all(b"0\r\n\r\n")
 }
 
 /// An image with a small layer, and one that is more than is held in memory.
@@ -173,7 +145,7 @@ async fn copy(known: &Transports, to: &str, spool: &Path) -> Result<()> {
 /// Copies both forms of a save to a place, cut everywhere: the folder stays as it is. In the end the whole one comes.
 async fn nothing_comes(folder: &Path, to: &str) {
     let (engine, spool) = (Engine::start(), tempfile::tempdir().unwrap());
-    let (known, before) = (engine.known(), tree(folder));
+    let (known, before) = (engine.answers.known(), tree(folder));
     let words = json!({ "message": WORDS }).to_string();
     for (form, whole) in [("layout", layout(&image())), ("docker", docker(&image()))] {
         // Elsewhere it comes, when it is whole.

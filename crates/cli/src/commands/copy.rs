@@ -206,6 +206,10 @@ fn tell_image(image: &ImageReport, session: &Session) {
     if image.referrers > 0 {
         say(&format!("  with {}", count(image.referrers, "referrer")));
     }
+    if let Some(text) = output::not_distributed(&image.not_distributed) {
+        say(&format!("  {text}"));
+        session.reporter.quiet_too(&format!("{}: {text}", image.source));
+    }
     // Shown once, also if it was an event before.
     for lost in &image.lost {
         session.reporter.warn(&format!("lost: {lost}"));

@@ -73,8 +73,6 @@ async fn chosen(
         Error::new(ErrorKind::InvalidInput, message)
     };
     let archives = transport.archives().ok_or_else(one_image)?;
-    // Only there one may go with another.
-    let was_there = transport.compares_roots();
     let reader = archives.read(at, &place.how).await?;
     if archives.archive_of(at).is_some_and(|archive| archive != *at) || reader.reference() != at {
         return Err(one_image());
@@ -87,18 +85,18 @@ async fn chosen(
         if names == DeletedNames::All || entry.names.len() == all {
             // A registry lists each tag of an image as an entry of its own, and the others stay.
             let names = if all > 1 { DeletedNames::All } else { names };
-            targets.push(Target { at: entry.reference, names, was_there });
+            targets.push(Target { at: entry.reference, names, was_there: true });
             continue;
         }
         for name in &entry.names {
             let at = places::named(&**transport, at, name)?;
-            targets.push(Target { at, names, was_there });
+            targets.push(Target { at, names, was_there: true });
         }
     }
     Ok(targets)
 }
 
-/// Finds out which of several are there, where deleting one may take others along: tags of one image in a registry.
+/// Finds out which of several are there: deleting one may take others along, names of one image.
 async fn look(
     targets: &mut [Target],
     known: &Transports,
@@ -108,12 +106,20 @@ async fn look(
         return Ok(());
     }
     for target in targets.iter_mut().filter(|target| !target.was_there) {
-        let transport = known.of(&target.at)?;
-        // What cannot be opened may be deleted all the same.
-        target.was_there =
-            transport.compares_roots() && transport.source(&target.at, how).await.is_ok();
+        // What cannot be looked at may be deleted all the same.
+        target.was_there = look_at(target, known, how).await.is_ok();
     }
     Ok(())
+}
+
+/// Where it costs less than to look as a deletion does, an image is opened to compare it.
+async fn look_at(target: &Target, known: &Transports, how: &ReadOptions) -> transship::Result<()> {
+    let transport = known.of(&target.at)?;
+    if transport.compares_roots() {
+        return transport.source(&target.at, how).await.map(drop);
+    }
+    let look = DeleteOptions::default().with_mode(DeleteMode::Look).with_names(target.names);
+    deletion(known, &target.at)?.delete(&target.at, &look).await
 }
 
 /// Deletes one after the other, up to the first that fails.
@@ -138,9 +144,12 @@ async fn delete(
         }
         let deleted = if done.dry_run { "would be deleted:" } else { "deleted" };
         let others = std::mem::take(&mut *gone.lock().unwrap_or_else(PoisonError::into_inner));
-        for gone in [&at].into_iter().chain(others.iter().filter(|other| **other != at)) {
-            session.reporter.say(&safe(&format!("{deleted} {gone}")));
-            done.deleted.push(gone.to_string());
+        for gone in [&at].into_iter().chain(&others).map(ToString::to_string) {
+            // It may have gone with another name of its image.
+            if !done.deleted.contains(&gone) {
+                session.reporter.say(&safe(&format!("{deleted} {gone}")));
+                done.deleted.push(gone);
+            }
         }
         changed.insert(place);
     }

@@ -12,6 +12,10 @@ pub(super) fn table(plan: &Plan) -> String {
     let mut notes = String::new();
     for image in &plan.images {
         let source = image.source.to_string();
+        if let Some(text) = output::not_distributed(&image.not_distributed) {
+            notes += &safe(&format!("{source}: {text}"));
+            notes.push('\n');
+        }
         for (what, said) in [("lost", &image.lost), ("warning", &image.warnings)] {
             for said in said {
                 notes += &safe(&format!("{source}: {what}: {said}"));

@@ -185,9 +185,15 @@ fn windows_images() {
         layout_of(&case.path(name), entry.clone(), &blobs);
         let host = server.host();
         let fails = i32::from(!here);
-        case.ends(0, &format!("copy oci:{name} oci:{name}-o"));
-        case.ends(0, &format!("copy oci:{name} dir:{name}-d"));
-        case.ends(0, &format!("copy oci:{name} docker://{host}/a/b:1"));
+        let said = format!("not copied: {} at https://mcr.example/layer", digest(&base));
+        for to in
+            [format!("oci:{name}-o"), format!("dir:{name}-d"), format!("docker://{host}/a/b:1")]
+        {
+            let ran = case.ends(0, &format!("copy oci:{name} {to}"));
+            case.check(ran.err.contains(&said), "what was not copied", &ran);
+        }
+        let ran = case.ends(0, &format!("copy --quiet oci:{name} oci:{name}-q"));
+        case.check(ran.err.contains(&said), "also when it is quiet", &ran);
         case.ends(0, &format!("copy --format oci oci:{name} oci:{name}-f"));
         case.ends(0, &format!("verify oci:{name}"));
         let with = "copy --include-nondistributable";

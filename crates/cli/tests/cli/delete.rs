@@ -146,6 +146,24 @@ fn names_are_chosen_in_layouts_and_archives_too() {
 }
 
 #[test]
+fn all_names_of_an_image_go_also_where_several_of_them_are_given() {
+    let session = Session::new();
+    session.ok("copy -q --all-images hello.tar oci:layout");
+    session.ok("copy -q --name team/app:2 hello.tar:example/hello:1 oci:layout");
+    let names =
+        ["docker.io/example/hello:1", "docker.io/team/app:2"].map(|n| format!("oci:layout:{n}"));
+    let line = format!("delete --json --all-tags {}", names.join(" "));
+    for dry_run in [" --dry-run", ""] {
+        let said: Value = serde_json::from_str(&session.ok(&format!("{line}{dry_run}"))).unwrap();
+        assert_eq!(said["deleted"], json!(names), "{said}");
+    }
+    let said = failed(&session, &line, 3);
+    assert!(said.contains("example/hello:1"), "{said}");
+    let left = session.ok("list oci:layout");
+    assert!(left.contains("example/world:1") && !left.contains("app:2"), "{left}");
+}
+
+#[test]
 fn digests_of_chosen_tags() {
     let (session, registry, host) = start(Deletes::Allowed);
     let all = session.ok(&format!("digests docker://{host}/app"));

@@ -33,6 +33,7 @@ async fn dockerd() {
         parts::second_load_sends_what_is_new(running.socket()).await;
         parts::what_has_gone_is_sent_again(running.socket()).await;
         let (folder, name) = (running.folder(), "example.org/app:2");
+        without_layers(&running).await;
         reached::behind_tls(port, folder, name).await;
         reached::behind_ssh(&running.socket(), folder, name);
     }
@@ -106,6 +107,20 @@ async fn exercise(running: &Running) {
     let gone = read(&daemon, "example.org/x:1").await.unwrap_err();
     assert_eq!(gone.kind(), ErrorKind::NotFound);
     assert!(gone.advice().unwrap().to_string().contains("example.org/y:1"), "{gone}");
+}
+
+/// docker saves none of the images that are asked for where one has no layers: it is said which one.
+async fn without_layers(running: &Running) {
+    let daemon = running.daemon();
+    Stack::new(&[]).write(&daemon, "example.org/empty:1").await.unwrap();
+    let (archives, all) = (daemon.archives().unwrap(), daemon.parse("").unwrap());
+    let pass = archives.one_pass().unwrap();
+    let error = pass.pass(&all, &ReadOptions::default(), None).await.unwrap_err();
+    let hint = error.advice().unwrap().to_string();
+    assert!(hint.contains("layers, as example.org/empty:1:"), "{error}");
+    let at = daemon.parse("example.org/empty:1").unwrap();
+    daemon.deletion().unwrap().delete(&at, &DeleteOptions::default()).await.unwrap();
+    pass.pass(&all, &ReadOptions::default(), None).await.unwrap();
 }
 
 /// An image that a container uses keeps all of its names.

@@ -78,6 +78,7 @@ pub(crate) async fn commit(
     let mut report = ImageReport::new(source, root, target.names, committed);
     if let Some((plan, referrers, lost)) = made {
         report.unchanged = false;
+        report.not_distributed = plan.not_distributed();
         report.platforms = plan.platforms;
         report.referrers = referrers;
         report.lost = plan.lost;
@@ -105,7 +106,7 @@ async fn shown(
     // Where no layer changes form, the plan has asked a moment ago. `sync` asks again: others write to the same places.
     let changes = blobs.iter().any(|blob| blob.key.to.is_some());
     let is_asked = changes || batch.options.compare == Compare::Plans;
-    if !is_asked || !batch.options.keeps_images() {
+    if !is_asked {
         return Ok(None);
     }
     shows(place, plan, &build(&plan.root, copied)?.root, batch.options).await

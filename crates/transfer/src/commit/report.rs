@@ -1,8 +1,11 @@
 //! [`Report`]: what a transfer did.
 
+use std::fmt;
+
 use serde::Serialize;
 use transship_core::{
-    Committed, Descriptor, Digest, Error, ErrorKind, ImageName, MediaType, Platform, Reference,
+    Committed, Descriptor, Digest, Error, ErrorKind, Escaped, ImageName, MediaType, Platform,
+    Reference,
 };
 
 use crate::text;
@@ -74,6 +77,8 @@ pub struct ImageReport {
     pub platforms: PlatformsReport,
     /// How many manifests that are about it came with it.
     pub referrers: usize,
+    /// Its layers that are not to be distributed, and were not copied.
+    pub not_distributed: Vec<LayerElsewhere>,
     /// What it had at the source and has no more, a sentence each.
     pub lost: Vec<String>,
     /// Warnings, a sentence each.
@@ -99,8 +104,37 @@ impl ImageReport {
             unchanged: true,
             platforms: PlatformsReport::default(),
             referrers: 0,
+            not_distributed: Vec::new(),
             lost: Vec::new(),
             warnings: Vec::new(),
+        }
+    }
+}
+
+/// A layer that stays where it is. Its text is for people: the digest and the place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct LayerElsewhere {
+    /// Its digest.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Where it is, as the manifest says; it may say nothing.
+    pub urls: Vec<String>,
+}
+
+impl From<&Descriptor> for LayerElsewhere {
+    fn from(layer: &Descriptor) -> Self {
+        Self { digest: layer.digest.clone(), size: layer.size, urls: layer.urls.clone() }
+    }
+}
+
+impl fmt::Display for LayerElsewhere {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.digest)?;
+        match &*self.urls {
+            [] => f.write_str(" (it is not said where it is)"),
+            urls => write!(f, " at {}", Escaped(&urls.join(" or "))),
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::copy::blob::LayerCache;
 use crate::copy::task::BlobTask;
 use crate::open::boxed;
 use crate::text;
-use crate::{ImageFailure, PlatformsReport};
+use crate::{ImageFailure, LayerElsewhere, PlatformsReport};
 
 /// Of how many blobs of an image the destination is asked at once.
 const AT_ONCE: usize = 8;
@@ -133,6 +133,8 @@ pub struct PlannedImage {
     pub platforms: PlatformsReport,
     /// Its blobs, in the order in which they go. One that several images share is listed with the first.
     pub blobs: Vec<PlannedBlob>,
+    /// Its layers that are not to be distributed, and are not copied.
+    pub not_distributed: Vec<LayerElsewhere>,
     /// What it has and will have no more, a sentence each.
     pub lost: Vec<String>,
     /// Warnings, a sentence each.
@@ -232,6 +234,7 @@ impl ImageTask<'_> {
             unchanged: true,
             platforms: PlatformsReport::default(),
             blobs: Vec::new(),
+            not_distributed: Vec::new(),
             lost: Vec::new(),
             warnings: Vec::new(),
         };
@@ -240,6 +243,7 @@ impl ImageTask<'_> {
             image.media_type = plan.root.media_type();
             image.digest_kept = plan.root.is_kept();
             image.unchanged = false;
+            image.not_distributed = plan.not_distributed();
             image.platforms = plan.platforms;
             image.lost = plan.lost;
             image.warnings = plan.warnings;
@@ -260,8 +264,7 @@ async fn fates(
         .buffered(AT_ONCE)
         .try_collect()
         .await?;
-    let layers = plan.root.images().into_iter().flat_map(|leaf| &leaf.layers);
-    let left_out = layers.filter(|layer| layer.handling == Handling::LeaveOut);
+    let left_out = plan.layers().filter(|layer| layer.handling == Handling::LeaveOut);
     blobs.extend(left_out.map(|layer| PlannedBlob::new(&layer.source, BlobFate::LeftOut)));
     Ok(blobs)
 }
@@ -357,6 +360,10 @@ impl fmt::Display for PlannedImage {
         for blob in &self.blobs {
             write!(f, "\n  {} {} ({} bytes)", blob.fate, blob.digest, blob.size)?;
         }
+        if !self.not_distributed.is_empty() {
+            let layers = text::few(&self.not_distributed);
+            write!(f, "\n  not to be distributed, and not copied: {layers}")?;
+        }
         for text in &self.lost {
             write!(f, "\n  lost: {}", Escaped(text))?;
         }
@@ -387,6 +394,8 @@ mod tests {
 
     #[test]
     fn text_from_images_cannot_move_the_cursor() {
+        let mut lying = Descriptor::new(MediaType::ImageLayer, sha256(b""), 0);
+        lying.urls.push("\u{1b}".to_owned());
         let image = PlannedImage {
             source: Reference::new("a", "x"),
             destination: Reference::new("b", "y\u{1b}"),
@@ -401,6 +410,7 @@ mod tests {
                 ..PlatformsReport::default()
             },
             blobs: Vec::new(),
+            not_distributed: vec![LayerElsewhere::from(&lying)],
             lost: vec!["\u{1b}".to_owned()],
             warnings: vec!["\r".to_owned()],
         };

@@ -229,22 +229,22 @@ async fn shown(
     blobs: &[BlobTask],
     options: &TransferOptions,
 ) -> Result<Option<Committed>> {
-    if !options.keeps_images() {
-        return Ok(None);
-    }
     match planned_root(plan, blobs)? {
         Some(root) => shows(place, plan, &root, options).await,
         None => Ok(None),
     }
 }
 
-/// What the destination shows already of an image with that root, and of all that comes with it. For options that keep images.
+/// What the destination shows already of an image with that root, and of all that comes with it.
 pub(crate) async fn shows(
     place: &dyn ImageDestination,
     plan: &ImagePlan,
     root: &Manifest,
     options: &TransferOptions,
 ) -> Result<Option<Committed>> {
+    if options.sign.is_some() || !plan.is_told_by_its_root() {
+        return Ok(None);
+    }
     let there = match place.shows_image(root).await? {
         None if options.compare == Compare::Plans => place.shows(root.descriptor()).await?,
         there => there,

@@ -1,13 +1,14 @@
 //! What becomes of an image: the plan, from which the blobs to move and the new manifests follow.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use transship_core::{Descriptor, Digest, Manifest, MediaType, Platform};
 
-use crate::commit::report::PlatformsReport;
+use crate::commit::report::{LayerElsewhere, PlatformsReport};
 use crate::commit::{image_type, index_type};
 use crate::open::Attaches;
-use crate::plan::layers::LayerPlan;
+use crate::plan::layers::{Handling, LayerPlan};
 use crate::{DetachedSignatures, Format, Since};
 
 /// What becomes of an image or index.
@@ -83,6 +84,28 @@ impl ImagePlan {
         let all = [&self.root].into_iter().chain(&self.referrers);
         let manifests: usize = all.map(NodePlan::weight).sum();
         manifests + self.images().iter().map(|leaf| leaf.layers.len() * LAYER).sum::<usize>()
+    }
+
+    /// Whether a place that shows its root has all that is to come. Such a place may lack children of an index, and layers that are not to
+    /// be distributed; and a delta is wanted for another place.
+    pub(crate) fn is_told_by_its_root(&self) -> bool {
+        let may_be_lacking = |layer: &LayerPlan| {
+            layer.handling != Handling::LeaveOut && layer.source.is_nondistributable()
+        };
+        self.absent.is_empty() && self.since.is_none() && !self.layers().any(may_be_lacking)
+    }
+
+    /// The layers that stay behind, each once.
+    pub(crate) fn not_distributed(&self) -> Vec<LayerElsewhere> {
+        let mut seen = HashSet::new();
+        let stay = self.layers().filter(|layer| layer.handling == Handling::LeaveOut);
+        stay.filter(|layer| seen.insert(&layer.source.digest))
+            .map(|layer| LayerElsewhere::from(&*layer.source))
+            .collect()
+    }
+
+    pub(super) fn layers(&self) -> impl Iterator<Item = &LayerPlan> {
+        self.images().into_iter().flat_map(|leaf| &leaf.layers)
     }
 
     /// All manifests of images and artifacts, in the order in which their blobs go.

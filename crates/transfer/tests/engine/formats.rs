@@ -135,7 +135,8 @@ async fn foreign_layers_keep_their_place_and_urls() {
     let before = from.add_manifest(document.to_string());
     from.show(&[], &before);
     let at = Memory::new("to");
-    copy(&from, &at, to(Format::Docker)).await.unwrap();
+    let report = copy(&from, &at, to(Format::Docker)).await.unwrap();
+    assert_eq!(report.images[0].not_distributed[0].urls, ["https://example.com/layer"]);
     let made = value(&root(&at));
     assert_eq!(made["layers"][0]["mediaType"], media_types::DOCKER_FOREIGN_LAYER_GZIP);
     assert_eq!(made["layers"][0]["urls"], document["layers"][0]["urls"]);

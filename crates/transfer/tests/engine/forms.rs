@@ -292,9 +292,13 @@ async fn layers_that_are_not_to_be_distributed_stay_behind() {
     let to = Memory::new("to");
     let planned = plan(&from, &to, TransferOptions::default()).await.unwrap();
     assert_eq!(planned.images[0].blobs[2].fate, BlobFate::LeftOut);
+    let of_plan = &planned.images[0].not_distributed;
+    assert_eq!(of_plan[0].digest, planned.images[0].blobs[2].digest);
+    assert!(planned.to_string().contains("not copied: sha256:"), "{planned}");
     let report = copy(&from, &to, TransferOptions::default()).await.unwrap();
     assert_eq!(report.images[0].digest, manifest.descriptor().digest);
-    assert_eq!(to.puts(), 2);
+    assert_eq!((report.images[0].not_distributed.len(), to.puts()), (1, 2));
+    assert_eq!(report.images[0].not_distributed, *of_plan);
 
     let copy_them = options(|o| o.nondistributable = Nondistributable::Copy);
     let error = copy(&from, &Memory::new("to"), copy_them.clone()).await.unwrap_err();
@@ -305,7 +309,8 @@ async fn layers_that_are_not_to_be_distributed_stay_behind() {
     let to = Memory::new("to").accepting(|a| a.layers = AcceptsLayers::PlainOnly);
     let error = copy(&from, &to, TransferOptions::default()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
-    copy(&from, &to, copy_them).await.unwrap();
+    let report = copy(&from, &to, copy_them).await.unwrap();
+    assert_eq!(report.images[0].not_distributed, []);
     assert_eq!(layers(&to)[0].1, content(1));
 }
 

@@ -26,6 +26,7 @@ mod order;
 mod random;
 mod referrers;
 mod remember;
+mod shown;
 mod subsets;
 
 use transship_core::Result;

@@ -125,8 +125,8 @@
 //! their attestations from it. By default the index is rewritten only if the destination rejects incomplete indexes; a warning
 //! says so.
 //!
-//! After success, stderr shows for each image its source and destination, its digest, what was lost, and which platforms were
-//! missing or left out. `--digestfile` gets the digests, one a line, in the order of the images; `-` is stdout.
+//! After success, stderr shows for each image its source and destination, its digest, what was lost, which platforms were
+//! missing or left out, and which layers were not copied because they are not to be distributed. `--digestfile` gets the digests, one a line, in the order of the images; `-` is stdout.
 //!
 //! ```json
 //! {
@@ -137,6 +137,7 @@
 //!     "source_digest": "sha256:..", "source_media_type": "application/vnd.oci.image.manifest.v1+json",
 //!     "digest": "sha256:..", "media_type": "application/vnd.oci.image.manifest.v1+json",
 //!     "platforms": { "copied": ["linux/amd64"], "absent": [], "skipped": [] }, "referrers": 0,
+//!     "not_distributed": [{ "digest": "sha256:..", "size": 3105, "urls": ["https://.."] }],
 //!     "lost": [], "warnings": []
 //!   }],
 //!   "failed": [],
@@ -150,8 +151,8 @@
 //! With `--dry-run` nothing is written. For one image every blob is listed; for several, a table with totals is printed. In JSON,
 //! `totals` has `images`, `digests_kept`, `lost`, and `moved`, `changed`, `reused`, `left_out`, each with `blobs` and `bytes` at
 //! the source. A blob that images share is counted and listed with the first of them. Each of `images` has `source`,
-//! `destination`, `names`, `source_digest`, `source_media_type`, `media_type`, `digest_kept`, `unchanged`, `platforms`, `lost`, `warnings` and
-//! `blobs`: `digest`, `media_type`, `size` and `fate`, which is `moved`, `reused`, `left_out`, `known` (omitted from a delta), or
+//! `destination`, `names`, `source_digest`, `source_media_type`, `media_type`, `digest_kept`, `unchanged`, `platforms`, `not_distributed`, `lost`,
+//! `warnings` and `blobs`: `digest`, `media_type`, `size` and `fate`, which is `moved`, `reused`, `left_out`, `known` (omitted from a delta), or
 //! `changed` with `to` (`plain`, `gzip`, `zstd`).
 //!
 //! # `list`
@@ -257,7 +258,7 @@
 //!
 //! ```json
 //! { "dry_run": false, "counts": { "copied": 1, "unchanged": 199, "backups": 0, "deleted": 1, "failed": 0 },
-//!   "copied": [{ "source": "docker://a/x:2", "destinations": ["docker://b/x:2"], "digest": "sha256:..", "lost": [] }],
+//!   "copied": [{ "source": "docker://a/x:2", "destinations": ["docker://b/x:2"], "digest": "sha256:..", "not_distributed": [], "lost": [] }],
 //!   "backups": [{ "from": "docker://b/x:2", "to": "docker://b/x:old-2" }], "deleted": ["docker://b/x:1"],
 //!   "failed": [{ "what": "docker://a/x:3", "kind": "denied", "error": ".." }] }
 //! ```

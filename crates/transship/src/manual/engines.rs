@@ -276,9 +276,10 @@
 //!
 //! # What is sent
 //!
-//! Nothing, where all names of the image stand for it already and nothing of it is missing: then `copy` and `sync` say that it is up to date. That is asked
-//! where the image is copied as it is: not with `--platform`, `--compress`, `--format` or a signature. podman and docker with a graph driver know the image by its
-//! config, however its layers are compressed. docker 25 to 27 with containerd's store do not say that nothing is missing.
+//! Nothing, where all names of the image stand for it already and nothing of it is missing: then `copy` and `sync` say that it is up to date. The
+//! image in question is the one that the copy would make, as with `--platform` or `--format`; with `--compress` that is known only after its layers were sent.
+//! The engine is not asked where the image is signed, an index stays incomplete, or layers are copied that are not to be distributed.
+//! podman and docker with a graph driver know the image by its config, however its layers are compressed. docker 25 to 27 with containerd's store do not say that nothing is missing.
 //!
 //! Layers that the engine has are left out, so that the next version of an image costs what is new in it.
 //!
@@ -323,4 +324,5 @@
 //! | containerd cannot hold sha512:... | it knows sha256 only |
 //! | another client writes the same blob | a copy waits for it; `--lock-timeout` limits that |
 //! | image not known | the hint lists the names that are there; images of root and of users are in different stores |
+//! | empty export - not implemented | docker with a graph driver saves no image without layers, and nothing that is asked for with it: the hint names it |
 //! | the engine could not save the image: ... | the engine's own words; its log has more |

@@ -1,11 +1,11 @@
 //! [`SyncReport`]: what a sync did.
 
 use serde::Serialize;
-use transship::transfer::{ImageFailure, ImageReport, PlannedImage};
+use transship::transfer::{ImageFailure, ImageReport, LayerElsewhere, PlannedImage};
 use transship::{Error, ErrorKind, Reference};
 
 use crate::exit::Done;
-use crate::output::{few, safe};
+use crate::output::{self, few, safe};
 use crate::progress::Reporter;
 
 /// What a sync did, or in a dry run would do.
@@ -38,6 +38,7 @@ struct Copied {
     destinations: Vec<String>,
     /// In a dry run that of the source.
     digest: String,
+    not_distributed: Vec<LayerElsewhere>,
     lost: Vec<String>,
 }
 
@@ -85,6 +86,7 @@ impl SyncReport {
                 source: image.source.to_string(),
                 destinations: image.destinations.iter().map(ToString::to_string).collect(),
                 digest: image.digest.to_string(),
+                not_distributed: image.not_distributed.clone(),
                 lost: image.lost.clone(),
             },
         );
@@ -98,6 +100,7 @@ impl SyncReport {
                 source: image.source.to_string(),
                 destinations: vec![image.destination.to_string()],
                 digest: image.source_digest.to_string(),
+                not_distributed: image.not_distributed.clone(),
                 lost: image.lost.clone(),
             },
         );
@@ -151,6 +154,9 @@ impl SyncReport {
         }
         for image in &self.copied {
             reporter.say(&safe(&format!("{} -> {}", image.source, few(&image.destinations))));
+            if let Some(text) = output::not_distributed(&image.not_distributed) {
+                reporter.say(&safe(&format!("  {text}")));
+            }
             for lost in &image.lost {
                 reporter.warn(&format!("lost of {}: {lost}", image.source));
             }

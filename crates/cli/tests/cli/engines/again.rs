@@ -21,6 +21,10 @@ fn is_up_to_date(session: &Session, option: &str, to: &str) {
     let said = String::from_utf8(again.stderr).unwrap();
     assert!(again.status.success(), "{said}");
     assert!(said.contains("0 images copied, 1 up to date: 0 blobs copied"), "{said}");
+    for more in ["--platform linux/amd64", "--format docker", "--include-nondistributable"] {
+        let looked = json(session, &format!("{line} --dry-run --json {more}"));
+        assert_eq!(looked["images"][0]["unchanged"], true, "{more}: {looked}");
+    }
     // Another image takes the name, and it gets it back.
     session.ok(&line.replace("hello.tar:example/hello:1", "hello.tar:example/world:1"));
     let back = json(session, &format!("{line} --json"));
@@ -54,6 +58,14 @@ fn into_docker() {
         let said = json(&session, &format!("{line}{more}"));
         assert_eq!(said["deleted"], serde_json::json!(gone), "{said}");
     }
+    // The second goes with the first.
+    let names = &gone[1..];
+    for name in names {
+        let to = format!("--dest-daemon-host {} hello.tar:example/hello:1 {name}", docker.host());
+        session.ok(&format!("copy -q {to}"));
+    }
+    let line = format!("delete --json --all-tags {option} {} {}", names[0], names[1]);
+    assert_eq!(json(&session, &line)["deleted"], serde_json::json!(names));
 }
 
 #[test]
