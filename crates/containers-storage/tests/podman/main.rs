@@ -11,6 +11,7 @@
 mod cut;
 mod errors;
 mod kit;
+mod many;
 mod real;
 mod script;
 

@@ -311,7 +311,7 @@
 //! | reading .../ca.pem: ... | the folder for certificates lacks it |
 //! | open .../blobs/sha256/...: no such file | perhaps the image has layers that are not to be distributed: these are left out |
 //! | there is neither a podman that listens nor a command podman | install podman, or set `CONTAINER_HOST`, or pipe: `podman save \| transship copy docker-archive:- ...` |
-//! | podman's answer has more than 67108864 bytes | the list of images is longer than is read: ask for one image by its name |
+//! | podman's answer has more than 67108864 bytes | the list of images is longer than is read, as where one image has hundreds of names: podman lists each name with all of them. Ask for one image by its name |
 //! | podman ... ended with status ...: ... | podman's own words |
 //! | given version is not supported | update the older of podman and transship, or use the command: `--podman podman` |
 //! | zstd compression is not supported for docker images | podman pulled it so itself, and cannot save it: copy it from where it came, or `podman push` it |

@@ -59,13 +59,13 @@ fn into_docker() {
         assert_eq!(said["deleted"], serde_json::json!(gone), "{said}");
     }
     // The second goes with the first.
-    let names = &gone[1..];
-    for name in names {
+    let both = &gone[1..];
+    for name in both {
         let to = format!("--dest-daemon-host {} hello.tar:example/hello:1 {name}", docker.host());
         session.ok(&format!("copy -q {to}"));
     }
-    let line = format!("delete --json --all-tags {option} {} {}", names[0], names[1]);
-    assert_eq!(json(&session, &line)["deleted"], serde_json::json!(names));
+    let line = format!("delete --json --all-tags {option} {} {}", both[0], both[1]);
+    assert_eq!(json(&session, &line)["deleted"], serde_json::json!(both));
 }
 
 #[test]
