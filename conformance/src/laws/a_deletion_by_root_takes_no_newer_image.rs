@@ -1,30 +1,26 @@
 //! A deletion that is for one root takes no image that gets the name meanwhile.
 
 use std::slice;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join;
 use transship_core::{DeleteOptions, Digest, ErrorKind, ImageName, Reference, WriteMode};
 
+use super::deleting_beside_writers_loses_nothing::NEEDS;
 use super::one_line;
 use crate::broken::While;
 use crate::lab::{Lab, how, put_missing, try_commit};
 use crate::model::{Built, Image};
 use crate::runner::Kit;
 use crate::strategies::plain_images;
-use crate::{Ability, Broken, Held, Law};
+use crate::{Broken, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "a_deletion_by_root_takes_no_newer_image",
     sentence: "An image that gets a name while another one is deleted by that name and its root stays, whole.",
     promises: &["Another root is a `Conflict`, and nothing has changed. Nobody comes between"],
-    needs: &[
-        Ability::ManyImages,
-        Ability::Append,
-        Ability::Names,
-        Ability::ManyWriters,
-        Ability::Deletion,
-    ],
+    needs: NEEDS,
     cost: 4,
     check,
 };
@@ -72,7 +68,14 @@ async fn meet(
     name: &ImageName,
     later: Duration,
 ) -> Held<Option<bool>> {
-    let (deleted, committed) = join(delete(lab, at, old), commit(lab, new, name, later)).await;
+    let is_over = AtomicBool::new(false);
+    let both = async {
+        let both = join(delete(lab, at, old), commit(lab, new, name, later)).await;
+        is_over.store(true, Ordering::Relaxed);
+        both
+    };
+    let ((deleted, committed), others) = join(both, write_until(lab, &is_over)).await;
+    others?;
     let (is_able, is_committed) = (deleted?, committed?);
     Ok(is_able.then_some(is_committed))
 }
@@ -100,6 +103,20 @@ async fn commit(lab: &Lab, new: &Built, name: &ImageName, later: Duration) -> He
         Err(e) if e.kind() == ErrorKind::Conflict => one_line(&e).map(|()| false),
         done => done.during(|| format!("writing {name} beside a deletion")).map(|_| true),
     }
+}
+
+/// Writes other images: a deletion of several steps then has to wait between them.
+async fn write_until(lab: &Lab, is_over: &AtomicBool) -> Held {
+    let name = ImageName::new("docker.io/library/kit:other")?;
+    for seed in (0..=u8::MAX).cycle() {
+        if is_over.load(Ordering::Relaxed) {
+            break;
+        }
+        commit(lab, &Image::simple(seed).build()?, &name, Duration::ZERO).await?;
+        // A commit in memory may wait for nothing.
+        tokio::task::yield_now().await;
+    }
+    Ok(())
 }
 
 fn stays(lab: &Lab, new: &Built, name: &ImageName) -> Held {

@@ -1,4 +1,4 @@
-//! When a byte of what is stored has changed, what is read is the old bytes or an error, and never other bytes.
+//! When a byte of what is stored has changed, what is read is the old bytes or an error, and never other bytes, but for a root whose digest is stored nowhere.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::{Ability, Held, Law, Manifests};
 
 pub(crate) const LAW: Law = Law {
     name: "changed_bytes_never_read_as_true",
-    sentence: "When a byte of what is stored has changed, what is read is the old bytes or an error, and never other bytes.",
+    sentence: "When a byte of what is stored has changed, what is read is the old bytes or an error, and never other bytes, but for a root whose digest is stored nowhere.",
     promises: &[
         "`Corrupt` if its bytes are not what the descriptor says.",
         "The [`Body`] holds the bytes to the descriptor's digest and size.",

@@ -23,16 +23,19 @@ pub(crate) const LAW: Law = Law {
         "What others commit meanwhile stays, whole. A commit that counted on what went with the image may fail with `Conflict`.",
         "Writers of ours are waited for",
     ],
-    needs: &[
-        Ability::ManyImages,
-        Ability::Append,
-        Ability::Names,
-        Ability::ManyWriters,
-        Ability::Deletion,
-    ],
+    needs: NEEDS,
     cost: 4,
     check,
 };
+
+/// What it takes to delete beside writers.
+pub(super) const NEEDS: &[Ability] = &[
+    Ability::ManyImages,
+    Ability::Append,
+    Ability::Names,
+    Ability::ManyWriters,
+    Ability::Deletion,
+];
 
 /// So many are deleted, and as many written meanwhile.
 const IMAGES: u8 = 3;

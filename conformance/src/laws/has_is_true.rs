@@ -8,11 +8,11 @@ use transship_core::{Descriptor, Expect, ImageDestination, WriteMode, sha256};
 use super::files_in;
 use crate::broken::{While, hold};
 use crate::lab::{Lab, Way, commit, how, put, put_all};
-use crate::model::{Blob, Built, Image};
+use crate::model::{Algorithm, Blob, Built, Image, Layer};
 use crate::runner::Kit;
 use crate::seen::{LIMIT, Seen};
 use crate::strategies::plain_images;
-use crate::{Ability, Found, Held, Law};
+use crate::{Ability, Digests, Facts, Found, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "has_is_true",
@@ -41,8 +41,8 @@ fn check(kit: &Kit) -> Held {
         facts.claims.found == Found::Checked || !facts.has(Ability::Files),
         "it claims `found: Trusted`, and its bytes are in files of this machine: what is found there can be hashed"
     );
-    let images = (plain_images(kit.facts()), plain_images(kit.facts()));
-    kit.each(images, |lab, (first, second)| {
+    let images = (plain_images(facts), plain_images(facts));
+    kit.each_with(&of_both_digests(facts), images, |lab, (first, second)| {
         let before = lab.snapshot()?;
         lab.step(empty(lab, first))?;
         lab.snapshot()?.same(&before)?;
@@ -61,6 +61,16 @@ fn check(kit: &Kit) -> Held {
         }
         Ok(())
     })
+}
+
+/// An image of blobs that are found where they are stored, by whichever digest they are named.
+fn of_both_digests(facts: &Facts) -> Vec<(Image, Image)> {
+    if facts.claims.digests != Digests::Any {
+        return Vec::new();
+    }
+    let long = Layer { algorithm: Algorithm::Sha512, ..Layer::small(8, 5000) };
+    let image = Image { layers: vec![Layer::small(4, 3000), long], ..Image::simple(1) };
+    vec![(image.fit_for(facts), Image::simple(2))]
 }
 
 async fn empty(lab: &Lab, image: &Image) -> Held {

@@ -55,6 +55,7 @@ fn all_about(built: &Built, count: usize) -> Held<Vec<Built>> {
 }
 
 /// A manifest that is about another one, with a config and a layer of its own. The layer is a tar: some places take no others.
+/// Of an even number, what it is an artifact of is said by its config alone.
 pub(super) fn referrer(of: &Manifest, at: usize) -> Held<Built> {
     let of = of.descriptor();
     let subject = Descriptor::new(of.media_type.clone(), of.digest.clone(), of.size);
@@ -64,12 +65,14 @@ pub(super) fn referrer(of: &Manifest, at: usize) -> Held<Built> {
     let number = u8::try_from(at).unwrap_or(u8::MAX);
     let seed = of.digest.digest().bytes().fold(number, u8::wrapping_add);
     let layer = Layer::tar(seed, 300).build(Format::Oci)?;
-    let manifest = serde_json::json!({
+    let mut manifest = serde_json::json!({
         "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
-        "artifactType": "application/vnd.example.signature",
         "config": config, "layers": [layer.descriptor],
         "subject": subject, "annotations": { "org.example.number": at.to_string() },
     });
+    if at % 2 == 1 {
+        manifest["artifactType"] = "application/vnd.example.signature".into();
+    }
     let mut built = Built::new(Manifest::new(manifest.to_string())?);
     built.add(layer);
     built.add(Blob { descriptor: config, bytes: text.into() });

@@ -15,7 +15,7 @@ use transship_core::{
 
 use crate::bytes::{is_compressed, named, unchecked};
 use crate::commits::{in_two_steps, lacks, locked};
-use crate::disk::{add_to_pages, begins, keep_manifest, keeps_blobs, store_carelessly};
+use crate::disk::{add_to_pages, is_damaged, keep_manifest, keeps_blobs, store_carelessly};
 use crate::fault::Fault;
 use crate::manifests::{by_the_config, children, preferred};
 use crate::referrers::referrer_is_lost;
@@ -195,11 +195,7 @@ impl ImageDestination for BrokenDestination<'_> {
             (Fault::VerifyForgetsOne, Some(digest)) if self.was_put(digest, want.size) => {
                 Ok(want.size.map(|size| Stored::new(digest.clone(), size)))
             }
-            (Fault::HasLooksAtTheBeginning, Some(_))
-                if !begins(self.inner(), &self.at, want).await? =>
-            {
-                Ok(None)
-            }
+            (fault, Some(_)) if is_damaged(fault, self.inner(), &self.at, want).await? => Ok(None),
             (Fault::HasOfTheReplaced, _) if self.also.is_some() => {
                 self.also.as_ref().unwrap().has(want).await
             }

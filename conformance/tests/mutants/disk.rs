@@ -32,6 +32,7 @@ pub fn keeps_blobs(fault: Fault) -> bool {
             | Fault::OldBlobsAreNotCollected
             | Fault::DeletionLeavesBlobs
             | Fault::HasLooksAtTheBeginning
+            | Fault::LongDigestsAreBelieved
             | Fault::TakesWhatIsDamaged
     )
 }
@@ -52,14 +53,26 @@ pub fn keep_manifest(of: &Mutant, at: &Reference, manifest: &Manifest) -> Result
     std::fs::write(&path, manifest.bytes()).map_err(|e| Error::io("writing", &path, e))
 }
 
-/// Whether the file of a blob begins as the blob.
-pub async fn begins(of: &dyn ImageDestination, at: &Reference, want: &Expect) -> Result<bool> {
+/// Whether the file of a blob is seen to hold other bytes.
+pub async fn is_damaged(
+    fault: Fault,
+    of: &dyn ImageDestination,
+    at: &Reference,
+    want: &Expect,
+) -> Result<bool> {
+    let long = want.digest.as_ref().is_some_and(|digest| digest.as_ref().starts_with("sha512:"));
+    let looked_at = match fault {
+        Fault::HasLooksAtTheBeginning => 16,
+        Fault::LongDigestsAreBelieved if !long => usize::MAX,
+        _ => return Ok(false),
+    };
     let Some(found) = of.has(want).await? else { return Ok(false) };
     let stored = std::fs::read(folder(at).unwrap().join(found.digest.digest()));
     let blob = Descriptor::new(MediaType::ImageLayer, found.digest, found.size);
-    let Some(body) = of.contents().unwrap().read(&blob).await? else { return Ok(false) };
+    let Some(body) = of.contents().unwrap().read(&blob).await? else { return Ok(true) };
     let blob = body.bytes(found.size).await?;
-    Ok(stored.is_ok_and(|stored| stored.iter().take(16).eq(blob.iter().take(16))))
+    let is_same = |stored: Vec<u8>| stored.iter().take(looked_at).eq(blob.iter().take(looked_at));
+    Ok(!stored.is_ok_and(is_same))
 }
 
 /// Blocks, of which the first says how many there are, in the file of a place.

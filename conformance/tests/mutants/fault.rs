@@ -329,6 +329,8 @@ faults! {
     TrustsItsOwnFiles => "has_is_true",
     /// Of what is there the beginning is looked at.
     HasLooksAtTheBeginning => "has_is_true",
+    /// What is named by a digest of sha512 is not hashed.
+    LongDigestsAreBelieved => "has_is_true",
     /// What is taken is not looked at.
     TakesWhatIsDamaged => "take_from_moves_what_it_says",
     /// What is to be taken is there, it says.

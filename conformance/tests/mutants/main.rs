@@ -73,6 +73,7 @@ impl Mutants {
                 | Fault::ManifestsAreBelieved
                 | Fault::StoredManifestsAreBelieved
                 | Fault::HasLooksAtTheBeginning
+                | Fault::LongDigestsAreBelieved
                 | Fault::TakesWhatIsDamaged
                 | Fault::PassEndsAtABorder
                 | Fault::ReferrersOutliveTheirImage

@@ -155,13 +155,13 @@ impl ImageSource for BrokenSource {
             Fault::ReopensAtTheBeginning | Fault::ReopensOneByteOff => {
                 let bytes = self.bytes(of).await?;
                 let begins = self.of.fault == Fault::ReopensAtTheBeginning;
-                let reopened = Body::from_fn(move |at| {
+                Body::from_fn(move |at| {
                     let at = usize::try_from(at).unwrap();
                     let at = if begins { 0 } else { at + usize::from(at > 0) };
                     let rest = bytes.slice(at.min(bytes.len())..);
                     async move { Ok(Body::from_bytes(rest).into_stream()) }
-                });
-                reopened.expecting(&Expect::from(of))
+                })
+                .expecting(&Expect::from(of))
             }
             Fault::LastBlockIsLost => {
                 let bytes = self.bytes(of).await?;
@@ -184,16 +184,16 @@ impl ImageSource for BrokenSource {
                 Ok(Body::from_bytes(bytes.slice(bytes.len().min(1)..)))
             }
             Fault::BodyHasNoExpectation => {
-                let found = self.inner.root().await?;
-                let real = real_size(&found, of);
                 let mut asked = of.clone();
-                asked.size = real.unwrap_or(of.size);
+                asked.size = real_size(&self.inner.root().await?, of).unwrap_or(of.size);
                 Ok(Body::from_bytes(self.bytes(&asked).await?))
             }
             Fault::FilesAreBelieved
             | Fault::StoredBlobsAreBelieved
             | Fault::WrongOnDiskIsUnexpected => self.over_disk(of, body).await,
-            Fault::HasLooksAtTheBeginning | Fault::TakesWhatIsDamaged => {
+            Fault::HasLooksAtTheBeginning
+            | Fault::LongDigestsAreBelieved
+            | Fault::TakesWhatIsDamaged => {
                 self.over_disk(of, body).await?.expecting(&Expect::from(of))
             }
             Fault::SourceLooksAgain | Fault::GoneIsNotFound => self.now().await?.blob(of).await,

@@ -45,7 +45,7 @@ pub trait ImageSource: fmt::Debug + Send + Sync {
     }
 
     /// The manifest or index that the reference names. Its descriptor may have a platform and annotations, where the
-    /// archive keeps them.
+    /// archive keeps them. Where the place keeps its digest nowhere, as a `dir:` does, nobody can see that it has changed.
     ///
     /// - Its bytes are as stored, and true to their digest.
     /// - Its descriptor has the media type, digest and size of the manifest.
@@ -109,7 +109,8 @@ pub async fn needed_blob(source: &dyn ImageSource, of: &Descriptor) -> Result<Bo
 /// Manifests that are about an image: their `subject` is one of its manifests.
 #[async_trait]
 pub trait Referrers: Send + Sync {
-    /// The descriptors of manifests whose subject is `of`: the root, a manifest below it, or one that is about those.
+    /// The descriptors of manifests whose subject is `of`: the root, a manifest below it, or one that is about those. The
+    /// artifact type of a manifest that states none is the media type of its config ([`Manifest::as_referrer`]).
     ///
     /// - Each has the media type, digest, size and artifact type of its manifest; its annotations may be there, too.
     /// - In the order in which they were put, where the place keeps images in theirs; else in the same order each time.

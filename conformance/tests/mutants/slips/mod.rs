@@ -29,6 +29,8 @@ faults! {
     ChildForgetsItsAnnotations => "a_committed_image_reads_back_equal",
     /// What is about an image is listed without what it is.
     ReferrerForgetsItsType => "referrers_come_with_their_image",
+    /// The same, where its manifest leaves that to its config.
+    ReferrerHasNoTypeOfItsConfig => "referrers_come_with_their_image",
     /// And without its size.
     ReferrerHasNoSize => "referrers_come_with_their_image",
     /// And with a media type of nothing.

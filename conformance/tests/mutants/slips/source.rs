@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use tokio::sync::OwnedSemaphorePermit;
 use transship_core::{
-    Body, Descriptor, Digest, Error, ErrorKind, Expect, ImageName, ImageSource, Manifest,
+    Body, Descriptor, Digest, Document, Error, ErrorKind, Expect, ImageName, ImageSource, Manifest,
     MediaType, Reference, Referrers, Result, Signatures, Sparse,
 };
 
@@ -163,6 +163,14 @@ impl Referrers for SlippingSource {
             Slip::ReferrerForgetsItsType => {
                 for found in &mut found {
                     found.artifact_type = None;
+                }
+            }
+            Slip::ReferrerHasNoTypeOfItsConfig => {
+                for found in &mut found {
+                    let manifest = self.inner.manifest(found).await?;
+                    if let Document::Image(image) = manifest.document() {
+                        found.artifact_type.clone_from(&image.artifact_type);
+                    }
                 }
             }
             Slip::ReferrerHasNoSize => found.iter_mut().for_each(|found| found.size = 0),

@@ -305,3 +305,9 @@
 //! the list would say the others; but then names and images would be those of two moments, and many images would still be too many. So each
 //! request has as many names as fit, those of an image together, and the saves are read as one. The price: a layer that images of two
 //! requests share is saved twice.
+//!
+//! # 99. Readers wait for a lock without a limit
+//!
+//! Writers, deletions and collections have a `lock_timeout`, and `ReadOptions` has none. Most places are read without a lock, as what shows is
+//! renamed into place. Where a reader has to lock, as in a database, writers have it for a commit and not for a copy. Who gives up drops the
+//! future, which ends the wait.

@@ -27,6 +27,9 @@
 //! (`Place::change`). The other files rarely change: `reference.rs` says what stands behind the scheme, `images.rs` what an
 //! image consists of, `writing.rs` and `destination.rs` how one is written, `source.rs` how it is read.
 //!
+//! Its names are any text, and equal letter for letter: `app:1` does not find `docker.io/library/app:1`. A place whose names are all
+//! docker's makes them canonical, as a comment in `reference.rs` says; one that also holds others cannot tell which were meant.
+//!
 //! Then, to understand it, build the small transport below; to see a complete one, read `examples/sqlite`: several images
 //! in one file, several processes, nothing claimed, and the command with it in three lines.
 //!
@@ -212,7 +215,9 @@
 //! - *Locks.* Many databases lock their file with `flock`, as [`change_file`](crate::local::change_file) does, and one process
 //!   that writes keeps all readers out. Do not open such a database inside `change_file`. Take a
 //!   [`Lock`](crate::local::Lock), shared to read and exclusive to write, and give the database the file that is locked. Keep it
-//!   open for a moment only: a body that is being read must not stop a commit, so read a few MiB at each opening.
+//!   open for a moment only: a body that is being read must not stop a commit, so read a few MiB at each opening. Since nobody has the
+//!   lock for long, `ReadOptions` has no `lock_timeout`: wait with `LockWait::new(&how.observer, None)`, which says so after a second and
+//!   ends when the reader is dropped.
 //! - *A new place* is a database that is staged beside the path and renamed: in a [`StagedFile`](crate::local::StagedFile)
 //!   if the database does not lock its file (redb with a `StorageBackend` of yours), or else in a
 //!   [`StagedFolder`](crate::local::StagedFolder). Opened at the path itself, a commit that is refused leaves an empty database behind.
@@ -252,7 +257,7 @@
 //! | `a_reader_reads_what_it_lists` | an image that was deleted meanwhile makes the listing show its neighbour under its name |
 //! | `what_is_asked_for_is_held_to_its_descriptor` | bytes that nobody asked for pass as those that were |
 //! | `what_is_missing_is_not_found` | callers cannot tell a gap from a failure, and retry for ever or give up too soon |
-//! | `changed_bytes_never_read_as_true` | a bad disk or an attacker changes what runs |
+//! | `changed_bytes_never_read_as_true` | a bad disk or an attacker changes what runs; so keep the digest of the root, too: without it, as in a `dir:`, nobody sees that the root is another one |
 //! | `a_stored_blob_that_changes_is_corrupt` | damage is an end of file or a parse error, and nobody learns which blob to fetch again |
 //! | `a_delta_says_what_it_needs` | a delta looks like a whole image, and fails far from the place that could complete it |
 //! | `errors_say_what_they_are_about` | of forty images one failed, and the log does not say which |

@@ -20,6 +20,10 @@ pub(crate) type Select = Selector<Name>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Images;
 
+// Decide: names are any text, and equal letter for letter. Where all are docker's, make them canonical in `Grammar::name` and
+// where a destination takes them (`ImageName::docker`, `DockerName::or_latest`), and claim `Names::Docker`: then `alpine` finds
+// `docker.io/library/alpine:latest`.
+
 /// The name of an image, any text. Its `Display` has a `\` before it where it would be read as something else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Name(pub(crate) ImageName);
