@@ -56,7 +56,7 @@ fn check(kit: &Kit) -> Held {
 
 /// What nobody needs.
 fn extra() -> Vec<u8> {
-    Layer::small(97, 5000).content().into()
+    Layer::small(97, 5000).content()
 }
 
 /// Whether blobs can be staged for an image by itself.

@@ -14,9 +14,9 @@ pub(super) fn frame(content: &[u8]) -> Vec<u8> {
     let blocks = content.len().div_ceil(BLOCK).max(1);
     for at in 0..blocks {
         let block = &content[at * BLOCK..content.len().min((at + 1) * BLOCK)];
-        // Each byte is the one before it: compared at once, which is fast in a build for tests, too.
-        let is_run = !block.is_empty() && block[1..] == block[..block.len() - 1];
-        let (kind, stored) = if is_run { (1, &block[..1]) } else { (0, block) };
+        let run =
+            block.split_first().filter(|(first, rest)| rest.iter().all(|byte| byte == *first));
+        let (kind, stored) = run.map_or((0, block), |(_, _)| (1, &block[..1]));
         let header = usize::from(at + 1 == blocks) | (kind << 1) | (block.len() << 3);
         frame.extend(&header.to_le_bytes()[..3]);
         frame.extend(stored);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::io::Write;
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use bytes::Bytes;
 use flate2::Compression;
@@ -82,55 +82,46 @@ impl Layer {
     }
 
     /// The bytes before they are compressed.
-    pub(crate) fn content(&self) -> Bytes {
+    pub(crate) fn content(&self) -> Vec<u8> {
         match self.seed % 4 {
             // Layers of zeros are what trips a reader of tars.
-            ZEROS => vec![0; self.size].into(),
+            ZEROS => vec![0; self.size],
             // What most layers are.
-            TAR => tar(self.seed, self.size).into(),
-            _ => noise_of(self.seed, self.size),
+            TAR => tar(self.seed, self.size),
+            _ => noise(u64::from(self.seed) + 1, self.size),
         }
     }
 
     pub(crate) fn diff_id(&self) -> Held<Digest> {
-        let plain = Self { form: Form::Plain, ..self.clone() };
-        plain.digest(|| plain.bytes())
+        Ok(self.made()?.diff_id.clone())
     }
 
     pub(crate) fn build(&self, format: Format) -> Held<Blob> {
-        let bytes = self.bytes()?;
-        let digest = self.digest(|| Ok(bytes.clone()))?;
-        let mut descriptor = Descriptor::new(self.media_type(format), digest, bytes.len() as u64);
+        let made = self.made()?;
+        let (digest, size) = (made.digest.clone(), made.bytes.len() as u64);
+        let mut descriptor = Descriptor::new(self.media_type(format), digest, size);
         if self.described {
             descriptor.annotations.insert("org.example.kit".to_owned(), "1 \u{e9}".to_owned());
             descriptor.urls.push("https://example.invalid/layer".to_owned());
             descriptor.other.insert("x-kit".to_owned(), serde_json::json!({ "z": 1, "a": [] }));
         }
-        Ok(Blob { descriptor, bytes })
+        Ok(Blob { descriptor, bytes: made.bytes.clone() })
     }
 
-    /// Its bytes as they are stored. To compress them again takes longer than to write them.
-    fn bytes(&self) -> Held<Bytes> {
-        let Form::Gzip(_) = self.form else { return self.stored(self.content()) };
-        let key = (self.seed, self.size, self.form);
-        if let Some(bytes) = made().compressed.get(&key) {
-            return Ok(bytes.clone());
+    /// What was made of it before, or is made now.
+    fn made(&self) -> Held<Arc<Made>> {
+        let key = (self.seed, self.size, self.form, self.algorithm);
+        let made = || MADE.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(made) = made().by_layer.get(&key) {
+            return Ok(Arc::clone(made));
         }
-        let bytes = self.stored(self.content())?;
-        made().keep(key, &bytes);
-        Ok(bytes)
-    }
-
-    /// Their digest.
-    fn digest(&self, bytes: impl FnOnce() -> Held<Bytes>) -> Held<Digest> {
-        let form = if self.form == Form::Unknown { Form::Plain } else { self.form };
-        let key = (self.seed, self.size, form, self.algorithm);
-        if let Some(digest) = made().digests.get(&key) {
-            return Ok(digest.clone());
-        }
-        let digest = digest_of(self.algorithm, &bytes()?)?;
-        made().digests.insert(key, digest.clone());
-        Ok(digest)
+        let content = self.content();
+        let diff_id = digest_of(self.algorithm, &content)?;
+        let bytes = Bytes::from(self.stored(content)?);
+        let digest = digest_of(self.algorithm, &bytes)?;
+        let new = Arc::new(Made { bytes, digest, diff_id });
+        made().keep(key, &new);
+        Ok(new)
     }
 
     fn media_type(&self, format: Format) -> MediaType {
@@ -146,7 +137,7 @@ impl Layer {
         }
     }
 
-    fn stored(&self, content: Bytes) -> Held<Bytes> {
+    fn stored(&self, content: Vec<u8>) -> Held<Vec<u8>> {
         Ok(match self.form {
             Form::Plain | Form::Unknown => content,
             Form::Gzip(members) => {
@@ -156,7 +147,7 @@ impl Layer {
                     member.write_all(part)?;
                     out = member.finish()?;
                 }
-                out.into()
+                out
             }
             Form::Zstd(frames) => {
                 let mut out = Vec::new();
@@ -168,53 +159,46 @@ impl Layer {
                     }
                     out.extend(frame(part));
                 }
-                out.into()
+                out
             }
         })
     }
 }
 
-/// What was made of layers before. Layers are few and cases are many.
-#[derive(Debug, Default)]
+/// A layer that was made: its bytes as they are stored, and their digest and that of its content.
+#[derive(Debug)]
 struct Made {
-    digests: HashMap<(u8, usize, Form, Algorithm), Digest>,
-    compressed: HashMap<(u8, usize, Form), Bytes>,
-    /// How many those have, all together.
-    size: usize,
-    /// Of each seed the most that was asked for: what is shorter is its beginning.
-    noise: HashMap<u8, Bytes>,
+    bytes: Bytes,
+    digest: Digest,
+    diff_id: Digest,
 }
 
-static MADE: LazyLock<Mutex<Made>> = LazyLock::new(Mutex::default);
+/// The layers that were made last. Layers are few and cases are many, and to make one takes longer than to write it.
+static MADE: LazyLock<Mutex<AllMade>> = LazyLock::new(Mutex::default);
 
-/// More bytes than these are not kept. All compressed layers that are generated have fewer.
-const MOST_MADE: usize = 192 << 20;
+/// More bytes than these are not kept.
+const MOST_MADE: usize = 64 << 20;
 
-fn made() -> MutexGuard<'static, Made> {
-    MADE.lock().unwrap_or_else(PoisonError::into_inner)
+#[derive(Debug, Default)]
+struct AllMade {
+    by_layer: HashMap<(u8, usize, Form, Algorithm), Arc<Made>>,
+    bytes: usize,
 }
 
-impl Made {
-    fn keep(&mut self, layer: (u8, usize, Form), bytes: &Bytes) {
-        let fits = self.size + bytes.len() <= MOST_MADE;
-        if fits && self.compressed.insert(layer, bytes.clone()).is_none() {
-            self.size += bytes.len();
+impl AllMade {
+    fn keep(&mut self, layer: (u8, usize, Form, Algorithm), made: &Arc<Made>) {
+        if self.bytes + made.bytes.len() > MOST_MADE {
+            *self = Self::default();
+        }
+        if self.by_layer.insert(layer, Arc::clone(made)).is_none() {
+            self.bytes += made.bytes.len();
         }
     }
 }
 
-fn noise_of(seed: u8, size: usize) -> Bytes {
-    if let Some(noise) = made().noise.get(&seed).filter(|noise| noise.len() >= size) {
-        return noise.slice(..size);
-    }
-    let noise = Bytes::from(noise(u64::from(seed) + 1, size));
-    made().noise.insert(seed, noise.clone());
-    noise
-}
-
 /// A tar of one file, cut or filled up with zeros to a size.
 fn tar(seed: u8, size: usize) -> Vec<u8> {
-    let content = noise_of(seed, size.saturating_sub(FRAME));
+    let content = noise(u64::from(seed) + 1, size.saturating_sub(FRAME));
     let mut header = vec![0_u8; 512];
     let mut field =
         |at: usize, text: &str| header[at..at + text.len()].copy_from_slice(text.as_bytes());
