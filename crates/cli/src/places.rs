@@ -43,9 +43,20 @@ async fn recognized(
     known: &Transports,
     how: &ReadOptions,
 ) -> Result<(Reference, Option<Passed>)> {
+    check_digest(rest)?;
     let (transport, found) = known.recognize(Path::new(path), how).await?;
     let reference = transport.parse(&format!("{}{rest}", found.locator))?;
     Ok((reference, found.opened))
+}
+
+/// Refuses a malformed digest behind a path, which a transport may take for a name in what is called `PATH@sha256`.
+fn check_digest(rest: &str) -> Result<()> {
+    let is_one = |digest| parse_digest(digest).is_ok();
+    if rest.strip_prefix('@').is_none_or(is_one) {
+        return Ok(());
+    }
+    let message = "the digest is malformed: it is @sha256: and 64 lower-case hex digits";
+    Err(Error::new(ErrorKind::InvalidInput, message))
 }
 
 /// A line of a list, which may be the name of an image as for `docker pull`. Without a `/` it may as well be a misspelled
@@ -176,13 +187,10 @@ fn bare<'a>(text: &'a str, known: &Transports) -> Option<(&'a str, &'a str)> {
         return None;
     }
     let is_there = |path: &str| path == "-" || Path::new(path).symlink_metadata().is_ok();
-    let digest = ["@sha256:", "@sha512:"].iter().find_map(|mark| {
-        let (path, digest) = text.split_once(*mark)?;
-        // What is no digest is a name in what is called `PATH@sha256`, where that is there.
-        let is_cut = parse_digest(&text[path.len() + 1..]).is_ok()
-            || !is_there(&text[..text.len() - digest.len() - 1]);
-        is_cut.then_some(path.len())
-    });
+    // What is no digest is a name in what is called `PATH@sha256`, where that is there.
+    let is_cut =
+        |at: &usize| check_digest(&text[*at..]).is_ok() || !is_there(&text[..at + "@sha256".len()]);
+    let digest = text.find("@sha256:").filter(is_cut);
     let cuts = [text.len()].into_iter().chain(digest).chain(text.find(':'));
     cuts.map(|at| text.split_at(at)).find(|(path, _)| is_there(path))
 }
