@@ -31,6 +31,9 @@ const ROUNDS: u32 = 6;
 /// So much later each time.
 const LATER: Duration = Duration::from_millis(2);
 
+/// So many other images are written beside each.
+const OTHERS: u8 = 20;
+
 fn check(kit: &Kit) -> Held {
     kit.each(plain_images(kit.facts()), |lab, image| {
         let name = ImageName::new("docker.io/library/kit:moves")?;
@@ -105,16 +108,16 @@ async fn commit(lab: &Lab, new: &Built, name: &ImageName, later: Duration) -> He
     }
 }
 
-/// Writes other images: a deletion of several steps then has to wait between them.
+/// Writes other images, a few, with longer and longer pauses: a deletion of several steps then has to wait between them, and one that
+/// waits for a moment without writers gets it.
 async fn write_until(lab: &Lab, is_over: &AtomicBool) -> Held {
     let name = ImageName::new("docker.io/library/kit:other")?;
-    for seed in (0..=u8::MAX).cycle() {
+    for seed in 0..OTHERS {
         if is_over.load(Ordering::Relaxed) {
             break;
         }
         commit(lab, &Image::simple(seed).build()?, &name, Duration::ZERO).await?;
-        // A commit in memory may wait for nothing.
-        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_millis(u64::from(seed))).await;
     }
     Ok(())
 }

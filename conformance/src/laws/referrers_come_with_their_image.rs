@@ -55,7 +55,7 @@ fn all_about(built: &Built, count: usize) -> Held<Vec<Built>> {
 }
 
 /// A manifest that is about another one, with a config and a layer of its own. The layer is a tar: some places take no others.
-/// Of an even number, what it is an artifact of is said by its config alone.
+/// With an even number it has no `artifactType`: the type of its config counts.
 pub(super) fn referrer(of: &Manifest, at: usize) -> Held<Built> {
     let of = of.descriptor();
     let subject = Descriptor::new(of.media_type.clone(), of.digest.clone(), of.size);

@@ -94,8 +94,8 @@ pub trait ImageDestination: fmt::Debug + Send + Sync {
         Ok(None)
     }
 
-    /// As [`shows`](Self::shows), of a root that was read. For places that take each image whole, as engines load a tar: every copy
-    /// asks them.
+    /// As [`shows`](Self::shows), of a root that was read. For places that take each image whole, as engines load a tar: they are
+    /// asked before an image is sent, unless another form of it is asked for.
     async fn shows_image(&self, root: &Manifest) -> Result<Option<Committed>> {
         let _ = root;
         Ok(None)

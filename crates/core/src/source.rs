@@ -45,7 +45,7 @@ pub trait ImageSource: fmt::Debug + Send + Sync {
     }
 
     /// The manifest or index that the reference names. Its descriptor may have a platform and annotations, where the
-    /// archive keeps them. Where the place keeps its digest nowhere, as a `dir:` does, nobody can see that it has changed.
+    /// archive keeps them. Where the place keeps its digest nowhere, as a `dir:` does, nobody can see that the manifest has changed.
     ///
     /// - Its bytes are as stored, and true to their digest.
     /// - Its descriptor has the media type, digest and size of the manifest.

@@ -93,10 +93,15 @@ async fn naming_the_empty(engine: &dyn Engine, images: &[String], error: Error) 
             empty.push(&**image);
         }
     }
-    error.hint(format!(
-        "docker saves no image without layers, as {}: copy the others by their names, or remove what has none",
-        few(empty)
-    ))
+    match (&*empty, images.len()) {
+        // They may have been removed meanwhile.
+        ([], _) => error,
+        (_, 1) => error.hint("docker cannot save it: it has no layers"),
+        _ => error.hint(format!(
+            "docker saves nothing where an image has no layers, as {}: copy the other images by their names, or remove these",
+            few(empty)
+        )),
+    }
 }
 
 /// Every name, and the ID of an image that has none, for each request.

@@ -128,12 +128,22 @@ impl TransferOptions {
     /// Whether nothing is asked for that would change an image, leave a part of it behind, or bring more than it.
     pub(crate) fn copies_as_it_is(&self) -> bool {
         self.attached == Attached::Auto
-            && matches!(self.platforms, Platforms::Present | Platforms::All)
-            && self.subset == Subset::Auto
-            && matches!(self.compress, Compress::Auto | Compress::Keep)
-            && self.format.is_none()
             && self.nondistributable == Nondistributable::LeaveOut
             && self.since.is_none()
+            && self.takes_all_platforms()
+            && self.keeps_manifests()
+    }
+
+    /// Whether an index is copied with all of its images that are there.
+    pub(crate) fn takes_all_platforms(&self) -> bool {
+        matches!(self.platforms, Platforms::Present | Platforms::All)
+    }
+
+    /// Whether no other manifest is asked for than the one that is there, where the destination can hold it.
+    pub(crate) fn keeps_manifests(&self) -> bool {
+        self.subset == Subset::Auto
+            && matches!(self.compress, Compress::Auto | Compress::Keep)
+            && self.format.is_none()
             && self.sign.is_none()
     }
 }
@@ -199,7 +209,8 @@ pub enum Images {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Compare {
-    /// Where that costs less than to read an image that is copied as it is, between registries, or than to write it, in engines.
+    /// Between registries, for images that are copied as they are: before they are read. In engines, unless another form of the
+    /// image is asked for: before anything is sent.
     #[default]
     Roots,
     /// Wherever the destination can tell, also after the image was planned: so that the report says what changed.

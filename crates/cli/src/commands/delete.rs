@@ -96,20 +96,26 @@ async fn chosen(
     Ok(targets)
 }
 
-/// Finds out which of several are there: deleting one may take others along, names of one image.
+/// Finds out which of several in one place are there: deleting one may take others along, names of one image.
 async fn look(
     targets: &mut [Target],
     known: &Transports,
     how: &ReadOptions,
 ) -> transship::Result<()> {
-    if targets.len() == 1 {
-        return Ok(());
-    }
-    for target in targets.iter_mut().filter(|target| !target.was_there) {
-        // What cannot be looked at may be deleted all the same.
-        target.was_there = look_at(target, known, how).await.is_ok();
+    let places = targets.iter().map(|target| place_of(&target.at, known));
+    let places: Vec<_> = places.collect::<transship::Result<_>>()?;
+    for (at, target) in targets.iter_mut().enumerate().filter(|(_, target)| !target.was_there) {
+        if places.iter().filter(|place| **place == places[at]).count() > 1 {
+            // What cannot be looked at may be deleted all the same.
+            target.was_there = look_at(target, known, how).await.is_ok();
+        }
     }
     Ok(())
+}
+
+/// The archive, engine or repository that an image is in.
+fn place_of(at: &Reference, known: &Transports) -> transship::Result<Option<Reference>> {
+    Ok(known.of(at)?.archives().and_then(|archives| archives.archive_of(at)))
 }
 
 /// Where it costs less than to look as a deletion does, an image is opened to compare it.
@@ -119,6 +125,7 @@ async fn look_at(target: &Target, known: &Transports, how: &ReadOptions) -> tran
         return transport.source(&target.at, how).await.map(drop);
     }
     let look = DeleteOptions::default().with_mode(DeleteMode::Look).with_names(target.names);
+    let look = look.with_observer(how.observer.clone());
     deletion(known, &target.at)?.delete(&target.at, &look).await
 }
 
@@ -135,7 +142,7 @@ async fn delete(
         let gone = Arc::<Mutex<Vec<Reference>>>::default();
         let how = how.clone().with_names(names).with_observer(noting(&gone, &how.observer));
         let outcome = deletion(known, &at)?.delete(&at, &how).await;
-        let place = known.of(&at)?.archives().and_then(|archives| archives.archive_of(&at));
+        let place = place_of(&at, known)?;
         let may_have_gone = was_there && !done.dry_run && changed.contains(&place);
         match outcome {
             // It went with another tag of its image.

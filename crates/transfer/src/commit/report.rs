@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use transship_core::{
     Committed, Descriptor, Digest, Error, ErrorKind, Escaped, ImageName, MediaType, Platform,
-    Reference,
+    Reference, without_password,
 };
 
 use crate::text;
@@ -134,7 +134,10 @@ impl fmt::Display for LayerElsewhere {
         write!(f, "{}", self.digest)?;
         match &*self.urls {
             [] => f.write_str(" (it is not said where it is)"),
-            urls => write!(f, " at {}", Escaped(&urls.join(" or "))),
+            urls => {
+                let urls: Vec<_> = urls.iter().map(|url| without_password(url)).collect();
+                write!(f, " at {}", Escaped(&urls.join(" or ")))
+            }
         }
     }
 }

@@ -242,11 +242,15 @@ pub(crate) async fn shows(
     root: &Manifest,
     options: &TransferOptions,
 ) -> Result<Option<Committed>> {
-    if options.sign.is_some() || !plan.is_told_by_its_root() {
+    // podman and docker know an image by its config: they do not tell it from one that another form was asked for.
+    if !options.keeps_manifests() || !plan.is_told_by_its_root() {
         return Ok(None);
     }
+    // A registry knows no more than the digest: its index may lack an image that is chosen now and was not before.
     let there = match place.shows_image(root).await? {
-        None if options.compare == Compare::Plans => place.shows(root.descriptor()).await?,
+        None if options.compare == Compare::Plans && options.takes_all_platforms() => {
+            place.shows(root.descriptor()).await?
+        }
         there => there,
     };
     let Some(there) = there else { return Ok(None) };

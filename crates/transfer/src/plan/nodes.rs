@@ -86,8 +86,8 @@ impl ImagePlan {
         manifests + self.images().iter().map(|leaf| leaf.layers.len() * LAYER).sum::<usize>()
     }
 
-    /// Whether a place that shows its root has all that is to come. Such a place may lack children of an index, and layers that are not to
-    /// be distributed; and a delta is wanted for another place.
+    /// Whether a place that shows its root needs nothing more. That is not known where an index stays incomplete, or where layers come
+    /// that are not to be distributed: the place may have the root without them. And a delta is for another place.
     pub(crate) fn is_told_by_its_root(&self) -> bool {
         let may_be_lacking = |layer: &LayerPlan| {
             layer.handling != Handling::LeaveOut && layer.source.is_nondistributable()

@@ -294,9 +294,9 @@
 //!
 //! A copy asks the place whether it shows the image already between registries, and `sync` everywhere (decision 61). Engines are asked by `copy`, too:
 //! there a commit is a whole load. They know images by the digest of the config, so the question has the root and not its descriptor alone:
-//! [`shows_image`](crate::transport::ImageDestination::shows_image). The root is the one that the copy would commit, whatever options made it, for
-//! the plan knows it. Not asked is where a place with that root may lack what is to come: another part of an index, layers that are not to be distributed, a
-//! signature. `shows` stays beside it: between registries the question comes before the root is read. The price: a question for each name, and a listing for a
+//! [`shows_image`](crate::transport::ImageDestination::shows_image). Not asked for are images of which another
+//! form is wanted (format, compression): podman keeps manifests and tells images apart by configs, so that the form that it has would pass for the other. Nor are
+//! those for which a place with that root may lack what is to come: another part of an index, layers that are not to be distributed, a signature. `shows` stays beside it: between registries the question comes before the root is read. The price: a question for each name, and a listing for a
 //! name that is not there; and what a copy loses is not said again where nothing is copied.
 //!
 //! # 98. A save of many names is several saves

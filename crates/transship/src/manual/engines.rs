@@ -277,9 +277,9 @@
 //! # What is sent
 //!
 //! Nothing, where all names of the image stand for it already and nothing of it is missing: then `copy` and `sync` say that it is up to date. The
-//! image in question is the one that the copy would make, as with `--platform` or `--format`; with `--compress` that is known only after its layers were sent.
-//! The engine is not asked where the image is signed, an index stays incomplete, or layers are copied that are not to be distributed.
-//! podman and docker with a graph driver know the image by its config, however its layers are compressed. docker 25 to 27 with containerd's store do not say that nothing is missing.
+//! engine is asked about the image that `--platform` chooses, too. It is not asked where another form is wanted (`--format`, `--compress`), the image is signed, an
+//! index stays incomplete, or layers are copied that are not to be distributed. podman and docker with a graph driver know the image by its config, which manifests
+//! of several forms have. docker 25 to 27 with containerd's store do not say that nothing is missing.
 //!
 //! Layers that the engine has are left out, so that the next version of an image costs what is new in it.
 //!

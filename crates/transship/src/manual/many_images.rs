@@ -24,7 +24,7 @@
 //!
 //! Images are copied in the order of the sources, those of an archive in stored order. A blob that several images share is read
 //! and written once. A layout gets several images at the same time. A tar gets them one after the other, so that the same images
-//! give the same bytes (what comes through a pipe or from an engine stands there in the order in which it comes); while one blob is written, the next one is read, up to 32 MiB ahead.
+//! give the same bytes (what comes through a pipe or from an engine stands there in the order in which it comes); while one blob is written, the next one is read, up to 8 MiB ahead.
 //!
 //! # Choosing tags
 //!

@@ -97,6 +97,6 @@
 //!
 //! # Layers that are not distributable
 //!
-//! They stay in the manifests and are not copied, as the licences of base images demand. After the copy stderr says which, and where they
+//! They stay in the manifests and are not copied, as the licences of base images demand. After the copy of an image stderr says which, and where they
 //! are; so do a dry run and `--json`, in `not_distributed`. `--include-nondistributable` copies them, as for a site of your own that
 //! cannot download them. A `docker-archive:` cannot hold an image without them, and the `manifest.json` of an `oci-archive:` does not list it.

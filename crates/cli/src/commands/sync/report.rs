@@ -156,6 +156,7 @@ impl SyncReport {
             reporter.say(&safe(&format!("{} -> {}", image.source, few(&image.destinations))));
             if let Some(text) = output::not_distributed(&image.not_distributed) {
                 reporter.say(&safe(&format!("  {text}")));
+                reporter.quiet_too(&format!("{}: {text}", image.source));
             }
             for lost in &image.lost {
                 reporter.warn(&format!("lost of {}: {lost}", image.source));
