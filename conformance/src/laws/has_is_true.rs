@@ -63,7 +63,7 @@ fn check(kit: &Kit) -> Held {
     })
 }
 
-/// An image of blobs that are found where they are stored, by whichever digest they are named.
+/// An image whose layers have digests of both algorithms: a blob that was changed is not there, whichever names it.
 fn of_both_digests(facts: &Facts) -> Vec<(Image, Image)> {
     if facts.claims.digests != Digests::Any {
         return Vec::new();

@@ -374,7 +374,7 @@ fn sync_tree(folder: &Path, cancel: &Cancel) -> Result<()> {
     {
         return Ok(());
     }
-    // All are on their way to the disk before the first is waited for: then one commit of its journal serves most of them.
+    // All begin to be written before the first is waited for: then one commit of the filesystem's journal serves most of them.
     let steps: [fn(&File) -> io::Result<()>; 2] = [write_back_if_small, File::sync_all];
     for step in steps {
         for file in &files {
@@ -387,7 +387,7 @@ fn sync_tree(folder: &Path, cancel: &Cancel) -> Result<()> {
     folders.iter().try_for_each(|folder| sync_folder(folder))
 }
 
-/// Of larger files writing has begun when they were written.
+/// Begins to write a small file to the disk. For larger ones that began while they were filled.
 fn write_back_if_small(file: &File) -> io::Result<()> {
     let len = file.metadata()?.len();
     if len < WRITE_BACK {

@@ -118,7 +118,7 @@ fn place_of(at: &Reference, known: &Transports) -> transship::Result<Option<Refe
     Ok(known.of(at)?.archives().and_then(|archives| archives.archive_of(at)))
 }
 
-/// Where it costs less than to look as a deletion does, an image is opened to compare it.
+/// Looks whether it is there. In a registry it costs less to open an image for comparing than to look as a deletion does.
 async fn look_at(target: &Target, known: &Transports, how: &ReadOptions) -> transship::Result<()> {
     let transport = known.of(&target.at)?;
     if transport.compares_roots() {

@@ -294,7 +294,7 @@
 //!
 //! A copy asks the place whether it shows the image already between registries, and `sync` everywhere (decision 61). Engines are asked by `copy`, too:
 //! there a commit is a whole load. They know images by the digest of the config, so the question has the root and not its descriptor alone:
-//! [`shows_image`](crate::transport::ImageDestination::shows_image). Not asked for are images of which another
+//! [`shows_image`](crate::transport::ImageDestination::shows_image). Engines are not asked where another
 //! form is wanted (format, compression): podman keeps manifests and tells images apart by configs, so that the form that it has would pass for the other. Nor are
 //! those for which a place with that root may lack what is to come: another part of an index, layers that are not to be distributed, a signature. `shows` stays beside it: between registries the question comes before the root is read. The price: a question for each name, and a listing for a
 //! name that is not there; and what a copy loses is not said again where nothing is copied.
