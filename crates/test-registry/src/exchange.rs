@@ -1,6 +1,6 @@
 //! What was asked and answered.
 
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hyper::Request;
@@ -41,7 +41,14 @@ impl Exchange {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Log(Mutex<Vec<Arc<Entry>>>);
+pub(super) struct Log(Mutex<Entries>);
+
+#[derive(Debug, Default)]
+struct Entries {
+    list: Vec<Arc<Entry>>,
+    /// The longest chain that ends with an answer. Kept, as a registry of many tests has many entries.
+    round: Arc<AtomicUsize>,
+}
 
 /// One of them, while it goes on.
 #[derive(Debug)]
@@ -51,6 +58,7 @@ pub(super) struct Entry {
     received: AtomicU64,
     sent: AtomicU64,
     faulty: AtomicBool,
+    longest_round: Arc<AtomicUsize>,
 }
 
 impl Log {
@@ -71,32 +79,32 @@ impl Log {
             round: 1,
         };
         let mut entries = self.entries();
-        let before = entries.iter().filter(|one| one.status.load(Ordering::Relaxed) != 0);
-        asked.round += before.map(|one| one.asked.round).max().unwrap_or(0);
+        asked.round += entries.round.load(Ordering::Relaxed);
         let entry = Arc::new(Entry {
             asked,
             status: AtomicU16::new(0),
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             faulty: AtomicBool::new(false),
+            longest_round: Arc::clone(&entries.round),
         });
-        entries.push(Arc::clone(&entry));
+        entries.list.push(Arc::clone(&entry));
         entry
     }
 
     pub(super) fn exchanges(&self) -> Vec<Exchange> {
-        self.entries().iter().map(|entry| entry.exchange()).collect()
+        self.entries().list.iter().map(|entry| entry.exchange()).collect()
     }
 
     pub(super) fn count(&self) -> usize {
-        self.entries().len()
+        self.entries().list.len()
     }
 
     pub(super) fn clear(&self) {
-        self.entries().clear();
+        *self.entries() = Entries::default();
     }
 
-    fn entries(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Entry>>> {
+    fn entries(&self) -> std::sync::MutexGuard<'_, Entries> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -104,6 +112,7 @@ impl Log {
 impl Entry {
     pub(super) fn answered(&self, status: u16) {
         self.status.store(status, Ordering::Relaxed);
+        self.longest_round.fetch_max(self.asked.round, Ordering::Relaxed);
     }
 
     pub(super) fn received(&self, bytes: usize) {

@@ -3,8 +3,7 @@
 
 mod renamed;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use transship_conformance::{Claims, Fixture, Place};
@@ -14,31 +13,45 @@ use transship_test_registry::{Options, Parts, ReferrersApi, Registry as Server};
 
 use renamed::Renamed;
 
-/// One server for all cases; each has a repository of its own.
+/// Each place is a repository of its own.
 #[derive(Debug)]
 struct Repositories {
-    server: fn() -> &'static Server,
+    servers: &'static Servers,
 }
 
-fn with_api() -> &'static Server {
-    static SERVER: OnceLock<Server> = OnceLock::new();
-    SERVER.get_or_init(|| Server::start(sparse()).expect("a registry"))
+static WITH_API: Servers = Servers { referrers: ReferrersApi::On, current: Mutex::new(None) };
+
+static WITHOUT_API: Servers = Servers { referrers: ReferrersApi::Off, current: Mutex::new(None) };
+
+/// Servers that take indexes of which parts are absent. Many places share one, until a new one is started: a server remembers
+/// each request that it had.
+#[derive(Debug)]
+struct Servers {
+    referrers: ReferrersApi,
+    current: Mutex<Option<(Arc<Server>, usize)>>,
 }
 
-/// A server that takes indexes of which parts are absent.
-fn sparse() -> Options {
-    let mut options = Options::default();
-    options.parts = Parts::SparseIndexes;
-    options
-}
+/// How many places a server has.
+const PLACES: usize = 200;
 
-fn without_api() -> &'static Server {
-    static SERVER: OnceLock<Server> = OnceLock::new();
-    SERVER.get_or_init(|| {
-        let mut options = sparse();
-        options.referrers = ReferrersApi::Off;
-        Server::start(options).expect("a registry")
-    })
+impl Servers {
+    fn place(&self) -> Place {
+        let mut current = self.current.lock().expect("no test panicked here");
+        let (server, serial) = match current.take() {
+            Some((server, serial)) if serial < PLACES => (server, serial),
+            _ => (self.start(), 0),
+        };
+        let place = Place::new(format!("//{}/place/{serial}", server.host()), Arc::clone(&server));
+        *current = Some((server, serial + 1));
+        place
+    }
+
+    fn start(&self) -> Arc<Server> {
+        let mut options = Options::default();
+        options.parts = Parts::SparseIndexes;
+        options.referrers = self.referrers;
+        Arc::new(Server::start(options).expect("a registry"))
+    }
 }
 
 impl Fixture for Repositories {
@@ -51,10 +64,7 @@ impl Fixture for Repositories {
     }
 
     fn place(&self) -> std::io::Result<Place> {
-        static SERIAL: AtomicUsize = AtomicUsize::new(0);
-        let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-        let server = (self.server)();
-        Ok(Place::new(format!("//{}/place/{serial}", server.host()), ()))
+        Ok(self.servers.place())
     }
 
     fn claims(&self) -> Claims {
@@ -64,15 +74,15 @@ impl Fixture for Repositories {
 }
 
 mod with_the_referrers_api {
-    transship_conformance::conformance!(super::Repositories { server: super::with_api });
+    transship_conformance::conformance!(super::Repositories { servers: &super::WITH_API });
 }
 
 /// What the tag that lists referrers can change. All else is the same, and every request has its price.
 mod without_it {
-    use super::{Repositories, without_api};
+    use super::{Repositories, WITHOUT_API};
 
     fn holds(law: &str) {
-        let fixture = Repositories { server: without_api };
+        let fixture = Repositories { servers: &WITHOUT_API };
         let law = transship_conformance::law(law).expect("a law");
         let package = env!("CARGO_MANIFEST_DIR");
         transship_conformance::test(fixture, law, package, module_path!());
