@@ -23,7 +23,7 @@ pub(crate) fn list(signatures: &[u8]) -> Held<Built> {
 
 pub(crate) fn tag(of: &Manifest) -> String {
     let of = &of.descriptor().digest;
-    format!("{}-{}.sig", of.algorithm(), of.digest())
+    format!("{}-{}.sig", of.algorithm(), of.encoded())
 }
 
 pub(crate) fn ability(of: &dyn ImageDestination) -> Held<&dyn PutBeside> {

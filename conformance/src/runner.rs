@@ -176,7 +176,7 @@ impl Kit {
         hasher.update(&case.case.to_le_bytes());
         hasher.update(self.law.as_bytes());
         let digest = hasher.finish();
-        TestRng::from_seed(RngAlgorithm::ChaCha, &digest.digest().as_bytes()[..32])
+        TestRng::from_seed(RngAlgorithm::ChaCha, &digest.encoded().as_bytes()[..32])
     }
 }
 

@@ -47,7 +47,7 @@ fn both(seed: u8, artifact_first: bool) -> Held<Built> {
     let image = Image::simple(seed).build()?;
     let of = image.root.descriptor();
     let layer = Descriptor::new(of.media_type.clone(), of.digest.clone(), of.size);
-    let empty = Descriptor::new(MediaType::EmptyJSON, parse_digest(EMPTY_JSON_DIGEST)?, 2);
+    let empty = Descriptor::new(MediaType::EmptyJson, parse_digest(EMPTY_JSON_DIGEST)?, 2);
     let artifact = Manifest::new(
         serde_json::json!({
             "schemaVersion": 2, "mediaType": MediaType::ImageManifest.to_string(),

@@ -73,7 +73,7 @@ enum StoredRoot {
 }
 
 fn stored_root(files: &[PathBuf], root: &Descriptor) -> std::io::Result<StoredRoot> {
-    let digest = root.digest.digest();
+    let digest = root.digest.encoded();
     for path in files {
         let says = |text: &[u8]| text.windows(digest.len()).any(|part| part == digest.as_bytes());
         if says(path.as_os_str().as_encoded_bytes()) || says(&fs::read(path)?) {

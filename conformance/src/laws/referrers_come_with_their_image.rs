@@ -60,10 +60,10 @@ pub(super) fn referrer(of: &Manifest, at: usize) -> Held<Built> {
     let of = of.descriptor();
     let subject = Descriptor::new(of.media_type.clone(), of.digest.clone(), of.size);
     let text = serde_json::json!({ "number": at, "of": of.digest }).to_string();
-    let config = MediaType::Other("application/vnd.example.signature.config+json".to_owned());
+    let config = MediaType::from("application/vnd.example.signature.config+json");
     let config = Descriptor::new(config, sha256(text.as_bytes()), text.len() as u64);
     let number = u8::try_from(at).unwrap_or(u8::MAX);
-    let seed = of.digest.digest().bytes().fold(number, u8::wrapping_add);
+    let seed = of.digest.encoded().bytes().fold(number, u8::wrapping_add);
     let layer = Layer::tar(seed, 300).build(Format::Oci)?;
     let mut manifest = serde_json::json!({
         "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",

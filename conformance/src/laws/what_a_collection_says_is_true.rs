@@ -128,7 +128,7 @@ fn nothing_stays(said: &Collected) -> Held {
 
 /// Whether it is said of a blob, by its digest or by the path of its file.
 fn is_of(lab: &Lab, kept: &Kept, digest: &Digest) -> Held<bool> {
-    if kept.what.contains(digest.digest()) {
+    if kept.what.contains(digest.encoded()) {
         return Ok(true);
     }
     if !lab.has(Ability::Files) {

@@ -146,7 +146,7 @@ impl Referrers for Source {
     }
 
     async fn beside(&self, of: &Digest) -> Result<Vec<(String, Descriptor)>> {
-        let name = format!("{}-{}.", of.algorithm(), of.digest());
+        let name = format!("{}-{}.", of.algorithm(), of.encoded());
         let beside = self.image.beside.iter().filter(|(tag, _)| tag.starts_with(&name));
         Ok(beside.map(|(tag, root)| (tag.clone(), root.descriptor().clone())).collect())
     }

@@ -34,9 +34,9 @@ impl Config {
             _ => self.text(seed, platform, diff_ids).into_bytes(),
         };
         let media_type = match (self, format) {
-            (Self::Artifact, _) => MediaType::EmptyJSON,
+            (Self::Artifact, _) => MediaType::EmptyJson,
             (_, Format::Oci) => MediaType::ImageConfig,
-            (_, Format::Docker) => MediaType::Other(media_types::DOCKER_CONFIG.to_owned()),
+            (_, Format::Docker) => MediaType::from(media_types::DOCKER_CONFIG),
         };
         let descriptor = Descriptor::new(media_type, sha256(&bytes), bytes.len() as u64);
         Blob { descriptor, bytes: bytes.into() }

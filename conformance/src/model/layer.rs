@@ -125,15 +125,14 @@ impl Layer {
     }
 
     fn media_type(&self, format: Format) -> MediaType {
-        let docker = |text: &str| MediaType::Other(text.to_owned());
         match (self.form, format) {
             (Form::Plain, Format::Oci) => MediaType::ImageLayer,
             (Form::Gzip(_), Format::Oci) => MediaType::ImageLayerGzip,
             (Form::Zstd(_), Format::Oci) => MediaType::ImageLayerZstd,
-            (Form::Plain, Format::Docker) => docker(media_types::DOCKER_LAYER),
-            (Form::Gzip(_), Format::Docker) => docker(media_types::DOCKER_LAYER_GZIP),
-            (Form::Zstd(_), Format::Docker) => docker(media_types::DOCKER_LAYER_ZSTD),
-            (Form::Unknown, _) => docker("application/vnd.example.layer.v1+unknown"),
+            (Form::Plain, Format::Docker) => MediaType::from(media_types::DOCKER_LAYER),
+            (Form::Gzip(_), Format::Docker) => MediaType::from(media_types::DOCKER_LAYER_GZIP),
+            (Form::Zstd(_), Format::Docker) => MediaType::from(media_types::DOCKER_LAYER_ZSTD),
+            (Form::Unknown, _) => MediaType::from("application/vnd.example.layer.v1+unknown"),
         }
     }
 

@@ -54,7 +54,7 @@ pub async fn takes_unreadable(of: &Mutant, at: &Reference) -> Result<()> {
     let Some(folder) = folder(at) else { return Ok(()) };
     let mut whole = roots(of, at).await;
     whole.retain(|root| {
-        let stored = std::fs::read(folder.join(root.digest()));
+        let stored = std::fs::read(folder.join(root.encoded()));
         stored.is_ok_and(|bytes| sha256(&bytes) == *root)
     });
     keep_only(of, at, &whole).await
@@ -66,7 +66,7 @@ pub async fn takes_silently(of: &Mutant, at: &Reference) -> Result<()> {
     let needed = roots(of, at).await;
     for entry in std::fs::read_dir(&folder).map_err(|e| Error::io("listing", &folder, e))? {
         let path = entry.map_err(|e| Error::io("listing", &folder, e))?.path();
-        if !needed.iter().any(|root| path.ends_with(root.digest())) {
+        if !needed.iter().any(|root| path.ends_with(root.encoded())) {
             std::fs::remove_file(&path).map_err(|e| Error::io("removing", &path, e))?;
         }
     }

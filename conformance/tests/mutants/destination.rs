@@ -422,7 +422,7 @@ impl Staging for BrokenDestination<'_> {
         let bytes = body.bytes(LIMIT).await?;
         let stored = Stored::new(transship_core::sha256(&bytes), bytes.len() as u64);
         if self.of.fault == Fault::StagedStays {
-            let path = folder(&self.at).unwrap().join(stored.digest.digest());
+            let path = folder(&self.at).unwrap().join(stored.digest.encoded());
             std::fs::write(path, &bytes).unwrap();
             let body = Body::from_bytes(bytes.clone());
             self.inner().put_blob(Expect::anything(), body).await?;
@@ -451,7 +451,7 @@ impl BrokenDestination<'_> {
     async fn mirror(&self, expect: &Expect, body: Body) -> Result<Body> {
         let Some(folder) = folder(&self.at) else { return Ok(body) };
         let bytes = body.expecting(expect)?.bytes(LIMIT).await?;
-        let digest = expect.digest.as_ref().unwrap().digest();
+        let digest = expect.digest.as_ref().unwrap().encoded();
         let number = self.of.state.counter.fetch_add(1, Ordering::Relaxed);
         let name = match self.of.fault {
             fault if keeps_blobs(fault) => digest.to_owned(),

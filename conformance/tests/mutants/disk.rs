@@ -49,7 +49,7 @@ pub fn keep_manifest(of: &Mutant, at: &Reference, manifest: &Manifest) -> Result
     if !keeps {
         return Ok(());
     }
-    let path = folder(at).unwrap().join(manifest.descriptor().digest.digest());
+    let path = folder(at).unwrap().join(manifest.descriptor().digest.encoded());
     std::fs::write(&path, manifest.bytes()).map_err(|e| Error::io("writing", &path, e))
 }
 
@@ -67,7 +67,7 @@ pub async fn is_damaged(
         _ => return Ok(false),
     };
     let Some(found) = of.has(want).await? else { return Ok(false) };
-    let stored = std::fs::read(folder(at).unwrap().join(found.digest.digest()));
+    let stored = std::fs::read(folder(at).unwrap().join(found.digest.encoded()));
     let blob = Descriptor::new(MediaType::ImageLayer, found.digest, found.size);
     let Some(body) = of.contents().unwrap().read(&blob).await? else { return Ok(true) };
     let blob = body.bytes(found.size).await?;

@@ -29,7 +29,7 @@ pub async fn referrer_is_lost(
             asked.extend(parts.map(|part| (format!("about {}", part.digest), 1)));
         }
         Fault::ReferrersOutliveTheirImage => {
-            let path = folder(at).unwrap().join(manifest.descriptor().digest.digest());
+            let path = folder(at).unwrap().join(manifest.descriptor().digest.encoded());
             std::fs::write(&path, b"about").map_err(|e| Error::io("writing", &path, e))?;
         }
         _ => {}

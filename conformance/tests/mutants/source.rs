@@ -67,7 +67,7 @@ impl BrokenSource {
     }
 
     fn on_disk(&self, of: &Descriptor) -> Option<Body> {
-        let path = folder(&self.at)?.join(of.digest.digest());
+        let path = folder(&self.at)?.join(of.digest.encoded());
         std::fs::read(path).ok().map(Body::from_bytes)
     }
 }

@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn it_must_equal_the_content() {
-        let mut d = Descriptor::new(MediaType::EmptyJSON, sha256(b"{}"), 2);
+        let mut d = Descriptor::new(MediaType::EmptyJson, sha256(b"{}"), 2);
         assert_eq!(embedded_content(&d).unwrap(), None);
         d.data = Some("e30=".to_owned());
         assert_eq!(embedded_content(&d).unwrap().unwrap(), "{}");

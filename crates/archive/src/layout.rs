@@ -44,7 +44,7 @@ pub const NEEDS_LIMIT: usize = 100_000;
 
 /// Where a blob is in a layout: `blobs/ALGORITHM/ENCODED`. Digests hold nothing that leads out of the folder.
 pub fn blob_path(digest: &Digest) -> String {
-    format!("{BLOBS}/{}/{}", digest.algorithm(), digest.digest())
+    format!("{BLOBS}/{}/{}", digest.algorithm(), digest.encoded())
 }
 
 /// The name of an entry, as it stands: the full one of containerd where there is one, else `ref.name`.

@@ -100,7 +100,7 @@ pub(crate) fn safe(text: &str) -> String {
 
 /// The first 12 digits of a digest, as docker shows image IDs.
 pub(crate) fn short(digest: &Digest) -> &str {
-    let encoded = digest.digest();
+    let encoded = digest.encoded();
     encoded.get(..12).unwrap_or(encoded)
 }
 

@@ -42,7 +42,7 @@ pub(crate) fn of(manifest: &Manifest) -> HashMap<String, String> {
 
 /// What a manifest keeps that another one is about.
 pub(crate) fn of_referrer(referrer: &Digest) -> (String, String) {
-    let (algorithm, hex) = (referrer.algorithm(), referrer.digest());
+    let (algorithm, hex) = (referrer.algorithm(), referrer.encoded());
     let digits = hex.get(..DIGITS).unwrap_or(hex);
     (format!("{REFERRER}{algorithm}.{digits}"), referrer.to_string())
 }

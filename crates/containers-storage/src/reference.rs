@@ -102,7 +102,7 @@ pub(crate) fn parse(text: &str) -> Result<(Store, Locator)> {
 /// What the reference of an image says of it.
 pub(crate) fn shown(image: &Locator) -> String {
     match image {
-        Locator::Id(id) => format!("@{}", id.digest()),
+        Locator::Id(id) => format!("@{}", id.encoded()),
         _ => image.to_string(),
     }
 }

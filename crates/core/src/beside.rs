@@ -10,11 +10,11 @@ const KINDS: [&str; 3] = ["sig", "att", "sbom"];
 /// ```
 /// let of = transship_core::sha256(b"{}");
 /// let [signatures, ..] = transship_core::tags_beside(&of);
-/// assert_eq!(signatures, format!("sha256-{}.sig", of.digest()));
+/// assert_eq!(signatures, format!("sha256-{}.sig", of.encoded()));
 /// assert_eq!(transship_core::subject_of_tag(&signatures), Some(of));
 /// ```
 pub fn tags_beside(of: &Digest) -> [String; 3] {
-    KINDS.map(|kind| format!("{}-{}.{kind}", of.algorithm(), of.digest()))
+    KINDS.map(|kind| format!("{}-{}.{kind}", of.algorithm(), of.encoded()))
 }
 
 /// The digest of the manifest that a tag says it is about; `None` for tags of images.

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use oci_spec::image::Digest;
 
-use crate::{Observer, Reference, Result};
+use crate::{Digest, Observer, Reference, Result};
 
 /// The ability to remove what no image in an archive needs.
 #[async_trait]

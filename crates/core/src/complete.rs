@@ -2,12 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use oci_spec::image::Digest;
-
 use crate::walk::too_deep;
 use crate::{
-    Commit, Descriptor, Document, Error, ErrorKind, INDEX_DEPTH, ImageDocument, IndexDocument,
-    Manifest, Result, ResultExt,
+    Commit, Descriptor, Digest, Document, Error, ErrorKind, INDEX_DEPTH, ImageDocument,
+    IndexDocument, Manifest, Result, ResultExt,
 };
 
 /// What a destination has of an image: what [`Commit::check_complete`] asks. Its methods may block.

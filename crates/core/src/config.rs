@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use oci_spec::image::{Digest, MediaType};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::descriptor::texts;
-use crate::{Platform, Result, fields, media_types, sha256};
+use crate::{Digest, MediaType, Platform, Result, fields, media_types, sha256};
 
 /// What matters here of an [image config](https://github.com/opencontainers/image-spec/blob/main/config.md).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

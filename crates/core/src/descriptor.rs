@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use oci_spec::image::{Digest, MediaType};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Error, ErrorKind, Platform, Result, fields, is_index_type};
+use crate::{Digest, Error, ErrorKind, MediaType, Platform, Result, fields, is_index_type};
 
 /// A [content descriptor](https://github.com/opencontainers/image-spec/blob/main/descriptor.md), with every field that
 /// its JSON had.
@@ -107,7 +106,7 @@ impl Descriptor {
 }
 
 fn no_media_type() -> MediaType {
-    MediaType::Other(String::new())
+    MediaType::from("")
 }
 
 /// Takes `null`, which Go writes for an empty list, as empty.

@@ -5,11 +5,10 @@ use std::fmt;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use oci_spec::image::{Digest, MediaType};
 
 use crate::{
-    Body, Descriptor, Error, ErrorKind, Expect, ImageName, Manifest, Platform, Reference, Result,
-    Staging, Stored,
+    Body, Descriptor, Digest, Error, ErrorKind, Expect, ImageName, Manifest, MediaType, Platform,
+    Reference, Result, Staging, Stored,
 };
 
 /// Writes one image. Nothing shows before [`commit`](Self::commit); dropping it abandons the image.

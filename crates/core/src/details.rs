@@ -3,11 +3,10 @@
 use std::collections::HashSet;
 
 use async_trait::async_trait;
-use oci_spec::image::Digest;
 
 use crate::{
-    CONFIG_LIMIT, Descriptor, Document, Error, ErrorKind, ImageConfig, ImageDocument, ImageSource,
-    IndexDocument, Listed, OncePer, Platform, Result, Visit, Visitor, walk_from,
+    CONFIG_LIMIT, Descriptor, Digest, Document, Error, ErrorKind, ImageConfig, ImageDocument,
+    ImageSource, IndexDocument, Listed, OncePer, Platform, Result, Visit, Visitor, walk_from,
 };
 
 /// What is known of an image without reading its layers.

@@ -1,73 +1,94 @@
-//! Hashing. The one place that names `sha2`.
+//! [`Digest`]: the text by which content is named, well formed.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
+use std::str::FromStr;
 
-use oci_spec::image::{Digest, DigestAlgorithm};
-use sha2::{Digest as _, Sha256, Sha512};
+use serde::{Deserialize, Serialize, Serializer};
 
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Escaped, Result};
 
 /// The digest of `{}`, the content of the
 /// [empty descriptor](https://github.com/opencontainers/image-spec/blob/main/manifest.md#guidance-for-an-empty-descriptor).
 pub const EMPTY_JSON_DIGEST: &str =
     "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
 
-/// Computes a digest from bytes as they pass: sha256 or sha512.
-#[derive(Clone, Debug)]
-pub struct Hasher(State);
-
-#[derive(Clone, Debug)]
-enum State {
-    Sha256(Sha256),
-    Sha512(Box<Sha512>),
+/// A [digest](https://github.com/opencontainers/image-spec/blob/main/descriptor.md#digests), `algorithm:encoded`. It is checked
+/// once, when it is parsed, and never changed: two are equal exactly if their texts are.
+///
+/// The hash is lower-case hex of the right length where the image spec says so: sha256, sha384, sha512, blake3. Of other
+/// algorithms it is any text of the grammar.
+///
+/// Both parts are safe in paths: neither is empty, has a slash or backslash, or is `.` or `..`.
+///
+/// ```
+/// use transship_core::{Digest, DigestAlgorithm, EMPTY_JSON_DIGEST};
+///
+/// let digest: Digest = EMPTY_JSON_DIGEST.parse()?;
+/// assert_eq!(digest.algorithm(), &DigestAlgorithm::Sha256);
+/// assert!(digest.encoded().starts_with("44136fa355b3"));
+/// assert!("sha256:44136fa3".parse::<Digest>().is_err());
+/// # Ok::<(), transship_core::DigestError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Digest {
+    algorithm: DigestAlgorithm,
+    text: Box<str>,
 }
 
-impl Hasher {
-    /// A hasher for an algorithm.
-    ///
-    /// # Errors
-    /// `Unsupported` for all but sha256 and sha512, the ones that the
-    /// [image spec](https://github.com/opencontainers/image-spec/blob/main/descriptor.md#registered-algorithms) registers
-    /// and that are used.
-    pub fn new(algorithm: &DigestAlgorithm) -> Result<Self> {
-        match algorithm {
-            DigestAlgorithm::Sha256 => Ok(Self::sha256()),
-            DigestAlgorithm::Sha512 => Ok(Self(State::Sha512(Box::default()))),
-            other => Err(Error::new(
-                ErrorKind::Unsupported,
-                format!("digests of algorithm {other} cannot be checked"),
-            )
-            .hint("sha256 and sha512 can")),
-        }
-    }
-
-    /// A sha256 hasher.
-    pub fn sha256() -> Self {
-        Self(State::Sha256(Sha256::new()))
-    }
-
-    /// Takes the next bytes.
-    pub fn update(&mut self, bytes: &[u8]) {
-        match &mut self.0 {
-            State::Sha256(hasher) => hasher.update(bytes),
-            State::Sha512(hasher) => hasher.update(bytes),
-        }
-    }
-
-    /// The digest of all bytes taken.
-    pub fn finish(self) -> Digest {
-        match self.0 {
-            State::Sha256(hasher) => to_digest("sha256", &hasher.finalize()),
-            State::Sha512(hasher) => to_digest("sha512", &hasher.finalize()),
-        }
-    }
+/// What a digest is computed by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DigestAlgorithm {
+    /// `sha256`, the usual one.
+    Sha256,
+    /// `sha384`.
+    Sha384,
+    /// `sha512`.
+    Sha512,
+    /// The name of another one. It comes from a [`Digest`] alone, so that it is none of the names above.
+    #[non_exhaustive]
+    Other(Box<str>),
 }
 
-/// The sha256 digest of bytes in memory.
-pub fn sha256(bytes: &[u8]) -> Digest {
-    let mut hasher = Hasher::sha256();
-    hasher.update(bytes);
-    hasher.finish()
+/// A text is no digest, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DigestError {
+    text: String,
+    fault: Fault,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Fault {
+    NoColon,
+    Algorithm,
+    Encoded,
+    NotHex { algorithm: String, digits: usize },
+}
+
+/// So much of a text stands in an error: more than a digest of sha512.
+const SHOWN: usize = 160;
+
+impl Digest {
+    /// The part before the colon.
+    pub fn algorithm(&self) -> &DigestAlgorithm {
+        &self.algorithm
+    }
+
+    /// The part behind the colon: the hash, in most algorithms as hex.
+    pub fn encoded(&self) -> &str {
+        &self.text[self.algorithm.as_ref().len() + 1..]
+    }
+
+    /// The digest of a hash that the algorithm gave.
+    pub(crate) fn of_hash(algorithm: DigestAlgorithm, hash: &[u8]) -> Self {
+        let mut text = format!("{algorithm}:");
+        for byte in hash {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+        }
+        Self { algorithm, text: text.into() }
+    }
 }
 
 /// Parses the text of a digest, `algorithm:encoded`.
@@ -75,36 +96,271 @@ pub fn sha256(bytes: &[u8]) -> Digest {
 /// # Errors
 /// `Corrupt`: what comes from a person is a part of a reference, whose parser says more.
 pub fn parse_digest(text: &str) -> Result<Digest> {
-    Digest::try_from(text).map_err(|error| {
-        Error::new(ErrorKind::Corrupt, format!("{text:?} is not a digest")).caused_by(error)
-    })
+    Digest::try_from(text).map_err(|error| Error::new(ErrorKind::Corrupt, error.to_string()))
 }
 
-#[expect(clippy::expect_used, reason = "hex of the right length is always a digest")]
-fn to_digest(algorithm: &str, hash: &[u8]) -> Digest {
-    let mut text = String::with_capacity(algorithm.len() + 1 + 2 * hash.len());
-    text.push_str(algorithm);
-    text.push(':');
-    for byte in hash {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
+impl TryFrom<String> for Digest {
+    type Error = DigestError;
+
+    fn try_from(text: String) -> std::result::Result<Self, DigestError> {
+        match algorithm_of(&text) {
+            Ok(algorithm) => Ok(Self { algorithm, text: text.into() }),
+            Err(fault) => Err(DigestError { text, fault }),
+        }
     }
-    Digest::try_from(text).expect("hex of a hash is a digest")
+}
+
+impl TryFrom<&str> for Digest {
+    type Error = DigestError;
+
+    fn try_from(text: &str) -> std::result::Result<Self, DigestError> {
+        Self::try_from(text.to_owned())
+    }
+}
+
+impl FromStr for Digest {
+    type Err = DigestError;
+
+    fn from_str(text: &str) -> std::result::Result<Self, DigestError> {
+        Self::try_from(text)
+    }
+}
+
+impl AsRef<str> for Digest {
+    fn as_ref(&self) -> &str {
+        &self.text
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Serialize for Digest {
+    fn serialize<S: Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
+        to.serialize_str(&self.text)
+    }
+}
+
+impl DigestAlgorithm {
+    fn named(name: &str) -> Self {
+        match name {
+            "sha256" => Self::Sha256,
+            "sha384" => Self::Sha384,
+            "sha512" => Self::Sha512,
+            other => Self::Other(other.into()),
+        }
+    }
+
+    /// How many hex digits its hashes have, where the image spec says that they are hex.
+    fn hex_digits(&self) -> Option<usize> {
+        match self {
+            Self::Sha256 => Some(64),
+            Self::Sha384 => Some(96),
+            Self::Sha512 => Some(128),
+            Self::Other(name) => (&**name == "blake3").then_some(64),
+        }
+    }
+}
+
+impl AsRef<str> for DigestAlgorithm {
+    fn as_ref(&self) -> &str {
+        match self {
+            Self::Sha256 => "sha256",
+            Self::Sha384 => "sha384",
+            Self::Sha512 => "sha512",
+            Self::Other(name) => name,
+        }
+    }
+}
+
+impl fmt::Display for DigestAlgorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_ref())
+    }
+}
+
+impl fmt::Display for DigestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let start: String = self.text.chars().take(SHOWN).collect();
+        let more = if start.len() < self.text.len() { ".." } else { "" };
+        write!(f, "\"{}{more}\" is not a digest: ", Escaped(&start))?;
+        match &self.fault {
+            Fault::NoColon => f.write_str("it has no colon"),
+            Fault::Algorithm => f.write_str(
+                "its algorithm is not of lower-case letters and digits, joined by one of + . _ -",
+            ),
+            Fault::Encoded => {
+                f.write_str("behind its colon are not just letters, digits, =, _ and -")
+            }
+            Fault::NotHex { algorithm, digits } => {
+                write!(f, "{algorithm} has {digits} lower-case hex digits")
+            }
+        }
+    }
+}
+
+impl std::error::Error for DigestError {}
+
+/// Checks a whole text, and says its algorithm.
+fn algorithm_of(text: &str) -> std::result::Result<DigestAlgorithm, Fault> {
+    let (name, encoded) = text.split_once(':').ok_or(Fault::NoColon)?;
+    if !name.split(['+', '.', '_', '-']).all(is_component) {
+        return Err(Fault::Algorithm);
+    }
+    if encoded.is_empty() || !encoded.bytes().all(is_encoded) {
+        return Err(Fault::Encoded);
+    }
+    let algorithm = DigestAlgorithm::named(name);
+    match algorithm.hex_digits() {
+        Some(digits) if encoded.len() != digits || !encoded.bytes().all(is_hex) => {
+            Err(Fault::NotHex { algorithm: name.to_owned(), digits })
+        }
+        _ => Ok(algorithm),
+    }
+}
+
+fn is_component(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+}
+
+fn is_encoded(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || matches!(b, b'=' | b'_' | b'-')
+}
+
+fn is_hex(b: u8) -> bool {
+    matches!(b, b'0'..=b'9' | b'a'..=b'f')
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::{Component, Path};
+
     use super::*;
 
+    fn of(algorithm: &str, digit: &str, digits: usize) -> String {
+        format!("{algorithm}:{}", digit.repeat(digits))
+    }
+
     #[test]
-    fn known_digests() {
-        assert_eq!(sha256(b"{}").as_ref(), EMPTY_JSON_DIGEST);
-        let mut hasher = Hasher::new(&DigestAlgorithm::Sha512).unwrap();
-        hasher.update(b"abc");
-        assert!(hasher.finish().as_ref().starts_with("sha512:ddaf35a193617aba"));
-        assert_eq!(
-            Hasher::new(&DigestAlgorithm::from("blake3")).unwrap_err().kind(),
-            ErrorKind::Unsupported
-        );
+    fn what_is_a_digest() {
+        let other = |name: &str| DigestAlgorithm::Other(name.into());
+        for (text, algorithm) in [
+            (of("sha256", "0", 64), DigestAlgorithm::Sha256),
+            (of("sha384", "9", 96), DigestAlgorithm::Sha384),
+            (of("sha512", "f", 128), DigestAlgorithm::Sha512),
+            (of("blake3", "a", 64), other("blake3")),
+            // Of others nothing is known but the grammar.
+            ("sha1:ABC".to_owned(), other("sha1")),
+            ("sha256+b64:x".to_owned(), other("sha256+b64")),
+            ("0:-".to_owned(), other("0")),
+            ("a+b.c_d-e:=_-Az09".to_owned(), other("a+b.c_d-e")),
+            (of("x", "y", 1000), other("x")),
+        ] {
+            let digest = Digest::try_from(&*text).unwrap();
+            assert_eq!(digest.algorithm(), &algorithm, "{text}");
+            let parts = (digest.algorithm().to_string(), digest.encoded());
+            assert_eq!(format!("{}:{}", parts.0, parts.1), text);
+            assert_eq!((digest.to_string(), digest.as_ref()), (text.clone(), &*text));
+            assert_eq!(text.parse::<Digest>().unwrap(), digest);
+        }
+    }
+
+    #[test]
+    fn what_is_no_digest_and_why() {
+        let no_colon = "it has no colon";
+        let algorithm = "its algorithm";
+        let encoded = "behind its colon";
+        let (hex64, hex96, hex128) = ("has 64 lower", "has 96 lower", "has 128 lower");
+        for (text, why) in [
+            (String::new(), no_colon),
+            ("sha256".to_owned(), no_colon),
+            ("0".repeat(64), no_colon),
+            (":".to_owned(), algorithm),
+            (of("", "0", 64), algorithm),
+            (of("SHA256", "0", 64), algorithm),
+            (of(" sha256", "0", 64), algorithm),
+            (of("sha256 ", "0", 64), algorithm),
+            ("+a:0".to_owned(), algorithm),
+            ("a+:0".to_owned(), algorithm),
+            ("a..b:0".to_owned(), algorithm),
+            ("a+-b:0".to_owned(), algorithm),
+            ("..:0".to_owned(), algorithm),
+            ("a/b:0".to_owned(), algorithm),
+            ("a\\b:0".to_owned(), algorithm),
+            ("ä:0".to_owned(), algorithm),
+            ("a:".to_owned(), encoded),
+            ("a:b:c".to_owned(), encoded),
+            ("a:..".to_owned(), encoded),
+            ("a:../b".to_owned(), encoded),
+            ("a:b/c".to_owned(), encoded),
+            ("a:b\\c".to_owned(), encoded),
+            ("a:b+c".to_owned(), encoded),
+            ("a:b\0".to_owned(), encoded),
+            ("a:b\n".to_owned(), encoded),
+            ("a:ä".to_owned(), encoded),
+            ("sha256:".to_owned(), encoded),
+            (of("sha256", "0", 63), hex64),
+            (of("sha256", "0", 65), hex64),
+            (of("sha256", "A", 64), hex64),
+            (of("sha256", "g", 64), hex64),
+            (of("sha256", "=", 64), hex64),
+            (of("sha384", "0", 64), hex96),
+            (of("sha384", "A", 96), hex96),
+            (of("sha512", "0", 64), hex128),
+            (of("sha512", "A", 128), hex128),
+            (of("blake3", "0", 32), hex64),
+            (of("blake3", "A", 64), hex64),
+        ] {
+            let error = Digest::try_from(&*text).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+            assert!(!error.contains(char::is_control), "{error}");
+            assert_eq!(parse_digest(&text).unwrap_err().kind(), ErrorKind::Corrupt);
+        }
+    }
+
+    #[test]
+    fn an_error_shows_the_text_or_its_start() {
+        let shown = |text: &str| Digest::try_from(text).unwrap_err().to_string();
+        assert_eq!(shown("a\u{1b}b"), "\"a\\u{1b}b\" is not a digest: it has no colon");
+        assert!(shown(&"ä".repeat(1 << 20)).starts_with(&format!("\"{}..\" is", "ä".repeat(160))));
+    }
+
+    #[test]
+    fn each_part_is_one_step_of_a_path() {
+        let long = of("x", "y", 100);
+        for text in [EMPTY_JSON_DIGEST, "a.b:-", "0:=", "a-b+c_d:__", &long] {
+            let digest = Digest::try_from(text).unwrap();
+            for part in [digest.algorithm().as_ref(), digest.encoded()] {
+                let steps: Vec<_> = Path::new(part).components().collect();
+                assert_eq!(steps, [Component::Normal(part.as_ref())], "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn json_is_the_text() {
+        let digest = Digest::try_from(EMPTY_JSON_DIGEST).unwrap();
+        let json = serde_json::to_string(&digest).unwrap();
+        assert_eq!(json, format!("\"{EMPTY_JSON_DIGEST}\""));
+        assert_eq!(serde_json::from_str::<Digest>(&json).unwrap(), digest);
+        // An escape in JSON is the character that it stands for.
+        let escaped = json.replacen("sha", "\\u0073ha", 1);
+        assert_eq!(serde_json::from_str::<Digest>(&escaped).unwrap(), digest);
+        for (json, why) in
+            [("\"sha256:0\"", "has 64 lower-case"), ("7", "a string"), ("null", "a string")]
+        {
+            let error = serde_json::from_str::<Digest>(json).unwrap_err().to_string();
+            assert!(error.contains(why), "{json}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_hash_is_written_as_hex() {
+        let digest = Digest::of_hash(DigestAlgorithm::Sha256, &[0x0a; 32]);
+        assert_eq!(digest.as_ref(), of("sha256", "0a", 32));
+        assert_eq!(Digest::try_from(digest.as_ref()).unwrap(), digest);
     }
 }

@@ -1,8 +1,6 @@
 //! [`LayerType`]: the media types of layers that are known, in one table.
 
-use oci_spec::image::MediaType;
-
-use crate::{LayerForm, media_types};
+use crate::{LayerForm, MediaType, media_types};
 
 /// A kind of manifests: there are these two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

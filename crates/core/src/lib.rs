@@ -31,10 +31,12 @@ mod details;
 mod digest;
 mod error;
 pub mod fields;
+mod hasher;
 mod hint;
 mod identity;
 mod layer_type;
 mod manifest;
+mod media_type;
 mod name;
 mod once;
 mod options;
@@ -67,8 +69,9 @@ pub use destination::{
     PutBeside, PutSignatures, Shows, Sparse, TagsMove, WithoutBeside,
 };
 pub use details::{ConfigPlatforms, EntryDetails};
-pub use digest::{EMPTY_JSON_DIGEST, Hasher, parse_digest, sha256};
+pub use digest::{Digest, DigestAlgorithm, DigestError, EMPTY_JSON_DIGEST, parse_digest};
 pub use error::{Error, ErrorKind, Escaped, Result, ResultExt};
+pub use hasher::{Hasher, sha256};
 pub use hint::Hint;
 pub use identity::Identity;
 pub use layer_type::{Format, LayerType};
@@ -76,6 +79,7 @@ pub use manifest::{
     CONFIG_LIMIT, Document, ImageDocument, IndexDocument, MANIFEST_LIMIT, Manifest, is_index_type,
     media_types,
 };
+pub use media_type::MediaType;
 pub use name::{DockerName, ImageName, without_repeats};
 pub use once::OncePer;
 pub use options::{
@@ -100,9 +104,6 @@ pub use wrap::{
     WrapArchives, WrapCollection, WrapContents, WrapDeletion, WrapDestination, WrapOnePass,
     WrapReader, WrapReferrers, WrapSource, WrapTransport, WrapWriter,
 };
-
-pub use oci_spec;
-pub use oci_spec::image::{Digest, DigestAlgorithm, MediaType};
 
 #[doc(hidden)]
 pub use inventory;

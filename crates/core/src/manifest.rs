@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use oci_spec::image::MediaType;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::descriptor::{facts, or_default};
-use crate::{Descriptor, Error, ErrorKind, Hasher, ImageConfig, Result, fields};
+use crate::{Descriptor, Error, ErrorKind, Hasher, ImageConfig, MediaType, Result, fields};
 
 /// The largest manifest or index that is read, in bytes.
 pub const MANIFEST_LIMIT: u64 = 16 << 20;
@@ -17,7 +16,7 @@ pub const MANIFEST_LIMIT: u64 = 16 << 20;
 /// The largest config that is read, in bytes.
 pub const CONFIG_LIMIT: u64 = 8 << 20;
 
-/// Media types that `oci-spec` has no variant for.
+/// Media types that [`MediaType`](crate::MediaType) has no variant for.
 pub mod media_types {
     /// An image manifest of docker, schema 2.
     pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";

@@ -9,10 +9,9 @@ use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use oci_spec::image::Digest;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{Error, ErrorKind, Escaped, Result};
+use crate::{Digest, Error, ErrorKind, Escaped, Result};
 
 /// The text an image is stored under in its archive.
 ///
@@ -182,9 +181,8 @@ fn is_hex(b: u8) -> bool {
 
 fn cut_digest(text: &str) -> Result<(&str, Option<Digest>)> {
     let Some((name, digest)) = text.split_once('@') else { return Ok((text, None)) };
-    let parsed = Digest::try_from(digest)
-        .map_err(|e| invalid(text, &format!("its digest is malformed: {e}")))?;
-    let hex = parsed.digest();
+    let parsed = Digest::try_from(digest).map_err(|error| invalid(text, &error.to_string()))?;
+    let hex = parsed.encoded();
     if hex.len() < 32 || !hex.bytes().all(is_hex) {
         return Err(invalid(text, "its digest needs at least 32 hex digits"));
     }

@@ -5,9 +5,8 @@ use std::fmt;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use oci_spec::image::Digest;
 
-use crate::{Body, Descriptor, ErrorKind, ImageName, Manifest, Reference, Result, Sparse};
+use crate::{Body, Descriptor, Digest, ErrorKind, ImageName, Manifest, Reference, Result, Sparse};
 
 /// Reads one image or index. Methods may run concurrently; dropping it closes it.
 ///

@@ -5,11 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use oci_spec::image::Digest;
 
 use crate::{
-    Descriptor, Document, Error, ErrorKind, ImageDocument, ImageSource, IndexDocument, Manifest,
-    Result,
+    Descriptor, Digest, Document, Error, ErrorKind, ImageDocument, ImageSource, IndexDocument,
+    Manifest, Result,
 };
 
 /// The most indexes that may lie in each other.

@@ -31,14 +31,13 @@ use std::collections::HashSet;
 use std::fmt;
 
 use async_trait::async_trait;
-use oci_spec::image::Digest;
 
 use crate::{
     Accepts, ArchiveEntry, ArchiveReader, ArchiveWriter, Archives, Body, Cancel, Candidate,
     CollectOptions, Collected, Collection, Commit, Committed, Contents, DeleteOptions, Deletion,
-    Descriptor, EntryDetails, Expect, Identity, ImageDestination, ImageName, ImageSource, Manifest,
-    OnePass, Passed, PutBeside, PutSignatures, ReadOptions, Recognized, Reference, Referrers,
-    Result, Signatures, Sparse, Staging, Stored, Transport, WriteMode, WriteOptions,
+    Descriptor, Digest, EntryDetails, Expect, Identity, ImageDestination, ImageName, ImageSource,
+    Manifest, OnePass, Passed, PutBeside, PutSignatures, ReadOptions, Recognized, Reference,
+    Referrers, Result, Signatures, Sparse, Staging, Stored, Transport, WriteMode, WriteOptions,
 };
 
 /// Makes a trait of wrappers, which has the methods of another trait and passes them on, and the other trait for all of them.

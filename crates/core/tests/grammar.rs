@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use proptest::prelude::*;
-use transship_core::{DockerName, ErrorKind, Escaped, ImageName, Platform};
+use transship_core::{Digest, DockerName, ErrorKind, Escaped, ImageName, MediaType, Platform};
 
 /// Names from the whole grammar.
 fn docker_name() -> impl Strategy<Value = String> {
@@ -52,4 +52,62 @@ proptest! {
     fn escaped_text_is_one_line_without_controls(text in any::<String>()) {
         prop_assert!(!Escaped(&text).to_string().chars().any(char::is_control));
     }
+}
+
+/// Texts that are digests or nearly so.
+fn nearly_a_digest() -> impl Strategy<Value = String> {
+    let any = "[a-zA-Z0-9+._:/-]{0,6}(:[a-zA-Z0-9=_+./-]{0,6}){1,2}";
+    let known = "(sha256|sha384|sha512|blake3|sha1|Sha256)";
+    let hex = "([0-9a-f]{62,66}|[0-9a-f]{95,97}|[0-9a-f]{127,129}|[0-9A-Fg=]{64})";
+    proptest::string::string_regex(&format!("{any}|{known}:{hex}")).unwrap()
+}
+
+/// The grammar of the image spec, told from the ends and by pairs rather than part by part.
+fn is_digest(text: &str) -> bool {
+    let Some((algorithm, encoded)) = text.split_once(':') else { return false };
+    let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let is_joint = |b: &u8| b"+._-".contains(b);
+    let named = algorithm.starts_with(is_word)
+        && algorithm.ends_with(is_word)
+        && algorithm.chars().all(|c| is_word(c) || "+._-".contains(c))
+        && !algorithm.as_bytes().windows(2).any(|pair| pair.iter().all(is_joint));
+    let digits = match algorithm {
+        "sha256" | "blake3" => 64,
+        "sha384" => 96,
+        "sha512" => 128,
+        _ => {
+            let in_encoded = |c: char| c.is_ascii_alphanumeric() || "=_-".contains(c);
+            return named && !encoded.is_empty() && encoded.chars().all(in_encoded);
+        }
+    };
+    encoded.len() == digits && encoded.chars().all(|c| "0123456789abcdef".contains(c))
+}
+
+proptest! {
+    #[test]
+    fn a_text_is_a_digest_exactly_by_the_grammar(text in prop_oneof![any::<String>(), nearly_a_digest()]) {
+        let parsed = Digest::try_from(&*text);
+        prop_assert_eq!(parsed.is_ok(), is_digest(&text), "{:?}", text);
+        match parsed {
+            Ok(digest) => {
+                prop_assert_eq!(digest.to_string(), &*text);
+                prop_assert_eq!(format!("{}:{}", digest.algorithm(), digest.encoded()), text);
+            }
+            Err(error) => prop_assert!(!error.to_string().contains(char::is_control)),
+        }
+    }
+
+    #[test]
+    fn media_types_are_equal_as_their_texts_are(texts in [media_type(), media_type()]) {
+        let [a, b] = texts.each_ref().map(|text| MediaType::from(text.as_str()));
+        prop_assert_eq!(a == b, texts[0] == texts[1]);
+        prop_assert_eq!(a.as_ref(), &texts[0]);
+        prop_assert_eq!(MediaType::from(b.to_string()), b);
+    }
+}
+
+fn media_type() -> impl Strategy<Value = String> {
+    let of_layer =
+        "application/vnd\\.oci\\.image\\.layer\\.(nondistributable\\.)?v1\\.tar(\\+gzip|\\+zstd)?";
+    proptest::string::string_regex(&format!("{of_layer}|[a-z]{{0,1}}")).unwrap()
 }

@@ -41,15 +41,15 @@ pub(crate) fn version_text(all_sha256: bool) -> &'static str {
 /// The name of a digest's file.
 pub(crate) fn name_of(digest: &Digest) -> String {
     match digest.algorithm() {
-        DigestAlgorithm::Sha256 => digest.digest().to_owned(),
-        other => format!("{other}-{}", digest.digest()),
+        DigestAlgorithm::Sha256 => digest.encoded().to_owned(),
+        other => format!("{other}-{}", digest.encoded()),
     }
 }
 
 /// The names that a digest's file may have, the likelier first: older tools leave the algorithm out.
 pub(crate) fn names_of(digest: &Digest) -> Vec<String> {
     let name = name_of(digest);
-    let bare = digest.digest().to_owned();
+    let bare = digest.encoded().to_owned();
     if name == bare { vec![name] } else { vec![name, bare] }
 }
 
@@ -126,7 +126,7 @@ mod tests {
         let sha512 = parse_digest(&format!("sha512:{hex}")).unwrap();
         assert_eq!(names_of(&sha512), [format!("sha512-{hex}"), hex]);
         let sha256 = transship_core::sha256(b"{}");
-        assert_eq!(names_of(&sha256), [sha256.digest()]);
+        assert_eq!(names_of(&sha256), [sha256.encoded()]);
         assert_eq!(signature_name(None, 1), "signature-1");
         assert_eq!(signature_name(Some("ab"), 2), "ab.signature-2");
     }

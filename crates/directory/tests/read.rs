@@ -76,8 +76,8 @@ async fn what_is_missing_is_named() {
     let child = &index.manifests[0];
     let manifest = from.manifest(child).await.unwrap();
     let Document::Image(image) = manifest.document() else { panic!("an index") };
-    fs::remove_file(path.join(format!("{}.manifest.json", child.digest.digest()))).unwrap();
-    fs::remove_file(path.join(image.config.digest.digest())).unwrap();
+    fs::remove_file(path.join(format!("{}.manifest.json", child.digest.encoded()))).unwrap();
+    fs::remove_file(path.join(image.config.digest.encoded())).unwrap();
     for (error, digest) in [
         (from.manifest(child).await.unwrap_err(), &child.digest),
         (from.blob(&image.config).await.unwrap_err(), &image.config.digest),
@@ -97,7 +97,7 @@ async fn other_bytes_are_corrupt() {
     let mut wrong = bytes.to_vec();
     wrong[3] ^= 1;
     for wrong in [wrong, bytes[1..].to_vec(), [&bytes[..], b"x"].concat()] {
-        fs::write(path.join(config.digest.digest()), wrong).unwrap();
+        fs::write(path.join(config.digest.encoded()), wrong).unwrap();
         let body = source(&path).await.unwrap().blob(config).await.unwrap();
         assert_eq!(body.bytes(1 << 20).await.unwrap_err().kind(), ErrorKind::Corrupt);
     }
@@ -143,7 +143,7 @@ async fn signatures_are_read_when_they_are_asked_for_and_in_bounds() {
     assert_eq!(from.signatures().unwrap().signatures(None).await.unwrap().len(), 3);
     // Of all manifests together.
     let other = transship_core::sha256(b"other");
-    let name = format!("{}.signature-1", other.digest());
+    let name = format!("{}.signature-1", other.encoded());
     fs::File::create(path.join(&name)).unwrap().set_len(200 << 10).unwrap();
     let error = from.signatures().unwrap().signatures(Some(&other)).await.unwrap_err();
     assert!(error.to_string().contains(&name), "{error}");
@@ -167,7 +167,7 @@ async fn referrers_are_looked_for_once() {
     let subject = serde_json::to_string(image.root.descriptor()).unwrap();
     let about = text.replacen('{', &format!(r#"{{"subject":{subject},"#), 1);
     let digest = transship_core::sha256(about.as_bytes());
-    fs::write(path.join(format!("{}.manifest.json", digest.digest())), about).unwrap();
+    fs::write(path.join(format!("{}.manifest.json", digest.encoded())), about).unwrap();
     assert!(from.referrers().unwrap().referrers(of).await.unwrap().is_empty());
     let again = source(&path).await.unwrap();
     assert_eq!(again.referrers().unwrap().referrers(of).await.unwrap()[0].digest, digest);
@@ -208,7 +208,7 @@ async fn symlinks_and_pipes_are_not_followed() {
     let (image, path) = (image("x"), dir.path().join("x"));
     write(&image, &path).await.unwrap();
     let (config, bytes) = &image.blobs[0];
-    let file = path.join(config.digest.digest());
+    let file = path.join(config.digest.encoded());
     fs::remove_file(&file).unwrap();
     fs::write(dir.path().join("outside"), bytes).unwrap();
     std::os::unix::fs::symlink("../outside", &file).unwrap();
@@ -226,7 +226,7 @@ async fn sha512_under_either_name() {
     let digest = parse_digest("sha512:ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f").unwrap();
     let mut want = image("x").blobs[0].0.clone();
     (want.digest, want.size) = (digest.clone(), 3);
-    for name in [digest.digest().to_owned(), format!("sha512-{}", digest.digest())] {
+    for name in [digest.encoded().to_owned(), format!("sha512-{}", digest.encoded())] {
         fs::write(dir.path().join(&name), "abc").unwrap();
         let from = source(dir.path()).await.unwrap();
         assert_eq!(&from.blob(&want).await.unwrap().bytes(9).await.unwrap()[..], b"abc");

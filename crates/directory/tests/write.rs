@@ -336,7 +336,7 @@ async fn sha512_blobs_keep_their_digest() {
     let mut hasher = Hasher::new(&DigestAlgorithm::Sha512).unwrap();
     hasher.update(b"layer");
     layer.0.digest = hasher.finish();
-    let name = format!("sha512-{}", layer.0.digest.digest());
+    let name = format!("sha512-{}", layer.0.digest.encoded());
     let image = image_of(blob(MediaType::ImageConfig, "{}"), vec![layer]);
     write(&image, &path).await.unwrap();
     assert_holds(&path, &image).await;
@@ -363,7 +363,7 @@ async fn signatures_come_and_go_with_their_manifests() {
     keeper.put_signatures(Some(child), of_child.clone()).await.unwrap();
     to.commit(Commit::new(&root)).await.unwrap();
     let all = names(&path);
-    for name in ["signature-1", "signature-2", &format!("{}.signature-1", child.digest())] {
+    for name in ["signature-1", "signature-2", &format!("{}.signature-1", child.encoded())] {
         assert!(all.contains(&name.to_owned()), "{name} in {all:?}");
     }
     let from = source(&path).await.unwrap();

@@ -58,7 +58,7 @@ impl Contents {
     /// Files that bear the ID's hex digits are looked at first; only the hash of their bytes counts.
     fn with_id(&self, id: &Digest, cancel: &Cancel) -> Result<usize> {
         let (likely, others): (Vec<usize>, Vec<usize>) =
-            (0..self.images.len()).partition(|at| self.images[*at].config.contains(id.digest()));
+            (0..self.images.len()).partition(|at| self.images[*at].config.contains(id.encoded()));
         let mut unreadable = None;
         for at in likely.into_iter().chain(others) {
             cancel.check()?;

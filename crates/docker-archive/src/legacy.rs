@@ -53,7 +53,7 @@ fn folder_id(chain: &Digest, image_id: Option<&Digest>) -> String {
         None => json!({ "layer_id": chain.as_ref() }),
         Some(id) => json!({ "config": id.as_ref(), "layer_id": chain.as_ref() }),
     };
-    sha256(text.to_string().as_bytes()).digest().to_owned()
+    sha256(text.to_string().as_bytes()).encoded().to_owned()
 }
 
 /// The top has the image's config, without what v1 does not know.

@@ -460,12 +460,12 @@ fn failed_badly() -> Error {
 }
 
 pub(crate) fn config_file(id: &Digest) -> String {
-    format!("{}.json", id.digest())
+    format!("{}.json", id.encoded())
 }
 
 /// Longer digests are cut, so that the name fits in a plain header.
 pub(crate) fn layer_file(diff_id: &Digest) -> String {
-    match diff_id.digest() {
+    match diff_id.encoded() {
         hex if hex.len() == 64 => format!("{hex}.tar"),
         hex => format!("{}-{:.64}.tar", diff_id.algorithm(), hex),
     }

@@ -101,7 +101,7 @@ impl Surroundings {
                 .hint("docker context ls lists those that are there; DOCKER_HOST names an engine without one")
         };
         let config = self.config.as_ref().ok_or_else(missing)?.join("contexts");
-        let id = sha256(name.as_bytes()).digest().to_owned();
+        let id = sha256(name.as_bytes()).encoded().to_owned();
         let meta: Option<Meta> = document(&config.join("meta").join(&id).join("meta.json"))?;
         let endpoint = meta.ok_or_else(missing)?.endpoints.docker;
         let endpoint = endpoint.ok_or_else(|| invalid("it has no docker endpoint"))?;
@@ -162,7 +162,7 @@ mod tests {
     /// A folder of docker's configuration with a context `far`.
     fn config(current: &str) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
-        let meta = folder.path().join("contexts/meta").join(sha256(b"far").digest());
+        let meta = folder.path().join("contexts/meta").join(sha256(b"far").encoded());
         std::fs::create_dir_all(&meta).unwrap();
         let text =
             r#"{"Name":"far","Endpoints":{"docker":{"Host":"tcp://far:1","SkipTLSVerify":false}}}"#;
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn a_context_whose_certificates_are_missing_still_speaks_tls() {
         let folder = config("far");
-        let tls = folder.path().join("contexts/tls").join(sha256(b"far").digest());
+        let tls = folder.path().join("contexts/tls").join(sha256(b"far").encoded());
         let around =
             Surroundings { config: Some(folder.path().to_owned()), ..Surroundings::default() };
         std::fs::create_dir_all(tls.join("docker")).unwrap();

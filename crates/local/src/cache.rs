@@ -230,12 +230,12 @@ fn check_ours(file: &File) -> io::Result<()> {
 }
 
 fn key(question: &str) -> String {
-    sha256(question.as_bytes()).digest().chars().take(KEY).collect()
+    sha256(question.as_bytes()).encoded().chars().take(KEY).collect()
 }
 
 fn check(key: &str, answer: &str) -> String {
     let digest = sha256(format!("{key} {answer}").as_bytes());
-    digest.digest().get(..16).unwrap_or_default().to_owned()
+    digest.encoded().get(..16).unwrap_or_default().to_owned()
 }
 
 /// The key and the answer of a line that is whole.

@@ -69,8 +69,8 @@ async fn what_is_in_it() {
     assert!(to.has(&Expect::from(&made.blobs[2].0)).await.unwrap().is_some());
     assert!(!path.exists());
     to.commit(Commit::new(&made.manifest)).await.unwrap();
-    let blob = |at: usize| format!("blobs/sha256/{}", made.blobs[at].0.digest.digest());
-    let root = format!("blobs/sha256/{}", made.manifest.descriptor().digest.digest());
+    let blob = |at: usize| format!("blobs/sha256/{}", made.blobs[at].0.digest.encoded());
+    let root = format!("blobs/sha256/{}", made.manifest.descriptor().digest.encoded());
     let names: Vec<String> = entries(&path).into_iter().map(|(name, _)| name).collect();
     let expected = [
         "blobs/",
@@ -137,7 +137,7 @@ async fn of_an_index_docker_gets_one() {
         let configs: Vec<&Value> =
             docker.as_array().unwrap().iter().map(|i| &i["Config"]).collect();
         let expected =
-            expected.map(|m| json!(format!("blobs/sha256/{}", m.blobs[0].0.digest.digest())));
+            expected.map(|m| json!(format!("blobs/sha256/{}", m.blobs[0].0.digest.encoded())));
         assert_eq!(configs, expected.iter().collect::<Vec<_>>());
         let read = source(&tar(&path, "")).await.unwrap();
         assert_eq!(read.root().await.unwrap().bytes(), root.bytes());
@@ -265,7 +265,7 @@ async fn docker_gets_the_platform_that_was_asked_for() {
             to.put_manifest(&image.manifest).await.unwrap();
         }
         to.commit(Commit::new(&root).preferring(asked)).await.unwrap();
-        let config = made[at].blobs[0].0.digest.digest();
+        let config = made[at].blobs[0].0.digest.encoded();
         assert_eq!(loadable(&path), [format!("blobs/sha256/{config}")]);
     }
 }
@@ -306,7 +306,7 @@ async fn what_is_damaged_keeps_the_names_that_docker_knows() {
         let to = OciArchive::new().destination(&at, &how).await.unwrap();
         write_to(to, made).await.unwrap();
         let docker = document(&path, "manifest.json");
-        let config = format!("blobs/sha256/{}", one.blobs[0].0.digest.digest());
+        let config = format!("blobs/sha256/{}", one.blobs[0].0.digest.encoded());
         let listed = docker.as_array().unwrap().iter().find(|i| i["Config"] == *config).unwrap();
         listed["RepoTags"].clone()
     };
@@ -324,7 +324,7 @@ async fn a_deletion_says_what_is_damaged_beside() {
     write(&tar(&path, ":x:1"), &one).await.unwrap();
     let to = OciArchive::new().destination(&tar(&path, ":y:1"), &how(WriteMode::Append)).await;
     write_to(to.unwrap(), &image("two")).await.unwrap();
-    let layer = format!("blobs/sha256/{}", one.blobs[2].0.digest.digest());
+    let layer = format!("blobs/sha256/{}", one.blobs[2].0.digest.encoded());
     let mut without = tar::Builder::new(Vec::new());
     for (name, bytes) in entries(&path) {
         if name != layer && !name.ends_with('/') {

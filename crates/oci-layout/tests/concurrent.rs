@@ -140,7 +140,7 @@ async fn a_collector_waits_for_writers_and_readers_for_nobody() {
     for (descriptor, _) in &one.blobs {
         to.has(&Expect::from(descriptor)).await.unwrap().unwrap();
     }
-    fs::remove_file(layout.join("blobs/sha256").join(one.blobs[2].0.digest.digest())).unwrap();
+    fs::remove_file(layout.join("blobs/sha256").join(one.blobs[2].0.digest.encoded())).unwrap();
     let error = to.commit(Commit::new(&one.manifest)).await.unwrap_err();
     assert!(error.retryable(), "{error}");
     assert_eq!(read_index(&layout)["manifests"].as_array().unwrap().len(), 1);

@@ -238,7 +238,7 @@ async fn details_leave_out_what_is_absent_and_tell_what_is_corrupt() {
     let reader =
         OciLayout::new().read(&oci(dir.path(), ""), &ReadOptions::default()).await.unwrap();
     let whole = reader.details(&reader.entries()[0]).await.unwrap();
-    let child = dir.path().join("blobs/sha256").join(arm.manifest.descriptor().digest.digest());
+    let child = dir.path().join("blobs/sha256").join(arm.manifest.descriptor().digest.encoded());
     fs::remove_file(&child).unwrap();
     let sparse = reader.details(&reader.entries()[0]).await.unwrap();
     assert_eq!(sparse.platforms, whole.platforms);
@@ -290,7 +290,7 @@ async fn a_cycle_of_indexes() {
     lay_out(dir.path(), &index_of(&[named(&itself, "x")]), &[]);
     let size = u64::try_from(cyclic.len()).unwrap();
     assert_ne!(size, 0);
-    fs::write(dir.path().join("blobs/sha256").join(itself.descriptor().digest.digest()), cyclic)
+    fs::write(dir.path().join("blobs/sha256").join(itself.descriptor().digest.encoded()), cyclic)
         .unwrap();
     for rest in [":x", &format!("@{}", one.manifest.descriptor().digest)] {
         assert_eq!(kind_of(dir.path(), rest).await.0, ErrorKind::Corrupt, "{rest}");
@@ -328,7 +328,7 @@ async fn what_is_wrong_is_said() {
     ] {
         lay_out(dir.path(), &index_of(&[entry]), &bytes_of(&[&one]));
         fs::write(
-            dir.path().join("blobs/sha256").join(sha256(both.to_string().as_bytes()).digest()),
+            dir.path().join("blobs/sha256").join(sha256(both.to_string().as_bytes()).encoded()),
             both.to_string(),
         )
         .unwrap();
@@ -379,7 +379,7 @@ async fn blobs() {
     carries.data = Some("e31=".to_owned() + "e30=");
     assert_eq!(read.blob(&carries).await.unwrap_err().kind(), ErrorKind::Corrupt);
 
-    let path = dir.path().join("blobs/sha256").join(layer.digest.digest());
+    let path = dir.path().join("blobs/sha256").join(layer.digest.encoded());
     for wrong in ["short", "layer of two", "much longer than it was"] {
         fs::write(&path, wrong).unwrap();
         assert_eq!(all(layer).await.unwrap_err().kind(), ErrorKind::Corrupt, "{wrong}");
@@ -395,7 +395,7 @@ async fn a_pipe_in_the_place_of_a_blob_does_not_hang() {
     let dir = tempfile::tempdir().unwrap();
     let one = image("one");
     lay_out(dir.path(), &index_of(&[named(&one.manifest, "x")]), &[]);
-    let path = dir.path().join("blobs/sha256").join(one.manifest.descriptor().digest.digest());
+    let path = dir.path().join("blobs/sha256").join(one.manifest.descriptor().digest.encoded());
     let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
     assert!(made.success());
     assert_eq!(kind_of(dir.path(), "").await.0, ErrorKind::Unsupported);
@@ -415,7 +415,7 @@ async fn docker_types_and_sha512() {
     let at = oci(&dir.path().join("l"), ":x");
     write(&at, &one).await.unwrap();
     assert_holds(&at, &one).await;
-    assert!(dir.path().join("l/blobs/sha512").join(one.blobs[1].0.digest.digest()).exists());
+    assert!(dir.path().join("l/blobs/sha512").join(one.blobs[1].0.digest.encoded()).exists());
     let archive = tar(&dir.path().join("a.tar"), ":x");
     write(&archive, &one).await.unwrap();
     assert_holds(&archive, &one).await;

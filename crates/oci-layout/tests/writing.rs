@@ -25,10 +25,11 @@ async fn a_new_layout_shows_with_its_commit_and_not_before() {
     assert_eq!(committed.descriptor.digest, made.manifest.descriptor().digest);
     assert_holds(&at, &made).await;
     assert_holds(&oci(&layout, ""), &made).await;
-    let blobs: Vec<String> = made.blobs.iter().map(|(d, _)| d.digest.digest().to_owned()).collect();
+    let blobs: Vec<String> =
+        made.blobs.iter().map(|(d, _)| d.digest.encoded().to_owned()).collect();
     let mut expected = vec!["blobs/".to_owned(), "blobs/sha256/".to_owned()];
     expected.extend(blobs.iter().map(|hex| format!("blobs/sha256/{hex}")));
-    expected.push(format!("blobs/sha256/{}", made.manifest.descriptor().digest.digest()));
+    expected.push(format!("blobs/sha256/{}", made.manifest.descriptor().digest.encoded()));
     expected.extend(["index.json".to_owned(), "oci-layout".to_owned()]);
     expected.sort();
     assert_eq!(names_in(&layout), expected);
@@ -148,7 +149,7 @@ async fn a_truncated_blob_in_place_is_not_believed_and_healed() {
     let dir = tempfile::tempdir().unwrap();
     let (layout, made) = (dir.path().join("l"), image("one"));
     write(&oci(&layout, ":x"), &made).await.unwrap();
-    let path = layout.join("blobs/sha256").join(made.blobs[2].0.digest.digest());
+    let path = layout.join("blobs/sha256").join(made.blobs[2].0.digest.encoded());
     for wrong in [&made.blobs[2].1[..3], b"layer of on3"] {
         fs::write(&path, wrong).unwrap();
         let to = destination(&oci(&layout, ":y")).await.unwrap();
@@ -284,7 +285,7 @@ async fn several_images_show_together() {
     assert_holds(&oci(&layout, ":one"), &one).await;
     assert_holds(&oci(&layout, ":moves"), &two).await;
     assert_eq!(read_index(&layout)["manifests"].as_array().unwrap().len(), 2);
-    let abandoned = layout.join("blobs/sha256").join(three.blobs[0].0.digest.digest());
+    let abandoned = layout.join("blobs/sha256").join(three.blobs[0].0.digest.encoded());
     assert!(!abandoned.exists());
 
     let before = tree(&layout);
@@ -340,7 +341,7 @@ async fn modes_and_links_stay() {
     let plain = dir.path().join("plain");
     fs::write(&plain, "").unwrap();
     let plain = plain.metadata().unwrap().permissions().mode() & 0o777;
-    let blob = format!("blobs/sha256/{}", image("two").blobs[0].0.digest.digest());
+    let blob = format!("blobs/sha256/{}", image("two").blobs[0].0.digest.encoded());
     assert_eq!((mode(&blob), mode("oci-layout")), (plain, plain));
 }
 

@@ -91,7 +91,7 @@ impl RegistryDestination {
         repository.host.place(&stored.digest, &repository.path);
         let mut state = self.state();
         if state.there.insert((Kind::Blob, stored.digest.clone())) {
-            let media_type = media_type.cloned().unwrap_or(MediaType::Other(String::new()));
+            let media_type = media_type.cloned().unwrap_or_else(|| MediaType::from(""));
             state.blobs.push(Descriptor::new(media_type, stored.digest.clone(), stored.size));
         }
         Ok(())

@@ -102,7 +102,7 @@ pub mod trust {
     pub use crate::lookaside::LookasideServers;
 }
 
-pub use transship_core::{oci_spec, register_transport};
+pub use transship_core::register_transport;
 pub use transship_transfer::codec;
 
 // A crate that is only named in Cargo.toml is not linked, and registers nothing. `tests/linked.rs` holds this list to

@@ -148,8 +148,9 @@ async fn the_parts_of_an_image_over_every_transport() {
         let image = lab.open(&at).await.unwrap();
         assert_eq!(image.platforms().await.unwrap(), [Platform::new("linux", "amd64")], "{at}");
         let config = image.config().await.unwrap();
-        let env = config.to_oci().unwrap().config().clone().unwrap().env().clone().unwrap();
-        assert_eq!((env[0].as_str(), sha256(&config.bytes)), ("A=b", config_digest(&image)));
+        let fields: serde_json::Value = serde_json::from_slice(&config.bytes).unwrap();
+        assert_eq!(fields["config"]["Env"], serde_json::json!(["A=b"]), "{at}");
+        assert_eq!(sha256(&config.bytes), config_digest(&image), "{at}");
 
         let layer = image.layer(0).unwrap();
         assert_eq!(layer.diff_id().await.unwrap(), Some(diff_id.clone()));

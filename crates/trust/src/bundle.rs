@@ -111,7 +111,7 @@ fn check_statement(payload: &[u8], digest: &Digest) -> Result<()> {
         return Err(malformed(format!("it is no signature but a statement of type {predicate:?}")));
     }
     let subjects = statement.need("subject")?.list("\"subject\"")?;
-    let (algorithm, hex) = (digest.algorithm().to_string(), digest.digest());
+    let (algorithm, hex) = (digest.algorithm().to_string(), digest.encoded());
     for subject in subjects {
         let mut subject = subject.fields("a subject")?;
         let found = subject.object("digest")?.optional_text(&algorithm)?;
@@ -138,7 +138,7 @@ impl SigningKey {
     pub fn sign_bundle(&self, digest: &Digest) -> Result<Bytes> {
         let statement = json!({
             "_type": STATEMENT,
-            "subject": [{ "digest": { digest.algorithm().to_string(): digest.digest() } }],
+            "subject": [{ "digest": { digest.algorithm().to_string(): digest.encoded() } }],
             "predicateType": SIGN_PREDICATE,
             "predicate": {},
         });

@@ -62,7 +62,7 @@ fn check_entry(body: &[u8], payload: &[u8], signature: &[u8], maker: &PublicKey)
     }
     let mut hash = spec.object("data")?.object("hash")?;
     let (algorithm, value) = (hash.text("algorithm")?, hash.text("value")?);
-    if algorithm != "sha256" || value != sha256(payload).digest() {
+    if algorithm != "sha256" || value != sha256(payload).encoded() {
         return Err(malformed("the log's entry is for another payload".into()));
     }
     Ok(())

@@ -52,18 +52,18 @@ fn a_bundle_counts_only_for_its_digest_its_key_and_as_a_signature() {
         ours.sign_statement(statement.to_string().as_bytes()).unwrap()
     };
     let v1 = "https://in-toto.io/Statement/v1";
-    assert_eq!(judged(&ours, statement(v1, SIGN_PREDICATE, digest.digest())), "ok");
+    assert_eq!(judged(&ours, statement(v1, SIGN_PREDICATE, digest.encoded())), "ok");
     let twice = String::from_utf8(good.to_vec()).unwrap();
     let twice = twice.replacen("\"dsseEnvelope\"", "\"mediaType\":\"x\",\"dsseEnvelope\"", 1);
     for (bundle, why) in [
         (other.sign_bundle(&digest).unwrap(), "no key of the policy made it"),
         (ours.sign_bundle(&sha256(b"else")).unwrap(), "it is for another digest"),
         (
-            statement(v1, "https://slsa.dev/provenance/v1", digest.digest()),
+            statement(v1, "https://slsa.dev/provenance/v1", digest.encoded()),
             "it is no signature but",
         ),
         (
-            statement("https://in-toto.io/Statement/v0.1", SIGN_PREDICATE, digest.digest()),
+            statement("https://in-toto.io/Statement/v0.1", SIGN_PREDICATE, digest.encoded()),
             "of type",
         ),
         (ours.sign_statement(b"{").unwrap(), "EOF"),
@@ -99,7 +99,7 @@ fn a_bundle_counts_only_for_its_digest_its_key_and_as_a_signature() {
 #[test]
 fn a_signature_is_added_to_those_that_are_there() {
     let (key, digest) = (key(), sha256(b"manifest"));
-    assert_eq!(signatures_tag(&digest), format!("sha256-{}.sig", digest.digest()));
+    assert_eq!(signatures_tag(&digest), format!("sha256-{}.sig", digest.encoded()));
     let one = key.sign_simple(&digest, "host.x/a:1").unwrap();
     let two = key.sign_simple(&digest, "host.x/a:2").unwrap();
     let by = key.public().unwrap();

@@ -60,7 +60,7 @@ fn we_verify_what_npm_signs() {
     let (digest, name) = (sha256(b"manifest"), "registry.example.com/app:1");
     let statement = |predicate: &str| {
         json!({ "_type": "https://in-toto.io/Statement/v1", "predicateType": predicate,
-            "subject": [{ "digest": { "sha256": digest.digest() } }], "predicate": {} })
+            "subject": [{ "digest": { "sha256": digest.encoded() } }], "predicate": {} })
         .to_string()
     };
     let payload = json!({ "critical": { "type": "cosign container image signature",

@@ -282,8 +282,8 @@ fn image(at: &Path) -> Vec<u8> {
         .to_string();
     let put = |name: &str, bytes: &[u8]| fs::write(at.join(name), bytes).unwrap();
     put("version", b"Directory Transport Version: 1.1\n");
-    put(sha256(&layer).digest(), &layer);
-    put(sha256(config.as_bytes()).digest(), config.as_bytes());
+    put(sha256(&layer).encoded(), &layer);
+    put(sha256(config.as_bytes()).encoded(), config.as_bytes());
     put("manifest.json", manifest.as_bytes());
     manifest.into_bytes()
 }

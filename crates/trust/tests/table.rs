@@ -310,7 +310,7 @@ fn what_cannot_be_checked_rejects_with_its_name() {
 /// The entry of a log, as cosign keeps it, with its timestamp by a key.
 fn entry(log: &SigningKey, logged: &SimpleSignature, by: &PublicKey) -> String {
     let body = json!({ "apiVersion": "0.0.1", "kind": "hashedrekord", "spec": {
-        "data": { "hash": { "algorithm": "sha256", "value": sha256(&logged.payload).digest() } },
+        "data": { "hash": { "algorithm": "sha256", "value": sha256(&logged.payload).encoded() } },
         "signature": { "content": logged.signature,
             "publicKey": { "content": STANDARD.encode(pem("PUBLIC KEY", by.der())) } } } });
     let body = STANDARD.encode(body.to_string());

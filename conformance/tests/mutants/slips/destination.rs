@@ -227,7 +227,7 @@ impl ImageDestination for SlippingDestination<'_> {
         {
             let bytes = body.expecting(&expect)?.bytes(LIMIT).await?;
             let stored = self.inner.put_blob(expect, Body::from_bytes(bytes.clone())).await?;
-            self.files.lock().unwrap().push((folder.join(stored.digest.digest()), bytes));
+            self.files.lock().unwrap().push((folder.join(stored.digest.encoded()), bytes));
             return Ok(stored);
         }
         self.inner.put_blob(expect, body).await
@@ -315,7 +315,7 @@ impl ImageDestination for SlippingDestination<'_> {
         let mut committed = self.inner.commit(asked).await?;
         match self.of.slip {
             Slip::CommitTypeIsOfBytes => {
-                let any = MediaType::Other("application/octet-stream".to_owned());
+                let any = MediaType::from("application/octet-stream");
                 committed.descriptor.media_type = any;
             }
             Slip::CommitGivesOneTwice => {

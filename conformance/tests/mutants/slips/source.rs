@@ -120,7 +120,7 @@ impl ImageSource for SlippingSource {
         let body = self.inner.blob(of).await?;
         if self.of.slip == Slip::DamageStays
             && let Some(folder) = crate::transport::folder(self.inner.reference())
-            && let Ok(stored) = std::fs::read(folder.join(of.digest.digest()))
+            && let Ok(stored) = std::fs::read(folder.join(of.digest.encoded()))
         {
             return Body::from_bytes(stored).expecting(&Expect::from(of));
         }
@@ -175,7 +175,7 @@ impl Referrers for SlippingSource {
             }
             Slip::ReferrerHasNoSize => found.iter_mut().for_each(|found| found.size = 0),
             Slip::ReferrerIsAnyBytes => {
-                let any = MediaType::Other("application/octet-stream".to_owned());
+                let any = MediaType::from("application/octet-stream");
                 for found in &mut found {
                     found.media_type = any.clone();
                 }
@@ -192,7 +192,7 @@ impl Referrers for SlippingSource {
         let mut found = self.inner.referrers().unwrap().beside(of).await?;
         if self.of.slip == Slip::BesideIsEarly {
             let early = self.of.state.beside.lock().unwrap();
-            let tag = format!("{}-{}.sig", of.algorithm(), of.digest());
+            let tag = format!("{}-{}.sig", of.algorithm(), of.encoded());
             let early = early.iter().filter(|(name, _)| *name == tag);
             found = early.map(|(name, root)| (name.clone(), root.descriptor().clone())).collect();
         }

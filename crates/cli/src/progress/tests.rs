@@ -202,7 +202,7 @@ fn a_copy_as_it_looks() {
             "total        [>                      ]     0 B of  200 MB".to_owned(),
             format!(
                 "{} [>                      ]     0 B of 50.0 MB",
-                &sha256(b"0").digest()[..12]
+                &sha256(b"0").encoded()[..12]
             ),
         ]
     );

@@ -113,7 +113,7 @@ fn wide_cells_are_shortened() {
     let blob = |json: &serde_json::Value| {
         let text = json.to_string();
         let digest = sha256(text.as_bytes());
-        session.write(&format!("layout/blobs/sha256/{}", digest.digest()), &text);
+        session.write(&format!("layout/blobs/sha256/{}", digest.encoded()), &text);
         (digest.to_string(), text.len())
     };
     let stored = entry["digest"].as_str().unwrap().replace(':', "/");

@@ -37,7 +37,7 @@ fn leads(session: &Session, variables: &[(&str, &str)], line: &str, to: &str, hi
 
 /// A context of docker's command.
 fn context(session: &Session, config: &str, name: &str, host: &str) {
-    let folder = format!("{config}/contexts/meta/{}", sha256(name.as_bytes()).digest());
+    let folder = format!("{config}/contexts/meta/{}", sha256(name.as_bytes()).encoded());
     fs::create_dir_all(session.path(&folder)).unwrap();
     let meta = format!(
         r#"{{"Name":"{name}","Metadata":{{}},"Endpoints":{{"docker":{{"Host":"{host}"}}}}}}"#

@@ -93,7 +93,7 @@ async fn the_api_cut_anywhere_a_name_has_the_old_or_the_new_image_whole() {
     let socket = || PathBuf::from(store.path("s"));
     let (old, new) = (sample(1), sample(2));
     let delete = transship_core::DeleteOptions::default();
-    let new_id = direct.parse(&format!("@{}", id(&new).digest())).unwrap();
+    let new_id = direct.parse(&format!("@{}", id(&new).encoded())).unwrap();
     for way in WAYS {
         let whole = Cutting::before(socket(), [u64::MAX; 2]);
         write(&new, &whole.storage(), NAME).await.unwrap();
@@ -198,19 +198,19 @@ async fn the_pipe_cut_anywhere_a_name_has_the_old_or_the_new_image_whole() {
     write(&new, &with_a_pipe(&store, &loading), &name).await.unwrap();
     let loaded = std::fs::metadata(&copied).unwrap().len();
     write(&old, &direct, &name).await.unwrap();
-    store.run(&["rmi", id(&new).digest()]);
+    store.run(&["rmi", id(&new).encoded()]);
     for point in 0..POINTS {
         let cut = format!("*' load '*) head -c {} | podman \"$@\";;", loaded * point / POINTS);
         let done = write(&new, &with_a_pipe(&store, &cut), &name).await;
         let has = store.run(&["image", "inspect", "--format", "{{.Id}}", NAME]);
-        if has.trim() == id(&new).digest() {
+        if has.trim() == id(&new).encoded() {
             // The last files say what the first ones say, and podman needs them not.
             assert_eq!(read(&direct, &name).await.unwrap(), id(&new), "{point}");
             write(&old, &direct, &name).await.unwrap();
-            store.run(&["rmi", id(&new).digest()]);
+            store.run(&["rmi", id(&new).encoded()]);
         } else {
             done.unwrap_err();
-            assert_eq!(has.trim(), id(&old).digest(), "{point}");
+            assert_eq!(has.trim(), id(&old).encoded(), "{point}");
         }
     }
     assert_eq!(read(&direct, &name).await.unwrap(), id(&old));

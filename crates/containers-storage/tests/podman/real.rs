@@ -157,7 +157,7 @@ async fn exercise(store: &Store, storage: &ContainersStorage, options: &str) {
     write(&second, storage, &name).await.unwrap();
     assert_eq!(read(storage, &name).await.unwrap(), id(&second));
     assert_eq!(
-        read(storage, &format!("{options}@{}", &id(&first).digest()[..12])).await.unwrap(),
+        read(storage, &format!("{options}@{}", &id(&first).encoded()[..12])).await.unwrap(),
         id(&first)
     );
     let names = ["app:1", "q.example/app:2"].map(|name| ImageName::new(name).unwrap());
@@ -242,7 +242,7 @@ async fn deleted(store: &Store, storage: &ContainersStorage, options: &str) {
     assert_eq!(gone.kind(), ErrorKind::NotFound, "{gone}");
     assert!(gone.advice().unwrap().to_string().contains("q.example/app:2"), "{gone}");
     store.run(&["tag", "q.example/app:2", "localhost/more"]);
-    delete(&format!("@{}", &id(&sample(1)).digest()[..12])).await.unwrap();
+    delete(&format!("@{}", &id(&sample(1)).encoded()[..12])).await.unwrap();
     let gone = read(storage, &format!("{options}q.example/app:2")).await.unwrap_err();
     assert_eq!(gone.kind(), ErrorKind::NotFound, "{gone}");
     store.run(&["create", "--pull=never", "localhost/x:1", "/command"]);

@@ -48,7 +48,7 @@ impl Script {
 
 /// An inspect that finds an image, whose ID this is.
 fn inspect(id: &Digest) -> String {
-    format!("if [ \"$1\" = image ]; then echo '[{{\"Id\":\"{}\"}}]'; exit; fi\n", id.digest())
+    format!("if [ \"$1\" = image ]; then echo '[{{\"Id\":\"{}\"}}]'; exit; fi\n", id.encoded())
 }
 
 /// A save as podman writes it.
@@ -60,8 +60,8 @@ fn saved(image: &Built) -> Vec<u8> {
         tar.append_data(&mut header, name, bytes).unwrap();
     };
     let layer = image.layers()[0];
-    let layer_name = format!("{}.tar", layer.descriptor.digest.digest());
-    let config_name = format!("{}.json", id(image).digest());
+    let layer_name = format!("{}.tar", layer.descriptor.digest.encoded());
+    let config_name = format!("{}.json", id(image).encoded());
     add(&layer_name, &layer.bytes);
     add(&config_name, &image.config().unwrap().bytes);
     let manifest = format!(
@@ -292,7 +292,7 @@ async fn ids_that_are_cut_short_and_names_that_look_like_them() {
 async fn names_are_never_flags() {
     let image = sample(1);
     let list =
-        format!(r#"[{{"Id":"{}","Size":1,"Names":["localhost/app:1"]}}]"#, id(&image).digest());
+        format!(r#"[{{"Id":"{}","Size":1,"Names":["localhost/app:1"]}}]"#, id(&image).encoded());
     let script = Script::new(&format!(
         "{}case \"$1\" in save) cat save;; images) echo '{list}';; manifest) exit 1;; load) cat >/dev/null; echo 'Loaded image: {}';; esac",
         inspect(&id(&image)),

@@ -7,13 +7,12 @@ use std::thread::JoinHandle;
 
 use bytes::{Buf, Bytes};
 use futures_util::StreamExt;
-use oci_spec::image::Digest;
 use tokio::runtime::Handle;
 
 use super::file_range::RangeReader;
 use super::spare;
 use super::{Body, ByteStream, Expect, Origin, Progress, Stored};
-use crate::{Cancel, Error, ErrorKind, Hasher, Result, cancelled};
+use crate::{Cancel, Digest, Error, ErrorKind, Hasher, Result, cancelled};
 
 /// The size of a chunk, in bytes. Measured: smaller ones cost more in handing over, larger ones fall out of the cache.
 pub(super) const CHUNK: usize = 1 << 20;

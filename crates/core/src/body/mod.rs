@@ -15,14 +15,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::Stream;
-use oci_spec::image::Digest;
 
 pub use chunks::Chunks;
 pub use file_range::FileRange;
 pub use reader::BodyReader;
 pub use verify::{Expect, Stored};
 
-use crate::{Cancel, Error, ErrorKind, Result};
+use crate::{Cancel, Digest, Error, ErrorKind, Result};
 
 /// Bytes as they come over a network.
 pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>;

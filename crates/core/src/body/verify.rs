@@ -1,8 +1,6 @@
 //! [`Expect`] and [`Stored`]: what bytes have to be, and what they were.
 
-use oci_spec::image::{Digest, MediaType};
-
-use crate::{Descriptor, Error, ErrorKind, Hasher, Result};
+use crate::{Descriptor, Digest, Error, ErrorKind, Hasher, MediaType, Result};
 
 /// What is expected of bytes before they have passed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

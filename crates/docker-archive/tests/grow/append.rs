@@ -112,7 +112,7 @@ async fn of_podman_with_legacy_folders() {
     // Below the top, a legacy folder's ID is the same for all who compute it; its `json` is not.
     let id = {
         let text = json!({ "layer_id": format!("sha256:{low}") }).to_string();
-        sha256(text.as_bytes()).digest().to_owned()
+        sha256(text.as_bytes()).encoded().to_owned()
     };
     let path = Tar::new()
         .file(&file, &old.layers[0])
@@ -189,7 +189,7 @@ async fn of_docker_since_25() {
         .folder("blobs/sha256/")
         .file(&file, &old.layers[0])
         .file(&config, &old.config)
-        .file(&blob(document.descriptor().digest.digest()), document.bytes())
+        .file(&blob(document.descriptor().digest.encoded()), document.bytes())
         .file("index.json", index.to_string())
         .file("manifest.json", list.to_string())
         .file("oci-layout", r#"{"imageLayoutVersion":"1.0.0"}"#)

@@ -98,7 +98,7 @@ pub(crate) fn config(what: &str, layers: &[&[u8]]) -> Vec<u8> {
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    sha256(bytes).digest().to_owned()
+    sha256(bytes).encoded().to_owned()
 }
 
 /// A manifest.json of `(config, tags, layers)`.

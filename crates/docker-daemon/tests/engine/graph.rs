@@ -28,7 +28,7 @@ fn layers_of(config: &[u8]) -> Vec<Known> {
 }
 
 fn path_of(digest: &Digest) -> String {
-    format!("blobs/sha256/{}", digest.digest())
+    format!("blobs/sha256/{}", digest.encoded())
 }
 
 fn file<'f>(files: &'f Files, path: &str) -> Result<&'f Vec<u8>, String> {
@@ -153,7 +153,7 @@ impl State {
         let mut paths = Vec::new();
         for (diff_id, chain) in layers_of(config) {
             // An ID of docker 1.9, which is made of the chain and more.
-            let folder = sha256(format!("v1 {chain}").as_bytes()).digest().to_owned();
+            let folder = sha256(format!("v1 {chain}").as_bytes()).encoded().to_owned();
             let old = json!({"id": folder, "created": "1970-01-01T00:00:00Z", "os": "linux"});
             to.add(&format!("{folder}/VERSION"), "1.0");
             to.add(&format!("{folder}/json"), old.to_string());
@@ -161,7 +161,7 @@ impl State {
             to.add_layer(&diff_id, &path, &self.chains[chain.as_ref()]);
             paths.push(path);
         }
-        let path = format!("{}.json", sha256(config).digest());
+        let path = format!("{}.json", sha256(config).encoded());
         to.add(&path, config.clone());
         to.list.push(json!({"Config": path, "RepoTags": tags(names), "Layers": paths}));
     }
@@ -172,7 +172,7 @@ impl State {
         let mut sources = serde_json::Map::new();
         for (diff_id, chain) in layers_of(config) {
             let plain = &self.chains[chain.as_ref()];
-            let old = json!({"created": "1970-01-01T00:00:00Z", "id": chain.digest()}).to_string();
+            let old = json!({"created": "1970-01-01T00:00:00Z", "id": chain.encoded()}).to_string();
             to.add(&path_of(&sha256(old.as_bytes())), old);
             to.add(&path_of(&diff_id), plain.clone());
             let layer =

@@ -36,10 +36,10 @@ fn without(tar: &[u8], lists: &[&str]) -> Vec<u8> {
 
 /// As podman saves an image.
 fn of_podman(image: &Stack) -> Vec<u8> {
-    let layer = |layer: &Vec<u8>| (format!("{}.tar", sha256(layer).digest()), layer.clone());
+    let layer = |layer: &Vec<u8>| (format!("{}.tar", sha256(layer).encoded()), layer.clone());
     let mut files: Vec<_> = image.layers.iter().map(layer).collect();
     let layers: Vec<_> = files.iter().map(|(path, _)| path.clone()).collect();
-    let config = format!("{}.json", image.id().digest());
+    let config = format!("{}.json", image.id().encoded());
     let list = serde_json::json!([{"Config": config, "RepoTags": [NAME], "Layers": layers}]);
     files.push((config, image.config.clone()));
     files.push(("manifest.json".to_owned(), list.to_string().into()));

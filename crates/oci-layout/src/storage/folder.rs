@@ -18,7 +18,7 @@ pub(crate) struct FolderStorage {
 
 /// The file of a blob below such a folder.
 pub(crate) fn blob_file(root: &Path, digest: &Digest) -> PathBuf {
-    root.join(digest.algorithm().as_ref()).join(digest.digest())
+    root.join(digest.algorithm().as_ref()).join(digest.encoded())
 }
 
 /// The folder that holds `ALGORITHM/ENCODED` of each blob of a layout.

@@ -174,7 +174,7 @@ pub fn lay_out(folder: &Path, index: &Value, blobs: &[Bytes]) {
     fs::write(folder.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
     fs::write(folder.join("index.json"), index.to_string()).unwrap();
     for bytes in blobs {
-        fs::write(folder.join("blobs/sha256").join(sha256(bytes).digest()), bytes).unwrap();
+        fs::write(folder.join("blobs/sha256").join(sha256(bytes).encoded()), bytes).unwrap();
     }
 }
 

@@ -58,7 +58,7 @@ async fn what_is_needed_in_any_way_stays() {
     // Two is listed, and absent.
     let mut blobs = bytes_of(&[&nested, &one, &signature, &of_signature]);
     blobs.extend([below.bytes().clone(), root.bytes().clone(), inner, unknown]);
-    let kept: Vec<_> = blobs.iter().map(|bytes| sha256(bytes).digest().to_owned()).collect();
+    let kept: Vec<_> = blobs.iter().map(|bytes| sha256(bytes).encoded().to_owned()).collect();
     blobs.extend(bytes_of(&[&gone, &about_gone]));
     let entries = vec![named(&root, "x"), unknown_entry];
     lay_out(layout, &json!({ "schemaVersion": 2, "manifests": entries }), &blobs);
@@ -99,7 +99,7 @@ async fn where_something_cannot_be_read_everything_stays() {
     let mut blobs = bytes_of(&[&one, &gone]);
     blobs.push(root.bytes().clone());
     lay_out(layout, &json!({ "schemaVersion": 2, "manifests": [named(&root, "x")] }), &blobs);
-    let manifest = layout.join("blobs/sha256").join(one.manifest.descriptor().digest.digest());
+    let manifest = layout.join("blobs/sha256").join(one.manifest.descriptor().digest.encoded());
     let whole = fs::read(&manifest).unwrap();
     let huge = vec![b' '; 5 << 20];
     for broken in [&b"{"[..], b"", &huge] {
@@ -146,7 +146,7 @@ async fn what_readers_skip_hides_nothing() {
         let manifest = Manifest::new(bytes.clone()).unwrap();
         let carried = entry(&manifest, &json!({ "data": in_base64(&bytes) }));
         lay_out(layout, &json!({ "schemaVersion": 2, "manifests": [carried] }), &blobs);
-        fs::write(layout.join("blobs/sha256").join(sha256(b"x").digest()), "x").unwrap();
+        fs::write(layout.join("blobs/sha256").join(sha256(b"x").encoded()), "x").unwrap();
         gc(layout).await;
         assert_eq!(names_in(&layout.join("blobs/sha256")).len(), kept(0), "{field:?}");
         let whole = [&blobs[..], std::slice::from_ref(&bytes)].concat();
@@ -159,10 +159,10 @@ async fn what_readers_skip_hides_nothing() {
         ] {
             let stored = entry(&manifest, &json!({ "mediaType": media_type }));
             lay_out(layout, &json!({ "schemaVersion": 2, "manifests": [stored] }), &whole);
-            fs::write(layout.join("blobs/sha256").join(sha256(b"x").digest()), "x").unwrap();
+            fs::write(layout.join("blobs/sha256").join(sha256(b"x").encoded()), "x").unwrap();
             gc(layout).await;
             assert_eq!(names_in(&layout.join("blobs/sha256")).len(), kept(1), "{media_type}");
-            fs::remove_file(layout.join("blobs/sha256").join(sha256(&bytes).digest())).unwrap();
+            fs::remove_file(layout.join("blobs/sha256").join(sha256(&bytes).encoded())).unwrap();
         }
         // In index.json itself, and in an entry of it.
         let listed = serde_json::to_vec(&entry(&manifest, &json!({}))).unwrap();
@@ -235,7 +235,7 @@ async fn links_that_are_not_followed_keep_everything() {
     let entries = vec![named(&one.manifest, "one"), named(&two.manifest, "two")];
     let blobs = bytes_of(&[&one, &two]);
     lay_out(&layout, &json!({ "schemaVersion": 2, "manifests": entries }), &blobs);
-    let layer = layout.join("blobs/sha256").join(one.blobs[2].0.digest.digest());
+    let layer = layout.join("blobs/sha256").join(one.blobs[2].0.digest.encoded());
     fs::create_dir_all(layout.join("store/a")).unwrap();
     fs::rename(&layer, layout.join("store/l")).unwrap();
     std::os::unix::fs::symlink("../../store/a/../l", &layer).unwrap();

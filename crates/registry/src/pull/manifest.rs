@@ -167,7 +167,7 @@ fn manifest(fetched: &Fetched, digest: Digest) -> Result<Manifest> {
     let said = type_of(fetched);
     let kind = is_index_type(&said);
     // Where the server does not say what it is, the document does.
-    let unsaid = || MediaType::Other(String::new());
+    let unsaid = || MediaType::from("");
     let media_type = if kind.is_some() { said.clone() } else { unsaid() };
     let mut descriptor = Descriptor::new(media_type, digest, fetched.bytes.len() as u64);
     let described = Manifest::verified(&descriptor, fetched.bytes.clone());
@@ -191,7 +191,7 @@ fn manifest(fetched: &Fetched, digest: Digest) -> Result<Manifest> {
 /// [the referrers tag schema](https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema).
 pub(crate) fn referrers_tag(of: &Digest) -> String {
     let algorithm: String = of.algorithm().as_ref().chars().take(32).collect();
-    let encoded: String = of.digest().chars().take(64).collect();
+    let encoded: String = of.encoded().chars().take(64).collect();
     let valid = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
     format!("{algorithm}-{encoded}").chars().map(valid).collect()
 }
@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn tags_of_referrers_are_cut() {
         let sha256 = transship_core::sha256(b"");
-        assert_eq!(referrers_tag(&sha256), format!("sha256-{}", sha256.digest()));
+        assert_eq!(referrers_tag(&sha256), format!("sha256-{}", sha256.encoded()));
         let sha512 = parse_digest(&format!("sha512:{}", "ab".repeat(64))).unwrap();
         assert_eq!(referrers_tag(&sha512), format!("sha512-{}", "ab".repeat(32)));
     }

@@ -29,7 +29,7 @@ fn to_tag(name: &ImageName) -> Result<ImageName> {
         let _ = write!(tag, "{byte:02x}");
     }
     if tag.len() > LONGEST {
-        tag = format!("l{}", sha256(name.as_bytes()).digest());
+        tag = format!("l{}", sha256(name.as_bytes()).encoded());
         long().insert(tag.clone(), name);
     }
     ImageName::new(&tag)

@@ -38,7 +38,7 @@ pub(crate) fn image(layer: impl Into<Bytes>) -> Image {
 
 /// An artifact about an image.
 pub(crate) fn about(subject: &Descriptor, text: &str) -> Image {
-    let empty = Descriptor::new(MediaType::EmptyJSON, parse_digest(EMPTY_JSON_DIGEST).unwrap(), 2);
+    let empty = Descriptor::new(MediaType::EmptyJson, parse_digest(EMPTY_JSON_DIGEST).unwrap(), 2);
     let manifest = json!({
         "schemaVersion": 2,
         "mediaType": MediaType::ImageManifest.as_ref(),

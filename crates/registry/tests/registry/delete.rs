@@ -305,7 +305,7 @@ async fn lists_of_referrers_stay_true() {
             to.put_manifest(&referrer.manifest).await.unwrap();
         }
         to.commit(transship_core::Commit::new(&sent.manifest)).await.unwrap();
-        let root = sent.manifest.descriptor().digest.digest().to_owned();
+        let root = sent.manifest.descriptor().digest.encoded().to_owned();
         let list = format!("sha256-{root}");
         let listed = || {
             let (_, index) = server.manifest("a", &list)?;

@@ -49,7 +49,7 @@ async fn by_the_tag_where_there_is_no_api() {
     let registry = plain();
     let (sent, referrers) = write(&registry, &server).await;
     check(&registry, &server, &sent, &referrers).await;
-    let digest = sent.manifest.descriptor().digest.digest().to_owned();
+    let digest = sent.manifest.descriptor().digest.encoded().to_owned();
     let (_, index) = server.manifest("a", &format!("sha256-{digest}")).unwrap();
     let Document::Index(index) = Document::parse(&index).unwrap() else { panic!() };
     assert_eq!(index.manifests.len(), 2);
@@ -158,7 +158,7 @@ async fn a_list_that_cannot_be_written_is_lost() {
 #[tokio::test]
 async fn a_tag_beside_an_image_moves() {
     let (server, registry, sent) = (open(), plain(), image("layer"));
-    let tag = format!("sha256-{}.sig", sent.manifest.descriptor().digest.digest());
+    let tag = format!("sha256-{}.sig", sent.manifest.descriptor().digest.encoded());
     let sign = async |text: &str| {
         let signatures = about(sent.manifest.descriptor(), text);
         let to = destination(&registry, &server, "a:1", &WriteOptions::default()).await.unwrap();

@@ -64,6 +64,6 @@ fn of_host(name: &ImageName, host: Option<&str>) -> Option<ImageName> {
 }
 
 pub(super) fn hidden(digest: &Digest) -> String {
-    let digits = digest.digest();
+    let digits = digest.encoded();
     format!("{HIDDEN}{}-{}", digest.algorithm(), digits.get(..DIGITS).unwrap_or(digits))
 }

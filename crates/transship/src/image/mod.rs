@@ -46,7 +46,10 @@ pub struct Image {
     manifest: Manifest,
 }
 
-/// The config of an image: its bytes as stored, and what they say.
+/// The config of an image: its bytes as stored, and what they say of platform and layers.
+///
+/// The rest (environment, entry point, labels, history) is in the bytes. They are JSON: with the crate `oci-spec`,
+/// `oci_spec::image::ImageConfiguration::from_reader(&*config.bytes)` reads them.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
@@ -54,21 +57,6 @@ pub struct Config {
     pub bytes: Bytes,
     /// Platform and diff IDs.
     pub parsed: ImageConfig,
-}
-
-impl Config {
-    /// As `oci-spec`'s type: environment, entry point, labels, history.
-    ///
-    /// # Errors
-    /// `Unsupported` when `oci-spec` cannot hold it.
-    pub fn to_oci(&self) -> Result<transship_core::oci_spec::image::ImageConfiguration> {
-        transship_core::oci_spec::image::ImageConfiguration::from_reader(&*self.bytes).map_err(
-            |error| {
-                Error::new(ErrorKind::Unsupported, "oci-spec cannot hold this config")
-                    .caused_by(error)
-            },
-        )
-    }
 }
 
 impl Image {

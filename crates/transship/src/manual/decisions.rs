@@ -311,3 +311,12 @@
 //! Writers, deletions and collections have a `lock_timeout`, and `ReadOptions` has none. Most places are read without a lock, as what shows is
 //! renamed into place. Where a reader has to lock, as in a database, writers have it for a commit and not for a copy. Who gives up drops the
 //! future, which ends the wait.
+//!
+//! # 100. `Digest` and `MediaType` are core's own
+//!
+//! They were those of `oci-spec`, of which core used nothing else: two texts and an enum, for which each author of a transport built 26
+//! packages of derive macros, builders and regular expressions. The formats are what this project is about, and the grammar of a digest is
+//! two lines of the image spec. `cargo tree -e normal,build --prefix none --no-dedupe | sort -u | wc -l` says 34 for `transship-core`
+//! (60 before), 55 for `transship-conformance` (80) and 193 for `transship-cli` (209). Being ours, a digest has an error that names the
+//! text, a hash becomes one without a way to fail, and `Other` cannot hold a text that has a name. The price: whoever has values of
+//! `oci-spec` passes texts, and `Config::to_oci` is gone; the config's bytes are public.

@@ -11,7 +11,7 @@ async fn tags_about_an_image_come_with_it_or_that_they_do_not_is_told() {
     let one = plain("amd64", "one");
     bench.write(&bench.remote("r"), &["r:1"], &one.manifest, &[&one]).await;
     let digest = one.manifest.descriptor().digest.clone();
-    let tag = |kind: &str| format!("sha256-{}.{kind}", digest.digest());
+    let tag = |kind: &str| format!("sha256-{}.{kind}", digest.encoded());
     for kind in ["sig", "att", "sbom"] {
         let made = plain("amd64", kind);
         let name = format!("r:{}", tag(kind));

@@ -30,7 +30,7 @@ async fn a_layer_that_is_gone_from_a_layout_ends_the_push() {
     let root = index(&[(&amd, "amd64"), (&arm, "arm64")]);
     bench.write(&bench.layout("l"), &["a:1"], &root, &[&amd, &arm]).await;
     let gone = &arm.blobs[0].0.digest;
-    std::fs::remove_file(bench.path("l/blobs/sha256").join(gone.digest())).unwrap();
+    std::fs::remove_file(bench.path("l/blobs/sha256").join(gone.encoded())).unwrap();
     let copy = async |platforms: Platforms| {
         let mut options = TransferOptions::default();
         options.platforms = platforms;
@@ -114,7 +114,7 @@ async fn what_an_image_lacks_is_damage_everywhere() {
         bench.write(&bench.remote("a"), &["a:1"], &root, &[&amd, &arm]).await;
         bench.write(&bench.remote("a"), &["a:2"], &arm.manifest, &[&arm]).await;
         let digest = &arm.blobs[gone].0.digest;
-        std::fs::remove_file(bench.path("l/blobs/sha256").join(digest.digest())).unwrap();
+        std::fs::remove_file(bench.path("l/blobs/sha256").join(digest.encoded())).unwrap();
         let gone = Fault::Status { status: 404, retry_after: None };
         bench.server.inject(Rule::new(gone).method("GET").path(digest.as_ref()).always());
         for tag in ["1", "2"] {

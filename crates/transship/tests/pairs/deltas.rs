@@ -26,7 +26,7 @@ fn noise(seed: &str, len: usize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(len + 64);
     let mut at = 0_u64;
     while bytes.len() < len {
-        bytes.extend(sha256(format!("{seed} {at}").as_bytes()).digest().as_bytes());
+        bytes.extend(sha256(format!("{seed} {at}").as_bytes()).encoded().as_bytes());
         at += 1;
     }
     bytes.truncate(len);
@@ -261,7 +261,7 @@ async fn without_its_base_nothing_is_written() {
     let base = bench.at("oci", "base");
     bench.copy(&first, &base, |_| {}).await.unwrap();
     let gone = sha256(&noise("own 3", 8192));
-    fs::remove_file(bench.path("base/blobs/sha256").join(gone.digest())).unwrap();
+    fs::remove_file(bench.path("base/blobs/sha256").join(gone.encoded())).unwrap();
     let before = fs::read(bench.path("base/index.json")).unwrap();
     let error = bench.copy(&delta, &base, |_| {}).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
@@ -277,7 +277,7 @@ async fn a_spoiled_base_completes_nothing() {
     bench.delta(&second, &delta, &[&first]).await;
     bench.copy(&first, &base, |_| {}).await.unwrap();
     let spoiled = sha256(&noise("own 3", 8192));
-    let path = bench.path("base/blobs/sha256").join(spoiled.digest());
+    let path = bench.path("base/blobs/sha256").join(spoiled.encoded());
     let mut bytes = fs::read(&path).unwrap();
     bytes[100] ^= 1;
     fs::write(&path, bytes).unwrap();
@@ -322,11 +322,11 @@ async fn indexes_are_left_out_as_far_as_they_are_there() {
         .map(|entry| entry.unwrap().path().unwrap().to_str().unwrap().to_owned())
         .collect();
     for there in [&new.manifest, &after] {
-        let digest = there.descriptor().digest.digest();
+        let digest = there.descriptor().digest.encoded();
         assert!(names.iter().any(|name| name.ends_with(digest)), "{names:?}");
     }
     for gone in [&amd.manifest, &before] {
-        let digest = gone.descriptor().digest.digest();
+        let digest = gone.descriptor().digest.encoded();
         assert!(!names.iter().any(|name| name.ends_with(digest)), "{names:?}");
     }
     bench.copy(&delta, &first, |_| {}).await.unwrap();
@@ -338,7 +338,7 @@ async fn what_is_about_an_image_comes_with_it() {
     let bench = Bench::new();
     let made = image("amd64", &["ground"]);
     let of = made.manifest.descriptor();
-    let (config, note) = (blob(MediaType::EmptyJSON, b"{}".to_vec()), noise("note", 100));
+    let (config, note) = (blob(MediaType::EmptyJson, b"{}".to_vec()), noise("note", 100));
     let note = blob(MediaType::from("text/plain"), note);
     let about = json!({"schemaVersion": 2, "mediaType": MediaType::ImageManifest.to_string(),
         "artifactType": "application/vnd.example", "config": config.0, "layers": [note.0],

@@ -108,7 +108,7 @@ impl Lookaside {
 
 /// Where the signatures of a manifest are in all storage.
 fn path_of(name: &DockerName, of: &Digest) -> String {
-    format!("{}@{}={}", name.path(), of.algorithm(), of.digest())
+    format!("{}@{}={}", name.path(), of.algorithm(), of.encoded())
 }
 
 impl Applied {

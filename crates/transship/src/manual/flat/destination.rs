@@ -27,7 +27,7 @@ impl FlatDestination {
         }
         check(&reference, publish)?;
         let mut accepts = Accepts::anything();
-        let docker = MediaType::Other(media_types::DOCKER_MANIFEST.to_owned());
+        let docker = MediaType::from(media_types::DOCKER_MANIFEST);
         accepts.manifests = AcceptsManifests::Only(vec![MediaType::ImageManifest, docker]);
         accepts.names = AcceptsNames::None;
         accepts.sparse = Sparse::Refused;
