@@ -32,7 +32,7 @@ struct Servers {
 }
 
 /// How many places a server has.
-const PLACES: usize = 200;
+const PLACES: usize = 50;
 
 impl Servers {
     fn place(&self) -> Place {
