@@ -89,6 +89,13 @@ impl Seen {
         }
     }
 
+    /// Whether all manifests below it are there that were. What was absent may have come with another image.
+    pub(crate) fn keeps(&self, was: &Self) -> bool {
+        let mut kept = was.below.iter();
+        kept.all(|(digest, bytes)| self.below.get(digest) == Some(bytes))
+            && (self.below.len() == was.below.len() || !was.absent.is_empty())
+    }
+
     /// Whether it is what was written.
     pub(crate) fn is(&self, built: &Built, facts: &Facts) -> Held {
         match facts.claims.manifests {

@@ -84,7 +84,7 @@ fn append(lab: &Lab, old: &[Named], new: &[Named]) -> Held {
             lab.step(opens(lab, was))?;
         }
         hold!(is_described_alike(was, is), "{reference} is described otherwise than before");
-        hold!(was.seen.below == is.seen.below, "{reference} has other manifests than before");
+        hold!(is.seen.keeps(&was.seen), "{reference} has other manifests than before");
     }
     Ok(())
 }

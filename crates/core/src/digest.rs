@@ -15,8 +15,8 @@ pub const EMPTY_JSON_DIGEST: &str =
 /// A [digest](https://github.com/opencontainers/image-spec/blob/main/descriptor.md#digests), `algorithm:encoded`. It is checked
 /// once, when it is parsed, and never changed: two are equal exactly if their texts are.
 ///
-/// The hash is lower-case hex of the right length where the image spec says so: sha256, sha384, sha512, blake3. Of other
-/// algorithms it is any text of the grammar.
+/// The hash of sha256, sha384, sha512 and blake3 is lower-case hex of the right length. Of other algorithms it is any text of the
+/// grammar.
 ///
 /// Both parts are safe in paths: neither is empty, has a slash or backslash, or is `.` or `..`.
 ///
@@ -52,18 +52,18 @@ pub enum DigestAlgorithm {
 }
 
 /// A text is no digest, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct DigestError {
     text: String,
     fault: Fault,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Fault {
     NoColon,
     Algorithm,
     Encoded,
-    NotHex { algorithm: String, digits: usize },
+    NotHex(usize),
 }
 
 /// So much of a text stands in an error: more than a digest of sha512.
@@ -154,7 +154,7 @@ impl DigestAlgorithm {
         }
     }
 
-    /// How many hex digits its hashes have, where the image spec says that they are hex.
+    /// How many hex digits its hashes have: those that the image spec registers, and sha384, which its tools know, too.
     fn hex_digits(&self) -> Option<usize> {
         match self {
             Self::Sha256 => Some(64),
@@ -192,11 +192,9 @@ impl fmt::Display for DigestError {
             Fault::Algorithm => f.write_str(
                 "its algorithm is not of lower-case letters and digits, joined by one of + . _ -",
             ),
-            Fault::Encoded => {
-                f.write_str("behind its colon are not just letters, digits, =, _ and -")
-            }
-            Fault::NotHex { algorithm, digits } => {
-                write!(f, "{algorithm} has {digits} lower-case hex digits")
+            Fault::Encoded => f.write_str("behind its colon belong letters, digits, =, _ and -"),
+            Fault::NotHex(digits) => {
+                write!(f, "behind its colon belong {digits} lower-case hex digits")
             }
         }
     }
@@ -210,14 +208,12 @@ fn algorithm_of(text: &str) -> std::result::Result<DigestAlgorithm, Fault> {
     if !name.split(['+', '.', '_', '-']).all(is_component) {
         return Err(Fault::Algorithm);
     }
-    if encoded.is_empty() || !encoded.bytes().all(is_encoded) {
-        return Err(Fault::Encoded);
-    }
     let algorithm = DigestAlgorithm::named(name);
     match algorithm.hex_digits() {
         Some(digits) if encoded.len() != digits || !encoded.bytes().all(is_hex) => {
-            Err(Fault::NotHex { algorithm: name.to_owned(), digits })
+            Err(Fault::NotHex(digits))
         }
+        None if encoded.is_empty() || !encoded.bytes().all(is_encoded) => Err(Fault::Encoded),
         _ => Ok(algorithm),
     }
 }
@@ -230,7 +226,7 @@ fn is_encoded(b: u8) -> bool {
     b.is_ascii_alphanumeric() || matches!(b, b'=' | b'_' | b'-')
 }
 
-fn is_hex(b: u8) -> bool {
+pub(crate) fn is_hex(b: u8) -> bool {
     matches!(b, b'0'..=b'9' | b'a'..=b'f')
 }
 
@@ -272,8 +268,8 @@ mod tests {
     fn what_is_no_digest_and_why() {
         let no_colon = "it has no colon";
         let algorithm = "its algorithm";
-        let encoded = "behind its colon";
-        let (hex64, hex96, hex128) = ("has 64 lower", "has 96 lower", "has 128 lower");
+        let encoded = "belong letters";
+        let (hex64, hex96, hex128) = ("belong 64 lower", "belong 96 lower", "belong 128 lower");
         for (text, why) in [
             (String::new(), no_colon),
             ("sha256".to_owned(), no_colon),
@@ -301,7 +297,7 @@ mod tests {
             ("a:b\0".to_owned(), encoded),
             ("a:b\n".to_owned(), encoded),
             ("a:ä".to_owned(), encoded),
-            ("sha256:".to_owned(), encoded),
+            ("sha256:".to_owned(), hex64),
             (of("sha256", "0", 63), hex64),
             (of("sha256", "0", 65), hex64),
             (of("sha256", "A", 64), hex64),
@@ -350,7 +346,7 @@ mod tests {
         let escaped = json.replacen("sha", "\\u0073ha", 1);
         assert_eq!(serde_json::from_str::<Digest>(&escaped).unwrap(), digest);
         for (json, why) in
-            [("\"sha256:0\"", "has 64 lower-case"), ("7", "a string"), ("null", "a string")]
+            [("\"sha256:0\"", "belong 64 lower-case"), ("7", "a string"), ("null", "a string")]
         {
             let error = serde_json::from_str::<Digest>(json).unwrap_err().to_string();
             assert!(error.contains(why), "{json}: {error}");

@@ -1,6 +1,6 @@
 //! [`LayerType`]: the media types of layers that are known, in one table.
 
-use crate::{LayerForm, MediaType, media_types};
+use crate::{LayerForm, MediaType, media_type, media_types};
 
 /// A kind of manifests: there are these two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,21 +22,14 @@ pub struct LayerType {
     pub distributable: bool,
 }
 
-const OCI: &str = "application/vnd.oci.image.layer.v1.tar";
-const OCI_GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
-const OCI_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
-const OCI_FOREIGN: &str = "application/vnd.oci.image.layer.nondistributable.v1.tar";
-const OCI_FOREIGN_GZIP: &str = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip";
-const OCI_FOREIGN_ZSTD: &str = "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd";
-
 /// Docker has no zstd type for layers that are not to be distributed.
 const TABLE: [(&str, LayerType); 11] = [
-    (OCI, of(Format::Oci, LayerForm::Plain, true)),
-    (OCI_GZIP, of(Format::Oci, LayerForm::Gzip, true)),
-    (OCI_ZSTD, of(Format::Oci, LayerForm::Zstd, true)),
-    (OCI_FOREIGN, of(Format::Oci, LayerForm::Plain, false)),
-    (OCI_FOREIGN_GZIP, of(Format::Oci, LayerForm::Gzip, false)),
-    (OCI_FOREIGN_ZSTD, of(Format::Oci, LayerForm::Zstd, false)),
+    (media_type::LAYER, of(Format::Oci, LayerForm::Plain, true)),
+    (media_type::LAYER_GZIP, of(Format::Oci, LayerForm::Gzip, true)),
+    (media_type::LAYER_ZSTD, of(Format::Oci, LayerForm::Zstd, true)),
+    (media_type::FOREIGN, of(Format::Oci, LayerForm::Plain, false)),
+    (media_type::FOREIGN_GZIP, of(Format::Oci, LayerForm::Gzip, false)),
+    (media_type::FOREIGN_ZSTD, of(Format::Oci, LayerForm::Zstd, false)),
     (media_types::DOCKER_LAYER, of(Format::Docker, LayerForm::Plain, true)),
     (media_types::DOCKER_LAYER_GZIP, of(Format::Docker, LayerForm::Gzip, true)),
     (media_types::DOCKER_LAYER_ZSTD, of(Format::Docker, LayerForm::Zstd, true)),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-/// A [media type](https://github.com/opencontainers/image-spec/blob/main/media-types.md). Those of the image spec have names
+/// A [media type](https://github.com/opencontainers/image-spec/blob/main/media-types.md). Those of an image's parts have names
 /// here; others keep their text, [those of docker](crate::media_types) too.
 ///
 /// It is made of its text by `From`, without a check. Two are equal exactly if their texts are.
@@ -45,6 +45,15 @@ pub enum MediaType {
     Other(String),
 }
 
+pub(crate) const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+pub(crate) const LAYER_GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+pub(crate) const LAYER_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
+pub(crate) const FOREIGN: &str = "application/vnd.oci.image.layer.nondistributable.v1.tar";
+pub(crate) const FOREIGN_GZIP: &str =
+    "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip";
+pub(crate) const FOREIGN_ZSTD: &str =
+    "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd";
+
 static NAMED: [MediaType; 10] = [
     MediaType::ImageManifest,
     MediaType::ImageIndex,
@@ -64,18 +73,12 @@ impl AsRef<str> for MediaType {
             Self::ImageManifest => "application/vnd.oci.image.manifest.v1+json",
             Self::ImageIndex => "application/vnd.oci.image.index.v1+json",
             Self::ImageConfig => "application/vnd.oci.image.config.v1+json",
-            Self::ImageLayer => "application/vnd.oci.image.layer.v1.tar",
-            Self::ImageLayerGzip => "application/vnd.oci.image.layer.v1.tar+gzip",
-            Self::ImageLayerZstd => "application/vnd.oci.image.layer.v1.tar+zstd",
-            Self::ImageLayerNonDistributable => {
-                "application/vnd.oci.image.layer.nondistributable.v1.tar"
-            }
-            Self::ImageLayerNonDistributableGzip => {
-                "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
-            }
-            Self::ImageLayerNonDistributableZstd => {
-                "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd"
-            }
+            Self::ImageLayer => LAYER,
+            Self::ImageLayerGzip => LAYER_GZIP,
+            Self::ImageLayerZstd => LAYER_ZSTD,
+            Self::ImageLayerNonDistributable => FOREIGN,
+            Self::ImageLayerNonDistributableGzip => FOREIGN_GZIP,
+            Self::ImageLayerNonDistributableZstd => FOREIGN_ZSTD,
             Self::EmptyJson => "application/vnd.oci.empty.v1+json",
             Self::Other(text) => text,
         }
@@ -118,13 +121,26 @@ mod tests {
 
     #[test]
     fn a_named_type_and_its_text_are_one() {
+        let nondistributable = "application/vnd.oci.image.layer.nondistributable.v1.tar";
+        let texts = [
+            (MediaType::ImageManifest, "application/vnd.oci.image.manifest.v1+json"),
+            (MediaType::ImageIndex, "application/vnd.oci.image.index.v1+json"),
+            (MediaType::ImageConfig, "application/vnd.oci.image.config.v1+json"),
+            (MediaType::ImageLayer, "application/vnd.oci.image.layer.v1.tar"),
+            (MediaType::ImageLayerGzip, "application/vnd.oci.image.layer.v1.tar+gzip"),
+            (MediaType::ImageLayerZstd, "application/vnd.oci.image.layer.v1.tar+zstd"),
+            (MediaType::ImageLayerNonDistributable, nondistributable),
+            (MediaType::ImageLayerNonDistributableGzip, &format!("{nondistributable}+gzip")),
+            (MediaType::ImageLayerNonDistributableZstd, &format!("{nondistributable}+zstd")),
+            (MediaType::EmptyJson, "application/vnd.oci.empty.v1+json"),
+        ];
         let mut set = HashSet::new();
-        for named in &NAMED {
-            let text = named.as_ref();
-            assert_eq!(&MediaType::from(text), named);
-            assert_eq!(&MediaType::from(text.to_owned()), named);
+        for (named, text) in texts {
+            assert_eq!(named.as_ref(), text);
+            assert_eq!(MediaType::from(text), named);
+            assert_eq!(MediaType::from(text.to_owned()), named);
             assert_eq!(named.to_string(), text);
-            assert!(set.insert(named.clone()), "{text}");
+            assert!(set.insert(named), "{text}");
             assert!(!set.insert(MediaType::from(text)), "{text}");
         }
     }

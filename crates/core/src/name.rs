@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::digest::is_hex;
 use crate::{Digest, Error, ErrorKind, Escaped, Result};
 
 /// The text an image is stored under in its archive.
@@ -173,10 +174,6 @@ fn invalid(text: &str, why: &str) -> Error {
         ErrorKind::InvalidInput,
         format!("\"{}\" is not an image name: {why}", Escaped(text)),
     )
-}
-
-fn is_hex(b: u8) -> bool {
-    b.is_ascii_digit() || (b'a'..=b'f').contains(&b)
 }
 
 fn cut_digest(text: &str) -> Result<(&str, Option<Digest>)> {

@@ -47,7 +47,7 @@ pub(super) struct Log(Mutex<Entries>);
 struct Entries {
     list: Vec<Arc<Entry>>,
     /// The longest chain that ends with an answer. Kept, as a registry of many tests has many entries.
-    round: Arc<AtomicUsize>,
+    longest_round: Arc<AtomicUsize>,
 }
 
 /// One of them, while it goes on.
@@ -79,14 +79,14 @@ impl Log {
             round: 1,
         };
         let mut entries = self.entries();
-        asked.round += entries.round.load(Ordering::Relaxed);
+        asked.round += entries.longest_round.load(Ordering::Relaxed);
         let entry = Arc::new(Entry {
             asked,
             status: AtomicU16::new(0),
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             faulty: AtomicBool::new(false),
-            longest_round: Arc::clone(&entries.round),
+            longest_round: Arc::clone(&entries.longest_round),
         });
         entries.list.push(Arc::clone(&entry));
         entry

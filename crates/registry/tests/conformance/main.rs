@@ -3,6 +3,7 @@
 
 mod renamed;
 
+use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -35,22 +36,22 @@ struct Servers {
 const PLACES: usize = 50;
 
 impl Servers {
-    fn place(&self) -> Place {
-        let mut current = self.current.lock().expect("no test panicked here");
+    fn place(&self) -> io::Result<Place> {
+        let mut current = self.current.lock().expect("nothing panics here");
         let (server, serial) = match current.take() {
             Some((server, serial)) if serial < PLACES => (server, serial),
-            _ => (self.start(), 0),
+            _ => (self.start()?, 0),
         };
         let place = Place::new(format!("//{}/place/{serial}", server.host()), Arc::clone(&server));
         *current = Some((server, serial + 1));
-        place
+        Ok(place)
     }
 
-    fn start(&self) -> Arc<Server> {
+    fn start(&self) -> io::Result<Arc<Server>> {
         let mut options = Options::default();
         options.parts = Parts::SparseIndexes;
         options.referrers = self.referrers;
-        Arc::new(Server::start(options).expect("a registry"))
+        Server::start(options).map(Arc::new)
     }
 }
 
@@ -63,8 +64,8 @@ impl Fixture for Repositories {
         Arc::new(Renamed(Registry::new(options)))
     }
 
-    fn place(&self) -> std::io::Result<Place> {
-        Ok(self.servers.place())
+    fn place(&self) -> io::Result<Place> {
+        self.servers.place()
     }
 
     fn claims(&self) -> Claims {

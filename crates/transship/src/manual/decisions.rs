@@ -317,13 +317,13 @@
 //! They were those of `oci-spec`, of which core used nothing else: two texts and an enum, for which each author of a transport built 26
 //! packages of derive macros, builders and regular expressions. The formats are what this project is about, and the grammar of a digest is
 //! two lines of the image spec. `cargo tree -e normal,build --prefix none --no-dedupe | sort -u | wc -l` says 34 for `transship-core`
-//! (60 before), 55 for `transship-conformance` (80) and 193 for `transship-cli` (209). Being ours, a digest has an error that names the
+//! (60 before), 55 for `transship-conformance` (80) and, before decision 101, 193 for `transship-cli` (209). Being ours, a digest has an error that names the
 //! text, a hash becomes one without a way to fail, and `Other` cannot hold a text that has a name. The price: whoever has values of
 //! `oci-spec` passes texts, and `Config::to_oci` is gone; the config's bytes are public.
 //!
 //! # 101. `url` builds with the tables of `unicode-rs`
 //!
 //! `url`, which reqwest needs, takes hosts in all scripts, and asks a crate for that, `idna_adapter`, whose releases choose the tables:
-//! 1.2 those of ICU4X, with 18 packages, 1.1 those of `unicode-rs`, with 5. Hosts of registries are ASCII, so `Cargo.lock` has 1.1, in
+//! 1.2 those of ICU4X, with 20 packages, 1.1 those of `unicode-rs`, with 5. Hosts of registries are ASCII, so `Cargo.lock` has 1.1, in
 //! the way that [its authors give](https://docs.rs/crate/idna_adapter/latest). No manifest asks for it, so programs that use the library
 //! choose for themselves. The price: `cargo update` alone brings 1.2 back; then `cargo update -p idna_adapter --precise 1.1.0`.
