@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use rusqlite::ErrorCode;
+use rusqlite::ffi::SQLITE_IOERR_SHORT_READ;
 use transship::transport::{Error, ErrorKind};
 
 /// SQLite's error, or one of ours.
@@ -60,6 +61,13 @@ impl Failure {
                 Err(why) => Error::io("opening", path, why),
                 Ok(_) => made(ErrorKind::Unexpected, error),
             },
+            // A page that should be there is not, as of a file that was cut, or whose header claims other pages.
+            _ if error
+                .sqlite_error()
+                .is_some_and(|e| e.extended_code == SQLITE_IOERR_SHORT_READ) =>
+            {
+                made(ErrorKind::Corrupt, error)
+            }
             Some(_) => made(ErrorKind::Unexpected, error),
             // What a row holds is not what this crate has written.
             None => made(ErrorKind::Corrupt, error),
