@@ -308,7 +308,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.fmt_without_hint(f)?;
         match &self.0.hint {
-            Some(hint) => write!(f, " ({hint})"),
+            Some(hint) => write!(f, " ({})", Escaped(&hint.to_string())),
             None => Ok(()),
         }
     }

@@ -41,9 +41,12 @@ impl Locator {
         }
         match rest.strip_suffix('/') {
             Some(prefix) => Prefix::parse(prefix).map(Self::Prefix),
-            None if is_host(rest) => Err(invalid("a host alone is no image").hint(format!(
-                "an image there is docker://{rest}/REPOSITORY; all images there, or the destination of several, docker://{rest}/; at Docker Hub, docker://docker.io/library/{rest}"
-            ))),
+            None if is_host(rest) => {
+                let host = Escaped(rest);
+                Err(invalid("a host alone is no image").hint(format!(
+                    "an image there is docker://{host}/REPOSITORY; all images there, or the destination of several, docker://{host}/; at Docker Hub, docker://docker.io/library/{host}"
+                )))
+            }
             None => with_port(DockerName::parse(rest)?).map(Self::Name),
         }
     }
