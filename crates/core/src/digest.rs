@@ -1,4 +1,4 @@
-//! [`Digest`]: the text by which content is named, well formed.
+//! [`Digest`]: the checked text of a digest.
 
 use std::fmt::{self, Write};
 use std::str::FromStr;
@@ -51,7 +51,7 @@ pub enum DigestAlgorithm {
     Other(Box<str>),
 }
 
-/// A text is no digest, and why.
+/// Why a text is no digest.
 #[derive(Debug)]
 pub struct DigestError {
     text: String,
@@ -66,7 +66,7 @@ enum Fault {
     NotHex(usize),
 }
 
-/// So much of a text stands in an error: more than a digest of sha512.
+/// How many characters of the text an error shows, at most: more than a digest of sha512 has.
 const SHOWN: usize = 160;
 
 impl Digest {
@@ -77,6 +77,7 @@ impl Digest {
 
     /// The part behind the colon: the hash, in most algorithms as hex.
     pub fn encoded(&self) -> &str {
+        // The text is the algorithm, a colon and this, so the index is in it.
         &self.text[self.algorithm.as_ref().len() + 1..]
     }
 
@@ -154,7 +155,7 @@ impl DigestAlgorithm {
         }
     }
 
-    /// How many hex digits its hashes have: those that the image spec registers, and sha384, which its tools know, too.
+    /// How many hex digits a hash has, for the algorithms that the image spec registers and for sha384, which its tools use as well.
     fn hex_digits(&self) -> Option<usize> {
         match self {
             Self::Sha256 => Some(64),

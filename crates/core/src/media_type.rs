@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, Serializer};
 /// A [media type](https://github.com/opencontainers/image-spec/blob/main/media-types.md). Those of an image's parts have names
 /// here; others keep their text, [those of docker](crate::media_types) too.
 ///
-/// It is made of its text by `From`, without a check. Two are equal exactly if their texts are.
+/// `From` makes it from a text, without a check. Two are equal exactly if their texts are.
 ///
 /// ```
 /// use transship_core::MediaType;
@@ -38,7 +38,7 @@ pub enum MediaType {
     ImageLayerNonDistributableGzip,
     /// A layer that is not to be distributed: a tar in zstd.
     ImageLayerNonDistributableZstd,
-    /// `{}`, for a descriptor that has nothing to stand for; its digest is [`EMPTY_JSON_DIGEST`](crate::EMPTY_JSON_DIGEST).
+    /// `{}`, for a descriptor that stands for no content; its digest is [`EMPTY_JSON_DIGEST`](crate::EMPTY_JSON_DIGEST).
     EmptyJson,
     /// The text of another one. `From` alone makes it, so that it is none of the texts above.
     #[non_exhaustive]

@@ -46,7 +46,7 @@ pub(super) struct Log(Mutex<Entries>);
 #[derive(Debug, Default)]
 struct Entries {
     list: Vec<Arc<Entry>>,
-    /// The longest chain that ends with an answer. Kept, as a registry of many tests has many entries.
+    /// The largest `round` of those that were answered. To look for it in a list of many requests would take most of the time.
     longest_round: Arc<AtomicUsize>,
 }
 

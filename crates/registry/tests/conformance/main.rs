@@ -24,8 +24,8 @@ static WITH_API: Servers = Servers { referrers: ReferrersApi::On, current: Mutex
 
 static WITHOUT_API: Servers = Servers { referrers: ReferrersApi::Off, current: Mutex::new(None) };
 
-/// Servers that take indexes of which parts are absent. Many places share one, until a new one is started: a server remembers
-/// each request that it had.
+/// Servers that take indexes of which parts are absent. [`PLACES`] places share one, and then a new one is started, as a server
+/// keeps a record of each request.
 #[derive(Debug)]
 struct Servers {
     referrers: ReferrersApi,

@@ -318,8 +318,8 @@
 //! packages of derive macros, builders and regular expressions. The formats are what this project is about, and the grammar of a digest is
 //! two lines of the image spec. `cargo tree -e normal,build --prefix none --no-dedupe | sort -u | wc -l` says 34 for `transship-core`
 //! (60 before), 55 for `transship-conformance` (80) and, before decision 101, 193 for `transship-cli` (209). Being ours, a digest has an error that names the
-//! text, a hash becomes one without a way to fail, and `Other` cannot hold a text that has a name. The price: whoever has values of
-//! `oci-spec` passes texts, and `Config::to_oci` is gone; the config's bytes are public.
+//! text, a hash becomes one without a way to fail, and `Other` cannot hold a text that has a name. The price: programs that have
+//! values of `oci-spec` pass their texts, and `Config::to_oci` is gone; the config's bytes are public.
 //!
 //! # 101. `url` builds with the tables of `unicode-rs`
 //!
