@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::StreamExt;
-use tokio::sync::OwnedSemaphorePermit;
 use transship_core::{
     Body, Descriptor, Digest, Document, Error, ErrorKind, Expect, ImageName, ImageSource, Manifest,
     MediaType, Reference, Referrers, Result, Signatures, Sparse,
@@ -46,8 +45,18 @@ impl SlippingSource {
     }
 }
 
-/// Counts while a body is read.
-struct Reading(Arc<AtomicUsize>, #[allow(dead_code, reason = "held")] Option<OwnedSemaphorePermit>);
+/// A body is read in chunks of so many bytes.
+const CHUNK: usize = 1 << 20;
+
+/// Counts from the first chunk of a body to its last.
+struct Reading(Arc<AtomicUsize>);
+
+impl Reading {
+    fn begin(counted: &Arc<AtomicUsize>) -> Self {
+        counted.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(counted))
+    }
+}
 
 impl Drop for Reading {
     fn drop(&mut self) {
@@ -124,20 +133,25 @@ impl ImageSource for SlippingSource {
         {
             return Body::from_bytes(stored).expecting(&Expect::from(of));
         }
-        let turn = match self.of.slip {
+        let mut turn = match self.of.slip {
             Slip::BodiesTakeTurns | Slip::BodiesAreFew => {
                 Arc::clone(&state.turns).acquire_owned().await.ok()
             }
             Slip::PutWaitsForReaders => None,
             _ => return Ok(body),
         };
-        state.reading.fetch_add(1, Ordering::SeqCst);
-        let reading = Reading(Arc::clone(&state.reading), turn);
+        let (counted, mut reading) = (Arc::clone(&state.reading), None);
         let bytes = body.bytes(1 << 30).await?;
-        let pieces: Vec<_> = bytes.chunks(10_000).map(|piece| Ok(bytes.slice_ref(piece))).collect();
-        let stream = futures_util::stream::iter(pieces).map(move |piece| {
-            let _ = &reading;
-            piece
+        let pieces: Vec<_> = bytes.chunks(CHUNK).map(|piece| bytes.slice_ref(piece)).collect();
+        let last = pieces.len().saturating_sub(1);
+        let stream = futures_util::stream::iter(pieces).enumerate().map(move |(at, piece)| {
+            if at == 0 {
+                reading = Some(Reading::begin(&counted));
+            }
+            if at == last {
+                drop((reading.take(), turn.take()));
+            }
+            Ok(piece)
         });
         Body::from_stream(stream.boxed()).expecting(&Expect::from(of))
     }
