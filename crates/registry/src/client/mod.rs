@@ -5,6 +5,7 @@ mod attempt;
 mod auth;
 mod base;
 mod call;
+mod connections;
 mod host;
 mod idle;
 mod limit;

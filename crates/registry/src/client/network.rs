@@ -1,40 +1,28 @@
-//! [`Network`]: the connections of one transport.
+//! [`Network`]: the hosts of one transport.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use reqwest::redirect;
-use rustls::RootCertStore;
 use tokio::sync::OnceCell;
 use transship_core::{DockerName, Error, ErrorKind, Result, Sparse, run_blocking};
 
-use super::address::{Guard, Guarded};
+use super::connections::Connections;
 use super::host::Host;
-use super::proxy::Proxies;
-use super::rate::Rate;
 use crate::RegistryOptions;
 use crate::config::{
     self, Endpoint, GivenCredential, HostsFile, NoPush, RegistriesConf, Resolved, Server,
 };
-use crate::credentials::Credentials;
 use crate::locked;
-use crate::tls::{self, Folders, Trust};
+use crate::tls::{self, Trust};
 
-/// The connections of one transport, and what it knows of hosts.
+/// The hosts of one transport, and which of them a name is read from and written to.
 #[derive(Debug)]
 pub(crate) struct Network {
-    pub(crate) options: RegistryOptions,
-    pub(crate) rate: Option<Arc<Rate>>,
-    pub(crate) credentials: Arc<Credentials>,
+    connections: Arc<Connections>,
     conf: OnceCell<RegistriesConf>,
     /// By registry, the `hosts.toml` that is for it.
     hosts_files: Mutex<HashMap<String, Arc<OnceCell<Option<HostsFile>>>>>,
     hosts: Mutex<HashMap<HostKey, Arc<Host>>>,
-    clients: Mutex<HashMap<Policy, Arc<OnceCell<reqwest::Client>>>>,
-    proxies: OnceCell<Arc<Proxies>>,
-    /// The authorities of the system, which take a while to read.
-    roots: OnceCell<Arc<RootCertStore>>,
 }
 
 /// What hosts differ in: the name, and how it is spoken to.
@@ -43,21 +31,20 @@ type HostKey = (String, Trust, GivenCredential, Option<Arc<Server>>);
 impl Network {
     pub(crate) fn new(options: RegistryOptions) -> Arc<Self> {
         Arc::new(Self {
-            credentials: Arc::new(Credentials::new(&options)),
-            rate: options.limit_rate.map(|rate| Arc::new(Rate::new(rate.get()))),
-            options,
+            connections: Connections::new(options),
             conf: OnceCell::new(),
             hosts_files: Mutex::default(),
             hosts: Mutex::default(),
-            clients: Mutex::default(),
-            proxies: OnceCell::new(),
-            roots: OnceCell::new(),
         })
+    }
+
+    fn options(&self) -> &RegistryOptions {
+        &self.connections.options
     }
 
     /// Whether indexes of which parts are absent are taken.
     pub(crate) fn sparse(&self) -> Sparse {
-        if self.options.sparse { Sparse::Accepted } else { Sparse::Refused }
+        self.connections.sparse()
     }
 
     /// Where a name is read, in the order in which it is tried.
@@ -89,7 +76,7 @@ impl Network {
     }
 
     async fn resolve(&self, name: &DockerName) -> Result<Resolved> {
-        let options = self.options.clone();
+        let options = self.options().clone();
         let load = || {
             run_blocking(move |_| {
                 tls::check_chosen(&options)?;
@@ -98,7 +85,7 @@ impl Network {
         };
         let conf = self.conf.get_or_try_init(load).await?;
         let resolved = conf.resolve(name)?;
-        let Some(folder) = &self.options.hosts_dir else { return Ok(resolved) };
+        let Some(folder) = &self.options().hosts_dir else { return Ok(resolved) };
         let file =
             Arc::clone(locked(&self.hosts_files).entry(name.domain().to_owned()).or_default());
         let (folder, host) = (folder.clone(), name.domain().to_owned());
@@ -109,8 +96,8 @@ impl Network {
         })
     }
 
-    pub(crate) fn host(self: &Arc<Self>, endpoint: &Endpoint) -> Arc<Host> {
-        let trust = match (self.options.tls_verify, endpoint.insecure) {
+    pub(crate) fn host(&self, endpoint: &Endpoint) -> Arc<Host> {
+        let trust = match (self.options().tls_verify, endpoint.insecure) {
             (Some(false), _) | (None, true) => Trust::Anyone,
             (Some(true), _) | (None, false) => Trust::Verified,
         };
@@ -118,102 +105,32 @@ impl Network {
         let mut hosts = locked(&self.hosts);
         let host = hosts
             .entry((endpoint.host.clone(), trust, endpoint.given, server))
-            .or_insert_with(|| Host::new(Arc::clone(self), endpoint, trust));
+            .or_insert_with(|| Host::new(Arc::clone(&self.connections), endpoint, trust));
         Arc::clone(host)
     }
-
-    pub(crate) async fn client(&self, policy: &Policy) -> Result<reqwest::Client> {
-        let client = {
-            let mut clients = locked(&self.clients);
-            Arc::clone(clients.entry(policy.clone()).or_default())
-        };
-        client.get_or_try_init(|| self.build(policy)).await.cloned()
-    }
-
-    async fn build(&self, policy: &Policy) -> Result<reqwest::Client> {
-        let proxies =
-            self.proxies.get_or_try_init(|| async { Proxies::of_process().map(Arc::new) });
-        let proxies = Arc::clone(proxies.await?);
-        let load = || run_blocking(|_| Ok(Arc::new(tls::system_roots())));
-        let roots = match policy.trust {
-            Trust::Verified => Some(Arc::clone(self.roots.get_or_try_init(load).await?)),
-            Trust::Anyone => None,
-        };
-        let folders = policy.folders.clone();
-        let config = run_blocking(move |_| tls::client_config(&folders, roots.as_deref())).await?;
-        build(config, policy.guard, &proxies)
-    }
-
-    /// The folder with the certificates of a host, if there is one.
-    pub(crate) async fn certificates(&self, host: &str) -> Result<Option<PathBuf>> {
-        let (options, host) = (self.options.clone(), host.to_owned());
-        run_blocking(move |_| tls::folder_of(&options, &host)).await
-    }
-}
-
-/// What requests have in common that one client sends. There are few: of places that servers name, all have the same unless
-/// the user keeps certificates for them.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Policy {
-    pub(crate) trust: Trust,
-    pub(crate) guard: Guard,
-    pub(crate) folders: Folders,
 }
 
 fn blocked(name: &DockerName) -> Error {
     Error::new(ErrorKind::Denied, format!("{} is blocked by registries.conf", name.domain()))
 }
 
-fn build(
-    mut config: rustls::ClientConfig,
-    guard: Guard,
-    proxies: &Arc<Proxies>,
-) -> Result<reqwest::Client> {
-    // One connection for each request: a blob that is slow, or cut, is no other one's affair.
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    let through = Arc::clone(proxies);
-    let mut builder = reqwest::Client::builder()
-        .user_agent(concat!("transship/", env!("CARGO_PKG_VERSION")))
-        .tls_backend_preconfigured(config)
-        .proxy(reqwest::Proxy::custom(move |url| through.to(url).cloned()))
-        // Followed by us, without credentials.
-        .redirect(redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .referer(false)
-        .connect_timeout(std::time::Duration::from_secs(30))
-        .tcp_keepalive(std::time::Duration::from_secs(30))
-        .http1_only();
-    if guard != Guard::Open {
-        builder = builder.dns_resolver(Arc::new(Guarded { guard, proxies: Arc::clone(proxies) }));
-    }
-    builder.build().map_err(|error| {
-        Error::new(ErrorKind::Unexpected, "setting up connections").caused_by(error)
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::address::Guard;
     use super::super::patience::Patience;
     use super::*;
     use crate::Surroundings;
     use crate::config::{Pulls, Role};
+    use crate::tls::Folders;
+    use std::path::Path;
     use transship_core::Observer;
 
     /// A host, whatever names its storage has, is spoken to by two clients: its own, and that of all places that it names.
     #[tokio::test]
     async fn clients_are_as_many_as_policies() {
         let folder = tempfile::tempdir().unwrap();
-        let surroundings = Surroundings::below(folder.path());
-        let network = Network::new(RegistryOptions { surroundings, ..RegistryOptions::default() });
-        let host = network.host(&Endpoint {
-            host: "registry.example:5000".to_owned(),
-            repository: "a".to_owned(),
-            insecure: false,
-            pulls: Pulls::All,
-            given: GivenCredential::Sent,
-            role: Role::Registry,
-            via: None,
-        });
+        let network = network(folder.path());
+        let host = host(&network);
         host.base(&Observer::default(), Patience::Full).await.unwrap();
         let certificates = |host: &str| {
             let path = folder.path().join("etc/containers/certs.d").join(host);
@@ -224,7 +141,7 @@ mod tests {
         let of_storage = certificates("storage.example");
         let policy = async |url: &str| {
             let policy = host.policy(&url.parse().unwrap(), Trust::Verified).await.unwrap();
-            network.client(&policy).await.unwrap();
+            network.connections.client(&policy).await.unwrap();
             policy
         };
         let own = policy("https://registry.example:5000/v2/").await;
@@ -242,6 +159,38 @@ mod tests {
             storage.folders,
             Folders { own: Some(of_storage), more: Some(of_host), ..Folders::default() }
         );
-        assert_eq!(network.clients.lock().unwrap().len(), 4);
+        assert_eq!(network.connections.clients(), 4);
+    }
+
+    /// Connections, certificates and passwords are not kept after a transport is dropped: a service may have one for each job.
+    #[tokio::test]
+    async fn it_is_freed_with_its_hosts_when_it_is_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let network = network(folder.path());
+        let (connections, host) = (Arc::downgrade(&network.connections), host(&network));
+        host.base(&Observer::default(), Patience::Full).await.unwrap();
+        let of_host = Arc::downgrade(&host);
+        drop(network);
+        assert!(connections.upgrade().is_some(), "the host has them, as a source has the host");
+        drop(host);
+        assert!(of_host.upgrade().is_none(), "nobody has the host");
+        assert!(connections.upgrade().is_none(), "nobody has its connections");
+    }
+
+    fn network(folder: &Path) -> Arc<Network> {
+        let surroundings = Surroundings::below(folder);
+        Network::new(RegistryOptions { surroundings, ..RegistryOptions::default() })
+    }
+
+    fn host(network: &Network) -> Arc<Host> {
+        network.host(&Endpoint {
+            host: "registry.example:5000".to_owned(),
+            repository: "a".to_owned(),
+            insecure: false,
+            pulls: Pulls::All,
+            given: GivenCredential::Sent,
+            role: Role::Registry,
+            via: None,
+        })
     }
 }
