@@ -8,7 +8,7 @@ use bytes::Bytes;
 use transship_core::{
     Accepts, AcceptsNames, Body, Commit, Committed, Contents, Deltas, Descriptor, Digest, Error,
     ErrorKind, Expect, ImageDestination, ImageName, Manifest, PutBeside, PutSignatures, Reference,
-    Result, Shows, Stored, TagsMove, WriteMode,
+    Result, Shows, Stored, TagsMove, WriteMode, sha256,
 };
 
 use super::archive::{Archive, Image, Parts, Signed};
@@ -155,9 +155,11 @@ impl ImageDestination for Destination {
         let body = body.expecting(&expect).map_err(|e| e.context(&self.reference))?;
         let expect = body.expected().clone();
         let bytes = body.bytes(LIMIT).await.map_err(|e| e.context(&self.reference))?;
-        let mut hasher = expect.hasher()?;
-        hasher.update(&bytes);
-        let stored = Stored::new(hasher.finish(), bytes.len() as u64);
+        let digest = match expect.digest {
+            Some(verified) => verified,
+            None => sha256(&bytes),
+        };
+        let stored = Stored::new(digest, bytes.len() as u64);
         self.put().blobs.insert(stored.digest.clone(), bytes);
         Ok(stored)
     }

@@ -2,7 +2,6 @@
 //! the server's own collection.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use transship_core::{
@@ -21,7 +20,7 @@ const SHOWN: usize = 10;
 
 /// Deletes what a name says: its tag, or with a digest alone the manifest.
 pub(crate) async fn delete(
-    network: &Arc<Network>,
+    network: &Network,
     name: &DockerName,
     how: &DeleteOptions,
 ) -> Result<()> {

@@ -1,7 +1,5 @@
 //! [`Target`]: a repository that an image goes to, and what it is called there.
 
-use std::sync::Arc;
-
 use transship_core::{
     Committed, Digest, DockerName, Error, ErrorKind, Hint, ImageName, Manifest, Notice, Observer,
     Result, ResultExt,
@@ -21,7 +19,7 @@ pub(crate) struct Target {
 
 /// The repositories that names are in, in the order of the names.
 pub(crate) async fn targets(
-    network: &Arc<Network>,
+    network: &Network,
     names: &[DockerName],
     observer: &Observer,
 ) -> Result<Vec<Target>> {
@@ -45,7 +43,7 @@ pub(crate) async fn targets(
 
 /// Where a name is written: at the registry that it names, never at a mirror.
 async fn repository(
-    network: &Arc<Network>,
+    network: &Network,
     name: &DockerName,
     observer: &Observer,
 ) -> Result<Repository> {
@@ -55,7 +53,7 @@ async fn repository(
 
 /// Refuses a repository that has tags.
 pub(crate) async fn refuse_a_repository(
-    network: &Arc<Network>,
+    network: &Network,
     name: &DockerName,
     observer: &Observer,
 ) -> Result<()> {

@@ -1,4 +1,4 @@
-//! [`Connections`]: how hosts are reached: the HTTP clients, and what these are made of.
+//! [`Connections`]: what all hosts of a transport share: options, HTTP clients, credentials, and the limit of the rate.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use crate::credentials::Credentials;
 use crate::locked;
 use crate::tls::{self, Folders, Trust};
 
-/// What all hosts of one transport share. It knows none of them, as they hold it.
+/// What all hosts of one transport share. It holds none of them: they hold it, and a cycle would never be freed.
 #[derive(Debug)]
 pub(crate) struct Connections {
     pub(crate) options: RegistryOptions,
@@ -68,15 +68,15 @@ impl Connections {
         build(config, policy.guard, &proxies)
     }
 
-    #[cfg(test)]
-    pub(super) fn clients(&self) -> usize {
-        locked(&self.clients).len()
-    }
-
     /// The folder with the certificates of a host, if there is one.
     pub(crate) async fn certificates(&self, host: &str) -> Result<Option<PathBuf>> {
         let (options, host) = (self.options.clone(), host.to_owned());
         run_blocking(move |_| tls::folder_of(&options, &host)).await
+    }
+
+    #[cfg(test)]
+    pub(super) fn clients(&self) -> usize {
+        locked(&self.clients).len()
     }
 }
 

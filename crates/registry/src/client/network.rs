@@ -169,6 +169,10 @@ mod tests {
         let network = network(folder.path());
         let (connections, host) = (Arc::downgrade(&network.connections), host(&network));
         host.base(&Observer::default(), Patience::Full).await.unwrap();
+        let url = "https://registry.example/v2/".parse().unwrap();
+        let policy = host.policy(&url, Trust::Verified).await.unwrap();
+        network.connections.client(&policy).await.unwrap();
+        host.find_credential("a", &Observer::default()).await.unwrap();
         let of_host = Arc::downgrade(&host);
         drop(network);
         assert!(connections.upgrade().is_some(), "the host has them, as a source has the host");

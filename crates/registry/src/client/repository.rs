@@ -33,7 +33,7 @@ pub(crate) struct Repository {
 
 impl Repository {
     pub(crate) fn new(
-        network: &Arc<Network>,
+        network: &Network,
         endpoint: &Endpoint,
         access: Access,
         observer: &Observer,

@@ -366,7 +366,7 @@
 //! | that parsing does no I/O, and that nothing outside the place is touched | `cargo xtask trace --program FILE --scheme NAME` (a command of yours: the three lines above), where places are paths |
 //! | that a process killed at any moment leaves the old or the new | kill it (`cargo xtask faults` does it to ours) |
 //! | that an image that was deleted, collected and committed again with fewer children is another one for who had it open | compare more than the digest of the root |
-//! | sizes above 3 MiB (8 MB in one law), archives of more than 30 images, images of more than nine layers, indexes deeper than three | copy your largest |
+//! | sizes above 3 MiB (7.6 MiB in one law), archives of more than 30 images, images of more than nine layers, indexes deeper than three | copy your largest |
 //! | every interleaving: operations are dropped at each of their await points, after pauses that differ; blocking work is met at various points | look at what a step does after it is given up |
 //! | options beyond mode, names and what passed; the platform that a commit prefers; notices; how old garbage has to be | tests of your own |
 //! | a configuration other than the fixture's | a fixture for each that matters |
@@ -374,4 +374,4 @@
 //! | digests of sha512 of configs | - |
 //! | whether a claim is needed: `Writers::One` and `Processes::One` only switch off what they switch off | ask what your users lose |
 //! | that memory does not grow with the size of a blob | measure it, with a layer larger than your memory limit |
-//! | that a transport that is dropped frees what it had: parts that hold each other by `Arc` are never freed | run `valgrind --leak-check=full` with the test of a law: nothing may be "definitely lost" |
+//! | that a transport that is dropped frees what it had: parts that hold each other by `Arc` are never freed | a test that holds a `Weak` of them, which is dead afterwards; `valgrind --leak-check=full` with the test of `has_is_true`, where nothing may be "definitely lost" |
