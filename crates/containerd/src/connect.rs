@@ -23,8 +23,10 @@ use transship_core::{Error, ErrorKind, Result};
 /// How many bytes of one answer may be on their way. The socket is local, so that more is no faster and takes memory.
 const STREAM_WINDOW: u32 = 512 << 10;
 
-/// How many bytes of all answers may be on their way.
-const CONNECTION_WINDOW: u32 = 4 << 20;
+/// How many bytes of all answers may be on their way: as many as HTTP/2 can say. Each blob that is half read keeps its
+/// [`STREAM_WINDOW`] of them for as long as its reader takes. With a limit for all, a few such blobs would hold up every other answer.
+/// <https://www.rfc-editor.org/rfc/rfc9113.html#section-6.9>
+const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 
 /// How long containerd may take for the first call of a connection.
 const FIRST_ANSWER: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 30 });
