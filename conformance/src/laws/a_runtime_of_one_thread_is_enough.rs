@@ -40,7 +40,7 @@ const TRIES: usize = 3;
 const BODIES: usize = 40;
 
 fn check(kit: &Kit) -> Held {
-    // Made now, and kept: to make it is not the work of the transport.
+    // Built and cached before time is measured: building it is not the work of the transport.
     shared().diff_id()?;
     kit.each(0_u8..40, |lab, seed| {
         let mut had = Duration::ZERO;

@@ -23,8 +23,9 @@ use transship_core::{Error, ErrorKind, Result};
 /// How many bytes of one answer may be on their way. The socket is local, so that more is no faster and takes memory.
 const STREAM_WINDOW: u32 = 512 << 10;
 
-/// How many bytes of all answers may be on their way: as many as HTTP/2 can say. Each blob that is half read keeps its
-/// [`STREAM_WINDOW`] of them for as long as its reader takes. With a limit for all, a few such blobs would hold up every other answer.
+/// How many bytes of all answers may be on their way: the most that HTTP/2 allows. A blob that is half read occupies its
+/// [`STREAM_WINDOW`] until its reader goes on, so with a lower limit a few such blobs would stop every other answer. Memory is limited by
+/// the number of open blobs, each with its own window.
 /// <https://www.rfc-editor.org/rfc/rfc9113.html#section-6.9>
 const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 

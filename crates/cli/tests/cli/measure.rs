@@ -55,7 +55,7 @@ pub(crate) fn made_by(session: &Session, line: &str) -> Vec<String> {
     let trace = fs::read_to_string(session.path("trace")).unwrap();
     assert!(trace.contains("openat("), "{trace}");
     let makes = |line: &&str| {
-        // The end of a call that another thread came between; its path was in the line of its beginning.
+        // strace shows a call in two lines when another thread's call comes between them. The first has the path.
         if line.contains(" resumed>") {
             return false;
         }
