@@ -10,8 +10,8 @@ use reqwest::{Method, StatusCode, Url};
 use transship_core::{Error, ErrorKind, Notice, Result};
 
 use super::call::{Answer, Call, Fetched, Payload, Who, silent};
-use super::connections::Policy;
 use super::host::Host;
+use super::shared::Policy;
 use crate::tls::{self, Files, Folders, Trust};
 
 /// How many redirects are followed.
@@ -159,7 +159,7 @@ impl Host {
         trust: Trust,
     ) -> Result<Answer, Failure> {
         let place = place_of(url);
-        let client = async { self.connections.client(&self.policy(url, trust).await?).await };
+        let client = async { self.shared.client(&self.policy(url, trust).await?).await };
         let client = client.await.map_err(Failure::lasting)?;
         let mut request = client.request(call.method.clone(), url.clone());
         request = request.headers(self.headers(call, url, header));
@@ -220,7 +220,7 @@ impl Host {
             let folders = Folders { own: of_host, more: None, files };
             return Ok(Policy { trust, guard, folders });
         }
-        let own = self.connections.certificates(&place_of(url)).await?;
+        let own = self.shared.certificates(&place_of(url)).await?;
         let folders = match own {
             None if self.is_on_machine(url) => Folders { own: of_host, more: None, files },
             own => {

@@ -126,7 +126,7 @@ impl Host {
     }
 
     fn base_of(&self, server: &Server) -> Result<Url> {
-        if server.base.scheme() == "http" && self.connections.options.tls_verify == Some(true) {
+        if server.base.scheme() == "http" && self.shared.options.tls_verify == Some(true) {
             let (file, base) = (server.file.display(), &server.base);
             let message = format!("{file}: {base} is plain HTTP, and option tls-verify is true");
             return Err(Error::new(ErrorKind::Denied, message));
@@ -150,7 +150,7 @@ impl Host {
 
     /// Plain HTTP only to this machine, or when asked.
     pub(super) fn may_be_plain(&self) -> bool {
-        let loopback = is_loopback(&self.name) && self.connections.options.tls_verify.is_none();
+        let loopback = is_loopback(&self.name) && self.shared.options.tls_verify.is_none();
         loopback || self.trust == Trust::Anyone
     }
 }

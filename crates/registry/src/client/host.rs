@@ -19,12 +19,12 @@ use super::address::Guard;
 use super::attempt::{Failure, Reached, named};
 use super::auth::Auth;
 use super::call::{Answer, Call, Fetched, ReadFailure, Who};
-use super::connections::Connections;
 use super::limit::{Limit, Permit};
 use super::patience::{Away, Patience};
 use super::problem::{self, PROBLEM_LIMIT};
 use super::rate::Rate;
 use super::retry::{self, Tries, UNREACHABLE};
+use super::shared::Shared;
 use crate::Credential;
 use crate::config::{Endpoint, GivenCredential, Server};
 use crate::configs::Configs;
@@ -33,7 +33,7 @@ use crate::tls::Trust;
 
 /// One registry, as people name it (`docker.io`, `localhost:5000`).
 pub(crate) struct Host {
-    pub(super) connections: Arc<Connections>,
+    pub(super) shared: Arc<Shared>,
     pub(super) name: String,
     pub(super) trust: Trust,
     given: GivenCredential,
@@ -68,14 +68,10 @@ const SLOTS: usize = 8;
 const PLACED: usize = 100_000;
 
 impl Host {
-    pub(crate) fn new(
-        connections: Arc<Connections>,
-        endpoint: &Endpoint,
-        trust: Trust,
-    ) -> Arc<Self> {
-        let most = connections.options.connections.get();
+    pub(crate) fn new(shared: Arc<Shared>, endpoint: &Endpoint, trust: Trust) -> Arc<Self> {
+        let most = shared.options.connections.get();
         Arc::new(Self {
-            connections,
+            shared,
             name: endpoint.host.clone(),
             trust,
             given: endpoint.given,
@@ -97,7 +93,7 @@ impl Host {
 
     /// Whether indexes here may lack children.
     pub(crate) fn sparse(&self) -> Sparse {
-        self.connections.sparse()
+        self.shared.sparse()
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -142,25 +138,25 @@ impl Host {
     }
 
     pub(crate) fn tries(&self) -> Tries {
-        Tries::new(&self.connections.options)
+        Tries::new(&self.shared.options)
     }
 
     pub(crate) fn idle_timeout(&self) -> std::time::Duration {
-        self.connections.options.idle_timeout
+        self.shared.options.idle_timeout
     }
 
     /// How many bytes a second may pass, if not all.
     pub(crate) fn rate(&self) -> Option<Arc<Rate>> {
-        self.connections.rate.clone()
+        self.shared.rate.clone()
     }
 
     pub(crate) fn chunk_size(&self) -> Option<u64> {
-        self.connections.options.chunk_size
+        self.shared.options.chunk_size
     }
 
     /// Whether no host has to prove who it is.
     pub(super) fn verifies_nothing(&self) -> bool {
-        self.connections.options.tls_verify == Some(false)
+        self.shared.options.tls_verify == Some(false)
     }
 
     /// Checks a place that this host names: that it is no file, no step down to plain HTTP, and nothing that only we can reach.
@@ -211,7 +207,7 @@ impl Host {
 
     /// The folder with its certificates, which is found under the name that people give it.
     pub(super) async fn certificates(&self) -> Result<Option<&PathBuf>> {
-        let find = || self.connections.certificates(&self.name);
+        let find = || self.shared.certificates(&self.name);
         Ok(self.certificates.get_or_try_init(find).await?.as_ref())
     }
 
@@ -222,7 +218,7 @@ impl Host {
 
     /// The credential that was given, where it is for this host.
     pub(crate) fn given_credential(&self) -> Option<&Credential> {
-        self.connections.options.credential.as_ref().filter(|_| self.given == GivenCredential::Sent)
+        self.shared.options.credential.as_ref().filter(|_| self.given == GivenCredential::Sent)
     }
 
     /// Who sends a request, so that it can be said what to do about a refusal.
@@ -233,7 +229,7 @@ impl Host {
             (Some(Credential::Bearer(_)), _) => Who::GivenToken(host),
             (None, Some(Credential::Bearer(_))) => Who::StoredToken(host),
             (Some(_), _) | (_, Some(_)) => Who::User(host),
-            (None, None) if self.connections.options.anonymous => Who::Unsaid,
+            (None, None) if self.shared.options.anonymous => Who::Unsaid,
             (None, None) => Who::Stranger(host),
         }
     }
@@ -247,10 +243,10 @@ impl Host {
         if let Some(given) = self.given_credential() {
             return Ok(Some(given.clone()));
         }
-        if self.connections.options.anonymous {
+        if self.shared.options.anonymous {
             return Ok(None);
         }
-        let credentials = Arc::clone(&self.connections.credentials);
+        let credentials = Arc::clone(&self.shared.credentials);
         let (host, repository) = (self.name.clone(), repository.to_owned());
         let observer = observer.clone();
         run_blocking(move |_| credentials.find(&host, &repository, &observer)).await

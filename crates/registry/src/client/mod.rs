@@ -5,7 +5,6 @@ mod attempt;
 mod auth;
 mod base;
 mod call;
-mod connections;
 mod host;
 mod idle;
 mod limit;
@@ -17,6 +16,7 @@ mod proxy;
 mod rate;
 mod repository;
 mod retry;
+mod shared;
 
 pub(crate) use attempt::{Failure, keeps_method, location};
 pub(crate) use auth::Access;

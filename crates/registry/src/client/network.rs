@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::OnceCell;
 use transship_core::{DockerName, Error, ErrorKind, Result, Sparse, run_blocking};
 
-use super::connections::Connections;
 use super::host::Host;
+use super::shared::Shared;
 use crate::RegistryOptions;
 use crate::config::{
     self, Endpoint, GivenCredential, HostsFile, NoPush, RegistriesConf, Resolved, Server,
@@ -18,7 +18,7 @@ use crate::tls::{self, Trust};
 /// The hosts of one transport, and which of them a name is read from and written to.
 #[derive(Debug)]
 pub(crate) struct Network {
-    connections: Arc<Connections>,
+    shared: Arc<Shared>,
     conf: OnceCell<RegistriesConf>,
     /// By registry, the `hosts.toml` that is for it.
     hosts_files: Mutex<HashMap<String, Arc<OnceCell<Option<HostsFile>>>>>,
@@ -31,7 +31,7 @@ type HostKey = (String, Trust, GivenCredential, Option<Arc<Server>>);
 impl Network {
     pub(crate) fn new(options: RegistryOptions) -> Arc<Self> {
         Arc::new(Self {
-            connections: Connections::new(options),
+            shared: Shared::new(options),
             conf: OnceCell::new(),
             hosts_files: Mutex::default(),
             hosts: Mutex::default(),
@@ -39,12 +39,12 @@ impl Network {
     }
 
     fn options(&self) -> &RegistryOptions {
-        &self.connections.options
+        &self.shared.options
     }
 
     /// Whether indexes of which parts are absent are taken.
     pub(crate) fn sparse(&self) -> Sparse {
-        self.connections.sparse()
+        self.shared.sparse()
     }
 
     /// Where a name is read, in the order in which it is tried.
@@ -105,7 +105,7 @@ impl Network {
         let mut hosts = locked(&self.hosts);
         let host = hosts
             .entry((endpoint.host.clone(), trust, endpoint.given, server))
-            .or_insert_with(|| Host::new(Arc::clone(&self.connections), endpoint, trust));
+            .or_insert_with(|| Host::new(Arc::clone(&self.shared), endpoint, trust));
         Arc::clone(host)
     }
 }
@@ -141,7 +141,7 @@ mod tests {
         let of_storage = certificates("storage.example");
         let policy = async |url: &str| {
             let policy = host.policy(&url.parse().unwrap(), Trust::Verified).await.unwrap();
-            network.connections.client(&policy).await.unwrap();
+            network.shared.client(&policy).await.unwrap();
             policy
         };
         let own = policy("https://registry.example:5000/v2/").await;
@@ -159,7 +159,7 @@ mod tests {
             storage.folders,
             Folders { own: Some(of_storage), more: Some(of_host), ..Folders::default() }
         );
-        assert_eq!(network.connections.clients(), 4);
+        assert_eq!(network.shared.clients(), 4);
     }
 
     /// Connections, certificates and passwords are not kept after a transport is dropped: a service may have one for each job.
@@ -167,18 +167,21 @@ mod tests {
     async fn it_is_freed_with_its_hosts_when_it_is_dropped() {
         let folder = tempfile::tempdir().unwrap();
         let network = network(folder.path());
-        let (connections, host) = (Arc::downgrade(&network.connections), host(&network));
+        let (shared, host) = (Arc::downgrade(&network.shared), host(&network));
         host.base(&Observer::default(), Patience::Full).await.unwrap();
         let url = "https://registry.example/v2/".parse().unwrap();
         let policy = host.policy(&url, Trust::Verified).await.unwrap();
-        network.connections.client(&policy).await.unwrap();
+        network.shared.client(&policy).await.unwrap();
         host.find_credential("a", &Observer::default()).await.unwrap();
         let of_host = Arc::downgrade(&host);
         drop(network);
-        assert!(connections.upgrade().is_some(), "the host has them, as a source has the host");
+        assert!(
+            shared.upgrade().is_some(),
+            "the host, which a source may have, has what hosts share"
+        );
         drop(host);
         assert!(of_host.upgrade().is_none(), "nobody has the host");
-        assert!(connections.upgrade().is_none(), "nobody has its connections");
+        assert!(shared.upgrade().is_none(), "nobody has what hosts share");
     }
 
     fn network(folder: &Path) -> Arc<Network> {

@@ -1,4 +1,4 @@
-//! [`Connections`]: what all hosts of a transport share: options, HTTP clients, credentials, and the limit of the rate.
+//! [`Shared`] holds what all hosts of a transport use: options, HTTP clients, credentials, and the limit of the rate.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ use crate::tls::{self, Folders, Trust};
 
 /// What all hosts of one transport share. It holds none of them: they hold it, and a cycle would never be freed.
 #[derive(Debug)]
-pub(crate) struct Connections {
+pub(crate) struct Shared {
     pub(crate) options: RegistryOptions,
     pub(crate) rate: Option<Arc<Rate>>,
     pub(crate) credentials: Arc<Credentials>,
@@ -29,7 +29,7 @@ pub(crate) struct Connections {
     roots: OnceCell<Arc<RootCertStore>>,
 }
 
-impl Connections {
+impl Shared {
     pub(crate) fn new(options: RegistryOptions) -> Arc<Self> {
         Arc::new(Self {
             credentials: Arc::new(Credentials::new(&options)),
