@@ -1,12 +1,11 @@
 //! Writing to stdout, as text, bytes or one JSON value; and formatting for people.
 
 use std::borrow::Cow;
-use std::fmt::Display;
 use std::io::{self, Write};
 
 use serde::Serialize;
 use transship::transfer::LayerElsewhere;
-use transship::transport::Escaped;
+use transship::transport::{Escaped, few};
 use transship::{Digest, Error, ErrorKind};
 
 use crate::exit::{Failure, Result};
@@ -34,9 +33,6 @@ const LONGEST_CELL: usize = 500;
 
 /// Cells are padded to at most this width.
 const WIDEST_COLUMN: usize = 100;
-
-/// The most entries of a list that are shown.
-const LISTED: usize = 10;
 
 /// Rows in columns, two spaces apart; the last column is not padded. Long cells are shortened.
 pub(crate) fn columns(rows: &[Vec<String>]) -> String {
@@ -74,15 +70,6 @@ fn shortened(cell: &str) -> Cow<'_, str> {
     match cell.char_indices().nth(LONGEST_CELL) {
         Some((end, _)) => format!("{}... ({} bytes)", &cell[..end], cell.len()).into(),
         None => cell.into(),
-    }
-}
-
-/// The first few of a list, and how many more there are.
-pub(crate) fn few(all: &[impl Display]) -> String {
-    let listed: Vec<_> = all.iter().take(LISTED).map(ToString::to_string).collect();
-    match all.len().saturating_sub(LISTED) {
-        0 => listed.join(", "),
-        more => format!("{} and {more} more", listed.join(", ")),
     }
 }
 
@@ -163,11 +150,5 @@ mod tests {
         let start = "ä".repeat(LONGEST_CELL);
         let blanks = " ".repeat(WIDEST_COLUMN - 1);
         assert_eq!(text, format!("a{blanks}  b\n{start}... (140000 bytes)  c\n"));
-    }
-
-    #[test]
-    fn long_lists_are_shortened() {
-        assert_eq!(few(&["a", "b"]), "a, b");
-        assert_eq!(few(&[1; 12]), "1, 1, 1, 1, 1, 1, 1, 1, 1, 1 and 2 more");
     }
 }

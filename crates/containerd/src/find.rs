@@ -3,16 +3,13 @@
 use std::collections::HashSet;
 
 use transship_core::{
-    Descriptor, Digest, DockerName, Error, ErrorKind, ImageName, MediaType, Result, ResultExt,
+    Descriptor, Digest, DockerName, Error, ErrorKind, ImageName, MediaType, Result, ResultExt, few,
     parse_digest,
 };
 
 use crate::api::{self, Containerd};
 use crate::proto::{self, Image};
 use crate::reference::{Locator, Which};
-
-/// How many names an error lists.
-const SHOWN: usize = 10;
 
 /// How many other namespaces an error looks into.
 const OTHERS: usize = 8;
@@ -206,9 +203,7 @@ async fn empty(of: &Containerd) -> Error {
 }
 
 fn listed(all: &[Stored]) -> String {
-    let names: Vec<String> = all.iter().take(SHOWN).map(|one| one.which().to_string()).collect();
-    let more = if all.len() > SHOWN { ", ..." } else { "" };
-    format!("it holds {}{more}", names.join(", "))
+    format!("it holds {}", few(all.iter().map(Stored::which)))
 }
 
 /// The root of a record.

@@ -30,6 +30,7 @@ mod destination;
 mod details;
 mod digest;
 mod error;
+mod few;
 pub mod fields;
 mod hasher;
 mod hint;
@@ -71,6 +72,7 @@ pub use destination::{
 pub use details::{ConfigPlatforms, EntryDetails};
 pub use digest::{Digest, DigestAlgorithm, DigestError, EMPTY_JSON_DIGEST, parse_digest};
 pub use error::{Error, ErrorKind, Escaped, Result, ResultExt};
+pub use few::few;
 pub use hasher::{Hasher, sha256};
 pub use hint::Hint;
 pub use identity::Identity;

@@ -1,12 +1,9 @@
 //! Which image of an archive a [`Selector`] means.
 
-use transship_core::{Cancel, Digest, DockerName, Error, ErrorKind, Escaped, Result};
+use transship_core::{Cancel, Digest, DockerName, Error, ErrorKind, Escaped, Result, few};
 
 use crate::contents::Contents;
 use crate::reference::{Selector, archive_name};
-
-/// How many images an error lists.
-const LISTED: usize = 10;
 
 impl Contents {
     /// The position of the image that is meant. Configs are read only when an image ID is asked for.
@@ -43,7 +40,7 @@ impl Contents {
             )
             .hint(format!(
                 "choose one by its index: {}",
-                first_few(several, |at| format!("@{at}"))
+                few(several.iter().map(|at| format!("@{at}")))
             ))),
         }
     }
@@ -85,20 +82,12 @@ impl Contents {
         if self.images.is_empty() {
             return "it holds no image".to_owned();
         }
-        let all: Vec<usize> = (0..self.images.len()).collect();
-        let listed = first_few(&all, |at| match self.images[*at].names().first() {
-            Some(name) => format!("{} (@{at})", Escaped(name)),
-            None => format!("an untagged one (@{at})"),
-        });
+        let listed =
+            few(self.images.iter().enumerate().map(|(at, image)| match image.names().first() {
+                Some(name) => format!("{} (@{at})", Escaped(name)),
+                None => format!("an untagged one (@{at})"),
+            }));
         let [by_name, by_index] = ["NAME", "@INDEX"].map(|form| format!("{}:{form}", self.shown()));
         format!("it holds {listed}; choose with {by_name} or {by_index}")
     }
-}
-
-fn first_few(all: &[usize], show: impl Fn(&usize) -> String) -> String {
-    let mut listed = all.iter().take(LISTED).map(show).collect::<Vec<_>>().join(", ");
-    if let Some(more) = all.len().checked_sub(LISTED).filter(|more| *more > 0) {
-        listed = format!("{listed} and {more} more");
-    }
-    listed
 }

@@ -102,7 +102,7 @@ async fn several_and_none_chosen() {
     let error = source(&path, "").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Ambiguous);
     let text = error.to_string();
-    assert!(text.contains("x:9 (@9) and 3990 more") && text.len() < 1000, "{text}");
+    assert!(text.contains("x:19 (@19) and 3980 more") && text.len() < 1000, "{text}");
     assert_eq!(chosen(&path, ":@3999").await, "a");
 }
 

@@ -6,16 +6,13 @@ use serde_json::json;
 use transship_archive::layout::{Malformed, entry_name};
 use transship_core::{
     CONFIG_LIMIT, Cancel, Descriptor, Digest, Document, Error, ErrorKind, Escaped, INDEX_DEPTH,
-    ImageConfig, ImageName, Manifest, MediaType, Platform, Result, ResultExt, is_index_type,
+    ImageConfig, ImageName, Manifest, MediaType, Platform, Result, ResultExt, few, is_index_type,
 };
 
 use crate::beside::Form;
 use crate::layout::Layout;
 use crate::names::{alias, same_to_docker};
 use crate::reference::Selector;
-
-/// Names that an error lists.
-const LISTED: usize = 20;
 
 /// An image that was chosen.
 #[derive(Debug)]
@@ -357,13 +354,11 @@ fn listing(layout: &Layout) -> String {
         None => format!("@{} (unnamed)", index.position(at)),
     });
     let malformed = index.malformed().map(|entry| format!("@{} (malformed)", entry.position));
-    let all: Vec<String> = entries.chain(malformed).collect();
-    let there = match all.len() {
-        0 => return "it holds no image".to_owned(),
-        n if n > LISTED => format!("{} and {} more", all[..LISTED].join(", "), n - LISTED),
-        _ => all.join(", "),
-    };
-    format!("it holds {there}; choose with :NAME or :@INDEX behind the path")
+    let mut all = entries.chain(malformed).peekable();
+    if all.peek().is_none() {
+        return "it holds no image".to_owned();
+    }
+    format!("it holds {}; choose with :NAME or :@INDEX behind the path", few(all))
 }
 
 fn count(entries: usize) -> String {

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use transship_core::{
     DeleteMode, DeleteOptions, DeletedNames, Descriptor, Digest, DockerName, Document, Error,
-    ErrorKind, Hint, Result, ResultExt, is_index_type,
+    ErrorKind, Hint, Result, ResultExt, few, is_index_type,
 };
 
 use crate::AT_ONCE;
@@ -14,9 +14,6 @@ use crate::client::{Access, Fetched, Network, Repository};
 use crate::reference::{Locator, Wanted, repository_of};
 use crate::source::with_tags;
 use crate::{pull, push};
-
-/// How many tags an error lists.
-const SHOWN: usize = 10;
 
 /// Deletes what a name says: its tag, or with a digest alone the manifest.
 pub(crate) async fn delete(
@@ -77,7 +74,7 @@ impl Deletion<'_> {
         if others.is_empty() {
             return self.manifest(&found).await;
         }
-        let shared = listed(&others);
+        let shared = few(&others);
         let message = format!(
             "the registry does not delete this tag alone, and {shared} would go with it, having the same image: {refused}"
         );
@@ -165,7 +162,7 @@ impl Deletion<'_> {
         if others.is_empty() {
             return Ok(());
         }
-        let (repository, shared) = (repository_of(self.name), listed(&others));
+        let (repository, shared) = (repository_of(self.name), few(&others));
         let go = if tag.is_some() && self.how.names != DeletedNames::All {
             "stay only if the registry can delete a tag alone"
         } else {
@@ -226,14 +223,5 @@ fn refusal(answer: &Fetched) -> Error {
             Error::new(ErrorKind::Unsupported, message).caused_by(error)
         }
         _ => error,
-    }
-}
-
-/// `1, 2, 3 and 4 more`
-fn listed(tags: &[String]) -> String {
-    let (shown, more) = tags.split_at(tags.len().min(SHOWN));
-    match more.len() {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
     }
 }

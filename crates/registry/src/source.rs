@@ -8,7 +8,7 @@ use futures_util::future::try_join_all;
 use tokio::sync::OnceCell;
 use transship_core::{
     Body, Descriptor, Digest, DockerName, Error, ErrorKind, Expect, ImageName, ImageSource,
-    Manifest, Reference, Referrers, Result, ResultExt, Sparse, tags_beside,
+    Manifest, Reference, Referrers, Result, ResultExt, Sparse, few, tags_beside,
 };
 
 use crate::client::Repository;
@@ -116,14 +116,16 @@ fn absent(want: &Expect) -> Error {
 
 /// Adds which tags there are to the error that one is not.
 pub(crate) async fn with_tags(error: Error, place: &Repository, name: &DockerName) -> Error {
-    const SHOWN: usize = 10;
+    // As many as `few` shows. One more is asked for, to see whether there are more: to count them would take all pages.
+    const SHOWN: usize = 20;
     if error.kind() != ErrorKind::NotFound || name.digest().is_some() {
         return error;
     }
-    match pull::some_tags(place, SHOWN).await {
+    match pull::some_tags(place, SHOWN + 1).await {
         Ok(tags) if !tags.is_empty() => {
-            let more = if tags.len() == SHOWN { ", ..." } else { "" };
-            error.with_hint(format!("its tags are {}{more}", tags.join(", ")))
+            let shown = few(tags.iter().take(SHOWN));
+            let more = if tags.len() > SHOWN { " and more" } else { "" };
+            error.with_hint(format!("its tags are {shown}{more}"))
         }
         // That there is no such repository, or that it is not for this user.
         Err(why) if why.kind() == ErrorKind::NotFound => match why.advice() {

@@ -1,4 +1,4 @@
-//! Values as the text that people type, for JSON; and lists in messages.
+//! Values as the text that people type, for JSON.
 
 use std::fmt::Display;
 
@@ -14,18 +14,4 @@ pub(crate) fn many<T: Display, S: Serializer>(values: &[T], to: S) -> Result<S::
         list.serialize_element(&value.to_string())?;
     }
     list.end()
-}
-
-/// The most entries of a list that a message has.
-const LISTED: usize = 20;
-
-/// The first of some values, and how many more there are.
-pub(crate) fn few<T: Display>(values: impl IntoIterator<Item = T>) -> String {
-    let mut values = values.into_iter();
-    let first: Vec<_> = values.by_ref().take(LISTED).map(|value| value.to_string()).collect();
-    match values.count() {
-        0 if first.is_empty() => "none".to_owned(),
-        0 => first.join(", "),
-        more => format!("{} and {more} more", first.join(", ")),
-    }
 }

@@ -8,16 +8,14 @@ use bytes::Bytes;
 use rusqlite::Connection;
 use transship::transport::{
     Body, Cancel, Descriptor, Digest, Error, ErrorKind, Expect, ImageName, ImageSource,
-    MANIFEST_LIMIT, Manifest, Reference, Referrers, Result, ResultExt, Signatures, run_blocking,
+    MANIFEST_LIMIT, Manifest, Reference, Referrers, Result, ResultExt, Signatures, few,
+    run_blocking,
 };
 
 use crate::blobs::{Blobs, Found};
 use crate::database::Database;
 use crate::failure::Tried;
 use crate::reference::Select;
-
-/// At most so many names are listed in an error.
-const NAMES: usize = 20;
 
 /// A database that several read from.
 #[derive(Clone, Debug)]
@@ -95,14 +93,11 @@ impl Image {
 
 /// The names that do exist.
 fn list(images: &[Image]) -> String {
-    let names: Vec<&str> =
-        images.iter().flat_map(|image| &image.names).map(String::as_str).collect();
-    let some = names[..names.len().min(NAMES)].join(", ");
-    match names.len() {
-        0 => "no image has a name; @0 is the first".to_owned(),
-        NAMES.. => format!("it has the names {some}, and more"),
-        _ => format!("it has the names {some}"),
+    let mut names = images.iter().flat_map(|image| &image.names).peekable();
+    if names.peek().is_none() {
+        return "no image has a name; @0 is the first".to_owned();
     }
+    format!("it has the names {}", few(names))
 }
 
 fn descriptor(json: &str) -> Result<Descriptor> {

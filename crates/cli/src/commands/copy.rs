@@ -6,7 +6,7 @@ use transship::transfer::{
     Attached, DetachedSignatures, Digests, Failures, ImageFailure, ImageReport, Nondistributable,
     Subset,
 };
-use transship::transport::Cache;
+use transship::transport::{Cache, few};
 use transship::{
     Compress, Error, ErrorKind, Format, ImageName, Images, Plan, Platforms, Report, Transfer,
     TransferOptions, WriteMode,
@@ -18,7 +18,7 @@ use crate::args;
 use crate::commands::{listed, plan_table};
 use crate::exit::{Done, Result};
 use crate::limits;
-use crate::output::{self, count, few, safe, size};
+use crate::output::{self, count, safe, size};
 use crate::places;
 use crate::session::Session;
 use crate::sides;

@@ -4,13 +4,13 @@ use std::fmt;
 
 use serde::Serialize;
 use transship::transfer::{Checked, Problem, check_policy};
-use transship::transport::{ImageSource, Transport};
+use transship::transport::{ImageSource, Transport, few};
 use transship::trust::Policy;
 use transship::{Descriptor, Error, ErrorKind, Findings, Reference, Result, Transports, Verifier};
 
 use crate::args;
 use crate::exit::{self, Done, Failure};
-use crate::output::{self, count, few, safe, size};
+use crate::output::{self, count, safe, size};
 use crate::places;
 use crate::session::Session;
 use crate::trust;

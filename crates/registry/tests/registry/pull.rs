@@ -33,6 +33,21 @@ async fn what_a_pull_costs() {
 }
 
 #[tokio::test]
+async fn only_the_first_tags_are_told() {
+    let (server, registry) = (open(), plain());
+    push(&registry, &server, "a:10", &image("layer")).await.unwrap();
+    let (media_type, bytes) = server.manifest("a", "10").unwrap();
+    for (last, end) in [(29, "28, 29"), (30, "28, 29 and more")] {
+        for tag in 11..=last {
+            server.put_manifest("a", Some(&tag.to_string()), &media_type, bytes.clone());
+        }
+        let error = source(&registry, &server, "a:other").await.unwrap_err();
+        let hint = error.advice().unwrap().to_string();
+        assert!(hint.starts_with("its tags are 10, 11, ") && hint.ends_with(end), "{hint}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_there_is_not_found() {
     let (server, sent) = (open(), image("layer"));
     let registry = plain();

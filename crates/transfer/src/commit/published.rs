@@ -4,8 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::locked;
-use crate::text::few;
-use transship_core::{Error, ErrorKind, Reference};
+use transship_core::{Error, ErrorKind, Reference, few};
 
 /// What a transfer has published: references that open images of it now, even if the rest fails. An archive that
 /// shows its images together has none before its end; a registry has each tag when it is put.

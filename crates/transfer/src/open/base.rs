@@ -4,12 +4,11 @@ use std::collections::HashSet;
 use std::sync::Mutex;
 
 use crate::locked;
-use crate::text::few;
 use async_trait::async_trait;
 use transship_core::{
     Body, Contents, Descriptor, Digest, Error, ErrorKind, Expect, Hint, ImageDestination,
     ImageDocument, ImageSource, IndexDocument, Listed, MANIFEST_LIMIT, Manifest, Result, ResultExt,
-    Visit, Visitor, WrapSource, walk_from,
+    Visit, Visitor, WrapSource, few, walk_from,
 };
 
 /// An image of which the destination has what its source leaves out. All else is the source's.

@@ -2,7 +2,7 @@
 
 use transship_core::{
     ArchiveReader, Descriptor, Error, ErrorKind, Hint, ImageName, ImageSource, ReadOptions,
-    Reference, Result, ResultExt, Transports,
+    Reference, Result, ResultExt, Transports, few,
 };
 
 use super::goes_on;
@@ -10,7 +10,6 @@ use super::source::Origin;
 use super::stream::{self, StagedBlobs, Streamed};
 use super::tags::none_chosen;
 use crate::events::emit::Emitter;
-use crate::text::few;
 use crate::{Attached, ImageFailure, Images, Source, TransferOptions};
 
 /// Something that we opened, or that the caller did.

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::num::NonZeroUsize;
 
 use semver::{BuildMetadata, Prerelease, Version};
-use transship_core::{ArchiveEntry, ArchiveReader, Error, ErrorKind, Escaped, ImageName, Result};
+use transship_core::{
+    ArchiveEntry, ArchiveReader, Error, ErrorKind, Escaped, ImageName, Result, few,
+};
 
 use super::pattern::Pattern;
 use super::range::Range;
-use crate::text::few;
 
 /// Chooses images of an archive by their tags. By default it chooses all, also those without a name.
 ///

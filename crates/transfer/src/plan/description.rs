@@ -7,7 +7,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::Serialize;
 use transship_core::{
     Descriptor, Digest, Escaped, ImageDestination, ImageName, LayerForm, MediaType, Reference,
-    Result, ResultExt,
+    Result, ResultExt, few,
 };
 
 use super::layers::Handling;
@@ -361,7 +361,7 @@ impl fmt::Display for PlannedImage {
             write!(f, "\n  {} {} ({} bytes)", blob.fate, blob.digest, blob.size)?;
         }
         if !self.not_distributed.is_empty() {
-            let layers = text::few(&self.not_distributed);
+            let layers = few(&self.not_distributed);
             write!(f, "\n  not to be distributed, and not copied: {layers}")?;
         }
         for text in &self.lost {

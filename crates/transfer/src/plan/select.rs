@@ -1,12 +1,11 @@
 //! Which platforms of an index. Pure: documents in, a choice out.
 
 use transship_core::{
-    Accepts, Descriptor, Error, ErrorKind, Hint, Platform, Result, is_index_type,
+    Accepts, Descriptor, Error, ErrorKind, Hint, Platform, Result, few, is_index_type,
 };
 
 use crate::commit::attested;
 use crate::plan::tree::{Child, Found, Node, Reading, Tree};
-use crate::text::few;
 use crate::{Platforms, Subset};
 
 /// What the destination can hold.

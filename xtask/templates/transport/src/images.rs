@@ -5,14 +5,11 @@ use std::collections::{HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 use transship_core::{
     Available, Commit, DeletedNames, Descriptor, Digest, Error, ErrorKind, ImageName, MANIFEST_LIMIT, Manifest,
-    Result,
+    Result, few,
 };
 
 use crate::reference::Select;
 use crate::store::Blob;
-
-/// At most so many names are listed in an error.
-const NAMES: usize = 20;
 
 /// Configs, layers and manifests that were put, and where their bytes are.
 pub(crate) type Blobs = HashMap<Digest, Blob>;
@@ -125,9 +122,11 @@ impl Images {
 
     /// The names that do exist.
     fn list(&self) -> String {
-        let names = self.0.iter().flat_map(|image| &image.names).map(ImageName::as_str);
-        let names: Vec<&str> = names.take(NAMES).collect();
-        format!("it has the names {}", names.join(", "))
+        let mut names = self.0.iter().flat_map(|image| &image.names).peekable();
+        if names.peek().is_none() {
+            return "no image here has a name".to_owned();
+        }
+        format!("it has the names {}", few(names))
     }
 }
 

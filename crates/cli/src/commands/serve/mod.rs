@@ -8,12 +8,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use transship::serve::{Credential, Place, Registry, Repository, Server, ServerOptions, Tls};
-use transship::transport::{ResultExt, run_blocking, subject_of_tag};
+use transship::transport::{ResultExt, few, run_blocking, subject_of_tag};
 use transship::{Error, ErrorKind, Notice, Observer, Result, WriteOptions};
 
 use crate::args;
 use crate::exit::{self, Done};
-use crate::output::{self, count, few, safe};
+use crate::output::{self, count, safe};
 use crate::places;
 use crate::session::Session;
 use snippets::Address;

@@ -3,12 +3,11 @@
 use std::collections::HashMap;
 
 use transship::local::cut_path;
-use transship::transport::ResultExt;
+use transship::transport::{ResultExt, few};
 use transship::{Digest, Error, ErrorKind, ImageName, Reference, Result, Transports};
 
 use super::job::{From, Job};
 use super::task::{Brought, Task};
-use crate::output::few;
 
 /// Refuses entries that write what they read, or what another entry writes from somewhere else.
 ///

@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 use transship::transfer::{ImageFailure, ImageReport, LayerElsewhere, PlannedImage};
+use transship::transport::few;
 use transship::{Error, ErrorKind, Reference};
 
 use crate::exit::Done;
-use crate::output::{self, few, safe};
+use crate::output::{self, safe};
 use crate::progress::Reporter;
 
 /// What a sync did, or in a dry run would do.

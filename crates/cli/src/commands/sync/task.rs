@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use transship::local::FileCache;
 use transship::transfer::{Attached, Compare, Failures, by_digest};
-use transship::transport::{Archives, Cache, ReadOptions};
+use transship::transport::{Archives, Cache, ReadOptions, few};
 use transship::trust::Policy;
 use transship::{
     Digest, Error, ErrorKind, ImageName, Images, Platforms, Reference, Result, Settings, Source,
@@ -16,7 +16,6 @@ use super::backup;
 use super::job::{Choice, From, Job, Registries};
 use super::report::SyncReport;
 use crate::exit;
-use crate::output::few;
 use crate::places::{self, Input};
 use crate::session::{Session, Side};
 
