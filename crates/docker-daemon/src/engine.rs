@@ -1,21 +1,17 @@
 //! [`Engine`]: what is asked of an engine, and what it answers. Shared by the transports of engines.
 
-use std::collections::HashMap;
 use std::fmt;
 
 use crate::known::Memory;
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::sync::mpsc::Receiver;
 use transship_core::{
     Descriptor, Digest, DockerName, EntryDetails, Error, ErrorKind, ImageName, MediaType, Platform,
-    Reference, Result, ResultExt, parse_digest,
+    Reference, Result, ResultExt, few, parse_digest,
 };
-
-/// How many names an error lists.
-const NAMES_SHOWN: usize = 20;
 
 /// An engine: a place that saves and loads images as tars.
 #[async_trait]
@@ -249,11 +245,8 @@ impl Inspected {
             return Ok(details);
         };
         let images = parts.iter().filter(|part| part.available);
-        for image in images.filter_map(|part| part.image_data.as_ref()) {
-            let [os, architecture, variant] = ["os", "architecture", "variant"]
-                .map(|key| image.platform.get(key).and_then(Value::as_str));
-            details.platforms.extend(platform(os, architecture, variant));
-        }
+        let images = images.filter_map(|part| part.image_data.as_ref());
+        details.platforms.extend(images.filter_map(ImageData::runs_on));
         Ok(details)
     }
 
@@ -282,9 +275,20 @@ pub struct Part {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct ImageData {
-    /// What it runs on: `os`, `architecture`, `variant`.
+    /// What it runs on: what the index says, and where it says nothing the config.
     #[serde(default)]
-    pub platform: HashMap<String, Value>,
+    pub platform: Map<String, Value>,
+}
+
+impl ImageData {
+    fn runs_on(&self) -> Option<Platform> {
+        let said: Platform = serde_json::from_value(Value::Object(self.platform.clone())).ok()?;
+        let of = [Some(&*said.os), Some(&*said.architecture), said.variant.as_deref()];
+        let mut platform = platform(of[0], of[1], of[2])?;
+        platform.os_version = said.os_version;
+        platform.os_features = said.os_features;
+        Some(platform)
+    }
 }
 
 fn platform(
@@ -319,22 +323,12 @@ pub trait Chunks: fmt::Debug + Send {
 
 /// The error for an image that is not there or not chosen, with the names that are there.
 pub fn with_names<'a>(error: Error, names: impl IntoIterator<Item = &'a String>) -> Error {
-    let names: Vec<&str> = names.into_iter().map(String::as_str).collect();
+    let mut names: Vec<&str> = names.into_iter().map(String::as_str).collect();
     if names.is_empty() {
         return error.hint("the engine has no images with names");
     }
-    error.hint(format!("it has {}", few(names)))
-}
-
-/// The first of some names, and how many more there are.
-pub(crate) fn few(mut names: Vec<&str>) -> String {
     names.sort_unstable();
-    let more = names.len().saturating_sub(NAMES_SHOWN);
-    names.truncate(NAMES_SHOWN);
-    match more {
-        0 => names.join(", "),
-        _ => format!("{}, and {more} more", names.join(", ")),
-    }
+    error.hint(format!("it has {}", few(names)))
 }
 
 /// An image that somebody asked for.

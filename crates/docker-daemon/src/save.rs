@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use tokio::sync::mpsc::channel;
 use transship_archive::Pieces;
-use transship_core::{Error, ErrorKind, Passed, ReadOptions, Result, Staging};
+use transship_core::{Error, ErrorKind, Passed, ReadOptions, Result, Staging, few};
 
 use crate::connection::Task;
-use crate::engine::{Chunks, Engine, Listed, Locator, asked_for, few, no_images};
+use crate::engine::{Chunks, Engine, Listed, Locator, asked_for, no_images};
 use crate::http::encoded;
 use crate::reply;
 
@@ -93,6 +93,7 @@ async fn naming_the_empty(engine: &dyn Engine, images: &[String], error: Error) 
             empty.push(&**image);
         }
     }
+    empty.sort_unstable();
     match (&*empty, images.len()) {
         // They may have been removed meanwhile.
         ([], _) => error,

@@ -16,7 +16,7 @@ use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::UnixListener;
-use transship_core::{DockerName, Document};
+use transship_core::{Descriptor, DockerName, Document};
 
 use crate::fake::Whole;
 use crate::release::{Keeps, Release};
@@ -200,7 +200,7 @@ impl State {
             return json!({"Id": digest, "RepoTags": self.repo_tags(digest), "Size": size});
         }
         let mut parts = Vec::new();
-        self.parts(digest, false, &mut parts);
+        self.parts(digest, None, &mut parts);
         let size = self.blobs.get(digest).map_or(0, Vec::len);
         let media_type = self.document(digest).map(|document| document.media_type().to_string());
         json!({"Id": digest, "RepoTags": self.repo_tags(digest), "Manifests": parts,
@@ -229,11 +229,11 @@ impl State {
     }
 
     /// What is said of the manifests of an image.
-    fn parts(&self, digest: &str, attests: bool, parts: &mut Vec<Value>) {
+    fn parts(&self, digest: &str, listed: Option<&Descriptor>, parts: &mut Vec<Value>) {
         match self.document(digest) {
             Some(Document::Index(index)) => {
                 for child in &index.manifests {
-                    self.parts(child.digest.as_ref(), child.is_attestation(), parts);
+                    self.parts(child.digest.as_ref(), Some(child), parts);
                 }
             }
             found => {
@@ -242,9 +242,17 @@ impl State {
                     Document::Image(image) => self.blobs.get(image.config.digest.as_ref()),
                     _ => None,
                 });
+                let attests = listed.is_some_and(Descriptor::is_attestation);
                 if let Some(config) = config.filter(|_| !attests) {
+                    let said = listed.and_then(|listed| listed.platform.as_ref());
                     let config: Value = serde_json::from_slice(config).unwrap_or_default();
-                    part["ImageData"] = json!({ "Platform": config });
+                    let mut platform = said.map_or(config, |said| json!(said));
+                    // An engine knows these fields.
+                    let known = ["os", "architecture", "variant", "os.version", "os.features"];
+                    if let Some(fields) = platform.as_object_mut() {
+                        fields.retain(|key, _| known.contains(&key.as_str()));
+                    }
+                    part["ImageData"] = json!({ "Platform": platform });
                 }
                 parts.push(part);
             }
