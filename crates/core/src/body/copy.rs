@@ -44,6 +44,11 @@ impl Body {
     }
 
     /// The bytes as they come. They are true only if the stream ends without an error.
+    ///
+    /// From the first poll until it ends or is dropped, the stream holds one of the runtime's threads for blocking work, also
+    /// while nobody reads on. A program that keeps many streams half read needs as many threads, and some for all else: tokio has
+    /// 512 unless its builder's `max_blocking_threads` says more. A stream of more than one chunk (1 MiB) has a thread of its own
+    /// beside these, which hashes.
     pub fn into_stream(self) -> ByteStream {
         let (send, receive) = mpsc::channel::<Result<Bytes>>(2);
         let pump = async move {

@@ -16,7 +16,8 @@ use crate::{Error, ErrorKind, Result};
 impl Body {
     /// The bytes for asynchronous code: a `Stream` of chunks and an `AsyncRead` in one.
     ///
-    /// The last chunk comes only when all bytes were found true.
+    /// The last chunk comes only when all bytes were found true. The reader holds threads, as the stream of
+    /// [`into_stream`](Self::into_stream) does.
     pub fn into_reader(self) -> BodyReader {
         BodyReader::new(self.into_stream(), None)
     }
@@ -24,7 +25,7 @@ impl Body {
     /// The bytes from `range.start` up to `range.end`; what lies beyond the end of the blob is left out.
     ///
     /// The whole blob is read, because only the whole can be checked; the last chunk of the range comes when it was found
-    /// true.
+    /// true. The reader holds threads, as that of [`into_reader`](Self::into_reader) does.
     pub fn range(self, range: Range<u64>) -> BodyReader {
         BodyReader::new(self.into_stream(), Some(Window::new(range)))
     }
