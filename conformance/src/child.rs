@@ -53,6 +53,8 @@ pub(crate) enum Kind {
     Collect,
     /// Reads everything that is there, and fails for what is no image of those numbers, from 0 to `first`.
     Read,
+    /// Opens the reference that is its place, which has to be the image of the number `first`.
+    Open,
 }
 
 /// Does the job of a process that a law started, if this is one. To be asked first by a test that gives its name to
@@ -167,6 +169,7 @@ impl fmt::Display for Job {
             Kind::DeleteThose => write!(f, "which deletes {count} images from number {first}"),
             Kind::Collect => write!(f, "which collects {count} times"),
             Kind::Read => write!(f, "which reads {count} times"),
+            Kind::Open => write!(f, "which opens image {first} by its reference"),
         }
     }
 }
@@ -182,6 +185,7 @@ impl Job {
             Kind::DeleteThose => "delete those",
             Kind::Collect => "collect",
             Kind::Read => "read",
+            Kind::Open => "open",
         };
         json!({ "at": locator, "kind": kind, "first": self.first, "count": self.count }).to_string()
     }
@@ -199,6 +203,7 @@ impl Job {
             Some("delete those") => Kind::DeleteThose,
             Some("collect") => Kind::Collect,
             Some("read") => Kind::Read,
+            Some("open") => Kind::Open,
             _ => return Err(wrong()),
         };
         let at = value["at"].as_str().ok_or_else(wrong)?.to_owned();
@@ -252,6 +257,7 @@ fn done(fixture: &dyn Fixture, text: &str) -> Held {
                     delete(&*transport, &at, &names(number, &facts)?).await?;
                 }
                 Kind::Collect => collect(&*transport, &at).await?,
+                Kind::Open => open(&*transport, &at, number, &facts).await?,
                 Kind::Read | Kind::Join => look(&*transport, &at, job.first, &facts).await?,
             }
         }
@@ -317,16 +323,26 @@ async fn collect(transport: &dyn Transport, at: &Reference) -> Held {
     collection.collect(at, &how).await.map(drop).during(|| "collecting")
 }
 
-/// The image of a name, or the first one.
+/// The image of a name, or the first one; where a place holds one, that.
 async fn delete(transport: &dyn Transport, at: &Reference, names: &[ImageName]) -> Held {
-    let both = transport.archives().zip(transport.deletion());
-    let (archives, deletion) = both.ok_or_else(|| Broken::new("it has no deletion()"))?;
+    let deletion = transport.deletion().ok_or_else(|| Broken::new("it has no deletion()"))?;
+    let Some(archives) = transport.archives() else {
+        let done = deletion.delete(at, &DeleteOptions::default()).await;
+        return done.during(|| format!("deleting {at}"));
+    };
     let reader = archives.read(at, &ReadOptions::default()).await.during(|| "listing")?;
     let is_it = |entry: &&ArchiveEntry| names.iter().all(|name| entry.names.contains(name));
     let first = reader.entries().iter().find(is_it);
     let first = first.ok_or_else(|| Broken::new("an image that is to be deleted is not there"))?;
     let done = deletion.delete(&first.reference, &DeleteOptions::default()).await;
     done.during(|| format!("deleting {}", first.reference))
+}
+
+/// The image that has a reference which this process was given.
+async fn open(transport: &dyn Transport, at: &Reference, number: u8, facts: &Facts) -> Held {
+    let what = || format!("opening {at}, which another process gave");
+    let source = transport.source(at, &ReadOptions::default()).await.during(what)?;
+    Seen::read(&*source).await.during(what)?.is(&image(number)?, facts).during(what)
 }
 
 /// What is there is whole, and one of the images that are being written.

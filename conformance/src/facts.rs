@@ -3,11 +3,12 @@
 use tokio::runtime::Builder;
 use transship_core::{
     Accepts, AcceptsLayers, AcceptsNameless, AcceptsNames, AcceptsReferrers, Artifacts, ImageName,
-    Shows, Sparse, TagsMove, Transport, WriteMode,
+    MediaType, Shows, Sparse, TagsMove, Transport, WriteMode,
 };
 
 use crate::broken::{While, hold};
 use crate::lab::{how, step_on};
+use crate::model::Format;
 use crate::watch::{awaiting, waiting};
 use crate::{
     Append, Chosen, Claims, Fixture, Held, Layers, Leftover, Place, Processes, Replaces, Writers,
@@ -197,6 +198,14 @@ impl Facts {
             accepts.layers != AcceptsLayers::CompressedOnly,
             "it accepts compressed layers only: this kit has no images for such a place"
         );
+        hold!(
+            accepts.takes(&MediaType::ImageManifest),
+            "it accepts no manifests of OCI: this kit has no images for such a place"
+        );
+        hold!(
+            !accepts.takes_indexes() || accepts.takes(&MediaType::ImageIndex),
+            "of indexes it accepts docker's lists alone: this kit has none for such a place that hold another"
+        );
         let mut facts = Self { shows: accepts.shows, claims, accepts, offers };
         if let Some(archives) = transport.archives() {
             let opened = archives.write(&at, &create);
@@ -239,6 +248,22 @@ impl Facts {
             Ability::ManyWriters => claims.writers == Writers::Many,
             Ability::ManyProcesses => claims.processes == Processes::Many,
         }
+    }
+
+    /// Of which formats the manifests of images may be.
+    pub(crate) fn formats(&self) -> Vec<Format> {
+        self.formats_by(Format::manifest_type)
+    }
+
+    /// Of which formats indexes may be.
+    pub(crate) fn index_formats(&self) -> Vec<Format> {
+        self.formats_by(Format::index_type)
+    }
+
+    fn formats_by(&self, media_type: fn(Format) -> &'static str) -> Vec<Format> {
+        let mut formats = vec![Format::Oci, Format::Docker];
+        formats.retain(|format| self.accepts.takes(&media_type(*format).into()));
+        formats
     }
 
     /// The same transport, without artifacts.

@@ -16,7 +16,7 @@ use transship_core::{
 };
 
 use crate::broken::{While, hold};
-use crate::child::{Job, Process};
+use crate::child::{Job, Kind, Process};
 use crate::laws::collect;
 use crate::model::{Blob, Built};
 use crate::snapshot::Snapshot;
@@ -61,18 +61,26 @@ impl Lab {
 
     /// Another process, which does a job at this place.
     pub(crate) fn process(&self, job: Job) -> Held<Process> {
-        self.process_by(job, &[])
+        self.process_by(self.at.locator(), job, &[])
+    }
+
+    /// Another process, which opens a reference, and finds the image of a number.
+    pub(crate) fn process_that_opens(&self, reference: &str, number: u8) -> Held<Process> {
+        let locator = reference.split_once(':').map(|(_, locator)| locator);
+        let locator =
+            locator.ok_or_else(|| Broken::new(format!("{reference:?} is no reference")))?;
+        self.process_by(locator, Job { kind: Kind::Open, first: number, count: 1 }, &[])
     }
 
     /// As [`process`](Self::process), where what it does to files is written down.
     pub(crate) fn traced_process(&self, job: Job, tracer: &Tracer) -> Held<Process> {
-        self.process_by(job, &tracer.words())
+        self.process_by(self.at.locator(), job, &tracer.words())
     }
 
-    fn process_by(&self, job: Job, before: &[OsString]) -> Held<Process> {
+    fn process_by(&self, locator: &str, job: Job, before: &[OsString]) -> Held<Process> {
         let test = self.test.as_deref();
         let test = test.ok_or_else(|| Broken::new("no test is known that a process could run"))?;
-        Process::start(test, self.at.locator(), job, before)
+        Process::start(test, locator, job, before)
     }
 
     /// What the fixture says of the place.
@@ -154,9 +162,11 @@ impl Lab {
         Ok(done)
     }
 
-    /// What the transport and the place show now.
+    /// What the transport and the place show now. On one thread: nothing goes on beside it, and to start threads takes longer
+    /// than to look at most places.
     pub(crate) fn snapshot(&self) -> Held<Snapshot> {
-        self.step(Snapshot::take(self)).map_err(|e| e.while_doing("looking at the place"))
+        self.step_on_one_thread(Snapshot::take(self))
+            .map_err(|e| e.while_doing("looking at the place"))
     }
 
     pub(crate) fn archives(&self) -> Held<&dyn Archives> {

@@ -92,6 +92,16 @@ pub(crate) struct Kit {
 }
 
 impl Kit {
+    /// With facts that no transport was asked for, whatever a law needs: to see what it generates.
+    #[cfg(test)]
+    pub(crate) fn of(law: &Law, fixture: Arc<dyn Fixture>, facts: Facts) -> Self {
+        let settings = Settings::default().with_shrinks(0);
+        let watch = Arc::new(Watch::new(settings.limits(), 1));
+        let (ran, failed, unable) = (Cell::new(0), Cell::new(None), Cell::new(None));
+        let (facts, law, cost) = (Arc::new(facts), law.name, law.cost);
+        Self { fixture, facts, settings, law, cost, watch, ran, failed, unable }
+    }
+
     pub(crate) fn facts(&self) -> &Facts {
         &self.facts
     }
@@ -162,7 +172,7 @@ impl Kit {
         match done {
             Ok(()) => Ok(()),
             Err(TestError::Fail(why, value)) => {
-                let inputs = inputs::lines(self.law, &format!("{value:?}"));
+                let inputs = inputs::lines(self.law, &value);
                 Err(Broken::new(format!("{why}{inputs}\n  replay: {case}")))
             }
             Err(TestError::Abort(why)) => Err(Broken::new(format!("no case was generated: {why}"))),

@@ -44,8 +44,11 @@ fn is_able(kind: Kind, lab: &Lab) -> bool {
     match kind {
         Kind::Append | Kind::Join | Kind::Find => lab.has(Ability::Append),
         Kind::Collect => lab.has(Ability::Collection),
-        Kind::Delete | Kind::DeleteThose => lab.has(Ability::Append) && lab.has(Ability::Deletion),
-        Kind::Replace | Kind::Read => true,
+        Kind::Delete | Kind::DeleteThose => {
+            let is_there = lab.has(Ability::Append) || !lab.has(Ability::ManyImages);
+            is_there && lab.has(Ability::Deletion)
+        }
+        Kind::Replace | Kind::Read | Kind::Open => true,
     }
 }
 
@@ -58,6 +61,9 @@ fn one(lab: &Lab, tracer: &Tracer, job: Job) -> Held {
     let facts: BTreeMap<_, _> = lab.fixture_snapshot()?;
     let before: BTreeSet<PathBuf> = facts.into_keys().map(|name| folder.join(name)).collect();
     lab.traced_process(job, tracer)?.end()?;
+    if job.kind == Kind::Delete {
+        hold!(tracer.has_synced(&folder)?, "a deletion syncs nothing, so the image may come back after a power cut");
+    }
     let lost = tracer.lost(&folder, &before)?;
     hold!(lost.is_empty(), "a power cut may lose what was committed: {}", lost.join("; "));
     Ok(())

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use transship_core::{Commit, Descriptor, Document, ErrorKind, Manifest, WriteMode};
+use transship_core::{
+    AcceptsOrder, Commit, Descriptor, Document, ErrorKind, ImageDestination, ImageName, Manifest, WriteMode,
+};
 
 use super::fails;
 use crate::broken::{While, hold, listed};
 use crate::lab::{Lab, commit, put_all};
-use crate::model::{Image, Node};
+use crate::model::{Built, Image, Node};
 use crate::runner::Kit;
 use crate::seen::Seen;
 use crate::strategies::{corner_nodes, meaning, names, nodes};
@@ -25,6 +27,8 @@ pub(crate) const LAW: Law = Law {
         "What it lists can be committed; what it does not is refused with `Unsupported`.",
         "Each name, durably, all at once or not at all",
         "What it takes reads back as it was given",
+        "They do not change.",
+        "What it refers to need not be there yet: the commit looks at that.",
         "All of an index is kept, whatever [platform](Commit::platform) is preferred of it.",
     ],
     needs: &[],
@@ -75,13 +79,29 @@ fn contradictory(lab: &Lab, image: &Image) -> Held {
     })
 }
 
-async fn one(lab: &Lab, node: &Node, names: &[transship_core::ImageName]) -> Held {
-    let built = node.build()?;
+/// Opens a destination and puts all of an image to it. What the destination says of itself stays as it is.
+async fn put(lab: &Lab, built: &Built, names: &[ImageName]) -> Held<Box<dyn ImageDestination>> {
     let destination = lab.destination(WriteMode::Create, names).await?;
-    put_all(&*destination, &built).await?;
+    let (opened_as, accepted) = (destination.names().to_vec(), destination.accepts().clone());
+    if names.is_empty() && accepted.order == AcceptsOrder::Any {
+        for manifest in &built.below {
+            let what = || "putting a manifest before its blobs";
+            destination.put_manifest(manifest).await.during(what)?;
+        }
+    }
+    put_all(&*destination, built).await?;
+    let (known_as, accepts) = (destination.names(), destination.accepts());
+    hold!(known_as == opened_as, "opened as {}, it is {} after the puts", listed(opened_as), listed(known_as));
+    hold!(*accepts == accepted, "what it accepts has changed with the puts");
     if names.len() == 1 && lab.claims().manifests == Manifests::Kept {
         destination.put_manifest(&built.root).await.during(|| "putting the root before the commit")?;
     }
+    Ok(destination)
+}
+
+async fn one(lab: &Lab, node: &Node, names: &[ImageName]) -> Held {
+    let built = node.build()?;
+    let destination = put(lab, &built, names).await?;
     let committed = commit(destination, &built).await?;
     let distinct: BTreeSet<_> = names.iter().map(|name| meaning(name, lab.facts())).collect();
     let (given, want) = (committed.references.len(), distinct.len().max(1));

@@ -15,6 +15,7 @@ pub(crate) const LAW: Law = Law {
     sentence: "Deleting an image by one of several names takes that name alone; by its last one, or asked for all names, the image.",
     promises: &[
         "By one of several names, that name goes, and the image stays under the others.",
+        "Chosen otherwise, the image goes with all of its names.",
         "Asked for [all names](crate::DeletedNames::All), it deletes the image with all of them",
     ],
     needs: &[Ability::ManyImages, Ability::Names, Ability::SeveralNames, Ability::Deletion],
@@ -41,7 +42,11 @@ fn check(kit: &Kit) -> Held {
             names: names.to_vec(),
         };
         if *all {
-            lab.step(delete(lab, gone, DeletedNames::All))?;
+            match lab.step(by_no_name(lab, &names[0], &committed.references))? {
+                // An image that is chosen otherwise has no name that could go alone.
+                Some(chosen) if *first => lab.step(delete(lab, &chosen, DeletedNames::Given))?,
+                _ => lab.step(delete(lab, gone, DeletedNames::All))?,
+            }
             expected::check(&lab.snapshot()?, &[entry(&other, &names[2..])], lab.facts())
                 .map_err(|e| e.while_doing("after all names"))?;
             return lab.step(is_gone(lab, left));
@@ -56,6 +61,15 @@ fn check(kit: &Kit) -> Held {
             .map_err(|e| e.while_doing("after the last name"))?;
         lab.step(is_gone(lab, left))
     })
+}
+
+/// The image of a name, by a reference of the listing that is none of its names.
+async fn by_no_name(lab: &Lab, name: &ImageName, named: &[Reference]) -> Held<Option<Reference>> {
+    let reader = lab.reader().await?;
+    let mut entries = reader.entries().iter().filter(|entry| entry.names.contains(name));
+    let at = entries.next().map(|entry| entry.reference.clone());
+    // However the listing spells a name, it is one.
+    Ok(at.filter(|at| !named.contains(at) && !at.locator().contains("kit:")))
 }
 
 fn names() -> Held<Vec<ImageName>> {

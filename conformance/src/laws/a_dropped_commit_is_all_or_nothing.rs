@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::sample::select;
-use transship_core::{Commit, WriteMode};
+use transship_core::{Commit, ImageName, WriteMode};
 
 use crate::Abandoned;
 use crate::interrupt::{MOST_POLLS, dropped_after};
@@ -12,7 +12,7 @@ use crate::lab::{Lab, put_all};
 use crate::model::{Built, Image};
 use crate::runner::Kit;
 use crate::strategies::plain_images;
-use crate::{Ability, Broken, Held, Law};
+use crate::{Ability, Broken, Facts, Held, Law, Listed};
 
 pub(crate) const LAW: Law = Law {
     name: "a_dropped_commit_is_all_or_nothing",
@@ -48,7 +48,7 @@ fn one(lab: &Lab, image: &Image, mode: WriteMode, polls: usize, linger: Duration
     let built = image.build()?;
     let before = lab.snapshot()?;
     let ended = lab.step(async {
-        let destination = lab.destination(mode, &lab.facts().some_name()).await?;
+        let destination = lab.destination(mode, &names(lab.facts())?).await?;
         put_all(&*destination, &built).await?;
         Ok(dropped_after(destination.commit(Commit::new(&built.root)), polls, linger).await)
     })?;
@@ -67,14 +67,25 @@ fn one(lab: &Lab, image: &Image, mode: WriteMode, polls: usize, linger: Duration
         }
         _ => {}
     }
-    lab.step(lab.write(&built, mode, &lab.facts().some_name()))
+    lab.step(lab.write(&built, mode, &names(lab.facts())?))
         .map_err(|e| e.while_doing("trying again"))?;
     if shows(lab, &built)? { Ok(done) } else { Err(Broken::new("the second try does not show")) }
 }
 
-/// Whether an image shows, whole and under its name.
+/// Two, where a place is written as a whole: there they show together. A registry's tags, and names of an engine, move one by one.
+fn names(facts: &Facts) -> Held<Vec<ImageName>> {
+    let mut names = facts.some_name();
+    // What was opened by one name need not know the others where names are listed.
+    let knows_all = facts.claims.listed == Listed::Images;
+    if knows_all && facts.has(Ability::SeveralNames) && facts.has(Ability::ReplacesArchives) {
+        names.push(ImageName::new("docker.io/library/kit:2")?);
+    }
+    Ok(names)
+}
+
+/// Whether an image shows, whole and under its names.
 fn shows(lab: &Lab, built: &Built) -> Held<bool> {
-    let names = lab.facts().some_name();
+    let names = names(lab.facts())?;
     let snapshot = lab.snapshot()?;
     Ok(snapshot.images().iter().any(|image| {
         let has_them = names.iter().all(|name| image.seen.names.contains(name));

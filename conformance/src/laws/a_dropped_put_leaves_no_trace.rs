@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use proptest::prelude::*;
 use transship_core::{Body, Expect, WriteMode};
 
 use crate::broken::hold;
@@ -10,7 +9,7 @@ use crate::lab::{Lab, commit, put_all};
 use crate::model::Image;
 use crate::runner::Kit;
 use crate::seen::Seen;
-use crate::strategies::plain_images;
+use crate::strategies::{Pick, plain_images};
 use crate::streams::stuck;
 use crate::{Broken, Held, Law};
 
@@ -24,7 +23,7 @@ pub(crate) const LAW: Law = Law {
 };
 
 fn check(kit: &Kit) -> Held {
-    let at = (any::<prop::sample::Index>(), any::<prop::sample::Index>());
+    let at = (Pick::any(), Pick::any());
     let millis = 0_u64..8;
     kit.each((plain_images(kit.facts()), at, millis), |lab, (image, at, millis)| {
         let before = lab.snapshot()?;
@@ -34,7 +33,7 @@ fn check(kit: &Kit) -> Held {
     })
 }
 
-type At = (prop::sample::Index, prop::sample::Index);
+type At = (Pick, Pick);
 
 /// Puts a body that stops coming, and gives up on it.
 async fn give_up(

@@ -1,6 +1,5 @@
 //! A body that fails midway fails the put with that cause, stores nothing, and the destination goes on.
 
-use proptest::prelude::*;
 use transship_core::{Body, Error, ErrorKind, Expect, WriteMode};
 
 use super::fails;
@@ -9,7 +8,7 @@ use crate::lab::{Lab, commit, put_all};
 use crate::model::Image;
 use crate::runner::Kit;
 use crate::seen::Seen;
-use crate::strategies::plain_images;
+use crate::strategies::{Pick, plain_images};
 use crate::streams::failing;
 use crate::{Held, Law};
 
@@ -23,18 +22,13 @@ pub(crate) const LAW: Law = Law {
 };
 
 fn check(kit: &Kit) -> Held {
-    let at = (any::<prop::sample::Index>(), any::<prop::sample::Index>());
+    let at = (Pick::any(), Pick::any());
     kit.each((plain_images(kit.facts()), at), |lab, (image, (blob, after))| {
         lab.step(one(lab, image, blob, after))
     })
 }
 
-async fn one(
-    lab: &Lab,
-    image: &Image,
-    blob: &prop::sample::Index,
-    after: &prop::sample::Index,
-) -> Held {
+async fn one(lab: &Lab, image: &Image, blob: &Pick, after: &Pick) -> Held {
     let built = image.build()?;
     let blob = &built.blobs[blob.index(built.blobs.len())];
     let destination = lab.destination(WriteMode::Create, &[]).await?;

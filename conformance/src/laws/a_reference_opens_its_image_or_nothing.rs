@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use proptest::collection::vec;
-use proptest::prelude::*;
 use proptest::sample::select;
 use transship_core::{ErrorKind, ImageName, ReadOptions, WriteMode};
 
@@ -14,6 +13,7 @@ use crate::lab::Lab;
 use crate::model::Image;
 use crate::runner::Kit;
 use crate::seen::Seen;
+use crate::strategies::Pick;
 use crate::{Ability, Held, Law};
 
 pub(crate) const LAW: Law = Law {
@@ -37,7 +37,7 @@ fn check(kit: &Kit) -> Held {
         "", ":", "1", "0", "kit", "kit:1", "library/", "docker.io/", "@0", "@1", "@2", "@3", "@-1", "@01",
         "#0", "#1", "KIT:1", " ", "/", "::", "@sha256:", "latest", "\u{e9}", ":kit2:1",
     ]);
-    let text = (0_usize..4, vec(pieces, 0..3), any::<prop::sample::Index>());
+    let text = (0_usize..4, vec(pieces, 0..3), Pick::any());
     kit.each(vec(text, 12), |lab, texts| {
         let entries = NAMES.iter().zip(1..).map(|(name, seed)| {
             Ok(Entry { built: Image::simple(seed).build()?, names: vec![ImageName::new(name)?] })

@@ -8,8 +8,9 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::try_join;
 use tokio::sync::mpsc;
-use transship_core::{Body, ByteStream, Commit, DeleteOptions, Expect, ImageDestination, ImageName, ImageSource, WriteMode};
+use transship_core::{Body, ByteStream, CollectMode, Commit, DeleteOptions, Expect, ImageDestination, ImageName, ImageSource, ReadOptions, WriteMode};
 
+use super::collect;
 use crate::broken::While;
 use crate::lab::Lab;
 use crate::model::{Blob, Built, Image, Layer};
@@ -26,7 +27,7 @@ pub(crate) const LAW: Law = Law {
         "A body that is half read holds up no commit to the same place.",
     ],
     needs: &[],
-    cost: 8,
+    cost: 32,
     check,
 };
 
@@ -45,8 +46,11 @@ fn check(kit: &Kit) -> Held {
     kit.each(0_u8..40, |lab, seed| {
         let mut had = Duration::ZERO;
         for _ in 0..TRIES {
-            let lab = lab.another()?;
+            let (lab, other) = (lab.another()?, lab.another()?);
             had = lab.step_on_one_thread(steadily(all_work(&lab, *seed)))?;
+            if lab.has(Ability::ManyImages) {
+                had = had.max(other.step_on_one_thread(steadily(of_an_archive(&other, *seed)))?);
+            }
             if had < LONGEST {
                 return Ok(());
             }
@@ -105,6 +109,29 @@ async fn all_work(lab: &Lab, seed: u8) -> Held {
         let Some(deletion) = lab.transport().deletion() else { return Ok(()) };
         let deleted = deletion.delete(&committed.references[0], &DeleteOptions::default()).await;
         deleted.during(|| "deleting")?;
+    }
+    Ok(())
+}
+
+/// What is done with an archive as a whole.
+async fn of_an_archive(lab: &Lab, seed: u8) -> Held {
+    let built = Image { layers: vec![shared(), Layer::tar(seed, 900)], ..Image::simple(seed) }.build()?;
+    let mut writer = lab.writer(WriteMode::Create).await?;
+    let destination = writer.image(&lab.facts().some_name()).await.during(|| "opening an image of a writer")?;
+    put_fed(&*destination, &built).await?;
+    destination.commit(Commit::new(&built.root)).await.during(|| "committing in a writer")?;
+    writer.finish().await.during(|| "finishing")?;
+    let reader = lab.reader().await?;
+    for entry in reader.entries() {
+        reader.details(entry).await.during(|| "asking for the details of an entry")?;
+        reader.open(entry).await.during(|| "opening an entry")?.root().await?;
+    }
+    if let Some(once) = lab.archives()?.one_pass() {
+        let passed = once.pass(lab.at(), &ReadOptions::default(), None).await;
+        passed.during(|| "reading it in one pass")?;
+    }
+    if lab.has(Ability::Collection) {
+        collect(lab, CollectMode::Delete).await?;
     }
     Ok(())
 }

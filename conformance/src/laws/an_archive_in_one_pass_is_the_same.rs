@@ -64,7 +64,11 @@ fn check(kit: &Kit) -> Held {
             passed.map_err(|e| e.while_doing(format!("in one pass, {what}")))?;
         }
         lab.snapshot()?.same(&before)?;
-        if entries.is_empty() { Ok(()) } else { cut_short(lab, *cut, &listing) }
+        if entries.is_empty() {
+            return Ok(());
+        }
+        changed(lab, *cut)?;
+        cut_short(lab, *cut, &listing)
     })
 }
 
@@ -180,6 +184,42 @@ async fn read(lab: &Lab, passed: Passed, want: &[Shown]) -> Held {
         hold!(seen == want.seen, "{reference}, opened by itself, is another image");
     }
     Ok(())
+}
+
+/// With one byte changed, it is refused either way, or reads as the same images.
+fn changed(lab: &Lab, cut: Cut) -> Held {
+    let Cut::At(_) = cut else { return Ok(()) };
+    let Ok(mut bytes) = std::fs::read(lab.at().locator()) else { return Ok(()) };
+    let other = lab.another()?;
+    for end in cut.ends(&bytes) {
+        let at = end.saturating_sub(1).min(bytes.len().saturating_sub(1));
+        bytes[at] ^= 1;
+        std::fs::write(other.at().locator(), &bytes)?;
+        let at_random = other.step(all(&other, &ReadOptions::default()));
+        let passed = other.step(async {
+            let passed = one_pass(&other)?.pass(other.at(), &ReadOptions::default(), None).await?;
+            let mut how = ReadOptions::default();
+            how.passed = Some(passed);
+            all(&other, &how).await
+        });
+        let what = format!("with byte {at} changed");
+        match (at_random, passed) {
+            (Ok(one), Ok(two)) => hold!(one == two, "{what}, other images are read in one pass than at random"),
+            (Err(_), Err(_)) => {}
+            (Ok(_), Err(e)) => return Err(e.while_doing(format!("{what}, it reads at random, and not in one pass"))),
+            (Err(e), Ok(_)) => return Err(e.while_doing(format!("{what}, it reads in one pass, and not at random"))),
+        }
+    }
+    Ok(())
+}
+
+async fn all(lab: &Lab, how: &ReadOptions) -> Held<Vec<Seen>> {
+    let reader = lab.archives()?.read(lab.at(), how).await?;
+    let mut all = Vec::new();
+    for entry in reader.entries() {
+        all.push(Seen::read(&*reader.open(entry).await?).await?);
+    }
+    Ok(all)
 }
 
 /// The first bytes of it alone.

@@ -1,7 +1,7 @@
 //! A destination is the image that its reference names: opened by it, written, and opened by it again, it is the new one.
 
 use proptest::prelude::*;
-use transship_core::{ErrorKind, ImageName, Reference, WriteMode};
+use transship_core::{Commit, ErrorKind, ImageName, Reference, WriteMode, sha256};
 
 use super::fails;
 use crate::broken::{While, hold, listed};
@@ -10,13 +10,15 @@ use crate::model::Built;
 use crate::runner::Kit;
 use crate::seen::Seen;
 use crate::strategies::{meaning, names, plain_images};
-use crate::{Ability, Held, Law};
+use crate::{Ability, Broken, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "an_image_is_written_where_its_reference_says",
     sentence: "A destination is the image that its reference names: opened by it, written, and opened by it again, it is the new one.",
     promises: &[
         "The image is the one that the reference names afterwards, where it names one.",
+        "The image's names are fixed here: the one in the reference and those of the options.",
+        "A commit of another root is `Corrupt`, and nothing shows.",
         "Of the references that it gives, one for each name, each opens the image.",
         "Each is there once, however often it was given.",
         "`InvalidInput` when the reference names an image in it",
@@ -40,7 +42,14 @@ fn check(kit: &Kit) -> Held {
         if has_names && lab.has(Ability::Ambiguity) {
             lab.step(falls_back(lab, name))?;
         }
-        lab.step(one(lab, &first.build()?, &second.build()?, &names, &again))
+        let (first, second) = (first.build()?, second.build()?);
+        lab.step(one(lab, &first, &second, &names, &again))?;
+        if !has_names {
+            return Ok(());
+        }
+        let other = lab.another()?;
+        other.step(with_one_more(&other, &first, &second, &names))?;
+        pinned(&lab.another()?, &first)
     })
 }
 
@@ -75,6 +84,50 @@ async fn one(
     for at in [at, &again.references[0]] {
         let seen = Seen::read(&*lab.source(at).await?).await?;
         seen.is(second, lab.facts()).during(|| format!("{at}, written by that reference"))?;
+    }
+    Ok(())
+}
+
+/// A name of the options comes beside the one in the reference, or is refused where an image has one name.
+async fn with_one_more(lab: &Lab, first: &Built, second: &Built, names: &[ImageName]) -> Held {
+    let written = lab.write(first, WriteMode::Create, names).await?;
+    let at = &written.references[0];
+    let mode = if lab.has(Ability::Append) { WriteMode::Append } else { WriteMode::Replace };
+    let other = ImageName::new("docker.io/library/one-more:1")?;
+    let what = || format!("opening {at} to write it as {other}, too");
+    let opened = lab.transport().destination(at, &how(mode, std::slice::from_ref(&other))).await;
+    if !lab.has(Ability::SeveralNames) {
+        return fails(opened, &[ErrorKind::Unsupported], &[], &what());
+    }
+    let destination = opened.during(what)?;
+    let taken = destination.names();
+    hold!(taken.len() == 2, "{}: it has the names {}", what(), listed(taken));
+    put_all(&*destination, second).await?;
+    let given = commit(destination, second).await?.references;
+    hold!(given.len() == 2 && given.contains(at), "{}: it is {}", what(), listed(&given));
+    for at in &given {
+        let seen = Seen::read(&*lab.source(at).await?).await?;
+        seen.is(second, lab.facts()).during(|| format!("{at}, which the commit gave"))?;
+    }
+    Ok(())
+}
+
+/// A name with a digest takes no other image, where a place holds images to it.
+fn pinned(lab: &Lab, built: &Built) -> Held {
+    let name = format!("docker.io/library/pinned@{}", sha256(b"another image"));
+    let how = how(WriteMode::Create, &[ImageName::new(&name)?]);
+    let before = lab.snapshot()?;
+    lab.step(async {
+        let Ok(destination) = lab.transport().destination(lab.at(), &how).await else { return Ok(()) };
+        if destination.pinned().is_empty() {
+            return Ok(());
+        }
+        put_all(&*destination, built).await?;
+        let done = destination.commit(Commit::new(&built.root)).await;
+        fails(done, &[ErrorKind::Corrupt], &[], &format!("committing another image as {name}"))
+    })?;
+    if lab.snapshot()?.shows_the_same(&before).is_err() {
+        return Err(Broken::new(format!("another image was committed as {name}, which was refused, and shows")));
     }
     Ok(())
 }

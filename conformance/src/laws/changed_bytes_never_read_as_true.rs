@@ -13,7 +13,7 @@ use crate::lab::Lab;
 use crate::model::{Built, Node};
 use crate::runner::Kit;
 use crate::seen::LIMIT;
-use crate::strategies::nodes;
+use crate::strategies::{Pick, nodes};
 use crate::{Ability, Held, Law, Manifests};
 
 pub(crate) const LAW: Law = Law {
@@ -29,14 +29,13 @@ pub(crate) const LAW: Law = Law {
 };
 
 fn check(kit: &Kit) -> Held {
-    let at =
-        proptest::collection::vec(any::<(prop::sample::Index, prop::sample::Index, u8)>(), 1..3);
+    let at = proptest::collection::vec((Pick::any(), Pick::any(), any::<u8>()), 1..3);
     kit.each((nodes(kit.facts()), at), |lab, (node, changes)| {
         one(lab, lab.folder()?, node, changes)
     })
 }
 
-type Change = (prop::sample::Index, prop::sample::Index, u8);
+type Change = (Pick, Pick, u8);
 
 fn one(lab: &Lab, folder: &Path, node: &Node, changes: &[Change]) -> Held {
     let built = node.build()?;

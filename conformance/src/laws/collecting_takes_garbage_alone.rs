@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use proptest::prelude::*;
 use transship_core::{CollectMode, CollectOptions, Collected, DeleteOptions, DeletedNames, Reference, Transport, WriteMode};
 
 use super::{files_in, write_archive};
@@ -11,7 +10,7 @@ use crate::broken::{While, hold, listed};
 use crate::expected;
 use crate::lab::Lab;
 use crate::runner::Kit;
-use crate::strategies::archives as generated;
+use crate::strategies::{Pick, archives as generated};
 use crate::{Ability, Broken, Held, Law};
 
 pub(crate) const LAW: Law = Law {
@@ -29,7 +28,7 @@ pub(crate) const LAW: Law = Law {
 };
 
 fn check(kit: &Kit) -> Held {
-    let archives = (generated(kit.facts(), 6), any::<prop::sample::Index>());
+    let archives = (generated(kit.facts(), 6), Pick::any());
     kit.each(archives, |lab, (archive, which)| {
         lab.step(write_archive(lab, WriteMode::Create, &expected::build(archive)?))?;
         let mut want = expected::shown(expected::build(archive)?, lab.facts());

@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use proptest::prelude::*;
 use transship_core::{ImageName, WriteMode};
 
 use super::deletion_removes_that_image_alone::{delete, one_name_each};
@@ -14,7 +13,7 @@ use crate::expected;
 use crate::lab::Lab;
 use crate::runner::Kit;
 use crate::model::{Image, Layer};
-use crate::strategies::archives as generated;
+use crate::strategies::{Pick, archives as generated};
 use crate::{Ability, Held, Law, Space};
 
 pub(crate) const LAW: Law = Law {
@@ -32,7 +31,7 @@ const FOLDERS: u64 = 3 * 512;
 fn check(kit: &Kit) -> Held {
     // It is the same for each case, and takes long.
     let looked = Cell::new(false);
-    kit.each((generated(kit.facts(), 6), any::<prop::sample::Index>()), |lab, (archive, which)| {
+    kit.each((generated(kit.facts(), 6), Pick::any()), |lab, (archive, which)| {
         if lab.claims().space == Space::Pages && !looked.replace(true) {
             frees_pages(&lab.another()?)?;
         }

@@ -22,6 +22,7 @@ pub(crate) const LAW: Law = Law {
     sentence: "A blob is the same bytes through every door of its body, asked for again, concurrently, and half read and dropped.",
     promises: &[
         "It may be asked for again, concurrently, and dropped half read.",
+        "It is there where [`blob`](Self::blob) opens it",
         "The [`Body`] holds the bytes to the descriptor's digest and size.",
     ],
     needs: &[],
@@ -80,6 +81,7 @@ async fn doors(source: &dyn ImageSource, of: &Descriptor, blob: &Blob) -> Held {
     if let Some(cloned) = cloned {
         same(&cloned.bytes(LIMIT).await?, blob, "from a clone of the body")?;
     }
+    hold!(source.holds(of).await?, "it is opened, and `holds` says that it is not here");
     let pieces: Vec<_> = source.blob(of).await?.into_stream().collect().await;
     let mut streamed = Vec::new();
     for piece in pieces {

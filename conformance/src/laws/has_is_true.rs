@@ -48,6 +48,7 @@ fn check(kit: &Kit) -> Held {
         lab.snapshot()?.same(&before)?;
         elsewhere(lab, first)?;
         lab.step(filled(lab, first))?;
+        changes_nothing(lab, first)?;
         let other = lab.another()?;
         other.step(filled(&other, first))?;
         other.step(joined(&other, first, second, WriteMode::Replace))?;
@@ -80,6 +81,21 @@ async fn empty(lab: &Lab, image: &Image) -> Held {
         hold!(has.is_none(), "nothing was put, and has says that it is there");
     }
     Ok(())
+}
+
+/// What is there is asked for, and stays as it is.
+fn changes_nothing(lab: &Lab, image: &Image) -> Held {
+    let before = lab.snapshot()?;
+    let mode = if lab.has(Ability::Append) { WriteMode::Append } else { WriteMode::Replace };
+    lab.step(async {
+        let destination = lab.destination(mode, &lab.facts().some_name()).await?;
+        for blob in &image.build()?.blobs {
+            destination.has(&Expect::from(&blob.descriptor)).await?;
+        }
+        Ok(())
+    })?;
+    let after = lab.snapshot()?.same_but_abandoned(&before, lab.claims().abandoned);
+    after.map_err(|e| e.while_doing("after `has` was asked for what is there"))
 }
 
 async fn filled(lab: &Lab, image: &Image) -> Held {

@@ -5,7 +5,7 @@ use transship_core::WriteMode;
 use crate::child::{self, Job, Kind};
 use crate::expected;
 use crate::runner::Kit;
-use crate::{Ability, Held, Law};
+use crate::{Ability, Broken, Held, Law};
 
 pub(crate) const LAW: Law = Law {
     name: "processes_see_whole_images",
@@ -33,7 +33,12 @@ fn check(kit: &Kit) -> Held {
         reads.end()?;
         let all = (0..IMAGES).map(child::image).collect::<Held<Vec<_>>>()?;
         let (old, last): (Vec<_>, _) = (all.iter().collect(), &all[all.len() - 1]);
-        let found = expected::check_replaced(&lab.snapshot()?, &old, last, lab.facts());
-        found.map_err(|e| e.while_doing("what another process wrote last"))
+        let shown = lab.snapshot()?;
+        let found = expected::check_replaced(&shown, &old, last, lab.facts());
+        found.map_err(|e| e.while_doing("what another process wrote last"))?;
+        let mut images = shown.images().iter();
+        let image = images.find(|image| image.seen.is(last, lab.facts()).is_ok());
+        let image = image.ok_or_else(|| Broken::new("what another process wrote last is not listed"))?;
+        lab.process_that_opens(&image.reference, IMAGES - 1)?.end()
     })
 }

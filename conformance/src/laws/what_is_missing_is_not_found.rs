@@ -3,7 +3,7 @@
 use transship_core::{Descriptor, ErrorKind, ImageName, MediaType, ReadOptions, WriteMode, sha256};
 
 use super::fails;
-use crate::broken::hold;
+use crate::broken::{While, hold};
 use crate::lab::{Lab, commit, put_all};
 use crate::model::Image;
 use crate::runner::Kit;
@@ -17,6 +17,7 @@ pub(crate) const LAW: Law = Law {
         "`NotFound` when the archive or the image is not there",
         "`NotFound`, naming it, if it is absent",
         "`NotFound`, naming it, before any byte.",
+        "It is there where [`blob`](Self::blob) opens it, and not where that is `NotFound`.",
     ],
     needs: &[],
     cost: 2,
@@ -68,6 +69,10 @@ async fn names_are_listed(lab: &Lab) -> Held {
     };
     let text = format!("{}:docker.io/library/other:1", lab.at().locator());
     let Ok(other) = lab.transport().parse(&text) else { return Ok(()) };
+    let by_other = lab.archives()?.read(&other, &ReadOptions::default()).await;
+    let by_other = by_other.during(|| format!("listing {other}, of which the archive is there"))?;
+    let (found, is) = (by_other.entries().len(), lab.reader().await?.entries().len());
+    hold!(found == is, "by {other} the archive lists {found} images of {is}");
     let opened = lab.transport().source(&other, &ReadOptions::default()).await;
     let Err(error) = opened else {
         return Err(crate::Broken::new(format!("{other} opens an image that has not this name")));
@@ -98,6 +103,7 @@ async fn one(lab: &Lab, image: &Image) -> Held {
     let name = absent.to_string();
     let blob = Descriptor::new(MediaType::ImageLayer, absent.clone(), 6);
     fails(source.blob(&blob).await, not_found, &[&name], "asking for a blob that is not there")?;
+    hold!(!source.holds(&blob).await?, "`holds` says that a blob is here which is not");
     let manifest = Descriptor::new(MediaType::ImageManifest, absent, 6);
     let asked = source.manifest(&manifest).await;
     fails(asked, not_found, &[&name], "asking for a manifest that is not there")

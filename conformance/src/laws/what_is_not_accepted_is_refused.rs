@@ -28,13 +28,14 @@ fn check(kit: &Kit) -> Held {
         let refused = lab.step(async {
             let destination = lab.destination(WriteMode::Create, &[]).await?;
             let is_held = is_held(node, lab.facts()) && !is_long_for(&built, lab.facts());
-            if is_held && !has_noise_for(node, lab.facts()) {
+            let has_noise = has_noise_for(node, lab.facts());
+            if is_held && !has_noise {
                 return Ok(false);
             }
             let done = written(destination, &built).await;
             // A layer that is no tar may as well be a broken one.
             let kinds = [ErrorKind::Unsupported, ErrorKind::Corrupt];
-            let kinds = if is_held { &kinds[..] } else { &kinds[..1] };
+            let kinds = if has_noise { &kinds[..] } else { &kinds[..1] };
             fails(done, kinds, &[], "writing what is not accepted")?;
             Ok(true)
         })?;
@@ -78,11 +79,19 @@ fn has_noise_for(node: &Node, facts: &Facts) -> bool {
 /// Whether all of it is accepted.
 fn is_held(node: &Node, facts: &Facts) -> bool {
     match node {
-        Node::Index(_) => facts.has(Ability::Indexes) && (facts.has(Ability::SparseIndexes) || node.is_whole()),
+        Node::Index(index) => {
+            facts.has(Ability::Indexes)
+                && node.is_of(&facts.index_formats())
+                && (facts.has(Ability::SparseIndexes) || node.is_whole())
+                && index.children.iter().all(|child| {
+                    child.presence == Presence::Absent || is_held(&child.node, facts)
+                })
+        }
         Node::Image(image) => {
             let artifact = image.config == Config::Artifact;
             let plain = image.layers.iter().all(|layer| layer.form == Form::Plain);
-            (!artifact || facts.has(Ability::Artifacts))
+            node.is_of(&facts.formats())
+                && (!artifact || facts.has(Ability::Artifacts))
                 && (plain || facts.has(Ability::CompressedLayers))
         }
     }

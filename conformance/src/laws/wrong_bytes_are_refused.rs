@@ -1,6 +1,5 @@
 //! Bytes that are not what they have to be are `Corrupt` through every kind of body, and nothing of them is stored.
 
-use proptest::prelude::*;
 use proptest::sample::select;
 use transship_core::{ErrorKind, Expect, ImageDestination, WriteMode};
 
@@ -10,7 +9,7 @@ use crate::lab::{Lab, Way, commit, put_all};
 use crate::model::{Blob, Image};
 use crate::runner::Kit;
 use crate::seen::Seen;
-use crate::strategies::plain_images;
+use crate::strategies::{Pick, plain_images};
 use crate::{Held, Law};
 
 pub(crate) const LAW: Law = Law {
@@ -43,7 +42,7 @@ enum Expects {
 fn check(kit: &Kit) -> Held {
     let wrong = select(vec![Wrong::OneByte, Wrong::Short, Wrong::Long, Wrong::Size]);
     let expects = select(vec![Expects::Put, Expects::Body]);
-    let what = (any::<prop::sample::Index>(), wrong, expects);
+    let what = (Pick::any(), wrong, expects);
     kit.each((plain_images(kit.facts()), what), |lab, (image, (blob, wrong, expects))| {
         let before = lab.snapshot()?;
         lab.step(one(lab, image, blob, *wrong, *expects))?;
@@ -52,13 +51,7 @@ fn check(kit: &Kit) -> Held {
     })
 }
 
-async fn one(
-    lab: &Lab,
-    image: &Image,
-    blob: &prop::sample::Index,
-    wrong: Wrong,
-    expects: Expects,
-) -> Held {
+async fn one(lab: &Lab, image: &Image, blob: &Pick, wrong: Wrong, expects: Expects) -> Held {
     let built = image.build()?;
     let blob = &built.blobs[blob.index(built.blobs.len())];
     let destination = lab.destination(WriteMode::Create, &[]).await?;
@@ -125,7 +118,7 @@ fn media_type(expect: &Expect) -> Expect {
 }
 
 /// A put that failed does not spoil the ones that come after.
-async fn then_right(lab: &Lab, image: &Image, blob: &prop::sample::Index, wrong: Wrong) -> Held {
+async fn then_right(lab: &Lab, image: &Image, blob: &Pick, wrong: Wrong) -> Held {
     let built = image.build()?;
     let one = &built.blobs[blob.index(built.blobs.len())];
     let destination = lab.destination(WriteMode::Create, &[]).await?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use transship_core::{
     Available, DeletedNames, Descriptor, Digest, Document, Error, ErrorKind, ImageName, Manifest,
-    Reference, Result, WriteMode,
+    Reference, Result, WriteMode, few,
 };
 
 use super::{Locator, SCHEME, Select};
@@ -140,8 +140,7 @@ impl Archive {
     }
 
     fn names(&self) -> String {
-        let names = self.0.iter().flat_map(|image| &image.names).map(ImageName::as_str);
-        format!("the names here are {}", names.collect::<Vec<_>>().join(", "))
+        format!("the names here: {}", few(self.0.iter().flat_map(|image| &image.names)))
     }
 
     /// What the images are made of.

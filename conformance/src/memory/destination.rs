@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use transship_core::{
-    Accepts, AcceptsNames, Body, Commit, Committed, Contents, Deltas, Descriptor, Digest, Error,
-    ErrorKind, Expect, ImageDestination, ImageName, Manifest, PutBeside, PutSignatures, Reference,
-    Result, Shows, Stored, TagsMove, WriteMode, sha256,
+    Accepts, AcceptsManifests, AcceptsNames, Body, Commit, Committed, Contents, Deltas, Descriptor,
+    Digest, Error, ErrorKind, Expect, ImageDestination, ImageName, Manifest, MediaType, PutBeside,
+    PutSignatures, Reference, Result, Shows, Stored, TagsMove, WriteMode, sha256,
 };
 
 use super::archive::{Archive, Image, Parts, Signed};
-use super::{Locator, Memory, Room, Select, tars};
+use super::{Formats, Locator, Memory, Room, Select, tars};
 use crate::Layers;
 
 /// More than an image in memory should have.
@@ -69,6 +69,10 @@ impl Destination {
         if matches!(target, Target::Writer(_)) {
             accepts.shows = Shows::AtFinish;
         }
+        if memory.formats == Formats::Oci {
+            let types = vec![MediaType::ImageManifest, MediaType::ImageIndex];
+            accepts.manifests = AcceptsManifests::Only(types);
+        }
         if memory.room == Room::One {
             accepts.names = AcceptsNames::None;
         }
@@ -88,6 +92,18 @@ impl Destination {
             memory,
             target,
         }
+    }
+
+    fn check_types<'m>(&self, mut all: impl Iterator<Item = &'m Manifest>) -> Result<()> {
+        let Some(other) = all.find(|m| !self.accepts.takes(&m.descriptor().media_type)) else {
+            return Ok(());
+        };
+        let what = format!(
+            "{} takes no manifest of type {}",
+            self.reference,
+            other.descriptor().media_type
+        );
+        Err(Error::new(ErrorKind::Unsupported, what))
     }
 
     fn put(&self) -> MutexGuard<'_, Parts> {
@@ -184,6 +200,7 @@ impl ImageDestination for Destination {
     async fn commit(self: Box<Self>, what: Commit<'_>) -> Result<Committed> {
         let (parts, about) = (self.parts(), self.put().about.clone());
         what.check_complete(&about, &parts).map_err(|e| e.context(&self.reference))?;
+        self.check_types(parts.manifests.values().chain([what.root]))?;
         if self.memory.layers == Layers::Tars {
             let below = parts.manifests.values();
             tars::check(&parts, below.chain([what.root]))

@@ -33,6 +33,16 @@ pub struct Memory {
     places: Arc<Mutex<HashMap<String, Arc<Archive>>>>,
     layers: Layers,
     room: Room,
+    formats: Formats,
+}
+
+/// Which manifests a place takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Formats {
+    #[default]
+    Any,
+    /// Those of OCI.
+    Oci,
 }
 
 /// How many images a place holds.
@@ -67,6 +77,11 @@ impl Memory {
     /// No images, in a place that takes tars alone as layers, as places do that unpack them. Images have to come whole.
     pub fn of_tars() -> Self {
         Self { layers: Layers::Tars, ..Self::default() }
+    }
+
+    /// No images, in a place that takes OCI's manifests and indexes alone.
+    pub fn of_oci() -> Self {
+        Self { formats: Formats::Oci, ..Self::default() }
     }
 
     /// No images, in places that hold one each and are its name, as a folder may be: `mem:PLACE`.

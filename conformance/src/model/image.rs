@@ -38,6 +38,24 @@ pub enum Format {
     Docker,
 }
 
+impl Format {
+    /// The type of an image's manifest.
+    pub(crate) fn manifest_type(self) -> &'static str {
+        match self {
+            Self::Oci => "application/vnd.oci.image.manifest.v1+json",
+            Self::Docker => media_types::DOCKER_MANIFEST,
+        }
+    }
+
+    /// The type of an index.
+    pub(crate) fn index_type(self) -> &'static str {
+        match self {
+            Self::Oci => "application/vnd.oci.image.index.v1+json",
+            Self::Docker => media_types::DOCKER_LIST,
+        }
+    }
+}
+
 impl Image {
     /// The simplest one with a layer.
     pub fn simple(seed: u8) -> Self {
@@ -99,11 +117,7 @@ impl Image {
     ) -> Vec<u8> {
         let mut fields = Map::new();
         fields.insert("schemaVersion".to_owned(), json!(2));
-        let media_type = match self.format {
-            Format::Oci => "application/vnd.oci.image.manifest.v1+json",
-            Format::Docker => media_types::DOCKER_MANIFEST,
-        };
-        fields.insert("mediaType".to_owned(), json!(media_type));
+        fields.insert("mediaType".to_owned(), json!(self.format.manifest_type()));
         if self.config == Config::Artifact {
             fields.insert("artifactType".to_owned(), json!("application/vnd.example.kit"));
         }

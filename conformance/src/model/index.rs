@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde_json::{Value, json};
-use transship_core::{Descriptor, media_types};
+use transship_core::Descriptor;
 
 use super::image::named;
 use super::{Algorithm, Built, Format, Image};
@@ -25,7 +25,7 @@ pub struct Index {
     pub format: Format,
     /// What it lists.
     pub children: Vec<Child>,
-    /// Whether it has annotations and an unknown field.
+    /// Whether it has annotations and an unknown field, and says all that an index may say of what it lists.
     pub described: bool,
 }
 
@@ -61,6 +61,14 @@ impl Node {
         }
     }
 
+    /// Whether its own manifest is of one of some formats.
+    pub(crate) fn is_of(&self, formats: &[Format]) -> bool {
+        match self {
+            Self::Image(image) => formats.contains(&image.format),
+            Self::Index(index) => formats.contains(&index.format),
+        }
+    }
+
     /// Its bytes.
     ///
     /// # Errors
@@ -86,6 +94,7 @@ impl Index {
             .iter()
             .zip(&built)
             .map(|(child, built)| child.listed(built, first.as_deref()))
+            .map(|listed| if self.described { described(listed, self.format) } else { listed })
             .collect();
         let mut all = Built::new(named(self.text(&listed), Algorithm::Sha256)?);
         for ((child, built), listed) in self.children.iter().zip(built).zip(listed) {
@@ -99,10 +108,7 @@ impl Index {
     }
 
     fn text(&self, listed: &[Descriptor]) -> Vec<u8> {
-        let media_type = match self.format {
-            Format::Oci => "application/vnd.oci.image.index.v1+json",
-            Format::Docker => media_types::DOCKER_LIST,
-        };
+        let media_type = self.format.index_type();
         let mut fields =
             json!({ "schemaVersion": 2, "mediaType": media_type, "manifests": listed });
         if self.described {
@@ -131,6 +137,23 @@ impl Child {
         }
         listed
     }
+}
+
+/// A descriptor that says all that an index may say of a child; docker's lists say what it runs on.
+fn described(mut listed: Descriptor, format: Format) -> Descriptor {
+    if let Some(platform) = &mut listed.platform {
+        platform.os_version = Some("10.0.14393.1066".to_owned());
+        platform.os_features = vec!["win32k".to_owned(), "another".to_owned()];
+        platform.other.insert("features".to_owned(), json!(["sse4"]));
+    }
+    if format == Format::Docker {
+        return listed;
+    }
+    listed.annotations.insert("org.example.kit.child".to_owned(), "1 \u{e9}".to_owned());
+    listed.artifact_type = Some("application/vnd.example.kit".to_owned());
+    listed.urls.push("https://example.invalid/child".to_owned());
+    listed.other.insert("x-kit".to_owned(), json!({ "z": 1, "a": [] }));
+    listed
 }
 
 impl fmt::Debug for Node {

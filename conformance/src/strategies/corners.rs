@@ -49,6 +49,7 @@ pub fn corner_images(facts: &Facts) -> Vec<Image> {
     let docker: Vec<_> = images
         .iter()
         .filter(|image| image.config != Config::Artifact && !image.subject)
+        .filter(|_| facts.formats().contains(&Format::Docker))
         .step_by(3)
         .map(|image| Image { format: Format::Docker, ..image.clone() })
         .collect();
@@ -112,7 +113,8 @@ pub fn corner_nodes(facts: &Facts) -> Vec<Node> {
         return images.collect();
     }
     let sparse = facts.has(Ability::SparseIndexes);
-    let all = images.chain(indexes()).filter(|node| sparse || node.is_whole());
+    let indexes = indexes().into_iter().filter(|index| index.is_of(&facts.index_formats()));
+    let all = images.chain(indexes).filter(|node| sparse || node.is_whole());
     all.filter(|node| facts.claims.digests == Digests::Any || !lists_sha512(node)).collect()
 }
 

@@ -19,7 +19,7 @@ pub fn images(facts: &Facts) -> BoxedStrategy<Image> {
         let facts = facts.clone();
         move |count| vec(layers(&facts), count)
     });
-    let format = select(vec![Format::Oci, Format::Docker]);
+    let format = select(facts.formats());
     let architecture = select(vec!["amd64", "arm64", "arm/v7", "s390x"]);
     let flags = (any::<bool>(), prop::bool::weighted(0.1), prop::bool::weighted(0.2));
     (format, config, 0_u8..20, architecture, layers, flags)
@@ -55,6 +55,7 @@ pub fn nodes(facts: &Facts) -> BoxedStrategy<Node> {
     });
     let leaf = leaf.boxed();
     let sparse = facts.has(Ability::SparseIndexes);
+    let formats = facts.index_formats();
     let index = leaf.prop_recursive(2, 8, 3, move |inner| {
         let presence = prop_oneof![
             6 => Just(Presence::Here),
@@ -62,7 +63,7 @@ pub fn nodes(facts: &Facts) -> BoxedStrategy<Node> {
             1 => Just(Presence::Attestation),
         ];
         let child = (inner, presence).prop_map(|(node, presence)| Child { node, presence });
-        let format = select(vec![Format::Oci, Format::Docker]);
+        let format = select(formats.clone());
         (vec(child, 0..4), format, any::<bool>())
             .prop_map(|(children, format, described)| index(children, format, described))
     });

@@ -6,6 +6,7 @@ mod images;
 mod layers;
 mod locators;
 mod names;
+mod pick;
 
 pub(crate) use archives::meaning;
 pub use archives::{archives, distinct};
@@ -14,3 +15,4 @@ pub use images::{images, nodes, plain_images};
 pub use layers::{layers, sizes};
 pub use locators::locators;
 pub use names::{docker_names, names};
+pub(crate) use pick::Pick;

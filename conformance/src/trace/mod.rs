@@ -9,6 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use self::calls::Call;
 use crate::broken::While;
 use crate::{Broken, Held};
 
@@ -40,11 +41,24 @@ impl Tracer {
 
     /// What a power cut could take of what was written in a folder, where `before` was there.
     pub(crate) fn lost(&self, folder: &Path, before: &BTreeSet<PathBuf>) -> Held<Vec<String>> {
+        Ok(power_cut::lost(&self.calls()?, folder, before))
+    }
+
+    /// Whether anything was synced in a folder.
+    pub(crate) fn has_synced(&self, folder: &Path) -> Held<bool> {
+        let is_sync = |call: &Call| match call {
+            Call::Synced(path) => Path::new(path).starts_with(folder),
+            call => matches!(call, Call::SyncedAll),
+        };
+        Ok(self.calls()?.iter().any(is_sync))
+    }
+
+    fn calls(&self) -> Held<Vec<Call>> {
         let text = fs::read(&self.log).during(|| "reading what strace saw")?;
         let calls = calls::parse(&String::from_utf8_lossy(&text));
         if calls.is_empty() {
             return Err(Broken::new("strace says nothing of a process"));
         }
-        Ok(power_cut::lost(&calls, folder, before))
+        Ok(calls)
     }
 }

@@ -5,7 +5,17 @@ use transship_core::{
     Reference, Result, Transport, WriteMode, WriteOptions, is_index_type,
 };
 
+use crate::fault::Fault;
 use crate::transport::{Mutant, place};
+
+/// How many names come with the image itself.
+pub fn names_at_first(fault: Fault) -> usize {
+    match fault {
+        Fault::CommitInTwoSteps => 0,
+        Fault::NamesComeOneByOne => 1,
+        _ => usize::MAX,
+    }
+}
 
 /// The image, and then its names.
 pub async fn in_two_steps(

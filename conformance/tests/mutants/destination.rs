@@ -161,7 +161,7 @@ impl ImageDestination for BrokenDestination<'_> {
 
     fn names(&self) -> &[ImageName] {
         match self.of.fault {
-            Fault::CommitInTwoSteps => &self.names,
+            Fault::CommitInTwoSteps | Fault::NamesComeOneByOne => &self.names,
             Fault::NamesAreCountedTwice if self.names.len() > 1 => &self.names,
             _ => self.inner().names(),
         }
@@ -344,7 +344,7 @@ impl ImageDestination for BrokenDestination<'_> {
                     what.absent.iter().chain(what.needs).cloned().collect();
                 inner.commit(Commit::new(what.root).without(&absent)).await?
             }
-            Fault::CommitInTwoSteps => {
+            Fault::CommitInTwoSteps | Fault::NamesComeOneByOne => {
                 in_two_steps(&self.of, &self.at, &self.names, inner, what).await?
             }
             Fault::LayersGoByTheConfig | Fault::PreferredIsAll => {

@@ -181,6 +181,8 @@ faults! {
     DroppedWriterFinishes => "a_dropped_writer_leaves_no_trace",
     /// First the image, then its name.
     CommitInTwoSteps => "a_dropped_commit_is_all_or_nothing",
+    /// First the image with one name, then with the others.
+    NamesComeOneByOne => "a_dropped_commit_is_all_or_nothing",
     /// A lock file stays.
     DroppedCommitKeepsItsLock => "a_dropped_commit_is_all_or_nothing",
     /// In a writer, too.

@@ -17,6 +17,7 @@ mod source;
 mod table;
 mod transport;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -154,6 +155,21 @@ fn each_law_catches_a_mistake() {
     let idle: Vec<_> = ALL.iter().filter(|law| !named().any(|of| of == law.name)).collect();
     assert!(idle.is_empty(), "no mistake is caught by {idle:?}");
     assert!(named().count() >= 200, "{} mistakes", named().count());
+}
+
+#[test]
+fn the_manual_counts_the_slips() {
+    let manual = "../crates/transship/src/manual/write_a_transport.rs";
+    // A published package does not have it beside it.
+    let Ok(text) = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(manual))
+    else {
+        return;
+    };
+    let row = text.lines().find(|line| line.contains("conformance/tests/mutants/slips")).unwrap();
+    let count = SLIPS.len();
+    let is_right =
+        row.starts_with(&format!("//! | {count}: ")) && row.contains(&format!("| {count} |"));
+    assert!(is_right, "there are {count} slips, and the manual says: {row}");
 }
 
 /// The laws that are named for the mistakes.

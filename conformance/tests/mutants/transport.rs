@@ -19,6 +19,7 @@ use transship_core::{
 use crate::collections::{
     MEANWHILE, deletes_otherwise, loses_what_came, say, takes_silently, takes_unreadable,
 };
+use crate::commits::names_at_first;
 use crate::destination::BrokenDestination;
 use crate::fault::Fault;
 use crate::source::BrokenSource;
@@ -249,9 +250,7 @@ impl Transport for Mutant {
             how.names.extend(how.fallback_names.clone());
         }
         let names: Vec<ImageName> = how.names.clone();
-        if self.fault == Fault::CommitInTwoSteps {
-            how.names.clear();
-        }
+        how.names.truncate(names_at_first(self.fault));
         let inner = self.memory.destination(at, &how).await?;
         if self.fault == Fault::BusyIsDone {
             tokio::task::yield_now().await;

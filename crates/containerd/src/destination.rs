@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use tokio::runtime::Handle;
 use transship_core::{
     Accepts, AcceptsNameless, Available, Body, Commit, Committed, Complete, Contents, Descriptor,
-    Digest, DockerName, Error, ErrorKind, Expect, ImageDestination, ImageName, Manifest, Observer,
-    Reference, Result, ResultExt, Stored, WriteMode, WriteOptions, run_blocking,
+    Digest, DockerName, Error, ErrorKind, Expect, Hint, ImageDestination, ImageName, Manifest,
+    Observer, Reference, Result, ResultExt, Stored, WriteMode, WriteOptions, run_blocking,
 };
 
 use crate::SCHEME;
@@ -126,7 +126,7 @@ impl Destination {
         let root = what.root.descriptor();
         if let Some(pinned) = self.pinned().into_iter().find(|pinned| **pinned != root.digest) {
             let message = format!("{pinned} is asked for, and the image is {}", root.digest);
-            return Err(Error::new(ErrorKind::InvalidInput, message));
+            return Err(Error::new(ErrorKind::Corrupt, message).hint(Hint::PreserveDigests));
         }
         let (root, absent) = (what.root.clone(), what.absent.to_vec());
         let (this, runtime) = (Arc::clone(self), Handle::current());

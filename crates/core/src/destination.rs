@@ -32,7 +32,9 @@ pub trait ImageDestination: fmt::Debug + Send + Sync {
     }
 
     /// The digests that the root has to have, because the reference or a name says so. Known when it is opened. A copy that would
-    /// give another root is refused before anything is written; a commit of another root, too.
+    /// give another root is refused before anything is written.
+    ///
+    /// - A commit of another root is `Corrupt`, and nothing shows.
     fn pinned(&self) -> Vec<&Digest> {
         Vec::new()
     }
@@ -79,9 +81,8 @@ pub trait ImageDestination: fmt::Debug + Send + Sync {
     /// Stores a manifest that an index refers to, or a referrer. Gives it no name.
     ///
     /// - Where [`Accepts::referrers`] refuses them, manifests about others are refused with `Unsupported`, here or by the commit.
-    ///
-    /// What it refers to need not be there yet; that is looked at by the commit. The engine puts blobs before manifests,
-    /// and what is below before what is above.
+    /// - What it refers to need not be there yet: the commit looks at that. The engine puts blobs before manifests, and what is below
+    ///   before what is above.
     async fn put_manifest(&self, manifest: &Manifest) -> Result<()>;
 
     /// What a [`commit`](Self::commit) of this root would give, where all names of the image stand for it already, as it is. Then nothing is
@@ -123,7 +124,8 @@ pub trait ImageDestination: fmt::Debug + Send + Sync {
     /// Shows the image under the names it was opened with; in a writer, records it for
     /// [`finish`](crate::ArchiveWriter::finish).
     ///
-    /// - Each name, durably, all at once or not at all, also when it fails or its future is dropped.
+    /// - Each name, durably, all at once or not at all, also when it fails or its future is dropped. Where a place is written as a
+    ///   whole, so are all names together; a registry and an engine give one name after the other.
     /// - What the root refers to and is not there must be in [`Commit::absent`]; else it is refused.
     /// - A layer that is not to be distributed and says where else it is, in `urls`, may be missing; reading it is `NotFound`.
     /// - It stores the root, which need not be put before, and may be.
@@ -325,7 +327,7 @@ pub struct Accepts {
     pub shows: Shows,
     /// Whether an index may lack children.
     pub sparse: Sparse,
-    /// Whether artifacts can be held: manifests whose config is no image config.
+    /// Whether artifacts can be held: manifests whose config is no image config, whatever a descriptor says of their type.
     pub artifacts: Artifacts,
     /// Whether manifests that are about an image are kept with it.
     pub referrers: AcceptsReferrers,

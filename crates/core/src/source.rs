@@ -68,6 +68,8 @@ pub trait ImageSource: fmt::Debug + Send + Sync {
 
     /// Whether a config or layer is here, for plans: what tells for good is [`blob`](Self::blob). For places where asking costs less than
     /// opening.
+    ///
+    /// - It is there where [`blob`](Self::blob) opens it, and not where that is `NotFound`.
     async fn holds(&self, of: &Descriptor) -> Result<bool> {
         match self.blob(of).await {
             Ok(_) => Ok(true),

@@ -3,19 +3,25 @@
 use async_trait::async_trait;
 use transship_core::{
     ArchiveEntry, ArchiveReader, ArchiveWriter, Archives, Document, EntryDetails, Error, ErrorKind,
-    ImageDestination, ImageName, ImageSource, Platform, ReadOptions, Reference, Result, WriteMode,
-    WriteOptions,
+    ImageDestination, ImageName, ImageSource, Platform, ReadOptions, Reference, Result, Transport,
+    WriteMode, WriteOptions,
 };
 
 use super::Slip;
 use super::destination::SlippingDestination;
 use super::source::SlippingSource;
-use super::transport::{Slipping, later};
+use super::transport::{LONG, Slipping, later};
 
 #[async_trait]
 impl Archives for Slipping {
     async fn read(&self, at: &Reference, how: &ReadOptions) -> Result<Box<dyn ArchiveReader>> {
         self.in_first().await?;
+        if self.slip == Slip::ListingBlocks {
+            std::thread::sleep(LONG);
+        }
+        if self.slip == Slip::ListingNeedsTheImage && *at != self.place(at) {
+            self.memory.source(at, how).await?;
+        }
         let inner = self.archives_of_memory().read(at, how).await?;
         let mut entries = inner.entries().to_vec();
         match self.slip {
@@ -132,6 +138,9 @@ impl ArchiveWriter for SlippingWriter {
     }
 
     async fn finish(&mut self) -> Result<()> {
+        if self.of.slip == Slip::FinishBlocks {
+            std::thread::sleep(LONG);
+        }
         if self.of.slip != Slip::FinishEndsLater {
             return self.inner.as_mut().unwrap().finish().await;
         }

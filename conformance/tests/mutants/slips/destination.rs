@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Mutex;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -13,8 +13,8 @@ use transship_core::{
     ReadOptions, Reference, Result, Shows, Staging, Stored, TagsMove, Transport, WriteOptions,
 };
 
-use super::Slip;
 use super::transport::{LONG, Slipping, later};
+use super::{ANOTHER, OCI, Slip};
 
 const LIMIT: u64 = 1 << 30;
 
@@ -27,6 +27,7 @@ pub struct SlippingDestination<'w> {
     inner: Box<dyn ImageDestination + 'w>,
     /// Written with the commit, where nothing is.
     files: Mutex<Vec<(PathBuf, Bytes)>>,
+    has_put: AtomicBool,
 }
 
 impl<'w> SlippingDestination<'w> {
@@ -36,7 +37,7 @@ impl<'w> SlippingDestination<'w> {
         how: Option<WriteOptions>,
         inner: Box<dyn ImageDestination + 'w>,
     ) -> Self {
-        Self { of, at, how, inner, files: Mutex::default() }
+        Self { of, at, how, inner, files: Mutex::default(), has_put: AtomicBool::new(false) }
     }
 
     async fn read(&self, of: &Descriptor) -> Option<Manifest> {
@@ -185,11 +186,18 @@ impl ImageDestination for SlippingDestination<'_> {
     }
 
     fn names(&self) -> &[ImageName] {
+        if self.of.slip == Slip::NamesComeWithPuts && !self.has_put.load(Ordering::SeqCst) {
+            return &[];
+        }
         self.inner.names()
     }
 
+    fn pinned(&self) -> Vec<&Digest> {
+        if self.of.slip == Slip::PinnedIsAnyImage { vec![&*ANOTHER] } else { self.inner.pinned() }
+    }
+
     fn accepts(&self) -> &Accepts {
-        self.inner.accepts()
+        if self.of.slip == Slip::TakesAnyType { &OCI } else { self.inner.accepts() }
     }
 
     async fn has(&self, want: &Expect) -> Result<Option<Stored>> {
@@ -200,6 +208,12 @@ impl ImageDestination for SlippingDestination<'_> {
         {
             found.size = 0;
         }
+        if self.of.slip == Slip::HasLeavesAFile
+            && found.is_some()
+            && let Some(folder) = crate::transport::folder(&self.at)
+        {
+            crate::disk::add_to_pages(&folder, Bytes::from_static(b"found"))?;
+        }
         Ok(found)
     }
 
@@ -209,6 +223,7 @@ impl ImageDestination for SlippingDestination<'_> {
 
     async fn put_blob(&self, expect: Expect, body: Body) -> Result<Stored> {
         self.of.in_first().await?;
+        self.has_put.store(true, Ordering::SeqCst);
         let body = match self.of.slip {
             Slip::PutBlocks => {
                 let body = body.expecting(&expect)?;

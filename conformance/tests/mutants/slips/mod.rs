@@ -1,5 +1,5 @@
-//! Sixty slips that were thought of before the laws were read, from the docs of the traits alone: facts beside the bytes, order,
-//! spelling, what lies two levels deep, the runtime's own progress, races, and what shows later than it is said to.
+//! Slips that were thought of from the docs of the traits alone, most of them before the laws were read: facts beside the bytes,
+//! order, spelling, what lies two levels deep, the runtime's own progress, races, and what shows later than it is said to.
 
 mod archive;
 mod destination;
@@ -8,12 +8,12 @@ mod transport;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use transship_conformance::{Claims, Fixture, Memory, Place};
-use transship_core::{Digest, Manifest, Transport};
+use transship_core::{Accepts, AcceptsManifests, Digest, Manifest, MediaType, Transport, sha256};
 
 use crate::fault::faults;
 pub use transport::Slipping;
@@ -25,6 +25,8 @@ faults! {
     ReaderIsTheImage => "an_image_is_written_where_its_reference_says",
     /// A child comes with a descriptor of its own, without its platform.
     ChildForgetsItsPlatform => "a_committed_image_reads_back_equal",
+    /// Its platform is kept in columns: operating system, architecture and variant.
+    ChildForgetsItsOsVersion => "a_committed_image_reads_back_equal",
     /// The same without its annotations.
     ChildForgetsItsAnnotations => "a_committed_image_reads_back_equal",
     /// What is about an image is listed without what it is.
@@ -101,6 +103,10 @@ faults! {
     OpeningBlocks => "a_runtime_of_one_thread_is_enough",
     /// A commit writes on the thread of the runtime.
     CommitBlocks => "a_runtime_of_one_thread_is_enough",
+    /// The end of a writer writes on the thread of the runtime.
+    FinishBlocks => "a_runtime_of_one_thread_is_enough",
+    /// Listing reads on the thread of the runtime.
+    ListingBlocks => "a_runtime_of_one_thread_is_enough",
     /// A put waits for its body on the thread of the runtime.
     PutBlocks => "a_runtime_of_one_thread_is_enough",
     /// A put gives its thread to others, and there is none.
@@ -173,7 +179,36 @@ faults! {
     RecognizingLeavesAFile => "a_place_is_recognized_by_its_path",
     /// Without names in the error.
     NotFoundSaysNoNames => "what_is_missing_is_not_found",
+    /// It says which image a name is for, and takes another.
+    PinnedIsAnyImage => "an_image_is_written_where_its_reference_says",
+    /// An archive is listed by an image that is there, or not at all.
+    ListingNeedsTheImage => "what_is_missing_is_not_found",
+    /// It lists manifests of OCI alone, and takes all.
+    TakesAnyType => "what_is_not_accepted_is_refused",
+    /// Where the reference has a name, those of the options are not looked at.
+    OptionsNamesAreIgnored => "an_image_is_written_where_its_reference_says",
+    /// A name is known when something was put under it.
+    NamesComeWithPuts => "a_committed_image_reads_back_equal",
+    /// `has` writes to a file when it finds something.
+    HasLeavesAFile => "has_is_true",
+    /// Asked whether a blob is here, it says no.
+    HoldsNothing => "every_door_gives_the_same_bytes",
+    /// Asked whether a blob is here, it says yes.
+    HoldsEverything => "what_is_missing_is_not_found",
+    /// By its position, the first name of an image goes.
+    PositionDeletesOneName => "a_deleted_name_leaves_the_others",
 }
+
+/// Manifests of OCI alone.
+static OCI: LazyLock<Accepts> = LazyLock::new(|| {
+    let mut accepts = Accepts::anything();
+    accepts.manifests =
+        AcceptsManifests::Only(vec![MediaType::ImageManifest, MediaType::ImageIndex]);
+    accepts
+});
+
+/// The digest of no image.
+static ANOTHER: LazyLock<Digest> = LazyLock::new(|| sha256(b"another image"));
 
 /// What the slips remember.
 #[derive(Debug)]
@@ -201,7 +236,7 @@ pub struct Slips {
 impl Slip {
     /// Whether a file stands for the place, so that what is stored is seen.
     pub fn is_on_disk(self) -> bool {
-        self == Self::DamageStays || self.recognizes()
+        matches!(self, Self::DamageStays | Self::HasLeavesAFile) || self.recognizes()
     }
 
     /// Whether what is beside images goes another way.

@@ -93,6 +93,11 @@ impl ImageSource for SlippingSource {
         let mut descriptor = manifest.descriptor().clone();
         match self.of.slip {
             Slip::ChildForgetsItsPlatform => descriptor.platform = None,
+            Slip::ChildForgetsItsOsVersion => {
+                if let Some(platform) = &mut descriptor.platform {
+                    platform.os_version = None;
+                }
+            }
             Slip::ChildForgetsItsAnnotations => descriptor.annotations.clear(),
             Slip::GrandchildIsNotFound if !is_root => {
                 let root = self.inner.root().await?;
@@ -154,6 +159,14 @@ impl ImageSource for SlippingSource {
             Ok(piece)
         });
         Body::from_stream(stream.boxed()).expecting(&Expect::from(of))
+    }
+
+    async fn holds(&self, of: &Descriptor) -> Result<bool> {
+        match self.of.slip {
+            Slip::HoldsNothing => Ok(false),
+            Slip::HoldsEverything => Ok(true),
+            _ => self.inner.holds(of).await,
+        }
     }
 
     fn sparse(&self) -> Sparse {

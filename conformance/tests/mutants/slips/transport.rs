@@ -140,6 +140,9 @@ impl Transport for Slipping {
         if self.slip == Slip::FallbackIsNotTaken {
             how.fallback_names.clear();
         }
+        if self.slip == Slip::OptionsNamesAreIgnored && *at != self.place(at) {
+            how.names.clear();
+        }
         let mut inner = self.memory.destination(at, &how).await?;
         if self.slip == Slip::LateNameIsNotTaken {
             let is_there = self.names(at).await;
@@ -181,6 +184,13 @@ impl Slipping {
 #[async_trait]
 impl Deletion for Slipping {
     async fn delete(&self, at: &Reference, how: &DeleteOptions) -> Result<()> {
+        if self.slip == Slip::PositionDeletesOneName && at.locator().contains('#') {
+            let source = self.memory.source(at, &ReadOptions::default()).await?;
+            if let [first, _, ..] = source.names() {
+                let first = self.memory.parse(&format!("{}:{first}", self.place(at).locator()))?;
+                return self.memory.deletion().unwrap().delete(&first, how).await;
+            }
+        }
         if self.slip != Slip::DeletionEndsLater {
             return self.memory.deletion().unwrap().delete(at, how).await;
         }

@@ -130,7 +130,7 @@ async fn names_are_moved_or_refused() {
     assert_eq!(running.content("default").len(), 3);
     let pinned = format!("x@{}", old.digest());
     let error = new.write(&store, &pinned).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
     old.write(&store, &pinned).await.unwrap();
     assert_eq!(root(&store, &pinned).await, *old.digest());
 }

@@ -8,6 +8,7 @@ use transship::transport::{
 };
 use transship::{
     Digest, Document, Images, ReadOptions, Reference, Transfer, TransferOptions, WriteOptions,
+    media_types,
 };
 use transship_conformance::model::Archive;
 use transship_conformance::{Claims, Facts, Manifests, Names, strategies};
@@ -39,7 +40,8 @@ fn facts(a: &str, b: &str) -> Facts {
         return facts;
     }
     facts.claims = Claims::archive().with(Manifests::Rebuilt).with(Names::Docker);
-    facts.accepts.manifests = AcceptsManifests::Only(vec![MediaType::ImageManifest]);
+    let docker = MediaType::from(media_types::DOCKER_MANIFEST);
+    facts.accepts.manifests = AcceptsManifests::Only(vec![MediaType::ImageManifest, docker]);
     facts.accepts.layers = AcceptsLayers::PlainOnly;
     facts.accepts.artifacts = Artifacts::Refused;
     facts
