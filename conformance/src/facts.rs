@@ -204,7 +204,7 @@ impl Facts {
         );
         hold!(
             !accepts.takes_indexes() || accepts.takes(&MediaType::ImageIndex),
-            "of indexes it accepts docker's lists alone: this kit has none for such a place that hold another"
+            "of indexes it accepts docker's lists alone: this kit has no images for such a place"
         );
         let mut facts = Self { shows: accepts.shows, claims, accepts, offers };
         if let Some(archives) = transport.archives() {

@@ -140,7 +140,7 @@ impl Layer {
         Ok(match self.form {
             Form::Plain | Form::Unknown => content,
             Form::Gzip(members) => {
-                // Nothing makes noise smaller, and to try takes longer than all else that is done to make a large layer.
+                // Noise does not get smaller. To compress it took more time than the rest of what makes a large layer.
                 let is_large_noise = content.len() > LARGE && self.seed % 4 != ZEROS;
                 let level = if is_large_noise { Compression::none() } else { Compression::fast() };
                 let mut out = Vec::new();
@@ -178,7 +178,7 @@ struct Made {
 /// The layers that were made last. Layers are few and cases are many, and to make one takes longer than to write it.
 static MADE: LazyLock<Mutex<AllMade>> = LazyLock::new(Mutex::default);
 
-/// The bytes of a layer that is not compressed to the end if that gains nothing.
+/// A gzip layer of more bytes is stored without compression, unless it is of zeros.
 const LARGE: usize = 64 << 10;
 
 /// More bytes than these are not kept.

@@ -125,7 +125,7 @@ pub trait ImageDestination: fmt::Debug + Send + Sync {
     /// [`finish`](crate::ArchiveWriter::finish).
     ///
     /// - Each name, durably, all at once or not at all, also when it fails or its future is dropped. Where a place is written as a
-    ///   whole, so are all names together; a registry and an engine give one name after the other.
+    ///   whole, all names show together; in a registry and an engine one shows after the other.
     /// - What the root refers to and is not there must be in [`Commit::absent`]; else it is refused.
     /// - A layer that is not to be distributed and says where else it is, in `urls`, may be missing; reading it is `NotFound`.
     /// - It stores the root, which need not be put before, and may be.
