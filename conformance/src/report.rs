@@ -46,7 +46,7 @@ pub fn test(fixture: impl Fixture, law: &Law, package: &str, module: &str) {
         // Not by a macro: the test harness would keep that to itself.
         Outcome::NotClaimed(why) => {
             let line = format!("{scheme}: {} is not run: {why}\n", law.name);
-            // Nobody can be told that nobody can be told.
+            // Where standard error is closed, there is nowhere to say so.
             let _ = std::io::stderr().write_all(line.as_bytes());
         }
         Outcome::Broken { why, .. } => panic!("{scheme}: {}: {why}", law.name),

@@ -30,7 +30,7 @@ pub(crate) const LAW: Law = Law {
     sentence: "Read in one pass, an archive has the images that it has when it is read at random, and one that ends early is `Corrupt`.",
     promises: &[
         "Reads nothing of it.",
-        "Opened with what passed, it has the images, documents and blobs that it has when it is read at random",
+        "Opened with the result of its pass, it has the images, documents and blobs that it has when it is read at random",
         "What has 1 MiB or more, does not look like JSON and has a sha256 digest is staged, in order, one after the other.",
         "`Corrupt`, saying where, when it ends early.",
     ],
@@ -156,7 +156,7 @@ fn is_document(digest: &str, bytes: &[u8]) -> bool {
 async fn read(lab: &Lab, passed: Passed, want: &[Shown]) -> Held {
     let mut how = ReadOptions::default();
     how.passed = Some(passed);
-    let reader = lab.archives()?.read(lab.at(), &how).await.during(|| "opening what passed")?;
+    let reader = lab.archives()?.read(lab.at(), &how).await.during(|| "opening it with the result of the pass")?;
     let found = reader.entries().len();
     hold!(found == want.len(), "{found} entries of {} are listed after a pass", want.len());
     let by_name = lab.claims().listed == Listed::Names;

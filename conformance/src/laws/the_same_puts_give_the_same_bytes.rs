@@ -35,7 +35,7 @@ fn check(kit: &Kit) -> Held {
 }
 
 
-/// The second time, if it is told so, in another second.
+/// The second time in another second, where `later` says so.
 fn twice(lab: &Lab, (archive, later): &(Archive, bool)) -> Held {
     let other = lab.another()?;
     // What is given up before leaves the bytes as they are.

@@ -51,13 +51,13 @@ fn check(kit: &Kit) -> Held {
         let looked = lab.step(collect(lab, CollectMode::Look))?;
         is_true(lab, &looked, &goes, &stays)?;
         nothing_stays(&looked)?;
-        young_is_told(lab, &looked)?;
+        what_is_young_is_reported(lab, &looked)?;
         lab.snapshot()?.same(&there).map_err(|e| e.while_doing("after sparing the young"))?;
         where_one_cannot_be_read(lab, &looked, &goes, &stays)?;
         let before = lab.stored()?;
         let taken = lab.step(collect(lab, CollectMode::Delete))?;
         is_true(lab, &taken, &goes, &stays)?;
-        all_is_told(&before, &lab.stored()?, &taken, &goes)?;
+        what_went_is_reported(&before, &lab.stored()?, &taken, &goes)?;
         nothing_stays(&lab.step(collect(lab, CollectMode::Look))?)?;
         lab.snapshot()?.shows_the_same(&there).map_err(|e| e.while_doing("after all collections"))
     })
@@ -97,7 +97,7 @@ fn is_true(lab: &Lab, said: &Collected, goes: &Built, stays: &Built) -> Held {
 }
 
 /// Where a part of the image that went had a file, and that is gone now, it is said to be garbage.
-fn all_is_told(
+fn what_went_is_reported(
     before: &BTreeMap<String, String>,
     after: &BTreeMap<String, String>,
     taken: &Collected,
@@ -105,9 +105,9 @@ fn all_is_told(
 ) -> Held {
     for (file, digest) in before.iter().filter(|(file, _)| !after.contains_key(*file)) {
         let Ok(digest) = parse_digest(digest) else { continue };
-        let told = taken.garbage.iter().any(|garbage| garbage.digest == digest);
+        let reported = taken.garbage.iter().any(|garbage| garbage.digest == digest);
         let is_part = size_of(goes, &digest).is_some();
-        hold!(told || !is_part, "{file} is gone, and {digest} is not said to be garbage");
+        hold!(reported || !is_part, "{file} is gone, and {digest} is not said to be garbage");
     }
     Ok(())
 }
@@ -140,12 +140,12 @@ fn is_of(lab: &Lab, kept: &Kept, digest: &Digest) -> Held<bool> {
 }
 
 /// Nothing here is an hour old: what would be garbage stays, and that is said.
-fn young_is_told(lab: &Lab, looked: &Collected) -> Held {
+fn what_is_young_is_reported(lab: &Lab, looked: &Collected) -> Held {
     let hour = CollectOptions::MIN_AGE;
     let said = lab.step(collect_by(lab.transport(), lab.at(), CollectMode::Delete, hour))?;
     for Garbage { digest, .. } in &looked.garbage {
-        let told = said.kept.iter().map(|kept| is_of(lab, kept, digest)).collect::<Held<Vec<_>>>()?;
-        hold!(told.contains(&true), "{digest} is younger than an hour, and is not said to stay");
+        let reported = said.kept.iter().map(|kept| is_of(lab, kept, digest)).collect::<Held<Vec<_>>>()?;
+        hold!(reported.contains(&true), "{digest} is younger than an hour, and is not said to stay");
     }
     for kept in &said.kept {
         let Kept { what, why, .. } = kept;
@@ -180,11 +180,11 @@ fn where_one_cannot_be_read(lab: &Lab, looked: &Collected, goes: &Built, stays: 
         );
         return Ok(());
     };
-    all_is_told(&before, &after, &said, goes)?;
+    what_went_is_reported(&before, &after, &said, goes)?;
     let taken = listed(said.garbage.iter().map(|garbage| &garbage.digest));
     hold!(said.garbage.is_empty(), "a manifest is damaged, and what it may need goes: {taken}");
-    let told = !said.kept.is_empty() || looked.garbage.is_empty();
-    hold!(told, "a manifest is damaged, so all stays, and that is not said");
+    let reported = !said.kept.is_empty() || looked.garbage.is_empty();
+    hold!(reported, "a manifest is damaged, so all stays, and that is not said");
     Ok(())
 }
 

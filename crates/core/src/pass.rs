@@ -33,7 +33,7 @@ pub trait OnePass: Send + Sync {
 
     /// Reads it to its end. What the reference says beyond the archive's place is not looked at.
     ///
-    /// - Opened with what passed, it has the images, documents and blobs that it has when it is read at random, and is
+    /// - Opened with the result of its pass, it has the images, documents and blobs that it has when it is read at random, and is
     ///   refused for the same faults.
     /// - What has 1 MiB or more, does not look like JSON and has a sha256 digest is staged, in order, one after the other. Documents
     ///   and what has another digest are kept aside; without staging all is.

@@ -105,7 +105,7 @@ pub struct TokenAuth {
     pub oauth2: bool,
     /// The field with the token.
     pub field: TokenField,
-    /// Whether `expires_in` is told. Without it, clients have to take 60 seconds.
+    /// Whether answers have `expires_in`. Without it, clients have to take 60 seconds.
     pub tells_lifetime: bool,
 }
 

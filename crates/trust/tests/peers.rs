@@ -153,7 +153,7 @@ fn skopeo_says_the_same_of_what_skopeo_and_gpg_signed() {
     };
     let (from, to) =
         (format!("dir:{}", lab.path("image").display()), format!("dir:{}", theirs.display()));
-    // skopeo names what it signs after its destination; for a folder it is told.
+    // skopeo signs for the name of its destination; a folder has none, so `--sign-identity` gives one.
     let listed = String::from_utf8(lab.gpg(&["--list-keys", "--with-colons", "one@x"])).unwrap();
     let fingerprint = listed.lines().find_map(|line| line.strip_prefix("fpr:")).unwrap();
     let by = ["--sign-by", fingerprint.trim_matches(':'), "--sign-identity", "host.x/app:1"];

@@ -93,6 +93,9 @@ impl ArchiveReader for SlippingReader {
     }
 
     async fn details(&self, entry: &ArchiveEntry) -> Result<EntryDetails> {
+        if self.of.slip == Slip::DetailsBlock {
+            std::thread::sleep(LONG);
+        }
         let mut details = self.inner.details(self.real(entry)?).await?;
         let root = self.inner.open(self.real(entry)?).await?.root().await?;
         let Document::Index(index) = root.document() else { return Ok(details) };

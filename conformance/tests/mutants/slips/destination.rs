@@ -10,7 +10,7 @@ use bytes::Bytes;
 use transship_core::{
     Accepts, Body, Commit, Committed, Contents, DeleteOptions, Descriptor, Digest, Document, Error,
     ErrorKind, Expect, ImageDestination, ImageName, Manifest, MediaType, PutBeside, PutSignatures,
-    ReadOptions, Reference, Result, Shows, Staging, Stored, TagsMove, Transport, WriteOptions,
+    ReadOptions, Reference, Result, Shows, Staging, Stored, Transport, WriteOptions,
 };
 
 use super::transport::{LONG, Slipping, later};
@@ -20,11 +20,11 @@ const LIMIT: u64 = 1 << 30;
 
 #[derive(Debug)]
 pub struct SlippingDestination<'w> {
-    of: Slipping,
-    at: Reference,
+    pub(super) of: Slipping,
+    pub(super) at: Reference,
     /// How it is opened by itself.
-    how: Option<WriteOptions>,
-    inner: Box<dyn ImageDestination + 'w>,
+    pub(super) how: Option<WriteOptions>,
+    pub(super) inner: Box<dyn ImageDestination + 'w>,
     /// Written with the commit, where nothing is.
     files: Mutex<Vec<(PathBuf, Bytes)>>,
     has_put: AtomicBool,
@@ -197,7 +197,11 @@ impl ImageDestination for SlippingDestination<'_> {
     }
 
     fn accepts(&self) -> &Accepts {
-        if self.of.slip == Slip::TakesAnyType { &OCI } else { self.inner.accepts() }
+        match self.of.slip {
+            Slip::TakesAnyType => &OCI,
+            Slip::AcceptsLessThen if self.has_put.load(Ordering::SeqCst) => &OCI,
+            _ => self.inner.accepts(),
+        }
     }
 
     async fn has(&self, want: &Expect) -> Result<Option<Stored>> {
@@ -251,6 +255,13 @@ impl ImageDestination for SlippingDestination<'_> {
     async fn put_manifest(&self, manifest: &Manifest) -> Result<()> {
         if self.is_lost(manifest).await {
             return Ok(());
+        }
+        if self.of.slip == Slip::ManifestsComeLast
+            && let Document::Image(image) = manifest.document()
+            && self.inner.has(&Expect::from(&image.config)).await?.is_none()
+        {
+            let message = format!("{} is not there yet", image.config.digest);
+            return Err(Error::new(ErrorKind::NotFound, message));
         }
         self.inner.put_manifest(manifest).await
     }
@@ -429,50 +440,6 @@ fn blocking<T>(work: impl Future<Output = T>) -> T {
             return done;
         }
         std::thread::yield_now();
-    }
-}
-
-#[async_trait]
-impl PutBeside for SlippingDestination<'_> {
-    async fn put_beside(&self, tag: &str, root: &Manifest) -> Result<()> {
-        let inner = self.inner.beside().unwrap();
-        match self.of.slip {
-            Slip::BesideIsEarly | Slip::BesideIsLost => {
-                self.of.state.beside.lock().unwrap().push((tag.to_owned(), root.clone()));
-                return Ok(());
-            }
-            Slip::BesideIsHollow => {
-                let Document::Image(image) = root.document() else { return Ok(()) };
-                self.of.state.lost.lock().unwrap().insert(image.config.digest.clone());
-            }
-            Slip::FirstBesideStays if !inner.beside(tag).await?.is_empty() => return Ok(()),
-            _ => {}
-        }
-        inner.put_beside(tag, root).await
-    }
-
-    async fn beside(&self, tag: &str) -> Result<Vec<Manifest>> {
-        if self.of.slip == Slip::BesideIsNotGiven {
-            return Ok(Vec::new());
-        }
-        if self.of.slip == Slip::BesideIsReplacedUnseen
-            && let Some(how) = &self.how
-        {
-            let other = self.of.memory.destination(&self.at, how).await?;
-            return other.beside().unwrap().beside(tag).await;
-        }
-        self.inner.beside().unwrap().beside(tag).await
-    }
-
-    fn tags_move(&self) -> TagsMove {
-        match self.of.slip {
-            Slip::TagsAreSaidToMove => TagsMove::Always,
-            _ => self.inner.beside().unwrap().tags_move(),
-        }
-    }
-
-    async fn blob_beside(&self, of: &Descriptor) -> Result<Body> {
-        self.inner.beside().unwrap().blob_beside(of).await
     }
 }
 

@@ -2,6 +2,7 @@
 //! order, spelling, what lies two levels deep, the runtime's own progress, races, and what shows later than it is said to.
 
 mod archive;
+mod beside;
 mod destination;
 mod source;
 mod transport;
@@ -107,6 +108,10 @@ faults! {
     FinishBlocks => "a_runtime_of_one_thread_is_enough",
     /// Listing reads on the thread of the runtime.
     ListingBlocks => "a_runtime_of_one_thread_is_enough",
+    /// Details are read on the thread of the runtime.
+    DetailsBlock => "a_runtime_of_one_thread_is_enough",
+    /// A collection looks for garbage on the thread of the runtime.
+    CollectionBlocks => "a_runtime_of_one_thread_is_enough",
     /// A put waits for its body on the thread of the runtime.
     PutBlocks => "a_runtime_of_one_thread_is_enough",
     /// A put gives its thread to others, and there is none.
@@ -183,6 +188,10 @@ faults! {
     PinnedIsAnyImage => "an_image_is_written_where_its_reference_says",
     /// An archive is listed by an image that is there, or not at all.
     ListingNeedsTheImage => "what_is_missing_is_not_found",
+    /// A manifest is refused as long as its config is not there.
+    ManifestsComeLast => "a_committed_image_reads_back_equal",
+    /// When something was put it accepts less.
+    AcceptsLessThen => "a_committed_image_reads_back_equal",
     /// It lists manifests of OCI alone, and takes all.
     TakesAnyType => "what_is_not_accepted_is_refused",
     /// Where the reference has a name, those of the options are not looked at.

@@ -6,9 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use transship_conformance::Memory;
 use transship_core::{
-    Archives, Cancel, Candidate, Collection, DeleteOptions, Deletion, Error, ErrorKind,
-    ImageDestination, ImageName, ImageSource, ReadOptions, Recognized, Reference, Result,
-    Transport, WriteMode, WriteOptions,
+    Archives, Cancel, Candidate, CollectOptions, Collected, Collection, DeleteOptions, Deletion,
+    Error, ErrorKind, ImageDestination, ImageName, ImageSource, ReadOptions, Recognized, Reference,
+    Result, Transport, WriteMode, WriteOptions,
 };
 
 use super::destination::SlippingDestination;
@@ -168,7 +168,17 @@ impl Transport for Slipping {
     }
 
     fn collection(&self) -> Option<&dyn Collection> {
-        self.memory.collection()
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Collection for Slipping {
+    async fn collect(&self, at: &Reference, how: &CollectOptions) -> Result<Collected> {
+        if self.slip == Slip::CollectionBlocks {
+            std::thread::sleep(LONG);
+        }
+        self.memory.collection().unwrap().collect(at, how).await
     }
 }
 

@@ -269,9 +269,9 @@ async fn what_comes_again_mends_what_was_damaged() {
     }
 }
 
-/// What stands for two layers cannot become one of them: it is told, and the archive stays.
+/// What stands for two layers cannot become one of them: an error says so, and the archive stays.
 #[tokio::test]
-async fn what_cannot_be_mended_is_told() {
+async fn what_cannot_be_mended_is_an_error() {
     let folder = tempdir().unwrap();
     let image = Image::new("old", &["low"]);
     let other = config("other", &[&layer("other")]);

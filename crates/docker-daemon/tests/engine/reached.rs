@@ -23,7 +23,7 @@ $sign -in client.csr -extfile client.ext -out client/cert.pem
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }
 
-/// The engine answers whoever has its certificates, and the error for all others says where they belong.
+/// The engine answers clients that have its certificates, and the error for all others says where they belong.
 pub(crate) async fn behind_tls(port: u16, folder: &Path, name: &str) {
     let of = |certificates: &Path| {
         let settings = Settings::new()

@@ -116,7 +116,7 @@ async fn each_piece_may_fail() {
     }
 }
 
-/// Whoever has been asked often enough, or says to come again much later, is not asked in another way at once.
+/// A server that was asked often enough, or that says to come again much later, is not asked in another way at once.
 #[tokio::test]
 async fn no_piece_is_asked_for_again_once_it_is_given_up() {
     let server = open();

@@ -42,7 +42,7 @@ fn cut() -> Error {
     Error::new(ErrorKind::Unavailable, "the line was cut")
 }
 
-/// Gives up after a moment, as one that waits for an answer does. Whoever reads may still be at it, and may count what it
+/// Gives up after a moment, as one that waits for an answer does. The reader may still be at it, and may count what it
 /// has read.
 pub async fn refuse(body: Body) -> Result<Stored> {
     let reading = run_blocking(move |cancel| body.chunks(cancel)?.finish());

@@ -262,7 +262,7 @@ impl History {
     }
 }
 
-/// Runs a case; what is told has to be a history, with an end that fits the result.
+/// Runs a case; the events have to be a history, with an end that fits the result.
 fn check(case: &Case) -> History {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();

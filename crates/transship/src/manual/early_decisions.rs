@@ -101,7 +101,7 @@
 //! tools that do not know it, and needs no file that they would not expect.
 //!
 //! The list is of everything, not only of the uppermost manifests that are left out: then what is missing can be named when even the root is,
-//! and a base that is itself sparse is told from one that is whole.
+//! and a base that is itself sparse differs from one that is whole.
 //!
 //! # 21. The destination is what completes a delta
 //!
@@ -204,7 +204,7 @@
 //! # 34. Damage is not absence
 //!
 //! Sparse indexes are usual on disks: a tool keeps the index and one platform. So the manifest of a platform may be absent there, and
-//! that is told. A manifest that is there says what it needs, and a layer that is gone was lost; a registry takes no index before what it
+//! a warning says so. A manifest that is there says what it needs, and a layer that is gone was lost; a registry takes no index before what it
 //! lists, so what it lists and does not have was lost, too. To leave such a platform out would publish a smaller index under the same tag.
 //! There is no option to do so: who wants the platforms that are whole names them. A source says whether it may be sparse, and where it
 //! may not, only what was chosen is asked for: nobody pays sixty requests to learn what one would say.
@@ -225,7 +225,7 @@
 //! # 37. What readers take differently is found by asking them
 //!
 //! Reviews found four ways to show two readers two images in one archive, and tests of ours asserted two of them. So each
-//! rule of the gate is held against others: archives are mutated by seed, and whoever accepts one must see what we see. A
+//! rule of the gate is held against others: archives are mutated by seed, and each tool that accepts one must see what we see. A
 //! disagreement is mended by refusing, unless all of the others agree. Python's `tarfile` is asked because it takes a prefix
 //! wherever the magic is not star's, where Go does so only when GNU's times are no numbers.
 //!

@@ -282,7 +282,7 @@
 //! | `what_is_about_an_image_stays_with_it` | an image comes or goes, and its neighbour is unsigned |
 //! | `what_is_beside_shows_with_its_image` | a signature that stands under a tag shows before its image, or never |
 //! | `what_is_beside_is_whole` | a signature is listed and cannot be read, so that the image counts as unsigned where it matters |
-//! | `what_is_beside_can_be_added_to` | whoever signs second takes the first signature away |
+//! | `what_is_beside_can_be_added_to` | the second signer takes the first signature away |
 //! | `a_tag_beside_moves` | an image goes on to be checked by a signature that was revoked |
 //! | `no_signature_is_replaced_unseen` | two people sign at once and both are told that it worked, and one signature is lost |
 //! | `tags_that_always_move_are_no_conflict` | a signer gets an error that callers do not expect where tags move without a condition |
@@ -367,7 +367,7 @@
 //! | mistakes | in | caught | made again by |
 //! |---|---|---|---|
 //! | 40, before the laws were read against them | transports of authors | 27 | - |
-//! | 84: 65 thought of before the laws were read, the others since | the transport in memory | 84 | the kit's own tests (`conformance/tests/mutants/slips`) |
+//! | 88: 65 thought of before the laws were read, the others since | the transport in memory | 88 | the kit's own tests (`conformance/tests/mutants/slips`) |
 //! | 28 | the scaffold over a folder | 28 | `cargo xtask seeded` (`xtask/src/seeded/folder.faults`) |
 //! | 24 | the transport over SQLite | 24 | `cargo xtask seeded` (`xtask/src/seeded/sqlite.faults`) |
 //!
@@ -380,10 +380,10 @@
 //! | that parsing looks at nothing in the folder of the place, and that nothing outside the place is changed | `cargo xtask trace --program FILE --scheme NAME` (a command of yours: the three lines above), where places are paths; with `--changes` where they can be joined, deleted from and collected |
 //! | that parsing does no I/O elsewhere: a program reads files of its own when it starts, and trace does not tell them apart | read the code |
 //! | that a process killed at any moment leaves the old or the new | kill it (`cargo xtask faults` does it to ours) |
-//! | that an image that was deleted, collected and committed again with fewer children is another one for who had it open | compare more than the digest of the root |
+//! | that an image that was deleted, collected and committed again with fewer children is another one for a reader that had it open | compare more than the digest of the root |
 //! | sizes above 3 MiB (7.6 MiB in one law), archives of more than 30 images, images of more than nine layers, indexes deeper than three | copy your largest |
 //! | every interleaving: operations are dropped at each of their await points, after pauses that differ; blocking work is met at various points | look at what a step does after it is given up |
-//! | options beyond mode, names and what passed; the platform that a commit prefers; notices; how old garbage has to be | tests of your own |
+//! | options other than mode, names and the result of a pass; the platform that a commit prefers; notices; how old garbage has to be | tests of your own |
 //! | a configuration other than the fixture's | a fixture for each that matters |
 //! | places that come but once: a pass is looked at over an archive that can be read again | read from a pipe |
 //! | `-`, a place on a pipe: whether it is recognized, and what was read to recognize it is given back | pipe an archive into your command |

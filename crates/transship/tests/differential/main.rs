@@ -1,5 +1,5 @@
 //! The differential campaign: archives that are mutated in every way we know of are read by us, as a file and as a pipe, and by
-//! other tools. Each is refused by us, or whoever else accepts it sees the same images: config, layers, names.
+//! other tools. Each is refused by us, or every tool that accepts it sees the same images: config, layers, names.
 //!
 //! | variable | |
 //! |---|---|
@@ -50,7 +50,7 @@ struct Totals {
 }
 
 #[test]
-fn whoever_accepts_an_archive_sees_the_same_images() {
+fn tools_that_accept_an_archive_see_the_same_images() {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
     let cases = number("DIFFERENTIAL_CASES").unwrap_or(300);
     let given = number("DIFFERENTIAL_SEED");

@@ -1,5 +1,5 @@
 //! Every golden archive, which a real tool wrote, through every transport and back: the same names, image IDs and diff
-//! IDs. What is in a golden is told by a second opinion, `FILE.expect.json`.
+//! IDs. `FILE.expect.json` says what is in a golden; another program wrote it.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};

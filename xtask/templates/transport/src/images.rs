@@ -136,7 +136,7 @@ pub(crate) fn gone(digest: &Digest) -> Error {
     Error::new(ErrorKind::Conflict, message).hint("copy again")
 }
 
-/// A change of the images of a place. It is told what is here, and may be made again where others were faster.
+/// A change of the images of a place. It gets what is here, and runs again where another process was faster.
 pub(crate) type Change<'c> = dyn FnMut(&mut Images, &IsHere<'_>) -> Result<()> + 'c;
 
 /// Whether a blob or manifest is here.
