@@ -260,9 +260,9 @@ impl Facts {
         self.formats_by(Format::index_type)
     }
 
-    fn formats_by(&self, media_type: fn(Format) -> &'static str) -> Vec<Format> {
+    fn formats_by(&self, media_type: fn(Format) -> MediaType) -> Vec<Format> {
         let mut formats = vec![Format::Oci, Format::Docker];
-        formats.retain(|format| self.accepts.takes(&media_type(*format).into()));
+        formats.retain(|format| self.accepts.takes(&media_type(*format)));
         formats
     }
 

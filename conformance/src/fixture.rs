@@ -7,6 +7,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tempfile::TempDir;
 use transship_core::{Transport, sha256};
@@ -59,6 +60,12 @@ impl Place {
     /// A place by the locator of its archive, without an image's name. Dropping the guard cleans up.
     pub fn new(locator: impl Into<String>, guard: impl Any + Send + Sync) -> Self {
         Self { locator: locator.into(), folder: None, _guard: Guard(Box::new(guard)) }
+    }
+
+    /// A place of a transport that keeps its images in memory: a locator that no other place of this process has.
+    pub fn in_memory() -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        Self::new(format!("place-{}", NEXT.fetch_add(1, Ordering::Relaxed)), ())
     }
 
     /// A file or folder that is not there yet, alone in a temporary folder. All of that folder belongs to the snapshots,

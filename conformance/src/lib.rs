@@ -16,7 +16,7 @@
 //!         Arc::new(self.0.clone())
 //!     }
 //!     fn place(&self) -> std::io::Result<Place> {
-//!         Ok(Place::new("somewhere", ()))
+//!         Ok(Place::in_memory())
 //!     }
 //!     fn claims(&self) -> Claims {
 //!         Claims::in_memory()

@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use transship_conformance::{
@@ -137,8 +136,7 @@ impl Fixture for InMemory {
     }
 
     fn place(&self) -> std::io::Result<Place> {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        Ok(Place::new(format!("place-{}", NEXT.fetch_add(1, Ordering::Relaxed)), ()))
+        Ok(Place::in_memory())
     }
 
     fn claims(&self) -> Claims {

@@ -2,7 +2,6 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -166,8 +165,7 @@ impl Fixture for Odds {
     }
 
     fn place(&self) -> std::io::Result<Place> {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        Ok(Place::new(format!("odd-{}", NEXT.fetch_add(1, Ordering::Relaxed)), ()))
+        Ok(Place::in_memory())
     }
 
     fn claims(&self) -> Claims {

@@ -3,6 +3,7 @@
 
 mod archive;
 mod destination;
+mod fixture;
 mod reader;
 mod tars;
 mod writer;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde_json::{Map, Value, json};
-use transship_core::{Descriptor, Manifest, Platform, media_types, sha256};
+use transship_core::{Descriptor, Manifest, MediaType, Platform, media_types, sha256};
 
 use super::{Algorithm, Built, Config, Layer, digest_of};
 use crate::{Facts, Held, Layers};
@@ -40,18 +40,18 @@ pub enum Format {
 
 impl Format {
     /// The type of an image's manifest.
-    pub(crate) fn manifest_type(self) -> &'static str {
+    pub(crate) fn manifest_type(self) -> MediaType {
         match self {
-            Self::Oci => "application/vnd.oci.image.manifest.v1+json",
-            Self::Docker => media_types::DOCKER_MANIFEST,
+            Self::Oci => MediaType::ImageManifest,
+            Self::Docker => media_types::DOCKER_MANIFEST.into(),
         }
     }
 
     /// The type of an index.
-    pub(crate) fn index_type(self) -> &'static str {
+    pub(crate) fn index_type(self) -> MediaType {
         match self {
-            Self::Oci => "application/vnd.oci.image.index.v1+json",
-            Self::Docker => media_types::DOCKER_LIST,
+            Self::Oci => MediaType::ImageIndex,
+            Self::Docker => media_types::DOCKER_LIST.into(),
         }
     }
 }
@@ -156,7 +156,7 @@ pub(super) fn split(architecture: &str) -> (&str, Option<&str>) {
 
 fn absent_subject(seed: u8) -> Descriptor {
     let bytes = [seed, 0, 1];
-    Descriptor::new(transship_core::MediaType::ImageManifest, sha256(&bytes), 3)
+    Descriptor::new(MediaType::ImageManifest, sha256(&bytes), 3)
 }
 
 /// A manifest that is named by a digest of an algorithm.

@@ -46,10 +46,10 @@ pub fn corner_images(facts: &Facts) -> Vec<Image> {
     if facts.has(Ability::CompressedLayers) {
         images.extend(forms());
     }
+    let has_docker = facts.formats().contains(&Format::Docker);
     let docker: Vec<_> = images
         .iter()
-        .filter(|image| image.config != Config::Artifact && !image.subject)
-        .filter(|_| facts.formats().contains(&Format::Docker))
+        .filter(|image| has_docker && image.config != Config::Artifact && !image.subject)
         .step_by(3)
         .map(|image| Image { format: Format::Docker, ..image.clone() })
         .collect();

@@ -19,7 +19,6 @@ mod transport;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use transship_conformance::{
     ALL, Abandoned, Claims, Digests, Dropped, Empty, Fixture, Found, Layers, Leftover, Manifests,
@@ -93,11 +92,10 @@ impl Fixture for Mutants {
     }
 
     fn place(&self) -> std::io::Result<Place> {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
         if self.on_disk() {
             return Place::in_folder("place");
         }
-        Ok(Place::new(format!("place-{}", NEXT.fetch_add(1, Ordering::Relaxed)), ()))
+        Ok(Place::in_memory())
     }
 
     fn claims(&self) -> Claims {

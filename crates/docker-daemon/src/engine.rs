@@ -282,12 +282,10 @@ pub struct ImageData {
 
 impl ImageData {
     fn runs_on(&self) -> Option<Platform> {
-        let said: Platform = serde_json::from_value(Value::Object(self.platform.clone())).ok()?;
-        let of = [Some(&*said.os), Some(&*said.architecture), said.variant.as_deref()];
-        let mut platform = platform(of[0], of[1], of[2])?;
-        platform.os_version = said.os_version;
-        platform.os_features = said.os_features;
-        Some(platform)
+        let mut said: Platform =
+            serde_json::from_value(Value::Object(self.platform.clone())).ok()?;
+        said.variant.take_if(|variant| variant.is_empty());
+        (!said.os.is_empty() && !said.architecture.is_empty()).then_some(said)
     }
 }
 

@@ -8,7 +8,7 @@ mod source;
 mod transport;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, LazyLock, Mutex};
 
 use tokio::runtime::Handle;
@@ -293,11 +293,10 @@ impl Fixture for Slips {
     }
 
     fn place(&self) -> std::io::Result<Place> {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
         if self.slip.is_on_disk() {
             return Place::in_folder("place");
         }
-        Ok(Place::new(format!("place-{}", NEXT.fetch_add(1, Ordering::Relaxed)), ()))
+        Ok(Place::in_memory())
     }
 
     fn claims(&self) -> Claims {

@@ -2,7 +2,6 @@
 #![allow(clippy::expect_used, reason = "tests")]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use transship_conformance::{Claims, Fixture, Place};
 use transship_core::Transport;
@@ -18,8 +17,7 @@ impl Fixture for InMemory {
 
     // Decide: where a fresh place is. What is a file or folder comes from `Place::in_folder("images")`.
     fn place(&self) -> std::io::Result<Place> {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        Ok(Place::new(format!("place-{}", NEXT.fetch_add(1, Ordering::Relaxed)), ()))
+        Ok(Place::in_memory())
     }
 
     // Decide: what cannot be otherwise in your place. On a disk, what is stored can be seen: claim nothing to begin with.
