@@ -188,7 +188,7 @@ pub enum Names {
     OciOrDocker,
     /// Docker names with a tag.
     Docker,
-    /// As that, but for those whose host is an address of IPv6 in brackets: they are refused with `Unsupported` or `InvalidInput`.
+    /// Docker names with a tag. Those whose host is an IPv6 address in brackets are refused with `Unsupported` or `InvalidInput`.
     DockerNotIpv6,
 }
 
@@ -262,7 +262,7 @@ pub enum Chosen {
     /// The only one that is there; of several it is `Ambiguous`.
     #[default]
     Only,
-    /// The one of a name that is always meant where none is said, as `latest` is.
+    /// The image with the default name, such as `latest`.
     ByName,
 }
 
@@ -272,7 +272,7 @@ pub enum Found {
     /// Their bytes are checked before they count.
     #[default]
     Checked,
-    /// The word of a remote place counts, which has them by their digests.
+    /// What a remote place says is enough, as it stores blobs by their digests.
     Trusted,
 }
 

@@ -217,7 +217,7 @@ impl Facts {
         Ok(facts)
     }
 
-    /// Whether it is able to do that, and lets others.
+    /// Whether the transport has this ability, and its claims do not take it away.
     pub fn has(&self, ability: Ability) -> bool {
         let (claims, accepts) = (&self.claims, &self.accepts);
         let offered = self.offers.contains(&ability);

@@ -62,7 +62,8 @@ impl Place {
         Self { locator: locator.into(), folder: None, _guard: Guard(Box::new(guard)) }
     }
 
-    /// A place of a transport that keeps its images in memory: a locator that no other place of this process has.
+    /// A place without files, of a transport that keeps its images in memory. Its locator is `place-N`, with another N for each
+    /// call in this process.
     pub fn in_memory() -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         Self::new(format!("place-{}", NEXT.fetch_add(1, Ordering::Relaxed)), ())

@@ -26,6 +26,8 @@
 //! transship_conformance::conformance!(InMemory(Memory::new()));
 //! ```
 //!
+//! ([`Memory`] is already a fixture of itself. This is what one of yours looks like.)
+//!
 //! # From nothing to green
 //!
 //! 1. Begin with the scaffold: `cargo xtask new-transport NAME --on file|folder|memory` writes a crate that keeps all laws. To
@@ -38,7 +40,7 @@
 //! 4. A failure prints the smallest image and the texts that show it, and how to run that one case again. Of several that
 //!    fail, begin with the first in the order of [`ALL`]; each says which it is.
 //! 5. Now and then run more: `TRANSSHIP_CASES=1000 TRANSSHIP_SEED=random cargo test --test conformance`.
-//!    With `TMPDIR` on a file system in memory (`/dev/shm` on Linux) files are not waited for, and that takes half of the time.
+//!    With `TMPDIR` on a file system in memory (`/dev/shm` on Linux) nothing waits for the disk, which halves the time.
 //!
 //! # What is not looked at
 //!

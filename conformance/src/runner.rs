@@ -29,9 +29,9 @@ pub struct Law {
     pub sentence: &'static str,
     /// The promises of the traits that it holds a transport to: the beginnings of bullets in their docs.
     pub promises: &'static [&'static str],
-    /// What it is about. Without that it is not run, which is said with what users lose.
+    /// The abilities that a transport needs for it. Where one is missing, the law is not run, and the output says what users lose.
     pub(crate) needs: &'static [Ability],
-    /// Of how many times fewer cases than others; 1 for most.
+    /// The number of cases is divided by this, as each takes longer than those of other laws; 1 for most.
     pub(crate) cost: u32,
     pub(crate) check: fn(&Kit) -> Held,
 }

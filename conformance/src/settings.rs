@@ -77,7 +77,7 @@ impl Settings {
         self
     }
 
-    /// With so many, at most, of the cases of a law that are looked at each time: for places that take seconds to answer.
+    /// With at most this number of the corner cases of a law: for places that take seconds to answer.
     #[must_use]
     pub fn with_corners(mut self, most: usize) -> Self {
         self.most_corners = most;
@@ -142,7 +142,7 @@ impl Settings {
         all.map(|case| Replay { seed: CORNERS, case }).collect()
     }
 
-    /// The cases of a law that is so many times as dear as others.
+    /// The cases of a law whose cases take `cost` times as long as those of others.
     /// Those that once failed come first.
     pub(crate) fn cases(&self, cost: u32) -> Vec<Replay> {
         let of_seed = |case| Replay { seed: self.seed, case };

@@ -1,15 +1,17 @@
-//! An archive that comes in one pass may list names, as registries do: each entry is one name of an image.
-#![allow(clippy::unwrap_used, reason = "tests")]
+//! An archive that comes in one pass: it may list names, as registries do, so that each entry is one name of an image, and leaves the
+//! runtime's thread to others.
+#![allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use transship_conformance::{
     Claims, Fixture, Listed, Memory, Names, Outcome, Place, Settings, law, run,
 };
 use transship_core::{
-    ArchiveEntry, ArchiveReader, Archives, ImageSource, OnePass, Passed, ReadOptions, Reference,
-    Result, Staging, Transport, WrapArchives, WrapReader, WrapTransport, is_index_type,
+    ArchiveEntry, ArchiveReader, Archives, EntryDetails, ImageSource, OnePass, Passed, ReadOptions,
+    Reference, Result, Staging, Transport, WrapArchives, WrapReader, WrapTransport, is_index_type,
 };
 
 /// What the archive lists after a pass.
@@ -21,6 +23,8 @@ enum Passes {
     FirstNames,
     /// All names, each with the image of another one.
     Mixed,
+    /// All names, and it reads on the thread of the runtime.
+    Blocks,
 }
 
 /// Images in memory, listed by their names.
@@ -94,6 +98,10 @@ impl WrapReader for Reader {
     async fn open(&self, entry: &ArchiveEntry) -> Result<Box<dyn ImageSource>> {
         self.0.open(&self.0.entries()[entry.index]).await
     }
+
+    async fn details(&self, entry: &ArchiveEntry) -> Result<EntryDetails> {
+        self.0.details(&self.0.entries()[entry.index]).await
+    }
 }
 
 #[async_trait]
@@ -108,6 +116,9 @@ impl OnePass for ByNames {
         how: &ReadOptions,
         into: Option<&dyn Staging>,
     ) -> Result<Passed> {
+        if self.1 == Passes::Blocks {
+            std::thread::sleep(Duration::from_millis(1500));
+        }
         let reader = Archives::read(&self.0, at, how).await?;
         for entry in reader.entries() {
             let Some(into) = into else { continue };
@@ -144,18 +155,29 @@ impl Fixture for InMemory {
     }
 }
 
-fn outcome(passes: Passes) -> Outcome {
+fn outcome(passes: Passes, name: &str) -> Outcome {
     let fixture = InMemory(ByNames(Memory::new(), passes));
-    let law = law("an_archive_in_one_pass_is_the_same").unwrap();
+    let law = law(name).unwrap();
     run(Arc::new(fixture), law, &Settings::default().with_shrinks(0)).0
 }
 
 #[test]
 fn each_name_that_passes_is_looked_at_in_whatever_order() {
-    let whole = outcome(Passes::All);
+    let name = "an_archive_in_one_pass_is_the_same";
+    let whole = outcome(Passes::All, name);
     assert!(matches!(whole, Outcome::Held(_)), "{whole:?}");
     for passes in [Passes::FirstNames, Passes::Mixed] {
-        let broken = outcome(passes);
+        let broken = outcome(passes, name);
         assert!(matches!(broken, Outcome::Broken { .. }), "{passes:?}: {broken:?}");
     }
+}
+
+#[test]
+fn a_pass_that_blocks_the_runtime_is_seen() {
+    let name = "a_runtime_of_one_thread_is_enough";
+    let whole = outcome(Passes::All, name);
+    assert!(matches!(whole, Outcome::Held(_)), "{whole:?}");
+    let broken = outcome(Passes::Blocks, name);
+    let Outcome::Broken { why, .. } = &broken else { panic!("{broken:?}") };
+    assert!(why.contains("it is blocked"), "{why}");
 }

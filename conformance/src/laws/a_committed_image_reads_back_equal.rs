@@ -24,6 +24,7 @@ pub(crate) const LAW: Law = Law {
         "Its descriptor is the one that was asked for, with platform, annotations and all.",
         "It stores the root, which need not be put before, and may be.",
         "They need no particular runtime",
+        "It is known when the destination is opened, and does not change.",
         "What it lists can be committed; what it does not is refused with `Unsupported`.",
         "Each name, durably, all at once or not at all",
         "What it takes reads back as it was given",

@@ -39,7 +39,7 @@ async fn one(lab: &Lab, image: &Image, blob: &Pick, after: &Pick) -> Held {
         fails(put.await, &[kind], &["the kit gave up"], "putting a body that fails")?;
     }
     let has = destination.has(&Expect::from(&blob.descriptor)).await?;
-    hold!(has.is_none(), "after a put that failed, has says that it is there");
+    hold!(has.is_none(), "`has` finds the blob of a put that failed");
     put_all(&*destination, &built).await?;
     let committed = commit(destination, &built).await?;
     let source = lab.source(&committed.references[0]).await?;

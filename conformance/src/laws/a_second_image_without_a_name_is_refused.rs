@@ -40,7 +40,7 @@ async fn refused(lab: &Lab, first: &Built, second: &Built) -> Held {
     let image = writer.image(&[]).await.during(|| "opening an image without a name")?;
     hold!(
         image.accepts().nameless == AcceptsNameless::One,
-        "one image may be without a name, it claims, and accepts says {:?}",
+        "its own destinations accept one image without a name, and those of its writer say {:?}",
         image.accepts().nameless
     );
     put_all(&*image, first).await?;

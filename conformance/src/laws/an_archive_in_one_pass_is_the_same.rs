@@ -124,7 +124,7 @@ impl Staging for Kept {
 }
 
 fn one_pass(lab: &Lab) -> Held<&dyn OnePass> {
-    lab.archives()?.one_pass().ok_or_else(|| Broken::new("one_pass() is there, and is not"))
+    lab.archives()?.one_pass().ok_or_else(|| Broken::new("`archives().one_pass()` was there before, and is `None` now"))
 }
 
 async fn same(lab: &Lab, want: &[Shown], kept: Option<&Kept>) -> Held {

@@ -59,7 +59,7 @@ fn check(kit: &Kit) -> Held {
         let after = lab.snapshot()?;
         after.shows_the_same(&before).map_err(|e| e.while_doing("after collecting"))?;
         let again = lab.step(collect(lab, CollectMode::Look))?;
-        hold!(again.garbage.is_empty(), "it finds again {}", listed(garbage(&again)));
+        hold!(again.garbage.is_empty(), "a second collection still finds {}", listed(garbage(&again)));
         leaves_nothing_extra(lab, &want)
     })
 }
@@ -89,7 +89,7 @@ fn leaves_nothing_extra(lab: &Lab, want: &[expected::Entry]) -> Held {
     };
     let (left, enough) = (names(lab)?, names(&fresh)?);
     let extra: Vec<_> = left.iter().filter(|file| !enough.contains(file)).collect();
-    hold!(extra.is_empty(), "nobody needs {}", listed(extra.iter().map(|file| file.display())));
+    hold!(extra.is_empty(), "files are left that no image needs: {}", listed(extra.iter().map(|file| file.display())));
     Ok(())
 }
 

@@ -105,7 +105,7 @@ pub(super) fn no_more(
     enough: &BTreeMap<String, Option<u64>>,
 ) -> Held {
     let extra: Vec<_> = left.keys().filter(|name| !enough.contains_key(*name)).collect();
-    hold!(extra.is_empty(), "nobody needs {}", listed(extra));
+    hold!(extra.is_empty(), "files are left that no image needs: {}", listed(extra));
     for (name, size) in left {
         let want = enough.get(name).copied().flatten();
         hold!(

@@ -78,7 +78,7 @@ async fn empty(lab: &Lab, image: &Image) -> Held {
     let destination = lab.destination(WriteMode::Create, &[]).await?;
     for blob in &image.build()?.blobs {
         let has = destination.has(&Expect::from(&blob.descriptor)).await?;
-        hold!(has.is_none(), "nothing was put, and has says that it is there");
+        hold!(has.is_none(), "`has` finds a blob where nothing was put");
     }
     Ok(())
 }
@@ -109,17 +109,17 @@ async fn filled(lab: &Lab, image: &Image) -> Held {
             hold!(same, "has says {} of {} B, and it is {digest} of {size} B", has.digest, has.size);
         }
         if let Some(has) = destination.has(&Expect::digest(digest.clone())).await? {
-            hold!(has.size == size, "asked without a size, has says {} B of {size} B", has.size);
+            hold!(has.size == size, "asked without a size, `has` says that a blob of {size} B has {} B", has.size);
         }
         read_back(&*destination, blob).await?;
         let larger = Expect::digest(digest).with_size(size + 1);
         let has = destination.has(&larger).await?;
-        hold!(has.is_none(), "has says that it is there, asked for {} bytes", size + 1);
+        hold!(has.is_none(), "`has` finds the blob when it is asked for {} B, which is one byte too many", size + 1);
         let nameless = Expect::anything().with_size(size);
         let has = destination.has(&nameless).await?;
-        hold!(has.is_none(), "has says that it is there, asked for any {size} bytes");
+        hold!(has.is_none(), "`has` finds a blob when it is asked for a size ({size} B) without a digest");
         let has = destination.has(&Expect::digest(sha256(b"other"))).await?;
-        hold!(has.is_none(), "has says that it is there, which was never put");
+        hold!(has.is_none(), "`has` finds a blob that was never put");
     }
     commit(destination, &built).await.map(|_| ())
 }
@@ -150,7 +150,7 @@ fn elsewhere(lab: &Lab, image: &Image) -> Held {
         let here = lab.destination(WriteMode::Create, &lab.facts().some_name()).await?;
         for blob in &built.blobs {
             let has = here.has(&Expect::from(&blob.descriptor)).await?;
-            hold!(has.is_none(), "another place was written to, and has says that it is here");
+            hold!(has.is_none(), "`has` finds a blob that was put into another place");
         }
         Ok(())
     })
@@ -207,7 +207,7 @@ fn spoiled(lab: &Lab, image: &Image) -> Held {
             lab.destination(WriteMode::Append, &lab.facts().some_name()).await?;
         for blob in spoiled {
             let has = destination.has(&Expect::from(blob)).await?;
-            hold!(unchanged || has.is_none(), "a stored byte has changed, and has says that the blob is there");
+            hold!(unchanged || has.is_none(), "a stored byte has changed, and `has` finds the blob");
         }
         Ok(())
     })

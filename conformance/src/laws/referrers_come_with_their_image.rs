@@ -131,7 +131,7 @@ pub(super) async fn are_there(lab: &Lab, source: &dyn ImageSource, about: &[Buil
         };
         let put = digests(&mut want.iter().map(|about| about.root.descriptor()));
         let have = digests(&mut found.iter());
-        hold!(have == put, "about {of} these were put, in this order: {put}; found are: {have}");
+        hold!(have == put, "the manifests about {of} were put in the order {put}, and are listed as {have}");
         for (found, put) in found.iter().zip(want) {
             is_listed(found, &put.root)?;
             is_whole(source, found, put).await?;

@@ -51,13 +51,13 @@ fn check(kit: &Kit) -> Held {
         let looked = lab.step(collect(lab, CollectMode::Look))?;
         is_true(lab, &looked, &goes, &stays)?;
         nothing_stays(&looked)?;
-        what_is_young_is_reported(lab, &looked)?;
+        young_parts_are_reported(lab, &looked)?;
         lab.snapshot()?.same(&there).map_err(|e| e.while_doing("after sparing the young"))?;
         where_one_cannot_be_read(lab, &looked, &goes, &stays)?;
         let before = lab.stored()?;
         let taken = lab.step(collect(lab, CollectMode::Delete))?;
         is_true(lab, &taken, &goes, &stays)?;
-        what_went_is_reported(&before, &lab.stored()?, &taken, &goes)?;
+        removed_parts_are_reported(&before, &lab.stored()?, &taken, &goes)?;
         nothing_stays(&lab.step(collect(lab, CollectMode::Look))?)?;
         lab.snapshot()?.shows_the_same(&there).map_err(|e| e.while_doing("after all collections"))
     })
@@ -97,7 +97,7 @@ fn is_true(lab: &Lab, said: &Collected, goes: &Built, stays: &Built) -> Held {
 }
 
 /// Where a part of the image that went had a file, and that is gone now, it is said to be garbage.
-fn what_went_is_reported(
+fn removed_parts_are_reported(
     before: &BTreeMap<String, String>,
     after: &BTreeMap<String, String>,
     taken: &Collected,
@@ -140,7 +140,7 @@ fn is_of(lab: &Lab, kept: &Kept, digest: &Digest) -> Held<bool> {
 }
 
 /// Nothing here is an hour old: what would be garbage stays, and that is said.
-fn what_is_young_is_reported(lab: &Lab, looked: &Collected) -> Held {
+fn young_parts_are_reported(lab: &Lab, looked: &Collected) -> Held {
     let hour = CollectOptions::MIN_AGE;
     let said = lab.step(collect_by(lab.transport(), lab.at(), CollectMode::Delete, hour))?;
     for Garbage { digest, .. } in &looked.garbage {
@@ -180,7 +180,7 @@ fn where_one_cannot_be_read(lab: &Lab, looked: &Collected, goes: &Built, stays: 
         );
         return Ok(());
     };
-    what_went_is_reported(&before, &after, &said, goes)?;
+    removed_parts_are_reported(&before, &after, &said, goes)?;
     let taken = listed(said.garbage.iter().map(|garbage| &garbage.digest));
     hold!(said.garbage.is_empty(), "a manifest is damaged, and what it may need goes: {taken}");
     let reported = !said.kept.is_empty() || looked.garbage.is_empty();

@@ -54,7 +54,7 @@ fn check(kit: &Kit) -> Held {
     Ok(())
 }
 
-/// What nobody needs.
+/// What no image needs.
 fn extra() -> Vec<u8> {
     Layer::small(97, 5000).content()
 }
@@ -105,7 +105,7 @@ async fn stage(staging: &dyn Staging, blob: &Blob, at: usize) -> Held {
         let body = Body::from_stream(failing(&extra().into(), 100, error));
         let kept = staging.stage(body).await;
         fails(kept, &[ErrorKind::Unavailable], &["the kit gave up"], "staging a body that fails")?;
-        staging.stage(Body::from_bytes(extra())).await.during(|| "staging what nobody needs")?;
+        staging.stage(Body::from_bytes(extra())).await.during(|| "staging what no image needs")?;
     }
     let kept = staging.stage(Way::nth(at).body(&blob.bytes)?).await;
     let kept = kept.during(|| format!("staging {}", blob.descriptor.digest))?;
@@ -127,12 +127,12 @@ async fn fill(destination: &dyn ImageDestination, built: &Built) -> Held {
             continue;
         }
         let has = destination.has(&Expect::from(of)).await?;
-        hold!(has.is_some(), "{} was staged, and has says that it is not there", of.digest);
+        hold!(has.is_some(), "{} was staged, and `has` does not find it", of.digest);
     }
     Ok(())
 }
 
-/// Of what nobody needs nothing is left.
+/// Of what no image needs nothing is left.
 fn gone(lab: &Lab) -> Held {
     let Some(folder) = lab.files() else { return Ok(()) };
     let left = occurrences(folder, &extra()[2400..2500])?;

@@ -18,9 +18,11 @@ impl Fixture for Memory {
     }
 
     fn claims(&self) -> Claims {
-        match self.room {
-            Room::Many => Claims::in_memory().with(self.layers),
+        let profile = match self.room {
+            Room::Many => Claims::in_memory(),
             Room::One => Claims::single_image().with(Processes::One),
-        }
+        };
+        // Which formats it takes is no claim: its destinations say so.
+        profile.with(self.layers)
     }
 }

@@ -28,7 +28,7 @@ use writer::Writer;
 /// What stands before the colon.
 const SCHEME: &str = "mem";
 
-/// Images in memory. Clones share them.
+/// Images in memory, and a [`Fixture`](crate::Fixture) of itself. Clones share the images.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     places: Arc<Mutex<HashMap<String, Arc<Archive>>>>,

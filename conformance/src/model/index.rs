@@ -61,7 +61,7 @@ impl Node {
         }
     }
 
-    /// Whether its own manifest is of one of some formats.
+    /// Whether its own manifest has one of these formats.
     pub(crate) fn is_of(&self, formats: &[Format]) -> bool {
         match self {
             Self::Image(image) => formats.contains(&image.format),

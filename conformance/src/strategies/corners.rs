@@ -21,7 +21,7 @@ const SIZES: &[&[usize]] = &[
     &[3 * CHUNK + 1, 2 * CHUNK],
 ];
 
-/// Images that have each one thing that others have not.
+/// Images that differ from a plain one in one property each: no layers, a sha512 digest, an unknown field.
 pub fn corner_images(facts: &Facts) -> Vec<Image> {
     let with = |layers: Vec<Layer>| Image { layers, ..Image::simple(0) };
     let mut images = vec![with(vec![])];
@@ -106,7 +106,7 @@ fn forms() -> Vec<Image> {
         .to_vec()
 }
 
-/// Those, and indexes that have each one thing that others have not.
+/// The [`corner_images`], and indexes that differ in one property each.
 pub fn corner_nodes(facts: &Facts) -> Vec<Node> {
     let images = corner_images(facts).into_iter().map(Node::Image);
     if !facts.has(Ability::Indexes) {
@@ -163,7 +163,7 @@ fn index(format: Format, children: Vec<Child>) -> Node {
     Node::Index(Index { format, described: children.len() == 3, children })
 }
 
-/// Archives that have each one thing that others have not.
+/// Archives that differ in one property each.
 pub fn corner_archives(facts: &Facts) -> Vec<Archive> {
     let named = |image: Image, names: &[&str]| Named {
         node: Node::Image(image.fit_for(facts)),

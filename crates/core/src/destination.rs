@@ -39,8 +39,9 @@ pub trait ImageDestination: fmt::Debug + Send + Sync {
         Vec::new()
     }
 
-    /// What it can hold. Known when it is opened, and does not change.
+    /// What it can hold.
     ///
+    /// - It is known when the destination is opened, and does not change.
     /// - What it lists can be committed; what it does not is refused with `Unsupported`.
     fn accepts(&self) -> &Accepts;
 

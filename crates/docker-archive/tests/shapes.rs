@@ -137,7 +137,7 @@ async fn a_stored_manifest_without_its_blobs_is_made_anew() {
 }
 
 #[tokio::test]
-async fn a_broken_index_json_is_told_and_left_alone() {
+async fn a_broken_index_json_is_reported_and_left_alone() {
     let folder = tempdir().unwrap();
     let plain = layer("plain");
     let config = config("a", &[&plain]);

@@ -239,9 +239,11 @@ impl Inspected {
             None => details.image_id = Some(parse_digest(&self.id)?),
         }
         let Some(parts) = &self.manifests else {
-            let [os, architecture, variant] =
-                [&self.os, &self.architecture, &self.variant].map(Option::as_deref);
-            details.platforms.extend(platform(os, architecture, variant));
+            let [os, architecture] = [&self.os, &self.architecture].map(Option::as_deref);
+            let mut platform =
+                Platform::new(os.unwrap_or_default(), architecture.unwrap_or_default());
+            platform.variant.clone_from(&self.variant);
+            details.platforms.extend(known(platform));
             return Ok(details);
         };
         let images = parts.iter().filter(|part| part.available);
@@ -282,22 +284,14 @@ pub struct ImageData {
 
 impl ImageData {
     fn runs_on(&self) -> Option<Platform> {
-        let mut said: Platform =
-            serde_json::from_value(Value::Object(self.platform.clone())).ok()?;
-        said.variant.take_if(|variant| variant.is_empty());
-        (!said.os.is_empty() && !said.architecture.is_empty()).then_some(said)
+        known(serde_json::from_value(Value::Object(self.platform.clone())).ok()?)
     }
 }
 
-fn platform(
-    os: Option<&str>,
-    architecture: Option<&str>,
-    variant: Option<&str>,
-) -> Option<Platform> {
-    let some = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(str::to_owned);
-    let mut platform = Platform::new(some(os)?, some(architecture)?);
-    platform.variant = some(variant);
-    Some(platform)
+/// The engine gives an empty text for what it does not know.
+fn known(mut platform: Platform) -> Option<Platform> {
+    platform.variant.take_if(|variant| variant.is_empty());
+    (!platform.os.is_empty() && !platform.architecture.is_empty()).then_some(platform)
 }
 
 /// A part of a tar that is sent.

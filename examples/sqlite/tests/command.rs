@@ -114,7 +114,7 @@ async fn an_empty_file_is_no_database_yet() {
 }
 
 #[tokio::test]
-async fn a_lock_that_stays_is_told_with_a_hint() {
+async fn a_lock_that_stays_is_reported_with_a_hint() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("images.db");
     let settings = Settings::new().with("sqlite", "busy-timeout", "0");

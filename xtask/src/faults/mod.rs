@@ -166,7 +166,8 @@ fn hit(
     }
     if !fault.ends_it() {
         place.is_settled().map_err(|e| format!("{e}; {}", said()))?;
-        is_told(case, &ended, state == outcomes.after).map_err(|e| format!("{e}; {}", said()))?;
+        is_reported(case, &ended, state == outcomes.after)
+            .map_err(|e| format!("{e}; {}", said()))?;
     }
     place.again(state == outcomes.after).map_err(|e| format!("the retry: {e}; {}", said()))?;
     let state = place.state()?;
@@ -178,7 +179,7 @@ fn hit(
 }
 
 /// Whether an operation that failed says what is true: nothing was missing, and what is there is there.
-fn is_told(case: &Case, ended: &Ended, done: bool) -> Result<()> {
+fn is_reported(case: &Case, ended: &Ended, done: bool) -> Result<()> {
     if ended.status.success() {
         return Ok(());
     }

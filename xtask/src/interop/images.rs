@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn differences_are_told() {
+    fn differences_are_reported() {
         let mut one = Images::default();
         let config = br#"{"rootfs":{"diff_ids":["sha256:00"]}}"#;
         one.add_config(["a:1"], config).unwrap();

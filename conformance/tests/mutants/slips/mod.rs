@@ -110,6 +110,8 @@ faults! {
     ListingBlocks => "a_runtime_of_one_thread_is_enough",
     /// Details are read on the thread of the runtime.
     DetailsBlock => "a_runtime_of_one_thread_is_enough",
+    /// A deletion writes on the thread of the runtime.
+    DeletionBlocks => "a_runtime_of_one_thread_is_enough",
     /// A collection looks for garbage on the thread of the runtime.
     CollectionBlocks => "a_runtime_of_one_thread_is_enough",
     /// A put waits for its body on the thread of the runtime.
@@ -188,9 +190,9 @@ faults! {
     PinnedIsAnyImage => "an_image_is_written_where_its_reference_says",
     /// An archive is listed by an image that is there, or not at all.
     ListingNeedsTheImage => "what_is_missing_is_not_found",
-    /// A manifest is refused as long as its config is not there.
+    /// A manifest is refused until its config has been put.
     ManifestsComeLast => "a_committed_image_reads_back_equal",
-    /// When something was put it accepts less.
+    /// Once a blob has been put, it accepts fewer types of manifests.
     AcceptsLessThen => "a_committed_image_reads_back_equal",
     /// It lists manifests of OCI alone, and takes all.
     TakesAnyType => "what_is_not_accepted_is_refused",

@@ -194,6 +194,9 @@ impl Slipping {
 #[async_trait]
 impl Deletion for Slipping {
     async fn delete(&self, at: &Reference, how: &DeleteOptions) -> Result<()> {
+        if self.slip == Slip::DeletionBlocks {
+            std::thread::sleep(LONG);
+        }
         if self.slip == Slip::PositionDeletesOneName && at.locator().contains('#') {
             let source = self.memory.source(at, &ReadOptions::default()).await?;
             if let [first, _, ..] = source.names() {

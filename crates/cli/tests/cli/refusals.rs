@@ -151,7 +151,7 @@ fn what_is_no_place_in_a_registry_and_what_is_no_list() {
 }
 
 #[test]
-fn a_base_without_digests_is_told_of() {
+fn a_base_without_digests_is_reported() {
     let session = Session::new();
     session.write("none", "# of a layout without images\n");
     let copied = session.run("copy --all-images --since none hello.tar oci-archive:all.tar");

@@ -210,7 +210,7 @@ fn a_deadline_stops_a_pull_that_hangs() {
 
 /// Of an image that gets several tags, those that are published are listed, after a failure and after a deadline.
 #[test]
-fn tags_that_were_put_before_the_one_that_fails_are_told() {
+fn tags_that_were_put_before_the_one_that_fails_are_reported() {
     for (fault, told) in [
         (Fault::Status { status: 403, retry_after: None }, "is written already"),
         (Fault::Stall, "published already"),

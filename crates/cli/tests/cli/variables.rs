@@ -17,7 +17,7 @@ type Variables<'a> = &'a [(&'a str, &'a str)];
 fn said(session: &Session, variables: &[(&str, &str)], line: &str) -> String {
     let mut command = session.command(line);
     for (name, value) in variables {
-        // Or else each test would see the variables of the shell that runs the tests.
+        // Otherwise each test would see the variables of the shell that runs the tests.
         assert!(command.get_envs().any(|(is, _)| is == *name), "{name} is inherited");
         command.env(name, value);
     }

@@ -169,7 +169,7 @@ async fn a_load_that_is_given_up_is_known_to_have_given_no_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn by_id_all_of_its_names_go_and_are_told() {
+async fn by_id_all_of_its_names_go_and_are_listed() {
     let engine = StoreEngine::start();
     let to = daemon(&engine.host());
     let image = Stack::small(&["a"]);

@@ -1,8 +1,8 @@
 //! [`Pinned`]: a server's own certificate, given as its authority.
 //!
 //! Manuals of registries make one self-signed certificate, show it and hand it out as `ca.crt`. By the book a certificate of an
-//! authority is none of a server, and webpki refuses it; Go, OpenSSL and so every other client take it. Who gives the very
-//! certificate that the server shows has said more than that they trust its issuer.
+//! authority is none of a server, and webpki refuses it; Go, OpenSSL and so every other client take it. A user who
+//! gives exactly the certificate that the server shows trusts this server, not only its issuer.
 
 use std::sync::Arc;
 

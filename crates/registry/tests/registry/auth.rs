@@ -152,7 +152,7 @@ async fn no_credential_leaves_for_another_host() {
 }
 
 #[tokio::test]
-async fn tries_for_a_token_are_told() {
+async fn tries_for_a_token_are_reported() {
     let server = tokens(|_| {});
     let fault = Fault::Status { status: 503, retry_after: None };
     server.inject(Rule::new(fault).path("/token").times(2));

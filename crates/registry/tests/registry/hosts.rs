@@ -42,7 +42,7 @@ async fn pull_of_hub(registry: &Registry) -> Result<Image> {
 }
 
 #[tokio::test]
-async fn mirrors_are_asked_in_the_order_of_the_file_and_told_which_registry_is_meant() {
+async fn mirrors_are_asked_in_the_order_of_the_file_for_the_registry_that_is_meant() {
     let (server, first, second) = (open(), open(), open());
     let (old, new) = (image(noise(1000)), image(noise(2000)));
     push(&plain(), &server, "a/b:1", &old).await.unwrap();

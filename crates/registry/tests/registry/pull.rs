@@ -33,7 +33,7 @@ async fn what_a_pull_costs() {
 }
 
 #[tokio::test]
-async fn only_the_first_tags_are_told() {
+async fn only_the_first_tags_are_listed() {
     let (server, registry) = (open(), plain());
     push(&registry, &server, "a:10", &image("layer")).await.unwrap();
     let (media_type, bytes) = server.manifest("a", "10").unwrap();

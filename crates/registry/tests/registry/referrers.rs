@@ -75,8 +75,8 @@ async fn many_at_once_lose_none() {
     check(&registry, &server, &sent, &all).await;
 }
 
-/// Where a registry refuses to list what is about an image, nothing is about it, and a warning gives the reason. An answer that
-/// fails for now is an error.
+/// Where a registry refuses to list referrers, the image counts as having none, and a warning says why. A temporary failure is an
+/// error.
 #[tokio::test]
 async fn lists_and_tags_that_are_refused_stop_no_copy() {
     for (said, paths) in [400, 401, 402, 403, 404, 405].into_iter().flat_map(|said| {

@@ -22,7 +22,7 @@ async fn what_may_pass_is_tried_again() {
 }
 
 #[tokio::test]
-async fn each_try_is_told_and_they_end() {
+async fn each_try_is_reported_and_they_end() {
     let server = open();
     let heard = Heard::default();
     let fault = Fault::Status { status: 503, retry_after: None };

@@ -102,7 +102,7 @@ async fn a_good_image_is_clean() {
 }
 
 #[tokio::test]
-async fn everything_that_is_wrong_is_told() {
+async fn everything_that_is_wrong_is_reported() {
     let mut source = good();
     source.blobs.insert(sha256(b"one"), Bytes::from_static(b"0ne"));
     source.blobs.remove(&sha256(&gzip(b"two")));
@@ -170,7 +170,7 @@ async fn there_are_as_many_diff_ids_as_layers() {
 }
 
 #[tokio::test]
-async fn a_bad_config_is_told_once() {
+async fn a_bad_config_is_reported_once() {
     let mut source = good();
     let transship_core::Document::Image(image) = source.root.document() else { panic!("an image") };
     let config = image.config.digest.clone();

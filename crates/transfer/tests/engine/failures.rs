@@ -40,7 +40,7 @@ fn end(heard: &Heard) -> EventKind {
 }
 
 #[tokio::test]
-async fn success_is_told_from_plan_to_end() {
+async fn success_is_reported_from_plan_to_end() {
     let (from, digests) = many_layers();
     let (heard, options) = listening();
     let to = Memory::new("to");

@@ -288,7 +288,7 @@ async fn a_plan_has_its_totals() {
 }
 
 #[tokio::test]
-async fn what_shows_already_is_told_when_the_rest_fails() {
+async fn what_shows_already_is_reported_when_the_rest_fails() {
     let (from, to) = (Memory::new("from"), Memory::new("to"));
     for seed in [2, 3] {
         from.show(&[&format!("docker.io/library/a:{seed}")], &image(seed).put(&from));

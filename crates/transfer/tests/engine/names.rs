@@ -218,7 +218,7 @@ async fn a_plan_says_what_a_run_does() {
 }
 
 #[tokio::test]
-async fn a_name_that_two_images_have_is_told_of() {
+async fn a_name_that_two_images_have_is_reported() {
     let from = three();
     let manifest = image(9).put(&from);
     from.show(&["docker.io/library/a:1"], &manifest);

@@ -68,7 +68,7 @@ fn telling() -> Memory {
 }
 
 /// Whether a second copy finds that nothing is left to do.
-async fn is_told(from: &Memory, to: &Memory, how: &TransferOptions) -> bool {
+async fn is_reported(from: &Memory, to: &Memory, how: &TransferOptions) -> bool {
     let first = copy(from, to, how.clone()).await.unwrap();
     assert!(!first.images[0].unchanged, "{how:?}");
     let commits = || to.state().log.iter().filter(|line| line.starts_with("commit ")).count();
@@ -95,7 +95,7 @@ async fn an_image_of_which_no_other_form_is_wanted_is_asked_for() {
         options(|o| o.nondistributable = Nondistributable::Copy),
         options(|o| o.attached = Attached::Copy),
     ] {
-        assert!(is_told(&two(), &telling(), &how).await, "{how:?}");
+        assert!(is_reported(&two(), &telling(), &how).await, "{how:?}");
     }
 }
 
@@ -110,14 +110,14 @@ async fn what_a_root_does_not_tell_is_copied() {
         amd64(|o| o.compress = Compress::Zstd(None)),
         options(|o| o.compress = Compress::Plain),
     ] {
-        assert!(!is_told(&two(), &telling(), &how).await, "{how:?}");
+        assert!(!is_reported(&two(), &telling(), &how).await, "{how:?}");
     }
     let foreign = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip";
     let from = Memory::new("from");
     let layer = Layer::new(&content(1), LayerForm::Gzip).typed(foreign);
     from.show(&["x"], &Image::with(vec![layer]).put(&from));
     let (to, without) = (telling(), TransferOptions::default());
-    assert!(is_told(&from, &to, &without).await);
+    assert!(is_reported(&from, &to, &without).await);
     let with = options(|o| o.nondistributable = Nondistributable::Copy);
     let puts = to.puts();
     assert!(!copy(&from, &to, with).await.unwrap().images[0].unchanged);

@@ -96,12 +96,12 @@
 //! # 20. A delta is a sparse layout that says what it lacks
 //!
 //! [`Commit::absent`](crate::transport::Commit::absent) holds children that nobody misses. What a delta leaves out has to be somewhere, so it has a field
-//! of its own, [`Commit::needs`](crate::transport::Commit::needs), and a place that takes deltas remembers it: without that, a delta could not be told
-//! from damage. A layout keeps it as an annotation of `index.json`, as that is written with the table of contents at once, is kept by
+//! of its own, [`Commit::needs`](crate::transport::Commit::needs), and a place that takes deltas remembers it: without that, a delta could not be
+//! distinguished from damage. A layout keeps it as an annotation of `index.json`, as that is written with the table of contents at once, is kept by
 //! tools that do not know it, and needs no file that they would not expect.
 //!
 //! The list is of everything, not only of the uppermost manifests that are left out: then what is missing can be named when even the root is,
-//! and a base that is itself sparse differs from one that is whole.
+//! and a base that is itself sparse can be distinguished from one that is whole.
 //!
 //! # 21. The destination is what completes a delta
 //!
@@ -204,8 +204,9 @@
 //! # 34. Damage is not absence
 //!
 //! Sparse indexes are usual on disks: a tool keeps the index and one platform. So the manifest of a platform may be absent there, and
-//! a warning says so. A manifest that is there says what it needs, and a layer that is gone was lost; a registry takes no index before what it
-//! lists, so what it lists and does not have was lost, too. To leave such a platform out would publish a smaller index under the same tag.
+//! that is reported. A manifest that is there says what it needs, and a layer that is gone was lost; a registry takes no index before
+//! what it lists, so what it lists and does not have was lost, too. To leave such a platform out would publish a smaller index under
+//! the same tag.
 //! There is no option to do so: who wants the platforms that are whole names them. A source says whether it may be sparse, and where it
 //! may not, only what was chosen is asked for: nobody pays sixty requests to learn what one would say.
 //!

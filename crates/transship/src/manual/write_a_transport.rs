@@ -113,7 +113,8 @@
 //!
 //! A `Fixture` says where fresh places are and what is claimed; `conformance!` makes a test of each law. With
 //! `Place::in_folder` the kit sees every file that is left lying about, and changes bytes on the disk to see whether that is
-//! noticed. A database, whose file changes with each opening, says in `Fixture::snapshot` which rows it has.
+//! noticed. A database, whose file changes with each opening, says in `Fixture::snapshot` which rows it has. `Place::in_memory` is for
+//! a transport without files; where locators have a grammar of their own, `Place::new` takes one.
 //!
 //! ```
 //! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/manual/flat/transport.rs"));
@@ -367,7 +368,7 @@
 //! | mistakes | in | caught | made again by |
 //! |---|---|---|---|
 //! | 40, before the laws were read against them | transports of authors | 27 | - |
-//! | 88: 65 thought of before the laws were read, the others since | the transport in memory | 88 | the kit's own tests (`conformance/tests/mutants/slips`) |
+//! | 89: 65 thought of before the laws were read, the others since | the transport in memory | 89 | the kit's own tests (`conformance/tests/mutants/slips`) |
 //! | 28 | the scaffold over a folder | 28 | `cargo xtask seeded` (`xtask/src/seeded/folder.faults`) |
 //! | 24 | the transport over SQLite | 24 | `cargo xtask seeded` (`xtask/src/seeded/sqlite.faults`) |
 //!

@@ -6,7 +6,7 @@ use transship::{Transfer, TransferOptions};
 use crate::registry::{Bench, plain};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tags_about_an_image_come_with_it_or_that_they_do_not_is_told() {
+async fn tags_about_an_image_come_with_it_or_their_absence_is_reported() {
     let bench = Bench::new();
     let one = plain("amd64", "one");
     bench.write(&bench.remote("r"), &["r:1"], &one.manifest, &[&one]).await;

@@ -214,7 +214,7 @@ async fn plain_layers_are_compressed_on_the_way_in_one_pass() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_index_with_gaps_is_stripped_and_that_is_told() {
+async fn an_index_with_gaps_is_stripped_and_that_is_reported() {
     let bench = Bench::new();
     let (amd, arm) = (plain("amd64", "one"), plain("arm64", "two"));
     let entry = |made: &Made, architecture: &str| {

@@ -15,7 +15,8 @@ impl Fixture for InMemory {
         Arc::new(self.0.clone())
     }
 
-    // Decide: where a fresh place is. What is a file or folder comes from `Place::in_folder("images")`.
+    // Decide: where a fresh place is. What is a file or folder comes from `Place::in_folder("images")`;
+    // where processes share a server, give each place a name of its own with `Place::new`.
     fn place(&self) -> std::io::Result<Place> {
         Ok(Place::in_memory())
     }
