@@ -25,7 +25,7 @@ pub trait Fixture: fmt::Debug + Send + Sync + 'static {
     /// What "leaves no trace" and "gives the same" mean at a place: facts under names. What the transport lists and reads
     /// there is always part of it; this is what is beyond, by default every file of the place's own folder.
     ///
-    /// A database gives its rows instead, a registry its blobs and uploads. Names follow from what is there, as digests do, and not from the
+    /// A database gives its rows instead of its file, a registry its blobs and uploads. Names follow from what is there, as digests do, and not from the
     /// order in which it came, as numbers of rows do: laws compare the snapshots of places that hold the same images.
     ///
     /// # Errors
@@ -94,7 +94,8 @@ impl Place {
         self.folder.as_deref()
     }
 
-    /// Every file below the folder that is all its own, with a digest of its bytes; nothing where there is no folder.
+    /// Every file below the folder that is all its own, by its path from there, with a digest of its bytes; nothing where there is
+    /// no folder.
     ///
     /// # Errors
     /// When they cannot be read.

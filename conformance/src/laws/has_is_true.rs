@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::Path;
 
-use transship_core::{Descriptor, Expect, ImageDestination, WriteMode, sha256};
+use transship_core::{Descriptor, Expect, ImageDestination, ReadOptions, Reference, WriteMode, sha256};
 
 use super::files_in;
 use crate::broken::{While, hold};
@@ -29,11 +29,14 @@ pub(crate) const LAW: Law = Law {
     check,
 };
 
-/// A blob of fewer different bytes is not looked for among others.
+/// Bytes of which fewer are different are not looked for among others.
 const DISTINCT: usize = 16;
 
+/// Of a layer, the number of bytes that are looked for: databases store it in parts.
+const PIECE: usize = 32;
+
 /// Larger files are not searched, to save time.
-const SEARCHED: usize = 256 << 10;
+const SEARCHED: usize = 8 << 20;
 
 fn check(kit: &Kit) -> Held {
     let facts = kit.facts();
@@ -57,8 +60,8 @@ fn check(kit: &Kit) -> Held {
             other.step(in_a_writer(&other, first, second))?;
         }
         if lab.has(Ability::Append) {
-            lab.step(joined(lab, first, second, WriteMode::Append))?;
-            spoiled(lab, first)?;
+            let joined = lab.step(joined(lab, first, second, WriteMode::Append))?;
+            spoiled(lab, first, &joined)?;
         }
         Ok(())
     })
@@ -178,16 +181,35 @@ async fn in_a_writer(lab: &Lab, first: &Image, second: &Image) -> Held {
     seen.map_err(|e| e.while_doing("of blobs that `has` found in a writer"))
 }
 
-/// Where a blob is stored: as a file, or in one, if it cannot be taken for anything else. It may be so in several places,
-/// also as a part of another blob.
-fn positions(stored: &[u8], blob: &[u8]) -> Vec<usize> {
-    if stored == blob {
-        return vec![0];
+/// What is looked for to find a blob, and where in it the byte is that changes.
+struct Piece<'a> {
+    bytes: &'a [u8],
+    byte: usize,
+}
+
+impl<'a> Piece<'a> {
+    /// Of a layer a part, if no other blob has it; else all of a blob. Parts of a config stand in other documents.
+    fn of(blob: &'a Blob, all: &[&Blob]) -> Self {
+        let (bytes, byte) = (&*blob.bytes, somewhere(blob));
+        let from = byte.saturating_sub(PIECE / 2).min(bytes.len().saturating_sub(PIECE));
+        let part = &bytes[from..bytes.len().min(from + PIECE)];
+        let is_layer = !bytes.trim_ascii_start().starts_with(b"{");
+        let mut others = all.iter().filter(|other| other.bytes != blob.bytes);
+        let mut is_alone = || others.all(|other| memchr::memmem::find(&other.bytes, part).is_none());
+        if is_layer && is_distinct(part) && is_alone() {
+            return Self { bytes: part, byte: byte - from };
+        }
+        Self { bytes, byte }
     }
-    if stored.len() > SEARCHED || stored.len() < blob.len() || !is_distinct(blob) {
-        return Vec::new();
+
+    /// Where that byte is stored, if the piece cannot be taken for anything else. It may be so in several places, also as a part
+    /// of another blob.
+    fn positions(&self, stored: &[u8]) -> Vec<usize> {
+        if stored.len() > SEARCHED || !is_distinct(self.bytes) {
+            return Vec::new();
+        }
+        memchr::memmem::find_iter(stored, self.bytes).map(|at| at + self.byte).collect()
     }
-    memchr::memmem::find_iter(stored, blob).collect()
 }
 
 fn is_distinct(blob: &[u8]) -> bool {
@@ -197,12 +219,13 @@ fn is_distinct(blob: &[u8]) -> bool {
 }
 
 /// Stored blobs of which a byte has changed are not there any more.
-fn spoiled(lab: &Lab, image: &Image) -> Held {
+fn spoiled(lab: &Lab, image: &Image, at: &Reference) -> Held {
     let Some(folder) = lab.files() else { return Ok(()) };
     let built = image.build()?;
     let spoiled = spoil(folder, &built)?;
     let unchanged = lab.snapshot().is_ok();
     lab.step(async {
+        let spoiled = still_damaged(lab, at, spoiled).await;
         let destination =
             lab.destination(WriteMode::Append, &lab.facts().some_name()).await?;
         for blob in spoiled {
@@ -211,6 +234,25 @@ fn spoiled(lab: &Lab, image: &Image) -> Held {
         }
         Ok(())
     })
+}
+
+/// Without those that can be read: a database may have old copies in pages that are free, and what changed are those.
+pub(super) async fn still_damaged<'a>(
+    lab: &Lab,
+    at: &Reference,
+    mut spoiled: Vec<&'a Descriptor>,
+) -> Vec<&'a Descriptor> {
+    let transport = lab.other_transport();
+    let Ok(source) = transport.source(at, &ReadOptions::default()).await else { return spoiled };
+    let mut well = Vec::new();
+    for of in &spoiled {
+        let Ok(body) = source.blob(of).await else { continue };
+        if body.bytes(LIMIT).await.is_ok() {
+            well.push(of.digest.clone());
+        }
+    }
+    spoiled.retain(|of| !well.contains(&of.digest));
+    spoiled
 }
 
 /// A byte of a blob: another one of each.
@@ -231,11 +273,17 @@ pub(super) fn spoil<'a>(folder: &Path, built: &'a Built) -> Held<Vec<&'a Descrip
         let well = std::fs::read(file)?;
         let (mut stored, mut found) = (well.clone(), Vec::<Range<usize>>::new());
         for blob in &blobs {
-            let mut places = positions(&well, &blob.bytes);
+            let byte = somewhere(blob);
+            let mut places = if well == blob.bytes {
+                vec![byte]
+            } else {
+                Piece::of(blob, &blobs).positions(&well)
+            };
             places.retain(|at| !found.iter().any(|longer| longer.contains(at)));
             for at in &places {
-                stored[*at + somewhere(blob)] ^= 1;
-                found.push(*at..*at + blob.bytes.len());
+                stored[*at] ^= 1;
+                let begin = at.saturating_sub(byte);
+                found.push(begin..begin + blob.bytes.len());
             }
             spoiled.extend((!places.is_empty()).then_some(&blob.descriptor));
         }
@@ -247,7 +295,7 @@ pub(super) fn spoil<'a>(folder: &Path, built: &'a Built) -> Held<Vec<&'a Descrip
 }
 
 /// An image that shares blobs with one that is there, or that it takes the place of: what `has` finds need not be put.
-async fn joined(lab: &Lab, first: &Image, second: &Image, mode: WriteMode) -> Held {
+async fn joined(lab: &Lab, first: &Image, second: &Image, mode: WriteMode) -> Held<Reference> {
     let mut second = second.clone();
     second.layers.extend(first.layers.clone());
     let built = second.build()?;
@@ -262,6 +310,34 @@ async fn joined(lab: &Lab, first: &Image, second: &Image, mode: WriteMode) -> He
     }
     put_all(&*destination, &missing).await?;
     let committed = commit(destination, &built).await?;
-    let source = lab.source(&committed.references[0]).await?;
-    Seen::read(&*source).await?.is(&built, lab.facts())
+    let reference = committed.references[0].clone();
+    Seen::read(&*lab.source(&reference).await?).await?.is(&built, lab.facts())?;
+    Ok(reference)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A database may store a layer in parts, in a file that is large.
+    #[test]
+    fn a_layer_that_is_stored_in_parts_is_spoiled() {
+        let image = Image { layers: vec![Layer::small(4, 5000), Layer::small(8, 3000)], ..Image::simple(1) };
+        let built = image.build().unwrap();
+        let layers = built.layers();
+        let first = &layers[0];
+        let folder = tempfile::tempdir().unwrap();
+        let mut stored = vec![0; 300 << 10];
+        for part in first.bytes.chunks(1000) {
+            stored.extend_from_slice(b"a page");
+            stored.extend_from_slice(part);
+        }
+        std::fs::write(folder.path().join("file"), &stored).unwrap();
+        let spoiled = spoil(folder.path(), &built).unwrap();
+        assert_eq!(spoiled, [&first.descriptor]);
+        let after = std::fs::read(folder.path().join("file")).unwrap();
+        let changed: Vec<_> = (0..stored.len()).filter(|at| stored[*at] != after[*at]).collect();
+        assert_eq!(changed.len(), 1, "{changed:?}");
+        assert!(changed[0] > 300 << 10, "{changed:?}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use transship_core::{Expect, ImageDestination, Reference, Stored, WriteMode, sha256};
 
-use super::has_is_true::spoil;
+use super::has_is_true::{spoil, still_damaged};
 use crate::broken::{While, hold};
 use crate::lab::{Lab, Way, commit, put};
 use crate::model::Built;
@@ -76,6 +76,7 @@ fn damaged(lab: &Lab, there: &Lab, built: &Built, from: &Reference) -> Held {
         return Ok(());
     }
     lab.step(async {
+        let spoiled = still_damaged(there, from, spoiled).await;
         let destination = lab.destination(WriteMode::Create, &lab.facts().some_name()).await?;
         for blob in spoiled {
             let got = destination.take_from(&Expect::from(blob), from).await.ok().flatten();

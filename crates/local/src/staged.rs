@@ -52,7 +52,8 @@ impl StagedFile {
         Self::make(&folder_of(&target), target)
     }
 
-    /// A file in a folder, for [`place`](Self::place).
+    /// A file in a folder, for [`place`](Self::place). Stale staging there stays: [`clean_stale`](crate::clean_stale) removes
+    /// it.
     ///
     /// # Errors
     /// I/O errors.

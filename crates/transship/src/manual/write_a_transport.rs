@@ -31,7 +31,7 @@
 //! docker's makes them canonical, as a comment in `reference.rs` says; one that also holds others cannot tell which were meant.
 //!
 //! Then, to understand it, build the small transport below; to see a complete one, read `examples/sqlite`: several images
-//! in one file, several processes, nothing claimed, and the command with it in three lines.
+//! in one file, several processes, one claim (`Space::Pages`), and the command with it in three lines.
 //!
 //! # To understand it: a transport in two hundred and fifty lines
 //!
@@ -225,8 +225,10 @@
 //!
 //! # An embedded database
 //!
-//! From the transport over SQLite, and one over redb that was written from this manual:
+//! From the transport over SQLite, and two over redb that were written from this manual:
 //!
+//! - *Tests.* Optimize the database in them, and switch off its own assertions, or the kit takes ten minutes instead of twenty
+//!   seconds: `[profile.dev.package.redb]` with `opt-level = 3` and `debug-assertions = false`.
 //! - *Locks.* Many databases lock their file with `flock`, as [`change_file`](crate::local::change_file) does, and one process
 //!   that writes keeps all readers out. Do not open such a database inside `change_file`. Take a
 //!   [`Lock`](crate::local::Lock), shared to read and exclusive to write, and give the database the file that is locked. Keep it
@@ -236,16 +238,23 @@
 //! - *A new place* is a database that is staged beside the path and renamed: in a [`StagedFile`](crate::local::StagedFile)
 //!   if the database does not lock its file (redb with a `StorageBackend` of yours), or else in a
 //!   [`StagedFolder`](crate::local::StagedFolder). Opened at the path itself, a commit that is refused leaves an empty database behind.
+//! - *Reading changes nothing*, also no byte of the file. redb marks its file when it is opened and writes when it is closed: read it
+//!   through a `StorageBackend` of yours that keeps what is written in memory, and never open it for writing under a shared lock.
+//! - *Several transactions.* A large image needs more than one, and a process may be killed between them. Each row that no image
+//!   needs yet names its writer, for example by the path of a [`StagedFile`](crate::local::StagedFile), which is locked as long as the
+//!   writer lives: a collection takes the rows of dead writers alone. The last transaction shows the image, and looks again whether all
+//!   of its rows are there.
 //! - *Limits* that large images alone reach, such as the size of a transaction, are never met with the kit's images, of a few MiB.
-//!   Make them small where `cfg!(debug_assertions)` holds.
-//! - *Who opened an image before it was deleted* reads what it was, or an error that is not `NotFound`: its parts are gone
-//!   (`Conflict`), and not absent.
+//!   Make them smaller where `cfg!(debug_assertions)` holds, so that an image of the kit takes a few transactions, not hundreds.
+//! - *A row that is missing* was deleted where no image that is there lists it: a reader that opened its image before reads what it was,
+//!   or gets `Conflict`, never `NotFound`. Where an image lists it, the place is damaged: `Corrupt`.
 //! - *What the fixture shows* are rows (`Fixture::snapshot` of the kit), under names that are not those of files: the
 //!   bytes and the size of the file change with each opening, and free pages stay in it. The names follow from what is there, as digests
 //!   do: numbers of rows differ between places that hold the same images.
-//! - *Free pages* of a database that copies on write can hold a layer a second time, and its file does not shrink. Claim
+//! - *Free pages* stay in the file of a database, which does not shrink; where it copies on write, they can hold a layer a second time. Claim
 //!   `Space::Pages`: then the file may not grow with each image that shares a layer, and not with each that comes and is deleted.
-//! - *Damage.* redb panics at damaged pages. Catch that where the database is opened and read, and say `Corrupt`.
+//! - *Damage.* redb panics at damaged pages. Catch that where the database is opened and read, and say `Corrupt`. Few databases check
+//!   what they read: keep a digest of your own with each row of the list of images, and hash a blob before `has` says that it is there.
 //!
 //! # What each law protects the people who use it from
 //!
