@@ -118,6 +118,11 @@ impl Lab {
         self.facts.has(ability)
     }
 
+    /// The locator of the place, as a path.
+    pub(crate) fn path(&self) -> &Path {
+        Path::new(self.place.locator())
+    }
+
     /// The place's own folder, if what is stored can be seen.
     pub(crate) fn files(&self) -> Option<&Path> {
         self.place.folder()

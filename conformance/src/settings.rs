@@ -77,7 +77,7 @@ impl Settings {
         self
     }
 
-    /// With at most this number of the corner cases of a law: for places that take seconds to answer.
+    /// Runs at most this number of the corner cases of a law: for places that take seconds to answer.
     #[must_use]
     pub fn with_corners(mut self, most: usize) -> Self {
         self.most_corners = most;

@@ -66,7 +66,7 @@ fn at_once(lab: &Lab) -> Held {
         let snapshot = Snapshot::take(lab).await?;
         let counts = snapshot.images().iter().map(|image| image.seen.names.len());
         let counts: Vec<_> = counts.filter(|count| *count > 0).collect();
-        hold!(counts == [1, 1], "there should be two images with one name each; the images with names have {counts:?}");
+        hold!(counts == [1, 1], "there should be two images with one name each; the numbers of names are {counts:?}");
         Ok(())
     })
 }

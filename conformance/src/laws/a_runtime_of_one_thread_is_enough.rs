@@ -16,7 +16,7 @@ use crate::lab::Lab;
 use crate::model::{Blob, Built, Image, Layer};
 use crate::runner::Kit;
 use crate::seen::Seen;
-use crate::watch::patience;
+use crate::watch::{awaited, patience};
 use crate::{Ability, Broken, Held, Law};
 
 pub(crate) const LAW: Law = Law {
@@ -100,9 +100,12 @@ async fn all_work(lab: &Lab, seed: u8) -> Held {
     let Some(layer) = source.root().await?.document().parts().nth(1).cloned() else { return Ok(()) };
     let half_read = half_read(&*source, &layer).await?;
     if lab.has(Ability::Append) && lab.has(Ability::Names) {
-        // Before the step as a whole has taken too long, so that the reason is said.
+        // Shorter than the limit of the whole step, so that this message comes first.
         let written = tokio::time::timeout(patience() * 4 / 5, beside(lab, &*source, &layer)).await;
-        let why = || Broken::new("while bodies of one image are half read, another image cannot be written to the place: they hold it up");
+        let why = || {
+            let waiting = awaited();
+            Broken::new(format!("while bodies of one image are half read, no other one can be written (waiting for {waiting}): the bodies hold it up, or two commits each other"))
+        };
         written.map_err(|_| why())??;
     }
     for stream in half_read {

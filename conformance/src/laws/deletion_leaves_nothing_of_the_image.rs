@@ -28,8 +28,8 @@ pub(crate) const LAW: Law = Law {
 /// The names of folders that are empty now may stay in a tar: `blobs`, and one for each algorithm.
 const FOLDERS: u64 = 3 * 512;
 
-/// The pages of a database may be split otherwise.
-const PAGES: u64 = 16 << 10;
+/// Slack for a database, which may split its pages in another way.
+const PAGES: u64 = 64 << 10;
 
 fn check(kit: &Kit) -> Held {
     // It is the same for each case, and takes long.
@@ -55,7 +55,7 @@ fn check(kit: &Kit) -> Held {
         lab.step(delete(lab, &reference))?;
         let fresh = lab.another()?;
         fresh.step(write_archive(&fresh, WriteMode::Create, &want))?;
-        no_more(&sizes(lab)?, &sizes(&fresh)?)
+        no_more(&kept(lab)?, &kept(&fresh)?)
     })
 }
 
@@ -92,18 +92,18 @@ fn frees_pages(lab: &Lab) -> Held {
     grows_little(before, after, MORE, &what)
 }
 
-/// A file or another fact of a place.
+/// What a place holds.
 pub(super) struct Kept {
-    /// 0 for what is no file.
-    size: u64,
-    /// So much larger it may be than where the image never was.
-    more: u64,
+    /// What the fixture sees, and the sizes of those that are files.
+    facts: BTreeMap<String, u64>,
+    /// The size of all other files, as of a database of which the fixture shows rows.
+    others: u64,
 }
 
-/// What the fixture sees, and the sizes of all files. In which order bytes are kept is the transport's affair.
-pub(super) fn sizes(lab: &Lab) -> Held<BTreeMap<String, Kept>> {
-    let facts = lab.fixture_snapshot()?.into_keys();
-    let mut all: BTreeMap<_, _> = facts.map(|name| (name, Kept { size: 0, more: 0 })).collect();
+/// In which order bytes are kept is the transport's affair.
+pub(super) fn kept(lab: &Lab) -> Held<Kept> {
+    let facts = lab.fixture_snapshot()?.into_keys().map(|name| (name, 0)).collect();
+    let mut kept = Kept { facts, others: 0 };
     // Pages that are free stay in their file.
     if lab.claims().space == Space::Exact {
         let folder = lab.folder()?;
@@ -111,20 +111,25 @@ pub(super) fn sizes(lab: &Lab) -> Held<BTreeMap<String, Kept>> {
         files_in(folder, &mut files)?;
         for file in files {
             let name = file.strip_prefix(folder).unwrap_or(&file).display().to_string();
-            // Of a database the fixture sees rows.
-            let more = if all.contains_key(&name) { FOLDERS } else { PAGES };
-            all.insert(name, Kept { size: file.metadata()?.len(), more });
+            let size = file.metadata()?.len();
+            match kept.facts.get_mut(&name) {
+                Some(fact) => *fact = size,
+                None => kept.others += size,
+            }
         }
     }
-    Ok(all)
+    Ok(kept)
 }
 
-pub(super) fn no_more(left: &BTreeMap<String, Kept>, enough: &BTreeMap<String, Kept>) -> Held {
-    let extra: Vec<_> = left.keys().filter(|name| !enough.contains_key(*name)).collect();
-    hold!(extra.is_empty(), "files are left that no image needs: {}", listed(extra));
-    for (name, Kept { size, more }) in left {
-        let want = enough.get(name).map_or(0, |kept| kept.size);
-        hold!(*size <= want + more, "{name} has {size} B, and {want} B where the image never was");
+pub(super) fn no_more(left: &Kept, enough: &Kept) -> Held {
+    let extra: Vec<_> = left.facts.keys().filter(|name| !enough.facts.contains_key(*name)).collect();
+    hold!(extra.is_empty(), "{}: still there, and no image needs it", listed(extra));
+    let pairs = left.facts.iter().map(|(name, size)| {
+        (&**name, *size, enough.facts.get(name).copied().unwrap_or_default(), FOLDERS)
+    });
+    let others = ("the place's file", left.others, enough.others, PAGES);
+    for (name, size, want, more) in pairs.chain([others]) {
+        hold!(size <= want + more, "{name} has {size} B, and {want} B where the image never was");
     }
     Ok(())
 }

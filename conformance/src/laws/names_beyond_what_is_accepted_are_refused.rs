@@ -46,7 +46,7 @@ async fn given(lab: &Lab, names: &[ImageName]) -> Held {
         return fails(opened, &[ErrorKind::Unsupported], &[], "opening with a name");
     }
     let destination = opened.during(|| "opening with names")?;
-    hold!(destination.accepts().names != AcceptsNames::None, "opened without a name it accepts names, and opened with one `accepts().names` is `None`");
+    hold!(destination.accepts().names != AcceptsNames::None, "a destination opened without names accepts names, and one opened with names says `AcceptsNames::None`");
     let distinct: std::collections::BTreeSet<_> =
         names.iter().map(|name| meaning(name, lab.facts())).collect();
     let have: std::collections::BTreeSet<_> =

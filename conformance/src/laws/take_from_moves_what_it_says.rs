@@ -76,11 +76,11 @@ fn damaged(lab: &Lab, there: &Lab, built: &Built, from: &Reference) -> Held {
         return Ok(());
     }
     lab.step(async {
-        let spoiled = still_damaged(there, from, spoiled).await;
+        let spoiled = still_damaged(&*there.other_transport(), from, spoiled).await;
         let destination = lab.destination(WriteMode::Create, &lab.facts().some_name()).await?;
         for blob in spoiled {
-            let got = destination.take_from(&Expect::from(blob), from).await.ok().flatten();
-            let digest = &blob.digest;
+            let got = destination.take_from(&Expect::from(&blob.descriptor), from).await.ok().flatten();
+            let digest = &blob.descriptor.digest;
             hold!(got.is_none(), "a byte of {digest} has changed where it is taken from, and it is taken");
         }
         Ok(())

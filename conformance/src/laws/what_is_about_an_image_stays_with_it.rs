@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use transship_core::{CollectMode, WriteMode};
 
 use super::collecting_takes_garbage_alone::collect;
-use super::deletion_leaves_nothing_of_the_image::{no_more, sizes};
+use super::deletion_leaves_nothing_of_the_image::{kept, no_more};
 use super::deletion_removes_that_image_alone::delete;
 use super::referrers_come_with_their_image::{are_there, put_with, referrer};
 use crate::broken::{While, hold};
@@ -142,6 +142,6 @@ fn leaves_nothing(lab: &Lab, left: &[&Signed]) -> Held {
         fresh.step(one.write(&fresh, mode))?;
         mode = WriteMode::Append;
     }
-    no_more(&sizes(lab)?, &sizes(&fresh)?)
+    no_more(&kept(lab)?, &kept(&fresh)?)
         .map_err(|e| e.while_doing("what was about an image that was deleted"))
 }

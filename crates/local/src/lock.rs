@@ -58,8 +58,8 @@ impl From<&CollectOptions> for LockWait {
 /// An advisory lock on a file or folder, given up when dropped, or when the process ends however it ends.
 ///
 /// It is on what the path named last: if that was replaced while waiting, the lock is on the new one. It belongs to
-/// this value, not to the process: two values in one process exclude each other too. A symlink is not followed: resolve it with
-/// [`Target::look_at`](crate::Target::look_at) first.
+/// this value, not to the process: two values in one process exclude each other too. Symlinks are followed: the lock is on what
+/// they lead to. To stage beside that, resolve the path first with [`Target::look_at`](crate::Target::look_at).
 #[derive(Debug)]
 pub struct Lock(File);
 

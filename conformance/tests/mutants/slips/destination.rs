@@ -13,7 +13,7 @@ use transship_core::{
     ReadOptions, Reference, Result, Shows, Staging, Stored, Transport, WriteOptions,
 };
 
-use super::transport::{LONG, Slipping, later};
+use super::transport::{LONG, Slipping, grow, later};
 use super::{ANOTHER, OCI, Slip};
 
 const LIMIT: u64 = 1 << 30;
@@ -334,6 +334,9 @@ impl ImageDestination for SlippingDestination<'_> {
         if self.of.slip.recognizes() {
             let place = self.of.place(&self.at);
             std::fs::write(place.locator(), super::transport::MARK).unwrap();
+        }
+        if self.of.slip.is_a_database() {
+            grow(&self.of.place(&self.at), 100 << 10)?;
         }
         for (file, bytes) in self.files.lock().unwrap().iter().filter(|(file, _)| !file.exists()) {
             std::fs::write(file, bytes).map_err(|e| Error::io("writing", file, e))?;

@@ -7,7 +7,7 @@ mod destination;
 mod source;
 mod transport;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, LazyLock, Mutex};
 
@@ -190,6 +190,10 @@ faults! {
     PinnedIsAnyImage => "an_image_is_written_where_its_reference_says",
     /// An archive is listed by an image that is there, or not at all.
     ListingNeedsTheImage => "what_is_missing_is_not_found",
+    /// The file of a database grows with each image, and stays as large when it is deleted.
+    FileNeverShrinks => "deletion_leaves_nothing_of_the_image",
+    /// Opening a database for reading writes into its file.
+    ReadingWritesTheFile => "reading_changes_nothing",
     /// A manifest is refused until its config has been put.
     ManifestsComeLast => "a_committed_image_reads_back_equal",
     /// Once a blob has been put, it accepts fewer types of manifests.
@@ -247,7 +251,14 @@ pub struct Slips {
 impl Slip {
     /// Whether a file stands for the place, so that what is stored is seen.
     pub fn is_on_disk(self) -> bool {
-        matches!(self, Self::DamageStays | Self::HasLeavesAFile) || self.recognizes()
+        matches!(self, Self::DamageStays | Self::HasLeavesAFile)
+            || self.recognizes()
+            || self.is_a_database()
+    }
+
+    /// Whether a place is a file of which the fixture shows no more than that it is there.
+    pub fn is_a_database(self) -> bool {
+        matches!(self, Self::FileNeverShrinks | Self::ReadingWritesTheFile)
     }
 
     /// Whether what is beside images goes another way.
@@ -299,6 +310,14 @@ impl Fixture for Slips {
             return Place::in_folder("place");
         }
         Ok(Place::in_memory())
+    }
+
+    fn snapshot(&self, place: &Place) -> std::io::Result<BTreeMap<String, String>> {
+        let mut files = place.files()?;
+        if self.slip.is_a_database() {
+            files.remove("place");
+        }
+        Ok(files)
     }
 
     fn claims(&self) -> Claims {

@@ -117,6 +117,9 @@ impl Transport for Slipping {
         if self.slip == Slip::OpeningBlocks {
             std::thread::sleep(LONG);
         }
+        if self.slip == Slip::ReadingWritesTheFile {
+            grow(&self.place(at), 1)?;
+        }
         let opened = self.memory.source(at, how).await;
         if self.slip == Slip::NotFoundSaysNoNames {
             return opened.map_err(|e| match e.kind() {
@@ -212,6 +215,14 @@ impl Deletion for Slipping {
         later(async move { drop(memory.deletion().unwrap().delete(&at, &how).await) });
         Ok(())
     }
+}
+
+/// Makes the file of a place larger.
+pub fn grow(place: &Reference, by: usize) -> Result<()> {
+    let path = std::path::Path::new(place.locator());
+    let mut bytes = std::fs::read(path).unwrap_or_default();
+    bytes.resize(bytes.len() + by, 7);
+    std::fs::write(path, bytes).map_err(|e| Error::io("writing", path, e))
 }
 
 /// Goes on with something when the runtime has ended, too.

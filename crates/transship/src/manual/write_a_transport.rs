@@ -113,8 +113,8 @@
 //!
 //! A `Fixture` says where fresh places are and what is claimed; `conformance!` makes a test of each law. With
 //! `Place::in_folder` the kit sees every file that is left lying about, and changes bytes on the disk to see whether that is
-//! noticed. A database, whose file changes with each opening, says in `Fixture::snapshot` which rows it has. `Place::in_memory` is for
-//! a transport without files; where locators have a grammar of their own, `Place::new` takes one.
+//! noticed. A database, whose file may have other bytes where it holds the same images, says in `Fixture::snapshot` which rows it has.
+//! `Place::in_memory` is for a transport without files; where locators have a grammar of their own, `Place::new` takes one.
 //!
 //! ```
 //! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/manual/flat/transport.rs"));
@@ -227,8 +227,8 @@
 //!
 //! From the transport over SQLite, and two over redb that were written from this manual:
 //!
-//! - *Tests.* Optimize the database in them, and switch off its own assertions, or the kit takes ten minutes instead of twenty
-//!   seconds: `[profile.dev.package.redb]` with `opt-level = 3` and `debug-assertions = false`.
+//! - *Speed of tests.* Compile the database with optimization and without its own assertions, as with `opt-level = 3` and
+//!   `debug-assertions = false` in `[profile.dev.package.redb]`: otherwise the kit takes ten minutes instead of twenty seconds.
 //! - *Locks.* Many databases lock their file with `flock`, as [`change_file`](crate::local::change_file) does, and one process
 //!   that writes keeps all readers out. Do not open such a database inside `change_file`. Take a
 //!   [`Lock`](crate::local::Lock), shared to read and exclusive to write, and give the database the file that is locked. Keep it
@@ -238,23 +238,26 @@
 //! - *A new place* is a database that is staged beside the path and renamed: in a [`StagedFile`](crate::local::StagedFile)
 //!   if the database does not lock its file (redb with a `StorageBackend` of yours), or else in a
 //!   [`StagedFolder`](crate::local::StagedFolder). Opened at the path itself, a commit that is refused leaves an empty database behind.
-//! - *Reading changes nothing*, also no byte of the file. redb marks its file when it is opened and writes when it is closed: read it
-//!   through a `StorageBackend` of yours that keeps what is written in memory, and never open it for writing under a shared lock.
-//! - *Several transactions.* A large image needs more than one, and a process may be killed between them. Each row that no image
-//!   needs yet names its writer, for example by the path of a [`StagedFile`](crate::local::StagedFile), which is locked as long as the
-//!   writer lives: a collection takes the rows of dead writers alone. The last transaction shows the image, and looks again whether all
-//!   of its rows are there.
+//! - *Reading changes nothing*, also no byte of the file. redb's `Database` writes when it is opened and when it is closed: read with what
+//!   opens it for reading alone, or through a `StorageBackend` that keeps what is written in memory (as with redb 4.1). The fixture's own
+//!   look at the rows must not write either. Checkpoints belong to commits.
+//! - *Several transactions.* A large image needs more than one, and a process may be killed between them. Until an image needs a row,
+//!   the row names its writer, for example by the path of a [`StagedFile`](crate::local::StagedFile), which is locked while its writer
+//!   lives: a collection removes only rows whose file is gone or unlocked. The last transaction shows the image, after it has checked
+//!   that all of its rows are still there.
 //! - *Limits* that large images alone reach, such as the size of a transaction, are never met with the kit's images, of a few MiB.
 //!   Make them smaller where `cfg!(debug_assertions)` holds, so that an image of the kit takes a few transactions, not hundreds.
-//! - *A row that is missing* was deleted where no image that is there lists it: a reader that opened its image before reads what it was,
-//!   or gets `Conflict`, never `NotFound`. Where an image lists it, the place is damaged: `Corrupt`.
-//! - *What the fixture shows* are rows (`Fixture::snapshot` of the kit), under names that are not those of files: the
-//!   bytes and the size of the file change with each opening, and free pages stay in it. The names follow from what is there, as digests
-//!   do: numbers of rows differ between places that hold the same images.
-//! - *Free pages* stay in the file of a database, which does not shrink; where it copies on write, they can hold a layer a second time. Claim
-//!   `Space::Pages`: then the file may not grow with each image that shares a layer, and not with each that comes and is deleted.
-//! - *Damage.* redb panics at damaged pages. Catch that where the database is opened and read, and say `Corrupt`. Few databases check
-//!   what they read: keep a digest of your own with each row of the list of images, and hash a blob before `has` says that it is there.
+//! - *A missing row.* If no image lists it any more, it was deleted: a reader that opened its image before gets the old bytes or
+//!   `Conflict`, never `NotFound`. If an image still lists it, the place is damaged: `Corrupt`.
+//! - *What the fixture shows* are rows (`Fixture::snapshot` of the kit), under names that are not those of files: two files that hold
+//!   the same images differ in bytes and size, and free pages stay in them. The names follow from what is there, as digests do: numbers of
+//!   rows differ between places that hold the same images.
+//! - *Free pages.* The file of most databases does not shrink after a deletion, and one that copies on write may hold old copies of a
+//!   layer. Claim `Space::Pages`: then the kit looks that the file does not grow with each image that shares a layer, and not with each
+//!   that comes and is deleted.
+//! - *Damage.* redb 4.1 panics at some damaged pages. Catch that where the database is opened and read, and say `Corrupt`. Few databases
+//!   check what they read: keep a digest of your own for each row of the list of images. Hash a blob before `has` says that it is there;
+//!   where it is damaged, `has` gives `None`, and a copy puts it again.
 //!
 //! # What each law protects the people who use it from
 //!
@@ -377,7 +380,7 @@
 //! | mistakes | in | caught | made again by |
 //! |---|---|---|---|
 //! | 40, before the laws were read against them | transports of authors | 27 | - |
-//! | 89: 65 thought of before the laws were read, the others since | the transport in memory | 89 | the kit's own tests (`conformance/tests/mutants/slips`) |
+//! | 91: 65 thought of before the laws were read, the others since | the transport in memory | 91 | the kit's own tests (`conformance/tests/mutants/slips`) |
 //! | 28 | the scaffold over a folder | 28 | `cargo xtask seeded` (`xtask/src/seeded/folder.faults`) |
 //! | 24 | the transport over SQLite | 24 | `cargo xtask seeded` (`xtask/src/seeded/sqlite.faults`) |
 //!
@@ -403,5 +406,6 @@
 //! | places that accept compressed layers alone (`AcceptsLayers::CompressedOnly`), or no manifests of OCI, or of indexes docker's lists alone: the kit has no images for them, and each law fails and says so | - |
 //! | digests of sha512 of configs | - |
 //! | whether a claim is needed, where it is only believed or allows something (`leftover`, `abandoned`, `space`, `dropped`) | ask what your users lose |
+//! | that reading changes no bytes of a place that is a folder, where the fixture does not show its files | hash them before and after |
 //! | that memory does not grow with the size of a blob | measure it, with a layer larger than your memory limit |
 //! | that a transport that is dropped frees what it had: parts that hold each other by `Arc` are never freed | a test that holds a `Weak` of them, which is dead afterwards; `valgrind --leak-check=full` with the test of `has_is_true`, where nothing may be "definitely lost" |

@@ -31,7 +31,7 @@ impl Fixture for Databases {
         Ok(facts)
     }
 
-    /// What is deleted leaves free pages for the next image. `auto_vacuum` would give them back, but cuts the file after the last sync.
+    /// Deleted rows leave free pages, which the next image uses. `auto_vacuum` would shrink the file, but cuts it after the last sync.
     fn claims(&self) -> Claims {
         Claims::default().with(Space::Pages)
     }
