@@ -251,8 +251,9 @@ pub enum Space {
     /// They are: bytes are there once, and the files shrink when nothing needs them any more.
     #[default]
     Exact,
-    /// For files that do not shrink after a deletion. A database allocates pages, and keeps free ones, with the old bytes in them, for what comes next. Then the files do not grow
-    /// with each image that shares a layer, and not with each image that comes and is deleted again.
+    /// For files that do not shrink after a deletion. A database allocates pages, and keeps free ones, with the old bytes in them,
+    /// for what comes next. Then the files do not grow with each image that shares a layer, and not with each image that comes and
+    /// is deleted again.
     Pages,
 }
 

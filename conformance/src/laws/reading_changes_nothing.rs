@@ -24,14 +24,14 @@ fn check(kit: &Kit) -> Held {
         let built = node.build()?;
         let committed = lab.step(lab.write(&built, WriteMode::Create, &[]))?;
         let before = lab.snapshot()?;
-        let bytes = bytes(lab);
+        let as_it_was = file_digest(lab);
         lab.step(async {
             let source = lab.source(&committed.references[0]).await?;
             crate::seen::Seen::read(&*source).await
         })?;
         // Of a database the fixture sees rows alone.
         let path = lab.path().display();
-        hold!(self::bytes(lab) == bytes, "reading changes bytes of {path}");
+        hold!(file_digest(lab) == as_it_was, "reading changes bytes of {path}");
         // The snapshot itself reads everything.
         let after = lab.snapshot()?;
         after.same(&before)?;
@@ -40,7 +40,7 @@ fn check(kit: &Kit) -> Held {
 }
 
 /// A digest of the bytes of the place, where it is a file.
-fn bytes(lab: &Lab) -> Option<Digest> {
+fn file_digest(lab: &Lab) -> Option<Digest> {
     lab.files()?;
     fs::read(lab.path()).ok().map(|bytes| sha256(&bytes))
 }

@@ -42,8 +42,8 @@ mod tests {
             let error = error.unwrap_err();
             assert_eq!(error.kind(), kind, "{error}");
             let advice = error.advice().map(ToString::to_string);
-            let is_reported = advice.as_deref() == Some(RECOMPRESS);
-            assert_eq!(is_reported, kind == ErrorKind::LimitExceeded, "{error}");
+            let is_advised = advice.as_deref() == Some(RECOMPRESS);
+            assert_eq!(is_advised, kind == ErrorKind::LimitExceeded, "{error}");
         }
     }
 }

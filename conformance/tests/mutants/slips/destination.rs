@@ -199,7 +199,7 @@ impl ImageDestination for SlippingDestination<'_> {
     fn accepts(&self) -> &Accepts {
         match self.of.slip {
             Slip::TakesAnyType => &OCI,
-            Slip::AcceptsLessThen if self.has_put.load(Ordering::SeqCst) => &OCI,
+            Slip::AcceptsLessAfterAPut if self.has_put.load(Ordering::SeqCst) => &OCI,
             _ => self.inner.accepts(),
         }
     }

@@ -197,7 +197,7 @@ faults! {
     /// A manifest is refused until its config has been put.
     ManifestsComeLast => "a_committed_image_reads_back_equal",
     /// Once a blob has been put, it accepts fewer types of manifests.
-    AcceptsLessThen => "a_committed_image_reads_back_equal",
+    AcceptsLessAfterAPut => "a_committed_image_reads_back_equal",
     /// It lists manifests of OCI alone, and takes all.
     TakesAnyType => "what_is_not_accepted_is_refused",
     /// Where the reference has a name, those of the options are not looked at.

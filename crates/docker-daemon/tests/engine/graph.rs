@@ -126,7 +126,7 @@ impl State {
         let layers = layers_of(&self.blobs[id]);
         let size: usize = layers.iter().map(|(_, chain)| self.chains[chain.as_ref()].len()).sum();
         json!({"Id": id, "RepoTags": self.repo_tags(id), "Size": size,
-               "Os": config["os"], "Architecture": config["architecture"],
+               "Os": config["os"], "Architecture": config["architecture"], "Variant": config["variant"],
                "RootFS": {"Type": "layers", "Layers": config["rootfs"]["diff_ids"]}})
     }
 
