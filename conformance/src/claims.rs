@@ -30,6 +30,8 @@ pub struct Claims {
     pub taken: Taken,
     /// What a listing lists.
     pub listed: Listed,
+    /// Whether an image without a name is listed while another image is built on it.
+    pub bases: Bases,
     /// Whether an archive of no images is there.
     pub empty: Empty,
     /// What is replaced.
@@ -132,6 +134,7 @@ claims! {
     names: Names,
     taken: Taken,
     listed: Listed,
+    bases: Bases,
     empty: Empty,
     replaces: Replaces,
     leftover: Leftover,
@@ -210,6 +213,18 @@ pub enum Listed {
     Images,
     /// Names, in an order of their own: an image of several names stands there several times. So a registry lists its tags.
     Names,
+}
+
+/// Whether an image without a name is listed while another image is built on it, which has its layers and its history, and one
+/// step more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Bases {
+    /// It is, as every image.
+    #[default]
+    Listed,
+    /// It is not, as podman takes it for an intermediate image, that a build left. Its reference opens it, and it is listed again
+    /// once the other image is deleted.
+    Hidden,
 }
 
 /// Whether an archive of no images is there.

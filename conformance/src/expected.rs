@@ -150,9 +150,10 @@ fn check_each(snapshot: &Snapshot, want: &[&Entry], facts: &Facts) -> Held {
     let images = snapshot.images();
     hold!(
         images.len() == want.len(),
-        "{} images are listed instead of {}",
+        "{} images are listed instead of {}{}",
         images.len(),
-        want.len()
+        want.len(),
+        differing(images, want, facts)
     );
     in_order(images, want, facts)?;
     for (at, (found, want)) in images.iter().zip(want).enumerate() {
@@ -168,6 +169,19 @@ fn check_each(snapshot: &Snapshot, want: &[&Entry], facts: &Facts) -> Held {
         hold!(have == want, "image {at} of the listing has the names [{have}] instead of [{want}]");
     }
     Ok(())
+}
+
+/// What is missing, and what is listed beyond what is wanted.
+fn differing(images: &[Shown], want: &[&Entry], facts: &Facts) -> String {
+    let is = |found: &Shown, want: &Entry| found.seen.is(&want.built, facts).is_ok();
+    let missing =
+        want.iter().enumerate().filter(|(_, want)| !images.iter().any(|one| is(one, want)));
+    let missing = missing.map(|(at, want)| {
+        format!("\nimage {at} of those written is missing: {}", want.built.root.descriptor().digest)
+    });
+    let beyond = images.iter().filter(|one| !want.iter().any(|want| is(one, want)));
+    let beyond = beyond.map(|one| format!("\n{} is none of those written", one.reference));
+    missing.chain(beyond).collect()
 }
 
 /// Whether the same images are listed in the order that is wanted. Where only the order differs, that is what is said.

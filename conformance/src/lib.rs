@@ -91,8 +91,8 @@ mod watch;
 
 pub use broken::{Broken, Held};
 pub use claims::{
-    Abandoned, Append, Chosen, Claim, Claims, Digests, Dropped, Empty, Found, Layers, Leftover,
-    Listed, Manifests, Names, Processes, Reading, Replaces, Space, Taken, Writers,
+    Abandoned, Append, Bases, Chosen, Claim, Claims, Digests, Dropped, Empty, Found, Layers,
+    Leftover, Listed, Manifests, Names, Processes, Reading, Replaces, Space, Taken, Writers,
 };
 pub use facts::{Ability, Facts};
 pub use fixture::{Fixture, Place};

@@ -88,6 +88,7 @@ laws! { $
     shared_blobs_are_stored_once
     an_image_twice_is_one
     append_keeps_every_old_image
+    a_base_image_stays
     replacing_while_joining_loses_nothing
     a_name_taken_over_moves
     images_open_at_once_do_not_mix

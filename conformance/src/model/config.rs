@@ -17,6 +17,8 @@ pub enum Config {
     UnknownFields,
     /// Longer than most buffers.
     Long,
+    /// As a builder writes it: an image with one layer more is built on this one, as its history has one step more.
+    Steps,
     /// An artifact's: empty.
     Artifact,
 }
@@ -43,10 +45,13 @@ impl Config {
     }
 
     fn text(self, seed: u8, platform: &str, diff_ids: &[Digest]) -> String {
-        let history: Vec<Value> = diff_ids
-            .iter()
-            .map(|_| json!({ "created": "2020-01-01T00:00:00Z", "created_by": "kit" }))
-            .collect();
+        // No image is built on another one by chance: their steps differ.
+        let step = match self {
+            Self::Steps => "kit".to_owned(),
+            _ => format!("kit, one of {}", diff_ids.len()),
+        };
+        let step = json!({ "created": "2020-01-01T00:00:00Z", "created_by": step });
+        let history: Vec<Value> = diff_ids.iter().map(|_| step.clone()).collect();
         let (architecture, variant) = split(platform);
         let mut config = json!({
             "created": "2020-01-01T00:00:00Z",
@@ -61,7 +66,7 @@ impl Config {
             config["variant"] = json!(variant);
         }
         match self {
-            Self::Plain | Self::Artifact => config.to_string(),
+            Self::Plain | Self::Steps | Self::Artifact => config.to_string(),
             Self::DockerFields => {
                 config["config"]["Healthcheck"] =
                     json!({ "Test": ["CMD", "true"], "Interval": 1_000_000_000_i64 });

@@ -15,7 +15,7 @@ use transship_core::{DockerName, Error, ErrorKind, Result, ResultExt};
 use transship_docker_daemon::engine::{Chunks, Inspected, Piece};
 use transship_docker_daemon::http::{ANSWER, REMOVAL, parsed};
 
-use crate::podman::{Line, Route};
+use crate::podman::{Line, Route, Which};
 use crate::process::{Loading, Running, output};
 use crate::reference::Store;
 
@@ -28,6 +28,13 @@ const AT_ONCE: usize = 100;
 /// What leads podman to an API: it is not what a store is asked for by. Where one is empty it is not set, and podman would take it for an
 /// address.
 const REMOTE: [&str; 2] = ["CONTAINER_HOST", "CONTAINER_CONNECTION"];
+
+/// Without it, the images without names go that an image was built on. podman has it since 4.3:
+/// <https://github.com/containers/podman/pull/15093>.
+const NO_PRUNE: &str = "--no-prune";
+
+/// What an older one says.
+const UNKNOWN_NO_PRUNE: &str = "unknown flag: --no-prune";
 
 /// The command, for one store. Before what a user has named stands `--`: a name that begins with `-` is no flag.
 #[derive(Debug)]
@@ -75,8 +82,9 @@ impl Command {
 
 #[async_trait]
 impl Route for Command {
-    async fn lines(&self) -> Result<Vec<Line>> {
-        let mut lines: Vec<Line> = parsed(&self.run(&["images", "--format", "json"]).await?)?;
+    async fn lines(&self, of: Which) -> Result<Vec<Line>> {
+        let all = format!("--all={}", of == Which::All);
+        let mut lines: Vec<Line> = parsed(&self.run(&["images", &all, "--format", "json"]).await?)?;
         // An image has a line for each of its names, and each line has them all.
         let mut seen = HashSet::new();
         lines.retain(|line| seen.insert(line.id.clone()));
@@ -121,7 +129,12 @@ impl Route for Command {
     }
 
     async fn remove(&self, image: &str) -> Result<()> {
-        self.run(&["rmi", "--", image]).await.map(drop)
+        match self.run(&["rmi", NO_PRUNE, "--", image]).await {
+            Err(error) if error.message().contains(UNKNOWN_NO_PRUNE) => {
+                self.run(&["rmi", "--", image]).await.map(drop)
+            }
+            removed => removed.map(drop),
+        }
     }
 
     async fn save(&self, images: &[String]) -> Result<Box<dyn Chunks>> {

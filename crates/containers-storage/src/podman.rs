@@ -20,8 +20,8 @@ use crate::reference;
 /// A way to ask podman: its API, or its command.
 #[async_trait]
 pub(crate) trait Route: fmt::Debug + Send + Sync {
-    /// All images, and lists of images.
-    async fn lines(&self) -> Result<Vec<Line>>;
+    /// Images, and lists of images.
+    async fn lines(&self, of: Which) -> Result<Vec<Line>>;
     /// Whether that is a list of images, as `podman manifest` makes them. For an image podman fails.
     async fn is_list(&self, id: &str) -> bool;
     /// One image, whose ID has no `sha256:`.
@@ -34,6 +34,16 @@ pub(crate) trait Route: fmt::Debug + Send + Sync {
     async fn remove(&self, image: &str) -> Result<()>;
     async fn save(&self, images: &[String]) -> Result<Box<dyn Chunks>>;
     async fn load(&self, tar: Receiver<Piece>) -> Result<Option<String>>;
+}
+
+/// Which images podman lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// All of them.
+    All,
+    /// Without those that it calls intermediate: they have no name, and another image is built on them. Each step of a build leaves
+    /// one.
+    NotIntermediate,
 }
 
 /// An image, or a list of images, as podman lists it. Its ID has no `sha256:`.
@@ -74,8 +84,24 @@ impl Podman {
         Ok(&**found)
     }
 
+    async fn listed(&self, of: Which) -> Result<Vec<Listed>> {
+        let route = self.route().await?;
+        let mut images = Vec::new();
+        for line in route.lines(of).await? {
+            let is_list = match line.is_manifest_list {
+                Some(is_list) => is_list,
+                None => line.size <= LARGEST_LIST && route.is_list(&line.id).await,
+            };
+            if !is_list {
+                let id = format!("sha256:{}", line.id);
+                images.push(Listed { id, repo_tags: line.names });
+            }
+        }
+        Ok(images)
+    }
+
     async fn by_id(&self, name: Option<&str>, id: &str) -> Result<Locator> {
-        let images = self.images().await?;
+        let images = self.listed(Which::All).await?;
         let begins = |image: &&Listed| {
             image.id.strip_prefix("sha256:").is_some_and(|all| all.starts_with(id))
         };
@@ -128,19 +154,7 @@ impl Engine for Podman {
     }
 
     async fn images(&self) -> Result<Vec<Listed>> {
-        let route = self.route().await?;
-        let mut images = Vec::new();
-        for line in route.lines().await? {
-            let is_list = match line.is_manifest_list {
-                Some(is_list) => is_list,
-                None => line.size <= LARGEST_LIST && route.is_list(&line.id).await,
-            };
-            if !is_list {
-                let id = format!("sha256:{}", line.id);
-                images.push(Listed { id, repo_tags: line.names });
-            }
-        }
-        Ok(images)
+        self.listed(Which::NotIntermediate).await
     }
 
     async fn inspect(&self, image: &str) -> Result<Inspected> {

@@ -5,10 +5,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::Receiver;
 use transship_core::{DockerName, Error, ErrorKind, Result, ResultExt};
-use transship_docker_daemon::engine::{Chunks, Inspected, Piece};
+use transship_docker_daemon::engine::{Chunks, Inspected, Piece, kind_of};
 use transship_docker_daemon::http::{ANSWER_LIMIT, Address, Answer, Method, Sent, encoded, parsed};
 
-use crate::podman::{Line, Route};
+use crate::podman::{Line, Route, Which};
 
 /// The version of the API that is spoken: podman 4 and later understand it.
 const VERSION: &str = "4.0.0";
@@ -32,6 +32,13 @@ pub(crate) struct Service {
 struct Loaded {
     #[serde(default)]
     names: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Removed {
+    #[serde(default)]
+    errors: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -81,7 +88,7 @@ impl Service {
         format!("/v{}/libpod/{path}", self.version)
     }
 
-    fn says(&self, answer: Result<Answer>) -> Result<Answer> {
+    fn says<T>(&self, answer: Result<T>) -> Result<T> {
         let answer = answer.map_err(|error| {
             if !error.message().contains(OF_VERSION) {
                 return error;
@@ -106,8 +113,8 @@ fn no_podman() -> Error {
 
 #[async_trait]
 impl Route for Service {
-    async fn lines(&self) -> Result<Vec<Line>> {
-        self.json("images/json").await
+    async fn lines(&self, of: Which) -> Result<Vec<Line>> {
+        self.json(&format!("images/json?all={}", of == Which::All)).await
     }
 
     async fn is_list(&self, id: &str) -> bool {
@@ -138,9 +145,14 @@ impl Route for Service {
         self.ask(Method::POST, &path).await.map(drop)
     }
 
+    /// The request for several images, as that for one takes the images with it that they were built on.
     async fn remove(&self, image: &str) -> Result<()> {
-        let answer = self.ask(Method::DELETE, &format!("images/{}", encoded(image))).await?;
-        answer.all(ANSWER_LIMIT).await.map(drop)
+        let path = format!("images/remove?images={}&noprune=true", encoded(image));
+        let answer = self.ask(Method::DELETE, &path).await?.all(ANSWER_LIMIT).await?;
+        let removed: Removed = parsed(&answer)?;
+        let words = removed.errors.unwrap_or_default().into_iter().next();
+        let refused = words.map_or(Ok(()), |words| Err(Error::new(kind_of(&words), words)));
+        self.says(refused)
     }
 
     async fn save(&self, images: &[String]) -> Result<Box<dyn Chunks>> {

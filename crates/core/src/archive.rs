@@ -55,7 +55,7 @@ pub trait ArchiveReader: fmt::Debug + Send + Sync {
     /// Its images, in stored order.
     ///
     /// - Each entry's reference opens the same image in a new transport value, in another process too.
-    /// - Untagged images are there.
+    /// - Untagged images are there. Only an engine may leave out those that another image is built on.
     /// - What stands [beside](crate::PutBeside) an image is no image: it is not there.
     fn entries(&self) -> &[ArchiveEntry];
 

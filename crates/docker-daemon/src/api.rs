@@ -147,7 +147,8 @@ impl Engine for Daemon {
     }
 
     async fn remove(&self, image: &str) -> Result<()> {
-        let path = format!("/images/{}", encoded(image));
+        // Else the images without names go that it was built on.
+        let path = format!("/images/{}?noprune=true", encoded(image));
         self.request(Method::DELETE, &path).await?.all(ANSWER_LIMIT).await.map(drop)
     }
 

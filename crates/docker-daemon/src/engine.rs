@@ -71,7 +71,7 @@ pub trait Engine: fmt::Debug + Send + Sync {
     /// Gives an image a name, which it takes from the image that had it.
     async fn tag(&self, image: &str, name: &DockerName) -> Result<()>;
 
-    /// Removes a name, and the image with its last one; by ID, an image that has none.
+    /// Removes a name, and the image with its last one; by ID, an image that has none. The images that it was built on stay.
     ///
     /// # Errors
     /// `Conflict` when a container uses the image.
@@ -379,4 +379,25 @@ pub(crate) fn no_images() -> Error {
 
 pub(crate) fn invalid(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::InvalidInput, message.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn details_say_variants() {
+        let id = format!("sha256:{}", "a".repeat(64));
+        let platform = r#""Os":"linux","Architecture":"arm","Variant":"v7""#;
+        let driver = format!(r#"{{"Id":"{id}",{platform}}}"#);
+        let part = r#"{"os":"linux","architecture":"arm","variant":"v7"}"#;
+        let part = format!(r#"{{"ID":"{id}","Available":true,"ImageData":{{"Platform":{part}}}}}"#);
+        let containerd = format!(r#"{{"Id":"{id}","Manifests":[{part}]}}"#);
+        for said in [driver, containerd] {
+            let image: Inspected = serde_json::from_str(&said).unwrap();
+            let platforms = image.details().unwrap().platforms;
+            assert_eq!(platforms.len(), 1, "{said}");
+            assert_eq!(platforms[0].to_string(), "linux/arm/v7", "{said}");
+        }
+    }
 }

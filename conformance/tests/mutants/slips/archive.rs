@@ -48,6 +48,10 @@ impl Archives for Slipping {
                     }
                 }
             }
+            Slip::BasesAreHidden => {
+                let bases = self.bases(at).await?;
+                entries.retain(|entry| !bases.contains(&entry.reference));
+            }
             _ => {}
         }
         Ok(Box::new(SlippingReader { of: self.clone(), at: at.clone(), inner, entries }))

@@ -341,8 +341,11 @@ impl ImageDestination for SlippingDestination<'_> {
         for (file, bytes) in self.files.lock().unwrap().iter().filter(|(file, _)| !file.exists()) {
             std::fs::write(file, bytes).map_err(|e| Error::io("writing", file, e))?;
         }
+        let given_up = self.of.give_up_with_bases(&self.at, what.root).await?;
         let mut committed = self.inner.commit(asked).await?;
+        given_up.is_committed();
         match self.of.slip {
+            Slip::HiddenBasesAreGone => self.of.delete_bases(&self.at).await?,
             Slip::CommitTypeIsOfBytes => {
                 let any = MediaType::from("application/octet-stream");
                 committed.descriptor.media_type = any;

@@ -2,6 +2,7 @@
 //! order, spelling, what lies two levels deep, the runtime's own progress, races, and what shows later than it is said to.
 
 mod archive;
+mod bases;
 mod beside;
 mod destination;
 mod source;
@@ -13,7 +14,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
-use transship_conformance::{Claims, Fixture, Memory, Place};
+use transship_conformance::{Bases, Claims, Fixture, Memory, Place};
 use transship_core::{Accepts, AcceptsManifests, Digest, Manifest, MediaType, Transport, sha256};
 
 use crate::fault::faults;
@@ -212,6 +213,15 @@ faults! {
     HoldsEverything => "what_is_missing_is_not_found",
     /// By its position, the first name of an image goes.
     PositionDeletesOneName => "a_deleted_name_leaves_the_others",
+    // Images that others are built on.
+    /// They are not listed without a name, and that is not claimed.
+    BasesAreHidden => "a_base_image_stays",
+    /// That is claimed, and they are gone.
+    HiddenBasesAreGone => "a_base_image_stays",
+    /// An image that is deleted takes them with it.
+    DeletionTakesBases => "a_base_image_stays",
+    /// An image whose commit is given up does.
+    GivingUpTakesBases => "a_base_image_stays",
 }
 
 /// Manifests of OCI alone.
@@ -321,6 +331,10 @@ impl Fixture for Slips {
     }
 
     fn claims(&self) -> Claims {
-        Claims::in_memory()
+        let claims = Claims::in_memory();
+        match self.slip {
+            Slip::HiddenBasesAreGone => claims.with(Bases::Hidden),
+            _ => claims,
+        }
     }
 }

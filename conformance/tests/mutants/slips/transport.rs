@@ -207,6 +207,11 @@ impl Deletion for Slipping {
                 return self.memory.deletion().unwrap().delete(&first, how).await;
             }
         }
+        if self.slip == Slip::DeletionTakesBases {
+            let bases = self.bases(at).await?;
+            self.memory.deletion().unwrap().delete(at, how).await?;
+            return self.delete_all(&bases).await;
+        }
         if self.slip != Slip::DeletionEndsLater {
             return self.memory.deletion().unwrap().delete(at, how).await;
         }

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use tokio::sync::mpsc::Receiver;
 use transship_conformance::{
-    ALL, Claims, Digests, Empty, Fixture, Layers, Names, Outcome, Place, Settings, is_child, run,
+    ALL, Bases, Claims, Digests, Empty, Fixture, Layers, Names, Outcome, Place, Settings, is_child,
+    run,
 };
 use transship_containers_storage::{SCHEME, Storage};
 use transship_core::{
@@ -166,6 +167,7 @@ impl Fixture for Podman {
             // It unpacks layers.
             .with(Layers::Tars)
             .with(Names::DockerNotIpv6)
+            .with(Bases::Hidden)
             .with(Empty::None)
             .with(Digests::Sha256)
     }

@@ -3,7 +3,7 @@
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use transship_conformance::model::Form;
+use transship_conformance::model::{Config, Form};
 use transship_core::{DeleteOptions, ErrorKind, ImageName, WriteMode};
 
 use super::*;
@@ -181,6 +181,7 @@ async fn exercise(store: &Store, storage: &ContainersStorage, options: &str) {
     }
     named_by_podman(store, storage, options).await;
     of_zstd(storage, options).await;
+    intermediate(storage, options).await;
     deleted(store, storage, options).await;
 }
 
@@ -229,6 +230,36 @@ async fn of_zstd(storage: &ContainersStorage, options: &str) {
     assert_eq!(read(storage, &name).await.unwrap(), id(&image));
     let at = storage.parse(&name).unwrap();
     storage.deletion().unwrap().delete(&at, &DeleteOptions::default()).await.unwrap();
+}
+
+/// An image without a name is not listed while another one is built on it, as podman lists none. Its ID finds it, and it stays.
+async fn intermediate(storage: &ContainersStorage, options: &str) {
+    let layers = vec![Layer::small(10, 3072), Layer::small(14, 3072)];
+    let app = Image { layers, config: Config::Steps, ..Image::simple(7) };
+    let mut base = app.clone();
+    base.layers.pop();
+    let [app, base] = [app, base].map(|image| image.build().unwrap());
+    write(&base, storage, options).await.unwrap();
+    let short = format!("{options}@{}", &id(&base).encoded()[..12]);
+    let is_listed = async || {
+        let at = storage.parse(options).unwrap();
+        let all = storage.archives().unwrap().read(&at, &ReadOptions::default()).await.unwrap();
+        let of_it = id(&base).encoded().to_owned();
+        all.entries().iter().any(|entry| entry.reference.locator().ends_with(&of_it))
+    };
+    assert!(is_listed().await);
+    let name = format!("{options}localhost/built:1");
+    write(&app, storage, &name).await.unwrap();
+    assert!(!is_listed().await);
+    assert_eq!(read(storage, &short).await.unwrap(), id(&base));
+    let delete = async |name: &str| {
+        let at = storage.parse(name).unwrap();
+        storage.deletion().unwrap().delete(&at, &DeleteOptions::default()).await.unwrap();
+    };
+    delete(&name).await;
+    assert!(is_listed().await, "it went with the image that was built on it");
+    delete(&short).await;
+    assert!(!is_listed().await);
 }
 
 /// A name goes, then the image with its last one; by its ID the image goes with all of them. What is used stays.

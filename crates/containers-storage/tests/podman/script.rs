@@ -240,7 +240,7 @@ async fn another_store_is_asked_for_by_flags_and_by_nothing_else() {
     assert_eq!(error.kind(), ErrorKind::NotFound, "it has no images: {error}");
     let asked = script.asked();
     let flags = "--storage-driver=vfs --root=/a --runroot=/b --storage-opt=o=1 ";
-    assert!(asked.starts_with(&format!("{flags}images --format json\n")), "{asked}");
+    assert!(asked.starts_with(&format!("{flags}images --all=false --format json\n")), "{asked}");
     // The error says which store it is.
     assert!(asked.lines().all(|line| line.starts_with(flags)), "{asked}");
     let storage = set("podman-url", "unix:///run/x.sock");
@@ -312,6 +312,22 @@ async fn names_are_never_flags() {
         assert!(lines.peek().is_some(), "{command}: {asked}");
         assert!(lines.all(|line| line.contains(" -- ")), "{command}: {asked}");
     }
+}
+
+/// podman before 4.3 has no `--no-prune`.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_podman_deletes_as_it_can() {
+    let image = id(&sample(1));
+    let script = Script::new(&format!(
+        "{}if [ \"$2\" = --no-prune ]; then echo 'Error: unknown flag: --no-prune' >&2; exit 125; fi",
+        inspect(&image)
+    ));
+    let storage = script.storage();
+    let at = storage.parse("app:1").unwrap();
+    let how = transship_core::DeleteOptions::default();
+    storage.deletion().unwrap().delete(&at, &how).await.unwrap();
+    let asked = script.asked();
+    assert!(asked.ends_with("\nrmi -- docker.io/library/app:1\n"), "{asked}");
 }
 
 /// As one that is not set: the command sees neither.
